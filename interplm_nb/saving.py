@@ -1,0 +1,91 @@
+"""Atomic writes, and files that say what they are.
+
+Everything is written beside its final name and renamed, so that a killed process leaves the old file or the new one. A Parquet file carries
+a JSON record in its own metadata under `interplm_nb`; a folder carries `about.json`.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+_KEY = "interplm_nb"
+
+
+@contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """A temporary path beside `path`, renamed to it when the block ends well, removed when it does not."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    remove(draft)
+    try:
+        yield draft
+        _flush(draft)
+        if path.is_dir():
+            remove(path)
+        os.replace(draft, path)
+    except BaseException:
+        remove(draft)
+        raise
+
+
+def remove(path: Path) -> None:
+    """Remove a file or a folder, if it is there."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def write_json(value: Any, path: Path) -> None:
+    with atomic_path(path) as draft:
+        draft.write_text(json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def read_json(path: Path, kind: str, version: int) -> dict[str, Any]:
+    """Read a JSON record and check its `type` and `version`."""
+    return _checked(json.loads(path.read_text(encoding="utf-8")), path, kind, version)
+
+
+def write_parquet(table: pl.DataFrame, path: Path, about: Mapping[str, Any]) -> None:
+    """Write a table with its record in the file's metadata."""
+    with atomic_path(path) as draft:
+        table.write_parquet(draft, compression="zstd", metadata={_KEY: json.dumps(dict(about))})
+
+
+def read_parquet(path: Path, kind: str, version: int) -> tuple[pl.DataFrame, dict[str, Any]]:
+    """Read a table and its record; a file of another kind or version is refused by name."""
+    if not path.exists():
+        raise FileNotFoundError(f"{path}: no such {kind}; run the stage that makes it")
+    about = json.loads(pl.read_parquet_metadata(path).get(_KEY, "{}"))
+    _checked(about, path, kind, version)
+    return pl.read_parquet(path), about
+
+
+def file_hash(path: Path) -> str:
+    """sha256 of a file's bytes."""
+    with path.open("rb") as stream:
+        return f"sha256:{hashlib.file_digest(stream, 'sha256').hexdigest()}"
+
+
+def json_hash(value: Any) -> str:
+    """sha256 of a value's canonical JSON."""
+    return f"sha256:{hashlib.sha256(json.dumps(value, sort_keys=True, separators=(',', ':')).encode()).hexdigest()}"
+
+
+def _checked(about: dict[str, Any], path: Path, kind: str, version: int) -> dict[str, Any]:
+    if (about.get("type"), about.get("version")) != (kind, version):
+        raise ValueError(f"{path}: wanted {kind} version {version}, found {about.get('type', 'no type')} version {about.get('version', 'none')}")
+    return about
+
+
+def _flush(draft: Path) -> None:
+    if draft.is_file():
+        with draft.open("rb") as stream:
+            os.fsync(stream.fileno())
