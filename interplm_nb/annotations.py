@@ -112,14 +112,12 @@ def _check_segments(table: pl.DataFrame, proteins: Proteins) -> None:
     if strangers.height:
         raise ValueError(f"{strangers.height} segments are on proteins that are not given, such as {strangers['accession'][0]!r}")
     lengths = pl.DataFrame({"accession": proteins.accessions, "length": proteins.lengths})
-    outside = table.join(lengths, on="accession").filter(
-        (pl.col("start") < 1) | (pl.col("end") < pl.col("start")) | (pl.col("end") > pl.col("length"))
-    )
+    misplaced = (pl.col("start") < 1) | (pl.col("end") < pl.col("start")) | (pl.col("end") > pl.col("length"))
+    outside = table.join(lengths, on="accession").filter(misplaced)
     if outside.height:
         bad = outside.row(0, named=True)
-        raise ValueError(
-            f"{bad['accession']}: segment {bad['start']}..{bad['end']} of {bad['concept']!r} does not lie in 1..{bad['length']} ({outside.height} such segments)"
-        )
+        segment = f"{bad['accession']}: segment {bad['start']}..{bad['end']} of {bad['concept']!r}"
+        raise ValueError(f"{segment} does not lie in 1..{bad['length']} ({outside.height} such segments)")
     several = table.group_by("concept").agg(pl.struct("category", "level").n_unique().alias("n")).filter(pl.col("n") > 1)
     if several.height:
         raise ValueError(f"concept {several['concept'][0]!r} has more than one category or level")

@@ -47,9 +47,8 @@ class Proteins:
     @classmethod
     def from_sequences(cls, sequences: Mapping[str, str]) -> Self:
         """Proteins from `{accession: sequence}`."""
-        return cls(
-            pl.DataFrame({"accession": list(sequences), "sequence": list(sequences.values())}, schema={"accession": pl.String, "sequence": pl.String})
-        )
+        columns = {"accession": list(sequences), "sequence": list(sequences.values())}
+        return cls(pl.DataFrame(columns, schema={"accession": pl.String, "sequence": pl.String}))
 
     @property
     def n_proteins(self) -> int:
@@ -168,6 +167,5 @@ def _check_sequences(table: pl.DataFrame) -> None:
     bad = table.filter(~pl.col("sequence").str.contains(rf"^[{LETTERS}]+$").fill_null(False))
     if bad.height:
         first: Any = bad.row(0, named=True)
-        raise ValueError(
-            f"{first['accession']}: a sequence has one or more letters of {LETTERS}, not {(first['sequence'] or '')[:40]!r} ({bad.height} such proteins)"
-        )
+        found = (first["sequence"] or "")[:40]
+        raise ValueError(f"{first['accession']}: a sequence has one or more letters of {LETTERS}, not {found!r} ({bad.height} such proteins)")
