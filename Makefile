@@ -1,0 +1,68 @@
+# Everything here works on a fresh clone with git, make and Python 3.11 to 3.13: each target makes the .venv that it needs.
+#
+#   make demo        the whole path on the embedded proteins, into runs/demo (OUT=folder, RUN_ARGS="-p train.steps=500")
+#   make lab         JupyterLab in this folder
+#   make test        lint, types, import layers, tests
+#   make bench       all benchmarks, or one: make bench BENCH=embed
+#   make demo-run    rebuild the run that ships in interplm_nb/data/demo_run
+#   make constraints rebuild constraints.txt (needs uv)
+#
+# TORCH_INDEX=<url> adds a package index for PyTorch, such as that of its CPU build: see README.md.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help install demo test lint lab bench demo-run constraints clean
+
+# The first Python that starts, is 3.11 to 3.13 and can make a virtual environment (a shim may be on the PATH and still fail).
+ifndef PYTHON
+PYTHON := $(shell for python in python3.11 python3.12 python3.13 python3 python; do \
+	if $$python -c 'import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' > /dev/null 2>&1; \
+	then echo $$python; break; fi; done)
+endif
+
+VENV ?= .venv
+BIN := $(VENV)/bin
+OUT ?= runs/demo
+STAMP := $(VENV)/.installed
+
+help:
+	@sed -n '/^SHELL/q;s/^# \{0,1\}//p' Makefile
+
+install: $(STAMP)
+
+$(STAMP): pyproject.toml constraints.txt
+	@test -n "$(PYTHON)" || { echo "interplm-nb needs Python 3.11, 3.12 or 3.13 with its venv module; none was found. Name one: make PYTHON=/path/to/python3.12" >&2; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) -c constraints.txt -e '.[dev]'
+	touch $@
+
+demo: $(STAMP)
+	$(BIN)/interplm-nb run demo --out $(OUT) $(RUN_ARGS)
+
+lab: $(STAMP)
+	$(BIN)/jupyter lab $(LAB_ARGS)
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright --pythonpath $(BIN)/python
+	$(BIN)/lint-imports
+
+test: lint
+	$(BIN)/python -m pytest -m "not slow" $(TEST_ARGS)
+
+bench: $(STAMP)
+	$(BIN)/python -m benchmarks $(BENCH)
+
+demo-run: $(STAMP)
+	$(BIN)/python scripts/build_demo_run.py
+
+# One file for every Python and system. CUDA's packages are left out: the PyTorch that is chosen pins its own, and a CPU build has none.
+constraints:
+	@{ grep '^#' constraints.txt; \
+	uv pip compile --quiet --universal --python-version 3.11 --extra dev --upgrade --no-header --no-annotate pyproject.toml \
+	| grep -Ev "^(nvidia-|cuda-|triton=)|python_full_version >= '3.14'"; } > constraints.draft
+	mv constraints.draft constraints.txt
+
+clean:
+	rm -rf $(VENV)
