@@ -1,0 +1,66 @@
+"""What a reader kept, what it left out, and why."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import polars as pl
+
+EXAMPLES = 1000
+"""Records remembered per reason; the counts go on, so that a report's memory is bounded."""
+
+
+class InputError(ValueError):
+    """A file that cannot be read as asked; the message names file, record, what was wanted and the way out."""
+
+
+@dataclass(eq=False)
+class ReadReport:
+    """Records kept from one file, and notes on the others, by reason.
+
+    A note is about a record that was changed or left out although the file is in order (a fuzzy position, a filter). A rejection is about a
+    record that is wrong: with `strict` it stops the reading with an `InputError`, else it is a note too.
+    """
+
+    file: Path | str
+    strict: bool = False
+    """Stop at the first wrong record instead of leaving it out."""
+    kept: int = 0
+    """Proteins kept."""
+    _counts: dict[str, int] = field(default_factory=dict, repr=False)
+    _examples: dict[str, list[tuple[str, str]]] = field(default_factory=dict, repr=False)
+
+    def note(self, reason: str, record: str, detail: str = "", n: int = 1) -> None:
+        """Count a record (or `n` rows of it) under a reason."""
+        self._counts[reason] = self._counts.get(reason, 0) + n
+        examples = self._examples.setdefault(reason, [])
+        if len(examples) < EXAMPLES:
+            examples.append((record, detail))
+
+    def reject(self, reason: str, record: str, detail: str, wanted: str, line: int | None = None) -> None:
+        """Note a wrong record, or stop with `InputError` if the reading is strict. `wanted` says what was wanted and the way out."""
+        if self.strict:
+            place = f" (line {line})" if line is not None else ""
+            raise InputError(f"{self.file}: {record}{place}: {reason}: {detail}; {wanted}, or read without strict to skip it")
+        self.note(reason, record, detail)
+
+    def counts(self) -> dict[str, int]:
+        """Notes by reason."""
+        return dict(self._counts)
+
+    def records(self, reason: str) -> list[str]:
+        """The records noted under a reason (the first 1,000)."""
+        return [record for record, _ in self._examples.get(reason, [])]
+
+    def table(self) -> pl.DataFrame:
+        """One row per reason: reason, n, records (list of the first 1,000 names), example (the first detail); most frequent first."""
+        rows = [
+            {"reason": reason, "n": n, "records": self.records(reason), "example": self._examples[reason][0][1]} for reason, n in self._counts.items()
+        ]
+        schema = {"reason": pl.String, "n": pl.Int64, "records": pl.List(pl.String), "example": pl.String}
+        return pl.DataFrame(rows, schema=schema).sort("n", descending=True, maintain_order=True)
+
+    def __str__(self) -> str:
+        lines = [f"{self.file}: {self.kept:,} proteins kept"]
+        for reason, n, records, example in self.table().iter_rows():
+            lines.append(f"  {n:>9,}  {reason} ({records[0]}{': ' + example if example else ''}{', ...' if n > 1 else ''})")
+        return "\n".join(lines)
