@@ -1,0 +1,165 @@
+"""Structures whose residues are mapped to UniProt positions, and their colouring by a feature.
+
+Residue numbers in a structure file are not UniProt positions: constructs start elsewhere, chains are numbered on, ligands reuse numbers.
+Residues get their position from a map or from an alignment; one that has none is unmapped, and is coloured as such, never as 0.
+"""
+
+import gzip
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Self
+
+import biotite.sequence as seq
+import biotite.sequence.align as align
+import biotite.structure as struc
+import numpy as np
+from biotite.structure.info import one_letter_code
+from biotite.structure.io import pdb, pdbx
+
+UNMAPPED = -1.0
+"""B-factor of atoms without a UniProt position; activations are 0 or more."""
+PERCENT = 100.0
+"""B-factors have two decimals: activations in unit `max` are written as percent."""
+LARGEST = 999.99
+"""What a B-factor column holds."""
+
+
+@dataclass(frozen=True, eq=False)
+class Structure:
+    """One chain of a structure file, as one protein.
+
+    `atoms` is the chain's first model, without water; `positions` maps residue numbers as in the file (with insertion code: "52A") to
+    UniProt positions from 1. Only amino acids are ever mapped.
+    """
+
+    name: str
+    accession: str
+    chain: str
+    atoms: struc.AtomArray
+    positions: Mapping[str, int]
+
+    @classmethod
+    def from_map(cls, path: Path, accession: str, chain: str, positions: Mapping[str, int]) -> Self:
+        """Read one chain of a PDB or mmCIF file (plain or .gz); `positions` gives the UniProt position of each residue number."""
+        atoms = _chain(read_atoms(path), chain, path)
+        known = set(_numbers(atoms[struc.filter_amino_acids(atoms)]))
+        strangers = sorted(set(positions) - known)
+        if strangers:
+            raise ValueError(
+                f"{path}: the residue map of {accession} names {len(strangers)} residues that chain {chain!r} lacks, such as {strangers[0]}"
+            )
+        return cls(path.name, accession, chain, atoms, dict(positions))
+
+    @classmethod
+    def by_alignment(cls, path: Path, accession: str, sequence: str, chain: str | None = None, min_identity: float = 0.9) -> Self:
+        """Read a structure file and align its chains (or the one named) to a sequence; the chain with most identical residues is taken.
+
+        Aligned residues of equal amino acid are mapped; a substituted one is not. `min_identity` is identical over aligned residues.
+        """
+        atoms = read_atoms(path)
+        names = [chain] if chain is not None else list(dict.fromkeys(atoms.chain_id.tolist()))
+        found = {name: _align(_chain(atoms, name, path), sequence) for name in names}
+        best = max(found, key=lambda name: len(found[name][0]))
+        positions, n_aligned = found[best]
+        if not positions or len(positions) < min_identity * n_aligned:
+            raise ValueError(
+                f"{path}: no chain is {accession}: chain {best!r} comes nearest with {len(positions)} identical of {n_aligned} aligned residues; "
+                f"wanted {min_identity:.0%}. Give the structure of this protein, or lower min_identity"
+            )
+        return cls(path.name, accession, best, _chain(atoms, best, path), positions)
+
+    @cached_property
+    def atom_positions(self) -> np.ndarray:
+        """int64 [n_atoms]: UniProt position of each atom's residue, 0 where it is unmapped."""
+        of_residue = np.array([self.positions.get(number, 0) for number in _numbers(self.atoms)], dtype=np.int64)
+        # A ligand may carry the number of a residue.
+        return np.where(struc.filter_amino_acids(self.atoms), of_residue, 0)
+
+    @property
+    def unmapped(self) -> list[str]:
+        """Residue numbers of amino acids that have no UniProt position, in the file's order."""
+        amino_acids = struc.filter_amino_acids(self.atoms)
+        return list(dict.fromkeys(_numbers(self.atoms[amino_acids & (self.atom_positions == 0)])))
+
+    def __repr__(self) -> str:
+        return f"Structure({self.name} chain {self.chain} as {self.accession}: {len(self.positions)} residues mapped, {len(self.unmapped)} not)"
+
+
+def bfactor_pdb(structure: Structure, values: np.ndarray) -> str:
+    """The structure as PDB text with values in place of B-factors: activation x 100, and -1 where a residue has no UniProt position.
+
+    `values` is float [protein length], one per UniProt position, such as activations in unit `max`. For nglview: `color_scheme="bfactor"`,
+    `color_domain=[0, 100]`, and a plain colour over the selection `unmapped_selection(structure)`.
+    """
+    values = np.asarray(values, dtype=np.float64)
+    last = max(structure.positions.values(), default=0)
+    if values.ndim != 1 or len(values) < last:
+        raise ValueError(f"{structure}: wanted one value per position of {structure.accession} (position {last} is mapped), got shape {values.shape}")
+    if not np.isfinite(values).all() or (values < 0).any():
+        raise ValueError(f"{structure}: values must be finite and not negative; give activations in unit 'max'")
+    atoms = structure.atoms.copy()
+    by_position = np.concatenate([[UNMAPPED], np.minimum(values * PERCENT, LARGEST)])
+    atoms.set_annotation("b_factor", by_position[structure.atom_positions])
+    file = pdb.PDBFile()
+    file.set_structure(atoms)
+    return "\n".join([*file.lines, "END", ""])
+
+
+def unmapped_selection(structure: Structure) -> str:
+    """NGL's selection of the amino acids that have no UniProt position; "none" where all have one."""
+    # NGL writes an insertion code behind a caret: 52^A.
+    numbers = [f"{n[:-1]}^{n[-1]}" if n[-1].isalpha() else n for n in structure.unmapped]
+    return " or ".join(numbers) or "none"
+
+
+def read_atoms(path: Path) -> struc.AtomArray:
+    """The first model of a PDB or mmCIF file (.pdb, .ent, .cif, .mmcif, plain or .gz), first locations, without water."""
+    kind = Path(path.stem).suffix if path.suffix == ".gz" else path.suffix
+    try:
+        text = (gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()).decode("utf-8")
+        if kind in (".pdb", ".ent"):
+            # Any: biotite types what it returns by the arguments' values, which it leaves open here.
+            atoms: Any = pdb.PDBFile.read(io.StringIO(text)).get_structure(model=1)
+        elif kind in (".cif", ".mmcif"):
+            atoms = pdbx.get_structure(pdbx.CIFFile.read(io.StringIO(text)), model=1)
+        else:
+            raise ValueError(f"the name ends in {kind!r}; wanted .pdb, .ent, .cif or .mmcif, plain or .gz")
+    except (ValueError, EOFError, OSError, struc.BadStructureError) as error:
+        if isinstance(error, FileNotFoundError):
+            raise
+        raise ValueError(f"{path}: cannot be read as a structure: {error}") from error
+    return atoms[~struc.filter_solvent(atoms)]
+
+
+def _chain(atoms: struc.AtomArray, chain: str, path: Path) -> Any:
+    chosen = atoms[atoms.chain_id == chain.strip()]
+    if chosen.array_length() == 0:
+        raise ValueError(f"{path}: no chain {chain!r}; the chains are {sorted(set(atoms.chain_id.tolist()))}")
+    return chosen
+
+
+def _numbers(atoms: Any) -> list[str]:
+    """Residue number with insertion code of each atom."""
+    return [f"{number}{code}" for number, code in zip(atoms.res_id.tolist(), atoms.ins_code.tolist(), strict=True)]
+
+
+def _align(atoms: Any, sequence: str) -> tuple[dict[str, int], int]:
+    """Residue number to position for aligned residues of equal amino acid, and how many are aligned."""
+    carbons = atoms[(atoms.atom_name == "CA") & struc.filter_amino_acids(atoms)]
+    letters = "".join(one_letter_code(name) or "X" for name in carbons.res_name.tolist())
+    if not letters:
+        return {}, 0
+    both = [seq.ProteinSequence(_standard(s)) for s in (letters, sequence)]
+    matrix = align.SubstitutionMatrix.std_protein_matrix()
+    trace = align.align_optimal(*both, matrix, gap_penalty=(-10, -1), terminal_penalty=False, max_number=1)[0].trace
+    pairs = trace[(trace >= 0).all(axis=1)]
+    numbers = _numbers(carbons)
+    return {numbers[i]: int(j) + 1 for i, j in pairs if letters[i] == sequence[j]}, len(pairs)
+
+
+def _standard(letters: str) -> str:
+    """Selenocysteine and pyrrolysine, which the substitution matrix lacks, as the amino acids they stand in for."""
+    return letters.replace("U", "C").replace("O", "K")
