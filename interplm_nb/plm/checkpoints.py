@@ -1,0 +1,201 @@
+"""Weights of ESM-2 from files: the official .pt format and safetensors, checked before anything is computed with them."""
+
+import argparse
+import hashlib
+import json
+import pickle
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from interplm_nb.plm.download import OFFICIAL, official_checkpoint
+from interplm_nb.plm.tokens import ALPHABET
+from interplm_nb.saving import atomic_path, write_json
+
+MINI = "esm2-mini"
+"""The small model in this package: ESM-2's architecture, trained by this project; not ESM-2."""
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """The shape of an ESM-2 model."""
+
+    n_layers: int
+    d_model: int
+    n_heads: int
+    token_dropout: bool = True
+
+    def __post_init__(self) -> None:
+        if min(self.n_layers, self.d_model, self.n_heads) < 1 or self.d_model % (2 * self.n_heads):
+            raise ValueError(f"d_model is a multiple of twice n_heads, all at least 1; not {self}")
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Name and shape of every parameter, with fair-esm's names; the tied LM head weight and the contact head are not among them."""
+        d, n = self.d_model, len(ALPHABET)
+        sizes = {"self_attn_layer_norm": (d,), "final_layer_norm": (d,), "fc1": (4 * d, d), "fc2": (d, 4 * d)}
+        sizes |= {f"self_attn.{p}_proj": (d, d) for p in ("q", "k", "v", "out")}
+        weights = {f"layers.{i}.{k}": s for i in range(self.n_layers) for k, s in sizes.items()}
+        weights |= {"emb_layer_norm_after": (d,), "lm_head.dense": (d, d), "lm_head.layer_norm": (d,)}
+        shapes = {f"{k}.weight": s for k, s in weights.items()} | {f"{k}.bias": s[:1] for k, s in weights.items()}
+        return shapes | {"embed_tokens.weight": (n, d), "lm_head.bias": (n,)}
+
+
+class Checkpoint(NamedTuple):
+    """Checked weights and what they are."""
+
+    weights: dict[str, Tensor]
+    architecture: Architecture
+    name: str
+    revision: str
+    """sha256 over names, shapes and float32 values: the same in every file format and dtype that holds the same values."""
+
+
+def read(name_or_path: str | Path) -> Checkpoint:
+    """Read an official model, the embedded one, a .pt or a .safetensors file, or a folder with model.safetensors and config.json."""
+    name = str(name_or_path)
+    if name == MINI:
+        return read_safetensors(Path(str(resources.files("interplm_nb") / "data" / "esm2_mini" / "model.safetensors")))
+    if name in OFFICIAL:
+        return read_pt(official_checkpoint(name))
+    path = Path(name_or_path)
+    if path.is_dir():
+        return read_safetensors(path / "model.safetensors")
+    if not path.is_file():
+        raise FileNotFoundError(f"{name!r} is no file and no model's name; the names are {MINI}, {', '.join(OFFICIAL)}")
+    if path.suffix == ".pt":
+        return read_pt(path)
+    if path.suffix == ".safetensors":
+        return read_safetensors(path)
+    raise ValueError(
+        f"{path}: weights come in a .pt file of fair-esm's format or a .safetensors file, not {path.suffix or 'a file without a suffix'}"
+    )
+
+
+def read_pt(path: Path) -> Checkpoint:
+    """Read fair-esm's format: {"cfg": {"model": Namespace}, "model": parameters}, or "args" in place of "cfg".
+
+    Only tensors, plain containers and `argparse.Namespace` are unpickled. A contact-regression file is not needed.
+    """
+    try:
+        with torch.serialization.safe_globals([argparse.Namespace]):
+            data = torch.load(path, map_location="cpu", weights_only=True, mmap=_is_zip(path))
+    except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError, UnicodeDecodeError) as error:
+        reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
+        raise ValueError(f"{path}: not a checkpoint that can be read safely ({reason}); wanted fair-esm's .pt format, whole") from error
+    if not isinstance(data, Mapping) or not isinstance(data.get("model"), Mapping):
+        raise ValueError(f"{path}: wanted a dictionary with 'model' and 'cfg' (fair-esm's format), found {_outline(data)}")
+    return _checked(_upgraded(data["model"]), _architecture(_settings(data, path), path), path.stem, path)
+
+
+def read_safetensors(path: Path) -> Checkpoint:
+    """Read a safetensors file with fair-esm's parameter names; config.json beside it, or the file's metadata, gives the architecture."""
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such file; wanted the weights as safetensors, with config.json beside them")
+    try:
+        with safe_open(path, "pt") as file:
+            metadata = file.metadata() or {}
+            weights = {k: file.get_tensor(k) for k in file.keys()}  # noqa: SIM118  (safe_open is no mapping)
+    except SafetensorError as error:
+        raise ValueError(f"{path}: not a readable safetensors file ({error})") from error
+    config = path.with_name("config.json")
+    try:
+        settings = json.loads(config.read_text(encoding="utf-8")) if config.is_file() else json.loads(metadata.get("architecture", "{}"))
+    except ValueError as error:
+        raise ValueError(f"{config if config.is_file() else path}: the architecture is not JSON ({error})") from error
+    return _checked(_upgraded(weights), _architecture(settings, path), str(settings.get("name", path.stem)), path)
+
+
+def write_safetensors(weights: Mapping[str, Tensor], architecture: Architecture, name: str, folder: Path, dtype: torch.dtype = torch.float16) -> None:
+    """Write model.safetensors and config.json, which `esm2.load(folder)` reads."""
+    with atomic_path(folder / "model.safetensors") as draft:
+        save_file({k: weights[k].to(dtype).contiguous() for k in architecture.shapes()}, draft)
+        draft.chmod(0o644)  # safetensors makes it readable by its owner alone, and a package is read by all
+    write_json({"type": "ESM2", "version": 1, "name": name} | asdict(architecture), folder / "config.json")
+
+
+def revision_of(weights: Mapping[str, Tensor]) -> str:
+    """`sha256:...` over the parameters in the order of their names."""
+    digest = hashlib.sha256()
+    for name in sorted(weights):
+        value = weights[name].detach().to("cpu", torch.float32).contiguous()
+        digest.update(f"{name} {list(value.shape)}\n".encode())
+        digest.update(value.view(-1).numpy().data)
+    return f"sha256:{digest.hexdigest()}"
+
+
+_NAMES = {
+    "n_layers": ("n_layers", "encoder_layers", "num_layers"),
+    "d_model": ("d_model", "encoder_embed_dim", "embed_dim"),
+    "n_heads": ("n_heads", "encoder_attention_heads", "attention_heads"),
+}
+"""Our names of the three sizes, then those of official checkpoints, then those of fair-esm's constructor."""
+
+
+def _architecture(settings: Mapping[str, Any], path: Path) -> Architecture:
+    found = {ours: next((settings[n] for n in names if n in settings), None) for ours, names in _NAMES.items()}
+    lacking = [k for k, v in found.items() if not isinstance(v, int)]
+    if lacking:
+        raise ValueError(
+            f"{path}: its settings do not say {', '.join(lacking)}, so this is not an ESM-2 that can be read; settings: {sorted(settings)[:12]}"
+        )
+    return Architecture(**found, token_dropout=bool(settings.get("token_dropout", True)))
+
+
+def _settings(data: Mapping[str, Any], path: Path) -> Mapping[str, Any]:
+    settings: Any = data.get("cfg", data.get("args"))
+    if isinstance(settings, Mapping) and "model" in settings:
+        settings = settings["model"]
+    settings = vars(settings) if isinstance(settings, argparse.Namespace) else settings
+    if not isinstance(settings, Mapping):
+        raise ValueError(f"{path}: wanted the model's settings under 'cfg' (fair-esm's format), found {_outline(data)}")
+    return settings
+
+
+# What checkpoints hold beside the parameters that a forward pass needs: rotary tables, which we compute, and the fitted contact head.
+_LEFT_ASIDE = re.compile(r"\.rot_emb\.inv_freq$|^contact_head\.|(^|\.)version$")
+
+
+def _upgraded(state: Mapping[str, Any]) -> dict[str, Any]:
+    """Parameter names without the prefixes that fair-esm's loader removes."""
+    names = {name: re.sub(r"^(encoder\.sentence_encoder\.|encoder\.)", "", name) for name in state}
+    return {new: state[old] for old, new in names.items() if not _LEFT_ASIDE.search(new)}
+
+
+def _checked(weights: dict[str, Any], architecture: Architecture, name: str, path: Path) -> Checkpoint:
+    tied = weights.pop("lm_head.weight", None)
+    shapes = architecture.shapes()
+    missing, strange = sorted(shapes.keys() - weights.keys()), sorted(weights.keys() - shapes.keys())
+    if missing or strange:
+        parts = [f"{len(names)} {what}, such as {names[0]!r}" for what, names in (("missing", missing), ("strange", strange)) if names]
+        raise ValueError(f"{path}: these are not the parameters of ESM-2 with {architecture.n_layers} layers: {'; '.join(parts)}")
+    for key, shape in shapes.items():
+        _check_tensor(weights[key], key, shape, path)
+    if tied is not None and not torch.equal(tied, weights["embed_tokens.weight"]):
+        raise ValueError(f"{path}: lm_head.weight differs from embed_tokens.weight; in ESM-2 they are one tensor, so this is another model")
+    return Checkpoint(weights, architecture, name, revision_of(weights))
+
+
+def _check_tensor(value: Any, key: str, shape: tuple[int, ...], path: Path) -> None:
+    if not isinstance(value, Tensor) or not value.is_floating_point():
+        raise ValueError(f"{path}: {key} is no tensor of floating-point numbers ({type(value).__name__})")
+    if tuple(value.shape) != shape:
+        raise ValueError(f"{path}: {key} has shape {tuple(value.shape)}, wanted {shape}")
+    if not torch.isfinite(value).all():
+        raise ValueError(f"{path}: {key} holds NaN or infinity; the file is damaged, fetch it again")
+
+
+def _is_zip(path: Path) -> bool:
+    with path.open("rb") as stream:
+        return stream.read(2) == b"PK"
+
+
+def _outline(data: Any) -> str:
+    return f"a dictionary with {sorted(map(str, data))[:8]}" if isinstance(data, Mapping) else type(data).__name__

@@ -1,0 +1,64 @@
+"""Embeddings of a PLM written to disk, one folder per layer, in one run of the model and with little memory."""
+
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+from tqdm.auto import tqdm
+
+from interplm_nb.embeddings import Embeddings, EmbeddingsWriter
+from interplm_nb.plm.protocol import PLM
+from interplm_nb.proteins import Proteins
+
+SHARD_BYTES = 2**26
+"""Size of a shard by default: what a killed run computes again at most, per layer."""
+
+
+def embed_to(
+    plm: PLM,
+    proteins: Proteins,
+    layers: Sequence[int],
+    folder_of: Callable[[int], Path],
+    *,
+    tokens_per_batch: int | None = None,
+    shard_rows: int | None = None,
+    progress: bool = True,
+) -> dict[int, Embeddings]:
+    """Embed proteins at `layers` into the folders `folder_of(layer)`, float32; returns the embeddings opened.
+
+    Works through the shards, each from batches of its own proteins alone, so that a run that was killed goes on with the next shard and
+    ends with the same bytes. A folder that already holds these embeddings is left as it is; another is replaced when the new one is whole.
+    """
+    shard_rows = shard_rows or max(1, SHARD_BYTES // (4 * plm.d_model))
+    done = {k: e for k in dict.fromkeys(layers) if (e := _existing(folder_of(k), plm, proteins, k)) is not None}
+    writers = {k: EmbeddingsWriter(folder_of(k), proteins, _about(plm, k), shard_rows) for k in dict.fromkeys(layers) if k not in done}
+    with tqdm(total=proteins.n_residues, desc=f"embedding with {plm.name}", unit=" residues", unit_scale=True, disable=not progress) as bar:
+        for shard, first, part in _shards(writers.values()):
+            lacking = {k: w for k, w in writers.items() if shard in w.missing}
+            for rows, values in plm.embed(part, sorted(lacking), tokens_per_batch, False) if lacking else ():
+                for layer, writer in lacking.items():
+                    writer.write(rows + first, values[layer].float().cpu().numpy())
+                bar.update(len(rows))
+            bar.update(0 if lacking else part.n_residues)
+    return {k: done[k] if k in done else writers[k].finish() for k in dict.fromkeys(layers)}
+
+
+def _shards(writers: Iterable[EmbeddingsWriter]) -> Iterable[tuple[int, int, Proteins]]:
+    """(shard, its first row, its proteins); the same for every layer."""
+    for writer in list(writers)[:1]:
+        for shard in range(len(writer.bounds) - 1):
+            yield shard, int(writer.bounds[shard]), writer.shard_proteins(shard)
+
+
+def _about(plm: PLM, layer: int) -> dict[str, object]:
+    return {"plm": plm.name, "plm_revision": plm.revision, "layer": layer, "d_in": plm.d_model, "computed_in": str(getattr(plm, "dtype", "unknown"))}
+
+
+def _existing(path: Path, plm: PLM, proteins: Proteins, layer: int) -> Embeddings | None:
+    if not (path / "about.json").exists():
+        return None
+    found = Embeddings.open(path)
+    try:
+        found.check(proteins, plm, layer)
+    except ValueError:  # others': these are made anew
+        return None
+    return found if found.about.get("computed_in") == _about(plm, layer)["computed_in"] else None

@@ -1,0 +1,104 @@
+"""ESM-2's layers as functions on plain tensors: pre-layer-norm blocks with rotary self-attention (Lin et al. 2023), as fair-esm has them.
+
+Shapes: x [B, T, d_model]; heads [B, T, n_heads, d_head]. `mask` is None or bool [B, 1, 1, T], true where a token may be attended to.
+"""
+
+from collections.abc import Mapping
+from typing import NamedTuple, Self
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+class Norm(NamedTuple):
+    weight: Tensor
+    bias: Tensor
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return F.layer_norm(x, self.weight.shape, self.weight, self.bias, 1e-5)
+
+
+class Linear(NamedTuple):
+    weight: Tensor
+    bias: Tensor
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return F.linear(x, self.weight, self.bias)
+
+
+class Block(NamedTuple):
+    """One transformer layer; queries, keys and values come from one product."""
+
+    attention_norm: Norm
+    qkv: Linear
+    out: Linear
+    ffn_norm: Norm
+    fc1: Linear
+    fc2: Linear
+
+    @classmethod
+    def of(cls, weights: Mapping[str, Tensor], layer: int) -> Self:
+        """The block of fair-esm's parameters `layers.<layer>.*`, with `self_attn.qkv` in place of the three projections."""
+
+        def pair(name: str) -> tuple[Tensor, Tensor]:
+            return weights[f"layers.{layer}.{name}.weight"], weights[f"layers.{layer}.{name}.bias"]
+
+        return cls(
+            Norm(*pair("self_attn_layer_norm")),
+            Linear(*pair("self_attn.qkv")),
+            Linear(*pair("self_attn.out_proj")),
+            Norm(*pair("final_layer_norm")),
+            Linear(*pair("fc1")),
+            Linear(*pair("fc2")),
+        )
+
+    def __call__(self, x: Tensor, rotary: "Rotary", mask: Tensor | None) -> Tensor:
+        x = x + self.out(self._attention(self.attention_norm(x), rotary, mask))
+        return x + self.fc2(F.gelu(self.fc1(self.ffn_norm(x))))
+
+    def _attention(self, x: Tensor, rotary: "Rotary", mask: Tensor | None) -> Tensor:
+        b, t, d = x.shape
+        qkv = self.qkv(x).view(b, t, 3, *rotary.heads)
+        q, k = rotary(qkv[:, :, :2]).transpose(1, 3).unbind(2)
+        o = F.scaled_dot_product_attention(q, k, qkv[:, :, 2].transpose(1, 2), attn_mask=mask)
+        return o.transpose(1, 2).reshape(b, t, d)
+
+
+class Rotary(NamedTuple):
+    """Rotary position embedding (Su et al. 2021): each head's halves are the real and imaginary parts, turned by position x frequency."""
+
+    cos: Tensor
+    sin: Tensor
+    heads: tuple[int, int]
+    """Number of heads and their width."""
+
+    @classmethod
+    def table(cls, length: int, n_heads: int, d_head: int, like: Tensor) -> Self:
+        """Tables for positions 0 to `length` - 1; angles are float32 whatever the model's dtype, else far positions blur."""
+        frequency = 10_000 ** -(torch.arange(0, d_head, 2, device=like.device, dtype=torch.float32) / d_head)
+        angle = torch.outer(torch.arange(length, device=like.device, dtype=torch.float32), frequency)
+        angle = torch.cat([angle, angle], dim=-1)
+        shape = (length, 1, 1, d_head)
+        return cls(angle.cos().to(like.dtype).view(shape), angle.sin().to(like.dtype).view(shape), (n_heads, d_head))
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Turn [B, T, *, n_heads, d_head]."""
+        a, b = x.chunk(2, dim=-1)
+        return x * self.cos + torch.cat([-b, a], dim=-1) * self.sin
+
+
+def embed_tokens(tokens: Tensor, weight: Tensor, pad: int, mask: int, token_dropout: bool) -> Tensor:
+    """Layer 0, [B, T, d]: token embeddings with ESM-2's token dropout.
+
+    A masked token is 0, and the rest is scaled by (1 - 0.15 * 0.8) / (1 - share of masked tokens among those that are no padding): the
+    same rescaling with no mask at all, where it is 0.88. Padding is 0.
+    """
+    x = F.embedding(tokens, weight)
+    padding = tokens == pad
+    if token_dropout:
+        masked = tokens == mask
+        x = x.masked_fill(masked.unsqueeze(-1), 0.0)
+        share = masked.sum(-1).to(x.dtype) / (~padding).sum(-1).to(x.dtype)
+        x = x * ((1 - 0.15 * 0.8) / (1 - share))[:, None, None]
+    return x.masked_fill(padding.unsqueeze(-1), 0.0)
