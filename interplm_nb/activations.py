@@ -1,0 +1,279 @@
+"""How strongly each feature of a sparse autoencoder fires on each residue: sparse, aligned to `Proteins`, readable by protein and by feature.
+
+A value has a unit: `raw`, as the SAE encodes, or `max`, a fraction of the feature's maximum over a stated set of proteins
+(`activations.relative_to(activations.largest(train))`). Scores take `max` only.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, Protocol, Self
+
+import numpy as np
+import polars as pl
+import pyarrow.parquet as pq
+from scipy import sparse
+
+from interplm_nb.activations_writer import GROUP, MAX_L0, ActivationsWriter, canonical, check_l0, shape_of
+from interplm_nb.proteins import Proteins
+from interplm_nb.saving import read_json, read_parquet
+
+__all__ = ["GROUP", "MAX_L0", "ActivationBlock", "ActivationsWriter", "FeatureActivations", "Unit", "check_l0"]
+
+Unit = Literal["raw", "max"]
+
+
+class ActivationBlock(NamedTuple):
+    """The activations of consecutive residues of whole proteins."""
+
+    first_row: int
+    """Row of the residue axis that the first line of `values` belongs to."""
+    values: sparse.csr_array
+    """float32 [n, n_features]; features of a line are in order, zeros are not stored."""
+
+
+class FeatureActivations:
+    """Feature values on every residue of `proteins`: float32, 0 or more, sparse.
+
+    `unit` is "raw" or "max"; `about` is the store's record (plm, layer, sae, ...), empty for one made in memory.
+    Made by `open`, `from_dense`, `from_csr` and `relative_to`.
+    """
+
+    def __init__(self, entries: "_Entries", proteins: Proteins, unit: Unit, about: Mapping[str, Any], maxima: np.ndarray | None = None) -> None:
+        if unit not in ("raw", "max"):
+            raise ValueError(f"the unit of activations is 'raw' or 'max', not {unit!r}")
+        self._entries = entries
+        self._maxima = maxima
+        self.proteins = proteins
+        self.unit: Unit = unit
+        self.about = dict(about)
+
+    @classmethod
+    def open(cls, folder: Path, proteins: Proteins) -> Self:
+        """Open a store written by `ActivationsWriter` for exactly these proteins; nothing is loaded yet."""
+        if not (folder / "about.json").exists():
+            raise FileNotFoundError(f"{folder}: no feature activations here; run the stage 'activations'")
+        about = read_json(folder / "about.json", "FeatureActivations", 1)
+        if about["sequences"] != proteins.sequence_hash:
+            raise ValueError(
+                f"{folder} holds activations on other proteins ({about['n_residues']} residues, {about['sequences'][:19]}) "
+                f"than those given ({proteins.n_residues} residues, {proteins.sequence_hash[:19]}); open it with the proteins of its own run"
+            )
+        return cls(_Stored(folder, about["n_features"]), proteins, about["unit"], about)
+
+    @classmethod
+    def from_dense(cls, values: np.ndarray, proteins: Proteins, unit: Unit = "raw") -> Self:
+        """From an array [n_residues, n_features]."""
+        return cls.from_csr(sparse.csr_array(np.asarray(values, np.float32)), proteins, unit)
+
+    @classmethod
+    def from_csr(cls, values: sparse.csr_array | sparse.csr_matrix, proteins: Proteins, unit: Unit = "raw") -> Self:
+        """From a scipy csr of shape [n_residues, n_features]."""
+        if shape_of(values)[0] != proteins.n_residues:
+            raise ValueError(f"activations have {shape_of(values)[0]} rows, the proteins have {proteins.n_residues} residues")
+        return cls(_InMemory(canonical(values)), proteins, unit, {})
+
+    @property
+    def n_residues(self) -> int:
+        return self.proteins.n_residues
+
+    @property
+    def n_features(self) -> int:
+        return self._entries.n_features
+
+    def __repr__(self) -> str:
+        return f"FeatureActivations({self.n_features:,} features on {self.proteins}, unit {self.unit!r})"
+
+    def mean_l0(self) -> float:
+        """Active features per residue, on average."""
+        counts = self._entries.counts()
+        alive = counts if self._maxima is None else counts[self._maxima > 0]
+        return float(alive.sum() / max(self.n_residues, 1))
+
+    def of(self, accession: str) -> sparse.csr_array:
+        """float32 csr [length, n_features]: one protein."""
+        rows = self.proteins.rows(accession)
+        return self._scaled(self._entries.rows(rows.start, rows.stop))
+
+    def feature(self, feature: int) -> tuple[np.ndarray, np.ndarray]:
+        """Rows (int64, ascending) where a feature is active, and its values there (float32)."""
+        rows, values = self._entries.feature(self._checked(feature))
+        if self._maxima is None:
+            return rows, values
+        maximum = self._maxima[feature]
+        return (rows, values / maximum) if maximum > 0 else (rows[:0], values[:0])
+
+    def along(self, accession: str, feature: int) -> np.ndarray:
+        """float32 [length]: one feature along one protein."""
+        return self.of(accession)[:, [self._checked(feature)]].toarray()[:, 0]
+
+    def blocks(self, accessions: Iterable[str] | None = None, residues: int = 50_000) -> Iterator[ActivationBlock]:
+        """The activations of all proteins, or of these alone, in blocks of whole proteins.
+
+        A block holds consecutive rows, at most `residues` of them (or one longer protein), and of the proteins asked for only; so chosen proteins
+        with others between them come in separate blocks. Blocks come in the order of the residue axis.
+        """
+        places = range(len(self.proteins)) if accessions is None else sorted({self.proteins.index(a) for a in accessions})
+        for first, last in _spans(np.asarray(places, np.int64), self.proteins.offsets, residues):
+            yield ActivationBlock(first, self._scaled(self._entries.rows(first, last)))
+
+    def largest(self, accessions: Iterable[str] | None = None) -> np.ndarray:
+        """float32 [n_features]: each feature's maximum over these proteins (all, if not given); 0 where it never fires."""
+        if accessions is None and self._maxima is None:
+            return self._entries.maxima().copy()
+        maxima = np.zeros(self.n_features, np.float32)
+        for block in self.blocks(accessions):
+            np.maximum.at(maxima, block.values.indices, block.values.data)
+        return maxima
+
+    def relative_to(self, maxima: np.ndarray) -> "FeatureActivations":
+        """The same activations as fractions of `maxima` (float32 [n_features], 0 or more): unit "max".
+
+        A feature whose maximum is 0 is 0 everywhere. On proteins that the maxima were not measured on a value may exceed 1.
+        """
+        if self.unit != "raw":
+            raise ValueError(f"these activations have unit {self.unit!r} already; relative_to takes unit 'raw'")
+        maxima = np.asarray(maxima, np.float32)
+        if maxima.shape != (self.n_features,) or not np.isfinite(maxima).all() or (maxima < 0).any():
+            raise ValueError(f"maxima are one finite value of 0 or more per feature, shape ({self.n_features},), not {maxima.shape} {maxima[:3]}")
+        return FeatureActivations(self._entries, self.proteins, "max", self.about, maxima)
+
+    def _scaled(self, csr: sparse.csr_array) -> sparse.csr_array:
+        if self._maxima is None:
+            return csr
+        maxima = self._maxima[csr.indices]
+        dead = maxima == 0
+        csr.data = np.where(dead, np.float32(0), csr.data / np.where(dead, np.float32(1), maxima))
+        if dead.any():
+            csr.eliminate_zeros()
+        return csr
+
+    def _checked(self, feature: int) -> int:
+        if not 0 <= feature < self.n_features:
+            raise ValueError(f"features are 0 to {self.n_features - 1}, not {feature}")
+        return int(feature)
+
+
+class _Entries(Protocol):
+    """Where raw values are read from."""
+
+    n_features: int
+
+    def counts(self) -> np.ndarray:
+        """int64 [n_features]: residues on which each feature is active."""
+        ...
+
+    def maxima(self) -> np.ndarray: ...
+    def rows(self, first: int, last: int) -> sparse.csr_array:
+        """Rows `first` to `last` (excluded) as a csr that the caller may change."""
+        ...
+
+    def feature(self, feature: int) -> tuple[np.ndarray, np.ndarray]: ...
+
+
+class _InMemory:
+    def __init__(self, csr: sparse.csr_array) -> None:
+        self._csr = csr
+        self.n_features: int = shape_of(csr)[1]
+
+    @cached_property
+    def _csc(self) -> sparse.csc_array:
+        return self._csr.tocsc()
+
+    def counts(self) -> np.ndarray:
+        return np.bincount(self._csr.indices, minlength=self.n_features)
+
+    def maxima(self) -> np.ndarray:
+        maxima = np.zeros(self.n_features, np.float32)
+        np.maximum.at(maxima, self._csr.indices, self._csr.data)
+        return maxima
+
+    def rows(self, first: int, last: int) -> sparse.csr_array:
+        return self._csr[first:last].copy()
+
+    def feature(self, feature: int) -> tuple[np.ndarray, np.ndarray]:
+        entries = slice(self._csc.indptr[feature], self._csc.indptr[feature + 1])
+        return self._csc.indices[entries].astype(np.int64), self._csc.data[entries].copy()
+
+
+class _Stored:
+    def __init__(self, folder: Path, n_features: int) -> None:
+        self.n_features = n_features
+        self._folder = folder
+        self._by_residue = _SortedTable(folder / "by_residue.parquet", "row")
+        self._by_feature = _SortedTable(folder / "by_feature.parquet", "feature")
+
+    @cached_property
+    def _summary(self) -> pl.DataFrame:
+        return read_parquet(self._folder / "features.parquet", "ActivationSummary", 1)[0]
+
+    def counts(self) -> np.ndarray:
+        return self._summary["n_residues"].to_numpy().astype(np.int64)
+
+    def maxima(self) -> np.ndarray:
+        return self._summary["maximum"].to_numpy()
+
+    def rows(self, first: int, last: int) -> sparse.csr_array:
+        rows, features, values = self._by_residue.read(first, last)
+        offsets = np.searchsorted(rows, np.arange(first, last + 1, dtype=np.uint32))
+        return sparse.csr_array((values, features.astype(np.int32), offsets.astype(np.int32)), shape=(last - first, self.n_features))
+
+    def feature(self, feature: int) -> tuple[np.ndarray, np.ndarray]:
+        rows, _, values = self._by_feature.read(feature, feature + 1)
+        return rows.astype(np.int64), values
+
+
+class _SortedTable:
+    """A Parquet file sorted by one column; the row groups' statistics say which of them a range of it is in."""
+
+    def __init__(self, path: Path, key: str) -> None:
+        self._path = path
+        self._column = ("row", "feature", "value").index(key)
+        self._last: tuple[int, tuple[np.ndarray, ...]] | None = None
+
+    @cached_property
+    def _file(self) -> pq.ParquetFile:
+        return pq.ParquetFile(self._path)
+
+    @cached_property
+    def _edges(self) -> tuple[np.ndarray, np.ndarray]:
+        """The least and the greatest key of each row group."""
+        groups = (self._file.metadata.row_group(i).column(self._column).statistics for i in range(self._file.num_row_groups))
+        edges = np.array([(g.min, g.max) if g is not None and g.has_min_max else (1, 0) for g in groups], np.int64).reshape(-1, 2)
+        return edges[:, 0], edges[:, 1]
+
+    def read(self, first: int, last: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Columns row, feature, value of the entries whose key is `first` to `last` (excluded)."""
+        least, greatest = self._edges
+        groups = np.flatnonzero((least < last) & (greatest >= first))
+        parts = [self._cut(self._group(int(i)), first, last) for i in groups]
+        if not parts:
+            return np.empty(0, np.uint32), np.empty(0, np.uint32), np.empty(0, np.float32)
+        rows, features, values = (np.concatenate(column) for column in zip(*parts, strict=True))
+        return rows, features, values
+
+    def _cut(self, columns: tuple[np.ndarray, ...], first: int, last: int) -> tuple[np.ndarray, ...]:
+        start, stop = np.searchsorted(columns[self._column], np.array([first, last], np.int64).clip(0, 2**32 - 1).astype(np.uint32))
+        return tuple(column[start:stop] for column in columns)
+
+    def _group(self, i: int) -> tuple[np.ndarray, ...]:
+        # The last group is kept: proteins read in order, and one feature read along several proteins, lie in it.
+        if self._last is None or self._last[0] != i:
+            table = self._file.read_row_group(i)
+            self._last = i, tuple(column.to_numpy() for column in table.columns)
+        return self._last[1]
+
+
+def _spans(places: np.ndarray, offsets: np.ndarray, residues: int) -> Iterator[tuple[int, int]]:
+    """Rows (first, last) of runs of neighbouring proteins, of at most `residues` rows where a single protein is not longer."""
+    first = last = -1
+    for place in places:
+        start, stop = int(offsets[place]), int(offsets[place + 1])
+        if start == last and stop - first <= residues:
+            last = stop
+            continue
+        if first >= 0:
+            yield first, last
+        first, last = start, stop
+    if first >= 0:
+        yield first, last
