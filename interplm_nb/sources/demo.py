@@ -32,7 +32,7 @@ def structure(accession: str) -> Structure:
     if about is None:
         raise KeyError(f"no embedded structure of {accession!r}; there are {len(structures())}: {', '.join(structures())}")
     path = folder() / "structures" / f"{accession}.pdb.gz"
-    return Structure.from_map(path, accession, about["chain"], {number: position for number, position in about["residues"]})
+    return Structure.from_map(path, accession, about["chain"], dict(about["residues"]))
 
 
 @cache

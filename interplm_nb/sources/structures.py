@@ -4,20 +4,24 @@ Residue numbers in a structure file are not UniProt positions: constructs start 
 Residues get their position from a map or from an alignment; one that has none is unmapped, and is coloured as such, never as 0.
 """
 
-import gzip
 import io
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
+import biotite
 import biotite.sequence as seq
 import biotite.sequence.align as align
 import biotite.structure as struc
 import numpy as np
 from biotite.structure.info import one_letter_code
 from biotite.structure.io import pdb, pdbx
+
+from interplm_nb.sources.opening import open_text
+from interplm_nb.sources.report import InputError
 
 UNMAPPED = -1.0
 """B-factor of atoms without a UniProt position; activations are 0 or more."""
@@ -48,7 +52,7 @@ class Structure:
         known = set(_numbers(atoms[struc.filter_amino_acids(atoms)]))
         strangers = sorted(set(positions) - known)
         if strangers:
-            raise ValueError(
+            raise InputError(
                 f"{path}: the residue map of {accession} names {len(strangers)} residues that chain {chain!r} lacks, such as {strangers[0]}"
             )
         return cls(path.name, accession, chain, atoms, dict(positions))
@@ -65,7 +69,7 @@ class Structure:
         best = max(found, key=lambda name: len(found[name][0]))
         positions, n_aligned = found[best]
         if not positions or len(positions) < min_identity * n_aligned:
-            raise ValueError(
+            raise InputError(
                 f"{path}: no chain is {accession}: chain {best!r} comes nearest with {len(positions)} identical of {n_aligned} aligned residues; "
                 f"wanted {min_identity:.0%}. Give the structure of this protein, or lower min_identity"
             )
@@ -117,27 +121,28 @@ def unmapped_selection(structure: Structure) -> str:
 
 def read_atoms(path: Path) -> struc.AtomArray:
     """The first model of a PDB or mmCIF file (.pdb, .ent, .cif, .mmcif, plain or .gz), first locations, without water."""
-    kind = Path(path.stem).suffix if path.suffix == ".gz" else path.suffix
+    kind = Path(path.stem if path.suffix == ".gz" else path.name).suffix
+    if kind not in (".pdb", ".ent", ".cif", ".mmcif"):
+        raise InputError(f"{path}: the name ends in {kind!r}; a structure's ends in .pdb, .ent, .cif or .mmcif, plain or .gz")
+    with open_text(path) as stream:
+        text = io.StringIO(stream.read())
     try:
-        text = (gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()).decode("utf-8")
-        if kind in (".pdb", ".ent"):
-            # Any: biotite types what it returns by the arguments' values, which it leaves open here.
-            atoms: Any = pdb.PDBFile.read(io.StringIO(text)).get_structure(model=1)
-        elif kind in (".cif", ".mmcif"):
-            atoms = pdbx.get_structure(pdbx.CIFFile.read(io.StringIO(text)), model=1)
-        else:
-            raise ValueError(f"the name ends in {kind!r}; wanted .pdb, .ent, .cif or .mmcif, plain or .gz")
-    except (ValueError, EOFError, OSError, struc.BadStructureError) as error:
-        if isinstance(error, FileNotFoundError):
-            raise
-        raise ValueError(f"{path}: cannot be read as a structure: {error}") from error
+        with warnings.catch_warnings():
+            # Old files have no element column; the atom's name tells it well enough for drawing.
+            warnings.filterwarnings("ignore", "[0-9]+ elements were guessed")
+            # Any: biotite's return type depends on the value of `model`.
+            atoms: Any = (
+                pdb.PDBFile.read(text).get_structure(model=1) if kind in (".pdb", ".ent") else pdbx.get_structure(pdbx.CIFFile.read(text), model=1)
+            )
+    except (ValueError, KeyError, IndexError, biotite.InvalidFileError, struc.BadStructureError) as error:
+        raise InputError(f"{path}: cannot be read as a structure: {error}; get it again from its database, or name it after its format") from error
     return atoms[~struc.filter_solvent(atoms)]
 
 
 def _chain(atoms: struc.AtomArray, chain: str, path: Path) -> Any:
     chosen = atoms[atoms.chain_id == chain.strip()]
     if chosen.array_length() == 0:
-        raise ValueError(f"{path}: no chain {chain!r}; the chains are {sorted(set(atoms.chain_id.tolist()))}")
+        raise InputError(f"{path}: no chain {chain!r}; the chains are {sorted(set(atoms.chain_id.tolist()))}")
     return chosen
 
 
