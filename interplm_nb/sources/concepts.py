@@ -118,7 +118,7 @@ _METALS = "Ag|Al|Ba|Ca|Cd|Co|Cr|Cs|Cu|Fe|Hg|K|La|Li|Mg|Mn|Mo|Na|Ni|Pb|Rb|Sr|Tb|V
 _METAL = re.compile(rf"(?:{_METALS})(?:\(\d?\+\)| cation)?|(?:a|an) (?:\w+ )?metal cation|\[.*(?:Fe|Ni|Mo|V).*\] cluster")
 _BASES = "A|C|G|I|T|U|X"
 _NUCLEOTIDE = re.compile(
-    rf"d?(?:{_BASES})[MDT]P|3',5'-cyclic (?:{_BASES})MP|NAD\(\+\)|NADH|NADP\(\+\)|NADPH|FAD|FADH2|FMN|FMNH2|an? (?:ribo|deoxyribo)?nucleoside .*phosphate"
+    rf"d?(?:{_BASES})[MDT]P|3',5'-cyclic (?:{_BASES})MP|NADP?(?:\(\+\)|H)|(?:FAD|FMN)(?:H2)?|an? (?:ribo|deoxyribo)?nucleoside .*phosphate"
 )
 _ORDINAL = re.compile(r"[\s;,]*\b\d+[a-z]?$")
 _LETTERS = re.compile(r"[A-Za-z]{2}")

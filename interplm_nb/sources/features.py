@@ -48,8 +48,7 @@ class SegmentBuilder:
         self._report = report
         self._options: dict[str, int] = {"": 0}
         self._instances = 0
-        self._schema = dict.fromkeys(("protein", "kind", "option", "start", "end", "instance"), pl.Int32)
-        self._columns = {name: array("i") for name in self._schema}
+        self._columns = {name: array("i") for name in ("protein", "kind", "option", "start", "end", "instance")}
 
     def add(self, protein: int, accession: str, length: int, features: Iterable[Feature], line: int | None = None) -> None:
         """Place the features of one protein; `protein` is its place in the `Proteins` to come."""
@@ -104,7 +103,7 @@ class SegmentBuilder:
 
     def annotations(self, proteins: Proteins) -> Annotations:
         """Name the concepts of all that was added."""
-        rows = pl.DataFrame({name: np.frombuffer(column, np.int32) for name, column in self._columns.items()}, schema=self._schema)
+        rows = pl.DataFrame({name: np.array(column, np.int32) for name, column in self._columns.items()})
         counts = rows.group_by("kind", "option").agg(pl.col("instance").n_unique().alias("n")).sort("kind", "option")
         options = list(self._options)
         named = [row for place, code, n in counts.iter_rows() for row in self._named(place, code, options[code], n)]
