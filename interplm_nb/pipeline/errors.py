@@ -1,0 +1,13 @@
+"""Errors that a person can act on: the command line prints them as one sentence."""
+
+
+class PipelineError(Exception):
+    """Something that the person who runs the pipeline can put right; the text says what and how."""
+
+
+class StageError(PipelineError):
+    """A stage's notebook stopped; the text names the notebook, the cell and the way to resume."""
+
+
+class RunLockedError(PipelineError):
+    """Another process is working in this run folder."""

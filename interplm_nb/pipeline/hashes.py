@@ -1,0 +1,33 @@
+"""Hashes of a run's files, remembered by size and time of change, so that gigabytes are read once."""
+
+import contextlib
+import json
+from pathlib import Path
+
+from interplm_nb.saving import file_hash, write_json
+
+
+class FileHashes:
+    """sha256 of files; `memory` is a JSON file that remembers them by (size, mtime). Losing it costs time only."""
+
+    def __init__(self, memory: Path) -> None:
+        self._memory = memory
+        self._known: dict[str, list] = {}
+        with contextlib.suppress(FileNotFoundError, json.JSONDecodeError, UnicodeDecodeError):
+            self._known = json.loads(memory.read_text(encoding="utf-8"))
+
+    def of(self, path: Path) -> str:
+        """The hash of one file."""
+        state = path.stat()
+        name = str(path.resolve())
+        known = self._known.get(name)
+        if known and known[:2] == [state.st_size, state.st_mtime_ns]:
+            return known[2]
+        digest = file_hash(path)
+        self._known[name] = [state.st_size, state.st_mtime_ns, digest]
+        return digest
+
+    def save(self) -> None:
+        """Remember for the next time; files that are gone are forgotten."""
+        self._known = {name: known for name, known in self._known.items() if Path(name).exists()}
+        write_json(self._known, self._memory)

@@ -1,0 +1,49 @@
+"""The kernel in which notebooks run: this very Python, reached over private socket files, tied to the runner's lock."""
+
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from jupyter_client.kernelspec import KernelSpec
+from jupyter_client.manager import AsyncKernelManager
+from traitlets import Int
+from traitlets.config import Config
+
+
+class RunKernelManager(AsyncKernelManager):
+    """Starts the kernel of the running Python, whatever kernel is installed under the name `python3`."""
+
+    lock_descriptor = Int(-1, help="Open lock file that the kernel inherits: one that outlives a killed runner keeps the folder.").tag(config=True)
+
+    @property
+    def kernel_spec(self) -> KernelSpec:
+        if self._kernel_spec is None:
+            argv = [sys.executable, "-Xfrozen_modules=off", "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+            self._kernel_spec = KernelSpec(argv=argv, display_name="Python 3 (ipykernel)", language="python")
+        return self._kernel_spec
+
+    async def _async_pre_start_kernel(self, **kw: Any) -> tuple[list[str], dict[str, Any]]:  # type: ignore[override]
+        command, kw = await super()._async_pre_start_kernel(**kw)
+        if self.lock_descriptor >= 0 and os.name == "posix":
+            kw["pass_fds"] = (self.lock_descriptor,)
+        return command, kw
+
+
+@contextmanager
+def kernel_settings(lock_descriptor: int) -> Iterator[Config]:
+    """Settings for `RunKernelManager`; on POSIX nothing listens on a port."""
+    folder = tempfile.mkdtemp(prefix="inb-")  # short: the path of a socket file has at most about 100 characters
+    settings = Config()
+    settings.RunKernelManager.lock_descriptor = lock_descriptor
+    if os.name == "posix":
+        settings.RunKernelManager.transport = "ipc"
+        settings.RunKernelManager.ip = os.path.join(folder, "k")
+        settings.RunKernelManager.connection_file = os.path.join(folder, "k.json")
+    try:
+        yield settings
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

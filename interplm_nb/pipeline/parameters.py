@@ -1,0 +1,151 @@
+"""What each stage takes: one strict model per stage.
+
+The runner checks a profile against these before a kernel starts, and cell two of each notebook checks its own `parameters` cell, so that a
+misspelt name or a wrong type is never ignored.
+"""
+
+import difflib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from interplm_nb.pipeline.errors import PipelineError
+
+PLACE = ("run", "device")
+"""Fields that say where a stage works, not what it makes: given by the runner, never part of what a result is keyed by."""
+
+
+class StageParameters(BaseModel):
+    """Where a stage works; the models below add what it makes."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+    stage: ClassVar[str]
+    files: ClassVar[tuple[str, ...]] = ()
+    """Fields that are paths of files: their content counts, not their name. Empty text means none."""
+
+    run: str = Field("runs/demo", description="Folder of the run.")
+    device: str = Field("auto", description="Where torch works: auto, cpu, cuda, cuda:1 or mps.")
+
+    @classmethod
+    def checked(cls, values: Mapping[str, Any], where: str) -> Self:
+        """The parameters in `values`; `where` (a file, a notebook) is named when they do not fit."""
+        unknown = [name for name in values if name not in cls.model_fields]
+        if unknown:
+            raise PipelineError(f"{where}: {unknown_name(f'{cls.stage}.{unknown[0]}', [f'{cls.stage}.{n}' for n in cls.model_fields])}")
+        try:
+            return cls(**values)
+        except ValidationError as error:
+            raise PipelineError(f"{where}: {_sentence(cls, error)}") from None
+
+    @classmethod
+    def from_notebook(cls, namespace: Mapping[str, Any]) -> Self:
+        """The parameters that a notebook's `parameters` cell (and papermill after it) left in `globals()`."""
+        missing = [name for name in cls.model_fields if name not in namespace]
+        if missing:
+            raise PipelineError(f"the parameters cell of the {cls.stage} notebook has no {', '.join(missing)}; run that cell first")
+        return cls.checked({name: namespace[name] for name in cls.model_fields}, f"the parameters cell of the {cls.stage} notebook")
+
+    def made(self) -> dict[str, Any]:
+        """What a result is keyed by: the parameters less the place, and less file names (their content is hashed instead)."""
+        return self.model_dump(exclude={*PLACE, *self.files})
+
+    def input_files(self) -> dict[str, Path]:
+        """Files named by the parameters, by field."""
+        return {field: Path(getattr(self, field)).expanduser() for field in self.files if getattr(self, field)}
+
+
+class ProteinsParameters(StageParameters):
+    """Stage `proteins`: read, filter, annotate, cluster, split."""
+
+    stage: ClassVar[str] = "proteins"
+    files: ClassVar[tuple[str, ...]] = ("path",)
+
+    path: str = Field("", description="File of proteins (FASTA, UniProt TSV, flat file or XML; plain, .gz or .zst). Empty: the embedded ones.")
+    format: Literal["auto", "fasta", "tsv", "text", "xml"] = Field("auto", description="Format of the file; auto goes by its name.")
+    strict: bool = Field(False, description="Stop at the first bad record, in place of reporting and skipping it.")
+    max_residues: int = Field(1022, ge=1, le=1022, description="Longest protein kept: ESM-2 sees 1,022 residues.")
+    too_long: Literal["skip", "refuse"] = Field("skip", description="What becomes of longer proteins: skipped and counted, or an error.")
+    max_proteins: int = Field(0, ge=0, description="Keep so many proteins, drawn at random; 0 keeps all.")
+    identity: float = Field(0.3, gt=0, le=1, description="Sequence identity from which two proteins are relatives.")
+    coverage: float = Field(0.5, gt=0, le=1, description="Share of the shorter protein that their alignment covers.")
+    train_share: float = Field(0.6, gt=0, lt=1, description="Share of proteins that the SAE learns from.")
+    validation_share: float = Field(0.2, gt=0, lt=1, description="Share on which features and thresholds are chosen; the rest is test.")
+    seed: int = Field(42, ge=0, description="Seed of the splits and of the draw.")
+
+
+class EmbedParameters(StageParameters):
+    """Stage `embed`: one vector per residue, from the PLM and from its shuffled control."""
+
+    stage: ClassVar[str] = "embed"
+
+    plm: str = Field("esm2-mini", description="The protein language model: esm2-mini, an ESM-2 name, or the path of its weights.")
+    layer: int = Field(2, ge=0, description="Layer that is read; 0 is the embedding before the first layer.")
+    shuffled_seed: int = Field(42, ge=0, description="Seed of the control with shuffled weights.")
+    dtype: Literal["float32", "bfloat16", "float16"] = Field("float32", description="Arithmetic of the PLM; results are stored as float32.")
+    tokens_per_batch: int = Field(8192, ge=1024, description="Tokens run at once: more is faster and needs more memory.")
+
+    def input_files(self) -> dict[str, Path]:
+        """The weights, where `plm` is a path and not a name."""
+        path = Path(self.plm).expanduser()
+        return {"plm": path} if path.exists() and (path.suffix or len(path.parts) > 1) else {}
+
+    def made(self) -> dict[str, Any]:
+        return {name: value for name, value in super().made().items() if name not in self.input_files()}
+
+
+class TrainParameters(StageParameters):
+    """Stage `train`: the SAE, the same recipe on the shuffled PLM, and the random SAE."""
+
+    stage: ClassVar[str] = "train"
+
+    recipe: Literal["interplm-paper", "topk"] = Field("topk", description="interplm-paper: ReLU and L1; topk: k features a residue.")
+    d_sae: int = Field(2048, ge=1, description="Number of features.")
+    steps: int = Field(3000, ge=1, description="Training steps.")
+    batch_size: int = Field(2048, ge=1, description="Residues per step.")
+    lr: float = Field(0.001, gt=0, description="Peak learning rate.")
+    k: int = Field(32, ge=1, description="Features active per residue; used by topk only.")
+    l1: float = Field(0.06, ge=0, description="Weight of the L1 term; used by interplm-paper only.")
+    warmup_fraction: float = Field(0.05, ge=0, le=1, description="Share of the steps over which the learning rate rises.")
+    seed: int = Field(0, ge=0, description="Seed of the weights and of the order of residues.")
+    fidelity_proteins: int = Field(50, ge=1, description="Validation proteins on which fidelity is measured.")
+
+
+class ActivationsParameters(StageParameters):
+    """Stage `activations`: every feature on every residue, once."""
+
+    stage: ClassVar[str] = "activations"
+
+    max_l0: float = Field(512.0, gt=0, description="Refuse an SAE with more active features per residue than this: its store would be too large.")
+
+
+class ConceptsParameters(StageParameters):
+    """Stage `concepts`: which features match which annotated concepts, beside the controls."""
+
+    stage: ClassVar[str] = "concepts"
+
+    min_instances: int = Field(10, ge=1, description="A concept needs so many instances on validation and on test.")
+    bootstrap: int = Field(200, ge=0, description="Resamples behind the 95 % intervals.")
+    seed: int = Field(0, ge=0, description="Seed of the resamples.")
+
+
+PARAMETERS: dict[str, type[StageParameters]] = {
+    model.stage: model for model in (ProteinsParameters, EmbedParameters, TrainParameters, ActivationsParameters, ConceptsParameters)
+}
+"""The model of each stage, in order."""
+
+
+def unknown_name(name: str, known: list[str]) -> str:
+    """A sentence that refuses a name and offers the nearest known ones."""
+    near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+    return f"unknown parameter {name!r}; did you mean {' or '.join(near)}?" if near else f"unknown parameter {name!r}; known are {', '.join(known)}"
+
+
+def _sentence(model: type[StageParameters], error: ValidationError) -> str:
+    """The first complaint of pydantic, with what the parameter is for."""
+    first = error.errors()[0]
+    name = str(first["loc"][0]) if first["loc"] else ""
+    about = model.model_fields[name].description if name in model.model_fields else None
+    more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+    return f"{model.stage}.{name} = {first.get('input')!r}: {first['msg'][0].lower()}{first['msg'][1:]}{more}. {about or ''}".rstrip()

@@ -1,0 +1,116 @@
+"""Profiles: a TOML file with one table per stage, checked against the stages' models before anything runs."""
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from interplm_nb.pipeline.errors import PipelineError
+from interplm_nb.pipeline.parameters import PARAMETERS, PLACE, StageParameters, unknown_name
+
+_TOP_LEVEL = ("about", "required")
+
+
+@dataclass(frozen=True)
+class Profile:
+    """The parameters of every stage, checked.
+
+    `name` is the packaged name or the file's; `stages` holds one model per stage, in order.
+    """
+
+    name: str
+    about: str
+    stages: Mapping[str, StageParameters]
+
+    def at(self, run: str, device: str) -> dict[str, StageParameters]:
+        """The same parameters, at a place; file names become absolute, because a notebook runs in the run's folder."""
+        place = {"run": run, "device": device}
+        return {
+            name: type(p).checked({**p.model_dump(), **{f: str(path.resolve()) for f, path in p.input_files().items()}, **place}, self.name)
+            for name, p in self.stages.items()
+        }
+
+
+def packaged() -> dict[str, Path]:
+    """Profiles that come with the package, by name."""
+    folder = Path(str(resources.files("interplm_nb.pipeline") / "profiles"))
+    return {path.stem: path for path in sorted(folder.glob("*.toml"))}
+
+
+def load(profile: str, settings: Sequence[str] = ()) -> Profile:
+    """Read a packaged profile by name, or a `.toml` file, and lay `settings` (`stage.name=value`) over it."""
+    path = _find(profile)
+    try:
+        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise PipelineError(f"{path} is not a TOML file: {error}") from None
+    _check_keys(tables, path)
+    given = dict(setting_value(s) for s in settings)
+    stages = {stage: _stage(model, tables.get(stage, {}), given, path) for stage, model in PARAMETERS.items()}
+    _check_required(tables.get("required", []), stages, path)
+    return Profile(profile if profile in packaged() else path.name, str(tables.get("about", "")), stages)
+
+
+def setting_value(setting: str) -> tuple[tuple[str, str], Any]:
+    """`stage.name=value` as ((stage, name), value); the value is read as a TOML literal, else it is a string."""
+    key, equals, text = setting.partition("=")
+    stage, dot, name = key.strip().partition(".")
+    if not (equals and dot and stage and name):
+        raise PipelineError(f"-p {setting}: wanted stage.name=value, such as -p train.steps=500")
+    if stage not in PARAMETERS:
+        raise PipelineError(f"-p {setting}: {unknown_name(f'{stage}.{name}', _all_names())}")
+    try:
+        value = tomllib.loads(f"value = {text}")
+    except tomllib.TOMLDecodeError:
+        return (stage, name), text
+    return (stage, name), value["value"] if set(value) == {"value"} else text
+
+
+def _find(profile: str) -> Path:
+    known = packaged()
+    if profile in known:
+        return known[profile]
+    path = Path(profile).expanduser()
+    if path.suffix != ".toml":
+        raise PipelineError(f"no profile {profile!r}: packaged are {', '.join(known)}; or give the path of a .toml file")
+    if not path.is_file():
+        raise PipelineError(f"no profile file {path}; packaged profiles are {', '.join(known)}")
+    return path
+
+
+def _check_keys(tables: Mapping[str, Any], path: Path) -> None:
+    for key, value in tables.items():
+        if key in _TOP_LEVEL:
+            continue
+        if key not in PARAMETERS:
+            raise PipelineError(f"{path}: {unknown_name(key, [*PARAMETERS, *_TOP_LEVEL]).replace('parameter', 'key', 1)}")
+        if not isinstance(value, dict):
+            raise PipelineError(f"{path}: {key} is a table, written [{key}] on a line of its own, not {value!r}")
+        placed = [name for name in PLACE if name in value]
+        if placed:
+            raise PipelineError(f"{path}: {key}.{placed[0]} does not belong in a profile; give --out and --device on the command line")
+
+
+def _stage(model: type[StageParameters], table: Mapping[str, Any], given: Mapping[tuple[str, str], Any], path: Path) -> StageParameters:
+    model.checked(table, str(path))
+    own = {name: value for (stage, name), value in given.items() if stage == model.stage}
+    placed = [name for name in PLACE if name in own]
+    if placed:
+        raise PipelineError(f"-p {model.stage}.{placed[0]}: give --out and --device in its place")
+    return model.checked({**table, **own}, "-p" if own else str(path))
+
+
+def _check_required(required: Sequence[str], stages: Mapping[str, StageParameters], path: Path) -> None:
+    for key in required:
+        stage, _, name = key.partition(".")
+        if stage not in stages or name not in type(stages[stage]).model_fields:
+            raise PipelineError(f"{path}: required names {key!r}, which is no parameter; {unknown_name(key, _all_names())}")
+        if getattr(stages[stage], name) in ("", 0):
+            about = type(stages[stage]).model_fields[name].description
+            raise PipelineError(f"profile {path.stem} needs {key}; give it with -p {key}=VALUE. {about}")
+
+
+def _all_names() -> list[str]:
+    return [f"{stage}.{name}" for stage, model in PARAMETERS.items() for name in model.model_fields if name not in PLACE]

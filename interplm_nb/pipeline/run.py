@@ -1,0 +1,250 @@
+"""A run: one folder, and the only code that knows the paths in it."""
+
+import contextlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import polars as pl
+
+import interplm_nb
+from interplm_nb.annotations import Annotations
+from interplm_nb.pipeline.errors import PipelineError
+from interplm_nb.proteins import Proteins
+from interplm_nb.saving import read_json, read_parquet, remove, write_json, write_parquet
+
+if TYPE_CHECKING:
+    from interplm_nb.activations import FeatureActivations
+    from interplm_nb.concepts.dense import DenseSource
+    from interplm_nb.concepts.scores import ConceptScores
+    from interplm_nb.embeddings import Embeddings
+    from interplm_nb.sae.model import SAE
+
+STAGES = ("proteins", "embed", "train", "activations", "concepts")
+"""The stages of a run, in order."""
+
+SAES = ("sae", "shuffled_sae", "random_sae")
+"""Sources with an SAE: the trained one, the same recipe on the PLM with shuffled weights, and the random one."""
+
+SOURCES = ("sae", "neurons", "shuffled_sae", "random_sae")
+"""Everything that is scored, in the order of tables."""
+
+CONVENTIONS = ("strict", "published")
+
+_OUTPUTS = {
+    "proteins": ("proteins.parquet", "annotations.parquet", "annotations_published.parquet", "splits.parquet"),
+    "embed": ("embeddings",),
+    "train": tuple(f"sources/{s}/{f}" for s in SAES for f in ("sae.safetensors", "config.json", "about.json", "metrics.jsonl", "fidelity.json")),
+    "activations": (
+        *(f"sources/{s}/activations" for s in SAES),
+        *(f"sources/{s}/maxima.parquet" for s in SOURCES),
+        "sources/neurons/about.json",
+    ),
+    "concepts": tuple(f"sources/{s}/{f}.parquet" for s in SOURCES for f in ("scores", "active", "concepts")),
+}
+
+
+@dataclass(frozen=True)
+class Run:
+    """A folder that holds one run; typed access to everything in it. What is missing is an error that names the stage to run."""
+
+    folder: Path
+
+    @classmethod
+    def create(cls, folder: Path | str, profile: str) -> Self:
+        """Make the folder a run, or open the run that it is; `profile` is noted."""
+        run = cls(Path(folder).expanduser())
+        if run.folder.exists() and not run.folder.is_dir():
+            raise PipelineError(f"{run.folder} is a file; a run needs a folder")
+        if run.record.exists():
+            cls.open(folder)
+        elif run.folder.exists() and any(p for p in run.folder.iterdir() if not p.name.startswith(".")):
+            raise PipelineError(f"{run.folder} holds other files and no run.json; give an empty or a new folder")
+        write_json({"type": "Run", "version": 1, "profile": profile, "package": interplm_nb.__version__}, run.record)
+        return run
+
+    @classmethod
+    def open(cls, folder: Path | str) -> Self:
+        """Open a run that exists."""
+        run = cls(Path(folder).expanduser())
+        if not run.record.is_file():
+            raise PipelineError(f"{run.folder} is not a run: it has no run.json; make one with: interplm-nb run demo --out {run.folder}")
+        read_json(run.record, "Run", 1)
+        return run
+
+    @classmethod
+    def at(cls, folder: Path | str) -> Self:
+        """Open the run in `folder`, or make a new one: how the first notebook starts."""
+        return cls.open(folder) if (Path(folder).expanduser() / "run.json").is_file() else cls.create(folder, "notebook")
+
+    # Paths of the run itself and of its stages
+
+    @property
+    def record(self) -> Path:
+        return self.folder / "run.json"
+
+    @property
+    def profile(self) -> str:
+        return str(read_json(self.record, "Run", 1)["profile"])
+
+    def stage_folder(self, stage: str) -> Path:
+        """`NN_stage/`: the manifest and the small tables that a stage's notebook shows."""
+        return self.folder / self.stage_name(stage)
+
+    def notebook(self, stage: str) -> Path:
+        """The executed notebook of a stage."""
+        return self.folder / f"{self.stage_name(stage)}.ipynb"
+
+    @staticmethod
+    def stage_name(stage: str) -> str:
+        return f"{STAGES.index(stage) + 1:02d}_{stage}"
+
+    def manifest_path(self, stage: str) -> Path:
+        return self.stage_folder(stage) / "manifest.json"
+
+    def work(self, stage: str) -> Path:
+        """Where a stage keeps what it resumes from; removed when the stage ends."""
+        return self.stage_folder(stage) / "work"
+
+    def outputs(self, stage: str) -> list[Path]:
+        """The files that a stage has made so far, sorted; its manifest, notebook and working files are not among them."""
+        roots = [self.folder / name for name in _OUTPUTS[stage]] + [
+            p for p in self.stage_folder(stage).glob("*.*") if p.suffix in (".parquet", ".json")
+        ]
+        files = [f for root in roots for f in (root.rglob("*") if root.is_dir() else [root]) if f.is_file()]
+        drafts = {f for f in files if any(part.startswith(".") for part in f.relative_to(self.folder).parts)}
+        return sorted(f for f in files if f != self.manifest_path(stage) and f not in drafts)
+
+    def clear(self, stage: str) -> None:
+        """Remove everything that a stage has made, its manifest first."""
+        self.manifest_path(stage).unlink(missing_ok=True)
+        for path in (*(self.folder / name for name in _OUTPUTS[stage]), self.stage_folder(stage)):
+            remove(path)
+
+    def clear_drafts(self) -> None:
+        """Remove what a killed process left half-written. Only for the holder of the run's lock."""
+        for draft in list(self.folder.rglob(".*.tmp")):
+            with contextlib.suppress(FileNotFoundError):
+                remove(draft)
+
+    # What the stages made
+
+    def proteins(self) -> Proteins:
+        return Proteins.load(self._made("proteins.parquet", "proteins"))
+
+    def annotations(self, convention: str = "strict", proteins: Proteins | None = None) -> Annotations:
+        """Annotations as parsed by a convention; give `proteins` where they are loaded already."""
+        return Annotations.load(self._made(annotations_name(convention), "proteins"), proteins or self.proteins())
+
+    def splits(self) -> pl.DataFrame:
+        """accession, cluster (u32), split (train, validation, test), split_published (validation, test)."""
+        return read_parquet(self._made("splits.parquet", "proteins"), "Splits", 1)[0]
+
+    def accessions(self, split: str, convention: str = "strict") -> list[str]:
+        """The proteins of one split."""
+        column = "split" if convention == "strict" else "split_published"
+        return self.splits().filter(pl.col(column) == split)["accession"].to_list()
+
+    def embeddings_folder(self, layer: int, shuffled: bool = False) -> Path:
+        return self.folder / "embeddings" / ("shuffled" if shuffled else "") / f"layer_{layer:02d}"
+
+    def layers(self) -> list[int]:
+        """Layers of the PLM that are embedded."""
+        return sorted(int(p.name.removeprefix("layer_")) for p in (self.folder / "embeddings").glob("layer_*"))
+
+    def embeddings(self, layer: int | None = None, shuffled: bool = False) -> "Embeddings":
+        """Embeddings of one layer; the only one where none is named."""
+        from interplm_nb.embeddings import Embeddings
+
+        if layer is None:
+            layers = self.layers()
+            if len(layers) != 1:
+                raise PipelineError(f"{self.folder} has embeddings of layers {layers}, not of one; run stage 'embed', or name the layer")
+            layer = layers[0]
+        folder = self.embeddings_folder(layer, shuffled)
+        return Embeddings.open(self._made(str(folder.relative_to(self.folder)), "embed"))
+
+    def source(self, source: str) -> Path:
+        """`sources/<id>/`."""
+        if source not in SOURCES and not (self.folder / "sources" / source).is_dir():
+            raise PipelineError(f"no source {source!r} in {self.folder}; there are {', '.join(self.sources()) or 'none yet'}")
+        return self.folder / "sources" / source
+
+    def sources(self) -> list[str]:
+        """Sources that exist, in the order of tables."""
+        found = {p.name for p in (self.folder / "sources").glob("*") if p.is_dir()}
+        return [s for s in SOURCES if s in found] + sorted(found - set(SOURCES))
+
+    def about(self, source: str) -> dict[str, Any]:
+        stage = "activations" if source == "neurons" else "train"
+        return read_json(self._made(f"sources/{source}/about.json", stage), "Source", 1)
+
+    def sae(self, source: str = "sae") -> "SAE":
+        self._made(f"sources/{source}/sae.safetensors", "train")
+        from interplm_nb.sae import checkpoint
+
+        return checkpoint.load(self.source(source))
+
+    def activations(self, source: str = "sae", proteins: Proteins | None = None) -> "FeatureActivations":
+        """Activations in unit `raw`."""
+        from interplm_nb.activations import FeatureActivations
+
+        return FeatureActivations.open(self._made(f"sources/{source}/activations", "activations"), proteins or self.proteins())
+
+    def maxima(self, source: str = "sae") -> pl.DataFrame:
+        """feature, maximum_train, maximum_all; for neurons also minimum_train, minimum_all."""
+        return read_parquet(self._made(f"sources/{source}/maxima.parquet", "activations"), "Maxima", 1)[0]
+
+    def scored(self, source: str, convention: str, proteins: Proteins | None = None) -> "FeatureActivations | DenseSource":
+        """What concepts are counted on: unit `max`, by the training maxima (`strict`) or those of all proteins (`published`)."""
+        column, maxima = ("train" if convention == "strict" else "all"), self.maxima(source)
+        top = maxima[f"maximum_{column}"].to_numpy()
+        if source != "neurons":
+            return self.activations(source, proteins).relative_to(top)
+        from interplm_nb.concepts.dense import DenseSource
+
+        return DenseSource(self.embeddings(), proteins or self.proteins(), maxima[f"minimum_{column}"].to_numpy(), top)
+
+    def scores(self, source: str = "sae", split: str = "test", convention: str = "strict") -> "ConceptScores":
+        self._made(f"sources/{source}/scores.parquet", "concepts")
+        from interplm_nb.concepts.scores import ConceptScores
+
+        return ConceptScores.load(self.source(source), split, convention)
+
+    def table(self, stage: str, name: str) -> pl.DataFrame:
+        """A small table that a stage shows: `NN_stage/<name>.parquet`."""
+        return read_parquet(self._made(f"{self.stage_name(stage)}/{name}.parquet", stage), "StageTable", 1)[0]
+
+    def write_table(self, stage: str, name: str, table: pl.DataFrame) -> None:
+        write_parquet(table, self.stage_folder(stage) / f"{name}.parquet", {"type": "StageTable", "version": 1})
+
+    def summary(self, stage: str) -> dict[str, Any]:
+        """What a stage noted about itself: counts, and the device it worked on."""
+        return read_json(self._made(f"{self.stage_name(stage)}/summary.json", stage), "StageSummary", 1)
+
+    def write_summary(self, stage: str, **values: Any) -> None:
+        write_json({"type": "StageSummary", "version": 1, **values}, self.stage_folder(stage) / "summary.json")
+
+    def _made(self, name: str, stage: str) -> Path:
+        path = self.folder / name
+        if not path.exists():
+            raise PipelineError(
+                f"{self.folder} has no {name}: run stage {stage!r} first, with the notebook {self.stage_name(stage)}.ipynb or with "
+                f"interplm-nb run PROFILE --out {self.folder}"
+            )
+        return path
+
+
+def annotations_name(convention: str) -> str:
+    """File of the annotations parsed by a convention."""
+    if convention not in CONVENTIONS:
+        raise ValueError(f"a convention is one of {CONVENTIONS}, not {convention!r}")
+    return "annotations.parquet" if convention == "strict" else "annotations_published.parquet"
+
+
+def check_stages(stages: Iterable[str]) -> None:
+    """Refuse a stage that is not one."""
+    for stage in stages:
+        if stage not in STAGES:
+            raise PipelineError(f"no stage {stage!r}; stages are {', '.join(STAGES)}")

@@ -1,0 +1,113 @@
+"""Runs a profile: each stage's notebook in turn, skipping what is unchanged, under one lock."""
+
+import errno
+import shlex
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TextIO
+
+from interplm_nb.pipeline import manifest
+from interplm_nb.pipeline.errors import PipelineError, StageError
+from interplm_nb.pipeline.lock import locked
+from interplm_nb.pipeline.memory import MEASURE, PeakMemory
+from interplm_nb.pipeline.notebooks import execute, lessons
+from interplm_nb.pipeline.parameters import StageParameters
+from interplm_nb.pipeline.profiles import Profile, load
+from interplm_nb.pipeline.run import STAGES, Run, check_stages
+from interplm_nb.saving import remove
+
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a person asks for: `interplm-nb run PROFILE --out DIR ...`."""
+
+    profile: str
+    out: Path
+    settings: Sequence[str] = ()
+    first: str = STAGES[0]
+    force: str | None = None
+    device: str = "auto"
+    notebooks: Path | None = field(default=None, compare=False)
+
+    def command(self) -> str:
+        """The command line that asks for this again, to resume."""
+        words = ["interplm-nb", "run", self.profile, "--out", str(self.out)]
+        words += [word for setting in self.settings for word in ("-p", setting)]
+        words += ["--device", self.device] if self.device != "auto" else []
+        return shlex.join(words)
+
+
+def run(request: Request, say: Callable[[str], None], progress: TextIO | None = None) -> Run:
+    """Bring a run up to date with a profile.
+
+    Everything is checked before the first kernel starts. `say` gets one line per stage. Raises `StageError` with the notebook, the cell, the last
+    line of the error and the way to resume.
+    """
+    check_stages([request.first, *([request.force] if request.force else [])])
+    profile = load(request.profile, request.settings)
+    folder = request.notebooks or lessons()
+    try:
+        run = Run(request.out.expanduser().resolve())
+        run.folder.mkdir(parents=True, exist_ok=True)
+        with locked(run.folder / ".lock") as descriptor:
+            run = Run.create(run.folder, profile.name)
+            run.clear_drafts()
+            _stages(run, profile, request, folder, descriptor, say, progress)
+    except StageError as error:
+        raise StageError(f"{error}\nresume with: {request.command()}") from None
+    except OSError as error:
+        if error.errno in NO_SPACE:
+            raise PipelineError(f"no space left on the disk that holds {request.out}; free some and run again: {request.command()}") from None
+        raise
+    return run
+
+
+def _stages(run: Run, profile: Profile, request: Request, folder: Path, descriptor: int, say: Callable[[str], None], progress: TextIO | None) -> None:
+    forced = STAGES.index(request.force) if request.force else len(STAGES)
+    for number, (stage, params) in enumerate(profile.at(str(run.folder), request.device).items()):
+        name = run.stage_name(stage)
+        if number < STAGES.index(request.first):
+            manifest.read(run, stage)  # it must have ended; what it made is taken as it is
+            say(f"{name}: taken as it is (--from {request.first})")
+            continue
+        now = manifest.key(run, params)
+        if number >= forced:
+            run.clear(stage)
+        elif manifest.is_current(run, params, now):
+            say(f"{name}: unchanged, skipped")
+            continue
+        say(f"{name}: running {folder / (name + '.ipynb')}")
+        _stage(run, params, now, folder, descriptor, say, progress)
+
+
+def _stage(
+    run: Run, params: StageParameters, now: manifest.Key, folder: Path, descriptor: int, say: Callable[[str], None], progress: TextIO | None
+) -> None:
+    name = run.stage_name(params.stage)
+    manifest.begin(run, params)
+    run.manifest_path(params.stage).unlink(missing_ok=True)
+    started, clock = datetime.now(UTC), time.perf_counter()
+    with PeakMemory() as memory:
+        execute(run, params, folder / f"{name}.ipynb", descriptor, progress)
+    seconds = time.perf_counter() - clock
+    measured = {
+        "device": _device(run, params.stage),
+        "seconds": round(seconds, 1),
+        "peak_memory_bytes": memory.peak,
+        "peak_memory_measure": MEASURE,
+        "started": started.isoformat(timespec="seconds"),
+        "ended": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    manifest.write(run, params, now, measured)
+    remove(run.work(params.stage))
+    say(f"{name}: done in {seconds:.0f} s on {measured['device']}, peak memory {memory.peak / 2**20:.0f} MiB")
+
+
+def _device(run: Run, stage: str) -> str:
+    """The device that a stage says it worked on; stages without torch say nothing."""
+    return run.summary(stage).get("device", "cpu") if (run.stage_folder(stage) / "summary.json").is_file() else "cpu"

@@ -1,0 +1,47 @@
+"""Parameters: strict models, and errors that name the key and the nearest known ones."""
+
+import pytest
+
+from interplm_nb.pipeline.errors import PipelineError
+from interplm_nb.pipeline.parameters import PARAMETERS, ProteinsParameters, TrainParameters
+from interplm_nb.pipeline.run import STAGES
+
+
+def test_every_stage_has_a_model_and_every_field_says_what_it_is():
+    assert tuple(PARAMETERS) == STAGES
+    for model in PARAMETERS.values():
+        assert all(field.description for field in model.model_fields.values())
+
+
+def test_a_misspelt_name_is_refused_with_the_nearest():
+    with pytest.raises(PipelineError, match=r"mine\.toml: unknown parameter 'train\.step'; did you mean train\.steps"):
+        TrainParameters.checked({"step": 5}, "mine.toml")
+
+
+@pytest.mark.parametrize(
+    ("values", "text"),
+    [
+        ({"steps": "500"}, r"train\.steps = '500': input should be a valid integer"),
+        ({"lr": 0.0}, r"train\.lr = 0\.0: input should be greater than 0. Peak learning rate"),
+        ({"recipe": "batchtopk"}, r"train\.recipe = 'batchtopk': input should be 'interplm-paper' or 'topk'"),
+        ({"steps": True}, r"train\.steps = True"),
+    ],
+)
+def test_a_wrong_type_or_value_is_refused_with_what_it_is_for(values, text):
+    with pytest.raises(PipelineError, match=text):
+        TrainParameters.checked(values, "mine.toml")
+
+
+def test_a_notebook_gives_all_of_its_parameters():
+    namespace = {name: field.default for name, field in TrainParameters.model_fields.items()} | {"other": 1}
+    assert TrainParameters.from_notebook(namespace) == TrainParameters()
+    with pytest.raises(PipelineError, match="parameters cell of the train notebook has no k"):
+        TrainParameters.from_notebook({name: value for name, value in namespace.items() if name != "k"})
+
+
+def test_the_place_and_the_name_of_a_file_are_no_part_of_what_is_made(tmp_path):
+    here = ProteinsParameters(run="a", device="cpu", path=str(tmp_path / "x.fasta"))
+    there = ProteinsParameters(run="b", device="cuda", path=str(tmp_path / "y.fasta"))
+    assert here.made() == there.made()
+    assert "path" not in here.made()
+    assert here.input_files() == {"path": tmp_path / "x.fasta"}

@@ -1,0 +1,113 @@
+"""The runner: order, skipping, forcing, failing, resuming; most of it without a kernel."""
+
+import json
+
+import nbformat
+import pytest
+from nbformat.sign import NotebookNotary
+
+from interplm_nb.pipeline import runner
+from interplm_nb.pipeline.errors import PipelineError, StageError
+from interplm_nb.pipeline.lock import locked
+from interplm_nb.pipeline.run import STAGES, Run
+from tests.pipeline.fakes import work_like, write_fakes
+
+
+@pytest.fixture
+def ran(monkeypatch):
+    """Stages run, in order; each writes its parameters into its output."""
+    stages = []
+
+    def execute(run, params, source, descriptor, progress):
+        stages.append(params.stage)
+        work_like(params.stage, run, f"{params.stage} {params.made()}")
+
+    monkeypatch.setattr(runner, "execute", execute)
+    return stages
+
+
+def ask(tmp_path, *settings, **options):
+    said = []
+    run = runner.run(runner.Request("demo", tmp_path / "run", settings, notebooks=tmp_path, **options), said.append)
+    return run, said
+
+
+def test_stages_run_in_order_once(tmp_path, ran):
+    run, said = ask(tmp_path)
+    assert ran == list(STAGES)
+    assert said[1].startswith("01_proteins: done in")
+    ran.clear()
+    assert ask(tmp_path)[1] == [f"{run.stage_name(stage)}: unchanged, skipped" for stage in STAGES]
+    assert ran == []
+
+
+def test_a_changed_parameter_runs_its_stage_and_those_that_read_it(tmp_path, ran):
+    ask(tmp_path)
+    ran.clear()
+    ask(tmp_path, "train.steps=7")
+    assert ran == ["train", "activations"]  # what the fake activations make is the same as before, so nothing follows from it
+
+
+def test_a_stage_can_be_forced_or_started_from(tmp_path, ran):
+    with pytest.raises(PipelineError, match="stage 'proteins' has not ended"):
+        ask(tmp_path, first="embed")
+    ask(tmp_path)
+    ran.clear()
+    ask(tmp_path, force="activations")
+    assert ran == ["activations", "concepts"]
+    ran.clear()
+    _, said = ask(tmp_path, "proteins.seed=1", first="embed")
+    assert ran == []
+    assert said[0] == "01_proteins: taken as it is (--from embed)"
+    with pytest.raises(PipelineError, match="no stage 'training'; stages are proteins, embed"):
+        ask(tmp_path, force="training")
+
+
+def test_a_second_run_in_the_folder_is_refused(tmp_path, ran):
+    with locked(tmp_path / "run" / ".lock"), pytest.raises(PipelineError, match="in use by another run"):
+        ask(tmp_path)
+    assert ran == []
+
+
+def test_no_space_is_said(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(runner, "execute", full)
+    with pytest.raises(PipelineError, match=r"no space left on the disk that holds .*; free some and run again: interplm-nb run demo --out"):
+        ask(tmp_path)
+
+
+def test_the_command_to_resume_is_whole(tmp_path):
+    request = runner.Request("demo", tmp_path / "a b", ["train.steps=5", "proteins.path=x y.tsv"], device="cpu")
+    assert request.command() == f"interplm-nb run demo --out '{tmp_path}/a b' -p train.steps=5 -p 'proteins.path=x y.tsv' --device cpu"
+
+
+def test_with_kernels_a_failure_names_the_cell_and_the_run_resumes(tmp_path, capfd):
+    out = tmp_path / "a {b} run"
+    broken = write_fakes(tmp_path / "broken", broken="train")
+    with pytest.raises(StageError) as failed:
+        runner.run(runner.Request("demo", out, notebooks=broken), lambda _: None)
+    text = str(failed.value)
+    assert f"cell [4] of {out / '03_train.ipynb'} failed (raise ValueError" in text
+    assert "ValueError: the last line" in text
+    assert f"resume with: interplm-nb run demo --out '{out}'" in text
+    said = []
+    run = runner.run(runner.Request("demo", out, notebooks=write_fakes(tmp_path / "whole")), said.append)
+    assert said[:2] == ["01_proteins: unchanged, skipped", "02_embed: unchanged, skipped"]
+    check_notebook(run)
+    assert capfd.readouterr().err == ""
+
+
+def check_notebook(run: Run) -> None:
+    notebook = nbformat.read(run.notebook("train"), as_version=4)
+    notary = NotebookNotary()
+    assert notary.check_signature(notebook)
+    notary.store.close()
+    text = json.dumps(notebook)
+    assert str(run.folder) not in text
+    assert "papermill" not in notebook.metadata
+    assert "it/s" not in json.dumps([cell.get("outputs") for cell in notebook.cells])
+    assert [cell.metadata["tags"] for cell in notebook.cells if cell.metadata.get("tags")] == [["parameters"], ["injected-parameters"]]
+    assert {key for cell in notebook.cells for key in cell.metadata} == {"tags"}
+    assert notebook.cells[-1].outputs[0].text == "wrote config.json\n"
