@@ -1,0 +1,65 @@
+"""From embeddings to the sparse store of feature activations: every residue is encoded once, everything later reads the store."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from scipy import sparse
+from tqdm.auto import tqdm
+
+from interplm_nb.activations import MAX_L0, ActivationsWriter, FeatureActivations
+from interplm_nb.embeddings import Embeddings
+from interplm_nb.proteins import Proteins
+from interplm_nb.sae.model import SAE
+
+_CELLS = 16 * 2**20
+"""Pre-activations held at once (64 MB)."""
+
+
+class _Weights(NamedTuple):
+    name: str
+    revision: str
+
+
+def encode_to(
+    sae: SAE, embeddings: Embeddings, proteins: Proteins, folder: Path, max_l0: float = MAX_L0, progress: bool = True
+) -> FeatureActivations:
+    """Encode all residues of `proteins` and write their activations to `folder`; returns the store, opened.
+
+    The embeddings must be those of `proteins`, of the SAE's own PLM and layer. A code with more than `max_l0` active features per residue is refused
+    while it is being written.
+    """
+    if sae.about is None:
+        embeddings.check(proteins)
+    else:
+        embeddings.check(proteins, _Weights(sae.about.plm, sae.about.plm_revision), sae.about.layer)
+    about = {
+        "unit": sae.unit,
+        "plm": embeddings.plm,
+        "plm_revision": embeddings.plm_revision,
+        "layer": embeddings.layer,
+        "sae": sae.weight_hash,
+        "recipe": sae.about.recipe if sae.about else None,
+    }
+    with (
+        ActivationsWriter(folder, proteins, sae.d_sae, about, max_l0) as writer,
+        tqdm(total=proteins.n_residues, unit=" residues", unit_scale=True, desc="encode", disable=not progress) as bar,
+    ):
+        for first, x in embeddings.blocks():
+            for start, block in encoded(sae, x):
+                writer.write(first + start, block)
+                bar.update(len(block.indptr) - 1)
+        writer.finish()
+    return FeatureActivations.open(folder, proteins)
+
+
+def encoded(sae: SAE, x: np.ndarray) -> Iterator[tuple[int, sparse.csr_array]]:
+    """Activations of x (float32 [n, d_in]) as csr blocks with the row of x each begins at."""
+    rows = max(1, _CELLS // sae.d_sae)
+    for start in range(0, len(x), rows):
+        part = x[start : start + rows]
+        code = sae.encode_sparse(torch.tensor(part, device=sae.device))
+        offsets = np.searchsorted(code.rows, np.arange(len(part) + 1))
+        yield start, sparse.csr_array((code.values, code.features, offsets.astype(np.int32)), shape=(len(part), sae.d_sae))
