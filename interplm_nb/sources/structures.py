@@ -64,7 +64,7 @@ class Structure:
         Aligned residues of equal amino acid are mapped; a substituted one is not. `min_identity` is identical over aligned residues.
         """
         atoms = read_atoms(path)
-        names = [chain] if chain is not None else list(dict.fromkeys(atoms.chain_id.tolist()))
+        names = [chain] if chain is not None else list(dict.fromkeys(_chain_ids(atoms)))
         found = {name: _align(_chain(atoms, name, path), sequence) for name in names}
         best = max(found, key=lambda name: len(found[name][0]))
         positions, n_aligned = found[best]
@@ -142,8 +142,12 @@ def read_atoms(path: Path) -> struc.AtomArray:
 def _chain(atoms: struc.AtomArray, chain: str, path: Path) -> Any:
     chosen = atoms[atoms.chain_id == chain.strip()]
     if chosen.array_length() == 0:
-        raise InputError(f"{path}: no chain {chain!r}; the chains are {sorted(set(atoms.chain_id.tolist()))}")
+        raise InputError(f"{path}: no chain {chain!r}; the chains are {sorted(set(_chain_ids(atoms)))}")
     return chosen
+
+
+def _chain_ids(atoms: Any) -> list[str]:
+    return atoms.chain_id.tolist()
 
 
 def _numbers(atoms: Any) -> list[str]:
@@ -159,7 +163,9 @@ def _align(atoms: Any, sequence: str) -> tuple[dict[str, int], int]:
         return {}, 0
     both = [seq.ProteinSequence(_standard(s)) for s in (letters, sequence)]
     matrix = align.SubstitutionMatrix.std_protein_matrix()
-    trace = align.align_optimal(*both, matrix, gap_penalty=(-10, -1), terminal_penalty=False, max_number=1)[0].trace
+    # Compiled, so that type checkers do not see it.
+    optimal = align.align_optimal  # pyright: ignore[reportAttributeAccessIssue]
+    trace = optimal(*both, matrix, gap_penalty=(-10, -1), terminal_penalty=False, max_number=1)[0].trace
     pairs = trace[(trace >= 0).all(axis=1)]
     numbers = _numbers(carbons)
     return {numbers[i]: int(j) + 1 for i, j in pairs if letters[i] == sequence[j]}, len(pairs)

