@@ -120,6 +120,7 @@ _BASES = "A|C|G|I|T|U|X"
 _NUCLEOTIDE = re.compile(
     rf"d?(?:{_BASES})[MDT]P|3',5'-cyclic (?:{_BASES})MP|NADP?(?:\(\+\)|H)|(?:FAD|FMN)(?:H2)?|an? (?:ribo|deoxyribo)?nucleoside .*phosphate"
 )
+_EVIDENCE = re.compile(r"\.?\s*\{ECO:[^}]*\}")  # left in notes by converters of flat files
 _ORDINAL = re.compile(r"[\s;,]*\b\d+[a-z]?$")
 _LETTERS = re.compile(r"[A-Za-z]{2}")
 
@@ -141,7 +142,7 @@ def option_of(kind: FeatureType, note: str, ligand: str, convention: Convention,
         return note.partition(";")[0].strip()
     if ligand:
         return ligand
-    option = _until_semicolon(note).strip().removesuffix(".")
+    option = _EVIDENCE.sub("", _until_semicolon(note)).strip().removesuffix(".")
     if merge_numbered:
         option = _ORDINAL.sub("", option)
     return option if _LETTERS.search(option) else ""

@@ -126,5 +126,5 @@ def _join(lines: list[str]) -> str:
 
 def _old_note(text: str) -> str:
     """The note alone: without evidence, identifier, quality and the final period."""
-    text = _EVIDENCE.sub("", _FTID.sub("", text)).strip().removesuffix(".").strip()
+    text = _EVIDENCE.sub("", _FTID.sub("", text)).rstrip(". ")
     return _QUALITY.sub("", text).strip()

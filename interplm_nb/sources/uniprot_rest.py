@@ -162,7 +162,7 @@ class UniProtREST:
         following = answer.next
         if following and urlsplit(following)[:2] != urlsplit(self.address)[:2]:
             raise InputError(f"{url} names {following} as the next page, which is another server than {self.address}; not followed")
-        header, *rows = [row for row in answer.text.splitlines() if row] or [""]
+        header, *rows = [row for row in answer.text.replace("\r", "").split("\n") if row] or [""]
         if "Entry" not in header.split("\t"):
             raise InputError(f"{url} answered {header[:60]!r}; wanted a table with the column 'Entry': let 'accession' be among the fields")
         total = answer.headers.get("x-total-results", "")
