@@ -122,7 +122,7 @@ _NUCLEOTIDE = re.compile(
 )
 _EVIDENCE = re.compile(r"\.?\s*\{ECO:[^}]*\}")  # left in notes by converters of flat files
 _ORDINAL = re.compile(r"[\s;,]*\b\d+[a-z]?$")
-_LETTERS = re.compile(r"[A-Za-z]{2}")
+_NUMBER_ALONE = re.compile(r"[\d\s.,-]*(?:\d[a-z]?)?")
 
 
 def level_of(concept: str, kind: FeatureType, convention: Convention) -> Level:
@@ -145,7 +145,7 @@ def option_of(kind: FeatureType, note: str, ligand: str, convention: Convention,
     option = _EVIDENCE.sub("", _until_semicolon(note)).strip().removesuffix(".")
     if merge_numbered:
         option = _ORDINAL.sub("", option)
-    return option if _LETTERS.search(option) else ""
+    return "" if _NUMBER_ALONE.fullmatch(option) else option
 
 
 def older_type_of(ligand: str, part: str) -> FeatureType | None:
