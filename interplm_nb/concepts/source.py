@@ -1,0 +1,101 @@
+"""What can be scored, and its blocks: sparse or dense values, joined to a good size, compared with a threshold."""
+
+from collections.abc import Collection, Iterable, Iterator
+from typing import Any, Protocol, TypeAlias
+
+import numpy as np
+from scipy.sparse import csr_array, vstack
+
+from interplm_nb.annotations import Annotations
+from interplm_nb.proteins import Proteins
+
+Matrix: TypeAlias = csr_array | np.ndarray
+
+# Blocks are joined until they hold this many entries, so that a split of scattered proteins does not become thousands of small products.
+_ENTRIES = 4_000_000
+
+
+class Block(Protocol):
+    """Consecutive rows of the residue axis from `first_row`; values float32 [n, n_features], `scipy.sparse.csr_array` or ndarray."""
+
+    @property
+    def first_row(self) -> int: ...
+    @property
+    def values(self) -> Any: ...
+
+
+class Source(Protocol):
+    """Anything that can be scored: `FeatureActivations`, or neurons (`DenseSource`).
+
+    `unit` is "max" where values are fractions of each feature's maximum. `blocks(accessions)` yields these proteins, each whole in one block.
+    """
+
+    @property
+    def unit(self) -> str: ...
+    @property
+    def n_features(self) -> int: ...
+    @property
+    def proteins(self) -> Proteins: ...
+    def blocks(self, accessions: Collection[str] | None = None) -> Iterable[Block]: ...
+
+
+def check_source(source: Source, annotations: Annotations) -> None:
+    if source.unit != "max":
+        raise ValueError(
+            f"thresholds are a fraction of each feature's maximum (unit 'max'); these activations have unit {source.unit!r}: "
+            "pass activations.relative_to(maxima)"
+        )
+    ours, theirs = source.proteins.sequence_hash, annotations.proteins.sequence_hash
+    if ours != theirs:
+        raise ValueError(f"the activations are of {source.proteins} ({ours[:19]}), the annotations of {annotations.proteins} ({theirs[:19]})")
+
+
+def joined(blocks: Iterable[Block]) -> Iterator[tuple[np.ndarray, Matrix]]:
+    """Blocks put together to about `_ENTRIES` entries: rows (int64 [n]) and values (float32 [n, n_features])."""
+    rows: list[np.ndarray] = []
+    parts: list[Matrix] = []
+    entries = 0
+    for block in blocks:
+        part = _float32(block.values)
+        size = part.nnz if isinstance(part, csr_array) else part.size
+        if parts and entries + size > _ENTRIES:
+            yield np.concatenate(rows), _stacked(parts)
+            rows, parts, entries = [], [], 0
+        rows.append(np.arange(block.first_row, block.first_row + np.shape(block.values)[0], dtype=np.int64))
+        parts.append(part)
+        entries += size
+    if parts:
+        yield np.concatenate(rows), _stacked(parts)
+
+
+def above(values: Matrix, threshold: np.float32) -> Matrix:
+    """int32 of the same shape and kind: 1 where a value is above the threshold, strictly (not negative: what is not stored is not above)."""
+    if isinstance(values, np.ndarray):
+        return (values > threshold).astype(np.int32)
+    on = values.data > threshold
+    indptr = np.concatenate([[0], np.cumsum(on)])[values.indptr].astype(values.indptr.dtype)
+    return csr_array((np.ones(indptr[-1], np.int32), values.indices[on], indptr), shape=values.shape)
+
+
+def kept(values: Matrix, on: Matrix, threshold: np.float32) -> Matrix:
+    """The values above a threshold, given where they are (`above`); dense values stay as they are."""
+    if isinstance(values, np.ndarray) or isinstance(on, np.ndarray):
+        return values
+    return csr_array((values.data[values.data > threshold], on.indices, on.indptr), shape=values.shape)
+
+
+def _float32(values: Any) -> Matrix:
+    if isinstance(values, np.ndarray):
+        return values.astype(np.float32, copy=False)
+    matrix = csr_array(values, dtype=np.float32)
+    if not matrix.has_canonical_format:
+        matrix = matrix.copy()
+        matrix.sum_duplicates()
+    return matrix
+
+
+def _stacked(parts: list[Matrix]) -> Matrix:
+    if len(parts) == 1:
+        return parts[0]
+    dense = [part for part in parts if isinstance(part, np.ndarray)]
+    return np.concatenate(dense) if dense else csr_array(vstack(parts, format="csr"))
