@@ -1,5 +1,6 @@
 """UniProt entries, as any reader gives them one by one, into `Proteins` and `Annotations`."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple, TypedDict
@@ -12,6 +13,8 @@ from interplm_nb.sources.concepts import Convention
 from interplm_nb.sources.features import Feature, SegmentBuilder
 from interplm_nb.sources.report import InputError, ReadReport
 from interplm_nb.sources.sequences import clean_sequence, is_repeat
+
+_NUMBER = re.compile(r"[0-9]{1,9}")
 
 METADATA = {
     "entry_name": pl.String,
@@ -43,6 +46,11 @@ class Entry(NamedTuple):
     line: int
     length: int | None = None
     """Residues, as the entry says."""
+
+
+def whole_number(text: str | None) -> int | None:
+    """The number that a text of 1 to 9 ASCII digits says, else None."""
+    return int(text) if text is not None and _NUMBER.fullmatch(text) else None
 
 
 class Selection(TypedDict, total=False):

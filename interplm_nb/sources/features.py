@@ -21,7 +21,7 @@ _UNSURE = {
     "<": "position before a known end left out (<)",
     ">": "position after a known end left out (>)",
 }
-_PLAIN = re.compile(r"(\d+)(?:\.\.(\d+))?")
+_PLAIN = re.compile(r"([0-9]{1,9})(?:\.\.([0-9]{1,9}))?")
 
 
 class Feature(NamedTuple):

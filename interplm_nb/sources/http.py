@@ -59,10 +59,10 @@ class Connection:
                     if error.code not in _RETRY:
                         raise InputError(f"{_server(url)} refused {url[:200]}: {error.code} {error.reason}. {_reason(error)}".rstrip()) from None
                     problem, asked = f"{error.code} {error.reason}", error.headers.get("Retry-After", "")
-            except (OSError, http.client.HTTPException, EOFError, zlib.error) as error:
+            except (OSError, http.client.HTTPException, EOFError, zlib.error, UnicodeDecodeError) as error:
                 problem, asked = str(getattr(error, "reason", error)) or type(error).__name__, ""
             if attempt < self.retries:
-                pause = float(asked) if asked.isdecimal() else self.wait * 2**attempt
+                pause = float(asked) if asked.isdecimal() and len(asked) < 4 else self.wait * 2**attempt
                 log.info("%s: %s; trying again", _server(url), problem)
                 time.sleep(min(pause, _LONGEST_WAIT))
         raise InputError(
@@ -86,10 +86,10 @@ def _server(url: str) -> str:
 def _reason(error: urllib.error.HTTPError) -> str:
     """What the server says about it: UniProt answers JSON with `messages`."""
     try:
-        body = error.read(10_000).decode("utf-8", "replace")
-    except (OSError, http.client.HTTPException):
-        return ""
-    try:
-        return " ".join(map(str, json.loads(body)["messages"]))
-    except (ValueError, KeyError, TypeError):
-        return ""
+        return " ".join(map(str, json.loads(_text(error.read(), error.headers.get("Content-Encoding")))["messages"]))
+    except (OSError, http.client.HTTPException, EOFError, zlib.error, ValueError, KeyError, TypeError):
+        return ""  # the status alone must do
+
+
+def _text(body: bytes, encoding: str | None) -> str:
+    return (gzip.decompress(body) if encoding == "gzip" else body).decode("utf-8")

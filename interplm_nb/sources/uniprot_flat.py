@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TextIO, Unpack
 
 from interplm_nb.sources.concepts import Convention
-from interplm_nb.sources.entries import Entry, ReadOptions, Selection, UniProtRead, collect
+from interplm_nb.sources.entries import Entry, ReadOptions, Selection, UniProtRead, collect, whole_number
 from interplm_nb.sources.features import Feature
 from interplm_nb.sources.opening import open_text
 from interplm_nb.sources.report import InputError, ReadReport
@@ -81,13 +81,13 @@ def _entry(draft: _Draft, report: ReadReport) -> Entry:
         "protein_name": _after(r"(?:Rec|Sub)Name: Full=(.+?);", draft.joined("DE")),
         "gene_names": _after(r"Name=(.+?);", draft.joined("GN")),
         "organism": draft.joined("OS").removesuffix(".") or None,
-        "taxon": int(_after(r"NCBI_TaxID=(\d+)", draft.joined("OX")) or 0) or None,
+        "taxon": whole_number(_after(r"NCBI_TaxID=(\d+)", draft.joined("OX"))),
         "alphafold": any(line.startswith("AlphaFoldDB;") for line in draft.lines.get("DR", ())),
     }
     features = list(_features(draft.lines.get("FT", []), report, label, draft.first))
     # blanks group the residues by ten, and EMBL's tools put the count at the line's end
     sequence = "".join(re.sub(r"\s|\d+\s*$", "", line) for line in draft.sequence)
-    return Entry(accession, sequence, features, metadata, draft.first, int(about[3]) if about else None)
+    return Entry(accession, sequence, features, metadata, draft.first, whole_number(about[3]) if about else None)
 
 
 def _after(pattern: str, text: str) -> str | None:

@@ -17,6 +17,7 @@ from tqdm.auto import tqdm
 
 from interplm_nb.saving import atomic_path, file_hash, json_hash, read_json, remove, write_json
 from interplm_nb.sources.concepts import REST_FIELDS
+from interplm_nb.sources.entries import whole_number
 from interplm_nb.sources.http import Connection
 from interplm_nb.sources.report import InputError, ReadReport
 
@@ -165,8 +166,8 @@ class UniProtREST:
         header, *rows = [row for row in answer.text.replace("\r", "").split("\n") if row] or [""]
         if "Entry" not in header.split("\t"):
             raise InputError(f"{url} answered {header[:60]!r}; wanted a table with the column 'Entry': let 'accession' be among the fields")
-        total = answer.headers.get("x-total-results", "")
-        page = _Page(header, len(rows), following, int(total) if total.isdecimal() else None, answer.headers.get("x-uniprot-release"), f"{name}.rows")
+        total = answer.headers.get("x-total-results")
+        page = _Page(header, len(rows), following, whole_number(total), answer.headers.get("x-uniprot-release"), f"{name}.rows")
         with atomic_path(drafts / page.file) as draft:
             draft.write_text("".join(f"{row}\n" for row in rows), encoding="utf-8", newline="\n")
         # the record comes last: where it is, the rows are whole

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TextIO, Unpack
 
 from interplm_nb.sources.concepts import BY_COLUMN, COFACTOR_COLUMN, FEATURE_TYPES, Convention, FeatureType
-from interplm_nb.sources.entries import Entry, ReadOptions, Selection, UniProtRead, collect
+from interplm_nb.sources.entries import Entry, ReadOptions, Selection, UniProtRead, collect, whole_number
 from interplm_nb.sources.features import Feature
 from interplm_nb.sources.opening import open_text
 from interplm_nb.sources.report import InputError, ReadReport
@@ -95,7 +95,7 @@ class _Table:
             features = [feature for _, place in self.features if cells[place] for feature in self._parse(cells[place], accession, line)]
             says = cells[length] if length is not None else ""
             sequence = cells[self.places["sequence"]]
-            yield Entry(accession, sequence, features, self._metadata(cells), line, int(says) if says.isdecimal() else None)
+            yield Entry(accession, sequence, features, self._metadata(cells), line, whole_number(says))
 
     def _metadata(self, cells: list[str]) -> dict[str, str | int | bool | None]:
         found: dict[str, str | int | bool | None] = {name: cells[place].strip() or None for name, place in self.metadata}
@@ -104,7 +104,7 @@ class _Table:
         if "alphafold" in found:
             found["alphafold"] = found["alphafold"] is not None
         if "taxon" in found:
-            found["taxon"] = int(str(found["taxon"])) if str(found["taxon"]).isdecimal() else None
+            found["taxon"] = whole_number(str(found["taxon"]))
         return found
 
     def _parse(self, cell: str, accession: str, line: int) -> Iterator[Feature]:

@@ -7,7 +7,7 @@ from xml.etree.ElementTree import Element, TreeBuilder
 from xml.parsers import expat
 
 from interplm_nb.sources.concepts import BY_XML, Convention
-from interplm_nb.sources.entries import Entry, ReadOptions, Selection, UniProtRead, collect
+from interplm_nb.sources.entries import Entry, ReadOptions, Selection, UniProtRead, collect, whole_number
 from interplm_nb.sources.features import Feature
 from interplm_nb.sources.opening import open_bytes
 from interplm_nb.sources.report import InputError, ReadReport
@@ -88,21 +88,20 @@ class _EntryElements:
 def _entry(element: Element, line: int) -> Entry:
     accession = (element.findtext("accession") or "").strip()
     sequence = element.find("sequence")
-    says = sequence.get("length", "") if sequence is not None else ""
+    says = whole_number(sequence.get("length")) if sequence is not None else None
     taxon = element.find("organism/dbReference[@type='NCBI Taxonomy']")
-    taxon_id = taxon.get("id", "") if taxon is not None else ""
     metadata: dict[str, str | int | bool | None] = {
         "entry_name": _text(element, "name"),
         "reviewed": element.get("dataset") == "Swiss-Prot",
         "protein_name": _text(element, "protein/recommendedName/fullName") or _text(element, "protein/submittedName/fullName"),
         "gene_names": _text(element, "gene/name"),
         "organism": _text(element, "organism/name"),
-        "taxon": int(taxon_id) if taxon_id.isdecimal() else None,
+        "taxon": whole_number(taxon.get("id")) if taxon is not None else None,
         "alphafold": element.find("dbReference[@type='AlphaFoldDB']") is not None,
     }
     residues = "".join((sequence.text or "").split()) if sequence is not None else ""
     features = [_feature(feature) for feature in element.iterfind("feature")]
-    return Entry(accession, residues, features, metadata, line, int(says) if says.isdecimal() else None)
+    return Entry(accession, residues, features, metadata, line, says)
 
 
 def _text(element: Element, place: str) -> str | None:
