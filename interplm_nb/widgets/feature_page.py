@@ -1,0 +1,133 @@
+"""What a run says about one feature: its concepts, its distribution, its proteins. Tables and HTML, no controls; needs no torch."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from html import escape
+
+import numpy as np
+import plotly.graph_objects as go
+import polars as pl
+
+from interplm_nb.activations import FeatureActivations
+from interplm_nb.annotations import Annotations
+from interplm_nb.features.examples import histogram, proteins_of
+from interplm_nb.pipeline.run import Run
+from interplm_nb.proteins import Proteins
+from interplm_nb.widgets.colours import SCALE
+from interplm_nb.widgets.sequence import STYLE, colour_bar, sequence_html
+
+WINDOW = 25
+"""Residues shown on either side of a feature's maximum."""
+
+
+@dataclass(frozen=True)
+class FeaturePages:
+    """The features of one source of a run, in unit `max` of the training maxima (convention `strict`)."""
+
+    run: Run
+    source: str = "sae"
+
+    @cached_property
+    def proteins(self) -> Proteins:
+        return self.run.proteins()
+
+    @cached_property
+    def annotations(self) -> Annotations:
+        return self.run.annotations("strict", self.proteins)
+
+    @cached_property
+    def activations(self) -> FeatureActivations:
+        maxima = self.run.maxima(self.source)["maximum_train"].to_numpy()
+        return self.run.activations(self.source, self.proteins).relative_to(maxima)
+
+    @cached_property
+    def alive(self) -> np.ndarray:
+        """int64: features that fire on a training protein."""
+        return np.flatnonzero(self.run.maxima(self.source)["maximum_train"].to_numpy() > 0)
+
+    @cached_property
+    def ranked(self) -> pl.DataFrame:
+        """Each concept's features at the threshold that is best on validation, with the F1 of that pair on test; best first.
+
+        Columns: concept, category, feature, threshold_pct, f1_validation, f1_test (both f1_per_domain; 0 without a true positive), n_instances
+        (on test).
+        """
+        pair = ["concept", "feature", "threshold_pct"]
+        chosen = (
+            self._scores("validation")
+            .sort(["f1_per_domain", "f1", "threshold_pct"], descending=[True, True, False])
+            .group_by("concept", "feature", maintain_order=True)
+            .first()
+            .rename({"f1_per_domain": "f1_validation"})
+        )
+        test = self._scores("test").select(*pair, pl.col("f1_per_domain").alias("f1_test"))
+        sizes = self.run.scores(self.source, "test", "strict").concepts.select("concept", "n_instances")
+        joined = chosen.drop("n_instances").join(test, on=pair, how="left").join(sizes, on="concept", how="left")
+        ordered = joined.with_columns(pl.col("f1_test", "n_instances").fill_null(0)).sort(["f1_validation", "feature"], descending=[True, False])
+        return ordered.select("concept", "category", "feature", "threshold_pct", "f1_validation", "f1_test", "n_instances")
+
+    def _scores(self, split: str) -> pl.DataFrame:
+        return self.run.scores(self.source, split, "strict").table()
+
+    def check(self, feature: int) -> None:
+        if not 0 <= feature < self.activations.n_features:
+            raise ValueError(f"{self.source} has features 0 to {self.activations.n_features - 1}, not {feature}")
+
+    def concepts_html(self, feature: int, n: int = 8) -> str:
+        """The concepts that a feature matches best, as a table."""
+        rows = self.ranked.filter(pl.col("feature") == feature).head(n)
+        if rows.is_empty():
+            return "<p>No annotated residue of the validation proteins carries this feature: it matches no concept here.</p>"
+        cells = "".join(
+            f"<tr><td>{escape(concept)}</td><td>{threshold:g}</td><td>{validation:.2f}</td><td>{test:.2f}</td><td>{n_instances:,}</td></tr>"
+            for concept, _, _, threshold, validation, test, n_instances in rows.iter_rows()
+        )
+        head = "".join(f"<th>{h}</th>" for h in ("concept", "threshold", "F1, validation", "F1, test", "instances, test"))
+        return f'<table class="iplm-table"><thead><tr>{head}</tr></thead><tbody>{cells}</tbody></table>'
+
+    def histogram_figure(self, feature: int) -> go.Figure:
+        """Residues by activation; the counts' axis is logarithmic because most residues lie near 0."""
+        counts, edges, n_zero = histogram(self.activations, feature)
+        centres = (edges[:-1] + edges[1:]) / 2
+        figure = go.Figure(
+            go.Bar(x=centres, y=counts, width=np.diff(edges), marker={"color": centres, "colorscale": list(SCALE), "cmin": 0, "cmax": 1}),
+            layout={
+                "title": {"text": f"{counts.sum():,} residues carry the feature, {n_zero:,} do not", "font": {"size": 14}},
+                "xaxis": {"title": {"text": "activation (share of the maximum on training proteins)"}},
+                "yaxis": {"title": {"text": "residues"}, "type": "log", "dtick": 1},
+                "template": "plotly_white",
+                "width": 560,
+                "height": 280,
+                "margin": {"l": 60, "r": 10, "t": 40, "b": 45},
+            },
+        )
+        return figure.update_traces(hovertemplate="activation %{x:.2f}: %{y:,} residues<extra></extra>")
+
+    def top(self, feature: int, n: int = 20) -> pl.DataFrame:
+        """The proteins with the highest activation: see `proteins_of`."""
+        return proteins_of(self.activations, feature).head(n)
+
+    def top_html(self, feature: int, n: int = 5) -> str:
+        """Windows around the maxima of the strongest proteins, one below the other."""
+        parts = [self._window(row, feature) for row in self.top(feature, n).iter_rows(named=True)]
+        return STYLE + (f"<p>Activation: {colour_bar()}</p>" + "".join(parts) if parts else "<p>This feature never fires on these proteins.</p>")
+
+    def _window(self, row: dict, feature: int) -> str:
+        accession, position = row["accession"], row["position"]
+        heading = f"<b>{escape(accession)}</b> {escape(self.name(accession))}: maximum {row['maximum']:.2f} at {position} of {row['length']} residues"
+        return f"<p>{heading}</p>" + self._shaded(accession, feature, (position - WINDOW, position + WINDOW))
+
+    def protein_html(self, accession: str, feature: int) -> str:
+        """One protein whole."""
+        heading = f"<p><b>{escape(accession)}</b> {escape(self.name(accession))}</p>"
+        return STYLE + heading + self._shaded(accession, feature, None)
+
+    def _shaded(self, accession: str, feature: int, window: tuple[int, int] | None) -> str:
+        segments = self.annotations.table.filter(pl.col("accession") == accession)
+        return sequence_html(accession, self.proteins.sequence(accession), self.activations.along(accession, feature), segments, window)
+
+    def name(self, accession: str) -> str:
+        """The protein's name where the metadata has one."""
+        table = self.proteins.table
+        column = next((c for c in ("name", "protein_name", "description") if c in table.columns), None)
+        return str(table[column][self.proteins.index(accession)] or "") if column else ""

@@ -1,0 +1,72 @@
+import re
+
+import polars as pl
+import pytest
+
+from interplm_nb.pipeline.run import Run
+from interplm_nb.sources import demo
+from interplm_nb.widgets.feature_page import FeaturePages
+from interplm_nb.widgets.structure import show_nglview
+
+HELIX, DEAD = 3, 7  # of the hand-made run in conftest.py
+
+
+@pytest.fixture(scope="module")
+def pages(run: Run) -> FeaturePages:
+    return FeaturePages(run)
+
+
+def test_the_feature_that_fires_on_helices_is_ranked_first_for_helices(pages: FeaturePages) -> None:
+    best = pages.ranked.filter(concept="Helix").row(0, named=True)
+    assert best["feature"] == HELIX
+    assert best["f1_validation"] == pytest.approx(1.0) and best["f1_test"] == pytest.approx(1.0)
+
+
+def test_the_test_f1_is_read_at_the_threshold_chosen_on_validation(pages: FeaturePages) -> None:
+    scores = pages.run.scores("sae", "test", "strict").table()
+    row = pages.ranked.filter(pl.col("f1_test") > 0).sample(1, seed=0).row(0, named=True)
+    same = scores.filter(concept=row["concept"], feature=row["feature"], threshold_pct=row["threshold_pct"])
+    assert same["f1_per_domain"].item() == row["f1_test"]
+
+
+def test_a_dead_feature_is_said_to_be_so(pages: FeaturePages) -> None:
+    assert DEAD not in pages.alive
+    assert "matches no concept" in pages.concepts_html(DEAD)
+    assert "never fires" in pages.top_html(DEAD)
+
+
+def test_the_top_proteins_are_shown_around_their_maxima(pages: FeaturePages) -> None:
+    top = pages.top(HELIX, 3)
+    html = pages.top_html(HELIX, 3)
+    for accession, position, maximum in top.select("accession", "position", "maximum").iter_rows():
+        assert f'title="{accession} {pages.proteins.sequence(accession)[position - 1]}{position}: {maximum:.2f} of maximum' in html
+
+
+def test_the_whole_protein_is_shown(pages: FeaturePages) -> None:
+    accession = pages.proteins.accessions[0]
+    positions = [int(p) for p in re.findall(rf'title="{accession} [A-Z](\d+):', pages.protein_html(accession, HELIX))]
+    assert positions == list(range(1, len(pages.proteins.sequence(accession)) + 1))
+
+
+def test_the_histogram_names_its_units_and_counts_every_residue(pages: FeaturePages) -> None:
+    figure = pages.histogram_figure(HELIX)
+    assert "share of the maximum" in figure.layout.xaxis.title.text
+    n_on = int((pages.annotations.mask("Helix")).sum())
+    assert sum(figure.data[0].y) == n_on
+    assert f"{n_on:,} residues carry the feature" in figure.layout.title.text
+
+
+def test_a_feature_that_is_not_there_is_refused(pages: FeaturePages) -> None:
+    with pytest.raises(ValueError, match="sae has features 0 to 11, not 12"):
+        pages.check(12)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_structure_is_coloured_by_b_factor_and_its_strong_residues_are_sticks(pages: FeaturePages) -> None:
+    accession = next(a for a in demo.structures() if a in pages.proteins and pages.activations.along(a, HELIX).max() > 0.5)
+    structure = demo.structure(accession)
+    values = pages.activations.along(accession, HELIX)
+    drawn = {m["args"][0]: m["kwargs"] for m in show_nglview(structure, values)._ngl_msg_archive if m["methodName"] == "addRepresentation"}
+    assert drawn["licorice"]["colorScheme"] == "bfactor"
+    sticks = {number.split()[0] for number in drawn["licorice"]["sele"].split(" or ")}
+    assert sticks == {n for n, p in structure.positions.items() if values[p - 1] >= 0.5}
