@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from interplm_nb.concepts.dense import DenseSource
     from interplm_nb.concepts.scores import ConceptScores
     from interplm_nb.embeddings import Embeddings
+    from interplm_nb.plm.esm2 import ESM2
     from interplm_nb.sae.model import SAE
 
 STAGES = ("proteins", "embed", "train", "activations", "concepts")
@@ -32,10 +33,12 @@ SOURCES = ("sae", "neurons", "shuffled_sae", "random_sae")
 
 CONVENTIONS = ("strict", "published")
 
+_TRAINED = ("sae.safetensors", "config.json", "about.json", "metrics.jsonl", "fidelity.json", "training.safetensors")
+
 _OUTPUTS = {
     "proteins": ("proteins.parquet", "annotations.parquet", "annotations_published.parquet", "splits.parquet"),
     "embed": ("embeddings",),
-    "train": tuple(f"sources/{s}/{f}" for s in SAES for f in ("sae.safetensors", "config.json", "about.json", "metrics.jsonl", "fidelity.json")),
+    "train": tuple(f"sources/{s}/{f}" for s in SAES for f in _TRAINED),
     "activations": (
         *(f"sources/{s}/activations" for s in SAES),
         *(f"sources/{s}/maxima.parquet" for s in SOURCES),
@@ -77,6 +80,11 @@ class Run:
     def at(cls, folder: Path | str) -> Self:
         """Open the run in `folder`, or make a new one: how the first notebook starts."""
         return cls.open(folder) if (Path(folder).expanduser() / "run.json").is_file() else cls.create(folder, "notebook")
+
+    @classmethod
+    def shipped(cls) -> Self:
+        """The finished demo run that comes with the package: all scores, and activations of the proteins that have structures and some more."""
+        return cls.open(Path(interplm_nb.__file__).parent / "data" / "demo_run")
 
     # Paths of the run itself and of its stages
 
@@ -165,6 +173,16 @@ class Run:
         folder = self.embeddings_folder(layer, shuffled)
         return Embeddings.open(self._made(str(folder.relative_to(self.folder)), "embed"))
 
+    def plm(self, device: str = "auto") -> "ESM2":
+        """The PLM whose embeddings these are, loaded again and checked against them."""
+        from interplm_nb.plm import esm2
+
+        about = self.summary("embed")
+        plm = esm2.load(about["weights"], device, about["dtype"])
+        if plm.revision != about["plm_revision"]:
+            raise PipelineError(f"{about['weights']} holds other weights than those that {self.folder} was embedded with; run stage 'embed' again")
+        return plm
+
     def source(self, source: str) -> Path:
         """`sources/<id>/`."""
         if source not in SOURCES and not (self.folder / "sources" / source).is_dir():
@@ -180,11 +198,12 @@ class Run:
         stage = "activations" if source == "neurons" else "train"
         return read_json(self._made(f"sources/{source}/about.json", stage), "Source", 1)
 
-    def sae(self, source: str = "sae") -> "SAE":
+    def sae(self, source: str = "sae", device: str = "cpu") -> "SAE":
         self._made(f"sources/{source}/sae.safetensors", "train")
+        from interplm_nb.plm.esm2 import choose_device
         from interplm_nb.sae import checkpoint
 
-        return checkpoint.load(self.source(source))
+        return checkpoint.load(self.source(source)).to(choose_device(device))
 
     def activations(self, source: str = "sae", proteins: Proteins | None = None) -> "FeatureActivations":
         """Activations in unit `raw`."""
