@@ -1,5 +1,6 @@
 import json
 import logging
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -49,8 +50,8 @@ def test_shards_end_with_proteins(lengths, rows):
     offsets = np.concatenate([[0], np.cumsum(lengths)])
     bounds = shard_bounds(offsets, rows)
     assert bounds[0] == 0 and bounds[-1] == offsets[-1] and set(bounds) <= set(offsets)
-    for a, b in zip(bounds, bounds[1:], strict=False):
-        assert b - a <= rows or (a, b) in set(zip(offsets, offsets[1:], strict=False))
+    for a, b in pairwise(bounds):
+        assert b - a <= rows or (a, b) in set(pairwise(offsets))
 
 
 def test_one_protein_and_what_is_on_disk(tmp_path):
@@ -71,7 +72,7 @@ class Toy:
 def test_the_wrong_company_is_refused_with_both_names(tmp_path):
     embeddings = written(tmp_path / "e", values_of(PROTEINS))
     embeddings.check(PROTEINS, "toy", 2)
-    with pytest.raises(ValueError, match="embeds other proteins .* than those given"):
+    with pytest.raises(ValueError, match=r"embeds other proteins .* than those given"):
         embeddings.check(Proteins.from_sequences({"P1": "MKTAY"}))
     with pytest.raises(ValueError, match="embeddings of toy, not of esm2"):
         embeddings.check(PROTEINS, "esm2")
@@ -171,7 +172,7 @@ def test_from_arrays_checks_what_it_is_given(tmp_path):
     give = lambda source: Embeddings.from_arrays(tmp_path / "e", PROTEINS, source, "theirs", 7)  # noqa: E731
     with pytest.raises(ValueError, match="no array for 1 of 4 proteins, such as 'P3'"):
         give({k: v for k, v in arrays.items() if k != "P3"})
-    with pytest.raises(ValueError, match="P3: wanted an array of 10 residues x 3, found .*; leave out <cls> and <eos>"):
+    with pytest.raises(ValueError, match=r"P3: wanted an array of 10 residues x 3, found .*; leave out <cls> and <eos>"):
         give(arrays | {"P3": np.zeros((12, 3))})
     with pytest.raises(ValueError, match="P2: wanted an array of 1 residues x 3"):
         give(arrays | {"P2": np.zeros((1, 4))})

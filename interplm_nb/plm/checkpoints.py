@@ -5,6 +5,7 @@ import hashlib
 import json
 import pickle
 import re
+import struct
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from importlib import resources
@@ -62,7 +63,7 @@ def read(name_or_path: str | Path) -> Checkpoint:
     """Read an official model, the embedded one, a .pt or a .safetensors file, or a folder with model.safetensors and config.json."""
     name = str(name_or_path)
     if name == MINI:
-        return read_safetensors(Path(str(resources.files("interplm_nb") / "data" / "esm2_mini" / "model.safetensors")))
+        return read_safetensors(mini_path())
     if name in OFFICIAL:
         return read_pt(official_checkpoint(name))
     path = Path(name_or_path)
@@ -79,6 +80,11 @@ def read(name_or_path: str | Path) -> Checkpoint:
     )
 
 
+def mini_path() -> Path:
+    """Where the package keeps the weights of esm2-mini."""
+    return Path(str(resources.files("interplm_nb") / "data" / "esm2_mini" / "model.safetensors"))
+
+
 def read_pt(path: Path) -> Checkpoint:
     """Read fair-esm's format: {"cfg": {"model": Namespace}, "model": parameters}, or "args" in place of "cfg".
 
@@ -87,7 +93,7 @@ def read_pt(path: Path) -> Checkpoint:
     try:
         with torch.serialization.safe_globals([argparse.Namespace]):
             data = torch.load(path, map_location="cpu", weights_only=True, mmap=_is_zip(path))
-    except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError, UnicodeDecodeError) as error:
+    except (pickle.UnpicklingError, RuntimeError, EOFError, LookupError, ValueError, struct.error) as error:
         reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
         raise ValueError(f"{path}: not a checkpoint that can be read safely ({reason}); wanted fair-esm's .pt format, whole") from error
     if not isinstance(data, Mapping) or not isinstance(data.get("model"), Mapping):
@@ -140,8 +146,9 @@ _NAMES = {
 
 
 def _architecture(settings: Mapping[str, Any], path: Path) -> Architecture:
-    found = {ours: next((settings[n] for n in names if n in settings), None) for ours, names in _NAMES.items()}
-    lacking = [k for k, v in found.items() if not isinstance(v, int)]
+    values = {ours: next((settings[n] for n in names if n in settings), None) for ours, names in _NAMES.items()}
+    found = {k: v for k, v in values.items() if isinstance(v, int)}
+    lacking = [k for k in values if k not in found]
     if lacking:
         raise ValueError(
             f"{path}: its settings do not say {', '.join(lacking)}, so this is not an ESM-2 that can be read; settings: {sorted(settings)[:12]}"

@@ -16,7 +16,7 @@ from interplm_nb.plm.checkpoints import Architecture
 from interplm_nb.plm.lengths import MAX_RESIDUES, pieces
 from interplm_nb.plm.protocol import Edit, EmbeddedBatch, Output
 from interplm_nb.plm.tokens import ALPHABET, MASK, PAD, token_ids
-from interplm_nb.plm.transformer import Block, Norm, Rotary, embed_tokens
+from interplm_nb.plm.transformer import Block, Norm, Rotary, embed_tokens, paired
 from interplm_nb.proteins import Proteins
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -59,7 +59,7 @@ class ESM2:
         self.revision = revision
         self.device = choose_device(device)
         self.dtype = _dtype(dtype)
-        self._weights = _fused({k: v.to(self.device, self.dtype) for k, v in weights.items()}, architecture.n_layers)
+        self._weights = _fused({k: v.to(self.device, self.dtype) for k, v in weights.items()}, architecture)
         self._blocks = [Block.of(self._weights, k) for k in range(architecture.n_layers)]
         self._rotary: Rotary | None = None
 
@@ -80,8 +80,8 @@ class ESM2:
         return ALPHABET
 
     def weights(self) -> dict[str, Tensor]:
-        """The parameters under fair-esm's names; views of the model's own memory, not copies."""
-        return _unfused(self._weights)
+        """The parameters under fair-esm's names and in its order; not to be written to, as some share the model's memory."""
+        return _unfused(self._weights, self.architecture)
 
     def to(self, device: str | torch.device = "auto", dtype: str | torch.dtype | None = None) -> "ESM2":
         """The same model on another device or in another dtype."""
@@ -133,7 +133,7 @@ class ESM2:
         with `long="window"` run in windows that overlap by at least `overlap`, each residue from the window whose centre is nearer.
         """
         _check_layers(self, layers, max(layers, default=-1))
-        batches = by_length(list(pieces(proteins, long, max_residues, overlap)), tokens_per_batch or self._suitable_batch())
+        batches = by_length(list(pieces(proteins, long, max_residues, overlap)), tokens_per_batch or self.tokens_per_batch)
         with tqdm(total=proteins.n_residues, desc=f"embedding with {self.name}", unit=" residues", unit_scale=True, disable=not progress) as bar:
             for batch in batches:
                 tokens = self.tokens([proteins.sequences[p.protein][p.start : p.stop] for p in batch])
@@ -147,15 +147,17 @@ class ESM2:
                 yield EmbeddedBatch(rows, residues)
                 bar.update(len(rows))
 
-    def _suitable_batch(self) -> int:
+    @property
+    def tokens_per_batch(self) -> int:
+        """Padded tokens of a batch by default: on a CPU what its caches hold, on a GPU what keeps it busy."""
         return 4_096 if self.device.type == "cpu" else 32_768
 
     def _rotary_table(self, length: int) -> Rotary:
-        if self._rotary is None or len(self._rotary.cos) < length:
-            heads = self.architecture.n_heads
+        if self._rotary is None or len(self._rotary.turns) < length:
             with torch.inference_mode(False):
-                self._rotary = Rotary.table(max(length, 2 + MAX_RESIDUES), heads, self.d_model // heads, self._weights["embed_tokens.weight"])
-        return self._rotary._replace(cos=self._rotary.cos[:length], sin=self._rotary.sin[:length])
+                heads = self.architecture.n_heads
+                self._rotary = Rotary.table(max(length, 2 + MAX_RESIDUES), heads, self.d_model // heads, self.device)
+        return self._rotary
 
     def _logits(self, x: Tensor) -> Tensor:
         w = self._weights
@@ -175,7 +177,7 @@ def choose_device(device: str | torch.device) -> torch.device:
 
 def _dtype(dtype: str | torch.dtype) -> torch.dtype:
     found = DTYPES.get(dtype) if isinstance(dtype, str) else dtype
-    if found not in DTYPES.values():
+    if found is None or found not in DTYPES.values():
         raise ValueError(f"dtype is one of {', '.join(DTYPES)}, not {dtype}")
     return found
 
@@ -202,19 +204,25 @@ def _edited(edit: Edit, x: Tensor, layer: int) -> Tensor:
 _PROJECTIONS = ("q_proj", "k_proj", "v_proj")
 
 
-def _fused(weights: dict[str, Tensor], n_layers: int) -> dict[str, Tensor]:
-    """The three projections of each layer as one tensor `self_attn.qkv`."""
-    for layer in range(n_layers):
+def _fused(weights: dict[str, Tensor], architecture: Architecture) -> dict[str, Tensor]:
+    """The three projections of each layer as one tensor `self_attn.qkv`, queries and keys in the order that `Rotary` takes."""
+    order = paired(architecture.n_heads, architecture.d_model // architecture.n_heads)
+    for layer in range(architecture.n_layers):
         at = f"layers.{layer}.self_attn"
         for kind in ("weight", "bias"):
-            weights[f"{at}.qkv.{kind}"] = torch.cat([weights.pop(f"{at}.{p}.{kind}") for p in _PROJECTIONS])
+            q, k, v = (weights.pop(f"{at}.{p}.{kind}") for p in _PROJECTIONS)
+            weights[f"{at}.qkv.{kind}"] = torch.cat([q[order.to(q.device)], k[order.to(k.device)], v])
     return weights
 
 
-def _unfused(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def _unfused(weights: Mapping[str, Tensor], architecture: Architecture) -> dict[str, Tensor]:
+    back = torch.argsort(paired(architecture.n_heads, architecture.d_model // architecture.n_heads))
     out: dict[str, Tensor] = {}
     for name, value in weights.items():
-        before, fused, kind = name.partition(".qkv.")
-        parts = zip(_PROJECTIONS, value.chunk(3), strict=True) if fused else ()
-        out |= {f"{before}.{p}.{kind}": part for p, part in parts} or {name: value}
+        at, fused, kind = name.partition(".qkv.")
+        if fused:
+            q, k, v = value.chunk(3)
+            out |= {f"{at}.{p}.{kind}": part for p, part in zip(_PROJECTIONS, (q[back.to(q.device)], k[back.to(k.device)], v), strict=True)}
+        else:
+            out[name] = value
     return out

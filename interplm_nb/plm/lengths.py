@@ -55,7 +55,7 @@ def pieces(proteins: Proteins, long: Literal["refuse", "window"] = "refuse", max
     """
     if long not in ("refuse", "window"):
         raise ValueError(f"long proteins are refused or cut into windows: 'refuse' or 'window', not {long!r}")
-    if not 0 <= overlap < max_residues:
+    if long == "window" and not 0 <= overlap < max_residues:
         raise ValueError(f"windows of {max_residues} residues overlap by 0 to {max_residues - 1}, not {overlap}")
     if long == "refuse" and len(proteins) and int(proteins.lengths.max()) > max_residues:
         way_out = "; leave them out with limit_length(proteins), or choose long='window'"

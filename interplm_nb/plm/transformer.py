@@ -66,26 +66,36 @@ class Block(NamedTuple):
 
 
 class Rotary(NamedTuple):
-    """Rotary position embedding (Su et al. 2021): each head's halves are the real and imaginary parts, turned by position x frequency."""
+    """Rotary position embedding (Su et al. 2021): pairs of a head's values are complex numbers, turned by position x frequency.
 
-    cos: Tensor
-    sin: Tensor
+    fair-esm pairs value i with value i + d_head / 2. Here pairs are neighbours (see `paired`), so that turning is one product in place.
+    """
+
+    turns: Tensor
+    """complex64 [T, 2 * d_model / 2]: for queries and keys of every head, so that the product runs over long rows."""
     heads: tuple[int, int]
     """Number of heads and their width."""
 
     @classmethod
-    def table(cls, length: int, n_heads: int, d_head: int, like: Tensor) -> Self:
-        """Tables for positions 0 to `length` - 1; angles are float32 whatever the model's dtype, else far positions blur."""
-        frequency = 10_000 ** -(torch.arange(0, d_head, 2, device=like.device, dtype=torch.float32) / d_head)
-        angle = torch.outer(torch.arange(length, device=like.device, dtype=torch.float32), frequency)
-        angle = torch.cat([angle, angle], dim=-1)
-        shape = (length, 1, 1, d_head)
-        return cls(angle.cos().to(like.dtype).view(shape), angle.sin().to(like.dtype).view(shape), (n_heads, d_head))
+    def table(cls, length: int, n_heads: int, d_head: int, device: torch.device) -> Self:
+        """Turns for positions 0 to `length` - 1; float32 whatever the model's dtype, else far positions blur."""
+        frequency = 10_000 ** -(torch.arange(0, d_head, 2, device=device, dtype=torch.float32) / d_head)
+        angle = torch.outer(torch.arange(length, device=device, dtype=torch.float32), frequency)
+        return cls(torch.polar(torch.ones_like(angle), angle).repeat(1, 2 * n_heads), (n_heads, d_head))
 
     def __call__(self, x: Tensor) -> Tensor:
-        """Turn [B, T, *, n_heads, d_head]."""
-        a, b = x.chunk(2, dim=-1)
-        return x * self.cos + torch.cat([-b, a], dim=-1) * self.sin
+        """Turn queries and keys, [B, T, 2, n_heads, d_head]; float32 ones are overwritten."""
+        flat = x.float().flatten(2)
+        torch.view_as_complex(flat.unflatten(-1, (-1, 2))).mul_(self.turns[: x.shape[1]])
+        return flat.view(x.shape).to(x.dtype)
+
+
+def paired(n_heads: int, d_head: int) -> Tensor:
+    """int64 [n_heads * d_head]: fair-esm's rows of a query or key projection in the order in which the two of a pair are neighbours.
+
+    Queries and keys are put in the same order, so their products stay what they are.
+    """
+    return torch.arange(n_heads * d_head).view(n_heads, 2, d_head // 2).transpose(1, 2).flatten()
 
 
 def embed_tokens(tokens: Tensor, weight: Tensor, pad: int, mask: int, token_dropout: bool) -> Tensor:
