@@ -1,0 +1,84 @@
+"""Neurons as a source of scores: each dimension of the embeddings, scaled to [0, 1] between its minimum and maximum over stated residues.
+
+Dense values are streamed to the counter in blocks and never written to the sparse store.
+"""
+
+from collections.abc import Collection, Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from interplm_nb.embeddings import Embeddings
+from interplm_nb.proteins import Proteins
+
+_ENTRIES = 4_000_000
+
+
+class DenseBlock(NamedTuple):
+    """Scaled values of whole proteins: float32 [n, d_in], for the rows from `first_row`."""
+
+    first_row: int
+    values: np.ndarray
+
+
+def fit_range(embeddings: Embeddings, rows: np.ndarray, block: int = 65_536) -> tuple[np.ndarray, np.ndarray]:
+    """Minimum and maximum of each neuron over these rows (int64; in `strict` those of train): two float32 [d_in], read block by block."""
+    if len(rows) == 0:
+        raise ValueError("the range of neurons is fitted on at least one residue; none is given")
+    minimum = np.full(embeddings.d_in, np.inf, np.float32)
+    maximum = -minimum
+    for start in range(0, len(rows), block):
+        values = embeddings[rows[start : start + block]]
+        np.minimum(minimum, values.min(axis=0), out=minimum)
+        np.maximum(maximum, values.max(axis=0), out=maximum)
+    return minimum, maximum
+
+
+class DenseSource:
+    """Neurons in unit "max": (x - minimum) / (maximum - minimum), float32.
+
+    Not clipped: residues outside the range that was fitted lie below 0 or above 1, which no threshold from 0 to below 1 tells from 0 and 1. A
+    neuron with maximum = minimum is 0 everywhere.
+    """
+
+    unit = "max"
+
+    def __init__(self, embeddings: Embeddings, proteins: Proteins, minimum: np.ndarray, maximum: np.ndarray) -> None:
+        embeddings.check(proteins)
+        self.minimum, self.maximum = (np.asarray(a, np.float32) for a in (minimum, maximum))
+        for name, values in (("minimum", self.minimum), ("maximum", self.maximum)):
+            if values.shape != (embeddings.d_in,) or not np.isfinite(values).all():
+                raise ValueError(f"{name} is one finite value per neuron, shape ({embeddings.d_in},), not shape {values.shape}: {values[:3]}")
+        if (self.maximum < self.minimum).any():
+            raise ValueError(f"neuron {int((self.maximum < self.minimum).argmax())} has a maximum below its minimum; give minimum, then maximum")
+        self.embeddings = embeddings
+        self.proteins = proteins
+
+    @property
+    def n_features(self) -> int:
+        return self.embeddings.d_in
+
+    def __repr__(self) -> str:
+        return f"DenseSource({self.n_features} neurons of {self.embeddings.plm}, layer {self.embeddings.layer}, on {self.proteins})"
+
+    def blocks(self, accessions: Collection[str] | None = None) -> Iterator[DenseBlock]:
+        """These proteins (all, where None), in the order of the axis, in runs of whole neighbouring proteins of about 4 million values."""
+        offsets = self.proteins.offsets
+        chosen = range(len(self.proteins)) if accessions is None else sorted(map(self.proteins.index, accessions))
+        first = last = None
+        for i in chosen:
+            if first is None or last is None or offsets[i] != last or (last - first) * self.n_features >= _ENTRIES:
+                if first is not None and last is not None:
+                    yield self._scaled(first, last)
+                first = int(offsets[i])
+            last = int(offsets[i + 1])
+        if first is not None and last is not None:
+            yield self._scaled(first, last)
+
+    def _scaled(self, first: int, last: int) -> DenseBlock:
+        spread = self.maximum - self.minimum
+        values = self.embeddings[first:last] - self.minimum
+        # Divided, not multiplied by 1 / spread: the maximum is 1 exactly.
+        np.divide(values, np.where(spread > 0, spread, 1), out=values)
+        values[:, spread == 0] = 0
+        return DenseBlock(first, values)

@@ -1,0 +1,113 @@
+"""Counts by cluster against counts of each cluster alone, and intervals against resampled proteins."""
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.testing import assert_array_equal
+
+from interplm_nb.activations import FeatureActivations
+from interplm_nb.annotations import Annotations
+from interplm_nb.concepts.count import count
+from interplm_nb.concepts.intervals import ClusterCounts, by_cluster, difference, interval
+from interplm_nb.concepts.selection import strict
+from interplm_nb.proteins import Proteins
+
+RNG = np.random.default_rng(5)
+PROTEINS = Proteins.from_sequences({f"P{i}": "M" * int(n) for i, n in enumerate(RNG.integers(3, 9, 12))})
+CLUSTERS = pl.DataFrame({"accession": PROTEINS.accessions[2:], "cluster": RNG.integers(0, 5, 10)})
+LEVELS = {"Active site": "residue", "Helix": "instance", "Kinase": "instance"}
+
+
+def annotated(seed: int) -> Annotations:
+    rng = np.random.default_rng(seed)
+    rows = []
+    for concept, level in LEVELS.items():
+        for instance in range(12):
+            accession = str(rng.choice(PROTEINS.accessions))
+            start, end = sorted(rng.integers(1, len(PROTEINS.sequence(accession)) + 1, 2).tolist())
+            rows.append((accession, concept, "x", level, start, end, instance))
+    schema = ["accession", "concept", "category", "level", "start", "end", "instance"]
+    return Annotations(pl.DataFrame(rows, schema=schema, orient="row"), PROTEINS)
+
+
+def activations(seed: int) -> FeatureActivations:
+    values = np.random.default_rng(seed).choice([0, 0, 0.15, 0.3, 0.5, 0.9], (PROTEINS.n_residues, 4))
+    return FeatureActivations.from_dense(values.astype(np.float32), PROTEINS, "max")
+
+
+@given(st.integers(0, 10_000))
+def test_counts_by_cluster_equal_the_counts_of_each_cluster(seed: int) -> None:
+    source, annotations = activations(seed), annotated(seed)
+    pairs = pl.DataFrame({"concept": ["Kinase", "Active site", "Helix"], "feature": [3, 0, None], "threshold": [0.15, 0.0, None]})
+    counts = by_cluster(source, annotations, pairs, CLUSTERS)
+    assert counts.concepts == ("Active site", "Helix", "Kinase")
+    for k, cluster in enumerate(counts.clusters):
+        alone = count(source, annotations, CLUSTERS.filter(pl.col("cluster") == cluster)["accession"])
+        assert counts.n_residues[:, k].tolist() == alone.concepts["n_residues"].to_list()
+        assert counts.n_instances[1:, k].tolist() == alone.concepts["n_instances"].to_list()[1:]
+        for c, feature, t in ((0, 0, 0), (2, 3, 1)):
+            assert counts.tp[c, k] == alone.tp[c, feature, t]
+            assert counts.active[c, k] == alone.active[feature, t]
+            assert counts.instance_hits[c, k] == alone.instance_hits[c, feature, t]
+        assert (counts.tp[1, k], counts.active[1, k], counts.instance_hits[1, k]) == (0, 0, 0)
+
+
+def selected_counts(seed: int) -> tuple[ClusterCounts, float]:
+    source, annotations = activations(seed), annotated(1)
+    scores = count(source, annotations, CLUSTERS["accession"])
+    selected = strict(scores, scores, min_instances=2)
+    return by_cluster(source, annotations, selected.pairs, CLUSTERS), selected.mean_f1_per_domain
+
+
+def test_the_estimate_is_the_mean_of_the_selection_and_lies_in_its_interval() -> None:
+    counts, mean = selected_counts(1)
+    found = interval(counts, 500)
+    assert found.estimate == pytest.approx(mean)
+    assert found.low < found.estimate < found.high
+    assert (found.n_resamples, found.n_clusters) == (500, CLUSTERS["cluster"].n_unique())
+    assert found == interval(counts, 500)
+    assert found != interval(counts, 500, seed=1)
+    assert str(found) == f"{found.estimate:.3f} [{found.low:.3f}, {found.high:.3f}]"
+
+
+def test_a_resample_is_a_data_set_with_clusters_repeated() -> None:
+    counts, _ = selected_counts(2)
+    weights = np.array([2, 0, 1, 1])
+    parts = [np.repeat(a, weights, axis=1) for a in (counts.tp, counts.active, counts.instance_hits, counts.n_residues, counts.n_instances)]
+    repeated = ClusterCounts(counts.concepts, tuple(range(4)), counts.residue_level, *parts)
+    assert_array_equal(counts.mean_f1_per_domain(weights[None]), repeated.mean_f1_per_domain(np.ones((1, 4))))
+
+
+def test_a_concept_without_instances_in_a_resample_is_left_out_of_its_mean() -> None:
+    one, none = np.array([[1, 0], [1, 1]]), np.zeros((2, 2), int)
+    counts = ClusterCounts(("a", "b"), (0, 1), np.array([False, False]), one, one, one, one, one)
+    missed = ClusterCounts(("a", "b"), (0, 1), np.array([False, False]), none, one, none, one, one)
+    assert counts.mean_f1_per_domain(np.array([[0, 2], [1, 1]])).tolist() == [1, 1]
+    assert missed.mean_f1_per_domain(np.array([[0, 2], [1, 1]])).tolist() == [0, 0]
+
+
+def test_a_source_does_not_differ_from_itself_and_differences_are_paired() -> None:
+    (first, mean_first), (second, mean_second) = selected_counts(1), selected_counts(3)
+    nothing = difference(first, first, 200)
+    assert (nothing.estimate, nothing.low, nothing.high) == (0, 0, 0)
+    both = difference(first, second, 500)
+    assert both.estimate == pytest.approx(mean_first - mean_second)
+    back = difference(second, first, 500)
+    assert (both.low, both.high) == (pytest.approx(-back.high), pytest.approx(-back.low))
+
+
+def test_sources_on_other_concepts_or_clusters_are_not_compared() -> None:
+    counts, _ = selected_counts(1)
+    fewer = by_cluster(activations(1), annotated(1), pl.DataFrame({"concept": ["Helix"], "feature": [1], "threshold": [0.0]}), CLUSTERS)
+    with pytest.raises(ValueError, match="compared on the same concepts and clusters, not 3 and 1 concepts"):
+        difference(counts, fewer)
+
+
+def test_what_cannot_be_counted_is_refused() -> None:
+    pairs = pl.DataFrame({"concept": ["Turn"], "feature": [1], "threshold": [0.0]})
+    with pytest.raises(ValueError, match=r"the annotations lack \['Turn'\]"):
+        by_cluster(activations(1), annotated(1), pairs, CLUSTERS)
+    with pytest.raises(ValueError, match="an interval needs clusters and concepts"):
+        interval(by_cluster(activations(1), annotated(1), pairs.clear(), CLUSTERS))
