@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, TypedDict
 
 import polars as pl
+from tqdm.auto import tqdm
 
 from interplm_nb.annotations import Annotations
 from interplm_nb.proteins import Proteins
@@ -96,7 +97,7 @@ def collect(entries: Iterable[Entry], options: ReadOptions, report: ReadReport, 
     sequences: dict[str, str] = {}
     seen: set[str] = set()
     metadata: list[tuple] = []
-    for entry in entries:
+    for entry in tqdm(entries, desc="UniProt entries", unit=" entries", delay=2, leave=False):
         sequence = _sequence(entry, sequences, report)
         if sequence is None or not _selected(entry, sequence, options, seen, report):
             continue

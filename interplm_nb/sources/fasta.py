@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NamedTuple, TextIO
 
 import polars as pl
+from tqdm.auto import tqdm
 
 from interplm_nb.proteins import Proteins
 from interplm_nb.sources.opening import open_text
@@ -41,7 +42,7 @@ def read_fasta(path: Path | str, strict: bool = False) -> FastaRead:
     sequences: dict[str, str] = {}
     descriptions: list[str] = []
     with open_text(path) as text:
-        for record in _records(text, path):
+        for record in tqdm(_records(text, path), desc="FASTA records", unit=" records", delay=2, leave=False):
             accession, description = _name(record.header)
             label = accession or f"record at line {record.line}"
             if not accession:
