@@ -5,18 +5,10 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from small_sae import any_sae
 
 from interplm_nb.sae.controls import random_sae
-from interplm_nb.sae.model import SAE, Activation, ReLU, TopK
-
-
-def any_sae(activation: Activation, d_in: int = 6, d_sae: int = 20, seed: int = 0) -> SAE:
-    sae = SAE(d_in, d_sae, activation)
-    generator = torch.Generator().manual_seed(seed)
-    with torch.no_grad():
-        for weight in sae.parameters():
-            weight.copy_(torch.randn(weight.shape, generator=generator))
-    return sae
+from interplm_nb.sae.model import SAE, ReLU, TopK
 
 
 def plain_code(sae: SAE, x: np.ndarray) -> np.ndarray:
