@@ -22,7 +22,7 @@ class RunKernelManager(AsyncKernelManager):
     @property
     def kernel_spec(self) -> KernelSpec:
         if self._kernel_spec is None:
-            argv = [sys.executable, "-Xfrozen_modules=off", "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+            argv = [sys.executable, "-Xfrozen_modules=off", "-m", "interplm_nb.pipeline.kernel_main", "-f", "{connection_file}"]
             self._kernel_spec = KernelSpec(argv=argv, display_name="Python 3 (ipykernel)", language="python")
         return self._kernel_spec
 

@@ -16,6 +16,9 @@ from interplm_nb.pipeline.errors import PipelineError
 PLACE = ("run", "device")
 """Fields that say where a stage works, not what it makes: given by the runner, never part of what a result is keyed by."""
 
+MINI = Path(__file__).resolve().parents[1] / "data" / "esm2_mini"
+"""The embedded model."""
+
 
 class StageParameters(BaseModel):
     """Where a stage works; the models below add what it makes."""
@@ -49,22 +52,32 @@ class StageParameters(BaseModel):
 
     def made(self) -> dict[str, Any]:
         """What a result is keyed by: the parameters less the place, and less file names (their content is hashed instead)."""
-        return self.model_dump(exclude={*PLACE, *self.files})
+        return self.model_dump(exclude={*PLACE, *self.paths()})
+
+    def shown(self) -> dict[str, Any]:
+        """The parameters for people: without the place, files by name alone."""
+        return self.model_dump(exclude=set(PLACE)) | {field: path.name for field, path in self.paths().items()}
+
+    def paths(self) -> dict[str, Path]:
+        """Fields that name a file."""
+        return {field: Path(getattr(self, field)).expanduser() for field in self.files if getattr(self, field)}
 
     def input_files(self) -> dict[str, Path]:
-        """Files named by the parameters, by field."""
-        return {field: Path(getattr(self, field)).expanduser() for field in self.files if getattr(self, field)}
+        """Files that the stage reads and that are no part of the run, by name; their content is part of the key."""
+        return self.paths()
 
 
 class ProteinsParameters(StageParameters):
     """Stage `proteins`: read, filter, annotate, cluster, split."""
 
     stage: ClassVar[str] = "proteins"
-    files: ClassVar[tuple[str, ...]] = ("path",)
+    files: ClassVar[tuple[str, ...]] = ("path", "labels")
 
     path: str = Field("", description="File of proteins (FASTA, UniProt TSV, flat file or XML; plain, .gz or .zst). Empty: the embedded ones.")
     format: Literal["auto", "fasta", "tsv", "text", "xml"] = Field("auto", description="Format of the file; auto goes by its name.")
+    labels: str = Field("", description="Own labels: a table (.tsv, .csv, .parquet), .gff3 or .bed; they join the file's annotations.")
     strict: bool = Field(False, description="Stop at the first bad record, in place of reporting and skipping it.")
+    min_instances: int = Field(10, ge=1, description="Instances that a note or ligand needs for a concept of its own.")
     max_residues: int = Field(1022, ge=1, le=1022, description="Longest protein kept: ESM-2 sees 1,022 residues.")
     too_long: Literal["skip", "refuse"] = Field("skip", description="What becomes of longer proteins: skipped and counted, or an error.")
     max_proteins: int = Field(0, ge=0, description="Keep so many proteins, drawn at random; 0 keeps all.")
@@ -84,15 +97,17 @@ class EmbedParameters(StageParameters):
     layer: int = Field(2, ge=0, description="Layer that is read; 0 is the embedding before the first layer.")
     shuffled_seed: int = Field(42, ge=0, description="Seed of the control with shuffled weights.")
     dtype: Literal["float32", "bfloat16", "float16"] = Field("float32", description="Arithmetic of the PLM; results are stored as float32.")
-    tokens_per_batch: int = Field(8192, ge=1024, description="Tokens run at once: more is faster and needs more memory.")
+    tokens_per_batch: int = Field(0, ge=0, description="Tokens run at once; 0: what suits the device.")
 
-    def input_files(self) -> dict[str, Path]:
+    def paths(self) -> dict[str, Path]:
         """The weights, where `plm` is a path and not a name."""
         path = Path(self.plm).expanduser()
         return {"plm": path} if path.exists() and (path.suffix or len(path.parts) > 1) else {}
 
-    def made(self) -> dict[str, Any]:
-        return {name: value for name, value in super().made().items() if name not in self.input_files()}
+    def input_files(self) -> dict[str, Path]:
+        """The weights, where they are a file here; a downloaded model is known by its name."""
+        here = {"plm": MINI} if self.plm == "esm2-mini" else self.paths()
+        return {name: path / "model.safetensors" if path.is_dir() else path for name, path in here.items()}
 
 
 class TrainParameters(StageParameters):
@@ -104,12 +119,19 @@ class TrainParameters(StageParameters):
     d_sae: int = Field(2048, ge=1, description="Number of features.")
     steps: int = Field(3000, ge=1, description="Training steps.")
     batch_size: int = Field(2048, ge=1, description="Residues per step.")
-    lr: float = Field(0.001, gt=0, description="Peak learning rate.")
-    k: int = Field(32, ge=1, description="Features active per residue; used by topk only.")
-    l1: float = Field(0.06, ge=0, description="Weight of the L1 term; used by interplm-paper only.")
+    lr: float = Field(0.0, ge=0, description="Adam's learning rate; 0: the recipe's own.")
+    k: int = Field(32, ge=1, description="Features active per residue; topk only.")
+    l1: float = Field(0.1, ge=0, description="Weight of the L1 term; interplm-paper only.")
     warmup_fraction: float = Field(0.05, ge=0, le=1, description="Share of the steps over which the learning rate rises.")
+    resample_every: int = Field(0, ge=0, description="Steps between revivals of dead features, 0: never; interplm-paper only.")
+    dead_after_tokens: int = Field(1_000_000, ge=1, description="Residues without firing after which a feature counts as dead; topk only.")
     seed: int = Field(0, ge=0, description="Seed of the weights and of the order of residues.")
+    checkpoint_every: int = Field(1000, ge=1, description="Steps between checkpoints: what a killed run does again at most.")
     fidelity_proteins: int = Field(50, ge=1, description="Validation proteins on which fidelity is measured.")
+
+    def made(self) -> dict[str, Any]:
+        """How often it saves changes nothing in what it makes."""
+        return {name: value for name, value in super().made().items() if name != "checkpoint_every"}
 
 
 class ActivationsParameters(StageParameters):
@@ -117,7 +139,7 @@ class ActivationsParameters(StageParameters):
 
     stage: ClassVar[str] = "activations"
 
-    max_l0: float = Field(512.0, gt=0, description="Refuse an SAE with more active features per residue than this: its store would be too large.")
+    max_l0: float = Field(256.0, gt=0, description="Refuse an SAE with more active features per residue than this: its store would be too large.")
 
 
 class ConceptsParameters(StageParameters):

@@ -28,7 +28,7 @@ class Profile:
         """The same parameters, at a place; file names become absolute, because a notebook runs in the run's folder."""
         place = {"run": run, "device": device}
         return {
-            name: type(p).checked({**p.model_dump(), **{f: str(path.resolve()) for f, path in p.input_files().items()}, **place}, self.name)
+            name: type(p).checked({**p.model_dump(), **{f: str(path.resolve()) for f, path in p.paths().items()}, **place}, self.name)
             for name, p in self.stages.items()
         }
 

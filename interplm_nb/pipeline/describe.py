@@ -1,0 +1,95 @@
+"""Texts of the command line: the embedded data, a checked file, the models, a run's scores."""
+
+import shutil
+from pathlib import Path
+
+import polars as pl
+
+from interplm_nb.pipeline.errors import PipelineError
+from interplm_nb.pipeline.model_note import card_figures, model_note
+from interplm_nb.pipeline.parameters import ProteinsParameters
+from interplm_nb.pipeline.run import Run
+
+_WIDE = {"tbl_hide_dataframe_shape": True, "tbl_hide_column_data_types": True, "tbl_rows": 60, "fmt_str_lengths": 60, "tbl_width_chars": 200}
+
+
+def text_table(table: pl.DataFrame) -> str:
+    """A table as text, whole words, without Polars' types."""
+    with pl.Config(**_WIDE, tbl_formatting="NOTHING", float_precision=3):
+        return str(table)
+
+
+def describe_demo() -> str:
+    """What the embedded proteins are."""
+    from interplm_nb.sources import demo, uniprot_tsv
+
+    read = uniprot_tsv.read_uniprot_tsv(demo.table_path())
+    summary = read.annotations.summary().group_by("category").agg(pl.col("concept").n_unique().alias("concepts"), pl.col("n_instances").max())
+    return (
+        f"{read.proteins} with {len(demo.structures())} structures, in {demo.folder()}\n"
+        f"{len(read.annotations):,} annotated segments of {len(read.annotations.concepts)} concepts, from UniProtKB (CC BY 4.0):\n\n"
+        f"{text_table(summary.sort('n_instances', descending=True).rename({'n_instances': 'instances (largest concept)'}))}\n\n"
+        "Run everything on them: interplm-nb run demo --out runs/demo"
+    )
+
+
+def check_file(path: Path, kind: str, strict: bool) -> str:
+    """What reading a file keeps, and what it leaves out, by reason."""
+    from interplm_nb.pipeline.stage_proteins import read_file
+
+    if not path.is_file():
+        raise PipelineError(f"no file {path}")
+    read = read_file(ProteinsParameters.checked({"path": str(path), "format": kind, "strict": strict}, "data check"))
+    annotations = read.annotations["strict"]
+    return f"{read.report}\n{annotations.proteins}\n{len(annotations):,} segments of {len(annotations.concepts)} concepts"
+
+
+def fetch_uniprot(query: str | None, accessions: Path | None, out: Path, cache: Path, offline: bool, strict: bool) -> str:
+    """Download by query or by accessions, and put the table at `out`."""
+    from interplm_nb.sources.uniprot_rest import UniProtREST
+
+    if (query is None) == (accessions is None):
+        raise PipelineError("data fetch: give a query or --accessions FILE, one of them")
+    service = UniProtREST(cache, offline=offline)
+    if accessions is not None:
+        names = accessions.read_text(encoding="utf-8").split()
+        found = service.accessions(names, strict)
+    else:
+        found = service.search(str(query))
+    out.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(found.path, out)
+    return f"{found.report}\n{out}: run it with interplm-nb run demo --out runs/mine -p proteins.path={out}"
+
+
+def describe_models() -> str:
+    """The models known by name, and what the embedded one is."""
+    from interplm_nb.plm import esm2
+    from interplm_nb.plm.download import OFFICIAL
+
+    mini = esm2.load("esm2-mini", "cpu")
+    lines = [f"esm2-mini            {mini.n_layers} layers x {mini.d_model}, in this package"]
+    lines += [f"{name:<20} downloaded from its official address when first used" for name in OFFICIAL]
+    figures = ", ".join(f"{name.replace('_', ' ')} {value:,}" for name, value in card_figures().items())
+    lines += ["", "or the path of a .pt or .safetensors file.", "", model_note("esm2-mini")]
+    return "\n".join([*lines, *([f"Model card: {figures}."] if figures else [])])
+
+
+def describe_scores(folder: Path, source: str, convention: str, tsv: bool) -> str:
+    """A run's comparison of sources and one source's best feature per concept."""
+    run = Run.open(folder)
+    best = run.table("concepts", "best").filter(pl.col("source") == source, pl.col("convention") == convention).drop("source", "convention")
+    if best.is_empty():
+        raise PipelineError(f"{run.folder} has no {convention} scores of {source!r}; its sources are {', '.join(run.sources())}")
+    if tsv:
+        return best.write_csv(separator="\t", float_precision=4).rstrip("\n")
+    comparison = run.table("concepts", "comparison").filter(pl.col("convention") == convention).drop("convention")
+    note = model_note(str(run.summary("embed")["plm"]))
+    shown = best.head(50).select("concept", "feature", "threshold", "validation_f1_per_domain", "precision", "recall_per_domain", "f1_per_domain")
+    parts = [
+        f"{convention} convention: features and thresholds chosen on validation, figures from test",
+        text_table(comparison),
+        f"best feature of {source} per concept ({min(50, best.height)} of {best.height}; all with --tsv):",
+        text_table(shown),
+        note,
+    ]
+    return "\n\n".join(part for part in parts if part)

@@ -1,0 +1,65 @@
+"""Opens JupyterLab on a run, and copies the lessons for a person to change."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+
+from interplm_nb.pipeline.errors import PipelineError
+from interplm_nb.pipeline.notebooks import lessons
+from interplm_nb.pipeline.run import Run
+from interplm_nb.saving import atomic_path
+
+EXPLORE = "00_explore.ipynb"
+
+
+def prepare(folder: Path) -> Path:
+    """Put a copy of `00_explore` into a run's folder, set to that run; a copy that is there already is kept."""
+    run = Run.open(folder)
+    target = run.folder / EXPLORE
+    if target.exists():
+        return target
+    source = lessons() / EXPLORE
+    if not source.is_file():
+        raise PipelineError(f"no notebook {source}")
+    notebook = nbformat.read(source, as_version=4)
+    set_parameter(notebook, "run", ".")
+    with atomic_path(target) as draft:
+        nbformat.write(notebook, draft)
+    return target
+
+
+def set_parameter(notebook: nbformat.NotebookNode, name: str, value: str) -> None:
+    """Change a literal in the notebook's `parameters` cell: `name: type = value`."""
+    for cell in notebook.cells:
+        if "parameters" in cell.metadata.get("tags", []):
+            lines = cell.source.splitlines()
+            places = [i for i, line in enumerate(lines) if line.split(":")[0].split("=")[0].strip() == name]
+            if places:
+                head, _, rest = lines[places[0]].partition("=")
+                comment = f"  # {rest.split('#', 1)[1].strip()}" if "#" in rest else ""
+                lines[places[0]] = f"{head.rstrip()} = {value!r}{comment}".replace("'", '"')
+                cell.source = "\n".join(lines)
+                return
+    raise PipelineError(f"the notebook has no parameter {name!r} in a cell tagged 'parameters'")
+
+
+def open_lab(notebook: Path, browser: bool) -> int:
+    """Start JupyterLab in the notebook's folder, on this Python; returns its exit code when it ends."""
+    command = [sys.executable, "-m", "jupyterlab", str(notebook.name), f"--ServerApp.root_dir={notebook.parent.resolve()}"]
+    return subprocess.call([*command, *([] if browser else ["--no-browser"])], env={**os.environ}, cwd=notebook.parent)
+
+
+def copy_lessons(folder: Path) -> list[Path]:
+    """Copy the source notebooks into a folder; a file that is there is never overwritten."""
+    folder.mkdir(parents=True, exist_ok=True)
+    sources = sorted(lessons().glob("*.ipynb"))
+    present = [source.name for source in sources if (folder / source.name).exists()]
+    if present:
+        raise PipelineError(f"{folder} has {', '.join(present)} already; give another folder")
+    for source in sources:
+        shutil.copyfile(source, folder / source.name)
+    return [folder / source.name for source in sources]

@@ -1,0 +1,98 @@
+"""Tables of the lessons: readable HTML, escaped, with the same in plain text."""
+
+import html
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import polars as pl
+
+from interplm_nb.pipeline.describe import text_table
+
+_STYLE = "text-align:left;padding:2px 12px 2px 0"
+_NUMBER = "text-align:right;padding:2px 12px 2px 0;font-variant-numeric:tabular-nums"
+
+Cell = Callable[[Any], str]
+
+
+class Table:
+    """A table for people: HTML where it can be shown, text elsewhere. Everything in it is escaped."""
+
+    def __init__(
+        self, table: pl.DataFrame, caption: str = "", names: Mapping[str, str] | None = None, cells: Mapping[str, Cell] | None = None
+    ) -> None:
+        self.table = table
+        self.caption = caption
+        self.names = dict(names or {})
+        self.cells = dict(cells or {})
+
+    def __repr__(self) -> str:
+        return f"{self.caption}\n{text_table(self.table.rename({k: v for k, v in self.names.items() if k in self.table.columns}))}".strip()
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        return {"text/html": self.html(), "text/plain": repr(self)}
+
+    def html(self) -> str:
+        """The table as HTML."""
+        head = "".join(f'<th style="{self._style(c)}">{html.escape(self.names.get(c, c))}</th>' for c in self.table.columns)
+        body = "".join(f"<tr>{''.join(self._cell(c, v) for c, v in row.items())}</tr>" for row in self.table.iter_rows(named=True))
+        caption = f'<caption style="caption-side:top;text-align:left">{html.escape(self.caption)}</caption>' if self.caption else ""
+        return f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+    def _style(self, column: str) -> str:
+        return _NUMBER if self.table.schema[column].is_numeric() else _STYLE
+
+    def _cell(self, column: str, value: Any) -> str:
+        shown = self.cells[column](value) if column in self.cells and value is not None else html.escape(plain(value))
+        return f'<td style="{self._style(column)}">{shown}</td>'
+
+
+def plain(value: Any) -> str:
+    """A value as people write it."""
+    if value is None:
+        return "–"
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return str(value)
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.3f}" if abs(value) < 100 else f"{value:,.0f}"
+
+
+def read_report(read: pl.DataFrame) -> Table:
+    """What was left out or changed while reading, by reason."""
+    examples = pl.col("records").list.head(3).list.join(", ").str.slice(0, 60)
+    table = read.select("reason", "n", examples.alias("such as"))
+    return Table(table, "what reading left out or changed" if table.height else "nothing was left out or changed")
+
+
+def shares(table: pl.DataFrame) -> Table:
+    return Table(table, "splits, by homology cluster", {"n_proteins": "proteins", "n_residues": "residues"})
+
+
+def comparison(table: pl.DataFrame, convention: str = "strict") -> Table:
+    """The sources side by side."""
+    part = table.filter(pl.col("convention") == convention)
+    columns = ["source", "n_concepts", "mean_f1_per_domain", "low", "high", "mean_f1", "features_found", "concepts_found"]
+    names = {
+        "n_concepts": "concepts",
+        "mean_f1_per_domain": "mean best F1",
+        "low": "95 % from",
+        "high": "to",
+        "mean_f1": "the same by residues",
+        "features_found": "features with F1 > 0.5",
+        "concepts_found": "concepts with F1 > 0.5",
+    }
+    return Table(part.select(columns), f"{convention}: scored are concepts with {part['concepts_scored'][0] if part.height else 'none'}", names)
+
+
+def best_features(best: pl.DataFrame, source: str = "sae", convention: str = "strict", n: int = 25) -> Table:
+    """The best feature of each concept, with a link to the notebook in which to look at it."""
+    part = best.filter(pl.col("source") == source, pl.col("convention") == convention).head(n)
+    columns = ["concept", "feature", "threshold", "validation_f1_per_domain", "precision", "recall_per_domain", "f1_per_domain", "n_instances"]
+    names = {
+        "validation_f1_per_domain": "F1 on validation",
+        "recall_per_domain": "recall (instances)",
+        "f1_per_domain": "F1 on test",
+        "n_instances": "instances on test",
+    }
+    link = {"feature": lambda f: f'<a href="00_explore.ipynb" title="open 00_explore and choose feature {int(f)}">f/{int(f)}</a>'}
+    return Table(
+        part.select(columns), f"best feature of {source} for each concept ({convention}), chosen on validation, figures from test", names, link
+    )
