@@ -134,8 +134,8 @@ def _show(output: w.Output, value: Any) -> None:
 
 
 _STYLE = """<style>
-.iplm-table{border-collapse:collapse;font-size:13px;margin:4px 0}
-.iplm-table th,.iplm-table td{padding:3px 10px;border-bottom:1px solid var(--jp-border-color2,#ccc);text-align:right}
+.iplm-table{border-collapse:collapse;font-size:12.5px;line-height:1.35;margin:4px 0}
+.iplm-table th,.iplm-table td{padding:2px 8px;border-bottom:1px solid var(--jp-border-color2,#ccc);text-align:right}
 .iplm-table th:first-child,.iplm-table td:first-child{text-align:left}
 .iplm-note{border-left:4px solid #e69f00;padding:4px 10px;margin:4px 0;max-width:900px;line-height:1.4}
 </style>"""

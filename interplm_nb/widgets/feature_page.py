@@ -13,7 +13,7 @@ from interplm_nb.annotations import Annotations
 from interplm_nb.features.examples import histogram, proteins_of
 from interplm_nb.pipeline.run import Run
 from interplm_nb.proteins import Proteins
-from interplm_nb.widgets.colours import SCALE
+from interplm_nb.widgets.colours import SCALE, category_colours
 from interplm_nb.widgets.sequence import STYLE, colour_bar, sequence_html
 
 WINDOW = 25
@@ -39,6 +39,12 @@ class FeaturePages:
     def activations(self) -> FeatureActivations:
         maxima = self.run.maxima(self.source)["maximum_train"].to_numpy()
         return self.run.activations(self.source, self.proteins).relative_to(maxima)
+
+    @cached_property
+    def colours(self) -> dict[str, str]:
+        """A colour for each annotation category; the most frequent categories get the most distinct ones."""
+        by_size = self.annotations.table["category"].value_counts().sort(["count", "category"], descending=[True, False])
+        return category_colours(by_size["category"].to_list())
 
     @cached_property
     def alive(self) -> np.ndarray:
@@ -94,9 +100,9 @@ class FeaturePages:
             layout={
                 "title": {"text": f"{counts.sum():,} residues carry the feature, {n_zero:,} do not", "font": {"size": 14}},
                 "xaxis": {"title": {"text": "activation (share of the maximum on training proteins)"}},
-                "yaxis": {"title": {"text": "residues"}, "type": "log", "dtick": 1},
+                "yaxis": {"title": {"text": "residues"}, "type": "log", "range": [-0.3, np.log10(max(10, counts.max())) + 0.15]},
                 "template": "plotly_white",
-                "width": 560,
+                "width": 480,
                 "height": 280,
                 "margin": {"l": 60, "r": 10, "t": 40, "b": 45},
             },
@@ -124,7 +130,8 @@ class FeaturePages:
 
     def _shaded(self, accession: str, feature: int, window: tuple[int, int] | None) -> str:
         segments = self.annotations.table.filter(pl.col("accession") == accession)
-        return sequence_html(accession, self.proteins.sequence(accession), self.activations.along(accession, feature), segments, window)
+        values = self.activations.along(accession, feature)
+        return sequence_html(accession, self.proteins.sequence(accession), values, segments, window, self.colours)
 
     def name(self, accession: str) -> str:
         """The protein's name where the metadata has one."""

@@ -3,6 +3,7 @@
 Letters, numbers and names come from files; every one is escaped.
 """
 
+from collections.abc import Mapping
 from html import escape
 
 import numpy as np
@@ -31,18 +32,27 @@ def colour_bar() -> str:
     return f'0 <span class="iplm-bar" role="img" aria-label="colour scale" style="{gradient}"></span> 1 × maximum'
 
 
-def sequence_html(accession: str, sequence: str, values: np.ndarray, segments: pl.DataFrame, window: tuple[int, int] | None = None) -> str:
+def sequence_html(
+    accession: str,
+    sequence: str,
+    values: np.ndarray,
+    segments: pl.DataFrame,
+    window: tuple[int, int] | None = None,
+    colours: Mapping[str, str] | None = None,
+) -> str:
     """The residues of one protein as HTML.
 
     `values` float [len(sequence)] in unit `max`; `segments` rows of `Annotations.table` of this protein; `window` positions (first, last) to
-    show, counted from 1 and both included, by default all. Each residue's tooltip gives accession, position, letter, activation and annotations.
+    show, counted from 1 and both included, by default all; `colours` of the categories, so that several proteins agree. Each residue's tooltip
+    gives accession, position, letter, activation and annotations.
     """
     if len(values) != len(sequence):
         raise ValueError(f"{accession}: {len(values)} values for {len(sequence)} residues")
     first, last = window or (1, len(sequence))
     first, last = max(1, first), min(len(sequence), last)
     shown = segments.filter((pl.col("end") >= first) & (pl.col("start") <= last))
-    colours = category_colours(sorted(shown["category"].unique()))
+    there = sorted(shown["category"].unique())
+    colours = {category: (colours or category_colours(there))[category] for category in there}
     marks = _marks(shown, len(sequence))
     lines = [_line(accession, sequence, values, marks, colours, start, min(start + PER_LINE - 1, last)) for start in range(first, last + 1, PER_LINE)]
     legend = "".join(f'<i style="--c:{c}">{escape(name)}</i>' for name, c in colours.items())
