@@ -197,6 +197,9 @@ def test_dtype_device_and_protocol():
     assert isinstance(plm, PLM) and repr(plm) == "ESM2(toy: 3 layers x 24, 3 heads, float32 on cpu)"
     assert plm.to("cpu", "bfloat16").dtype == torch.bfloat16
     assert esm2.choose_device("auto").type in ("cpu", "cuda", "mps")
+    if not torch.cuda.is_available():
+        with pytest.raises(ValueError, match="torch sees no CUDA GPU here; use device='auto' or 'cpu'"):
+            esm2.choose_device("cuda")
     with pytest.raises(ValueError, match="dtype is one of float32, bfloat16, float16, not int8"):
         toy(dtype="int8")
     for name, value in random_weights().items():

@@ -1,0 +1,42 @@
+import json
+
+import pytest
+
+from benchmarks.__main__ import main, names
+from benchmarks.harness import Figure, machine, report, versions
+
+
+@pytest.mark.parametrize(
+    ("ours", "other", "goal", "sense", "of", "ratio", "met"),
+    [
+        (9.0, 3.0, 3, "at least", "ours / other", 3.0, True),
+        (8.0, 3.0, 3, "at least", "ours / other", 8 / 3, False),
+        (1.1, 1.0, 1.15, "at most", "ours / other", 1.1, True),
+        (2.0, 400.0, 100, "at least", "other / ours", 200.0, True),
+    ],
+)
+def test_a_goal_is_a_bound_on_a_ratio(ours, other, goal, sense, of, ratio, met):
+    figure = Figure.compare("x", ours, other, "s", goal, sense, of)
+    assert figure.ratio == pytest.approx(ratio) and figure.met == met and figure.goal == f"{of} {sense} {goal:g}"
+
+
+def test_a_table_is_printed_and_a_line_appended_per_figure(tmp_path, capsys):
+    results = tmp_path / "results.jsonl"
+    good, bad = Figure.compare("good", 4, 1, "x", 3, note="a note"), Figure.compare("bad", 1, 1, "x", 3)
+    assert report([good], results) and not report([good, bad], results)
+    lines = [json.loads(line) for line in results.read_text().splitlines()]
+    assert [line["name"] for line in lines] == ["good", "good", "bad"]
+    assert {"name", "machine", "versions", "ours", "other", "unit", "ratio", "goal", "met"} <= lines[0].keys()
+    printed = capsys.readouterr().out
+    assert "yes" in printed and "NO" in printed and "good: a note" in printed
+
+
+def test_what_it_ran_on_is_said():
+    assert "cores" in machine() and {"python", "torch"} <= versions().keys()
+
+
+def test_benchmarks_are_found_by_name(capsys):
+    assert "embed" in names() and "harness" not in names()
+    with pytest.raises(SystemExit):
+        main(["nonsense"])
+    assert "no benchmark 'nonsense'; there are" in capsys.readouterr().err
