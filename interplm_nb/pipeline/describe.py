@@ -10,7 +10,14 @@ from interplm_nb.pipeline.model_note import card_figures, model_note
 from interplm_nb.pipeline.parameters import ProteinsParameters
 from interplm_nb.pipeline.run import Run
 
-_WIDE = {"tbl_hide_dataframe_shape": True, "tbl_hide_column_data_types": True, "tbl_rows": 60, "fmt_str_lengths": 60, "tbl_width_chars": 200}
+_WIDE = {
+    "tbl_hide_dataframe_shape": True,
+    "tbl_hide_column_data_types": True,
+    "tbl_rows": 60,
+    "tbl_cols": -1,
+    "fmt_str_lengths": 60,
+    "tbl_width_chars": 200,
+}
 
 
 def text_table(table: pl.DataFrame) -> str:
@@ -82,7 +89,7 @@ def describe_scores(folder: Path, source: str, convention: str, tsv: bool) -> st
         raise PipelineError(f"{run.folder} has no {convention} scores of {source!r}; its sources are {', '.join(run.sources())}")
     if tsv:
         return best.write_csv(separator="\t", float_precision=4).rstrip("\n")
-    comparison = run.table("concepts", "comparison").filter(pl.col("convention") == convention).drop("convention")
+    comparison = run.table("concepts", "comparison").filter(pl.col("convention") == convention).drop("convention", "concepts_scored", "n_dropped")
     note = model_note(str(run.summary("embed")["plm"]))
     shown = best.head(50).select("concept", "feature", "threshold", "validation_f1_per_domain", "precision", "recall_per_domain", "f1_per_domain")
     parts = [

@@ -46,7 +46,7 @@ def train(run: Run, params: TrainParameters) -> TrainStage:
     proteins = run.proteins()
     config = _config(params)
     for source in ("sae", "shuffled_sae"):
-        train_sae(_batches(run, params, proteins, source), config, run.source(source), params.device, checkpoint_every=params.checkpoint_every)
+        train_sae(_batches(run, params, proteins, source), config, run.source(source), params.device, **_often(params))
         _describe(run, params, proteins, source)
     _random(run, params, _batches(run, params, proteins, "random_sae"))
     _describe(run, params, proteins, "random_sae")
@@ -59,6 +59,10 @@ def _config(params: TrainParameters) -> "TrainConfig":
 
     chosen = {name: getattr(params, name) for name in ("recipe", "d_sae", "steps", "batch_size", "k", "l1", "warmup_fraction", "seed")}
     return TrainConfig(**chosen, lr=params.lr or None, resample_every=params.resample_every or None, dead_after_tokens=params.dead_after_tokens)
+
+
+def _often(params: TrainParameters) -> dict[str, int]:
+    return {"checkpoint_every": params.checkpoint_every, "log_every": max(1, min(100, params.steps // 50))}
 
 
 def _batches(run: Run, params: TrainParameters, proteins: Proteins, source: str, split: str = "train") -> "StoredBatches":
@@ -96,7 +100,7 @@ def _describe(run: Run, params: TrainParameters, proteins: Proteins, source: str
     sae = run.sae(source, params.device)
     batches = _batches(run, params, proteins, source, "validation")
     steps = range(min(batches.steps_per_epoch, max(1, _QUALITY_RESIDUES // batches.batch_size)))
-    measured = {name: float(value) for name, value in asdict(quality(sae, (batches.batch(step) for step in steps))).items()}
+    measured = asdict(quality(sae, (batches.batch(step) for step in steps)))
     about = {"kind": "sae", "plm": batches.about["plm"], "plm_revision": batches.about["plm_revision"], "layer": batches.about["layer"]}
     shape = {"d_in": sae.d_in, "d_sae": sae.d_sae, "recipe": sae.about.recipe if sae.about else None, "weights": sae.weight_hash}
     write_json({"type": "Source", "version": 1, **about, **shape, "quality": measured}, run.source(source) / "about.json")
