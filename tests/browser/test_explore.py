@@ -45,7 +45,5 @@ def test_a_concept_leads_to_its_best_feature(open_and_run: Callable, folder: str
     concept.wait_for()
     label = concept.locator("option").nth(3).inner_text()
     concept.select_option(index=3)
-    name = label.split("  (best F1")[0]
-    page.wait_for_function(
-        "name => [...document.querySelectorAll('.iplm-table tbody tr')].some(row => row.innerText.startsWith(name))", arg=name
-    )
+    name = label.split("(best F1")[0].strip()
+    page.wait_for_function("name => [...document.querySelectorAll('.iplm-table tbody tr')].some(row => row.innerText.startsWith(name))", arg=name)
