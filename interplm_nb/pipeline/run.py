@@ -83,11 +83,6 @@ class Run:
 
     @classmethod
     def shipped(cls) -> Self:
-        """The finished demo run that comes with the package: all scores, and activations of the proteins that have structures and some more."""
-        return cls.open(Path(interplm_nb.__file__).parent / "data" / "demo_run")
-
-    @classmethod
-    def shipped(cls) -> Self:
         """The finished demo run that comes with the package."""
         folder = Path(__file__).resolve().parents[1] / "data" / "demo_run"
         if not (folder / "run.json").is_file():

@@ -46,7 +46,7 @@ def train(run: Run, params: TrainParameters) -> TrainStage:
     proteins = run.proteins()
     config = _config(params)
     for source in ("sae", "shuffled_sae"):
-        train_sae(_batches(run, params, proteins, source), config, run.source(source), params.device, **_often(params))
+        train_sae(_batches(run, params, proteins, source), config, run.source(source), params.device, log_every=_log_every(params), checkpoint_every=params.checkpoint_every)
         _describe(run, params, proteins, source)
     _random(run, params, _batches(run, params, proteins, "random_sae"))
     _describe(run, params, proteins, "random_sae")
@@ -61,8 +61,8 @@ def _config(params: TrainParameters) -> "TrainConfig":
     return TrainConfig(**chosen, lr=params.lr or None, resample_every=params.resample_every or None, dead_after_tokens=params.dead_after_tokens)
 
 
-def _often(params: TrainParameters) -> dict[str, int]:
-    return {"checkpoint_every": params.checkpoint_every, "log_every": max(1, min(100, params.steps // 50))}
+def _log_every(params: TrainParameters) -> int:
+    return max(1, min(100, params.steps // 50))
 
 
 def _batches(run: Run, params: TrainParameters, proteins: Proteins, source: str, split: str = "train") -> "StoredBatches":

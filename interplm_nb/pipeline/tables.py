@@ -96,3 +96,10 @@ def best_features(best: pl.DataFrame, source: str = "sae", convention: str = "st
     return Table(
         part.select(columns), f"best feature of {source} for each concept ({convention}), chosen on validation, figures from test", names, link
     )
+
+
+def fidelity(table: pl.DataFrame) -> Table:
+    """What the PLM's predictions lose when an SAE stands in for its layer."""
+    columns = ["source", "convention", "n_residues", "ce_original", "ce_sae", "ce_zero", "loss_recovered", "kl"]
+    names = {"n_residues": "residues", "ce_original": "ce as it is", "ce_sae": "ce with the SAE", "ce_zero": "ce with zeros", "kl": "KL"}
+    return Table(table.select(columns), "predictions of the PLM, cross entropy in nats per residue", names)

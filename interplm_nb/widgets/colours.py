@@ -1,7 +1,7 @@
 """One colour scale for activations in every view, and distinct colours for annotation categories.
 
 The scale goes from light grey (0) to dark blue (the feature's maximum); its lightness falls steadily, so that it reads in greyscale and with
-any colour vision. Categories take the palette of Okabe and Ito (2008).
+any colour vision. Categories take the palettes of Okabe and Ito (2008) and of Tol (2021).
 """
 
 import numpy as np
@@ -12,7 +12,11 @@ SCALE = ("#e6e6e6", "#cfdbe8", "#a9c6df", "#7daed3", "#5193c4", "#2f75b0", "#1b5
 NOT_IN_STRUCTURE = "#d9b26f"
 """A residue of a structure that maps to no residue of the protein: its activation is unknown, not 0."""
 
-CATEGORIES = ("#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#0072b2", "#f0e442", "#000000")
+CATEGORIES = (
+    *("#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#0072b2", "#f0e442", "#000000"),
+    *("#882255", "#44aa99", "#999933", "#332288", "#661100", "#aa4499", "#117733", "#ddcc77"),
+)
+"""Of Okabe and Ito, then of Tol's muted set for those who have more than eight categories."""
 
 _STOPS = np.array([[int(c[i : i + 2], 16) for i in (1, 3, 5)] for c in SCALE], dtype=float)
 
@@ -31,5 +35,5 @@ def text_on(value: float) -> str:
 
 
 def category_colours(categories: list[str]) -> dict[str, str]:
-    """A colour for each category, by its order; the palette repeats after eight."""
+    """A colour for each category, by its order; the palette repeats after sixteen."""
     return {category: CATEGORIES[i % len(CATEGORIES)] for i, category in enumerate(categories)}

@@ -102,7 +102,7 @@ class FeaturePages:
                 "xaxis": {"title": {"text": "activation (share of the maximum on training proteins)"}},
                 "yaxis": {"title": {"text": "residues"}, "type": "log", "range": [-0.3, np.log10(max(10, counts.max())) + 0.15]},
                 "template": "plotly_white",
-                "width": 480,
+                "width": 440,
                 "height": 280,
                 "margin": {"l": 60, "r": 10, "t": 40, "b": 45},
             },
