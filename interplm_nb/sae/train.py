@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
+from interplm_nb.plm.esm2 import choose_device
 from interplm_nb.sae.checkpoint import CONFIG, SAEAbout, load, save
 from interplm_nb.sae.losses import auxiliary_k, fraction_unexplained, interplm_paper, squared_error
 from interplm_nb.sae.model import SAE
@@ -60,8 +61,8 @@ def train(
     identity = {"config": asdict(config), **batches.about}
     finished = _finished(folder, identity)
     if finished is not None:
-        return finished.to(_device(device))
-    training = _Training(batches, config, folder, identity, _device(device))
+        return finished.to(choose_device(device))
+    training = _Training(batches, config, folder, identity, choose_device(device))
     with closing(Metrics(folder / METRICS, training.step)) as metrics:
         _run(training, metrics, log, log_every, checkpoint_every, progress)
     about = SAEAbout(recipe=config.recipe, seed=config.seed, training=asdict(config), **batches.about)
@@ -253,9 +254,3 @@ def _refuse_other(folder: Path, found: Mapping[str, Any], wanted: Mapping[str, A
     differences = [f"{name} {old.get(name)!r} there, {new.get(name)!r} now" for name in sorted(old | new) if old.get(name) != new.get(name)]
     if differences:
         raise ValueError(f"{folder} holds {what} with other settings ({'; '.join(differences)}); take another folder, or restart=True to begin anew")
-
-
-def _device(name: str) -> torch.device:
-    if name != "auto":
-        return torch.device(name)
-    return torch.device("cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu")
