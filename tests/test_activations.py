@@ -1,6 +1,6 @@
 """Feature activations: what is written is what is read, by protein and by feature, and in blocks."""
 
-import resource
+import errno
 import subprocess
 import sys
 from pathlib import Path
@@ -174,6 +174,18 @@ def test_a_failed_store_keeps_the_old_one(tmp_path):
     np.testing.assert_array_equal(FeatureActivations.open(tmp_path / "store", proteins).of("P0").toarray(), values)
 
 
+def test_a_full_disk_leaves_nothing_and_says_how_much_is_needed(tmp_path, monkeypatch):
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    proteins = proteins_of([10])
+    with pytest.raises(OSError, match=r"full after 10 of 10 residues and nothing was kept; make room for about 0\.0 GiB") as caught:  # noqa: SIM117
+        with ActivationsWriter(tmp_path / "store", proteins, 3, ABOUT) as writer:
+            monkeypatch.setattr(activations_writer._Partitions, "write", full)
+            writer.write(0, sparse.csr_array(np.ones((10, 3))))
+    assert caught.value.filename == str(tmp_path / "store") and list(tmp_path.iterdir()) == []
+
+
 def test_a_dense_source_is_refused_early(tmp_path, monkeypatch):
     monkeypatch.setattr(activations_writer, "_CHECK_AFTER", 20)
     proteins = proteins_of([1000])
@@ -235,4 +247,3 @@ def test_memory_does_not_grow_with_the_entries(tmp_path):
     megabytes = int(subprocess.run([sys.executable, "-c", _BIG, str(tmp_path / "store")], check=True, capture_output=True, text=True).stdout)
     # 6 million entries are 72 MB as they stand and would be some 300 MB while sorted in memory.
     assert megabytes < 70
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss > 0
