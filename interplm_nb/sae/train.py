@@ -61,6 +61,7 @@ def train(
     identity = {"config": asdict(config), **batches.about}
     finished = _finished(folder, identity)
     if finished is not None:
+        remove(folder / STATE)
         return finished.to(choose_device(device))
     training = _Training(batches, config, folder, identity, choose_device(device))
     with closing(Metrics(folder / METRICS, training.step)) as metrics:

@@ -1,48 +1,16 @@
-"""Training: the step against plain Adam, killing and resuming to the same bits, Ctrl-C, NaN, and what a folder refuses."""
+"""Training: the step against plain Adam, NaN, and what a folder refuses; see test_resume.py for killing it."""
 
 import json
-import os
-import signal
-import subprocess
-import sys
-import time
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from gaussian_training import PAPER, TOPK, Gaussian, run, same
 
 from interplm_nb.sae.checkpoint import load
 from interplm_nb.sae.progress import read_metrics
 from interplm_nb.sae.recipes import TrainConfig, new_sae
 from interplm_nb.sae.train import train
-
-PAPER = TrainConfig("interplm-paper", d_sae=24, steps=60, batch_size=32, lr=0.01, resample_every=25, seed=3)
-TOPK = TrainConfig("topk", d_sae=24, steps=60, batch_size=32, lr=0.01, k=3, dead_after_tokens=320, seed=3)
-
-
-class Gaussian:
-    """Batches of sums of a few fixed directions."""
-
-    def __init__(self, seed: int = 0, batch_size: int = 32, bad_step: int = -1, pause: float = 0) -> None:
-        self.seed, self.batch_size, self.bad_step, self.pause = seed, batch_size, bad_step, pause
-        self.directions = torch.randn(12, 8, generator=torch.Generator().manual_seed(seed))
-        self.about = {"plm": "fake", "plm_revision": "sha256:1", "layer": 2, "data": f"gaussian-{seed}"}
-
-    def batch(self, step: int) -> torch.Tensor:
-        time.sleep(self.pause)
-        generator = torch.Generator().manual_seed(1000 * self.seed + step)
-        weights = torch.rand(self.batch_size, 12, generator=generator)
-        x = torch.where(weights > 0.8, weights, 0) @ self.directions + 1
-        return x * float("nan") if step == self.bad_step else x
-
-
-def run(folder: Path, config: TrainConfig, **options: object):
-    return train(Gaussian(), config, folder, device="cpu", progress=False, **options)  # pyright: ignore[reportArgumentType]
-
-
-def same(a: torch.nn.Module, b: torch.nn.Module) -> bool:
-    return all(torch.equal(x, y) for x, y in zip(a.state_dict().values(), b.state_dict().values(), strict=True))
 
 
 def test_the_papers_steps_are_plain_adam_on_the_plain_loss(tmp_path):
@@ -91,59 +59,6 @@ def test_auxk_joins_once_a_feature_is_dead(tmp_path):
     run(tmp_path, TOPK, log_every=10)
     lines = read_metrics(tmp_path / "metrics.jsonl")
     assert "auxiliary" not in lines[0] and any("auxiliary" in line for line in lines)
-
-
-_CHILD = """
-import sys
-sys.path.insert(0, sys.argv[1])
-from pathlib import Path
-from test_train import Gaussian, PAPER, TOPK, train
-config = {"paper": PAPER, "topk": TOPK}[sys.argv[3]]
-train(Gaussian(pause=float(sys.argv[4])), config, Path(sys.argv[2]), device="cpu", progress=False, log_every=5, checkpoint_every=7)
-"""
-
-
-def child(folder: Path, name: str, pause: float) -> subprocess.Popen[str]:
-    here = str(Path(__file__).parent)
-    return subprocess.Popen([sys.executable, "-c", _CHILD, here, str(folder), name, str(pause)], stderr=subprocess.PIPE, text=True)
-
-
-def untimed(folder: Path) -> list[dict[str, float]]:
-    return [{name: value for name, value in line.items() if name != "tokens_per_second"} for line in read_metrics(folder / "metrics.jsonl")]
-
-
-def wait_for_step(folder: Path, step: int) -> None:
-    until = time.monotonic() + 60
-    while not any(line["step"] >= step for line in read_metrics(folder / "metrics.jsonl")):
-        assert time.monotonic() < until
-        time.sleep(0.01)
-
-
-@pytest.mark.parametrize(("name", "config", "step"), [("paper", PAPER, 30), ("topk", TOPK, 15)])
-def test_sigkill_and_again_gives_the_same_bits(tmp_path, name, config, step):
-    whole = run(tmp_path / "whole", config, log_every=5)
-    process = child(tmp_path / "killed", name, pause=0.02)
-    wait_for_step(tmp_path / "killed", step)
-    process.kill()
-    process.communicate()
-    assert not (tmp_path / "killed" / "config.json").exists() and (tmp_path / "killed" / "training.safetensors").exists()
-    resumed = run(tmp_path / "killed", config, log_every=5, checkpoint_every=7)
-    assert same(whole, resumed)
-    untimed = [
-        [{k: v for k, v in line.items() if k != "tokens_per_second"} for line in read_metrics(tmp_path / f / "metrics.jsonl")]
-        for f in ("whole", "killed")
-    ]
-    assert untimed[0] == untimed[1]
-
-
-@pytest.mark.skipif(os.name == "nt", reason="SIGINT to a child is POSIX")
-def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path):
-    process = child(tmp_path / "run", "topk", pause=0.03)
-    wait_for_step(tmp_path / "run", 10)
-    process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=60)
-    assert process.returncode != 0 and "and saved; the same call goes on from there" in errors
-    assert same(run(tmp_path / "run", TOPK), run(tmp_path / "whole", TOPK))
 
 
 def test_a_nan_loss_stops_with_the_step_and_the_way_out(tmp_path):
