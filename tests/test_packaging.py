@@ -114,6 +114,16 @@ def test_nglview_asks_for_the_extension_that_it_brings() -> None:
     assert json.loads(found[0].read_text())["version"] == __frontend_version__
 
 
+def test_the_readme_names_what_exists() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    for target in set(re.findall(r"\bmake ([a-z-]+)", readme)):
+        if f"`make {target}`" in readme or f"    make {target}" in readme:
+            assert re.search(rf"^{target}:", makefile, re.MULTILINE), f"make {target}"
+    for name in re.findall(r"`([\w./]+/|[\w/]+\.\w{2,5})`", readme):
+        assert (ROOT / name).exists(), name
+
+
 def committed() -> list[Path]:
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True)
     if listed.returncode:
