@@ -1,6 +1,7 @@
 """Counting which features are active where a concept is: one pass over blocks of activations, integers only."""
 
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 
 import numpy as np
 from scipy.sparse import csr_array
@@ -70,7 +71,7 @@ def _in_order(source: Source, accessions: Iterable[str] | None) -> list[str]:
 def _membership(concept_of: np.ndarray, n_concepts: int) -> csr_array:
     """int32 [n_concepts, n_instances]: 1 where an instance is of a concept."""
     n = len(concept_of)
-    return csr_array((np.ones(n, np.int32), (concept_of, np.arange(n))), shape=(n_concepts, n))
+    return csr_array((np.ones(n, np.int32), (concept_of.astype(np.int32), np.arange(n, dtype=np.int32))), shape=(n_concepts, n))
 
 
 def _any(counts: Matrix) -> Matrix:
@@ -85,5 +86,8 @@ def _any(counts: Matrix) -> Matrix:
 def _add(total: np.ndarray, part: Matrix) -> None:
     if isinstance(part, np.ndarray):
         total += part
-    else:
-        total[np.repeat(np.arange(total.shape[0]), np.diff(part.indptr)), part.indices] += part.data
+        return
+    # Concept by concept: a row of the total stays in the cache, the whole does not.
+    for c, (start, stop) in enumerate(pairwise(part.indptr)):
+        if start < stop:
+            total[c, part.indices[start:stop]] += part.data[start:stop]

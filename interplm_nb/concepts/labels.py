@@ -38,6 +38,10 @@ class Labels:
         if overlap == "overwrite":
             pairs = pairs.group_by("row", "concept").agg(pl.col("instance").max())
         n = annotations.proteins.n_residues
+        if n > np.iinfo(np.int32).max:
+            raise ValueError(
+                f"{n:,} residues are more than one count can hold (2**31 - 1); count in parts, with annotations.of(part), and add the scores"
+            )
         carried = _ones(pairs["row"], pairs["concept"], (n, names.height))
         instances = segments.select("instance", "concept").unique().sort("instance")
         residue_level = (names["level"] == "residue").to_numpy()
@@ -58,7 +62,7 @@ class Labels:
         """For n rows: carried [n_concepts, n]; the instances there, [n_here, n]; and the concept of each of those, int64 [n_here]."""
         members = self.members[rows]
         here, place = np.unique(members.indices, return_inverse=True)
-        local = csr_array((members.data, place.astype(members.indptr.dtype), members.indptr), shape=(len(rows), len(here)))
+        local = csr_array((members.data, place.astype(np.int32), members.indptr), shape=(len(rows), len(here)))
         return csr_array(self.carried[rows].T), csr_array(local.T), self.concept_of[here]
 
 
@@ -107,7 +111,8 @@ def _pairs(segments: pl.DataFrame) -> pl.DataFrame:
 
 
 def _ones(rows: pl.Series, columns: pl.Series, shape: tuple[int, int]) -> csr_array:
-    matrix = csr_array((np.ones(len(rows), np.int8), (rows.to_numpy(), columns.to_numpy().astype(np.int64))), shape=shape)
+    places = (rows.to_numpy().astype(np.int32), columns.to_numpy().astype(np.int32))
+    matrix = csr_array((np.ones(len(rows), np.int8), places), shape=shape)
     # Two segments of one instance may share a residue; int8 sums of such duplicates are not read, only where they are.
     matrix.sum_duplicates()
     matrix.data[:] = 1

@@ -91,7 +91,9 @@ def _float32(values: Any) -> Matrix:
     if not matrix.has_canonical_format:
         matrix = matrix.copy()
         matrix.sum_duplicates()
-    return matrix
+    # Indices of a block fit int32, and products with int32 indices are half again as fast.
+    parts = (matrix.data, matrix.indices.astype(np.int32, copy=False), matrix.indptr.astype(np.int32, copy=False))
+    return csr_array(parts, shape=matrix.shape)
 
 
 def _stacked(parts: list[Matrix]) -> Matrix:
