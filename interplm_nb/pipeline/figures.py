@@ -103,7 +103,7 @@ def learning(metrics: pl.DataFrame) -> Chart:
     """What is not explained, and what is dead, along the training."""
     figure, axes = panels(2)
     for (source,), part in metrics.group_by("source", maintain_order=True):
-        line = {"color": COLOURS[str(source)], "label": NAMES[str(source)], "linewidth": 1.6}
+        line = {"color": COLOURS[str(source)], "label": NAMES[str(source)], "linewidth": 1.6, "marker": "." if part.height < 3 else ""}
         axes[0].plot(part["step"], part["fvu"], **line)
         axes[1].plot(part["step"], 100 * part["dead"], **line)
     axes[0].set(xlabel="step", ylabel="variance not explained (share)", yscale="log")
@@ -134,22 +134,18 @@ def frequencies(table: pl.DataFrame) -> Chart:
 def comparison(table: pl.DataFrame) -> Chart:
     """Mean best F1 of each source, in both conventions, with 95 % intervals where there are any."""
     figure, axes = panels(2, height=2.6, sharey=True)
+    right = max([0.3, *(1.15 * x for x in [*table["mean_f1_per_domain"], *table["high"].drop_nulls()])])
     for axis, convention in zip(axes, ("strict", "published"), strict=True):
         part = table.filter(pl.col("convention") == convention).reverse()
         for y, row in enumerate(part.iter_rows(named=True)):
+            mean, colour = row["mean_f1_per_domain"], COLOURS[row["source"]]
             if row["low"] is not None:
-                axis.plot([row["low"], row["high"]], [y, y], color=COLOURS[row["source"]], linewidth=3, alpha=0.45, solid_capstyle="round")
-            axis.plot(row["mean_f1_per_domain"], y, "o", color=COLOURS[row["source"]], markersize=8)
-            axis.annotate(
-                f"{row['mean_f1_per_domain']:.2f}", (row["mean_f1_per_domain"], y), (0, 8), textcoords="offset points", ha="center", fontsize=9
-            )
+                axis.plot([row["low"], row["high"]], [y, y], color=colour, linewidth=3, alpha=0.45, solid_capstyle="round")
+            axis.plot(mean, y, "o", color=colour, markersize=8)
+            axis.annotate(f"{mean:.2f}", (mean, y), (0, 8), textcoords="offset points", ha="center", fontsize=9)
         axis.set_yticks(range(part.height), [NAMES[s] for s in part["source"]])
-        axis.set(
-            title=f"{convention} ({part['n_concepts'].max() or 0} concepts)",
-            xlabel="mean best F1 on test",
-            xlim=(0, 1),
-            ylim=(-0.5, part.height - 0.2),
-        )
+        title = f"{convention} ({part['n_concepts'].max() or 0} concepts)"
+        axis.set(title=title, xlabel="mean best F1 on test", xlim=(0, right), ylim=(-0.5, part.height - 0.2))
     words = "; ".join(f"{r['source']} {r['mean_f1_per_domain']:.2f}" for r in table.filter(pl.col("convention") == "strict").iter_rows(named=True))
     return Chart(figure, f"Mean best F1 over the concepts, by source; strict: {words}.")
 
@@ -162,7 +158,7 @@ def concepts_by_source(best: pl.DataFrame, n: int = 20) -> Chart:
     for source, marker in (("random_sae", "v"), ("shuffled_sae", "^"), ("neurons", "s"), ("sae", "o")):
         values = dict(strict.filter(pl.col("source") == source).select("concept", "f1_per_domain").iter_rows())
         axis.plot([values.get(c, 0.0) for c in order], range(len(order)), marker, color=COLOURS[source], label=NAMES[source], alpha=0.9)
-    axis.set_yticks(range(len(order)), [c[:60] for c in order])
+    axis.set_yticks(range(len(order)), [c if len(c) <= 60 else f"{c[:59]}…" for c in order])
     axis.set(xlabel="F1 on test (precision by residues, recall by instances)", xlim=(-0.02, 1.02))
     axis.grid(axis="y", alpha=0.25)
     figure.legend(*axis.get_legend_handles_labels(), loc="outside upper center", ncols=4, frameon=False)

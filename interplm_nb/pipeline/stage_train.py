@@ -46,7 +46,14 @@ def train(run: Run, params: TrainParameters) -> TrainStage:
     proteins = run.proteins()
     config = _config(params)
     for source in ("sae", "shuffled_sae"):
-        train_sae(_batches(run, params, proteins, source), config, run.source(source), params.device, log_every=_log_every(params), checkpoint_every=params.checkpoint_every)
+        train_sae(
+            _batches(run, params, proteins, source),
+            config,
+            run.source(source),
+            params.device,
+            log_every=_log_every(params),
+            checkpoint_every=params.checkpoint_every,
+        )
         _describe(run, params, proteins, source)
     _random(run, params, _batches(run, params, proteins, "random_sae"))
     _describe(run, params, proteins, "random_sae")

@@ -1,0 +1,108 @@
+"""SIGKILL at a random moment, then the same call again: the files are those of a run that nothing disturbed."""
+
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from interplm_nb.pipeline import manifest, runner, stages
+from interplm_nb.pipeline.errors import RunLockedError
+from interplm_nb.pipeline.run import STAGES, Run
+from interplm_nb.saving import file_hash
+from tests.pipeline.fakes import write_fakes
+from tests.pipeline.tiny import tiny_parameters
+
+CHILD = """
+import sys
+from interplm_nb.pipeline import stages
+from interplm_nb.pipeline.parameters import PARAMETERS
+from interplm_nb.pipeline.run import Run
+stage, folder, params = sys.argv[1:]
+import interplm_nb.plm.esm2, interplm_nb.sae.fidelity, interplm_nb.sae.train
+params = PARAMETERS[stage].model_validate_json(params)
+print("begin", flush=True)
+stages.STAGE_FUNCTIONS[stage](Run.open(folder), params)
+print("end", flush=True)
+"""
+
+RUNNER = """
+import sys
+from pathlib import Path
+from interplm_nb.pipeline.runner import Request, run
+run(Request("demo", Path(sys.argv[1]), notebooks=Path(sys.argv[2])), lambda text: print(text, flush=True))
+"""
+
+
+def start(stage, run):
+    """A process that runs one stage, at the moment when the stage begins."""
+    params = tiny_parameters(run.folder)[stage].model_dump_json()
+    command = [sys.executable, "-c", CHILD, stage, str(run.folder), params]
+    child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True)
+    assert child.stdout is not None
+    assert child.stdout.readline() == b"begin\n"
+    return child
+
+
+def outcome(run, stage):
+    """The hash of everything a stage made; metrics.jsonl holds times."""
+    return {str(f.relative_to(run.folder)): file_hash(f) for f in run.outputs(stage) if f.name != "metrics.jsonl"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_killed_stage_ends_as_an_undisturbed_one(stage, tiny_run, tmp_path):
+    shutil.copytree(tiny_run.folder, tmp_path / "run")
+    run = Run.open(tmp_path / "run")
+    run.clear(stage)
+    clock = time.perf_counter()
+    with start(stage, run) as whole:
+        began = time.perf_counter()
+        whole.communicate()
+    lasts = time.perf_counter() - began
+    assert time.perf_counter() - clock < 120
+    assert outcome(run, stage) == outcome(tiny_run, stage)
+    run.clear(stage)
+    moments = random.Random()
+    for _ in range(3):
+        with start(stage, run) as child:
+            time.sleep(moments.uniform(0, 0.8 * lasts))
+            os.killpg(child.pid, signal.SIGKILL)
+    run.clear_drafts()  # as the runner does under its lock
+    stages.STAGE_FUNCTIONS[stage](run, tiny_parameters(run.folder)[stage])
+    assert outcome(run, stage) == outcome(tiny_run, stage)
+
+
+@pytest.mark.slow
+def test_a_killed_runner_frees_the_folder_and_goes_on(tmp_path):
+    sleepy = write_fakes(tmp_path / "sleepy", broken="train", code="import time; time.sleep(120)")
+    command = [sys.executable, "-c", RUNNER, str(tmp_path / "run"), str(sleepy)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True) as process:
+        assert process.stdout is not None
+        while b"03_train" not in process.stdout.readline():
+            pass
+        time.sleep(2)
+        with pytest.raises(RunLockedError, match=f"process {process.pid}"):
+            runner.run(runner.Request("demo", tmp_path / "run", notebooks=sleepy), lambda _: None)
+        process.send_signal(signal.SIGKILL)  # the runner alone: its kernel finds out by itself
+        process.wait()
+    said = []
+    request = runner.Request("demo", tmp_path / "run", notebooks=write_fakes(tmp_path / "awake"))
+    run = once_free(lambda: runner.run(request, said.append))
+    assert said[:2] == ["01_proteins: unchanged, skipped", "02_embed: unchanged, skipped"]
+    assert manifest.read(run, "concepts")["stage"] == "concepts"
+
+
+def once_free(work, seconds=30.0):
+    """The kernel of a killed runner holds the folder until it notices, within seconds."""
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            return work()
+        except RunLockedError:
+            assert time.monotonic() < end
+            time.sleep(0.2)
