@@ -11,6 +11,7 @@ from typing import TextIO
 
 from interplm_nb.pipeline import manifest
 from interplm_nb.pipeline.errors import PipelineError, StageError
+from interplm_nb.pipeline.explore_run import EXPLORE, prepare
 from interplm_nb.pipeline.lock import locked
 from interplm_nb.pipeline.memory import MEASURE, PeakMemory
 from interplm_nb.pipeline.notebooks import execute, lessons
@@ -58,6 +59,8 @@ def run(request: Request, say: Callable[[str], None], progress: TextIO | None = 
             run = Run.create(run.folder, profile.name)
             run.clear_drafts()
             _stages(run, profile, request, folder, descriptor, say, progress)
+            if (folder / EXPLORE).is_file():
+                prepare(run.folder)  # the lessons' tables link to it
     except StageError as error:
         raise StageError(f"{error}\nresume with: {request.command()}") from None
     except OSError as error:
