@@ -54,8 +54,8 @@ test: lint
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks $(BENCH)
 
-demo-run: $(STAMP)
-	$(BIN)/python scripts/build_demo_run.py
+demo-run: demo
+	$(BIN)/python scripts/build_demo_run.py $(OUT)
 
 # One file for every Python and system. CUDA's packages are left out: the PyTorch that is chosen pins its own, and a CPU build has none.
 constraints:
