@@ -90,7 +90,7 @@ def describe_scores(folder: Path, source: str, convention: str, tsv: bool) -> st
     if tsv:
         return best.write_csv(separator="\t", float_precision=4).rstrip("\n")
     comparison = run.table("concepts", "comparison").filter(pl.col("convention") == convention).drop("convention", "concepts_scored", "n_dropped")
-    note = model_note(str(run.summary("embed")["plm"]))
+    note = model_note(str(run.about("sae")["plm"]))
     shown = best.head(50).select("concept", "feature", "threshold", "validation_f1_per_domain", "precision", "recall_per_domain", "f1_per_domain")
     parts = [
         f"{convention} convention: features and thresholds chosen on validation, figures from test",

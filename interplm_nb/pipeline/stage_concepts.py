@@ -125,4 +125,4 @@ def _write(run: Run, selected: "dict[tuple[str, str], Selected]", intervals: _In
         run.write_table("concepts", name, table)
     means = dict(tables["comparison"].filter(pl.col("convention") == "strict").select("source", "mean_f1_per_domain").iter_rows())
     run.write_summary("concepts", mean_f1_per_domain=means)
-    return ConceptsStage(**tables, plm=str(run.summary("embed")["plm"]))
+    return ConceptsStage(**tables, plm=str(run.about("sae")["plm"]))
