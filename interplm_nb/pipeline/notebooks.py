@@ -58,7 +58,8 @@ def execute(run: Run, params: StageParameters, source: Path, lock_descriptor: in
 def _papermill(source: Path, target: Path, values: dict[str, Any], folder: Path, lock_descriptor: int, progress: TextIO | None) -> None:
     import papermill
 
-    logging.getLogger("papermill").setLevel(logging.WARNING)
+    for name in ("papermill", "asyncio"):  # what they would say of a kernel that was stopped is said by us, in one sentence
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     with kernel_settings(lock_descriptor) as settings:
         papermill.execute_notebook(
             str(source).replace("{", "{{").replace("}", "}}"),  # papermill formats paths
