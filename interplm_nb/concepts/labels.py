@@ -39,9 +39,7 @@ class Labels:
             pairs = pairs.group_by("row", "concept").agg(pl.col("instance").max())
         n = annotations.proteins.n_residues
         if n > np.iinfo(np.int32).max:
-            raise ValueError(
-                f"{n:,} residues are more than one count can hold (2**31 - 1); count in parts, with annotations.of(part), and add the scores"
-            )
+            raise ValueError(f"{n:,} residues are more than a count can hold (2**31 - 1); count in parts (annotations.of) and add the scores")
         carried = _ones(pairs["row"], pairs["concept"], (n, names.height))
         instances = segments.select("instance", "concept").unique().sort("instance")
         residue_level = (names["level"] == "residue").to_numpy()

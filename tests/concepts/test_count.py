@@ -166,7 +166,8 @@ def test_a_value_that_equals_a_threshold_is_not_above_it(made: Callable[..., Any
 def test_overlapping_instances_are_both_found_unless_overwritten() -> None:
     annotations = annotated([("C", "Helix", 1, 4, 1), ("C", "Helix", 1, 6, 2)])
     values = np.zeros((18, 1), np.float32)
-    values[1] = 1
+    # Position 2 is under both, position 6 under the second alone: overwritten, both belong to the second.
+    values[[1, 5]] = 1
     kept, overwritten = (count(sparse(values, PROTEINS), annotations, overlap=o) for o in ("keep", "overwrite"))
     assert kept.instance_hits[0, 0].tolist() == [2] * 5
     assert overwritten.instance_hits[0, 0].tolist() == [1] * 5
