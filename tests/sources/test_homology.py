@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from interplm_nb.proteins import Proteins
-from interplm_nb.sources import mmseqs
+from interplm_nb.sources import homology, mmseqs
 from interplm_nb.sources.homology import ClusterReport, Clusters, _components, _covered, cluster, leaks, split, split_published
 
 LETTERS = np.array(list("ACDEFGHIKLMNPQRSTVWY"))
@@ -43,8 +43,16 @@ FAMILIES = Proteins.from_sequences(
 
 
 @pytest.fixture(scope="module")
-def clusters() -> Clusters:
-    return cluster(FAMILIES, threads=1)
+def found() -> list[pl.DataFrame]:
+    """The alignments that `clusters` rests on."""
+    return []
+
+
+@pytest.fixture(scope="module")
+def clusters(found: list[pl.DataFrame]) -> Clusters:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(homology, "alignments", lambda *args: found.append(mmseqs.alignments(*args)) or found[0])
+        return cluster(FAMILIES, threads=1)
 
 
 def test_relatives_share_a_cluster_and_strangers_do_not(clusters: Clusters) -> None:
@@ -57,8 +65,9 @@ def test_relatives_share_a_cluster_and_strangers_do_not(clusters: Clusters) -> N
     assert not clusters.report.raised
 
 
-def test_covering_both_proteins_leaves_the_domain_alone() -> None:
-    assert cluster(FAMILIES, coverage_mode="both", threads=1).table["cluster"].to_list() == [0, 1, 0, 2, 3, 2, 4, 5]
+def test_covering_both_proteins_leaves_the_domain_alone(clusters: Clusters, found: list[pl.DataFrame], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(homology, "alignments", lambda *_: found[0])
+    assert cluster(FAMILIES, coverage_mode="both").table["cluster"].to_list() == [0, 1, 0, 2, 3, 2, 4, 5]
 
 
 def test_coverage_is_raised_where_one_cluster_swallows_too_much(caplog: pytest.LogCaptureFixture) -> None:
@@ -74,9 +83,8 @@ def test_coverage_is_raised_where_one_cluster_swallows_too_much(caplog: pytest.L
 
 
 def test_one_family_alone_cannot_be_split() -> None:
-    family = Proteins.from_sequences({str(i): mutated(A, 0.1) for i in range(5)})
     with pytest.raises(ValueError, match=r"validation and test would be empty: 1 clusters .* higher identity"):
-        split(cluster(family, threads=1))
+        split(made([500]))
 
 
 def test_a_search_finds_the_leak_of_a_split_without_clusters(clusters: Clusters) -> None:
