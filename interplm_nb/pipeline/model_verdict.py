@@ -1,0 +1,46 @@
+"""How the SAE on the embedded model was judged: the demo run that ships, in plain words."""
+
+import polars as pl
+
+from interplm_nb.pipeline.errors import PipelineError
+from interplm_nb.pipeline.run import Run
+
+NAMES = {"sae": "SAE", "neurons": "neurons", "shuffled_sae": "SAE on the shuffled model", "random_sae": "random SAE"}
+
+
+def model_verdict() -> str:
+    """Markdown: mean best F1 of SAE and controls on the embedded proteins, with intervals, and whether the SAE lies above its controls.
+
+    Empty where no run ships, as while that run is being made.
+    """
+    try:
+        run = Run.shipped()
+    except PipelineError:
+        return ""
+    scores = run.table("concepts", "comparison").filter(pl.col("convention") == "strict")
+    figures = ", ".join(
+        f"{NAMES.get(source, source)} **{mean:.3f}** ({low:.3f} to {high:.3f})"
+        for source, mean, low, high in scores.select("source", "mean_f1_per_domain", "low", "high").iter_rows()
+    )
+    sentences = (
+        "**What to expect of the embedded model.**",
+        f"Mean best F1 over {scores['n_concepts'][0]} concepts on test proteins, with 95 % intervals: {figures}.",
+        _sentence(run.table("concepts", "differences")),
+        "This is what a model of this size can show; with ESM-2 in its place (`embed.plm`) the same notebooks measure ESM-2.",
+    )
+    return " ".join(sentences)
+
+
+def _sentence(differences: pl.DataFrame) -> str:
+    """Which controls the SAE beats: those whose difference has an interval above 0."""
+    above = differences.filter(pl.col("low") > 0)["control"].to_list()
+    rest = [control for control in differences["control"].to_list() if control not in above]
+    if not rest:
+        return "The SAE's features match annotations better than every control."
+    words = f"The SAE's features match annotations **no better than {_joined(rest)}**, so they show no biology that these controls lack."
+    return f"The SAE is above {_joined(above)}; but: {words}" if above else words
+
+
+def _joined(controls: list[str]) -> str:
+    names = [f"the {NAMES.get(c, c)}" if c != "neurons" else "the model's neurons" for c in controls]
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
