@@ -30,7 +30,7 @@ It rests on the embedded model `esm2-mini` (`../esm2_mini`), which is not ESM-2.
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(description="Make the run that ships with the package from a finished demo run.")
     parser.add_argument("run", type=Path, help="folder of a finished demo run")
     parser.add_argument("--out", type=Path, default=SHIPPED)
     arguments = parser.parse_args()
