@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import save_file
 from torch.testing import assert_close
-from toy_esm2 import SMALL, random_weights
 
 from interplm_nb.plm import checkpoints, esm2
 from interplm_nb.plm.checkpoints import Architecture
+from tests.plm.toy_esm2 import SMALL, random_weights
 
 
 def settings_of(architecture=SMALL) -> argparse.Namespace:

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from toy_esm2 import random_weights
 
 from interplm_nb.plm import esm2
 from interplm_nb.plm.download import OFFICIAL, fetch, official_checkpoint
 from tests.plm.test_checkpoints import assert_holds, write_official
+from tests.plm.toy_esm2 import random_weights
 
 NAME = OFFICIAL[0]
 

@@ -1,7 +1,7 @@
 import torch
-from toy_esm2 import random_weights, toy
 
 from interplm_nb.plm.shuffled import shuffled
+from tests.plm.toy_esm2 import random_weights, toy
 
 
 def test_values_stay_within_their_tensor_and_change_places():

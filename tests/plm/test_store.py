@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from toy_esm2 import random_weights, toy
 
 from interplm_nb.plm import checkpoints
 from interplm_nb.plm.store import embed_to
 from interplm_nb.proteins import LETTERS, Proteins
+from tests.plm.toy_esm2 import random_weights, toy
 
 
 def proteins_of(n: int, longest: int = 40) -> Proteins:

@@ -5,8 +5,6 @@ import json
 import numpy as np
 import pytest
 import torch
-from fake_plm import FakePLM
-from small_sae import any_sae
 from torch import Tensor
 
 from interplm_nb.plm.tokens import MASK
@@ -14,6 +12,8 @@ from interplm_nb.proteins import Proteins
 from interplm_nb.sae.checkpoint import SAEAbout
 from interplm_nb.sae.fidelity import _masked_residues, fidelity, loss_recovered, quality
 from interplm_nb.sae.model import SAE, ReLU, TopK
+from tests.sae.fake_plm import FakePLM
+from tests.sae.small_sae import any_sae
 
 
 @pytest.fixture

@@ -7,12 +7,12 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from small_sae import any_sae
 
 from interplm_nb.sae import reconstruct as reconstruct_module
 from interplm_nb.sae.losses import auxiliary_k, fraction_unexplained, interplm_paper, squared_error
 from interplm_nb.sae.model import SAE, ReLU, TopK
 from interplm_nb.sae.reconstruct import reconstruct
+from tests.sae.small_sae import any_sae
 
 seeds = st.integers(0, 999)
 

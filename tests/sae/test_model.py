@@ -5,10 +5,10 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from small_sae import any_sae
 
 from interplm_nb.sae.controls import random_sae
 from interplm_nb.sae.model import SAE, ReLU, TopK
+from tests.sae.small_sae import any_sae
 
 
 def plain_code(sae: SAE, x: np.ndarray) -> np.ndarray:

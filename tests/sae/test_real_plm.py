@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 import torch
-from small_sae import any_sae
 
 from interplm_nb.plm import esm2
 from interplm_nb.plm.checkpoints import Architecture
@@ -16,6 +15,7 @@ from interplm_nb.sae.model import SAE, ReLU, TopK
 from interplm_nb.sae.recipes import TrainConfig
 from interplm_nb.sae.stream import StoredBatches, StreamedBatches
 from interplm_nb.sae.train import train
+from tests.sae.small_sae import any_sae
 
 SMALL = Architecture(n_layers=2, d_model=24, n_heads=3)
 

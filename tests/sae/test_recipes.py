@@ -2,10 +2,10 @@
 
 import pytest
 import torch
-from small_sae import any_sae
 
 from interplm_nb.sae.model import ReLU, TopK
 from interplm_nb.sae.recipes import TrainConfig, new_sae, project_gradient, renormalise, resample
+from tests.sae.small_sae import any_sae
 
 
 def test_schedules_of_the_papers_recipe():

@@ -8,15 +8,15 @@ import time
 from pathlib import Path
 
 import pytest
-from gaussian_training import PAPER, TOPK, run, same
 
 from interplm_nb.sae.progress import read_metrics
+from tests.sae.gaussian_training import PAPER, TOPK, run, same
 
 _CHILD = """
 import sys
 sys.path.insert(0, sys.argv[1])
 from pathlib import Path
-from gaussian_training import Gaussian, PAPER, TOPK, train
+from tests.sae.gaussian_training import Gaussian, PAPER, TOPK, train
 config = {"paper": PAPER, "topk": TOPK}[sys.argv[3]]
 train(Gaussian(pause=float(sys.argv[4])), config, Path(sys.argv[2]), device="cpu", progress=False, log_every=5, checkpoint_every=7)
 """

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 import torch
-from fake_plm import FakePLM
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -12,6 +11,7 @@ from interplm_nb.proteins import Proteins
 from interplm_nb.sae.recipes import TrainConfig
 from interplm_nb.sae.stream import StoredBatches, StreamedBatches
 from interplm_nb.sae.train import train
+from tests.sae.fake_plm import FakePLM
 
 
 @pytest.fixture

@@ -5,12 +5,12 @@ import json
 import numpy as np
 import pytest
 import torch
-from gaussian_training import PAPER, TOPK, Gaussian, run, same
 
 from interplm_nb.sae.checkpoint import load
 from interplm_nb.sae.progress import read_metrics
 from interplm_nb.sae.recipes import TrainConfig, new_sae
 from interplm_nb.sae.train import train
+from tests.sae.gaussian_training import PAPER, TOPK, Gaussian, run, same
 
 
 def test_the_papers_steps_are_plain_adam_on_the_plain_loss(tmp_path):
