@@ -23,7 +23,7 @@ train(Gaussian(pause=float(sys.argv[4])), config, Path(sys.argv[2]), device="cpu
 
 
 def child(folder: Path, name: str, pause: float) -> subprocess.Popen[str]:
-    here = str(Path(__file__).parent)
+    here = str(Path(__file__).parents[2])
     return subprocess.Popen([sys.executable, "-c", _CHILD, here, str(folder), name, str(pause)], stderr=subprocess.PIPE, text=True)
 
 
