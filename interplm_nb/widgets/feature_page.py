@@ -16,6 +16,9 @@ from interplm_nb.proteins import Proteins
 from interplm_nb.widgets.colours import SCALE, category_colours
 from interplm_nb.widgets.sequence import STYLE, colour_bar, sequence_html
 
+MIN_INSTANCES = 10
+"""Concepts with fewer instances on validation or on test are not ranked: the best of many features on three instances is luck."""
+
 WINDOW = 25
 """Residues shown on either side of a feature's maximum."""
 
@@ -55,8 +58,8 @@ class FeaturePages:
     def ranked(self) -> pl.DataFrame:
         """Each concept's features at the threshold that is best on validation, with the F1 of that pair on test; best first.
 
-        Columns: concept, category, feature, threshold_pct, f1_validation, f1_test (both f1_per_domain; 0 without a true positive), n_instances
-        (on test).
+        Of concepts with `MIN_INSTANCES`. Columns: concept, category, feature, threshold_pct, f1_validation, f1_test (both f1_per_domain; 0 without
+        a true positive), n_instances (on test).
         """
         pair = ["concept", "feature", "threshold_pct"]
         chosen = (
@@ -67,9 +70,12 @@ class FeaturePages:
             .rename({"f1_per_domain": "f1_validation"})
         )
         test = self._scores("test").select(*pair, pl.col("f1_per_domain").alias("f1_test"))
-        sizes = self.run.scores(self.source, "test", "strict").concepts.select("concept", "n_instances")
-        joined = chosen.drop("n_instances").join(test, on=pair, how="left").join(sizes, on="concept", how="left")
-        ordered = joined.with_columns(pl.col("f1_test", "n_instances").fill_null(0)).sort(["f1_validation", "feature"], descending=[True, False])
+        sizes = (
+            self.run.scores(self.source, "test", "strict").concepts.filter(pl.col("n_instances") >= MIN_INSTANCES).select("concept", "n_instances")
+        )
+        enough = chosen.filter(pl.col("n_instances") >= MIN_INSTANCES).drop("n_instances")
+        joined = enough.join(sizes, on="concept").join(test, on=pair, how="left").with_columns(pl.col("f1_test").fill_null(0))
+        ordered = joined.sort(["f1_validation", "feature"], descending=[True, False])
         return ordered.select("concept", "category", "feature", "threshold_pct", "f1_validation", "f1_test", "n_instances")
 
     def _scores(self, split: str) -> pl.DataFrame:
@@ -83,7 +89,7 @@ class FeaturePages:
         """The concepts that a feature matches best, as a table."""
         rows = self.ranked.filter(pl.col("feature") == feature).head(n)
         if rows.is_empty():
-            return "<p>No annotated residue of the validation proteins carries this feature: it matches no concept here.</p>"
+            return f"<p>This feature matches no concept that has {MIN_INSTANCES} instances on validation and on test.</p>"
         cells = "".join(
             f"<tr><td>{escape(concept)}</td><td>{threshold:g}</td><td>{validation:.2f}</td><td>{test:.2f}</td><td>{n_instances:,}</td></tr>"
             for concept, _, _, threshold, validation, test, n_instances in rows.iter_rows()

@@ -43,7 +43,6 @@ def test_a_concept_leads_to_its_best_feature(open_and_run: Callable, folder: str
     page = open_and_run(EXPLORE, parameters={"run": folder}).page
     concept = page.get_by_label("Concept", exact=True)
     concept.wait_for()
-    label = concept.locator("option").nth(3).inner_text()
+    name = concept.locator("option").nth(3).inner_text().replace("\xa0", " ").split("(best F1")[0].strip()
     concept.select_option(index=3)
-    name = label.split("(best F1")[0].strip()
     page.wait_for_function("name => [...document.querySelectorAll('.iplm-table tbody tr')].some(row => row.innerText.startsWith(name))", arg=name)

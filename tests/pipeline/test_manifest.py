@@ -48,7 +48,7 @@ def test_a_manifest_says_what_went_in_and_out(run):
     end(run, params)
     about = manifest.read(run, "embed")
     assert about["params"]["layer"] == 2
-    assert set(about["inputs"]) == {"proteins"}
+    assert set(about["inputs"]) == {"proteins", "plm"}  # the embedded model is a file: its content counts
     assert list(about["outputs"]) == ["embeddings/layer_02/part.bin"]
     assert about["outputs"]["embeddings/layer_02/part.bin"]["bytes"] == 7
     assert {"python", "torch", "numpy", "polars", "interplm-nb"} <= set(about["versions"])

@@ -22,7 +22,7 @@ def test_a_misspelt_name_is_refused_with_the_nearest():
     ("values", "text"),
     [
         ({"steps": "500"}, r"train\.steps = '500': input should be a valid integer"),
-        ({"lr": 0.0}, r"train\.lr = 0\.0: input should be greater than 0. Peak learning rate"),
+        ({"lr": -1.0}, r"train\.lr = -1\.0: input should be greater than or equal to 0. Adam's learning rate"),
         ({"recipe": "batchtopk"}, r"train\.recipe = 'batchtopk': input should be 'interplm-paper' or 'topk'"),
         ({"steps": True}, r"train\.steps = True"),
     ],

@@ -29,6 +29,13 @@ def test_the_test_f1_is_read_at_the_threshold_chosen_on_validation(pages: Featur
     assert same["f1_per_domain"].item() == row["f1_test"]
 
 
+def test_concepts_with_few_instances_are_not_ranked(pages: FeaturePages) -> None:
+    for split in ("validation", "test"):
+        sizes = dict(pages.run.scores("sae", split, "strict").concepts.select("concept", "n_instances").iter_rows())
+        assert min(sizes[concept] for concept in pages.ranked["concept"].unique()) >= 10
+        assert min(sizes.values()) < 10  # there are some to leave out
+
+
 def test_a_dead_feature_is_said_to_be_so(pages: FeaturePages) -> None:
     assert DEAD not in pages.alive
     assert "matches no concept" in pages.concepts_html(DEAD)
