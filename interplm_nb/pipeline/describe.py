@@ -10,6 +10,11 @@ from interplm_nb.pipeline.model_note import card_figures, model_note
 from interplm_nb.pipeline.parameters import ProteinsParameters
 from interplm_nb.pipeline.run import Run
 
+_CHOSEN = {
+    "strict": "features and thresholds chosen on validation, figures from test, a concept that is not found counts 0",
+    "published": "features chosen on validation, thresholds taken anew on test, concepts without a hit there dropped",
+}
+
 _WIDE = {
     "tbl_hide_dataframe_shape": True,
     "tbl_hide_column_data_types": True,
@@ -93,7 +98,7 @@ def describe_scores(folder: Path, source: str, convention: str, tsv: bool) -> st
     note = model_note(str(run.about("sae")["plm"]))
     shown = best.head(50).select("concept", "feature", "threshold", "validation_f1_per_domain", "precision", "recall_per_domain", "f1_per_domain")
     parts = [
-        f"{convention} convention: features and thresholds chosen on validation, figures from test",
+        f"{convention} convention: {_CHOSEN[convention]}",
         text_table(comparison),
         f"best feature of {source} per concept ({min(50, best.height)} of {best.height}; all with --tsv):",
         text_table(shown),

@@ -48,8 +48,9 @@ class FeatureExplorer:
         self.number = w.BoundedIntText(0, min=0, max=last, description="Number", layout=w.Layout(width="190px"), style=narrow)
         self.random = w.Button(description="Random feature", icon="random", tooltip="Any feature that fires")
         self.protein = w.Dropdown(options=[], description="Protein", layout=wide, style=narrow)
-        self.title, self.concepts, self.top, self.whole = w.HTML(), w.HTML(), w.HTML(), w.HTML()
-        self.histogram, self.structure = w.Output(), w.Output()
+        self.title, self.concepts, self.top = w.HTML(), w.HTML(), w.HTML()
+        self.whole = w.HTML(layout=w.Layout(max_width="650px"))
+        self.histogram, self.structure = w.Output(), w.VBox()
         for control, react in ((self.concept, self._concept_chosen), (self.features, self._feature_chosen), (self.number, self._feature_chosen)):
             control.observe(react, "value")
         self.protein.observe(self._protein_chosen, "value")
@@ -95,7 +96,9 @@ class FeatureExplorer:
         self._show_protein(self.protein.value)
 
     def _show_protein(self, accession: str | None) -> None:
-        self.structure.clear_output()
+        for view in self.structure.children:
+            view.close()
+        self.structure.children = ()
         if accession is None:
             self.whole.value = "<p>No protein carries this feature.</p>"
             return
@@ -103,7 +106,7 @@ class FeatureExplorer:
         self.whole.value = self.pages.protein_html(accession, feature)
         load = self.structures.get(accession)
         if load:
-            _show(self.structure, show_nglview(load(), self.pages.activations.along(accession, feature)))
+            self.structure.children = (show_nglview(load(), self.pages.activations.along(accession, feature)),)
 
     def _concept_chosen(self, change: dict[str, Any]) -> None:
         self._quietly(lambda: setattr(self.features, "options", self._listed(change["new"])))

@@ -60,9 +60,9 @@ def sequence_html(
 
 
 def _marks(segments: pl.DataFrame, length: int) -> list[list[tuple[str, str]]]:
-    """For each residue the (category, concept) of every segment over it; "any" concepts only where nothing more exact lies there."""
+    """For each residue the (category, concept) of every segment over it, shortest first; "any" concepts only where nothing more exact lies there."""
     marks: list[list[tuple[str, str]]] = [[] for _ in range(length)]
-    exact_first = segments.sort(pl.col("concept").str.ends_with("_any"), "category", "concept")
+    exact_first = segments.sort(pl.col("concept").str.ends_with("_any"), pl.col("end") - pl.col("start"), "category", "concept")
     for concept, category, start, end in exact_first.select("concept", "category", "start", "end").iter_rows():
         for i in range(start - 1, end):
             if not (concept.endswith("_any") and any(c == category for c, _ in marks[i])):

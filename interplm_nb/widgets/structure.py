@@ -35,5 +35,6 @@ def show_nglview(structure: Structure, values: np.ndarray) -> "nglview.NGLWidget
     strong = sorted(number for number, position in structure.positions.items() if values[position - 1] >= STICKS_FROM)
     if strong:
         view.add_representation("licorice", selection=" or ".join(f"{n} and not backbone" for n in strong), **coloured)
-    view.layout.height, view.layout.width = "420px", "560px"
+    view.center()  # without the default representation nothing else would
+    view.layout.height, view.layout.width = "420px", "440px"
     return view

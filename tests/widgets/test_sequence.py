@@ -53,7 +53,7 @@ def test_annotations_are_named_and_a_general_concept_yields_to_an_exact_one() ->
     )
     assert "P1 M1: 0.00 of maximum · Domain_SH3&quot;" not in html
     assert 'title="P1 M1: 0.00 of maximum · Domain_SH3"' in html
-    assert 'title="P1 K2: 0.00 of maximum · Domain_SH3; Helix"' in html
+    assert 'title="P1 K2: 0.00 of maximum · Helix; Domain_SH3"' in html
 
 
 def test_text_from_files_cannot_become_markup() -> None:
