@@ -75,10 +75,12 @@ class FeatureActivations:
 
     @property
     def n_residues(self) -> int:
+        """Rows of the residue axis."""
         return self.proteins.n_residues
 
     @property
     def n_features(self) -> int:
+        """Number of features, those that never fire included."""
         return self._entries.n_features
 
     def __repr__(self) -> str:

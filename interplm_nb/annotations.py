@@ -47,6 +47,7 @@ class Annotations:
 
     @classmethod
     def empty(cls, proteins: Proteins) -> Self:
+        """Annotations without a segment: every protein is a negative."""
         return cls(pl.DataFrame(schema=SCHEMA), proteins)
 
     def __len__(self) -> int:
@@ -91,6 +92,7 @@ class Annotations:
         return mask
 
     def save(self, path: Path) -> None:
+        """Write the segments, and the hash of their proteins, to a Parquet file, atomically."""
         write_parquet(self.table, path, {"type": "Annotations", "version": 1, "sequences": self.proteins.sequence_hash})
 
     @classmethod

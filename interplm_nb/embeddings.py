@@ -28,9 +28,14 @@ class Named(Protocol):
     """Anything that names a PLM and its weights, such as a `PLM`."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """Name of the PLM."""
+        ...
+
     @property
-    def revision(self) -> str: ...
+    def revision(self) -> str:
+        """What tells its weights from others of the same name, such as `sha256:...`."""
+        ...
 
 
 class Embeddings:
@@ -54,26 +59,32 @@ class Embeddings:
 
     @property
     def n_residues(self) -> int:
+        """Rows of the residue axis."""
         return int(self.about["n_residues"])
 
     @property
     def d_in(self) -> int:
+        """Width: values per residue."""
         return int(self.about["d_in"])
 
     @property
     def layer(self) -> int:
+        """Layer of the PLM; 0 is its embedding."""
         return int(self.about["layer"])
 
     @property
     def plm(self) -> str:
+        """Name of the PLM."""
         return str(self.about["plm"])
 
     @property
     def plm_revision(self) -> str:
+        """The PLM's `revision`; "unknown" where imported arrays came without one."""
         return str(self.about["plm_revision"])
 
     @property
     def sequence_hash(self) -> str:
+        """`Proteins.sequence_hash` of the proteins that were embedded."""
         return str(self.about["sequences"])
 
     def __len__(self) -> int:

@@ -52,18 +52,22 @@ class Proteins:
 
     @property
     def n_proteins(self) -> int:
+        """Number of proteins, also `len`."""
         return self.table.height
 
     @property
     def n_residues(self) -> int:
+        """Residues of all proteins together: the length of the axis."""
         return int(self.offsets[-1])
 
     @cached_property
     def accessions(self) -> list[str]:
+        """Accession of each protein, in the order of the axis."""
         return self.table["accession"].to_list()
 
     @cached_property
     def sequences(self) -> list[str]:
+        """Sequence of each protein, in the order of the axis."""
         return self.table["sequence"].to_list()
 
     @property
@@ -97,6 +101,7 @@ class Proteins:
             raise KeyError(f"no protein {accession!r} among these {self.n_proteins:,}; they begin with {self.accessions[:3]}") from None
 
     def sequence(self, accession: str) -> str:
+        """The sequence of one protein; KeyError for one that is not here."""
         return self.sequences[self.index(accession)]
 
     def rows(self, accession: str) -> slice:
@@ -148,6 +153,7 @@ class Proteins:
 
     @classmethod
     def load(cls, path: Path) -> Self:
+        """Read `proteins.parquet`. FileNotFoundError where it is missing, ValueError for another type or version, or sequences that were changed."""
         table, about = read_parquet(path, "Proteins", 1)
         proteins = cls(table)
         if proteins.sequence_hash != about["sequences"]:

@@ -44,6 +44,7 @@ def remove(path: Path) -> None:
 
 
 def write_json(value: Any, path: Path) -> None:
+    """Write a value as JSON with sorted keys, atomically. ValueError for NaN and infinity, TypeError for what JSON cannot hold."""
     with atomic_path(path) as draft:
         draft.write_text(json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
 

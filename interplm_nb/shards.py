@@ -13,6 +13,7 @@ _TENSOR = "embeddings"
 
 
 def shard_name(shard: int) -> str:
+    """File name of a shard, counted from 0: `shard_00000.safetensors`."""
     return f"shard_{shard:05d}.safetensors"
 
 

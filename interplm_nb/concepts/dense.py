@@ -56,6 +56,7 @@ class DenseSource:
 
     @property
     def n_features(self) -> int:
+        """Number of neurons: the width of the embeddings."""
         return self.embeddings.d_in
 
     def __repr__(self) -> str:

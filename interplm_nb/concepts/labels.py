@@ -30,6 +30,7 @@ class Labels:
 
     @classmethod
     def of(cls, annotations: Annotations, accessions: Collection[str], overlap: Overlap) -> Self:
+        """The labels of these proteins. ValueError for another `overlap`, an instance on several proteins, or an axis of over 2**31 - 1 residues."""
         if overlap not in ("keep", "overwrite"):
             raise ValueError(f"overlap is 'keep' or 'overwrite', not {overlap!r}")
         names = annotations.table.select("concept", "category", "level").unique().sort("concept")
@@ -54,6 +55,7 @@ class Labels:
 
     @property
     def n_concepts(self) -> int:
+        """Number of concepts, those that these proteins lack included."""
         return self.concepts.height
 
     def on(self, rows: np.ndarray) -> tuple[csr_array, csr_array, np.ndarray]:

@@ -38,10 +38,12 @@ class ConceptScores:
 
     @property
     def n_concepts(self) -> int:
+        """C, the number of concepts."""
         return self.concepts.height
 
     @property
     def n_features(self) -> int:
+        """F, the number of features."""
         return self.active.shape[0]
 
     @property

@@ -19,9 +19,14 @@ class Block(Protocol):
     """Consecutive rows of the residue axis from `first_row`; values float32 [n, n_features], `scipy.sparse.csr_array` or ndarray."""
 
     @property
-    def first_row(self) -> int: ...
+    def first_row(self) -> int:
+        """Row of the residue axis that the first line of `values` belongs to."""
+        ...
+
     @property
-    def values(self) -> Any: ...
+    def values(self) -> Any:
+        """float32 [n, n_features], `scipy.sparse.csr_array` or ndarray."""
+        ...
 
 
 class Source(Protocol):
@@ -31,15 +36,27 @@ class Source(Protocol):
     """
 
     @property
-    def unit(self) -> str: ...
+    def unit(self) -> str:
+        """ "max" for what can be scored; another unit, such as "raw", is refused (`check_source`)."""
+        ...
+
     @property
-    def n_features(self) -> int: ...
+    def n_features(self) -> int:
+        """Number of features: the width of the blocks."""
+        ...
+
     @property
-    def proteins(self) -> Proteins: ...
-    def blocks(self, accessions: Collection[str] | None = None) -> Iterable[Block]: ...
+    def proteins(self) -> Proteins:
+        """The residue axis of the values."""
+        ...
+
+    def blocks(self, accessions: Collection[str] | None = None) -> Iterable[Block]:
+        """The values of these proteins (all, where None), each protein whole in one block."""
+        ...
 
 
 def check_source(source: Source, annotations: Annotations) -> None:
+    """Raise ValueError for a source in another unit than "max", or on other proteins than the annotations."""
     if source.unit != "max":
         raise ValueError(
             f"thresholds are a fraction of each feature's maximum (unit 'max'); these activations have unit {source.unit!r}: "

@@ -21,6 +21,7 @@ class RunKernelManager(AsyncKernelManager):
 
     @property
     def kernel_spec(self) -> KernelSpec:
+        """How the kernel is started: `kernel_main`, by the Python that runs now."""
         if self._kernel_spec is None:
             argv = [sys.executable, "-Xfrozen_modules=off", "-m", "interplm_nb.pipeline.kernel_main", "-f", "{connection_file}"]
             self._kernel_spec = KernelSpec(argv=argv, display_name="Python 3 (ipykernel)", language="python")

@@ -35,6 +35,7 @@ class Key:
 
     @property
     def hash(self) -> str:
+        """sha256 over parameters and inputs (`json_hash`)."""
         return json_hash({"params": self.params, "inputs": self.inputs})
 
 
@@ -49,6 +50,7 @@ def key(run: Run, params: StageParameters) -> Key:
 
 
 def run_hashes(run: Run) -> FileHashes:
+    """The file hashes that a run remembers in its `.hashes.json`."""
     return FileHashes(run.folder / ".hashes.json")
 
 

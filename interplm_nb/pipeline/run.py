@@ -93,10 +93,12 @@ class Run:
 
     @property
     def record(self) -> Path:
+        """`run.json`: what makes the folder a run."""
         return self.folder / "run.json"
 
     @property
     def profile(self) -> str:
+        """The profile that `create` noted last."""
         return str(read_json(self.record, "Run", 1)["profile"])
 
     def stage_folder(self, stage: str) -> Path:
@@ -109,9 +111,11 @@ class Run:
 
     @staticmethod
     def stage_name(stage: str) -> str:
+        """`NN_stage`, counted from 01; ValueError for what is not in `STAGES`."""
         return f"{STAGES.index(stage) + 1:02d}_{stage}"
 
     def manifest_path(self, stage: str) -> Path:
+        """`NN_stage/manifest.json`, whether or not it is there."""
         return self.stage_folder(stage) / "manifest.json"
 
     def work(self, stage: str) -> Path:
@@ -142,6 +146,7 @@ class Run:
     # What the stages made
 
     def proteins(self) -> Proteins:
+        """The residue axis, read anew at each call. PipelineError where stage 'proteins' has not made it."""
         return Proteins.load(self._made("proteins.parquet", "proteins"))
 
     def annotations(self, convention: str = "strict", proteins: Proteins | None = None) -> Annotations:
@@ -158,6 +163,7 @@ class Run:
         return self.splits().filter(pl.col(column) == split)["accession"].to_list()
 
     def embeddings_folder(self, layer: int, shuffled: bool = False) -> Path:
+        """`embeddings/layer_LL`, or with `shuffled` `embeddings/shuffled/layer_LL`, whether or not it is there."""
         return self.folder / "embeddings" / ("shuffled" if shuffled else "") / f"layer_{layer:02d}"
 
     def layers(self) -> list[int]:
@@ -198,10 +204,12 @@ class Run:
         return [s for s in SOURCES if s in found] + sorted(found - set(SOURCES))
 
     def about(self, source: str) -> dict[str, Any]:
+        """A source's `about.json`: kind, PLM, layer, size; an SAE's recipe and quality too. PipelineError where no stage has written it."""
         stage = "activations" if source == "neurons" else "train"
         return read_json(self._made(f"sources/{source}/about.json", stage), "Source", 1)
 
     def sae(self, source: str = "sae", device: str = "cpu") -> "SAE":
+        """The SAE of a source on a device ("auto": CUDA, then MPS, then the CPU). PipelineError for a source without an SAE."""
         self._made(f"sources/{source}/sae.safetensors", "train")
         from interplm_nb.plm.esm2 import choose_device
         from interplm_nb.sae import checkpoint
@@ -229,6 +237,7 @@ class Run:
         return DenseSource(self.embeddings(), proteins or self.proteins(), maxima[f"minimum_{column}"].to_numpy(), top)
 
     def scores(self, source: str = "sae", split: str = "test", convention: str = "strict") -> "ConceptScores":
+        """A source's counts on one split, under one convention. PipelineError before stage 'concepts', KeyError for a split that is not there."""
         self._made(f"sources/{source}/scores.parquet", "concepts")
         from interplm_nb.concepts.scores import ConceptScores
 
@@ -239,6 +248,7 @@ class Run:
         return read_parquet(self._made(f"{self.stage_name(stage)}/{name}.parquet", stage), "StageTable", 1)[0]
 
     def write_table(self, stage: str, name: str, table: pl.DataFrame) -> None:
+        """Write what `table` reads: `NN_stage/<name>.parquet`, atomically."""
         write_parquet(table, self.stage_folder(stage) / f"{name}.parquet", {"type": "StageTable", "version": 1})
 
     def summary(self, stage: str) -> dict[str, Any]:
@@ -246,6 +256,7 @@ class Run:
         return read_json(self._made(f"{self.stage_name(stage)}/summary.json", stage), "StageSummary", 1)
 
     def write_summary(self, stage: str, **values: Any) -> None:
+        """Write what `summary` reads: `NN_stage/summary.json`, atomically; `values` are JSON."""
         write_json({"type": "StageSummary", "version": 1, **values}, self.stage_folder(stage) / "summary.json")
 
     def _made(self, name: str, stage: str) -> Path:

@@ -63,6 +63,7 @@ def read_report(read: pl.DataFrame) -> Table:
 
 
 def shares(table: pl.DataFrame) -> Table:
+    """Proteins and residues of each split."""
     return Table(table, "splits, by homology cluster", {"n_proteins": "proteins", "n_residues": "residues"})
 
 

@@ -69,14 +69,17 @@ class ESM2:
 
     @property
     def n_layers(self) -> int:
+        """Number of transformer layers; the embedding, layer 0, is not counted."""
         return self.architecture.n_layers
 
     @property
     def d_model(self) -> int:
+        """Width of a representation."""
         return self.architecture.d_model
 
     @cached_property
     def alphabet(self) -> tuple[str, ...]:
+        """Token of each id, 0 to 32."""
         return ALPHABET
 
     def weights(self) -> dict[str, Tensor]:

@@ -65,6 +65,7 @@ class PretrainConfig:
 
     @property
     def architecture(self) -> Architecture:
+        """The model's shape, with ESM-2's token dropout."""
         return Architecture(self.n_layers, self.d_model, self.n_heads)
 
     def rate(self, step: int) -> float:

@@ -36,18 +36,29 @@ class PLM(Protocol):
     """A protein language model with layers 0 (embedding) to `n_layers`."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """The model's name, noted with its embeddings and with SAEs trained on them."""
+        ...
+
     @property
     def revision(self) -> str:
         """`sha256:...` of the weights: two models of one name but other weights differ here."""
         ...
 
     @property
-    def n_layers(self) -> int: ...
+    def n_layers(self) -> int:
+        """Number of the last layer; layer 0, the embedding, comes before the first transformer layer."""
+        ...
+
     @property
-    def d_model(self) -> int: ...
+    def d_model(self) -> int:
+        """Width of a representation, the same at every layer."""
+        ...
+
     @property
-    def device(self) -> torch.device: ...
+    def device(self) -> torch.device:
+        """Where the model runs, and where its tokens and representations lie."""
+        ...
 
     def tokens(self, sequences: Sequence[str]) -> Tensor:
         """int64 [B, T] on the PLM's device: special tokens, residues, padding to the longest."""

@@ -12,6 +12,8 @@ from torch import Tensor
 
 
 class Norm(NamedTuple):
+    """Layer norm over the last axis, epsilon 1e-5: weight and bias [d_model]."""
+
     weight: Tensor
     bias: Tensor
 
@@ -20,6 +22,8 @@ class Norm(NamedTuple):
 
 
 class Linear(NamedTuple):
+    """x @ weight.T + bias: weight [d_out, d_in], bias [d_out]."""
+
     weight: Tensor
     bias: Tensor
 

@@ -85,6 +85,7 @@ class SAE(nn.Module):
 
     @property
     def device(self) -> torch.device:
+        """Where the weights lie."""
         return self.W_enc.device
 
     def encode(self, x: Tensor, features: Tensor | None = None) -> Tensor:
@@ -103,6 +104,7 @@ class SAE(nn.Module):
         return f @ self.W_dec + self.b_dec
 
     def forward(self, x: Tensor) -> SAEOutput:
+        """Activations [..., d_sae] of x [..., d_in], and the reconstruction [..., d_in] from them."""
         f = self.encode(x)
         return SAEOutput(f, self.decode(f))
 

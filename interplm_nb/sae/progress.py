@@ -29,9 +29,11 @@ class Metrics:
         self._stream = path.open("a", encoding="utf-8", buffering=1)
 
     def write(self, values: Mapping[str, float]) -> None:
+        """Append one line; `values` hold `step`."""
         self._stream.write(_line(values))
 
     def close(self) -> None:
+        """Close the file; `write` is a ValueError from then on."""
         self._stream.close()
 
 

@@ -56,12 +56,14 @@ class TrainConfig:
 
     @property
     def learning_rate(self) -> float:
+        """Adam's, after warm-up: `lr`, or the recipe's own where that is None."""
         if self.lr is not None:
             return self.lr
         return 1e-4 if self.recipe == "interplm-paper" else 2e-4 / (self.d_sae / 2**14) ** 0.5
 
     @property
     def warmup_steps(self) -> int:
+        """Steps over which the learning rate rises: `warmup_fraction` of all, rounded down."""
         return int(self.warmup_fraction * self.steps)
 
     def lr_at(self, step: int) -> float:

@@ -23,7 +23,10 @@ class Batches(Protocol):
         ...
 
     @property
-    def batch_size(self) -> int: ...
+    def batch_size(self) -> int:
+        """Residues per batch."""
+        ...
+
     def batch(self, step: int) -> Tensor:
         """float32 [batch_size, d_in], always the same for a step."""
         ...
@@ -46,19 +49,23 @@ class StoredBatches:
 
     @property
     def d_in(self) -> int:
+        """Width of the embeddings."""
         return self._embeddings.d_in
 
     @property
     def steps_per_epoch(self) -> int:
+        """Whole batches in one pass over `rows`."""
         return len(self._rows) // self.batch_size
 
     @property
     def about(self) -> dict[str, Any]:
+        """plm, plm_revision, layer, and `data`, a hash of sequences, rows, batch size and seed."""
         e = self._embeddings
         order = {"kind": "stored", "sequences": e.sequence_hash, "rows": _array_hash(self._rows), "batch_size": self.batch_size, "seed": self._seed}
         return {"plm": e.plm, "plm_revision": e.plm_revision, "layer": e.layer, "data": json_hash(order)}
 
     def batch(self, step: int) -> Tensor:
+        """float32 [batch_size, d_in] on the CPU, always the same for a step (from 0)."""
         epoch, place = divmod(step, self.steps_per_epoch)
         if self._epoch is None or self._epoch[0] != epoch:
             self._epoch = epoch, np.random.default_rng([self._seed, epoch]).permutation(self._rows)
@@ -93,15 +100,18 @@ class StreamedBatches:
 
     @property
     def d_in(self) -> int:
+        """Width of the PLM's representations."""
         return self._plm.d_model
 
     @property
     def about(self) -> dict[str, Any]:
+        """plm, plm_revision, layer, and `data`, a hash of sequences, group size, batch size and seed."""
         order = {"kind": "streamed", "sequences": self._proteins.sequence_hash, "proteins_per_group": self._proteins_per_group}
         data = json_hash({**order, "batch_size": self.batch_size, "seed": self._seed})
         return {"plm": self._plm.name, "plm_revision": self._plm.revision, "layer": self._layer, "data": data}
 
     def batch(self, step: int) -> Tensor:
+        """float32 [batch_size, d_in] on the PLM's device, always the same residues for a step (from 0); embeds their group where it is not held."""
         epoch, place = divmod(step, self.steps_per_epoch)
         groups, firsts = self._groups(epoch)
         group = int(np.searchsorted(firsts, place, side="right")) - 1

@@ -38,6 +38,7 @@ class FeatureType:
         return self.column.removesuffix(" [FT]")
 
     def naming_in(self, convention: Convention) -> Naming | None:
+        """How a convention names this type's concepts; None where it takes none from it."""
         return self.naming if convention == "strict" else self.published
 
 

@@ -56,9 +56,11 @@ class ClusterReport:
 
     @property
     def raised(self) -> bool:
+        """Whether the coverage used is above the one asked for."""
         return self.coverage > self.coverage_asked
 
     def summary(self) -> dict[str, Any]:
+        """All fields and `raised`, by name."""
         return {**asdict(self), "raised": self.raised}
 
     def __str__(self) -> str:

@@ -32,14 +32,17 @@ class FeaturePages:
 
     @cached_property
     def proteins(self) -> Proteins:
+        """The run's residue axis."""
         return self.run.proteins()
 
     @cached_property
     def annotations(self) -> Annotations:
+        """The run's `strict` annotations, on `proteins`."""
         return self.run.annotations("strict", self.proteins)
 
     @cached_property
     def activations(self) -> FeatureActivations:
+        """The source's activations as fractions of the training maxima (unit `max`)."""
         maxima = self.run.maxima(self.source)["maximum_train"].to_numpy()
         return self.run.activations(self.source, self.proteins).relative_to(maxima)
 
@@ -82,6 +85,7 @@ class FeaturePages:
         return self.run.scores(self.source, split, "strict").table()
 
     def check(self, feature: int) -> None:
+        """Raise ValueError for a feature that the source does not have."""
         if not 0 <= feature < self.activations.n_features:
             raise ValueError(f"{self.source} has features 0 to {self.activations.n_features - 1}, not {feature}")
 
