@@ -84,7 +84,7 @@ def comparison(table: pl.DataFrame, convention: str = "strict") -> Table:
 
 
 def best_features(best: pl.DataFrame, source: str = "sae", convention: str = "strict", n: int = 25) -> Table:
-    """The best feature of each concept, with a link to the notebook in which to look at it."""
+    """The best feature of each concept, linked to its anchor `feature-N` in the same notebook (`FeaturePages.gallery_html`)."""
     part = best.filter(pl.col("source") == source, pl.col("convention") == convention).head(n)
     columns = ["concept", "feature", "threshold", "validation_f1_per_domain", "precision", "recall_per_domain", "f1_per_domain", "n_instances"]
     names = {
@@ -93,7 +93,7 @@ def best_features(best: pl.DataFrame, source: str = "sae", convention: str = "st
         "f1_per_domain": "F1 on test",
         "n_instances": "instances on test",
     }
-    link = {"feature": lambda f: f'<a href="00_explore.ipynb" title="open 00_explore and choose feature {int(f)}">f/{int(f)}</a>'}
+    link = {"feature": lambda f: f'<a href="#feature-{int(f)}">f/{int(f)}</a>'}
     return Table(
         part.select(columns), f"best feature of {source} for each concept ({convention}), chosen on validation, figures from test", names, link
     )

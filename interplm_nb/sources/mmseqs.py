@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import polars as pl
+from tqdm.auto import tqdm
 
 from interplm_nb.proteins import Proteins
 
@@ -84,10 +85,26 @@ def _write_fasta(proteins: Proteins, path: Path) -> None:
 
 
 def _run(command: list[str]) -> None:
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        last = " / ".join((done.stdout + done.stderr).strip().splitlines()[-5:])
-        raise RuntimeError(f"MMseqs2 ended with code {done.returncode}: {last} (the program is {command[0]})")
+    """Run MMseqs2 to its end; after two seconds the time that has passed is shown, for it says nothing of how far it is."""
+    with tempfile.TemporaryFile("w+") as said, subprocess.Popen(command, stdout=said, stderr=subprocess.STDOUT) as process:
+        try:
+            with tqdm(desc="searching for relatives (MMseqs2)", bar_format="{desc}: {elapsed}", delay=2, leave=False) as bar:
+                while not _ended(process, 0.2):
+                    bar.update(0)
+        finally:
+            process.kill()
+        if process.returncode:
+            said.seek(0)
+            last = " / ".join(said.read().strip().splitlines()[-5:])
+            raise RuntimeError(f"MMseqs2 ended with code {process.returncode}: {last} (the program is {command[0]})")
+
+
+def _ended(process: subprocess.Popen, seconds: float) -> bool:
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        return False
+    return True
 
 
 def _read(path: Path) -> pl.DataFrame:

@@ -1,5 +1,6 @@
 """What a run says about one feature: its concepts, its distribution, its proteins. Tables and HTML, no controls; needs no torch."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from html import escape
@@ -127,6 +128,10 @@ class FeaturePages:
         """Windows around the maxima of the strongest proteins, one below the other."""
         parts = [self._window(row, feature) for row in self.top(feature, n).iter_rows(named=True)]
         return STYLE + (f"<p>Activation: {colour_bar()}</p>" + "".join(parts) if parts else "<p>This feature never fires on these proteins.</p>")
+
+    def gallery_html(self, features: Iterable[int], n: int = 2) -> str:
+        """Features one below the other, each with its `n` strongest proteins and an anchor `feature-N` that tables link to."""
+        return "".join(f'<h4 id="feature-{feature}">Feature {feature}</h4>{self.top_html(feature, n)}' for feature in dict.fromkeys(features))
 
     def _window(self, row: dict, feature: int) -> str:
         accession, position = row["accession"], row["position"]

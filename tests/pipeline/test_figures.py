@@ -1,9 +1,12 @@
 """Figures and tables of the lessons: drawn from a tiny run, described in words, escaped."""
 
+import re
+
 import polars as pl
 import pytest
 
 from interplm_nb.pipeline import figures, stages, tables
+from interplm_nb.widgets.feature_page import FeaturePages
 from tests.pipeline.tiny import tiny_parameters
 
 
@@ -65,8 +68,11 @@ def test_text_from_files_is_escaped_in_html():
     assert "a &amp; b" in table.html()
 
 
-def test_a_best_feature_links_to_where_it_is_looked_at(results):
-    assert 'href="00_explore.ipynb"' in tables.best_features(results["concepts"].best).html()
+def test_a_best_feature_links_to_where_it_is_looked_at(results, tiny_run):
+    table = tables.best_features(results["concepts"].best)
+    linked = re.findall(r'href="#(feature-[0-9]+)"', table.html())
+    gallery = FeaturePages(tiny_run).gallery_html(table.table["feature"].drop_nulls())
+    assert linked and set(linked) == set(re.findall(r'id="(feature-[0-9]+)"', gallery))
 
 
 @pytest.mark.parametrize(("value", "text"), [(None, "–"), (1234, "1,234"), (0.12345, "0.123"), (12345.6, "12,346"), (True, "True"), ("x", "x")])
