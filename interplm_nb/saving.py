@@ -30,9 +30,8 @@ def atomic_path(path: Path) -> Iterator[Path]:
         if path.is_dir():
             remove(path)
         os.replace(draft, path)
-    except BaseException:
+    finally:
         remove(draft)
-        raise
 
 
 def remove(path: Path) -> None:

@@ -1,8 +1,11 @@
 """The run that ships: it belongs to the model and the proteins that ship, and is whole enough for 00_explore."""
 
+from pathlib import Path
+
 import pytest
 
 from interplm_nb.pipeline.run import SOURCES, Run
+from interplm_nb.saving import read_json
 from interplm_nb.sources import demo
 from interplm_nb.sources.uniprot_tsv import read_uniprot_tsv
 
@@ -40,3 +43,18 @@ def test_it_holds_every_structure_and_every_score(run: Run) -> None:
 
 def test_it_is_small_enough_to_ship(run: Run) -> None:
     assert sum(f.stat().st_size for f in run.folder.rglob("*") if f.is_file()) <= 25 * 2**20
+
+
+@pytest.mark.parametrize("page", ["README.md", "interplm_nb/data/esm2_mini/README.md"])
+def test_the_pages_state_the_figures_of_this_run(run: Run, page: str) -> None:
+    text = (Path(__file__).resolve().parents[1] / page).read_text(encoding="utf-8")
+    scores = run.table("concepts", "comparison").filter(convention="strict")
+    for mean, low, high in scores.select("mean_f1_per_domain", "low", "high").iter_rows():
+        assert f"{mean:.3f} ({low:.3f} to {high:.3f})" in text
+
+
+def test_the_model_card_states_the_figures_of_the_training() -> None:
+    folder = Run.shipped().folder.parent / "esm2_mini"
+    figures, card = read_json(folder / "training.json", "Pretraining", 1), (folder / "README.md").read_text(encoding="utf-8")
+    assert f"{figures['held_out_masked_perplexity']:.2f}" in card and f"{figures['unigram_perplexity']:.2f}" in card
+    assert f"{figures['residues_seen'] / 1e6:.1f} million residues" in card

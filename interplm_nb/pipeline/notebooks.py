@@ -34,6 +34,7 @@ def execute(run: Run, params: StageParameters, source: Path, lock_descriptor: in
 
     `progress` gets what the notebook writes to stderr, while it runs: progress bars.
     """
+    from nbclient.exceptions import DeadKernelError
     from papermill.exceptions import PapermillExecutionError
 
     target = run.notebook(params.stage)
@@ -44,9 +45,7 @@ def execute(run: Run, params: StageParameters, source: Path, lock_descriptor: in
         _papermill(source, draft, params.model_dump() | {"run": "."}, run.folder, lock_descriptor, progress)
     except PapermillExecutionError as error:
         failure = _cell_failure(error, target)
-    except Exception as error:
-        if type(error).__name__ != "DeadKernelError":
-            raise
+    except DeadKernelError:
         failure = f"the kernel of {target} stopped: interrupted, killed, or out of memory"
     if draft.exists():
         keep(nbformat.read(draft, as_version=4), target)

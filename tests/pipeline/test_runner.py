@@ -99,6 +99,12 @@ def test_with_kernels_a_failure_names_the_cell_and_the_run_resumes(tmp_path, cap
     assert capfd.readouterr().err == ""
 
 
+def test_a_kernel_that_dies_is_said_to_have_died(tmp_path):
+    deadly = write_fakes(tmp_path / "deadly", broken="proteins", code="import os, signal; os.kill(os.getpid(), signal.SIGKILL)")
+    with pytest.raises(StageError, match=r"01_proteins\.ipynb stopped: interrupted, killed, or out of memory\nresume with: "):
+        runner.run(runner.Request("demo", tmp_path / "run", notebooks=deadly), lambda _: None)
+
+
 def check_notebook(run: Run) -> None:
     notebook = nbformat.read(run.notebook("train"), as_version=4)
     notary = NotebookNotary()
