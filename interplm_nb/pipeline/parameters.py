@@ -16,6 +16,12 @@ from interplm_nb.pipeline.errors import PipelineError
 PLACE = ("run", "device")
 """Fields that say where a stage works, not what it makes: given by the runner, never part of what a result is keyed by."""
 
+Recipe = Literal["interplm-paper", "interplm-v1", "topk", "batchtopk", "jumprelu", "gated", "matryoshka"]
+"""Names of `sae.config.RECIPES`, which says what each is."""
+
+L1_RECIPES = ("interplm-paper", "interplm-v1", "gated")
+"""Recipes whose sparsity is set by the weight of an L1 term; the others' by k."""
+
 MINI = Path(__file__).resolve().parents[1] / "data" / "esm2_mini"
 """The embedded model."""
 
@@ -115,19 +121,48 @@ class TrainParameters(StageParameters):
 
     stage: ClassVar[str] = "train"
 
-    recipe: Literal["interplm-paper", "topk"] = Field("topk", description="interplm-paper: ReLU and L1; topk: k features a residue.")
+    recipe: Recipe = Field("topk", description="interplm-paper, interplm-v1: ReLU and L1; topk, batchtopk, jumprelu, gated, matryoshka.")
     d_sae: int = Field(2048, ge=1, description="Number of features.")
     steps: int = Field(3000, ge=1, description="Training steps.")
     batch_size: int = Field(2048, ge=1, description="Residues per step.")
     lr: float = Field(0.0, ge=0, description="Adam's learning rate; 0: the recipe's own.")
-    k: int = Field(32, ge=1, description="Features active per residue; topk only.")
-    l1: float = Field(0.1, ge=0, description="Weight of the L1 term; interplm-paper only.")
+    k: int = Field(32, ge=1, description="Features active per residue; topk, batchtopk, matryoshka, and jumprelu's target.")
+    l1: float = Field(0.0, ge=0, description="Weight of the L1 term of interplm-paper, interplm-v1 and gated; 0: the recipe's own.")
     warmup_fraction: float = Field(0.05, ge=0, le=1, description="Share of the steps over which the learning rate rises.")
-    resample_every: int = Field(0, ge=0, description="Steps between revivals of dead features, 0: never; interplm-paper only.")
-    dead_after_tokens: int = Field(1_000_000, ge=1, description="Residues without firing after which a feature counts as dead; topk only.")
+    resample_every: int = Field(0, ge=0, description="Steps between revivals of silent features, 0: what the recipe does for them.")
+    dead_after_tokens: int = Field(1_000_000, ge=1, description="Residues without firing after which AuxK takes a feature for dead.")
     seed: int = Field(0, ge=0, description="Seed of the weights and of the order of residues.")
     checkpoint_every: int = Field(1000, ge=1, description="Steps between checkpoints: what a killed run does again at most.")
     fidelity_proteins: int = Field(50, ge=1, description="Validation proteins on which fidelity is measured.")
+    fidelity_every: int = Field(0, ge=0, description="Steps between measurements of fidelity while training; 0: after it alone.")
+
+    def made(self) -> dict[str, Any]:
+        """How often it saves changes nothing in what it makes."""
+        return {name: value for name, value in super().made().items() if name != "checkpoint_every"}
+
+
+class CompareParameters(StageParameters):
+    """Stage `compare`, which runs where a profile asks for it: SAEs over layers, recipes, sparsities, learning rates and seeds, side by side."""
+
+    stage: ClassVar[str] = "compare"
+
+    layers: list[int] = Field([], description="Layers of the PLM; empty: the one that is embedded.")
+    recipes: list[Recipe] = Field(["topk"], min_length=1, description="Recipes, as train.recipe has them.")
+    sparsities: list[int] = Field([], description="k of topk, batchtopk and matryoshka, target of jumprelu; empty: the recipe's own.")
+    l1s: list[float] = Field([], description="Weights of the L1 term of interplm-paper, interplm-v1 and gated; empty: the recipe's own.")
+    lrs: list[float] = Field([], description="Learning rates; empty: the recipe's own.")
+    seeds: list[int] = Field([0], min_length=1, description="Seeds of the weights; two or more show which features recur.")
+    d_sae: int = Field(2048, ge=1, description="Number of features.")
+    steps: int = Field(3000, ge=1, description="Training steps.")
+    batch_size: int = Field(2048, ge=1, description="Residues per step; all SAEs see the same.")
+    scaling: Literal["own", "none", "scalar", "dimension"] = Field("own", description="Scaling of the inputs; own: the recipe's.")
+    dead_after_tokens: int = Field(1_000_000, ge=1, description="Residues without firing after which AuxK takes a feature for dead.")
+    checkpoint_every: int = Field(1000, ge=1, description="Steps between checkpoints: what a killed run does again at most.")
+    fidelity_proteins: int = Field(50, ge=1, description="Validation proteins on which fidelity is measured.")
+    fidelity_every: int = Field(0, ge=0, description="Steps between measurements of fidelity while training; 0: after it alone.")
+    tuning_share: float = Field(0.2, gt=0, le=1, description="Share of the validation clusters on which SAEs and their features are chosen.")
+    min_instances: int = Field(10, ge=1, description="A concept needs so many instances on the tuning part, and on test for its figure there.")
+    maxima_residues: int = Field(200_000, ge=0, description="Train residues on which features' maxima are measured; 0: all.")
 
     def made(self) -> dict[str, Any]:
         """How often it saves changes nothing in what it makes."""
@@ -153,9 +188,10 @@ class ConceptsParameters(StageParameters):
 
 
 PARAMETERS: dict[str, type[StageParameters]] = {
-    model.stage: model for model in (ProteinsParameters, EmbedParameters, TrainParameters, ActivationsParameters, ConceptsParameters)
+    model.stage: model
+    for model in (ProteinsParameters, EmbedParameters, TrainParameters, CompareParameters, ActivationsParameters, ConceptsParameters)
 }
-"""The model of each stage, in order."""
+"""The model of each stage, in order, the optional ones too."""
 
 
 def unknown_name(name: str, known: list[str]) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 from interplm_nb.pipeline.errors import PipelineError
 from interplm_nb.pipeline.parameters import PARAMETERS, PLACE, StageParameters, unknown_name
+from interplm_nb.pipeline.run import STAGES
 
 _TOP_LEVEL = ("about", "required")
 
@@ -17,7 +18,7 @@ _TOP_LEVEL = ("about", "required")
 class Profile:
     """The parameters of every stage, checked.
 
-    `name` is the packaged name or the file's; `stages` holds one model per stage, in order.
+    `name` is the packaged name or the file's; `stages` holds one model per stage, in order, with the optional ones that the profile asks for.
     """
 
     name: str
@@ -48,7 +49,8 @@ def load(profile: str, settings: Sequence[str] = ()) -> Profile:
         raise PipelineError(f"{path} is not a TOML file: {error}") from None
     _check_keys(tables, path)
     given = dict(setting_value(s) for s in settings)
-    stages = {stage: _stage(model, tables.get(stage, {}), given, path) for stage, model in PARAMETERS.items()}
+    asked = {*STAGES, *tables, *(stage for stage, _ in given)}  # an optional stage runs where it has a table or a setting
+    stages = {stage: _stage(model, tables.get(stage, {}), given, path) for stage, model in PARAMETERS.items() if stage in asked}
     _check_required(tables.get("required", []), stages, path)
     return Profile(profile if profile in packaged() else path.name, str(tables.get("about", "")), stages)
 
@@ -105,10 +107,10 @@ def _stage(model: type[StageParameters], table: Mapping[str, Any], given: Mappin
 def _check_required(required: Sequence[str], stages: Mapping[str, StageParameters], path: Path) -> None:
     for key in required:
         stage, _, name = key.partition(".")
-        if stage not in stages or name not in type(stages[stage]).model_fields:
+        if stage not in PARAMETERS or name not in PARAMETERS[stage].model_fields:
             raise PipelineError(f"{path}: required names {key!r}, which is no parameter; {unknown_name(key, _all_names())}")
-        if getattr(stages[stage], name) in ("", 0):
-            about = type(stages[stage]).model_fields[name].description
+        if stage in stages and getattr(stages[stage], name) in ("", 0, []):
+            about = PARAMETERS[stage].model_fields[name].description
             raise PipelineError(f"profile {path.stem} needs {key}; give it with -p {key}=VALUE. {about}")
 
 

@@ -23,7 +23,12 @@ if TYPE_CHECKING:
     from interplm_nb.sae.model import SAE
 
 STAGES = ("proteins", "embed", "train", "activations", "concepts")
-"""The stages of a run, in order."""
+"""The stages of every run, in order."""
+
+ALL_STAGES = ("proteins", "embed", "train", "compare", "activations", "concepts")
+"""The same with the optional one, which runs where a profile asks for it."""
+
+_NAMES = {stage: f"{number:02d}_{stage}" for number, stage in enumerate(STAGES, 1)} | {"compare": "03b_compare"}
 
 SAES = ("sae", "shuffled_sae", "random_sae")
 """Sources with an SAE: the trained one, the same recipe on the PLM with shuffled weights, and the random one."""
@@ -33,12 +38,13 @@ SOURCES = ("sae", "neurons", "shuffled_sae", "random_sae")
 
 CONVENTIONS = ("strict", "published")
 
-_TRAINED = ("sae.safetensors", "config.json", "about.json", "metrics.jsonl", "fidelity.json", "training.safetensors")
+_TRAINED = ("sae.safetensors", "config.json", "about.json", "metrics.jsonl", "fidelity.json", "checkpoints")
 
 _OUTPUTS = {
     "proteins": ("proteins.parquet", "annotations.parquet", "annotations_published.parquet", "splits.parquet"),
     "embed": ("embeddings",),
     "train": tuple(f"sources/{s}/{f}" for s in SAES for f in _TRAINED),
+    "compare": ("comparison",),
     "activations": (
         *(f"sources/{s}/activations" for s in SAES),
         *(f"sources/{s}/maxima.parquet" for s in SOURCES),
@@ -111,8 +117,10 @@ class Run:
 
     @staticmethod
     def stage_name(stage: str) -> str:
-        """`NN_stage`, counted from 01; ValueError for what is not in `STAGES`."""
-        return f"{STAGES.index(stage) + 1:02d}_{stage}"
+        """`NN_stage`, counted from 01, and `03b_compare`; ValueError for what is not in `ALL_STAGES`."""
+        if stage not in _NAMES:
+            raise ValueError(f"no stage {stage!r}; stages are {', '.join(ALL_STAGES)}")
+        return _NAMES[stage]
 
     def manifest_path(self, stage: str) -> Path:
         """`NN_stage/manifest.json`, whether or not it is there."""
@@ -216,6 +224,10 @@ class Run:
 
         return checkpoint.load(self.source(source)).to(choose_device(device))
 
+    def compared(self, label: str) -> Path:
+        """`comparison/<label>/`: an SAE of stage `compare`, or a control, whether or not it is there."""
+        return self.folder / "comparison" / label
+
     def activations(self, source: str = "sae", proteins: Proteins | None = None) -> "FeatureActivations":
         """Activations in unit `raw`."""
         from interplm_nb.activations import FeatureActivations
@@ -279,5 +291,5 @@ def annotations_name(convention: str) -> str:
 def check_stages(stages: Iterable[str]) -> None:
     """Refuse a stage that is not one."""
     for stage in stages:
-        if stage not in STAGES:
-            raise PipelineError(f"no stage {stage!r}; stages are {', '.join(STAGES)}")
+        if stage not in ALL_STAGES:
+            raise PipelineError(f"no stage {stage!r}; stages are {', '.join(ALL_STAGES)}")

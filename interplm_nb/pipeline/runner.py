@@ -17,7 +17,7 @@ from interplm_nb.pipeline.memory import MEASURE, PeakMemory
 from interplm_nb.pipeline.notebooks import execute, lessons
 from interplm_nb.pipeline.parameters import StageParameters
 from interplm_nb.pipeline.profiles import Profile, load
-from interplm_nb.pipeline.run import STAGES, Run, check_stages
+from interplm_nb.pipeline.run import ALL_STAGES, STAGES, Run, check_stages
 from interplm_nb.saving import remove
 
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
@@ -51,6 +51,7 @@ def run(request: Request, say: Callable[[str], None], progress: TextIO | None = 
     """
     check_stages([request.first, *([request.force] if request.force else [])])
     profile = load(request.profile, request.settings)
+    _check_asked(profile, request)
     folder = request.notebooks or lessons()
     try:
         run = Run(request.out.expanduser().resolve())
@@ -70,11 +71,21 @@ def run(request: Request, say: Callable[[str], None], progress: TextIO | None = 
     return run
 
 
+def _check_asked(profile: Profile, request: Request) -> None:
+    """Refuse to begin with an optional stage that the profile does not ask for."""
+    for stage in (request.first, request.force):
+        if stage and stage not in profile.stages:
+            raise PipelineError(
+                f"stage {stage!r} is optional, and profile {profile.name} has no table [{stage}]; take one that has, such as laboratory, "
+                f"or set one of its parameters with -p {stage}.name=value"
+            )
+
+
 def _stages(run: Run, profile: Profile, request: Request, folder: Path, descriptor: int, say: Callable[[str], None], progress: TextIO | None) -> None:
-    forced = STAGES.index(request.force) if request.force else len(STAGES)
-    for number, (stage, params) in enumerate(profile.at(str(run.folder), request.device).items()):
-        name = run.stage_name(stage)
-        if number < STAGES.index(request.first):
+    forced = ALL_STAGES.index(request.force) if request.force else len(ALL_STAGES)
+    for stage, params in profile.at(str(run.folder), request.device).items():
+        name, number = run.stage_name(stage), ALL_STAGES.index(stage)
+        if number < ALL_STAGES.index(request.first):
             manifest.read(run, stage)  # it must have ended; what it made is taken as it is
             say(f"{name}: taken as it is (--from {request.first})")
             continue

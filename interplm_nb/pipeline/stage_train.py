@@ -1,20 +1,22 @@
 """Stage `train`: the SAE, the same recipe on the shuffled PLM, and the random SAE; how good each is."""
 
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
 from interplm_nb.pipeline import manifest
 from interplm_nb.pipeline.errors import PipelineError
-from interplm_nb.pipeline.parameters import TrainParameters
+from interplm_nb.pipeline.parameters import L1_RECIPES, TrainParameters
 from interplm_nb.pipeline.run import CONVENTIONS, SAES, Run
+from interplm_nb.pipeline.training import Log, log_every, logged, meanwhile
 from interplm_nb.proteins import Proteins
 from interplm_nb.saving import read_json, write_json
 
 if TYPE_CHECKING:
+    from interplm_nb.plm.esm2 import ESM2
+    from interplm_nb.sae.config import SAEConfig
     from interplm_nb.sae.stream import StoredBatches
-    from interplm_nb.sae.train import TrainConfig
 
 FAITHFUL = ("sae", "random_sae")
 """Sources whose fidelity is measured: those on the PLM itself. The shuffled PLM predicts nothing that could be kept or lost."""
@@ -38,38 +40,43 @@ class TrainStage:
     device: str
 
 
-def train(run: Run, params: TrainParameters) -> TrainStage:
-    """Train on the residues of `train` proteins alone; goes on from the last checkpoint after a kill."""
-    from interplm_nb.sae.train import train as train_sae
+def train(run: Run, params: TrainParameters, log: Log | None = None) -> TrainStage:
+    """Train on the residues of `train` proteins alone; goes on from the last checkpoint after a kill. `log` gets the metrics as they come."""
+    from interplm_nb.sae.train import train_on
 
     manifest.begin(run, params)
     proteins = run.proteins()
-    config = _config(params)
+    plm = run.plm(params.device)
+    faithful = proteins.select(run.accessions("validation")[: params.fidelity_proteins])
     for source in ("sae", "shuffled_sae"):
-        train_sae(
+        train_on(
             _batches(run, params, proteins, source),
-            config,
-            run.source(source),
-            params.device,
-            log_every=_log_every(params),
+            {run.source(source): _config(params, source)},
+            params.steps,
+            device=params.device,
+            log=log,
+            log_every=log_every(params.steps),
             checkpoint_every=params.checkpoint_every,
+            **(meanwhile(plm, faithful, params.fidelity_every, params.steps) if source in FAITHFUL else {}),
         )
         _describe(run, params, proteins, source)
     _random(run, params, _batches(run, params, proteins, "random_sae"))
     _describe(run, params, proteins, "random_sae")
-    device = _fidelity(run, params, proteins)
-    return _result(run, device)
+    _fidelity(run, params, plm, faithful)
+    return _result(run, str(plm.device))
 
 
-def _config(params: TrainParameters) -> "TrainConfig":
-    from interplm_nb.sae.train import TrainConfig
+def _config(params: TrainParameters, source: str) -> "SAEConfig":
+    from interplm_nb.sae.config import SAEConfig
 
-    chosen = {name: getattr(params, name) for name in ("recipe", "d_sae", "steps", "batch_size", "k", "l1", "warmup_fraction", "seed")}
-    return TrainConfig(**chosen, lr=params.lr or None, resample_every=params.resample_every or None, dead_after_tokens=params.dead_after_tokens)
-
-
-def _log_every(params: TrainParameters) -> int:
-    return max(1, min(100, params.steps // 50))
+    changes: dict[str, Any] = {"lr_warmup": params.warmup_fraction, "dead_after_tokens": params.dead_after_tokens, "seed": params.seed}
+    if params.lr:
+        changes["lr"] = params.lr
+    if params.l1 and params.recipe in L1_RECIPES:
+        changes["sparsity"] = params.l1
+    if params.resample_every:
+        changes |= {"dead": "resample by error", "resample_every": params.resample_every}
+    return SAEConfig.recipe(params.recipe, params.d_sae, k=params.k, name=source, **changes)
 
 
 def _batches(run: Run, params: TrainParameters, proteins: Proteins, source: str, split: str = "train") -> "StoredBatches":
@@ -92,10 +99,11 @@ def _random(run: Run, params: TrainParameters, batches: "StoredBatches") -> None
     if (run.source("random_sae") / "config.json").exists():
         return
     k = min(max(1, round(run.about("sae")["quality"]["l0"])), params.d_sae)
-    means = [batches.batch(step).double().mean(0) for step in range(batches.steps_per_epoch)]
+    (layer,) = batches.layers
+    means = [batches.batch(step)[layer].double().mean(0) for step in range(batches.steps_per_epoch)]
     mean = sum(means[1:], means[0]) / len(means)
-    sae = random_sae(batches.d_in, params.d_sae, k, mean.float(), params.seed)
-    checkpoint.save(sae, run.source("random_sae"), checkpoint.SAEAbout(recipe="random", seed=params.seed, **batches.about))
+    sae = random_sae(len(mean), params.d_sae, k, mean.float(), params.seed)
+    checkpoint.save(sae, run.source("random_sae"), checkpoint.SAEAbout(recipe="random", seed=params.seed, **batches.about(layer)))
 
 
 def _describe(run: Run, params: TrainParameters, proteins: Proteins, source: str) -> None:
@@ -106,33 +114,29 @@ def _describe(run: Run, params: TrainParameters, proteins: Proteins, source: str
         return
     sae = run.sae(source, params.device)
     batches = _batches(run, params, proteins, source, "validation")
+    (layer,) = batches.layers
     steps = range(min(batches.steps_per_epoch, max(1, _QUALITY_RESIDUES // batches.batch_size)))
-    measured = asdict(quality(sae, (batches.batch(step) for step in steps)))
-    about = {"kind": "sae", "plm": batches.about["plm"], "plm_revision": batches.about["plm_revision"], "layer": batches.about["layer"]}
+    measured = asdict(quality(sae, (batches.batch(step)[layer] for step in steps)))
+    about = {"kind": "sae", **{name: batches.about(layer)[name] for name in ("plm", "plm_revision", "layer")}}
     shape = {"d_in": sae.d_in, "d_sae": sae.d_sae, "recipe": sae.about.recipe if sae.about else None, "weights": sae.weight_hash}
     write_json({"type": "Source", "version": 1, **about, **shape, "quality": measured}, run.source(source) / "about.json")
 
 
-def _fidelity(run: Run, params: TrainParameters, proteins: Proteins) -> str:
-    """Measure fidelity both ways, on validation proteins; returns the device."""
+def _fidelity(run: Run, params: TrainParameters, plm: "ESM2", faithful: Proteins) -> None:
+    """Measure fidelity both ways, on validation proteins."""
     from interplm_nb.sae.fidelity import fidelity
 
-    plm = run.plm(params.device)
-    chosen = proteins.select(run.accessions("validation")[: params.fidelity_proteins])
     for source in FAITHFUL:
         path = run.source(source) / "fidelity.json"
         if not path.exists():
             sae = run.sae(source, params.device)
-            measured = {convention: asdict(fidelity(sae, plm, chosen, convention=convention)) for convention in CONVENTIONS}
-            write_json({"type": "FidelityOfSource", "version": 1, "proteins": len(chosen), **measured}, path)
-    return str(plm.device)
+            measured = {convention: asdict(fidelity(sae, plm, faithful, convention=convention)) for convention in CONVENTIONS}
+            write_json({"type": "FidelityOfSource", "version": 1, "proteins": len(faithful), **measured}, path)
 
 
 def _result(run: Run, device: str) -> TrainStage:
-    from interplm_nb.sae.progress import METRICS, read_metrics
-
     shown = ("step", "loss", "fvu", "l0", "dead")
-    rows = [{"source": s, **{n: line[n] for n in shown}} for s in SAES for line in read_metrics(run.source(s) / METRICS)]
+    rows = [{"source": s, **{n: line[n] for n in shown}} for s in SAES for line in logged(run.source(s) / "metrics.jsonl")]
     quality = pl.DataFrame([{"source": source, **run.about(source)["quality"]} for source in SAES])
     fidelity = pl.DataFrame([_row(run, source, convention) for source in FAITHFUL for convention in CONVENTIONS])
     run.write_table("train", "quality", quality)

@@ -1,28 +1,32 @@
 """The stages: plain functions from a run and checked parameters to a small record, which the notebook shows.
 
     proteins -> embed -> train -> activations -> concepts
+                      -> compare, where a profile asks for it
 
 What a stage makes lies in the run's folder; the record holds what its notebook plots. Each goes on where a killed one stopped and makes the same
 files as one that was never disturbed.
 """
 
 from interplm_nb.pipeline.stage_activations import ActivationsStage, activations
+from interplm_nb.pipeline.stage_compare import CompareStage, compare
 from interplm_nb.pipeline.stage_concepts import ConceptsStage, concepts
 from interplm_nb.pipeline.stage_embed import EmbedStage, embed
 from interplm_nb.pipeline.stage_proteins import ProteinsStage, proteins
 from interplm_nb.pipeline.stage_train import TrainStage, train
 
-STAGE_FUNCTIONS = {"proteins": proteins, "embed": embed, "train": train, "activations": activations, "concepts": concepts}
-"""The function of each stage, in order."""
+STAGE_FUNCTIONS = {"proteins": proteins, "embed": embed, "train": train, "compare": compare, "activations": activations, "concepts": concepts}
+"""The function of each stage, in order, the optional one too."""
 
 __all__ = [
     "STAGE_FUNCTIONS",
     "ActivationsStage",
+    "CompareStage",
     "ConceptsStage",
     "EmbedStage",
     "ProteinsStage",
     "TrainStage",
     "activations",
+    "compare",
     "concepts",
     "embed",
     "proteins",

@@ -104,3 +104,24 @@ def fidelity(table: pl.DataFrame) -> Table:
     columns = ["source", "convention", "n_residues", "ce_original", "ce_sae", "ce_zero", "loss_recovered", "kl"]
     names = {"n_residues": "residues", "ce_original": "ce as it is", "ce_sae": "ce with the SAE", "ce_zero": "ce with zeros", "kl": "KL"}
     return Table(table.select(columns), "predictions of the PLM, cross entropy in nats per residue", names)
+
+
+def compared(table: pl.DataFrame) -> Table:
+    """The SAEs of stage `compare` beside their controls, the chosen ones marked."""
+    columns = ["layer", "recipe", "sparsity", "learning rate", "seed", "l0", "fvu", "loss_recovered_strict", "loss_recovered_published", "kl_strict"]
+    columns += ["alive", "f1_tuning", "f1_test", "concepts_found", "seconds"]
+    names = {
+        "l0": "L0",
+        "fvu": "FVU",
+        "loss_recovered_strict": "loss recovered, masked",
+        "loss_recovered_published": "not masked",
+        "kl_strict": "KL, masked (nats)",
+        "alive": "alive features",
+        "f1_tuning": "F1 (tuning)",
+        "f1_test": "F1 (test)",
+        "concepts_found": "concepts with F1 > 0.5 on both",
+    }
+    chosen = pl.when("chosen").then(pl.lit("chosen")).otherwise(pl.lit("")).alias("by F1 (tuning)")
+    scored = f"{table['concepts_tuning'].max() or 0} concepts on the tuning part, {table['concepts_test'].max() or 0} on test"
+    rates = pl.Series("learning rate", [None if lr is None else f"{lr:.2g}" for lr in table["lr"]], dtype=pl.String)
+    return Table(table.with_columns(rates).select(chosen, *columns), f"scored are {scored}", names)

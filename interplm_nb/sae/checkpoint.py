@@ -10,13 +10,17 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 import interplm_nb
-from interplm_nb.sae.model import SAE, Activation, ReLU, TopK
+from interplm_nb.sae import architectures
+from interplm_nb.sae.model import SAE
+from interplm_nb.sae.residue_norm import ResidueNorm
 from interplm_nb.saving import atomic_path, file_hash, read_json, write_json
 
 WEIGHTS = "sae.safetensors"
 CONFIG = "config.json"
-_NEEDED = {"W_enc", "b_enc", "W_dec", "b_dec"}
-_ALLOWED = _NEEDED | {"maxima"}
+VERSION = 2
+RESIDUAL = "residual"
+"""The hook that `Embeddings` hold: the PLM's representation after a layer."""
+_OPTIONAL = ("maxima", "rank")
 
 
 @dataclass(frozen=True)
@@ -26,16 +30,20 @@ class SAEAbout:
     plm: str
     """Name of the PLM, such as "esm2_t6_8M_UR50D"."""
     plm_revision: str
-    """`sha256:...` of the PLM's weights."""
+    """`sha256:...` of the PLM's weights; empty where an imported file does not say: then the name alone is checked."""
     layer: int
     """0 (embedding) to the PLM's number of layers."""
     recipe: str
-    """"interplm-paper", "topk", or "random" for a control."""
+    """"interplm-paper", "topk", ...; "random" for a control, "imported" for others' weights."""
+    hook: str = RESIDUAL
+    """Where in the layer: "residual", the representation after it, or what an imported file says, such as "mlp"."""
     data: str = ""
     """Hash of what it was trained on."""
     seed: int = 0
     training: dict[str, Any] = field(default_factory=dict)
-    """The whole `TrainConfig`, empty for a control."""
+    """The whole `SAEConfig` with steps and batch size; empty for a control and for others' weights."""
+    origin: dict[str, Any] = field(default_factory=dict)
+    """Of an imported SAE: format, file, sha256, and repository and revision where it was downloaded."""
 
 
 def save(sae: SAE, folder: Path, about: SAEAbout) -> None:
@@ -47,11 +55,12 @@ def save(sae: SAE, folder: Path, about: SAEAbout) -> None:
         save_file(weights, draft)
     config = {
         "type": "SAE",
-        "version": 1,
+        "version": VERSION,
         "package": interplm_nb.__version__,
         "d_in": sae.d_in,
         "d_sae": sae.d_sae,
-        "activation": _activation_record(sae.activation),
+        "architecture": architectures.record(sae.architecture),
+        "residue_norm": sae.residue_norm.record() if sae.residue_norm else None,
         "unit": sae.unit,
         "weights": file_hash(folder / WEIGHTS),
         **asdict(about),
@@ -69,35 +78,37 @@ def load(folder: Path, *, plm: str | None = None, layer: int | None = None) -> S
     for needed in (config_path, path):
         if not needed.exists():
             raise FileNotFoundError(f"{needed}: no such file; an SAE is a folder with {WEIGHTS} and {CONFIG} (stage 'train' makes one)")
-    config = read_json(config_path, "SAE", 1)
+    config = read_json(config_path, "SAE", VERSION)
     about = _about(config, config_path)
     _check_company(about, folder, plm, layer)
     if file_hash(path) != config["weights"]:
         raise ValueError(
             f"{path}: these are not the weights that {CONFIG} was written for (a copy went wrong, or a save was cut off); train or copy again"
         )
-    sae = SAE(config["d_in"], config["d_sae"], _activation(config["activation"], config_path))
-    _fill(sae, _read_weights(path), path)
+    norm = ResidueNorm(**config["residue_norm"]) if config["residue_norm"] else None
+    sae = SAE(config["d_in"], config["d_sae"], architectures.from_record(config["architecture"], config_path), norm)
+    _fill(sae, read_safetensors(path), path)
     sae.about = about
     return sae.eval()
 
 
-def _read_weights(path: Path) -> dict[str, Tensor]:
+def read_safetensors(path: Path) -> dict[str, Tensor]:
+    """The tensors of a safetensors file. ValueError for a file that is none, is cut off, or holds NaN or infinity."""
     try:
         weights = load_file(path)
     except SafetensorError as error:
         raise ValueError(f"{path}: not a readable safetensors file ({error}); train or copy it again") from error
-    names = set(weights)
-    if not _NEEDED <= names <= _ALLOWED:
-        raise ValueError(f"{path}: wanted the tensors {sorted(_NEEDED)} (and 'maxima' if folded), found {sorted(names)}")
     _refuse_nan(weights, str(path))
     return weights
 
 
 def _fill(sae: SAE, weights: dict[str, Tensor], path: Path) -> None:
-    if "maxima" in weights:
-        sae.maxima = torch.zeros(sae.d_sae)
-    for name, value in sae.state_dict().items():
+    for name in set(_OPTIONAL) & set(weights):
+        setattr(sae, name, torch.zeros(sae.d_sae))
+    wanted = sae.state_dict()
+    if set(weights) != set(wanted):
+        raise ValueError(f"{path}: wanted the tensors {sorted(wanted)}, found {sorted(weights)}")
+    for name, value in wanted.items():
         if weights[name].shape != value.shape:
             raise ValueError(f"{path}: {name} has shape {tuple(weights[name].shape)}, {CONFIG} says {tuple(value.shape)}")
     sae.load_state_dict(weights)
@@ -120,21 +131,8 @@ def _check_company(about: SAEAbout, folder: Path, plm: str | None, layer: int | 
 
 def _about(config: dict[str, Any], path: Path) -> SAEAbout:
     names = {f.name for f in fields(SAEAbout)}
-    known = names | {"type", "version", "package", "d_in", "d_sae", "activation", "unit", "weights"}
+    known = names | {"type", "version", "package", "d_in", "d_sae", "architecture", "residue_norm", "unit", "weights"}
     if set(config) != known:
         unknown, missing = sorted(set(config) - known), sorted(known - set(config))
         raise ValueError(f"{path}: unknown keys {unknown}, missing keys {missing}; a config of an SAE has {sorted(known)}")
     return SAEAbout(**{name: config[name] for name in names})
-
-
-def _activation_record(activation: Activation) -> dict[str, Any]:
-    return {"name": "topk", "k": activation.k} if isinstance(activation, TopK) else {"name": "relu"}
-
-
-def _activation(record: dict[str, Any], path: Path) -> Activation:
-    match record:
-        case {"name": "relu", **rest} if not rest:
-            return ReLU()
-        case {"name": "topk", "k": int(k), **rest} if not rest:
-            return TopK(k)
-    raise ValueError(f"{path}: the activation is {{'name': 'relu'}} or {{'name': 'topk', 'k': 32}}, not {record}")

@@ -3,7 +3,8 @@
 import torch
 from torch import Tensor
 
-from interplm_nb.sae.model import SAE, TopK
+from interplm_nb.sae.architectures import TopK
+from interplm_nb.sae.model import SAE
 
 
 def random_sae(d_in: int, d_sae: int, k: int, b_dec: Tensor, seed: int) -> SAE:

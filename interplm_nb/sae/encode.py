@@ -12,6 +12,7 @@ from tqdm.auto import tqdm
 from interplm_nb.activations import MAX_L0, ActivationsWriter, FeatureActivations
 from interplm_nb.embeddings import Embeddings
 from interplm_nb.proteins import Proteins
+from interplm_nb.sae.company import check_place
 from interplm_nb.sae.model import SAE
 
 _CELLS = 16 * 2**20
@@ -28,13 +29,11 @@ def encode_to(
 ) -> FeatureActivations:
     """Encode all residues of `proteins` and write their activations to `folder`; returns the store, opened.
 
-    The embeddings must be those of `proteins`, of the SAE's own PLM and layer. A code with more than `max_l0` active features per residue is refused
+    The embeddings must be those of `proteins`, of the SAE's own PLM, layer, hook and width; of an imported SAE that does not know its PLM's weights
+    the name alone is checked. A code with more than `max_l0` active features per residue is refused
     while it is being written.
     """
-    if sae.about is None:
-        embeddings.check(proteins)
-    else:
-        embeddings.check(proteins, _Weights(sae.about.plm, sae.about.plm_revision), sae.about.layer)
+    check_company(sae, embeddings, proteins)
     about = {
         "unit": sae.unit,
         "plm": embeddings.plm,
@@ -53,6 +52,16 @@ def encode_to(
                 bar.update(len(block.indptr) - 1)
         writer.finish()
     return FeatureActivations.open(folder, proteins)
+
+
+def check_company(sae: SAE, embeddings: Embeddings, proteins: Proteins) -> None:
+    """Refuse embeddings of other proteins, or of another PLM, layer, hook or width than the SAE's, with both names (ValueError)."""
+    about = sae.about
+    if about is None:
+        embeddings.check(proteins)
+    else:
+        embeddings.check(proteins, _Weights(about.plm, about.plm_revision) if about.plm_revision else about.plm, about.layer)
+    check_place(sae, embeddings.d_in, str(embeddings.path))
 
 
 def encoded(sae: SAE, x: np.ndarray) -> Iterator[tuple[int, sparse.csr_array]]:

@@ -8,7 +8,7 @@ of the residues are masked, only residues are replaced, CE is the mean over all 
 how far the predictions moved even where CE did not.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -20,6 +20,7 @@ from tqdm.auto import tqdm
 
 from interplm_nb.plm.protocol import PLM
 from interplm_nb.proteins import Proteins
+from interplm_nb.sae.company import check_place
 from interplm_nb.sae.model import SAE
 
 Convention = Literal["published", "strict"]
@@ -212,13 +213,16 @@ class _Moments:
 def _layer_of(sae: SAE, plm: PLM, layer: int | None) -> int:
     if sae.about is not None and sae.about.plm != plm.name:
         raise ValueError(f"this SAE was trained on {sae.about.plm!r}, the PLM given is {plm.name!r}; load the SAE's own PLM")
-    if sae.about is not None and sae.about.plm_revision != plm.revision:
+    if sae.about is not None and sae.about.plm_revision not in ("", plm.revision):
         raise ValueError(f"{plm.name} has other weights ({plm.revision[:19]}) than those the SAE was trained on ({sae.about.plm_revision[:19]})")
     own = sae.about.layer if sae.about is not None else layer
     if own is None:
         raise ValueError("this SAE does not say which layer it is for; give layer=")
     if layer not in (None, own):
         raise ValueError(f"this SAE is for layer {own}, not layer {layer}")
+    if not 0 <= own <= plm.n_layers:
+        raise ValueError(f"this SAE is for layer {own}, {plm.name} has layers 0 to {plm.n_layers}; load the SAE's own PLM")
+    check_place(sae, plm.d_model, plm.name)
     return own
 
 
@@ -251,3 +255,18 @@ def _positions(tokens: Tensor, places: Sequence[np.ndarray]) -> Tensor:
 def _mask_token(plm: PLM) -> Tensor:
     """The id of <mask>, as the PLM's own tokenizer writes it."""
     return plm.tokens(["<mask>"])[0, 1]
+
+
+def probe(plm: PLM, proteins: Proteins, seed: int = 0) -> Callable[[SAE], dict[str, float]]:
+    """What `train_on(evaluate=...)` takes: loss_recovered, ce and kl of masked residues (`strict`) and loss_recovered_published, on `proteins`."""
+
+    def measure(sae: SAE) -> dict[str, float]:
+        strict, published = (fidelity(sae, plm, proteins, convention, seed, progress=False) for convention in ("strict", "published"))
+        return {
+            "loss_recovered": strict.loss_recovered,
+            "loss_recovered_published": published.loss_recovered,
+            "ce": strict.ce_sae,
+            "kl": strict.kl,
+        }
+
+    return measure

@@ -1,21 +1,21 @@
-"""What a training leaves on disk while it runs: metrics line by line, and the state that another process can go on from."""
+"""What a training leaves on disk while it runs: metrics line by line, and states that another process can go on from."""
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from interplm_nb.sae.model import SAE
-from interplm_nb.saving import atomic_path
+from interplm_nb.saving import atomic_path, remove
 
 METRICS = "metrics.jsonl"
-STATE = "training.safetensors"
-_MOMENTS = ("exp_avg", "exp_avg_sq", "step")
+CHECKPOINTS = "checkpoints"
+_RECORD = "interplm_nb"
 
 
 class Metrics:
@@ -28,7 +28,7 @@ class Metrics:
             draft.write_text("".join(_line(values) for values in kept), encoding="utf-8")
         self._stream = path.open("a", encoding="utf-8", buffering=1)
 
-    def write(self, values: Mapping[str, float]) -> None:
+    def write(self, values: Mapping[str, Any]) -> None:
         """Append one line; `values` hold `step`."""
         self._stream.write(_line(values))
 
@@ -37,9 +37,9 @@ class Metrics:
         self._stream.close()
 
 
-def read_metrics(path: Path) -> list[dict[str, float]]:
+def read_metrics(path: Path) -> list[dict[str, Any]]:
     """The lines of a `metrics.jsonl`; a last line that was cut off is left out. Empty if there is no such file."""
-    found: list[dict[str, float]] = []
+    found: list[dict[str, Any]] = []
     for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
         try:
             found.append(json.loads(line))
@@ -48,36 +48,46 @@ def read_metrics(path: Path) -> list[dict[str, float]]:
     return found
 
 
-def save_state(path: Path, sae: SAE, optimizer: torch.optim.Adam, silent: Tensor, step: int, identity: Mapping[str, Any]) -> None:
-    """Write weights, Adam's moments and counters of silence after `step` steps, atomically.
-
-    There is no generator state: everything drawn at random is a function of (seed, step).
-    """
-    tensors = {"silent": silent}
-    for name, weight in sae.named_parameters():
-        tensors[name] = weight.detach()
-        tensors.update({f"{name}.{moment}": optimizer.state[weight][moment] for moment in _MOMENTS})
-    record = json.dumps({"step": step, "identity": dict(identity)})
+def save_state(folder: Path, tensors: Mapping[str, Tensor], step: int, record: Mapping[str, Any], keep: int) -> None:
+    """Write `checkpoints/step_NNNNNNNN.safetensors`, atomically, and remove all but the newest `keep`."""
+    path = folder / CHECKPOINTS / f"step_{step:08d}.safetensors"
     with atomic_path(path) as draft:
-        save_file({name: value.cpu().contiguous() for name, value in tensors.items()}, draft, metadata={"interplm_nb": record})
+        metadata = {_RECORD: json.dumps({"step": step, **record})}
+        save_file({name: value.detach().cpu().contiguous() for name, value in tensors.items()}, draft, metadata=metadata)
+    for old in states(folder)[:-keep]:
+        remove(old)
 
 
-def read_state_record(path: Path) -> dict[str, Any]:
-    """`step` and `identity` of a saved state."""
-    with safe_open(path, "pt") as file:
-        return json.loads(file.metadata()["interplm_nb"])
+def states(folder: Path) -> list[Path]:
+    """Saved states, oldest first."""
+    found = (folder / CHECKPOINTS).glob("step_*.safetensors")
+    return sorted(p for p in found if re.fullmatch(r"step_\d+\.safetensors", p.name))
 
 
-def load_state(path: Path, sae: SAE, optimizer: torch.optim.Adam, silent: Tensor) -> None:
-    """Fill weights, moments and counters, in place, from a saved state."""
-    with safe_open(path, "pt") as file, torch.no_grad():
-        silent.copy_(file.get_tensor("silent"))
-        for name, weight in sae.named_parameters():
-            weight.copy_(file.get_tensor(name))
-            moments = {moment: file.get_tensor(f"{name}.{moment}") for moment in _MOMENTS}
-            # Adam's own step count stays where a fused Adam keeps it: with the weights.
-            optimizer.state[weight] = {moment: value.to(weight.device) for moment, value in moments.items()}
+def newest_state(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]] | None:
+    """Record (with `step`) and tensors of the newest state; None where there is none. ValueError for one that cannot be read."""
+    paths = states(folder)
+    if not paths:
+        return None
+    try:
+        with safe_open(paths[-1], "pt") as file:
+            return json.loads(file.metadata()[_RECORD]), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (safe_open is no mapping)
+    except (SafetensorError, TypeError, KeyError, ValueError) as error:
+        raise ValueError(f"{paths[-1]}: not a training state that can be read ({error}); remove it to go on from the one before") from error
 
 
-def _line(values: Mapping[str, float]) -> str:
+def optimizer_tensors(optimizer: torch.optim.Optimizer, parameters: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The optimizer's moments and step counts, named after the parameters."""
+    return {f"{name}.{moment}": value for name, weight in parameters.items() for moment, value in optimizer.state[weight].items()}
+
+
+def load_optimizer(optimizer: torch.optim.Optimizer, parameters: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> None:
+    """Fill the optimizer's moments from what `optimizer_tensors` gave."""
+    for name, weight in parameters.items():
+        moments = {key.removeprefix(f"{name}."): value for key, value in tensors.items() if key.startswith(f"{name}.")}
+        # Adam's own step count stays where a fused Adam keeps it: with the weights.
+        optimizer.state[weight] = {moment: value.to(weight.device) for moment, value in moments.items()}
+
+
+def _line(values: Mapping[str, Any]) -> str:
     return json.dumps(dict(values)) + "\n"

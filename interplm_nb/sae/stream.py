@@ -1,8 +1,13 @@
-"""Batches of residue embeddings, as a pure function of (seed, step): a training that was killed goes on where it was, by asking for its next step."""
+"""Batches of residue embeddings, as a pure function of (seed, step): a training that was killed goes on where it was, by asking for its next step.
+
+An epoch shows every residue once. Its units (proteins, or blocks of stored rows) are put in a new order and cut into groups; the residues of a group
+go through a ring buffer that shuffles them. What the buffer holds at a step is told by (seed, step), so that nothing of it needs to be saved.
+"""
 
 import hashlib
-from collections.abc import Sequence
-from typing import Any, Protocol
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -11,135 +16,260 @@ from torch import Tensor
 from interplm_nb.embeddings import Embeddings
 from interplm_nb.plm.protocol import PLM
 from interplm_nb.proteins import Proteins
+from interplm_nb.sae.ring import Group, Ring, groups_of
 from interplm_nb.saving import json_hash
+
+_log = logging.getLogger(__name__)
+BUFFER_RESIDUES = 2**17
+"""Residues that are shuffled among each other by default: some 400 proteins, 168 MB at width 320."""
+BLOCK_ROWS = 256
+"""Stored rows that are read together."""
+Write = Callable[[int, np.ndarray | slice, np.ndarray | Tensor], None]
 
 
 class Batches(Protocol):
-    """What `train` needs."""
+    """What training needs."""
 
     @property
-    def about(self) -> dict[str, Any]:
-        """plm, plm_revision, layer, and `data`, a hash of which residues come in which order."""
+    def layers(self) -> Sequence[int]:
+        """Layers of the PLM that a batch holds."""
         ...
 
     @property
     def batch_size(self) -> int:
-        """Residues per batch."""
+        """Residues per batch, over all processes of a training."""
         ...
 
-    def batch(self, step: int) -> Tensor:
-        """float32 [batch_size, d_in], always the same for a step."""
+    def about(self, layer: int) -> dict[str, Any]:
+        """plm, plm_revision, layer, and `data`, a hash of which residues come in which order."""
+        ...
+
+    def batch(self, step: int) -> Mapping[int, Tensor]:
+        """layer -> float32 [batch_size, d_in] (this process's share of it), always the same residues for a step."""
         ...
 
 
-class StoredBatches:
-    """Batches from stored embeddings: each epoch is a seeded permutation of `rows`; what is left over at an epoch's end is not used in that epoch.
+class _Held(NamedTuple):
+    """What a ring holds: the places `first` to `end` of an epoch, `group` the last that was loaded."""
 
-    `rows` int64: the residues to train on, such as `proteins.rows_of(train)`. Residues of a batch come in the order of the file.
-    """
+    epoch: int
+    first: int
+    end: int
+    group: int
 
-    def __init__(self, embeddings: Embeddings, rows: np.ndarray, batch_size: int, seed: int) -> None:
-        if len(rows) < batch_size:
-            raise ValueError(f"{len(rows)} residues do not fill one batch of {batch_size}; take a smaller batch_size or more proteins")
-        self._embeddings = embeddings
-        self._rows = np.sort(np.asarray(rows, np.int64))
+
+class _Grouped:
+    """Batches of units that are loaded by groups into a ring; what is left over at an epoch's end, less than a batch, is not used in that epoch."""
+
+    def __init__(self, lengths: np.ndarray, batch_size: int, seed: int, share: tuple[int, int], buffer_residues: int) -> None:
+        self.batch_size = batch_size
+        self._rank, self._n_ranks = share
+        if batch_size % self._n_ranks:
+            raise ValueError(f"a batch of {batch_size} residues cannot be shared evenly by {self._n_ranks} processes; take a multiple of it")
         self._seed = seed
-        self._epoch: tuple[int, np.ndarray] | None = None
-        self.batch_size = batch_size
+        # Dealt once and for all: each process has its own units, in epochs of its own.
+        self._units = np.random.default_rng([seed, 0]).permutation(len(lengths))[self._rank :: self._n_ranks]
+        self._lengths, self._residues = lengths, buffer_residues
+        self._plan: tuple[int, list[Group]] | None = None
+        self._held: _Held | None = None
+        self._ring: Ring | None = None
+        n = int(lengths[self._units].sum())
+        self.steps_per_epoch = n // self._share_size
+        if not self.steps_per_epoch:
+            whose = "" if self._n_ranks == 1 else f" of process {self._rank}"
+            raise ValueError(f"{n} residues{whose} do not fill one batch of {self._share_size}; take a smaller batch_size or more proteins")
 
     @property
-    def d_in(self) -> int:
-        """Width of the embeddings."""
-        return self._embeddings.d_in
+    def _share_size(self) -> int:
+        return self.batch_size // self._n_ranks
 
     @property
-    def steps_per_epoch(self) -> int:
-        """Whole batches in one pass over `rows`."""
-        return len(self._rows) // self.batch_size
+    def _widths(self) -> dict[int, int]:
+        raise NotImplementedError
 
     @property
-    def about(self) -> dict[str, Any]:
-        """plm, plm_revision, layer, and `data`, a hash of sequences, rows, batch size and seed."""
-        e = self._embeddings
-        order = {"kind": "stored", "sequences": e.sequence_hash, "rows": _array_hash(self._rows), "batch_size": self.batch_size, "seed": self._seed}
-        return {"plm": e.plm, "plm_revision": e.plm_revision, "layer": e.layer, "data": json_hash(order)}
+    def _device(self) -> torch.device:
+        raise NotImplementedError
 
-    def batch(self, step: int) -> Tensor:
-        """float32 [batch_size, d_in] on the CPU, always the same for a step (from 0)."""
+    def _load(self, units: np.ndarray, write: Write) -> None:
+        """Write the residues of these units, numbered from 0 in the units' order."""
+        raise NotImplementedError
+
+    def batch(self, step: int) -> dict[int, Tensor]:
+        """layer -> float32 [batch_size, d_in] (this process's share), always the same residues for a step (from 0)."""
         epoch, place = divmod(step, self.steps_per_epoch)
-        if self._epoch is None or self._epoch[0] != epoch:
-            self._epoch = epoch, np.random.default_rng([self._seed, epoch]).permutation(self._rows)
-        chosen = self._epoch[1][place * self.batch_size : (place + 1) * self.batch_size]
-        # In the order of the file, so that a cold memory map is read forwards.
-        return torch.from_numpy(self._embeddings[np.sort(chosen)])
+        first = place * self._share_size
+        groups = self._groups(epoch)
+        starts = [group.first for group in groups]
+        begin, end = (int(np.searchsorted(starts, at, side="right")) - 1 for at in (first, first + self._share_size - 1))
+        return self._holding(epoch, first, begin, end).read(first, self._share_size)
+
+    def _holding(self, epoch: int, place: int, begin: int, end: int) -> Ring:
+        """The ring, with everything from `place` in group `begin` to the end of group `end` in it."""
+        if self._ring is None:  # a group is at most one unit over its size, and less than a batch of the one before is still wanted
+            room = min(self._residues + int(self._lengths.max()), int(self._lengths[self._units].sum()))
+            self._ring = Ring(room + self._share_size, self._widths, self._device)
+        groups, held = self._groups(epoch), self._held
+        if held is None or held.epoch != epoch or not held.first <= place <= held.end:
+            held = _Held(epoch, groups[begin].first, groups[begin].first, begin - 1)
+        for number in range(held.group + 1, end + 1):
+            group = groups[number]
+            order = np.random.default_rng([self._seed, 2, epoch, self._rank, number]).permutation(group.n)
+            self._held = None  # what is cut off here is not held
+            self._load(group.units, self._ring.writer(group.first, order))
+            stop = group.first + group.n
+            held = _Held(epoch, max(held.first, stop - self._ring.capacity), stop, number)
+        self._held = held
+        return self._ring
+
+    def _groups(self, epoch: int) -> list[Group]:
+        if self._plan is None or self._plan[0] != epoch:
+            order = np.random.default_rng([self._seed, 1, epoch, self._rank]).permutation(len(self._units))
+            self._plan = epoch, groups_of(self._lengths, self._units[order], self._residues)
+        return self._plan[1]
+
+    def _order(self, **what: Any) -> str:
+        """A hash of what decides which residues come in which order."""
+        size = {"batch_size": self.batch_size, "seed": self._seed, "buffer_residues": self._residues, "ranks": self._n_ranks}
+        return json_hash({**what, **size})
 
 
-class StreamedBatches:
-    """Batches straight from a PLM, nothing stored: proteins are embedded in groups and residues shuffled within a group, as in the InterPLM paper.
+class StoredBatches(_Grouped):
+    """Batches from stored embeddings of one or more layers, by blocks of neighbouring rows.
 
-    Each epoch puts the proteins into other groups. What does not fill a batch at a group's end is not used in that epoch.
-    Only one group of embeddings is held: about `proteins_per_group` * 300 residues * d_model * 4 bytes.
+    `rows` int64: the residues to train on, such as `proteins.rows_of(train)`. `share` (rank, processes): this process's part of each batch.
     """
 
-    def __init__(self, plm: PLM, proteins: Proteins, layer: int, batch_size: int, seed: int, proteins_per_group: int = 1000) -> None:
-        if not 0 <= layer <= plm.n_layers:
-            raise ValueError(f"{plm.name} has no layer {layer}; its layers are 0 (embedding) to {plm.n_layers}")
-        self._plm, self._proteins, self._layer, self._seed = plm, proteins, layer, seed
-        self._proteins_per_group = proteins_per_group
-        self._plan: tuple[int, list[np.ndarray], np.ndarray] | None = None
-        self._group: tuple[int, int, Tensor] | None = None
-        self.batch_size = batch_size
-        # Each of the groups loses less than one batch, so every grouping has at least this many.
-        n_groups = -(-len(proteins) // proteins_per_group)
-        self.steps_per_epoch = proteins.n_residues // batch_size - n_groups + 1
-        if self.steps_per_epoch < 1:
-            raise ValueError(
-                f"{proteins.n_residues} residues in {n_groups} groups do not fill batches of {batch_size}; "
-                "take a smaller batch_size, more proteins_per_group or more proteins"
+    def __init__(
+        self,
+        embeddings: Embeddings | Mapping[int, Embeddings],
+        rows: np.ndarray,
+        batch_size: int,
+        seed: int,
+        share: tuple[int, int] = (0, 1),
+        buffer_residues: int = BUFFER_RESIDUES,
+    ) -> None:
+        self._embeddings = {embeddings.layer: embeddings} if isinstance(embeddings, Embeddings) else dict(embeddings)
+        self._rows = np.sort(np.asarray(rows, np.int64))
+        self._hash = _array_hash(self._rows)
+        self._bounds = _block_bounds(self._rows)
+        super().__init__(np.diff(self._bounds), batch_size, seed, share, buffer_residues)
+
+    @property
+    def layers(self) -> list[int]:
+        """Layers that a batch holds."""
+        return sorted(self._embeddings)
+
+    def about(self, layer: int) -> dict[str, Any]:
+        """plm, plm_revision, layer, and `data`, a hash of sequences, rows and their order."""
+        e = self._embeddings[layer]
+        data = self._order(kind="stored", sequences=e.sequence_hash, rows=self._hash, block_rows=BLOCK_ROWS)
+        return {"plm": e.plm, "plm_revision": e.plm_revision, "layer": layer, "data": data}
+
+    @property
+    def _widths(self) -> dict[int, int]:
+        return {layer: e.d_in for layer, e in self._embeddings.items()}
+
+    @property
+    def _device(self) -> torch.device:
+        return torch.device("cpu")
+
+    def _load(self, units: np.ndarray, write: Write) -> None:
+        ends = np.cumsum(self._lengths[units])
+        for layer, embeddings in self._embeddings.items():
+            for unit, end in zip(units.tolist(), ends.tolist(), strict=True):
+                first, last = int(self._rows[self._bounds[unit]]), int(self._rows[self._bounds[unit + 1] - 1])
+                write(layer, slice(end - (last + 1 - first), end), embeddings[first : last + 1])
+
+
+class StreamedBatches(_Grouped):
+    """Batches straight from a PLM, nothing stored: proteins are embedded by groups, at all layers in one run of the PLM, which stops at the deepest.
+
+    Residues of a group are shuffled, as in the InterPLM paper, in a buffer of `buffer_residues` per layer on the PLM's device. `share` (rank,
+    processes): this process's proteins.
+    """
+
+    def __init__(
+        self,
+        plm: PLM,
+        proteins: Proteins,
+        layers: int | Sequence[int],
+        batch_size: int,
+        seed: int,
+        share: tuple[int, int] = (0, 1),
+        buffer_residues: int = BUFFER_RESIDUES,
+    ) -> None:
+        self._layers = sorted({layers} if isinstance(layers, int) else set(layers))
+        for layer in self._layers:
+            if not 0 <= layer <= plm.n_layers:
+                raise ValueError(f"{plm.name} has no layer {layer}; its layers are 0 (embedding) to {plm.n_layers}")
+        self._plm, self._proteins = plm, proteins
+        self._tokens_per_batch: int | None = None
+        super().__init__(proteins.lengths, batch_size, seed, share, buffer_residues)
+
+    @property
+    def layers(self) -> list[int]:
+        """Layers that a batch holds."""
+        return self._layers
+
+    def about(self, layer: int) -> dict[str, Any]:
+        """plm, plm_revision, layer, and `data`, a hash of sequences and their order."""
+        data = self._order(kind="streamed", sequences=self._proteins.sequence_hash)
+        return {"plm": self._plm.name, "plm_revision": self._plm.revision, "layer": layer, "data": data}
+
+    @property
+    def _widths(self) -> dict[int, int]:
+        return dict.fromkeys(self._layers, self._plm.d_model)
+
+    @property
+    def _device(self) -> torch.device:
+        return self._plm.device
+
+    def _load(self, units: np.ndarray, write: Write) -> None:
+        proteins = self._proteins.select(self._proteins.accessions[i] for i in units)
+        while True:
+            try:
+                for batch in self._plm.embed(proteins, self._layers, self._tokens_per_batch, progress=False):
+                    for layer, values in batch.layers.items():
+                        write(layer, batch.rows, values)
+                return
+            except torch.OutOfMemoryError:
+                self._tokens_per_batch = self._halved()
+
+    def _halved(self) -> int:
+        before = self._tokens_per_batch or getattr(self._plm, "tokens_per_batch", 0)
+        if before < 2 * int(self._proteins.lengths.max()):
+            raise torch.OutOfMemoryError(
+                f"{self._plm.name} does not fit {self._plm.device} with one protein at once; take a smaller PLM or another device"
             )
+        _log.warning("%s: out of memory with %d tokens at once; going on with %d", self._plm.name, before, before // 2)
+        return before // 2
 
-    @property
-    def d_in(self) -> int:
-        """Width of the PLM's representations."""
-        return self._plm.d_model
 
-    @property
-    def about(self) -> dict[str, Any]:
-        """plm, plm_revision, layer, and `data`, a hash of sequences, group size, batch size and seed."""
-        order = {"kind": "streamed", "sequences": self._proteins.sequence_hash, "proteins_per_group": self._proteins_per_group}
-        data = json_hash({**order, "batch_size": self.batch_size, "seed": self._seed})
-        return {"plm": self._plm.name, "plm_revision": self._plm.revision, "layer": self._layer, "data": data}
+class JoinedBatches:
+    """The shares of several processes end to end: what one process trains on to get what they get together."""
 
-    def batch(self, step: int) -> Tensor:
-        """float32 [batch_size, d_in] on the PLM's device, always the same residues for a step (from 0); embeds their group where it is not held."""
-        epoch, place = divmod(step, self.steps_per_epoch)
-        groups, firsts = self._groups(epoch)
-        group = int(np.searchsorted(firsts, place, side="right")) - 1
-        tokens = self._embedded(epoch, group, groups[group])
-        start = (place - int(firsts[group])) * self.batch_size
-        return tokens[start : start + self.batch_size]
+    def __init__(self, shares: Sequence[Batches]) -> None:
+        self._shares = list(shares)
+        self.layers = self._shares[0].layers
+        self.batch_size = self._shares[0].batch_size
 
-    def _groups(self, epoch: int) -> tuple[list[np.ndarray], np.ndarray]:
-        """Proteins of each group, and the first step of each within the epoch."""
-        if self._plan is None or self._plan[0] != epoch:
-            order = np.random.default_rng([self._seed, epoch]).permutation(len(self._proteins))
-            groups = [order[i : i + self._proteins_per_group] for i in range(0, len(order), self._proteins_per_group)]
-            batches = [int(self._proteins.lengths[group].sum()) // self.batch_size for group in groups]
-            self._plan = epoch, groups, np.concatenate([[0], np.cumsum(batches)])
-        return self._plan[1], self._plan[2]
+    def about(self, layer: int) -> dict[str, Any]:
+        """As each share has it."""
+        return self._shares[0].about(layer)
 
-    def _embedded(self, epoch: int, group: int, places: Sequence[int] | np.ndarray) -> Tensor:
-        """The group's residues, shuffled."""
-        if self._group is None or self._group[:2] != (epoch, group):
-            self._group = None  # let go of the old group before the new one is made
-            proteins = self._proteins.select(self._proteins.accessions[i] for i in places)
-            order = np.random.default_rng([self._seed, epoch, group]).permutation(proteins.n_residues)
-            place = torch.from_numpy(np.argsort(order)).to(self._plm.device)
-            tokens = torch.empty(proteins.n_residues, self._plm.d_model, device=self._plm.device)
-            for batch in self._plm.embed(proteins, [self._layer], progress=False):
-                tokens[place[torch.from_numpy(batch.rows).to(place.device)]] = batch.layers[self._layer].float()
-            self._group = epoch, group, tokens
-        return self._group[2]
+    def batch(self, step: int) -> dict[int, Tensor]:
+        """layer -> float32 [batch_size, d_in]"""
+        parts = [share.batch(step) for share in self._shares]
+        return {layer: torch.cat([part[layer] for part in parts]) for layer in self.layers}
+
+
+def _block_bounds(rows: np.ndarray) -> np.ndarray:
+    """int64: where blocks of at most `BLOCK_ROWS` neighbouring rows begin in the sorted rows, and the end."""
+    run_starts = np.flatnonzero(np.diff(rows, prepend=rows[:1] - 2) != 1)
+    run_ends = np.append(run_starts[1:], len(rows))
+    starts = [np.arange(a, b, BLOCK_ROWS) for a, b in zip(run_starts, run_ends, strict=True)]
+    return np.concatenate([*starts, [len(rows)]]).astype(np.int64)
 
 
 def _array_hash(values: np.ndarray) -> str:

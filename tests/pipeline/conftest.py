@@ -1,12 +1,14 @@
-"""One tiny run, made once for all tests that look at results."""
+"""One tiny run, made once for all tests that look at results, and the same with the optional stage."""
 
+import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from interplm_nb.pipeline import manifest, stages
 from interplm_nb.pipeline.run import Run
-from tests.pipeline.tiny import tiny_parameters
+from tests.pipeline.tiny import tiny_compare, tiny_parameters
 
 
 @pytest.fixture(scope="session")
@@ -18,3 +20,12 @@ def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
         stages.STAGE_FUNCTIONS[stage](run, params)
         manifest.write(run, params, manifest.key(run, params), {"device": "cpu"})
     return run
+
+
+@pytest.fixture(scope="session")
+def compared(tiny_run: Run, tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, stages.CompareStage, list[Any]]:
+    """A copy of the tiny run with stage `compare` done, what it made, and the lines that it logged; do not change it."""
+    folder = Path(tmp_path_factory.mktemp("compared")) / "run"
+    shutil.copytree(tiny_run.folder, folder)
+    lines: list[Any] = []
+    return Run.open(folder), stages.compare(Run.open(folder), tiny_compare(folder), log=lines.append), lines

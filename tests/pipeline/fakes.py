@@ -1,4 +1,4 @@
-"""Five notebooks that stand in for the lessons: each writes one small output of its stage, in a kernel, in seconds."""
+"""Notebooks that stand in for the lessons: each writes one small output of its stage, in a kernel, in seconds."""
 
 from pathlib import Path
 
@@ -6,12 +6,13 @@ import nbformat
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from interplm_nb.pipeline.parameters import PARAMETERS
-from interplm_nb.pipeline.run import STAGES, Run
+from interplm_nb.pipeline.run import ALL_STAGES, Run
 
 OUTPUT = {
     "proteins": "splits.parquet",
     "embed": "embeddings/layer_02/part.bin",
     "train": "sources/sae/config.json",
+    "compare": "comparison/layer_02-topk-k32-s0/config.json",
     "activations": "sources/sae/maxima.parquet",
     "concepts": "sources/sae/scores.parquet",
 }
@@ -38,9 +39,9 @@ print("wrote", output.name)
 
 
 def write_fakes(folder: Path, broken: str = "", code: str = "raise ValueError('the first line\\nthe last line')") -> Path:
-    """Write the five notebooks; the notebook of stage `broken` runs `code` in its third cell."""
+    """Write a notebook per stage; the notebook of stage `broken` runs `code` in its third cell."""
     folder.mkdir(parents=True, exist_ok=True)
-    for stage in STAGES:
+    for stage in ALL_STAGES:
         names = PARAMETERS[stage].model_fields.items()
         literals = "\n".join(f"{name}: {type(f.default).__name__} = {f.default!r}" for name, f in names)
         parameters = new_code_cell(literals, metadata={"tags": ["parameters"]})

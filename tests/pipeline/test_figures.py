@@ -13,7 +13,7 @@ from tests.pipeline.tiny import tiny_parameters
 @pytest.fixture(scope="module")
 def results(tiny_run):
     parameters = tiny_parameters(tiny_run.folder)
-    return {name: stage(tiny_run, parameters[name]) for name, stage in stages.STAGE_FUNCTIONS.items()}
+    return {name: stages.STAGE_FUNCTIONS[name](tiny_run, params) for name, params in parameters.items()}
 
 
 @pytest.mark.parametrize(

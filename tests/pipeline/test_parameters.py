@@ -1,16 +1,26 @@
 """Parameters: strict models, and errors that name the key and the nearest known ones."""
 
+from typing import get_args
+
 import pytest
 
 from interplm_nb.pipeline.errors import PipelineError
-from interplm_nb.pipeline.parameters import PARAMETERS, ProteinsParameters, TrainParameters
-from interplm_nb.pipeline.run import STAGES
+from interplm_nb.pipeline.parameters import L1_RECIPES, PARAMETERS, ProteinsParameters, Recipe, TrainParameters
+from interplm_nb.pipeline.run import ALL_STAGES
+from interplm_nb.sae.architectures import Gated, ReLU
+from interplm_nb.sae.config import RECIPES, SAEConfig
 
 
 def test_every_stage_has_a_model_and_every_field_says_what_it_is():
-    assert tuple(PARAMETERS) == STAGES
+    assert tuple(PARAMETERS) == ALL_STAGES
     for model in PARAMETERS.values():
         assert all(field.description for field in model.model_fields.values())
+
+
+def test_every_recipe_of_training_can_be_asked_for():
+    assert get_args(Recipe) == tuple(RECIPES)
+    with_l1 = [name for name in RECIPES if isinstance(SAEConfig.recipe(name, 64).architecture, ReLU | Gated)]
+    assert tuple(with_l1) == L1_RECIPES
 
 
 def test_a_misspelt_name_is_refused_with_the_nearest():
@@ -23,7 +33,7 @@ def test_a_misspelt_name_is_refused_with_the_nearest():
     [
         ({"steps": "500"}, r"train\.steps = '500': input should be a valid integer"),
         ({"lr": -1.0}, r"train\.lr = -1\.0: input should be greater than or equal to 0. Adam's learning rate"),
-        ({"recipe": "batchtopk"}, r"train\.recipe = 'batchtopk': input should be 'interplm-paper' or 'topk'"),
+        ({"recipe": "top-k"}, r"train\.recipe = 'top-k': input should be 'interplm-paper', .* or 'matryoshka'"),
         ({"steps": True}, r"train\.steps = True"),
     ],
 )

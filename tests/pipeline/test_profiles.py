@@ -3,11 +3,15 @@
 import pytest
 
 from interplm_nb.pipeline.errors import PipelineError
+from interplm_nb.pipeline.parameters import CompareParameters
 from interplm_nb.pipeline.profiles import load, packaged, setting_value
+from interplm_nb.pipeline.run import ALL_STAGES, STAGES
+from interplm_nb.pipeline.sweep import grid
+from interplm_nb.sae.architectures import BatchTopK, Gated, JumpReLU, Matryoshka, ReLU, TopK
 
 
 def test_packaged_profiles_are_whole():
-    assert set(packaged()) == {"demo", "proteomes", "esm2-8m"}
+    assert set(packaged()) == {"demo", "proteomes", "esm2-8m", "sweep-8m", "laboratory"}
     for name in packaged():
         profile = load(name, ["proteins.path=somewhere.tsv"])
         assert profile.name == name
@@ -19,6 +23,27 @@ def test_the_papers_settings():
     assert (stages["embed"].plm, stages["embed"].layer) == ("esm2_t6_8M_UR50D", 4)
     train = stages["train"]
     assert (train.d_sae, train.recipe, train.batch_size, train.steps) == (10240, "interplm-paper", 2048, 500_000)
+
+
+def test_an_optional_stage_is_there_where_a_table_or_a_setting_asks_for_it(tmp_path):
+    assert list(load("demo").stages) == list(STAGES)
+    for name in ("laboratory", "sweep-8m"):
+        assert list(load(name, ["proteins.path=x.tsv"]).stages) == list(ALL_STAGES)
+    compare = load("demo", ["compare.seeds=[0, 1]"]).stages["compare"]
+    assert (compare.seeds, compare.recipes) == ([0, 1], ["topk"])
+    (tmp_path / "own.toml").write_text("required = ['compare.layers']\n[compare]\n")
+    with pytest.raises(PipelineError, match=r"profile own needs compare\.layers; give it with -p compare\.layers=VALUE"):
+        load(str(tmp_path / "own.toml"))
+    with pytest.raises(PipelineError, match=r"compare\.recipes = .*should be 'interplm-paper', .* Recipes, as train\.recipe"):
+        load("demo", ['compare.recipes=["top-k"]'])
+
+
+def test_the_laboratory_has_every_architecture_at_two_sparsities_and_two_seeds():
+    compare = load("laboratory").stages["compare"]
+    assert isinstance(compare, CompareParameters)
+    configs = grid(compare, [3])
+    assert {type(c.architecture) for c in configs} == {ReLU, TopK, BatchTopK, JumpReLU, Gated, Matryoshka}
+    assert len(configs) == 6 * 2 * 2
 
 
 def test_what_a_profile_requires_is_asked_for():
@@ -77,7 +102,7 @@ def test_a_bad_profile_is_refused_by_file_and_key(tmp_path, text, message):
 
 
 def test_an_unknown_profile_names_the_known():
-    with pytest.raises(PipelineError, match="no profile 'dmeo': packaged are demo, esm2-8m, proteomes"):
+    with pytest.raises(PipelineError, match="no profile 'dmeo': packaged are demo, esm2-8m, laboratory, proteomes, sweep-8m"):
         load("dmeo")
     with pytest.raises(PipelineError, match=r"no profile file nowhere\.toml"):
         load("nowhere.toml")

@@ -38,10 +38,10 @@ run(Request("demo", Path(sys.argv[1]), notebooks=Path(sys.argv[2])), lambda text
 """
 
 
-def start(stage, run):
+def start(stage, run, params=None):
     """A process that runs one stage, at the moment when the stage begins."""
-    params = tiny_parameters(run.folder)[stage].model_dump_json()
-    command = [sys.executable, "-c", CHILD, stage, str(run.folder), params]
+    params = params or tiny_parameters(run.folder)[stage]
+    command = [sys.executable, "-c", CHILD, stage, str(run.folder), params.model_dump_json()]
     child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True)
     assert child.stdout is not None
     assert child.stdout.readline() == b"begin\n"

@@ -6,10 +6,10 @@ import nbformat
 import pytest
 from nbformat.sign import NotebookNotary
 
-from interplm_nb.pipeline import runner
+from interplm_nb.pipeline import manifest, runner
 from interplm_nb.pipeline.errors import PipelineError, StageError
 from interplm_nb.pipeline.lock import locked
-from interplm_nb.pipeline.run import STAGES, Run
+from interplm_nb.pipeline.run import ALL_STAGES, STAGES, Run
 from tests.pipeline.fakes import work_like, write_fakes
 
 
@@ -61,6 +61,26 @@ def test_a_stage_can_be_forced_or_started_from(tmp_path, ran):
     assert said[0] == "01_proteins: taken as it is (--from embed)"
     with pytest.raises(PipelineError, match="no stage 'training'; stages are proteins, embed"):
         ask(tmp_path, force="training")
+
+
+def test_an_optional_stage_runs_in_its_place_where_it_is_asked_for(tmp_path, ran):
+    run, said = ask(tmp_path, "compare.steps=5")
+    assert ran == list(ALL_STAGES)
+    assert said[7].startswith("03b_compare: done in")
+    ran.clear()
+    ask(tmp_path, "compare.steps=6")
+    assert ran == ["compare"]  # nothing is made from it
+    ran.clear()
+    ask(tmp_path)
+    assert ran == [] and manifest.read(run, "compare")["params"]["steps"] == 6  # what is not asked for is left as it is
+    ask(tmp_path, "compare.steps=6", first="compare", force="compare")
+    assert ran == ["compare", "activations", "concepts"]
+    ran.clear()
+    _, said = ask(tmp_path, "compare.steps=6", first="activations")
+    assert "03b_compare: taken as it is (--from activations)" in said and ran == []
+    for options in ({"first": "compare"}, {"force": "compare"}):
+        with pytest.raises(PipelineError, match=r"stage 'compare' is optional, and profile demo has no table \[compare\]"):
+            ask(tmp_path, **options)
 
 
 def test_a_second_run_in_the_folder_is_refused(tmp_path, ran):

@@ -41,7 +41,7 @@ def test_neurons_are_scaled_by_the_range_of_train(tiny_run):
 def test_the_random_sae_is_as_sparse_and_as_large(tiny_run):
     trained, random = tiny_run.sae("sae"), tiny_run.sae("random_sae")
     assert (random.d_in, random.d_sae) == (trained.d_in, trained.d_sae)
-    assert random.activation.k == round(tiny_run.about("sae")["quality"]["l0"])
+    assert random.architecture.k == round(tiny_run.about("sae")["quality"]["l0"])
     mean = tiny_run.embeddings()[tiny_run.proteins().rows_of(tiny_run.accessions("train"))].mean(axis=0)
     np.testing.assert_allclose(random.b_dec.detach().numpy(), mean, rtol=0.2, atol=0.05 * np.abs(mean).max())
 
@@ -106,6 +106,34 @@ def test_a_batch_larger_than_the_training_data(tiny_run, tmp_path):
     run = copied(tiny_run, tmp_path, "train")
     with pytest.raises(PipelineError, match=r"train\.batch_size = 10000000: the train proteins have [\d,]+ residues in all"):
         stages.train(run, TrainParameters(run=str(run.folder), batch_size=10_000_000, device="cpu"))
+
+
+def test_a_recipe_is_trained_with_the_parameters_that_it_takes(tiny_run, tmp_path):
+    run = copied(tiny_run, tmp_path, "train")
+    values = {**tiny_parameters(run.folder)["train"].model_dump(), "recipe": "interplm-paper", "l1": 0.05, "k": 7, "warmup_fraction": 0.5, "lr": 3e-3}
+    lines = []
+    params = TrainParameters(**values | {"steps": 20, "resample_every": 8, "fidelity_every": 10})
+    result = stages.train(run, params, log=lines.append)
+    about = run.sae("sae").about
+    assert about.recipe == run.summary("train")["recipe"] == "interplm-paper"
+    made = {name: about.training[name] for name in ("sparsity", "dead", "resample_every", "lr_warmup", "lr", "steps", "batch_size")}
+    assert made == {
+        "sparsity": 0.05, "dead": "resample by error", "resample_every": 8, "lr_warmup": 0.5, "lr": 3e-3, "steps": 20, "batch_size": 256,
+    }  # fmt: skip
+    assert run.sae("shuffled_sae").about.training == about.training
+    assert result.metrics["step"].to_list() == 2 * list(range(1, 21))
+    measured = {line["step"] for line in lines if line["sae"] == "sae" and "loss_recovered" in line}
+    assert measured == {10, 20} and not any("loss_recovered" in line for line in lines if line["sae"] == "shuffled_sae")
+
+
+@pytest.mark.parametrize(("recipe", "sparsity"), [("gated", 0.02), ("jumprelu", 1.0)])
+def test_what_is_not_given_is_the_recipes_own(tiny_run, tmp_path, recipe, sparsity):
+    run = copied(tiny_run, tmp_path, "train")
+    values = tiny_parameters(run.folder)["train"].model_dump() | {"recipe": recipe, "steps": 5, "l1": 0.0 if recipe == "gated" else 0.3}
+    stages.train(run, TrainParameters(**values))
+    about = run.sae("sae").about
+    assert (about.recipe, about.training["sparsity"], about.training["dead"]) == (recipe, sparsity, "auxk")
+    assert about.training["target_l0"] == (4 if recipe == "jumprelu" else 32)
 
 
 def test_own_fasta_with_own_labels_goes_through(tmp_path, tiny_run):

@@ -1,9 +1,11 @@
 """A run of seconds: few proteins, a tiny SAE."""
 
 from pathlib import Path
+from typing import Any
 
 from interplm_nb.pipeline.parameters import (
     ActivationsParameters,
+    CompareParameters,
     ConceptsParameters,
     EmbedParameters,
     ProteinsParameters,
@@ -23,3 +25,19 @@ def tiny_parameters(folder: Path) -> dict[str, StageParameters]:
         "activations": ActivationsParameters(**place),
         "concepts": ConceptsParameters(min_instances=1, bootstrap=5, **place),
     }
+
+
+def tiny_compare(folder: Path, **changes: Any) -> CompareParameters:
+    """Parameters of the optional stage: ten SAEs of the embedded layer."""
+    grid = {"recipes": ["interplm-paper", "topk", "jumprelu"], "sparsities": [4, 8], "l1s": [0.05], "seeds": [0, 1]}
+    sizes = {
+        "d_sae": 64,
+        "steps": 40,
+        "batch_size": 256,
+        "checkpoint_every": 10,
+        "dead_after_tokens": 5000,
+        "fidelity_proteins": 2,
+        "fidelity_every": 20,
+    }
+    shares = {"tuning_share": 0.5, "min_instances": 1, "maxima_residues": 2000}
+    return CompareParameters.checked({"run": str(folder), "device": "cpu", **grid, **sizes, **shares, **changes}, "tiny")

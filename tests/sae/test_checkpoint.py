@@ -6,12 +6,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
 from interplm_nb.sae.checkpoint import SAEAbout, load, save
 from interplm_nb.sae.controls import random_sae
-from interplm_nb.sae.model import SAE, ReLU, TopK
+from interplm_nb.sae.model import SAE
+from interplm_nb.sae.residue_norm import ResidueNorm
 from interplm_nb.saving import file_hash
+from tests.sae.small_sae import any_sae, architectures
 
 ABOUT = SAEAbout(plm="esm2-mini", plm_revision="sha256:1", layer=3, recipe="topk", data="sha256:2", seed=7, training={"lr": 0.1})
 
@@ -27,18 +31,21 @@ def change(folder: Path, **values: object) -> None:
     (folder / "config.json").write_text(json.dumps({**config, **values}))
 
 
-@pytest.mark.parametrize("activation", [ReLU(), TopK(4)])
-@pytest.mark.parametrize("folded", [False, True])
-def test_round_trip(tmp_path, activation, folded):
-    sae = SAE(8, 32, activation)
-    torch.nn.init.normal_(sae.W_enc, generator=torch.Generator().manual_seed(0))
+@given(architecture=architectures, folded=st.booleans(), scaled=st.booleans(), norm=st.sampled_from([None, ResidueNorm("layer-norm", 1e-6)]))
+def test_saving_and_loading_is_exact(tmp_path_factory, architecture, folded, scaled, norm):
+    folder = tmp_path_factory.mktemp("sae")
+    sae = any_sae(architecture, residue_norm=norm)
+    if scaled:
+        sae = sae.rescaled(torch.linspace(0.5, 2, 20))
     if folded:
-        sae = sae.folded(np.arange(32, dtype=np.float32))
-    save(sae, tmp_path, ABOUT)
-    found = load(tmp_path, plm="esm2-mini", layer=3)
+        sae = sae.folded(np.arange(20, dtype=np.float32))
+    save(sae, folder, ABOUT)
+    found = load(folder, plm="esm2-mini", layer=3)
     assert found.weight_hash == sae.weight_hash
-    assert (found.activation, found.unit, found.about) == (activation, sae.unit, ABOUT)
+    assert (found.architecture, found.unit, found.about, found.residue_norm) == (architecture, sae.unit, ABOUT, norm)
     assert not found.training
+    x = torch.randn(9, 6, generator=torch.Generator().manual_seed(0))
+    assert all(torch.equal(one, other) for one, other in zip(found(x), sae(x), strict=True))
 
 
 def test_another_plm_or_layer_is_refused_with_both_names(tmp_path):
@@ -83,8 +90,8 @@ def test_broken_files_are_refused(tmp_path):
     change(tmp_path, d_sae=31)
     with pytest.raises(ValueError, match=r"W_enc has shape \(8, 32\), config.json says \(8, 31\)"):
         load(tmp_path)
-    change(tmp_path, d_sae=32, activation={"name": "jumprelu"})
-    with pytest.raises(ValueError, match=r"the activation is .* not \{'name': 'jumprelu'\}"):
+    change(tmp_path, d_sae=32, architecture={"name": "moe"})
+    with pytest.raises(ValueError, match=r"config.json: no architecture \{'name': 'moe'\}"):
         load(tmp_path)
     saved(tmp_path)
     (tmp_path / "sae.safetensors").write_bytes(b"half")

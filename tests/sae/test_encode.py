@@ -7,10 +7,11 @@ import torch
 from interplm_nb.embeddings import Embeddings
 from interplm_nb.proteins import Proteins
 from interplm_nb.sae import encode
+from interplm_nb.sae.architectures import ReLU, TopK
 from interplm_nb.sae.checkpoint import SAEAbout
 from interplm_nb.sae.controls import random_sae
 from interplm_nb.sae.encode import encode_to, encoded
-from interplm_nb.sae.model import SAE, ReLU, TopK
+from interplm_nb.sae.model import SAE
 
 
 @pytest.fixture
@@ -66,6 +67,31 @@ def test_the_wrong_company_and_a_dense_code_are_refused(tmp_path, proteins, embe
     with pytest.raises(ValueError, match="holds layer 3, not layer 4"):
         encode_to(sae, embeddings, proteins, tmp_path / "activations", progress=False)
     assert not (tmp_path / "activations").exists()
+
+
+def test_another_hook_or_width_is_refused(tmp_path, proteins, embeddings):
+    sae = sae_of(ReLU())
+    sae.about = SAEAbout("esm2-mini", "unknown", 3, "imported", hook="mlp")
+    with pytest.raises(ValueError, match=r"trained on hook 'mlp' of layer 3, .*embeddings gives hook 'residual'"):
+        encode_to(sae, embeddings, proteins, tmp_path / "activations", progress=False)
+    for about in (None, SAEAbout("esm2-mini", "unknown", 3, "imported")):
+        narrow = SAE(6, 40, ReLU())
+        narrow.about = about
+        with pytest.raises(ValueError, match=r"takes 6 values per residue, .*embeddings has 8"):
+            encode_to(narrow, embeddings, proteins, tmp_path / "activations", progress=False)
+    assert not (tmp_path / "activations").exists()
+
+
+def test_an_imported_sae_is_checked_by_its_plms_name_alone(tmp_path, proteins, embeddings):
+    sae = sae_of(TopK(6))
+    sae.about = SAEAbout("esm2-mini", "", 3, "imported")
+    assert encode_to(sae, embeddings, proteins, tmp_path / "activations", progress=False).about["recipe"] == "imported"
+    sae.about = SAEAbout("another", "", 3, "imported")
+    with pytest.raises(ValueError, match="embeddings of esm2-mini, not of another"):
+        encode_to(sae, embeddings, proteins, tmp_path / "more", progress=False)
+    sae.about = SAEAbout("esm2-mini", "sha256:other", 3, "imported")
+    with pytest.raises(ValueError, match="other weights of esm2-mini"):
+        encode_to(sae, embeddings, proteins, tmp_path / "more", progress=False)
 
 
 def test_blocks_say_where_they_begin(monkeypatch):

@@ -9,9 +9,10 @@ from torch import Tensor
 
 from interplm_nb.plm.tokens import MASK
 from interplm_nb.proteins import Proteins
+from interplm_nb.sae.architectures import ReLU, TopK
 from interplm_nb.sae.checkpoint import SAEAbout
 from interplm_nb.sae.fidelity import _masked_residues, fidelity, loss_recovered, quality
-from interplm_nb.sae.model import SAE, ReLU, TopK
+from interplm_nb.sae.model import SAE
 from tests.sae.fake_plm import FakePLM
 from tests.sae.small_sae import any_sae
 
@@ -118,6 +119,12 @@ def test_quality_is_the_plain_variances():
     assert (found.dead, found.n_residues) == (int((~(f > 0).any(0)).sum()), 300)
 
 
+def test_an_imported_sae_is_checked_by_its_plms_name_alone(proteins):
+    sae = any_sae(ReLU())
+    sae.about = SAEAbout("fake", "", 1, "imported")
+    assert fidelity(sae, FakePLM(), proteins, progress=False).layer == 1
+
+
 def test_another_plm_or_layer_is_refused(proteins):
     sae = any_sae(ReLU())
     with pytest.raises(ValueError, match="give layer="):
@@ -131,5 +138,13 @@ def test_another_plm_or_layer_is_refused(proteins):
     sae.about = SAEAbout("fake", "sha256:fake", 1, "topk")
     with pytest.raises(ValueError, match="is for layer 1, not layer 0"):
         fidelity(sae, FakePLM(), proteins, layer=0)
+    sae.about = SAEAbout("fake", "", 2, "imported")
+    with pytest.raises(ValueError, match="this SAE is for layer 2, fake has layers 0 to 1"):
+        fidelity(sae, FakePLM(), proteins)
+    sae.about = SAEAbout("fake", "", 1, "imported", hook="mlp")
+    with pytest.raises(ValueError, match="trained on hook 'mlp' of layer 1, fake gives hook 'residual'"):
+        fidelity(sae, FakePLM(), proteins)
+    with pytest.raises(ValueError, match="takes 5 values per residue, fake has 6"):
+        fidelity(any_sae(ReLU(), d_in=5), FakePLM(), proteins, layer=1)
     with pytest.raises(ValueError, match="'published' or 'strict', not 'both'"):
         fidelity(sae, FakePLM(), proteins, "both")  # pyright: ignore[reportArgumentType]

@@ -9,12 +9,14 @@ from interplm_nb.plm.checkpoints import Architecture
 from interplm_nb.plm.esm2 import ESM2
 from interplm_nb.plm.store import embed_to
 from interplm_nb.proteins import Proteins
+from interplm_nb.sae.architectures import ReLU, TopK
+from interplm_nb.sae.config import SAEConfig
 from interplm_nb.sae.encode import encode_to
-from interplm_nb.sae.fidelity import fidelity, quality
-from interplm_nb.sae.model import SAE, ReLU, TopK
-from interplm_nb.sae.recipes import TrainConfig
+from interplm_nb.sae.fidelity import fidelity, probe, quality
+from interplm_nb.sae.model import SAE
+from interplm_nb.sae.progress import METRICS, read_metrics
 from interplm_nb.sae.stream import StoredBatches, StreamedBatches
-from interplm_nb.sae.train import train
+from interplm_nb.sae.train import train_on
 from tests.sae.small_sae import any_sae
 
 SMALL = Architecture(n_layers=2, d_model=24, n_heads=3)
@@ -36,7 +38,12 @@ def proteins() -> Proteins:
 def test_train_encode_and_measure_on_stored_embeddings(tmp_path, plm, proteins):
     embeddings = embed_to(plm, proteins, [1], lambda layer: tmp_path / f"layer_{layer:02d}")[1]
     batches = StoredBatches(embeddings, np.arange(proteins.n_residues), 64, seed=0)
-    sae = train(batches, TrainConfig("topk", d_sae=96, steps=120, batch_size=64, k=8, lr=0.01), tmp_path / "sae", device="cpu", progress=False)
+    config = SAEConfig.recipe("topk", 96, k=8, lr=0.01)
+    options = {"evaluate": probe(plm, proteins), "evaluate_every": 60, "best": "loss_recovered"}
+    (sae,) = train_on(batches, {tmp_path / "sae": config}, 120, device="cpu", progress=False, log_every=60, **options)
+    lines = read_metrics(tmp_path / "sae" / METRICS)
+    assert {"loss_recovered", "loss_recovered_published", "kl", "ce"} <= set(lines[1]) & set(lines[-1])
+    assert (tmp_path / "sae" / "best" / "sae.safetensors").exists()
     store = encode_to(sae, embeddings, proteins, tmp_path / "activations", progress=False)
     assert 0 < store.mean_l0() <= 8 and store.about["plm_revision"] == "sha256:toy"
     measured = quality(sae, [values for _, values in embeddings.blocks()])
@@ -51,7 +58,7 @@ def test_train_encode_and_measure_on_stored_embeddings(tmp_path, plm, proteins):
 def test_streamed_and_stored_batches_hold_the_same_residues(tmp_path, plm, proteins):
     embeddings = embed_to(plm, proteins, [2], lambda layer: tmp_path / f"layer_{layer:02d}")[2]
     streamed = StreamedBatches(plm, proteins, 2, proteins.n_residues, seed=0)
-    one, other = (values[np.lexsort(values.T[::-1])] for values in (streamed.batch(0).numpy(), embeddings[:]))
+    one, other = (values[np.lexsort(values.T[::-1])] for values in (streamed.batch(0)[2].numpy(), embeddings[:]))
     np.testing.assert_allclose(one, other, atol=1e-4)
 
 

@@ -1,27 +1,31 @@
-"""Training: the step against plain Adam, NaN, and what a folder refuses; see test_resume.py for killing it."""
+"""Training: the step against plain Adam, NaN, memory that runs out, and what a folder refuses; see test_resume.py for killing it."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
+from interplm_nb.sae import trainee
 from interplm_nb.sae.checkpoint import load
-from interplm_nb.sae.progress import read_metrics
-from interplm_nb.sae.recipes import TrainConfig, new_sae
-from interplm_nb.sae.train import train
-from tests.sae.gaussian_training import PAPER, TOPK, Gaussian, run, same
+from interplm_nb.sae.config import SAEConfig
+from interplm_nb.sae.initial import new_sae
+from interplm_nb.sae.model import SAE
+from interplm_nb.sae.progress import read_metrics, states
+from interplm_nb.sae.train import train_on
+from tests.sae.gaussian_training import CONFIGS, PAPER, STEPS, TOPK, Gaussian, run, same
 
 
 def test_the_papers_steps_are_plain_adam_on_the_plain_loss(tmp_path):
     """The whole recipe written out with autograd and Adam's formulas."""
-    config = TrainConfig("interplm-paper", d_sae=24, steps=40, batch_size=32, lr=0.01, l1=0.05)
+    config = SAEConfig.recipe("interplm-paper", 24, lr=0.01, sparsity=0.05)
     batches = Gaussian()
-    sae = new_sae(config, batches.batch(0)).double()
+    sae = new_sae(config, batches.batch(0)[2]).double()
     weights = list(sae.parameters())
     m, v = [torch.zeros_like(w) for w in weights], [torch.zeros_like(w) for w in weights]
     for step in range(40):
-        x = batches.batch(step).double()
+        x = batches.batch(step)[2].double()
         f = torch.relu((x - sae.b_dec) @ sae.W_enc + sae.b_enc)
         x_hat = f @ sae.W_dec + sae.b_dec
         loss = (x - x_hat).norm(dim=1).mean() + 0.05 * min(step / 2, 1) * f.abs().sum(1).mean()
@@ -34,25 +38,48 @@ def test_the_papers_steps_are_plain_adam_on_the_plain_loss(tmp_path):
                 v[i] = 0.999 * v[i] + 0.001 * g**2
                 w -= 0.01 * min(step / 2, 1) * (m[i] / (1 - 0.9 ** (step + 1))) / ((v[i] / (1 - 0.999 ** (step + 1))).sqrt() + 1e-8)
             sae.W_dec /= sae.W_dec.norm(dim=1, keepdim=True)
-    trained = run(tmp_path, config)
+    trained = run(tmp_path, config, steps=40)
     for one, other in zip(trained.parameters(), weights, strict=True):
         torch.testing.assert_close(one.detach(), other.detach().float(), rtol=1e-3, atol=1e-3)
 
 
-@pytest.mark.parametrize("config", [PAPER, TOPK], ids=["paper", "topk"])
-def test_training_is_seeded_learns_and_writes_what_it_measured(tmp_path, config):
-    seen: list[dict] = []
+@pytest.mark.parametrize("name", CONFIGS)
+def test_training_is_seeded_learns_and_writes_what_it_measured(tmp_path, name):
+    config, seen = CONFIGS[name], []
     sae = run(tmp_path / "a", config, log=lambda values: seen.append(dict(values)), log_every=10)
     lines = read_metrics(tmp_path / "a" / "metrics.jsonl")
-    assert lines == seen and [line["step"] for line in lines] == [10, 20, 30, 40, 50, 60]
-    assert {"loss", "fvu", "l0", "dead", "lr", "tokens_per_second"} <= set(lines[0])
-    assert lines[-1]["loss"] < 0.7 * lines[0]["loss"]
+    assert [{"sae": config.label, **line} for line in lines] == seen and [line["step"] for line in lines] == [10, 20, 30, 40, 50, 60]
+    assert {"loss", "reconstruction", "fvu", "l0", "dead", "density", "lr", "tokens_per_second"} <= set(lines[0])
+    assert all(sum(line["density"]) == 24 for line in lines)
+    assert min(line["fvu"] for line in lines) < 0.7 * lines[0]["fvu"], "the last line may follow a resampling"
     assert same(sae, run(tmp_path / "b", config)) and same(sae, load(tmp_path / "a", plm="fake", layer=2))
-    assert not same(sae, run(tmp_path / "c", TrainConfig(**{**config.__dict__, "seed": 4})))
+    assert not same(sae, run(tmp_path / "c", replace(config, seed=4)))
     torch.testing.assert_close(sae.W_dec.norm(dim=1), torch.ones(24))
-    assert sae.about is not None and sae.about.training == config.__dict__ and sae.about.recipe == config.recipe
+    about = sae.about
+    assert about is not None and about.recipe == config.recipe_name and about.training["lr"] == config.lr
+    assert (about.training["steps"], about.training["batch_size"], about.training["layer"]) == (60, 32, 2)
     assert sorted(p.name for p in (tmp_path / "a").iterdir()) == ["config.json", "metrics.jsonl", "sae.safetensors"]
     assert not sae.training
+
+
+@pytest.mark.parametrize("name", ["batchtopk", "matryoshka"])
+def test_a_batchs_choice_is_replaced_by_a_threshold_of_the_same_l0(tmp_path, name):
+    sae = run(tmp_path, CONFIGS[name], steps=400)
+    with torch.no_grad():
+        active = (sae.encode(torch.cat([Gaussian().batch(1000 + i)[2] for i in range(20)])) > 0).sum(1).float().mean()
+    assert active.item() == pytest.approx(3, abs=0.3)
+
+
+def test_jumprelu_reaches_its_target(tmp_path):
+    run(tmp_path, CONFIGS["jumprelu"], steps=400, log_every=100)
+    assert read_metrics(tmp_path / "metrics.jsonl")[-1]["l0"] == pytest.approx(3, abs=0.6)
+
+
+def test_saes_of_one_pass_are_those_trained_alone(tmp_path):
+    plan = {tmp_path / "all" / name: config for name, config in CONFIGS.items()}
+    together = train_on(Gaussian(), plan, STEPS, device="cpu", progress=False)
+    for sae, (name, config) in zip(together, CONFIGS.items(), strict=True):
+        assert same(sae, run(tmp_path / name, config)), name
 
 
 def test_auxk_joins_once_a_feature_is_dead(tmp_path):
@@ -62,29 +89,123 @@ def test_auxk_joins_once_a_feature_is_dead(tmp_path):
 
 
 def test_a_nan_loss_stops_with_the_step_and_the_way_out(tmp_path):
-    with pytest.raises(FloatingPointError, match=r"NaN or infinite at step 34 of 60 .*a good checkpoint is kept; train again with a smaller lr"):
-        train(Gaussian(bad_step=33), PAPER, tmp_path, device="cpu", progress=False, log_every=10, checkpoint_every=20)
-    assert not (tmp_path / "sae.safetensors").exists()
+    with pytest.raises(FloatingPointError, match=r"NaN or infinite at step 34 of 60 .*good checkpoint is kept.*train again with a smaller lr"):
+        run(tmp_path, PAPER, Gaussian(bad_step=33), log_every=10, checkpoint_every=20)
+    assert not (tmp_path / "sae.safetensors").exists() and [p.stem for p in states(tmp_path)] == ["step_00000020"]
+
+
+def test_the_newest_checkpoints_are_kept(tmp_path):
+    with pytest.raises(FloatingPointError):
+        run(tmp_path, TOPK, Gaussian(bad_step=55), checkpoint_every=10, keep=3, log_every=5)
+    assert [p.stem for p in states(tmp_path)] == ["step_00000030", "step_00000040", "step_00000050"]
+
+
+def test_the_best_by_a_metric_is_kept_beside_the_last(tmp_path):
+    fvu = {10: 0.5, 20: 0.2, 30: 0.4, 40: 0.6, 50: 0.9, 60: 0.8}
+    seen: list[SAE] = []
+
+    def evaluate(sae: SAE) -> dict[str, float]:
+        seen.append(sae)
+        return {"made_up": fvu[10 * len(seen)]}
+
+    run(tmp_path, TOPK, evaluate=evaluate, evaluate_every=10, best="made_up", log_every=10)
+    assert same(load(tmp_path / "best"), seen[1]) and not same(load(tmp_path), seen[1])
+    with pytest.raises(ValueError, match="best='f1' is no metric of this training; there are step, loss"):
+        run(tmp_path / "other", TOPK, best="f1")
+
+
+def test_an_sae_that_diverges_stops_no_other(tmp_path, caplog):
+    """One learning rate of a sweep that is too large."""
+    wild = replace(PAPER, lr=1e30, name="wild")
+    with pytest.raises(FloatingPointError, match="wild: the loss became NaN or infinite at step"):
+        train_on(Gaussian(), {tmp_path / "wild": wild, tmp_path / "tame": TOPK}, STEPS, device="cpu", progress=False, log_every=10)
+    assert "wild: the loss became NaN" in caplog.text and not (tmp_path / "wild" / "sae.safetensors").exists()
+    assert same(load(tmp_path / "tame"), run(tmp_path / "alone", TOPK))
+
+
+def test_an_evaluation_that_was_cut_off_is_made_when_training_goes_on(tmp_path):
+    calls = []
+
+    def evaluate(sae: SAE) -> dict[str, float]:
+        calls.append(sae)
+        if len(calls) in (2, 4):
+            raise RuntimeError("killed here")
+        return {"made_up": float(len(calls))}
+
+    for _ in range(2):
+        with pytest.raises(RuntimeError, match="killed here"):
+            run(tmp_path / "a", TOPK, evaluate=evaluate, evaluate_every=20, log_every=10)
+    run(tmp_path / "a", TOPK, evaluate=evaluate, evaluate_every=20, log_every=10)
+    lines = read_metrics(tmp_path / "a" / "metrics.jsonl")
+    assert [(line["step"], line["made_up"]) for line in lines if "made_up" in line] == [(20, 1), (40, 3), (60, 5)]
+    run(tmp_path / "b", TOPK, log_every=10)
+    trained = [line for line in lines if "loss" in line]
+    assert [line["density"] for line in trained] == [line["density"] for line in read_metrics(tmp_path / "b" / "metrics.jsonl")]
+
+
+def test_an_evaluation_that_fails_loses_nothing(tmp_path):
+    def fails(sae: SAE) -> dict[str, float]:
+        raise RuntimeError("the judge is not at home")
+
+    with pytest.raises(RuntimeError, match="not at home"):
+        run(tmp_path / "middle", TOPK, evaluate=fails, evaluate_every=20, log_every=20)
+    assert [p.stem for p in states(tmp_path / "middle")] == ["step_00000020"]
+    with pytest.raises(RuntimeError, match="not at home"):
+        run(tmp_path / "end", TOPK, evaluate=fails)
+    whole = run(tmp_path / "whole", TOPK)
+    assert same(load(tmp_path / "end"), whole) and same(run(tmp_path / "middle", TOPK), whole)
+
+
+@pytest.mark.parametrize("name", ["topk", "gated"])
+def test_a_batch_that_does_not_fit_is_halved_and_said(tmp_path, monkeypatch, caplog, name):
+    """The gradients are those of the whole batch."""
+    whole = run(tmp_path / "whole", replace(CONFIGS[name], dead="none"))
+    plain, sizes = trainee.loss, []
+
+    def small(sae: SAE, x: torch.Tensor, *rest: object) -> object:
+        sizes.append(len(x))
+        if len(x) > 10:
+            raise torch.OutOfMemoryError("made up")
+        return plain(sae, x, *rest)
+
+    monkeypatch.setattr(trainee, "loss", small)
+    halved = run(tmp_path / "halved", replace(CONFIGS[name], dead="none"))
+    assert "out of memory with 32 residues at once; going on with 16 at once" in caplog.text
+    assert "out of memory with 16 residues at once; going on with 8 at once" in caplog.text
+    assert sizes.count(32) == 1 and sizes.count(16) == 1
+    for one, other in zip(whole.parameters(), halved.parameters(), strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-4)
 
 
 def test_a_folder_is_not_shared_by_two_trainings(tmp_path):
     sae = run(tmp_path, PAPER)
     assert same(sae, run(tmp_path, PAPER)), "a finished training is loaded"
-    other = TrainConfig(**{**PAPER.__dict__, "l1": 0.3})
-    with pytest.raises(ValueError, match=r"finished training with other settings \(l1 0.1 there, 0.3 now\).*restart=True"):
+    other = replace(PAPER, sparsity=0.3)
+    with pytest.raises(ValueError, match=r"finished training with other settings \(sparsity 0.1 there, 0.3 now\).*restart=True"):
         run(tmp_path, other)
     with pytest.raises(ValueError, match="data 'gaussian-0' there, 'gaussian-1' now"):
-        train(Gaussian(1), PAPER, tmp_path, device="cpu", progress=False)
+        run(tmp_path, PAPER, Gaussian(1))
+    with pytest.raises(ValueError, match="steps 60 there, 70 now"):
+        run(tmp_path, PAPER, steps=70)
     assert not same(sae, run(tmp_path, other, restart=True))
-    with pytest.raises(ValueError, match="batch_size=32, the batches have 16"):
-        train(Gaussian(batch_size=16), PAPER, tmp_path, device="cpu", progress=False)
 
 
 def test_a_checkpoint_of_other_settings_is_refused(tmp_path):
     with pytest.raises(FloatingPointError):
-        train(Gaussian(bad_step=33), PAPER, tmp_path, device="cpu", progress=False, checkpoint_every=20, log_every=10)
+        run(tmp_path, PAPER, Gaussian(bad_step=33), checkpoint_every=20, log_every=10)
     with pytest.raises(ValueError, match=r"stopped after step 20 with other settings \(seed 3 there, 5 now\)"):
-        run(tmp_path, TrainConfig(**{**PAPER.__dict__, "seed": 5}))
+        run(tmp_path, replace(PAPER, seed=5))
+
+
+def test_a_checkpoint_that_cannot_be_read_is_named(tmp_path):
+    with pytest.raises(FloatingPointError):
+        run(tmp_path, PAPER, Gaussian(bad_step=33), checkpoint_every=10, log_every=10)
+    newest = states(tmp_path)[-1]
+    newest.write_bytes(newest.read_bytes()[:100])
+    with pytest.raises(ValueError, match=r"step_00000030.safetensors: not a training state .* remove it to go on from the one before"):
+        run(tmp_path, PAPER)
+    newest.unlink()
+    assert same(run(tmp_path, PAPER), run(tmp_path / "whole", PAPER))
 
 
 def test_a_cut_off_line_of_metrics_is_left_out(tmp_path):
@@ -97,3 +218,14 @@ def test_threads_are_left_alone(tmp_path):
     before = torch.get_num_threads()
     run(tmp_path, TOPK)
     assert torch.get_num_threads() == before and np.isfinite(before)
+
+
+def test_what_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="steps is at least 1, not 0"):
+        run(tmp_path, TOPK, steps=0)
+    with pytest.raises(ValueError, match="is for layer 5; the batches hold layers 2"):
+        run(tmp_path, replace(TOPK, layer=5))
+    with pytest.raises(ValueError, match="'bfloat16' needs a CUDA device that computes in it, not cpu"):
+        run(tmp_path, TOPK, precision="bfloat16")
+    with pytest.raises(ValueError, match=r"precision is 'auto'.*not 'half'"):
+        run(tmp_path, TOPK, precision="half")

@@ -1,0 +1,203 @@
+"""SAE training on 2 CPU threads: against sae-lens, dictionary-learning and a plain dense loop; feeding; many SAEs from one pass.
+
+The peers run in their own environment (`make peers`), each side in a process of its own, in turn, on the same cached activations: layer 3 of random
+weights at the shape of ESM-2 8M (width 320) on embedded proteins.
+"""
+
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from benchmarks.harness import Figure
+from interplm_nb.embeddings import Embeddings, EmbeddingsWriter
+from interplm_nb.plm import esm2
+from interplm_nb.plm.checkpoints import Architecture
+from interplm_nb.plm.esm2 import ESM2
+from interplm_nb.proteins import Proteins
+from interplm_nb.sae.config import SAEConfig
+from interplm_nb.sae.distributed import ALONE
+from interplm_nb.sae.stream import StoredBatches, StreamedBatches
+from interplm_nb.sae.trainee import Setting, Trainee
+from interplm_nb.sources import demo
+from interplm_nb.sources.uniprot_tsv import read_uniprot_tsv
+
+SHAPE = Architecture(n_layers=6, d_model=320, n_heads=20)
+D_SAE, K, BATCH, LR = 10_240, 64, 4_096, 4e-4
+STEPS, EVALUATED, RESIDUES = 12, 8_192, 60_000
+TURNS = 5
+PEERS = Path(__file__).resolve().parents[1] / ".venv-peers" / "bin" / "python"
+FEEDING_RESIDUES, SHARDS = 512_000, (1, 100, 1_000)
+PASS_STEPS, PASS_BATCH = 16, 2_048
+
+
+def run() -> list[Figure]:
+    """All figures; those against the peers only where `make peers` was run."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(min(2, threads))
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            activations = _activations(Path(folder) / "activations.npy")
+            against = _against_peers(activations) if PEERS.exists() else []
+            x = torch.from_numpy(np.load(activations, mmap_mode="r")[:BATCH].copy())
+            return [*against, _against_dense(x), _of_products(x), *_feeding(Path(folder)), *_one_pass()]
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _random_plm() -> ESM2:
+    generator = torch.Generator().manual_seed(0)
+    weights = {n: 0.05 * torch.randn(s, generator=generator) + n.endswith("norm.weight") for n, s in SHAPE.shapes().items()}
+    return ESM2(weights, SHAPE, "random-8M", "sha256:none", "cpu")
+
+
+def _proteins(residues: int) -> Proteins:
+    found, _ = read_uniprot_tsv(demo.table_path()).proteins.up_to(1022)
+    n = int(np.searchsorted(found.offsets, residues))
+    return Proteins(found.table[:n])
+
+
+def _activations(path: Path) -> Path:
+    plm, proteins = _random_plm(), _proteins(RESIDUES)
+    x = np.empty((proteins.n_residues, SHAPE.d_model), np.float32)
+    for batch in plm.embed(proteins, [3], progress=False):
+        x[batch.rows] = batch.layers[3].numpy()
+    np.save(path, x[np.random.default_rng(0).permutation(len(x))])
+    return path
+
+
+def _against_peers(activations: Path) -> list[Figure]:
+    found = {name: _trained(name, activations) for name in ("ours", "saelens", "dictionary_learning")}
+    ours = found.pop("ours")
+    figures = []
+    for name, peer in found.items():
+        library = f"{peer['library']} {peer['version']}"
+        fvu = f"held-out FVU after {STEPS} steps: {ours['final_fvu']:.4f} ours, {peer['final_fvu']:.4f} theirs"
+        note = f"320 to {D_SAE}, k = {K}, batches of {BATCH}; other: {library}; {fvu}"
+        speed = Figure.compare(f"sae: TopK tokens/s, {name}", ours["tokens_per_second"], peer["tokens_per_second"], "tokens/s", 3, note=note)
+        quality = Figure.compare(f"sae: TopK held-out FVU, {name}", ours["final_fvu"], peer["final_fvu"], "share", 1, "at most", note="the same run")
+        figures += [speed, quality]
+    memory = {name: r["peak_anonymous_bytes"] / 2**30 for name, r in {"ours": ours, **found}.items()}
+    note = f"peak RssAnon of the process, sampled; dictionary_learning {memory['dictionary_learning']:.2f} GiB"
+    return [*figures, Figure.compare("sae: TopK memory, saelens", memory["ours"], memory["saelens"], "GiB", 0.5, "at most", note=note)]
+
+
+def _trained(name: str, activations: Path) -> dict[str, float]:
+    python = sys.executable if name == "ours" else str(PEERS)
+    sizes = {"d-in": SHAPE.d_model, "d-sae": D_SAE, "k": K, "batch-size": BATCH, "steps": STEPS, "lr": LR, "evaluate": EVALUATED}
+    options = [word for key, value in sizes.items() for word in (f"--{key}", str(value))]
+    command = [python, "-m", f"benchmarks.peers.train_{name}", str(activations), *options]
+    done = subprocess.run(command, cwd=Path(__file__).resolve().parents[1], capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(f"{name} failed: {done.stderr.strip().splitlines()[-1]}")
+    return json.loads(done.stdout.strip().splitlines()[-1])
+
+
+def _trainee(config: SAEConfig, x: torch.Tensor) -> Trainee:
+    trainee = Trainee(config, Path(), {}, Setting(1_000, len(x), torch.device("cpu"), torch.float32, False, ALONE))
+    trainee.begin(x)
+    return trainee
+
+
+def _against_dense(x: torch.Tensor) -> Figure:
+    """ReLU-L1 from its first weights, half of whose features are active: the dense case."""
+    trainee, dense = _trainee(SAEConfig.recipe("interplm-paper", D_SAE), x), _DenseLoop(x.shape[1])
+    turns = [(_seconds(lambda: trainee.take_step(x)), _seconds(lambda: dense.step(x))) for _ in range(TURNS + 1)][1:]
+    ours, other = (BATCH / min(turn[i] for turn in turns) for i in (0, 1))
+    note = "steps in turn in one process, least of 5; other: autograd, torch.optim.Adam, the same loss and constraint, written plainly"
+    return Figure.compare("sae: ReLU-L1 tokens/s, dense loop", ours, other, "tokens/s", 1.2, note=note)
+
+
+class _DenseLoop:
+    """The paper's recipe as one would write it."""
+
+    def __init__(self, d_in: int) -> None:
+        atoms = torch.nn.functional.normalize(torch.randn(D_SAE, d_in), dim=1)
+        weights = (torch.randn(d_in, D_SAE) * d_in**-0.5, torch.zeros(D_SAE), atoms, torch.zeros(d_in))
+        self.W_enc, self.b_enc, self.W_dec, self.b_dec = (torch.nn.Parameter(w) for w in weights)
+        self.optimizer = torch.optim.Adam([self.W_enc, self.b_enc, self.W_dec, self.b_dec], lr=1e-4)
+
+    def step(self, x: torch.Tensor) -> None:
+        f = torch.relu((x - self.b_dec) @ self.W_enc + self.b_enc)
+        loss = (x - (f @ self.W_dec + self.b_dec)).norm(dim=1).mean() + 0.1 * f.abs().sum(1).mean()
+        self.optimizer.zero_grad()
+        loss.backward()
+        assert self.W_dec.grad is not None
+        with torch.no_grad():
+            self.W_dec.grad -= (self.W_dec.grad * self.W_dec).sum(1, keepdim=True) * self.W_dec
+            self.optimizer.step()
+            self.W_dec.div_(self.W_dec.norm(dim=1, keepdim=True))
+
+
+def _of_products(x: torch.Tensor) -> Figure:
+    """What share of the machine's rate of matrix products a TopK step reaches: its encoder's product alone, over the step."""
+    trainee = _trainee(SAEConfig.recipe("topk", D_SAE, k=K), x)
+    W_enc = trainee.sae.W_enc.detach()
+    turns = [(_seconds(lambda: trainee.take_step(x)), _seconds(lambda: x @ W_enc)) for _ in range(TURNS + 1)][1:]
+    step, product = (min(turn[i] for turn in turns) for i in (0, 1))
+    rate = 2 * x.shape[1] * D_SAE * len(x) / product / 1e9
+    note = f"seconds for {len(x)} residues; other: x @ W_enc alone, {rate:.0f} GFLOP/s; a dense step has five such products"
+    return Figure.compare("sae: TopK step over its product", step, product, "s", 2.5, "at most", note=note)
+
+
+def _feeding(folder: Path) -> list[Figure]:
+    return [_fed(folder / f"stored_{n}", n) for n in SHARDS]
+
+
+def _fed(folder: Path, n_shards: int) -> Figure:
+    """Mean time of a batch over one epoch of stored embeddings whose files are in the page cache."""
+    proteins = Proteins.from_sequences({f"P{i}": "A" * 512 for i in range(FEEDING_RESIDUES // 512)})
+    about = {"plm": "x", "plm_revision": "x", "layer": 1, "d_in": SHAPE.d_model}
+    block = np.random.default_rng(0).standard_normal((512, SHAPE.d_model), np.float32)
+    with EmbeddingsWriter(folder, proteins, about, shard_rows=FEEDING_RESIDUES // n_shards) as writer:
+        for first in range(0, FEEDING_RESIDUES, 512):
+            writer.write(np.arange(first, first + 512), block)
+    batches = StoredBatches(Embeddings.open(folder), np.arange(FEEDING_RESIDUES), BATCH, 0)
+    epochs = [
+        _seconds(lambda e=epoch: [batches.batch(e * batches.steps_per_epoch + s) for s in range(batches.steps_per_epoch)]) for epoch in range(4)
+    ]
+    ours = 1e3 * min(epochs[1:]) / batches.steps_per_epoch
+    n = len(list(folder.glob("*.safetensors")))
+    note = f"{FEEDING_RESIDUES:,} residues of width {SHAPE.d_model}, shuffled in blocks and then one by one; least of 3 epochs; other: the bound"
+    return Figure.compare(f"sae: feeding, {n} shards", ours, 1.0, "ms per batch", 1, "at most", note=note)
+
+
+def _one_pass() -> list[Figure]:
+    mini = esm2.load("esm2-mini", "cpu")
+    return [_passed("8M shape", _random_plm(), 6, 512), _passed("embedded model", mini, mini.n_layers, 512)]
+
+
+def _passed(name: str, plm: ESM2, n_layers: int, d_sae: int) -> Figure:
+    """Seconds for some steps of all SAEs from one pass, and one by one: each runs the PLM as deep as its own layer."""
+    proteins = _proteins(PASS_STEPS * PASS_BATCH + 4_000)
+    configs = [SAEConfig.recipe("topk", d_sae, k=k, layer=layer) for layer in range(1, n_layers + 1) for k in (8, 16, 32, 64)]
+    together = _seconds(_training(plm, proteins, configs))
+    alone = sum(4 * _seconds(_training(plm, proteins, [config])) for config in configs[::4])
+    note = f"{len(configs)} TopK SAEs ({n_layers} layers x k = 8, 16, 32, 64; {d_sae} features), {PASS_STEPS} steps of {PASS_BATCH} residues; "
+    note += "other: one by one, one of each layer timed and taken 4 times"
+    return Figure.compare(f"sae: one pass, {name}", together, alone, "s", 0.4, "at most", note=note)
+
+
+def _training(plm: ESM2, proteins: Proteins, configs: list[SAEConfig]) -> Callable[[], None]:
+    def steps() -> None:
+        layers = [config.layer or 0 for config in configs]
+        batches = StreamedBatches(plm, proteins, layers, PASS_BATCH, 0, buffer_residues=PASS_BATCH * 4)
+        trainees = [(_trainee(config, batches.batch(0)[config.layer or 0]), config.layer or 0) for config in configs]
+        for step in range(PASS_STEPS):
+            x = batches.batch(step)
+            for trainee, layer in trainees:
+                trainee.take_step(x[layer])
+
+    return steps
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started

@@ -1,0 +1,208 @@
+"""Settings of one SAE's training, and the recipes: settings that belong together, by name."""
+
+import re
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal, Self
+
+from interplm_nb.sae import architectures
+from interplm_nb.sae.architectures import Architecture, BatchTopK, Gated, JumpReLU, Matryoshka, ReLU, TopK
+
+_CHOICES = {
+    "reconstruction": ("squared", "norm"),
+    "encoder_init": ("tied", "linear", "linear, b_enc 0"),
+    "b_dec_init": ("zero", "mean", "geometric median"),
+    "scaling": ("none", "scalar", "dimension"),
+    "dead": ("none", "auxk", "resample by error", "resample at random"),
+}
+
+
+@dataclass(frozen=True)
+class SAEConfig:
+    """One SAE and how it is trained. The same settings on the same batches give the same weights (on a CPU, bit for bit).
+
+    `SAEConfig.recipe("topk", d_sae, ...)` gives the settings of a published recipe; every one of them can be changed.
+    """
+
+    architecture: Architecture
+    d_sae: int
+    """Features; InterPLM has 32 times (8M) or 8 times (650M) d_in."""
+    layer: int | None = None
+    """Layer of the PLM; None where the batches are of one layer."""
+    name: str = ""
+    """Of its folder; empty is a name made of layer, architecture and seed (`label`)."""
+    recipe_name: str = "custom"
+    reconstruction: Literal["squared", "norm"] = "squared"
+    """Mean over residues of ||x - x_hat||^2, or of ||x - x_hat||."""
+    sparsity: float = 0.0
+    """Weight of the sparsity term: the L1 norm (ReLU, Gated) or (L0 / target_l0 - 1)^2 (JumpReLU)."""
+    sparsity_warmup: float = 0.05
+    """Share of the steps over which that weight rises linearly from 0."""
+    target_l0: float = 32
+    """Active features per residue that JumpReLU is driven to."""
+    bandwidth: float = 0.001
+    """Width of the kernel through which JumpReLU's thresholds get a gradient."""
+    lr: float = 2e-4
+    lr_warmup: float = 0.05
+    """Share of the steps over which lr rises linearly from 0."""
+    lr_decay_from: float = 1.0
+    """Share of the steps after which lr falls linearly to 0; 1 is never."""
+    betas: tuple[float, float] = (0.9, 0.999)
+    """Adam's."""
+    clip_norm: float | None = 1.0
+    """Greatest norm of the gradient; None is no clipping."""
+    clip_before_projection: bool = False
+    unit_norm: bool = True
+    """Keep atoms at norm 1 and take from their gradients what lies along them."""
+    encoder_init: Literal["tied", "linear", "linear, b_enc 0"] = "tied"
+    """The decoder's transpose with b_enc 0; or torch's Linear default, uniform within 1 / sqrt(d_in), b_enc too or 0."""
+    b_dec_init: Literal["zero", "mean", "geometric median"] = "mean"
+    """Of the first batches."""
+    scaling: Literal["none", "scalar", "dimension"] = "none"
+    """Inputs brought to mean squared distance 1 from their mean, by one factor or per dimension; folded into the weights when they are saved."""
+    dead: Literal["none", "auxk", "resample by error", "resample at random"] = "auxk"
+    """What is done for features that do not fire."""
+    dead_after_tokens: int = 10_000_000
+    """Residues without firing after which AuxK takes a feature for dead."""
+    auxk_alpha: float = 1 / 32
+    """Weight of AuxK."""
+    resample_every: int = 0
+    """Steps between resamplings of the features that were silent for half of them; lr warms up again after each."""
+    seed: int = 0
+    """Of the first weights and of resampling."""
+
+    def __post_init__(self) -> None:
+        for name, choices in _CHOICES.items():
+            if getattr(self, name) not in choices:
+                raise ValueError(f"{name} is one of {', '.join(map(repr, choices))}; not {getattr(self, name)!r}")
+        if self.d_sae < 1:
+            raise ValueError(f"d_sae is at least 1, not {self.d_sae}")
+        if self.lr <= 0:
+            raise ValueError(f"lr is above 0, not {self.lr}")
+        if self.dead.startswith("resample") and self.resample_every < 1:
+            raise ValueError(f"dead={self.dead!r} needs resample_every, the steps between resamplings")
+        if self.name and not re.fullmatch(r"[\w.+-]+", self.name):
+            raise ValueError(f"an SAE's name is letters, digits, '.', '_', '+' and '-', as it names a folder; not {self.name!r}")
+        object.__setattr__(self, "betas", tuple(self.betas))
+
+    @classmethod
+    def recipe(cls, recipe: str, d_sae: int, /, *, k: int | None = None, prefixes: tuple[int, ...] | None = None, **changes: Any) -> Self:
+        """The settings of a recipe (`RECIPES`), with changes. `k` for TopK, BatchTopK and Matryoshka (default 32), where it is also JumpReLU's
+        target_l0; `prefixes` for Matryoshka (default d_sae / 16, / 8, / 4, / 2 and d_sae)."""
+        if recipe not in RECIPES:
+            raise ValueError(f"no recipe {recipe!r}; there are {', '.join(RECIPES)}")
+        config = cls(**RECIPES[recipe](d_sae, 32 if k is None else k), recipe_name=recipe)
+        if prefixes is not None:
+            if not isinstance(config.architecture, Matryoshka):
+                raise ValueError(f"prefixes are for the recipe 'matryoshka', not {recipe!r}")
+            changes["architecture"] = Matryoshka(config.architecture.k, prefixes)
+        return replace(config, **changes)
+
+    @property
+    def label(self) -> str:
+        """`name`, or one made of layer, architecture, sparsity and seed, such as "layer_03-topk-k32-s0"."""
+        if self.name:
+            return self.name
+        layer = [] if self.layer is None else [f"layer_{self.layer:02d}"]
+        return "-".join([*layer, self.architecture.name, self.sparsity_label, f"d{self.d_sae}", f"s{self.seed}"])
+
+    @property
+    def sparsity_label(self) -> str:
+        """What sets how sparse it is: "k32", "l0.1" or "l0=32"."""
+        match self.architecture:
+            case TopK(k) | BatchTopK(k):
+                return f"k{k}"
+            case JumpReLU():
+                return f"t{self.target_l0:g}"
+        return f"l{self.sparsity:g}"
+
+    def lr_at(self, step: int, steps: int) -> float:
+        """Learning rate of a step (from 0) of `steps`; the first warm-up step has lr 0, as in InterPLM's code."""
+        since = step % self.resample_every if self.dead.startswith("resample") else step
+        lr = self.lr * _rise(since, self.lr_warmup, steps)
+        decay_from = int(self.lr_decay_from * steps)
+        return lr * (steps - step) / (steps - decay_from) if step >= decay_from and self.lr_decay_from < 1 else lr
+
+    def sparsity_at(self, step: int, steps: int) -> float:
+        """Weight of the sparsity term at a step."""
+        return self.sparsity * _rise(step, self.sparsity_warmup, steps)
+
+    def record(self) -> dict[str, Any]:
+        """A JSON record."""
+        return {**asdict(self), "architecture": architectures.record(self.architecture), "betas": list(self.betas)}
+
+
+def _rise(step: int, share: float, steps: int) -> float:
+    rising = int(share * steps)
+    return min(step / rising, 1.0) if rising else 1.0
+
+
+def _gao(d_sae: int, architecture: Architecture) -> dict[str, Any]:
+    return {"architecture": architecture, "d_sae": d_sae, "lr": 2e-4 / (d_sae / 2**14) ** 0.5}
+
+
+def _interplm_paper(d_sae: int, _: int) -> dict[str, Any]:
+    return {
+        "architecture": ReLU(),
+        "d_sae": d_sae,
+        "reconstruction": "norm",
+        "sparsity": 0.1,
+        "lr": 1e-4,
+        "clip_norm": None,
+        "encoder_init": "linear",
+        "b_dec_init": "zero",
+        "dead": "none",
+    }
+
+
+def _interplm_v1(d_sae: int, k: int) -> dict[str, Any]:
+    changes = {
+        "lr": 2e-4,
+        "sparsity": 0.06,
+        "lr_decay_from": 0.5,
+        "clip_norm": 1.0,
+        "clip_before_projection": True,
+        "encoder_init": "linear, b_enc 0",
+    }
+    return _interplm_paper(d_sae, k) | changes
+
+
+def _topk(d_sae: int, k: int) -> dict[str, Any]:
+    return _gao(d_sae, TopK(k))
+
+
+def _batchtopk(d_sae: int, k: int) -> dict[str, Any]:
+    return _gao(d_sae, BatchTopK(k))
+
+
+def _matryoshka(d_sae: int, k: int) -> dict[str, Any]:
+    prefixes = sorted({max(1, d_sae // share) for share in (16, 8, 4, 2, 1)})
+    return _gao(d_sae, Matryoshka(k, tuple(prefixes)))
+
+
+def _jumprelu(d_sae: int, k: int) -> dict[str, Any]:
+    own = {"sparsity": 1.0, "sparsity_warmup": 0.2, "target_l0": float(k), "betas": (0.0, 0.999), "scaling": "scalar"}
+    return _gao(d_sae, JumpReLU()) | own
+
+
+def _gated(d_sae: int, _: int) -> dict[str, Any]:
+    return _gao(d_sae, Gated()) | {"sparsity": 0.02, "betas": (0.0, 0.999), "scaling": "scalar", "b_dec_init": "geometric median"}
+
+
+RECIPES: dict[str, Callable[[int, int], dict[str, Any]]] = {
+    "interplm-paper": _interplm_paper,
+    "interplm-v1": _interplm_v1,
+    "topk": _topk,
+    "batchtopk": _batchtopk,
+    "jumprelu": _jumprelu,
+    "gated": _gated,
+    "matryoshka": _matryoshka,
+}
+"""Settings by recipe, from (d_sae, k).
+
+"interplm-paper": as InterPLM's first release, ReLU with mean L2 norm + 0.1 * mean L1 norm, no clipping, constant lr (Simon & Zou 2025).
+"interplm-v1": the same loss as its later release trains it: lr falling to 0 over the second half, gradients clipped before they are projected.
+"topk": Gao et al. 2024, with AuxK / 32 and lr 2e-4 / sqrt(d_sae / 16384); "batchtopk", "matryoshka" (Bussmann et al. 2024, 2025) likewise.
+"jumprelu": (L0 / target - 1)^2 on the straight-through L0 (Rajamanoharan et al. 2024b, with the target of Anthropic's and InterPLM's variants).
+"gated": Rajamanoharan et al. 2024a: squared error, L1 of the gate, and the gate's own reconstruction through the frozen decoder.
+"""

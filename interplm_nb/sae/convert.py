@@ -1,0 +1,63 @@
+"""An SAE of any format that is known, in another: what `interplm-nb models get` and `convert` do."""
+
+from pathlib import Path
+
+from interplm_nb.sae import checkpoint, hub, importers
+from interplm_nb.sae.checkpoint import SAEAbout
+from interplm_nb.sae.exporters import to_interplm, to_saelens
+from interplm_nb.sae.importers.given import Given
+from interplm_nb.sae.importers.tensors import read_config
+from interplm_nb.sae.model import SAE
+
+TARGETS = ("interplm-nb", "interplm", "saelens")
+
+
+def convert(path: Path, out: Path, to: str, given: Given, sha256: str | None = None) -> str:
+    """Read an SAE of this package or another's, write it to the folder `out` in format `to` (of TARGETS); says what was read and written.
+
+    ValueError as `importers.read` and `exporters`, and for a folder that holds something already.
+    """
+    _check_out(out, to)
+    return _written(_opened(path, given, sha256), out, to)
+
+
+def download(repository: str, out: Path, given: Given, revision: str | None = None, file: str | None = None, sha256: str | None = None) -> str:
+    """`hub.get` an SAE and save it in the folder `out`; says what was read and written."""
+    _check_out(out, TARGETS[0])
+    return _written(hub.get(repository, given, revision=revision, file=file, sha256=sha256), out, TARGETS[0])
+
+
+def _opened(path: Path, given: Given, sha256: str | None) -> SAE:
+    config = path / checkpoint.CONFIG
+    if not (path.is_dir() and config.is_file() and read_config(config).get("type") == "SAE"):
+        return importers.read(path, given, sha256=sha256)
+    strange = sorted(given.said().keys() - {"plm", "layer"})
+    if strange:
+        raise ValueError(f"{path} is an SAE of this package and says itself what it is; leave {', '.join(strange)} out")
+    if sha256 is not None:
+        importers.find(path / checkpoint.WEIGHTS, sha256)
+    return checkpoint.load(path, plm=given.plm, layer=given.layer)
+
+
+def _check_out(out: Path, to: str) -> None:
+    if to not in TARGETS:
+        raise ValueError(f"no format {to!r} to write; there are {', '.join(TARGETS)}")
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise ValueError(f"{out} is there already; give another folder (--out)")
+
+
+def _written(sae: SAE, out: Path, to: str) -> str:
+    assert sae.about is not None, "what was read says where it belongs"
+    if to == "interplm-nb":
+        checkpoint.save(sae, out, sae.about)
+        files = [out / checkpoint.WEIGHTS, out / checkpoint.CONFIG]
+    else:
+        files = to_interplm(sae, out) if to == "interplm" else to_saelens(sae, out)
+    return "\n".join([_summary(sae, sae.about), *(str(path) for path in sorted(files))])
+
+
+def _summary(sae: SAE, about: SAEAbout) -> str:
+    where = f"{about.plm}, layer {about.layer}, hook {about.hook}"
+    origin = f", from {about.origin['format']}" if "format" in about.origin else ""
+    revision = f" at {about.origin['revision']}" if "revision" in about.origin else ""
+    return f"SAE of {where}: {sae.architecture.name}, {sae.d_in} inputs, {sae.d_sae} features in unit {sae.unit}{origin}{revision}"

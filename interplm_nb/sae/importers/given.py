@@ -1,0 +1,81 @@
+"""What the user says about an SAE, what its file says, and the rule between them: both must agree, and what neither says is asked for."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from interplm_nb.sae.model import SAE
+
+_HINTS = {
+    "plm": "the PLM's name, such as esm2_t6_8M_UR50D",
+    "layer": "counted from 0, the embedding: layer 4 is what the 4th block gives, hidden_states[4] in transformers",
+    "hook": "where in the layer: residual for the representation after it, else a name such as mlp",
+    "architecture": "topk or batchtopk, ... : the file's tensors are the same for several",
+    "k": "the number of active features per residue that it was trained with",
+    "threshold": "the activation below which a feature counts as 0; the file's was never set in training",
+    "input_scale": "what an embedding is multiplied by before it is encoded; 1 where it is encoded as it is",
+}
+
+
+_TYPES = {"layer": int, "k": int, "threshold": (int, float), "input_scale": (int, float)}
+"""Of what is no text."""
+
+
+@dataclass(frozen=True)
+class Given:
+    """What the user says; None is nothing."""
+
+    plm: str | None = None
+    layer: int | None = None
+    hook: str | None = None
+    architecture: str | None = None
+    k: int | None = None
+    threshold: float | None = None
+    input_scale: float | None = None
+    format: str | None = None
+    """Name of the one reader to ask, where the file fits several."""
+
+    def said(self) -> dict[str, Any]:
+        """What was given, by name, without the format."""
+        return {f.name: getattr(self, f.name) for f in fields(self) if f.name != "format" and getattr(self, f.name) is not None}
+
+    def settle(self, path: Path, says: Mapping[str, Any]) -> dict[str, Any]:
+        """One value for each name in `says` (None where the file does not say). ValueError where the two differ, or neither says anything."""
+        for name, value in says.items():
+            mine = getattr(self, name)
+            if value is not None and (not isinstance(value, _TYPES.get(name, str)) or isinstance(value, bool)):
+                raise ValueError(f"{path}: the file says {name} {value!r}, which is none; the file is damaged or of another format")
+            if None not in (mine, value) and mine != value:
+                raise ValueError(
+                    f"{path}: the file says {name} {value!r}, you say {mine!r}; leave {name} out to take the file's, or look for another file"
+                )
+        settled = {name: getattr(self, name) if value is None else value for name, value in says.items()}
+        lacking = [name for name, value in settled.items() if value is None]
+        if lacking:
+            wanted = "; ".join(f"{name} ({_HINTS[name]})" for name in lacking)
+            options = " ".join(f"--{name.replace('_', '-')} ..." for name in lacking)
+            raise ValueError(f"{path}: the file does not say {', '.join(lacking)}. Give {wanted}. On the command line: {options}")
+        return settled
+
+
+OURS = "interplm_nb"
+"""The key of our own record in what we export: plm, plm_revision, layer, hook, architecture, maxima."""
+
+
+def recorded(record: Any) -> dict[str, Any]:
+    """plm, plm_revision, layer and hook of our own record; empty where there is none."""
+    return {key: record.get(key) for key in ("plm", "plm_revision", "layer", "hook")} if isinstance(record, dict) else {}
+
+
+class Reading(NamedTuple):
+    """What a reader makes of a file."""
+
+    sae: SAE
+    says: dict[str, Any]
+    """plm, layer and hook, None where the file does not say; plm_revision where it does."""
+
+
+def plm_name(text: object) -> str | None:
+    """A PLM's name as this package has it: transformers' "facebook/esm2_..." without the owner."""
+    return text.removeprefix("facebook/") if isinstance(text, str) and text else None

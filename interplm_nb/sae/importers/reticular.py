@@ -1,0 +1,35 @@
+"""Reticular's Matryoshka SAEs of ESM-2 3B, layer 36 (Parsan, Yang & Yang 2025, github.com/johnyang101/reticular-sae, `pretrained_models/*.ckpt`).
+
+The tensors of dictionary_learning's MatryoshkaBatchTopKSAE, in 5 groups, without a config.json. Its training divides embeddings by the root of their
+mean squared norm (`normalize_activations: true` in its settings); nothing in the file says whether the biases were scaled back before it was saved:
+`input_scale` is the user's to say, 1 where x is encoded as it is, as its README does, else 1 / that norm. x is transformers' hidden_states[layer].
+
+The tensors' names are read from the loader that its README calls; the files themselves (git-LFS) were not at hand.
+"""
+
+from interplm_nb.sae.checkpoint import RESIDUAL
+from interplm_nb.sae.importers.assembly import refuse_non_finite
+from interplm_nb.sae.importers.dictionary_learning import MATRYOSHKA, matryoshka
+from interplm_nb.sae.importers.given import Given, Reading
+from interplm_nb.sae.importers.tensors import Found
+
+NAME = "reticular"
+WANTS = "W_enc, b_enc, W_dec, b_dec, k, threshold, group_sizes of 5 groups, and no config.json"
+TAKES = frozenset({"k", "threshold", "input_scale"})
+_GROUPS = 5
+
+
+def mismatch(found: Found, given: Given) -> str:
+    """Why this is no file of Reticular's; empty where it is one."""
+    if found.keys != MATRYOSHKA:
+        return "other tensors"
+    if found.configs:
+        return "a JSON beside it"
+    return "" if found.tensors["group_sizes"].numel() == _GROUPS else f"{found.tensors['group_sizes'].numel()} groups"
+
+
+def read(found: Found, given: Given) -> Reading:
+    """The SAE. ValueError for shapes that do not fit, NaN, or input_scale unsaid."""
+    refuse_non_finite(found.tensors, found.path)
+    scale = given.settle(found.path, {"input_scale": None})["input_scale"]
+    return Reading(matryoshka(found, given, scale), {"plm": None, "layer": None, "hook": RESIDUAL})

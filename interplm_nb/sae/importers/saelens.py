@@ -1,0 +1,180 @@
+"""SAELens' checkpoints (PyPI sae-lens 6.54, `saes/`, `loading/pretrained_sae_loaders.py`): a folder with `cfg.json` and `sae_weights.safetensors`.
+
+`W_enc` [d_in, d_sae], `W_dec` [d_sae, d_in], `b_dec`, and by cfg.json's architecture:
+
+    standard                         b_enc
+    topk                             b_enc; with rescale_acts_by_decoder_norm the choice is among z * ||atom||, and so are the features
+    jumprelu                         b_enc, threshold [d_sae]           what batchtopk and matryoshka_batchtopk are saved as for use
+    batchtopk, matryoshka_batchtopk  b_enc, topk_threshold []           as a training saves itself
+    gated                            b_gate, b_mag, r_mag
+
+`apply_b_dec_to_input` says whether the encoder centres. normalize_activations: none, layer_norm, constant_norm_rescale; expected_average_only_in
+multiplies x by a factor that the file does not have (input_scale); covariance_whitening is refused, as are head outputs (hook_z), transcoders and
+the other architectures. Files of SAELens before 6 have other defaults and are read by its own rules. `metadata` names the model and a hook of
+TransformerLens: blocks.3.hook_resid_post is our layer 4, blocks.3.hook_resid_pre our layer 3.
+"""
+
+import re
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from interplm_nb.sae.architectures import Architecture, BatchTopK, Gated, JumpReLU, Matryoshka, ReLU, TopK, from_record
+from interplm_nb.sae.checkpoint import RESIDUAL
+from interplm_nb.sae.importers.assembly import EXACT, assemble, expect, matrix_shapes, refuse_non_finite, sizes
+from interplm_nb.sae.importers.given import OURS, Given, Reading, plm_name, recorded
+from interplm_nb.sae.importers.tensors import Found
+from interplm_nb.sae.model import SAE
+from interplm_nb.sae.residue_norm import ResidueNorm
+
+NAME = "saelens"
+WANTS = "W_enc, W_dec, b_dec and its architecture's other weights, and SAELens' cfg.json with d_in and d_sae"
+TAKES = frozenset({"architecture", "k", "input_scale"})
+_MATRICES = frozenset({"W_enc", "W_dec", "b_dec"})
+_OTHERS = {
+    "standard": frozenset({"b_enc"}),
+    "topk": frozenset({"b_enc"}),
+    "jumprelu": frozenset({"b_enc", "threshold"}),
+    "batchtopk": frozenset({"b_enc", "topk_threshold"}),
+    "matryoshka_batchtopk": frozenset({"b_enc", "topk_threshold"}),
+    "gated": frozenset({"b_gate", "b_mag", "r_mag"}),
+}
+_NORMS = {None: None, "none": None, "layer_norm": ResidueNorm("layer-norm", 1e-5), "constant_norm_rescale": ResidueNorm("sqrt-d", EXACT)}
+_SCALED = "expected_average_only_in"
+
+
+def mismatch(found: Found, given: Given) -> str:
+    """Why this is no file of SAELens'; empty where it is one."""
+    config = _config(found)
+    if not config:
+        return "no cfg.json with d_in and d_sae beside it"
+    if config["architecture"] not in _OTHERS:
+        return f"architecture {config['architecture']!r} is none of {', '.join(_OTHERS)}"
+    wanted = _MATRICES | _OTHERS[config["architecture"]]
+    return "" if found.keys == wanted else f"not the weights of {config['architecture']} ({', '.join(sorted(wanted))})"
+
+
+def read(found: Found, given: Given) -> Reading:
+    """The SAE. ValueError for settings that have no equal here, shapes that do not fit, or NaN."""
+    config = _config(found)
+    d_in, d_sae = sizes(found, "W_enc", transposed=False)
+    if (config["d_in"], config["d_sae"]) != (d_in, d_sae):
+        raise ValueError(f"{found.path}: cfg.json says d_in {config['d_in']} and d_sae {config['d_sae']}, the tensors say {d_in} and {d_sae}")
+    vectors = {name: (d_sae,) for name in ("threshold", "b_gate", "b_mag", "r_mag") if name in found.keys}
+    expect(found, {name: shape for name, shape in matrix_shapes(d_in, d_sae).items() if name in found.keys} | vectors)
+    refuse_non_finite(found.tensors, found.path)
+    _refuse_settings(found, config)
+    metadata = config.get("metadata") or {}
+    sae = _sae(found, given, config)
+    maxima = (metadata.get(OURS) or {}).get("maxima")
+    if maxima is not None:
+        sae.maxima = torch.tensor(maxima, dtype=torch.float32)
+        _check_maxima(found, sae)
+    return Reading(sae, _says(metadata))
+
+
+def _config(found: Found) -> dict[str, Any]:
+    """cfg.json as SAELens 6 has it; empty where there is none."""
+    config = found.configs.get("cfg.json", {})
+    if not {"d_in", "d_sae"} <= config.keys():
+        return {}
+    metadata = config.get("metadata")
+    version = str((metadata or {}).get("sae_lens_version") or config.get("sae_lens_version") or "0")
+    major = version.split(".")[0]
+    return dict(config) if major.isdigit() and int(major) >= 6 and "architecture" in config else _before_6(config)
+
+
+def _before_6(config: dict[str, Any]) -> dict[str, Any]:
+    hook = config.get("hook_name", config.get("hook_point"))
+    activation = config.get("activation_fn", config.get("activation_fn_str", "relu"))
+    k = (config.get("activation_fn_kwargs") or {}).get("k")
+    normalize = config.get("normalize_activations")
+    new = {**config, "apply_b_dec_to_input": config.get("apply_b_dec_to_input", True)}
+    new["architecture"] = "topk" if activation == "topk" and k else config.get("architecture", "standard")
+    new["k"] = k
+    new["normalize_activations"] = {True: _SCALED, False: "none", None: "none"}.get(normalize, normalize)
+    new["reshape_activations"] = config.get("reshape_activations", "hook_z" if "hook_z" in str(hook) else "none")
+    new["activation"] = activation
+    new["metadata"] = {"model_name": config.get("model_name"), "hook_name": hook}
+    return new
+
+
+def _refuse_settings(found: Found, config: dict[str, Any]) -> None:
+    reasons = {
+        "normalize_activations": config.get("normalize_activations") not in (*_NORMS, _SCALED),
+        "reshape_activations": config.get("reshape_activations", "none") != "none",
+        "finetuning_scaling_factor": bool(config.get("finetuning_scaling_factor")),
+        "activation": config.get("activation", "relu") not in ("relu", "topk"),
+    }
+    for name, refused in reasons.items():
+        if refused:
+            raise ValueError(
+                f"{found.path}: cfg.json says {name} {config[name]!r}, which has no equal here; only SAEs of whole residue vectors can be read"
+            )
+
+
+def _sae(found: Found, given: Given, config: dict[str, Any]) -> SAE:
+    normalize = config.get("normalize_activations")
+    scale = given.settle(found.path, {"input_scale": None})["input_scale"] if normalize == _SCALED else 1.0
+    if normalize != _SCALED and given.input_scale is not None:
+        raise ValueError(f"{found.path}: cfg.json says normalize_activations {normalize!r}: its input is not scaled; leave input_scale out")
+    W_enc, W_dec, b_dec = found.floats("W_enc", "W_dec", "b_dec")
+    b_enc = found.tensors["b_enc" if "b_enc" in found.keys else "b_mag"].float()
+    extra: dict[str, Tensor] = {name: found.tensors[name].float() for name in ("threshold", "b_gate", "r_mag") if name in found.keys}
+    if "topk_threshold" in found.keys:
+        extra["threshold"] = found.tensors["topk_threshold"].float()
+    if config.get("rescale_acts_by_decoder_norm"):
+        norms = W_dec.norm(dim=1)
+        W_enc, b_enc, W_dec = W_enc * norms, b_enc * norms, W_dec / norms[:, None]
+        refuse_non_finite({"W_dec / its atoms' norms": W_dec}, found.path)
+    return assemble(
+        _architecture(found, given, config),
+        W_enc,
+        b_enc,
+        W_dec,
+        b_dec,
+        centred=bool(config.get("apply_b_dec_to_input", True)),
+        input_scale=scale,
+        residue_norm=_NORMS.get(normalize),
+        extra=extra,
+    )
+
+
+def _check_maxima(found: Found, sae: SAE) -> None:
+    """Refuse our own record's maxima where they are not one value of 0 or more per feature."""
+    if sae.maxima is None or sae.maxima.shape != (sae.d_sae,) or not bool((sae.maxima >= 0).all()):
+        raise ValueError(f"{found.path}: the maxima in cfg.json are not one value of 0 or more for each of {sae.d_sae} features")
+
+
+def _architecture(found: Found, given: Given, config: dict[str, Any]) -> Architecture:
+    ours = ((config.get("metadata") or {}).get(OURS) or {}).get("architecture")
+    if ours and config["architecture"] == "jumprelu":  # what BatchTopK and Matryoshka are exported as
+        kind = from_record(ours, found.path)
+        if not isinstance(kind, BatchTopK | JumpReLU):
+            raise ValueError(f"{found.path}: our record in cfg.json says {kind.name}, SAELens' architecture is jumprelu; they are not of one SAE")
+        return kind
+    match config["architecture"]:
+        case "standard":
+            return ReLU()
+        case "jumprelu":
+            return JumpReLU()
+        case "gated":
+            return Gated()
+    k = config.get("k")
+    if isinstance(k, float) and not k.is_integer():
+        raise ValueError(f"{found.path}: cfg.json says k {k}; k is a whole number of features here")
+    k = given.settle(found.path, {"k": None if k is None else int(k)})["k"]
+    if config["architecture"] == "matryoshka_batchtopk":
+        widths = [*config.get("matryoshka_widths", []), config["d_sae"]]
+        return Matryoshka(k, tuple(sorted(set(widths))))
+    return TopK(k) if config["architecture"] == "topk" else BatchTopK(k)
+
+
+def _says(metadata: dict[str, Any]) -> dict[str, Any]:
+    if ours := recorded(metadata.get(OURS)):
+        return ours
+    hook = metadata.get("hook_name") or None
+    residual = re.fullmatch(r"blocks\.(\d+)\.hook_resid_(pre|post)", str(hook))
+    layer = int(residual[1]) + (residual[2] == "post") if residual else None
+    return {"plm": plm_name(metadata.get("model_name")), "layer": layer, "hook": RESIDUAL if residual else hook}

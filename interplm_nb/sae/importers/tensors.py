@@ -1,0 +1,169 @@
+"""Reading other people's files so that no code of theirs runs: tensors from .pt and .safetensors, settings from JSON, nothing from YAML.
+
+What a file is follows from its first bytes, not from its name. Every refusal says what was wanted, what came, and the way out.
+"""
+
+import argparse
+import json
+import logging
+import pickle
+import re
+import struct
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from interplm_nb.saving import file_hash
+
+CONFIGS = ("config.json", "cfg.json")
+"""The JSON files that formats put beside their weights."""
+WEIGHT_SUFFIXES = (".pt", ".pth", ".ckpt", ".bin", ".safetensors")
+_DAMAGED = (RuntimeError, EOFError, LookupError, ValueError, TypeError, AttributeError, AssertionError, struct.error)
+"""What torch raises for damaged files, by trial."""
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a file holds, and the JSON beside it."""
+
+    path: Path
+    tensors: dict[str, Tensor]
+    settings: dict[str, Any]
+    """Of a Lightning checkpoint, the arguments that the training was called with; else empty."""
+    configs: dict[str, dict[str, Any]]
+    """File name (one of CONFIGS) and content."""
+    sha256: str
+    """`sha256:...` of the file's bytes."""
+
+    @property
+    def keys(self) -> frozenset[str]:
+        """Names of the tensors."""
+        return frozenset(self.tensors)
+
+    def config(self, key: str) -> dict[str, Any]:
+        """The JSON beside the weights that has `key`; empty where none has."""
+        return next((config for config in self.configs.values() if key in config), {})
+
+    def floats(self, *names: str) -> list[Tensor]:
+        """The tensors of these names as float32."""
+        return [self.tensors[name].float() for name in names]
+
+    def outline(self) -> str:
+        """What was found, for a refusal."""
+        shapes = ", ".join(f"{name} {list(value.shape)}" for name, value in sorted(self.tensors.items())[:12])
+        beside = "; ".join(f"{name} with {', '.join(sorted(config)[:12])}" for name, config in self.configs.items())
+        return f"tensors {shapes or 'none'}; {beside or 'no config.json or cfg.json beside it'}"
+
+
+def find(path: Path, sha256: str | None = None) -> Found:
+    """Read a weights file and the JSON beside it.
+
+    `sha256` is the hash that the file must have, with or without "sha256:". ValueError for another hash, for a file that is damaged, cut off, unsafe
+    or of no known type; FileNotFoundError where there is none.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such file; wanted weights as {', '.join(WEIGHT_SUFFIXES)}")
+    digest = file_hash(path)
+    if sha256 is not None and digest.removeprefix("sha256:") != sha256.lower().removeprefix("sha256:"):
+        raise ValueError(
+            f"{path}: wrong checksum: wanted sha256 {sha256.removeprefix('sha256:')}, the file has {digest.removeprefix('sha256:')}. "
+            "It is another file, or damaged: download it again, and ask its publisher for the checksum"
+        )
+    tensors, settings = _read(path)
+    return Found(path, tensors, settings, _configs(path.parent), digest)
+
+
+def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    with path.open("rb") as stream:
+        head = stream.read(9)
+    if path.suffix in (".yaml", ".yml"):
+        raise ValueError(f"{path}: YAML is not read{_objects(path)}; give the weights' file, and what only the YAML says as arguments")
+    if head[:2] == b"PK" or head[:1] == b"\x80":
+        return _unpacked(read_pt(path), path)
+    if len(head) == 9 and head[8:] == b"{":
+        return read_safetensors(path), {}
+    raise ValueError(f"{path}: neither a .pt nor a .safetensors file by its first bytes ({head[:8]!r}), or one that was cut off; download it again")
+
+
+def read_pt(path: Path) -> Any:
+    """What a .pt file holds: tensors, plain containers and `argparse.Namespace` (Lightning's arguments). Anything else is refused, unread."""
+    try:
+        with torch.serialization.safe_globals([argparse.Namespace]), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Detected pickle protocol", UserWarning)  # what it cannot read it refuses
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        named = re.search(r"GLOBAL ([\w.]+)", str(error))
+        if named is None:
+            raise ValueError(f"{path}: no file of torch.save's, or damaged or cut off ({_reason(error)}); download it again") from None
+        raise ValueError(
+            f"{path}: not a checkpoint that can be read safely: it asks for the Python object {named[1]}, which could run code. "
+            "Nothing of it was run. Wanted tensors alone; ask for them as .safetensors"
+        ) from None
+    except _DAMAGED as error:
+        raise ValueError(f"{path}: damaged or cut off ({_reason(error)}); download it again") from None
+
+
+def read_safetensors(path: Path) -> dict[str, Tensor]:
+    """The tensors of a safetensors file, as they are."""
+    try:
+        with safe_open(path, "pt") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (safe_open is no mapping)
+    except SafetensorError as error:
+        raise ValueError(f"{path}: damaged or cut off ({_reason(error)}); download it again") from None
+
+
+def _unpacked(data: Any, path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    settings: dict[str, Any] = {}
+    if isinstance(data, Mapping) and isinstance(data.get("state_dict"), Mapping):
+        settings = _arguments(data.get("hyper_parameters"))
+        data = data["state_dict"]
+    if not isinstance(data, Mapping) or not data or not all(isinstance(v, Tensor) and isinstance(k, str) for k, v in data.items()):
+        found = f"a dictionary with {sorted(map(str, data))[:8]}" if isinstance(data, Mapping) else type(data).__name__
+        raise ValueError(f"{path}: wanted a dictionary of tensors by name (a state_dict), found {found}")
+    return {name: value.detach() for name, value in data.items()}, settings
+
+
+def _arguments(values: Any) -> dict[str, Any]:
+    """Lightning's hyper_parameters, flat."""
+    if not isinstance(values, Mapping):
+        return {}
+    inner = values.get("args")
+    return {**values, **vars(inner)} if isinstance(inner, argparse.Namespace) else dict(values)
+
+
+def _configs(folder: Path) -> dict[str, dict[str, Any]]:
+    yaml = folder / "config.yaml"
+    if yaml.is_file():
+        _log.warning("%s is not read%s; the architecture follows from the tensors' names", yaml, _objects(yaml))
+    return {name: read_config(folder / name) for name in CONFIGS if (folder / name).is_file()}
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """A JSON object. ValueError for anything else."""
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path}: not JSON ({error}); download it again") from None
+    if not isinstance(value, dict):
+        raise ValueError(f"{path}: wanted a JSON object with the SAE's settings, found {type(value).__name__}")
+    return value
+
+
+def _objects(path: Path) -> str:
+    """Says which Python object a YAML file asks for, by its text alone."""
+    tag = re.search(r"!!python/[\w/]+:?[\w.]*|!<tag:yaml.org,2002:python/[^>]*>|!!python/[\w/]+", path.read_text(encoding="utf-8", errors="replace"))
+    return f" (it asks for a Python object, {tag[0]}, which could run code; nothing of it was run)" if tag else ""
+
+
+def _reason(error: Exception) -> str:
+    """One line of an error; of torch's long text the part that says what was wrong."""
+    text = str(error).strip() or type(error).__name__
+    own = re.search(r"WeightsUnpickler error:\s*(.*)", text)
+    return (own[1] if own else text.splitlines()[0])[:160]

@@ -1,0 +1,27 @@
+"""Known PLMs' widths and depths, so that an SAE of another model is refused when it is read."""
+
+from pathlib import Path
+
+KNOWN = {
+    "esm2_t6_8M_UR50D": (320, 6),
+    "esm2_t12_35M_UR50D": (480, 12),
+    "esm2_t30_150M_UR50D": (640, 30),
+    "esm2_t33_650M_UR50D": (1280, 33),
+    "esm2_t36_3B_UR50D": (2560, 36),
+    "esm2_t48_15B_UR50D": (5120, 48),
+}
+"""Width and number of layers of Meta's ESM-2 models."""
+
+
+def check_width(path: Path, plm: str, layer: int, d_in: int) -> None:
+    """Refuse an SAE whose d_in or layer the named PLM does not have. A PLM that is not in KNOWN is taken at its word."""
+    if layer < 0:
+        raise ValueError(f"{path}: a layer is 0 or more, not {layer}")
+    if plm not in KNOWN:
+        return
+    width, n_layers = KNOWN[plm]
+    if d_in != width:
+        fitting = ", ".join(name for name, (w, _) in KNOWN.items() if w == d_in) or "none of the known PLMs"
+        raise ValueError(f"{path}: this SAE takes {d_in} values per residue, {plm} has {width}; {d_in} fits {fitting}")
+    if layer > n_layers:
+        raise ValueError(f"{path}: {plm} has layers 0 to {n_layers}, not {layer}")

@@ -1,0 +1,49 @@
+"""Inputs brought to a common scale for training, and the scale folded into the weights afterwards."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from interplm_nb.sae.model import SAE
+
+
+@dataclass(frozen=True)
+class InputScaling:
+    """x_scaled = (x - shift) / scale, both [d_in]. With it the mean of ||x_scaled - mean(x_scaled)||^2 is 1."""
+
+    shift: Tensor
+    scale: Tensor
+
+    @classmethod
+    def of(cls, kind: str, x: Tensor) -> "InputScaling":
+        """From a sample [n, d_in]: "none", "scalar" (one factor, no shift), or "dimension" (each dimension's mean and standard deviation)."""
+        d_in = x.shape[1]
+        if kind == "none":
+            return cls(x.new_zeros(d_in), x.new_ones(d_in))
+        variance = x.double().var(0, correction=0)
+        if kind == "scalar":
+            scale = variance.sum().sqrt().clamp_min(torch.finfo(x.dtype).tiny)
+            return cls(x.new_zeros(d_in), scale.to(x.dtype).expand(d_in).contiguous())
+        # A dimension that never changes carries nothing: it is left at its scale.
+        scale = torch.where(variance > 0, variance * d_in, 1).sqrt()
+        return cls(x.double().mean(0).to(x.dtype), scale.to(x.dtype))
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Scaled x [n, d_in]."""
+        return (x - self.shift) / self.scale
+
+    @torch.no_grad()
+    def folded_into(self, sae: SAE) -> SAE:
+        """The SAE of unscaled x that gives the same features up to a factor each, and the same reconstruction; its atoms have unit norm again.
+
+        W_enc / scale, b_dec * scale + shift, W_dec * scale; then each atom's norm n_j is moved to its feature: f_j * n_j.
+        """
+        new = sae.rescaled(torch.ones(sae.d_sae, device=sae.device, dtype=sae.W_enc.dtype))
+        if bool((self.scale == 1).all()) and not bool(self.shift.any()):
+            return new
+        new.W_enc.div_(self.scale[:, None])
+        new.W_dec.mul_(self.scale)
+        new.b_dec.copy_(new.b_dec * self.scale + self.shift)
+        norm = new.W_dec.norm(dim=1)
+        return new.rescaled(torch.where(norm > 0, norm, 1))

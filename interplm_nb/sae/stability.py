@@ -1,0 +1,84 @@
+"""Which features of an SAE come again when it is trained from another seed, and how many would by chance."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from interplm_nb.sae.model import SAE
+
+RECURS = 0.7
+"""Cosine of decoder atoms from which a feature is taken for the same."""
+_CELLS = 2**24
+
+
+@dataclass(frozen=True)
+class Stability:
+    """How far the alive features of one SAE recur in another of the same layer. Each share stands beside the same figure of two nulls.
+
+    `random`: atoms drawn at random, as many as the other SAE has alive. `rotated`: the other SAE's own atoms, turned by a random rotation, so that
+    their angles among each other stay as they are and nothing else does.
+    """
+
+    n_alive: int
+    n_alive_other: int
+    recur: float
+    """Share of the alive features whose nearest atom in the other SAE has a cosine of at least the threshold."""
+    mean_cosine: float
+    """Mean cosine with the nearest atom."""
+    recur_random: float
+    mean_cosine_random: float
+    recur_rotated: float
+    mean_cosine_rotated: float
+
+
+@torch.no_grad()
+def stability(sae: SAE, other: SAE, alive: np.ndarray, alive_other: np.ndarray, threshold: float = RECURS, seed: int = 0) -> Stability:
+    """Compare the decoder atoms of two SAEs of one layer (signed cosine). `alive`, `alive_other`: bool [d_sae], features that fire.
+
+    ValueError for SAEs of another width or layer. Where either has no alive feature all shares are 0.
+    """
+    _check(sae, other, alive, alive_other)
+    mine, theirs = unit_atoms(sae, alive), unit_atoms(other, alive_other)
+    generator = torch.Generator().manual_seed(seed)
+    noise = torch.randn(theirs.shape, generator=generator, dtype=torch.float64).to(mine)
+    rotated = theirs @ random_rotation(sae.d_in, generator).to(mine)
+    cosines = [nearest_cosines(mine, atoms) for atoms in (theirs, noise / noise.norm(dim=1, keepdim=True), rotated)]
+    figures = [figure for c in cosines for figure in (_mean(c >= threshold), _mean(c))]
+    return Stability(len(mine), len(theirs), *figures)
+
+
+def unit_atoms(sae: SAE, alive: np.ndarray) -> Tensor:
+    """float32 [n_alive, d_in]: the decoder atoms of alive features, at norm 1."""
+    atoms = sae.W_dec.detach()[torch.from_numpy(np.flatnonzero(alive)).to(sae.device)].float()
+    return atoms / atoms.norm(dim=1, keepdim=True).clamp_min(torch.finfo(torch.float32).tiny)
+
+
+def nearest_cosines(atoms: Tensor, others: Tensor) -> Tensor:
+    """float32 [n]: for each atom (unit rows [n, d_in]) the largest cosine with any of the others ([m, d_in])."""
+    if not len(others):
+        return atoms.new_zeros(len(atoms))
+    blocks = atoms.split(max(1, _CELLS // len(others)))
+    return torch.cat([(block @ others.T).amax(dim=1) for block in blocks]) if len(atoms) else atoms.new_zeros(0)
+
+
+def random_rotation(d_in: int, generator: torch.Generator) -> Tensor:
+    """float64 [d_in, d_in]: an orthogonal matrix, uniformly at random (QR of a Gaussian one, with the signs of R's diagonal; Mezzadri 2007)."""
+    q, r = torch.linalg.qr(torch.randn(d_in, d_in, generator=generator, dtype=torch.float64))
+    return q * r.diagonal().sign()
+
+
+def _mean(values: Tensor) -> float:
+    return float(values.double().mean()) if len(values) else 0.0
+
+
+def _check(sae: SAE, other: SAE, alive: np.ndarray, alive_other: np.ndarray) -> None:
+    if sae.d_in != other.d_in:
+        raise ValueError(f"atoms of {sae.d_in} and of {other.d_in} dimensions cannot be compared; take two SAEs of one layer of one PLM")
+    if sae.about and other.about and (sae.about.plm, sae.about.layer) != (other.about.plm, other.about.layer):
+        places = [f"{a.plm}, layer {a.layer}" for a in (sae.about, other.about)]
+        raise ValueError(f"these SAEs are of {places[0]} and of {places[1]}; features recur within one layer of one PLM")
+    for one, mask in ((sae, alive), (other, alive_other)):
+        if np.asarray(mask).shape != (one.d_sae,) or np.asarray(mask).dtype != bool:
+            raise ValueError(f"alive is one bool per feature, shape ({one.d_sae},), not {np.asarray(mask).dtype} {np.asarray(mask).shape}")
