@@ -55,7 +55,7 @@ class Loop:
         self._failed: list[FloatingPointError] = []
 
     def run(self) -> None:
-        """From the least advanced SAE's step to the end; each joins at its own. One that diverges leaves, and is an error when the others are done."""
+        """From the least advanced SAE's step to the end; each joins at its own. One that diverges leaves, and is an error after the others."""
         first, steps = min(t.step for t in self.trainees), self.setting.steps
         names = f"{len(self.trainees)} SAEs" if len(self.trainees) > 1 else self.trainees[0].config.label
         clock = _Clock(self.setting.batch_size, first)
@@ -140,9 +140,10 @@ class Loop:
                 self._evaluate(trainee)
 
     def _keep_best(self, trainee: Trainee, values: Mapping[str, Any]) -> None:
-        if self.upkeep.best not in values or not self.setting.world.writes:
+        name = self.upkeep.best
+        if name is None or name not in values or not self.setting.world.writes:
             return
-        value = float(values[self.upkeep.best]) * (-1 if self.upkeep.best in _HIGHER_IS_BETTER else 1)
+        value = float(values[name]) * (-1 if name in _HIGHER_IS_BETTER else 1)
         if trainee.best is None or value < trainee.best:
             trainee.best = value
             save(_finished(trainee), trainee.folder / BEST, about_of(trainee))
