@@ -1,13 +1,13 @@
 """Batches of residue embeddings, as a pure function of (seed, step): a training that was killed goes on where it was, by asking for its next step.
 
 An epoch shows every residue once. Its units (proteins, or blocks of stored rows) are put in a new order and cut into groups; the residues of a group
-go through a ring buffer that shuffles them. What the buffer holds at a step is told by (seed, step), so that nothing of it needs to be saved.
+go through a buffer that shuffles them. What the buffer holds at a step is told by (seed, step), so that nothing of it needs to be saved.
 """
 
 import hashlib
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -16,7 +16,7 @@ from torch import Tensor
 from interplm_nb.embeddings import Embeddings
 from interplm_nb.plm.protocol import PLM
 from interplm_nb.proteins import Proteins
-from interplm_nb.sae.ring import Group, Ring, groups_of
+from interplm_nb.sae.buffer import Group, ShuffleBuffer, groups_of
 from interplm_nb.saving import json_hash
 
 _log = logging.getLogger(__name__)
@@ -49,17 +49,8 @@ class Batches(Protocol):
         ...
 
 
-class _Held(NamedTuple):
-    """What a ring holds: the places `first` to `end` of an epoch, `group` the last that was loaded."""
-
-    epoch: int
-    first: int
-    end: int
-    group: int
-
-
 class _Grouped:
-    """Batches of units that are loaded by groups into a ring; what is left over at an epoch's end, less than a batch, is not used in that epoch."""
+    """Batches of units that are loaded by groups into a buffer; what is left over at an epoch's end, less than a batch, is not used in that epoch."""
 
     def __init__(self, lengths: np.ndarray, batch_size: int, seed: int, share: tuple[int, int], buffer_residues: int) -> None:
         self.batch_size = batch_size
@@ -71,8 +62,8 @@ class _Grouped:
         self._units = np.random.default_rng([seed, 0]).permutation(len(lengths))[self._rank :: self._n_ranks]
         self._lengths, self._residues = lengths, buffer_residues
         self._plan: tuple[int, list[Group]] | None = None
-        self._held: _Held | None = None
-        self._ring: Ring | None = None
+        self._held: tuple[int, int, np.ndarray] | None = None  # epoch, group in the buffer, the order in which its residues leave
+        self._buffer: ShuffleBuffer | None = None
         n = int(lengths[self._units].sum())
         self.steps_per_epoch = n // self._share_size
         if not self.steps_per_epoch:
@@ -98,29 +89,23 @@ class _Grouped:
     def batch(self, step: int) -> dict[int, Tensor]:
         """layer -> float32 [batch_size, d_in] (this process's share), always the same residues for a step (from 0)."""
         epoch, place = divmod(step, self.steps_per_epoch)
-        first = place * self._share_size
+        first, last = place * self._share_size, (place + 1) * self._share_size
         groups = self._groups(epoch)
-        starts = [group.first for group in groups]
-        begin, end = (int(np.searchsorted(starts, at, side="right")) - 1 for at in (first, first + self._share_size - 1))
-        return self._holding(epoch, first, begin, end).read(first, self._share_size)
+        begin, end = (int(np.searchsorted([group.first for group in groups], at, side="right")) - 1 for at in (first, last - 1))
+        parts = [self._part(epoch, number, groups[number], first, last) for number in range(begin, end + 1)]
+        return parts[0] if len(parts) == 1 else {layer: torch.cat([part[layer] for part in parts]) for layer in parts[0]}
 
-    def _holding(self, epoch: int, place: int, begin: int, end: int) -> Ring:
-        """The ring, with everything from `place` in group `begin` to the end of group `end` in it."""
-        if self._ring is None:  # a group is at most one unit over its size, and less than a batch of the one before is still wanted
-            room = min(self._residues + int(self._lengths.max()), int(self._lengths[self._units].sum()))
-            self._ring = Ring(room + self._share_size, self._widths, self._device)
-        groups, held = self._groups(epoch), self._held
-        if held is None or held.epoch != epoch or not held.first <= place <= held.end:
-            held = _Held(epoch, groups[begin].first, groups[begin].first, begin - 1)
-        for number in range(held.group + 1, end + 1):
-            group = groups[number]
-            order = np.random.default_rng([self._seed, 2, epoch, self._rank, number]).permutation(group.n)
+    def _part(self, epoch: int, number: int, group: Group, first: int, last: int) -> dict[int, Tensor]:
+        """The residues at the places `first` to `last` of the epoch that are of one group."""
+        if self._buffer is None:  # a group is at most one unit over its size
+            capacity = min(self._residues + int(self._lengths.max()), int(self._lengths[self._units].sum()))
+            self._buffer = ShuffleBuffer(capacity, self._widths, self._device)
+        if self._held is None or self._held[:2] != (epoch, number):
             self._held = None  # what is cut off here is not held
-            self._load(group.units, self._ring.writer(group.first, order))
-            stop = group.first + group.n
-            held = _Held(epoch, max(held.first, stop - self._ring.capacity), stop, number)
-        self._held = held
-        return self._ring
+            self._load(group.units, self._buffer.write)
+            order = np.random.default_rng([self._seed, 2, epoch, self._rank, number]).permutation(group.n)
+            self._held = epoch, number, order
+        return self._buffer.read(self._held[2][max(first - group.first, 0) : last - group.first])
 
     def _groups(self, epoch: int) -> list[Group]:
         if self._plan is None or self._plan[0] != epoch:

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from interplm_nb.embeddings import Embeddings
 from interplm_nb.proteins import Proteins
 from interplm_nb.sae import stream
+from interplm_nb.sae.buffer import ShuffleBuffer, groups_of
 from interplm_nb.sae.config import SAEConfig
-from interplm_nb.sae.ring import Ring, groups_of
 from interplm_nb.sae.stream import JoinedBatches, StoredBatches, StreamedBatches
 from interplm_nb.sae.train import train
 from tests.sae.fake_plm import FakePLM
@@ -44,15 +44,15 @@ def test_groups_hold_every_unit_once_and_close_when_full(lengths, residues, seed
         first += group.n
 
 
-def test_a_ring_gives_copies_and_goes_round():
-    ring = Ring(10, {3: 2}, torch.device("cpu"))
-    values = torch.arange(24.0).view(12, 2)
-    ring.writer(0, np.array([2, 0, 1, 3, 4, 5, 6, 7]))(3, slice(0, 8), values[:8])
-    read = ring.read(0, 4)[3]
-    torch.testing.assert_close(read, values[[1, 2, 0, 3]])
-    ring.writer(8, np.array([3, 2, 1, 0]))(3, np.arange(4), values[8:])
-    torch.testing.assert_close(ring.read(6, 6)[3], values[[6, 7, 11, 10, 9, 8]])
-    torch.testing.assert_close(read, values[[1, 2, 0, 3]])
+def test_a_buffer_gives_copies_in_the_order_asked_for():
+    buffer = ShuffleBuffer(10, {3: 2}, torch.device("cpu"))
+    values = torch.arange(20.0).view(10, 2)
+    buffer.write(3, slice(0, 8), values[:8].numpy())
+    buffer.write(3, np.array([9, 8]), values[8:])
+    read = buffer.read(np.array([2, 0, 9]))[3]
+    torch.testing.assert_close(read, values[[2, 0, 8]])
+    buffer.write(3, slice(0, 10), -values)
+    torch.testing.assert_close(read, values[[2, 0, 8]])
 
 
 @pytest.mark.parametrize("buffer_residues", [20, 60, 10_000])
