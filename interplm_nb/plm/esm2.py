@@ -1,5 +1,6 @@
 """ESM-2 (Lin et al. 2023) on fair-esm's weights, with a forward pass of our own: it stops after the deepest layer asked for."""
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -170,15 +171,18 @@ class ESM2:
 
 
 def choose_device(device: str | torch.device) -> torch.device:
-    """A device by name; "auto" is CUDA, else MPS, else the CPU. Raises ValueError for CUDA where there is none."""
-    if device != "auto":
-        found = torch.device(device)
-        if found.type == "cuda" and not torch.cuda.is_available():
-            raise ValueError("device 'cuda' was asked for and torch sees no CUDA GPU here; use device='auto' or 'cpu'")
-        return found
-    if torch.cuda.is_available():
-        return torch.device("cuda")
-    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    """A device by name; "auto" is CUDA, else MPS, else the CPU. Under `torchrun` CUDA is the process's own GPU (LOCAL_RANK).
+
+    Raises ValueError for CUDA where there is none.
+    """
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    found = torch.device(device)
+    if found.type == "cuda" and not torch.cuda.is_available():
+        raise ValueError("device 'cuda' was asked for and torch sees no CUDA GPU here; use device='auto' or 'cpu'")
+    if found.type == "cuda" and found.index is None and "LOCAL_RANK" in os.environ:
+        return torch.device("cuda", int(os.environ["LOCAL_RANK"]))
+    return found
 
 
 def _dtype(dtype: str | torch.dtype) -> torch.dtype:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 import interplm_nb
 from interplm_nb.sae import architectures
-from interplm_nb.sae.model import SAE
+from interplm_nb.sae.model import OPTIONAL, SAE
 from interplm_nb.sae.residue_norm import ResidueNorm
 from interplm_nb.saving import atomic_path, file_hash, read_json, write_json
 
@@ -20,7 +20,6 @@ CONFIG = "config.json"
 VERSION = 2
 RESIDUAL = "residual"
 """The hook that `Embeddings` hold: the PLM's representation after a layer."""
-_OPTIONAL = ("maxima", "rank")
 
 
 @dataclass(frozen=True)
@@ -103,7 +102,7 @@ def read_safetensors(path: Path) -> dict[str, Tensor]:
 
 
 def _fill(sae: SAE, weights: dict[str, Tensor], path: Path) -> None:
-    for name in set(_OPTIONAL) & set(weights):
+    for name in set(OPTIONAL) & set(weights):
         setattr(sae, name, torch.zeros(sae.d_sae))
     wanted = sae.state_dict()
     if set(weights) != set(wanted):

@@ -44,7 +44,7 @@ def relu_code(sae: SAE, x: Tensor) -> DenseCode:
     """The activations of a ReLU SAE on x [B, d_in], by blocks of rows."""
     f = x.new_empty(len(x), sae.d_sae)
     counts = x.new_zeros(sae.d_sae)
-    for block, z in zip(f.split(_rows(sae.d_sae)), _blocks(sae, x), strict=True):
+    for block, z in zip(f.split(block_rows(sae.d_sae)), _blocks(sae, x), strict=True):
         torch.clamp_min(z, 0, out=block)
         counts += block.sign().sum(0)  # the fastest of the ways to count that were measured
     return DenseCode(f, counts.long())
@@ -97,15 +97,15 @@ def batch_top_k_threshold(values: Tensor, n: int, world: World = ALONE) -> Tenso
     return world.gather(best).topk(n_all, sorted=False).values.min()
 
 
-def _rows(width: int) -> int:
-    """Rows of a block."""
+def block_rows(width: int) -> int:
+    """Rows of so many values that are worked on at once on a CPU."""
     return max(1, CELLS // width)
 
 
 def _blocks(sae: SAE, x: Tensor, features: Tensor | None = None) -> Iterator[Tensor]:
     """Pre-activations of x by blocks of rows, each written over the one before; with `features` (int64 [n]) of those."""
     W_enc, b_enc = (sae.W_enc, sae.b_enc) if features is None else (sae.W_enc[:, features], sae.b_enc[features])
-    parts = (x - sae.b_dec).split(_rows(len(b_enc)))
+    parts = (x - sae.b_dec).split(block_rows(len(b_enc)))
     z = x.new_empty(len(parts[0]), len(b_enc))
     for part in parts:
         yield torch.addmm(b_enc, part, W_enc, out=z[: len(part)])

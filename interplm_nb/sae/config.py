@@ -77,6 +77,8 @@ class SAEConfig:
                 raise ValueError(f"{name} is one of {', '.join(map(repr, choices))}; not {getattr(self, name)!r}")
         if self.d_sae < 1:
             raise ValueError(f"d_sae is at least 1, not {self.d_sae}")
+        if self.sparsity > 0 and isinstance(self.architecture, TopK | BatchTopK):
+            raise ValueError(f"{self.architecture.name} is sparse by its k: it has no sparsity term; leave sparsity at 0")
         if self.lr <= 0:
             raise ValueError(f"lr is above 0, not {self.lr}")
         if self.dead.startswith("resample") and self.resample_every < 1:
@@ -100,7 +102,7 @@ class SAEConfig:
 
     @property
     def label(self) -> str:
-        """`name`, or one made of layer, architecture, sparsity and seed, such as "layer_03-topk-k32-s0"."""
+        """`name`, or one made of layer, architecture, sparsity and seed, such as "layer_03-topk-k32-d2048-s0"."""
         if self.name:
             return self.name
         layer = [] if self.layer is None else [f"layer_{self.layer:02d}"]
@@ -108,7 +110,7 @@ class SAEConfig:
 
     @property
     def sparsity_label(self) -> str:
-        """What sets how sparse it is: "k32", "l0.1" or "l0=32"."""
+        """What sets how sparse it is: "k32", "l0.1" or "t32"."""
         match self.architecture:
             case TopK(k) | BatchTopK(k):
                 return f"k{k}"

@@ -20,7 +20,7 @@ def resample(sae: SAE, x: Tensor, dead: Tensor, optimizer: torch.optim.Optimizer
     """
     error = (x - sae(x).x_hat).norm(dim=1) if by_error else torch.ones(len(x), device=x.device)
     n = min(int(dead.sum()), len(x), int((error > 0).sum()))
-    if n == 0 or bool(dead.all()):
+    if n == 0 or bool(dead.all()) or not bool(error.isfinite().all()):
         return 0
     generator = torch.Generator().manual_seed(seed)
     chosen = x[torch.multinomial(error.cpu(), n, generator=generator).to(x.device)]

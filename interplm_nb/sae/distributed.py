@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 
 import torch
 import torch.distributed as dist
@@ -76,7 +77,10 @@ def joined(device: torch.device) -> Iterator[World]:
         return
     ours = not dist.is_initialized()
     if ours:
-        dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+        if device.type == "cuda":
+            torch.cuda.set_device(device)
+        # Long, as the others wait while one process evaluates.
+        dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=timedelta(hours=12))
     try:
         yield World(dist.get_rank(), dist.get_world_size())
     finally:
@@ -87,10 +91,3 @@ def joined(device: torch.device) -> Iterator[World]:
 def rank_and_size() -> tuple[int, int]:
     """RANK and WORLD_SIZE as `torchrun` sets them; (0, 1) without it."""
     return int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
-
-
-def own_device(device: torch.device) -> torch.device:
-    """`cuda` as this process's own GPU (LOCAL_RANK) under `torchrun`; any other device as it is."""
-    if device.type == "cuda" and device.index is None and "LOCAL_RANK" in os.environ:
-        return torch.device("cuda", int(os.environ["LOCAL_RANK"]))
-    return device

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,6 @@ _log = logging.getLogger(__name__)
 BEST = "best"
 _CALIBRATION_BATCHES = 16
 """Batches after the last step, on which BatchTopK's threshold is calibrated."""
-_HIGHER_IS_BETTER = ("loss_recovered", "loss_recovered_published")
 
 Log = Callable[[Mapping[str, Any]], None]
 Evaluate = Callable[[SAE], Mapping[str, float]]
@@ -43,6 +42,8 @@ class Upkeep:
     evaluate: Evaluate | None
     evaluate_every: int
     best: str | None
+    highest: bool
+    """Is the best of `best` the highest?"""
     progress: bool
 
 
@@ -53,6 +54,8 @@ class Loop:
         self.batches, self.trainees, self.setting, self.upkeep = batches, list(trainees), setting, upkeep
         self._metrics: dict[Path, Metrics] = {}
         self._failed: list[FloatingPointError] = []
+        self._best: dict[Path, float | None] = {}
+        self._names: set[str] = set()
 
     def run(self) -> None:
         """From the least advanced SAE's step to the end; each joins at its own. One that diverges leaves, and is an error after the others."""
@@ -65,17 +68,26 @@ class Loop:
             interrupted = stack.enter_context(_interruptible())
             for trainee in self.trainees if self.setting.world.writes else ():
                 self._metrics[trainee.folder] = stack.enter_context(closing(Metrics(trainee.folder / METRICS, trainee.step)))
+                self._best[trainee.folder] = self._best_so_far(trainee)
             self._catch_up()
-            for step, x in stack.enter_context(closing(_ahead(self.batches, first, steps))):
+            for step, batch in stack.enter_context(closing(_ahead(self.batches, first, steps))):
+                x = {layer: values.to(self.setting.device) for layer, values in batch.items()}
                 active = [trainee for trainee in self.trainees if trainee.step == step]
                 for trainee in active:
-                    trainee.take_step(x[layer_of(trainee.config, self.batches)])
+                    self._unless_diverged(trainee, lambda t, x=x: t.take_step(x[layer_of(t.config, self.batches)]))
                 bar.update()
                 self._after(step + 1, active, interrupted, bar, clock)
-            for trainee in list(self.trainees):
-                self._unless_diverged(trainee, self._finish)
+            self._finish(interrupted)
         if self._failed:
             raise self._failed[0]
+
+    def _finish(self, interrupted: threading.Event) -> None:
+        """All are saved before one is evaluated: an evaluation that fails, or takes long, loses nothing."""
+        finished = [(t, sae) for t in list(self.trainees) if (sae := self._unless_diverged(t, self._save_finished)) is not None]
+        for trainee, sae in finished if self.upkeep.evaluate is not None and self.setting.world.writes else ():
+            if interrupted.is_set():
+                raise KeyboardInterrupt("training is finished and saved; the same call makes the evaluations that are left")
+            self._evaluate(trainee, sae)
 
     def _after(self, step: int, active: Sequence[Trainee], interrupted: threading.Event, bar: Any, clock: "_Clock") -> None:
         stop = self.setting.world.any(interrupted.is_set(), self.setting.device)
@@ -90,7 +102,7 @@ class Loop:
             for trainee in active:
                 self._unless_diverged(trainee, self._save)
         for trainee in evaluates:  # saved first: no evaluation can lose what was trained
-            self._unless_diverged(trainee, self._evaluate)
+            self._unless_diverged(trainee, lambda t: self._evaluate(t, _finished(t)))
         if stop:
             raise KeyboardInterrupt(f"training stopped after step {step} of {self.setting.steps} and saved; the same call goes on from there")
         if not self.trainees:
@@ -110,9 +122,10 @@ class Loop:
 
     def _line(self, trainee: Trainee, speed: float) -> dict[str, Any]:
         values = {**trainee.metrics(), "tokens_per_second": speed}
-        if self.upkeep.best is not None and self.upkeep.best not in values and self.upkeep.evaluate is None:
-            raise ValueError(f"best={self.upkeep.best!r} is no metric of this training; there are {', '.join(values)}")
-        self._keep_best(trainee, values)
+        self._names = set(values)
+        if self.upkeep.evaluate is None:
+            self._check_best(self._names)
+        self._keep_best(trainee, values, None)
         self._write(trainee, values)
         return values
 
@@ -126,27 +139,39 @@ class Loop:
         every = self.upkeep.evaluate_every
         return self.upkeep.evaluate is not None and every > 0 and step % every == 0 and step < self.setting.steps
 
-    def _evaluate(self, trainee: Trainee) -> None:
+    def _evaluate(self, trainee: Trainee, sae: SAE) -> None:
         """Measure, and write a further line of the same step."""
         assert self.upkeep.evaluate is not None
-        values = {"step": trainee.step, **self.upkeep.evaluate(_finished(trainee))}
-        self._keep_best(trainee, values)
+        values = evaluation_line(self.upkeep.evaluate(sae), trainee.step)
+        self._check_best(self._names | set(values))
+        self._keep_best(trainee, values, sae)
         self._write(trainee, values)
 
     def _catch_up(self) -> None:
         """An evaluation that a process died in is made now."""
         for trainee in self.trainees:
             if trainee.step and self._evaluates(trainee.step) and not evaluated(trainee.folder, trainee.step):
-                self._evaluate(trainee)
+                self._evaluate(trainee, _finished(trainee))
 
-    def _keep_best(self, trainee: Trainee, values: Mapping[str, Any]) -> None:
-        name = self.upkeep.best
+    def _check_best(self, known: set[str]) -> None:
+        if self.upkeep.best is not None and self._names and self.upkeep.best not in known:
+            raise ValueError(f"best={self.upkeep.best!r} is no metric of this training; there are {', '.join(sorted(known))}")
+
+    def _best_so_far(self, trainee: Trainee) -> float | None:
+        """From the lines that are kept, so that a kill changes nothing."""
+        found = [float(line[self.upkeep.best]) for line in read_metrics(trainee.folder / METRICS) if self.upkeep.best in line]
+        return (max if self.upkeep.highest else min)(found, default=None)
+
+    def _keep_best(self, trainee: Trainee, values: Mapping[str, Any], sae: SAE | None) -> None:
+        name, best = self.upkeep.best, self._best.get(trainee.folder)
         if name is None or name not in values or not self.setting.world.writes:
             return
-        value = float(values[name]) * (-1 if name in _HIGHER_IS_BETTER else 1)
-        if trainee.best is None or value < trainee.best:
-            trainee.best = value
-            save(_finished(trainee), trainee.folder / BEST, about_of(trainee))
+        value = float(values[name])
+        if best is None or (value > best if self.upkeep.highest else value < best):
+            self._best[trainee.folder] = value
+            kept = {"kept": {"step": trainee.step, "metric": name, "value": value}}
+            about = about_of(trainee)
+            save(sae or _finished(trainee), trainee.folder / BEST, replace(about, training=about.training | kept))
 
     def _save(self, trainee: Trainee) -> None:
         trainee.check_finite()
@@ -155,21 +180,26 @@ class Loop:
             save_state(trainee.folder, tensors, trainee.step, record, self.upkeep.keep)
         self.setting.world.wait()
 
-    def _finish(self, trainee: Trainee) -> None:
-        trainee.check_finite()
+    def _save_finished(self, trainee: Trainee) -> SAE:
         layer, steps = layer_of(trainee.config, self.batches), self.setting.steps
         calibration = (self.batches.batch(steps + i)[layer] for i in range(_CALIBRATION_BATCHES)) if trainee.needs_calibration else ()
+        trainee.check_finite()
         sae = _finished(trainee, calibration)
+        trainee.check_finite()  # a threshold may be too large for a number
         if self.setting.world.writes:
             save(sae, trainee.folder, about_of(trainee))
             remove(trainee.folder / CHECKPOINTS)
-            if self.upkeep.evaluate is not None:
-                self._write(trainee, {"step": steps, **self.upkeep.evaluate(sae)})
+        return sae
+
+
+def evaluation_line(values: Mapping[str, float], step: int) -> dict[str, Any]:
+    """A line of metrics that is an evaluation."""
+    return {**values, "step": step, "evaluation": True}
 
 
 def evaluated(folder: Path, step: int) -> bool:
-    """Is an evaluation after this step among the lines of metrics? Such a line has no loss."""
-    return any(line["step"] == step and "loss" not in line for line in read_metrics(folder / METRICS))
+    """Is an evaluation after this step among the lines of metrics?"""
+    return any(line["step"] == step and "evaluation" in line for line in read_metrics(folder / METRICS))
 
 
 class _Clock:

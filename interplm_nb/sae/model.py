@@ -13,7 +13,8 @@ from interplm_nb.sae.residue_norm import Normed, ResidueNorm
 if TYPE_CHECKING:
     from interplm_nb.sae.checkpoint import SAEAbout
 
-_OPTIONAL = ("maxima", "rank")
+OPTIONAL = ("maxima", "rank")
+"""Buffers that are set on some SAEs alone."""
 
 
 class SAEOutput(NamedTuple):
@@ -75,7 +76,7 @@ class SAE(nn.Module):
         elif isinstance(self.architecture, Gated):
             self.r_mag = nn.Parameter(torch.zeros(d_sae))
             self.b_gate = nn.Parameter(torch.zeros(d_sae))
-        for name in _OPTIONAL:
+        for name in OPTIONAL:
             self.register_buffer(name, None)
 
     @property
@@ -197,7 +198,7 @@ class SAE(nn.Module):
     def rescaled(self, scale: Tensor) -> Self:
         """An SAE with f * scale in place of f (scale [d_sae], above 0) that decodes to the same."""
         new = type(self)(self.d_in, self.d_sae, self.architecture, self.residue_norm).to(self.device, self.W_enc.dtype)
-        new.load_state_dict({name: value for name, value in self.state_dict().items() if name not in _OPTIONAL})
+        new.load_state_dict({name: value for name, value in self.state_dict().items() if name not in OPTIONAL})
         new.about = self.about
         new.W_dec /= scale[:, None]
         new.b_enc *= scale

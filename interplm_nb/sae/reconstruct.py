@@ -16,11 +16,11 @@ from torch.nn.functional import embedding_bag
 
 from interplm_nb.sae.architectures import BatchTopK, Matryoshka, TopK
 from interplm_nb.sae.choice import (
-    CELLS,
     DenseCode,
     Entries,
     batch_top_k_entries,
     batch_top_k_threshold,
+    block_rows,
     dense_entries,
     relu_code,
     top_k_entries,
@@ -65,7 +65,7 @@ def reconstruct(sae: SAE, x: Tensor, world: World = ALONE) -> Reconstruction:
     partial, activity = _Sparse.apply(x, entries, *weights)  # pyright: ignore[reportGeneralTypeIssues]
     counts = torch.from_numpy(np.bincount(code.features, minlength=sae.d_sae))
     prefixes = sae.b_dec + partial.view(-1, *x.shape).cumsum(0)
-    return Reconstruction(prefixes, activity, counts, None if code.threshold is None else torch.tensor(code.threshold))
+    return Reconstruction(prefixes, activity, counts, None if code.threshold is None else torch.tensor(code.threshold, dtype=x.dtype))
 
 
 def sparse_decode(sae: SAE, x: Tensor, entries: Entries) -> Tensor:
@@ -152,7 +152,7 @@ class _Dense(torch.autograd.Function):
         g, g_activity = gradients
         x, f, W_enc, W_dec, b_dec = ctx.saved_tensors
         dW_enc, db_enc = torch.zeros_like(W_enc), W_enc.new_zeros(len(W_dec))
-        rows = max(1, CELLS // len(W_dec))
+        rows = block_rows(len(W_dec))
         for f_rows, g_rows, x_rows in zip(f.split(rows), g.split(rows), (x - b_dec).split(rows), strict=True):
             df = torch.addmm(g_activity, g_rows, W_dec.T)
             df = torch.ops.aten.threshold_backward(df, f_rows, 0)  # 0 where f is 0

@@ -17,6 +17,7 @@ from interplm_nb.embeddings import Embeddings
 from interplm_nb.plm.protocol import PLM
 from interplm_nb.proteins import Proteins
 from interplm_nb.sae.buffer import Group, ShuffleBuffer, groups_of
+from interplm_nb.sae.distributed import rank_and_size
 from interplm_nb.saving import json_hash
 
 _log = logging.getLogger(__name__)
@@ -52,9 +53,9 @@ class Batches(Protocol):
 class _Grouped:
     """Batches of units that are loaded by groups into a buffer; what is left over at an epoch's end, less than a batch, is not used in that epoch."""
 
-    def __init__(self, lengths: np.ndarray, batch_size: int, seed: int, share: tuple[int, int], buffer_residues: int) -> None:
+    def __init__(self, lengths: np.ndarray, batch_size: int, seed: int, share: tuple[int, int] | None, buffer_residues: int) -> None:
         self.batch_size = batch_size
-        self._rank, self._n_ranks = share
+        self._rank, self._n_ranks = share or rank_and_size()
         if batch_size % self._n_ranks:
             raise ValueError(f"a batch of {batch_size} residues cannot be shared evenly by {self._n_ranks} processes; take a multiple of it")
         self._seed = seed
@@ -122,7 +123,8 @@ class _Grouped:
 class StoredBatches(_Grouped):
     """Batches from stored embeddings of one or more layers, by blocks of neighbouring rows.
 
-    `rows` int64: the residues to train on, such as `proteins.rows_of(train)`. `share` (rank, processes): this process's part of each batch.
+    `rows` int64: the residues to train on, such as `proteins.rows_of(train)`. `share` (rank, processes): this process's part of
+    each batch; by default that which `torchrun` gives it.
     """
 
     def __init__(
@@ -131,7 +133,7 @@ class StoredBatches(_Grouped):
         rows: np.ndarray,
         batch_size: int,
         seed: int,
-        share: tuple[int, int] = (0, 1),
+        share: tuple[int, int] | None = None,
         buffer_residues: int = BUFFER_RESIDUES,
     ) -> None:
         self._embeddings = {embeddings.layer: embeddings} if isinstance(embeddings, Embeddings) else dict(embeddings)
@@ -181,7 +183,7 @@ class StreamedBatches(_Grouped):
         layers: int | Sequence[int],
         batch_size: int,
         seed: int,
-        share: tuple[int, int] = (0, 1),
+        share: tuple[int, int] | None = None,
         buffer_residues: int = BUFFER_RESIDUES,
     ) -> None:
         self._layers = sorted({layers} if isinstance(layers, int) else set(layers))
@@ -222,31 +224,13 @@ class StreamedBatches(_Grouped):
                 self._tokens_per_batch = self._halved()
 
     def _halved(self) -> int:
-        before = self._tokens_per_batch or getattr(self._plm, "tokens_per_batch", 0)
-        if before < 2 * int(self._proteins.lengths.max()):
+        before, longest = self._tokens_per_batch or getattr(self._plm, "tokens_per_batch", 0), int(self._proteins.lengths.max()) + 2
+        if before <= longest:
             raise torch.OutOfMemoryError(
                 f"{self._plm.name} does not fit {self._plm.device} with one protein at once; take a smaller PLM or another device"
             )
-        _log.warning("%s: out of memory with %d tokens at once; going on with %d", self._plm.name, before, before // 2)
-        return before // 2
-
-
-class JoinedBatches:
-    """The shares of several processes end to end: what one process trains on to get what they get together."""
-
-    def __init__(self, shares: Sequence[Batches]) -> None:
-        self._shares = list(shares)
-        self.layers = self._shares[0].layers
-        self.batch_size = self._shares[0].batch_size
-
-    def about(self, layer: int) -> dict[str, Any]:
-        """As each share has it."""
-        return self._shares[0].about(layer)
-
-    def batch(self, step: int) -> dict[int, Tensor]:
-        """layer -> float32 [batch_size, d_in]"""
-        parts = [share.batch(step) for share in self._shares]
-        return {layer: torch.cat([part[layer] for part in parts]) for layer in self.layers}
+        _log.warning("%s: out of memory with %d tokens at once; going on with %d", self._plm.name, before, max(before // 2, longest))
+        return max(before // 2, longest)
 
 
 def _block_bounds(rows: np.ndarray) -> np.ndarray:

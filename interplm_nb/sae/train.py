@@ -12,8 +12,8 @@ from interplm_nb.plm.protocol import PLM
 from interplm_nb.proteins import Proteins
 from interplm_nb.sae.checkpoint import CONFIG, load
 from interplm_nb.sae.config import SAEConfig
-from interplm_nb.sae.distributed import World, joined, own_device, rank_and_size
-from interplm_nb.sae.loop import BEST, Evaluate, Log, Loop, Upkeep, evaluated, layer_of
+from interplm_nb.sae.distributed import World, joined, rank_and_size
+from interplm_nb.sae.loop import BEST, Evaluate, Log, Loop, Upkeep, evaluated, evaluation_line, layer_of
 from interplm_nb.sae.model import SAE
 from interplm_nb.sae.progress import CHECKPOINTS, METRICS, Metrics, newest_state
 from interplm_nb.sae.stream import BUFFER_RESIDUES, Batches, StreamedBatches
@@ -23,6 +23,8 @@ from interplm_nb.saving import remove
 __all__ = ["SAEConfig", "train", "train_on"]
 
 Precision = Literal["auto", "float32", "bfloat16", "float64"]
+_LOWEST_IS_BEST = ("loss", "reconstruction", "fvu", "dead", "ce", "kl")
+_HIGHEST_IS_BEST = ("loss_recovered", "loss_recovered_published")
 _SAMPLE_BATCHES = 4
 """Batches from which b_dec and the scaling of inputs are measured."""
 
@@ -47,10 +49,11 @@ def train(
     """
     rank, size = rank_and_size()
     plan = _named(configs, folder)
-    if spread == "layers" and size > 1:
-        mine = sorted({config.layer or 0 for config in plan.values()})[rank::size]
-        plan, rank, size = {path: config for path, config in plan.items() if (config.layer or 0) in mine}, 0, 1
     layers = [_own_layer(config) for config in plan.values()]
+    if spread == "layers" and size > 1:
+        mine = sorted(set(layers))[rank::size]
+        plan, rank, size = {path: config for path, config in plan.items() if config.layer in mine}, 0, 1
+        layers = mine
     if not layers:
         return {}
     batches = StreamedBatches(plm, proteins, layers, batch_size, seed, (rank, size), buffer_residues)
@@ -72,6 +75,7 @@ def train_on(
     evaluate: Evaluate | None = None,
     evaluate_every: int = 0,
     best: str | None = None,
+    best_is: Literal["lowest", "highest"] | None = None,
     restart: bool = False,
     progress: bool = True,
     alone: bool = False,
@@ -90,7 +94,11 @@ def train_on(
     Ctrl-C saves and raises KeyboardInterrupt. An SAE whose loss becomes NaN or infinite is left out, the others are trained to the end, and then
     FloatingPointError is raised for it.
     """
-    where = own_device(choose_device(device))
+    for name, value in (("log_every", log_every), ("checkpoint_every", checkpoint_every), ("keep", keep)):
+        if value < 1:
+            raise ValueError(f"{name} is at least 1, not {value}")
+    upkeep = Upkeep(log, log_every, checkpoint_every, keep, evaluate, evaluate_every, best, _highest(best, best_is), progress)
+    where = choose_device(device)
     with joined(where) if not alone else _alone() as world:
         setting = _setting(steps, batches.batch_size, where, precision, world)
         identities = {folder: _identity(config, batches, setting) for folder, config in plan.items()}
@@ -99,20 +107,32 @@ def train_on(
         trainees = [Trainee(plan[folder], folder, identities[folder], setting) for folder in unfinished]
         if trainees:
             _begin(trainees, batches)
-            Loop(batches, trainees, setting, Upkeep(log, log_every, checkpoint_every, keep, evaluate, evaluate_every, best, progress)).run()
+            Loop(batches, trainees, setting, upkeep).run()
         world.wait()
         saes = [load(folder).to(where) for folder in plan]
         if evaluate is not None and world.writes:
-            _catch_up(plan, saes, steps, evaluate)
+            _catch_up(plan, saes, steps, upkeep)
         return saes
 
 
-def _catch_up(plan: Mapping[Path, SAEConfig], saes: Sequence[SAE], steps: int, evaluate: Evaluate) -> None:
+def _catch_up(plan: Mapping[Path, SAEConfig], saes: Sequence[SAE], steps: int, upkeep: Upkeep) -> None:
     """Finished SAEs whose last evaluation a process died in."""
-    for folder, sae in zip(plan, saes, strict=True):
+    assert upkeep.evaluate is not None
+    for (folder, config), sae in zip(plan.items(), saes, strict=True):
         if not evaluated(folder, steps):
+            line = evaluation_line(upkeep.evaluate(sae), steps)
             with closing(Metrics(folder / METRICS, steps)) as metrics:
-                metrics.write({"step": steps, **evaluate(sae)})
+                metrics.write(line)
+            if upkeep.log is not None:
+                upkeep.log({"sae": config.label, **line})
+
+
+def _highest(best: str | None, best_is: str | None) -> bool:
+    """Is the best value of a metric the highest?"""
+    known = "lowest" if best in _LOWEST_IS_BEST else "highest" if best in _HIGHEST_IS_BEST else best_is
+    if best is not None and (known is None or best_is not in (None, known)):
+        raise ValueError(f"best={best!r}: is the lowest or the highest value the best? Say best_is='lowest' or 'highest', not {best_is!r}")
+    return known == "highest"
 
 
 def _setting(steps: int, batch_size: int, device: torch.device, precision: Precision, world: World) -> Setting:
@@ -154,6 +174,8 @@ def _prepare(identities: Mapping[Path, Mapping[str, Any]], restart: bool, world:
             for name in (CHECKPOINTS, METRICS, CONFIG, BEST) if restart else ():
                 remove(folder / name)
             folder.mkdir(parents=True, exist_ok=True)
+            for draft in list(folder.rglob(".*.tmp")):  # left by a process that was killed
+                remove(draft)
     world.wait()
 
 

@@ -51,7 +51,6 @@ class Trainee:
     def __init__(self, config: SAEConfig, folder: Path, identity: Mapping[str, Any], setting: Setting) -> None:
         self.config, self.folder, self.identity, self.setting = config, folder, dict(identity), setting
         self.step = 0
-        self.best: float | None = None
         self._rows_at_once = setting.batch_size
         self._last: tuple[Tensor, Loss] | None = None
 
@@ -71,7 +70,7 @@ class Trainee:
         sae.load_state_dict({name: tensors[name] for name in sae.state_dict()})
         self._set(sae, scaling, {name: tensors[name] for name in ("silent", "fired", "fired_among")})
         load_optimizer(self.optimizer, dict(self.sae.named_parameters()), tensors)
-        self.step, self.best = record["step"], record["best"]
+        self.step = record["step"]
 
     def _set(self, sae: SAE, scaling: InputScaling, counters: Mapping[str, Tensor]) -> None:
         device = self.setting.device
@@ -88,10 +87,15 @@ class Trainee:
         parameters = dict(self.sae.named_parameters())
         scaling = {"scaling.shift": self.scaling.shift, "scaling.scale": self.scaling.scale}
         tensors = {**self.sae.state_dict(), **optimizer_tensors(self.optimizer, parameters), **self.counters, **scaling}
-        return {"identity": self.identity, "best": self.best}, tensors
+        return {"identity": self.identity}, tensors
 
     def take_step(self, embeddings: Tensor) -> None:
-        """One step of the optimizer on this process's residues [n, d_in]; does not wait for the device."""
+        """One step of the optimizer on this process's residues [batch_size / processes, d_in]."""
+        if len(embeddings) * self.setting.world.size != self.setting.batch_size:
+            raise ValueError(
+                f"a batch of {len(embeddings)} residues came to one of {self.setting.world.size} processes that share {self.setting.batch_size}; "
+                "make batches with share=(rank, processes)"
+            )
         x = self.scaling(embeddings.to(self.setting.device, self.setting.dtype))
         self._revive(x)
         for group in self.optimizer.param_groups:
@@ -105,7 +109,8 @@ class Trainee:
         self._last = x, output
 
     def _gradients(self, x: Tensor) -> Loss:
-        """Fill the gradients. A batch that does not fit the device is halved, and halved from then on."""
+        """Fill the gradients. A batch that does not fit the device is halved, and halved from then on: each part is then a batch of its own to what
+        looks at a whole batch (BatchTopK's choice, JumpReLU's L0, AuxK's spread)."""
         while True:
             self.optimizer.zero_grad(set_to_none=True)
             try:
@@ -194,6 +199,8 @@ class Trainee:
     def check_finite(self) -> None:
         """Raise FloatingPointError where the loss has become NaN or infinite."""
         bad = int(self.setting.world.gather(self._first_bad[None]).max())
+        if bad < 0 and not all(bool(value.isfinite().all()) for value in self.sae.state_dict().values()):
+            bad = self.step  # the loss was a number still
         if bad >= 0:
             lr = self.config.lr_at(bad - 1, self.setting.steps)
             raise FloatingPointError(

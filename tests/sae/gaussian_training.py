@@ -12,11 +12,11 @@ from interplm_nb.sae.train import train_on
 
 STEPS = 60
 _FAST: dict[str, Any] = {"lr": 0.01, "seed": 3, "dead_after_tokens": 320}
-PAPER = SAEConfig.recipe("interplm-paper", 24, dead="resample by error", resample_every=25, **_FAST)
+PAPER = SAEConfig.recipe("interplm-paper", 24, dead="resample by error", resample_every=15, **_FAST)
 TOPK = SAEConfig.recipe("topk", 24, k=3, **_FAST)
 CONFIGS = {
     "paper": PAPER,
-    "v1": SAEConfig.recipe("interplm-v1", 24, dead="resample at random", resample_every=25, **_FAST),
+    "v1": SAEConfig.recipe("interplm-v1", 24, dead="resample at random", resample_every=15, **_FAST),
     "topk": TOPK,
     "batchtopk": SAEConfig.recipe("batchtopk", 24, k=3, scaling="dimension", **_FAST),
     "jumprelu": SAEConfig.recipe("jumprelu", 24, k=3, bandwidth=0.05, **_FAST),

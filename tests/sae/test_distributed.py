@@ -11,10 +11,9 @@ import torch
 
 from interplm_nb.sae.checkpoint import load
 from interplm_nb.sae.progress import read_metrics
-from interplm_nb.sae.stream import JoinedBatches
 from interplm_nb.sae.train import train_on
 from tests.sae.gaussian_training import CONFIGS
-from tests.sae.residue_batches import residue_batches
+from tests.sae.residue_batches import JoinedBatches, residue_batches
 
 _CHILD = """
 import sys
@@ -35,7 +34,7 @@ if spread == "layers":
     print("trained", rank_and_size()[0], *found)
 else:
     plan = {folder / name: config for name, config in CONFIGS.items()}
-    batches = residue_batches("streamed", folder, 32, rank_and_size())
+    batches = residue_batches("streamed", folder, 32)
     train_on(batches, plan, steps, device="cpu", precision=precision, progress=False, log_every=5, checkpoint_every=7)
 """
 

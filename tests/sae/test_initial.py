@@ -110,3 +110,12 @@ def test_the_calibrated_threshold_gives_k_on_average(k, seed):
     wanted = min(k * 120, int((z > 0).sum()))
     assert abs(int((z > theta).sum()) - wanted) <= 1
     assert theta >= 0
+
+
+def test_the_threshold_is_exact_where_one_batch_has_nearly_all():
+    """Its share of the largest is far above the bound of what is kept of a batch at first."""
+    sae = any_sae(BatchTopK(2), seed=1)
+    batches = [normal(30, 6, seed=1) * 0.01 + sae.b_dec.detach(), normal(30, 6, seed=2) * 50]
+    z = sae.pre_activation(torch.cat(batches)).detach()
+    theta = calibrated_threshold(sae, batches)
+    assert abs(int((z > theta).sum()) - 120) <= 1 and int((z[30:] > theta).sum()) > 110

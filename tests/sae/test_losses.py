@@ -75,6 +75,20 @@ def test_the_steps_gradients_are_autograds(architecture, way, seed, l1):
         assert output.threshold is not None and output.threshold.item() == pytest.approx(lowest)
 
 
+@given(architecture=trained_by_reconstruct, seed=seeds)
+def test_half_precision_changes_little_and_gradients_stay_float32(architecture, seed):
+    """What a GPU does under autocast, on a CPU."""
+    sae, x = any_sae(architecture, seed=seed), normal(9, 6, seed=seed)
+    with torch.autocast("cpu", torch.bfloat16):
+        output = by_autograd(sae, x)
+        total = squared_error(x, output.prefixes)
+    found = gradients(total, sae)
+    assert all(gradient.dtype == torch.float32 and gradient.isfinite().all() for gradient in found.values())
+    exact = by_autograd(sae, x)
+    near = (output.counts - exact.counts).abs().sum() <= 0.2 * exact.counts.sum() + 3
+    assert near and squared_error(output.x_hat, exact.x_hat) < 0.2 * squared_error(x, exact.x_hat) + 1
+
+
 @given(seed=seeds, k=st.integers(1, 20), rows=st.sampled_from([3, 40, 64]))
 def test_the_batchs_largest_are_found_without_sorting_all(seed, k, rows):
     """Also where a sample of rows misleads: rows of very different size."""

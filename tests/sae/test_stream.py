@@ -11,9 +11,10 @@ from interplm_nb.proteins import Proteins
 from interplm_nb.sae import stream
 from interplm_nb.sae.buffer import ShuffleBuffer, groups_of
 from interplm_nb.sae.config import SAEConfig
-from interplm_nb.sae.stream import JoinedBatches, StoredBatches, StreamedBatches
+from interplm_nb.sae.stream import StoredBatches, StreamedBatches
 from interplm_nb.sae.train import train
 from tests.sae.fake_plm import FakePLM
+from tests.sae.residue_batches import JoinedBatches
 
 PROTEINS = Proteins.from_sequences({f"P{i}": "ACDEFGHIKL"[: 3 + i % 7] * (1 + i % 3) for i in range(40)})
 

@@ -3,7 +3,6 @@
 import json
 from dataclasses import replace
 
-import numpy as np
 import pytest
 import torch
 
@@ -100,18 +99,48 @@ def test_the_newest_checkpoints_are_kept(tmp_path):
     assert [p.stem for p in states(tmp_path)] == ["step_00000030", "step_00000040", "step_00000050"]
 
 
-def test_the_best_by_a_metric_is_kept_beside_the_last(tmp_path):
-    fvu = {10: 0.5, 20: 0.2, 30: 0.4, 40: 0.6, 50: 0.9, 60: 0.8}
-    seen: list[SAE] = []
+@pytest.mark.parametrize(("best_is", "kept"), [("lowest", 1), ("highest", 5)])
+def test_the_best_by_a_metric_is_kept_beside_the_last(tmp_path, best_is, kept):
+    """The last evaluation counts too."""
+    measured, seen = {10: 0.5, 20: 0.2, 30: 0.4, 40: 0.6, 50: 0.7, 60: 0.9}, []
 
     def evaluate(sae: SAE) -> dict[str, float]:
         seen.append(sae)
-        return {"made_up": fvu[10 * len(seen)]}
+        return {"made_up": measured[10 * len(seen)]}
 
-    run(tmp_path, TOPK, evaluate=evaluate, evaluate_every=10, best="made_up", log_every=10)
-    assert same(load(tmp_path / "best"), seen[1]) and not same(load(tmp_path), seen[1])
-    with pytest.raises(ValueError, match="best='f1' is no metric of this training; there are step, loss"):
-        run(tmp_path / "other", TOPK, best="f1")
+    run(tmp_path, TOPK, evaluate=evaluate, evaluate_every=10, best="made_up", best_is=best_is, log_every=10)
+    assert same(load(tmp_path / "best"), seen[kept])
+    assert not same(seen[1], seen[5])
+    about = load(tmp_path / "best").about
+    assert about is not None and about.training["kept"] == {"step": 10 * (kept + 1), "metric": "made_up", "value": measured[10 * (kept + 1)]}
+
+
+def test_a_kill_does_not_forget_the_best(tmp_path):
+    values = iter([0.2, None, 0.4, 0.6])
+
+    def evaluate(sae: SAE) -> dict[str, float]:
+        value = next(values)
+        if value is None:
+            raise RuntimeError("killed here")
+        return {"made_up": value}
+
+    options = {"evaluate": evaluate, "evaluate_every": 20, "best": "made_up", "best_is": "lowest", "log_every": 10}
+    with pytest.raises(RuntimeError, match="killed here"):
+        run(tmp_path, TOPK, **options)
+    run(tmp_path, TOPK, **options)
+    about = load(tmp_path / "best").about
+    assert about is not None and about.training["kept"] == {"step": 20, "metric": "made_up", "value": 0.2}
+
+
+def test_a_best_that_is_no_metric_or_says_no_direction_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="best='l00' is no metric of this training; there are"):
+        run(tmp_path / "a", TOPK, best="l00", best_is="lowest")
+    with pytest.raises(ValueError, match="best='f2' is no metric of this training"):
+        run(tmp_path / "b", TOPK, best="f2", best_is="highest", evaluate=lambda sae: {"f1": 1.0})
+    with pytest.raises(ValueError, match=r"best='f1': is the lowest or the highest value the best\? Say best_is="):
+        run(tmp_path / "c", TOPK, best="f1")
+    with pytest.raises(ValueError, match=r"best='fvu': .* not 'highest'"):
+        run(tmp_path / "c", TOPK, best="fvu", best_is="highest")
 
 
 def test_an_sae_that_diverges_stops_no_other(tmp_path, caplog):
@@ -121,6 +150,33 @@ def test_an_sae_that_diverges_stops_no_other(tmp_path, caplog):
         train_on(Gaussian(), {tmp_path / "wild": wild, tmp_path / "tame": TOPK}, STEPS, device="cpu", progress=False, log_every=10)
     assert "wild: the loss became NaN" in caplog.text and not (tmp_path / "wild" / "sae.safetensors").exists()
     assert same(load(tmp_path / "tame"), run(tmp_path / "alone", TOPK))
+
+
+@pytest.mark.parametrize("lr", [1e20, 1e39])
+def test_weights_that_are_no_numbers_are_divergence_too(tmp_path, lr):
+    """Also where the loss was a number to the end, or the threshold alone is too large for one."""
+    plan = {tmp_path / "wild": replace(CONFIGS["batchtopk"], lr=lr, name="wild"), tmp_path / "tame": TOPK}
+    with pytest.raises(FloatingPointError, match="wild: the loss became NaN or infinite"):
+        train_on(Gaussian(), plan, 3, device="cpu", progress=False, log_every=1, checkpoint_every=1, keep=1)
+    assert load(tmp_path / "tame").about is not None
+
+
+def test_an_evaluation_that_fails_costs_no_other_sae_its_end(tmp_path):
+    def fails(sae: SAE) -> dict[str, float]:
+        raise RuntimeError("not at home")
+
+    with pytest.raises(RuntimeError, match="not at home"):
+        train_on(Gaussian(), {tmp_path / "a": TOPK, tmp_path / "b": PAPER}, STEPS, device="cpu", progress=False, evaluate=fails)
+    assert same(load(tmp_path / "b"), run(tmp_path / "alone", PAPER))
+
+
+def test_a_batch_that_was_not_shared_is_refused(tmp_path):
+    class Whole(Gaussian):
+        def batch(self, step: int) -> dict[int, torch.Tensor]:
+            return {2: super().batch(step)[2][:16]}
+
+    with pytest.raises(ValueError, match=r"16 residues came to one of 1 processes that share 32; make batches with share="):
+        run(tmp_path, TOPK, Whole())
 
 
 def test_an_evaluation_that_was_cut_off_is_made_when_training_goes_on(tmp_path):
@@ -158,7 +214,7 @@ def test_an_evaluation_that_fails_loses_nothing(tmp_path):
 
 @pytest.mark.parametrize("name", ["topk", "gated"])
 def test_a_batch_that_does_not_fit_is_halved_and_said(tmp_path, monkeypatch, caplog, name):
-    """The gradients are those of the whole batch."""
+    """Where each residue stands for itself, the gradients are those of the whole batch."""
     whole = run(tmp_path / "whole", replace(CONFIGS[name], dead="none"))
     plain, sizes = trainee.loss, []
 
@@ -214,17 +270,13 @@ def test_a_cut_off_line_of_metrics_is_left_out(tmp_path):
     assert read_metrics(tmp_path / "none") == []
 
 
-def test_threads_are_left_alone(tmp_path):
-    before = torch.get_num_threads()
-    run(tmp_path, TOPK)
-    assert torch.get_num_threads() == before and np.isfinite(before)
-
-
 def test_what_is_refused(tmp_path):
     with pytest.raises(ValueError, match="steps is at least 1, not 0"):
         run(tmp_path, TOPK, steps=0)
     with pytest.raises(ValueError, match="is for layer 5; the batches hold layers 2"):
         run(tmp_path, replace(TOPK, layer=5))
+    with pytest.raises(ValueError, match="keep is at least 1, not 0"):
+        run(tmp_path, TOPK, keep=0)
     with pytest.raises(ValueError, match="'bfloat16' needs a CUDA device that computes in it, not cpu"):
         run(tmp_path, TOPK, precision="bfloat16")
     with pytest.raises(ValueError, match=r"precision is 'auto'.*not 'half'"):
