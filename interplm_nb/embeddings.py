@@ -5,6 +5,7 @@ Shards end where proteins end, so that a stage that was killed goes on with the 
 
 import json
 import logging
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
@@ -48,6 +49,7 @@ class Embeddings:
         self.path = path
         self.about = dict(about)
         self._bounds = np.asarray(about["bounds"], np.int64)
+        self._starts: list[int] = self._bounds.tolist()
 
     @classmethod
     def open(cls, path: Path) -> Self:
@@ -135,8 +137,8 @@ class Embeddings:
     def _between(self, start: int, stop: int) -> np.ndarray:
         if stop <= start:
             return np.empty((0, self.d_in), np.float32)
-        first, last = np.searchsorted(self._bounds, [start, stop - 1], side="right") - 1
-        parts = [self._shards[i][max(0, start - self._bounds[i]) : stop - self._bounds[i]] for i in range(first, last + 1)]
+        first, last = bisect_right(self._starts, start) - 1, bisect_right(self._starts, stop - 1) - 1
+        parts = [self._shards[i][max(0, start - self._starts[i]) : stop - self._starts[i]] for i in range(first, last + 1)]
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
     def _gather(self, rows: np.ndarray) -> np.ndarray:

@@ -64,7 +64,10 @@ class FloatShard(NamedTuple):
         os.replace(self.path, final)
 
     def read(self) -> np.ndarray:
-        """A read-only memory map. Raises ValueError where the file is not the matrix that was expected."""
+        """A read-only view of a memory map. Raises ValueError where the file is not the matrix that was expected.
+
+        The map itself may be written to and keeps that to this process, so that torch takes its rows without a copy.
+        """
         if not self.path.is_file():
             raise FileNotFoundError(f"{self.path}: this shard is missing; make the embeddings again (stage 'embed')")
         with self.path.open("rb") as stream:
@@ -78,7 +81,9 @@ class FloatShard(NamedTuple):
         wanted = ("F32", [self.n, self.d], 8 + size + 4 * self.n * self.d)
         if found != wanted:
             raise ValueError(f"{self.path}: wanted dtype, shape and bytes {wanted}, found {found}; make the embeddings again (stage 'embed')")
-        return np.memmap(self.path, np.float32, "r", 8 + size, (self.n, self.d))
+        view = np.memmap(self.path, np.float32, "c", 8 + size, (self.n, self.d)).view(np.ndarray)
+        view.flags.writeable = False
+        return view
 
 
 def _allocate(descriptor: int, start: int, size: int) -> None:

@@ -20,27 +20,19 @@ class Group(NamedTuple):
 
 
 class ShuffleBuffer:
-    """Rows of one group per layer, allocated once on one device: written in order, read in any.
-
-    On a CPU rows are moved by numpy, in one thread: torch's threads are busy with the training step, beside which batches are made.
-    """
+    """Rows of one group per layer, allocated once on one device: written in order, read in any."""
 
     def __init__(self, capacity: int, widths: Mapping[int, int], device: torch.device) -> None:
         self._rows = {layer: torch.empty(capacity, width, device=device) for layer, width in widths.items()}
         self._device = device
 
-    def write(self, layer: int, rows: np.ndarray | slice, values: np.ndarray | Tensor) -> None:
+    def write(self, layer: int, rows: np.ndarray | slice, values: Tensor) -> None:
         """Put values [n, width] at rows of the group."""
-        if self._device.type == "cpu":
-            self._rows[layer].numpy()[rows] = values.numpy() if isinstance(values, Tensor) else values
-        else:
-            at = rows if isinstance(rows, slice) else torch.from_numpy(rows).to(self._device)
-            self._rows[layer][at] = torch.as_tensor(values).to(self._device, torch.float32)
+        at = rows if isinstance(rows, slice) else torch.from_numpy(rows).to(self._device)
+        self._rows[layer][at] = values.to(self._device, torch.float32)
 
     def read(self, rows: np.ndarray) -> dict[int, Tensor]:
         """Copies of the rows (int64 [n]), float32 [n, width] per layer: the group may be written over at once."""
-        if self._device.type == "cpu":
-            return {layer: torch.from_numpy(np.take(values.numpy(), rows, axis=0, mode="clip")) for layer, values in self._rows.items()}
         at = torch.from_numpy(rows).to(self._device)
         return {layer: values.index_select(0, at) for layer, values in self._rows.items()}
 

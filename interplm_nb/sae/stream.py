@@ -23,9 +23,9 @@ from interplm_nb.saving import json_hash
 _log = logging.getLogger(__name__)
 BUFFER_RESIDUES = 2**17
 """Residues that are shuffled among each other by default: some 400 proteins, 168 MB at width 320."""
-BLOCK_ROWS = 256
+BLOCK_ROWS = 512
 """Stored rows that are read together."""
-Write = Callable[[int, np.ndarray | slice, np.ndarray | Tensor], None]
+Write = Callable[[int, np.ndarray | slice, Tensor], None]
 
 
 class Batches(Protocol):
@@ -139,7 +139,7 @@ class StoredBatches(_Grouped):
         self._embeddings = {embeddings.layer: embeddings} if isinstance(embeddings, Embeddings) else dict(embeddings)
         self._rows = np.sort(np.asarray(rows, np.int64))
         self._hash = _array_hash(self._rows)
-        self._bounds = _block_bounds(self._rows)
+        self._bounds = _block_bounds(self._rows, np.asarray(next(iter(self._embeddings.values())).about["bounds"]))
         super().__init__(np.diff(self._bounds), batch_size, seed, share, buffer_residues)
 
     @property
@@ -166,7 +166,7 @@ class StoredBatches(_Grouped):
         for layer, embeddings in self._embeddings.items():
             for unit, end in zip(units.tolist(), ends.tolist(), strict=True):
                 first, last = int(self._rows[self._bounds[unit]]), int(self._rows[self._bounds[unit + 1] - 1])
-                write(layer, slice(end - (last + 1 - first), end), embeddings[first : last + 1])
+                write(layer, slice(end - (last + 1 - first), end), _tensor(embeddings[first : last + 1]))
 
 
 class StreamedBatches(_Grouped):
@@ -233,12 +233,21 @@ class StreamedBatches(_Grouped):
         return max(before // 2, longest)
 
 
-def _block_bounds(rows: np.ndarray) -> np.ndarray:
-    """int64: where blocks of at most `BLOCK_ROWS` neighbouring rows begin in the sorted rows, and the end."""
-    run_starts = np.flatnonzero(np.diff(rows, prepend=rows[:1] - 2) != 1)
+def _block_bounds(rows: np.ndarray, cuts: np.ndarray) -> np.ndarray:
+    """int64: where blocks of at most `BLOCK_ROWS` neighbouring rows begin in the sorted rows, and the end; no block goes beyond one of the `cuts`."""
+    new_runs = np.flatnonzero(np.diff(rows, prepend=rows[:1] - 2) != 1)
+    at_cuts = np.searchsorted(rows, cuts)
+    run_starts = np.union1d(new_runs, at_cuts[at_cuts < len(rows)])
     run_ends = np.append(run_starts[1:], len(rows))
     starts = [np.arange(a, b, BLOCK_ROWS) for a, b in zip(run_starts, run_ends, strict=True)]
     return np.concatenate([*starts, [len(rows)]]).astype(np.int64)
+
+
+def _tensor(values: np.ndarray) -> Tensor:
+    """A tensor over stored rows, which is only read."""
+    view = values.view()
+    view.flags.writeable = True  # torch takes no other; what is mapped lets it, and nothing written would reach the file
+    return torch.from_numpy(view)
 
 
 def _array_hash(values: np.ndarray) -> str:

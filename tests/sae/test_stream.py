@@ -48,7 +48,7 @@ def test_groups_hold_every_unit_once_and_close_when_full(lengths, residues, seed
 def test_a_buffer_gives_copies_in_the_order_asked_for():
     buffer = ShuffleBuffer(10, {3: 2}, torch.device("cpu"))
     values = torch.arange(20.0).view(10, 2)
-    buffer.write(3, slice(0, 8), values[:8].numpy())
+    buffer.write(3, slice(0, 8), values[:8])
     buffer.write(3, np.array([9, 8]), values[8:])
     read = buffer.read(np.array([2, 0, 9]))[3]
     torch.testing.assert_close(read, values[[2, 0, 8]])
@@ -91,8 +91,9 @@ def test_stored_batches_are_a_function_of_seed_and_step(tmp_path_factory, order,
 
 def test_blocks_are_neighbouring_rows(monkeypatch):
     monkeypatch.setattr(stream, "BLOCK_ROWS", 3)
-    bounds = stream._block_bounds(np.array([0, 1, 2, 3, 7, 8, 20]))
-    assert bounds.tolist() == [0, 3, 4, 6, 7]
+    rows = np.array([0, 1, 2, 3, 7, 8, 20])
+    assert stream._block_bounds(rows, np.array([0, 30])).tolist() == [0, 3, 4, 6, 7]
+    assert stream._block_bounds(rows, np.array([0, 2, 8, 30])).tolist() == [0, 2, 4, 5, 6, 7], "no block crosses a shard's end"
 
 
 @given(buffer_residues=st.integers(10, 300), batch_size=st.integers(2, 12), seed=st.integers(0, 9))
@@ -126,7 +127,8 @@ def test_one_run_of_the_plm_serves_all_layers():
     assert one.n_forward == both.n_forward == 40, "each protein once"
 
 
-def test_shares_together_are_all_residues(embeddings):
+def test_shares_together_are_all_residues(embeddings, monkeypatch):
+    monkeypatch.setattr(stream, "BLOCK_ROWS", 64)
     rows = np.arange(PROTEINS.n_residues)
     shares = [StoredBatches(embeddings, rows, 16, 3, (rank, 2), 50) for rank in range(2)]
     joined = JoinedBatches(shares)
