@@ -91,6 +91,7 @@ def train_on(
     `evaluate`, every `evaluate_every` steps and at the end, what it measures too (`fidelity.probe` gives one). `best` names a metric: the weights
     with its best value so far are kept in `<folder>/best`. `precision` "auto" is bfloat16 autocast on a CUDA device that has it, else float32.
 
+    Under `torchrun` the processes train together on their shares of each batch, unless `alone`; the folders must be on a disk that all of them see.
     Ctrl-C saves and raises KeyboardInterrupt. An SAE whose loss becomes NaN or infinite is left out, the others are trained to the end, and then
     FloatingPointError is raised for it.
     """

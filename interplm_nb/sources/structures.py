@@ -136,7 +136,19 @@ def read_atoms(path: Path) -> struc.AtomArray:
             )
     except (ValueError, KeyError, IndexError, biotite.InvalidFileError, struc.BadStructureError) as error:
         raise InputError(f"{path}: cannot be read as a structure: {error}; get it again from its database, or name it after its format") from error
+    _mend_elements(atoms)
     return atoms[~struc.filter_solvent(atoms)]
+
+
+_OF_AMINO_ACIDS = ("H", "D", "C", "N", "O", "S", "SE")
+
+
+def _mend_elements(atoms: Any) -> None:
+    """Elements from atom names where the column holds something else, such as an old file's segment number: it decides where a name is written."""
+    strange = ~np.char.isalpha(atoms.element)
+    strange |= struc.filter_canonical_amino_acids(atoms) & ~np.isin(atoms.element, _OF_AMINO_ACIDS)
+    if strange.any():
+        atoms.element[strange] = struc.infer_elements(atoms.atom_name[strange])
 
 
 def _chain(atoms: struc.AtomArray, chain: str, path: Path) -> Any:

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from interplm_nb.sources import demo
 from interplm_nb.sources.report import InputError
 from interplm_nb.sources.structures import UNMAPPED, Structure, bfactor_pdb, read_atoms, unmapped_selection
 
@@ -67,6 +68,14 @@ def test_insertion_codes_are_selected_as_ngl_writes_them(tmp_path: Path) -> None
     path = write_chain(tmp_path / "x.pdb", "AGK", ["52", "52A", "53"])
     assert unmapped_selection(Structure.from_map(path, "P1", "A", {"52": 1})) == "52^A or 53"
     assert unmapped_selection(Structure.from_map(path, "P1", "A", {"52": 1, "52A": 2, "53": 3})) == "none"
+
+
+def test_a_segment_number_is_no_element() -> None:
+    """P00431's file has segment numbers where others have elements; a name at the wrong column makes a calcium of every C alpha."""
+    structure = demo.structure("P00431")
+    lines = [line for line in bfactor_pdb(structure, np.zeros(361)).splitlines() if line.startswith("ATOM")]
+    assert {line[12:16] for line in lines if line[12:16].strip() == "CA"} == {" CA "}
+    assert {line[76:78] for line in lines} == {" C", " N", " O", " S"}
 
 
 def test_values_beyond_the_column_are_cut(structure: Structure) -> None:
