@@ -12,7 +12,7 @@ from interplm_nb.sae.choice import top_k_entries
 from interplm_nb.sae.config import SAEConfig
 from interplm_nb.sae.distributed import ALONE, World
 from interplm_nb.sae.model import SAE
-from interplm_nb.sae.reconstruct import Reconstruction, reconstruct, sparse_decode
+from interplm_nb.sae.reconstruct import reconstruct, sparse_decode
 
 
 class Loss(NamedTuple):
@@ -98,53 +98,50 @@ def fraction_unexplained(x: Tensor, x_hat: Tensor, world: World = ALONE) -> Tens
     return world.sum((x - x_hat).square().sum()) / world.sum((x - mean).square().sum())
 
 
-def _jumped(sae: SAE, x: Tensor, config: SAEConfig, world: World) -> tuple[Reconstruction, dict[str, Tensor]]:
-    z = sae.pre_activation(x).relu()
-    f = _Jump.apply(z, sae.threshold, config.bandwidth)
-    l0 = world.agreed(_Step.apply(z, sae.threshold, config.bandwidth).sum(1).mean())
-    x_hat = sae.decode(f)
-    return Reconstruction(x_hat[None], f.sum(), (f.detach() > 0).sum(0)), {"sparsity": (l0 / config.target_l0 - 1).square()}
+class _DensePass(NamedTuple):
+    """What `Loss` takes of a forward pass that is dense."""
+
+    prefixes: Tensor
+    counts: Tensor
+    threshold: None = None
+
+    @property
+    def x_hat(self) -> Tensor:
+        return self.prefixes[-1]
 
 
-def _gated(sae: SAE, x: Tensor, config: SAEConfig) -> tuple[Reconstruction, dict[str, Tensor]]:
+def _jumped(sae: SAE, x: Tensor, config: SAEConfig, world: World) -> tuple[_DensePass, dict[str, Tensor]]:
+    f, on = _Jump.apply(sae.pre_activation(x).relu(), sae.threshold, config.bandwidth)  # pyright: ignore[reportGeneralTypeIssues]
+    l0 = world.agreed(on.sum(1).mean())
+    return _DensePass(sae.decode(f)[None], (f.detach() > 0).sum(0)), {"sparsity": (l0 / config.target_l0 - 1).square()}
+
+
+def _gated(sae: SAE, x: Tensor, config: SAEConfig) -> tuple[_DensePass, dict[str, Tensor]]:
     u = sae.pre_activation(x)
     f, gate = sae.activated(u), (u + sae.b_gate).relu()
     frozen = gate @ sae.W_dec.detach() + sae.b_dec.detach()
     parts = {"sparsity": gate.sum(1).mean(), "gate": reconstruction(config, x, frozen[None])}
-    return Reconstruction(sae.decode(f)[None], f.sum(), (f.detach() > 0).sum(0)), parts
+    return _DensePass(sae.decode(f)[None], (f.detach() > 0).sum(0)), parts
 
 
 class _Jump(torch.autograd.Function):
-    """z where z > theta, else 0; theta's gradient is -(theta / h) * rect((z - theta) / h), h the bandwidth (Rajamanoharan et al. 2024b, eq. 11)."""
+    """f = z where z > theta, else 0, and H = 1 where z > theta, else 0 (Rajamanoharan et al. 2024b, eq. 11 and 12).
+
+    theta's gradients are -(theta / h) * rect((z - theta) / h) through f and -(1 / h) * rect((z - theta) / h) through H, h the bandwidth; z has one
+    through f alone.
+    """
 
     @staticmethod
-    def forward(ctx: Any, z: Tensor, theta: Tensor, bandwidth: float) -> Tensor:
+    def forward(ctx: Any, z: Tensor, theta: Tensor, bandwidth: float) -> tuple[Tensor, Tensor]:
         ctx.save_for_backward(z, theta)
         ctx.bandwidth = bandwidth
-        return torch.where(z > theta, z, 0)
+        return torch.where(z > theta, z, 0), (z > theta).to(z.dtype)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        (g,) = gradients
+        g_f, g_on = gradients
         z, theta = ctx.saved_tensors
         near = ((z - theta).abs() < ctx.bandwidth / 2) & (z > 0)
-        return torch.where(z > theta, g, 0), -(theta / ctx.bandwidth) * torch.where(near, g, 0).sum(0), None
-
-
-class _Step(torch.autograd.Function):
-    """1 where z > theta, else 0; theta's gradient is -(1 / h) * rect((z - theta) / h) (the same paper, eq. 12)."""
-
-    @staticmethod
-    def forward(ctx: Any, z: Tensor, theta: Tensor, bandwidth: float) -> Tensor:
-        ctx.save_for_backward(z, theta)
-        ctx.bandwidth = bandwidth
-        return (z > theta).to(z.dtype)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        (g,) = gradients
-        z, theta = ctx.saved_tensors
-        near = ((z - theta).abs() < ctx.bandwidth / 2) & (z > 0)
-        return None, -torch.where(near, g, 0).sum(0) / ctx.bandwidth, None
+        dtheta = -torch.where(near, theta * g_f + g_on, 0).sum(0) / ctx.bandwidth
+        return torch.where(z > theta, g_f, 0), dtheta, None
