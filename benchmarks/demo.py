@@ -10,7 +10,8 @@ import time
 from pathlib import Path
 
 from benchmarks.harness import Figure
-from interplm_nb.pipeline.run import STAGES, Run
+from interplm_nb.pipeline.layout import STAGES
+from interplm_nb.pipeline.run import Run
 from interplm_nb.saving import read_json
 
 SECONDS, GIB = 480.0, 2.0

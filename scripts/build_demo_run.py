@@ -14,7 +14,8 @@ import numpy as np
 import polars as pl
 
 from interplm_nb.activations_writer import ActivationsWriter
-from interplm_nb.pipeline.run import SOURCES, Run
+from interplm_nb.pipeline.layout import SOURCES
+from interplm_nb.pipeline.run import Run
 from interplm_nb.proteins import Proteins
 from interplm_nb.saving import remove, write_parquet
 from interplm_nb.sources import demo

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from interplm_nb.pipeline.run import SOURCES, Run
+from interplm_nb.pipeline.layout import SOURCES
+from interplm_nb.pipeline.run import Run
 from interplm_nb.saving import read_json
 from interplm_nb.sources import demo
 from interplm_nb.sources.uniprot_tsv import read_uniprot_tsv

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from interplm_nb.pipeline.errors import PipelineError
+from interplm_nb.pipeline.layout import STAGES
 from interplm_nb.pipeline.parameters import PARAMETERS, PLACE, StageParameters, unknown_name
-from interplm_nb.pipeline.run import STAGES
 
 _TOP_LEVEL = ("about", "required")
 

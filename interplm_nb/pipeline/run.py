@@ -1,7 +1,6 @@
 """A run: one folder, and the only code that knows the paths in it."""
 
 import contextlib
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -11,47 +10,18 @@ import polars as pl
 import interplm_nb
 from interplm_nb.annotations import Annotations
 from interplm_nb.pipeline.errors import PipelineError
+from interplm_nb.pipeline.layout import ALL_STAGES, OUTPUTS, SOURCES, STAGE_NAMES, annotations_name
 from interplm_nb.proteins import Proteins
 from interplm_nb.saving import read_json, read_parquet, remove, write_json, write_parquet
 
 if TYPE_CHECKING:
     from interplm_nb.activations import FeatureActivations
     from interplm_nb.concepts.dense import DenseSource
+    from interplm_nb.concepts.links import ConceptLinks
     from interplm_nb.concepts.scores import ConceptScores
     from interplm_nb.embeddings import Embeddings
     from interplm_nb.plm.esm2 import ESM2
     from interplm_nb.sae.model import SAE
-
-STAGES = ("proteins", "embed", "train", "activations", "concepts")
-"""The stages of every run, in order."""
-
-ALL_STAGES = ("proteins", "embed", "train", "compare", "activations", "concepts")
-"""The same with the optional one, which runs where a profile asks for it."""
-
-_NAMES = {stage: f"{number:02d}_{stage}" for number, stage in enumerate(STAGES, 1)} | {"compare": "03b_compare"}
-
-SAES = ("sae", "shuffled_sae", "random_sae")
-"""Sources with an SAE: the trained one, the same recipe on the PLM with shuffled weights, and the random one."""
-
-SOURCES = ("sae", "neurons", "shuffled_sae", "random_sae")
-"""Everything that is scored, in the order of tables."""
-
-CONVENTIONS = ("strict", "published")
-
-_TRAINED = ("sae.safetensors", "config.json", "about.json", "metrics.jsonl", "fidelity.json", "checkpoints")
-
-_OUTPUTS = {
-    "proteins": ("proteins.parquet", "annotations.parquet", "annotations_published.parquet", "splits.parquet"),
-    "embed": ("embeddings",),
-    "train": tuple(f"sources/{s}/{f}" for s in SAES for f in _TRAINED),
-    "compare": ("comparison",),
-    "activations": (
-        *(f"sources/{s}/activations" for s in SAES),
-        *(f"sources/{s}/maxima.parquet" for s in SOURCES),
-        "sources/neurons/about.json",
-    ),
-    "concepts": tuple(f"sources/{s}/{f}.parquet" for s in SOURCES for f in ("scores", "active", "concepts")),
-}
 
 
 @dataclass(frozen=True)
@@ -118,9 +88,9 @@ class Run:
     @staticmethod
     def stage_name(stage: str) -> str:
         """`NN_stage`, counted from 01, and `03b_compare`; ValueError for what is not in `ALL_STAGES`."""
-        if stage not in _NAMES:
+        if stage not in STAGE_NAMES:
             raise ValueError(f"no stage {stage!r}; stages are {', '.join(ALL_STAGES)}")
-        return _NAMES[stage]
+        return STAGE_NAMES[stage]
 
     def manifest_path(self, stage: str) -> Path:
         """`NN_stage/manifest.json`, whether or not it is there."""
@@ -132,7 +102,7 @@ class Run:
 
     def outputs(self, stage: str) -> list[Path]:
         """The files that a stage has made so far, sorted; its manifest, notebook and working files are not among them."""
-        roots = [self.folder / name for name in _OUTPUTS[stage]] + [
+        roots = [self.folder / name for name in OUTPUTS[stage]] + [
             p for p in self.stage_folder(stage).glob("*.*") if p.suffix in (".parquet", ".json")
         ]
         files = [f for root in roots for f in (root.rglob("*") if root.is_dir() else [root]) if f.is_file()]
@@ -142,7 +112,7 @@ class Run:
     def clear(self, stage: str) -> None:
         """Remove everything that a stage has made, its manifest first."""
         self.manifest_path(stage).unlink(missing_ok=True)
-        for path in (*(self.folder / name for name in _OUTPUTS[stage]), self.stage_folder(stage)):
+        for path in (*(self.folder / name for name in OUTPUTS[stage]), self.stage_folder(stage)):
             remove(path)
 
     def clear_drafts(self) -> None:
@@ -255,6 +225,13 @@ class Run:
 
         return ConceptScores.load(self.source(source), split, convention)
 
+    def links(self, source: str = "sae") -> "ConceptLinks":
+        """Which of a source's features speak for which concepts, calibrated. PipelineError before stage 'concepts'."""
+        self._made(f"sources/{source}/links.parquet", "concepts")
+        from interplm_nb.concepts.links import ConceptLinks
+
+        return ConceptLinks.load(self.source(source))
+
     def table(self, stage: str, name: str) -> pl.DataFrame:
         """A small table that a stage shows: `NN_stage/<name>.parquet`."""
         return read_parquet(self._made(f"{self.stage_name(stage)}/{name}.parquet", stage), "StageTable", 1)[0]
@@ -279,17 +256,3 @@ class Run:
                 f"interplm-nb run PROFILE --out {self.folder}"
             )
         return path
-
-
-def annotations_name(convention: str) -> str:
-    """File of the annotations parsed by a convention."""
-    if convention not in CONVENTIONS:
-        raise ValueError(f"a convention is one of {CONVENTIONS}, not {convention!r}")
-    return "annotations.parquet" if convention == "strict" else "annotations_published.parquet"
-
-
-def check_stages(stages: Iterable[str]) -> None:
-    """Refuse a stage that is not one."""
-    for stage in stages:
-        if stage not in ALL_STAGES:
-            raise PipelineError(f"no stage {stage!r}; stages are {', '.join(ALL_STAGES)}")

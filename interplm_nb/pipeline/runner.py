@@ -12,12 +12,13 @@ from typing import TextIO
 from interplm_nb.pipeline import manifest
 from interplm_nb.pipeline.errors import PipelineError, StageError
 from interplm_nb.pipeline.explore_run import EXPLORE, prepare
+from interplm_nb.pipeline.layout import ALL_STAGES, STAGES, check_stages
 from interplm_nb.pipeline.lock import locked
 from interplm_nb.pipeline.memory import MEASURE, PeakMemory
 from interplm_nb.pipeline.notebooks import execute, lessons
 from interplm_nb.pipeline.parameters import StageParameters
 from interplm_nb.pipeline.profiles import Profile, load
-from interplm_nb.pipeline.run import ALL_STAGES, STAGES, Run, check_stages
+from interplm_nb.pipeline.run import Run
 from interplm_nb.saving import remove
 
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT)

@@ -7,8 +7,9 @@ import polars as pl
 
 from interplm_nb.activations import FeatureActivations
 from interplm_nb.pipeline import manifest
+from interplm_nb.pipeline.layout import SAES
 from interplm_nb.pipeline.parameters import ActivationsParameters
-from interplm_nb.pipeline.run import SAES, Run
+from interplm_nb.pipeline.run import Run
 from interplm_nb.proteins import Proteins
 from interplm_nb.saving import write_json, write_parquet
 

@@ -9,8 +9,9 @@ from tqdm.auto import tqdm
 from interplm_nb.annotations import Annotations
 from interplm_nb.pipeline import manifest
 from interplm_nb.pipeline.errors import PipelineError
+from interplm_nb.pipeline.layout import CONVENTIONS, SOURCES
 from interplm_nb.pipeline.parameters import ConceptsParameters
-from interplm_nb.pipeline.run import CONVENTIONS, SOURCES, Run
+from interplm_nb.pipeline.run import Run
 from interplm_nb.proteins import Proteins
 
 if TYPE_CHECKING:

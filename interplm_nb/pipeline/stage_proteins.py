@@ -10,8 +10,9 @@ import polars as pl
 from interplm_nb.annotations import Annotations
 from interplm_nb.pipeline import manifest
 from interplm_nb.pipeline.errors import PipelineError
+from interplm_nb.pipeline.layout import CONVENTIONS, annotations_name
 from interplm_nb.pipeline.parameters import ProteinsParameters
-from interplm_nb.pipeline.run import CONVENTIONS, Run, annotations_name
+from interplm_nb.pipeline.run import Run
 from interplm_nb.proteins import Proteins
 from interplm_nb.saving import write_parquet
 from interplm_nb.sources.report import ReadReport

@@ -7,8 +7,9 @@ import polars as pl
 
 from interplm_nb.pipeline import manifest
 from interplm_nb.pipeline.errors import PipelineError
+from interplm_nb.pipeline.layout import CONVENTIONS, SAES
 from interplm_nb.pipeline.parameters import L1_RECIPES, TrainParameters
-from interplm_nb.pipeline.run import CONVENTIONS, SAES, Run
+from interplm_nb.pipeline.run import Run
 from interplm_nb.pipeline.training import Log, log_every, logged, meanwhile
 from interplm_nb.proteins import Proteins
 from interplm_nb.saving import read_json, write_json

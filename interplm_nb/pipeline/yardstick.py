@@ -11,8 +11,9 @@ import polars as pl
 
 from interplm_nb.annotations import Annotations
 from interplm_nb.embeddings import Embeddings
+from interplm_nb.pipeline.layout import CONVENTIONS
 from interplm_nb.pipeline.parameters import CompareParameters
-from interplm_nb.pipeline.run import CONVENTIONS, Run
+from interplm_nb.pipeline.run import Run
 from interplm_nb.proteins import Proteins
 from interplm_nb.saving import remove
 

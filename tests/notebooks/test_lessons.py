@@ -7,9 +7,10 @@ import nbformat
 import papermill
 import pytest
 
+from interplm_nb.pipeline.layout import ALL_STAGES
 from interplm_nb.pipeline.notebooks import lessons
 from interplm_nb.pipeline.parameters import PARAMETERS
-from interplm_nb.pipeline.run import ALL_STAGES, Run
+from interplm_nb.pipeline.run import Run
 
 IDS = [Run.stage_name(stage) for stage in ALL_STAGES]
 

@@ -5,8 +5,9 @@ from pathlib import Path
 import nbformat
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
+from interplm_nb.pipeline.layout import ALL_STAGES
 from interplm_nb.pipeline.parameters import PARAMETERS
-from interplm_nb.pipeline.run import ALL_STAGES, Run
+from interplm_nb.pipeline.run import Run
 
 OUTPUT = {
     "proteins": "splits.parquet",

@@ -5,8 +5,8 @@ from typing import get_args
 import pytest
 
 from interplm_nb.pipeline.errors import PipelineError
+from interplm_nb.pipeline.layout import ALL_STAGES
 from interplm_nb.pipeline.parameters import L1_RECIPES, PARAMETERS, ProteinsParameters, Recipe, TrainParameters
-from interplm_nb.pipeline.run import ALL_STAGES
 from interplm_nb.sae.architectures import Gated, ReLU
 from interplm_nb.sae.config import RECIPES, SAEConfig
 

@@ -3,9 +3,9 @@
 import pytest
 
 from interplm_nb.pipeline.errors import PipelineError
+from interplm_nb.pipeline.layout import ALL_STAGES, STAGES
 from interplm_nb.pipeline.parameters import CompareParameters
 from interplm_nb.pipeline.profiles import load, packaged, setting_value
-from interplm_nb.pipeline.run import ALL_STAGES, STAGES
 from interplm_nb.pipeline.sweep import grid
 from interplm_nb.sae.architectures import BatchTopK, Gated, JumpReLU, Matryoshka, ReLU, TopK
 

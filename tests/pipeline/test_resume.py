@@ -12,7 +12,8 @@ import pytest
 
 from interplm_nb.pipeline import manifest, runner, stages
 from interplm_nb.pipeline.errors import RunLockedError
-from interplm_nb.pipeline.run import STAGES, Run
+from interplm_nb.pipeline.layout import STAGES
+from interplm_nb.pipeline.run import Run
 from interplm_nb.saving import file_hash
 from tests.pipeline.fakes import write_fakes
 from tests.pipeline.tiny import tiny_parameters

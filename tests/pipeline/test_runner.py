@@ -8,8 +8,9 @@ from nbformat.sign import NotebookNotary
 
 from interplm_nb.pipeline import manifest, runner
 from interplm_nb.pipeline.errors import PipelineError, StageError
+from interplm_nb.pipeline.layout import ALL_STAGES, STAGES
 from interplm_nb.pipeline.lock import locked
-from interplm_nb.pipeline.run import ALL_STAGES, STAGES, Run
+from interplm_nb.pipeline.run import Run
 from tests.pipeline.fakes import work_like, write_fakes
 
 

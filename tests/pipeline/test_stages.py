@@ -6,8 +6,9 @@ import pytest
 
 from interplm_nb.pipeline import stages
 from interplm_nb.pipeline.errors import PipelineError
+from interplm_nb.pipeline.layout import SAES, SOURCES
 from interplm_nb.pipeline.parameters import ConceptsParameters, EmbedParameters, ProteinsParameters, TrainParameters
-from interplm_nb.pipeline.run import SAES, SOURCES, Run
+from interplm_nb.pipeline.run import Run
 from interplm_nb.pipeline.stage_proteins import file_format
 from tests.pipeline.tiny import tiny_parameters
 
@@ -164,7 +165,7 @@ def copied(run, tmp_path, stage):
     """A copy of a run, less a stage and what follows from it."""
     import shutil
 
-    from interplm_nb.pipeline.run import STAGES
+    from interplm_nb.pipeline.layout import STAGES
 
     shutil.copytree(run.folder, tmp_path / "copy")
     copy = Run.open(tmp_path / "copy")

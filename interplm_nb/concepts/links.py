@@ -1,0 +1,134 @@
+"""Which features speak for which concepts, and how much to believe each: what is needed to name the features of a new sequence."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import polars as pl
+
+from interplm_nb.annotations import Annotations
+from interplm_nb.concepts.calibration import Calibration
+from interplm_nb.concepts.labels import Labels
+from interplm_nb.concepts.measures import Measures
+from interplm_nb.concepts.scores import ConceptScores
+from interplm_nb.concepts.source import Source, check_source, joined
+from interplm_nb.saving import read_parquet, write_parquet
+
+LINKS: dict[str, Any] = {
+    "concept": pl.String, "category": pl.String, "level": pl.String, "feature": pl.UInt32, "threshold": pl.Float64,
+    "validation_f1_per_domain": pl.Float64, "n_residues": pl.Int64, "n_instances": pl.Int64, "precision": pl.Float64, "recall": pl.Float64,
+    "recall_per_domain": pl.Float64, "f1": pl.Float64, "f1_per_domain": pl.Float64,
+}  # fmt: skip
+"""Columns of `linked`: feature and threshold are chosen on validation; n_residues and what follows are of the test split."""
+
+KNOTS: dict[str, Any] = {"concept": pl.String, "feature": pl.UInt32, "score": pl.Float32, "confidence": pl.Float64}
+
+
+def linked(validation: ConceptScores, test: ConceptScores, concepts: Collection[str], min_f1: float) -> pl.DataFrame:
+    """All pairs of these concepts and a feature whose best f1_per_domain over thresholds is `min_f1` or more on validation, 0 never.
+
+    A feature's threshold is its best (f1_per_domain, f1) on validation, the lowest of equals; figures are of test at the same threshold, 0 where test
+    lacks the concept. Columns of `LINKS`, sorted by concept, then validation_f1_per_domain downward, then feature.
+    """
+    on_test = {name: c for c, name in enumerate(test.concepts["concept"])}
+    parts = [pl.DataFrame(schema=LINKS)]
+    for c, concept in enumerate(validation.concepts["concept"]):
+        if concept not in concepts:
+            continue
+        about = validation.concepts.row(c, named=True)
+        f, t, f1 = _best(validation.measures(c), min_f1)
+        there = on_test.get(concept)
+        found = test.measures(there)._asdict() if there is not None else dict.fromkeys(Measures._fields, np.zeros(test.active.shape))
+        counts = test.concepts.row(there, named=True) if there is not None else {"n_residues": 0, "n_instances": 0}
+        columns = {name: about[name] for name in ("concept", "category", "level")} | {name: counts[name] for name in ("n_residues", "n_instances")}
+        columns |= {"feature": f, "threshold": np.asarray(validation.thresholds)[t], "validation_f1_per_domain": f1}
+        parts.append(
+            pl.DataFrame(columns | {name: values[f, t] for name, values in found.items()}).select(
+                pl.col(name).cast(kind) for name, kind in LINKS.items()
+            )
+        )
+    return pl.concat(parts).sort("concept", "validation_f1_per_domain", "feature", descending=[False, True, False])
+
+
+def _best(m: Measures, min_f1: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Features, their thresholds' numbers, and their best f1_per_domain."""
+    top = m.f1_per_domain.max(axis=1)
+    f = np.flatnonzero((top >= min_f1) & (top > 0))
+    among = np.where(m.f1_per_domain[f] == top[f, None], m.f1[f], -1.0)
+    return f, among.argmax(axis=1), top[f]
+
+
+@dataclass(frozen=True)
+class ConceptLinks:
+    """Pairs of concept and feature, and for each what an activation is worth.
+
+    table: columns of `LINKS`, and more (such as q_value). knots: concept, feature, score (activation in unit "max"), confidence.
+    """
+
+    table: pl.DataFrame
+    knots: pl.DataFrame
+
+    @classmethod
+    def fit(cls, table: pl.DataFrame, source: Source, annotations: Annotations, accessions: Collection[str]) -> Self:
+        """Calibrate each pair on these proteins (those of train): P(a residue carries the concept | activation), where the feature is active.
+
+        A pair whose feature is never active there has no knots, and confidence 0.
+        """
+        check_source(source, annotations)
+        features = table["feature"].unique().sort().to_numpy().astype(np.int64)
+        entries = _entries(source, features, accessions)
+        names = table["concept"].unique().to_list()
+        labels = Labels.of(annotations.only(names), accessions, "keep")
+        carried = labels.carried.tocsc()
+        place = {name: c for c, name in enumerate(labels.concepts["concept"])}
+        parts = [pl.DataFrame(schema=KNOTS)]
+        for concept, feature in table.select("concept", "feature").iter_rows():
+            rows, values = entries[feature]
+            if len(rows) == 0 or concept not in place:
+                continue
+            column = slice(carried.indptr[place[concept]], carried.indptr[place[concept] + 1])
+            fitted = Calibration.fit(values, np.isin(rows, carried.indices[column]))
+            knots = {"concept": concept, "feature": feature, "score": fitted.scores, "confidence": fitted.confidences}
+            parts.append(pl.DataFrame(knots, schema=KNOTS))
+        return cls(table, pl.concat(parts))
+
+    @cached_property
+    def _calibrations(self) -> dict[tuple[Any, ...], Calibration]:
+        parts = self.knots.partition_by("concept", "feature", as_dict=True, maintain_order=True)
+        return {pair: Calibration(knots["score"].to_numpy(), knots["confidence"].to_numpy()) for pair, knots in parts.items()}
+
+    def confidence(self, concept: str, feature: int, values: np.ndarray) -> np.ndarray:
+        """float64: the calibrated probability that a residue with such an activation (unit "max") carries the concept; 0 where it is silent."""
+        if (concept, feature) not in self._calibrations:
+            return np.zeros(np.shape(values))
+        return np.where(np.asarray(values) > 0, self._calibrations[concept, feature](np.asarray(values)), 0.0)
+
+    def save(self, folder: Path, about: Mapping[str, Any]) -> None:
+        """Write `links.parquet` and `calibration.parquet` into a source's folder; `about` (PLM, layer, sequences, ...) joins their records."""
+        write_parquet(self.table, folder / "links.parquet", {**about, "type": "ConceptLinks", "version": 1})
+        write_parquet(self.knots, folder / "calibration.parquet", {**about, "type": "ConceptLinks.calibration", "version": 1})
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read what `save` wrote."""
+        return cls(
+            read_parquet(folder / "links.parquet", "ConceptLinks", 1)[0],
+            read_parquet(folder / "calibration.parquet", "ConceptLinks.calibration", 1)[0],
+        )
+
+
+def _entries(source: Source, features: np.ndarray, accessions: Collection[str]) -> dict[int, tuple[np.ndarray, np.ndarray]]:
+    """Rows and values where each of these features is above 0."""
+    rows: dict[int, list[np.ndarray]] = {int(f): [] for f in features}
+    values: dict[int, list[np.ndarray]] = {int(f): [] for f in features}
+    for axis, block in joined(source.blocks(accessions)):
+        columns = block[:, features]
+        for j, f in enumerate(features.tolist()):
+            column = columns[:, j] if isinstance(columns, np.ndarray) else columns[:, [j]].toarray()[:, 0]
+            on = np.flatnonzero(column > 0)
+            rows[f].append(axis[on])
+            values[f].append(column[on])
+    return {f: (np.concatenate(rows[f] or [np.empty(0, np.int64)]), np.concatenate(values[f] or [np.empty(0, np.float32)])) for f in rows}
