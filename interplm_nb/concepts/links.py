@@ -8,6 +8,7 @@ from typing import Any, Self
 
 import numpy as np
 import polars as pl
+from scipy.sparse import csc_array
 
 from interplm_nb.annotations import Annotations
 from interplm_nb.concepts.calibration import Calibration
@@ -125,10 +126,9 @@ def _entries(source: Source, features: np.ndarray, accessions: Collection[str]) 
     rows: dict[int, list[np.ndarray]] = {int(f): [] for f in features}
     values: dict[int, list[np.ndarray]] = {int(f): [] for f in features}
     for axis, block in joined(source.blocks(accessions)):
-        columns = block[:, features]
-        for j, f in enumerate(features.tolist()):
-            column = columns[:, j] if isinstance(columns, np.ndarray) else columns[:, [j]].toarray()[:, 0]
-            on = np.flatnonzero(column > 0)
-            rows[f].append(axis[on])
-            values[f].append(column[on])
+        columns = csc_array(block[:, features])
+        for f, first, last in zip(rows, columns.indptr, columns.indptr[1:], strict=False):
+            on = columns.data[first:last] > 0
+            rows[f].append(axis[columns.indices[first:last][on]])
+            values[f].append(columns.data[first:last][on])
     return {f: (np.concatenate(rows[f] or [np.empty(0, np.int64)]), np.concatenate(values[f] or [np.empty(0, np.float32)])) for f in rows}

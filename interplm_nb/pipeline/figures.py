@@ -12,10 +12,19 @@ from interplm_nb.annotations import Annotations
 from interplm_nb.embeddings import Embeddings
 from interplm_nb.proteins import Proteins
 
-COLOURS = {"sae": "#0072B2", "neurons": "#E69F00", "shuffled_sae": "#6F6F6F", "random_sae": "#CC79A7"}
+COLOURS = {
+    "sae": "#0072B2", "neurons": "#E69F00", "pca": "#009E73", "ica": "#56B4E9", "shuffled_sae": "#6F6F6F", "random_sae": "#CC79A7",
+    "linear_probe": "#D55E00",
+}  # fmt: skip
 """Okabe and Ito's palette, which readers of every colour vision tell apart."""
 
-NAMES = {"sae": "SAE", "neurons": "neurons", "shuffled_sae": "shuffled PLM", "random_sae": "random SAE"}
+NAMES = {
+    "sae": "SAE", "neurons": "neurons", "pca": "PCA", "ica": "ICA", "shuffled_sae": "shuffled PLM", "random_sae": "random SAE",
+    "linear_probe": "linear probe",
+}  # fmt: skip
+
+MARKERS = {"linear_probe": "|", "random_sae": "v", "shuffled_sae": "^", "ica": "P", "pca": "D", "neurons": "s", "sae": "o"}
+"""In the order in which they are drawn: the SAE over the rest."""
 
 GROUPS = {
     "hydrophobic (AVILMFWYC)": ("AVILMFWYC", "#E69F00"),
@@ -133,19 +142,20 @@ def frequencies(table: pl.DataFrame) -> Chart:
 
 def comparison(table: pl.DataFrame) -> Chart:
     """Mean best F1 of each source, in both conventions, with 95 % intervals where there are any."""
-    figure, axes = panels(2, height=2.6, sharey=True)
+    order = [source for source in NAMES if source in set(table["source"])][::-1]
+    figure, axes = panels(2, height=0.36 * len(order) + 1.2, sharey=True)
     right = max([0.3, *(1.15 * x for x in [*table["mean_f1_per_domain"], *table["high"].drop_nulls()])])
     for axis, convention in zip(axes, ("strict", "published"), strict=True):
-        part = table.filter(pl.col("convention") == convention).reverse()
-        for y, row in enumerate(part.iter_rows(named=True)):
-            mean, colour = row["mean_f1_per_domain"], COLOURS[row["source"]]
+        part = table.filter(pl.col("convention") == convention)
+        for row in part.iter_rows(named=True):
+            y, mean, colour = order.index(row["source"]), row["mean_f1_per_domain"], COLOURS[row["source"]]
             if row["low"] is not None:
                 axis.plot([row["low"], row["high"]], [y, y], color=colour, linewidth=3, alpha=0.45, solid_capstyle="round")
             axis.plot(mean, y, "o", color=colour, markersize=8)
             axis.annotate(f"{mean:.2f}", (mean, y), (0, 8), textcoords="offset points", ha="center", fontsize=9)
-        axis.set_yticks(range(part.height), [NAMES[s] for s in part["source"]])
+        axis.set_yticks(range(len(order)), [NAMES[s] for s in order])
         title = f"{convention} ({part['n_concepts'].max() or 0} concepts)"
-        axis.set(title=title, xlabel="mean best F1 on test", xlim=(0, right), ylim=(-0.5, part.height - 0.2))
+        axis.set(title=title, xlabel="mean best F1 on test", xlim=(0, right), ylim=(-0.5, len(order) - 0.2))
     words = "; ".join(f"{r['source']} {r['mean_f1_per_domain']:.2f}" for r in table.filter(pl.col("convention") == "strict").iter_rows(named=True))
     return Chart(figure, f"Mean best F1 over the concepts, by source; strict: {words}.")
 
@@ -155,8 +165,10 @@ def concepts_by_source(best: pl.DataFrame, n: int = 20) -> Chart:
     strict = best.filter(pl.col("convention") == "strict")
     order = strict.filter(pl.col("source") == "sae").sort("f1_per_domain", "concept", descending=[True, False]).head(n)["concept"].to_list()[::-1]
     figure, (axis,) = panels(height=0.25 * max(len(order), 4) + 1.2)
-    for source, marker in (("random_sae", "v"), ("shuffled_sae", "^"), ("neurons", "s"), ("sae", "o")):
+    for source, marker in MARKERS.items():
         values = dict(strict.filter(pl.col("source") == source).select("concept", "f1_per_domain").iter_rows())
+        if not values:
+            continue
         axis.plot([values.get(c, 0.0) for c in order], range(len(order)), marker, color=COLOURS[source], label=NAMES[source], alpha=0.9)
     axis.set_yticks(range(len(order)), [c if len(c) <= 60 else f"{c[:59]}…" for c in order])
     axis.set(xlabel="F1 on test (precision by residues, recall by instances)", xlim=(-0.02, 1.02))
