@@ -1,9 +1,9 @@
-"""Concept counting against the plain triple loop: 200,000 residues, 64 of 10,240 features active on each, 430 concepts, 5 thresholds.
+"""Concept counting against the plain triple loop and the dense products: 200,000 residues, 1 % of 10,240 features, 433 concepts, 5 thresholds.
 
-The other side is the reference's method written plainly: for each chunk of 250 features, each concept and each threshold, two sparse products with
-the concept's column and a Python set of instance numbers per feature. All of it takes most of an hour, so a stated part is run, at full
-length of the residue axis, and multiplied up; the integers of that part must be equal. Synthetic activations and labels with the sizes
-of real ones: features from frequent to rare, values of which 4 % exceed half the maximum, three labels a residue, instances of 1 to 150 residues.
+The triple loop is the reference's method written plainly: for each chunk of 250 features, each concept and each threshold, two sparse products with
+the concept's column and a Python set of instance numbers per feature. The dense method is what one writes with numpy: labels as a dense matrix, and
+for each threshold one product with the dense 0/1 activations; it gives true positives and active residues, no instances. All of either takes
+minutes, so a stated part is run, at full length of the residue axis, and multiplied up; the integers of that part must be equal.
 """
 
 import statistics
@@ -12,49 +12,56 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-import polars as pl
-from scipy.sparse import csc_array, csr_array
+from scipy.sparse import csc_array, csr_array, vstack
 
+from benchmarks.concepts_data import annotations_of, blocks_of, instance_numbers, proteins_of
 from benchmarks.harness import Figure
 from interplm_nb.activations import FeatureActivations
 from interplm_nb.annotations import Annotations
 from interplm_nb.concepts.count import THRESHOLDS, count
 from interplm_nb.concepts.scores import ConceptScores
-from interplm_nb.proteins import Proteins
+from interplm_nb.pipeline.memory import MEASURE, PeakMemory
 
-N_RESIDUES, N_FEATURES, N_CONCEPTS, L0, CHUNK = 200_000, 10_240, 430, 64, 250
+N_RESIDUES, N_FEATURES, N_CONCEPTS, DRAWN, CHUNK = 200_000, 10_240, 433, 109, 250
 LABELS_PER_RESIDUE = 3.0
-LENGTHS = (1, 4, 20, 60, 150)
-"""Residues of an instance; concepts of length 1 are residue-level."""
-CONCEPTS_RUN, TURNS, SEED = 6, 3, 0
+CONCEPTS_RUN, DENSE_RUN, TURNS, SEED = 6, 256, 3, 0
+SECONDS, GIB = 12.0, 1.5
 
 
 def run() -> list[Figure]:
-    """CPU seconds for all counts: ours whole, the other from the part that is run in turn with ours."""
+    """Seconds for all counts by the clock, ours whole, the others from the part that is run in turn with ours; peak memory while we count."""
     rng = np.random.default_rng(SEED)
-    proteins = _proteins(rng)
-    annotations = _annotations(rng, proteins)
-    values = _values(rng, proteins.n_residues)
-    source = FeatureActivations.from_csr(values, proteins, "max")
-    numbers = _instance_numbers(annotations)
-    parts = list(_parts(rng))
-    ours, other = [], []
+    source, annotations = _data(rng)
+    values = next(source.blocks(residues=N_RESIDUES)).values
+    peak = _peak_memory(source, annotations)
+    numbers = instance_numbers(annotations)
+    cells = list(_cells(rng))
+    ours, looped, dense = [], [], []
     for turn in range(TURNS):
-        start = time.process_time()
+        start = time.perf_counter()
         scores = count(source, annotations, overlap="overwrite")
-        ours.append(time.process_time() - start)
-        other.append(_plain_seconds(values, numbers, parts[turn::TURNS], annotations, scores))
-    n_cells = -(-N_FEATURES // CHUNK) * N_CONCEPTS
-    seconds = sum(other) * n_cells / len(parts)
-    note = (
+        ours.append(time.perf_counter() - start)
+        looped.append(_loop_seconds(values, numbers, cells[turn::TURNS], scores))
+        dense.append(_dense_seconds(values, numbers, slice(turn * DENSE_RUN, (turn + 1) * DENSE_RUN), scores))
+    seconds, n_cells = statistics.median(ours), -(-N_FEATURES // CHUNK) * N_CONCEPTS
+    looped_s, dense_s = sum(looped) * n_cells / len(cells), sum(dense) * N_FEATURES / DENSE_RUN / TURNS
+    by_loop = (
         f"{N_RESIDUES:,} residues, {values.nnz / N_RESIDUES:.0f} of {N_FEATURES:,} features active, {N_CONCEPTS} concepts; other: the triple loop, "
-        f"run on {len(parts)} of its {n_cells:,} (chunk, concept) cells in {sum(other):.1f} s and multiplied up; equal integers there; "
-        f"{1000 * sum(other) / len(parts) / len(THRESHOLDS):.1f} ms a threshold (the reference's own loop took 21 to 35 ms where it was measured)"
+        f"run on {len(cells)} of its {n_cells:,} (chunk, concept) cells in {sum(looped):.1f} s and multiplied up; equal integers there; "
+        f"{1000 * sum(looped) / len(cells) / len(THRESHOLDS):.1f} ms a threshold (the reference's own loop took 21 to 35 ms where it was measured)"
     )
-    return [Figure.compare("concepts: counting", statistics.median(ours), seconds, "CPU s", 100, of="other / ours", note=note)]
+    by_dense = (
+        f"other: one dense product per threshold, run on {TURNS} x {DENSE_RUN} features in {sum(dense):.1f} s, multiplied up; equal integers there"
+    )
+    return [
+        Figure.compare("concepts: triple loop", seconds, looped_s, "s", 200, of="other / ours", note=by_loop),
+        Figure.compare("concepts: dense products", seconds, dense_s, "s", 5, of="other / ours", note=by_dense),
+        Figure.compare("concepts: time", seconds, SECONDS, "s", 1, "at most", note="other: the bound"),
+        Figure.compare("concepts: memory", peak, GIB, "GiB", 1, "at most", note=f"{MEASURE}, activations in memory included; other: the bound"),
+    ]
 
 
-def plain(values: Any, numbers: np.ndarray, residue_level: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def loop(values: Any, numbers: np.ndarray, residue_level: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The reference's counts of one concept on one chunk of features: tp, fp, instances hit, [n_features, n_thresholds] each.
 
     numbers: int [n_residues], the instance that each residue belongs to, from 1; 0 where there is none.
@@ -74,70 +81,59 @@ def plain(values: Any, numbers: np.ndarray, residue_level: bool) -> tuple[np.nda
     return tp, fp, hits
 
 
-def _plain_seconds(values: csr_array, numbers: csc_array, parts: list[tuple[int, int]], annotations: Annotations, scores: ConceptScores) -> float:
-    """CPU seconds of the plain loop on these (chunk, concept) cells, whose integers are compared."""
+def dense_products(values: np.ndarray, carried: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """tp [n_concepts, n_features, n_thresholds] and active [n_features, n_thresholds]; carried: float32 [n_concepts, n_residues], 0 or 1."""
+    tp, active = [], []
+    for threshold in THRESHOLDS:
+        on = (values > np.float32(threshold)).astype(np.float32)
+        tp.append(carried @ on)
+        active.append(on.sum(axis=0, dtype=np.float64))
+    return np.stack(tp, axis=-1), np.stack(active, axis=-1)
+
+
+def _data(rng: np.random.Generator) -> tuple[FeatureActivations, Annotations]:
+    proteins = proteins_of(rng, N_RESIDUES)
+    annotations = annotations_of(rng, proteins, N_CONCEPTS, LABELS_PER_RESIDUE)
+    values = vstack([block for _, block in blocks_of(rng, N_RESIDUES, N_FEATURES, DRAWN)], format="csr")
+    return FeatureActivations.from_csr(csr_array(values), proteins, "max"), annotations
+
+
+def _peak_memory(source: FeatureActivations, annotations: Annotations) -> float:
+    """GiB while we count."""
+    with PeakMemory(every=0.01) as memory:
+        count(source, annotations)
+    return memory.peak / 2**30
+
+
+def _loop_seconds(values: csr_array, numbers: csc_array, cells: list[tuple[int, int]], scores: ConceptScores) -> float:
+    """Seconds of the triple loop on these (chunk, concept) cells, whose integers are compared."""
     residue_level = scores.residue_level
     spent = 0.0
-    for chunk, concept in parts:
+    for chunk, concept in cells:
         columns = slice(chunk * CHUNK, (chunk + 1) * CHUNK)
         part, column = csr_array(values[:, columns]), numbers[:, [concept]].toarray()[:, 0]
-        start = time.process_time()
-        tp, fp, hits = plain(part, column, bool(residue_level[concept]))
-        spent += time.process_time() - start
+        start = time.perf_counter()
+        tp, fp, hits = loop(part, column, bool(residue_level[concept]))
+        spent += time.perf_counter() - start
         same = (tp == scores.tp[concept, columns]).all() and (hits == scores.instance_hits[concept, columns]).all()
         if not same or not (fp == scores.active[columns] - scores.tp[concept, columns]).all():
-            raise AssertionError(f"counts of {annotations.concepts[concept]!r} on the features of chunk {chunk} differ from the triple loop")
+            raise AssertionError(f"counts of {scores.concepts['concept'][concept]!r} on the features of chunk {chunk} differ from the triple loop")
     return spent
 
 
-def _parts(rng: np.random.Generator) -> Iterator[tuple[int, int]]:
+def _dense_seconds(values: csr_array, numbers: csc_array, columns: slice, scores: ConceptScores) -> float:
+    """Seconds of the dense products on these features, whose integers are compared; making them dense is not counted."""
+    carried = (numbers.T.toarray() > 0).astype(np.float32)
+    part = csr_array(values[:, columns]).toarray()
+    start = time.perf_counter()
+    tp, active = dense_products(part, carried)
+    spent = time.perf_counter() - start
+    if not (tp == scores.tp[:, columns]).all() or not (active == scores.active[columns]).all():
+        raise AssertionError(f"counts of features {columns.start} to {columns.stop} differ from the dense products")
+    return spent
+
+
+def _cells(rng: np.random.Generator) -> Iterator[tuple[int, int]]:
     """(chunk, concept) cells to run: some concepts at random, each with all chunks, since a chunk costs what its features' residues cost."""
     for concept in rng.choice(N_CONCEPTS, CONCEPTS_RUN, replace=False):
         yield from ((chunk, int(concept)) for chunk in range(-(-N_FEATURES // CHUNK)))
-
-
-def _proteins(rng: np.random.Generator) -> Proteins:
-    lengths = np.clip(rng.lognormal(5.7, 0.6, N_RESIDUES // 50), 30, 1022).astype(int)
-    ends = np.cumsum(lengths)
-    lengths = lengths[: np.searchsorted(ends, N_RESIDUES)]
-    lengths[-1] += N_RESIDUES - lengths.sum()
-    return Proteins.from_sequences({f"P{i}": "M" * n for i, n in enumerate(lengths)})
-
-
-def _values(rng: np.random.Generator, n: int) -> csr_array:
-    frequency = 1 / (rng.permutation(N_FEATURES) + 20.0)
-    columns = rng.choice(N_FEATURES, n * L0, p=frequency / frequency.sum())
-    # float32 in (0, 1]; features drawn twice on a residue are one.
-    cells, first = np.unique(np.repeat(np.arange(n), L0) * N_FEATURES + columns, return_index=True)
-    strengths = np.maximum(rng.beta(0.7, 4, n * L0).astype(np.float32), np.float32(1e-6))[first]
-    return csr_array((strengths, (cells // N_FEATURES, cells % N_FEATURES)), shape=(n, N_FEATURES))
-
-
-def _annotations(rng: np.random.Generator, proteins: Proteins) -> Annotations:
-    """Concepts from frequent to rare, their instances anywhere on proteins long enough; a few overlap."""
-    shares = np.sort(np.exp(rng.normal(0, 1.8, N_CONCEPTS)))[::-1]
-    residues = shares / shares.sum() * LABELS_PER_RESIDUE * N_RESIDUES
-    lengths = np.array(LENGTHS)[np.arange(N_CONCEPTS) % len(LENGTHS)]
-    counts = np.maximum(residues / lengths, 1).astype(int)
-    concept = np.repeat(np.arange(N_CONCEPTS), counts)
-    length = lengths[concept]
-    place = rng.choice(np.flatnonzero(proteins.lengths >= max(LENGTHS)), len(concept))
-    start = 1 + (rng.random(len(concept)) * (proteins.lengths[place] - length + 1)).astype(int)
-    columns = {
-        "accession": np.array(proteins.accessions)[place],
-        "concept": np.array([f"concept {c:03d}" for c in range(N_CONCEPTS)])[concept],
-        "level": np.where(length == 1, "residue", "instance"),
-        "start": start,
-        "end": start + length - 1,
-        "instance": np.arange(len(concept)),
-    }
-    return Annotations(pl.DataFrame(columns).with_columns(category=pl.lit("synthetic")), proteins)
-
-
-def _instance_numbers(annotations: Annotations) -> csc_array:
-    """[n_residues, n_concepts]: the instance of each residue, from 1, the highest where several overlap: the reference's label matrix."""
-    names = {name: c for c, name in enumerate(annotations.concepts)}
-    last = annotations.residues().group_by("row", "concept").agg(pl.col("instance").max())
-    columns = last["concept"].replace_strict(names, return_dtype=pl.Int64).to_numpy()
-    numbers = last["instance"].to_numpy().astype(np.int64) + 1
-    return csc_array((numbers, (last["row"].to_numpy(), columns)), shape=(annotations.proteins.n_residues, len(names)))

@@ -4,6 +4,7 @@ A value has a unit: `raw`, as the SAE encodes, or `max`, a fraction of the featu
 (`activations.relative_to(activations.largest(train))`). Scores take `max` only.
 """
 
+import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
@@ -16,7 +17,7 @@ from scipy import sparse
 
 from interplm_nb.activations_writer import GROUP, MAX_L0, ActivationsWriter, canonical, check_l0, shape_of
 from interplm_nb.proteins import Proteins
-from interplm_nb.saving import read_json, read_parquet
+from interplm_nb.saving import json_hash, read_json, read_parquet
 
 __all__ = ["GROUP", "MAX_L0", "ActivationBlock", "ActivationsWriter", "FeatureActivations", "Unit", "check_l0"]
 
@@ -63,12 +64,14 @@ class FeatureActivations:
 
     @classmethod
     def from_dense(cls, values: np.ndarray, proteins: Proteins, unit: Unit = "raw") -> Self:
-        """From an array [n_residues, n_features]."""
+        """From an array [n_residues, n_features] of finite values, 0 or more; ValueError otherwise."""
+        if np.ndim(values) != 2:
+            raise ValueError(f"activations are an array [n_residues, n_features], not of shape {np.shape(values)}")
         return cls.from_csr(sparse.csr_array(np.asarray(values, np.float32)), proteins, unit)
 
     @classmethod
     def from_csr(cls, values: sparse.csr_array | sparse.csr_matrix, proteins: Proteins, unit: Unit = "raw") -> Self:
-        """From a scipy csr of shape [n_residues, n_features]."""
+        """From a scipy csr [n_residues, n_features] of finite values, 0 or more; ValueError otherwise."""
         if shape_of(values)[0] != proteins.n_residues:
             raise ValueError(f"activations have {shape_of(values)[0]} rows, the proteins have {proteins.n_residues} residues")
         return cls(_InMemory(canonical(values)), proteins, unit, {})
@@ -85,6 +88,19 @@ class FeatureActivations:
 
     def __repr__(self) -> str:
         return f"FeatureActivations({self.n_features:,} features on {self.proteins}, unit {self.unit!r})"
+
+    @property
+    def fingerprint(self) -> str:
+        """sha256 that differs where the values do: of the store's record (PLM, layer, SAE, ...) and the maxima; in memory, of the values."""
+        maxima = None if self._maxima is None else hashlib.sha256(self._maxima.tobytes()).hexdigest()
+        return json_hash([self.unit, self.n_features, self.proteins.sequence_hash, maxima, self.about or self._digest()])
+
+    def _digest(self) -> str:
+        digest = hashlib.sha256()
+        for block in self.blocks():
+            for array in (block.values.indptr, block.values.indices, block.values.data):
+                digest.update(array.tobytes())
+        return digest.hexdigest()
 
     def mean_l0(self) -> float:
         """Active features per residue, on average."""
@@ -261,8 +277,9 @@ class _SortedTable:
     def _group(self, i: int) -> tuple[np.ndarray, ...]:
         # The last group is kept: proteins read in order, and one feature read along several proteins, lie in it.
         if self._last is None or self._last[0] != i:
-            table = self._file.read_row_group(i)
-            self._last = i, tuple(column.to_numpy() for column in table.columns)
+            # By DLPack: pyarrow's `to_numpy` imports pandas where it is installed, a quarter of a second before the first value.
+            columns = self._file.read_row_group(i).combine_chunks().columns
+            self._last = i, tuple(np.from_dlpack(column.chunk(0)) for column in columns)
         return self._last[1]
 
 

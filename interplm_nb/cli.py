@@ -1,4 +1,4 @@
-"""The command line: `interplm-nb run | data | models | score | explore | notebooks`.
+"""The command line: `interplm-nb run | data | models | score | annotate | explore | notebooks`.
 
 Errors that a person can act on are one sentence on stderr and exit code 2.
 """
@@ -10,7 +10,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import interplm_nb
+from interplm_nb.cli_annotate import add_annotate_command
 from interplm_nb.cli_models import add_models_command
+from interplm_nb.cli_score import add_score_command
 from interplm_nb.pipeline.errors import PipelineError
 
 _EXAMPLES = """\
@@ -80,7 +82,8 @@ def _parser() -> argparse.ArgumentParser:
     _run_command(commands)
     _data_command(commands)
     add_models_command(commands, _add, _say)
-    _score_command(commands)
+    add_score_command(commands, _add, _say)
+    add_annotate_command(commands, _add, _say)
     _folder_commands(commands)
     return parser
 
@@ -156,21 +159,6 @@ def _data_fetch(options: argparse.Namespace) -> None:
     from interplm_nb.pipeline.describe import fetch_uniprot
 
     _say(fetch_uniprot(options.query, options.accessions, options.out, options.cache.expanduser(), options.offline, options.strict))
-
-
-def _score_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    command = _add(commands, "score", "show which features of a run match which concepts, beside the controls")
-    command.add_argument("run", type=Path, metavar="RUN", help="folder of a run")
-    command.add_argument("--source", help="one source's concepts: sae, neurons, shuffled_sae or random_sae (default: sae)")
-    command.add_argument("--convention", default="strict", choices=("strict", "published"), help="default: strict")
-    command.add_argument("--tsv", action="store_true", help="the table of concepts alone, as TSV")
-    command.set_defaults(do=_score)
-
-
-def _score(options: argparse.Namespace) -> None:
-    from interplm_nb.pipeline.describe import describe_scores
-
-    _say(describe_scores(options.run, options.source or "sae", options.convention, options.tsv))
 
 
 def _folder_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

@@ -18,7 +18,7 @@ from safetensors.numpy import load_file
 
 from interplm_nb import __version__
 from interplm_nb.proteins import Proteins
-from interplm_nb.saving import read_json, remove, write_json
+from interplm_nb.saving import json_hash, read_json, remove, write_json
 from interplm_nb.shards import FloatShard, draft_of, expect_room, shard_bounds, shard_name
 
 KIND, VERSION = "Embeddings", 1
@@ -88,6 +88,11 @@ class Embeddings:
     def sequence_hash(self) -> str:
         """`Proteins.sequence_hash` of the proteins that were embedded."""
         return str(self.about["sequences"])
+
+    @property
+    def fingerprint(self) -> str:
+        """A hash of PLM, weights, layer and sequences."""
+        return json_hash(self.about)
 
     def __len__(self) -> int:
         return self.n_residues
@@ -160,12 +165,12 @@ class Embeddings:
         """
         if not len(proteins):
             raise ValueError("embeddings of no proteins; give at least one")
-        arrays = _arrays(source)
+        arrays, name = _arrays(source), str(source) if isinstance(source, str | Path) else "the arrays given"
         missing = [a for a in proteins.accessions if a not in arrays]
         if missing:
-            raise ValueError(f"{_called(source)}: no array for {len(missing)} of {len(proteins)} proteins, such as {missing[0]!r}")
+            raise ValueError(f"{name}: no array for {len(missing)} of {len(proteins)} proteins, such as {missing[0]!r}")
         if len(arrays) > len(proteins):
-            _log.info("%s: %d arrays of proteins that are not given are left aside", _called(source), len(arrays) - len(proteins))
+            _log.info("%s: %d arrays of proteins that are not given are left aside", name, len(arrays) - len(proteins))
         width = int(np.shape(arrays[proteins.accessions[0]])[-1])
         about = {"plm": plm, "plm_revision": plm_revision, "layer": layer, "d_in": width}
         with EmbeddingsWriter(path, proteins, about) as writer:
@@ -290,7 +295,3 @@ def _checked_array(array: np.ndarray, accession: str, length: int, width: int) -
     if not np.isfinite(values).all():
         raise ValueError(f"{accession}: the array holds NaN or infinity")
     return values
-
-
-def _called(source: object) -> str:
-    return str(source) if isinstance(source, str | Path) else "the arrays given"

@@ -220,6 +220,53 @@ def test_what_is_refused(tmp_path):
             writer.write(0, sparse.csr_array((2, 4)))
 
 
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (np.full((10, 3), np.nan), "hold NaN or infinity"),
+        (np.full((10, 3), np.inf), "hold NaN or infinity"),
+        (np.full((10, 3), -0.5), r"are 0 or more, but -0\.5 is among them"),
+        (np.zeros((11, 3)), "have 11 rows, the proteins have 10 residues"),
+    ],
+)
+@pytest.mark.parametrize("make", [FeatureActivations.from_dense, lambda v, *a: FeatureActivations.from_csr(sparse.csr_array(v), *a)])
+def test_values_in_memory_that_are_no_activations_are_refused(make, values, message):
+    with pytest.raises(ValueError, match=message):
+        make(values, proteins_of([10]), "max")
+
+
+def test_one_row_of_values_is_refused():
+    with pytest.raises(ValueError, match=r"an array \[n_residues, n_features\], not of shape \(10,\)"):
+        FeatureActivations.from_dense(np.zeros(10), proteins_of([10]))
+
+
+def test_each_order_takes_at_most_five_and_a_half_bytes_per_value(tmp_path):
+    rng = np.random.default_rng(0)
+    features = np.sort(rng.integers(0, 10_240, (8_000, 64)), axis=1)
+    block = sparse.csr_array((rng.gamma(1.5, 1, features.size), features.ravel(), np.arange(0, features.size + 1, 64)), shape=(8_000, 10_240))
+    with ActivationsWriter(tmp_path / "store", proteins_of([400] * 20), 10_240, ABOUT) as writer:
+        writer.write(0, block)
+        writer.finish()
+    for key in ("residue", "feature"):
+        assert (tmp_path / "store" / f"by_{key}.parquet").stat().st_size / block.nnz <= 5.5
+
+
+_FIRST = """
+import sys
+from pathlib import Path
+from interplm_nb.activations import FeatureActivations
+from interplm_nb.proteins import Proteins
+rows, values = FeatureActivations.open(Path(sys.argv[1]), Proteins.from_sequences({"P0": "A" * 10})).feature(1)
+assert len(rows) == 10
+sys.exit("pandas" in sys.modules)
+"""
+
+
+def test_a_feature_is_read_without_importing_pandas(tmp_path):
+    store(tmp_path / "store", proteins_of([10]), np.ones((10, 3), np.float32))
+    subprocess.run([sys.executable, "-c", _FIRST, str(tmp_path / "store")], check=True)
+
+
 _BIG = """
 import resource, sys
 from pathlib import Path

@@ -17,7 +17,7 @@ def ask(capsys, *words):
     return code, said.out, said.err
 
 
-@pytest.mark.parametrize("command", ["", "run", "data", "data check", "data fetch", "models", "score", "explore", "notebooks"])
+@pytest.mark.parametrize("command", ["", "run", "data", "data check", "data fetch", "models", "score", "annotate", "explore", "notebooks"])
 def test_help_explains_itself(capsys, command):
     with pytest.raises(SystemExit) as ended:
         cli.main([*command.split(), "--help"])
@@ -79,9 +79,9 @@ def test_scores_are_shown_with_their_controls_and_the_note(tiny_run, capsys):
     assert "It is not ESM-2" in out
     code, out, _ = ask(capsys, "score", tiny_run.folder, "--source", "neurons", "--convention", "published", "--tsv")
     assert out.splitlines()[0].startswith("concept\tcategory\t")
-    code, _, err = ask(capsys, "score", tiny_run.folder, "--source", "pca")
+    code, _, err = ask(capsys, "score", tiny_run.folder, "--source", "transcoder")
     assert code == 2
-    assert "has no strict scores of 'pca'" in err
+    assert "has no strict scores of 'transcoder'" in err
 
 
 def test_explore_opens_a_copy_set_to_the_run(tmp_path, monkeypatch, capsys):

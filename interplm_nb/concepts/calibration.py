@@ -18,8 +18,12 @@ class Calibration:
     confidences: np.ndarray
 
     @classmethod
-    def fit(cls, scores: np.ndarray, labels: np.ndarray) -> Self:
-        """From examples: scores [n], labels bool [n]. ValueError for none, other lengths, or a score that is not finite."""
+    def fit(cls, scores: np.ndarray, labels: np.ndarray, per_knot: int = 1) -> Self:
+        """From examples: scores [n], labels bool [n]. ValueError for none, other lengths, or a score that is not finite.
+
+        per_knot: neighbours in score, so many at least (or all there are), are one example, by their means. With 1, the highest step may rest on a
+        single example and be sure of itself for nothing.
+        """
         from sklearn.isotonic import IsotonicRegression
 
         scores, labels = np.asarray(scores, np.float32), np.asarray(labels, bool)
@@ -29,7 +33,10 @@ class Calibration:
             )
         if not np.isfinite(scores).all():
             raise ValueError(f"{int((~np.isfinite(scores)).sum())} of {len(scores)} scores are not finite; a calibration takes numbers only")
-        fitted = IsotonicRegression(y_min=0, y_max=1, out_of_bounds="clip").fit(scores, labels.astype(float))
+        order = np.argsort(scores, kind="stable")
+        parts = np.array_split(order, max(1, len(order) // per_knot))
+        means = np.array([(scores[part].mean(), labels[part].mean(), len(part)) for part in parts])
+        fitted = IsotonicRegression(y_min=0, y_max=1, out_of_bounds="clip").fit(means[:, 0], means[:, 1], sample_weight=means[:, 2])
         return cls(np.asarray(fitted.X_thresholds_, np.float32), np.asarray(fitted.y_thresholds_, np.float64))
 
     def __call__(self, scores: np.ndarray) -> np.ndarray:

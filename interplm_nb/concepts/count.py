@@ -1,7 +1,11 @@
 """Counting which features are active where a concept is: one pass over blocks of activations, integers only."""
 
-from collections.abc import Iterable, Sequence
+import os
+from collections.abc import Callable, Collection, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
+from threading import Event, Lock
+from typing import NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 from scipy.sparse import csr_array
@@ -9,10 +13,73 @@ from scipy.sparse import csr_array
 from interplm_nb.annotations import Annotations
 from interplm_nb.concepts.labels import Labels, Overlap
 from interplm_nb.concepts.scores import ConceptScores
-from interplm_nb.concepts.source import Matrix, Source, above, check_source, joined, kept
+from interplm_nb.concepts.source import Matrix, Source, above, blocks_of, check_source, joined, kept
 
 THRESHOLDS = (0.0, 0.15, 0.5, 0.6, 0.8)
 """Of a feature's maximum; a residue is active above a threshold, strictly. InterPLM's own."""
+
+# A thread holds one block and its products, some 200 MB.
+_THREADS = min(4, os.cpu_count() or 1)
+
+
+class Counts(NamedTuple):
+    """tp and instance_hits int32 [T, C, F], active int64 [T, F]: a threshold's counts lie together, those of a concept in a row."""
+
+    tp: np.ndarray
+    instance_hits: np.ndarray
+    active: np.ndarray
+
+
+class Sums(Protocol):
+    """Counts that blocks are added to, from several threads; `sae.count_on_device.on_device` holds them on a GPU."""
+
+    def add(self, values: Matrix, carried: csr_array, members: csr_array, concept_of: np.ndarray) -> None:
+        """Add a block of whole proteins: float32 values [n, F] in unit "max", and its labels (`Labels.on`)."""
+        ...
+
+    def counts(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The sums so far, as `Counts`; not to be written to."""
+        ...
+
+    def restore(self, counts: tuple[np.ndarray, np.ndarray, np.ndarray]) -> None:
+        """Go on from these sums."""
+        ...
+
+
+MakeSums: TypeAlias = Callable[[int, int, np.ndarray], Sums]
+"""(C, F, thresholds float32 [T]) to sums of 0."""
+
+
+class SparseSums:
+    """Sums in memory, by products of sparse matrices."""
+
+    def __init__(self, n_concepts: int, n_features: int, levels: np.ndarray) -> None:
+        shape = (len(levels), n_concepts, n_features)
+        self._levels = levels
+        self._counts = Counts(np.zeros(shape, np.int32), np.zeros(shape, np.int32), np.zeros((len(levels), n_features), np.int64))
+        self._lock = Lock()
+
+    def add(self, values: Matrix, carried: csr_array, members: csr_array, concept_of: np.ndarray) -> None:
+        """Add a block; the products run beside those of other threads, only the adding waits."""
+        concepts = _membership(concept_of, len(self._counts.tp[0]))
+        for t, level in enumerate(self._levels):
+            on = above(values, level)
+            tp, hits, active = carried @ on, concepts @ _any(members @ on), on.sum(axis=0)
+            with self._lock:
+                self._counts.active[t] += active
+                _add(self._counts.tp[t], tp)
+                _add(self._counts.instance_hits[t], hits)
+            # Thresholds ascend: what is not above this one is not above the next.
+            values = kept(values, on, level)
+
+    def counts(self) -> Counts:
+        """The sums so far; not to be written to."""
+        return self._counts
+
+    def restore(self, counts: tuple[np.ndarray, np.ndarray, np.ndarray]) -> None:
+        """Go on from these sums."""
+        for mine, given in zip(self._counts, counts, strict=True):
+            mine[...] = given
 
 
 def count(
@@ -21,6 +88,7 @@ def count(
     accessions: Iterable[str] | None = None,
     thresholds: Sequence[float] = THRESHOLDS,
     overlap: Overlap = "keep",
+    sums: MakeSums = SparseSums,
 ) -> ConceptScores:
     """Count, for every concept, feature and threshold, on the given proteins (None: all):
 
@@ -30,42 +98,77 @@ def count(
 
     A threshold is compared as float32, the type of the values: a value stored as float32(0.15) is not above 0.15. `overlap="keep"` lets a residue
     belong to every instance that covers it; `"overwrite"` is the published convention: to the one with the highest number only, while all
-    instances, even those wholly overwritten, stay in the denominator. Memory: the result (8 bytes per concept, feature and threshold), the labels
-    and one block. A source with unit `raw` or of other proteins is refused (ValueError).
+    instances, even those wholly overwritten, stay in the denominator. Memory: the result (8 bytes per concept, feature and threshold), the
+    segments, and a block and its products per thread; it does not grow with the residues.
+
+    ValueError for a source with unit `raw` or of other proteins, for blocks that are not these proteins', for NaN and infinity, and for thresholds
+    that do not ascend in [0, 1); KeyError for an accession that the source lacks.
     """
-    check_source(source, annotations)
-    levels = _levels(thresholds)
-    chosen = _in_order(source, accessions)
-    labels = Labels.of(annotations, chosen, overlap)
-    shape = (len(levels), labels.n_concepts, source.n_features)
-    tp, hits = np.zeros(shape, np.int32), np.zeros(shape, np.int32)
-    active = np.zeros((len(levels), source.n_features), np.int64)
-    for rows, values in joined(source.blocks(chosen)):
-        carried, members, concept_of = labels.on(rows)
-        concepts = _membership(concept_of, labels.n_concepts)
-        for t, level in enumerate(levels):
-            on = above(values, level)
-            active[t] += on.sum(axis=0)
-            _add(tp[t], carried @ on)
-            _add(hits[t], concepts @ _any(members @ on))
-            # Thresholds ascend: what is not above this one is not above the next.
-            values = kept(values, on, level)
-    return ConceptScores(labels.concepts, tuple(map(float, thresholds)), tp.transpose(1, 2, 0), hits.transpose(1, 2, 0), active.T)
+    counting = Counting(source, annotations, accessions, thresholds, overlap, sums)
+    counting.add(counting.accessions)
+    return counting.scores()
+
+
+class Counting:
+    """One count under way: `add` parts of `accessions`, each protein once, then `scores`. `count` says what is counted and what is refused."""
+
+    def __init__(
+        self,
+        source: Source,
+        annotations: Annotations,
+        accessions: Iterable[str] | None,
+        thresholds: Sequence[float],
+        overlap: Overlap,
+        sums: MakeSums,
+    ) -> None:
+        check_source(source, annotations)
+        levels = _levels(thresholds)
+        proteins = source.proteins
+        self.accessions = list(proteins.accessions) if accessions is None else sorted(set(accessions), key=proteins.index)
+        """The chosen proteins, once each, in the order of the axis."""
+        self.labels = Labels.of(annotations, self.accessions, overlap)
+        self.sums = sums(self.labels.n_concepts, source.n_features, levels)
+        self._source, self._thresholds = source, tuple(map(float, thresholds))
+
+    def add(self, accessions: Collection[str]) -> None:
+        """Count some of the chosen proteins, in the order of the axis."""
+        blocks = joined(blocks_of(self._source, accessions))
+        reading, ended = Lock(), Event()
+
+        def work() -> None:
+            while not ended.is_set():
+                with reading:
+                    block = next(blocks, None)
+                if block is None:
+                    return
+                rows, values = block
+                self.sums.add(values, *self.labels.on(rows))
+
+        with ThreadPoolExecutor(_THREADS) as pool:
+            try:
+                for worker in [pool.submit(work) for _ in range(_THREADS)]:
+                    worker.result()
+            finally:
+                # An error in one thread, or Ctrl-C, ends the others at their next block.
+                ended.set()
+
+    def scores(self) -> ConceptScores:
+        """The counts of what was added."""
+        tp, hits, active = self.sums.counts()
+        return ConceptScores(self.labels.concepts, self._thresholds, tp.transpose(1, 2, 0), hits.transpose(1, 2, 0), active.T)
 
 
 def _levels(thresholds: Sequence[float]) -> np.ndarray:
     levels = np.asarray(thresholds, np.float32)
-    if levels.ndim != 1 or not len(levels) or (levels < 0).any() or (np.diff(levels) <= 0).any():
-        raise ValueError(f"thresholds are not negative, ascend and differ as float32, such as {THRESHOLDS}; not {tuple(thresholds)}")
+    if levels.ndim != 1 or not len(levels):
+        raise ValueError(f"a count needs one threshold or more, such as {THRESHOLDS}; not {thresholds}")
+    if not ((levels >= 0) & (levels < 1)).all():
+        raise ValueError(
+            f"thresholds are fractions of a feature's maximum, from 0 to below 1 as float32, such as {THRESHOLDS}; not {tuple(thresholds)}"
+        )
+    if not (np.diff(levels) > 0).all():
+        raise ValueError(f"thresholds ascend and differ as float32, such as {THRESHOLDS}; not {tuple(thresholds)}")
     return levels
-
-
-def _in_order(source: Source, accessions: Iterable[str] | None) -> list[str]:
-    """The chosen accessions, once each, in the order of the axis."""
-    proteins = source.proteins
-    if accessions is None:
-        return list(proteins.accessions)
-    return sorted(set(accessions), key=proteins.index)
 
 
 def _membership(concept_of: np.ndarray, n_concepts: int) -> csr_array:

@@ -1,17 +1,40 @@
-"""Neurons as a source of scores: each dimension of the embeddings, scaled to [0, 1] between its minimum and maximum over stated residues.
+"""Dense features as a source of scores: neurons, or affine maps of them, each scaled to [0, 1] between its minimum and maximum over stated residues.
 
 Dense values are streamed to the counter in blocks and never written to the sparse store.
 """
 
+import hashlib
 from collections.abc import Collection, Iterator
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from interplm_nb.embeddings import Embeddings
 from interplm_nb.proteins import Proteins
+from interplm_nb.saving import json_hash
 
 _ENTRIES = 4_000_000
+
+
+class Dense(Protocol):
+    """Values of every residue: `Embeddings`, whose dimensions are the neurons, or an affine map of them (`projection.Projected`)."""
+
+    @property
+    def d_in(self) -> int:
+        """Width: values per residue."""
+        ...
+
+    @property
+    def fingerprint(self) -> str:
+        """A hash that differs where the values do."""
+        ...
+
+    def check(self, proteins: Proteins) -> None:
+        """Refuse other proteins than those of the values (ValueError)."""
+        ...
+
+    def __getitem__(self, rows: slice | np.ndarray) -> np.ndarray:
+        """float32 [n, d_in]: a slice of rows, or the rows at int64 indices."""
+        ...
 
 
 class DenseBlock(NamedTuple):
@@ -21,10 +44,10 @@ class DenseBlock(NamedTuple):
     values: np.ndarray
 
 
-def fit_range(embeddings: Embeddings, rows: np.ndarray, block: int = 65_536) -> tuple[np.ndarray, np.ndarray]:
-    """Minimum and maximum of each neuron over these rows (int64; in `strict` those of train): two float32 [d_in], read block by block."""
+def fit_range(embeddings: Dense, rows: np.ndarray, block: int = 65_536) -> tuple[np.ndarray, np.ndarray]:
+    """Minimum and maximum of each feature over these rows (int64; in `strict` those of train): two float32 [d_in], read block by block."""
     if len(rows) == 0:
-        raise ValueError("the range of neurons is fitted on at least one residue; none is given")
+        raise ValueError("the range of features is fitted on at least one residue; none is given")
     minimum = np.full(embeddings.d_in, np.inf, np.float32)
     maximum = -minimum
     for start in range(0, len(rows), block):
@@ -35,32 +58,38 @@ def fit_range(embeddings: Embeddings, rows: np.ndarray, block: int = 65_536) -> 
 
 
 class DenseSource:
-    """Neurons in unit "max": (x - minimum) / (maximum - minimum), float32.
+    """Dense features in unit "max": (x - minimum) / (maximum - minimum), float32.
 
     Not clipped: residues outside the range that was fitted lie below 0 or above 1, which no threshold from 0 to below 1 tells from 0 and 1. A
-    neuron with maximum = minimum is 0 everywhere.
+    feature with maximum = minimum is 0 everywhere.
     """
 
     unit = "max"
 
-    def __init__(self, embeddings: Embeddings, proteins: Proteins, minimum: np.ndarray, maximum: np.ndarray) -> None:
+    def __init__(self, embeddings: Dense, proteins: Proteins, minimum: np.ndarray, maximum: np.ndarray) -> None:
         embeddings.check(proteins)
         self.minimum, self.maximum = (np.asarray(a, np.float32) for a in (minimum, maximum))
         for name, values in (("minimum", self.minimum), ("maximum", self.maximum)):
             if values.shape != (embeddings.d_in,) or not np.isfinite(values).all():
-                raise ValueError(f"{name} is one finite value per neuron, shape ({embeddings.d_in},), not shape {values.shape}: {values[:3]}")
+                raise ValueError(f"{name} is one finite value per feature, shape ({embeddings.d_in},), not shape {values.shape}: {values[:3]}")
         if (self.maximum < self.minimum).any():
-            raise ValueError(f"neuron {int((self.maximum < self.minimum).argmax())} has a maximum below its minimum; give minimum, then maximum")
+            raise ValueError(f"feature {int((self.maximum < self.minimum).argmax())} has a maximum below its minimum; give minimum, then maximum")
         self.embeddings = embeddings
         self.proteins = proteins
 
     @property
     def n_features(self) -> int:
-        """Number of neurons: the width of the embeddings."""
+        """Number of features: the width of the embeddings or of their map."""
         return self.embeddings.d_in
 
+    @property
+    def fingerprint(self) -> str:
+        """A hash that differs where the values do: of what is scaled, and its range."""
+        ranges = [hashlib.sha256(values.tobytes()).hexdigest() for values in (self.minimum, self.maximum)]
+        return json_hash([self.embeddings.fingerprint, *ranges])
+
     def __repr__(self) -> str:
-        return f"DenseSource({self.n_features} neurons of {self.embeddings.plm}, layer {self.embeddings.layer}, on {self.proteins})"
+        return f"DenseSource({self.embeddings!r} on {self.proteins})"
 
     def blocks(self, accessions: Collection[str] | None = None) -> Iterator[DenseBlock]:
         """These proteins (all, where None), in the order of the axis, in runs of whole neighbouring proteins of about 4 million values."""

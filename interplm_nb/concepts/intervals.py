@@ -1,10 +1,11 @@
-"""How sure a mean best F1 is: bootstrap over the homology clusters of the test split.
+"""How sure a figure of pairs fixed on validation is: bootstrap over the homology clusters of the test split.
 
 Proteins of a cluster are relatives and rise and fall together, so clusters are drawn, not proteins. Pairs stay as chosen on validation.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from typing import Any, Self
 
 import numpy as np
 import polars as pl
@@ -12,10 +13,15 @@ from scipy.sparse import csr_array
 
 from interplm_nb.annotations import Annotations
 from interplm_nb.concepts.labels import Labels
-from interplm_nb.concepts.measures import measures
+from interplm_nb.concepts.measures import Measures, measures
 from interplm_nb.concepts.source import Matrix, Source, check_source, joined
 
 LEVEL = 0.95
+
+INTERVALS: dict[str, Any] = {"concept": pl.String, "feature": pl.UInt32, "n_resamples": pl.Int64} | {
+    f"{name}{end}": pl.Float64 for name in ("f1_per_domain", "precision", "recall_per_domain") for end in ("", "_low", "_high")
+}
+"""Columns of `pair_intervals`; n_resamples: of those that hold the concept, which the bounds are percentiles of."""
 
 
 @dataclass(frozen=True)
@@ -33,10 +39,64 @@ class Interval:
 
 
 @dataclass(frozen=True)
+class ChosenPairs:
+    """Pairs of concept and feature that were fixed elsewhere, on the proteins where they are read.
+
+    labels: of the pairs' concepts, overlapping instances kept; concept: int64 [n_pairs], the row of each in `labels.concepts`; feature: int64
+    [n_pairs], 0 where there is none; threshold: float32 [n_pairs], in unit "max"; there: bool [n_pairs], has a feature.
+    """
+
+    labels: Labels
+    concept: np.ndarray
+    feature: np.ndarray
+    threshold: np.ndarray
+    there: np.ndarray
+
+    @classmethod
+    def of(cls, source: Source, annotations: Annotations, pairs: pl.DataFrame, accessions: Collection[str]) -> Self:
+        """pairs: concept, feature (null: none), threshold, in any order; a concept may come with several features.
+
+        ValueError for a concept that the annotations lack, or a feature that the source lacks. A concept that these proteins lack has no residue.
+        """
+        check_source(source, annotations)
+        labels = Labels.of(annotations.only(pairs["concept"].unique()), accessions, "keep")
+        place = {name: c for c, name in enumerate(labels.concepts["concept"])}
+        lacking = sorted(set(pairs["concept"]) - set(place))
+        if lacking:
+            raise ValueError(f"the annotations lack {lacking[:3]}; count the concepts that were selected")
+        feature = pairs["feature"].fill_null(0).to_numpy().astype(np.int64)
+        if (feature >= source.n_features).any():
+            raise ValueError(
+                f"the pairs name feature {feature.max()}, the source has 0 to {source.n_features - 1}; give the source they were chosen on"
+            )
+        concept = np.array([place[name] for name in pairs["concept"]], np.int64)
+        threshold = pairs["threshold"].fill_null(0.0).to_numpy().astype(np.float32)
+        return cls(labels, concept, feature, threshold, pairs["feature"].is_not_null().to_numpy())
+
+    def __len__(self) -> int:
+        return len(self.concept)
+
+    @property
+    def residue_level(self) -> np.ndarray:
+        """bool [n_pairs]: recall counts residues."""
+        return (self.labels.concepts["level"] == "residue").to_numpy()[self.concept]
+
+    def active(self, values: Matrix) -> csr_array:
+        """int32 [n, n_pairs]: 1 where each pair's feature is above its threshold, strictly."""
+        columns = values[:, self.feature]
+        if isinstance(columns, np.ndarray):
+            return csr_array(((columns > self.threshold) & self.there).astype(np.int32))
+        on = (columns.data > self.threshold[columns.indices]) & self.there[columns.indices]
+        indptr = np.concatenate([[0], np.cumsum(on)])[columns.indptr]
+        return csr_array((np.ones(indptr[-1], np.int32), columns.indices[on], indptr), shape=columns.shape)
+
+
+@dataclass(frozen=True)
 class ClusterCounts:
-    """Counts of chosen pairs by cluster: int64 [n_pairs, n_clusters] each; residue_level bool [n_pairs]; one pair per concept."""
+    """Counts of chosen pairs by cluster: int64 [n_pairs, n_clusters] each; residue_level bool [n_pairs]; sorted by concept, which may recur."""
 
     concepts: tuple[str, ...]
+    features: tuple[int | None, ...]
     clusters: tuple[int, ...]
     residue_level: np.ndarray
     tp: np.ndarray
@@ -46,45 +106,65 @@ class ClusterCounts:
     n_instances: np.ndarray
     """Of instance-level concepts; 0 for residue-level ones, whose recall does not need it."""
 
+    def resampled(self, weights: np.ndarray) -> tuple[Measures, np.ndarray]:
+        """Measures of each pair, float64 [n_pairs, n], with each cluster counted as often as `weights` [n, n_clusters] says.
+
+        And bool [n_pairs, n]: whether that resample holds the concept. Where it does not, the pair has no figure (0 here).
+        """
+        drawn, residue_level = weights.T.astype(float), self.residue_level[:, None]
+        tp, active, hits, n_residues, n_instances = (
+            counts @ drawn for counts in (self.tp, self.active, self.instance_hits, self.n_residues, self.n_instances)
+        )
+        return measures(tp, active, hits, n_residues, n_instances, residue_level), np.where(residue_level, n_residues, n_instances) > 0
+
     def mean_f1_per_domain(self, weights: np.ndarray) -> np.ndarray:
-        """float64 [n]: the mean over concepts, with each cluster counted as often as `weights` [n, n_clusters] says.
+        """float64 [n]: the mean over pairs, with each cluster counted as often as `weights` [n, n_clusters] says.
 
         A concept that a resample holds no instance of has no F1 there and is left out of that mean; one that is there and not found is 0.
         """
-        drawn = weights.T.astype(float)
-        n_residues, n_instances, residue_level = self.n_residues @ drawn, self.n_instances @ drawn, self.residue_level[:, None]
-        f1 = measures(self.tp @ drawn, self.active @ drawn, self.instance_hits @ drawn, n_residues, n_instances, residue_level).f1_per_domain
-        there = np.where(residue_level, n_residues, n_instances) > 0
-        return (f1 * there).sum(axis=0) / np.maximum(there.sum(axis=0), 1)
+        found, there = self.resampled(weights)
+        return (found.f1_per_domain * there).sum(axis=0) / np.maximum(there.sum(axis=0), 1)
 
 
 def by_cluster(source: Source, annotations: Annotations, pairs: pl.DataFrame, clusters: pl.DataFrame) -> ClusterCounts:
     """Count chosen pairs by cluster, in one more pass over the proteins of `clusters`.
 
-    pairs: concept, feature (null: none, counts nothing), threshold, one row per concept (`Selected.pairs`); clusters: accession, cluster, of
-    the test split (`splits.filter(split="test")`). Overlapping instances are kept, as in `strict`.
+    pairs: concept, feature (null: none, counts nothing), threshold (`Selected.pairs`, or `linked`); clusters: accession, cluster, of the test
+    split (`splits.filter(split="test")`). Overlapping instances are kept, as in `strict`.
     """
-    check_source(source, annotations)
-    chosen = _Chosen(pairs.sort("concept"))
-    labels = Labels.of(annotations.only(chosen.concepts), clusters["accession"].to_list(), "keep")
-    if labels.concepts["concept"].to_list() != chosen.concepts:
-        lacking = sorted(set(chosen.concepts) - set(labels.concepts["concept"]))
-        raise ValueError(f"the annotations lack {lacking[:3]}; count the concepts that were selected, one row each")
+    pairs, accessions = pairs.sort("concept", maintain_order=True), clusters["accession"].to_list()
+    chosen = ChosenPairs.of(source, annotations, pairs, accessions)
     names, code = np.unique(clusters["cluster"].to_numpy(), return_inverse=True)
     cluster_of_row = np.full(source.proteins.n_residues, -1, np.int64)
-    for accession, k in zip(clusters["accession"], code, strict=True):
+    for accession, k in zip(accessions, code, strict=True):
         cluster_of_row[source.proteins.rows(accession)] = k
-    sums = np.zeros((5, len(chosen.concepts), len(names)), np.int64)
-    for rows, values in joined(source.blocks(clusters["accession"].to_list())):
-        sums += _counted(chosen.active(values), labels, rows, cluster_of_row[rows], sums.shape[1:])
-    level = (labels.concepts["level"] == "residue").to_numpy()
-    return ClusterCounts(tuple(chosen.concepts), tuple(names.tolist()), level, *sums)
+    counts = np.zeros((3, len(chosen), len(names)), np.int64)
+    for rows, values in joined(source.blocks(accessions)):
+        counts += _counted(chosen, values, rows, cluster_of_row[rows], counts.shape[1:])
+    sizes = (size[chosen.concept] for size in _sizes(chosen.labels, cluster_of_row, len(names)))
+    return ClusterCounts(tuple(pairs["concept"]), tuple(pairs["feature"]), tuple(names.tolist()), chosen.residue_level, *counts, *sizes)
 
 
 def interval(counts: ClusterCounts, n_resamples: int = 1000, seed: int = 0) -> Interval:
     """The mean best F1 (f1_per_domain) of a source, with its 95 % interval."""
     whole, resampled = _means(counts, n_resamples, seed)
     return _interval(whole, resampled, len(counts.clusters))
+
+
+def pair_intervals(counts: ClusterCounts, n_resamples: int = 1000, seed: int = 0) -> pl.DataFrame:
+    """Each pair's f1_per_domain, precision and recall_per_domain with their 95 % intervals, on the resamples of `interval`: `INTERVALS`.
+
+    One row per pair, in the order of `counts`. Bounds are percentiles over the resamples that hold the concept, null where none does.
+    """
+    whole = counts.resampled(np.ones((1, len(counts.clusters))))[0]
+    found, there = counts.resampled(_weights(counts, n_resamples, seed))
+    columns: dict[str, Any] = {"concept": counts.concepts, "feature": counts.features, "n_resamples": there.sum(axis=1)}
+    for name in ("f1_per_domain", "precision", "recall_per_domain"):
+        values = getattr(found, name)
+        bounds = [_bounds(v[h]) if h.any() else (None, None) for v, h in zip(values, there, strict=True)]
+        low, high = zip(*bounds, strict=True)
+        columns |= {name: getattr(whole, name)[:, 0], f"{name}_low": low, f"{name}_high": high}
+    return pl.DataFrame(columns, schema=INTERVALS)
 
 
 def difference(first: ClusterCounts, second: ClusterCounts, n_resamples: int = 1000, seed: int = 0) -> Interval:
@@ -98,41 +178,31 @@ def difference(first: ClusterCounts, second: ClusterCounts, n_resamples: int = 1
     return _interval(a - b, drawn_a - drawn_b, len(first.clusters))
 
 
-class _Chosen:
-    """Pairs as columns of a block."""
-
-    def __init__(self, pairs: pl.DataFrame) -> None:
-        self.concepts = pairs["concept"].to_list()
-        self.there = pairs["feature"].is_not_null().to_numpy()
-        self.features = pairs["feature"].fill_null(0).to_numpy().astype(np.int64)
-        self.thresholds = pairs["threshold"].fill_null(0.0).to_numpy().astype(np.float32)
-
-    def active(self, values: Matrix) -> np.ndarray:
-        """bool [n, n_pairs]: where each pair's feature is above its threshold."""
-        columns = values[:, self.features]
-        dense = columns if isinstance(columns, np.ndarray) else columns.toarray()
-        return (dense > self.thresholds) & self.there
-
-
-def _counted(on: np.ndarray, labels: Labels, rows: np.ndarray, cluster: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """int64 [5, n_pairs, n_clusters]: tp, active, instance_hits, n_residues, n_instances of one block."""
-    carried, members, concept_of = labels.on(rows)
-    concept, residue = _entries(carried)
-    instance, member = _entries(members)
-    hit = np.zeros(len(concept_of), bool)
-    hit[instance[on[member, concept_of[instance]]]] = True
+def _counted(chosen: ChosenPairs, values: Matrix, rows: np.ndarray, cluster: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """int64 [3, n_pairs, n_clusters]: tp, active, instance_hits of one block."""
+    carried, members, concept_of = chosen.labels.on(rows)
+    on = chosen.active(values)
+    right = csr_array(on.multiply(csr_array(carried.T)[:, chosen.concept]))
+    # A residue of a pair's concept may belong to instances of other concepts too: those are not the pair's.
+    touched = csr_array(members @ right)
+    instance, pair = _entries(touched)
+    own = concept_of[instance] == chosen.concept[pair]
     home = np.zeros(len(concept_of), np.int64)
-    home[instance] = cluster[member]
-    active, pair = np.nonzero(on)
-    tp = on[residue, concept]
-    places = [
-        (concept[tp], cluster[residue[tp]]),
-        (pair, cluster[active]),
-        (concept_of[hit], home[hit]),
-        (concept, cluster[residue]),
-        (concept_of, home),
-    ]
+    home_of, member = _entries(members)
+    home[home_of] = cluster[member]
+    places = [(p, cluster[r]) for r, p in (_entries(right), _entries(on))] + [(pair[own], home[instance[own]])]
     return np.stack([_tally(p, k, shape) for p, k in places])
+
+
+def _sizes(labels: Labels, cluster_of_row: np.ndarray, n_clusters: int) -> tuple[np.ndarray, np.ndarray]:
+    """int64 [n_concepts, n_clusters] each: residues, and instances of instance-level concepts."""
+    row, concept = _entries(labels.carried)
+    home = np.zeros(len(labels.concept_of), np.int64)
+    member, instance = _entries(labels.members)
+    home[instance] = cluster_of_row[member]
+    with_members = np.unique(instance)
+    shape = (labels.n_concepts, n_clusters)
+    return _tally(concept, cluster_of_row[row], shape), _tally(labels.concept_of[with_members], home[with_members], shape)
 
 
 def _entries(matrix: csr_array) -> tuple[np.ndarray, np.ndarray]:
@@ -143,15 +213,24 @@ def _tally(pair: np.ndarray, cluster: np.ndarray, shape: tuple[int, ...]) -> np.
     return np.bincount(pair * shape[1] + cluster, minlength=shape[0] * shape[1]).reshape(shape)
 
 
-def _means(counts: ClusterCounts, n_resamples: int, seed: int) -> tuple[float, np.ndarray]:
+def _weights(counts: ClusterCounts, n_resamples: int, seed: int) -> np.ndarray:
+    """int64 [n_resamples, n_clusters]: how often each cluster is drawn, with replacement."""
     n = len(counts.clusters)
     if n == 0 or not counts.concepts:
         raise ValueError(f"an interval needs clusters and concepts; there are {n} and {len(counts.concepts)}")
-    weights = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=n_resamples)
-    return float(counts.mean_f1_per_domain(np.ones((1, n)))[0]), counts.mean_f1_per_domain(weights)
+    return np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=n_resamples)
+
+
+def _means(counts: ClusterCounts, n_resamples: int, seed: int) -> tuple[float, np.ndarray]:
+    weights = _weights(counts, n_resamples, seed)
+    return float(counts.mean_f1_per_domain(np.ones((1, weights.shape[1])))[0]), counts.mean_f1_per_domain(weights)
 
 
 def _interval(whole: float, resampled: Iterable[float] | np.ndarray, n_clusters: int) -> Interval:
     values = np.asarray(resampled)
+    return Interval(whole, *_bounds(values), len(values), n_clusters)
+
+
+def _bounds(values: np.ndarray) -> tuple[float, float]:
     low, high = np.quantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return Interval(whole, float(low), float(high), len(values), n_clusters)
+    return float(low), float(high)

@@ -25,6 +25,9 @@ LINKS: dict[str, Any] = {
 }  # fmt: skip
 """Columns of `linked`: feature and threshold are chosen on validation; n_residues and what follows are of the test split."""
 
+PER_KNOT = 100
+"""Residues behind each step of a confidence, at least: with fewer, the strongest residues of train would make a sure thing of chance."""
+
 KNOTS: dict[str, Any] = {"concept": pl.String, "feature": pl.UInt32, "score": pl.Float32, "confidence": pl.Float64}
 
 
@@ -91,7 +94,7 @@ class ConceptLinks:
             if len(rows) == 0 or concept not in place:
                 continue
             column = slice(carried.indptr[place[concept]], carried.indptr[place[concept] + 1])
-            fitted = Calibration.fit(values, np.isin(rows, carried.indices[column]))
+            fitted = Calibration.fit(values, np.isin(rows, carried.indices[column]), PER_KNOT)
             knots = {"concept": concept, "feature": feature, "score": fitted.scores, "confidence": fitted.confidences}
             parts.append(pl.DataFrame(knots, schema=KNOTS))
         return cls(table, pl.concat(parts))

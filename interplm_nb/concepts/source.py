@@ -67,13 +67,49 @@ def check_source(source: Source, annotations: Annotations) -> None:
         raise ValueError(f"the activations are of {source.proteins} ({ours[:19]}), the annotations of {annotations.proteins} ({theirs[:19]})")
 
 
+def blocks_of(source: Source, accessions: Collection[str]) -> Iterator[Block]:
+    """The source's blocks of these proteins, checked: whole proteins, each once, in the order of the axis, as wide as the source says.
+
+    ValueError where a block does not fit the residue axis, or where proteins do not come.
+    """
+    proteins = source.proteins
+    waiting = np.zeros(len(proteins), bool)
+    waiting[[proteins.index(a) for a in accessions]] = True
+    after = 0
+    for block in source.blocks(accessions):
+        shape = np.shape(block.values)
+        if len(shape) != 2 or shape[1] != source.n_features:
+            raise ValueError(f"a block at row {block.first_row} has shape {shape}; this source's blocks are [n, {source.n_features}], n residues")
+        ends = block.first_row, block.first_row + shape[0]
+        first, last = np.searchsorted(proteins.offsets, ends).clip(max=len(proteins))
+        whole = (proteins.offsets[first], proteins.offsets[last]) == ends
+        if not whole or first < after or not waiting[first:last].all():
+            raise ValueError(
+                f"a block of rows {ends[0]} to {ends[1]} (excluded) is not whole proteins among those asked for, each once and in order; "
+                f"the source's values are not aligned to its {proteins}"
+            )
+        waiting[first:last] = False
+        after = last
+        yield block
+    if waiting.any():
+        lacking = proteins.accessions[int(waiting.argmax())]
+        raise ValueError(f"the source gave no values for {waiting.sum()} of the {len(accessions)} proteins asked for, such as {lacking!r}")
+
+
 def joined(blocks: Iterable[Block]) -> Iterator[tuple[np.ndarray, Matrix]]:
-    """Blocks put together to about `_ENTRIES` entries: rows (int64 [n]) and values (float32 [n, n_features])."""
+    """Blocks put together to about `_ENTRIES` entries: rows (int64 [n]) and values (float32 [n, n_features]).
+
+    ValueError for NaN and infinity: no threshold tells what they are.
+    """
     rows: list[np.ndarray] = []
     parts: list[Matrix] = []
     entries = 0
     for block in blocks:
         part = _float32(block.values)
+        if not np.isfinite(part.data if isinstance(part, csr_array) else part).all():
+            raise ValueError(
+                f"the values in the block at row {block.first_row} hold NaN or infinity; look at the embeddings and weights they were made with"
+            )
         size = part.nnz if isinstance(part, csr_array) else part.size
         if parts and entries + size > _ENTRIES:
             yield np.concatenate(rows), _stacked(parts)

@@ -15,11 +15,21 @@ STAGE_NAMES = {stage: f"{number:02d}_{stage}" for number, stage in enumerate(STA
 SAES = ("sae", "shuffled_sae", "random_sae")
 """Sources with an SAE: the trained one, the same recipe on the PLM with shuffled weights, and the random one."""
 
-SOURCES = ("sae", "neurons", "shuffled_sae", "random_sae")
-"""Everything that is scored, in the order of tables."""
+PROJECTIONS = ("pca", "ica")
+"""Sources that are directions of the embeddings, found without labels."""
+
+SOURCES = ("sae", "neurons", *PROJECTIONS, "shuffled_sae", "random_sae")
+"""Everything whose features are matched to concepts, in the order of tables."""
+
+PROBE = "linear_probe"
+"""The upper bound: one direction of the embeddings per concept, found with its labels."""
 
 CONVENTIONS = ("strict", "published")
 
+IN_PUBLISHED = ("sae", "neurons", "shuffled_sae", "random_sae")
+"""Sources that the paper has, so that `published` has them."""
+
+_PROJECTION = ("projection.safetensors", "projection.json", "about.json")
 _TRAINED = ("sae.safetensors", "config.json", "about.json", "metrics.jsonl", "fidelity.json", "checkpoints")
 
 OUTPUTS = {
@@ -29,10 +39,15 @@ OUTPUTS = {
     "compare": ("comparison",),
     "activations": (
         *(f"sources/{s}/activations" for s in SAES),
-        *(f"sources/{s}/maxima.parquet" for s in SOURCES),
+        *(f"sources/{s}/maxima.parquet" for s in (*SAES, "neurons")),
+        *(f"sources/{s}/{f}" for s in PROJECTIONS for f in _PROJECTION),
         "sources/neurons/about.json",
     ),
-    "concepts": tuple(f"sources/{s}/{f}.parquet" for s in SOURCES for f in ("scores", "active", "concepts")),
+    "concepts": (
+        *(f"sources/{s}/{f}.parquet" for s in SOURCES for f in ("scores", "active", "concepts")),
+        *(f"sources/{PROBE}/{f}" for f in _PROJECTION),
+        *(f"sources/sae/{f}.parquet" for f in ("links", "calibration")),
+    ),
 }
 
 

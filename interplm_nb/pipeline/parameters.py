@@ -183,8 +183,12 @@ class ConceptsParameters(StageParameters):
     stage: ClassVar[str] = "concepts"
 
     min_instances: int = Field(10, ge=1, description="A concept needs so many instances on validation and on test.")
-    bootstrap: int = Field(200, ge=0, description="Resamples behind the 95 % intervals.")
-    seed: int = Field(0, ge=0, description="Seed of the resamples.")
+    bootstrap: int = Field(1000, ge=0, description="Resamples of the homology clusters behind the 95 % intervals; 0: none.")
+    null_draws: int = Field(1000, ge=0, description="Draws of each null behind the q values; 0: none.")
+    link_f1: float = Field(0.2, ge=0, le=1, description="A feature speaks for a concept from this F1 on validation on; a concept's best one always.")
+    links_per_concept: int = Field(10, ge=1, description="So many features speak for a concept at most.")
+    merge_repeats: bool = Field(False, description="Count once more with numbered repeats, such as Sushi 1 and Sushi 2, as one concept.")
+    seed: int = Field(0, ge=0, description="Seed of resamples, draws and probes.")
 
 
 PARAMETERS: dict[str, type[StageParameters]] = {

@@ -10,7 +10,7 @@ import polars as pl
 import interplm_nb
 from interplm_nb.annotations import Annotations
 from interplm_nb.pipeline.errors import PipelineError
-from interplm_nb.pipeline.layout import ALL_STAGES, OUTPUTS, SOURCES, STAGE_NAMES, annotations_name
+from interplm_nb.pipeline.layout import ALL_STAGES, OUTPUTS, PROBE, PROJECTIONS, SAES, SOURCES, STAGE_NAMES, annotations_name
 from interplm_nb.proteins import Proteins
 from interplm_nb.saving import read_json, read_parquet, remove, write_json, write_parquet
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from interplm_nb.activations import FeatureActivations
     from interplm_nb.concepts.dense import DenseSource
     from interplm_nb.concepts.links import ConceptLinks
+    from interplm_nb.concepts.projection import Projection
     from interplm_nb.concepts.scores import ConceptScores
     from interplm_nb.embeddings import Embeddings
     from interplm_nb.plm.esm2 import ESM2
@@ -172,18 +173,19 @@ class Run:
 
     def source(self, source: str) -> Path:
         """`sources/<id>/`."""
-        if source not in SOURCES and not (self.folder / "sources" / source).is_dir():
+        if source not in (*SOURCES, PROBE) and not (self.folder / "sources" / source).is_dir():
             raise PipelineError(f"no source {source!r} in {self.folder}; there are {', '.join(self.sources()) or 'none yet'}")
         return self.folder / "sources" / source
 
     def sources(self) -> list[str]:
         """Sources that exist, in the order of tables."""
         found = {p.name for p in (self.folder / "sources").glob("*") if p.is_dir()}
-        return [s for s in SOURCES if s in found] + sorted(found - set(SOURCES))
+        known = (*SOURCES, PROBE)
+        return [s for s in known if s in found] + sorted(found - set(known))
 
     def about(self, source: str) -> dict[str, Any]:
         """A source's `about.json`: kind, PLM, layer, size; an SAE's recipe and quality too. PipelineError where no stage has written it."""
-        stage = "activations" if source == "neurons" else "train"
+        stage = "train" if source in SAES else "concepts" if source == PROBE else "activations"
         return read_json(self._made(f"sources/{source}/about.json", stage), "Source", 1)
 
     def sae(self, source: str = "sae", device: str = "cpu") -> "SAE":
@@ -210,6 +212,8 @@ class Run:
 
     def scored(self, source: str, convention: str, proteins: Proteins | None = None) -> "FeatureActivations | DenseSource":
         """What concepts are counted on: unit `max`, by the training maxima (`strict`) or those of all proteins (`published`)."""
+        if source in (*PROJECTIONS, PROBE):
+            return self.projection(source).on(self.embeddings(), proteins or self.proteins())
         column, maxima = ("train" if convention == "strict" else "all"), self.maxima(source)
         top = maxima[f"maximum_{column}"].to_numpy()
         if source != "neurons":
@@ -217,6 +221,13 @@ class Run:
         from interplm_nb.concepts.dense import DenseSource
 
         return DenseSource(self.embeddings(), proteins or self.proteins(), maxima[f"minimum_{column}"].to_numpy(), top)
+
+    def projection(self, source: str) -> "Projection":
+        """The directions of "pca", "ica" or "linear_probe". PipelineError before the stage that finds them."""
+        self._made(f"sources/{source}/projection.json", "concepts" if source == PROBE else "activations")
+        from interplm_nb.concepts.projection import Projection
+
+        return Projection.load(self.source(source))
 
     def scores(self, source: str = "sae", split: str = "test", convention: str = "strict") -> "ConceptScores":
         """A source's counts on one split, under one convention. PipelineError before stage 'concepts', KeyError for a split that is not there."""

@@ -7,7 +7,7 @@ import polars as pl
 
 from interplm_nb.activations import FeatureActivations
 from interplm_nb.pipeline import manifest
-from interplm_nb.pipeline.layout import SAES
+from interplm_nb.pipeline.layout import PROJECTIONS, SAES
 from interplm_nb.pipeline.parameters import ActivationsParameters
 from interplm_nb.pipeline.run import Run
 from interplm_nb.proteins import Proteins
@@ -44,6 +44,8 @@ def activations(run: Run, params: ActivationsParameters) -> ActivationsStage:
             _write_maxima(run, source, *_maxima(run.activations(source, proteins), train))
     if not (run.source("neurons") / "maxima.parquet").exists():
         _neurons(run, proteins, train)
+    if not all((run.source(source) / "about.json").exists() for source in PROJECTIONS):
+        _components(run, proteins.rows_of(train))
     return _result(run, proteins)
 
 
@@ -65,9 +67,27 @@ def _neurons(run: Run, proteins: Proteins, train: list[str]) -> None:
     minimum, maximum = fit_range(embeddings, proteins.rows_of(train))
     minimum_all, maximum_all = fit_range(embeddings, np.arange(proteins.n_residues))
     columns = {"minimum_train": minimum, "maximum_train": maximum, "minimum_all": minimum_all, "maximum_all": maximum_all}
-    about = {"kind": "neurons", "plm": embeddings.plm, "plm_revision": embeddings.plm_revision, "layer": embeddings.layer, "d_sae": embeddings.d_in}
-    write_json({"type": "Source", "version": 1, **about}, run.source("neurons") / "about.json")
+    write_dense_about(run, "neurons", embeddings.d_in)
     _write_maxima(run, "neurons", columns, proteins.sequence_hash)
+
+
+def _components(run: Run, rows: np.ndarray) -> None:
+    """The principal and independent components of train."""
+    from interplm_nb.concepts.projection import Moments, ica, pca
+
+    embeddings = run.embeddings()
+    moments = Moments.of(embeddings, rows)
+    for source, fit in zip(PROJECTIONS, (pca, ica), strict=True):
+        found = fit(embeddings, rows, moments)
+        found.save(run.source(source))
+        write_dense_about(run, source, len(found.names))
+
+
+def write_dense_about(run: Run, source: str, n_features: int) -> None:
+    """`about.json` of a source that is made of the PLM's embeddings as it is read."""
+    embeddings = run.embeddings()
+    about = {"kind": source, "plm": embeddings.plm, "plm_revision": embeddings.plm_revision, "layer": embeddings.layer, "d_sae": n_features}
+    write_json({"type": "Source", "version": 1, **about}, run.source(source) / "about.json")
 
 
 def _result(run: Run, proteins: Proteins) -> ActivationsStage:

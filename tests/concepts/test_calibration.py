@@ -21,6 +21,18 @@ def test_it_is_the_best_function_that_never_falls(examples: list[tuple[int, bool
     assert found.sum() == pytest.approx(labels.sum(), abs=1e-5)
 
 
+@given(EXAMPLES, st.integers(2, 6))
+def test_neighbours_are_taken_together(examples: list[tuple[int, bool]], per_knot: int):
+    scores, labels = (np.array(column, float) for column in zip(*sorted(examples), strict=True))
+    parts = np.array_split(np.arange(len(scores)), max(1, len(scores) // per_knot))
+    assert min(map(len, parts)) >= min(per_knot, len(scores))
+    found = Calibration.fit(scores, labels.astype(bool), per_knot)
+    top = found(np.array([99.0]))[0]
+    # The last part's mean is the most that the top can be, as it pools with lower ones where they are higher.
+    assert top >= labels[parts[-1]].mean() - 1e-6
+    assert any(top == pytest.approx(np.concatenate([labels[p] for p in parts[i:]]).mean(), abs=1e-6) for i in range(len(parts)))
+
+
 def test_it_is_level_outside_the_scores_it_has_seen():
     calibration = Calibration.fit(np.array([0.2, 0.4]), np.array([False, True]))
     np.testing.assert_allclose(calibration(np.array([0.0, 0.3, 9.0])), [0, 0.5, 1], atol=1e-6)

@@ -7,16 +7,20 @@ from typing import Any, NamedTuple
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
+from scipy.sparse import csr_array
 
 from interplm_nb.activations import FeatureActivations
 from interplm_nb.annotations import Annotations
+from interplm_nb.concepts import count as count_module
 from interplm_nb.concepts import source as source_module
-from interplm_nb.concepts.count import THRESHOLDS, count
+from interplm_nb.concepts.count import THRESHOLDS, SparseSums, count
 from interplm_nb.concepts.scores import ConceptScores
 from interplm_nb.proteins import Proteins
+from interplm_nb.sae import count_on_device
+from interplm_nb.sae.count_on_device import on_device
 
 PROTEINS = Proteins.from_sequences({"C": "MKTAYIAKQR", "A": "GG", "D": "W", "B": "SWKLM"})
 N_FEATURES = 3
@@ -108,8 +112,10 @@ VALUES = st.lists(st.sampled_from([0.0, 0.1, 0.15, 0.2, 0.5, 0.55, 0.6, 0.8, 0.9
 )
 
 
+@pytest.mark.parametrize("sums", [SparseSums, on_device("cpu")], ids=["sparse", "device"])
 @pytest.mark.parametrize("overlap", ["keep", "overwrite"])
 @pytest.mark.parametrize("made", [sparse, DenseValues])
+@settings(max_examples=40, deadline=None)
 @given(
     annotations=some_annotations(),
     values=VALUES,
@@ -117,11 +123,12 @@ VALUES = st.lists(st.sampled_from([0.0, 0.1, 0.15, 0.2, 0.5, 0.55, 0.6, 0.8, 0.9
     entries=st.sampled_from([1, 20, 10**6]),
 )
 def test_counts_equal_the_triple_loop(
-    overlap: Any, made: Callable[..., Any], annotations: Annotations, values: np.ndarray, chosen: set[str], entries: int
+    sums: Any, overlap: Any, made: Callable[..., Any], annotations: Annotations, values: np.ndarray, chosen: set[str], entries: int
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(source_module, "_ENTRIES", entries)
-        scores = count(made(values, PROTEINS), annotations, chosen, overlap=overlap)
+        patch.setattr(count_on_device, "_CELLS", entries)
+        scores = count(made(values, PROTEINS), annotations, chosen, overlap=overlap, sums=sums)
     tp, hits, active = by_hand(values, annotations, chosen, overlap)
     assert_array_equal(scores.tp, tp)
     assert_array_equal(scores.instance_hits, hits)
@@ -133,6 +140,7 @@ def test_counts_equal_the_triple_loop(
 
 
 @pytest.mark.parametrize("overlap", ["keep", "overwrite"])
+@settings(max_examples=40, deadline=None)
 @given(annotations=some_annotations(), values=VALUES, first=st.sets(st.sampled_from(PROTEINS.accessions)))
 def test_the_counts_of_two_parts_add_up_to_those_of_the_whole(overlap: Any, annotations: Annotations, values: np.ndarray, first: set[str]) -> None:
     source = sparse(values, PROTEINS)
@@ -208,10 +216,110 @@ def test_strangers_are_refused() -> None:
         count(source, Annotations.empty(source.proteins), ["Y"])
 
 
-@pytest.mark.parametrize("thresholds", [(), (0.5, 0.15), (-0.1, 0.5), (0.5, 0.5)])
-def test_thresholds_ascend_from_zero(thresholds: tuple[float, ...]) -> None:
-    with pytest.raises(ValueError, match="thresholds are not negative, ascend"):
+@pytest.mark.parametrize(
+    ("thresholds", "message"),
+    [
+        ((), "needs one threshold or more"),
+        ((-0.1, 0.5), r"from 0 to below 1 as float32.*not \(-0\.1, 0\.5\)"),
+        ((0.5, 1.0), "from 0 to below 1"),
+        ((0.5, 1 - 1e-9), "from 0 to below 1 as float32"),
+        ((0.5, float("nan")), "from 0 to below 1"),
+        ((0.5, 0.15), "ascend and differ as float32"),
+        ((0.5, 0.5), "ascend and differ as float32"),
+        ((0.5, 0.5 + 1e-9), "ascend and differ as float32"),
+    ],
+)
+def test_thresholds_ascend_from_zero_to_below_one(thresholds: tuple[float, ...], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         count(sparse(np.ones((18, 1), np.float32), PROTEINS), Annotations.empty(PROTEINS), thresholds=thresholds)
+
+
+@dataclass(frozen=True)
+class GivenBlocks:
+    """A source that yields what it was given, asked for or not."""
+
+    given: list[Block]
+    proteins: Proteins = PROTEINS
+    n_features: int = 2
+    unit: str = "max"
+
+    def blocks(self, accessions: Iterable[str] | None = None) -> Iterator[Block]:
+        yield from self.given
+
+
+@pytest.mark.parametrize(
+    ("blocks", "message"),
+    [
+        ([(0, 18, 3)], r"a block at row 0 has shape \(18, 3\); this source's blocks are \[n, 2\]"),
+        ([(0, 17, 2)], r"rows 0 to 17 \(excluded\) is not whole proteins.*not aligned to its Proteins\(4 proteins, 18 residues"),
+        ([(1, 17, 2)], r"rows 1 to 18 \(excluded\) is not whole proteins"),
+        ([(0, 19, 2)], r"rows 0 to 19 \(excluded\) is not whole proteins"),
+        ([(18, 5, 2)], r"rows 18 to 23 \(excluded\) is not whole proteins"),
+        ([(-10, 10, 2)], r"rows -10 to 0 \(excluded\) is not whole proteins"),
+        ([(0, 10, 2), (0, 10, 2)], "each once"),
+        ([(10, 8, 2), (0, 10, 2)], "in order"),
+        ([(0, 10, 2)], "gave no values for 3 of the 4 proteins asked for, such as 'A'"),
+    ],
+)
+@pytest.mark.parametrize("made", [np.ones, csr_array])
+def test_blocks_that_do_not_fit_the_residue_axis_are_refused(made: Callable[..., Any], blocks: list[tuple[int, int, int]], message: str) -> None:
+    source = GivenBlocks([Block(first, made((n, width), dtype=np.float32)) for first, n, width in blocks])
+    with pytest.raises(ValueError, match=message):
+        count(source, annotated([("A", "Helix", 1, 1, 1)]))
+
+
+def test_blocks_of_proteins_that_were_not_asked_for_are_refused() -> None:
+    with pytest.raises(ValueError, match="among those asked for"):
+        count(GivenBlocks([Block(0, np.ones((18, 2), np.float32))]), annotated([("A", "Helix", 1, 1, 1)]), ["A"])
+
+
+@pytest.mark.parametrize("odd", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("made", [np.asarray, csr_array])
+def test_values_that_are_no_numbers_are_refused(made: Callable[..., Any], odd: float) -> None:
+    values = np.ones((18, 2), np.float32)
+    values[12, 1] = odd
+    with pytest.raises(ValueError, match="the block at row 10 hold NaN or infinity; look at the embeddings and weights"):
+        count(GivenBlocks([Block(0, made(values[:10])), Block(10, made(values[10:]))]), annotated([("A", "Helix", 1, 1, 1)]))
+
+
+@pytest.mark.parametrize("sums", [SparseSums, on_device("cpu")], ids=["sparse", "device"])
+def test_a_silent_feature_and_a_concept_that_a_split_lacks_are_zero(sums: Any) -> None:
+    values = np.zeros((18, 2), np.float32)
+    values[:, 1] = 1
+    scores = count(sparse(values, PROTEINS), annotated([("A", "Helix", 1, 1, 1), ("B", "Kinase", 1, 2, 1)]), ["A", "C"], sums=sums)
+    assert scores.concepts.select("concept", "n_residues", "n_instances").rows() == [("Helix", 1, 1), ("Kinase", 0, 0)]
+    assert scores.tp[:, :, 0].tolist() == [[0, 1], [0, 0]] and scores.instance_hits[:, :, 0].tolist() == [[0, 1], [0, 0]]
+    assert scores.active[:, 0].tolist() == [0, 12]
+    for c in range(2):
+        assert all(np.isfinite(values).all() for values in scores.measures(c))
+
+
+def test_an_error_ends_all_threads_at_their_next_block(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(source_module, "_ENTRIES", 1)
+    monkeypatch.setattr(count_module, "_THREADS", 2)
+    proteins = Proteins.from_sequences({f"P{i}": "M" for i in range(100)})
+    read = []
+
+    class Counted(DenseValues):
+        def blocks(self, accessions: Iterable[str] | None = None) -> Iterator[Block]:
+            for block in super().blocks(accessions):
+                read.append(block.first_row)
+                yield block
+
+    class Broken(SparseSums):
+        def add(self, *_: object) -> None:
+            raise MemoryError
+
+    with pytest.raises(MemoryError):
+        count(Counted(np.ones((100, 1), np.float32), proteins), Annotations.empty(proteins), sums=Broken)
+    # Each thread has added one; a block is read before the one in front of it is given.
+    assert len(read) <= 4
+
+
+def test_a_block_too_long_for_exact_counts_on_a_device_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(count_on_device, "_EXACT", 18)
+    with pytest.raises(ValueError, match="a block has 18 residues; counts on a device are exact below 18"):
+        count(sparse(np.ones((18, 2), np.float32), PROTEINS), annotated([("A", "Helix", 1, 1, 1)]), sums=on_device("cpu"))
 
 
 def test_an_instance_on_two_proteins_is_refused() -> None:

@@ -82,11 +82,11 @@ def test_neurons_are_counted_as_the_same_values_in_a_sparse_source(embeddings: E
 
 def test_what_does_not_fit_is_refused(embeddings: Embeddings) -> None:
     zeros, ones = np.zeros(3), np.ones(3)
-    with pytest.raises(ValueError, match=r"minimum is one finite value per neuron, shape \(3,\), not shape \(2,\)"):
+    with pytest.raises(ValueError, match=r"minimum is one finite value per feature, shape \(3,\), not shape \(2,\)"):
         DenseSource(embeddings, PROTEINS, zeros[:2], ones)
     with pytest.raises(ValueError, match="maximum is one finite value"):
         DenseSource(embeddings, PROTEINS, zeros, ones * np.nan)
-    with pytest.raises(ValueError, match="neuron 0 has a maximum below its minimum"):
+    with pytest.raises(ValueError, match="feature 0 has a maximum below its minimum"):
         DenseSource(embeddings, PROTEINS, ones, zeros)
     with pytest.raises(ValueError, match="embeds other proteins"):
         DenseSource(embeddings, PROTEINS.select(["A"]), zeros, ones)

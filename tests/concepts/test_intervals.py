@@ -10,13 +10,21 @@ from numpy.testing import assert_array_equal
 from interplm_nb.activations import FeatureActivations
 from interplm_nb.annotations import Annotations
 from interplm_nb.concepts.count import count
-from interplm_nb.concepts.intervals import ClusterCounts, by_cluster, difference, interval
+from interplm_nb.concepts.intervals import INTERVALS, ClusterCounts, by_cluster, difference, interval, pair_intervals
 from interplm_nb.concepts.selection import strict
 from interplm_nb.proteins import Proteins
+from tests.concepts.test_count import DenseValues
 
 RNG = np.random.default_rng(5)
 PROTEINS = Proteins.from_sequences({f"P{i}": "M" * int(n) for i, n in enumerate(RNG.integers(3, 9, 12))})
 CLUSTERS = pl.DataFrame({"accession": PROTEINS.accessions[2:], "cluster": RNG.integers(0, 5, 10)})
+PAIRS = pl.DataFrame(
+    {
+        "concept": ["Kinase", "Active site", "Kinase", "Helix", "Kinase"],
+        "feature": [3, 0, 0, None, 3],
+        "threshold": [0.15, 0.0, 0.5, None, 0.0],
+    }
+)
 LEVELS = {"Active site": "residue", "Helix": "instance", "Kinase": "instance"}
 
 
@@ -40,18 +48,27 @@ def activations(seed: int) -> FeatureActivations:
 @given(st.integers(0, 10_000))
 def test_counts_by_cluster_equal_the_counts_of_each_cluster(seed: int) -> None:
     source, annotations = activations(seed), annotated(seed)
-    pairs = pl.DataFrame({"concept": ["Kinase", "Active site", "Helix"], "feature": [3, 0, None], "threshold": [0.15, 0.0, None]})
-    counts = by_cluster(source, annotations, pairs, CLUSTERS)
-    assert counts.concepts == ("Active site", "Helix", "Kinase")
+    counts = by_cluster(source, annotations, PAIRS, CLUSTERS)
+    assert counts.concepts == ("Active site", "Helix", "Kinase", "Kinase", "Kinase")
+    assert counts.features == (0, None, 3, 0, 3)
+    concepts = [0, 1, 2, 2, 2]
     for k, cluster in enumerate(counts.clusters):
         alone = count(source, annotations, CLUSTERS.filter(pl.col("cluster") == cluster)["accession"])
-        assert counts.n_residues[:, k].tolist() == alone.concepts["n_residues"].to_list()
-        assert counts.n_instances[1:, k].tolist() == alone.concepts["n_instances"].to_list()[1:]
-        for c, feature, t in ((0, 0, 0), (2, 3, 1)):
-            assert counts.tp[c, k] == alone.tp[c, feature, t]
-            assert counts.active[c, k] == alone.active[feature, t]
-            assert counts.instance_hits[c, k] == alone.instance_hits[c, feature, t]
+        assert counts.n_residues[:, k].tolist() == alone.concepts["n_residues"].gather(concepts).to_list()
+        assert counts.n_instances[1:, k].tolist() == alone.concepts["n_instances"].gather(concepts).to_list()[1:]
+        for p, c, feature, t in ((0, 0, 0, 0), (2, 2, 3, 1), (3, 2, 0, 2), (4, 2, 3, 0)):
+            assert counts.tp[p, k] == alone.tp[c, feature, t]
+            assert counts.active[p, k] == alone.active[feature, t]
+            assert counts.instance_hits[p, k] == alone.instance_hits[c, feature, t]
         assert (counts.tp[1, k], counts.active[1, k], counts.instance_hits[1, k]) == (0, 0, 0)
+
+
+def test_a_dense_source_is_counted_as_a_sparse_one() -> None:
+    sparse = activations(1)
+    dense = DenseValues(next(sparse.blocks()).values.toarray(), PROTEINS)
+    counts, same = (by_cluster(source, annotated(1), PAIRS, CLUSTERS) for source in (sparse, dense))
+    for name in ("tp", "active", "instance_hits", "n_residues", "n_instances"):
+        assert_array_equal(getattr(counts, name), getattr(same, name))
 
 
 def selected_counts(seed: int) -> tuple[ClusterCounts, float]:
@@ -76,16 +93,56 @@ def test_a_resample_is_a_data_set_with_clusters_repeated() -> None:
     counts, _ = selected_counts(2)
     weights = np.array([2, 0, 1, 1])
     parts = [np.repeat(a, weights, axis=1) for a in (counts.tp, counts.active, counts.instance_hits, counts.n_residues, counts.n_instances)]
-    repeated = ClusterCounts(counts.concepts, tuple(range(4)), counts.residue_level, *parts)
+    repeated = ClusterCounts(counts.concepts, counts.features, tuple(range(4)), counts.residue_level, *parts)
     assert_array_equal(counts.mean_f1_per_domain(weights[None]), repeated.mean_f1_per_domain(np.ones((1, 4))))
 
 
 def test_a_concept_without_instances_in_a_resample_is_left_out_of_its_mean() -> None:
     one, none = np.array([[1, 0], [1, 1]]), np.zeros((2, 2), int)
-    counts = ClusterCounts(("a", "b"), (0, 1), np.array([False, False]), one, one, one, one, one)
-    missed = ClusterCounts(("a", "b"), (0, 1), np.array([False, False]), none, one, none, one, one)
+    counts = ClusterCounts(("a", "b"), (0, 0), (0, 1), np.array([False, False]), one, one, one, one, one)
+    missed = ClusterCounts(("a", "b"), (0, 0), (0, 1), np.array([False, False]), none, one, none, one, one)
     assert counts.mean_f1_per_domain(np.array([[0, 2], [1, 1]])).tolist() == [1, 1]
     assert missed.mean_f1_per_domain(np.array([[0, 2], [1, 1]])).tolist() == [0, 0]
+
+
+def test_a_pair_has_the_figures_of_its_resamples() -> None:
+    counts, _ = selected_counts(4)
+    # The first pair's concept on one cluster alone: a third of the resamples lack it.
+    alone = np.arange(len(counts.clusters)) == 0
+    for held in (counts.tp, counts.instance_hits, counts.n_residues, counts.n_instances):
+        held[0, ~alone] = 0
+    found = pair_intervals(counts, 300, seed=2)
+    assert found["n_resamples"].to_list()[0] < 300
+    n = len(counts.clusters)
+    weights = np.random.default_rng(2).multinomial(n, np.full(n, 1 / n), size=300)
+    for p, row in enumerate(found.iter_rows(named=True)):
+        drawn = [one_pair(counts, p, w) for w in weights]
+        held = [f1 for f1 in drawn if f1 is not None]
+        assert row["f1_per_domain"] == pytest.approx(one_pair(counts, p, np.ones(n, int)))
+        assert (row["f1_per_domain_low"], row["f1_per_domain_high"]) == pytest.approx(tuple(np.quantile(held, [0.025, 0.975])))
+        assert row["n_resamples"] == len(held)
+        assert row["precision_low"] <= row["precision"] <= row["precision_high"]
+    assert found.select("concept", "feature").rows() == list(zip(counts.concepts, counts.features, strict=True))
+
+
+def one_pair(counts: ClusterCounts, p: int, weights: np.ndarray) -> float | None:
+    """f1_per_domain of a pair where each cluster is there as often as its weight; None without the concept."""
+    tp, active, hits, n_residues, n_instances = (
+        int((a[p] * weights).sum()) for a in (counts.tp, counts.active, counts.instance_hits, counts.n_residues, counts.n_instances)
+    )
+    found, all_of = (tp, n_residues) if counts.residue_level[p] else (hits, n_instances)
+    if all_of == 0:
+        return None
+    precision, recall = tp / max(active, 1), found / all_of
+    return 2 * precision * recall / (precision + recall) if precision * recall else 0.0
+
+
+def test_a_pair_whose_concept_no_resample_holds_has_no_bounds() -> None:
+    none = np.zeros((1, 2), int)
+    counts = ClusterCounts(("a",), (7,), (0, 1), np.array([False]), none, none, none, none, none)
+    assert pair_intervals(counts, 10).row(0, named=True) == dict.fromkeys(INTERVALS) | {
+        "concept": "a", "feature": 7, "n_resamples": 0, "f1_per_domain": 0, "precision": 0, "recall_per_domain": 0
+    }  # fmt: skip
 
 
 def test_a_source_does_not_differ_from_itself_and_differences_are_paired() -> None:

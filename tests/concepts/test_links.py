@@ -12,7 +12,7 @@ from interplm_nb.activations import FeatureActivations
 from interplm_nb.annotations import Annotations
 from interplm_nb.concepts.calibration import Calibration
 from interplm_nb.concepts.count import count
-from interplm_nb.concepts.links import ConceptLinks, linked
+from interplm_nb.concepts.links import PER_KNOT, ConceptLinks, linked
 from interplm_nb.proteins import Proteins
 
 PROTEINS = Proteins.from_sequences({"A": "MKTAYIAKQR", "B": "GGSWK", "C": "MKVLWAAL"})
@@ -70,7 +70,7 @@ def test_confidence_is_fitted_on_the_residues_where_the_feature_is_active(values
         if not seen.any():
             assert (links.confidence("Helix", feature, np.array([0.5])) == 0).all()
             continue
-        fitted = Calibration.fit(strengths[seen], mask[rows[seen]])
+        fitted = Calibration.fit(strengths[seen], mask[rows[seen]], PER_KNOT)
         np.testing.assert_allclose(links.confidence("Helix", feature, np.array([0.05, 0.5, 1.0])), fitted(np.array([0.05, 0.5, 1.0])))
         assert links.confidence("Helix", feature, np.zeros(1)) == 0
 

@@ -6,7 +6,7 @@ import pytest
 
 from interplm_nb.pipeline import stages
 from interplm_nb.pipeline.errors import PipelineError
-from interplm_nb.pipeline.layout import SAES, SOURCES
+from interplm_nb.pipeline.layout import IN_PUBLISHED, PROBE, SAES, SOURCES
 from interplm_nb.pipeline.parameters import ConceptsParameters, EmbedParameters, ProteinsParameters, TrainParameters
 from interplm_nb.pipeline.run import Run
 from interplm_nb.pipeline.stage_proteins import file_format
@@ -49,11 +49,12 @@ def test_the_random_sae_is_as_sparse_and_as_large(tiny_run):
 
 def test_every_source_is_scored_in_both_conventions(tiny_run):
     result = stages.concepts(tiny_run, tiny_parameters(tiny_run.folder)["concepts"])
-    assert set(result.comparison.select("source", "convention").iter_rows()) == {(s, c) for s in SOURCES for c in ("strict", "published")}
+    strict, published = ((s, "strict") for s in (*SOURCES, PROBE)), ((s, "published") for s in IN_PUBLISHED)
+    assert set(result.comparison.select("source", "convention").iter_rows()) == {*strict, *published}
     strict = result.comparison.filter(pl.col("convention") == "strict")
     assert strict["n_concepts"].n_unique() == 1
     assert (strict["low"] <= strict["high"]).all()
-    assert result.differences["control"].to_list() == ["neurons", "shuffled_sae", "random_sae"]
+    assert result.differences["control"].to_list() == ["neurons", "pca", "ica", "shuffled_sae", "random_sae", "linear_probe"]
 
 
 def test_scores_are_what_counting_by_hand_gives(tiny_run):
@@ -73,7 +74,7 @@ def test_every_source_says_what_it_is(tiny_run):
         about = tiny_run.about(source)
         assert about["layer"] == 1
         assert about["plm"] == ("esm2-mini-shuffled-42" if source == "shuffled_sae" else "esm2-mini")
-    assert tiny_run.sources() == list(SOURCES)
+    assert tiny_run.sources() == [*SOURCES, PROBE]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,159 @@
+"""Examples for probes: the values of residues, or of whole proteins, in three splits that share no homology cluster."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from typing import Literal, Self, get_args
+
+import numpy as np
+import polars as pl
+from scipy.sparse import csr_array, vstack
+
+from interplm_nb.activations_writer import shape_of
+from interplm_nb.concepts.source import Matrix, Source, joined
+from interplm_nb.proteins import Proteins
+
+SPLITS = ("train", "validation", "test")
+
+Pool = Literal["maximum", "mean"]
+"""How the residues of a protein become one value per feature."""
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Values of the same examples for any number of labels.
+
+    kind: "residues", "proteins by maximum" or "proteins by mean". places, by split: int64 [n], ascending; rows of the residue axis, or places of
+    proteins. values, by split: float32 [n, n_features], csr or ndarray.
+    """
+
+    kind: str
+    places: Mapping[str, np.ndarray]
+    values: Mapping[str, Matrix]
+
+    @classmethod
+    def residues(cls, source: Source, splits: pl.DataFrame, most: int = 200_000, seed: int = 0) -> Self:
+        """Residues of whole proteins, drawn at random until a split has `most` of them or all of its own.
+
+        `splits` has accession, cluster, split (train, validation, test), as `Run.splits` or, for data of one's own, `homology.split` gives; proteins
+        that it lacks are left out. Residues without the label are negatives: for labels that not every protein was looked at for (helices are
+        annotated where a structure is known), give the splits of those that were. The same splits, `most` and `seed` give the same residues for
+        every source on the same proteins. For the dense baseline the source is `DenseSource`. Memory: 3 * most * n_features * 4 bytes for a dense
+        source. ValueError for a cluster in two splits.
+        """
+        chosen = {s: _drawn(names, source.proteins, most, seed) for s, names in by_split(splits, source.proteins).items()}
+        parts = {s: _residues(source, names) for s, names in chosen.items()}
+        return cls("residues", {s: rows for s, (rows, _) in parts.items()}, {s: values for s, (_, values) in parts.items()})
+
+    @classmethod
+    def proteins(cls, source: Source, splits: pl.DataFrame, pool: Pool = "maximum") -> Self:
+        """All proteins of the splits, each with the maximum or the mean of every feature over its residues (`pooled`). `splits` as in `residues`."""
+        parts = {s: pooled(source, names, pool) for s, names in by_split(splits, source.proteins).items()}
+        return cls(f"proteins by {pool}", {s: places for s, (places, _) in parts.items()}, {s: values for s, (_, values) in parts.items()})
+
+    @property
+    def n_features(self) -> int:
+        """Width of the values."""
+        return shape_of(self.values["train"])[1]
+
+    def only(self, features: np.ndarray) -> Self:
+        """The same examples with some of the features, int64 [k], in this order."""
+        return replace(self, values={s: values[:, features] for s, values in self.values.items()})
+
+    def moments(self) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and standard deviation of each feature on train, float64 [n_features]; the deviation of a constant one is 0 exactly."""
+        values = self.values["train"]
+        if isinstance(values, np.ndarray):
+            deviation = values.std(axis=0, dtype=np.float64)
+            return values.mean(axis=0, dtype=np.float64), np.where(np.ptp(values, axis=0) > 0, deviation, 0.0)
+        n, n_features = shape_of(values)
+        data = values.data.astype(np.float64)
+        mean, squares = (np.bincount(values.indices, w, n_features) / n for w in (data, data**2))
+        varies = (values.max(axis=0) - values.min(axis=0)).toarray().ravel() > 0
+        return mean, np.where(varies, np.sqrt(np.maximum(squares - mean**2, 0)), 0.0)
+
+    def labels(self, carried: np.ndarray) -> dict[str, np.ndarray]:
+        """bool [n] by split, from bool over all rows (or proteins). ValueError where a split lacks either class."""
+        found = {s: np.asarray(carried, bool)[places] for s, places in self.places.items()}
+        for split in SPLITS:
+            n, n_positive = len(found[split]), int(found[split].sum())
+            if not 0 < n_positive < n:
+                raise ValueError(
+                    f"{n_positive} of {n} {self.kind} of {split} carry the label; a probe needs some that do and some that do not: "
+                    "take more examples, or leave the label out"
+                )
+        return found
+
+
+def by_split(splits: pl.DataFrame, proteins: Proteins) -> dict[str, list[str]]:
+    """The accessions of train, validation and test. ValueError for missing columns, unknown proteins, an empty split, a cluster in two splits."""
+    missing = [name for name in ("accession", "cluster", "split") if name not in splits.columns]
+    if missing:
+        raise ValueError(f"splits need the columns accession, cluster and split, {missing} not among {splits.columns}; homology.split makes them")
+    strangers = [accession for accession in splits["accession"] if accession not in proteins]
+    if strangers:
+        raise ValueError(f"{len(strangers)} proteins of the splits, such as {strangers[0]!r}, are not among {proteins}; filter the splits")
+    torn = splits.group_by("cluster").agg(pl.col("split").unique().sort()).filter(pl.col("split").list.len() > 1).sort("cluster")
+    if torn.height:
+        cluster, names = torn.row(0)
+        where = " and ".join(map(str, names))
+        raise ValueError(f"cluster {cluster} lies in {where} ({torn.height} such clusters); deal clusters whole, as homology.split does")
+    found = {split: splits.filter(pl.col("split") == split)["accession"].to_list() for split in SPLITS}
+    empty = [split for split, names in found.items() if not names]
+    if empty:
+        raise ValueError(f"no protein in {' and '.join(empty)}; splits name a part train, validation or test for each protein")
+    return found
+
+
+def protein_labels(table: pl.DataFrame, proteins: Proteins, label: str) -> np.ndarray:
+    """bool [n_proteins]: the proteins with a label in a table of accession, label (strings; a protein may have several rows).
+
+    To leave out proteins of which nothing is known, give `Examples.proteins` the splits of the others:
+    `splits.join(table, on="accession", how="semi")`.
+    """
+    having = set(table.filter(pl.col("label") == label)["accession"])
+    return np.array([accession in having for accession in proteins.accessions], bool)
+
+
+def pooled(source: Source, accessions: Collection[str], pool: Pool = "maximum") -> tuple[np.ndarray, Matrix]:
+    """One row per protein: its place (int64 [n], ascending) and values [n, n_features], the maximum or the mean over its residues."""
+    if pool not in get_args(Pool):
+        raise ValueError(f"residues are pooled by {' or '.join(get_args(Pool))}, not {pool!r}")
+    offsets = source.proteins.offsets
+    places: list[np.ndarray] = []
+    parts: list[Matrix] = []
+    for rows, values in joined(source.blocks(accessions)):
+        firsts = np.flatnonzero(np.isin(rows, offsets[:-1]))
+        places.append(np.searchsorted(offsets, rows[firsts]))
+        parts.append(_pooled(values, firsts, pool))
+    if not parts:
+        return np.empty(0, np.int64), csr_array((0, source.n_features), dtype=np.float32)
+    return np.concatenate(places), _stacked(parts)
+
+
+def _pooled(values: Matrix, firsts: np.ndarray, pool: Pool) -> Matrix:
+    lengths = np.diff(np.append(firsts, shape_of(values)[0]))
+    if isinstance(values, np.ndarray):
+        if pool == "maximum":
+            return np.maximum.reduceat(values, firsts, axis=0)
+        return (np.add.reduceat(values, firsts, axis=0, dtype=np.float64) / lengths[:, None]).astype(np.float32)
+    if pool == "mean":
+        shares = csr_array((np.repeat(1 / lengths, lengths), np.arange(lengths.sum()), np.append(firsts, lengths.sum())))
+        return csr_array(shares @ values, dtype=np.float32)
+    return csr_array(vstack([values[i : i + n].max(axis=0).reshape(1, -1) for i, n in zip(firsts, lengths, strict=True)], format="csr"))
+
+
+def _drawn(accessions: list[str], proteins: Proteins, most: int, seed: int) -> list[str]:
+    """Whole proteins in random order, as many as hold at most `most` residues; one at least."""
+    order = np.random.default_rng(seed).permutation(len(accessions))
+    lengths = proteins.lengths[[proteins.index(a) for a in accessions]][order]
+    return [accessions[i] for i in order[: max(1, int((lengths.cumsum() <= most).sum()))]]
+
+
+def _residues(source: Source, accessions: list[str]) -> tuple[np.ndarray, Matrix]:
+    rows, parts = zip(*joined(source.blocks(accessions)), strict=True)
+    return np.concatenate(rows), _stacked(list(parts))
+
+
+def _stacked(parts: list[Matrix]) -> Matrix:
+    dense = [part for part in parts if isinstance(part, np.ndarray)]
+    return np.concatenate(dense) if dense else csr_array(vstack(parts, format="csr"))

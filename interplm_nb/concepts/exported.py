@@ -1,0 +1,134 @@
+"""Which features speak for which concepts, as a text file for others: TSV under a header that says how every figure was made.
+
+    # type: "interplm-nb feature-concept table"          leading lines with #: one JSON value per key
+    # convention: "strict"
+    # column threshold (Float64): "a residue is active ..."
+    feature <tab> concept <tab> ...                      then plain TSV, UTF-8
+
+Tabs, line ends and backslashes within a text are written as \\t, \\n, \\r and \\\\; an empty cell is no value.
+"""
+
+import hashlib
+import io
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import polars as pl
+
+from interplm_nb import __version__
+from interplm_nb.annotations import Annotations
+from interplm_nb.saving import atomic_path
+
+TYPE = "interplm-nb feature-concept table"
+VERSION = 1
+
+EXPLAINED = {
+    "feature": "number of the feature, from 0",
+    "concept": "name of the concept",
+    "category": "category of the concept",
+    "level": "what recall_per_domain counts: instances (instance) or residues (residue)",
+    "threshold": "a residue is active where the feature is above this share of its maximum; chosen on validation",
+    "test_threshold": "the same, taken anew on test (published convention only)",
+    "validation_f1_per_domain": "f1_per_domain on validation, by which the pair was chosen",
+    "validation_f1": "f1 on validation",
+    "precision": "test: active residues that carry the concept / active residues",
+    "recall": "test: active residues that carry the concept / residues that carry it",
+    "recall_per_domain": "test: instances with an active residue / instances",
+    "f1": "test: harmonic mean of precision and recall",
+    "f1_per_domain": "test: harmonic mean of precision and recall_per_domain, the headline figure of InterPLM",
+    "n_instances": "instances of the concept on test",
+    "n_residues": "residues of the concept on test",
+    "low": "lower end of the 95 % interval of f1_per_domain over homology clusters",
+    "high": "its upper end",
+    "q_value": "false discovery rate at which the pair beats chance on test; empty where it was not tested",
+    "auprc": "test: area under the precision-recall curve over residues",
+}
+"""Columns that the header explains, in the order in which they are written; a table's other columns follow, named and typed."""
+
+_NEEDED = ("feature", "concept", "threshold", "validation_f1_per_domain", "f1_per_domain")
+_COLUMN = re.compile(r"column (\S+) \((\w+)\)")
+_ESCAPES = {"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"}
+_RAW = {written: raw for raw, written in _ESCAPES.items()}
+_TYPES: dict[str, Any] = {
+    str(kind): kind
+    for kind in (pl.String, pl.Boolean, pl.Float32, pl.Float64, pl.Int8, pl.Int16, pl.Int32, pl.Int64, pl.UInt8, pl.UInt16, pl.UInt32, pl.UInt64)
+}
+
+
+class Exported(NamedTuple):
+    """What `read_exported` finds."""
+
+    table: pl.DataFrame
+    about: dict[str, Any]
+    """The header: convention, model, hashes; `columns` is name -> what it is."""
+
+
+def write_exported(table: pl.DataFrame, path: Path, about: Mapping[str, Any]) -> None:
+    """Write pairs of feature and concept (columns of `links.LINKS`, any others pass through), best of a feature first, atomically.
+
+    `about`: key -> JSON value, the header's lines. ValueError for a table without what a pair needs, or with a column or key that a line of text
+    cannot hold.
+    """
+    missing = [name for name in _NEEDED if name not in table.columns]
+    if missing:
+        raise ValueError(f"a feature-concept table needs {', '.join(_NEEDED)}; {', '.join(missing)} not among {', '.join(table.columns)}")
+    odd = [f"{name} ({kind})" for name, kind in table.schema.items() if str(kind) not in _TYPES or re.search(r"\s", name)]
+    if odd:
+        raise ValueError(f"TSV holds numbers, texts and truth values under names without blanks; leave out {', '.join(odd)}")
+    columns = [name for name in EXPLAINED if name in table.columns] + [name for name in table.columns if name not in EXPLAINED]
+    rows = table.select(columns).sort("feature", "validation_f1_per_domain", "concept", descending=[False, True, False])
+    record = {"type": TYPE, "version": VERSION, "package": __version__, "pairs": rows.height, **about}
+    bad = [key for key in record if not re.fullmatch(r"[A-Za-z_]\w*", key)]
+    if bad:
+        raise ValueError(f"keys of the header are names such as plm_revision, not {bad[0]!r}")
+    record |= {f"column {name} ({rows.schema[name]})": EXPLAINED.get(name, "") for name in columns}
+    lines = [f"# {key}: {json.dumps(value, ensure_ascii=False, allow_nan=False)}" for key, value in record.items()]
+    body = rows.with_columns(_escaped(pl.col(pl.String))).write_csv(separator="\t", quote_style="never")
+    with atomic_path(Path(path)) as draft:
+        draft.write_text("\n".join(lines) + "\n" + body, encoding="utf-8", newline="\n")
+
+
+def read_exported(path: Path) -> Exported:
+    """Read what `write_exported` wrote, with its types; an empty text reads as null. ValueError for another file or version."""
+    lines = Path(path).read_text(encoding="utf-8").split("\n")
+    head = [line.removeprefix("# ") for line in lines[: next((i for i, line in enumerate(lines) if not line.startswith("#")), len(lines))]]
+    if not head or head[0] != f"type: {json.dumps(TYPE)}":
+        raise ValueError(f"{path}: wanted a {TYPE}, whose first line says so; found {lines[0][:60]!r}")
+    record = dict(_line(path, line) for line in head)
+    if record.pop("version", None) != VERSION:
+        raise ValueError(f"{path}: a {TYPE} of another version than {VERSION}; export it again with this package")
+    matches = [(key, match) for key in record if (match := _COLUMN.fullmatch(key))]
+    explained = {match[1]: record.pop(key) for key, match in matches}
+    schema = {match[1]: _TYPES[match[2]] for _, match in matches}
+    text = "\n".join(lines[len(head) :])
+    table = pl.read_csv(io.StringIO(text), separator="\t", quote_char=None, schema=schema)
+    table = table.with_columns(pl.col(pl.String).map_elements(_unescaped, return_dtype=pl.String))
+    if table.height != record["pairs"]:
+        raise ValueError(f"{path}: the header says {record['pairs']} pairs, {table.height} are there; the file was cut off or changed")
+    return Exported(table, {**record, "columns": explained})
+
+
+def annotations_hash(annotations: Annotations) -> str:
+    """sha256 over the segments, in order: the name of what concepts were counted on."""
+    return f"sha256:{hashlib.sha256(annotations.table.write_csv().encode()).hexdigest()}"
+
+
+def _line(path: Path, line: str) -> tuple[str, Any]:
+    key, _, value = line.partition(": ")
+    try:
+        return key, json.loads(value)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{path}: no value of the header can be read from {line[:60]!r}; the file was changed, export it again") from error
+
+
+def _escaped(column: pl.Expr) -> pl.Expr:
+    for raw, written in _ESCAPES.items():
+        column = column.str.replace_all(raw, written, literal=True)
+    return column
+
+
+def _unescaped(text: str) -> str:
+    return re.sub(r"\\.", lambda found: _RAW.get(found[0], found[0]), text)

@@ -1,0 +1,279 @@
+"""A linear probe per concept: the bound on what one direction of the embeddings, chosen with labels, says of a concept.
+
+Probes are fitted on train, the threshold of each is chosen on validation, figures are read on test. It bounds what a linear feature that was found
+without labels can reach, not what is in the embeddings: several features together, or one that is not linear, may say more.
+"""
+
+import logging
+from collections.abc import Callable, Collection
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+import polars as pl
+from scipy.sparse import csc_array, csr_array
+
+from interplm_nb.annotations import Annotations
+from interplm_nb.concepts.labels import Labels
+from interplm_nb.concepts.measures import Measures, measures
+from interplm_nb.concepts.projection import Projection
+from interplm_nb.concepts.selection import FOUND, PAIRS, Selected, is_amino_acid
+from interplm_nb.concepts.source import Source, check_source, joined
+from interplm_nb.embeddings import Embeddings
+
+_BLOCK = 8192
+_MEMORY = 10
+_TRIES = 20
+_log = logging.getLogger(__name__)
+
+_Objective: TypeAlias = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
+"""Values [k] and gradients [k, d] of the objectives with numbers int64 [k] at coefficients [k, d]."""
+
+
+def linear_probes(
+    embeddings: Embeddings,
+    annotations: Annotations,
+    accessions: Collection[str],
+    concepts: Collection[str] | None = None,
+    l2: float = 1.0,
+    positives: int = 2_000,
+    background: int = 200_000,
+    max_iter: int = 50,
+    tolerance: float = 1e-3,
+    seed: int = 0,
+) -> Projection:
+    """One logistic regression per concept on these proteins (those of train): which residues carry it; a `Projection` named by concept.
+
+        minimise over w, w_0:   sum_r  s_r (log(1 + exp(z_r)) - y_r z_r)  +  l2 / 2 |w|^2,      z = x . w + w_0
+
+    x: embeddings, standardised; y: 1 where residue r carries the concept. l2 = 1 is scikit-learn's C = 1. All probes share one sample of residues:
+    each is drawn by itself with probability p_r = min(1, max(background / n, positives / n_c over the concepts c it carries)), n_c of the n residues
+    carrying c, and weighs s_r = 1 / p_r, so that the sum is an unbiased estimate of that over all residues (Horvitz-Thompson) and all residues of a
+    rare concept are seen. Mean and deviation are the sample's, so weighted. L-BFGS for all at once; a probe ends where a step promises less than
+    `tolerance` of its sum, all after `max_iter` steps. Memory: the sample twice (float32). Concepts (None: all) without a residue here get none.
+    ValueError where no concept is left.
+    """
+    embeddings.check(annotations.proteins)
+    labels = Labels.of(annotations if concepts is None else annotations.only(concepts), accessions, "keep")
+    there = np.flatnonzero((labels.concepts["n_residues"] > 0).to_numpy())
+    if not len(there):
+        raise ValueError(f"none of the {labels.n_concepts} concepts is on the {len(accessions)} proteins that probes are fitted on; give others")
+    rows = annotations.proteins.rows_of(accessions)
+    y = csc_array(labels.carried[:, there])
+    sample, weights = _sampled(y, rows, positives, background, seed)
+    x, mean, deviation = _standardised(embeddings, sample, weights)
+    _log.info("%d linear probes on %d of %d residues", len(there), len(sample), len(rows))
+    w = _fitted(x, csc_array(csr_array(y)[sample]), weights, np.diff(y.indptr) / len(rows), l2, max_iter, tolerance)
+    W = (w[:, :-1] / deviation).T
+    settings = {"l2": l2, "positives": positives, "background": background, "n_sampled": len(sample), "n_residues": len(rows), "seed": seed}
+    names = tuple(labels.concepts["concept"].gather(there))
+    return Projection.fit("linear_probe", embeddings, rows, W, w[:, -1] - mean @ W, names, settings)
+
+
+def _sampled(y: csc_array, rows: np.ndarray, positives: int, background: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """int64: rows that are drawn; float32: 1 / probability of each."""
+    carried = y.tocoo()
+    probability = np.full(int(rows[-1]) + 1, background / len(rows))
+    np.maximum.at(probability, carried.row, positives / np.bincount(carried.col)[carried.col])
+    probability = np.minimum(probability[rows], 1)
+    drawn = np.random.default_rng(seed).random(len(rows)) < probability
+    return rows[drawn], (1 / probability[drawn]).astype(np.float32)
+
+
+def _standardised(embeddings: Embeddings, rows: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """float32 [n, d_in + 1], the last column 1; mean and deviation, float64 [d_in] (1 where a dimension does not vary)."""
+    x = np.ones((len(rows), embeddings.d_in + 1), np.float32)
+    x[:, :-1] = embeddings[rows]
+    share = weights.astype(np.float64) / weights.sum(dtype=np.float64)
+    mean = share @ x[:, :-1]
+    x[:, :-1] -= mean.astype(np.float32)
+    deviation: np.ndarray = np.sqrt(share @ np.square(x[:, :-1]))
+    deviation[deviation == 0] = 1
+    x[:, :-1] /= deviation.astype(np.float32)
+    return x, mean, deviation
+
+
+def _fitted(x: np.ndarray, y: csc_array, weights: np.ndarray, shares: np.ndarray, l2: float, max_iter: int, tolerance: float) -> np.ndarray:
+    """float64 [n_concepts, d_in + 1]: coefficients, the intercept last; begun at the shares of residues that carry each concept."""
+    start = np.zeros((len(shares), x.shape[1]))
+    inside = np.clip(shares, 1e-9, 1 - 1e-9)
+    start[:, -1] = np.log(inside / (1 - inside))
+    penalty = np.full(x.shape[1], float(l2))
+    penalty[-1] = 0
+    # At the start the Hessian of a concept is share (1 - share) x^T s x + l2: one eigendecomposition inverts all of them.
+    products = np.zeros((x.shape[1], x.shape[1]))
+    for at in _blocks(len(x)):
+        products += (x[at].T * weights[at]) @ x[at]
+    scales, axes = np.linalg.eigh(products)
+    hessians = np.maximum((inside * (1 - inside))[:, None] * scales, 0) + max(l2, 1e-6)
+
+    def objective(w: np.ndarray, which: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        value, gradient = _log_loss(x, csr_array(y[:, which]), weights, w)
+        return value + (penalty * w**2).sum(axis=1) / 2, gradient + penalty * w
+
+    return _minimised(objective, start, lambda g: ((g @ axes) / hessians) @ axes.T, max_iter, tolerance)
+
+
+def _log_loss(x: np.ndarray, y: csr_array, weights: np.ndarray, w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Weighted sums over residues: float64 [k], and their gradients [k, d], for k probes with coefficients w [k, d]."""
+    value, gradient, directions = np.zeros(len(w)), np.zeros(w.shape), np.ascontiguousarray(w.T, np.float32)
+    for at in _blocks(len(x)):
+        z, carried, s = x[at] @ directions, y[at].toarray(), weights[at, None]
+        small = np.exp(-np.abs(z))  # log(1 + exp(z)) and 1 / (1 + exp(-z)) without overflow
+        value += (s * (np.log1p(small) + np.maximum(z, 0) - carried * z)).sum(axis=0, dtype=np.float64)
+        gradient += (s * (np.where(z >= 0, 1, small) / (1 + small) - carried)).T @ x[at]
+    return value, gradient
+
+
+def _blocks(n: int) -> list[slice]:
+    return [slice(start, start + _BLOCK) for start in range(0, n, _BLOCK)]
+
+
+def _minimised(objective: _Objective, w: np.ndarray, inverse: Callable[[np.ndarray], np.ndarray], max_iter: int, tolerance: float) -> np.ndarray:
+    """L-BFGS (Nocedal & Wright, algorithm 7.4) of many objectives side by side; `inverse` applies their first inverse Hessians to [k, d]."""
+    past: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
+    value, gradient = objective(w, np.arange(len(w)))
+    stuck = np.zeros(len(w), bool)
+    for _ in range(max_iter):
+        step = -_two_loops(gradient, past, inverse)
+        slope = (step * gradient).sum(axis=1)
+        moving = np.flatnonzero((-slope > tolerance * value) & ~stuck)
+        if not len(moving):
+            break
+        new, new_value, new_gradient = w.copy(), value.copy(), gradient.copy()
+        length = np.ones(len(w))
+        for _ in range(_TRIES):
+            new[moving] = w[moving] + length[moving, None] * step[moving]
+            new_value[moving], new_gradient[moving] = objective(new[moving], moving)
+            moving = moving[new_value[moving] > value[moving] + 1e-4 * length[moving] * slope[moving]]
+            if not len(moving):
+                break
+            length[moving] *= 0.4
+        # A step that cannot go down is at the end of float32's digits.
+        stuck[moving] = True
+        new[moving], new_value[moving], new_gradient[moving] = w[moving], value[moving], gradient[moving]
+        moved, bent = new - w, new_gradient - gradient
+        curvature = (moved * bent).sum(axis=1)
+        past = [*past, (moved, bent, np.divide(1, curvature, out=np.zeros_like(curvature), where=curvature > 1e-12))][-_MEMORY:]
+        w, value, gradient = new, new_value, new_gradient
+    return w
+
+
+def _two_loops(
+    gradient: np.ndarray, past: list[tuple[np.ndarray, np.ndarray, np.ndarray]], inverse: Callable[[np.ndarray], np.ndarray]
+) -> np.ndarray:
+    q, alphas = gradient.copy(), []
+    for moved, bent, rho in reversed(past):
+        alphas.append(rho * (moved * q).sum(axis=1))
+        q -= alphas[-1][:, None] * bent
+    q = inverse(q)
+    for (moved, bent, rho), alpha in zip(past, reversed(alphas), strict=True):
+        q += (alpha - rho * (bent * q).sum(axis=1))[:, None] * moved
+    return q
+
+
+def selected_probes(
+    probes: Projection,
+    embeddings: Embeddings,
+    annotations: Annotations,
+    validation: Collection[str],
+    test: Collection[str],
+    min_instances: int = 10,
+    n_levels: int = 50,
+) -> Selected:
+    """Each concept with its own probe: the threshold with the best (f1_per_domain, f1) on validation, read on test; `selection.strict` for probes.
+
+    Scored are the concepts of `selection.strict`: with at least `min_instances` instances in both splits; a concept without a probe counts 0. The
+    `feature` is the probe's number in `probes.names`. Thresholds are tried at `n_levels` levels per concept: just below quantiles of the values of
+    the residues that carry it on validation, and, but for residue-level concepts, half of them at quantiles of the maxima of its instances, where
+    an instance is won or lost. ValueError for embeddings that the probes were not fitted on, or other proteins than the annotations'.
+    """
+    source = probes.on(embeddings, annotations.proteins)
+    check_source(source, annotations)
+    counted = [Labels.of(annotations, accessions, "keep").concepts for accessions in (validation, test)]
+    enough = [set(c.filter(pl.col("n_instances") >= min_instances)["concept"]) for c in counted]
+    scored = sorted(concept for concept in enough[0] & enough[1] if not is_amino_acid(concept))
+    own = {name: i for i, name in enumerate(probes.names)}
+    probed = [concept for concept in scored if concept in own]
+    features = np.array([own[concept] for concept in probed], np.int64)
+    on_validation, on_test = (_Own.of(source, annotations.only(probed), accessions, features) for accessions in (validation, test))
+    levels = on_validation.levels(n_levels)
+    tried = on_validation.measures(levels, source, validation, features)
+    # Levels ascend, and argmax takes the first of equals: the lowest threshold.
+    best = np.where(tried.f1_per_domain == tried.f1_per_domain.max(axis=1, keepdims=True), tried.f1, -1.0).argmax(axis=1)[:, None]
+    thresholds = np.take_along_axis(levels, best, axis=1)
+    read = on_test.measures(thresholds, source, test, features)
+    columns: dict[str, Any] = {"concept": probed, "feature": features, "threshold": thresholds[:, 0], "test_threshold": thresholds[:, 0]}
+    columns |= {f"validation_{name}": np.take_along_axis(getattr(tried, name), best, axis=1)[:, 0] for name in ("f1_per_domain", "f1")}
+    columns |= {name: values[:, 0] for name, values in read._asdict().items()}
+    return _selected(counted[1].filter(pl.col("concept").is_in(scored)), pl.DataFrame(columns), min_instances)
+
+
+def _selected(concepts: pl.DataFrame, chosen: pl.DataFrame, min_instances: int) -> Selected:
+    chosen = chosen.select(pl.col(name).cast(PAIRS[name]) for name in chosen.columns)
+    measured = [name for name in chosen.columns if name.startswith(("validation_", "precision", "recall", "f1"))]
+    pairs = concepts.join(chosen, on="concept", how="left").sort("concept").with_columns(pl.col(measured).fill_null(0.0)).select(list(PAIRS))
+    both = pairs.filter(pl.col("validation_f1_per_domain") > FOUND, pl.col("f1_per_domain") > FOUND)
+    found = both.select("concept", "feature", "threshold", "validation_f1_per_domain", "test_threshold", "f1_per_domain")
+    return Selected("strict", f"at least {min_instances} instances in validation and in test", pairs, found, 0)
+
+
+class _Own(NamedTuple):
+    """Concepts of some proteins, and the values of each one's own feature where it is: all that its counts need but for the active residues."""
+
+    concepts: pl.DataFrame
+    carried: list[np.ndarray]
+    """float32, per concept: values of the residues that carry it."""
+    tops: list[np.ndarray]
+    """float32, per concept: the maximum of each instance; none for residue-level concepts."""
+
+    @classmethod
+    def of(cls, source: Source, annotations: Annotations, accessions: Collection[str], features: np.ndarray) -> "_Own":
+        """One pass; features: int64 [n_concepts], the own feature of each concept of the annotations, in order."""
+        labels = Labels.of(annotations, accessions, "keep")
+        carried: list[np.ndarray] = [np.empty((2, 0))]
+        tops: list[np.ndarray] = [np.empty((2, 0))]
+        for rows, values in joined(source.blocks(accessions)):
+            here, members, concept_of = labels.on(rows)
+            concept = np.repeat(np.arange(labels.n_concepts), np.diff(here.indptr))
+            carried.append(np.stack([concept, values[here.indices, features[concept]]]))
+            if len(concept_of):
+                feature = np.repeat(features[concept_of], np.diff(members.indptr))
+                tops.append(np.stack([concept_of, np.maximum.reduceat(values[members.indices, feature], members.indptr[:-1])]))
+        return cls(labels.concepts, _by_concept(carried, labels.n_concepts), _by_concept(tops, labels.n_concepts))
+
+    def levels(self, n: int) -> np.ndarray:
+        """float32 [n_concepts, n], ascending: candidates for each concept's threshold, see `selected_probes`."""
+        levels = np.empty((len(self.carried), n), np.float32)
+        for c, (carried, tops) in enumerate(zip(self.carried, self.tops, strict=True)):
+            parts = [carried, tops] if len(tops) else [carried]
+            sizes = [len(part) for part in np.array_split(np.empty(n), len(parts))]
+            levels[c] = np.concatenate([np.quantile(p, np.linspace(0, 1, k), method="lower") for p, k in zip(parts, sizes, strict=True)])
+        # Active is strictly above: the residue at the quantile is to be in. A threshold is 0 or more.
+        return np.sort(np.maximum(np.nextafter(levels, np.float32(-np.inf)), 0), axis=1)
+
+    def measures(self, levels: np.ndarray, source: Source, accessions: Collection[str], features: np.ndarray) -> Measures:
+        """At the levels of each concept, float32 [n_concepts, n], ascending: float64 [n_concepts, n]; one pass for the active residues."""
+        tp, hits = (
+            np.array([(values[:, None] > own).sum(axis=0) for values, own in zip(part, levels, strict=True)], np.int64).reshape(levels.shape)
+            for part in (self.carried, self.tops)
+        )
+        n_residues, n_instances = (self.concepts[name].to_numpy()[:, None] for name in ("n_residues", "n_instances"))
+        residue_level = (self.concepts["level"] == "residue").to_numpy()[:, None]
+        return measures(tp, _active(source, accessions, features, levels), hits, n_residues, n_instances, residue_level)
+
+
+def _active(source: Source, accessions: Collection[str], features: np.ndarray, levels: np.ndarray) -> np.ndarray:
+    """int64 [n_concepts, n]: residues where each concept's feature is above each of its levels."""
+    at = np.zeros((len(levels), levels.shape[1] + 1), np.int64)
+    for _, values in joined(source.blocks(accessions)):
+        for c, feature in enumerate(features):
+            # The number of levels that a value is strictly above.
+            at[c] += np.bincount(np.searchsorted(levels[c], values[:, feature], side="left"), minlength=at.shape[1])
+    return at[:, ::-1].cumsum(axis=1)[:, ::-1][:, 1:]
+
+
+def _by_concept(parts: list[np.ndarray], n_concepts: int) -> list[np.ndarray]:
+    """Values of [2, n] arrays (concept, value) parted by concept, float32."""
+    concept, values = np.concatenate(parts, axis=1)
+    order = np.argsort(concept, kind="stable")
+    return np.split(values[order].astype(np.float32), np.searchsorted(concept[order], np.arange(1, n_concepts)))[:n_concepts]

@@ -1,0 +1,153 @@
+"""Where a concept would lie by chance: label tracks of whole proteins, shifted or exchanged, with all that real tracks have.
+
+Nothing moves single residues: spans keep their length and spacing, so that a feature that fires in runs has the same luck as on real labels.
+A track is placed on the doubled axis: the proteins in order, each laid twice end to end, so that a span that wraps is one stretch of it.
+"""
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol, Self
+
+import numpy as np
+
+GROUP = 32
+"""Proteins of similar length among which tracks are exchanged, at least."""
+
+
+class Segments(NamedTuple):
+    """Segments on some proteins: int64 [n] each; protein: its place from 0; start (from 0) to stop (excluded) within it."""
+
+    protein: np.ndarray
+    start: np.ndarray
+    stop: np.ndarray
+
+
+class Places(NamedTuple):
+    """Where segments lie in some draws: int64 [n_draws, n_segments] each, first to last (excluded) on the doubled axis."""
+
+    first: np.ndarray
+    last: np.ndarray
+
+
+class Null(Protocol):
+    """Draws of label tracks."""
+
+    @property
+    def n_draws(self) -> int:
+        """Number of draws."""
+        ...
+
+    def places(self, segments: Segments, draws: slice) -> Places:
+        """Where these segments lie in these draws."""
+        ...
+
+
+@dataclass(frozen=True)
+class Shifted:
+    """Each protein's label track turned in a circle: position x goes to (x + offset) mod length. What is kept: lengths, spacing, counts.
+
+    lengths: int64 [n_proteins]; offsets: int32 [n_draws, n_proteins], 0 to length - 1. A span over the end goes on at the start, and is one span.
+    """
+
+    lengths: np.ndarray
+    offsets: np.ndarray
+
+    @classmethod
+    def draw(cls, lengths: np.ndarray, n_draws: int, seed: int) -> Self:
+        """Each offset, 0 among them, equally likely."""
+        random = np.random.default_rng([seed, 0])
+        return cls(lengths, random.integers(0, lengths, (n_draws, len(lengths)), np.int32))
+
+    @classmethod
+    def unshifted(cls, lengths: np.ndarray) -> Self:
+        """One draw: the labels as they are."""
+        return cls(lengths, np.zeros((1, len(lengths)), np.int32))
+
+    @property
+    def n_draws(self) -> int:
+        """Number of draws."""
+        return len(self.offsets)
+
+    def places(self, segments: Segments, draws: slice) -> Places:
+        """Where these segments lie in these draws."""
+        protein, start, stop = segments
+        # stop + offset is below 2 lengths: the second copy takes what passes the end.
+        first = _doubled(self.lengths)[protein] + start + self.offsets[draws, protein]
+        return Places(first, first + (stop - start))
+
+
+@dataclass(frozen=True)
+class Exchanged:
+    """Label tracks exchanged, one to one, between proteins of similar length in different homology clusters, position to position.
+
+    lengths: int64 [n_proteins]; targets: int32 [n_draws, n_proteins], the protein that gets each protein's track. What lies past the end of its new
+    protein is lost: a residue there is not counted, an instance without a residue left neither. What is kept: how near the ends spans lie.
+    """
+
+    lengths: np.ndarray
+    targets: np.ndarray
+
+    @classmethod
+    def draw(cls, lengths: np.ndarray, clusters: np.ndarray, n_draws: int, seed: int) -> Self:
+        """Proteins sorted by length are cut into groups of at least `GROUP` neighbours, in which no cluster (int [n_proteins]) holds more than half.
+
+        In each group and draw, the proteins stand in a ring, cluster by cluster in random order, and tracks move on by a random number of places, at
+        least the size of the largest cluster in both directions: none stays within its cluster. ValueError where no such group can be made.
+        """
+        random = np.random.default_rng([seed, 1])
+        ordered, starts = _groups(lengths, clusters)
+        sizes = np.diff(np.append(starts, len(ordered)))
+        group = np.repeat(np.arange(len(starts)), sizes)
+        # A kind is one cluster in one group.
+        code = np.unique(clusters, return_inverse=True)[1][ordered]
+        kinds, kind = np.unique(np.stack([group, code], axis=1), axis=0, return_inverse=True)
+        largest = np.maximum.reduceat(np.bincount(kind), np.searchsorted(kinds[:, 0], np.arange(len(starts))))
+        begin, size, place = starts[group], sizes[group], np.arange(len(ordered))
+        targets = np.empty((n_draws, len(ordered)), np.int32)
+        for draw in targets:
+            ring = ordered[np.lexsort((random.permutation(len(ordered)), random.permutation(len(kinds))[kind], group))]
+            move = random.integers(largest, sizes - largest, endpoint=True)[group]
+            draw[ring] = ring[begin + (place - begin + move) % size]
+        return cls(lengths, targets)
+
+    @property
+    def n_draws(self) -> int:
+        """Number of draws."""
+        return len(self.targets)
+
+    def places(self, segments: Segments, draws: slice) -> Places:
+        """Where these segments lie in these draws."""
+        protein, start, stop = segments
+        target = self.targets[draws, protein]
+        length, base = self.lengths[target], _doubled(self.lengths)[target]
+        return Places(base + np.minimum(start, length), base + np.minimum(stop, length))
+
+
+def _doubled(lengths: np.ndarray) -> np.ndarray:
+    """int64 [n_proteins]: where each protein begins on the doubled axis."""
+    return 2 * (np.cumsum(lengths) - lengths)
+
+
+def _groups(lengths: np.ndarray, clusters: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Proteins by length (of equals in their order), and where the groups begin among them: int64 each."""
+    ordered = np.argsort(lengths, kind="stable")
+    starts, seen = [0], Counter[int]()
+    for i, cluster in enumerate(clusters[ordered].tolist(), 1):
+        seen[cluster] += 1
+        if seen.total() >= GROUP and 2 * max(seen.values()) <= seen.total():
+            starts.append(i)
+            seen.clear()
+    # The longest proteins, too few for a group of their own, join the last groups.
+    while len(starts) > 1 and (len(ordered) - starts[-1] < GROUP or not _mixed(clusters[ordered[starts[-1] :]])):
+        starts.pop()
+    if not _mixed(clusters[ordered[starts[-1] :]]):
+        raise ValueError(
+            f"label tracks are exchanged between homology clusters, and one holds more than half of the {len(ordered)} proteins; "
+            "test on more clusters, or on finer ones"
+        )
+    return ordered, np.array(starts)
+
+
+def _mixed(clusters: np.ndarray) -> bool:
+    """No cluster holds more than half."""
+    return 2 * np.unique(clusters, return_counts=True)[1].max(initial=0) <= len(clusters)

@@ -1,0 +1,178 @@
+"""Which pairs fixed on validation do better on the test split than chance: permutation tests against two nulls, and their false discovery rate."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+import polars as pl
+from scipy.sparse import csc_array, vstack
+
+from interplm_nb.annotations import Annotations
+from interplm_nb.concepts.intervals import ChosenPairs
+from interplm_nb.concepts.measures import measures
+from interplm_nb.concepts.nulls import Exchanged, Null, Places, Segments, Shifted
+from interplm_nb.concepts.source import Source, joined
+
+SIGNIFICANCE: dict[str, Any] = {
+    "concept": pl.String, "feature": pl.UInt32, "threshold": pl.Float64, "f1_per_domain": pl.Float64, "shifted_f1_per_domain": pl.Float64,
+    "exchanged_f1_per_domain": pl.Float64, "p_shifted": pl.Float64, "p_exchanged": pl.Float64, "q_value": pl.Float64,
+}  # fmt: skip
+"""Columns of `significance`."""
+
+_PREFIX_BYTES = 64_000_000
+"""Running counts of several pairs of a concept are held at once up to this size."""
+
+_PLACES = 500_000
+"""Segments times draws that are placed at once."""
+
+
+def significance(
+    source: Source, annotations: Annotations, pairs: pl.DataFrame, clusters: pl.DataFrame, n_draws: int = 1000, seed: int = 0
+) -> pl.DataFrame:
+    """Test each pair's f1_per_domain on these proteins against label tracks shifted in a circle (`Shifted`) and exchanged (`Exchanged`).
+
+        p = (1 + draws whose f1_per_domain is at least the observed) / (1 + draws)
+
+    All counts are taken anew in every draw: tp, instance hits, and (exchanged) the concept's residues and instances. The smallest p is
+    1 / (1 + n_draws): 1,000 draws cannot say less than 0.001. q_value: the false discovery rate at which the pair is kept, by Benjamini and Hochberg
+    (1995) over all pairs given; of the two nulls' the larger, so that both must be beaten. shifted_f1_per_domain and exchanged_f1_per_domain are the
+    means over draws: what chance alone gives.
+
+    pairs: concept, feature (null: p is 1), threshold, fixed on other proteins; clusters: accession, cluster, of the test split. One row per pair, in
+    their order, columns `SIGNIFICANCE`. Draws are the same for all pairs. Memory: 8 bytes per draw and protein, and the active residues of the
+    pairs. ValueError without draws or proteins, and where one cluster holds more than half of the proteins.
+    """
+    if n_draws < 1 or clusters.height == 0:
+        raise ValueError(f"a test against chance takes draws and proteins; there are {n_draws} and {clusters.height}")
+    clusters = clusters[np.argsort([source.proteins.index(a) for a in clusters["accession"]])]
+    tested = _Tested.of(source, annotations, pairs, clusters["accession"].to_list())
+    nulls = Shifted.draw(tested.lengths, n_draws, seed), Exchanged.draw(tested.lengths, clusters["cluster"].to_numpy(), n_draws, seed)
+    f1 = np.zeros((3, len(pairs)))
+    p = np.ones((2, len(pairs)))
+    for track, few in tested.parts():
+        observed = tested.f1_per_domain(Shifted.unshifted(tested.lengths), track, few)
+        f1[0, few] = observed[:, 0]
+        for i, null in enumerate(nulls):
+            by_chance = tested.f1_per_domain(null, track, few)
+            f1[1 + i, few] = by_chance.mean(axis=1)
+            p[i, few] = (1 + (by_chance >= observed).sum(axis=1)) / (1 + n_draws)
+    columns = dict(zip(SIGNIFICANCE, [*pairs.select("concept", "feature", "threshold"), *f1, *p, _q_values(p)], strict=True))
+    return pl.DataFrame(columns, schema=SIGNIFICANCE)
+
+
+def _q_values(p: np.ndarray) -> np.ndarray:
+    from scipy.stats import false_discovery_control
+
+    return false_discovery_control(p, axis=1, method="bh").max(axis=0) if p.size else np.empty(0)
+
+
+@dataclass(frozen=True)
+class _Track:
+    """One concept on the test proteins. merged: its residues, as segments that do not overlap; instances: segments sorted by instance.
+
+    Where they are the same object, they are placed and looked up once. first_of_instance: int64, where each instance begins among `instances`. A
+    residue-level concept has its merged segments in both places: hits are not asked for.
+    """
+
+    merged: Segments
+    instances: Segments
+    first_of_instance: np.ndarray
+    residue_level: bool
+
+    @classmethod
+    def of(cls, segments: pl.DataFrame) -> Self:
+        """segments: protein, start (from 0), stop (i64), instance, level, of one concept."""
+        merged = _merged(segments)
+        if segments["level"][0] == "residue":
+            return cls(merged, merged, np.arange(len(merged.start)), True)
+        ordered = segments.sort("instance", "start")
+        instances = _segments(ordered)
+        number = ordered["instance"].to_numpy().astype(np.int64)
+        no_overlap = len(merged.start) == len(instances.start)
+        return cls(instances if no_overlap else merged, instances, np.flatnonzero(np.diff(number, prepend=-1)), False)
+
+    def hits(self, amounts: np.ndarray) -> np.ndarray:
+        """int64 [n_draws]: instances with an amount above 0 on any of their segments, [n_draws, n_segments]."""
+        if len(self.first_of_instance) < amounts.shape[1]:
+            amounts = np.add.reduceat(amounts, self.first_of_instance, axis=1)
+        return np.count_nonzero(amounts, axis=1)
+
+
+def _segments(table: pl.DataFrame) -> Segments:
+    return Segments(*(table[name].to_numpy().astype(np.int64) for name in Segments._fields))
+
+
+def _merged(table: pl.DataFrame) -> Segments:
+    """The same residues, as segments of which no two share one."""
+    before = pl.col("stop").cum_max().shift(1).over("protein")
+    begins = (pl.col("start") >= before).fill_null(True).cum_sum()
+    parts = table.sort("protein", "start").with_columns(part=begins.over("protein"))
+    return _segments(parts.group_by("protein", "part").agg(pl.col("start").min(), pl.col("stop").max()).sort("protein", "part"))
+
+
+@dataclass(frozen=True)
+class _Tested:
+    """Pairs on the test proteins. lengths: int64 [n_proteins], in the order of the axis; active: int32 [n_residues, n_pairs] of these proteins.
+
+    tracks: by concept; those that these proteins lack are left out.
+    """
+
+    chosen: ChosenPairs
+    lengths: np.ndarray
+    active: csc_array
+    tracks: dict[int, _Track]
+
+    @classmethod
+    def of(cls, source: Source, annotations: Annotations, pairs: pl.DataFrame, accessions: list[str]) -> Self:
+        """accessions: of the test proteins, in the order of the axis."""
+        chosen = ChosenPairs.of(source, annotations, pairs, accessions)
+        proteins = source.proteins
+        lengths = proteins.lengths[[proteins.index(a) for a in accessions]]
+        active = csc_array(vstack([chosen.active(values) for _, values in joined(source.blocks(accessions))]))
+        axis = pl.DataFrame({"accession": accessions, "protein": np.arange(len(accessions))})
+        codes = chosen.labels.concepts.select("concept").with_row_index("code")
+        segments = annotations.table.join(axis, on="accession").join(codes, on="concept")
+        spans = segments.select("code", "level", "instance", "protein", pl.col("start") - 1, pl.col("end").alias("stop"))
+        tracks = {int(code): _Track.of(part) for (code,), part in spans.partition_by("code", as_dict=True).items()}
+        return cls(chosen, lengths, active, tracks)
+
+    def parts(self) -> Iterator[tuple[_Track, np.ndarray]]:
+        """Some pairs of one concept at a time, and its track."""
+        width = max(1, _PREFIX_BYTES // (8 * int(self.lengths.sum())))
+        for code, track in self.tracks.items():
+            own = np.flatnonzero((self.chosen.concept == code) & self.chosen.there)
+            yield from ((track, own[i : i + width]) for i in range(0, len(own), width))
+
+    def f1_per_domain(self, null: Null, track: _Track, pairs: np.ndarray) -> np.ndarray:
+        """float64 [n_pairs, n_draws]: of pairs of one concept, its track placed as drawn."""
+        prefixes = [self._prefix(p) for p in pairs.tolist()]
+        n_active = np.diff(self.active.indptr)[pairs]
+        level = np.array(track.residue_level)
+        found = np.empty((len(pairs), null.n_draws))
+        step = max(1, _PLACES // len(track.instances.start))
+        for draws in (slice(i, i + step) for i in range(0, null.n_draws, step)):
+            merged = null.places(track.merged, draws)
+            instances = merged if track.instances is track.merged else null.places(track.instances, draws)
+            n_residues, n_instances = (merged.last - merged.first).sum(axis=1), track.hits(instances.last - instances.first)
+            for i, prefix in enumerate(prefixes):
+                on = _covered(prefix, merged)
+                hits = track.hits(on if instances is merged else _covered(prefix, instances))
+                found[i, draws] = measures(on.sum(axis=1), n_active[i], hits, n_residues, n_instances, level).f1_per_domain
+        return found
+
+    def _prefix(self, pair: int) -> np.ndarray:
+        """int32 [2 n_residues + 1]: active residues before each place of the doubled axis."""
+        row = self.active.indices[self.active.indptr[pair] : self.active.indptr[pair + 1]].astype(np.int64)
+        end = np.cumsum(self.lengths)
+        protein = np.searchsorted(end, row, side="right")
+        # The protein's first copy begins as far along the doubled axis as twice the axis before it.
+        first = row + (end - self.lengths)[protein]
+        on = np.zeros(2 * int(self.lengths.sum()) + 1, np.int8)
+        on[1 + first] = on[1 + first + self.lengths[protein]] = 1
+        return np.cumsum(on, dtype=np.int32)
+
+
+def _covered(prefix: np.ndarray, places: Places) -> np.ndarray:
+    """int32 [n_draws, n_segments]: active residues on each segment."""
+    return prefix[places.last] - prefix[places.first]

@@ -1,0 +1,203 @@
+"""The shape of a feature's activations along proteins: a point, a motif, a period, a domain, the whole protein."""
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import numpy as np
+import polars as pl
+
+from interplm_nb.activations import ActivationBlock, FeatureActivations
+from interplm_nb.activations_writer import shape_of
+
+STRONG = 0.5
+"""A protein speaks for a feature where its maximum is above this fraction of the feature's own."""
+MIN_PROTEINS = 5
+"""Fewer such proteins are too few to tell (InterProt's number)."""
+POINT = 2
+"""Longest run of a point, in residues."""
+DOMAIN = 30
+"""Shortest run of a domain, in residues; what is between is a motif."""
+WHOLE = 0.8
+"""Least share of a protein's residues that are active where a feature covers the whole (InterProt's number)."""
+AGREEMENT = 0.5
+"""Least share of proteins that show the commonest shape; below it a feature is mixed."""
+LAGS = 50
+"""Longest period that is looked for, in residues; the shortest is 2."""
+PERIODIC = 0.3
+"""Least strength of a period."""
+MIN_ONSETS = 4
+"""Least median number of onsets in a protein for a period."""
+
+SHAPES = ("point", "motif", "domain", "whole protein")
+"""What one protein can show."""
+
+PATTERNS: dict[str, Any] = {
+    "feature": pl.UInt32, "pattern": pl.String, "n_proteins": pl.Int64, "run_length": pl.Float64, "coverage": pl.Float64, "agreement": pl.Float64,
+    "onsets": pl.Float64, "period": pl.Int64, "period_strength": pl.Float64,
+}  # fmt: skip
+"""Columns of `activation_patterns`."""
+
+
+def activation_patterns(activations: FeatureActivations, accessions: Iterable[str] | None = None, threshold: float = 0.15) -> pl.DataFrame:
+    """One row per feature, in order, with the columns of `PATTERNS`: what shape its activations have, and the numbers that say so.
+
+    Looked at are the proteins (all, where `accessions` is None) on which the feature is above `STRONG`: n_proteins of them. A residue is active above
+    `threshold` (unit "max"), strictly. Active residues in a row are a stretch; two stretches are one run where the silence between them is shorter
+    than both, so that a domain may flicker while neighbouring points stay apart. Medians over proteins: run_length, of the run that holds the
+    protein's maximum (residues, silence inside included); coverage, the share of the protein that is active; onsets, stretches in the protein.
+
+    period, period_strength: with R(p) the share of onsets that another one follows at exactly p residues, among the onsets whose protein goes on for
+    so long (or among half of all onsets, where those are fewer), over all the proteins, the strength is (max R - mean R) / (1 - mean R) for p = 2 to
+    `LAGS`: 1 for a strict period, about 0 for onsets at random. The period is the least p with 0.9 of max R.
+
+    pattern, by the first rule that holds: "too few", fewer than `MIN_PROTEINS` proteins; "periodic", strength of `PERIODIC` and onsets of
+    `MIN_ONSETS` or more; else "mixed" where agreement is below `AGREEMENT`; else the shape that most proteins show (agreement is their share; of
+    equals the larger shape): "whole protein", coverage of `WHOLE` or more; "point", "motif" and "domain", run_length up to `POINT`, below `DOMAIN`,
+    and from there on.
+    The classes are InterProt's (`analyze_viz_files`), which splits motifs at 20 and 50 residues and takes periods from intervals between runs.
+    ValueError for another unit than "max".
+    """
+    if activations.unit != "max":
+        raise ValueError(f"a pattern is read from fractions of each feature's maximum (unit 'max'), not unit {activations.unit!r}: use relative_to")
+    pairs, room = (np.zeros((activations.n_features, LAGS + 1), np.int64) for _ in range(2))
+    parts = [pl.DataFrame(schema=_TRACKS)]
+    for block in activations.blocks(accessions):
+        entries = _strong(_entries(block, activations.proteins.offsets, threshold))
+        if len(entries.row):
+            stretches = _stretches(entries)
+            parts.append(_tracks(entries, stretches, activations.proteins.lengths))
+            _count_lags(stretches, activations.proteins.offsets, pairs, room)
+    period, strength = _periods(pairs, room)
+    features = {"feature": np.arange(activations.n_features, dtype=np.uint32), "period": period, "period_strength": strength}
+    return _classified(pl.DataFrame(features).join(_medians(pl.concat(parts)), on="feature", how="left"))
+
+
+class _Entries(NamedTuple):
+    """Active residues, by feature, then row; int64 [n], values float32 [n]."""
+
+    feature: np.ndarray
+    protein: np.ndarray
+    row: np.ndarray
+    value: np.ndarray
+
+    def firsts(self) -> np.ndarray:
+        """int64: where a track, the entries of one feature on one protein, begins."""
+        return np.flatnonzero(np.diff(self.feature, prepend=-1).astype(bool) | np.diff(self.protein, prepend=-1).astype(bool))
+
+
+class _Stretches(NamedTuple):
+    """Unbroken stretches of active residues; int64 [n]."""
+
+    entry: np.ndarray
+    """Number of its first entry."""
+    feature: np.ndarray
+    protein: np.ndarray
+    first: np.ndarray
+    last: np.ndarray
+
+
+_TRACKS = {"feature": pl.UInt32, "run_length": pl.Int64, "coverage": pl.Float64, "onsets": pl.Int64}
+
+
+def _entries(block: ActivationBlock, offsets: np.ndarray, threshold: float) -> _Entries:
+    columns = block.values.tocsc()
+    feature = np.repeat(np.arange(shape_of(columns)[1], dtype=np.int64), np.diff(columns.indptr))
+    on = columns.data > threshold
+    row = columns.indices[on].astype(np.int64) + block.first_row
+    return _Entries(feature[on], np.searchsorted(offsets, row, side="right") - 1, row, columns.data[on])
+
+
+def _strong(entries: _Entries) -> _Entries:
+    """The tracks that rise above `STRONG`."""
+    if not len(entries.row):
+        return entries
+    firsts = entries.firsts()
+    keep = np.repeat(np.maximum.reduceat(entries.value, firsts) > STRONG, np.diff(firsts, append=len(entries.row)))
+    return _Entries(*(column[keep] for column in entries))
+
+
+def _stretches(entries: _Entries) -> _Stretches:
+    begins = np.diff(entries.row, prepend=-2) != 1
+    begins[entries.firsts()] = True
+    entry = np.flatnonzero(begins)
+    last = entries.row[np.append(entry[1:], len(entries.row)) - 1]
+    return _Stretches(entry, entries.feature[entry], entries.protein[entry], entries.row[entry], last)
+
+
+def _tracks(entries: _Entries, stretches: _Stretches, lengths: np.ndarray) -> pl.DataFrame:
+    """One row per feature and protein."""
+    firsts = entries.firsts()
+    sizes = np.diff(firsts, append=len(entries.row))
+    track = np.repeat(np.arange(len(firsts)), sizes)
+    peaks = np.flatnonzero(entries.value == np.maximum.reduceat(entries.value, firsts)[track])
+    peak = peaks[np.unique(track[peaks], return_index=True)[1]]
+    run = _run_lengths(stretches, track[stretches.entry])
+    return pl.DataFrame(
+        {
+            "feature": entries.feature[firsts],
+            "run_length": run[np.searchsorted(stretches.entry, peak, side="right") - 1],
+            "coverage": sizes / lengths[entries.protein[firsts]],
+            "onsets": np.bincount(track[stretches.entry]),
+        }
+    ).select(pl.col(name).cast(kind) for name, kind in _TRACKS.items())
+
+
+def _run_lengths(stretches: _Stretches, track: np.ndarray) -> np.ndarray:
+    """int64: for each stretch, the length of the run that it belongs to."""
+    size = stretches.last - stretches.first + 1
+    silence = stretches.first[1:] - stretches.last[:-1] - 1
+    goes_on = (track[1:] == track[:-1]) & (silence < np.minimum(size[1:], size[:-1]))
+    begins = np.append(True, ~goes_on)
+    run = begins.cumsum() - 1
+    ends = np.append(np.flatnonzero(begins)[1:], len(begins)) - 1
+    return (stretches.last[ends] - stretches.first[begins] + 1)[run]
+
+
+def _count_lags(stretches: _Stretches, offsets: np.ndarray, pairs: np.ndarray, room: np.ndarray) -> None:
+    """Add, by feature and lag: onsets that another follows at that lag, and onsets whose protein goes on for it. Lag 0 counts all onsets."""
+    left = np.minimum(offsets[stretches.protein + 1] - 1 - stretches.first, LAGS)
+    ends = np.bincount(stretches.feature * (LAGS + 1) + left, minlength=room.size).reshape(room.shape)
+    room += ends[:, ::-1].cumsum(axis=1)[:, ::-1]
+    onset, step = np.arange(len(stretches.first)), 0
+    while len(onset):
+        # The next but one is near only where the next is.
+        step += 1
+        onset = onset[onset + step < len(stretches.first)]
+        other = onset + step
+        lag = stretches.first[other] - stretches.first[onset]
+        near = (stretches.protein[other] == stretches.protein[onset]) & (stretches.feature[other] == stretches.feature[onset]) & (lag <= LAGS)
+        onset = onset[near]
+        pairs += np.bincount(stretches.feature[onset] * (LAGS + 1) + lag[near], minlength=pairs.size).reshape(pairs.shape)
+
+
+def _periods(pairs: np.ndarray, room: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Period (int64, 0 for none) and strength (float64) of each feature."""
+    followed = 2 * pairs[:, 2:] / np.maximum(np.maximum(2 * room[:, 2:], room[:, :1]), 1)
+    top, mean = followed.max(axis=1), followed.mean(axis=1)
+    strength = np.divide(top - mean, 1 - mean, out=np.zeros(len(top)), where=mean < 1)
+    return np.where(top > 0, (followed >= 0.9 * top[:, None]).argmax(axis=1) + 2, 0), strength
+
+
+def _medians(tracks: pl.DataFrame) -> pl.DataFrame:
+    """One row per feature with a strong protein: n_proteins, medians, the commonest shape and its share."""
+    length = pl.col("run_length")
+    shape = pl.when(pl.col("coverage") >= WHOLE).then(3).when(length >= DOMAIN).then(2).when(length > POINT).then(1).otherwise(0)
+    votes = tracks.select("feature", shape.alias("shape")).group_by("feature", "shape").len("votes")
+    commonest = votes.sort("votes", "shape").group_by("feature", maintain_order=True).last()
+    names = pl.col("shape").replace_strict(range(len(SHAPES)), SHAPES, return_dtype=pl.String)
+    medians = tracks.group_by("feature").agg(pl.len().cast(pl.Int64).alias("n_proteins"), pl.median("run_length", "coverage", "onsets"))
+    return medians.join(commonest.with_columns(names), on="feature").with_columns((pl.col("votes") / pl.col("n_proteins")).alias("agreement"))
+
+
+def _classified(table: pl.DataFrame) -> pl.DataFrame:
+    pattern = (
+        pl.when(pl.col("n_proteins").fill_null(0) < MIN_PROTEINS)
+        .then(pl.lit("too few"))
+        .when((pl.col("period_strength") >= PERIODIC) & (pl.col("onsets") >= MIN_ONSETS))
+        .then(pl.lit("periodic"))
+        .when(pl.col("agreement") < AGREEMENT)
+        .then(pl.lit("mixed"))
+        .otherwise(pl.col("shape"))
+    )
+    table = table.with_columns(pattern.alias("pattern"))
+    return table.select(pl.col(name).cast(kind) if kind == pl.String else pl.col(name).fill_null(0).cast(kind) for name, kind in PATTERNS.items())

@@ -1,0 +1,74 @@
+"""A run's feature -> concept table as a file to publish."""
+
+from pathlib import Path
+
+import polars as pl
+
+from interplm_nb.concepts.exported import annotations_hash, write_exported
+from interplm_nb.pipeline.errors import PipelineError
+from interplm_nb.pipeline.run import Run
+from interplm_nb.saving import read_parquet
+
+_PAIR = ["concept", "feature"]
+
+_HOW = {
+    "strict": "features and thresholds are chosen on validation and read on test; no homology cluster is in two splits; maxima of train; overlapping "
+    "instances are kept",
+    "published": "InterPLM's own: thresholds taken anew on test, pairs without a hit there dropped; random halves; maxima of all proteins; "
+    "overlapping instances are overwritten",
+}
+
+
+def export_links(run: Run, source: str, convention: str, path: Path, min_f1: float = 0.1) -> int:
+    """Write the pairs of feature and concept with f1_per_domain of `min_f1` or more on validation (`exported.write_exported`); returns how many.
+
+    Concepts are those that the run scores. Where the source has links (stage `concepts`), their further columns, such as q_value, go with the pairs
+    that are among them (`strict`). PipelineError where the run has no such scores.
+    """
+    best = run.table("concepts", "best").filter(pl.col("source") == source, pl.col("convention") == convention)
+    if best.is_empty():
+        raise PipelineError(f"{run.folder} has no {convention} scores of {source!r}; its sources are {', '.join(run.sources())}")
+    table = _pairs(run, source, convention, best["concept"].to_list(), min_f1)
+    scored = run.table("concepts", "comparison").filter(pl.col("source") == source, pl.col("convention") == convention)
+    about = run.about(source)
+    record = {
+        "convention": convention,
+        "how": _HOW[convention],
+        "concepts_scored": scored["concepts_scored"].item(),
+        "thresholds": list(run.scores(source, "validation", convention).thresholds),
+        "min_f1": min_f1,
+        "source": source,
+        **{name: about.get(name) for name in ("plm", "plm_revision", "layer", "recipe")},
+        "n_features": about["d_sae"],
+        "sae": about.get("weights"),
+        **grounds(run, source, convention),
+    }
+    write_exported(table, path, record)
+    return table.height
+
+
+def grounds(run: Run, source: str, convention: str) -> dict[str, str | None]:
+    """What a source was counted on: `sequences` (`Proteins.sequence_hash`), `annotations` (`annotations_hash`).
+
+    A run that was cut down to look at, as the shipped one is, holds other proteins than were counted: its annotations are not those, so None.
+    """
+    counted = read_parquet(run.source(source) / "scores.parquet", "ConceptScores.scores", 1)[1]["sequences"]
+    proteins = run.proteins()
+    whole = proteins.sequence_hash == counted
+    return {"sequences": counted, "annotations": annotations_hash(run.annotations(convention, proteins)) if whole else None}
+
+
+def _pairs(run: Run, source: str, convention: str, concepts: list[str], min_f1: float) -> pl.DataFrame:
+    from interplm_nb.concepts.links import linked
+
+    validation, test = (run.scores(source, split, convention) for split in ("validation", "test"))
+    chosen = linked(validation, test, concepts, min_f1)
+    if convention == "strict":
+        links = run.links(source).table if (run.source(source) / "links.parquet").is_file() else chosen
+        # The stage keeps the strongest links alone: other pairs have no value in its columns.
+        return chosen.join(links.drop(set(chosen.columns) - set(_PAIR)), on=_PAIR, how="left", maintain_order="left")
+    # The published convention gives each pair its best threshold on test, and drops what has no hit there.
+    again = test.table(concepts, chosen["feature"].unique()).sort("f1_per_domain", "f1", "threshold_pct", descending=[True, True, False])
+    again = again.unique(_PAIR, keep="first", maintain_order=True)
+    measures = [pl.col("threshold_pct").alias("test_threshold"), "precision", "recall", "recall_per_domain", "f1", "f1_per_domain"]
+    return chosen.drop(measures[1:]).join(again.select(*_PAIR, *measures), on=_PAIR)

@@ -1,0 +1,22 @@
+"""A tiny run that can be asked: with links of its features to concepts."""
+
+import shutil
+from pathlib import Path
+
+from interplm_nb.concepts.count import count
+from interplm_nb.concepts.links import ConceptLinks, linked
+from interplm_nb.pipeline.run import Run
+
+MIN_F1 = 0.05
+
+
+def with_links(run: Run, folder: Path) -> Run:
+    """A copy of a run in which every concept's features are linked and calibrated."""
+    shutil.copytree(run.folder, folder)
+    copy = Run.open(folder)
+    proteins = copy.proteins()
+    values, annotations = copy.scored("sae", "strict", proteins), copy.annotations("strict", proteins)
+    validation, test = (count(values, annotations, copy.accessions(split), overlap="keep") for split in ("validation", "test"))
+    table = linked(validation, test, set(validation.concepts["concept"]), MIN_F1)
+    ConceptLinks.fit(table, values, annotations, copy.accessions("train")).save(copy.source("sae"), {})
+    return copy
