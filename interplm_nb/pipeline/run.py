@@ -16,9 +16,9 @@ from interplm_nb.saving import read_json, read_parquet, remove, write_json, writ
 
 if TYPE_CHECKING:
     from interplm_nb.activations import FeatureActivations
-    from interplm_nb.concepts.dense import DenseSource
+    from interplm_nb.concepts.controls.dense import DenseSource
+    from interplm_nb.concepts.controls.projection import Projection
     from interplm_nb.concepts.links import ConceptLinks
-    from interplm_nb.concepts.projection import Projection
     from interplm_nb.concepts.scores import ConceptScores
     from interplm_nb.embeddings import Embeddings
     from interplm_nb.plm.esm2 import ESM2
@@ -218,14 +218,14 @@ class Run:
         top = maxima[f"maximum_{column}"].to_numpy()
         if source != "neurons":
             return self.activations(source, proteins).relative_to(top)
-        from interplm_nb.concepts.dense import DenseSource
+        from interplm_nb.concepts.controls.dense import DenseSource
 
         return DenseSource(self.embeddings(), proteins or self.proteins(), maxima[f"minimum_{column}"].to_numpy(), top)
 
     def projection(self, source: str) -> "Projection":
         """The directions of "pca", "ica" or "linear_probe". PipelineError before the stage that finds them."""
         self._made(f"sources/{source}/projection.json", "concepts" if source == PROBE else "activations")
-        from interplm_nb.concepts.projection import Projection
+        from interplm_nb.concepts.controls.projection import Projection
 
         return Projection.load(self.source(source))
 

@@ -61,7 +61,7 @@ def _write_maxima(run: Run, source: str, columns: dict[str, np.ndarray], sequenc
 
 def _neurons(run: Run, proteins: Proteins, train: list[str]) -> None:
     """The PLM's own dimensions, to be scaled to 0..1 by their range; they are streamed when they are scored, and never stored."""
-    from interplm_nb.concepts.dense import fit_range
+    from interplm_nb.concepts.controls.dense import fit_range
 
     embeddings = run.embeddings()
     minimum, maximum = fit_range(embeddings, proteins.rows_of(train))
@@ -73,7 +73,7 @@ def _neurons(run: Run, proteins: Proteins, train: list[str]) -> None:
 
 def _components(run: Run, rows: np.ndarray) -> None:
     """The principal and independent components of train."""
-    from interplm_nb.concepts.projection import Moments, ica, pca
+    from interplm_nb.concepts.controls.projection import Moments, ica, pca
 
     embeddings = run.embeddings()
     moments = Moments.of(embeddings, rows)

@@ -123,7 +123,7 @@ def _select(run: Run, params: ConceptsParameters, counted: _Counted) -> "Selecte
 
 def _probe(run: Run, annotations: Annotations, scored: list[str], params: ConceptsParameters) -> "Selected":
     """The upper bound on the concepts that are scored: fitted on train, thresholds chosen on validation, read on test."""
-    from interplm_nb.concepts.linear_probe import linear_probes, selected_probes
+    from interplm_nb.concepts.controls.linear_probe import linear_probes, selected_probes
 
     embeddings = run.embeddings()
     if not (run.source(PROBE) / "about.json").exists():

@@ -67,7 +67,7 @@ class Yardstick:
 
     def of_neurons(self) -> dict[str, Any]:
         """The figures of the PLM's own dimensions, scaled by their range on train: concepts alone, as they reconstruct everything."""
-        from interplm_nb.concepts.dense import DenseSource, fit_range
+        from interplm_nb.concepts.controls.dense import DenseSource, fit_range
 
         neurons = DenseSource(self.embeddings, self.proteins, *fit_range(self.embeddings, self.rows("maxima")))
         return self._concepts(neurons)

@@ -5,8 +5,8 @@ from collections.abc import Collection
 import numpy as np
 import polars as pl
 
-from interplm_nb.concepts.examples import Examples
-from interplm_nb.concepts.probes import PROBES, Probe, check_same, constant_rows, logistic_probe, probe_row
+from interplm_nb.concepts.probes.examples import Examples
+from interplm_nb.concepts.probes.fitting import PROBES, Probe, check_same, constant_rows, logistic_probe, probe_row
 
 RESIDUAL = {name: kind for name, kind in PROBES.items() if name != "features"} | {"share": pl.Float64}
 """Columns of `residual_view`: those of `PROBES` without the list of features, and share."""

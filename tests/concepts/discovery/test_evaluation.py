@@ -10,10 +10,10 @@ from polars.testing import assert_frame_equal
 
 from interplm_nb.activations import FeatureActivations
 from interplm_nb.annotations import Annotations
-from interplm_nb.concepts import discovery_evaluation
-from interplm_nb.concepts.discovery_evaluation import KS, hidden, hide_and_refind
-from interplm_nb.concepts.relatives import RELATIVES
-from tests.concepts.planted import world
+from interplm_nb.concepts.discovery import evaluation as discovery_evaluation
+from interplm_nb.concepts.discovery.evaluation import KS, hidden, hide_and_refind
+from interplm_nb.concepts.discovery.relatives import RELATIVES
+from tests.concepts.discovery.planted import world
 
 WORLD = world(200)
 SMALL: dict[str, Any] = {"min_f1": 0.3, "min_instances": 5, "n_resamples": 20}

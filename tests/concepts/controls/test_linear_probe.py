@@ -10,12 +10,12 @@ from scipy.sparse import csc_array
 from sklearn.linear_model import LogisticRegression
 
 from interplm_nb.annotations import Annotations
-from interplm_nb.concepts import linear_probe
+from interplm_nb.concepts.controls import linear_probe
+from interplm_nb.concepts.controls.dense import DenseBlock
+from interplm_nb.concepts.controls.linear_probe import linear_probes, selected_probes
+from interplm_nb.concepts.controls.projection import Projected, Projection
 from interplm_nb.concepts.count import count
-from interplm_nb.concepts.dense import DenseBlock
 from interplm_nb.concepts.intervals import by_cluster
-from interplm_nb.concepts.linear_probe import linear_probes, selected_probes
-from interplm_nb.concepts.projection import Projected, Projection
 from interplm_nb.concepts.selection import PAIRS, Selected
 from interplm_nb.embeddings import Embeddings
 from interplm_nb.proteins import Proteins

@@ -12,8 +12,8 @@ import polars as pl
 from scipy.sparse import csr_array
 
 from interplm_nb.activations_writer import shape_of
-from interplm_nb.concepts.decisions import Figures, Ranking, constant, decided, figures, ranking
-from interplm_nb.concepts.examples import Examples
+from interplm_nb.concepts.probes.decisions import Figures, Ranking, constant, decided, figures, ranking
+from interplm_nb.concepts.probes.examples import Examples
 from interplm_nb.concepts.source import Matrix
 
 PENALTIES = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5)

@@ -9,9 +9,9 @@ from numpy.testing import assert_array_equal
 
 from interplm_nb.activations import FeatureActivations
 from interplm_nb.annotations import Annotations
-from interplm_nb.concepts import dense
+from interplm_nb.concepts.controls import dense
+from interplm_nb.concepts.controls.dense import DenseSource, fit_range
 from interplm_nb.concepts.count import count
-from interplm_nb.concepts.dense import DenseSource, fit_range
 from interplm_nb.embeddings import Embeddings
 from interplm_nb.proteins import Proteins
 

@@ -5,8 +5,8 @@ import polars as pl
 import pytest
 
 from interplm_nb.annotations import Annotations
-from interplm_nb.concepts import relatives
-from interplm_nb.concepts.relatives import RELATIVES, nearest_relatives
+from interplm_nb.concepts.discovery import relatives
+from interplm_nb.concepts.discovery.relatives import RELATIVES, nearest_relatives
 from interplm_nb.proteins import Proteins
 
 RNG = np.random.default_rng(1)

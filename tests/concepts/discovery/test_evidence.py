@@ -8,8 +8,8 @@ import pytest
 
 from interplm_nb.activations import FeatureActivations
 from interplm_nb.annotations import Annotations
-from interplm_nb.concepts.discover import candidates
-from interplm_nb.concepts.discovery_evidence import WIDEST, Window, align_windows, with_evidence
+from interplm_nb.concepts.discovery.discover import candidates
+from interplm_nb.concepts.discovery.evidence import WIDEST, Window, align_windows, with_evidence
 from interplm_nb.proteins import Proteins
 
 PAIR = pl.DataFrame({"concept": ["Nudix"], "category": ["Motif"], "feature": [0], "threshold": [0.5]})

@@ -13,9 +13,9 @@ import polars as pl
 from scipy.sparse import csc_array, csr_array
 
 from interplm_nb.annotations import Annotations
+from interplm_nb.concepts.controls.projection import Projection
 from interplm_nb.concepts.labels import Labels
 from interplm_nb.concepts.measures import Measures, measures
-from interplm_nb.concepts.projection import Projection
 from interplm_nb.concepts.selection import FOUND, PAIRS, Selected, is_amino_acid
 from interplm_nb.concepts.source import Source, check_source, joined
 from interplm_nb.embeddings import Embeddings

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from interplm_nb.concepts.examples import SPLITS, Examples
-from interplm_nb.concepts.probes import logistic_probe
-from interplm_nb.concepts.residual import RESIDUAL, residual_view
+from interplm_nb.concepts.probes.examples import SPLITS, Examples
+from interplm_nb.concepts.probes.fitting import logistic_probe
+from interplm_nb.concepts.probes.residual import RESIDUAL, residual_view
 
 
 def made() -> tuple[Examples, Examples, np.ndarray]:

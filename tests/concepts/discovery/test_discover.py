@@ -11,11 +11,11 @@ from sklearn.isotonic import IsotonicRegression
 
 from interplm_nb.activations import FeatureActivations
 from interplm_nb.annotations import Annotations
-from interplm_nb.concepts.discover import CANDIDATES, among_unlabelled, candidates, discover, write_tsv
-from interplm_nb.concepts.discovery_evidence import EVIDENCE
-from interplm_nb.concepts.sites import firing_sites
+from interplm_nb.concepts.discovery.discover import CANDIDATES, among_unlabelled, candidates, discover, write_tsv
+from interplm_nb.concepts.discovery.evidence import EVIDENCE
+from interplm_nb.concepts.discovery.sites import firing_sites
 from interplm_nb.proteins import Proteins
-from tests.concepts.planted import MOTIF, world
+from tests.concepts.discovery.planted import MOTIF, world
 
 WORLD = world()
 PAIRS = pl.DataFrame({"concept": ["Domain_Motif", "Domain_Motif"], "category": ["Domain"] * 2, "feature": [0, 1], "threshold": [0.5, 0.15]})

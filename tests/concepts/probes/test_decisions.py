@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import metrics
 
-from interplm_nb.concepts.decisions import constant, decided, ranking
+from interplm_nb.concepts.probes.decisions import constant, decided, ranking
 
 SCORES = st.sampled_from([-1.5, 0.0, 0.25, 0.5, 2.0])
 

@@ -8,7 +8,7 @@ import polars as pl
 from scipy.sparse import csr_array
 
 from interplm_nb.activations_writer import shape_of
-from interplm_nb.concepts.examples import pooled
+from interplm_nb.concepts.probes.examples import pooled
 from interplm_nb.concepts.source import Source
 from interplm_nb.proteins import Proteins
 

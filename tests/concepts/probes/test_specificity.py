@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from scipy.stats import false_discovery_control, hypergeom
 
 from interplm_nb.activations import FeatureActivations
-from interplm_nb.concepts.specificity import SPECIFICITY, benjamini_hochberg, family_specificity
+from interplm_nb.concepts.probes.specificity import SPECIFICITY, benjamini_hochberg, family_specificity
 from interplm_nb.proteins import Proteins
 
 N, N_FEATURES = 9, 3

@@ -11,9 +11,9 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from interplm_nb.activations import FeatureActivations
 from interplm_nb.annotations import Annotations
-from interplm_nb.concepts import projection
+from interplm_nb.concepts.controls import projection
+from interplm_nb.concepts.controls.projection import Moments, Projected, Projection, ica, pca
 from interplm_nb.concepts.count import count
-from interplm_nb.concepts.projection import Moments, Projected, Projection, ica, pca
 from interplm_nb.embeddings import Embeddings
 from interplm_nb.proteins import Proteins
 

@@ -18,7 +18,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 import interplm_nb
-from interplm_nb.concepts.dense import DenseSource, fit_range
+from interplm_nb.concepts.controls.dense import DenseSource, fit_range
 from interplm_nb.embeddings import Embeddings
 from interplm_nb.proteins import Proteins
 from interplm_nb.saving import atomic_path, file_hash, json_hash, read_json, write_json

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 from interplm_nb.activations import FeatureActivations
-from interplm_nb.concepts.dense import DenseSource
-from interplm_nb.concepts.examples import SPLITS, Examples, pooled, protein_labels
+from interplm_nb.concepts.controls.dense import DenseSource
+from interplm_nb.concepts.probes.examples import SPLITS, Examples, pooled, protein_labels
 from interplm_nb.embeddings import Embeddings
 from interplm_nb.proteins import Proteins
 

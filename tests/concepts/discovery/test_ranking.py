@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from interplm_nb.concepts.ranking import Ranked, quality, resamples, spread
+from interplm_nb.concepts.discovery.ranking import Ranked, quality, resamples, spread
 
 
 def slow_quality(hits: list[bool], k: int, n_right: int) -> tuple[float, float]:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from interplm_nb.activations import FeatureActivations
-from interplm_nb.concepts.sites import SITES, firing_sites
+from interplm_nb.concepts.discovery.sites import SITES, firing_sites
 from interplm_nb.proteins import Proteins
 
 

@@ -8,7 +8,7 @@ import polars as pl
 
 from interplm_nb.activations import FeatureActivations
 from interplm_nb.annotations import Annotations
-from interplm_nb.concepts.sites import firing_sites
+from interplm_nb.concepts.discovery.sites import firing_sites
 from interplm_nb.proteins import Proteins
 
 FLANK = 10

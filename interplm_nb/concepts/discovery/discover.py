@@ -15,8 +15,8 @@ import polars as pl
 from interplm_nb.activations import FeatureActivations
 from interplm_nb.annotations import Annotations
 from interplm_nb.concepts.calibration import Calibration
-from interplm_nb.concepts.discovery_evidence import with_evidence
-from interplm_nb.concepts.sites import firing_sites
+from interplm_nb.concepts.discovery.evidence import with_evidence
+from interplm_nb.concepts.discovery.sites import firing_sites
 from interplm_nb.concepts.source import check_source
 from interplm_nb.saving import atomic_path
 

@@ -11,9 +11,9 @@ from sklearn.metrics import average_precision_score, f1_score
 from sklearn.preprocessing import StandardScaler
 
 from interplm_nb.activations import FeatureActivations
-from interplm_nb.concepts import probes
-from interplm_nb.concepts.examples import SPLITS, Examples
-from interplm_nb.concepts.probes import ONE_D, PROBES, association, k_sparse_probe, logistic_probe, one_d_probes, probe_table
+from interplm_nb.concepts.probes import fitting as probes
+from interplm_nb.concepts.probes.examples import SPLITS, Examples
+from interplm_nb.concepts.probes.fitting import ONE_D, PROBES, association, k_sparse_probe, logistic_probe, one_d_probes, probe_table
 from interplm_nb.proteins import Proteins
 
 N_FEATURES = 6

@@ -19,10 +19,10 @@ from interplm_nb.activations import FeatureActivations
 from interplm_nb.annotations import Annotations
 from interplm_nb.concepts.calibration import Reliability, reliability
 from interplm_nb.concepts.count import count
-from interplm_nb.concepts.discover import PER_CONCEPT, among_unlabelled, candidates
+from interplm_nb.concepts.discovery.discover import PER_CONCEPT, among_unlabelled, candidates
+from interplm_nb.concepts.discovery.ranking import Ranked, quality, resamples, spread
+from interplm_nb.concepts.discovery.relatives import nearest_relatives
 from interplm_nb.concepts.links import linked
-from interplm_nb.concepts.ranking import Ranked, quality, resamples, spread
-from interplm_nb.concepts.relatives import nearest_relatives
 from interplm_nb.concepts.selection import is_amino_acid
 
 METHODS = ("sae", "mmseqs2", "both")
