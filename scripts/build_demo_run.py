@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 
 from interplm_nb.activations_writer import ActivationsWriter
-from interplm_nb.pipeline.layout import SOURCES
+from interplm_nb.pipeline.layout import PROBE, SOURCES
 from interplm_nb.pipeline.run import Run
 from interplm_nb.proteins import Proteins
 from interplm_nb.saving import remove, write_parquet
@@ -40,7 +40,7 @@ def main() -> None:
     small = Run.create(arguments.out, whole.profile)
     proteins = shown(whole.proteins())
     write_axis(whole, small, proteins)
-    for source in SOURCES:
+    for source in (*SOURCES, PROBE):
         copy_source(whole, small, source)
     write_activations(whole, small, proteins)
     for stage in ("train", "activations", "concepts"):
@@ -70,7 +70,7 @@ def copy_source(whole: Run, small: Run, source: str) -> None:
     target.mkdir(parents=True)
     for file in sorted(whole.source(source).glob("*")):
         wanted = file.suffix in (".json", ".parquet") or (source == "sae" and file.name == "sae.safetensors")
-        if file.is_file() and wanted:
+        if file.is_file() and wanted and file.name != "projection.json":
             shutil.copyfile(file, target / file.name)
 
 

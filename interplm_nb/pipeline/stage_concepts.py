@@ -35,6 +35,7 @@ class ConceptsStage:
     what is found on both splits. `differences`: how far the SAE's mean lies above each control's, with its interval. `best`: source,
     convention, and the best feature of each concept, chosen on validation, its figures from test, with the statistics of
     `concept_statistics.STATISTICS`. `found`: all pairs with F1 above 0.5 on both splits. `links`: the SAE's features that speak for a concept.
+    `categories`, `unlabelled`, `coverage`: `concept_overview.overview`.
     """
 
     comparison: pl.DataFrame
@@ -42,6 +43,9 @@ class ConceptsStage:
     best: pl.DataFrame
     found: pl.DataFrame
     links: pl.DataFrame
+    categories: pl.DataFrame
+    unlabelled: pl.DataFrame
+    coverage: pl.DataFrame
     plm: str
 
 
@@ -59,6 +63,8 @@ class _Counted(NamedTuple):
 
 def concepts(run: Run, params: ConceptsParameters) -> ConceptsStage:
     """Count on validation and test, choose on validation, read on test; goes on within the count that a kill stopped."""
+    from interplm_nb.pipeline.concept_overview import overview
+
     manifest.begin(run, params)
     proteins = run.proteins()
     work = list(_work(params))
@@ -72,7 +78,7 @@ def concepts(run: Run, params: ConceptsParameters) -> ConceptsStage:
         selected[_Counted(PROBE, "strict")] = _probe(run, annotations["strict"], scored, params)
     links = _links(run, proteins, annotations["strict"], scored, params)
     best, counts = _statistics(run, proteins, annotations["strict"], selected, params)
-    return _write(run, params, selected, best, counts, links)
+    return _write(run, params, selected, best, counts, {"links": links.table, **overview(run, proteins, annotations["strict"], scored)})
 
 
 def _work(params: ConceptsParameters) -> Iterator[_Counted]:
@@ -171,7 +177,7 @@ def _write(
     selected: "dict[_Counted, Selected]",
     best: dict[_Counted, pl.DataFrame],
     counts: "dict[str, ClusterCounts]",
-    links: "ConceptLinks",
+    further: dict[str, pl.DataFrame],
 ) -> ConceptsStage:
     from interplm_nb.pipeline.concept_summary import differences, summary
 
@@ -181,7 +187,7 @@ def _write(
         "differences": differences(counts, params),
         "best": pl.concat([best[c].select(named[c]).sort("f1_per_domain", "concept", descending=[True, False]) for c in selected]),
         "found": pl.concat([selected[c].found.select(named[c]) for c in selected]),
-        "links": links.table,
+        **further,
     }
     for name, table in tables.items():
         run.write_table("concepts", name, table)

@@ -70,27 +70,39 @@ def shares(table: pl.DataFrame) -> Table:
 def comparison(table: pl.DataFrame, convention: str = "strict") -> Table:
     """The sources side by side."""
     part = table.filter(pl.col("convention") == convention)
-    columns = ["source", "n_concepts", "mean_f1_per_domain", "low", "high", "mean_f1", "features_found", "concepts_found"]
+    columns = ["source", "n_concepts", "mean_f1_per_domain", "low", "high", "mean_f1", "mean_auprc", "concepts_above_chance"]
+    columns += ["features_found", "concepts_found"]
     names = {
         "n_concepts": "concepts",
         "mean_f1_per_domain": "mean best F1",
         "low": "95 % from",
         "high": "to",
         "mean_f1": "the same by residues",
+        "mean_auprc": "mean AUPRC",
+        "concepts_above_chance": "concepts above chance (q < 0.05)",
         "features_found": "features with F1 > 0.5",
         "concepts_found": "concepts with F1 > 0.5",
     }
+    if convention != "strict":
+        columns = [c for c in columns if not part[c].is_null().all()]
     return Table(part.select(columns), f"{convention}: scored are concepts with {part['concepts_scored'][0] if part.height else 'none'}", names)
 
 
 def best_features(best: pl.DataFrame, source: str = "sae", convention: str = "strict", n: int = 25) -> Table:
     """The best feature of each concept, linked to its anchor `feature-N` in the same notebook (`FeaturePages.gallery_html`)."""
     part = best.filter(pl.col("source") == source, pl.col("convention") == convention).head(n)
-    columns = ["concept", "feature", "threshold", "validation_f1_per_domain", "precision", "recall_per_domain", "f1_per_domain", "n_instances"]
+    columns = ["concept", "feature", "threshold", "validation_f1_per_domain", "precision", "recall_per_domain", "f1_per_domain", "low", "high"]
+    columns += ["shifted_f1_per_domain", "exchanged_f1_per_domain", "q_value", "auprc", "prevalence", "n_instances"]
     names = {
         "validation_f1_per_domain": "F1 on validation",
         "recall_per_domain": "recall (instances)",
         "f1_per_domain": "F1 on test",
+        "low": "95 % from",
+        "high": "to",
+        "shifted_f1_per_domain": "F1 by chance: shifted",
+        "exchanged_f1_per_domain": "exchanged",
+        "q_value": "q",
+        "auprc": "AUPRC",
         "n_instances": "instances on test",
     }
     link = {"feature": lambda f: f'<a href="#feature-{int(f)}">f/{int(f)}</a>'}

@@ -54,8 +54,8 @@ def test_what_is_missing_names_the_stage(run, ask, stage):
 
 
 def test_a_source_or_convention_that_is_none(run):
-    with pytest.raises(PipelineError, match="no source 'pca' in"):
-        run.source("pca")
+    with pytest.raises(PipelineError, match="no source 'transcoder' in"):
+        run.source("transcoder")
     with pytest.raises(ValueError, match=r"a convention is one of \('strict', 'published'\), not 'loose'"):
         run.annotations("loose")
 
