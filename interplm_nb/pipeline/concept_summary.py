@@ -12,11 +12,14 @@ SIGNIFICANT = 0.05
 """A pair beats chance where its false discovery rate is below this."""
 
 
-def summary(source: str, selected: Selected, best: pl.DataFrame, counts: Mapping[str, ClusterCounts], params: ConceptsParameters) -> pl.DataFrame:
+def summary(
+    source: str, convention: str, selected: Selected, best: pl.DataFrame, counts: Mapping[str, ClusterCounts], params: ConceptsParameters
+) -> pl.DataFrame:
     """One row: what `Selected.summary` says, the mean's interval, the mean AUPRC, and the concepts whose pair beats chance (null: not tested)."""
     mean = interval(counts[source], params.bootstrap, params.seed) if source in counts else None
     tested = best["q_value"].drop_nulls()
     return selected.summary(source).with_columns(
+        pl.lit(convention).alias("convention"),
         pl.lit(mean.low if mean else None, pl.Float64).alias("low"),
         pl.lit(mean.high if mean else None, pl.Float64).alias("high"),
         pl.lit(best["auprc"].mean(), pl.Float64).alias("mean_auprc"),

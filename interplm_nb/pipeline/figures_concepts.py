@@ -10,9 +10,8 @@ from matplotlib.figure import Figure
 
 from interplm_nb.concepts.by_category import ALL
 from interplm_nb.concepts.point_or_domain import FULL, POINT
-from interplm_nb.pipeline.figures import COLOURS, NAMES, Chart, panels
+from interplm_nb.pipeline.figures import COLOURS, MARKERS, NAMES, Chart, panels
 
-_MARKS = {"sae": "o", "neurons": "s", "shuffled_sae": "^", "random_sae": "v"}
 _OTHERS = "PDX*hp<>"
 _GREY = "#6F6F6F"
 _LONGEST = 48
@@ -173,7 +172,7 @@ def _by_limit(table: pl.DataFrame, category: str) -> dict[float, int]:
 
 
 def _style(source: str) -> dict[str, Any]:
-    mark = _MARKS.get(source) or _OTHERS[sum(source.encode()) % len(_OTHERS)]
+    mark = MARKERS.get(source) or _OTHERS[sum(source.encode()) % len(_OTHERS)]
     return {"color": COLOURS.get(source, _GREY), "marker": mark, "label": NAMES.get(source, source)}
 
 

@@ -182,8 +182,9 @@ def _write(
     from interplm_nb.pipeline.concept_summary import differences, summary
 
     named = {c: (pl.lit(c.source).alias("source"), pl.lit(c.convention).alias("convention"), pl.all()) for c in selected}
+    rows = [summary(c.source, c.convention, selected[c], best[c], counts if c.convention == "strict" else {}, params) for c in selected]
     tables = {
-        "comparison": pl.concat([summary(c.source, selected[c], best[c], counts if c.convention == "strict" else {}, params) for c in selected]),
+        "comparison": pl.concat(rows),
         "differences": differences(counts, params),
         "best": pl.concat([best[c].select(named[c]).sort("f1_per_domain", "concept", descending=[True, False]) for c in selected]),
         "found": pl.concat([selected[c].found.select(named[c]) for c in selected]),

@@ -23,7 +23,7 @@ def tiny_parameters(folder: Path) -> dict[str, StageParameters]:
         "embed": EmbedParameters(layer=1, **place),
         "train": TrainParameters(**train, **place),
         "activations": ActivationsParameters(**place),
-        "concepts": ConceptsParameters(min_instances=1, bootstrap=5, **place),
+        "concepts": ConceptsParameters(min_instances=1, bootstrap=5, null_draws=20, **place),
     }
 
 
