@@ -19,7 +19,7 @@ from interplm_nb.activations_writer import GROUP, MAX_L0, ActivationsWriter, can
 from interplm_nb.proteins import Proteins
 from interplm_nb.saving import json_hash, read_json, read_parquet
 
-__all__ = ["GROUP", "MAX_L0", "ActivationBlock", "ActivationsWriter", "FeatureActivations", "Unit", "check_l0"]
+__all__ = ["GROUP", "MAX_L0", "ActivationBlock", "ActivationsWriter", "FeatureActivations", "Unit", "check_l0", "neighbours"]
 
 Unit = Literal["raw", "max"]
 
@@ -132,7 +132,7 @@ class FeatureActivations:
         with others between them come in separate blocks. Blocks come in the order of the residue axis.
         """
         places = range(len(self.proteins)) if accessions is None else sorted({self.proteins.index(a) for a in accessions})
-        for first, last in _spans(np.asarray(places, np.int64), self.proteins.offsets, residues):
+        for first, last in neighbours(np.asarray(places, np.int64), self.proteins.offsets, residues):
             yield ActivationBlock(first, self._scaled(self._entries.rows(first, last)))
 
     def largest(self, accessions: Iterable[str] | None = None) -> np.ndarray:
@@ -283,8 +283,8 @@ class _SortedTable:
         return self._last[1]
 
 
-def _spans(places: np.ndarray, offsets: np.ndarray, residues: int) -> Iterator[tuple[int, int]]:
-    """Rows (first, last) of runs of neighbouring proteins, of at most `residues` rows where a single protein is not longer."""
+def neighbours(places: np.ndarray, offsets: np.ndarray, residues: int) -> Iterator[tuple[int, int]]:
+    """Rows (first, last) of runs of neighbouring proteins (places: int64, ascending), of at most `residues` rows where no single one is longer."""
     first = last = -1
     for place in places:
         start, stop = int(offsets[place]), int(offsets[place + 1])

@@ -4,6 +4,7 @@ One row is one contiguous segment of one instance of one concept. A disulfide bo
 with one `instance`. Recall counts instances, never rows.
 """
 
+import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Self
@@ -60,6 +61,11 @@ class Annotations:
     def concepts(self) -> list[str]:
         """Concept names, sorted."""
         return self.table["concept"].unique().sort().to_list()
+
+    @property
+    def fingerprint(self) -> str:
+        """sha256 over the segments, in order: the name of what concepts were counted on."""
+        return f"sha256:{hashlib.sha256(self.table.write_csv().encode()).hexdigest()}"
 
     def summary(self) -> pl.DataFrame:
         """One row per concept: concept, category, level, n_proteins, n_instances, n_residues (a residue under two segments counts once)."""

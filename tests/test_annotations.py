@@ -63,6 +63,13 @@ def test_a_part_of_the_proteins_has_rows_of_its_own() -> None:
     assert annotations.only(["Kinase"]).concepts == []
 
 
+def test_the_fingerprint_is_of_the_segments_in_the_order_of_the_axis() -> None:
+    rows = [("A", "SH3", 2, 3, 1), ("B", "SH3", 1, 1, 2)]
+    one, other, fewer = (Annotations(segments(part), PROTEINS) for part in (rows, rows[::-1], rows[:1]))
+    assert one.fingerprint == other.fingerprint != fewer.fingerprint
+    assert one.fingerprint.startswith("sha256:")
+
+
 def test_no_annotation_is_no_error() -> None:
     empty = Annotations.empty(PROTEINS)
     assert len(empty) == 0 and empty.residues().is_empty() and empty.summary().is_empty()

@@ -8,7 +8,8 @@ import polars as pl
 from scipy.sparse import csc_array, vstack
 
 from interplm_nb.annotations import Annotations
-from interplm_nb.concepts.intervals import ChosenPairs
+from interplm_nb.concepts.decisions import ranking_of_sparse
+from interplm_nb.concepts.pairs import ChosenPairs
 from interplm_nb.concepts.source import Source, joined
 
 AUPRC: dict[str, Any] = {"concept": pl.String, "feature": pl.UInt32, "auprc": pl.Float64, "prevalence": pl.Float64}
@@ -41,7 +42,7 @@ def average_precision(source: Source, annotations: Annotations, pairs: pl.DataFr
         for p in np.flatnonzero(chosen.there & (chosen.feature == feature)):
             carries = np.zeros(len(rows), bool)
             carries[carried.indices[carried.indptr[chosen.concept[p]] : carried.indptr[chosen.concept[p] + 1]]] = True
-            found[p] = _step_sum(values, carries[places], len(rows), int(n_positive[p]))
+            found[p] = ranking_of_sparse(values, carries[places], len(rows), int(n_positive[p])).average_precision
     columns = {"concept": pairs["concept"], "feature": pairs["feature"], "auprc": found, "prevalence": prevalence}
     return pl.DataFrame(columns, schema=AUPRC)
 
@@ -52,7 +53,7 @@ def _ranked(source: Source, features: np.ndarray, accessions: list[str]) -> Iter
     width = _DENSE_FEATURES if first is not None and isinstance(first.values, np.ndarray) else max(len(features), 1)
     for start in range(0, len(features), width):
         group = features[start : start + width]
-        parts = [values[:, group] for _, values in joined(source.blocks(accessions))]
+        parts = [values[:, group] for _, values in joined(source, accessions)]
         if not parts:
             return
         # A source's blocks are all sparse, or all dense.
@@ -60,6 +61,7 @@ def _ranked(source: Source, features: np.ndarray, accessions: list[str]) -> Iter
         del parts
         for j, feature in enumerate(group.tolist()):
             places, values = _column(columns, j)
+            # Once for all pairs of the feature: the ranking of each finds them in order.
             order = np.argsort(values)[::-1]
             yield feature, places[order], values[order]
 
@@ -71,17 +73,3 @@ def _column(columns: np.ndarray | csc_array, j: int) -> tuple[np.ndarray, np.nda
         return places, columns[places, j]
     entries = slice(columns.indptr[j], columns.indptr[j + 1])
     return columns.indices[entries], np.asarray(columns.data[entries])
-
-
-def _step_sum(values: np.ndarray, positive: np.ndarray, n: int, n_positive: int) -> float:
-    """Average precision from the values that are not 0, descending, and which of them are positives; the others of n residues are 0."""
-    if n_positive == 0:
-        return 0.0
-    # The silent residues are one entry of weight n - len(values), between the values above and those below 0.
-    middle = int((values > 0).sum())
-    scores = np.insert(values, middle, 0)
-    seen = np.cumsum(np.insert(np.ones(len(values), np.int64), middle, n - len(values)))
-    tp = np.cumsum(np.insert(positive.astype(np.int64), middle, n_positive - positive.sum()))
-    last = np.append(np.diff(scores) != 0, True)
-    seen, tp = seen[last], tp[last]
-    return float((np.diff(tp, prepend=0) * tp / np.maximum(seen, 1)).sum() / n_positive)

@@ -13,7 +13,7 @@ from scipy.sparse import csr_array
 from interplm_nb.annotations import Annotations
 from interplm_nb.concepts.labels import Labels, Overlap
 from interplm_nb.concepts.scores import ConceptScores
-from interplm_nb.concepts.source import Matrix, Source, above, blocks_of, check_source, joined, kept
+from interplm_nb.concepts.source import Matrix, Source, above, check_source, joined, kept
 
 THRESHOLDS = (0.0, 0.15, 0.5, 0.6, 0.8)
 """Of a feature's maximum; a residue is active above a threshold, strictly. InterPLM's own."""
@@ -132,7 +132,7 @@ class Counting:
 
     def add(self, accessions: Collection[str]) -> None:
         """Count some of the chosen proteins, in the order of the axis."""
-        blocks = joined(blocks_of(self._source, accessions))
+        blocks = joined(self._source, accessions)
         reading, ended = Lock(), Event()
 
         def work() -> None:

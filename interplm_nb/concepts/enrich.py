@@ -15,7 +15,7 @@ ENRICHED: dict[str, Any] = {
 """Columns of `enriched`: how many fire above the threshold, and what share, in both sets; the two tests, q after Benjamini and Hochberg."""
 
 
-class Ranked(NamedTuple):
+class MannWhitney(NamedTuple):
     """How the members' values stand among those of the background, per feature."""
 
     auc: np.ndarray
@@ -35,7 +35,7 @@ def count_test(members: np.ndarray, n_members: int, background: np.ndarray, n_ba
     return np.asarray(hypergeom.sf(members - 1, n_members + n_background, members + background, n_members), np.float64)
 
 
-def rank_test(members: csr_array, background: csr_array) -> Ranked:
+def rank_test(members: csr_array, background: csr_array) -> MannWhitney:
     """Mann and Whitney's test of each column, ties at their mean rank. Values are 0 or more, zeros not stored.
 
     members float32 [n, n_features], background float32 [n_background, n_features]: a value per protein, such as its maximum.
@@ -60,7 +60,7 @@ def rank_test(members: csr_array, background: csr_array) -> Ranked:
     k, above = np.diff(ours.indptr), np.diff(ours.indptr) + np.diff(others.indptr)
     zeros = n + n_background - above
     w = sums + k * zeros + (n - k) * (zeros + 1) / 2
-    return Ranked((w - n * (n + 1) / 2) / (n * n_background), _tail(w, n, zeros, above, variances))
+    return MannWhitney((w - n * (n + 1) / 2) / (n * n_background), _tail(w, n, zeros, above, variances))
 
 
 def _tail(w: np.ndarray, n: int, zeros: np.ndarray, above: np.ndarray, variances: np.ndarray) -> np.ndarray:

@@ -8,7 +8,6 @@
 Tabs, line ends and backslashes within a text are written as \\t, \\n, \\r and \\\\; an empty cell is no value.
 """
 
-import hashlib
 import io
 import json
 import re
@@ -19,7 +18,6 @@ from typing import Any, NamedTuple
 import polars as pl
 
 from interplm_nb import __version__
-from interplm_nb.annotations import Annotations
 from interplm_nb.saving import atomic_path
 
 TYPE = "interplm-nb feature-concept table"
@@ -109,11 +107,6 @@ def read_exported(path: Path) -> Exported:
     if table.height != record["pairs"]:
         raise ValueError(f"{path}: the header says {record['pairs']} pairs, {table.height} are there; the file was cut off or changed")
     return Exported(table, {**record, "columns": explained})
-
-
-def annotations_hash(annotations: Annotations) -> str:
-    """sha256 over the segments, in order: the name of what concepts were counted on."""
-    return f"sha256:{hashlib.sha256(annotations.table.write_csv().encode()).hexdigest()}"
 
 
 def _line(path: Path, line: str) -> tuple[str, Any]:

@@ -3,9 +3,9 @@
 Proteins of a cluster are relatives and rise and fall together, so clusters are drawn, not proteins. Pairs stay as chosen on validation.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -14,7 +14,8 @@ from scipy.sparse import csr_array
 from interplm_nb.annotations import Annotations
 from interplm_nb.concepts.labels import Labels
 from interplm_nb.concepts.measures import Measures, measures
-from interplm_nb.concepts.source import Matrix, Source, check_source, joined
+from interplm_nb.concepts.pairs import ChosenPairs
+from interplm_nb.concepts.source import Matrix, Source, joined
 
 LEVEL = 0.95
 
@@ -36,59 +37,6 @@ class Interval:
 
     def __str__(self) -> str:
         return f"{self.estimate:.3f} [{self.low:.3f}, {self.high:.3f}]"
-
-
-@dataclass(frozen=True)
-class ChosenPairs:
-    """Pairs of concept and feature that were fixed elsewhere, on the proteins where they are read.
-
-    labels: of the pairs' concepts, overlapping instances kept; concept: int64 [n_pairs], the row of each in `labels.concepts`; feature: int64
-    [n_pairs], 0 where there is none; threshold: float32 [n_pairs], in unit "max"; there: bool [n_pairs], has a feature.
-    """
-
-    labels: Labels
-    concept: np.ndarray
-    feature: np.ndarray
-    threshold: np.ndarray
-    there: np.ndarray
-
-    @classmethod
-    def of(cls, source: Source, annotations: Annotations, pairs: pl.DataFrame, accessions: Collection[str]) -> Self:
-        """pairs: concept, feature (null: none), threshold, in any order; a concept may come with several features.
-
-        ValueError for a concept that the annotations lack, or a feature that the source lacks. A concept that these proteins lack has no residue.
-        """
-        check_source(source, annotations)
-        labels = Labels.of(annotations.only(pairs["concept"].unique()), accessions, "keep")
-        place = {name: c for c, name in enumerate(labels.concepts["concept"])}
-        lacking = sorted(set(pairs["concept"]) - set(place))
-        if lacking:
-            raise ValueError(f"the annotations lack {lacking[:3]}; count the concepts that were selected")
-        feature = pairs["feature"].fill_null(0).to_numpy().astype(np.int64)
-        if (feature >= source.n_features).any():
-            raise ValueError(
-                f"the pairs name feature {feature.max()}, the source has 0 to {source.n_features - 1}; give the source they were chosen on"
-            )
-        concept = np.array([place[name] for name in pairs["concept"]], np.int64)
-        threshold = pairs["threshold"].fill_null(0.0).to_numpy().astype(np.float32)
-        return cls(labels, concept, feature, threshold, pairs["feature"].is_not_null().to_numpy())
-
-    def __len__(self) -> int:
-        return len(self.concept)
-
-    @property
-    def residue_level(self) -> np.ndarray:
-        """bool [n_pairs]: recall counts residues."""
-        return (self.labels.concepts["level"] == "residue").to_numpy()[self.concept]
-
-    def active(self, values: Matrix) -> csr_array:
-        """int32 [n, n_pairs]: 1 where each pair's feature is above its threshold, strictly."""
-        columns = values[:, self.feature]
-        if isinstance(columns, np.ndarray):
-            return csr_array(((columns > self.threshold) & self.there).astype(np.int32))
-        on = (columns.data > self.threshold[columns.indices]) & self.there[columns.indices]
-        indptr = np.concatenate([[0], np.cumsum(on)])[columns.indptr]
-        return csr_array((np.ones(indptr[-1], np.int32), columns.indices[on], indptr), shape=columns.shape)
 
 
 @dataclass(frozen=True)
@@ -139,7 +87,7 @@ def by_cluster(source: Source, annotations: Annotations, pairs: pl.DataFrame, cl
     for accession, k in zip(accessions, code, strict=True):
         cluster_of_row[source.proteins.rows(accession)] = k
     counts = np.zeros((3, len(chosen), len(names)), np.int64)
-    for rows, values in joined(source.blocks(accessions)):
+    for rows, values in joined(source, accessions):
         counts += _counted(chosen, values, rows, cluster_of_row[rows], counts.shape[1:])
     sizes = (size[chosen.concept] for size in _sizes(chosen.labels, cluster_of_row, len(names)))
     return ClusterCounts(tuple(pairs["concept"]), tuple(pairs["feature"]), tuple(names.tolist()), chosen.residue_level, *counts, *sizes)
@@ -161,7 +109,7 @@ def pair_intervals(counts: ClusterCounts, n_resamples: int = 1000, seed: int = 0
     columns: dict[str, Any] = {"concept": counts.concepts, "feature": counts.features, "n_resamples": there.sum(axis=1)}
     for name in ("f1_per_domain", "precision", "recall_per_domain"):
         values = getattr(found, name)
-        bounds = [_bounds(v[h]) if h.any() else (None, None) for v, h in zip(values, there, strict=True)]
+        bounds = [middle(v[h]) if h.any() else (None, None) for v, h in zip(values, there, strict=True)]
         low, high = zip(*bounds, strict=True)
         columns |= {name: getattr(whole, name)[:, 0], f"{name}_low": low, f"{name}_high": high}
     return pl.DataFrame(columns, schema=INTERVALS)
@@ -176,6 +124,16 @@ def difference(first: ClusterCounts, second: ClusterCounts, n_resamples: int = 1
         )
     (a, drawn_a), (b, drawn_b) = _means(first, n_resamples, seed), _means(second, n_resamples, seed)
     return _interval(a - b, drawn_a - drawn_b, len(first.clusters))
+
+
+def draws_of_clusters(n_clusters: int, n: int, seed: int) -> np.ndarray:
+    """int64 [n, n_clusters]: how often each cluster is drawn, with replacement, as many as there are."""
+    return np.random.default_rng(seed).multinomial(n_clusters, np.full(n_clusters, 1 / n_clusters), size=n)
+
+
+def middle(values: np.ndarray) -> np.ndarray:
+    """float64 [2, ...]: lower and upper end of the middle 95 % of values over their first axis (percentiles)."""
+    return np.quantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
 
 
 def _counted(chosen: ChosenPairs, values: Matrix, rows: np.ndarray, cluster: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
@@ -218,7 +176,7 @@ def _weights(counts: ClusterCounts, n_resamples: int, seed: int) -> np.ndarray:
     n = len(counts.clusters)
     if n == 0 or not counts.concepts:
         raise ValueError(f"an interval needs clusters and concepts; there are {n} and {len(counts.concepts)}")
-    return np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=n_resamples)
+    return draws_of_clusters(n, n_resamples, seed)
 
 
 def _means(counts: ClusterCounts, n_resamples: int, seed: int) -> tuple[float, np.ndarray]:
@@ -228,9 +186,5 @@ def _means(counts: ClusterCounts, n_resamples: int, seed: int) -> tuple[float, n
 
 def _interval(whole: float, resampled: Iterable[float] | np.ndarray, n_clusters: int) -> Interval:
     values = np.asarray(resampled)
-    return Interval(whole, *_bounds(values), len(values), n_clusters)
-
-
-def _bounds(values: np.ndarray) -> tuple[float, float]:
-    low, high = np.quantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return float(low), float(high)
+    low, high = middle(values)
+    return Interval(whole, float(low), float(high), len(values), n_clusters)

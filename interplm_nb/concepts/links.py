@@ -128,7 +128,7 @@ def _entries(source: Source, features: np.ndarray, accessions: Collection[str]) 
     """Rows and values where each of these features is above 0."""
     rows: dict[int, list[np.ndarray]] = {int(f): [] for f in features}
     values: dict[int, list[np.ndarray]] = {int(f): [] for f in features}
-    for axis, block in joined(source.blocks(accessions)):
+    for axis, block in joined(source, accessions):
         columns = csc_array(block[:, features])
         for f, first, last in zip(rows, columns.indptr, columns.indptr[1:], strict=False):
             on = columns.data[first:last] > 0

@@ -8,7 +8,7 @@ import polars as pl
 from scipy.sparse import csr_array
 
 from interplm_nb.annotations import Annotations
-from interplm_nb.concepts.intervals import ChosenPairs
+from interplm_nb.concepts.pairs import ChosenPairs
 from interplm_nb.concepts.source import Matrix, Source, joined
 
 POINT, FULL = 0.2, 0.8
@@ -37,7 +37,7 @@ def domain_coverage(source: Source, annotations: Annotations, pairs: pl.DataFram
     residue_level = annotations.table.filter(pl.col("level") == "residue")["concept"].unique()
     asked = asked.filter(~pl.col("concept").is_in(residue_level.to_list()))
     chosen = ChosenPairs.of(source, annotations, asked, accessions)
-    found = [_covered(chosen, values, rows) for rows, values in joined(source.blocks(accessions))] if asked.height else []
+    found = [_covered(chosen, values, rows) for rows, values in joined(source, accessions)] if asked.height else []
     return _summary(asked, pl.concat([pl.DataFrame(schema=_HITS), *found]))
 
 

@@ -63,10 +63,9 @@ def count_resumed(
 
 
 def _key(source: NamedSource, annotations: Annotations, accessions: list[str], thresholds: Sequence[float], overlap: str) -> str:
-    segments = hashlib.sha256(annotations.table.write_csv().encode()).hexdigest()
     chosen = hashlib.sha256("\n".join(accessions).encode()).hexdigest()
-    parts = [source.fingerprint, source.proteins.sequence_hash, source.n_features, segments, chosen, list(map(float, thresholds)), overlap]
-    return json_hash(parts)
+    counted = [source.fingerprint, source.proteins.sequence_hash, source.n_features, annotations.fingerprint, chosen]
+    return json_hash([*counted, list(map(float, thresholds)), overlap])
 
 
 def _stops(offsets: np.ndarray, places: list[int], done: int, residues: int) -> Iterator[int]:

@@ -30,6 +30,12 @@ _TEST = {
 PAIRS: dict[str, Any] = _ABOUT | _VALIDATION | _TEST
 """Columns of `Selected.pairs`; n_residues, n_instances and the columns of `_TEST` are of the test split."""
 
+MEASURED = [name for name in PAIRS if name.startswith(("validation_", "precision", "recall", "f1"))]
+"""Columns of `PAIRS` that are 0 where a concept has no feature."""
+
+FOUND_PAIRS = {name: PAIRS[name] for name in ("concept", "feature", "threshold", "validation_f1_per_domain", "test_threshold", "f1_per_domain")}
+"""Columns of `Selected.found`."""
+
 _Choice = tuple[int, int]
 
 
@@ -43,8 +49,7 @@ class Selected:
     pairs: pl.DataFrame
     """One row per concept that is scored, with the columns of `PAIRS`; no feature (null) and 0 where none is active on the concept."""
     found: pl.DataFrame
-    """One row per concept and feature with f1_per_domain above 0.5 on both splits: concept, feature, threshold, validation_f1_per_domain,
-    test_threshold, f1_per_domain (on test)."""
+    """One row per concept and feature with f1_per_domain above 0.5 on both splits, with the columns of `FOUND_PAIRS`."""
     n_dropped: int
     """Concepts left out of the mean because their feature has no true positive on test (`published` only)."""
 
@@ -82,10 +87,15 @@ def strict(validation: ConceptScores, test: ConceptScores, min_instances: int = 
     Scored are the concepts with at least `min_instances` instances in both splits, whatever the source finds of them: all sources are scored on the
     same concepts.
     """
-    enough = {name: set(s.concepts.filter(pl.col("n_instances") >= min_instances)["concept"]) for name, s in (("v", validation), ("t", test))}
-    chosen = sorted(concept for concept in enough["v"] & enough["t"] if not is_amino_acid(concept))
-    words = f"at least {min_instances} instances in validation and in test"
+    chosen, words = strictly_scored(validation.concepts, test.concepts, min_instances)
     return _select("strict", words, validation, test, chosen, lambda m, feature, threshold: threshold)
+
+
+def strictly_scored(validation: pl.DataFrame, test: pl.DataFrame, min_instances: int) -> tuple[list[str], str]:
+    """The concepts that `strict` scores, sorted, and in words which they are; from the `concepts` of both splits' scores or labels."""
+    enough = [set(concepts.filter(pl.col("n_instances") >= min_instances)["concept"]) for concepts in (validation, test)]
+    chosen = sorted(concept for concept in enough[0] & enough[1] if not is_amino_acid(concept))
+    return chosen, f"at least {min_instances} instances in validation and in test"
 
 
 def published(validation: ConceptScores, test: ConceptScores, more_instances_than: int = 10, more_residues_than: int = 1500) -> Selected:
@@ -129,15 +139,11 @@ def _select(
             u = threshold_on_test(on_test, f, t)
             pairs.append(about | {"feature": f} | _row(levels, on_validation, on_test, f, t, u))
         else:
-            pairs.append(about | {"feature": None, "threshold": None, "test_threshold": None} | dict.fromkeys(_ZEROS, 0.0))
+            pairs.append(about | {"feature": None, "threshold": None, "test_threshold": None} | dict.fromkeys(MEASURED, 0.0))
         found += [{"concept": concept} | row for row in _found(levels, on_validation, on_test, threshold_on_test)]
     table = pl.DataFrame(pairs, schema=PAIRS)
     kept = table.filter(pl.col("f1_per_domain") > 0) if drop else table
-    return Selected(convention, words, kept, pl.DataFrame(found, schema=_FOUND), table.height - kept.height)
-
-
-_ZEROS = [name for name in PAIRS if name.startswith(("validation_", "precision", "recall", "f1"))]
-_FOUND = {name: PAIRS[name] for name in ("concept", "feature", "threshold", "validation_f1_per_domain", "test_threshold", "f1_per_domain")}
+    return Selected(convention, words, kept, pl.DataFrame(found, schema=FOUND_PAIRS), table.height - kept.height)
 
 
 def _found(
@@ -149,7 +155,7 @@ def _found(
         t = _best(on_validation, f)[1]
         row = _row(levels, on_validation, on_test, f, t, threshold_on_test(on_test, f, t))
         if row["f1_per_domain"] > FOUND:
-            rows.append({"feature": f} | {name: row[name] for name in _FOUND if name in row})
+            rows.append({"feature": f} | {name: row[name] for name in FOUND_PAIRS if name in row})
     return rows
 
 

@@ -9,9 +9,9 @@ import polars as pl
 from scipy.sparse import csc_array, vstack
 
 from interplm_nb.annotations import Annotations
-from interplm_nb.concepts.intervals import ChosenPairs
 from interplm_nb.concepts.measures import measures
 from interplm_nb.concepts.nulls import Exchanged, Null, Places, Segments, Shifted
+from interplm_nb.concepts.pairs import ChosenPairs
 from interplm_nb.concepts.source import Source, joined
 
 SIGNIFICANCE: dict[str, Any] = {
@@ -129,7 +129,7 @@ class _Tested:
         chosen = ChosenPairs.of(source, annotations, pairs, accessions)
         proteins = source.proteins
         lengths = proteins.lengths[[proteins.index(a) for a in accessions]]
-        active = csc_array(vstack([chosen.active(values) for _, values in joined(source.blocks(accessions))]))
+        active = csc_array(vstack([chosen.active(values) for _, values in joined(source, accessions)]))
         axis = pl.DataFrame({"accession": accessions, "protein": np.arange(len(accessions))})
         codes = chosen.labels.concepts.select("concept").with_row_index("code")
         segments = annotations.table.join(axis, on="accession").join(codes, on="concept")

@@ -30,7 +30,7 @@ class Block(Protocol):
 
 
 class Source(Protocol):
-    """Anything that can be scored: `FeatureActivations`, or neurons (`DenseSource`).
+    """Anything that can be scored: `FeatureActivations`, or dense features (`DenseSource`): neurons, components, probes.
 
     `unit` is "max" where values are fractions of each feature's maximum. `blocks(accessions)` yields these proteins, each whole in one block.
     """
@@ -67,11 +67,58 @@ def check_source(source: Source, annotations: Annotations) -> None:
         raise ValueError(f"the activations are of {source.proteins} ({ours[:19]}), the annotations of {annotations.proteins} ({theirs[:19]})")
 
 
-def blocks_of(source: Source, accessions: Collection[str]) -> Iterator[Block]:
-    """The source's blocks of these proteins, checked: whole proteins, each once, in the order of the axis, as wide as the source says.
+def joined(source: Source, accessions: Collection[str]) -> Iterator[tuple[np.ndarray, Matrix]]:
+    """The values of these proteins, each whole in one block of about `_ENTRIES` entries: rows (int64 [n]) and values (float32 [n, n_features]).
 
-    ValueError where a block does not fit the residue axis, or where proteins do not come.
+    Blocks come in the order of the residue axis. ValueError where the source's own do not fit that axis, hold another number of features, or are
+    not of these proteins, each once; and for NaN and infinity: no threshold tells what they are.
     """
+    rows: list[np.ndarray] = []
+    parts: list[Matrix] = []
+    entries = 0
+    for block in _checked_blocks(source, accessions):
+        part = _float32(block.values)
+        if not np.isfinite(part.data if isinstance(part, csr_array) else part).all():
+            raise ValueError(
+                f"the values in the block at row {block.first_row} hold NaN or infinity; look at the embeddings and weights they were made with"
+            )
+        size = part.nnz if isinstance(part, csr_array) else part.size
+        if parts and entries + size > _ENTRIES:
+            yield np.concatenate(rows), stacked(parts)
+            rows, parts, entries = [], [], 0
+        rows.append(np.arange(block.first_row, block.first_row + np.shape(block.values)[0], dtype=np.int64))
+        parts.append(part)
+        entries += size
+    if parts:
+        yield np.concatenate(rows), stacked(parts)
+
+
+def stacked(parts: list[Matrix]) -> Matrix:
+    """Blocks of one source, all sparse or all dense and one at least, one under the other."""
+    if len(parts) == 1:
+        return parts[0]
+    dense = [part for part in parts if isinstance(part, np.ndarray)]
+    return np.concatenate(dense) if dense else csr_array(vstack(parts, format="csr"))
+
+
+def above(values: Matrix, threshold: np.float32) -> Matrix:
+    """int32 of the same shape and kind: 1 where a value is above the threshold, strictly (not negative: what is not stored is not above)."""
+    if isinstance(values, np.ndarray):
+        return (values > threshold).astype(np.int32)
+    on = values.data > threshold
+    indptr = np.concatenate([[0], np.cumsum(on)])[values.indptr].astype(values.indptr.dtype)
+    return csr_array((np.ones(indptr[-1], np.int32), values.indices[on], indptr), shape=values.shape)
+
+
+def kept(values: Matrix, on: Matrix, threshold: np.float32) -> Matrix:
+    """The values above a threshold, given where they are (`above`); dense values stay as they are."""
+    if isinstance(values, np.ndarray) or isinstance(on, np.ndarray):
+        return values
+    return csr_array((values.data[values.data > threshold], on.indices, on.indptr), shape=values.shape)
+
+
+def _checked_blocks(source: Source, accessions: Collection[str]) -> Iterator[Block]:
+    """The source's blocks of these proteins: whole proteins, each once, in the order of the axis, as wide as the source says; else ValueError."""
     proteins = source.proteins
     waiting = np.zeros(len(proteins), bool)
     waiting[[proteins.index(a) for a in accessions]] = True
@@ -96,47 +143,6 @@ def blocks_of(source: Source, accessions: Collection[str]) -> Iterator[Block]:
         raise ValueError(f"the source gave no values for {waiting.sum()} of the {len(accessions)} proteins asked for, such as {lacking!r}")
 
 
-def joined(blocks: Iterable[Block]) -> Iterator[tuple[np.ndarray, Matrix]]:
-    """Blocks put together to about `_ENTRIES` entries: rows (int64 [n]) and values (float32 [n, n_features]).
-
-    ValueError for NaN and infinity: no threshold tells what they are.
-    """
-    rows: list[np.ndarray] = []
-    parts: list[Matrix] = []
-    entries = 0
-    for block in blocks:
-        part = _float32(block.values)
-        if not np.isfinite(part.data if isinstance(part, csr_array) else part).all():
-            raise ValueError(
-                f"the values in the block at row {block.first_row} hold NaN or infinity; look at the embeddings and weights they were made with"
-            )
-        size = part.nnz if isinstance(part, csr_array) else part.size
-        if parts and entries + size > _ENTRIES:
-            yield np.concatenate(rows), _stacked(parts)
-            rows, parts, entries = [], [], 0
-        rows.append(np.arange(block.first_row, block.first_row + np.shape(block.values)[0], dtype=np.int64))
-        parts.append(part)
-        entries += size
-    if parts:
-        yield np.concatenate(rows), _stacked(parts)
-
-
-def above(values: Matrix, threshold: np.float32) -> Matrix:
-    """int32 of the same shape and kind: 1 where a value is above the threshold, strictly (not negative: what is not stored is not above)."""
-    if isinstance(values, np.ndarray):
-        return (values > threshold).astype(np.int32)
-    on = values.data > threshold
-    indptr = np.concatenate([[0], np.cumsum(on)])[values.indptr].astype(values.indptr.dtype)
-    return csr_array((np.ones(indptr[-1], np.int32), values.indices[on], indptr), shape=values.shape)
-
-
-def kept(values: Matrix, on: Matrix, threshold: np.float32) -> Matrix:
-    """The values above a threshold, given where they are (`above`); dense values stay as they are."""
-    if isinstance(values, np.ndarray) or isinstance(on, np.ndarray):
-        return values
-    return csr_array((values.data[values.data > threshold], on.indices, on.indptr), shape=values.shape)
-
-
 def _float32(values: Any) -> Matrix:
     if isinstance(values, np.ndarray):
         return values.astype(np.float32, copy=False)
@@ -147,10 +153,3 @@ def _float32(values: Any) -> Matrix:
     # Indices of a block fit int32, and products with int32 indices are half again as fast.
     parts = (matrix.data, matrix.indices.astype(np.int32, copy=False), matrix.indptr.astype(np.int32, copy=False))
     return csr_array(parts, shape=matrix.shape)
-
-
-def _stacked(parts: list[Matrix]) -> Matrix:
-    if len(parts) == 1:
-        return parts[0]
-    dense = [part for part in parts if isinstance(part, np.ndarray)]
-    return np.concatenate(dense) if dense else csr_array(vstack(parts, format="csr"))

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import polars as pl
 
-from interplm_nb.concepts.exported import annotations_hash, write_exported
+from interplm_nb.concepts.exported import write_exported
 from interplm_nb.pipeline.errors import PipelineError
 from interplm_nb.pipeline.run import Run
 from interplm_nb.saving import read_parquet
@@ -48,14 +48,14 @@ def export_links(run: Run, source: str, convention: str, path: Path, min_f1: flo
 
 
 def grounds(run: Run, source: str, convention: str) -> dict[str, str | None]:
-    """What a source was counted on: `sequences` (`Proteins.sequence_hash`), `annotations` (`annotations_hash`).
+    """What a source was counted on: `sequences` (`Proteins.sequence_hash`), `annotations` (`Annotations.fingerprint`).
 
     A run that was cut down to look at, as the shipped one is, holds other proteins than were counted: its annotations are not those, so None.
     """
     counted = read_parquet(run.source(source) / "scores.parquet", "ConceptScores.scores", 1)[1]["sequences"]
     proteins = run.proteins()
     whole = proteins.sequence_hash == counted
-    return {"sequences": counted, "annotations": annotations_hash(run.annotations(convention, proteins)) if whole else None}
+    return {"sequences": counted, "annotations": run.annotations(convention, proteins).fingerprint if whole else None}
 
 
 def _pairs(run: Run, source: str, convention: str, concepts: list[str], min_f1: float) -> pl.DataFrame:

@@ -21,7 +21,6 @@ import polars as pl
 from tqdm.auto import tqdm
 
 from interplm_nb.annotations import Annotations
-from interplm_nb.concepts.exported import annotations_hash
 from interplm_nb.pipeline import manifest
 from interplm_nb.pipeline.errors import PipelineError
 from interplm_nb.pipeline.layout import CONVENTIONS
@@ -73,7 +72,7 @@ class _Grounds:
         proteins = run.proteins()
         annotations = {convention: run.annotations(convention, proteins) for convention in CONVENTIONS}
         accessions = {(c, split): run.accessions(split, c) for c in CONVENTIONS for split in ("validation", "test")}
-        hashes = {c: annotations_hash(a) for c, a in annotations.items()} | {"splits": json_hash(run.splits().rows())}
+        hashes = {c: a.fingerprint for c, a in annotations.items()} | {"splits": json_hash(run.splits().rows())}
         return cls(run, proteins, annotations, accessions, {"sequences": proteins.sequence_hash, **hashes})
 
 
@@ -87,7 +86,7 @@ def opened(names: "Sequence[str]", given: "Given", revision: str | None = None, 
     for name in names:
         path = Path(name).expanduser()
         if path.exists() or not re.fullmatch(r"[\w.-]+/[\w.-]+", name):
-            key, sae = "/".join(path.resolve().with_suffix("").parts[-2:]), convert._opened(path, given, None)
+            key, sae = "/".join(path.resolve().with_suffix("").parts[-2:]), convert.opened(path, given)
         else:
             key, sae = name, hub.get(name, given, revision=revision, file=file)
             key = name if sae.about is None else f"{name} layer {sae.about.layer}"
@@ -186,11 +185,13 @@ class _Work:
     def do(self, embeddings: "Embeddings", settings: Settings, device: str) -> None:
         """Everything that is lacking, step by step; a step that is done is noted."""
         from interplm_nb.plm.esm2 import choose_device
+        from interplm_nb.sae.on_demand import on_demand
 
         self._read()  # the same SAE may have come before, under another name
         if "l0" not in self.about:
             remove(self.folder)
-        values = _activations(self.sae.to(choose_device(device)), embeddings, self.grounds.proteins)
+        # An SAE whose features are fractions of its publisher's maxima is scaled anew like any other.
+        values = on_demand(self.sae.to(choose_device(device)), embeddings, self.grounds.proteins, unit="raw")
         if "l0" not in self.about:
             self._step(lambda: self._measure(values))
         for convention, split in self.grounds.accessions:
@@ -259,15 +260,6 @@ class _Work:
 
 def _key(settings: Settings) -> str:
     return "/".join(map(str, settings))
-
-
-def _activations(sae: "SAE", embeddings: "Embeddings", proteins: Proteins) -> "FeatureActivations":
-    """In unit "raw": an SAE whose features are fractions of its publisher's maxima is scaled anew like any other."""
-    from interplm_nb.activations import FeatureActivations
-    from interplm_nb.sae.on_demand import on_demand
-
-    found = on_demand(sae, embeddings, proteins)
-    return found if found.unit == "raw" else FeatureActivations(found._entries, proteins, "raw", found.about)
 
 
 def _maxima(values: "FeatureActivations", train: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:

@@ -18,7 +18,7 @@ def convert(path: Path, out: Path, to: str, given: Given, sha256: str | None = N
     ValueError as `importers.read` and `exporters`, and for a folder that holds something already.
     """
     _check_out(out, to)
-    return _written(_opened(path, given, sha256), out, to)
+    return _written(opened(path, given, sha256), out, to)
 
 
 def download(repository: str, out: Path, given: Given, revision: str | None = None, file: str | None = None, sha256: str | None = None) -> str:
@@ -27,7 +27,12 @@ def download(repository: str, out: Path, given: Given, revision: str | None = No
     return _written(hub.get(repository, given, revision=revision, file=file, sha256=sha256), out, TARGETS[0])
 
 
-def _opened(path: Path, given: Given, sha256: str | None) -> SAE:
+def opened(path: Path, given: Given, sha256: str | None = None) -> SAE:
+    """An SAE in a folder of this package, or in another project's file or folder (`importers.read`); `given` says what the files do not.
+
+    ValueError where `given` says of this package's own SAE more than the PLM and layer it is asked to be of, or another than it is; where the
+    weights are not `sha256`; and as `importers.read`.
+    """
     config = path / checkpoint.CONFIG
     if not (path.is_dir() and config.is_file() and read_config(config).get("type") == "SAE"):
         return importers.read(path, given, sha256=sha256)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 from scipy import sparse
 
-from interplm_nb.activations import FeatureActivations
+from interplm_nb.activations import FeatureActivations, Unit
 from interplm_nb.embeddings import Embeddings
 from interplm_nb.proteins import Proteins
 from interplm_nb.sae.encode import check_company, encoded
@@ -14,15 +14,17 @@ from interplm_nb.sae.model import SAE
 _ROWS = 2**15
 
 
-def on_demand(sae: SAE, embeddings: Embeddings, proteins: Proteins) -> FeatureActivations:
+def on_demand(sae: SAE, embeddings: Embeddings, proteins: Proteins, unit: Unit | None = None) -> FeatureActivations:
     """What `encode_to` would store, with nothing stored: each block is encoded when it is read.
+
+    `unit` (None: the SAE's own) "raw" takes what an SAE of unit "max" encodes, fractions of its publisher's maxima, as values to be scaled anew.
 
     The embeddings must be those of `proteins`, of the SAE's own PLM and layer (ValueError, with both names). To read one feature, or to count them
     all, is to encode every residue: what is read again and again belongs in a store.
     """
     check_company(sae, embeddings, proteins)
     about = {"plm": embeddings.plm, "plm_revision": embeddings.plm_revision, "layer": embeddings.layer, "sae": sae.weight_hash}
-    return FeatureActivations(_Encoded(sae, embeddings), proteins, "raw" if sae.unit == "raw" else "max", about)
+    return FeatureActivations(_Encoded(sae, embeddings), proteins, unit or ("raw" if sae.unit == "raw" else "max"), about)
 
 
 class _Encoded:

@@ -9,10 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from interplm_nb.annotations import Annotations
-from interplm_nb.concepts.exported import annotations_hash, read_exported, write_exported
+from interplm_nb.concepts.exported import read_exported, write_exported
 from interplm_nb.concepts.links import LINKS
-from interplm_nb.proteins import Proteins
 
 ROW: dict[str, Any] = {
     "concept": "Helix", "category": "Helix", "level": "instance", "feature": 3, "threshold": 0.15, "validation_f1_per_domain": 0.6,
@@ -88,14 +86,3 @@ def test_other_and_damaged_files_are_refused(tmp_path) -> None:
     path.write_text(whole.replace("# pairs: 2", "# pairs: two"))
     with pytest.raises(ValueError, match="no value of the header can be read from 'pairs: two'"):
         read_exported(path)
-
-
-def test_the_hash_of_annotations_is_of_their_segments() -> None:
-    proteins = Proteins.from_sequences({"A": "MMMM", "B": "MM"})
-    rows = [("A", "Helix", "Helix", "instance", 1, 2, 0), ("B", "Helix", "Helix", "instance", 1, 2, 1)]
-    schema = ["accession", "concept", "category", "level", "start", "end", "instance"]
-    one = Annotations(pl.DataFrame(rows, schema=schema, orient="row"), proteins)
-    other = Annotations(pl.DataFrame(rows[::-1], schema=schema, orient="row"), proteins)
-    fewer = Annotations(pl.DataFrame(rows[:1], schema=schema, orient="row"), proteins)
-    assert annotations_hash(one) == annotations_hash(other) != annotations_hash(fewer)
-    assert annotations_hash(one).startswith("sha256:")

@@ -13,7 +13,7 @@ from interplm_nb.concepts.count import count
 from interplm_nb.concepts.intervals import INTERVALS, ClusterCounts, by_cluster, difference, interval, pair_intervals
 from interplm_nb.concepts.selection import strict
 from interplm_nb.proteins import Proteins
-from tests.concepts.test_count import DenseValues
+from tests.concepts.test_count import Block, DenseValues, GivenBlocks
 
 RNG = np.random.default_rng(5)
 PROTEINS = Proteins.from_sequences({f"P{i}": "M" * int(n) for i, n in enumerate(RNG.integers(3, 9, 12))})
@@ -168,3 +168,9 @@ def test_what_cannot_be_counted_is_refused() -> None:
         by_cluster(activations(1), annotated(1), pairs, CLUSTERS)
     with pytest.raises(ValueError, match="an interval needs clusters and concepts"):
         interval(by_cluster(activations(1), annotated(1), pairs.clear(), CLUSTERS))
+
+
+def test_values_that_are_not_of_the_proteins_asked_for_are_refused() -> None:
+    source = GivenBlocks([Block(0, np.ones((PROTEINS.n_residues, 4), np.float32))], PROTEINS, 4)
+    with pytest.raises(ValueError, match="is not whole proteins among those asked for, each once and in order"):
+        by_cluster(source, annotated(0), PAIRS, CLUSTERS)

@@ -3,7 +3,7 @@
 import polars as pl
 import pytest
 
-from interplm_nb.concepts.exported import annotations_hash, read_exported
+from interplm_nb.concepts.exported import read_exported
 from interplm_nb.concepts.links import ConceptLinks, linked
 from interplm_nb.pipeline.errors import PipelineError
 from interplm_nb.pipeline.export import export_links
@@ -20,7 +20,7 @@ def test_strict_pairs_are_those_linked_on_validation(tiny_run, tmp_path):
     about, proteins = read.about, tiny_run.proteins()
     assert (about["convention"], about["plm"], about["layer"], about["n_features"]) == ("strict", "esm2-mini", 1, 192)
     assert about["thresholds"] == [0.0, 0.15, 0.5, 0.6, 0.8]
-    assert (about["sequences"], about["annotations"]) == (proteins.sequence_hash, annotations_hash(tiny_run.annotations("strict", proteins)))
+    assert (about["sequences"], about["annotations"]) == (proteins.sequence_hash, tiny_run.annotations("strict", proteins).fingerprint)
     assert "at least 1 instances" in about["concepts_scored"]
 
 

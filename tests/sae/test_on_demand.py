@@ -35,6 +35,7 @@ def test_they_are_what_is_stored(tmp_path, monkeypatch, architecture):
         np.testing.assert_array_equal(rows, stored.feature(feature)[0])
         np.testing.assert_allclose(values, stored.feature(feature)[1], rtol=1e-5)
     assert found.mean_l0() == stored.mean_l0()
+    assert (found.unit, on_demand(sae, embeddings, proteins, unit="max").unit) == ("raw", "max")
     sae.about = SAEAbout("esm2-mini", "unknown", 4, "topk")
     with pytest.raises(ValueError, match="holds layer 3, not layer 4"):
         on_demand(sae, embeddings, proteins)

@@ -9,6 +9,7 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
+from interplm_nb.activations import neighbours
 from interplm_nb.proteins import Proteins
 from interplm_nb.saving import json_hash
 
@@ -92,17 +93,9 @@ class DenseSource:
         return f"DenseSource({self.embeddings!r} on {self.proteins})"
 
     def blocks(self, accessions: Collection[str] | None = None) -> Iterator[DenseBlock]:
-        """These proteins (all, where None), in the order of the axis, in runs of whole neighbouring proteins of about 4 million values."""
-        offsets = self.proteins.offsets
-        chosen = range(len(self.proteins)) if accessions is None else sorted(map(self.proteins.index, accessions))
-        first = last = None
-        for i in chosen:
-            if first is None or last is None or offsets[i] != last or (last - first) * self.n_features >= _ENTRIES:
-                if first is not None and last is not None:
-                    yield self._scaled(first, last)
-                first = int(offsets[i])
-            last = int(offsets[i + 1])
-        if first is not None and last is not None:
+        """These proteins (all, where None), in the order of the axis, in runs of whole neighbouring proteins of at most 4 million values."""
+        places = range(len(self.proteins)) if accessions is None else sorted({self.proteins.index(a) for a in accessions})
+        for first, last in neighbours(np.asarray(places, np.int64), self.proteins.offsets, _ENTRIES // self.n_features):
             yield self._scaled(first, last)
 
     def _scaled(self, first: int, last: int) -> DenseBlock:

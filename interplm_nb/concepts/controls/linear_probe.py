@@ -16,7 +16,7 @@ from interplm_nb.annotations import Annotations
 from interplm_nb.concepts.controls.projection import Projection
 from interplm_nb.concepts.labels import Labels
 from interplm_nb.concepts.measures import Measures, measures
-from interplm_nb.concepts.selection import FOUND, PAIRS, Selected, is_amino_acid
+from interplm_nb.concepts.selection import FOUND, FOUND_PAIRS, MEASURED, PAIRS, Selected, strictly_scored
 from interplm_nb.concepts.source import Source, check_source, joined
 from interplm_nb.embeddings import Embeddings
 
@@ -190,8 +190,7 @@ def selected_probes(
     source = probes.on(embeddings, annotations.proteins)
     check_source(source, annotations)
     counted = [Labels.of(annotations, accessions, "keep").concepts for accessions in (validation, test)]
-    enough = [set(c.filter(pl.col("n_instances") >= min_instances)["concept"]) for c in counted]
-    scored = sorted(concept for concept in enough[0] & enough[1] if not is_amino_acid(concept))
+    scored, words = strictly_scored(counted[0], counted[1], min_instances)
     own = {name: i for i, name in enumerate(probes.names)}
     probed = [concept for concept in scored if concept in own]
     features = np.array([own[concept] for concept in probed], np.int64)
@@ -205,16 +204,14 @@ def selected_probes(
     columns: dict[str, Any] = {"concept": probed, "feature": features, "threshold": thresholds[:, 0], "test_threshold": thresholds[:, 0]}
     columns |= {f"validation_{name}": np.take_along_axis(getattr(tried, name), best, axis=1)[:, 0] for name in ("f1_per_domain", "f1")}
     columns |= {name: values[:, 0] for name, values in read._asdict().items()}
-    return _selected(counted[1].filter(pl.col("concept").is_in(scored)), pl.DataFrame(columns), min_instances)
+    return _selected(counted[1].filter(pl.col("concept").is_in(scored)), pl.DataFrame(columns), words)
 
 
-def _selected(concepts: pl.DataFrame, chosen: pl.DataFrame, min_instances: int) -> Selected:
+def _selected(concepts: pl.DataFrame, chosen: pl.DataFrame, words: str) -> Selected:
     chosen = chosen.select(pl.col(name).cast(PAIRS[name]) for name in chosen.columns)
-    measured = [name for name in chosen.columns if name.startswith(("validation_", "precision", "recall", "f1"))]
-    pairs = concepts.join(chosen, on="concept", how="left").sort("concept").with_columns(pl.col(measured).fill_null(0.0)).select(list(PAIRS))
+    pairs = concepts.join(chosen, on="concept", how="left").sort("concept").with_columns(pl.col(MEASURED).fill_null(0.0)).select(list(PAIRS))
     both = pairs.filter(pl.col("validation_f1_per_domain") > FOUND, pl.col("f1_per_domain") > FOUND)
-    found = both.select("concept", "feature", "threshold", "validation_f1_per_domain", "test_threshold", "f1_per_domain")
-    return Selected("strict", f"at least {min_instances} instances in validation and in test", pairs, found, 0)
+    return Selected("strict", words, pairs, both.select(list(FOUND_PAIRS)), 0)
 
 
 class _Own(NamedTuple):
@@ -232,7 +229,7 @@ class _Own(NamedTuple):
         labels = Labels.of(annotations, accessions, "keep")
         carried: list[np.ndarray] = [np.empty((2, 0))]
         tops: list[np.ndarray] = [np.empty((2, 0))]
-        for rows, values in joined(source.blocks(accessions)):
+        for rows, values in joined(source, accessions):
             here, members, concept_of = labels.on(rows)
             concept = np.repeat(np.arange(labels.n_concepts), np.diff(here.indptr))
             carried.append(np.stack([concept, values[here.indices, features[concept]]]))
@@ -265,7 +262,7 @@ class _Own(NamedTuple):
 def _active(source: Source, accessions: Collection[str], features: np.ndarray, levels: np.ndarray) -> np.ndarray:
     """int64 [n_concepts, n]: residues where each concept's feature is above each of its levels."""
     at = np.zeros((len(levels), levels.shape[1] + 1), np.int64)
-    for _, values in joined(source.blocks(accessions)):
+    for _, values in joined(source, accessions):
         for c, feature in enumerate(features):
             # The number of levels that a value is strictly above.
             at[c] += np.bincount(np.searchsorted(levels[c], values[:, feature], side="left"), minlength=at.shape[1])

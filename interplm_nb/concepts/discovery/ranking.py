@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from interplm_nb.concepts.intervals import LEVEL
+from interplm_nb.concepts.intervals import draws_of_clusters, middle
 
 
 class Ranked(NamedTuple):
@@ -30,13 +30,12 @@ def quality(ranked: Ranked, ks: Sequence[int], weights: np.ndarray) -> np.ndarra
 
 def resamples(n_clusters: int, n: int, seed: int) -> np.ndarray:
     """int64 [n + 1, n_clusters]: once each, then `n` draws of as many clusters with replacement."""
-    drawn = np.random.default_rng(seed).multinomial(n_clusters, np.full(n_clusters, 1 / n_clusters), size=n)
-    return np.concatenate([np.ones((1, n_clusters), np.int64), drawn])
+    return np.concatenate([np.ones((1, n_clusters), np.int64), draws_of_clusters(n_clusters, n, seed)])
 
 
 def spread(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Of [n + 1, m] values over `resamples`: the first, and the lower and upper end of the middle 95 % of the others, each [m]."""
-    low, high = np.quantile(values[1:], [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
+    low, high = middle(values[1:])
     return values[0], low, high
 
 

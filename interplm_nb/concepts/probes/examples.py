@@ -9,7 +9,7 @@ import polars as pl
 from scipy.sparse import csr_array, vstack
 
 from interplm_nb.activations_writer import shape_of
-from interplm_nb.concepts.source import Matrix, Source, joined
+from interplm_nb.concepts.source import Matrix, Source, joined, stacked
 from interplm_nb.proteins import Proteins
 
 SPLITS = ("train", "validation", "test")
@@ -121,13 +121,13 @@ def pooled(source: Source, accessions: Collection[str], pool: Pool = "maximum") 
     offsets = source.proteins.offsets
     places: list[np.ndarray] = []
     parts: list[Matrix] = []
-    for rows, values in joined(source.blocks(accessions)):
+    for rows, values in joined(source, accessions):
         firsts = np.flatnonzero(np.isin(rows, offsets[:-1]))
         places.append(np.searchsorted(offsets, rows[firsts]))
         parts.append(_pooled(values, firsts, pool))
     if not parts:
         return np.empty(0, np.int64), csr_array((0, source.n_features), dtype=np.float32)
-    return np.concatenate(places), _stacked(parts)
+    return np.concatenate(places), stacked(parts)
 
 
 def _pooled(values: Matrix, firsts: np.ndarray, pool: Pool) -> Matrix:
@@ -150,10 +150,5 @@ def _drawn(accessions: list[str], proteins: Proteins, most: int, seed: int) -> l
 
 
 def _residues(source: Source, accessions: list[str]) -> tuple[np.ndarray, Matrix]:
-    rows, parts = zip(*joined(source.blocks(accessions)), strict=True)
-    return np.concatenate(rows), _stacked(list(parts))
-
-
-def _stacked(parts: list[Matrix]) -> Matrix:
-    dense = [part for part in parts if isinstance(part, np.ndarray)]
-    return np.concatenate(dense) if dense else csr_array(vstack(parts, format="csr"))
+    rows, parts = zip(*joined(source, accessions), strict=True)
+    return np.concatenate(rows), stacked(list(parts))

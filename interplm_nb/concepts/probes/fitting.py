@@ -12,7 +12,7 @@ import polars as pl
 from scipy.sparse import csr_array
 
 from interplm_nb.activations_writer import shape_of
-from interplm_nb.concepts.probes.decisions import Figures, Ranking, constant, decided, figures, ranking
+from interplm_nb.concepts.decisions import Figures, Ranking, constant, decided, figures, ranking, ranking_of_sparse
 from interplm_nb.concepts.probes.examples import Examples
 from interplm_nb.concepts.source import Matrix
 
@@ -179,11 +179,7 @@ class _Columns:
             return ranking(direction * self._values[:, feature], self._labels)
         entries = slice(self._values.indptr[feature], self._values.indptr[feature + 1])
         positive, scores = self._labels[self._values.indices[entries]], direction * self._values.data[entries]
-        unstored = len(self._labels) - len(positive)
-        if not unstored:
-            return ranking(scores, positive)
-        total = np.append(np.ones(len(positive), np.int64), unstored)
-        return ranking(np.append(scores, np.float32(0)), np.append(positive, self._labels.sum() - positive.sum()), total)
+        return ranking_of_sparse(scores, positive, len(self._labels), int(self._labels.sum()))
 
 
 def _at(ranked: Ranking, threshold: float, n: int) -> Figures:

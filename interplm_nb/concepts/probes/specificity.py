@@ -64,24 +64,17 @@ class _Pairs(NamedTuple):
 
 
 def _pairs(strong: csr_array, member: csr_array) -> _Pairs:
-    from scipy.stats import hypergeom
+    from scipy.stats import false_discovery_control, hypergeom
 
     n_strong, n_family = np.asarray(strong.sum(axis=0)), np.asarray(member.sum(axis=0))
     both = csr_array(strong.T @ member).tocoo()
     feature, family = both.coords
     p = hypergeom.sf(both.data - 1, shape_of(strong)[0], n_family[family], n_strong[feature])
-    # Pairs that share no protein have p = 1: they count as tests, and change nothing else.
+    # Pairs that share no protein have p = 1: they count as tests, and change nothing else, so that q among all tests is q among these times
+    # tests / len(p). Millions of them need not be written out.
     tests = int((n_strong > 0).sum()) * int((n_family > 0).sum())
-    return _Pairs(feature, family, both.data, n_strong[feature], n_family[family], p, benjamini_hochberg(p, tests))
-
-
-def benjamini_hochberg(p: np.ndarray, tests: int) -> np.ndarray:
-    """float64 [n]: q values, min over r >= rank of p_(r) * tests / r (Benjamini and Hochberg 1995); tests not among p [n] have p = 1."""
-    order = np.argsort(p, kind="stable")
-    scaled = p[order] * tests / np.arange(1, len(p) + 1)
-    q = np.empty(len(p))
-    q[order] = np.minimum(np.minimum.accumulate(scaled[::-1])[::-1], 1)
-    return q
+    q = np.minimum(false_discovery_control(p) * (tests / len(p)), 1) if len(p) else np.empty(0)
+    return _Pairs(feature, family, both.data, n_strong[feature], n_family[family], p, q)
 
 
 def _best(pairs: _Pairs, names: list[str], n_features: int) -> pl.DataFrame:

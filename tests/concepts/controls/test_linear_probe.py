@@ -258,7 +258,7 @@ def test_levels_are_quantiles_of_residues_and_of_instances() -> None:
 
 def test_active_is_strictly_above_a_threshold() -> None:
     class Source:
-        unit, n_features, proteins = "max", 2, HAND
+        unit, n_features, proteins = "max", 2, Proteins.from_sequences({"V": "M" * 5})
 
         def blocks(self, accessions: object = None) -> list[DenseBlock]:
             values = np.array([0.0, 0.25, 0.25, 0.5, 1.0], np.float32)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from scipy.stats import false_discovery_control, hypergeom
 
 from interplm_nb.activations import FeatureActivations
-from interplm_nb.concepts.probes.specificity import SPECIFICITY, benjamini_hochberg, family_specificity
+from interplm_nb.concepts.probes.specificity import SPECIFICITY, family_specificity
 from interplm_nb.proteins import Proteins
 
 N, N_FEATURES = 9, 3
@@ -66,10 +66,20 @@ def test_the_best_family_is_that_of_sets(example: tuple[np.ndarray, list[tuple[i
         assert row["q_value"] == pytest.approx(q[f, best])
 
 
-@given(st.lists(st.sampled_from([0.001, 0.01, 0.04, 0.3, 1.0]), min_size=1, max_size=8), st.integers(0, 5))
-def test_q_values_are_scipys_with_the_tests_left_out_at_one(p: list[float], more: int) -> None:
-    wanted = false_discovery_control(p + [1.0] * more)[: len(p)]
-    assert benjamini_hochberg(np.array(p), len(p) + more) == pytest.approx(wanted)
+@given(st.lists(st.integers(0, 30), min_size=1, max_size=8), st.lists(st.integers(1, 10), min_size=1, max_size=5))
+def test_q_values_are_scipys_with_the_pairs_that_share_no_protein_at_one(strong: list[int], sizes: list[int]) -> None:
+    """Feature f is strong on the last strong[f] of 40 proteins, and each family is so many of them, one family after another."""
+    proteins = Proteins.from_sequences({f"P{i}": "A" for i in range(40)})
+    values = np.array([[float(i >= 40 - n) for n in strong] for i in range(40)], np.float32)
+    ends = np.minimum(np.cumsum(sizes), 40)
+    of = {f"family {k}": set(range(start, end)) for k, (start, end) in enumerate(zip([0, *ends], ends, strict=False)) if end > start}
+    families = pl.DataFrame([(f"P{i}", name) for name, members in of.items() for i in members], schema=["accession", "family"], orient="row")
+    found = family_specificity(FeatureActivations.from_dense(values, proteins, "max"), families, proteins.accessions)
+    both = {(f, name): len(members & set(range(40 - n, 40))) for f, n in enumerate(strong) if n for name, members in of.items()}
+    p = [hypergeom.sf(n - 1, 40, len(of[name]), strong[f]) if n else 1.0 for (f, name), n in both.items()]
+    q = dict(zip(both, false_discovery_control(p) if p else [], strict=True))
+    wanted = [q[row["feature"], row["family"]] if row["family"] else 1.0 for row in found.iter_rows(named=True)]
+    assert found["q_value"].to_list() == pytest.approx(wanted)
 
 
 def test_relatives_count_once() -> None:

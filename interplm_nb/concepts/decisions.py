@@ -35,10 +35,21 @@ def ranking(scores: np.ndarray, positive: np.ndarray, total: np.ndarray | None =
     scores = np.asarray(scores)
     if not len(scores) or np.isnan(scores).any():
         raise ValueError(f"a ranking takes one or more scores that are numbers, not {len(scores)} with {int(np.isnan(scores).sum())} NaN")
-    values, place = np.unique(scores, return_inverse=True)
-    # Sums of bincount's weights are float64: exact for counts below 2**53.
-    called, tp = (np.bincount(place, w)[::-1].cumsum().astype(np.int64) for w in (np.ones(len(scores)) if total is None else total, positive))
-    return Ranking(values[::-1], called, tp)
+    # Stable sorting takes no longer than reading where the scores descend already.
+    order = np.argsort(-scores, kind="stable")
+    scores, positive = scores[order], np.asarray(positive)[order]
+    last = np.append(scores[1:] != scores[:-1], True)
+    total = np.ones(len(scores), np.int64) if total is None else np.asarray(total)[order]
+    called, tp = (np.cumsum(counts, dtype=np.int64)[last] for counts in (total, positive))
+    return Ranking(scores[last], called, tp)
+
+
+def ranking_of_sparse(values: np.ndarray, positive: np.ndarray, n: int, n_positive: int) -> Ranking:
+    """Rank n examples, n_positive of which carry the label, by the values that are stored, [k], and which of those do, bool [k]; the others are 0."""
+    if len(values) == n:
+        return ranking(values, positive)
+    total = np.append(np.ones(len(values), np.int64), n - len(values))
+    return ranking(np.append(values, np.float32(0)), np.append(positive, n_positive - positive.sum()), total)
 
 
 class Figures(NamedTuple):

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import metrics
 
-from interplm_nb.concepts.probes.decisions import constant, decided, ranking
+from interplm_nb.concepts.decisions import constant, decided, ranking, ranking_of_sparse
 
 SCORES = st.sampled_from([-1.5, 0.0, 0.25, 0.5, 2.0])
 
@@ -50,6 +50,25 @@ def test_an_entry_may_stand_for_many_examples(drawn: tuple[np.ndarray, np.ndarra
     if zero.any():
         assert one.average_precision == pytest.approx(ranking(scores, labels).average_precision)
         assert one.best() == ranking(scores, labels).best()
+
+
+@given(scored(), st.booleans())
+def test_values_that_are_not_stored_rank_as_zeros(drawn: tuple[np.ndarray, np.ndarray], explicit_zero: bool) -> None:
+    scores, labels = drawn
+    stored = scores != 0
+    stored[0] |= explicit_zero
+    found, wanted = ranking_of_sparse(scores[stored], labels[stored], len(labels), int(labels.sum())), ranking(scores, labels)
+    for ours, theirs in zip(found, wanted, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+@given(scored())
+def test_a_ranking_counts_what_is_at_or_above_each_score(drawn: tuple[np.ndarray, np.ndarray]) -> None:
+    scores, labels = drawn
+    found = ranking(scores, labels)
+    assert found.scores.tolist() == sorted(set(scores.tolist()), reverse=True)
+    assert found.called.tolist() == [(scores >= s).sum() for s in found.scores]
+    assert found.tp.tolist() == [labels[scores >= s].sum() for s in found.scores]
 
 
 def test_without_a_positive_or_a_call_figures_are_zero() -> None:
