@@ -27,6 +27,7 @@ def add_annotate_command(commands: Any, add: Callable[..., argparse.ArgumentPars
     command.add_argument("--source", default="sae", help="which of the run's SAEs: sae, or random_sae as a control (default: %(default)s)")
     command.add_argument("--out", type=Path, metavar="FILE", help="where to write (default: standard output)")
     command.add_argument("--format", choices=("json", "gff3", "tsv"), help="default: by the suffix of --out, else tsv")
+    command.add_argument("--max-q", type=float, default=0.05, metavar="Q", help="leave out pairs that chance explains on test (default: %(default)s)")
     command.add_argument("--min-confidence", type=float, default=0.5, metavar="P", help="leave out names that are less sure (default: %(default)s)")
     command.add_argument("--concepts", action="append", default=[], metavar="NAME", help="this concept alone; may be given often")
     command.add_argument("--top", type=int, default=20, metavar="N", help="of each sequence N names and N other features (default: %(default)s)")
@@ -68,7 +69,9 @@ def _annotate(options: argparse.Namespace, say: Callable[[str], None]) -> None:
 def _sequences(annotator: Any, options: argparse.Namespace, kind: str) -> tuple[str, list[str]]:
     from interplm_nb.pipeline.annotate_formats import written
 
-    found = annotator(options.file, options.min_confidence, options.concepts, strict=options.strict, progress=sys.stderr.isatty())
+    found = annotator(
+        options.file, options.min_confidence, options.concepts, max_q=options.max_q, strict=options.strict, progress=sys.stderr.isatty()
+    )
     without = len(found.proteins) - found.concepts["accession"].n_unique()
     least = f"confidence {options.min_confidence:g} or more"
     summary = [str(found.report), f"{found.concepts.height:,} named stretches of {least}; no named concept in {without:,} of {len(found.proteins):,}"]

@@ -25,8 +25,9 @@ LINKS: dict[str, Any] = {
 }  # fmt: skip
 """Columns of `linked`: feature and threshold are chosen on validation; n_residues and what follows are of the test split."""
 
-PER_KNOT = 100
-"""Residues behind each step of a confidence, at least: with fewer, the strongest residues of train would make a sure thing of chance."""
+PER_STEP, CLUSTERS_PER_STEP = 100, 30
+"""Residues, and homology clusters that they are of, behind each step of a confidence, at least: with fewer, the strongest residues of train, or
+those of one family, would make a sure thing of chance."""
 
 KNOTS: dict[str, Any] = {"concept": pl.String, "feature": pl.UInt32, "score": pl.Float32, "confidence": pl.Float64}
 
@@ -35,7 +36,8 @@ def linked(validation: ConceptScores, test: ConceptScores, concepts: Collection[
     """All pairs of these concepts and a feature whose best f1_per_domain over thresholds is `min_f1` or more on validation, 0 never.
 
     A feature's threshold is its best (f1_per_domain, f1) on validation, the lowest of equals; figures are of test at the same threshold, 0 where test
-    lacks the concept. Columns of `LINKS`, sorted by concept, then validation_f1_per_domain downward, then feature.
+    lacks the concept. Columns of `LINKS`, sorted by concept, then (f1_per_domain, f1) on validation downward, then feature: the first of a concept is
+    that of `selection.strict`.
     """
     on_test = {name: c for c, name in enumerate(test.concepts["concept"])}
     parts = [pl.DataFrame(schema=LINKS)]
@@ -43,26 +45,24 @@ def linked(validation: ConceptScores, test: ConceptScores, concepts: Collection[
         if concept not in concepts:
             continue
         about = validation.concepts.row(c, named=True)
-        f, t, f1 = _best(validation.measures(c), min_f1)
+        f, t, f1_per_domain, f1 = _best(validation.measures(c), min_f1)
         there = on_test.get(concept)
         found = test.measures(there)._asdict() if there is not None else dict.fromkeys(Measures._fields, np.zeros(test.active.shape))
         counts = test.concepts.row(there, named=True) if there is not None else {"n_residues": 0, "n_instances": 0}
         columns = {name: about[name] for name in ("concept", "category", "level")} | {name: counts[name] for name in ("n_residues", "n_instances")}
-        columns |= {"feature": f, "threshold": np.asarray(validation.thresholds)[t], "validation_f1_per_domain": f1}
-        parts.append(
-            pl.DataFrame(columns | {name: values[f, t] for name, values in found.items()}).select(
-                pl.col(name).cast(kind) for name, kind in LINKS.items()
-            )
-        )
-    return pl.concat(parts).sort("concept", "validation_f1_per_domain", "feature", descending=[False, True, False])
+        columns |= {"feature": f, "threshold": np.asarray(validation.thresholds)[t], "validation_f1_per_domain": f1_per_domain, "by": f1}
+        table = pl.DataFrame(columns | {name: values[f, t] for name, values in found.items()})
+        ordered = table.sort("validation_f1_per_domain", "by", "feature", descending=[True, True, False])
+        parts.append(ordered.select(pl.col(name).cast(kind) for name, kind in LINKS.items()))
+    return pl.concat(parts)
 
 
-def _best(m: Measures, min_f1: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Features, their thresholds' numbers, and their best f1_per_domain."""
+def _best(m: Measures, min_f1: float) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Features, their thresholds' numbers, and their best f1_per_domain and f1."""
     top = m.f1_per_domain.max(axis=1)
     f = np.flatnonzero((top >= min_f1) & (top > 0))
     among = np.where(m.f1_per_domain[f] == top[f, None], m.f1[f], -1.0)
-    return f, among.argmax(axis=1), top[f]
+    return f, among.argmax(axis=1), top[f], among.max(axis=1, initial=-1.0)
 
 
 @dataclass(frozen=True)
@@ -76,16 +76,19 @@ class ConceptLinks:
     knots: pl.DataFrame
 
     @classmethod
-    def fit(cls, table: pl.DataFrame, source: Source, annotations: Annotations, accessions: Collection[str]) -> Self:
-        """Calibrate each pair on these proteins (those of train): P(a residue carries the concept | activation), where the feature is active.
+    def fit(cls, table: pl.DataFrame, source: Source, annotations: Annotations, clusters: pl.DataFrame) -> Self:
+        """Calibrate each pair: P(a residue carries the concept | activation), where the feature is active, each homology cluster counting the same.
 
-        A pair whose feature is never active there has no knots, and confidence 0.
+        clusters: accession, cluster, of train. A pair whose feature is never active there has no knots, and confidence 0.
         """
         check_source(source, annotations)
+        accessions = clusters["accession"].to_list()
         features = table["feature"].unique().sort().to_numpy().astype(np.int64)
         entries = _entries(source, features, accessions)
-        names = table["concept"].unique().to_list()
-        labels = Labels.of(annotations.only(names), accessions, "keep")
+        cluster_of_row = np.zeros(source.proteins.n_residues, np.int64)
+        for accession, cluster in clusters.select("accession", "cluster").iter_rows():
+            cluster_of_row[source.proteins.rows(accession)] = cluster
+        labels = Labels.of(annotations.only(table["concept"].unique()), accessions, "keep")
         carried = labels.carried.tocsc()
         place = {name: c for c, name in enumerate(labels.concepts["concept"])}
         parts = [pl.DataFrame(schema=KNOTS)]
@@ -94,7 +97,8 @@ class ConceptLinks:
             if len(rows) == 0 or concept not in place:
                 continue
             column = slice(carried.indptr[place[concept]], carried.indptr[place[concept] + 1])
-            fitted = Calibration.fit(values, np.isin(rows, carried.indices[column]), PER_KNOT)
+            right = np.isin(rows, carried.indices[column])
+            fitted = Calibration.fit(values, right, cluster_of_row[rows], PER_STEP, CLUSTERS_PER_STEP)
             knots = {"concept": concept, "feature": feature, "score": fitted.scores, "confidence": fitted.confidences}
             parts.append(pl.DataFrame(knots, schema=KNOTS))
         return cls(table, pl.concat(parts))

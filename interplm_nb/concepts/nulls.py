@@ -53,10 +53,14 @@ class Shifted:
     offsets: np.ndarray
 
     @classmethod
-    def draw(cls, lengths: np.ndarray, n_draws: int, seed: int) -> Self:
-        """Each offset, 0 among them, equally likely."""
-        random = np.random.default_rng([seed, 0])
-        return cls(lengths, random.integers(0, lengths, (n_draws, len(lengths)), np.int32))
+    def draw(cls, lengths: np.ndarray, clusters: np.ndarray, n_draws: int, seed: int) -> Self:
+        """offset = floor(u * length), u uniform over [0, 1), one u for a homology cluster (int [n_proteins]).
+
+        Relatives are turned alike: they carry a concept at like places, and a family that is turned by parts would count as so many pieces of evidence.
+        """
+        _, cluster = np.unique(clusters, return_inverse=True)
+        turns = np.random.default_rng([seed, 0]).random((n_draws, cluster.max(initial=-1) + 1))
+        return cls(lengths, (turns[:, cluster] * lengths).astype(np.int32))
 
     @classmethod
     def unshifted(cls, lengths: np.ndarray) -> Self:
@@ -138,9 +142,9 @@ def _groups(lengths: np.ndarray, clusters: np.ndarray) -> tuple[np.ndarray, np.n
             starts.append(i)
             seen.clear()
     # The longest proteins, too few for a group of their own, join the last groups.
-    while len(starts) > 1 and (len(ordered) - starts[-1] < GROUP or not _mixed(clusters[ordered[starts[-1] :]])):
+    while len(starts) > 1 and (len(ordered) - starts[-1] < GROUP or not exchangeable(clusters[ordered[starts[-1] :]])):
         starts.pop()
-    if not _mixed(clusters[ordered[starts[-1] :]]):
+    if not exchangeable(clusters[ordered[starts[-1] :]]):
         raise ValueError(
             f"label tracks are exchanged between homology clusters, and one holds more than half of the {len(ordered)} proteins; "
             "test on more clusters, or on finer ones"
@@ -148,6 +152,6 @@ def _groups(lengths: np.ndarray, clusters: np.ndarray) -> tuple[np.ndarray, np.n
     return ordered, np.array(starts)
 
 
-def _mixed(clusters: np.ndarray) -> bool:
-    """No cluster holds more than half."""
+def exchangeable(clusters: np.ndarray) -> bool:
+    """No cluster (int [n_proteins]) holds more than half of the proteins, so that every track can go to another cluster."""
     return 2 * np.unique(clusters, return_counts=True)[1].max(initial=0) <= len(clusters)

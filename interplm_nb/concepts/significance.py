@@ -36,7 +36,7 @@ def significance(
 
     All counts are taken anew in every draw: tp, instance hits, and (exchanged) the concept's residues and instances. The smallest p is
     1 / (1 + n_draws): 1,000 draws cannot say less than 0.001. q_value: the false discovery rate at which the pair is kept, by Benjamini and Hochberg
-    (1995) over all pairs given; of the two nulls' the larger, so that both must be beaten. shifted_f1_per_domain and exchanged_f1_per_domain are the
+    (1995) over all pairs given, of the larger p of the two nulls, so that both must be beaten. shifted_f1_per_domain and exchanged_f1_per_domain are the
     means over draws: what chance alone gives.
 
     pairs: concept, feature (null: p is 1), threshold, fixed on other proteins; clusters: accession, cluster, of the test split. One row per pair, in
@@ -47,7 +47,7 @@ def significance(
         raise ValueError(f"a test against chance takes draws and proteins; there are {n_draws} and {clusters.height}")
     clusters = clusters[np.argsort([source.proteins.index(a) for a in clusters["accession"]])]
     tested = _Tested.of(source, annotations, pairs, clusters["accession"].to_list())
-    nulls = Shifted.draw(tested.lengths, n_draws, seed), Exchanged.draw(tested.lengths, clusters["cluster"].to_numpy(), n_draws, seed)
+    nulls = [null.draw(tested.lengths, clusters["cluster"].to_numpy(), n_draws, seed) for null in (Shifted, Exchanged)]
     f1 = np.zeros((3, len(pairs)))
     p = np.ones((2, len(pairs)))
     for track, few in tested.parts():
@@ -64,7 +64,7 @@ def significance(
 def _q_values(p: np.ndarray) -> np.ndarray:
     from scipy.stats import false_discovery_control
 
-    return false_discovery_control(p, axis=1, method="bh").max(axis=0) if p.size else np.empty(0)
+    return false_discovery_control(p.max(axis=0), method="bh") if p.size else np.empty(0)
 
 
 @dataclass(frozen=True)

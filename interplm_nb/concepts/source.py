@@ -111,9 +111,10 @@ def above(values: Matrix, threshold: np.float32) -> Matrix:
 
 
 def kept(values: Matrix, on: Matrix, threshold: np.float32) -> Matrix:
-    """The values above a threshold, given where they are (`above`); dense values stay as they are."""
+    """The values above a threshold (0 or more), given where they are (`above`), at least: dense values stay so while a tenth or more are above."""
     if isinstance(values, np.ndarray) or isinstance(on, np.ndarray):
-        return values
+        many = 10 * int(on.sum()) >= values.size
+        return values if many else csr_array(np.where(np.asarray(on), np.asarray(values), np.float32(0)))
     return csr_array((values.data[values.data > threshold], on.indices, on.indptr), shape=values.shape)
 
 

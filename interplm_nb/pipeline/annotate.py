@@ -31,6 +31,9 @@ FIRES = 0.15
 Asked = str | Path | Mapping[str, str] | Proteins
 """One sequence, the path of a FASTA file, `{name: sequence}`, or proteins. A text is a sequence, never a path."""
 
+MAX_Q = 0.05
+"""False discovery rate above which a pair names nothing."""
+
 NAMED: dict[str, Any] = {
     "accession": pl.String, "concept": pl.String, "category": pl.String, "feature": pl.UInt32, "threshold": pl.Float64, "start": pl.Int64,
     "end": pl.Int64, "position": pl.Int64, "maximum": pl.Float64, "confidence": pl.Float64, "mean_confidence": pl.Float64,
@@ -129,21 +132,29 @@ class Annotator:
         return FeatureActivations.from_csr(csr_array(vstack(parts))[order], proteins).relative_to(self.maxima)
 
     def __call__(
-        self, sequences: Asked, min_confidence: float = 0.5, concepts: Sequence[str] = (), *, strict: bool = False, progress: bool = False
+        self,
+        sequences: Asked,
+        min_confidence: float = 0.5,
+        concepts: Sequence[str] = (),
+        *,
+        max_q: float = MAX_Q,
+        strict: bool = False,
+        progress: bool = False,
     ) -> AnnotatedSequences:
         """Annotate sequences: names with a confidence of `min_confidence` or more, of these concepts alone where some are given.
 
         What cannot be read, and what is longer than 1,022 residues, is left out and noted; with `strict` it stops the reading. A pair of concept and
-        feature whose concept has no instance on test has no control and names nothing. Raises ValueError for a concept that the run has no feature
-        for, or a confidence outside [0, 1], `InputError` where no sequence is left.
+        feature names nothing where its concept has no instance on test, and so no control, or where its q there is above `max_q` (1: any; a run
+        without q values has not asked). Raises ValueError for a concept that the run has no feature for, or a confidence outside [0, 1], `InputError`
+        where no sequence is left.
         """
         if not 0 <= min_confidence <= 1:
             raise ValueError(f"min_confidence is a probability, 0 to 1, not {min_confidence:g}")
-        links = _links_of(self.links.table, concepts)
+        links = _links_of(self.links.table, concepts, max_q)
         proteins, report = read_sequences(sequences, strict)
         found = self.activations(proteins, progress)
         named = self._named(found, links, min_confidence)
-        about = {**self.about, "min_confidence": min_confidence, "concepts": sorted(concepts)}
+        about = {**self.about, "min_confidence": min_confidence, "max_q": max_q, "concepts": sorted(concepts)}
         return AnnotatedSequences(proteins, found, named, self._features(found, named), report, about)
 
     def _named(self, found: FeatureActivations, links: pl.DataFrame, min_confidence: float) -> pl.DataFrame:
@@ -233,16 +244,22 @@ def _plm(run: Run, source: str, about: "SAEAbout", device: str) -> "ESM2":
     return plm
 
 
-def _links_of(table: pl.DataFrame, concepts: Sequence[str]) -> pl.DataFrame:
-    """The pairs of these concepts (all, where none is given) that have a control on test."""
+def above_chance(links: pl.DataFrame, max_q: float = MAX_Q) -> pl.DataFrame:
+    """The pairs that have a control on test, and a q of at most `max_q` there where the run has tested them."""
+    controlled = links.filter(pl.col("n_instances") > 0)
+    return controlled.filter(pl.col("q_value").is_null() | (pl.col("q_value") <= max_q)) if "q_value" in links.columns else controlled
+
+
+def _links_of(table: pl.DataFrame, concepts: Sequence[str], max_q: float) -> pl.DataFrame:
+    """The pairs of these concepts (all, where none is given) that may name."""
     known = table["concept"].unique().to_list()
     for concept in concepts:
         if concept not in known:
             near = difflib.get_close_matches(concept, known, 3, 0.4)
             hint = f"did you mean {', '.join(near)}" if near else f"{len(known)} concepts have one"
             raise ValueError(f"no feature of this run speaks for the concept {concept!r}; {hint}")
-    controlled = table.filter(pl.col("n_instances") > 0)
-    return controlled.filter(pl.col("concept").is_in(list(concepts))) if concepts else controlled
+    able = above_chance(table, max_q)
+    return able.filter(pl.col("concept").is_in(list(concepts))) if concepts else able
 
 
 def _columns(found: FeatureActivations) -> Any:

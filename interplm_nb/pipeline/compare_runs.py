@@ -9,7 +9,7 @@ import polars as pl
 
 from interplm_nb.pipeline.describe import text_table
 from interplm_nb.pipeline.errors import PipelineError
-from interplm_nb.pipeline.export import grounds
+from interplm_nb.pipeline.export import counted_pairs, grounds
 from interplm_nb.pipeline.run import Run
 
 if TYPE_CHECKING:
@@ -21,8 +21,8 @@ CONCEPTS: dict[str, Any] = {
 }  # fmt: skip
 """Columns of `RunsCompared.concepts`. difference: second less first, of f1_per_domain on test; low, high: its 95 % interval over homology clusters.
 
-change: "gained" where F1 is above 0.5 on both splits in the second run alone, "lost" in the first alone, "both" or "neither". Null where a run does
-not score a concept."""
+change: "gained" where F1 is above 0.5 on both splits in the second run alone, "lost" in the first alone, "both" or "neither". Null, as
+the differences are, where one of the two does not score a concept."""
 
 RUNS: dict[str, Any] = {
     "run": pl.String, "model": pl.String, "layer": pl.Int64, "n_concepts": pl.Int64, "mean_f1_per_domain": pl.Float64, "difference": pl.Float64,
@@ -71,8 +71,8 @@ def compare_runs(
     """
     if len(runs) < 2:
         raise PipelineError(f"a comparison takes two runs or more, not {len(runs)}")
-    _check_grounds(runs, source, convention)
     sides = [_side(run, label, source, convention) for run, label in zip(runs, _labels(runs), strict=True)]
+    _check_grounds(runs, source, convention)
     _check_models(sides, across_models)
     common = set.intersection(*(set(side.pairs["concept"]) for side in sides))
     counts = [_counts(side, source, common) if convention == "strict" and resamples else None for side in sides]
@@ -83,15 +83,13 @@ def compare_runs(
         gained, lost = (table.filter(pl.col("change") == change).height for change in ("gained", "lost"))
         rows.append(_row(side, common, sides[0]) | (drawn.mean() if drawn else {}) | {"gained": gained, "lost": lost})
         tables.append(table.with_columns(first_model=pl.lit(sides[0].model), second_model=pl.lit(side.model)) if across_models else table)
-    words = " ".join(_words(rows[0], row, len(common)) for row in rows[1:])
+    words = " ".join(_words(rows[0], row, len(common)) + _alone(sides[0], side) for row, side in zip(rows[1:], sides[1:], strict=True))
     return RunsCompared(pl.concat(tables), pl.DataFrame(rows, schema=RUNS), words)
 
 
 def _side(run: Run, label: str, source: str, convention: str) -> _Side:
     own = (pl.col("source") == source, pl.col("convention") == convention)
-    pairs = run.table("concepts", "best").filter(*own)
-    if pairs.is_empty():
-        raise PipelineError(f"{run.folder} has no {convention} scores of {source!r}; its sources are {', '.join(run.sources())}")
+    pairs = counted_pairs(run, source, convention)
     about = run.about(source)
     found = frozenset(run.table("concepts", "found").filter(*own)["concept"])
     return _Side(run, label, f"{about['plm']} ({about['plm_revision'].removeprefix('sha256:')[:8]})", int(about["layer"]), pairs, found)
@@ -171,11 +169,12 @@ def _concepts(first: _Side, second: _Side, bounds: pl.DataFrame | None) -> pl.Da
     table = one.join(other, on=about, how="full", coalesce=True).sort("concept")
     before, after = (pl.col("concept").is_in(list(side.found)) for side in (first, second))
     change = pl.when(before & after).then(pl.lit("both")).when(after).then(pl.lit("gained")).when(before).then(pl.lit("lost"))
+    scored = pl.col("first_f1").is_not_null() & pl.col("second_f1").is_not_null()
     table = table.with_columns(
         first=pl.lit(first.label),
         second=pl.lit(second.label),
         difference=pl.col("second_f1") - pl.col("first_f1"),
-        change=change.otherwise(pl.lit("neither")),
+        change=pl.when(scored).then(change.otherwise(pl.lit("neither"))),
     )
     none = pl.lit(None, pl.Float64)
     table = table.with_columns(low=none, high=none) if bounds is None else table.join(bounds, on="concept", how="left", maintain_order="left")
@@ -198,3 +197,12 @@ def _words(first: dict[str, Any], row: dict[str, Any], n: int) -> str:
         f"{row['run']} against {first['run']}: mean best F1 {row['mean_f1_per_domain']:.3f} against {first['mean_f1_per_domain']:.3f} "
         f"({row['difference']:+.3f}{sure}) over {n} concepts; {row['gained']} gained, {row['lost']} lost."
     )
+
+
+def _alone(first: _Side, second: _Side) -> str:
+    """A further sentence, where one of the two scores concepts that the other does not."""
+    one, other = (set(side.pairs["concept"]) for side in (first, second))
+    if one == other:
+        return ""
+    alone = f"{len(one - other)} of {first.label}, {len(other - one)} of {second.label}"
+    return f" Neither gained nor lost are the concepts that one run alone scores: {alone}."

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import polars as pl
 
 from interplm_nb.annotations import Annotations
-from interplm_nb.concepts.by_category import LIMITS, by_category, unlabelled
+from interplm_nb.concepts.by_category import LIMITS, best_of_feature, by_category, unlabelled
 from interplm_nb.concepts.links import linked
 from interplm_nb.concepts.point_or_domain import domain_coverage
 from interplm_nb.pipeline.layout import SOURCES
@@ -16,7 +16,7 @@ from interplm_nb.proteins import Proteins
 def overview(run: Run, proteins: Proteins, annotations: Annotations, concepts: list[str]) -> dict[str, pl.DataFrame]:
     """`strict`, by source: `categories` (`by_category`), `unlabelled` (of features that fire on validation), `coverage` (`domain_coverage`, on test).
 
-    Coverage is of the pairs with f1_per_domain above the lowest of `LIMITS` on validation and on test.
+    Coverage is of each feature's best concept among those with f1_per_domain above the lowest of `LIMITS` on validation and on test.
     """
     parts = [_of_source(run, source, proteins, annotations, concepts) for source in SOURCES]
     return {name: pl.concat([part[name] for part in parts]) for name in parts[0]}
@@ -30,7 +30,7 @@ def _of_source(run: Run, source: str, proteins: Proteins, annotations: Annotatio
     tables = {
         "categories": by_category(links),
         "unlabelled": unlabelled(links, validation.active[:, 0] > 0),
-        "coverage": domain_coverage(values, annotations, found, run.accessions("test")),
+        "coverage": domain_coverage(values, annotations, best_of_feature(found), run.accessions("test")),
     }
     return {name: table.select(pl.lit(source).alias("source"), pl.all()) for name, table in tables.items()}
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import polars as pl
 
 from interplm_nb.pipeline.errors import PipelineError
+from interplm_nb.pipeline.export import best_pairs
 from interplm_nb.pipeline.model_note import card_figures, model_note
 from interplm_nb.pipeline.parameters import ProteinsParameters
 from interplm_nb.pipeline.run import Run
@@ -89,9 +90,7 @@ def describe_models() -> str:
 def describe_scores(folder: Path, source: str, convention: str, tsv: bool) -> str:
     """A run's comparison of sources and one source's best feature per concept."""
     run = Run.open(folder)
-    best = run.table("concepts", "best").filter(pl.col("source") == source, pl.col("convention") == convention).drop("source", "convention")
-    if best.is_empty():
-        raise PipelineError(f"{run.folder} has no {convention} scores of {source!r}; its sources are {', '.join(run.sources())}")
+    best = best_pairs(run, source, convention).drop("source", "convention")
     if tsv:
         return best.write_csv(separator="\t", float_precision=4).rstrip("\n")
     comparison = run.table("concepts", "comparison").filter(pl.col("convention") == convention).drop("convention", "concepts_scored", "n_dropped")

@@ -6,6 +6,7 @@ import polars as pl
 
 from interplm_nb.concepts.exported import write_exported
 from interplm_nb.pipeline.errors import PipelineError
+from interplm_nb.pipeline.layout import PROBE
 from interplm_nb.pipeline.run import Run
 from interplm_nb.saving import read_parquet
 
@@ -23,11 +24,9 @@ def export_links(run: Run, source: str, convention: str, path: Path, min_f1: flo
     """Write the pairs of feature and concept with f1_per_domain of `min_f1` or more on validation (`exported.write_exported`); returns how many.
 
     Concepts are those that the run scores. Where the source has links (stage `concepts`), their further columns, such as q_value, go with the pairs
-    that are among them (`strict`). PipelineError where the run has no such scores.
+    that are among them (`strict`). PipelineError where the run has no such scores, and for the linear probe.
     """
-    best = run.table("concepts", "best").filter(pl.col("source") == source, pl.col("convention") == convention)
-    if best.is_empty():
-        raise PipelineError(f"{run.folder} has no {convention} scores of {source!r}; its sources are {', '.join(run.sources())}")
+    best = counted_pairs(run, source, convention)
     table = _pairs(run, source, convention, best["concept"].to_list(), min_f1)
     scored = run.table("concepts", "comparison").filter(pl.col("source") == source, pl.col("convention") == convention)
     about = run.about(source)
@@ -45,6 +44,38 @@ def export_links(run: Run, source: str, convention: str, path: Path, min_f1: flo
     }
     write_exported(table, path, record)
     return table.height
+
+
+def best_pairs(run: Run, source: str, convention: str) -> pl.DataFrame:
+    """A source's rows of the table `best` of stage `concepts`; PipelineError that says why, where there are none."""
+    pairs = run.table("concepts", "best").filter(pl.col("source") == source, pl.col("convention") == convention)
+    if pairs.height:
+        return pairs
+    comparison = run.table("concepts", "comparison").filter(pl.col("convention") == convention)
+    # The probe is fitted on the concepts that are scored: without any it has no row of its own.
+    scored_as = "sae" if (source, convention) == (PROBE, "strict") else source
+    row = next(comparison.filter(pl.col("source") == scored_as, pl.col("n_concepts") == 0).iter_rows(named=True), None)
+    if row is None:
+        raise PipelineError(f"{run.folder} has no {convention} scores of {source!r}; its sources are {', '.join(comparison['source'])}")
+    if row["n_dropped"]:
+        raise PipelineError(
+            f"{source!r} hits none of the {row['n_dropped']} concepts of {run.folder} on test, and {convention} drops a concept without a hit: "
+            "take the strict convention, which counts it as 0"
+        )
+    fewer = "ask for fewer (interplm-nb run ... -p concepts.min_instances=N), or " if convention == "strict" else ""
+    why = f"no concept of {run.folder} has {row['concepts_scored']}, so that {source!r} has no {convention} scores"
+    raise PipelineError(f"{why}: {fewer}run on more proteins")
+
+
+def counted_pairs(run: Run, source: str, convention: str) -> pl.DataFrame:
+    """The same of a source whose features are counted on every concept; PipelineError for the linear probe, which has one direction per concept."""
+    if source == PROBE:
+        others = ", ".join(name for name in run.sources() if name != PROBE)
+        raise PipelineError(
+            f"{PROBE} has no counts of features on concepts, so that nothing can be exported or compared; "
+            f"interplm-nb score {run.folder} --source {PROBE} shows its figures; take another source: {others}"
+        )
+    return best_pairs(run, source, convention)
 
 
 def grounds(run: Run, source: str, convention: str) -> dict[str, str | None]:

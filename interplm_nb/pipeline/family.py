@@ -10,7 +10,7 @@ import polars as pl
 from scipy.sparse import csr_array, vstack
 
 from interplm_nb.activations import FeatureActivations
-from interplm_nb.pipeline.annotate import FIRES, Annotator, within_limit
+from interplm_nb.pipeline.annotate import FIRES, Annotator, above_chance, within_limit
 from interplm_nb.pipeline.errors import PipelineError
 from interplm_nb.pipeline.model_note import model_note
 from interplm_nb.proteins import Proteins
@@ -181,7 +181,7 @@ def _columns(found: FeatureActivations, alignment: Alignment, features: list[int
 
 
 def _with_names(table: pl.DataFrame, annotator: Annotator) -> pl.DataFrame:
-    """The concept of each feature's best pair on validation that has a control on test."""
-    links = annotator.links.table.filter(pl.col("n_instances") > 0)
+    """The concept of each feature's best pair on validation among those that may name (`above_chance`)."""
+    links = above_chance(annotator.links.table)
     best = links.sort("validation_f1_per_domain", "concept", descending=[True, False]).unique("feature", keep="first", maintain_order=True)
     return table.join(best.select("feature", "concept", "precision", "f1_per_domain"), on="feature", how="left", maintain_order="left")

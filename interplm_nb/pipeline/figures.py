@@ -82,7 +82,8 @@ def concept_sizes(annotations: Annotations, n: int = 20) -> Chart:
     """The concepts with most instances."""
     table = annotations.summary().sort("n_instances", "concept", descending=[True, False]).head(n).reverse()
     figure, (axis,) = panels(height=0.24 * max(table.height, 4) + 0.8)
-    axis.barh(table["concept"].to_list(), table["n_instances"].to_numpy(), color="#0072B2")
+    axis.barh(range(table.height), table["n_instances"].to_numpy(), color="#0072B2")
+    axis.set_yticks(range(table.height), table["concept"].to_list(), parse_math=False)
     axis.set_xlabel("instances")
     return Chart(figure, f"Bars: the {table.height} concepts with most instances.")
 
@@ -141,23 +142,39 @@ def frequencies(table: pl.DataFrame) -> Chart:
 
 
 def comparison(table: pl.DataFrame) -> Chart:
-    """Mean best F1 of each source, in both conventions, with 95 % intervals where there are any."""
+    """Mean best F1 of each source, in both conventions, with 95 % intervals where there are any.
+
+    table: `comparison` of stage `concepts`. Each `published` mean is over other concepts, as each source drops those that it misses: it names its own
+    number of them.
+    """
     order = [source for source in NAMES if source in set(table["source"])][::-1]
     figure, axes = panels(2, height=0.36 * len(order) + 1.2, sharey=True)
     right = max([0.3, *(1.15 * x for x in [*table["mean_f1_per_domain"], *table["high"].drop_nulls()])])
     for axis, convention in zip(axes, ("strict", "published"), strict=True):
         part = table.filter(pl.col("convention") == convention)
         for row in part.iter_rows(named=True):
-            y, mean, colour = order.index(row["source"]), row["mean_f1_per_domain"], COLOURS[row["source"]]
-            if row["low"] is not None:
-                axis.plot([row["low"], row["high"]], [y, y], color=colour, linewidth=3, alpha=0.45, solid_capstyle="round")
-            axis.plot(mean, y, "o", color=colour, markersize=8)
-            axis.annotate(f"{mean:.2f}", (mean, y), (0, 8), textcoords="offset points", ha="center", fontsize=9)
+            _mean(axis, row, order.index(row["source"]), right)
         axis.set_yticks(range(len(order)), [NAMES[s] for s in order])
-        title = f"{convention} ({part['n_concepts'].max() or 0} concepts)"
-        axis.set(title=title, xlabel="mean best F1 on test", xlim=(0, right), ylim=(-0.5, len(order) - 0.2))
+        over = f"{part['n_concepts'].max() or 0} concepts" if convention == "strict" else "each over the concepts it finds"
+        axis.set_title(f"{convention} ({over})", fontsize=10)
+        axis.set(xlabel="mean best F1 on test", xlim=(0, right), ylim=(-0.5, len(order) - 0.2))
     words = "; ".join(f"{r['source']} {r['mean_f1_per_domain']:.2f}" for r in table.filter(pl.col("convention") == "strict").iter_rows(named=True))
     return Chart(figure, f"Mean best F1 over the concepts, by source; strict: {words}.")
+
+
+def _mean(axis: Axes, row: dict[str, Any], y: int, right: float) -> None:
+    """One source's mean, its interval and its number; `right`: where the axis ends."""
+    mean, colour = row["mean_f1_per_domain"], COLOURS[row["source"]]
+    if row["low"] is not None:
+        axis.plot([row["low"], row["high"]], [y, y], color=colour, linewidth=3, alpha=0.45, solid_capstyle="round")
+    axis.plot(mean, y, "o", color=colour, markersize=8)
+    if row["convention"] == "strict":
+        axis.annotate(f"{mean:.2f}", (mean, y), (0, 8), textcoords="offset points", ha="center", fontsize=9)
+        return
+    # On the side that has room: a longer text over a point near either end would leave the panel.
+    side, place = ("left", 8) if mean < right / 2 else ("right", -8)
+    number = f"{mean:.2f} of {row['n_concepts']}"
+    axis.annotate(number, (mean, y), (place, 0), textcoords="offset points", ha=side, va="center", fontsize=9)
 
 
 def concepts_by_source(best: pl.DataFrame, n: int = 20) -> Chart:
@@ -170,7 +187,7 @@ def concepts_by_source(best: pl.DataFrame, n: int = 20) -> Chart:
         if not values:
             continue
         axis.plot([values.get(c, 0.0) for c in order], range(len(order)), marker, color=COLOURS[source], label=NAMES[source], alpha=0.9)
-    axis.set_yticks(range(len(order)), [c if len(c) <= 60 else f"{c[:59]}…" for c in order])
+    axis.set_yticks(range(len(order)), [c if len(c) <= 60 else f"{c[:59]}…" for c in order], parse_math=False)
     axis.set(xlabel="F1 on test (precision by residues, recall by instances)", xlim=(-0.02, 1.02))
     axis.grid(axis="y", alpha=0.25)
     figure.legend(*axis.get_legend_handles_labels(), loc="outside upper center", ncols=4, frameon=False)

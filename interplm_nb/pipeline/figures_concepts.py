@@ -38,9 +38,9 @@ def heat_map(table: pl.DataFrame, n: int = 40) -> Chart:
     axis.hlines(edges, -0.5, len(labels) - 0.5, color="#FFFFFF", linewidth=2)
     ticks = [_short(NAMES.get(label, label)) for label in map(str, labels)]
     slanted = max(map(len, ticks), default=0) > 8
-    axis.set_xticks(range(len(labels)), ticks, rotation=35 if slanted else 0, ha="right" if slanted else "center")
+    axis.set_xticks(range(len(labels)), ticks, rotation=35 if slanted else 0, ha="right" if slanted else "center", parse_math=False)
     names = [_short(f"{r['concept']} · {r['category']}" if r["category"] not in r["concept"] else r["concept"]) for r in shown.iter_rows(named=True)]
-    axis.set_yticks(range(len(names)), names, fontsize=8)
+    axis.set_yticks(range(len(names)), names, fontsize=8, parse_math=False)
     axis.set_title(f"best F1 on test, {shown.height} of {best.height} concepts (those with the highest)", fontsize=10)
     figure.colorbar(image, ax=axis, label="F1 (precision by residues, recall by instances)", shrink=0.6)
     means = table.group_by("label", maintain_order=True).agg(pl.col("f1_per_domain").mean())
@@ -67,7 +67,7 @@ def found(table: pl.DataFrame, limit: float = 0.5) -> Chart:
         axis.set_yscale("symlog", linthresh=1, linscale=0.4)
         axis.set_ylim(-0.15, 3 * max([1, *table[column]]))
         axis.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
-        axis.set_xticks(range(len(layers)), [str(layer) for layer in layers])
+        axis.set_xticks(range(len(layers)), [str(layer) for layer in layers], parse_math=False)
         axis.set(xlabel="layer", ylabel=f"number, F1 > {limit:g} on both splits", title=title, xlim=(-0.6, len(layers) - 0.4))
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False)
     best = table.sort("features_found", descending=True, maintain_order=True).unique("source", keep="first", maintain_order=True)
@@ -94,7 +94,7 @@ def categories(table: pl.DataFrame) -> Chart:
     axis.set_xlim(0.8, 20 * max([1, *widest["features"]]))
     axis.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
     scored = dict(widest.select("category", "concepts").iter_rows())
-    axis.set_yticks(range(len(order)), [f"{_short(category)} ({scored[category]})" for category in order])
+    axis.set_yticks(range(len(order)), [f"{_short(category)} ({scored[category]})" for category in order], parse_math=False)
     axis.set_ylim(len(order) - 0.4, -0.6)
     axis.set(xlabel="features with a concept of the category", ylabel="category (concepts found at the lowest limit)")
     handles, names = axis.get_legend_handles_labels()
@@ -127,7 +127,8 @@ def _covered(axis: Axes, source: str, table: pl.DataFrame) -> str:
     for limit in (POINT, FULL):
         axis.axvline(limit, color="#000000", linestyle=(0, (4, 2)), linewidth=1)
     point, full = (float(of.mean()) if len(mean) else 0.0 for of in (mean < POINT, mean > FULL))
-    axis.set_title(f"{NAMES.get(source, source)}: {hit.height:,} {what}\n{point:.0%} cover < {POINT:.0%}, {full:.0%} > {FULL:.0%}", fontsize=9)
+    title = f"{NAMES.get(source, source)}: {hit.height:,} {what}\n{point:.0%} cover < {POINT:.0%}, {full:.0%} > {FULL:.0%}"
+    axis.set_title(title, fontsize=9, parse_math=False)
     axis.set_xlabel("residues of an instance (mean share)", fontsize=9)
     axis.set(ylabel=what, xlim=(0, 1))
     axis.spines[["top", "right"]].set_visible(False)

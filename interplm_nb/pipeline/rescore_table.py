@@ -17,7 +17,8 @@ RESCORED: dict[str, Any] = {
 }  # fmt: skip
 """Columns of the table of `rescore`. of: "rescored", or "run" for what the run itself has scored. l0: active features per residue, over all
 proteins; alive: share of the features that fire on train. mean_f1_per_domain: on test, with its 95 % interval over homology clusters (`strict`).
-features_found, concepts_found: with F1 above 0.5 on both splits. seconds: of encoding and counting; null for what the run has scored."""
+features_found, concepts_found: with F1 above 0.5 on both splits. seconds: of encoding and counting; null for what the run has scored.
+layer, n_features: null for a source of the run whose folder is gone."""
 
 
 def own_rows(run: Run) -> list[dict[str, Any]]:
@@ -29,10 +30,18 @@ def own_rows(run: Run) -> list[dict[str, Any]]:
     measured = {row["source"]: row for row in sizes.iter_rows(named=True)}
     rows = []
     for row in comparison.iter_rows(named=True):
-        about, size = run.about(row["source"]), measured.get(row["source"], {})
+        about, size = _about(run, row["source"]), measured.get(row["source"], {})
         of = {"sae": row["source"], "of": "run", "layer": about.get("layer"), "n_features": about.get("d_sae")}
         rows.append(row_of(of | {name: size.get(name) for name in ("l0", "alive")} | {name: row[name] for name in ("low", "high")}, row))
     return rows
+
+
+def _about(run: Run, source: str) -> dict[str, Any]:
+    """A source's `about.json`; nothing where it was removed to save space: its figures are in the stage's table."""
+    try:
+        return run.about(source)
+    except PipelineError:
+        return {}
 
 
 def row_of(of: Mapping[str, Any], summary: Mapping[str, Any]) -> dict[str, Any]:

@@ -74,7 +74,7 @@ def concepts(run: Run, params: ConceptsParameters) -> ConceptsStage:
             _count(run, proteins, annotations[counted.convention], counted, split)
     selected = {counted: _select(run, params, counted) for counted in work}
     scored = selected[_Counted("sae", "strict")].pairs["concept"].to_list()
-    if scored:
+    if not annotations["strict"].only(scored).of(proteins.select(run.accessions("train"))).table.is_empty():
         selected[_Counted(PROBE, "strict")] = _probe(run, annotations["strict"], scored, params)
     links = _links(run, proteins, annotations["strict"], scored, params)
     best, counts = _statistics(run, proteins, annotations["strict"], selected, params)
@@ -144,8 +144,8 @@ def _links(run: Run, proteins: Proteins, annotations: Annotations, scored: list[
     from interplm_nb.pipeline.concept_statistics import links_of
 
     scores = (run.scores("sae", "validation"), run.scores("sae", "test"))
-    source, test, train = run.scored("sae", "strict", proteins), run.splits().filter(pl.col("split") == "test"), run.accessions("train")
-    links = links_of(source, annotations, scores, scored, test, train, params)
+    test, train = (run.splits().filter(pl.col("split") == split) for split in ("test", "train"))
+    links = links_of(run.scored("sae", "strict", proteins), annotations, scores, scored, test, train, params)
     about = run.about("sae")
     record = {name: about[name] for name in ("plm", "plm_revision", "layer")}
     links.save(run.source("sae"), record | {"sequences": proteins.sequence_hash, "min_instances": params.min_instances})

@@ -21,16 +21,32 @@ def test_it_is_the_best_function_that_never_falls(examples: list[tuple[int, bool
     assert found.sum() == pytest.approx(labels.sum(), abs=1e-5)
 
 
-@given(EXAMPLES, st.integers(2, 6))
-def test_neighbours_are_taken_together(examples: list[tuple[int, bool]], per_knot: int):
-    scores, labels = (np.array(column, float) for column in zip(*sorted(examples), strict=True))
-    parts = np.array_split(np.arange(len(scores)), max(1, len(scores) // per_knot))
-    assert min(map(len, parts)) >= min(per_knot, len(scores))
-    found = Calibration.fit(scores, labels.astype(bool), per_knot)
-    top = found(np.array([99.0]))[0]
-    # The last part's mean is the most that the top can be, as it pools with lower ones where they are higher.
-    assert top >= labels[parts[-1]].mean() - 1e-6
-    assert any(top == pytest.approx(np.concatenate([labels[p] for p in parts[i:]]).mean(), abs=1e-6) for i in range(len(parts)))
+@given(st.lists(st.tuples(st.integers(1, 8), st.booleans(), st.integers(0, 4)), min_size=1, max_size=40), st.integers(1, 6), st.integers(1, 4))
+def test_a_step_rests_on_enough_examples_and_groups(examples: list[tuple[int, bool, int]], per_step: int, groups_per_step: int):
+    scores, labels, groups = (np.array(column) for column in zip(*sorted(examples), strict=True))
+    order = np.argsort(scores.astype(np.float32), kind="stable")[::-1]
+    steps = [[]]
+    for part in np.array_split(order, max(1, len(order) // per_step)):
+        if steps[-1] and len(steps[-1]) >= per_step and len(set(groups[steps[-1]])) >= groups_per_step:
+            steps.append([])
+        steps[-1] += part.tolist()
+    if len(steps) > 1 and len(set(groups[steps[-1]])) < groups_per_step:
+        steps[-2] += steps.pop()
+    top = steps[0]
+    mean = np.mean([labels[top][groups[top] == g].mean() for g in set(groups[top])])
+    found = Calibration.fit(scores, labels, groups, per_step, groups_per_step)
+    # Nothing above the top step makes it surer, and lower ones only where they pool with it.
+    assert found(np.array([99.0]))[0] >= mean - 1e-6
+    if len(steps) == 1:
+        assert found(scores) == pytest.approx(np.full(len(scores), mean), abs=1e-6)
+
+
+def test_residues_of_one_protein_are_one_piece_of_evidence():
+    scores = np.concatenate([np.full(100, 0.9), np.full(100, 0.1)])
+    labels = np.arange(200) < 90
+    groups = np.concatenate([np.repeat([0, 1], [90, 10]), np.arange(100) + 2])
+    assert Calibration.fit(scores, labels, groups, 10, 2)(np.array([0.9]))[0] == pytest.approx(0.5, abs=1e-6)
+    assert Calibration.fit(scores, labels, groups, 10, 30)(np.array([0.9]))[0] == pytest.approx(1 / 22, abs=0.02)
 
 
 def test_it_is_level_outside_the_scores_it_has_seen():

@@ -10,6 +10,8 @@ from interplm_nb.concepts import nulls
 from interplm_nb.concepts.nulls import Exchanged, Places, Segments, Shifted
 
 LENGTHS = np.array([5, 1, 8, 3])
+APART = np.arange(4)
+"""Each protein a cluster of its own."""
 SEGMENTS = Segments(np.array([0, 0, 1, 2, 2, 3]), np.array([0, 3, 0, 6, 1, 0]), np.array([2, 5, 1, 8, 8, 3]))
 
 
@@ -20,7 +22,7 @@ def residues(places: Places, draw: int, lengths: np.ndarray) -> list[set[tuple[i
 
 
 def test_a_shifted_track_is_turned_in_a_circle() -> None:
-    null = Shifted.draw(LENGTHS, 50, 0)
+    null = Shifted.draw(LENGTHS, APART, 50, 0)
     placed = null.places(SEGMENTS, slice(10, 40))
     for d in range(30):
         offset = null.offsets[10 + d]
@@ -28,6 +30,14 @@ def test_a_shifted_track_is_turned_in_a_circle() -> None:
         assert residues(placed, d, LENGTHS) == expected
     for i, length in enumerate(LENGTHS):
         assert set(null.offsets[:, i]) == set(range(length))
+
+
+def test_relatives_are_turned_alike() -> None:
+    lengths, clusters = np.array([10, 10, 20, 10]), np.array([7, 7, 7, 2])
+    offsets = Shifted.draw(lengths, clusters, 200, 0).offsets
+    assert_array_equal(offsets[:, 0], offsets[:, 1])
+    assert_array_equal(offsets[:, 2] // 2, offsets[:, 0])
+    assert np.mean(offsets[:, 3] == offsets[:, 0]) < 0.3
 
 
 def test_unshifted_labels_are_the_labels() -> None:
@@ -76,9 +86,9 @@ def test_each_protein_of_another_cluster_is_as_likely() -> None:
 
 def test_draws_follow_the_seed() -> None:
     clusters = np.arange(4)
-    assert_array_equal(Shifted.draw(LENGTHS, 9, 1).offsets, Shifted.draw(LENGTHS, 9, 1).offsets)
+    assert_array_equal(Shifted.draw(LENGTHS, APART, 9, 1).offsets, Shifted.draw(LENGTHS, APART, 9, 1).offsets)
     assert_array_equal(Exchanged.draw(LENGTHS, clusters, 9, 1).targets, Exchanged.draw(LENGTHS, clusters, 9, 1).targets)
-    assert (Shifted.draw(LENGTHS, 9, 1).offsets != Shifted.draw(LENGTHS, 9, 2).offsets).any()
+    assert (Shifted.draw(LENGTHS, APART, 9, 1).offsets != Shifted.draw(LENGTHS, APART, 9, 2).offsets).any()
     assert (Exchanged.draw(LENGTHS, clusters, 9, 1).targets != Exchanged.draw(LENGTHS, clusters, 9, 2).targets).any()
 
 

@@ -3,6 +3,8 @@
 import shutil
 from pathlib import Path
 
+import polars as pl
+
 from interplm_nb.concepts.count import count
 from interplm_nb.concepts.links import ConceptLinks, linked
 from interplm_nb.pipeline.run import Run
@@ -18,5 +20,5 @@ def with_links(run: Run, folder: Path) -> Run:
     values, annotations = copy.scored("sae", "strict", proteins), copy.annotations("strict", proteins)
     validation, test = (count(values, annotations, copy.accessions(split), overlap="keep") for split in ("validation", "test"))
     table = linked(validation, test, set(validation.concepts["concept"]), MIN_F1)
-    ConceptLinks.fit(table, values, annotations, copy.accessions("train")).save(copy.source("sae"), {})
+    ConceptLinks.fit(table, values, annotations, copy.splits().filter(pl.col("split") == "train")).save(copy.source("sae"), {})
     return copy

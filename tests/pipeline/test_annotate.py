@@ -84,13 +84,14 @@ def test_a_pair_without_a_control_on_test_names_nothing_and_a_q_value_is_shown(a
     table = annotator.links.table
     silent = table["concept"][0]
     changed = table.with_columns(
-        pl.when(pl.col("concept") == silent).then(0).otherwise(pl.col("n_instances")).alias("n_instances"), pl.lit(0.25).alias("q_value")
+        pl.when(pl.col("concept") == silent).then(0).otherwise(pl.col("n_instances")).alias("n_instances"), pl.lit(0.04).alias("q_value")
     )
     assert silent in set(annotator(proteins, 0).concepts["concept"])
     monkeypatch.setattr(annotator, "links", ConceptLinks(changed, annotator.links.knots))
     named = annotator(proteins, 0).concepts
     assert silent not in set(named["concept"])
-    assert named.columns == [*NAMED, "q_value"] and set(named["q_value"]) == {0.25}
+    assert named.columns == [*NAMED, "q_value"] and set(named["q_value"]) == {0.04}
+    assert annotator(proteins, 0.0, max_q=0.03).concepts.is_empty(), "what chance explains names nothing"
 
 
 def test_features_that_fire_with_their_stretches(annotator, proteins):

@@ -13,6 +13,8 @@ from interplm_nb.cli_score import add_score_command
 from interplm_nb.concepts.exported import read_exported
 from interplm_nb.pipeline.errors import PipelineError
 from interplm_nb.pipeline.run import Run
+from interplm_nb.pipeline.stages import STAGE_FUNCTIONS
+from tests.pipeline.tiny import tiny_parameters
 
 
 def said(*words) -> str:
@@ -43,6 +45,15 @@ def test_an_export_says_how_many_pairs_it_holds(tiny_run, tmp_path):
     assert text == f"{tmp_path / 't.tsv'}: {table.height:,} pairs of feature and concept"
     with pytest.raises(ValueError, match="one run, not of 2"):
         said(tiny_run.folder, tiny_run.folder, "--export", tmp_path / "t.tsv")
+
+
+def test_a_limit_that_no_concept_reaches_is_named(tiny_run, tmp_path):
+    shutil.copytree(tiny_run.folder, tmp_path / "run")
+    STAGE_FUNCTIONS["concepts"](Run.open(tmp_path / "run"), tiny_parameters(tmp_path / "run")["concepts"].model_copy(update={"min_instances": 1234}))
+    why = r"no concept of .*run has at least 1234 instances in validation and in test, so that '\w+' has no strict scores: .*concepts.min_instances=N"
+    for words in ([], ["--source", "linear_probe"], ["--tsv"], ["--export", tmp_path / "t.tsv"], [tmp_path / "run"]):
+        with pytest.raises(PipelineError, match=why):
+            said(tmp_path / "run", *words)
 
 
 def test_saes_are_scored_on_a_run(tiny_run, tmp_path):

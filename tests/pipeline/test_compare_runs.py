@@ -94,6 +94,24 @@ def test_gained_and_lost_are_what_one_run_alone_has_found(tiny_run, tmp_path):
     assert "concepts gained and lost:" in str(compared)
 
 
+def test_a_concept_that_one_run_alone_scores_is_neither_gained_nor_lost(tiny_run, tmp_path):
+    best = tiny_run.table("concepts", "best")
+    concepts = own(tiny_run, "best", "sae")["concept"].sort().to_list()
+    runs = [copied(tiny_run, tmp_path / name) for name in "ab"]
+    for run, unscored in zip(runs, (concepts[:2], concepts[2:3]), strict=True):
+        run.write_table("concepts", "best", best.filter(~pl.col("concept").is_in(unscored)))
+        scored = [c for c in concepts[:5] if c not in unscored]
+        run.write_table("concepts", "found", pl.DataFrame({"source": "sae", "convention": "strict", "concept": scored}))
+    compared = compare_runs(*runs)
+    table = compared.concepts.sort("concept")
+    assert table["change"].to_list() == [None, None, None, "both", "both"] + ["neither"] * (len(concepts) - 5)
+    assert table["difference"].is_null().to_list() == [True] * 3 + [False] * (len(concepts) - 3)
+    row = compared.runs.row(1, named=True)
+    assert (row["gained"], row["lost"], row["n_concepts"]) == (0, 0, len(concepts) - 3)
+    said = "0 gained, 0 lost. Neither gained nor lost are the concepts that one run alone scores: 1 of a, 2 of b."
+    assert compared.words.endswith(said) and "concepts gained and lost:" not in str(compared)
+
+
 def test_published_is_compared_without_intervals(tiny_run, other):
     compared = compare_runs(tiny_run, other, convention="published")
     assert compared.runs["low"].null_count() == 2
@@ -127,6 +145,12 @@ def test_runs_on_other_proteins_annotations_or_splits_are_refused(tiny_run, tmp_
         compare_runs(tiny_run, run)
     with pytest.raises(PipelineError, match="takes two runs or more, not 1"):
         compare_runs(tiny_run)
-    run.write_table("concepts", "best", run.table("concepts", "best").clear())
-    with pytest.raises(PipelineError, match="has no strict scores of 'sae'; its sources are sae, neurons"):
-        compare_runs(run, run)
+    with pytest.raises(PipelineError, match="has no strict scores of 'umap'; its sources are sae, neurons"):
+        compare_runs(tiny_run, tiny_run, source="umap")
+
+
+def test_the_probe_has_nothing_to_compare(tiny_run):
+    with pytest.raises(
+        PipelineError, match=r"linear_probe has no counts .* compared; .* --source linear_probe shows its figures; .* sae, neurons, pca"
+    ):
+        compare_runs(tiny_run, tiny_run, source="linear_probe")

@@ -73,6 +73,10 @@ def test_the_overview_has_every_source(result):
     assert (sae["unlabelled"] * sae["alive"] == sae["alive"] - sae["labelled"]).all()
 
 
+def test_a_feature_covers_instances_of_its_best_concept_alone(result):
+    assert result.coverage.height and not result.coverage.select("source", "feature").is_duplicated().any()
+
+
 def test_repeats_are_counted_both_ways_where_that_is_asked_for(tiny_run, params, tmp_path):
     shutil.copytree(tiny_run.folder, tmp_path / "run")
     asked = {"run": str(tmp_path / "run"), "merge_repeats": True, "bootstrap": 0, "null_draws": 0}

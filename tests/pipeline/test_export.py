@@ -1,12 +1,14 @@
 """A run's feature -> concept table: both conventions, against the score tables it is made from."""
 
+import shutil
+
 import polars as pl
 import pytest
 
 from interplm_nb.concepts.exported import read_exported
 from interplm_nb.concepts.links import ConceptLinks, linked
 from interplm_nb.pipeline.errors import PipelineError
-from interplm_nb.pipeline.export import export_links
+from interplm_nb.pipeline.export import best_pairs, export_links
 from interplm_nb.pipeline.run import Run
 
 
@@ -59,6 +61,37 @@ def test_what_the_stage_says_more_of_a_pair_goes_with_it(tiny_run, tmp_path, mon
 def test_a_source_without_scores_is_refused(tiny_run, tmp_path):
     with pytest.raises(PipelineError, match="has no strict scores of 'umap'; its sources are sae"):
         export_links(tiny_run, "umap", "strict", tmp_path / "t.tsv")
+
+
+@pytest.mark.parametrize("convention", ["strict", "published"])
+def test_the_probe_has_nothing_to_export(tiny_run, tmp_path, convention):
+    with pytest.raises(PipelineError, match="linear_probe has no counts of features on concepts, so that nothing can be exported"):
+        export_links(tiny_run, "linear_probe", convention, tmp_path / "t.tsv")
+
+
+def test_a_source_that_a_convention_leaves_out_is_not_offered(tiny_run):
+    with pytest.raises(PipelineError, match=r"has no published scores of 'pca'; its sources are sae, neurons, shuffled_sae, random_sae$"):
+        best_pairs(tiny_run, "pca", "published")
+
+
+@pytest.mark.parametrize(
+    ("dropped", "text"),
+    [
+        (
+            0,
+            r"no concept of .* has more than 10 instances or 1,500 residues in validation, so that 'sae' has no published .*: run on more proteins$",
+        ),
+        (7, "'sae' hits none of the 7 concepts of .* on test, and published drops a concept without a hit: take the strict convention"),
+    ],
+)
+def test_published_says_why_it_has_no_pair(tiny_run, tmp_path, dropped, text):
+    shutil.copytree(tiny_run.stage_folder("concepts"), tmp_path / tiny_run.stage_folder("concepts").name)
+    run = Run(tmp_path)
+    run.write_table("concepts", "best", run.table("concepts", "best").clear())
+    changes = {"n_concepts": pl.lit(0), "n_dropped": pl.lit(dropped)}
+    run.write_table("concepts", "comparison", run.table("concepts", "comparison").with_columns(**changes))
+    with pytest.raises(PipelineError, match=text):
+        best_pairs(run, "sae", "published")
 
 
 def test_a_run_that_was_cut_down_names_what_was_counted_not_what_it_holds(tmp_path):

@@ -5,6 +5,7 @@ import re
 import polars as pl
 import pytest
 
+from interplm_nb.annotations import Annotations
 from interplm_nb.pipeline import figures, stages, tables
 from interplm_nb.widgets.feature_page import FeaturePages
 from tests.pipeline.tiny import tiny_parameters
@@ -43,6 +44,28 @@ def test_charts_of_nothing_are_drawn(results):
     assert figures.concepts_by_source(empty)._repr_mimebundle_()
     assert figures.concept_sizes(results["proteins"].annotations.only([]))._repr_mimebundle_()
     assert figures.comparison(results["concepts"].comparison.with_columns(low=None, high=None))._repr_mimebundle_()
+
+
+def test_concepts_with_dollars_are_no_formulas(results):
+    name = pl.lit("a $x_{ $ b ") + pl.col("concept")
+    chart = figures.concepts_by_source(results["concepts"].best.with_columns(concept=name))
+    assert chart._repr_mimebundle_()
+    annotations = results["proteins"].annotations
+    marked = Annotations(annotations.only(["Helix"]).table.with_columns(concept=pl.lit("a $x_{ $ b")), annotations.proteins)
+    chart = figures.concept_sizes(marked)
+    assert chart._repr_mimebundle_()
+    assert [t.get_text() for t in chart.figure.axes[0].get_yticklabels()] == ["a $x_{ $ b"]
+
+
+def test_published_means_name_the_concepts_that_each_is_over(results):
+    table = results["concepts"].comparison
+    figure = figures.comparison(table).figure
+    assert figure.axes[0].get_title() == f"strict ({table.filter(pl.col('convention') == 'strict')['n_concepts'].max()} concepts)"
+    assert figure.axes[1].get_title() == "published (each over the concepts it finds)"
+    shown = [[t.get_text() for t in axis.texts] for axis in figure.axes]
+    part = table.filter(pl.col("convention") == "published")
+    assert shown[1] == [f"{mean:.2f} of {n}" for mean, n in part.select("mean_f1_per_domain", "n_concepts").iter_rows()]
+    assert not any("of" in text for text in shown[0])
 
 
 def test_tables_show_what_they_are_given(results):

@@ -92,6 +92,17 @@ def test_the_heat_map_holds_every_f1_and_leaves_what_is_not_scored_grey():
     assert "1 of 3 concepts" in few.figure.axes[0].get_title()
 
 
+def test_names_with_dollars_are_no_formulas():
+    name = "a $x_{ $ b"
+    table = layers().with_columns(label=pl.lit(name), concept=pl.lit(name), category=pl.lit("b $y_{ $"))
+    marked = links().with_columns(category=pl.lit(name))
+    rows = found().with_columns(layer=pl.lit(name))
+    charts = [figures.heat_map(table), figures.categories(by_category(marked)), figures.found(rows), figures.coverage({name: covered([0.5], [1])})]
+    for chart in charts:
+        assert chart._repr_mimebundle_()
+    assert charts[0].figure.axes[0].get_xticklabels()[0].get_text() == name
+
+
 def test_found_has_a_mark_for_every_layer_and_source():
     chart = figures.found(found())
     for axis, column in zip(chart.figure.axes, ("features_found", "concepts_found"), strict=True):

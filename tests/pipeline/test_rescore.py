@@ -66,6 +66,16 @@ def test_the_runs_own_sae_gets_the_runs_own_figures(run):
     assert folder.name == f"a-copy-of-it-{run.sae().weight_hash.removeprefix('sha256:')[:12]}"
 
 
+def test_a_control_whose_folder_is_gone_keeps_its_figures(fresh):
+    shutil.rmtree(fresh.source("random_sae"))
+    table = rescore(fresh, {"it": fresh.sae()}, Settings(1, 0), device="cpu")
+    row = rows(table, "random_sae", "run").row(0, named=True)
+    scored = fresh.table("concepts", "comparison").filter(pl.col("source") == "random_sae", pl.col("convention") == row["convention"])
+    assert row["mean_f1_per_domain"] == scored["mean_f1_per_domain"].item()
+    assert (row["layer"], row["n_features"]) == (None, None)
+    assert "random_sae" in rescored_text(table, "strict", "esm2-mini")
+
+
 def test_an_sae_in_units_of_its_publishers_maxima_is_scaled_anew(run):
     sae = run.sae()
     folded = sae.folded(np.exp2(np.random.default_rng(0).integers(-2, 3, sae.d_sae)).astype(np.float32))  # exact in float32

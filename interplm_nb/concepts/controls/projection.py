@@ -25,22 +25,25 @@ from interplm_nb.saving import atomic_path, file_hash, json_hash, read_json, wri
 
 WEIGHTS, RECORD = "projection.safetensors", "projection.json"
 KIND, VERSION = "Projection", 1
+TWO_SIDED = ("pca", "ica")
+"""Kinds whose features are the sides of components."""
+
 _BLOCK = 65_536
 _ARRAYS = ("W", "b", "minimum", "maximum")
 _log = logging.getLogger(__name__)
 
 
 class Projected:
-    """x W + b of every residue: float32 [n_residues, n_features], made as it is read.
+    """x W + b of every residue, or max(x W + b, 0) where it is `rectified`: float32 [n_residues, n_features], made as it is read.
 
     Summed in float64 and then rounded, so that a residue's value does not depend on the rows that it is read with.
     """
 
-    def __init__(self, embeddings: Embeddings, W: np.ndarray, b: np.ndarray) -> None:
+    def __init__(self, embeddings: Embeddings, W: np.ndarray, b: np.ndarray, rectified: bool = False) -> None:
         if W.shape != (embeddings.d_in, len(b)):
             raise ValueError(f"W is [d_in, n_features] and b [n_features], with d_in = {embeddings.d_in}; they are {W.shape} and {b.shape}")
         self.embeddings = embeddings
-        self._W, self._b = W.astype(np.float64), b.astype(np.float64)
+        self._W, self._b, self._rectified = W.astype(np.float64), b.astype(np.float64), rectified
 
     @property
     def d_in(self) -> int:
@@ -50,7 +53,9 @@ class Projected:
     @property
     def fingerprint(self) -> str:
         """A hash of the map and of the embeddings that it takes."""
-        return json_hash([self.embeddings.fingerprint, *(hashlib.sha256(array.tobytes()).hexdigest() for array in (self._W, self._b))])
+        return json_hash(
+            [self.embeddings.fingerprint, self._rectified, *(hashlib.sha256(array.tobytes()).hexdigest() for array in (self._W, self._b))]
+        )
 
     def check(self, proteins: Proteins) -> None:
         """Refuse other proteins than those that are embedded (ValueError)."""
@@ -58,7 +63,8 @@ class Projected:
 
     def __getitem__(self, rows: slice | np.ndarray) -> np.ndarray:
         """float32 [n, n_features]: a slice of rows, or the rows at int64 indices."""
-        return (self.embeddings[rows].astype(np.float64) @ self._W + self._b).astype(np.float32)
+        values = (self.embeddings[rows].astype(np.float64) @ self._W + self._b).astype(np.float32)
+        return np.maximum(values, 0, out=values) if self._rectified else values
 
     def __repr__(self) -> str:
         return f"Projected({self.d_in} features of {self.embeddings!r})"
@@ -108,7 +114,8 @@ class Projection:
                 f"this projection ({self.kind}) was fitted on {self.plm} ({self.plm_revision[:19]}), layer {self.layer}; the embeddings are of "
                 f"{embeddings.plm} ({embeddings.plm_revision[:19]}), layer {embeddings.layer}: give those, or fit one on these"
             )
-        return DenseSource(Projected(embeddings, self.W, self.b), proteins, self.minimum, self.maximum)
+        values = Projected(embeddings, self.W, self.b, rectified=self.kind in TWO_SIDED)
+        return DenseSource(values, proteins, self.minimum, self.maximum)
 
     def save(self, folder: Path) -> None:
         """Write `projection.safetensors` and `projection.json`, each atomically; the record names the weights' hash: a half-done save is noticed."""

@@ -30,6 +30,9 @@ CANDIDATES: dict[str, Any] = {
 }  # fmt: skip
 """Columns of `candidates`, explained there."""
 
+SITES_PER_STEP = 25
+"""Sites behind each step of a confidence, at least."""
+
 _BEST_FIRST: dict[str, Any] = {
     "by": ("confidence", "as_strong_as", "concept", "accession", "feature"),
     "descending": [True, True, False, False, False],
@@ -73,9 +76,9 @@ def candidates(
     source: activations in unit "max". pairs: concept, category, feature, threshold, such as `ConceptLinks.table`. A site (`firing_sites`) is as
     strong as its total activation: on long concepts the length of a site tells more than its maximum. Columns of `CANDIDATES`:
 
-    confidence: of the pair's sites on the proteins of train that are as strong, the share that carries the concept (isotonic regression, with one
-    more site without the label at the top: 3 of 3 give 3/4). Annotations are incomplete, which is the premise, so it is a lower bound of the share
-    of such sites that are truly of the concept. But these sites are known to lack the label: `among_unlabelled` says what is left.
+    confidence: of the pair's sites on the proteins of train that are as strong, the share that carries the concept (isotonic regression, at least
+    `SITES_PER_STEP` sites to a step). Annotations are incomplete, which is the premise, so more of such sites are truly of the concept; but the
+    surest of several pairs is named, which flatters it, and these sites are known to lack the label: `among_unlabelled` says what is left.
     start, end, position (of the maximum), maximum, total: of the site. as_strong_as: share of the pair's annotated sites, on all proteins, that are
     not stronger. n_annotated: instances of the concept elsewhere in the protein; 0 where it lacks the concept. rank: from 1, by confidence.
 
@@ -139,7 +142,7 @@ def _by_pair(
 
 def _calibrated(totals: np.ndarray, annotated: np.ndarray) -> Calibration | None:
     """None where the feature never fires on these proteins."""
-    return Calibration.fit(np.append(totals, totals.max()), np.append(annotated, False)) if len(totals) else None
+    return Calibration.fit(totals, annotated, per_step=SITES_PER_STEP) if len(totals) else None
 
 
 def _instances(annotations: Annotations, concept: str) -> np.ndarray:

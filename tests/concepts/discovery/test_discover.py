@@ -7,11 +7,11 @@ import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sklearn.isotonic import IsotonicRegression
 
 from interplm_nb.activations import FeatureActivations
 from interplm_nb.annotations import Annotations
-from interplm_nb.concepts.discovery.discover import CANDIDATES, among_unlabelled, candidates, discover, write_tsv
+from interplm_nb.concepts.calibration import Calibration
+from interplm_nb.concepts.discovery.discover import CANDIDATES, SITES_PER_STEP, among_unlabelled, candidates, discover, write_tsv
 from interplm_nb.concepts.discovery.evidence import EVIDENCE
 from interplm_nb.concepts.discovery.sites import firing_sites
 from interplm_nb.proteins import Proteins
@@ -61,9 +61,7 @@ def slow_candidates(source: FeatureActivations, annotations: Annotations, pairs:
         own = [s for s in sites if proteins.accessions[s["protein"]] in train]
         if not own:
             continue
-        strongest = max(s["total"] for s in own)
-        fitted = IsotonicRegression(y_min=0, y_max=1, out_of_bounds="clip")
-        fitted.fit(np.array([s["total"] for s in own] + [strongest], np.float32), [float(s["annotated"]) for s in own] + [0.0])
+        fitted = Calibration.fit(np.array([s["total"] for s in own]), np.array([s["annotated"] for s in own]), per_step=SITES_PER_STEP)
         known = [s["total"] for s in sites if s["annotated"]]
         instances = {a: len(set(annotations.table.filter(accession=a, concept=concept)["instance"])) for a in among}
         for accession in among:
@@ -72,7 +70,7 @@ def slow_candidates(source: FeatureActivations, annotations: Annotations, pairs:
                 continue
             site = max(there, key=lambda s: (s["total"], -s["start"]))
             row = {k: site[k] for k in ("start", "end", "position", "maximum", "total")} | {k: pair[k] for k in ("feature", "threshold")}
-            row |= {"accession": accession, "concept": concept, "confidence": float(fitted.predict([site["total"]])[0])}
+            row |= {"accession": accession, "concept": concept, "confidence": float(fitted(np.array(site["total"])))}
             row |= {"as_strong_as": sum(t <= site["total"] for t in known) / max(len(known), 1), "n_annotated": instances[accession]}
             best = found.get((concept, accession))
             if best is None or (row["confidence"], row["as_strong_as"]) > (best["confidence"], best["as_strong_as"]):
