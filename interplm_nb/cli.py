@@ -1,4 +1,4 @@
-"""The command line: `interplm-nb run | data | models | score | annotate | explore | notebooks`.
+"""The command line: `interplm-nb run | data | models | score | annotate | discover | explore | notebooks`.
 
 Errors that a person can act on are one sentence on stderr and exit code 2.
 """
@@ -11,6 +11,7 @@ from pathlib import Path
 
 import interplm_nb
 from interplm_nb.cli_annotate import add_annotate_command
+from interplm_nb.cli_discover import add_discover_command
 from interplm_nb.cli_models import add_models_command
 from interplm_nb.cli_score import add_score_command
 from interplm_nb.pipeline.errors import PipelineError
@@ -21,6 +22,7 @@ examples:
   interplm-nb run demo --out runs/mine -p proteins.path=mine.fasta       your own proteins
   interplm-nb run proteomes --out runs/p -p proteins.path=uniprot.tsv.gz a UniProt download
   interplm-nb score runs/demo                                            which features match which concepts
+  interplm-nb discover runs/demo                                         which proteins lack an annotation
   interplm-nb explore runs/demo                                          look at a feature, in JupyterLab
   interplm-nb models get Elana/InterPLM-esm2-8m --layer 4 --out sae      a published SAE
 """
@@ -84,6 +86,7 @@ def _parser() -> argparse.ArgumentParser:
     add_models_command(commands, _add, _say)
     add_score_command(commands, _add, _say)
     add_annotate_command(commands, _add, _say)
+    add_discover_command(commands, _add, _say)
     _folder_commands(commands)
     return parser
 

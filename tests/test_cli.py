@@ -17,7 +17,9 @@ def ask(capsys, *words):
     return code, said.out, said.err
 
 
-@pytest.mark.parametrize("command", ["", "run", "data", "data check", "data fetch", "models", "score", "annotate", "explore", "notebooks"])
+@pytest.mark.parametrize(
+    "command", ["", "run", "data", "data check", "data fetch", "models", "score", "annotate", "discover", "explore", "notebooks"]
+)
 def test_help_explains_itself(capsys, command):
     with pytest.raises(SystemExit) as ended:
         cli.main([*command.split(), "--help"])

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from interplm_nb.pipeline.layout import SOURCES
+from interplm_nb.pipeline.layout import IN_PUBLISHED, PROBE, SOURCES
 from interplm_nb.pipeline.run import Run
 from interplm_nb.saving import read_json
 from interplm_nb.sources import demo
@@ -37,9 +37,16 @@ def test_it_holds_every_structure_and_every_score(run: Run) -> None:
     assert len([a for a in demo.structures() if a in run.proteins()]) >= 30
     for source in SOURCES:
         for split in ("validation", "test"):
-            for convention in ("strict", "published"):
+            for convention in ("strict", "published") if source in IN_PUBLISHED else ("strict",):
                 assert run.scores(source, split, convention).n_concepts > 20
-    assert set(run.table("concepts", "comparison")["source"]) == set(SOURCES)
+    assert set(run.table("concepts", "comparison")["source"]) == {*SOURCES, PROBE}
+
+
+def test_its_features_can_name_and_its_candidates_were_judged(run: Run) -> None:
+    links = run.links()
+    assert links.table["concept"].n_unique() > 20 and links.table["q_value"].null_count() == 0
+    assert set(links.knots["feature"]) <= set(links.table["feature"])
+    assert {"sae", "mmseqs2", "random_sae", "shuffled_sae"} <= set(run.table("concepts", "refound_precision")["method"])
 
 
 def test_it_is_small_enough_to_ship(run: Run) -> None:

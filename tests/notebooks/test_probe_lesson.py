@@ -1,0 +1,65 @@
+"""Lesson `12_probe`: committed clean, and every cell runs on a finished run, also with labels of one's own and where none can be probed."""
+
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+
+from interplm_nb.pipeline.notebooks import lessons
+from interplm_nb.pipeline.run import Run
+from tests.notebooks.test_discover_lesson import values_of
+from tests.pipeline.asked import with_links
+from tests.pipeline.conftest import tiny_run as tiny_run
+
+PICTURES = ("probes", "patterns", "families")
+
+
+@pytest.fixture
+def notebook() -> Any:
+    return nbformat.read(lessons() / "12_probe.ipynb", as_version=4)
+
+
+@pytest.fixture(scope="module")
+def run(tiny_run: Run, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    return with_links(tiny_run, tmp_path_factory.mktemp("lesson") / "run")
+
+
+def small(run: Run, **given: Any) -> dict[str, Any]:
+    category = run.annotations().table["category"].mode().sort()[0]
+    return {"run": str(run.folder), "residues": 1500, "category": category, **given}
+
+
+def test_it_is_committed_clean_and_reads_as_a_lesson(notebook: Any) -> None:
+    nbformat.validate(notebook)
+    for cell in notebook.cells:
+        assert set(cell.metadata) <= {"tags"} and len(cell.id) > 2
+        assert cell.cell_type != "code" or (not cell.outputs and cell.execution_count is None)
+    assert len({cell.id for cell in notebook.cells}) == len(notebook.cells)
+    assert set(notebook.metadata) == {"kernelspec", "language_info"}
+    prose = [cell.source for cell in notebook.cells if cell.cell_type == "markdown"]
+    assert notebook.cells[0].source.startswith("# ") and sum("## Try" in text for text in prose) == 1
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    assert code[0].metadata["tags"] == ["parameters"] and any("model_note" in cell.source for cell in code)
+
+
+def test_every_cell_runs_on_labels_of_ones_own(notebook: Any, run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    proteins = run.proteins()
+    rows = [f"{a}\t{i}\t{i}\tLysine" for a in proteins.accessions for i, letter in enumerate(proteins.sequence(a), 1) if letter == "K"]
+    (tmp_path / "own.tsv").write_text("\n".join(["accession\tstart\tend\tconcept", *rows]) + "\n")
+    values = values_of(notebook, small(run, labels=str(tmp_path / "own.tsv")))
+    for name in (*PICTURES, "residual"):
+        assert values[name]._repr_mimebundle_()[0]["image/png"].startswith(b"\x89PNG")
+    assert "random SAE, k = 5" in repr(values["probes-table"]) and "Lysine" in repr(values["residual"])
+    assert "no label was left out" in capsys.readouterr().out
+
+
+def test_it_runs_as_it_is_and_where_no_label_can_be_probed(notebook: Any, run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    lone = run.annotations().summary().sort("n_instances", "concept")["concept"][0]
+    values = values_of(notebook, small(run, concepts=[lone], residues=300))
+    for name in PICTURES:
+        assert values[name]._repr_mimebundle_()[0]["image/png"].startswith(b"\x89PNG")
+    assert repr(values["probes"]).startswith("no label could be probed")
+    assert values["residual"] == "no label could be probed, so that none can be split"
+    assert f"left out: {lone}: " in capsys.readouterr().out
+    assert "AUPRC on test" in repr(values_of(notebook, small(run, residues=3000))["probes"])
