@@ -22,8 +22,8 @@ class Calibration:
         """From examples: scores [n], labels bool [n]. ValueError for none, other lengths, or a score that is not finite.
 
         groups: int [n], examples that are one piece of evidence, such as the residues of a homology cluster (None: each is its own). From the
-        highest score downward, examples are taken together until they are `per_step` and of `groups_per_step` groups, at least; what is left joins the
-        last; of these steps the mean over groups of each group's mean is fitted, by the number of groups. With a step of a single example, the
+        highest score downward, examples are taken together until they are `per_step` and of `groups_per_step` groups, at least; what is left joins
+        the last; of these steps the mean over groups of each group's mean is fitted, by the number of groups. With a step of a single example, the
         strongest would be sure of itself for nothing; with a hundred residues of one protein, that protein would be.
         """
         from sklearn.isotonic import IsotonicRegression

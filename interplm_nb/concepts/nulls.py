@@ -56,7 +56,7 @@ class Shifted:
     def draw(cls, lengths: np.ndarray, clusters: np.ndarray, n_draws: int, seed: int) -> Self:
         """offset = floor(u * length), u uniform over [0, 1), one u for a homology cluster (int [n_proteins]).
 
-        Relatives are turned alike: they carry a concept at like places, and a family that is turned by parts would count as so many pieces of evidence.
+        Relatives are turned alike: they carry a concept at like places, and a family turned one by one would count as so many pieces of evidence.
         """
         _, cluster = np.unique(clusters, return_inverse=True)
         turns = np.random.default_rng([seed, 0]).random((n_draws, cluster.max(initial=-1) + 1))

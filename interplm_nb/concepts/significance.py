@@ -36,8 +36,8 @@ def significance(
 
     All counts are taken anew in every draw: tp, instance hits, and (exchanged) the concept's residues and instances. The smallest p is
     1 / (1 + n_draws): 1,000 draws cannot say less than 0.001. q_value: the false discovery rate at which the pair is kept, by Benjamini and Hochberg
-    (1995) over all pairs given, of the larger p of the two nulls, so that both must be beaten. shifted_f1_per_domain and exchanged_f1_per_domain are the
-    means over draws: what chance alone gives.
+    (1995) over all pairs given, of the larger p of the two nulls, so that both must be beaten. shifted_f1_per_domain and exchanged_f1_per_domain are
+    the means over draws: what chance alone gives.
 
     pairs: concept, feature (null: p is 1), threshold, fixed on other proteins; clusters: accession, cluster, of the test split. One row per pair, in
     their order, columns `SIGNIFICANCE`. Draws are the same for all pairs. Memory: 8 bytes per draw and protein, and the active residues of the

@@ -76,8 +76,8 @@ def confidence_meaning(min_confidence: float) -> str:
     worth = float(among_unlabelled(np.array([c]), 0.1)[0])
     return (
         "confidence: of the sites on train proteins where the feature fires as strongly, the share that carries the label. Labels are incomplete, "
-        "so more of such sites are truly of the concept. But the surest of several features is shown, and a candidate is a site that lacks the label: "
-        "if a share m of the true sites lacks it, the chance of a candidate is m / (1 - m) x confidence / (1 - confidence): "
+        "so more of such sites are truly of the concept. But the surest of several features is shown, and a candidate is a site that lacks the "
+        "label: if a share m of the true sites lacks it, the chance of a candidate is m / (1 - m) x confidence / (1 - confidence): "
         f"{worth:.2f} at confidence {c:g} and m = 0.1."
     )
 
