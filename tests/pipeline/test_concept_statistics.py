@@ -20,8 +20,10 @@ from tests.pipeline.tiny import tiny_parameters
 
 
 @pytest.fixture(scope="module")
-def result(tiny_run):
-    return stages.concepts(tiny_run, tiny_parameters(tiny_run.folder)["concepts"])  # all is counted: it reads
+def result(tiny_run, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("statistics") / "run"
+    shutil.copytree(tiny_run.folder, folder)
+    return stages.concepts(Run.open(folder), tiny_parameters(folder)["concepts"])  # all is counted: it reads
 
 
 @pytest.fixture
