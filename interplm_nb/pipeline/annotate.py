@@ -1,6 +1,5 @@
 """Ask a finished run about new sequences: which features fire where, which concepts they speak for, and how much to believe each."""
 
-import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,6 +11,7 @@ import polars as pl
 
 import interplm_nb
 from interplm_nb.activations import FeatureActivations
+from interplm_nb.pipeline.asked_for import of_concepts
 from interplm_nb.pipeline.errors import PipelineError
 from interplm_nb.pipeline.run import Run
 from interplm_nb.pipeline.spans import spans
@@ -145,12 +145,12 @@ class Annotator:
 
         What cannot be read, and what is longer than 1,022 residues, is left out and noted; with `strict` it stops the reading. A pair of concept and
         feature names nothing where its concept has no instance on test, and so no control, or where its q there is above `max_q` (1: any; a run
-        without q values has not asked). Raises ValueError for a concept that the run has no feature for, or a confidence outside [0, 1], `InputError`
-        where no sequence is left.
+        without q values has not asked). Raises PipelineError for a concept that the run has no feature for, ValueError for a confidence outside [0, 1],
+        `InputError` where no sequence is left.
         """
         if not 0 <= min_confidence <= 1:
             raise ValueError(f"min_confidence is a probability, 0 to 1, not {min_confidence:g}")
-        links = _links_of(self.links.table, concepts, max_q)
+        links = above_chance(of_concepts(self.links.table, concepts), max_q)
         proteins, report = read_sequences(sequences, strict)
         found = self.activations(proteins, progress)
         named = self._named(found, links, min_confidence)
@@ -248,18 +248,6 @@ def above_chance(links: pl.DataFrame, max_q: float = MAX_Q) -> pl.DataFrame:
     """The pairs that have a control on test, and a q of at most `max_q` there where the run has tested them."""
     controlled = links.filter(pl.col("n_instances") > 0)
     return controlled.filter(pl.col("q_value").is_null() | (pl.col("q_value") <= max_q)) if "q_value" in links.columns else controlled
-
-
-def _links_of(table: pl.DataFrame, concepts: Sequence[str], max_q: float) -> pl.DataFrame:
-    """The pairs of these concepts (all, where none is given) that may name."""
-    known = table["concept"].unique().to_list()
-    for concept in concepts:
-        if concept not in known:
-            near = difflib.get_close_matches(concept, known, 3, 0.4)
-            hint = f"did you mean {', '.join(near)}" if near else f"{len(known)} concepts have one"
-            raise ValueError(f"no feature of this run speaks for the concept {concept!r}; {hint}")
-    able = above_chance(table, max_q)
-    return able.filter(pl.col("concept").is_in(list(concepts))) if concepts else able
 
 
 def _columns(found: FeatureActivations) -> Any:

@@ -1,6 +1,5 @@
 """Missing annotations of a run: the curator's table, and how well such candidates are found again when known labels are hidden."""
 
-import difflib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,14 +8,13 @@ from typing import Any, Literal
 import numpy as np
 import polars as pl
 
-from interplm_nb.activations import FeatureActivations
 from interplm_nb.concepts.calibration import Reliability
 from interplm_nb.concepts.discovery.discover import PER_CONCEPT, among_unlabelled, discover
 from interplm_nb.concepts.discovery.evaluation import Refound, hide_and_refind
 from interplm_nb.concepts.links import linked
+from interplm_nb.pipeline.asked_for import of_concepts, sparse_of
 from interplm_nb.pipeline.describe import text_table
 from interplm_nb.pipeline.errors import PipelineError
-from interplm_nb.pipeline.layout import SAES
 from interplm_nb.pipeline.lock import locked
 from interplm_nb.pipeline.run import Run
 from interplm_nb.proteins import Proteins
@@ -100,8 +98,8 @@ def missing(
     """
     _check(min_confidence, per_concept)
     proteins = run.proteins()
-    values, annotations = _sparse(run, source, proteins), run.annotations("strict", proteins)
-    pairs = _named(_pairs(run, source), concepts)
+    values, annotations = sparse_of(run, source, proteins), run.annotations("strict", proteins)
+    pairs = of_concepts(_pairs(run, source), concepts)
     known = set(annotations.concepts)
     left_out = sorted(set(pairs["concept"]) - known)
     pairs = pairs.filter(pl.col("concept").is_in(known)).group_by("concept", maintain_order=True).head(per_concept)
@@ -135,10 +133,10 @@ def refound(
     FileNotFoundError without MMseqs2. About 10 s on 1,200 proteins.
     """
     proteins = run.proteins()
-    controls = {name: _sparse(run, name, proteins) for name in CONTROLS if name != source and (run.source(name) / "activations").is_dir()}
+    controls = {name: sparse_of(run, name, proteins) for name in CONTROLS if name != source and (run.source(name) / "activations").is_dir()}
     settings: dict[str, Any] = {"per_concept": per_concept, "min_instances": min_instances, "n_resamples": n_resamples, "seed": seed}
     annotations = run.annotations("strict", proteins)
-    found = hide_and_refind(_sparse(run, source, proteins), annotations, run.splits(), controls, share=SHARE, by=by, **settings)
+    found = hide_and_refind(sparse_of(run, source, proteins), annotations, run.splits(), controls, share=SHARE, by=by, **settings)
     if not found.n_hidden:
         raise PipelineError(
             f"none of the hidden labels of {run.folder} is on a test protein ({found.n_cases} pairs of protein and concept were looked at): there "
@@ -259,14 +257,6 @@ def _check(min_confidence: float, per_concept: int) -> None:
         raise PipelineError(f"one feature of a concept or more is used, not {per_concept}")
 
 
-def _sparse(run: Run, source: str, proteins: Proteins) -> FeatureActivations:
-    run.source(source)  # a source that is none is named here
-    values = run.scored(source, "strict", proteins)
-    if not isinstance(values, FeatureActivations):
-        raise PipelineError(f"sites are looked for in the sparse activations of an SAE, and {source!r} is dense; take one of {', '.join(SAES)}")
-    return values
-
-
 def _pairs(run: Run, source: str) -> pl.DataFrame:
     """The pairs that stage 'concepts' linked; of a source that it did not link, those of the same concepts."""
     linked_before = run.links().table
@@ -275,16 +265,6 @@ def _pairs(run: Run, source: str) -> pl.DataFrame:
     scores = run.scores(source, "validation"), run.scores(source, "test")
     table = linked(*scores, linked_before["concept"].unique().to_list(), min_f1=0.0)
     return table.filter((pl.int_range(pl.len()).over("concept") == 0) | (pl.col("validation_f1_per_domain") >= LINK_F1))
-
-
-def _named(pairs: pl.DataFrame, concepts: Sequence[str]) -> pl.DataFrame:
-    known = pairs["concept"].unique().to_list()
-    for concept in concepts:
-        if concept not in known:
-            near = difflib.get_close_matches(concept, known, 3, 0.4)
-            hint = f"did you mean {', '.join(near)}" if near else f"{len(known)} concepts have one"
-            raise PipelineError(f"no feature of this run speaks for the concept {concept!r}; {hint}")
-    return pairs.filter(pl.col("concept").is_in(list(concepts))) if concepts else pairs
 
 
 def _source_name(source: str) -> str:

@@ -10,7 +10,6 @@ from typing import NamedTuple
 import numpy as np
 import polars as pl
 
-from interplm_nb.activations import FeatureActivations
 from interplm_nb.annotations import Annotations
 from interplm_nb.concepts.controls.dense import DenseSource
 from interplm_nb.concepts.probes.examples import Examples
@@ -18,9 +17,9 @@ from interplm_nb.concepts.probes.fitting import PROBES, k_sparse_probe, probe_ro
 from interplm_nb.concepts.probes.residual import residual_view
 from interplm_nb.concepts.probes.specificity import family_specificity
 from interplm_nb.features.patterns import activation_patterns
+from interplm_nb.pipeline.asked_for import sparse_of
 from interplm_nb.pipeline.errors import PipelineError
 from interplm_nb.pipeline.figures import NAMES
-from interplm_nb.pipeline.layout import SAES
 from interplm_nb.pipeline.run import Run
 from interplm_nb.proteins import Proteins
 
@@ -107,7 +106,7 @@ def patterns(run: Run, source: str = "sae", accessions: Collection[str] | None =
 
     PipelineError for a source that is not an SAE.
     """
-    return activation_patterns(_sparse(run, source, run.proteins()), accessions)
+    return activation_patterns(sparse_of(run, source, run.proteins()), accessions)
 
 
 def specificity(
@@ -122,7 +121,7 @@ def specificity(
     proteins = run.proteins()
     table = _families(run, proteins, category) if families is None else families
     clusters = run.splits().select("accession", "cluster") if by_cluster else None
-    return family_specificity(_sparse(run, source, proteins), table, proteins.accessions, clusters=clusters)
+    return family_specificity(sparse_of(run, source, proteins), table, proteins.accessions, clusters=clusters)
 
 
 def _tasks(run: Run, proteins: Proteins, concepts: Sequence[str] | Annotations) -> dict[str, np.ndarray]:
@@ -176,14 +175,6 @@ def _embedding(run: Run, proteins: Proteins) -> DenseSource:
     """The PLM's dimensions as they are: between 0 and 1, scaling changes nothing."""
     embeddings = run.embeddings()
     return DenseSource(embeddings, proteins, np.zeros(embeddings.d_in, np.float32), np.ones(embeddings.d_in, np.float32))
-
-
-def _sparse(run: Run, source: str, proteins: Proteins) -> FeatureActivations:
-    run.source(source)  # a source that is none is named here
-    values = run.scored(source, "strict", proteins)
-    if not isinstance(values, FeatureActivations):
-        raise PipelineError(f"{source!r} is dense: it fires on every residue; take one of {', '.join(SAES)}")
-    return values
 
 
 def _families(run: Run, proteins: Proteins, category: str) -> pl.DataFrame:

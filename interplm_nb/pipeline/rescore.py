@@ -69,6 +69,7 @@ class _Grounds:
 
     @classmethod
     def of(cls, run: Run) -> "_Grounds":
+        """Those of a run, in both conventions."""
         proteins = run.proteins()
         annotations = {convention: run.annotations(convention, proteins) for convention in CONVENTIONS}
         accessions = {(c, split): run.accessions(split, c) for c in CONVENTIONS for split in ("validation", "test")}
@@ -179,6 +180,7 @@ class _Work:
             self.about = {"type": "Rescored", "version": 1, "plan": self.plan, "counted": [], "intervals": {}, "seconds": 0.0}
 
     def is_done(self, settings: Settings) -> bool:
+        """Is everything counted, and the interval of these settings taken?"""
         counted = {f"{c}/{split}" for c, split in self.grounds.accessions} <= set(self.about["counted"])
         return counted and _key(settings) in self.about["intervals"]
 

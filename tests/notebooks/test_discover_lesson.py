@@ -1,6 +1,5 @@
 """Lesson `11_discover`: committed clean, and every cell runs on a finished run, also where nothing can be evaluated."""
 
-import ast
 from typing import Any
 
 import nbformat
@@ -9,6 +8,7 @@ import pytest
 from interplm_nb.pipeline.missing import refound, store_refound
 from interplm_nb.pipeline.notebooks import lessons
 from interplm_nb.pipeline.run import Run
+from tests.notebooks.lesson_cells import assert_clean_lesson, values_of
 from tests.pipeline.asked import with_links
 from tests.pipeline.conftest import tiny_run as tiny_run
 
@@ -25,34 +25,8 @@ def run(tiny_run: Run, tmp_path_factory: pytest.TempPathFactory) -> Run:
     return with_links(tiny_run, tmp_path_factory.mktemp("lesson") / "run")
 
 
-def values_of(notebook: Any, given: dict[str, Any]) -> dict[str, Any]:
-    """Run the code cells, the parameters changed; the value of each cell's last expression."""
-    names: dict[str, Any] = {}
-    values = {}
-    for cell in notebook.cells:
-        if cell.cell_type != "code":
-            continue
-        tree = ast.parse(cell.source)
-        last = tree.body.pop() if isinstance(tree.body[-1], ast.Expr) else None
-        exec(compile(tree, cell.id, "exec"), names)
-        values[cell.id] = eval(compile(ast.Expression(last.value), cell.id, "eval"), names) if isinstance(last, ast.Expr) else None
-        if "parameters" in cell.metadata.get("tags", []):
-            assert set(given) <= set(names)
-            names |= given
-    return values
-
-
 def test_it_is_committed_clean_and_reads_as_a_lesson(notebook: Any) -> None:
-    nbformat.validate(notebook)
-    for cell in notebook.cells:
-        assert set(cell.metadata) <= {"tags"} and len(cell.id) > 2
-        assert cell.cell_type != "code" or (not cell.outputs and cell.execution_count is None)
-    assert len({cell.id for cell in notebook.cells}) == len(notebook.cells)
-    assert set(notebook.metadata) == {"kernelspec", "language_info"}
-    prose = [cell.source for cell in notebook.cells if cell.cell_type == "markdown"]
-    assert notebook.cells[0].source.startswith("# ") and sum("## Try" in text for text in prose) == 1
-    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
-    assert code[0].metadata["tags"] == ["parameters"] and any("model_note" in cell.source for cell in code)
+    assert_clean_lesson(notebook)
 
 
 def test_every_cell_runs(notebook: Any, run: Run, capsys: pytest.CaptureFixture[str]) -> None:

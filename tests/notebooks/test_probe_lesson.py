@@ -8,7 +8,7 @@ import pytest
 
 from interplm_nb.pipeline.notebooks import lessons
 from interplm_nb.pipeline.run import Run
-from tests.notebooks.test_discover_lesson import values_of
+from tests.notebooks.lesson_cells import assert_clean_lesson, values_of
 from tests.pipeline.asked import with_links
 from tests.pipeline.conftest import tiny_run as tiny_run
 
@@ -31,16 +31,7 @@ def small(run: Run, **given: Any) -> dict[str, Any]:
 
 
 def test_it_is_committed_clean_and_reads_as_a_lesson(notebook: Any) -> None:
-    nbformat.validate(notebook)
-    for cell in notebook.cells:
-        assert set(cell.metadata) <= {"tags"} and len(cell.id) > 2
-        assert cell.cell_type != "code" or (not cell.outputs and cell.execution_count is None)
-    assert len({cell.id for cell in notebook.cells}) == len(notebook.cells)
-    assert set(notebook.metadata) == {"kernelspec", "language_info"}
-    prose = [cell.source for cell in notebook.cells if cell.cell_type == "markdown"]
-    assert notebook.cells[0].source.startswith("# ") and sum("## Try" in text for text in prose) == 1
-    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
-    assert code[0].metadata["tags"] == ["parameters"] and any("model_note" in cell.source for cell in code)
+    assert_clean_lesson(notebook)
 
 
 def test_every_cell_runs_on_labels_of_ones_own(notebook: Any, run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -130,7 +130,7 @@ def test_concepts_asked_for_alone(annotator, proteins, run):
     every = annotator(proteins, 0).concepts
     assert annotator(proteins, 0, [concept]).concepts.equals(every.filter(pl.col("concept") == concept))
     assert annotate(run, proteins, 0, [concept]).concepts.equals(every.filter(pl.col("concept") == concept))
-    with pytest.raises(ValueError, match=f"no feature of this run speaks for the concept '{concept}x'; did you mean .*{concept}"):
+    with pytest.raises(PipelineError, match=f"no feature of this run speaks for the concept '{concept}x'; did you mean .*{concept}"):
         annotator(proteins, 0, [f"{concept}x"])
 
 

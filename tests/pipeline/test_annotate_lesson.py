@@ -1,6 +1,5 @@
 """Every cell of the lesson `10_annotate` runs on a finished run."""
 
-import ast
 from typing import Any
 
 import nbformat
@@ -8,18 +7,11 @@ import pytest
 
 from interplm_nb.concepts.links import ConceptLinks
 from interplm_nb.pipeline.notebooks import lessons
+from tests.notebooks.lesson_cells import value_of
 from tests.pipeline.asked import with_links
 
 OWN = {"sequence": "ACDEFGHIKLMNPQRSTVWY", "family": "f.sto", "min_confidence": 0.5}
 STOCKHOLM = "# STOCKHOLM 1.0\na ACDEFGHIKLMN--PQRSTVWY\nb ACDEFGHIKLMNACPQRSTVW-\n//\n"
-
-
-def value_of(source: str, names: dict[str, Any]) -> Any:
-    """Run a cell; the value of its last expression."""
-    tree = ast.parse(source)
-    last = tree.body.pop() if isinstance(tree.body[-1], ast.Expr) else None
-    exec(compile(tree, "cell", "exec"), names)
-    return eval(compile(ast.Expression(last.value), "cell", "eval"), names) if isinstance(last, ast.Expr) else None
 
 
 @pytest.mark.parametrize("given", [{}, OWN], ids=["as it is", "own"])

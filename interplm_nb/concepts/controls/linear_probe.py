@@ -107,6 +107,7 @@ def _fitted(x: np.ndarray, y: csc_array, weights: np.ndarray, shares: np.ndarray
     hessians = np.maximum((inside * (1 - inside))[:, None] * scales, 0) + max(l2, 1e-6)
 
     def objective(w: np.ndarray, which: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The penalised loss of these probes, and its gradient."""
         value, gradient = _log_loss(x, csr_array(y[:, which]), weights, w)
         return value + (penalty * w**2).sum(axis=1) / 2, gradient + penalty * w
 
