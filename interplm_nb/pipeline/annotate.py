@@ -145,8 +145,8 @@ class Annotator:
 
         What cannot be read, and what is longer than 1,022 residues, is left out and noted; with `strict` it stops the reading. A pair of concept and
         feature names nothing where its concept has no instance on test, and so no control, or where its q there is above `max_q` (1: any; a run
-        without q values has not asked). Raises PipelineError for a concept that the run has no feature for, ValueError for a confidence outside [0, 1],
-        `InputError` where no sequence is left.
+        without q values has not asked). Raises PipelineError for a concept that the run has no feature for, ValueError for a confidence outside
+        [0, 1], `InputError` where no sequence is left.
         """
         if not 0 <= min_confidence <= 1:
             raise ValueError(f"min_confidence is a probability, 0 to 1, not {min_confidence:g}")
