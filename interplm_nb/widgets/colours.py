@@ -1,13 +1,16 @@
 """One colour scale for activations in every view, and distinct colours for annotation categories.
 
 The scale goes from light grey (0) to dark blue (the feature's maximum); its lightness falls steadily, so that it reads in greyscale and with
-any colour vision. Categories take the palettes of Okabe and Ito (2008) and of Tol (2021).
+any colour vision. On a dark page it runs the other way, from dark grey to pale blue. Categories take the palettes of Okabe and Ito (2008) and of Tol (2021).
 """
 
 import numpy as np
 
 SCALE = ("#e6e6e6", "#cfdbe8", "#a9c6df", "#7daed3", "#5193c4", "#2f75b0", "#1b5795", "#0d3a75", "#051f4d")
 """Nine colours, evenly spaced from 0 to 1 of a feature's maximum."""
+
+SCALE_ON_DARK = ("#3b3b3b", "#3c4654", "#3a566f", "#35688e", "#347cac", "#4593c8", "#6cacdc", "#9cc8ec", "#d6ebfb")
+"""The same on a dark page; lightness rises steadily."""
 
 NOT_IN_STRUCTURE = "#d9b26f"
 """A residue of a structure that maps to no residue of the protein: its activation is unknown, not 0."""

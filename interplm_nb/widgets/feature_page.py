@@ -2,8 +2,9 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from html import escape
+from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
@@ -81,6 +82,25 @@ class FeaturePages:
         joined = enough.join(sizes, on="concept").join(test, on=pair, how="left").with_columns(pl.col("f1_test").fill_null(0))
         ordered = joined.sort(["f1_validation", "feature"], descending=[True, False])
         return ordered.select("concept", "category", "feature", "threshold_pct", "f1_validation", "f1_test", "n_instances")
+
+    @cached_property
+    def best(self) -> dict[int, dict[str, Any]]:
+        """Of each feature its best pair on validation: concept, category, f1_validation, f1_test. Features that match none are left out."""
+        first = self.ranked.unique("feature", keep="first", maintain_order=True)
+        rows = first.select("feature", "concept", "category", "f1_validation", "f1_test").to_dicts()
+        return {row.pop("feature"): row for row in rows}
+
+    @cache
+    def carried(self, concept: str) -> np.ndarray:
+        """bool [n_residues]: the residues that carry a concept."""
+        return self.annotations.mask(concept)
+
+    def spans(self, accessions: list[str]) -> dict[str, list[dict[str, Any]]]:
+        """The segments of each of these proteins: start, end, concept, category, instance; by start, the longest first."""
+        table = self.annotations.table.filter(pl.col("accession").is_in(accessions))
+        ordered = table.sort("start", "end", descending=[False, True])
+        parts = ordered.select("accession", "start", "end", "concept", "category", "instance").partition_by("accession", as_dict=True, include_key=False)
+        return {accession: rows.to_dicts() for (accession,), rows in parts.items()}
 
     def _scores(self, split: str) -> pl.DataFrame:
         return self.run.scores(self.source, split, "strict").table()

@@ -1,0 +1,41 @@
+"""The scores of one feature, with what the controls reach on the same concepts."""
+
+from functools import cache
+from typing import Any
+
+import polars as pl
+
+from interplm_nb.pipeline.errors import PipelineError
+from interplm_nb.pipeline.run import Run
+from interplm_nb.widgets.feature_page import FeaturePages
+
+SHOWN = 8
+
+
+def concept_rows(pages: FeaturePages, feature: int, n: int = SHOWN) -> list[dict[str, Any]]:
+    """The concepts that a feature matches best on validation, at most `n`, as JSON.
+
+    concept, category, threshold, f1_validation, f1_test (f1_per_domain), n_instances (test); low, high and q_value where the feature is the concept's
+    best (95 % interval over homology clusters); controls: {source: f1 on test} of the best feature of each other source.
+    """
+    rows = pages.ranked.filter(pl.col("feature") == feature).head(n)
+    best = best_of_run(pages.run)
+    return [_row(row, best.filter(pl.col("concept") == row["concept"]), pages.source) for row in rows.to_dicts()]
+
+
+def _row(row: dict[str, Any], best: pl.DataFrame, source: str) -> dict[str, Any]:
+    own = best.filter((pl.col("source") == source) & (pl.col("feature") == row["feature"])).to_dicts()
+    others = best.filter(pl.col("source") != source)
+    controls = {name: value for name, value in others.select("source", "f1_per_domain").iter_rows() if value is not None}
+    figures = {name: own[0].get(name) if own else None for name in ("low", "high", "q_value")}
+    figures = {name: value if value is not None and value == value else None for name, value in figures.items()}
+    return {"threshold": row.pop("threshold_pct"), **row, **figures, "controls": controls}
+
+
+@cache
+def best_of_run(run: Run) -> pl.DataFrame:
+    """Table `best` of stage concepts, `strict` rows; empty where the run has none."""
+    try:
+        return run.table("concepts", "best").filter(pl.col("convention") == "strict")
+    except PipelineError:
+        return pl.DataFrame(schema={"source": pl.String, "concept": pl.String, "feature": pl.UInt32, "f1_per_domain": pl.Float64})

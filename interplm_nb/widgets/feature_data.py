@@ -1,0 +1,169 @@
+"""A run's features for the views: the list of all, and everything about the one that is selected."""
+
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import anywidget
+import numpy as np
+import polars as pl
+import traitlets as t
+
+from interplm_nb.features.examples import proteins_of
+from interplm_nb.pipeline.model_note import model_note
+from interplm_nb.pipeline.run import Run
+from interplm_nb.sources import demo
+from interplm_nb.sources.structures import Structure
+from interplm_nb.widgets import assets
+from interplm_nb.widgets.bundle import N_PROTEINS, bundle
+from interplm_nb.widgets.feature_list import feature_list, packed_list
+from interplm_nb.widgets.feature_page import FeaturePages
+from interplm_nb.widgets.packing import pack
+from interplm_nb.widgets.selection import Selection
+
+log = logging.getLogger(__name__)
+
+WITH_STRUCTURE = 20
+"""Of the proteins that have a structure, so many of the strongest are always in a bundle."""
+
+
+class FeatureData(anywidget.AnyWidget):
+    """One source of a run, behind a `Selection`. It has no view; views take what it sends from the browser's side (`widgets/feature_data.js`).
+
+    Whenever the selection's feature changes, one bundle of that feature is sent (`bundle.bundle`); whenever its protein changes, its structure, where
+    `structures` (accession to a function that loads a `Structure`; by default the embedded ones) has one. `keep` stores bundles and structures
+    for pages without a kernel. PipelineError for a run without activations or scores.
+    """
+
+    _esm = assets.esm("feature_data")
+
+    selection = anywidget.WidgetTrait().tag(sync=True)
+    about = t.Dict(help="run, source, PLM, its note, number of features, colours of categories").tag(sync=True)
+    table = t.Bytes(help="`feature_list`, packed").tag(sync=True)
+    bundle = t.Bytes(help="the selected feature, packed").tag(sync=True)
+    structure = t.Bytes(help="the selected protein's structure, packed; empty: none").tag(sync=True)
+    kept = t.Dict(help="bundles by feature, for pages without a kernel").tag(sync=True)
+    kept_structures = t.Dict(help="structures by accession, for pages without a kernel").tag(sync=True)
+    problem = t.Unicode("", help="why the last request failed, for a person").tag(sync=True)
+
+    def __init__(
+        self,
+        run: Run | Path | str,
+        source: str = "sae",
+        selection: Selection | None = None,
+        structures: Mapping[str, Callable[[], Structure]] | None = None,
+        n_proteins: int = N_PROTEINS,
+    ) -> None:
+        self.pages = FeaturePages(run if isinstance(run, Run) else Run.open(run), source)
+        self.structures = structures if structures is not None else {a: lambda a=a: demo.structure(a) for a in demo.structures()}
+        self.n_proteins = n_proteins
+        self.features = feature_list(self.pages)
+        selection = selection or Selection(source=source, feature=self._first())
+        self._shown: set[str] = set()
+        super().__init__(selection=selection, about=self._about(), table=pack(*packed_list(self.features), compress=True))
+        if selection.data is None:
+            selection.data = self
+        selection.observe(self._asked, ["feature", "pinned", "accessions"])
+        selection.observe(self._protein_asked, "accession")
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Send the selected feature and structure again."""
+        self._asked()
+        self._protein_asked()
+
+    def check(self, feature: int) -> None:
+        """Raise TraitError for a feature that the source does not have."""
+        n = self.pages.activations.n_features
+        if not 0 <= feature < n:
+            raise t.TraitError(f"{self.pages.source} has features 0 to {n - 1}, not {feature}")
+
+    def residues(self, selection: Selection) -> pl.DataFrame:
+        """Residues on which the selected feature is active, within the brush and the chosen proteins, of the whole store: by protein and position.
+
+        Columns: accession, position (i64, from 1), letter, activation (f32, share of the maximum on training proteins).
+        """
+        rows, values = self.pages.activations.feature(selection.feature)
+        if selection.brush:
+            inside = (values >= selection.brush[0]) & (values <= selection.brush[1])
+            rows, values = rows[inside], values[inside]
+        proteins = self.pages.proteins
+        found = [proteins.residue(int(row)) for row in rows]
+        letters = [proteins.sequence(r.accession)[r.position - 1] for r in found]
+        columns = {"accession": [r.accession for r in found], "position": [r.position for r in found], "letter": letters, "activation": values}
+        schema = {"accession": pl.String, "position": pl.Int64, "letter": pl.String, "activation": pl.Float32}
+        table = pl.DataFrame(columns, schema=schema)
+        return table.filter(pl.col("accession").is_in(selection.accessions)) if selection.accessions else table
+
+    def packed(self, feature: int, n_proteins: int | None = None) -> bytes:
+        """One feature's bundle, as `kept` holds it."""
+        return pack(*self._bundle(feature, self.n_proteins if n_proteins is None else n_proteins), compress=True)
+
+    def _bundle(self, feature: int, n: int) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        chosen: Selection = self.selection
+        always = [*([chosen.accession] if chosen.accession else []), *self._with_structure(feature, min(n, WITH_STRUCTURE))]
+        record, arrays = bundle(self.pages, feature, n, chosen.accessions, always, chosen.pinned, self.structures)
+        return record | {"asked": {"accession": chosen.accession, "accessions": chosen.accessions}}, arrays
+
+    def packed_structure(self, accession: str) -> bytes:
+        """A protein's structure, as `structure` and `kept_structures` hold it; empty where there is none."""
+        load = self.structures.get(accession)
+        if load is None:
+            return b""
+        from interplm_nb.widgets.structure_payload import payload
+
+        return payload(load())
+
+    def keep(self, features: Iterable[int], n_proteins: int | None = None, structures: bool = True) -> None:
+        """Store bundles of features, and the structures of their proteins, in the widget's state: what a page without a kernel can show."""
+        chosen = list(dict.fromkeys(features))
+        for feature in chosen:
+            self.check(feature)
+        self.kept = {str(feature): self.packed(feature, n_proteins) for feature in chosen}
+        shown = {a for feature in chosen for a in self._with_structure(feature, n_proteins or self.n_proteins)} if structures else set()
+        self.kept_structures = {accession: self.packed_structure(accession) for accession in sorted(shown)}
+
+    def _first(self) -> int:
+        """The feature of the best pair on validation, or the first that is alive."""
+        ranked = self.pages.ranked
+        return int(ranked["feature"][0]) if ranked.height else int(self.pages.alive[0]) if len(self.pages.alive) else 0
+
+    def _with_structure(self, feature: int, n: int) -> list[str]:
+        firing = proteins_of(self.pages.activations, feature)["accession"]
+        return firing.filter(firing.is_in(list(self.structures))).head(n).to_list()
+
+    def _about(self) -> dict[str, Any]:
+        about = self.pages.run.about(self.pages.source)
+        return {
+            "run": self.pages.run.folder.resolve().name,
+            "source": self.pages.source,
+            "plm": about["plm"],
+            "layer": about["layer"],
+            "note": model_note(about["plm"]),
+            "n_features": self.pages.activations.n_features,
+            "n_proteins": len(self.pages.proteins),
+            "n_residues": self.pages.proteins.n_residues,
+            "categories": self.pages.colours,
+            "structures": sorted(self.structures),
+        }
+
+    def _asked(self, _: object = None) -> None:
+        try:
+            record, arrays = self._bundle(self.selection.feature, self.n_proteins)
+            self._shown = {protein["accession"] for protein in record["proteins"]}
+            self.bundle = pack(record, arrays)
+            self.problem = ""
+        except (ValueError, KeyError, OSError) as error:
+            log.exception("feature %s", self.selection.feature)
+            self.problem = f"Feature {self.selection.feature} could not be read: {error}"
+
+    def _protein_asked(self, _: object = None) -> None:
+        if self.selection.accession and self.selection.accession not in self._shown:
+            self._asked()
+        try:
+            self.structure = self.packed_structure(self.selection.accession)
+        except (ValueError, KeyError, OSError) as error:
+            log.exception("structure of %s", self.selection.accession)
+            self.structure = b""
+            self.problem = f"The structure of {self.selection.accession} could not be read: {error}"

@@ -1,0 +1,48 @@
+"""One row per feature, for the table and the map: how often it fires, where it lies, what it matches best."""
+
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from interplm_nb.pipeline.errors import PipelineError
+from interplm_nb.widgets.feature_page import FeaturePages
+
+NAMES = ("concept", "category")
+"""Columns of names; they are sent as a list of distinct names and a number per feature."""
+
+
+def feature_list(pages: FeaturePages) -> pl.DataFrame:
+    """One row per feature, dead ones included, by number. A column that the run has nothing for is absent.
+
+    feature (u32); n_active (i64) residues above 0 and density, their share; maximum (f32, raw, on train); of a run's atlas n_proteins, mean_active,
+    x, y, cluster; concept, category, f1_validation, f1_test of the best pair on validation (null where it matches none).
+    """
+    maxima = pages.run.maxima(pages.source)
+    n_active = pages.activations.n_active()
+    table = maxima.select("feature", pl.col("maximum_train").alias("maximum")).with_columns(
+        pl.Series("n_active", n_active), pl.Series("density", n_active / max(1, pages.activations.n_residues))
+    )
+    try:
+        atlas = pages.run.atlas(pages.source)
+        table = table.drop("n_active", "density").join(atlas.drop("maximum"), on="feature", how="left")
+    except PipelineError:  # a control has none
+        pass
+    best = pages.ranked.unique("feature", keep="first", maintain_order=True).select("feature", *NAMES, "f1_validation", "f1_test")
+    return table.join(best, on="feature", how="left").sort("feature")
+
+
+def packed_list(table: pl.DataFrame) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Record and arrays of `packing.pack`: numbers as float32 (missing: NaN), names as int32 into the record's lists (missing: -1)."""
+    record: dict[str, Any] = {"columns": table.columns}
+    arrays = {}
+    for name in table.columns:
+        if name in NAMES:
+            record[name] = table[name].drop_nulls().unique().sort().to_list()
+            place = {value: i for i, value in enumerate(record[name])}
+            arrays[name] = np.array([place.get(value, -1) for value in table[name]], np.int32)
+        elif name in ("feature", "cluster"):
+            arrays[name] = table[name].cast(pl.Int32).fill_null(-1).to_numpy()
+        else:
+            arrays[name] = table[name].cast(pl.Float32).fill_null(float("nan")).to_numpy()
+    return record, arrays

@@ -1,0 +1,43 @@
+"""How a feature's activations are distributed, with a brush that selects a range of them."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import traitlets as t
+
+from interplm_nb.widgets import assets
+from interplm_nb.widgets.packing import unpack
+from interplm_nb.widgets.print_style import panel
+from interplm_nb.widgets.view import View
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+class ActivationHistogram(View):
+    """Residues, or proteins by their maximum, by activation: exact counts over the whole store; in a second colour those that carry the best concept.
+
+    Drag, or use the arrow keys, to brush a range: it becomes `selection.brush`. Bars and axes never move with the brush.
+    """
+
+    _esm = assets.esm("histogram")
+
+    unit = t.Enum(("residues", "proteins"), "residues", help="what is counted").tag(sync=True)
+    scale = t.Enum(("log", "linear"), "log", help="axis of counts").tag(sync=True)
+    share = t.Bool(False, help="shares of all that are active, in place of counts").tag(sync=True)
+
+    def figure(self) -> "Figure":
+        """The histogram for print: see `View.figure`."""
+        record, arrays = unpack(self.data.bundle)
+        counts, edges = arrays[f"{self.unit}_total"], arrays["edges"]
+        figure, axes = panel(3.4, 2.4)
+        heights = counts / max(1, counts.sum()) if self.share else counts
+        axes.bar(edges[:-1], heights, np.diff(edges), align="edge", color="#7f7f7f", label=f"all {self.unit}")
+        annotated = arrays.get(f"{self.unit}_annotated")
+        if annotated is not None:
+            shown = annotated / max(1, counts.sum()) if self.share else annotated
+            axes.bar(edges[:-1], shown, np.diff(edges), align="edge", color="#2f75b0", label=f"with {record['best']['concept']}")
+            axes.legend(frameon=False, fontsize=7)
+        axes.set(yscale=self.scale, xlabel="activation (share of the maximum on training proteins)", ylabel=("share of " if self.share else "") + self.unit)
+        axes.set_title(f"Feature {record['feature']}: {counts.sum():,} {self.unit} active", fontsize=8, loc="left")
+        return figure

@@ -1,0 +1,113 @@
+"""Widgets as one HTML file: their state and code in the page, no kernel, no network."""
+
+import base64
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import anywidget
+import ipywidgets
+
+from interplm_nb.saving import atomic_path
+from interplm_nb.widgets import assets
+from interplm_nb.widgets.selection import FIELDS, Selection
+
+NOT_STATE = ("_esm", "_css", "_anywidget_id", "layout", "tabbable", "tooltip")
+PREFIXES = ("_model", "_view", "_dom")
+
+STYLE = """
+body { margin: 0; padding: 12px; font: 14px/1.45 system-ui, -apple-system, "Segoe UI", "DejaVu Sans", Arial, sans-serif; }
+h1 { font-size: 18px; margin: 0 0 8px; }
+.iplm-shown { margin-bottom: 12px; }
+@media (prefers-color-scheme: dark) {
+  :root { --jp-layout-color0: #111111; --jp-layout-color1: #181818; --jp-layout-color2: #2a2a2a; --jp-ui-font-color0: #f2f2f2;
+    --jp-ui-font-color1: #e0e0e0; --jp-ui-font-color2: #b8b8b8; --jp-border-color2: #5a5a5a; }
+  body { background: #181818; color: #e0e0e0; }
+}
+"""
+
+SANDBOX = "allow-scripts allow-downloads"
+"""What a page inside a notebook's output may do: run its own script and save files; it cannot reach the notebook."""
+
+
+def page(widgets: Sequence[anywidget.AnyWidget], title: str) -> str:
+    """The HTML of these widgets and of all that they refer to. Data cannot end the script that it is in."""
+    models = {w.model_id: w for w in _with_references(widgets)}
+    sources = {_digest(w): str(w._esm) for w in models.values()}
+    selection = next((id for id, w in models.items() if isinstance(w, Selection)), None)
+    state = {
+        "models": {id: _model(w) for id, w in models.items()},
+        "show": [w.model_id for w in widgets],
+        "selection": selection,
+        "fields": FIELDS,
+    }
+    modules = "".join(f'<script type="text/plain" id="iplm-esm-{digest}">{_safe(source)}</script>\n' for digest, source in sources.items())
+    return (
+        f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{escape(title)}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<main><h1>{escape(title)}</h1></main>\n{modules}"
+        f'<script type="application/json" id="iplm-state">{_json(state)}</script>\n<script type="module">{_safe(assets.esm("host"))}</script>\n'
+        "</body>\n</html>\n"
+    )
+
+
+def write_page(widgets: Sequence[anywidget.AnyWidget], path: Path, title: str) -> Path:
+    """Write `page` to a file, atomically; returns its path."""
+    with atomic_path(path) as draft:
+        draft.write_text(page(widgets, title), encoding="utf-8")
+    return path
+
+
+def static_html(widgets: Sequence[anywidget.AnyWidget], title: str, height: int) -> str:
+    """The page as an `<iframe>` for a cell's output: it is live in `nbconvert --to html`, with no kernel and no network."""
+    inner = escape(page(widgets, title), quote=True)
+    return f'<iframe title="{escape(title, quote=True)}" sandbox="{SANDBOX}" style="width:100%;height:{height}px;border:0" srcdoc="{inner}"></iframe>'
+
+
+def _with_references(widgets: Iterable[anywidget.AnyWidget]) -> list[anywidget.AnyWidget]:
+    """The widgets, and those that their traits name, and theirs."""
+    found: dict[str, anywidget.AnyWidget] = {}
+    waiting = list(widgets)
+    while waiting:
+        widget = waiting.pop(0)
+        if widget.model_id not in found:
+            found[widget.model_id] = widget
+            waiting += [v for name in widget.trait_names(sync=True) if isinstance(v := getattr(widget, name), anywidget.AnyWidget)]
+    return list(found.values())
+
+
+def _model(widget: anywidget.AnyWidget) -> dict[str, Any]:
+    kept = {k: v for k, v in widget.get_state().items() if k not in NOT_STATE and not k.startswith(PREFIXES)}
+    buffers = [[path, base64.b64encode(bytes(value)).decode()] for path, value in _bytes_in(kept, [])]
+    return {"state": _without_bytes(kept), "buffers": buffers, "esm": _digest(widget)}
+
+
+def _bytes_in(value: Any, path: list[str]) -> Iterator[tuple[list[str], bytes | memoryview]]:
+    if isinstance(value, bytes | memoryview):
+        yield path, value
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _bytes_in(inner, [*path, key])
+
+
+def _without_bytes(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: None if isinstance(inner, bytes | memoryview) else _without_bytes(inner) for key, inner in value.items()}
+    return value
+
+
+def _digest(widget: ipywidgets.Widget) -> str:
+    return hashlib.sha256(str(widget._esm).encode()).hexdigest()[:12]  # type: ignore[attr-defined]
+
+
+def _json(state: Any) -> str:
+    """JSON that is inert inside a script element."""
+    text = json.dumps(state, separators=(",", ":"), allow_nan=False)
+    return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+
+
+def _safe(source: str) -> str:
+    """A module's text inside a script element; our own sources hold neither of these outside strings."""
+    return source.replace("</script", "<\\/script").replace("<!--", "<\\!--")

@@ -1,0 +1,101 @@
+"""What a person is looking at: the one object that all views read and write."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import parse_qs, urlencode
+
+import anywidget
+import traitlets as t
+
+from interplm_nb.widgets import assets
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from interplm_nb.widgets.feature_data import FeatureData
+
+FIELDS = ("source", "feature", "accession", "position", "brush", "accessions", "pinned")
+
+
+class Selection(anywidget.AnyWidget):
+    """The source and feature, the protein and residue, the range of activations and the proteins that are looked at.
+
+    Views share one `Selection` and know nothing of one another; they are linked in the browser, with or without a kernel. Python reads and writes the
+    same fields (`selection.feature = 12`) and may `observe` them. What the pointer hovers over stays in the browser.
+    """
+
+    _esm = assets.esm("selection")
+
+    source = t.Unicode("sae", help="what is scored: sae, random_sae, ...").tag(sync=True)
+    feature = t.Int(0, help="number of the feature, from 0").tag(sync=True)
+    accession = t.Unicode("", help="the protein in focus; empty: none").tag(sync=True)
+    position = t.Int(None, allow_none=True, help="residue of that protein, counted from 1 as UniProt does").tag(sync=True)
+    brush = t.List(t.Float(), help="[lo, hi] of activations, in shares of the feature's maximum (unit `max`), both included; empty: all").tag(sync=True)
+    accessions = t.List(t.Unicode(), help="the proteins that are shown; empty: all").tag(sync=True)
+    pinned = t.List(t.Int(), help="other features drawn beside this one").tag(sync=True)
+
+    data: "FeatureData | None" = None
+
+    @t.validate("position")
+    def _from_one(self, proposal: Any) -> int | None:
+        position = proposal["value"]
+        if position is not None and position < 1:
+            raise t.TraitError(f"positions count from 1, as in UniProt; {position} is none")
+        return position
+
+    @t.validate("brush")
+    def _range(self, proposal: Any) -> list[float]:
+        brush = list(proposal["value"])
+        if brush and not (len(brush) == 2 and 0 <= brush[0] <= brush[1] < float("inf")):
+            raise t.TraitError(f"a brush is [lo, hi] with 0 <= lo <= hi, in shares of the feature's maximum, or [] for all; not {brush}")
+        return brush
+
+    @t.validate("feature", "pinned")
+    def _existing(self, proposal: Any) -> Any:
+        value = proposal["value"]
+        if self.data is not None:
+            for feature in value if isinstance(value, list) else [value]:
+                self.data.check(feature)
+        return value
+
+    def residues(self) -> "pl.DataFrame":
+        """Every residue of the whole store that the selection covers: see `FeatureData.residues`."""
+        if self.data is None:
+            raise RuntimeError("this selection belongs to no data; take the selection of a FeatureData or of a Workbench")
+        return self.data.residues(self)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fields as JSON; `from_dict` and `update` take them."""
+        return {name: getattr(self, name) for name in FIELDS}
+
+    @classmethod
+    def from_dict(cls, fields: Mapping[str, Any]) -> Self:
+        """A selection with these fields; ValueError for a name that is none."""
+        selection = cls()
+        selection.update(fields)
+        return selection
+
+    def update(self, fields: Mapping[str, Any]) -> None:
+        """Set several fields at once."""
+        strange = set(fields) - set(FIELDS)
+        if strange:
+            raise ValueError(f"a selection has the fields {', '.join(FIELDS)}, not {', '.join(sorted(strange))}")
+        with self.hold_trait_notifications():
+            for name, value in fields.items():
+                setattr(self, name, value)
+
+    def fragment(self) -> str:
+        """The part of a link behind `#` that restores this selection in an exported page; lists are joined by commas."""
+        parts = {name: value for name, value in self.to_dict().items() if value not in ("", None, [])}
+        return urlencode({name: ",".join(map(str, value)) if isinstance(value, list) else value for name, value in parts.items()}, safe=",")
+
+    @classmethod
+    def from_fragment(cls, fragment: str) -> Self:
+        """What `fragment` wrote, also as the browser has it, with a leading `#`."""
+        parts = {name: values[0] for name, values in parse_qs(fragment.removeprefix("#"), strict_parsing=True).items()}
+        read = {"feature": int, "position": int, "brush": _list_of(float), "accessions": _list_of(str), "pinned": _list_of(int)}
+        return cls.from_dict({name: read.get(name, str)(value) for name, value in parts.items()})
+
+
+def _list_of(kind: type) -> Any:
+    return lambda text: [kind(part) for part in text.split(",")]

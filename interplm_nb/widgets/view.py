@@ -1,0 +1,61 @@
+"""What every view's Python half is: traits that link it, a figure for print, and a picture for where no widget can be drawn."""
+
+import base64
+import io
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import anywidget
+
+from interplm_nb.widgets.feature_data import FeatureData
+from interplm_nb.widgets.kit import Kit
+from interplm_nb.widgets.page import write_page
+from interplm_nb.widgets.selection import Selection
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+FALLBACK_DPI = 80
+
+
+class View(anywidget.AnyWidget):
+    """One view of a `FeatureData`. Views of the same data are linked through its selection.
+
+    A subclass names its JavaScript half in `_esm`, draws itself with matplotlib in `figure`, and may add traits, all of which are keyword arguments.
+    """
+
+    kit = anywidget.WidgetTrait().tag(sync=True)
+    selection = anywidget.WidgetTrait().tag(sync=True)
+    data = anywidget.WidgetTrait().tag(sync=True)
+
+    def __init__(self, data: FeatureData, **settings: Any) -> None:
+        if not isinstance(data, FeatureData):
+            raise TypeError(f"{type(self).__name__} shows a FeatureData, such as FeatureData(run) or workbench.data, not {type(data).__name__}")
+        own = set(self.trait_names(sync=True)) - set(View.class_trait_names())
+        strange = set(settings) - own - {"layout"}
+        if strange:
+            known = ", ".join(sorted(own)) or "none"
+            raise TypeError(f"{type(self).__name__} has no setting {', '.join(sorted(strange))}; its settings are: {known}")
+        super().__init__(kit=Kit.shared(), selection=data.selection, data=data, **settings)
+
+    def figure(self) -> "Figure":
+        """The view as a matplotlib figure for print, in the same colours: `view.figure().savefig("figure.pdf")`."""
+        raise NotImplementedError
+
+    def to_html(self, path: Path | str, title: str = "") -> Path:
+        """Write the view as one HTML file that needs no kernel and no network. It can show what `data.keep` has stored, and what is selected now."""
+        chosen: Selection = self.selection
+        return write_page([self], Path(path), title or f"Feature {chosen.feature}")
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> Any:
+        """The widget; beside it a picture, for GitHub, for a notebook that is not trusted, for a reader of mail."""
+        bundle = super()._repr_mimebundle_(**kwargs)
+        data, metadata = bundle if isinstance(bundle, tuple) else (bundle, {})
+        return {**(data or {}), "image/png": picture(self.figure())}, metadata
+
+
+def picture(figure: "Figure") -> str:
+    """A figure as PNG in base64."""
+    file = io.BytesIO()
+    figure.savefig(file, format="png", dpi=FALLBACK_DPI, bbox_inches="tight")
+    return base64.b64encode(file.getvalue()).decode()

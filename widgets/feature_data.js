@@ -1,0 +1,157 @@
+// @ts-check
+// The JavaScript half of `FeatureData`: the bundle of the selected feature, from the kernel or from what is kept in the page.
+
+import { unpack } from "./kit/bytes.js";
+import { Bundle } from "./kit/bundle.js";
+
+const PATIENCE = 4000; // ms before a view says that no kernel answers
+const REMEMBERED = 20; // bundles
+
+/**
+ * What views know of the data. `state` is "ready", "loading", "missing" (with `message`); `bundle` is the last one that was whole, so that views keep
+ * their picture while the next is on its way.
+ */
+class Store {
+  /** @param {any} model */
+  constructor(model) {
+    this.model = model;
+    this.about = model.get("about");
+    this.state = "loading";
+    this.message = "";
+    /** @type {Bundle | null} */
+    this.bundle = null;
+    /** @type {any} */
+    this.structure = null;
+    /** @type {Map<string, Bundle>} */
+    this.remembered = new Map();
+    /** @type {Set<() => void>} */
+    this.listeners = new Set();
+    /** @type {number[] | null} the order of `step`: what the table shows */
+    this.order = null;
+    /** @type {(() => void) | null} */
+    this.focusSearch = null;
+    this.table = unpack(model.get("table"));
+  }
+
+  /**
+   * Follow a selection; the first call counts.
+   * @param {any} link
+   */
+  attach(link) {
+    if (this.link) return;
+    this.link = link;
+    const forever = new AbortController().signal;
+    link.on(["feature", "pinned", "accessions", "accession"], () => this.follow(), forever);
+    this.model.on("change:bundle", () => this.arrived());
+    this.model.on("change:problem", () => this.failed());
+    this.model.on("change:structure", () => this.follow());
+    this.arrived();
+  }
+
+  /** @param {() => void} listener @param {AbortSignal} signal */
+  on(listener, signal) {
+    this.listeners.add(listener);
+    signal.addEventListener("abort", () => this.listeners.delete(listener));
+  }
+
+  tell() {
+    for (const listener of [...this.listeners]) listener();
+  }
+
+  /** What a bundle depends on besides the feature. */
+  key() {
+    const accession = this.link.get("accession");
+    return JSON.stringify([this.link.get("feature"), this.link.get("pinned"), this.link.get("accessions")]) + accession;
+  }
+
+  async arrived() {
+    const view = this.model.get("bundle");
+    if (view?.byteLength) {
+      const bundle = new Bundle(await unpack(view));
+      this.sent = bundle;
+    }
+    await this.follow();
+  }
+
+  /** Show the selected feature: at once where it is here, else when the kernel has answered. */
+  async follow() {
+    const feature = this.link.get("feature");
+    const found = await this.find(feature);
+    if (feature !== this.link.get("feature")) return; // another was selected meanwhile
+    await this.followStructure();
+    clearTimeout(this.waiting);
+    if (found) {
+      this.bundle = found;
+      this.settle("ready", "");
+    } else if (this.model.static) {
+      this.settle("missing", this.absent(feature));
+    } else {
+      this.settle("loading", `Reading feature ${feature}`);
+      this.waiting = setTimeout(() => this.settle("missing", this.absent(feature)), PATIENCE);
+    }
+  }
+
+  /** @param {number} feature */
+  async find(feature) {
+    if (this.sent?.answers(this.link)) return this.sent;
+    const known = this.remembered.get(String(feature));
+    if (known) return known;
+    const kept = this.model.get("kept")?.[feature];
+    if (!kept) return null;
+    const bundle = new Bundle(await unpack(kept));
+    this.remembered.set(String(feature), bundle);
+    if (this.remembered.size > REMEMBERED) this.remembered.delete([...this.remembered.keys()][0]);
+    return bundle;
+  }
+
+  async followStructure() {
+    const accession = this.link.get("accession");
+    const views = [this.model.get("structure"), this.model.get("kept_structures")?.[accession]];
+    this.structure = null;
+    for (const view of views) {
+      if (!view?.byteLength) continue;
+      const packed = await unpack(view);
+      if (packed.record.accession === accession) this.structure = packed;
+    }
+  }
+
+  failed() {
+    const problem = this.model.get("problem");
+    clearTimeout(this.waiting);
+    if (problem) this.settle("missing", problem);
+    else this.follow();
+  }
+
+  /** @param {string} state @param {string} message */
+  settle(state, message) {
+    this.state = state;
+    this.message = message;
+    this.tell();
+  }
+
+  /** @param {number} feature */
+  absent(feature) {
+    const kept = Object.keys(this.model.get("kept") ?? {}).map(Number);
+    const here = kept.length > 30 ? `${kept.slice(0, 30).join(", ")} and ${kept.length - 30} more` : kept.join(", ");
+    const why = this.model.static ? "This page has no kernel" : "No kernel answers";
+    return `${why}, so feature ${feature} cannot be read.${here ? ` It holds features ${here}.` : ""} Run the notebook to see every feature.`;
+  }
+
+  /**
+   * Select the next feature in the order of the table.
+   * @param {number} by 1 or -1
+   */
+  async step(by) {
+    const order = this.order ?? Array.from((await this.table).arrays.feature);
+    if (order.length === 0) return;
+    const place = order.indexOf(this.link.get("feature"));
+    this.link.set({ feature: order[(place + by + order.length) % order.length], brush: [] });
+  }
+}
+
+/** @param {{ model: any }} context */
+function initialize({ model }) {
+  return new Store(model);
+}
+
+export default { initialize };

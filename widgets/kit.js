@@ -1,0 +1,71 @@
+// @ts-check
+// What views share. Each view begins with
+//   const kit = (await context.host.getWidget(context.model.get("kit"))).exports;
+//   const view = await kit.open(context, { title, kind });
+// and then draws into `view.body`, reads `view.store.bundle`, reads and writes `view.link`.
+
+import { gunzip, bytesOf, unpack } from "./kit/bytes.js";
+import { lutOf, stepOf, inBrush } from "./kit/colours.js";
+import { Frame, element } from "./kit/frame.js";
+import { colourBar } from "./kit/legend.js";
+import { count, decades, fixed, percent, short, ticks } from "./kit/scales.js";
+import { csvOf, download } from "./kit/save.js";
+import { SvgSurface, CanvasSurface } from "./kit/surface.js";
+
+class Kit {
+  /** @param {any} model */
+  constructor(model) {
+    this.model = model;
+    this.scales = { light: lutOf(model.get("scale")), dark: lutOf(model.get("scale_on_dark")) };
+    this.unmapped = model.get("unmapped");
+    Object.assign(this, { unpack, element, stepOf, inBrush, colourBar, count, decades, fixed, percent, short, ticks, csvOf, download });
+    Object.assign(this, { SvgSurface, CanvasSurface });
+  }
+
+  /**
+   * @param {import("./kit/frame.js").Context} context
+   * @param {import("./kit/frame.js").Options} options
+   * @returns {Promise<Frame>}
+   */
+  async open(context, options) {
+    const { model, host, el } = context;
+    const [link, store] = await Promise.all(
+      ["selection", "data"].map(async (name) => (await host.getWidget(model.get(name))).exports),
+    );
+    store.attach(link);
+    this.dress(el);
+    return new Frame(context, options, this, link, store);
+  }
+
+  /** The style, once per document or shadow root. @param {HTMLElement} el */
+  dress(el) {
+    const root = /** @type {any} */ (el.getRootNode());
+    const home = root.head ?? (root.host ? root : document.head);
+    if (home.querySelector("style.iplm-style")) return;
+    home.append(element("style", { class: "iplm-style", text: this.model.get("style") }));
+  }
+
+  /** NGL, evaluated once per page; rejects with words where the package has none. @returns {Promise<any>} */
+  ngl() {
+    const page = /** @type {any} */ (globalThis);
+    page.interplmNgl ??= this.loadNgl();
+    return page.interplmNgl;
+  }
+
+  async loadNgl() {
+    const packed = this.model.get("ngl");
+    if (!packed?.byteLength) throw new Error(this.model.get("ngl_missing"));
+    const script = new TextDecoder().decode(await gunzip(bytesOf(packed)));
+    // NGL is a UMD script: without module, exports and define it sets a global. In a function, so that it cannot see those of a page with require.js.
+    const module = { exports: /** @type {any} */ ({}) };
+    new Function("module", "exports", "define", script).call(globalThis, module, module.exports, undefined);
+    return module.exports;
+  }
+}
+
+/** @param {{ model: any }} context */
+function initialize({ model }) {
+  return new Kit(model);
+}
+
+export default { initialize };

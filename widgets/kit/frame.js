@@ -1,0 +1,163 @@
+// @ts-check
+// What surrounds every view: title, tools, the words for loading and errors, the line that says what is selected, keys, exports.
+
+import { Plot } from "./plot.js";
+import { saveButtons } from "./save.js";
+import { readTheme, watchTheme } from "./theme.js";
+
+/** @typedef {import("./theme.js").Theme} Theme */
+/** @typedef {{ model: any, el: HTMLElement, host: any, signal: AbortSignal }} Context */
+/**
+ * @typedef {object} Options
+ * @property {string} title what the view shows, also its name for screen readers
+ * @property {string} kind its CSS class is iplm-<kind>
+ */
+
+/**
+ * @param {string} name @param {Record<string, any>} [attributes] `text` is the content; null leaves one out
+ * @param {Node[]} [children]
+ * @returns {any}
+ */
+export function element(name, attributes = {}, children = []) {
+  const made = document.createElement(name);
+  for (const [key, value] of Object.entries(attributes)) {
+    if (key === "text") made.textContent = value;
+    else if (value !== null && value !== undefined) made.setAttribute(key, String(value));
+  }
+  made.append(...children);
+  return made;
+}
+
+/** One view on the page. Views draw into `body`, read `link` (the selection) and `store` (the data), and write `link` alone. */
+export class Frame {
+  /** @param {Context} context @param {Options} options @param {any} kit @param {any} link @param {any} store */
+  constructor({ model, el, host, signal }, { title, kind }, kit, link, store) {
+    Object.assign(this, { model, el, host, signal, kit, link, store });
+    /** @type {AbortSignal} */ this.signal = signal;
+    /** @type {any} */ this.model = model;
+    /** @type {any} */ this.link = link;
+    /** @type {any} */ this.store = store;
+    /** @type {any} */ this.kit = kit;
+    this.title = title;
+    this.kind = kind;
+    this.heading = element("h3", { text: title });
+    this.subtitle = element("span", { class: "iplm-sub" });
+    this.tools = element("div", { class: "iplm-tools", role: "group", "aria-label": `Controls of ${title}` });
+    this.header = element("header", {}, [this.heading, this.subtitle, this.tools]);
+    this.body = element("div", { class: "iplm-body" });
+    this.words = element("p", { class: "iplm-words", hidden: "" });
+    this.status = element("p", { class: "iplm-say", role: "status", "aria-live": "polite" });
+    // Lumino, under JupyterLab, takes single keys for itself elsewhere.
+    const attributes = { class: `iplm-view iplm-${kind}`, role: "region", "aria-label": title, "data-lm-suppress-shortcuts": "true" };
+    /** @type {HTMLElement} */
+    this.root = element("section", attributes, [this.header, this.words, this.body, this.status]);
+    el.append(this.root);
+    /** @type {Set<() => void>} */
+    this.themeListeners = new Set();
+    /** @type {Theme} */
+    this.theme = readTheme(this.root, kit.scales);
+    this.watch();
+  }
+
+  watch() {
+    watchTheme(() => {
+      this.theme = readTheme(this.root, this.kit.scales);
+      for (const listener of this.themeListeners) listener();
+    }, this.signal);
+    this.root.addEventListener("keydown", (event) => this.key(event), { signal: this.signal });
+    this.store.on(() => this.showState(), this.signal);
+    this.showState();
+  }
+
+  /** Keys that every view has. @param {KeyboardEvent} event */
+  key(event) {
+    const typing = event.target instanceof HTMLInputElement || event.target instanceof HTMLTextAreaElement;
+    if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || (typing && event.key !== "Escape")) return;
+    if (event.key === "Escape") this.clear();
+    else if (event.key === "[" || event.key === "]") this.store.step(event.key === "]" ? 1 : -1);
+    else if (event.key === "/" && this.store.focusSearch) this.store.focusSearch();
+    else return;
+    event.preventDefault();
+  }
+
+  clear() {
+    this.link.setHover(null);
+    this.link.set({ brush: [], position: null });
+  }
+
+  showState() {
+    const { state, message } = this.store;
+    this.root.setAttribute("aria-busy", String(state === "loading"));
+    this.root.dataset.state = state;
+    this.tell(state === "ready" ? "" : message, state);
+  }
+
+  /**
+   * Words in place of, or above, the picture: why there is none.
+   * @param {string} text empty: none
+   * @param {string} [kind] "loading", "empty", "missing"
+   */
+  tell(text, kind = "empty") {
+    this.words.textContent = text;
+    this.words.hidden = !text;
+    this.words.dataset.kind = kind;
+  }
+
+  /** The line below the view; screen readers speak it when it changes. @param {string} text */
+  say(text) {
+    if (this.status.textContent !== text) this.status.textContent = text;
+  }
+
+  /** @param {() => void} listener called after `theme` has changed */
+  onTheme(listener) {
+    this.themeListeners.add(listener);
+  }
+
+  /**
+   * A picture that follows its width, the theme and the pixel ratio: see `Plot`.
+   * @param {ConstructorParameters<typeof Plot>[1]} options
+   */
+  plot(options) {
+    return new Plot(this, options);
+  }
+
+  /** @param {string} label @param {() => void} act @param {string} [hint] */
+  button(label, act, hint = label) {
+    const made = element("button", { type: "button", text: label, title: hint, "aria-label": hint });
+    made.addEventListener("click", act, { signal: this.signal });
+    this.tools.append(made);
+    return made;
+  }
+
+  /** @param {string} label @param {boolean} on @param {(on: boolean) => void} act @param {string} [hint] */
+  toggle(label, on, act, hint = label) {
+    const made = this.button(label, () => {
+      made.setAttribute("aria-pressed", String(made.getAttribute("aria-pressed") !== "true"));
+      act(made.getAttribute("aria-pressed") === "true");
+    }, hint);
+    made.setAttribute("aria-pressed", String(on));
+    return made;
+  }
+
+  /** @param {string} label @param {[string, string][]} options value and text @param {string} value @param {(value: string) => void} act */
+  choice(label, options, value, act) {
+    const select = element("select", {}, options.map(([v, text]) => element("option", { value: v, text })));
+    select.value = value;
+    select.addEventListener("change", () => act(select.value), { signal: this.signal });
+    this.tools.append(element("label", {}, [element("span", { text: label }), select]));
+    return select;
+  }
+
+  /**
+   * Buttons PNG, SVG and CSV.
+   * @param {import("./save.js").Saves} saves
+   */
+  saves(saves) {
+    saveButtons(this, saves);
+  }
+
+  /** A file name that says what it holds. @param {string} ending */
+  fileName(ending) {
+    return `${this.kind}_${this.link.get("source")}_feature_${this.link.get("feature")}.${ending}`.replace(/[^\w.-]/g, "_");
+  }
+}

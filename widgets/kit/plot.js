@@ -1,0 +1,93 @@
+// @ts-check
+// A canvas that draws itself when it must: on a new width, theme or pixel ratio, and when asked, once per frame at most.
+
+import { CanvasSurface, SvgSurface } from "./surface.js";
+
+export class Plot {
+  /**
+   * @param {any} frame
+   * @param {{ label: string, height: number | ((width: number) => number), role?: string, focusable?: boolean,
+   *   draw: (surface: import("./surface.js").Surface, width: number, height: number) => void }} options
+   */
+  constructor(frame, { label, height, draw, role = "img", focusable = true }) {
+    this.frame = frame;
+    this.paint = draw;
+    this.heightOf = typeof height === "function" ? height : () => height;
+    this.canvas = document.createElement("canvas");
+    this.canvas.setAttribute("role", role);
+    this.canvas.setAttribute("aria-label", label);
+    if (focusable) this.canvas.tabIndex = 0;
+    frame.body.append(this.canvas);
+    this.width = 0;
+    this.height = 0;
+    this.frames = 0;
+    this.drawn = 0;
+    const observer = new ResizeObserver(() => this.resize());
+    observer.observe(frame.body);
+    frame.signal.addEventListener("abort", () => observer.disconnect());
+    frame.onTheme(() => this.redraw());
+  }
+
+  resize() {
+    const width = Math.floor(this.frame.body.clientWidth);
+    if (width && width !== this.width) {
+      this.width = width;
+      this.redraw();
+    }
+  }
+
+  /** Draw in the next frame. */
+  redraw() {
+    this.frames ||= requestAnimationFrame(() => {
+      this.frames = 0;
+      this.draw();
+    });
+  }
+
+  /** Draw now. */
+  draw() {
+    if (!this.width) return;
+    this.height = Math.round(this.heightOf(this.width));
+    const ratio = window.devicePixelRatio || 1;
+    const [w, h] = [Math.round(this.width * ratio), Math.round(this.height * ratio)];
+    if (this.canvas.width !== w || this.canvas.height !== h) {
+      [this.canvas.width, this.canvas.height] = [w, h];
+      this.canvas.style.width = `${this.width}px`;
+      this.canvas.style.height = `${this.height}px`;
+    }
+    this.on(/** @type {CanvasRenderingContext2D} */ (this.canvas.getContext("2d")), ratio);
+    this.canvas.dataset.drawn = String(++this.drawn);
+  }
+
+  /** @param {CanvasRenderingContext2D} g @param {number} ratio */
+  on(g, ratio) {
+    g.setTransform(ratio, 0, 0, ratio, 0, 0);
+    g.clearRect(0, 0, this.width, this.height);
+    this.paint(new CanvasSurface(g), this.width, this.height);
+  }
+
+  /** The picture at three pixels per point, on the page's ground. @returns {Promise<Blob>} */
+  png() {
+    const canvas = document.createElement("canvas");
+    [canvas.width, canvas.height] = [this.width * 3, this.height * 3];
+    const g = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
+    this.on(g, 3);
+    g.globalCompositeOperation = "destination-over";
+    g.fillStyle = this.frame.theme.ground;
+    g.fillRect(0, 0, this.width, this.height);
+    return new Promise((done, fail) => canvas.toBlob((blob) => (blob ? done(blob) : fail(Error("no picture"))), "image/png"));
+  }
+
+  /** @returns {string} */
+  svg() {
+    const surface = new SvgSurface(this.width, this.height, this.frame.theme.ground);
+    this.paint(surface, this.width, this.height);
+    return surface.toString();
+  }
+
+  /** Where the pointer is, in points of the picture. @param {MouseEvent} event */
+  at(event) {
+    const box = this.canvas.getBoundingClientRect();
+    return { x: event.clientX - box.left, y: event.clientY - box.top };
+  }
+}

@@ -1,0 +1,51 @@
+// @ts-check
+// Files for the person: pictures and tables of what a view shows.
+
+/**
+ * @typedef {object} Saves
+ * @property {any} [plot] a `Plot`, for PNG and SVG
+ * @property {() => Promise<Blob> | Blob} [png]
+ * @property {() => Promise<string> | string} [svg]
+ * @property {() => (string | number | null)[][]} csv rows, the first of them the names of the columns
+ */
+
+/** @param {any} frame @param {Saves} saves */
+export function saveButtons(frame, saves) {
+  const png = saves.png ?? (() => saves.plot.png());
+  const svg = saves.svg ?? (() => saves.plot.svg());
+  /** @type {[string, () => any, string][]} */
+  const kinds = [
+    ["PNG", png, "image/png"],
+    ["SVG", svg, "image/svg+xml"],
+    ["CSV", () => csvOf(saves.csv()), "text/csv"],
+  ];
+  for (const [name, make, type] of kinds) {
+    const act = async () => download(await make(), type, frame.fileName(name.toLowerCase()));
+    frame.button(name, act, `Save ${frame.title} as ${name}`).classList.add("iplm-save");
+  }
+}
+
+/**
+ * RFC 4180. A cell that a spreadsheet would run as a formula is quoted with an apostrophe.
+ * @param {(string | number | null)[][]} rows
+ */
+export function csvOf(rows) {
+  return rows.map((row) => row.map(cell).join(",")).join("\r\n") + "\r\n";
+}
+
+/** @param {string | number | null} value */
+function cell(value) {
+  if (value === null || value === undefined || Number.isNaN(value)) return "";
+  const text = typeof value === "string" && /^[=+\-@\t\r]/.test(value) ? `'${value}` : String(value);
+  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+}
+
+/** @param {Blob | string} content @param {string} type @param {string} name */
+export function download(content, type, name) {
+  const blob = content instanceof Blob ? content : new Blob([content], { type });
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(blob);
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+}
