@@ -12,7 +12,8 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 STATIC = "interplm_nb/widgets/static"
-SOURCES = ("*.js", "kit/*.js", "style.css")
+SOURCES = ("*.js", "*/*.js", "style.css")
+NOT_SOURCES = ("tests", "node_modules")
 SECONDS = 300
 """npm is given up after this time; pip would wait for ever."""
 
@@ -30,7 +31,7 @@ class ViewAssets(BuildHookInterface):
             self.app.display_warning(f"interplm-nb is built without NGL, so its structure view will draw nothing. npm said: {', '.join(said[:3])}")
         if version == "editable":  # the sources are read where they are
             return
-        for source in sorted(path for pattern in SOURCES for path in widgets.glob(pattern)):
+        for source in sorted(path for pattern in SOURCES for path in widgets.glob(pattern) if path.parent.name not in NOT_SOURCES):
             build_data["force_include"][str(source)] = f"{STATIC}/{source.relative_to(widgets).as_posix()}"
 
 

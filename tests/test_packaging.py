@@ -237,7 +237,8 @@ def test_the_wheel_carries_data_notebooks_and_profiles(wheel: tuple[Path, set[st
 def views() -> set[str]:
     """What a wheel carries of `widgets/`, by its name there."""
     widgets = ROOT / "widgets"
-    return {path.relative_to(widgets).as_posix() for path in [*widgets.glob("*.js"), *widgets.glob("kit/*.js"), widgets / "style.css"]}
+    parts = [path for path in widgets.glob("*/*.js") if path.parent.name not in ("tests", "node_modules")]
+    return {path.relative_to(widgets).as_posix() for path in [*widgets.glob("*.js"), *parts, widgets / "style.css"]}
 
 
 @pytest.mark.slow

@@ -8,23 +8,45 @@ import polars as pl
 from interplm_nb.activations import FeatureActivations
 
 
-class Histogram(NamedTuple):
-    """Counts of residues by activation.
+class Distribution(NamedTuple):
+    """Counts of residues, or of proteins, by activation; those that carry a concept are counted among all, and once more on their own."""
 
-    `counts` int64 [n_bins]; `edges` float64 [n_bins + 1], in the unit of the activations; `n_zero` residues are exactly 0 and in no bin.
-    """
-
-    counts: np.ndarray
     edges: np.ndarray
+    """float64 [bins + 1], from 0 to the largest activation, or to 1 where that is less. A bin holds its lower edge, the last one both."""
+    counts: np.ndarray
+    """int64 [bins]."""
     n_zero: int
+    """On how many the feature is silent; they are in no bin."""
+    annotated: np.ndarray | None
+    """int64 [bins]; None where no concept was named, and so is the next."""
+    n_zero_annotated: int | None
 
 
-def histogram(activations: FeatureActivations, feature: int, bins: int = 50) -> Histogram:
-    """The distribution of one feature over all residues; bins cover 0 to the largest value, or 0 to 1 where the feature never fires."""
-    _, values = activations.feature(feature)
-    top = max(1.0, float(values.max())) if len(values) else 1.0
-    counts, edges = np.histogram(values, bins=bins, range=(0.0, top))
-    return Histogram(counts, edges, activations.n_residues - len(values))
+def distribution(rows: np.ndarray, values: np.ndarray, n_residues: int, carried: np.ndarray | None = None, bins: int = 50) -> Distribution:
+    """All residues by the activation of one feature.
+
+    `rows` int64, ascending, and `values` float32, above 0, are what `FeatureActivations.feature` gives; `carried` bool [n_residues], the residues
+    that carry a concept (`Annotations.mask`). ValueError for a mask of another length, or less than one bin.
+    """
+    _check_mask(carried, n_residues)
+    if carried is None:
+        return _distribution(values, None, n_residues, None, bins)
+    return _distribution(values, carried[rows], n_residues, int(np.count_nonzero(carried)), bins)
+
+
+def protein_distribution(
+    rows: np.ndarray, values: np.ndarray, offsets: np.ndarray, carried: np.ndarray | None = None, bins: int = 50
+) -> Distribution:
+    """All proteins by the maximum of one feature over each; a protein carries a concept where any of its residues does.
+
+    `offsets` int64 [n_proteins + 1] are those of `Proteins`; the rest, and the edges, are as in `distribution`.
+    """
+    _check_mask(carried, int(offsets[-1]))
+    tracks = _tracks(rows, values, offsets)
+    if carried is None:
+        return _distribution(tracks.maximum, None, len(offsets) - 1, None, bins)
+    carrying = np.logical_or.reduceat(carried, offsets[:-1])
+    return _distribution(tracks.maximum, carrying[tracks.protein], len(carrying), int(np.count_nonzero(carrying)), bins)
 
 
 def proteins_of(activations: FeatureActivations, feature: int) -> pl.DataFrame:
@@ -35,21 +57,77 @@ def proteins_of(activations: FeatureActivations, feature: int) -> pl.DataFrame:
     """
     rows, values = activations.feature(feature)
     proteins = activations.proteins
-    protein = np.searchsorted(proteins.offsets, rows, side="right") - 1
-    table = pl.DataFrame({"protein": protein, "position": rows - proteins.offsets[protein] + 1, "value": values})
-    per_protein = table.group_by("protein").agg(
-        pl.col("value").max().alias("maximum"),
-        pl.col("value").mean().alias("mean"),
-        pl.len().alias("n_active"),
-        pl.col("position").sort_by(["value", "position"], descending=[True, False]).first(),
+    tracks = _tracks(rows, values, proteins.offsets)
+    peaks = np.flatnonzero(values == np.repeat(tracks.maximum, tracks.n_active))
+    peak = rows[peaks[np.searchsorted(peaks, tracks.first)]]
+    total = np.add.reduceat(values, tracks.first, dtype=np.float64)
+    order = np.argsort(-tracks.maximum, kind="stable")
+    protein = tracks.protein[order]
+    return pl.DataFrame(
+        {
+            "accession": pl.Series([proteins.accessions[i] for i in protein], dtype=pl.String),
+            "maximum": tracks.maximum[order],
+            "mean": (total / tracks.n_active)[order].astype(np.float32),
+            "n_active": tracks.n_active[order].astype(np.uint32),
+            "length": proteins.lengths[protein],
+            "position": peak[order] - proteins.offsets[protein] + 1,
+        }
     )
-    order = per_protein.sort(["maximum", "protein"], descending=[True, False])
-    places = order["protein"].to_numpy()
-    return order.select(
-        pl.Series("accession", [proteins.accessions[i] for i in places], dtype=pl.String),
-        "maximum",
-        "mean",
-        "n_active",
-        pl.Series("length", proteins.lengths[places]),
-        "position",
-    )
+
+
+def sampled_proteins(activations: FeatureActivations, feature: int, n: int = 200, bins: int = 10, seed: int = 0) -> pl.DataFrame:
+    """Up to `n` of the proteins in which a feature fires, of every strength: the columns and the order of `proteins_of`.
+
+    The proteins lie in `bins` equal bins of their maximum, from 0 to the feature's largest. The bins give one protein each in turn, the strongest
+    bin first, until there are `n`: as many from each as can be had, and what one lacks is shared by the others. Within a bin chance decides, by
+    `seed` alone; but the strongest protein of all is always there. A larger `n` keeps the proteins of a smaller one. ValueError for no bin or a
+    negative `n`.
+    """
+    if n < 0 or bins < 1:
+        raise ValueError(f"a sample has 0 or more proteins of 1 or more bins, not {n} of {bins}")
+    table = proteins_of(activations, feature)
+    if table.is_empty():
+        return table
+    maximum = table["maximum"].to_numpy().astype(np.float64)
+    place = (maximum / maximum[0] * bins).astype(np.int64).clip(max=bins - 1)
+    chance = np.random.default_rng(seed).permutation(len(maximum))
+    chance[0] = -1
+    by_bin = np.lexsort((chance, place))
+    turn = np.empty(len(by_bin), np.int64)
+    turn[by_bin] = np.arange(len(by_bin)) - np.searchsorted(place[by_bin], place[by_bin])
+    return table[np.sort(np.lexsort((-place, turn))[:n])]
+
+
+class _Tracks(NamedTuple):
+    """One feature on the proteins in which it fires, in the order of the axis."""
+
+    protein: np.ndarray
+    """int64: number of the protein."""
+    first: np.ndarray
+    """int64: where its entries begin."""
+    n_active: np.ndarray
+    maximum: np.ndarray
+
+
+def _tracks(rows: np.ndarray, values: np.ndarray, offsets: np.ndarray) -> _Tracks:
+    edges = np.searchsorted(rows, offsets)
+    n_active = np.diff(edges)
+    protein = np.flatnonzero(n_active)
+    first = edges[protein]
+    return _Tracks(protein, first, n_active[protein], np.maximum.reduceat(values, first))
+
+
+def _distribution(values: np.ndarray, carried: np.ndarray | None, n: int, n_carried: int | None, bins: int) -> Distribution:
+    """`carried` bool, one per value; `n` and `n_carried` count the silent too."""
+    values = values.astype(np.float64)  # so that the edges are
+    top = max(1.0, float(values.max(initial=0)))
+    counts, edges = np.histogram(values, bins, (0.0, top))
+    if carried is None or n_carried is None:
+        return Distribution(edges, counts, n - len(values), None, None)
+    annotated, _ = np.histogram(values[carried], bins, (0.0, top))
+    return Distribution(edges, counts, n - len(values), annotated, n_carried - int(np.count_nonzero(carried)))
+
+
+def _check_mask(carried: np.ndarray | None, n_residues: int) -> None:
+    if carried is not None and (carried.dtype != bool or carried.shape != (n_residues,)):
+        raise ValueError(f"what carries a concept is a bool array of shape ({n_residues},), one per residue, not {carried.dtype} of {carried.shape}")

@@ -42,6 +42,7 @@ OUTPUTS = {
         *(f"sources/{s}/maxima.parquet" for s in (*SAES, "neurons")),
         *(f"sources/{s}/{f}" for s in PROJECTIONS for f in _PROJECTION),
         "sources/neurons/about.json",
+        "sources/sae/atlas.parquet",
     ),
     "concepts": (
         *(f"sources/{s}/{f}.parquet" for s in SOURCES for f in ("scores", "active", "concepts")),

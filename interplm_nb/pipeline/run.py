@@ -210,6 +210,14 @@ class Run:
         """feature, maximum_train, maximum_all; for neurons also minimum_train, minimum_all."""
         return read_parquet(self._made(f"sources/{source}/maxima.parquet", "activations"), "Maxima", 1)[0]
 
+    def atlas(self, source: str = "sae") -> pl.DataFrame:
+        """The map of the living features of the trained SAE, the only source that has one, and their statistics over all proteins of the whole run.
+
+        Columns: feature (u32); x, y (f32), cluster (i32), as in `features.atlas`; n_active, density, n_proteins, maximum (unit `raw`), mean_active,
+        as in `features.statistics`. PipelineError before stage 'activations'.
+        """
+        return read_parquet(self._made(f"sources/{source}/atlas.parquet", "activations"), "FeatureAtlas", 1)[0]
+
     def scored(self, source: str, convention: str, proteins: Proteins | None = None) -> "FeatureActivations | DenseSource":
         """What concepts are counted on: unit `max`, by the training maxima (`strict`) or those of all proteins (`published`)."""
         if source in (*PROJECTIONS, PROBE):

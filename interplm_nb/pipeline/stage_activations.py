@@ -1,4 +1,4 @@
-"""Stage `activations`: every feature on every residue, encoded once; the maxima that make features comparable."""
+"""Stage `activations`: every feature on every residue, encoded once; the maxima that make features comparable; the map of all features."""
 
 from dataclasses import dataclass
 
@@ -30,7 +30,7 @@ class ActivationsStage:
 
 
 def activations(run: Run, params: ActivationsParameters) -> ActivationsStage:
-    """Encode all residues with each SAE; measure maxima on train and on all proteins, and the range of the neurons."""
+    """Encode all residues with each SAE; measure maxima on train and on all proteins, and the range of the neurons; map the SAE's features."""
     from interplm_nb.sae.encode import encode_to
 
     manifest.begin(run, params)
@@ -42,6 +42,8 @@ def activations(run: Run, params: ActivationsParameters) -> ActivationsStage:
             encode_to(run.sae(source, params.device), run.embeddings(shuffled=source == "shuffled_sae"), proteins, folder, params.max_l0)
         if not (run.source(source) / "maxima.parquet").exists():
             _write_maxima(run, source, *_maxima(run.activations(source, proteins), train))
+    if not (run.source("sae") / "atlas.parquet").exists():
+        _write_atlas(run, run.activations("sae", proteins))
     if not (run.source("neurons") / "maxima.parquet").exists():
         _neurons(run, proteins, train)
     if not all((run.source(source) / "about.json").exists() for source in PROJECTIONS):
@@ -57,6 +59,18 @@ def _write_maxima(run: Run, source: str, columns: dict[str, np.ndarray], sequenc
     n = len(next(iter(columns.values())))
     table = pl.DataFrame({"feature": np.arange(n, dtype=np.uint32), **{name: values.astype(np.float32) for name, values in columns.items()}})
     write_parquet(table, run.source(source) / "maxima.parquet", {"type": "Maxima", "version": 1, "source": source, "sequences": sequences})
+
+
+def _write_atlas(run: Run, found: FeatureActivations) -> None:
+    """Once for all views: to import umap alone takes seconds."""
+    from interplm_nb.features.atlas import atlas
+    from interplm_nb.features.statistics import feature_statistics
+
+    sae, statistics = run.sae("sae"), feature_statistics(found)
+    places = atlas(sae.W_dec.detach().numpy(), (statistics["n_active"] > 0).to_numpy())
+    about = {"source": "sae", "sae": sae.weight_hash, "sequences": found.proteins.sequence_hash}
+    table = places.join(statistics, on="feature", how="left", maintain_order="left")
+    write_parquet(table, run.source("sae") / "atlas.parquet", {"type": "FeatureAtlas", "version": 1, **about})
 
 
 def _neurons(run: Run, proteins: Proteins, train: list[str]) -> None:

@@ -29,6 +29,8 @@ PERCENT = 100.0
 """B-factors have two decimals: activations in unit `max` are written as percent."""
 LARGEST = 999.99
 """What a B-factor column holds."""
+UNKNOWN_LIGAND = "UNL"
+"""The chemical dictionary's name of an unknown ligand: for names that PDB's three columns cannot hold."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +38,7 @@ class Structure:
     """One chain of a structure file, as one protein.
 
     `atoms` is the chain's first model, without water; `positions` maps residue numbers as in the file (with insertion code: "52A") to
-    UniProt positions from 1. Only amino acids are ever mapped.
+    UniProt positions from 1. Only amino acids are ever mapped. `others` are the atoms of the file's other chains, None where it has no other.
     """
 
     name: str
@@ -44,18 +46,20 @@ class Structure:
     chain: str
     atoms: struc.AtomArray
     positions: Mapping[str, int]
+    others: struc.AtomArray | None = None
 
     @classmethod
     def from_map(cls, path: Path, accession: str, chain: str, positions: Mapping[str, int]) -> Self:
         """Read one chain of a PDB or mmCIF file (plain or .gz); `positions` gives the UniProt position of each residue number."""
-        atoms = _chain(read_atoms(path), chain, path)
+        entry = read_atoms(path)
+        atoms = _chain(entry, chain, path)
         known = set(_numbers(atoms[struc.filter_amino_acids(atoms)]))
         strangers = sorted(set(positions) - known)
         if strangers:
             raise InputError(
                 f"{path}: the residue map of {accession} names {len(strangers)} residues that chain {chain!r} lacks, such as {strangers[0]}"
             )
-        return cls(path.name, accession, chain, atoms, dict(positions))
+        return cls(path.name, accession, chain, atoms, dict(positions), _others(entry, chain))
 
     @classmethod
     def by_alignment(cls, path: Path, accession: str, sequence: str, chain: str | None = None, min_identity: float = 0.9) -> Self:
@@ -73,7 +77,7 @@ class Structure:
                 f"{path}: no chain is {accession}: chain {best!r} comes nearest with {len(positions)} identical of {n_aligned} aligned residues; "
                 f"wanted {min_identity:.0%}. Give the structure of this protein, or lower min_identity"
             )
-        return cls(path.name, accession, best, _chain(atoms, best, path), positions)
+        return cls(path.name, accession, best, _chain(atoms, best, path), positions, _others(atoms, best))
 
     @cached_property
     def atom_positions(self) -> np.ndarray:
@@ -104,9 +108,11 @@ def bfactor_pdb(structure: Structure, values: np.ndarray) -> str:
         raise ValueError(f"{structure}: wanted one value per position of {structure.accession} (position {last} is mapped), got shape {values.shape}")
     if not np.isfinite(values).all() or (values < 0).any():
         raise ValueError(f"{structure}: values must be finite and not negative; give activations in unit 'max'")
-    atoms = structure.atoms.copy()
+    atoms: Any = structure.atoms.copy()
     by_position = np.concatenate([[UNMAPPED], np.minimum(values * PERCENT, LARGEST)])
     atoms.set_annotation("b_factor", by_position[structure.atom_positions])
+    atoms.chain_id[np.char.str_len(atoms.chain_id) > 1] = "A"  # mmCIF's names of chains and ligands may be longer than PDB's columns
+    atoms.res_name[np.char.str_len(atoms.res_name) > 3] = UNKNOWN_LIGAND
     file = pdb.PDBFile()
     file.set_structure(atoms)
     return "\n".join([*file.lines, "END", ""])
@@ -156,6 +162,11 @@ def _chain(atoms: struc.AtomArray, chain: str, path: Path) -> Any:
     if chosen.array_length() == 0:
         raise InputError(f"{path}: no chain {chain!r}; the chains are {sorted(set(_chain_ids(atoms)))}")
     return chosen
+
+
+def _others(atoms: struc.AtomArray, chain: str) -> Any:
+    others = atoms[atoms.chain_id != chain.strip()]
+    return others if others.array_length() else None
 
 
 def _chain_ids(atoms: Any) -> list[str]:

@@ -24,7 +24,8 @@ from interplm_nb.sources.report import InputError, ReadReport
 ADDRESS = "https://rest.uniprot.org"
 _KIND, _VERSION = "UniProtDownload", 1
 # https://www.uniprot.org/help/accession_numbers
-_ACCESSION = re.compile(r"[OPQ][0-9][A-Z0-9]{3}[0-9]|[A-NR-Z][0-9](?:[A-Z][A-Z0-9]{2}[0-9]){1,2}")
+ACCESSION = re.compile(r"[OPQ][0-9][A-Z0-9]{3}[0-9]|[A-NR-Z][0-9](?:[A-Z][A-Z0-9]{2}[0-9]){1,2}")
+"""https://www.uniprot.org/help/accession_numbers"""
 _ACCESSIONS_PER_REQUEST = 200
 """Keeps addresses under 4,000 characters; servers may refuse from 8,000 on."""
 
@@ -96,7 +97,7 @@ class UniProtREST:
         return Retrieval(path, report)
 
     def _good(self, accession: str, report: ReadReport) -> bool:
-        good = _ACCESSION.fullmatch(accession) is not None
+        good = ACCESSION.fullmatch(accession) is not None
         if not good:
             report.reject("not a UniProt accession", accession, repr(accession[:40]), "accessions are as P69905 or A0A023GRW4")
         return good

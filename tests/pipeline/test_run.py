@@ -45,6 +45,7 @@ def test_a_folder_with_other_files_is_not_taken(tmp_path):
         (lambda r: r.sae(), "train"),
         (lambda r: r.about("shuffled_sae"), "train"),
         (lambda r: r.maxima("neurons"), "activations"),
+        (lambda r: r.atlas(), "activations"),
         (lambda r: r.scores("random_sae"), "concepts"),
     ],
 )

@@ -31,6 +31,18 @@ def test_maxima_see_train_alone(tiny_run):
     np.testing.assert_array_equal(maxima["maximum_all"], dense.max(axis=0))
 
 
+def test_the_atlas_has_every_living_feature_and_its_statistics_over_all_proteins(tiny_run):
+    atlas, activations = tiny_run.atlas(), tiny_run.activations("sae")
+    dense = np.concatenate([block.values.toarray() for block in activations.blocks()])
+    assert atlas["feature"].to_list() == np.flatnonzero(dense.any(axis=0)).tolist()
+    on = dense[:, atlas["feature"].to_numpy()]
+    np.testing.assert_array_equal(atlas["n_active"], (on > 0).sum(axis=0))
+    np.testing.assert_array_equal(atlas["maximum"], on.max(axis=0))
+    assert atlas.columns == ["feature", "x", "y", "cluster", "n_active", "density", "n_proteins", "maximum", "mean_active"]
+    assert np.abs(atlas.select("x", "y")).max() == pytest.approx(1)
+    assert tiny_run.folder / "sources/sae/atlas.parquet" in tiny_run.outputs("activations")
+
+
 def test_neurons_are_scaled_by_the_range_of_train(tiny_run):
     x = tiny_run.embeddings()[:]
     rows = tiny_run.proteins().rows_of(tiny_run.accessions("train"))

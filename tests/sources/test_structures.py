@@ -1,6 +1,7 @@
 """Residues found by map or by alignment, never by number; B-factors carry activations, and unmapped residues say so."""
 
 import gzip
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -109,6 +110,26 @@ def test_alignment_leaves_a_substituted_residue_unmapped(tmp_path: Path) -> None
     found = Structure.by_alignment(path, "P1", "WCYDEFHKLMWCYD")
     assert found.unmapped == ["6"]
     assert found.positions["7"] == 7
+
+
+def test_other_chains_of_the_file_are_kept_apart(tmp_path: Path) -> None:
+    lines = [atom(20 + i, "CA", THREE[letter], "B", str(i)) for i, letter in enumerate("WCYDEFHKLM")]
+    path = write_chain(tmp_path / "x.pdb", "GGGG", ["1", "2", "3", "4"], more=tuple(lines))
+    for found in (Structure.by_alignment(path, "P1", "WCYDEFHKLM"), Structure.from_map(path, "P1", "B", {})):
+        assert found.others is not None
+        assert found.others.res_name.tolist() == ["GLY"] * 4
+        assert set(found.atoms.chain_id.tolist()) == {"B"}
+    alone = write_chain(tmp_path / "y.pdb", "AG", ["1", "2"])
+    assert Structure.from_map(alone, "P1", "A", {}).others is None
+
+
+def test_names_that_are_longer_than_pdbs_columns_are_shortened(structure: Structure) -> None:
+    atoms = structure.atoms.copy()
+    atoms.set_annotation("chain_id", np.full(4, "AAA"))
+    atoms.set_annotation("res_name", np.array(["ALA", "GLY", "LYS", "A1LU6"]))
+    found = bfactors(bfactor_pdb(replace(structure, atoms=atoms), np.array([0.9, 0.25, 0.9, 1.0])))
+    assert found == {("ALA", "7"): 25, ("GLY", "8"): UNMAPPED, ("LYS", "8A"): 100, ("UNL", "7"): UNMAPPED}
+    assert atoms.chain_id.tolist() == ["AAA"] * 4
 
 
 def test_another_protein_is_refused_with_its_likeness(tmp_path: Path) -> None:

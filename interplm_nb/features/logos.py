@@ -1,0 +1,105 @@
+"""Sequence logos in numbers: which residues stand in each column, and how far that is from chance."""
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from interplm_nb.proteins import LETTERS, Proteins, Residue
+from interplm_nb.sources.stockholm import Alignment
+
+AMINO_ACIDS = LETTERS[:20]
+"""The standard ones, in the order of every array here: ACDEFGHIKLMNPQRSTVWY."""
+
+_PERCENT = (8.25, 1.38, 5.46, 6.72, 3.86, 7.07, 2.27, 5.91, 5.80, 9.65, 2.41, 4.06, 4.74, 3.93, 5.53, 6.64, 5.35, 6.86, 1.10, 2.92)
+BACKGROUND = np.array(_PERCENT) / sum(_PERCENT)
+"""float64 [20]: frequencies of the amino acids in UniProtKB/Swiss-Prot, release 2022_01 (its statistics page, "Amino acid composition", in percent
+to two decimals; divided by their sum, 99.91)."""
+
+UNIFORM = np.full(20, 1 / 20)
+"""float64 [20]: no background; information is then log2(20) less the entropy, as in the first logos."""
+
+
+class PositionWeights(NamedTuple):
+    """What a logo draws: L columns, amino acids in the order of `AMINO_ACIDS`."""
+
+    counts: np.ndarray
+    """int64 [L, 20]."""
+    n: np.ndarray
+    """int64 [L]: standard amino acids counted in each column; gaps and X, B, U, Z, O are not."""
+    frequencies: np.ndarray
+    """float64 [L, 20]: counts / n, 0 in a column without a letter."""
+    information: np.ndarray
+    """float64 [L], bits."""
+    heights: np.ndarray
+    """float64 [L, 20]: frequency times information, bits; a column's letters add up to its information."""
+    background: np.ndarray
+    """float64 [20], adds up to 1."""
+
+
+def windows(proteins: Proteins, centres: Iterable[tuple[str, int]], flank: int) -> list[str]:
+    """The 2 * flank + 1 letters around each residue (accession, position from 1), "-" beyond the ends of the protein.
+
+    KeyError for an accession, ValueError for a position that is not there, or a negative flank.
+    """
+    if flank < 0:
+        raise ValueError(f"a window has 0 or more residues to each side, not {flank}")
+    found = []
+    for accession, position in centres:
+        proteins.row(Residue(accession, position))  # refuses a position that is not there
+        sequence = proteins.sequence(accession)
+        here = sequence[max(0, position - 1 - flank) : position + flank]
+        found.append("-" * (flank + 1 - position) + here + "-" * (position + flank - len(sequence)))
+    return found
+
+
+def aligned_rows(alignment: Alignment) -> list[str]:
+    """The row of each protein of an alignment, in order, "-" where it has no residue."""
+    proteins = alignment.proteins
+    rows = np.full((len(proteins), alignment.n_columns), ord("-"), np.uint8)
+    rows[np.repeat(np.arange(len(proteins)), proteins.lengths), alignment.columns - 1] = proteins.letters
+    return [row.tobytes().decode("ascii") for row in rows]
+
+
+def position_weights(rows: Sequence[str], background: np.ndarray = BACKGROUND) -> PositionWeights:
+    """Weights of aligned rows of equal length, letters of either case; L is 0 without a row.
+
+    Information of a column, in bits, with the frequencies f of its n letters and the background b (s = 20 letters):
+
+        R = max(0, sum_a f_a log2(f_a / b_a) - e(n)),  e(n) = (s - 1) / (2 n ln 2)
+
+    For a uniform background the sum is log2(20) - H, H the entropy: R of Schneider et al. (J Mol Biol 188:415, 1986) with their approximate
+    correction for small samples. It serves any background: the sum is -H less sum_a f_a log2(b_a), which is linear in f and so has no bias, and e(n)
+    is the bias of H, to first order in 1 / n. Up to 3 letters e(n) exceeds log2(20): with a uniform background such a column has no information,
+    whatever stands in it.
+    ValueError for rows of unequal length, or a background that is not 20 frequencies above 0 that add up to 1.
+    """
+    widths = sorted({len(row) for row in rows})
+    if len(widths) > 1:
+        raise ValueError(f"aligned rows have one length, not {widths[0]} and {widths[-1]}; pad the shorter ones with '-'")
+    width = widths[0] if widths else 0
+    background = _checked(background)
+    kind = _KINDS[np.frombuffer("".join(rows).encode("ascii", "replace").upper(), np.uint8)]
+    known = kind >= 0
+    column = np.tile(np.arange(width), len(rows))[known]
+    counts = np.bincount(column * 20 + kind[known], minlength=20 * width).reshape(width, 20)
+    n = counts.sum(axis=1)
+    frequencies = counts / np.maximum(n, 1)[:, None]
+    odds = np.divide(frequencies, background, out=np.ones_like(frequencies), where=counts > 0)
+    correction = 19 / (2 * np.log(2) * np.maximum(n, 1))
+    information = np.maximum((frequencies * np.log2(odds)).sum(axis=1) - correction, 0)
+    return PositionWeights(counts, n, frequencies, information, frequencies * information[:, None], background)
+
+
+def _checked(background: np.ndarray) -> np.ndarray:
+    background = np.asarray(background, np.float64)
+    if background.shape != (20,) or not (background > 0).all() or abs(background.sum() - 1) > 1e-6:
+        raise ValueError(
+            f"a background is 20 frequencies above 0 that add up to 1, in the order {AMINO_ACIDS}, not {background.shape} adding up to "
+            f"{background.sum():.4g}"
+        )
+    return background
+
+
+_KINDS = np.full(256, -1, np.int64)
+_KINDS[np.frombuffer(AMINO_ACIDS.encode(), np.uint8)] = np.arange(20)

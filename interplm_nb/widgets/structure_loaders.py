@@ -1,0 +1,26 @@
+"""Where views take structures from."""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+
+from interplm_nb.proteins import Proteins
+from interplm_nb.sources import demo
+from interplm_nb.sources.structure_files import StructureFiles
+from interplm_nb.sources.structures import Structure
+
+Structures = Mapping[str, Callable[[], Structure]] | StructureFiles | Path | str | None
+"""A function per accession that loads a `Structure`; or `StructureFiles`; or a folder of files named by accession; None: the embedded ones, and
+models of AlphaFold DB that are in the cache."""
+
+
+def loaders(structures: Structures, proteins: Proteins) -> dict[str, Callable[[], Structure]]:
+    """A function for each protein that has a structure; nothing is read or downloaded before it is called."""
+    if isinstance(structures, Mapping):
+        return dict(structures)
+    if isinstance(structures, Path | str):
+        structures = StructureFiles(structures)
+    if structures is not None:
+        return structures.loaders(proteins)
+    embedded = {a: partial(demo.structure, a) for a in demo.structures() if a in proteins}
+    return StructureFiles().loaders(proteins) | embedded

@@ -1,0 +1,45 @@
+"""Where views take structures from: a mapping, a folder, or what is embedded; embedded ones only of proteins that the run has."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from interplm_nb.pipeline.run import Run
+from interplm_nb.proteins import Proteins
+from interplm_nb.sources import demo
+from interplm_nb.sources.report import InputError
+from interplm_nb.sources.structure_files import StructureFiles
+from interplm_nb.widgets.structure_loaders import loaders
+
+
+@pytest.fixture(scope="module")
+def proteins() -> Proteins:
+    return Run.shipped().proteins()
+
+
+def test_by_default_the_embedded_ones(proteins: Proteins) -> None:
+    found = loaders(None, proteins)
+    assert set(demo.structures()) & set(proteins.accessions) <= set(found)
+    accession = demo.structures()[0]
+    assert found[accession]().accession == accession
+    few = proteins.select(proteins.accessions[:3])
+    assert set(loaders(None, few)) <= set(few.accessions)
+
+
+def test_a_mapping_is_taken_as_it_is(proteins: Proteins) -> None:
+    assert loaders({}, proteins) == {}
+
+
+def test_a_folder_of_files_named_by_accession(proteins: Proteins, tmp_path: Path) -> None:
+    accession = demo.structures()[0]
+    shutil.copyfile(demo.folder() / "structures" / f"{accession}.pdb.gz", tmp_path / f"{accession}.pdb.gz")
+    for given in (tmp_path, str(tmp_path), StructureFiles(tmp_path, cache=tmp_path / "none")):
+        found = loaders(given, proteins)
+        assert accession in found
+        assert found[accession]().positions
+
+
+def test_a_folder_that_is_none(proteins: Proteins, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="is no folder"):
+        loaders(tmp_path / "missing", proteins)

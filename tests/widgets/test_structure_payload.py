@@ -1,0 +1,156 @@
+"""The PDB text that a browser gets: every heavy atom once, in place, with its UniProt position; how NGL reads it is tested in tests/browser."""
+
+import gzip
+from dataclasses import replace
+from typing import NamedTuple
+
+import biotite.structure as struc
+import numpy as np
+import pytest
+
+from interplm_nb.sources import demo
+from interplm_nb.sources.structures import Structure
+from interplm_nb.widgets import structure_payload
+from interplm_nb.widgets.packing import unpack
+from interplm_nb.widgets.structure_payload import LIGAND, OTHER_CHAIN, UNMAPPED, payload
+
+PEROXIDASE = demo.structure("P00431")
+"""Has a haem and two unmapped residues."""
+
+
+class Atom(NamedTuple):
+    record: str
+    name: str
+    element: str
+    residue: str
+    chain: str
+    number: str
+    xyz: tuple[float, ...]
+    mark: int
+
+
+def sent(structure: Structure) -> tuple[dict, list[Atom]]:
+    """Record and atoms, by the columns of the format."""
+    record, arrays = unpack(payload(structure))
+    assert list(arrays) == ["pdb"]
+    lines = arrays["pdb"].tobytes().decode("ascii").splitlines()
+    assert lines[-1] == "END"
+    atoms = [
+        Atom(
+            line[:6].strip(),
+            line[12:16].strip(),
+            line[76:78].strip(),
+            line[17:20].strip(),
+            line[21],
+            line[22:27].strip(),
+            tuple(float(line[i : i + 8]) for i in (30, 38, 46)),
+            int(line[60:66]),
+        )
+        for line in lines
+        if line.startswith(("ATOM", "HETATM"))
+    ]
+    return record, atoms
+
+
+def chain_of(n: int, name: str, shift: float = 0.0) -> struc.AtomArray:
+    """Alanines of five atoms each and a hydrogen, then one ligand."""
+    atoms = [
+        struc.Atom([i * 3.8, j, shift], chain_id=name, res_id=i + 1, ins_code="", res_name="ALA", hetero=False, atom_name=atom, element=atom[0])
+        for i in range(n)
+        for j, atom in enumerate(("N", "CA", "C", "O", "CB", "H"))
+    ]
+    iron = struc.Atom([0, 0, shift], chain_id=name, res_id=500, ins_code="B", res_name="A1LU6", hetero=True, atom_name="FE", element="FE")
+    return struc.array([*atoms, iron])
+
+
+def complex_of(*others: struc.AtomArray, chain: str = "A") -> Structure:
+    together = others[0] if len(others) == 1 else struc.concatenate(others) if others else None
+    return Structure("x.cif", "P1", chain, chain_of(4, chain), {"1": 2, "2": 3, "3": 4}, together)
+
+
+@pytest.mark.parametrize("accession", ["P00431", "P94388", "P18429"])
+def test_every_atom_of_the_chain_is_there_with_its_position(accession: str) -> None:
+    structure = demo.structure(accession)
+    atoms = structure.atoms
+    record, found = sent(structure)
+    amino_acids = struc.filter_amino_acids(atoms)
+    assert len(found) == atoms.array_length()
+    for i, atom in enumerate(found):
+        number = f"{atoms.res_id[i]}{atoms.ins_code[i]}"
+        position = structure.positions.get(number, UNMAPPED) if amino_acids[i] else LIGAND
+        assert atom[:6] == (
+            "HETATM" if atoms.hetero[i] else "ATOM",
+            atoms.atom_name[i],
+            atoms.element[i],
+            atoms.res_name[i],
+            structure.chain,
+            number,
+        )
+        assert atom.mark == position
+        np.testing.assert_allclose(atom.xyz, atoms.coord[i], atol=0.0051)
+    assert record == {
+        "name": f"{accession}.pdb.gz",
+        "accession": accession,
+        "chain": structure.chain,
+        "n_mapped": len(structure.positions),
+        "n_unmapped": len(structure.unmapped),
+        "chains": {structure.chain: structure.chain},
+        "left_out": [],
+    }
+
+
+def test_a_ligand_with_a_residues_number_has_no_position() -> None:
+    marks = {atom.mark for atom in sent(PEROXIDASE)[1] if atom.residue == "HEM"}
+    assert marks == {LIGAND}
+    assert {atom.number for atom in sent(PEROXIDASE)[1] if atom.mark == UNMAPPED} == set(PEROXIDASE.unmapped) != set()
+
+
+def test_a_protein_of_300_residues_is_under_60_kb() -> None:
+    sizes = {len(s.positions): len(payload(s)) for s in map(demo.structure, demo.structures())}
+    assert {n for n, size in sizes.items() if size > 60_000 * n / 300} <= {n for n in sizes if n < 60}
+    assert max(size for n, size in sizes.items() if n <= 330) < 60_000
+
+
+def test_it_is_packed_once_and_always_the_same() -> None:
+    packed = payload(PEROXIDASE)
+    assert packed == payload(PEROXIDASE)
+    assert gzip.decompress(packed)[:2] != b"\x1f\x8b"
+
+
+def test_hydrogens_are_left_out_and_long_names_fit() -> None:
+    record, atoms = sent(complex_of(chain="AAA"))
+    assert {atom.element for atom in atoms} == {"N", "C", "O", "FE"}
+    assert [(a.residue, a.number, a.chain, a.mark) for a in atoms if a.record == "HETATM"] == [("UNL", "500B", "A", LIGAND)]
+    assert record["chains"] == {"A": "AAA"}
+    assert [a.mark for a in atoms if a.name == "CB"] == [2, 3, 4, UNMAPPED]
+
+
+def test_other_chains_are_backbone_and_marked() -> None:
+    record, atoms = sent(complex_of(chain_of(2, "B", 5), chain_of(3, "Long", 9)))
+    assert record["chains"] == {"A": "A", "B": "B", "C": "Long"}
+    for letter, n in (("B", 2), ("C", 3)):
+        own = [a for a in atoms if a.chain == letter]
+        assert [a.name for a in own] == ["N", "CA", "C", "O"] * n + ["FE"]
+        assert {a.mark for a in own} == {OTHER_CHAIN}
+    assert {a.mark for a in atoms if a.chain == "A"} == {2, 3, 4, UNMAPPED, LIGAND}
+
+
+def test_chains_beyond_the_limit_are_named_nearest_come_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(structure_payload, "MOST_OTHERS", 20)
+    record, atoms = sent(complex_of(chain_of(2, "F", 90), chain_of(2, "N", 5), chain_of(2, "M", 20)))
+    assert record["chains"] == {"A": "A", "N": "N", "M": "M"}
+    assert record["left_out"] == ["F"]
+    assert "F" not in {a.chain for a in atoms}
+
+
+def test_there_are_letters_for_61_other_chains() -> None:
+    names = [f"c{i}" for i in range(70)]
+    record, atoms = sent(complex_of(*[chain_of(1, name, 2.0 * i) for i, name in enumerate(names)]))
+    assert list(record["chains"].values()) == ["A", *names[:61]]
+    assert record["left_out"] == names[61:]
+    assert len({a.chain for a in atoms}) == 62
+
+
+def test_a_position_of_many_digits_fits_its_column() -> None:
+    structure = replace(complex_of(), positions={"1": 34350})
+    assert [a.mark for a in sent(structure)[1] if a.name == "CA"] == [34350, 0, 0, 0]
