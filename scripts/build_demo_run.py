@@ -14,8 +14,11 @@ import numpy as np
 import polars as pl
 
 from interplm_nb.activations_writer import ActivationsWriter
+from interplm_nb.features.atlas import ATLAS
+from interplm_nb.features.statistics import feature_statistics
 from interplm_nb.pipeline.layout import PROBE, SOURCES
 from interplm_nb.pipeline.run import Run
+from interplm_nb.pipeline.stage_activations import write_atlas
 from interplm_nb.proteins import Proteins
 from interplm_nb.saving import remove, write_parquet
 from interplm_nb.sources import demo
@@ -24,8 +27,9 @@ N_PROTEINS = 100
 SHIPPED = Path(__file__).resolve().parents[1] / "interplm_nb" / "data" / "demo_run"
 README = """# The demo run
 
-Made by `make demo-run` from the run of `make demo`. Scores, tables, maxima, weights and the atlas are those of the whole run on the 1,200 embedded
-proteins (`../demo`). `proteins.parquet`, annotations and `sources/sae/activations` hold {n} of them: all that have a structure, the rest at random.
+Made by `make demo-run` from the run of `make demo`. Scores, tables, maxima, weights and the map of features are those of the whole run on the 1,200
+embedded proteins (`../demo`). `proteins.parquet`, annotations, `sources/sae/activations` and the statistics beside the map are of {n} of them: all that have
+a structure, the rest at random.
 It rests on the embedded model `esm2-mini` (`../esm2_mini`), which is not ESM-2. UniProt data: CC BY 4.0, The UniProt Consortium.
 """
 
@@ -43,6 +47,7 @@ def main() -> None:
     for source in (*SOURCES, PROBE):
         copy_source(whole, small, source)
     write_activations(whole, small, proteins)
+    write_map(whole, small, proteins)
     for stage in ("train", "activations", "concepts"):
         copy_tables(whole.stage_folder(stage), small.stage_folder(stage))
     (small.folder / "README.md").write_text(README.format(n=len(proteins)), encoding="utf-8")
@@ -81,6 +86,13 @@ def write_activations(whole: Run, small: Run, proteins: Proteins) -> None:
         for accession in proteins.accessions:
             writer.write(proteins.rows(accession).start, activations.of(accession))
         writer.finish()
+
+
+def write_map(whole: Run, small: Run, proteins: Proteins) -> None:
+    """Places of the whole run; how often a feature fires, of the residues here, so that table, map and histogram agree."""
+    places = whole.atlas().select(*ATLAS)
+    about = {"source": "sae", "sae": whole.about("sae")["weights"], "sequences": proteins.sequence_hash}
+    write_atlas(small, places, feature_statistics(small.activations("sae", proteins)), about)
 
 
 def copy_tables(source: Path, target: Path) -> None:

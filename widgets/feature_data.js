@@ -145,7 +145,8 @@ class Store {
     const order = this.order ?? Array.from((await this.table).arrays.feature);
     if (order.length === 0) return;
     const place = order.indexOf(this.link.get("feature"));
-    this.link.set({ feature: order[(place + by + order.length) % order.length], brush: [] });
+    const next = place < 0 ? (by > 0 ? 0 : order.length - 1) : (place + by + order.length) % order.length;
+    this.link.set({ feature: order[next], brush: [] });
   }
 }
 

@@ -1,8 +1,12 @@
 // @ts-check
 // The JavaScript half of `ActivationHistogram`.
 
+import { brushWords, edgesOf, rowsOf, sum } from "./histogram/counts.js";
+
 const MARGIN = { left: 52, right: 10, top: 20, bottom: 40 };
 const STEP = 0.02; // of the axis, for the arrow keys
+const SETTINGS = ["unit", "scale", "share"];
+const NARROW = 420; // points, below which axes say less
 
 /** @param {any} context */
 async function render(context) {
@@ -21,34 +25,42 @@ class Histogram {
     this.from = null;
     this.controls();
     const label = "Activation histogram. Arrow keys move the brush, with Shift its upper end; Escape clears it.";
-    this.plot = view.plot({ label, height: 190, role: "application", draw: (/** @type {any[]} */ ...a) => this.draw(...a) });
-    view.saves({ plot: this.plot, csv: () => this.rows() });
+    const draw = (/** @type {any} */ surface, /** @type {number} */ w, /** @type {number} */ h) => this.draw(surface, w, h);
+    this.plot = view.plot({ label, height: 190, role: "application", draw });
+    view.saves({ plot: this.plot, csv: () => rowsOf(this.edges, this.counts) });
     this.listen();
-    view.store.on(() => this.changed(), view.signal);
-    view.link.on(["brush"], () => this.changed(), view.signal);
     this.changed();
   }
 
   controls() {
     const { view } = this;
-    const set = (/** @type {string} */ name, /** @type {any} */ value) => {
-      view.model.set(name, value);
-      view.model.save_changes();
-      this.changed();
+    const { model } = view;
+    const keep = (/** @type {string} */ name, /** @type {any} */ value) => {
+      model.set(name, value);
+      model.save_changes();
     };
-    view.choice("count", [["residues", "residues"], ["proteins", "proteins, by maximum"]], view.model.get("unit"),
-      (/** @type {string} */ v) => set("unit", v));
-    view.toggle("log", view.model.get("scale") === "log", (/** @type {boolean} */ on) => set("scale", on ? "log" : "linear"), "Logarithmic counts");
-    view.toggle("share", view.model.get("share"), (/** @type {boolean} */ on) => set("share", on), "Shares in place of counts");
+    const units = [["residues", "residues"], ["proteins", "proteins, by maximum"]];
+    this.unit = view.choice("count", units, model.get("unit"), (/** @type {string} */ v) => keep("unit", v));
+    const scale = (/** @type {boolean} */ on) => keep("scale", on ? "log" : "linear");
+    this.log = view.toggle("log", model.get("scale") === "log", scale, "Counts on a log scale");
+    const share = (/** @type {boolean} */ on) => keep("share", on);
+    this.share = view.toggle("share", model.get("share"), share, "The share of all, in place of counts");
   }
 
   listen() {
+    const { view } = this;
+    const changed = () => this.changed();
+    view.store.on(changed, view.signal);
+    view.link.on(["brush"], changed, view.signal);
+    view.link.on(["hover", "accession", "position"], () => this.plot.redraw(), view.signal);
+    for (const name of SETTINGS) view.model.on(`change:${name}`, changed);
+    view.signal.addEventListener("abort", () => SETTINGS.forEach((name) => view.model.off(`change:${name}`, changed)));
     const { canvas } = this.plot;
-    const options = { signal: this.view.signal };
+    const options = { signal: view.signal };
     canvas.addEventListener("pointerdown", (/** @type {PointerEvent} */ e) => this.down(e), options);
     canvas.addEventListener("pointermove", (/** @type {PointerEvent} */ e) => this.move(e), options);
-    canvas.addEventListener("pointerup", () => (this.from = null), options);
-    canvas.addEventListener("dblclick", () => this.view.link.set({ brush: [] }), options);
+    for (const end of ["pointerup", "pointercancel"]) canvas.addEventListener(end, () => (this.from = null), options);
+    canvas.addEventListener("dblclick", () => view.link.set({ brush: [] }), options);
     canvas.addEventListener("keydown", (/** @type {KeyboardEvent} */ e) => this.key(e), options);
   }
 
@@ -67,23 +79,26 @@ class Histogram {
     return this.bundle.counts[this.view.model.get("unit")];
   }
 
-  /** Sum of the bins that a range covers, at least in part. @param {ArrayLike<number>} bins @param {number[]} brush */
-  within(bins, brush) {
-    const { edges } = this.bundle;
-    return Array.from(bins).reduce((sum, n, i) => sum + (edges[i + 1] >= brush[0] && edges[i] <= brush[1] ? n : 0), 0);
+  get edges() {
+    return edgesOf(this.bundle.top, this.bundle.counts.residues.total.length);
   }
 
   describe() {
     if (!this.bundle) return;
     const { kit, view } = this;
-    const unit = view.model.get("unit");
+    const { model } = view;
+    this.unit.value = model.get("unit");
+    this.log.setAttribute("aria-pressed", String(model.get("scale") === "log"));
+    this.share.setAttribute("aria-pressed", String(model.get("share")));
     const { total, zero } = this.counts;
-    const active = Array.from(total).reduce((a, b) => a + b, 0);
+    const active = kit.count(sum(total));
+    const unit = model.get("unit");
+    const what = unit === "residues"
+      ? `${active} active residues of all ${kit.count(this.bundle.record.n_proteins)} proteins`
+      : `${active} proteins in which it fires, by their maximum`;
+    view.subtitle.textContent = `feature ${this.bundle.feature}: ${active} ${unit} active, ${kit.count(zero.total)} silent`;
     const brush = view.link.get("brush");
-    view.subtitle.textContent = `feature ${this.bundle.feature}: ${kit.count(active)} ${unit} active, ${kit.count(zero.total)} silent`;
-    view.say(brush.length
-      ? `Brushed ${kit.fixed(brush[0])} to ${kit.fixed(brush[1])}: bins of ${kit.count(this.within(total, brush))} of ${kit.count(active)} active ${unit}`
-      : `All ${kit.count(active)} active ${unit}; drag to brush a range`);
+    view.say(brush.length ? `${brushWords(kit, this.edges, total, brush)} of ${what}` : `${what}; drag to brush a range`);
   }
 
   /** @param {any} surface @param {number} width @param {number} height */
@@ -97,6 +112,7 @@ class Histogram {
     if (annotated) this.bars(surface, x, height, annotated, view.theme.bar, 1);
     this.legend(surface, annotated, width);
     this.brush(surface, x, height);
+    this.residues(surface, x, height);
   }
 
   /** The height of a count, 0 to 1. @param {number} n */
@@ -106,13 +122,17 @@ class Histogram {
     return n > 0 ? (Math.log10(n) + 0.3) / (Math.log10(most) + 0.3) : 0; // a single one is still seen
   }
 
-  /** @param {any} surface @param {(v: number) => number} x @param {number} height @param {ArrayLike<number>} counts @param {string} fill @param {number} opacity */
+  /**
+   * @param {any} surface @param {(v: number) => number} x @param {number} height
+   * @param {ArrayLike<number>} counts @param {string} fill @param {number} opacity
+   */
   bars(surface, x, height, counts, fill, opacity) {
     const { edges } = this.bundle;
     const room = height - MARGIN.top - MARGIN.bottom;
     for (let i = 0; i < counts.length; i++) {
       const h = this.level(counts[i]) * room;
-      if (h > 0) surface.rect(x(edges[i]) + 0.5, height - MARGIN.bottom - h, Math.max(1, x(edges[i + 1]) - x(edges[i]) - 1), h, fill, opacity);
+      const [left, wide] = [x(edges[i]) + 0.5, Math.max(1, x(edges[i + 1]) - x(edges[i]) - 1)];
+      if (h > 0) surface.rect(left, height - MARGIN.bottom - h, wide, h, fill, opacity);
     }
   }
 
@@ -121,9 +141,10 @@ class Histogram {
     const { kit, view } = this;
     const { text, muted, line } = view.theme;
     const base = height - MARGIN.bottom;
-    const total = Array.from(this.counts.total).reduce((a, b) => a + b, 0) || 1;
+    const total = sum(this.counts.total) || 1;
     const most = Math.max(1, ...Array.from(this.counts.total));
-    const marks = view.model.get("scale") === "log" ? kit.decades(most).filter((/** @type {number} */ n) => n <= most) : kit.ticks(0, most, 4);
+    const log = view.model.get("scale") === "log";
+    const marks = log ? kit.decades(most).filter((/** @type {number} */ n) => n <= most) : kit.ticks(0, most, 4);
     for (const n of marks) {
       const y = base - this.level(n) * (base - MARGIN.top);
       surface.line(MARGIN.left, y, width - MARGIN.right, y, line, 0.5);
@@ -131,9 +152,12 @@ class Histogram {
       surface.text(MARGIN.left - 5, y, said, { fill: muted, size: 10, align: "right" });
     }
     surface.line(MARGIN.left, base, width - MARGIN.right, base, muted, 1);
-    for (const value of kit.ticks(0, this.bundle.top, 5)) surface.text(x(value), base + 10, String(value), { fill: muted, size: 10, align: "center" });
-    surface.text((MARGIN.left + width - MARGIN.right) / 2, height - 10, "activation (share of the maximum on training proteins)",
-      { fill: text, size: 10.5, align: "center" });
+    const centred = { fill: muted, size: 10, align: "center" };
+    for (const value of kit.ticks(0, this.bundle.top, 5)) surface.text(x(value), base + 10, String(value), centred);
+    const what = view.model.get("unit") === "residues" ? "activation" : "maximum of a protein";
+    const unit = width < NARROW ? "× maximum on training" : "share of the maximum on training proteins";
+    const style = { fill: text, size: 10.5, align: "center" };
+    surface.text((MARGIN.left + width - MARGIN.right) / 2, height - 10, `${what} (${unit})`, style);
     surface.text(10, (MARGIN.top + base) / 2, view.model.get("unit"), { fill: text, size: 10.5, align: "center", turn: -90 });
   }
 
@@ -142,12 +166,11 @@ class Histogram {
     if (!annotated) return;
     const { theme } = this.view;
     const name = this.bundle.record.best.concept;
-    const room = Math.floor((width - MARGIN.left - 110) / 6);
-    const short = name.length > room ? `${name.slice(0, Math.max(1, room - 1))}…` : name;
     surface.rect(MARGIN.left + 4, 5, 9, 9, theme.muted, 0.55);
     surface.text(MARGIN.left + 17, 9.5, "all", { fill: theme.text, size: 10.5 });
     surface.rect(MARGIN.left + 40, 5, 9, 9, theme.bar);
-    surface.text(MARGIN.left + 53, 9.5, `with ${short}`, { fill: theme.text, size: 10.5 });
+    const said = this.view.kit.fitted(`with ${name}`, width - MARGIN.left - 60, 10.5);
+    surface.text(MARGIN.left + 53, 9.5, said, { fill: theme.text, size: 10.5 });
   }
 
   /** @param {any} surface @param {(v: number) => number} x @param {number} height */
@@ -160,10 +183,32 @@ class Histogram {
     for (const at of [from, to]) surface.line(at, MARGIN.top, at, height - MARGIN.bottom, accent, 1.5);
   }
 
+  /**
+   * Where the selected and the hovered residue lie on the axis.
+   * @param {any} surface @param {(v: number) => number} x @param {number} height
+   */
+  residues(surface, x, height) {
+    const { link, theme } = this.view;
+    const selected = { accession: link.get("accession"), position: link.get("position") };
+    for (const [residue, colour] of /** @type {[any, string][]} */ ([[selected, theme.accent], [link.hover, theme.text]])) {
+      const place = residue?.position ? this.bundle.place(residue.accession) : -1;
+      const value = place < 0 ? undefined : this.bundle.values(place)[residue.position - 1];
+      if (value === undefined) continue;
+      const [at, base] = [x(value), height - MARGIN.bottom];
+      surface.path([[at, base - 9], [at - 5, base], [at + 5, base]], theme.ground, 1, colour);
+    }
+  }
+
   /** The activation under the pointer. @param {PointerEvent} event */
   value(event) {
     const share = (this.plot.at(event).x - MARGIN.left) / (this.plot.width - MARGIN.left - MARGIN.right);
-    return Number((Math.max(0, Math.min(1, share)) * this.bundle.top).toFixed(4));
+    return this.rounded(share * this.bundle.top);
+  }
+
+  /** An activation on the axis; its end is exact, or the maximum would be outside. @param {number} value */
+  rounded(value) {
+    const { top } = this.bundle;
+    return value >= top ? top : Number(Math.max(0, value).toFixed(4));
   }
 
   /** @param {PointerEvent} event */
@@ -186,8 +231,8 @@ class Histogram {
     if (!by || !this.bundle) return;
     event.preventDefault();
     const { top } = this.bundle;
-    const [lo, hi] = this.view.link.get("brush").length ? this.view.link.get("brush") : [0.5 * top, top];
-    const moved = (/** @type {number} */ v) => Number(Math.max(0, Math.min(top, v + by * STEP * top)).toFixed(4));
+    const [lo, hi] = this.view.link.get("brush").length ? this.view.link.get("brush") : [this.rounded(0.5 * top), top];
+    const moved = (/** @type {number} */ v) => this.rounded(v + by * STEP * top);
     this.view.link.set({ brush: event.shiftKey ? [lo, Math.max(lo, moved(hi))] : [Math.min(hi, moved(lo)), hi] });
   }
 }

@@ -5,11 +5,12 @@
 // and then draws into `view.body`, reads `view.store.bundle`, reads and writes `view.link`.
 
 import { gunzip, bytesOf, unpack } from "./kit/bytes.js";
-import { lutOf, stepOf, inBrush } from "./kit/colours.js";
+import { categoryOn, lutOf, stepOf, inBrush } from "./kit/colours.js";
+import { fitted, widthOf } from "./kit/fitted.js";
 import { Frame, element } from "./kit/frame.js";
 import { colourBar } from "./kit/legend.js";
 import { count, decades, fixed, percent, short, ticks } from "./kit/scales.js";
-import { csvOf, download } from "./kit/save.js";
+import { csvOf, download, pictures } from "./kit/save.js";
 import { SvgSurface, CanvasSurface } from "./kit/surface.js";
 
 class Kit {
@@ -19,7 +20,7 @@ class Kit {
     this.scales = { light: lutOf(model.get("scale")), dark: lutOf(model.get("scale_on_dark")) };
     this.unmapped = model.get("unmapped");
     Object.assign(this, { unpack, element, stepOf, inBrush, colourBar, count, decades, fixed, percent, short, ticks, csvOf, download });
-    Object.assign(this, { SvgSurface, CanvasSurface });
+    Object.assign(this, { pictures, SvgSurface, CanvasSurface, fitted, widthOf, categoryOn });
   }
 
   /**

@@ -1,5 +1,6 @@
 """Stage `activations`: every feature on every residue, encoded once; the maxima that make features comparable; the map of all features."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -68,7 +69,11 @@ def _write_atlas(run: Run, found: FeatureActivations) -> None:
 
     sae, statistics = run.sae("sae"), feature_statistics(found)
     places = atlas(sae.W_dec.detach().numpy(), (statistics["n_active"] > 0).to_numpy())
-    about = {"source": "sae", "sae": sae.weight_hash, "sequences": found.proteins.sequence_hash}
+    write_atlas(run, places, statistics, {"source": "sae", "sae": sae.weight_hash, "sequences": found.proteins.sequence_hash})
+
+
+def write_atlas(run: Run, places: pl.DataFrame, statistics: pl.DataFrame, about: Mapping[str, str]) -> None:
+    """Write what `Run.atlas` reads: the map (`features.atlas`), each feature with its `feature_statistics` on the run's residues."""
     table = places.join(statistics, on="feature", how="left", maintain_order="left")
     write_parquet(table, run.source("sae") / "atlas.parquet", {"type": "FeatureAtlas", "version": 1, **about})
 

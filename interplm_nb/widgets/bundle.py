@@ -26,9 +26,9 @@ def bundle(
     """Record and arrays of `packing.pack` for one feature.
 
     Counts are of every residue and protein of the store; `annotated` counts those that carry the feature's best concept on validation, where it has
-    one. Residues are of up to `n_proteins` proteins, sampled evenly over bins of per-protein maximum (`sampled_proteins`), or of the
-    strongest `among` those asked for, and of the proteins `always`. Activations are shares of the maximum on training proteins, sparse: `index` counts residues over the bundle's
-    proteins in order, from 0; `pinned_<i>_index`, `pinned_<i>_value` are those of other features on the same residues.
+    one. Residues are of `n_proteins` proteins at most: of those `always` (be they more), and of a sample, even over bins of per-protein maximum
+    (`sampled_proteins`), or the strongest `among` those asked for. Activations are shares of the maximum on training proteins, sparse: `index` counts
+    residues over the bundle's proteins in order, from 0; `pinned_<i>_index`, `pinned_<i>_value` are those of other features on the same residues.
     """
     rows, values = pages.activations.feature(feature)
     best = pages.best.get(feature)
@@ -75,14 +75,21 @@ def _silent(found: Distribution) -> dict[str, int | None]:
 
 def _shown(pages: FeaturePages, feature: int, n_proteins: int, among: Collection[str], always: Sequence[str]) -> pl.DataFrame:
     """accession, maximum, mean, position (null where the feature is silent), strongest first."""
-    columns = ["accession", "maximum", "mean", "position"]
-    firing = proteins_of(pages.activations, feature).select(columns)
-    chosen = set(among) if among else set(sampled_proteins(pages.activations, feature, n_proteins)["accession"])
-    chosen |= {a for a in always if a in pages.proteins}
-    loud = firing.filter(pl.col("accession").is_in(chosen)).head(max(n_proteins, len(always)))
-    silent = sorted(chosen - set(firing["accession"]))[: max(0, n_proteins - len(loud))]
+    firing = proteins_of(pages.activations, feature).select("accession", "maximum", "mean", "position")
+    kept = [a for a in dict.fromkeys(always) if a in pages.proteins]
+    room = max(0, n_proteins - len(kept))
+    if among:
+        wanted = set(among) - set(kept)
+        loud = firing["accession"].filter(firing["accession"].is_in(list(wanted))).to_list()
+        others = [*loud, *sorted(wanted - set(loud))][:room]
+    else:
+        sample = [a for a in sampled_proteins(pages.activations, feature, n_proteins)["accession"] if a not in kept]
+        places = range(len(sample)) if len(sample) <= room else np.linspace(0, len(sample) - 1, room).round().astype(int)
+        others = [sample[i] for i in places]  # of every strength still
+    shown = {*kept, *others}
+    silent = sorted(shown - set(firing["accession"]))
     quiet = pl.DataFrame({"accession": silent, "maximum": 0.0, "mean": 0.0, "position": None}, schema=firing.schema)
-    return pl.concat([loud, quiet])
+    return pl.concat([firing.filter(pl.col("accession").is_in(list(shown))), quiet])
 
 
 def _along(rows: np.ndarray, values: np.ndarray, offsets: np.ndarray, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -102,6 +109,7 @@ def _proteins(pages: FeaturePages, shown: pl.DataFrame, with_structure: Collecti
         {
             **row,
             "name": pages.name(row["accession"]),
+            "organism": pages.organism(row["accession"]),
             "sequence": pages.proteins.sequence(row["accession"]),
             "spans": spans.get(row["accession"], []),
             "structure": row["accession"] in with_structure,

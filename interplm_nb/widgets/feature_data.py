@@ -1,7 +1,7 @@
 """A run's features for the views: the list of all, and everything about the one that is selected."""
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -13,26 +13,25 @@ import traitlets as t
 from interplm_nb.features.examples import proteins_of
 from interplm_nb.pipeline.model_note import model_note
 from interplm_nb.pipeline.run import Run
-from interplm_nb.sources import demo
-from interplm_nb.sources.structures import Structure
 from interplm_nb.widgets import assets
 from interplm_nb.widgets.bundle import N_PROTEINS, bundle
 from interplm_nb.widgets.feature_list import feature_list, packed_list
 from interplm_nb.widgets.feature_page import FeaturePages
 from interplm_nb.widgets.packing import pack
 from interplm_nb.widgets.selection import Selection
+from interplm_nb.widgets.structure_loaders import Structures, loaders
 
 log = logging.getLogger(__name__)
 
 WITH_STRUCTURE = 20
-"""Of the proteins that have a structure, so many of the strongest are always in a bundle."""
+"""Of the proteins that have a structure, so many of the strongest are always in a bundle, up to half of it."""
 
 
 class FeatureData(anywidget.AnyWidget):
     """One source of a run, behind a `Selection`. It has no view; views take what it sends from the browser's side (`widgets/feature_data.js`).
 
     Whenever the selection's feature changes, one bundle of that feature is sent (`bundle.bundle`); whenever its protein changes, its structure, where
-    `structures` (accession to a function that loads a `Structure`; by default the embedded ones) has one. `keep` stores bundles and structures
+    `structures` (see `structure_loaders.Structures`) has one. `keep` stores bundles and structures
     for pages without a kernel. PipelineError for a run without activations or scores.
     """
 
@@ -52,14 +51,17 @@ class FeatureData(anywidget.AnyWidget):
         run: Run | Path | str,
         source: str = "sae",
         selection: Selection | None = None,
-        structures: Mapping[str, Callable[[], Structure]] | None = None,
+        structures: Structures = None,
         n_proteins: int = N_PROTEINS,
+        feature: int | None = None,
     ) -> None:
         self.pages = FeaturePages(run if isinstance(run, Run) else Run.open(run), source)
-        self.structures = structures if structures is not None else {a: lambda a=a: demo.structure(a) for a in demo.structures()}
+        self.structures = loaders(structures, self.pages.proteins)
         self.n_proteins = n_proteins
         self.features = feature_list(self.pages)
-        selection = selection or Selection(source=source, feature=self._first())
+        if feature is not None:
+            self.check(feature)
+        selection = selection or Selection(source=source, feature=self._first() if feature is None else feature)
         self._shown: set[str] = set()
         super().__init__(selection=selection, about=self._about(), table=pack(*packed_list(self.features), compress=True))
         if selection.data is None:
@@ -86,7 +88,8 @@ class FeatureData(anywidget.AnyWidget):
         """
         rows, values = self.pages.activations.feature(selection.feature)
         if selection.brush:
-            inside = (values >= selection.brush[0]) & (values <= selection.brush[1])
+            exact = values.astype(np.float64)  # as the browser compares
+            inside = (exact >= selection.brush[0]) & (exact <= selection.brush[1])
             rows, values = rows[inside], values[inside]
         proteins = self.pages.proteins
         found = [proteins.residue(int(row)) for row in rows]
@@ -96,13 +99,9 @@ class FeatureData(anywidget.AnyWidget):
         table = pl.DataFrame(columns, schema=schema)
         return table.filter(pl.col("accession").is_in(selection.accessions)) if selection.accessions else table
 
-    def packed(self, feature: int, n_proteins: int | None = None) -> bytes:
-        """One feature's bundle, as `kept` holds it."""
-        return pack(*self._bundle(feature, self.n_proteins if n_proteins is None else n_proteins), compress=True)
-
     def _bundle(self, feature: int, n: int) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         chosen: Selection = self.selection
-        always = [*([chosen.accession] if chosen.accession else []), *self._with_structure(feature, min(n, WITH_STRUCTURE))]
+        always = [*([chosen.accession] if chosen.accession else []), *self._with_structure(feature, n)]
         record, arrays = bundle(self.pages, feature, n, chosen.accessions, always, chosen.pinned, self.structures)
         return record | {"asked": {"accession": chosen.accession, "accessions": chosen.accessions}}, arrays
 
@@ -117,12 +116,20 @@ class FeatureData(anywidget.AnyWidget):
 
     def keep(self, features: Iterable[int], n_proteins: int | None = None, structures: bool = True) -> None:
         """Store bundles of features, and the structures of their proteins, in the widget's state: what a page without a kernel can show."""
+        for name, value in self.to_keep(features, n_proteins, structures).items():
+            setattr(self, name, value)
+
+    def to_keep(self, features: Iterable[int], n_proteins: int | None = None, structures: bool = True) -> dict[str, dict[str, bytes]]:
+        """What `keep` stores: `kept` and `kept_structures`. TraitError for a feature that is none."""
         chosen = list(dict.fromkeys(features))
         for feature in chosen:
             self.check(feature)
-        self.kept = {str(feature): self.packed(feature, n_proteins) for feature in chosen}
-        shown = {a for feature in chosen for a in self._with_structure(feature, n_proteins or self.n_proteins)} if structures else set()
-        self.kept_structures = {accession: self.packed_structure(accession) for accession in sorted(shown)}
+        bundles = {feature: self._bundle(feature, self.n_proteins if n_proteins is None else n_proteins) for feature in chosen}
+        shown = {p["accession"] for record, _ in bundles.values() for p in record["proteins"] if structures and p["structure"]}
+        return {
+            "kept": {str(feature): pack(*parts, compress=True) for feature, parts in bundles.items()},
+            "kept_structures": {accession: self.packed_structure(accession) for accession in sorted(shown)},
+        }
 
     def _first(self) -> int:
         """The feature of the best pair on validation, or the first that is alive."""
@@ -130,8 +137,9 @@ class FeatureData(anywidget.AnyWidget):
         return int(ranked["feature"][0]) if ranked.height else int(self.pages.alive[0]) if len(self.pages.alive) else 0
 
     def _with_structure(self, feature: int, n: int) -> list[str]:
+        """The strongest proteins with a structure that a bundle of `n` always holds."""
         firing = proteins_of(self.pages.activations, feature)["accession"]
-        return firing.filter(firing.is_in(list(self.structures))).head(n).to_list()
+        return firing.filter(firing.is_in(list(self.structures))).head(min(n // 2, WITH_STRUCTURE)).to_list()
 
     def _about(self) -> dict[str, Any]:
         about = self.pages.run.about(self.pages.source)
@@ -161,6 +169,7 @@ class FeatureData(anywidget.AnyWidget):
     def _protein_asked(self, _: object = None) -> None:
         if self.selection.accession and self.selection.accession not in self._shown:
             self._asked()
+        self.problem = ""
         try:
             self.structure = self.packed_structure(self.selection.accession)
         except (ValueError, KeyError, OSError) as error:

@@ -16,7 +16,8 @@ def feature_list(pages: FeaturePages) -> pl.DataFrame:
     """One row per feature, dead ones included, by number. A column that the run has nothing for is absent.
 
     feature (u32); n_active (i64) residues above 0 and density, their share; maximum (f32, raw, on train); of a run's atlas n_proteins, mean_active,
-    x, y, cluster; concept, category, f1_validation, f1_test of the best pair on validation (null where it matches none).
+    x, y, cluster (the last four null where the feature is dead); concept, category, f1_validation, f1_test of the best pair on validation (null where
+    it matches none).
     """
     maxima = pages.run.maxima(pages.source)
     n_active = pages.activations.n_active()
@@ -26,6 +27,7 @@ def feature_list(pages: FeaturePages) -> pl.DataFrame:
     try:
         atlas = pages.run.atlas(pages.source)
         table = table.drop("n_active", "density").join(atlas.drop("maximum"), on="feature", how="left")
+        table = table.with_columns(pl.col("n_active", "density", "n_proteins").fill_null(0))  # those of a dead feature, which is not on the map
     except PipelineError:  # a control has none
         pass
     best = pages.ranked.unique("feature", keep="first", maintain_order=True).select("feature", *NAMES, "f1_validation", "f1_test")

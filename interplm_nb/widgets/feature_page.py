@@ -2,20 +2,19 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cached_property
 from html import escape
 from typing import Any
 
 import numpy as np
-import plotly.graph_objects as go
 import polars as pl
 
 from interplm_nb.activations import FeatureActivations
 from interplm_nb.annotations import Annotations
-from interplm_nb.features.examples import histogram, proteins_of
+from interplm_nb.features.examples import proteins_of
 from interplm_nb.pipeline.run import Run
 from interplm_nb.proteins import Proteins
-from interplm_nb.widgets.colours import SCALE, category_colours
+from interplm_nb.widgets.colours import category_colours
 from interplm_nb.widgets.sequence import STYLE, colour_bar, sequence_html
 
 MIN_INSTANCES = 10
@@ -90,55 +89,27 @@ class FeaturePages:
         rows = first.select("feature", "concept", "category", "f1_validation", "f1_test").to_dicts()
         return {row.pop("feature"): row for row in rows}
 
-    @cache
     def carried(self, concept: str) -> np.ndarray:
-        """bool [n_residues]: the residues that carry a concept."""
-        return self.annotations.mask(concept)
+        """bool [n_residues]: the residues that carry a concept; remembered, since features share concepts."""
+        if concept not in self._carried:
+            self._carried[concept] = self.annotations.mask(concept)
+        return self._carried[concept]
+
+    @cached_property
+    def _carried(self) -> dict[str, np.ndarray]:
+        return {}
 
     def spans(self, accessions: list[str]) -> dict[str, list[dict[str, Any]]]:
         """The segments of each of these proteins: start, end, concept, category, instance; by start, the longest first."""
         table = self.annotations.table.filter(pl.col("accession").is_in(accessions))
         ordered = table.sort("start", "end", descending=[False, True])
-        parts = ordered.select("accession", "start", "end", "concept", "category", "instance").partition_by("accession", as_dict=True, include_key=False)
+        parts = ordered.select("accession", "start", "end", "concept", "category", "instance").partition_by(
+            "accession", as_dict=True, include_key=False
+        )
         return {accession: rows.to_dicts() for (accession,), rows in parts.items()}
 
     def _scores(self, split: str) -> pl.DataFrame:
         return self.run.scores(self.source, split, "strict").table()
-
-    def check(self, feature: int) -> None:
-        """Raise ValueError for a feature that the source does not have."""
-        if not 0 <= feature < self.activations.n_features:
-            raise ValueError(f"{self.source} has features 0 to {self.activations.n_features - 1}, not {feature}")
-
-    def concepts_html(self, feature: int, n: int = 8) -> str:
-        """The concepts that a feature matches best, as a table."""
-        rows = self.ranked.filter(pl.col("feature") == feature).head(n)
-        if rows.is_empty():
-            return f"<p>This feature matches no concept that has {MIN_INSTANCES} instances on validation and on test.</p>"
-        cells = "".join(
-            f"<tr><td>{escape(concept)}</td><td>{threshold:g}</td><td>{validation:.2f}</td><td>{test:.2f}</td><td>{n_instances:,}</td></tr>"
-            for concept, _, _, threshold, validation, test, n_instances in rows.iter_rows()
-        )
-        head = "".join(f"<th>{h}</th>" for h in ("concept", "threshold", "F1, validation", "F1, test", "instances, test"))
-        return f'<table class="iplm-table"><thead><tr>{head}</tr></thead><tbody>{cells}</tbody></table>'
-
-    def histogram_figure(self, feature: int) -> go.Figure:
-        """Residues by activation; the counts' axis is logarithmic because most residues lie near 0."""
-        counts, edges, n_zero = histogram(self.activations, feature)
-        centres = (edges[:-1] + edges[1:]) / 2
-        figure = go.Figure(
-            go.Bar(x=centres, y=counts, width=np.diff(edges), marker={"color": centres, "colorscale": list(SCALE), "cmin": 0, "cmax": 1}),
-            layout={
-                "title": {"text": f"{counts.sum():,} residues carry the feature, {n_zero:,} do not", "font": {"size": 14}},
-                "xaxis": {"title": {"text": "activation (share of the maximum on training proteins)"}},
-                "yaxis": {"title": {"text": "residues"}, "type": "log", "range": [-0.3, np.log10(max(10, counts.max())) + 0.15]},
-                "template": "plotly_white",
-                "width": 440,
-                "height": 280,
-                "margin": {"l": 60, "r": 10, "t": 40, "b": 45},
-            },
-        )
-        return figure.update_traces(hovertemplate="activation %{x:.2f}: %{y:,} residues<extra></extra>")
 
     def top(self, feature: int, n: int = 20) -> pl.DataFrame:
         """The proteins with the highest activation: see `proteins_of`."""
@@ -170,6 +141,13 @@ class FeaturePages:
 
     def name(self, accession: str) -> str:
         """The protein's name where the metadata has one."""
+        return self._metadata(accession, ("name", "protein_name", "description"))
+
+    def organism(self, accession: str) -> str:
+        """The protein's organism where the metadata has it."""
+        return self._metadata(accession, ("organism",))
+
+    def _metadata(self, accession: str, columns: tuple[str, ...]) -> str:
         table = self.proteins.table
-        column = next((c for c in ("name", "protein_name", "description") if c in table.columns), None)
+        column = next((c for c in columns if c in table.columns), None)
         return str(table[column][self.proteins.index(accession)] or "") if column else ""

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 class ActivationHistogram(View):
     """Residues, or proteins by their maximum, by activation: exact counts over the whole store; in a second colour those that carry the best concept.
 
-    Drag, or use the arrow keys, to brush a range: it becomes `selection.brush`. Bars and axes never move with the brush.
+    Drag, or use the arrow keys, to brush a range: it becomes `selection.brush`. Bars and axes never move with the brush. Counts are of the whole
+    store, by bins; where a brush cuts a bin, its line says between which counts the true one lies: `selection.residues()` has the residues.
     """
 
     _esm = assets.esm("histogram")
@@ -30,14 +31,25 @@ class ActivationHistogram(View):
         """The histogram for print: see `View.figure`."""
         record, arrays = unpack(self.data.bundle)
         counts, edges = arrays[f"{self.unit}_total"], arrays["edges"]
+        all_active = max(1, int(counts.sum())) if self.share else 1
         figure, axes = panel(3.4, 2.4)
-        heights = counts / max(1, counts.sum()) if self.share else counts
-        axes.bar(edges[:-1], heights, np.diff(edges), align="edge", color="#7f7f7f", label=f"all {self.unit}")
+        axes.bar(edges[:-1], counts / all_active, np.diff(edges), align="edge", color="#7f7f7f", label=f"all {self.unit}")
         annotated = arrays.get(f"{self.unit}_annotated")
         if annotated is not None:
-            shown = annotated / max(1, counts.sum()) if self.share else annotated
-            axes.bar(edges[:-1], shown, np.diff(edges), align="edge", color="#2f75b0", label=f"with {record['best']['concept']}")
-            axes.legend(frameon=False, fontsize=7)
-        axes.set(yscale=self.scale, xlabel="activation (share of the maximum on training proteins)", ylabel=("share of " if self.share else "") + self.unit)
+            name = record["best"]["concept"]
+            axes.bar(
+                edges[:-1],
+                annotated / all_active,
+                np.diff(edges),
+                align="edge",
+                color="#2f75b0",
+                label=f"with {name[:45]}{'…' if len(name) > 45 else ''}",
+            )
+            for text in axes.legend(frameon=False, fontsize=7).get_texts():
+                text.set_parse_math(False)  # a name is no formula
+        what = "activation" if self.unit == "residues" else "maximum of a protein"
+        axes.set(xlabel=f"{what} (share of the maximum on training proteins)", xlim=(0, edges[-1]))
+        axes.set_ylabel(f"share of {self.unit}" if self.share else self.unit)
+        axes.set_yscale(self.scale if counts.any() else "linear")  # of nothing there is no logarithm
         axes.set_title(f"Feature {record['feature']}: {counts.sum():,} {self.unit} active", fontsize=8, loc="left")
         return figure

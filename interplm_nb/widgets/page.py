@@ -3,13 +3,12 @@
 import base64
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
 
 import anywidget
-import ipywidgets
 
 from interplm_nb.saving import atomic_path
 from interplm_nb.widgets import assets
@@ -29,17 +28,21 @@ h1 { font-size: 18px; margin: 0 0 8px; }
 }
 """
 
-SANDBOX = "allow-scripts allow-downloads"
-"""What a page inside a notebook's output may do: run its own script and save files; it cannot reach the notebook."""
+SANDBOX = "allow-scripts allow-downloads allow-popups allow-popups-to-escape-sandbox"
+"""What a page inside a notebook's output may do: run its own script, save files, open links in a new tab; it cannot reach the notebook."""
 
 
-def page(widgets: Sequence[anywidget.AnyWidget], title: str) -> str:
+Changes = Mapping[str, Mapping[str, Any]]
+"""By model id, traits whose values in the page differ from the widget's."""
+
+
+def page(widgets: Sequence[anywidget.AnyWidget], title: str, changes: Changes | None = None) -> str:
     """The HTML of these widgets and of all that they refer to. Data cannot end the script that it is in."""
     models = {w.model_id: w for w in _with_references(widgets)}
-    sources = {_digest(w): str(w._esm) for w in models.values()}
+    sources = {_digest(w): _module(w) for w in models.values()}
     selection = next((id for id, w in models.items() if isinstance(w, Selection)), None)
     state = {
-        "models": {id: _model(w) for id, w in models.items()},
+        "models": {id: _model(w, (changes or {}).get(id, {})) for id, w in models.items()},
         "show": [w.model_id for w in widgets],
         "selection": selection,
         "fields": FIELDS,
@@ -53,16 +56,16 @@ def page(widgets: Sequence[anywidget.AnyWidget], title: str) -> str:
     )
 
 
-def write_page(widgets: Sequence[anywidget.AnyWidget], path: Path, title: str) -> Path:
+def write_page(widgets: Sequence[anywidget.AnyWidget], path: Path, title: str, changes: Changes | None = None) -> Path:
     """Write `page` to a file, atomically; returns its path."""
     with atomic_path(path) as draft:
-        draft.write_text(page(widgets, title), encoding="utf-8")
+        draft.write_text(page(widgets, title, changes), encoding="utf-8")
     return path
 
 
-def static_html(widgets: Sequence[anywidget.AnyWidget], title: str, height: int) -> str:
+def static_html(widgets: Sequence[anywidget.AnyWidget], title: str, height: int, changes: Changes | None = None) -> str:
     """The page as an `<iframe>` for a cell's output: it is live in `nbconvert --to html`, with no kernel and no network."""
-    inner = escape(page(widgets, title), quote=True)
+    inner = escape(page(widgets, title, changes), quote=True)
     return f'<iframe title="{escape(title, quote=True)}" sandbox="{SANDBOX}" style="width:100%;height:{height}px;border:0" srcdoc="{inner}"></iframe>'
 
 
@@ -78,8 +81,8 @@ def _with_references(widgets: Iterable[anywidget.AnyWidget]) -> list[anywidget.A
     return list(found.values())
 
 
-def _model(widget: anywidget.AnyWidget) -> dict[str, Any]:
-    kept = {k: v for k, v in widget.get_state().items() if k not in NOT_STATE and not k.startswith(PREFIXES)}
+def _model(widget: anywidget.AnyWidget, changes: Mapping[str, Any]) -> dict[str, Any]:
+    kept = {k: v for k, v in {**widget.get_state(), **changes}.items() if k not in NOT_STATE and not k.startswith(PREFIXES)}
     buffers = [[path, base64.b64encode(bytes(value)).decode()] for path, value in _bytes_in(kept, [])]
     return {"state": _without_bytes(kept), "buffers": buffers, "esm": _digest(widget)}
 
@@ -98,8 +101,12 @@ def _without_bytes(value: Any) -> Any:
     return value
 
 
-def _digest(widget: ipywidgets.Widget) -> str:
-    return hashlib.sha256(str(widget._esm).encode()).hexdigest()[:12]  # type: ignore[attr-defined]
+def _module(widget: anywidget.AnyWidget) -> str:
+    return str(widget._esm)  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def _digest(widget: anywidget.AnyWidget) -> str:
+    return hashlib.sha256(_module(widget).encode()).hexdigest()[:12]
 
 
 def _json(state: Any) -> str:

@@ -30,7 +30,9 @@ class Selection(anywidget.AnyWidget):
     feature = t.Int(0, help="number of the feature, from 0").tag(sync=True)
     accession = t.Unicode("", help="the protein in focus; empty: none").tag(sync=True)
     position = t.Int(None, allow_none=True, help="residue of that protein, counted from 1 as UniProt does").tag(sync=True)
-    brush = t.List(t.Float(), help="[lo, hi] of activations, in shares of the feature's maximum (unit `max`), both included; empty: all").tag(sync=True)
+    brush = t.List(t.Float(), help="[lo, hi] of activations, in shares of the feature's maximum (unit `max`), both included; empty: all").tag(
+        sync=True
+    )
     accessions = t.List(t.Unicode(), help="the proteins that are shown; empty: all").tag(sync=True)
     pinned = t.List(t.Int(), help="other features drawn beside this one").tag(sync=True)
 

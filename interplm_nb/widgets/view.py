@@ -31,7 +31,7 @@ class View(anywidget.AnyWidget):
     def __init__(self, data: FeatureData, **settings: Any) -> None:
         if not isinstance(data, FeatureData):
             raise TypeError(f"{type(self).__name__} shows a FeatureData, such as FeatureData(run) or workbench.data, not {type(data).__name__}")
-        own = set(self.trait_names(sync=True)) - set(View.class_trait_names())
+        own = {name for name, trait in self.traits(sync=True).items() if not trait.read_only} - set(View.class_trait_names())
         strange = set(settings) - own - {"layout"}
         if strange:
             known = ", ".join(sorted(own)) or "none"

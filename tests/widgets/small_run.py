@@ -16,7 +16,9 @@ from interplm_nb.proteins import Proteins
 from interplm_nb.saving import write_json, write_parquet
 
 
-def make_run(folder: Path, proteins: Proteins, annotations: Annotations, values: np.ndarray, splits: tuple[str, ...] = ("train", "validation", "test")) -> Run:
+def make_run(
+    folder: Path, proteins: Proteins, annotations: Annotations, values: np.ndarray, splits: tuple[str, ...] = ("train", "validation", "test")
+) -> Run:
     """A run with source `sae`; `values` float32 [n_residues, n_features], raw. Proteins go to the splits in turn."""
     run = Run.create(folder, "test")
     proteins.save(run.folder / "proteins.parquet")
@@ -40,7 +42,7 @@ def make_run(folder: Path, proteins: Proteins, annotations: Annotations, values:
 
 
 def simple_run(folder: Path, table: pl.DataFrame, segments: pl.DataFrame | None = None, fire: Callable[[int, int], float] | None = None) -> Run:
-    """A run of proteins from a table (accession, sequence, protein_name); feature 0 fires by `fire(row, length)`, by default on every third residue."""
+    """A run of a table's proteins (accession, sequence, protein_name); feature 0 fires by `fire(row, length)`, by default on every third residue."""
     proteins = Proteins(table)
     rows = np.arange(proteins.n_residues)
     values = np.zeros((proteins.n_residues, 4), np.float32)

@@ -38,7 +38,6 @@ def test_concepts_with_few_instances_are_not_ranked(pages: FeaturePages) -> None
 
 def test_a_dead_feature_is_said_to_be_so(pages: FeaturePages) -> None:
     assert DEAD not in pages.alive
-    assert "matches no concept" in pages.concepts_html(DEAD)
     assert "never fires" in pages.top_html(DEAD)
 
 
@@ -53,19 +52,6 @@ def test_the_whole_protein_is_shown(pages: FeaturePages) -> None:
     accession = pages.proteins.accessions[0]
     positions = [int(p) for p in re.findall(rf'title="{accession} [A-Z](\d+):', pages.protein_html(accession, HELIX))]
     assert positions == list(range(1, len(pages.proteins.sequence(accession)) + 1))
-
-
-def test_the_histogram_names_its_units_and_counts_every_residue(pages: FeaturePages) -> None:
-    figure = pages.histogram_figure(HELIX)
-    assert "share of the maximum" in figure.layout.xaxis.title.text
-    n_on = int((pages.annotations.mask("Helix")).sum())
-    assert sum(figure.data[0].y) == n_on
-    assert f"{n_on:,} residues carry the feature" in figure.layout.title.text
-
-
-def test_a_feature_that_is_not_there_is_refused(pages: FeaturePages) -> None:
-    with pytest.raises(ValueError, match="sae has features 0 to 11, not 12"):
-        pages.check(12)
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")

@@ -24,7 +24,7 @@ export function lutOf(stops) {
     const colour = ends[low].map((from, c) => Math.round(from + (place - low) * (ends[low + 1][c] - from)));
     rgb.set(colour, 3 * i);
     css.push(`rgb(${colour.join(",")})`);
-    text.push(luminance(colour) > 0.3 ? "#111111" : "#ffffff");
+    text.push(luminance(colour) > 0.19 ? "#111111" : "#ffffff"); // where both contrast alike
   }
   return { css, rgb, text };
 }
@@ -43,4 +43,16 @@ export function stepOf(value) {
 /** @param {number[]} brush [lo, hi] or [] @param {number} value */
 export function inBrush(brush, value) {
   return brush.length === 0 || (value >= brush[0] && value <= brush[1]);
+}
+
+/**
+ * A category's colour on a page: on a dark one black becomes nearly white, and what is too dark to see is mixed with white.
+ * @param {string} hex
+ * @param {boolean} dark
+ */
+export function categoryOn(hex, dark) {
+  const rgb = rgbOf(hex);
+  if (!dark || luminance(rgb) > 0.1) return hex;
+  const white = luminance(rgb) < 0.005 ? 0.9 : 0.4;
+  return `#${rgb.map((v) => Math.round(v + white * (255 - v)).toString(16).padStart(2, "0")).join("")}`;
 }

@@ -1,6 +1,8 @@
 // @ts-check
 // Files for the person: pictures and tables of what a view shows.
 
+import { CanvasSurface, SvgSurface } from "./surface.js";
+
 /**
  * @typedef {object} Saves
  * @property {any} [plot] a `Plot`, for PNG and SVG
@@ -23,6 +25,33 @@ export function saveButtons(frame, saves) {
     const act = async () => download(await make(), type, frame.fileName(name.toLowerCase()));
     frame.button(name, act, `Save ${frame.title} as ${name}`).classList.add("iplm-save");
   }
+}
+
+/**
+ * PNG and SVG of a view that is no `Plot`, drawn on the page's ground when they are asked for.
+ * @param {any} frame
+ * @param {() => number[]} size width and height
+ * @param {(surface: import("./surface.js").Surface) => void} draw
+ */
+export function pictures(frame, size, draw) {
+  const png = () => {
+    const [width, height] = size();
+    const canvas = document.createElement("canvas");
+    [canvas.width, canvas.height] = [3 * width, 3 * height];
+    const g = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
+    g.setTransform(3, 0, 0, 3, 0, 0);
+    const surface = new CanvasSurface(g);
+    surface.rect(0, 0, width, height, frame.theme.ground);
+    draw(surface);
+    return new Promise((done, fail) => canvas.toBlob((blob) => (blob ? done(blob) : fail(Error("no picture"))), "image/png"));
+  };
+  const svg = () => {
+    const [width, height] = size();
+    const surface = new SvgSurface(width, height, frame.theme.ground);
+    draw(surface);
+    return surface.toString();
+  };
+  return { png, svg };
 }
 
 /**

@@ -1,6 +1,8 @@
 // @ts-check
 // One set of drawing operations for the screen (canvas), for PNG (a larger canvas) and for SVG, so that an export is what is seen.
 
+import { drawDots, svgDots } from "./dots.js";
+
 /**
  * @typedef {object} Surface
  * @property {(x: number, y: number, w: number, h: number, fill: string, opacity?: number) => void} rect
@@ -9,9 +11,11 @@
  * @property {(x1: number, y1: number, x2: number, y2: number, stroke: string, width?: number, dash?: number[]) => void} line
  * @property {(points: number[][], stroke: string, width?: number, fill?: string) => void} path
  * @property {(x: number, y: number, r: number, fill: string, stroke?: string) => void} circle
+ * @property {(x: Float32Array, y: Float32Array, kind: Uint16Array, n: number, r: number, styles: import("./dots.js").DotStyle[]) => void} dots
  * @property {(x: number, y: number, text: string, style: TextStyle) => void} text
  * @property {(letter: string, x: number, y: number, w: number, h: number, fill: string) => void} glyph a letter stretched to a box
  * @property {(x: number, y: number, w: number, h: number, rgba: Uint8ClampedArray, columns: number, rows: number) => void} image
+ * @property {(x: number, y: number, w: number, h: number, source: { bitmap: ImageBitmap, url: string }) => void} picture a finished one
  * @property {(x: number, y: number, w: number, h: number, draw: () => void) => void} clip
  */
 /** @typedef {{ fill: string, size?: number, align?: "left" | "center" | "right", weight?: number, mono?: boolean, turn?: number }} TextStyle */
@@ -110,16 +114,27 @@ export class CanvasSurface {
     this.g.stroke();
   }
 
+  /** @param {Parameters<Surface["dots"]>} dots */
+  dots(...dots) {
+    drawDots(this.g, ...dots);
+  }
+
   /** @param {number} x @param {number} y @param {string} text @param {TextStyle} style */
   text(x, y, text, { fill, size = 11, align = "left", weight = 400, mono = false, turn = 0 }) {
-    this.g.save();
-    this.g.translate(x, y);
-    if (turn) this.g.rotate((turn * Math.PI) / 180);
     this.g.font = `${weight} ${size}px ${mono ? MONO : SANS}`;
     this.g.textAlign = align;
     this.g.textBaseline = "middle";
     this.g.fillStyle = fill;
-    this.g.fillText(text, 0, 0);
+    if (turn) this.turned(x, y, turn, () => this.g.fillText(text, 0, 0));
+    else this.g.fillText(text, x, y); // a thousand letters a frame: save and restore would cost as much again
+  }
+
+  /** @param {number} x @param {number} y @param {number} degrees @param {() => void} draw around 0, 0 */
+  turned(x, y, degrees, draw) {
+    this.g.save();
+    this.g.translate(x, y);
+    this.g.rotate((degrees * Math.PI) / 180);
+    draw();
     this.g.restore();
   }
 
@@ -144,6 +159,11 @@ export class CanvasSurface {
     this.g.drawImage(cells, x, y, w, h);
   }
 
+  /** @param {number} x @param {number} y @param {number} w @param {number} h @param {{ bitmap: ImageBitmap, url: string }} source */
+  picture(x, y, w, h, { bitmap }) {
+    this.g.drawImage(bitmap, x, y, w, h);
+  }
+
   /** @param {number} x @param {number} y @param {number} w @param {number} h @param {() => void} draw */
   clip(x, y, w, h, draw) {
     this.g.save();
@@ -155,12 +175,18 @@ export class CanvasSurface {
   }
 }
 
+/** Canvases for cells, each filled again after 64 others: to make one takes longer than to fill it. @type {CanvasRenderingContext2D[]} */
+const spare = [];
+let taken = 0;
+
 /** @param {Uint8ClampedArray} rgba @param {number} columns @param {number} rows */
 function cellsOf(rgba, columns, rows) {
-  const cells = document.createElement("canvas");
-  [cells.width, cells.height] = [columns, rows];
-  cells.getContext("2d")?.putImageData(new ImageData(/** @type {any} */ (rgba), columns, rows), 0, 0);
-  return cells;
+  taken = (taken + 1) % 64;
+  spare[taken] ??= /** @type {CanvasRenderingContext2D} */ (document.createElement("canvas").getContext("2d"));
+  const { canvas } = spare[taken];
+  if (canvas.width !== columns || canvas.height !== rows) [canvas.width, canvas.height] = [columns, rows];
+  spare[taken].putImageData(new ImageData(/** @type {any} */ (rgba), columns, rows), 0, 0);
+  return canvas;
 }
 
 /** Text for XML. @param {unknown} text */
@@ -173,7 +199,8 @@ export function xml(text) {
 export class SvgSurface {
   /** @param {number} width @param {number} height @param {string} background */
   constructor(width, height, background) {
-    [this.width, this.height] = [width, height];
+    this.width = width;
+    this.height = height;
     this.clips = 0;
     /** @type {string[]} */
     this.parts = [`<rect width="${width}" height="${height}" fill="${background}"/>`];
@@ -215,6 +242,11 @@ export class SvgSurface {
     this.parts.push(`<circle cx="${n(x)}" cy="${n(y)}" r="${n(r)}" fill="${xml(fill || "none")}" stroke="${xml(stroke || "none")}"/>`);
   }
 
+  /** @param {Parameters<Surface["dots"]>} dots */
+  dots(...dots) {
+    this.parts.push(svgDots(xml, ...dots));
+  }
+
   /** @param {number} x @param {number} y @param {string} text @param {TextStyle} style */
   text(x, y, text, { fill, size = 11, align = "left", weight = 400, mono = false, turn = 0 }) {
     const anchor = { left: "start", center: "middle", right: "end" }[align];
@@ -236,6 +268,11 @@ export class SvgSurface {
   image(x, y, w, h, rgba, columns, rows) {
     const url = cellsOf(rgba, columns, rows).toDataURL("image/png");
     this.parts.push(`<image ${box(x, y, w, h)} preserveAspectRatio="none" style="image-rendering:pixelated" href="${url}"/>`);
+  }
+
+  /** @param {number} x @param {number} y @param {number} w @param {number} h @param {{ bitmap: ImageBitmap, url: string }} source */
+  picture(x, y, w, h, { url }) {
+    this.parts.push(`<image ${box(x, y, w, h)} preserveAspectRatio="none" href="${xml(url)}"/>`);
   }
 
   /** @param {number} x @param {number} y @param {number} w @param {number} h @param {() => void} draw */

@@ -13,7 +13,7 @@ from interplm_nb.widgets.feature_data import FeatureData
 from interplm_nb.widgets.page import write_page
 from tests.widgets.small_run import simple_run
 
-HOSTILE = "<img src=x onerror=\"window.hurt=1\">' </script><script>window.hurt=1</script>"
+HOSTILE = '<img src=x onerror="window.hurt=1">\' </script><script>window.hurt=1</script>'
 RIGHT_TO_LEFT = "\u202eחלבון\u2066 kinase"
 LONG = "very long name " * 20
 
@@ -24,11 +24,15 @@ class Shown:
 
     page: Any
 
+    def _on_selection(self, body: str, argument: Any) -> Any:
+        find = "const m = [...window.iplmModels.values()].find(m => 'brush' in m.state);"
+        return self.page.evaluate(f"a => {{ {find} {body} }}", argument)
+
     def selected(self, field: str) -> Any:
-        return self.page.evaluate("f => [...window.iplmModels.values()].find(m => 'brush' in m.state).get(f)", field)
+        return self._on_selection("return m.get(a);", field)
 
     def select(self, **fields: Any) -> None:
-        self.page.evaluate("fs => { const m = [...window.iplmModels.values()].find(m => 'brush' in m.state); for (const [k, v] of Object.entries(fs)) m.set(k, v) }", fields)
+        self._on_selection("for (const [k, v] of Object.entries(a)) m.set(k, v);", fields)
 
     def settled(self) -> None:
         """Until two frames have been drawn."""

@@ -1,0 +1,106 @@
+"""The map of all features: which decoder vectors point the same way, and what such features match."""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+import traitlets as t
+
+from interplm_nb.features.atlas import N_NEIGHBORS
+from interplm_nb.widgets import assets
+from interplm_nb.widgets.colours import CATEGORIES
+from interplm_nb.widgets.view import View
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+PALETTE = tuple(colour for colour in CATEGORIES if colour != "#000000")
+"""Of clusters; black would pass for an outline."""
+
+
+class FeatureAtlas(View):
+    """All living features by the UMAP of their decoder vectors (InterPLM, arXiv 2412.12101, Methods), as the run has stored it; dead ones are absent.
+
+    A click, or an arrow key, selects a feature. Features within a lasso, or of one colour of the key, become `chosen`, and `[` and `]` step through
+    them. Colours are of the category of the concept that a feature matches best on validation, of its cluster, its density (share of residues on
+    which it is active, on a logarithmic scale) or the F1 of that concept on test; a feature without one is hollow. Sources other than the trained
+    SAE have no map: the view says so.
+    """
+
+    _esm = assets.esm("feature_atlas")
+
+    colour = t.Enum(("category", "cluster", "density", "f1"), "category", help="what colours show").tag(sync=True)
+    chosen = t.List(t.Int(), help="numbers of the features that are picked out, by a lasso or here; empty: none").tag(sync=True)
+    about = t.Dict(read_only=True, help="caption, why there is no map (empty: there is one), colours of clusters by number").tag(sync=True)
+
+    @t.default("about")
+    def _about(self) -> dict[str, Any]:
+        missing = _missing(self.data.features, self.data.pages.source)
+        table = self.data.features.clear() if missing else mapped(self.data.features)
+        return {"missing": missing, "caption": _caption(table.height), "clusters": [] if missing else cluster_colours(table)}
+
+    @t.validate("chosen")
+    def _existing(self, proposal: Any) -> list[int]:
+        for feature in proposal["value"]:
+            self.data.check(feature)
+        return proposal["value"]
+
+    def figure(self) -> "Figure":
+        """The map for print: see `View.figure`. Points are rasterised in PDF and SVG; axes have no unit and are not drawn."""
+        from interplm_nb.widgets.feature_atlas_figure import atlas_figure, words_figure
+
+        if self.about["missing"]:
+            return words_figure(self.about["missing"])
+        table = mapped(self.data.features)
+        clusters = dict(enumerate(self.about["clusters"]))
+        figure, axes = atlas_figure(table, self.colour, clusters if self.colour == "cluster" else self.data.pages.colours, self.chosen)
+        for feature in dict.fromkeys([*self.selection.pinned, self.selection.feature]):
+            _mark(axes, table, feature, "#c04e00" if feature == self.selection.feature else "#1a1a1a")
+        whole = self.data.about
+        axes.set_title(f"{table.height:,} of {whole['n_features']:,} features; {whole['plm']}, layer {whole['layer']}", fontsize=8, loc="left")
+        axes.set_xlabel(self.about["caption"])
+        return figure
+
+
+def mapped(features: pl.DataFrame) -> pl.DataFrame:
+    """The rows of a `feature_list` that are on the map."""
+    return features.filter(pl.col("x").is_not_null() & pl.col("y").is_not_null())
+
+
+def cluster_colours(table: pl.DataFrame) -> list[str]:
+    """A colour of `PALETTE` for each cluster 0, 1, ... of a table with x, y and cluster; clusters that share one are kept apart on the map.
+
+    The largest choose first: a colour that is free, else the one whose nearest cluster is farthest away.
+    """
+    grouped = table.filter(pl.col("cluster") >= 0).group_by("cluster").agg(pl.mean("x", "y"), n=pl.len())
+    found: dict[int, str] = {}
+    taken: dict[str, list[tuple[float, float]]] = {colour: [] for colour in PALETTE}
+    for cluster, x, y, _ in grouped.sort("n", "cluster", descending=[True, False]).iter_rows():
+        away = {colour: min((np.hypot(x - a, y - b) for a, b in places), default=np.inf) for colour, places in taken.items()}
+        found[cluster] = max(away, key=away.__getitem__)
+        taken[found[cluster]].append((x, y))
+    return [found.get(cluster, PALETTE[0]) for cluster in range(max(found, default=-1) + 1)]
+
+
+def _mark(axes: "Axes", table: pl.DataFrame, feature: int, colour: str) -> None:
+    """A ring around a feature, with its number."""
+    ground = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.4}
+    for x, y in table.filter(pl.col("feature") == feature).select("x", "y").iter_rows():
+        axes.scatter([x], [y], s=40, facecolors="none", edgecolors=colour, linewidths=1.2)
+        axes.annotate(str(feature), (x, y), (5, 4), textcoords="offset points", fontsize=7, color=colour, bbox=ground)
+
+
+def _missing(features: pl.DataFrame, source: str) -> str:
+    """Why there is no map; empty: there is one."""
+    if "x" in features.columns:
+        return "" if mapped(features).height else f"None of the {features.height:,} features is active on these proteins, so there is nothing to map."
+    if source != "sae":
+        return f"The map is of the trained SAE's features; source {source} has none."
+    return "This run has no map of its features: make stage activations anew, with interplm-nb run PROFILE --out RUN --force activations."
+
+
+def _caption(n: int) -> str:
+    if n <= N_NEIGHBORS:
+        return "The two principal axes of the decoder vectors; they are too few for a UMAP"
+    return "UMAP of decoder vectors; distances between far groups mean little"

@@ -1,0 +1,127 @@
+"""All views of one feature together, linked: the workbench; and two of them side by side."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import anywidget
+
+from interplm_nb.pipeline.run import Run
+from interplm_nb.widgets import assets
+from interplm_nb.widgets.concept_panel import ConceptPanel
+from interplm_nb.widgets.feature_atlas import FeatureAtlas
+from interplm_nb.widgets.feature_data import FeatureData
+from interplm_nb.widgets.feature_table import FeatureTable
+from interplm_nb.widgets.histogram import ActivationHistogram
+from interplm_nb.widgets.kit import Kit
+from interplm_nb.widgets.page import static_html, write_page
+from interplm_nb.widgets.residue_tracks import ResidueTracks
+from interplm_nb.widgets.selection import Selection
+from interplm_nb.widgets.sequence_logo import SequenceLogo
+from interplm_nb.widgets.structure_loaders import Structures
+from interplm_nb.widgets.structure_view import StructureView
+from interplm_nb.widgets.view import View
+from interplm_nb.widgets.workbench_figure import workbench_figure
+
+if TYPE_CHECKING:
+    from IPython.display import HTML
+    from matplotlib.figure import Figure
+
+PAGE_PROTEINS = 20
+"""Proteins of each feature in an exported page, unless more are asked for."""
+
+TABLE_HEIGHT = 430
+"""Pixels; so that table and map end together."""
+
+PAGE_HEIGHT = 1500
+"""Height in pixels of a page in a cell's output."""
+
+
+class Workbench(View):
+    """Every view of a run's features in one cell, linked by one `Selection`.
+
+    `run` is a `Run` or its folder; `source` what is looked at; `feature` the first one shown (default: that of the best pair on validation).
+    `structures` says where structures are (`structure_loaders.Structures`): a folder of files, or by default the embedded ones and those in the
+    cache; `n_proteins` is how many proteins' residues are sent per feature. The views are attributes: table, atlas,
+    concepts, histogram, logo, tracks, structure.
+    """
+
+    _esm = assets.esm("workbench")
+
+    table = anywidget.WidgetTrait().tag(sync=True)
+    atlas = anywidget.WidgetTrait().tag(sync=True)
+    concepts = anywidget.WidgetTrait().tag(sync=True)
+    histogram = anywidget.WidgetTrait().tag(sync=True)
+    logo = anywidget.WidgetTrait().tag(sync=True)
+    tracks = anywidget.WidgetTrait().tag(sync=True)
+    structure = anywidget.WidgetTrait().tag(sync=True)
+
+    def __init__(
+        self,
+        run: Run | Path | str,
+        source: str = "sae",
+        feature: int | None = None,
+        structures: Structures = None,
+        n_proteins: int = 200,
+    ) -> None:
+        data = FeatureData(run, source, None, structures, n_proteins, feature)
+        views = {
+            "table": FeatureTable(data, height=TABLE_HEIGHT),
+            "atlas": FeatureAtlas(data),
+            "concepts": ConceptPanel(data),
+            "histogram": ActivationHistogram(data),
+            "logo": SequenceLogo(data),
+            "tracks": ResidueTracks(data),
+            "structure": StructureView(data),
+        }
+        super().__init__(data, **views)
+
+    def to_html(self, path: Path | str, title: str = "", features: Iterable[int] = (), n_proteins: int = PAGE_PROTEINS) -> Path:
+        """Write the workbench as one HTML file that needs no kernel and no network, and can be sent by mail.
+
+        It holds `features` (default: the selected and the pinned ones), each with up to `n_proteins` proteins and their structures, and the list and
+        map of all features. The selection is part of the address, so that a link to the file with `#feature=...` opens it there.
+        """
+        return write_page([self], Path(path), title or self._title(), self._kept(features, n_proteins))
+
+    def static(self, features: Iterable[int] = (), n_proteins: int = PAGE_PROTEINS, height: int = PAGE_HEIGHT) -> "HTML":
+        """The same page as a cell's output: it stays alive in a notebook that nobody runs again and in `nbconvert --to html`, with no network."""
+        from IPython.display import HTML
+
+        inner = static_html([self], self._title(), height, self._kept(features, n_proteins))
+        return HTML(f"<div>{inner}</div>")  # of a bare <iframe> IPython warns, and means another
+
+    def figure(self) -> "Figure":
+        """Histogram, tracks, logo and scores of the selected feature on one sheet: see `View.figure`."""
+        return workbench_figure(self)
+
+    def _kept(self, features: Iterable[int], n_proteins: int) -> dict[str, dict[str, Any]]:
+        """The state of the data in a page: what is kept, in place of what was sent last."""
+        chosen: Selection = self.selection
+        wanted = list(features) or [chosen.feature, *chosen.pinned]
+        if chosen.feature not in wanted:
+            wanted.insert(0, chosen.feature)
+        data: FeatureData = self.data
+        return {data.model_id: {**data.to_keep(wanted, n_proteins), "bundle": b"", "structure": b""}}
+
+    def _title(self) -> str:
+        about = self.data.about
+        return f"Features of {about['run']}: {about['source']}, {about['plm']}, layer {about['layer']}"
+
+
+class Comparison(anywidget.AnyWidget):
+    """Two workbenches side by side; protein, residue and brush are shared, features are each one's own. Made by `compare`."""
+
+    _esm = assets.esm("comparison")
+
+    kit = anywidget.WidgetTrait().tag(sync=True)
+    left = anywidget.WidgetTrait().tag(sync=True)
+    right = anywidget.WidgetTrait().tag(sync=True)
+
+    def __init__(self, left: Workbench, right: Workbench) -> None:
+        super().__init__(kit=Kit.shared(), left=left, right=right)
+
+
+def compare(run_a: Run | Path | str, run_b: Run | Path | str, source_a: str = "sae", source_b: str = "sae") -> Comparison:
+    """Two runs, or two sources of one run, side by side: a residue or a brush that is chosen in one is chosen in the other."""
+    return Comparison(Workbench(run_a, source_a), Workbench(run_b, source_b))

@@ -1,0 +1,216 @@
+"""The table as a person uses it: keys and clicks select, a search and filters narrow, headings sort; few of many rows are in the page."""
+
+import csv
+import io
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+from interplm_nb.annotations import Annotations
+from interplm_nb.pipeline.run import Run
+from interplm_nb.proteins import Proteins
+from interplm_nb.widgets import assets
+from interplm_nb.widgets.feature_data import FeatureData
+from interplm_nb.widgets.feature_table import FeatureTable
+from tests.browser.views.conftest import HOSTILE, Shown
+from tests.widgets.small_run import make_run
+
+pytestmark = pytest.mark.browser
+
+ROWS = ".iplm-features tbody tr[data-feature]"
+AXE = assets.CLONE / "node_modules" / "axe-core" / "axe.min.js"
+FAULTS = """async () => (await axe.run(document.querySelector('main'))).violations
+  .filter(v => ['serious', 'critical'].includes(v.impact)).map(v => `${v.id}: ${v.nodes.map(n => n.html.slice(0, 120)).join(' | ')}`)"""
+
+
+@pytest.fixture
+def data(demo_data: FeatureData) -> FeatureData:
+    demo_data.selection.update({"feature": 761, "brush": [0.1, 0.2], "accession": "", "position": None, "pinned": []})
+    return demo_data
+
+
+@pytest.fixture
+def shown(show: Callable, data: FeatureData) -> Any:
+    shown = show(FeatureTable(data))
+    shown.page.locator(ROWS).first.wait_for()
+    return shown
+
+
+def features(shown: Shown) -> list[int]:
+    """The features in the page, from the top."""
+    return shown.page.locator(ROWS).evaluate_all("rows => rows.map(row => Number(row.dataset.feature))")
+
+
+def saved(shown: Shown) -> list[dict[str, str]]:
+    """The rows that the button CSV saves."""
+    with shown.page.expect_download() as download:
+        shown.page.get_by_role("button", name="Save Features as CSV").click()
+    return list(csv.DictReader(io.StringIO(Path(download.value.path()).read_text(encoding="utf-8"))))
+
+
+def in_sight(shown: Shown, feature: int) -> bool:
+    row = shown.page.locator(f"tr[data-feature='{feature}']").bounding_box()
+    box = shown.page.locator(".iplm-features .iplm-scroll").bounding_box()
+    return box["y"] + 26 <= row["y"] + 0.5 and row["y"] + row["height"] <= box["y"] + box["height"] + 0.5
+
+
+def test_keys_select_and_follow(shown: Any, data: FeatureData) -> None:
+    order = FeatureTable(data).rows()["feature"].to_list()
+    shown.page.get_by_role("grid").focus()
+    for key, place in [("ArrowDown", 1), ("ArrowDown", 2), ("ArrowUp", 1), ("End", len(order) - 1), ("Home", 0)]:
+        shown.page.keyboard.press(key)
+        shown.settled()
+        assert shown.selected("feature") == order[place]
+        assert in_sight(shown, order[place])
+        assert shown.page.locator("tr[aria-selected='true']").get_attribute("aria-rowindex") == str(place + 2)
+    assert shown.selected("brush") == []  # of the feature that was selected before
+    active = shown.page.get_by_role("grid").get_attribute("aria-activedescendant")
+    assert shown.page.locator(f"[id='{active}']").get_attribute("data-feature") == str(order[0])
+    shown.page.keyboard.press("PageDown")
+    shown.page.keyboard.press("PageUp")
+    assert shown.selected("feature") == order[0]
+    shown.page.keyboard.press("]")
+    assert shown.selected("feature") == order[1]
+
+
+def test_a_click_selects_and_a_selection_elsewhere_is_scrolled_to(shown: Any, data: FeatureData) -> None:
+    shown.page.locator(ROWS).nth(4).click()
+    order = FeatureTable(data).rows()["feature"].to_list()
+    assert shown.selected("feature") == order[4]
+    shown.select(feature=order[500])
+    shown.settled()
+    assert in_sight(shown, order[500])
+    assert "row 501" in shown.page.locator(".iplm-say").inner_text()
+
+
+def test_a_search_narrows_as_it_is_typed(shown: Any, data: FeatureData) -> None:
+    shown.page.get_by_role("grid").focus()
+    shown.page.keyboard.press("/")
+    shown.page.keyboard.type("zinc")
+    found = FeatureTable(data, search="zinc").rows()["feature"].to_list()
+    assert 0 < len(found) < 200
+    assert [int(row["feature"]) for row in saved(shown)] == found
+    assert f"{len(found)} of" in shown.page.locator(".iplm-sub").inner_text()
+    assert "not among the rows shown" in shown.page.locator(".iplm-say").inner_text()
+    box = shown.page.get_by_role("searchbox")
+    box.press("Enter")
+    assert shown.selected("feature") == found[0]
+    box.press("Escape")
+    assert box.input_value() == ""
+    assert len(saved(shown)) > len(found)
+    box.fill("no such thing")
+    assert shown.page.locator(ROWS).count() == 0
+    shown.page.get_by_role("button", name="Show all features").click()
+    assert shown.page.locator(ROWS).count() > 5
+
+
+def test_a_heading_sorts_and_sorts_back(shown: Any, data: FeatureData) -> None:
+    for heading, column, first in [("F1 test", "f1_test", True), ("best concept", "concept", False), ("maximum", "maximum", True)]:
+        for descending in (first, not first):
+            shown.page.get_by_role("columnheader", name=heading).get_by_role("button").click()
+            shown.page.locator(f"th[aria-sort='{'descending' if descending else 'ascending'}']", has_text=heading).wait_for()
+            assert [int(row["feature"]) for row in saved(shown)] == FeatureTable(data, sort=column, descending=descending).rows()["feature"].to_list()
+
+
+def test_filters_by_category_strength_and_life(shown: Any, data: FeatureData) -> None:
+    shown.page.get_by_role("combobox", name="category").select_option("Domain")
+    shown.page.get_by_label("Least F1 on test").fill("0.38")
+    expected = FeatureTable(data, category="Domain", least_f1=0.38).rows()
+    rows = saved(shown)
+    assert [int(row["feature"]) for row in rows] == expected["feature"].to_list()
+    assert [float(row["f1_test"]) for row in rows] == pytest.approx(expected["f1_test"].to_list(), rel=1e-5)
+    assert list(rows[0]) == data.features.columns
+    shown.page.get_by_role("combobox", name="category").select_option("all")
+    shown.page.get_by_label("Least F1 on test").fill("")
+    shown.page.get_by_role("button", name="Show dead features too").click()
+    assert len(saved(shown)) == data.features.height
+
+
+def test_pins_by_mouse_and_key_are_four_at_most(shown: Any) -> None:
+    shown.page.get_by_role("button", name="Pin feature 337").click()
+    assert (shown.selected("pinned"), shown.selected("feature")) == ([337], 761)
+    for _ in range(4):
+        shown.page.keyboard.press("ArrowDown")  # a pin leaves the focus on the rows
+    shown.page.keyboard.press("p")
+    shown.settled()
+    assert shown.selected("pinned") == [337, shown.selected("feature")]
+    assert shown.page.get_by_role("button", name="Pin feature 337").get_attribute("aria-pressed") == "true"
+    shown.select(pinned=[1, 2, 3, 4])
+    shown.page.keyboard.press("p")
+    assert shown.selected("pinned") == [1, 2, 3, 4]
+    assert "unpin one of 1, 2, 3, 4" in shown.page.locator(".iplm-say").inner_text()
+    shown.select(pinned=[])
+    scroller = shown.page.locator(".iplm-features .iplm-scroll")
+    scroller.evaluate("box => (box.scrollTop = 5000)")  # the selected row is out of sight, and stays so
+    shown.settled()
+    shown.page.get_by_role("button", name=f"Pin feature {features(shown)[12]}", exact=True).click()
+    shown.settled()
+    assert scroller.evaluate("box => box.scrollTop") == 5000
+
+
+def test_a_page_lists_what_it_holds(show: Callable, data: FeatureData) -> None:
+    data.keep([337, 0], n_proteins=2, structures=False)
+    try:
+        shown = show(FeatureTable(data))
+        shown.page.locator(ROWS).first.wait_for()
+    finally:
+        data.kept = {}
+    shown.page.locator("tr[data-feature='761']").wait_for()  # the one that was selected when the page was written
+    assert features(shown) == [761, 337, 0]
+    shown.page.get_by_role("button", name="Show only features in this page").click()
+    assert shown.page.locator(ROWS).count() > 5
+
+
+def test_ten_thousand_rows_are_a_few_in_the_page(show: Callable, tmp_path: Path) -> None:
+    n, length = 10_240, 20
+    accessions = ["P00001", "P00002", "P00003"]
+    proteins = Proteins(pl.DataFrame({"accession": accessions, "sequence": ["MKVACDEFGHIKLMNPQRST"] * 3}))
+    columns = {"accession": pl.String, "concept": pl.String, "category": pl.String, "level": pl.String}
+    none = Annotations(pl.DataFrame(schema=columns | {"start": pl.Int64, "end": pl.Int64, "instance": pl.Int64}), proteins)
+    values = np.zeros((3 * length, n), np.float32)
+    values[np.arange(n) % len(values), np.arange(n)] = np.random.default_rng(0).random(n)
+    order = np.argsort(-values[:length].max(axis=0), kind="stable")  # by the maximum on the training protein, the first
+    data = FeatureData(make_run(tmp_path / "run", proteins, none, values), structures={})
+    shown = show(FeatureTable(data, sort="maximum", dead=True))
+    shown.page.locator(ROWS).first.wait_for()
+    grid = shown.page.get_by_role("grid")
+    assert grid.get_attribute("aria-rowcount") == str(n + 1)
+    grid.focus()
+    for key, place in [("End", n - 1), ("Home", 0), ("ArrowDown", 1)]:
+        shown.page.keyboard.press(key)
+        shown.settled()
+        assert shown.page.locator(ROWS).count() < 40
+        assert shown.selected("feature") == order[place]
+        assert in_sight(shown, order[place])
+
+
+def test_names_from_data_are_text_and_one_row_is_enough(show: Callable, tmp_path: Path) -> None:
+    proteins = Proteins(pl.DataFrame({"accession": [f"P000{i:02}" for i in range(30)], "sequence": ["MKVACD"] * 30}))
+    segment = {"concept": f"Domain_{HOSTILE}", "category": HOSTILE, "level": "instance", "start": 1, "end": 3}
+    table = pl.DataFrame([{"accession": a, **segment, "instance": i} for i, a in enumerate(proteins.accessions)])
+    values = np.zeros((180, 1), np.float32)
+    values[:, 0] = np.tile([1, 2, 3, 0, 0, 0], 30)
+    run: Run = make_run(tmp_path / "run", proteins, Annotations(table, proteins), values)
+    shown = show(FeatureTable(FeatureData(run, structures={})))
+    row = shown.page.locator(ROWS)
+    row.wait_for()
+    assert row.count() == 1
+    assert f"Domain_{HOSTILE}" in row.inner_text()
+    assert row.locator("td").nth(2).get_attribute("title") == f"Domain_{HOSTILE}"
+
+
+@pytest.mark.parametrize("scheme, width", [("light", 320), ("dark", 1000)])
+def test_no_accessibility_fault_and_nothing_beyond_the_page(show: Callable, data: FeatureData, scheme: str, width: int) -> None:
+    shown = show(FeatureTable(data, search="domain", dead=True), scheme=scheme, width=width)
+    shown.page.locator(ROWS).first.wait_for()
+    assert shown.page.evaluate("document.documentElement.scrollWidth") <= width
+    small = "boxes => boxes.map(b => b.getBoundingClientRect()).filter(b => b.width < 24 || b.height < 24).length"
+    assert shown.page.locator(".iplm-features button").evaluate_all(small) == 0
+    if not AXE.is_file():
+        pytest.skip("axe-core is not installed: make install")
+    shown.page.add_script_tag(path=AXE)
+    assert shown.page.evaluate(FAULTS) == []

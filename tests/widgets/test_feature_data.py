@@ -1,0 +1,169 @@
+"""What the views get as the selection changes, and what Python answers for the whole store."""
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import traitlets as t
+
+from interplm_nb.pipeline.errors import PipelineError
+from interplm_nb.pipeline.run import Run
+from interplm_nb.sources import demo
+from interplm_nb.sources.structures import Structure
+from interplm_nb.widgets.feature_data import FeatureData
+from interplm_nb.widgets.packing import unpack
+from interplm_nb.widgets.selection import Selection
+from tests.widgets.conftest import DEAD, HELIX, N_FEATURES
+
+START = {"feature": HELIX, "accession": "", "position": None, "brush": [], "accessions": [], "pinned": []}
+
+
+@pytest.fixture(scope="module")
+def made(run: Run) -> FeatureData:
+    return FeatureData(run)
+
+
+@pytest.fixture
+def data(made: FeatureData) -> Iterator[FeatureData]:
+    made.selection.update(START)
+    made.n_proteins = 200
+    yield made
+    made.selection.update(START)
+
+
+def record(data: FeatureData) -> dict[str, Any]:
+    return unpack(data.bundle)[0]
+
+
+def accessions(data: FeatureData) -> list[str]:
+    return [protein["accession"] for protein in record(data)["proteins"]]
+
+
+def test_it_begins_with_the_best_pair_or_with_what_is_asked(made: FeatureData, run: Run) -> None:
+    assert FeatureData(run).selection.feature == made.pages.ranked["feature"][0]
+    assert FeatureData(run, feature=5).selection.feature == 5
+    with pytest.raises(t.TraitError, match=f"sae has features 0 to {N_FEATURES - 1}, not 99"):
+        FeatureData(run, feature=99)
+
+
+def test_a_new_feature_is_sent(data: FeatureData) -> None:
+    data.selection.feature = 5
+    assert record(data)["feature"] == 5
+    data.selection.pinned = [HELIX]
+    assert [pinned["feature"] for pinned in record(data)["pinned"]] == [HELIX]
+    data.selection.accessions = chosen = accessions(data)[3:5]
+    data.structures, kept = {}, data.structures  # proteins with a structure come along
+    data.refresh()
+    data.structures = kept
+    assert accessions(data) == chosen
+    assert record(data)["asked"] == {"accession": "", "accessions": chosen}
+
+
+def test_a_feature_that_there_is_not_changes_nothing(data: FeatureData) -> None:
+    sent = data.bundle
+    for fields in ({"feature": N_FEATURES}, {"feature": -1}, {"pinned": [0, N_FEATURES]}):
+        with pytest.raises(t.TraitError, match=f"sae has features 0 to {N_FEATURES - 1}, not "):
+            data.selection.update(fields)
+    assert data.selection.feature == HELIX and data.bundle == sent
+
+
+def test_a_protein_that_was_left_out_is_fetched(data: FeatureData) -> None:
+    data.n_proteins = 5
+    data.refresh()
+    strength = {a: float(data.pages.activations.along(a, HELIX).max()) for a in data.pages.proteins.accessions}
+    out = sorted((a for a in strength if a not in accessions(data)), key=lambda a: strength[a])
+    for accession in (out[0], out[-1]):  # the weakest, and the strongest of them
+        data.selection.accession = accession
+        assert accession in accessions(data)
+    assert strength[out[0]] == 0
+
+
+def test_a_selected_protein_in_the_bundle_sends_nothing_again(data: FeatureData) -> None:
+    sent = data.bundle
+    data.selection.update({"accession": accessions(data)[0], "position": 1})
+    assert data.bundle is sent
+
+
+def test_the_structure_of_the_selected_protein(data: FeatureData) -> None:
+    accession = demo.structures()[0]
+    assert accession in data.about["structures"]
+    data.selection.accession = accession
+    assert unpack(data.structure)[0]["accession"] == accession
+    data.selection.accession = next(a for a in data.pages.proteins.accessions if a not in data.structures)
+    assert data.structure == b""
+
+
+def test_a_structure_that_cannot_be_read_is_said(run: Run, caplog: pytest.LogCaptureFixture) -> None:
+    def broken() -> Structure:
+        raise OSError("no such file")
+
+    accession = demo.structures()[0]
+    data = FeatureData(run, structures={accession: broken})
+    with caplog.at_level(logging.CRITICAL):
+        data.selection.accession = accession
+    assert data.problem == f"The structure of {accession} could not be read: no such file"
+    assert data.structure == b"" and record(data)["feature"] == data.selection.feature
+
+
+def test_a_protein_that_is_not_in_the_run_is_said(data: FeatureData, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.CRITICAL):
+        data.selection.accessions = ["NOPE"]
+    assert data.problem.startswith(f"Feature {HELIX} could not be read:") and "NOPE" in data.problem
+    data.selection.accessions = []
+    assert data.problem == ""
+
+
+@pytest.mark.parametrize("brush", [[], [0.5, 0.75], [0, 10], [5, 6]])
+def test_residues_of_the_whole_store(data: FeatureData, brush: list[float]) -> None:
+    data.n_proteins = 3
+    data.selection.update({"feature": 5, "brush": brush, "accessions": (chosen := data.pages.proteins.accessions[::3])})
+    low, high = brush or (0, np.inf)
+    expected = [
+        (accession, i + 1, data.pages.proteins.sequence(accession)[i], float(value))
+        for accession in chosen
+        for i, value in enumerate(data.pages.activations.along(accession, 5))
+        if value > 0 and low <= value <= high
+    ]
+    assert data.selection.residues().rows() == expected
+    data.selection.accessions = []
+    assert data.selection.residues().height >= len(expected)
+    assert data.selection.residues().filter(accession=chosen[0]).rows() == [row for row in expected if row[0] == chosen[0]]
+
+
+def test_what_a_page_without_a_kernel_can_show(data: FeatureData) -> None:
+    data.keep([5, HELIX, 5, DEAD], n_proteins=4)
+    assert list(data.kept) == ["5", str(HELIX), str(DEAD)]
+    for feature in (5, HELIX, DEAD):
+        found, _ = unpack(data.kept[str(feature)])
+        assert found["feature"] == feature
+        assert [p["accession"] for p in found["proteins"] if p["structure"] and p["accession"] not in data.kept_structures] == []
+    assert {accession: unpack(packed)[0]["accession"] for accession, packed in data.kept_structures.items()} == {a: a for a in data.kept_structures}
+    data.keep([5], structures=False)
+    assert list(data.kept) == ["5"] and data.kept_structures == {}
+    with pytest.raises(t.TraitError, match="not 99"):
+        data.keep([HELIX, 99])
+    assert list(data.kept) == ["5"]
+
+
+def test_what_is_said_of_the_run(data: FeatureData) -> None:
+    about = data.about
+    assert (about["plm"], about["layer"], about["n_features"]) == ("esm2-mini", 2, N_FEATURES)
+    assert about["n_residues"] == sum(len(s) for s in data.pages.proteins.sequences)
+    assert list(about["categories"]) == list(data.pages.colours)
+    assert unpack(data.table)[1]["feature"].tolist() == list(range(N_FEATURES))
+
+
+def test_two_may_share_a_selection(run: Run) -> None:
+    shared = Selection(feature=5)
+    first, second = FeatureData(run, selection=shared), FeatureData(run, selection=shared)
+    shared.feature = HELIX
+    assert record(first)["feature"] == record(second)["feature"] == HELIX
+    assert shared.data is first
+
+
+def test_a_run_without_activations(tmp_path: Path) -> None:
+    with pytest.raises(PipelineError):
+        FeatureData(Run.create(tmp_path / "run", "test"))

@@ -1,0 +1,71 @@
+"""The list of features, against loops over a small run."""
+
+import numpy as np
+import polars as pl
+import pytest
+
+from interplm_nb.pipeline.run import Run
+from interplm_nb.widgets.feature_list import feature_list, packed_list
+from interplm_nb.widgets.feature_page import FeaturePages
+from interplm_nb.widgets.packing import pack, unpack
+from tests.widgets.conftest import DEAD, HELIX, N_FEATURES
+
+
+@pytest.fixture(scope="module")
+def pages(run: Run) -> FeaturePages:
+    return FeaturePages(run)
+
+
+def test_one_row_per_feature(pages: FeaturePages) -> None:
+    table = feature_list(pages)
+    assert table["feature"].to_list() == list(range(N_FEATURES))
+    raw = pages.run.activations("sae", pages.proteins)
+    train = set(pages.run.accessions("train"))
+    for row in table.iter_rows(named=True):
+        tracks = {a: raw.along(a, row["feature"]) for a in pages.proteins.accessions}
+        assert row["maximum"] == max(float(track.max()) for a, track in tracks.items() if a in train)
+        assert row["n_active"] == sum(np.count_nonzero(track) for track in tracks.values())
+        assert row["density"] == row["n_active"] / pages.proteins.n_residues
+
+
+def test_the_best_pair_of_a_feature_is_that_of_validation(pages: FeaturePages) -> None:
+    table = feature_list(pages)
+    for feature in range(N_FEATURES):
+        pairs = pages.ranked.filter(feature=feature)
+        row = table.row(feature, named=True)
+        if pairs.is_empty():
+            assert row["concept"] is None and row["category"] is None and row["f1_validation"] is None and row["f1_test"] is None
+            continue
+        assert row["f1_validation"] == pairs["f1_validation"].max()
+        assert pairs.filter(concept=row["concept"], f1_validation=row["f1_validation"], f1_test=row["f1_test"]).height
+    assert table.row(HELIX, named=True)["concept"] == "Helix"
+    assert table.row(DEAD, named=True)["maximum"] == 0 and table.row(DEAD, named=True)["concept"] is None
+
+
+def test_a_column_that_the_run_has_nothing_for_is_absent(pages: FeaturePages) -> None:
+    assert not {"x", "y", "cluster", "n_proteins"} & set(feature_list(pages).columns)
+
+
+def test_the_atlas_adds_its_columns_and_the_dead_stay() -> None:
+    table = feature_list(FeaturePages(Run.shipped()))
+    assert {"x", "y", "cluster", "n_proteins", "mean_active"} <= set(table.columns)
+    assert table["feature"].to_list() == list(range(1024))
+    dead = table.filter(pl.col("x").is_null())
+    assert 0 < dead.height < 1024 and set(dead["maximum"]) == {0}
+    for name in ("n_active", "density", "n_proteins"):
+        assert dead[name].to_list() == [0] * dead.height
+
+
+def test_what_is_missing_is_nan_or_minus_one(pages: FeaturePages) -> None:
+    table = feature_list(pages).with_columns(pl.Series("cluster", [None, *range(N_FEATURES - 1)], dtype=pl.Int64))
+    record, arrays = unpack(pack(*packed_list(table)))
+    assert record["columns"] == table.columns == list(arrays)
+    for name in table.columns:
+        for value, sent in zip(table[name], arrays[name].tolist(), strict=True):
+            if name in ("concept", "category"):
+                assert sent == -1 if value is None else record[name][sent] == value
+            elif value is None:
+                assert sent == -1 if name == "cluster" else np.isnan(sent)
+            else:
+                assert sent == np.float32(value)
+    assert arrays["feature"].dtype == np.int32 and arrays["f1_test"].dtype == np.float32

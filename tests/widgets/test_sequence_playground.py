@@ -1,0 +1,229 @@
+"""The playground's Python half: what it asks of the model, how often, and what it says of a mutant."""
+
+import subprocess
+import sys
+
+import numpy as np
+import polars as pl
+import pytest
+import traitlets as t
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.sparse import csr_array
+
+from interplm_nb.pipeline.errors import PipelineError
+from interplm_nb.widgets.feature_data import FeatureData
+from interplm_nb.widgets.packing import unpack
+from interplm_nb.widgets.playground_figure import limit_of
+from interplm_nb.widgets.playground_result import effects, peaks, strongest
+from interplm_nb.widgets.sequence_playground import NO_TORCH, SequencePlayground
+from tests.widgets.fake_annotator import FakeAnnotator, values_of
+from tests.widgets.small_run import simple_run
+
+SEQUENCE = "MAAPWK"
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> FeatureData:
+    table = pl.DataFrame(
+        {"accession": ["P1", "P2", "P3"], "sequence": [SEQUENCE, "MKTAYIAKQR" * 3, "WWAAPPKK"], "protein_name": ["one", "two", "three"]}
+    )
+    return FeatureData(simple_run(tmp_path_factory.mktemp("playground") / "run", table), structures={})
+
+
+@pytest.fixture
+def playground(data: FeatureData) -> SequencePlayground:
+    data.selection.feature = 0
+    return SequencePlayground(data, FakeAnnotator())  # type: ignore[arg-type]
+
+
+def result(playground: SequencePlayground) -> tuple[dict, dict]:
+    return unpack(playground.result)
+
+
+def along(arrays: dict, which: str, row: int, length: int) -> np.ndarray:
+    values = np.zeros(length, np.float32)
+    own = slice(arrays[f"{which}_bounds"][row], arrays[f"{which}_bounds"][row + 1])
+    values[arrays[f"{which}_index"][own]] = arrays[f"{which}_value"][own]
+    return values
+
+
+def test_a_sequence_is_read_and_its_strongest_features_come_first(playground: SequencePlayground) -> None:
+    playground.sequence = ">P1 a name\nmaapwk\n"
+    record, arrays = result(playground)
+    assert (playground.sequence, record["name"], record["accession"], record["mutant"]) == (SEQUENCE, "P1", "P1", None)
+    assert [row["feature"] for row in record["rows"]] == [0, 1, 2]
+    assert record["rows"][1]["reference"] == {"maximum": 0.75, "position": 3}
+    for i, row in enumerate(record["rows"]):
+        np.testing.assert_array_equal(along(arrays, "reference", i, 6), values_of(SEQUENCE)[:, row["feature"]])
+    stretch = {"which": "reference", "concept": "Tryptophan", "category": "Letter", "feature": 0, "start": 5, "end": 5, "confidence": 0.6}
+    assert record["stretches"] == [stretch]
+
+
+def test_a_name_of_the_run_with_another_sequence_is_not_that_protein(playground: SequencePlayground) -> None:
+    playground.sequence = ">P1\nMAAPWKK"
+    assert result(playground)[0]["accession"] == ""
+
+
+def test_mutations_say_what_changes_where(playground: SequencePlayground) -> None:
+    playground.sequence = SEQUENCE
+    playground.mutations = ["W5A", "M1A"]
+    assert playground.mutations == ["M1A", "W5A"]
+    found = {row["feature"]: row for row in playground.effects().to_dicts()}
+    # Feature 1: A at 1 is new (0.5), A at 2 follows an A now (0.5 -> 0.75), A at 5 is new (0.5): the first of the greatest.
+    assert found[1] == {"feature": 1, "label": None, "reference": 0.0, "mutant": 0.5, "change": 0.5, "position": 1}
+    assert (found[0]["position"], found[0]["change"]) == (5, pytest.approx(-0.8))
+    assert 2 not in found, "P is still followed by a residue"
+    record, arrays = result(playground)
+    assert (record["mutant"], record["n_changed"]) == ("AAAPAK", 2)
+    assert [row["feature"] for row in record["rows"]] == [0, 1]
+    np.testing.assert_array_equal(along(arrays, "mutant", 1, 6), values_of("AAAPAK")[:, 1])
+    assert {s["which"] for s in record["stretches"]} == {"reference"}, "the mutant has no W"
+
+
+def test_the_reference_is_read_once(playground: SequencePlayground) -> None:
+    playground.sequence = SEQUENCE
+    playground.mutations = ["W5A"]
+    playground.mutations = []
+    playground.mutations = ["W5A"]
+    assert playground._annotator.asked == [[SEQUENCE], ["MAAPAK"]]  # type: ignore[union-attr]
+    playground.min_confidence = 0.9
+    assert playground._annotator.asked[2:] == [[SEQUENCE, "MAAPAK"]], "both in one pass"  # type: ignore[union-attr]
+    assert result(playground)[0]["stretches"] == []
+
+
+def test_a_new_sequence_takes_the_mutations_away(playground: SequencePlayground) -> None:
+    playground.sequence = SEQUENCE
+    playground.mutations = ["W5A"]
+    playground.sequence = "MKV"
+    assert playground.mutations == [] and result(playground)[0]["sequence"] == "MKV"
+    assert playground.effects().height == 0
+
+
+def test_the_selected_feature_is_always_among_those_sent(playground: SequencePlayground) -> None:
+    playground.sequence = SEQUENCE
+    playground.selection.feature = 3
+    record, arrays = result(playground)
+    assert [row["feature"] for row in record["rows"]] == [0, 1, 2, 3]
+    assert record["rows"][3]["reference"] == {"maximum": 0.0, "position": None} and not record["rows"][3]["chosen"]
+    assert not along(arrays, "reference", 3, 6).any()
+
+
+def test_a_scan_is_every_single_mutant(playground: SequencePlayground) -> None:
+    playground.sequence = SEQUENCE
+    table = playground.scan(5)
+    assert set(table["letter"]) == set("ACDEFGHIKLMNPQRSTVWY") - {"W"} and set(table["mutation"].str.slice(0, 2)) == {"W5"}
+    for letter in "AP":
+        playground.mutations = [f"W5{letter}"]
+        assert table.filter(letter=letter).drop("mutation", "letter").equals(playground.effects())
+    with pytest.raises(ValueError, match="positions are 1 to 6, not 7"):
+        playground.scan(7)
+
+
+def test_messages_of_the_browser_are_answered(playground: SequencePlayground, monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[dict] = []
+    monkeypatch.setattr(playground, "send", lambda content, buffers=None: sent.append(content))
+    playground._told(None, {"text": ">mine\nMAAPWK"}, [])
+    playground._told(None, {"mutations": ["W5A"]}, [])
+    playground._told(None, {"position": 5}, [])
+    record, arrays = unpack(playground.scanned)
+    assert (record["before"], record["features"]) == ("W", [0, 1, 2]), "W5P puts a residue behind a P"
+    change = arrays["change"].reshape(20, 3)[record["letters"].index("A")]
+    np.testing.assert_allclose(change, [-0.8, 0.5, 0], rtol=1e-6)
+    assert not playground.problem and sent == [{"done": True}] * 3
+    playground._told(None, {"text": "MK V1"}, [])
+    assert playground.problem == "This cannot be read: digit in the sequence: '1' at position 4; remove numbers from the sequence lines."
+    assert playground.sequence == SEQUENCE and len(sent) == 4, "the old answer stays, and the browser hears that it is over"
+    playground._told(None, {"mutations": ["A1V"]}, [])
+    assert "residue 1 is M, not A" in playground.problem
+
+
+def test_wrong_settings_are_refused(data: FeatureData, playground: SequencePlayground) -> None:
+    with pytest.raises(t.TraitError, match="gap in the sequence"):
+        playground.sequence = "MK-V"
+    with pytest.raises(t.TraitError, match="there is no sequence yet"):
+        playground.mutations = ["A1V"]
+    with pytest.raises(TypeError, match="has no setting letters"):
+        SequencePlayground(data, letters="MKV")
+    made = SequencePlayground(data, FakeAnnotator(), mutations=["M1A"], sequence="MKV")  # type: ignore[arg-type]
+    assert result(made)[0]["mutant"] == "AKV"
+
+
+def test_a_model_that_cannot_be_loaded_is_said_and_what_was_read_stays(playground: SequencePlayground) -> None:
+    playground.sequence = SEQUENCE
+    before = playground.result
+
+    def missing(*_: object) -> None:
+        raise ModuleNotFoundError("No module named 'torch'", name="torch")
+
+    playground._annotator = missing  # type: ignore[assignment]
+    playground.sequence = "MKV"
+    assert playground.problem == NO_TORCH and playground.result == before and playground.progress == ""
+
+    def wrong(*_: object) -> None:
+        raise PipelineError("the run has no links")
+
+    playground._annotator = wrong  # type: ignore[assignment]
+    playground.sequence = "MKVV"
+    assert playground.problem == "This sequence could not be read: the run has no links"
+
+
+def test_an_annotator_of_another_source_is_refused(data: FeatureData) -> None:
+    made = SequencePlayground(data, FakeAnnotator(3), sequence="MKV")  # type: ignore[arg-type]
+    assert made.problem == "This sequence could not be read: the annotator has 3 features, source sae has 4; give the annotator of this source"
+
+
+def test_opening_the_view_loads_no_torch(data: FeatureData) -> None:
+    code = (
+        "import sys; from pathlib import Path; from interplm_nb.widgets.feature_data import FeatureData\n"
+        "from interplm_nb.widgets.sequence_playground import SequencePlayground\n"
+        f"SequencePlayground(FeatureData(Path({str(data.pages.run.folder)!r}), structures={{}}))._repr_mimebundle_()\n"
+        "assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def test_figures_say_what_they_show(playground: SequencePlayground) -> None:
+    assert "No sequence has been read" in playground.figure().texts[0].get_text()
+    playground.sequence = SEQUENCE
+    assert len(playground.figure().axes) == 2, "strips and their colour bar"
+    playground.mutations = ["W5A"]
+    figure = playground.figure()
+    assert [a.get_title(loc="left") for a in figure.axes[:2]] == ["reference", "W5A"]
+    np.testing.assert_allclose(figure.axes[1].images[0].get_array()[0], values_of("MAAPAK")[:, 0] - values_of(SEQUENCE)[:, 0])  # type: ignore[index]
+    assert "change" in figure.axes[3].get_xlabel()
+
+
+def test_the_scale_of_changes_holds_the_greatest() -> None:
+    assert [limit_of(v) for v in (0, 0.1, 0.11, 0.5, 0.6, 1.4)] == [0.1, 0.1, 0.25, 0.5, 1, 1]
+
+
+matrices = (
+    st.integers(0, 2**16)
+    .map(lambda seed: np.random.default_rng(seed))
+    .map(lambda r: (r.integers(0, 4, (2, 7, 5)) / 4 * (r.random((2, 7, 5)) < 0.5)).astype(np.float32))
+)
+
+
+@given(matrices)
+def test_effects_are_those_of_dense_arrays(both: np.ndarray) -> None:
+    reference, mutant = both
+    found = effects(csr_array(reference), csr_array(mutant), {1: "one"})
+    change = mutant - reference
+    expected = []
+    for feature in range(5):
+        row = int(np.abs(change[:, feature]).argmax())
+        if change[row, feature]:
+            label = "one" if feature == 1 else None
+            expected.append((feature, label, reference[row, feature], mutant[row, feature], change[row, feature], row + 1))
+    assert found.rows() == sorted(expected, key=lambda e: (-abs(e[4]), e[0]))
+
+
+@given(matrices)
+def test_peaks_are_those_of_dense_arrays(both: np.ndarray) -> None:
+    values = both[0]
+    found = peaks(csr_array(values))
+    assert found.features.tolist() == np.flatnonzero(values.any(axis=0)).tolist()
+    assert found.rows.tolist() == values.argmax(axis=0)[found.features].tolist()
+    top = values.max(axis=0)
+    assert strongest(csr_array(values)).tolist() == sorted(found.features.tolist(), key=lambda f: (-top[f], f))

@@ -1,0 +1,118 @@
+// @ts-check
+// The JavaScript half of `ConceptPanel`.
+
+import { linksOf } from "./concept_panel/links.js";
+import { drawPanel, panelSize } from "./concept_panel/picture.js";
+import { Scores } from "./concept_panel/scores.js";
+import { bestOf, factsOf, honestly } from "./concept_panel/words.js";
+
+/** @param {any} context */
+async function render(context) {
+  const kit = (await context.host.getWidget(context.model.get("kit"))).exports;
+  const view = await kit.open(context, { title: "Concepts", kind: "concepts" });
+  new ConceptPanel(kit, view, await view.store.table);
+}
+
+/** What the selected feature matches, how far above its controls, and the protein in focus. */
+class ConceptPanel {
+  /** @param {any} kit @param {any} view @param {any} table the packed feature list */
+  constructor(kit, view, table) {
+    this.kit = kit;
+    this.view = view;
+    const { feature, maximum } = table.arrays;
+    this.maxima = new Map(Array.from(feature, (/** @type {number} */ number, i) => [number, maximum?.[i]]));
+    this.scores = new Scores(kit, view, view.model.get("sources"));
+    this.parts = this.build();
+    const draw = (/** @type {any} */ surface) =>
+      drawPanel(kit, view, surface, this.scores, this.bundle?.feature ?? view.link.get("feature"), view.model.get("no_match"));
+    view.saves({ ...kit.pictures(view, () => panelSize(this.scores), draw), csv: () => this.csv() });
+    view.store.on(() => this.changed(), view.signal);
+    view.link.on(["accession"], () => this.showProtein(), view.signal);
+    this.changed();
+  }
+
+  build() {
+    const { element } = this.kit;
+    const names = ["facts", "best", "described", "honest", "note"];
+    const [facts, best, described, honest, note] = names.map((name) => element("p", { class: `iplm-${name}` }));
+    this.protein = element("div", { class: "iplm-protein" });
+    this.view.body.append(facts, described, best, this.scores.root, this.scores.legend, honest, this.protein, note);
+    this.write(note, this.view.store.about.note);
+    return { facts, best, described, honest };
+  }
+
+  /** @param {HTMLElement} part @param {string} text empty: not shown */
+  write(part, text) {
+    part.textContent = text;
+    part.hidden = !text;
+  }
+
+  /** @returns {any} */
+  get bundle() {
+    return this.view.store.bundle;
+  }
+
+  changed() {
+    if (!this.bundle) return;
+    if (this.shown !== this.bundle) this.showFeature();
+    this.showProtein();
+  }
+
+  showFeature() {
+    const { kit, view, parts } = this;
+    const { record, feature } = this.bundle;
+    this.shown = this.bundle;
+    const [best] = record.concepts;
+    const { about } = view.store;
+    view.subtitle.textContent = `feature ${feature} of ${about.source} on ${about.plm}, layer ${about.layer}`;
+    this.write(parts.facts, factsOf(kit, record, this.maxima.get(feature)));
+    this.write(parts.described, record.description ?? "");
+    this.write(parts.best, best ? bestOf(kit, best) : view.model.get("no_match"));
+    this.scores.show(record.concepts);
+    const limits = best ? "Intervals and q values are of each concept's best feature alone." : "";
+    this.write(parts.honest, `${honestly(kit, record.concepts, view.model.get("sources"))} ${limits}`.trim());
+    view.say(`Feature ${feature}: ${best ? `${best.concept}, F1 ${kit.fixed(best.f1_test)} on test` : "no concept"}`);
+  }
+
+  /** The protein in focus: the selected one, or the strongest that the bundle holds. */
+  showProtein() {
+    if (!this.bundle) return;
+    const chosen = this.view.link.get("accession");
+    const { proteins } = this.bundle;
+    const [first] = proteins;
+    const protein = chosen ? proteins[this.bundle.place(chosen)] : first?.maximum > 0 ? first : undefined;
+    const accession = chosen || protein?.accession;
+    this.protein.hidden = !accession;
+    const role = chosen ? "Selected protein" : "Strongest protein here";
+    if (accession) this.protein.replaceChildren(...this.proteinParts(accession, protein, role));
+  }
+
+  /** @param {string} accession @param {any} protein undefined: not in the bundle @param {string} role */
+  proteinParts(accession, protein, role) {
+    const { element } = this.kit;
+    const heading = element("h4", { text: `${role}: ${accession}` });
+    const said = [protein?.name, protein?.organism, protein && this.height(protein)].filter(Boolean);
+    const links = linksOf(accession).map(({ text, title, href }) =>
+      element("li", {}, [element("a", { href, title, text, target: "_blank", rel: "noopener noreferrer" })]));
+    const out = links.length ? [element("ul", { class: "iplm-out", "aria-label": `${accession} elsewhere` }, links)] : [];
+    return [heading, ...said.map((text) => element("p", { text })), ...out];
+  }
+
+  /** @param {any} protein */
+  height({ maximum, position, sequence }) {
+    const n = this.kit.count(sequence.length);
+    if (!(maximum > 0)) return `${n} residues, on none of them active.`;
+    return `Highest at residue ${position} of ${n}, ${this.kit.fixed(maximum)} of the maximum.`;
+  }
+
+  /** @returns {(string | number | null)[][]} */
+  csv() {
+    const marked = this.scores.marked ?? [];
+    const names = ["concept", "category", "threshold", "f1_validation", "f1_test", "low", "high", "q_value", "n_instances"];
+    const rows = this.scores.rows.map((/** @type {any} */ row) =>
+      [row.feature, ...names.map((name) => row[name]), ...marked.map((name) => row.controls[name] ?? null)]);
+    return [["feature", ...names, ...marked.map((name) => `f1_test_${name}`)], ...rows];
+  }
+}
+
+export default { render };

@@ -1,0 +1,57 @@
+// @ts-check
+// The scores as one picture, for PNG and SVG.
+
+import { drawAxis, drawScore, SCORE } from "./marks.js";
+import { nameOf, rangeOf } from "./words.js";
+
+const MARGIN = 12;
+const NAMES = 220;
+const CHART = 340;
+const NUMBERS = 170;
+const TOP = 66;
+const WIDTH = 2 * MARGIN + NAMES + CHART + NUMBERS;
+
+/** @param {import("./scores.js").Scores} scores @returns {[number, number]} */
+export function panelSize({ rows, marked }) {
+  return [WIDTH, TOP + Math.max(1, rows.length) * SCORE + 52 + (marked?.length ? 18 : 0)];
+}
+
+/**
+ * @param {any} kit @param {any} view @param {any} surface @param {import("./scores.js").Scores} scores
+ * @param {number} feature @param {string} none
+ */
+export function drawPanel(kit, view, surface, scores, feature, none) {
+  const { theme } = view;
+  const { about } = view.store;
+  const style = { fill: theme.text, size: 12 };
+  const title = `Feature ${feature} of ${about.source} on ${about.plm}, layer ${about.layer}`;
+  surface.text(MARGIN, 16, title, { ...style, size: 13, weight: 600 });
+  if (scores.rows.length === 0) return surface.text(MARGIN, TOP, kit.fitted(none, WIDTH - 2 * MARGIN, 12), style);
+  const small = { fill: theme.muted, size: 11 };
+  const [chart, numbers] = [MARGIN + NAMES, MARGIN + NAMES + CHART + 10];
+  surface.text(chart + 4, 38, "F1 per domain on test proteins", small);
+  surface.text(numbers, 38, "F1, 95 % interval", small);
+  drawAxis(surface, theme, chart, TOP - 10, CHART);
+  scores.rows.forEach((row, i) => {
+    const y = TOP + i * SCORE;
+    surface.text(MARGIN, y + SCORE / 2, kit.fitted(row.concept, NAMES - 10, 12), style);
+    drawScore(surface, theme, scores.sources, scores.own, row, chart, y, CHART);
+    const range = row.low === null ? "" : `  (${rangeOf(kit, row)})`;
+    surface.text(numbers, y + SCORE / 2, `${kit.fixed(row.f1_test)}${range}`, style);
+  });
+  drawKeys(kit, surface, scores, theme, TOP + scores.rows.length * SCORE + 18);
+}
+
+/** @param {any} kit @param {any} surface @param {import("./scores.js").Scores} scores @param {any} theme @param {number} y */
+function drawKeys(kit, surface, scores, theme, y) {
+  const style = { fill: theme.text, size: 11 };
+  let x = MARGIN;
+  for (const name of [scores.own, ...(scores.marked ?? [])]) {
+    const text = name === scores.own ? "this feature, 95 % interval" : nameOf(scores.sources, name);
+    scores.drawKey(surface, name, x + 9, y);
+    surface.text(x + 22, y, text, style);
+    x += 34 + kit.widthOf(text, 11);
+  }
+  const said = "Marks: the best that each control reaches for the concept. Chosen on validation, read on test.";
+  surface.text(MARGIN, y + 22, said, { ...style, fill: theme.muted });
+}

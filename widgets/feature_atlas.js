@@ -1,0 +1,234 @@
+// @ts-check
+// The JavaScript half of `FeatureAtlas`.
+
+import { Camera } from "./feature_atlas/camera.js";
+import { WAYS, colouring, layered } from "./feature_atlas/colouring.js";
+import { pngOf, rowsOf, svgOf } from "./feature_atlas/files.js";
+import { Key, SCALE_HEIGHT, drawScale } from "./feature_atlas/key.js";
+import { Painter, drawLasso, radiusOf } from "./feature_atlas/paint.js";
+import { Pointer, STEP_IN } from "./feature_atlas/pointer.js";
+import { Points, extent, inside } from "./feature_atlas/points.js";
+import { Tip } from "./feature_atlas/tip.js";
+
+const KEYS_SAID = "Arrow keys select the nearest feature in a direction, plus and minus zoom, 0 shows all, Escape lets go.";
+
+/** @param {any} context */
+async function render(context) {
+  const kit = (await context.host.getWidget(context.model.get("kit"))).exports;
+  const view = await kit.open(context, { title: "Map of features", kind: "atlas" });
+  const { missing } = view.model.get("about");
+  if (missing) view.body.append(kit.element("p", { class: "iplm-words", text: missing }));
+  else new Atlas(kit, view, new Points(await view.store.table));
+}
+
+/** The map on the page. */
+class Atlas {
+  /** @param {any} kit @param {any} view @param {Points} points */
+  constructor(kit, view, points) {
+    this.kit = kit;
+    this.view = view;
+    this.points = points;
+    this.camera = new Camera(extent(points.x, points.y));
+    this.painter = new Painter(points.n);
+    this.lassoing = false;
+    /** @type {import("./feature_atlas/colouring.js").Group | null} */
+    this.group = null;
+    /** @type {number[] | null} what `[` and `]` were given to step through */
+    this.lent = null;
+    this.key = new Key(view, (group) => this.chooseGroup(group));
+    this.coloured = this.colours();
+    this.layers = layered(this.coloured, new Set());
+    this.plot = this.build();
+    this.tip = new Tip(view);
+    view.body.append(this.key.root, kit.element("p", { class: "iplm-caption", text: view.model.get("about").caption }));
+    this.pointer = new Pointer(this, view.signal);
+    this.controls();
+    this.listen();
+    this.recolour();
+    this.picked();
+  }
+
+  build() {
+    const { view, kit, points } = this;
+    const absent = points.nFeatures - points.n;
+    const dead = absent ? `; ${kit.count(absent)} never active, not on the map` : "";
+    view.subtitle.textContent = `${kit.count(points.n)} of ${kit.count(points.nFeatures)} features${dead}`;
+    return view.plot({
+      label: `Map of ${kit.count(points.n)} features. ${KEYS_SAID}`,
+      height: (/** @type {number} */ width) => Math.round(Math.max(240, Math.min(560, 0.62 * width))) + this.strip,
+      role: "application",
+      draw: (/** @type {[any, number, number]} */ ...a) => this.draw(...a),
+    });
+  }
+
+  controls() {
+    const { view, pointer } = this;
+    const ways = WAYS.map(({ value, name }) => [value, name]);
+    this.way = view.choice("colour", ways, view.model.get("colour"), (/** @type {string} */ way) => this.keep("colour", way));
+    const hint = "Lasso: a drag picks out features, as Shift and a drag always do";
+    view.toggle("lasso", false, (/** @type {boolean} */ on) => this.setLasso(on), hint);
+    view.button("−", () => pointer.zoom(1 / STEP_IN), "Zoom out");
+    view.button("+", () => pointer.zoom(STEP_IN), "Zoom in");
+    view.button("all", () => pointer.whole(), "Show all of the map");
+    view.saves({ png: () => pngOf(this), svg: () => svgOf(this), csv: () => rowsOf(this) });
+  }
+
+  listen() {
+    const { view } = this;
+    view.onTheme(() => this.recolour());
+    view.link.on(["feature", "pinned"], () => this.selectedAnew(), view.signal);
+    /** @type {[string, () => void][]} */
+    const changes = [["change:colour", () => this.recolour()], ["change:chosen", () => this.picked()]];
+    for (const [event, act] of changes) view.model.on(event, act);
+    view.signal.addEventListener("abort", () => {
+      for (const [event, act] of changes) view.model.off(event, act);
+      this.lend([]);
+    });
+    const escape = (/** @type {KeyboardEvent} */ event) => event.key === "Escape" && this.choose([]);
+    view.root.addEventListener("keydown", escape, { signal: view.signal });
+  }
+
+  /** Set a trait. @param {string} name @param {any} value */
+  keep(name, value) {
+    this.view.model.set(name, value);
+    this.view.model.save_changes();
+  }
+
+  /** Points of the picture below the map, for a scale. */
+  get strip() {
+    return this.coloured.scale ? SCALE_HEIGHT : 0;
+  }
+
+  /** Number of the selected feature's point; -1: it is not on the map. */
+  get selected() {
+    return this.points.place(this.view.link.get("feature"));
+  }
+
+  /** @returns {number[]} numbers of the features that are picked out */
+  get chosen() {
+    return this.view.model.get("chosen");
+  }
+
+  colours() {
+    const { model, theme, store } = this.view;
+    return colouring(this.points, model.get("colour"), theme, store.about.categories, model.get("about").clusters);
+  }
+
+  /** Another way to colour, or another theme. */
+  recolour() {
+    this.way.value = this.view.model.get("colour");
+    this.coloured = this.colours();
+    this.key.show(this.coloured.groups);
+    this.group = this.coloured.groups?.find((group) => group.name === this.group?.name) ?? null;
+    this.key.press(this.group);
+    this.layer();
+  }
+
+  /** Other features are picked out. */
+  picked() {
+    this.lend(this.chosen);
+    if (this.chosen.length === 0) this.group = null;
+    this.key.press(this.group);
+    this.layer();
+    this.describe();
+  }
+
+  layer() {
+    this.layers = layered(this.coloured, new Set(this.chosen.map((feature) => this.points.place(feature))));
+    this.moved();
+  }
+
+  /** `[` and `]` step through these features, and through those of before when they are let go. @param {number[]} features */
+  lend(features) {
+    const { store } = this.view;
+    const isOurs = this.lent && store.order === this.lent;
+    if (!isOurs && features.length) this.before = store.order;
+    if (features.length) store.order = features;
+    else if (isOurs) store.order = this.before;
+    this.lent = features.length ? features : null;
+  }
+
+  /** @param {number[]} features numbers; empty: let go */
+  choose(features) {
+    if (String(this.chosen) !== String(features)) this.keep("chosen", features);
+  }
+
+  /** @param {import("./feature_atlas/colouring.js").Group | null} group */
+  chooseGroup(group) {
+    this.group = group;
+    this.choose((group?.points ?? []).map((i) => this.points.feature[i]));
+    this.key.press(group);
+  }
+
+  /** @param {{ x: number, y: number }[]} path on the map */
+  lasso(path) {
+    this.group = null;
+    this.choose(inside(this.points, path.map(({ x, y }) => [x, y])).map((i) => this.points.feature[i]));
+  }
+
+  /** @param {boolean} on */
+  setLasso(on) {
+    this.lassoing = on;
+    this.plot.canvas.classList.toggle("iplm-lasso", on);
+  }
+
+  /** @param {number} i number of the point */
+  select(i) {
+    this.view.link.set({ feature: this.points.feature[i], brush: [] });
+  }
+
+  /** Here or elsewhere: it is brought into the picture. */
+  selectedAnew() {
+    const [x, y] = [this.points.x[this.selected], this.points.y[this.selected]];
+    if (this.selected >= 0 && !this.camera.shows(x, y, 10)) this.camera.look(x, y);
+    this.moved();
+    this.describe();
+  }
+
+  /** The picture is to be drawn again. */
+  moved() {
+    this.hover(-1);
+    this.plot.redraw();
+  }
+
+  /** @param {number} i number of the point under the pointer, or -1 */
+  hover(i) {
+    this.plot.canvas.classList.toggle("iplm-over", i >= 0);
+    if (i < 0) return this.tip.hide();
+    const { points, camera } = this;
+    const [x, y] = [camera.toX(points.x[i]), camera.toY(points.y[i])];
+    this.tip.show(this.words(i), x, y, radiusOf(points.n, camera.zoom, camera.width), camera);
+  }
+
+  describe() {
+    const n = this.kit.count(this.chosen.length);
+    const absent = `Feature ${this.view.link.get("feature")} is never active, so it is not on the map`;
+    const one = this.selected < 0 ? absent : this.words(this.selected).join(", ");
+    const many = `${n} feature${this.chosen.length === 1 ? "" : "s"}; [ and ] step through them, Escape lets them go. `;
+    this.view.say(this.chosen.length ? many + one : one);
+  }
+
+  /** What is known of a point, in parts. @param {number} i */
+  words(i) {
+    const { points, kit } = this;
+    const concept = points.conceptOf(i);
+    const match = concept ? [concept, `F1 ${kit.fixed(points.f1[i])} on test`] : ["no concept"];
+    const cluster = points.cluster[i] < 0 ? "no cluster" : `cluster ${points.cluster[i]}`;
+    return [`Feature ${points.feature[i]}`, ...match, `active on ${kit.percent(points.density[i])} of residues`, cluster];
+  }
+
+  /** @param {any} surface @param {number} width @param {number} height */
+  draw(surface, width, height) {
+    const { view, camera, points, coloured, layers } = this;
+    camera.resize(width, height - this.strip);
+    const marks = { selected: view.link.get("feature"), pinned: view.link.get("pinned") };
+    surface.clip(0, 0, width, camera.height, () => {
+      this.painter.draw(surface, { points, camera, coloured, layers, theme: view.theme, marks });
+      drawLasso(surface, view.theme, this.pointer.path);
+    });
+    surface.frame(0.5, 0.5, width - 1, camera.height - 1, view.theme.line);
+    if (coloured.scale) drawScale(surface, view.theme, coloured.scale, camera.height + 4, width, this.kit);
+  }
+}
+
+export default { render };

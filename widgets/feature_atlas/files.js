@@ -1,0 +1,54 @@
+// @ts-check
+// The map as PNG, SVG and CSV: what is seen, with its key and its caption.
+
+import { drawGroups, inFile, keyHeight } from "./key.js";
+
+const CAPTION = 18; // points
+const PER_POINT = 3; // pixels of a PNG
+
+/** Height in points. @param {any} atlas */
+function heightOf({ coloured, plot }) {
+  return plot.height + (coloured.groups ? keyHeight(plot.width, inFile(coloured.groups).length) : 0) + CAPTION;
+}
+
+/** @param {any} atlas @param {import("../kit/surface.js").Surface} surface */
+function drawFile(atlas, surface) {
+  const { kit, view, plot, coloured } = atlas;
+  atlas.draw(surface, plot.width, plot.height);
+  const named = inFile(coloured.groups ?? []);
+  drawGroups(surface, view.theme, named, plot.height + 6, plot.width, kit);
+  const more = (coloured.groups ?? named).length - named.length;
+  const unnamed = more ? `; ${more} smaller groups are not in the key` : "";
+  const said = kit.fitted(`${view.model.get("about").caption}; ${view.subtitle.textContent}${unnamed}`, plot.width - 12, 10.5);
+  surface.text(6, heightOf(atlas) - CAPTION / 2, said, { fill: view.theme.muted, size: 10.5 });
+}
+
+/** @param {any} atlas */
+export function svgOf(atlas) {
+  const surface = new atlas.kit.SvgSurface(atlas.plot.width, heightOf(atlas), atlas.view.theme.ground);
+  drawFile(atlas, surface);
+  return surface.toString();
+}
+
+/** @param {any} atlas @returns {Promise<Blob>} */
+export function pngOf(atlas) {
+  const canvas = document.createElement("canvas");
+  [canvas.width, canvas.height] = [atlas.plot.width * PER_POINT, heightOf(atlas) * PER_POINT];
+  const g = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
+  g.scale(PER_POINT, PER_POINT);
+  g.fillStyle = atlas.view.theme.ground;
+  g.fillRect(0, 0, canvas.width, canvas.height);
+  drawFile(atlas, new atlas.kit.CanvasSurface(g));
+  return new Promise((done, fail) => canvas.toBlob((blob) => (blob ? done(blob) : fail(Error("no picture"))), "image/png"));
+}
+
+/** The features that are picked out, else all on the map. @param {any} atlas */
+export function rowsOf({ points, chosen }) {
+  const kept = new Set(chosen);
+  const shown = Array.from(points.feature.keys()).filter((i) => kept.size === 0 || kept.has(points.feature[i]));
+  const row = (/** @type {number} */ i) => [
+    ...["feature", "x", "y", "cluster"].map((name) => points[name][i]),
+    ...[points.conceptOf(i), points.categoryOf(i), points.density[i], points.f1[i]],
+  ];
+  return [["feature", "x", "y", "cluster", "concept", "category", "density", "f1_test"], ...shown.map(row)];
+}

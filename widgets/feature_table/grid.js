@@ -1,0 +1,245 @@
+// @ts-check
+// Rows on the screen: only those that are in sight are in the page, however many there are.
+
+import { isAlive } from "./rows.js";
+import { categoryColour } from "./picture.js";
+import { ROW, textOf } from "./columns.js";
+
+/** @typedef {import("./columns.js").Column} Column */
+/** @typedef {import("./columns.js").Table} Table */
+/**
+ * @typedef {{ sort: (name: string) => void, select: (feature: number) => void, pin: (feature: number) => void,
+ *   reset: () => void }} Acts
+ */
+
+const AHEAD = 8; // rows drawn beyond what is in sight
+const PIN_WIDTH = 34;
+const ROOM_FOR_NAMES = 142;
+
+export class Grid {
+  /** @param {any} kit @param {any} view @param {Table} table @param {Column[]} columns @param {Acts} acts */
+  constructor(kit, view, table, columns, acts) {
+    this.kit = kit;
+    this.view = view;
+    this.table = table;
+    this.columns = columns;
+    this.acts = acts;
+    /** @type {number[]} rows of the table, in order */
+    this.rows = [];
+    /** @type {Map<number, number>} */
+    this.places = new Map();
+    this.name = `iplm-${Math.random().toString(36).slice(2)}`; // two tables may stand on one page
+    this.frames = 0;
+    this.first = 0; // places that are drawn
+    this.last = 0;
+    /** @type {HTMLElement[]} */
+    this.drawn = [];
+    this.build();
+    this.listen();
+  }
+
+  build() {
+    const { element } = this.kit;
+    const widths = [PIN_WIDTH, ...this.columns.map(({ width }) => width)];
+    const cols = widths.map((width) => element("col", { style: width ? `width: ${width}px` : null }));
+    this.heads = new Map(this.columns.map((column) => [column.name, this.head(column)]));
+    const hint = "Pinned features are drawn beside the selected one";
+    const pins = element("th", { scope: "col", class: "iplm-pins", text: "pin", title: hint });
+    const top = element("thead", {}, [element("tr", { "aria-rowindex": 1 }, [pins, ...this.heads.values()])]);
+    this.above = this.space();
+    this.below = this.space();
+    this.content = element("tbody");
+    const label = "Features. Arrow keys, Page Up, Page Down, Home and End select a feature, P pins it.";
+    const attributes = { role: "grid", tabindex: 0, "aria-label": label, "aria-colcount": this.columns.length + 1 };
+    /** @type {HTMLTableElement} */
+    this.grid = element("table", attributes, [element("colgroup", {}, cols), top, this.content]);
+    this.grid.style.minWidth = `${widths.reduce((a, b) => a + b, 0) + ROOM_FOR_NAMES}px`;
+    /** @type {HTMLElement} */
+    this.scroller = element("div", { class: "iplm-scroll" }, [this.grid]);
+    this.view.body.append(this.scroller);
+  }
+
+  /** @param {Column} column */
+  head({ name, label, hint, kind }) {
+    const { element } = this.kit;
+    const button = element("button", { type: "button", text: label, title: `${hint}. Press to sort.` });
+    button.addEventListener("click", () => this.acts.sort(name), { signal: this.view.signal });
+    return element("th", { scope: "col", class: `iplm-${kind}`, "aria-sort": "none" }, [button]);
+  }
+
+  /** Stands for the rows that are not drawn. */
+  space() {
+    const cell = this.kit.element("td", { colspan: this.columns.length + 1 });
+    return this.kit.element("tr", { class: "iplm-space", "aria-hidden": "true" }, [cell]);
+  }
+
+  listen() {
+    const options = { signal: this.view.signal };
+    this.scroller.addEventListener("scroll", () => this.later(), options);
+    this.grid.addEventListener("keydown", (event) => this.key(event), options);
+    this.content.addEventListener("click", (/** @type {MouseEvent} */ event) => this.click(event), options);
+    // The focus stays on the grid: a row that scrolls away would take it along.
+    this.content.addEventListener("mousedown", (/** @type {MouseEvent} */ event) => {
+      if (!(/** @type {Element} */ (event.target).closest(".iplm-pin"))) return;
+      event.preventDefault();
+      this.grid.focus({ preventScroll: true });
+    }, options);
+  }
+
+  later() {
+    this.frames ||= requestAnimationFrame(() => {
+      this.frames = 0;
+      this.follow();
+    });
+  }
+
+  /** After a scroll or another selection. */
+  follow() {
+    const [first, last] = this.window();
+    if (first !== this.first || last !== this.last) this.draw();
+    else this.mark();
+  }
+
+  /** @param {MouseEvent} event */
+  click(event) {
+    const target = /** @type {Element} */ (event.target);
+    const row = /** @type {HTMLElement | null} */ (target.closest("tr[data-feature]"));
+    if (target.closest(".iplm-reset")) this.acts.reset();
+    if (!row) return;
+    (target.closest(".iplm-pin") ? this.acts.pin : this.acts.select)(Number(row.dataset.feature));
+  }
+
+  /** @param {KeyboardEvent} event */
+  key(event) {
+    if (event.target !== this.grid || event.ctrlKey || event.metaKey || event.altKey) return;
+    const page = Math.max(1, Math.floor(this.room() / ROW) - 1);
+    const by = { ArrowDown: 1, ArrowUp: -1, PageDown: page, PageUp: -page, Home: -Infinity, End: Infinity }[event.key];
+    const here = this.place(this.view.link.get("feature"));
+    if (by) this.step(here, by);
+    else if (event.key.toLowerCase() === "p" && here >= 0) this.acts.pin(this.view.link.get("feature"));
+    else if (event.key === "Enter") this.step(here, 0);
+    else return;
+    event.preventDefault();
+  }
+
+  /** @param {number} here -1: the selected feature is not among the rows @param {number} by */
+  step(here, by) {
+    if (this.rows.length === 0) return;
+    const from = here >= 0 ? here : by < 0 ? this.rows.length : -1;
+    this.acts.select(this.feature(Math.max(0, Math.min(this.rows.length - 1, from + by))));
+  }
+
+  /** @param {number} place in the order */
+  feature(place) {
+    return this.table.arrays.feature[this.rows[place]];
+  }
+
+  /** Place of a feature in the order, or -1. @param {number} feature */
+  place(feature) {
+    return this.places.get(feature) ?? -1;
+  }
+
+  /** Height of the rows that are in sight. */
+  room() {
+    return (this.scroller.clientHeight || this.view.model.get("height")) - (this.grid.tHead?.offsetHeight || ROW);
+  }
+
+  /** First and last place (exclusive) to draw: the same for a few rows of scrolling. @returns {[number, number]} */
+  window() {
+    const first = Math.max(0, Math.floor(this.scroller.scrollTop / ROW / AHEAD) - 1) * AHEAD;
+    return [first, Math.min(this.rows.length, first + Math.ceil(this.room() / ROW) + 3 * AHEAD)];
+  }
+
+  /** Places that are in sight whole, for a picture. @returns {[number, number]} */
+  sight() {
+    const first = Math.round(this.scroller.scrollTop / ROW);
+    return [first, Math.min(this.rows.length, first + Math.floor(this.room() / ROW))];
+  }
+
+  /** @param {number[]} rows @param {string} sort @param {boolean} descending */
+  show(rows, sort, descending) {
+    this.rows = rows;
+    this.places = new Map(rows.map((row, place) => [this.table.arrays.feature[row], place]));
+    this.grid.setAttribute("aria-rowcount", String(rows.length + 1));
+    const said = descending ? "descending" : "ascending";
+    for (const [name, head] of this.heads ?? []) head.setAttribute("aria-sort", name === sort ? said : "none");
+    this.draw();
+  }
+
+  draw() {
+    this.scroller.style.height = `${this.view.model.get("height")}px`;
+    const [first, last] = this.window();
+    [this.first, this.last] = [first, last];
+    this.above.firstChild.style.height = `${first * ROW}px`;
+    this.below.firstChild.style.height = `${(this.rows.length - last) * ROW}px`;
+    this.drawn = this.rows.slice(first, last).map((row, i) => this.row(row, first + i));
+    this.content.replaceChildren(...(this.rows.length ? [this.above, ...this.drawn, this.below] : [this.nothing()]));
+    this.mark();
+  }
+
+  /** Which of the drawn rows is selected, which are pinned. */
+  mark() {
+    const { link } = this.view;
+    const [selected, pinned] = [link.get("feature"), link.get("pinned")];
+    this.grid.removeAttribute("aria-activedescendant");
+    for (const row of this.drawn) {
+      const feature = Number(row.dataset.feature);
+      row.setAttribute("aria-selected", String(feature === selected));
+      if (feature === selected) this.grid.setAttribute("aria-activedescendant", row.id);
+      row.querySelector(".iplm-pin")?.setAttribute("aria-pressed", String(pinned.includes(feature)));
+    }
+  }
+
+  /** @param {number} row @param {number} place */
+  row(row, place) {
+    const { element } = this.kit;
+    const feature = this.table.arrays.feature[row];
+    const pin = element("button", {
+      type: "button", class: "iplm-pin", tabindex: -1, "aria-label": `Pin feature ${feature}`,
+      title: "Draw this feature beside the selected one",
+    });
+    return element("tr", {
+      id: `${this.name}-${feature}`, "aria-rowindex": place + 2, "data-feature": feature,
+      class: isAlive(this.table, row) ? null : "iplm-dead",
+    }, [element("td", { class: "iplm-pins" }, [pin]), ...this.columns.map((column) => this.cell(column, row))]);
+  }
+
+  /** @param {Column} column @param {number} row */
+  cell(column, row) {
+    const { element } = this.kit;
+    const text = textOf(this.kit, this.table, column, row);
+    const cell = element("td", { class: `iplm-${column.kind}`, title: column.kind === "names" ? text : null });
+    if (column.kind === "share" && text !== "–") {
+      const bar = element("span", { class: "iplm-bar" });
+      bar.style.width = `${100 * Math.min(1, this.table.arrays[column.name][row])}%`;
+      cell.append(element("span", { class: "iplm-track", "aria-hidden": "true" }, [bar]));
+    }
+    if (column.name === "category" && text !== "–") {
+      const dot = element("span", { class: "iplm-dot", "aria-hidden": "true" });
+      dot.style.background = categoryColour(this.kit, this.view, text);
+      cell.append(dot);
+    }
+    cell.append(text);
+    return cell;
+  }
+
+  nothing() {
+    const { element } = this.kit;
+    const button = element("button", { type: "button", class: "iplm-reset", text: "Show all features" });
+    const said = element("span", { text: "No feature matches. " });
+    const cell = element("td", { colspan: this.columns.length + 1, class: "iplm-none" }, [said, button]);
+    return element("tr", { "aria-rowindex": 2 }, [cell]);
+  }
+
+  /**
+   * Scroll to a feature, where it is not in sight.
+   * @param {number} feature @param {boolean} centre in the middle, or as little as possible
+   */
+  reveal(feature, centre) {
+    const place = this.place(feature);
+    if (place < 0) return;
+    const [top, room, from] = [place * ROW, this.room(), this.scroller.scrollTop];
+    if (top >= from && top + ROW <= from + room) return;
+    this.scroller.scrollTop = centre ? top - (room - ROW) / 2 : top < from ? top : top + ROW - room;
+  }
+}

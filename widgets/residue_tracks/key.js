@@ -1,0 +1,76 @@
+// @ts-check
+// The key below the tracks: the colour bar, and what the colours of annotations are.
+
+/** @typedef {{ text: string, category: string, thick: boolean }} Item */
+/** @typedef {{ text: string, colour: string, thick: boolean, x: number }} Placed */
+
+export const SMALL = 10.5;
+export const UNKNOWN = "unknown activation";
+const LINE = 16;
+const BAR = 27; // of the colour bar
+
+/**
+ * What is to be explained: unknown residues, the best concept, then categories, those with most spans first.
+ * @param {any} bundle @param {Map<number, import("./words.js").Spans>} spans
+ * @returns {Item[]}
+ */
+export function explained(bundle, spans) {
+  const { best } = bundle.record;
+  /** @type {Map<string, number>} */
+  const counts = new Map();
+  for (const { others } of spans.values()) {
+    for (const { category } of others) counts.set(category, (counts.get(category) ?? 0) + 1);
+  }
+  const items = [...counts].sort((a, b) => b[1] - a[1]).map(([category]) => ({ text: category, category, thick: false }));
+  const seen = [...spans.values()].some((s) => s.best.length);
+  if (seen) items.unshift({ text: `${best.concept} (best)`, category: best.category, thick: true });
+  const unknown = bundle.sparse.some((/** @type {any} */ { value }) => value.some(Number.isNaN));
+  return unknown ? [{ text: UNKNOWN, category: UNKNOWN, thick: false }, ...items] : items;
+}
+
+/**
+ * Items in lines; what does not fit is counted.
+ * @param {any} kit @param {Item[]} items @param {(category: string) => string} colour @param {number} width
+ * @returns {Placed[][]}
+ */
+export function keyLines(kit, items, colour, width) {
+  const most = width < 480 ? 3 : 2;
+  /** @type {Placed[][]} */
+  const lines = [];
+  let x = Infinity;
+  for (const [i, { text, category, thick }] of items.entries()) {
+    const said = kit.fitted(text, width - 40, SMALL);
+    const wide = kit.widthOf(said, SMALL) + 30;
+    const rest = lines.length === most && i + 1 < items.length ? 70 : 0; // room to say how many more there are
+    if (x + wide + rest > width) {
+      if (lines.length === most) {
+        lines[most - 1].push({ text: `and ${items.length - i} more`, colour: "", thick, x });
+        break;
+      }
+      lines.push([]);
+      x = 8;
+    }
+    lines[lines.length - 1].push({ text: said, colour: colour(category), thick, x });
+    x += wide;
+  }
+  return lines;
+}
+
+/** @param {Placed[][]} lines */
+export function keyHeight(lines) {
+  return BAR + LINE * lines.length;
+}
+
+/** @param {any} surface @param {import("./draw.js").Scene} scene @param {number} width */
+export function drawKey(surface, { kit, theme, brush, key, geometry: g }, width) {
+  surface.line(0, g.bottom + 0.5, width, g.bottom + 0.5, theme.line, 1);
+  kit.colourBar(surface, theme, 8, g.bottom + 6, { width: Math.max(40, Math.min(120, g.left + g.width - 200)), brush });
+  key.forEach((line, i) => {
+    const y = g.bottom + BAR - 2 + LINE * (i + 0.5);
+    for (const { text, colour, thick, x } of line) {
+      if (text === UNKNOWN) surface.hatch(x, y - 4, 14, 8, theme.muted);
+      else if (colour) surface.rect(x, y - (thick ? 3 : 1.5), 14, thick ? 6 : 3, colour);
+      surface.text(x + (colour ? 18 : 0), y, text, { fill: theme.text, size: SMALL });
+    }
+  });
+}

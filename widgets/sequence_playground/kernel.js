@@ -1,0 +1,74 @@
+// @ts-check
+// Questions to the kernel and how they stand. Only a kernel has the model; a page without one shows what was read last.
+
+const PATIENCE = 4000; // ms before it is said that no kernel answers
+
+export class Kernel {
+  /** @param {any} model @param {() => void} changed @param {AbortSignal} signal */
+  constructor(model, changed, signal) {
+    this.model = model;
+    this.changed = changed;
+    /** @type {"idle" | "asked" | "silent"} */
+    this.state = "idle";
+    /** @type {number | null} ms from the last question to its answer */
+    this.took = null;
+    this.asked = 0;
+    const heard = () => this.heard(false);
+    const told = (/** @type {any} */ content) => content?.done && this.heard(true);
+    model.on("change:progress", heard);
+    model.on("change:problem", heard);
+    model.on("msg:custom", told);
+    signal.addEventListener("abort", () => {
+      clearTimeout(this.waiting);
+      model.off("change:progress", heard);
+      model.off("change:problem", heard);
+      model.off("msg:custom", told);
+    });
+  }
+
+  /** Is there none, and never will be? */
+  get none() {
+    return Boolean(this.model.static);
+  }
+
+  /** @param {Record<string, any>} question */
+  ask(question) {
+    if (this.none) return;
+    this.model.send(question);
+    this.asked = performance.now();
+    this.took = null;
+    this.state = "asked";
+    clearTimeout(this.waiting);
+    this.waiting = setTimeout(() => {
+      this.state = "silent";
+      this.changed();
+    }, PATIENCE);
+    this.changed();
+  }
+
+  /** @param {boolean} done */
+  heard(done) {
+    clearTimeout(this.waiting);
+    if (done && this.state !== "idle") this.took = performance.now() - this.asked;
+    if (done || this.state === "silent") this.state = "idle";
+    this.changed();
+  }
+
+  /**
+   * Why nothing, or nothing new, is shown; empty: all is well.
+   * @param {boolean} read has anything been read? @returns {{ text: string, kind: string }}
+   */
+  words(read) {
+    const { model } = this;
+    if (this.none) {
+      const kept = read ? "It shows what was read last." : "";
+      return { text: `Reading a sequence takes the model, and this page has no kernel. ${kept} Run the notebook to read another.`.replace("  ", " "), kind: "missing" };
+    }
+    if (model.get("progress")) return { text: `${model.get("progress")} …`, kind: "loading" };
+    if (this.state === "silent") {
+      return { text: "No kernel answers: it may be busy with another cell, or none is running. Run the cell again.", kind: "missing" };
+    }
+    if (model.get("problem")) return { text: model.get("problem"), kind: "missing" };
+    return { text: "", kind: "" };
+  }
+}

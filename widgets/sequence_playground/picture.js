@@ -1,0 +1,74 @@
+// @ts-check
+// What is saved: letters, scan and strips below one another, and a table of the features.
+
+import { paintLetters, paintScan, paintStrips } from "./plots.js";
+import { effectWords, nameWords } from "./words.js";
+
+const TITLE = 44;
+
+/**
+ * @param {any} playground
+ * @returns {{ width: number, height: number, paint: (surface: import("../kit/surface.js").Surface) => void }}
+ */
+function sheet(playground) {
+  const { kit, view, reading, scan, about } = playground;
+  const { width } = playground.letters;
+  const first = playground.letterLayout(width, TITLE);
+  const second = scan ? playground.scanLayout(width, TITLE + first.height + 30) : null;
+  const third = playground.stripLayout(width, TITLE + first.height + (second ? second.height + 40 : 10));
+  const paint = (/** @type {any} */ surface) => {
+    const { text, muted } = view.theme;
+    surface.text(2, 12, kit.fitted(`${nameWords(reading)}; letters: feature ${view.link.get("feature")}`, width - 4, 13, 600), { fill: text, size: 13, weight: 600 });
+    surface.text(2, 31, kit.fitted(effectWords(reading, about.changed), width - 4, 11), { fill: muted, size: 11 });
+    paintLetters(playground, surface, width, first);
+    if (second) {
+      surface.text(4, second.top - 14, playground.scanWords(), { fill: text, size: 11, weight: 600 });
+      paintScan(playground, surface, width, second);
+    }
+    paintStrips(playground, surface, width, third);
+  };
+  return { width, height: third.top + third.height + 4, paint };
+}
+
+/** @param {any} playground @returns {string} */
+export function savedSvg(playground) {
+  if (!playground.reading) return "";
+  const { width, height, paint } = sheet(playground);
+  const surface = new playground.kit.SvgSurface(width, height, playground.view.theme.ground);
+  paint(surface);
+  return surface.toString();
+}
+
+/** At three pixels per point. @param {any} playground @returns {Promise<Blob>} */
+export function savedPng(playground) {
+  const { width, height, paint } = playground.reading ? sheet(playground) : { width: 1, height: 1, paint: () => {} };
+  const canvas = document.createElement("canvas");
+  [canvas.width, canvas.height] = [3 * width, 3 * height];
+  const g = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
+  g.setTransform(3, 0, 0, 3, 0, 0);
+  g.fillStyle = playground.view.theme.ground;
+  g.fillRect(0, 0, width, height);
+  paint(new playground.kit.CanvasSurface(g));
+  return new Promise((done, fail) => canvas.toBlob((blob) => (blob ? done(blob) : fail(Error("no picture"))), "image/png"));
+}
+
+/**
+ * The features that are shown, one a row.
+ * @param {import("./reading.js").Reading | null} reading @returns {(string | number | null)[][]}
+ */
+export function featureTable(reading) {
+  const names = ["sequence", "mutations", "feature", "concept", "f1_test", "reference_maximum", "reference_position", "mutant_maximum", "mutant_position"];
+  const head = [...names, "change", "change_position", "reference_there", "mutant_there"];
+  if (!reading) return [head];
+  const { name, mutations } = reading.record;
+  const written = mutations.map((/** @type {any} */ m) => `${m.before}${m.position}${m.after}`).join(" ");
+  return [head, ...reading.rows.map(({ feature, best, reference, mutant, change }) => [
+    name, written, feature, best?.concept ?? null, rounded(best?.f1_test), rounded(reference.maximum), reference.position, rounded(mutant?.maximum),
+    mutant?.position ?? null, rounded(change?.change), change?.position ?? null, rounded(change?.reference), rounded(change?.mutant),
+  ])];
+}
+
+/** Six digits, as many as a float32 has. @param {number | undefined} value */
+function rounded(value) {
+  return value === undefined ? null : Number(value.toPrecision(6));
+}

@@ -1,0 +1,26 @@
+// @ts-check
+// Amino acids and substitutions.
+
+/** @type {Record<string, string>} */
+export const AMINO_ACID = {
+  A: "alanine", C: "cysteine", D: "aspartate", E: "glutamate", F: "phenylalanine", G: "glycine", H: "histidine", I: "isoleucine", K: "lysine",
+  L: "leucine", M: "methionine", N: "asparagine", P: "proline", Q: "glutamine", R: "arginine", S: "serine", T: "threonine", V: "valine",
+  W: "tryptophan", Y: "tyrosine", B: "aspartate or asparagine", Z: "glutamate or glutamine", X: "unknown", U: "selenocysteine", O: "pyrrolysine",
+};
+
+/** The position in "A12V". @param {string} mutation */
+export function positionOf(mutation) {
+  return Number(mutation.slice(1, -1));
+}
+
+/**
+ * The substitutions after one more: it takes the place of one at the same residue; the reference's own letter takes that one away.
+ * @param {string[]} mutations such as "A12V" @param {string} reference the sequence @param {number} position from 1 @param {string} letter
+ * @returns {string[]}
+ */
+export function substituted(mutations, reference, position, letter) {
+  const others = mutations.filter((mutation) => positionOf(mutation) !== position);
+  const before = reference[position - 1];
+  const all = before === letter ? others : [...others, `${before}${position}${letter}`];
+  return all.sort((a, b) => positionOf(a) - positionOf(b));
+}

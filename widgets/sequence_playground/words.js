@@ -1,0 +1,92 @@
+// @ts-check
+// Sentences of the playground.
+
+import { AMINO_ACID } from "./residues.js";
+
+/** @typedef {import("./reading.js").Reading} Reading */
+
+/** "feature 761 (Domain_any)". @param {import("./reading.js").FeatureRow} row */
+export function featureWords(row) {
+  return `feature ${row.feature}${row.best ? ` (${row.best.concept})` : ""}`;
+}
+
+/** What is on the screen. @param {Reading} reading */
+export function nameWords(reading) {
+  const { name, mutations } = reading.record;
+  const changes = mutations.map((/** @type {any} */ m) => `${m.before}${m.position}${m.after}`);
+  const shown = changes.length > 6 ? [...changes.slice(0, 6), `${changes.length - 6} more`] : changes;
+  return [name || "sequence", `${reading.length} residue${reading.length === 1 ? "" : "s"}`, ...shown].join(", ");
+}
+
+/** The reference as FASTA; without a name as letters. @param {Reading} reading */
+export function fastaOf({ reference, record }) {
+  return record.name ? `>${record.name}\n${reference}` : reference;
+}
+
+/** What the mutations do. @param {Reading} reading @param {number} threshold share of the maximum */
+export function effectWords(reading, threshold) {
+  if (!reading.mutated) return "";
+  const { mutations, n_changed: n } = reading.record;
+  const what = mutations.length === 1 ? "".concat(...["before", "position", "after"].map((key) => mutations[0][key])) : `${mutations.length} mutations`;
+  const changes = `${n} feature${n === 1 ? " changes" : "s change"} by more than ${threshold} of ${n === 1 ? "its" : "their"} maximum`;
+  const row = reading.rows[0];
+  if (!row?.change) return `${what}: no feature changes.`;
+  const { reference, mutant, position } = row.change;
+  return `${what}: ${changes}; largest: ${featureWords(row)} ${reference.toFixed(2)} → ${mutant.toFixed(2)} at residue ${position}.`;
+}
+
+/**
+ * A residue and the selected feature on it.
+ * @param {Reading} reading @param {number} position @param {number} row its row, or -1
+ */
+export function residueWords(reading, position, row) {
+  const letter = reading.letters[position - 1];
+  const before = reading.reference[position - 1];
+  const was = before === letter ? "" : `, ${before} in the reference`;
+  const where = `Residue ${position}: ${AMINO_ACID[letter]} (${letter}${was})`;
+  if (row < 0) return where;
+  const now = reading.shown(row)[position - 1];
+  const then = reading.values(row, "reference")[position - 1];
+  const value = reading.mutated && now !== then ? `${then.toFixed(2)} → ${now.toFixed(2)}` : now.toFixed(2);
+  return `${where}; feature ${reading.rows[row].feature}: ${value}`;
+}
+
+/** A row of the picture. @param {Reading} reading @param {import("./strips.js").Item} item */
+export function itemWords(reading, item) {
+  if (item.lane) {
+    const { concept, feature } = item.lane;
+    return `${concept}, named by feature ${feature}: confidence ${confidenceWords(reading, item.lane)}`;
+  }
+  const row = reading.rows[item.row];
+  const f1 = row.best ? `, F1 on test ${row.best.f1_test.toFixed(2)}` : "";
+  return `${featureWords(row)}${f1}: ${valueWords(reading, row)}`.replace(/^f/, "F");
+}
+
+/** The highest confidence, before and after. @param {Reading} reading @param {import("./reading.js").Lane} lane */
+export function confidenceWords(reading, lane) {
+  const top = (/** @type {any[]} */ stretches) => (stretches.length ? Math.max(...stretches.map((s) => s.confidence)).toFixed(2) : "none");
+  return reading.mutated ? `${top(lane.reference)} → ${top(lane.mutant)}` : top(lane.reference);
+}
+
+/** The maximum, or where a feature changes most. @param {Reading} reading @param {import("./reading.js").FeatureRow} row */
+export function valueWords(reading, row) {
+  if (!reading.mutated) return row.reference.position ? `${row.reference.maximum.toFixed(2)} at ${row.reference.position}` : "silent";
+  if (!row.change) return row.reference.position ? "unchanged" : "silent";
+  return `${row.change.reference.toFixed(2)} → ${row.change.mutant.toFixed(2)} at ${row.change.position}`;
+}
+
+/** The line below the view: what keys or pointer are on, else what the letters show. @param {any} playground */
+export function saidWords({ reading, kernel, cursor, tried, scan, pointed, row, about, view, kit, strips, stripLayout }) {
+  if (!reading) return kernel.none ? "" : "No sequence has been read yet";
+  if (tried && scan) return scan.words(tried, about.changed);
+  const item = cursor >= 0 ? stripLayout(strips.width).items[cursor] : null;
+  if (item) return itemWords(reading, item);
+  if (pointed) return residueWords(reading, pointed, row);
+  const feature = view.link.get("feature");
+  if (row < 0) return `Feature ${feature} was not read on this sequence, so the letters show no activation`;
+  const active = reading.shown(row).filter((/** @type {number} */ value) => value > 0);
+  const brush = view.link.get("brush");
+  if (!brush.length) return `Letters show feature ${feature}: active on ${active.length} of ${reading.length} residues`;
+  const inside = active.filter((/** @type {number} */ value) => kit.inBrush(brush, value)).length;
+  return `Brushed ${kit.fixed(brush[0])} to ${kit.fixed(brush[1])}: showing ${inside} of ${active.length} residues on which feature ${feature} is active`;
+}

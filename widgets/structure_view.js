@@ -1,0 +1,293 @@
+// @ts-check
+// The JavaScript half of `StructureView`: what is shown follows the selection; what is pointed at and clicked becomes it.
+
+import { Controls } from "./structure_view/controls.js";
+import { saveStructure } from "./structure_view/files.js";
+import { drawKey, keyHeight } from "./structure_view/key.js";
+import { nameOf, paintOf, strongOf, valueAt } from "./structure_view/paint.js";
+import { followPointer, moveByKey } from "./structure_view/pointer.js";
+import { hasWebGl, Scene } from "./structure_view/scene.js";
+import { PATIENCE, Supply } from "./structure_view/supply.js";
+
+const KEYS = "3-D structure. Arrow keys turn it, with Shift move it; plus and minus zoom; n and p select the next and previous "
+  + "residue above the threshold; r shows the whole; f fills the screen. A focused structure zooms with the wheel.";
+const SETTINGS = ["style", "threshold", "chains", "other", "first_structure", "other_structure", "problem"];
+const SOON = 30; // ms in which words appear
+
+/** @param {any} context */
+async function render(context) {
+  const kit = (await context.host.getWidget(context.model.get("kit"))).exports;
+  const view = await kit.open(context, { title: "Structure", kind: "structure" });
+  const refuse = (/** @type {string} */ text) => {
+    view.tools.hidden = true;
+    view.body.append(kit.element("p", { class: "iplm-words", "data-kind": "missing", text }));
+  };
+  if (!hasWebGl()) {
+    refuse("This browser has no WebGL, so structures cannot be drawn here; figure() draws one in Python.");
+    return;
+  }
+  const NGL = await kit.ngl().catch((/** @type {Error} */ problem) => void refuse(problem.message));
+  if (NGL && !view.signal.aborted) new StructurePanel(kit, view, NGL);
+}
+
+class StructurePanel {
+  /** @param {any} kit @param {any} view @param {any} NGL */
+  constructor(kit, view, NGL) {
+    this.kit = kit;
+    this.view = view;
+    this.turn = 0;
+    this.shown = ["", ""]; // accession of the protein and of the one laid on it
+    this.build();
+    this.scene = new Scene(NGL, this.box, view.theme.ground);
+    this.supply = new Supply(view, kit);
+    this.controls = new Controls(this);
+    this.plot = view.plot({
+      label: "Colour scale of activations", focusable: false,
+      height: (/** @type {number} */ width) => keyHeight(kit, this.entries, width),
+      draw: (/** @type {any} */ surface, /** @type {number} */ width) => drawKey(surface, view, this.entries, width),
+    });
+    saveStructure(this);
+    this.listen();
+    this.follow();
+  }
+
+  build() {
+    const { kit, view } = this;
+    this.note = kit.element("p", { class: "iplm-words", hidden: "" });
+    this.offers = kit.element("div", { class: "iplm-offers" });
+    this.box = kit.element("div", { class: "iplm-stage", role: "application", tabindex: "0", "aria-label": KEYS });
+    this.label = kit.element("div", { class: "iplm-label", hidden: "", "aria-hidden": "true" });
+    this.frame = kit.element("div", { class: "iplm-scene" }, [this.box, this.label]);
+    view.body.append(this.note, this.offers, this.frame);
+  }
+
+  listen() {
+    const { view, scene } = this;
+    const { signal } = view;
+    const follow = () => this.follow();
+    view.store.on(follow, signal);
+    view.link.on(["accession"], follow, signal);
+    view.link.on(["brush"], () => this.recolour(), signal);
+    view.link.on(["position"], () => this.markSelected(true), signal);
+    view.link.on(["hover"], () => this.markHovered(), signal);
+    view.onTheme(() => this.themed());
+    for (const name of SETTINGS) view.model.on(`change:${name}`, follow);
+    scene.stage.viewerControls.signals.changed.add(() => this.placeLabel());
+    followPointer(this.box, scene, this, signal);
+    this.box.addEventListener("keydown", (/** @type {KeyboardEvent} */ e) => this.key(e), { signal });
+    const sized = new ResizeObserver(() => scene.resize());
+    sized.observe(this.box);
+    signal.addEventListener("abort", () => {
+      sized.disconnect();
+      clearTimeout(this.patience);
+      for (const name of SETTINGS) view.model.off(`change:${name}`, follow);
+      scene.dispose();
+    });
+  }
+
+  /** @returns {any} the molecule that is shown, or null */
+  get molecule() {
+    return this.scene.molecules[0];
+  }
+
+  /**
+   * Activations of a protein, by position; null where this page does not have them.
+   * @type {(accession: string) => Float32Array | null}
+   */
+  valuesOf = (accession) => {
+    const { bundle } = this.view.store;
+    const place = bundle?.place(accession) ?? -1;
+    return place < 0 ? null : bundle.values(place);
+  };
+
+  /** Show what is selected: read what is not there, keep the picture until it is. */
+  async follow() {
+    const { view, supply } = this;
+    if (!view.store.bundle) return;
+    const turn = ++this.turn;
+    const wanted = () => turn === this.turn && !view.signal.aborted;
+    const other_structure = supply.unpack(view.model.get("other_structure"));
+    const [found, offers, other] = await Promise.all([supply.find(), supply.offers(), other_structure]);
+    if (!wanted()) return;
+    this.say(found, offers);
+    if (!found.packed) return;
+    const laid = other?.record.on === found.accession && other.record.accession === view.model.get("other") ? other : null;
+    if (!(await this.load(found.packed, laid, wanted))) return;
+    if (this.wear() !== this.worn && view.model.get("style") === "surface") {
+      this.note.textContent = "Computing the surface";
+      this.note.hidden = false;
+      await new Promise((done) => setTimeout(done, SOON)); // the computation blocks
+      if (!wanted()) return;
+    }
+    this.dress(offers);
+    this.note.hidden = true;
+  }
+
+  /** What the geometry depends on, besides strong residues. */
+  wear() {
+    const { model, theme } = this.view;
+    return JSON.stringify([model.get("style"), model.get("chains"), theme.dark, this.shown]);
+  }
+
+  /**
+   * Words in place of the structure, and buttons to what can be seen.
+   * @param {import("./structure_view/supply.js").Found} found @param {import("./structure_view/supply.js").Offer[]} offers
+   */
+  say({ accession, packed, words, waiting }, offers) {
+    this.note.textContent = words;
+    this.note.hidden = !words;
+    this.note.dataset.kind = waiting ? "loading" : "empty";
+    this.frame.hidden = !packed && !(waiting && this.molecule);
+    this.plot.canvas.hidden = this.view.tools.hidden = this.frame.hidden;
+    this.controls.offer(packed || waiting ? [] : offers);
+    if (this.frame.hidden) {
+      this.view.subtitle.textContent = "";
+      this.view.say("");
+    }
+    clearTimeout(this.patience);
+    const gone = () => this.say({ accession, packed, words: Supply.gone(accession), waiting: false }, offers);
+    if (waiting) this.patience = setTimeout(gone, PATIENCE);
+  }
+
+  /** @param {any} packed @param {any} laid the second, or null @param {() => boolean} wanted */
+  async load(packed, laid, wanted) {
+    const unknown = parseInt(this.kit.unmapped.slice(1), 16);
+    const names = [packed.record.accession, laid ? `${laid.record.accession} on ${laid.record.on}` : ""];
+    for (const [which, bytes] of [packed, laid].entries()) {
+      if (this.shown[which] === names[which]) continue;
+      if (!(await this.scene.show(which, bytes, unknown, wanted))) return false;
+      this.shown[which] = names[which];
+      this.worn = "";
+      if (which === 0) this.scene.reset();
+    }
+    this.laid = laid?.record ?? null;
+    this.supply.last = packed;
+    return true;
+  }
+
+  /** Draw what is loaded: anew only where the style, the proteins or the theme differ. @param {any[]} offers */
+  dress(offers) {
+    const { model, theme } = this.view;
+    const worn = this.wear();
+    const chains = model.get("chains") && !this.laid;
+    const muted = theme.dark ? "#8c8c8c" : "#9a9a9a";
+    this.scene.molecules.forEach((molecule, which) => {
+      if (!molecule) return;
+      const strong = this.strong(molecule);
+      molecule.paint = this.paint(molecule);
+      const dress = { style: model.get("style"), strong, thin: which === 1, chains, accent: theme.accent, muted };
+      if (worn !== this.worn) molecule.dress(dress);
+      else molecule.restick(strong);
+    });
+    this.worn = worn;
+    this.controls.show(offers);
+    this.recolour();
+    this.markSelected(false);
+    this.markHovered();
+  }
+
+  /** @param {import("./structure_view/molecule.js").Molecule} molecule */
+  strong(molecule) {
+    return strongOf(molecule.residues, this.valuesOf(molecule.accession), this.view.model.get("threshold"));
+  }
+
+  /** @param {import("./structure_view/molecule.js").Molecule} molecule */
+  paint(molecule) {
+    const { theme, link } = this.view;
+    const [faded, unknown] = [theme.faded, this.kit.unmapped].map((colour) => parseInt(colour.slice(1), 16));
+    return paintOf(this.valuesOf(molecule.accession), link.get("brush"), { rgb: theme.lut.rgb, faded, unknown });
+  }
+
+  recolour() {
+    for (const molecule of this.scene.molecules) molecule?.recolour(this.paint(molecule));
+    this.scene.draw();
+    this.plot.width && this.plot.redraw();
+    this.controls.describe();
+  }
+
+  themed() {
+    this.scene.ground(this.view.theme.ground);
+    this.follow();
+  }
+
+  /** @param {any} picked */
+  hovered(picked) {
+    const position = picked?.residue?.position;
+    this.pointed = picked;
+    this.view.link.setHover(position ? { accession: picked.molecule.accession, position } : null);
+    if (!position) this.markHovered(); // nothing, or a residue without a position
+    this.box.classList.toggle("iplm-pointing", Boolean(position));
+  }
+
+  /** @param {any} picked */
+  clicked(picked) {
+    const position = picked?.residue?.position;
+    if (position) this.view.link.set({ accession: picked.molecule.accession, position });
+  }
+
+  /** @param {boolean} bring it to the middle where it is off screen */
+  markSelected(bring) {
+    const [accession, position] = [this.view.link.get("accession"), this.view.link.get("position")];
+    for (const molecule of this.scene.molecules) {
+      const here = molecule?.accession === accession ? position : null;
+      molecule?.mark("selected", here);
+      const residue = here === null ? null : molecule?.places.get(here);
+      const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
+      if (bring && molecule && residue) this.scene.bring(molecule.pointOf(residue), still);
+    }
+    this.scene.draw();
+    this.controls.describe();
+  }
+
+  /** The halo and the label: of what the pointer is on, here or in another view. */
+  markHovered() {
+    const { hover } = this.view.link;
+    /** @type {any} */
+    this.labelled = null;
+    for (const molecule of this.scene.molecules) {
+      const here = molecule && hover?.accession === molecule.accession ? hover.position : null;
+      molecule?.mark("hovered", here);
+      const residue = here === null ? null : molecule?.places.get(here);
+      if (molecule && residue) this.labelled = { molecule, residue };
+    }
+    if (!this.labelled && this.pointed?.residue) this.labelled = this.pointed; // a residue without a position
+    this.scene.draw();
+    this.placeLabel();
+  }
+
+  placeLabel() {
+    this.label.hidden = !this.labelled;
+    if (!this.labelled) return;
+    const { molecule, residue } = this.labelled;
+    const { x, y } = this.scene.at(molecule.pointOf(residue));
+    const whose = this.laid ? `${molecule.accession} ` : "";
+    this.label.textContent = whose + nameOf(residue, valueAt(this.valuesOf(molecule.accession), residue.position));
+    const room = this.box.clientWidth - this.label.offsetWidth - 4;
+    const low = this.box.clientHeight - this.label.offsetHeight - 4;
+    this.label.style.transform = `translate(${Math.max(4, Math.min(room, x + 12))}px, ${Math.max(4, Math.min(low, y + 8))}px)`;
+  }
+
+  /** @param {KeyboardEvent} event */
+  key(event) {
+    if (event.ctrlKey || event.metaKey || event.altKey || !this.molecule) return;
+    if (event.key === "n" || event.key === "p") this.controls.step(event.key === "n" ? 1 : -1);
+    else if (event.key === "f") this.controls.fill();
+    else if (!moveByKey(event, this.scene)) return;
+    event.preventDefault();
+  }
+
+  /** What the colours mean, beside the scale. @returns {import("./structure_view/key.js").Entry[]} */
+  get entries() {
+    const { view, molecule } = this;
+    const entries = [];
+    if (view.link.get("brush").length) entries.push({ words: "outside the brush", colour: view.theme.faded });
+    const unmapped = this.scene.molecules.some((m) => m?.residues.some(({ position }) => !position));
+    if (unmapped) entries.push({ words: "no UniProt position: activation unknown", colour: this.kit.unmapped });
+    const others = molecule && !molecule.alone && view.model.get("chains");
+    if (this.laid) entries.push({ words: `thin: ${this.laid.accession}`, colour: view.theme.lut.css[150], thin: true });
+    else if (others) entries.push({ words: "other chains of the entry", colour: "#949494", thin: true });
+    return entries;
+  }
+}
+
+export default { render };

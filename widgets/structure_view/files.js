@@ -1,0 +1,44 @@
+// @ts-check
+// What a person takes away from a structure: the picture with its key, the table, the molecule.
+
+import { pageAsPng, pageAsSvg, sourceOf } from "./key.js";
+import { pdbOf, rowsOf } from "./paint.js";
+
+const FINE = 3; // pixels per point
+
+/** Buttons PNG, SVG, CSV, PDB. @param {any} panel */
+export function saveStructure(panel) {
+  const { view, kit } = panel;
+  view.saves({
+    png: async () => pageAsPng(view, await parts(panel), FINE),
+    svg: async () => pageAsSvg(view, await parts(panel)),
+    csv: () => rows(panel),
+  });
+  const save = async () => kit.download(await pdb(panel), "chemical/x-pdb", view.fileName("pdb"));
+  const hint = "Save the structure as PDB, with activations as B-factors";
+  view.button("PDB", save, hint).classList.add("iplm-save");
+}
+
+/** @param {any} panel */
+async function parts({ view, scene, box, entries }) {
+  const title = view.subtitle.textContent.replace(/^f/, "F");
+  const source = await sourceOf(await scene.image(FINE));
+  return { entries, title, width: box.clientWidth, height: box.clientHeight, source };
+}
+
+/** @param {any} panel */
+function rows(panel) {
+  return rowsOf(panel.scene.molecules.filter(Boolean).map(
+    (/** @type {any} */ { accession, residues }) => ({ accession, residues, values: panel.valuesOf(accession) })));
+}
+
+/** The first protein alone. @param {any} panel */
+async function pdb({ molecule, supply, view, valuesOf }) {
+  const { accession, record } = molecule;
+  const text = new TextDecoder().decode((await supply.get(accession)).arrays.pdb);
+  const remarks = [
+    `${accession}, chain ${record.chain} of ${record.name}, feature ${view.store.bundle.feature}`,
+    "B-factors: activation x 100 (share of the maximum on training", "proteins); -1: no UniProt position, activation unknown",
+  ];
+  return pdbOf(text, valuesOf(accession), remarks);
+}

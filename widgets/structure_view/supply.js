@@ -1,0 +1,119 @@
+// @ts-check
+// Which structure to show, and where its bytes are: with the selection, in the view, or kept in the page.
+
+/** ms before the view says that no kernel answers */
+export const PATIENCE = 4000;
+
+/** @typedef {{ accession: string, maximum: number }} Offer a shown protein that has a structure which can be had here */
+/**
+ * @typedef {object} Found
+ * @property {string} accession what is wanted; empty: nothing
+ * @property {any} packed its structure, or null
+ * @property {string} words why there is none
+ * @property {boolean} waiting it may still come
+ */
+
+export class Supply {
+  /** @param {any} view the frame @param {any} kit */
+  constructor(view, kit) {
+    this.view = view;
+    this.kit = kit;
+    /** @type {Map<DataView, Promise<any>>} */
+    this.read = new Map();
+    /** @type {any} what was shown last */
+    this.last = null;
+  }
+
+  /** No kernel is there, or none has answered. */
+  get alone() {
+    return Boolean(this.view.store.model.static);
+  }
+
+  get kept() {
+    return this.view.store.model.get("kept_structures") ?? {};
+  }
+
+  /** @param {DataView | null | undefined} bytes @returns {Promise<any>} */
+  unpack(bytes) {
+    if (!bytes?.byteLength) return Promise.resolve(null);
+    const known = this.read.get(bytes);
+    if (known) return known;
+    if (this.read.size > 40) this.read.delete([...this.read.keys()][0]);
+    const made = this.kit.unpack(bytes);
+    this.read.set(bytes, made);
+    return made;
+  }
+
+  /** @param {string} accession @returns {Promise<any>} */
+  async get(accession) {
+    const { store, model } = this.view;
+    if (store.structure?.record.accession === accession) return store.structure;
+    const sent = [model.get("first_structure"), store.model.get("structure")].map((bytes) => this.unpack(bytes));
+    for (const packed of [this.last, ...(await Promise.all(sent))]) if (packed?.record.accession === accession) return packed;
+    return this.unpack(this.kept[accession]);
+  }
+
+  /** The record of the protein that lies on another (`on`), and how well it lies; null where there is none. */
+  async pair() {
+    const laid = await this.unpack(this.view.model.get("other_structure"));
+    return laid?.record.accession === this.view.model.get("other") ? laid.record : null;
+  }
+
+  /** Shown proteins that have a structure, strongest first. @returns {Offer[]} */
+  get withStructure() {
+    return (this.view.store.bundle?.proteins ?? []).filter((/** @type {any} */ protein) => protein.structure);
+  }
+
+  /** Those of them whose structure can be had here. @returns {Promise<Offer[]>} */
+  async offers() {
+    if (!this.alone) return this.withStructure;
+    const here = await Promise.all(this.withStructure.map(async ({ accession }) => Boolean(await this.get(accession))));
+    return this.withStructure.filter((_, i) => here[i]);
+  }
+
+  /** @returns {Promise<Found>} */
+  async find() {
+    const { link, store } = this.view;
+    const chosen = link.get("accession");
+    const pair = await this.pair();
+    if (chosen) return this.chosen(chosen === pair?.accession ? pair.on : chosen);
+    const { feature, proteins } = store.bundle;
+    if (this.withStructure.length === 0) {
+      const words = `None of the ${proteins.length} proteins shown for feature ${feature} has a structure.`;
+      return { accession: "", packed: null, words, waiting: false };
+    }
+    for (const { accession } of this.withStructure) {
+      const packed = await this.get(accession);
+      if (packed) return { accession, packed, words: "", waiting: false };
+      if (!this.alone) return this.awaited(accession);
+    }
+    const words = `This page holds no structure of a protein of feature ${feature}.`;
+    return { accession: "", packed: null, words, waiting: false };
+  }
+
+  /** @param {string} accession @returns {Promise<Found>} */
+  async chosen(accession) {
+    const packed = await this.get(accession);
+    if (packed) return { accession, packed, words: "", waiting: false };
+    if (!this.view.store.about.structures.includes(accession)) {
+      return { accession, packed, words: `${accession} has no structure here.`, waiting: false };
+    }
+    const words = `This page has no kernel, and it does not hold the structure of ${accession}.`;
+    if (this.alone) return { accession, packed, words, waiting: false };
+    return this.awaited(accession);
+  }
+
+  /** @param {string} accession @returns {Found} */
+  awaited(accession) {
+    const { model, store } = this.view;
+    if (store.model.get("problem")) return { accession, packed: null, words: "", waiting: false }; // the frame says it
+    const problem = model.get("problem");
+    if (problem.includes(`of ${accession} could`)) return { accession, packed: null, words: problem, waiting: false };
+    return { accession, packed: null, words: `Reading the structure of ${accession}`, waiting: true };
+  }
+
+  /** What is said when nothing has come. @param {string} accession */
+  static gone(accession) {
+    return `No kernel answers, so the structure of ${accession} cannot be read. Run the notebook to see it.`;
+  }
+}

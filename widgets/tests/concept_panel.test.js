@@ -1,0 +1,50 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { linksOf } from "../concept_panel/links.js";
+import { above, bestOf, honestly, qOf } from "../concept_panel/words.js";
+
+const kit = { fixed: (/** @type {number | null} */ v, n = 2) => (v === null ? "–" : v.toFixed(n)) };
+const sources = {
+  neurons: { name: "neurons", colour: "#000000", marker: "s" },
+  linear_probe: { name: "linear probe", colour: "#000000", marker: "|" },
+};
+
+/** @param {Record<string, any>} [changes] */
+function row(changes = {}) {
+  const numbers = { threshold: 0.5, f1_validation: 0.5, f1_test: 0.4, n_instances: 20, low: null, high: null, q_value: null };
+  return { concept: "Helix", category: "fold", ...numbers, controls: { neurons: 0.3, linear_probe: 0.2 }, ...changes };
+}
+
+test("only accessions of UniProt's shape make links", () => {
+  for (const good of ["P12345", "Q9H0H5", "A2BC19", "A0A023GPI8"]) {
+    assert.deepEqual(linksOf(good).map(({ href }) => href), [
+      `https://www.uniprot.org/uniprotkb/${good}/entry`, `https://alphafold.ebi.ac.uk/entry/${good}`,
+      `https://www.ebi.ac.uk/interpro/protein/UniProt/${good}/`,
+    ]);
+  }
+  const no = ["", "p12345", "P1234", "P12345-2", "P12345\n", " P12345", "javascript:alert(1)", "P12345/../x", "A0A023GPI8A"];
+  for (const bad of no) {
+    assert.deepEqual(linksOf(bad), [], bad);
+  }
+});
+
+test("what reaches more than the feature is named, the highest first", () => {
+  const beaten = row({ controls: { neurons: 0.45, linear_probe: 0.6, pca: 0.4 } });
+  assert.deepEqual(above(beaten), ["linear_probe", "neurons"]);
+  assert.equal(honestly(kit, [beaten], sources),
+    "On Helix these reach more than this feature: linear probe (trained on the labels) 0.60 and neurons 0.45.");
+  assert.equal(honestly(kit, [row(), beaten, row()], sources),
+    "On Helix no control reaches more than this feature. A control reaches more on 1 of 2 other concepts shown.");
+});
+
+test("without controls, or without concepts, nothing is claimed", () => {
+  assert.equal(honestly(kit, [row({ controls: {} })], sources), "This run has no controls to compare with.");
+  assert.equal(honestly(kit, [], sources), "");
+});
+
+test("an interval is said where there is one", () => {
+  const said = bestOf(kit, row({ low: 0.3, high: 0.45 }));
+  assert.match(said, /0\.40 on test \(95\u00a0% interval 0\.30 to 0\.45\), 0\.50 on validation/);
+  assert.doesNotMatch(bestOf(kit, row()), /interval/);
+  assert.deepEqual([qOf(kit, null), qOf(kit, 0.0004), qOf(kit, 0.0266)], ["–", "< 0.001", "0.027"]);
+});
