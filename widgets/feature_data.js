@@ -93,7 +93,8 @@ class Store {
 
   /** @param {number} feature */
   async find(feature) {
-    if (this.sent?.answers(this.link)) return this.sent;
+    // With no kernel to ask for another, what was sent of this feature is the answer.
+    if (this.sent?.answers(this.link) || (this.model.static && this.sent?.feature === feature)) return this.sent;
     const known = this.remembered.get(String(feature));
     if (known) return known;
     const kept = this.model.get("kept")?.[feature];

@@ -121,12 +121,18 @@ function followAddress(selection) {
   };
   read();
   addEventListener("hashchange", read);
-  selection.on("change", () => {
+  const write = () => {
     const fields = Object.entries(selection.state).filter(([name]) => page.fields.includes(name));
     const said = fields.filter(([, value]) => value !== null && value !== "" && String(value) !== "");
     const hash = `#${new URLSearchParams(said.map(([name, value]) => [name, String(value)])).toString().replaceAll("%2C", ",")}`;
     // A page inside another (srcdoc) has no address of its own.
     if (location.protocol !== "about:" && location.hash !== hash) history.replaceState(null, "", hash);
+  };
+  // When a drag pauses: browsers take few changes of an address in a second.
+  let waiting = 0;
+  selection.on("change", () => {
+    clearTimeout(waiting);
+    waiting = window.setTimeout(write, 200);
   });
 }
 

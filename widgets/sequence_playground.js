@@ -90,10 +90,10 @@ class Playground {
 
   listen() {
     const { model, link, store, signal } = this.view;
-    const heard = { "change:result": () => this.arrived(), "change:scanned": () => this.scanned(), "change:mutations": () => this.changed() };
+    const heard = { result: () => this.arrived(), scanned: () => this.scanned(), mutations: () => this.changed() };
     for (const [name, act] of Object.entries(heard)) {
-      model.on(name, act);
-      signal.addEventListener("abort", () => model.off(name, act));
+      model.on(`change:${name}`, act);
+      signal.addEventListener("abort", () => model.off(`change:${name}`, act));
     }
     store.on(() => this.changed(), signal);
     link.on(["feature"], () => this.changed(), signal);
@@ -123,7 +123,7 @@ class Playground {
 
   /** The state of a question has changed. */
   answered() {
-    if (this.kernel.state === "idle") this.pending = null;
+    if (this.kernel.state !== "asked") this.pending = null;
     this.changed();
   }
 
@@ -157,7 +157,8 @@ class Playground {
   /** Take a mutation back; its button goes, so that the focus moves on. @param {number} position */
   restore(position) {
     this.letters.canvas.focus();
-    this.setMutations(this.view.model.get("mutations").filter((/** @type {string} */ mutation) => positionOf(mutation) !== position));
+    const mutations = /** @type {string[]} */ (this.view.model.get("mutations"));
+    this.setMutations(mutations.filter((mutation) => positionOf(mutation) !== position));
   }
 
   reset() {

@@ -11,7 +11,7 @@ import { PATIENCE, Supply } from "./structure_view/supply.js";
 
 const KEYS = "3-D structure. Arrow keys turn it, with Shift move it; plus and minus zoom; n and p select the next and previous "
   + "residue above the threshold; r shows the whole; f fills the screen. A focused structure zooms with the wheel.";
-const SETTINGS = ["style", "threshold", "chains", "other", "first_structure", "other_structure", "problem"];
+const SETTINGS = ["representation", "threshold", "chains", "other", "first_structure", "other_structure", "problem"];
 const SOON = 30; // ms in which words appear
 
 /** @param {any} context */
@@ -113,7 +113,7 @@ class StructurePanel {
     if (!found.packed) return;
     const laid = other?.record.on === found.accession && other.record.accession === view.model.get("other") ? other : null;
     if (!(await this.load(found.packed, laid, wanted))) return;
-    if (this.wear() !== this.worn && view.model.get("style") === "surface") {
+    if (this.wear() !== this.worn && view.model.get("representation") === "surface") {
       this.note.textContent = "Computing the surface";
       this.note.hidden = false;
       await new Promise((done) => setTimeout(done, SOON)); // the computation blocks
@@ -126,7 +126,7 @@ class StructurePanel {
   /** What the geometry depends on, besides strong residues. */
   wear() {
     const { model, theme } = this.view;
-    return JSON.stringify([model.get("style"), model.get("chains"), theme.dark, this.shown]);
+    return JSON.stringify([model.get("representation"), model.get("chains"), theme.dark, this.shown]);
   }
 
   /**
@@ -175,7 +175,7 @@ class StructurePanel {
       if (!molecule) return;
       const strong = this.strong(molecule);
       molecule.paint = this.paint(molecule);
-      const dress = { style: model.get("style"), strong, thin: which === 1, chains, accent: theme.accent, muted };
+      const dress = { representation: model.get("representation"), strong, thin: which === 1, chains, accent: theme.accent, muted };
       if (worn !== this.worn) molecule.dress(dress);
       else molecule.restick(strong);
     });

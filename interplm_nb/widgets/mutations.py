@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 from interplm_nb.features.logos import AMINO_ACIDS
@@ -58,7 +59,7 @@ class Mutation(NamedTuple):
 def read_mutations(written: Sequence[str], sequence: str) -> list[Mutation]:
     """Substitutions in `sequence`, by position. ValueError for one that is not written as A12V, does not fit the sequence, or comes twice."""
     found = sorted(_read(text, sequence) for text in written)
-    for one, other in zip(found, found[1:], strict=False):
+    for one, other in pairwise(found):
         if one.position == other.position:
             raise ValueError(f"{one} and {other} change the same residue; keep one of them")
     return found

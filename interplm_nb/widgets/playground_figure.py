@@ -1,6 +1,7 @@
 """The playground's strips for print, and the colours of changes."""
 
 import textwrap
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -87,7 +88,7 @@ def _strips(axes: "Axes", values: np.ndarray, length: int, colours: Any, ends: t
         axes.axhline(line - 0.5, color="white", linewidth=1.2)
     bar = axes.figure.colorbar(drawn, ax=axes, orientation="horizontal", pad=0.02, aspect=30, shrink=0.9)
     bar.set_label(label, fontsize=7)
-    bar.set_ticks(np.linspace(*ends, 5))
+    bar.set_ticks(np.linspace(*ends, 5).tolist())
     bar.ax.tick_params(labelsize=7)
 
 
@@ -97,7 +98,7 @@ def _cells(values: np.ndarray) -> np.ndarray:
     if length <= MOST_CELLS:
         return values
     edges = np.linspace(0, length, MOST_CELLS + 1).astype(int)
-    parts = [values[:, a:b] for a, b in zip(edges, edges[1:], strict=False)]
+    parts = [values[:, a:b] for a, b in pairwise(edges)]
     return np.stack([np.take_along_axis(p, np.abs(p).argmax(axis=1)[:, None], axis=1)[:, 0] for p in parts], axis=1)
 
 

@@ -46,7 +46,7 @@ def peaks(values: csr_array) -> Peaks:
     """The greatest value in size of each column [length, n_features]; columns of zeros are left out."""
     columns = csc_array(values)
     columns.eliminate_zeros()
-    feature = np.repeat(np.arange(columns.shape[1]), np.diff(columns.indptr))
+    feature = np.repeat(np.arange(len(columns.indptr) - 1), np.diff(columns.indptr))
     order = np.lexsort((columns.indices, -np.abs(columns.data), feature))
     alive, first = np.unique(feature[order], return_index=True)
     chosen = order[first]
@@ -55,13 +55,16 @@ def peaks(values: csr_array) -> Peaks:
 
 def at(values: csr_array, rows: np.ndarray, features: np.ndarray) -> np.ndarray:
     """float32 [n]: the values at these rows and features."""
-    n_features = values.shape[1]
-    line = np.repeat(np.arange(values.shape[0], dtype=np.int64), np.diff(values.indptr))
-    keys = line * n_features + values.indices
-    order = np.argsort(keys, kind="stable")
-    wanted = rows.astype(np.int64) * n_features + features
-    places = order[np.minimum(np.searchsorted(keys, wanted, sorter=order), max(0, len(keys) - 1))] if len(keys) else np.empty(0, np.int64)
-    return np.where(keys[places] == wanted, values.data[places], 0).astype(np.float32) if len(keys) else np.zeros(len(wanted), np.float32)
+    line = np.repeat(np.arange(len(values.indptr) - 1), np.diff(values.indptr))
+    wide = max(int(features.max(initial=0)), int(values.indices.max(initial=0))) + 1
+    keys, wanted = line * wide + values.indices, rows * wide + features
+    order = np.argsort(keys)
+    places = np.searchsorted(keys, wanted, sorter=order)
+    found = np.zeros(len(wanted), np.float32)
+    inside = places < len(keys)
+    entries = order[places[inside]]
+    found[inside] = np.where(keys[entries] == wanted[inside], values.data[entries], 0)
+    return found
 
 
 def effects(reference: csr_array, mutant: csr_array, labels: Mapping[int, str]) -> pl.DataFrame:

@@ -128,10 +128,10 @@ class SequencePlayground(View):
 
     def _told(self, _: Any, message: dict[str, Any], __: Any) -> None:
         """What the browser asks for: read `text`, set `mutations`, scan a `position`."""
+        self.problem = ""
         try:
             if "text" in message:
-                self._name = ""
-                self.sequence = message["text"]
+                self._show(message["text"])
             elif "mutations" in message:
                 self.mutations = message["mutations"]
             elif "position" in message:
@@ -140,6 +140,14 @@ class SequencePlayground(View):
             self.problem = f"This cannot be read: {error}."
         self._tell_done()
 
+    def _show(self, text: str) -> None:
+        """Read a text anew: without mutations, under its own name."""
+        before = self._name, self.sequence
+        self.sequence = text
+        self.mutations = []
+        if self.sequence == before[1] and self._name != before[0]:
+            self._answer()
+
     def _tell_done(self) -> None:
         """Whoever asked hears that it is over, even where nothing has changed."""
         self.send({"done": True})
@@ -147,8 +155,9 @@ class SequencePlayground(View):
     def effects(self) -> pl.DataFrame:
         """What the mutations change, on all features, the greatest change first; empty without a mutation.
 
-        Columns: feature (u32); label, the concept that it matches best on validation (null: none); reference, mutant (f32, activations in shares of
-        the maximum on training proteins) and change, their difference, at `position` (i64, from 1), where it is greatest. Raises what the annotator does.
+        Columns: feature (u32); label, the concept that it matches best on validation (null: none); reference, mutant (f32, activations in shares
+        of the maximum on training proteins) and change, their difference, at `position` (i64, from 1), where it is greatest. Raises what the
+        annotator does.
         """
         readings = self._current()
         return effects(readings[0].values, readings[1].values, self._labels()) if len(readings) == 2 else pl.DataFrame(schema=EFFECTS)

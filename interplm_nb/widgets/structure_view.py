@@ -33,9 +33,9 @@ class StructureView(View):
 
     _esm = assets.esm("structure_view")
 
-    style = t.Enum(("sticks", "cartoon", "surface"), "sticks", help="cartoon with side chains from `threshold`, cartoon alone, or surface").tag(
-        sync=True
-    )
+    representation = t.Enum(
+        ("sticks", "cartoon", "surface"), "sticks", help="cartoon with side chains from `threshold`, cartoon alone, or surface"
+    ).tag(sync=True)  # not "style", which ipywidgets' views take for a model of their own
     threshold = t.Float(0.5, min=0, help="side chains are drawn from this share of the feature's maximum").tag(sync=True)
     chains = t.Bool(True, help="other chains of the entry, thin").tag(sync=True)
     other = t.Unicode("", help="accession of a second protein, laid on the first; empty: none").tag(sync=True)
@@ -44,7 +44,7 @@ class StructureView(View):
     problem = t.Unicode("", help="made here: why one of them is not shown").tag(sync=True)
 
     def __init__(self, data: FeatureData, **settings: Any) -> None:
-        self._sent, self._pair = "", ("", "")
+        self._sent, self._pair, self._problems = "", ("", ""), ["", ""]
         super().__init__(data, **settings)
         data.observe(self._follow, "bundle")
         data.selection.observe(self._follow, "accession")
@@ -105,9 +105,10 @@ class StructureView(View):
         pair = (self.other, shown) if self.other and self.other != shown else ("", "")
         with self.hold_sync():
             if wanted != self._sent:
-                self.first_structure, self.problem = self._packed(wanted)
+                self.first_structure, self._problems[0] = self._packed(wanted)
             if pair != self._pair:
-                self.other_structure, self.problem = self._laid_on(shown) if pair[0] else (b"", "")
+                self.other_structure, self._problems[1] = self._laid_on(shown) if pair[0] else (b"", "")
+            self.problem = " ".join(filter(None, self._problems))
         self._sent, self._pair = wanted, pair
 
     def _packed(self, accession: str) -> tuple[bytes, str]:

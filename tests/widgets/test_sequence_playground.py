@@ -136,6 +136,8 @@ def test_messages_of_the_browser_are_answered(playground: SequencePlayground, mo
     assert playground.sequence == SEQUENCE and len(sent) == 4, "the old answer stays, and the browser hears that it is over"
     playground._told(None, {"mutations": ["A1V"]}, [])
     assert "residue 1 is M, not A" in playground.problem
+    playground._told(None, {"text": f">yours\n{SEQUENCE}"}, [])
+    assert not playground.problem and playground.mutations == [] and result(playground)[0]["name"] == "yours", "read anew"
 
 
 def test_wrong_settings_are_refused(data: FeatureData, playground: SequencePlayground) -> None:

@@ -89,6 +89,10 @@ def test_proteins_of_two_folds_are_not_superposed_and_it_says_why(data: FeatureD
     assert view.other_structure == b""
     assert f"{STRANGER} (" in view.problem
     assert "no fold in common" in view.problem
+    data.selection.position = 20
+    data.selection.accession = ""
+    data.selection.accession = PAIR[0]
+    assert "no fold in common" in view.problem
     view.other = PAIR[1]
     assert view.problem == ""
 
@@ -108,7 +112,7 @@ def test_a_structure_that_cannot_be_read_is_said_and_breaks_nothing(run: Run, ca
     assert f"structure of {view.accession}" in caplog.text
 
 
-@pytest.mark.parametrize(("name", "value"), [("style", "ribbon"), ("threshold", -0.1), ("chains", 3)])
+@pytest.mark.parametrize(("name", "value"), [("representation", "ribbon"), ("threshold", -0.1), ("chains", 3)])
 def test_settings_that_mean_nothing_are_refused(data: FeatureData, name: str, value: object) -> None:
     with pytest.raises(t.TraitError):
         StructureView(data, **{name: value})

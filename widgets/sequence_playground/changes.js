@@ -22,7 +22,8 @@ export function changeScales({ scale, scale_on_dark }) {
 
 /**
  * -limit [scale] +limit, with the unit.
- * @param {import("../kit/surface.js").Surface} surface @param {import("../kit/theme.js").Theme} theme @param {import("../kit/colours.js").Lut} lut
+ * @param {import("../kit/surface.js").Surface} surface @param {import("../kit/theme.js").Theme} theme
+ * @param {import("../kit/colours.js").Lut} lut
  * @param {number} limit @param {number} x @param {number} y @param {number} width
  */
 export function changeBar(surface, theme, lut, limit, x, y, width) {

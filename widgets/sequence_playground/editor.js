@@ -3,17 +3,22 @@
 
 import { AMINO_ACID } from "./residues.js";
 
+/** @typedef {{ accession: string, sequence: string }} Example */
+/** @typedef {{ name: string, letters: string }} Group of amino acids */
+
 const PLACEHOLDER = "A sequence in one-letter code, or FASTA";
 
 /**
  * The box for a sequence.
- * @param {any} kit @param {{ read: (text: string) => void, example: () => { accession: string, sequence: string } | null, signal: AbortSignal, limit: number }} on
+ * @param {any} kit
+ * @param {{ read: (text: string) => void, example: () => Example | null, signal: AbortSignal, limit: number }} on
  */
 export function askBox(kit, { read, example, signal, limit }) {
   const id = `iplm-sequence-${Math.random().toString(36).slice(2)}`;
   const make = kit.element;
   const label = make("label", { for: id, text: `Protein sequence, at most ${limit.toLocaleString("en-US")} residues` });
-  const box = make("textarea", { id, rows: 3, spellcheck: "false", autocapitalize: "characters", autocomplete: "off", placeholder: PLACEHOLDER });
+  const plain = { spellcheck: "false", autocapitalize: "characters", autocomplete: "off" };
+  const box = make("textarea", { id, rows: 3, placeholder: PLACEHOLDER, ...plain });
   const go = make("button", { type: "button", text: "Read", title: "Read the sequence (Ctrl or Cmd and Enter)" });
   const use = make("button", { type: "button" });
   const hint = make("span", { class: "iplm-hint", text: "Ctrl or Cmd + Enter reads it" });
@@ -42,7 +47,8 @@ export function askBox(kit, { read, example, signal, limit }) {
 
 /**
  * Buttons of the twenty amino acids, by chemistry.
- * @param {any} kit @param {{ groups: { name: string, letters: string }[], mutate: (letter: string) => void, scan: () => void, signal: AbortSignal }} on
+ * @param {any} kit
+ * @param {{ groups: Group[], mutate: (letter: string) => void, scan: () => void, signal: AbortSignal }} on
  */
 export function residueEditor(kit, { groups, mutate, scan, signal }) {
   const make = kit.element;
@@ -51,12 +57,13 @@ export function residueEditor(kit, { groups, mutate, scan, signal }) {
   const buttons = [];
   const sets = groups.map(({ name, letters }) => {
     const made = [...letters].map((letter) => {
-      const button = make("button", { type: "button", text: letter, "data-letter": letter, "aria-label": AMINO_ACID[letter], title: AMINO_ACID[letter] });
+      const button = make("button", { type: "button", text: letter, "data-letter": letter });
       button.addEventListener("click", () => mutate(letter), { signal });
       return button;
     });
     buttons.push(...made);
-    return make("div", { role: "group", "aria-label": name, class: "iplm-group" }, [make("span", { text: name, "aria-hidden": "true" }), make("div", {}, made)]);
+    const heading = make("span", { text: name, "aria-hidden": "true" });
+    return make("div", { role: "group", "aria-label": name, class: "iplm-group" }, [heading, make("div", {}, made)]);
   });
   const all = make("button", { type: "button", text: "Scan this residue", title: "Try all 19 other amino acids here" });
   all.addEventListener("click", scan, { signal });

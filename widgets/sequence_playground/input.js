@@ -9,26 +9,27 @@ import { itemAt, positionAt } from "./strips.js";
 export function listenTo(playground) {
   const { letters, strips, heat, view } = playground;
   const { signal } = view;
-  pointers(playground, letters.canvas, (event) => letterUnder(playground, event), (event) => playground.choose(letterUnder(playground, event)));
-  pointers(playground, strips.canvas, (event) => stripUnder(playground, event), (event) => pressed(playground, event));
-  heat.canvas.addEventListener("click", (/** @type {MouseEvent} */ event) => playground.make(letterOf(playground, event)), { signal });
+  pointers(playground, letters.canvas, letterUnder, (_, event) => playground.choose(letterUnder(playground, event)));
+  pointers(playground, strips.canvas, stripUnder, pressed);
+  heat.canvas.addEventListener("click", (/** @type {any} */ event) => playground.make(letterOf(playground, event)), { signal });
   keys(playground, letters.canvas, letterKey);
   keys(playground, strips.canvas, stripKey);
   keys(playground, heat.canvas, scanKey);
   strips.canvas.addEventListener("blur", () => playground.move(-1), { signal });
   heat.canvas.addEventListener("blur", () => playground.try(null), { signal });
-  view.root.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => event.key === "Escape" && playground.choose(null), { signal });
+  const escape = (/** @type {KeyboardEvent} */ event) => event.key === "Escape" && playground.choose(null);
+  view.root.addEventListener("keydown", escape, { signal });
 }
 
 /**
- * @param {any} playground @param {HTMLCanvasElement} canvas @param {(event: PointerEvent) => number | null} under
- * @param {(event: MouseEvent) => void} press
+ * @param {any} playground @param {HTMLCanvasElement} canvas @param {(playground: any, event: MouseEvent) => number | null} under
+ * @param {(playground: any, event: MouseEvent) => void} press
  */
 function pointers(playground, canvas, under, press) {
   const { signal } = playground.view;
-  canvas.addEventListener("pointermove", (event) => playground.reading && playground.point(under(event)), { signal });
+  canvas.addEventListener("pointermove", (event) => playground.reading && playground.point(under(playground, event)), { signal });
   canvas.addEventListener("pointerleave", () => playground.point(null), { signal });
-  canvas.addEventListener("click", (event) => playground.reading && press(event), { signal });
+  canvas.addEventListener("click", (event) => playground.reading && press(playground, event), { signal });
 }
 
 /**

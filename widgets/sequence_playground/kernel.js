@@ -13,6 +13,8 @@ export class Kernel {
     /** @type {number | null} ms from the last question to its answer */
     this.took = null;
     this.asked = 0;
+    /** Questions without an answer yet. */
+    this.open = 0;
     const heard = () => this.heard(false);
     const told = (/** @type {any} */ content) => content?.done && this.heard(true);
     model.on("change:progress", heard);
@@ -34,23 +36,33 @@ export class Kernel {
   /** @param {Record<string, any>} question */
   ask(question) {
     if (this.none) return;
-    this.model.send(question);
+    clearTimeout(this.waiting);
+    this.waiting = setTimeout(() => this.silent(), PATIENCE);
     this.asked = performance.now();
     this.took = null;
     this.state = "asked";
+    this.open += 1;
+    try {
+      this.model.send(question);
+    } catch { // Jupyter refuses where the kernel has gone
+      this.silent();
+    }
+    this.changed();
+  }
+
+  silent() {
     clearTimeout(this.waiting);
-    this.waiting = setTimeout(() => {
-      this.state = "silent";
-      this.changed();
-    }, PATIENCE);
+    this.state = "silent";
+    this.open = 0;
     this.changed();
   }
 
   /** @param {boolean} done */
   heard(done) {
     clearTimeout(this.waiting);
-    if (done && this.state !== "idle") this.took = performance.now() - this.asked;
-    if (done || this.state === "silent") this.state = "idle";
+    if (done) this.open = Math.max(0, this.open - 1);
+    if (done && !this.open && this.state === "asked") this.took = performance.now() - this.asked;
+    if ((done && !this.open) || this.state === "silent") this.state = "idle";
     this.changed();
   }
 
@@ -61,12 +73,14 @@ export class Kernel {
   words(read) {
     const { model } = this;
     if (this.none) {
-      const kept = read ? "It shows what was read last." : "";
-      return { text: `Reading a sequence takes the model, and this page has no kernel. ${kept} Run the notebook to read another.`.replace("  ", " "), kind: "missing" };
+      const kept = read ? " It shows what was read last." : "";
+      const text = `Reading a sequence takes the model, and this page has no kernel.${kept} Run the notebook to read another.`;
+      return { text, kind: "missing" };
     }
     if (model.get("progress")) return { text: `${model.get("progress")} …`, kind: "loading" };
     if (this.state === "silent") {
-      return { text: "No kernel answers: it may be busy with another cell, or none is running. Run the cell again.", kind: "missing" };
+      const text = "No kernel answers: it may be busy with another cell, or none is running. Run the cell again.";
+      return { text, kind: "missing" };
     }
     if (model.get("problem")) return { text: model.get("problem"), kind: "missing" };
     return { text: "", kind: "" };

@@ -51,23 +51,21 @@ export function letterAt({ top, perLine, lines, length }, x, y) {
  */
 export function drawLetters(surface, theme, kit, what, width) {
   const { layout, letters } = what;
-  for (let first = 0; first < letters.length; first += 10) grounds(surface, theme, what, first, Math.min(10, letters.length - first));
+  for (let first = 0; first < letters.length; first += 10) grounds(surface, theme, what, first);
   for (let i = 0; i < letters.length; i++) letter(surface, theme, kit, what, i);
   for (const position of what.changed) underline(surface, theme, layout, position);
-  for (const [position, stroke, thick] of /** @type {[number | null, string, number][]} */ ([[what.hovered, theme.text, 1], [what.chosen, theme.accent, 2]])) {
-    if (!position || position > letters.length) continue;
-    const { x, y } = letterPlace(layout, position - 1);
-    surface.frame(x - 0.5, y - 0.5, CELL + 1, BOX + 1, stroke, thick);
-  }
+  if (what.hovered) boxed(surface, layout, what.hovered, theme.text, 1);
+  if (what.chosen) boxed(surface, layout, what.chosen, theme.accent, 2);
   const bar = layout.top + layout.lines * LINE + 4;
   kit.colourBar(surface, theme, 2, bar, { width: Math.min(120, Math.max(40, width - 215)), brush: what.brush });
 }
 
 /**
  * The ground of ten residues and the number of the last.
- * @param {any} surface @param {any} theme @param {Lettered} what @param {number} first @param {number} n
+ * @param {any} surface @param {any} theme @param {Lettered} what @param {number} first
  */
-function grounds(surface, theme, { layout, values }, first, n) {
+function grounds(surface, theme, { layout, letters, values }, first) {
+  const n = Math.min(10, letters.length - first);
   const { x, y } = letterPlace(layout, first);
   if (values) surface.rect(x, y, n * CELL, BOX, theme.lut.css[0]);
   else surface.hatch(x, y, n * CELL, BOX, theme.line);
@@ -83,6 +81,13 @@ function letter(surface, theme, kit, { layout, letters, values, brush }, i) {
   if (step > 0) surface.rect(x, y, CELL, BOX, theme.lut.css[step]);
   const fill = !values ? theme.text : brush.length && !inside ? theme.muted : theme.lut.text[step];
   surface.text(x + CELL / 2, y + BOX / 2 + 0.5, letters[i], { fill, size: 12.5, align: "center", mono: true });
+}
+
+/** @param {any} surface @param {LetterLayout} layout @param {number} position @param {string} stroke @param {number} width */
+function boxed(surface, layout, position, stroke, width) {
+  if (position > layout.length) return;
+  const { x, y } = letterPlace(layout, position - 1);
+  surface.frame(x - 0.5, y - 0.5, CELL + 1, BOX + 1, stroke, width);
 }
 
 /**

@@ -2,6 +2,7 @@
 // What is saved: letters, scan and strips below one another, and a table of the features.
 
 import { paintLetters, paintScan, paintStrips } from "./plots.js";
+import { written } from "./residues.js";
 import { effectWords, nameWords } from "./words.js";
 
 const TITLE = 44;
@@ -18,7 +19,8 @@ function sheet(playground) {
   const third = playground.stripLayout(width, TITLE + first.height + (second ? second.height + 40 : 10));
   const paint = (/** @type {any} */ surface) => {
     const { text, muted } = view.theme;
-    surface.text(2, 12, kit.fitted(`${nameWords(reading)}; letters: feature ${view.link.get("feature")}`, width - 4, 13, 600), { fill: text, size: 13, weight: 600 });
+    const title = `${nameWords(reading)}; letters: feature ${view.link.get("feature")}`;
+    surface.text(2, 12, kit.fitted(title, width - 4, 13, 600), { fill: text, size: 13, weight: 600 });
     surface.text(2, 31, kit.fitted(effectWords(reading, about.changed), width - 4, 11), { fill: muted, size: 11 });
     paintLetters(playground, surface, width, first);
     if (second) {
@@ -57,14 +59,16 @@ export function savedPng(playground) {
  * @param {import("./reading.js").Reading | null} reading @returns {(string | number | null)[][]}
  */
 export function featureTable(reading) {
-  const names = ["sequence", "mutations", "feature", "concept", "f1_test", "reference_maximum", "reference_position", "mutant_maximum", "mutant_position"];
-  const head = [...names, "change", "change_position", "reference_there", "mutant_there"];
+  const maxima = ["reference_maximum", "reference_position", "mutant_maximum", "mutant_position"];
+  const changes = ["change", "change_position", "reference_there", "mutant_there"];
+  const head = ["sequence", "mutations", "feature", "concept", "f1_test", ...maxima, ...changes];
   if (!reading) return [head];
   const { name, mutations } = reading.record;
-  const written = mutations.map((/** @type {any} */ m) => `${m.before}${m.position}${m.after}`).join(" ");
+  const all = mutations.map(written).join(" ");
   return [head, ...reading.rows.map(({ feature, best, reference, mutant, change }) => [
-    name, written, feature, best?.concept ?? null, rounded(best?.f1_test), rounded(reference.maximum), reference.position, rounded(mutant?.maximum),
-    mutant?.position ?? null, rounded(change?.change), change?.position ?? null, rounded(change?.reference), rounded(change?.mutant),
+    name, all, feature, best?.concept ?? null, rounded(best?.f1_test),
+    rounded(reference.maximum), reference.position, rounded(mutant?.maximum), mutant?.position ?? null,
+    rounded(change?.change), change?.position ?? null, rounded(change?.reference), rounded(change?.mutant),
   ])];
 }
 

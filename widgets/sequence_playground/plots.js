@@ -9,9 +9,12 @@ import { drawStrips } from "./strips.js";
 /** Plots that draw what the playground holds; one point high while there is nothing. @param {any} playground */
 export function plotsOf(playground) {
   const { view, letterLayout, stripLayout, scanLayout } = playground;
-  const plot = (/** @type {string} */ label, /** @type {string} */ needs, /** @type {any} */ layout, /** @type {any} */ paint) => {
+  /** @param {string} label @param {"reading" | "scan"} needs @param {any} layout @param {any} paint */
+  const plot = (label, needs, layout, paint) => {
     const height = (/** @type {number} */ width) => (playground[needs] ? layout(width).height : 1);
-    const draw = (/** @type {any} */ surface, /** @type {number} */ width) => playground[needs] && paint(playground, surface, width, layout(width));
+    const draw = (/** @type {any} */ surface, /** @type {number} */ width) => {
+      if (playground[needs]) paint(playground, surface, width, layout(width));
+    };
     return view.plot({ label, height, draw, role: "application" });
   };
   return {
@@ -38,14 +41,15 @@ export function paintLetters({ reading, row, view, kit, position, hovered }, sur
 export function paintStrips(playground, surface, _width, layout) {
   const { reading, view, kit, position, hovered, cursor } = playground;
   const { categories } = view.store.about;
-  const [feature, limit] = [view.link.get("feature"), limitOf(reading.record.largest)];
-  drawStrips(surface, view.theme, kit, { layout, reading, feature, chosen: position, hovered, cursor, lut: changeColours(playground), limit, categories });
+  const scale = { lut: changeColours(playground), limit: limitOf(reading.record.largest) };
+  const feature = view.link.get("feature");
+  drawStrips(surface, view.theme, kit, { layout, reading, feature, chosen: position, hovered, cursor, categories, ...scale });
 }
 
 /** @param {any} playground @param {any} surface @param {number} _width @param {any} layout */
 export function paintScan(playground, surface, _width, layout) {
   const { scan, reading, view, kit, about, tried } = playground;
   const now = reading?.letters[scan.record.position - 1] ?? "";
-  const what = { scan, layout, lut: changeColours(playground), cursor: tried, feature: view.link.get("feature"), threshold: about.changed, now };
-  drawScan(surface, view.theme, kit, what);
+  const [lut, feature] = [changeColours(playground), view.link.get("feature")];
+  drawScan(surface, view.theme, kit, { scan, layout, lut, cursor: tried, feature, threshold: about.changed, now });
 }

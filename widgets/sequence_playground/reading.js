@@ -4,14 +4,31 @@
 /** @typedef {{ maximum: number, position: number | null }} Peak */
 /** @typedef {{ reference: number, mutant: number, change: number, position: number }} Change */
 /**
- * @typedef {{ feature: number, best: { concept: string, category: string, f1_test: number } | null, chosen: boolean, reference: Peak, mutant?: Peak,
- *   change: Change | null }} FeatureRow
+ * @typedef {object} FeatureRow
+ * @property {number} feature
+ * @property {{ concept: string, category: string, f1_test: number } | null} best its concept, chosen on validation
+ * @property {boolean} chosen false: shown because it is selected
+ * @property {Peak} reference
+ * @property {Peak} [mutant]
+ * @property {Change | null} change
  */
 /**
- * @typedef {{ which: string, concept: string, category: string, feature: number, start: number, end: number, confidence: number }} Stretch
+ * @typedef {object} Stretch
+ * @property {string} which "reference" or "mutant"
+ * @property {string} concept
+ * @property {string} category
+ * @property {number} feature
+ * @property {number} start
+ * @property {number} end
+ * @property {number} confidence
  */
 /**
- * @typedef {{ concept: string, category: string, feature: number, reference: Stretch[], mutant: Stretch[] }} Lane the surest feature of a concept, its stretches
+ * @typedef {object} Lane the surest feature of a concept, its stretches
+ * @property {string} concept
+ * @property {string} category
+ * @property {number} feature
+ * @property {Stretch[]} reference
+ * @property {Stretch[]} mutant
  */
 
 export class Reading {
@@ -58,8 +75,8 @@ export class Reading {
   /** @param {number} row @param {string} which */
   spread(row, which) {
     const values = new Float32Array(this.length);
-    const bounds = this.arrays[`${which}_bounds`];
-    for (let i = bounds[row]; i < bounds[row + 1]; i++) values[this.arrays[`${which}_index`][i]] = this.arrays[`${which}_value`][i];
+    const [bounds, index, value] = ["bounds", "index", "value"].map((name) => this.arrays[`${which}_${name}`]);
+    for (let i = bounds[row]; i < bounds[row + 1]; i++) values[index[i]] = value[i];
     return values;
   }
 

@@ -12,7 +12,14 @@ const COUNT = 74; // column of counts
 const TITLES = 40;
 
 /**
- * @typedef {{ sequence: string, position: number, before: string, letters: string, features: number[], labels: (string | null)[], n_changed: number[] }} ScanRecord
+ * @typedef {object} ScanRecord
+ * @property {string} sequence
+ * @property {number} position
+ * @property {string} before the residue there
+ * @property {string} letters the amino acids, in the order of `change`
+ * @property {number[]} features
+ * @property {(string | null)[]} labels
+ * @property {number[]} n_changed per amino acid, of all features
  */
 /** @typedef {{ top: number, left: number, cell: number, columns: number, height: number, order: string[] }} ScanLayout */
 
@@ -46,7 +53,8 @@ export class Scan {
     const most = changes.reduce((best, value, i) => (Math.abs(value) > Math.abs(changes[best]) ? i : best), 0);
     const label = labels[most] ? ` (${labels[most]})` : "";
     const largest = features.length ? `; of those shown feature ${features[most]}${label} most, ${signed(changes[most])}` : "";
-    return `${before}${position}${letter} (${AMINO_ACID[letter]}): ${this.count(letter)} features change by more than ${threshold}${largest}; Enter makes it`;
+    const changed = `${this.count(letter)} features change by more than ${threshold}${largest}`;
+    return `${before}${position}${letter} (${AMINO_ACID[letter]}): ${changed}; Enter makes it`;
   }
 }
 
@@ -66,7 +74,8 @@ export function scanAt(layout, y) {
 
 /**
  * @param {import("../kit/surface.js").Surface} surface @param {import("../kit/theme.js").Theme} theme @param {any} kit
- * @param {{ scan: Scan, layout: ScanLayout, lut: import("../kit/colours.js").Lut, cursor: string | null, feature: number, threshold: number, now: string }} what
+ * @param {{ scan: Scan, layout: ScanLayout, lut: import("../kit/colours.js").Lut, cursor: string | null, feature: number,
+ *   threshold: number, now: string }} what
  */
 export function drawScan(surface, theme, kit, { scan, layout, lut, cursor, feature, threshold, now }) {
   const { top, left, cell, columns } = layout;
@@ -76,8 +85,8 @@ export function drawScan(surface, theme, kit, { scan, layout, lut, cursor, featu
   surface.text(left + columns * cell + 8, top + 9, "features", { fill: theme.muted, size: 10.5 });
   surface.text(left + columns * cell + 8, top + 28, `over ${threshold}`, { fill: theme.muted, size: 10.5 });
   for (let c = 0; c < columns; c++) {
-    const weight = features[c] === feature ? 700 : 400;
-    surface.text(left + (c + 0.5) * cell, top + 28, String(features[c]), { fill: theme.text, size: 10.5, align: "center", weight });
+    const style = { fill: theme.text, size: 10.5, align: "center", weight: features[c] === feature ? 700 : 400 };
+    surface.text(left + (c + 0.5) * cell, top + 28, String(features[c]), /** @type {any} */ (style));
   }
   scan.order.forEach((letter, i) => {
     const y = top + TITLES + i * ROW;
@@ -85,7 +94,8 @@ export function drawScan(surface, theme, kit, { scan, layout, lut, cursor, featu
     if (letter === now && letter !== before) surface.rect(0, y + 2, 3, ROW - 4, theme.accent);
     if (letter === cursor) surface.frame(0.5, y + 0.5, left + columns * cell + COUNT - 10, ROW - 1, theme.accent, 1);
   });
-  changeBar(surface, theme, lut, scan.limit, 4, top + TITLES + 20 * ROW + 10, Math.max(40, Math.min(120, left + columns * cell + COUNT - 244)));
+  const bar = Math.max(40, Math.min(120, left + columns * cell + COUNT - 244));
+  changeBar(surface, theme, lut, scan.limit, 4, top + TITLES + 20 * ROW + 10, bar);
 }
 
 /**
@@ -101,7 +111,8 @@ function scanRow(surface, theme, { scan, layout, lut, letter, y }) {
     const change = scan.at(letter, c);
     const step = changeStep(change, scan.limit);
     surface.rect(left + c * cell, y + 1, cell - 1, ROW - 2, lut.css[step]);
-    if (Math.abs(change) >= 0.005) surface.text(left + (c + 0.5) * cell, middle, signed(change), { fill: lut.text[step], size: 10, align: "center" });
+    if (Math.abs(change) < 0.005) continue;
+    surface.text(left + (c + 0.5) * cell, middle, signed(change), { fill: lut.text[step], size: 10, align: "center" });
   }
   surface.text(left + columns * cell + 8, middle, String(scan.count(letter)), { fill: theme.text, size: 10.5 });
 }

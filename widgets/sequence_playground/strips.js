@@ -6,13 +6,26 @@ import { cellsAcross } from "./reading.js";
 import { confidenceWords, valueWords } from "./words.js";
 
 /** @typedef {import("./reading.js").Reading} Reading */
-/**
- * @typedef {{ y: number, height: number, lane: import("./reading.js").Lane | null, row: number, feature: number }} Item one row of the picture
- */
 /** @typedef {{ y: number, text: string, right: string }} Heading */
 /**
- * @typedef {{ top: number, left: number, width: number, right: number, narrow: boolean, items: Item[], headings: Heading[], foot: number, height: number }}
- *   StripLayout
+ * @typedef {object} Item one row of the picture: a lane or a feature
+ * @property {number} y
+ * @property {number} height
+ * @property {import("./reading.js").Lane | null} lane
+ * @property {number} row the reading's, or -1
+ * @property {number} feature
+ */
+/**
+ * @typedef {object} StripLayout
+ * @property {number} top
+ * @property {number} left of the strips
+ * @property {number} width of the strips
+ * @property {number} right
+ * @property {boolean} narrow labels are above the strips
+ * @property {Item[]} items
+ * @property {Heading[]} headings
+ * @property {number} foot
+ * @property {number} height
  */
 
 const NARROW = 620;
@@ -48,7 +61,8 @@ export function stripLayout(reading, width, top = 0) {
   heading(featuresTitle(reading, narrow), reading.mutated ? "largest change" : "maximum");
   reading.rows.forEach((row, i) => add(reading.mutated ? 34 : 24, { lane: null, row: i, feature: row.feature }));
   const foot = y + 8;
-  return { top, left, width: right - left, right, narrow, items, headings, foot, height: foot - top + (reading.mutated ? 38 : 20) };
+  const height = foot - top + (reading.mutated ? 38 : 20);
+  return { top, left, width: right - left, right, narrow, items, headings, foot, height };
 }
 
 /** @param {Reading} reading @param {boolean} narrow */
@@ -63,7 +77,8 @@ function stretchesTitle({ lanes, record, mutated }, narrow) {
 function featuresTitle({ rows, record, mutated }, narrow) {
   const n = rows.filter((row) => row.chosen).length;
   const and = n < rows.length ? ` and feature ${rows[n].feature}` : "";
-  const which = `${mutated ? `the ${n} of ${record.n_features} that change most` : `the strongest ${n} of ${record.n_features} that fire`}${and}`;
+  const all = record.n_features;
+  const which = mutated ? `the ${n} of ${all} that change most${and}` : `the strongest ${n} of ${all} that fire${and}`;
   if (!record.n_features) return mutated ? "Features: none changes" : "Features: none fires";
   return mutated && !narrow ? `Features: ${which} (reference, mutant, change)` : `Features: ${which}`;
 }
@@ -110,7 +125,8 @@ export function drawStrips(surface, theme, kit, what) {
     label(surface, theme, kit, what, item);
     if (item.lane) lane(surface, theme, kit, what, item);
     else strip(surface, theme, kit, what, item);
-    if (i === what.cursor) surface.frame(1, item.y + 0.5, layout.narrow ? layout.right + 2 : layout.right + 122, item.height - 1, theme.accent, 1);
+    const end = layout.right + (layout.narrow ? 2 : 122);
+    if (i === what.cursor) surface.frame(1, item.y + 0.5, end, item.height - 1, theme.accent, 1);
   });
   marks(surface, theme, what);
   const bar = Math.max(40, Math.min(120, layout.width - 240));
@@ -150,8 +166,8 @@ function label(surface, theme, kit, { layout, reading, feature }, item) {
   const cut = kit.fitted(name, room - kit.widthOf(end, 11, weight), 11, weight);
   surface.text(8, y, `${cut}${end}`, { fill: theme.text, size: 11, weight });
   if (selected) surface.rect(0, item.y + 2, 3, item.height - 4, theme.accent);
-  const ends = layout.narrow ? { x: layout.right, align: "right" } : { x: layout.right + 8, align: "left" };
-  surface.text(ends.x, y, layout.narrow ? value : kit.fitted(value, 116, 10.5), { fill: theme.text, size: 10.5, align: ends.align });
+  const style = { fill: theme.text, size: 10.5, align: layout.narrow ? "right" : "left" };
+  surface.text(layout.right + (layout.narrow ? 0 : 8), y, layout.narrow ? value : kit.fitted(value, 116, 10.5), style);
 }
 
 /**
@@ -170,7 +186,8 @@ function lane(surface, theme, kit, { layout, reading, categories }, item) {
     surface.line(layout.left, base, layout.right, base, theme.line, 0.5);
     for (const { start, end, confidence } of stretches) {
       const x = layout.left + ((start - 1) / reading.length) * layout.width;
-      surface.rect(x, base - confidence * room, Math.max(1.5, ((end - start + 1) / reading.length) * layout.width), confidence * room, fill);
+      const width = Math.max(1.5, ((end - start + 1) / reading.length) * layout.width);
+      surface.rect(x, base - confidence * room, width, confidence * room, fill);
     }
   });
 }
@@ -181,20 +198,20 @@ function lane(surface, theme, kit, { layout, reading, categories }, item) {
  */
 function strip(surface, theme, kit, { layout, reading, lut, limit }, item) {
   const { top } = stripEdges(layout, item, reading.mutated);
-  const activation = (/** @type {number} */ value) => kit.stepOf(value);
-  const draw = (/** @type {Float32Array} */ values, /** @type {number} */ y, /** @type {number} */ h, /** @type {any} */ colours, /** @type {any} */ step) =>
-    image(surface, layout, values, y, h, colours, step);
-  if (!reading.mutated) return draw(reading.values(item.row, "reference"), top, 17, theme.lut, activation);
-  draw(reading.values(item.row, "reference"), top, 9, theme.lut, activation);
-  draw(reading.values(item.row, "mutant"), top + 10, 9, theme.lut, activation);
-  draw(reading.values(item.row, "change"), top + 20, 8, lut, (/** @type {number} */ value) => changeStep(value, limit));
+  const activations = { lut: theme.lut, step: kit.stepOf };
+  const changes = { lut, step: (/** @type {number} */ value) => changeStep(value, limit) };
+  const heights = reading.mutated ? [9, 9, 8] : [17];
+  const kinds = /** @type {("reference" | "mutant" | "change")[]} */ (["reference", "mutant", "change"]);
+  heights.forEach((height, i) => {
+    image(surface, layout, reading.values(item.row, kinds[i]), top + 10 * i, height, i === 2 ? changes : activations);
+  });
 }
 
 /**
  * @param {any} surface @param {StripLayout} layout @param {Float32Array} values @param {number} y @param {number} h
- * @param {import("../kit/colours.js").Lut} lut @param {(value: number) => number} step
+ * @param {{ lut: import("../kit/colours.js").Lut, step: (value: number) => number }} colours
  */
-function image(surface, layout, values, y, h, lut, step) {
+function image(surface, layout, values, y, h, { lut, step }) {
   const cells = cellsAcross(values, Math.min(values.length, Math.max(1, Math.round(layout.width))));
   const rgba = new Uint8ClampedArray(4 * cells.length);
   cells.forEach((value, i) => {
@@ -205,7 +222,7 @@ function image(surface, layout, values, y, h, lut, step) {
 }
 
 /**
- * Lines at the residues that are changed, hovered and chosen: between the strips, not over them, since what changes most is often right there.
+ * Lines at the residues that are changed, hovered and chosen: between the strips, since changes are often right there.
  * @param {any} surface @param {any} theme @param {Striped} what
  */
 function marks(surface, theme, { layout, reading, chosen, hovered }) {

@@ -1,7 +1,7 @@
 // @ts-check
 // Sentences of the playground.
 
-import { AMINO_ACID } from "./residues.js";
+import { AMINO_ACID, written } from "./residues.js";
 
 /** @typedef {import("./reading.js").Reading} Reading */
 
@@ -13,7 +13,7 @@ export function featureWords(row) {
 /** What is on the screen. @param {Reading} reading */
 export function nameWords(reading) {
   const { name, mutations } = reading.record;
-  const changes = mutations.map((/** @type {any} */ m) => `${m.before}${m.position}${m.after}`);
+  const changes = mutations.map(written);
   const shown = changes.length > 6 ? [...changes.slice(0, 6), `${changes.length - 6} more`] : changes;
   return [name || "sequence", `${reading.length} residue${reading.length === 1 ? "" : "s"}`, ...shown].join(", ");
 }
@@ -27,12 +27,14 @@ export function fastaOf({ reference, record }) {
 export function effectWords(reading, threshold) {
   if (!reading.mutated) return "";
   const { mutations, n_changed: n } = reading.record;
-  const what = mutations.length === 1 ? "".concat(...["before", "position", "after"].map((key) => mutations[0][key])) : `${mutations.length} mutations`;
-  const changes = `${n} feature${n === 1 ? " changes" : "s change"} by more than ${threshold} of ${n === 1 ? "its" : "their"} maximum`;
+  const what = mutations.length === 1 ? written(mutations[0]) : `${mutations.length} mutations`;
+  const [change, whose] = n === 1 ? ["feature changes", "its"] : ["features change", "their"];
+  const changes = `${n} ${change} by more than ${threshold} of ${whose} maximum`;
   const row = reading.rows[0];
   if (!row?.change) return `${what}: no feature changes.`;
   const { reference, mutant, position } = row.change;
-  return `${what}: ${changes}; largest: ${featureWords(row)} ${reference.toFixed(2)} → ${mutant.toFixed(2)} at residue ${position}.`;
+  const largest = `${featureWords(row)} ${reference.toFixed(2)} → ${mutant.toFixed(2)} at residue ${position}`;
+  return `${what}: ${changes}; largest: ${largest}.`;
 }
 
 /**
@@ -64,14 +66,17 @@ export function itemWords(reading, item) {
 
 /** The highest confidence, before and after. @param {Reading} reading @param {import("./reading.js").Lane} lane */
 export function confidenceWords(reading, lane) {
-  const top = (/** @type {any[]} */ stretches) => (stretches.length ? Math.max(...stretches.map((s) => s.confidence)).toFixed(2) : "none");
+  /** @param {any[]} stretches */
+  const top = (stretches) => (stretches.length ? Math.max(...stretches.map((s) => s.confidence)).toFixed(2) : "none");
   return reading.mutated ? `${top(lane.reference)} → ${top(lane.mutant)}` : top(lane.reference);
 }
 
 /** The maximum, or where a feature changes most. @param {Reading} reading @param {import("./reading.js").FeatureRow} row */
 export function valueWords(reading, row) {
-  if (!reading.mutated) return row.reference.position ? `${row.reference.maximum.toFixed(2)} at ${row.reference.position}` : "silent";
-  if (!row.change) return row.reference.position ? "unchanged" : "silent";
+  const { maximum, position } = row.reference;
+  if (!row.change && !position) return "silent";
+  if (!reading.mutated) return `${maximum.toFixed(2)} at ${position}`;
+  if (!row.change) return "unchanged";
   return `${row.change.reference.toFixed(2)} → ${row.change.mutant.toFixed(2)} at ${row.change.position}`;
 }
 
@@ -88,5 +93,6 @@ export function saidWords({ reading, kernel, cursor, tried, scan, pointed, row, 
   const brush = view.link.get("brush");
   if (!brush.length) return `Letters show feature ${feature}: active on ${active.length} of ${reading.length} residues`;
   const inside = active.filter((/** @type {number} */ value) => kit.inBrush(brush, value)).length;
-  return `Brushed ${kit.fixed(brush[0])} to ${kit.fixed(brush[1])}: showing ${inside} of ${active.length} residues on which feature ${feature} is active`;
+  const showing = `showing ${inside} of ${active.length} residues on which feature ${feature} is active`;
+  return `Brushed ${kit.fixed(brush[0])} to ${kit.fixed(brush[1])}: ${showing}`;
 }

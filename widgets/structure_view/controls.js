@@ -15,7 +15,7 @@ export class Controls {
     this.kit = panel.kit;
     this.view = panel.view;
     const { model } = this.view;
-    this.style = this.view.choice("draw", STYLES, model.get("style"), (/** @type {string} */ v) => this.set("style", v));
+    this.representation = this.view.choice("draw", STYLES, model.get("representation"), (/** @type {string} */ v) => this.set("representation", v));
     this.threshold = this.number();
     this.other = this.view.choice("superpose", [["", "nothing"]], "", (/** @type {string} */ v) => this.set("other", v));
     const chains = (/** @type {boolean} */ on) => this.set("chains", on);
@@ -33,7 +33,7 @@ export class Controls {
       const value = Number(input.value);
       if (input.value !== "" && value >= 0) this.set("threshold", value);
     }, { signal: view.signal });
-    view.tools.append(kit.element("label", {}, [kit.element("span", { text: "side chains from" }), input]));
+    view.tools.append(kit.element("label", {}, [kit.element("span", { text: "threshold" }), input]));
     return input;
   }
 
@@ -47,7 +47,7 @@ export class Controls {
   show(offers) {
     const { model } = this.view;
     const { molecule } = this.panel;
-    this.style.value = model.get("style");
+    this.representation.value = model.get("representation");
     if (document.activeElement !== this.threshold) this.threshold.value = String(model.get("threshold"));
     this.chains.setAttribute("aria-pressed", String(model.get("chains")));
     this.chains.hidden = molecule.alone;

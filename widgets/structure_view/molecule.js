@@ -10,7 +10,7 @@ const DULL = { roughness: 1, metalness: 0 };
 /** @typedef {import("./paint.js").Residue} Residue */
 /**
  * @typedef {object} Dress how it is drawn
- * @property {string} style "sticks", "cartoon", "surface"
+ * @property {string} representation "sticks", "cartoon", "surface"
  * @property {Residue[]} strong residues with side chains
  * @property {boolean} thin the second of two
  * @property {boolean} chains whether to draw other chains
@@ -47,21 +47,21 @@ export class Molecule {
   }
 
   /** Build what is drawn. @param {Dress} dress */
-  dress({ style, strong, thin, chains, accent, muted }) {
+  dress({ representation, strong, thin, chains, accent, muted }) {
     this.component.removeAllRepresentations();
     this.component.reprList.length = 0;
     this.drawn = {};
     const coloured = { color: this.scheme, ...DULL };
-    if (style === "surface" && !thin) this.add("chain", "surface", { ...coloured, ...SURFACE, sele: this.chain });
+    if (representation === "surface" && !thin) this.add("chain", "surface", { ...coloured, ...skin(this.residues.length), sele: this.chain });
     else if (thin) this.add("chain", "tube", { ...coloured, sele: this.chain, ...line(0.16) });
     else this.add("chain", "cartoon", { ...coloured, ...ribbon(this.residues.length), sele: this.chain });
     const radius = thin ? 0.12 : 0.25;
-    if (style === "sticks") this.add("sticks", "licorice", { ...coloured, sele: this.sticks(strong), radius });
+    if (representation === "sticks") this.add("sticks", "licorice", { ...coloured, sele: this.sticks(strong), radius });
     if (!thin) this.add("ligands", "ball+stick", { ...DULL, sele: `:${this.letter} and not protein`, colorScheme: "element" });
     const beside = { ...DULL, disablePicking: true };
     const others = { ...beside, ...line(0.25), sele: `not :${this.letter} and polymer`, color: muted };
     if (chains && !this.alone) this.add("others", "tube", { ...others, opacity: 0.6, side: "front" });
-    const [ball, radiusScale] = style === "surface" && !thin ? ["spacefill", 1.15] : ["ball+stick", 2];
+    const [ball, radiusScale] = representation === "surface" && !thin ? ["spacefill", 1.15] : ["ball+stick", 2];
     this.add("selected", ball, { ...beside, sele: "none", color: accent, radiusScale });
     this.add("hovered", "spacefill", { ...beside, sele: "none", color: accent, opacity: HALO, depthWrite: false });
   }
@@ -124,7 +124,11 @@ function ribbon(n) {
   return { quality: "custom", subdiv, radialSegments, side: "front" };
 }
 
-const SURFACE = { surfaceType: "av", probeRadius: 1.4, scaleFactor: 1.6, smooth: 2, useWorker: false, disablePicking: false };
+/** Its surface, likewise; in this thread, since a page inside a notebook may not start others. @param {number} n residues */
+function skin(n) {
+  const scaleFactor = n > 250 ? 0.8 : 1.2;
+  return { surfaceType: "av", probeRadius: 1.4, scaleFactor, smooth: 2, useWorker: false, disablePicking: false };
+}
 
 /** @param {any} structure @param {string} letter @param {string} chain the entry's name @returns {Residue[]} */
 function residuesOf(structure, letter, chain) {

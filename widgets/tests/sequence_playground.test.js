@@ -12,11 +12,12 @@ const best = { concept: "Domain_any", category: "Domain", f1_test: 0.4 };
 const rows = [
   { feature: 761, best, chosen: true, reference: { maximum: 0.75, position: 2 }, mutant: { maximum: 0, position: null },
     change: { reference: 0.75, mutant: 0, change: -0.75, position: 2 } },
-  { feature: 5, best: null, chosen: false, reference: { maximum: 0.5, position: 1 }, mutant: { maximum: 0.5, position: 1 }, change: null },
+  { feature: 5, best: null, chosen: false, reference: { maximum: 0.5, position: 1 }, mutant: { maximum: 0.5, position: 1 },
+    change: null },
 ];
 const record = {
-  name: "P1", accession: "P1", sequence: "MAK", mutant: "MVK", mutations: [{ position: 2, before: "A", after: "V" }], rows, stretches: [], n_concepts: 0,
-  n_features: 1, n_changed: 1, largest: 0.75,
+  name: "P1", accession: "P1", sequence: "MAK", mutant: "MVK", mutations: [{ position: 2, before: "A", after: "V" }],
+  rows, stretches: [], n_concepts: 0, n_features: 1, n_changed: 1, largest: 0.75,
 };
 const arrays = {
   reference_bounds: Uint32Array.of(0, 1, 2), reference_index: Uint16Array.of(1, 0), reference_value: Float32Array.of(0.75, 0.5),
@@ -66,8 +67,8 @@ test("a reading knows the reference, the mutant and the change", () => {
 
 test("sentences are exact", () => {
   const reading = new Reading({ record, arrays });
-  const effect = "A2V: 1 feature changes by more than 0.05 of its maximum; largest: feature 761 (Domain_any) 0.75 → 0.00 at residue 2.";
-  assert.equal(effectWords(reading, 0.05), effect);
+  const largest = "largest: feature 761 (Domain_any) 0.75 → 0.00 at residue 2.";
+  assert.equal(effectWords(reading, 0.05), `A2V: 1 feature changes by more than 0.05 of its maximum; ${largest}`);
   assert.equal(residueWords(reading, 2, 0), "Residue 2: valine (V, A in the reference); feature 761: 0.75 → 0.00");
   assert.equal(residueWords(reading, 1, 1), "Residue 1: methionine (M); feature 5: 0.50");
   assert.equal(valueWords(reading, reading.rows[1]), "unchanged");

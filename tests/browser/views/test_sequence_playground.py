@@ -16,7 +16,12 @@ pytestmark = pytest.mark.browser
 SEQUENCE = "MAAPWKMAAPWK" * 5
 AXE = Path(__file__).parents[3] / "widgets" / "node_modules" / "axe-core" / "axe.min.js"
 MODEL = "[...window.iplmModels.values()].find(m => 'mutations' in m.state)"
-CONNECTED = f"() => {{ const m = {MODEL}; m.static = false; window.sent = []; m.send = question => window.sent.push(question); m.set('progress', ' '); m.set('progress', ''); }}"
+CONNECTED = f"""() => {{
+  const model = {MODEL};
+  Object.assign(model, {{ static: false, send: question => window.sent.push(question) }});
+  window.sent = [];
+  for (const text of ["Loading", ""]) model.set("progress", text);
+}}"""
 DONE = f"() => {{ const m = {MODEL}; for (const listener of m.listeners.get('msg:custom')) listener({{ done: true }}); }}"
 
 
@@ -92,6 +97,20 @@ def test_a_row_selects_its_feature_by_click_and_by_keys(shown: Any) -> None:
     assert shown.selected("feature") == 1
 
 
+def test_a_protein_of_the_run_is_linked_with_other_views(show: Callable, demo_data: FeatureData) -> None:
+    accession = demo_data.pages.proteins.accessions[0]
+    demo_data.selection.update({"feature": 1, "brush": [], "accession": accession, "position": 7})
+    asked = f">{accession}\n{demo_data.pages.proteins.sequence(accession)}"
+    shown = show(SequencePlayground(demo_data, FakeAnnotator(1024), sequence=asked), height=1200)  # type: ignore[arg-type]
+    shown.page.locator(".iplm-playground canvas[data-drawn]").first.wait_for()
+    assert text(shown, "iplm-here").startswith("Residue 7: ")
+    canvas(shown, "Sequence").click(position={"x": 2 + 2.5 * 11, "y": 22})
+    assert (shown.selected("accession"), shown.selected("position")) == (accession, 3)
+    shown.select(position=9)
+    assert text(shown, "iplm-here").startswith("Residue 9: ")
+    assert shown.page.get_by_role("button", name=f"Use {accession}").is_visible()
+
+
 def test_letters_follow_the_selection_and_the_brush(shown: Any) -> None:
     assert text(shown, "iplm-say") == "Letters show feature 1: active on 21 of 60 residues"
     shown.select(brush=[0.6, 1.0])
@@ -111,7 +130,8 @@ def test_a_connected_playground_asks_for_what_is_pressed(shown: Any) -> None:
     page.keyboard.press("ArrowRight")
     page.keyboard.press("w")
     page.keyboard.press("ArrowRight")
-    page.get_by_role("button", name="glycine").click()
+    page.get_by_role("button", name="glycine").click()  # before the first answer: both count
+    page.evaluate(DONE)
     page.evaluate(DONE)
     page.get_by_role("button", name="Remove W5A").click()
     page.evaluate(DONE)
@@ -138,6 +158,9 @@ def test_what_goes_on_and_what_went_wrong_is_said(shown: Any) -> None:
     assert words.inner_text() == "Loading the model …"
     page.evaluate(f"() => {{ {MODEL}.set('progress', ''); {MODEL}.set('problem', 'The playground needs torch'); }}")
     assert words.inner_text() == "The playground needs torch" and canvas(shown, "Sequence").is_visible()
+    page.evaluate(f"() => {{ {MODEL}.set('problem', ''); {MODEL}.send = () => {{ throw new Error('the kernel has gone'); }}; }}")
+    page.get_by_role("button", name="Read", exact=True).click()
+    assert words.inner_text().startswith("No kernel answers")
 
 
 @pytest.mark.parametrize(("scheme", "width"), [("light", 320), ("dark", 1600)])

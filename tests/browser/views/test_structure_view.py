@@ -87,7 +87,7 @@ def expected_name(data: FeatureData, accession: str, position: int) -> str:
 
 
 def test_what_is_pointed_at_is_named_in_all_views_and_a_click_selects_it(show: Callable, data: FeatureData) -> None:
-    shown = drawn(show(StructureView(data), StructureView(data, style="cartoon"), height=1200))
+    shown = drawn(show(StructureView(data), StructureView(data, representation="cartoon"), height=1200))
     assert shown.selected("accession") == ""
     assert (
         shown.page.locator(".iplm-sub").first.inner_text()
@@ -140,6 +140,9 @@ def test_keys_turn_zoom_reset_and_walk_along_strong_residues(show: Callable, dat
         walked.append(shown.selected("position"))
     assert walked == [strong[0], strong[1], strong[0], strong[-1]]
     assert pixels(shown, "orange") > 40, "the selected residue stands out"
+    low = shown.page.locator(STAGE).bounding_box()["height"]
+    shown.page.keyboard.press("f")
+    shown.page.wait_for_function("low => document.fullscreenElement && document.querySelector('.iplm-stage canvas').clientHeight > low", arg=low)
 
 
 def test_a_selected_residue_off_the_screen_is_brought_to_it(show: Callable, data: FeatureData) -> None:
@@ -183,7 +186,7 @@ def test_a_protein_without_a_structure_is_said_and_others_are_offered(show: Call
 
 def test_a_second_protein_lies_on_the_first_thin_and_is_selected_in_place(show: Callable, data: FeatureData) -> None:
     data.selection.accession = PAIR[0]
-    view = StructureView(data, other=PAIR[1], style="cartoon")
+    view = StructureView(data, other=PAIR[1], representation="cartoon")
     shown = drawn(show(view))
     found = superpose(*map(demo.structure, PAIR))
     words = f"Superposed, thin: {PAIR[1]}, {found.n_aligned} residues, RMSD {found.rmsd:.2f} Å, TM-score {found.tm_score:.2f}."
@@ -193,6 +196,20 @@ def test_a_second_protein_lies_on_the_first_thin_and_is_selected_in_place(show: 
     assert said(shown).startswith(f"Selected: {PAIR[1]} {expected_name(data, PAIR[1], 30)}")
     assert shown.page.locator(".iplm-sub").inner_text().startswith(f"feature {FEATURE} on {PAIR[0]}")
     assert pixels(shown, "orange") > 40
+
+
+def test_a_second_protein_is_asked_of_the_kernel_and_the_picture_stays_meanwhile(show: Callable, data: FeatureData) -> None:
+    shown = drawn(show(StructureView(data)))
+    model = "[...window.iplmModels.values()].find(m => '%s' in m.state)"
+    assert shown.page.get_by_label("superpose").is_hidden(), "no kernel, nothing to superpose"
+    shown.page.evaluate(f"() => {{ {model % 'kept'}.static = false; }}")
+    shown.select(accession=PAIR[0], position=None)
+    shown.page.get_by_text(f"Reading the structure of {PAIR[0]}").wait_for()
+    assert shown.page.locator(STAGE).is_visible(), "the old picture stays meanwhile"
+    shown.select(accession=PROTEIN)
+    shown.page.get_by_label("superpose").select_option(PAIR[1])
+    assert shown.page.evaluate(f"() => {model % 'other_structure'}.get('other')") == PAIR[1]
+    shown.page.get_by_text(f"Superposing {PAIR[1]}.").wait_for()
 
 
 def saved(shown: Any, name: str, folder: Path) -> Path:
