@@ -23,7 +23,7 @@ examples:
   interplm-nb run proteomes --out runs/p -p proteins.path=uniprot.tsv.gz a UniProt download
   interplm-nb score runs/demo                                            which features match which concepts
   interplm-nb discover runs/demo                                         which proteins lack an annotation
-  interplm-nb explore runs/demo                                          look at a feature, in JupyterLab
+  interplm-nb explore runs/demo                                          look at a feature, in JupyterLab (--app: without code)
   interplm-nb models get Elana/InterPLM-esm2-8m --layer 4 --out sae      a published SAE
 """
 
@@ -165,8 +165,15 @@ def _data_fetch(options: argparse.Namespace) -> None:
 
 
 def _folder_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    explore = _add(commands, "explore", "open JupyterLab on a notebook in which to look at a run's features")
+    examples = """\
+examples:
+  interplm-nb explore runs/demo                     00_explore.ipynb in the run's folder, to read, change and run
+  interplm-nb explore runs/demo --app               the workbench alone, without code, at http://127.0.0.1:8866/
+  interplm-nb explore runs/demo --app --no-browser  the same; open the printed address yourself
+"""
+    explore = _add(commands, "explore", "look at a run's features: open a notebook in JupyterLab, or an app without code", examples)
     explore.add_argument("run", type=Path, metavar="RUN", help="folder of a run")
+    explore.add_argument("--app", action="store_true", help="the workbench as a page without code (Voila), on this machine alone")
     explore.add_argument("--no-browser", action="store_true", help="print the address; open nothing")
     explore.set_defaults(do=_explore)
     notebooks = _add(commands, "notebooks", "copy the lessons into a folder, to read, change and run")
@@ -175,8 +182,10 @@ def _folder_commands(commands: "argparse._SubParsersAction[argparse.ArgumentPars
 
 
 def _explore(options: argparse.Namespace) -> int:
-    from interplm_nb.pipeline.explore_run import open_lab, prepare
+    from interplm_nb.pipeline.explore_run import open_app, open_lab, prepare
 
+    if options.app:
+        return open_app(options.run, not options.no_browser)
     return open_lab(prepare(options.run), not options.no_browser)
 
 

@@ -1,7 +1,9 @@
 """The command line: help that explains itself, texts for people, errors in one sentence with exit code 2."""
 
+import json
 import subprocess
 import sys
+from pathlib import Path
 
 import nbformat
 import pytest
@@ -26,7 +28,7 @@ def test_help_explains_itself(capsys, command):
     assert ended.value.code == 0
     said = capsys.readouterr().out
     assert "usage: interplm-nb" in said
-    if command in ("", "run", "data"):
+    if command in ("", "run", "data", "explore"):
         assert "examples:" in said
 
 
@@ -40,6 +42,7 @@ def test_help_explains_itself(capsys, command):
         (["run", "proteomes", "--out", "x"], "profile proteomes needs proteins.path"),
         (["score", "nowhere"], "nowhere is not a run"),
         (["explore", "nowhere"], "nowhere is not a run"),
+        (["explore", "nowhere", "--app"], "nowhere is not a run"),
         (["data", "check", "nowhere.fasta"], "no file nowhere.fasta"),
         (["data", "fetch", "--out", "x.tsv"], "give a query or --accessions FILE"),
     ],
@@ -97,6 +100,32 @@ def test_explore_opens_a_copy_set_to_the_run(tmp_path, monkeypatch, capsys):
     cells = nbformat.read(run.folder / "00_explore.ipynb", as_version=4).cells
     parameters = next(cell.source for cell in cells if "parameters" in cell.metadata.get("tags", []))
     assert 'run: str = "."' in parameters
+
+
+def test_the_app_is_of_a_scored_run_alone(tmp_path, capsys):
+    code, _, err = ask(capsys, "explore", Run.create(tmp_path / "run", "demo").folder, "--app")
+    assert code == 2
+    assert "concepts" in err and "Traceback" not in err
+
+
+def test_the_app_shows_the_workbench_of_the_run_and_no_code(tmp_path, monkeypatch, capsys):
+    from interplm_nb.pipeline import explore_run
+
+    served = {}
+
+    def serve(command, cwd):
+        served["command"], served["files"] = command, {path.name: path.read_text(encoding="utf-8") for path in Path(cwd).iterdir()}
+        return 0
+
+    monkeypatch.setattr(explore_run.subprocess, "call", serve)
+    run = Run.shipped()
+    assert ask(capsys, "explore", run.folder, "--app", "--no-browser")[0] == 0
+    assert served["command"][1:] == ["-m", "voila", "workbench.ipynb", "--no-browser"]
+    cells = nbformat.reads(served["files"]["workbench.ipynb"], as_version=4).cells
+    assert [cell.id for cell in cells][1:] == ["parameters", "imports", "workbench"]
+    assert f'run: str = "{run.folder.resolve()}"' in cells[1].source
+    settings = json.loads(served["files"]["voila.json"])
+    assert settings["Voila"]["ip"] == "127.0.0.1" and "cdn" not in served["files"]["voila.json"]
 
 
 def test_lessons_are_copied_and_never_overwritten(tmp_path, capsys):

@@ -1,9 +1,11 @@
-"""Opens JupyterLab on a run, and copies the lessons for a person to change."""
+"""Opens JupyterLab, or an app without code, on a run, and copies the lessons for a person to change."""
 
+import json
 import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import nbformat
@@ -15,6 +17,14 @@ from interplm_nb.saving import atomic_path
 
 EXPLORE = "00_explore.ipynb"
 
+OWN_HOST = "default-src 'self' 'unsafe-inline' 'unsafe-eval' blob: data:; connect-src 'self' ws://127.0.0.1:* blob: data:"
+"""The app's page may ask nothing of other hosts: Voila's template links to icon fonts on a CDN, which the workbench does not need."""
+
+APP_SETTINGS = {
+    "Voila": {"ip": "127.0.0.1", "tornado_settings": {"headers": {"Content-Security-Policy": OWN_HOST}}},
+    "VoilaConfiguration": {"show_tracebacks": True},
+}
+
 
 def prepare(folder: Path) -> Path:
     """Put a copy of `00_explore` into a run's folder, set to that run; a copy that is there already is kept."""
@@ -22,14 +32,27 @@ def prepare(folder: Path) -> Path:
     target = run.folder / EXPLORE
     if target.exists():
         return target
-    source = lessons() / EXPLORE
-    if not source.is_file():
-        raise PipelineError(f"no notebook {source}")
-    notebook = nbformat.read(source, as_version=4)
+    notebook = _explore()
     set_parameter(notebook, "run", ".")
     with atomic_path(target) as draft:
         nbformat.write(notebook, draft)
     return target
+
+
+def app_notebook(run: Run) -> nbformat.NotebookNode:
+    """A title, and the cells of `00_explore` that are tagged `parameters` or `app`, set to the run: the workbench and nothing else."""
+    notebook = _explore()
+    notebook.cells = [cell for cell in notebook.cells if {"parameters", "app"} & set(cell.metadata.get("tags", []))]
+    set_parameter(notebook, "run", str(run.folder.resolve()))
+    notebook.cells.insert(0, nbformat.v4.new_markdown_cell("# Features of a protein language model"))
+    return notebook
+
+
+def _explore() -> nbformat.NotebookNode:
+    source = lessons() / EXPLORE
+    if not source.is_file():
+        raise PipelineError(f"no notebook {source}")
+    return nbformat.read(source, as_version=4)
 
 
 def set_parameter(notebook: nbformat.NotebookNode, name: str, value: str) -> None:
@@ -51,6 +74,22 @@ def open_lab(notebook: Path, browser: bool) -> int:
     """Start JupyterLab in the notebook's folder, on this Python; returns its exit code when it ends."""
     command = [sys.executable, "-m", "jupyterlab", str(notebook.name), f"--ServerApp.root_dir={notebook.parent.resolve()}"]
     return subprocess.call([*command, *([] if browser else ["--no-browser"])], env={**os.environ}, cwd=notebook.parent)
+
+
+def open_app(folder: Path, browser: bool) -> int:
+    """Serve the workbench of a run with Voila on 127.0.0.1, on this Python, until it is stopped; returns Voila's exit code.
+
+    Voila says the address. Its kernel takes messages of widgets alone, so that a page cannot run code. PipelineError for a folder that is no run,
+    and for a run that is not scored yet.
+    """
+    run = Run.open(folder)
+    run.scores()
+    notebook = app_notebook(run)
+    with tempfile.TemporaryDirectory(prefix="interplm-nb-app-") as home:
+        nbformat.write(notebook, Path(home) / "workbench.ipynb")
+        (Path(home) / "voila.json").write_text(json.dumps(APP_SETTINGS), encoding="utf-8")
+        command = [sys.executable, "-m", "voila", "workbench.ipynb"]
+        return subprocess.call([*command, *([] if browser else ["--no-browser"])], cwd=home)
 
 
 def copy_lessons(folder: Path) -> list[Path]:

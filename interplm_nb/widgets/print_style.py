@@ -34,8 +34,8 @@ def tidy(axes: "Axes") -> None:
     for spine in axes.spines.values():
         spine.set_linewidth(0.6)
     axes.tick_params(labelsize=7, width=0.6, length=2.5)
-    axes.xaxis.label.set_size(7)
-    axes.yaxis.label.set_size(7)
+    axes.xaxis.label.set_fontsize(7)
+    axes.yaxis.label.set_fontsize(7)
 
 
 def activation_map() -> "LinearSegmentedColormap":

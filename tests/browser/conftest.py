@@ -3,11 +3,13 @@
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -35,6 +37,7 @@ c.IdentityProvider.token = ""
 c.ServerApp.password = ""
 c.ServerApp.disable_check_xsrf = True
 c.LabApp.expose_app_in_browser = True
+c.JupyterNotebookApp.expose_app_in_browser = True
 c.LabApp.extension_manager = "readonly"
 c.LabApp.check_for_updates_class = "jupyterlab.NeverCheckForUpdate"
 """
@@ -42,6 +45,8 @@ c.LabApp.check_for_updates_class = "jupyterlab.NeverCheckForUpdate"
 PAGE_CONFIG = {"disabledExtensions": {"@jupyterlab/apputils-extension:announcements": True}}
 # Without windowing every cell is drawn, also one that is off screen.
 TRACKER = {"windowingMode": "none"}
+# As a person sets it who wants to see widgets again in a notebook that is not run.
+WIDGETS = {"saveState": True}
 
 RESTORED = "() => window.jupyterapp && window.jupyterapp.restored"
 # Started here and waited for there, since an evaluation has no time limit of its own.
@@ -126,25 +131,41 @@ def lab_server(chromium: Any, tmp_path_factory: pytest.TempPathFactory) -> Itera
         "JUPYTER_PREFER_ENV_PATH": "1",
     }
     command = [sys.executable, "-m", "jupyterlab", "--config", str(home / "config/jupyter_server_config.py")]
-    with subprocess.Popen(command, cwd=root, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as server:
+    with serving(command, "is running at", root, environment):
+        yield f"http://127.0.0.1:{port}", root
+
+
+@contextmanager
+def serving(command: Sequence[str], ready: str, folder: Path, environment: Mapping[str, str] | None = None) -> Iterator[list[str]]:
+    """A server, from the line of its output that holds `ready` on, until the end of the block; gives its lines so far."""
+    with subprocess.Popen(
+        command, cwd=folder, env=environment or os.environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+    ) as server:
         assert server.stdout is not None
         log: list[str] = []
         for line in server.stdout:
             log.append(line)
-            if "is running at" in line:
+            if ready in line:
                 break
         else:
-            pytest.fail("JupyterLab did not start:\n" + "".join(log))
+            pytest.fail(f"{command} did not start:\n{''.join(log)}")
         # The pipe is read on, or the server would stop when it is full.
         drain = threading.Thread(target=log.extend, args=(server.stdout,), daemon=True)
         drain.start()
-        yield f"http://127.0.0.1:{port}", root
-        server.terminate()
         try:
-            server.wait(30)
-        except subprocess.TimeoutExpired:
-            server.kill()
-        drain.join(30)
+            yield log
+        finally:
+            stop(server)
+            drain.join(30)
+
+
+def stop(server: subprocess.Popen[str]) -> None:
+    """End a server and what it has started: it leads a process group of its own."""
+    os.killpg(server.pid, signal.SIGTERM)
+    try:
+        server.wait(30)
+    except subprocess.TimeoutExpired:
+        os.killpg(server.pid, signal.SIGKILL)
 
 
 def free_port() -> int:
@@ -154,12 +175,14 @@ def free_port() -> int:
 
 
 def configure(folder: Path, port: int, root: Path) -> None:
-    settings = folder / "lab/user-settings/@jupyterlab/notebook-extension"
-    for needed in (folder / "labconfig", settings):
+    settings = folder / "lab/user-settings"
+    notebooks, widgets = settings / "@jupyterlab/notebook-extension", settings / "@jupyter-widgets/jupyterlab-manager"
+    for needed in (folder / "labconfig", notebooks, widgets):
         needed.mkdir(parents=True)
     (folder / "jupyter_server_config.py").write_text(CONFIG.format(port=port, root=str(root)), encoding="utf-8")
     (folder / "labconfig/page_config.json").write_text(json.dumps(PAGE_CONFIG), encoding="utf-8")
-    (settings / "tracker.jupyterlab-settings").write_text(json.dumps(TRACKER), encoding="utf-8")
+    (notebooks / "tracker.jupyterlab-settings").write_text(json.dumps(TRACKER), encoding="utf-8")
+    (widgets / "plugin.jupyterlab-settings").write_text(json.dumps(WIDGETS), encoding="utf-8")
 
 
 @pytest.fixture
@@ -206,6 +229,29 @@ def open_and_run(run_unchecked: Callable[..., OpenNotebook]) -> Iterator[Callabl
     yield run
     for lab in opened:
         lab.check()
+
+
+@pytest.fixture
+def visit(chromium: Any) -> Iterator[Callable[..., Any]]:
+    """`visit(address, views_alone=False)`: a page of this machine; at the end nothing was asked from elsewhere, and no script failed.
+
+    `views_alone`: failures of the host page's own scripts do not count; those of views are modules of an address `blob:...`.
+    """
+    pages, wrong = [], []
+
+    def open_page(address: str, views_alone: bool = False) -> Any:
+        page = chromium.new_page(viewport=VIEWPORT)
+        pages.append(page)
+        page.on("pageerror", lambda error: None if views_alone and "blob:" not in (error.stack or "") else wrong.append(f"page error: {error}"))
+        page.route(is_foreign, lambda route: (wrong.append(f"request: {route.request.url[:200]}"), route.abort()))
+        page.set_default_timeout(120_000)
+        page.goto(address)
+        return page
+
+    yield open_page
+    for page in pages:
+        page.close()
+    assert wrong == []
 
 
 def is_foreign(url: str) -> bool:

@@ -21,9 +21,14 @@ export function saveButtons(frame, saves) {
     ["SVG", svg, "image/svg+xml"],
     ["CSV", () => csvOf(saves.csv()), "text/csv"],
   ];
+  const together = document.createElement("span"); // they wrap as one
+  together.className = "iplm-saves";
+  frame.tools.append(together);
   for (const [name, make, type] of kinds) {
     const act = async () => download(await make(), type, frame.fileName(name.toLowerCase()));
-    frame.button(name, act, `Save ${frame.title} as ${name}`).classList.add("iplm-save");
+    const button = frame.button(name, act, `Save ${frame.title} as ${name}`);
+    button.classList.add("iplm-save");
+    together.append(button);
   }
 }
 

@@ -1,7 +1,7 @@
 // @ts-check
 // The picture of a logo.
 
-import { LEFT, STACK, linesOf, numberStep, placeOf } from "./layout.js";
+import { LEFT, STACK, SWATCH, linesOf, numberStep, placeOf } from "./layout.js";
 
 const READABLE = 2; // points; lower letters are drawn as bars of their colour, so that a stack keeps its height
 
@@ -45,8 +45,8 @@ function drawLegend(surface, theme, { layout, legend, measure }) {
     let x = LEFT;
     for (const entry of row) {
       surface.rect(x, 14 * i + 3, 9, 9, legend[entry]);
-      surface.text(x + 13, 14 * i + 8, entry, { fill: theme.text, size: 10.5 });
-      x += measure(entry) + 26;
+      surface.text(x + SWATCH, 14 * i + 8, entry, { fill: theme.text, size: 10.5 });
+      x += measure(entry) + SWATCH + 13;
     }
   });
 }

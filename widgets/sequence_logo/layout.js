@@ -6,6 +6,7 @@ const RIGHT = 8;
 export const STACK = 118; // height of the axis of bits
 const BELOW = 20; // room for column numbers
 const ROW = 14; // of text
+export const SWATCH = 13; // of the legend, with the room to its text
 const NARROWEST = 7; // a column
 const WIDEST = 44;
 
@@ -31,7 +32,7 @@ export function layoutOf(width, columns, legend, longest, measure) {
   const room = Math.max(60, width - LEFT - RIGHT);
   const lines = Math.max(1, Math.ceil(columns / Math.floor(room / NARROWEST)));
   const perLine = Math.max(1, Math.ceil(columns / lines));
-  const rows = wrapped(legend, room, 26, measure);
+  const rows = wrapped(legend, room - SWATCH, SWATCH + 13, measure);
   const top = rows.length * ROW + 14;
   const captionTop = top + lines * (STACK + BELOW) + ROW + 6;
   const height = captionTop + linesOf(longest, width, measure).length * ROW + 2;

@@ -1,0 +1,230 @@
+"""Make notebooks/09_gallery.ipynb: a dozen features of the run that ships, chosen by a rule, executed, with their pictures.
+
+    python scripts/build_gallery.py
+
+Every word of the notebook comes from the run, and tests/notebooks/test_gallery.py compares them: after a new shipped run (make demo-run) the
+gallery must be made again.
+"""
+
+import base64
+import hashlib
+import io
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+
+from interplm_nb.features.examples import proteins_of
+from interplm_nb.features.logos import AMINO_ACIDS, BACKGROUND, position_weights, windows
+from interplm_nb.pipeline.kernel import RunKernelManager, kernel_settings
+from interplm_nb.pipeline.model_note import model_note
+from interplm_nb.pipeline.notebooks import clean
+from interplm_nb.pipeline.run import Run
+from interplm_nb.saving import atomic_path, file_hash
+from interplm_nb.widgets.concept_rows import concept_rows
+from interplm_nb.widgets.feature_page import FeaturePages
+
+GALLERY = Path(__file__).resolve().parents[1] / "notebooks" / "09_gallery.ipynb"
+N_NAMED, N_UNNAMED = 10, 2
+UNNAMED_BELOW = 0.1
+"""A feature is without a concept where none reaches this F1 on validation."""
+MIN_PROTEINS = 10
+"""A feature without a concept is shown where it fires in so many of the run's proteins."""
+FLANK = 7
+"""Residues on either side of a maximum whose information counts."""
+KEPT = 0.7
+"""A choice made on validation holds where test keeps this share of its F1."""
+WIDTH, COLOURS = 1320, 256
+"""Of the stored pictures: pixels, and colours of their palette; so they fit into a file that is read on the web."""
+
+Pick = tuple[int, dict[str, Any] | None]
+"""A feature, and the pair that it stands for, a row of `concept_rows`; None for one without a concept."""
+
+TITLE = """# A gallery of features
+
+A dozen features of the finished demo run that comes with the package, with their pictures. Nothing needs to be run to read this page; `00_explore`
+shows every other feature, linked and alive.
+
+> {note}
+
+**Chosen by a rule, not by eye.** Of these {named} stand for the {named} categories of UniProtKB annotations that features match best: of each
+category the concept and the feature with the highest F1 on *validation*, among concepts with at least 10 instances on validation and on test.
+What counts is the F1 on *test*, whose proteins have no relative among the others, and beside it what the best feature of a random dictionary
+reaches. The other {unnamed} are features that no concept matches (F1 below {below:g} on validation), though they fire in at least {proteins}
+proteins: those whose maxima have the most alike surroundings, by the information of the {window} columns around them.
+
+So the page shows failures too: matches that were luck, and concepts that need no trained SAE."""
+READING = """**How to read a sheet.** Scores with controls; residues by activation, those that carry the feature's best concept in blue; the letters
+around the maxima, in bits; one structure, coloured by activation; proteins, a row each, the darker the nearer to the feature's maximum on training
+proteins, with annotations below. Residues and proteins are those of the {n_proteins} proteins whose activations ship; scores are of the whole run."""
+SETUP = """from interplm_nb.pipeline.figures import Chart
+from interplm_nb.pipeline.run import Run
+from interplm_nb.widgets.workbench import Workbench
+
+bench = Workbench(Run.shipped())"""
+END = """---
+
+Made by `python scripts/build_gallery.py` from the shipped run `{fingerprint}`."""
+
+
+def main() -> None:
+    notebook = new_notebook(cells=cells(Run.shipped()))
+    execute(notebook)
+    notebook.metadata["kernelspec"] = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
+    notebook.metadata["language_info"] = {"name": "python"}
+    with atomic_path(GALLERY) as draft:
+        nbformat.write(notebook, draft)
+    print(f"{GALLERY}: {len(notebook.cells)} cells, {GALLERY.stat().st_size / 1e6:.1f} MB")
+
+
+def cells(run: Run) -> list[nbformat.NotebookNode]:
+    """The notebook's cells without outputs: prose, and for each feature its words and the cell that draws it."""
+    pages = FeaturePages(run)
+    picks: list[Pick] = [*named(pages), *((feature, None) for feature in unnamed(pages))]
+    note = model_note(str(run.about("sae")["plm"]))
+    sizes = {"named": N_NAMED, "unnamed": N_UNNAMED, "below": UNNAMED_BELOW, "proteins": MIN_PROTEINS, "window": 2 * FLANK + 1}
+    made = [_prose("title", TITLE.format(note=note, **sizes)), _prose("overview", overview(picks))]
+    made += [_prose("reading", READING.format(n_proteins=len(pages.proteins))), _code("setup", SETUP)]
+    for feature, scores in picks:
+        made += [_prose(f"words-{feature}", words(pages, feature, scores)), _code(f"sheet-{feature}", sheet(feature))]
+    return [*made, _prose("end", END.format(fingerprint=fingerprint(run)))]
+
+
+def named(pages: FeaturePages) -> list[Pick]:
+    """The best pair on validation of each category, best first, no feature twice; each with its row of `concept_rows`."""
+    found: list[dict[str, Any]] = []
+    for row in pages.ranked.iter_rows(named=True):
+        if all(row[name] != other[name] for other in found for name in ("category", "feature")):
+            found.append(row)
+    return [(row["feature"], scores_of(pages, row["feature"], row["concept"])) for row in found[:N_NAMED]]
+
+
+def scores_of(pages: FeaturePages, feature: int, concept: str) -> dict[str, Any]:
+    return next(row for row in concept_rows(pages, feature, len(pages.ranked)) if row["concept"] == concept)
+
+
+def unnamed(pages: FeaturePages) -> list[int]:
+    """Features without a concept, those with most information around their maxima first."""
+    bits = {}
+    for feature in pages.alive.tolist():
+        top = proteins_of(pages.activations, feature)
+        if top.height >= MIN_PROTEINS and pages.best.get(feature, {"f1_validation": 0})["f1_validation"] < UNNAMED_BELOW:
+            around = windows(pages.proteins, top.select("accession", "position").iter_rows(), FLANK)
+            bits[feature] = float(position_weights(around).information.sum())
+    return sorted(bits, key=lambda feature: (-bits[feature], feature))[:N_UNNAMED]
+
+
+def overview(picks: list[Pick]) -> str:
+    """A table of all, each linked to its sheet."""
+    rows = ["| feature | concept | F1, validation | F1, test | 95 % | random SAE, test |", "|---|---|---|---|---|---|"]
+    for feature, scores in picks:
+        link = f"[{feature}](#{anchor(feature, scores)})"
+        rows.append(f"| {link} | {scores['concept']} | {figures(scores)} |" if scores else f"| {link} | none | | | | |")
+    return "\n".join(rows)
+
+
+def figures(scores: dict[str, Any]) -> str:
+    interval = "" if scores["low"] is None else f"{scores['low']:.2f} to {scores['high']:.2f}"
+    return f"{scores['f1_validation']:.2f} | **{scores['f1_test']:.2f}** | {interval} | {scores['controls'].get('random_sae', 0):.2f}"
+
+
+def heading(feature: int, scores: dict[str, Any] | None) -> str:
+    return f"Feature {feature}: {scores['concept'] if scores else 'no concept'}"
+
+
+def anchor(feature: int, scores: dict[str, Any] | None) -> str:
+    """As Jupyter and GitHub make it of the heading."""
+    return heading(feature, scores).replace(" ", "-")
+
+
+def words(pages: FeaturePages, feature: int, scores: dict[str, Any] | None) -> str:
+    """What the run says of one feature: its figures, whether they hold, where it fires."""
+    parts = [verdict(scores), own_best(pages, feature, scores)] if scores else ["UniProtKB has no name for it."]
+    return f"## {heading(feature, scores)}\n\n{' '.join(part for part in (*parts, firing(pages, feature)) if part)}"
+
+
+def verdict(scores: dict[str, Any]) -> str:
+    """The pair's F1 on both splits, and what they are worth beside a dictionary that was never trained."""
+    validation, test, random = scores["f1_validation"], scores["f1_test"], scores["controls"].get("random_sae", 0)
+    text = f"F1 {validation:.2f} on validation, **{test:.2f} on test** ({scores['n_instances']} instances, threshold {scores['threshold']:g})."
+    if test == 0:
+        return f"{text} On test it finds nothing: the match on validation was luck."
+    held = "The choice holds on test." if test >= KEPT * validation else "Little of the choice holds on test."
+    worth = ", as much or more: the match needs no trained SAE." if random >= test else "."
+    return f"{text} {held} The best feature of a random dictionary reaches {random:.2f}{worth}"
+
+
+def own_best(pages: FeaturePages, feature: int, scores: dict[str, Any]) -> str:
+    """What the sheet's blue counts, where that is another concept: one that covers much is matched by many features."""
+    best = pages.best[feature]
+    if best["concept"] == scores["concept"]:
+        return ""
+    share = pages.carried(best["concept"]).mean()
+    return f"Its own best concept, in blue, is {best['concept']} (F1 {best['f1_test']:.2f} on test), which {share:.0%} of all residues carry."
+
+
+def firing(pages: FeaturePages, feature: int) -> str:
+    """On how many residues and proteins it is active, and which letter stands most often at a protein's maximum."""
+    top = proteins_of(pages.activations, feature)
+    n_active, n_residues = int(top["n_active"].sum()), pages.proteins.n_residues
+    letters = [pages.proteins.sequence(accession)[position - 1] for accession, position in top.select("accession", "position").iter_rows()]
+    (letter, count) = Counter(sorted(letters)).most_common(1)[0]
+    usual = f" (in Swiss-Prot {BACKGROUND[AMINO_ACIDS.index(letter)]:.0%} of residues)" if letter in AMINO_ACIDS else ""
+    return (
+        f"It is active on {n_active:,} of {n_residues:,} residues, in {top.height} of {len(pages.proteins)} proteins; "
+        f"the residue of the maximum is {letter} in {count} of them{usual}."
+    )
+
+
+def sheet(feature: int) -> str:
+    """The code that draws one feature; the words are what is read where no picture is."""
+    said = f"Feature {feature}: scores beside controls, histogram of activations, logo, a structure, tracks of the strongest proteins."
+    return f'bench.selection.feature = {feature}\nChart(bench.figure(), "{said}")'
+
+
+def fingerprint(run: Run) -> str:
+    """sha256 of the run's files, the first 12 digits."""
+    files = sorted(path for path in run.folder.rglob("*") if path.is_file() and path.name != "README.md")
+    lines = [f"{path.relative_to(run.folder).as_posix()} {file_hash(path)}\n" for path in files]
+    return hashlib.sha256("".join(lines).encode()).hexdigest()[:12]
+
+
+def execute(notebook: nbformat.NotebookNode) -> None:
+    """Run all cells, and keep of each picture what the web needs."""
+    from nbclient import NotebookClient
+
+    with kernel_settings(lock_descriptor=-1) as settings:
+        NotebookClient(notebook, kernel_manager_class=RunKernelManager, config=settings, timeout=600, store_widget_state=False).execute()
+    clean(notebook)
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            if "image/png" in output.get("data", {}):
+                output.data["image/png"] = smaller(output.data["image/png"])
+                output.metadata = {}
+
+
+def smaller(png: str) -> str:
+    """A picture in base64, at most `WIDTH` wide, with a palette."""
+    from PIL import Image
+
+    picture = Image.open(io.BytesIO(base64.b64decode(png))).convert("RGB")
+    height = round(picture.height * WIDTH / picture.width)
+    buffer = io.BytesIO()
+    picture.resize((WIDTH, height), Image.Resampling.LANCZOS).quantize(COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(
+        buffer, "PNG", optimize=True
+    )
+    return base64.b64encode(buffer.getvalue()).decode()
+
+
+def _prose(name: str, text: str) -> nbformat.NotebookNode:
+    return new_markdown_cell(text, id=name)
+
+
+def _code(name: str, text: str) -> nbformat.NotebookNode:
+    return new_code_cell(text, id=name)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,102 @@
+"""The same workbench in Notebook 7, in an app of Voila's, in marimo, and in the HTML that nbconvert makes."""
+
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+
+from interplm_nb.pipeline.run import Run
+from interplm_nb.widgets.workbench import Workbench
+from tests.browser.conftest import RESTORED, RUN_ALL, VIEWPORT, free_port, is_foreign, serving
+from tests.browser.workbench import brush_upper_end, shown_feature, step, wait_until_drawn
+
+pytestmark = pytest.mark.browser
+
+CELL = """from interplm_nb.pipeline.run import Run
+from interplm_nb.widgets.workbench import Workbench
+
+bench = Workbench(Run.shipped())
+bench"""
+
+MARIMO = f"""import marimo
+
+app = marimo.App(width="full")
+
+
+@app.cell
+def _():
+{chr(10).join("    " + line if line else "" for line in CELL.splitlines())}
+    return
+
+
+if __name__ == "__main__":
+    app.run()
+"""
+
+
+def test_a_static_workbench_is_alive_after_nbconvert(chromium: Any, tmp_path: Path) -> None:
+    bench = Workbench(Run.shipped())
+    output = nbformat.v4.new_output("display_data", {"text/html": bench.static(n_proteins=5).data})
+    cells = [nbformat.v4.new_code_cell("bench.static()", outputs=[output])]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), tmp_path / "shared.ipynb")
+    subprocess.run([sys.executable, "-m", "nbconvert", "--to", "html", "shared.ipynb"], cwd=tmp_path, check=True, capture_output=True)
+    page = chromium.new_page(viewport=VIEWPORT)
+    page.set_default_timeout(20_000)
+    wrong: list[str] = []
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    # nbconvert's own page asks for MathJax and require.js, in vain; the workbench's frame asks for nothing.
+    page.route(is_foreign, lambda route: (wrong.append(route.request.url) if route.request.frame != page.main_frame else None, route.abort()))
+    page.goto((tmp_path / "shared.html").as_uri())
+    frame = page.frame_locator("iframe")
+    wait_until_drawn(frame)
+    brush_upper_end(page, frame)
+    assert shown_feature(frame) == bench.selection.feature
+    page.close()
+    assert wrong == []
+
+
+@pytest.mark.slow
+def test_it_works_in_notebook_7(visit: Callable, lab_server: tuple[str, Path]) -> None:
+    address, root = lab_server
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(CELL)])
+    notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    nbformat.write(notebook, root / "notebook_7.ipynb")
+    # Notebook 7.6 stumbles over its own shortcuts and over what JupyterLab has left, also without a cell.
+    page = visit(f"{address}/notebooks/notebook_7.ipynb", views_alone=True)
+    page.wait_for_function(RESTORED)
+    page.locator(".jp-Notebook").wait_for()
+    page.evaluate(RUN_ALL)
+    wait_until_drawn(page)
+    brush_upper_end(page, page)
+    step(page, page)
+
+
+@pytest.mark.slow
+def test_it_works_in_marimo(visit: Callable, tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text(MARIMO, encoding="utf-8")
+    port = free_port()
+    command = [sys.executable, "-m", "marimo", "run", "app.py", "--headless", "--no-token", "--port", str(port)]
+    with serving(command, f":{port}", tmp_path):
+        page = visit(f"http://127.0.0.1:{port}")
+        wait_until_drawn(page)
+        brush_upper_end(page, page)
+        step(page, page)
+
+
+@pytest.mark.slow
+def test_it_is_an_app_without_code(visit: Callable, tmp_path: Path) -> None:
+    """`interplm-nb explore RUN --app`: Voila."""
+    command = [sys.executable, "-m", "interplm_nb.cli", "explore", str(Run.shipped().folder), "--app", "--no-browser"]
+    with serving(command, "http://127.0.0.1:", tmp_path) as log:
+        found = re.search(r"http://127\.0\.0\.1:\d+/", log[-1])
+        assert found
+        page = visit(found[0])
+        wait_until_drawn(page)
+        brush_upper_end(page, page)
+        step(page, page)
+        assert "Workbench(" not in page.content() and page.get_by_text("It is not ESM-2").first.is_visible()
