@@ -165,17 +165,18 @@ class StructurePanel {
     return true;
   }
 
-  /** Draw what is loaded: anew only where the style, the proteins or the theme differ. @param {any[]} offers */
+  /** Draw what is loaded: anew only where the representation, the proteins or the theme differ. @param {any[]} offers */
   dress(offers) {
     const { model, theme } = this.view;
     const worn = this.wear();
+    const representation = model.get("representation");
     const chains = model.get("chains") && !this.laid;
     const muted = theme.dark ? "#8c8c8c" : "#9a9a9a";
     this.scene.molecules.forEach((molecule, which) => {
       if (!molecule) return;
       const strong = this.strong(molecule);
       molecule.paint = this.paint(molecule);
-      const dress = { representation: model.get("representation"), strong, thin: which === 1, chains, accent: theme.accent, muted };
+      const dress = { representation, strong, thin: which === 1, chains, accent: theme.accent, muted };
       if (worn !== this.worn) molecule.dress(dress);
       else molecule.restick(strong);
     });

@@ -6,7 +6,7 @@ import { nameOf, stepFrom, valueAt } from "./paint.js";
 
 const OFFERED = 8;
 /** @type {[string, string][]} */
-const STYLES = [["sticks", "cartoon, side chains"], ["cartoon", "cartoon"], ["surface", "surface"]];
+const REPRESENTATIONS = [["sticks", "cartoon, side chains"], ["cartoon", "cartoon"], ["surface", "surface"]];
 
 export class Controls {
   /** @param {any} panel */
@@ -15,7 +15,8 @@ export class Controls {
     this.kit = panel.kit;
     this.view = panel.view;
     const { model } = this.view;
-    this.representation = this.view.choice("draw", STYLES, model.get("representation"), (/** @type {string} */ v) => this.set("representation", v));
+    const represent = (/** @type {string} */ v) => this.set("representation", v);
+    this.representation = this.view.choice("draw", REPRESENTATIONS, model.get("representation"), represent);
     this.threshold = this.number();
     this.other = this.view.choice("superpose", [["", "nothing"]], "", (/** @type {string} */ v) => this.set("other", v));
     const chains = (/** @type {boolean} */ on) => this.set("chains", on);

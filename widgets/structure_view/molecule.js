@@ -52,9 +52,10 @@ export class Molecule {
     this.component.reprList.length = 0;
     this.drawn = {};
     const coloured = { color: this.scheme, ...DULL };
-    if (representation === "surface" && !thin) this.add("chain", "surface", { ...coloured, ...skin(this.residues.length), sele: this.chain });
-    else if (thin) this.add("chain", "tube", { ...coloured, sele: this.chain, ...line(0.16) });
-    else this.add("chain", "cartoon", { ...coloured, ...ribbon(this.residues.length), sele: this.chain });
+    const [n, sele] = [this.residues.length, this.chain];
+    if (thin) this.add("chain", "tube", { ...coloured, ...line(0.16), sele });
+    else if (representation === "surface") this.add("chain", "surface", { ...coloured, ...skin(n), sele });
+    else this.add("chain", "cartoon", { ...coloured, ...ribbon(n), sele });
     const radius = thin ? 0.12 : 0.25;
     if (representation === "sticks") this.add("sticks", "licorice", { ...coloured, sele: this.sticks(strong), radius });
     if (!thin) this.add("ligands", "ball+stick", { ...DULL, sele: `:${this.letter} and not protein`, colorScheme: "element" });
@@ -120,7 +121,7 @@ function line(radius) {
 
 /** A ribbon of triangles that a page without a graphics card turns fluently. @param {number} n residues */
 function ribbon(n) {
-  const [subdiv, radialSegments] = n > 250 ? [4, 6] : [6, 8];
+  const [subdiv, radialSegments] = n > 400 ? [3, 6] : n > 150 ? [4, 6] : [6, 8];
   return { quality: "custom", subdiv, radialSegments, side: "front" };
 }
 
