@@ -131,8 +131,7 @@ class FeatureActivations:
     def blocks(self, accessions: Iterable[str] | None = None, residues: int = 50_000) -> Iterator[ActivationBlock]:
         """The activations of all proteins, or of these alone, in blocks of whole proteins.
 
-        A block holds consecutive rows, at most `residues` of them (or one longer protein), and of the proteins asked for only; so chosen proteins
-        with others between them come in separate blocks. Blocks come in the order of the residue axis.
+        A block holds consecutive rows of the proteins asked for, at most `residues` (or one longer protein). In the order of the residue axis.
         """
         places = range(len(self.proteins)) if accessions is None else sorted({self.proteins.index(a) for a in accessions})
         for first, last in neighbours(np.asarray(places, np.int64), self.proteins.offsets, residues):
@@ -270,8 +269,7 @@ class _SortedTable:
         parts = [self._cut(self._group(int(i)), first, last) for i in groups]
         if not parts:
             return np.empty(0, np.uint32), np.empty(0, np.uint32), np.empty(0, np.float32)
-        rows, features, values = (np.concatenate(column) for column in zip(*parts, strict=True))
-        return rows, features, values
+        return np.concatenate([p[0] for p in parts]), np.concatenate([p[1] for p in parts]), np.concatenate([p[2] for p in parts])
 
     def _cut(self, columns: tuple[np.ndarray, ...], first: int, last: int) -> tuple[np.ndarray, ...]:
         start, stop = np.searchsorted(columns[self._column], np.array([first, last], np.int64).clip(0, 2**32 - 1).astype(np.uint32))
