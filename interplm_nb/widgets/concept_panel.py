@@ -6,7 +6,6 @@ import traitlets as t
 
 from interplm_nb.widgets import assets
 from interplm_nb.widgets.feature_page import MIN_INSTANCES
-from interplm_nb.widgets.packing import unpack
 from interplm_nb.widgets.print_style import panel
 from interplm_nb.widgets.view import View
 
@@ -39,7 +38,7 @@ class ConceptPanel(View):
 
     def figure(self) -> "Figure":
         """The scores for print: see `View.figure`."""
-        record, _ = unpack(self.data.bundle)
+        record, _ = self.data.current
         rows = record["concepts"]
         figure, axes = panel(4.8, 0.34 * max(1, len(rows)) + 1.5)
         title = f"Feature {record['feature']} of {record['source']}"

@@ -62,7 +62,8 @@ class FeatureData(anywidget.AnyWidget):
         if feature is not None:
             self.check(feature)
         selection = selection or Selection(source=source, feature=self._first() if feature is None else feature)
-        self._shown: set[str] = set()
+        self.current: tuple[dict[str, Any], dict[str, np.ndarray]] = {"proteins": []}, {}
+        """Record and arrays of the bundle that was sent last (`bundle.bundle`)."""
         super().__init__(selection=selection, about=self._about(), table=pack(*packed_list(self.features), compress=True))
         if selection.data is None:
             selection.data = self
@@ -159,7 +160,7 @@ class FeatureData(anywidget.AnyWidget):
     def _asked(self, _: object = None) -> None:
         try:
             record, arrays = self._bundle(self.selection.feature, self.n_proteins)
-            self._shown = {protein["accession"] for protein in record["proteins"]}
+            self.current = record, arrays
             self.bundle = pack(record, arrays)
             self.problem = ""
         except (ValueError, KeyError, OSError) as error:
@@ -167,7 +168,8 @@ class FeatureData(anywidget.AnyWidget):
             self.problem = f"Feature {self.selection.feature} could not be read: {error}"
 
     def _protein_asked(self, _: object = None) -> None:
-        if self.selection.accession and self.selection.accession not in self._shown:
+        shown = {protein["accession"] for protein in self.current[0]["proteins"]}
+        if self.selection.accession and self.selection.accession not in shown:
             self._asked()
         self.problem = ""
         try:

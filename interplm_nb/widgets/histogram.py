@@ -6,7 +6,6 @@ import numpy as np
 import traitlets as t
 
 from interplm_nb.widgets import assets
-from interplm_nb.widgets.packing import unpack
 from interplm_nb.widgets.print_style import panel
 from interplm_nb.widgets.view import View
 
@@ -29,7 +28,7 @@ class ActivationHistogram(View):
 
     def figure(self) -> "Figure":
         """The histogram for print: see `View.figure`."""
-        record, arrays = unpack(self.data.bundle)
+        record, arrays = self.data.current
         counts, edges = arrays[f"{self.unit}_total"], arrays["edges"]
         all_active = max(1, int(counts.sum())) if self.share else 1
         figure, axes = panel(3.4, 2.4)

@@ -6,7 +6,6 @@ import numpy as np
 import traitlets as t
 
 from interplm_nb.widgets import assets
-from interplm_nb.widgets.packing import unpack
 from interplm_nb.widgets.print_style import activation_map, blank, tidy
 from interplm_nb.widgets.view import View
 
@@ -55,7 +54,7 @@ class ResidueTracks(View):
 
         Residues outside the brush are faded. Thick spans are of the feature's best concept, thin ones of the others.
         """
-        record, arrays = unpack(self.data.bundle)
+        record, arrays = self.data.current
         shown, tracks = self._strongest(record, arrays)
         if not shown:
             return _words(f"Feature {record['feature']} fires on none of the run's proteins.")
@@ -119,8 +118,10 @@ class ResidueTracks(View):
 
     def _spans(self, axes: "Axes", shown: list[dict[str, Any]], best: dict[str, Any] | None, low: int, high: int) -> None:
         """Annotations below each row; a key of the categories that are seen, the most frequent first."""
+        from matplotlib.collections import PatchCollection
         from matplotlib.patches import Rectangle
 
+        patches, filled = [], []
         colours: dict[str, str] = self.data.about["categories"]
         seen: dict[str, int] = {}
         for row, protein in enumerate(shown):
@@ -131,8 +132,10 @@ class ResidueTracks(View):
                     continue
                 thick = best is not None and span["concept"] == best["concept"]
                 place = (row + 0.22, 0.14) if thick else (row + 0.39, 0.08)
-                axes.add_patch(Rectangle((start - 0.5, place[0]), end - start, place[1], color=colours[span["category"]], linewidth=0))
+                patches.append(Rectangle((start - 0.5, place[0]), end - start, place[1]))
+                filled.append(colours[span["category"]])
                 seen[span["category"]] = seen.get(span["category"], 0) + 1
+        axes.add_collection(PatchCollection(patches, facecolors=filled, linewidths=0), autolim=False)
         named = sorted(seen, key=lambda category: (best is None or category != best["category"], -seen[category]))[:8]
         handles = [Rectangle((0, 0), 1, 1, color=colours[category]) for category in named]
         if handles:

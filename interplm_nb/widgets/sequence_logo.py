@@ -9,7 +9,6 @@ import traitlets as t
 from interplm_nb.features.logos import AMINO_ACIDS, BACKGROUND, UNIFORM, position_weights, windows
 from interplm_nb.widgets import assets
 from interplm_nb.widgets.logo_figure import CHEMISTRY, axis_for, draw_logo
-from interplm_nb.widgets.packing import unpack
 from interplm_nb.widgets.print_style import blank, tidy
 from interplm_nb.widgets.view import View
 
@@ -63,7 +62,7 @@ class SequenceLogo(View):
         """The windows that are drawn, strongest protein first, "-" beyond the ends of a protein; the alignment where one is given."""
         if self.alignment:
             return list(self.alignment)
-        record, arrays = unpack(self.data.bundle)
+        record, arrays = self.data.current
         chosen = self.selection
         return windows(self.data.pages.proteins, centres(record, arrays, chosen.brush, chosen.accessions), self.flank)
 
@@ -73,7 +72,7 @@ class SequenceLogo(View):
         n = len(self.windows())
         if self.alignment:
             return f"n = {n:,} aligned sequences; {ground}"
-        record, _ = unpack(self.data.bundle)
+        record, _ = self.data.current
         chosen = self.selection
         shown = sum(not chosen.accessions or protein["accession"] in chosen.accessions for protein in record["proteins"])
         firing = f" ({record['n_firing']:,} fire)" if not chosen.accessions and record["n_firing"] > shown else ""

@@ -59,7 +59,7 @@ class StructureView(View):
             return self._pair[1]
         if self.selection.accession:
             return self.selection.accession
-        proteins = unpack(self.data.bundle)[0]["proteins"] if self.data.bundle else []  # strongest first
+        proteins = self.data.current[0]["proteins"]  # strongest first
         return next((protein["accession"] for protein in proteins if protein["structure"]), "")
 
     def structure(self) -> Structure:
