@@ -3,7 +3,7 @@
 
 import { Camera } from "./feature_atlas/camera.js";
 import { WAYS, colouring, layered } from "./feature_atlas/colouring.js";
-import { pngOf, rowsOf, svgOf } from "./feature_atlas/files.js";
+import { picturesOf, rowsOf } from "./feature_atlas/files.js";
 import { Key, SCALE_HEIGHT, drawScale } from "./feature_atlas/key.js";
 import { Painter, drawLasso, radiusOf } from "./feature_atlas/paint.js";
 import { Pointer, STEP_IN } from "./feature_atlas/pointer.js";
@@ -70,7 +70,7 @@ class Atlas {
     view.button("−", () => pointer.zoom(1 / STEP_IN), "Zoom out");
     view.button("+", () => pointer.zoom(STEP_IN), "Zoom in");
     view.button("all", () => pointer.whole(), "Show all of the map");
-    view.saves({ png: () => pngOf(this), svg: () => svgOf(this), csv: () => rowsOf(this) });
+    view.saves({ ...picturesOf(this), csv: () => rowsOf(this) });
   }
 
   listen() {

@@ -20,8 +20,9 @@ class Store {
     this.message = "";
     /** @type {Bundle | null} */
     this.bundle = null;
-    /** @type {any} */
+    /** @type {any} the selected protein's structure, or null */
     this.structure = null;
+    this.turn = 0; // of looking for what is selected; only the last one counts
     /** @type {Map<string, Bundle>} */
     this.remembered = new Map();
     /** @type {Set<() => void>} */
@@ -50,6 +51,7 @@ class Store {
 
   /** @param {() => void} listener @param {AbortSignal} signal */
   on(listener, signal) {
+    if (signal.aborted) return; // a view that was closed while it was made
     this.listeners.add(listener);
     signal.addEventListener("abort", () => this.listeners.delete(listener));
   }
@@ -75,10 +77,11 @@ class Store {
 
   /** Show the selected feature: at once where it is here, else when the kernel has answered. */
   async follow() {
+    const turn = ++this.turn;
     const feature = this.link.get("feature");
-    const found = await this.find(feature);
-    if (feature !== this.link.get("feature")) return; // another was selected meanwhile
-    await this.followStructure();
+    const [found, structure] = await Promise.all([this.find(feature), this.findStructure(this.link.get("accession"))]);
+    if (turn !== this.turn) return; // something else was selected meanwhile
+    this.structure = structure;
     clearTimeout(this.waiting);
     if (found) {
       this.bundle = found;
@@ -105,22 +108,21 @@ class Store {
     return bundle;
   }
 
-  async followStructure() {
-    const accession = this.link.get("accession");
-    const views = [this.model.get("structure"), this.model.get("kept_structures")?.[accession]];
-    this.structure = null;
-    for (const view of views) {
-      if (!view?.byteLength) continue;
-      const packed = await unpack(view);
-      if (packed.record.accession === accession) this.structure = packed;
+  /** @param {string} accession */
+  async findStructure(accession) {
+    for (const view of [this.model.get("structure"), this.model.get("kept_structures")?.[accession]]) {
+      const packed = view?.byteLength ? await unpack(view) : null;
+      if (packed?.record.accession === accession) return packed;
     }
+    return null;
   }
 
   failed() {
     const problem = this.model.get("problem");
+    if (!problem) return void this.follow();
+    this.turn++;
     clearTimeout(this.waiting);
-    if (problem) this.settle("missing", problem);
-    else this.follow();
+    this.settle("missing", problem);
   }
 
   /** @param {string} state @param {string} message */

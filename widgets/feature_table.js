@@ -122,7 +122,7 @@ class FeatureTable {
       const which = `rows ${Math.min(first + 1, last)} to ${last} of ${kit.count(this.rows.length)}`;
       drawRows(kit, view, surface, this, this.rows.slice(first, last), `Features of ${source} on ${plm}: ${which}`);
     };
-    view.fileName = (/** @type {string} */ ending) => `features_of_${view.link.get("source")}.${ending}`.replace(/[^\w.-]/g, "_");
+    view.fileName = (/** @type {string} */ ending) => `features_of_${view.store.about.source}.${ending}`.replace(/[^\w.-]/g, "_");
     view.saves({ ...kit.pictures(view, size, draw), csv: () => csvRows(this.table, this.rows) });
   }
 

@@ -1,6 +1,8 @@
 // @ts-check
 // Stands in for Jupyter in an exported page: the widgets' state is in the page, and no kernel is behind it.
 
+import { fieldsOf, fragmentOf } from "./host/address.js";
+
 /** @param {string} text base64 */
 function view(text) {
   return new DataView(Uint8Array.from(atob(text), (c) => c.charCodeAt(0)).buffer);
@@ -110,21 +112,14 @@ async function render(id, el, signal = new AbortController().signal) {
 
 /** The selection in the address, and the address after it. @param {Model} selection */
 function followAddress(selection) {
-  const lists = { brush: Number, accessions: String, pinned: Number };
   const read = () => {
-    for (const [name, value] of new URLSearchParams(location.hash.slice(1))) {
-      const kind = /** @type {any} */ (lists)[name];
-      if (!(name in selection.state)) continue;
-      if (kind) selection.set(name, value.split(",").map(kind));
-      else selection.set(name, name === "feature" || name === "position" ? Number(value) : value);
-    }
+    for (const [name, value] of Object.entries(fieldsOf(location.hash, selection.get("source")))) selection.set(name, value);
   };
   read();
   addEventListener("hashchange", read);
   const write = () => {
-    const fields = Object.entries(selection.state).filter(([name]) => page.fields.includes(name));
-    const said = fields.filter(([, value]) => value !== null && value !== "" && String(value) !== "");
-    const hash = `#${new URLSearchParams(said.map(([name, value]) => [name, String(value)])).toString().replaceAll("%2C", ",")}`;
+    const fields = page.fields.map((/** @type {string} */ name) => [name, selection.get(name)]);
+    const hash = `#${fragmentOf(Object.fromEntries(fields))}`;
     // A page inside another (srcdoc) has no address of its own.
     if (location.protocol !== "about:" && location.hash !== hash) history.replaceState(null, "", hash);
   };

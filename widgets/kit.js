@@ -7,10 +7,10 @@
 import { gunzip, bytesOf, unpack } from "./kit/bytes.js";
 import { categoryOn, lutOf, stepOf, inBrush } from "./kit/colours.js";
 import { fitted, widthOf } from "./kit/fitted.js";
-import { Frame, element } from "./kit/frame.js";
+import { Frame, element, stepsByKey } from "./kit/frame.js";
 import { colourBar } from "./kit/legend.js";
 import { count, decades, fixed, percent, short, ticks } from "./kit/scales.js";
-import { csvOf, download, pictures } from "./kit/save.js";
+import { download, pictures } from "./kit/save.js";
 import { SvgSurface, CanvasSurface } from "./kit/surface.js";
 
 class Kit {
@@ -19,8 +19,8 @@ class Kit {
     this.model = model;
     this.scales = { light: lutOf(model.get("scale")), dark: lutOf(model.get("scale_on_dark")) };
     this.unmapped = model.get("unmapped");
-    Object.assign(this, { unpack, element, stepOf, inBrush, colourBar, count, decades, fixed, percent, short, ticks, csvOf, download });
-    Object.assign(this, { pictures, SvgSurface, CanvasSurface, fitted, widthOf, categoryOn });
+    Object.assign(this, { unpack, element, stepOf, inBrush, colourBar, count, decades, fixed, percent, short, ticks, download });
+    Object.assign(this, { pictures, SvgSurface, CanvasSurface, fitted, widthOf, categoryOn, stepsByKey });
   }
 
   /**

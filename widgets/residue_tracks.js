@@ -18,6 +18,7 @@ const LABEL = "Activations along proteins, one row each. Up and Down choose a pr
 const HINT = "Click a residue to select it.";
 const SHARED = "A cell shows the strongest of the residues that share it; zoom in to see each.";
 const NONE = "This feature fires on none of the run's proteins.";
+const DEAD = "This feature fires on no training protein, so its activations on others count as 0.";
 
 /** @param {any} context */
 async function render(context) {
@@ -210,7 +211,7 @@ class Tracks {
     }
     view.say(words.filter(Boolean).join(" ") || (!this.rows.length ? "" : this.axis.scale < 1 ? SHARED : HINT));
     if (view.store.state !== "ready") return;
-    view.tell(bundle.record.n_firing ? "" : NONE);
+    view.tell(bundle.record.n_firing ? "" : bundle.record.dead ? DEAD : NONE);
   }
 
   selectedWords() {

@@ -48,6 +48,7 @@ class Link {
    * @param {AbortSignal} signal
    */
   on(names, listener, signal) {
+    if (signal.aborted) return; // a view that was closed while it was made
     let pending = false;
     const once = () => {
       if (pending) return;

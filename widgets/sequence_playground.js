@@ -6,7 +6,7 @@ import { askBox, mutationChips, residueEditor } from "./sequence_playground/edit
 import { listenTo, scrollToLetter } from "./sequence_playground/input.js";
 import { Kernel } from "./sequence_playground/kernel.js";
 import { letterLayout } from "./sequence_playground/letters.js";
-import { featureTable, savedPng, savedSvg } from "./sequence_playground/picture.js";
+import { featureTable, picturesOf } from "./sequence_playground/picture.js";
 import { plotsOf } from "./sequence_playground/plots.js";
 import { Reading } from "./sequence_playground/reading.js";
 import { positionOf, substituted } from "./sequence_playground/residues.js";
@@ -68,7 +68,7 @@ class Playground {
     this.shown = kit.element("div", { hidden: "" }, parts);
     view.body.append(this.ask.root, this.state, this.shown);
     if (view.store.about.note) view.root.append(kit.element("p", { class: "iplm-note", text: view.store.about.note }));
-    view.saves({ png: () => savedPng(this), svg: () => savedSvg(this), csv: () => featureTable(this.reading) });
+    view.saves({ ...picturesOf(this), csv: () => featureTable(this.reading) });
     this.listen();
     this.arrived();
     this.scanned();

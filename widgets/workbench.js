@@ -23,16 +23,10 @@ async function render(context) {
   const grid = kit.element("div", { class: "iplm-grid" }, [main, kit.element("div", { class: "iplm-aside" }, ASIDE.map(place))]);
   const bench = kit.element("div", { class: "iplm-bench", role: "group", "aria-label": "Workbench" }, [grid]);
   el.append(bench);
-  bench.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => key(event, store), { signal });
+  bench.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => kit.stepsByKey(event, store), { signal });
   grid.before(bar(kit, link, store, signal));
   const places = [...grid.querySelectorAll(".iplm-place")];
   await Promise.all(places.map(async (at) => (await host.getWidget(model.get(at.dataset.view))).render({ el: at, signal })));
-}
-
-/** Keys that no view took: focus is on the bar. @param {KeyboardEvent} event @param {any} store */
-function key(event, store) {
-  if (event.defaultPrevented || event.target instanceof HTMLInputElement) return;
-  if (event.key === "[" || event.key === "]") store.step(event.key === "]" ? 1 : -1);
 }
 
 /** @param {any} kit @param {any} link @param {any} store @param {AbortSignal} signal */

@@ -183,6 +183,10 @@ class Run:
         known = (*SOURCES, PROBE)
         return [s for s in known if s in found] + sorted(found - set(known))
 
+    def with_activations(self) -> list[str]:
+        """Sources whose activations are stored, in the order of tables; dense ones (neurons, pca, ica, linear_probe) never are."""
+        return [s for s in self.sources() if (self.folder / "sources" / s / "activations").is_dir()]
+
     def about(self, source: str) -> dict[str, Any]:
         """A source's `about.json`: kind, PLM, layer, size; an SAE's recipe and quality too. PipelineError where no stage has written it."""
         stage = "train" if source in SAES else "concepts" if source == PROBE else "activations"

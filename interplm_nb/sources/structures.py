@@ -92,6 +92,13 @@ class Structure:
         amino_acids = struc.filter_amino_acids(self.atoms)
         return list(dict.fromkeys(_numbers(self.atoms[amino_acids & (self.atom_positions == 0)])))
 
+    def is_of(self, sequence: str) -> bool:
+        """Whether each mapped residue is the amino acid that `sequence` has at its position."""
+        atoms: Any = self.atoms
+        carbons = (atoms.atom_name == "CA") & (self.atom_positions > 0)
+        mapped = zip(self.atom_positions[carbons].tolist(), atoms.res_name[carbons].tolist(), strict=True)
+        return all(position <= len(sequence) and one_letter_code(name) == sequence[position - 1] for position, name in mapped)
+
     def __repr__(self) -> str:
         return f"Structure({self.name} chain {self.chain} as {self.accession}: {len(self.positions)} residues mapped, {len(self.unmapped)} not)"
 

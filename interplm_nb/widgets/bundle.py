@@ -29,6 +29,7 @@ def bundle(
     one. Residues are of `n_proteins` proteins at most: of those `always` (be they more), and of a sample, even over bins of per-protein maximum
     (`sampled_proteins`), or the strongest `among` those asked for. Activations are shares of the maximum on training proteins, sparse: `index` counts
     residues over the bundle's proteins in order, from 0; `pinned_<i>_index`, `pinned_<i>_value` are those of other features on the same residues.
+    A `dead` feature fires on no training protein: it has no maximum to be a share of, and counts as silent everywhere.
     """
     rows, values = pages.activations.feature(feature)
     best = pages.best.get(feature)
@@ -51,6 +52,7 @@ def bundle(
     record = {
         "feature": feature,
         "source": pages.source,
+        "dead": feature not in pages.alive,
         "n_residues": proteins.n_residues,
         "n_proteins": len(proteins),
         "n_active": len(rows),

@@ -34,7 +34,7 @@ def colour(value: float) -> str:
 
 def text_on(value: float) -> str:
     """Black or white, whichever reads better on `colour(value)`."""
-    return "#ffffff" if value > 0.45 else "#111111"
+    return "#ffffff" if value > 0.585 else "#111111"
 
 
 def category_colours(categories: list[str]) -> dict[str, str]:

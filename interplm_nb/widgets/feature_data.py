@@ -11,6 +11,7 @@ import polars as pl
 import traitlets as t
 
 from interplm_nb.features.examples import proteins_of
+from interplm_nb.pipeline.errors import PipelineError
 from interplm_nb.pipeline.model_note import model_note
 from interplm_nb.pipeline.run import Run
 from interplm_nb.widgets import assets
@@ -27,12 +28,17 @@ WITH_STRUCTURE = 20
 """Of the proteins that have a structure, so many of the strongest are always in a bundle, up to half of it."""
 
 
+UNREADABLE = (PipelineError, ValueError, KeyError, OSError)
+"""What a feature or a structure may be refused with."""
+
+
 class FeatureData(anywidget.AnyWidget):
     """One source of a run, behind a `Selection`. It has no view; views take what it sends from the browser's side (`widgets/feature_data.js`).
 
     Whenever the selection's feature changes, one bundle of that feature is sent (`bundle.bundle`); whenever its protein changes, its structure, where
     `structures` (see `structure_loaders.Structures`) has one. `keep` stores bundles and structures
-    for pages without a kernel. PipelineError for a run without activations or scores.
+    for pages without a kernel. PipelineError for a run without activations or scores, or a source without stored activations; TraitError for a
+    selection of a feature that the source does not have, ValueError for one of another source.
     """
 
     _esm = assets.esm("feature_data")
@@ -55,13 +61,14 @@ class FeatureData(anywidget.AnyWidget):
         n_proteins: int = N_PROTEINS,
         feature: int | None = None,
     ) -> None:
-        self.pages = FeaturePages(run if isinstance(run, Run) else Run.open(run), source)
+        self.pages = FeaturePages(_holding(run if isinstance(run, Run) else Run.open(run), source), source)
         self.structures = loaders(structures, self.pages.proteins)
         self.n_proteins = n_proteins
         self.features = feature_list(self.pages)
-        if feature is not None:
-            self.check(feature)
-        selection = selection or Selection(source=source, feature=self._first() if feature is None else feature)
+        if selection is None:
+            selection = Selection(source=source, feature=self._first() if feature is None else feature)
+        self._check_selection(selection)
+        self._problems = {"feature": "", "structure": ""}
         self.current: tuple[dict[str, Any], dict[str, np.ndarray]] = {"proteins": []}, {}
         """Record and arrays of the bundle that was sent last (`bundle.bundle`)."""
         super().__init__(selection=selection, about=self._about(), table=pack(*packed_list(self.features), compress=True))
@@ -82,6 +89,12 @@ class FeatureData(anywidget.AnyWidget):
         if not 0 <= feature < n:
             raise t.TraitError(f"{self.pages.source} has features 0 to {n - 1}, not {feature}")
 
+    def _check_selection(self, selection: Selection) -> None:
+        if selection.source != self.pages.source:
+            raise ValueError(f"the selection is of source {selection.source!r}, the data of {self.pages.source!r}; give both the same")
+        for feature in (selection.feature, *selection.pinned):
+            self.check(feature)
+
     def residues(self, selection: Selection) -> pl.DataFrame:
         """Residues on which the selected feature is active, within the brush and the chosen proteins, of the whole store: by protein and position.
 
@@ -93,11 +106,14 @@ class FeatureData(anywidget.AnyWidget):
             inside = (exact >= selection.brush[0]) & (exact <= selection.brush[1])
             rows, values = rows[inside], values[inside]
         proteins = self.pages.proteins
-        found = [proteins.residue(int(row)) for row in rows]
-        letters = [proteins.sequence(r.accession)[r.position - 1] for r in found]
-        columns = {"accession": [r.accession for r in found], "position": [r.position for r in found], "letter": letters, "activation": values}
-        schema = {"accession": pl.String, "position": pl.Int64, "letter": pl.String, "activation": pl.Float32}
-        table = pl.DataFrame(columns, schema=schema)
+        protein = np.searchsorted(proteins.offsets, rows, side="right") - 1
+        columns = {
+            "accession": pl.Series(proteins.accessions, dtype=pl.String)[protein],
+            "position": rows - proteins.offsets[protein] + 1,
+            "letter": pl.Series(list(map(chr, range(128))))[proteins.letters[rows]],
+            "activation": values,
+        }
+        table = pl.DataFrame(columns)
         return table.filter(pl.col("accession").is_in(selection.accessions)) if selection.accessions else table
 
     def _bundle(self, feature: int, n: int) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
@@ -162,19 +178,36 @@ class FeatureData(anywidget.AnyWidget):
             record, arrays = self._bundle(self.selection.feature, self.n_proteins)
             self.current = record, arrays
             self.bundle = pack(record, arrays)
-            self.problem = ""
-        except (ValueError, KeyError, OSError) as error:
+            self._say("feature", "")
+        except UNREADABLE as error:
             log.exception("feature %s", self.selection.feature)
-            self.problem = f"Feature {self.selection.feature} could not be read: {error}"
+            self._say("feature", f"Feature {self.selection.feature} could not be read: {_words(error)}")
 
     def _protein_asked(self, _: object = None) -> None:
         shown = {protein["accession"] for protein in self.current[0]["proteins"]}
         if self.selection.accession and self.selection.accession not in shown:
             self._asked()
-        self.problem = ""
         try:
             self.structure = self.packed_structure(self.selection.accession)
-        except (ValueError, KeyError, OSError) as error:
+            self._say("structure", "")
+        except UNREADABLE as error:
             log.exception("structure of %s", self.selection.accession)
             self.structure = b""
-            self.problem = f"The structure of {self.selection.accession} could not be read: {error}"
+            self._say("structure", f"The structure of {self.selection.accession} could not be read: {_words(error)}")
+
+    def _say(self, what: str, problem: str) -> None:
+        self._problems[what] = problem
+        self.problem = " ".join(filter(None, self._problems.values()))
+
+
+def _holding(run: Run, source: str) -> Run:
+    """The run, where views can draw the source."""
+    stored = run.with_activations()
+    if stored and source not in stored:
+        raise PipelineError(f"views draw stored activations, and source {source!r} of {run.folder} has none; those that have: {', '.join(stored)}")
+    return run
+
+
+def _words(error: Exception) -> str:
+    """What an error says; a KeyError as text is in quotes."""
+    return str(error.args[0] if isinstance(error, KeyError) and error.args else error)

@@ -50,5 +50,6 @@ class ActivationHistogram(View):
         axes.set(xlabel=f"{what} (share of the maximum on training proteins)", xlim=(0, edges[-1]))
         axes.set_ylabel(f"share of {self.unit}" if self.share else self.unit)
         axes.set_yscale(self.scale if counts.any() else "linear")  # of nothing there is no logarithm
+        axes.yaxis.set_major_formatter("{x:,g}")
         axes.set_title(f"Feature {record['feature']}: {counts.sum():,} {self.unit} active", fontsize=8, loc="left")
         return figure

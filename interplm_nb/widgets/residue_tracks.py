@@ -57,7 +57,8 @@ class ResidueTracks(View):
         record, arrays = self.data.current
         shown, tracks = self._strongest(record, arrays)
         if not shown:
-            return _words(f"Feature {record['feature']} fires on none of the run's proteins.")
+            none = "no training protein, so its activations on others count as 0." if record["dead"] else "none of the run's proteins."
+            return _words(f"Feature {record['feature']} fires on {none}")
         figure = blank(7.2, max(2.2, 1.0 + 0.17 * len(shown)))
         axes = figure.add_subplot()
         tidy(axes)

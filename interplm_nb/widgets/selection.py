@@ -52,6 +52,14 @@ class Selection(anywidget.AnyWidget):
             raise t.TraitError(f"a brush is [lo, hi] with 0 <= lo <= hi, in shares of the feature's maximum, or [] for all; not {brush}")
         return brush
 
+    @t.validate("source")
+    def _of_data(self, proposal: Any) -> str:
+        if self.data is not None and proposal["value"] != self.data.pages.source:
+            raise t.TraitError(
+                f"this selection is of source {self.data.pages.source!r}, not {proposal['value']!r}; open that one with Workbench(run, source)"
+            )
+        return proposal["value"]
+
     @t.validate("feature", "pinned")
     def _existing(self, proposal: Any) -> Any:
         value = proposal["value"]

@@ -92,8 +92,6 @@ def _draw_chain(axes: "Axes", seen: np.ndarray, activation: np.ndarray, brush: t
 
 def _pieces(seen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Short lines [n, 2, 3] along a spline through each unbroken part of the chain, and the residue that each is nearest to."""
-    from scipy.interpolate import CubicSpline
-
     breaks = np.flatnonzero(np.linalg.norm(np.diff(seen, axis=0), axis=1) > BROKEN) + 1
     pieces, residues = [], []
     for part in np.split(np.arange(len(seen)), breaks):
@@ -102,10 +100,19 @@ def _pieces(seen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
             residues.append(part)
             continue
         along = np.linspace(part[0], part[-1], _PER_RESIDUE * (len(part) - 1) + 1)
-        line = CubicSpline(part, seen[part])(along)
+        line = _smooth(seen[part])
         pieces.append(np.stack([line[:-1], line[1:]], 1))
         residues.append(np.rint((along[:-1] + along[1:]) / 2).astype(np.int64))
     return np.concatenate(pieces), np.concatenate(residues)
+
+
+def _smooth(points: np.ndarray) -> np.ndarray:
+    """Catmull and Rom's spline through points [n, 3], `_PER_RESIDUE` steps between neighbours: float64 [_PER_RESIDUE (n - 1) + 1, 3]."""
+    slopes = np.gradient(points, axis=0)
+    t = np.linspace(0, 1, _PER_RESIDUE, endpoint=False)[None, :, None]
+    (here, there), (leave, arrive) = ((values[:-1, None], values[1:, None]) for values in (points, slopes))
+    curve = (2 * t**3 - 3 * t**2 + 1) * here + (t**3 - 2 * t**2 + t) * leave + (3 * t**2 - 2 * t**3) * there + (t**3 - t**2) * arrive
+    return np.concatenate([curve.reshape(-1, 3), points[-1:]])
 
 
 def _draw_marks(axes: "Axes", seen: np.ndarray, positions: np.ndarray, position: int | None) -> None:

@@ -22,5 +22,13 @@ def loaders(structures: Structures, proteins: Proteins) -> dict[str, Callable[[]
         structures = StructureFiles(structures)
     if structures is not None:
         return structures.loaders(proteins)
-    embedded = {a: partial(demo.structure, a) for a in demo.structures() if a in proteins}
+    embedded = {a: partial(_embedded, a, proteins.sequence(a)) for a in demo.structures() if a in proteins}
     return StructureFiles().loaders(proteins) | embedded
+
+
+def _embedded(accession: str, sequence: str) -> Structure:
+    """The embedded structure; mapped anew, by alignment, where the run has another sequence of this accession than the embedded map is of."""
+    structure = demo.structure(accession)
+    if structure.is_of(sequence):
+        return structure
+    return Structure.by_alignment(demo.folder() / "structures" / structure.name, accession, sequence)

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 SHEET = (("concepts", "histogram"), ("logo", "structure"), ("tracks", "tracks"))
 """Views by row and column."""
 
+SHEET_DPI = 100
+"""Of the views on the sheet: they are as wide as half of it, or as all of it."""
+
 
 def workbench_figure(bench: "Workbench") -> "Figure":
     """The views of `SHEET`, each as its own `figure()` draws it, as pixels; take those for print."""
@@ -29,5 +32,6 @@ def workbench_figure(bench: "Workbench") -> "Figure":
 
 def _pixels(figure: "Figure") -> np.ndarray:
     """uint8 [height, width, 4]."""
+    figure.set_dpi(SHEET_DPI)
     figure.canvas.draw()
     return np.asarray(figure.canvas.buffer_rgba())  # type: ignore[attr-defined]

@@ -1,6 +1,7 @@
 """One feature in one piece, against loops over all residues."""
 
 from bisect import bisect_right
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from interplm_nb.pipeline.run import Run
 from interplm_nb.widgets.bundle import bundle
 from interplm_nb.widgets.feature_page import FeaturePages
 from tests.widgets.conftest import DEAD, HELIX
+from tests.widgets.small_run import simple_run
 
 Made = tuple[dict[str, Any], dict[str, np.ndarray]]
 RANDOM = 5
@@ -80,6 +82,14 @@ def test_a_feature_without_a_concept_has_no_annotated_counts(pages: FeaturePages
     record, arrays = bundle(pages, DEAD)
     assert record["best"] is None and record["concepts"] == [] and not [name for name in arrays if "annotated" in name]
     assert record["proteins"] == [] and len(arrays["index"]) == 0
+
+
+def test_a_feature_that_no_training_protein_knows_is_dead(tmp_path: Path) -> None:
+    table = pl.DataFrame({"accession": ["P1", "P2", "P3"], "sequence": ["MKVLA"] * 3, "protein_name": ["plain"] * 3})
+    pages = FeaturePages(simple_run(tmp_path / "run", table, fire=lambda row, _: float(row == 12)))  # of train, validation, test the last
+    assert [bundle(pages, feature)[0]["dead"] for feature in (0, 1, 2)] == [True, False, True]
+    record, arrays = bundle(pages, 0)
+    assert record["n_active"] == record["n_firing"] == len(arrays["index"]) == 0
 
 
 def test_activations_along_its_proteins(pages: FeaturePages) -> None:

@@ -111,7 +111,7 @@ def test_a_structure_that_cannot_be_read_is_said(run: Run, caplog: pytest.LogCap
 def test_a_protein_that_is_not_in_the_run_is_said(data: FeatureData, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.CRITICAL):
         data.selection.accessions = ["NOPE"]
-    assert data.problem.startswith(f"Feature {HELIX} could not be read:") and "NOPE" in data.problem
+    assert data.problem.startswith(f"Feature {HELIX} could not be read: no protein 'NOPE' among these")
     data.selection.accessions = []
     assert data.problem == ""
 
@@ -162,6 +162,38 @@ def test_two_may_share_a_selection(run: Run) -> None:
     shared.feature = HELIX
     assert record(first)["feature"] == record(second)["feature"] == HELIX
     assert shared.data is first
+
+
+def test_a_selection_of_something_else_is_refused(run: Run) -> None:
+    for given in (Selection(feature=N_FEATURES), Selection(pinned=[0, N_FEATURES])):
+        with pytest.raises(t.TraitError, match=f"sae has features 0 to {N_FEATURES - 1}, not {N_FEATURES}"):
+            FeatureData(run, selection=given)
+    with pytest.raises(ValueError, match="the selection is of source 'neurons', the data of 'sae'; give both the same"):
+        FeatureData(run, selection=Selection(source="neurons"))
+
+
+def test_a_source_without_stored_activations_is_refused(run: Run) -> None:
+    for source in ("pca", "nope", "../sae"):
+        with pytest.raises(PipelineError, match=rf"views draw stored activations, and source '{source}' of .* has none; those that have: sae"):
+            FeatureData(run, source)
+
+
+def test_a_feature_that_cannot_be_read_is_still_said_when_a_protein_is_selected(
+    run: Run, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    data = FeatureData(run, n_proteins=2, structures={})
+    left_out = next(a for a in data.pages.proteins.accessions if a not in accessions(data))
+
+    def broken(*_: object) -> None:
+        raise OSError("no such file")
+
+    monkeypatch.setattr(data, "_bundle", broken)
+    with caplog.at_level(logging.CRITICAL):
+        data.selection.accession = left_out
+    assert data.problem == f"Feature {data.selection.feature} could not be read: no such file"
+    monkeypatch.undo()
+    data.refresh()
+    assert data.problem == ""
 
 
 def test_a_run_without_activations(tmp_path: Path) -> None:

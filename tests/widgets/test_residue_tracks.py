@@ -77,7 +77,12 @@ def test_chosen_proteins_alone_are_printed(data: FeatureData) -> None:
 def test_a_feature_that_never_fires_is_said_to(data: FeatureData) -> None:
     data.selection.feature = DEAD
     [text] = ResidueTracks(data).figure().texts
-    assert text.get_text() == f"Feature {DEAD} fires on none of the run's proteins."
+    assert text.get_text() == f"Feature {DEAD} fires on no training protein, so its activations on others count as 0."
+    few = FeatureData(Run.shipped(), structures={})  # a few proteins of a run, on which not every living feature fires
+    silent = next(f for f in few.pages.alive.tolist() if few.pages.top(f).is_empty())
+    few.selection.feature = silent
+    [text] = ResidueTracks(few).figure().texts
+    assert text.get_text() == f"Feature {silent} fires on none of the run's proteins."
 
 
 def test_the_notebook_has_a_picture_for_where_no_widget_can_be_drawn(data: FeatureData) -> None:

@@ -88,6 +88,16 @@ def test_features_are_those_of_its_data() -> None:
     assert (selection.feature, selection.pinned) == (900, [])
 
 
+def test_the_source_is_that_of_its_data() -> None:
+    selection = Selection()
+    selection.source = "random_sae"
+    selection.data = Mock(pages=Mock(source="random_sae"))
+    selection.update({"source": "random_sae", "brush": [0, 1]})
+    with pytest.raises(t.TraitError, match="this selection is of source 'random_sae', not 'sae'; open that one with Workbench"):
+        selection.source = "sae"
+    assert selection.source == "random_sae"
+
+
 def test_residues_need_data() -> None:
     with pytest.raises(RuntimeError, match="this selection belongs to no data; take the selection of a FeatureData or of a Workbench"):
         Selection().residues()

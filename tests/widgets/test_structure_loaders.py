@@ -27,6 +27,20 @@ def test_by_default_the_embedded_ones(proteins: Proteins) -> None:
     assert set(loaders(None, few)) <= set(few.accessions)
 
 
+def test_an_embedded_one_is_mapped_to_the_sequence_of_the_run(proteins: Proteins) -> None:
+    accession = next(a for a in demo.structures() if a in proteins)
+    sequence = proteins.sequence(accession)
+    mapped = demo.structure(accession)
+    assert loaders(None, proteins)[accession]().positions == mapped.positions
+    shorter = Proteins.from_sequences({accession: sequence[3:]})  # as of a mature chain
+    found = loaders(None, shorter)[accession]()
+    moved = {number: position - 3 for number, position in mapped.positions.items() if position > 3}
+    assert found.positions == moved
+    assert found.is_of(sequence[3:]) and not mapped.is_of(sequence[3:]) and mapped.is_of(sequence)
+    with pytest.raises(InputError, match=f"no chain is {accession}"):
+        loaders(None, Proteins.from_sequences({accession: "W" * 40}))[accession]()
+
+
 def test_a_mapping_is_taken_as_it_is(proteins: Proteins) -> None:
     assert loaders({}, proteins) == {}
 

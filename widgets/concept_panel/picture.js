@@ -2,7 +2,7 @@
 // The scores as one picture, for PNG and SVG.
 
 import { drawAxis, drawScore, SCORE } from "./marks.js";
-import { nameOf, rangeOf } from "./words.js";
+import { kindOf, nameOf, rangeOf } from "./words.js";
 
 const MARGIN = 12;
 const NAMES = 220;
@@ -52,6 +52,6 @@ function drawKeys(kit, surface, scores, theme, y) {
     surface.text(x + 22, y, text, style);
     x += 34 + kit.widthOf(text, 11);
   }
-  const said = "Marks: the best that each control reaches for the concept. Chosen on validation, read on test.";
+  const said = `Marks: the best that each ${kindOf(scores.rows[0])} reaches for the concept. Chosen on validation, read on test.`;
   surface.text(MARGIN, y + 22, said, { ...style, fill: theme.muted });
 }

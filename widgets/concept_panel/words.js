@@ -11,6 +11,7 @@ const PROBE = "linear_probe"; // it is trained on the labels, with all direction
 
 /** @param {any} kit @param {any} record @param {number | undefined} maximum raw */
 export function factsOf(kit, record, maximum) {
+  if (record.dead) return "Dead: it fires on no training protein, so its activations on others count as 0.";
   const share = record.n_residues ? kit.percent(record.n_active / record.n_residues) : "0 %";
   const where = `Active on ${kit.count(record.n_active)} of ${kit.count(record.n_residues)} residues (${share}), ` +
     `in ${kit.count(record.n_firing)} of ${kit.count(record.n_proteins)} proteins`;
@@ -30,6 +31,11 @@ export function above(row) {
   return names.sort((a, b) => row.controls[b] - row.controls[a]);
 }
 
+/** What others are to the feature: controls, unless it is one itself. @param {Row | undefined} row */
+export function kindOf(row) {
+  return row && "sae" in row.controls ? "other source" : "control";
+}
+
 /** What the controls say against the feature. @param {any} kit @param {Row[]} rows best first @param {Sources} sources */
 export function honestly(kit, rows, sources) {
   const [best, ...others] = rows;
@@ -37,13 +43,15 @@ export function honestly(kit, rows, sources) {
   if (Object.keys(best.controls).length === 0) return "This run has no controls to compare with.";
   const said = (/** @type {string} */ name) =>
     `${nameOf(sources, name)}${name === PROBE ? " (trained on the labels)" : ""} ${kit.fixed(best.controls[name])}`;
+  const rival = kindOf(best);
   const higher = above(best);
   const first = higher.length
     ? `On ${best.concept} these reach more than this feature: ${listed(higher.map(said))}.`
-    : `On ${best.concept} no control reaches more than this feature.`;
+    : `On ${best.concept} no ${rival} reaches more than this feature.`;
   if (others.length === 0) return first;
   const beaten = others.filter((row) => above(row).length).length;
-  return `${first} A control reaches more on ${beaten} of ${others.length} other concept${others.length > 1 ? "s" : ""} shown.`;
+  const one = rival === "control" ? "A control" : "Another source";
+  return `${first} ${one} reaches more on ${beaten} of ${others.length} other concept${others.length > 1 ? "s" : ""} shown.`;
 }
 
 /** @param {Sources} sources @param {string} source */

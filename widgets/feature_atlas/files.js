@@ -4,7 +4,6 @@
 import { drawGroups, inFile, keyHeight } from "./key.js";
 
 const CAPTION = 18; // points
-const PER_POINT = 3; // pixels of a PNG
 
 /** Height in points. @param {any} atlas */
 function heightOf({ coloured, plot }) {
@@ -23,23 +22,10 @@ function drawFile(atlas, surface) {
   surface.text(6, heightOf(atlas) - CAPTION / 2, said, { fill: view.theme.muted, size: 10.5 });
 }
 
-/** @param {any} atlas */
-export function svgOf(atlas) {
-  const surface = new atlas.kit.SvgSurface(atlas.plot.width, heightOf(atlas), atlas.view.theme.ground);
-  drawFile(atlas, surface);
-  return surface.toString();
-}
-
-/** @param {any} atlas @returns {Promise<Blob>} */
-export function pngOf(atlas) {
-  const canvas = document.createElement("canvas");
-  [canvas.width, canvas.height] = [atlas.plot.width * PER_POINT, heightOf(atlas) * PER_POINT];
-  const g = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
-  g.scale(PER_POINT, PER_POINT);
-  g.fillStyle = atlas.view.theme.ground;
-  g.fillRect(0, 0, canvas.width, canvas.height);
-  drawFile(atlas, new atlas.kit.CanvasSurface(g));
-  return new Promise((done, fail) => canvas.toBlob((blob) => (blob ? done(blob) : fail(Error("no picture"))), "image/png"));
+/** PNG and SVG. @param {any} atlas */
+export function picturesOf(atlas) {
+  const size = () => [atlas.plot.width, heightOf(atlas)];
+  return atlas.kit.pictures(atlas.view, size, (/** @type {any} */ surface) => drawFile(atlas, surface));
 }
 
 /** The features that are picked out, else all on the map. @param {any} atlas */

@@ -28,6 +28,26 @@ export function element(name, attributes = {}, children = []) {
   return made;
 }
 
+const REST = 500; // ms
+
+/** @param {KeyboardEvent} event */
+function isTyping({ target }) {
+  return target instanceof HTMLInputElement || target instanceof HTMLTextAreaElement;
+}
+
+/**
+ * `[` and `]`: the feature before or after, in the table's order. Keyboards that have them behind Alt are heard too.
+ * @param {KeyboardEvent} event @param {any} store
+ */
+export function stepsByKey(event, store) {
+  const by = { "[": -1, "]": 1 }[event.key];
+  const isCommand = event.metaKey || (event.ctrlKey && !event.getModifierState("AltGraph"));
+  if (!by || event.defaultPrevented || isCommand || isTyping(event)) return false;
+  store.step(by);
+  event.preventDefault();
+  return true;
+}
+
 /** One view on the page. Views draw into `body`, read `link` (the selection) and `store` (the data), and write `link` alone. */
 export class Frame {
   /** @param {Context} context @param {Options} options @param {any} kit @param {any} link @param {any} store */
@@ -46,11 +66,12 @@ export class Frame {
     this.header = element("header", {}, [this.heading, this.subtitle, this.tools]);
     this.body = element("div", { class: "iplm-body" });
     this.words = element("p", { class: "iplm-words", hidden: "" });
-    this.status = element("p", { class: "iplm-say", role: "status", "aria-live": "polite" });
+    this.status = element("p", { class: "iplm-say" });
+    this.spoken = element("p", { class: "iplm-hidden", role: "status" });
     // Lumino, under JupyterLab, takes single keys for itself elsewhere.
     const attributes = { class: `iplm-view iplm-${kind}`, role: "region", "aria-label": title, "data-lm-suppress-shortcuts": "true" };
     /** @type {HTMLElement} */
-    this.root = element("section", attributes, [this.header, this.words, this.body, this.status]);
+    this.root = element("section", attributes, [this.header, this.words, this.body, this.status, this.spoken]);
     el.append(this.root);
     /** @type {Set<() => void>} */
     this.themeListeners = new Set();
@@ -66,15 +87,16 @@ export class Frame {
     }, this.signal);
     this.root.addEventListener("keydown", (event) => this.key(event), { signal: this.signal });
     this.store.on(() => this.showState(), this.signal);
+    this.signal.addEventListener("abort", () => clearTimeout(this.speaking));
     this.showState();
   }
 
   /** Keys that every view has. @param {KeyboardEvent} event */
   key(event) {
-    const typing = event.target instanceof HTMLInputElement || event.target instanceof HTMLTextAreaElement;
-    if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || (typing && event.key !== "Escape")) return;
+    if (stepsByKey(event, this.store)) return;
+    if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (isTyping(event) && event.key !== "Escape") return;
     if (event.key === "Escape") this.clear();
-    else if (event.key === "[" || event.key === "]") this.store.step(event.key === "]" ? 1 : -1);
     else if (event.key === "/" && this.store.focusSearch) this.store.focusSearch();
     else return;
     event.preventDefault();
@@ -103,9 +125,19 @@ export class Frame {
     this.words.dataset.kind = kind;
   }
 
-  /** The line below the view; screen readers speak it when it changes. @param {string} text */
+  /** The line below the view; screen readers speak it when it has rested. @param {string} text */
   say(text) {
-    if (this.status.textContent !== text) this.status.textContent = text;
+    if (this.status.textContent === text) return;
+    this.status.textContent = text;
+    clearTimeout(this.speaking);
+    this.speaking = setTimeout(() => this.speak(text), REST);
+  }
+
+  /** All views say something of one change: where the focus is in one of them, that one alone is spoken. @param {string} text */
+  speak(text) {
+    const page = /** @type {Document | ShadowRoot} */ (this.root.getRootNode());
+    const focused = page.activeElement?.closest("section.iplm-view");
+    if (!focused || focused === this.root) this.spoken.textContent = text;
   }
 
   /** @param {() => void} listener called after `theme` has changed */
@@ -158,6 +190,6 @@ export class Frame {
 
   /** A file name that says what it holds. @param {string} ending */
   fileName(ending) {
-    return `${this.kind}_${this.link.get("source")}_feature_${this.link.get("feature")}.${ending}`.replace(/[^\w.-]/g, "_");
+    return `${this.kind}_${this.store.about.source}_feature_${this.link.get("feature")}.${ending}`.replace(/[^\w.-]/g, "_");
   }
 }

@@ -1,7 +1,7 @@
 // @ts-check
 // A canvas that draws itself when it must: on a new width, theme or pixel ratio, and when asked, once per frame at most.
 
-import { CanvasSurface, SvgSurface } from "./surface.js";
+import { CanvasSurface } from "./surface.js";
 
 export class Plot {
   /**
@@ -55,34 +55,11 @@ export class Plot {
       this.canvas.style.width = `${this.width}px`;
       this.canvas.style.height = `${this.height}px`;
     }
-    this.on(/** @type {CanvasRenderingContext2D} */ (this.canvas.getContext("2d")), ratio);
-    this.canvas.dataset.drawn = String(++this.drawn);
-  }
-
-  /** @param {CanvasRenderingContext2D} g @param {number} ratio */
-  on(g, ratio) {
+    const g = /** @type {CanvasRenderingContext2D} */ (this.canvas.getContext("2d"));
     g.setTransform(ratio, 0, 0, ratio, 0, 0);
     g.clearRect(0, 0, this.width, this.height);
     this.paint(new CanvasSurface(g), this.width, this.height);
-  }
-
-  /** The picture at three pixels per point, on the page's ground. @returns {Promise<Blob>} */
-  png() {
-    const canvas = document.createElement("canvas");
-    [canvas.width, canvas.height] = [this.width * 3, this.height * 3];
-    const g = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
-    this.on(g, 3);
-    g.globalCompositeOperation = "destination-over";
-    g.fillStyle = this.frame.theme.ground;
-    g.fillRect(0, 0, this.width, this.height);
-    return new Promise((done, fail) => canvas.toBlob((blob) => (blob ? done(blob) : fail(Error("no picture"))), "image/png"));
-  }
-
-  /** @returns {string} */
-  svg() {
-    const surface = new SvgSurface(this.width, this.height, this.frame.theme.ground);
-    this.paint(surface, this.width, this.height);
-    return surface.toString();
+    this.canvas.dataset.drawn = String(++this.drawn);
   }
 
   /** Where the pointer is, in points of the picture. @param {MouseEvent} event */

@@ -5,7 +5,7 @@ import { CanvasSurface, SvgSurface } from "./surface.js";
 
 /**
  * @typedef {object} Saves
- * @property {any} [plot] a `Plot`, for PNG and SVG
+ * @property {any} [plot] a `Plot`, for PNG and SVG, or these:
  * @property {() => Promise<Blob> | Blob} [png]
  * @property {() => Promise<string> | string} [svg]
  * @property {() => (string | number | null)[][]} csv rows, the first of them the names of the columns
@@ -13,8 +13,7 @@ import { CanvasSurface, SvgSurface } from "./surface.js";
 
 /** @param {any} frame @param {Saves} saves */
 export function saveButtons(frame, saves) {
-  const png = saves.png ?? (() => saves.plot.png());
-  const svg = saves.svg ?? (() => saves.plot.svg());
+  const { png, svg } = /** @type {any} */ (saves.plot ? plotted(frame, saves.plot) : saves);
   /** @type {[string, () => any, string][]} */
   const kinds = [
     ["PNG", png, "image/png"],
@@ -32,8 +31,13 @@ export function saveButtons(frame, saves) {
   }
 }
 
+/** @param {any} frame @param {any} plot */
+function plotted(frame, plot) {
+  return pictures(frame, () => [plot.width, plot.height], (surface) => plot.paint(surface, plot.width, plot.height));
+}
+
 /**
- * PNG and SVG of a view that is no `Plot`, drawn on the page's ground when they are asked for.
+ * PNG at three pixels per point and SVG, drawn on the page's ground when they are asked for.
  * @param {any} frame
  * @param {() => number[]} size width and height
  * @param {(surface: import("./surface.js").Surface) => void} draw

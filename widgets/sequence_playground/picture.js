@@ -32,26 +32,11 @@ function sheet(playground) {
   return { width, height: third.top + third.height + 4, paint };
 }
 
-/** @param {any} playground @returns {string} */
-export function savedSvg(playground) {
-  if (!playground.reading) return "";
-  const { width, height, paint } = sheet(playground);
-  const surface = new playground.kit.SvgSurface(width, height, playground.view.theme.ground);
-  paint(surface);
-  return surface.toString();
-}
-
-/** At three pixels per point. @param {any} playground @returns {Promise<Blob>} */
-export function savedPng(playground) {
-  const { width, height, paint } = playground.reading ? sheet(playground) : { width: 1, height: 1, paint: () => {} };
-  const canvas = document.createElement("canvas");
-  [canvas.width, canvas.height] = [3 * width, 3 * height];
-  const g = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
-  g.setTransform(3, 0, 0, 3, 0, 0);
-  g.fillStyle = playground.view.theme.ground;
-  g.fillRect(0, 0, width, height);
-  paint(new playground.kit.CanvasSurface(g));
-  return new Promise((done, fail) => canvas.toBlob((blob) => (blob ? done(blob) : fail(Error("no picture"))), "image/png"));
+/** PNG and SVG. @param {any} playground */
+export function picturesOf(playground) {
+  const made = () => (playground.reading ? sheet(playground) : { width: 1, height: 1, paint: () => {} });
+  const size = () => [made().width, made().height];
+  return playground.kit.pictures(playground.view, size, (/** @type {any} */ surface) => made().paint(surface));
 }
 
 /**

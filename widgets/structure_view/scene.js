@@ -5,6 +5,7 @@ import { Molecule } from "./molecule.js";
 
 const MARGIN = 0.08; // of the picture; a residue nearer to its edge counts as off screen
 const MOVING = 350; // ms
+const LEAVING = 1000; // ms
 const ROOM = 3; // angstrom around alpha carbons, for side chains
 // A face turned to the viewer has its colour: the intensities add up to 1. Little fog, since it would pass for a low activation.
 const LIGHT = { lightColor: "white", lightIntensity: 0.55, ambientColor: "white", ambientIntensity: 0.45 };
@@ -33,6 +34,8 @@ export class Scene {
     domElement.style.touchAction = ""; // the element's counts
     /** @type {(Molecule | null)[]} the protein, and the one laid on it */
     this.molecules = [null, null];
+    /** @type {Molecule[]} */
+    this.leaving = [];
   }
 
   /**
@@ -60,9 +63,19 @@ export class Scene {
     const old = this.molecules[which];
     this.molecules[which] = null;
     if (!old) return;
-    this.stage.removeComponent(old.component);
-    old.dispose();
+    old.component.setVisibility(false);
+    this.leaving.push(old);
+    clearTimeout(this.parting);
+    this.parting = setTimeout(() => this.part(), LEAVING);
     this.draw();
+  }
+
+  /** Give back what has been removed: only once its successor is drawn, which then finds the shaders compiled. */
+  part() {
+    for (const old of this.leaving.splice(0)) {
+      this.stage.removeComponent(old.component);
+      old.dispose();
+    }
   }
 
   draw() {
@@ -152,6 +165,8 @@ export class Scene {
   }
 
   dispose() {
+    clearTimeout(this.parting);
+    this.part();
     for (const molecule of this.molecules) molecule?.dispose();
     const { renderer } = this.stage.viewer;
     this.stage.dispose();

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { linksOf } from "../concept_panel/links.js";
-import { above, bestOf, honestly, qOf } from "../concept_panel/words.js";
+import { above, bestOf, factsOf, honestly, qOf } from "../concept_panel/words.js";
 
 const kit = { fixed: (/** @type {number | null} */ v, n = 2) => (v === null ? "–" : v.toFixed(n)) };
 const sources = {
@@ -37,6 +37,12 @@ test("what reaches more than the feature is named, the highest first", () => {
     "On Helix no control reaches more than this feature. A control reaches more on 1 of 2 other concepts shown.");
 });
 
+test("beside a control the trained SAE is called no control", () => {
+  const others = { sae: 0.3, neurons: 0.2 };
+  assert.equal(honestly(kit, [row({ controls: others }), row({ controls: { ...others, sae: 0.9 } })], sources),
+    "On Helix no other source reaches more than this feature. Another source reaches more on 1 of 1 other concept shown.");
+});
+
 test("without controls, or without concepts, nothing is claimed", () => {
   assert.equal(honestly(kit, [row({ controls: {} })], sources), "This run has no controls to compare with.");
   assert.equal(honestly(kit, [], sources), "");
@@ -47,4 +53,12 @@ test("an interval is said where there is one", () => {
   assert.match(said, /0\.40 on test \(95\u00a0% interval 0\.30 to 0\.45\), 0\.50 on validation/);
   assert.doesNotMatch(bestOf(kit, row()), /interval/);
   assert.deepEqual([qOf(kit, null), qOf(kit, 0.0004), qOf(kit, 0.0266)], ["–", "< 0.001", "0.027"]);
+});
+
+test("of a dead feature no counts are claimed", () => {
+  const counting = { ...kit, count: String, percent: (/** @type {number} */ share) => `${100 * share} %` };
+  const record = { dead: false, n_active: 0, n_residues: 100, n_firing: 0, n_proteins: 2 };
+  assert.match(factsOf(counting, record, 2.5), /^Active on 0 of 100 residues .* highest activation on training proteins 2\.5\.$/);
+  assert.equal(factsOf(counting, { ...record, dead: true }, 0),
+    "Dead: it fires on no training protein, so its activations on others count as 0.");
 });

@@ -22,7 +22,8 @@ SMALL = """() => [...document.querySelectorAll('.iplm-view button, .iplm-view se
   .filter(e => e.offsetParent).map(e => [e.getBoundingClientRect(), e])
   .filter(([box]) => box.width < 24 || box.height < 24).map(([box, e]) => `${box.width} x ${box.height}: ${e.outerHTML.slice(0, 100)}`)"""
 UNNAMED = """() => [...document.querySelectorAll('canvas, [role=application], [role=img], [role=region]')]
-  .filter(e => !e.closest('[aria-hidden=true]') && !e.ariaLabel && !e.getAttribute('aria-labelledby')).map(e => e.outerHTML.slice(0, 100))"""
+  .filter(e => !e.closest('[aria-hidden=true]') && !e.parentElement.closest('[role=application][aria-label]'))
+  .filter(e => !e.ariaLabel && !e.getAttribute('aria-labelledby')).map(e => e.outerHTML.slice(0, 100))"""
 
 
 @pytest.fixture(scope="module")

@@ -116,7 +116,8 @@ def test_another_feature_is_shown_when_it_is_selected(show: Callable, data: Feat
     shown.select(feature=3)
     shown.page.locator(".iplm-best", has_text=NO_MATCH).wait_for()
     assert not shown.page.locator(f"{PANEL} table").is_visible()
-    assert "Active on 0 of 34,403 residues (0 %), in 0 of 100 proteins" in shown.page.locator(f"{PANEL} .iplm-facts").inner_text()
+    facts = shown.page.locator(f"{PANEL} .iplm-facts").inner_text()
+    assert facts == "Dead: it fires on no training protein, so its activations on others count as 0."
     assert not shown.page.locator(f"{PANEL} h4").is_visible()
 
 

@@ -309,5 +309,5 @@ def test_hostile_names_and_a_feature_that_fires_nowhere(show: Callable, hostile_
     shown.select(accession="", position=None, feature=3)
     words = shown.page.locator(f"{VIEW} .iplm-words")
     words.wait_for()
-    assert words.inner_text() == "This feature fires on none of the run's proteins."
+    assert words.inner_text() == "This feature fires on no training protein, so its activations on others count as 0."
     assert not shown.page.locator(CANVAS).is_visible()

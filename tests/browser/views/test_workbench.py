@@ -16,7 +16,7 @@ from interplm_nb.proteins import Proteins
 from interplm_nb.widgets.feature_data import FeatureData
 from interplm_nb.widgets.workbench import Comparison, Workbench
 from tests.browser.views.conftest import Shown
-from tests.browser.workbench import KINDS, brush_upper_end, said, shown_feature, wait_until_drawn
+from tests.browser.workbench import brush_upper_end, said, shown_feature, wait_until_drawn
 from tests.widgets.small_run import make_run
 
 pytestmark = pytest.mark.browser
@@ -50,7 +50,8 @@ def ranked(bench: Workbench) -> list[int]:
 @pytest.fixture(scope="module")
 def known(bench: Workbench) -> Features:
     accession = bench.structure.accession
-    return Features(*ranked(bench)[:3], accession, bench.data.pages.proteins.sequence(accession), int(bench.structure.values().argmax()) + 1)
+    best, second, absent = ranked(bench)[:3]
+    return Features(best, second, absent, accession, bench.data.pages.proteins.sequence(accession), int(bench.structure.values().argmax()) + 1)
 
 
 @pytest.fixture
@@ -215,7 +216,7 @@ def test_a_run_without_proteins_that_fire_is_words(show: Callable, tmp_path: Pat
     none = Annotations(pl.DataFrame(schema=kinds | {"start": pl.Int64, "end": pl.Int64, "instance": pl.Int64}), proteins)
     run = make_run(tmp_path / "run", proteins, none, np.zeros((9, 2), np.float32))
     page = show(Workbench(run, structures={}), width=1300, height=1900).page
-    page.locator(".iplm-tracks").get_by_text("fires on none of the run's proteins").wait_for()
+    page.locator(".iplm-tracks").get_by_text("fires on no training protein").wait_for()
     page.locator(".iplm-concepts").get_by_text("matches no concept").wait_for()
     page.locator(".iplm-structure").get_by_text(re.compile("structure", re.IGNORECASE)).first.wait_for()
     page.locator(".iplm-logo").get_by_text("A logo needs windows of 2 or more proteins").first.wait_for()
@@ -240,7 +241,3 @@ def test_in_a_comparison_brush_and_residue_are_shared_and_features_are_not(show:
     number.press("Enter")
     sides[0].locator(".iplm-histogram .iplm-sub").filter(has_text=f"feature {known.second}:").wait_for()
     assert shown_feature(sides[1]) == known.absent
-
-
-def test_every_view_is_there_once(shown: Shown) -> None:
-    assert {kind: shown.page.locator(f"section.iplm-{kind}").count() for kind in KINDS} == dict.fromkeys(KINDS, 1)
