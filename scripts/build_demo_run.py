@@ -28,8 +28,8 @@ SHIPPED = Path(__file__).resolve().parents[1] / "interplm_nb" / "data" / "demo_r
 README = """# The demo run
 
 Made by `make demo-run` from the run of `make demo`. Scores, tables, maxima, weights and the map of features are those of the whole run on the 1,200
-embedded proteins (`../demo`). `proteins.parquet`, annotations, `sources/sae/activations` and the statistics beside the map are of {n} of them: all that have
-a structure, the rest at random.
+embedded proteins (`../demo`). `proteins.parquet`, annotations, `sources/sae/activations` and the statistics beside the map are of {n} of
+them: all that have a structure, the rest at random.
 It rests on the embedded model `esm2-mini` (`../esm2_mini`), which is not ESM-2. UniProt data: CC BY 4.0, The UniProt Consortium.
 """
 
