@@ -44,7 +44,7 @@ class ConceptPanel(View):
         title = f"Feature {record['feature']} of {record['source']}"
         axes.set_title(title if rows else f"{title}\n{NO_MATCH}", fontsize=8, loc="left")
         axes.set(xlim=(0, 1), ylim=(max(1, len(rows)) - 0.4, -0.6))
-        axes.set_xlabel("F1 per domain on test proteins; whiskers: 95 % interval\nn: instances of the concept in test proteins")
+        axes.set_xlabel("F1 per domain on test proteins\nwhiskers: 95 % interval; n: instances in test")
         axes.set_yticks(range(len(rows)), [f"{_short(row['concept'])} (n = {row['n_instances']:,})" for row in rows], parse_math=False)
         for y, row in enumerate(rows):
             self._score(axes, row, y)

@@ -104,7 +104,7 @@ class SequenceLogo(View):
         axes[0].set_title("Alignment" if self.alignment else f"Feature {self.selection.feature}", fontsize=8, loc="left", pad=10)
         of_maximum = f"residues from the {'brushed ' if self.selection.brush else ''}maximum"
         axes[-1].set_xlabel("column of the alignment" if self.alignment else of_maximum)
-        words = textwrap.wrap(self.caption(), int(figure.get_figwidth() * 23))
+        words = textwrap.wrap(self.caption(), int(figure.get_figwidth() * 21))
         figure.supxlabel("\n".join(words), fontsize=6, color="#565656", x=0.01, ha="left")
 
 

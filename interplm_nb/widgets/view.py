@@ -51,11 +51,10 @@ class View(anywidget.AnyWidget):
         """The widget; beside it a picture, for GitHub, for a notebook that is not trusted, for a reader of mail."""
         bundle = super()._repr_mimebundle_(**kwargs)
         data, metadata = bundle if isinstance(bundle, tuple) else (bundle, {})
-        return {**(data or {}), "image/png": picture(self.figure())}, metadata
+        return {**(data or {}), "image/png": base64.b64encode(self._picture()).decode()}, metadata
 
-
-def picture(figure: "Figure") -> str:
-    """A figure as PNG in base64."""
-    file = io.BytesIO()
-    figure.savefig(file, format="png", dpi=FALLBACK_DPI, bbox_inches="tight")
-    return base64.b64encode(file.getvalue()).decode()
+    def _picture(self) -> bytes:
+        """`figure` as PNG."""
+        file = io.BytesIO()
+        self.figure().savefig(file, format="png", dpi=FALLBACK_DPI, bbox_inches="tight")
+        return file.getvalue()

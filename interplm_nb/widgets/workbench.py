@@ -1,5 +1,6 @@
 """All views of one feature together, linked: the workbench; and two of them side by side."""
 
+import io
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +22,7 @@ from interplm_nb.widgets.sequence_logo import SequenceLogo
 from interplm_nb.widgets.structure_loaders import Structures
 from interplm_nb.widgets.structure_view import StructureView
 from interplm_nb.widgets.view import View
-from interplm_nb.widgets.workbench_figure import workbench_figure
+from interplm_nb.widgets.workbench_figure import workbench_figure, workbench_sheet
 
 if TYPE_CHECKING:
     from IPython.display import HTML
@@ -94,6 +95,13 @@ class Workbench(View):
     def figure(self) -> "Figure":
         """Histogram, tracks, logo and scores of the selected feature on one sheet: see `View.figure`."""
         return workbench_figure(self)
+
+    def _picture(self) -> bytes:
+        from matplotlib.image import imsave
+
+        file = io.BytesIO()
+        imsave(file, workbench_sheet(self), format="png")
+        return file.getvalue()
 
     def _kept(self, features: Iterable[int], n_proteins: int) -> dict[str, dict[str, Any]]:
         """The state of the data in a page: what is kept, in place of what was sent last."""
