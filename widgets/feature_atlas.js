@@ -8,7 +8,7 @@ import { Key, SCALE_HEIGHT, drawScale } from "./feature_atlas/key.js";
 import { Painter, drawLasso, radiusOf } from "./feature_atlas/paint.js";
 import { Pointer, STEP_IN } from "./feature_atlas/pointer.js";
 import { Points, extent, inside } from "./feature_atlas/points.js";
-import { Tip } from "./feature_atlas/tip.js";
+import { Ring } from "./feature_atlas/ring.js";
 
 const KEYS_SAID = "Arrow keys select the nearest feature in a direction, plus and minus zoom, 0 shows all, Escape lets go.";
 
@@ -39,7 +39,8 @@ class Atlas {
     this.coloured = this.colours();
     this.layers = layered(this.coloured, new Set());
     this.plot = this.build();
-    this.tip = new Tip(view);
+    this.ring = new Ring(view);
+    this.tip = view.tip();
     view.body.append(this.key.root, kit.element("p", { class: "iplm-caption", text: view.model.get("about").caption }));
     this.pointer = new Pointer(this, view.signal);
     this.controls();
@@ -64,7 +65,7 @@ class Atlas {
   controls() {
     const { view, pointer } = this;
     const ways = WAYS.map(({ value, name }) => [value, name]);
-    this.way = view.choice("colour", ways, view.model.get("colour"), (/** @type {string} */ way) => this.keep("colour", way));
+    this.way = view.choice("colour", ways, view.model.get("colour"), (/** @type {string} */ way) => view.keep("colour", way));
     const hint = "Lasso: a drag picks out features, as Shift and a drag always do";
     view.toggle("lasso", false, (/** @type {boolean} */ on) => this.setLasso(on), hint);
     view.button("−", () => pointer.zoom(1 / STEP_IN), "Zoom out");
@@ -77,21 +78,11 @@ class Atlas {
     const { view } = this;
     view.onTheme(() => this.recolour());
     view.link.on(["feature", "pinned"], () => this.selectedAnew(), view.signal);
-    /** @type {[string, () => void][]} */
-    const changes = [["change:colour", () => this.recolour()], ["change:chosen", () => this.picked()]];
-    for (const [event, act] of changes) view.model.on(event, act);
-    view.signal.addEventListener("abort", () => {
-      for (const [event, act] of changes) view.model.off(event, act);
-      this.lend([]);
-    });
+    view.onModel(["colour"], () => this.recolour());
+    view.onModel(["chosen"], () => this.picked());
+    view.signal.addEventListener("abort", () => this.lend([]));
     const escape = (/** @type {KeyboardEvent} */ event) => event.key === "Escape" && this.choose([]);
     view.root.addEventListener("keydown", escape, { signal: view.signal });
-  }
-
-  /** Set a trait. @param {string} name @param {any} value */
-  keep(name, value) {
-    this.view.model.set(name, value);
-    this.view.model.save_changes();
   }
 
   /** Points of the picture below the map, for a scale. */
@@ -150,7 +141,7 @@ class Atlas {
 
   /** @param {number[]} features numbers; empty: let go */
   choose(features) {
-    if (String(this.chosen) !== String(features)) this.keep("chosen", features);
+    if (String(this.chosen) !== String(features)) this.view.keep("chosen", features);
   }
 
   /** @param {import("./feature_atlas/colouring.js").Group | null} group */
@@ -194,10 +185,15 @@ class Atlas {
   /** @param {number} i number of the point under the pointer, or -1 */
   hover(i) {
     this.plot.canvas.classList.toggle("iplm-over", i >= 0);
-    if (i < 0) return this.tip.hide();
+    if (i < 0) {
+      this.ring.hide();
+      this.tip.hide();
+      return;
+    }
     const { points, camera } = this;
     const [x, y] = [camera.toX(points.x[i]), camera.toY(points.y[i])];
-    this.tip.show(this.words(i), x, y, radiusOf(points.n, camera.zoom, camera.width), camera);
+    this.ring.show(x, y, radiusOf(points.n, camera.zoom, camera.width));
+    this.tip.show(this.words(i), { x, y });
   }
 
   describe() {

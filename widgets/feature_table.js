@@ -127,12 +127,9 @@ class FeatureTable {
   }
 
   listen() {
-    const { model, link, store, signal } = this.view;
-    const changed = () => this.arrange();
-    const names = ["search", "category", "least_f1", "dead", "sort", "descending", "height"];
-    for (const name of names) model.on(`change:${name}`, changed);
+    const { link, store, signal } = this.view;
+    this.view.onModel(["search", "category", "least_f1", "dead", "sort", "descending", "height"], () => this.arrange());
     signal.addEventListener("abort", () => {
-      for (const name of names) model.off(`change:${name}`, changed);
       if (store.order === this.order) store.order = null;
       if (store.focusSearch === this.focus) store.focusSearch = null;
     });

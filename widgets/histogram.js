@@ -35,15 +35,11 @@ class Histogram {
   controls() {
     const { view } = this;
     const { model } = view;
-    const keep = (/** @type {string} */ name, /** @type {any} */ value) => {
-      model.set(name, value);
-      model.save_changes();
-    };
     const units = [["residues", "residues"], ["proteins", "proteins, by maximum"]];
-    this.unit = view.choice("count", units, model.get("unit"), (/** @type {string} */ v) => keep("unit", v));
-    const scale = (/** @type {boolean} */ on) => keep("scale", on ? "log" : "linear");
+    this.unit = view.choice("count", units, model.get("unit"), (/** @type {string} */ v) => view.keep("unit", v));
+    const scale = (/** @type {boolean} */ on) => view.keep("scale", on ? "log" : "linear");
     this.log = view.toggle("log", model.get("scale") === "log", scale, "Counts on a log scale");
-    const share = (/** @type {boolean} */ on) => keep("share", on);
+    const share = (/** @type {boolean} */ on) => view.keep("share", on);
     this.share = view.toggle("share", model.get("share"), share, "The share of all, in place of counts");
   }
 
@@ -53,8 +49,7 @@ class Histogram {
     view.store.on(changed, view.signal);
     view.link.on(["brush"], changed, view.signal);
     view.link.on(["hover", "accession", "position"], () => this.plot.redraw(), view.signal);
-    for (const name of SETTINGS) view.model.on(`change:${name}`, changed);
-    view.signal.addEventListener("abort", () => SETTINGS.forEach((name) => view.model.off(`change:${name}`, changed)));
+    view.onModel(SETTINGS, changed);
     const { canvas } = this.plot;
     const options = { signal: view.signal };
     canvas.addEventListener("pointerdown", (/** @type {PointerEvent} */ e) => this.down(e), options);

@@ -11,7 +11,7 @@ import { Frame, element, stepsByKey } from "./kit/frame.js";
 import { colourBar } from "./kit/legend.js";
 import { count, decades, fixed, percent, short, ticks } from "./kit/scales.js";
 import { download, pictures } from "./kit/save.js";
-import { SvgSurface, CanvasSurface } from "./kit/surface.js";
+import { CanvasSurface } from "./kit/surface.js";
 
 class Kit {
   /** @param {any} model */
@@ -20,7 +20,7 @@ class Kit {
     this.scales = { light: lutOf(model.get("scale")), dark: lutOf(model.get("scale_on_dark")) };
     this.unmapped = model.get("unmapped");
     Object.assign(this, { unpack, element, stepOf, inBrush, colourBar, count, decades, fixed, percent, short, ticks, download });
-    Object.assign(this, { pictures, SvgSurface, CanvasSurface, fitted, widthOf, categoryOn, stepsByKey });
+    Object.assign(this, { pictures, CanvasSurface, fitted, widthOf, categoryOn, stepsByKey });
   }
 
   /**

@@ -6,7 +6,7 @@ import { hit, reveal, selectedRow } from "./residue_tracks/cursor.js";
 import { drawTracks } from "./residue_tracks/draw.js";
 import { listen, ZOOM } from "./residue_tracks/input.js";
 import { explained, keyHeight, keyLines } from "./residue_tracks/key.js";
-import { chips, Label, labelLines } from "./residue_tracks/label.js";
+import { chips, labelLines } from "./residue_tracks/label.js";
 import { Axis, extent, geometry, orderedBy, shiftOf } from "./residue_tracks/layout.js";
 import { brushedWords, selectedWords, shownWords, spansOf, tableOf } from "./residue_tracks/words.js";
 
@@ -64,17 +64,14 @@ class Tracks {
     this.scroller = kit.element("div", { class: "iplm-scroller" }, [this.inner]);
     view.body.append(this.scroller);
     view.body.before(this.chips);
-    this.label = new Label(kit, view.body);
+    this.tip = view.tip();
     const places = () => this.rows.map(({ place }) => place);
     view.saves({ plot: this.plot, csv: () => tableOf(this.bundle, places(), this.brush, this.strips) });
   }
 
   controls() {
     const { view } = this;
-    this.choice = view.choice("rows by", ORDERS, this.order, (/** @type {string} */ order) => {
-      view.model.set("order", order);
-      view.model.save_changes();
-    });
+    this.choice = view.choice("rows by", ORDERS, this.order, (/** @type {string} */ order) => view.keep("order", order));
     view.button("−", () => this.zoom(1 / ZOOM), "Zoom out");
     view.button("+", () => this.zoom(ZOOM), "Zoom in");
     view.button("whole", () => this.whole(), "Whole sequences");
@@ -89,11 +86,8 @@ class Tracks {
     view.link.on(["brush"], () => this.changed(), view.signal);
     view.link.on(["accession", "position"], () => this.changed(true), view.signal);
     view.link.on(["hover"], () => this.plot.redraw(), view.signal);
-    const settings = { "change:order": () => this.reordered(), "change:height": () => this.renewed() };
-    for (const [event, act] of Object.entries(settings)) {
-      view.model.on(event, act);
-      view.signal.addEventListener("abort", () => view.model.off(event, act));
-    }
+    view.onModel(["order"], () => this.reordered());
+    view.onModel(["height"], () => this.renewed());
     this.renewed();
   }
 
@@ -121,7 +115,7 @@ class Tracks {
     if (bundle !== before) {
       const best = bundle.record.best?.concept ?? "";
       this.spans = new Map([...bundle.proteins.entries()].map(([i, protein]) => [i, spansOf(protein, best)]));
-      this.items = explained(bundle, this.spans);
+      this.items = explained(bundle, this.spans, view.store.about.categories);
     }
     if (bundle.feature !== before?.feature) this.home();
     this.changed(bundle !== before);
@@ -276,8 +270,8 @@ class Tracks {
   point(at) {
     const found = at && this.bundle && hit(this, at);
     this.plot.canvas.style.cursor = found ? "pointer" : "";
-    if (!found) this.label.hide();
-    else this.label.show(labelLines(this.bundle, found, this.strips), at);
+    if (!found) this.tip.hide();
+    else this.tip.show(labelLines(this.bundle, found, this.strips), at);
     const residue = found?.position && { accession: this.bundle.proteins[found.place].accession, position: found.position };
     this.view.link.setHover(residue || null);
   }

@@ -1,6 +1,7 @@
 // @ts-check
 // The JavaScript half of `SequenceLogo`.
 
+import { rangeWords } from "./kit/words.js";
 import { drawLogo } from "./sequence_logo/drawing.js";
 import { columnAt, layoutOf } from "./sequence_logo/layout.js";
 import { axisFor, logoOf, topOf } from "./sequence_logo/logo.js";
@@ -47,24 +48,20 @@ class Logo {
   controls() {
     const { view, kit } = this;
     const { model } = view;
-    const keep = (/** @type {string} */ name, /** @type {any} */ value) => {
-      model.set(name, value);
-      model.save_changes();
-    };
     const range = { type: "number", min: 0, max: 50, step: 1, "aria-label": "Residues on each side" };
     this.flank = kit.element("input", { ...range, value: model.get("flank") });
     const stepped = () => {
       const value = Math.round(Number(this.flank.value));
-      if (this.flank.value && value >= 0 && value <= 50) keep("flank", value);
+      if (this.flank.value && value >= 0 && value <= 50) view.keep("flank", value);
     };
     this.flank.addEventListener("input", stepped, { signal: view.signal });
     this.flankLabel = kit.element("label", {}, [kit.element("span", { text: "residues each side" }), this.flank]);
     view.tools.append(this.flankLabel);
     const backgrounds = [["swissprot", "Swiss-Prot"], ["uniform", "uniform"]];
-    const chosen = (/** @type {string} */ value) => keep("background", value);
+    const chosen = (/** @type {string} */ value) => view.keep("background", value);
     this.background = view.choice("background", backgrounds, model.get("background"), chosen);
     const hint = "Enlarge what is beside the maximum; a taller column is shortened, with a break and its bits";
-    this.enlarge = view.toggle("enlarge", model.get("enlarged"), (/** @type {boolean} */ on) => keep("enlarged", on), hint);
+    this.enlarge = view.toggle("enlarge", model.get("enlarged"), (/** @type {boolean} */ on) => view.keep("enlarged", on), hint);
   }
 
   listen() {
@@ -74,8 +71,7 @@ class Logo {
     view.store.on(changed, view.signal);
     view.link.on(["brush", "accessions"], () => this.aligned || this.changed(), view.signal);
     view.link.on(["hover", "accession", "position"], () => this.pointed(), view.signal);
-    for (const name of SETTINGS) view.model.on(`change:${name}`, changed);
-    view.signal.addEventListener("abort", () => SETTINGS.forEach((name) => view.model.off(`change:${name}`, changed)));
+    view.onModel(SETTINGS, changed);
     const options = { signal: view.signal };
     canvas.addEventListener("pointermove", (/** @type {PointerEvent} */ e) => this.go(this.under(e)), options);
     canvas.addEventListener("pointerleave", () => this.go(null), options);
@@ -178,7 +174,7 @@ class Logo {
     const brush = link.get("brush");
     if (this.aligned || lacking(this.logo.basis)) return this.plain;
     const { n, shown } = this.logo.basis;
-    const range = brush.length ? `Brushed ${this.kit.fixed(brush[0])} to ${this.kit.fixed(brush[1])}: windows` : "Windows";
+    const range = brush.length ? `Brushed ${rangeWords(brush)}: windows` : "Windows";
     return `${range} of ${this.kit.count(n)} of ${this.kit.count(shown)} proteins shown${selected}`;
   }
 

@@ -50,7 +50,7 @@ class Playground {
     this.letterLayout = (/** @type {number} */ width, top = 0) => letterLayout(width, this.reading?.length ?? 0, top);
     this.stripLayout = (/** @type {number} */ width, top = 0) => stripLayout(/** @type {Reading} */ (this.reading), width, top);
     this.scanLayout = (/** @type {number} */ width, top = 0) => scanLayout(/** @type {Scan} */ (this.scan), width, top);
-    this.kernel = new Kernel(view.model, () => this.answered(), view.signal);
+    this.kernel = new Kernel(view, () => this.answered());
     const { letters, strips, heat } = plotsOf(this);
     this.letters = letters;
     this.strips = strips;
@@ -89,12 +89,10 @@ class Playground {
   }
 
   listen() {
-    const { model, link, store, signal } = this.view;
-    const heard = { result: () => this.arrived(), scanned: () => this.scanned(), mutations: () => this.changed() };
-    for (const [name, act] of Object.entries(heard)) {
-      model.on(`change:${name}`, act);
-      signal.addEventListener("abort", () => model.off(`change:${name}`, act));
-    }
+    const { link, store, signal } = this.view;
+    this.view.onModel(["result"], () => this.arrived());
+    this.view.onModel(["scanned"], () => this.scanned());
+    this.view.onModel(["mutations"], () => this.changed());
     store.on(() => this.changed(), signal);
     link.on(["feature"], () => this.changed(), signal);
     link.on(["brush"], () => this.brushed(), signal);

@@ -10,7 +10,7 @@ import { hasWebGl, Scene } from "./structure_view/scene.js";
 import { PATIENCE, Supply } from "./structure_view/supply.js";
 
 const KEYS = "3-D structure. Arrow keys turn it, with Shift move it; plus and minus zoom; n and p select the next and previous "
-  + "residue above the threshold; r shows the whole; f fills the screen. A focused structure zooms with the wheel.";
+  + "residue from the threshold on; r shows the whole; f fills the screen. A focused structure zooms with the wheel.";
 const SETTINGS = ["representation", "threshold", "chains", "other", "first_structure", "other_structure", "problem"];
 const SOON = 30; // ms in which words appear
 
@@ -56,8 +56,8 @@ class StructurePanel {
     this.note = kit.element("p", { class: "iplm-words", hidden: "" });
     this.offers = kit.element("div", { class: "iplm-offers" });
     this.box = kit.element("div", { class: "iplm-stage", role: "application", tabindex: "0", "aria-label": KEYS });
-    this.label = kit.element("div", { class: "iplm-label", hidden: "", "aria-hidden": "true" });
-    this.frame = kit.element("div", { class: "iplm-scene" }, [this.box, this.label]);
+    this.frame = kit.element("div", { class: "iplm-scene" }, [this.box]);
+    this.tip = view.tip(this.frame);
     view.body.append(this.note, this.offers, this.frame);
   }
 
@@ -71,7 +71,7 @@ class StructurePanel {
     view.link.on(["position"], () => this.markSelected(true), signal);
     view.link.on(["hover"], () => this.markHovered(), signal);
     view.onTheme(() => this.themed());
-    for (const name of SETTINGS) view.model.on(`change:${name}`, follow);
+    view.onModel(SETTINGS, follow);
     scene.stage.viewerControls.signals.changed.add(() => this.placeLabel());
     followPointer(this.box, scene, this, signal);
     this.box.addEventListener("keydown", (/** @type {KeyboardEvent} */ e) => this.key(e), { signal });
@@ -80,7 +80,6 @@ class StructurePanel {
     signal.addEventListener("abort", () => {
       sized.disconnect();
       clearTimeout(this.patience);
-      for (const name of SETTINGS) view.model.off(`change:${name}`, follow);
       scene.dispose();
     });
   }
@@ -257,15 +256,11 @@ class StructurePanel {
   }
 
   placeLabel() {
-    this.label.hidden = !this.labelled;
-    if (!this.labelled) return;
+    if (!this.labelled) return this.tip.hide();
     const { molecule, residue } = this.labelled;
-    const { x, y } = this.scene.at(molecule.pointOf(residue));
     const whose = this.laid ? `${molecule.accession} ` : "";
-    this.label.textContent = whose + nameOf(residue, valueAt(this.valuesOf(molecule.accession), residue.position));
-    const room = this.box.clientWidth - this.label.offsetWidth - 4;
-    const low = this.box.clientHeight - this.label.offsetHeight - 4;
-    this.label.style.transform = `translate(${Math.max(4, Math.min(room, x + 12))}px, ${Math.max(4, Math.min(low, y + 8))}px)`;
+    const name = whose + nameOf(residue, valueAt(this.valuesOf(molecule.accession), residue.position));
+    this.tip.show([name], this.scene.at(molecule.pointOf(residue)));
   }
 
   /** @param {KeyboardEvent} event */

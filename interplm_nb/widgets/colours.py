@@ -1,7 +1,8 @@
 """One colour scale for activations in every view, and distinct colours for annotation categories.
 
 The scale goes from light grey (0) to dark blue (the feature's maximum); its lightness falls steadily, so that it reads in greyscale and with
-any colour vision. On a dark page it runs the other way, from dark grey to pale blue. Categories take the palettes of Okabe and Ito (2008) and of Tol (2021).
+any colour vision. On a dark page it runs the other way, from dark grey to pale blue. Categories take the palettes of Okabe and Ito (2008) and of
+Tol (2021); when these are used up, one grey.
 """
 
 import numpy as np
@@ -21,6 +22,9 @@ CATEGORIES = (
 )
 """Of Okabe and Ito, then of Tol's muted set for those who have more than eight categories."""
 
+BEYOND = "#8a8a8a"
+"""Of every category beyond those: no colour means two categories. `widgets/kit/colours.js` has it too."""
+
 _STOPS = np.array([[int(c[i : i + 2], 16) for i in (1, 3, 5)] for c in SCALE], dtype=float)
 
 
@@ -38,5 +42,5 @@ def text_on(value: float) -> str:
 
 
 def category_colours(categories: list[str]) -> dict[str, str]:
-    """A colour for each category, by its order; the palette repeats after sixteen."""
-    return {category: CATEGORIES[i % len(CATEGORIES)] for i, category in enumerate(categories)}
+    """A colour for each category, by its order: one of `CATEGORIES`, each once, then `BEYOND`."""
+    return {category: CATEGORIES[i] if i < len(CATEGORIES) else BEYOND for i, category in enumerate(categories)}

@@ -1,12 +1,9 @@
 """The scores of one feature, with what the controls reach on the same concepts."""
 
-from functools import cache
 from typing import Any
 
 import polars as pl
 
-from interplm_nb.pipeline.errors import PipelineError
-from interplm_nb.pipeline.run import Run
 from interplm_nb.widgets.feature_page import FeaturePages
 
 SHOWN = 8
@@ -19,7 +16,7 @@ def concept_rows(pages: FeaturePages, feature: int, n: int = SHOWN) -> list[dict
     best (95 % interval over homology clusters); controls: {source: f1 on test} of the best feature of each other source.
     """
     rows = pages.ranked.filter(pl.col("feature") == feature).head(n)
-    best = best_of_run(pages.run)
+    best = pages.best_of_sources
     return [_row(row, best.filter(pl.col("concept") == row["concept"]), pages.source) for row in rows.to_dicts()]
 
 
@@ -30,12 +27,3 @@ def _row(row: dict[str, Any], best: pl.DataFrame, source: str) -> dict[str, Any]
     figures = {name: own[0].get(name) if own else None for name in ("low", "high", "q_value")}
     figures = {name: value if value is not None and value == value else None for name, value in figures.items()}
     return {"threshold": row.pop("threshold_pct"), **row, **figures, "controls": controls}
-
-
-@cache
-def best_of_run(run: Run) -> pl.DataFrame:
-    """Table `best` of stage concepts, `strict` rows; empty where the run has none."""
-    try:
-        return run.table("concepts", "best").filter(pl.col("convention") == "strict")
-    except PipelineError:
-        return pl.DataFrame(schema={"source": pl.String, "concept": pl.String, "feature": pl.UInt32, "f1_per_domain": pl.Float64})

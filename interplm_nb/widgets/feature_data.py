@@ -27,9 +27,11 @@ log = logging.getLogger(__name__)
 WITH_STRUCTURE = 20
 """Of the proteins that have a structure, so many of the strongest are always in a bundle, up to half of it."""
 
+ASKING = ["feature", "pinned", "accessions"]
+"""Fields of the selection that a bundle answers."""
 
 UNREADABLE = (PipelineError, ValueError, KeyError, OSError)
-"""What a feature or a structure may be refused with."""
+"""What a feature, a structure or a sequence may be refused with."""
 
 
 class FeatureData(anywidget.AnyWidget):
@@ -71,17 +73,29 @@ class FeatureData(anywidget.AnyWidget):
         self._problems = {"feature": "", "structure": ""}
         self.current: tuple[dict[str, Any], dict[str, np.ndarray]] = {"proteins": []}, {}
         """Record and arrays of the bundle that was sent last (`bundle.bundle`)."""
+        self._answered: tuple[object, ...] = ()
+        """What that bundle answers; empty where the last request failed."""
         super().__init__(selection=selection, about=self._about(), table=pack(*packed_list(self.features), compress=True))
         if selection.data is None:
             selection.data = self
-        selection.observe(self._asked, ["feature", "pinned", "accessions"])
+        selection.observe(self._asked, ASKING)
         selection.observe(self._protein_asked, "accession")
         self.refresh()
 
     def refresh(self) -> None:
         """Send the selected feature and structure again."""
-        self._asked()
+        self._answered = ()
         self._protein_asked()
+
+    def close(self) -> None:
+        """Close the widget: it answers the selection no more."""
+        if self.comm is not None:
+            chosen: Selection = self.selection
+            chosen.unobserve(self._asked, ASKING)
+            chosen.unobserve(self._protein_asked, "accession")
+            if chosen.data is self:
+                chosen.data = None
+        super().close()
 
     def check(self, feature: int) -> None:
         """Raise TraitError for a feature that the source does not have."""
@@ -174,19 +188,24 @@ class FeatureData(anywidget.AnyWidget):
         }
 
     def _asked(self, _: object = None) -> None:
+        """Send the bundle that the selection asks for, unless it was sent last: several fields that change at once are each heard."""
+        wanted = tuple(repr(getattr(self.selection, name)) for name in ASKING)
+        shown = {"", *(protein["accession"] for protein in self.current[0]["proteins"])}
+        if wanted == self._answered and self.selection.accession in shown:
+            return
+        self._answered = ()
         try:
             record, arrays = self._bundle(self.selection.feature, self.n_proteins)
             self.current = record, arrays
             self.bundle = pack(record, arrays)
+            self._answered = wanted
             self._say("feature", "")
         except UNREADABLE as error:
             log.exception("feature %s", self.selection.feature)
             self._say("feature", f"Feature {self.selection.feature} could not be read: {_words(error)}")
 
     def _protein_asked(self, _: object = None) -> None:
-        shown = {protein["accession"] for protein in self.current[0]["proteins"]}
-        if self.selection.accession and self.selection.accession not in shown:
-            self._asked()
+        self._asked()
         try:
             self.structure = self.packed_structure(self.selection.accession)
             self._say("structure", "")

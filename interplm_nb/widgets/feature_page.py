@@ -12,6 +12,7 @@ import polars as pl
 from interplm_nb.activations import FeatureActivations
 from interplm_nb.annotations import Annotations
 from interplm_nb.features.examples import proteins_of
+from interplm_nb.pipeline.errors import PipelineError
 from interplm_nb.pipeline.run import Run
 from interplm_nb.proteins import Proteins
 from interplm_nb.widgets.colours import category_colours
@@ -88,6 +89,14 @@ class FeaturePages:
         first = self.ranked.unique("feature", keep="first", maintain_order=True)
         rows = first.select("feature", "concept", "category", "f1_validation", "f1_test").to_dicts()
         return {row.pop("feature"): row for row in rows}
+
+    @cached_property
+    def best_of_sources(self) -> pl.DataFrame:
+        """Table `best` of stage concepts, `strict` rows: the best feature of each source for each concept; empty where the run has none."""
+        try:
+            return self.run.table("concepts", "best").filter(pl.col("convention") == "strict")
+        except PipelineError:
+            return pl.DataFrame(schema={"source": pl.String, "concept": pl.String, "feature": pl.UInt32, "f1_per_domain": pl.Float64})
 
     def carried(self, concept: str) -> np.ndarray:
         """bool [n_residues]: the residues that carry a concept; remembered, since features share concepts."""

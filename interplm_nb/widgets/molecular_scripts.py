@@ -12,20 +12,20 @@ from interplm_nb.saving import atomic_path
 from interplm_nb.sources.structures import PERCENT, Structure, bfactor_pdb
 from interplm_nb.widgets.colours import NOT_IN_STRUCTURE, SCALE
 
-STICKS_ABOVE = 0.5
-"""Share of the feature's maximum above which side chains are drawn."""
+STICKS_FROM = 0.5
+"""Side chains are drawn from this share of the feature's maximum."""
 _STOPS = [i / (len(SCALE) - 1) for i in range(len(SCALE))]
 
 
 def write_scripts(
-    structure: Structure, values: np.ndarray, folder: Path, feature: int, source: str, name: str = "", threshold: float = STICKS_ABOVE
+    structure: Structure, values: np.ndarray, folder: Path, feature: int, source: str, name: str = "", threshold: float = STICKS_FROM
 ) -> list[Path]:
     """Write `<name>.pdb`, `<name>.cxc` (ChimeraX) and `<name>.pml` (PyMOL) into a folder; open a script from there, in either program.
 
     `values` float [protein length]: activations in unit `max` by UniProt position, as in `bfactor_pdb`, which makes the PDB file: B-factors are
     activations x 100. Colours are those of all views, from 0 to the maximum; residues without a UniProt position have a colour of their own;
-    side chains are drawn where the activation is above `threshold`. `name` is `feature_<feature>_<accession>` where none is given; of it and of
-    all other text only ASCII letters, digits, `.`, `_` and `-` reach file names and scripts.
+    side chains are drawn from an activation of `threshold`, which is included. `name` is `feature_<feature>_<accession>` where none is given; of it
+    and of all other text only ASCII letters, digits, `.`, `_` and `-` reach file names and scripts.
 
     Raises ValueError for values that do not fit, before anything is written.
     """
@@ -35,7 +35,7 @@ def write_scripts(
     about = [
         f"Feature {feature} of {safe_name(source)} on {protein} ({file}, chain {chain}).",
         "B-factors are activations in percent of the feature's maximum on training proteins; -1: no UniProt position, activation unknown.",
-        f"Side chains where the activation is above {threshold:g} of the maximum.",
+        f"Side chains from an activation of {threshold:g} of the maximum.",
     ]
     texts = {"pdb": coordinates, "cxc": _chimerax(name, feature, threshold), "pml": _pymol(name, threshold)}
     paths = []
@@ -70,7 +70,7 @@ def _chimerax(name: str, feature: int, threshold: float) -> str:
             f"show {model} & protein cartoons",
             f"color byattribute bfactor {model} & protein target ac palette {':'.join(SCALE)} range 0,{PERCENT:g}",
             f"color {model} & protein & @@bfactor<0 {NOT_IN_STRUCTURE} target ac",
-            f"show {model} & sidechain & @@bfactor>{threshold * PERCENT:g} atoms",
+            f"show {model} & sidechain & @@bfactor>={threshold * PERCENT:g} atoms",
             f"style {model} & protein stick",
             f"show {model} & ~protein & ~solvent atoms",
             f"style {model} & ~protein ball",
@@ -95,7 +95,7 @@ def _pymol(name: str, threshold: float) -> str:
             f"set cartoon_discrete_colors, 1, {model}",
             f"spectrum b, {' '.join(colours)}, {model} and polymer and b > -0.5, 0, {PERCENT:g}",
             f"color {NOT_IN_STRUCTURE.replace('#', '0x')}, {model} and polymer and b < -0.5",
-            f"show sticks, {model} and polymer and (sidechain or name CA) and b > {threshold * PERCENT:g}",
+            f"show sticks, {model} and polymer and (sidechain or name CA) and not b < {threshold * PERCENT:g}",
             f"show sticks, {model} and organic",
             f"show spheres, {model} and inorganic",
             f"util.cbag {model} and not polymer",

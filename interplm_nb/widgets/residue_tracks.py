@@ -6,6 +6,7 @@ import numpy as np
 import traitlets as t
 
 from interplm_nb.widgets import assets
+from interplm_nb.widgets.colours import BEYOND
 from interplm_nb.widgets.print_style import activation_map, blank, tidy
 from interplm_nb.widgets.view import View
 
@@ -137,10 +138,11 @@ class ResidueTracks(View):
                 filled.append(colours[span["category"]])
                 seen[span["category"]] = seen.get(span["category"], 0) + 1
         axes.add_collection(PatchCollection(patches, facecolors=filled, linewidths=0), autolim=False)
-        named = sorted(seen, key=lambda category: (best is None or category != best["category"], -seen[category]))[:8]
-        handles = [Rectangle((0, 0), 1, 1, color=colours[category]) for category in named]
+        ordered = sorted(seen, key=lambda category: (best is None or category != best["category"], -seen[category]))
+        named = {category if colours[category] != BEYOND else "other categories": colours[category] for category in ordered}
+        handles = [Rectangle((0, 0), 1, 1, color=colour) for colour in named.values()][:8]
         if handles:
-            key = axes.figure.legend(handles, named, loc="outside lower center", ncols=4, frameon=False, fontsize=6, handlelength=1)
+            key = axes.figure.legend(handles, list(named)[:8], loc="outside lower center", ncols=4, frameon=False, fontsize=6, handlelength=1)
             for text in key.get_texts():
                 text.set_parse_math(False)
 

@@ -12,12 +12,11 @@ from scipy.sparse import csr_array
 from interplm_nb.activations import FeatureActivations
 from interplm_nb.features.logos import AMINO_ACIDS
 from interplm_nb.pipeline.annotate import AnnotatedSequences, Annotator
-from interplm_nb.pipeline.errors import PipelineError
 from interplm_nb.plm.lengths import MAX_RESIDUES
 from interplm_nb.proteins import Proteins
 from interplm_nb.sources.report import InputError
 from interplm_nb.widgets import assets
-from interplm_nb.widgets.feature_data import FeatureData
+from interplm_nb.widgets.feature_data import UNREADABLE, FeatureData
 from interplm_nb.widgets.logo_figure import CHEMISTRY
 from interplm_nb.widgets.mutations import Mutation, mutated, read_mutations, read_one
 from interplm_nb.widgets.packing import pack
@@ -37,9 +36,6 @@ SCANNED_FEATURES = 12
 """Features of a scan that are shown: those that change most under any substitution."""
 
 NO_TORCH = "The playground runs the model, which needs torch, and torch is not installed here: run `pip install torch`, then restart the kernel."
-
-UNREADABLE = (PipelineError, ValueError, KeyError, OSError)
-"""What a model or a sequence may be refused with."""
 
 
 class Asked(Protocol):
@@ -83,6 +79,12 @@ class SequencePlayground(View):
         data.selection.observe(self._feature_selected, "feature")
         for name, value in first.items():
             setattr(self, name, value)
+
+    def close(self) -> None:
+        """Close the widget: it follows the selection no more."""
+        if self.comm is not None:
+            self.selection.unobserve(self._feature_selected, "feature")
+        super().close()
 
     @t.default("about")
     def _about(self) -> dict[str, Any]:

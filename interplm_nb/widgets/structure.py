@@ -11,13 +11,12 @@ from IPython.utils.capture import capture_output
 
 from interplm_nb.sources.structures import Structure, bfactor_pdb, unmapped_selection
 from interplm_nb.widgets.colours import NOT_IN_STRUCTURE, SCALE
+from interplm_nb.widgets.molecular_scripts import STICKS_FROM
 from interplm_nb.widgets.selection import Selection
 
 if TYPE_CHECKING:
     import nglview
 
-STICKS_FROM = 0.5
-"""Residues from this share of the maximum are drawn as sticks too."""
 OUTSIDE = "#f1f1f1"
 """Residues outside the brush, as on a light page (`widgets/kit/theme.js`)."""
 _PICKED = re.compile(r"\[\w*\](-?\d+)(?:\^(\w))?")

@@ -51,6 +51,13 @@ class StructureView(View):
         self.observe(self._follow, "other")
         self._follow()
 
+    def close(self) -> None:
+        """Close the widget: it follows data and selection no more."""
+        if self.comm is not None:
+            self.data.unobserve(self._follow, "bundle")
+            self.selection.unobserve(self._follow, "accession")
+        super().close()
+
     @property
     def accession(self) -> str:
         """The protein that is shown; empty where none is selected and no protein of the feature has a structure. Of a pair it is the first, also

@@ -13,6 +13,7 @@ from interplm_nb.pipeline.run import Run
 from interplm_nb.widgets.concept_panel import NO_MATCH, ConceptPanel
 from interplm_nb.widgets.concept_rows import SHOWN, concept_rows
 from interplm_nb.widgets.feature_data import FeatureData
+from interplm_nb.widgets.feature_page import FeaturePages
 from interplm_nb.widgets.packing import unpack
 
 
@@ -44,6 +45,14 @@ def test_rows_agree_with_the_runs_tables(data: FeatureData) -> None:
         if own:
             assert row["f1_test"] == pytest.approx(own[0]["f1_per_domain"])
     assert [row["f1_validation"] for row in rows] == sorted((row["f1_validation"] for row in rows), reverse=True)
+
+
+def test_a_run_that_was_scored_again_is_read_again(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    best = {"convention": "strict", "source": "pca", "concept": "Helix", "feature": 1, "f1_per_domain": 0.25}
+    for f1 in (0.25, 0.5):
+        table = pl.DataFrame([best | {"f1_per_domain": f1}])
+        monkeypatch.setattr(Run, "table", lambda *_, table=table: table)
+        assert concept_rows(FeaturePages(run), 3)[0]["controls"] == {"pca": f1}  # helices
 
 
 def test_the_printed_scores_are_the_rows(data: FeatureData) -> None:

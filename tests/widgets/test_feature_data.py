@@ -87,6 +87,40 @@ def test_a_selected_protein_in_the_bundle_sends_nothing_again(data: FeatureData)
     assert data.bundle is sent
 
 
+def test_fields_that_change_at_once_are_answered_once(data: FeatureData, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+    made = data._bundle
+    monkeypatch.setattr(data, "_bundle", lambda feature, n: asked.append(feature) or made(feature, n))
+    chosen = accessions(data)[:3]
+    data.selection.update({"feature": 5, "pinned": [HELIX], "accessions": chosen, "accession": chosen[0], "position": 2, "brush": [0.5, 1]})
+    assert asked == [5]
+    data.selection.update(START)
+    assert asked == [5, HELIX]
+    data.selection.update({"accessions": chosen, "accession": (outside := data.pages.proteins.accessions[-1])})
+    assert asked == [5, HELIX, HELIX] and outside in accessions(data)
+
+
+def test_a_field_that_is_set_back_after_a_failure_is_answered(
+    data: FeatureData, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    with monkeypatch.context() as patch, caplog.at_level(logging.CRITICAL):
+        patch.setattr(data, "_bundle", lambda *_: {}["disk"])
+        data.selection.feature = 5
+    assert data.problem == "Feature 5 could not be read: disk"
+    data.selection.feature = HELIX
+    assert data.problem == "" and record(data)["feature"] == HELIX
+
+
+def test_closed_data_answers_no_more(run: Run) -> None:
+    data = FeatureData(run, feature=HELIX, structures={})
+    selection, sent = data.selection, data.bundle
+    data.close()
+    data.close()
+    selection.update({"feature": 5, "accession": data.pages.proteins.accessions[0]})
+    assert data.bundle is sent
+    assert selection.data is None
+
+
 def test_the_structure_of_the_selected_protein(data: FeatureData) -> None:
     accession = demo.structures()[0]
     assert accession in data.about["structures"]

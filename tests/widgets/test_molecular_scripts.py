@@ -41,7 +41,7 @@ def test_lines_for_chimerax(tmp_path: Path) -> None:
     assert scripts(tmp_path)[1].splitlines() == [
         "# Feature 1503 of sae on P00431 (P00431.pdb.gz, chain A).",
         "# B-factors are activations in percent of the feature's maximum on training proteins; -1: no UniProt position, activation unknown.",
-        "# Side chains where the activation is above 0.5 of the maximum.",
+        "# Side chains from an activation of 0.5 of the maximum.",
         "open feature_1503_P00431.pdb name iplm_feature_1503_P00431",
         "set bgColor white",
         f"hide {model} atoms",
@@ -49,7 +49,7 @@ def test_lines_for_chimerax(tmp_path: Path) -> None:
         f"color byattribute bfactor {model} & protein target ac palette "
         "#e6e6e6:#cfdbe8:#a9c6df:#7daed3:#5193c4:#2f75b0:#1b5795:#0d3a75:#051f4d range 0,100",
         f"color {model} & protein & @@bfactor<0 #d9b26f target ac",
-        f"show {model} & sidechain & @@bfactor>50 atoms",
+        f"show {model} & sidechain & @@bfactor>=50 atoms",
         f"style {model} & protein stick",
         f"show {model} & ~protein & ~solvent atoms",
         f"style {model} & ~protein ball",
@@ -66,7 +66,7 @@ def test_lines_for_pymol(tmp_path: Path) -> None:
     assert lines[:3] == [
         "# Feature 1503 of sae on P00431 (P00431.pdb.gz, chain A).",
         "# B-factors are activations in percent of the feature's maximum on training proteins; -1: no UniProt position, activation unknown.",
-        "# Side chains where the activation is above 0.8 of the maximum.",
+        "# Side chains from an activation of 0.8 of the maximum.",
     ]
     model = "iplm_feature_1503_P00431"
     assert lines[3:-2] == [
@@ -77,7 +77,7 @@ def test_lines_for_pymol(tmp_path: Path) -> None:
         f"set cartoon_discrete_colors, 1, {model}",
         f"spectrum b, 0xe6e6e6 0xcfdbe8 0xa9c6df 0x7daed3 0x5193c4 0x2f75b0 0x1b5795 0x0d3a75 0x051f4d, {model} and polymer and b > -0.5, 0, 100",
         f"color 0xd9b26f, {model} and polymer and b < -0.5",
-        f"show sticks, {model} and polymer and (sidechain or name CA) and b > 80",
+        f"show sticks, {model} and polymer and (sidechain or name CA) and not b < 80",
         f"show sticks, {model} and organic",
         f"show spheres, {model} and inorganic",
         f"util.cbag {model} and not polymer",

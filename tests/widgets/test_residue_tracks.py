@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from interplm_nb.pipeline.run import Run
+from interplm_nb.widgets.colours import BEYOND, CATEGORIES
 from interplm_nb.widgets.feature_data import FeatureData
 from interplm_nb.widgets.residue_tracks import AROUND, PRINTED, ResidueTracks, _pooled
 from tests.widgets.conftest import DEAD, HELIX
@@ -100,6 +101,16 @@ def test_names_are_text_not_formulas(tmp_path: Any) -> None:
     assert "$x_{" in labels(view)
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["$\\a{"]
     assert "a cell is the strongest of 2 residues" in figure.axes[0].get_title(loc="left")
+
+
+def test_the_printed_key_says_grey_categories_as_one(tmp_path: Any) -> None:
+    table = pl.DataFrame({"accession": ["P1", "P2", "P3"], "sequence": ["MKVLLL"] * 3, "protein_name": [""] * 3})
+    names = ["a", "b", "c"]
+    kinds = {"concept": names, "category": names, "level": ["instance"] * 3}
+    segments = pl.DataFrame({"accession": ["P1"] * 3, **kinds, "start": [1, 2, 3], "end": [1, 2, 3], "instance": [0, 1, 2]})
+    data = FeatureData(simple_run(tmp_path / "run", table, segments), structures={})
+    data.about = data.about | {"categories": {"a": CATEGORIES[0], "b": BEYOND, "c": BEYOND}}
+    assert [text.get_text() for text in ResidueTracks(data).figure().legends[0].get_texts()] == ["a", "other categories"]
 
 
 @settings(max_examples=60, deadline=None)

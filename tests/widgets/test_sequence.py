@@ -6,7 +6,8 @@ import polars as pl
 import pytest
 
 from interplm_nb.annotations import SCHEMA
-from interplm_nb.widgets.colours import SCALE, category_colours, colour, text_on
+from interplm_nb.widgets import assets
+from interplm_nb.widgets.colours import BEYOND, CATEGORIES, SCALE, category_colours, colour, text_on
 from interplm_nb.widgets.sequence import sequence_html
 
 
@@ -68,4 +69,7 @@ def test_values_of_another_protein_are_refused() -> None:
 
 
 def test_categories_get_distinct_colours() -> None:
-    assert len(set(category_colours(list("abcdefgh")).values())) == 8
+    found = list(category_colours([f"category {i}" for i in range(20)]).values())
+    assert found[:16] == list(dict.fromkeys(CATEGORIES)) == list(CATEGORIES)
+    assert set(found[16:]) == {BEYOND} and BEYOND not in CATEGORIES
+    assert f'"{BEYOND}"' in (assets.sources() / "kit" / "colours.js").read_text(encoding="utf-8")

@@ -109,6 +109,15 @@ def test_the_selected_feature_is_always_among_those_sent(playground: SequencePla
     assert not along(arrays, "reference", 3, 6).any()
 
 
+def test_a_closed_playground_answers_no_more(playground: SequencePlayground) -> None:
+    playground.sequence = SEQUENCE
+    sent = playground.result
+    playground.close()
+    playground.close()
+    playground.selection.feature = 3
+    assert playground.result is sent
+
+
 def test_a_scan_is_every_single_mutant(playground: SequencePlayground) -> None:
     playground.sequence = SEQUENCE
     table = playground.scan(5)

@@ -97,6 +97,16 @@ def test_proteins_of_two_folds_are_not_superposed_and_it_says_why(data: FeatureD
     assert view.problem == ""
 
 
+def test_a_closed_view_follows_nothing(data: FeatureData) -> None:
+    view = StructureView(data)
+    sent = view.first_structure
+    view.close()
+    view.close()
+    data.selection.accession = PAIR[0]
+    data.refresh()
+    assert view.first_structure == sent != b""
+
+
 def test_a_second_protein_without_a_structure_is_named(data: FeatureData) -> None:
     assert StructureView(data, other="Q0").problem.startswith("no structure of Q0; the proteins with a structure are: O07621, ")
 
@@ -151,7 +161,7 @@ def test_scripts_hold_the_activations_of_what_is_shown(data: FeatureData, tmp_pa
     view = StructureView(data, threshold=0.7)
     paths = view.write_scripts(tmp_path)
     assert {path.suffix for path in paths} == {".pdb", ".cxc", ".pml"}
-    assert "b > 70" in (tmp_path / f"feature_{HELIX}_{PAIR[0]}.pml").read_text()
+    assert "not b < 70" in (tmp_path / f"feature_{HELIX}_{PAIR[0]}.pml").read_text()
     lines = [line for line in paths[0].read_text().splitlines() if line.startswith("ATOM") and line[12:16] == " CA "]
     numbers = demo.structure(PAIR[0]).positions
     expected = [min(100 * view.values()[numbers[line[22:27].strip()] - 1], 999.99) for line in lines]

@@ -1,7 +1,7 @@
 // @ts-check
 // What a point's colour says: a category, a cluster, or a number on the scale.
 
-import { categoryOn, luminance, rgbOf } from "../kit/colours.js";
+import { BEYOND, categoryOn, luminance, rgbOf } from "../kit/colours.js";
 
 /** @typedef {import("../kit/dots.js").DotStyle} DotStyle */
 /** @typedef {{ name: string, fill: string, points: number[] }} Group points of one name; an empty fill is hollow */
@@ -23,7 +23,6 @@ export const WAYS = [
 ];
 
 const HOLLOW = { name: "no concept", fill: "" };
-const UNNAMED = "#7f7f7f";
 
 const STEPS = 64; // of a scale
 const FADED = 0.16;
@@ -42,8 +41,8 @@ export function colouring(points, way, theme, categories, clusters) {
   const { category } = points.record;
   /** @type {(n: number) => { name: string, fill: string }} */
   const look = way === "category"
-    ? (n) => (n < 0 ? HOLLOW : { name: category[n], fill: categories[category[n]] ?? UNNAMED })
-    : (n) => (n < 0 ? { name: "no cluster", fill: "" } : { name: `cluster ${n}`, fill: clusters[n] ?? UNNAMED });
+    ? (n) => (n < 0 ? HOLLOW : { name: category[n], fill: categories[category[n]] ?? BEYOND })
+    : (n) => (n < 0 ? { name: "no cluster", fill: "" } : { name: `cluster ${n}`, fill: clusters[n] ?? BEYOND });
   return byGroup(way === "category" ? points.category : points.cluster, look, theme);
 }
 

@@ -1,6 +1,8 @@
 // @ts-check
 // What the colours mean: buttons that choose the features of one colour, a scale for numbers, and both drawn for files.
 
+import { BEYOND } from "../kit/colours.js";
+
 /** @typedef {import("../kit/surface.js").Surface} Surface */
 /** @typedef {import("../kit/theme.js").Theme} Theme */
 /** @typedef {import("./colouring.js").Group} Group */
@@ -10,6 +12,13 @@ const IN_FILE = 24;
 const LINE = 16; // points, of the drawn key
 const COLUMN = 160;
 export const SCALE_HEIGHT = 40;
+
+/** What a colour of several groups means; empty: there is none. @param {Group[]} groups that have a colour */
+export function noteOn(groups) {
+  if (groups.some(({ fill }) => fill === BEYOND)) return "Grey: categories beyond the sixteen most frequent.";
+  const repeat = new Set(groups.map(({ fill }) => fill)).size < groups.length;
+  return repeat ? "Colours repeat: a name picks out its own features." : "";
+}
 
 /** Buttons, one per group; the smaller groups are options of a list. */
 export class Key {
@@ -42,9 +51,9 @@ export class Key {
     this.rest = rest;
     const pick = () => this.choose(this.list.value === "" ? null : rest[Number(this.list.value)]);
     this.list.addEventListener("change", pick, { signal: this.view.signal });
-    const repeat = new Set(named.map((group) => group.fill)).size < named.length;
-    const note = element("span", { class: "iplm-sub", text: "Colours repeat: a name picks out its own features." });
-    this.root.replaceChildren(...this.buttons.keys(), ...(rest.length ? [this.list] : []), ...(repeat ? [note] : []));
+    const text = noteOn(named);
+    const note = element("span", { class: "iplm-sub", text });
+    this.root.replaceChildren(...this.buttons.keys(), ...(rest.length ? [this.list] : []), ...(text ? [note] : []));
   }
 
   /** @param {Group} group @returns {HTMLElement} */

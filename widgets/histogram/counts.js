@@ -1,6 +1,8 @@
 // @ts-check
 // What the bins of the histogram say.
 
+import { rangeWords } from "../kit/words.js";
+
 /** @param {ArrayLike<number>} counts */
 export function sum(counts) {
   return Array.from(counts).reduce((a, b) => a + b, 0);
@@ -33,7 +35,7 @@ export function within(edges, counts, [low, high]) {
 export function brushWords(kit, edges, counts, brush) {
   const [least, most] = within(edges, counts, brush);
   const held = least === most ? kit.count(least) : `between ${kit.count(least)} and ${kit.count(most)}, as it cuts bins,`;
-  return `Brushed ${kit.fixed(brush[0])} to ${kit.fixed(brush[1])}: ${held}`;
+  return `Brushed ${rangeWords(brush)}: ${held}`;
 }
 
 /**

@@ -3,6 +3,9 @@
 
 /** @typedef {{ css: string[], rgb: Uint8Array, text: string[] }} Lut */
 
+/** Of every category beyond the palette, as `interplm_nb/widgets/colours.py` has it. */
+export const BEYOND = "#8a8a8a";
+
 /** @param {string} hex "#rrggbb" @returns {number[]} */
 export function rgbOf(hex) {
   return [1, 3, 5].map((i) => parseInt(hex.slice(i, i + 2), 16));

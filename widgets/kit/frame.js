@@ -4,6 +4,7 @@
 import { Plot } from "./plot.js";
 import { saveButtons } from "./save.js";
 import { readTheme, watchTheme } from "./theme.js";
+import { Tip } from "./tip.js";
 
 /** @typedef {import("./theme.js").Theme} Theme */
 /** @typedef {{ model: any, el: HTMLElement, host: any, signal: AbortSignal }} Context */
@@ -140,6 +141,21 @@ export class Frame {
     if (!focused || focused === this.root) this.spoken.textContent = text;
   }
 
+  /**
+   * Hear of the view's own traits, as long as it is on the page.
+   * @param {string[]} names @param {() => void} act
+   */
+  onModel(names, act) {
+    for (const name of names) this.model.on(`change:${name}`, act);
+    this.signal.addEventListener("abort", () => names.forEach((name) => this.model.off(`change:${name}`, act)));
+  }
+
+  /** Set a trait of the view, and keep it. @param {string} name @param {any} value */
+  keep(name, value) {
+    this.model.set(name, value);
+    this.model.save_changes();
+  }
+
   /** @param {() => void} listener called after `theme` has changed */
   onTheme(listener) {
     this.themeListeners.add(listener);
@@ -151,6 +167,11 @@ export class Frame {
    */
   plot(options) {
     return new Plot(this, options);
+  }
+
+  /** A box of words beside what is pointed at. @param {HTMLElement} [home] it stays in it */
+  tip(home = this.body) {
+    return new Tip(home);
   }
 
   /** @param {string} label @param {() => void} act @param {string} [hint] */

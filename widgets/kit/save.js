@@ -1,7 +1,8 @@
 // @ts-check
 // Files for the person: pictures and tables of what a view shows.
 
-import { CanvasSurface, SvgSurface } from "./surface.js";
+import { CanvasSurface } from "./surface.js";
+import { SvgSurface } from "./svg_surface.js";
 
 /**
  * @typedef {object} Saves

@@ -67,7 +67,7 @@ function wheel(tracks, event) {
 
 /** @param {any} tracks @param {KeyboardEvent} event */
 function key(tracks, event) {
-  if (event.key === "Escape") tracks.label.hide(); // and the frame clears
+  if (event.key === "Escape") tracks.tip.hide(); // and the frame clears
   if (event.ctrlKey || event.metaKey || event.altKey || !tracks.rows.length) return;
   const act = { ...(event.shiftKey ? panKeys(tracks) : moveKeys(tracks)), ...zoomKeys(tracks) }[event.key];
   if (!act) return;

@@ -1,6 +1,8 @@
 // @ts-check
 // The key below the tracks: the colour bar, and what the colours of annotations are.
 
+import { BEYOND } from "../kit/colours.js";
+
 /** @typedef {{ text: string, category: string, thick: boolean }} Item */
 /** @typedef {{ text: string, colour: string, thick: boolean, x: number }} Placed */
 
@@ -10,18 +12,21 @@ const LINE = 16;
 const BAR = 27; // of the colour bar
 
 /**
- * What is to be explained: unknown residues, the best concept, then categories, those with most spans first.
- * @param {any} bundle @param {Map<number, import("./words.js").Spans>} spans
+ * What is to be explained: unknown residues, the best concept, then categories, those with most spans first, and the grey ones as one.
+ * @param {any} bundle @param {Map<number, import("./words.js").Spans>} spans @param {Record<string, string>} colours of categories
  * @returns {Item[]}
  */
-export function explained(bundle, spans) {
+export function explained(bundle, spans, colours) {
   const { best } = bundle.record;
-  /** @type {Map<string, number>} */
-  const counts = new Map();
-  for (const { others } of spans.values()) {
-    for (const { category } of others) counts.set(category, (counts.get(category) ?? 0) + 1);
+  /** @type {Map<string, { category: string, n: number }>} by what they are called */
+  const kinds = new Map();
+  for (const { category } of [...spans.values()].flatMap(({ others }) => others)) {
+    const text = colours[category] === BEYOND ? "other categories" : category;
+    const kind = kinds.get(text) ?? { category, n: 0 };
+    kind.n += 1;
+    kinds.set(text, kind);
   }
-  const items = [...counts].sort((a, b) => b[1] - a[1]).map(([category]) => ({ text: category, category, thick: false }));
+  const items = [...kinds].sort(([, a], [, b]) => b.n - a.n).map(([text, { category }]) => ({ text, category, thick: false }));
   const seen = [...spans.values()].some((s) => s.best.length);
   if (seen) items.unshift({ text: `${best.concept} (best)`, category: best.category, thick: true });
   const unknown = bundle.sparse.some((/** @type {any} */ { value }) => value.some(Number.isNaN));

@@ -1,7 +1,9 @@
 // @ts-check
 // The label beside the pointer, and the buttons that take away what was added: pinned features, chosen proteins.
 
-import { spansAt, spanWords, valueWords } from "./words.js";
+import { fixed } from "../kit/scales.js";
+import { activationWords } from "../kit/words.js";
+import { spansAt, spanWords } from "./words.js";
 
 const MOST = 6; // annotations in the label
 
@@ -13,41 +15,16 @@ const MOST = 6; // annotations in the label
 export function labelLines(bundle, { place, position }, strips) {
   const protein = bundle.proteins[place];
   const head = [protein.accession, protein.name].filter(Boolean).join(" ");
-  if (position === null) return [head, `${protein.sequence.length} residues, maximum ${protein.maximum.toFixed(2)}`];
+  if (position === null) return [head, `${protein.sequence.length} residues, maximum ${fixed(protein.maximum)}`];
   const others = strips.map((which) => {
     const value = bundle.values(place, which)[position - 1];
-    return `feature ${bundle.record.pinned[which - 1].feature}: ${valueWords(value)}`;
+    return `feature ${bundle.record.pinned[which - 1].feature}: ${activationWords(value)}`;
   });
   const spans = spansAt(protein, position).map(spanWords);
   const more = spans.length > MOST ? [`and ${spans.length - MOST} more annotations`] : [];
   const value = bundle.values(place)[position - 1];
-  const own = `${protein.sequence[position - 1]}${position}: ${valueWords(value)}`;
+  const own = `${protein.sequence[position - 1]}${position}: ${activationWords(value)}`;
   return [head, own, ...others, ...spans.slice(0, MOST), ...more];
-}
-
-/** A box of text beside the pointer, within the view. */
-export class Label {
-  /** @param {any} kit @param {HTMLElement} home */
-  constructor(kit, home) {
-    this.kit = kit;
-    this.home = home;
-    this.box = kit.element("div", { class: "iplm-tip", hidden: "", "aria-hidden": "true" });
-    home.append(this.box);
-  }
-
-  hide() {
-    this.box.hidden = true;
-  }
-
-  /** @param {string[]} lines @param {{ x: number, y: number }} at points of `home` */
-  show(lines, { x, y }) {
-    this.box.replaceChildren(...lines.map((text, i) => this.kit.element(i ? "div" : "strong", { text })));
-    this.box.hidden = false;
-    const { offsetWidth: w, offsetHeight: h } = this.box;
-    const [width, height] = [this.home.clientWidth, this.home.clientHeight];
-    this.box.style.left = `${Math.max(0, x + 14 + w <= width ? x + 14 : Math.min(x - 14 - w, width - w))}px`;
-    this.box.style.top = `${Math.max(0, y + 18 + h <= height ? y + 18 : y - 12 - h)}px`;
-  }
 }
 
 /**

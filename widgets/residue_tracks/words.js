@@ -1,6 +1,8 @@
 // @ts-check
 // What the tracks say: of a residue, of what is shown and left out, and as a table.
 
+import { activationWords, rangeWords } from "../kit/words.js";
+
 /** @typedef {import("../kit/bundle.js").Bundle} Bundle */
 /** @typedef {import("../kit/bundle.js").Span} Span */
 /** @typedef {import("../kit/bundle.js").Protein} Protein */
@@ -43,17 +45,12 @@ export function spanWords({ concept, start, end }) {
   return `${concept} ${start === end ? start : `${start}–${end}`}`;
 }
 
-/** An activation, or that it is unknown. @param {number} value */
-export function valueWords(value) {
-  return Number.isNaN(value) ? "activation unknown" : `activation ${value.toFixed(2)}`;
-}
-
 /** One line about a residue. @param {Bundle} bundle @param {number} place @param {number} position */
 export function residueWords(bundle, place, position) {
   const protein = bundle.proteins[place];
   const letter = protein.sequence[position - 1];
   const spans = spansAt(protein, position).map(spanWords);
-  return `${protein.accession} ${letter}${position}: ${[valueWords(bundle.values(place)[position - 1]), ...spans].join("; ")}.`;
+  return `${protein.accession} ${letter}${position}: ${[activationWords(bundle.values(place)[position - 1]), ...spans].join("; ")}.`;
 }
 
 /**
@@ -70,11 +67,6 @@ export function selectedWords(bundle, place, accession, position, outside) {
   return outside ? `${said} It has no active residue in the brush.` : said;
 }
 
-/** @param {number[]} brush */
-function brushWords(brush) {
-  return `${brush[0].toFixed(2)} to ${brush[1].toFixed(2)}`;
-}
-
 /**
  * What is shown, of how many.
  * @param {Bundle} bundle
@@ -87,7 +79,7 @@ export function shownWords(bundle, { shown, among, chosen, brush, count }) {
   const head = `feature ${bundle.feature}: showing`;
   if (brush.length) {
     const of = `${count(shown)} of ${count(among.length)} ${chosen ? "chosen proteins" : "proteins"}`;
-    return `${head} ${of}, with residues in the brush ${brushWords(brush)}; it fires in ${count(firing)} of the run`;
+    return `${head} ${of}, with residues in the brush ${rangeWords(brush)}; it fires in ${count(firing)} of the run`;
   }
   if (chosen) {
     const of = `${count(among.length)} chosen ${among.length === 1 ? "protein" : "proteins"}`;
@@ -104,7 +96,7 @@ export function shownWords(bundle, { shown, among, chosen, brush, count }) {
  */
 export function brushedWords(within, active, brush, count) {
   const of = `${count(within)} of ${count(active)} active residues of these proteins`;
-  return `${of} lie in the brush ${brushWords(brush)}; others are faded.`;
+  return `${of} lie in the brush ${rangeWords(brush)}; others are faded.`;
 }
 
 /**

@@ -2,6 +2,7 @@
 // Colours of changes: from a loss over nothing to a gain.
 
 import { lutOf } from "../kit/colours.js";
+import { fixed } from "../kit/scales.js";
 
 const LIMITS = [0.1, 0.25, 0.5, 1];
 
@@ -36,6 +37,6 @@ export function changeBar(surface, theme, lut, limit, x, y, width) {
 
 /** A change with its sign, to two decimals. @param {number} change */
 export function signed(change) {
-  const text = Math.abs(change).toFixed(2);
+  const text = fixed(Math.abs(change));
   return Number(text) === 0 ? text : `${change < 0 ? "−" : "+"}${text}`;
 }

@@ -4,8 +4,9 @@
 const PATIENCE = 4000; // ms before it is said that no kernel answers
 
 export class Kernel {
-  /** @param {any} model @param {() => void} changed @param {AbortSignal} signal */
-  constructor(model, changed, signal) {
+  /** @param {any} view @param {() => void} changed */
+  constructor(view, changed) {
+    const { model } = view;
     this.model = model;
     this.changed = changed;
     /** @type {"idle" | "asked" | "silent"} */
@@ -15,15 +16,11 @@ export class Kernel {
     this.asked = 0;
     /** Questions without an answer yet. */
     this.open = 0;
-    const heard = () => this.heard(false);
+    view.onModel(["progress", "problem"], () => this.heard(false));
     const told = (/** @type {any} */ content) => content?.done && this.heard(true);
-    model.on("change:progress", heard);
-    model.on("change:problem", heard);
     model.on("msg:custom", told);
-    signal.addEventListener("abort", () => {
+    view.signal.addEventListener("abort", () => {
       clearTimeout(this.waiting);
-      model.off("change:progress", heard);
-      model.off("change:problem", heard);
       model.off("msg:custom", told);
     });
   }

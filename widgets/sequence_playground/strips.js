@@ -158,7 +158,7 @@ function label(surface, theme, kit, { layout, reading, feature }, item) {
   const row = reading.rows[item.row];
   const selected = item.feature === feature;
   const [name, end] = item.lane ? [item.lane.concept, `, feature ${item.lane.feature}`]
-    : row.best ? [`${row.feature}  ${row.best.concept}`, ` (F1 ${row.best.f1_test.toFixed(2)})`] : [String(row.feature), ""];
+    : row.best ? [`${row.feature}  ${row.best.concept}`, ` (F1 ${kit.fixed(row.best.f1_test)})`] : [String(row.feature), ""];
   const value = item.lane ? confidenceWords(reading, item.lane) : valueWords(reading, row);
   const y = layout.narrow ? item.y + LABEL / 2 + 1 : item.y + item.height / 2;
   const room = layout.narrow ? layout.width - kit.widthOf(value, 10.5) - 12 : layout.left - 16;

@@ -1,6 +1,8 @@
 // @ts-check
 // Sentences of the playground.
 
+import { fixed } from "../kit/scales.js";
+import { rangeWords } from "../kit/words.js";
 import { AMINO_ACID, written } from "./residues.js";
 
 /** @typedef {import("./reading.js").Reading} Reading */
@@ -33,7 +35,7 @@ export function effectWords(reading, threshold) {
   const row = reading.rows[0];
   if (!row?.change) return `${what}: no feature changes.`;
   const { reference, mutant, position } = row.change;
-  const largest = `${featureWords(row)} ${reference.toFixed(2)} → ${mutant.toFixed(2)} at residue ${position}`;
+  const largest = `${featureWords(row)} ${fixed(reference)} → ${fixed(mutant)} at residue ${position}`;
   return `${what}: ${changes}; largest: ${largest}.`;
 }
 
@@ -49,7 +51,7 @@ export function residueWords(reading, position, row) {
   if (row < 0) return where;
   const now = reading.shown(row)[position - 1];
   const then = reading.values(row, "reference")[position - 1];
-  const value = reading.mutated && now !== then ? `${then.toFixed(2)} → ${now.toFixed(2)}` : now.toFixed(2);
+  const value = reading.mutated && now !== then ? `${fixed(then)} → ${fixed(now)}` : fixed(now);
   return `${where}; feature ${reading.rows[row].feature}: ${value}`;
 }
 
@@ -60,14 +62,14 @@ export function itemWords(reading, item) {
     return `${concept}, named by feature ${feature}: confidence ${confidenceWords(reading, item.lane)}`;
   }
   const row = reading.rows[item.row];
-  const f1 = row.best ? `, F1 on test ${row.best.f1_test.toFixed(2)}` : "";
+  const f1 = row.best ? `, F1 on test ${fixed(row.best.f1_test)}` : "";
   return `${featureWords(row)}${f1}: ${valueWords(reading, row)}`.replace(/^f/, "F");
 }
 
 /** The highest confidence, before and after. @param {Reading} reading @param {import("./reading.js").Lane} lane */
 export function confidenceWords(reading, lane) {
   /** @param {any[]} stretches */
-  const top = (stretches) => (stretches.length ? Math.max(...stretches.map((s) => s.confidence)).toFixed(2) : "none");
+  const top = (stretches) => (stretches.length ? fixed(Math.max(...stretches.map((s) => s.confidence))) : "none");
   return reading.mutated ? `${top(lane.reference)} → ${top(lane.mutant)}` : top(lane.reference);
 }
 
@@ -75,9 +77,9 @@ export function confidenceWords(reading, lane) {
 export function valueWords(reading, row) {
   const { maximum, position } = row.reference;
   if (!row.change && !position) return "silent";
-  if (!reading.mutated) return `${maximum.toFixed(2)} at ${position}`;
+  if (!reading.mutated) return `${fixed(maximum)} at ${position}`;
   if (!row.change) return "unchanged";
-  return `${row.change.reference.toFixed(2)} → ${row.change.mutant.toFixed(2)} at ${row.change.position}`;
+  return `${fixed(row.change.reference)} → ${fixed(row.change.mutant)} at ${row.change.position}`;
 }
 
 /** The line below the view: what keys or pointer are on, else what the letters show. @param {any} playground */
@@ -94,5 +96,5 @@ export function saidWords({ reading, kernel, cursor, tried, scan, pointed, row, 
   if (!brush.length) return `Letters show feature ${feature}: active on ${active.length} of ${reading.length} residues`;
   const inside = active.filter((/** @type {number} */ value) => kit.inBrush(brush, value)).length;
   const showing = `showing ${inside} of ${active.length} residues on which feature ${feature} is active`;
-  return `Brushed ${kit.fixed(brush[0])} to ${kit.fixed(brush[1])}: ${showing}`;
+  return `Brushed ${rangeWords(brush)}: ${showing}`;
 }

@@ -2,6 +2,7 @@
 // The tools of the structure, the words about it, and its buttons.
 
 import { inBrush } from "../kit/colours.js";
+import { rangeWords } from "../kit/words.js";
 import { nameOf, stepFrom, valueAt } from "./paint.js";
 
 const OFFERED = 8;
@@ -15,11 +16,11 @@ export class Controls {
     this.kit = panel.kit;
     this.view = panel.view;
     const { model } = this.view;
-    const represent = (/** @type {string} */ v) => this.set("representation", v);
+    const represent = (/** @type {string} */ v) => this.view.keep("representation", v);
     this.representation = this.view.choice("draw", REPRESENTATIONS, model.get("representation"), represent);
     this.threshold = this.number();
-    this.other = this.view.choice("superpose", [["", "nothing"]], "", (/** @type {string} */ v) => this.set("other", v));
-    const chains = (/** @type {boolean} */ on) => this.set("chains", on);
+    this.other = this.view.choice("superpose", [["", "nothing"]], "", (/** @type {string} */ v) => this.view.keep("other", v));
+    const chains = (/** @type {boolean} */ on) => this.view.keep("chains", on);
     this.chains = this.view.toggle("other chains", model.get("chains"), chains, "Other chains of the entry");
     this.view.button("reset", () => panel.scene.reset(), "reset the view: the whole chain");
     if (document.fullscreenEnabled) this.view.button("full screen", () => this.fill());
@@ -32,16 +33,10 @@ export class Controls {
     input.value = String(view.model.get("threshold"));
     input.addEventListener("change", () => {
       const value = Number(input.value);
-      if (input.value !== "" && value >= 0) this.set("threshold", value);
+      if (input.value !== "" && value >= 0) this.view.keep("threshold", value);
     }, { signal: view.signal });
     view.tools.append(kit.element("label", {}, [kit.element("span", { text: "threshold" }), input]));
     return input;
-  }
-
-  /** @param {string} name @param {any} value */
-  set(name, value) {
-    this.view.model.set(name, value);
-    this.view.model.save_changes();
   }
 
   /** The tools follow what is shown. @param {{ accession: string, maximum: number }[]} offers */
@@ -101,7 +96,7 @@ export class Controls {
   }
 
   counted() {
-    const { panel, view, kit } = this;
+    const { panel, view } = this;
     const { molecule } = panel;
     const values = panel.valuesOf(molecule.accession);
     const n = molecule.places.size;
@@ -109,8 +104,7 @@ export class Controls {
     const brush = view.link.get("brush");
     const inside = [...molecule.places.keys()].filter((position) => inBrush(brush, valueAt(values, position) ?? -1)).length;
     const here = `In the structure: ${n} of ${values.length} residues`;
-    const range = brush.map((/** @type {number} */ end) => kit.fixed(end)).join(" to ");
-    if (range) return `${here}, ${inside} within the brush ${range}; the others are pale.`;
+    if (brush.length) return `${here}, ${inside} within the brush ${rangeWords(brush)}; the others are pale.`;
     return `${here}, ${panel.strong(molecule).length} from ${view.model.get("threshold")} of the maximum.`;
   }
 
@@ -121,7 +115,7 @@ export class Controls {
     const waiting = this.panel.supply.alone ? "This page has no kernel to superpose another protein." : `Superposing ${other}.`;
     if (!laid) return this.view.model.get("problem") || waiting;
     const { n_aligned, rmsd, tm_score } = laid;
-    const fit = `${n_aligned} residues, RMSD ${rmsd.toFixed(2)} Å, TM-score ${tm_score.toFixed(2)}`;
+    const fit = `${n_aligned} residues, RMSD ${this.kit.fixed(rmsd)} Å, TM-score ${this.kit.fixed(tm_score)}`;
     return `Superposed, thin: ${laid.accession}, ${fit}.`;
   }
 

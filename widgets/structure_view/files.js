@@ -1,29 +1,27 @@
 // @ts-check
 // What a person takes away from a structure: the picture with its key, the table, the molecule.
 
-import { pageAsPng, pageAsSvg, sourceOf } from "./key.js";
+import { drawPage, pageHeight, sourceOf } from "./key.js";
 import { pdbOf, rowsOf } from "./paint.js";
 
-const FINE = 3; // pixels per point
+const FINE = 3; // pixels per point, as `pictures` draws
 
 /** Buttons PNG, SVG, CSV, PDB. @param {any} panel */
 export function saveStructure(panel) {
   const { view, kit } = panel;
-  view.saves({
-    png: async () => pageAsPng(view, await parts(panel), FINE),
-    svg: async () => pageAsSvg(view, await parts(panel)),
-    csv: () => rows(panel),
-  });
+  view.saves({ png: async () => (await page(panel)).png(), svg: async () => (await page(panel)).svg(), csv: () => rows(panel) });
   const save = async () => kit.download(await pdb(panel), "chemical/x-pdb", view.fileName("pdb"));
   const hint = "Save the structure as PDB, with activations as B-factors";
   view.button("PDB", save, hint).classList.add("iplm-save");
 }
 
-/** @param {any} panel */
-async function parts({ view, scene, box, entries }) {
+/** The scene as it is now, with its title and its key. @param {any} panel */
+async function page({ view, kit, scene, box, entries }) {
   const title = view.subtitle.textContent.replace(/^f/, "F");
   const source = await sourceOf(await scene.image(FINE));
-  return { entries, title, width: box.clientWidth, height: box.clientHeight, source };
+  const parts = { entries, title, width: box.clientWidth, height: box.clientHeight, source };
+  const draw = (/** @type {any} */ surface) => drawPage(surface, view, parts);
+  return kit.pictures(view, () => [parts.width, pageHeight(view, parts)], draw);
 }
 
 /** @param {any} panel */

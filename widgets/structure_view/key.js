@@ -59,25 +59,6 @@ export function pageHeight(view, { entries, width, height }) {
   return TITLE + height + 6 + keyHeight(view.kit, entries, width);
 }
 
-/** @param {any} view @param {any} parts @param {number} factor @returns {Promise<Blob>} */
-export function pageAsPng(view, parts, factor) {
-  const canvas = document.createElement("canvas");
-  [canvas.width, canvas.height] = [parts.width * factor, pageHeight(view, parts) * factor];
-  const g = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
-  g.scale(factor, factor);
-  g.fillStyle = view.theme.ground;
-  g.fillRect(0, 0, parts.width, pageHeight(view, parts));
-  drawPage(new view.kit.CanvasSurface(g), view, parts);
-  return new Promise((done, fail) => canvas.toBlob((blob) => (blob ? done(blob) : fail(Error("no picture"))), "image/png"));
-}
-
-/** @param {any} view @param {any} parts @returns {string} */
-export function pageAsSvg(view, parts) {
-  const surface = new view.kit.SvgSurface(parts.width, pageHeight(view, parts), view.theme.ground);
-  drawPage(surface, view, parts);
-  return surface.toString();
-}
-
 /** A picture for `Surface.picture`. @param {Blob} blob */
 export async function sourceOf(blob) {
   /** @type {Promise<string>} */

@@ -2,6 +2,7 @@
 // What a structure shows of a feature, without drawing: colours, strong residues, tables. Pure functions.
 
 import { inBrush, stepOf } from "../kit/colours.js";
+import { activationWords } from "../kit/words.js";
 
 /**
  * @typedef {object} Residue an amino acid of the chain, as the structure's file has it
@@ -75,8 +76,7 @@ export function atomsOf(atoms) {
 export function nameOf({ position, number, name, letter, chain }, value) {
   const inFile = `${name} ${number} of chain ${chain}`;
   if (!position) return `${inFile}: no UniProt position, activation unknown`;
-  const said = value === null ? "activation unknown" : `activation ${value.toFixed(2)}`;
-  return `${letter}${position}, ${said}${number === String(position) ? "" : ` (${inFile})`}`;
+  return `${letter}${position}, ${activationWords(value)}${number === String(position) ? "" : ` (${inFile})`}`;
 }
 
 /**

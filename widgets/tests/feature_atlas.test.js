@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Camera } from "../feature_atlas/camera.js";
 import { colouring, contrast, layered } from "../feature_atlas/colouring.js";
+import { noteOn } from "../feature_atlas/key.js";
 import { Grid, Points, inside, toward } from "../feature_atlas/points.js";
 import { over } from "../kit/dots.js";
 
@@ -150,4 +151,11 @@ test("one colour over another, as a canvas blends them", () => {
 test("contrast is that of WCAG", () => {
   assert.equal(contrast("#ffffff", "rgb(0, 0, 0)"), 21);
   assert.equal(contrast("#777777", "#777777"), 1);
+});
+
+test("grey stands for the categories beyond the palette, and clusters that share a colour are said to", () => {
+  const group = (/** @type {string} */ fill) => ({ name: "", fill, points: [] });
+  assert.equal(noteOn(["#0072b2", "#8a8a8a"].map(group)), "Grey: categories beyond the sixteen most frequent.");
+  assert.match(noteOn(["#0072b2", "#0072b2"].map(group)), /^Colours repeat/);
+  assert.equal(noteOn(["#0072b2", "#d55e00"].map(group)), "");
 });

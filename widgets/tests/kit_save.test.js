@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { csvOf } from "../kit/save.js";
-import { xml } from "../kit/surface.js";
+import { xml } from "../kit/svg_surface.js";
 
 test("cells as in RFC 4180", () => {
   const rows = [["name", "n"], ['say "a", b', 1], ["two\nlines", 0.5], ["", null], ["plain", NaN]];

@@ -6,6 +6,7 @@ import { Bundle } from "../kit/bundle.js";
 import { lutOf } from "../kit/colours.js";
 import { activeWithin, cellPixels, strongest, unknownRuns } from "../residue_tracks/cells.js";
 import { hit } from "../residue_tracks/cursor.js";
+import { explained } from "../residue_tracks/key.js";
 import { Axis, extent, geometry, orderedBy, rowAt, scrolledTo, shiftOf, visible } from "../residue_tracks/layout.js";
 import { selectedWords, shownWords, spansAt, spansOf, tableOf } from "../residue_tracks/words.js";
 
@@ -166,4 +167,13 @@ test("the table has the residues of the rows, within the brush", () => {
   assert.deepEqual(tableOf(bundle, [0], [0.5, 1], []), [
     ["accession", "position", "letter", "activation", "annotations"], ["P1", 4, "L", 0.75, "Active site"],
   ]);
+});
+
+test("the key says the categories without a colour of their own as one", () => {
+  const span = (/** @type {string} */ category) => ({ start: 1, end: 2, concept: category, category, instance: 0 });
+  const spans = new Map([[0, { best: [], others: ["A", "B", "B", "C", "D", "D"].map(span) }]]);
+  const bundle = { record: { best: null }, sparse: [] };
+  const colours = { A: "#0072b2", B: "#8a8a8a", C: "#8a8a8a", D: "#d55e00" };
+  const found = explained(bundle, spans, colours).map(({ text, category }) => [text, category]);
+  assert.deepEqual(found, [["other categories", "B"], ["D", "D"], ["A", "A"]]);
 });

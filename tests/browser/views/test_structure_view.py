@@ -98,14 +98,17 @@ def test_what_is_pointed_at_is_named_in_all_views_and_a_click_selects_it(show: C
     assert shown.selected("accession") == PROTEIN
     structure = demo.structure(PROTEIN)
     number = next(n for n, p in structure.positions.items() if p == position)
-    labels = shown.page.locator(".iplm-label").all_inner_texts()
+    labels = shown.page.locator(".iplm-tip").all_inner_texts()
     assert labels[0] == labels[1]
     assert labels[0].startswith(expected_name(data, PROTEIN, position))
     assert labels[0].endswith(f" {number} of chain A)")
     assert said(shown).startswith(f"Selected: {labels[0]}.")
+    tip, scene = (shown.page.locator(name).first.bounding_box() for name in (".iplm-tip:visible", ".iplm-scene"))
+    assert scene["x"] <= tip["x"] and tip["x"] + tip["width"] <= scene["x"] + scene["width"]
+    assert scene["y"] <= tip["y"] and tip["y"] + tip["height"] <= scene["y"] + scene["height"]
     shown.page.mouse.move(2, 2)
     shown.settled()
-    assert shown.page.locator(".iplm-label:visible").count() == 0
+    assert shown.page.locator(".iplm-tip:visible").count() == 0
 
 
 def test_a_brush_leaves_colour_to_what_is_inside_and_does_not_move_anything(show: Callable, data: FeatureData) -> None:
