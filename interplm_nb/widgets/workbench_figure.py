@@ -18,7 +18,7 @@ GAP = 12
 
 
 def workbench_sheet(bench: "Workbench") -> np.ndarray:
-    """The views of `SHEET`, each as its own `figure()` draws it: uint8 [height, width, 4]. Joined as pixels, since a figure of figures takes longer."""
+    """The views of `SHEET`, each as its own `figure()` draws it: uint8 [height, width, 4]. Joined as pixels: a figure of figures takes longer."""
     rows = [_beside([_pixels(getattr(bench, name).figure()) for name in row]) for row in SHEET]
     width = max(row.shape[1] for row in rows)
     return np.concatenate([_padded(row, row.shape[0] + GAP, width) for row in rows])
