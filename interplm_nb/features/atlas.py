@@ -45,7 +45,11 @@ def _umap(directions: np.ndarray, seed: int) -> np.ndarray:
         # umap warns that its parametric half needs TensorFlow; it isn't used here.
         warnings.simplefilter("ignore", ImportWarning)
         from umap import UMAP
-    fitted = UMAP(metric="cosine", n_neighbors=N_NEIGHBORS, min_dist=MIN_DIST, random_state=seed, n_jobs=1).fit_transform(directions)
+    from threadpoolctl import threadpool_limits
+
+    # numba sets the threads of every OpenMP library of the process, PyTorch's too, and leaves them so: sums would have other bits from then on.
+    with threadpool_limits(1, "openmp"):
+        fitted = UMAP(metric="cosine", n_neighbors=N_NEIGHBORS, min_dist=MIN_DIST, random_state=seed, n_jobs=1).fit_transform(directions)
     return np.asarray(fitted, np.float64)
 
 

@@ -7,16 +7,17 @@ from interplm_nb.pipeline.figures import Chart, panels
 
 
 def atlas(table: pl.DataFrame) -> Chart:
-    """Every living feature at its place on the map, coloured by the share of residues on which it is active; the rarest are drawn last.
+    """Every feature of the map at its place, coloured by the share of residues on which it is active; the rarest are drawn last.
 
-    table: of `Run.atlas`; may be empty.
+    table: of `Run.atlas`; may be empty. A feature that is silent on the run's own residues has the colour of the rarest.
     """
     figure, (axis,) = panels(width=7.0, height=5.4)
     ordered = table.sort("density", "feature", descending=[True, False])
-    rarest, commonest = (ordered["density"][-1], ordered["density"][0]) if table.height else (1e-6, 1.0)
+    active = ordered["density"].filter(ordered["density"] > 0)
+    rarest, commonest = (active[-1], active[0]) if len(active) else (1e-6, 1.0)
     # One value alone would leave a logarithmic scale without length.
     shades = LogNorm(rarest, max(commonest, 10 * rarest))
-    points = axis.scatter(ordered["x"], ordered["y"], c=ordered["density"], s=12, cmap="viridis", norm=shades, linewidths=0)
+    points = axis.scatter(ordered["x"], ordered["y"], c=ordered["density"].clip(rarest), s=12, cmap="viridis", norm=shades, linewidths=0)
     axis.set(xlabel="UMAP 1 (no unit)", ylabel="UMAP 2 (no unit)", xlim=(-1.05, 1.05), ylim=(-1.05, 1.05), xticks=[], yticks=[], aspect="equal")
     figure.colorbar(points, ax=axis, shrink=0.8).set_label("share of residues on which the feature is active")
     clusters = table.filter(pl.col("cluster") >= 0)["cluster"].n_unique()

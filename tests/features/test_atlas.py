@@ -5,6 +5,7 @@ from itertools import combinations
 import numpy as np
 import polars as pl
 import pytest
+from threadpoolctl import threadpool_info
 
 from interplm_nb.features.atlas import ATLAS, N_NEIGHBORS, atlas
 
@@ -44,6 +45,21 @@ def test_equal_seeds_give_equal_maps_and_lengths_do_not_matter() -> None:
     assert not table.equals(atlas(decoder, alive, seed=2))
     # A power of two keeps every direction to the last bit.
     assert table.equals(atlas(decoder * np.float32(4), alive, seed=1))
+
+
+def test_the_threads_of_the_process_are_as_before() -> None:
+    before = threads()
+    assert before
+    atlas(bundles(3, 10), np.ones(30, bool))
+    after = threads()
+    assert {name: after[name] for name in before} == before
+
+
+def threads() -> dict[str, int]:
+    """Of each OpenMP library that is loaded."""
+    import sklearn.cluster  # noqa: F401
+
+    return {library["filepath"]: library["num_threads"] for library in threadpool_info() if library["user_api"] == "openmp"}
 
 
 @pytest.mark.parametrize("n", range(N_NEIGHBORS + 1))

@@ -12,7 +12,7 @@ from interplm_nb.widgets.workbench import Comparison, Workbench
 from tests.browser.views.conftest import Shown
 from tests.browser.workbench import KINDS, wait_until_drawn
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 AXE = assets.CLONE / "node_modules" / "axe-core" / "axe.min.js"
 FAULTS = """async () => (await axe.run(document)).violations.filter(v => ['serious', 'critical'].includes(v.impact))

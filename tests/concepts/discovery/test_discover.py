@@ -59,9 +59,8 @@ def slow_candidates(source: FeatureActivations, annotations: Annotations, pairs:
         concept = pair["concept"]
         sites = firing_sites(source, pair["feature"], pair["threshold"], annotations.mask(concept)).to_dicts()
         own = [s for s in sites if proteins.accessions[s["protein"]] in train]
-        if not own:
-            continue
-        fitted = Calibration.fit(np.array([s["total"] for s in own]), np.array([s["annotated"] for s in own]), per_step=SITES_PER_STEP)
+        strengths, carrying = np.array([s["total"] for s in own]), np.array([s["annotated"] for s in own])
+        fitted = Calibration.fit(strengths, carrying, per_step=SITES_PER_STEP) if own else np.zeros_like
         known = [s["total"] for s in sites if s["annotated"]]
         instances = {a: len(set(annotations.table.filter(accession=a, concept=concept)["instance"])) for a in among}
         for accession in among:
