@@ -93,7 +93,7 @@ class Workbench(View):
         return HTML(f"<div>{inner}</div>")  # of a bare <iframe> IPython warns, and means another
 
     def figure(self) -> "Figure":
-        """Histogram, tracks, logo and scores of the selected feature on one sheet: see `View.figure`."""
+        """Histogram, structure and tracks of the selected feature on one sheet: see `View.figure`."""
         return workbench_figure(self)
 
     def _picture(self) -> bytes:

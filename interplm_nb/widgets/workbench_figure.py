@@ -9,8 +9,8 @@ if TYPE_CHECKING:
 
     from interplm_nb.widgets.workbench import Workbench
 
-SHEET = (("concepts", "histogram"), ("logo", "structure"), ("tracks",))
-"""Views by row and column."""
+SHEET = (("histogram", "structure"), ("tracks",))
+"""Views by row and column; few, since the first paint of a workbench waits for its picture."""
 
 SHEET_DPI = 90
 GAP = 12
