@@ -19,25 +19,46 @@ from benchmarks.harness import machine, report
 def names() -> list[str]:
     """Names of the benchmarks: the modules here that have a `run`, found without importing them."""
     found = (m.name for m in pkgutil.iter_modules(benchmarks.__path__))
-    return sorted(n for n in found if "\ndef run(" in (Path(benchmarks.__path__[0]) / f"{n}.py").read_text(encoding="utf-8"))
+    return sorted(
+        n
+        for n in found
+        if "\ndef run(" in (Path(benchmarks.__path__[0]) / f"{n}.py").read_text(encoding="utf-8")
+    )
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure speed and memory side by side with the usual way.")
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"which to run: {', '.join(names())}; all where none is named")
-    parser.add_argument("--proteins", type=Path, help="FASTA or UniProt TSV to take sequences from; by default the embedded ones")
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks",
+        description="Measure speed and memory side by side with the usual way.",
+    )
+    parser.add_argument(
+        "names",
+        nargs="*",
+        metavar="NAME",
+        help=f"which to run: {', '.join(names())}; all where none is named",
+    )
+    parser.add_argument(
+        "--proteins",
+        type=Path,
+        help="FASTA or UniProt TSV to take sequences from; by default the embedded ones",
+    )
     chosen = parser.parse_args(arguments)
     unknown = sorted(set(chosen.names) - set(names()))
     if unknown:
         parser.error(f"no benchmark {unknown[0]!r}; there are {', '.join(names())}")
     print(machine())
-    met = [_run(importlib.import_module(f"benchmarks.{n}"), chosen.proteins) for n in chosen.names or names()]
+    met = [
+        _run(importlib.import_module(f"benchmarks.{n}"), chosen.proteins)
+        for n in chosen.names or names()
+    ]
     return 0 if all(met) else 1
 
 
 def _run(module: ModuleType, proteins: Path | None) -> bool:
     takes = inspect.signature(module.run).parameters
-    print(f"\n{module.__name__.rpartition('.')[2]}: {(module.__doc__ or '').strip().splitlines()[0]}")
+    print(
+        f"\n{module.__name__.rpartition('.')[2]}: {(module.__doc__ or '').strip().splitlines()[0]}"
+    )
     return report(module.run(**({"proteins": proteins} if "proteins" in takes else {})))
 
 

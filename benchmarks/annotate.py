@@ -36,5 +36,15 @@ def asked(finished: Run) -> Figure:
         to_json(annotator(sequence))
         seconds.append(time.perf_counter() - start)
     pairs = f"{annotator.links.table.height:,} pairs of concept and feature"
-    note = f"{annotator.plm.name}, {pairs}; median of {len(seconds) - 1} sequences; other: the bound"
-    return Figure.compare(f"annotate: {LENGTH} residues, warm", statistics.median(seconds[1:]), SECONDS, "s", 1, "at most", note=note)
+    note = (
+        f"{annotator.plm.name}, {pairs}; median of {len(seconds) - 1} sequences; other: the bound"
+    )
+    return Figure.compare(
+        f"annotate: {LENGTH} residues, warm",
+        statistics.median(seconds[1:]),
+        SECONDS,
+        "s",
+        1,
+        "at most",
+        note=note,
+    )

@@ -42,26 +42,45 @@ def run() -> list[Figure]:
         scores = count(source, annotations, overlap="overwrite")
         ours.append(time.perf_counter() - start)
         looped.append(_loop_seconds(values, numbers, cells[turn::TURNS], scores))
-        dense.append(_dense_seconds(values, numbers, slice(turn * DENSE_RUN, (turn + 1) * DENSE_RUN), scores))
+        dense.append(
+            _dense_seconds(values, numbers, slice(turn * DENSE_RUN, (turn + 1) * DENSE_RUN), scores)
+        )
     seconds, n_cells = statistics.median(ours), -(-N_FEATURES // CHUNK) * N_CONCEPTS
-    looped_s, dense_s = sum(looped) * n_cells / len(cells), sum(dense) * N_FEATURES / DENSE_RUN / TURNS
+    looped_s, dense_s = (
+        sum(looped) * n_cells / len(cells),
+        sum(dense) * N_FEATURES / DENSE_RUN / TURNS,
+    )
     by_loop = (
         f"{N_RESIDUES:,} residues, {values.nnz / N_RESIDUES:.0f} of {N_FEATURES:,} features active, {N_CONCEPTS} concepts; other: the triple loop, "
         f"run on {len(cells)} of its {n_cells:,} (chunk, concept) cells in {sum(looped):.1f} s and multiplied up; equal integers there; "
         f"{1000 * sum(looped) / len(cells) / len(THRESHOLDS):.1f} ms a threshold (the reference's own loop took 21 to 35 ms where it was measured)"
     )
-    by_dense = (
-        f"other: one dense product per threshold, run on {TURNS} x {DENSE_RUN} features in {sum(dense):.1f} s, multiplied up; equal integers there"
-    )
+    by_dense = f"other: one dense product per threshold, run on {TURNS} x {DENSE_RUN} features in {sum(dense):.1f} s, multiplied up; equal integers there"
     return [
-        Figure.compare("concepts: triple loop", seconds, looped_s, "s", 200, of="other / ours", note=by_loop),
-        Figure.compare("concepts: dense products", seconds, dense_s, "s", 5, of="other / ours", note=by_dense),
-        Figure.compare("concepts: time", seconds, SECONDS, "s", 1, "at most", note="other: the bound"),
-        Figure.compare("concepts: memory", peak, GIB, "GiB", 1, "at most", note=f"{MEASURE}, activations in memory included; other: the bound"),
+        Figure.compare(
+            "concepts: triple loop", seconds, looped_s, "s", 200, of="other / ours", note=by_loop
+        ),
+        Figure.compare(
+            "concepts: dense products", seconds, dense_s, "s", 5, of="other / ours", note=by_dense
+        ),
+        Figure.compare(
+            "concepts: time", seconds, SECONDS, "s", 1, "at most", note="other: the bound"
+        ),
+        Figure.compare(
+            "concepts: memory",
+            peak,
+            GIB,
+            "GiB",
+            1,
+            "at most",
+            note=f"{MEASURE}, activations in memory included; other: the bound",
+        ),
     ]
 
 
-def loop(values: Any, numbers: np.ndarray, residue_level: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def loop(
+    values: Any, numbers: np.ndarray, residue_level: bool
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The reference's counts of one concept on one chunk of features: tp, fp, instances hit, [n_features, n_thresholds] each.
 
     numbers: int [n_residues], the instance that each residue belongs to, from 1; 0 where there is none.
@@ -94,7 +113,9 @@ def dense_products(values: np.ndarray, carried: np.ndarray) -> tuple[np.ndarray,
 def _data(rng: np.random.Generator) -> tuple[FeatureActivations, Annotations]:
     proteins = proteins_of(rng, N_RESIDUES)
     annotations = annotations_of(rng, proteins, N_CONCEPTS, LABELS_PER_RESIDUE)
-    values = vstack([block for _, block in blocks_of(rng, N_RESIDUES, N_FEATURES, DRAWN)], format="csr")
+    values = vstack(
+        [block for _, block in blocks_of(rng, N_RESIDUES, N_FEATURES, DRAWN)], format="csr"
+    )
     return FeatureActivations.from_csr(csr_array(values), proteins, "max"), annotations
 
 
@@ -105,7 +126,9 @@ def _peak_memory(source: FeatureActivations, annotations: Annotations) -> float:
     return memory.peak / 2**30
 
 
-def _loop_seconds(values: csr_array, numbers: csc_array, cells: list[tuple[int, int]], scores: ConceptScores) -> float:
+def _loop_seconds(
+    values: csr_array, numbers: csc_array, cells: list[tuple[int, int]], scores: ConceptScores
+) -> float:
     """Seconds of the triple loop on these (chunk, concept) cells, whose integers are compared."""
     residue_level = scores.residue_level
     spent = 0.0
@@ -115,13 +138,19 @@ def _loop_seconds(values: csr_array, numbers: csc_array, cells: list[tuple[int, 
         start = time.perf_counter()
         tp, fp, hits = loop(part, column, bool(residue_level[concept]))
         spent += time.perf_counter() - start
-        same = (tp == scores.tp[concept, columns]).all() and (hits == scores.instance_hits[concept, columns]).all()
+        same = (tp == scores.tp[concept, columns]).all() and (
+            hits == scores.instance_hits[concept, columns]
+        ).all()
         if not same or not (fp == scores.active[columns] - scores.tp[concept, columns]).all():
-            raise AssertionError(f"counts of {scores.concepts['concept'][concept]!r} on the features of chunk {chunk} differ from the triple loop")
+            raise AssertionError(
+                f"counts of {scores.concepts['concept'][concept]!r} on the features of chunk {chunk} differ from the triple loop"
+            )
     return spent
 
 
-def _dense_seconds(values: csr_array, numbers: csc_array, columns: slice, scores: ConceptScores) -> float:
+def _dense_seconds(
+    values: csr_array, numbers: csc_array, columns: slice, scores: ConceptScores
+) -> float:
     """Seconds of the dense products on these features, whose integers are compared; making them dense is not counted."""
     carried = (numbers.T.toarray() > 0).astype(np.float32)
     part = csr_array(values[:, columns]).toarray()
@@ -129,7 +158,9 @@ def _dense_seconds(values: csr_array, numbers: csc_array, columns: slice, scores
     tp, active = dense_products(part, carried)
     spent = time.perf_counter() - start
     if not (tp == scores.tp[:, columns]).all() or not (active == scores.active[columns]).all():
-        raise AssertionError(f"counts of features {columns.start} to {columns.stop} differ from the dense products")
+        raise AssertionError(
+            f"counts of features {columns.start} to {columns.stop} differ from the dense products"
+        )
     return spent
 
 

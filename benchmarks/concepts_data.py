@@ -23,7 +23,9 @@ def proteins_of(rng: np.random.Generator, n_residues: int) -> Proteins:
     return Proteins.from_sequences({f"P{i}": "M" * n for i, n in enumerate(lengths)})
 
 
-def annotations_of(rng: np.random.Generator, proteins: Proteins, n_concepts: int, labels_per_residue: float) -> Annotations:
+def annotations_of(
+    rng: np.random.Generator, proteins: Proteins, n_concepts: int, labels_per_residue: float
+) -> Annotations:
     """Concepts from frequent to rare, their instances anywhere on proteins long enough; a few overlap."""
     shares = np.sort(np.exp(rng.normal(0, 1.8, n_concepts)))[::-1]
     residues = shares / shares.sum() * labels_per_residue * proteins.n_residues
@@ -46,7 +48,9 @@ def annotations_of(rng: np.random.Generator, proteins: Proteins, n_concepts: int
     return Annotations(pl.DataFrame(columns), proteins)
 
 
-def blocks_of(rng: np.random.Generator, n_residues: int, n_features: int, drawn: int, rows: int = 50_000) -> Iterator[tuple[int, csr_array]]:
+def blocks_of(
+    rng: np.random.Generator, n_residues: int, n_features: int, drawn: int, rows: int = 50_000
+) -> Iterator[tuple[int, csr_array]]:
     """First rows and values: float32 above 0, at most 1, 4 % of them above a half; features from frequent to rare, drawn `drawn` times a residue.
 
     What is drawn twice on a residue is one, so that some 6 % fewer are active. Draws are cut from a pool of 4 million that is made once: a block
@@ -54,7 +58,10 @@ def blocks_of(rng: np.random.Generator, n_residues: int, n_features: int, drawn:
     """
     frequency = 1 / (rng.permutation(n_features) + 20.0)
     # The table holds each feature as often as it is drawn among a million, and at least once.
-    table = np.repeat(np.arange(n_features, dtype=np.int32), np.maximum(frequency / frequency.sum() * 2**20, 1).astype(int))
+    table = np.repeat(
+        np.arange(n_features, dtype=np.int32),
+        np.maximum(frequency / frequency.sum() * 2**20, 1).astype(int),
+    )
     pool = np.maximum(rng.beta(0.7, 4, _POOL).astype(np.float32), np.float32(1e-6))
     for first in range(0, n_residues, rows):
         n = min(rows, n_residues - first)
@@ -63,7 +70,12 @@ def blocks_of(rng: np.random.Generator, n_residues: int, n_features: int, drawn:
         new[:, 1:] = features[:, 1:] != features[:, :-1]
         strengths = np.resize(np.roll(pool, int(rng.integers(0, _POOL))), n * drawn)
         indptr = np.concatenate([[0], np.cumsum(new.sum(axis=1))]).astype(np.int32)
-        yield first, csr_array((strengths.reshape(n, drawn)[new], features[new], indptr), shape=(n, n_features))
+        yield (
+            first,
+            csr_array(
+                (strengths.reshape(n, drawn)[new], features[new], indptr), shape=(n, n_features)
+            ),
+        )
 
 
 def instance_numbers(annotations: Annotations) -> csc_array:
@@ -72,4 +84,7 @@ def instance_numbers(annotations: Annotations) -> csc_array:
     last = annotations.residues().group_by("row", "concept").agg(pl.col("instance").max())
     columns = last["concept"].replace_strict(names, return_dtype=pl.Int64).to_numpy()
     numbers = last["instance"].to_numpy().astype(np.int64) + 1
-    return csc_array((numbers, (last["row"].to_numpy(), columns)), shape=(annotations.proteins.n_residues, len(names)))
+    return csc_array(
+        (numbers, (last["row"].to_numpy(), columns)),
+        shape=(annotations.proteins.n_residues, len(names)),
+    )

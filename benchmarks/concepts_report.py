@@ -36,21 +36,56 @@ def run() -> list[Figure]:
         return []
     made = Run.open(Path(os.environ[VARIABLE]))
     proteins = made.proteins()
-    annotations, source, clusters = made.annotations("strict", proteins), made.scored("sae", "strict", proteins), made.splits().filter(split="test")
+    annotations, source, clusters = (
+        made.annotations("strict", proteins),
+        made.scored("sae", "strict", proteins),
+        made.splits().filter(split="test"),
+    )
     spent: dict[str, float] = {}
-    validation, test = (_timed(spent, f"counts of {s}", lambda s=s: count(source, annotations, made.accessions(s))) for s in ("validation", "test"))
+    validation, test = (
+        _timed(spent, f"counts of {s}", lambda s=s: count(source, annotations, made.accessions(s)))
+        for s in ("validation", "test")
+    )
     pairs = _timed(spent, "selection", lambda: strict(validation, test)).pairs
-    _timed(spent, "AUPRC", lambda: average_precision(source, annotations, pairs, clusters["accession"].to_list()))
-    _timed(spent, "intervals", lambda: pair_intervals(by_cluster(source, annotations, pairs, clusters), DRAWS))
+    _timed(
+        spent,
+        "AUPRC",
+        lambda: average_precision(source, annotations, pairs, clusters["accession"].to_list()),
+    )
+    _timed(
+        spent,
+        "intervals",
+        lambda: pair_intervals(by_cluster(source, annotations, pairs, clusters), DRAWS),
+    )
     more = linked(validation, test, pairs["concept"].to_list(), MIN_F1)
-    tested = pl.concat([table.select("concept", "feature", "threshold") for table in (pairs, more)]).unique(maintain_order=True)
+    tested = pl.concat(
+        [table.select("concept", "feature", "threshold") for table in (pairs, more)]
+    ).unique(maintain_order=True)
     tests: dict[str, float] = {}
     _timed(tests, "tests", lambda: significance(source, annotations, tested, clusters, DRAWS))
-    size = f"{proteins.n_residues:,} residues, {source.n_features:,} features, {pairs.height} concepts"
+    size = (
+        f"{proteins.n_residues:,} residues, {source.n_features:,} features, {pairs.height} concepts"
+    )
     parts = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in spent.items())
     return [
-        Figure.compare("concepts: strict report", sum(spent.values()), SECONDS, "s", 1, "at most", note=f"{size}; other: the bound; {parts}"),
-        Figure.compare("concepts: two nulls", tests["tests"], TEST_SECONDS, "s", 1, "at most", note=f"{tested.height} pairs; other: the bound"),
+        Figure.compare(
+            "concepts: strict report",
+            sum(spent.values()),
+            SECONDS,
+            "s",
+            1,
+            "at most",
+            note=f"{size}; other: the bound; {parts}",
+        ),
+        Figure.compare(
+            "concepts: two nulls",
+            tests["tests"],
+            TEST_SECONDS,
+            "s",
+            1,
+            "at most",
+            note=f"{tested.height} pairs; other: the bound",
+        ),
     ]
 
 

@@ -47,14 +47,26 @@ class Measured(NamedTuple):
 
 def run() -> list[Figure]:
     """The figures of every size, from small to large."""
-    sizes = [round(float(part) * 1e6) for part in os.environ.get("CONCEPTS_SCALE", "1,5").split(",")]
+    sizes = [
+        round(float(part) * 1e6) for part in os.environ.get("CONCEPTS_SCALE", "1,5").split(",")
+    ]
     measured = [measure(n) for n in sizes]
     figures = [figure for m in measured for figure in _figures(m)]
     if len(measured) > 1:
         small, large = measured[0], measured[-1]
         at_large, at_small = (m.count_s / m.n_residues * 1e6 for m in (large, small))
         note = f"seconds per million residues at {large.n_residues / 1e6:g} M; other: at {small.n_residues / 1e6:g} M"
-        figures.append(Figure.compare("concepts_scale: linear in residues", at_large, at_small, "s", 1.25, "at most", note=note))
+        figures.append(
+            Figure.compare(
+                "concepts_scale: linear in residues",
+                at_large,
+                at_small,
+                "s",
+                1.25,
+                "at most",
+                note=note,
+            )
+        )
     return figures
 
 
@@ -65,20 +77,39 @@ def measure(n_residues: int) -> Measured:
         folder = Path(name)
         proteins = proteins_of(rng, n_residues)
         proteins.save(folder / "proteins.parquet")
-        annotations_of(rng, proteins, N_CONCEPTS, LABELS_PER_RESIDUE).save(folder / "annotations.parquet")
+        annotations_of(rng, proteins, N_CONCEPTS, LABELS_PER_RESIDUE).save(
+            folder / "annotations.parquet"
+        )
         start = time.perf_counter()
-        with ActivationsWriter(folder / "activations", proteins, N_FEATURES, {"unit": "max"}) as writer:
+        with ActivationsWriter(
+            folder / "activations", proteins, N_FEATURES, {"unit": "max"}
+        ) as writer:
             for first, block in blocks_of(rng, n_residues, N_FEATURES, DRAWN):
                 writer.write(first, block)
             writer.finish()
         seconds = time.perf_counter() - start
-        with ProcessPoolExecutor(1, mp_context=get_context("spawn"), max_tasks_per_child=1) as alone:
+        with ProcessPoolExecutor(
+            1, mp_context=get_context("spawn"), max_tasks_per_child=1
+        ) as alone:
             counted, gib = alone.submit(_count, folder).result()
             read = [alone.submit(_read, folder).result() for _ in range(PROCESSES)]
         first_ms, later_ms = np.median(read, axis=0).tolist()
         entries = int(FeatureActivations.open(folder / "activations", proteins).about["n_entries"])
-        by_residue, by_feature = ((folder / "activations" / f"by_{key}.parquet").stat().st_size / entries for key in ("residue", "feature"))
-        return Measured(n_residues, entries / n_residues, seconds, counted, gib, by_residue, by_feature, first_ms, later_ms)
+        by_residue, by_feature = (
+            (folder / "activations" / f"by_{key}.parquet").stat().st_size / entries
+            for key in ("residue", "feature")
+        )
+        return Measured(
+            n_residues,
+            entries / n_residues,
+            seconds,
+            counted,
+            gib,
+            by_residue,
+            by_feature,
+            first_ms,
+            later_ms,
+        )
 
 
 def _count(folder: Path) -> tuple[float, float]:
@@ -94,14 +125,18 @@ def _count(folder: Path) -> tuple[float, float]:
     for feature in np.random.default_rng(SEED).choice(N_FEATURES, 20, replace=False).tolist():
         rows, values = activations.feature(feature)
         on = [rows[values > np.float32(threshold)] for threshold in THRESHOLDS]
-        if scores.active[feature].tolist() != [len(r) for r in on] or scores.tp[0, feature].tolist() != [int(mask[r].sum()) for r in on]:
+        if scores.active[feature].tolist() != [len(r) for r in on] or scores.tp[
+            0, feature
+        ].tolist() != [int(mask[r].sum()) for r in on]:
             raise AssertionError(f"counts of feature {feature} differ from its mask's")
     return seconds, memory.peak / 2**30
 
 
 def _read(folder: Path) -> tuple[float, float]:
     """ms to read the feature of median density: first thing after opening, and the median of 20 beside it in density."""
-    activations = FeatureActivations.open(folder / "activations", Proteins.load(folder / "proteins.parquet"))
+    activations = FeatureActivations.open(
+        folder / "activations", Proteins.load(folder / "proteins.parquet")
+    )
     counts = pl.read_parquet(folder / "activations" / "features.parquet")["n_residues"]
     from_rare = np.argsort(counts.to_numpy())
     middle = len(from_rare) // 2
@@ -119,9 +154,43 @@ def _figures(m: Measured) -> list[Figure]:
     bound = SECONDS_AT_20M * m.n_residues / 20e6
     reading = f"at once after opening, footer included; {m.later_ms:.1f} ms later; other: the bound"
     return [
-        Figure.compare(f"{size} residues: count", m.count_s, bound, "s", 1, "at most", note=f"{about}; other: the bound, 30 min at 20 M"),
-        Figure.compare(f"{size} residues: memory", m.gib, GIB, "GiB", 1, "at most", note=f"{MEASURE}; other: the bound"),
-        Figure.compare(f"{size} residues: bytes by residue", m.by_residue, BYTES, "bytes", 1, "at most", note="per value; other: the bound"),
-        Figure.compare(f"{size} residues: bytes by feature", m.by_feature, BYTES, "bytes", 1, "at most", note="per value; other: the bound"),
-        Figure.compare(f"{size} residues: one feature", m.first_ms, READ_MS, "ms", 1, "at most", note=reading),
+        Figure.compare(
+            f"{size} residues: count",
+            m.count_s,
+            bound,
+            "s",
+            1,
+            "at most",
+            note=f"{about}; other: the bound, 30 min at 20 M",
+        ),
+        Figure.compare(
+            f"{size} residues: memory",
+            m.gib,
+            GIB,
+            "GiB",
+            1,
+            "at most",
+            note=f"{MEASURE}; other: the bound",
+        ),
+        Figure.compare(
+            f"{size} residues: bytes by residue",
+            m.by_residue,
+            BYTES,
+            "bytes",
+            1,
+            "at most",
+            note="per value; other: the bound",
+        ),
+        Figure.compare(
+            f"{size} residues: bytes by feature",
+            m.by_feature,
+            BYTES,
+            "bytes",
+            1,
+            "at most",
+            note="per value; other: the bound",
+        ),
+        Figure.compare(
+            f"{size} residues: one feature", m.first_ms, READ_MS, "ms", 1, "at most", note=reading
+        ),
     ]

@@ -22,13 +22,27 @@ def run() -> list[Figure]:
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "demo"
         start = time.perf_counter()
-        subprocess.run([sys.executable, "-m", "interplm_nb.cli", "run", "demo", "--out", str(out)], check=True)
+        subprocess.run(
+            [sys.executable, "-m", "interplm_nb.cli", "run", "demo", "--out", str(out)], check=True
+        )
         seconds = time.perf_counter() - start
-        manifests = {stage: read_json(Run.open(out).manifest_path(stage), "Manifest", 1) for stage in STAGES}
+        manifests = {
+            stage: read_json(Run.open(out).manifest_path(stage), "Manifest", 1) for stage in STAGES
+        }
     peak = max(manifest["peak_memory_bytes"] for manifest in manifests.values()) / 2**30
-    parts = ", ".join(f"{stage} {manifest['seconds']:.0f} s" for stage, manifest in manifests.items())
+    parts = ", ".join(
+        f"{stage} {manifest['seconds']:.0f} s" for stage, manifest in manifests.items()
+    )
     memory = "RssAnon summed over the process tree, sampled; other: the bound"
     return [
-        Figure.compare("demo: time", seconds, SECONDS, "s", 1, "at most", note=f"other: the bound; stages: {parts}"),
+        Figure.compare(
+            "demo: time",
+            seconds,
+            SECONDS,
+            "s",
+            1,
+            "at most",
+            note=f"other: the bound; stages: {parts}",
+        ),
         Figure.compare("demo: memory", peak, GIB, "GiB", 1, "at most", note=memory),
     ]

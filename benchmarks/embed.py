@@ -35,7 +35,13 @@ def run(proteins: Path | None = None) -> list[Figure]:
     try:
         sets = _samples(_read(proteins))
         theirs = _fair_esm()
-        ours = ESM2({k: v for k, v in theirs.state_dict().items() if k in SHAPE.shapes()}, SHAPE, "random-8M", "sha256:none", "cpu")
+        ours = ESM2(
+            {k: v for k, v in theirs.state_dict().items() if k in SHAPE.shapes()},
+            SHAPE,
+            "random-8M",
+            "sha256:none",
+            "cpu",
+        )
         _ours(ours, Proteins(sets[0].table[:2]))
         _theirs(theirs, Proteins(sets[0].table[:2]))
         return [_against_fair_esm(ours, theirs, sets), _against_products(ours, sets)]
@@ -58,9 +64,7 @@ def _against_products(ours: ESM2, sets: list[Proteins]) -> Figure:
         turns = [(_ours(ours, alone), _seconds(products.run)) for _ in range(TURNS)]
         # The least of several turns: what else the machine does only ever adds.
         spent, bare = spent + min(t[0] for t in turns), bare + min(t[1] for t in turns)
-    note = (
-        f"seconds for {sets[0].n_residues:,} residues, each batch {TURNS} times in turn, least taken; other: its matrix products and attention alone"
-    )
+    note = f"seconds for {sets[0].n_residues:,} residues, each batch {TURNS} times in turn, least taken; other: its matrix products and attention alone"
     return Figure.compare("embed: over bare products", spent, bare, "s", 1.15, "at most", note=note)
 
 
@@ -70,9 +74,13 @@ class _Products:
     def __init__(self, n: int, length: int) -> None:
         d, generator = SHAPE.d_model, torch.Generator().manual_seed(SEED)
         self.x, self.wide = (torch.randn(n * length, k * d, generator=generator) for k in (1, 4))
-        self.qkv, self.out, self.fc1 = (torch.randn(d, k * d, generator=generator) for k in (3, 1, 4))
+        self.qkv, self.out, self.fc1 = (
+            torch.randn(d, k * d, generator=generator) for k in (3, 1, 4)
+        )
         self.fc2 = torch.randn(4 * d, d, generator=generator)
-        self.heads = torch.randn(n, length, 3, SHAPE.n_heads, d // SHAPE.n_heads, generator=generator).permute(2, 0, 3, 1, 4)
+        self.heads = torch.randn(
+            n, length, 3, SHAPE.n_heads, d // SHAPE.n_heads, generator=generator
+        ).permute(2, 0, 3, 1, 4)
 
     def run(self) -> None:
         q, k, v = self.heads
@@ -86,7 +94,9 @@ class _Products:
 
 
 def _ours(plm: ESM2, proteins: Proteins) -> float:
-    return _seconds(lambda: [batch.layers for batch in plm.embed(proteins, [SHAPE.n_layers], progress=False)])
+    return _seconds(
+        lambda: [batch.layers for batch in plm.embed(proteins, [SHAPE.n_layers], progress=False)]
+    )
 
 
 def _theirs(model: fair_esm.ESM2, proteins: Proteins) -> float:
@@ -98,7 +108,9 @@ def _theirs(model: fair_esm.ESM2, proteins: Proteins) -> float:
         for i in range(0, len(named), 16):
             _, sequences, tokens = convert(named[i : i + 16])
             with torch.no_grad():
-                found = model(tokens, repr_layers=[SHAPE.n_layers])["representations"][SHAPE.n_layers]
+                found = model(tokens, repr_layers=[SHAPE.n_layers])["representations"][
+                    SHAPE.n_layers
+                ]
             _ = [found[j, 1 : len(s) + 1].clone() for j, s in enumerate(sequences)]
 
     return _seconds(embed)
@@ -106,7 +118,9 @@ def _theirs(model: fair_esm.ESM2, proteins: Proteins) -> float:
 
 def _fair_esm() -> fair_esm.ESM2:
     torch.manual_seed(SEED)
-    return fair_esm.ESM2(SHAPE.n_layers, SHAPE.d_model, SHAPE.n_heads, esm.Alphabet.from_architecture("ESM-1b")).eval()
+    return fair_esm.ESM2(
+        SHAPE.n_layers, SHAPE.d_model, SHAPE.n_heads, esm.Alphabet.from_architecture("ESM-1b")
+    ).eval()
 
 
 def _seconds(work: Callable[[], object]) -> float:

@@ -52,7 +52,11 @@ class Figure:
 
 def machine() -> str:
     """The processor, its cores and memory."""
-    memory = f", {os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30:.0f} GiB" if hasattr(os, "sysconf") else ""
+    memory = (
+        f", {os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30:.0f} GiB"
+        if hasattr(os, "sysconf")
+        else ""
+    )
     return f"{_processor()}, {os.cpu_count()} cores{memory}, {platform.system()}"
 
 
@@ -71,10 +75,23 @@ def report(figures: Iterable[Figure], results: Path = RESULTS) -> bool:
     """Print a table and append one JSON line per figure; true where all goals are met."""
     figures = list(figures)
     rows = [("figure", "ours", "other", "unit", "ratio", "goal", "met")]
-    rows += [(f.name, f"{f.ours:,.4g}", f"{f.other:,.4g}", f.unit, f"{f.ratio:.3g}", f.goal, "yes" if f.met else "NO") for f in figures]
+    rows += [
+        (
+            f.name,
+            f"{f.ours:,.4g}",
+            f"{f.other:,.4g}",
+            f.unit,
+            f"{f.ratio:.3g}",
+            f.goal,
+            "yes" if f.met else "NO",
+        )
+        for f in figures
+    ]
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     for row in rows:
-        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+        print(
+            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        )
     for figure in figures:
         if figure.note:
             print(f"  {figure.name}: {figure.note}")
@@ -86,4 +103,7 @@ def report(figures: Iterable[Figure], results: Path = RESULTS) -> bool:
 def _processor() -> str:
     info = Path("/proc/cpuinfo")
     lines = info.read_text(encoding="utf-8").splitlines() if info.exists() else []
-    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.processor() or platform.machine())
+    return next(
+        (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")),
+        platform.processor() or platform.machine(),
+    )

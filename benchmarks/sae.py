@@ -48,14 +48,23 @@ def run() -> list[Figure]:
             activations = _activations(Path(folder) / "activations.npy")
             against = _against_peers(activations) if PEERS.exists() else []
             x = torch.from_numpy(np.load(activations, mmap_mode="r")[:BATCH].copy())
-            return [*against, _against_dense(x), _of_products(x), *_feeding(Path(folder)), *_one_pass()]
+            return [
+                *against,
+                _against_dense(x),
+                _of_products(x),
+                *_feeding(Path(folder)),
+                *_one_pass(),
+            ]
     finally:
         torch.set_num_threads(threads)
 
 
 def _random_plm() -> ESM2:
     generator = torch.Generator().manual_seed(0)
-    weights = {n: 0.05 * torch.randn(s, generator=generator) + n.endswith("norm.weight") for n, s in SHAPE.shapes().items()}
+    weights = {
+        n: 0.05 * torch.randn(s, generator=generator) + n.endswith("norm.weight")
+        for n, s in SHAPE.shapes().items()
+    }
     return ESM2(weights, SHAPE, "random-8M", "sha256:none", "cpu")
 
 
@@ -75,34 +84,76 @@ def _activations(path: Path) -> Path:
 
 
 def _against_peers(activations: Path) -> list[Figure]:
-    found = {name: _trained(name, activations) for name in ("ours", "saelens", "dictionary_learning")}
+    found = {
+        name: _trained(name, activations) for name in ("ours", "saelens", "dictionary_learning")
+    }
     ours = found.pop("ours")
     figures = []
     for name, peer in found.items():
         library = f"{peer['library']} {peer['version']}"
         fvu = f"held-out FVU after {STEPS} steps: {ours['final_fvu']:.4f} ours, {peer['final_fvu']:.4f} theirs"
         note = f"320 to {D_SAE}, k = {K}, batches of {BATCH}; other: {library}; {fvu}"
-        speed = Figure.compare(f"sae: TopK tokens/s, {name}", ours["tokens_per_second"], peer["tokens_per_second"], "tokens/s", 3, note=note)
-        quality = Figure.compare(f"sae: TopK held-out FVU, {name}", ours["final_fvu"], peer["final_fvu"], "share", 1, "at most", note="the same run")
+        speed = Figure.compare(
+            f"sae: TopK tokens/s, {name}",
+            ours["tokens_per_second"],
+            peer["tokens_per_second"],
+            "tokens/s",
+            3,
+            note=note,
+        )
+        quality = Figure.compare(
+            f"sae: TopK held-out FVU, {name}",
+            ours["final_fvu"],
+            peer["final_fvu"],
+            "share",
+            1,
+            "at most",
+            note="the same run",
+        )
         figures += [speed, quality]
-    memory = {name: r["peak_anonymous_bytes"] / 2**30 for name, r in {"ours": ours, **found}.items()}
+    memory = {
+        name: r["peak_anonymous_bytes"] / 2**30 for name, r in {"ours": ours, **found}.items()
+    }
     note = f"peak RssAnon of the process, sampled; dictionary_learning {memory['dictionary_learning']:.2f} GiB"
-    return [*figures, Figure.compare("sae: TopK memory, saelens", memory["ours"], memory["saelens"], "GiB", 0.5, "at most", note=note)]
+    return [
+        *figures,
+        Figure.compare(
+            "sae: TopK memory, saelens",
+            memory["ours"],
+            memory["saelens"],
+            "GiB",
+            0.5,
+            "at most",
+            note=note,
+        ),
+    ]
 
 
 def _trained(name: str, activations: Path) -> dict[str, float]:
     python = sys.executable if name == "ours" else str(PEERS)
-    sizes = {"d-in": SHAPE.d_model, "d-sae": D_SAE, "k": K, "batch-size": BATCH, "steps": STEPS, "lr": LR, "evaluate": EVALUATED}
+    sizes = {
+        "d-in": SHAPE.d_model,
+        "d-sae": D_SAE,
+        "k": K,
+        "batch-size": BATCH,
+        "steps": STEPS,
+        "lr": LR,
+        "evaluate": EVALUATED,
+    }
     options = [word for key, value in sizes.items() for word in (f"--{key}", str(value))]
     command = [python, "-m", f"benchmarks.peers.train_{name}", str(activations), *options]
-    done = subprocess.run(command, cwd=Path(__file__).resolve().parents[1], capture_output=True, text=True)
+    done = subprocess.run(
+        command, cwd=Path(__file__).resolve().parents[1], capture_output=True, text=True
+    )
     if done.returncode:
         raise RuntimeError(f"{name} failed: {done.stderr.strip().splitlines()[-1]}")
     return json.loads(done.stdout.strip().splitlines()[-1])
 
 
 def _trainee(config: SAEConfig, x: torch.Tensor) -> Trainee:
-    trainee = Trainee(config, Path(), {}, Setting(1_000, len(x), torch.device("cpu"), torch.float32, False, ALONE))
+    trainee = Trainee(
+        config, Path(), {}, Setting(1_000, len(x), torch.device("cpu"), torch.float32, False, ALONE)
+    )
     trainee.begin(x)
     return trainee
 
@@ -110,10 +161,15 @@ def _trainee(config: SAEConfig, x: torch.Tensor) -> Trainee:
 def _against_dense(x: torch.Tensor) -> Figure:
     """ReLU-L1 from its first weights, half of whose features are active: the dense case."""
     trainee, dense = _trainee(SAEConfig.recipe("interplm-paper", D_SAE), x), _DenseLoop(x.shape[1])
-    turns = [(_seconds(lambda: trainee.take_step(x)), _seconds(lambda: dense.step(x))) for _ in range(TURNS + 1)][1:]
+    turns = [
+        (_seconds(lambda: trainee.take_step(x)), _seconds(lambda: dense.step(x)))
+        for _ in range(TURNS + 1)
+    ][1:]
     ours, other = (BATCH / min(turn[i] for turn in turns) for i in (0, 1))
     note = "steps in turn in one process, least of 5; other: autograd, torch.optim.Adam, the same loss and constraint, written plainly"
-    return Figure.compare("sae: ReLU-L1 tokens/s, dense loop", ours, other, "tokens/s", 1.2, note=note)
+    return Figure.compare(
+        "sae: ReLU-L1 tokens/s, dense loop", ours, other, "tokens/s", 1.2, note=note
+    )
 
 
 class _DenseLoop:
@@ -121,7 +177,12 @@ class _DenseLoop:
 
     def __init__(self, d_in: int) -> None:
         atoms = torch.nn.functional.normalize(torch.randn(D_SAE, d_in), dim=1)
-        weights = (torch.randn(d_in, D_SAE) * d_in**-0.5, torch.zeros(D_SAE), atoms, torch.zeros(d_in))
+        weights = (
+            torch.randn(d_in, D_SAE) * d_in**-0.5,
+            torch.zeros(D_SAE),
+            atoms,
+            torch.zeros(d_in),
+        )
         self.W_enc, self.b_enc, self.W_dec, self.b_dec = (torch.nn.Parameter(w) for w in weights)
         self.optimizer = torch.optim.Adam([self.W_enc, self.b_enc, self.W_dec, self.b_dec], lr=1e-4)
 
@@ -141,10 +202,17 @@ def _of_products(x: torch.Tensor) -> Figure:
     """What share of the machine's rate of matrix products a TopK step reaches, counting the one dense product that it needs: its encoder's."""
     trainee = _trainee(SAEConfig.recipe("topk", D_SAE, k=K), x)
     W_enc = trainee.sae.W_enc.detach()
-    turns = [(_seconds(lambda: trainee.take_step(x)), _seconds(lambda: x @ W_enc)) for _ in range(TURNS + 1)][1:]
-    ours, rate = (2e-9 * x.shape[1] * D_SAE * len(x) / min(turn[i] for turn in turns) for i in (0, 1))
+    turns = [
+        (_seconds(lambda: trainee.take_step(x)), _seconds(lambda: x @ W_enc))
+        for _ in range(TURNS + 1)
+    ][1:]
+    ours, rate = (
+        2e-9 * x.shape[1] * D_SAE * len(x) / min(turn[i] for turn in turns) for i in (0, 1)
+    )
     note = "the encoder's product over the time of the whole step; other: that product alone; a dense step has five of them"
-    return Figure.compare("sae: TopK step, share of matrix rate", ours, rate, "GFLOP/s", 0.4, note=note)
+    return Figure.compare(
+        "sae: TopK step, share of matrix rate", ours, rate, "GFLOP/s", 0.4, note=note
+    )
 
 
 def _feeding(folder: Path) -> list[Figure]:
@@ -156,14 +224,22 @@ def _fed(folder: Path, n_shards: int) -> Figure:
     proteins = Proteins.from_sequences({f"P{i}": "A" * 512 for i in range(FEEDING_RESIDUES // 512)})
     about = {"plm": "x", "plm_revision": "x", "layer": 1, "d_in": SHAPE.d_model}
     block = np.random.default_rng(0).standard_normal((512, SHAPE.d_model), np.float32)
-    with EmbeddingsWriter(folder, proteins, about, shard_rows=FEEDING_RESIDUES // n_shards) as writer:
+    with EmbeddingsWriter(
+        folder, proteins, about, shard_rows=FEEDING_RESIDUES // n_shards
+    ) as writer:
         for first in range(0, FEEDING_RESIDUES, 512):
             writer.write(np.arange(first, first + 512), block)
     batches = StoredBatches(Embeddings.open(folder), np.arange(FEEDING_RESIDUES), BATCH, 0)
-    ours = 1e3 * min([_seconds(_Epoch(batches, epoch)) for epoch in range(4)][1:]) / batches.steps_per_epoch
+    ours = (
+        1e3
+        * min([_seconds(_Epoch(batches, epoch)) for epoch in range(4)][1:])
+        / batches.steps_per_epoch
+    )
     n = len(list(folder.glob("*.safetensors")))
     note = f"{FEEDING_RESIDUES:,} residues of width {SHAPE.d_model}, shuffled in blocks and then one by one; least of 3 epochs; other: the bound"
-    return Figure.compare(f"sae: feeding, {n} shards", ours, 1.0, "ms per batch", 1, "at most", note=note)
+    return Figure.compare(
+        f"sae: feeding, {n} shards", ours, 1.0, "ms per batch", 1, "at most", note=note
+    )
 
 
 class _Epoch:
@@ -179,13 +255,20 @@ class _Epoch:
 
 def _one_pass() -> list[Figure]:
     mini = esm2.load("esm2-mini", "cpu")
-    return [_passed("8M shape", _random_plm(), 6, 512), _passed("embedded model", mini, mini.n_layers, 512)]
+    return [
+        _passed("8M shape", _random_plm(), 6, 512),
+        _passed("embedded model", mini, mini.n_layers, 512),
+    ]
 
 
 def _passed(name: str, plm: ESM2, n_layers: int, d_sae: int) -> Figure:
     """Seconds for some steps of all SAEs from one pass, and one by one: each runs the PLM as deep as its own layer."""
     proteins = _proteins(PASS_STEPS * PASS_BATCH + 4_000)
-    configs = [SAEConfig.recipe("topk", d_sae, k=k, layer=layer) for layer in range(1, n_layers + 1) for k in (8, 16, 32, 64)]
+    configs = [
+        SAEConfig.recipe("topk", d_sae, k=k, layer=layer)
+        for layer in range(1, n_layers + 1)
+        for k in (8, 16, 32, 64)
+    ]
     together = _seconds(_training(plm, proteins, configs))
     alone = sum(4 * _seconds(_training(plm, proteins, [config])) for config in configs[::4])
     note = f"{len(configs)} TopK SAEs ({n_layers} layers x k = 8, 16, 32, 64; {d_sae} features), {PASS_STEPS} steps of {PASS_BATCH} residues; "
@@ -196,8 +279,13 @@ def _passed(name: str, plm: ESM2, n_layers: int, d_sae: int) -> Figure:
 def _training(plm: ESM2, proteins: Proteins, configs: list[SAEConfig]) -> Callable[[], None]:
     def steps() -> None:
         layers = [config.layer or 0 for config in configs]
-        batches = StreamedBatches(plm, proteins, layers, PASS_BATCH, 0, buffer_residues=PASS_BATCH * 4)
-        trainees = [(_trainee(config, batches.batch(0)[config.layer or 0]), config.layer or 0) for config in configs]
+        batches = StreamedBatches(
+            plm, proteins, layers, PASS_BATCH, 0, buffer_residues=PASS_BATCH * 4
+        )
+        trainees = [
+            (_trainee(config, batches.batch(0)[config.layer or 0]), config.layer or 0)
+            for config in configs
+        ]
         for step in range(PASS_STEPS):
             x = batches.batch(step)
             for trainee, layer in trainees:

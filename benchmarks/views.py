@@ -25,7 +25,16 @@ from interplm_nb.widgets.feature_data import FeatureData
 from interplm_nb.widgets.page import write_page
 from interplm_nb.widgets.workbench import Workbench
 
-BRUSH_MS, STRUCTURE_MS, DEMO_MS, LARGE_MS, PAINT_S, NOTEBOOK_MB, PAGE_MB, FRAME_MS = 16.0, 50.0, 150.0, 400.0, 2.0, 3.0, 6.0, 1000 / 60
+BRUSH_MS, STRUCTURE_MS, DEMO_MS, LARGE_MS, PAINT_S, NOTEBOOK_MB, PAGE_MB, FRAME_MS = (
+    16.0,
+    50.0,
+    150.0,
+    400.0,
+    2.0,
+    3.0,
+    6.0,
+    1000 / 60,
+)
 TURNS = 12
 """Features that are selected one after another."""
 ACROSS = [(0.3 + 0.6 * i / 60, 0.5) for i in range(61)]
@@ -54,11 +63,23 @@ def run() -> list[Figure]:
         shipped = Run.shipped()
         scale = float(os.environ.get("VIEWS_SCALE", "0.35"))
         store = large(folder / "large", round(scale * 1e6))
-        features = FeatureData(shipped, structures={}).pages.ranked["feature"].unique(maintain_order=True).to_list()[:20]
+        features = (
+            FeatureData(shipped, structures={})
+            .pages.ranked["feature"]
+            .unique(maintain_order=True)
+            .to_list()[:20]
+        )
         return [
             *_brush(browser, full, folder),
             _select(browser, shipped, features[:TURNS], folder, "the demo store", DEMO_MS),
-            _select(browser, store, _dense(store), folder, f"{scale:g} M residues x 10,240 features", LARGE_MS),
+            _select(
+                browser,
+                store,
+                _dense(store),
+                folder,
+                f"{scale:g} M residues x 10,240 features",
+                LARGE_MS,
+            ),
             _paint(browser, folder),
             _notebook(folder),
             _page(shipped, features, folder),
@@ -70,7 +91,9 @@ def run() -> list[Figure]:
 
 
 def _bound(name: str, found: float, bound: float, unit: str, note: str) -> Figure:
-    return Figure.compare(f"views: {name}", found, bound, unit, 1, "at most", note=f"{note}; other: the bound")
+    return Figure.compare(
+        f"views: {name}", found, bound, unit, 1, "at most", note=f"{note}; other: the bound"
+    )
 
 
 def _brush(browser: Any, full: Run, folder: Path) -> list[Figure]:
@@ -79,8 +102,13 @@ def _brush(browser: Any, full: Run, folder: Path) -> list[Figure]:
     bench = Workbench(full, feature=0, structures=structures, n_proteins=N_PROTEINS)
     flat = [bench.histogram, bench.logo, bench.tracks]
     figures = []
-    for what, views, bound in (("tracks, logo, histogram", flat, BRUSH_MS), ("the whole workbench, structure included", [bench], STRUCTURE_MS)):
-        with opened(browser, write_page(views, folder / "brush.html", "Brush"), width=1400, height=1600) as (page, _):
+    for what, views, bound in (
+        ("tracks, logo, histogram", flat, BRUSH_MS),
+        ("the whole workbench, structure included", [bench], STRUCTURE_MS),
+    ):
+        with opened(
+            browser, write_page(views, folder / "brush.html", "Brush"), width=1400, height=1600
+        ) as (page, _):
             times = np.array(moves(page, ".iplm-histogram canvas", ACROSS, pressed=True))
         note = f"{N_PROTEINS} proteins x {LENGTH} residues; 95th percentile {np.percentile(times, 95):.1f} ms of {len(times)} movements"
         figures.append(_bound(f"brush to {what}", float(np.median(times)), bound, "ms", note))
@@ -94,12 +122,19 @@ def _dense(store: Run) -> list[int]:
     return [int(f) for f in order[len(order) // 4 : len(order) // 4 + TURNS]]
 
 
-def _select(browser: Any, run: Run, features: list[int], folder: Path, what: str, bound: float) -> Figure:
+def _select(
+    browser: Any, run: Run, features: list[int], folder: Path, what: str, bound: float
+) -> Figure:
     """A feature selected in a live workbench: Python's part, then the browser's, from the arrival of the bytes on."""
     bench = Workbench(run, feature=features[-1])
-    sent = {(bench.data.model_id, "bundle"): bench.data, (bench.structure.model_id, "first_structure"): bench.structure}
+    sent = {
+        (bench.data.model_id, "bundle"): bench.data,
+        (bench.structure.model_id, "first_structure"): bench.structure,
+    }
     python, page_ms, size = [], [], 0
-    with opened(browser, write_page([bench], folder / "select.html", "Select"), width=1400, height=1600) as (page, _):
+    with opened(
+        browser, write_page([bench], folder / "select.html", "Select"), width=1400, height=1600
+    ) as (page, _):
         for feature in features:
             start = time.perf_counter()
             bench.selection.feature = feature
@@ -116,12 +151,16 @@ def _select(browser: Any, run: Run, features: list[int], folder: Path, what: str
 def _paint(browser: Any, folder: Path) -> Figure:
     """`Workbench(run)` in a new process, its output, and the browser until every view is drawn."""
     path = folder / "paint.html"
-    done = subprocess.run([sys.executable, "-c", PAINT, str(path)], check=True, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", PAINT, str(path)], check=True, capture_output=True, text=True
+    )
     made, shown = json.loads(done.stdout.strip().splitlines()[-1])
     with opened(browser, path, width=1400, height=1600) as (_, (painted, last)):
         parts = f"making it {made:.2f} s, its output with the picture for GitHub {shown:.2f} s, browser {painted / 1000:.2f} s"
         note = f"{parts}; after the imports; the structure, which needs NGL, {(last - painted) / 1000:.2f} s later"
-    return _bound("Workbench(run) to first paint", made + shown + painted / 1000, PAINT_S, "s", note)
+    return _bound(
+        "Workbench(run) to first paint", made + shown + painted / 1000, PAINT_S, "s", note
+    )
 
 
 def _notebook(folder: Path) -> Figure:
@@ -133,12 +172,24 @@ def _notebook(folder: Path) -> Figure:
     nbclient.NotebookClient(notebook, kernel_name="python3", timeout=120).execute()
     path = folder / "one.ipynb"
     nbformat.write(notebook, path)
-    return _bound("saved notebook", path.stat().st_size / 1e6, NOTEBOOK_MB, "MB", "one workbench of the demo run, run by nbclient")
+    return _bound(
+        "saved notebook",
+        path.stat().st_size / 1e6,
+        NOTEBOOK_MB,
+        "MB",
+        "one workbench of the demo run, run by nbclient",
+    )
 
 
 def _page(shipped: Run, features: list[int], folder: Path) -> Figure:
     path = Workbench(shipped).to_html(folder / "page.html", features=features, n_proteins=20)
-    return _bound("offline page", path.stat().st_size / 1e6, PAGE_MB, "MB", f"{len(features)} features x 20 proteins with their structures")
+    return _bound(
+        "offline page",
+        path.stat().st_size / 1e6,
+        PAGE_MB,
+        "MB",
+        f"{len(features)} features x 20 proteins with their structures",
+    )
 
 
 def _pan(browser: Any, store: Run, folder: Path) -> Figure:
@@ -149,4 +200,10 @@ def _pan(browser: Any, store: Run, folder: Path) -> Figure:
     with opened(browser, FeatureAtlas(data).to_html(folder / "atlas.html")) as (page, _):
         times = np.array(panned(page, ".iplm-atlas canvas"))
     note = f"{len(data.features):,} points; 95th percentile {np.percentile(times, 95):.1f} ms of {len(times)} frames; 16.7 ms are 60 frames/s"
-    return _bound("panning the map, between frames", float(np.round(np.median(times), 1)), round(FRAME_MS, 1), "ms", note)
+    return _bound(
+        "panning the map, between frames",
+        float(np.round(np.median(times), 1)),
+        round(FRAME_MS, 1),
+        "ms",
+        note,
+    )

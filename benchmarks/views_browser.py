@@ -46,14 +46,18 @@ def chromium() -> Iterator[Any]:
     with sync_playwright() as playwright:
         found = find_chromium(playwright.chromium.executable_path)
         if found is None:
-            raise RuntimeError("no Chromium: put one on the PATH or run `playwright install chromium`")
+            raise RuntimeError(
+                "no Chromium: put one on the PATH or run `playwright install chromium`"
+            )
         browser = playwright.chromium.launch(executable_path=found, args=FLAGS)
         yield browser
         browser.close()
 
 
 @contextmanager
-def opened(browser: Any, path: Path, width: int = 1300, height: int = 1000) -> Iterator[tuple[Any, tuple[float, float]]]:
+def opened(
+    browser: Any, path: Path, width: int = 1300, height: int = 1000
+) -> Iterator[tuple[Any, tuple[float, float]]]:
     """A file in a page of its own, offline; ms from navigation until its views, the structure aside, were drawn, and until it last changed."""
     context = browser.new_context(viewport={"width": width, "height": height}, offline=True)
     context.add_init_script(path=MEASURE)
@@ -64,7 +68,9 @@ def opened(browser: Any, path: Path, width: int = 1300, height: int = 1000) -> I
     context.close()
 
 
-def moves(page: Any, selector: str, places: list[tuple[float, float]], pressed: bool = False) -> list[float]:
+def moves(
+    page: Any, selector: str, places: list[tuple[float, float]], pressed: bool = False
+) -> list[float]:
     """ms from each movement of the mouse over an element, to shares of its width and height, until the last view has drawn; one at a time."""
     box = page.locator(selector).first.bounding_box()
     at = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in places]
@@ -93,7 +99,13 @@ def answers(page: Any, selector: str, places: list[tuple[float, float]]) -> list
 
 def arrives(page: Any, feature: int, sent: Mapping[tuple[str, str], bytes]) -> float:
     """ms from the selection of a feature, whose bytes by model and trait are there at once, until the last view has drawn them."""
-    return page.evaluate(ARRIVES, [feature, [[id, name, base64.b64encode(value).decode()] for (id, name), value in sent.items()]])
+    return page.evaluate(
+        ARRIVES,
+        [
+            feature,
+            [[id, name, base64.b64encode(value).decode()] for (id, name), value in sent.items()],
+        ],
+    )
 
 
 def panned(page: Any, selector: str, ms: int = 2000) -> list[float]:

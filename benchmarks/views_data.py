@@ -48,14 +48,22 @@ def screenful(folder: Path, n_features: int = 8) -> Run:
     )
     fires = rng.random((proteins.n_residues, n_features)) < SHARE
     values = np.where(fires, rng.beta(0.7, 2, fires.shape), 0).astype(np.float32)
-    return made(folder, proteins, Annotations(domains, proteins), [(0, csr_array(values))], n_features)
+    return made(
+        folder, proteins, Annotations(domains, proteins), [(0, csr_array(values))], n_features
+    )
 
 
 def large(folder: Path, n_residues: int) -> Run:
     """`n_residues` with some 64 of 10,240 features active on each, 60 concepts, and a map of all features."""
     rng = np.random.default_rng(SEED)
     proteins = proteins_of(rng, n_residues)
-    run = made(folder, proteins, annotations_of(rng, proteins, N_CONCEPTS, 0.75), blocks_of(rng, n_residues, N_LARGE, DRAWN), N_LARGE)
+    run = made(
+        folder,
+        proteins,
+        annotations_of(rng, proteins, N_CONCEPTS, 0.75),
+        blocks_of(rng, n_residues, N_LARGE, DRAWN),
+        N_LARGE,
+    )
     places = rng.normal(0, 0.35, (N_LARGE, 2)).astype(np.float32).clip(-1, 1)
     statistics = pl.read_parquet(run.source("sae") / "activations" / "features.parquet")
     atlas = pl.DataFrame(
@@ -71,28 +79,56 @@ def large(folder: Path, n_residues: int) -> Run:
             "mean_active": statistics["maximum"] / 4,
         }
     )
-    write_parquet(atlas, run.source("sae") / "atlas.parquet", {"type": "FeatureAtlas", "version": 1})
+    write_parquet(
+        atlas, run.source("sae") / "atlas.parquet", {"type": "FeatureAtlas", "version": 1}
+    )
     return run
 
 
-def made(folder: Path, proteins: Proteins, annotations: Annotations, blocks: Iterable[tuple[int, csr_array]], n_features: int) -> Run:
+def made(
+    folder: Path,
+    proteins: Proteins,
+    annotations: Annotations,
+    blocks: Iterable[tuple[int, csr_array]],
+    n_features: int,
+) -> Run:
     """A run with source `sae`, scored on validation and test; its proteins go to train, validation and test in turn."""
     run = Run.create(folder, "benchmark")
     proteins.save(run.folder / "proteins.parquet")
     annotations.save(run.folder / "annotations.parquet")
     split = np.resize(["train", "validation", "test"], len(proteins))
-    splits = {"accession": proteins.accessions, "cluster": np.arange(len(proteins), dtype=np.uint32), "split": split, "split_published": split}
-    write_parquet(pl.DataFrame(splits), run.folder / "splits.parquet", {"type": "Splits", "version": 1})
+    splits = {
+        "accession": proteins.accessions,
+        "cluster": np.arange(len(proteins), dtype=np.uint32),
+        "split": split,
+        "split_published": split,
+    }
+    write_parquet(
+        pl.DataFrame(splits), run.folder / "splits.parquet", {"type": "Splits", "version": 1}
+    )
     source = run.folder / "sources" / "sae"
-    with ActivationsWriter(source / "activations", proteins, n_features, {"plm": "none", "layer": 0, "sae": "sha256:none"}) as writer:
+    with ActivationsWriter(
+        source / "activations",
+        proteins,
+        n_features,
+        {"plm": "none", "layer": 0, "sae": "sha256:none"},
+    ) as writer:
         for first, block in blocks:
             writer.write(first, block)
         writer.finish()
     activations = FeatureActivations.open(source / "activations", proteins)
     maxima = activations.largest(run.accessions("train"))
-    columns = {"feature": np.arange(n_features, dtype=np.uint32), "maximum_train": maxima, "maximum_all": activations.largest()}
-    write_parquet(pl.DataFrame(columns), source / "maxima.parquet", {"type": "Maxima", "version": 1})
+    columns = {
+        "feature": np.arange(n_features, dtype=np.uint32),
+        "maximum_train": maxima,
+        "maximum_all": activations.largest(),
+    }
+    write_parquet(
+        pl.DataFrame(columns), source / "maxima.parquet", {"type": "Maxima", "version": 1}
+    )
     write_json({"type": "Source", "version": 1, "plm": "none", "layer": 0}, source / "about.json")
     for part in ("validation", "test"):
-        count(activations.relative_to(maxima), annotations, run.accessions(part)).save(source, part, "strict")
+        count(activations.relative_to(maxima), annotations, run.accessions(part)).save(
+            source, part, "strict"
+        )
     return run

@@ -15,11 +15,27 @@ import polars as pl
 import pyarrow.parquet as pq
 from scipy import sparse
 
-from interplm_nb.activations_writer import GROUP, MAX_L0, ActivationsWriter, canonical, check_l0, shape_of
+from interplm_nb.activations_writer import (
+    GROUP,
+    MAX_L0,
+    ActivationsWriter,
+    canonical,
+    check_l0,
+    shape_of,
+)
 from interplm_nb.proteins import Proteins
 from interplm_nb.saving import json_hash, read_json, read_parquet
 
-__all__ = ["GROUP", "MAX_L0", "ActivationBlock", "ActivationsWriter", "FeatureActivations", "Unit", "check_l0", "neighbours"]
+__all__ = [
+    "GROUP",
+    "MAX_L0",
+    "ActivationBlock",
+    "ActivationsWriter",
+    "FeatureActivations",
+    "Unit",
+    "check_l0",
+    "neighbours",
+]
 
 Unit = Literal["raw", "max"]
 
@@ -40,7 +56,14 @@ class FeatureActivations:
     Made by `open`, `from_dense`, `from_csr` and `relative_to`.
     """
 
-    def __init__(self, entries: "_Entries", proteins: Proteins, unit: Unit, about: Mapping[str, Any], maxima: np.ndarray | None = None) -> None:
+    def __init__(
+        self,
+        entries: "_Entries",
+        proteins: Proteins,
+        unit: Unit,
+        about: Mapping[str, Any],
+        maxima: np.ndarray | None = None,
+    ) -> None:
         if unit not in ("raw", "max"):
             raise ValueError(f"the unit of activations is 'raw' or 'max', not {unit!r}")
         self._entries = entries
@@ -53,7 +76,9 @@ class FeatureActivations:
     def open(cls, folder: Path, proteins: Proteins) -> Self:
         """Open a store written by `ActivationsWriter` for exactly these proteins; nothing is loaded yet."""
         if not (folder / "about.json").exists():
-            raise FileNotFoundError(f"{folder}: no feature activations here; run the stage 'activations'")
+            raise FileNotFoundError(
+                f"{folder}: no feature activations here; run the stage 'activations'"
+            )
         about = read_json(folder / "about.json", "FeatureActivations", 1)
         if about["sequences"] != proteins.sequence_hash:
             raise ValueError(
@@ -66,14 +91,20 @@ class FeatureActivations:
     def from_dense(cls, values: np.ndarray, proteins: Proteins, unit: Unit = "raw") -> Self:
         """From an array [n_residues, n_features] of finite values, 0 or more; ValueError otherwise."""
         if np.ndim(values) != 2:
-            raise ValueError(f"activations are an array [n_residues, n_features], not of shape {np.shape(values)}")
+            raise ValueError(
+                f"activations are an array [n_residues, n_features], not of shape {np.shape(values)}"
+            )
         return cls.from_csr(sparse.csr_array(np.asarray(values, np.float32)), proteins, unit)
 
     @classmethod
-    def from_csr(cls, values: sparse.csr_array | sparse.csr_matrix, proteins: Proteins, unit: Unit = "raw") -> Self:
+    def from_csr(
+        cls, values: sparse.csr_array | sparse.csr_matrix, proteins: Proteins, unit: Unit = "raw"
+    ) -> Self:
         """From a scipy csr [n_residues, n_features] of finite values, 0 or more; ValueError otherwise."""
         if shape_of(values)[0] != proteins.n_residues:
-            raise ValueError(f"activations have {shape_of(values)[0]} rows, the proteins have {proteins.n_residues} residues")
+            raise ValueError(
+                f"activations have {shape_of(values)[0]} rows, the proteins have {proteins.n_residues} residues"
+            )
         return cls(_InMemory(canonical(values)), proteins, unit, {})
 
     @property
@@ -92,8 +123,18 @@ class FeatureActivations:
     @property
     def fingerprint(self) -> str:
         """sha256 that differs where the values do: of the store's record (PLM, layer, SAE, ...) and the maxima; in memory, of the values."""
-        maxima = None if self._maxima is None else hashlib.sha256(self._maxima.tobytes()).hexdigest()
-        return json_hash([self.unit, self.n_features, self.proteins.sequence_hash, maxima, self.about or self._digest()])
+        maxima = (
+            None if self._maxima is None else hashlib.sha256(self._maxima.tobytes()).hexdigest()
+        )
+        return json_hash(
+            [
+                self.unit,
+                self.n_features,
+                self.proteins.sequence_hash,
+                maxima,
+                self.about or self._digest(),
+            ]
+        )
 
     def _digest(self) -> str:
         digest = hashlib.sha256()
@@ -128,13 +169,21 @@ class FeatureActivations:
         """float32 [length]: one feature along one protein."""
         return self.of(accession)[:, [self._checked(feature)]].toarray()[:, 0]
 
-    def blocks(self, accessions: Iterable[str] | None = None, residues: int = 50_000) -> Iterator[ActivationBlock]:
+    def blocks(
+        self, accessions: Iterable[str] | None = None, residues: int = 50_000
+    ) -> Iterator[ActivationBlock]:
         """The activations of all proteins, or of these alone, in blocks of whole proteins.
 
         A block holds consecutive rows of the proteins asked for, at most `residues` (or one longer protein). In the order of the residue axis.
         """
-        places = range(len(self.proteins)) if accessions is None else sorted({self.proteins.index(a) for a in accessions})
-        for first, last in neighbours(np.asarray(places, np.int64), self.proteins.offsets, residues):
+        places = (
+            range(len(self.proteins))
+            if accessions is None
+            else sorted({self.proteins.index(a) for a in accessions})
+        )
+        for first, last in neighbours(
+            np.asarray(places, np.int64), self.proteins.offsets, residues
+        ):
             yield ActivationBlock(first, self._scaled(self._entries.rows(first, last)))
 
     def largest(self, accessions: Iterable[str] | None = None) -> np.ndarray:
@@ -152,10 +201,18 @@ class FeatureActivations:
         A feature whose maximum is 0 is 0 everywhere. On proteins that the maxima were not measured on a value may exceed 1.
         """
         if self.unit != "raw":
-            raise ValueError(f"these activations have unit {self.unit!r} already; relative_to takes unit 'raw'")
+            raise ValueError(
+                f"these activations have unit {self.unit!r} already; relative_to takes unit 'raw'"
+            )
         maxima = np.asarray(maxima, np.float32)
-        if maxima.shape != (self.n_features,) or not np.isfinite(maxima).all() or (maxima < 0).any():
-            raise ValueError(f"maxima are one finite value of 0 or more per feature, shape ({self.n_features},), not {maxima.shape} {maxima[:3]}")
+        if (
+            maxima.shape != (self.n_features,)
+            or not np.isfinite(maxima).all()
+            or (maxima < 0).any()
+        ):
+            raise ValueError(
+                f"maxima are one finite value of 0 or more per feature, shape ({self.n_features},), not {maxima.shape} {maxima[:3]}"
+            )
         return FeatureActivations(self._entries, self.proteins, "max", self.about, maxima)
 
     def _scaled(self, csr: sparse.csr_array) -> sparse.csr_array:
@@ -236,7 +293,10 @@ class _Stored:
     def rows(self, first: int, last: int) -> sparse.csr_array:
         rows, features, values = self._by_residue.read(first, last)
         offsets = np.searchsorted(rows, np.arange(first, last + 1, dtype=np.uint32))
-        return sparse.csr_array((values, features.astype(np.int32), offsets.astype(np.int32)), shape=(last - first, self.n_features))
+        return sparse.csr_array(
+            (values, features.astype(np.int32), offsets.astype(np.int32)),
+            shape=(last - first, self.n_features),
+        )
 
     def feature(self, feature: int) -> tuple[np.ndarray, np.ndarray]:
         rows, _, values = self._by_feature.read(feature, feature + 1)
@@ -258,8 +318,14 @@ class _SortedTable:
     @cached_property
     def _edges(self) -> tuple[np.ndarray, np.ndarray]:
         """The least and the greatest key of each row group."""
-        groups = (self._file.metadata.row_group(i).column(self._column).statistics for i in range(self._file.num_row_groups))
-        edges = np.array([(g.min, g.max) if g is not None and g.has_min_max else (1, 0) for g in groups], np.int64).reshape(-1, 2)
+        groups = (
+            self._file.metadata.row_group(i).column(self._column).statistics
+            for i in range(self._file.num_row_groups)
+        )
+        edges = np.array(
+            [(g.min, g.max) if g is not None and g.has_min_max else (1, 0) for g in groups],
+            np.int64,
+        ).reshape(-1, 2)
         return edges[:, 0], edges[:, 1]
 
     def read(self, first: int, last: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -269,10 +335,19 @@ class _SortedTable:
         parts = [self._cut(self._group(int(i)), first, last) for i in groups]
         if not parts:
             return np.empty(0, np.uint32), np.empty(0, np.uint32), np.empty(0, np.float32)
-        return np.concatenate([p[0] for p in parts]), np.concatenate([p[1] for p in parts]), np.concatenate([p[2] for p in parts])
+        return (
+            np.concatenate([p[0] for p in parts]),
+            np.concatenate([p[1] for p in parts]),
+            np.concatenate([p[2] for p in parts]),
+        )
 
-    def _cut(self, columns: tuple[np.ndarray, ...], first: int, last: int) -> tuple[np.ndarray, ...]:
-        start, stop = np.searchsorted(columns[self._column], np.array([first, last], np.int64).clip(0, 2**32 - 1).astype(np.uint32))
+    def _cut(
+        self, columns: tuple[np.ndarray, ...], first: int, last: int
+    ) -> tuple[np.ndarray, ...]:
+        start, stop = np.searchsorted(
+            columns[self._column],
+            np.array([first, last], np.int64).clip(0, 2**32 - 1).astype(np.uint32),
+        )
         return tuple(column[start:stop] for column in columns)
 
     def _group(self, i: int) -> tuple[np.ndarray, ...]:

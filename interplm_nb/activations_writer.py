@@ -44,7 +44,11 @@ _LAYOUT: dict[str, Any] = {
     "compression": {"row": "none", "feature": "zstd", "value": "zstd"},
     "use_dictionary": False,
     "write_statistics": ["row", "feature"],
-    "column_encoding": {"row": "DELTA_BINARY_PACKED", "feature": "BYTE_STREAM_SPLIT", "value": "BYTE_STREAM_SPLIT"},
+    "column_encoding": {
+        "row": "DELTA_BINARY_PACKED",
+        "feature": "BYTE_STREAM_SPLIT",
+        "value": "BYTE_STREAM_SPLIT",
+    },
 }
 
 
@@ -55,13 +59,22 @@ class ActivationsWriter:
     without it removes what was written. `about` names where the values come from (plm, layer, sae, ...); `unit` is taken from it, "raw" if absent.
     """
 
-    def __init__(self, folder: Path, proteins: Proteins, n_features: int, about: Mapping[str, Any], max_l0: float = MAX_L0) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        proteins: Proteins,
+        n_features: int,
+        about: Mapping[str, Any],
+        max_l0: float = MAX_L0,
+    ) -> None:
         self._folder = folder
         self._proteins = proteins
         self._n_features = n_features
         self._about = {"unit": "raw", **about}
         if self._about["unit"] not in ("raw", "max"):
-            raise ValueError(f"the unit of activations is 'raw' or 'max', not {self._about['unit']!r}")
+            raise ValueError(
+                f"the unit of activations is 'raw' or 'max', not {self._about['unit']!r}"
+            )
         self._max_l0 = max_l0
         self._rows = 0
         self._counts = np.zeros(n_features, np.int64)
@@ -70,14 +83,21 @@ class ActivationsWriter:
         draft = self._stack.enter_context(atomic_path(folder))
         draft.mkdir()
         self._draft = draft
-        self._by_residue = _ResidueTable(self._stack.enter_context(_writer(draft / "by_residue.parquet")), proteins.offsets)
+        self._by_residue = _ResidueTable(
+            self._stack.enter_context(_writer(draft / "by_residue.parquet")), proteins.offsets
+        )
         self._partitions = _Partitions(draft / "partitions", n_features)
         self._stack.callback(self._partitions.close)
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         # After `finish` the stack is empty. Before it, an exception must reach `atomic_path`, or it would publish half a store.
         self._stack.__exit__(kind or GeneratorExit, error or GeneratorExit(), trace)
         if isinstance(error, OSError) and error.errno == errno.ENOSPC:
@@ -97,8 +117,13 @@ class ActivationsWriter:
     def write(self, first_row: int, block: sparse.csr_array | sparse.csr_matrix) -> None:
         """Write the residues `first_row`, `first_row + 1`, ...; `block` is float32 [n, n_features], its values finite and 0 or more."""
         if first_row != self._rows:
-            raise ValueError(f"residues are written in order: row {self._rows} comes next, not {first_row}")
-        if shape_of(block)[1] != self._n_features or first_row + shape_of(block)[0] > self._proteins.n_residues:
+            raise ValueError(
+                f"residues are written in order: row {self._rows} comes next, not {first_row}"
+            )
+        if (
+            shape_of(block)[1] != self._n_features
+            or first_row + shape_of(block)[0] > self._proteins.n_residues
+        ):
             raise ValueError(
                 f"a block of shape {shape_of(block)} at row {first_row} does not fit "
                 f"{self._proteins.n_residues} residues x {self._n_features} features"
@@ -118,12 +143,18 @@ class ActivationsWriter:
     def finish(self) -> None:
         """Sort by feature and put the folder in its place; all residues must have been written."""
         if self._rows != self._proteins.n_residues:
-            raise ValueError(f"{self._rows} residues were written, the proteins have {self._proteins.n_residues}; write the rest before finish()")
+            raise ValueError(
+                f"{self._rows} residues were written, the proteins have {self._proteins.n_residues}; write the rest before finish()"
+            )
         self._by_residue.finish()
         self._partitions.sort_into(self._draft / "by_feature.parquet")
         self._partitions.close()
         remove(self._draft / "partitions")
-        write_parquet(summary(self._counts, self._maxima), self._draft / "features.parquet", {"type": "ActivationSummary", "version": 1})
+        write_parquet(
+            summary(self._counts, self._maxima),
+            self._draft / "features.parquet",
+            {"type": "ActivationSummary", "version": 1},
+        )
         write_json(self._record(), self._draft / "about.json")
         self._stack.close()
 
@@ -147,9 +178,13 @@ def canonical(block: sparse.csr_array | sparse.csr_matrix) -> sparse.csr_array:
     csr.sum_duplicates()
     csr.eliminate_zeros()
     if not np.isfinite(csr.data).all():
-        raise ValueError("activations hold NaN or infinity; look at the SAE's weights (checkpoint.load refuses NaN) and at the embeddings")
+        raise ValueError(
+            "activations hold NaN or infinity; look at the SAE's weights (checkpoint.load refuses NaN) and at the embeddings"
+        )
     if len(csr.data) and csr.data.min() < 0:
-        raise ValueError(f"activations are 0 or more, but {csr.data.min()} is among them; a signed source needs DenseSource or a ReLU")
+        raise ValueError(
+            f"activations are 0 or more, but {csr.data.min()} is among them; a signed source needs DenseSource or a ReLU"
+        )
     return csr
 
 
@@ -169,7 +204,13 @@ def check_l0(l0: float, max_l0: float, n_features: int) -> None:
 
 def summary(counts: np.ndarray, maxima: np.ndarray) -> pl.DataFrame:
     """The table of `features.parquet`."""
-    return pl.DataFrame({"feature": np.arange(len(counts), dtype=np.uint32), "n_residues": counts.astype(np.uint64), "maximum": maxima})
+    return pl.DataFrame(
+        {
+            "feature": np.arange(len(counts), dtype=np.uint32),
+            "n_residues": counts.astype(np.uint64),
+            "maximum": maxima,
+        }
+    )
 
 
 class _ResidueTable:
@@ -201,7 +242,9 @@ class _ResidueTable:
         for end in self._protein_ends(table):
             if end - first >= GROUP:
                 # A protein of more than 1 M entries still makes one group: pyarrow's own limit on a group would cut it elsewhere.
-                self._writer.write_table(table.slice(first, end - first), row_group_size=max(GROUP, end - first))
+                self._writer.write_table(
+                    table.slice(first, end - first), row_group_size=max(GROUP, end - first)
+                )
                 first = end
         self._waiting = [table.slice(first)] if first < len(table) else []
         self._n_waiting = len(table) - first
@@ -227,7 +270,9 @@ class _Partitions:
         entries = np.empty(csc.nnz, _ENTRY)
         entries["row"] = csc.indices
         entries["row"] += np.uint32(first_row)
-        entries["feature"] = np.repeat(np.arange(shape_of(csc)[1], dtype=np.uint32), np.diff(csc.indptr))
+        entries["feature"] = np.repeat(
+            np.arange(shape_of(csc)[1], dtype=np.uint32), np.diff(csc.indptr)
+        )
         entries["value"] = csc.data
         cuts = csc.indptr[self._edges]
         for stream, first, last in zip(self._streams, cuts[:-1], cuts[1:], strict=True):
@@ -240,10 +285,15 @@ class _Partitions:
                 entries = np.fromfile(part, _ENTRY)
                 part.unlink()
                 # Rows came in order, so a stable sort by feature is all; numpy's is a radix sort for 16 bits.
-                order = np.argsort((entries["feature"] - np.uint32(first)).astype(np.uint16), kind="stable")
+                order = np.argsort(
+                    (entries["feature"] - np.uint32(first)).astype(np.uint16), kind="stable"
+                )
                 entries = entries[order]
                 # A shorter list of groups: at 20 M residues with 64 features each, 5,000 of them open in 30 ms, which the first feature waits for.
-                writer.write_table(_table(entries["row"], entries["feature"], entries["value"]), row_group_size=2 * GROUP)
+                writer.write_table(
+                    _table(entries["row"], entries["feature"], entries["value"]),
+                    row_group_size=2 * GROUP,
+                )
 
     def close(self) -> None:
         for stream in self._streams:
@@ -255,9 +305,13 @@ def _writer(path: Path) -> pq.ParquetWriter:
 
 
 def _rows_of(csr: sparse.csr_array, first_row: int) -> np.ndarray:
-    return np.repeat(np.arange(first_row, first_row + shape_of(csr)[0], dtype=np.uint32), np.diff(csr.indptr))
+    return np.repeat(
+        np.arange(first_row, first_row + shape_of(csr)[0], dtype=np.uint32), np.diff(csr.indptr)
+    )
 
 
 def _table(rows: np.ndarray, features: np.ndarray, values: np.ndarray) -> pa.Table:
     columns = (rows, np.uint32), (features, np.uint32), (values, np.float32)
-    return pa.table([pa.array(np.ascontiguousarray(values, dtype)) for values, dtype in columns], schema=SCHEMA)
+    return pa.table(
+        [pa.array(np.ascontiguousarray(values, dtype)) for values, dtype in columns], schema=SCHEMA
+    )

@@ -39,11 +39,15 @@ class Annotations:
     def __init__(self, table: pl.DataFrame, proteins: Proteins) -> None:
         missing = [c for c in SCHEMA if c not in table.columns]
         if missing:
-            raise ValueError(f"Annotations need the columns {list(SCHEMA)}; {missing} not among {table.columns}")
+            raise ValueError(
+                f"Annotations need the columns {list(SCHEMA)}; {missing} not among {table.columns}"
+            )
         table = table.select(pl.col(c).cast(t) for c, t in SCHEMA.items())
         _check_segments(table, proteins)
         self.proteins = proteins
-        order = pl.col("accession").replace_strict(proteins.accessions, range(len(proteins)), return_dtype=pl.UInt32)
+        order = pl.col("accession").replace_strict(
+            proteins.accessions, range(len(proteins)), return_dtype=pl.UInt32
+        )
         self.table = table.sort(order, "start", "end", "concept", "instance")
 
     @classmethod
@@ -70,22 +74,33 @@ class Annotations:
     def summary(self) -> pl.DataFrame:
         """One row per concept: concept, category, level, n_proteins, n_instances, n_residues (a residue under two segments counts once)."""
         counts = self.table.group_by("concept", "category", "level").agg(
-            pl.col("accession").n_unique().alias("n_proteins"), pl.col("instance").n_unique().alias("n_instances")
+            pl.col("accession").n_unique().alias("n_proteins"),
+            pl.col("instance").n_unique().alias("n_instances"),
         )
-        residues = self.residues().group_by("concept").agg(pl.col("row").n_unique().alias("n_residues"))
+        residues = (
+            self.residues().group_by("concept").agg(pl.col("row").n_unique().alias("n_residues"))
+        )
         return counts.join(residues, on="concept", how="left").sort("concept")
 
     def residues(self) -> pl.DataFrame:
         """One row per residue of each segment: row (i64), concept, instance."""
-        starts = pl.DataFrame({"accession": self.proteins.accessions, "first": self.proteins.offsets[:-1]})
+        starts = pl.DataFrame(
+            {"accession": self.proteins.accessions, "first": self.proteins.offsets[:-1]}
+        )
         spread = self.table.join(starts, on="accession", how="left").select(
-            pl.int_ranges(pl.col("first") + pl.col("start") - 1, pl.col("first") + pl.col("end")).alias("row"), "concept", "instance"
+            pl.int_ranges(
+                pl.col("first") + pl.col("start") - 1, pl.col("first") + pl.col("end")
+            ).alias("row"),
+            "concept",
+            "instance",
         )
         return spread.explode("row")
 
     def of(self, proteins: Proteins) -> Self:
         """The annotations of some of the proteins, on their own axis."""
-        return type(self)(self.table.filter(pl.col("accession").is_in(proteins.accessions)), proteins)
+        return type(self)(
+            self.table.filter(pl.col("accession").is_in(proteins.accessions)), proteins
+        )
 
     def only(self, concepts: Iterable[str]) -> Self:
         """The annotations of some of the concepts, on the same axis."""
@@ -99,33 +114,55 @@ class Annotations:
 
     def save(self, path: Path) -> None:
         """Write the segments, and the hash of their proteins, to a Parquet file, atomically."""
-        write_parquet(self.table, path, {"type": "Annotations", "version": 1, "sequences": self.proteins.sequence_hash})
+        write_parquet(
+            self.table,
+            path,
+            {"type": "Annotations", "version": 1, "sequences": self.proteins.sequence_hash},
+        )
 
     @classmethod
     def load(cls, path: Path, proteins: Proteins) -> Self:
         """Read the segments written for exactly these proteins."""
         table, about = read_parquet(path, "Annotations", 1)
         if about["sequences"] != proteins.sequence_hash:
-            raise ValueError(f"{path} annotates other proteins ({about['sequences'][:19]}) than those given ({proteins.sequence_hash[:19]})")
+            raise ValueError(
+                f"{path} annotates other proteins ({about['sequences'][:19]}) than those given ({proteins.sequence_hash[:19]})"
+            )
         return cls(table, proteins)
 
 
 def _check_segments(table: pl.DataFrame, proteins: Proteins) -> None:
     if table.null_count().sum_horizontal().sum():
-        raise ValueError(f"Annotations hold no empty cells; nulls by column: {table.null_count().row(0, named=True)}")
+        raise ValueError(
+            f"Annotations hold no empty cells; nulls by column: {table.null_count().row(0, named=True)}"
+        )
     odd = table.filter(~pl.col("level").is_in(LEVELS))
     if odd.height:
-        raise ValueError(f"a concept's level is one of {LEVELS}, not {odd['level'][0]!r} (concept {odd['concept'][0]!r})")
+        raise ValueError(
+            f"a concept's level is one of {LEVELS}, not {odd['level'][0]!r} (concept {odd['concept'][0]!r})"
+        )
     strangers = table.filter(~pl.col("accession").is_in(proteins.accessions))
     if strangers.height:
-        raise ValueError(f"{strangers.height} segments are on proteins that are not given, such as {strangers['accession'][0]!r}")
+        raise ValueError(
+            f"{strangers.height} segments are on proteins that are not given, such as {strangers['accession'][0]!r}"
+        )
     lengths = pl.DataFrame({"accession": proteins.accessions, "length": proteins.lengths})
-    misplaced = (pl.col("start") < 1) | (pl.col("end") < pl.col("start")) | (pl.col("end") > pl.col("length"))
+    misplaced = (
+        (pl.col("start") < 1)
+        | (pl.col("end") < pl.col("start"))
+        | (pl.col("end") > pl.col("length"))
+    )
     outside = table.join(lengths, on="accession").filter(misplaced)
     if outside.height:
         bad = outside.row(0, named=True)
         segment = f"{bad['accession']}: segment {bad['start']}..{bad['end']} of {bad['concept']!r}"
-        raise ValueError(f"{segment} does not lie in 1..{bad['length']} ({outside.height} such segments)")
-    several = table.group_by("concept").agg(pl.struct("category", "level").n_unique().alias("n")).filter(pl.col("n") > 1)
+        raise ValueError(
+            f"{segment} does not lie in 1..{bad['length']} ({outside.height} such segments)"
+        )
+    several = (
+        table.group_by("concept")
+        .agg(pl.struct("category", "level").n_unique().alias("n"))
+        .filter(pl.col("n") > 1)
+    )
     if several.height:
         raise ValueError(f"concept {several['concept'][0]!r} has more than one category or level")

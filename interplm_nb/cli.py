@@ -56,10 +56,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of our output, such as `head`, has had enough
         sys.stderr.close()
         return 0
-    except (PipelineError, ValueError, OSError, KeyError) as error:  # InputError and pydantic's errors are ValueErrors
-        return _fail(str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error) or type(error).__name__)
+    except (
+        PipelineError,
+        ValueError,
+        OSError,
+        KeyError,
+    ) as error:  # InputError and pydantic's errors are ValueErrors
+        return _fail(
+            str(error.args[0])
+            if isinstance(error, KeyError) and error.args
+            else str(error) or type(error).__name__
+        )
     except ModuleNotFoundError as error:
-        return _fail(f"{error.name} is not installed in this environment; install interplm-nb with all of its dependencies")
+        return _fail(
+            f"{error.name} is not installed in this environment; install interplm-nb with all of its dependencies"
+        )
 
 
 def _fail(text: str, code: int = 2) -> int:
@@ -79,7 +90,9 @@ def _parser() -> argparse.ArgumentParser:
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--version", action="version", version=f"interplm-nb {interplm_nb.__version__}")
+    parser.add_argument(
+        "--version", action="version", version=f"interplm-nb {interplm_nb.__version__}"
+    )
     commands = parser.add_subparsers(required=True, metavar="COMMAND", title="commands")
     _run_command(commands)
     _data_command(commands)
@@ -91,21 +104,55 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, summary: str, epilog: str = "") -> argparse.ArgumentParser:
+def _add(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
+    name: str,
+    summary: str,
+    epilog: str = "",
+) -> argparse.ArgumentParser:
     return commands.add_parser(
-        name, help=summary, description=f"{summary[0].upper()}{summary[1:]}.", epilog=epilog, formatter_class=argparse.RawDescriptionHelpFormatter
+        name,
+        help=summary,
+        description=f"{summary[0].upper()}{summary[1:]}.",
+        epilog=epilog,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
 
 
 def _run_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    command = _add(commands, "run", "run a profile: from protein files to scored features", _RUN_EXAMPLES)
-    command.add_argument("profile", metavar="PROFILE", help="demo, laboratory, proteomes, esm2-8m, sweep-8m, or a .toml file")
+    command = _add(
+        commands, "run", "run a profile: from protein files to scored features", _RUN_EXAMPLES
+    )
+    command.add_argument(
+        "profile",
+        metavar="PROFILE",
+        help="demo, laboratory, proteomes, esm2-8m, sweep-8m, or a .toml file",
+    )
     command.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the run")
-    command.add_argument("-p", dest="settings", action="append", default=[], metavar="stage.name=value", help="set a parameter; may be given often")
-    command.add_argument("--from", dest="first", default="proteins", metavar="STAGE", help="take the stages before this one as they are")
+    command.add_argument(
+        "-p",
+        dest="settings",
+        action="append",
+        default=[],
+        metavar="stage.name=value",
+        help="set a parameter; may be given often",
+    )
+    command.add_argument(
+        "--from",
+        dest="first",
+        default="proteins",
+        metavar="STAGE",
+        help="take the stages before this one as they are",
+    )
     command.add_argument("--force", metavar="STAGE", help="make this stage and those after it anew")
-    command.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 or mps (default: auto)")
-    command.add_argument("--strict", action="store_true", help="stop at the first bad record of a file, in place of skipping and counting it")
+    command.add_argument(
+        "--device", default="auto", help="auto, cpu, cuda, cuda:1 or mps (default: auto)"
+    )
+    command.add_argument(
+        "--strict",
+        action="store_true",
+        help="stop at the first bad record of a file, in place of skipping and counting it",
+    )
     command.set_defaults(do=_run)
 
 
@@ -113,9 +160,13 @@ def _run(options: argparse.Namespace) -> None:
     from interplm_nb.pipeline.runner import Request, run
 
     settings = [*options.settings, *(["proteins.strict=true"] if options.strict else [])]
-    request = Request(options.profile, options.out, settings, options.first, options.force, options.device)
+    request = Request(
+        options.profile, options.out, settings, options.first, options.force, options.device
+    )
     done = run(request, _say, sys.stderr if sys.stderr.isatty() else None)
-    _say(f"{done.folder}: all stages are done. Look at them: interplm-nb score {options.out}, interplm-nb explore {options.out}")
+    _say(
+        f"{done.folder}: all stages are done. Look at them: interplm-nb score {options.out}, interplm-nb explore {options.out}"
+    )
 
 
 def _data_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -126,7 +177,12 @@ examples:
   interplm-nb data fetch "organism_id:559292 AND reviewed:true" --out yeast.tsv
   interplm-nb data fetch --accessions list.txt --out mine.tsv
 """
-    command = _add(commands, "data", "describe the embedded proteins, check a file, fetch from UniProt", examples)
+    command = _add(
+        commands,
+        "data",
+        "describe the embedded proteins, check a file, fetch from UniProt",
+        examples,
+    )
     command.set_defaults(do=_data)
     parts = command.add_subparsers(metavar="PART")
     check = _add(parts, "check", "read a file of proteins and say what would be kept and left out")
@@ -134,15 +190,27 @@ examples:
     check.add_argument("--format", default="auto", choices=("auto", "fasta", "tsv", "text", "xml"))
     check.add_argument("--strict", action="store_true", help="stop at the first bad record")
     check.set_defaults(do=_data_check)
-    fetch = _add(parts, "fetch", "download annotated proteins from UniProt, by query or by accessions")
-    fetch.add_argument("query", nargs="?", help='a UniProt query, such as "organism_id:559292 AND reviewed:true"')
-    fetch.add_argument("--accessions", type=Path, metavar="FILE", help="file with one accession per line")
+    fetch = _add(
+        parts, "fetch", "download annotated proteins from UniProt, by query or by accessions"
+    )
+    fetch.add_argument(
+        "query", nargs="?", help='a UniProt query, such as "organism_id:559292 AND reviewed:true"'
+    )
+    fetch.add_argument(
+        "--accessions", type=Path, metavar="FILE", help="file with one accession per line"
+    )
     fetch.add_argument("--out", type=Path, required=True, metavar="FILE", help="TSV file to write")
     fetch.add_argument(
-        "--cache", type=Path, default=Path("~/.cache/interplm-nb/uniprot"), metavar="DIR", help="folder of downloads (default: %(default)s)"
+        "--cache",
+        type=Path,
+        default=Path("~/.cache/interplm-nb/uniprot"),
+        metavar="DIR",
+        help="folder of downloads (default: %(default)s)",
     )
     fetch.add_argument("--offline", action="store_true", help="answer from the cache alone")
-    fetch.add_argument("--strict", action="store_true", help="stop at an accession that is not answered")
+    fetch.add_argument(
+        "--strict", action="store_true", help="stop at an accession that is not answered"
+    )
     fetch.set_defaults(do=_data_fetch)
 
 
@@ -161,7 +229,16 @@ def _data_check(options: argparse.Namespace) -> None:
 def _data_fetch(options: argparse.Namespace) -> None:
     from interplm_nb.pipeline.describe import fetch_uniprot
 
-    _say(fetch_uniprot(options.query, options.accessions, options.out, options.cache.expanduser(), options.offline, options.strict))
+    _say(
+        fetch_uniprot(
+            options.query,
+            options.accessions,
+            options.out,
+            options.cache.expanduser(),
+            options.offline,
+            options.strict,
+        )
+    )
 
 
 def _folder_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -171,12 +248,25 @@ examples:
   interplm-nb explore runs/demo --app               the workbench alone, without code, at http://127.0.0.1:8866/
   interplm-nb explore runs/demo --app --no-browser  the same; open the printed address yourself
 """
-    explore = _add(commands, "explore", "look at a run's features: open a notebook in JupyterLab, or an app without code", examples)
+    explore = _add(
+        commands,
+        "explore",
+        "look at a run's features: open a notebook in JupyterLab, or an app without code",
+        examples,
+    )
     explore.add_argument("run", type=Path, metavar="RUN", help="folder of a run")
-    explore.add_argument("--app", action="store_true", help="the workbench as a page without code (Voila), on this machine alone")
-    explore.add_argument("--no-browser", action="store_true", help="print the address; open nothing")
+    explore.add_argument(
+        "--app",
+        action="store_true",
+        help="the workbench as a page without code (Voila), on this machine alone",
+    )
+    explore.add_argument(
+        "--no-browser", action="store_true", help="print the address; open nothing"
+    )
     explore.set_defaults(do=_explore)
-    notebooks = _add(commands, "notebooks", "copy the lessons into a folder, to read, change and run")
+    notebooks = _add(
+        commands, "notebooks", "copy the lessons into a folder, to read, change and run"
+    )
     notebooks.add_argument("folder", type=Path, metavar="DIR")
     notebooks.set_defaults(do=_notebooks)
 

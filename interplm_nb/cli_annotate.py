@@ -19,22 +19,85 @@ share, against stretches of the run's proteins as long as the members.
 """
 
 
-def add_annotate_command(commands: Any, add: Callable[..., argparse.ArgumentParser], say: Callable[[str], None]) -> None:
+def add_annotate_command(
+    commands: Any, add: Callable[..., argparse.ArgumentParser], say: Callable[[str], None]
+) -> None:
     """Add `annotate` to the commands; `add` makes a parser, `say` writes a text."""
-    command = add(commands, "annotate", "name what a run's features find in new sequences, or in a family", _EXAMPLES)
-    command.add_argument("file", type=Path, metavar="FASTA", help="sequences, plain or packed; with --family Stockholm too")
-    command.add_argument("--run", type=Path, metavar="RUN", help="folder of a finished run (default: the demo run that comes with the package)")
-    command.add_argument("--source", default="sae", help="which of the run's SAEs: sae, or random_sae as a control (default: %(default)s)")
-    command.add_argument("--out", type=Path, metavar="FILE", help="where to write (default: standard output)")
-    command.add_argument("--format", choices=("json", "gff3", "tsv"), help="default: by the suffix of --out, else tsv")
-    command.add_argument("--max-q", type=float, default=0.05, metavar="Q", help="leave out pairs that chance explains on test (default: %(default)s)")
-    command.add_argument("--min-confidence", type=float, default=0.5, metavar="P", help="leave out names that are less sure (default: %(default)s)")
-    command.add_argument("--concepts", action="append", default=[], metavar="NAME", help="this concept alone; may be given often")
-    command.add_argument("--top", type=int, default=20, metavar="N", help="of each sequence N names and N other features (default: %(default)s)")
-    command.add_argument("--family", action="store_true", help="the sequences are one family: what do its members share?")
-    command.add_argument("--picture", type=Path, metavar="FILE", help="with --family: draw it, as .png, .svg or .pdf")
-    command.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 or mps (default: auto)")
-    command.add_argument("--strict", action="store_true", help="stop at the first bad record, in place of leaving it out and saying so")
+    command = add(
+        commands,
+        "annotate",
+        "name what a run's features find in new sequences, or in a family",
+        _EXAMPLES,
+    )
+    command.add_argument(
+        "file",
+        type=Path,
+        metavar="FASTA",
+        help="sequences, plain or packed; with --family Stockholm too",
+    )
+    command.add_argument(
+        "--run",
+        type=Path,
+        metavar="RUN",
+        help="folder of a finished run (default: the demo run that comes with the package)",
+    )
+    command.add_argument(
+        "--source",
+        default="sae",
+        help="which of the run's SAEs: sae, or random_sae as a control (default: %(default)s)",
+    )
+    command.add_argument(
+        "--out", type=Path, metavar="FILE", help="where to write (default: standard output)"
+    )
+    command.add_argument(
+        "--format",
+        choices=("json", "gff3", "tsv"),
+        help="default: by the suffix of --out, else tsv",
+    )
+    command.add_argument(
+        "--max-q",
+        type=float,
+        default=0.05,
+        metavar="Q",
+        help="leave out pairs that chance explains on test (default: %(default)s)",
+    )
+    command.add_argument(
+        "--min-confidence",
+        type=float,
+        default=0.5,
+        metavar="P",
+        help="leave out names that are less sure (default: %(default)s)",
+    )
+    command.add_argument(
+        "--concepts",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="this concept alone; may be given often",
+    )
+    command.add_argument(
+        "--top",
+        type=int,
+        default=20,
+        metavar="N",
+        help="of each sequence N names and N other features (default: %(default)s)",
+    )
+    command.add_argument(
+        "--family",
+        action="store_true",
+        help="the sequences are one family: what do its members share?",
+    )
+    command.add_argument(
+        "--picture", type=Path, metavar="FILE", help="with --family: draw it, as .png, .svg or .pdf"
+    )
+    command.add_argument(
+        "--device", default="auto", help="auto, cpu, cuda, cuda:1 or mps (default: auto)"
+    )
+    command.add_argument(
+        "--strict",
+        action="store_true",
+        help="stop at the first bad record, in place of leaving it out and saying so",
+    )
     command.set_defaults(do=lambda options: _annotate(options, say))
 
 
@@ -53,8 +116,12 @@ def _annotate(options: argparse.Namespace, say: Callable[[str], None]) -> None:
     if options.picture and options.picture.suffix.lower() not in (".png", ".svg", ".pdf"):
         raise PipelineError(f"--picture {options.picture}: name it .png, .svg or .pdf")
     if options.family and kind == "gff3":
-        raise PipelineError("a family is written as json or tsv: a row of it is a feature, not a stretch of a sequence")
-    annotator = Annotator(Run.open(options.run) if options.run else Run.shipped(), options.source, options.device)
+        raise PipelineError(
+            "a family is written as json or tsv: a row of it is a feature, not a stretch of a sequence"
+        )
+    annotator = Annotator(
+        Run.open(options.run) if options.run else Run.shipped(), options.source, options.device
+    )
     text, summary = (_family if options.family else _sequences)(annotator, options, kind)
     if options.out:
         _write(text, options.out)
@@ -70,11 +137,19 @@ def _sequences(annotator: Any, options: argparse.Namespace, kind: str) -> tuple[
     from interplm_nb.pipeline.annotate_formats import written
 
     found = annotator(
-        options.file, options.min_confidence, options.concepts, max_q=options.max_q, strict=options.strict, progress=sys.stderr.isatty()
+        options.file,
+        options.min_confidence,
+        options.concepts,
+        max_q=options.max_q,
+        strict=options.strict,
+        progress=sys.stderr.isatty(),
     )
     without = len(found.proteins) - found.concepts["accession"].n_unique()
     least = f"confidence {options.min_confidence:g} or more"
-    summary = [str(found.report), f"{found.concepts.height:,} named stretches of {least}; no named concept in {without:,} of {len(found.proteins):,}"]
+    summary = [
+        str(found.report),
+        f"{found.concepts.height:,} named stretches of {least}; no named concept in {without:,} of {len(found.proteins):,}",
+    ]
     return written(found, kind, options.top), summary
 
 
@@ -82,7 +157,12 @@ def _family(annotator: Any, options: argparse.Namespace, kind: str) -> tuple[str
     from interplm_nb.pipeline.family import family
     from interplm_nb.sources.stockholm import read_family
 
-    found = family(annotator, read_family(options.file, options.strict), top=options.top, progress=sys.stderr.isatty())
+    found = family(
+        annotator,
+        read_family(options.file, options.strict),
+        top=options.top,
+        progress=sys.stderr.isatty(),
+    )
     summary = [str(found.report), found.caption]
     if options.picture:
         from interplm_nb.pipeline.figures_family import picture

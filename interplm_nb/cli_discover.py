@@ -27,16 +27,54 @@ _COLUMNS = {
 }  # fmt: skip
 
 
-def add_discover_command(commands: Any, add: Callable[..., argparse.ArgumentParser], say: Callable[[str], None]) -> None:
+def add_discover_command(
+    commands: Any, add: Callable[..., argparse.ArgumentParser], say: Callable[[str], None]
+) -> None:
     """Add `discover` to the commands; `add` makes a parser, `say` writes a text."""
-    command = add(commands, "discover", "find proteins that lack an annotation where its features fire", _EXAMPLES)
+    command = add(
+        commands,
+        "discover",
+        "find proteins that lack an annotation where its features fire",
+        _EXAMPLES,
+    )
     command.add_argument("run", type=Path, metavar="RUN", help="folder of a finished run")
-    command.add_argument("--out", type=Path, metavar="FILE", help="write all candidates with their evidence to a TSV file")
-    command.add_argument("--concept", action="append", default=[], metavar="NAME", help="this concept alone; may be given often")
-    command.add_argument("--min-confidence", type=float, default=0.5, metavar="P", help="leave out what is less sure (default: %(default)s)")
-    command.add_argument("--per-concept", type=int, default=3, metavar="N", help="use a concept's N best features (default: %(default)s)")
-    command.add_argument("--source", default="sae", help="which of the run's SAEs: sae, or random_sae, shuffled_sae (default: %(default)s)")
-    command.add_argument("--evaluate", action="store_true", help="measure how well hidden labels are found again, and keep that in the run")
+    command.add_argument(
+        "--out",
+        type=Path,
+        metavar="FILE",
+        help="write all candidates with their evidence to a TSV file",
+    )
+    command.add_argument(
+        "--concept",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="this concept alone; may be given often",
+    )
+    command.add_argument(
+        "--min-confidence",
+        type=float,
+        default=0.5,
+        metavar="P",
+        help="leave out what is less sure (default: %(default)s)",
+    )
+    command.add_argument(
+        "--per-concept",
+        type=int,
+        default=3,
+        metavar="N",
+        help="use a concept's N best features (default: %(default)s)",
+    )
+    command.add_argument(
+        "--source",
+        default="sae",
+        help="which of the run's SAEs: sae, or random_sae, shuffled_sae (default: %(default)s)",
+    )
+    command.add_argument(
+        "--evaluate",
+        action="store_true",
+        help="measure how well hidden labels are found again, and keep that in the run",
+    )
     command.set_defaults(do=lambda options: say(_discover(options)))
 
 
@@ -47,7 +85,9 @@ def _discover(options: argparse.Namespace) -> str:
     from interplm_nb.pipeline.run import Run
 
     run = Run.open(options.run)
-    found = missing(run, options.concept, options.min_confidence, options.per_concept, options.source)
+    found = missing(
+        run, options.concept, options.min_confidence, options.per_concept, options.source
+    )
     control = _control(run, options)
     if options.out:
         write_tsv(found.table, options.out)
@@ -55,16 +95,34 @@ def _discover(options: argparse.Namespace) -> str:
     else:
         shown = _first(found.table)
     note = model_note(str(run.about("sae")["plm"]))
-    return "\n\n".join(part for part in (found.caption, shown, confidence_meaning(options.min_confidence), control, note) if part)
+    return "\n\n".join(
+        part
+        for part in (
+            found.caption,
+            shown,
+            confidence_meaning(options.min_confidence),
+            control,
+            note,
+        )
+        if part
+    )
 
 
 def _control(run: Any, options: argparse.Namespace) -> str:
     """How well such candidates were found again: measured now, or before, or the sentence that says how to."""
-    from interplm_nb.pipeline.missing import not_evaluated, refound, refound_text, store_refound, stored_refound
+    from interplm_nb.pipeline.missing import (
+        not_evaluated,
+        refound,
+        refound_text,
+        store_refound,
+        stored_refound,
+    )
 
     if not options.evaluate:
         stored = stored_refound(run, options.source)
-        return refound_text(stored, options.source) if stored else not_evaluated(run, options.source)
+        return (
+            refound_text(stored, options.source) if stored else not_evaluated(run, options.source)
+        )
     measured = refound(run, options.source, per_concept=options.per_concept)
     store_refound(run, measured, options.source)
     return refound_text(measured, options.source)
@@ -77,8 +135,17 @@ def _first(table: Any) -> str:
 
     if table.is_empty():
         return ""
-    of = f"the first {_SHOWN} of {table.height:,}; all, with their evidence, with --out missing.tsv" if table.height > _SHOWN else "all of them"
+    of = (
+        f"the first {_SHOWN} of {table.height:,}; all, with their evidence, with --out missing.tsv"
+        if table.height > _SHOWN
+        else "all of them"
+    )
     explained = "elsewhere: instances of the concept at other places of the protein. most alike, identity, over: the annotated protein whose site"
     explained += " aligns best, and the share of equal letters over so many columns"
-    shown = table.head(_SHOWN).select(*_COLUMNS).rename(_COLUMNS).with_columns(pl.col(pl.String).fill_null("–"))
+    shown = (
+        table.head(_SHOWN)
+        .select(*_COLUMNS)
+        .rename(_COLUMNS)
+        .with_columns(pl.col(pl.String).fill_null("–"))
+    )
     return f"{text_table(shown)}\n{of}. {explained}."

@@ -56,7 +56,9 @@ class Embeddings:
         """Open a folder written by `EmbeddingsWriter` or `from_arrays`."""
         path = Path(path)
         if not (path / "about.json").exists():
-            raise FileNotFoundError(f"{path}: no embeddings here (no about.json); run the stage 'embed', or Embeddings.from_arrays")
+            raise FileNotFoundError(
+                f"{path}: no embeddings here (no about.json); run the stage 'embed', or Embeddings.from_arrays"
+            )
         return cls(path, read_json(path / "about.json", KIND, VERSION))
 
     @property
@@ -100,16 +102,22 @@ class Embeddings:
     def __repr__(self) -> str:
         return f"Embeddings({self.plm}, layer {self.layer}: {self.n_residues:,} residues x {self.d_in})"
 
-    def check(self, proteins: Proteins, plm: Named | str | None = None, layer: int | None = None) -> None:
+    def check(
+        self, proteins: Proteins, plm: Named | str | None = None, layer: int | None = None
+    ) -> None:
         """Refuse other proteins, another PLM (its name, or its name and weights) or another layer, with both names."""
         if proteins.sequence_hash != self.sequence_hash:
-            raise ValueError(f"{self.path} embeds other proteins ({self.sequence_hash[:19]}) than those given ({proteins.sequence_hash[:19]})")
+            raise ValueError(
+                f"{self.path} embeds other proteins ({self.sequence_hash[:19]}) than those given ({proteins.sequence_hash[:19]})"
+            )
         name = plm if isinstance(plm, str) else getattr(plm, "name", self.plm)
         if name != self.plm:
             raise ValueError(f"{self.path} holds embeddings of {self.plm}, not of {name}")
         revision = self.plm_revision if plm is None or isinstance(plm, str) else plm.revision
         if revision != self.plm_revision:
-            raise ValueError(f"{self.path} was made with other weights of {name} ({self.plm_revision[:19]}) than those given ({revision[:19]})")
+            raise ValueError(
+                f"{self.path} was made with other weights of {name} ({self.plm_revision[:19]}) than those given ({revision[:19]})"
+            )
         if layer is not None and layer != self.layer:
             raise ValueError(f"{self.path} holds layer {self.layer}, not layer {layer}")
 
@@ -120,9 +128,13 @@ class Embeddings:
             return self._between(start, stop) if step == 1 else self[np.arange(start, stop, step)]
         rows = np.asarray(rows)
         if rows.ndim != 1 or (rows.size and not np.issubdtype(rows.dtype, np.integer)):
-            raise TypeError(f"rows are a slice or one axis of integers, not {rows.dtype} of shape {rows.shape}")
+            raise TypeError(
+                f"rows are a slice or one axis of integers, not {rows.dtype} of shape {rows.shape}"
+            )
         if rows.size and not 0 <= rows.min() <= rows.max() < self.n_residues:
-            raise IndexError(f"rows are 0 to {self.n_residues - 1}, not {rows.min()} to {rows.max()}")
+            raise IndexError(
+                f"rows are 0 to {self.n_residues - 1}, not {rows.min()} to {rows.max()}"
+            )
         return self._gather(rows.astype(np.int64, copy=False))
 
     def of(self, accession: str, proteins: Proteins) -> np.ndarray:
@@ -137,13 +149,22 @@ class Embeddings:
 
     @cached_property
     def _shards(self) -> list[np.ndarray]:
-        return [FloatShard(self.path / shard_name(i), int(n), self.d_in).read() for i, n in enumerate(np.diff(self._bounds))]
+        return [
+            FloatShard(self.path / shard_name(i), int(n), self.d_in).read()
+            for i, n in enumerate(np.diff(self._bounds))
+        ]
 
     def _between(self, start: int, stop: int) -> np.ndarray:
         if stop <= start:
             return np.empty((0, self.d_in), np.float32)
-        first, last = bisect_right(self._starts, start) - 1, bisect_right(self._starts, stop - 1) - 1
-        parts = [self._shards[i][max(0, start - self._starts[i]) : stop - self._starts[i]] for i in range(first, last + 1)]
+        first, last = (
+            bisect_right(self._starts, start) - 1,
+            bisect_right(self._starts, stop - 1) - 1,
+        )
+        parts = [
+            self._shards[i][max(0, start - self._starts[i]) : stop - self._starts[i]]
+            for i in range(first, last + 1)
+        ]
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
     def _gather(self, rows: np.ndarray) -> np.ndarray:
@@ -156,7 +177,13 @@ class Embeddings:
 
     @classmethod
     def from_arrays(
-        cls, path: Path, proteins: Proteins, source: Path | str | Mapping[str, np.ndarray], plm: str, layer: int, plm_revision: str = "unknown"
+        cls,
+        path: Path,
+        proteins: Proteins,
+        source: Path | str | Mapping[str, np.ndarray],
+        plm: str,
+        layer: int,
+        plm_revision: str = "unknown",
     ) -> Self:
         """Take embeddings made elsewhere: one [L, d_in] array per accession, in an npz file, a safetensors file or a mapping.
 
@@ -165,12 +192,21 @@ class Embeddings:
         """
         if not len(proteins):
             raise ValueError("embeddings of no proteins; give at least one")
-        arrays, name = _arrays(source), str(source) if isinstance(source, str | Path) else "the arrays given"
+        arrays, name = (
+            _arrays(source),
+            str(source) if isinstance(source, str | Path) else "the arrays given",
+        )
         missing = [a for a in proteins.accessions if a not in arrays]
         if missing:
-            raise ValueError(f"{name}: no array for {len(missing)} of {len(proteins)} proteins, such as {missing[0]!r}")
+            raise ValueError(
+                f"{name}: no array for {len(missing)} of {len(proteins)} proteins, such as {missing[0]!r}"
+            )
         if len(arrays) > len(proteins):
-            _log.info("%s: %d arrays of proteins that are not given are left aside", name, len(arrays) - len(proteins))
+            _log.info(
+                "%s: %d arrays of proteins that are not given are left aside",
+                name,
+                len(arrays) - len(proteins),
+            )
         width = int(np.shape(arrays[proteins.accessions[0]])[-1])
         about = {"plm": plm, "plm_revision": plm_revision, "layer": layer, "d_in": width}
         with EmbeddingsWriter(path, proteins, about) as writer:
@@ -187,7 +223,13 @@ class EmbeddingsWriter:
     `about` it goes on where it was, see `missing`. `finish` renames it to `path`. As a context manager it finishes when the block ends well.
     """
 
-    def __init__(self, path: Path, proteins: Proteins, about: Mapping[str, Any], shard_rows: int | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        proteins: Proteins,
+        about: Mapping[str, Any],
+        shard_rows: int | None = None,
+    ) -> None:
         self.path = Path(path)
         self.proteins = proteins
         self._d_in = int(about["d_in"])
@@ -216,7 +258,9 @@ class EmbeddingsWriter:
     @property
     def missing(self) -> list[int]:
         """Shards that are not complete yet."""
-        return [i for i in range(len(self.bounds) - 1) if not (self._draft / shard_name(i)).exists()]
+        return [
+            i for i in range(len(self.bounds) - 1) if not (self._draft / shard_name(i)).exists()
+        ]
 
     def shard_proteins(self, shard: int) -> Proteins:
         """The proteins whose residues are the rows `bounds[shard]` to `bounds[shard + 1]`."""
@@ -226,9 +270,13 @@ class EmbeddingsWriter:
     def write(self, rows: np.ndarray, values: np.ndarray) -> None:
         """Write float32 [n, d_in] at int64 [n] rows; each row comes once. Rows of complete shards are passed over."""
         if values.shape != (len(rows), self._d_in):
-            raise ValueError(f"values of shape {values.shape} do not fit {len(rows)} rows of {self._d_in}")
+            raise ValueError(
+                f"values of shape {values.shape} do not fit {len(rows)} rows of {self._d_in}"
+            )
         if not np.isfinite(values).all():
-            raise ValueError(f"embeddings of {self.about['plm']} hold NaN or infinity; check its weights, or run it in float32")
+            raise ValueError(
+                f"embeddings of {self.about['plm']} hold NaN or infinity; check its weights, or run it in float32"
+            )
         shard = np.searchsorted(self.bounds, rows, side="right") - 1
         for i in np.unique(shard).tolist():
             here = shard == i
@@ -240,10 +288,15 @@ class EmbeddingsWriter:
             return
         n = int(self.bounds[shard + 1] - self.bounds[shard])
         if shard not in self._open:
-            self._open[shard] = (FloatShard(draft_of(final), n, self._d_in).create(), np.zeros(n, bool))
+            self._open[shard] = (
+                FloatShard(draft_of(final), n, self._d_in).create(),
+                np.zeros(n, bool),
+            )
         mapped, written = self._open[shard]
         if written[rows].any():
-            raise ValueError(f"row {int(self.bounds[shard] + rows[written[rows]][0])} is written twice")
+            raise ValueError(
+                f"row {int(self.bounds[shard] + rows[written[rows]][0])} is written twice"
+            )
         mapped[rows] = values
         written[rows] = True
         if written.all():
@@ -253,9 +306,16 @@ class EmbeddingsWriter:
 
     def finish(self) -> Embeddings:
         """Give the folder its name. Raises ValueError where rows are missing."""
-        lacking = sum(int((~self._open[i][1]).sum()) if i in self._open else int(self.bounds[i + 1] - self.bounds[i]) for i in self.missing)
+        lacking = sum(
+            int((~self._open[i][1]).sum())
+            if i in self._open
+            else int(self.bounds[i + 1] - self.bounds[i])
+            for i in self.missing
+        )
         if lacking:
-            raise ValueError(f"{self.path}: {lacking:,} of {self.proteins.n_residues:,} rows were never written")
+            raise ValueError(
+                f"{self.path}: {lacking:,} of {self.proteins.n_residues:,} rows were never written"
+            )
         remove(self.path)
         self._draft.rename(self.path)
         return Embeddings(self.path, self.about)
@@ -276,7 +336,9 @@ def _arrays(source: Path | str | Mapping[str, np.ndarray]) -> Mapping[str, np.nd
         return source
     path = Path(source)
     if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such file; wanted an .npz or .safetensors file with one array per accession")
+        raise FileNotFoundError(
+            f"{path}: no such file; wanted an .npz or .safetensors file with one array per accession"
+        )
     try:
         if path.suffix == ".npz":
             return np.load(path, allow_pickle=False)
@@ -284,13 +346,17 @@ def _arrays(source: Path | str | Mapping[str, np.ndarray]) -> Mapping[str, np.nd
             return load_file(path)
     except (SafetensorError, BadZipFile, ValueError, EOFError) as error:
         raise ValueError(f"{path}: not a readable {path.suffix[1:]} file ({error})") from error
-    raise ValueError(f"{path}: embeddings come in an .npz or .safetensors file, not {path.suffix or 'a file without a suffix'}")
+    raise ValueError(
+        f"{path}: embeddings come in an .npz or .safetensors file, not {path.suffix or 'a file without a suffix'}"
+    )
 
 
 def _checked_array(array: np.ndarray, accession: str, length: int, width: int) -> np.ndarray:
     if np.shape(array) != (length, width):
         hint = "; leave out <cls> and <eos>" if len(array) == length + 2 else ""
-        raise ValueError(f"{accession}: wanted an array of {length} residues x {width}, found {np.shape(array)}{hint}")
+        raise ValueError(
+            f"{accession}: wanted an array of {length} residues x {width}, found {np.shape(array)}{hint}"
+        )
     values = np.asarray(array, np.float32)
     if not np.isfinite(values).all():
         raise ValueError(f"{accession}: the array holds NaN or infinity")

@@ -38,11 +38,15 @@ class Proteins:
     def __init__(self, table: pl.DataFrame) -> None:
         missing = {"accession", "sequence"} - set(table.columns)
         if missing:
-            raise ValueError(f"Proteins need the columns 'accession' and 'sequence'; {sorted(missing)} not among {table.columns}")
+            raise ValueError(
+                f"Proteins need the columns 'accession' and 'sequence'; {sorted(missing)} not among {table.columns}"
+            )
         _check_accessions(table["accession"])
         _check_sequences(table)
         self.table = table
-        self.offsets: np.ndarray = np.concatenate([[0], np.cumsum(table["sequence"].str.len_chars().to_numpy(), dtype=np.int64)])
+        self.offsets: np.ndarray = np.concatenate(
+            [[0], np.cumsum(table["sequence"].str.len_chars().to_numpy(), dtype=np.int64)]
+        )
 
     @classmethod
     def from_sequences(cls, sequences: Mapping[str, str]) -> Self:
@@ -98,7 +102,9 @@ class Proteins:
         try:
             return self._index[accession]
         except KeyError:
-            raise KeyError(f"no protein {accession!r} among these {self.n_proteins:,}; they begin with {self.accessions[:3]}") from None
+            raise KeyError(
+                f"no protein {accession!r} among these {self.n_proteins:,}; they begin with {self.accessions[:3]}"
+            ) from None
 
     def sequence(self, accession: str) -> str:
         """The sequence of one protein; KeyError for one that is not here."""
@@ -113,7 +119,9 @@ class Proteins:
         """The row of a residue."""
         rows = self.rows(residue.accession)
         if not 1 <= residue.position <= rows.stop - rows.start:
-            raise ValueError(f"{residue.accession} has positions 1 to {rows.stop - rows.start}, not {residue.position}")
+            raise ValueError(
+                f"{residue.accession} has positions 1 to {rows.stop - rows.start}, not {residue.position}"
+            )
         return rows.start + residue.position - 1
 
     def residue(self, row: int) -> Residue:
@@ -149,7 +157,9 @@ class Proteins:
 
     def save(self, path: Path) -> None:
         """Write `proteins.parquet` atomically."""
-        write_parquet(self.table, path, {"type": "Proteins", "version": 1, "sequences": self.sequence_hash})
+        write_parquet(
+            self.table, path, {"type": "Proteins", "version": 1, "sequences": self.sequence_hash}
+        )
 
     @classmethod
     def load(cls, path: Path) -> Self:
@@ -157,7 +167,9 @@ class Proteins:
         table, about = read_parquet(path, "Proteins", 1)
         proteins = cls(table)
         if proteins.sequence_hash != about["sequences"]:
-            raise ValueError(f"{path}: the sequences do not match the hash written with them; make the file again (stage 'proteins')")
+            raise ValueError(
+                f"{path}: the sequences do not match the hash written with them; make the file again (stage 'proteins')"
+            )
         return proteins
 
 
@@ -166,7 +178,9 @@ def _check_accessions(accessions: pl.Series) -> None:
         raise ValueError("a protein has no accession; every protein needs one")
     twice = accessions.filter(accessions.is_duplicated()).unique().sort()
     if len(twice):
-        raise ValueError(f"accessions must be unique; {len(twice)} come more than once, such as {twice[0]!r}")
+        raise ValueError(
+            f"accessions must be unique; {len(twice)} come more than once, such as {twice[0]!r}"
+        )
 
 
 def _check_sequences(table: pl.DataFrame) -> None:
@@ -174,4 +188,6 @@ def _check_sequences(table: pl.DataFrame) -> None:
     if bad.height:
         first: Any = bad.row(0, named=True)
         found = (first["sequence"] or "")[:40]
-        raise ValueError(f"{first['accession']}: a sequence has one or more letters of {LETTERS}, not {found!r} ({bad.height} such proteins)")
+        raise ValueError(
+            f"{first['accession']}: a sequence has one or more letters of {LETTERS}, not {found!r} ({bad.height} such proteins)"
+        )

@@ -45,7 +45,10 @@ def remove(path: Path) -> None:
 def write_json(value: Any, path: Path) -> None:
     """Write a value as JSON with sorted keys, atomically. ValueError for NaN and infinity, TypeError for what JSON cannot hold."""
     with atomic_path(path) as draft:
-        draft.write_text(json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
+        draft.write_text(
+            json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n",
+            encoding="utf-8",
+        )
 
 
 def read_json(path: Path, kind: str, version: int) -> dict[str, Any]:
@@ -81,7 +84,9 @@ def json_hash(value: Any) -> str:
 
 def _checked(about: dict[str, Any], path: Path, kind: str, version: int) -> dict[str, Any]:
     if (about.get("type"), about.get("version")) != (kind, version):
-        raise ValueError(f"{path}: wanted {kind} version {version}, found {about.get('type', 'no type')} version {about.get('version', 'none')}")
+        raise ValueError(
+            f"{path}: wanted {kind} version {version}, found {about.get('type', 'no type')} version {about.get('version', 'none')}"
+        )
     return about
 
 

@@ -37,7 +37,9 @@ def expect_room(folder: Path, size: int) -> None:
     free = shutil.disk_usage(folder).free
     if free < size:
         raise OSError(
-            errno.ENOSPC, f"{size / 2**30:.1f} GiB are needed and {free / 2**30:.1f} GiB are free; make room, or write to another disk", str(folder)
+            errno.ENOSPC,
+            f"{size / 2**30:.1f} GiB are needed and {free / 2**30:.1f} GiB are free; make room, or write to another disk",
+            str(folder),
         )
 
 
@@ -50,7 +52,15 @@ class FloatShard(NamedTuple):
 
     def create(self) -> np.ndarray:
         """A writable memory map of a new file of zeros. Raises OSError where the disk is full."""
-        header = json.dumps({_TENSOR: {"dtype": "F32", "shape": [self.n, self.d], "data_offsets": [0, 4 * self.n * self.d]}}).encode()
+        header = json.dumps(
+            {
+                _TENSOR: {
+                    "dtype": "F32",
+                    "shape": [self.n, self.d],
+                    "data_offsets": [0, 4 * self.n * self.d],
+                }
+            }
+        ).encode()
         header += b" " * (-len(header) % 8)  # the format's padding: data starts at a multiple of 8
         with self.path.open("wb") as stream:
             stream.write(len(header).to_bytes(8, "little") + header)
@@ -69,18 +79,24 @@ class FloatShard(NamedTuple):
         The map itself may be written to and keeps that to this process, so that torch takes its rows without a copy.
         """
         if not self.path.is_file():
-            raise FileNotFoundError(f"{self.path}: this shard is missing; make the embeddings again (stage 'embed')")
+            raise FileNotFoundError(
+                f"{self.path}: this shard is missing; make the embeddings again (stage 'embed')"
+            )
         with self.path.open("rb") as stream:
             size = int.from_bytes(stream.read(8), "little")
             header = stream.read(min(size, 10_000))
         try:
             entry = json.loads(header)[_TENSOR]
         except (ValueError, KeyError, TypeError) as error:
-            raise ValueError(f"{self.path}: not a shard of embeddings; make the embeddings again (stage 'embed')") from error
+            raise ValueError(
+                f"{self.path}: not a shard of embeddings; make the embeddings again (stage 'embed')"
+            ) from error
         found = (entry.get("dtype"), entry.get("shape"), self.path.stat().st_size)
         wanted = ("F32", [self.n, self.d], 8 + size + 4 * self.n * self.d)
         if found != wanted:
-            raise ValueError(f"{self.path}: wanted dtype, shape and bytes {wanted}, found {found}; make the embeddings again (stage 'embed')")
+            raise ValueError(
+                f"{self.path}: wanted dtype, shape and bytes {wanted}, found {found}; make the embeddings again (stage 'embed')"
+            )
         view = np.memmap(self.path, np.float32, "c", 8 + size, (self.n, self.d)).view(np.ndarray)
         view.flags.writeable = False
         return view

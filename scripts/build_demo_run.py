@@ -35,7 +35,9 @@ It rests on the embedded model `esm2-mini` (`../esm2_mini`), which is not ESM-2.
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Make the run that ships with the package from a finished demo run.")
+    parser = argparse.ArgumentParser(
+        description="Make the run that ships with the package from a finished demo run."
+    )
     parser.add_argument("run", type=Path, help="folder of a finished demo run")
     parser.add_argument("--out", type=Path, default=SHIPPED)
     arguments = parser.parse_args()
@@ -74,15 +76,23 @@ def copy_source(whole: Run, small: Run, source: str) -> None:
     target = small.folder / "sources" / source
     target.mkdir(parents=True)
     for file in sorted(whole.source(source).glob("*")):
-        wanted = file.suffix in (".json", ".parquet") or (source == "sae" and file.name == "sae.safetensors")
+        wanted = file.suffix in (".json", ".parquet") or (
+            source == "sae" and file.name == "sae.safetensors"
+        )
         if file.is_file() and wanted and file.name != "projection.json":
             shutil.copyfile(file, target / file.name)
 
 
 def write_activations(whole: Run, small: Run, proteins: Proteins) -> None:
     activations = whole.activations("sae")
-    about = {name: activations.about[name] for name in ("plm", "plm_revision", "layer", "sae") if name in activations.about}
-    with ActivationsWriter(small.source("sae") / "activations", proteins, activations.n_features, about) as writer:
+    about = {
+        name: activations.about[name]
+        for name in ("plm", "plm_revision", "layer", "sae")
+        if name in activations.about
+    }
+    with ActivationsWriter(
+        small.source("sae") / "activations", proteins, activations.n_features, about
+    ) as writer:
         for accession in proteins.accessions:
             writer.write(proteins.rows(accession).start, activations.of(accession))
         writer.finish()
@@ -91,7 +101,11 @@ def write_activations(whole: Run, small: Run, proteins: Proteins) -> None:
 def write_map(whole: Run, small: Run, proteins: Proteins) -> None:
     """Places of the whole run; how often a feature fires, of the residues here, so that table, map and histogram agree."""
     places = whole.atlas().select(*ATLAS)
-    about = {"source": "sae", "sae": whole.about("sae")["weights"], "sequences": proteins.sequence_hash}
+    about = {
+        "source": "sae",
+        "sae": whole.about("sae")["weights"],
+        "sequences": proteins.sequence_hash,
+    }
     write_atlas(small, places, feature_statistics(small.activations("sae", proteins)), about)
 
 

@@ -72,7 +72,11 @@ Made by `python scripts/build_gallery.py` from the shipped run `{fingerprint}`."
 def main() -> None:
     notebook = new_notebook(cells=cells(Run.shipped()))
     execute(notebook)
-    notebook.metadata["kernelspec"] = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
+    notebook.metadata["kernelspec"] = {
+        "display_name": "Python 3 (ipykernel)",
+        "language": "python",
+        "name": "python3",
+    }
     notebook.metadata["language_info"] = {"name": "python"}
     with atomic_path(GALLERY) as draft:
         nbformat.write(notebook, draft)
@@ -84,11 +88,23 @@ def cells(run: Run) -> list[nbformat.NotebookNode]:
     pages = FeaturePages(run)
     picks: list[Pick] = [*named(pages), *((feature, None) for feature in unnamed(pages))]
     note = model_note(str(run.about("sae")["plm"]))
-    sizes = {"named": N_NAMED, "unnamed": N_UNNAMED, "below": UNNAMED_BELOW, "proteins": MIN_PROTEINS, "window": 2 * FLANK + 1}
+    sizes = {
+        "named": N_NAMED,
+        "unnamed": N_UNNAMED,
+        "below": UNNAMED_BELOW,
+        "proteins": MIN_PROTEINS,
+        "window": 2 * FLANK + 1,
+    }
     made = [_prose("title", TITLE.format(note=note, **sizes)), _prose("overview", overview(picks))]
-    made += [_prose("reading", READING.format(n_proteins=len(pages.proteins))), _code("setup", SETUP)]
+    made += [
+        _prose("reading", READING.format(n_proteins=len(pages.proteins))),
+        _code("setup", SETUP),
+    ]
     for feature, scores in picks:
-        made += [_prose(f"words-{feature}", words(pages, feature, scores)), _code(f"sheet-{feature}", sheet(feature))]
+        made += [
+            _prose(f"words-{feature}", words(pages, feature, scores)),
+            _code(f"sheet-{feature}", sheet(feature)),
+        ]
     return [*made, _prose("end", END.format(fingerprint=fingerprint(run)))]
 
 
@@ -98,11 +114,16 @@ def named(pages: FeaturePages) -> list[Pick]:
     for row in pages.ranked.iter_rows(named=True):
         if all(row[name] != other[name] for other in found for name in ("category", "feature")):
             found.append(row)
-    return [(row["feature"], scores_of(pages, row["feature"], row["concept"])) for row in found[:N_NAMED]]
+    return [
+        (row["feature"], scores_of(pages, row["feature"], row["concept"]))
+        for row in found[:N_NAMED]
+    ]
 
 
 def scores_of(pages: FeaturePages, feature: int, concept: str) -> dict[str, Any]:
-    return next(row for row in concept_rows(pages, feature, len(pages.ranked)) if row["concept"] == concept)
+    return next(
+        row for row in concept_rows(pages, feature, len(pages.ranked)) if row["concept"] == concept
+    )
 
 
 def unnamed(pages: FeaturePages) -> list[int]:
@@ -110,7 +131,10 @@ def unnamed(pages: FeaturePages) -> list[int]:
     bits = {}
     for feature in pages.alive.tolist():
         top = proteins_of(pages.activations, feature)
-        if top.height >= MIN_PROTEINS and pages.best.get(feature, {"f1_validation": 0})["f1_validation"] < UNNAMED_BELOW:
+        if (
+            top.height >= MIN_PROTEINS
+            and pages.best.get(feature, {"f1_validation": 0})["f1_validation"] < UNNAMED_BELOW
+        ):
             around = windows(pages.proteins, top.select("accession", "position").iter_rows(), FLANK)
             bits[feature] = float(position_weights(around).information.sum())
     return sorted(bits, key=lambda feature: (-bits[feature], feature))[:N_UNNAMED]
@@ -118,10 +142,17 @@ def unnamed(pages: FeaturePages) -> list[int]:
 
 def overview(picks: list[Pick]) -> str:
     """A table of all, each linked to its sheet."""
-    rows = ["| feature | concept | F1, validation | F1, test | 95 % | random SAE, test |", "|---|---|---|---|---|---|"]
+    rows = [
+        "| feature | concept | F1, validation | F1, test | 95 % | random SAE, test |",
+        "|---|---|---|---|---|---|",
+    ]
     for feature, scores in picks:
         link = f"[{feature}](#{anchor(feature, scores)})"
-        rows.append(f"| {link} | {scores['concept']} | {figures(scores)} |" if scores else f"| {link} | none | | | | |")
+        rows.append(
+            f"| {link} | {scores['concept']} | {figures(scores)} |"
+            if scores
+            else f"| {link} | none | | | | |"
+        )
     return "\n".join(rows)
 
 
@@ -141,17 +172,29 @@ def anchor(feature: int, scores: dict[str, Any] | None) -> str:
 
 def words(pages: FeaturePages, feature: int, scores: dict[str, Any] | None) -> str:
     """What the run says of one feature: its figures, whether they hold, where it fires."""
-    parts = [verdict(scores), own_best(pages, feature, scores)] if scores else ["UniProtKB has no name for it."]
+    parts = (
+        [verdict(scores), own_best(pages, feature, scores)]
+        if scores
+        else ["UniProtKB has no name for it."]
+    )
     return f"## {heading(feature, scores)}\n\n{' '.join(part for part in (*parts, firing(pages, feature)) if part)}"
 
 
 def verdict(scores: dict[str, Any]) -> str:
     """The pair's F1 on both splits, and what they are worth beside a dictionary that was never trained."""
-    validation, test, random = scores["f1_validation"], scores["f1_test"], scores["controls"].get("random_sae", 0)
+    validation, test, random = (
+        scores["f1_validation"],
+        scores["f1_test"],
+        scores["controls"].get("random_sae", 0),
+    )
     text = f"F1 {validation:.2f} on validation, **{test:.2f} on test** ({scores['n_instances']} instances, threshold {scores['threshold']:g})."
     if test == 0:
         return f"{text} On test it finds nothing: the match on validation was luck."
-    held = "The choice holds on test." if test >= KEPT * validation else "Little of the choice holds on test."
+    held = (
+        "The choice holds on test."
+        if test >= KEPT * validation
+        else "Little of the choice holds on test."
+    )
     worth = ", as much or more: the match needs no trained SAE." if random >= test else "."
     return f"{text} {held} The best feature of a random dictionary reaches {random:.2f}{worth}"
 
@@ -169,9 +212,16 @@ def firing(pages: FeaturePages, feature: int) -> str:
     """On how many residues and proteins it is active, and which letter stands most often at a protein's maximum."""
     top = proteins_of(pages.activations, feature)
     n_active, n_residues = int(top["n_active"].sum()), pages.proteins.n_residues
-    letters = [pages.proteins.sequence(accession)[position - 1] for accession, position in top.select("accession", "position").iter_rows()]
+    letters = [
+        pages.proteins.sequence(accession)[position - 1]
+        for accession, position in top.select("accession", "position").iter_rows()
+    ]
     (letter, count) = Counter(sorted(letters)).most_common(1)[0]
-    usual = f" (in Swiss-Prot {BACKGROUND[AMINO_ACIDS.index(letter)]:.0%} of residues)" if letter in AMINO_ACIDS else ""
+    usual = (
+        f" (in Swiss-Prot {BACKGROUND[AMINO_ACIDS.index(letter)]:.0%} of residues)"
+        if letter in AMINO_ACIDS
+        else ""
+    )
     return (
         f"It is active on {n_active:,} of {n_residues:,} residues, in {top.height} of {len(pages.proteins)} proteins; "
         f"the residue of the maximum is {letter} in {count} of them{usual}."
@@ -186,7 +236,9 @@ def sheet(feature: int) -> str:
 
 def fingerprint(run: Run) -> str:
     """sha256 of the run's files, the first 12 digits."""
-    files = sorted(path for path in run.folder.rglob("*") if path.is_file() and path.name != "README.md")
+    files = sorted(
+        path for path in run.folder.rglob("*") if path.is_file() and path.name != "README.md"
+    )
     lines = [f"{path.relative_to(run.folder).as_posix()} {file_hash(path)}\n" for path in files]
     return hashlib.sha256("".join(lines).encode()).hexdigest()[:12]
 
@@ -196,7 +248,13 @@ def execute(notebook: nbformat.NotebookNode) -> None:
     from nbclient import NotebookClient
 
     with kernel_settings(lock_descriptor=-1) as settings:
-        NotebookClient(notebook, kernel_manager_class=RunKernelManager, config=settings, timeout=600, store_widget_state=False).execute()
+        NotebookClient(
+            notebook,
+            kernel_manager_class=RunKernelManager,
+            config=settings,
+            timeout=600,
+            store_widget_state=False,
+        ).execute()
     clean(notebook)
     for cell in notebook.cells:
         for output in cell.get("outputs", []):
@@ -212,9 +270,9 @@ def smaller(png: str) -> str:
     picture = Image.open(io.BytesIO(base64.b64decode(png))).convert("RGB")
     height = round(picture.height * WIDTH / picture.width)
     buffer = io.BytesIO()
-    picture.resize((WIDTH, height), Image.Resampling.LANCZOS).quantize(COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(
-        buffer, "PNG", optimize=True
-    )
+    picture.resize((WIDTH, height), Image.Resampling.LANCZOS).quantize(
+        COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE
+    ).save(buffer, "PNG", optimize=True)
     return base64.b64encode(buffer.getvalue()).decode()
 
 

@@ -71,23 +71,49 @@ class Studio:
     def best_of(self, concept: str) -> int:
         """The feature that matches a concept best on validation; the best of all where the run has no such concept."""
         rows = self.data.pages.ranked
-        found = [feature for name, feature in rows.select("concept", "feature").iter_rows() if name == concept]
+        found = [
+            feature
+            for name, feature in rows.select("concept", "feature").iter_rows()
+            if name == concept
+        ]
         return found[0] if found else int(rows["feature"][0])
 
     @contextmanager
     def page(
-        self, widgets: Sequence[Any], width: int, scheme: str = "light", height: int = 900, scale: float = 1.5, style: str = ""
+        self,
+        widgets: Sequence[Any],
+        width: int,
+        scheme: str = "light",
+        height: int = 900,
+        scale: float = 1.5,
+        style: str = "",
     ) -> Iterator[Any]:
         """A page with these widgets, once it has come to rest."""
         path = write_page(widgets, self.folder / "page.html", "")
-        path.write_text(path.read_text(encoding="utf-8").replace("</head>", f"<style>{STYLE}{style}</style></head>", 1), encoding="utf-8")
-        page = self.browser.new_page(viewport={"width": width, "height": height}, color_scheme=scheme, device_scale_factor=scale)
+        path.write_text(
+            path.read_text(encoding="utf-8").replace(
+                "</head>", f"<style>{STYLE}{style}</style></head>", 1
+            ),
+            encoding="utf-8",
+        )
+        page = self.browser.new_page(
+            viewport={"width": width, "height": height},
+            color_scheme=scheme,
+            device_scale_factor=scale,
+        )
         page.goto(path.as_uri())
         page.evaluate(QUIET)
         yield page
         page.close()
 
-    def view(self, name: str, made: type, width: int = NARROW, act: Callable[[Any], None] | None = None, **selected: Any) -> None:
+    def view(
+        self,
+        name: str,
+        made: type,
+        width: int = NARROW,
+        act: Callable[[Any], None] | None = None,
+        **selected: Any,
+    ) -> None:
         """One view with this selection, as `<name>.png`."""
         none = {"brush": [], "accession": "", "position": None, "pinned": [], "accessions": []}
         self.data.selection.update({**none, "feature": self.best_of("Domain_any"), **selected})
@@ -115,23 +141,38 @@ def workbench(studio: Studio, name: str, scheme: str) -> None:
 
 
 def comparison(studio: Studio) -> None:
-    left, right = Workbench(Run.shipped()), Workbench(Run.shipped(), feature=studio.best_of("Transmembrane_any"))
+    left, right = (
+        Workbench(Run.shipped()),
+        Workbench(Run.shipped(), feature=studio.best_of("Transmembrane_any")),
+    )
     for bench in (left, right):
         bench.selection.update({"brush": [0.5, 1.0]})
     with studio.page([Comparison(left, right)], 1700, height=2400, scale=1) as page:
         halves = []
         for side in ("left", "right"):
-            first, last = (page.locator(f".iplm-{side} .iplm-place-{name}").bounding_box() for name in ("histogram", "tracks"))
-            clip = {"x": first["x"] - 5, "y": first["y"] - 5, "width": last["width"] + 10, "height": last["y"] + last["height"] - first["y"] + 10}
+            first, last = (
+                page.locator(f".iplm-{side} .iplm-place-{name}").bounding_box()
+                for name in ("histogram", "tracks")
+            )
+            clip = {
+                "x": first["x"] - 5,
+                "y": first["y"] - 5,
+                "width": last["width"] + 10,
+                "height": last["y"] + last["height"] - first["y"] + 10,
+            }
             halves.append(opened(page.screenshot(clip=clip)))
-    both = Image.new("RGB", (sum(half.width for half in halves), max(half.height for half in halves)), "white")
+    both = Image.new(
+        "RGB", (sum(half.width for half in halves), max(half.height for half in halves)), "white"
+    )
     both.paste(halves[0], (0, 0))
     both.paste(halves[1], (halves[0].width, 0))
     save(both, "comparison")
 
 
 def playground(studio: Studio) -> None:
-    studio.data.selection.update({"feature": studio.best_of("Domain_any"), "brush": [], "accession": "", "position": None})
+    studio.data.selection.update(
+        {"feature": studio.best_of("Domain_any"), "brush": [], "accession": "", "position": None}
+    )
     accession = studio.data.pages.top(studio.data.selection.feature, 1)["accession"][0]
     sequence = studio.data.pages.proteins.sequence(accession)
     view = SequencePlayground(studio.data, sequence=sequence[:180])
@@ -143,8 +184,21 @@ def playground(studio: Studio) -> None:
 def film(studio: Studio) -> None:
     """A brush is drawn over the upper end of the histogram, and made narrower; then a residue is clicked in the tracks."""
     data = studio.data
-    data.selection.update({"feature": studio.best_of("Transmembrane_any"), "brush": [], "accession": "", "position": None, "pinned": []})
-    views = [ActivationHistogram(data), SequenceLogo(data), ResidueTracks(data, height=330), StructureView(data)]
+    data.selection.update(
+        {
+            "feature": studio.best_of("Transmembrane_any"),
+            "brush": [],
+            "accession": "",
+            "position": None,
+            "pinned": [],
+        }
+    )
+    views = [
+        ActivationHistogram(data),
+        SequenceLogo(data),
+        ResidueTracks(data, height=330),
+        StructureView(data),
+    ]
     proteins = unpack(data.bundle)[0]["proteins"]
     row = next(i for i, protein in enumerate(proteins) if protein["structure"])
     with studio.page(views, 1260, height=785, scale=1, style=FILM_LAYOUT) as page:
@@ -161,7 +215,10 @@ def film(studio: Studio) -> None:
         tracks = page.locator(".iplm-tracks canvas").bounding_box()
         left = max(90, min(230, 0.24 * tracks["width"]))
         peak = (proteins[row]["position"] - 0.5) / max(len(p["sequence"]) for p in proteins)
-        at = (tracks["x"] + left + peak * (tracks["width"] - left - 38), tracks["y"] + 28 + 28 * row)
+        at = (
+            tracks["x"] + left + peak * (tracks["width"] - left - 38),
+            tracks["y"] + 28 + 28 * row,
+        )
         for share in (0.3, 0.6, 0.9, 1):
             (x, y), (to_x, to_y) = places[-1], at
             frames.shoot(x + (to_x - x) * share, y + (to_y - y) * share, False)
@@ -195,7 +252,9 @@ class Film:
             sample.paste(self.frames[place], (0, i * height))
         palette = sample.quantize(255, Image.Quantize.MEDIANCUT, kmeans=3)
         drawn = [frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in self.frames]
-        drawn[0].save(path, save_all=True, append_images=drawn[1:], duration=FILM_MS, loop=0, optimize=True)
+        drawn[0].save(
+            path, save_all=True, append_images=drawn[1:], duration=FILM_MS, loop=0, optimize=True
+        )
 
 
 def pictures(studio: Studio) -> dict[str, Callable[[], None]]:
@@ -212,8 +271,12 @@ def pictures(studio: Studio) -> dict[str, Callable[[], None]]:
         "atlas": lambda: studio.view("atlas", FeatureAtlas),
         "concepts": lambda: studio.view("concepts", ConceptPanel),
         "histogram": lambda: studio.view("histogram", ActivationHistogram, brush=[0.7, 1.0]),
-        "tracks": lambda: studio.view("tracks", ResidueTracks, 1000, brush=[0.5, 1.0], feature=membrane),
-        "tracks_aligned": lambda: studio.view("tracks_aligned", ResidueTracks, 1000, aligned, feature=metal),
+        "tracks": lambda: studio.view(
+            "tracks", ResidueTracks, 1000, brush=[0.5, 1.0], feature=membrane
+        ),
+        "tracks_aligned": lambda: studio.view(
+            "tracks_aligned", ResidueTracks, 1000, aligned, feature=metal
+        ),
         "logo": lambda: studio.view("logo", SequenceLogo, feature=metal),
         "structure": lambda: studio.view("structure", StructureView),
         "comparison": lambda: comparison(studio),
@@ -225,11 +288,17 @@ def pictures(studio: Studio) -> dict[str, Callable[[], None]]:
 def main() -> None:
     """The pictures that are named, or all."""
     parser = argparse.ArgumentParser(description="Make the pictures of docs/images.")
-    parser.add_argument("names", nargs="*", help="such as workbench, tracks, brush (the film); all where none is named")
+    parser.add_argument(
+        "names",
+        nargs="*",
+        help="such as workbench, tracks, brush (the film); all where none is named",
+    )
     wanted = parser.parse_args().names
     IMAGES.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=find_chromium(playwright.chromium.executable_path), args=FLAGS)
+        browser = playwright.chromium.launch(
+            executable_path=find_chromium(playwright.chromium.executable_path), args=FLAGS
+        )
         made = pictures(Studio(browser, Path(folder)))
         unknown = set(wanted) - set(made)
         if unknown:
@@ -239,7 +308,9 @@ def main() -> None:
         browser.close()
     sizes = {path.name: path.stat().st_size for path in IMAGES.iterdir()}
     if sum(sizes.values()) > MOST_BYTES or sizes.get("brush.gif", 0) > MOST_FILM_BYTES:
-        raise SystemExit(f"docs/images is larger than {MOST_BYTES / 1e6:g} MB, or its film than {MOST_FILM_BYTES / 1e6:g} MB: {sizes}")
+        raise SystemExit(
+            f"docs/images is larger than {MOST_BYTES / 1e6:g} MB, or its film than {MOST_FILM_BYTES / 1e6:g} MB: {sizes}"
+        )
 
 
 if __name__ == "__main__":

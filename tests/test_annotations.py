@@ -14,7 +14,9 @@ PROTEINS = Proteins.from_sequences({"B": "MKTAYIAK", "A": "GGSW", "C": "WW"})
 def segments(rows: list[tuple[str, str, int, int, int]]) -> pl.DataFrame:
     """(accession, concept, start, end, instance) rows as a table of segments."""
     columns = [list(c) for c in zip(*rows, strict=True)] if rows else [[], [], [], [], []]
-    table = pl.DataFrame(dict(zip(["accession", "concept", "start", "end", "instance"], columns, strict=True)))
+    table = pl.DataFrame(
+        dict(zip(["accession", "concept", "start", "end", "instance"], columns, strict=True))
+    )
     return table.with_columns(category=pl.lit("Domain"), level=pl.lit("instance"))
 
 
@@ -38,14 +40,21 @@ def test_residues_mask_and_summary_equal_a_loop(rows: list[tuple[str, str, int, 
         for position in range(start, end + 1)
     }
     assert set(annotations.residues().rows()) == expected
-    for concept, n_residues, n_instances in annotations.summary().select("concept", "n_residues", "n_instances").rows():
+    for concept, n_residues, n_instances in (
+        annotations.summary().select("concept", "n_residues", "n_instances").rows()
+    ):
         on = {row for row, c, _ in expected if c == concept}
         assert set(annotations.mask(concept).nonzero()[0]) == on
-        assert (n_residues, n_instances) == (len(on), len({i for _, c, i in expected if c == concept}))
+        assert (n_residues, n_instances) == (
+            len(on),
+            len({i for _, c, i in expected if c == concept}),
+        )
 
 
 @given(some_segments())
-def test_loading_what_was_saved_gives_the_same(tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[str, str, int, int, int]]) -> None:
+def test_loading_what_was_saved_gives_the_same(
+    tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[str, str, int, int, int]]
+) -> None:
     path = tmp_path_factory.mktemp("run") / "annotations.parquet"
     annotations = Annotations(segments(rows), PROTEINS)
     annotations.save(path)
@@ -53,7 +62,9 @@ def test_loading_what_was_saved_gives_the_same(tmp_path_factory: pytest.TempPath
 
 
 def test_a_disulfide_bond_is_one_instance_of_two_residues() -> None:
-    annotations = Annotations(segments([("B", "Disulfide bond", 2, 2, 1), ("B", "Disulfide bond", 7, 7, 1)]), PROTEINS)
+    annotations = Annotations(
+        segments([("B", "Disulfide bond", 2, 2, 1), ("B", "Disulfide bond", 7, 7, 1)]), PROTEINS
+    )
     assert annotations.summary().select("n_instances", "n_residues").row(0) == (1, 2)
 
 
@@ -65,7 +76,9 @@ def test_a_part_of_the_proteins_has_rows_of_its_own() -> None:
 
 def test_the_fingerprint_is_of_the_segments_in_the_order_of_the_axis() -> None:
     rows = [("A", "SH3", 2, 3, 1), ("B", "SH3", 1, 1, 2)]
-    one, other, fewer = (Annotations(segments(part), PROTEINS) for part in (rows, rows[::-1], rows[:1]))
+    one, other, fewer = (
+        Annotations(segments(part), PROTEINS) for part in (rows, rows[::-1], rows[:1])
+    )
     assert one.fingerprint == other.fingerprint != fewer.fingerprint
     assert one.fingerprint.startswith("sha256:")
 
@@ -84,7 +97,9 @@ def test_no_annotation_is_no_error() -> None:
         (("Z", "SH3", 1, 2, 1), "proteins that are not given, such as 'Z'"),
     ],
 )
-def test_a_segment_that_does_not_fit_is_refused(row: tuple[str, str, int, int, int], message: str) -> None:
+def test_a_segment_that_does_not_fit_is_refused(
+    row: tuple[str, str, int, int, int], message: str
+) -> None:
     with pytest.raises(ValueError, match=message):
         Annotations(segments([row]), PROTEINS)
 

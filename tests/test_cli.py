@@ -20,7 +20,20 @@ def ask(capsys, *words):
 
 
 @pytest.mark.parametrize(
-    "command", ["", "run", "data", "data check", "data fetch", "models", "score", "annotate", "discover", "explore", "notebooks"]
+    "command",
+    [
+        "",
+        "run",
+        "data",
+        "data check",
+        "data fetch",
+        "models",
+        "score",
+        "annotate",
+        "discover",
+        "explore",
+        "notebooks",
+    ],
 )
 def test_help_explains_itself(capsys, command):
     with pytest.raises(SystemExit) as ended:
@@ -35,10 +48,19 @@ def test_help_explains_itself(capsys, command):
 @pytest.mark.parametrize(
     ("words", "text"),
     [
-        (["run", "dmeo", "--out", "x"], "no profile 'dmeo': packaged are demo, esm2-8m, laboratory, proteomes, sweep-8m"),
+        (
+            ["run", "dmeo", "--out", "x"],
+            "no profile 'dmeo': packaged are demo, esm2-8m, laboratory, proteomes, sweep-8m",
+        ),
         (["run", "demo", "--out", "x", "-p", "train.stesp=5"], "did you mean train.steps"),
-        (["run", "demo", "--out", "x", "-p", "train.steps=-5"], "train.steps = -5: input should be greater than or equal to 1"),
-        (["run", "demo", "--out", "x", "--from", "embedding"], "no stage 'embedding'; stages are proteins, embed"),
+        (
+            ["run", "demo", "--out", "x", "-p", "train.steps=-5"],
+            "train.steps = -5: input should be greater than or equal to 1",
+        ),
+        (
+            ["run", "demo", "--out", "x", "--from", "embedding"],
+            "no stage 'embedding'; stages are proteins, embed",
+        ),
         (["run", "proteomes", "--out", "x"], "profile proteomes needs proteins.path"),
         (["score", "nowhere"], "nowhere is not a run"),
         (["explore", "nowhere"], "nowhere is not a run"),
@@ -82,7 +104,16 @@ def test_scores_are_shown_with_their_controls_and_the_note(tiny_run, capsys):
     for source in ("sae", "neurons", "shuffled_sae", "random_sae"):
         assert source in out
     assert "It is not ESM-2" in out
-    code, out, _ = ask(capsys, "score", tiny_run.folder, "--source", "neurons", "--convention", "published", "--tsv")
+    code, out, _ = ask(
+        capsys,
+        "score",
+        tiny_run.folder,
+        "--source",
+        "neurons",
+        "--convention",
+        "published",
+        "--tsv",
+    )
     assert out.splitlines()[0].startswith("concept\tcategory\t")
     code, _, err = ask(capsys, "score", tiny_run.folder, "--source", "transcoder")
     assert code == 2
@@ -94,11 +125,15 @@ def test_explore_opens_a_copy_set_to_the_run(tmp_path, monkeypatch, capsys):
 
     run = Run.create(tmp_path / "run", "demo")
     opened = []
-    monkeypatch.setattr(explore_run, "open_lab", lambda notebook, browser: opened.append((notebook, browser)) or 0)
+    monkeypatch.setattr(
+        explore_run, "open_lab", lambda notebook, browser: opened.append((notebook, browser)) or 0
+    )
     assert ask(capsys, "explore", run.folder, "--no-browser")[0] == 0
     assert opened == [(run.folder / "00_explore.ipynb", False)]
     cells = nbformat.read(run.folder / "00_explore.ipynb", as_version=4).cells
-    parameters = next(cell.source for cell in cells if "parameters" in cell.metadata.get("tags", []))
+    parameters = next(
+        cell.source for cell in cells if "parameters" in cell.metadata.get("tags", [])
+    )
     assert 'run: str = "."' in parameters
 
 
@@ -114,7 +149,10 @@ def test_the_app_shows_the_workbench_of_the_run_and_no_code(tmp_path, monkeypatc
     served = {}
 
     def serve(command, cwd):
-        served["command"], served["files"] = command, {path.name: path.read_text(encoding="utf-8") for path in Path(cwd).iterdir()}
+        served["command"], served["files"] = (
+            command,
+            {path.name: path.read_text(encoding="utf-8") for path in Path(cwd).iterdir()},
+        )
         return 0
 
     monkeypatch.setattr(explore_run.subprocess, "call", serve)
@@ -139,4 +177,9 @@ def test_lessons_are_copied_and_never_overwritten(tmp_path, capsys):
 
 def test_help_needs_neither_torch_nor_jupyter():
     code = "import sys; from interplm_nb import cli; cli._parser(); print([m for m in ('torch', 'papermill', 'matplotlib') if m in sys.modules])"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+    assert (
+        subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True
+        ).stdout
+        == "[]\n"
+    )

@@ -37,26 +37,67 @@ def ask(capsys: pytest.CaptureFixture[str], *words: object) -> tuple[int, str, s
     return code, said.out, said.err
 
 
-def test_the_first_rows_come_with_what_they_mean_and_how_to_get_their_control(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_first_rows_come_with_what_they_mean_and_how_to_get_their_control(
+    run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
     code, out, _ = ask(capsys, run.folder, "--min-confidence", "0")
     assert code == 0
-    assert "candidates of confidence 0 or more in" in out and "the first 20 of" in out and " elsewhere " in out
-    assert "Labels are incomplete" in out and f"interplm-nb discover {run.folder} --evaluate" in out and "It is not ESM-2" in out
+    assert (
+        "candidates of confidence 0 or more in" in out
+        and "the first 20 of" in out
+        and " elsewhere " in out
+    )
+    assert (
+        "Labels are incomplete" in out
+        and f"interplm-nb discover {run.folder} --evaluate" in out
+        and "It is not ESM-2" in out
+    )
     assert "null" not in out
     code, out, _ = ask(capsys, run.folder, "--min-confidence", "1")
-    assert code == 0 and out.startswith("0 candidates of confidence 1 or more") and "elsewhere:" not in out
+    assert (
+        code == 0
+        and out.startswith("0 candidates of confidence 1 or more")
+        and "elsewhere:" not in out
+    )
 
 
 def test_all_rows_are_written(run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     concept = run.links().table["concept"][0]
-    code, out, _ = ask(capsys, run.folder, "--min-confidence", "0", "--out", tmp_path / "missing.tsv", "--concept", concept, "--per-concept", "1")
+    code, out, _ = ask(
+        capsys,
+        run.folder,
+        "--min-confidence",
+        "0",
+        "--out",
+        tmp_path / "missing.tsv",
+        "--concept",
+        concept,
+        "--per-concept",
+        "1",
+    )
     rows = list(csv.DictReader((tmp_path / "missing.tsv").read_text().splitlines(), delimiter="\t"))
-    assert code == 0 and f"written: {tmp_path / 'missing.tsv'}" in out and out.startswith(f"{len(rows):,} candidates")
-    assert {row["concept"] for row in rows} == {concept} and len({row["feature"] for row in rows}) == 1
-    assert {"confidence", "sites", "alike", "aligned_site", "other_concepts", "structure", "test_precision"} <= set(rows[0])
+    assert (
+        code == 0
+        and f"written: {tmp_path / 'missing.tsv'}" in out
+        and out.startswith(f"{len(rows):,} candidates")
+    )
+    assert {row["concept"] for row in rows} == {concept} and len(
+        {row["feature"] for row in rows}
+    ) == 1
+    assert {
+        "confidence",
+        "sites",
+        "alike",
+        "aligned_site",
+        "other_concepts",
+        "structure",
+        "test_precision",
+    } <= set(rows[0])
 
 
-def test_an_evaluation_is_shown_and_kept(run: Run, again: Refound, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_evaluation_is_shown_and_kept(
+    run: Run, again: Refound, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr(pipeline_missing, "refound", lambda run, source, per_concept: again)
     code, out, _ = ask(capsys, run.folder, "--evaluate")
     assert code == 0 and stored_refound(run) is not None
@@ -93,7 +134,13 @@ def test_a_kept_evaluation_goes_with_its_stage(run: Run, again: Refound) -> None
         (["--evaluate"], "MMSEQS2_PATH is 'nowhere', which is no file"),
     ],
 )
-def test_an_error_is_one_sentence(run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], words: list[str], text: str) -> None:
+def test_an_error_is_one_sentence(
+    run: Run,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    words: list[str],
+    text: str,
+) -> None:
     monkeypatch.setenv("MMSEQS2_PATH", "nowhere")
     code, out, err = ask(capsys, run.folder, *words)
     assert (code, out) == (2, "") and text in err and "Traceback" not in err

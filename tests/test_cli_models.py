@@ -33,9 +33,17 @@ def loopback():
 
 def on_hub(server: Hub, home: Path, *words: object) -> tuple[int, str, str]:
     """`interplm-nb models ...` in a process of its own, where huggingface_hub's own variables name the hub."""
-    variables = {"HF_ENDPOINT": server.address, "HF_HOME": str(home), "HF_HUB_DISABLE_XET": "1", "HF_TOKEN": "t", "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
+    variables = {
+        "HF_ENDPOINT": server.address,
+        "HF_HOME": str(home),
+        "HF_HUB_DISABLE_XET": "1",
+        "HF_TOKEN": "t",
+        "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+    }
     command = [sys.executable, "-m", "interplm_nb.cli", "models", *map(str, words)]
-    done = subprocess.run(command, env=os.environ | variables, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, env=os.environ | variables, capture_output=True, text=True, check=False
+    )
     return done.returncode, done.stdout, done.stderr
 
 
@@ -64,26 +72,64 @@ def test_list_is_what_models_alone_says(capsys):
 def test_convert_to_this_package_and_on(tmp_path, capsys, ae):
     code, out, _ = ask(capsys, "models", "convert", ae, *HERE, "--out", tmp_path / "sae")
     assert code == 0
-    assert out.splitlines()[0] == "SAE of some-plm, layer 4, hook residual: relu, 8 inputs, 24 features in unit raw, from interplm"
+    assert (
+        out.splitlines()[0]
+        == "SAE of some-plm, layer 4, hook residual: relu, 8 inputs, 24 features in unit raw, from interplm"
+    )
     first = checkpoint.load(tmp_path / "sae", plm="some-plm", layer=4)
     for to, file in (("saelens", "sae_weights.safetensors"), ("interplm", "ae_unnormalized.pt")):
-        code, out, _ = ask(capsys, "models", "convert", tmp_path / "sae", "--to", to, "--out", tmp_path / to)
+        code, out, _ = ask(
+            capsys, "models", "convert", tmp_path / "sae", "--to", to, "--out", tmp_path / to
+        )
         assert code == 0 and str(tmp_path / to / file) in out
-        code, _, err = ask(capsys, "models", "convert", tmp_path / to, "--out", tmp_path / f"back from {to}")
+        code, _, err = ask(
+            capsys, "models", "convert", tmp_path / to, "--out", tmp_path / f"back from {to}"
+        )
         assert (code, err) == (0, "")
-        assert checkpoint.load(tmp_path / f"back from {to}", plm="some-plm", layer=4).weight_hash == first.weight_hash
+        assert (
+            checkpoint.load(tmp_path / f"back from {to}", plm="some-plm", layer=4).weight_hash
+            == first.weight_hash
+        )
 
 
 def test_what_is_said_on_the_command_line_reaches_the_reader(tmp_path, capsys):
-    tensors = matrices(k=torch.tensor(K), threshold=torch.tensor(-1.0), group_sizes=torch.tensor([2, 3, 4, 5, 10]))
+    tensors = matrices(
+        k=torch.tensor(K), threshold=torch.tensor(-1.0), group_sizes=torch.tensor([2, 3, 4, 5, 10])
+    )
     torch.save(tensors, tmp_path / "m.ckpt")
-    said = ("--input-scale", "0.5", "--threshold", "0.25", "--k", K, "--hook", "residual", "--architecture", "matryoshka", "--format", "reticular")
-    code, _, err = ask(capsys, "models", "convert", tmp_path / "m.ckpt", *HERE, *said[:4], "--format", "reticular", "--out", tmp_path / "sae")
+    said = (
+        "--input-scale",
+        "0.5",
+        "--threshold",
+        "0.25",
+        "--k",
+        K,
+        "--hook",
+        "residual",
+        "--architecture",
+        "matryoshka",
+        "--format",
+        "reticular",
+    )
+    code, _, err = ask(
+        capsys,
+        "models",
+        "convert",
+        tmp_path / "m.ckpt",
+        *HERE,
+        *said[:4],
+        "--format",
+        "reticular",
+        "--out",
+        tmp_path / "sae",
+    )
     assert (code, err) == (0, "")
     weights = load_file(tmp_path / "sae" / "sae.safetensors")
     torch.testing.assert_close(weights["W_enc"], tensors["W_enc"] * 0.5)
     assert (weights["threshold"] == 0.25).all()
-    code, _, err = ask(capsys, "models", "convert", tmp_path / "m.ckpt", *HERE, *said, "--out", tmp_path / "more")
+    code, _, err = ask(
+        capsys, "models", "convert", tmp_path / "m.ckpt", *HERE, *said, "--out", tmp_path / "more"
+    )
     assert code == 2 and "architecture cannot be said of an SAE of format reticular" in err
 
 
@@ -93,9 +139,15 @@ def test_what_is_said_on_the_command_line_reaches_the_reader(tmp_path, capsys):
         (["convert", "ae.pt", "--out", "x"], "the file does not say plm, layer. Give plm"),
         (["convert", "ae.pt", *HERE, "--sha256", "00ff", "--out", "x"], "wrong checksum"),
         (["convert", "nothing.pt", "--out", "x"], "nothing.pt: no such file"),
-        (["convert", "ae.pt", *HERE, "--out", "full"], "full is there already; give another folder"),
+        (
+            ["convert", "ae.pt", *HERE, "--out", "full"],
+            "full is there already; give another folder",
+        ),
         (["convert", "evil.pt", *HERE, "--out", "x"], "asks for the Python object"),
-        (["push", "full", "someone/something"], "an SAE is a folder with sae.safetensors and config.json"),
+        (
+            ["push", "full", "someone/something"],
+            "an SAE is a folder with sae.safetensors and config.json",
+        ),
     ],
 )
 def test_an_error_is_one_sentence_and_exit_code_2(tmp_path, monkeypatch, capsys, ae, words, text):
@@ -126,17 +178,23 @@ def test_get_at_a_revision_with_a_file_and_a_checksum(tmp_path, loopback):
     stream = io.BytesIO()
     torch.save(linear(bias=numbers(D_IN)), stream)
     config = json.dumps({"architecture": {"esm_dim": D_IN, "feature_dim": D_SAE}}).encode()
-    old = loopback.repository("someone/saes", {"a/ae.pt": stream.getvalue(), "a/config.json": config, "b/ae.pt": b""})
+    old = loopback.repository(
+        "someone/saes", {"a/ae.pt": stream.getvalue(), "a/config.json": config, "b/ae.pt": b""}
+    )
     loopback.repositories["someone/saes"].commit({"a/ae.pt": b"changed"})
     words = ("get", "someone/saes", "--revision", old, "--file", "a/ae.pt", *HERE)
     code, out, err = on_hub(loopback, tmp_path, *words, "--out", tmp_path / "sae")
     assert (code, err) == (0, "") and f"from interplm at {old}" in out
-    code, _, err = on_hub(loopback, tmp_path, *words, "--sha256", "00ff", "--out", tmp_path / "more")
+    code, _, err = on_hub(
+        loopback, tmp_path, *words, "--sha256", "00ff", "--out", tmp_path / "more"
+    )
     assert code == 2 and "wrong checksum" in err and "Traceback" not in err
     assert not (tmp_path / "more").exists()
 
 
 def test_listing_needs_neither_huggingface_hub_nor_a_network():
     code = "import sys; from interplm_nb import cli; cli.main(['models']); print([m for m in ('huggingface_hub', 'httpx2') if m in sys.modules])"
-    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    said = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout
     assert said.splitlines()[-1] == "[]"

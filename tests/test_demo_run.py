@@ -30,7 +30,9 @@ def test_weights_activations_and_sequences_belong_together(run: Run) -> None:
     assert sae.weight_hash == about["weights"] == activations.about["sae"]
     assert activations.about["sequences"] == run.proteins().sequence_hash
     embedded = read_uniprot_tsv(demo.table_path()).proteins
-    assert {a: run.proteins().sequence(a) for a in run.proteins().accessions} == {a: embedded.sequence(a) for a in run.proteins().accessions}
+    assert {a: run.proteins().sequence(a) for a in run.proteins().accessions} == {
+        a: embedded.sequence(a) for a in run.proteins().accessions
+    }
 
 
 def test_it_holds_every_structure_and_every_score(run: Run) -> None:
@@ -46,7 +48,9 @@ def test_its_features_can_name_and_its_candidates_were_judged(run: Run) -> None:
     links = run.links()
     assert links.table["concept"].n_unique() > 20 and links.table["q_value"].null_count() == 0
     assert set(links.knots["feature"]) <= set(links.table["feature"])
-    assert {"sae", "mmseqs2", "random_sae", "shuffled_sae"} <= set(run.table("concepts", "refound_precision")["method"])
+    assert {"sae", "mmseqs2", "random_sae", "shuffled_sae"} <= set(
+        run.table("concepts", "refound_precision")["method"]
+    )
 
 
 def test_it_is_small_enough_to_ship(run: Run) -> None:
@@ -63,6 +67,12 @@ def test_the_pages_state_the_figures_of_this_run(run: Run, page: str) -> None:
 
 def test_the_model_card_states_the_figures_of_the_training() -> None:
     folder = Run.shipped().folder.parent / "esm2_mini"
-    figures, card = read_json(folder / "training.json", "Pretraining", 1), (folder / "README.md").read_text(encoding="utf-8")
-    assert f"{figures['held_out_masked_perplexity']:.2f}" in card and f"{figures['unigram_perplexity']:.2f}" in card
+    figures, card = (
+        read_json(folder / "training.json", "Pretraining", 1),
+        (folder / "README.md").read_text(encoding="utf-8"),
+    )
+    assert (
+        f"{figures['held_out_masked_perplexity']:.2f}" in card
+        and f"{figures['unigram_perplexity']:.2f}" in card
+    )
     assert f"{figures['residues_seen'] / 1e6:.1f} million residues" in card

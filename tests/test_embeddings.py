@@ -34,7 +34,9 @@ def test_rows_written_in_any_order_are_read_back(tmp_path_factory, order, shard_
     embeddings = written(path, values, shard_rows, np.array(order))
     np.testing.assert_array_equal(embeddings[:], values)
     np.testing.assert_array_equal(embeddings[np.array(order)], values[order])
-    np.testing.assert_array_equal(np.concatenate([block for _, block in embeddings.blocks(4)]), values)
+    np.testing.assert_array_equal(
+        np.concatenate([block for _, block in embeddings.blocks(4)]), values
+    )
     assert [start for start, _ in embeddings.blocks(4)] == [0, 4, 8, 12, 16]
 
 
@@ -42,7 +44,9 @@ def test_rows_written_in_any_order_are_read_back(tmp_path_factory, order, shard_
 @settings(max_examples=50, deadline=None)
 def test_a_slice_is_numpys_slice(tmp_path_factory, rows):
     values = values_of(PROTEINS)
-    np.testing.assert_array_equal(written(tmp_path_factory.mktemp("e") / "e", values)[rows], values[rows])
+    np.testing.assert_array_equal(
+        written(tmp_path_factory.mktemp("e") / "e", values)[rows], values[rows]
+    )
 
 
 @given(st.lists(st.integers(1, 30), min_size=1, max_size=20), st.integers(1, 40))
@@ -58,10 +62,19 @@ def test_one_protein_and_what_is_on_disk(tmp_path):
     values = values_of(PROTEINS)
     embeddings = written(tmp_path / "e", values)
     np.testing.assert_array_equal(embeddings.of("P3", PROTEINS), values[6:16])
-    assert sorted(p.name for p in (tmp_path / "e").iterdir()) == ["about.json", *(f"shard_0000{i}.safetensors" for i in range(3))]
-    np.testing.assert_array_equal(load_file(tmp_path / "e" / "shard_00001.safetensors")["embeddings"], values[6:16])
+    assert sorted(p.name for p in (tmp_path / "e").iterdir()) == [
+        "about.json",
+        *(f"shard_0000{i}.safetensors" for i in range(3)),
+    ]
+    np.testing.assert_array_equal(
+        load_file(tmp_path / "e" / "shard_00001.safetensors")["embeddings"], values[6:16]
+    )
     about = json.loads((tmp_path / "e" / "about.json").read_text())
-    assert about["sequences"] == PROTEINS.sequence_hash and about["type"] == "Embeddings" and about["dtype"] == "float32"
+    assert (
+        about["sequences"] == PROTEINS.sequence_hash
+        and about["type"] == "Embeddings"
+        and about["dtype"] == "float32"
+    )
     assert repr(embeddings) == "Embeddings(toy, layer 2: 19 residues x 3)"
 
 
@@ -84,7 +97,11 @@ def test_the_wrong_company_is_refused_with_both_names(tmp_path):
 
 @pytest.mark.parametrize(
     ("rows", "error", "match"),
-    [(np.array([0, 19]), IndexError, "0 to 18, not 0 to 19"), (np.array([-1]), IndexError, "not -1"), (np.array([0.5]), TypeError, "integers")],
+    [
+        (np.array([0, 19]), IndexError, "0 to 18, not 0 to 19"),
+        (np.array([-1]), IndexError, "not -1"),
+        (np.array([0.5]), TypeError, "integers"),
+    ],
 )
 def test_rows_that_are_not_there(tmp_path, rows, error, match):
     with pytest.raises(error, match=match):
@@ -118,7 +135,9 @@ def test_a_writer_goes_on_where_the_last_one_was(tmp_path):
 def test_another_plan_begins_anew(tmp_path):
     values = values_of(PROTEINS)
     EmbeddingsWriter(tmp_path / "e", PROTEINS, ABOUT, 6).write(np.arange(8), values[:8])
-    assert EmbeddingsWriter(tmp_path / "e", PROTEINS, ABOUT | {"plm_revision": "sha256:bb"}, 6).missing == [0, 1, 2]
+    assert EmbeddingsWriter(
+        tmp_path / "e", PROTEINS, ABOUT | {"plm_revision": "sha256:bb"}, 6
+    ).missing == [0, 1, 2]
 
 
 def test_what_a_writer_refuses(tmp_path):
@@ -138,7 +157,9 @@ def test_a_full_disk_is_said_before_the_work(tmp_path, monkeypatch):
         EmbeddingsWriter(tmp_path / "e", PROTEINS, ABOUT)
 
 
-@pytest.mark.parametrize("damage", [lambda b: b[:-1], lambda b: b"x" * 20, lambda b: b.replace(b"F32", b"F16")])
+@pytest.mark.parametrize(
+    "damage", [lambda b: b[:-1], lambda b: b"x" * 20, lambda b: b.replace(b"F32", b"F16")]
+)
 def test_a_damaged_shard_is_refused(tmp_path, damage):
     embeddings = written(tmp_path / "e", values_of(PROTEINS))
     shard = tmp_path / "e" / "shard_00000.safetensors"
@@ -161,7 +182,9 @@ def test_from_arrays(tmp_path, kind, caplog):
     elif kind == "safetensors":
         save_file({k: np.ascontiguousarray(v) for k, v in arrays.items()}, source)
     with caplog.at_level(logging.INFO):
-        embeddings = Embeddings.from_arrays(tmp_path / "e", PROTEINS, arrays if kind == "mapping" else source, "theirs", 7)
+        embeddings = Embeddings.from_arrays(
+            tmp_path / "e", PROTEINS, arrays if kind == "mapping" else source, "theirs", 7
+        )
     np.testing.assert_array_equal(embeddings[:], values)
     embeddings.check(PROTEINS, "theirs", 7)
     assert "1 arrays of proteins that are not given" in caplog.text
@@ -172,7 +195,10 @@ def test_from_arrays_checks_what_it_is_given(tmp_path):
     give = lambda source: Embeddings.from_arrays(tmp_path / "e", PROTEINS, source, "theirs", 7)  # noqa: E731
     with pytest.raises(ValueError, match="no array for 1 of 4 proteins, such as 'P3'"):
         give({k: v for k, v in arrays.items() if k != "P3"})
-    with pytest.raises(ValueError, match=r"P3: wanted an array of 10 residues x 3, found .*; leave out <cls> and <eos>"):
+    with pytest.raises(
+        ValueError,
+        match=r"P3: wanted an array of 10 residues x 3, found .*; leave out <cls> and <eos>",
+    ):
         give(arrays | {"P3": np.zeros((12, 3))})
     with pytest.raises(ValueError, match="P2: wanted an array of 1 residues x 3"):
         give(arrays | {"P2": np.zeros((1, 4))})

@@ -28,7 +28,13 @@ NEEDS_TORCH = ("interplm_nb.plm", "interplm_nb.sae")
 
 def run(code: str, blocked: tuple[str, ...]) -> str:
     program = BLOCK.format(blocked=set(blocked)) + code
-    done = subprocess.run([sys.executable, "-W", "error", "-c", program], capture_output=True, text=True, cwd=ROOT, check=False)
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", program],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout + done.stderr
 
@@ -43,19 +49,34 @@ def modules() -> list[str]:
 
 
 def test_importing_the_package_is_silent_and_light() -> None:
-    assert run("import interplm_nb", ("torch", "plotly", "nglview", "matplotlib", "IPython", "biotite")) == ""
+    assert (
+        run(
+            "import interplm_nb", ("torch", "plotly", "nglview", "matplotlib", "IPython", "biotite")
+        )
+        == ""
+    )
 
 
 def test_modules_without_weights_need_no_torch() -> None:
     """All but plm and sae import with torch blocked: a Binder that only explores has none."""
     free = [name for name in modules() if not name.startswith(NEEDS_TORCH)]
-    assert run("import importlib\n" + f"for name in {free!r}: importlib.import_module(name)", NOT_IN_BINDER) == ""
+    assert (
+        run(
+            "import importlib\n" + f"for name in {free!r}: importlib.import_module(name)",
+            NOT_IN_BINDER,
+        )
+        == ""
+    )
 
 
 def test_torch_imports_are_declared() -> None:
     """The import-linter contract names every part of the package but plm and sae, so that a new part is not forgotten."""
-    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]["contracts"]
-    (contract,) = [c for c in contracts if c["type"] == "forbidden" and "torch" in c["forbidden_modules"]]
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"][
+        "importlinter"
+    ]["contracts"]
+    (contract,) = [
+        c for c in contracts if c["type"] == "forbidden" and "torch" in c["forbidden_modules"]
+    ]
     parts = {".".join(name.split(".")[:2]) for name in modules() if "." in name}
     assert parts - set(NEEDS_TORCH) <= set(contract["source_modules"])
 

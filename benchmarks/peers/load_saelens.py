@@ -39,7 +39,11 @@ from benchmarks.peers.batches import rows
 def main() -> None:
     """Write what SAELens' encode and decode give."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    for name, what in (("folder", "cfg.json and sae_weights.safetensors"), ("x", "a .npy of float32 [n, d_in]"), ("out", "a .npz")):
+    for name, what in (
+        ("folder", "cfg.json and sae_weights.safetensors"),
+        ("x", "a .npy of float32 [n, d_in]"),
+        ("out", "a .npz"),
+    ):
         parser.add_argument(name, type=Path, help=what)
     args = parser.parse_args()
     sae = SAE.load_from_disk(args.folder, device="cpu")

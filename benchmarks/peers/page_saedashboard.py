@@ -27,11 +27,20 @@ def main() -> None:
 
     found = json.loads(Path(data).read_text(encoding="utf-8"))
     tokens = [[LETTERS.index(letter) for letter in sequence] for sequence in found["sequences"]]
-    features = {int(name): _feature(tokens, [np.array(t) for t in tracks]) for name, tracks in found["tracks"].items()}
-    flat = torch.tensor([[v for track in tracks for v in track] for tracks in found["tracks"].values()])
-    model: Any = SimpleNamespace(tokenizer=SimpleNamespace(vocab={letter: i for i, letter in enumerate(LETTERS)}))
+    features = {
+        int(name): _feature(tokens, [np.array(t) for t in tracks])
+        for name, tracks in found["tracks"].items()
+    }
+    flat = torch.tensor(
+        [[v for track in tracks for v in track] for tracks in found["tracks"].values()]
+    )
+    model: Any = SimpleNamespace(
+        tokenizer=SimpleNamespace(vocab={letter: i for i, letter in enumerate(LETTERS)})
+    )
     config = SaeVisConfig(hook_point="layer", features=list(features))
-    save_feature_centric_vis(SaeVisData(config, features, FeatureStatistics.create(flat), model), Path(page))
+    save_feature_centric_vis(
+        SaeVisData(config, features, FeatureStatistics.create(flat), model), Path(page)
+    )
 
 
 def _feature(tokens: list[list[int]], tracks: list[np.ndarray]) -> Any:
@@ -41,12 +50,24 @@ def _feature(tokens: list[list[int]], tracks: list[np.ndarray]) -> Any:
     logits = torch.randn(len(LETTERS), generator=torch.Generator().manual_seed(0))
     values = torch.tensor(np.concatenate(tracks))
     order = logits.argsort()
-    table = components.LogitsTableData(order[:10].tolist(), logits[order[:10]].tolist(), order[-10:].tolist(), logits[order[-10:]].tolist())
-    groups = [components.SequenceGroupData(title, [_window(tokens, tracks, logits, *at) for at in places]) for title, places in _places(tracks)]
+    table = components.LogitsTableData(
+        order[:10].tolist(),
+        logits[order[:10]].tolist(),
+        order[-10:].tolist(),
+        logits[order[-10:]].tolist(),
+    )
+    groups = [
+        components.SequenceGroupData(title, [_window(tokens, tracks, logits, *at) for at in places])
+        for title, places in _places(tracks)
+    ]
     return FeatureData(
-        acts_histogram_data=components.ActsHistogramData.from_data(values[values > 0], 50, "5 ticks", "ACTIVATIONS"),
+        acts_histogram_data=components.ActsHistogramData.from_data(
+            values[values > 0], 50, "5 ticks", "ACTIVATIONS"
+        ),
         logits_table_data=table,
-        logits_histogram_data=components.LogitsHistogramData.from_data(logits, 50, "5 ticks", "LOGITS"),
+        logits_histogram_data=components.LogitsHistogramData.from_data(
+            logits, 50, "5 ticks", "LOGITS"
+        ),
         sequence_data=components.SequenceMultiGroupData(groups),
     )
 
@@ -57,19 +78,33 @@ def _places(tracks: list[np.ndarray]) -> list[tuple[str, list[tuple[int, int]]]]
     values = np.array([tracks[p][r] for p, r in at])
     groups = [("TOP ACTIVATIONS", [at[i] for i in np.argsort(-values)[:TOP]])]
     rng = np.random.default_rng(0)
-    for low, high in zip(np.linspace(0, 1, INTERVALS + 1)[:-1], np.linspace(0, 1, INTERVALS + 1)[1:], strict=True):
+    for low, high in zip(
+        np.linspace(0, 1, INTERVALS + 1)[:-1], np.linspace(0, 1, INTERVALS + 1)[1:], strict=True
+    ):
         inside = np.flatnonzero((values >= low * values.max()) & (values <= high * values.max()))
         chosen = rng.choice(inside, min(PER_INTERVAL, len(inside)), replace=False)
         groups.append((f"INTERVAL {low:.3f} - {high:.3f}", [at[i] for i in chosen]))
     return groups
 
 
-def _window(tokens: list[list[int]], tracks: list[np.ndarray], logits: torch.Tensor, protein: int, residue: int) -> Any:
+def _window(
+    tokens: list[list[int]],
+    tracks: list[np.ndarray],
+    logits: torch.Tensor,
+    protein: int,
+    residue: int,
+) -> Any:
     from sae_dashboard.components import SequenceData  # pyright: ignore[reportMissingImports]
 
     ids = tokens[protein][residue - FLANK : residue + FLANK + 1]
     values = tracks[protein][residue - FLANK : residue + FLANK + 1].tolist()
-    return SequenceData(original_index=protein, qualifying_token_index=residue, token_ids=ids, feat_acts=values, token_logits=logits[ids].tolist())
+    return SequenceData(
+        original_index=protein,
+        qualifying_token_index=residue,
+        token_ids=ids,
+        feat_acts=values,
+        token_logits=logits[ids].tolist(),
+    )
 
 
 if __name__ == "__main__":

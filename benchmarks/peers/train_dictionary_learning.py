@@ -26,10 +26,22 @@ def main() -> None:
     args = arguments(__doc__)
     with tempfile.TemporaryDirectory() as temporary:
         folder = args.out or Path(temporary)
-        with Measured(batches(args.activations, args.batch_size, args.steps, args.seed, args.evaluate)) as measured:
-            trainSAE(measured, [_trainer(args)], steps=args.steps, save_dir=str(folder), device="cpu")
-        sae = AutoEncoderTopK.from_pretrained(folder / "trainer_0" / "ae.pt", k=args.k, device="cpu")
-    report("dictionary_learning", version("dictionary-learning"), args, measured, lambda x: sae.decode(sae.encode(x)))
+        with Measured(
+            batches(args.activations, args.batch_size, args.steps, args.seed, args.evaluate)
+        ) as measured:
+            trainSAE(
+                measured, [_trainer(args)], steps=args.steps, save_dir=str(folder), device="cpu"
+            )
+        sae = AutoEncoderTopK.from_pretrained(
+            folder / "trainer_0" / "ae.pt", k=args.k, device="cpu"
+        )
+    report(
+        "dictionary_learning",
+        version("dictionary-learning"),
+        args,
+        measured,
+        lambda x: sae.decode(sae.encode(x)),
+    )
 
 
 def _trainer(args: argparse.Namespace) -> dict[str, object]:

@@ -47,8 +47,16 @@ def main() -> None:
     config = SAEConfig.recipe("topk", args.d_sae, k=args.k, lr=args.lr, seed=args.seed, **warmup)
     with tempfile.TemporaryDirectory() as temporary:
         folder = args.out or Path(temporary)
-        with Measured(batches(args.activations, args.batch_size, args.steps, args.seed, args.evaluate)) as measured:
-            (sae,) = train_on(_Drawn(measured, args.batch_size), {folder: config}, args.steps, device="cpu", progress=False)
+        with Measured(
+            batches(args.activations, args.batch_size, args.steps, args.seed, args.evaluate)
+        ) as measured:
+            (sae,) = train_on(
+                _Drawn(measured, args.batch_size),
+                {folder: config},
+                args.steps,
+                device="cpu",
+                progress=False,
+            )
     report("interplm-nb", interplm_nb.__version__, args, measured, lambda x: sae(x).x_hat)
 
 

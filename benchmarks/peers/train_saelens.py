@@ -18,7 +18,9 @@ from benchmarks.peers.batches import Measured, arguments, batches, report
 def main() -> None:
     """Train, save where asked, print one line of JSON."""
     args = arguments(__doc__)
-    with Measured(batches(args.activations, args.batch_size, args.steps, args.seed, args.evaluate)) as measured:
+    with Measured(
+        batches(args.activations, args.batch_size, args.steps, args.seed, args.evaluate)
+    ) as measured:
         sae = _train(args, measured)
     if args.out:
         sae.save_inference_model(args.out)

@@ -12,7 +12,12 @@ from interplm_nb.concepts.decisions import ranking_of_sparse
 from interplm_nb.concepts.pairs import ChosenPairs
 from interplm_nb.concepts.source import Source, joined
 
-AUPRC: dict[str, Any] = {"concept": pl.String, "feature": pl.UInt32, "auprc": pl.Float64, "prevalence": pl.Float64}
+AUPRC: dict[str, Any] = {
+    "concept": pl.String,
+    "feature": pl.UInt32,
+    "auprc": pl.Float64,
+    "prevalence": pl.Float64,
+}
 """Columns of `average_precision`."""
 
 _DENSE_FEATURES = 32
@@ -21,7 +26,9 @@ _DENSE_FEATURES = 32
 _Entries = tuple[int, np.ndarray, np.ndarray]
 
 
-def average_precision(source: Source, annotations: Annotations, pairs: pl.DataFrame, accessions: Collection[str]) -> pl.DataFrame:
+def average_precision(
+    source: Source, annotations: Annotations, pairs: pl.DataFrame, accessions: Collection[str]
+) -> pl.DataFrame:
     """Average precision of each pair over the residues of these proteins: positives carry the concept, the score is the activation.
 
         AP = sum_n (R_n - R_{n-1}) P_n
@@ -38,26 +45,45 @@ def average_precision(source: Source, annotations: Annotations, pairs: pl.DataFr
     n_positive = np.diff(carried.indptr)[chosen.concept].astype(np.int64)
     prevalence = n_positive / max(len(rows), 1)
     found = prevalence.copy()
-    for feature, places, values in _ranked(source, np.unique(chosen.feature[chosen.there]), accessions):
+    for feature, places, values in _ranked(
+        source, np.unique(chosen.feature[chosen.there]), accessions
+    ):
         for p in np.flatnonzero(chosen.there & (chosen.feature == feature)):
             carries = np.zeros(len(rows), bool)
-            carries[carried.indices[carried.indptr[chosen.concept[p]] : carried.indptr[chosen.concept[p] + 1]]] = True
-            found[p] = ranking_of_sparse(values, carries[places], len(rows), int(n_positive[p])).average_precision
-    columns = {"concept": pairs["concept"], "feature": pairs["feature"], "auprc": found, "prevalence": prevalence}
+            carries[
+                carried.indices[
+                    carried.indptr[chosen.concept[p]] : carried.indptr[chosen.concept[p] + 1]
+                ]
+            ] = True
+            found[p] = ranking_of_sparse(
+                values, carries[places], len(rows), int(n_positive[p])
+            ).average_precision
+    columns = {
+        "concept": pairs["concept"],
+        "feature": pairs["feature"],
+        "auprc": found,
+        "prevalence": prevalence,
+    }
     return pl.DataFrame(columns, schema=AUPRC)
 
 
 def _ranked(source: Source, features: np.ndarray, accessions: list[str]) -> Iterator[_Entries]:
     """Each feature with the places (along the rows of these proteins) and values where it is not 0, the highest first."""
     first = next(iter(source.blocks(accessions[:1])), None)
-    width = _DENSE_FEATURES if first is not None and isinstance(first.values, np.ndarray) else max(len(features), 1)
+    width = (
+        _DENSE_FEATURES
+        if first is not None and isinstance(first.values, np.ndarray)
+        else max(len(features), 1)
+    )
     for start in range(0, len(features), width):
         group = features[start : start + width]
         parts = [values[:, group] for _, values in joined(source, accessions)]
         if not parts:
             return
         # A source's blocks are all sparse, or all dense.
-        columns = np.concatenate(parts) if isinstance(parts[0], np.ndarray) else csc_array(vstack(parts))
+        columns = (
+            np.concatenate(parts) if isinstance(parts[0], np.ndarray) else csc_array(vstack(parts))
+        )
         del parts
         for j, feature in enumerate(group.tolist()):
             places, values = _column(columns, j)

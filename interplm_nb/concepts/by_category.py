@@ -21,7 +21,10 @@ def by_category(links: pl.DataFrame, limits: Sequence[float] = LIMITS) -> pl.Dat
     The category `ALL` is all together: a feature with concepts of two categories counts there once. Sorted by category, then limit.
     """
     every = pl.concat([links, links.with_columns(pl.lit(ALL).alias("category"))])
-    parts = [every.group_by("category").agg(pl.lit(float(limit)).alias("limit"), *_counts(_found(limit))) for limit in limits]
+    parts = [
+        every.group_by("category").agg(pl.lit(float(limit)).alias("limit"), *_counts(_found(limit)))
+        for limit in limits
+    ]
     return pl.concat(parts).sort("category", "limit")
 
 
@@ -30,29 +33,53 @@ def _found(limit: float) -> pl.Expr:
 
 
 def _counts(found: pl.Expr) -> list[pl.Expr]:
-    features, concepts = (pl.col(name).filter(found).n_unique().cast(pl.Int64).alias(f"{name}s") for name in ("feature", "concept"))
+    features, concepts = (
+        pl.col(name).filter(found).n_unique().cast(pl.Int64).alias(f"{name}s")
+        for name in ("feature", "concept")
+    )
     return [features, concepts, found.sum().cast(pl.Int64).alias("pairs")]
 
 
-def unlabelled(links: pl.DataFrame, alive: np.ndarray, limits: Sequence[float] = LIMITS) -> pl.DataFrame:
+def unlabelled(
+    links: pl.DataFrame, alive: np.ndarray, limits: Sequence[float] = LIMITS
+) -> pl.DataFrame:
     """How many features no concept explains: limit, alive, labelled (i64), unlabelled (share of the alive features with no pair found; 0 of none).
 
     alive: bool [n_features], such as `maxima["maximum_train"] > 0`. ValueError where it has fewer features than `links`.
     """
     if links.height and int(links["feature"].max()) >= len(alive):  # pyright: ignore[reportArgumentType]
-        raise ValueError(f"the links name feature {links['feature'].max()}, `alive` has {len(alive)}; give both of one source")
+        raise ValueError(
+            f"the links name feature {links['feature'].max()}, `alive` has {len(alive)}; give both of one source"
+        )
     n = int(alive.sum())
     rows = []
     for limit in limits:
         features = links.filter(_found(limit))["feature"].unique().to_numpy().astype(np.int64)
         labelled = int(alive[features].sum())
-        rows.append({"limit": float(limit), "alive": n, "labelled": labelled, "unlabelled": (n - labelled) / max(n, 1)})
-    return pl.DataFrame(rows, schema={"limit": pl.Float64, "alive": pl.Int64, "labelled": pl.Int64, "unlabelled": pl.Float64})
+        rows.append(
+            {
+                "limit": float(limit),
+                "alive": n,
+                "labelled": labelled,
+                "unlabelled": (n - labelled) / max(n, 1),
+            }
+        )
+    return pl.DataFrame(
+        rows,
+        schema={
+            "limit": pl.Float64,
+            "alive": pl.Int64,
+            "labelled": pl.Int64,
+            "unlabelled": pl.Float64,
+        },
+    )
 
 
 def best_of_feature(links: pl.DataFrame) -> pl.DataFrame:
     """The rows of `links` of each feature's best concept: the highest validation_f1_per_domain, of equals the first name; sorted by feature."""
-    best = links.sort("feature", "validation_f1_per_domain", "concept", descending=[False, True, False])
+    best = links.sort(
+        "feature", "validation_f1_per_domain", "concept", descending=[False, True, False]
+    )
     return best.unique("feature", keep="first", maintain_order=True)
 
 
@@ -61,7 +88,20 @@ def by_layer(pairs: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
 
     pairs: label -> `Selected.pairs` (a row per concept that is scored). A concept that a label does not score has no row of that label.
     """
-    schema = {"concept": pl.String, "category": pl.String, "n_instances": pl.Int64, "f1_per_domain": pl.Float64}
+    schema = {
+        "concept": pl.String,
+        "category": pl.String,
+        "n_instances": pl.Int64,
+        "f1_per_domain": pl.Float64,
+    }
     columns = list(schema)
     empty = pl.DataFrame(schema={"label": pl.String, **schema})
-    return pl.concat([empty, *(table.select(pl.lit(label).alias("label"), *columns) for label, table in pairs.items())])
+    return pl.concat(
+        [
+            empty,
+            *(
+                table.select(pl.lit(label).alias("label"), *columns)
+                for label, table in pairs.items()
+            ),
+        ]
+    )

@@ -18,7 +18,14 @@ class Calibration:
     confidences: np.ndarray
 
     @classmethod
-    def fit(cls, scores: np.ndarray, labels: np.ndarray, groups: np.ndarray | None = None, per_step: int = 1, groups_per_step: int = 1) -> Self:
+    def fit(
+        cls,
+        scores: np.ndarray,
+        labels: np.ndarray,
+        groups: np.ndarray | None = None,
+        per_step: int = 1,
+        groups_per_step: int = 1,
+    ) -> Self:
         """From examples: scores [n], labels bool [n]. ValueError for none, other lengths, or a score that is not finite.
 
         groups: int [n], examples that are one piece of evidence, such as the residues of a homology cluster (None: each is its own). From the
@@ -34,19 +41,28 @@ class Calibration:
                 f"a calibration is fitted on one label for each of one or more scores, not on {scores.shape} scores, {labels.shape} labels"
             )
         if not np.isfinite(scores).all():
-            raise ValueError(f"{int((~np.isfinite(scores)).sum())} of {len(scores)} scores are not finite; a calibration takes numbers only")
+            raise ValueError(
+                f"{int((~np.isfinite(scores)).sum())} of {len(scores)} scores are not finite; a calibration takes numbers only"
+            )
         groups = np.arange(len(scores)) if groups is None else np.asarray(groups)
         steps = _steps(np.argsort(scores, kind="stable")[::-1], groups, per_step, groups_per_step)
         means = np.array([_means(groups[step], scores[step], labels[step]) for step in steps])
-        fitted = IsotonicRegression(y_min=0, y_max=1, out_of_bounds="clip").fit(means[:, 0], means[:, 1], sample_weight=means[:, 2])
-        return cls(np.asarray(fitted.X_thresholds_, np.float32), np.asarray(fitted.y_thresholds_, np.float64))
+        fitted = IsotonicRegression(y_min=0, y_max=1, out_of_bounds="clip").fit(
+            means[:, 0], means[:, 1], sample_weight=means[:, 2]
+        )
+        return cls(
+            np.asarray(fitted.X_thresholds_, np.float32),
+            np.asarray(fitted.y_thresholds_, np.float64),
+        )
 
     def __call__(self, scores: np.ndarray) -> np.ndarray:
         """float64, of the shape of `scores`."""
         return np.interp(scores, self.scores, self.confidences)
 
 
-def _steps(order: np.ndarray, groups: np.ndarray, per_step: int, groups_per_step: int) -> list[np.ndarray]:
+def _steps(
+    order: np.ndarray, groups: np.ndarray, per_step: int, groups_per_step: int
+) -> list[np.ndarray]:
     """Examples, the highest score first, cut into steps."""
     steps: list[np.ndarray] = []
     waiting = order[:0]
@@ -63,7 +79,9 @@ def _steps(order: np.ndarray, groups: np.ndarray, per_step: int, groups_per_step
 def _means(groups: np.ndarray, scores: np.ndarray, labels: np.ndarray) -> tuple[float, float, int]:
     """Means over groups of their mean score and mean label, and how many groups."""
     found, place, n = np.unique(groups, return_inverse=True, return_counts=True)
-    score, label = (float((np.bincount(place, weights=values) / n).mean()) for values in (scores, labels))
+    score, label = (
+        float((np.bincount(place, weights=values) / n).mean()) for values in (scores, labels)
+    )
     return score, label, len(found)
 
 
@@ -81,7 +99,9 @@ class Reliability:
     @property
     def error(self) -> float:
         """Expected calibration error: mean |confidence - observed|, bins weighted by their examples (Naeini et al. 2015). 0 without examples."""
-        return float((np.abs(self.confidence - self.observed) * self.n).sum() / max(self.n.sum(), 1))
+        return float(
+            (np.abs(self.confidence - self.observed) * self.n).sum() / max(self.n.sum(), 1)
+        )
 
 
 def reliability(confidences: np.ndarray, labels: np.ndarray, bins: int = 10) -> Reliability:
@@ -89,6 +109,9 @@ def reliability(confidences: np.ndarray, labels: np.ndarray, bins: int = 10) -> 
     place = np.minimum((np.asarray(confidences) * bins).astype(np.int64), bins - 1)
     n = np.bincount(place, minlength=bins)
     there = n > 0
-    sums = (np.bincount(place, weights=np.asarray(w, float), minlength=bins) for w in (confidences, labels))
+    sums = (
+        np.bincount(place, weights=np.asarray(w, float), minlength=bins)
+        for w in (confidences, labels)
+    )
     confidence, observed = (s[there] / n[there] for s in sums)
     return Reliability(confidence, observed, n[there])

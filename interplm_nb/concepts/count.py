@@ -33,7 +33,9 @@ class Counts(NamedTuple):
 class Sums(Protocol):
     """Counts that blocks are added to, from several threads; `sae.count_on_device.on_device` holds them on a GPU."""
 
-    def add(self, values: Matrix, carried: csr_array, members: csr_array, concept_of: np.ndarray) -> None:
+    def add(
+        self, values: Matrix, carried: csr_array, members: csr_array, concept_of: np.ndarray
+    ) -> None:
         """Add a block of whole proteins: float32 values [n, F] in unit "max", and its labels (`Labels.on`)."""
         ...
 
@@ -56,10 +58,16 @@ class SparseSums:
     def __init__(self, n_concepts: int, n_features: int, levels: np.ndarray) -> None:
         shape = (len(levels), n_concepts, n_features)
         self._levels = levels
-        self._counts = Counts(np.zeros(shape, np.int32), np.zeros(shape, np.int32), np.zeros((len(levels), n_features), np.int64))
+        self._counts = Counts(
+            np.zeros(shape, np.int32),
+            np.zeros(shape, np.int32),
+            np.zeros((len(levels), n_features), np.int64),
+        )
         self._lock = Lock()
 
-    def add(self, values: Matrix, carried: csr_array, members: csr_array, concept_of: np.ndarray) -> None:
+    def add(
+        self, values: Matrix, carried: csr_array, members: csr_array, concept_of: np.ndarray
+    ) -> None:
         """Add a block; the products run beside those of other threads, only the adding waits."""
         concepts = _membership(concept_of, len(self._counts.tp[0]))
         for t, level in enumerate(self._levels):
@@ -124,7 +132,11 @@ class Counting:
         check_source(source, annotations)
         levels = _levels(thresholds)
         proteins = source.proteins
-        self.accessions = list(proteins.accessions) if accessions is None else sorted(set(accessions), key=proteins.index)
+        self.accessions = (
+            list(proteins.accessions)
+            if accessions is None
+            else sorted(set(accessions), key=proteins.index)
+        )
         """The chosen proteins, once each, in the order of the axis."""
         self.labels = Labels.of(annotations, self.accessions, overlap)
         self.sums = sums(self.labels.n_concepts, source.n_features, levels)
@@ -155,26 +167,39 @@ class Counting:
     def scores(self) -> ConceptScores:
         """The counts of what was added."""
         tp, hits, active = self.sums.counts()
-        return ConceptScores(self.labels.concepts, self._thresholds, tp.transpose(1, 2, 0), hits.transpose(1, 2, 0), active.T)
+        return ConceptScores(
+            self.labels.concepts,
+            self._thresholds,
+            tp.transpose(1, 2, 0),
+            hits.transpose(1, 2, 0),
+            active.T,
+        )
 
 
 def _levels(thresholds: Sequence[float]) -> np.ndarray:
     levels = np.asarray(thresholds, np.float32)
     if levels.ndim != 1 or not len(levels):
-        raise ValueError(f"a count needs one threshold or more, such as {THRESHOLDS}; not {thresholds}")
+        raise ValueError(
+            f"a count needs one threshold or more, such as {THRESHOLDS}; not {thresholds}"
+        )
     if not ((levels >= 0) & (levels < 1)).all():
         raise ValueError(
             f"thresholds are fractions of a feature's maximum, from 0 to below 1 as float32, such as {THRESHOLDS}; not {tuple(thresholds)}"
         )
     if not (np.diff(levels) > 0).all():
-        raise ValueError(f"thresholds ascend and differ as float32, such as {THRESHOLDS}; not {tuple(thresholds)}")
+        raise ValueError(
+            f"thresholds ascend and differ as float32, such as {THRESHOLDS}; not {tuple(thresholds)}"
+        )
     return levels
 
 
 def _membership(concept_of: np.ndarray, n_concepts: int) -> csr_array:
     """int32 [n_concepts, n_instances]: 1 where an instance is of a concept."""
     n = len(concept_of)
-    return csr_array((np.ones(n, np.int32), (concept_of.astype(np.int32), np.arange(n, dtype=np.int32))), shape=(n_concepts, n))
+    return csr_array(
+        (np.ones(n, np.int32), (concept_of.astype(np.int32), np.arange(n, dtype=np.int32))),
+        shape=(n_concepts, n),
+    )
 
 
 def _any(counts: Matrix) -> Matrix:

@@ -18,7 +18,9 @@ class Ranking(NamedTuple):
     @property
     def average_precision(self) -> float:
         """AUPRC as the step sum over distinct scores, sum of (R_i - R_(i-1)) P_i; 0 without a positive."""
-        return float((np.diff(self.tp, prepend=0) * (self.tp / self.called)).sum() / max(int(self.tp[-1]), 1))
+        return float(
+            (np.diff(self.tp, prepend=0) * (self.tp / self.called)).sum() / max(int(self.tp[-1]), 1)
+        )
 
     def best(self) -> tuple[float, float]:
         """The threshold with the best F1, and that F1: called is what is above it, strictly. Of equals the one that calls fewest; -inf calls all."""
@@ -34,7 +36,9 @@ def ranking(scores: np.ndarray, positive: np.ndarray, total: np.ndarray | None =
     """
     scores = np.asarray(scores)
     if not len(scores) or np.isnan(scores).any():
-        raise ValueError(f"a ranking takes one or more scores that are numbers, not {len(scores)} with {int(np.isnan(scores).sum())} NaN")
+        raise ValueError(
+            f"a ranking takes one or more scores that are numbers, not {len(scores)} with {int(np.isnan(scores).sum())} NaN"
+        )
     # Stable sorting takes no longer than reading where the scores descend already.
     order = np.argsort(-scores, kind="stable")
     scores, positive = scores[order], np.asarray(positive)[order]
@@ -49,7 +53,9 @@ def ranking_of_sparse(values: np.ndarray, positive: np.ndarray, n: int, n_positi
     if len(values) == n:
         return ranking(values, positive)
     total = np.append(np.ones(len(values), np.int64), n - len(values))
-    return ranking(np.append(values, np.float32(0)), np.append(positive, n_positive - positive.sum()), total)
+    return ranking(
+        np.append(values, np.float32(0)), np.append(positive, n_positive - positive.sum()), total
+    )
 
 
 class Figures(NamedTuple):
@@ -73,13 +79,29 @@ def figures(tp: int, called: int, n_positive: int, n: int, auprc: float) -> Figu
     correct_negatives = n - n_positive - (called - tp)
     recalls = _share(tp, n_positive), _share(correct_negatives, n - n_positive)
     accuracy, f1 = _share(tp + correct_negatives, n), _share(2 * tp, called + n_positive)
-    return Figures(n, n_positive, _share(n_positive, n), accuracy, sum(recalls) / 2, _share(tp, called), recalls[0], f1, auprc)
+    return Figures(
+        n,
+        n_positive,
+        _share(n_positive, n),
+        accuracy,
+        sum(recalls) / 2,
+        _share(tp, called),
+        recalls[0],
+        f1,
+        auprc,
+    )
 
 
 def decided(scores: np.ndarray, labels: np.ndarray, threshold: float) -> Figures:
     """The figures of calling what scores above a threshold, strictly: scores [n], labels bool [n]."""
     called = scores > threshold
-    return figures(int(labels[called].sum()), int(called.sum()), int(labels.sum()), len(labels), ranking(scores, labels).average_precision)
+    return figures(
+        int(labels[called].sum()),
+        int(called.sum()),
+        int(labels.sum()),
+        len(labels),
+        ranking(scores, labels).average_precision,
+    )
 
 
 def constant(labels: np.ndarray, call: bool) -> Figures:

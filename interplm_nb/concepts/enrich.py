@@ -24,7 +24,9 @@ class MannWhitney(NamedTuple):
     """float64 [n_features]: one-sided, that members lie above."""
 
 
-def count_test(members: np.ndarray, n_members: int, background: np.ndarray, n_background: int) -> np.ndarray:
+def count_test(
+    members: np.ndarray, n_members: int, background: np.ndarray, n_background: int
+) -> np.ndarray:
     """float64: P(X >= members) for X ~ Hypergeometric(N = n_members + n_background, K = members + background, n = n_members).
 
     The chance that so many of those that fire are members if members were drawn blindly from both sets (Fisher's exact test, one-sided).
@@ -32,7 +34,10 @@ def count_test(members: np.ndarray, n_members: int, background: np.ndarray, n_ba
     """
     from scipy.stats import hypergeom
 
-    return np.asarray(hypergeom.sf(members - 1, n_members + n_background, members + background, n_members), np.float64)
+    return np.asarray(
+        hypergeom.sf(members - 1, n_members + n_background, members + background, n_members),
+        np.float64,
+    )
 
 
 def rank_test(members: csr_array, background: csr_array) -> MannWhitney:
@@ -55,15 +60,21 @@ def rank_test(members: csr_array, background: csr_array) -> MannWhitney:
     sums, variances = np.zeros(n_features), np.zeros(n_features)
     for f in range(n_features):
         own = ours.data[ours.indptr[f] : ours.indptr[f + 1]]
-        ranks = rankdata(np.concatenate([own, others.data[others.indptr[f] : others.indptr[f + 1]]]))
+        ranks = rankdata(
+            np.concatenate([own, others.data[others.indptr[f] : others.indptr[f + 1]]])
+        )
         sums[f], variances[f] = ranks[: len(own)].sum(), ranks.var() if len(ranks) else 0.0
     k, above = np.diff(ours.indptr), np.diff(ours.indptr) + np.diff(others.indptr)
     zeros = n + n_background - above
     w = sums + k * zeros + (n - k) * (zeros + 1) / 2
-    return MannWhitney((w - n * (n + 1) / 2) / (n * n_background), _tail(w, n, zeros, above, variances))
+    return MannWhitney(
+        (w - n * (n + 1) / 2) / (n * n_background), _tail(w, n, zeros, above, variances)
+    )
 
 
-def _tail(w: np.ndarray, n: int, zeros: np.ndarray, above: np.ndarray, variances: np.ndarray) -> np.ndarray:
+def _tail(
+    w: np.ndarray, n: int, zeros: np.ndarray, above: np.ndarray, variances: np.ndarray
+) -> np.ndarray:
     """float64 [n_features]: P(W or more) of `rank_test`; variances are those of the ranks of the values above 0."""
     from scipy.stats import hypergeom, norm
 
@@ -72,7 +83,9 @@ def _tail(w: np.ndarray, n: int, zeros: np.ndarray, above: np.ndarray, variances
         mean = m * (zeros + (above + 1) / 2) + (n - m) * (zeros + 1) / 2
         spread = np.sqrt(m * np.maximum(above - m, 0) / np.maximum(above - 1, 1) * variances)
         # without a spread W is its mean: half a rank less is surely below it, and a whole one more surely above
-        p += hypergeom.pmf(m, zeros + above, above, n) * norm.sf((w - 0.5 - mean) / np.maximum(spread, 1e-9))
+        p += hypergeom.pmf(m, zeros + above, above, n) * norm.sf(
+            (w - 0.5 - mean) / np.maximum(spread, 1e-9)
+        )
     return np.minimum(p, 1.0)
 
 
@@ -92,14 +105,31 @@ def enriched(members: csr_array, background: csr_array, threshold: float) -> pl.
         raise ValueError(
             f"enrichment compares two sets of one or more proteins on the same features, not {n} x {width} and {n_background} x {others_width}"
         )
-    fired, others = (np.bincount(m.indices[m.data > np.float32(threshold)], minlength=width) for m in (members, background))
-    alive = np.flatnonzero(np.bincount(members.indices, minlength=width) + np.bincount(background.indices, minlength=width))
+    fired, others = (
+        np.bincount(m.indices[m.data > np.float32(threshold)], minlength=width)
+        for m in (members, background)
+    )
+    alive = np.flatnonzero(
+        np.bincount(members.indices, minlength=width)
+        + np.bincount(background.indices, minlength=width)
+    )
     if not alive.size:
         return pl.DataFrame(schema=ENRICHED)
     p = count_test(fired[alive], n, others[alive], n_background)
-    ranked = rank_test(csr_array(members.tocsc()[:, alive]), csr_array(background.tocsc()[:, alive]))
-    columns = {"feature": alive, "members": fired[alive], "share": fired[alive] / n, "background": others[alive]}
-    columns |= {"background_share": others[alive] / n_background, "p_count": p, "q_count": false_discovery_control(p)}
+    ranked = rank_test(
+        csr_array(members.tocsc()[:, alive]), csr_array(background.tocsc()[:, alive])
+    )
+    columns = {
+        "feature": alive,
+        "members": fired[alive],
+        "share": fired[alive] / n,
+        "background": others[alive],
+    }
+    columns |= {
+        "background_share": others[alive] / n_background,
+        "p_count": p,
+        "q_count": false_discovery_control(p),
+    }
     columns |= {"auc": ranked.auc, "p_rank": ranked.p, "q_rank": false_discovery_control(ranked.p)}
     table = pl.DataFrame(columns).select(pl.col(name).cast(kind) for name, kind in ENRICHED.items())
     return table.sort("p_count", "auc", "feature", descending=[False, True, False])

@@ -52,7 +52,20 @@ _ESCAPES = {"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"}
 _RAW = {written: raw for raw, written in _ESCAPES.items()}
 _TYPES: dict[str, Any] = {
     str(kind): kind
-    for kind in (pl.String, pl.Boolean, pl.Float32, pl.Float64, pl.Int8, pl.Int16, pl.Int32, pl.Int64, pl.UInt8, pl.UInt16, pl.UInt32, pl.UInt64)
+    for kind in (
+        pl.String,
+        pl.Boolean,
+        pl.Float32,
+        pl.Float64,
+        pl.Int8,
+        pl.Int16,
+        pl.Int32,
+        pl.Int64,
+        pl.UInt8,
+        pl.UInt16,
+        pl.UInt32,
+        pl.UInt64,
+    )
 }
 
 
@@ -72,19 +85,42 @@ def write_exported(table: pl.DataFrame, path: Path, about: Mapping[str, Any]) ->
     """
     missing = [name for name in _NEEDED if name not in table.columns]
     if missing:
-        raise ValueError(f"a feature-concept table needs {', '.join(_NEEDED)}; {', '.join(missing)} not among {', '.join(table.columns)}")
-    odd = [f"{name} ({kind})" for name, kind in table.schema.items() if str(kind) not in _TYPES or re.search(r"\s", name)]
+        raise ValueError(
+            f"a feature-concept table needs {', '.join(_NEEDED)}; {', '.join(missing)} not among {', '.join(table.columns)}"
+        )
+    odd = [
+        f"{name} ({kind})"
+        for name, kind in table.schema.items()
+        if str(kind) not in _TYPES or re.search(r"\s", name)
+    ]
     if odd:
-        raise ValueError(f"TSV holds numbers, texts and truth values under names without blanks; leave out {', '.join(odd)}")
-    columns = [name for name in EXPLAINED if name in table.columns] + [name for name in table.columns if name not in EXPLAINED]
-    rows = table.select(columns).sort("feature", "validation_f1_per_domain", "concept", descending=[False, True, False])
-    record = {"type": TYPE, "version": VERSION, "package": __version__, "pairs": rows.height, **about}
+        raise ValueError(
+            f"TSV holds numbers, texts and truth values under names without blanks; leave out {', '.join(odd)}"
+        )
+    columns = [name for name in EXPLAINED if name in table.columns] + [
+        name for name in table.columns if name not in EXPLAINED
+    ]
+    rows = table.select(columns).sort(
+        "feature", "validation_f1_per_domain", "concept", descending=[False, True, False]
+    )
+    record = {
+        "type": TYPE,
+        "version": VERSION,
+        "package": __version__,
+        "pairs": rows.height,
+        **about,
+    }
     bad = [key for key in record if not re.fullmatch(r"[A-Za-z_]\w*", key)]
     if bad:
         raise ValueError(f"keys of the header are names such as plm_revision, not {bad[0]!r}")
     record |= {f"column {name} ({rows.schema[name]})": EXPLAINED.get(name, "") for name in columns}
-    lines = [f"# {key}: {json.dumps(value, ensure_ascii=False, allow_nan=False)}" for key, value in record.items()]
-    body = rows.with_columns(_escaped(pl.col(pl.String))).write_csv(separator="\t", quote_style="never")
+    lines = [
+        f"# {key}: {json.dumps(value, ensure_ascii=False, allow_nan=False)}"
+        for key, value in record.items()
+    ]
+    body = rows.with_columns(_escaped(pl.col(pl.String))).write_csv(
+        separator="\t", quote_style="never"
+    )
     with atomic_path(Path(path)) as draft:
         draft.write_text("\n".join(lines) + "\n" + body, encoding="utf-8", newline="\n")
 
@@ -92,12 +128,21 @@ def write_exported(table: pl.DataFrame, path: Path, about: Mapping[str, Any]) ->
 def read_exported(path: Path) -> Exported:
     """Read what `write_exported` wrote, with its types; an empty text reads as null. ValueError for another file or version."""
     lines = Path(path).read_text(encoding="utf-8").split("\n")
-    head = [line.removeprefix("# ") for line in lines[: next((i for i, line in enumerate(lines) if not line.startswith("#")), len(lines))]]
+    head = [
+        line.removeprefix("# ")
+        for line in lines[
+            : next((i for i, line in enumerate(lines) if not line.startswith("#")), len(lines))
+        ]
+    ]
     if not head or head[0] != f"type: {json.dumps(TYPE)}":
-        raise ValueError(f"{path}: wanted a {TYPE}, whose first line says so; found {lines[0][:60]!r}")
+        raise ValueError(
+            f"{path}: wanted a {TYPE}, whose first line says so; found {lines[0][:60]!r}"
+        )
     record = dict(_line(path, line) for line in head)
     if record.pop("version", None) != VERSION:
-        raise ValueError(f"{path}: a {TYPE} of another version than {VERSION}; export it again with this package")
+        raise ValueError(
+            f"{path}: a {TYPE} of another version than {VERSION}; export it again with this package"
+        )
     matches = [(key, match) for key in record if (match := _COLUMN.fullmatch(key))]
     explained = {match[1]: record.pop(key) for key, match in matches}
     schema = {match[1]: _TYPES[match[2]] for _, match in matches}
@@ -105,7 +150,9 @@ def read_exported(path: Path) -> Exported:
     table = pl.read_csv(io.StringIO(text), separator="\t", quote_char=None, schema=schema)
     table = table.with_columns(pl.col(pl.String).map_elements(_unescaped, return_dtype=pl.String))
     if table.height != record["pairs"]:
-        raise ValueError(f"{path}: the header says {record['pairs']} pairs, {table.height} are there; the file was cut off or changed")
+        raise ValueError(
+            f"{path}: the header says {record['pairs']} pairs, {table.height} are there; the file was cut off or changed"
+        )
     return Exported(table, {**record, "columns": explained})
 
 
@@ -114,7 +161,9 @@ def _line(path: Path, line: str) -> tuple[str, Any]:
     try:
         return key, json.loads(value)
     except json.JSONDecodeError as error:
-        raise ValueError(f"{path}: no value of the header can be read from {line[:60]!r}; the file was changed, export it again") from error
+        raise ValueError(
+            f"{path}: no value of the header can be read from {line[:60]!r}; the file was changed, export it again"
+        ) from error
 
 
 def _escaped(column: pl.Expr) -> pl.Expr:

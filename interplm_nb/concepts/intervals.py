@@ -19,8 +19,14 @@ from interplm_nb.concepts.source import Matrix, Source, joined
 
 LEVEL = 0.95
 
-INTERVALS: dict[str, Any] = {"concept": pl.String, "feature": pl.UInt32, "n_resamples": pl.Int64} | {
-    f"{name}{end}": pl.Float64 for name in ("f1_per_domain", "precision", "recall_per_domain") for end in ("", "_low", "_high")
+INTERVALS: dict[str, Any] = {
+    "concept": pl.String,
+    "feature": pl.UInt32,
+    "n_resamples": pl.Int64,
+} | {
+    f"{name}{end}": pl.Float64
+    for name in ("f1_per_domain", "precision", "recall_per_domain")
+    for end in ("", "_low", "_high")
 }
 """Columns of `pair_intervals`; n_resamples: of those that hold the concept, which the bounds are percentiles of."""
 
@@ -61,9 +67,18 @@ class ClusterCounts:
         """
         drawn, residue_level = weights.T.astype(float), self.residue_level[:, None]
         tp, active, hits, n_residues, n_instances = (
-            counts @ drawn for counts in (self.tp, self.active, self.instance_hits, self.n_residues, self.n_instances)
+            counts @ drawn
+            for counts in (
+                self.tp,
+                self.active,
+                self.instance_hits,
+                self.n_residues,
+                self.n_instances,
+            )
         )
-        return measures(tp, active, hits, n_residues, n_instances, residue_level), np.where(residue_level, n_residues, n_instances) > 0
+        return measures(tp, active, hits, n_residues, n_instances, residue_level), np.where(
+            residue_level, n_residues, n_instances
+        ) > 0
 
     def mean_f1_per_domain(self, weights: np.ndarray) -> np.ndarray:
         """float64 [n]: the mean over pairs, with each cluster counted as often as `weights` [n, n_clusters] says.
@@ -74,7 +89,9 @@ class ClusterCounts:
         return (found.f1_per_domain * there).sum(axis=0) / np.maximum(there.sum(axis=0), 1)
 
 
-def by_cluster(source: Source, annotations: Annotations, pairs: pl.DataFrame, clusters: pl.DataFrame) -> ClusterCounts:
+def by_cluster(
+    source: Source, annotations: Annotations, pairs: pl.DataFrame, clusters: pl.DataFrame
+) -> ClusterCounts:
     """Count chosen pairs by cluster, in one more pass over the proteins of `clusters`.
 
     pairs: concept, feature (null: none, counts nothing), threshold (`Selected.pairs`, or `linked`); clusters: accession, cluster, of the test
@@ -90,7 +107,14 @@ def by_cluster(source: Source, annotations: Annotations, pairs: pl.DataFrame, cl
     for rows, values in joined(source, accessions):
         counts += _counted(chosen, values, rows, cluster_of_row[rows], counts.shape[1:])
     sizes = (size[chosen.concept] for size in _sizes(chosen.labels, cluster_of_row, len(names)))
-    return ClusterCounts(tuple(pairs["concept"]), tuple(pairs["feature"]), tuple(names.tolist()), chosen.residue_level, *counts, *sizes)
+    return ClusterCounts(
+        tuple(pairs["concept"]),
+        tuple(pairs["feature"]),
+        tuple(names.tolist()),
+        chosen.residue_level,
+        *counts,
+        *sizes,
+    )
 
 
 def interval(counts: ClusterCounts, n_resamples: int = 1000, seed: int = 0) -> Interval:
@@ -106,16 +130,24 @@ def pair_intervals(counts: ClusterCounts, n_resamples: int = 1000, seed: int = 0
     """
     whole = counts.resampled(np.ones((1, len(counts.clusters))))[0]
     found, there = counts.resampled(_weights(counts, n_resamples, seed))
-    columns: dict[str, Any] = {"concept": counts.concepts, "feature": counts.features, "n_resamples": there.sum(axis=1)}
+    columns: dict[str, Any] = {
+        "concept": counts.concepts,
+        "feature": counts.features,
+        "n_resamples": there.sum(axis=1),
+    }
     for name in ("f1_per_domain", "precision", "recall_per_domain"):
         values = getattr(found, name)
-        bounds = [middle(v[h]) if h.any() else (None, None) for v, h in zip(values, there, strict=True)]
+        bounds = [
+            middle(v[h]) if h.any() else (None, None) for v, h in zip(values, there, strict=True)
+        ]
         low, high = zip(*bounds, strict=True)
         columns |= {name: getattr(whole, name)[:, 0], f"{name}_low": low, f"{name}_high": high}
     return pl.DataFrame(columns, schema=INTERVALS)
 
 
-def difference(first: ClusterCounts, second: ClusterCounts, n_resamples: int = 1000, seed: int = 0) -> Interval:
+def difference(
+    first: ClusterCounts, second: ClusterCounts, n_resamples: int = 1000, seed: int = 0
+) -> Interval:
     """How much higher the first source's mean is, with its 95 % interval on the same resamples: an interval above 0 is a difference that holds."""
     if (first.concepts, first.clusters) != (second.concepts, second.clusters):
         raise ValueError(
@@ -128,7 +160,9 @@ def difference(first: ClusterCounts, second: ClusterCounts, n_resamples: int = 1
 
 def draws_of_clusters(n_clusters: int, n: int, seed: int) -> np.ndarray:
     """int64 [n, n_clusters]: how often each cluster is drawn, with replacement, as many as there are."""
-    return np.random.default_rng(seed).multinomial(n_clusters, np.full(n_clusters, 1 / n_clusters), size=n)
+    return np.random.default_rng(seed).multinomial(
+        n_clusters, np.full(n_clusters, 1 / n_clusters), size=n
+    )
 
 
 def middle(values: np.ndarray) -> np.ndarray:
@@ -136,7 +170,13 @@ def middle(values: np.ndarray) -> np.ndarray:
     return np.quantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
 
 
-def _counted(chosen: ChosenPairs, values: Matrix, rows: np.ndarray, cluster: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+def _counted(
+    chosen: ChosenPairs,
+    values: Matrix,
+    rows: np.ndarray,
+    cluster: np.ndarray,
+    shape: tuple[int, ...],
+) -> np.ndarray:
     """int64 [3, n_pairs, n_clusters]: tp, active, instance_hits of one block."""
     carried, members, concept_of = chosen.labels.on(rows)
     on = chosen.active(values)
@@ -148,11 +188,15 @@ def _counted(chosen: ChosenPairs, values: Matrix, rows: np.ndarray, cluster: np.
     home = np.zeros(len(concept_of), np.int64)
     home_of, member = _entries(members)
     home[home_of] = cluster[member]
-    places = [(p, cluster[r]) for r, p in (_entries(right), _entries(on))] + [(pair[own], home[instance[own]])]
+    places = [(p, cluster[r]) for r, p in (_entries(right), _entries(on))] + [
+        (pair[own], home[instance[own]])
+    ]
     return np.stack([_tally(p, k, shape) for p, k in places])
 
 
-def _sizes(labels: Labels, cluster_of_row: np.ndarray, n_clusters: int) -> tuple[np.ndarray, np.ndarray]:
+def _sizes(
+    labels: Labels, cluster_of_row: np.ndarray, n_clusters: int
+) -> tuple[np.ndarray, np.ndarray]:
     """int64 [n_concepts, n_clusters] each: residues, and instances of instance-level concepts."""
     row, concept = _entries(labels.carried)
     home = np.zeros(len(labels.concept_of), np.int64)
@@ -160,7 +204,9 @@ def _sizes(labels: Labels, cluster_of_row: np.ndarray, n_clusters: int) -> tuple
     home[instance] = cluster_of_row[member]
     with_members = np.unique(instance)
     shape = (labels.n_concepts, n_clusters)
-    return _tally(concept, cluster_of_row[row], shape), _tally(labels.concept_of[with_members], home[with_members], shape)
+    return _tally(concept, cluster_of_row[row], shape), _tally(
+        labels.concept_of[with_members], home[with_members], shape
+    )
 
 
 def _entries(matrix: csr_array) -> tuple[np.ndarray, np.ndarray]:
@@ -175,13 +221,17 @@ def _weights(counts: ClusterCounts, n_resamples: int, seed: int) -> np.ndarray:
     """int64 [n_resamples, n_clusters]: how often each cluster is drawn, with replacement."""
     n = len(counts.clusters)
     if n == 0 or not counts.concepts:
-        raise ValueError(f"an interval needs clusters and concepts; there are {n} and {len(counts.concepts)}")
+        raise ValueError(
+            f"an interval needs clusters and concepts; there are {n} and {len(counts.concepts)}"
+        )
     return draws_of_clusters(n, n_resamples, seed)
 
 
 def _means(counts: ClusterCounts, n_resamples: int, seed: int) -> tuple[float, np.ndarray]:
     weights = _weights(counts, n_resamples, seed)
-    return float(counts.mean_f1_per_domain(np.ones((1, weights.shape[1])))[0]), counts.mean_f1_per_domain(weights)
+    return float(
+        counts.mean_f1_per_domain(np.ones((1, weights.shape[1])))[0]
+    ), counts.mean_f1_per_domain(weights)
 
 
 def _interval(whole: float, resampled: Iterable[float] | np.ndarray, n_clusters: int) -> Interval:

@@ -54,16 +54,26 @@ class Labels:
             raise ValueError(f"overlap is 'keep' or 'overwrite', not {overlap!r}")
         n = annotations.proteins.n_residues
         if n > np.iinfo(np.int32).max:
-            raise ValueError(f"{n:,} residues are more than a count can hold (2**31 - 1); count in parts (annotations.of) and add the scores")
+            raise ValueError(
+                f"{n:,} residues are more than a count can hold (2**31 - 1); count in parts (annotations.of) and add the scores"
+            )
         names = annotations.table.select("concept", "category", "level").unique().sort("concept")
         coded = _coded(annotations, accessions, names)
         instances = coded.select("instance", "concept").unique().sort("instance")
         concept_of = instances["concept"].to_numpy().astype(np.int64)
         table = names.with_columns(
             pl.Series("n_residues", _covered(coded, names.height)),
-            pl.Series("n_instances", np.bincount(concept_of, minlength=names.height).astype(np.int64)),
+            pl.Series(
+                "n_instances", np.bincount(concept_of, minlength=names.height).astype(np.int64)
+            ),
         )
-        return cls(table, concept_of, Segments(*(coded[name].to_numpy() for name in Segments._fields)), overlap, n)
+        return cls(
+            table,
+            concept_of,
+            Segments(*(coded[name].to_numpy() for name in Segments._fields)),
+            overlap,
+            n,
+        )
 
     @property
     def n_concepts(self) -> int:
@@ -85,7 +95,11 @@ class Labels:
     def on(self, rows: np.ndarray) -> tuple[csr_array, csr_array, np.ndarray]:
         """For n ascending rows: carried, int32 [n_concepts, n]; the instances there, int32 [n_here, n]; and the concept of each, int64 [n_here]."""
         if len(rows) == 0:
-            return csr_array((self.n_concepts, 0), dtype=np.int32), csr_array((0, 0), dtype=np.int32), np.empty(0, np.int64)
+            return (
+                csr_array((self.n_concepts, 0), dtype=np.int32),
+                csr_array((0, 0), dtype=np.int32),
+                np.empty(0, np.int64),
+            )
         pairs = self._pairs(int(rows[0]), int(rows[-1]) + 1)
         place = np.searchsorted(rows, pairs.row).clip(max=len(rows) - 1)
         asked = rows[place] == pairs.row
@@ -93,7 +107,11 @@ class Labels:
         own = self._of_instances(local)
         here, number = np.unique(own.instance, return_inverse=True)
         carried = _ones(local.concept, local.row, (self.n_concepts, len(rows)), np.int32)
-        return carried, _ones(number, own.row, (len(here), len(rows)), np.int32), self.concept_of[here]
+        return (
+            carried,
+            _ones(number, own.row, (len(here), len(rows)), np.int32),
+            self.concept_of[here],
+        )
 
     def _pairs(self, first: int, last: int) -> _Pairs:
         """The residues of segments in rows `first` to `last` (excluded), and perhaps some beside them."""
@@ -101,7 +119,11 @@ class Labels:
         here = slice(*np.searchsorted(self.segments.first, [first - longest, last]))
         start, length, concept, instance = (column[here] for column in self.segments)
         within = np.arange(length.sum()) - np.repeat(np.cumsum(length) - length, length)
-        pairs = _Pairs(np.repeat(start, length) + within, np.repeat(concept, length), np.repeat(instance, length))
+        pairs = _Pairs(
+            np.repeat(start, length) + within,
+            np.repeat(concept, length),
+            np.repeat(instance, length),
+        )
         return _last_instances(pairs) if self.overlap == "overwrite" else pairs
 
     def _of_instances(self, pairs: _Pairs) -> _Pairs:
@@ -110,7 +132,9 @@ class Labels:
         return _Pairs(*(column[own] for column in pairs))
 
 
-def _coded(annotations: Annotations, accessions: Collection[str], names: pl.DataFrame) -> pl.DataFrame:
+def _coded(
+    annotations: Annotations, accessions: Collection[str], names: pl.DataFrame
+) -> pl.DataFrame:
     """The segments on these proteins as numbers, by first row: first, length, concept, instance (from 0 over all concepts, in order)."""
     proteins = annotations.proteins
     axis = {"accession": list(accessions), "axis": [proteins.rows(a).start for a in accessions]}
@@ -118,7 +142,12 @@ def _coded(annotations: Annotations, accessions: Collection[str], names: pl.Data
     segments = annotations.table.join(firsts, on="accession")
     _check_one_protein(segments)
     concepts = names.select("concept").with_row_index("concept_code")
-    instances = segments.select("concept", "instance").unique().sort("concept", "instance").with_row_index("instance_code")
+    instances = (
+        segments.select("concept", "instance")
+        .unique()
+        .sort("concept", "instance")
+        .with_row_index("instance_code")
+    )
     return (
         segments.join(concepts, on="concept")
         .join(instances, on=["concept", "instance"])
@@ -133,7 +162,11 @@ def _coded(annotations: Annotations, accessions: Collection[str], names: pl.Data
 
 
 def _check_one_protein(segments: pl.DataFrame) -> None:
-    several = segments.group_by("concept", "instance").agg(pl.col("accession").n_unique()).filter(pl.col("accession") > 1)
+    several = (
+        segments.group_by("concept", "instance")
+        .agg(pl.col("accession").n_unique())
+        .filter(pl.col("accession") > 1)
+    )
     if several.height:
         bad = several.sort("concept", "instance").row(0, named=True)
         raise ValueError(
@@ -147,7 +180,11 @@ def _covered(segments: pl.DataFrame, n_concepts: int) -> np.ndarray:
     end = pl.col("first") + pl.col("length")
     before = end.cum_max().shift(1, fill_value=0).over("concept")
     beyond = (end - pl.max_horizontal("first", before)).clip(lower_bound=0)
-    added = segments.select("concept", beyond.alias("beyond")).group_by("concept").agg(pl.col("beyond").sum())
+    added = (
+        segments.select("concept", beyond.alias("beyond"))
+        .group_by("concept")
+        .agg(pl.col("beyond").sum())
+    )
     covered = np.zeros(n_concepts, np.int64)
     covered[added["concept"].to_numpy()] = added["beyond"].to_numpy()
     return covered
@@ -161,8 +198,15 @@ def _last_instances(pairs: _Pairs) -> _Pairs:
     return _Pairs(row[last], concept[last], instance[last])
 
 
-def _ones(rows: np.ndarray, columns: np.ndarray, shape: tuple[int, int], dtype: type[np.int8] | type[np.int32]) -> csr_array:
-    matrix = csr_array((np.ones(len(rows), dtype), (rows.astype(np.int32), columns.astype(np.int32))), shape=shape)
+def _ones(
+    rows: np.ndarray,
+    columns: np.ndarray,
+    shape: tuple[int, int],
+    dtype: type[np.int8] | type[np.int32],
+) -> csr_array:
+    matrix = csr_array(
+        (np.ones(len(rows), dtype), (rows.astype(np.int32), columns.astype(np.int32))), shape=shape
+    )
     # Two segments of one instance may share a residue; int8 sums of such duplicates are not read, only where they are.
     matrix.sum_duplicates()
     matrix.data[:] = 1

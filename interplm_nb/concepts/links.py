@@ -29,10 +29,17 @@ PER_STEP, CLUSTERS_PER_STEP = 100, 30
 """Residues, and homology clusters that they are of, behind each step of a confidence, at least: with fewer, the strongest residues of train, or
 those of one family, would make a sure thing of chance."""
 
-KNOTS: dict[str, Any] = {"concept": pl.String, "feature": pl.UInt32, "score": pl.Float32, "confidence": pl.Float64}
+KNOTS: dict[str, Any] = {
+    "concept": pl.String,
+    "feature": pl.UInt32,
+    "score": pl.Float32,
+    "confidence": pl.Float64,
+}
 
 
-def linked(validation: ConceptScores, test: ConceptScores, concepts: Collection[str], min_f1: float) -> pl.DataFrame:
+def linked(
+    validation: ConceptScores, test: ConceptScores, concepts: Collection[str], min_f1: float
+) -> pl.DataFrame:
     """All pairs of these concepts and a feature whose best f1_per_domain over thresholds is `min_f1` or more on validation, 0 never.
 
     A feature's threshold is its best (f1_per_domain, f1) on validation, the lowest of equals; figures are of test at the same threshold, 0 where test
@@ -47,12 +54,29 @@ def linked(validation: ConceptScores, test: ConceptScores, concepts: Collection[
         about = validation.concepts.row(c, named=True)
         f, t, f1_per_domain, f1 = _best(validation.measures(c), min_f1)
         there = on_test.get(concept)
-        found = test.measures(there)._asdict() if there is not None else dict.fromkeys(Measures._fields, np.zeros(test.active.shape))
-        counts = test.concepts.row(there, named=True) if there is not None else {"n_residues": 0, "n_instances": 0}
-        columns = {name: about[name] for name in ("concept", "category", "level")} | {name: counts[name] for name in ("n_residues", "n_instances")}
-        columns |= {"feature": f, "threshold": np.asarray(validation.thresholds)[t], "validation_f1_per_domain": f1_per_domain, "by": f1}
+        found = (
+            test.measures(there)._asdict()
+            if there is not None
+            else dict.fromkeys(Measures._fields, np.zeros(test.active.shape))
+        )
+        counts = (
+            test.concepts.row(there, named=True)
+            if there is not None
+            else {"n_residues": 0, "n_instances": 0}
+        )
+        columns = {name: about[name] for name in ("concept", "category", "level")} | {
+            name: counts[name] for name in ("n_residues", "n_instances")
+        }
+        columns |= {
+            "feature": f,
+            "threshold": np.asarray(validation.thresholds)[t],
+            "validation_f1_per_domain": f1_per_domain,
+            "by": f1,
+        }
         table = pl.DataFrame(columns | {name: values[f, t] for name, values in found.items()})
-        ordered = table.sort("validation_f1_per_domain", "by", "feature", descending=[True, True, False])
+        ordered = table.sort(
+            "validation_f1_per_domain", "by", "feature", descending=[True, True, False]
+        )
         parts.append(ordered.select(pl.col(name).cast(kind) for name, kind in LINKS.items()))
     return pl.concat(parts)
 
@@ -76,7 +100,9 @@ class ConceptLinks:
     knots: pl.DataFrame
 
     @classmethod
-    def fit(cls, table: pl.DataFrame, source: Source, annotations: Annotations, clusters: pl.DataFrame) -> Self:
+    def fit(
+        cls, table: pl.DataFrame, source: Source, annotations: Annotations, clusters: pl.DataFrame
+    ) -> Self:
         """Calibrate each pair: P(a residue carries the concept | activation), where the feature is active, each homology cluster counting the same.
 
         clusters: accession, cluster, of train. A pair whose feature is never active there has no knots, and confidence 0.
@@ -98,26 +124,44 @@ class ConceptLinks:
                 continue
             column = slice(carried.indptr[place[concept]], carried.indptr[place[concept] + 1])
             right = np.isin(rows, carried.indices[column])
-            fitted = Calibration.fit(values, right, cluster_of_row[rows], PER_STEP, CLUSTERS_PER_STEP)
-            knots = {"concept": concept, "feature": feature, "score": fitted.scores, "confidence": fitted.confidences}
+            fitted = Calibration.fit(
+                values, right, cluster_of_row[rows], PER_STEP, CLUSTERS_PER_STEP
+            )
+            knots = {
+                "concept": concept,
+                "feature": feature,
+                "score": fitted.scores,
+                "confidence": fitted.confidences,
+            }
             parts.append(pl.DataFrame(knots, schema=KNOTS))
         return cls(table, pl.concat(parts))
 
     @cached_property
     def _calibrations(self) -> dict[tuple[Any, ...], Calibration]:
         parts = self.knots.partition_by("concept", "feature", as_dict=True, maintain_order=True)
-        return {pair: Calibration(knots["score"].to_numpy(), knots["confidence"].to_numpy()) for pair, knots in parts.items()}
+        return {
+            pair: Calibration(knots["score"].to_numpy(), knots["confidence"].to_numpy())
+            for pair, knots in parts.items()
+        }
 
     def confidence(self, concept: str, feature: int, values: np.ndarray) -> np.ndarray:
         """float64: the calibrated probability that a residue with such an activation (unit "max") carries the concept; 0 where it is silent."""
         if (concept, feature) not in self._calibrations:
             return np.zeros(np.shape(values))
-        return np.where(np.asarray(values) > 0, self._calibrations[concept, feature](np.asarray(values)), 0.0)
+        return np.where(
+            np.asarray(values) > 0, self._calibrations[concept, feature](np.asarray(values)), 0.0
+        )
 
     def save(self, folder: Path, about: Mapping[str, Any]) -> None:
         """Write `links.parquet` and `calibration.parquet` into a source's folder; `about` (PLM, layer, sequences, ...) joins their records."""
-        write_parquet(self.table, folder / "links.parquet", {**about, "type": "ConceptLinks", "version": 1})
-        write_parquet(self.knots, folder / "calibration.parquet", {**about, "type": "ConceptLinks.calibration", "version": 1})
+        write_parquet(
+            self.table, folder / "links.parquet", {**about, "type": "ConceptLinks", "version": 1}
+        )
+        write_parquet(
+            self.knots,
+            folder / "calibration.parquet",
+            {**about, "type": "ConceptLinks.calibration", "version": 1},
+        )
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -128,7 +172,9 @@ class ConceptLinks:
         )
 
 
-def _entries(source: Source, features: np.ndarray, accessions: Collection[str]) -> dict[int, tuple[np.ndarray, np.ndarray]]:
+def _entries(
+    source: Source, features: np.ndarray, accessions: Collection[str]
+) -> dict[int, tuple[np.ndarray, np.ndarray]]:
     """Rows and values where each of these features is above 0."""
     rows: dict[int, list[np.ndarray]] = {int(f): [] for f in features}
     values: dict[int, list[np.ndarray]] = {int(f): [] for f in features}
@@ -138,4 +184,10 @@ def _entries(source: Source, features: np.ndarray, accessions: Collection[str]) 
             on = columns.data[first:last] > 0
             rows[f].append(axis[columns.indices[first:last][on]])
             values[f].append(columns.data[first:last][on])
-    return {f: (np.concatenate(rows[f] or [np.empty(0, np.int64)]), np.concatenate(values[f] or [np.empty(0, np.float32)])) for f in rows}
+    return {
+        f: (
+            np.concatenate(rows[f] or [np.empty(0, np.int64)]),
+            np.concatenate(values[f] or [np.empty(0, np.float32)]),
+        )
+        for f in rows
+    }

@@ -21,7 +21,12 @@ class Measures(NamedTuple):
 
 
 def measures(
-    tp: np.ndarray, active: np.ndarray, instance_hits: np.ndarray, n_residues: np.ndarray, n_instances: np.ndarray, residue_level: np.ndarray
+    tp: np.ndarray,
+    active: np.ndarray,
+    instance_hits: np.ndarray,
+    n_residues: np.ndarray,
+    n_instances: np.ndarray,
+    residue_level: np.ndarray,
 ) -> Measures:
     """The measures of counts, broadcast against each other.
 
@@ -31,12 +36,23 @@ def measures(
     precision = _ratio(tp, active)
     recall = _ratio(tp, n_residues)
     recall_per_domain = np.where(residue_level, recall, _ratio(instance_hits, n_instances))
-    return Measures(precision, recall, recall_per_domain, _f1(precision, recall), _f1(precision, recall_per_domain))
+    return Measures(
+        precision,
+        recall,
+        recall_per_domain,
+        _f1(precision, recall),
+        _f1(precision, recall_per_domain),
+    )
 
 
 def _ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
     shape = np.broadcast_shapes(np.shape(numerator), np.shape(denominator))
-    return np.divide(numerator, denominator, out=np.zeros(shape), where=np.broadcast_to(np.asarray(denominator) > 0, shape))
+    return np.divide(
+        numerator,
+        denominator,
+        out=np.zeros(shape),
+        where=np.broadcast_to(np.asarray(denominator) > 0, shape),
+    )
 
 
 def _f1(precision: np.ndarray, recall: np.ndarray) -> np.ndarray:

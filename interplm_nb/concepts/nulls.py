@@ -105,11 +105,17 @@ class Exchanged:
         # A kind is one cluster in one group.
         code = np.unique(clusters, return_inverse=True)[1][ordered]
         kinds, kind = np.unique(np.stack([group, code], axis=1), axis=0, return_inverse=True)
-        largest = np.maximum.reduceat(np.bincount(kind), np.searchsorted(kinds[:, 0], np.arange(len(starts))))
+        largest = np.maximum.reduceat(
+            np.bincount(kind), np.searchsorted(kinds[:, 0], np.arange(len(starts)))
+        )
         begin, size, place = starts[group], sizes[group], np.arange(len(ordered))
         targets = np.empty((n_draws, len(ordered)), np.int32)
         for draw in targets:
-            ring = ordered[np.lexsort((random.permutation(len(ordered)), random.permutation(len(kinds))[kind], group))]
+            ring = ordered[
+                np.lexsort(
+                    (random.permutation(len(ordered)), random.permutation(len(kinds))[kind], group)
+                )
+            ]
             move = random.integers(largest, sizes - largest, endpoint=True)[group]
             draw[ring] = ring[begin + (place - begin + move) % size]
         return cls(lengths, targets)
@@ -142,7 +148,9 @@ def _groups(lengths: np.ndarray, clusters: np.ndarray) -> tuple[np.ndarray, np.n
             starts.append(i)
             seen.clear()
     # The longest proteins, too few for a group of their own, join the last groups.
-    while len(starts) > 1 and (len(ordered) - starts[-1] < GROUP or not exchangeable(clusters[ordered[starts[-1] :]])):
+    while len(starts) > 1 and (
+        len(ordered) - starts[-1] < GROUP or not exchangeable(clusters[ordered[starts[-1] :]])
+    ):
         starts.pop()
     if not exchangeable(clusters[ordered[starts[-1] :]]):
         raise ValueError(

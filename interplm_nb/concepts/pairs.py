@@ -28,7 +28,13 @@ class ChosenPairs:
     there: np.ndarray
 
     @classmethod
-    def of(cls, source: Source, annotations: Annotations, pairs: pl.DataFrame, accessions: Collection[str]) -> Self:
+    def of(
+        cls,
+        source: Source,
+        annotations: Annotations,
+        pairs: pl.DataFrame,
+        accessions: Collection[str],
+    ) -> Self:
         """pairs: concept, feature (null: none), threshold, in any order; a concept may come with several features.
 
         ValueError for a concept that the annotations lack, or a feature that the source lacks. A concept that these proteins lack has no residue.
@@ -38,7 +44,9 @@ class ChosenPairs:
         place = {name: c for c, name in enumerate(labels.concepts["concept"])}
         lacking = sorted(set(pairs["concept"]) - set(place))
         if lacking:
-            raise ValueError(f"the annotations lack {lacking[:3]}; count the concepts that were selected")
+            raise ValueError(
+                f"the annotations lack {lacking[:3]}; count the concepts that were selected"
+            )
         feature = pairs["feature"].fill_null(0).to_numpy().astype(np.int64)
         if (feature >= source.n_features).any():
             raise ValueError(
@@ -63,4 +71,6 @@ class ChosenPairs:
             return csr_array(((columns > self.threshold) & self.there).astype(np.int32))
         on = (columns.data > self.threshold[columns.indices]) & self.there[columns.indices]
         indptr = np.concatenate([[0], np.cumsum(on)])[columns.indptr]
-        return csr_array((np.ones(indptr[-1], np.int32), columns.indices[on], indptr), shape=columns.shape)
+        return csr_array(
+            (np.ones(indptr[-1], np.int32), columns.indices[on], indptr), shape=columns.shape
+        )

@@ -23,7 +23,9 @@ COVERAGE: dict[str, Any] = {
 _HITS: dict[str, Any] = {"pair": pl.UInt32, "length": pl.Int64, "covered": pl.Int64}
 
 
-def domain_coverage(source: Source, annotations: Annotations, pairs: pl.DataFrame, accessions: Collection[str]) -> pl.DataFrame:
+def domain_coverage(
+    source: Source, annotations: Annotations, pairs: pl.DataFrame, accessions: Collection[str]
+) -> pl.DataFrame:
     """Of each instance that a pair hits, the share of its residues where the feature is above the pair's threshold:
 
         coverage[i] = |{r in i : f(r) > threshold}| / |i|,   over instances i of the concept with at least one such residue
@@ -37,7 +39,11 @@ def domain_coverage(source: Source, annotations: Annotations, pairs: pl.DataFram
     residue_level = annotations.table.filter(pl.col("level") == "residue")["concept"].unique()
     asked = asked.filter(~pl.col("concept").is_in(residue_level.to_list()))
     chosen = ChosenPairs.of(source, annotations, asked, accessions)
-    found = [_covered(chosen, values, rows) for rows, values in joined(source, accessions)] if asked.height else []
+    found = (
+        [_covered(chosen, values, rows) for rows, values in joined(source, accessions)]
+        if asked.height
+        else []
+    )
     return _summary(asked, pl.concat([pl.DataFrame(schema=_HITS), *found]))
 
 
@@ -49,7 +55,10 @@ def _covered(chosen: ChosenPairs, values: Matrix, rows: np.ndarray) -> pl.DataFr
     instance, pair = counts.coords
     # A residue of one concept may lie in instances of others too: those are not the pair's.
     own = concept_of[instance] == chosen.concept[pair]
-    return pl.DataFrame({"pair": pair[own], "length": length[instance[own]], "covered": counts.data[own]}, schema=_HITS)
+    return pl.DataFrame(
+        {"pair": pair[own], "length": length[instance[own]], "covered": counts.data[own]},
+        schema=_HITS,
+    )
 
 
 def _summary(pairs: pl.DataFrame, hits: pl.DataFrame) -> pl.DataFrame:
@@ -58,9 +67,16 @@ def _summary(pairs: pl.DataFrame, hits: pl.DataFrame) -> pl.DataFrame:
         pl.len().cast(pl.Int64).alias("n_hit"),
         pl.col("length").median(),
         share.mean().alias("mean"),
-        *(share.quantile(q, "linear").alias(name) for name, q in (("low", 0.1), ("median", 0.5), ("high", 0.9))),
+        *(
+            share.quantile(q, "linear").alias(name)
+            for name, q in (("low", 0.1), ("median", 0.5), ("high", 0.9))
+        ),
         (share < POINT).mean().alias("point"),
         (share > FULL).mean().alias("full"),
     )
-    joint = pairs.with_row_index("pair").join(table, on="pair", how="left", maintain_order="left").with_columns(pl.col("n_hit").fill_null(0))
+    joint = (
+        pairs.with_row_index("pair")
+        .join(table, on="pair", how="left", maintain_order="left")
+        .with_columns(pl.col("n_hit").fill_null(0))
+    )
     return joint.select(pl.col(name).cast(kind) for name, kind in COVERAGE.items())

@@ -15,11 +15,21 @@ def numbered_repeats(annotations: Annotations) -> dict[str, str]:
     A name ends in a space and a whole number from 1. Its number counts where at least one protein carries the same name both with 1 and with another
     number. So "Cytochrome b5", or "Annexin 7" alone, keeps its number.
     """
-    names = pl.col("concept").str.extract_groups(r"^(?<stem>.*\S) (?<number>[1-9]\d*)$").struct.unnest()
+    names = (
+        pl.col("concept").str.extract_groups(r"^(?<stem>.*\S) (?<number>[1-9]\d*)$").struct.unnest()
+    )
     numbered = annotations.table.select("accession", "concept", names).drop_nulls("stem")
-    together = numbered.group_by("accession", "stem").agg(((pl.col("number") == "1").any() & (pl.col("number") != "1").any()).alias("counts"))
+    together = numbered.group_by("accession", "stem").agg(
+        ((pl.col("number") == "1").any() & (pl.col("number") != "1").any()).alias("counts")
+    )
     stems = together.filter("counts")["stem"].unique().to_list()
-    return dict(numbered.filter(pl.col("stem").is_in(stems)).select("concept", "stem").unique().sort("concept").iter_rows())
+    return dict(
+        numbered.filter(pl.col("stem").is_in(stems))
+        .select("concept", "stem")
+        .unique()
+        .sort("concept")
+        .iter_rows()
+    )
 
 
 def merge_repeats(annotations: Annotations) -> Annotations:
@@ -30,8 +40,14 @@ def merge_repeats(annotations: Annotations) -> Annotations:
     """
     merged = numbered_repeats(annotations)
     named = annotations.table.with_columns(pl.col("concept").replace(merged).alias("merged"))
-    instances = named.filter(pl.col("merged").is_in(list(merged.values()))).select("merged", "concept", "instance").unique()
-    numbers = instances.sort("merged", "concept", "instance").with_columns(pl.int_range(pl.len()).over("merged").alias("number"))
+    instances = (
+        named.filter(pl.col("merged").is_in(list(merged.values())))
+        .select("merged", "concept", "instance")
+        .unique()
+    )
+    numbers = instances.sort("merged", "concept", "instance").with_columns(
+        pl.int_range(pl.len()).over("merged").alias("number")
+    )
     table = named.join(numbers, on=["merged", "concept", "instance"], how="left").select(
         pl.exclude("concept", "instance", "merged", "number"),
         pl.col("merged").alias("concept"),

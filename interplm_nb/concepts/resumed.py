@@ -51,7 +51,12 @@ def count_resumed(
     key = _key(source, annotations, counting.accessions, thresholds, overlap)
     done = _restored(state, key, counting)
     saved = time.monotonic()
-    for stop in _stops(source.proteins.offsets, [source.proteins.index(a) for a in counting.accessions], done, residues):
+    for stop in _stops(
+        source.proteins.offsets,
+        [source.proteins.index(a) for a in counting.accessions],
+        done,
+        residues,
+    ):
         counting.add(counting.accessions[done:stop])
         done = stop
         if done < len(counting.accessions) and time.monotonic() - saved >= seconds:
@@ -62,9 +67,21 @@ def count_resumed(
     return scores
 
 
-def _key(source: NamedSource, annotations: Annotations, accessions: list[str], thresholds: Sequence[float], overlap: str) -> str:
+def _key(
+    source: NamedSource,
+    annotations: Annotations,
+    accessions: list[str],
+    thresholds: Sequence[float],
+    overlap: str,
+) -> str:
     chosen = hashlib.sha256("\n".join(accessions).encode()).hexdigest()
-    counted = [source.fingerprint, source.proteins.sequence_hash, source.n_features, annotations.fingerprint, chosen]
+    counted = [
+        source.fingerprint,
+        source.proteins.sequence_hash,
+        source.n_features,
+        annotations.fingerprint,
+        chosen,
+    ]
     return json_hash([*counted, list(map(float, thresholds)), overlap])
 
 
@@ -78,7 +95,9 @@ def _stops(offsets: np.ndarray, places: list[int], done: int, residues: int) -> 
             held = 0
 
 
-def _save(state: Path, key: str, done: int, counts: tuple[np.ndarray, np.ndarray, np.ndarray]) -> None:
+def _save(
+    state: Path, key: str, done: int, counts: tuple[np.ndarray, np.ndarray, np.ndarray]
+) -> None:
     record = json.dumps({"type": "ConceptCounting", "version": 1, "count": key, "proteins": done})
     with atomic_path(state) as draft:
         save_file(Counts(*counts)._asdict(), draft, metadata={_RECORD: record})
@@ -91,9 +110,17 @@ def _restored(state: Path, key: str, counting: Counting) -> int:
     try:
         with safe_open(state, "numpy") as file:
             record: dict[str, Any] = json.loads((file.metadata() or {}).get(_RECORD, "{}"))
-            if (record.get("type"), record.get("version"), record.get("count")) != ("ConceptCounting", 1, key):
+            if (record.get("type"), record.get("version"), record.get("count")) != (
+                "ConceptCounting",
+                1,
+                key,
+            ):
                 return 0
             counting.sums.restore(Counts(*(file.get_tensor(name) for name in Counts._fields)))
-    except (SafetensorError, OSError, ValueError):  # no state that can be read: nothing is counted yet
+    except (
+        SafetensorError,
+        OSError,
+        ValueError,
+    ):  # no state that can be read: nothing is counted yet
         return 0
     return int(record["proteins"])

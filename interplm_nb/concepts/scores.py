@@ -32,9 +32,15 @@ class ConceptScores:
 
     def __post_init__(self) -> None:
         shape = (self.concepts.height, self.n_features, len(self.thresholds))
-        for name, array, wanted in (("tp", self.tp, shape), ("instance_hits", self.instance_hits, shape), ("active", self.active, shape[1:])):
+        for name, array, wanted in (
+            ("tp", self.tp, shape),
+            ("instance_hits", self.instance_hits, shape),
+            ("active", self.active, shape[1:]),
+        ):
             if array.shape != wanted:
-                raise ValueError(f"{name} has shape {array.shape}; {shape[0]} concepts, {shape[1]} features and {shape[2]} thresholds need {wanted}")
+                raise ValueError(
+                    f"{name} has shape {array.shape}; {shape[0]} concepts, {shape[1]} features and {shape[2]} thresholds need {wanted}"
+                )
 
     @property
     def n_concepts(self) -> int:
@@ -57,11 +63,15 @@ class ConceptScores:
     def __add__(self, other: "ConceptScores") -> "ConceptScores":
         """The counts over both sets of proteins, which must not share a protein."""
         if (self.thresholds, self.n_features) != (other.thresholds, other.n_features):
-            raise ValueError(f"cannot add {self} and {other}: features and thresholds must be the same")
+            raise ValueError(
+                f"cannot add {self} and {other}: features and thresholds must be the same"
+            )
         concepts = _union(self.concepts, other.concepts)
         active = self.active + other.active
         if max(active.max(initial=0), concepts["n_instances"].max() or 0) > _LIMIT:  # pyright: ignore[reportOperatorIssue]
-            raise OverflowError(f"counts are int32 and end at {_LIMIT:,}; these proteins have more residues than that")
+            raise OverflowError(
+                f"counts are int32 and end at {_LIMIT:,}; these proteins have more residues than that"
+            )
         tp, hits = (
             _spread(mine, self.concepts, concepts) + _spread(theirs, other.concepts, concepts)
             for mine, theirs in ((self.tp, other.tp), (self.instance_hits, other.instance_hits))
@@ -71,36 +81,85 @@ class ConceptScores:
     def only(self, concepts: Collection[str]) -> "ConceptScores":
         """The scores of some of the concepts."""
         keep = self.concepts["concept"].is_in(list(concepts)).to_numpy()
-        return ConceptScores(self.concepts.filter(keep), self.thresholds, self.tp[keep], self.instance_hits[keep], self.active)
+        return ConceptScores(
+            self.concepts.filter(keep),
+            self.thresholds,
+            self.tp[keep],
+            self.instance_hits[keep],
+            self.active,
+        )
 
     def measures(self, c: int) -> Measures:
         """Precision, recall and F1 of concept number c: float64 arrays [F, T]."""
         n = self.concepts.row(c, named=True)
         level = np.array(n["level"] == "residue")
-        return measures(self.tp[c], self.active, self.instance_hits[c], np.array(n["n_residues"]), np.array(n["n_instances"]), level)
+        return measures(
+            self.tp[c],
+            self.active,
+            self.instance_hits[c],
+            np.array(n["n_residues"]),
+            np.array(n["n_instances"]),
+            level,
+        )
 
-    def table(self, concepts: Collection[str] | None = None, features: Collection[int] | None = None) -> pl.DataFrame:
+    def table(
+        self, concepts: Collection[str] | None = None, features: Collection[int] | None = None
+    ) -> pl.DataFrame:
         """One row per concept, feature and threshold with at least one true positive; sorted by concept, feature, threshold.
 
         Columns as in InterPLM's `concept_f1_scores.csv` (concept, feature, threshold_pct, precision, recall, recall_per_domain, f1,
         f1_per_domain, tp, fp, tp_per_domain, is_aa_level_concept), then category, level, n_instances, n_residues.
         """
-        wanted = np.ones(self.n_concepts, bool) if concepts is None else self.concepts["concept"].is_in(list(concepts)).to_numpy()
+        wanted = (
+            np.ones(self.n_concepts, bool)
+            if concepts is None
+            else self.concepts["concept"].is_in(list(concepts)).to_numpy()
+        )
         places = np.flatnonzero(wanted)
-        columns = np.arange(self.n_features) if features is None else np.unique(np.fromiter(features, np.int64))
-        i, j, t = np.nonzero(self.tp[np.ix_(places, columns)] if features is not None else self.tp[places])
+        columns = (
+            np.arange(self.n_features)
+            if features is None
+            else np.unique(np.fromiter(features, np.int64))
+        )
+        i, j, t = np.nonzero(
+            self.tp[np.ix_(places, columns)] if features is not None else self.tp[places]
+        )
         return self._rows(places[i], columns[j], t)
 
     def _rows(self, c: np.ndarray, f: np.ndarray, t: np.ndarray) -> pl.DataFrame:
         about = self.concepts[c]
-        tp, active, hits = self.tp[c, f, t].astype(np.int64), self.active[f, t], self.instance_hits[c, f, t].astype(np.int64)
+        tp, active, hits = (
+            self.tp[c, f, t].astype(np.int64),
+            self.active[f, t],
+            self.instance_hits[c, f, t].astype(np.int64),
+        )
         residue_level = self.residue_level[c]
-        m = measures(tp, active, hits, about["n_residues"].to_numpy(), about["n_instances"].to_numpy(), residue_level)
-        columns = {"concept": about["concept"], "feature": f.astype(np.uint32), "threshold_pct": np.asarray(self.thresholds)[t]}
-        columns |= m._asdict() | {"tp": tp, "fp": active - tp, "tp_per_domain": hits, "is_aa_level_concept": residue_level}
-        return pl.DataFrame(columns).with_columns(about.select("category", "level", "n_instances", "n_residues"))
+        m = measures(
+            tp,
+            active,
+            hits,
+            about["n_residues"].to_numpy(),
+            about["n_instances"].to_numpy(),
+            residue_level,
+        )
+        columns = {
+            "concept": about["concept"],
+            "feature": f.astype(np.uint32),
+            "threshold_pct": np.asarray(self.thresholds)[t],
+        }
+        columns |= m._asdict() | {
+            "tp": tp,
+            "fp": active - tp,
+            "tp_per_domain": hits,
+            "is_aa_level_concept": residue_level,
+        }
+        return pl.DataFrame(columns).with_columns(
+            about.select("category", "level", "n_instances", "n_residues")
+        )
 
-    def save(self, folder: Path, split: str, convention: str, about: Mapping[str, Any] | None = None) -> None:
+    def save(
+        self, folder: Path, split: str, convention: str, about: Mapping[str, Any] | None = None
+    ) -> None:
         """Write into `scores.parquet`, `active.parquet` and `concepts.parquet` of a source's folder, beside other splits and conventions.
 
         `about` joins the files' record (PLM, layer, hashes); files with another record are begun anew. See `stored`.
@@ -114,14 +173,22 @@ class ConceptScores:
 
     @property
     def _counts(self) -> stored.Counts:
-        return stored.Counts(self.concepts, self.thresholds, self.tp, self.instance_hits, self.active)
+        return stored.Counts(
+            self.concepts, self.thresholds, self.tp, self.instance_hits, self.active
+        )
 
 
 def _union(a: pl.DataFrame, b: pl.DataFrame) -> pl.DataFrame:
     both = pl.concat([a, b])
-    several = both.select("concept", "category", "level").unique().filter(pl.col("concept").is_duplicated())
+    several = (
+        both.select("concept", "category", "level")
+        .unique()
+        .filter(pl.col("concept").is_duplicated())
+    )
     if several.height:
-        raise ValueError(f"concept {several['concept'].sort()[0]!r} has another category or level in the other scores; they cannot be added")
+        raise ValueError(
+            f"concept {several['concept'].sort()[0]!r} has another category or level in the other scores; they cannot be added"
+        )
     return both.group_by("concept", "category", "level").agg(pl.col(_COUNTED).sum()).sort("concept")
 
 

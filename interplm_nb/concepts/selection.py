@@ -18,11 +18,28 @@ from interplm_nb.concepts.scores import ConceptScores
 FOUND = 0.5
 """A pair of concept and feature is found where f1_per_domain is above this on validation and on test."""
 
-NOT_PUBLISHED = ("Region_any", "Modified residue_any", "Domain_any", "Compositional bias_any", "Motif_any")
+NOT_PUBLISHED = (
+    "Region_any",
+    "Modified residue_any",
+    "Domain_any",
+    "Compositional bias_any",
+    "Motif_any",
+)
 """Concepts that InterPLM's evaluation leaves out."""
 
-_ABOUT = {"concept": pl.String, "category": pl.String, "level": pl.String, "n_residues": pl.Int64, "n_instances": pl.Int64}
-_VALIDATION = {"feature": pl.UInt32, "threshold": pl.Float64, "validation_f1_per_domain": pl.Float64, "validation_f1": pl.Float64}
+_ABOUT = {
+    "concept": pl.String,
+    "category": pl.String,
+    "level": pl.String,
+    "n_residues": pl.Int64,
+    "n_instances": pl.Int64,
+}
+_VALIDATION = {
+    "feature": pl.UInt32,
+    "threshold": pl.Float64,
+    "validation_f1_per_domain": pl.Float64,
+    "validation_f1": pl.Float64,
+}
 _TEST = {
     "test_threshold": pl.Float64, "precision": pl.Float64, "recall": pl.Float64, "recall_per_domain": pl.Float64, "f1": pl.Float64,
     "f1_per_domain": pl.Float64,
@@ -33,7 +50,17 @@ PAIRS: dict[str, Any] = _ABOUT | _VALIDATION | _TEST
 MEASURED = [name for name in PAIRS if name.startswith(("validation_", "precision", "recall", "f1"))]
 """Columns of `PAIRS` that are 0 where a concept has no feature."""
 
-FOUND_PAIRS = {name: PAIRS[name] for name in ("concept", "feature", "threshold", "validation_f1_per_domain", "test_threshold", "f1_per_domain")}
+FOUND_PAIRS = {
+    name: PAIRS[name]
+    for name in (
+        "concept",
+        "feature",
+        "threshold",
+        "validation_f1_per_domain",
+        "test_threshold",
+        "f1_per_domain",
+    )
+}
 """Columns of `Selected.found`."""
 
 _Choice = tuple[int, int]
@@ -88,27 +115,51 @@ def strict(validation: ConceptScores, test: ConceptScores, min_instances: int = 
     same concepts.
     """
     chosen, words = strictly_scored(validation.concepts, test.concepts, min_instances)
-    return _select("strict", words, validation, test, chosen, lambda m, feature, threshold: threshold)
+    return _select(
+        "strict", words, validation, test, chosen, lambda m, feature, threshold: threshold
+    )
 
 
-def strictly_scored(validation: pl.DataFrame, test: pl.DataFrame, min_instances: int) -> tuple[list[str], str]:
+def strictly_scored(
+    validation: pl.DataFrame, test: pl.DataFrame, min_instances: int
+) -> tuple[list[str], str]:
     """The concepts that `strict` scores, sorted, and in words which they are; from the `concepts` of both splits' scores or labels."""
-    enough = [set(concepts.filter(pl.col("n_instances") >= min_instances)["concept"]) for concepts in (validation, test)]
+    enough = [
+        set(concepts.filter(pl.col("n_instances") >= min_instances)["concept"])
+        for concepts in (validation, test)
+    ]
     chosen = sorted(concept for concept in enough[0] & enough[1] if not is_amino_acid(concept))
     return chosen, f"at least {min_instances} instances in validation and in test"
 
 
-def published(validation: ConceptScores, test: ConceptScores, more_instances_than: int = 10, more_residues_than: int = 1500) -> Selected:
+def published(
+    validation: ConceptScores,
+    test: ConceptScores,
+    more_instances_than: int = 10,
+    more_residues_than: int = 1500,
+) -> Selected:
     """As InterPLM reports: the best pair on validation is given its best threshold on test; concepts without a true positive there are dropped.
 
     Scored are the concepts with more instances or more residues than stated, on validation (paper), but for those of `NOT_PUBLISHED`.
     Figures are optimistic: the threshold has seen the test split, and what is not found does not count.
     """
-    enough = (pl.col("n_instances") > more_instances_than) | (pl.col("n_residues") > more_residues_than)
+    enough = (pl.col("n_instances") > more_instances_than) | (
+        pl.col("n_residues") > more_residues_than
+    )
     names = validation.concepts.filter(enough)["concept"].to_list()
-    chosen = [concept for concept in names if not is_amino_acid(concept) and concept not in NOT_PUBLISHED]
+    chosen = [
+        concept for concept in names if not is_amino_acid(concept) and concept not in NOT_PUBLISHED
+    ]
     words = f"more than {more_instances_than} instances or {more_residues_than:,} residues in validation"
-    return _select("published", words, validation, test, chosen, lambda m, feature, threshold: _best(m, feature)[1], drop=True)
+    return _select(
+        "published",
+        words,
+        validation,
+        test,
+        chosen,
+        lambda m, feature, threshold: _best(m, feature)[1],
+        drop=True,
+    )
 
 
 def is_amino_acid(concept: str) -> bool:
@@ -127,27 +178,50 @@ def _select(
 ) -> Selected:
     _check(validation, test)
     levels = validation.thresholds
-    places = [{name: i for i, name in enumerate(scores.concepts["concept"])} for scores in (validation, test)]
+    places = [
+        {name: i for i, name in enumerate(scores.concepts["concept"])}
+        for scores in (validation, test)
+    ]
     pairs: list[dict[str, Any]] = []
     found: list[dict[str, Any]] = []
     for concept in concepts:
         on_validation = validation.measures(places[0][concept])
-        on_test = test.measures(places[1][concept]) if concept in places[1] else Measures(*(np.zeros(on_validation.f1.shape) for _ in range(5)))
-        about = test.concepts.row(places[1][concept], named=True) if concept in places[1] else _absent(validation, concept)
+        on_test = (
+            test.measures(places[1][concept])
+            if concept in places[1]
+            else Measures(*(np.zeros(on_validation.f1.shape) for _ in range(5)))
+        )
+        about = (
+            test.concepts.row(places[1][concept], named=True)
+            if concept in places[1]
+            else _absent(validation, concept)
+        )
         f, t = _best(on_validation)
         if on_validation.f1_per_domain[f, t] > 0:
             u = threshold_on_test(on_test, f, t)
             pairs.append(about | {"feature": f} | _row(levels, on_validation, on_test, f, t, u))
         else:
-            pairs.append(about | {"feature": None, "threshold": None, "test_threshold": None} | dict.fromkeys(MEASURED, 0.0))
-        found += [{"concept": concept} | row for row in _found(levels, on_validation, on_test, threshold_on_test)]
+            pairs.append(
+                about
+                | {"feature": None, "threshold": None, "test_threshold": None}
+                | dict.fromkeys(MEASURED, 0.0)
+            )
+        found += [
+            {"concept": concept} | row
+            for row in _found(levels, on_validation, on_test, threshold_on_test)
+        ]
     table = pl.DataFrame(pairs, schema=PAIRS)
     kept = table.filter(pl.col("f1_per_domain") > 0) if drop else table
-    return Selected(convention, words, kept, pl.DataFrame(found, schema=FOUND_PAIRS), table.height - kept.height)
+    return Selected(
+        convention, words, kept, pl.DataFrame(found, schema=FOUND_PAIRS), table.height - kept.height
+    )
 
 
 def _found(
-    levels: tuple[float, ...], on_validation: Measures, on_test: Measures, threshold_on_test: Callable[[Measures, int, int], int]
+    levels: tuple[float, ...],
+    on_validation: Measures,
+    on_test: Measures,
+    threshold_on_test: Callable[[Measures, int, int], int],
 ) -> list[dict[str, Any]]:
     """Each feature at its own best threshold on validation, where that is above `FOUND`, and so on test."""
     rows = []
@@ -170,20 +244,30 @@ def _best(m: Measures, feature: int | None = None) -> _Choice:
     return (f if feature is None else feature), t
 
 
-def _row(levels: tuple[float, ...], on_validation: Measures, on_test: Measures, f: int, t: int, u: int) -> dict[str, Any]:
+def _row(
+    levels: tuple[float, ...], on_validation: Measures, on_test: Measures, f: int, t: int, u: int
+) -> dict[str, Any]:
     """What the pair is worth: threshold t on validation, u on test."""
     chosen = {"threshold": levels[t], "test_threshold": levels[u]}
-    chosen |= {f"validation_{name}": float(getattr(on_validation, name)[f, t]) for name in ("f1_per_domain", "f1")}
+    chosen |= {
+        f"validation_{name}": float(getattr(on_validation, name)[f, t])
+        for name in ("f1_per_domain", "f1")
+    }
     return chosen | {name: float(values[f, u]) for name, values in on_test._asdict().items()}
 
 
 def _absent(validation: ConceptScores, concept: str) -> dict[str, Any]:
-    return validation.concepts.row(by_predicate=pl.col("concept") == concept, named=True) | {"n_residues": 0, "n_instances": 0}
+    return validation.concepts.row(by_predicate=pl.col("concept") == concept, named=True) | {
+        "n_residues": 0,
+        "n_instances": 0,
+    }
 
 
 def _check(validation: ConceptScores, test: ConceptScores) -> None:
     if (validation.thresholds, validation.n_features) != (test.thresholds, test.n_features):
-        raise ValueError(f"validation and test are scores of one source at the same thresholds, not {validation} and {test}")
+        raise ValueError(
+            f"validation and test are scores of one source at the same thresholds, not {validation} and {test}"
+        )
 
 
 def _mean(values: pl.Series) -> float:

@@ -28,7 +28,12 @@ _PLACES = 500_000
 
 
 def significance(
-    source: Source, annotations: Annotations, pairs: pl.DataFrame, clusters: pl.DataFrame, n_draws: int = 1000, seed: int = 0
+    source: Source,
+    annotations: Annotations,
+    pairs: pl.DataFrame,
+    clusters: pl.DataFrame,
+    n_draws: int = 1000,
+    seed: int = 0,
 ) -> pl.DataFrame:
     """Test each pair's f1_per_domain on these proteins against label tracks shifted in a circle (`Shifted`) and exchanged (`Exchanged`).
 
@@ -44,10 +49,15 @@ def significance(
     pairs. ValueError without draws or proteins, and where one cluster holds more than half of the proteins.
     """
     if n_draws < 1 or clusters.height == 0:
-        raise ValueError(f"a test against chance takes draws and proteins; there are {n_draws} and {clusters.height}")
+        raise ValueError(
+            f"a test against chance takes draws and proteins; there are {n_draws} and {clusters.height}"
+        )
     clusters = clusters[np.argsort([source.proteins.index(a) for a in clusters["accession"]])]
     tested = _Tested.of(source, annotations, pairs, clusters["accession"].to_list())
-    nulls = [null.draw(tested.lengths, clusters["cluster"].to_numpy(), n_draws, seed) for null in (Shifted, Exchanged)]
+    nulls = [
+        null.draw(tested.lengths, clusters["cluster"].to_numpy(), n_draws, seed)
+        for null in (Shifted, Exchanged)
+    ]
     f1 = np.zeros((3, len(pairs)))
     p = np.ones((2, len(pairs)))
     for track, few in tested.parts():
@@ -57,7 +67,13 @@ def significance(
             by_chance = tested.f1_per_domain(null, track, few)
             f1[1 + i, few] = by_chance.mean(axis=1)
             p[i, few] = (1 + (by_chance >= observed).sum(axis=1)) / (1 + n_draws)
-    columns = dict(zip(SIGNIFICANCE, [*pairs.select("concept", "feature", "threshold"), *f1, *p, _q_values(p)], strict=True))
+    columns = dict(
+        zip(
+            SIGNIFICANCE,
+            [*pairs.select("concept", "feature", "threshold"), *f1, *p, _q_values(p)],
+            strict=True,
+        )
+    )
     return pl.DataFrame(columns, schema=SIGNIFICANCE)
 
 
@@ -90,7 +106,12 @@ class _Track:
         instances = _segments(ordered)
         number = ordered["instance"].to_numpy().astype(np.int64)
         no_overlap = len(merged.start) == len(instances.start)
-        return cls(instances if no_overlap else merged, instances, np.flatnonzero(np.diff(number, prepend=-1)), False)
+        return cls(
+            instances if no_overlap else merged,
+            instances,
+            np.flatnonzero(np.diff(number, prepend=-1)),
+            False,
+        )
 
     def hits(self, amounts: np.ndarray) -> np.ndarray:
         """int64 [n_draws]: instances with an amount above 0 on any of their segments, [n_draws, n_segments]."""
@@ -108,7 +129,11 @@ def _merged(table: pl.DataFrame) -> Segments:
     before = pl.col("stop").cum_max().shift(1).over("protein")
     begins = (pl.col("start") >= before).fill_null(True).cum_sum()
     parts = table.sort("protein", "start").with_columns(part=begins.over("protein"))
-    return _segments(parts.group_by("protein", "part").agg(pl.col("start").min(), pl.col("stop").max()).sort("protein", "part"))
+    return _segments(
+        parts.group_by("protein", "part")
+        .agg(pl.col("start").min(), pl.col("stop").max())
+        .sort("protein", "part")
+    )
 
 
 @dataclass(frozen=True)
@@ -124,17 +149,26 @@ class _Tested:
     tracks: dict[int, _Track]
 
     @classmethod
-    def of(cls, source: Source, annotations: Annotations, pairs: pl.DataFrame, accessions: list[str]) -> Self:
+    def of(
+        cls, source: Source, annotations: Annotations, pairs: pl.DataFrame, accessions: list[str]
+    ) -> Self:
         """accessions: of the test proteins, in the order of the axis."""
         chosen = ChosenPairs.of(source, annotations, pairs, accessions)
         proteins = source.proteins
         lengths = proteins.lengths[[proteins.index(a) for a in accessions]]
-        active = csc_array(vstack([chosen.active(values) for _, values in joined(source, accessions)]))
+        active = csc_array(
+            vstack([chosen.active(values) for _, values in joined(source, accessions)])
+        )
         axis = pl.DataFrame({"accession": accessions, "protein": np.arange(len(accessions))})
         codes = chosen.labels.concepts.select("concept").with_row_index("code")
         segments = annotations.table.join(axis, on="accession").join(codes, on="concept")
-        spans = segments.select("code", "level", "instance", "protein", pl.col("start") - 1, pl.col("end").alias("stop"))
-        tracks = {int(code): _Track.of(part) for (code,), part in spans.partition_by("code", as_dict=True).items()}
+        spans = segments.select(
+            "code", "level", "instance", "protein", pl.col("start") - 1, pl.col("end").alias("stop")
+        )
+        tracks = {
+            int(code): _Track.of(part)
+            for (code,), part in spans.partition_by("code", as_dict=True).items()
+        }
         return cls(chosen, lengths, active, tracks)
 
     def parts(self) -> Iterator[tuple[_Track, np.ndarray]]:
@@ -153,17 +187,26 @@ class _Tested:
         step = max(1, _PLACES // len(track.instances.start))
         for draws in (slice(i, i + step) for i in range(0, null.n_draws, step)):
             merged = null.places(track.merged, draws)
-            instances = merged if track.instances is track.merged else null.places(track.instances, draws)
-            n_residues, n_instances = (merged.last - merged.first).sum(axis=1), track.hits(instances.last - instances.first)
+            instances = (
+                merged if track.instances is track.merged else null.places(track.instances, draws)
+            )
+            n_residues, n_instances = (
+                (merged.last - merged.first).sum(axis=1),
+                track.hits(instances.last - instances.first),
+            )
             for i, prefix in enumerate(prefixes):
                 on = _covered(prefix, merged)
                 hits = track.hits(on if instances is merged else _covered(prefix, instances))
-                found[i, draws] = measures(on.sum(axis=1), n_active[i], hits, n_residues, n_instances, level).f1_per_domain
+                found[i, draws] = measures(
+                    on.sum(axis=1), n_active[i], hits, n_residues, n_instances, level
+                ).f1_per_domain
         return found
 
     def _prefix(self, pair: int) -> np.ndarray:
         """int32 [2 n_residues + 1]: active residues before each place of the doubled axis."""
-        row = self.active.indices[self.active.indptr[pair] : self.active.indptr[pair + 1]].astype(np.int64)
+        row = self.active.indices[self.active.indptr[pair] : self.active.indptr[pair + 1]].astype(
+            np.int64
+        )
         end = np.cumsum(self.lengths)
         protein = np.searchsorted(end, row, side="right")
         # The protein's first copy begins as far along the doubled axis as twice the axis before it.

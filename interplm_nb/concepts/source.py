@@ -64,7 +64,9 @@ def check_source(source: Source, annotations: Annotations) -> None:
         )
     ours, theirs = source.proteins.sequence_hash, annotations.proteins.sequence_hash
     if ours != theirs:
-        raise ValueError(f"the activations are of {source.proteins} ({ours[:19]}), the annotations of {annotations.proteins} ({theirs[:19]})")
+        raise ValueError(
+            f"the activations are of {source.proteins} ({ours[:19]}), the annotations of {annotations.proteins} ({theirs[:19]})"
+        )
 
 
 def joined(source: Source, accessions: Collection[str]) -> Iterator[tuple[np.ndarray, Matrix]]:
@@ -86,7 +88,9 @@ def joined(source: Source, accessions: Collection[str]) -> Iterator[tuple[np.nda
         if parts and entries + size > _ENTRIES:
             yield np.concatenate(rows), stacked(parts)
             rows, parts, entries = [], [], 0
-        rows.append(np.arange(block.first_row, block.first_row + np.shape(block.values)[0], dtype=np.int64))
+        rows.append(
+            np.arange(block.first_row, block.first_row + np.shape(block.values)[0], dtype=np.int64)
+        )
         parts.append(part)
         entries += size
     if parts:
@@ -107,15 +111,23 @@ def above(values: Matrix, threshold: np.float32) -> Matrix:
         return (values > threshold).astype(np.int32)
     on = values.data > threshold
     indptr = np.concatenate([[0], np.cumsum(on)])[values.indptr].astype(values.indptr.dtype)
-    return csr_array((np.ones(indptr[-1], np.int32), values.indices[on], indptr), shape=values.shape)
+    return csr_array(
+        (np.ones(indptr[-1], np.int32), values.indices[on], indptr), shape=values.shape
+    )
 
 
 def kept(values: Matrix, on: Matrix, threshold: np.float32) -> Matrix:
     """The values above a threshold (0 or more), given where they are (`above`), at least: dense values stay so while a tenth or more are above."""
     if isinstance(values, np.ndarray) or isinstance(on, np.ndarray):
         many = 10 * int(on.sum()) >= values.size
-        return values if many else csr_array(np.where(np.asarray(on), np.asarray(values), np.float32(0)))
-    return csr_array((values.data[values.data > threshold], on.indices, on.indptr), shape=values.shape)
+        return (
+            values
+            if many
+            else csr_array(np.where(np.asarray(on), np.asarray(values), np.float32(0)))
+        )
+    return csr_array(
+        (values.data[values.data > threshold], on.indices, on.indptr), shape=values.shape
+    )
 
 
 def _checked_blocks(source: Source, accessions: Collection[str]) -> Iterator[Block]:
@@ -127,7 +139,9 @@ def _checked_blocks(source: Source, accessions: Collection[str]) -> Iterator[Blo
     for block in source.blocks(accessions):
         shape = np.shape(block.values)
         if len(shape) != 2 or shape[1] != source.n_features:
-            raise ValueError(f"a block at row {block.first_row} has shape {shape}; this source's blocks are [n, {source.n_features}], n residues")
+            raise ValueError(
+                f"a block at row {block.first_row} has shape {shape}; this source's blocks are [n, {source.n_features}], n residues"
+            )
         ends = block.first_row, block.first_row + shape[0]
         first, last = np.searchsorted(proteins.offsets, ends).clip(max=len(proteins))
         whole = (proteins.offsets[first], proteins.offsets[last]) == ends
@@ -141,7 +155,9 @@ def _checked_blocks(source: Source, accessions: Collection[str]) -> Iterator[Blo
         yield block
     if waiting.any():
         lacking = proteins.accessions[int(waiting.argmax())]
-        raise ValueError(f"the source gave no values for {waiting.sum()} of the {len(accessions)} proteins asked for, such as {lacking!r}")
+        raise ValueError(
+            f"the source gave no values for {waiting.sum()} of the {len(accessions)} proteins asked for, such as {lacking!r}"
+        )
 
 
 def _float32(values: Any) -> Matrix:
@@ -152,5 +168,9 @@ def _float32(values: Any) -> Matrix:
         matrix = matrix.copy()
         matrix.sum_duplicates()
     # Indices of a block fit int32, and products with int32 indices are half again as fast.
-    parts = (matrix.data, matrix.indices.astype(np.int32, copy=False), matrix.indptr.astype(np.int32, copy=False))
+    parts = (
+        matrix.data,
+        matrix.indices.astype(np.int32, copy=False),
+        matrix.indptr.astype(np.int32, copy=False),
+    )
     return csr_array(parts, shape=matrix.shape)

@@ -19,7 +19,11 @@ import polars as pl
 from interplm_nb.saving import read_parquet, write_parquet
 
 VERSION = 1
-_KINDS = {"scores": "ConceptScores.scores", "active": "ConceptScores.active", "concepts": "ConceptScores.concepts"}
+_KINDS = {
+    "scores": "ConceptScores.scores",
+    "active": "ConceptScores.active",
+    "concepts": "ConceptScores.concepts",
+}
 
 
 class Counts(NamedTuple):
@@ -32,19 +36,30 @@ class Counts(NamedTuple):
     active: np.ndarray
 
 
-def save(counts: Counts, folder: Path, split: str, convention: str, about: Mapping[str, Any]) -> None:
+def save(
+    counts: Counts, folder: Path, split: str, convention: str, about: Mapping[str, Any]
+) -> None:
     """Put the rows of one split and convention in place of any older ones, and keep the others.
 
     Files whose record differs (other sequences, another PLM, other thresholds) are begun anew: their other rows are of another run.
     """
     folder = Path(folder)
-    record = {**about, "version": VERSION, "thresholds": list(counts.thresholds), "n_features": int(counts.active.shape[0])}
+    record = {
+        **about,
+        "version": VERSION,
+        "thresholds": list(counts.thresholds),
+        "n_features": int(counts.active.shape[0]),
+    }
     for name, table in _tables(counts).items():
         path, whose = folder / f"{name}.parquet", {**record, "type": _KINDS[name]}
         older, digests = _others(path, whose, split, convention)
-        labelled = table.select(pl.lit(split).alias("split"), pl.lit(convention).alias("convention"), pl.all())
+        labelled = table.select(
+            pl.lit(split).alias("split"), pl.lit(convention).alias("convention"), pl.all()
+        )
         rows = pl.concat([*older, labelled]).sort("split", "convention", maintain_order=True)
-        write_parquet(rows, path, {**whose, "digests": {**digests, f"{split}/{convention}": _digest(counts)}})
+        write_parquet(
+            rows, path, {**whose, "digests": {**digests, f"{split}/{convention}": _digest(counts)}}
+        )
 
 
 def load(folder: Path, split: str, convention: str) -> Counts:
@@ -55,10 +70,16 @@ def load(folder: Path, split: str, convention: str) -> Counts:
     for name, kind in _KINDS.items():
         table, records[name] = read_parquet(folder / f"{name}.parquet", kind, VERSION)
         if key not in records[name]["digests"]:
-            raise KeyError(f"{folder / name}.parquet has no scores for {key}; it has {sorted(records[name]['digests'])}")
-        parts[name] = table.filter(pl.col("split") == split, pl.col("convention") == convention).drop("split", "convention")
+            raise KeyError(
+                f"{folder / name}.parquet has no scores for {key}; it has {sorted(records[name]['digests'])}"
+            )
+        parts[name] = table.filter(
+            pl.col("split") == split, pl.col("convention") == convention
+        ).drop("split", "convention")
     if len({records[name]["digests"][key] for name in parts}) > 1:
-        raise ValueError(f"{folder}: scores, active and concepts for {key} come from different saves; count them again (stage 'concepts')")
+        raise ValueError(
+            f"{folder}: scores, active and concepts for {key} come from different saves; count them again (stage 'concepts')"
+        )
     record = records["scores"]
     return _counts(parts, tuple(record["thresholds"]), int(record["n_features"]))
 
@@ -74,23 +95,47 @@ def _tables(counts: Counts) -> dict[str, pl.DataFrame]:
         "instance_hits": counts.instance_hits[c, f, t].astype(np.uint32),
     }
     features, t = (part.ravel() for part in np.indices(counts.active.shape))
-    active = {"feature": features.astype(np.uint32), "threshold": levels[t], "active": counts.active.ravel().astype(np.uint32)}
+    active = {
+        "feature": features.astype(np.uint32),
+        "threshold": levels[t],
+        "active": counts.active.ravel().astype(np.uint32),
+    }
     concepts = counts.concepts.select("concept", "category", "level", "n_residues", "n_instances")
     return {"scores": pl.DataFrame(scores), "active": pl.DataFrame(active), "concepts": concepts}
 
 
-def _counts(parts: Mapping[str, pl.DataFrame], thresholds: tuple[float, ...], n_features: int) -> Counts:
+def _counts(
+    parts: Mapping[str, pl.DataFrame], thresholds: tuple[float, ...], n_features: int
+) -> Counts:
     concepts, scores = parts["concepts"], parts["scores"]
     shape = (concepts.height, n_features, len(thresholds))
-    c = scores["concept"].replace_strict(concepts["concept"], range(concepts.height), return_dtype=pl.UInt32) if scores.height else []
-    place = (np.asarray(c, np.int64), scores["feature"].to_numpy(), np.searchsorted(thresholds, scores["threshold"].to_numpy()))
+    c = (
+        scores["concept"].replace_strict(
+            concepts["concept"], range(concepts.height), return_dtype=pl.UInt32
+        )
+        if scores.height
+        else []
+    )
+    place = (
+        np.asarray(c, np.int64),
+        scores["feature"].to_numpy(),
+        np.searchsorted(thresholds, scores["threshold"].to_numpy()),
+    )
     tp, hits = np.zeros(shape, np.int32), np.zeros(shape, np.int32)
     tp[place], hits[place] = scores["tp"].to_numpy(), scores["instance_hits"].to_numpy()
-    active = parts["active"].sort("feature", "threshold")["active"].to_numpy().astype(np.int64).reshape(shape[1:])
+    active = (
+        parts["active"]
+        .sort("feature", "threshold")["active"]
+        .to_numpy()
+        .astype(np.int64)
+        .reshape(shape[1:])
+    )
     return Counts(concepts, thresholds, tp, hits, active)
 
 
-def _others(path: Path, whose: Mapping[str, Any], split: str, convention: str) -> tuple[list[pl.DataFrame], dict[str, str]]:
+def _others(
+    path: Path, whose: Mapping[str, Any], split: str, convention: str
+) -> tuple[list[pl.DataFrame], dict[str, str]]:
     """The rows of a file that stay, and their digests."""
     if not path.exists():
         return [], {}
@@ -99,7 +144,9 @@ def _others(path: Path, whose: Mapping[str, Any], split: str, convention: str) -
     if found != dict(whose):
         return [], {}
     digests.pop(f"{split}/{convention}", None)
-    return [table.filter(~((pl.col("split") == split) & (pl.col("convention") == convention)))], digests
+    return [
+        table.filter(~((pl.col("split") == split) & (pl.col("convention") == convention)))
+    ], digests
 
 
 def _digest(counts: Counts) -> str:

@@ -18,7 +18,9 @@ class Tuned:
     @property
     def mean_f1(self) -> float:
         """Mean best f1_per_domain over the concepts; 0 where none is scored."""
-        return float(self.concepts["f1_per_domain"].to_numpy().mean()) if self.concepts.height else 0.0
+        return (
+            float(self.concepts["f1_per_domain"].to_numpy().mean()) if self.concepts.height else 0.0
+        )
 
     @property
     def n_found(self) -> int:
@@ -29,8 +31,17 @@ class Tuned:
 def tuned(scores: ConceptScores, min_instances: int = 10) -> Tuned:
     """The concepts with at least `min_instances` instances on these proteins, whatever is found of them; amino acids are no concepts."""
     rows = [
-        {"concept": about["concept"], "n_instances": about["n_instances"], "f1_per_domain": float(scores.measures(c).f1_per_domain.max(initial=0.0))}
+        {
+            "concept": about["concept"],
+            "n_instances": about["n_instances"],
+            "f1_per_domain": float(scores.measures(c).f1_per_domain.max(initial=0.0)),
+        }
         for c, about in enumerate(scores.concepts.iter_rows(named=True))
         if about["n_instances"] >= min_instances and not is_amino_acid(about["concept"])
     ]
-    return Tuned(pl.DataFrame(rows, schema={"concept": pl.String, "n_instances": pl.Int64, "f1_per_domain": pl.Float64}))
+    return Tuned(
+        pl.DataFrame(
+            rows,
+            schema={"concept": pl.String, "n_instances": pl.Int64, "f1_per_domain": pl.Float64},
+        )
+    )

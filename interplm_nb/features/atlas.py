@@ -34,9 +34,18 @@ def atlas(decoder: np.ndarray, alive: np.ndarray, seed: int = 0) -> pl.DataFrame
             f"an atlas takes decoder vectors [n_features, d_in] and a bool per feature, not {decoder.shape} and {alive.dtype} of {alive.shape}"
         )
     vectors = decoder[alive].astype(np.float64)
-    directions = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), np.finfo(np.float64).tiny)
-    places = _scaled(_umap(directions, seed) if len(directions) > N_NEIGHBORS else _principal(directions))
-    columns = {"feature": np.flatnonzero(alive), "x": places[:, 0], "y": places[:, 1], "cluster": _clusters(places)}
+    directions = vectors / np.maximum(
+        np.linalg.norm(vectors, axis=1, keepdims=True), np.finfo(np.float64).tiny
+    )
+    places = _scaled(
+        _umap(directions, seed) if len(directions) > N_NEIGHBORS else _principal(directions)
+    )
+    columns = {
+        "feature": np.flatnonzero(alive),
+        "x": places[:, 0],
+        "y": places[:, 1],
+        "cluster": _clusters(places),
+    }
     return pl.DataFrame(columns, schema=ATLAS)
 
 
@@ -49,7 +58,9 @@ def _umap(directions: np.ndarray, seed: int) -> np.ndarray:
 
     # numba sets the threads of every OpenMP library of the process, PyTorch's too, and leaves them so: sums would have other bits from then on.
     with threadpool_limits(1, "openmp"):
-        fitted = UMAP(metric="cosine", n_neighbors=N_NEIGHBORS, min_dist=MIN_DIST, random_state=seed, n_jobs=1).fit_transform(directions)
+        fitted = UMAP(
+            metric="cosine", n_neighbors=N_NEIGHBORS, min_dist=MIN_DIST, random_state=seed, n_jobs=1
+        ).fit_transform(directions)
     return np.asarray(fitted, np.float64)
 
 
@@ -74,4 +85,8 @@ def _clusters(places: np.ndarray) -> np.ndarray:
         return np.full(len(places), -1)
     from sklearn.cluster import HDBSCAN
 
-    return HDBSCAN(min_cluster_size=MIN_CLUSTER_SIZE, min_samples=MIN_SAMPLES, copy=True).fit_predict(places)  # type: ignore[arg-type]
+    return HDBSCAN(
+        min_cluster_size=MIN_CLUSTER_SIZE,
+        min_samples=MIN_SAMPLES,
+        copy=True,  # type: ignore[arg-type]
+    ).fit_predict(places)

@@ -22,7 +22,13 @@ class Distribution(NamedTuple):
     n_zero_annotated: int | None
 
 
-def distribution(rows: np.ndarray, values: np.ndarray, n_residues: int, carried: np.ndarray | None = None, bins: int = 50) -> Distribution:
+def distribution(
+    rows: np.ndarray,
+    values: np.ndarray,
+    n_residues: int,
+    carried: np.ndarray | None = None,
+    bins: int = 50,
+) -> Distribution:
     """All residues by the activation of one feature.
 
     `rows` int64, ascending, and `values` float32, above 0, are what `FeatureActivations.feature` gives; `carried` bool [n_residues], the residues
@@ -35,7 +41,11 @@ def distribution(rows: np.ndarray, values: np.ndarray, n_residues: int, carried:
 
 
 def protein_distribution(
-    rows: np.ndarray, values: np.ndarray, offsets: np.ndarray, carried: np.ndarray | None = None, bins: int = 50
+    rows: np.ndarray,
+    values: np.ndarray,
+    offsets: np.ndarray,
+    carried: np.ndarray | None = None,
+    bins: int = 50,
 ) -> Distribution:
     """All proteins by the maximum of one feature over each; a protein carries a concept where any of its residues does.
 
@@ -46,7 +56,13 @@ def protein_distribution(
     if carried is None:
         return _distribution(tracks.maximum, None, len(offsets) - 1, None, bins)
     carrying = np.logical_or.reduceat(carried, offsets[:-1])
-    return _distribution(tracks.maximum, carrying[tracks.protein], len(carrying), int(np.count_nonzero(carrying)), bins)
+    return _distribution(
+        tracks.maximum,
+        carrying[tracks.protein],
+        len(carrying),
+        int(np.count_nonzero(carrying)),
+        bins,
+    )
 
 
 def proteins_of(activations: FeatureActivations, feature: int) -> pl.DataFrame:
@@ -75,7 +91,9 @@ def proteins_of(activations: FeatureActivations, feature: int) -> pl.DataFrame:
     )
 
 
-def sampled_proteins(activations: FeatureActivations, feature: int, n: int = 200, bins: int = 10, seed: int = 0) -> pl.DataFrame:
+def sampled_proteins(
+    activations: FeatureActivations, feature: int, n: int = 200, bins: int = 10, seed: int = 0
+) -> pl.DataFrame:
     """Up to `n` of the proteins in which a feature fires, of every strength: the columns and the order of `proteins_of`.
 
     The proteins lie in `bins` equal bins of their maximum, from 0 to the feature's largest. The bins give one protein each in turn, the strongest
@@ -117,7 +135,9 @@ def _tracks(rows: np.ndarray, values: np.ndarray, offsets: np.ndarray) -> _Track
     return _Tracks(protein, first, n_active[protein], np.maximum.reduceat(values, first))
 
 
-def _distribution(values: np.ndarray, carried: np.ndarray | None, n: int, n_carried: int | None, bins: int) -> Distribution:
+def _distribution(
+    values: np.ndarray, carried: np.ndarray | None, n: int, n_carried: int | None, bins: int
+) -> Distribution:
     """`carried` bool, one per value; `n` and `n_carried` count the silent too."""
     values = values.astype(np.float64)  # so that the edges are
     top = max(1.0, float(values.max(initial=0)))
@@ -125,9 +145,13 @@ def _distribution(values: np.ndarray, carried: np.ndarray | None, n: int, n_carr
     if carried is None or n_carried is None:
         return Distribution(edges, counts, n - len(values), None, None)
     annotated, _ = np.histogram(values[carried], bins, (0.0, top))
-    return Distribution(edges, counts, n - len(values), annotated, n_carried - int(np.count_nonzero(carried)))
+    return Distribution(
+        edges, counts, n - len(values), annotated, n_carried - int(np.count_nonzero(carried))
+    )
 
 
 def _check_mask(carried: np.ndarray | None, n_residues: int) -> None:
     if carried is not None and (carried.dtype != bool or carried.shape != (n_residues,)):
-        raise ValueError(f"what carries a concept is a bool array of shape ({n_residues},), one per residue, not {carried.dtype} of {carried.shape}")
+        raise ValueError(
+            f"what carries a concept is a bool array of shape ({n_residues},), one per residue, not {carried.dtype} of {carried.shape}"
+        )

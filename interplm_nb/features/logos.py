@@ -11,7 +11,28 @@ from interplm_nb.sources.stockholm import Alignment
 AMINO_ACIDS = LETTERS[:20]
 """The standard ones, in the order of every array here: ACDEFGHIKLMNPQRSTVWY."""
 
-_PERCENT = (8.25, 1.38, 5.46, 6.72, 3.86, 7.07, 2.27, 5.91, 5.80, 9.65, 2.41, 4.06, 4.74, 3.93, 5.53, 6.64, 5.35, 6.86, 1.10, 2.92)
+_PERCENT = (
+    8.25,
+    1.38,
+    5.46,
+    6.72,
+    3.86,
+    7.07,
+    2.27,
+    5.91,
+    5.80,
+    9.65,
+    2.41,
+    4.06,
+    4.74,
+    3.93,
+    5.53,
+    6.64,
+    5.35,
+    6.86,
+    1.10,
+    2.92,
+)
 BACKGROUND = np.array(_PERCENT) / sum(_PERCENT)
 """float64 [20]: frequencies of the amino acids in UniProtKB/Swiss-Prot, release 2022_01 (its statistics page, "Amino acid composition", in percent
 to two decimals; divided by their sum, 99.91)."""
@@ -57,7 +78,9 @@ def aligned_rows(alignment: Alignment) -> list[str]:
     """The row of each protein of an alignment, in order, "-" where it has no residue."""
     proteins = alignment.proteins
     rows = np.full((len(proteins), alignment.n_columns), ord("-"), np.uint8)
-    rows[np.repeat(np.arange(len(proteins)), proteins.lengths), alignment.columns - 1] = proteins.letters
+    rows[np.repeat(np.arange(len(proteins)), proteins.lengths), alignment.columns - 1] = (
+        proteins.letters
+    )
     return [row.tobytes().decode("ascii") for row in rows]
 
 
@@ -76,7 +99,9 @@ def position_weights(rows: Sequence[str], background: np.ndarray = BACKGROUND) -
     """
     widths = sorted({len(row) for row in rows})
     if len(widths) > 1:
-        raise ValueError(f"aligned rows have one length, not {widths[0]} and {widths[-1]}; pad the shorter ones with '-'")
+        raise ValueError(
+            f"aligned rows have one length, not {widths[0]} and {widths[-1]}; pad the shorter ones with '-'"
+        )
     width = widths[0] if widths else 0
     background = _checked(background)
     kind = _KINDS[np.frombuffer("".join(rows).encode("ascii", "replace").upper(), np.uint8)]
@@ -88,7 +113,9 @@ def position_weights(rows: Sequence[str], background: np.ndarray = BACKGROUND) -
     odds = np.divide(frequencies, background, out=np.ones_like(frequencies), where=counts > 0)
     correction = 19 / (2 * np.log(2) * np.maximum(n, 1))
     information = np.maximum((frequencies * np.log2(odds)).sum(axis=1) - correction, 0)
-    return PositionWeights(counts, n, frequencies, information, frequencies * information[:, None], background)
+    return PositionWeights(
+        counts, n, frequencies, information, frequencies * information[:, None], background
+    )
 
 
 def _checked(background: np.ndarray) -> np.ndarray:

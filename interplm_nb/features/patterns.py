@@ -38,7 +38,11 @@ PATTERNS: dict[str, Any] = {
 """Columns of `activation_patterns`."""
 
 
-def activation_patterns(activations: FeatureActivations, accessions: Iterable[str] | None = None, threshold: float = 0.15) -> pl.DataFrame:
+def activation_patterns(
+    activations: FeatureActivations,
+    accessions: Iterable[str] | None = None,
+    threshold: float = 0.15,
+) -> pl.DataFrame:
     """One row per feature, in order, with the columns of `PATTERNS`: what shape its activations have, and the numbers that say so.
 
     Looked at are the proteins (all, where `accessions` is None) on which the feature is above `STRONG`: n_proteins of them. A residue is active above
@@ -58,7 +62,9 @@ def activation_patterns(activations: FeatureActivations, accessions: Iterable[st
     ValueError for another unit than "max".
     """
     if activations.unit != "max":
-        raise ValueError(f"a pattern is read from fractions of each feature's maximum (unit 'max'), not unit {activations.unit!r}: use relative_to")
+        raise ValueError(
+            f"a pattern is read from fractions of each feature's maximum (unit 'max'), not unit {activations.unit!r}: use relative_to"
+        )
     pairs, room = (np.zeros((activations.n_features, LAGS + 1), np.int64) for _ in range(2))
     parts = [pl.DataFrame(schema=_TRACKS)]
     for block in activations.blocks(accessions):
@@ -68,8 +74,14 @@ def activation_patterns(activations: FeatureActivations, accessions: Iterable[st
             parts.append(_tracks(entries, stretches, activations.proteins.lengths))
             _count_lags(stretches, activations.proteins.offsets, pairs, room)
     period, strength = _periods(pairs, room)
-    features = {"feature": np.arange(activations.n_features, dtype=np.uint32), "period": period, "period_strength": strength}
-    return _classified(pl.DataFrame(features).join(_medians(pl.concat(parts)), on="feature", how="left"))
+    features = {
+        "feature": np.arange(activations.n_features, dtype=np.uint32),
+        "period": period,
+        "period_strength": strength,
+    }
+    return _classified(
+        pl.DataFrame(features).join(_medians(pl.concat(parts)), on="feature", how="left")
+    )
 
 
 class _Entries(NamedTuple):
@@ -82,7 +94,10 @@ class _Entries(NamedTuple):
 
     def firsts(self) -> np.ndarray:
         """int64: where a track, the entries of one feature on one protein, begins."""
-        return np.flatnonzero(np.diff(self.feature, prepend=-1).astype(bool) | np.diff(self.protein, prepend=-1).astype(bool))
+        return np.flatnonzero(
+            np.diff(self.feature, prepend=-1).astype(bool)
+            | np.diff(self.protein, prepend=-1).astype(bool)
+        )
 
 
 class _Stretches(NamedTuple):
@@ -104,7 +119,9 @@ def _entries(block: ActivationBlock, offsets: np.ndarray, threshold: float) -> _
     feature = np.repeat(np.arange(shape_of(columns)[1], dtype=np.int64), np.diff(columns.indptr))
     on = columns.data > threshold
     row = columns.indices[on].astype(np.int64) + block.first_row
-    return _Entries(feature[on], np.searchsorted(offsets, row, side="right") - 1, row, columns.data[on])
+    return _Entries(
+        feature[on], np.searchsorted(offsets, row, side="right") - 1, row, columns.data[on]
+    )
 
 
 def _strong(entries: _Entries) -> _Entries:
@@ -112,7 +129,10 @@ def _strong(entries: _Entries) -> _Entries:
     if not len(entries.row):
         return entries
     firsts = entries.firsts()
-    keep = np.repeat(np.maximum.reduceat(entries.value, firsts) > STRONG, np.diff(firsts, append=len(entries.row)))
+    keep = np.repeat(
+        np.maximum.reduceat(entries.value, firsts) > STRONG,
+        np.diff(firsts, append=len(entries.row)),
+    )
     return _Entries(*(column[keep] for column in entries))
 
 
@@ -121,7 +141,9 @@ def _stretches(entries: _Entries) -> _Stretches:
     begins[entries.firsts()] = True
     entry = np.flatnonzero(begins)
     last = entries.row[np.append(entry[1:], len(entries.row)) - 1]
-    return _Stretches(entry, entries.feature[entry], entries.protein[entry], entries.row[entry], last)
+    return _Stretches(
+        entry, entries.feature[entry], entries.protein[entry], entries.row[entry], last
+    )
 
 
 def _tracks(entries: _Entries, stretches: _Stretches, lengths: np.ndarray) -> pl.DataFrame:
@@ -153,10 +175,14 @@ def _run_lengths(stretches: _Stretches, track: np.ndarray) -> np.ndarray:
     return (stretches.last[ends] - stretches.first[begins] + 1)[run]
 
 
-def _count_lags(stretches: _Stretches, offsets: np.ndarray, pairs: np.ndarray, room: np.ndarray) -> None:
+def _count_lags(
+    stretches: _Stretches, offsets: np.ndarray, pairs: np.ndarray, room: np.ndarray
+) -> None:
     """Add, by feature and lag: onsets that another follows at that lag, and onsets whose protein goes on for it. Lag 0 counts all onsets."""
     left = np.minimum(offsets[stretches.protein + 1] - 1 - stretches.first, LAGS)
-    ends = np.bincount(stretches.feature * (LAGS + 1) + left, minlength=room.size).reshape(room.shape)
+    ends = np.bincount(stretches.feature * (LAGS + 1) + left, minlength=room.size).reshape(
+        room.shape
+    )
     room += ends[:, ::-1].cumsum(axis=1)[:, ::-1]
     onset, step = np.arange(len(stretches.first)), 0
     while len(onset):
@@ -165,9 +191,15 @@ def _count_lags(stretches: _Stretches, offsets: np.ndarray, pairs: np.ndarray, r
         onset = onset[onset + step < len(stretches.first)]
         other = onset + step
         lag = stretches.first[other] - stretches.first[onset]
-        near = (stretches.protein[other] == stretches.protein[onset]) & (stretches.feature[other] == stretches.feature[onset]) & (lag <= LAGS)
+        near = (
+            (stretches.protein[other] == stretches.protein[onset])
+            & (stretches.feature[other] == stretches.feature[onset])
+            & (lag <= LAGS)
+        )
         onset = onset[near]
-        pairs += np.bincount(stretches.feature[onset] * (LAGS + 1) + lag[near], minlength=pairs.size).reshape(pairs.shape)
+        pairs += np.bincount(
+            stretches.feature[onset] * (LAGS + 1) + lag[near], minlength=pairs.size
+        ).reshape(pairs.shape)
 
 
 def _periods(pairs: np.ndarray, room: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -181,12 +213,24 @@ def _periods(pairs: np.ndarray, room: np.ndarray) -> tuple[np.ndarray, np.ndarra
 def _medians(tracks: pl.DataFrame) -> pl.DataFrame:
     """One row per feature with a strong protein: n_proteins, medians, the commonest shape and its share."""
     length = pl.col("run_length")
-    shape = pl.when(pl.col("coverage") >= WHOLE).then(3).when(length >= DOMAIN).then(2).when(length > POINT).then(1).otherwise(0)
+    shape = (
+        pl.when(pl.col("coverage") >= WHOLE)
+        .then(3)
+        .when(length >= DOMAIN)
+        .then(2)
+        .when(length > POINT)
+        .then(1)
+        .otherwise(0)
+    )
     votes = tracks.select("feature", shape.alias("shape")).group_by("feature", "shape").len("votes")
     commonest = votes.sort("votes", "shape").group_by("feature", maintain_order=True).last()
     names = pl.col("shape").replace_strict(range(len(SHAPES)), SHAPES, return_dtype=pl.String)
-    medians = tracks.group_by("feature").agg(pl.len().cast(pl.Int64).alias("n_proteins"), pl.median("run_length", "coverage", "onsets"))
-    return medians.join(commonest.with_columns(names), on="feature").with_columns((pl.col("votes") / pl.col("n_proteins")).alias("agreement"))
+    medians = tracks.group_by("feature").agg(
+        pl.len().cast(pl.Int64).alias("n_proteins"), pl.median("run_length", "coverage", "onsets")
+    )
+    return medians.join(commonest.with_columns(names), on="feature").with_columns(
+        (pl.col("votes") / pl.col("n_proteins")).alias("agreement")
+    )
 
 
 def _classified(table: pl.DataFrame) -> pl.DataFrame:
@@ -200,4 +244,7 @@ def _classified(table: pl.DataFrame) -> pl.DataFrame:
         .otherwise(pl.col("shape"))
     )
     table = table.with_columns(pattern.alias("pattern"))
-    return table.select(pl.col(name).cast(kind) if kind == pl.String else pl.col(name).fill_null(0).cast(kind) for name, kind in PATTERNS.items())
+    return table.select(
+        pl.col(name).cast(kind) if kind == pl.String else pl.col(name).fill_null(0).cast(kind)
+        for name, kind in PATTERNS.items()
+    )

@@ -21,7 +21,11 @@ def feature_statistics(activations: FeatureActivations) -> pl.DataFrame:
         n_active += np.diff(values.indptr)
         total += np.asarray(values.sum(axis=0, dtype=np.float64)).ravel()
         maximum = np.maximum(maximum, values.max(axis=0).toarray().ravel())
-        n_proteins += _distinct_proteins(values.indices, values.indptr, np.searchsorted(offsets - block.first_row, values.indices, side="right"))
+        n_proteins += _distinct_proteins(
+            values.indices,
+            values.indptr,
+            np.searchsorted(offsets - block.first_row, values.indices, side="right"),
+        )
     return pl.DataFrame(
         {
             "feature": np.arange(n_features, dtype=np.uint32),
@@ -39,4 +43,6 @@ def _distinct_proteins(rows: np.ndarray, indptr: np.ndarray, protein: np.ndarray
     first = np.ones(len(rows), dtype=bool)
     first[1:] = protein[1:] != protein[:-1]
     first[indptr[:-1][indptr[:-1] < len(rows)]] = True
-    return np.add.reduceat(np.append(first, False).astype(np.int64), indptr[:-1]) * (np.diff(indptr) > 0)
+    return np.add.reduceat(np.append(first, False).astype(np.int64), indptr[:-1]) * (
+        np.diff(indptr) > 0
+    )

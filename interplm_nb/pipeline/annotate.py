@@ -80,8 +80,13 @@ class AnnotatedSequences:
 
     def top(self, n: int) -> tuple[pl.DataFrame, pl.DataFrame]:
         """Of each sequence the n surest rows of `concepts`, and the n strongest features that are not named there."""
-        return self.concepts.group_by("accession", maintain_order=True).head(n).select(self.concepts.columns), (
-            self.features.filter(~pl.col("named")).group_by("accession", maintain_order=True).head(n).select(self.features.columns)
+        return self.concepts.group_by("accession", maintain_order=True).head(n).select(
+            self.concepts.columns
+        ), (
+            self.features.filter(~pl.col("named"))
+            .group_by("accession", maintain_order=True)
+            .head(n)
+            .select(self.features.columns)
         )
 
 
@@ -98,7 +103,9 @@ class Annotator:
         self.maxima = run.maxima(source)["maximum_train"].to_numpy()
         self.sae = run.sae(source, device)
         if self.sae.about is None:
-            raise PipelineError(f"source {source!r} of {run.folder} does not say which PLM and layer its SAE belongs to; run stage 'train' again")
+            raise PipelineError(
+                f"source {source!r} of {run.folder} does not say which PLM and layer its SAE belongs to; run stage 'train' again"
+            )
         self.plm = _plm(run, source, self.sae.about, device)
         self.layer = self.sae.about.layer
 
@@ -127,9 +134,13 @@ class Annotator:
         rows, parts = [], []
         for batch in self.plm.embed(proteins, [self.layer], progress=progress):
             rows.append(batch.rows)
-            parts += [block for _, block in encoded(self.sae, batch.layers[self.layer].cpu().numpy())]
+            parts += [
+                block for _, block in encoded(self.sae, batch.layers[self.layer].cpu().numpy())
+            ]
         order = np.argsort(np.concatenate(rows))
-        return FeatureActivations.from_csr(csr_array(vstack(parts))[order], proteins).relative_to(self.maxima)
+        return FeatureActivations.from_csr(csr_array(vstack(parts))[order], proteins).relative_to(
+            self.maxima
+        )
 
     def __call__(
         self,
@@ -154,13 +165,29 @@ class Annotator:
         proteins, report = read_sequences(sequences, strict)
         found = self.activations(proteins, progress)
         named = self._named(found, links, min_confidence)
-        about = {**self.about, "min_confidence": min_confidence, "max_q": max_q, "concepts": sorted(concepts)}
-        return AnnotatedSequences(proteins, found, named, self._features(found, named), report, about)
+        about = {
+            **self.about,
+            "min_confidence": min_confidence,
+            "max_q": max_q,
+            "concepts": sorted(concepts),
+        }
+        return AnnotatedSequences(
+            proteins, found, named, self._features(found, named), report, about
+        )
 
-    def _named(self, found: FeatureActivations, links: pl.DataFrame, min_confidence: float) -> pl.DataFrame:
+    def _named(
+        self, found: FeatureActivations, links: pl.DataFrame, min_confidence: float
+    ) -> pl.DataFrame:
         columns = _columns(found)
-        links = links.filter(pl.col("feature").is_in(np.flatnonzero(np.diff(columns.indptr)).tolist()))
-        s = spans(columns, links["feature"].to_numpy().astype(np.int64), links["threshold"].to_numpy(), found.proteins.offsets)
+        links = links.filter(
+            pl.col("feature").is_in(np.flatnonzero(np.diff(columns.indptr)).tolist())
+        )
+        s = spans(
+            columns,
+            links["feature"].to_numpy().astype(np.int64),
+            links["threshold"].to_numpy(),
+            found.proteins.offsets,
+        )
         lengths = s.end - s.start + 1
         bounds = np.searchsorted(np.repeat(s.item, lengths), np.arange(links.height + 1)).tolist()
         confidences = [
@@ -168,37 +195,84 @@ class Annotator:
             for i, (concept, feature) in enumerate(links.select("concept", "feature").iter_rows())
         ]
         each = np.concatenate(confidences or [np.empty(0)])
-        where = {"accession": _accessions(found.proteins, s.protein), "start": s.start, "end": s.end, "position": s.position, "maximum": s.maximum}
-        where |= {"confidence": s.largest(each), "mean_confidence": s.mean(each), "order": s.protein}
+        where = {
+            "accession": _accessions(found.proteins, s.protein),
+            "start": s.start,
+            "end": s.end,
+            "position": s.position,
+            "maximum": s.maximum,
+        }
+        where |= {
+            "confidence": s.largest(each),
+            "mean_confidence": s.mean(each),
+            "order": s.protein,
+        }
         kinds = NAMED | ({"q_value": pl.Float64} if "q_value" in links.columns else {})
-        table = pl.concat([pl.DataFrame(where), links.select(name for name in kinds if name in links.columns)[s.item]], how="horizontal")
+        table = pl.concat(
+            [
+                pl.DataFrame(where),
+                links.select(name for name in kinds if name in links.columns)[s.item],
+            ],
+            how="horizontal",
+        )
         kept = table.filter(pl.col("confidence") >= min_confidence)
-        kept = kept.sort("order", "confidence", "f1_per_domain", "concept", "feature", "start", descending=[False, True, True, False, False, False])
+        kept = kept.sort(
+            "order",
+            "confidence",
+            "f1_per_domain",
+            "concept",
+            "feature",
+            "start",
+            descending=[False, True, True, False, False, False],
+        )
         return kept.select(pl.col(name).cast(kind) for name, kind in kinds.items())
 
     def _features(self, found: FeatureActivations, named: pl.DataFrame) -> pl.DataFrame:
         columns = _columns(found)
         alive = np.flatnonzero(np.diff(columns.indptr))
         thresholds = np.full(found.n_features, FIRES)
-        for feature, threshold in self.links.table.group_by("feature").agg(pl.col("threshold").min()).iter_rows():
+        for feature, threshold in (
+            self.links.table.group_by("feature").agg(pl.col("threshold").min()).iter_rows()
+        ):
             thresholds[feature] = threshold
         s = spans(columns, alive, thresholds[alive], found.proteins.offsets)
-        parts = {"accession": _accessions(found.proteins, s.protein), "feature": alive[s.item], "order": s.protein}
-        parts |= {"start": s.start, "end": s.end, "position": s.position, "maximum": s.maximum.astype(np.float64)}
-        each = pl.DataFrame(parts).with_columns(pl.col("feature").cast(pl.UInt32), threshold=thresholds[alive[s.item]])
-        grouped = each.group_by("order", "accession", "feature", "threshold", maintain_order=True).agg(
+        parts = {
+            "accession": _accessions(found.proteins, s.protein),
+            "feature": alive[s.item],
+            "order": s.protein,
+        }
+        parts |= {
+            "start": s.start,
+            "end": s.end,
+            "position": s.position,
+            "maximum": s.maximum.astype(np.float64),
+        }
+        each = pl.DataFrame(parts).with_columns(
+            pl.col("feature").cast(pl.UInt32), threshold=thresholds[alive[s.item]]
+        )
+        grouped = each.group_by(
+            "order", "accession", "feature", "threshold", maintain_order=True
+        ).agg(
             pl.struct("start", "end", "position", "maximum").alias("spans"),
             (pl.col("end") - pl.col("start") + 1).sum().alias("n_residues"),
             pl.col("position").get(pl.col("maximum").arg_max()),
             pl.col("maximum").max(),
         )
         pairs = named.select("accession", "feature").unique().with_columns(named=True)
-        table = grouped.join(pairs, on=["accession", "feature"], how="left").with_columns(pl.col("named").fill_null(False))
+        table = grouped.join(pairs, on=["accession", "feature"], how="left").with_columns(
+            pl.col("named").fill_null(False)
+        )
         table = table.sort("order", "maximum", "feature", descending=[False, True, False])
         return table.select(pl.col(name).cast(kind) for name, kind in FOUND.items())
 
 
-def annotate(run: Run, sequences: Asked, min_confidence: float = 0.5, concepts: Sequence[str] = (), source: str = "sae") -> AnnotatedSequences:
+def annotate(
+    run: Run,
+    sequences: Asked,
+    min_confidence: float = 0.5,
+    concepts: Sequence[str] = (),
+    source: str = "sae",
+) -> AnnotatedSequences:
     """Ask a run once; `Annotator(run)` keeps the models for more. Arguments and errors as there."""
     return Annotator(run, source)(sequences, min_confidence, concepts)
 
@@ -210,7 +284,10 @@ def read_sequences(sequences: Asked, strict: bool = False) -> tuple[Proteins, Re
     elif isinstance(sequences, Proteins):
         proteins, report = sequences, ReadReport("the proteins", strict)
     else:
-        proteins, report = _from_text({"query": sequences} if isinstance(sequences, str) else sequences, ReadReport("the sequences", strict))
+        proteins, report = _from_text(
+            {"query": sequences} if isinstance(sequences, str) else sequences,
+            ReadReport("the sequences", strict),
+        )
     return within_limit(proteins, report), report
 
 
@@ -218,16 +295,26 @@ def within_limit(proteins: Proteins, report: ReadReport) -> Proteins:
     """Those of at most 1,022 residues; the others are noted in `report`, or stop the reading where it is strict. `InputError` where none is left."""
     for accession, length in zip(proteins.accessions, proteins.lengths.tolist(), strict=True):
         if length > MAX_RESIDUES:
-            report.reject(f"over {MAX_RESIDUES:,} residues", accession, f"{length:,} residues", "cut it into domains")
+            report.reject(
+                f"over {MAX_RESIDUES:,} residues",
+                accession,
+                f"{length:,} residues",
+                "cut it into domains",
+            )
     kept, _ = proteins.up_to(MAX_RESIDUES)
     report.kept = len(kept)
     if not len(kept):
-        raise InputError(f"no sequence can be annotated; wanted 1 to {MAX_RESIDUES:,} residues. {report}")
+        raise InputError(
+            f"no sequence can be annotated; wanted 1 to {MAX_RESIDUES:,} residues. {report}"
+        )
     return kept
 
 
 def _from_text(sequences: Mapping[str, str], report: ReadReport) -> tuple[Proteins, ReadReport]:
-    cleaned = {name: clean_sequence("".join(text.split()), report, name) for name, text in sequences.items()}
+    cleaned = {
+        name: clean_sequence("".join(text.split()), report, name)
+        for name, text in sequences.items()
+    }
     return Proteins.from_sequences({name: text for name, text in cleaned.items() if text}), report
 
 
@@ -247,7 +334,11 @@ def _plm(run: Run, source: str, about: "SAEAbout", device: str) -> "ESM2":
 def above_chance(links: pl.DataFrame, max_q: float = MAX_Q) -> pl.DataFrame:
     """The pairs that have a control on test, and a q of at most `max_q` there where the run has tested them."""
     controlled = links.filter(pl.col("n_instances") > 0)
-    return controlled.filter(pl.col("q_value").is_null() | (pl.col("q_value") <= max_q)) if "q_value" in links.columns else controlled
+    return (
+        controlled.filter(pl.col("q_value").is_null() | (pl.col("q_value") <= max_q))
+        if "q_value" in links.columns
+        else controlled
+    )
 
 
 def _columns(found: FeatureActivations) -> Any:

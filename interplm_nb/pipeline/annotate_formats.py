@@ -28,7 +28,9 @@ def format_of(path: Path | None, wanted: str | None) -> str:
     if wanted or path is None:
         return wanted or "tsv"
     if path.suffix.lower() not in FORMATS:
-        raise PipelineError(f"{path}: no format has the suffix {path.suffix!r}; name the file .json, .gff3 or .tsv, or give the format")
+        raise PipelineError(
+            f"{path}: no format has the suffix {path.suffix!r}; name the file .json, .gff3 or .tsv, or give the format"
+        )
     return FORMATS[path.suffix.lower()]
 
 
@@ -44,16 +46,40 @@ def to_json(found: AnnotatedSequences, top: int = 20) -> str:
     length, n_concepts and n_features (before `top`), concepts (columns of `NAMED`), features (of `FOUND`). Floats have 4 decimals, q_value 4 digits.
     """
     concepts, features = (_by_accession(table) for table in found.top(top))
-    totals = [dict(table.group_by("accession").len().iter_rows()) for table in (found.concepts, found.features)]
+    totals = [
+        dict(table.group_by("accession").len().iter_rows())
+        for table in (found.concepts, found.features)
+    ]
     sequences = [
         {"accession": accession, "length": length}
-        | {name: total.get(accession, 0) for name, total in zip(("n_concepts", "n_features"), totals, strict=True)}
-        | {name: _rounded(rows.get(accession, [])) for name, rows in (("concepts", concepts), ("features", features))}
-        for accession, length in zip(found.proteins.accessions, found.proteins.lengths.tolist(), strict=True)
+        | {
+            name: total.get(accession, 0)
+            for name, total in zip(("n_concepts", "n_features"), totals, strict=True)
+        }
+        | {
+            name: _rounded(rows.get(accession, []))
+            for name, rows in (("concepts", concepts), ("features", features))
+        }
+        for accession, length in zip(
+            found.proteins.accessions, found.proteins.lengths.tolist(), strict=True
+        )
     ]
-    left_out = [{"reason": reason, "n": n, "records": found.report.records(reason)} for reason, n in found.report.counts().items()]
-    record = {"type": "AnnotatedSequences", "version": 1, "about": {**found.about, "top": top}, "note": model_note(found.about["plm"])}
-    return json.dumps({**record, "left_out": left_out, "sequences": sequences}, indent=1, ensure_ascii=False, allow_nan=False)
+    left_out = [
+        {"reason": reason, "n": n, "records": found.report.records(reason)}
+        for reason, n in found.report.counts().items()
+    ]
+    record = {
+        "type": "AnnotatedSequences",
+        "version": 1,
+        "about": {**found.about, "top": top},
+        "note": model_note(found.about["plm"]),
+    }
+    return json.dumps(
+        {**record, "left_out": left_out, "sequences": sequences},
+        indent=1,
+        ensure_ascii=False,
+        allow_nan=False,
+    )
 
 
 def _by_accession(table: pl.DataFrame) -> dict[str, list[dict[str, Any]]]:
@@ -80,10 +106,14 @@ def to_gff3(found: AnnotatedSequences, top: int = 20) -> str:
     concepts, features = found.top(top)
     named, others = _by_accession(concepts), _by_accession(_stretches(features))
     lines = ["##gff-version 3", *(f"# {line}" for line in _remarks(found))]
-    for accession, length in zip(found.proteins.accessions, found.proteins.lengths.tolist(), strict=True):
+    for accession, length in zip(
+        found.proteins.accessions, found.proteins.lengths.tolist(), strict=True
+    ):
         lines.append(f"##sequence-region {_seqid(accession)} 1 {length}")
         if accession not in named:
-            lines.append(f"# {_seqid(accession)}: no named concept of confidence {found.about['min_confidence']:g} or more")
+            lines.append(
+                f"# {_seqid(accession)}: no named concept of confidence {found.about['min_confidence']:g} or more"
+            )
         rows = [*named.get(accession, []), *others.get(accession, [])]
         lines += [_gff3_line(accession, i, row) for i, row in enumerate(rows, 1)]
     return "\n".join(lines)
@@ -94,12 +124,31 @@ def _seqid(accession: str) -> str:
 
 
 def _gff3_line(accession: str, number: int, row: dict[str, Any]) -> str:
-    attributes = {"ID": f"{accession}.{number}", "Name": row.get("concept") or f"f/{row['feature']}"}
+    attributes = {
+        "ID": f"{accession}.{number}",
+        "Name": row.get("concept") or f"f/{row['feature']}",
+    }
     attributes |= {key: row[key] for key in ("feature", "position", "maximum", "threshold")}
-    attributes |= {key: row[key] for key in ("mean_confidence", *_CONTROL) if row.get(key) is not None}
-    pairs = ";".join(f"{key}={quote(_text(value), safe=_ATTRIBUTE)}" for key, value in attributes.items())
+    attributes |= {
+        key: row[key] for key in ("mean_confidence", *_CONTROL) if row.get(key) is not None
+    }
+    pairs = ";".join(
+        f"{key}={quote(_text(value), safe=_ATTRIBUTE)}" for key, value in attributes.items()
+    )
     score = _text(row["confidence"]) if "confidence" in row else "."
-    return "\t".join([_seqid(accession), "interplm-nb", "polypeptide_region", str(row["start"]), str(row["end"]), score, ".", ".", pairs])
+    return "\t".join(
+        [
+            _seqid(accession),
+            "interplm-nb",
+            "polypeptide_region",
+            str(row["start"]),
+            str(row["end"]),
+            score,
+            ".",
+            ".",
+            pairs,
+        ]
+    )
 
 
 def to_tsv(found: AnnotatedSequences, top: int = 20) -> str:
@@ -108,15 +157,25 @@ def to_tsv(found: AnnotatedSequences, top: int = 20) -> str:
     order = {accession: i for i, accession in enumerate(found.proteins.accessions)}
     table = pl.concat([concepts, _stretches(features)], how="diagonal")
     place = table["accession"].replace_strict(order, return_dtype=pl.Int64)
-    table = table.with_columns(place.alias("order")).sort("order", maintain_order=True).drop("order")
+    table = (
+        table.with_columns(place.alias("order")).sort("order", maintain_order=True).drop("order")
+    )
     if "q_value" in table.columns:  # fixed decimals would make every small one 0
-        table = table.with_columns(pl.Series("q_value", [None if q is None else _text(q) for q in table["q_value"]], pl.String))
+        table = table.with_columns(
+            pl.Series(
+                "q_value", [None if q is None else _text(q) for q in table["q_value"]], pl.String
+            )
+        )
     return table.write_csv(separator="\t", float_precision=4).rstrip("\n")
 
 
 def _stretches(features: pl.DataFrame) -> pl.DataFrame:
     """A row per stretch of each feature: accession, feature, threshold, start, end, position, maximum."""
-    return features.select("accession", "feature", "threshold", "spans").explode("spans").unnest("spans")
+    return (
+        features.select("accession", "feature", "threshold", "spans")
+        .explode("spans")
+        .unnest("spans")
+    )
 
 
 def _remarks(found: AnnotatedSequences) -> list[str]:
@@ -125,7 +184,9 @@ def _remarks(found: AnnotatedSequences) -> list[str]:
         f"{about['plm']}, layer {about['layer']}, source {about['source']} of a run of profile {about['profile']}; interplm-nb {about['package']}"
     ]
     lines += [model_note(about["plm"])] if model_note(about["plm"]) else []
-    return lines + [f"left out or changed: {n} x {reason}" for reason, n in found.report.counts().items()]
+    return lines + [
+        f"left out or changed: {n} x {reason}" for reason, n in found.report.counts().items()
+    ]
 
 
 def _text(value: Any) -> str:

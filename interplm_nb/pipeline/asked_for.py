@@ -19,7 +19,9 @@ def of_concepts(pairs: pl.DataFrame, concepts: Sequence[str]) -> pl.DataFrame:
         if concept not in known:
             near = difflib.get_close_matches(concept, known, 3, 0.4)
             hint = f"did you mean {', '.join(near)}" if near else f"{len(known)} concepts have one"
-            raise PipelineError(f"no feature of this run speaks for the concept {concept!r}; {hint}")
+            raise PipelineError(
+                f"no feature of this run speaks for the concept {concept!r}; {hint}"
+            )
     return pairs.filter(pl.col("concept").is_in(list(concepts))) if concepts else pairs
 
 
@@ -28,5 +30,7 @@ def sparse_of(run: Run, source: str, proteins: Proteins) -> FeatureActivations:
     run.source(source)  # a source that is none is named here
     values = run.scored(source, "strict", proteins)
     if not isinstance(values, FeatureActivations):
-        raise PipelineError(f"{source!r} is dense; take one of {', '.join(SAES)}, whose features fire on few residues")
+        raise PipelineError(
+            f"{source!r} is dense; take one of {', '.join(SAES)}, whose features fire on few residues"
+        )
     return values

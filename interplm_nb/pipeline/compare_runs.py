@@ -40,12 +40,37 @@ class RunsCompared:
     words: str
 
     def __str__(self) -> str:
-        changed = self.concepts.filter(pl.col("change").is_in(["gained", "lost"])).sort("second", "change", "concept")
-        most = self.concepts.filter(pl.col("difference") != 0).sort(pl.col("difference").abs(), descending=True).head(20)
-        columns = ["second", "concept", "first_f1", "second_f1", "difference", "low", "high", "change"]
+        changed = self.concepts.filter(pl.col("change").is_in(["gained", "lost"])).sort(
+            "second", "change", "concept"
+        )
+        most = (
+            self.concepts.filter(pl.col("difference") != 0)
+            .sort(pl.col("difference").abs(), descending=True)
+            .head(20)
+        )
+        columns = [
+            "second",
+            "concept",
+            "first_f1",
+            "second_f1",
+            "difference",
+            "low",
+            "high",
+            "change",
+        ]
         parts = [self.words, text_table(self.runs)]
-        parts += [f"concepts gained and lost:\n{text_table(changed.select(columns))}"] if changed.height else []
-        parts += [f"largest differences ({most.height} of {self.concepts.height}):\n{text_table(most.select(columns))}"] if most.height else []
+        parts += (
+            [f"concepts gained and lost:\n{text_table(changed.select(columns))}"]
+            if changed.height
+            else []
+        )
+        parts += (
+            [
+                f"largest differences ({most.height} of {self.concepts.height}):\n{text_table(most.select(columns))}"
+            ]
+            if most.height
+            else []
+        )
         return "\n\n".join(parts)
 
 
@@ -62,7 +87,12 @@ class _Side:
 
 
 def compare_runs(
-    *runs: Run, source: str = "sae", convention: str = "strict", across_models: bool = False, resamples: int = 1000, seed: int = 0
+    *runs: Run,
+    source: str = "sae",
+    convention: str = "strict",
+    across_models: bool = False,
+    resamples: int = 1000,
+    seed: int = 0,
 ) -> RunsCompared:
     """Compare a source of the first run with the same of each other, on test, features chosen on validation by each run itself.
 
@@ -71,19 +101,42 @@ def compare_runs(
     """
     if len(runs) < 2:
         raise PipelineError(f"a comparison takes two runs or more, not {len(runs)}")
-    sides = [_side(run, label, source, convention) for run, label in zip(runs, _labels(runs), strict=True)]
+    sides = [
+        _side(run, label, source, convention)
+        for run, label in zip(runs, _labels(runs), strict=True)
+    ]
     _check_grounds(runs, source, convention)
     _check_models(sides, across_models)
     common = set.intersection(*(set(side.pairs["concept"]) for side in sides))
-    counts = [_counts(side, source, common) if convention == "strict" and resamples else None for side in sides]
+    counts = [
+        _counts(side, source, common) if convention == "strict" and resamples else None
+        for side in sides
+    ]
     tables, rows = [], [_row(sides[0], common)]
     for side, counted in zip(sides[1:], counts[1:], strict=True):
-        drawn = _Drawn(counts[0], counted, resamples, seed) if counts[0] is not None and counted is not None else None
+        drawn = (
+            _Drawn(counts[0], counted, resamples, seed)
+            if counts[0] is not None and counted is not None
+            else None
+        )
         table = _concepts(sides[0], side, drawn.concepts() if drawn else None)
-        gained, lost = (table.filter(pl.col("change") == change).height for change in ("gained", "lost"))
-        rows.append(_row(side, common, sides[0]) | (drawn.mean() if drawn else {}) | {"gained": gained, "lost": lost})
-        tables.append(table.with_columns(first_model=pl.lit(sides[0].model), second_model=pl.lit(side.model)) if across_models else table)
-    words = " ".join(_words(rows[0], row, len(common)) + _alone(sides[0], side) for row, side in zip(rows[1:], sides[1:], strict=True))
+        gained, lost = (
+            table.filter(pl.col("change") == change).height for change in ("gained", "lost")
+        )
+        rows.append(
+            _row(side, common, sides[0])
+            | (drawn.mean() if drawn else {})
+            | {"gained": gained, "lost": lost}
+        )
+        tables.append(
+            table.with_columns(first_model=pl.lit(sides[0].model), second_model=pl.lit(side.model))
+            if across_models
+            else table
+        )
+    words = " ".join(
+        _words(rows[0], row, len(common)) + _alone(sides[0], side)
+        for row, side in zip(rows[1:], sides[1:], strict=True)
+    )
     return RunsCompared(pl.concat(tables), pl.DataFrame(rows, schema=RUNS), words)
 
 
@@ -92,7 +145,14 @@ def _side(run: Run, label: str, source: str, convention: str) -> _Side:
     pairs = counted_pairs(run, source, convention)
     about = run.about(source)
     found = frozenset(run.table("concepts", "found").filter(*own)["concept"])
-    return _Side(run, label, f"{about['plm']} ({about['plm_revision'].removeprefix('sha256:')[:8]})", int(about["layer"]), pairs, found)
+    return _Side(
+        run,
+        label,
+        f"{about['plm']} ({about['plm_revision'].removeprefix('sha256:')[:8]})",
+        int(about["layer"]),
+        pairs,
+        found,
+    )
 
 
 def _labels(runs: Sequence[Run]) -> list[str]:
@@ -112,7 +172,9 @@ def _check_grounds(runs: Sequence[Run], source: str, convention: str) -> None:
                     "run both on the same file with the same settings of stage 'proteins'"
                 )
         if not first[0].splits().equals(run.splits()):
-            raise PipelineError(f"{first[0].folder} and {run.folder} are split differently: run both with the same settings of stage 'proteins'")
+            raise PipelineError(
+                f"{first[0].folder} and {run.folder} are split differently: run both with the same settings of stage 'proteins'"
+            )
 
 
 def _check_models(sides: Sequence[_Side], across_models: bool) -> None:
@@ -136,13 +198,17 @@ def _counts(side: _Side, source: str, concepts: set[str]) -> "ClusterCounts | No
     if values.proteins.sequence_hash != grounds(side.run, source, "strict")["sequences"]:
         return None
     clusters = side.run.splits().filter(pl.col("split") == "test")
-    return by_cluster(values, annotations, side.pairs.filter(pl.col("concept").is_in(list(concepts))), clusters)
+    return by_cluster(
+        values, annotations, side.pairs.filter(pl.col("concept").is_in(list(concepts))), clusters
+    )
 
 
 class _Drawn:
     """Two sources on the same resamples of the clusters."""
 
-    def __init__(self, first: "ClusterCounts", second: "ClusterCounts", resamples: int, seed: int) -> None:
+    def __init__(
+        self, first: "ClusterCounts", second: "ClusterCounts", resamples: int, seed: int
+    ) -> None:
         self._first, self._second, self._resamples, self._seed = first, second, resamples, seed
 
     def mean(self) -> dict[str, float]:
@@ -155,20 +221,37 @@ class _Drawn:
     def concepts(self) -> pl.DataFrame:
         """concept, low, high: percentiles over the resamples that hold the concept."""
         n = len(self._first.clusters)
-        weights = np.random.default_rng(self._seed).multinomial(n, np.full(n, 1 / n), size=self._resamples)
+        weights = np.random.default_rng(self._seed).multinomial(
+            n, np.full(n, 1 / n), size=self._resamples
+        )
         (one, there), (other, _) = self._first.resampled(weights), self._second.resampled(weights)
         drawn = other.f1_per_domain - one.f1_per_domain
-        bounds = [np.quantile(d[h], [0.025, 0.975]).tolist() if h.any() else [None, None] for d, h in zip(drawn, there, strict=True)]
+        bounds = [
+            np.quantile(d[h], [0.025, 0.975]).tolist() if h.any() else [None, None]
+            for d, h in zip(drawn, there, strict=True)
+        ]
         rows = [(concept, *b) for concept, b in zip(self._first.concepts, bounds, strict=True)]
-        return pl.DataFrame(rows, schema={"concept": pl.String, "low": pl.Float64, "high": pl.Float64}, orient="row")
+        return pl.DataFrame(
+            rows, schema={"concept": pl.String, "low": pl.Float64, "high": pl.Float64}, orient="row"
+        )
 
 
 def _concepts(first: _Side, second: _Side, bounds: pl.DataFrame | None) -> pl.DataFrame:
     about = ["concept", "category", "n_instances"]
-    one, other = (side.pairs.select(*about, pl.col("f1_per_domain").alias(name)) for side, name in ((first, "first_f1"), (second, "second_f1")))
+    one, other = (
+        side.pairs.select(*about, pl.col("f1_per_domain").alias(name))
+        for side, name in ((first, "first_f1"), (second, "second_f1"))
+    )
     table = one.join(other, on=about, how="full", coalesce=True).sort("concept")
     before, after = (pl.col("concept").is_in(list(side.found)) for side in (first, second))
-    change = pl.when(before & after).then(pl.lit("both")).when(after).then(pl.lit("gained")).when(before).then(pl.lit("lost"))
+    change = (
+        pl.when(before & after)
+        .then(pl.lit("both"))
+        .when(after)
+        .then(pl.lit("gained"))
+        .when(before)
+        .then(pl.lit("lost"))
+    )
     scored = pl.col("first_f1").is_not_null() & pl.col("second_f1").is_not_null()
     table = table.with_columns(
         first=pl.lit(first.label),
@@ -177,17 +260,30 @@ def _concepts(first: _Side, second: _Side, bounds: pl.DataFrame | None) -> pl.Da
         change=pl.when(scored).then(change.otherwise(pl.lit("neither"))),
     )
     none = pl.lit(None, pl.Float64)
-    table = table.with_columns(low=none, high=none) if bounds is None else table.join(bounds, on="concept", how="left", maintain_order="left")
+    table = (
+        table.with_columns(low=none, high=none)
+        if bounds is None
+        else table.join(bounds, on="concept", how="left", maintain_order="left")
+    )
     return table.select(pl.col(name).cast(kind) for name, kind in CONCEPTS.items())
 
 
 def _row(side: _Side, common: set[str], first: _Side | None = None) -> dict[str, Any]:
     means = [
-        float(s.pairs.filter(pl.col("concept").is_in(list(common)))["f1_per_domain"].to_numpy().mean()) if common else 0.0
+        float(
+            s.pairs.filter(pl.col("concept").is_in(list(common)))["f1_per_domain"].to_numpy().mean()
+        )
+        if common
+        else 0.0
         for s in (side, first or side)
     ]
     difference = means[0] - means[1] if first else None
-    row = dict.fromkeys(RUNS) | {"run": side.label, "model": side.model, "layer": side.layer, "n_concepts": len(common)}
+    row = dict.fromkeys(RUNS) | {
+        "run": side.label,
+        "model": side.model,
+        "layer": side.layer,
+        "n_concepts": len(common),
+    }
     return row | {"mean_f1_per_domain": means[0], "difference": difference}
 
 

@@ -42,38 +42,69 @@ STABILITY: dict[str, Any] = {
 """Columns of `stability.parquet`; the figures are those of `sae.stability.Stability`."""
 
 
-def comparison_table(found: Sequence[Mapping[str, Any]], seconds: Mapping[str, tuple[float, float]]) -> pl.DataFrame:
+def comparison_table(
+    found: Sequence[Mapping[str, Any]], seconds: Mapping[str, tuple[float, float]]
+) -> pl.DataFrame:
     """The evaluations as a table; `seconds`: label -> (seconds, tokens per second). Controls have no training and no control."""
-    ks = {layer: [_k(row) for row in found if row["kind"] == "random" and row["layer"] == layer] for layer in {row["layer"] for row in found}}
+    ks = {
+        layer: [_k(row) for row in found if row["kind"] == "random" and row["layer"] == layer]
+        for layer in {row["layer"] for row in found}
+    }
     rows = []
     for row in found:
         trained = row["kind"] == "sae"
-        control = f"layer_{row['layer']:02d}-random-k{sweep.nearest_k(row['l0'], ks[row['layer']])}" if trained and ks[row["layer"]] else None
+        control = (
+            f"layer_{row['layer']:02d}-random-k{sweep.nearest_k(row['l0'], ks[row['layer']])}"
+            if trained and ks[row["layer"]]
+            else None
+        )
         took = seconds.get(row["label"], (None, None))
-        rows.append({**row, "control": control, "seconds": took[0], "tokens_per_second": took[1], "chosen": False})
-    table = pl.DataFrame([{name: row.get(name) for name in COMPARISON} for row in rows], schema=COMPARISON)
-    return table.with_columns(pl.col("label").is_in(sweep.choose(table)["label"].to_list()).alias("chosen"))
+        rows.append(
+            {
+                **row,
+                "control": control,
+                "seconds": took[0],
+                "tokens_per_second": took[1],
+                "chosen": False,
+            }
+        )
+    table = pl.DataFrame(
+        [{name: row.get(name) for name in COMPARISON} for row in rows], schema=COMPARISON
+    )
+    return table.with_columns(
+        pl.col("label").is_in(sweep.choose(table)["label"].to_list()).alias("chosen")
+    )
 
 
 def stability_table(run: Run, configs: "Sequence[SAEConfig]") -> pl.DataFrame:
     """Every ordered pair of SAEs that differ in their seed alone."""
     groups: dict[tuple[Any, ...], list[SAEConfig]] = {}
     for config in configs:
-        groups.setdefault((config.layer, config.recipe_name, config.sparsity_label, config.lr), []).append(config)
-    rows = [_pair(run, one, other) for group in groups.values() for one, other in permutations(group, 2)]
+        groups.setdefault(
+            (config.layer, config.recipe_name, config.sparsity_label, config.lr), []
+        ).append(config)
+    rows = [
+        _pair(run, one, other) for group in groups.values() for one, other in permutations(group, 2)
+    ]
     return pl.DataFrame(rows, schema=STABILITY)
 
 
 def metrics_table(run: Run, labels: Sequence[str]) -> pl.DataFrame:
     """label, step, and every number that training logged there; null where a recipe has no such number."""
-    lines = [{"label": label, **line} for label in labels for line in logged(run.compared(label) / "metrics.jsonl")]
+    lines = [
+        {"label": label, **line}
+        for label in labels
+        for line in logged(run.compared(label) / "metrics.jsonl")
+    ]
     return pl.DataFrame(lines, infer_schema_length=None)
 
 
 def seconds_of(metrics: pl.DataFrame, batch_size: int, n: int) -> dict[str, tuple[float, float]]:
     """label -> (seconds, tokens per second) of n SAEs that were trained at once: an equal share of the pass for each, and the speed of the pass."""
     found = {}
-    for (label,), lines in metrics.drop_nulls("tokens_per_second").sort("step").group_by("label", maintain_order=True):
+    for (label,), lines in (
+        metrics.drop_nulls("tokens_per_second").sort("step").group_by("label", maintain_order=True)
+    ):
         tokens = batch_size * lines["step"].diff().fill_null(lines["step"][0])
         seconds = float((tokens / lines["tokens_per_second"]).sum())
         found[str(label)] = (seconds / n, float(tokens.sum()) / seconds)
@@ -89,6 +120,24 @@ def _pair(run: Run, one: "SAEConfig", other: "SAEConfig") -> dict[str, Any]:
     from interplm_nb.sae.stability import stability
 
     first, second = (checkpoint.load(run.compared(config.label)) for config in (one, other))
-    alive = [(read_parquet(run.compared(c.label) / "maxima.parquet", "Maxima", 1)[0]["maximum_train"] > 0).to_numpy() for c in (one, other)]
-    about = {"label": one.label, "other": other.label, "recipe": one.recipe_name, "layer": one.layer, "sparsity": one.sparsity_label}
-    return {**about, "lr": one.lr, "seed": one.seed, "other_seed": other.seed, **asdict(stability(first, second, alive[0], alive[1]))}
+    alive = [
+        (
+            read_parquet(run.compared(c.label) / "maxima.parquet", "Maxima", 1)[0]["maximum_train"]
+            > 0
+        ).to_numpy()
+        for c in (one, other)
+    ]
+    about = {
+        "label": one.label,
+        "other": other.label,
+        "recipe": one.recipe_name,
+        "layer": one.layer,
+        "sparsity": one.sparsity_label,
+    }
+    return {
+        **about,
+        "lr": one.lr,
+        "seed": one.seed,
+        "other_seed": other.seed,
+        **asdict(stability(first, second, alive[0], alive[1])),
+    }

@@ -13,7 +13,9 @@ from interplm_nb.pipeline.run import Run
 from interplm_nb.proteins import Proteins
 
 
-def overview(run: Run, proteins: Proteins, annotations: Annotations, concepts: list[str]) -> dict[str, pl.DataFrame]:
+def overview(
+    run: Run, proteins: Proteins, annotations: Annotations, concepts: list[str]
+) -> dict[str, pl.DataFrame]:
     """`strict`, by source: `categories` (`by_category`), `unlabelled` (of features that fire on validation), `coverage` (`domain_coverage`, on test).
 
     Coverage is of each feature's best concept among those with f1_per_domain above the lowest of `LIMITS` on validation and on test.
@@ -22,7 +24,9 @@ def overview(run: Run, proteins: Proteins, annotations: Annotations, concepts: l
     return {name: pl.concat([part[name] for part in parts]) for name in parts[0]}
 
 
-def _of_source(run: Run, source: str, proteins: Proteins, annotations: Annotations, concepts: list[str]) -> dict[str, pl.DataFrame]:
+def _of_source(
+    run: Run, source: str, proteins: Proteins, annotations: Annotations, concepts: list[str]
+) -> dict[str, pl.DataFrame]:
     validation, test = (run.scores(source, split) for split in ("validation", "test"))
     links = linked(validation, test, concepts, LIMITS[0])
     found = links.filter(pl.min_horizontal("validation_f1_per_domain", "f1_per_domain") > LIMITS[0])
@@ -30,9 +34,14 @@ def _of_source(run: Run, source: str, proteins: Proteins, annotations: Annotatio
     tables = {
         "categories": by_category(links),
         "unlabelled": unlabelled(links, validation.active[:, 0] > 0),
-        "coverage": domain_coverage(values, annotations, best_of_feature(found), run.accessions("test")),
+        "coverage": domain_coverage(
+            values, annotations, best_of_feature(found), run.accessions("test")
+        ),
     }
-    return {name: table.select(pl.lit(source).alias("source"), pl.all()) for name, table in tables.items()}
+    return {
+        name: table.select(pl.lit(source).alias("source"), pl.all())
+        for name, table in tables.items()
+    }
 
 
 def by_source(coverage: pl.DataFrame) -> Iterator[tuple[str, pl.DataFrame]]:

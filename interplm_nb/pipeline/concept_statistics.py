@@ -27,10 +27,17 @@ STATISTICS = {
 
 
 def with_statistics(
-    source: "Source", annotations: Annotations, pairs: pl.DataFrame, clusters: pl.DataFrame, params: ConceptsParameters
+    source: "Source",
+    annotations: Annotations,
+    pairs: pl.DataFrame,
+    clusters: pl.DataFrame,
+    params: ConceptsParameters,
 ) -> tuple[pl.DataFrame, ClusterCounts | None]:
     """`pairs` (one per concept, sorted) with the columns of `STATISTICS`, and their counts by cluster; those of no pairs are none."""
-    table, counts = pairs.with_columns(pl.lit(None, kind).alias(name) for name, kind in STATISTICS.items()), None
+    table, counts = (
+        pairs.with_columns(pl.lit(None, kind).alias(name) for name, kind in STATISTICS.items()),
+        None,
+    )
     if pairs.is_empty():
         return table, None
     ranked = average_precision(source, annotations, pairs, clusters["accession"].to_list())
@@ -38,10 +45,20 @@ def with_statistics(
     if params.bootstrap:
         counts = by_cluster(source, annotations, pairs, clusters)
         bounds = pair_intervals(counts, params.bootstrap, params.seed)
-        table = table.with_columns(bounds["f1_per_domain_low"].alias("low"), bounds["f1_per_domain_high"].alias("high"))
+        table = table.with_columns(
+            bounds["f1_per_domain_low"].alias("low"), bounds["f1_per_domain_high"].alias("high")
+        )
     if _testable(clusters, params):
         tested = significance(source, annotations, pairs, clusters, params.null_draws, params.seed)
-        table = table.with_columns(tested.select("shifted_f1_per_domain", "exchanged_f1_per_domain", "p_shifted", "p_exchanged", "q_value"))
+        table = table.with_columns(
+            tested.select(
+                "shifted_f1_per_domain",
+                "exchanged_f1_per_domain",
+                "p_shifted",
+                "p_exchanged",
+                "q_value",
+            )
+        )
     return table, counts
 
 
@@ -49,7 +66,10 @@ def _testable(clusters: pl.DataFrame, params: ConceptsParameters) -> bool:
     """Is a test against chance asked for, and can it be made?"""
     possible = exchangeable(clusters["cluster"].to_numpy())
     if params.null_draws and not possible:
-        _log.warning("no q values: one homology cluster holds more than half of the %d test proteins, so labels cannot change places", len(clusters))
+        _log.warning(
+            "no q values: one homology cluster holds more than half of the %d test proteins, so labels cannot change places",
+            len(clusters),
+        )
     return params.null_draws > 0 and possible
 
 
@@ -68,9 +88,13 @@ def links_of(
     """
     table = linked(*scores, concepts, min_f1=0.0)
     rank = pl.int_range(pl.len()).over("concept")
-    strong = (rank < params.links_per_concept) & (pl.col("validation_f1_per_domain") >= params.link_f1)
+    strong = (rank < params.links_per_concept) & (
+        pl.col("validation_f1_per_domain") >= params.link_f1
+    )
     table = table.filter((rank == 0) | strong)
     q_value = pl.lit(None, pl.Float64).alias("q_value")
     if table.height and _testable(clusters, params):
-        q_value = significance(source, annotations, table, clusters, params.null_draws, params.seed)["q_value"]
+        q_value = significance(
+            source, annotations, table, clusters, params.null_draws, params.seed
+        )["q_value"]
     return ConceptLinks.fit(table.with_columns(q_value), source, annotations, train)

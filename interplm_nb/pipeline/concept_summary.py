@@ -13,7 +13,12 @@ SIGNIFICANT = 0.05
 
 
 def summary(
-    source: str, convention: str, selected: Selected, best: pl.DataFrame, counts: Mapping[str, ClusterCounts], params: ConceptsParameters
+    source: str,
+    convention: str,
+    selected: Selected,
+    best: pl.DataFrame,
+    counts: Mapping[str, ClusterCounts],
+    params: ConceptsParameters,
 ) -> pl.DataFrame:
     """One row: what `Selected.summary` says, the mean's interval, the mean AUPRC, and the concepts whose pair beats chance (null: not tested)."""
     mean = interval(counts[source], params.bootstrap, params.seed) if source in counts else None
@@ -23,12 +28,33 @@ def summary(
         pl.lit(mean.low if mean else None, pl.Float64).alias("low"),
         pl.lit(mean.high if mean else None, pl.Float64).alias("high"),
         pl.lit(best["auprc"].mean(), pl.Float64).alias("mean_auprc"),
-        pl.lit(int((tested < SIGNIFICANT).sum()) if len(tested) else None, pl.Int64).alias("concepts_above_chance"),
+        pl.lit(int((tested < SIGNIFICANT).sum()) if len(tested) else None, pl.Int64).alias(
+            "concepts_above_chance"
+        ),
     )
 
 
 def differences(counts: Mapping[str, ClusterCounts], params: ConceptsParameters) -> pl.DataFrame:
     """The SAE's mean best F1 less each control's, on the same resamples: control, difference, low, high."""
-    found = {s: difference(counts["sae"], counts[s], params.bootstrap, params.seed) for s in counts if s != "sae"} if "sae" in counts else {}
-    rows = [{"control": s, "difference": i.estimate, "low": i.low, "high": i.high} for s, i in found.items()]
-    return pl.DataFrame(rows, schema={"control": pl.String, "difference": pl.Float64, "low": pl.Float64, "high": pl.Float64})
+    found = (
+        {
+            s: difference(counts["sae"], counts[s], params.bootstrap, params.seed)
+            for s in counts
+            if s != "sae"
+        }
+        if "sae" in counts
+        else {}
+    )
+    rows = [
+        {"control": s, "difference": i.estimate, "low": i.low, "high": i.high}
+        for s, i in found.items()
+    ]
+    return pl.DataFrame(
+        rows,
+        schema={
+            "control": pl.String,
+            "difference": pl.Float64,
+            "low": pl.Float64,
+            "high": pl.Float64,
+        },
+    )

@@ -37,7 +37,11 @@ def describe_demo() -> str:
     from interplm_nb.sources import demo, uniprot_tsv
 
     read = uniprot_tsv.read_uniprot_tsv(demo.table_path())
-    summary = read.annotations.summary().group_by("category").agg(pl.col("concept").n_unique().alias("concepts"), pl.col("n_instances").max())
+    summary = (
+        read.annotations.summary()
+        .group_by("category")
+        .agg(pl.col("concept").n_unique().alias("concepts"), pl.col("n_instances").max())
+    )
     return (
         f"{read.proteins} with {len(demo.structures())} structures, in {demo.folder()}\n"
         f"{len(read.annotations):,} annotated segments of {len(read.annotations.concepts)} concepts, from UniProtKB (CC BY 4.0):\n\n"
@@ -52,12 +56,18 @@ def check_file(path: Path, kind: str, strict: bool) -> str:
 
     if not path.is_file():
         raise PipelineError(f"no file {path}")
-    read = read_file(ProteinsParameters.checked({"path": str(path), "format": kind, "strict": strict}, "data check"))
+    read = read_file(
+        ProteinsParameters.checked(
+            {"path": str(path), "format": kind, "strict": strict}, "data check"
+        )
+    )
     annotations = read.annotations["strict"]
     return f"{read.report}\n{annotations.proteins}\n{len(annotations):,} segments of {len(annotations.concepts)} concepts"
 
 
-def fetch_uniprot(query: str | None, accessions: Path | None, out: Path, cache: Path, offline: bool, strict: bool) -> str:
+def fetch_uniprot(
+    query: str | None, accessions: Path | None, out: Path, cache: Path, offline: bool, strict: bool
+) -> str:
     """Download by query or by accessions, and put the table at `out`."""
     from interplm_nb.sources.uniprot_rest import UniProtREST
 
@@ -81,8 +91,12 @@ def describe_models() -> str:
 
     mini = esm2.load("esm2-mini", "cpu")
     lines = [f"esm2-mini            {mini.n_layers} layers x {mini.d_model}, in this package"]
-    lines += [f"{name:<20} downloaded from its official address when first used" for name in OFFICIAL]
-    figures = ", ".join(f"{name.replace('_', ' ')} {value:,}" for name, value in card_figures().items())
+    lines += [
+        f"{name:<20} downloaded from its official address when first used" for name in OFFICIAL
+    ]
+    figures = ", ".join(
+        f"{name.replace('_', ' ')} {value:,}" for name, value in card_figures().items()
+    )
     lines += ["", "or the path of a .pt or .safetensors file.", "", model_note("esm2-mini")]
     return "\n".join([*lines, *([f"Model card: {figures}."] if figures else [])])
 
@@ -93,9 +107,21 @@ def describe_scores(folder: Path, source: str, convention: str, tsv: bool) -> st
     best = best_pairs(run, source, convention).drop("source", "convention")
     if tsv:
         return best.write_csv(separator="\t", float_precision=4).rstrip("\n")
-    comparison = run.table("concepts", "comparison").filter(pl.col("convention") == convention).drop("convention", "concepts_scored", "n_dropped")
+    comparison = (
+        run.table("concepts", "comparison")
+        .filter(pl.col("convention") == convention)
+        .drop("convention", "concepts_scored", "n_dropped")
+    )
     note = model_note(str(run.about("sae")["plm"]))
-    shown = best.head(50).select("concept", "feature", "threshold", "validation_f1_per_domain", "precision", "recall_per_domain", "f1_per_domain")
+    shown = best.head(50).select(
+        "concept",
+        "feature",
+        "threshold",
+        "validation_f1_per_domain",
+        "precision",
+        "recall_per_domain",
+        "f1_per_domain",
+    )
     parts = [
         f"{convention} convention: {_CHOSEN[convention]}",
         text_table(comparison),

@@ -21,7 +21,10 @@ OWN_HOST = "default-src 'self' 'unsafe-inline' 'unsafe-eval' blob: data:; connec
 """The app's page may ask nothing of other hosts: Voila's template links to icon fonts on a CDN, which the workbench does not need."""
 
 APP_SETTINGS = {
-    "Voila": {"ip": "127.0.0.1", "tornado_settings": {"headers": {"Content-Security-Policy": OWN_HOST}}},
+    "Voila": {
+        "ip": "127.0.0.1",
+        "tornado_settings": {"headers": {"Content-Security-Policy": OWN_HOST}},
+    },
     "VoilaConfiguration": {"show_tracebacks": True},
 }
 
@@ -42,9 +45,15 @@ def prepare(folder: Path) -> Path:
 def app_notebook(run: Run) -> nbformat.NotebookNode:
     """A title, and the cells of `00_explore` that are tagged `parameters` or `app`, set to the run: the workbench and nothing else."""
     notebook = _explore()
-    notebook.cells = [cell for cell in notebook.cells if {"parameters", "app"} & set(cell.metadata.get("tags", []))]
+    notebook.cells = [
+        cell
+        for cell in notebook.cells
+        if {"parameters", "app"} & set(cell.metadata.get("tags", []))
+    ]
     set_parameter(notebook, "run", str(run.folder.resolve()))
-    notebook.cells.insert(0, nbformat.v4.new_markdown_cell("# Features of a protein language model"))
+    notebook.cells.insert(
+        0, nbformat.v4.new_markdown_cell("# Features of a protein language model")
+    )
     return notebook
 
 
@@ -60,7 +69,11 @@ def set_parameter(notebook: nbformat.NotebookNode, name: str, value: str) -> Non
     for cell in notebook.cells:
         if "parameters" in cell.metadata.get("tags", []):
             lines = cell.source.splitlines()
-            places = [i for i, line in enumerate(lines) if line.split(":")[0].split("=")[0].strip() == name]
+            places = [
+                i
+                for i, line in enumerate(lines)
+                if line.split(":")[0].split("=")[0].strip() == name
+            ]
             if places:
                 head, _, rest = lines[places[0]].partition("=")
                 comment = f"  # {rest.split('#', 1)[1].strip()}" if "#" in rest else ""
@@ -72,8 +85,16 @@ def set_parameter(notebook: nbformat.NotebookNode, name: str, value: str) -> Non
 
 def open_lab(notebook: Path, browser: bool) -> int:
     """Start JupyterLab in the notebook's folder, on this Python; returns its exit code when it ends."""
-    command = [sys.executable, "-m", "jupyterlab", str(notebook.name), f"--ServerApp.root_dir={notebook.parent.resolve()}"]
-    return subprocess.call([*command, *([] if browser else ["--no-browser"])], env={**os.environ}, cwd=notebook.parent)
+    command = [
+        sys.executable,
+        "-m",
+        "jupyterlab",
+        str(notebook.name),
+        f"--ServerApp.root_dir={notebook.parent.resolve()}",
+    ]
+    return subprocess.call(
+        [*command, *([] if browser else ["--no-browser"])], env={**os.environ}, cwd=notebook.parent
+    )
 
 
 def open_app(folder: Path, browser: bool) -> int:

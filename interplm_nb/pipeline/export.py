@@ -28,7 +28,9 @@ def export_links(run: Run, source: str, convention: str, path: Path, min_f1: flo
     """
     best = counted_pairs(run, source, convention)
     table = _pairs(run, source, convention, best["concept"].to_list(), min_f1)
-    scored = run.table("concepts", "comparison").filter(pl.col("source") == source, pl.col("convention") == convention)
+    scored = run.table("concepts", "comparison").filter(
+        pl.col("source") == source, pl.col("convention") == convention
+    )
     about = run.about(source)
     record = {
         "convention": convention,
@@ -48,21 +50,34 @@ def export_links(run: Run, source: str, convention: str, path: Path, min_f1: flo
 
 def best_pairs(run: Run, source: str, convention: str) -> pl.DataFrame:
     """A source's rows of the table `best` of stage `concepts`; PipelineError that says why, where there are none."""
-    pairs = run.table("concepts", "best").filter(pl.col("source") == source, pl.col("convention") == convention)
+    pairs = run.table("concepts", "best").filter(
+        pl.col("source") == source, pl.col("convention") == convention
+    )
     if pairs.height:
         return pairs
     comparison = run.table("concepts", "comparison").filter(pl.col("convention") == convention)
     # The probe is fitted on the concepts that are scored: without any it has no row of its own.
     scored_as = "sae" if (source, convention) == (PROBE, "strict") else source
-    row = next(comparison.filter(pl.col("source") == scored_as, pl.col("n_concepts") == 0).iter_rows(named=True), None)
+    row = next(
+        comparison.filter(pl.col("source") == scored_as, pl.col("n_concepts") == 0).iter_rows(
+            named=True
+        ),
+        None,
+    )
     if row is None:
-        raise PipelineError(f"{run.folder} has no {convention} scores of {source!r}; its sources are {', '.join(comparison['source'])}")
+        raise PipelineError(
+            f"{run.folder} has no {convention} scores of {source!r}; its sources are {', '.join(comparison['source'])}"
+        )
     if row["n_dropped"]:
         raise PipelineError(
             f"{source!r} hits none of the {row['n_dropped']} concepts of {run.folder} on test, and {convention} drops a concept without a hit: "
             "take the strict convention, which counts it as 0"
         )
-    fewer = "ask for fewer (interplm-nb run ... -p concepts.min_instances=N), or " if convention == "strict" else ""
+    fewer = (
+        "ask for fewer (interplm-nb run ... -p concepts.min_instances=N), or "
+        if convention == "strict"
+        else ""
+    )
     why = f"no concept of {run.folder} has {row['concepts_scored']}, so that {source!r} has no {convention} scores"
     raise PipelineError(f"{why}: {fewer}run on more proteins")
 
@@ -83,23 +98,46 @@ def grounds(run: Run, source: str, convention: str) -> dict[str, str | None]:
 
     A run that was cut down to look at, as the shipped one is, holds other proteins than were counted: its annotations are not those, so None.
     """
-    counted = read_parquet(run.source(source) / "scores.parquet", "ConceptScores.scores", 1)[1]["sequences"]
+    counted = read_parquet(run.source(source) / "scores.parquet", "ConceptScores.scores", 1)[1][
+        "sequences"
+    ]
     proteins = run.proteins()
     whole = proteins.sequence_hash == counted
-    return {"sequences": counted, "annotations": run.annotations(convention, proteins).fingerprint if whole else None}
+    return {
+        "sequences": counted,
+        "annotations": run.annotations(convention, proteins).fingerprint if whole else None,
+    }
 
 
-def _pairs(run: Run, source: str, convention: str, concepts: list[str], min_f1: float) -> pl.DataFrame:
+def _pairs(
+    run: Run, source: str, convention: str, concepts: list[str], min_f1: float
+) -> pl.DataFrame:
     from interplm_nb.concepts.links import linked
 
     validation, test = (run.scores(source, split, convention) for split in ("validation", "test"))
     chosen = linked(validation, test, concepts, min_f1)
     if convention == "strict":
-        links = run.links(source).table if (run.source(source) / "links.parquet").is_file() else chosen
+        links = (
+            run.links(source).table if (run.source(source) / "links.parquet").is_file() else chosen
+        )
         # The stage keeps the strongest links alone: other pairs have no value in its columns.
-        return chosen.join(links.drop(set(chosen.columns) - set(_PAIR)), on=_PAIR, how="left", maintain_order="left")
+        return chosen.join(
+            links.drop(set(chosen.columns) - set(_PAIR)),
+            on=_PAIR,
+            how="left",
+            maintain_order="left",
+        )
     # The published convention gives each pair its best threshold on test, and drops what has no hit there.
-    again = test.table(concepts, chosen["feature"].unique()).sort("f1_per_domain", "f1", "threshold_pct", descending=[True, True, False])
+    again = test.table(concepts, chosen["feature"].unique()).sort(
+        "f1_per_domain", "f1", "threshold_pct", descending=[True, True, False]
+    )
     again = again.unique(_PAIR, keep="first", maintain_order=True)
-    measures = [pl.col("threshold_pct").alias("test_threshold"), "precision", "recall", "recall_per_domain", "f1", "f1_per_domain"]
+    measures = [
+        pl.col("threshold_pct").alias("test_threshold"),
+        "precision",
+        "recall",
+        "recall_per_domain",
+        "f1",
+        "f1_per_domain",
+    ]
     return chosen.drop(measures[1:]).join(again.select(*_PAIR, *measures), on=_PAIR)

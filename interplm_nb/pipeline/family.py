@@ -17,7 +17,12 @@ from interplm_nb.proteins import Proteins
 from interplm_nb.sources.report import ReadReport
 from interplm_nb.sources.stockholm import Alignment, FamilyRead
 
-COLUMNS: dict[str, Any] = {"feature": pl.UInt32, "column": pl.Int64, "n": pl.Int64, "mean": pl.Float64}
+COLUMNS: dict[str, Any] = {
+    "feature": pl.UInt32,
+    "column": pl.Int64,
+    "n": pl.Int64,
+    "mean": pl.Float64,
+}
 """Columns of `Family.columns`."""
 
 
@@ -68,16 +73,42 @@ class Family:
 
     def to_tsv(self) -> str:
         """`features` as TSV: p and q with 4 digits, the rest with 4 decimals."""
-        exact = [pl.Series(c, [f"{v:.4g}" for v in self.features[c]], pl.String) for c in ("p_count", "q_count", "p_rank", "q_rank")]
-        return self.features.with_columns(exact).write_csv(separator="\t", float_precision=4).rstrip("\n")
+        exact = [
+            pl.Series(c, [f"{v:.4g}" for v in self.features[c]], pl.String)
+            for c in ("p_count", "q_count", "p_rank", "q_rank")
+        ]
+        return (
+            self.features.with_columns(exact)
+            .write_csv(separator="\t", float_precision=4)
+            .rstrip("\n")
+        )
 
     def to_json(self) -> str:
         """One JSON object: type, version, about, note, name, members, n_columns, left_out, background, features, columns."""
-        name, n_columns = (self.alignment.name, self.alignment.n_columns) if self.alignment else ("", None)
-        left_out = [{"reason": reason, "n": n, "records": self.report.records(reason)} for reason, n in self.report.counts().items()]
-        background = {"description": self.background.description, "n": len(self.background.accessions)}
-        record = {"type": "Family", "version": 1, "about": self.about, "note": model_note(self.about["plm"]), "name": name}
-        record |= {"members": self.members.accessions, "n_columns": n_columns, "left_out": left_out, "background": background}
+        name, n_columns = (
+            (self.alignment.name, self.alignment.n_columns) if self.alignment else ("", None)
+        )
+        left_out = [
+            {"reason": reason, "n": n, "records": self.report.records(reason)}
+            for reason, n in self.report.counts().items()
+        ]
+        background = {
+            "description": self.background.description,
+            "n": len(self.background.accessions),
+        }
+        record = {
+            "type": "Family",
+            "version": 1,
+            "about": self.about,
+            "note": model_note(self.about["plm"]),
+            "name": name,
+        }
+        record |= {
+            "members": self.members.accessions,
+            "n_columns": n_columns,
+            "left_out": left_out,
+            "background": background,
+        }
         record |= {"features": self.features.to_dicts(), "columns": self.columns.to_dicts()}
         return json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False)
 
@@ -103,9 +134,23 @@ def family(
     found = annotator.activations(proteins, progress)
     background = background or windows(annotator, proteins)
     table = enriched(protein_maxima(found), background.maxima, threshold)
-    columns = _columns(found, alignment, table["feature"].head(top).to_list()) if alignment else pl.DataFrame(schema=COLUMNS)
+    columns = (
+        _columns(found, alignment, table["feature"].head(top).to_list())
+        if alignment
+        else pl.DataFrame(schema=COLUMNS)
+    )
     about = {**annotator.about, "threshold": threshold}
-    return Family(proteins, alignment, found, _with_names(table, annotator), columns, background, threshold, read.report, about)
+    return Family(
+        proteins,
+        alignment,
+        found,
+        _with_names(table, annotator),
+        columns,
+        background,
+        threshold,
+        read.report,
+        about,
+    )
 
 
 def windows(annotator: Annotator, members: Proteins, seed: int = 0) -> Background:
@@ -117,21 +162,34 @@ def windows(annotator: Annotator, members: Proteins, seed: int = 0) -> Backgroun
     proteins = annotator.run.proteins()
     random = np.random.default_rng(seed)
     lengths = np.minimum(random.choice(members.lengths, len(proteins)), proteins.lengths)
-    first = proteins.offsets[:-1] + (random.random(len(proteins)) * (proteins.lengths - lengths + 1)).astype(np.int64)
+    first = proteins.offsets[:-1] + (
+        random.random(len(proteins)) * (proteins.lengths - lengths + 1)
+    ).astype(np.int64)
     kept = np.flatnonzero(~_holding(members, proteins))
     values = annotator.run.scored(annotator.source, "strict", proteins)
     if not isinstance(values, FeatureActivations):
-        raise PipelineError(f"source {annotator.source!r} has no stored activations to compare a family with; ask with source 'sae'")
+        raise PipelineError(
+            f"source {annotator.source!r} has no stored activations to compare a family with; ask with source 'sae'"
+        )
     maxima = csr_array(protein_maxima(values, first, first + lengths)[kept])
-    left_out = f", {len(proteins) - len(kept)} that hold a member left out" if len(kept) < len(proteins) else ""
+    left_out = (
+        f", {len(proteins) - len(kept)} that hold a member left out"
+        if len(kept) < len(proteins)
+        else ""
+    )
     text = f"a stretch of each of {len(kept):,} proteins of the run, as long as a member drawn at random{left_out}"
     return Background(maxima, [proteins.accessions[i] for i in kept.tolist()], text)
 
 
-def protein_maxima(found: FeatureActivations, first: np.ndarray | None = None, last: np.ndarray | None = None) -> csr_array:
+def protein_maxima(
+    found: FeatureActivations, first: np.ndarray | None = None, last: np.ndarray | None = None
+) -> csr_array:
     """float32 [n_proteins, n_features]: each feature's maximum on each protein, or on its rows `first` to `last` (excluded), int64 [n_proteins]."""
     offsets = found.proteins.offsets
-    first, last = (offsets[:-1] if first is None else first), (offsets[1:] if last is None else last)
+    first, last = (
+        (offsets[:-1] if first is None else first),
+        (offsets[1:] if last is None else last),
+    )
     parts = []
     for block in found.blocks():
         values = block.values
@@ -139,7 +197,9 @@ def protein_maxima(found: FeatureActivations, first: np.ndarray | None = None, l
         place = np.searchsorted(offsets, rows, side="right") - 1
         counts = np.diff(values.indptr)
         on = np.repeat((rows >= first[place]) & (rows < last[place]), counts)
-        cell = np.repeat(place - place[0], counts).astype(np.int64) * found.n_features + values.indices
+        cell = (
+            np.repeat(place - place[0], counts).astype(np.int64) * found.n_features + values.indices
+        )
         dense = np.zeros((place[-1] - place[0] + 1) * found.n_features, np.float32)
         np.maximum.at(dense, cell[on], values.data[on])
         parts.append(csr_array(dense.reshape(-1, found.n_features)))
@@ -151,7 +211,11 @@ def _read(members: FamilyRead | Alignment | Proteins) -> FamilyRead:
     if isinstance(members, FamilyRead):
         return members._replace(report=copy.deepcopy(members.report))
     report = ReadReport("the family")
-    return FamilyRead(members, None, report) if isinstance(members, Proteins) else FamilyRead(members.proteins, members, report)
+    return (
+        FamilyRead(members, None, report)
+        if isinstance(members, Proteins)
+        else FamilyRead(members.proteins, members, report)
+    )
 
 
 def _holding(members: Proteins, proteins: Proteins) -> np.ndarray:
@@ -174,14 +238,30 @@ def _columns(found: FeatureActivations, alignment: Alignment, features: list[int
     parts = [pl.DataFrame(schema=COLUMNS)]
     for feature in features:
         rows, values = found.feature(feature)
-        sums = np.bincount(alignment.columns[rows] - 1, weights=values, minlength=alignment.n_columns)
-        columns = {"feature": feature, "column": there + 1, "n": n[there], "mean": sums[there] / n[there]}
-        parts.append(pl.DataFrame(columns).select(pl.col(name).cast(kind) for name, kind in COLUMNS.items()))
+        sums = np.bincount(
+            alignment.columns[rows] - 1, weights=values, minlength=alignment.n_columns
+        )
+        columns = {
+            "feature": feature,
+            "column": there + 1,
+            "n": n[there],
+            "mean": sums[there] / n[there],
+        }
+        parts.append(
+            pl.DataFrame(columns).select(pl.col(name).cast(kind) for name, kind in COLUMNS.items())
+        )
     return pl.concat(parts)
 
 
 def _with_names(table: pl.DataFrame, annotator: Annotator) -> pl.DataFrame:
     """The concept of each feature's best pair on validation among those that may name (`above_chance`)."""
     links = above_chance(annotator.links.table)
-    best = links.sort("validation_f1_per_domain", "concept", descending=[True, False]).unique("feature", keep="first", maintain_order=True)
-    return table.join(best.select("feature", "concept", "precision", "f1_per_domain"), on="feature", how="left", maintain_order="left")
+    best = links.sort("validation_f1_per_domain", "concept", descending=[True, False]).unique(
+        "feature", keep="first", maintain_order=True
+    )
+    return table.join(
+        best.select("feature", "concept", "precision", "f1_per_domain"),
+        on="feature",
+        how="left",
+        maintain_order="left",
+    )

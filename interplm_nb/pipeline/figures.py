@@ -23,7 +23,15 @@ NAMES = {
     "linear_probe": "linear probe",
 }  # fmt: skip
 
-MARKERS = {"linear_probe": "|", "random_sae": "v", "shuffled_sae": "^", "ica": "P", "pca": "D", "neurons": "s", "sae": "o"}
+MARKERS = {
+    "linear_probe": "|",
+    "random_sae": "v",
+    "shuffled_sae": "^",
+    "ica": "P",
+    "pca": "D",
+    "neurons": "s",
+    "sae": "o",
+}
 """In the order in which they are drawn: the SAE over the rest."""
 
 GROUPS = {
@@ -46,15 +54,21 @@ class Chart:
     def __repr__(self) -> str:
         return self.description
 
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> tuple[dict[str, Any], dict[str, Any]]:
+    def _repr_mimebundle_(
+        self, include: Any = None, exclude: Any = None
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
         buffer = io.BytesIO()
         # Twice the pixels for sharp screens; no date and no version inside, so that equal charts are equal bytes.
         self.figure.savefig(buffer, format="png", dpi=2 * _DPI, metadata={"Software": None})
         width, height = (round(inches * _DPI) for inches in self.figure.get_size_inches())
-        return {"image/png": buffer.getvalue(), "text/plain": self.description}, {"image/png": {"width": width, "height": height}}
+        return {"image/png": buffer.getvalue(), "text/plain": self.description}, {
+            "image/png": {"width": width, "height": height}
+        }
 
 
-def panels(n: int = 1, width: float = 8.0, height: float = 3.2, **options: Any) -> tuple[Figure, list[Axes]]:
+def panels(
+    n: int = 1, width: float = 8.0, height: float = 3.2, **options: Any
+) -> tuple[Figure, list[Axes]]:
     """A figure with n panels in a row, without the frame's upper and right edge."""
     figure = Figure(figsize=(width, height), layout="constrained")
     axes = list(np.atleast_1d(figure.subplots(1, n, **options)))
@@ -69,18 +83,30 @@ def lengths(proteins: Proteins, splits: pl.DataFrame) -> Chart:
     colours = {"train": "#0072B2", "validation": "#E69F00", "test": "#009E73"}
     by_split = {s: proteins.lengths[splits["split"].to_numpy() == s] for s in colours}
     bins = np.linspace(0, max(int(proteins.lengths.max()), 100), 41)
-    axis.hist(list(by_split.values()), bins=bins.tolist(), stacked=True, color=list(colours.values()), label=list(colours))
+    axis.hist(
+        list(by_split.values()),
+        bins=bins.tolist(),
+        stacked=True,
+        color=list(colours.values()),
+        label=list(colours),
+    )
     axis.set_xlabel("length (residues)")
     axis.set_ylabel("proteins")
     axis.legend(frameon=False, title="split")
     return Chart(
-        figure, f"Histogram of the lengths of {len(proteins):,} proteins, stacked by split; median {int(np.median(proteins.lengths))} residues."
+        figure,
+        f"Histogram of the lengths of {len(proteins):,} proteins, stacked by split; median {int(np.median(proteins.lengths))} residues.",
     )
 
 
 def concept_sizes(annotations: Annotations, n: int = 20) -> Chart:
     """The concepts with most instances."""
-    table = annotations.summary().sort("n_instances", "concept", descending=[True, False]).head(n).reverse()
+    table = (
+        annotations.summary()
+        .sort("n_instances", "concept", descending=[True, False])
+        .head(n)
+        .reverse()
+    )
     figure, (axis,) = panels(height=0.24 * max(table.height, 4) + 0.8)
     axis.barh(range(table.height), table["n_instances"].to_numpy(), color="#0072B2")
     axis.set_yticks(range(table.height), table["concept"].to_list(), parse_math=False)
@@ -88,10 +114,16 @@ def concept_sizes(annotations: Annotations, n: int = 20) -> Chart:
     return Chart(figure, f"Bars: the {table.height} concepts with most instances.")
 
 
-def residue_map(proteins: Proteins, embeddings: Embeddings, shuffled: Embeddings, n: int = 4000, seed: int = 0) -> Chart:
+def residue_map(
+    proteins: Proteins, embeddings: Embeddings, shuffled: Embeddings, n: int = 4000, seed: int = 0
+) -> Chart:
     """Residues on the first two principal components of each model, coloured by kind of amino acid."""
     figure, axes = panels(2, height=3.8)
-    rows = np.sort(np.random.default_rng(seed).choice(proteins.n_residues, min(n, proteins.n_residues), replace=False))
+    rows = np.sort(
+        np.random.default_rng(seed).choice(
+            proteins.n_residues, min(n, proteins.n_residues), replace=False
+        )
+    )
     letters = proteins.letters[rows].tobytes().decode("ascii")
     for axis, model in zip(axes, (embeddings, shuffled), strict=True):
         x = model[rows].astype(np.float64)
@@ -101,11 +133,23 @@ def residue_map(proteins: Proteins, embeddings: Embeddings, shuffled: Embeddings
         for name, (members, colour) in GROUPS.items():
             chosen = np.array([letter in members for letter in letters])
             axis.scatter(*place[chosen].T, s=3, color=colour, label=name, linewidths=0)
-        axis.set(title=model.plm, xlabel=f"component 1 ({share[0]:.0%} of variance)", ylabel=f"component 2 ({share[1]:.0%})")
+        axis.set(
+            title=model.plm,
+            xlabel=f"component 1 ({share[0]:.0%} of variance)",
+            ylabel=f"component 2 ({share[1]:.0%})",
+        )
         axis.title.set_fontsize(10)
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False, markerscale=4, fontsize=9)
+    figure.legend(
+        *axes[0].get_legend_handles_labels(),
+        loc="outside lower center",
+        ncols=3,
+        frameon=False,
+        markerscale=4,
+        fontsize=9,
+    )
     return Chart(
-        figure, f"Two scatter plots of {len(rows):,} residues on two principal components, the PLM and its shuffled control, coloured by amino acid."
+        figure,
+        f"Two scatter plots of {len(rows):,} residues on two principal components, the PLM and its shuffled control, coloured by amino acid.",
     )
 
 
@@ -113,14 +157,20 @@ def learning(metrics: pl.DataFrame) -> Chart:
     """What is not explained, and what is dead, along the training."""
     figure, axes = panels(2)
     for (source,), part in metrics.group_by("source", maintain_order=True):
-        line = {"color": COLOURS[str(source)], "label": NAMES[str(source)], "linewidth": 1.6, "marker": "." if part.height < 3 else ""}
+        line = {
+            "color": COLOURS[str(source)],
+            "label": NAMES[str(source)],
+            "linewidth": 1.6,
+            "marker": "." if part.height < 3 else "",
+        }
         axes[0].plot(part["step"], part["fvu"], **line)
         axes[1].plot(part["step"], 100 * part["dead"], **line)
     axes[0].set(xlabel="step", ylabel="variance not explained (share)", yscale="log")
     axes[1].set(xlabel="step", ylabel="features silent of late (%)", ylim=(-2, 102))
     axes[0].legend(frameon=False)
     return Chart(
-        figure, "Two lines per panel: the share of variance that is not explained falls with the steps; the share of silent features beside it."
+        figure,
+        "Two lines per panel: the share of variance that is not explained falls with the steps; the share of silent features beside it.",
     )
 
 
@@ -131,13 +181,21 @@ def frequencies(table: pl.DataFrame) -> Chart:
     for (source,), part in table.group_by("source", maintain_order=True):
         fired = part["frequency"].to_numpy()
         label = f"{NAMES[str(source)]} ({(fired == 0).mean():.0%} never fire)"
-        axis.hist(np.log10(fired[fired > 0]), bins=bins.tolist(), histtype="step", linewidth=1.8, color=COLOURS[str(source)], label=label)
+        axis.hist(
+            np.log10(fired[fired > 0]),
+            bins=bins.tolist(),
+            histtype="step",
+            linewidth=1.8,
+            color=COLOURS[str(source)],
+            label=label,
+        )
     ticks = range(-6, 1)
     axis.set_xticks(list(ticks), [f"$10^{{{t}}}$" if t else "1" for t in ticks])
     axis.set(xlabel="share of residues on which a feature is active", ylabel="features")
     axis.legend(frameon=False, loc="upper left")
     return Chart(
-        figure, "Histograms of how often features are active, on a logarithmic axis, for the SAE, the shuffled PLM's SAE and the random SAE."
+        figure,
+        "Histograms of how often features are active, on a logarithmic axis, for the SAE, the shuffled PLM's SAE and the random SAE.",
     )
 
 
@@ -149,16 +207,25 @@ def comparison(table: pl.DataFrame) -> Chart:
     """
     order = [source for source in NAMES if source in set(table["source"])][::-1]
     figure, axes = panels(2, height=0.36 * len(order) + 1.2, sharey=True)
-    right = max([0.3, *(1.15 * x for x in [*table["mean_f1_per_domain"], *table["high"].drop_nulls()])])
+    right = max(
+        [0.3, *(1.15 * x for x in [*table["mean_f1_per_domain"], *table["high"].drop_nulls()])]
+    )
     for axis, convention in zip(axes, ("strict", "published"), strict=True):
         part = table.filter(pl.col("convention") == convention)
         for row in part.iter_rows(named=True):
             _mean(axis, row, order.index(row["source"]), right)
         axis.set_yticks(range(len(order)), [NAMES[s] for s in order])
-        over = f"{part['n_concepts'].max() or 0} concepts" if convention == "strict" else "each over the concepts it finds"
+        over = (
+            f"{part['n_concepts'].max() or 0} concepts"
+            if convention == "strict"
+            else "each over the concepts it finds"
+        )
         axis.set_title(f"{convention} ({over})", fontsize=10)
         axis.set(xlabel="mean best F1 on test", xlim=(0, right), ylim=(-0.5, len(order) - 0.2))
-    words = "; ".join(f"{r['source']} {r['mean_f1_per_domain']:.2f}" for r in table.filter(pl.col("convention") == "strict").iter_rows(named=True))
+    words = "; ".join(
+        f"{r['source']} {r['mean_f1_per_domain']:.2f}"
+        for r in table.filter(pl.col("convention") == "strict").iter_rows(named=True)
+    )
     return Chart(figure, f"Mean best F1 over the concepts, by source; strict: {words}.")
 
 
@@ -166,29 +233,61 @@ def _mean(axis: Axes, row: dict[str, Any], y: int, right: float) -> None:
     """One source's mean, its interval and its number; `right`: where the axis ends."""
     mean, colour = row["mean_f1_per_domain"], COLOURS[row["source"]]
     if row["low"] is not None:
-        axis.plot([row["low"], row["high"]], [y, y], color=colour, linewidth=3, alpha=0.45, solid_capstyle="round")
+        axis.plot(
+            [row["low"], row["high"]],
+            [y, y],
+            color=colour,
+            linewidth=3,
+            alpha=0.45,
+            solid_capstyle="round",
+        )
     axis.plot(mean, y, "o", color=colour, markersize=8)
     if row["convention"] == "strict":
-        axis.annotate(f"{mean:.2f}", (mean, y), (0, 8), textcoords="offset points", ha="center", fontsize=9)
+        axis.annotate(
+            f"{mean:.2f}", (mean, y), (0, 8), textcoords="offset points", ha="center", fontsize=9
+        )
         return
     # On the side that has room: a longer text over a point near either end would leave the panel.
     side, place = ("left", 8) if mean < right / 2 else ("right", -8)
     number = f"{mean:.2f} of {row['n_concepts']}"
-    axis.annotate(number, (mean, y), (place, 0), textcoords="offset points", ha=side, va="center", fontsize=9)
+    axis.annotate(
+        number, (mean, y), (place, 0), textcoords="offset points", ha=side, va="center", fontsize=9
+    )
 
 
 def concepts_by_source(best: pl.DataFrame, n: int = 20) -> Chart:
     """The SAE's best concepts, and what the controls reach on the same ones."""
     strict = best.filter(pl.col("convention") == "strict")
-    order = strict.filter(pl.col("source") == "sae").sort("f1_per_domain", "concept", descending=[True, False]).head(n)["concept"].to_list()[::-1]
+    order = (
+        strict.filter(pl.col("source") == "sae")
+        .sort("f1_per_domain", "concept", descending=[True, False])
+        .head(n)["concept"]
+        .to_list()[::-1]
+    )
     figure, (axis,) = panels(height=0.25 * max(len(order), 4) + 1.2)
     for source, marker in MARKERS.items():
-        values = dict(strict.filter(pl.col("source") == source).select("concept", "f1_per_domain").iter_rows())
+        values = dict(
+            strict.filter(pl.col("source") == source).select("concept", "f1_per_domain").iter_rows()
+        )
         if not values:
             continue
-        axis.plot([values.get(c, 0.0) for c in order], range(len(order)), marker, color=COLOURS[source], label=NAMES[source], alpha=0.9)
-    axis.set_yticks(range(len(order)), [c if len(c) <= 60 else f"{c[:59]}…" for c in order], parse_math=False)
+        axis.plot(
+            [values.get(c, 0.0) for c in order],
+            range(len(order)),
+            marker,
+            color=COLOURS[source],
+            label=NAMES[source],
+            alpha=0.9,
+        )
+    axis.set_yticks(
+        range(len(order)), [c if len(c) <= 60 else f"{c[:59]}…" for c in order], parse_math=False
+    )
     axis.set(xlabel="F1 on test (precision by residues, recall by instances)", xlim=(-0.02, 1.02))
     axis.grid(axis="y", alpha=0.25)
-    figure.legend(*axis.get_legend_handles_labels(), loc="outside upper center", ncols=4, frameon=False)
-    return Chart(figure, f"The {len(order)} concepts that the SAE's features match best, with the F1 that each control reaches on the same concepts.")
+    figure.legend(
+        *axis.get_legend_handles_labels(), loc="outside upper center", ncols=4, frameon=False
+    )
+    return Chart(
+        figure,
+        f"The {len(order)} concepts that the SAE's features match best, with the F1 that each control reaches on the same concepts.",
+    )

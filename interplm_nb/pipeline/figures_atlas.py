@@ -17,9 +17,30 @@ def atlas(table: pl.DataFrame) -> Chart:
     rarest, commonest = (active[-1], active[0]) if len(active) else (1e-6, 1.0)
     # One value alone would leave a logarithmic scale without length.
     shades = LogNorm(rarest, max(commonest, 10 * rarest))
-    points = axis.scatter(ordered["x"], ordered["y"], c=ordered["density"].clip(rarest), s=12, cmap="viridis", norm=shades, linewidths=0)
-    axis.set(xlabel="UMAP 1 (no unit)", ylabel="UMAP 2 (no unit)", xlim=(-1.05, 1.05), ylim=(-1.05, 1.05), xticks=[], yticks=[], aspect="equal")
-    figure.colorbar(points, ax=axis, shrink=0.8).set_label("share of residues on which the feature is active")
+    points = axis.scatter(
+        ordered["x"],
+        ordered["y"],
+        c=ordered["density"].clip(rarest),
+        s=12,
+        cmap="viridis",
+        norm=shades,
+        linewidths=0,
+    )
+    axis.set(
+        xlabel="UMAP 1 (no unit)",
+        ylabel="UMAP 2 (no unit)",
+        xlim=(-1.05, 1.05),
+        ylim=(-1.05, 1.05),
+        xticks=[],
+        yticks=[],
+        aspect="equal",
+    )
+    figure.colorbar(points, ax=axis, shrink=0.8).set_label(
+        "share of residues on which the feature is active"
+    )
     clusters = table.filter(pl.col("cluster") >= 0)["cluster"].n_unique()
     words = f"Scatter plot of {table.height:,} living features by the directions of their decoder vectors (UMAP), in {clusters:,} clusters"
-    return Chart(figure, f"{words}, coloured by the share of residues on which each is active, from {rarest:.1e} to {commonest:.1e}.")
+    return Chart(
+        figure,
+        f"{words}, coloured by the share of residues on which each is active, from {rarest:.1e} to {commonest:.1e}.",
+    )

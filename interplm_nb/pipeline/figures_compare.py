@@ -12,14 +12,29 @@ from interplm_nb.pipeline.figures import Chart
 from interplm_nb.pipeline.styles import STYLES, Style, logarithmic
 
 _L0 = "active features per residue (L0)"
-_CHOSEN = {"marker": "o", "markersize": 14, "markerfacecolor": "none", "markeredgecolor": "#000000", "linestyle": "none", "markeredgewidth": 1.2}
+_CHOSEN = {
+    "marker": "o",
+    "markersize": 14,
+    "markerfacecolor": "none",
+    "markeredgecolor": "#000000",
+    "linestyle": "none",
+    "markeredgewidth": 1.2,
+}
 _GREY = "#6F6F6F"
-_BAND: dict[str, Any] = {"color": "#000000", "linewidth": 6, "alpha": 0.12, "solid_capstyle": "butt", "zorder": 0}
+_BAND: dict[str, Any] = {
+    "color": "#000000",
+    "linewidth": 6,
+    "alpha": 0.12,
+    "solid_capstyle": "butt",
+    "zorder": 0,
+}
 
 
 def front(table: pl.DataFrame, y: str, higher: bool, x: str = "l0") -> pl.DataFrame:
     """The SAEs that no other beats: none has a lower (or equal) x with a better y. Controls are left out; sorted by x."""
-    saes = table.filter(pl.col("kind") == "sae", pl.col(y).is_not_null()).sort(x, y, descending=[False, higher])
+    saes = table.filter(pl.col("kind") == "sae", pl.col(y).is_not_null()).sort(
+        x, y, descending=[False, higher]
+    )
     best = saes[y].cum_max() if higher else saes[y].cum_min()
     return saes.filter((saes[y] == best) & (best != best.shift(1)).fill_null(True))
 
@@ -40,9 +55,13 @@ def fidelity(table: pl.DataFrame) -> Chart:
         axes[0].set_title(f"layer {layer}", loc="left", fontsize=10)
     _legend(figure, table, ("none beats these", Line2D([], [], **_BAND)))
     best = front(table, "loss_recovered_strict", True)
-    words = "; ".join(f"{r['label']} {r['loss_recovered_strict']:.3f} at L0 {r['l0']:.0f}" for r in best.iter_rows(named=True))
+    words = "; ".join(
+        f"{r['label']} {r['loss_recovered_strict']:.3f} at L0 {r['l0']:.0f}"
+        for r in best.iter_rows(named=True)
+    )
     return Chart(
-        figure, f"Two scatter plots per layer, masked loss recovered and variance not explained against L0. SAEs that no other beats: {words}."
+        figure,
+        f"Two scatter plots per layer, masked loss recovered and variance not explained against L0. SAEs that no other beats: {words}.",
     )
 
 
@@ -55,18 +74,34 @@ def concepts(table: pl.DataFrame) -> Chart:
         for axis, x in zip(axes, ("l0", "loss_recovered_strict"), strict=True):
             _points(axis, part, x, "f1_test", joined=x == "l0")
             for value in neurons:
-                axis.axhline(value, color=STYLES["neurons"].colour, linestyle=STYLES["neurons"].dash, linewidth=1.4, zorder=0)
+                axis.axhline(
+                    value,
+                    color=STYLES["neurons"].colour,
+                    linestyle=STYLES["neurons"].dash,
+                    linewidth=1.4,
+                    zorder=0,
+                )
         n = part["concepts_test"].max() or 0
         top = 1.15 * max([0.05, *part["f1_test"].drop_nulls()])
         axes[0].set(xlabel=_L0, ylabel="mean best F1 on test", ylim=(0, top))
-        axes[1].set(xlabel="masked loss recovered (1: no harm)", ylabel="mean best F1 on test", ylim=(0, top))
+        axes[1].set(
+            xlabel="masked loss recovered (1: no harm)",
+            ylabel="mean best F1 on test",
+            ylim=(0, top),
+        )
         axes[0].set_title(f"layer {layer} ({n} concepts)", loc="left", fontsize=10)
         logarithmic(axes[0], "x")
-    dash = Line2D([], [], color=STYLES["neurons"].colour, linestyle=STYLES["neurons"].dash, linewidth=1.4)
+    dash = Line2D(
+        [], [], color=STYLES["neurons"].colour, linestyle=STYLES["neurons"].dash, linewidth=1.4
+    )
     _legend(figure, table, ("neurons", dash))
-    words = "; ".join(f"layer {r['layer']}: {r['label']} {r['f1_test']:.2f}" for r in table.filter(pl.col("chosen")).iter_rows(named=True))
+    words = "; ".join(
+        f"layer {r['layer']}: {r['label']} {r['f1_test']:.2f}"
+        for r in table.filter(pl.col("chosen")).iter_rows(named=True)
+    )
     return Chart(
-        figure, f"Two scatter plots per layer, mean best F1 on test against L0 and against masked loss recovered. Chosen on the tuning part: {words}."
+        figure,
+        f"Two scatter plots per layer, mean best F1 on test against L0 and against masked loss recovered. Chosen on the tuning part: {words}.",
     )
 
 
@@ -74,7 +109,11 @@ def stability(table: pl.DataFrame) -> Chart:
     """Share of features that come again from another seed, and the mean cosine with the nearest, beside both nulls; a line per setting."""
     names = ["layer", "recipe", "sparsity", "lr"]
     figures = [name for name in table.columns if name.startswith(("recur", "mean_cosine"))]
-    groups = table.group_by(names, maintain_order=True).agg(pl.col(figures).mean(), pl.len().alias("pairs")).reverse()
+    groups = (
+        table.group_by(names, maintain_order=True)
+        .agg(pl.col(figures).mean(), pl.len().alias("pairs"))
+        .reverse()
+    )
     figure = Figure(figsize=(8.0, 0.27 * max(groups.height, 4) + 1.5), layout="constrained")
     axes = list(figure.subplots(1, 2, sharey=True))
     for axis, name, factor in ((axes[0], "recur", 100.0), (axes[1], "mean_cosine", 1.0)):
@@ -82,17 +121,28 @@ def stability(table: pl.DataFrame) -> Chart:
         for y, row in enumerate(groups.iter_rows(named=True)):
             style = STYLES[row["recipe"]]
             values = [factor * row[f"{name}{null}"] for null in ("", "_rotated", "_random")]
-            axis.plot([min(values), max(values)], [y, y], color=_GREY, linewidth=0.8, alpha=0.5, zorder=0)
+            axis.plot(
+                [min(values), max(values)], [y, y], color=_GREY, linewidth=0.8, alpha=0.5, zorder=0
+            )
             axis.plot(values[0], y, style.marker, color=style.colour, markersize=8)
             axis.plot(values[1], y, "|", color="#000000", markersize=11, markeredgewidth=1.6)
             axis.plot(values[2], y, "x", color=_GREY, markersize=6)
         axis.grid(axis="y", alpha=0.2)
     several = groups.select("recipe", "lr").n_unique() > groups["recipe"].n_unique()
-    axes[0].set_yticks(range(groups.height), [_setting(r, groups["layer"].n_unique() > 1, several) for r in groups.iter_rows(named=True)])
+    axes[0].set_yticks(
+        range(groups.height),
+        [
+            _setting(r, groups["layer"].n_unique() > 1, several)
+            for r in groups.iter_rows(named=True)
+        ],
+    )
     right = max([20.0, *(110 * groups["recur"])])
     axes[0].set(xlabel="features that recur (%)", xlim=(-0.03 * right, right))
     axes[1].set(xlabel="mean cosine with the nearest feature", xlim=(-0.02, 1.02))
-    marks = [Line2D([], [], color=c, marker=m, linestyle="none", markersize=8) for m, c in (("s", "#0072B2"), ("|", "#000000"), ("x", _GREY))]
+    marks = [
+        Line2D([], [], color=c, marker=m, linestyle="none", markersize=8)
+        for m, c in (("s", "#0072B2"), ("|", "#000000"), ("x", _GREY))
+    ]
     figure.legend(
         marks,
         ["another seed (mark of the recipe)", "null: rotated", "null: random atoms"],
@@ -102,7 +152,10 @@ def stability(table: pl.DataFrame) -> Chart:
         fontsize=9,
     )
     rows = groups.reverse().iter_rows(named=True)
-    words = "; ".join(f"{_setting(r, True, several)} {r['recur']:.0%} (rotated {r['recur_rotated']:.0%})" for r in rows)
+    words = "; ".join(
+        f"{_setting(r, True, several)} {r['recur']:.0%} (rotated {r['recur_rotated']:.0%})"
+        for r in rows
+    )
     what = "Dots: share of features that recur from another seed, and mean cosine with the nearest, beside two nulls"
     return Chart(figure, f"{what}. {words or 'There is no pair of seeds'}.")
 
@@ -124,7 +177,14 @@ def _points(axis: Axes, part: pl.DataFrame, x: str, y: str, joined: bool) -> Non
         style = STYLES[str(recipe)]
         if joined:
             means = group.group_by("sparsity").agg(pl.col(x).mean(), pl.col(y).mean()).sort(x)
-            axis.plot(means[x], means[y], color=style.colour, linestyle=style.dash, linewidth=1.0, alpha=0.8)
+            axis.plot(
+                means[x],
+                means[y],
+                color=style.colour,
+                linestyle=style.dash,
+                linewidth=1.0,
+                alpha=0.8,
+            )
         axis.plot(group[x], group[y], style.marker, color=style.colour, markersize=6, alpha=0.9)
     chosen = shown.filter(pl.col("chosen"))
     axis.plot(chosen[x], chosen[y], **_CHOSEN)
@@ -150,7 +210,15 @@ def _legend(figure: Figure, table: pl.DataFrame, extra: tuple[str, Line2D]) -> N
 
 
 def _mark(style: Style) -> Line2D:
-    return Line2D([], [], color=style.colour, linestyle=style.dash, marker=style.marker, linewidth=1.0, markersize=6)
+    return Line2D(
+        [],
+        [],
+        color=style.colour,
+        linestyle=style.dash,
+        marker=style.marker,
+        linewidth=1.0,
+        markersize=6,
+    )
 
 
 def _clean(axis: Axes) -> None:

@@ -23,29 +23,68 @@ def heat_map(table: pl.DataFrame, n: int = 40) -> Chart:
 
     table: `concepts.by_category.by_layer`, its labels in the order of the columns. A cell's number is its F1, so that no colour need be read.
     """
-    best = table.group_by("concept", "category").agg(pl.col("f1_per_domain").max()).sort("f1_per_domain", "concept", descending=[True, False])
-    shown = best.head(n).sort("category", "f1_per_domain", "concept", descending=[False, True, False])
+    best = (
+        table.group_by("concept", "category")
+        .agg(pl.col("f1_per_domain").max())
+        .sort("f1_per_domain", "concept", descending=[True, False])
+    )
+    shown = best.head(n).sort(
+        "category", "f1_per_domain", "concept", descending=[False, True, False]
+    )
     labels = table["label"].unique(maintain_order=True).to_list()
     values = _grid(table, labels, shown["concept"].to_list())
-    figure = Figure(figsize=(max(6.6, 4.4 + 0.62 * len(labels)), 0.24 * max(len(values), 4) + 1.3), layout="constrained")
+    figure = Figure(
+        figsize=(max(6.6, 4.4 + 0.62 * len(labels)), 0.24 * max(len(values), 4) + 1.3),
+        layout="constrained",
+    )
     axis = figure.subplots()
     axis.set_facecolor("#D9D9D9")
     image = axis.imshow(values, cmap="cividis", vmin=0, vmax=1, aspect="auto")
     for (i, j), value in np.ndenumerate(values):
         if not math.isnan(value):
-            axis.annotate(f"{value:.2f}", (j, i), ha="center", va="center", fontsize=8, color="#000000" if value > 0.6 else "#FFFFFF")
-    edges = [i - 0.5 for i in range(1, shown.height) if shown["category"][i] != shown["category"][i - 1]]
+            axis.annotate(
+                f"{value:.2f}",
+                (j, i),
+                ha="center",
+                va="center",
+                fontsize=8,
+                color="#000000" if value > 0.6 else "#FFFFFF",
+            )
+    edges = [
+        i - 0.5 for i in range(1, shown.height) if shown["category"][i] != shown["category"][i - 1]
+    ]
     axis.hlines(edges, -0.5, len(labels) - 0.5, color="#FFFFFF", linewidth=2)
     ticks = [_short(NAMES.get(label, label)) for label in map(str, labels)]
     slanted = max(map(len, ticks), default=0) > 8
-    axis.set_xticks(range(len(labels)), ticks, rotation=35 if slanted else 0, ha="right" if slanted else "center", parse_math=False)
-    names = [_short(f"{r['concept']} · {r['category']}" if r["category"] not in r["concept"] else r["concept"]) for r in shown.iter_rows(named=True)]
+    axis.set_xticks(
+        range(len(labels)),
+        ticks,
+        rotation=35 if slanted else 0,
+        ha="right" if slanted else "center",
+        parse_math=False,
+    )
+    names = [
+        _short(
+            f"{r['concept']} · {r['category']}"
+            if r["category"] not in r["concept"]
+            else r["concept"]
+        )
+        for r in shown.iter_rows(named=True)
+    ]
     axis.set_yticks(range(len(names)), names, fontsize=8, parse_math=False)
-    axis.set_title(f"best F1 on test, {shown.height} of {best.height} concepts (those with the highest)", fontsize=10)
-    figure.colorbar(image, ax=axis, label="F1 (precision by residues, recall by instances)", shrink=0.6)
+    axis.set_title(
+        f"best F1 on test, {shown.height} of {best.height} concepts (those with the highest)",
+        fontsize=10,
+    )
+    figure.colorbar(
+        image, ax=axis, label="F1 (precision by residues, recall by instances)", shrink=0.6
+    )
     means = table.group_by("label", maintain_order=True).agg(pl.col("f1_per_domain").mean())
     words = "; ".join(f"{label} {mean:.2f}" for label, mean in means.iter_rows())
-    return Chart(figure, f"Heat map: best F1 on test of {shown.height} concepts at each of {len(labels)} layers. Means over all concepts: {words}.")
+    return Chart(
+        figure,
+        f"Heat map: best F1 on test of {shown.height} concepts at each of {len(labels)} layers. Means over all concepts: {words}.",
+    )
 
 
 def found(table: pl.DataFrame, limit: float = 0.5) -> Chart:
@@ -56,23 +95,51 @@ def found(table: pl.DataFrame, limit: float = 0.5) -> Chart:
     figure, axes = panels(2, height=3.6)
     layers = table["layer"].unique(maintain_order=True).to_list()
     sources = _in_order(table["source"].unique(maintain_order=True).to_list())
-    for axis, column, title in ((axes[0], "features_found", "features with a concept"), (axes[1], "concepts_found", "distinct concepts found")):
+    for axis, column, title in (
+        (axes[0], "features_found", "features with a concept"),
+        (axes[1], "concepts_found", "distinct concepts found"),
+    ):
         for i, source in enumerate(sources):
             part = table.filter(pl.col("source") == source)
             # Side by side, so that marks of equal height do not hide one another.
-            x = [layers.index(layer) + (i - (len(sources) - 1) / 2) * 0.75 / len(sources) for layer in part["layer"]]
+            x = [
+                layers.index(layer) + (i - (len(sources) - 1) / 2) * 0.75 / len(sources)
+                for layer in part["layer"]
+            ]
             axis.plot(x, part[column], linewidth=1.2, markersize=6, **_style(source))
             for place, value in zip(x, part[column], strict=True) if table.height <= 28 else ():
-                axis.annotate(f"{value:,}", (place, value), (0, 6), textcoords="offset points", ha="center", fontsize=8)
+                axis.annotate(
+                    f"{value:,}",
+                    (place, value),
+                    (0, 6),
+                    textcoords="offset points",
+                    ha="center",
+                    fontsize=8,
+                )
         axis.set_yscale("symlog", linthresh=1, linscale=0.4)
         axis.set_ylim(-0.15, 3 * max([1, *table[column]]))
         axis.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
         axis.set_xticks(range(len(layers)), [str(layer) for layer in layers], parse_math=False)
-        axis.set(xlabel="layer", ylabel=f"number, F1 > {limit:g} on both splits", title=title, xlim=(-0.6, len(layers) - 0.4))
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False)
-    best = table.sort("features_found", descending=True, maintain_order=True).unique("source", keep="first", maintain_order=True)
-    words = "; ".join(f"{r['source']} {r['features_found']} features, {r['concepts_found']} concepts" for r in best.iter_rows(named=True))
-    return Chart(figure, f"Two panels over {len(layers)} layers. At the layer with most features: {words or 'nothing'}.")
+        axis.set(
+            xlabel="layer",
+            ylabel=f"number, F1 > {limit:g} on both splits",
+            title=title,
+            xlim=(-0.6, len(layers) - 0.4),
+        )
+    figure.legend(
+        *axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False
+    )
+    best = table.sort("features_found", descending=True, maintain_order=True).unique(
+        "source", keep="first", maintain_order=True
+    )
+    words = "; ".join(
+        f"{r['source']} {r['features_found']} features, {r['concepts_found']} concepts"
+        for r in best.iter_rows(named=True)
+    )
+    return Chart(
+        figure,
+        f"Two panels over {len(layers)} layers. At the layer with most features: {words or 'nothing'}.",
+    )
 
 
 def categories(table: pl.DataFrame) -> Chart:
@@ -81,26 +148,65 @@ def categories(table: pl.DataFrame) -> Chart:
     table: `concepts.by_category.by_category` of one source. The axis is logarithmic, a category without a feature at any limit has no bar.
     """
     limits = table["limit"].unique().sort().to_list()
-    widest = table.filter(pl.col("limit") == (limits[0] if limits else 0)).sort("features", "category", descending=[True, False])
-    order = [ALL, *(category for category in widest["category"] if category != ALL)] if widest.height else []
+    widest = table.filter(pl.col("limit") == (limits[0] if limits else 0)).sort(
+        "features", "category", descending=[True, False]
+    )
+    order = (
+        [ALL, *(category for category in widest["category"] if category != ALL)]
+        if widest.height
+        else []
+    )
     figure, (axis,) = panels(height=0.27 * max(len(order), 3) + 1.5)
     counts = {category: _by_limit(table, category) for category in order}
     for limit, colour in zip(limits, _shades(len(limits)), strict=True):
-        axis.barh(range(len(order)), [counts[category][limit] for category in order], color=colour, label=f"> {limit:g}", height=0.78)
+        axis.barh(
+            range(len(order)),
+            [counts[category][limit] for category in order],
+            color=colour,
+            label=f"> {limit:g}",
+            height=0.78,
+        )
     for y, features in enumerate(counts.values()):
         place = (max(*features.values(), 0.8), y)
-        axis.annotate(" · ".join(f"{n:,}" for n in features.values()), place, (5, 0), textcoords="offset points", va="center", fontsize=8)
+        axis.annotate(
+            " · ".join(f"{n:,}" for n in features.values()),
+            place,
+            (5, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize=8,
+        )
     axis.set_xscale("log")
     axis.set_xlim(0.8, 20 * max([1, *widest["features"]]))
     axis.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
     scored = dict(widest.select("category", "concepts").iter_rows())
-    axis.set_yticks(range(len(order)), [f"{_short(category)} ({scored[category]})" for category in order], parse_math=False)
+    axis.set_yticks(
+        range(len(order)),
+        [f"{_short(category)} ({scored[category]})" for category in order],
+        parse_math=False,
+    )
     axis.set_ylim(len(order) - 0.4, -0.6)
-    axis.set(xlabel="features with a concept of the category", ylabel="category (concepts found at the lowest limit)")
+    axis.set(
+        xlabel="features with a concept of the category",
+        ylabel="category (concepts found at the lowest limit)",
+    )
     handles, names = axis.get_legend_handles_labels()
-    figure.legend(handles, names, title="F1 on validation and on test", loc="outside lower center", ncols=6, frameon=False)
-    words = "; ".join(f"{category} {', '.join(f'{n} (> {limit:g})' for limit, n in counts[category].items())}" for category in order[:4])
-    return Chart(figure, f"Bars: features with a concept of each of {max(len(order) - 1, 0)} categories, by limit of F1. {words or 'There is none'}.")
+    figure.legend(
+        handles,
+        names,
+        title="F1 on validation and on test",
+        loc="outside lower center",
+        ncols=6,
+        frameon=False,
+    )
+    words = "; ".join(
+        f"{category} {', '.join(f'{n} (> {limit:g})' for limit, n in counts[category].items())}"
+        for category in order[:4]
+    )
+    return Chart(
+        figure,
+        f"Bars: features with a concept of each of {max(len(order) - 1, 0)} categories, by limit of F1. {words or 'There is none'}.",
+    )
 
 
 def coverage(tables: dict[str, pl.DataFrame]) -> Chart:
@@ -112,10 +218,16 @@ def coverage(tables: dict[str, pl.DataFrame]) -> Chart:
     n_rows = max(-(-len(tables) // columns), 1)
     figure = Figure(figsize=(max(4.6, 2.9 * columns), 2.7 * n_rows), layout="constrained")
     axes = list(np.ravel(figure.subplots(n_rows, columns)))
-    words = [_covered(axis, source, table) for axis, (source, table) in zip(axes, tables.items(), strict=False)]
+    words = [
+        _covered(axis, source, table)
+        for axis, (source, table) in zip(axes, tables.items(), strict=False)
+    ]
     for axis in axes[len(tables) :]:
         axis.remove()
-    return Chart(figure, f"Histograms of how much of an instance is active. {'; '.join(words) or 'There is no pair'}.")
+    return Chart(
+        figure,
+        f"Histograms of how much of an instance is active. {'; '.join(words) or 'There is no pair'}.",
+    )
 
 
 def _covered(axis: Axes, source: str, table: pl.DataFrame) -> str:
@@ -123,7 +235,13 @@ def _covered(axis: Axes, source: str, table: pl.DataFrame) -> str:
     hit = table.filter(pl.col("n_hit") > 0)
     mean = hit["mean"].to_numpy()
     what = "features" if hit["feature"].is_unique().all() else "pairs"
-    axis.hist(mean, bins=np.linspace(0, 1, 21).tolist(), color=COLOURS.get(source, _GREY), edgecolor="#FFFFFF", linewidth=0.6)
+    axis.hist(
+        mean,
+        bins=np.linspace(0, 1, 21).tolist(),
+        color=COLOURS.get(source, _GREY),
+        edgecolor="#FFFFFF",
+        linewidth=0.6,
+    )
     for limit in (POINT, FULL):
         axis.axvline(limit, color="#000000", linestyle=(0, (4, 2)), linewidth=1)
     point, full = (float(of.mean()) if len(mean) else 0.0 for of in (mean < POINT, mean > FULL))
@@ -148,13 +266,24 @@ def unlabelled(table: pl.DataFrame) -> Chart:
         style = _style(source)
         style["label"] = f"{style['label']} ({part['alive'][0]:,} alive)"
         axis.plot(part["limit"], 100 * part["unlabelled"], markersize=6, **style)
-        words.append(f"{source} {part['unlabelled'][-1]:.0%} of {part['alive'][-1]:,} at F1 > {part['limit'][-1]:g}")
+        words.append(
+            f"{source} {part['unlabelled'][-1]:.0%} of {part['alive'][-1]:,} at F1 > {part['limit'][-1]:g}"
+        )
     limits = table["limit"].unique().sort().to_list()
     axis.set_xticks(limits, [f"> {limit:g}" for limit in limits])
-    axis.set(xlabel="F1 asked for, on validation and on test", ylabel="alive features\nwithout a concept (%)", ylim=(-2, 102))
+    axis.set(
+        xlabel="F1 asked for, on validation and on test",
+        ylabel="alive features\nwithout a concept (%)",
+        ylim=(-2, 102),
+    )
     axis.grid(axis="y", alpha=0.25)
-    figure.legend(*axis.get_legend_handles_labels(), loc="outside lower center", ncols=2, frameon=False)
-    return Chart(figure, f"Lines: share of alive features without a concept. {'; '.join(words) or 'There is no source'}.")
+    figure.legend(
+        *axis.get_legend_handles_labels(), loc="outside lower center", ncols=2, frameon=False
+    )
+    return Chart(
+        figure,
+        f"Lines: share of alive features without a concept. {'; '.join(words) or 'There is no source'}.",
+    )
 
 
 def _grid(table: pl.DataFrame, labels: list[str], concepts: list[str]) -> np.ndarray:
@@ -169,7 +298,12 @@ def _grid(table: pl.DataFrame, labels: list[str], concepts: list[str]) -> np.nda
 
 def _by_limit(table: pl.DataFrame, category: str) -> dict[float, int]:
     """Limit -> features, ascending."""
-    return dict(table.filter(pl.col("category") == category).sort("limit").select("limit", "features").iter_rows())
+    return dict(
+        table.filter(pl.col("category") == category)
+        .sort("limit")
+        .select("limit", "features")
+        .iter_rows()
+    )
 
 
 def _style(source: str) -> dict[str, Any]:
@@ -179,7 +313,9 @@ def _style(source: str) -> dict[str, Any]:
 
 def _in_order(sources: list[str]) -> list[str]:
     """In the order of tables, others after them."""
-    return [source for source in NAMES if source in sources] + [source for source in sources if source not in NAMES]
+    return [source for source in NAMES if source in sources] + [
+        source for source in sources if source not in NAMES
+    ]
 
 
 def _shades(n: int) -> list[str]:

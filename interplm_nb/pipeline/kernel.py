@@ -17,14 +17,26 @@ from traitlets.config import Config
 class RunKernelManager(AsyncKernelManager):
     """Starts the kernel of the running Python, whatever kernel is installed under the name `python3`."""
 
-    lock_descriptor = Int(-1, help="Open lock file that the kernel inherits: one that outlives a killed runner keeps the folder.").tag(config=True)
+    lock_descriptor = Int(
+        -1,
+        help="Open lock file that the kernel inherits: one that outlives a killed runner keeps the folder.",
+    ).tag(config=True)
 
     @property
     def kernel_spec(self) -> KernelSpec:
         """How the kernel is started: `kernel_main`, by the Python that runs now."""
         if self._kernel_spec is None:
-            argv = [sys.executable, "-Xfrozen_modules=off", "-m", "interplm_nb.pipeline.kernel_main", "-f", "{connection_file}"]
-            self._kernel_spec = KernelSpec(argv=argv, display_name="Python 3 (ipykernel)", language="python")
+            argv = [
+                sys.executable,
+                "-Xfrozen_modules=off",
+                "-m",
+                "interplm_nb.pipeline.kernel_main",
+                "-f",
+                "{connection_file}",
+            ]
+            self._kernel_spec = KernelSpec(
+                argv=argv, display_name="Python 3 (ipykernel)", language="python"
+            )
         return self._kernel_spec
 
     async def _async_pre_start_kernel(self, **kw: Any) -> tuple[list[str], dict[str, Any]]:  # type: ignore[override]
@@ -37,7 +49,9 @@ class RunKernelManager(AsyncKernelManager):
 @contextmanager
 def kernel_settings(lock_descriptor: int) -> Iterator[Config]:
     """Settings for `RunKernelManager`; on POSIX nothing listens on a port."""
-    folder = tempfile.mkdtemp(prefix="inb-")  # short: the path of a socket file has at most about 100 characters
+    folder = tempfile.mkdtemp(
+        prefix="inb-"
+    )  # short: the path of a socket file has at most about 100 characters
     settings = Config()
     settings.RunKernelManager.lock_descriptor = lock_descriptor
     if os.name == "posix":

@@ -10,7 +10,9 @@ STAGES = ("proteins", "embed", "train", "activations", "concepts")
 ALL_STAGES = ("proteins", "embed", "train", "compare", "activations", "concepts")
 """The same with the optional one, which runs where a profile asks for it."""
 
-STAGE_NAMES = {stage: f"{number:02d}_{stage}" for number, stage in enumerate(STAGES, 1)} | {"compare": "03b_compare"}
+STAGE_NAMES = {stage: f"{number:02d}_{stage}" for number, stage in enumerate(STAGES, 1)} | {
+    "compare": "03b_compare"
+}
 
 SAES = ("sae", "shuffled_sae", "random_sae")
 """Sources with an SAE: the trained one, the same recipe on the PLM with shuffled weights, and the random one."""
@@ -30,10 +32,22 @@ IN_PUBLISHED = ("sae", "neurons", "shuffled_sae", "random_sae")
 """Sources that the paper has, so that `published` has them."""
 
 _PROJECTION = ("projection.safetensors", "projection.json", "about.json")
-_TRAINED = ("sae.safetensors", "config.json", "about.json", "metrics.jsonl", "fidelity.json", "checkpoints")
+_TRAINED = (
+    "sae.safetensors",
+    "config.json",
+    "about.json",
+    "metrics.jsonl",
+    "fidelity.json",
+    "checkpoints",
+)
 
 OUTPUTS = {
-    "proteins": ("proteins.parquet", "annotations.parquet", "annotations_published.parquet", "splits.parquet"),
+    "proteins": (
+        "proteins.parquet",
+        "annotations.parquet",
+        "annotations_published.parquet",
+        "splits.parquet",
+    ),
     "embed": ("embeddings",),
     "train": tuple(f"sources/{s}/{f}" for s in SAES for f in _TRAINED),
     "compare": ("comparison",),

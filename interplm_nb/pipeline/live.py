@@ -44,8 +44,14 @@ class LiveLearning:
         styles = line_styles(self.lines)
         for axis, (name, factor, label) in zip(axes, _PANELS, strict=True):
             for sae, lines in self.lines.items():
-                points = [(step, factor * line[name]) for step, line in sorted(lines.items()) if name in line]
-                axis.plot(*zip(*points, strict=True), **styles[sae], marker="." if len(points) < 3 else "") if points else None
+                points = [
+                    (step, factor * line[name])
+                    for step, line in sorted(lines.items())
+                    if name in line
+                ]
+                axis.plot(
+                    *zip(*points, strict=True), **styles[sae], marker="." if len(points) < 3 else ""
+                ) if points else None
             axis.set(xlabel="step", ylabel=label, xlim=(0, self.steps))
         for axis in (axes[0], axes[2]):
             logarithmic(axis, "y")
@@ -84,4 +90,11 @@ def _legend(figure: Any, axis: Any) -> None:
     """One entry per style's label, below the panels."""
     found = dict(zip(*axis.get_legend_handles_labels()[::-1], strict=True))
     if found:
-        figure.legend(list(found.values()), list(found), loc="outside lower center", ncols=min(len(found), 6), frameon=False, fontsize=9)
+        figure.legend(
+            list(found.values()),
+            list(found),
+            loc="outside lower center",
+            ncols=min(len(found), 6),
+            frameon=False,
+            fontsize=9,
+        )

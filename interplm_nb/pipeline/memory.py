@@ -10,7 +10,11 @@ from typing import Self
 
 import psutil
 
-MEASURE = "RssAnon summed over the process tree, sampled" if Path("/proc/self/status").exists() else "RSS summed over the process tree, sampled"
+MEASURE = (
+    "RssAnon summed over the process tree, sampled"
+    if Path("/proc/self/status").exists()
+    else "RSS summed over the process tree, sampled"
+)
 
 
 class PeakMemory:
@@ -26,7 +30,12 @@ class PeakMemory:
         self._thread.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self._done.set()
         self._thread.join()
 

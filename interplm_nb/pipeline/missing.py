@@ -29,10 +29,21 @@ SHARE = 0.2
 LINK_F1 = 0.2
 """From this F1 on validation on, a control's feature speaks for a concept, its best one always; as stage 'concepts' links the SAE's."""
 
-ON_TEST = {"precision": "test_precision", "f1_per_domain": "test_f1_per_domain", "n_instances": "test_instances"}
+ON_TEST = {
+    "precision": "test_precision",
+    "f1_per_domain": "test_f1_per_domain",
+    "n_instances": "test_instances",
+}
 """Of the links, the figures of a pair on test proteins, and their names in the table of candidates."""
 
-METHOD_NAMES = {"sae": "SAE", "mmseqs2": "MMseqs2", "both": "both", "random_sae": "random SAE", "shuffled_sae": "shuffled PLM", "random": "chance"}
+METHOD_NAMES = {
+    "sae": "SAE",
+    "mmseqs2": "MMseqs2",
+    "both": "both",
+    "random_sae": "random SAE",
+    "shuffled_sae": "shuffled PLM",
+    "random": "chance",
+}
 """Of the methods of an evaluation, for people."""
 
 _NEEDLESS = {
@@ -63,8 +74,16 @@ class Missing:
             f"{self.table['concept'].n_unique()} of the {self.n_concepts} concepts that a feature speaks for ({self.n_pairs} pairs of concept and "
             f"feature)"
         )
-        more = f"; {elsewhere:,} of them have the concept at another place of the protein" if elsewhere else ""
-        lacking = f". {len(self.left_out)} linked concepts have no instance in these annotations and are left out" if self.left_out else ""
+        more = (
+            f"; {elsewhere:,} of them have the concept at another place of the protein"
+            if elsewhere
+            else ""
+        )
+        lacking = (
+            f". {len(self.left_out)} linked concepts have no instance in these annotations and are left out"
+            if self.left_out
+            else ""
+        )
         return f"{counted}{more}{lacking}."
 
 
@@ -102,20 +121,40 @@ def missing(
     pairs = of_concepts(_pairs(run, source), concepts)
     known = set(annotations.concepts)
     left_out = sorted(set(pairs["concept"]) - known)
-    pairs = pairs.filter(pl.col("concept").is_in(known)).group_by("concept", maintain_order=True).head(per_concept)
+    pairs = (
+        pairs.filter(pl.col("concept").is_in(known))
+        .group_by("concept", maintain_order=True)
+        .head(per_concept)
+    )
     if pairs.is_empty():
         raise PipelineError(
             f"no feature of {source!r} speaks for a concept of the {len(known)} in {run.folder}; run stage 'concepts' on more proteins"
         )
     files = demo_structures(proteins) if structures is None else structures
-    table = discover(values, annotations, pairs, run.accessions("train"), among, min_confidence, per_concept, files)
-    table = table.join(pairs.select("concept", "feature", *ON_TEST), on=("concept", "feature"), how="left", maintain_order="left").rename(ON_TEST)
+    table = discover(
+        values,
+        annotations,
+        pairs,
+        run.accessions("train"),
+        among,
+        min_confidence,
+        per_concept,
+        files,
+    )
+    table = table.join(
+        pairs.select("concept", "feature", *ON_TEST),
+        on=("concept", "feature"),
+        how="left",
+        maintain_order="left",
+    ).rename(ON_TEST)
     return Missing(table, min_confidence, pairs["concept"].n_unique(), pairs.height, left_out)
 
 
 def demo_structures(proteins: Proteins) -> dict[str, Path]:
     """Files of the embedded structures, by accession, of these proteins."""
-    return {a: demo.folder() / "structures" / f"{a}.pdb.gz" for a in demo.structures() if a in proteins}
+    return {
+        a: demo.folder() / "structures" / f"{a}.pdb.gz" for a in demo.structures() if a in proteins
+    }
 
 
 def refound(
@@ -133,10 +172,27 @@ def refound(
     FileNotFoundError without MMseqs2. About 10 s on 1,200 proteins.
     """
     proteins = run.proteins()
-    controls = {name: sparse_of(run, name, proteins) for name in CONTROLS if name != source and (run.source(name) / "activations").is_dir()}
-    settings: dict[str, Any] = {"per_concept": per_concept, "min_instances": min_instances, "n_resamples": n_resamples, "seed": seed}
+    controls = {
+        name: sparse_of(run, name, proteins)
+        for name in CONTROLS
+        if name != source and (run.source(name) / "activations").is_dir()
+    }
+    settings: dict[str, Any] = {
+        "per_concept": per_concept,
+        "min_instances": min_instances,
+        "n_resamples": n_resamples,
+        "seed": seed,
+    }
     annotations = run.annotations("strict", proteins)
-    found = hide_and_refind(sparse_of(run, source, proteins), annotations, run.splits(), controls, share=SHARE, by=by, **settings)
+    found = hide_and_refind(
+        sparse_of(run, source, proteins),
+        annotations,
+        run.splits(),
+        controls,
+        share=SHARE,
+        by=by,
+        **settings,
+    )
     if not found.n_hidden:
         raise PipelineError(
             f"none of the hidden labels of {run.folder} is on a test protein ({found.n_cases} pairs of protein and concept were looked at): there "
@@ -155,12 +211,24 @@ def refound_or_reason(run: Run, source: str = "sae", **settings: Any) -> Refound
 
 def store_refound(run: Run, found: Refound, source: str = "sae") -> None:
     """Keep an evaluation in the run, as tables `refound_*` of stage 'concepts'; the stage removes them when it is made anew."""
-    about = {"source": source, "share": SHARE, "n_pairs": found.n_pairs, "n_cases": found.n_cases, "n_hidden": found.n_hidden}
+    about = {
+        "source": source,
+        "share": SHARE,
+        "n_pairs": found.n_pairs,
+        "n_cases": found.n_cases,
+        "n_hidden": found.n_hidden,
+    }
     bins = {name: getattr(found.calibration, name) for name in ("confidence", "observed", "n")}
-    tables = {name: getattr(found, name) for name in ("ranking", "precision", "overlap", "concepts")}
+    tables = {
+        name: getattr(found, name) for name in ("ranking", "precision", "overlap", "concepts")
+    }
     with locked(run.folder / ".lock"):
         # Written last: what a kill leaves half-written has no `about`, or the old one with tables of the same shape.
-        for name, table in {**tables, "calibration": pl.DataFrame(bins), "about": pl.DataFrame([about])}.items():
+        for name, table in {
+            **tables,
+            "calibration": pl.DataFrame(bins),
+            "about": pl.DataFrame([about]),
+        }.items():
             run.write_table("concepts", f"refound_{name}", table)
 
 
@@ -172,10 +240,20 @@ def stored_refound(run: Run, source: str = "sae") -> Refound | None:
     if about["source"] != source:
         return None
     ranking, precision, overlap, concepts, bins = (
-        run.table("concepts", f"refound_{name}") for name in ("ranking", "precision", "overlap", "concepts", "calibration")
+        run.table("concepts", f"refound_{name}")
+        for name in ("ranking", "precision", "overlap", "concepts", "calibration")
     )
     calibration = Reliability(*(bins[name].to_numpy() for name in ("confidence", "observed", "n")))
-    return Refound(ranking, precision, overlap, concepts, calibration, about["n_pairs"], about["n_cases"], about["n_hidden"])
+    return Refound(
+        ranking,
+        precision,
+        overlap,
+        concepts,
+        calibration,
+        about["n_pairs"],
+        about["n_cases"],
+        about["n_hidden"],
+    )
 
 
 def refound_table(found: Refound, source: str = "sae") -> pl.DataFrame:
@@ -199,7 +277,14 @@ def refound_text(found: Refound, source: str = "sae") -> str:
         f"it then lacked; {found.n_hidden:,} of these had been hidden ({found.n_pairs} pairs of concept and feature, chosen without them). Share of "
         "them among the first k [95 %, homology clusters resampled]; where a method ranks fewer than k, the rest counts as wrong:"
     )
-    return "\n\n".join([hidden, text_table(refound_table(found, source)), calibration_text(found), verdict(found, source)])
+    return "\n\n".join(
+        [
+            hidden,
+            text_table(refound_table(found, source)),
+            calibration_text(found),
+            verdict(found, source),
+        ]
+    )
 
 
 def calibration_text(found: Refound) -> str:
@@ -216,7 +301,11 @@ def verdict(found: Refound, source: str = "sae") -> str:
     whole = found.precision.filter(pl.col("k").is_null())
     average = dict(whole.select("method", "precision").iter_rows())
     own, controls = average["sae"], {name: average[name] for name in CONTROLS if name in average}
-    said = ", ".join(f"{METHOD_NAMES.get(name, name)} {average[name]:.3f}" for name in ("mmseqs2", *controls, "random") if name in average)
+    said = ", ".join(
+        f"{METHOD_NAMES.get(name, name)} {average[name]:.3f}"
+        for name in ("mmseqs2", *controls, "random")
+        if name in average
+    )
     text = f"Average precision of {_source_name(source)} {own:.3f}; {said}."
     if not controls:
         return f"{text} The run has no activations of {' or '.join(CONTROLS)}: nothing says what an untrained one finds."
@@ -226,7 +315,9 @@ def verdict(found: Refound, source: str = "sae") -> str:
     low, high = whole.filter(pl.col("method") == "sae").select("low", "high").row(0)
     inside = low <= controls[best] <= high
     return f"{text} That is above every control" + (
-        f", though the best control lies within its interval, {low:.3f} to {high:.3f}." if inside else "."
+        f", though the best control lies within its interval, {low:.3f} to {high:.3f}."
+        if inside
+        else "."
     )
 
 
@@ -245,9 +336,15 @@ def aligned_text(candidate: Mapping[str, Any]) -> str:
         return f"no annotated site aligns with {candidate['accession']} {candidate['start']}-{candidate['end']}"
     above, below = candidate["aligned_site"], candidate["aligned_alike"]
     marks = "".join("|" if a == b else " " for a, b in zip(above, below, strict=True))
-    names = [f"{candidate['accession']} {candidate['aligned_start']}", f"{candidate['alike']} {candidate['alike_start']}"]
+    names = [
+        f"{candidate['accession']} {candidate['aligned_start']}",
+        f"{candidate['alike']} {candidate['alike_start']}",
+    ]
     width = max(map(len, names))
-    return "\n".join(f"{name:>{width}}  {letters}" for name, letters in zip((names[0], "", names[1]), (above, marks, below), strict=True))
+    return "\n".join(
+        f"{name:>{width}}  {letters}"
+        for name, letters in zip((names[0], "", names[1]), (above, marks, below), strict=True)
+    )
 
 
 def _check(min_confidence: float, per_concept: int) -> None:
@@ -264,7 +361,10 @@ def _pairs(run: Run, source: str) -> pl.DataFrame:
         return linked_before
     scores = run.scores(source, "validation"), run.scores(source, "test")
     table = linked(*scores, linked_before["concept"].unique().to_list(), min_f1=0.0)
-    return table.filter((pl.int_range(pl.len()).over("concept") == 0) | (pl.col("validation_f1_per_domain") >= LINK_F1))
+    return table.filter(
+        (pl.int_range(pl.len()).over("concept") == 0)
+        | (pl.col("validation_f1_per_domain") >= LINK_F1)
+    )
 
 
 def _source_name(source: str) -> str:

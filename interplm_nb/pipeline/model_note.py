@@ -20,7 +20,11 @@ def card_figures() -> dict[str, float]:
     path = MINI / "training.json"
     if not path.is_file():
         return {}
-    return {name: value for name, value in read_json(path, "Pretraining", 1).items() if isinstance(value, int | float) and name != "version"}
+    return {
+        name: value
+        for name, value in read_json(path, "Pretraining", 1).items()
+        if isinstance(value, int | float) and name != "version"
+    }
 
 
 def _perplexity() -> str:

@@ -5,7 +5,12 @@ import polars as pl
 from interplm_nb.pipeline.errors import PipelineError
 from interplm_nb.pipeline.run import Run
 
-NAMES = {"sae": "SAE", "neurons": "neurons", "shuffled_sae": "SAE on the shuffled model", "random_sae": "random SAE"}
+NAMES = {
+    "sae": "SAE",
+    "neurons": "neurons",
+    "shuffled_sae": "SAE on the shuffled model",
+    "random_sae": "random SAE",
+}
 
 
 def model_verdict() -> str:
@@ -20,7 +25,9 @@ def model_verdict() -> str:
     scores = run.table("concepts", "comparison").filter(pl.col("convention") == "strict")
     figures = ", ".join(
         f"{NAMES.get(source, source)} **{mean:.3f}** ({low:.3f} to {high:.3f})"
-        for source, mean, low, high in scores.select("source", "mean_f1_per_domain", "low", "high").iter_rows()
+        for source, mean, low, high in scores.select(
+            "source", "mean_f1_per_domain", "low", "high"
+        ).iter_rows()
     )
     sentences = (
         "**What to expect of the embedded model.**",
@@ -42,5 +49,7 @@ def _sentence(differences: pl.DataFrame) -> str:
 
 
 def _joined(controls: list[str]) -> str:
-    names = [f"the {NAMES.get(c, c)}" if c != "neurons" else "the model's neurons" for c in controls]
+    names = [
+        f"the {NAMES.get(c, c)}" if c != "neurons" else "the model's neurons" for c in controls
+    ]
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

@@ -26,10 +26,18 @@ def lessons() -> Path:
     for folder in (package / "notebooks", package.parent / "notebooks"):
         if (folder / "01_proteins.ipynb").is_file():
             return folder
-    raise PipelineError(f"the notebooks are missing: neither {package / 'notebooks'} nor {package.parent / 'notebooks'} has 01_proteins.ipynb")
+    raise PipelineError(
+        f"the notebooks are missing: neither {package / 'notebooks'} nor {package.parent / 'notebooks'} has 01_proteins.ipynb"
+    )
 
 
-def execute(run: Run, params: StageParameters, source: Path, lock_descriptor: int, progress: TextIO | None = None) -> None:
+def execute(
+    run: Run,
+    params: StageParameters,
+    source: Path,
+    lock_descriptor: int,
+    progress: TextIO | None = None,
+) -> None:
     """Run a stage's notebook in the run's folder and keep it there, cleaned and signed, whether it ends well or not.
 
     `progress` gets what the notebook writes to stderr, while it runs: progress bars.
@@ -42,7 +50,9 @@ def execute(run: Run, params: StageParameters, source: Path, lock_descriptor: in
     draft.parent.mkdir(parents=True, exist_ok=True)
     failure = None
     try:
-        _papermill(source, draft, params.model_dump() | {"run": "."}, run.folder, lock_descriptor, progress)
+        _papermill(
+            source, draft, params.model_dump() | {"run": "."}, run.folder, lock_descriptor, progress
+        )
     except PapermillExecutionError as error:
         failure = _cell_failure(error, target)
     except DeadKernelError:
@@ -54,10 +64,20 @@ def execute(run: Run, params: StageParameters, source: Path, lock_descriptor: in
         raise StageError(failure)
 
 
-def _papermill(source: Path, target: Path, values: dict[str, Any], folder: Path, lock_descriptor: int, progress: TextIO | None) -> None:
+def _papermill(
+    source: Path,
+    target: Path,
+    values: dict[str, Any],
+    folder: Path,
+    lock_descriptor: int,
+    progress: TextIO | None,
+) -> None:
     import papermill
 
-    for name in ("papermill", "asyncio"):  # what they would say of a kernel that was stopped is said by us, in one sentence
+    for name in (
+        "papermill",
+        "asyncio",
+    ):  # what they would say of a kernel that was stopped is said by us, in one sentence
         logging.getLogger(name).setLevel(logging.CRITICAL)
     with kernel_settings(lock_descriptor) as settings:
         papermill.execute_notebook(
@@ -83,7 +103,10 @@ def _cell_failure(error: Any, notebook: Path) -> str:
         last = " ".join(line.strip() for line in lines)
     if "No space left on device" in str(error.evalue) or "Errno 28" in str(error.evalue):
         last = f"no space left on the disk that holds {notebook.parent}; free some"
-    code = next((line for line in error.source.splitlines() if line.strip() and not line.startswith("#")), "")
+    code = next(
+        (line for line in error.source.splitlines() if line.strip() and not line.startswith("#")),
+        "",
+    )
     # papermill counts its own red marker cell and the injected cell; the person counts [n] in the margin
     return f"cell [{error.exec_count}] of {notebook} failed ({code.strip()[:80]}): {last}"
 
@@ -110,7 +133,9 @@ def clean(notebook: NotebookNode) -> None:
     for cell in notebook.cells:
         cell.metadata = NotebookNode({k: v for k, v in cell.metadata.items() if k == "tags" and v})
         if cell.cell_type == "code":
-            cell.outputs = [output for output in map(_clean_output, cell.outputs) if output is not None]
+            cell.outputs = [
+                output for output in map(_clean_output, cell.outputs) if output is not None
+            ]
 
 
 def _clean_output(output: NotebookNode) -> NotebookNode | None:
@@ -118,16 +143,26 @@ def _clean_output(output: NotebookNode) -> NotebookNode | None:
         output.text = _settled(output.text)
         return None if output.name == "stderr" and not output.text.strip() else output
     data = output.get("data", {})
-    if "application/vnd.jupyter.widget-view+json" in data and re.search(r"\d+%\|?|it/s", str(data.get("text/plain", ""))):
+    if "application/vnd.jupyter.widget-view+json" in data and re.search(
+        r"\d+%\|?|it/s", str(data.get("text/plain", ""))
+    ):
         return None
     return output
 
 
 def _settled(text: str) -> str:
     """What a terminal would show in the end: progress bars, which return the carriage, are gone."""
-    return "".join(line for line in text.splitlines(keepends=True) if not re.search(r"\d+%\||\d+(it|\w+)/s\b|\?(it|\w+)/s\b", line)).replace("\r", "")
+    return "".join(
+        line
+        for line in text.splitlines(keepends=True)
+        if not re.search(r"\d+%\||\d+(it|\w+)/s\b|\?(it|\w+)/s\b", line)
+    ).replace("\r", "")
 
 
 def cell_lines(notebook: Path) -> list[str]:
     """The source of each code cell, for messages and tests."""
-    return [cell.source for cell in nbformat.read(notebook, as_version=4).cells if cell.cell_type == "code"]
+    return [
+        cell.source
+        for cell in nbformat.read(notebook, as_version=4).cells
+        if cell.cell_type == "code"
+    ]

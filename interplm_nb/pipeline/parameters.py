@@ -16,7 +16,9 @@ from interplm_nb.pipeline.errors import PipelineError
 PLACE = ("run", "device")
 """Fields that say where a stage works, not what it makes: given by the runner, never part of what a result is keyed by."""
 
-Recipe = Literal["interplm-paper", "interplm-v1", "topk", "batchtopk", "jumprelu", "gated", "matryoshka"]
+Recipe = Literal[
+    "interplm-paper", "interplm-v1", "topk", "batchtopk", "jumprelu", "gated", "matryoshka"
+]
 """Names of `sae.config.RECIPES`, which says what each is."""
 
 L1_RECIPES = ("interplm-paper", "interplm-v1", "gated")
@@ -42,7 +44,9 @@ class StageParameters(BaseModel):
         """The parameters in `values`; `where` (a file, a notebook) is named when they do not fit."""
         unknown = [name for name in values if name not in cls.model_fields]
         if unknown:
-            raise PipelineError(f"{where}: {unknown_name(f'{cls.stage}.{unknown[0]}', [f'{cls.stage}.{n}' for n in cls.model_fields])}")
+            raise PipelineError(
+                f"{where}: {unknown_name(f'{cls.stage}.{unknown[0]}', [f'{cls.stage}.{n}' for n in cls.model_fields])}"
+            )
         try:
             return cls(**values)
         except ValidationError as error:
@@ -53,8 +57,13 @@ class StageParameters(BaseModel):
         """The parameters that a notebook's `parameters` cell (and papermill after it) left in `globals()`."""
         missing = [name for name in cls.model_fields if name not in namespace]
         if missing:
-            raise PipelineError(f"the parameters cell of the {cls.stage} notebook has no {', '.join(missing)}; run that cell first")
-        return cls.checked({name: namespace[name] for name in cls.model_fields}, f"the parameters cell of the {cls.stage} notebook")
+            raise PipelineError(
+                f"the parameters cell of the {cls.stage} notebook has no {', '.join(missing)}; run that cell first"
+            )
+        return cls.checked(
+            {name: namespace[name] for name in cls.model_fields},
+            f"the parameters cell of the {cls.stage} notebook",
+        )
 
     def made(self) -> dict[str, Any]:
         """What a result is keyed by: the parameters less the place, and less file names (their content is hashed instead)."""
@@ -62,11 +71,17 @@ class StageParameters(BaseModel):
 
     def shown(self) -> dict[str, Any]:
         """The parameters for people: without the place, files by name alone."""
-        return self.model_dump(exclude=set(PLACE)) | {field: path.name for field, path in self.paths().items()}
+        return self.model_dump(exclude=set(PLACE)) | {
+            field: path.name for field, path in self.paths().items()
+        }
 
     def paths(self) -> dict[str, Path]:
         """Fields that name a file."""
-        return {field: Path(getattr(self, field)).expanduser() for field in self.files if getattr(self, field)}
+        return {
+            field: Path(getattr(self, field)).expanduser()
+            for field in self.files
+            if getattr(self, field)
+        }
 
     def input_files(self) -> dict[str, Path]:
         """Files that the stage reads and that are no part of the run, by name; their content is part of the key."""
@@ -79,18 +94,47 @@ class ProteinsParameters(StageParameters):
     stage: ClassVar[str] = "proteins"
     files: ClassVar[tuple[str, ...]] = ("path", "labels")
 
-    path: str = Field("", description="File of proteins (FASTA, UniProt TSV, flat file or XML; plain, .gz or .zst). Empty: the embedded ones.")
-    format: Literal["auto", "fasta", "tsv", "text", "xml"] = Field("auto", description="Format of the file; auto goes by its name.")
-    labels: str = Field("", description="Own labels: a table (.tsv, .csv, .parquet), .gff3 or .bed; they join the file's annotations.")
-    strict: bool = Field(False, description="Stop at the first bad record, in place of reporting and skipping it.")
-    min_instances: int = Field(10, ge=1, description="Instances that a note or ligand needs for a concept of its own.")
-    max_residues: int = Field(1022, ge=1, le=1022, description="Longest protein kept: ESM-2 sees 1,022 residues.")
-    too_long: Literal["skip", "refuse"] = Field("skip", description="What becomes of longer proteins: skipped and counted, or an error.")
-    max_proteins: int = Field(0, ge=0, description="Keep so many proteins, drawn at random; 0 keeps all.")
-    identity: float = Field(0.3, gt=0, le=1, description="Sequence identity from which two proteins are relatives.")
-    coverage: float = Field(0.5, gt=0, le=1, description="Share of the shorter protein that their alignment covers.")
-    train_share: float = Field(0.6, gt=0, lt=1, description="Share of proteins that the SAE learns from.")
-    validation_share: float = Field(0.2, gt=0, lt=1, description="Share on which features and thresholds are chosen; the rest is test.")
+    path: str = Field(
+        "",
+        description="File of proteins (FASTA, UniProt TSV, flat file or XML; plain, .gz or .zst). Empty: the embedded ones.",
+    )
+    format: Literal["auto", "fasta", "tsv", "text", "xml"] = Field(
+        "auto", description="Format of the file; auto goes by its name."
+    )
+    labels: str = Field(
+        "",
+        description="Own labels: a table (.tsv, .csv, .parquet), .gff3 or .bed; they join the file's annotations.",
+    )
+    strict: bool = Field(
+        False, description="Stop at the first bad record, in place of reporting and skipping it."
+    )
+    min_instances: int = Field(
+        10, ge=1, description="Instances that a note or ligand needs for a concept of its own."
+    )
+    max_residues: int = Field(
+        1022, ge=1, le=1022, description="Longest protein kept: ESM-2 sees 1,022 residues."
+    )
+    too_long: Literal["skip", "refuse"] = Field(
+        "skip", description="What becomes of longer proteins: skipped and counted, or an error."
+    )
+    max_proteins: int = Field(
+        0, ge=0, description="Keep so many proteins, drawn at random; 0 keeps all."
+    )
+    identity: float = Field(
+        0.3, gt=0, le=1, description="Sequence identity from which two proteins are relatives."
+    )
+    coverage: float = Field(
+        0.5, gt=0, le=1, description="Share of the shorter protein that their alignment covers."
+    )
+    train_share: float = Field(
+        0.6, gt=0, lt=1, description="Share of proteins that the SAE learns from."
+    )
+    validation_share: float = Field(
+        0.2,
+        gt=0,
+        lt=1,
+        description="Share on which features and thresholds are chosen; the rest is test.",
+    )
     seed: int = Field(42, ge=0, description="Seed of the splits and of the draw.")
 
 
@@ -99,11 +143,20 @@ class EmbedParameters(StageParameters):
 
     stage: ClassVar[str] = "embed"
 
-    plm: str = Field("esm2-mini", description="The protein language model: esm2-mini, an ESM-2 name, or the path of its weights.")
-    layer: int = Field(2, ge=0, description="Layer that is read; 0 is the embedding before the first layer.")
+    plm: str = Field(
+        "esm2-mini",
+        description="The protein language model: esm2-mini, an ESM-2 name, or the path of its weights.",
+    )
+    layer: int = Field(
+        2, ge=0, description="Layer that is read; 0 is the embedding before the first layer."
+    )
     shuffled_seed: int = Field(42, ge=0, description="Seed of the control with shuffled weights.")
-    dtype: Literal["float32", "bfloat16", "float16"] = Field("float32", description="Arithmetic of the PLM; results are stored as float32.")
-    tokens_per_batch: int = Field(0, ge=0, description="Tokens run at once; 0: what suits the device.")
+    dtype: Literal["float32", "bfloat16", "float16"] = Field(
+        "float32", description="Arithmetic of the PLM; results are stored as float32."
+    )
+    tokens_per_batch: int = Field(
+        0, ge=0, description="Tokens run at once; 0: what suits the device."
+    )
 
     def paths(self) -> dict[str, Path]:
         """The weights, where `plm` is a path and not a name."""
@@ -113,7 +166,10 @@ class EmbedParameters(StageParameters):
     def input_files(self) -> dict[str, Path]:
         """The weights, where they are a file here; a downloaded model is known by its name."""
         here = {"plm": MINI} if self.plm == "esm2-mini" else self.paths()
-        return {name: path / "model.safetensors" if path.is_dir() else path for name, path in here.items()}
+        return {
+            name: path / "model.safetensors" if path.is_dir() else path
+            for name, path in here.items()
+        }
 
 
 class TrainParameters(StageParameters):
@@ -121,20 +177,49 @@ class TrainParameters(StageParameters):
 
     stage: ClassVar[str] = "train"
 
-    recipe: Recipe = Field("topk", description="interplm-paper, interplm-v1: ReLU and L1; topk, batchtopk, jumprelu, gated, matryoshka.")
+    recipe: Recipe = Field(
+        "topk",
+        description="interplm-paper, interplm-v1: ReLU and L1; topk, batchtopk, jumprelu, gated, matryoshka.",
+    )
     d_sae: int = Field(2048, ge=1, description="Number of features.")
     steps: int = Field(3000, ge=1, description="Training steps.")
     batch_size: int = Field(2048, ge=1, description="Residues per step.")
     lr: float = Field(0.0, ge=0, description="Adam's learning rate; 0: the recipe's own.")
-    k: int = Field(32, ge=1, description="Features active per residue; topk, batchtopk, matryoshka, and jumprelu's target.")
-    l1: float = Field(0.0, ge=0, description="Weight of the L1 term of interplm-paper, interplm-v1 and gated; 0: the recipe's own.")
-    warmup_fraction: float = Field(0.05, ge=0, le=1, description="Share of the steps over which the learning rate rises.")
-    resample_every: int = Field(0, ge=0, description="Steps between revivals of silent features, 0: what the recipe does for them.")
-    dead_after_tokens: int = Field(1_000_000, ge=1, description="Residues without firing after which AuxK takes a feature for dead.")
+    k: int = Field(
+        32,
+        ge=1,
+        description="Features active per residue; topk, batchtopk, matryoshka, and jumprelu's target.",
+    )
+    l1: float = Field(
+        0.0,
+        ge=0,
+        description="Weight of the L1 term of interplm-paper, interplm-v1 and gated; 0: the recipe's own.",
+    )
+    warmup_fraction: float = Field(
+        0.05, ge=0, le=1, description="Share of the steps over which the learning rate rises."
+    )
+    resample_every: int = Field(
+        0,
+        ge=0,
+        description="Steps between revivals of silent features, 0: what the recipe does for them.",
+    )
+    dead_after_tokens: int = Field(
+        1_000_000,
+        ge=1,
+        description="Residues without firing after which AuxK takes a feature for dead.",
+    )
     seed: int = Field(0, ge=0, description="Seed of the weights and of the order of residues.")
-    checkpoint_every: int = Field(1000, ge=1, description="Steps between checkpoints: what a killed run does again at most.")
-    fidelity_proteins: int = Field(50, ge=1, description="Validation proteins on which fidelity is measured.")
-    fidelity_every: int = Field(0, ge=0, description="Steps between measurements of fidelity while training; 0: after it alone.")
+    checkpoint_every: int = Field(
+        1000, ge=1, description="Steps between checkpoints: what a killed run does again at most."
+    )
+    fidelity_proteins: int = Field(
+        50, ge=1, description="Validation proteins on which fidelity is measured."
+    )
+    fidelity_every: int = Field(
+        0,
+        ge=0,
+        description="Steps between measurements of fidelity while training; 0: after it alone.",
+    )
 
     def made(self) -> dict[str, Any]:
         """How often it saves changes nothing in what it makes."""
@@ -147,22 +232,59 @@ class CompareParameters(StageParameters):
     stage: ClassVar[str] = "compare"
 
     layers: list[int] = Field([], description="Layers of the PLM; empty: the one that is embedded.")
-    recipes: list[Recipe] = Field(["topk"], min_length=1, description="Recipes, as train.recipe has them.")
-    sparsities: list[int] = Field([], description="k of topk, batchtopk and matryoshka, target of jumprelu; empty: the recipe's own.")
-    l1s: list[float] = Field([], description="Weights of the L1 term of interplm-paper, interplm-v1 and gated; empty: the recipe's own.")
+    recipes: list[Recipe] = Field(
+        ["topk"], min_length=1, description="Recipes, as train.recipe has them."
+    )
+    sparsities: list[int] = Field(
+        [],
+        description="k of topk, batchtopk and matryoshka, target of jumprelu; empty: the recipe's own.",
+    )
+    l1s: list[float] = Field(
+        [],
+        description="Weights of the L1 term of interplm-paper, interplm-v1 and gated; empty: the recipe's own.",
+    )
     lrs: list[float] = Field([], description="Learning rates; empty: the recipe's own.")
-    seeds: list[int] = Field([0], min_length=1, description="Seeds of the weights; two or more show which features recur.")
+    seeds: list[int] = Field(
+        [0],
+        min_length=1,
+        description="Seeds of the weights; two or more show which features recur.",
+    )
     d_sae: int = Field(2048, ge=1, description="Number of features.")
     steps: int = Field(3000, ge=1, description="Training steps.")
     batch_size: int = Field(2048, ge=1, description="Residues per step; all SAEs see the same.")
-    scaling: Literal["own", "none", "scalar", "dimension"] = Field("own", description="Scaling of the inputs; own: the recipe's.")
-    dead_after_tokens: int = Field(1_000_000, ge=1, description="Residues without firing after which AuxK takes a feature for dead.")
-    checkpoint_every: int = Field(1000, ge=1, description="Steps between checkpoints: what a killed run does again at most.")
-    fidelity_proteins: int = Field(50, ge=1, description="Validation proteins on which fidelity is measured.")
-    fidelity_every: int = Field(0, ge=0, description="Steps between measurements of fidelity while training; 0: after it alone.")
-    tuning_share: float = Field(0.2, gt=0, le=1, description="Share of the validation clusters on which SAEs and their features are chosen.")
-    min_instances: int = Field(10, ge=1, description="A concept needs so many instances on the tuning part, and on test for its figure there.")
-    maxima_residues: int = Field(200_000, ge=0, description="Train residues on which features' maxima are measured; 0: all.")
+    scaling: Literal["own", "none", "scalar", "dimension"] = Field(
+        "own", description="Scaling of the inputs; own: the recipe's."
+    )
+    dead_after_tokens: int = Field(
+        1_000_000,
+        ge=1,
+        description="Residues without firing after which AuxK takes a feature for dead.",
+    )
+    checkpoint_every: int = Field(
+        1000, ge=1, description="Steps between checkpoints: what a killed run does again at most."
+    )
+    fidelity_proteins: int = Field(
+        50, ge=1, description="Validation proteins on which fidelity is measured."
+    )
+    fidelity_every: int = Field(
+        0,
+        ge=0,
+        description="Steps between measurements of fidelity while training; 0: after it alone.",
+    )
+    tuning_share: float = Field(
+        0.2,
+        gt=0,
+        le=1,
+        description="Share of the validation clusters on which SAEs and their features are chosen.",
+    )
+    min_instances: int = Field(
+        10,
+        ge=1,
+        description="A concept needs so many instances on the tuning part, and on test for its figure there.",
+    )
+    maxima_residues: int = Field(
+        200_000, ge=0, description="Train residues on which features' maxima are measured; 0: all."
+    )
 
     def made(self) -> dict[str, Any]:
         """How often it saves changes nothing in what it makes."""
@@ -174,7 +296,11 @@ class ActivationsParameters(StageParameters):
 
     stage: ClassVar[str] = "activations"
 
-    max_l0: float = Field(256.0, gt=0, description="Refuse an SAE with more active features per residue than this: its store would be too large.")
+    max_l0: float = Field(
+        256.0,
+        gt=0,
+        description="Refuse an SAE with more active features per residue than this: its store would be too large.",
+    )
 
 
 class ConceptsParameters(StageParameters):
@@ -182,18 +308,43 @@ class ConceptsParameters(StageParameters):
 
     stage: ClassVar[str] = "concepts"
 
-    min_instances: int = Field(10, ge=1, description="A concept needs so many instances on validation and on test.")
-    bootstrap: int = Field(1000, ge=0, description="Resamples of the homology clusters behind the 95 % intervals; 0: none.")
-    null_draws: int = Field(1000, ge=0, description="Draws of each null behind the q values; 0: none.")
-    link_f1: float = Field(0.2, ge=0, le=1, description="A feature speaks for a concept from this F1 on validation on; a concept's best one always.")
-    links_per_concept: int = Field(10, ge=1, description="So many features speak for a concept at most.")
-    merge_repeats: bool = Field(False, description="Count once more with numbered repeats, such as Sushi 1 and Sushi 2, as one concept.")
+    min_instances: int = Field(
+        10, ge=1, description="A concept needs so many instances on validation and on test."
+    )
+    bootstrap: int = Field(
+        1000,
+        ge=0,
+        description="Resamples of the homology clusters behind the 95 % intervals; 0: none.",
+    )
+    null_draws: int = Field(
+        1000, ge=0, description="Draws of each null behind the q values; 0: none."
+    )
+    link_f1: float = Field(
+        0.2,
+        ge=0,
+        le=1,
+        description="A feature speaks for a concept from this F1 on validation on; a concept's best one always.",
+    )
+    links_per_concept: int = Field(
+        10, ge=1, description="So many features speak for a concept at most."
+    )
+    merge_repeats: bool = Field(
+        False,
+        description="Count once more with numbered repeats, such as Sushi 1 and Sushi 2, as one concept.",
+    )
     seed: int = Field(0, ge=0, description="Seed of resamples, draws and probes.")
 
 
 PARAMETERS: dict[str, type[StageParameters]] = {
     model.stage: model
-    for model in (ProteinsParameters, EmbedParameters, TrainParameters, CompareParameters, ActivationsParameters, ConceptsParameters)
+    for model in (
+        ProteinsParameters,
+        EmbedParameters,
+        TrainParameters,
+        CompareParameters,
+        ActivationsParameters,
+        ConceptsParameters,
+    )
 }
 """The model of each stage, in order, the optional ones too."""
 
@@ -201,7 +352,11 @@ PARAMETERS: dict[str, type[StageParameters]] = {
 def unknown_name(name: str, known: list[str]) -> str:
     """A sentence that refuses a name and offers the nearest known ones."""
     near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
-    return f"unknown parameter {name!r}; did you mean {' or '.join(near)}?" if near else f"unknown parameter {name!r}; known are {', '.join(known)}"
+    return (
+        f"unknown parameter {name!r}; did you mean {' or '.join(near)}?"
+        if near
+        else f"unknown parameter {name!r}; known are {', '.join(known)}"
+    )
 
 
 def _sentence(model: type[StageParameters], error: ValidationError) -> str:

@@ -63,13 +63,20 @@ def probes(
     tasks, left_out = _possible(examples, tasks)
     if not tasks:
         return Probed(pl.DataFrame(schema=PROBES), left_out)
-    table = probe_table(examples, Examples.residues(_embedding(run, proteins), splits, most, seed), tasks, ks)
+    table = probe_table(
+        examples, Examples.residues(_embedding(run, proteins), splits, most, seed), tasks, ks
+    )
     del examples
     parts = [table]
     for control in _controls(run, source) if controls is None else controls:
         other = Examples.residues(run.scored(control, "strict", proteins), splits, most, seed)
         parts.append(_sparse_probes(other, tasks, ks, NAMES.get(control, control)))
-    return Probed(pl.concat(parts).sort(pl.col("task").replace_strict(list(tasks), range(len(tasks))), maintain_order=True), left_out)
+    return Probed(
+        pl.concat(parts).sort(
+            pl.col("task").replace_strict(list(tasks), range(len(tasks))), maintain_order=True
+        ),
+        left_out,
+    )
 
 
 def residual(
@@ -95,13 +102,20 @@ def residual(
     labels = run.annotations("strict", proteins) if isinstance(concept, str) else concept
     ((task, carried),) = tasks.items()
     own = labels.only([task]).table["category"].unique().to_list()
-    linked = run.links(source).table.filter(~pl.col("category").is_in(own))["feature"].unique().to_list()
+    linked = (
+        run.links(source).table.filter(~pl.col("category").is_in(own))["feature"].unique().to_list()
+    )
     splits = _splits(run, among)
-    examples, embedding = (Examples.residues(s, splits, most, seed) for s in (run.scored(source, "strict", proteins), _embedding(run, proteins)))
+    examples, embedding = (
+        Examples.residues(s, splits, most, seed)
+        for s in (run.scored(source, "strict", proteins), _embedding(run, proteins))
+    )
     return residual_view(examples, embedding, task, carried, linked, seed)
 
 
-def patterns(run: Run, source: str = "sae", accessions: Collection[str] | None = None) -> pl.DataFrame:
+def patterns(
+    run: Run, source: str = "sae", accessions: Collection[str] | None = None
+) -> pl.DataFrame:
     """The shape of every feature's activations along proteins (all, where None): `activation_patterns`, columns of `features.patterns.PATTERNS`.
 
     PipelineError for a source that is not an SAE.
@@ -110,7 +124,11 @@ def patterns(run: Run, source: str = "sae", accessions: Collection[str] | None =
 
 
 def specificity(
-    run: Run, category: str = "Domain", source: str = "sae", families: pl.DataFrame | None = None, by_cluster: bool = True
+    run: Run,
+    category: str = "Domain",
+    source: str = "sae",
+    families: pl.DataFrame | None = None,
+    by_cluster: bool = True,
 ) -> pl.DataFrame:
     """For each feature, the family whose proteins it fires strongly on: `family_specificity` over all proteins, columns of `SPECIFICITY`.
 
@@ -121,16 +139,26 @@ def specificity(
     proteins = run.proteins()
     table = _families(run, proteins, category) if families is None else families
     clusters = run.splits().select("accession", "cluster") if by_cluster else None
-    return family_specificity(sparse_of(run, source, proteins), table, proteins.accessions, clusters=clusters)
+    return family_specificity(
+        sparse_of(run, source, proteins), table, proteins.accessions, clusters=clusters
+    )
 
 
-def _tasks(run: Run, proteins: Proteins, concepts: Sequence[str] | Annotations) -> dict[str, np.ndarray]:
+def _tasks(
+    run: Run, proteins: Proteins, concepts: Sequence[str] | Annotations
+) -> dict[str, np.ndarray]:
     """bool [n_residues] of each label."""
     labels = concepts if isinstance(concepts, Annotations) else run.annotations("strict", proteins)
     if labels.proteins.sequence_hash != proteins.sequence_hash:
-        raise PipelineError(f"the labels are of {labels.proteins}, the run of {proteins}; read them with proteins=run.proteins()")
+        raise PipelineError(
+            f"the labels are of {labels.proteins}, the run of {proteins}; read them with proteins=run.proteins()"
+        )
     known = labels.concepts
-    names = list(known) if isinstance(concepts, Annotations) else list(dict.fromkeys([concepts] if isinstance(concepts, str) else concepts))
+    names = (
+        list(known)
+        if isinstance(concepts, Annotations)
+        else list(dict.fromkeys([concepts] if isinstance(concepts, str) else concepts))
+    )
     for name in names:
         if name not in known:
             near = difflib.get_close_matches(name, known, 3, 0.4)
@@ -139,7 +167,9 @@ def _tasks(run: Run, proteins: Proteins, concepts: Sequence[str] | Annotations) 
     return {name: labels.mask(name) for name in names}
 
 
-def _possible(examples: Examples, tasks: Mapping[str, np.ndarray]) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+def _possible(
+    examples: Examples, tasks: Mapping[str, np.ndarray]
+) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     """The labels that every split has, and why not the others."""
     possible, left_out = {}, {}
     for name, carried in tasks.items():
@@ -152,7 +182,9 @@ def _possible(examples: Examples, tasks: Mapping[str, np.ndarray]) -> tuple[dict
     return possible, left_out
 
 
-def _sparse_probes(examples: Examples, tasks: Mapping[str, np.ndarray], ks: Sequence[int], name: str) -> pl.DataFrame:
+def _sparse_probes(
+    examples: Examples, tasks: Mapping[str, np.ndarray], ks: Sequence[int], name: str
+) -> pl.DataFrame:
     rows = []
     for task, carried in tasks.items():
         for k in ks:
@@ -163,7 +195,9 @@ def _sparse_probes(examples: Examples, tasks: Mapping[str, np.ndarray], ks: Sequ
 
 
 def _controls(run: Run, source: str) -> list[str]:
-    return [name for name in CONTROLS if name != source and (run.source(name) / "activations").is_dir()]
+    return [
+        name for name in CONTROLS if name != source and (run.source(name) / "activations").is_dir()
+    ]
 
 
 def _splits(run: Run, among: Collection[str] | None) -> pl.DataFrame:
@@ -174,12 +208,19 @@ def _splits(run: Run, among: Collection[str] | None) -> pl.DataFrame:
 def _embedding(run: Run, proteins: Proteins) -> DenseSource:
     """The PLM's dimensions as they are: between 0 and 1, scaling changes nothing."""
     embeddings = run.embeddings()
-    return DenseSource(embeddings, proteins, np.zeros(embeddings.d_in, np.float32), np.ones(embeddings.d_in, np.float32))
+    return DenseSource(
+        embeddings,
+        proteins,
+        np.zeros(embeddings.d_in, np.float32),
+        np.ones(embeddings.d_in, np.float32),
+    )
 
 
 def _families(run: Run, proteins: Proteins, category: str) -> pl.DataFrame:
     table = run.annotations("strict", proteins).table
     own = table.filter(pl.col("category") == category, ~pl.col("concept").str.ends_with("_any"))
     if own.is_empty():
-        raise PipelineError(f"no concept of category {category!r} in {run.folder}; there are {', '.join(sorted(table['category'].unique()))}")
+        raise PipelineError(
+            f"no concept of category {category!r} in {run.folder}; there are {', '.join(sorted(table['category'].unique()))}"
+        )
     return own.select("accession", pl.col("concept").alias("family")).unique()

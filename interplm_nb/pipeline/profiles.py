@@ -29,7 +29,14 @@ class Profile:
         """The same parameters, at a place; file names become absolute, because a notebook runs in the run's folder."""
         place = {"run": run, "device": device}
         return {
-            name: type(p).checked({**p.model_dump(), **{f: str(path.resolve()) for f, path in p.paths().items()}, **place}, self.name)
+            name: type(p).checked(
+                {
+                    **p.model_dump(),
+                    **{f: str(path.resolve()) for f, path in p.paths().items()},
+                    **place,
+                },
+                self.name,
+            )
             for name, p in self.stages.items()
         }
 
@@ -49,10 +56,20 @@ def load(profile: str, settings: Sequence[str] = ()) -> Profile:
         raise PipelineError(f"{path} is not a TOML file: {error}") from None
     _check_keys(tables, path)
     given = dict(setting_value(s) for s in settings)
-    asked = {*STAGES, *tables, *(stage for stage, _ in given)}  # an optional stage runs where it has a table or a setting
-    stages = {stage: _stage(model, tables.get(stage, {}), given, path) for stage, model in PARAMETERS.items() if stage in asked}
+    asked = {
+        *STAGES,
+        *tables,
+        *(stage for stage, _ in given),
+    }  # an optional stage runs where it has a table or a setting
+    stages = {
+        stage: _stage(model, tables.get(stage, {}), given, path)
+        for stage, model in PARAMETERS.items()
+        if stage in asked
+    }
     _check_required(tables.get("required", []), stages, path)
-    return Profile(profile if profile in packaged() else path.name, str(tables.get("about", "")), stages)
+    return Profile(
+        profile if profile in packaged() else path.name, str(tables.get("about", "")), stages
+    )
 
 
 def setting_value(setting: str) -> tuple[tuple[str, str], Any]:
@@ -76,7 +93,9 @@ def _find(profile: str) -> Path:
         return known[profile]
     path = Path(profile).expanduser()
     if path.suffix != ".toml":
-        raise PipelineError(f"no profile {profile!r}: packaged are {', '.join(known)}; or give the path of a .toml file")
+        raise PipelineError(
+            f"no profile {profile!r}: packaged are {', '.join(known)}; or give the path of a .toml file"
+        )
     if not path.is_file():
         raise PipelineError(f"no profile file {path}; packaged profiles are {', '.join(known)}")
     return path
@@ -87,15 +106,26 @@ def _check_keys(tables: Mapping[str, Any], path: Path) -> None:
         if key in _TOP_LEVEL:
             continue
         if key not in PARAMETERS:
-            raise PipelineError(f"{path}: {unknown_name(key, [*PARAMETERS, *_TOP_LEVEL]).replace('parameter', 'key', 1)}")
+            raise PipelineError(
+                f"{path}: {unknown_name(key, [*PARAMETERS, *_TOP_LEVEL]).replace('parameter', 'key', 1)}"
+            )
         if not isinstance(value, dict):
-            raise PipelineError(f"{path}: {key} is a table, written [{key}] on a line of its own, not {value!r}")
+            raise PipelineError(
+                f"{path}: {key} is a table, written [{key}] on a line of its own, not {value!r}"
+            )
         placed = [name for name in PLACE if name in value]
         if placed:
-            raise PipelineError(f"{path}: {key}.{placed[0]} does not belong in a profile; give --out and --device on the command line")
+            raise PipelineError(
+                f"{path}: {key}.{placed[0]} does not belong in a profile; give --out and --device on the command line"
+            )
 
 
-def _stage(model: type[StageParameters], table: Mapping[str, Any], given: Mapping[tuple[str, str], Any], path: Path) -> StageParameters:
+def _stage(
+    model: type[StageParameters],
+    table: Mapping[str, Any],
+    given: Mapping[tuple[str, str], Any],
+    path: Path,
+) -> StageParameters:
     model.checked(table, str(path))
     own = {name: value for (stage, name), value in given.items() if stage == model.stage}
     placed = [name for name in PLACE if name in own]
@@ -104,15 +134,26 @@ def _stage(model: type[StageParameters], table: Mapping[str, Any], given: Mappin
     return model.checked({**table, **own}, "-p" if own else str(path))
 
 
-def _check_required(required: Sequence[str], stages: Mapping[str, StageParameters], path: Path) -> None:
+def _check_required(
+    required: Sequence[str], stages: Mapping[str, StageParameters], path: Path
+) -> None:
     for key in required:
         stage, _, name = key.partition(".")
         if stage not in PARAMETERS or name not in PARAMETERS[stage].model_fields:
-            raise PipelineError(f"{path}: required names {key!r}, which is no parameter; {unknown_name(key, _all_names())}")
+            raise PipelineError(
+                f"{path}: required names {key!r}, which is no parameter; {unknown_name(key, _all_names())}"
+            )
         if stage in stages and getattr(stages[stage], name) in ("", 0, []):
             about = PARAMETERS[stage].model_fields[name].description
-            raise PipelineError(f"profile {path.stem} needs {key}; give it with -p {key}=VALUE. {about}")
+            raise PipelineError(
+                f"profile {path.stem} needs {key}; give it with -p {key}=VALUE. {about}"
+            )
 
 
 def _all_names() -> list[str]:
-    return [f"{stage}.{name}" for stage, model in PARAMETERS.items() for name in model.model_fields if name not in PLACE]
+    return [
+        f"{stage}.{name}"
+        for stage, model in PARAMETERS.items()
+        for name in model.model_fields
+        if name not in PLACE
+    ]

@@ -71,13 +71,25 @@ class _Grounds:
     def of(cls, run: Run) -> "_Grounds":
         """Those of a run, in both conventions."""
         proteins = run.proteins()
-        annotations = {convention: run.annotations(convention, proteins) for convention in CONVENTIONS}
-        accessions = {(c, split): run.accessions(split, c) for c in CONVENTIONS for split in ("validation", "test")}
-        hashes = {c: a.fingerprint for c, a in annotations.items()} | {"splits": json_hash(run.splits().rows())}
-        return cls(run, proteins, annotations, accessions, {"sequences": proteins.sequence_hash, **hashes})
+        annotations = {
+            convention: run.annotations(convention, proteins) for convention in CONVENTIONS
+        }
+        accessions = {
+            (c, split): run.accessions(split, c)
+            for c in CONVENTIONS
+            for split in ("validation", "test")
+        }
+        hashes = {c: a.fingerprint for c, a in annotations.items()} | {
+            "splits": json_hash(run.splits().rows())
+        }
+        return cls(
+            run, proteins, annotations, accessions, {"sequences": proteins.sequence_hash, **hashes}
+        )
 
 
-def opened(names: "Sequence[str]", given: "Given", revision: str | None = None, file: str | None = None) -> "dict[str, SAE]":
+def opened(
+    names: "Sequence[str]", given: "Given", revision: str | None = None, file: str | None = None
+) -> "dict[str, SAE]":
     """SAEs by what a person calls them: a folder of this package, another project's file or folder, or, where no such path is there, a repository of
     the Hugging Face Hub. `given` says what the files do not, of all of them. Keys are short names; errors are those of `importers.read`, `hub.get`.
     """
@@ -87,7 +99,10 @@ def opened(names: "Sequence[str]", given: "Given", revision: str | None = None, 
     for name in names:
         path = Path(name).expanduser()
         if path.exists() or not re.fullmatch(r"[\w.-]+/[\w.-]+", name):
-            key, sae = "/".join(path.resolve().with_suffix("").parts[-2:]), convert.opened(path, given)
+            key, sae = (
+                "/".join(path.resolve().with_suffix("").parts[-2:]),
+                convert.opened(path, given),
+            )
         else:
             key, sae = name, hub.get(name, given, revision=revision, file=file)
             key = name if sae.about is None else f"{name} layer {sae.about.layer}"
@@ -95,7 +110,9 @@ def opened(names: "Sequence[str]", given: "Given", revision: str | None = None, 
     return found
 
 
-def rescore(run: Run, saes: "Mapping[str, SAE]", settings: Settings | None = None, device: str = "auto") -> pl.DataFrame:
+def rescore(
+    run: Run, saes: "Mapping[str, SAE]", settings: Settings | None = None, device: str = "auto"
+) -> pl.DataFrame:
     """Count every SAE (name -> SAE) on the run's proteins in both conventions, and show it beside what the run has scored: `RESCORED`.
 
     An SAE must be of the run's PLM: its name, and its weights where the SAE knows them. A layer that the run does not store is embedded, and removed
@@ -115,7 +132,9 @@ def rescore(run: Run, saes: "Mapping[str, SAE]", settings: Settings | None = Non
                 with _embedded(run, grounds.proteins, layer, device) as embeddings:
                     for work in tqdm(lacking, desc=f"score SAEs of layer {layer}", unit=" SAEs"):
                         work.do(embeddings, settings, device)
-    return pl.DataFrame([row for work in works for row in work.rows(settings)] + own_rows(run), schema=RESCORED)
+    return pl.DataFrame(
+        [row for work in works for row in work.rows(settings)] + own_rows(run), schema=RESCORED
+    )
 
 
 def _check(run: Run, name: str, sae: "SAE") -> None:
@@ -123,7 +142,9 @@ def _check(run: Run, name: str, sae: "SAE") -> None:
 
     model, about = run.summary("embed"), sae.about
     if about is None:
-        raise PipelineError(f"{name} does not say of which PLM and layer it is; set its `about`, or save it first")
+        raise PipelineError(
+            f"{name} does not say of which PLM and layer it is; set its `about`, or save it first"
+        )
     known = about.plm_revision or model["plm_revision"]
     if (about.plm, known) != (model["plm"], model["plm_revision"]):
         raise PipelineError(
@@ -143,8 +164,14 @@ def _embedded(run: Run, proteins: Proteins, layer: int, device: str) -> "Iterato
 
     plm = run.plm(device)
     if not 0 <= layer <= plm.n_layers:
-        raise PipelineError(f"{plm.name} has layers 0 (embedding) to {plm.n_layers}, not {layer}; the SAE is of another model of that name")
-    _log.warning("layer %d is not stored in %s: embedding it; the run's own sources are of its own layer", layer, run.folder)
+        raise PipelineError(
+            f"{plm.name} has layers 0 (embedding) to {plm.n_layers}, not {layer}; the SAE is of another model of that name"
+        )
+    _log.warning(
+        "layer %d is not stored in %s: embedding it; the run's own sources are of its own layer",
+        layer,
+        run.folder,
+    )
     folder = run.folder / "rescored" / "work" / f"layer_{layer:02d}"
     yield embed_to(plm, proteins, [layer], lambda _: folder)[layer]
     remove(folder.parent)
@@ -169,7 +196,10 @@ class _Work:
     @property
     def folder(self) -> Path:
         """Named after the SAE and its weights; that of the same weights under another name, where there is one."""
-        root, weights = self.grounds.run.folder / "rescored", self.plan["sae"].removeprefix("sha256:")[:12]
+        root, weights = (
+            self.grounds.run.folder / "rescored",
+            self.plan["sae"].removeprefix("sha256:")[:12],
+        )
         slug = re.sub(r"[^A-Za-z0-9_-]+", "-", self.name).strip("-")[-60:]
         return next(iter(sorted(root.glob(f"*-{weights}"))), root / f"{slug}-{weights}")
 
@@ -177,11 +207,20 @@ class _Work:
         path = self.folder / "about.json"
         self.about = read_json(path, "Rescored", 1) if path.is_file() else {}
         if self.about.get("plan") != self.plan:
-            self.about = {"type": "Rescored", "version": 1, "plan": self.plan, "counted": [], "intervals": {}, "seconds": 0.0}
+            self.about = {
+                "type": "Rescored",
+                "version": 1,
+                "plan": self.plan,
+                "counted": [],
+                "intervals": {},
+                "seconds": 0.0,
+            }
 
     def is_done(self, settings: Settings) -> bool:
         """Is everything counted, and the interval of these settings taken?"""
-        counted = {f"{c}/{split}" for c, split in self.grounds.accessions} <= set(self.about["counted"])
+        counted = {f"{c}/{split}" for c, split in self.grounds.accessions} <= set(
+            self.about["counted"]
+        )
         return counted and _key(settings) in self.about["intervals"]
 
     def do(self, embeddings: "Embeddings", settings: Settings, device: str) -> None:
@@ -193,7 +232,9 @@ class _Work:
         if "l0" not in self.about:
             remove(self.folder)
         # An SAE whose features are fractions of its publisher's maxima is scaled anew like any other.
-        values = on_demand(self.sae.to(choose_device(device)), embeddings, self.grounds.proteins, unit="raw")
+        values = on_demand(
+            self.sae.to(choose_device(device)), embeddings, self.grounds.proteins, unit="raw"
+        )
         if "l0" not in self.about:
             self._step(lambda: self._measure(values))
         for convention, split in self.grounds.accessions:
@@ -211,7 +252,12 @@ class _Work:
         found = []
         for convention in CONVENTIONS:
             bounds = {"low": low, "high": high} if convention == "strict" else {}
-            found.append(row_of(of | bounds, self._selected(convention, settings).summary(self.name).row(0, named=True)))
+            found.append(
+                row_of(
+                    of | bounds,
+                    self._selected(convention, settings).summary(self.name).row(0, named=True),
+                )
+            )
         return found
 
     def _step(self, work: Callable[[], None]) -> None:
@@ -221,22 +267,42 @@ class _Work:
         write_json(self.about, self.folder / "about.json")
 
     def _measure(self, values: "FeatureActivations") -> None:
-        train, every, entries = _maxima(values, self.grounds.proteins.rows_of(self.grounds.run.accessions("train")))
+        train, every, entries = _maxima(
+            values, self.grounds.proteins.rows_of(self.grounds.run.accessions("train"))
+        )
         features = np.arange(len(train), dtype=np.uint32)
         table = pl.DataFrame({"feature": features, "maximum_train": train, "maximum_all": every})
-        about = {"type": "Maxima", "version": 1, "source": self.name, "sequences": values.proteins.sequence_hash}
+        about = {
+            "type": "Maxima",
+            "version": 1,
+            "source": self.name,
+            "sequences": values.proteins.sequence_hash,
+        }
         write_parquet(table, self.folder / "maxima.parquet", about)
-        self.about |= {"l0": entries / max(values.n_residues, 1), "alive": float((train > 0).mean())}
+        self.about |= {
+            "l0": entries / max(values.n_residues, 1),
+            "alive": float((train > 0).mean()),
+        }
 
     def _scaled(self, values: "FeatureActivations", convention: str) -> "FeatureActivations":
         maxima = read_parquet(self.folder / "maxima.parquet", "Maxima", 1)[0]
-        return values.relative_to(maxima["maximum_train" if convention == "strict" else "maximum_all"].to_numpy())
+        return values.relative_to(
+            maxima["maximum_train" if convention == "strict" else "maximum_all"].to_numpy()
+        )
 
     def _count(self, values: "FeatureActivations", convention: str, split: str) -> None:
         from interplm_nb.concepts.count import count
 
-        annotations, accessions = self.grounds.annotations[convention], self.grounds.accessions[convention, split]
-        scores = count(self._scaled(values, convention), annotations, accessions, overlap="keep" if convention == "strict" else "overwrite")
+        annotations, accessions = (
+            self.grounds.annotations[convention],
+            self.grounds.accessions[convention, split],
+        )
+        scores = count(
+            self._scaled(values, convention),
+            annotations,
+            accessions,
+            overlap="keep" if convention == "strict" else "overwrite",
+        )
         scores.save(self.folder, split, convention, {"source": self.name, **self.plan})
         self.about["counted"].append(f"{convention}/{split}")
 
@@ -244,8 +310,14 @@ class _Work:
         from interplm_nb.concepts import selection
         from interplm_nb.concepts.scores import ConceptScores
 
-        validation, test = (ConceptScores.load(self.folder, split, convention) for split in ("validation", "test"))
-        return selection.strict(validation, test, settings.min_instances) if convention == "strict" else selection.published(validation, test)
+        validation, test = (
+            ConceptScores.load(self.folder, split, convention) for split in ("validation", "test")
+        )
+        return (
+            selection.strict(validation, test, settings.min_instances)
+            if convention == "strict"
+            else selection.published(validation, test)
+        )
 
     def _interval(self, values: "FeatureActivations", settings: Settings) -> None:
         from interplm_nb.concepts.intervals import by_cluster, interval
@@ -254,7 +326,9 @@ class _Work:
         bounds: list[float | None] = [None, None]
         if settings.resamples and pairs.height:
             clusters = self.grounds.run.splits().filter(pl.col("split") == "test")
-            counts = by_cluster(self._scaled(values, "strict"), self.grounds.annotations["strict"], pairs, clusters)
+            counts = by_cluster(
+                self._scaled(values, "strict"), self.grounds.annotations["strict"], pairs, clusters
+            )
             found = interval(counts, settings.resamples, settings.seed)
             bounds = [found.low, found.high]
         self.about["intervals"][_key(settings)] = bounds

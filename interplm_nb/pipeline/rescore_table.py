@@ -31,8 +31,20 @@ def own_rows(run: Run) -> list[dict[str, Any]]:
     rows = []
     for row in comparison.iter_rows(named=True):
         about, size = _about(run, row["source"]), measured.get(row["source"], {})
-        of = {"sae": row["source"], "of": "run", "layer": about.get("layer"), "n_features": about.get("d_sae")}
-        rows.append(row_of(of | {name: size.get(name) for name in ("l0", "alive")} | {name: row[name] for name in ("low", "high")}, row))
+        of = {
+            "sae": row["source"],
+            "of": "run",
+            "layer": about.get("layer"),
+            "n_features": about.get("d_sae"),
+        }
+        rows.append(
+            row_of(
+                of
+                | {name: size.get(name) for name in ("l0", "alive")}
+                | {name: row[name] for name in ("low", "high")},
+                row,
+            )
+        )
     return rows
 
 

@@ -10,7 +10,16 @@ import polars as pl
 import interplm_nb
 from interplm_nb.annotations import Annotations
 from interplm_nb.pipeline.errors import PipelineError
-from interplm_nb.pipeline.layout import ALL_STAGES, OUTPUTS, PROBE, PROJECTIONS, SAES, SOURCES, STAGE_NAMES, annotations_name
+from interplm_nb.pipeline.layout import (
+    ALL_STAGES,
+    OUTPUTS,
+    PROBE,
+    PROJECTIONS,
+    SAES,
+    SOURCES,
+    STAGE_NAMES,
+    annotations_name,
+)
 from interplm_nb.proteins import Proteins
 from interplm_nb.saving import read_json, read_parquet, remove, write_json, write_parquet
 
@@ -39,9 +48,16 @@ class Run:
             raise PipelineError(f"{run.folder} is a file; a run needs a folder")
         if run.record.exists():
             cls.open(folder)
-        elif run.folder.exists() and any(p for p in run.folder.iterdir() if not p.name.startswith(".")):
-            raise PipelineError(f"{run.folder} holds other files and no run.json; give an empty or a new folder")
-        write_json({"type": "Run", "version": 1, "profile": profile, "package": interplm_nb.__version__}, run.record)
+        elif run.folder.exists() and any(
+            p for p in run.folder.iterdir() if not p.name.startswith(".")
+        ):
+            raise PipelineError(
+                f"{run.folder} holds other files and no run.json; give an empty or a new folder"
+            )
+        write_json(
+            {"type": "Run", "version": 1, "profile": profile, "package": interplm_nb.__version__},
+            run.record,
+        )
         return run
 
     @classmethod
@@ -49,21 +65,29 @@ class Run:
         """Open a run that exists."""
         run = cls(Path(folder).expanduser())
         if not run.record.is_file():
-            raise PipelineError(f"{run.folder} is not a run: it has no run.json; make one with: interplm-nb run demo --out {run.folder}")
+            raise PipelineError(
+                f"{run.folder} is not a run: it has no run.json; make one with: interplm-nb run demo --out {run.folder}"
+            )
         read_json(run.record, "Run", 1)
         return run
 
     @classmethod
     def at(cls, folder: Path | str) -> Self:
         """Open the run in `folder`, or make a new one: how the first notebook starts."""
-        return cls.open(folder) if (Path(folder).expanduser() / "run.json").is_file() else cls.create(folder, "notebook")
+        return (
+            cls.open(folder)
+            if (Path(folder).expanduser() / "run.json").is_file()
+            else cls.create(folder, "notebook")
+        )
 
     @classmethod
     def shipped(cls) -> Self:
         """The finished demo run that comes with the package."""
         folder = Path(__file__).resolve().parents[1] / "data" / "demo_run"
         if not (folder / "run.json").is_file():
-            raise PipelineError("this copy of the package has no finished demo run; make one with: interplm-nb run demo --out runs/demo")
+            raise PipelineError(
+                "this copy of the package has no finished demo run; make one with: interplm-nb run demo --out runs/demo"
+            )
         return cls.open(folder)
 
     # Paths of the run itself and of its stages
@@ -106,8 +130,17 @@ class Run:
         roots = [self.folder / name for name in OUTPUTS[stage]] + [
             p for p in self.stage_folder(stage).glob("*.*") if p.suffix in (".parquet", ".json")
         ]
-        files = [f for root in roots for f in (root.rglob("*") if root.is_dir() else [root]) if f.is_file()]
-        drafts = {f for f in files if any(part.startswith(".") for part in f.relative_to(self.folder).parts)}
+        files = [
+            f
+            for root in roots
+            for f in (root.rglob("*") if root.is_dir() else [root])
+            if f.is_file()
+        ]
+        drafts = {
+            f
+            for f in files
+            if any(part.startswith(".") for part in f.relative_to(self.folder).parts)
+        }
         return sorted(f for f in files if f != self.manifest_path(stage) and f not in drafts)
 
     def clear(self, stage: str) -> None:
@@ -128,9 +161,13 @@ class Run:
         """The residue axis, read anew at each call. PipelineError where stage 'proteins' has not made it."""
         return Proteins.load(self._made("proteins.parquet", "proteins"))
 
-    def annotations(self, convention: str = "strict", proteins: Proteins | None = None) -> Annotations:
+    def annotations(
+        self, convention: str = "strict", proteins: Proteins | None = None
+    ) -> Annotations:
         """Annotations as parsed by a convention; give `proteins` where they are loaded already."""
-        return Annotations.load(self._made(annotations_name(convention), "proteins"), proteins or self.proteins())
+        return Annotations.load(
+            self._made(annotations_name(convention), "proteins"), proteins or self.proteins()
+        )
 
     def splits(self) -> pl.DataFrame:
         """accession, cluster (u32), split (train, validation, test), split_published (validation, test)."""
@@ -147,7 +184,9 @@ class Run:
 
     def layers(self) -> list[int]:
         """Layers of the PLM that are embedded."""
-        return sorted(int(p.name.removeprefix("layer_")) for p in (self.folder / "embeddings").glob("layer_*"))
+        return sorted(
+            int(p.name.removeprefix("layer_")) for p in (self.folder / "embeddings").glob("layer_*")
+        )
 
     def embeddings(self, layer: int | None = None, shuffled: bool = False) -> "Embeddings":
         """Embeddings of one layer; the only one where none is named."""
@@ -156,7 +195,9 @@ class Run:
         if layer is None:
             layers = self.layers()
             if len(layers) != 1:
-                raise PipelineError(f"{self.folder} has embeddings of layers {layers}, not of one; run stage 'embed', or name the layer")
+                raise PipelineError(
+                    f"{self.folder} has embeddings of layers {layers}, not of one; run stage 'embed', or name the layer"
+                )
             layer = layers[0]
         folder = self.embeddings_folder(layer, shuffled)
         return Embeddings.open(self._made(str(folder.relative_to(self.folder)), "embed"))
@@ -168,13 +209,17 @@ class Run:
         about = self.summary("embed")
         plm = esm2.load(about["weights"], device, about["dtype"])
         if plm.revision != about["plm_revision"]:
-            raise PipelineError(f"{about['weights']} holds other weights than those that {self.folder} was embedded with; run stage 'embed' again")
+            raise PipelineError(
+                f"{about['weights']} holds other weights than those that {self.folder} was embedded with; run stage 'embed' again"
+            )
         return plm
 
     def source(self, source: str) -> Path:
         """`sources/<id>/`."""
         if source not in (*SOURCES, PROBE) and not (self.folder / "sources" / source).is_dir():
-            raise PipelineError(f"no source {source!r} in {self.folder}; there are {', '.join(self.sources()) or 'none yet'}")
+            raise PipelineError(
+                f"no source {source!r} in {self.folder}; there are {', '.join(self.sources()) or 'none yet'}"
+            )
         return self.folder / "sources" / source
 
     def sources(self) -> list[str]:
@@ -204,15 +249,21 @@ class Run:
         """`comparison/<label>/`: an SAE of stage `compare`, or a control, whether or not it is there."""
         return self.folder / "comparison" / label
 
-    def activations(self, source: str = "sae", proteins: Proteins | None = None) -> "FeatureActivations":
+    def activations(
+        self, source: str = "sae", proteins: Proteins | None = None
+    ) -> "FeatureActivations":
         """Activations in unit `raw`."""
         from interplm_nb.activations import FeatureActivations
 
-        return FeatureActivations.open(self._made(f"sources/{source}/activations", "activations"), proteins or self.proteins())
+        return FeatureActivations.open(
+            self._made(f"sources/{source}/activations", "activations"), proteins or self.proteins()
+        )
 
     def maxima(self, source: str = "sae") -> pl.DataFrame:
         """feature, maximum_train, maximum_all; for neurons also minimum_train, minimum_all."""
-        return read_parquet(self._made(f"sources/{source}/maxima.parquet", "activations"), "Maxima", 1)[0]
+        return read_parquet(
+            self._made(f"sources/{source}/maxima.parquet", "activations"), "Maxima", 1
+        )[0]
 
     def atlas(self, source: str = "sae") -> pl.DataFrame:
         """The map of the living features of the trained SAE, the only source that has one, and their statistics over all proteins of the whole run.
@@ -220,9 +271,13 @@ class Run:
         Columns: feature (u32); x, y (f32), cluster (i32), as in `features.atlas`; n_active, density, n_proteins, maximum (unit `raw`), mean_active,
         as in `features.statistics`. PipelineError before stage 'activations'.
         """
-        return read_parquet(self._made(f"sources/{source}/atlas.parquet", "activations"), "FeatureAtlas", 1)[0]
+        return read_parquet(
+            self._made(f"sources/{source}/atlas.parquet", "activations"), "FeatureAtlas", 1
+        )[0]
 
-    def scored(self, source: str, convention: str, proteins: Proteins | None = None) -> "FeatureActivations | DenseSource":
+    def scored(
+        self, source: str, convention: str, proteins: Proteins | None = None
+    ) -> "FeatureActivations | DenseSource":
         """What concepts are counted on: unit `max`, by the training maxima (`strict`) or those of all proteins (`published`)."""
         if source in (*PROJECTIONS, PROBE):
             return self.projection(source).on(self.embeddings(), proteins or self.proteins())
@@ -232,16 +287,25 @@ class Run:
             return self.activations(source, proteins).relative_to(top)
         from interplm_nb.concepts.controls.dense import DenseSource
 
-        return DenseSource(self.embeddings(), proteins or self.proteins(), maxima[f"minimum_{column}"].to_numpy(), top)
+        return DenseSource(
+            self.embeddings(),
+            proteins or self.proteins(),
+            maxima[f"minimum_{column}"].to_numpy(),
+            top,
+        )
 
     def projection(self, source: str) -> "Projection":
         """The directions of "pca", "ica" or "linear_probe". PipelineError before the stage that finds them."""
-        self._made(f"sources/{source}/projection.json", "concepts" if source == PROBE else "activations")
+        self._made(
+            f"sources/{source}/projection.json", "concepts" if source == PROBE else "activations"
+        )
         from interplm_nb.concepts.controls.projection import Projection
 
         return Projection.load(self.source(source))
 
-    def scores(self, source: str = "sae", split: str = "test", convention: str = "strict") -> "ConceptScores":
+    def scores(
+        self, source: str = "sae", split: str = "test", convention: str = "strict"
+    ) -> "ConceptScores":
         """A source's counts on one split, under one convention. PipelineError before stage 'concepts', KeyError for a split that is not there."""
         self._made(f"sources/{source}/scores.parquet", "concepts")
         from interplm_nb.concepts.scores import ConceptScores
@@ -257,19 +321,30 @@ class Run:
 
     def table(self, stage: str, name: str) -> pl.DataFrame:
         """A small table that a stage shows: `NN_stage/<name>.parquet`."""
-        return read_parquet(self._made(f"{self.stage_name(stage)}/{name}.parquet", stage), "StageTable", 1)[0]
+        return read_parquet(
+            self._made(f"{self.stage_name(stage)}/{name}.parquet", stage), "StageTable", 1
+        )[0]
 
     def write_table(self, stage: str, name: str, table: pl.DataFrame) -> None:
         """Write what `table` reads: `NN_stage/<name>.parquet`, atomically."""
-        write_parquet(table, self.stage_folder(stage) / f"{name}.parquet", {"type": "StageTable", "version": 1})
+        write_parquet(
+            table,
+            self.stage_folder(stage) / f"{name}.parquet",
+            {"type": "StageTable", "version": 1},
+        )
 
     def summary(self, stage: str) -> dict[str, Any]:
         """What a stage noted about itself: counts, and the device it worked on."""
-        return read_json(self._made(f"{self.stage_name(stage)}/summary.json", stage), "StageSummary", 1)
+        return read_json(
+            self._made(f"{self.stage_name(stage)}/summary.json", stage), "StageSummary", 1
+        )
 
     def write_summary(self, stage: str, **values: Any) -> None:
         """Write what `summary` reads: `NN_stage/summary.json`, atomically; `values` are JSON."""
-        write_json({"type": "StageSummary", "version": 1, **values}, self.stage_folder(stage) / "summary.json")
+        write_json(
+            {"type": "StageSummary", "version": 1, **values},
+            self.stage_folder(stage) / "summary.json",
+        )
 
     def _made(self, name: str, stage: str) -> Path:
         path = self.folder / name

@@ -67,7 +67,9 @@ def run(request: Request, say: Callable[[str], None], progress: TextIO | None = 
         raise StageError(f"{error}\nresume with: {request.command()}") from None
     except OSError as error:
         if error.errno in NO_SPACE:
-            raise PipelineError(f"no space left on the disk that holds {request.out}; free some and run again: {request.command()}") from None
+            raise PipelineError(
+                f"no space left on the disk that holds {request.out}; free some and run again: {request.command()}"
+            ) from None
         raise
     return run
 
@@ -82,7 +84,15 @@ def _check_asked(profile: Profile, request: Request) -> None:
             )
 
 
-def _stages(run: Run, profile: Profile, request: Request, folder: Path, descriptor: int, say: Callable[[str], None], progress: TextIO | None) -> None:
+def _stages(
+    run: Run,
+    profile: Profile,
+    request: Request,
+    folder: Path,
+    descriptor: int,
+    say: Callable[[str], None],
+    progress: TextIO | None,
+) -> None:
     forced = ALL_STAGES.index(request.force) if request.force else len(ALL_STAGES)
     for stage, params in profile.at(str(run.folder), request.device).items():
         name, number = run.stage_name(stage), ALL_STAGES.index(stage)
@@ -101,7 +111,13 @@ def _stages(run: Run, profile: Profile, request: Request, folder: Path, descript
 
 
 def _stage(
-    run: Run, params: StageParameters, now: manifest.Key, folder: Path, descriptor: int, say: Callable[[str], None], progress: TextIO | None
+    run: Run,
+    params: StageParameters,
+    now: manifest.Key,
+    folder: Path,
+    descriptor: int,
+    say: Callable[[str], None],
+    progress: TextIO | None,
 ) -> None:
     name = run.stage_name(params.stage)
     manifest.begin(run, params)
@@ -120,9 +136,15 @@ def _stage(
     }
     manifest.write(run, params, now, measured)
     remove(run.work(params.stage))
-    say(f"{name}: done in {seconds:.0f} s on {measured['device']}, peak memory {memory.peak / 2**20:.0f} MiB")
+    say(
+        f"{name}: done in {seconds:.0f} s on {measured['device']}, peak memory {memory.peak / 2**20:.0f} MiB"
+    )
 
 
 def _device(run: Run, stage: str) -> str:
     """The device that a stage says it worked on; stages without torch say nothing."""
-    return run.summary(stage).get("device", "cpu") if (run.stage_folder(stage) / "summary.json").is_file() else "cpu"
+    return (
+        run.summary(stage).get("device", "cpu")
+        if (run.stage_folder(stage) / "summary.json").is_file()
+        else "cpu"
+    )

@@ -32,28 +32,53 @@ class Spans(NamedTuple):
 
     def mean(self, values: np.ndarray) -> np.ndarray:
         """float64 [n]: the mean of each stretch."""
-        sums = np.add.reduceat(values, self.first, dtype=np.float64) if len(self.first) else np.empty(0)
+        sums = (
+            np.add.reduceat(values, self.first, dtype=np.float64)
+            if len(self.first)
+            else np.empty(0)
+        )
         return sums / (self.end - self.start + 1)
 
 
-def spans(activations: csc_array, features: np.ndarray, thresholds: np.ndarray, offsets: np.ndarray) -> Spans:
+def spans(
+    activations: csc_array, features: np.ndarray, thresholds: np.ndarray, offsets: np.ndarray
+) -> Spans:
     """The stretches above each threshold, strictly.
 
     activations float32 [n_residues, n_features], rows ascending in each column; features int64 [k] and thresholds [k]: the items; offsets int64
     [n_proteins + 1] as in `Proteins`.
     """
-    bounds = [(int(activations.indptr[f]), int(activations.indptr[f + 1])) for f in features.tolist()]
+    bounds = [
+        (int(activations.indptr[f]), int(activations.indptr[f + 1])) for f in features.tolist()
+    ]
     places = np.concatenate([np.arange(a, b) for a, b in bounds] or [np.empty(0, np.int64)])
     item = np.repeat(np.arange(len(features)), [b - a for a, b in bounds])
     on = activations.data[places] > np.asarray(thresholds, np.float32)[item]
-    item, rows, values = item[on], activations.indices[places[on]].astype(np.int64), activations.data[places[on]]
+    item, rows, values = (
+        item[on],
+        activations.indices[places[on]].astype(np.int64),
+        activations.data[places[on]],
+    )
     protein = np.searchsorted(offsets, rows, side="right") - 1
-    breaks = (np.diff(item, prepend=-1) != 0) | (np.diff(protein, prepend=-1) != 0) | (np.diff(rows, prepend=-2) != 1)
+    breaks = (
+        (np.diff(item, prepend=-1) != 0)
+        | (np.diff(protein, prepend=-1) != 0)
+        | (np.diff(rows, prepend=-2) != 1)
+    )
     first = np.flatnonzero(breaks)
     position = rows - offsets[protein] + 1
     last = np.append(first[1:], len(rows))[: len(first)] - 1
     peak = _peaks(values, breaks)
-    return Spans(item[first], protein[first], position[first], position[last], position[peak], values[peak], values, first)
+    return Spans(
+        item[first],
+        protein[first],
+        position[first],
+        position[last],
+        position[peak],
+        values[peak],
+        values,
+        first,
+    )
 
 
 def _peaks(values: np.ndarray, breaks: np.ndarray) -> np.ndarray:

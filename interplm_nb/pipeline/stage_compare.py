@@ -13,7 +13,12 @@ import polars as pl
 from tqdm.auto import tqdm
 
 from interplm_nb.pipeline import manifest, sweep
-from interplm_nb.pipeline.compare_tables import comparison_table, metrics_table, seconds_of, stability_table
+from interplm_nb.pipeline.compare_tables import (
+    comparison_table,
+    metrics_table,
+    seconds_of,
+    stability_table,
+)
 from interplm_nb.pipeline.errors import PipelineError
 from interplm_nb.pipeline.parameters import CompareParameters
 from interplm_nb.pipeline.run import Run
@@ -62,13 +67,24 @@ def _layers(run: Run, params: CompareParameters, plm: "ESM2") -> list[int]:
     layers = sorted(set(params.layers)) or run.layers()
     for layer in layers:
         if not 0 <= layer <= plm.n_layers:
-            raise PipelineError(f"compare.layers = {params.layers}: {plm.name} has layers 0 (embedding) to {plm.n_layers}")
+            raise PipelineError(
+                f"compare.layers = {params.layers}: {plm.name} has layers 0 (embedding) to {plm.n_layers}"
+            )
     if not layers:
-        raise PipelineError(f"{run.folder} has no layer embedded, and compare.layers names none; run stage 'embed', or name layers")
+        raise PipelineError(
+            f"{run.folder} has no layer embedded, and compare.layers names none; run stage 'embed', or name layers"
+        )
     return layers
 
 
-def _train(run: Run, params: CompareParameters, proteins: Proteins, plm: "ESM2", configs: "Sequence[SAEConfig]", log: Log | None) -> None:
+def _train(
+    run: Run,
+    params: CompareParameters,
+    proteins: Proteins,
+    plm: "ESM2",
+    configs: "Sequence[SAEConfig]",
+    log: Log | None,
+) -> None:
     from interplm_nb.sae.train import train_on
 
     train_on(
@@ -79,11 +95,18 @@ def _train(run: Run, params: CompareParameters, proteins: Proteins, plm: "ESM2",
         log=log,
         log_every=log_every(params.steps),
         checkpoint_every=params.checkpoint_every,
-        **meanwhile(plm, proteins.select(run.accessions("validation")[: params.fidelity_proteins]), params.fidelity_every, params.steps),
+        **meanwhile(
+            plm,
+            proteins.select(run.accessions("validation")[: params.fidelity_proteins]),
+            params.fidelity_every,
+            params.steps,
+        ),
     )
 
 
-def _batches(run: Run, params: CompareParameters, proteins: Proteins, plm: "ESM2", layers: list[int]) -> "Batches":
+def _batches(
+    run: Run, params: CompareParameters, proteins: Proteins, plm: "ESM2", layers: list[int]
+) -> "Batches":
     """Of train residues: stored ones where the run stores every layer, else straight from the PLM."""
     from interplm_nb.sae.stream import StoredBatches, StreamedBatches
 
@@ -94,11 +117,22 @@ def _batches(run: Run, params: CompareParameters, proteins: Proteins, plm: "ESM2
             f"compare.batch_size = {params.batch_size}: the train proteins have {n:,} residues in all; take a smaller batch, or more proteins"
         )
     if set(layers) <= set(run.layers()):
-        return StoredBatches({layer: run.embeddings(layer) for layer in layers}, proteins.rows_of(train), params.batch_size, seed)
+        return StoredBatches(
+            {layer: run.embeddings(layer) for layer in layers},
+            proteins.rows_of(train),
+            params.batch_size,
+            seed,
+        )
     return StreamedBatches(plm, proteins.select(train), layers, params.batch_size, seed)
 
 
-def _measure(run: Run, params: CompareParameters, proteins: Proteins, plm: "ESM2", configs: "Sequence[SAEConfig]") -> None:
+def _measure(
+    run: Run,
+    params: CompareParameters,
+    proteins: Proteins,
+    plm: "ESM2",
+    configs: "Sequence[SAEConfig]",
+) -> None:
     annotations, parts = run.annotations("strict", proteins), parts_of(run, proteins, params)
     for layer in sorted({config.layer or 0 for config in configs}):
         own = [config for config in configs if config.layer == layer]
@@ -113,7 +147,10 @@ def _measure(run: Run, params: CompareParameters, proteins: Proteins, plm: "ESM2
 def _measured(run: Run, params: CompareParameters, configs: "Sequence[SAEConfig]") -> bool:
     if not all((run.compared(config.label) / EVALUATION).exists() for config in configs):
         return False
-    return all((run.compared(label) / EVALUATION).exists() for label in _control_labels(run, params, configs))
+    return all(
+        (run.compared(label) / EVALUATION).exists()
+        for label in _control_labels(run, params, configs)
+    )
 
 
 def _sae(run: Run, params: CompareParameters, measure: Yardstick, config: "SAEConfig") -> None:
@@ -123,37 +160,73 @@ def _sae(run: Run, params: CompareParameters, measure: Yardstick, config: "SAECo
     if (folder / EVALUATION).exists():
         return
     figures, maxima = measure.of_sae(checkpoint.load(folder).to(measure.plm.device))
-    table = pl.DataFrame({"feature": np.arange(len(maxima), dtype=np.uint32), "maximum_train": maxima})
-    write_parquet(
-        table, folder / "maxima.parquet", {"type": "Maxima", "version": 1, "source": config.label, "sequences": measure.proteins.sequence_hash}
+    table = pl.DataFrame(
+        {"feature": np.arange(len(maxima), dtype=np.uint32), "maximum_train": maxima}
     )
-    of = {"kind": "sae", "recipe": config.recipe_name, "sparsity": config.sparsity_label, "lr": config.lr, "seed": config.seed}
+    write_parquet(
+        table,
+        folder / "maxima.parquet",
+        {
+            "type": "Maxima",
+            "version": 1,
+            "source": config.label,
+            "sequences": measure.proteins.sequence_hash,
+        },
+    )
+    of = {
+        "kind": "sae",
+        "recipe": config.recipe_name,
+        "sparsity": config.sparsity_label,
+        "lr": config.lr,
+        "seed": config.seed,
+    }
     _write(run, config.label, measure, {**of, "d_sae": config.d_sae, **figures})
 
 
-def _controls(run: Run, params: CompareParameters, measure: Yardstick, configs: "Sequence[SAEConfig]") -> None:
+def _controls(
+    run: Run, params: CompareParameters, measure: Yardstick, configs: "Sequence[SAEConfig]"
+) -> None:
     """Neurons, and random SAEs whose k are the L0 of the trained ones."""
     for label, k in _control_labels(run, params, configs).items():
         if (run.compared(label) / EVALUATION).exists():
             continue
         if k is None:
-            of, figures = {"kind": "neurons", "recipe": "neurons", "d_sae": measure.embeddings.d_in}, measure.of_neurons()
+            of, figures = (
+                {"kind": "neurons", "recipe": "neurons", "d_sae": measure.embeddings.d_in},
+                measure.of_neurons(),
+            )
         else:
-            figures, _ = measure.of_sae(measure.random_sae(params.d_sae, k, params.seeds[0]).to(measure.plm.device))
-            of = {"kind": "random", "recipe": "random", "sparsity": f"k{k}", "seed": params.seeds[0], "d_sae": params.d_sae}
+            figures, _ = measure.of_sae(
+                measure.random_sae(params.d_sae, k, params.seeds[0]).to(measure.plm.device)
+            )
+            of = {
+                "kind": "random",
+                "recipe": "random",
+                "sparsity": f"k{k}",
+                "seed": params.seeds[0],
+                "d_sae": params.d_sae,
+            }
         _write(run, label, measure, {**of, **figures})
 
 
-def _control_labels(run: Run, params: CompareParameters, configs: "Sequence[SAEConfig]") -> dict[str, int | None]:
+def _control_labels(
+    run: Run, params: CompareParameters, configs: "Sequence[SAEConfig]"
+) -> dict[str, int | None]:
     """Label and k of the random SAEs of a layer; None is the k of its neurons. The layer's SAEs are measured."""
     layer = f"layer_{configs[0].layer or 0:02d}"
     l0s = [evaluation(run, config.label)["l0"] for config in configs]
-    return {f"{layer}-neurons": None, **{f"{layer}-random-k{k}": k for k in sweep.random_ks(l0s, params.d_sae)}}
+    return {
+        f"{layer}-neurons": None,
+        **{f"{layer}-random-k{k}": k for k in sweep.random_ks(l0s, params.d_sae)},
+    }
 
 
 def _write(run: Run, label: str, measure: Yardstick, figures: dict[str, Any]) -> None:
     about = {"type": "SAEEvaluation", "version": 1, "label": label, "layer": measure.layer}
-    write_json({**about, "plm": measure.plm.name, "plm_revision": measure.plm.revision, **figures}, run.compared(label) / EVALUATION)
+    write_json(
+        {**about, "plm": measure.plm.name, "plm_revision": measure.plm.revision, **figures},
+        run.compared(label) / EVALUATION,
+    )
 
 
 def evaluation(run: Run, label: str) -> dict[str, Any]:
@@ -161,16 +234,26 @@ def evaluation(run: Run, label: str) -> dict[str, Any]:
     return read_json(run.compared(label) / EVALUATION, "SAEEvaluation", 1)
 
 
-def _result(run: Run, params: CompareParameters, configs: "Sequence[SAEConfig]", device: str) -> CompareStage:
+def _result(
+    run: Run, params: CompareParameters, configs: "Sequence[SAEConfig]", device: str
+) -> CompareStage:
     labels = [config.label for config in configs]
     for layer in sorted({config.layer or 0 for config in configs}):
-        labels += _control_labels(run, params, [config for config in configs if config.layer == layer])
+        labels += _control_labels(
+            run, params, [config for config in configs if config.layer == layer]
+        )
     found = [evaluation(run, label) for label in labels]
     metrics = metrics_table(run, [config.label for config in configs])
     comparison = comparison_table(found, seconds_of(metrics, params.batch_size, len(configs)))
-    tables = {"comparison": comparison, "stability": stability_table(run, configs), "metrics": metrics}
+    tables = {
+        "comparison": comparison,
+        "stability": stability_table(run, configs),
+        "metrics": metrics,
+    }
     for name, table in tables.items():
         run.write_table("compare", name, table)
     chosen = comparison.filter(pl.col("chosen"))["label"].to_list()
-    run.write_summary("compare", plm=found[0]["plm"], saes=len(configs), chosen=chosen, device=device)
+    run.write_summary(
+        "compare", plm=found[0]["plm"], saes=len(configs), chosen=chosen, device=device
+    )
     return CompareStage(**tables, plm=found[0]["plm"], device=device)

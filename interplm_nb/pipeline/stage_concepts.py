@@ -69,16 +69,30 @@ def concepts(run: Run, params: ConceptsParameters) -> ConceptsStage:
     proteins = run.proteins()
     work = list(_work(params))
     annotations = _annotations(run, proteins, params)
-    for counted, split in tqdm([(c, s) for c in work for s in SPLITS], desc="count concepts", unit=" splits"):
+    for counted, split in tqdm(
+        [(c, s) for c in work for s in SPLITS], desc="count concepts", unit=" splits"
+    ):
         if not _is_counted(run, counted, split):
             _count(run, proteins, annotations[counted.convention], counted, split)
     selected = {counted: _select(run, params, counted) for counted in work}
     scored = selected[_Counted("sae", "strict")].pairs["concept"].to_list()
-    if not annotations["strict"].only(scored).of(proteins.select(run.accessions("train"))).table.is_empty():
+    if (
+        not annotations["strict"]
+        .only(scored)
+        .of(proteins.select(run.accessions("train")))
+        .table.is_empty()
+    ):
         selected[_Counted(PROBE, "strict")] = _probe(run, annotations["strict"], scored, params)
     links = _links(run, proteins, annotations["strict"], scored, params)
     best, counts = _statistics(run, proteins, annotations["strict"], selected, params)
-    return _write(run, params, selected, best, counts, {"links": links.table, **overview(run, proteins, annotations["strict"], scored)})
+    return _write(
+        run,
+        params,
+        selected,
+        best,
+        counts,
+        {"links": links.table, **overview(run, proteins, annotations["strict"], scored)},
+    )
 
 
 def _work(params: ConceptsParameters) -> Iterator[_Counted]:
@@ -90,7 +104,9 @@ def _work(params: ConceptsParameters) -> Iterator[_Counted]:
             yield _Counted(source, MERGED)
 
 
-def _annotations(run: Run, proteins: Proteins, params: ConceptsParameters) -> dict[str, Annotations]:
+def _annotations(
+    run: Run, proteins: Proteins, params: ConceptsParameters
+) -> dict[str, Annotations]:
     from interplm_nb.concepts.repeats import merge_repeats
 
     parsed = {convention: run.annotations(convention, proteins) for convention in CONVENTIONS}
@@ -100,12 +116,19 @@ def _annotations(run: Run, proteins: Proteins, params: ConceptsParameters) -> di
 def _is_counted(run: Run, counted: _Counted, split: str) -> bool:
     try:
         run.scores(counted.source, split, counted.convention)
-    except (PipelineError, KeyError, FileNotFoundError, ValueError):  # none yet, or a save that was cut off between its files
+    except (
+        PipelineError,
+        KeyError,
+        FileNotFoundError,
+        ValueError,
+    ):  # none yet, or a save that was cut off between its files
         return False
     return True
 
 
-def _count(run: Run, proteins: Proteins, annotations: Annotations, counted: _Counted, split: str) -> None:
+def _count(
+    run: Run, proteins: Proteins, annotations: Annotations, counted: _Counted, split: str
+) -> None:
     from interplm_nb.concepts.resumed import count_resumed
 
     values = run.scored(counted.source, counted.rules, proteins)
@@ -114,7 +137,10 @@ def _count(run: Run, proteins: Proteins, annotations: Annotations, counted: _Cou
     overlap = "overwrite" if counted.convention == "published" else "keep"
     scores = count_resumed(values, annotations, state, accessions, overlap=overlap)
     about = run.about(counted.source)
-    record = {name: about[name] for name in ("plm", "plm_revision", "layer")} | {"source": counted.source, "sequences": proteins.sequence_hash}
+    record = {name: about[name] for name in ("plm", "plm_revision", "layer")} | {
+        "source": counted.source,
+        "sequences": proteins.sequence_hash,
+    }
     scores.save(run.source(counted.source), split, counted.convention, record)
 
 
@@ -127,33 +153,54 @@ def _select(run: Run, params: ConceptsParameters, counted: _Counted) -> "Selecte
     return selection.strict(validation, test, params.min_instances)
 
 
-def _probe(run: Run, annotations: Annotations, scored: list[str], params: ConceptsParameters) -> "Selected":
+def _probe(
+    run: Run, annotations: Annotations, scored: list[str], params: ConceptsParameters
+) -> "Selected":
     """The upper bound on the concepts that are scored: fitted on train, thresholds chosen on validation, read on test."""
     from interplm_nb.concepts.controls.linear_probe import linear_probes, selected_probes
 
     embeddings = run.embeddings()
     if not (run.source(PROBE) / "about.json").exists():
-        probes = linear_probes(embeddings, annotations, run.accessions("train"), scored, seed=params.seed)
+        probes = linear_probes(
+            embeddings, annotations, run.accessions("train"), scored, seed=params.seed
+        )
         probes.save(run.source(PROBE))
         write_dense_about(run, PROBE, len(probes.names))
     validation, test = (run.accessions(split) for split in SPLITS)
-    return selected_probes(run.projection(PROBE), embeddings, annotations, validation, test, params.min_instances)
+    return selected_probes(
+        run.projection(PROBE), embeddings, annotations, validation, test, params.min_instances
+    )
 
 
-def _links(run: Run, proteins: Proteins, annotations: Annotations, scored: list[str], params: ConceptsParameters) -> "ConceptLinks":
+def _links(
+    run: Run,
+    proteins: Proteins,
+    annotations: Annotations,
+    scored: list[str],
+    params: ConceptsParameters,
+) -> "ConceptLinks":
     from interplm_nb.pipeline.concept_statistics import links_of
 
     scores = (run.scores("sae", "validation"), run.scores("sae", "test"))
     test, train = (run.splits().filter(pl.col("split") == split) for split in ("test", "train"))
-    links = links_of(run.scored("sae", "strict", proteins), annotations, scores, scored, test, train, params)
+    links = links_of(
+        run.scored("sae", "strict", proteins), annotations, scores, scored, test, train, params
+    )
     about = run.about("sae")
     record = {name: about[name] for name in ("plm", "plm_revision", "layer")}
-    links.save(run.source("sae"), record | {"sequences": proteins.sequence_hash, "min_instances": params.min_instances})
+    links.save(
+        run.source("sae"),
+        record | {"sequences": proteins.sequence_hash, "min_instances": params.min_instances},
+    )
     return links
 
 
 def _statistics(
-    run: Run, proteins: Proteins, annotations: Annotations, selected: "dict[_Counted, Selected]", params: ConceptsParameters
+    run: Run,
+    proteins: Proteins,
+    annotations: Annotations,
+    selected: "dict[_Counted, Selected]",
+    params: ConceptsParameters,
 ) -> "tuple[dict[_Counted, pl.DataFrame], dict[str, ClusterCounts]]":
     """The pairs of every table, those of `strict` with their statistics; and their counts by cluster, by source."""
     from interplm_nb.pipeline.concept_statistics import STATISTICS, with_statistics
@@ -162,7 +209,9 @@ def _statistics(
     best, counts = {}, {}
     for counted, chosen in tqdm(selected.items(), desc="intervals and chance", unit=" sources"):
         if counted.convention != "strict":
-            best[counted] = chosen.pairs.with_columns(pl.lit(None, kind).alias(name) for name, kind in STATISTICS.items())
+            best[counted] = chosen.pairs.with_columns(
+                pl.lit(None, kind).alias(name) for name, kind in STATISTICS.items()
+            )
             continue
         source = run.scored(counted.source, "strict", proteins)
         best[counted], found = with_statistics(source, annotations, chosen.pairs, clusters, params)
@@ -181,17 +230,40 @@ def _write(
 ) -> ConceptsStage:
     from interplm_nb.pipeline.concept_summary import differences, summary
 
-    named = {c: (pl.lit(c.source).alias("source"), pl.lit(c.convention).alias("convention"), pl.all()) for c in selected}
-    rows = [summary(c.source, c.convention, selected[c], best[c], counts if c.convention == "strict" else {}, params) for c in selected]
+    named = {
+        c: (pl.lit(c.source).alias("source"), pl.lit(c.convention).alias("convention"), pl.all())
+        for c in selected
+    }
+    rows = [
+        summary(
+            c.source,
+            c.convention,
+            selected[c],
+            best[c],
+            counts if c.convention == "strict" else {},
+            params,
+        )
+        for c in selected
+    ]
     tables = {
         "comparison": pl.concat(rows),
         "differences": differences(counts, params),
-        "best": pl.concat([best[c].select(named[c]).sort("f1_per_domain", "concept", descending=[True, False]) for c in selected]),
+        "best": pl.concat(
+            [
+                best[c].select(named[c]).sort("f1_per_domain", "concept", descending=[True, False])
+                for c in selected
+            ]
+        ),
         "found": pl.concat([selected[c].found.select(named[c]) for c in selected]),
         **further,
     }
     for name, table in tables.items():
         run.write_table("concepts", name, table)
-    means = dict(tables["comparison"].filter(pl.col("convention") == "strict").select("source", "mean_f1_per_domain").iter_rows())
+    means = dict(
+        tables["comparison"]
+        .filter(pl.col("convention") == "strict")
+        .select("source", "mean_f1_per_domain")
+        .iter_rows()
+    )
     run.write_summary("concepts", mean_f1_per_domain=means)
     return ConceptsStage(**tables, plm=str(run.about("sae")["plm"]))

@@ -39,20 +39,46 @@ def embed(run: Run, params: EmbedParameters) -> EmbedStage:
     proteins = run.proteins()
     plm = esm2.load(params.plm, params.device, params.dtype)
     if params.layer > plm.n_layers:
-        raise PipelineError(f"embed.layer = {params.layer}: {plm.name} has layers 0 (embedding) to {plm.n_layers}")
+        raise PipelineError(
+            f"embed.layer = {params.layer}: {plm.name} has layers 0 (embedding) to {plm.n_layers}"
+        )
     for model, control in ((plm, False), (shuffled(plm, params.shuffled_seed), True)):
         folder = run.embeddings_folder(params.layer, control)
-        embed_to(model, proteins, [params.layer], lambda _, folder=folder: folder, tokens_per_batch=params.tokens_per_batch or None)
+        embed_to(
+            model,
+            proteins,
+            [params.layer],
+            lambda _, folder=folder: folder,
+            tokens_per_batch=params.tokens_per_batch or None,
+        )
     return _result(run, params, proteins, str(plm.device))
 
 
 def _result(run: Run, params: EmbedParameters, proteins: Proteins, device: str) -> EmbedStage:
     both = [run.embeddings(params.layer, control) for control in (False, True)]
-    rows = np.sort(np.random.default_rng(0).choice(proteins.n_residues, min(_SAMPLE, proteins.n_residues), replace=False))
-    spread = pl.DataFrame([{"model": e.plm, **_spread(e[rows], proteins.letters[rows])} for e in both])
+    rows = np.sort(
+        np.random.default_rng(0).choice(
+            proteins.n_residues, min(_SAMPLE, proteins.n_residues), replace=False
+        )
+    )
+    spread = pl.DataFrame(
+        [{"model": e.plm, **_spread(e[rows], proteins.letters[rows])} for e in both]
+    )
     run.write_table("embed", "spread", spread)
-    about = {"plm": both[0].plm, "plm_revision": both[0].plm_revision, "weights": params.plm, "dtype": params.dtype}
-    run.write_summary("embed", **about, layer=params.layer, d_in=both[0].d_in, residues=proteins.n_residues, device=device)
+    about = {
+        "plm": both[0].plm,
+        "plm_revision": both[0].plm_revision,
+        "weights": params.plm,
+        "dtype": params.dtype,
+    }
+    run.write_summary(
+        "embed",
+        **about,
+        layer=params.layer,
+        d_in=both[0].d_in,
+        residues=proteins.n_residues,
+        device=device,
+    )
     return EmbedStage(proteins, both[0], both[1], spread, device)
 
 
@@ -60,7 +86,10 @@ def _spread(x: np.ndarray, letters: np.ndarray) -> dict[str, float]:
     """How long the vectors are, how much they vary, and how much of that the amino acid alone explains."""
     x = x.astype(np.float64)
     total = float(((x - x.mean(axis=0)) ** 2).sum())
-    between = sum(float((letters == a).sum() * ((x[letters == a].mean(axis=0) - x.mean(axis=0)) ** 2).sum()) for a in np.unique(letters))
+    between = sum(
+        float((letters == a).sum() * ((x[letters == a].mean(axis=0) - x.mean(axis=0)) ** 2).sum())
+        for a in np.unique(letters)
+    )
     return {
         "mean_norm": float(np.linalg.norm(x, axis=1).mean()),
         "variance": total / len(x),

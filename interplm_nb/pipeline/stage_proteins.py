@@ -67,10 +67,19 @@ def read_file(params: ProteinsParameters) -> ReadFile:
     if kind == "fasta":
         found = fasta.read_fasta(path, params.strict)
         return ReadFile(dict.fromkeys(CONVENTIONS, Annotations.empty(found.proteins)), found.report)
-    read = {"tsv": uniprot_tsv.read_uniprot_tsv, "text": uniprot_flat.read_uniprot_flat, "xml": uniprot_xml.read_uniprot_xml}[kind]
+    read = {
+        "tsv": uniprot_tsv.read_uniprot_tsv,
+        "text": uniprot_flat.read_uniprot_flat,
+        "xml": uniprot_xml.read_uniprot_xml,
+    }[kind]
     limit = params.max_residues if params.too_long == "skip" else None
-    strict, published = (read(path, c, params.strict, max_length=limit, min_instances=params.min_instances) for c in CONVENTIONS)
-    return ReadFile({"strict": strict.annotations, "published": published.annotations}, strict.report)
+    strict, published = (
+        read(path, c, params.strict, max_length=limit, min_instances=params.min_instances)
+        for c in CONVENTIONS
+    )
+    return ReadFile(
+        {"strict": strict.annotations, "published": published.annotations}, strict.report
+    )
 
 
 def file_format(path: Path, asked: str = "auto") -> str:
@@ -93,17 +102,27 @@ def with_labels(read: ReadFile, params: ProteinsParameters) -> ReadFile:
 
     path = Path(params.labels).expanduser()
     name = path.name.lower().removesuffix(".gz").removesuffix(".zst")
-    kind = labels.read_gff3 if name.endswith((".gff3", ".gff")) else labels.read_bed if name.endswith(".bed") else labels.read_table
+    kind = (
+        labels.read_gff3
+        if name.endswith((".gff3", ".gff"))
+        else labels.read_bed
+        if name.endswith(".bed")
+        else labels.read_table
+    )
     own = kind(path, read.annotations["strict"].proteins, strict=params.strict)
     for reason, n, records, example in own.report.table().iter_rows():
         read.report.note(f"{path.name}: {reason}", records[0] if records else path.name, example, n)
-    return ReadFile({c: _joined(a, own.annotations) for c, a in read.annotations.items()}, read.report)
+    return ReadFile(
+        {c: _joined(a, own.annotations) for c, a in read.annotations.items()}, read.report
+    )
 
 
 def _joined(file: Annotations, own: Annotations) -> Annotations:
     common = sorted(set(file.concepts) & set(own.concepts))
     if common:
-        raise PipelineError(f"proteins.labels: concept {common[0]!r} is among the file's own annotations too; give it another name")
+        raise PipelineError(
+            f"proteins.labels: concept {common[0]!r} is among the file's own annotations too; give it another name"
+        )
     return Annotations(pl.concat([file.table, own.table]), file.proteins)
 
 
@@ -122,7 +141,11 @@ def _make(run: Run, params: ProteinsParameters) -> None:
             run.write_table("proteins", name, table)
     for convention in CONVENTIONS:
         read.annotations[convention].of(kept).save(run.folder / annotations_name(convention))
-    write_parquet(tables["splits"], run.folder / "splits.parquet", {"type": "Splits", "version": 1, "sequences": kept.sequence_hash})
+    write_parquet(
+        tables["splits"],
+        run.folder / "splits.parquet",
+        {"type": "Splits", "version": 1, "sequences": kept.sequence_hash},
+    )
     kept.save(run.folder / "proteins.parquet")
 
 
@@ -130,8 +153,14 @@ def _draw(found: Proteins, params: ProteinsParameters, report: ReadReport) -> Pr
     """So many proteins, drawn at random; all of them where 0 is asked for, or more than there are."""
     if not 0 < params.max_proteins < len(found):
         return found
-    chosen = np.random.default_rng(params.seed).choice(len(found), params.max_proteins, replace=False)
-    report.note(f"not drawn (max_proteins = {params.max_proteins:,})", "proteins", n=len(found) - params.max_proteins)
+    chosen = np.random.default_rng(params.seed).choice(
+        len(found), params.max_proteins, replace=False
+    )
+    report.note(
+        f"not drawn (max_proteins = {params.max_proteins:,})",
+        "proteins",
+        n=len(found) - params.max_proteins,
+    )
     return found.select(found.accessions[i] for i in chosen)
 
 
@@ -140,23 +169,54 @@ def _split(kept: Proteins, params: ProteinsParameters) -> dict[str, pl.DataFrame
 
     test_share = 1 - params.train_share - params.validation_share
     if test_share < 0.01:
-        raise PipelineError(f"train_share {params.train_share} and validation_share {params.validation_share} leave nothing for test; lower them")
-    clusters = homology.cluster(kept, params.identity, params.coverage, max_share=params.train_share)
-    parts = homology.split(clusters, (params.train_share, params.validation_share, test_share), params.seed)
-    splits = parts.join(homology.split_published(kept.accessions, params.seed), on="accession", how="left", maintain_order="left")
+        raise PipelineError(
+            f"train_share {params.train_share} and validation_share {params.validation_share} leave nothing for test; lower them"
+        )
+    clusters = homology.cluster(
+        kept, params.identity, params.coverage, max_share=params.train_share
+    )
+    parts = homology.split(
+        clusters, (params.train_share, params.validation_share, test_share), params.seed
+    )
+    splits = parts.join(
+        homology.split_published(kept.accessions, params.seed),
+        on="accession",
+        how="left",
+        maintain_order="left",
+    )
     leaks = homology.leaks(kept, splits, params.identity, clusters.report.coverage)
-    return {"splits": splits, "leaks": leaks, "clusters": pl.DataFrame({"text": [str(clusters.report)]})}
+    return {
+        "splits": splits,
+        "leaks": leaks,
+        "clusters": pl.DataFrame({"text": [str(clusters.report)]}),
+    }
 
 
 def _result(run: Run) -> ProteinsStage:
     kept = run.proteins()
     splits = run.splits()
     lengths = pl.DataFrame({"accession": kept.accessions, "residues": kept.lengths})
-    shares = splits.join(lengths, on="accession").group_by("split").agg(pl.len().alias("n_proteins"), pl.col("residues").sum().alias("n_residues"))
+    shares = (
+        splits.join(lengths, on="accession")
+        .group_by("split")
+        .agg(pl.len().alias("n_proteins"), pl.col("residues").sum().alias("n_residues"))
+    )
     shares = shares.sort(pl.col("split").replace_strict({"train": 0, "validation": 1, "test": 2}))
-    tables = (run.table("proteins", "read"), shares, run.table("proteins", "leaks"), run.table("proteins", "clusters")["text"][0])
-    result = ProteinsStage(kept, run.annotations("strict", kept), run.annotations("published", kept), splits, *tables)
+    tables = (
+        run.table("proteins", "read"),
+        shares,
+        run.table("proteins", "leaks"),
+        run.table("proteins", "clusters")["text"][0],
+    )
+    result = ProteinsStage(
+        kept, run.annotations("strict", kept), run.annotations("published", kept), splits, *tables
+    )
     run.write_summary(
-        "proteins", proteins=len(kept), residues=kept.n_residues, concepts=len(result.annotations.concepts), leaks=result.leaks.height, device="cpu"
+        "proteins",
+        proteins=len(kept),
+        residues=kept.n_residues,
+        concepts=len(result.annotations.concepts),
+        leaks=result.leaks.height,
+        device="cpu",
     )
     return result

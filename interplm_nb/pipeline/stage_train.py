@@ -58,7 +58,11 @@ def train(run: Run, params: TrainParameters, log: Log | None = None) -> TrainSta
             log=log,
             log_every=log_every(params.steps),
             checkpoint_every=params.checkpoint_every,
-            **(meanwhile(plm, faithful, params.fidelity_every, params.steps) if source in FAITHFUL else {}),
+            **(
+                meanwhile(plm, faithful, params.fidelity_every, params.steps)
+                if source in FAITHFUL
+                else {}
+            ),
         )
         _describe(run, params, proteins, source)
     _random(run, params, _batches(run, params, proteins, "random_sae"))
@@ -70,7 +74,11 @@ def train(run: Run, params: TrainParameters, log: Log | None = None) -> TrainSta
 def _config(params: TrainParameters, source: str) -> "SAEConfig":
     from interplm_nb.sae.config import SAEConfig
 
-    changes: dict[str, Any] = {"lr_warmup": params.warmup_fraction, "dead_after_tokens": params.dead_after_tokens, "seed": params.seed}
+    changes: dict[str, Any] = {
+        "lr_warmup": params.warmup_fraction,
+        "dead_after_tokens": params.dead_after_tokens,
+        "seed": params.seed,
+    }
     if params.lr:
         changes["lr"] = params.lr
     if params.l1 and params.recipe in L1_RECIPES:
@@ -80,7 +88,9 @@ def _config(params: TrainParameters, source: str) -> "SAEConfig":
     return SAEConfig.recipe(params.recipe, params.d_sae, k=params.k, name=source, **changes)
 
 
-def _batches(run: Run, params: TrainParameters, proteins: Proteins, source: str, split: str = "train") -> "StoredBatches":
+def _batches(
+    run: Run, params: TrainParameters, proteins: Proteins, source: str, split: str = "train"
+) -> "StoredBatches":
     from interplm_nb.sae.stream import StoredBatches
 
     rows = proteins.rows_of(run.accessions(split))
@@ -104,7 +114,11 @@ def _random(run: Run, params: TrainParameters, batches: "StoredBatches") -> None
     means = [batches.batch(step)[layer].double().mean(0) for step in range(batches.steps_per_epoch)]
     mean = sum(means[1:], means[0]) / len(means)
     sae = random_sae(len(mean), params.d_sae, k, mean.float(), params.seed)
-    checkpoint.save(sae, run.source("random_sae"), checkpoint.SAEAbout(recipe="random", seed=params.seed, **batches.about(layer)))
+    checkpoint.save(
+        sae,
+        run.source("random_sae"),
+        checkpoint.SAEAbout(recipe="random", seed=params.seed, **batches.about(layer)),
+    )
 
 
 def _describe(run: Run, params: TrainParameters, proteins: Proteins, source: str) -> None:
@@ -118,9 +132,20 @@ def _describe(run: Run, params: TrainParameters, proteins: Proteins, source: str
     (layer,) = batches.layers
     steps = range(min(batches.steps_per_epoch, max(1, _QUALITY_RESIDUES // batches.batch_size)))
     measured = asdict(quality(sae, (batches.batch(step)[layer] for step in steps)))
-    about = {"kind": "sae", **{name: batches.about(layer)[name] for name in ("plm", "plm_revision", "layer")}}
-    shape = {"d_in": sae.d_in, "d_sae": sae.d_sae, "recipe": sae.about.recipe if sae.about else None, "weights": sae.weight_hash}
-    write_json({"type": "Source", "version": 1, **about, **shape, "quality": measured}, run.source(source) / "about.json")
+    about = {
+        "kind": "sae",
+        **{name: batches.about(layer)[name] for name in ("plm", "plm_revision", "layer")},
+    }
+    shape = {
+        "d_in": sae.d_in,
+        "d_sae": sae.d_sae,
+        "recipe": sae.about.recipe if sae.about else None,
+        "weights": sae.weight_hash,
+    }
+    write_json(
+        {"type": "Source", "version": 1, **about, **shape, "quality": measured},
+        run.source(source) / "about.json",
+    )
 
 
 def _fidelity(run: Run, params: TrainParameters, plm: "ESM2", faithful: Proteins) -> None:
@@ -131,22 +156,45 @@ def _fidelity(run: Run, params: TrainParameters, plm: "ESM2", faithful: Proteins
         path = run.source(source) / "fidelity.json"
         if not path.exists():
             sae = run.sae(source, params.device)
-            measured = {convention: asdict(fidelity(sae, plm, faithful, convention=convention)) for convention in CONVENTIONS}
-            write_json({"type": "FidelityOfSource", "version": 1, "proteins": len(faithful), **measured}, path)
+            measured = {
+                convention: asdict(fidelity(sae, plm, faithful, convention=convention))
+                for convention in CONVENTIONS
+            }
+            write_json(
+                {"type": "FidelityOfSource", "version": 1, "proteins": len(faithful), **measured},
+                path,
+            )
 
 
 def _result(run: Run, device: str) -> TrainStage:
     shown = ("step", "loss", "fvu", "l0", "dead")
-    rows = [{"source": s, **{n: line[n] for n in shown}} for s in SAES for line in logged(run.source(s) / "metrics.jsonl")]
+    rows = [
+        {"source": s, **{n: line[n] for n in shown}}
+        for s in SAES
+        for line in logged(run.source(s) / "metrics.jsonl")
+    ]
     quality = pl.DataFrame([{"source": source, **run.about(source)["quality"]} for source in SAES])
-    fidelity = pl.DataFrame([_row(run, source, convention) for source in FAITHFUL for convention in CONVENTIONS])
+    fidelity = pl.DataFrame(
+        [_row(run, source, convention) for source in FAITHFUL for convention in CONVENTIONS]
+    )
     run.write_table("train", "quality", quality)
     run.write_table("train", "fidelity", fidelity)
     about = run.about("sae")
-    run.write_summary("train", plm=about["plm"], layer=about["layer"], d_sae=about["d_sae"], recipe=about["recipe"], device=device)
+    run.write_summary(
+        "train",
+        plm=about["plm"],
+        layer=about["layer"],
+        d_sae=about["d_sae"],
+        recipe=about["recipe"],
+        device=device,
+    )
     return TrainStage(pl.DataFrame(rows), quality, fidelity, about["plm"], device)
 
 
 def _row(run: Run, source: str, convention: str) -> dict[str, str | float]:
     measured = read_json(run.source(source) / "fidelity.json", "FidelityOfSource", 1)[convention]
-    return {"source": source, "convention": convention, **{name: value for name, value in measured.items() if isinstance(value, int | float)}}
+    return {
+        "source": source,
+        "convention": convention,
+        **{name: value for name, value in measured.items() if isinstance(value, int | float)},
+    }

@@ -14,7 +14,14 @@ from interplm_nb.pipeline.stage_embed import EmbedStage, embed
 from interplm_nb.pipeline.stage_proteins import ProteinsStage, proteins
 from interplm_nb.pipeline.stage_train import TrainStage, train
 
-STAGE_FUNCTIONS = {"proteins": proteins, "embed": embed, "train": train, "compare": compare, "activations": activations, "concepts": concepts}
+STAGE_FUNCTIONS = {
+    "proteins": proteins,
+    "embed": embed,
+    "train": train,
+    "compare": compare,
+    "activations": activations,
+    "concepts": concepts,
+}
 """The function of each stage, in order, the optional one too."""
 
 __all__ = [

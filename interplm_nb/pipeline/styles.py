@@ -29,7 +29,10 @@ STYLES = {
 }
 """By recipe, and the two controls."""
 
-_OWN = {"sae": Style("#0072B2", "o", "-", "SAE"), "shuffled_sae": Style("#6F6F6F", "s", (0, (4, 2)), "shuffled PLM")}
+_OWN = {
+    "sae": Style("#0072B2", "o", "-", "SAE"),
+    "shuffled_sae": Style("#6F6F6F", "s", (0, (4, 2)), "shuffled PLM"),
+}
 
 
 def logarithmic(axes: Axes, which: Literal["x", "y"]) -> None:
@@ -43,7 +46,9 @@ def logarithmic(axes: Axes, which: Literal["x", "y"]) -> None:
 
 def recipe_of(label: str) -> str | None:
     """The recipe named in an SAE's label, such as "layer_03-topk-k16-s0"; None where none is."""
-    return max((recipe for recipe in STYLES if f"-{recipe}-" in f"-{label}-"), key=len, default=None)
+    return max(
+        (recipe for recipe in STYLES if f"-{recipe}-" in f"-{label}-"), key=len, default=None
+    )
 
 
 def line_styles(labels: Iterable[str]) -> dict[str, dict[str, Any]]:
@@ -53,6 +58,15 @@ def line_styles(labels: Iterable[str]) -> dict[str, dict[str, Any]]:
     found = {}
     for i, label in enumerate(labels):
         recipe = recipe_of(label)
-        style = STYLES[recipe] if recipe else _OWN.get(label, palette[i % len(palette)]._replace(name=label))
-        found[label] = {"color": style.colour, "linestyle": style.dash, "label": style.name, "linewidth": 1.5 if len(labels) <= 6 else 1.0}
+        style = (
+            STYLES[recipe]
+            if recipe
+            else _OWN.get(label, palette[i % len(palette)]._replace(name=label))
+        )
+        found[label] = {
+            "color": style.colour,
+            "linestyle": style.dash,
+            "label": style.name,
+            "linewidth": 1.5 if len(labels) <= 6 else 1.0,
+        }
     return found

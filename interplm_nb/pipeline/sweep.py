@@ -30,11 +30,17 @@ def grid(params: CompareParameters, layers: Sequence[int]) -> list[SAEConfig]:
     return [
         _config(params, layer, recipe, *settings)
         for layer, recipe in product(layers, dict.fromkeys(params.recipes))
-        for settings in product(_sparsities(params, recipe), dict.fromkeys(params.lrs) or [None], dict.fromkeys(params.seeds))
+        for settings in product(
+            _sparsities(params, recipe),
+            dict.fromkeys(params.lrs) or [None],
+            dict.fromkeys(params.seeds),
+        )
     ]
 
 
-def paper_grid(layer: int, d_sae: int, model: Literal["8M", "650M"] = "8M", seed: int = 0) -> list[SAEConfig]:
+def paper_grid(
+    layer: int, d_sae: int, model: Literal["8M", "650M"] = "8M", seed: int = 0
+) -> list[SAEConfig]:
     """The 20 SAEs of one layer that the paper's procedure compares: ReLU with L1, five learning rates and four L1 weights.
 
     The paper's d_sae is 10,240, its training 500,000 (8M) or 200,000 (650M) steps of 2,048 residues.
@@ -42,7 +48,13 @@ def paper_grid(layer: int, d_sae: int, model: Literal["8M", "650M"] = "8M", seed
     if model not in PAPER_LRS:
         raise ValueError(f"the paper has settings for {' and '.join(PAPER_LRS)}, not for {model!r}")
     lrs, l1s = list(PAPER_LRS[model]), list(PAPER_L1S[model])
-    values = {"recipes": ["interplm-paper"], "lrs": lrs, "l1s": l1s, "d_sae": d_sae, "seeds": [seed]}
+    values = {
+        "recipes": ["interplm-paper"],
+        "lrs": lrs,
+        "l1s": l1s,
+        "d_sae": d_sae,
+        "seeds": [seed],
+    }
     return grid(CompareParameters.checked(values, "paper_grid"), [layer])
 
 
@@ -52,7 +64,9 @@ def choose(table: pl.DataFrame) -> pl.DataFrame:
     `table` holds kind, layer, label, f1_tuning: `comparison.parquet` of stage `compare`.
     """
     saes = table.filter(pl.col("kind") == "sae", pl.col("f1_tuning").is_not_null())
-    best = saes.group_by("layer", maintain_order=True).agg(pl.all().sort_by("f1_tuning", descending=True, maintain_order=True).first())
+    best = saes.group_by("layer", maintain_order=True).agg(
+        pl.all().sort_by("f1_tuning", descending=True, maintain_order=True).first()
+    )
     return best.select("layer", "label", "f1_tuning").sort("layer")
 
 
@@ -64,7 +78,9 @@ def random_ks(l0s: Sequence[float], d_sae: int) -> list[int]:
             groups[-1].append(l0)
         else:
             groups.append([l0])
-    return sorted({min(d_sae, max(1, round(float(np.sqrt(group[0] * group[-1]))))) for group in groups})
+    return sorted(
+        {min(d_sae, max(1, round(float(np.sqrt(group[0] * group[-1]))))) for group in groups}
+    )
 
 
 def nearest_k(l0: float, ks: Sequence[int]) -> int:
@@ -76,8 +92,19 @@ def _sparsities(params: CompareParameters, recipe: str) -> list[float | None]:
     return list(dict.fromkeys(params.l1s if recipe in L1_RECIPES else params.sparsities)) or [None]
 
 
-def _config(params: CompareParameters, layer: int, recipe: str, sparsity: float | None, lr: float | None, seed: int) -> SAEConfig:
-    changes: dict[str, Any] = {"layer": layer, "seed": seed, "dead_after_tokens": params.dead_after_tokens}
+def _config(
+    params: CompareParameters,
+    layer: int,
+    recipe: str,
+    sparsity: float | None,
+    lr: float | None,
+    seed: int,
+) -> SAEConfig:
+    changes: dict[str, Any] = {
+        "layer": layer,
+        "seed": seed,
+        "dead_after_tokens": params.dead_after_tokens,
+    }
     if lr is not None:
         changes["lr"] = lr
     if params.scaling != "own":
@@ -86,5 +113,11 @@ def _config(params: CompareParameters, layer: int, recipe: str, sparsity: float 
         changes["sparsity"] = sparsity
     k = None if sparsity is None or recipe in L1_RECIPES else int(sparsity)
     config = SAEConfig.recipe(recipe, params.d_sae, k=k, **changes)
-    parts = [f"layer_{layer:02d}", recipe, config.sparsity_label, *([] if lr is None else [f"lr{lr:g}"]), f"s{seed}"]
+    parts = [
+        f"layer_{layer:02d}",
+        recipe,
+        config.sparsity_label,
+        *([] if lr is None else [f"lr{lr:g}"]),
+        f"s{seed}",
+    ]
     return SAEConfig.recipe(recipe, params.d_sae, k=k, **changes, name="-".join(parts))

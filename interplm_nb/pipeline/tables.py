@@ -18,7 +18,11 @@ class Table:
     """A table for people: HTML where it can be shown, text elsewhere. Everything in it is escaped."""
 
     def __init__(
-        self, table: pl.DataFrame, caption: str = "", names: Mapping[str, str] | None = None, cells: Mapping[str, Cell] | None = None
+        self,
+        table: pl.DataFrame,
+        caption: str = "",
+        names: Mapping[str, str] | None = None,
+        cells: Mapping[str, Cell] | None = None,
     ) -> None:
         self.table = table
         self.caption = caption
@@ -33,16 +37,30 @@ class Table:
 
     def html(self) -> str:
         """The table as HTML."""
-        head = "".join(f'<th style="{self._style(c)}">{html.escape(self.names.get(c, c))}</th>' for c in self.table.columns)
-        body = "".join(f"<tr>{''.join(self._cell(c, v) for c, v in row.items())}</tr>" for row in self.table.iter_rows(named=True))
-        caption = f'<caption style="caption-side:top;text-align:left">{html.escape(self.caption)}</caption>' if self.caption else ""
+        head = "".join(
+            f'<th style="{self._style(c)}">{html.escape(self.names.get(c, c))}</th>'
+            for c in self.table.columns
+        )
+        body = "".join(
+            f"<tr>{''.join(self._cell(c, v) for c, v in row.items())}</tr>"
+            for row in self.table.iter_rows(named=True)
+        )
+        caption = (
+            f'<caption style="caption-side:top;text-align:left">{html.escape(self.caption)}</caption>'
+            if self.caption
+            else ""
+        )
         return f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
     def _style(self, column: str) -> str:
         return _NUMBER if self.table.schema[column].is_numeric() else _STYLE
 
     def _cell(self, column: str, value: Any) -> str:
-        shown = self.cells[column](value) if column in self.cells and value is not None else html.escape(plain(value))
+        shown = (
+            self.cells[column](value)
+            if column in self.cells and value is not None
+            else html.escape(plain(value))
+        )
         return f'<td style="{self._style(column)}">{shown}</td>'
 
 
@@ -52,25 +70,45 @@ def plain(value: Any) -> str:
         return "–"
     if isinstance(value, bool) or not isinstance(value, int | float):
         return str(value)
-    return f"{value:,}" if isinstance(value, int) else f"{value:,.3f}" if abs(value) < 100 else f"{value:,.0f}"
+    return (
+        f"{value:,}"
+        if isinstance(value, int)
+        else f"{value:,.3f}"
+        if abs(value) < 100
+        else f"{value:,.0f}"
+    )
 
 
 def read_report(read: pl.DataFrame) -> Table:
     """What was left out or changed while reading, by reason."""
     examples = pl.col("records").list.head(3).list.join(", ").str.slice(0, 60)
     table = read.select("reason", "n", examples.alias("such as"))
-    return Table(table, "what reading left out or changed" if table.height else "nothing was left out or changed")
+    return Table(
+        table,
+        "what reading left out or changed" if table.height else "nothing was left out or changed",
+    )
 
 
 def shares(table: pl.DataFrame) -> Table:
     """Proteins and residues of each split."""
-    return Table(table, "splits, by homology cluster", {"n_proteins": "proteins", "n_residues": "residues"})
+    return Table(
+        table, "splits, by homology cluster", {"n_proteins": "proteins", "n_residues": "residues"}
+    )
 
 
 def comparison(table: pl.DataFrame, convention: str = "strict") -> Table:
     """The sources side by side."""
     part = table.filter(pl.col("convention") == convention)
-    columns = ["source", "n_concepts", "mean_f1_per_domain", "low", "high", "mean_f1", "mean_auprc", "concepts_above_chance"]
+    columns = [
+        "source",
+        "n_concepts",
+        "mean_f1_per_domain",
+        "low",
+        "high",
+        "mean_f1",
+        "mean_auprc",
+        "concepts_above_chance",
+    ]
     columns += ["features_found", "concepts_found"]
     names = {
         "n_concepts": "concepts",
@@ -85,14 +123,37 @@ def comparison(table: pl.DataFrame, convention: str = "strict") -> Table:
     }
     if convention != "strict":
         columns = [c for c in columns if not part[c].is_null().all()]
-    return Table(part.select(columns), f"{convention}: scored are concepts with {part['concepts_scored'][0] if part.height else 'none'}", names)
+    return Table(
+        part.select(columns),
+        f"{convention}: scored are concepts with {part['concepts_scored'][0] if part.height else 'none'}",
+        names,
+    )
 
 
-def best_features(best: pl.DataFrame, source: str = "sae", convention: str = "strict", n: int = 25) -> Table:
+def best_features(
+    best: pl.DataFrame, source: str = "sae", convention: str = "strict", n: int = 25
+) -> Table:
     """The best feature of each concept, linked to its anchor `feature-N` in the same notebook (`FeaturePages.gallery_html`)."""
     part = best.filter(pl.col("source") == source, pl.col("convention") == convention).head(n)
-    columns = ["concept", "feature", "threshold", "validation_f1_per_domain", "precision", "recall_per_domain", "f1_per_domain", "low", "high"]
-    columns += ["shifted_f1_per_domain", "exchanged_f1_per_domain", "q_value", "auprc", "prevalence", "n_instances"]
+    columns = [
+        "concept",
+        "feature",
+        "threshold",
+        "validation_f1_per_domain",
+        "precision",
+        "recall_per_domain",
+        "f1_per_domain",
+        "low",
+        "high",
+    ]
+    columns += [
+        "shifted_f1_per_domain",
+        "exchanged_f1_per_domain",
+        "q_value",
+        "auprc",
+        "prevalence",
+        "n_instances",
+    ]
     names = {
         "validation_f1_per_domain": "F1 on validation",
         "recall_per_domain": "recall (instances)",
@@ -107,20 +168,51 @@ def best_features(best: pl.DataFrame, source: str = "sae", convention: str = "st
     }
     link = {"feature": lambda f: f'<a href="#feature-{int(f)}">f/{int(f)}</a>'}
     return Table(
-        part.select(columns), f"best feature of {source} for each concept ({convention}), chosen on validation, figures from test", names, link
+        part.select(columns),
+        f"best feature of {source} for each concept ({convention}), chosen on validation, figures from test",
+        names,
+        link,
     )
 
 
 def fidelity(table: pl.DataFrame) -> Table:
     """What the PLM's predictions lose when an SAE stands in for its layer."""
-    columns = ["source", "convention", "n_residues", "ce_original", "ce_sae", "ce_zero", "loss_recovered", "kl"]
-    names = {"n_residues": "residues", "ce_original": "ce as it is", "ce_sae": "ce with the SAE", "ce_zero": "ce with zeros", "kl": "KL"}
-    return Table(table.select(columns), "predictions of the PLM, cross entropy in nats per residue", names)
+    columns = [
+        "source",
+        "convention",
+        "n_residues",
+        "ce_original",
+        "ce_sae",
+        "ce_zero",
+        "loss_recovered",
+        "kl",
+    ]
+    names = {
+        "n_residues": "residues",
+        "ce_original": "ce as it is",
+        "ce_sae": "ce with the SAE",
+        "ce_zero": "ce with zeros",
+        "kl": "KL",
+    }
+    return Table(
+        table.select(columns), "predictions of the PLM, cross entropy in nats per residue", names
+    )
 
 
 def compared(table: pl.DataFrame) -> Table:
     """The SAEs of stage `compare` beside their controls, the chosen ones marked."""
-    columns = ["layer", "recipe", "sparsity", "learning rate", "seed", "l0", "fvu", "loss_recovered_strict", "loss_recovered_published", "kl_strict"]
+    columns = [
+        "layer",
+        "recipe",
+        "sparsity",
+        "learning rate",
+        "seed",
+        "l0",
+        "fvu",
+        "loss_recovered_strict",
+        "loss_recovered_published",
+        "kl_strict",
+    ]
     columns += ["alive", "f1_tuning", "f1_test", "concepts_found", "seconds"]
     names = {
         "l0": "L0",
@@ -135,5 +227,9 @@ def compared(table: pl.DataFrame) -> Table:
     }
     chosen = pl.when("chosen").then(pl.lit("chosen")).otherwise(pl.lit("")).alias("by F1 (tuning)")
     scored = f"{table['concepts_tuning'].max() or 0} concepts on the tuning part, {table['concepts_test'].max() or 0} on test"
-    rates = pl.Series("learning rate", [None if lr is None else f"{lr:.2g}" for lr in table["lr"]], dtype=pl.String)
+    rates = pl.Series(
+        "learning rate",
+        [None if lr is None else f"{lr:.2g}" for lr in table["lr"]],
+        dtype=pl.String,
+    )
     return Table(table.with_columns(rates).select(chosen, *columns), f"scored are {scored}", names)

@@ -23,7 +23,11 @@ def meanwhile(plm: "PLM", proteins: Proteins, every: int, steps: int) -> dict[st
     from interplm_nb.sae.fidelity import probe
 
     lines = log_every(steps)
-    return {"evaluate": probe(plm, proteins), "evaluate_every": -(-every // lines) * lines} if every else {}
+    return (
+        {"evaluate": probe(plm, proteins), "evaluate_every": -(-every // lines) * lines}
+        if every
+        else {}
+    )
 
 
 def logged(path: Path) -> list[dict[str, Any]]:

@@ -62,14 +62,21 @@ class Yardstick:
 
         found = on_demand(sae, self.embeddings, self.proteins)
         maxima = found.largest(self.parts.maxima)
-        figures = {**self._quality(sae), "alive": int((maxima > 0).sum()), **self._fidelity(sae), **self._concepts(found.relative_to(maxima))}
+        figures = {
+            **self._quality(sae),
+            "alive": int((maxima > 0).sum()),
+            **self._fidelity(sae),
+            **self._concepts(found.relative_to(maxima)),
+        }
         return figures, maxima
 
     def of_neurons(self) -> dict[str, Any]:
         """The figures of the PLM's own dimensions, scaled by their range on train: concepts alone, as they reconstruct everything."""
         from interplm_nb.concepts.controls.dense import DenseSource, fit_range
 
-        neurons = DenseSource(self.embeddings, self.proteins, *fit_range(self.embeddings, self.rows("maxima")))
+        neurons = DenseSource(
+            self.embeddings, self.proteins, *fit_range(self.embeddings, self.rows("maxima"))
+        )
         return self._concepts(neurons)
 
     def random_sae(self, d_sae: int, k: int, seed: int) -> "SAE":
@@ -77,15 +84,29 @@ class Yardstick:
         from interplm_nb.sae.controls import random_sae
         from interplm_nb.sae.mean import mean_embedding
 
-        return random_sae(self.embeddings.d_in, d_sae, k, mean_embedding(self.embeddings, self.rows("maxima")), seed)
+        return random_sae(
+            self.embeddings.d_in,
+            d_sae,
+            k,
+            mean_embedding(self.embeddings, self.rows("maxima")),
+            seed,
+        )
 
     def _quality(self, sae: "SAE") -> dict[str, Any]:
         from interplm_nb.sae.fidelity import quality
 
-        rows = self.rows("tuning")  # of a layer that is not stored no more of validation is embedded
+        rows = self.rows(
+            "tuning"
+        )  # of a layer that is not stored no more of validation is embedded
         if len(rows) > _QUALITY_RESIDUES:
-            rows = np.sort(np.random.default_rng(_SEED).choice(rows, _QUALITY_RESIDUES, replace=False))
-        measured = asdict(quality(sae, (self.embeddings[part] for part in np.array_split(rows, -(-len(rows) // 8192)))))
+            rows = np.sort(
+                np.random.default_rng(_SEED).choice(rows, _QUALITY_RESIDUES, replace=False)
+            )
+        measured = asdict(
+            quality(
+                sae, (self.embeddings[part] for part in np.array_split(rows, -(-len(rows) // 8192)))
+            )
+        )
         return {"quality_residues": measured.pop("n_residues"), **measured}
 
     def _fidelity(self, sae: "SAE") -> dict[str, Any]:
@@ -93,8 +114,18 @@ class Yardstick:
 
         found = {}
         for convention in CONVENTIONS:
-            f = fidelity(sae, self.plm, self.faithful, convention=convention, layer=self.layer, progress=False)
-            found |= {f"{name}_{convention}": getattr(f, name) for name in ("loss_recovered", "kl", "ce_original", "ce_sae", "ce_zero")}
+            f = fidelity(
+                sae,
+                self.plm,
+                self.faithful,
+                convention=convention,
+                layer=self.layer,
+                progress=False,
+            )
+            found |= {
+                f"{name}_{convention}": getattr(f, name)
+                for name in ("loss_recovered", "kl", "ce_original", "ce_sae", "ce_zero")
+            }
         return found
 
     def _concepts(self, source: "Source") -> dict[str, Any]:
@@ -103,7 +134,10 @@ class Yardstick:
         from interplm_nb.concepts.selection import strict
         from interplm_nb.concepts.tuning import tuned
 
-        tuning, test = (count(source, self.annotations, accessions) for accessions in (self.parts.tuning, self.parts.test))
+        tuning, test = (
+            count(source, self.annotations, accessions)
+            for accessions in (self.parts.tuning, self.parts.test)
+        )
         best, chosen = tuned(tuning, self.min_instances), strict(tuning, test, self.min_instances)
         return {
             "concepts_tuning": best.concepts.height,
@@ -124,7 +158,9 @@ def parts_of(run: Run, proteins: Proteins, params: CompareParameters) -> Parts:
     drawn = np.random.default_rng([_SEED, 1]).permutation(clusters)[:n]
     tuning = splits.filter(pl.col("cluster").is_in(drawn.tolist()))["accession"].to_list()
     faithful = run.accessions("validation")[: params.fidelity_proteins]  # those of stage `train`
-    return Parts(_enough(run, proteins, params.maxima_residues), tuning, run.accessions("test"), faithful)
+    return Parts(
+        _enough(run, proteins, params.maxima_residues), tuning, run.accessions("test"), faithful
+    )
 
 
 def _enough(run: Run, proteins: Proteins, residues: int) -> list[str]:
@@ -142,12 +178,27 @@ def _enough(run: Run, proteins: Proteins, residues: int) -> list[str]:
 
 @contextmanager
 def yardstick(
-    run: Run, params: CompareParameters, proteins: Proteins, annotations: Annotations, parts: Parts, plm: "ESM2", layer: int
+    run: Run,
+    params: CompareParameters,
+    proteins: Proteins,
+    annotations: Annotations,
+    parts: Parts,
+    plm: "ESM2",
+    layer: int,
 ) -> Iterator[Yardstick]:
     """The yardstick of a layer. A layer that the run does not store is embedded for it, on the proteins that are needed, and removed afterwards."""
     faithful = proteins.select(parts.fidelity)
     if layer in run.layers():
-        yield Yardstick(layer, proteins, run.embeddings(layer), annotations, parts, plm, faithful, params.min_instances)
+        yield Yardstick(
+            layer,
+            proteins,
+            run.embeddings(layer),
+            annotations,
+            parts,
+            plm,
+            faithful,
+            params.min_instances,
+        )
         return
     from interplm_nb.plm.store import embed_to
 
@@ -156,5 +207,7 @@ def yardstick(
     folder = run.work("compare") / f"layer_{layer:02d}"
     _log.info("layer %d is not stored; embedding %d proteins to measure SAEs on", layer, len(some))
     embeddings = embed_to(plm, some, [layer], lambda _: folder)[layer]
-    yield Yardstick(layer, some, embeddings, annotations.of(some), parts, plm, faithful, params.min_instances)
+    yield Yardstick(
+        layer, some, embeddings, annotations.of(some), parts, plm, faithful, params.min_instances
+    )
     remove(folder)

@@ -38,8 +38,13 @@ def rows_of(batch: Sequence[Piece], proteins: Proteins) -> np.ndarray:
 def positions_of(batch: Sequence[Piece], width: int) -> np.ndarray:
     """int64 [n]: where the same residues are in the flattened [B * width] tokens; `width` is T, <cls> and <eos> included."""
     firsts = np.arange(len(batch)) * width + 1
-    return _ranges(firsts + [p.keep_start - p.start for p in batch], firsts + [p.keep_stop - p.start for p in batch])
+    return _ranges(
+        firsts + [p.keep_start - p.start for p in batch],
+        firsts + [p.keep_stop - p.start for p in batch],
+    )
 
 
 def _ranges(starts: np.ndarray, stops: np.ndarray) -> np.ndarray:
-    return np.concatenate([np.arange(a, b, dtype=np.int64) for a, b in zip(starts, stops, strict=True)])
+    return np.concatenate(
+        [np.arange(a, b, dtype=np.int64) for a, b in zip(starts, stops, strict=True)]
+    )

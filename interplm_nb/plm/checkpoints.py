@@ -41,11 +41,22 @@ class Architecture:
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Name and shape of every parameter, with fair-esm's names; the tied LM head weight and the contact head are not among them."""
         d, n = self.d_model, len(ALPHABET)
-        sizes = {"self_attn_layer_norm": (d,), "final_layer_norm": (d,), "fc1": (4 * d, d), "fc2": (d, 4 * d)}
+        sizes = {
+            "self_attn_layer_norm": (d,),
+            "final_layer_norm": (d,),
+            "fc1": (4 * d, d),
+            "fc2": (d, 4 * d),
+        }
         sizes |= {f"self_attn.{p}_proj": (d, d) for p in ("q", "k", "v", "out")}
         weights = {f"layers.{i}.{k}": s for i in range(self.n_layers) for k, s in sizes.items()}
-        weights |= {"emb_layer_norm_after": (d,), "lm_head.dense": (d, d), "lm_head.layer_norm": (d,)}
-        shapes = {f"{k}.weight": s for k, s in weights.items()} | {f"{k}.bias": s[:1] for k, s in weights.items()}
+        weights |= {
+            "emb_layer_norm_after": (d,),
+            "lm_head.dense": (d, d),
+            "lm_head.layer_norm": (d,),
+        }
+        shapes = {f"{k}.weight": s for k, s in weights.items()} | {
+            f"{k}.bias": s[:1] for k, s in weights.items()
+        }
         return shapes | {"embed_tokens.weight": (n, d), "lm_head.bias": (n,)}
 
 
@@ -70,7 +81,9 @@ def read(name_or_path: str | Path) -> Checkpoint:
     if path.is_dir():
         return read_safetensors(path / "model.safetensors")
     if not path.is_file():
-        raise FileNotFoundError(f"{name!r} is no file and no model's name; the names are {MINI}, {', '.join(OFFICIAL)}")
+        raise FileNotFoundError(
+            f"{name!r} is no file and no model's name; the names are {MINI}, {', '.join(OFFICIAL)}"
+        )
     if path.suffix == ".pt":
         return read_pt(path)
     if path.suffix == ".safetensors":
@@ -93,18 +106,35 @@ def read_pt(path: Path) -> Checkpoint:
     try:
         with torch.serialization.safe_globals([argparse.Namespace]):
             data = torch.load(path, map_location="cpu", weights_only=True, mmap=_is_zip(path))
-    except (pickle.UnpicklingError, RuntimeError, EOFError, LookupError, ValueError, struct.error) as error:
-        reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
-        raise ValueError(f"{path}: not a checkpoint that can be read safely ({reason}); wanted fair-esm's .pt format, whole") from error
+    except (
+        pickle.UnpicklingError,
+        RuntimeError,
+        EOFError,
+        LookupError,
+        ValueError,
+        struct.error,
+    ) as error:
+        reason = (
+            str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
+        )
+        raise ValueError(
+            f"{path}: not a checkpoint that can be read safely ({reason}); wanted fair-esm's .pt format, whole"
+        ) from error
     if not isinstance(data, Mapping) or not isinstance(data.get("model"), Mapping):
-        raise ValueError(f"{path}: wanted a dictionary with 'model' and 'cfg' (fair-esm's format), found {_outline(data)}")
-    return _checked(_upgraded(data["model"]), _architecture(_settings(data, path), path), path.stem, path)
+        raise ValueError(
+            f"{path}: wanted a dictionary with 'model' and 'cfg' (fair-esm's format), found {_outline(data)}"
+        )
+    return _checked(
+        _upgraded(data["model"]), _architecture(_settings(data, path), path), path.stem, path
+    )
 
 
 def read_safetensors(path: Path) -> Checkpoint:
     """Read a safetensors file with fair-esm's parameter names; config.json beside it, or the file's metadata, gives the architecture."""
     if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such file; wanted the weights as safetensors, with config.json beside them")
+        raise FileNotFoundError(
+            f"{path}: no such file; wanted the weights as safetensors, with config.json beside them"
+        )
     try:
         with safe_open(path, "pt") as file:
             metadata = file.metadata() or {}
@@ -113,18 +143,39 @@ def read_safetensors(path: Path) -> Checkpoint:
         raise ValueError(f"{path}: not a readable safetensors file ({error})") from error
     config = path.with_name("config.json")
     try:
-        settings = json.loads(config.read_text(encoding="utf-8")) if config.is_file() else json.loads(metadata.get("architecture", "{}"))
+        settings = (
+            json.loads(config.read_text(encoding="utf-8"))
+            if config.is_file()
+            else json.loads(metadata.get("architecture", "{}"))
+        )
     except ValueError as error:
-        raise ValueError(f"{config if config.is_file() else path}: the architecture is not JSON ({error})") from error
-    return _checked(_upgraded(weights), _architecture(settings, path), str(settings.get("name", path.stem)), path)
+        raise ValueError(
+            f"{config if config.is_file() else path}: the architecture is not JSON ({error})"
+        ) from error
+    return _checked(
+        _upgraded(weights),
+        _architecture(settings, path),
+        str(settings.get("name", path.stem)),
+        path,
+    )
 
 
-def write_safetensors(weights: Mapping[str, Tensor], architecture: Architecture, name: str, folder: Path, dtype: torch.dtype = torch.float16) -> None:
+def write_safetensors(
+    weights: Mapping[str, Tensor],
+    architecture: Architecture,
+    name: str,
+    folder: Path,
+    dtype: torch.dtype = torch.float16,
+) -> None:
     """Write model.safetensors and config.json, which `esm2.load(folder)` reads."""
     with atomic_path(folder / "model.safetensors") as draft:
         save_file({k: weights[k].to(dtype).contiguous() for k in architecture.shapes()}, draft)
-        draft.chmod(0o644)  # safetensors makes it readable by its owner alone, and a package is read by all
-    write_json({"type": "ESM2", "version": 1, "name": name} | asdict(architecture), folder / "config.json")
+        draft.chmod(
+            0o644
+        )  # safetensors makes it readable by its owner alone, and a package is read by all
+    write_json(
+        {"type": "ESM2", "version": 1, "name": name} | asdict(architecture), folder / "config.json"
+    )
 
 
 def revision_of(weights: Mapping[str, Tensor]) -> str:
@@ -146,7 +197,10 @@ _NAMES = {
 
 
 def _architecture(settings: Mapping[str, Any], path: Path) -> Architecture:
-    values = {ours: next((settings[n] for n in names if n in settings), None) for ours, names in _NAMES.items()}
+    values = {
+        ours: next((settings[n] for n in names if n in settings), None)
+        for ours, names in _NAMES.items()
+    }
     found = {k: v for k, v in values.items() if isinstance(v, int)}
     lacking = [k for k in values if k not in found]
     if lacking:
@@ -162,7 +216,9 @@ def _settings(data: Mapping[str, Any], path: Path) -> Mapping[str, Any]:
         settings = settings["model"]
     settings = vars(settings) if isinstance(settings, argparse.Namespace) else settings
     if not isinstance(settings, Mapping):
-        raise ValueError(f"{path}: wanted the model's settings under 'cfg' (fair-esm's format), found {_outline(data)}")
+        raise ValueError(
+            f"{path}: wanted the model's settings under 'cfg' (fair-esm's format), found {_outline(data)}"
+        )
     return settings
 
 
@@ -176,27 +232,44 @@ def _upgraded(state: Mapping[str, Any]) -> dict[str, Any]:
     return {new: state[old] for old, new in names.items() if not _LEFT_ASIDE.search(new)}
 
 
-def _checked(weights: dict[str, Any], architecture: Architecture, name: str, path: Path) -> Checkpoint:
+def _checked(
+    weights: dict[str, Any], architecture: Architecture, name: str, path: Path
+) -> Checkpoint:
     tied = weights.pop("lm_head.weight", None)
     shapes = architecture.shapes()
-    missing, strange = sorted(shapes.keys() - weights.keys()), sorted(weights.keys() - shapes.keys())
+    missing, strange = (
+        sorted(shapes.keys() - weights.keys()),
+        sorted(weights.keys() - shapes.keys()),
+    )
     if missing or strange:
-        parts = [f"{len(names)} {what}, such as {names[0]!r}" for what, names in (("missing", missing), ("strange", strange)) if names]
-        raise ValueError(f"{path}: these are not the parameters of ESM-2 with {architecture.n_layers} layers: {'; '.join(parts)}")
+        parts = [
+            f"{len(names)} {what}, such as {names[0]!r}"
+            for what, names in (("missing", missing), ("strange", strange))
+            if names
+        ]
+        raise ValueError(
+            f"{path}: these are not the parameters of ESM-2 with {architecture.n_layers} layers: {'; '.join(parts)}"
+        )
     for key, shape in shapes.items():
         _check_tensor(weights[key], key, shape, path)
     if tied is not None and not torch.equal(tied, weights["embed_tokens.weight"]):
-        raise ValueError(f"{path}: lm_head.weight differs from embed_tokens.weight; in ESM-2 they are one tensor, so this is another model")
+        raise ValueError(
+            f"{path}: lm_head.weight differs from embed_tokens.weight; in ESM-2 they are one tensor, so this is another model"
+        )
     return Checkpoint(weights, architecture, name, revision_of(weights))
 
 
 def _check_tensor(value: Any, key: str, shape: tuple[int, ...], path: Path) -> None:
     if not isinstance(value, Tensor) or not value.is_floating_point():
-        raise ValueError(f"{path}: {key} is no tensor of floating-point numbers ({type(value).__name__})")
+        raise ValueError(
+            f"{path}: {key} is no tensor of floating-point numbers ({type(value).__name__})"
+        )
     if tuple(value.shape) != shape:
         raise ValueError(f"{path}: {key} has shape {tuple(value.shape)}, wanted {shape}")
     if not torch.isfinite(value).all():
-        raise ValueError(f"{path}: {key} holds NaN or infinity; the file is damaged, fetch it again")
+        raise ValueError(
+            f"{path}: {key} holds NaN or infinity; the file is damaged, fetch it again"
+        )
 
 
 def _is_zip(path: Path) -> bool:
@@ -205,4 +278,8 @@ def _is_zip(path: Path) -> bool:
 
 
 def _outline(data: Any) -> str:
-    return f"a dictionary with {sorted(map(str, data))[:8]}" if isinstance(data, Mapping) else type(data).__name__
+    return (
+        f"a dictionary with {sorted(map(str, data))[:8]}"
+        if isinstance(data, Mapping)
+        else type(data).__name__
+    )

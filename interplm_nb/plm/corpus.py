@@ -20,10 +20,22 @@ class Corpus:
     batches, and are drawn in proportion to their length (up to four crops), so that every residue is seen about as often.
     """
 
-    def __init__(self, proteins: Proteins, crop: int, batch_tokens: int, held_out: int, seed: int, device: torch.device) -> None:
+    def __init__(
+        self,
+        proteins: Proteins,
+        crop: int,
+        batch_tokens: int,
+        held_out: int,
+        seed: int,
+        device: torch.device,
+    ) -> None:
         if not 0 < held_out < len(proteins):
-            raise ValueError(f"{held_out} held-out proteins of {len(proteins)}: some are needed on both sides")
-        self.ids = torch.from_numpy(np.concatenate([residue_ids(s) for s in proteins.sequences])).to(device)
+            raise ValueError(
+                f"{held_out} held-out proteins of {len(proteins)}: some are needed on both sides"
+            )
+        self.ids = torch.from_numpy(
+            np.concatenate([residue_ids(s) for s in proteins.sequences])
+        ).to(device)
         self.starts = torch.from_numpy(proteins.offsets[:-1].copy()).to(device)
         self.lengths = torch.from_numpy(proteins.lengths).to(device)
         self.crop, self.batch_tokens, self.device = crop, batch_tokens, device
@@ -33,24 +45,44 @@ class Corpus:
 
     def _by_length(self) -> list[tuple[int, Tensor, Tensor]]:
         """(width, proteins, cumulated sampling weight) for each width that has proteins."""
-        widths = torch.tensor([w for w in WIDTHS if w < self.crop] + [self.crop], device=self.device)
+        widths = torch.tensor(
+            [w for w in WIDTHS if w < self.crop] + [self.crop], device=self.device
+        )
         bucket = torch.searchsorted(widths, (self.lengths[self.train] + 2).clamp(max=self.crop))
         members = [(int(width), self.train[bucket == i]) for i, width in enumerate(widths)]
-        return [(w, m, self.lengths[m].clamp(max=4 * self.crop).double().cumsum(0)) for w, m in members if len(m)]
+        return [
+            (w, m, self.lengths[m].clamp(max=4 * self.crop).double().cumsum(0))
+            for w, m in members
+            if len(m)
+        ]
 
     def draw(self, generator: torch.Generator) -> Tensor:
         """int64 [B, width]: one batch of about `batch_tokens` tokens."""
         totals = torch.stack([weight[-1] for _, _, weight in self._buckets])
-        width, members, weight = self._buckets[int(torch.multinomial(totals, 1, generator=generator))]
-        at = torch.rand(max(1, self.batch_tokens // width), generator=generator, device=self.device, dtype=torch.float64) * weight[-1]
-        return self.crops(members[torch.searchsorted(weight, at).clamp(max=len(members) - 1)], width, generator)
+        width, members, weight = self._buckets[
+            int(torch.multinomial(totals, 1, generator=generator))
+        ]
+        at = (
+            torch.rand(
+                max(1, self.batch_tokens // width),
+                generator=generator,
+                device=self.device,
+                dtype=torch.float64,
+            )
+            * weight[-1]
+        )
+        return self.crops(
+            members[torch.searchsorted(weight, at).clamp(max=len(members) - 1)], width, generator
+        )
 
     def crops(self, proteins: Tensor, width: int, generator: torch.Generator) -> Tensor:
         """int64 [n, width]: one window of each protein, padded."""
         full = self.lengths[proteins] + 2
         spare = (full - width + 1).clamp(min=1)
         shift = (torch.rand(len(proteins), generator=generator, device=self.device) * spare).long()
-        at = torch.arange(width, device=self.device) + shift[:, None]  # place in <cls> residues <eos>
+        at = (
+            torch.arange(width, device=self.device) + shift[:, None]
+        )  # place in <cls> residues <eos>
         residue = (at >= 1) & (at <= full[:, None] - 2)
         place = (self.starts[proteins][:, None] + at - 1).clamp(0, len(self.ids) - 1)
         tokens = torch.where(residue, self.ids[place].long(), PAD)
@@ -66,7 +98,13 @@ def corrupted(tokens: Tensor, generator: torch.Generator) -> tuple[Tensor, Tenso
     """(input, chosen): 15 % of residues are chosen; of these 80 % show <mask>, 10 % a random amino acid, 10 % themselves."""
     chosen = _chosen(tokens, generator)
     how = torch.rand(tokens.shape, generator=generator, device=tokens.device)
-    other = torch.randint(FIRST_RESIDUE, FIRST_RESIDUE + N_STANDARD, tokens.shape, generator=generator, device=tokens.device)
+    other = torch.randint(
+        FIRST_RESIDUE,
+        FIRST_RESIDUE + N_STANDARD,
+        tokens.shape,
+        generator=generator,
+        device=tokens.device,
+    )
     shown = torch.where(chosen & (how < 0.8), MASK, tokens)
     return torch.where(chosen & (how >= 0.8) & (how < 0.9), other, shown), chosen
 

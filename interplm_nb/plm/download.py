@@ -24,7 +24,9 @@ OFFICIAL_ADDRESS = "https://dl.fbaipublicfiles.com/fair-esm"
 _TRIES = 5
 
 
-def official_checkpoint(name: str, address: str = OFFICIAL_ADDRESS, cache: Path | None = None, progress: bool = True) -> Path:
+def official_checkpoint(
+    name: str, address: str = OFFICIAL_ADDRESS, cache: Path | None = None, progress: bool = True
+) -> Path:
     """The file of an official model in the torch hub cache, downloaded if it is not there; its contact regression comes with it.
 
     No checksum is published. A download must have the size that the server states; its sha256 is written to `<file>.sha256`, and a file
@@ -52,13 +54,24 @@ def fetch(url: str, path: Path, progress: bool = True) -> None:
             if _fetch_rest(url, part, path.name, progress):
                 break
         except urllib.error.HTTPError as error:
-            raise ConnectionError(f"{url}: the server answered {error.code} {error.reason}; {_way_out(path)}") from error
-        except (urllib.error.URLError, http.client.HTTPException, TimeoutError, ConnectionError) as error:
+            raise ConnectionError(
+                f"{url}: the server answered {error.code} {error.reason}; {_way_out(path)}"
+            ) from error
+        except (
+            urllib.error.URLError,
+            http.client.HTTPException,
+            TimeoutError,
+            ConnectionError,
+        ) as error:
             stuck = not part.exists() or part.stat().st_size == before
             if stuck or attempt == _TRIES - 1:
-                raise ConnectionError(f"{url} could not be reached ({getattr(error, 'reason', error)}); {_way_out(path)}") from error
+                raise ConnectionError(
+                    f"{url} could not be reached ({getattr(error, 'reason', error)}); {_way_out(path)}"
+                ) from error
     else:
-        raise ConnectionError(f"{url}: the download broke off {_TRIES} times; run again to go on from there, or {_way_out(path)}")
+        raise ConnectionError(
+            f"{url}: the download broke off {_TRIES} times; run again to go on from there, or {_way_out(path)}"
+        )
     with atomic_path(_hash_file(path)) as draft:
         draft.write_text(file_hash(part) + "\n", encoding="ascii")
     remove(_tag_file(part))
@@ -68,7 +81,11 @@ def fetch(url: str, path: Path, progress: bool = True) -> None:
 def _fetch_rest(url: str, part: Path, title: str, progress: bool) -> bool:
     """Append to the part file what is missing; True where it then has the size that the server stated."""
     start, tag = part.stat().st_size if part.exists() else 0, _tag_file(part)
-    headers = {"Range": f"bytes={start}-", "If-Range": tag.read_text(encoding="utf-8")} if start and tag.exists() else {}
+    headers = (
+        {"Range": f"bytes={start}-", "If-Range": tag.read_text(encoding="utf-8")}
+        if start and tag.exists()
+        else {}
+    )
     try:
         response = urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=30)
     except urllib.error.HTTPError as error:
@@ -79,7 +96,11 @@ def _fetch_rest(url: str, part: Path, title: str, progress: bool) -> bool:
     with response:
         if response.status != 206:
             start = 0
-        total = start + int(response.headers["Content-Length"]) if response.headers["Content-Length"] else None
+        total = (
+            start + int(response.headers["Content-Length"])
+            if response.headers["Content-Length"]
+            else None
+        )
         version = response.headers["ETag"] or response.headers["Last-Modified"]
         if version:
             tag.write_text(version, encoding="utf-8")
@@ -87,10 +108,24 @@ def _fetch_rest(url: str, part: Path, title: str, progress: bool) -> bool:
     return total is None or part.stat().st_size == total
 
 
-def _copy(response: http.client.HTTPResponse, part: Path, start: int, total: int | None, title: str, progress: bool) -> None:
+def _copy(
+    response: http.client.HTTPResponse,
+    part: Path,
+    start: int,
+    total: int | None,
+    title: str,
+    progress: bool,
+) -> None:
     with (
         part.open("ab" if start else "wb") as stream,
-        tqdm(total=total, initial=start, desc=f"downloading {title}", unit="B", unit_scale=True, disable=not progress) as bar,
+        tqdm(
+            total=total,
+            initial=start,
+            desc=f"downloading {title}",
+            unit="B",
+            unit_scale=True,
+            disable=not progress,
+        ) as bar,
     ):
         while block := response.read(1 << 20):
             stream.write(block)
@@ -101,11 +136,15 @@ def _copy(response: http.client.HTTPResponse, part: Path, start: int, total: int
 
 def _check_hash(path: Path) -> None:
     recorded = _hash_file(path)
-    if not recorded.exists():  # put there by fair-esm or by hand: what it is now is what it must stay
+    if (
+        not recorded.exists()
+    ):  # put there by fair-esm or by hand: what it is now is what it must stay
         with atomic_path(recorded) as draft:
             draft.write_text(file_hash(path) + "\n", encoding="ascii")
     elif recorded.read_text(encoding="ascii").strip() != file_hash(path):
-        raise ValueError(f"{path} no longer matches the sha256 in {recorded.name}; remove both files to download it again")
+        raise ValueError(
+            f"{path} no longer matches the sha256 in {recorded.name}; remove both files to download it again"
+        )
 
 
 def _hash_file(path: Path) -> Path:
@@ -117,4 +156,6 @@ def _tag_file(part: Path) -> Path:
 
 
 def _way_out(path: Path) -> str:
-    return f"fetch the file on another machine and put it at {path}, or load a local file by its path"
+    return (
+        f"fetch the file on another machine and put it at {path}, or load a local file by its path"
+    )

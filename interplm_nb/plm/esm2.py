@@ -23,7 +23,11 @@ from interplm_nb.proteins import Proteins
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
-def load(name_or_path: str | Path, device: str | torch.device = "auto", dtype: str | torch.dtype = "float32") -> "ESM2":
+def load(
+    name_or_path: str | Path,
+    device: str | torch.device = "auto",
+    dtype: str | torch.dtype = "float32",
+) -> "ESM2":
     """ESM-2 by name or from a file.
 
     `name_or_path`: an official name ("esm2_t6_8M_UR50D" ... "esm2_t48_15B_UR50D", downloaded once to the torch hub cache), "esm2-mini"
@@ -37,7 +41,14 @@ def load(name_or_path: str | Path, device: str | torch.device = "auto", dtype: s
     that is not there, ConnectionError where the network is not.
     """
     checkpoint = checkpoints.read(name_or_path)
-    return ESM2(checkpoint.weights, checkpoint.architecture, checkpoint.name, checkpoint.revision, device, dtype)
+    return ESM2(
+        checkpoint.weights,
+        checkpoint.architecture,
+        checkpoint.name,
+        checkpoint.revision,
+        device,
+        dtype,
+    )
 
 
 class ESM2:
@@ -60,7 +71,9 @@ class ESM2:
         self.revision = revision
         self.device = choose_device(device)
         self.dtype = _dtype(dtype)
-        self._weights = _fused({k: v.to(self.device, self.dtype) for k, v in weights.items()}, architecture)
+        self._weights = _fused(
+            {k: v.to(self.device, self.dtype) for k, v in weights.items()}, architecture
+        )
         self._blocks = [Block.of(self._weights, k) for k in range(architecture.n_layers)]
         self._rotary: Rotary | None = None
 
@@ -87,15 +100,25 @@ class ESM2:
         """The parameters under fair-esm's names and in its order; not to be written to, as some share the model's memory."""
         return _unfused(self._weights, self.architecture)
 
-    def to(self, device: str | torch.device = "auto", dtype: str | torch.dtype | None = None) -> "ESM2":
+    def to(
+        self, device: str | torch.device = "auto", dtype: str | torch.dtype | None = None
+    ) -> "ESM2":
         """The same model on another device or in another dtype."""
-        return ESM2(self.weights(), self.architecture, self.name, self.revision, device, dtype or self.dtype)
+        return ESM2(
+            self.weights(), self.architecture, self.name, self.revision, device, dtype or self.dtype
+        )
 
     def tokens(self, sequences: Sequence[str]) -> Tensor:
         """int64 [B, T] on the device: <cls>, residues, <eos>, <pad> to the longest. `<mask>` in a sequence is one token."""
         return torch.from_numpy(token_ids(sequences)).to(self.device)
 
-    def forward(self, tokens: Tensor, layers: Sequence[int] = (), edit: Mapping[int, Edit] | None = None, logits: bool = False) -> Output:
+    def forward(
+        self,
+        tokens: Tensor,
+        layers: Sequence[int] = (),
+        edit: Mapping[int, Edit] | None = None,
+        logits: bool = False,
+    ) -> Output:
         """Representations at `layers`, and logits where asked for; runs no deeper than they need.
 
         `edit` maps a layer to a function of its representation, [B, T, d_model] with special tokens and padding, whose value takes its
@@ -107,12 +130,17 @@ class ESM2:
         padding = tokens == PAD
         mask = (~padding)[:, None, None, :] if bool(padding.any()) else None
         wanted: dict[int, Tensor] = {}
-        x = embed_tokens(tokens, self._weights["embed_tokens.weight"], PAD, MASK, self.architecture.token_dropout)
+        x = embed_tokens(
+            tokens, self._weights["embed_tokens.weight"], PAD, MASK, self.architecture.token_dropout
+        )
         for layer in range(deepest + 1):
             if layer:
                 x = self._blocks[layer - 1](x, self._rotary_table(tokens.shape[1]), mask)
             if layer == self.n_layers:
-                x = Norm(self._weights["emb_layer_norm_after.weight"], self._weights["emb_layer_norm_after.bias"])(x)
+                x = Norm(
+                    self._weights["emb_layer_norm_after.weight"],
+                    self._weights["emb_layer_norm_after.bias"],
+                )(x)
             if layer in edit:
                 x = _edited(edit[layer], x, layer)
             if layer in layers:
@@ -137,17 +165,30 @@ class ESM2:
         with `long="window"` run in windows that overlap by at least `overlap`, each residue from the window whose centre is nearer.
         """
         _check_layers(self, layers, max(layers, default=-1))
-        batches = by_length(list(pieces(proteins, long, max_residues, overlap)), tokens_per_batch or self.tokens_per_batch)
-        with tqdm(total=proteins.n_residues, desc=f"embedding with {self.name}", unit=" residues", unit_scale=True, disable=not progress) as bar:
+        batches = by_length(
+            list(pieces(proteins, long, max_residues, overlap)),
+            tokens_per_batch or self.tokens_per_batch,
+        )
+        with tqdm(
+            total=proteins.n_residues,
+            desc=f"embedding with {self.name}",
+            unit=" residues",
+            unit_scale=True,
+            disable=not progress,
+        ) as bar:
             for batch in batches:
-                tokens = self.tokens([proteins.sequences[p.protein][p.start : p.stop] for p in batch])
+                tokens = self.tokens(
+                    [proteins.sequences[p.protein][p.start : p.stop] for p in batch]
+                )
                 with torch.inference_mode():
                     found = self.forward(tokens, layers).representations
                 rows = rows_of(batch, proteins)
                 at = torch.from_numpy(positions_of(batch, tokens.shape[1])).to(self.device)
                 # Outside inference mode, so that what is handed on may take part in training.
                 with torch.no_grad():
-                    residues = {k: v.flatten(0, 1).index_select(0, at).to(dtype) for k, v in found.items()}
+                    residues = {
+                        k: v.flatten(0, 1).index_select(0, at).to(dtype) for k, v in found.items()
+                    }
                 yield EmbeddedBatch(rows, residues)
                 bar.update(len(rows))
 
@@ -160,7 +201,9 @@ class ESM2:
         if self._rotary is None or len(self._rotary.turns) < length:
             with torch.inference_mode(False):
                 heads = self.architecture.n_heads
-                self._rotary = Rotary.table(max(length, 2 + MAX_RESIDUES), heads, self.d_model // heads, self.device)
+                self._rotary = Rotary.table(
+                    max(length, 2 + MAX_RESIDUES), heads, self.d_model // heads, self.device
+                )
         return self._rotary
 
     def _logits(self, x: Tensor) -> Tensor:
@@ -176,10 +219,18 @@ def choose_device(device: str | torch.device) -> torch.device:
     Raises ValueError for CUDA where there is none.
     """
     if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+        device = (
+            "cuda"
+            if torch.cuda.is_available()
+            else "mps"
+            if torch.backends.mps.is_available()
+            else "cpu"
+        )
     found = torch.device(device)
     if found.type == "cuda" and not torch.cuda.is_available():
-        raise ValueError("device 'cuda' was asked for and torch sees no CUDA GPU here; use device='auto' or 'cpu'")
+        raise ValueError(
+            "device 'cuda' was asked for and torch sees no CUDA GPU here; use device='auto' or 'cpu'"
+        )
     if found.type == "cuda" and found.index is None and "LOCAL_RANK" in os.environ:
         return torch.device("cuda", int(os.environ["LOCAL_RANK"]))
     return found
@@ -194,10 +245,14 @@ def _dtype(dtype: str | torch.dtype) -> torch.dtype:
 
 def _check_layers(plm: ESM2, layers: Sequence[int], deepest: int) -> None:
     if deepest < 0 and not layers:
-        raise ValueError(f"no layer was asked for; {plm.name} has layers 0 (embedding) to {plm.n_layers}")
+        raise ValueError(
+            f"no layer was asked for; {plm.name} has layers 0 (embedding) to {plm.n_layers}"
+        )
     for layer in layers:
         if not 0 <= layer <= plm.n_layers:
-            raise ValueError(f"{plm.name} has no layer {layer}; its layers are 0 (embedding) to {plm.n_layers}")
+            raise ValueError(
+                f"{plm.name} has no layer {layer}; its layers are 0 (embedding) to {plm.n_layers}"
+            )
         if layer > deepest:
             raise ValueError(
                 f"an edit at layer {layer} changes nothing: the run stops after layer {max(deepest, 0)}; ask for a later layer or for logits"
@@ -207,7 +262,9 @@ def _check_layers(plm: ESM2, layers: Sequence[int], deepest: int) -> None:
 def _edited(edit: Edit, x: Tensor, layer: int) -> Tensor:
     new = edit(x)
     if new.shape != x.shape:
-        raise ValueError(f"the edit at layer {layer} returned shape {tuple(new.shape)}, wanted {tuple(x.shape)}")
+        raise ValueError(
+            f"the edit at layer {layer} returned shape {tuple(new.shape)}, wanted {tuple(x.shape)}"
+        )
     return new.to(x.dtype)
 
 
@@ -221,7 +278,9 @@ def _fused(weights: dict[str, Tensor], architecture: Architecture) -> dict[str, 
         at = f"layers.{layer}.self_attn"
         for kind in ("weight", "bias"):
             q, k, v = (weights.pop(f"{at}.{p}.{kind}") for p in _PROJECTIONS)
-            weights[f"{at}.qkv.{kind}"] = torch.cat([q[order.to(q.device)], k[order.to(k.device)], v])
+            weights[f"{at}.qkv.{kind}"] = torch.cat(
+                [q[order.to(q.device)], k[order.to(k.device)], v]
+            )
     return weights
 
 
@@ -232,7 +291,12 @@ def _unfused(weights: Mapping[str, Tensor], architecture: Architecture) -> dict[
         at, fused, kind = name.partition(".qkv.")
         if fused:
             q, k, v = value.chunk(3)
-            out |= {f"{at}.{p}.{kind}": part for p, part in zip(_PROJECTIONS, (q[back.to(q.device)], k[back.to(k.device)], v), strict=True)}
+            out |= {
+                f"{at}.{p}.{kind}": part
+                for p, part in zip(
+                    _PROJECTIONS, (q[back.to(q.device)], k[back.to(k.device)], v), strict=True
+                )
+            }
         else:
             out[name] = value
     return out

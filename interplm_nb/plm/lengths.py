@@ -20,20 +20,30 @@ class LimitedProteins(NamedTuple):
     """Accessions of the proteins that were too long."""
 
 
-def limit_length(proteins: Proteins, policy: LengthPolicy = "skip", max_residues: int = MAX_RESIDUES) -> LimitedProteins:
+def limit_length(
+    proteins: Proteins, policy: LengthPolicy = "skip", max_residues: int = MAX_RESIDUES
+) -> LimitedProteins:
     """Apply a policy for proteins over `max_residues`: leave them out, refuse them all, or keep them for `embed(..., long="window")`.
 
     Raises ValueError under "refuse" when there is one, and under "skip" when nothing is left.
     """
     if policy not in ("skip", "refuse", "window"):
-        raise ValueError(f"the policy for long proteins is 'skip', 'refuse' or 'window', not {policy!r}")
+        raise ValueError(
+            f"the policy for long proteins is 'skip', 'refuse' or 'window', not {policy!r}"
+        )
     kept, left_out = proteins.up_to(max_residues)
     if policy == "window" or not left_out:
         return LimitedProteins(proteins, [])
     if policy == "refuse":
-        raise ValueError(_too_long(proteins, max_residues) + "; leave them out (policy 'skip') or embed them in windows ('window')")
+        raise ValueError(
+            _too_long(proteins, max_residues)
+            + "; leave them out (policy 'skip') or embed them in windows ('window')"
+        )
     if not len(kept):
-        raise ValueError(_too_long(proteins, max_residues) + ", so none is left; embed them in windows (policy 'window')")
+        raise ValueError(
+            _too_long(proteins, max_residues)
+            + ", so none is left; embed them in windows (policy 'window')"
+        )
     return LimitedProteins(kept, list(left_out))
 
 
@@ -47,16 +57,25 @@ class Piece(NamedTuple):
     keep_stop: int
 
 
-def pieces(proteins: Proteins, long: Literal["refuse", "window"] = "refuse", max_residues: int = MAX_RESIDUES, overlap: int = 512) -> Iterator[Piece]:
+def pieces(
+    proteins: Proteins,
+    long: Literal["refuse", "window"] = "refuse",
+    max_residues: int = MAX_RESIDUES,
+    overlap: int = 512,
+) -> Iterator[Piece]:
     """One piece per protein of at most `max_residues`; longer ones are refused, or cut into windows.
 
     Windows are `max_residues` long and overlap by at least `overlap`; of two that overlap each keeps its half, so that a residue comes
     from the window whose centre is nearer. Every residue is kept exactly once.
     """
     if long not in ("refuse", "window"):
-        raise ValueError(f"long proteins are refused or cut into windows: 'refuse' or 'window', not {long!r}")
+        raise ValueError(
+            f"long proteins are refused or cut into windows: 'refuse' or 'window', not {long!r}"
+        )
     if long == "window" and not 0 <= overlap < max_residues:
-        raise ValueError(f"windows of {max_residues} residues overlap by 0 to {max_residues - 1}, not {overlap}")
+        raise ValueError(
+            f"windows of {max_residues} residues overlap by 0 to {max_residues - 1}, not {overlap}"
+        )
     if long == "refuse" and len(proteins) and int(proteins.lengths.max()) > max_residues:
         way_out = "; leave them out with limit_length(proteins), or choose long='window'"
         raise ValueError(_too_long(proteins, max_residues) + way_out)
@@ -76,6 +95,8 @@ def _windows(protein: int, length: int, width: int, overlap: int) -> Iterator[Pi
 
 
 def _too_long(proteins: Proteins, max_residues: int) -> str:
-    long = [a for a, n in zip(proteins.accessions, proteins.lengths, strict=True) if n > max_residues]
+    long = [
+        a for a, n in zip(proteins.accessions, proteins.lengths, strict=True) if n > max_residues
+    ]
     first = f"{long[0]} with {proteins.lengths[proteins.index(long[0])]:,}"
     return f"{len(long)} proteins have over {max_residues:,} residues, such as {first}"

@@ -70,10 +70,14 @@ class PretrainConfig:
 
     def rate(self, step: int) -> float:
         """The learning rate at a step as a share of its peak."""
-        return min(1.0, (step + 1) / self.warmup_steps, (self.steps - step) / max(1, self.decay_steps))
+        return min(
+            1.0, (step + 1) / self.warmup_steps, (self.steps - step) / max(1, self.decay_steps)
+        )
 
 
-def pretrain(proteins: Proteins, config: PretrainConfig, folder: Path, device: str = "auto") -> Path:
+def pretrain(
+    proteins: Proteins, config: PretrainConfig, folder: Path, device: str = "auto"
+) -> Path:
     """Train, or go on from `folder/state.pt`, and write `model.safetensors` (float16), `config.json`, `training.json` and
     `log.jsonl` to `folder`.
 
@@ -127,7 +131,10 @@ class _Training:
 
     def __init__(self, config: PretrainConfig, key: str, device: torch.device) -> None:
         self.config, self.key, self.device = config, key, device
-        self.weights = {k: v.to(device).requires_grad_() for k, v in initial_weights(config.architecture, config.seed).items()}
+        self.weights = {
+            k: v.to(device).requires_grad_()
+            for k, v in initial_weights(config.architecture, config.seed).items()
+        }
         self.optimizers = _optimizers(self.weights, config)
         self.generator = torch.Generator(device).manual_seed(config.seed)
         self.step = self.seen = 0
@@ -140,7 +147,9 @@ class _Training:
             bar.update()
             if self.step % self.config.evaluate_every == 0 or self.step == self.config.steps:
                 if not math.isfinite(loss):
-                    raise FloatingPointError(f"the loss is {loss} at step {self.step}; lower muon_lr and adamw_lr and begin in a new folder")
+                    raise FloatingPointError(
+                        f"the loss is {loss} at step {self.step}; lower muon_lr and adamw_lr and begin in a new folder"
+                    )
                 rate = (self.seen - seen) / (time.monotonic() - begun)
                 yield {
                     "step": self.step,
@@ -173,7 +182,9 @@ class _Training:
         with torch.autocast(self.device.type, dtype=torch.bfloat16):
             logits = plm.forward(shown, logits=True).logits
         assert logits is not None
-        return F.cross_entropy(logits[chosen].float(), tokens[chosen], reduction="sum"), int(chosen.sum())
+        return F.cross_entropy(logits[chosen].float(), tokens[chosen], reduction="sum"), int(
+            chosen.sum()
+        )
 
     @torch.no_grad()
     def perplexity(self, corpus: Corpus) -> float:
@@ -200,7 +211,9 @@ class _Training:
             return
         state = torch.load(path, map_location="cpu", weights_only=True)
         if state["key"] != self.key:
-            raise ValueError(f"{path} is of another configuration or other proteins; give a new folder, or remove it to begin again")
+            raise ValueError(
+                f"{path} is of another configuration or other proteins; give a new folder, or remove it to begin again"
+            )
         with torch.no_grad():
             for name, weight in self.weights.items():
                 weight.copy_(state["weights"][name])
@@ -220,16 +233,33 @@ class _Training:
             "held_out_masked_perplexity": round(self.perplexity(corpus), 4),
             "unigram_perplexity": round(corpus.unigram_perplexity(), 4),
         }
-        write_json({"type": "Pretraining", "version": 1, "recipe": asdict(self.config), **figures}, folder / "training.json")
+        write_json(
+            {"type": "Pretraining", "version": 1, "recipe": asdict(self.config), **figures},
+            folder / "training.json",
+        )
 
 
 def _optimizers(weights: dict[str, Tensor], config: PretrainConfig) -> list[torch.optim.Optimizer]:
     hidden = [w for name, w in weights.items() if w.ndim == 2 and name.startswith("layers.")]
     other = [w for name, w in weights.items() if w.ndim == 2 and not name.startswith("layers.")]
     flat = [w for w in weights.values() if w.ndim == 1]
-    muon = torch.optim.Muon([{"params": hidden, "peak": config.muon_lr}], lr=config.muon_lr, weight_decay=config.weight_decay, momentum=0.95)
-    groups = [{"params": other, "weight_decay": config.weight_decay}, {"params": flat, "weight_decay": 0.0}]
-    adamw = torch.optim.AdamW([{**g, "peak": config.adamw_lr} for g in groups], lr=config.adamw_lr, betas=(0.9, 0.98), eps=1e-8, fused=True)
+    muon = torch.optim.Muon(
+        [{"params": hidden, "peak": config.muon_lr}],
+        lr=config.muon_lr,
+        weight_decay=config.weight_decay,
+        momentum=0.95,
+    )
+    groups = [
+        {"params": other, "weight_decay": config.weight_decay},
+        {"params": flat, "weight_decay": 0.0},
+    ]
+    adamw = torch.optim.AdamW(
+        [{**g, "peak": config.adamw_lr} for g in groups],
+        lr=config.adamw_lr,
+        betas=(0.9, 0.98),
+        eps=1e-8,
+        fused=True,
+    )
     return [muon, adamw]
 
 

@@ -64,10 +64,22 @@ class PLM(Protocol):
         """int64 [B, T] on the PLM's device: special tokens, residues, padding to the longest."""
         ...
 
-    def forward(self, tokens: Tensor, layers: Sequence[int] = (), edit: Mapping[int, Edit] | None = None, logits: bool = False) -> Output:
+    def forward(
+        self,
+        tokens: Tensor,
+        layers: Sequence[int] = (),
+        edit: Mapping[int, Edit] | None = None,
+        logits: bool = False,
+    ) -> Output:
         """Run as deep as `layers` (and `logits`) need. `edit` replaces the representation at a layer and the run goes on from there."""
         ...
 
-    def embed(self, proteins: Proteins, layers: Sequence[int], tokens_per_batch: int | None = None, progress: bool = True) -> Iterator[EmbeddedBatch]:
+    def embed(
+        self,
+        proteins: Proteins,
+        layers: Sequence[int],
+        tokens_per_batch: int | None = None,
+        progress: bool = True,
+    ) -> Iterator[EmbeddedBatch]:
         """Every residue of every protein once, in batches of proteins of like length."""
         ...

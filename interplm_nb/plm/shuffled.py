@@ -19,4 +19,6 @@ def shuffled(plm: ESM2, seed: int = 42) -> ESM2:
         order = torch.randperm(value.numel(), generator=generator).to(value.device)
         weights[name] = value.reshape(-1)[order].view(value.shape)
     revision = f"sha256:{hashlib.sha256(f'{plm.revision} shuffled {seed}'.encode()).hexdigest()}"
-    return ESM2(weights, plm.architecture, f"{plm.name}-shuffled-{seed}", revision, plm.device, plm.dtype)
+    return ESM2(
+        weights, plm.architecture, f"{plm.name}-shuffled-{seed}", revision, plm.device, plm.dtype
+    )

@@ -29,12 +29,28 @@ def embed_to(
     ends with the same bytes. A folder that already holds these embeddings is left as it is; another is replaced when the new one is whole.
     """
     shard_rows = shard_rows or max(1, SHARD_BYTES // (4 * plm.d_model))
-    done = {k: e for k in dict.fromkeys(layers) if (e := _existing(folder_of(k), plm, proteins, k)) is not None}
-    writers = {k: EmbeddingsWriter(folder_of(k), proteins, _about(plm, k), shard_rows) for k in dict.fromkeys(layers) if k not in done}
-    with tqdm(total=proteins.n_residues, desc=f"embedding with {plm.name}", unit=" residues", unit_scale=True, disable=not progress) as bar:
+    done = {
+        k: e
+        for k in dict.fromkeys(layers)
+        if (e := _existing(folder_of(k), plm, proteins, k)) is not None
+    }
+    writers = {
+        k: EmbeddingsWriter(folder_of(k), proteins, _about(plm, k), shard_rows)
+        for k in dict.fromkeys(layers)
+        if k not in done
+    }
+    with tqdm(
+        total=proteins.n_residues,
+        desc=f"embedding with {plm.name}",
+        unit=" residues",
+        unit_scale=True,
+        disable=not progress,
+    ) as bar:
         for shard, first, part in _shards(writers.values()):
             lacking = {k: w for k, w in writers.items() if shard in w.missing}
-            for rows, values in plm.embed(part, sorted(lacking), tokens_per_batch, False) if lacking else ():
+            for rows, values in (
+                plm.embed(part, sorted(lacking), tokens_per_batch, False) if lacking else ()
+            ):
                 for layer, writer in lacking.items():
                     writer.write(rows + first, values[layer].float().cpu().numpy())
                 bar.update(len(rows))
@@ -50,7 +66,13 @@ def _shards(writers: Iterable[EmbeddingsWriter]) -> Iterable[tuple[int, int, Pro
 
 
 def _about(plm: PLM, layer: int) -> dict[str, object]:
-    return {"plm": plm.name, "plm_revision": plm.revision, "layer": layer, "d_in": plm.d_model, "computed_in": str(getattr(plm, "dtype", "unknown"))}
+    return {
+        "plm": plm.name,
+        "plm_revision": plm.revision,
+        "layer": layer,
+        "d_in": plm.d_model,
+        "computed_in": str(getattr(plm, "dtype", "unknown")),
+    }
 
 
 def _existing(path: Path, plm: PLM, proteins: Proteins, layer: int) -> Embeddings | None:

@@ -4,9 +4,19 @@ from collections.abc import Sequence
 
 import numpy as np
 
-ALPHABET = ("<cls>", "<pad>", "<eos>", "<unk>", *"LAGVSERTIDPKQNFYMHWCXBUZO.-", "<null_1>", "<mask>")
+ALPHABET = (
+    "<cls>",
+    "<pad>",
+    "<eos>",
+    "<unk>",
+    *"LAGVSERTIDPKQNFYMHWCXBUZO.-",
+    "<null_1>",
+    "<mask>",
+)
 """Token of each id, 0 to 32."""
-CLS, PAD, EOS, UNK, MASK = (ALPHABET.index(t) for t in ("<cls>", "<pad>", "<eos>", "<unk>", "<mask>"))
+CLS, PAD, EOS, UNK, MASK = (
+    ALPHABET.index(t) for t in ("<cls>", "<pad>", "<eos>", "<unk>", "<mask>")
+)
 
 _NONE = 255
 _IDS = np.full(256, _NONE, np.uint8)

@@ -83,9 +83,13 @@ class Rotary(NamedTuple):
     @classmethod
     def table(cls, length: int, n_heads: int, d_head: int, device: torch.device) -> Self:
         """Turns for positions 0 to `length` - 1; float32 whatever the model's dtype, else far positions blur."""
-        frequency = 10_000 ** -(torch.arange(0, d_head, 2, device=device, dtype=torch.float32) / d_head)
+        frequency = 10_000 ** -(
+            torch.arange(0, d_head, 2, device=device, dtype=torch.float32) / d_head
+        )
         angle = torch.outer(torch.arange(length, device=device, dtype=torch.float32), frequency)
-        return cls(torch.polar(torch.ones_like(angle), angle).repeat(1, 2 * n_heads), (n_heads, d_head))
+        return cls(
+            torch.polar(torch.ones_like(angle), angle).repeat(1, 2 * n_heads), (n_heads, d_head)
+        )
 
     def __call__(self, x: Tensor) -> Tensor:
         """Turn queries and keys, [B, T, 2, n_heads, d_head]; float32 ones are overwritten."""
@@ -102,7 +106,9 @@ def paired(n_heads: int, d_head: int) -> Tensor:
     return torch.arange(n_heads * d_head).view(n_heads, 2, d_head // 2).transpose(1, 2).flatten()
 
 
-def embed_tokens(tokens: Tensor, weight: Tensor, pad: int, mask: int, token_dropout: bool) -> Tensor:
+def embed_tokens(
+    tokens: Tensor, weight: Tensor, pad: int, mask: int, token_dropout: bool
+) -> Tensor:
     """Layer 0, [B, T, d]: token embeddings with ESM-2's token dropout.
 
     A masked token is 0, and the rest is scaled by (1 - 0.15 * 0.8) / (1 - share of masked tokens among those that are no padding): the

@@ -41,7 +41,9 @@ class BatchTopK:
 
     def __post_init__(self) -> None:
         if self.k < 1:
-            raise ValueError(f"BatchTopK keeps at least 1 feature per residue on average, not k={self.k}")
+            raise ValueError(
+                f"BatchTopK keeps at least 1 feature per residue on average, not k={self.k}"
+            )
 
 
 @dataclass(frozen=True)
@@ -56,9 +58,17 @@ class Matryoshka(BatchTopK):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        object.__setattr__(self, "prefixes", tuple(int(m) for m in self.prefixes))  # JSON gives a list
-        if not self.prefixes or self.prefixes[0] < 1 or any(a >= b for a, b in zip(self.prefixes, self.prefixes[1:], strict=False)):
-            raise ValueError(f"Matryoshka's prefixes are numbers of features, ascending, the last of them d_sae; not {list(self.prefixes)}")
+        object.__setattr__(
+            self, "prefixes", tuple(int(m) for m in self.prefixes)
+        )  # JSON gives a list
+        if (
+            not self.prefixes
+            or self.prefixes[0] < 1
+            or any(a >= b for a, b in zip(self.prefixes, self.prefixes[1:], strict=False))
+        ):
+            raise ValueError(
+                f"Matryoshka's prefixes are numbers of features, ascending, the last of them d_sae; not {list(self.prefixes)}"
+            )
 
 
 @dataclass(frozen=True)
@@ -81,18 +91,27 @@ class Gated:
 
 
 Architecture = ReLU | TopK | BatchTopK | Matryoshka | JumpReLU | Gated
-ARCHITECTURES: dict[str, type[Architecture]] = {kind.name: kind for kind in (ReLU, TopK, BatchTopK, Matryoshka, JumpReLU, Gated)}
+ARCHITECTURES: dict[str, type[Architecture]] = {
+    kind.name: kind for kind in (ReLU, TopK, BatchTopK, Matryoshka, JumpReLU, Gated)
+}
 """Each kind by its name."""
 
 
 def record(architecture: Architecture) -> dict[str, Any]:
     """A JSON record, such as {"name": "topk", "k": 32}."""
-    return {"name": architecture.name, **{key: list(v) if isinstance(v, tuple) else v for key, v in asdict(architecture).items()}}
+    return {
+        "name": architecture.name,
+        **{key: list(v) if isinstance(v, tuple) else v for key, v in asdict(architecture).items()},
+    }
 
 
 def from_record(values: Mapping[str, Any], where: object) -> Architecture:
     """The kind that a record says; `where` (a file) is named when it says none."""
     try:
-        return ARCHITECTURES[values["name"]](**{key: value for key, value in values.items() if key != "name"})
+        return ARCHITECTURES[values["name"]](
+            **{key: value for key, value in values.items() if key != "name"}
+        )
     except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{where}: no architecture {dict(values)!r} ({error}); there are {', '.join(ARCHITECTURES)}") from None
+        raise ValueError(
+            f"{where}: no architecture {dict(values)!r} ({error}); there are {', '.join(ARCHITECTURES)}"
+        ) from None

@@ -23,7 +23,9 @@ class ShuffleBuffer:
     """Rows of one group per layer, allocated once on one device: written in order, read in any."""
 
     def __init__(self, capacity: int, widths: Mapping[int, int], device: torch.device) -> None:
-        self._rows = {layer: torch.empty(capacity, width, device=device) for layer, width in widths.items()}
+        self._rows = {
+            layer: torch.empty(capacity, width, device=device) for layer, width in widths.items()
+        }
         self._device = device
 
     def write(self, layer: int, rows: np.ndarray | slice, values: Tensor) -> None:

@@ -24,12 +24,17 @@ def calibrated_threshold(sae: SAE, batches: Sequence[Tensor], world: World = ALO
     for share in (2, sae.d_sae):
         kept = [_largest(sae, x, share * sae.architecture.k * len(x)) for x in batches]
         lowest = batch_top_k_threshold(torch.cat(kept), n, world)
-        cut = any(len(best) == share * sae.architecture.k * len(x) and bool(best.min() > lowest) for best, x in zip(kept, batches, strict=True))
+        cut = any(
+            len(best) == share * sae.architecture.k * len(x) and bool(best.min() > lowest)
+            for best, x in zip(kept, batches, strict=True)
+        )
         if not world.any(cut, lowest.device):
             break
     return float(torch.nextafter(lowest, torch.zeros_like(lowest)))
 
 
 def _largest(sae: SAE, x: Tensor, n: int) -> Tensor:
-    positive = torch.cat([z[z > 0] for z in map(sae.pre_activation, x.split(block_rows(sae.d_sae)))])
+    positive = torch.cat(
+        [z[z > 0] for z in map(sae.pre_activation, x.split(block_rows(sae.d_sae)))]
+    )
     return positive.topk(min(len(positive), n), sorted=False).values

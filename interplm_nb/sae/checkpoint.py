@@ -76,7 +76,9 @@ def load(folder: Path, *, plm: str | None = None, layer: int | None = None) -> S
     config_path, path = folder / CONFIG, folder / WEIGHTS
     for needed in (config_path, path):
         if not needed.exists():
-            raise FileNotFoundError(f"{needed}: no such file; an SAE is a folder with {WEIGHTS} and {CONFIG} (stage 'train' makes one)")
+            raise FileNotFoundError(
+                f"{needed}: no such file; an SAE is a folder with {WEIGHTS} and {CONFIG} (stage 'train' makes one)"
+            )
     config = read_json(config_path, "SAE", VERSION)
     about = _about(config, config_path)
     _check_company(about, folder, plm, layer)
@@ -85,7 +87,12 @@ def load(folder: Path, *, plm: str | None = None, layer: int | None = None) -> S
             f"{path}: these are not the weights that {CONFIG} was written for (a copy went wrong, or a save was cut off); train or copy again"
         )
     norm = ResidueNorm(**config["residue_norm"]) if config["residue_norm"] else None
-    sae = SAE(config["d_in"], config["d_sae"], architectures.from_record(config["architecture"], config_path), norm)
+    sae = SAE(
+        config["d_in"],
+        config["d_sae"],
+        architectures.from_record(config["architecture"], config_path),
+        norm,
+    )
     _fill(sae, read_safetensors(path), path)
     sae.about = about
     return sae.eval()
@@ -96,7 +103,9 @@ def read_safetensors(path: Path) -> dict[str, Tensor]:
     try:
         weights = load_file(path)
     except SafetensorError as error:
-        raise ValueError(f"{path}: not a readable safetensors file ({error}); train or copy it again") from error
+        raise ValueError(
+            f"{path}: not a readable safetensors file ({error}); train or copy it again"
+        ) from error
     _refuse_nan(weights, str(path))
     return weights
 
@@ -109,14 +118,18 @@ def _fill(sae: SAE, weights: dict[str, Tensor], path: Path) -> None:
         raise ValueError(f"{path}: wanted the tensors {sorted(wanted)}, found {sorted(weights)}")
     for name, value in wanted.items():
         if weights[name].shape != value.shape:
-            raise ValueError(f"{path}: {name} has shape {tuple(weights[name].shape)}, {CONFIG} says {tuple(value.shape)}")
+            raise ValueError(
+                f"{path}: {name} has shape {tuple(weights[name].shape)}, {CONFIG} says {tuple(value.shape)}"
+            )
     sae.load_state_dict(weights)
 
 
 def _refuse_nan(weights: dict[str, Tensor], what: str) -> None:
     bad = [name for name, value in weights.items() if not value.isfinite().all()]
     if bad:
-        raise ValueError(f"{what}: {', '.join(sorted(bad))} holds NaN or infinity; train again, with a smaller lr if the training diverged")
+        raise ValueError(
+            f"{what}: {', '.join(sorted(bad))} holds NaN or infinity; train again, with a smaller lr if the training diverged"
+        )
 
 
 def _check_company(about: SAEAbout, folder: Path, plm: str | None, layer: int | None) -> None:
@@ -130,8 +143,20 @@ def _check_company(about: SAEAbout, folder: Path, plm: str | None, layer: int | 
 
 def _about(config: dict[str, Any], path: Path) -> SAEAbout:
     names = {f.name for f in fields(SAEAbout)}
-    known = names | {"type", "version", "package", "d_in", "d_sae", "architecture", "residue_norm", "unit", "weights"}
+    known = names | {
+        "type",
+        "version",
+        "package",
+        "d_in",
+        "d_sae",
+        "architecture",
+        "residue_norm",
+        "unit",
+        "weights",
+    }
     if set(config) != known:
         unknown, missing = sorted(set(config) - known), sorted(known - set(config))
-        raise ValueError(f"{path}: unknown keys {unknown}, missing keys {missing}; a config of an SAE has {sorted(known)}")
+        raise ValueError(
+            f"{path}: unknown keys {unknown}, missing keys {missing}; a config of an SAE has {sorted(known)}"
+        )
     return SAEAbout(**{name: config[name] for name in names})

@@ -104,7 +104,11 @@ def block_rows(width: int) -> int:
 
 def _blocks(sae: SAE, x: Tensor, features: Tensor | None = None) -> Iterator[Tensor]:
     """Pre-activations of x by blocks of rows, each written over the one before; with `features` (int64 [n]) of those."""
-    W_enc, b_enc = (sae.W_enc, sae.b_enc) if features is None else (sae.W_enc[:, features], sae.b_enc[features])
+    W_enc, b_enc = (
+        (sae.W_enc, sae.b_enc)
+        if features is None
+        else (sae.W_enc[:, features], sae.b_enc[features])
+    )
     parts = (x - sae.b_dec).split(block_rows(len(b_enc)))
     z = x.new_empty(len(parts[0]), len(b_enc))
     for part in parts:
@@ -114,8 +118,14 @@ def _blocks(sae: SAE, x: Tensor, features: Tensor | None = None) -> Iterator[Ten
 def _above(sae: SAE, x: Tensor, threshold: float) -> Entries:
     parts = [dense_entries(torch.where(z > threshold, z, 0).numpy()) for z in _blocks(sae, x)]
     firsts = np.cumsum([0, *(part.offsets[-1] for part in parts)])
-    offsets = np.concatenate([[0], *(part.offsets[1:] + first for part, first in zip(parts, firsts, strict=False))])
-    return Entries(offsets, np.concatenate([p.features for p in parts]), np.concatenate([p.values for p in parts]))
+    offsets = np.concatenate(
+        [[0], *(part.offsets[1:] + first for part, first in zip(parts, firsts, strict=False))]
+    )
+    return Entries(
+        offsets,
+        np.concatenate([p.features for p in parts]),
+        np.concatenate([p.values for p in parts]),
+    )
 
 
 def _guess(sae: SAE, x: Tensor) -> float:

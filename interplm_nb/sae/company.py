@@ -12,4 +12,6 @@ def check_place(sae: SAE, d_in: int, whose: str) -> None:
             f"after a layer; take an SAE of hook {RESIDUAL!r}"
         )
     if sae.d_in != d_in:
-        raise ValueError(f"this SAE takes {sae.d_in} values per residue, {whose} has {d_in}; take an SAE of the same PLM")
+        raise ValueError(
+            f"this SAE takes {sae.d_in} values per residue, {whose} has {d_in}; take an SAE of the same PLM"
+        )

@@ -6,7 +6,15 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, Self
 
 from interplm_nb.sae import architectures
-from interplm_nb.sae.architectures import Architecture, BatchTopK, Gated, JumpReLU, Matryoshka, ReLU, TopK
+from interplm_nb.sae.architectures import (
+    Architecture,
+    BatchTopK,
+    Gated,
+    JumpReLU,
+    Matryoshka,
+    ReLU,
+    TopK,
+)
 
 _CHOICES = {
     "reconstruction": ("squared", "norm"),
@@ -74,21 +82,38 @@ class SAEConfig:
     def __post_init__(self) -> None:
         for name, choices in _CHOICES.items():
             if getattr(self, name) not in choices:
-                raise ValueError(f"{name} is one of {', '.join(map(repr, choices))}; not {getattr(self, name)!r}")
+                raise ValueError(
+                    f"{name} is one of {', '.join(map(repr, choices))}; not {getattr(self, name)!r}"
+                )
         if self.d_sae < 1:
             raise ValueError(f"d_sae is at least 1, not {self.d_sae}")
         if self.sparsity > 0 and isinstance(self.architecture, TopK | BatchTopK):
-            raise ValueError(f"{self.architecture.name} is sparse by its k: it has no sparsity term; leave sparsity at 0")
+            raise ValueError(
+                f"{self.architecture.name} is sparse by its k: it has no sparsity term; leave sparsity at 0"
+            )
         if self.lr <= 0:
             raise ValueError(f"lr is above 0, not {self.lr}")
         if self.dead.startswith("resample") and self.resample_every < 1:
-            raise ValueError(f"dead={self.dead!r} needs resample_every, the steps between resamplings")
+            raise ValueError(
+                f"dead={self.dead!r} needs resample_every, the steps between resamplings"
+            )
         if self.name and not re.fullmatch(r"[\w.+-]+", self.name):
-            raise ValueError(f"an SAE's name is letters, digits, '.', '_', '+' and '-', as it names a folder; not {self.name!r}")
+            raise ValueError(
+                f"an SAE's name is letters, digits, '.', '_', '+' and '-', as it names a folder; not {self.name!r}"
+            )
         object.__setattr__(self, "betas", tuple(self.betas))
 
     @classmethod
-    def recipe(cls, recipe: str, d_sae: int, /, *, k: int | None = None, prefixes: tuple[int, ...] | None = None, **changes: Any) -> Self:
+    def recipe(
+        cls,
+        recipe: str,
+        d_sae: int,
+        /,
+        *,
+        k: int | None = None,
+        prefixes: tuple[int, ...] | None = None,
+        **changes: Any,
+    ) -> Self:
         """The settings of a recipe (`RECIPES`), with changes. `k` for TopK, BatchTopK and Matryoshka (default 32), where it is also JumpReLU's
         target_l0; `prefixes` for Matryoshka (default d_sae / 16, / 8, / 4, / 2 and d_sae)."""
         if recipe not in RECIPES:
@@ -106,7 +131,9 @@ class SAEConfig:
         if self.name:
             return self.name
         layer = [] if self.layer is None else [f"layer_{self.layer:02d}"]
-        return "-".join([*layer, self.architecture.name, self.sparsity_label, f"d{self.d_sae}", f"s{self.seed}"])
+        return "-".join(
+            [*layer, self.architecture.name, self.sparsity_label, f"d{self.d_sae}", f"s{self.seed}"]
+        )
 
     @property
     def sparsity_label(self) -> str:
@@ -123,7 +150,11 @@ class SAEConfig:
         since = step % self.resample_every if self.dead.startswith("resample") else step
         lr = self.lr * _rise(since, self.lr_warmup, steps)
         decay_from = int(self.lr_decay_from * steps)
-        return lr * (steps - step) / (steps - decay_from) if step >= decay_from and self.lr_decay_from < 1 else lr
+        return (
+            lr * (steps - step) / (steps - decay_from)
+            if step >= decay_from and self.lr_decay_from < 1
+            else lr
+        )
 
     def sparsity_at(self, step: int, steps: int) -> float:
         """Weight of the sparsity term at a step."""
@@ -131,7 +162,11 @@ class SAEConfig:
 
     def record(self) -> dict[str, Any]:
         """A JSON record."""
-        return {**asdict(self), "architecture": architectures.record(self.architecture), "betas": list(self.betas)}
+        return {
+            **asdict(self),
+            "architecture": architectures.record(self.architecture),
+            "betas": list(self.betas),
+        }
 
 
 def _rise(step: int, share: float, steps: int) -> float:
@@ -183,12 +218,23 @@ def _matryoshka(d_sae: int, k: int) -> dict[str, Any]:
 
 
 def _jumprelu(d_sae: int, k: int) -> dict[str, Any]:
-    own = {"sparsity": 1.0, "sparsity_warmup": 0.2, "target_l0": float(k), "betas": (0.0, 0.999), "scaling": "scalar"}
+    own = {
+        "sparsity": 1.0,
+        "sparsity_warmup": 0.2,
+        "target_l0": float(k),
+        "betas": (0.0, 0.999),
+        "scaling": "scalar",
+    }
     return _gao(d_sae, JumpReLU()) | own
 
 
 def _gated(d_sae: int, _: int) -> dict[str, Any]:
-    return _gao(d_sae, Gated()) | {"sparsity": 0.02, "betas": (0.0, 0.999), "scaling": "scalar", "b_dec_init": "geometric median"}
+    return _gao(d_sae, Gated()) | {
+        "sparsity": 0.02,
+        "betas": (0.0, 0.999),
+        "scaling": "scalar",
+        "b_dec_init": "geometric median",
+    }
 
 
 RECIPES: dict[str, Callable[[int, int], dict[str, Any]]] = {

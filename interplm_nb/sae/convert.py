@@ -21,10 +21,19 @@ def convert(path: Path, out: Path, to: str, given: Given, sha256: str | None = N
     return _written(opened(path, given, sha256), out, to)
 
 
-def download(repository: str, out: Path, given: Given, revision: str | None = None, file: str | None = None, sha256: str | None = None) -> str:
+def download(
+    repository: str,
+    out: Path,
+    given: Given,
+    revision: str | None = None,
+    file: str | None = None,
+    sha256: str | None = None,
+) -> str:
     """`hub.get` an SAE and save it in the folder `out`; says what was read and written."""
     _check_out(out, TARGETS[0])
-    return _written(hub.get(repository, given, revision=revision, file=file, sha256=sha256), out, TARGETS[0])
+    return _written(
+        hub.get(repository, given, revision=revision, file=file, sha256=sha256), out, TARGETS[0]
+    )
 
 
 def opened(path: Path, given: Given, sha256: str | None = None) -> SAE:
@@ -38,7 +47,9 @@ def opened(path: Path, given: Given, sha256: str | None = None) -> SAE:
         return importers.read(path, given, sha256=sha256)
     strange = sorted(given.said().keys() - {"plm", "layer"})
     if strange:
-        raise ValueError(f"{path} is an SAE of this package and says itself what it is; leave {', '.join(strange)} out")
+        raise ValueError(
+            f"{path} is an SAE of this package and says itself what it is; leave {', '.join(strange)} out"
+        )
     if sha256 is not None:
         importers.find(path / checkpoint.WEIGHTS, sha256)
     return checkpoint.load(path, plm=given.plm, layer=given.layer)

@@ -32,21 +32,31 @@ class DeviceSums:
     Blocks are added one after another, while other threads read and label the next.
     """
 
-    def __init__(self, n_concepts: int, n_features: int, levels: np.ndarray, device: torch.device) -> None:
+    def __init__(
+        self, n_concepts: int, n_features: int, levels: np.ndarray, device: torch.device
+    ) -> None:
         shape = (len(levels), n_concepts, n_features)
         self._levels, self._device, self._lock = levels.tolist(), device, Lock()
         self._tp = torch.zeros(shape, dtype=torch.int32, device=device)
         self._hits = torch.zeros(shape, dtype=torch.int32, device=device)
         self._active = torch.zeros((len(levels), n_features), dtype=torch.int64, device=device)
 
-    def add(self, values: Any, carried: sparse.csr_array, members: sparse.csr_array, concept_of: np.ndarray) -> None:
+    def add(
+        self,
+        values: Any,
+        carried: sparse.csr_array,
+        members: sparse.csr_array,
+        concept_of: np.ndarray,
+    ) -> None:
         """Add a block of whole proteins: float32 values [n, F] (csr or ndarray); carried [C, n] and members [instances, n] of 0 and 1.
 
         concept_of: int64 [instances]. ValueError for a block of 2**24 residues or more: their counts would not be exact.
         """
         n = int(values.shape[0])
         if n >= _EXACT:
-            raise ValueError(f"a block has {n:,} residues; counts on a device are exact below {_EXACT:,}: give smaller blocks")
+            raise ValueError(
+                f"a block has {n:,} residues; counts on a device are exact below {_EXACT:,}: give smaller blocks"
+            )
         with self._lock:
             labels = self._sparse(carried)
             instances = self._sparse(members)
@@ -63,7 +73,9 @@ class DeviceSums:
         for mine, given in zip((self._tp, self._hits, self._active), counts, strict=True):
             mine.copy_(torch.tensor(given))
 
-    def _add(self, columns: slice, part: Tensor, labels: Tensor, instances: Tensor, concepts: Tensor) -> None:
+    def _add(
+        self, columns: slice, part: Tensor, labels: Tensor, instances: Tensor, concepts: Tensor
+    ) -> None:
         """part: float32 [n, f], the values of these columns."""
         for t, level in enumerate(self._levels):
             # The level is the float64 of a float32, and torch compares in the values' type, float32.
@@ -79,7 +91,9 @@ class DeviceSums:
         places = torch.as_tensor(np.stack([coo.row, coo.col]).astype(np.int64))
         ones = torch.ones(places.shape[1], dtype=torch.float32)
         # csr's order is COO's own, so there is nothing to coalesce.
-        return torch.sparse_coo_tensor(places, ones, coo.shape, is_coalesced=True, check_invariants=False).to(self._device)
+        return torch.sparse_coo_tensor(
+            places, ones, coo.shape, is_coalesced=True, check_invariants=False
+        ).to(self._device)
 
     def _slices(self, values: Any, width: int) -> Iterator[tuple[int, Tensor]]:
         """First column and dense float32 [n, at most width] on the device, slice by slice."""
@@ -92,7 +106,9 @@ class DeviceSums:
                 continue
             entries = slice(csc.indptr[start], csc.indptr[stop])
             column = np.repeat(np.arange(stop - start), np.diff(csc.indptr[start : stop + 1]))
-            places = torch.as_tensor(csc.indices[entries].astype(np.int64) * (stop - start) + column).to(self._device)
+            places = torch.as_tensor(
+                csc.indices[entries].astype(np.int64) * (stop - start) + column
+            ).to(self._device)
             dense = torch.zeros(n * (stop - start), dtype=torch.float32, device=self._device)
             dense[places] = torch.tensor(csc.data[entries], device=self._device)
             yield start, dense.view(n, stop - start)

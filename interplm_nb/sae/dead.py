@@ -11,7 +11,14 @@ NOISE = 0.01
 
 
 @torch.no_grad()
-def resample(sae: SAE, x: Tensor, dead: Tensor, optimizer: torch.optim.Optimizer, seed: int, by_error: bool = True) -> int:
+def resample(
+    sae: SAE,
+    x: Tensor,
+    dead: Tensor,
+    optimizer: torch.optim.Optimizer,
+    seed: int,
+    by_error: bool = True,
+) -> int:
     """Give dead features (bool [d_sae]) the directions of inputs x [B, d_in]; returns how many. At most as many as there are inputs.
 
     `by_error`, as InterPLM's first release: inputs are drawn in proportion to ||x - x_hat||; atom = x / ||x||, encoder = x * 0.2 * mean norm of the

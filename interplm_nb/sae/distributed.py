@@ -57,7 +57,9 @@ class World:
 
     def any(self, flag: bool, device: torch.device) -> bool:
         """Is the flag set on one of the processes?"""
-        return flag if self.size == 1 else bool(self.sum(torch.tensor(int(flag), device=device)) > 0)
+        return (
+            flag if self.size == 1 else bool(self.sum(torch.tensor(int(flag), device=device)) > 0)
+        )
 
     def wait(self) -> None:
         """Until all processes are here."""
@@ -80,7 +82,9 @@ def joined(device: torch.device) -> Iterator[World]:
         if device.type == "cuda":
             torch.cuda.set_device(device)
         # Long, as the others wait while one process evaluates.
-        dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=timedelta(hours=12))
+        dist.init_process_group(
+            "nccl" if device.type == "cuda" else "gloo", timeout=timedelta(hours=12)
+        )
     try:
         yield World(dist.get_rank(), dist.get_world_size())
     finally:

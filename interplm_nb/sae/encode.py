@@ -25,7 +25,12 @@ class _Weights(NamedTuple):
 
 
 def encode_to(
-    sae: SAE, embeddings: Embeddings, proteins: Proteins, folder: Path, max_l0: float = MAX_L0, progress: bool = True
+    sae: SAE,
+    embeddings: Embeddings,
+    proteins: Proteins,
+    folder: Path,
+    max_l0: float = MAX_L0,
+    progress: bool = True,
 ) -> FeatureActivations:
     """Encode all residues of `proteins` and write their activations to `folder`; returns the store, opened.
 
@@ -44,7 +49,13 @@ def encode_to(
     }
     with (
         ActivationsWriter(folder, proteins, sae.d_sae, about, max_l0) as writer,
-        tqdm(total=proteins.n_residues, unit=" residues", unit_scale=True, desc="encode", disable=not progress) as bar,
+        tqdm(
+            total=proteins.n_residues,
+            unit=" residues",
+            unit_scale=True,
+            desc="encode",
+            disable=not progress,
+        ) as bar,
     ):
         for first, x in embeddings.blocks():
             for start, block in encoded(sae, x):
@@ -60,7 +71,11 @@ def check_company(sae: SAE, embeddings: Embeddings, proteins: Proteins) -> None:
     if about is None:
         embeddings.check(proteins)
     else:
-        embeddings.check(proteins, _Weights(about.plm, about.plm_revision) if about.plm_revision else about.plm, about.layer)
+        embeddings.check(
+            proteins,
+            _Weights(about.plm, about.plm_revision) if about.plm_revision else about.plm,
+            about.layer,
+        )
     check_place(sae, embeddings.d_in, str(embeddings.path))
 
 
@@ -71,4 +86,9 @@ def encoded(sae: SAE, x: np.ndarray) -> Iterator[tuple[int, sparse.csr_array]]:
         part = x[start : start + rows]
         code = sae.encode_sparse(torch.tensor(part, device=sae.device))
         offsets = np.searchsorted(code.rows, np.arange(len(part) + 1))
-        yield start, sparse.csr_array((code.values, code.features, offsets.astype(np.int32)), shape=(len(part), sae.d_sae))
+        yield (
+            start,
+            sparse.csr_array(
+                (code.values, code.features, offsets.astype(np.int32)), shape=(len(part), sae.d_sae)
+            ),
+        )

@@ -86,14 +86,26 @@ def fidelity(
     layer = _layer_of(sae, plm, layer)
     sae = sae.to(plm.device)
     total, moments = _Total(), _Moments(sae.d_in, sae.d_sae, plm.device)
-    masks = _masked_residues(proteins, seed) if convention == "strict" else [np.arange(length) for length in proteins.lengths]
-    with tqdm(total=proteins.n_residues, unit=" residues", unit_scale=True, desc=f"fidelity, {convention}", disable=not progress) as bar:
+    masks = (
+        _masked_residues(proteins, seed)
+        if convention == "strict"
+        else [np.arange(length) for length in proteins.lengths]
+    )
+    with tqdm(
+        total=proteins.n_residues,
+        unit=" residues",
+        unit_scale=True,
+        desc=f"fidelity, {convention}",
+        disable=not progress,
+    ) as bar:
         for places in _batches(proteins.lengths, tokens_per_batch):
             sequences = [proteins.sequences[i] for i in places]
             tokens = plm.tokens(sequences)
             counted = _positions(tokens, [masks[i] for i in places])
             residues = _positions(tokens, [np.arange(len(s)) for s in sequences])
-            total.add(_Patched(sae, plm, layer, convention, residues, moments).losses(tokens, counted))
+            total.add(
+                _Patched(sae, plm, layer, convention, residues, moments).losses(tokens, counted)
+            )
             bar.update(int(residues.sum()))
     ce_original, ce_sae, ce_zero, kl = total.means(per_sequence=convention == "published")
     return Fidelity(
@@ -132,21 +144,46 @@ def quality(sae: SAE, batches: Iterable[Tensor | np.ndarray]) -> Quality:
 class _Patched:
     """The PLM's predictions on one batch with the representation at a layer left, replaced or zeroed."""
 
-    def __init__(self, sae: SAE, plm: PLM, layer: int, convention: Convention, residues: Tensor, moments: "_Moments") -> None:
-        self._sae, self._plm, self._layer, self._residues, self._moments = sae, plm, layer, residues, moments
+    def __init__(
+        self,
+        sae: SAE,
+        plm: PLM,
+        layer: int,
+        convention: Convention,
+        residues: Tensor,
+        moments: "_Moments",
+    ) -> None:
+        self._sae, self._plm, self._layer, self._residues, self._moments = (
+            sae,
+            plm,
+            layer,
+            residues,
+            moments,
+        )
         self._everywhere = convention == "published"
 
     def losses(self, tokens: Tensor, counted: Tensor) -> Tensor:
         """float64 [4, n_sequences]: sums over `counted` (bool [B, T]) of CE original, CE sae, CE zero and KL; and their number, [5, n]."""
-        masked = tokens if self._everywhere else torch.where(counted, _mask_token(self._plm), tokens)
-        original, sae, zero = (self._logits(masked, edit) for edit in (None, self._reconstruct, self._zero))
+        masked = (
+            tokens if self._everywhere else torch.where(counted, _mask_token(self._plm), tokens)
+        )
+        original, sae, zero = (
+            self._logits(masked, edit) for edit in (None, self._reconstruct, self._zero)
+        )
         log_p, log_q = original.log_softmax(-1), sae.log_softmax(-1)
-        rows = [cross_entropy(logits.transpose(1, 2), tokens, reduction="none") for logits in (original, sae, zero)]
+        rows = [
+            cross_entropy(logits.transpose(1, 2), tokens, reduction="none")
+            for logits in (original, sae, zero)
+        ]
         rows += [(log_p.exp() * (log_p - log_q)).sum(-1), torch.ones_like(rows[0])]
-        return torch.stack([torch.where(counted, row, 0).sum(1, dtype=torch.float64) for row in rows]).cpu()
+        return torch.stack(
+            [torch.where(counted, row, 0).sum(1, dtype=torch.float64) for row in rows]
+        ).cpu()
 
     def _logits(self, tokens: Tensor, edit: Any) -> Tensor:
-        logits = self._plm.forward(tokens, edit=None if edit is None else {self._layer: edit}, logits=True).logits
+        logits = self._plm.forward(
+            tokens, edit=None if edit is None else {self._layer: edit}, logits=True
+        ).logits
         assert logits is not None
         return logits.float()
 
@@ -190,14 +227,21 @@ class _Moments:
         # MPS has no float64; sums of some 100,000 residues are then good to about 4 digits.
         dtype = torch.float32 if device.type == "mps" else torch.float64
         self._n = 0
-        self._x, self._x2, self._e, self._e2 = (torch.zeros(d_in, dtype=dtype, device=device) for _ in range(4))
+        self._x, self._x2, self._e, self._e2 = (
+            torch.zeros(d_in, dtype=dtype, device=device) for _ in range(4)
+        )
         self._active = torch.zeros(d_sae, dtype=torch.int64, device=device)
 
     def add(self, x: Tensor, f: Tensor, x_hat: Tensor) -> None:
         self._n += len(x)
         self._active += (f > 0).sum(0)
         x, e = x.to(self._x.dtype), (x - x_hat).to(self._x.dtype)
-        for total, values in ((self._x, x), (self._x2, x.square()), (self._e, e), (self._e2, e.square())):
+        for total, values in (
+            (self._x, x),
+            (self._x2, x.square()),
+            (self._e, e),
+            (self._e2, e.square()),
+        ):
             total += values.sum(0)
 
     def quality(self) -> Quality:
@@ -207,21 +251,29 @@ class _Moments:
         error_spread = (self._e2 - self._e.square() / self._n).sum()
         dead = int((self._active == 0).sum())
         l0 = int(self._active.sum()) / self._n
-        return Quality(self._n, float(1 - error_spread / spread), float(self._e2.sum() / spread), l0, dead)
+        return Quality(
+            self._n, float(1 - error_spread / spread), float(self._e2.sum() / spread), l0, dead
+        )
 
 
 def _layer_of(sae: SAE, plm: PLM, layer: int | None) -> int:
     if sae.about is not None and sae.about.plm != plm.name:
-        raise ValueError(f"this SAE was trained on {sae.about.plm!r}, the PLM given is {plm.name!r}; load the SAE's own PLM")
+        raise ValueError(
+            f"this SAE was trained on {sae.about.plm!r}, the PLM given is {plm.name!r}; load the SAE's own PLM"
+        )
     if sae.about is not None and sae.about.plm_revision not in ("", plm.revision):
-        raise ValueError(f"{plm.name} has other weights ({plm.revision[:19]}) than those the SAE was trained on ({sae.about.plm_revision[:19]})")
+        raise ValueError(
+            f"{plm.name} has other weights ({plm.revision[:19]}) than those the SAE was trained on ({sae.about.plm_revision[:19]})"
+        )
     own = sae.about.layer if sae.about is not None else layer
     if own is None:
         raise ValueError("this SAE does not say which layer it is for; give layer=")
     if layer not in (None, own):
         raise ValueError(f"this SAE is for layer {own}, not layer {layer}")
     if not 0 <= own <= plm.n_layers:
-        raise ValueError(f"this SAE is for layer {own}, {plm.name} has layers 0 to {plm.n_layers}; load the SAE's own PLM")
+        raise ValueError(
+            f"this SAE is for layer {own}, {plm.name} has layers 0 to {plm.n_layers}; load the SAE's own PLM"
+        )
     check_place(sae, plm.d_model, plm.name)
     return own
 
@@ -229,7 +281,10 @@ def _layer_of(sae: SAE, plm: PLM, layer: int | None) -> int:
 def _masked_residues(proteins: Proteins, seed: int) -> list[np.ndarray]:
     """Per protein, the places (from 0) of 15 % of its residues, at least one."""
     generator = np.random.default_rng(seed)
-    return [np.sort(generator.choice(n, max(1, round(MASKED_FRACTION * n)), replace=False)) for n in proteins.lengths.tolist()]
+    return [
+        np.sort(generator.choice(n, max(1, round(MASKED_FRACTION * n)), replace=False))
+        for n in proteins.lengths.tolist()
+    ]
 
 
 def _batches(lengths: np.ndarray, tokens_per_batch: int) -> Iterator[list[int]]:
@@ -261,7 +316,10 @@ def probe(plm: PLM, proteins: Proteins, seed: int = 0) -> Callable[[SAE], dict[s
     """What `train_on(evaluate=...)` takes: loss_recovered, ce and kl of masked residues (`strict`) and loss_recovered_published, on `proteins`."""
 
     def measure(sae: SAE) -> dict[str, float]:
-        strict, published = (fidelity(sae, plm, proteins, convention, seed, progress=False) for convention in ("strict", "published"))
+        strict, published = (
+            fidelity(sae, plm, proteins, convention, seed, progress=False)
+            for convention in ("strict", "published")
+        )
         return {
             "loss_recovered": strict.loss_recovered,
             "loss_recovered_published": published.loss_recovered,

@@ -50,12 +50,26 @@ def resolve(repository: str, revision: str | None = None, *, endpoint: str | Non
     with _explained(repository, revision):
         found = HfApi(endpoint=endpoint).model_info(repository, revision=revision).sha
     if found is None:
-        raise ConnectionError(f"{repository}: the Hub does not say which commit {revision or 'the newest'} is; give a commit with revision")
-    _log.warning("%s: %s is commit %s; give it as the revision to get the same again", repository, revision or "the newest", found)
+        raise ConnectionError(
+            f"{repository}: the Hub does not say which commit {revision or 'the newest'} is; give a commit with revision"
+        )
+    _log.warning(
+        "%s: %s is commit %s; give it as the revision to get the same again",
+        repository,
+        revision or "the newest",
+        found,
+    )
     return found
 
 
-def fetch(repository: str, revision: str | None, files: Sequence[str], *, endpoint: str | None = None, cache: Path | None = None) -> Fetched:
+def fetch(
+    repository: str,
+    revision: str | None,
+    files: Sequence[str],
+    *,
+    endpoint: str | None = None,
+    cache: Path | None = None,
+) -> Fetched:
     """Download files of a repository at one commit, into huggingface_hub's cache; what is there already is not asked for again.
 
     Raises FileNotFoundError for a repository, revision or file that does not exist, PermissionError for one that is closed, ConnectionError where
@@ -65,7 +79,13 @@ def fetch(repository: str, revision: str | None, files: Sequence[str], *, endpoi
     paths = []
     for name in files:
         with _explained(repository, revision or commit, name):
-            paths.append(Path(hf_hub_download(repository, name, revision=commit, endpoint=endpoint, cache_dir=cache)))
+            paths.append(
+                Path(
+                    hf_hub_download(
+                        repository, name, revision=commit, endpoint=endpoint, cache_dir=cache
+                    )
+                )
+            )
     return Fetched(paths, commit)
 
 
@@ -87,20 +107,41 @@ def get(
     entry = BY_REPOSITORY.get(repository.lower())
     if entry is not None:
         given = _with_entry(given, entry)
-        found = fetch(repository, revision or entry.revision, entry.files(given.layer or 0, file), endpoint=endpoint, cache=cache)
-        return importers.read(found.paths[0], given, sha256=sha256, repository=repository, revision=found.revision)
+        found = fetch(
+            repository,
+            revision or entry.revision,
+            entry.files(given.layer or 0, file),
+            endpoint=endpoint,
+            cache=cache,
+        )
+        return importers.read(
+            found.paths[0], given, sha256=sha256, repository=repository, revision=found.revision
+        )
     commit = resolve(repository, revision, endpoint=endpoint)
     with _explained(repository, revision):
         names = HfApi(endpoint=endpoint).list_repo_files(repository, revision=commit)
-    found = fetch(repository, commit, _wanted(repository, names, file), endpoint=endpoint, cache=cache)
+    found = fetch(
+        repository, commit, _wanted(repository, names, file), endpoint=endpoint, cache=cache
+    )
     path = found.paths[0]
     config = path.with_name(checkpoint.CONFIG)
-    if path.name == checkpoint.WEIGHTS and config.is_file() and read_config(config).get("type") == "SAE":
+    if (
+        path.name == checkpoint.WEIGHTS
+        and config.is_file()
+        and read_config(config).get("type") == "SAE"
+    ):
         return _own(path, given, sha256, repository, commit)
     return importers.read(path, given, sha256=sha256, repository=repository, revision=commit)
 
 
-def push(folder: Path, repository: str, *, private: bool = False, endpoint: str | None = None, token: str | None = None) -> str:
+def push(
+    folder: Path,
+    repository: str,
+    *,
+    private: bool = False,
+    endpoint: str | None = None,
+    token: str | None = None,
+) -> str:
     """Upload a saved SAE with a model card (the folder's README.md, or one made from what the SAE says of itself); returns the commit's address.
 
     The folder is loaded first: what is broken is not published. The repository is made where there is none. The token is huggingface_hub's own
@@ -110,24 +151,41 @@ def push(folder: Path, repository: str, *, private: bool = False, endpoint: str 
     api = HfApi(endpoint=endpoint, token=token)
     readme = folder / "README.md"
     card = readme.read_bytes() if readme.is_file() else model_card(sae, repository).encode()
-    files = {checkpoint.WEIGHTS: folder / checkpoint.WEIGHTS, checkpoint.CONFIG: folder / checkpoint.CONFIG, readme.name: card}
+    files = {
+        checkpoint.WEIGHTS: folder / checkpoint.WEIGHTS,
+        checkpoint.CONFIG: folder / checkpoint.CONFIG,
+        readme.name: card,
+    }
     with _explained(repository, None, push=True):
         api.create_repo(repository, private=private, exist_ok=True)
         if private and not api.model_info(repository).private:
-            raise ValueError(f"{repository} exists already and is public; give another name, make it private on the Hub, or leave --private out")
-        operations = [CommitOperationAdd(name, str(value) if isinstance(value, Path) else value) for name, value in files.items()]
-        return str(api.create_commit(repository, operations, commit_message="SAE of interplm-nb").commit_url)
+            raise ValueError(
+                f"{repository} exists already and is public; give another name, make it private on the Hub, or leave --private out"
+            )
+        operations = [
+            CommitOperationAdd(name, str(value) if isinstance(value, Path) else value)
+            for name, value in files.items()
+        ]
+        return str(
+            api.create_commit(
+                repository, operations, commit_message="SAE of interplm-nb"
+            ).commit_url
+        )
 
 
 def _with_entry(given: Given, entry: Published) -> Given:
     if given.layer is None and len(entry.layers) != 1:
-        raise ValueError(f"{entry.repository} has the layers {', '.join(map(str, entry.layers))}; say which (--layer)")
+        raise ValueError(
+            f"{entry.repository} has the layers {', '.join(map(str, entry.layers))}; say which (--layer)"
+        )
     layer = given.layer if given.layer is not None else entry.layers[0]
     says = {"plm": entry.plm, "format": entry.format, "layer": layer, "k": entry.k.get(layer)}
     for name, value in says.items():
         mine = getattr(given, name)
         if None not in (mine, value) and mine != value:
-            raise ValueError(f"{entry.repository} has {name} {value!r}, you say {mine!r}; leave {name} out, or look for another repository")
+            raise ValueError(
+                f"{entry.repository} has {name} {value!r}, you say {mine!r}; leave {name} out, or look for another repository"
+            )
     return replace(given, **{name: value for name, value in says.items() if value is not None})
 
 
@@ -135,7 +193,11 @@ def _wanted(repository: str, names: Sequence[str], file: str | None) -> list[str
     """The file, and the JSON beside it."""
     weights = [name for name in names if PurePosixPath(name).suffix in WEIGHT_SUFFIXES]
     if file is None and len(weights) != 1:
-        held = f"{len(weights)} weights files, {', '.join(weights[:12])}{', ...' if len(weights) > 12 else ''}" if weights else "no weights file"
+        held = (
+            f"{len(weights)} weights files, {', '.join(weights[:12])}{', ...' if len(weights) > 12 else ''}"
+            if weights
+            else "no weights file"
+        )
         raise ValueError(f"{repository} has {held}; name the one to read (--file)")
     chosen = weights[0] if file is None else file
     beside = [str(PurePosixPath(chosen).with_name(config)) for config in CONFIGS]
@@ -146,35 +208,57 @@ def _own(path: Path, given: Given, sha256: str | None, repository: str, commit: 
     """An SAE that `push` wrote; it says itself what it is of."""
     strange = sorted(given.said().keys() - {"plm", "layer", "hook"})
     if strange:
-        raise ValueError(f"{repository} is an SAE of this package and says itself what it is; leave {', '.join(strange)} out")
+        raise ValueError(
+            f"{repository} is an SAE of this package and says itself what it is; leave {', '.join(strange)} out"
+        )
     if sha256 is not None:
         importers.find(path, sha256)
     sae = checkpoint.load(path.parent, plm=given.plm, layer=given.layer)
     assert sae.about is not None
     if given.hook not in (None, sae.about.hook):
-        raise ValueError(f"{repository}: the file says hook {sae.about.hook!r}, you say {given.hook!r}; leave hook out to take the file's")
-    sae.about = replace(sae.about, origin={**sae.about.origin, "repository": repository, "revision": commit})
+        raise ValueError(
+            f"{repository}: the file says hook {sae.about.hook!r}, you say {given.hook!r}; leave hook out to take the file's"
+        )
+    sae.about = replace(
+        sae.about, origin={**sae.about.origin, "repository": repository, "revision": commit}
+    )
     return sae
 
 
 @contextmanager
-def _explained(repository: str, revision: str | None, file: str = "", push: bool = False) -> Iterator[None]:
+def _explained(
+    repository: str, revision: str | None, file: str = "", push: bool = False
+) -> Iterator[None]:
     """huggingface_hub's errors as one sentence each, with what to do."""
     where = f"{repository}{f'/{file}' if file else ''}{f' at {revision}' if revision else ''}"
     away = f"download {file or 'its files'} on another machine from https://huggingface.co/{repository}, copy it here, and read it by "
-    away = "try again when the Hub can be reached" if push else f"{away}interplm-nb models convert FILE"
+    away = (
+        "try again when the Hub can be reached"
+        if push
+        else f"{away}interplm-nb models convert FILE"
+    )
     try:
         yield
     except GatedRepoError as error:
-        raise PermissionError(f"{where} is gated: ask for access on its page, then sign in with hf auth login") from error
+        raise PermissionError(
+            f"{where} is gated: ask for access on its page, then sign in with hf auth login"
+        ) from error
     except RepositoryNotFoundError as error:
-        raise FileNotFoundError(f"{where}: there is no such repository, or it is private: check the name, or sign in with hf auth login") from error
+        raise FileNotFoundError(
+            f"{where}: there is no such repository, or it is private: check the name, or sign in with hf auth login"
+        ) from error
     except RevisionNotFoundError as error:
-        raise FileNotFoundError(f"{where}: the repository has no such revision; leave it out for the newest") from error
+        raise FileNotFoundError(
+            f"{where}: the repository has no such revision; leave it out for the newest"
+        ) from error
     except (LocalEntryNotFoundError, OfflineModeIsEnabled) as error:
-        raise ConnectionError(f"{where} is not in the cache and the Hub could not be reached; {away}") from error
+        raise ConnectionError(
+            f"{where} is not in the cache and the Hub could not be reached; {away}"
+        ) from error
     except EntryNotFoundError as error:
-        raise FileNotFoundError(f"{where}: the repository has no such file; look at its files on https://huggingface.co/{repository}") from error
+        raise FileNotFoundError(
+            f"{where}: the repository has no such file; look at its files on https://huggingface.co/{repository}"
+        ) from error
     except HfHubHTTPError as error:
         status = error.response.status_code
         if push and status in (401, 403):
@@ -183,6 +267,8 @@ def _explained(repository: str, revision: str | None, file: str = "", push: bool
             ) from error
         raise ConnectionError(f"{where}: the Hub answered {status}; {away}") from error
     except RuntimeError as error:  # what huggingface_hub raises where an upload breaks off
-        raise ConnectionError(f"{where}: the {'upload' if push else 'download'} failed ({error.__cause__ or error}); {away}") from error
+        raise ConnectionError(
+            f"{where}: the {'upload' if push else 'download'} failed ({error.__cause__ or error}); {away}"
+        ) from error
     except (HTTPError, ConnectionError, TimeoutError) as error:
         raise ConnectionError(f"{where}: the Hub could not be reached ({error}); {away}") from error

@@ -28,7 +28,9 @@ def new_sae(config: SAEConfig, sample: Tensor) -> SAE:
             if config.encoder_init == "linear":
                 sae.b_enc.uniform_(-bound, bound, generator=generator)
         if config.b_dec_init != "zero":
-            sae.b_dec.copy_(sample.mean(0) if config.b_dec_init == "mean" else geometric_median(sample))
+            sae.b_dec.copy_(
+                sample.mean(0) if config.b_dec_init == "mean" else geometric_median(sample)
+            )
         if isinstance(config.architecture, JumpReLU):
             sae.threshold.fill_(FIRST_THRESHOLD)
     return sae.to(sample.dtype)

@@ -50,8 +50,15 @@ class Upkeep:
 class Loop:
     """The steps, and what is done beside them."""
 
-    def __init__(self, batches: Batches, trainees: Sequence[Trainee], setting: Setting, upkeep: Upkeep) -> None:
-        self.batches, self.trainees, self.setting, self.upkeep = batches, list(trainees), setting, upkeep
+    def __init__(
+        self, batches: Batches, trainees: Sequence[Trainee], setting: Setting, upkeep: Upkeep
+    ) -> None:
+        self.batches, self.trainees, self.setting, self.upkeep = (
+            batches,
+            list(trainees),
+            setting,
+            upkeep,
+        )
         self._metrics: dict[Path, Metrics] = {}
         self._failed: list[FloatingPointError] = []
         self._best: dict[Path, float | None] = {}
@@ -60,21 +67,33 @@ class Loop:
     def run(self) -> None:
         """From the least advanced SAE's step to the end; each joins at its own. One that diverges leaves, and is an error after the others."""
         first, steps = min(t.step for t in self.trainees), self.setting.steps
-        names = f"{len(self.trainees)} SAEs" if len(self.trainees) > 1 else self.trainees[0].config.label
+        names = (
+            f"{len(self.trainees)} SAEs"
+            if len(self.trainees) > 1
+            else self.trainees[0].config.label
+        )
         clock = _Clock(self.setting.batch_size, first)
         with ExitStack() as stack:
             hidden = not (self.upkeep.progress and self.setting.world.writes)
-            bar = stack.enter_context(tqdm(total=steps, initial=first, desc=f"train {names}", unit=" steps", disable=hidden))
+            bar = stack.enter_context(
+                tqdm(
+                    total=steps, initial=first, desc=f"train {names}", unit=" steps", disable=hidden
+                )
+            )
             interrupted = stack.enter_context(_interruptible())
             for trainee in self.trainees if self.setting.world.writes else ():
-                self._metrics[trainee.folder] = stack.enter_context(closing(Metrics(trainee.folder / METRICS, trainee.step)))
+                self._metrics[trainee.folder] = stack.enter_context(
+                    closing(Metrics(trainee.folder / METRICS, trainee.step))
+                )
                 self._best[trainee.folder] = self._best_so_far(trainee)
             self._catch_up()
             for step, batch in stack.enter_context(closing(_ahead(self.batches, first, steps))):
                 x = {layer: values.to(self.setting.device) for layer, values in batch.items()}
                 active = [trainee for trainee in self.trainees if trainee.step == step]
                 for trainee in active:
-                    self._unless_diverged(trainee, lambda t, x=x: t.take_step(x[layer_of(t.config, self.batches)]))
+                    self._unless_diverged(
+                        trainee, lambda t, x=x: t.take_step(x[layer_of(t.config, self.batches)])
+                    )
                 bar.update()
                 self._after(step + 1, active, interrupted, bar, clock)
             self._finish(interrupted)
@@ -83,18 +102,44 @@ class Loop:
 
     def _finish(self, interrupted: threading.Event) -> None:
         """All are saved before one is evaluated: an evaluation that fails, or takes long, loses nothing."""
-        finished = [(t, sae) for t in list(self.trainees) if (sae := self._unless_diverged(t, self._save_finished)) is not None]
-        for trainee, sae in finished if self.upkeep.evaluate is not None and self.setting.world.writes else ():
+        finished = [
+            (t, sae)
+            for t in list(self.trainees)
+            if (sae := self._unless_diverged(t, self._save_finished)) is not None
+        ]
+        for trainee, sae in (
+            finished if self.upkeep.evaluate is not None and self.setting.world.writes else ()
+        ):
             if interrupted.is_set():
-                raise KeyboardInterrupt("training is finished and saved; the same call makes the evaluations that are left")
+                raise KeyboardInterrupt(
+                    "training is finished and saved; the same call makes the evaluations that are left"
+                )
             self._evaluate(trainee, sae)
 
-    def _after(self, step: int, active: Sequence[Trainee], interrupted: threading.Event, bar: Any, clock: "_Clock") -> None:
+    def _after(
+        self,
+        step: int,
+        active: Sequence[Trainee],
+        interrupted: threading.Event,
+        bar: Any,
+        clock: "_Clock",
+    ) -> None:
         stop = self.setting.world.any(interrupted.is_set(), self.setting.device)
         if step % self.upkeep.log_every == 0 or step == self.setting.steps:
             speed = clock.tokens_per_second(step)
-            lines = [line for trainee in active if (line := self._unless_diverged(trainee, lambda t: self._line(t, speed)))]
-            shown = {name: sum(line[name] for line in lines) / len(lines) for name in ("loss", "fvu", "l0", "dead")} if lines else {}
+            lines = [
+                line
+                for trainee in active
+                if (line := self._unless_diverged(trainee, lambda t: self._line(t, speed)))
+            ]
+            shown = (
+                {
+                    name: sum(line[name] for line in lines) / len(lines)
+                    for name in ("loss", "fvu", "l0", "dead")
+                }
+                if lines
+                else {}
+            )
             bar.set_postfix({name: f"{value:.3g}" for name, value in shown.items()})
         # After the line: what a checkpoint counts begins behind the last line that is written.
         evaluates = [t for t in active if self._evaluates(step) and t in self.trainees]
@@ -104,7 +149,9 @@ class Loop:
         for trainee in evaluates:  # saved first: no evaluation can lose what was trained
             self._unless_diverged(trainee, lambda t: self._evaluate(t, _finished(t)))
         if stop:
-            raise KeyboardInterrupt(f"training stopped after step {step} of {self.setting.steps} and saved; the same call goes on from there")
+            raise KeyboardInterrupt(
+                f"training stopped after step {step} of {self.setting.steps} and saved; the same call goes on from there"
+            )
         if not self.trainees:
             raise self._failed[0]
 
@@ -137,7 +184,12 @@ class Loop:
 
     def _evaluates(self, step: int) -> bool:
         every = self.upkeep.evaluate_every
-        return self.upkeep.evaluate is not None and every > 0 and step % every == 0 and step < self.setting.steps
+        return (
+            self.upkeep.evaluate is not None
+            and every > 0
+            and step % every == 0
+            and step < self.setting.steps
+        )
 
     def _evaluate(self, trainee: Trainee, sae: SAE) -> None:
         """Measure, and write a further line of the same step."""
@@ -150,16 +202,26 @@ class Loop:
     def _catch_up(self) -> None:
         """An evaluation that a process died in is made now."""
         for trainee in self.trainees:
-            if trainee.step and self._evaluates(trainee.step) and not evaluated(trainee.folder, trainee.step):
+            if (
+                trainee.step
+                and self._evaluates(trainee.step)
+                and not evaluated(trainee.folder, trainee.step)
+            ):
                 self._evaluate(trainee, _finished(trainee))
 
     def _check_best(self, known: set[str]) -> None:
         if self.upkeep.best is not None and self._names and self.upkeep.best not in known:
-            raise ValueError(f"best={self.upkeep.best!r} is no metric of this training; there are {', '.join(sorted(known))}")
+            raise ValueError(
+                f"best={self.upkeep.best!r} is no metric of this training; there are {', '.join(sorted(known))}"
+            )
 
     def _best_so_far(self, trainee: Trainee) -> float | None:
         """From the lines that are kept, so that a kill changes nothing."""
-        found = [float(line[self.upkeep.best]) for line in read_metrics(trainee.folder / METRICS) if self.upkeep.best in line]
+        found = [
+            float(line[self.upkeep.best])
+            for line in read_metrics(trainee.folder / METRICS)
+            if self.upkeep.best in line
+        ]
         return (max if self.upkeep.highest else min)(found, default=None)
 
     def _keep_best(self, trainee: Trainee, values: Mapping[str, Any], sae: SAE | None) -> None:
@@ -171,7 +233,11 @@ class Loop:
             self._best[trainee.folder] = value
             kept = {"kept": {"step": trainee.step, "metric": name, "value": value}}
             about = about_of(trainee)
-            save(sae or _finished(trainee), trainee.folder / BEST, replace(about, training=about.training | kept))
+            save(
+                sae or _finished(trainee),
+                trainee.folder / BEST,
+                replace(about, training=about.training | kept),
+            )
 
     def _save(self, trainee: Trainee) -> None:
         trainee.check_finite()
@@ -182,7 +248,11 @@ class Loop:
 
     def _save_finished(self, trainee: Trainee) -> SAE:
         layer, steps = layer_of(trainee.config, self.batches), self.setting.steps
-        calibration = (self.batches.batch(steps + i)[layer] for i in range(_CALIBRATION_BATCHES)) if trainee.needs_calibration else ()
+        calibration = (
+            (self.batches.batch(steps + i)[layer] for i in range(_CALIBRATION_BATCHES))
+            if trainee.needs_calibration
+            else ()
+        )
         trainee.check_finite()
         sae = _finished(trainee, calibration)
         trainee.check_finite()  # a threshold may be too large for a number
@@ -199,7 +269,9 @@ def evaluation_line(values: Mapping[str, float], step: int) -> dict[str, Any]:
 
 def evaluated(folder: Path, step: int) -> bool:
     """Is an evaluation after this step among the lines of metrics?"""
-    return any(line["step"] == step and "evaluation" in line for line in read_metrics(folder / METRICS))
+    return any(
+        line["step"] == step and "evaluation" in line for line in read_metrics(folder / METRICS)
+    )
 
 
 class _Clock:
@@ -220,14 +292,20 @@ def layer_of(config: SAEConfig, batches: Batches) -> int:
     """The layer of the batches that a config is for."""
     layer = batches.layers[0] if config.layer is None and len(batches.layers) == 1 else config.layer
     if layer is None or layer not in batches.layers:
-        raise ValueError(f"{config.label} is for layer {layer}; the batches hold layers {', '.join(map(str, batches.layers))}")
+        raise ValueError(
+            f"{config.label} is for layer {layer}; the batches hold layers {', '.join(map(str, batches.layers))}"
+        )
     return layer
 
 
 def about_of(trainee: Trainee) -> SAEAbout:
     """What a trained SAE is saved with."""
     config, identity = trainee.config, trainee.identity
-    training = {**identity["config"], **{name: identity[name] for name in ("steps", "precision")}, "batch_size": trainee.setting.batch_size}
+    training = {
+        **identity["config"],
+        **{name: identity[name] for name in ("steps", "precision")},
+        "batch_size": trainee.setting.batch_size,
+    }
     where = {name: identity[name] for name in ("plm", "plm_revision", "layer", "data")}
     return SAEAbout(recipe=config.recipe_name, seed=config.seed, training=training, **where)
 
@@ -238,7 +316,9 @@ def _finished(trainee: Trainee, calibration: Iterable[Tensor] = ()) -> SAE:
     return sae
 
 
-def _ahead(batches: Batches, first: int, last: int) -> Generator[tuple[int, Mapping[int, Tensor]], None, None]:
+def _ahead(
+    batches: Batches, first: int, last: int
+) -> Generator[tuple[int, Mapping[int, Tensor]], None, None]:
     """Batches of the steps `first` to `last` (excluded), each fetched while the one before it is used."""
     with ThreadPoolExecutor(1, thread_name_prefix="batches") as pool:
         coming = pool.submit(batches.batch, first) if first < last else None

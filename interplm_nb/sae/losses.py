@@ -27,7 +27,14 @@ class Loss(NamedTuple):
     threshold: Tensor | None
 
 
-def loss(sae: SAE, x: Tensor, config: SAEConfig, sparsity: float, dead: Tensor | None = None, world: World = ALONE) -> Loss:
+def loss(
+    sae: SAE,
+    x: Tensor,
+    config: SAEConfig,
+    sparsity: float,
+    dead: Tensor | None = None,
+    world: World = ALONE,
+) -> Loss:
     """The loss of an SAE on x [B, d_in], by its architecture:
 
         ReLU                R + sparsity * mean_i ||f_i||_1                                  (Bricken et al. 2023; InterPLM)
@@ -84,12 +91,16 @@ def auxiliary_k(sae: SAE, x: Tensor, x_hat: Tensor, dead: Tensor, world: World =
     if x.device.type == "cpu" and not isinstance(sae.architecture, Gated):
         e_hat = sparse_decode(sae, x, top_k_entries(sae, x, k, dead))
     else:
-        z = sae.pre_activation(x, dead) + (sae.b_gate[dead] if isinstance(sae.architecture, Gated) else 0)
+        z = sae.pre_activation(x, dead) + (
+            sae.b_gate[dead] if isinstance(sae.architecture, Gated) else 0
+        )
         values, chosen = z.relu().topk(k, dim=1, sorted=False)
         e_hat = torch.zeros_like(z).scatter(1, chosen, values) @ sae.W_dec[dead]
     spread = world.mean((e - world.mean(e.mean(0))).square().sum(1).mean())
     # A perfect reconstruction leaves nothing to explain: 0, not 0 / 0.
-    return torch.where(spread > 0, squared_error(e, e_hat) / spread.clamp_min(torch.finfo(spread.dtype).tiny), 0)
+    return torch.where(
+        spread > 0, squared_error(e, e_hat) / spread.clamp_min(torch.finfo(spread.dtype).tiny), 0
+    )
 
 
 def fraction_unexplained(x: Tensor, x_hat: Tensor, world: World = ALONE) -> Tensor:
@@ -110,10 +121,14 @@ class _DensePass(NamedTuple):
         return self.prefixes[-1]
 
 
-def _jumped(sae: SAE, x: Tensor, config: SAEConfig, world: World) -> tuple[_DensePass, dict[str, Tensor]]:
+def _jumped(
+    sae: SAE, x: Tensor, config: SAEConfig, world: World
+) -> tuple[_DensePass, dict[str, Tensor]]:
     f, on = _Jump.apply(sae.pre_activation(x).relu(), sae.threshold, config.bandwidth)  # pyright: ignore[reportGeneralTypeIssues]
     l0 = world.agreed(on.sum(1).mean())
-    return _DensePass(sae.decode(f)[None], (f.detach() > 0).sum(0)), {"sparsity": (l0 / config.target_l0 - 1).square()}
+    return _DensePass(sae.decode(f)[None], (f.detach() > 0).sum(0)), {
+        "sparsity": (l0 / config.target_l0 - 1).square()
+    }
 
 
 def _gated(sae: SAE, x: Tensor, config: SAEConfig) -> tuple[_DensePass, dict[str, Tensor]]:

@@ -7,7 +7,15 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from interplm_nb.sae.architectures import Architecture, BatchTopK, Gated, JumpReLU, Matryoshka, ReLU, TopK
+from interplm_nb.sae.architectures import (
+    Architecture,
+    BatchTopK,
+    Gated,
+    JumpReLU,
+    Matryoshka,
+    ReLU,
+    TopK,
+)
 from interplm_nb.sae.residue_norm import Normed, ResidueNorm
 
 if TYPE_CHECKING:
@@ -57,7 +65,13 @@ class SAE(nn.Module):
     maxima: Tensor | None
     rank: Tensor | None
 
-    def __init__(self, d_in: int, d_sae: int, architecture: Architecture | None = None, residue_norm: ResidueNorm | None = None) -> None:
+    def __init__(
+        self,
+        d_in: int,
+        d_sae: int,
+        architecture: Architecture | None = None,
+        residue_norm: ResidueNorm | None = None,
+    ) -> None:
         super().__init__()
         self.architecture = architecture or ReLU()
         _check_size(self.architecture, d_sae)
@@ -114,7 +128,11 @@ class SAE(nn.Module):
 
     def normed(self, x: Tensor) -> Normed:
         """x as the equation takes it, and the way back."""
-        return Normed(x, x.new_ones(()), x.new_zeros(())) if self.residue_norm is None else self.residue_norm(x)
+        return (
+            Normed(x, x.new_ones(()), x.new_zeros(()))
+            if self.residue_norm is None
+            else self.residue_norm(x)
+        )
 
     def _undone(self, x_hat: Tensor, normed: Normed) -> Tensor:
         return x_hat if self.residue_norm is None else x_hat * normed.scale + normed.shift
@@ -128,9 +146,17 @@ class SAE(nn.Module):
 
     def pre_activation(self, x: Tensor, features: Tensor | None = None) -> Tensor:
         """(x - b_dec) @ W_enc + b_enc, [..., d_sae] or [..., n], for x normalised already; for Gated without its b_enc (u in its equation)."""
-        W_enc, b_enc = (self.W_enc, self.b_enc) if features is None else (self.W_enc[:, features], self.b_enc[features])
+        W_enc, b_enc = (
+            (self.W_enc, self.b_enc)
+            if features is None
+            else (self.W_enc[:, features], self.b_enc[features])
+        )
         flat = (x - self.b_dec).reshape(-1, self.d_in)
-        z = flat @ W_enc if isinstance(self.architecture, Gated) else torch.addmm(b_enc, flat, W_enc)
+        z = (
+            flat @ W_enc
+            if isinstance(self.architecture, Gated)
+            else torch.addmm(b_enc, flat, W_enc)
+        )
         return z.reshape(*x.shape[:-1], z.shape[-1])
 
     def activated(self, z: Tensor, features: Tensor | None = None) -> Tensor:
@@ -141,7 +167,9 @@ class SAE(nn.Module):
 
         match self.architecture:
             case Gated():
-                return torch.where(z + of(self.b_gate) > 0, (of(self.r_mag).exp() * z + of(self.b_enc)).relu(), 0)
+                return torch.where(
+                    z + of(self.b_gate) > 0, (of(self.r_mag).exp() * z + of(self.b_enc)).relu(), 0
+                )
             case JumpReLU() | BatchTopK() | Matryoshka():
                 return torch.where(z > of(self.threshold), z, 0).relu()
             case _:
@@ -150,7 +178,9 @@ class SAE(nn.Module):
     def top_k(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Values (0 or more) and features, both [..., k], of a TopK SAE's choice, in no order; where fewer than k are above 0 the rest are 0."""
         if not isinstance(self.architecture, TopK):
-            raise TypeError(f"top_k is for an SAE with TopK activation; this one has {self.architecture}")
+            raise TypeError(
+                f"top_k is for an SAE with TopK activation; this one has {self.architecture}"
+            )
         z = self.pre_activation(x)
         if self.rank is None:
             values, chosen = z.topk(self.architecture.k, dim=-1, sorted=False)
@@ -158,7 +188,9 @@ class SAE(nn.Module):
             # The choice is made as it was trained, also by features that are dead on the maxima's proteins: scaling must not change what is chosen.
             chosen = (z * self.rank).topk(self.architecture.k, dim=-1, sorted=False).indices
             values = z.gather(-1, chosen)
-        return values.relu() if self.maxima is None else torch.where(self.maxima[chosen] == 0, 0, values).relu(), chosen
+        return values.relu() if self.maxima is None else torch.where(
+            self.maxima[chosen] == 0, 0, values
+        ).relu(), chosen
 
     @torch.no_grad()
     def encode_sparse(self, x: Tensor) -> SparseCode:
@@ -168,7 +200,9 @@ class SAE(nn.Module):
             chosen, order = chosen.sort(dim=-1)
             dense, features = values.gather(-1, order).cpu().numpy(), chosen.cpu().numpy()
             at = np.flatnonzero(dense > 0)
-            return SparseCode(at // self.architecture.k, features.ravel()[at].astype(np.int32), dense.ravel()[at])
+            return SparseCode(
+                at // self.architecture.k, features.ravel()[at].astype(np.int32), dense.ravel()[at]
+            )
         dense = self.encode(x)
         # Of the ways to list non-zeros of a CPU array, measured, numpy's on a boolean array is the fastest (5 times torch.nonzero).
         if dense.device.type == "cpu":
@@ -176,7 +210,9 @@ class SAE(nn.Module):
             at = np.flatnonzero(f > 0)
             return SparseCode(at // self.d_sae, (at % self.d_sae).astype(np.int32), f.ravel()[at])
         rows, features = dense.nonzero(as_tuple=True)
-        return SparseCode(rows.cpu().numpy(), features.int().cpu().numpy(), dense[rows, features].cpu().numpy())
+        return SparseCode(
+            rows.cpu().numpy(), features.int().cpu().numpy(), dense[rows, features].cpu().numpy()
+        )
 
     @torch.no_grad()
     def folded(self, maxima: np.ndarray) -> Self:
@@ -185,10 +221,14 @@ class SAE(nn.Module):
         The encoder is divided by a feature's maximum, its atom multiplied by it (Simon & Zou 2025). A feature with maximum 0 is 0 everywhere.
         """
         if self.maxima is not None:
-            raise ValueError("this SAE's features have unit 'max' already; folded() takes an SAE with unit 'raw'")
+            raise ValueError(
+                "this SAE's features have unit 'max' already; folded() takes an SAE with unit 'raw'"
+            )
         m = torch.as_tensor(np.asarray(maxima, np.float32)).to(self.device)
         if m.shape != (self.d_sae,) or not m.isfinite().all() or (m < 0).any():
-            raise ValueError(f"maxima are one finite value of 0 or more per feature, shape ({self.d_sae},), not {tuple(m.shape)}")
+            raise ValueError(
+                f"maxima are one finite value of 0 or more per feature, shape ({self.d_sae},), not {tuple(m.shape)}"
+            )
         folded = self.rescaled(torch.where(m > 0, 1 / torch.where(m > 0, m, 1), 1))
         folded.silence(m == 0)
         folded.maxima = m
@@ -197,8 +237,12 @@ class SAE(nn.Module):
     @torch.no_grad()
     def rescaled(self, scale: Tensor) -> Self:
         """An SAE with f * scale in place of f (scale [d_sae], above 0) that decodes to the same."""
-        new = type(self)(self.d_in, self.d_sae, self.architecture, self.residue_norm).to(self.device, self.W_enc.dtype)
-        new.load_state_dict({name: value for name, value in self.state_dict().items() if name not in OPTIONAL})
+        new = type(self)(self.d_in, self.d_sae, self.architecture, self.residue_norm).to(
+            self.device, self.W_enc.dtype
+        )
+        new.load_state_dict(
+            {name: value for name, value in self.state_dict().items() if name not in OPTIONAL}
+        )
         new.about = self.about
         new.W_dec /= scale[:, None]
         new.b_enc *= scale
@@ -208,7 +252,9 @@ class SAE(nn.Module):
             new.W_enc *= scale
         if isinstance(self.architecture, BatchTopK | JumpReLU):
             new.threshold *= scale
-        if isinstance(self.architecture, TopK) and (self.rank is not None or not bool((scale == scale[0]).all())):
+        if isinstance(self.architecture, TopK) and (
+            self.rank is not None or not bool((scale == scale[0]).all())
+        ):
             new.rank = (1 if self.rank is None else self.rank) / scale
         return new
 
@@ -225,7 +271,10 @@ class SAE(nn.Module):
 
     def weights(self) -> dict[str, Tensor]:
         """What a checkpoint holds: the weights, and `maxima` and `rank` where they are set; CPU, float32."""
-        return {name: value.detach().float().cpu().contiguous() for name, value in self.state_dict().items()}
+        return {
+            name: value.detach().float().cpu().contiguous()
+            for name, value in self.state_dict().items()
+        }
 
     @property
     def weight_hash(self) -> str:
@@ -239,6 +288,10 @@ class SAE(nn.Module):
 
 def _check_size(architecture: Architecture, d_sae: int) -> None:
     if isinstance(architecture, TopK | BatchTopK) and architecture.k > d_sae:
-        raise ValueError(f"{type(architecture).__name__} cannot keep k={architecture.k} of {d_sae} features; take k of at most {d_sae}")
+        raise ValueError(
+            f"{type(architecture).__name__} cannot keep k={architecture.k} of {d_sae} features; take k of at most {d_sae}"
+        )
     if isinstance(architecture, Matryoshka) and architecture.prefixes[-1] != d_sae:
-        raise ValueError(f"Matryoshka's last prefix is all features: {d_sae}, not {architecture.prefixes[-1]}")
+        raise ValueError(
+            f"Matryoshka's last prefix is all features: {d_sae}, not {architecture.prefixes[-1]}"
+        )

@@ -8,7 +8,10 @@ def model_card(sae: SAE, repository: str) -> str:
     """README.md for a saved SAE, with the Hub's metadata before it. No licence is claimed: that is its maker's to say."""
     about = sae.about
     assert about is not None, "a saved SAE has about"
-    kind = ", ".join(f"{key} {value}" if key != "name" else str(value) for key, value in architectures.record(sae.architecture).items())
+    kind = ", ".join(
+        f"{key} {value}" if key != "name" else str(value)
+        for key, value in architectures.record(sae.architecture).items()
+    )
     rows = {
         "PLM": about.plm,
         "PLM's weights": about.plm_revision or "not stated",
@@ -21,7 +24,9 @@ def model_card(sae: SAE, repository: str) -> str:
         "weights": sae.weight_hash,
     }
     if about.origin:
-        rows["read from"] = ", ".join(f"{key} {value}" for key, value in sorted(about.origin.items()))
+        rows["read from"] = ", ".join(
+            f"{key} {value}" for key, value in sorted(about.origin.items())
+        )
     table = "\n".join(f"| {name} | {_cell(value)} |" for name, value in rows.items())
     return f"""---
 library_name: interplm-nb

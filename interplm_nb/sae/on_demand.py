@@ -14,7 +14,9 @@ from interplm_nb.sae.model import SAE
 _ROWS = 2**15
 
 
-def on_demand(sae: SAE, embeddings: Embeddings, proteins: Proteins, unit: Unit | None = None) -> FeatureActivations:
+def on_demand(
+    sae: SAE, embeddings: Embeddings, proteins: Proteins, unit: Unit | None = None
+) -> FeatureActivations:
     """What `encode_to` would store, with nothing stored: each block is encoded when it is read.
 
     `unit` (None: the SAE's own) "raw" takes what an SAE of unit "max" encodes, fractions of its publisher's maxima, as values to be scaled anew.
@@ -23,8 +25,15 @@ def on_demand(sae: SAE, embeddings: Embeddings, proteins: Proteins, unit: Unit |
     all, is to encode every residue: what is read again and again belongs in a store.
     """
     check_company(sae, embeddings, proteins)
-    about = {"plm": embeddings.plm, "plm_revision": embeddings.plm_revision, "layer": embeddings.layer, "sae": sae.weight_hash}
-    return FeatureActivations(_Encoded(sae, embeddings), proteins, unit or ("raw" if sae.unit == "raw" else "max"), about)
+    about = {
+        "plm": embeddings.plm,
+        "plm_revision": embeddings.plm_revision,
+        "layer": embeddings.layer,
+        "sae": sae.weight_hash,
+    }
+    return FeatureActivations(
+        _Encoded(sae, embeddings), proteins, unit or ("raw" if sae.unit == "raw" else "max"), about
+    )
 
 
 class _Encoded:
@@ -36,8 +45,16 @@ class _Encoded:
 
     def rows(self, first: int, last: int) -> sparse.csr_array:
         """float32 [last - first, n_features]"""
-        parts = [part for start in range(first, last, _ROWS) for _, part in encoded(self._sae, self._embeddings[start : min(start + _ROWS, last)])]
-        return sparse.csr_array(sparse.vstack(parts, format="csr")) if parts else sparse.csr_array((0, self.n_features), dtype=np.float32)
+        parts = [
+            part
+            for start in range(first, last, _ROWS)
+            for _, part in encoded(self._sae, self._embeddings[start : min(start + _ROWS, last)])
+        ]
+        return (
+            sparse.csr_array(sparse.vstack(parts, format="csr"))
+            if parts
+            else sparse.csr_array((0, self.n_features), dtype=np.float32)
+        )
 
     def counts(self) -> np.ndarray:
         """int64 [n_features]: residues on which each feature is active."""
@@ -55,8 +72,16 @@ class _Encoded:
 
     def feature(self, feature: int) -> tuple[np.ndarray, np.ndarray]:
         """Rows (int64) and values (float32) of one feature."""
-        found = [(first + part.nonzero()[0], part.data) for first, block in self._blocks() if (part := block[:, [feature]]).nnz]
-        rows, values = zip(*found, strict=True) if found else ((np.empty(0, np.int64),), (np.empty(0, np.float32),))
+        found = [
+            (first + part.nonzero()[0], part.data)
+            for first, block in self._blocks()
+            if (part := block[:, [feature]]).nnz
+        ]
+        rows, values = (
+            zip(*found, strict=True)
+            if found
+            else ((np.empty(0, np.int64),), (np.empty(0, np.float32),))
+        )
         return np.concatenate(rows).astype(np.int64), np.concatenate(values)
 
     def _blocks(self) -> Iterator[tuple[int, sparse.csr_array]]:

@@ -48,12 +48,18 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
     return found
 
 
-def save_state(folder: Path, tensors: Mapping[str, Tensor], step: int, record: Mapping[str, Any], keep: int) -> None:
+def save_state(
+    folder: Path, tensors: Mapping[str, Tensor], step: int, record: Mapping[str, Any], keep: int
+) -> None:
     """Write `checkpoints/step_NNNNNNNN.safetensors`, atomically, and remove all but the newest `keep`."""
     path = folder / CHECKPOINTS / f"step_{step:08d}.safetensors"
     with atomic_path(path) as draft:
         metadata = {_RECORD: json.dumps({"step": step, **record})}
-        save_file({name: value.detach().cpu().contiguous() for name, value in tensors.items()}, draft, metadata=metadata)
+        save_file(
+            {name: value.detach().cpu().contiguous() for name, value in tensors.items()},
+            draft,
+            metadata=metadata,
+        )
     for old in states(folder)[:-keep]:
         remove(old)
 
@@ -71,22 +77,43 @@ def newest_state(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]] | Non
         return None
     try:
         with safe_open(paths[-1], "pt") as file:
-            return json.loads(file.metadata()[_RECORD]), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (safe_open is no mapping)
+            return json.loads(file.metadata()[_RECORD]), {
+                name: file.get_tensor(name)
+                for name in file.keys()  # noqa: SIM118  (safe_open is no mapping)
+            }
     except (SafetensorError, TypeError, KeyError, ValueError) as error:
-        raise ValueError(f"{paths[-1]}: not a training state that can be read ({error}); remove it to go on from the one before") from error
+        raise ValueError(
+            f"{paths[-1]}: not a training state that can be read ({error}); remove it to go on from the one before"
+        ) from error
 
 
-def optimizer_tensors(optimizer: torch.optim.Optimizer, parameters: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def optimizer_tensors(
+    optimizer: torch.optim.Optimizer, parameters: Mapping[str, Tensor]
+) -> dict[str, Tensor]:
     """The optimizer's moments and step counts, named after the parameters."""
-    return {f"{name}.{moment}": value for name, weight in parameters.items() for moment, value in optimizer.state[weight].items()}
+    return {
+        f"{name}.{moment}": value
+        for name, weight in parameters.items()
+        for moment, value in optimizer.state[weight].items()
+    }
 
 
-def load_optimizer(optimizer: torch.optim.Optimizer, parameters: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> None:
+def load_optimizer(
+    optimizer: torch.optim.Optimizer,
+    parameters: Mapping[str, Tensor],
+    tensors: Mapping[str, Tensor],
+) -> None:
     """Fill the optimizer's moments from what `optimizer_tensors` gave."""
     for name, weight in parameters.items():
-        moments = {key.removeprefix(f"{name}."): value for key, value in tensors.items() if key.startswith(f"{name}.")}
+        moments = {
+            key.removeprefix(f"{name}."): value
+            for key, value in tensors.items()
+            if key.startswith(f"{name}.")
+        }
         # Adam's own step count stays where a fused Adam keeps it: with the weights.
-        optimizer.state[weight] = {moment: value.to(weight.device) for moment, value in moments.items()}
+        optimizer.state[weight] = {
+            moment: value.to(weight.device) for moment, value in moments.items()
+        }
 
 
 def _line(values: Mapping[str, Any]) -> str:

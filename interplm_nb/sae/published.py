@@ -25,7 +25,9 @@ class Published:
     def files(self, layer: int, weights: str | None = None) -> list[str]:
         """The weights of a layer (or the file `weights`), and the JSON beside them."""
         if layer not in self.layers and weights is None:
-            raise ValueError(f"{self.repository} has the layers {', '.join(map(str, self.layers))}, not {layer}; or name a file of it (--file)")
+            raise ValueError(
+                f"{self.repository} has the layers {', '.join(map(str, self.layers))}, not {layer}; or name a file of it (--file)"
+            )
         names = [weights or self.weights.format(layer=layer)]
         return [*names, self.config.format(layer=layer)] if self.config else names
 
@@ -34,7 +36,14 @@ _NORMALISED, _BESIDE = "layer_{layer}/ae_normalized.pt", "layer_{layer}/config.j
 _SHARD = "layer_{layer}.safetensors"
 
 PUBLISHED = (
-    Published("Elana/InterPLM-esm2-8m", "interplm", "esm2_t6_8M_UR50D", (1, 2, 3, 4, 5, 6), _NORMALISED, _BESIDE),
+    Published(
+        "Elana/InterPLM-esm2-8m",
+        "interplm",
+        "esm2_t6_8M_UR50D",
+        (1, 2, 3, 4, 5, 6),
+        _NORMALISED,
+        _BESIDE,
+    ),
     Published(
         "Elana/InterPLM-esm2-650m",
         "interplm",
@@ -53,9 +62,30 @@ PUBLISHED = (
         k=dict.fromkeys((4, 8, 12, 16, 20, 28, 32, 33), 64),
         revision="3ded2e51641df84d6b89f25430874e3a8eb42c24",
     ),
-    Published("biohub/ESMC-300M-sae-layer23-k64-codebook16384", "esmc", "ESMC-300M", (23,), _SHARD, "config.json"),
-    Published("biohub/ESMC-600M-sae-layer27-k64-codebook16384", "esmc", "ESMC-600M", (27,), _SHARD, "config.json"),
-    Published("biohub/ESMC-6B-sae-layer60-k64-codebook16384", "esmc", "ESMC-6B", (60,), _SHARD, "config.json"),
+    Published(
+        "biohub/ESMC-300M-sae-layer23-k64-codebook16384",
+        "esmc",
+        "ESMC-300M",
+        (23,),
+        _SHARD,
+        "config.json",
+    ),
+    Published(
+        "biohub/ESMC-600M-sae-layer27-k64-codebook16384",
+        "esmc",
+        "ESMC-600M",
+        (27,),
+        _SHARD,
+        "config.json",
+    ),
+    Published(
+        "biohub/ESMC-6B-sae-layer60-k64-codebook16384",
+        "esmc",
+        "ESMC-6B",
+        (60,),
+        _SHARD,
+        "config.json",
+    ),
 )
 """k of InterProt's layers is in the names that its authors' site stores their results under; of layer 24 it is not: it must be given."""
 

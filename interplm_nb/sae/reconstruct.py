@@ -65,7 +65,12 @@ def reconstruct(sae: SAE, x: Tensor, world: World = ALONE) -> Reconstruction:
     partial, activity = _Sparse.apply(x, entries, *weights)  # pyright: ignore[reportGeneralTypeIssues]
     counts = torch.from_numpy(np.bincount(code.features, minlength=sae.d_sae))
     prefixes = sae.b_dec + partial.view(-1, *x.shape).cumsum(0)
-    return Reconstruction(prefixes, activity, counts, None if code.threshold is None else torch.tensor(code.threshold, dtype=x.dtype))
+    return Reconstruction(
+        prefixes,
+        activity,
+        counts,
+        None if code.threshold is None else torch.tensor(code.threshold, dtype=x.dtype),
+    )
 
 
 def sparse_decode(sae: SAE, x: Tensor, entries: Entries) -> Tensor:
@@ -79,7 +84,11 @@ def by_autograd(sae: SAE, x: Tensor, world: World = ALONE) -> Reconstruction:
     if not isinstance(sae.architecture, TopK | BatchTopK):
         f = z.relu()
         return Reconstruction((f @ sae.W_dec + sae.b_dec)[None], f.sum(), (f > 0).sum(0))
-    threshold = batch_top_k_threshold(z.detach(), sae.architecture.k * len(x), world) if isinstance(sae.architecture, BatchTopK) else None
+    threshold = (
+        batch_top_k_threshold(z.detach(), sae.architecture.k * len(x), world)
+        if isinstance(sae.architecture, BatchTopK)
+        else None
+    )
     rows, features = _chosen(sae, z.detach(), threshold)
     group = _prefix_of(sae, features)
     order = (group * len(x) + rows).argsort(stable=True)
@@ -88,9 +97,13 @@ def by_autograd(sae: SAE, x: Tensor, world: World = ALONE) -> Reconstruction:
     n_bags = _n_prefixes(sae) * len(x)
     values = z[rows, features]
     offsets = torch.searchsorted(bags, torch.arange(n_bags, device=x.device))
-    partial = embedding_bag(features, sae.W_dec, offsets, mode="sum", per_sample_weights=values.to(sae.W_dec.dtype))
+    partial = embedding_bag(
+        features, sae.W_dec, offsets, mode="sum", per_sample_weights=values.to(sae.W_dec.dtype)
+    )
     counts = torch.bincount(features, minlength=sae.d_sae)
-    return Reconstruction(sae.b_dec + partial.view(-1, *x.shape).cumsum(0), values.sum(), counts, threshold)
+    return Reconstruction(
+        sae.b_dec + partial.view(-1, *x.shape).cumsum(0), values.sum(), counts, threshold
+    )
 
 
 def _chosen(sae: SAE, z: Tensor, threshold: Tensor | None) -> tuple[Tensor, Tensor]:
@@ -111,7 +124,9 @@ def _prefix_of(sae: SAE, features: Tensor) -> Tensor:
     """The first of Matryoshka's prefixes that holds a feature; 0 for others."""
     if not isinstance(sae.architecture, Matryoshka):
         return torch.zeros_like(features)
-    return torch.searchsorted(torch.tensor(sae.architecture.prefixes, device=features.device), features, right=True)
+    return torch.searchsorted(
+        torch.tensor(sae.architecture.prefixes, device=features.device), features, right=True
+    )
 
 
 def _code(sae: SAE, x: Tensor, world: World) -> Entries | DenseCode:
@@ -125,7 +140,11 @@ def _code(sae: SAE, x: Tensor, world: World) -> Entries | DenseCode:
         case BatchTopK():
             return batch_top_k_entries(sae, x, world)
     code = relu_code(sae, x)
-    return dense_entries(code.f.numpy()) if int(code.counts.sum()) < SPARSE_BELOW * code.f.numel() else code
+    return (
+        dense_entries(code.f.numpy())
+        if int(code.counts.sum()) < SPARSE_BELOW * code.f.numel()
+        else code
+    )
 
 
 def _by_prefix(entries: Entries, sae: SAE) -> Entries:
@@ -134,7 +153,9 @@ def _by_prefix(entries: Entries, sae: SAE) -> Entries:
         return entries
     n_rows = len(entries.offsets) - 1
     rows = np.repeat(np.arange(n_rows), np.diff(entries.offsets))
-    bags = np.searchsorted(sae.architecture.prefixes, entries.features, side="right") * n_rows + rows
+    bags = (
+        np.searchsorted(sae.architecture.prefixes, entries.features, side="right") * n_rows + rows
+    )
     order = np.argsort(bags, kind="stable")
     offsets = np.searchsorted(bags[order], np.arange(_n_prefixes(sae) * n_rows + 1))
     return Entries(offsets, entries.features[order], entries.values[order], entries.threshold)
@@ -142,7 +163,9 @@ def _by_prefix(entries: Entries, sae: SAE) -> Entries:
 
 class _Dense(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, f: Tensor, W_enc: Tensor, b_enc: Tensor, W_dec: Tensor, b_dec: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(
+        ctx: Any, x: Tensor, f: Tensor, W_enc: Tensor, b_enc: Tensor, W_dec: Tensor, b_dec: Tensor
+    ) -> tuple[Tensor, Tensor]:
         ctx.save_for_backward(x, f, W_enc, W_dec, b_dec)
         return torch.addmm(b_dec, f, W_dec), f.sum()
 
@@ -153,7 +176,9 @@ class _Dense(torch.autograd.Function):
         x, f, W_enc, W_dec, b_dec = ctx.saved_tensors
         dW_enc, db_enc = torch.zeros_like(W_enc), W_enc.new_zeros(len(W_dec))
         rows = block_rows(len(W_dec))
-        for f_rows, g_rows, x_rows in zip(f.split(rows), g.split(rows), (x - b_dec).split(rows), strict=True):
+        for f_rows, g_rows, x_rows in zip(
+            f.split(rows), g.split(rows), (x - b_dec).split(rows), strict=True
+        ):
             df = torch.addmm(g_activity, g_rows, W_dec.T)
             df = torch.ops.aten.threshold_backward(df, f_rows, 0)  # 0 where f is 0
             db_enc += df.sum(0)
@@ -165,12 +190,24 @@ class _Sparse(torch.autograd.Function):
     """Sums of value * atom per bag, [n_bags, d_in]; with the encoder's gradients, as the values are pre-activations of x."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, entries: Entries, W_enc: Tensor, b_enc: Tensor, W_dec: Tensor, b_dec: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(
+        ctx: Any,
+        x: Tensor,
+        entries: Entries,
+        W_enc: Tensor,
+        b_enc: Tensor,
+        W_dec: Tensor,
+        b_dec: Tensor,
+    ) -> tuple[Tensor, Tensor]:
         values = torch.from_numpy(entries.values).requires_grad_()
         with torch.enable_grad():
             # Autograd of this sum gives the activations' gradient; that of W_dec is left out, torch's sorts all entries and is 10 times slower.
             decoded = embedding_bag(
-                torch.from_numpy(entries.features), W_dec.detach(), torch.from_numpy(entries.offsets[:-1]), mode="sum", per_sample_weights=values
+                torch.from_numpy(entries.features),
+                W_dec.detach(),
+                torch.from_numpy(entries.offsets[:-1]),
+                mode="sum",
+                per_sample_weights=values,
             )
         ctx.entries, ctx.values, ctx.decoded = entries, values, decoded
         ctx.save_for_backward(x, W_enc, b_dec)
@@ -187,11 +224,17 @@ class _Sparse(torch.autograd.Function):
         centred = (x - b_dec).repeat(len(g) // len(x), 1)
         dW_dec = _transposed_product(entries, entries.values, g, n_features)
         dW_enc = _transposed_product(entries, dvalues, centred, n_features).T.contiguous()
-        db_enc = torch.from_numpy(np.bincount(entries.features, dvalues, n_features).astype(dvalues.dtype))
+        db_enc = torch.from_numpy(
+            np.bincount(entries.features, dvalues, n_features).astype(dvalues.dtype)
+        )
         return None, None, dW_enc, db_enc, dW_dec, -(W_enc @ db_enc)
 
 
-def _transposed_product(entries: Entries, values: np.ndarray, right: Tensor, n_features: int) -> Tensor:
+def _transposed_product(
+    entries: Entries, values: np.ndarray, right: Tensor, n_features: int
+) -> Tensor:
     """F.T @ right [d_sae, d_in], F holding `values` at the entries."""
-    matrix = sparse.csr_array((values, entries.features, entries.offsets), shape=(len(entries.offsets) - 1, n_features))
+    matrix = sparse.csr_array(
+        (values, entries.features, entries.offsets), shape=(len(entries.offsets) - 1, n_features)
+    )
     return torch.from_numpy(matrix.T @ right.numpy())

@@ -33,7 +33,9 @@ class ResidueNorm:
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
-            raise ValueError(f"a residue's normalisation is one of {', '.join(KINDS)}, not {self.kind!r}")
+            raise ValueError(
+                f"a residue's normalisation is one of {', '.join(KINDS)}, not {self.kind!r}"
+            )
 
     def __call__(self, x: Tensor) -> Normed:
         """Normalise x [..., d_in]."""

@@ -34,7 +34,14 @@ class Stability:
 
 
 @torch.no_grad()
-def stability(sae: SAE, other: SAE, alive: np.ndarray, alive_other: np.ndarray, threshold: float = RECURS, seed: int = 0) -> Stability:
+def stability(
+    sae: SAE,
+    other: SAE,
+    alive: np.ndarray,
+    alive_other: np.ndarray,
+    threshold: float = RECURS,
+    seed: int = 0,
+) -> Stability:
     """Compare the decoder atoms of two SAEs of one layer (signed cosine). `alive`, `alive_other`: bool [d_sae], features that fire.
 
     ValueError for SAEs of another width or layer. Where either has no alive feature all shares are 0.
@@ -44,7 +51,10 @@ def stability(sae: SAE, other: SAE, alive: np.ndarray, alive_other: np.ndarray, 
     generator = torch.Generator().manual_seed(seed)
     noise = torch.randn(theirs.shape, generator=generator, dtype=torch.float64).to(mine)
     rotated = theirs @ random_rotation(sae.d_in, generator).to(mine)
-    cosines = [nearest_cosines(mine, atoms) for atoms in (theirs, noise / noise.norm(dim=1, keepdim=True), rotated)]
+    cosines = [
+        nearest_cosines(mine, atoms)
+        for atoms in (theirs, noise / noise.norm(dim=1, keepdim=True), rotated)
+    ]
     figures = [figure for c in cosines for figure in (_mean(c >= threshold), _mean(c))]
     return Stability(len(mine), len(theirs), *figures)
 
@@ -60,7 +70,11 @@ def nearest_cosines(atoms: Tensor, others: Tensor) -> Tensor:
     if not len(others):
         return atoms.new_zeros(len(atoms))
     blocks = atoms.split(max(1, _CELLS // len(others)))
-    return torch.cat([(block @ others.T).amax(dim=1) for block in blocks]) if len(atoms) else atoms.new_zeros(0)
+    return (
+        torch.cat([(block @ others.T).amax(dim=1) for block in blocks])
+        if len(atoms)
+        else atoms.new_zeros(0)
+    )
 
 
 def random_rotation(d_in: int, generator: torch.Generator) -> Tensor:
@@ -75,10 +89,20 @@ def _mean(values: Tensor) -> float:
 
 def _check(sae: SAE, other: SAE, alive: np.ndarray, alive_other: np.ndarray) -> None:
     if sae.d_in != other.d_in:
-        raise ValueError(f"atoms of {sae.d_in} and of {other.d_in} dimensions cannot be compared; take two SAEs of one layer of one PLM")
-    if sae.about and other.about and (sae.about.plm, sae.about.layer) != (other.about.plm, other.about.layer):
+        raise ValueError(
+            f"atoms of {sae.d_in} and of {other.d_in} dimensions cannot be compared; take two SAEs of one layer of one PLM"
+        )
+    if (
+        sae.about
+        and other.about
+        and (sae.about.plm, sae.about.layer) != (other.about.plm, other.about.layer)
+    ):
         places = [f"{a.plm}, layer {a.layer}" for a in (sae.about, other.about)]
-        raise ValueError(f"these SAEs are of {places[0]} and of {places[1]}; features recur within one layer of one PLM")
+        raise ValueError(
+            f"these SAEs are of {places[0]} and of {places[1]}; features recur within one layer of one PLM"
+        )
     for one, mask in ((sae, alive), (other, alive_other)):
         if np.asarray(mask).shape != (one.d_sae,) or np.asarray(mask).dtype != bool:
-            raise ValueError(f"alive is one bool per feature, shape ({one.d_sae},), not {np.asarray(mask).dtype} {np.asarray(mask).shape}")
+            raise ValueError(
+                f"alive is one bool per feature, shape ({one.d_sae},), not {np.asarray(mask).dtype} {np.asarray(mask).shape}"
+            )

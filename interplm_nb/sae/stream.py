@@ -53,23 +53,38 @@ class Batches(Protocol):
 class _Grouped:
     """Batches of units that are loaded by groups into a buffer; what is left over at an epoch's end, less than a batch, is not used in that epoch."""
 
-    def __init__(self, lengths: np.ndarray, batch_size: int, seed: int, share: tuple[int, int] | None, buffer_residues: int) -> None:
+    def __init__(
+        self,
+        lengths: np.ndarray,
+        batch_size: int,
+        seed: int,
+        share: tuple[int, int] | None,
+        buffer_residues: int,
+    ) -> None:
         self.batch_size = batch_size
         self._rank, self._n_ranks = share or rank_and_size()
         if batch_size % self._n_ranks:
-            raise ValueError(f"a batch of {batch_size} residues cannot be shared evenly by {self._n_ranks} processes; take a multiple of it")
+            raise ValueError(
+                f"a batch of {batch_size} residues cannot be shared evenly by {self._n_ranks} processes; take a multiple of it"
+            )
         self._seed = seed
         # Dealt once and for all: each process has its own units, in epochs of its own.
-        self._units = np.random.default_rng([seed, 0]).permutation(len(lengths))[self._rank :: self._n_ranks]
+        self._units = np.random.default_rng([seed, 0]).permutation(len(lengths))[
+            self._rank :: self._n_ranks
+        ]
         self._lengths, self._residues = lengths, buffer_residues
         self._plan: tuple[int, list[Group]] | None = None
-        self._held: tuple[int, int, np.ndarray] | None = None  # epoch, group in the buffer, the order in which its residues leave
+        self._held: tuple[int, int, np.ndarray] | None = (
+            None  # epoch, group in the buffer, the order in which its residues leave
+        )
         self._buffer: ShuffleBuffer | None = None
         n = int(lengths[self._units].sum())
         self.steps_per_epoch = n // self._share_size
         if not self.steps_per_epoch:
             whose = "" if self._n_ranks == 1 else f" of process {self._rank}"
-            raise ValueError(f"{n} residues{whose} do not fill one batch of {self._share_size}; take a smaller batch_size or more proteins")
+            raise ValueError(
+                f"{n} residues{whose} do not fill one batch of {self._share_size}; take a smaller batch_size or more proteins"
+            )
 
     @property
     def _share_size(self) -> int:
@@ -92,31 +107,54 @@ class _Grouped:
         epoch, place = divmod(step, self.steps_per_epoch)
         first, last = place * self._share_size, (place + 1) * self._share_size
         groups = self._groups(epoch)
-        begin, end = (int(np.searchsorted([group.first for group in groups], at, side="right")) - 1 for at in (first, last - 1))
-        parts = [self._part(epoch, number, groups[number], first, last) for number in range(begin, end + 1)]
-        return parts[0] if len(parts) == 1 else {layer: torch.cat([part[layer] for part in parts]) for layer in parts[0]}
+        begin, end = (
+            int(np.searchsorted([group.first for group in groups], at, side="right")) - 1
+            for at in (first, last - 1)
+        )
+        parts = [
+            self._part(epoch, number, groups[number], first, last)
+            for number in range(begin, end + 1)
+        ]
+        return (
+            parts[0]
+            if len(parts) == 1
+            else {layer: torch.cat([part[layer] for part in parts]) for layer in parts[0]}
+        )
 
-    def _part(self, epoch: int, number: int, group: Group, first: int, last: int) -> dict[int, Tensor]:
+    def _part(
+        self, epoch: int, number: int, group: Group, first: int, last: int
+    ) -> dict[int, Tensor]:
         """The residues at the places `first` to `last` of the epoch that are of one group."""
         if self._buffer is None:  # a group is at most one unit over its size
-            capacity = min(self._residues + int(self._lengths.max()), int(self._lengths[self._units].sum()))
+            capacity = min(
+                self._residues + int(self._lengths.max()), int(self._lengths[self._units].sum())
+            )
             self._buffer = ShuffleBuffer(capacity, self._widths, self._device)
         if self._held is None or self._held[:2] != (epoch, number):
             self._held = None  # what is cut off here is not held
             self._load(group.units, self._buffer.write)
-            order = np.random.default_rng([self._seed, 2, epoch, self._rank, number]).permutation(group.n)
+            order = np.random.default_rng([self._seed, 2, epoch, self._rank, number]).permutation(
+                group.n
+            )
             self._held = epoch, number, order
         return self._buffer.read(self._held[2][max(first - group.first, 0) : last - group.first])
 
     def _groups(self, epoch: int) -> list[Group]:
         if self._plan is None or self._plan[0] != epoch:
-            order = np.random.default_rng([self._seed, 1, epoch, self._rank]).permutation(len(self._units))
+            order = np.random.default_rng([self._seed, 1, epoch, self._rank]).permutation(
+                len(self._units)
+            )
             self._plan = epoch, groups_of(self._lengths, self._units[order], self._residues)
         return self._plan[1]
 
     def _order(self, **what: Any) -> str:
         """A hash of what decides which residues come in which order."""
-        size = {"batch_size": self.batch_size, "seed": self._seed, "buffer_residues": self._residues, "ranks": self._n_ranks}
+        size = {
+            "batch_size": self.batch_size,
+            "seed": self._seed,
+            "buffer_residues": self._residues,
+            "ranks": self._n_ranks,
+        }
         return json_hash({**what, **size})
 
 
@@ -136,10 +174,16 @@ class StoredBatches(_Grouped):
         share: tuple[int, int] | None = None,
         buffer_residues: int = BUFFER_RESIDUES,
     ) -> None:
-        self._embeddings = {embeddings.layer: embeddings} if isinstance(embeddings, Embeddings) else dict(embeddings)
+        self._embeddings = (
+            {embeddings.layer: embeddings}
+            if isinstance(embeddings, Embeddings)
+            else dict(embeddings)
+        )
         self._rows = np.sort(np.asarray(rows, np.int64))
         self._hash = _array_hash(self._rows)
-        self._bounds = _block_bounds(self._rows, np.asarray(next(iter(self._embeddings.values())).about["bounds"]))
+        self._bounds = _block_bounds(
+            self._rows, np.asarray(next(iter(self._embeddings.values())).about["bounds"])
+        )
         super().__init__(np.diff(self._bounds), batch_size, seed, share, buffer_residues)
 
     @property
@@ -150,7 +194,9 @@ class StoredBatches(_Grouped):
     def about(self, layer: int) -> dict[str, Any]:
         """plm, plm_revision, layer, and `data`, a hash of sequences, rows and their order."""
         e = self._embeddings[layer]
-        data = self._order(kind="stored", sequences=e.sequence_hash, rows=self._hash, block_rows=BLOCK_ROWS)
+        data = self._order(
+            kind="stored", sequences=e.sequence_hash, rows=self._hash, block_rows=BLOCK_ROWS
+        )
         return {"plm": e.plm, "plm_revision": e.plm_revision, "layer": layer, "data": data}
 
     @property
@@ -165,8 +211,15 @@ class StoredBatches(_Grouped):
         ends = np.cumsum(self._lengths[units])
         for layer, embeddings in self._embeddings.items():
             for unit, end in zip(units.tolist(), ends.tolist(), strict=True):
-                first, last = int(self._rows[self._bounds[unit]]), int(self._rows[self._bounds[unit + 1] - 1])
-                write(layer, slice(end - (last + 1 - first), end), _tensor(embeddings[first : last + 1]))
+                first, last = (
+                    int(self._rows[self._bounds[unit]]),
+                    int(self._rows[self._bounds[unit + 1] - 1]),
+                )
+                write(
+                    layer,
+                    slice(end - (last + 1 - first), end),
+                    _tensor(embeddings[first : last + 1]),
+                )
 
 
 class StreamedBatches(_Grouped):
@@ -189,7 +242,9 @@ class StreamedBatches(_Grouped):
         self._layers = sorted({layers} if isinstance(layers, int) else set(layers))
         for layer in self._layers:
             if not 0 <= layer <= plm.n_layers:
-                raise ValueError(f"{plm.name} has no layer {layer}; its layers are 0 (embedding) to {plm.n_layers}")
+                raise ValueError(
+                    f"{plm.name} has no layer {layer}; its layers are 0 (embedding) to {plm.n_layers}"
+                )
         self._plm, self._proteins = plm, proteins
         self._tokens_per_batch: int | None = None
         super().__init__(proteins.lengths, batch_size, seed, share, buffer_residues)
@@ -202,7 +257,12 @@ class StreamedBatches(_Grouped):
     def about(self, layer: int) -> dict[str, Any]:
         """plm, plm_revision, layer, and `data`, a hash of sequences and their order."""
         data = self._order(kind="streamed", sequences=self._proteins.sequence_hash)
-        return {"plm": self._plm.name, "plm_revision": self._plm.revision, "layer": layer, "data": data}
+        return {
+            "plm": self._plm.name,
+            "plm_revision": self._plm.revision,
+            "layer": layer,
+            "data": data,
+        }
 
     @property
     def _widths(self) -> dict[int, int]:
@@ -216,7 +276,9 @@ class StreamedBatches(_Grouped):
         proteins = self._proteins.select(self._proteins.accessions[i] for i in units)
         while True:
             try:
-                for batch in self._plm.embed(proteins, self._layers, self._tokens_per_batch, progress=False):
+                for batch in self._plm.embed(
+                    proteins, self._layers, self._tokens_per_batch, progress=False
+                ):
                     for layer, values in batch.layers.items():
                         write(layer, batch.rows, values)
                 return
@@ -224,12 +286,20 @@ class StreamedBatches(_Grouped):
                 self._tokens_per_batch = self._halved()
 
     def _halved(self) -> int:
-        before, longest = self._tokens_per_batch or getattr(self._plm, "tokens_per_batch", 0), int(self._proteins.lengths.max()) + 2
+        before, longest = (
+            self._tokens_per_batch or getattr(self._plm, "tokens_per_batch", 0),
+            int(self._proteins.lengths.max()) + 2,
+        )
         if before <= longest:
             raise torch.OutOfMemoryError(
                 f"{self._plm.name} does not fit {self._plm.device} with one protein at once; take a smaller PLM or another device"
             )
-        _log.warning("%s: out of memory with %d tokens at once; going on with %d", self._plm.name, before, max(before // 2, longest))
+        _log.warning(
+            "%s: out of memory with %d tokens at once; going on with %d",
+            self._plm.name,
+            before,
+            max(before // 2, longest),
+        )
         return max(before // 2, longest)
 
 

@@ -34,7 +34,9 @@ class WandB:
         if sae not in self._known:
             self.run.define_metric(f"{sae}/*", step_metric=f"{sae}/step")
             self._known.add(sae)
-        values = {f"{sae}/{name}": value for name, value in _numbers(line).items()} | {f"{sae}/step": int(line["step"])}
+        values = {f"{sae}/{name}": value for name, value in _numbers(line).items()} | {
+            f"{sae}/step": int(line["step"])
+        }
         if "density" in line:
             histogram = (np.asarray(line["density"]), np.asarray(_edges(), np.float64))
             values[f"{sae}/density"] = self._wandb.Histogram(np_histogram=histogram)
@@ -88,14 +90,28 @@ class TensorBoard:
         edges = np.asarray(_edges(), np.float64)
         middles = (edges[:-1] + edges[1:]) / 2
         n = max(float(counts.sum()), 1.0)
-        sums = {"sum": float((counts * middles).sum()), "sum_squares": float((counts * middles**2).sum())}
+        sums = {
+            "sum": float((counts * middles).sum()),
+            "sum_squares": float((counts * middles**2).sum()),
+        }
         writer.add_histogram_raw(
-            "density", min=edges[0], max=edges[-1], num=n, **sums, bucket_limits=edges[1:].tolist(), bucket_counts=counts.tolist(), global_step=step
+            "density",
+            min=edges[0],
+            max=edges[-1],
+            num=n,
+            **sums,
+            bucket_limits=edges[1:].tolist(),
+            bucket_counts=counts.tolist(),
+            global_step=step,
         )
 
 
 def _numbers(line: Line) -> dict[str, float]:
-    return {name: float(value) for name, value in line.items() if name not in _NO_METRICS and isinstance(value, int | float)}
+    return {
+        name: float(value)
+        for name, value in line.items()
+        if name not in _NO_METRICS and isinstance(value, int | float)
+    }
 
 
 def _edges() -> list[int]:

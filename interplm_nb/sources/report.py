@@ -36,11 +36,15 @@ class ReadReport:
         if len(examples) < EXAMPLES:
             examples.append((record, detail))
 
-    def reject(self, reason: str, record: str, detail: str, wanted: str, line: int | None = None) -> None:
+    def reject(
+        self, reason: str, record: str, detail: str, wanted: str, line: int | None = None
+    ) -> None:
         """Note a wrong record, or stop with `InputError` if the reading is strict. `wanted` says what was wanted and the way out."""
         if self.strict:
             place = f" (line {line})" if line is not None else ""
-            raise InputError(f"{self.file}: {record}{place}: {reason}: {detail}; {wanted}, or read without strict to skip it")
+            raise InputError(
+                f"{self.file}: {record}{place}: {reason}: {detail}; {wanted}, or read without strict to skip it"
+            )
         self.note(reason, record, detail)
 
     def counts(self) -> dict[str, int]:
@@ -54,13 +58,26 @@ class ReadReport:
     def table(self) -> pl.DataFrame:
         """One row per reason: reason, n, records (list of the first 1,000 names), example (the first detail); most frequent first."""
         rows = [
-            {"reason": reason, "n": n, "records": self.records(reason), "example": self._examples[reason][0][1]} for reason, n in self._counts.items()
+            {
+                "reason": reason,
+                "n": n,
+                "records": self.records(reason),
+                "example": self._examples[reason][0][1],
+            }
+            for reason, n in self._counts.items()
         ]
-        schema = {"reason": pl.String, "n": pl.Int64, "records": pl.List(pl.String), "example": pl.String}
+        schema = {
+            "reason": pl.String,
+            "n": pl.Int64,
+            "records": pl.List(pl.String),
+            "example": pl.String,
+        }
         return pl.DataFrame(rows, schema=schema).sort("n", descending=True, maintain_order=True)
 
     def __str__(self) -> str:
         lines = [f"{self.file}: {self.kept:,} proteins kept"]
         for reason, n, records, example in self.table().iter_rows():
-            lines.append(f"  {n:>9,}  {reason} ({records[0]}{': ' + example if example else ''}{', ...' if n > 1 else ''})")
+            lines.append(
+                f"  {n:>9,}  {reason} ({records[0]}{': ' + example if example else ''}{', ...' if n > 1 else ''})"
+            )
         return "\n".join(lines)

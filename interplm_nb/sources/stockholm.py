@@ -48,7 +48,9 @@ class Alignment:
         """These proteins alone, in their order here; the columns keep their numbers."""
         chosen = set(accessions)
         rows = self.proteins.rows_of(chosen)
-        return type(self)(self.proteins.select(chosen), self.columns[rows], self.n_columns, self.name)
+        return type(self)(
+            self.proteins.select(chosen), self.columns[rows], self.n_columns, self.name
+        )
 
 
 class FamilyRead(NamedTuple):
@@ -74,7 +76,9 @@ def read_family(path: Path | str, strict: bool = False) -> FamilyRead:
         if first.startswith(_HEAD):
             return _aligned(*_stockholm(text, path), ReadReport(path, strict))
     if not first.startswith(">"):
-        raise InputError(f"{path}: the first line is {first.strip()[:40]!r}; wanted Stockholm ('# STOCKHOLM 1.0') or FASTA ('>name')")
+        raise InputError(
+            f"{path}: the first line is {first.strip()[:40]!r}; wanted Stockholm ('# STOCKHOLM 1.0') or FASTA ('>name')"
+        )
     rows = list(_fasta_rows(path))
     if not any(gap in row for _, row in rows for gap in GAPS):
         proteins, report = read_fasta(path, strict)
@@ -88,7 +92,9 @@ def _stockholm(text: TextIO, path: Path | str) -> tuple[dict[str, str], str]:
     family, ended = "", False
     for line in (line.strip() for line in text):
         if ended and line:
-            raise InputError(f"{path}: more follows after the first alignment's '//'; give a file with one alignment")
+            raise InputError(
+                f"{path}: more follows after the first alignment's '//'; give a file with one alignment"
+            )
         if line.startswith("#=GF ID"):
             family = line[7:].strip()
         if not line or line.startswith("#"):
@@ -98,10 +104,14 @@ def _stockholm(text: TextIO, path: Path | str) -> tuple[dict[str, str], str]:
             continue
         words = line.split()
         if len(words) != 2:
-            raise InputError(f"{path}: {line[:60]!r} is no row of a Stockholm alignment; wanted a name, blanks, and the aligned residues")
+            raise InputError(
+                f"{path}: {line[:60]!r} is no row of a Stockholm alignment; wanted a name, blanks, and the aligned residues"
+            )
         parts.setdefault(words[0], []).append(words[1])
     if not ended:
-        raise InputError(f"{path}: the alignment has no end ('//'); the file is cut off, copy it again")
+        raise InputError(
+            f"{path}: the alignment has no end ('//'); the file is cut off, copy it again"
+        )
     return {name: "".join(row) for name, row in parts.items()}, family
 
 
@@ -118,7 +128,9 @@ def _once(rows: list[tuple[str, str]], path: Path | str) -> dict[str, str]:
     if len(found) < len(rows):
         names = [name for name, _ in rows]
         twice = next(name for name in names if names.count(name) > 1)
-        raise InputError(f"{path}: {twice!r} names two rows of the alignment; give each row a name of its own")
+        raise InputError(
+            f"{path}: {twice!r} names two rows of the alignment; give each row a name of its own"
+        )
     return found
 
 
@@ -136,9 +148,13 @@ def _aligned(rows: dict[str, str], name: str, report: ReadReport) -> FamilyRead:
         sequence = clean_sequence(row.translate(_NO_GAPS), report, member) if member else None
         if sequence is not None:
             sequences[member] = sequence
-            columns += [i for i, letter in enumerate(row, 1) if letter not in GAPS][: len(sequence)]  # a final * stood in a column too
+            columns += [i for i, letter in enumerate(row, 1) if letter not in GAPS][
+                : len(sequence)
+            ]  # a final * stood in a column too
     if not sequences:
         raise InputError(f"{report.file}: no row of the alignment could be read. {report}")
     report.kept = len(sequences)
     proteins = Proteins.from_sequences(sequences)
-    return FamilyRead(proteins, Alignment(proteins, np.array(columns, np.int32), width, name), report)
+    return FamilyRead(
+        proteins, Alignment(proteins, np.array(columns, np.int32), width, name), report
+    )

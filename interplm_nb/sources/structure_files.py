@@ -47,7 +47,9 @@ class StructureFiles:
     connection: Connection = field(default_factory=Connection)
     """Timeout and retries."""
 
-    def structure(self, accession: str, sequence: str, entry: str | None = None, chain: str | None = None) -> Structure:
+    def structure(
+        self, accession: str, sequence: str, entry: str | None = None, chain: str | None = None
+    ) -> Structure:
         """The structure of one protein, its residues mapped to positions of `sequence` by alignment.
 
         From the PDB entry where one is named, else from the user's own file, else from AlphaFold DB; `chain` as in `Structure.by_alignment`.
@@ -63,7 +65,11 @@ class StructureFiles:
         What views take as `structures`. With a network and a UniProt accession a protein may get its model on demand: `model(accession)` puts it
         in the cache.
         """
-        return {a: partial(self.structure, a, s) for a, s in zip(proteins.accessions, proteins.sequences, strict=True) if self.has(a)}
+        return {
+            a: partial(self.structure, a, s)
+            for a, s in zip(proteins.accessions, proteins.sequences, strict=True)
+            if self.has(a)
+        }
 
     def has(self, accession: str) -> bool:
         """Whether a protein has a file of the user's own or a model in the cache."""
@@ -72,13 +78,19 @@ class StructureFiles:
     def model(self, accession: str) -> Path:
         """The file of AlphaFold DB's current model of a UniProt accession; the database's own answer names it, so that no version is assumed."""
         if ACCESSION.fullmatch(accession) is None:
-            raise InputError(f"{accession[:40]!r} is no UniProt accession, such as P69905 or A0A023GRW4; give the protein's own file")
+            raise InputError(
+                f"{accession[:40]!r} is no UniProt accession, such as P69905 or A0A023GRW4; give the protein's own file"
+            )
         cached = self._cached_model(accession)
         if cached is not None and (self.offline or not self.refresh):
             return cached
         what = f"AlphaFold DB's model of {accession}"
         self._stop_offline(what)
-        url = _model_url(self._get(f"{self.alphafold_address}/api/prediction/{accession}", what), accession, self.alphafold_address)
+        url = _model_url(
+            self._get(f"{self.alphafold_address}/api/prediction/{accession}", what),
+            accession,
+            self.alphafold_address,
+        )
         path = self._folder("alphafold") / accession / f"{_file_name(url, accession)}.gz"
         _write(self._get(url, what), path, what)
         if cached is not None and cached != path:
@@ -89,7 +101,9 @@ class StructureFiles:
         """The mmCIF file of a PDB entry, such as 1a3n or pdb_00001a3n."""
         match = PDB_ENTRY.fullmatch(entry.lower())
         if match is None:
-            raise InputError(f"{entry[:40]!r} is no PDB entry; wanted four characters, as in 1a3n, or twelve, as in pdb_00001a3n")
+            raise InputError(
+                f"{entry[:40]!r} is no PDB entry; wanted four characters, as in 1a3n, or twelve, as in pdb_00001a3n"
+            )
         name = match[1] or match[2]
         path = self._folder("pdb") / f"{name}.cif.gz"
         if not path.exists() or (self.refresh and not self.offline):
@@ -104,7 +118,9 @@ class StructureFiles:
             return dict(self.own or {})
         folder = Path(self.own)
         if not folder.is_dir():
-            raise InputError(f"{self.own} is no folder; give the folder of the structure files, or a path for each accession")
+            raise InputError(
+                f"{self.own} is no folder; give the folder of the structure files, or a path for each accession"
+            )
         found: dict[str, Path] = {}
         for path in sorted(folder.iterdir(), key=lambda path: (len(path.name), path.name)):
             match = _FILE.fullmatch(path.name)
@@ -123,7 +139,9 @@ class StructureFiles:
 
     def _stop_offline(self, what: str) -> None:
         if self.offline:
-            raise InputError(f"{what}: not in the cache {self.cache}, and offline; get it once with a network (offline=False), or give your own file")
+            raise InputError(
+                f"{what}: not in the cache {self.cache}, and offline; get it once with a network (offline=False), or give your own file"
+            )
 
     def _get(self, url: str, what: str) -> str:
         try:
@@ -140,24 +158,40 @@ def _beginnings(name: str) -> list[str]:
 def _model_url(answer: str, accession: str, address: str) -> str:
     """The address of the mmCIF file, from the database's list of models."""
     try:
-        url = next(model["cifUrl"] for model in json.loads(answer) if model["uniprotAccession"] == accession)
+        url = next(
+            model["cifUrl"]
+            for model in json.loads(answer)
+            if model["uniprotAccession"] == accession
+        )
     except (ValueError, KeyError, TypeError, StopIteration):
-        raise InputError(f"AlphaFold DB's answer about {accession} names no mmCIF file: {answer[:80]!r}; give your own file") from None
+        raise InputError(
+            f"AlphaFold DB's answer about {accession} names no mmCIF file: {answer[:80]!r}; give your own file"
+        ) from None
     if not isinstance(url, str) or not url.startswith(f"{address}/"):
-        raise InputError(f"AlphaFold DB names {str(url)[:80]} as the model of {accession}, which is another server than {address}; not followed")
+        raise InputError(
+            f"AlphaFold DB names {str(url)[:80]} as the model of {accession}, which is another server than {address}; not followed"
+        )
     return url
 
 
 def _file_name(url: str, accession: str) -> str:
     """The file's name, which tells the version; a plain one where the server's is none that a folder should hold."""
     name = url.rpartition("/")[2]
-    return name if re.fullmatch(rf"AF-{accession}-[A-Za-z0-9_-]+\.cif", name) else f"AF-{accession}.cif"
+    return (
+        name
+        if re.fullmatch(rf"AF-{accession}-[A-Za-z0-9_-]+\.cif", name)
+        else f"AF-{accession}.cif"
+    )
 
 
 def _write(text: str, path: Path, what: str) -> None:
     if len(text) > LARGEST:
-        raise InputError(f"{what} has {len(text):,} characters, more than the {LARGEST:,} that are taken; give your own file of one chain")
+        raise InputError(
+            f"{what} has {len(text):,} characters, more than the {LARGEST:,} that are taken; give your own file of one chain"
+        )
     if not text.startswith("data_"):
-        raise InputError(f"{what}: the answer begins with {text[:40]!r}; wanted an mmCIF file, which begins with 'data_'; try again later")
+        raise InputError(
+            f"{what}: the answer begins with {text[:40]!r}; wanted an mmCIF file, which begins with 'data_'; try again later"
+        )
     with atomic_path(path) as draft:
         draft.write_bytes(gzip.compress(text.encode("utf-8"), 6, mtime=0))

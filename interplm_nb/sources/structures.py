@@ -62,7 +62,14 @@ class Structure:
         return cls(path.name, accession, chain, atoms, dict(positions), _others(entry, chain))
 
     @classmethod
-    def by_alignment(cls, path: Path, accession: str, sequence: str, chain: str | None = None, min_identity: float = 0.9) -> Self:
+    def by_alignment(
+        cls,
+        path: Path,
+        accession: str,
+        sequence: str,
+        chain: str | None = None,
+        min_identity: float = 0.9,
+    ) -> Self:
         """Read a structure file and align its chains (or the one named) to a sequence; the chain with most identical residues is taken.
 
         Aligned residues of equal amino acid are mapped; a substituted one is not. `min_identity` is identical over aligned residues.
@@ -77,12 +84,16 @@ class Structure:
                 f"{path}: no chain is {accession}: chain {best!r} comes nearest with {len(positions)} identical of {n_aligned} aligned residues; "
                 f"wanted {min_identity:.0%}. Give the structure of this protein, or lower min_identity"
             )
-        return cls(path.name, accession, best, _chain(atoms, best, path), positions, _others(atoms, best))
+        return cls(
+            path.name, accession, best, _chain(atoms, best, path), positions, _others(atoms, best)
+        )
 
     @cached_property
     def atom_positions(self) -> np.ndarray:
         """int64 [n_atoms]: UniProt position of each atom's residue, 0 where it is unmapped."""
-        of_residue = np.array([self.positions.get(number, 0) for number in _numbers(self.atoms)], dtype=np.int64)
+        of_residue = np.array(
+            [self.positions.get(number, 0) for number in _numbers(self.atoms)], dtype=np.int64
+        )
         # A ligand may carry the number of a residue.
         return np.where(struc.filter_amino_acids(self.atoms), of_residue, 0)
 
@@ -96,8 +107,13 @@ class Structure:
         """Whether each mapped residue is the amino acid that `sequence` has at its position."""
         atoms: Any = self.atoms
         carbons = (atoms.atom_name == "CA") & (self.atom_positions > 0)
-        mapped = zip(self.atom_positions[carbons].tolist(), atoms.res_name[carbons].tolist(), strict=True)
-        return all(position <= len(sequence) and one_letter_code(name) == sequence[position - 1] for position, name in mapped)
+        mapped = zip(
+            self.atom_positions[carbons].tolist(), atoms.res_name[carbons].tolist(), strict=True
+        )
+        return all(
+            position <= len(sequence) and one_letter_code(name) == sequence[position - 1]
+            for position, name in mapped
+        )
 
     def __repr__(self) -> str:
         return f"Structure({self.name} chain {self.chain} as {self.accession}: {len(self.positions)} residues mapped, {len(self.unmapped)} not)"
@@ -112,13 +128,19 @@ def bfactor_pdb(structure: Structure, values: np.ndarray) -> str:
     values = np.asarray(values, dtype=np.float64)
     last = max(structure.positions.values(), default=0)
     if values.ndim != 1 or len(values) < last:
-        raise ValueError(f"{structure}: wanted one value per position of {structure.accession} (position {last} is mapped), got shape {values.shape}")
+        raise ValueError(
+            f"{structure}: wanted one value per position of {structure.accession} (position {last} is mapped), got shape {values.shape}"
+        )
     if not np.isfinite(values).all() or (values < 0).any():
-        raise ValueError(f"{structure}: values must be finite and not negative; give activations in unit 'max'")
+        raise ValueError(
+            f"{structure}: values must be finite and not negative; give activations in unit 'max'"
+        )
     atoms: Any = structure.atoms.copy()
     by_position = np.concatenate([[UNMAPPED], np.minimum(values * PERCENT, LARGEST)])
     atoms.set_annotation("b_factor", by_position[structure.atom_positions])
-    atoms.chain_id[np.char.str_len(atoms.chain_id) > 1] = "A"  # mmCIF's names of chains and ligands may be longer than PDB's columns
+    atoms.chain_id[np.char.str_len(atoms.chain_id) > 1] = (
+        "A"  # mmCIF's names of chains and ligands may be longer than PDB's columns
+    )
     atoms.res_name[np.char.str_len(atoms.res_name) > 3] = UNKNOWN_LIGAND
     file = pdb.PDBFile()
     file.set_structure(atoms)
@@ -136,7 +158,9 @@ def read_atoms(path: Path) -> struc.AtomArray:
     """The first model of a PDB or mmCIF file (.pdb, .ent, .cif, .mmcif, plain or .gz), first locations, without water."""
     kind = Path(path.stem if path.suffix == ".gz" else path.name).suffix
     if kind not in (".pdb", ".ent", ".cif", ".mmcif"):
-        raise InputError(f"{path}: the name ends in {kind!r}; a structure's ends in .pdb, .ent, .cif or .mmcif, plain or .gz")
+        raise InputError(
+            f"{path}: the name ends in {kind!r}; a structure's ends in .pdb, .ent, .cif or .mmcif, plain or .gz"
+        )
     with open_text(path) as stream:
         text = io.StringIO(stream.read())
     try:
@@ -145,10 +169,20 @@ def read_atoms(path: Path) -> struc.AtomArray:
             warnings.filterwarnings("ignore", "[0-9]+ elements were guessed")
             # Any: biotite's return type depends on the value of `model`.
             atoms: Any = (
-                pdb.PDBFile.read(text).get_structure(model=1) if kind in (".pdb", ".ent") else pdbx.get_structure(pdbx.CIFFile.read(text), model=1)
+                pdb.PDBFile.read(text).get_structure(model=1)
+                if kind in (".pdb", ".ent")
+                else pdbx.get_structure(pdbx.CIFFile.read(text), model=1)
             )
-    except (ValueError, KeyError, IndexError, biotite.InvalidFileError, struc.BadStructureError) as error:
-        raise InputError(f"{path}: cannot be read as a structure: {error}; get it again from its database, or name it after its format") from error
+    except (
+        ValueError,
+        KeyError,
+        IndexError,
+        biotite.InvalidFileError,
+        struc.BadStructureError,
+    ) as error:
+        raise InputError(
+            f"{path}: cannot be read as a structure: {error}; get it again from its database, or name it after its format"
+        ) from error
     _mend_elements(atoms)
     return atoms[~struc.filter_solvent(atoms)]
 
@@ -167,7 +201,9 @@ def _mend_elements(atoms: Any) -> None:
 def _chain(atoms: struc.AtomArray, chain: str, path: Path) -> Any:
     chosen = atoms[atoms.chain_id == chain.strip()]
     if chosen.array_length() == 0:
-        raise InputError(f"{path}: no chain {chain!r}; the chains are {sorted(set(_chain_ids(atoms)))}")
+        raise InputError(
+            f"{path}: no chain {chain!r}; the chains are {sorted(set(_chain_ids(atoms)))}"
+        )
     return chosen
 
 
@@ -182,7 +218,10 @@ def _chain_ids(atoms: Any) -> list[str]:
 
 def _numbers(atoms: Any) -> list[str]:
     """Residue number with insertion code of each atom."""
-    return [f"{number}{code}" for number, code in zip(atoms.res_id.tolist(), atoms.ins_code.tolist(), strict=True)]
+    return [
+        f"{number}{code}"
+        for number, code in zip(atoms.res_id.tolist(), atoms.ins_code.tolist(), strict=True)
+    ]
 
 
 def _align(atoms: Any, sequence: str) -> tuple[dict[str, int], int]:
@@ -195,7 +234,9 @@ def _align(atoms: Any, sequence: str) -> tuple[dict[str, int], int]:
     matrix = align.SubstitutionMatrix.std_protein_matrix()
     # Compiled, so that type checkers do not see it.
     optimal = align.align_optimal  # pyright: ignore[reportAttributeAccessIssue]
-    trace = optimal(*both, matrix, gap_penalty=(-10, -1), terminal_penalty=False, max_number=1)[0].trace
+    trace = optimal(*both, matrix, gap_penalty=(-10, -1), terminal_penalty=False, max_number=1)[
+        0
+    ].trace
     pairs = trace[(trace >= 0).all(axis=1)]
     numbers = _numbers(carbons)
     return {numbers[i]: int(j) + 1 for i, j in pairs if letters[i] == sequence[j]}, len(pairs)

@@ -60,10 +60,15 @@ def superpose(fixed: Structure, mobile: Structure) -> Superposition:
     return Superposition(fixed, there, len(i), float(struc.rmsd(a[i], moved[j])), tm_score)
 
 
-def _by_position(fixed: Structure, mobile: Structure, both: str) -> tuple[np.ndarray, np.ndarray, Any]:
+def _by_position(
+    fixed: Structure, mobile: Structure, both: str
+) -> tuple[np.ndarray, np.ndarray, Any]:
     """Indices of alpha carbons of shared positions in the two peptides, and the motion that lays them on one another."""
     carbons = [_peptide(structure).atom_name == "CA" for structure in (fixed, mobile)]
-    places = [_peptide_positions(structure) * here for structure, here in zip((fixed, mobile), carbons, strict=True)]
+    places = [
+        _peptide_positions(structure) * here
+        for structure, here in zip((fixed, mobile), carbons, strict=True)
+    ]
     shared, i, j = np.intersect1d(*places, return_indices=True)
     i, j = i[shared > 0], j[shared > 0]
     _enough(len(i), both)
@@ -73,9 +78,13 @@ def _by_position(fixed: Structure, mobile: Structure, both: str) -> tuple[np.nda
 def _by_fold(fixed: Any, mobile: Any, both: str) -> tuple[np.ndarray, np.ndarray, Any]:
     """The same, from an alignment by structure."""
     try:
-        _, transformation, i, j = struc.superimpose_structural_homologs(fixed, mobile, max_iterations=_MAX_ITERATIONS)
+        _, transformation, i, j = struc.superimpose_structural_homologs(
+            fixed, mobile, max_iterations=_MAX_ITERATIONS
+        )
     except ValueError as error:  # "No anchors found"
-        raise InputError(f"{both} have no fold in common ({error}); choose related proteins") from error
+        raise InputError(
+            f"{both} have no fold in common ({error}); choose related proteins"
+        ) from error
     _enough(len(i), both)
     return i, j, transformation
 
@@ -90,4 +99,6 @@ def _peptide_positions(structure: Structure) -> np.ndarray:
 
 def _enough(n: int, both: str) -> None:
     if n < LEAST_RESIDUES:
-        raise InputError(f"{both}: {n} residues correspond, wanted {LEAST_RESIDUES} or more; choose structures that share a larger part")
+        raise InputError(
+            f"{both}: {n} residues correspond, wanted {LEAST_RESIDUES} or more; choose structures that share a larger part"
+        )

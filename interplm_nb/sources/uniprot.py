@@ -12,7 +12,12 @@ from interplm_nb.sources.uniprot_tsv import read_uniprot_tsv
 from interplm_nb.sources.uniprot_xml import read_uniprot_xml
 
 
-def read_uniprot(path: Path | str, convention: Convention = "strict", strict: bool = False, **selection: Unpack[Selection]) -> UniProtRead:
+def read_uniprot(
+    path: Path | str,
+    convention: Convention = "strict",
+    strict: bool = False,
+    **selection: Unpack[Selection],
+) -> UniProtRead:
     """Read a UniProt TSV, flat file or XML, plain or packed, whatever its name; arguments and errors as `read_uniprot_tsv`."""
     with open_text(path) as text:
         # an XML file may be one long line
@@ -22,5 +27,7 @@ def read_uniprot(path: Path | str, convention: Convention = "strict", strict: bo
     if first.startswith("ID   "):
         return read_uniprot_flat(path, convention, strict, **selection)
     if first.startswith(">"):
-        raise InputError(f"{path} is FASTA, which holds no annotations; wanted a UniProt TSV, flat file or XML (read_fasta reads the proteins alone)")
+        raise InputError(
+            f"{path} is FASTA, which holds no annotations; wanted a UniProt TSV, flat file or XML (read_fasta reads the proteins alone)"
+        )
     return read_uniprot_tsv(path, convention, strict, **selection)

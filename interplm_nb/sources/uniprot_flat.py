@@ -7,14 +7,23 @@ from pathlib import Path
 from typing import TextIO, Unpack
 
 from interplm_nb.sources.concepts import Convention
-from interplm_nb.sources.entries import Entry, ReadOptions, Selection, UniProtRead, collect, whole_number
+from interplm_nb.sources.entries import (
+    Entry,
+    ReadOptions,
+    Selection,
+    UniProtRead,
+    collect,
+    whole_number,
+)
 from interplm_nb.sources.features import Feature
 from interplm_nb.sources.opening import open_text
 from interplm_nb.sources.report import InputError, ReadReport
 
 _CODES = frozenset(("ID", "AC", "DE", "GN", "OS", "OX", "DR", "FT", "SQ"))
 _TODAY = re.compile(r"(\w+) +(\S+)$")  # HELIX           24..26
-_OLD = re.compile(r"(\w+) +([<>?\d]+) +([<>?\d]+)(?: +(.*))?$")  # HELIX        24     26       Note.
+_OLD = re.compile(
+    r"(\w+) +([<>?\d]+) +([<>?\d]+)(?: +(.*))?$"
+)  # HELIX        24     26       Note.
 _QUALIFIER = re.compile(r'/(note|ligand|ligand_part)="((?:[^"]|"")*)"')
 _ID = re.compile(r"(\S+)\s+(\w+);.*?(\d+) AA\.")
 _EVIDENCE = re.compile(r"\s*\{(?:ECO:|EI)[^}]*\}")
@@ -23,7 +32,12 @@ _QUALITY = re.compile(r"\s*\(?\b(?:By similarity|Potential|Probable)\)?\.?$", re
 _FTID = re.compile(r"\s*/FTId=\S+$")
 
 
-def read_uniprot_flat(path: Path | str, convention: Convention = "strict", strict: bool = False, **selection: Unpack[Selection]) -> UniProtRead:
+def read_uniprot_flat(
+    path: Path | str,
+    convention: Convention = "strict",
+    strict: bool = False,
+    **selection: Unpack[Selection],
+) -> UniProtRead:
     """Read a UniProt flat file (plain, gzip or zstd), one entry in memory at a time; arguments and errors as `read_uniprot_tsv`.
 
     Raises `InputError` also for a file that ends inside an entry (each ends with `//`).
@@ -53,7 +67,9 @@ def _drafts(text: TextIO, path: Path | str) -> Iterator[_Draft]:
         code = line[:2]
         if draft is None:
             if line.strip() and code != "ID":
-                raise InputError(f"{path}: line {number} is {line[:40].rstrip()!r}; wanted a UniProt flat file, whose entries begin with 'ID'")
+                raise InputError(
+                    f"{path}: line {number} is {line[:40].rstrip()!r}; wanted a UniProt flat file, whose entries begin with 'ID'"
+                )
             draft = _Draft(number) if code == "ID" else None
         if draft is None:
             continue
@@ -65,7 +81,9 @@ def _drafts(text: TextIO, path: Path | str) -> Iterator[_Draft]:
         elif code in _CODES:
             draft.lines.setdefault(code, []).append(line[5:].rstrip())
     if draft is not None:
-        raise InputError(f"{path}: the file ends inside the entry that begins at line {draft.first}, before its '//'; download it again")
+        raise InputError(
+            f"{path}: the file ends inside the entry that begins at line {draft.first}, before its '//'; download it again"
+        )
 
 
 def _entry(draft: _Draft, report: ReadReport) -> Entry:
@@ -73,7 +91,13 @@ def _entry(draft: _Draft, report: ReadReport) -> Entry:
     accession = draft.joined("AC").partition(";")[0].strip()
     label = accession or f"entry at line {draft.first}"
     if about is None:
-        report.reject("unreadable ID line", label, repr(draft.joined("ID")), "as in 'HBA_HUMAN  Reviewed;  142 AA.'", draft.first)
+        report.reject(
+            "unreadable ID line",
+            label,
+            repr(draft.joined("ID")),
+            "as in 'HBA_HUMAN  Reviewed;  142 AA.'",
+            draft.first,
+        )
     metadata: dict[str, str | int | bool | None] = {
         "entry_name": about[1] if about else None,
         # Swiss-Prot was 'STANDARD' and TrEMBL 'PRELIMINARY' until 2007
@@ -87,7 +111,14 @@ def _entry(draft: _Draft, report: ReadReport) -> Entry:
     features = list(_features(draft.lines.get("FT", []), report, label, draft.first))
     # blanks group the residues by ten, and EMBL's tools put the count at the line's end
     sequence = "".join(re.sub(r"\s|\d+\s*$", "", line) for line in draft.sequence)
-    return Entry(accession, sequence, features, metadata, draft.first, whole_number(about[3]) if about else None)
+    return Entry(
+        accession,
+        sequence,
+        features,
+        metadata,
+        draft.first,
+        whole_number(about[3]) if about else None,
+    )
 
 
 def _after(pattern: str, text: str) -> str | None:
@@ -106,13 +137,21 @@ def _features(lines: list[str], report: ReadReport, accession: str, line: int) -
     for first, *rest in drafts:
         today, old = _TODAY.match(first), _OLD.match(first)
         if today:
-            found = {name: value.replace('""', '"') for name, value in _QUALIFIER.findall(_join(rest))}
+            found = {
+                name: value.replace('""', '"') for name, value in _QUALIFIER.findall(_join(rest))
+            }
             yield Feature(today[1], today[2], **found)
         elif old:
             location = old[2] if old[2] == old[3] else f"{old[2]}..{old[3]}"
             yield Feature(old[1], location, _old_note(_join([old[4] or "", *rest])))
         else:
-            report.reject("unreadable feature", accession, repr(first[:60]), "as in 'HELIX           24..26'", line)
+            report.reject(
+                "unreadable feature",
+                accession,
+                repr(first[:60]),
+                "as in 'HELIX           24..26'",
+                line,
+            )
 
 
 def _join(lines: list[str]) -> str:

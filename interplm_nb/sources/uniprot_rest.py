@@ -73,7 +73,9 @@ class UniProtREST:
         Raises `InputError` for a query that UniProt refuses (with its reason), no network, or offline with nothing in the cache.
         """
         if not query.strip():
-            raise InputError("the UniProt query is empty; wanted one such as 'organism_id:559292 AND reviewed:true'")
+            raise InputError(
+                "the UniProt query is empty; wanted one such as 'organism_id:559292 AND reviewed:true'"
+            )
         path, about = self._download([self._url("search", query=query)], f"query {query!r}")
         return Retrieval(path, ReadReport(path, kept=about["n"]))
 
@@ -83,23 +85,40 @@ class UniProtREST:
         Raises `InputError` as `search` does, and for a list without any accession.
         """
         report = ReadReport("accession list", strict)
-        wanted = [accession for accession in dict.fromkeys(accessions) if self._good(accession, report)]
+        wanted = [
+            accession for accession in dict.fromkeys(accessions) if self._good(accession, report)
+        ]
         if not wanted:
-            raise InputError(f"no UniProt accession to ask for; wanted some such as P69905. {report}")
-        groups = [sorted(wanted)[i : i + _ACCESSIONS_PER_REQUEST] for i in range(0, len(wanted), _ACCESSIONS_PER_REQUEST)]
-        path, about = self._download([self._url("accessions", accessions=",".join(group)) for group in groups], f"{len(wanted)} accessions")
+            raise InputError(
+                f"no UniProt accession to ask for; wanted some such as P69905. {report}"
+            )
+        groups = [
+            sorted(wanted)[i : i + _ACCESSIONS_PER_REQUEST]
+            for i in range(0, len(wanted), _ACCESSIONS_PER_REQUEST)
+        ]
+        path, about = self._download(
+            [self._url("accessions", accessions=",".join(group)) for group in groups],
+            f"{len(wanted)} accessions",
+        )
         answered = _entries(path)
         for accession in wanted:
             if accession not in answered:
                 detail = "obsolete, merged into another entry, or misspelt"
-                report.reject("accession not answered", accession, detail, "look it up on uniprot.org")
+                report.reject(
+                    "accession not answered", accession, detail, "look it up on uniprot.org"
+                )
         report.kept = about["n"]
         return Retrieval(path, report)
 
     def _good(self, accession: str, report: ReadReport) -> bool:
         good = ACCESSION.fullmatch(accession) is not None
         if not good:
-            report.reject("not a UniProt accession", accession, repr(accession[:40]), "accessions are as P69905 or A0A023GRW4")
+            report.reject(
+                "not a UniProt accession",
+                accession,
+                repr(accession[:40]),
+                "accessions are as P69905 or A0A023GRW4",
+            )
         return good
 
     def _url(self, endpoint: str, **what: str) -> str:
@@ -115,14 +134,23 @@ class UniProtREST:
             if about["content"] == file_hash(path):
                 return path, about
         if self.offline:
-            raise InputError(f"{what}: not in the cache {self.cache}, and offline; run it once with a network (offline=False)")
+            raise InputError(
+                f"{what}: not in the cache {self.cache}, and offline; run it once with a network (offline=False)"
+            )
         drafts = self.cache / f"{key}.pages"
         if self.refresh:
             remove(drafts)
         chains = self._chains(urls, drafts, what)
         pages = [page for chain in chains for page in chain]
         n = _join(pages, drafts, path, what)
-        about = {"type": _KIND, "version": _VERSION, "what": what, "urls": list(urls), "release": pages[0].release, "n": n}
+        about = {
+            "type": _KIND,
+            "version": _VERSION,
+            "what": what,
+            "urls": list(urls),
+            "release": pages[0].release,
+            "n": n,
+        }
         about["content"] = file_hash(path)
         write_json(about, record)
         remove(drafts)
@@ -136,7 +164,9 @@ class UniProtREST:
             if len(releases) == 1:
                 return chains
             remove(drafts)  # UniProt published a new release meanwhile: begin again
-        raise InputError(f"{what}: the answers come from several UniProt releases, {sorted(map(str, releases))}; try again later")
+        raise InputError(
+            f"{what}: the answers come from several UniProt releases, {sorted(map(str, releases))}; try again later"
+        )
 
     def _chain(self, url: str, drafts: Path, what: str) -> list[_Page]:
         pages: list[_Page] = []
@@ -163,12 +193,23 @@ class UniProtREST:
         answer = self.connection.get(url)
         following = answer.next
         if following and urlsplit(following)[:2] != urlsplit(self.address)[:2]:
-            raise InputError(f"{url} names {following} as the next page, which is another server than {self.address}; not followed")
+            raise InputError(
+                f"{url} names {following} as the next page, which is another server than {self.address}; not followed"
+            )
         header, *rows = [row for row in answer.text.replace("\r", "").split("\n") if row] or [""]
         if "Entry" not in header.split("\t"):
-            raise InputError(f"{url} answered {header[:60]!r}; wanted a table with the column 'Entry': let 'accession' be among the fields")
+            raise InputError(
+                f"{url} answered {header[:60]!r}; wanted a table with the column 'Entry': let 'accession' be among the fields"
+            )
         total = answer.headers.get("x-total-results")
-        page = _Page(header, len(rows), following, whole_number(total), answer.headers.get("x-uniprot-release"), f"{name}.rows")
+        page = _Page(
+            header,
+            len(rows),
+            following,
+            whole_number(total),
+            answer.headers.get("x-uniprot-release"),
+            f"{name}.rows",
+        )
         with atomic_path(drafts / page.file) as draft:
             draft.write_text("".join(f"{row}\n" for row in rows), encoding="utf-8", newline="\n")
         # the record comes last: where it is, the rows are whole

@@ -7,7 +7,14 @@ from xml.etree.ElementTree import Element, TreeBuilder
 from xml.parsers import expat
 
 from interplm_nb.sources.concepts import BY_XML, Convention
-from interplm_nb.sources.entries import Entry, ReadOptions, Selection, UniProtRead, collect, whole_number
+from interplm_nb.sources.entries import (
+    Entry,
+    ReadOptions,
+    Selection,
+    UniProtRead,
+    collect,
+    whole_number,
+)
 from interplm_nb.sources.features import Feature
 from interplm_nb.sources.opening import open_bytes
 from interplm_nb.sources.report import InputError, ReadReport
@@ -16,7 +23,12 @@ _CHUNK = 1 << 18
 _MARKS = {"less than": "<", "greater than": ">", "uncertain": "?", "unknown": "?"}
 
 
-def read_uniprot_xml(path: Path | str, convention: Convention = "strict", strict: bool = False, **selection: Unpack[Selection]) -> UniProtRead:
+def read_uniprot_xml(
+    path: Path | str,
+    convention: Convention = "strict",
+    strict: bool = False,
+    **selection: Unpack[Selection],
+) -> UniProtRead:
     """Read UniProt XML (plain, gzip or zstd), one entry in memory at a time; arguments and errors as `read_uniprot_tsv`.
 
     Raises `InputError` also for XML that is not well-formed (a truncated download), or that declares a document type or entities: UniProt's
@@ -55,7 +67,9 @@ class _EntryElements:
             try:
                 self._parser.Parse(chunk, last)
             except expat.ExpatError as error:
-                raise InputError(f"{self._path}: not well-formed XML ({error}); the file is damaged or truncated, download it again") from error
+                raise InputError(
+                    f"{self._path}: not well-formed XML ({error}); the file is damaged or truncated, download it again"
+                ) from error
             yield from self._ready
             self._ready.clear()
 
@@ -64,7 +78,11 @@ class _EntryElements:
         if self._builder is None:
             if name != "entry":
                 return
-            self._builder, self._depth, self._line = TreeBuilder(), 0, self._parser.CurrentLineNumber
+            self._builder, self._depth, self._line = (
+                TreeBuilder(),
+                0,
+                self._parser.CurrentLineNumber,
+            )
         self._depth += 1
         self._builder.start(name, attributes)
 
@@ -82,7 +100,9 @@ class _EntryElements:
             self._builder.data(text)
 
     def _refuse(self, name: str, *_: object) -> None:
-        raise InputError(f"{self._path}: declares a document type or entity ({name!r}), which UniProt XML does not; take the file from UniProt")
+        raise InputError(
+            f"{self._path}: declares a document type or entity ({name!r}), which UniProt XML does not; take the file from UniProt"
+        )
 
 
 def _entry(element: Element, line: int) -> Entry:
@@ -93,7 +113,8 @@ def _entry(element: Element, line: int) -> Entry:
     metadata: dict[str, str | int | bool | None] = {
         "entry_name": _text(element, "name"),
         "reviewed": element.get("dataset") == "Swiss-Prot",
-        "protein_name": _text(element, "protein/recommendedName/fullName") or _text(element, "protein/submittedName/fullName"),
+        "protein_name": _text(element, "protein/recommendedName/fullName")
+        or _text(element, "protein/submittedName/fullName"),
         "gene_names": _text(element, "gene/name"),
         "organism": _text(element, "organism/name"),
         "taxon": whole_number(taxon.get("id")) if taxon is not None else None,
@@ -112,7 +133,13 @@ def _feature(element: Element) -> Feature:
     kind = element.get("type", "")
     known = BY_XML.get(kind)
     ligand, part = _text(element, "ligand/name") or "", _text(element, "ligandPart/name") or ""
-    return Feature(known.key if known else kind, _location(element.find("location")), element.get("description", ""), ligand, part)
+    return Feature(
+        known.key if known else kind,
+        _location(element.find("location")),
+        element.get("description", ""),
+        ligand,
+        part,
+    )
 
 
 def _location(location: Element | None) -> str:
@@ -120,7 +147,11 @@ def _location(location: Element | None) -> str:
     if location is None:
         return "?"
     isoform = location.get("sequence")
-    ends = [_position(location.find(place)) for place in ("begin", "end", "position") if location.find(place) is not None]
+    ends = [
+        _position(location.find(place))
+        for place in ("begin", "end", "position")
+        if location.find(place) is not None
+    ]
     text = ends[0] if len(set(ends)) == 1 else "..".join(ends) or "?"
     return f"{isoform}:{text}" if isoform else text
 

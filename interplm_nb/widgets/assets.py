@@ -21,10 +21,17 @@ NGL_MISSING = (
 )
 """What a view says where `ngl()` is None."""
 
-_IMPORT = re.compile(r'^(import|export)\s*\{([^{}]*)\}\s*from\s*"([^"]+)";?[ \t]*(?://.*)?\n?', re.MULTILINE)
+_IMPORT = re.compile(
+    r'^(import|export)\s*\{([^{}]*)\}\s*from\s*"([^"]+)";?[ \t]*(?://.*)?\n?', re.MULTILINE
+)
 _LIST = re.compile(r"^export\s*\{([^{}]*)\};?[ \t]*\n?", re.MULTILINE)
-_DECLARED = re.compile(r"^(export\s+)?(?:async\s+)?(?:function\b\s*\*?|class\b|const\b|let\b|var\b)\s*([\w$]+)", re.MULTILINE)
-_UNKNOWN = re.compile(r"^(?:import\b(?!\s*[.(])|export\s+\*|(?:export\s+)?(?:const|let|var)\s*[\[{]).*", re.MULTILINE)
+_DECLARED = re.compile(
+    r"^(export\s+)?(?:async\s+)?(?:function\b\s*\*?|class\b|const\b|let\b|var\b)\s*([\w$]+)",
+    re.MULTILINE,
+)
+_UNKNOWN = re.compile(
+    r"^(?:import\b(?!\s*[.(])|export\s+\*|(?:export\s+)?(?:const|let|var)\s*[\[{]).*", re.MULTILINE
+)
 _NAME = re.compile(r"[\w$]+")
 
 
@@ -51,7 +58,9 @@ def esm(name: str) -> str:
     """
     path = sources() / f"{name}.js"
     if not path.is_file():
-        raise AssetError(f"No view {name!r} is among the sources; there are {', '.join(sorted(p.stem for p in sources().glob('*.js')))}.")
+        raise AssetError(
+            f"No view {name!r} is among the sources; there are {', '.join(sorted(p.stem for p in sources().glob('*.js')))}."
+        )
     return linked(path)
 
 
@@ -91,19 +100,28 @@ def linked(entry: Path) -> str:
     for part in parts.values():
         for name in sorted(part.declares):
             if name in owners:
-                raise AssetError(f"{_shown(owners[name])} and {_shown(part.path)} both declare {name} at the top level: rename one.")
+                raise AssetError(
+                    f"{_shown(owners[name])} and {_shown(part.path)} both declare {name} at the top level: rename one."
+                )
             owners[name] = part.path
         for path, names in part.imports:
             if missing := sorted(set(names) - parts[path].exports):
-                raise AssetError(f"{_shown(part.path)} imports {missing[0]} from {_shown(path)}, which does not export it.")
+                raise AssetError(
+                    f"{_shown(part.path)} imports {missing[0]} from {_shown(path)}, which does not export it."
+                )
     *inner, last = parts.values()
-    return "\n".join([f"// {_shown(part.path)}\n{_inner(part)}" for part in inner] + [f"// {_shown(last.path)}\n{last.body}"])
+    return "\n".join(
+        [f"// {_shown(part.path)}\n{_inner(part)}" for part in inner]
+        + [f"// {_shown(last.path)}\n{last.body}"]
+    )
 
 
 def _collect(path: Path, above: tuple[Path, ...], parts: dict[Path, _Part]) -> None:
     """Add `path` to `parts` after everything that it imports."""
     if path in above:
-        raise AssetError(f"These import each other: {' -> '.join(_shown(p) for p in (*above[above.index(path) :], path))}.")
+        raise AssetError(
+            f"These import each other: {' -> '.join(_shown(p) for p in (*above[above.index(path) :], path))}."
+        )
     if path in parts:
         return
     part = _read(path)
@@ -119,31 +137,41 @@ def _read(path: Path) -> _Part:
     imports, passed_on = [], []
     for word, listed, where in _IMPORT.findall(text):
         if not where.startswith("."):
-            raise AssetError(f"{_shown(path)} imports {where}: only relative imports of the project's own parts can be joined.")
+            raise AssetError(
+                f"{_shown(path)} imports {where}: only relative imports of the project's own parts can be joined."
+            )
         names = _names(listed, path)
         imports.append(((path.parent / where).resolve(), names))
         passed_on += names if word == "export" else ()
     body = _IMPORT.sub(lambda m: f"export {{{m[2]}}};\n" if m[1] == "export" else "", text)
     if unknown := _UNKNOWN.search(body):
-        raise AssetError(f'{_shown(path)} says {unknown[0]!r}: write import {{ a, b }} from "./x.js"; and one name per declaration.')
+        raise AssetError(
+            f'{_shown(path)} says {unknown[0]!r}: write import {{ a, b }} from "./x.js"; and one name per declaration.'
+        )
     declared = _DECLARED.findall(body)
     listed = [name for names in _LIST.findall(body) for name in _names(names, path)]
     exports = [name for word, name in declared if word] + listed + passed_on
-    return _Part(path, body, tuple(imports), frozenset(name for _, name in declared), frozenset(exports))
+    return _Part(
+        path, body, tuple(imports), frozenset(name for _, name in declared), frozenset(exports)
+    )
 
 
 def _names(listed: str, path: Path) -> tuple[str, ...]:
     names = tuple(name.strip() for name in listed.split(",") if name.strip())
     for name in names:
         if not _NAME.fullmatch(name):
-            raise AssetError(f"{_shown(path)} lists {name!r} in an import or export: only plain names can be joined.")
+            raise AssetError(
+                f"{_shown(path)} lists {name!r} in an import or export: only plain names can be joined."
+            )
     return names
 
 
 def _inner(part: _Part) -> str:
     """The body of a part that is imported, its exports taken back."""
     if re.search(r"^export\s+default\b", part.body, re.MULTILINE):
-        raise AssetError(f"{_shown(part.path)} has a default export, and is imported: give what it exports a name.")
+        raise AssetError(
+            f"{_shown(part.path)} has a default export, and is imported: give what it exports a name."
+        )
     return re.sub(r"^export\s+", "", _LIST.sub("", part.body), flags=re.MULTILINE)
 
 

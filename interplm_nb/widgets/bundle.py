@@ -6,7 +6,13 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from interplm_nb.features.examples import Distribution, distribution, protein_distribution, proteins_of, sampled_proteins
+from interplm_nb.features.examples import (
+    Distribution,
+    distribution,
+    protein_distribution,
+    proteins_of,
+    sampled_proteins,
+)
 from interplm_nb.widgets.concept_rows import concept_rows
 from interplm_nb.widgets.feature_page import FeaturePages
 
@@ -48,7 +54,9 @@ def bundle(
         **_counts("proteins", maxima),
     }
     for i, other in enumerate(pinned):
-        arrays[f"pinned_{i}_index"], arrays[f"pinned_{i}_value"] = _along(*pages.activations.feature(other), proteins.offsets, places)
+        arrays[f"pinned_{i}_index"], arrays[f"pinned_{i}_value"] = _along(
+            *pages.activations.feature(other), proteins.offsets, places
+        )
     record = {
         "feature": feature,
         "source": pages.source,
@@ -68,16 +76,28 @@ def bundle(
 
 def _counts(kind: str, found: Distribution) -> dict[str, np.ndarray]:
     arrays = {f"{kind}_total": found.counts.astype(np.uint32)}
-    return arrays | ({f"{kind}_annotated": found.annotated.astype(np.uint32)} if found.annotated is not None else {})
+    return arrays | (
+        {f"{kind}_annotated": found.annotated.astype(np.uint32)}
+        if found.annotated is not None
+        else {}
+    )
 
 
 def _silent(found: Distribution) -> dict[str, int | None]:
     return {"total": found.n_zero, "annotated": found.n_zero_annotated}
 
 
-def _shown(pages: FeaturePages, feature: int, n_proteins: int, among: Collection[str], always: Sequence[str]) -> pl.DataFrame:
+def _shown(
+    pages: FeaturePages,
+    feature: int,
+    n_proteins: int,
+    among: Collection[str],
+    always: Sequence[str],
+) -> pl.DataFrame:
     """accession, maximum, mean, position (null where the feature is silent), strongest first."""
-    firing = proteins_of(pages.activations, feature).select("accession", "maximum", "mean", "position")
+    firing = proteins_of(pages.activations, feature).select(
+        "accession", "maximum", "mean", "position"
+    )
     kept = [a for a in dict.fromkeys(always) if a in pages.proteins]
     room = max(0, n_proteins - len(kept))
     if among:
@@ -85,16 +105,28 @@ def _shown(pages: FeaturePages, feature: int, n_proteins: int, among: Collection
         loud = firing["accession"].filter(firing["accession"].is_in(list(wanted))).to_list()
         others = [*loud, *sorted(wanted - set(loud))][:room]
     else:
-        sample = [a for a in sampled_proteins(pages.activations, feature, n_proteins)["accession"] if a not in kept]
-        places = range(len(sample)) if len(sample) <= room else np.linspace(0, len(sample) - 1, room).round().astype(int)
+        sample = [
+            a
+            for a in sampled_proteins(pages.activations, feature, n_proteins)["accession"]
+            if a not in kept
+        ]
+        places = (
+            range(len(sample))
+            if len(sample) <= room
+            else np.linspace(0, len(sample) - 1, room).round().astype(int)
+        )
         others = [sample[i] for i in places]  # of every strength still
     shown = {*kept, *others}
     silent = sorted(shown - set(firing["accession"]))
-    quiet = pl.DataFrame({"accession": silent, "maximum": 0.0, "mean": 0.0, "position": None}, schema=firing.schema)
+    quiet = pl.DataFrame(
+        {"accession": silent, "maximum": 0.0, "mean": 0.0, "position": None}, schema=firing.schema
+    )
     return pl.concat([firing.filter(pl.col("accession").is_in(list(shown))), quiet])
 
 
-def _along(rows: np.ndarray, values: np.ndarray, offsets: np.ndarray, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _along(
+    rows: np.ndarray, values: np.ndarray, offsets: np.ndarray, places: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """The active residues of some proteins, numbered over these proteins in their order: u32 and f32."""
     firsts = np.searchsorted(rows, offsets[places])
     lasts = np.searchsorted(rows, offsets[places + 1])
@@ -105,7 +137,9 @@ def _along(rows: np.ndarray, values: np.ndarray, offsets: np.ndarray, places: np
     return (rows[taken] + shift).astype(np.uint32), values[taken].astype(np.float32)
 
 
-def _proteins(pages: FeaturePages, shown: pl.DataFrame, with_structure: Collection[str]) -> list[dict[str, Any]]:
+def _proteins(
+    pages: FeaturePages, shown: pl.DataFrame, with_structure: Collection[str]
+) -> list[dict[str, Any]]:
     spans = pages.spans(shown["accession"].to_list())
     return [
         {

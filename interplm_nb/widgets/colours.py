@@ -7,10 +7,30 @@ Tol (2021); when these are used up, one grey.
 
 import numpy as np
 
-SCALE = ("#e6e6e6", "#cfdbe8", "#a9c6df", "#7daed3", "#5193c4", "#2f75b0", "#1b5795", "#0d3a75", "#051f4d")
+SCALE = (
+    "#e6e6e6",
+    "#cfdbe8",
+    "#a9c6df",
+    "#7daed3",
+    "#5193c4",
+    "#2f75b0",
+    "#1b5795",
+    "#0d3a75",
+    "#051f4d",
+)
 """Nine colours, evenly spaced from 0 to 1 of a feature's maximum."""
 
-SCALE_ON_DARK = ("#3b3b3b", "#3c4654", "#3a566f", "#35688e", "#347cac", "#4593c8", "#6cacdc", "#9cc8ec", "#d6ebfb")
+SCALE_ON_DARK = (
+    "#3b3b3b",
+    "#3c4654",
+    "#3a566f",
+    "#35688e",
+    "#347cac",
+    "#4593c8",
+    "#6cacdc",
+    "#9cc8ec",
+    "#d6ebfb",
+)
 """The same on a dark page; lightness rises steadily."""
 
 NOT_IN_STRUCTURE = "#d9b26f"
@@ -43,4 +63,7 @@ def text_on(value: float) -> str:
 
 def category_colours(categories: list[str]) -> dict[str, str]:
     """A colour for each category, by its order: one of `CATEGORIES`, each once, then `BEYOND`."""
-    return {category: CATEGORIES[i] if i < len(CATEGORIES) else BEYOND for i, category in enumerate(categories)}
+    return {
+        category: CATEGORIES[i] if i < len(CATEGORIES) else BEYOND
+        for i, category in enumerate(categories)
+    }

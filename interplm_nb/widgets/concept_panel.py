@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-NO_MATCH = f"This feature matches no concept that has {MIN_INSTANCES} instances on validation and on test."
+NO_MATCH = (
+    f"This feature matches no concept that has {MIN_INSTANCES} instances on validation and on test."
+)
 
 
 class ConceptPanel(View):
@@ -28,13 +30,18 @@ class ConceptPanel(View):
     _esm = assets.esm("concept_panel")
 
     sources = t.Dict(read_only=True, help="name, colour and mark of each source").tag(sync=True)
-    no_match = t.Unicode(NO_MATCH, read_only=True, help="what is said of a feature without a concept").tag(sync=True)
+    no_match = t.Unicode(
+        NO_MATCH, read_only=True, help="what is said of a feature without a concept"
+    ).tag(sync=True)
 
     @t.default("sources")
     def _drawn(self) -> dict[str, dict[str, str]]:
         from interplm_nb.pipeline.figures import COLOURS, MARKERS, NAMES  # imports matplotlib
 
-        return {name: {"name": NAMES[name], "colour": COLOURS[name], "marker": MARKERS[name]} for name in NAMES}
+        return {
+            name: {"name": NAMES[name], "colour": COLOURS[name], "marker": MARKERS[name]}
+            for name in NAMES
+        }
 
     def figure(self) -> "Figure":
         """The scores for print: see `View.figure`."""
@@ -44,25 +51,60 @@ class ConceptPanel(View):
         title = f"Feature {record['feature']} of {record['source']}"
         axes.set_title(title if rows else f"{title}\n{NO_MATCH}", fontsize=8, loc="left")
         axes.set(xlim=(0, 1), ylim=(max(1, len(rows)) - 0.4, -0.6))
-        axes.set_xlabel("F1 per domain on test proteins\nwhiskers: 95 % interval; n: instances in test")
-        axes.set_yticks(range(len(rows)), [f"{_short(row['concept'])} (n = {row['n_instances']:,})" for row in rows], parse_math=False)
+        axes.set_xlabel(
+            "F1 per domain on test proteins\nwhiskers: 95 % interval; n: instances in test"
+        )
+        axes.set_yticks(
+            range(len(rows)),
+            [f"{_short(row['concept'])} (n = {row['n_instances']:,})" for row in rows],
+            parse_math=False,
+        )
         for y, row in enumerate(rows):
             self._score(axes, row, y)
         handles, labels = axes.get_legend_handles_labels()
         unique = dict(zip(labels, handles, strict=True))
         if unique:
-            figure.legend(unique.values(), unique.keys(), loc="outside lower center", ncols=4, frameon=False, fontsize=7)
+            figure.legend(
+                unique.values(),
+                unique.keys(),
+                loc="outside lower center",
+                ncols=4,
+                frameon=False,
+                fontsize=7,
+            )
         return figure
 
     def _score(self, axes: "Axes", row: dict[str, Any], y: int) -> None:
         """One concept: the feature's bar with its interval, the controls' marks above it."""
         own = self._look(self.data.pages.source)
-        axes.barh(y + 0.15, row["f1_test"], 0.26, color=own["colour"], label=f"this feature ({own['name']})")
+        axes.barh(
+            y + 0.15,
+            row["f1_test"],
+            0.26,
+            color=own["colour"],
+            label=f"this feature ({own['name']})",
+        )
         if row["low"] is not None:
-            axes.plot([row["low"], row["high"]], [y + 0.15] * 2, "|-", color="#1a1a1a", linewidth=0.9, markersize=5)
+            axes.plot(
+                [row["low"], row["high"]],
+                [y + 0.15] * 2,
+                "|-",
+                color="#1a1a1a",
+                linewidth=0.9,
+                markersize=5,
+            )
         for name, value in row["controls"].items():
             look = self._look(name)
-            axes.plot(value, y - 0.2, look["marker"], color=look["colour"], markersize=4.5, label=look["name"], clip_on=False, linestyle="none")
+            axes.plot(
+                value,
+                y - 0.2,
+                look["marker"],
+                color=look["colour"],
+                markersize=4.5,
+                label=look["name"],
+                clip_on=False,
+                linestyle="none",
+            )
 
     def _look(self, source: str) -> dict[str, str]:
         return self.sources.get(source, {"name": source, "colour": "#565656", "marker": "o"})

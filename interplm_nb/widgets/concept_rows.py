@@ -17,13 +17,25 @@ def concept_rows(pages: FeaturePages, feature: int, n: int = SHOWN) -> list[dict
     """
     rows = pages.ranked.filter(pl.col("feature") == feature).head(n)
     best = pages.best_of_sources
-    return [_row(row, best.filter(pl.col("concept") == row["concept"]), pages.source) for row in rows.to_dicts()]
+    return [
+        _row(row, best.filter(pl.col("concept") == row["concept"]), pages.source)
+        for row in rows.to_dicts()
+    ]
 
 
 def _row(row: dict[str, Any], best: pl.DataFrame, source: str) -> dict[str, Any]:
-    own = best.filter((pl.col("source") == source) & (pl.col("feature") == row["feature"])).to_dicts()
+    own = best.filter(
+        (pl.col("source") == source) & (pl.col("feature") == row["feature"])
+    ).to_dicts()
     others = best.filter(pl.col("source") != source)
-    controls = {name: value for name, value in others.select("source", "f1_per_domain").iter_rows() if value is not None}
+    controls = {
+        name: value
+        for name, value in others.select("source", "f1_per_domain").iter_rows()
+        if value is not None
+    }
     figures = {name: own[0].get(name) if own else None for name in ("low", "high", "q_value")}
-    figures = {name: value if value is not None and value == value else None for name, value in figures.items()}
+    figures = {
+        name: value if value is not None and value == value else None
+        for name, value in figures.items()
+    }
     return {"threshold": row.pop("threshold_pct"), **row, **figures, "controls": controls}

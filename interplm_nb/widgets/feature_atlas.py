@@ -30,15 +30,26 @@ class FeatureAtlas(View):
 
     _esm = assets.esm("feature_atlas")
 
-    colour = t.Enum(("category", "cluster", "density", "f1"), "category", help="what colours show").tag(sync=True)
-    chosen = t.List(t.Int(), help="numbers of the features that are picked out, by a lasso or here; empty: none").tag(sync=True)
-    about = t.Dict(read_only=True, help="caption, why there is no map (empty: there is one), colours of clusters by number").tag(sync=True)
+    colour = t.Enum(
+        ("category", "cluster", "density", "f1"), "category", help="what colours show"
+    ).tag(sync=True)
+    chosen = t.List(
+        t.Int(), help="numbers of the features that are picked out, by a lasso or here; empty: none"
+    ).tag(sync=True)
+    about = t.Dict(
+        read_only=True,
+        help="caption, why there is no map (empty: there is one), colours of clusters by number",
+    ).tag(sync=True)
 
     @t.default("about")
     def _about(self) -> dict[str, Any]:
         missing = _missing(self.data.features, self.data.pages.source)
         table = self.data.features.clear() if missing else mapped(self.data.features)
-        return {"missing": missing, "caption": _caption(table.height), "clusters": [] if missing else cluster_colours(table)}
+        return {
+            "missing": missing,
+            "caption": _caption(table.height),
+            "clusters": [] if missing else cluster_colours(table),
+        }
 
     @t.validate("chosen")
     def _existing(self, proposal: Any) -> list[int]:
@@ -54,11 +65,22 @@ class FeatureAtlas(View):
             return words_figure(self.about["missing"])
         table = mapped(self.data.features)
         clusters = dict(enumerate(self.about["clusters"]))
-        figure, axes = atlas_figure(table, self.colour, clusters if self.colour == "cluster" else self.data.pages.colours, self.chosen)
+        figure, axes = atlas_figure(
+            table,
+            self.colour,
+            clusters if self.colour == "cluster" else self.data.pages.colours,
+            self.chosen,
+        )
         for feature in dict.fromkeys([*self.selection.pinned, self.selection.feature]):
-            _mark(axes, table, feature, "#c04e00" if feature == self.selection.feature else "#1a1a1a")
+            _mark(
+                axes, table, feature, "#c04e00" if feature == self.selection.feature else "#1a1a1a"
+            )
         whole = self.data.about
-        axes.set_title(f"{table.height:,} of {whole['n_features']:,} features; {whole['plm']}, layer {whole['layer']}", fontsize=8, loc="left")
+        axes.set_title(
+            f"{table.height:,} of {whole['n_features']:,} features; {whole['plm']}, layer {whole['layer']}",
+            fontsize=8,
+            loc="left",
+        )
         axes.set_xlabel(self.about["caption"])
         return figure
 
@@ -73,11 +95,16 @@ def cluster_colours(table: pl.DataFrame) -> list[str]:
 
     The largest choose first: a colour that is free, else the one whose nearest cluster is farthest away.
     """
-    grouped = table.filter(pl.col("cluster") >= 0).group_by("cluster").agg(pl.mean("x", "y"), n=pl.len())
+    grouped = (
+        table.filter(pl.col("cluster") >= 0).group_by("cluster").agg(pl.mean("x", "y"), n=pl.len())
+    )
     found: dict[int, str] = {}
     taken: dict[str, list[tuple[float, float]]] = {colour: [] for colour in PALETTE}
     for cluster, x, y, _ in grouped.sort("n", "cluster", descending=[True, False]).iter_rows():
-        away = {colour: min((np.hypot(x - a, y - b) for a, b in places), default=np.inf) for colour, places in taken.items()}
+        away = {
+            colour: min((np.hypot(x - a, y - b) for a, b in places), default=np.inf)
+            for colour, places in taken.items()
+        }
         found[cluster] = max(away, key=away.__getitem__)
         taken[found[cluster]].append((x, y))
     return [found.get(cluster, PALETTE[0]) for cluster in range(max(found, default=-1) + 1)]
@@ -88,13 +115,25 @@ def _mark(axes: "Axes", table: pl.DataFrame, feature: int, colour: str) -> None:
     ground = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.4}
     for x, y in table.filter(pl.col("feature") == feature).select("x", "y").iter_rows():
         axes.scatter([x], [y], s=40, facecolors="none", edgecolors=colour, linewidths=1.2)
-        axes.annotate(str(feature), (x, y), (5, 4), textcoords="offset points", fontsize=7, color=colour, bbox=ground)
+        axes.annotate(
+            str(feature),
+            (x, y),
+            (5, 4),
+            textcoords="offset points",
+            fontsize=7,
+            color=colour,
+            bbox=ground,
+        )
 
 
 def _missing(features: pl.DataFrame, source: str) -> str:
     """Why there is no map; empty: there is one."""
     if "x" in features.columns:
-        return "" if mapped(features).height else f"None of the {features.height:,} features is active on these proteins, so there is nothing to map."
+        return (
+            ""
+            if mapped(features).height
+            else f"None of the {features.height:,} features is active on these proteins, so there is nothing to map."
+        )
     if source != "sae":
         return f"The map is of the trained SAE's features; source {source} has none."
     return "This run has no map of its features: make stage activations anew, with interplm-nb run PROFILE --out RUN --force activations."

@@ -14,13 +14,18 @@ if TYPE_CHECKING:
 NONE = {"category": "no concept", "cluster": "no cluster", "f1": "no concept"}
 """What hollow points lack, by what colours show; every feature has a density."""
 
-SCALES = {"density": "density (share of residues on which a feature is active)", "f1": "F1 on test of the best concept on validation"}
+SCALES = {
+    "density": "density (share of residues on which a feature is active)",
+    "f1": "F1 on test of the best concept on validation",
+}
 COLUMNS = {"category": "category", "cluster": "cluster", "density": "density", "f1": "f1_test"}
 IN_KEY = 20
 FADED = 0.15
 
 
-def atlas_figure(table: pl.DataFrame, colour: str, colours: Mapping[Any, str], chosen: Collection[int] = ()) -> tuple["Figure", "Axes"]:
+def atlas_figure(
+    table: pl.DataFrame, colour: str, colours: Mapping[Any, str], chosen: Collection[int] = ()
+) -> tuple["Figure", "Axes"]:
     """The features of a `feature_list` that have x and y. `colour` is one of `COLUMNS`; `colours` are those of categories or of clusters, by name.
 
     Where some are `chosen` (numbers of features), the others are faded. Points are rasterised; axes have no unit and are not drawn.
@@ -28,14 +33,18 @@ def atlas_figure(table: pl.DataFrame, colour: str, colours: Mapping[Any, str], c
     figure, axes = panel(4.8, 3.4)
     column = pl.col(COLUMNS[colour])
     known = (column >= 0 if colour == "cluster" else column.is_not_null()).alias("known")
-    table = table.with_columns(known, (pl.col("feature").is_in(list(chosen)) if chosen else pl.lit(True)).alias("chosen"))
+    table = table.with_columns(
+        known, (pl.col("feature").is_in(list(chosen)) if chosen else pl.lit(True)).alias("chosen")
+    )
     style = {"s": 10 if table.height < 2000 else 4, "linewidths": 0.25, "rasterized": True}
     for is_chosen in (False, True):
         part = table.filter(pl.col("chosen") == is_chosen)
         alpha = 1 if is_chosen else FADED
         _hollow(axes, part.filter(~pl.col("known")), style, alpha)
         full = part.filter("known")
-        axes.scatter(full["x"], full["y"], alpha=alpha, **_look(full, table, colour, colours), **style)
+        axes.scatter(
+            full["x"], full["y"], alpha=alpha, **_look(full, table, colour, colours), **style
+        )
     if colour in SCALES:
         _bar(axes, table, colour)
     else:
@@ -53,13 +62,27 @@ def words_figure(words: str) -> "Figure":
 
 
 def _hollow(axes: "Axes", part: pl.DataFrame, style: Mapping[str, Any], alpha: float) -> None:
-    axes.scatter(part["x"], part["y"], facecolors="none", edgecolors="#7f7f7f", alpha=0.7 * alpha, **{**style, "s": 0.4 * style["s"]})
+    axes.scatter(
+        part["x"],
+        part["y"],
+        facecolors="none",
+        edgecolors="#7f7f7f",
+        alpha=0.7 * alpha,
+        **{**style, "s": 0.4 * style["s"]},
+    )
 
 
-def _look(part: pl.DataFrame, table: pl.DataFrame, colour: str, colours: Mapping[Any, str]) -> dict[str, Any]:
+def _look(
+    part: pl.DataFrame, table: pl.DataFrame, colour: str, colours: Mapping[Any, str]
+) -> dict[str, Any]:
     """How points that have a colour are filled."""
     if colour in SCALES:
-        return {"c": part[COLUMNS[colour]], "cmap": activation_map(), "norm": _norm(table, colour), "edgecolors": "#b0b0b0"}
+        return {
+            "c": part[COLUMNS[colour]],
+            "cmap": activation_map(),
+            "norm": _norm(table, colour),
+            "edgecolors": "#b0b0b0",
+        }
     return {"c": [colours[name] for name in part[colour]], "edgecolors": "white"}
 
 
@@ -76,7 +99,9 @@ def _norm(table: pl.DataFrame, colour: str) -> Any:
 def _bar(axes: "Axes", table: pl.DataFrame, colour: str) -> None:
     from matplotlib.cm import ScalarMappable
 
-    bar = axes.figure.colorbar(ScalarMappable(_norm(table, colour), activation_map()), ax=axes, shrink=0.8)
+    bar = axes.figure.colorbar(
+        ScalarMappable(_norm(table, colour), activation_map()), ax=axes, shrink=0.8
+    )
     hollow = f"; hollow: {NONE[colour]}" if colour in NONE else ""
     bar.set_label(SCALES[colour] + hollow, fontsize=7)
     bar.ax.tick_params(labelsize=7)
@@ -86,15 +111,39 @@ def _key(axes: "Axes", table: pl.DataFrame, colour: str, colours: Mapping[Any, s
     """The largest groups with their colours and sizes, hollow points last, and how many smaller ones there are."""
     from matplotlib.lines import Line2D
 
-    sizes = table.filter("known")[colour].value_counts().sort("count", colour, descending=[True, False])
+    sizes = (
+        table.filter("known")[colour].value_counts().sort("count", colour, descending=[True, False])
+    )
     dot = {"marker": "o", "linestyle": "", "markersize": 3.5}
     handles = [
-        Line2D([], [], color=colours[name], label=f"{name if colour == 'category' else f'cluster {name}'} ({n:,})", **dot)
+        Line2D(
+            [],
+            [],
+            color=colours[name],
+            label=f"{name if colour == 'category' else f'cluster {name}'} ({n:,})",
+            **dot,
+        )
         for name, n in sizes.head(IN_KEY).iter_rows()
     ]
     hollow = table.filter(~pl.col("known")).height
-    handles.append(Line2D([], [], color="#7f7f7f", fillstyle="none", markeredgewidth=0.6, label=f"{NONE[colour]} ({hollow:,})", **dot))
+    handles.append(
+        Line2D(
+            [],
+            [],
+            color="#7f7f7f",
+            fillstyle="none",
+            markeredgewidth=0.6,
+            label=f"{NONE[colour]} ({hollow:,})",
+            **dot,
+        )
+    )
     if sizes.height > IN_KEY:
         handles.append(Line2D([], [], linestyle="", label=f"and {sizes.height - IN_KEY} smaller"))
-    place = {"loc": "upper left", "bbox_to_anchor": (1, 1), "borderaxespad": 0.0, "handletextpad": 0.2, "labelspacing": 0.2}
+    place = {
+        "loc": "upper left",
+        "bbox_to_anchor": (1, 1),
+        "borderaxespad": 0.0,
+        "handletextpad": 0.2,
+        "labelspacing": 0.2,
+    }
     axes.legend(handles=handles, fontsize=6, frameon=False, **place)

@@ -46,12 +46,16 @@ class FeatureData(anywidget.AnyWidget):
     _esm = assets.esm("feature_data")
 
     selection = anywidget.WidgetTrait().tag(sync=True)
-    about = t.Dict(help="run, source, PLM, its note, number of features, colours of categories").tag(sync=True)
+    about = t.Dict(
+        help="run, source, PLM, its note, number of features, colours of categories"
+    ).tag(sync=True)
     table = t.Bytes(help="`feature_list`, packed").tag(sync=True)
     bundle = t.Bytes(help="the selected feature, packed").tag(sync=True)
     structure = t.Bytes(help="the selected protein's structure, packed; empty: none").tag(sync=True)
     kept = t.Dict(help="bundles by feature, for pages without a kernel").tag(sync=True)
-    kept_structures = t.Dict(help="structures by accession, for pages without a kernel").tag(sync=True)
+    kept_structures = t.Dict(help="structures by accession, for pages without a kernel").tag(
+        sync=True
+    )
     problem = t.Unicode("", help="why the last request failed, for a person").tag(sync=True)
 
     def __init__(
@@ -63,19 +67,27 @@ class FeatureData(anywidget.AnyWidget):
         n_proteins: int = N_PROTEINS,
         feature: int | None = None,
     ) -> None:
-        self.pages = FeaturePages(_holding(run if isinstance(run, Run) else Run.open(run), source), source)
+        self.pages = FeaturePages(
+            _holding(run if isinstance(run, Run) else Run.open(run), source), source
+        )
         self.structures = loaders(structures, self.pages.proteins)
         self.n_proteins = n_proteins
         self.features = feature_list(self.pages)
         if selection is None:
-            selection = Selection(source=source, feature=self._first() if feature is None else feature)
+            selection = Selection(
+                source=source, feature=self._first() if feature is None else feature
+            )
         self._check_selection(selection)
         self._problems = {"feature": "", "structure": ""}
         self.current: tuple[dict[str, Any], dict[str, np.ndarray]] = {"proteins": []}, {}
         """Record and arrays of the bundle that was sent last (`bundle.bundle`)."""
         self._answered: tuple[object, ...] = ()
         """What that bundle answers; empty where the last request failed."""
-        super().__init__(selection=selection, about=self._about(), table=pack(*packed_list(self.features), compress=True))
+        super().__init__(
+            selection=selection,
+            about=self._about(),
+            table=pack(*packed_list(self.features), compress=True),
+        )
         if selection.data is None:
             selection.data = self
         selection.observe(self._asked, ASKING)
@@ -105,7 +117,9 @@ class FeatureData(anywidget.AnyWidget):
 
     def _check_selection(self, selection: Selection) -> None:
         if selection.source != self.pages.source:
-            raise ValueError(f"the selection is of source {selection.source!r}, the data of {self.pages.source!r}; give both the same")
+            raise ValueError(
+                f"the selection is of source {selection.source!r}, the data of {self.pages.source!r}; give both the same"
+            )
         for feature in (selection.feature, *selection.pinned):
             self.check(feature)
 
@@ -128,13 +142,24 @@ class FeatureData(anywidget.AnyWidget):
             "activation": values,
         }
         table = pl.DataFrame(columns)
-        return table.filter(pl.col("accession").is_in(selection.accessions)) if selection.accessions else table
+        return (
+            table.filter(pl.col("accession").is_in(selection.accessions))
+            if selection.accessions
+            else table
+        )
 
     def _bundle(self, feature: int, n: int) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         chosen: Selection = self.selection
-        always = [*([chosen.accession] if chosen.accession else []), *self._with_structure(feature, n)]
-        record, arrays = bundle(self.pages, feature, n, chosen.accessions, always, chosen.pinned, self.structures)
-        return record | {"asked": {"accession": chosen.accession, "accessions": chosen.accessions}}, arrays
+        always = [
+            *([chosen.accession] if chosen.accession else []),
+            *self._with_structure(feature, n),
+        ]
+        record, arrays = bundle(
+            self.pages, feature, n, chosen.accessions, always, chosen.pinned, self.structures
+        )
+        return record | {
+            "asked": {"accession": chosen.accession, "accessions": chosen.accessions}
+        }, arrays
 
     def packed_structure(self, accession: str) -> bytes:
         """A protein's structure, as `structure` and `kept_structures` hold it; empty where there is none."""
@@ -145,32 +170,58 @@ class FeatureData(anywidget.AnyWidget):
 
         return payload(load())
 
-    def keep(self, features: Iterable[int], n_proteins: int | None = None, structures: bool = True) -> None:
+    def keep(
+        self, features: Iterable[int], n_proteins: int | None = None, structures: bool = True
+    ) -> None:
         """Store bundles of features, and the structures of their proteins, in the widget's state: what a page without a kernel can show."""
         for name, value in self.to_keep(features, n_proteins, structures).items():
             setattr(self, name, value)
 
-    def to_keep(self, features: Iterable[int], n_proteins: int | None = None, structures: bool = True) -> dict[str, dict[str, bytes]]:
+    def to_keep(
+        self, features: Iterable[int], n_proteins: int | None = None, structures: bool = True
+    ) -> dict[str, dict[str, bytes]]:
         """What `keep` stores: `kept` and `kept_structures`. TraitError for a feature that is none."""
         chosen = list(dict.fromkeys(features))
         for feature in chosen:
             self.check(feature)
-        bundles = {feature: self._bundle(feature, self.n_proteins if n_proteins is None else n_proteins) for feature in chosen}
-        shown = {p["accession"] for record, _ in bundles.values() for p in record["proteins"] if structures and p["structure"]}
+        bundles = {
+            feature: self._bundle(feature, self.n_proteins if n_proteins is None else n_proteins)
+            for feature in chosen
+        }
+        shown = {
+            p["accession"]
+            for record, _ in bundles.values()
+            for p in record["proteins"]
+            if structures and p["structure"]
+        }
         return {
-            "kept": {str(feature): pack(*parts, compress=True) for feature, parts in bundles.items()},
-            "kept_structures": {accession: self.packed_structure(accession) for accession in sorted(shown)},
+            "kept": {
+                str(feature): pack(*parts, compress=True) for feature, parts in bundles.items()
+            },
+            "kept_structures": {
+                accession: self.packed_structure(accession) for accession in sorted(shown)
+            },
         }
 
     def _first(self) -> int:
         """The feature of the best pair on validation, or the first that is alive."""
         ranked = self.pages.ranked
-        return int(ranked["feature"][0]) if ranked.height else int(self.pages.alive[0]) if len(self.pages.alive) else 0
+        return (
+            int(ranked["feature"][0])
+            if ranked.height
+            else int(self.pages.alive[0])
+            if len(self.pages.alive)
+            else 0
+        )
 
     def _with_structure(self, feature: int, n: int) -> list[str]:
         """The strongest proteins with a structure that a bundle of `n` always holds."""
         firing = proteins_of(self.pages.activations, feature)["accession"]
-        return firing.filter(firing.is_in(list(self.structures))).head(min(n // 2, WITH_STRUCTURE)).to_list()
+        return (
+            firing.filter(firing.is_in(list(self.structures)))
+            .head(min(n // 2, WITH_STRUCTURE))
+            .to_list()
+        )
 
     def _about(self) -> dict[str, Any]:
         about = self.pages.run.about(self.pages.source)
@@ -202,7 +253,9 @@ class FeatureData(anywidget.AnyWidget):
             self._say("feature", "")
         except UNREADABLE as error:
             log.exception("feature %s", self.selection.feature)
-            self._say("feature", f"Feature {self.selection.feature} could not be read: {_words(error)}")
+            self._say(
+                "feature", f"Feature {self.selection.feature} could not be read: {_words(error)}"
+            )
 
     def _protein_asked(self, _: object = None) -> None:
         self._asked()
@@ -212,7 +265,10 @@ class FeatureData(anywidget.AnyWidget):
         except UNREADABLE as error:
             log.exception("structure of %s", self.selection.accession)
             self.structure = b""
-            self._say("structure", f"The structure of {self.selection.accession} could not be read: {_words(error)}")
+            self._say(
+                "structure",
+                f"The structure of {self.selection.accession} could not be read: {_words(error)}",
+            )
 
     def _say(self, what: str, problem: str) -> None:
         self._problems[what] = problem
@@ -223,7 +279,9 @@ def _holding(run: Run, source: str) -> Run:
     """The run, where views can draw the source."""
     stored = run.with_activations()
     if stored and source not in stored:
-        raise PipelineError(f"views draw stored activations, and source {source!r} of {run.folder} has none; those that have: {', '.join(stored)}")
+        raise PipelineError(
+            f"views draw stored activations, and source {source!r} of {run.folder} has none; those that have: {', '.join(stored)}"
+        )
     return run
 
 

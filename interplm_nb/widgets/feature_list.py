@@ -22,15 +22,22 @@ def feature_list(pages: FeaturePages) -> pl.DataFrame:
     maxima = pages.run.maxima(pages.source)
     n_active = pages.activations.n_active()
     table = maxima.select("feature", pl.col("maximum_train").alias("maximum")).with_columns(
-        pl.Series("n_active", n_active), pl.Series("density", n_active / max(1, pages.activations.n_residues))
+        pl.Series("n_active", n_active),
+        pl.Series("density", n_active / max(1, pages.activations.n_residues)),
     )
     try:
         atlas = pages.run.atlas(pages.source)
-        table = table.drop("n_active", "density").join(atlas.drop("maximum"), on="feature", how="left")
-        table = table.with_columns(pl.col("n_active", "density", "n_proteins").fill_null(0))  # those of a dead feature, which is not on the map
+        table = table.drop("n_active", "density").join(
+            atlas.drop("maximum"), on="feature", how="left"
+        )
+        table = table.with_columns(
+            pl.col("n_active", "density", "n_proteins").fill_null(0)
+        )  # those of a dead feature, which is not on the map
     except PipelineError:  # a control has none
         pass
-    best = pages.ranked.unique("feature", keep="first", maintain_order=True).select("feature", *NAMES, "f1_validation", "f1_test")
+    best = pages.ranked.unique("feature", keep="first", maintain_order=True).select(
+        "feature", *NAMES, "f1_validation", "f1_test"
+    )
     return table.join(best, on="feature", how="left").sort("feature")
 
 

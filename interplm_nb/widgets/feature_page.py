@@ -51,7 +51,11 @@ class FeaturePages:
     @cached_property
     def colours(self) -> dict[str, str]:
         """A colour for each annotation category; the most frequent categories get the most distinct ones."""
-        by_size = self.annotations.table["category"].value_counts().sort(["count", "category"], descending=[True, False])
+        by_size = (
+            self.annotations.table["category"]
+            .value_counts()
+            .sort(["count", "category"], descending=[True, False])
+        )
         return category_colours(by_size["category"].to_list())
 
     @cached_property
@@ -76,12 +80,26 @@ class FeaturePages:
         )
         test = self._scores("test").select(*pair, pl.col("f1_per_domain").alias("f1_test"))
         sizes = (
-            self.run.scores(self.source, "test", "strict").concepts.filter(pl.col("n_instances") >= MIN_INSTANCES).select("concept", "n_instances")
+            self.run.scores(self.source, "test", "strict")
+            .concepts.filter(pl.col("n_instances") >= MIN_INSTANCES)
+            .select("concept", "n_instances")
         )
         enough = chosen.filter(pl.col("n_instances") >= MIN_INSTANCES).drop("n_instances")
-        joined = enough.join(sizes, on="concept").join(test, on=pair, how="left").with_columns(pl.col("f1_test").fill_null(0))
+        joined = (
+            enough.join(sizes, on="concept")
+            .join(test, on=pair, how="left")
+            .with_columns(pl.col("f1_test").fill_null(0))
+        )
         ordered = joined.sort(["f1_validation", "feature"], descending=[True, False])
-        return ordered.select("concept", "category", "feature", "threshold_pct", "f1_validation", "f1_test", "n_instances")
+        return ordered.select(
+            "concept",
+            "category",
+            "feature",
+            "threshold_pct",
+            "f1_validation",
+            "f1_test",
+            "n_instances",
+        )
 
     @cached_property
     def best(self) -> dict[int, dict[str, Any]]:
@@ -96,7 +114,14 @@ class FeaturePages:
         try:
             return self.run.table("concepts", "best").filter(pl.col("convention") == "strict")
         except PipelineError:
-            return pl.DataFrame(schema={"source": pl.String, "concept": pl.String, "feature": pl.UInt32, "f1_per_domain": pl.Float64})
+            return pl.DataFrame(
+                schema={
+                    "source": pl.String,
+                    "concept": pl.String,
+                    "feature": pl.UInt32,
+                    "f1_per_domain": pl.Float64,
+                }
+            )
 
     def carried(self, concept: str) -> np.ndarray:
         """bool [n_residues]: the residues that carry a concept; remembered, since features share concepts."""
@@ -112,9 +137,9 @@ class FeaturePages:
         """The segments of each of these proteins: start, end, concept, category, instance; by start, the longest first."""
         table = self.annotations.table.filter(pl.col("accession").is_in(accessions))
         ordered = table.sort("start", "end", descending=[False, True])
-        parts = ordered.select("accession", "start", "end", "concept", "category", "instance").partition_by(
-            "accession", as_dict=True, include_key=False
-        )
+        parts = ordered.select(
+            "accession", "start", "end", "concept", "category", "instance"
+        ).partition_by("accession", as_dict=True, include_key=False)
         return {accession: rows.to_dicts() for (accession,), rows in parts.items()}
 
     def _scores(self, split: str) -> pl.DataFrame:
@@ -127,16 +152,25 @@ class FeaturePages:
     def top_html(self, feature: int, n: int = 5) -> str:
         """Windows around the maxima of the strongest proteins, one below the other."""
         parts = [self._window(row, feature) for row in self.top(feature, n).iter_rows(named=True)]
-        return STYLE + (f"<p>Activation: {colour_bar()}</p>" + "".join(parts) if parts else "<p>This feature never fires on these proteins.</p>")
+        return STYLE + (
+            f"<p>Activation: {colour_bar()}</p>" + "".join(parts)
+            if parts
+            else "<p>This feature never fires on these proteins.</p>"
+        )
 
     def gallery_html(self, features: Iterable[int], n: int = 2) -> str:
         """Features one below the other, each with its `n` strongest proteins and an anchor `feature-N` that tables link to."""
-        return "".join(f'<h4 id="feature-{feature}">Feature {feature}</h4>{self.top_html(feature, n)}' for feature in dict.fromkeys(features))
+        return "".join(
+            f'<h4 id="feature-{feature}">Feature {feature}</h4>{self.top_html(feature, n)}'
+            for feature in dict.fromkeys(features)
+        )
 
     def _window(self, row: dict, feature: int) -> str:
         accession, position = row["accession"], row["position"]
         heading = f"<b>{escape(accession)}</b> {escape(self.name(accession))}: maximum {row['maximum']:.2f} at {position} of {row['length']} residues"
-        return f"<p>{heading}</p>" + self._shaded(accession, feature, (position - WINDOW, position + WINDOW))
+        return f"<p>{heading}</p>" + self._shaded(
+            accession, feature, (position - WINDOW, position + WINDOW)
+        )
 
     def protein_html(self, accession: str, feature: int) -> str:
         """One protein whole."""
@@ -146,7 +180,9 @@ class FeaturePages:
     def _shaded(self, accession: str, feature: int, window: tuple[int, int] | None) -> str:
         segments = self.annotations.table.filter(pl.col("accession") == accession)
         values = self.activations.along(accession, feature)
-        return sequence_html(accession, self.proteins.sequence(accession), values, segments, window, self.colours)
+        return sequence_html(
+            accession, self.proteins.sequence(accession), values, segments, window, self.colours
+        )
 
     def name(self, accession: str) -> str:
         """The protein's name where the metadata has one."""

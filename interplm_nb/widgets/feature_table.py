@@ -34,10 +34,17 @@ class FeatureTable(View):
 
     _esm = assets.esm("feature_table")
 
-    search = t.Unicode("", help="words, each the beginning of the feature's number or within its concept, category or description").tag(sync=True)
+    search = t.Unicode(
+        "",
+        help="words, each the beginning of the feature's number or within its concept, category or description",
+    ).tag(sync=True)
     category = t.Unicode("", help="category of the best concept; empty: all").tag(sync=True)
-    least_f1 = t.Float(0.0, min=0, max=1, help="F1 on test below which a feature is left out; 0: none is").tag(sync=True)
-    dead = t.Bool(False, help="show features that never fire on training proteins too").tag(sync=True)
+    least_f1 = t.Float(
+        0.0, min=0, max=1, help="F1 on test below which a feature is left out; 0: none is"
+    ).tag(sync=True)
+    dead = t.Bool(False, help="show features that never fire on training proteins too").tag(
+        sync=True
+    )
     sort = t.Unicode("f1_validation", help="the column that orders the rows").tag(sync=True)
     descending = t.Bool(True, help="from the highest").tag(sync=True)
     height = t.Int(340, min=100, help="height of the list in CSS pixels").tag(sync=True)
@@ -46,14 +53,18 @@ class FeatureTable(View):
     def _a_column(self, proposal: Any) -> str:
         columns = self.data.features.columns
         if proposal["value"] not in columns:
-            raise t.TraitError(f"features have the columns {', '.join(columns)}, not {proposal['value']!r}, to be sorted by")
+            raise t.TraitError(
+                f"features have the columns {', '.join(columns)}, not {proposal['value']!r}, to be sorted by"
+            )
         return proposal["value"]
 
     @t.validate("category")
     def _a_category(self, proposal: Any) -> str:
         known = self.data.features["category"].drop_nulls().unique().sort().to_list()
         if proposal["value"] and proposal["value"] not in known:
-            raise t.TraitError(f"the best concepts of features have the categories {', '.join(known)}, not {proposal['value']!r}")
+            raise t.TraitError(
+                f"the best concepts of features have the categories {', '.join(known)}, not {proposal['value']!r}"
+            )
         return proposal["value"]
 
     def rows(self) -> pl.DataFrame:
@@ -67,7 +78,11 @@ class FeatureTable(View):
         names = [name for name, kind in table.schema.items() if kind == pl.String]
         wanted += [_matching(word, names) for word in self.search.lower().split()]
         shown = table.filter(*wanted) if wanted else table
-        by = pl.col(self.sort).cast(pl.Float32) if table.schema[self.sort].is_float() else pl.col(self.sort)
+        by = (
+            pl.col(self.sort).cast(pl.Float32)
+            if table.schema[self.sort].is_float()
+            else pl.col(self.sort)
+        )
         return shown.sort(by, descending=self.descending, nulls_last=True, maintain_order=True)
 
     def figure(self) -> "Figure":
@@ -85,21 +100,28 @@ class FeatureTable(View):
         for name in columns:
             _column(axes, shown[name], left)
             left += _COLUMNS[name][1]
-        axes.set_title(self._caption(shown.height, rows.height), fontsize=8, loc="left", parse_math=False)
+        axes.set_title(
+            self._caption(shown.height, rows.height), fontsize=8, loc="left", parse_math=False
+        )
         return figure
 
     def _caption(self, shown: int, n: int) -> str:
         pages = self.data.pages
         order = f"by {_COLUMNS.get(self.sort, (self.sort,))[0]}, from the {'highest' if self.descending else 'lowest'}"
         here = f"{pages.activations.n_residues:,} residues of {len(pages.proteins):,} proteins"
-        over = "all proteins of the whole run" if "n_proteins" in self.data.features.columns else here  # a run without a map counts what it holds
+        over = (
+            "all proteins of the whole run" if "n_proteins" in self.data.features.columns else here
+        )  # a run without a map counts what it holds
         return f"Features of {pages.source}, {order}: {shown} of {n:,}.\nDensity over {over}; maximum on training proteins."
 
 
 def _matching(word: str, names: list[str]) -> pl.Expr:
     """Is a word the beginning of the feature's number, or within one of its names?"""
     number = pl.col("feature").cast(pl.String).str.starts_with(word)
-    within = [pl.col(name).str.to_lowercase().str.contains(word, literal=True).fill_null(False) for name in names]
+    within = [
+        pl.col(name).str.to_lowercase().str.contains(word, literal=True).fill_null(False)
+        for name in names
+    ]
     return pl.any_horizontal(number, *within)
 
 
@@ -113,7 +135,13 @@ def _column(axes: "Axes", values: pl.Series, left: float) -> None:
         if value is None or (values.name == "cluster" and value < 0):
             text = "–"
         else:
-            text = f"{100 * value:.2g} %" if form == "%" else format(value, form) if form else _short(value)
+            text = (
+                f"{100 * value:.2g} %"
+                if form == "%"
+                else format(value, form)
+                if form
+                else _short(value)
+            )
             if values.name in _BARS:
                 axes.barh(i, width - 0.45, 0.4, left + 0.3, color="#f1f1f1")
                 axes.barh(i, (width - 0.45) * min(1, value), 0.4, left + 0.3, color="#2f75b0")

@@ -32,7 +32,14 @@ class ActivationHistogram(View):
         counts, edges = arrays[f"{self.unit}_total"], arrays["edges"]
         all_active = max(1, int(counts.sum())) if self.share else 1
         figure, axes = panel(3.4, 2.4)
-        axes.bar(edges[:-1], counts / all_active, np.diff(edges), align="edge", color="#7f7f7f", label=f"all {self.unit}")
+        axes.bar(
+            edges[:-1],
+            counts / all_active,
+            np.diff(edges),
+            align="edge",
+            color="#7f7f7f",
+            label=f"all {self.unit}",
+        )
         annotated = arrays.get(f"{self.unit}_annotated")
         if annotated is not None:
             name = record["best"]["concept"]
@@ -49,7 +56,13 @@ class ActivationHistogram(View):
         what = "activation" if self.unit == "residues" else "maximum of a protein"
         axes.set(xlabel=f"{what} (share of the maximum on training proteins)", xlim=(0, edges[-1]))
         axes.set_ylabel(f"share of {self.unit}" if self.share else self.unit)
-        axes.set_yscale(self.scale if counts.any() else "linear")  # of nothing there is no logarithm
+        axes.set_yscale(
+            self.scale if counts.any() else "linear"
+        )  # of nothing there is no logarithm
         axes.yaxis.set_major_formatter("{x:,g}")
-        axes.set_title(f"Feature {record['feature']}: {counts.sum():,} {self.unit} active", fontsize=8, loc="left")
+        axes.set_title(
+            f"Feature {record['feature']}: {counts.sum():,} {self.unit} active",
+            fontsize=8,
+            loc="left",
+        )
         return figure

@@ -18,7 +18,9 @@ class Kit(anywidget.AnyWidget):
     scale = t.List(t.Unicode(), list(SCALE)).tag(sync=True)
     scale_on_dark = t.List(t.Unicode(), list(SCALE_ON_DARK)).tag(sync=True)
     unmapped = t.Unicode(NOT_IN_STRUCTURE).tag(sync=True)
-    ngl = t.Bytes(b"", help="NGL's script, gzipped; empty where the package was built without it").tag(sync=True)
+    ngl = t.Bytes(
+        b"", help="NGL's script, gzipped; empty where the package was built without it"
+    ).tag(sync=True)
     ngl_missing = t.Unicode("", help="what is missing then, and the way out").tag(sync=True)
 
     _shared: ClassVar["Kit | None"] = None

@@ -27,12 +27,18 @@ SHORT = 0.015
 
 def axis_for(information: np.ndarray, cut: int | None = None) -> float:
     """The end of the axis of bits for these columns: 1 or more whole bits. Where one column is `cut`, it need not fit, and 0.25 and 0.5 are too."""
-    tallest = float(np.max(information if cut is None else np.delete(information, cut), initial=0)) if len(information) else 0.0
+    tallest = (
+        float(np.max(information if cut is None else np.delete(information, cut), initial=0))
+        if len(information)
+        else 0.0
+    )
     ends = (1,) if cut is None else (0.25, 0.5, 1)
     return next((end for end in ends if tallest <= end), float(np.ceil(tallest)))
 
 
-def draw_logo(axes: "Axes", weights: PositionWeights, columns: range, first: int, top: float) -> None:
+def draw_logo(
+    axes: "Axes", weights: PositionWeights, columns: range, first: int, top: float
+) -> None:
     """Stacks of the columns that there are of `columns`, numbered from `first`, the most frequent letter on top.
 
     The axis ends at `top` bits; a stack above it is shortened, with a break and its bits.
@@ -49,7 +55,14 @@ def draw_logo(axes: "Axes", weights: PositionWeights, columns: range, first: int
             colours.append(colour_of[letter])
         if scale < 1:
             axes.plot([x, x + 1], [0.22 * top, 0.27 * top], color="white", linewidth=2, zorder=3)
-            axes.text(x + 0.5, 1.02 * top, f"{weights.information[column]:.1f} bits", ha="center", va="bottom", fontsize=6)
+            axes.text(
+                x + 0.5,
+                1.02 * top,
+                f"{weights.information[column]:.1f} bits",
+                ha="center",
+                va="bottom",
+                fontsize=6,
+            )
     axes.add_collection(PathCollection(paths, facecolors=colours, edgecolors="none"), autolim=False)
     numbers = range(first + columns.start, first + columns.stop)
     step = next(step for step in (1, 2, 5) if len(numbers) <= 12 * step or step == 5)
@@ -62,7 +75,10 @@ def stack(weights: PositionWeights, column: int) -> list[tuple[str, float, float
     heights = weights.heights[column]
     order = [kind for kind in np.lexsort((-np.arange(len(heights)), heights)) if heights[kind] > 0]
     bases = np.concatenate([[0.0], np.cumsum(heights[order])])
-    return [(AMINO_ACIDS[kind], float(base), float(heights[kind])) for kind, base in zip(order, bases, strict=False)]
+    return [
+        (AMINO_ACIDS[kind], float(base), float(heights[kind]))
+        for kind, base in zip(order, bases, strict=False)
+    ]
 
 
 def _glyph(letter: str, x: float, y: float, height: float, bar: bool) -> "Path":
@@ -73,7 +89,12 @@ def _glyph(letter: str, x: float, y: float, height: float, bar: bool) -> "Path":
     outline = Path.unit_rectangle() if bar else _outline(letter)
     box = outline.get_extents()
     left, width = (x + 0.31, 0.38) if letter == "I" and not bar else (x + 0.03, 0.94)
-    moved = Affine2D().translate(-box.x0, -box.y0).scale(width / box.width, height / box.height).translate(left, y)
+    moved = (
+        Affine2D()
+        .translate(-box.x0, -box.y0)
+        .scale(width / box.width, height / box.height)
+        .translate(left, y)
+    )
     return moved.transform_path(outline)
 
 
@@ -81,4 +102,6 @@ def _outline(letter: str) -> "Path":
     from matplotlib.font_manager import FontProperties
     from matplotlib.textpath import TextPath
 
-    return TextPath((0, 0), letter, size=100, prop=FontProperties(family="DejaVu Sans", weight="bold"))
+    return TextPath(
+        (0, 0), letter, size=100, prop=FontProperties(family="DejaVu Sans", weight="bold")
+    )

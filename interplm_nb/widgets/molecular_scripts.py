@@ -18,7 +18,13 @@ _STOPS = [i / (len(SCALE) - 1) for i in range(len(SCALE))]
 
 
 def write_scripts(
-    structure: Structure, values: np.ndarray, folder: Path, feature: int, source: str, name: str = "", threshold: float = STICKS_FROM
+    structure: Structure,
+    values: np.ndarray,
+    folder: Path,
+    feature: int,
+    source: str,
+    name: str = "",
+    threshold: float = STICKS_FROM,
 ) -> list[Path]:
     """Write `<name>.pdb`, `<name>.cxc` (ChimeraX) and `<name>.pml` (PyMOL) into a folder; open a script from there, in either program.
 
@@ -31,13 +37,19 @@ def write_scripts(
     """
     coordinates = bfactor_pdb(structure, values)
     name = safe_name(name or f"feature_{feature}_{structure.accession}")
-    protein, file, chain = (safe_name(text) for text in (structure.accession, structure.name, structure.chain))
+    protein, file, chain = (
+        safe_name(text) for text in (structure.accession, structure.name, structure.chain)
+    )
     about = [
         f"Feature {feature} of {safe_name(source)} on {protein} ({file}, chain {chain}).",
         "B-factors are activations in percent of the feature's maximum on training proteins; -1: no UniProt position, activation unknown.",
         f"Side chains from an activation of {threshold:g} of the maximum.",
     ]
-    texts = {"pdb": coordinates, "cxc": _chimerax(name, feature, threshold), "pml": _pymol(name, threshold)}
+    texts = {
+        "pdb": coordinates,
+        "cxc": _chimerax(name, feature, threshold),
+        "pml": _pymol(name, threshold),
+    }
     paths = []
     for suffix, text in texts.items():
         path = folder / f"{name}.{suffix}"
@@ -61,7 +73,10 @@ def _object_name(name: str) -> str:
 def _chimerax(name: str, feature: int, threshold: float) -> str:
     model = f'##name="{_object_name(name)}"'
     # labels at every other stop: nine numbers do not fit beside one another
-    key = " ".join(f"{colour}:{f'{stop:g}' if i % 2 == 0 else ''}" for i, (colour, stop) in enumerate(zip(SCALE, _STOPS, strict=True)))
+    key = " ".join(
+        f"{colour}:{f'{stop:g}' if i % 2 == 0 else ''}"
+        for i, (colour, stop) in enumerate(zip(SCALE, _STOPS, strict=True))
+    )
     return "\n".join(
         [
             f"open {name}.pdb name {_object_name(name)}",

@@ -19,7 +19,9 @@ NAME_LENGTH = 60
 class _Refusal(ReadReport):
     """Stops at what is wrong, in words for somebody who typed it."""
 
-    def reject(self, reason: str, record: str, detail: str, wanted: str, line: int | None = None) -> None:
+    def reject(
+        self, reason: str, record: str, detail: str, wanted: str, line: int | None = None
+    ) -> None:
         raise InputError(f"{reason}: {detail}; {wanted}")
 
 
@@ -32,7 +34,9 @@ class Named(NamedTuple):
 
 def read_one(text: str) -> Named:
     """One sequence, plain or as FASTA, in upper-case letters of `LETTERS`, of at most 1,022 residues. InputError otherwise, with the way out."""
-    header, _, rest = text.strip().partition("\n") if text.lstrip().startswith(">") else ("", "", text)
+    header, _, rest = (
+        text.strip().partition("\n") if text.lstrip().startswith(">") else ("", "", text)
+    )
     if n := len(re.findall(r"^\s*>", rest, re.MULTILINE)):
         raise InputError(f"{n + 1} sequences: one is read at a time; keep one of them")
     words = header[1:].split(maxsplit=1)
@@ -68,13 +72,21 @@ def read_mutations(written: Sequence[str], sequence: str) -> list[Mutation]:
 def _read(text: str, sequence: str) -> Mutation:
     parts = _WRITTEN.fullmatch(text)
     if parts is None:
-        raise ValueError(f"a mutation is written as A12V (the letter there, its position from 1, one of {AMINO_ACIDS}), not {text!r}")
+        raise ValueError(
+            f"a mutation is written as A12V (the letter there, its position from 1, one of {AMINO_ACIDS}), not {text!r}"
+        )
     mutation = Mutation(int(parts[2]), parts[1], parts[3])
     if mutation.position > len(sequence):
-        raise ValueError(f"{mutation}: the sequence has positions 1 to {len(sequence):,}" if sequence else f"{mutation}: there is no sequence yet")
+        raise ValueError(
+            f"{mutation}: the sequence has positions 1 to {len(sequence):,}"
+            if sequence
+            else f"{mutation}: there is no sequence yet"
+        )
     there = sequence[mutation.position - 1]
     if there != mutation.before:
-        raise ValueError(f"{mutation}: residue {mutation.position} is {there}, not {mutation.before}")
+        raise ValueError(
+            f"{mutation}: residue {mutation.position} is {there}, not {mutation.before}"
+        )
     if mutation.before == mutation.after:
         raise ValueError(f"{mutation} changes nothing; leave it out")
     return mutation

@@ -47,7 +47,10 @@ def page(widgets: Sequence[anywidget.AnyWidget], title: str, changes: Changes | 
         "selection": selection,
         "fields": FIELDS,
     }
-    modules = "".join(f'<script type="text/plain" id="iplm-esm-{digest}">{_safe(source)}</script>\n' for digest, source in sources.items())
+    modules = "".join(
+        f'<script type="text/plain" id="iplm-esm-{digest}">{_safe(source)}</script>\n'
+        for digest, source in sources.items()
+    )
     return (
         f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{escape(title)}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<main><h1>{escape(title)}</h1></main>\n{modules}"
@@ -56,14 +59,18 @@ def page(widgets: Sequence[anywidget.AnyWidget], title: str, changes: Changes | 
     )
 
 
-def write_page(widgets: Sequence[anywidget.AnyWidget], path: Path, title: str, changes: Changes | None = None) -> Path:
+def write_page(
+    widgets: Sequence[anywidget.AnyWidget], path: Path, title: str, changes: Changes | None = None
+) -> Path:
     """Write `page` to a file, atomically; returns its path."""
     with atomic_path(path) as draft:
         draft.write_text(page(widgets, title, changes), encoding="utf-8")
     return path
 
 
-def static_html(widgets: Sequence[anywidget.AnyWidget], title: str, height: int, changes: Changes | None = None) -> str:
+def static_html(
+    widgets: Sequence[anywidget.AnyWidget], title: str, height: int, changes: Changes | None = None
+) -> str:
     """The page as an `<iframe>` for a cell's output: it is live in `nbconvert --to html`, with no kernel and no network."""
     inner = escape(page(widgets, title, changes), quote=True)
     return f'<iframe title="{escape(title, quote=True)}" sandbox="{SANDBOX}" style="width:100%;height:{height}px;border:0" srcdoc="{inner}"></iframe>'
@@ -77,13 +84,23 @@ def _with_references(widgets: Iterable[anywidget.AnyWidget]) -> list[anywidget.A
         widget = waiting.pop(0)
         if widget.model_id not in found:
             found[widget.model_id] = widget
-            waiting += [v for name in widget.trait_names(sync=True) if isinstance(v := getattr(widget, name), anywidget.AnyWidget)]
+            waiting += [
+                v
+                for name in widget.trait_names(sync=True)
+                if isinstance(v := getattr(widget, name), anywidget.AnyWidget)
+            ]
     return list(found.values())
 
 
 def _model(widget: anywidget.AnyWidget, changes: Mapping[str, Any]) -> dict[str, Any]:
-    kept = {k: v for k, v in {**widget.get_state(), **changes}.items() if k not in NOT_STATE and not k.startswith(PREFIXES)}
-    buffers = [[path, base64.b64encode(bytes(value)).decode()] for path, value in _bytes_in(kept, [])]
+    kept = {
+        k: v
+        for k, v in {**widget.get_state(), **changes}.items()
+        if k not in NOT_STATE and not k.startswith(PREFIXES)
+    }
+    buffers = [
+        [path, base64.b64encode(bytes(value)).decode()] for path, value in _bytes_in(kept, [])
+    ]
     return {"state": _without_bytes(kept), "buffers": buffers, "esm": _digest(widget)}
 
 
@@ -97,7 +114,10 @@ def _bytes_in(value: Any, path: list[str]) -> Iterator[tuple[list[str], bytes | 
 
 def _without_bytes(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: None if isinstance(inner, bytes | memoryview) else _without_bytes(inner) for key, inner in value.items()}
+        return {
+            key: None if isinstance(inner, bytes | memoryview) else _without_bytes(inner)
+            for key, inner in value.items()
+        }
     return value
 
 

@@ -12,10 +12,30 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-CHANGE_SCALE = ("#5b2a9d", "#8a6bbd", "#b9a6d8", "#dfd8ea", "#f2f2f2", "#fbe3c4", "#fdbf7a", "#f08c2c", "#d95f02")
+CHANGE_SCALE = (
+    "#5b2a9d",
+    "#8a6bbd",
+    "#b9a6d8",
+    "#dfd8ea",
+    "#f2f2f2",
+    "#fbe3c4",
+    "#fdbf7a",
+    "#f08c2c",
+    "#d95f02",
+)
 """From a loss (purple) over nothing (light grey) to a gain (orange), after PuOr of ColorBrewer, which any colour vision tells apart."""
 
-CHANGE_SCALE_ON_DARK = ("#c9b8ff", "#a18ddf", "#7765ac", "#50486c", "#333333", "#634a2b", "#9a6420", "#d98424", "#ffab4d")
+CHANGE_SCALE_ON_DARK = (
+    "#c9b8ff",
+    "#a18ddf",
+    "#7765ac",
+    "#50486c",
+    "#333333",
+    "#634a2b",
+    "#9a6420",
+    "#d98424",
+    "#ffab4d",
+)
 """The same on a dark page."""
 
 PRINTED = 20
@@ -28,7 +48,9 @@ LIMITS = (0.1, 0.25, 0.5, 1.0)
 """Ends of the scale of changes: the least that holds the greatest change; what is beyond 1 stays at the end."""
 
 
-def playground_figure(packed: tuple[dict[str, Any], dict[str, np.ndarray]] | None, title: str, length: int = 0) -> "Figure":
+def playground_figure(
+    packed: tuple[dict[str, Any], dict[str, np.ndarray]] | None, title: str, length: int = 0
+) -> "Figure":
     """One row per feature along the sequence: activations of the reference and, with mutations, what they change. `packed`: see `packed_result`."""
     if packed is None:
         figure = blank(4.6, 0.7)
@@ -39,18 +61,41 @@ def playground_figure(packed: tuple[dict[str, Any], dict[str, np.ndarray]] | Non
     figure = blank(7.0, 1.15 + 0.15 * len(rows))
     panels = figure.subplots(1, 2 if record["mutant"] else 1, sharey=True, squeeze=False)[0]
     reference = _dense("reference", arrays, rows, length)
-    _strips(panels[0], reference, length, activation_map(), (0, 1), "activation (share of the maximum on training proteins)")
+    _strips(
+        panels[0],
+        reference,
+        length,
+        activation_map(),
+        (0, 1),
+        "activation (share of the maximum on training proteins)",
+    )
     if record["mutant"]:
         limit = limit_of(record["largest"])
         changes = _dense("mutant", arrays, rows, length) - reference
-        _strips(panels[1], changes, length, _change_map(), (-limit, limit), "change (mutant - reference, share of the maximum)")
+        _strips(
+            panels[1],
+            changes,
+            length,
+            _change_map(),
+            (-limit, limit),
+            "change (mutant - reference, share of the maximum)",
+        )
         for mutation in record["mutations"]:
             panels[1].axvline(mutation["position"], color="#555555", linewidth=0.5, linestyle=":")
         panels[0].set_title("reference", fontsize=7, loc="left")
-        panels[1].set_title(", ".join("{before}{position}{after}".format(**m) for m in record["mutations"])[:60], fontsize=7, loc="left")
+        panels[1].set_title(
+            ", ".join("{before}{position}{after}".format(**m) for m in record["mutations"])[:60],
+            fontsize=7,
+            loc="left",
+        )
     panels[0].set_yticks(range(len(rows)), [_label(record["rows"][i]) for i in rows], fontsize=6)
     shown = "that change most" if record["mutant"] else "that fire most strongly"
-    figure.suptitle(f"{title}\n{len(rows)} of {record['n_features']:,} features, those {shown}", fontsize=8, x=0.01, ha="left")
+    figure.suptitle(
+        f"{title}\n{len(rows)} of {record['n_features']:,} features, those {shown}",
+        fontsize=8,
+        x=0.01,
+        ha="left",
+    )
     return figure
 
 
@@ -61,7 +106,11 @@ def limit_of(largest: float) -> float:
 
 def _label(row: dict[str, Any]) -> str:
     best = row["best"]
-    return f"{row['feature']} {_cut(best['concept'])} (F1 {best['f1_test']:.2f})" if best else str(row["feature"])
+    return (
+        f"{row['feature']} {_cut(best['concept'])} (F1 {best['f1_test']:.2f})"
+        if best
+        else str(row["feature"])
+    )
 
 
 def _cut(name: str, most: int = 26) -> str:
@@ -78,15 +127,32 @@ def _dense(name: str, arrays: dict[str, np.ndarray], rows: list[int], length: in
     return values
 
 
-def _strips(axes: "Axes", values: np.ndarray, length: int, colours: Any, ends: tuple[float, float], label: str) -> None:
+def _strips(
+    axes: "Axes",
+    values: np.ndarray,
+    length: int,
+    colours: Any,
+    ends: tuple[float, float],
+    label: str,
+) -> None:
     tidy(axes)
     extent = (0.5, length + 0.5, len(values) - 0.5, -0.5)
-    drawn = axes.imshow(_cells(values), cmap=colours, vmin=ends[0], vmax=ends[1], aspect="auto", interpolation="nearest", extent=extent)
+    drawn = axes.imshow(
+        _cells(values),
+        cmap=colours,
+        vmin=ends[0],
+        vmax=ends[1],
+        aspect="auto",
+        interpolation="nearest",
+        extent=extent,
+    )
     axes.set_xlabel("position")
     axes.set_facecolor("white")
     for line in range(1, len(values)):
         axes.axhline(line - 0.5, color="white", linewidth=1.2)
-    bar = axes.figure.colorbar(drawn, ax=axes, orientation="horizontal", pad=0.02, aspect=30, shrink=0.9)
+    bar = axes.figure.colorbar(
+        drawn, ax=axes, orientation="horizontal", pad=0.02, aspect=30, shrink=0.9
+    )
     bar.set_label(label, fontsize=7)
     bar.set_ticks(np.linspace(*ends, 5).tolist())
     bar.ax.tick_params(labelsize=7)
@@ -99,7 +165,10 @@ def _cells(values: np.ndarray) -> np.ndarray:
         return values
     edges = np.linspace(0, length, MOST_CELLS + 1).astype(int)
     parts = [values[:, a:b] for a, b in pairwise(edges)]
-    return np.stack([np.take_along_axis(p, np.abs(p).argmax(axis=1)[:, None], axis=1)[:, 0] for p in parts], axis=1)
+    return np.stack(
+        [np.take_along_axis(p, np.abs(p).argmax(axis=1)[:, None], axis=1)[:, 0] for p in parts],
+        axis=1,
+    )
 
 
 def _change_map() -> Any:

@@ -82,7 +82,9 @@ def effects(reference: csr_array, mutant: csr_array, labels: Mapping[int, str]) 
         "change": found.values,
         "position": found.rows + 1,
     }
-    table = pl.DataFrame(columns, schema_overrides={"label": pl.String}).select(pl.col(name).cast(kind) for name, kind in EFFECTS.items())
+    table = pl.DataFrame(columns, schema_overrides={"label": pl.String}).select(
+        pl.col(name).cast(kind) for name, kind in EFFECTS.items()
+    )
     return table.sort(pl.col("change").abs(), -pl.col("feature").cast(pl.Int64), descending=True)
 
 
@@ -93,7 +95,10 @@ def strongest(values: csr_array) -> np.ndarray:
 
 
 def packed_result(
-    readings: Sequence[Reading], best: Mapping[int, Mapping[str, Any]], selected: int, changes: pl.DataFrame
+    readings: Sequence[Reading],
+    best: Mapping[int, Mapping[str, Any]],
+    selected: int,
+    changes: pl.DataFrame,
 ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """Record and arrays of `packing.pack` for the reading of a reference, and of a mutant where there is a second.
 
@@ -101,14 +106,23 @@ def packed_result(
     `<which>_index` (u2, from 0) and `<which>_value` (f4) hold their activations end to end; `<which>_bounds` (u4) says where each row's begin.
     """
     names = ("reference", "mutant")[: len(readings)]
-    order = changes["feature"].to_list() if len(readings) == 2 else strongest(readings[0].values).tolist()
+    order = (
+        changes["feature"].to_list()
+        if len(readings) == 2
+        else strongest(readings[0].values).tolist()
+    )
     shown = order[:N_FEATURES]
-    rows = [{"feature": f, "best": best.get(f), "chosen": f in shown} for f in dict.fromkeys([*shown, selected])]
+    rows = [
+        {"feature": f, "best": best.get(f), "chosen": f in shown}
+        for f in dict.fromkeys([*shown, selected])
+    ]
     arrays: dict[str, np.ndarray] = {}
     for name, reading in zip(names, readings, strict=True):
         arrays |= _along(name, reading.values, rows)
     for row in rows:
-        change = changes.filter(pl.col("feature") == row["feature"]).drop("feature", "label").to_dicts()
+        change = (
+            changes.filter(pl.col("feature") == row["feature"]).drop("feature", "label").to_dicts()
+        )
         row["change"] = change[0] if change else None
     record = {
         "rows": rows,
@@ -128,7 +142,9 @@ def _along(name: str, values: csr_array, rows: list[dict[str, Any]]) -> dict[str
         own = columns.data[first:last]
         top = int(own.argmax()) if len(own) else 0
         row[name] = (
-            {"maximum": float(own[top]), "position": int(columns.indices[first + top]) + 1} if len(own) else {"maximum": 0.0, "position": None}
+            {"maximum": float(own[top]), "position": int(columns.indices[first + top]) + 1}
+            if len(own)
+            else {"maximum": 0.0, "position": None}
         )
     return {
         f"{name}_bounds": columns.indptr.astype(np.uint32),
@@ -140,7 +156,15 @@ def _along(name: str, values: csr_array, rows: list[dict[str, Any]]) -> dict[str
 def _concepts(names: Sequence[str], readings: Sequence[Reading]) -> dict[str, Any]:
     """Stretches of the `N_CONCEPTS` surest concepts of all readings, and how many concepts there are."""
     wanted = ("which", "concept", "category", "feature", "start", "end", "confidence")
-    tables = [r.concepts.with_columns(which=pl.lit(n)).select(wanted) for n, r in zip(names, readings, strict=True)]
+    tables = [
+        r.concepts.with_columns(which=pl.lit(n)).select(wanted)
+        for n, r in zip(names, readings, strict=True)
+    ]
     table = pl.concat(tables).sort(pl.col("confidence"), descending=True, maintain_order=True)
     order = table["concept"].unique(maintain_order=True)
-    return {"stretches": table.filter(pl.col("concept").is_in(order.head(N_CONCEPTS).to_list())).to_dicts(), "n_concepts": len(order)}
+    return {
+        "stretches": table.filter(
+            pl.col("concept").is_in(order.head(N_CONCEPTS).to_list())
+        ).to_dicts(),
+        "n_concepts": len(order),
+    }

@@ -41,13 +41,17 @@ class ResidueTracks(View):
         "maximum",
         help="rows by maximum, by mean over active residues, by position of the maximum, or by maximum with all maxima in one column",
     ).tag(sync=True)
-    height = t.Int(400, help="height of the picture in pixels, 160 to 4,000; rows scroll within it").tag(sync=True)
+    height = t.Int(
+        400, help="height of the picture in pixels, 160 to 4,000; rows scroll within it"
+    ).tag(sync=True)
 
     @t.validate("height")
     def _tall_enough(self, proposal: Any) -> int:
         height = proposal["value"]
         if not 160 <= height <= 4000:
-            raise t.TraitError(f"tracks are 160 to 4,000 pixels high, so that they hold a row and fit in memory; not {height}")
+            raise t.TraitError(
+                f"tracks are 160 to 4,000 pixels high, so that they hold a row and fit in memory; not {height}"
+            )
         return height
 
     def figure(self) -> "Figure":
@@ -58,7 +62,11 @@ class ResidueTracks(View):
         record, arrays = self.data.current
         shown, tracks = self._strongest(record, arrays)
         if not shown:
-            none = "no training protein, so its activations on others count as 0." if record["dead"] else "none of the run's proteins."
+            none = (
+                "no training protein, so its activations on others count as 0."
+                if record["dead"]
+                else "none of the run's proteins."
+            )
             return _words(f"Feature {record['feature']} fires on {none}")
         figure = blank(7.2, max(2.2, 1.0 + 0.17 * len(shown)))
         axes = figure.add_subplot()
@@ -66,24 +74,38 @@ class ResidueTracks(View):
         low, high = self._columns(shown)
         picture = self._cells(axes, shown, tracks, low, high)
         self._spans(axes, shown, record["best"], low, high)
-        axes.set_yticks(np.arange(len(shown)) - 0.12, [p["accession"] for p in shown], parse_math=False)
+        axes.set_yticks(
+            np.arange(len(shown)) - 0.12, [p["accession"] for p in shown], parse_math=False
+        )
         axes.tick_params(axis="y", length=0)
         axes.set(xlim=(low - 0.5, high - 0.5), ylim=(len(shown) - 0.4, -0.6))
         axes.set_xlabel("residues from the maximum" if self.order == "aligned" else "position")
-        bar = figure.colorbar(picture, ax=axes, shrink=0.9 if len(shown) < 12 else 0.6, pad=0.01, aspect=25)
+        bar = figure.colorbar(
+            picture, ax=axes, shrink=0.9 if len(shown) < 12 else 0.6, pad=0.01, aspect=25
+        )
         bar.set_label("activation (share of the\nmaximum on training proteins)", size=6)
         bar.ax.tick_params(labelsize=6)
-        axes.set_title(self._caption(record, len(shown), high - low), fontsize=8, loc="left", parse_math=False)
+        axes.set_title(
+            self._caption(record, len(shown), high - low), fontsize=8, loc="left", parse_math=False
+        )
         return figure
 
-    def _strongest(self, record: dict[str, Any], arrays: dict[str, np.ndarray]) -> tuple[list[dict[str, Any]], list[np.ndarray]]:
+    def _strongest(
+        self, record: dict[str, Any], arrays: dict[str, np.ndarray]
+    ) -> tuple[list[dict[str, Any]], list[np.ndarray]]:
         """The proteins that are printed, in the order of the rows, and the activations along each (float32 [length])."""
         proteins = record["proteins"]
-        offsets = np.concatenate([[0], np.cumsum([len(p["sequence"]) for p in proteins])]).astype(np.int64)
+        offsets = np.concatenate([[0], np.cumsum([len(p["sequence"]) for p in proteins])]).astype(
+            np.int64
+        )
         along = np.zeros(offsets[-1], np.float32)
         along[arrays["index"]] = arrays["value"]
         chosen = self.selection.accessions
-        firing = [i for i, p in enumerate(proteins) if p["maximum"] > 0 and (not chosen or p["accession"] in chosen)][:PRINTED]
+        firing = [
+            i
+            for i, p in enumerate(proteins)
+            if p["maximum"] > 0 and (not chosen or p["accession"] in chosen)
+        ][:PRINTED]
         if self.order == "mean":
             firing.sort(key=lambda i: -proteins[i]["mean"])
         elif self.order == "position":
@@ -97,9 +119,18 @@ class ResidueTracks(View):
     def _columns(self, shown: list[dict[str, Any]]) -> tuple[int, int]:
         low = min(self._first(p) for p in shown)
         high = max(self._first(p) + len(p["sequence"]) for p in shown)
-        return (max(low, -AROUND), min(high, AROUND + 1)) if self.order == "aligned" else (low, high)
+        return (
+            (max(low, -AROUND), min(high, AROUND + 1)) if self.order == "aligned" else (low, high)
+        )
 
-    def _cells(self, axes: "Axes", shown: list[dict[str, Any]], tracks: list[np.ndarray], low: int, high: int) -> Any:
+    def _cells(
+        self,
+        axes: "Axes",
+        shown: list[dict[str, Any]],
+        tracks: list[np.ndarray],
+        low: int,
+        high: int,
+    ) -> Any:
         """Rows of cells; NaN, which is left white, where a protein has no residue."""
         table = np.full((len(shown), high - low), np.nan, np.float32)
         for row, protein, values in zip(table, shown, tracks, strict=True):
@@ -115,10 +146,19 @@ class ResidueTracks(View):
             style = {"aspect": "auto", "extent": place, "interpolation": "nearest"}
             residue = np.where(np.isnan(_pooled(table[row], width)), np.nan, 0.0)
             axes.imshow(residue[None], cmap=_single(OUTSIDE_BRUSH), vmin=0, vmax=1, **style)
-            picture = axes.imshow(_pooled(inside[row], width)[None], cmap=activation_map(), vmin=0, vmax=1, **style)
+            picture = axes.imshow(
+                _pooled(inside[row], width)[None], cmap=activation_map(), vmin=0, vmax=1, **style
+            )
         return picture
 
-    def _spans(self, axes: "Axes", shown: list[dict[str, Any]], best: dict[str, Any] | None, low: int, high: int) -> None:
+    def _spans(
+        self,
+        axes: "Axes",
+        shown: list[dict[str, Any]],
+        best: dict[str, Any] | None,
+        low: int,
+        high: int,
+    ) -> None:
         """Annotations below each row; a key of the categories that are seen, the most frequent first."""
         from matplotlib.collections import PatchCollection
         from matplotlib.patches import Rectangle
@@ -137,19 +177,39 @@ class ResidueTracks(View):
                 patches.append(Rectangle((start - 0.5, place[0]), end - start, place[1]))
                 filled.append(colours[span["category"]])
                 seen[span["category"]] = seen.get(span["category"], 0) + 1
-        axes.add_collection(PatchCollection(patches, facecolors=filled, linewidths=0), autolim=False)
-        ordered = sorted(seen, key=lambda category: (best is None or category != best["category"], -seen[category]))
-        named = {category if colours[category] != BEYOND else "other categories": colours[category] for category in ordered}
+        axes.add_collection(
+            PatchCollection(patches, facecolors=filled, linewidths=0), autolim=False
+        )
+        ordered = sorted(
+            seen,
+            key=lambda category: (best is None or category != best["category"], -seen[category]),
+        )
+        named = {
+            category if colours[category] != BEYOND else "other categories": colours[category]
+            for category in ordered
+        }
         handles = [Rectangle((0, 0), 1, 1, color=colour) for colour in named.values()][:8]
         if handles:
-            key = axes.figure.legend(handles, list(named)[:8], loc="outside lower center", ncols=4, frameon=False, fontsize=6, handlelength=1)
+            key = axes.figure.legend(
+                handles,
+                list(named)[:8],
+                loc="outside lower center",
+                ncols=4,
+                frameon=False,
+                fontsize=6,
+                handlelength=1,
+            )
             for text in key.get_texts():
                 text.set_parse_math(False)
 
     def _caption(self, record: dict[str, Any], n: int, columns: int) -> str:
         width = -(-columns // MOST_CELLS)
         pooled = f"; a cell is the strongest of {width} residues" if width > 1 else ""
-        sampled = " of those sampled" if sum(p["maximum"] > 0 for p in record["proteins"]) < record["n_firing"] else ""
+        sampled = (
+            " of those sampled"
+            if sum(p["maximum"] > 0 for p in record["proteins"]) < record["n_firing"]
+            else ""
+        )
         best = f", best concept {record['best']['concept']}" if record["best"] else ""
         return f"Feature {record['feature']}{best}: the {n} strongest{sampled}; it fires in {record['n_firing']:,} proteins{pooled}"
 

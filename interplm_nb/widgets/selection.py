@@ -29,10 +29,13 @@ class Selection(anywidget.AnyWidget):
     source = t.Unicode("sae", help="what is scored: sae, random_sae, ...").tag(sync=True)
     feature = t.Int(0, help="number of the feature, from 0").tag(sync=True)
     accession = t.Unicode("", help="the protein in focus; empty: none").tag(sync=True)
-    position = t.Int(None, allow_none=True, help="residue of that protein, counted from 1 as UniProt does").tag(sync=True)
-    brush = t.List(t.Float(), help="[lo, hi] of activations, in shares of the feature's maximum (unit `max`), both included; empty: all").tag(
-        sync=True
-    )
+    position = t.Int(
+        None, allow_none=True, help="residue of that protein, counted from 1 as UniProt does"
+    ).tag(sync=True)
+    brush = t.List(
+        t.Float(),
+        help="[lo, hi] of activations, in shares of the feature's maximum (unit `max`), both included; empty: all",
+    ).tag(sync=True)
     accessions = t.List(t.Unicode(), help="the proteins that are shown; empty: all").tag(sync=True)
     pinned = t.List(t.Int(), help="other features drawn beside this one").tag(sync=True)
 
@@ -49,7 +52,9 @@ class Selection(anywidget.AnyWidget):
     def _range(self, proposal: Any) -> list[float]:
         brush = list(proposal["value"])
         if brush and not (len(brush) == 2 and 0 <= brush[0] <= brush[1] < float("inf")):
-            raise t.TraitError(f"a brush is [lo, hi] with 0 <= lo <= hi, in shares of the feature's maximum, or [] for all; not {brush}")
+            raise t.TraitError(
+                f"a brush is [lo, hi] with 0 <= lo <= hi, in shares of the feature's maximum, or [] for all; not {brush}"
+            )
         return brush
 
     @t.validate("source")
@@ -71,7 +76,9 @@ class Selection(anywidget.AnyWidget):
     def residues(self) -> "pl.DataFrame":
         """Every residue of the whole store that the selection covers: see `FeatureData.residues`."""
         if self.data is None:
-            raise RuntimeError("this selection belongs to no data; take the selection of a FeatureData or of a Workbench")
+            raise RuntimeError(
+                "this selection belongs to no data; take the selection of a FeatureData or of a Workbench"
+            )
         return self.data.residues(self)
 
     def to_dict(self) -> dict[str, Any]:
@@ -89,21 +96,40 @@ class Selection(anywidget.AnyWidget):
         """Set several fields at once."""
         strange = set(fields) - set(FIELDS)
         if strange:
-            raise ValueError(f"a selection has the fields {', '.join(FIELDS)}, not {', '.join(sorted(strange))}")
+            raise ValueError(
+                f"a selection has the fields {', '.join(FIELDS)}, not {', '.join(sorted(strange))}"
+            )
         with self.hold_trait_notifications():
             for name, value in fields.items():
                 setattr(self, name, value)
 
     def fragment(self) -> str:
         """The part of a link behind `#` that restores this selection in an exported page; lists are joined by commas."""
-        parts = {name: value for name, value in self.to_dict().items() if value not in ("", None, [])}
-        return urlencode({name: ",".join(map(str, value)) if isinstance(value, list) else value for name, value in parts.items()}, safe=",")
+        parts = {
+            name: value for name, value in self.to_dict().items() if value not in ("", None, [])
+        }
+        return urlencode(
+            {
+                name: ",".join(map(str, value)) if isinstance(value, list) else value
+                for name, value in parts.items()
+            },
+            safe=",",
+        )
 
     @classmethod
     def from_fragment(cls, fragment: str) -> Self:
         """What `fragment` wrote, also as the browser has it, with a leading `#`."""
-        parts = {name: values[0] for name, values in parse_qs(fragment.removeprefix("#"), strict_parsing=True).items()}
-        read = {"feature": int, "position": int, "brush": _list_of(float), "accessions": _list_of(str), "pinned": _list_of(int)}
+        parts = {
+            name: values[0]
+            for name, values in parse_qs(fragment.removeprefix("#"), strict_parsing=True).items()
+        }
+        read = {
+            "feature": int,
+            "position": int,
+            "brush": _list_of(float),
+            "accessions": _list_of(str),
+            "pinned": _list_of(int),
+        }
         return cls.from_dict({name: read.get(name, str)(value) for name, value in parts.items()})
 
 

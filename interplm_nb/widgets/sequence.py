@@ -54,7 +54,10 @@ def sequence_html(
     there = sorted(shown["category"].unique())
     colours = {category: (colours or category_colours(there))[category] for category in there}
     marks = _marks(shown, len(sequence))
-    lines = [_line(accession, sequence, values, marks, colours, start, min(start + PER_LINE - 1, last)) for start in range(first, last + 1, PER_LINE)]
+    lines = [
+        _line(accession, sequence, values, marks, colours, start, min(start + PER_LINE - 1, last))
+        for start in range(first, last + 1, PER_LINE)
+    ]
     legend = "".join(f'<i style="--c:{c}">{escape(name)}</i>' for name, c in colours.items())
     return f'<div class="iplm-seq"><table>{"".join(lines)}</table><div>{legend}</div></div>'
 
@@ -62,22 +65,54 @@ def sequence_html(
 def _marks(segments: pl.DataFrame, length: int) -> list[list[tuple[str, str]]]:
     """For each residue the (category, concept) of every segment over it, shortest first; "any" concepts only where nothing more exact lies there."""
     marks: list[list[tuple[str, str]]] = [[] for _ in range(length)]
-    exact_first = segments.sort(pl.col("concept").str.ends_with("_any"), pl.col("end") - pl.col("start"), "category", "concept")
-    for concept, category, start, end in exact_first.select("concept", "category", "start", "end").iter_rows():
+    exact_first = segments.sort(
+        pl.col("concept").str.ends_with("_any"),
+        pl.col("end") - pl.col("start"),
+        "category",
+        "concept",
+    )
+    for concept, category, start, end in exact_first.select(
+        "concept", "category", "start", "end"
+    ).iter_rows():
         for i in range(start - 1, end):
             if not (concept.endswith("_any") and any(c == category for c, _ in marks[i])):
                 marks[i].append((category, concept))
     return marks
 
 
-def _line(accession: str, sequence: str, values: np.ndarray, marks: list, colours: dict[str, str], start: int, end: int) -> str:
-    letters = "".join(_letter(accession, p, sequence[p - 1], float(values[p - 1]), marks[p - 1], colours, p > start) for p in range(start, end + 1))
+def _line(
+    accession: str,
+    sequence: str,
+    values: np.ndarray,
+    marks: list,
+    colours: dict[str, str],
+    start: int,
+    end: int,
+) -> str:
+    letters = "".join(
+        _letter(
+            accession, p, sequence[p - 1], float(values[p - 1]), marks[p - 1], colours, p > start
+        )
+        for p in range(start, end + 1)
+    )
     return f'<tr><td class="n">{start}</td><td>{letters}</td><td class="n">{end}</td></tr>'
 
 
-def _letter(accession: str, position: int, letter: str, value: float, marks: list, colours: dict[str, str], gap: bool) -> str:
+def _letter(
+    accession: str,
+    position: int,
+    letter: str,
+    value: float,
+    marks: list,
+    colours: dict[str, str],
+    gap: bool,
+) -> str:
     names = "; ".join(name for _, name in marks)
-    title = escape(f"{accession} {letter}{position}: {value:.2f} of maximum" + (f" · {names}" if names else ""), quote=True)
+    title = escape(
+        f"{accession} {letter}{position}: {value:.2f} of maximum"
+        + (f" · {names}" if names else ""),
+        quote=True,
+    )
     line = f";border-color:{colours[marks[0][0]]}" if marks else ""
     spaced = ' class="g"' if gap and position % 10 == 1 else ""
     return f'<b{spaced} style="background:{colour(value)};color:{text_on(value)}{line}" title="{title}">{escape(letter)}</b>'

@@ -20,7 +20,11 @@ from interplm_nb.widgets.feature_data import UNREADABLE, FeatureData
 from interplm_nb.widgets.logo_figure import CHEMISTRY
 from interplm_nb.widgets.mutations import Mutation, mutated, read_mutations, read_one
 from interplm_nb.widgets.packing import pack
-from interplm_nb.widgets.playground_figure import CHANGE_SCALE, CHANGE_SCALE_ON_DARK, playground_figure
+from interplm_nb.widgets.playground_figure import (
+    CHANGE_SCALE,
+    CHANGE_SCALE_ON_DARK,
+    playground_figure,
+)
 from interplm_nb.widgets.playground_result import CHANGED, EFFECTS, Reading, effects, packed_result
 from interplm_nb.widgets.view import View
 
@@ -60,14 +64,26 @@ class SequencePlayground(View):
 
     _esm = assets.esm("sequence_playground")
 
-    sequence = t.Unicode("", help="the reference, plain or FASTA, of at most 1,022 residues; empty: none yet").tag(sync=True)
-    mutations = t.List(t.Unicode(), help='substitutions in the reference, such as "A12V"; a new sequence takes them away').tag(sync=True)
-    min_confidence = t.Float(0.15, min=0, max=1, help="least confidence of a named stretch").tag(sync=True)
+    sequence = t.Unicode(
+        "", help="the reference, plain or FASTA, of at most 1,022 residues; empty: none yet"
+    ).tag(sync=True)
+    mutations = t.List(
+        t.Unicode(),
+        help='substitutions in the reference, such as "A12V"; a new sequence takes them away',
+    ).tag(sync=True)
+    min_confidence = t.Float(0.15, min=0, max=1, help="least confidence of a named stretch").tag(
+        sync=True
+    )
     result = t.Bytes(help="what was read last, packed").tag(sync=True)
-    scanned = t.Bytes(help="what all substitutions of one residue do, packed; empty: none asked for").tag(sync=True)
+    scanned = t.Bytes(
+        help="what all substitutions of one residue do, packed; empty: none asked for"
+    ).tag(sync=True)
     progress = t.Unicode("", help="what is being done; empty: nothing").tag(sync=True)
     problem = t.Unicode("", help="why the last request failed, for a person").tag(sync=True)
-    about = t.Dict(read_only=True, help="limits, groups of amino acids, colours of changes: what both halves share").tag(sync=True)
+    about = t.Dict(
+        read_only=True,
+        help="limits, groups of amino acids, colours of changes: what both halves share",
+    ).tag(sync=True)
 
     def __init__(self, data: FeatureData, annotator: Asked | None = None, **settings: Any) -> None:
         self._annotator = annotator
@@ -162,7 +178,11 @@ class SequencePlayground(View):
         annotator does.
         """
         readings = self._current()
-        return effects(readings[0].values, readings[1].values, self._labels()) if len(readings) == 2 else pl.DataFrame(schema=EFFECTS)
+        return (
+            effects(readings[0].values, readings[1].values, self._labels())
+            if len(readings) == 2
+            else pl.DataFrame(schema=EFFECTS)
+        )
 
     def scan(self, position: int) -> pl.DataFrame:
         """Every substitution of one residue of the reference, on its own: the features that change by more than 0.05 of their maximum, anywhere.
@@ -174,7 +194,9 @@ class SequencePlayground(View):
     def figure(self) -> "Figure":
         """The features along the sequence, and what mutations change, for print: see `View.figure`."""
         if not self.result:
-            return playground_figure(None, self.problem or "No sequence has been read. Run the notebook and type one.")
+            return playground_figure(
+                None, self.problem or "No sequence has been read. Run the notebook and type one."
+            )
         readings = self._current()
         return playground_figure(self._packed(readings), f"{self._title()}", len(self.sequence))
 
@@ -205,17 +227,28 @@ class SequencePlayground(View):
 
     def _packed(self, readings: list[Reading]) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         pages, chosen = self.data.pages, self.selection.feature
-        changes = effects(readings[0].values, readings[1].values, self._labels()) if len(readings) == 2 else pl.DataFrame(schema=EFFECTS)
+        changes = (
+            effects(readings[0].values, readings[1].values, self._labels())
+            if len(readings) == 2
+            else pl.DataFrame(schema=EFFECTS)
+        )
         record, arrays = packed_result(readings, pages.best, chosen, changes)
         mutations = self._mutations()
         own = {"name": self._name, "accession": self._accession(), "sequence": self.sequence}
-        own |= {"mutant": mutated(self.sequence, mutations) if mutations else None, "mutations": [m._asdict() for m in mutations]}
+        own |= {
+            "mutant": mutated(self.sequence, mutations) if mutations else None,
+            "mutations": [m._asdict() for m in mutations],
+        }
         return own | record, arrays
 
     def _accession(self) -> str:
         """The run's protein of that name, where it has this very sequence; else empty."""
         proteins = self.data.pages.proteins
-        return self._name if self._name in proteins and proteins.sequence(self._name) == self.sequence else ""
+        return (
+            self._name
+            if self._name in proteins and proteins.sequence(self._name) == self.sequence
+            else ""
+        )
 
     def _mutations(self) -> list[Mutation]:
         return read_mutations(self.mutations, self.sequence)
@@ -226,7 +259,9 @@ class SequencePlayground(View):
     def _current(self) -> list[Reading]:
         """The readings of the reference, and of the mutant where there is one."""
         mutations = self._mutations()
-        return self._read([self.sequence, *([mutated(self.sequence, mutations)] if mutations else [])])
+        return self._read(
+            [self.sequence, *([mutated(self.sequence, mutations)] if mutations else [])]
+        )
 
     def _read(self, sequences: list[str]) -> list[Reading]:
         """Those that are not remembered go through the model together, once."""
@@ -234,7 +269,10 @@ class SequencePlayground(View):
         if missing:
             annotator = self._loaded()
             self.progress = f"Reading {len(missing[0]):,} residues"
-            found = annotator(Proteins.from_sequences({str(i): s for i, s in enumerate(missing)}), self.min_confidence)
+            found = annotator(
+                Proteins.from_sequences({str(i): s for i, s in enumerate(missing)}),
+                self.min_confidence,
+            )
             self._check(found.activations)
             for i, sequence in enumerate(missing):
                 own = found.concepts.filter(pl.col("accession") == str(i))
@@ -248,7 +286,9 @@ class SequencePlayground(View):
     def _check(self, activations: FeatureActivations) -> None:
         own, wanted = activations.n_features, self.data.pages.activations.n_features
         if own != wanted:
-            raise ValueError(f"the annotator has {own:,} features, source {self.data.pages.source} has {wanted:,}; give the annotator of this source")
+            raise ValueError(
+                f"the annotator has {own:,} features, source {self.data.pages.source} has {wanted:,}; give the annotator of this source"
+            )
 
     def _loaded(self) -> Asked:
         if self._annotator is None:
@@ -258,13 +298,21 @@ class SequencePlayground(View):
 
     def _scan(self, position: int) -> pl.DataFrame:
         if not 1 <= position <= len(self.sequence):
-            raise ValueError(f"positions are 1 to {len(self.sequence):,}, not {position}" if self.sequence else "there is no sequence to scan yet")
+            raise ValueError(
+                f"positions are 1 to {len(self.sequence):,}, not {position}"
+                if self.sequence
+                else "there is no sequence to scan yet"
+            )
         before = self.sequence[position - 1]
-        mutations = [Mutation(position, before, letter) for letter in AMINO_ACIDS if letter != before]
+        mutations = [
+            Mutation(position, before, letter) for letter in AMINO_ACIDS if letter != before
+        ]
         reference = self._read([self.sequence])[0].values
         annotator = self._loaded()
         self.progress = f"Reading {len(mutations)} substitutions"
-        found = annotator.activations(Proteins.from_sequences({str(m): mutated(self.sequence, [m]) for m in mutations}))
+        found = annotator.activations(
+            Proteins.from_sequences({str(m): mutated(self.sequence, [m]) for m in mutations})
+        )
         tables = [_of_mutation(m, reference, found.of(str(m)), self._labels()) for m in mutations]
         self.progress = ""
         return pl.concat(tables)
@@ -276,22 +324,38 @@ class SequencePlayground(View):
         self._trying(act)
 
 
-def _of_mutation(mutation: Mutation, reference: csr_array, values: csr_array, labels: dict[int, str]) -> pl.DataFrame:
+def _of_mutation(
+    mutation: Mutation, reference: csr_array, values: csr_array, labels: dict[int, str]
+) -> pl.DataFrame:
     table = effects(reference, values, labels)
-    return table.select(pl.lit(str(mutation)).alias("mutation"), pl.lit(mutation.after).alias("letter"), pl.all())
+    return table.select(
+        pl.lit(str(mutation)).alias("mutation"), pl.lit(mutation.after).alias("letter"), pl.all()
+    )
 
 
-def packed_scan(table: pl.DataFrame, position: int, sequence: str) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+def packed_scan(
+    table: pl.DataFrame, position: int, sequence: str
+) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """Record and arrays of `packing.pack`: the change (f4) of each amino acid x feature, in the order of `AMINO_ACIDS`, the residue's own 0.
 
     Features are the `SCANNED_FEATURES` that change most under any substitution; n_changed counts per amino acid all that change by over 0.05.
     """
-    top = table.group_by("feature").agg(pl.col("change").abs().max(), pl.col("label").first()).sort("change", "feature", descending=[True, False])
+    top = (
+        table.group_by("feature")
+        .agg(pl.col("change").abs().max(), pl.col("label").first())
+        .sort("change", "feature", descending=[True, False])
+    )
     features = top["feature"].head(SCANNED_FEATURES).to_list()
     change = np.zeros((len(AMINO_ACIDS), len(features)), np.float32)
-    for letter, feature, value in table.filter(pl.col("feature").is_in(features)).select("letter", "feature", "change").iter_rows():
+    for letter, feature, value in (
+        table.filter(pl.col("feature").is_in(features))
+        .select("letter", "feature", "change")
+        .iter_rows()
+    ):
         change[AMINO_ACIDS.index(letter), features.index(feature)] = value
-    counts = dict(table.filter(pl.col("change").abs() > CHANGED).group_by("letter").len().iter_rows())
+    counts = dict(
+        table.filter(pl.col("change").abs() > CHANGED).group_by("letter").len().iter_rows()
+    )
     record = {
         "sequence": sequence, "position": position, "before": sequence[position - 1], "letters": AMINO_ACIDS, "features": features,
         "labels": top["label"].head(SCANNED_FEATURES).to_list(), "n_changed": [counts.get(letter, 0) for letter in AMINO_ACIDS],

@@ -23,7 +23,9 @@ _PICKED = re.compile(r"\[\w*\](-?\d+)(?:\^(\w))?")
 """An atom's name as NGL gives it: [LYS]52^A:B.CA."""
 
 
-def show_nglview(structure: Structure, values: np.ndarray, selection: Selection | None = None) -> "nglview.NGLWidget":
+def show_nglview(
+    structure: Structure, values: np.ndarray, selection: Selection | None = None
+) -> "nglview.NGLWidget":
     """An nglview widget of one chain, coloured from grey (0) to dark blue (1); ochre where the activation is unknown.
 
     `values` float [protein length]: activations in unit `max`, by UniProt position. With a `selection`, a click on a residue sets its accession and
@@ -42,19 +44,28 @@ def show_nglview(structure: Structure, values: np.ndarray, selection: Selection 
     return view
 
 
-def _draw(view: "nglview.NGLWidget", structure: Structure, values: np.ndarray, brush: list[float]) -> None:
+def _draw(
+    view: "nglview.NGLWidget", structure: Structure, values: np.ndarray, brush: list[float]
+) -> None:
     import nglview
 
-    view.add_component(nglview.TextStructure(bfactor_pdb(structure, values), ext="pdb"), default_representation=False)
+    view.add_component(
+        nglview.TextStructure(bfactor_pdb(structure, values), ext="pdb"),
+        default_representation=False,
+    )
     coloured = {"color_scheme": "bfactor", "color_scale": list(SCALE), "color_domain": [0, 100]}
     unmapped = unmapped_selection(structure)
     outside = _numbers(structure, ~_inside(values, brush))
-    view.add_representation("cartoon", selection=f"protein and not ({unmapped}) and not ({outside})", **coloured)
+    view.add_representation(
+        "cartoon", selection=f"protein and not ({unmapped}) and not ({outside})", **coloured
+    )
     view.add_representation("cartoon", selection=unmapped, color=NOT_IN_STRUCTURE)
     view.add_representation("ball+stick", selection="hetero and not water", color_scheme="element")
     if outside != "none":
         view.add_representation("cartoon", selection=outside, color=OUTSIDE)
-    strong = _numbers(structure, (values >= STICKS_FROM) & _inside(values, brush), " and not backbone")
+    strong = _numbers(
+        structure, (values >= STICKS_FROM) & _inside(values, brush), " and not backbone"
+    )
     if strong != "none":
         view.add_representation("licorice", selection=strong, **coloured)
 
@@ -65,12 +76,19 @@ def _inside(values: np.ndarray, brush: list[float]) -> np.ndarray:
 
 def _numbers(structure: Structure, wanted: np.ndarray, suffix: str = "") -> str:
     """NGL's selection of the residues whose position is `wanted`, bool [protein length]; "none" where there is none."""
-    numbers = sorted(number for number, position in structure.positions.items() if wanted[position - 1])
+    numbers = sorted(
+        number for number, position in structure.positions.items() if wanted[position - 1]
+    )
     # NGL writes an insertion code behind a caret: 52^A.
-    return " or ".join((f"{n[:-1]}^{n[-1]}" if n[-1].isalpha() else n) + suffix for n in numbers) or "none"
+    return (
+        " or ".join((f"{n[:-1]}^{n[-1]}" if n[-1].isalpha() else n) + suffix for n in numbers)
+        or "none"
+    )
 
 
-def _link(view: "nglview.NGLWidget", structure: Structure, values: np.ndarray, selection: Selection) -> None:
+def _link(
+    view: "nglview.NGLWidget", structure: Structure, values: np.ndarray, selection: Selection
+) -> None:
     drawn = {"feature": selection.feature, "values": values}
 
     def picked(change: dict[str, Any]) -> None:
@@ -81,7 +99,9 @@ def _link(view: "nglview.NGLWidget", structure: Structure, values: np.ndarray, s
 
     def redraw(_: object) -> None:
         if selection.feature != drawn["feature"] and selection.data is not None:
-            drawn["values"] = selection.data.pages.activations.along(structure.accession, selection.feature)
+            drawn["values"] = selection.data.pages.activations.along(
+                structure.accession, selection.feature
+            )
             drawn["feature"] = selection.feature
         view.remove_component(view._ngl_component_ids[0])
         view._ngl_msg_archive = []  # a saved notebook replays it, and would begin with drawings of the component that is gone

@@ -24,7 +24,13 @@ _PER_RESIDUE = 6
 _OUTSIDE = "#d9d9d9"
 
 
-def trace(structure: Structure, values: np.ndarray, feature: int, brush: tuple[float, ...] = (), position: int | None = None) -> "Figure":
+def trace(
+    structure: Structure,
+    values: np.ndarray,
+    feature: int,
+    brush: tuple[float, ...] = (),
+    position: int | None = None,
+) -> "Figure":
     """The chain seen along its shortest principal axis, nearer parts over farther ones, N-terminus on the left.
 
     `values` float [protein length]: activations in unit `max`, by UniProt position. Residues outside the brush are thin and grey, those without
@@ -41,7 +47,11 @@ def trace(structure: Structure, values: np.ndarray, feature: int, brush: tuple[f
     _draw_chain(axes, seen, activation, brush)
     _draw_marks(axes, seen, positions, position)
     n = int(np.count_nonzero(known))
-    axes.set_title(f"Feature {feature} on {structure.accession}\n{n} of {len(values)} residues, chain {structure.chain}", fontsize=8, loc="left")
+    axes.set_title(
+        f"Feature {feature} on {structure.accession}\n{n} of {len(values)} residues, chain {structure.chain}",
+        fontsize=8,
+        loc="left",
+    )
     _draw_key(figure, axes, n < len(positions), brush)
     return figure
 
@@ -70,23 +80,31 @@ def _carbons(structure: Structure) -> tuple[np.ndarray, np.ndarray]:
     return atoms.coord[chosen].astype(np.float64), structure.atom_positions[chosen]
 
 
-def _draw_chain(axes: "Axes", seen: np.ndarray, activation: np.ndarray, brush: tuple[float, ...]) -> None:
+def _draw_chain(
+    axes: "Axes", seen: np.ndarray, activation: np.ndarray, brush: tuple[float, ...]
+) -> None:
     """A smooth line through the carbons, in short pieces from the farthest to the nearest; white around each where it passes over a farther part."""
     from matplotlib.collections import LineCollection
     from matplotlib.colors import to_rgba
 
-    inside = np.isnan(activation) | ((activation >= brush[0]) & (activation <= brush[1]) if brush else True)
+    inside = np.isnan(activation) | (
+        (activation >= brush[0]) & (activation <= brush[1]) if brush else True
+    )
     colours = activation_map()(np.nan_to_num(activation))
     colours[np.isnan(activation)] = to_rgba(NOT_IN_STRUCTURE)
     colours[~inside] = to_rgba(_OUTSIDE)
     pieces, residues = _pieces(seen)
     depths = pieces[:, :, 2].mean(axis=1)
-    order = np.argsort(np.concatenate([depths - _CLEAR, depths]), kind="stable")  # white beneath, so that it spares the piece's own neighbours
+    order = np.argsort(
+        np.concatenate([depths - _CLEAR, depths]), kind="stable"
+    )  # white beneath, so that it spares the piece's own neighbours
     widths = np.where(inside, _THICK, _THIN)[residues]
     paint = np.concatenate([np.ones((len(pieces), 4)), colours[residues]])
     lines = np.concatenate([pieces, pieces])[order, :, :2]
     thick = np.concatenate([widths + _CASING, widths])[order]
-    axes.add_collection(LineCollection(list(lines), colors=list(paint[order]), linewidths=thick, capstyle="round"))
+    axes.add_collection(
+        LineCollection(list(lines), colors=list(paint[order]), linewidths=thick, capstyle="round")
+    )
     axes.autoscale_view()
 
 
@@ -110,17 +128,47 @@ def _smooth(points: np.ndarray) -> np.ndarray:
     """Catmull and Rom's spline through points [n, 3], `_PER_RESIDUE` steps between neighbours: float64 [_PER_RESIDUE (n - 1) + 1, 3]."""
     slopes = np.gradient(points, axis=0)
     t = np.linspace(0, 1, _PER_RESIDUE, endpoint=False)[None, :, None]
-    (here, there), (leave, arrive) = ((values[:-1, None], values[1:, None]) for values in (points, slopes))
-    curve = (2 * t**3 - 3 * t**2 + 1) * here + (t**3 - 2 * t**2 + t) * leave + (3 * t**2 - 2 * t**3) * there + (t**3 - t**2) * arrive
+    (here, there), (leave, arrive) = (
+        (values[:-1, None], values[1:, None]) for values in (points, slopes)
+    )
+    curve = (
+        (2 * t**3 - 3 * t**2 + 1) * here
+        + (t**3 - 2 * t**2 + t) * leave
+        + (3 * t**2 - 2 * t**3) * there
+        + (t**3 - t**2) * arrive
+    )
     return np.concatenate([curve.reshape(-1, 3), points[-1:]])
 
 
-def _draw_marks(axes: "Axes", seen: np.ndarray, positions: np.ndarray, position: int | None) -> None:
+def _draw_marks(
+    axes: "Axes", seen: np.ndarray, positions: np.ndarray, position: int | None
+) -> None:
     for end, letter in ((0, "N"), (-1, "C")):
-        axes.annotate(letter, _flat(seen[end]), xytext=(5, 5), textcoords="offset points", fontsize=7, color="#444444")
+        axes.annotate(
+            letter,
+            _flat(seen[end]),
+            xytext=(5, 5),
+            textcoords="offset points",
+            fontsize=7,
+            color="#444444",
+        )
     for place in np.flatnonzero(positions == position) if position else ():
-        axes.plot(*seen[place, :2], "o", markersize=9, markerfacecolor="none", markeredgecolor="#c04e00", markeredgewidth=1.4)
-        axes.annotate(str(position), _flat(seen[place]), xytext=(7, -9), textcoords="offset points", fontsize=7, color="#c04e00")
+        axes.plot(
+            *seen[place, :2],
+            "o",
+            markersize=9,
+            markerfacecolor="none",
+            markeredgecolor="#c04e00",
+            markeredgewidth=1.4,
+        )
+        axes.annotate(
+            str(position),
+            _flat(seen[place]),
+            xytext=(7, -9),
+            textcoords="offset points",
+            fontsize=7,
+            color="#c04e00",
+        )
 
 
 def _flat(point: np.ndarray) -> tuple[float, float]:
@@ -134,9 +182,22 @@ def _draw_key(figure: "Figure", axes: "Axes", unmapped: bool, brush: tuple[float
     left, low = axes.get_xlim()[0], axes.get_ylim()[0]
     axes.plot([left, left + SCALE_BAR], [low, low], color="#444444", linewidth=1)
     axes.annotate(
-        f"{SCALE_BAR:g} Å", (left + SCALE_BAR / 2, low), xytext=(0, 2), textcoords="offset points", ha="center", fontsize=6, color="#444444"
+        f"{SCALE_BAR:g} Å",
+        (left + SCALE_BAR / 2, low),
+        xytext=(0, 2),
+        textcoords="offset points",
+        ha="center",
+        fontsize=6,
+        color="#444444",
     )
-    bar = figure.colorbar(ScalarMappable(Normalize(0, 1), activation_map()), ax=axes, orientation="horizontal", fraction=0.04, pad=0.04, aspect=30)
+    bar = figure.colorbar(
+        ScalarMappable(Normalize(0, 1), activation_map()),
+        ax=axes,
+        orientation="horizontal",
+        fraction=0.04,
+        pad=0.04,
+        aspect=30,
+    )
     bar.ax.tick_params(labelsize=7, width=0.6, length=2.5)
     bar.outline.set_linewidth(0.6)  # pyright: ignore[reportCallIssue]
     said = ["activation (share of the maximum on training proteins)"]

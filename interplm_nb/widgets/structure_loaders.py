@@ -22,7 +22,9 @@ def loaders(structures: Structures, proteins: Proteins) -> dict[str, Callable[[]
         structures = StructureFiles(structures)
     if structures is not None:
         return structures.loaders(proteins)
-    embedded = {a: partial(_embedded, a, proteins.sequence(a)) for a in demo.structures() if a in proteins}
+    embedded = {
+        a: partial(_embedded, a, proteins.sequence(a)) for a in demo.structures() if a in proteins
+    }
     return StructureFiles().loaders(proteins) | embedded
 
 
@@ -31,4 +33,6 @@ def _embedded(accession: str, sequence: str) -> Structure:
     structure = demo.structure(accession)
     if structure.is_of(sequence):
         return structure
-    return Structure.by_alignment(demo.folder() / "structures" / structure.name, accession, sequence)
+    return Structure.by_alignment(
+        demo.folder() / "structures" / structure.name, accession, sequence
+    )

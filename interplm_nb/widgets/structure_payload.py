@@ -53,7 +53,11 @@ def payload(structure: Structure) -> bytes:
         "chains": {letter: name for name, letter in letters.items()},
         "left_out": left_out,
     }
-    return pack(record, {"pdb": np.frombuffer("\n".join([*text, "END", ""]).encode("ascii"), np.uint8)}, compress=True)
+    return pack(
+        record,
+        {"pdb": np.frombuffer("\n".join([*text, "END", ""]).encode("ascii"), np.uint8)},
+        compress=True,
+    )
 
 
 def _heavy(atoms: Any) -> np.ndarray:
@@ -83,9 +87,20 @@ def _letters(names: list[str]) -> dict[str, str]:
 
 
 def _lines(atoms: Any, marks: np.ndarray, letter: str) -> list[str]:
-    columns = (atoms.hetero, atoms.atom_name, atoms.element, atoms.res_name, atoms.res_id, atoms.ins_code, atoms.coord, marks)
+    columns = (
+        atoms.hetero,
+        atoms.atom_name,
+        atoms.element,
+        atoms.res_name,
+        atoms.res_id,
+        atoms.ins_code,
+        atoms.coord,
+        marks,
+    )
     lines = []
-    for hetero, name, element, residue, number, insertion, (x, y, z), mark in zip(*(c.tolist() for c in columns), strict=True):
+    for hetero, name, element, residue, number, insertion, (x, y, z), mark in zip(
+        *(c.tolist() for c in columns), strict=True
+    ):
         # a one-letter element stands in the second of the name's four columns
         name = f" {name}" if len(element) == 1 and len(name) < 4 else name
         residue = residue if len(residue) <= 3 else UNKNOWN_LIGAND

@@ -34,13 +34,23 @@ class StructureView(View):
     _esm = assets.esm("structure_view")
 
     representation = t.Enum(
-        ("sticks", "cartoon", "surface"), "sticks", help="cartoon with side chains from `threshold`, cartoon alone, or surface"
+        ("sticks", "cartoon", "surface"),
+        "sticks",
+        help="cartoon with side chains from `threshold`, cartoon alone, or surface",
     ).tag(sync=True)  # not "style", which ipywidgets' views take for a model of their own
-    threshold = t.Float(0.5, min=0, help="side chains are drawn from this share of the feature's maximum").tag(sync=True)
+    threshold = t.Float(
+        0.5, min=0, help="side chains are drawn from this share of the feature's maximum"
+    ).tag(sync=True)
     chains = t.Bool(True, help="other chains of the entry, thin").tag(sync=True)
-    other = t.Unicode("", help="accession of a second protein, laid on the first; empty: none").tag(sync=True)
-    first_structure = t.Bytes(help="made here: the structure that is shown, packed, where it is not that of the selected protein").tag(sync=True)
-    other_structure = t.Bytes(help="made here: the second protein's structure where it lies on the first, packed; empty: none").tag(sync=True)
+    other = t.Unicode("", help="accession of a second protein, laid on the first; empty: none").tag(
+        sync=True
+    )
+    first_structure = t.Bytes(
+        help="made here: the structure that is shown, packed, where it is not that of the selected protein"
+    ).tag(sync=True)
+    other_structure = t.Bytes(
+        help="made here: the second protein's structure where it lies on the first, packed; empty: none"
+    ).tag(sync=True)
     problem = t.Unicode("", help="made here: why one of them is not shown").tag(sync=True)
 
     def __init__(self, data: FeatureData, **settings: Any) -> None:
@@ -85,7 +95,14 @@ class StructureView(View):
     def write_scripts(self, folder: Path | str) -> list[Path]:
         """Write what is shown for ChimeraX and PyMOL, and its PDB file with activations as B-factors: see `molecular_scripts.write_scripts`."""
         chosen = self.selection
-        return write_scripts(self.structure(), self.values(), Path(folder), chosen.feature, self.data.pages.source, threshold=self.threshold)
+        return write_scripts(
+            self.structure(),
+            self.values(),
+            Path(folder),
+            chosen.feature,
+            self.data.pages.source,
+            threshold=self.threshold,
+        )
 
     def figure(self) -> "Figure":
         """The trace of the chain's alpha carbons for print, along its principal axes: see `View.figure`."""
@@ -101,8 +118,14 @@ class StructureView(View):
         load = self.data.structures.get(accession)
         if load is None:
             known = sorted(self.data.structures)
-            listed = ", ".join(known[:5]) + (f" and {len(known) - 5} more" if len(known) > 5 else "") if known else "none"
-            raise LookupError(f"no structure of {accession or 'a protein of this feature'}; the proteins with a structure are: {listed}")
+            listed = (
+                ", ".join(known[:5]) + (f" and {len(known) - 5} more" if len(known) > 5 else "")
+                if known
+                else "none"
+            )
+            raise LookupError(
+                f"no structure of {accession or 'a protein of this feature'}; the proteins with a structure are: {listed}"
+            )
         return load()
 
     def _follow(self, _: object = None) -> None:
@@ -114,7 +137,9 @@ class StructureView(View):
             if wanted != self._sent:
                 self.first_structure, self._problems[0] = self._packed(wanted)
             if pair != self._pair:
-                self.other_structure, self._problems[1] = self._laid_on(shown) if pair[0] else (b"", "")
+                self.other_structure, self._problems[1] = (
+                    self._laid_on(shown) if pair[0] else (b"", "")
+                )
             self.problem = " ".join(filter(None, self._problems))
         self._sent, self._pair = wanted, pair
 
@@ -132,5 +157,10 @@ class StructureView(View):
         except (ValueError, LookupError, OSError) as problem:
             return b"", str(problem.args[0] if problem.args else problem)
         record, arrays = unpack(payload(found.mobile))
-        about = {"on": shown, "n_aligned": found.n_aligned, "rmsd": found.rmsd, "tm_score": found.tm_score}
+        about = {
+            "on": shown,
+            "n_aligned": found.n_aligned,
+            "rmsd": found.rmsd,
+            "tm_score": found.tm_score,
+        }
         return pack(record | about, arrays, compress=True), ""

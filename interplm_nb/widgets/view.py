@@ -30,12 +30,18 @@ class View(anywidget.AnyWidget):
 
     def __init__(self, data: FeatureData, **settings: Any) -> None:
         if not isinstance(data, FeatureData):
-            raise TypeError(f"{type(self).__name__} shows a FeatureData, such as FeatureData(run) or workbench.data, not {type(data).__name__}")
-        own = {name for name, trait in self.traits(sync=True).items() if not trait.read_only} - set(View.class_trait_names())
+            raise TypeError(
+                f"{type(self).__name__} shows a FeatureData, such as FeatureData(run) or workbench.data, not {type(data).__name__}"
+            )
+        own = {name for name, trait in self.traits(sync=True).items() if not trait.read_only} - set(
+            View.class_trait_names()
+        )
         strange = set(settings) - own - {"layout"}
         if strange:
             known = ", ".join(sorted(own)) or "none"
-            raise TypeError(f"{type(self).__name__} has no setting {', '.join(sorted(strange))}; its settings are: {known}")
+            raise TypeError(
+                f"{type(self).__name__} has no setting {', '.join(sorted(strange))}; its settings are: {known}"
+            )
         super().__init__(kit=Kit.shared(), selection=data.selection, data=data, **settings)
 
     def figure(self) -> "Figure":

@@ -77,15 +77,28 @@ class Workbench(View):
         }
         super().__init__(data, **views)
 
-    def to_html(self, path: Path | str, title: str = "", features: Iterable[int] = (), n_proteins: int = PAGE_PROTEINS) -> Path:
+    def to_html(
+        self,
+        path: Path | str,
+        title: str = "",
+        features: Iterable[int] = (),
+        n_proteins: int = PAGE_PROTEINS,
+    ) -> Path:
         """Write the workbench as one HTML file that needs no kernel and no network, and can be sent by mail.
 
         It holds `features` (default: the selected and the pinned ones), each with up to `n_proteins` proteins and their structures, and the list and
         map of all features. The selection is part of the address, so that a link to the file with `#feature=...` opens it there.
         """
-        return write_page([self], Path(path), title or self._title(), self._kept(features, n_proteins))
+        return write_page(
+            [self], Path(path), title or self._title(), self._kept(features, n_proteins)
+        )
 
-    def static(self, features: Iterable[int] = (), n_proteins: int = PAGE_PROTEINS, height: int = PAGE_HEIGHT) -> "HTML":
+    def static(
+        self,
+        features: Iterable[int] = (),
+        n_proteins: int = PAGE_PROTEINS,
+        height: int = PAGE_HEIGHT,
+    ) -> "HTML":
         """The same page as a cell's output: it stays alive in a notebook that nobody runs again and in `nbconvert --to html`, with no network."""
         from IPython.display import HTML
 
@@ -110,11 +123,15 @@ class Workbench(View):
         if chosen.feature not in wanted:
             wanted.insert(0, chosen.feature)
         data: FeatureData = self.data
-        return {data.model_id: {**data.to_keep(wanted, n_proteins), "bundle": b"", "structure": b""}}
+        return {
+            data.model_id: {**data.to_keep(wanted, n_proteins), "bundle": b"", "structure": b""}
+        }
 
     def _title(self) -> str:
         about = self.data.about
-        return f"Features of {about['run']}: {about['source']}, {about['plm']}, layer {about['layer']}"
+        return (
+            f"Features of {about['run']}: {about['source']}, {about['plm']}, layer {about['layer']}"
+        )
 
 
 class Comparison(anywidget.AnyWidget):
@@ -130,6 +147,8 @@ class Comparison(anywidget.AnyWidget):
         super().__init__(kit=Kit.shared(), left=left, right=right)
 
 
-def compare(run_a: Run | Path | str, run_b: Run | Path | str, source_a: str = "sae", source_b: str = "sae") -> Comparison:
+def compare(
+    run_a: Run | Path | str, run_b: Run | Path | str, source_a: str = "sae", source_b: str = "sae"
+) -> Comparison:
     """Two runs, or two sources of one run, side by side: a residue or a brush that is chosen in one is chosen in the other."""
     return Comparison(Workbench(run_a, source_a), Workbench(run_b, source_b))

@@ -44,8 +44,14 @@ def _pixels(figure: "Figure") -> np.ndarray:
 
 def _beside(pictures: list[np.ndarray]) -> np.ndarray:
     height = max(picture.shape[0] for picture in pictures)
-    return np.concatenate([_padded(picture, height, picture.shape[1] + GAP) for picture in pictures], axis=1)
+    return np.concatenate(
+        [_padded(picture, height, picture.shape[1] + GAP) for picture in pictures], axis=1
+    )
 
 
 def _padded(picture: np.ndarray, height: int, width: int) -> np.ndarray:
-    return np.pad(picture, ((0, height - picture.shape[0]), (0, width - picture.shape[1]), (0, 0)), constant_values=255)
+    return np.pad(
+        picture,
+        ((0, height - picture.shape[0]), (0, width - picture.shape[1]), (0, 0)),
+        constant_values=255,
+    )

@@ -15,7 +15,11 @@ def test_the_report_of_the_shipped_run_is_timed(monkeypatch: pytest.MonkeyPatch)
     assert tests.ours > 0
 
 
-def test_without_a_run_it_is_left_out(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_without_a_run_it_is_left_out(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.delenv(concepts_report.VARIABLE, raising=False)
     assert concepts_report.run() == []
-    assert "left out; name the folder of a finished run in INTERPLM_NB_RUN" in capsys.readouterr().out
+    assert (
+        "left out; name the folder of a finished run in INTERPLM_NB_RUN" in capsys.readouterr().out
+    )

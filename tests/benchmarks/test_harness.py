@@ -17,16 +17,33 @@ from benchmarks.harness import Figure, machine, report, versions
 )
 def test_a_goal_is_a_bound_on_a_ratio(ours, other, goal, sense, of, ratio, met):
     figure = Figure.compare("x", ours, other, "s", goal, sense, of)
-    assert figure.ratio == pytest.approx(ratio) and figure.met == met and figure.goal == f"{of} {sense} {goal:g}"
+    assert (
+        figure.ratio == pytest.approx(ratio)
+        and figure.met == met
+        and figure.goal == f"{of} {sense} {goal:g}"
+    )
 
 
 def test_a_table_is_printed_and_a_line_appended_per_figure(tmp_path, capsys):
     results = tmp_path / "results.jsonl"
-    good, bad = Figure.compare("good", 4, 1, "x", 3, note="a note"), Figure.compare("bad", 1, 1, "x", 3)
+    good, bad = (
+        Figure.compare("good", 4, 1, "x", 3, note="a note"),
+        Figure.compare("bad", 1, 1, "x", 3),
+    )
     assert report([good], results) and not report([good, bad], results)
     lines = [json.loads(line) for line in results.read_text().splitlines()]
     assert [line["name"] for line in lines] == ["good", "good", "bad"]
-    assert {"name", "machine", "versions", "ours", "other", "unit", "ratio", "goal", "met"} <= lines[0].keys()
+    assert {
+        "name",
+        "machine",
+        "versions",
+        "ours",
+        "other",
+        "unit",
+        "ratio",
+        "goal",
+        "met",
+    } <= lines[0].keys()
     printed = capsys.readouterr().out
     assert "yes" in printed and "NO" in printed and "good: a note" in printed
 

@@ -35,9 +35,15 @@ def test_a_large_store_has_its_density_and_a_map(tmp_path: Path) -> None:
 def test_plotlys_page_has_two_traces_per_residue(tmp_path: Path) -> None:
     data = FeatureData(views_data.screenful(tmp_path / "run"), structures={}, feature=0)
     accession = data.pages.proteins.accessions[0]
-    page = views_peers._plotly(data, [accession], tmp_path / "page.html").read_text(encoding="utf-8")
-    figure = re.search(r"Plotly\.newPlot\(\s*\"[^\"]+\",\s*(\[.*?\]),\s*\{\"title\"", page, re.DOTALL)
+    page = views_peers._plotly(data, [accession], tmp_path / "page.html").read_text(
+        encoding="utf-8"
+    )
+    figure = re.search(
+        r"Plotly\.newPlot\(\s*\"[^\"]+\",\s*(\[.*?\]),\s*\{\"title\"", page, re.DOTALL
+    )
     assert figure
     traces = json.loads(figure[1])
     assert len(traces) == 2 * len(data.pages.proteins.sequence(accession))
-    assert "".join(t["text"] for t in traces if t["mode"] == "text") == data.pages.proteins.sequence(accession)
+    assert "".join(
+        t["text"] for t in traces if t["mode"] == "text"
+    ) == data.pages.proteins.sequence(accession)

@@ -18,11 +18,20 @@ from urllib.parse import quote, urlsplit
 import nbformat
 import pytest
 
-playwright_api = pytest.importorskip("playwright.sync_api", reason="browser tests need playwright (pip install -e '.[dev]')")
+playwright_api = pytest.importorskip(
+    "playwright.sync_api", reason="browser tests need playwright (pip install -e '.[dev]')"
+)
 
 VARIABLE = "INTERPLM_NB_CHROMIUM"
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-FLAGS = ["--no-sandbox", "--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-quic", "--no-first-run"]
+FLAGS = [
+    "--no-sandbox",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-quic",
+    "--no-first-run",
+]
 # Tall: JupyterLab draws outputs as they come into view.
 VIEWPORT = {"width": 1300, "height": 2400}
 
@@ -99,7 +108,9 @@ def chromium() -> Iterator[Any]:
     with playwright_api.sync_playwright() as playwright:
         found = find_chromium(playwright.chromium.executable_path)
         if found is None:
-            pytest.skip(f"no Chromium: set {VARIABLE}, put one of {', '.join(NAMES)} on the PATH, or run `playwright install chromium`")
+            pytest.skip(
+                f"no Chromium: set {VARIABLE}, put one of {', '.join(NAMES)} on the PATH, or run `playwright install chromium`"
+            )
         browser = playwright.chromium.launch(executable_path=found, args=FLAGS)
         yield browser
         browser.close()
@@ -115,7 +126,9 @@ def find_chromium(playwrights_own: str) -> str | None:
 
 
 @pytest.fixture(scope="session")
-def lab_server(chromium: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
+def lab_server(
+    chromium: Any, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[str, Path]]:
     """Address and folder of a JupyterLab with settings, trust and kernels of its own."""
     home = tmp_path_factory.mktemp("jupyter")
     root = home / "notebooks"
@@ -130,16 +143,30 @@ def lab_server(chromium: Any, tmp_path_factory: pytest.TempPathFactory) -> Itera
         "IPYTHONDIR": str(home / "ipython"),
         "JUPYTER_PREFER_ENV_PATH": "1",
     }
-    command = [sys.executable, "-m", "jupyterlab", "--config", str(home / "config/jupyter_server_config.py")]
+    command = [
+        sys.executable,
+        "-m",
+        "jupyterlab",
+        "--config",
+        str(home / "config/jupyter_server_config.py"),
+    ]
     with serving(command, "is running at", root, environment):
         yield f"http://127.0.0.1:{port}", root
 
 
 @contextmanager
-def serving(command: Sequence[str], ready: str, folder: Path, environment: Mapping[str, str] | None = None) -> Iterator[list[str]]:
+def serving(
+    command: Sequence[str], ready: str, folder: Path, environment: Mapping[str, str] | None = None
+) -> Iterator[list[str]]:
     """A server, from the line of its output that holds `ready` on, until the end of the block; gives its lines so far."""
     with subprocess.Popen(
-        command, cwd=folder, env=environment or os.environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+        command,
+        cwd=folder,
+        env=environment or os.environ,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
     ) as server:
         assert server.stdout is not None
         log: list[str] = []
@@ -176,22 +203,31 @@ def free_port() -> int:
 
 def configure(folder: Path, port: int, root: Path) -> None:
     settings = folder / "lab/user-settings"
-    notebooks, widgets = settings / "@jupyterlab/notebook-extension", settings / "@jupyter-widgets/jupyterlab-manager"
+    notebooks, widgets = (
+        settings / "@jupyterlab/notebook-extension",
+        settings / "@jupyter-widgets/jupyterlab-manager",
+    )
     for needed in (folder / "labconfig", notebooks, widgets):
         needed.mkdir(parents=True)
-    (folder / "jupyter_server_config.py").write_text(CONFIG.format(port=port, root=str(root)), encoding="utf-8")
+    (folder / "jupyter_server_config.py").write_text(
+        CONFIG.format(port=port, root=str(root)), encoding="utf-8"
+    )
     (folder / "labconfig/page_config.json").write_text(json.dumps(PAGE_CONFIG), encoding="utf-8")
     (notebooks / "tracker.jupyterlab-settings").write_text(json.dumps(TRACKER), encoding="utf-8")
     (widgets / "plugin.jupyterlab-settings").write_text(json.dumps(WIDGETS), encoding="utf-8")
 
 
 @pytest.fixture
-def run_unchecked(chromium: Any, lab_server: tuple[str, Path], tmp_path: Path) -> Iterator[Callable[..., OpenNotebook]]:
+def run_unchecked(
+    chromium: Any, lab_server: tuple[str, Path], tmp_path: Path
+) -> Iterator[Callable[..., OpenNotebook]]:
     """As `open_and_run`, without the checks: for tests of the checks."""
     address, root = lab_server
     pages = []
 
-    def run(notebook: Path, parameters: Mapping[str, Any] | None = None, timeout: float = 120) -> OpenNotebook:
+    def run(
+        notebook: Path, parameters: Mapping[str, Any] | None = None, timeout: float = 120
+    ) -> OpenNotebook:
         name = f"{len(list(root.iterdir()))}_{notebook.name}"
         nbformat.write(with_parameters(notebook, parameters or {}), root / name)
         page = chromium.new_page(viewport=VIEWPORT)
@@ -213,7 +249,9 @@ def run_unchecked(chromium: Any, lab_server: tuple[str, Path], tmp_path: Path) -
 
 
 @pytest.fixture
-def open_and_run(run_unchecked: Callable[..., OpenNotebook]) -> Iterator[Callable[..., OpenNotebook]]:
+def open_and_run(
+    run_unchecked: Callable[..., OpenNotebook],
+) -> Iterator[Callable[..., OpenNotebook]]:
     """`open_and_run(notebook, parameters={}, timeout=120)`: a copy of the notebook, opened by itself, all its cells run, and checked.
 
     `parameters` are set after the cell tagged `parameters`; `timeout` is in seconds, for all cells together.
@@ -242,8 +280,18 @@ def visit(chromium: Any) -> Iterator[Callable[..., Any]]:
     def open_page(address: str, views_alone: bool = False) -> Any:
         page = chromium.new_page(viewport=VIEWPORT)
         pages.append(page)
-        page.on("pageerror", lambda error: None if views_alone and "blob:" not in (error.stack or "") else wrong.append(f"page error: {error}"))
-        page.route(is_foreign, lambda route: (wrong.append(f"request: {route.request.url[:200]}"), route.abort()))
+        page.on(
+            "pageerror",
+            lambda error: (
+                None
+                if views_alone and "blob:" not in (error.stack or "")
+                else wrong.append(f"page error: {error}")
+            ),
+        )
+        page.route(
+            is_foreign,
+            lambda route: (wrong.append(f"request: {route.request.url[:200]}"), route.abort()),
+        )
         page.set_default_timeout(120_000)
         page.goto(address)
         return page
@@ -256,7 +304,10 @@ def visit(chromium: Any) -> Iterator[Callable[..., Any]]:
 
 def is_foreign(url: str) -> bool:
     parts = urlsplit(url)
-    return parts.scheme in ("http", "https", "ws", "wss") and parts.hostname not in ("127.0.0.1", "localhost")
+    return parts.scheme in ("http", "https", "ws", "wss") and parts.hostname not in (
+        "127.0.0.1",
+        "localhost",
+    )
 
 
 def with_parameters(notebook: Path, parameters: Mapping[str, Any]) -> nbformat.NotebookNode:
@@ -266,10 +317,24 @@ def with_parameters(notebook: Path, parameters: Mapping[str, Any]) -> nbformat.N
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
     # Without one, JupyterLab asks which kernel is meant.
-    content.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    content.metadata["kernelspec"] = {
+        "name": "python3",
+        "display_name": "Python 3",
+        "language": "python",
+    }
     if parameters:
-        place = next((i for i, cell in enumerate(content.cells) if "parameters" in cell.metadata.get("tags", [])), None)
+        place = next(
+            (
+                i
+                for i, cell in enumerate(content.cells)
+                if "parameters" in cell.metadata.get("tags", [])
+            ),
+            None,
+        )
         assert place is not None, f"{notebook.name} has no cell tagged 'parameters'"
         setting = "\n".join(f"{name} = {value!r}" for name, value in parameters.items())
-        content.cells.insert(place + 1, nbformat.v4.new_code_cell(setting, metadata={"tags": ["injected-parameters"]}))
+        content.cells.insert(
+            place + 1,
+            nbformat.v4.new_code_cell(setting, metadata={"tags": ["injected-parameters"]}),
+        )
     return content

@@ -31,7 +31,9 @@ def notebook(folder: Path, *cells: str) -> Path:
     code = [nbformat.v4.new_code_cell(source) for source in cells]
     code[0].metadata["tags"] = ["parameters"]
     path = folder / "small.ipynb"
-    nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell("# Small"), *code]), path)
+    nbformat.write(
+        nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell("# Small"), *code]), path
+    )
     return path
 
 
@@ -60,7 +62,9 @@ def test_a_failing_cell_is_found(run_unchecked: Callable, tmp_path: Path) -> Non
 
 @pytest.mark.slow
 def test_a_request_to_elsewhere_is_found(run_unchecked: Callable, tmp_path: Path) -> None:
-    source = "from IPython.display import HTML; HTML('<img alt=far src=\"https://example.org/x.png\">')"
+    source = (
+        "from IPython.display import HTML; HTML('<img alt=far src=\"https://example.org/x.png\">')"
+    )
     lab = run_unchecked(notebook(tmp_path, "run = ''", source))
     lab.page.get_by_alt_text("far").wait_for(state="attached")
     with pytest.raises(AssertionError, match=r"https://example\.org/x\.png"):

@@ -17,9 +17,18 @@ IN_VIEW = """target => { const place = document.getElementById(target)?.getBound
 
 
 def test_a_number_in_the_table_leads_to_its_feature(open_and_run: Callable, tmp_path: Path) -> None:
-    small = ["proteins.max_proteins=150", "train.steps=20", "train.d_sae=64", "train.k=4", "concepts.min_instances=2", "concepts.bootstrap=10"]
+    small = [
+        "proteins.max_proteins=150",
+        "train.steps=20",
+        "train.d_sae=64",
+        "train.k=4",
+        "concepts.min_instances=2",
+        "concepts.bootstrap=10",
+    ]
     run = run_profile(Request("demo", tmp_path / "run", small), say=lambda line: None)
-    page = open_and_run(LESSON, parameters={"run": str(run.folder), "min_instances": 2, "bootstrap": 10}).page
+    page = open_and_run(
+        LESSON, parameters={"run": str(run.folder), "min_instances": 2, "bootstrap": 10}
+    ).page
     page.set_viewport_size({"width": 1300, "height": 700})
     link = page.locator('a[href^="#feature-"]').last
     link.scroll_into_view_if_needed()

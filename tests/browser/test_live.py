@@ -28,10 +28,16 @@ PICTURE = ".jp-OutputArea-output img"
 CHANGED = "before => { const image = document.querySelector('.jp-OutputArea-output img'); return image && image.src !== before; }"
 
 
-def test_the_curves_grow_while_training_goes_on(chromium: Any, lab_server: tuple[str, Path], tmp_path: Path) -> None:
+def test_the_curves_grow_while_training_goes_on(
+    chromium: Any, lab_server: tuple[str, Path], tmp_path: Path
+) -> None:
     address, root = lab_server
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(TRAINING)])
-    notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    notebook.metadata["kernelspec"] = {
+        "name": "python3",
+        "display_name": "Python 3",
+        "language": "python",
+    }
     nbformat.write(notebook, root / "live.ipynb")
     page = chromium.new_page(viewport=VIEWPORT)
     page.set_default_timeout(120_000)
@@ -41,13 +47,17 @@ def test_the_curves_grow_while_training_goes_on(chromium: Any, lab_server: tuple
     page.evaluate(RUN_ALL)
     seen = set()
     for _ in range(2):
-        page.wait_for_function(CHANGED, arg=page.locator(PICTURE).get_attribute("src") if seen else "")
+        page.wait_for_function(
+            CHANGED, arg=page.locator(PICTURE).get_attribute("src") if seen else ""
+        )
         assert not page.evaluate(ENDED), "the cell still runs"
         seen.add(page.locator(PICTURE).get_attribute("src"))
     page.screenshot(path=tmp_path / "growing.png")
     page.wait_for_function(ENDED)
     assert page.evaluate(ERRORS) == []
-    assert len(seen) == 2 and page.locator(PICTURE).count() == 1, "one picture, drawn anew in its place"
+    assert len(seen) == 2 and page.locator(PICTURE).count() == 1, (
+        "one picture, drawn anew in its place"
+    )
     assert page.locator(PICTURE).get_attribute("src") not in seen, "the last state is shown"
     page.screenshot(path=tmp_path / "live.png")
     page.close()

@@ -26,7 +26,10 @@ RUN_NEXT = "() => window.jupyterapp.commands.execute('notebook:run-cell')"
 
 
 def test_a_sequence_is_read_and_mutated(open_and_run: Callable, tmp_path: Path) -> None:
-    cells = [nbformat.v4.new_code_cell("seed: int = 0", metadata={"tags": ["parameters"]}), nbformat.v4.new_code_cell(SHOW)]
+    cells = [
+        nbformat.v4.new_code_cell("seed: int = 0", metadata={"tags": ["parameters"]}),
+        nbformat.v4.new_code_cell(SHOW),
+    ]
     nbformat.write(nbformat.v4.new_notebook(cells=cells), tmp_path / "playground.ipynb")
     lab = open_and_run(tmp_path / "playground.ipynb")
     page = lab.page

@@ -34,19 +34,31 @@ def read(chromium: Any) -> Iterator[Callable[[Structure], dict[str, Any]]]:
         pytest.skip(assets.NGL_MISSING)
     page = chromium.new_page()
     page.add_script_tag(content=gzip.decompress(script).decode())
-    yield lambda structure: page.evaluate(READ, unpack(payload(structure))[1]["pdb"].tobytes().decode())
+    yield lambda structure: page.evaluate(
+        READ, unpack(payload(structure))[1]["pdb"].tobytes().decode()
+    )
     page.close()
 
 
 @pytest.mark.parametrize("accession", ["P00431", "P94388"])
-def test_every_atom_comes_back_with_its_position(read: Callable[[Structure], dict[str, Any]], accession: str) -> None:
+def test_every_atom_comes_back_with_its_position(
+    read: Callable[[Structure], dict[str, Any]], accession: str
+) -> None:
     structure = demo.structure(accession)
     atoms, amino_acids = structure.atoms, struc.filter_amino_acids(structure.atoms)
     found = read(structure)
-    names = zip(atoms.res_id.tolist(), atoms.ins_code.tolist(), atoms.atom_name.tolist(), np.char.upper(atoms.element).tolist(), strict=True)
+    names = zip(
+        atoms.res_id.tolist(),
+        atoms.ins_code.tolist(),
+        atoms.atom_name.tolist(),
+        np.char.upper(atoms.element).tolist(),
+        strict=True,
+    )
     expected = [[structure.chain, *name] for name in names]
     assert [atom[:5] for atom in found["atoms"]] == expected
-    assert [atom[5] for atom in found["atoms"]] == np.where(amino_acids, structure.atom_positions, LIGAND).tolist()
+    assert [atom[5] for atom in found["atoms"]] == np.where(
+        amino_acids, structure.atom_positions, LIGAND
+    ).tolist()
     assert [atom[7] for atom in found["atoms"]] == amino_acids.tolist()
     residues = {(atom[6], atom[5]) for atom in found["atoms"]}
     assert len(residues) == len({index for index, _ in residues}), "one position per residue"
@@ -59,4 +71,6 @@ def test_other_chains_come_back_as_such(read: Callable[[Structure], dict[str, An
     found = read(replace(one, others=other))["atoms"]
     assert {atom[0] for atom in found if atom[5] == OTHER_CHAIN} == {"A"}
     assert {atom[0] for atom in found if atom[5] != OTHER_CHAIN} == {one.chain} == {"B"}
-    assert sum(atom[5] == OTHER_CHAIN and atom[3] == "CA" for atom in found) == len(set(other.res_id.tolist()))
+    assert sum(atom[5] == OTHER_CHAIN and atom[3] == "CA" for atom in found) == len(
+        set(other.res_id.tolist())
+    )

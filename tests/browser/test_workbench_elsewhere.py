@@ -44,13 +44,24 @@ def test_a_static_workbench_is_alive_after_nbconvert(chromium: Any, tmp_path: Pa
     output = nbformat.v4.new_output("display_data", {"text/html": bench.static(n_proteins=5).data})
     cells = [nbformat.v4.new_code_cell("bench.static()", outputs=[output])]
     nbformat.write(nbformat.v4.new_notebook(cells=cells), tmp_path / "shared.ipynb")
-    subprocess.run([sys.executable, "-m", "nbconvert", "--to", "html", "shared.ipynb"], cwd=tmp_path, check=True, capture_output=True)
+    subprocess.run(
+        [sys.executable, "-m", "nbconvert", "--to", "html", "shared.ipynb"],
+        cwd=tmp_path,
+        check=True,
+        capture_output=True,
+    )
     page = chromium.new_page(viewport=VIEWPORT)
     page.set_default_timeout(20_000)
     wrong: list[str] = []
     page.on("pageerror", lambda error: wrong.append(str(error)))
     # nbconvert's own page asks for MathJax and require.js, in vain; the workbench's frame asks for nothing.
-    page.route(is_foreign, lambda route: (wrong.append(route.request.url) if route.request.frame != page.main_frame else None, route.abort()))
+    page.route(
+        is_foreign,
+        lambda route: (
+            wrong.append(route.request.url) if route.request.frame != page.main_frame else None,
+            route.abort(),
+        ),
+    )
     page.goto((tmp_path / "shared.html").as_uri())
     frame = page.frame_locator("iframe")
     wait_until_drawn(frame)
@@ -64,7 +75,11 @@ def test_a_static_workbench_is_alive_after_nbconvert(chromium: Any, tmp_path: Pa
 def test_it_works_in_notebook_7(visit: Callable, lab_server: tuple[str, Path]) -> None:
     address, root = lab_server
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(CELL)])
-    notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    notebook.metadata["kernelspec"] = {
+        "name": "python3",
+        "display_name": "Python 3",
+        "language": "python",
+    }
     nbformat.write(notebook, root / "notebook_7.ipynb")
     # Notebook 7.6 stumbles over its own shortcuts and over what JupyterLab has left, also without a cell.
     page = visit(f"{address}/notebooks/notebook_7.ipynb", views_alone=True)
@@ -80,7 +95,17 @@ def test_it_works_in_notebook_7(visit: Callable, lab_server: tuple[str, Path]) -
 def test_it_works_in_marimo(visit: Callable, tmp_path: Path) -> None:
     (tmp_path / "app.py").write_text(MARIMO, encoding="utf-8")
     port = free_port()
-    command = [sys.executable, "-m", "marimo", "run", "app.py", "--headless", "--no-token", "--port", str(port)]
+    command = [
+        sys.executable,
+        "-m",
+        "marimo",
+        "run",
+        "app.py",
+        "--headless",
+        "--no-token",
+        "--port",
+        str(port),
+    ]
     with serving(command, f":{port}", tmp_path):
         page = visit(f"http://127.0.0.1:{port}")
         wait_until_drawn(page)
@@ -91,7 +116,15 @@ def test_it_works_in_marimo(visit: Callable, tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_it_is_an_app_without_code(visit: Callable, tmp_path: Path) -> None:
     """`interplm-nb explore RUN --app`: Voila."""
-    command = [sys.executable, "-m", "interplm_nb.cli", "explore", str(Run.shipped().folder), "--app", "--no-browser"]
+    command = [
+        sys.executable,
+        "-m",
+        "interplm_nb.cli",
+        "explore",
+        str(Run.shipped().folder),
+        "--app",
+        "--no-browser",
+    ]
     with serving(command, "http://127.0.0.1:", tmp_path) as log:
         found = re.search(r"http://127\.0\.0\.1:\d+/", log[-1])
         assert found
@@ -99,4 +132,7 @@ def test_it_is_an_app_without_code(visit: Callable, tmp_path: Path) -> None:
         wait_until_drawn(page)
         brush_upper_end(page, page)
         step(page, page)
-        assert "Workbench(" not in page.content() and page.get_by_text("It is not ESM-2").first.is_visible()
+        assert (
+            "Workbench(" not in page.content()
+            and page.get_by_text("It is not ESM-2").first.is_visible()
+        )

@@ -31,8 +31,12 @@ def click_a_residue(page: Any) -> None:
     page.get_by_text("of its maximum", exact=False).and_(page.locator(".widget-label")).wait_for()
 
 
-def test_explore_runs_links_and_opens_again_without_running(open_and_run: Callable, visit: Callable, lab_server: tuple[str, Path]) -> None:
-    lab = open_and_run(lessons() / "00_explore.ipynb", parameters={"run": str(Run.shipped().folder)})
+def test_explore_runs_links_and_opens_again_without_running(
+    open_and_run: Callable, visit: Callable, lab_server: tuple[str, Path]
+) -> None:
+    lab = open_and_run(
+        lessons() / "00_explore.ipynb", parameters={"run": str(Run.shipped().folder)}
+    )
     page = lab.page
     wait_until_drawn(page)
     brush_upper_end(page, page)

@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 
-expect = pytest.importorskip("playwright.sync_api", reason="browser tests need playwright (pip install -e '.[dev]')").expect
+expect = pytest.importorskip(
+    "playwright.sync_api", reason="browser tests need playwright (pip install -e '.[dev]')"
+).expect
 
 KINDS = ("features", "atlas", "concepts", "histogram", "logo", "tracks", "structure")
 """The class of each view is `iplm-<kind>`."""
@@ -26,7 +28,9 @@ def said(place: Any, kind: str) -> str:
 
 def shown_feature(place: Any) -> int:
     """The feature whose histogram is drawn: it changes when a bundle has arrived."""
-    found = re.search(r"feature (\d+)", place.locator(".iplm-histogram .iplm-sub").first.inner_text())
+    found = re.search(
+        r"feature (\d+)", place.locator(".iplm-histogram .iplm-sub").first.inner_text()
+    )
     assert found
     return int(found[1])
 
@@ -51,5 +55,7 @@ def step(page: Any, place: Any) -> None:
     before = shown_feature(place)
     place.locator(".iplm-histogram canvas").first.focus()
     page.keyboard.press("]")
-    expect(place.locator(".iplm-histogram .iplm-sub").first).not_to_contain_text(f"feature {before}:", timeout=20_000)
+    expect(place.locator(".iplm-histogram .iplm-sub").first).not_to_contain_text(
+        f"feature {before}:", timeout=20_000
+    )
     place.locator(".iplm-histogram[data-state=ready]").first.wait_for()

@@ -16,18 +16,37 @@ def test_it_is_the_best_function_that_never_falls(examples: list[tuple[int, bool
     found = Calibration.fit(scores, labels)(scores)
     order = np.unique(scores)
     # Min-max formula of isotonic regression: max over a <= s of min over b >= s of the mean label between a and b.
-    best = {s: max(min(labels[(scores >= a) & (scores <= b)].mean() for b in order if b >= s) for a in order if a <= s) for s in order}
+    best = {
+        s: max(
+            min(labels[(scores >= a) & (scores <= b)].mean() for b in order if b >= s)
+            for a in order
+            if a <= s
+        )
+        for s in order
+    }
     np.testing.assert_allclose(found, [best[s] for s in scores], atol=1e-6)
     assert found.sum() == pytest.approx(labels.sum(), abs=1e-5)
 
 
-@given(st.lists(st.tuples(st.integers(1, 8), st.booleans(), st.integers(0, 4)), min_size=1, max_size=40), st.integers(1, 6), st.integers(1, 4))
-def test_a_step_rests_on_enough_examples_and_groups(examples: list[tuple[int, bool, int]], per_step: int, groups_per_step: int):
+@given(
+    st.lists(
+        st.tuples(st.integers(1, 8), st.booleans(), st.integers(0, 4)), min_size=1, max_size=40
+    ),
+    st.integers(1, 6),
+    st.integers(1, 4),
+)
+def test_a_step_rests_on_enough_examples_and_groups(
+    examples: list[tuple[int, bool, int]], per_step: int, groups_per_step: int
+):
     scores, labels, groups = (np.array(column) for column in zip(*sorted(examples), strict=True))
     order = np.argsort(scores.astype(np.float32), kind="stable")[::-1]
     steps = [[]]
     for part in np.array_split(order, max(1, len(order) // per_step)):
-        if steps[-1] and len(steps[-1]) >= per_step and len(set(groups[steps[-1]])) >= groups_per_step:
+        if (
+            steps[-1]
+            and len(steps[-1]) >= per_step
+            and len(set(groups[steps[-1]])) >= groups_per_step
+        ):
             steps.append([])
         steps[-1] += part.tolist()
     if len(steps) > 1 and len(set(groups[steps[-1]])) < groups_per_step:
@@ -45,8 +64,12 @@ def test_residues_of_one_protein_are_one_piece_of_evidence():
     scores = np.concatenate([np.full(100, 0.9), np.full(100, 0.1)])
     labels = np.arange(200) < 90
     groups = np.concatenate([np.repeat([0, 1], [90, 10]), np.arange(100) + 2])
-    assert Calibration.fit(scores, labels, groups, 10, 2)(np.array([0.9]))[0] == pytest.approx(0.5, abs=1e-6)
-    assert Calibration.fit(scores, labels, groups, 10, 30)(np.array([0.9]))[0] == pytest.approx(1 / 22, abs=0.02)
+    assert Calibration.fit(scores, labels, groups, 10, 2)(np.array([0.9]))[0] == pytest.approx(
+        0.5, abs=1e-6
+    )
+    assert Calibration.fit(scores, labels, groups, 10, 30)(np.array([0.9]))[0] == pytest.approx(
+        1 / 22, abs=0.02
+    )
 
 
 def test_it_is_level_outside_the_scores_it_has_seen():
@@ -56,7 +79,11 @@ def test_it_is_level_outside_the_scores_it_has_seen():
 
 @pytest.mark.parametrize(
     ("scores", "labels", "words"),
-    [([], [], "one or more scores"), ([1.0], [True, False], r"\(1,\) scores, \(2,\) labels"), ([np.nan], [True], "1 of 1 scores are not finite")],
+    [
+        ([], [], "one or more scores"),
+        ([1.0], [True, False], r"\(1,\) scores, \(2,\) labels"),
+        ([np.nan], [True], "1 of 1 scores are not finite"),
+    ],
 )
 def test_bad_examples(scores: list[float], labels: list[bool], words: str):
     with pytest.raises(ValueError, match=words):

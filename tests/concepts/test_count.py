@@ -54,17 +54,25 @@ def sparse(values: np.ndarray, proteins: Proteins) -> FeatureActivations:
     return FeatureActivations.from_dense(values, proteins, "max")
 
 
-def annotated(rows: list[tuple[str, str, int, int, int]], proteins: Proteins = PROTEINS) -> Annotations:
+def annotated(
+    rows: list[tuple[str, str, int, int, int]], proteins: Proteins = PROTEINS
+) -> Annotations:
     """(accession, concept, start, end, instance) rows as annotations."""
-    table = pl.DataFrame(rows, schema=["accession", "concept", "start", "end", "instance"], orient="row")
+    table = pl.DataFrame(
+        rows, schema=["accession", "concept", "start", "end", "instance"], orient="row"
+    )
     levels = pl.col("concept").replace_strict(LEVELS, return_dtype=pl.String)
     return Annotations(table.with_columns(category=pl.lit("x"), level=levels), proteins)
 
 
-def spans_of(annotations: Annotations, concept: str, chosen: set[str], overlap: str) -> dict[int, set[int]]:
+def spans_of(
+    annotations: Annotations, concept: str, chosen: set[str], overlap: str
+) -> dict[int, set[int]]:
     """The rows of each instance of a concept."""
     spans: dict[int, set[int]] = {}
-    for accession, name, start, end, instance in annotations.table.select("accession", "concept", "start", "end", "instance").rows():
+    for accession, name, start, end, instance in annotations.table.select(
+        "accession", "concept", "start", "end", "instance"
+    ).rows():
         if name == concept and accession in chosen:
             first = annotations.proteins.rows(accession).start
             spans.setdefault(instance, set()).update(range(first + start - 1, first + end))
@@ -76,7 +84,9 @@ def spans_of(annotations: Annotations, concept: str, chosen: set[str], overlap: 
     return spans
 
 
-def by_hand(values: np.ndarray, annotations: Annotations, chosen: set[str], overlap: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def by_hand(
+    values: np.ndarray, annotations: Annotations, chosen: set[str], overlap: str
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     concepts = annotations.concepts
     tp, hits = np.zeros((2, len(concepts), values.shape[1], len(THRESHOLDS)), int)
     active = np.zeros((values.shape[1], len(THRESHOLDS)), int)
@@ -97,7 +107,10 @@ def by_hand(values: np.ndarray, annotations: Annotations, chosen: set[str], over
 def some_annotations(draw: st.DrawFn) -> Annotations:
     rows = []
     for instance in range(draw(st.integers(1, 8))):
-        concept, accession = draw(st.sampled_from(list(LEVELS))), draw(st.sampled_from(PROTEINS.accessions))
+        concept, accession = (
+            draw(st.sampled_from(list(LEVELS))),
+            draw(st.sampled_from(PROTEINS.accessions)),
+        )
         length = len(PROTEINS.sequence(accession))
         # Some instances have two segments, as a disulfide bond has; they may overlap.
         for _ in range(draw(st.integers(1, 2))):
@@ -107,9 +120,11 @@ def some_annotations(draw: st.DrawFn) -> Annotations:
 
 
 # The thresholds themselves are drawn: a `>=` in place of `>` survives values that never equal one.
-VALUES = st.lists(st.sampled_from([0.0, 0.1, 0.15, 0.2, 0.5, 0.55, 0.6, 0.8, 0.9, 1.0, 1.3]), min_size=18 * N_FEATURES, max_size=18 * N_FEATURES).map(
-    lambda drawn: np.array(drawn, np.float32).reshape(18, N_FEATURES)
-)
+VALUES = st.lists(
+    st.sampled_from([0.0, 0.1, 0.15, 0.2, 0.5, 0.55, 0.6, 0.8, 0.9, 1.0, 1.3]),
+    min_size=18 * N_FEATURES,
+    max_size=18 * N_FEATURES,
+).map(lambda drawn: np.array(drawn, np.float32).reshape(18, N_FEATURES))
 
 
 @pytest.mark.parametrize("sums", [SparseSums, on_device("cpu")], ids=["sparse", "device"])
@@ -123,7 +138,13 @@ VALUES = st.lists(st.sampled_from([0.0, 0.1, 0.15, 0.2, 0.5, 0.55, 0.6, 0.8, 0.9
     entries=st.sampled_from([1, 20, 10**6]),
 )
 def test_counts_equal_the_triple_loop(
-    sums: Any, overlap: Any, made: Callable[..., Any], annotations: Annotations, values: np.ndarray, chosen: set[str], entries: int
+    sums: Any,
+    overlap: Any,
+    made: Callable[..., Any],
+    annotations: Annotations,
+    values: np.ndarray,
+    chosen: set[str],
+    entries: int,
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(source_module, "_ENTRIES", entries)
@@ -135,25 +156,49 @@ def test_counts_equal_the_triple_loop(
     assert_array_equal(scores.active, active)
     spans = {c: spans_of(annotations, c, chosen, "keep") for c in annotations.concepts}
     assert scores.concepts["n_instances"].to_list() == [len(s) for s in spans.values()]
-    assert scores.concepts["n_residues"].to_list() == [len(set().union(*s.values())) for s in spans.values()]
-    assert all(np.issubdtype(a.dtype, np.integer) for a in (scores.tp, scores.instance_hits, scores.active))
+    assert scores.concepts["n_residues"].to_list() == [
+        len(set().union(*s.values())) for s in spans.values()
+    ]
+    assert all(
+        np.issubdtype(a.dtype, np.integer) for a in (scores.tp, scores.instance_hits, scores.active)
+    )
 
 
 @pytest.mark.parametrize("overlap", ["keep", "overwrite"])
 @settings(max_examples=40, deadline=None)
-@given(annotations=some_annotations(), values=VALUES, first=st.sets(st.sampled_from(PROTEINS.accessions)))
-def test_the_counts_of_two_parts_add_up_to_those_of_the_whole(overlap: Any, annotations: Annotations, values: np.ndarray, first: set[str]) -> None:
+@given(
+    annotations=some_annotations(),
+    values=VALUES,
+    first=st.sets(st.sampled_from(PROTEINS.accessions)),
+)
+def test_the_counts_of_two_parts_add_up_to_those_of_the_whole(
+    overlap: Any, annotations: Annotations, values: np.ndarray, first: set[str]
+) -> None:
     source = sparse(values, PROTEINS)
     whole = count(source, annotations, overlap=overlap)
-    same(count(source, annotations, first, overlap=overlap) + count(source, annotations, set(PROTEINS.accessions) - first, overlap=overlap), whole)
+    same(
+        count(source, annotations, first, overlap=overlap)
+        + count(source, annotations, set(PROTEINS.accessions) - first, overlap=overlap),
+        whole,
+    )
     if first and first != set(PROTEINS.accessions):
-        same(shard(values, annotations, first, overlap) + shard(values, annotations, set(PROTEINS.accessions) - first, overlap), whole)
+        same(
+            shard(values, annotations, first, overlap)
+            + shard(values, annotations, set(PROTEINS.accessions) - first, overlap),
+            whole,
+        )
 
 
-def shard(values: np.ndarray, annotations: Annotations, accessions: set[str], overlap: Any) -> ConceptScores:
+def shard(
+    values: np.ndarray, annotations: Annotations, accessions: set[str], overlap: Any
+) -> ConceptScores:
     """Counted on an axis of its own, with the concepts that are there."""
     proteins = PROTEINS.select(accessions)
-    return count(sparse(values[PROTEINS.rows_of(accessions)], proteins), annotations.of(proteins), overlap=overlap)
+    return count(
+        sparse(values[PROTEINS.rows_of(accessions)], proteins),
+        annotations.of(proteins),
+        overlap=overlap,
+    )
 
 
 def same(a: ConceptScores, b: ConceptScores) -> None:
@@ -167,7 +212,9 @@ def test_a_value_that_equals_a_threshold_is_not_above_it(made: Callable[..., Any
     proteins = Proteins.from_sequences({"A": "M" * 4})
     annotations = annotated([("A", "Helix", 1, 4, 1)], proteins)
     # float32(0.15) is above 0.15 and would be counted if the threshold were compared as float64.
-    values = np.array([[0.0], [0.15], [0.5], [np.nextafter(np.float32(0.15), np.float32(1))]], np.float32)
+    values = np.array(
+        [[0.0], [0.15], [0.5], [np.nextafter(np.float32(0.15), np.float32(1))]], np.float32
+    )
     assert count(made(values, proteins), annotations).tp[0, 0].tolist() == [3, 2, 0, 0, 0]
 
 
@@ -176,7 +223,9 @@ def test_overlapping_instances_are_both_found_unless_overwritten() -> None:
     values = np.zeros((18, 1), np.float32)
     # Position 2 is under both, position 6 under the second alone: overwritten, both belong to the second.
     values[[1, 5]] = 1
-    kept, overwritten = (count(sparse(values, PROTEINS), annotations, overlap=o) for o in ("keep", "overwrite"))
+    kept, overwritten = (
+        count(sparse(values, PROTEINS), annotations, overlap=o) for o in ("keep", "overwrite")
+    )
     assert kept.instance_hits[0, 0].tolist() == [2] * 5
     assert overwritten.instance_hits[0, 0].tolist() == [1] * 5
     # The overwritten instance still counts below the line, as in the reference (the highest running number).
@@ -188,11 +237,17 @@ def test_a_disulfide_bond_is_hit_once_by_either_end() -> None:
     values = np.zeros((18, 1), np.float32)
     values[[1, 8]] = 1
     scores = count(sparse(values, PROTEINS), annotations)
-    assert (scores.tp[0, 0, 0], scores.instance_hits[0, 0, 0], scores.concepts["n_instances"][0]) == (2, 1, 1)
+    assert (
+        scores.tp[0, 0, 0],
+        scores.instance_hits[0, 0, 0],
+        scores.concepts["n_instances"][0],
+    ) == (2, 1, 1)
 
 
 def test_residues_outside_annotated_proteins_are_false_positives() -> None:
-    scores = count(sparse(np.ones((18, 1), np.float32), PROTEINS), annotated([("A", "Helix", 1, 1, 1)]))
+    scores = count(
+        sparse(np.ones((18, 1), np.float32), PROTEINS), annotated([("A", "Helix", 1, 1, 1)])
+    )
     assert scores.table()["fp"].to_list() == [17] * 5
 
 
@@ -204,13 +259,18 @@ def test_no_annotations_and_no_proteins_give_counts_of_nothing() -> None:
 
 def test_raw_activations_are_refused_with_the_way_out() -> None:
     raw = FeatureActivations.from_dense(np.ones((18, 1)), PROTEINS, "raw")
-    with pytest.raises(ValueError, match=r"fraction of each feature's maximum.*relative_to\(maxima\)"):
+    with pytest.raises(
+        ValueError, match=r"fraction of each feature's maximum.*relative_to\(maxima\)"
+    ):
         count(raw, annotated([("A", "Helix", 1, 1, 1)]))
 
 
 def test_strangers_are_refused() -> None:
     source = sparse(np.ones((1, 1), np.float32), Proteins.from_sequences({"X": "M"}))
-    with pytest.raises(ValueError, match=r"the activations are of Proteins\(1 proteins.*the annotations of Proteins\(4"):
+    with pytest.raises(
+        ValueError,
+        match=r"the activations are of Proteins\(1 proteins.*the annotations of Proteins\(4",
+    ):
         count(source, annotated([("A", "Helix", 1, 1, 1)]))
     with pytest.raises(KeyError, match="no protein 'Y'"):
         count(source, Annotations.empty(source.proteins), ["Y"])
@@ -229,9 +289,15 @@ def test_strangers_are_refused() -> None:
         ((0.5, 0.5 + 1e-9), "ascend and differ as float32"),
     ],
 )
-def test_thresholds_ascend_from_zero_to_below_one(thresholds: tuple[float, ...], message: str) -> None:
+def test_thresholds_ascend_from_zero_to_below_one(
+    thresholds: tuple[float, ...], message: str
+) -> None:
     with pytest.raises(ValueError, match=message):
-        count(sparse(np.ones((18, 1), np.float32), PROTEINS), Annotations.empty(PROTEINS), thresholds=thresholds)
+        count(
+            sparse(np.ones((18, 1), np.float32), PROTEINS),
+            Annotations.empty(PROTEINS),
+            thresholds=thresholds,
+        )
 
 
 @dataclass(frozen=True)
@@ -251,7 +317,10 @@ class GivenBlocks:
     ("blocks", "message"),
     [
         ([(0, 18, 3)], r"a block at row 0 has shape \(18, 3\); this source's blocks are \[n, 2\]"),
-        ([(0, 17, 2)], r"rows 0 to 17 \(excluded\) is not whole proteins.*not aligned to its Proteins\(4 proteins, 18 residues"),
+        (
+            [(0, 17, 2)],
+            r"rows 0 to 17 \(excluded\) is not whole proteins.*not aligned to its Proteins\(4 proteins, 18 residues",
+        ),
         ([(1, 17, 2)], r"rows 1 to 18 \(excluded\) is not whole proteins"),
         ([(0, 19, 2)], r"rows 0 to 19 \(excluded\) is not whole proteins"),
         ([(18, 5, 2)], r"rows 18 to 23 \(excluded\) is not whole proteins"),
@@ -262,15 +331,23 @@ class GivenBlocks:
     ],
 )
 @pytest.mark.parametrize("made", [np.ones, csr_array])
-def test_blocks_that_do_not_fit_the_residue_axis_are_refused(made: Callable[..., Any], blocks: list[tuple[int, int, int]], message: str) -> None:
-    source = GivenBlocks([Block(first, made((n, width), dtype=np.float32)) for first, n, width in blocks])
+def test_blocks_that_do_not_fit_the_residue_axis_are_refused(
+    made: Callable[..., Any], blocks: list[tuple[int, int, int]], message: str
+) -> None:
+    source = GivenBlocks(
+        [Block(first, made((n, width), dtype=np.float32)) for first, n, width in blocks]
+    )
     with pytest.raises(ValueError, match=message):
         count(source, annotated([("A", "Helix", 1, 1, 1)]))
 
 
 def test_blocks_of_proteins_that_were_not_asked_for_are_refused() -> None:
     with pytest.raises(ValueError, match="among those asked for"):
-        count(GivenBlocks([Block(0, np.ones((18, 2), np.float32))]), annotated([("A", "Helix", 1, 1, 1)]), ["A"])
+        count(
+            GivenBlocks([Block(0, np.ones((18, 2), np.float32))]),
+            annotated([("A", "Helix", 1, 1, 1)]),
+            ["A"],
+        )
 
 
 @pytest.mark.parametrize("odd", [np.nan, np.inf, -np.inf])
@@ -278,17 +355,33 @@ def test_blocks_of_proteins_that_were_not_asked_for_are_refused() -> None:
 def test_values_that_are_no_numbers_are_refused(made: Callable[..., Any], odd: float) -> None:
     values = np.ones((18, 2), np.float32)
     values[12, 1] = odd
-    with pytest.raises(ValueError, match="the block at row 10 hold NaN or infinity; look at the embeddings and weights"):
-        count(GivenBlocks([Block(0, made(values[:10])), Block(10, made(values[10:]))]), annotated([("A", "Helix", 1, 1, 1)]))
+    with pytest.raises(
+        ValueError,
+        match="the block at row 10 hold NaN or infinity; look at the embeddings and weights",
+    ):
+        count(
+            GivenBlocks([Block(0, made(values[:10])), Block(10, made(values[10:]))]),
+            annotated([("A", "Helix", 1, 1, 1)]),
+        )
 
 
 @pytest.mark.parametrize("sums", [SparseSums, on_device("cpu")], ids=["sparse", "device"])
 def test_a_silent_feature_and_a_concept_that_a_split_lacks_are_zero(sums: Any) -> None:
     values = np.zeros((18, 2), np.float32)
     values[:, 1] = 1
-    scores = count(sparse(values, PROTEINS), annotated([("A", "Helix", 1, 1, 1), ("B", "Kinase", 1, 2, 1)]), ["A", "C"], sums=sums)
-    assert scores.concepts.select("concept", "n_residues", "n_instances").rows() == [("Helix", 1, 1), ("Kinase", 0, 0)]
-    assert scores.tp[:, :, 0].tolist() == [[0, 1], [0, 0]] and scores.instance_hits[:, :, 0].tolist() == [[0, 1], [0, 0]]
+    scores = count(
+        sparse(values, PROTEINS),
+        annotated([("A", "Helix", 1, 1, 1), ("B", "Kinase", 1, 2, 1)]),
+        ["A", "C"],
+        sums=sums,
+    )
+    assert scores.concepts.select("concept", "n_residues", "n_instances").rows() == [
+        ("Helix", 1, 1),
+        ("Kinase", 0, 0),
+    ]
+    assert scores.tp[:, :, 0].tolist() == [[0, 1], [0, 0]] and scores.instance_hits[
+        :, :, 0
+    ].tolist() == [[0, 1], [0, 0]]
     assert scores.active[:, 0].tolist() == [0, 12]
     for c in range(2):
         assert all(np.isfinite(values).all() for values in scores.measures(c))
@@ -311,22 +404,41 @@ def test_an_error_ends_all_threads_at_their_next_block(monkeypatch: pytest.Monke
             raise MemoryError
 
     with pytest.raises(MemoryError):
-        count(Counted(np.ones((100, 1), np.float32), proteins), Annotations.empty(proteins), sums=Broken)
+        count(
+            Counted(np.ones((100, 1), np.float32), proteins),
+            Annotations.empty(proteins),
+            sums=Broken,
+        )
     # Each thread has added one; a block is read before the one in front of it is given.
     assert len(read) <= 4
 
 
-def test_a_block_too_long_for_exact_counts_on_a_device_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_block_too_long_for_exact_counts_on_a_device_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(count_on_device, "_EXACT", 18)
-    with pytest.raises(ValueError, match="a block has 18 residues; counts on a device are exact below 18"):
-        count(sparse(np.ones((18, 2), np.float32), PROTEINS), annotated([("A", "Helix", 1, 1, 1)]), sums=on_device("cpu"))
+    with pytest.raises(
+        ValueError, match="a block has 18 residues; counts on a device are exact below 18"
+    ):
+        count(
+            sparse(np.ones((18, 2), np.float32), PROTEINS),
+            annotated([("A", "Helix", 1, 1, 1)]),
+            sums=on_device("cpu"),
+        )
 
 
 def test_an_instance_on_two_proteins_is_refused() -> None:
     with pytest.raises(ValueError, match="instance 1 of 'Helix' lies on 2 proteins"):
-        count(sparse(np.ones((18, 1), np.float32), PROTEINS), annotated([("A", "Helix", 1, 1, 1), ("B", "Helix", 1, 1, 1)]))
+        count(
+            sparse(np.ones((18, 1), np.float32), PROTEINS),
+            annotated([("A", "Helix", 1, 1, 1), ("B", "Helix", 1, 1, 1)]),
+        )
 
 
 def test_an_unknown_overlap_is_refused() -> None:
     with pytest.raises(ValueError, match="overlap is 'keep' or 'overwrite', not 'last'"):
-        count(sparse(np.ones((18, 1), np.float32), PROTEINS), Annotations.empty(PROTEINS), overlap="last")  # type: ignore[arg-type]
+        count(
+            sparse(np.ones((18, 1), np.float32), PROTEINS),
+            Annotations.empty(PROTEINS),
+            overlap="last",
+        )  # type: ignore[arg-type]

@@ -20,23 +20,38 @@ def scored(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray]:
 
 
 @given(scored())
-def test_the_best_threshold_has_the_best_f1_of_all_and_calls_fewest(drawn: tuple[np.ndarray, np.ndarray]) -> None:
+def test_the_best_threshold_has_the_best_f1_of_all_and_calls_fewest(
+    drawn: tuple[np.ndarray, np.ndarray],
+) -> None:
     scores, labels = drawn
-    every = {t: metrics.f1_score(labels, scores > t, zero_division=0) for t in [-np.inf, *np.unique(scores).tolist()]}
+    every = {
+        t: metrics.f1_score(labels, scores > t, zero_division=0)
+        for t in [-np.inf, *np.unique(scores).tolist()]
+    }
     threshold, f1 = ranking(scores, labels).best()
     assert f1 == pytest.approx(max(every.values()))
     assert metrics.f1_score(labels, scores > threshold) == pytest.approx(f1)
-    assert threshold == max(t for t, value in every.items() if value == pytest.approx(f1, abs=1e-12))
+    assert threshold == max(
+        t for t, value in every.items() if value == pytest.approx(f1, abs=1e-12)
+    )
 
 
 @given(scored(), st.sampled_from([-np.inf, 0.0, 0.3, 2.0]))
-def test_figures_are_those_of_scikit_learn(drawn: tuple[np.ndarray, np.ndarray], threshold: float) -> None:
+def test_figures_are_those_of_scikit_learn(
+    drawn: tuple[np.ndarray, np.ndarray], threshold: float
+) -> None:
     scores, labels = drawn
     found, called = decided(scores, labels, threshold), scores > threshold
-    assert (found.n, found.n_positive, found.prevalence) == (len(labels), labels.sum(), pytest.approx(labels.mean()))
+    assert (found.n, found.n_positive, found.prevalence) == (
+        len(labels),
+        labels.sum(),
+        pytest.approx(labels.mean()),
+    )
     assert found.accuracy == pytest.approx(metrics.accuracy_score(labels, called))
     assert found.balanced_accuracy == pytest.approx(metrics.balanced_accuracy_score(labels, called))
-    assert found.precision == pytest.approx(metrics.precision_score(labels, called, zero_division=0))
+    assert found.precision == pytest.approx(
+        metrics.precision_score(labels, called, zero_division=0)
+    )
     assert found.recall == pytest.approx(metrics.recall_score(labels, called))
     assert found.f1 == pytest.approx(metrics.f1_score(labels, called, zero_division=0))
     assert found.auprc == pytest.approx(metrics.average_precision_score(labels, scores))
@@ -46,24 +61,35 @@ def test_figures_are_those_of_scikit_learn(drawn: tuple[np.ndarray, np.ndarray],
 def test_an_entry_may_stand_for_many_examples(drawn: tuple[np.ndarray, np.ndarray]) -> None:
     scores, labels = drawn
     zero = scores == 0
-    one = ranking(np.append(scores[~zero], 0), np.append(labels[~zero], labels[zero].sum()), np.append(np.ones((~zero).sum()), zero.sum()))
+    one = ranking(
+        np.append(scores[~zero], 0),
+        np.append(labels[~zero], labels[zero].sum()),
+        np.append(np.ones((~zero).sum()), zero.sum()),
+    )
     if zero.any():
         assert one.average_precision == pytest.approx(ranking(scores, labels).average_precision)
         assert one.best() == ranking(scores, labels).best()
 
 
 @given(scored(), st.booleans())
-def test_values_that_are_not_stored_rank_as_zeros(drawn: tuple[np.ndarray, np.ndarray], explicit_zero: bool) -> None:
+def test_values_that_are_not_stored_rank_as_zeros(
+    drawn: tuple[np.ndarray, np.ndarray], explicit_zero: bool
+) -> None:
     scores, labels = drawn
     stored = scores != 0
     stored[0] |= explicit_zero
-    found, wanted = ranking_of_sparse(scores[stored], labels[stored], len(labels), int(labels.sum())), ranking(scores, labels)
+    found, wanted = (
+        ranking_of_sparse(scores[stored], labels[stored], len(labels), int(labels.sum())),
+        ranking(scores, labels),
+    )
     for ours, theirs in zip(found, wanted, strict=True):
         np.testing.assert_array_equal(ours, theirs)
 
 
 @given(scored())
-def test_a_ranking_counts_what_is_at_or_above_each_score(drawn: tuple[np.ndarray, np.ndarray]) -> None:
+def test_a_ranking_counts_what_is_at_or_above_each_score(
+    drawn: tuple[np.ndarray, np.ndarray],
+) -> None:
     scores, labels = drawn
     found = ranking(scores, labels)
     assert found.scores.tolist() == sorted(set(scores.tolist()), reverse=True)
@@ -79,8 +105,18 @@ def test_without_a_positive_or_a_call_figures_are_zero() -> None:
 def test_constant_answers() -> None:
     labels = np.array([True, False, False, False])
     positive, negative = constant(labels, True), constant(labels, False)
-    assert (positive.f1, positive.accuracy, positive.balanced_accuracy, positive.auprc) == (0.4, 0.25, 0.5, 0.25)
-    assert (negative.f1, negative.accuracy, negative.balanced_accuracy, negative.auprc) == (0.0, 0.75, 0.5, 0.25)
+    assert (positive.f1, positive.accuracy, positive.balanced_accuracy, positive.auprc) == (
+        0.4,
+        0.25,
+        0.5,
+        0.25,
+    )
+    assert (negative.f1, negative.accuracy, negative.balanced_accuracy, negative.auprc) == (
+        0.0,
+        0.75,
+        0.5,
+        0.25,
+    )
 
 
 def test_what_cannot_be_ranked_is_refused() -> None:

@@ -18,7 +18,10 @@ def sparse(columns: list) -> csr_array:
 def all_splits(values: np.ndarray, n: int, statistic) -> float:
     """Share of all ways to draw n of the values whose statistic is that of the first n, or more."""
     found = statistic(values[:n], values[n:])
-    others = [statistic(values[list(drawn)], np.delete(values, drawn)) for drawn in combinations(range(len(values)), n)]
+    others = [
+        statistic(values[list(drawn)], np.delete(values, drawn))
+        for drawn in combinations(range(len(values)), n)
+    ]
     return float(np.mean([other >= found - 1e-9 for other in others]))
 
 
@@ -27,25 +30,34 @@ def auc_of(ours: np.ndarray, others: np.ndarray) -> float:
 
 
 values = st.integers(0, 4).map(lambda v: v / 4)
-groups = st.tuples(st.lists(values, min_size=1, max_size=4), st.lists(values, min_size=1, max_size=6))
+groups = st.tuples(
+    st.lists(values, min_size=1, max_size=4), st.lists(values, min_size=1, max_size=6)
+)
 
 
 @given(groups)
 def test_the_count_test_counts_all_draws(sets):
     ours, others = (np.array(s) > 0.3 for s in sets)
     p = count_test(np.array([ours.sum()]), len(ours), np.array([others.sum()]), len(others))
-    assert p[0] == pytest.approx(all_splits(np.concatenate([ours, others]), len(ours), lambda a, b: a.sum()))
+    assert p[0] == pytest.approx(
+        all_splits(np.concatenate([ours, others]), len(ours), lambda a, b: a.sum())
+    )
 
 
 @given(groups)
 def test_auc_is_the_chance_of_a_pair(sets):
     ours, others = sets
-    assert rank_test(sparse([ours]), sparse([others])).auc[0] == pytest.approx(auc_of(np.array(ours), np.array(others)))
+    assert rank_test(sparse([ours]), sparse([others])).auc[0] == pytest.approx(
+        auc_of(np.array(ours), np.array(others))
+    )
 
 
 def test_without_zeros_p_is_the_usual_normal_approximation():
     rng = np.random.default_rng(0)
-    ours, others = np.round(rng.uniform(0.2, 1.2, (30, 5)), 1), np.round(rng.uniform(0.1, 1.1, (200, 5)), 1)
+    ours, others = (
+        np.round(rng.uniform(0.2, 1.2, (30, 5)), 1),
+        np.round(rng.uniform(0.1, 1.1, (200, 5)), 1),
+    )
     usual = mannwhitneyu(ours, others, axis=0, alternative="greater", method="asymptotic")
     found = rank_test(csr_array(ours.astype(np.float32)), csr_array(others.astype(np.float32)))
     np.testing.assert_allclose(found.p, usual.pvalue, rtol=1e-6)
@@ -56,7 +68,9 @@ def test_without_zeros_p_is_the_usual_normal_approximation():
 def test_with_many_zeros_p_is_near_the_share_of_all_draws(n_zeros):
     rng = np.random.default_rng(n_zeros)
     for _ in range(8):
-        pool = rng.permutation(np.concatenate([np.zeros(n_zeros), rng.uniform(0.1, 1, 12 - n_zeros)]))
+        pool = rng.permutation(
+            np.concatenate([np.zeros(n_zeros), rng.uniform(0.1, 1, 12 - n_zeros)])
+        )
         exact = all_splits(pool, 4, auc_of)
         found = rank_test(sparse([pool[:4]]), sparse([pool[4:]])).p[0]
         assert abs(found - exact) < 0.06
@@ -107,11 +121,16 @@ def test_a_value_at_the_threshold_does_not_fire():
 
 
 def test_nothing_fires_at_all():
-    assert enriched(csr_array((2, 3), dtype=np.float32), csr_array((2, 3), dtype=np.float32), 0.15).is_empty()
+    assert enriched(
+        csr_array((2, 3), dtype=np.float32), csr_array((2, 3), dtype=np.float32), 0.15
+    ).is_empty()
 
 
 def test_sets_that_cannot_be_compared_are_refused():
-    with pytest.raises(ValueError, match="two sets of one or more proteins on the same features, not 0 x 3 and 2 x 3"):
+    with pytest.raises(
+        ValueError,
+        match="two sets of one or more proteins on the same features, not 0 x 3 and 2 x 3",
+    ):
         enriched(csr_array((0, 3), dtype=np.float32), csr_array((2, 3), dtype=np.float32), 0.15)
     with pytest.raises(ValueError, match="not 1 x 3 and 2 x 4"):
         enriched(csr_array((1, 3), dtype=np.float32), csr_array((2, 4), dtype=np.float32), 0.15)

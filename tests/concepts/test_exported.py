@@ -16,21 +16,46 @@ ROW: dict[str, Any] = {
     "concept": "Helix", "category": "Helix", "level": "instance", "feature": 3, "threshold": 0.15, "validation_f1_per_domain": 0.6,
     "n_residues": 40, "n_instances": 5, "precision": 0.1, "recall": 1 / 3, "recall_per_domain": 0.8, "f1": 0.2, "f1_per_domain": 0.7,
 }  # fmt: skip
-ABOUT = {"convention": "strict", "plm": "a model, named oddly\n# so", "layer": 3, "thresholds": [0.0, 0.15], "annotations": None}
+ABOUT = {
+    "convention": "strict",
+    "plm": "a model, named oddly\n# so",
+    "layer": 3,
+    "thresholds": [0.0, 0.15],
+    "annotations": None,
+}
 
 
 def links(*changes: dict[str, Any]) -> pl.DataFrame:
     return pl.DataFrame([ROW | change for change in changes], schema=LINKS)
 
 
-@given(st.lists(st.tuples(st.text(st.characters(exclude_categories=["Cs"]), min_size=1), st.integers(0, 9), st.floats(0, 1)), max_size=8))
+@given(
+    st.lists(
+        st.tuples(
+            st.text(st.characters(exclude_categories=["Cs"]), min_size=1),
+            st.integers(0, 9),
+            st.floats(0, 1),
+        ),
+        max_size=8,
+    )
+)
 @settings(max_examples=60)
-def test_what_is_read_is_what_was_written(tmp_path_factory: pytest.TempPathFactory, pairs: list[tuple[str, int, float]]) -> None:
+def test_what_is_read_is_what_was_written(
+    tmp_path_factory: pytest.TempPathFactory, pairs: list[tuple[str, int, float]]
+) -> None:
     path = tmp_path_factory.mktemp("exported") / "table.tsv"
-    table = links(*({"concept": c, "feature": f, "precision": p, "validation_f1_per_domain": p} for c, f, p in pairs))
+    table = links(
+        *(
+            {"concept": c, "feature": f, "precision": p, "validation_f1_per_domain": p}
+            for c, f, p in pairs
+        )
+    )
     write_exported(table, path, ABOUT)
     read = read_exported(path)
-    order = {"by": ["feature", "validation_f1_per_domain", "concept"], "descending": [False, True, False]}
+    order = {
+        "by": ["feature", "validation_f1_per_domain", "concept"],
+        "descending": [False, True, False],
+    }
     assert_frame_equal(read.table, table.sort(**order), check_column_order=False)
     assert {name: read.about[name] for name in ABOUT} == ABOUT
     assert read.about["pairs"] == len(pairs)
@@ -40,14 +65,24 @@ def test_texts_are_escaped_and_other_readers_skip_the_header(tmp_path) -> None:
     odd = 'tab\there, line\nend, \\t as it is, "quoted", # hash'
     write_exported(links({"concept": odd}), tmp_path / "t.tsv", ABOUT)
     lines = (tmp_path / "t.tsv").read_text(encoding="utf-8").splitlines()
-    rows = list(csv.DictReader((line for line in lines if not line.startswith("#")), delimiter="\t", quoting=csv.QUOTE_NONE))
+    rows = list(
+        csv.DictReader(
+            (line for line in lines if not line.startswith("#")),
+            delimiter="\t",
+            quoting=csv.QUOTE_NONE,
+        )
+    )
     assert rows[0]["concept"] == 'tab\\there, line\\nend, \\\\t as it is, "quoted", # hash'
     assert (rows[0]["feature"], float(rows[0]["recall"])) == ("3", 1 / 3)
     assert read_exported(tmp_path / "t.tsv").table["concept"][0] == odd
 
 
 def test_other_columns_pass_through_and_every_column_is_explained(tmp_path) -> None:
-    table = links({}, {"feature": 4}).with_columns(q_value=pl.Series([0.01, None]), own_note=pl.Series(["a", None]), kept=pl.Series([True, False]))
+    table = links({}, {"feature": 4}).with_columns(
+        q_value=pl.Series([0.01, None]),
+        own_note=pl.Series(["a", None]),
+        kept=pl.Series([True, False]),
+    )
     write_exported(table, tmp_path / "t.tsv", {})
     read = read_exported(tmp_path / "t.tsv")
     assert_frame_equal(read.table, table, check_column_order=False)
@@ -58,9 +93,17 @@ def test_other_columns_pass_through_and_every_column_is_explained(tmp_path) -> N
 @pytest.mark.parametrize(
     ("table", "about", "text"),
     [
-        (links({}).drop("threshold", "feature"), {}, "needs feature, concept, .*; feature, threshold not among"),
+        (
+            links({}).drop("threshold", "feature"),
+            {},
+            "needs feature, concept, .*; feature, threshold not among",
+        ),
         (links({}).with_columns(low=pl.lit([1.0])), {}, r"leave out low \(List\(Float64\)\)"),
-        (links({}).with_columns(pl.lit(1).alias("q value")), {}, r"names without blanks; leave out q value"),
+        (
+            links({}).with_columns(pl.lit(1).alias("q value")),
+            {},
+            r"names without blanks; leave out q value",
+        ),
         (links({}), {"a key": 1}, "keys of the header are names such as plm_revision, not 'a key'"),
     ],
 )
@@ -78,7 +121,9 @@ def test_other_and_damaged_files_are_refused(tmp_path) -> None:
     write_exported(links({}, {"feature": 4}), path, {})
     whole = path.read_text()
     path.write_text(whole[: whole.rindex("\n4\t") + 1])
-    with pytest.raises(ValueError, match="the header says 2 pairs, 1 are there; the file was cut off"):
+    with pytest.raises(
+        ValueError, match="the header says 2 pairs, 1 are there; the file was cut off"
+    ):
         read_exported(path)
     path.write_text(whole.replace("# version: 1", "# version: 9"))
     with pytest.raises(ValueError, match="of another version than 1"):

@@ -10,13 +10,22 @@ from numpy.testing import assert_array_equal
 from interplm_nb.activations import FeatureActivations
 from interplm_nb.annotations import Annotations
 from interplm_nb.concepts.count import count
-from interplm_nb.concepts.intervals import INTERVALS, ClusterCounts, by_cluster, difference, interval, pair_intervals
+from interplm_nb.concepts.intervals import (
+    INTERVALS,
+    ClusterCounts,
+    by_cluster,
+    difference,
+    interval,
+    pair_intervals,
+)
 from interplm_nb.concepts.selection import strict
 from interplm_nb.proteins import Proteins
 from tests.concepts.test_count import Block, DenseValues, GivenBlocks
 
 RNG = np.random.default_rng(5)
-PROTEINS = Proteins.from_sequences({f"P{i}": "M" * int(n) for i, n in enumerate(RNG.integers(3, 9, 12))})
+PROTEINS = Proteins.from_sequences(
+    {f"P{i}": "M" * int(n) for i, n in enumerate(RNG.integers(3, 9, 12))}
+)
 CLUSTERS = pl.DataFrame({"accession": PROTEINS.accessions[2:], "cluster": RNG.integers(0, 5, 10)})
 PAIRS = pl.DataFrame(
     {
@@ -41,7 +50,9 @@ def annotated(seed: int) -> Annotations:
 
 
 def activations(seed: int) -> FeatureActivations:
-    values = np.random.default_rng(seed).choice([0, 0, 0.15, 0.3, 0.5, 0.9], (PROTEINS.n_residues, 4))
+    values = np.random.default_rng(seed).choice(
+        [0, 0, 0.15, 0.3, 0.5, 0.9], (PROTEINS.n_residues, 4)
+    )
     return FeatureActivations.from_dense(values.astype(np.float32), PROTEINS, "max")
 
 
@@ -53,9 +64,17 @@ def test_counts_by_cluster_equal_the_counts_of_each_cluster(seed: int) -> None:
     assert counts.features == (0, None, 3, 0, 3)
     concepts = [0, 1, 2, 2, 2]
     for k, cluster in enumerate(counts.clusters):
-        alone = count(source, annotations, CLUSTERS.filter(pl.col("cluster") == cluster)["accession"])
-        assert counts.n_residues[:, k].tolist() == alone.concepts["n_residues"].gather(concepts).to_list()
-        assert counts.n_instances[1:, k].tolist() == alone.concepts["n_instances"].gather(concepts).to_list()[1:]
+        alone = count(
+            source, annotations, CLUSTERS.filter(pl.col("cluster") == cluster)["accession"]
+        )
+        assert (
+            counts.n_residues[:, k].tolist()
+            == alone.concepts["n_residues"].gather(concepts).to_list()
+        )
+        assert (
+            counts.n_instances[1:, k].tolist()
+            == alone.concepts["n_instances"].gather(concepts).to_list()[1:]
+        )
         for p, c, feature, t in ((0, 0, 0, 0), (2, 2, 3, 1), (3, 2, 0, 2), (4, 2, 3, 0)):
             assert counts.tp[p, k] == alone.tp[c, feature, t]
             assert counts.active[p, k] == alone.active[feature, t]
@@ -92,15 +111,32 @@ def test_the_estimate_is_the_mean_of_the_selection_and_lies_in_its_interval() ->
 def test_a_resample_is_a_data_set_with_clusters_repeated() -> None:
     counts, _ = selected_counts(2)
     weights = np.array([2, 0, 1, 1])
-    parts = [np.repeat(a, weights, axis=1) for a in (counts.tp, counts.active, counts.instance_hits, counts.n_residues, counts.n_instances)]
-    repeated = ClusterCounts(counts.concepts, counts.features, tuple(range(4)), counts.residue_level, *parts)
-    assert_array_equal(counts.mean_f1_per_domain(weights[None]), repeated.mean_f1_per_domain(np.ones((1, 4))))
+    parts = [
+        np.repeat(a, weights, axis=1)
+        for a in (
+            counts.tp,
+            counts.active,
+            counts.instance_hits,
+            counts.n_residues,
+            counts.n_instances,
+        )
+    ]
+    repeated = ClusterCounts(
+        counts.concepts, counts.features, tuple(range(4)), counts.residue_level, *parts
+    )
+    assert_array_equal(
+        counts.mean_f1_per_domain(weights[None]), repeated.mean_f1_per_domain(np.ones((1, 4)))
+    )
 
 
 def test_a_concept_without_instances_in_a_resample_is_left_out_of_its_mean() -> None:
     one, none = np.array([[1, 0], [1, 1]]), np.zeros((2, 2), int)
-    counts = ClusterCounts(("a", "b"), (0, 0), (0, 1), np.array([False, False]), one, one, one, one, one)
-    missed = ClusterCounts(("a", "b"), (0, 0), (0, 1), np.array([False, False]), none, one, none, one, one)
+    counts = ClusterCounts(
+        ("a", "b"), (0, 0), (0, 1), np.array([False, False]), one, one, one, one, one
+    )
+    missed = ClusterCounts(
+        ("a", "b"), (0, 0), (0, 1), np.array([False, False]), none, one, none, one, one
+    )
     assert counts.mean_f1_per_domain(np.array([[0, 2], [1, 1]])).tolist() == [1, 1]
     assert missed.mean_f1_per_domain(np.array([[0, 2], [1, 1]])).tolist() == [0, 0]
 
@@ -119,16 +155,27 @@ def test_a_pair_has_the_figures_of_its_resamples() -> None:
         drawn = [one_pair(counts, p, w) for w in weights]
         held = [f1 for f1 in drawn if f1 is not None]
         assert row["f1_per_domain"] == pytest.approx(one_pair(counts, p, np.ones(n, int)))
-        assert (row["f1_per_domain_low"], row["f1_per_domain_high"]) == pytest.approx(tuple(np.quantile(held, [0.025, 0.975])))
+        assert (row["f1_per_domain_low"], row["f1_per_domain_high"]) == pytest.approx(
+            tuple(np.quantile(held, [0.025, 0.975]))
+        )
         assert row["n_resamples"] == len(held)
         assert row["precision_low"] <= row["precision"] <= row["precision_high"]
-    assert found.select("concept", "feature").rows() == list(zip(counts.concepts, counts.features, strict=True))
+    assert found.select("concept", "feature").rows() == list(
+        zip(counts.concepts, counts.features, strict=True)
+    )
 
 
 def one_pair(counts: ClusterCounts, p: int, weights: np.ndarray) -> float | None:
     """f1_per_domain of a pair where each cluster is there as often as its weight; None without the concept."""
     tp, active, hits, n_residues, n_instances = (
-        int((a[p] * weights).sum()) for a in (counts.tp, counts.active, counts.instance_hits, counts.n_residues, counts.n_instances)
+        int((a[p] * weights).sum())
+        for a in (
+            counts.tp,
+            counts.active,
+            counts.instance_hits,
+            counts.n_residues,
+            counts.n_instances,
+        )
     )
     found, all_of = (tp, n_residues) if counts.residue_level[p] else (hits, n_instances)
     if all_of == 0:
@@ -157,8 +204,15 @@ def test_a_source_does_not_differ_from_itself_and_differences_are_paired() -> No
 
 def test_sources_on_other_concepts_or_clusters_are_not_compared() -> None:
     counts, _ = selected_counts(1)
-    fewer = by_cluster(activations(1), annotated(1), pl.DataFrame({"concept": ["Helix"], "feature": [1], "threshold": [0.0]}), CLUSTERS)
-    with pytest.raises(ValueError, match="compared on the same concepts and clusters, not 3 and 1 concepts"):
+    fewer = by_cluster(
+        activations(1),
+        annotated(1),
+        pl.DataFrame({"concept": ["Helix"], "feature": [1], "threshold": [0.0]}),
+        CLUSTERS,
+    )
+    with pytest.raises(
+        ValueError, match="compared on the same concepts and clusters, not 3 and 1 concepts"
+    ):
         difference(counts, fewer)
 
 
@@ -172,5 +226,7 @@ def test_what_cannot_be_counted_is_refused() -> None:
 
 def test_values_that_are_not_of_the_proteins_asked_for_are_refused() -> None:
     source = GivenBlocks([Block(0, np.ones((PROTEINS.n_residues, 4), np.float32))], PROTEINS, 4)
-    with pytest.raises(ValueError, match="is not whole proteins among those asked for, each once and in order"):
+    with pytest.raises(
+        ValueError, match="is not whole proteins among those asked for, each once and in order"
+    ):
         by_cluster(source, annotated(0), PAIRS, CLUSTERS)

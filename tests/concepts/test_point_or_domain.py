@@ -33,19 +33,27 @@ def made(seed: int) -> tuple[np.ndarray, Annotations]:
         for instance in range(6):
             accession = str(rng.choice(PROTEINS.accessions))
             for _ in range(int(rng.integers(1, 3))):
-                start, end = sorted(rng.integers(1, len(PROTEINS.sequence(accession)) + 1, 2).tolist())
+                start, end = sorted(
+                    rng.integers(1, len(PROTEINS.sequence(accession)) + 1, 2).tolist()
+                )
                 rows.append((accession, concept, "x", level, start, end, instance))
     schema = ["accession", "concept", "category", "level", "start", "end", "instance"]
     values = rng.choice([0, 0, 0.15, 0.3, 0.9], (PROTEINS.n_residues, 3)).astype(np.float32)
     return values, Annotations(pl.DataFrame(rows, schema=schema, orient="row"), PROTEINS)
 
 
-def slow(values: np.ndarray, annotations: Annotations, pair: dict[str, Any], accessions: list[str]) -> list[tuple[int, float]]:
+def slow(
+    values: np.ndarray, annotations: Annotations, pair: dict[str, Any], accessions: list[str]
+) -> list[tuple[int, float]]:
     """(length, covered share) of each hit instance."""
     concept, feature, threshold = (pair[name] for name in ("concept", "feature", "threshold"))
     found = []
     for instance in range(6):
-        segments = annotations.table.filter(pl.col("concept") == concept, pl.col("instance") == instance, pl.col("accession").is_in(accessions))
+        segments = annotations.table.filter(
+            pl.col("concept") == concept,
+            pl.col("instance") == instance,
+            pl.col("accession").is_in(accessions),
+        )
         rows = {
             PROTEINS.rows(a).start + p - 1
             for a, first, last in segments.select("accession", "start", "end").iter_rows()
@@ -61,9 +69,15 @@ def slow(values: np.ndarray, annotations: Annotations, pair: dict[str, Any], acc
 def test_coverage_is_that_of_a_loop(seed: int, bits: int) -> None:
     values, annotations = made(seed)
     accessions = [a for i, a in enumerate(PROTEINS.accessions) if bits >> i & 1]
-    table = domain_coverage(FeatureActivations.from_dense(values, PROTEINS, "max"), annotations, PAIRS, accessions)
+    table = domain_coverage(
+        FeatureActivations.from_dense(values, PROTEINS, "max"), annotations, PAIRS, accessions
+    )
     assert table.schema == COVERAGE
-    assert table.select("concept", "feature").rows() == [("Kinase", 2), ("Disulfide", 1), ("Kinase", 0)]
+    assert table.select("concept", "feature").rows() == [
+        ("Kinase", 2),
+        ("Disulfide", 1),
+        ("Kinase", 0),
+    ]
     for row in table.iter_rows(named=True):
         hits = slow(values, annotations, row, accessions)
         assert row["n_hit"] == len(hits)
@@ -71,8 +85,16 @@ def test_coverage_is_that_of_a_loop(seed: int, bits: int) -> None:
             assert row["mean"] is row["median"] is row["point"] is None
             continue
         length, share = (np.array(column) for column in zip(*hits, strict=True))
-        wanted = (np.median(length), share.mean(), *np.quantile(share, (0.1, 0.5, 0.9)), (share < 0.2).mean(), (share > 0.8).mean())
-        assert [row[name] for name in ("length", "mean", "low", "median", "high", "point", "full")] == pytest.approx(list(wanted))
+        wanted = (
+            np.median(length),
+            share.mean(),
+            *np.quantile(share, (0.1, 0.5, 0.9)),
+            (share < 0.2).mean(),
+            (share > 0.8).mean(),
+        )
+        assert [
+            row[name] for name in ("length", "mean", "low", "median", "high", "point", "full")
+        ] == pytest.approx(list(wanted))
 
 
 def test_without_pairs_of_instances_there_is_no_row() -> None:
@@ -85,4 +107,6 @@ def test_without_pairs_of_instances_there_is_no_row() -> None:
 def test_raw_activations_are_refused() -> None:
     values, annotations = made(0)
     with pytest.raises(ValueError, match="unit 'raw'"):
-        domain_coverage(FeatureActivations.from_dense(values, PROTEINS), annotations, PAIRS, PROTEINS.accessions)
+        domain_coverage(
+            FeatureActivations.from_dense(values, PROTEINS), annotations, PAIRS, PROTEINS.accessions
+        )

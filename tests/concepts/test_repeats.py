@@ -33,23 +33,37 @@ SEGMENTS = [
 
 
 def annotations() -> Annotations:
-    table = pl.DataFrame(SEGMENTS, schema=["accession", "concept", "start", "end", "instance"], orient="row")
+    table = pl.DataFrame(
+        SEGMENTS, schema=["accession", "concept", "start", "end", "instance"], orient="row"
+    )
     return Annotations(table.with_columns(category=pl.lit("x"), level=pl.lit("instance")), PROTEINS)
 
 
 def test_numbers_that_count_within_a_protein_are_left_out() -> None:
-    merged = {f"Domain_Sushi {n}": "Domain_Sushi" for n in (1, 10, 2)} | {f"Disulfide {n}": "Disulfide" for n in (1, 2)}
+    merged = {f"Domain_Sushi {n}": "Domain_Sushi" for n in (1, 10, 2)} | {
+        f"Disulfide {n}": "Disulfide" for n in (1, 2)
+    }
     assert numbered_repeats(annotations()) == merged
 
 
 def test_instances_of_a_merged_concept_stay_apart_and_all_else_stays() -> None:
     before, after = annotations(), merge_repeats(annotations())
-    kept = {"Region_Loop 1", "Region_Loop 2", "Domain_Annexin 7", "Domain_Annexin 8", "Domain_Cytochrome b5", "Domain_Cytochrome b1"}
+    kept = {
+        "Region_Loop 1",
+        "Region_Loop 2",
+        "Domain_Annexin 7",
+        "Domain_Annexin 8",
+        "Domain_Cytochrome b5",
+        "Domain_Cytochrome b1",
+    }
     kept |= {"Motif_Box 0", "Motif_Box 1"}
     assert set(after.concepts) == kept | {"Domain_Sushi", "Disulfide"}
     assert after.only(kept).table.equals(before.only(kept).table)
     counts = after.summary().filter(pl.col("concept").is_in(["Domain_Sushi", "Disulfide"]))
-    assert counts.select("concept", "n_instances", "n_residues").rows() == [("Disulfide", 2, 3), ("Domain_Sushi", 5, 25)]
+    assert counts.select("concept", "n_instances", "n_residues").rows() == [
+        ("Disulfide", 2, 3),
+        ("Domain_Sushi", 5, 25),
+    ]
     bond = after.table.filter(concept="Disulfide").sort("start")["instance"].to_list()
     assert bond[0] == bond[1] != bond[2]
     assert sorted(after.table.filter(concept="Domain_Sushi")["instance"]) == [0, 1, 2, 3, 4]

@@ -19,7 +19,9 @@ from interplm_nb.concepts.scores import ConceptScores
 from interplm_nb.proteins import Proteins
 from interplm_nb.sae.count_on_device import on_device
 
-PROTEINS = Proteins.from_sequences({f"P{i}": "M" * length for i, length in enumerate([5, 3, 8, 1, 6, 4, 7])})
+PROTEINS = Proteins.from_sequences(
+    {f"P{i}": "M" * length for i, length in enumerate([5, 3, 8, 1, 6, 4, 7])}
+)
 
 
 class KilledError(Exception):
@@ -31,7 +33,11 @@ class Mortal:
 
     def __init__(self, activations: FeatureActivations, dies_at: int | None) -> None:
         self._activations, self._dies_at = activations, dies_at
-        self.unit, self.n_features, self.proteins = activations.unit, activations.n_features, activations.proteins
+        self.unit, self.n_features, self.proteins = (
+            activations.unit,
+            activations.n_features,
+            activations.proteins,
+        )
         self.fingerprint = activations.fingerprint
         self.asked: list[str] = []
 
@@ -45,7 +51,11 @@ class Mortal:
 
 def values_of(seed: int) -> FeatureActivations:
     rng = np.random.default_rng(seed)
-    return FeatureActivations.from_dense(rng.choice([0, 0, 0.15, 0.5, 0.7, 1], (PROTEINS.n_residues, 4)).astype(np.float32), PROTEINS, "max")
+    return FeatureActivations.from_dense(
+        rng.choice([0, 0, 0.15, 0.5, 0.7, 1], (PROTEINS.n_residues, 4)).astype(np.float32),
+        PROTEINS,
+        "max",
+    )
 
 
 def annotations_of(seed: int) -> Annotations:
@@ -54,8 +64,17 @@ def annotations_of(seed: int) -> Annotations:
     for i in range(12):
         accession, concept = rng.choice(PROTEINS.accessions), rng.choice(["Helix", "Zinc"])
         start, end = np.sort(rng.integers(1, len(PROTEINS.sequence(accession)) + 1, 2))
-        rows.append((accession, concept, "x", "residue" if concept == "Zinc" else "instance", start, end, i))
-    return Annotations(pl.DataFrame(rows, schema=["accession", "concept", "category", "level", "start", "end", "instance"], orient="row"), PROTEINS)
+        rows.append(
+            (accession, concept, "x", "residue" if concept == "Zinc" else "instance", start, end, i)
+        )
+    return Annotations(
+        pl.DataFrame(
+            rows,
+            schema=["accession", "concept", "category", "level", "start", "end", "instance"],
+            orient="row",
+        ),
+        PROTEINS,
+    )
 
 
 def same(a: ConceptScores, b: ConceptScores) -> None:
@@ -74,13 +93,28 @@ def same(a: ConceptScores, b: ConceptScores) -> None:
     overlap=st.sampled_from(["keep", "overwrite"]),
 )
 def test_killed_anywhere_and_gone_on_with_it_gives_the_same_integers(
-    tmp_path_factory: pytest.TempPathFactory, sums: Any, seed: int, deaths: list[int], residues: int, chosen: set[str], overlap: Any
+    tmp_path_factory: pytest.TempPathFactory,
+    sums: Any,
+    seed: int,
+    deaths: list[int],
+    residues: int,
+    chosen: set[str],
+    overlap: Any,
 ) -> None:
     state = tmp_path_factory.mktemp("source") / "counting.safetensors"
     values, annotations = values_of(seed), annotations_of(seed)
     for dies_at in [*deaths, None]:
         try:
-            scores = count_resumed(Mortal(values, dies_at), annotations, state, chosen, overlap=overlap, sums=sums, residues=residues, seconds=0)
+            scores = count_resumed(
+                Mortal(values, dies_at),
+                annotations,
+                state,
+                chosen,
+                overlap=overlap,
+                sums=sums,
+                residues=residues,
+                seconds=0,
+            )
         except KilledError:
             continue
         same(scores, count(values, annotations, chosen, overlap=overlap))
@@ -90,19 +124,26 @@ def test_killed_anywhere_and_gone_on_with_it_gives_the_same_integers(
 def killed(state: Path, **other: Any) -> None:
     """Proteins 0 to 2 are counted, in parts of 8 residues; it dies at protein 5, in the part of 3 to 5."""
     with pytest.raises(KilledError):
-        count_resumed(Mortal(values_of(0), 5), annotations_of(0), state, residues=8, seconds=0, **other)
+        count_resumed(
+            Mortal(values_of(0), 5), annotations_of(0), state, residues=8, seconds=0, **other
+        )
 
 
 def test_what_was_counted_is_not_read_again(tmp_path: Path) -> None:
     killed(tmp_path / "state")
     source = Mortal(values_of(0), None)
-    same(count_resumed(source, annotations_of(0), tmp_path / "state"), count(values_of(0), annotations_of(0)))
+    same(
+        count_resumed(source, annotations_of(0), tmp_path / "state"),
+        count(values_of(0), annotations_of(0)),
+    )
     assert source.asked == ["P3", "P4", "P5", "P6"]
 
 
 def test_a_state_is_kept_now_and_then_only(tmp_path: Path) -> None:
     with pytest.raises(KilledError):
-        count_resumed(Mortal(values_of(0), 5), annotations_of(0), tmp_path / "state", residues=1, seconds=3600)
+        count_resumed(
+            Mortal(values_of(0), 5), annotations_of(0), tmp_path / "state", residues=1, seconds=3600
+        )
     assert list(tmp_path.iterdir()) == []
 
 
@@ -128,8 +169,13 @@ def test_a_state_of_another_count_is_not_taken(tmp_path: Path, other: dict[str, 
 @pytest.mark.parametrize("content", [b"", b"not safetensors at all", None])
 def test_a_state_that_cannot_be_read_is_begun_anew(tmp_path: Path, content: bytes | None) -> None:
     killed(tmp_path / "state")
-    (tmp_path / "state").write_bytes((tmp_path / "state").read_bytes()[:-8] if content is None else content)
-    same(count_resumed(values_of(0), annotations_of(0), tmp_path / "state"), count(values_of(0), annotations_of(0)))
+    (tmp_path / "state").write_bytes(
+        (tmp_path / "state").read_bytes()[:-8] if content is None else content
+    )
+    same(
+        count_resumed(values_of(0), annotations_of(0), tmp_path / "state"),
+        count(values_of(0), annotations_of(0)),
+    )
     assert list(tmp_path.iterdir()) == []
 
 
@@ -138,4 +184,7 @@ def test_activations_are_known_by_their_values_and_maxima() -> None:
     ones, twos = np.ones(PROTEINS.n_residues), np.full(PROTEINS.n_residues, 2)
     named = [values_of(0), values_of(1), raw, raw.relative_to(ones), raw.relative_to(twos)]
     assert len({a.fingerprint for a in named}) == len(named)
-    assert values_of(0).fingerprint == values_of(0).fingerprint and raw.relative_to(ones).fingerprint == named[3].fingerprint
+    assert (
+        values_of(0).fingerprint == values_of(0).fingerprint
+        and raw.relative_to(ones).fingerprint == named[3].fingerprint
+    )

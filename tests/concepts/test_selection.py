@@ -22,20 +22,36 @@ def some_scores(draw: st.DrawFn, names: tuple[str, ...] = NAMES) -> ConceptScore
     shape = (len(names), 3, len(THRESHOLDS))
     tp = (rng.integers(0, 4, shape) * rng.integers(0, 2, (len(names), 1, 1))).astype(np.int32)
     level = ["residue" if n == "Active site" else "instance" for n in names]
-    hits = np.minimum(tp, rng.integers(1, 4, shape)) * (np.array(level) == "instance")[:, None, None]
+    hits = (
+        np.minimum(tp, rng.integers(1, 4, shape)) * (np.array(level) == "instance")[:, None, None]
+    )
     active = tp.max(axis=0).astype(np.int64) + rng.integers(0, 3, shape[1:])
-    table = {"concept": names, "category": "x", "level": level, "n_residues": 4, "n_instances": rng.integers(2, 5, len(names))}
+    table = {
+        "concept": names,
+        "category": "x",
+        "level": level,
+        "n_residues": 4,
+        "n_instances": rng.integers(2, 5, len(names)),
+    }
     return ConceptScores(pl.DataFrame(table), THRESHOLDS, tp, hits.astype(np.int32), active)
 
 
 def best(table: pl.DataFrame, concept: str) -> dict[str, Any] | None:
     rows = [row for row in table.iter_rows(named=True) if row["concept"] == concept]
-    return min(rows, key=lambda r: (-r["f1_per_domain"], -r["f1"], r["feature"], r["threshold_pct"]), default=None)
+    return min(
+        rows,
+        key=lambda r: (-r["f1_per_domain"], -r["f1"], r["feature"], r["threshold_pct"]),
+        default=None,
+    )
 
 
-def at(table: pl.DataFrame, concept: str, feature: int, threshold: float | None = None) -> list[dict[str, Any]]:
+def at(
+    table: pl.DataFrame, concept: str, feature: int, threshold: float | None = None
+) -> list[dict[str, Any]]:
     found = table.filter(pl.col("concept") == concept, pl.col("feature") == feature)
-    return (found if threshold is None else found.filter(pl.col("threshold_pct") == threshold)).to_dicts()
+    return (
+        found if threshold is None else found.filter(pl.col("threshold_pct") == threshold)
+    ).to_dicts()
 
 
 def instances(scores: ConceptScores, concept: str) -> int:
@@ -43,9 +59,15 @@ def instances(scores: ConceptScores, concept: str) -> int:
 
 
 @given(some_scores(), some_scores())
-def test_strict_keeps_threshold_and_counts_what_is_missing_as_zero(validation: ConceptScores, test: ConceptScores) -> None:
+def test_strict_keeps_threshold_and_counts_what_is_missing_as_zero(
+    validation: ConceptScores, test: ConceptScores
+) -> None:
     selected = strict(validation, test, min_instances=3)
-    wanted = [c for c in NAMES if c != "amino_acid_W" and min(instances(validation, c), instances(test, c)) >= 3]
+    wanted = [
+        c
+        for c in NAMES
+        if c != "amino_acid_W" and min(instances(validation, c), instances(test, c)) >= 3
+    ]
     assert selected.pairs["concept"].to_list() == wanted
     assert selected.pairs.schema == PAIRS
     for row in selected.pairs.iter_rows(named=True):
@@ -53,17 +75,28 @@ def test_strict_keeps_threshold_and_counts_what_is_missing_as_zero(validation: C
         if chosen is None:
             assert (row["feature"], row["f1_per_domain"], row["f1"]) == (None, 0, 0)
             continue
-        assert (row["feature"], row["threshold"], row["test_threshold"]) == (chosen["feature"], chosen["threshold_pct"], chosen["threshold_pct"])
-        assert (row["validation_f1_per_domain"], row["validation_f1"]) == (chosen["f1_per_domain"], chosen["f1"])
+        assert (row["feature"], row["threshold"], row["test_threshold"]) == (
+            chosen["feature"],
+            chosen["threshold_pct"],
+            chosen["threshold_pct"],
+        )
+        assert (row["validation_f1_per_domain"], row["validation_f1"]) == (
+            chosen["f1_per_domain"],
+            chosen["f1"],
+        )
         read = at(test.table(), row["concept"], chosen["feature"], chosen["threshold_pct"])
         for name in ("precision", "recall", "recall_per_domain", "f1", "f1_per_domain"):
             assert row[name] == (read[0][name] if read else 0)
-    assert selected.mean_f1_per_domain == pytest.approx(sum(selected.pairs["f1_per_domain"]) / len(wanted) if wanted else 0)
+    assert selected.mean_f1_per_domain == pytest.approx(
+        sum(selected.pairs["f1_per_domain"]) / len(wanted) if wanted else 0
+    )
     assert selected.n_dropped == 0
 
 
 @given(some_scores(), some_scores())
-def test_strict_finds_the_pairs_that_hold_at_the_threshold_of_validation(validation: ConceptScores, test: ConceptScores) -> None:
+def test_strict_finds_the_pairs_that_hold_at_the_threshold_of_validation(
+    validation: ConceptScores, test: ConceptScores
+) -> None:
     wanted = set()
     for concept in NAMES[:-1]:
         for feature in range(3):
@@ -71,27 +104,46 @@ def test_strict_finds_the_pairs_that_hold_at_the_threshold_of_validation(validat
             if chosen and chosen["f1_per_domain"] > 0.5:
                 read = at(test.table(), concept, feature, chosen["threshold_pct"])
                 if read and read[0]["f1_per_domain"] > 0.5:
-                    wanted.add((concept, feature, chosen["threshold_pct"], read[0]["f1_per_domain"]))
+                    wanted.add(
+                        (concept, feature, chosen["threshold_pct"], read[0]["f1_per_domain"])
+                    )
     found = strict(validation, test, min_instances=0).found
     assert set(found.select("concept", "feature", "threshold", "f1_per_domain").rows()) == wanted
 
 
 @given(some_scores(), some_scores(NAMES[1:4]))
-def test_published_takes_the_threshold_anew_and_drops_what_is_missing(validation: ConceptScores, test: ConceptScores) -> None:
+def test_published_takes_the_threshold_anew_and_drops_what_is_missing(
+    validation: ConceptScores, test: ConceptScores
+) -> None:
     selected = published(validation, test, more_instances_than=2, more_residues_than=10)
     wanted: dict[str, tuple[int, float, float]] = {}
     for concept in NAMES:
         chosen = best(validation.table(), concept)
-        if concept in ("amino_acid_W", "Domain_any") or instances(validation, concept) <= 2 or chosen is None:
+        if (
+            concept in ("amino_acid_W", "Domain_any")
+            or instances(validation, concept) <= 2
+            or chosen is None
+        ):
             continue
         read = best(test.table(features=[chosen["feature"]]), concept)
         if read:
             wanted[concept] = (chosen["feature"], chosen["threshold_pct"], read["f1_per_domain"])
-    assert {c: tuple(row) for c, *row in selected.pairs.select("concept", "feature", "threshold", "f1_per_domain").rows()} == wanted
-    assert selected.mean_f1_per_domain == pytest.approx(np.mean([f1 for *_, f1 in wanted.values()]) if wanted else 0)
+    assert {
+        c: tuple(row)
+        for c, *row in selected.pairs.select(
+            "concept", "feature", "threshold", "f1_per_domain"
+        ).rows()
+    } == wanted
+    assert selected.mean_f1_per_domain == pytest.approx(
+        np.mean([f1 for *_, f1 in wanted.values()]) if wanted else 0
+    )
     on_both = {
         (concept, feature)
-        for concept, feature in {(r["concept"], r["feature"]) for r in validation.table().to_dicts() if r["f1_per_domain"] > 0.5}
+        for concept, feature in {
+            (r["concept"], r["feature"])
+            for r in validation.table().to_dicts()
+            if r["f1_per_domain"] > 0.5
+        }
         if concept not in ("amino_acid_W", "Domain_any") and instances(validation, concept) > 2
         if max((r["f1_per_domain"] for r in at(test.table(), concept, feature)), default=0) > 0.5
     }
@@ -99,7 +151,9 @@ def test_published_takes_the_threshold_anew_and_drops_what_is_missing(validation
 
 
 @given(some_scores(), some_scores())
-def test_the_best_threshold_on_test_is_never_worse_than_the_one_of_validation(validation: ConceptScores, test: ConceptScores) -> None:
+def test_the_best_threshold_on_test_is_never_worse_than_the_one_of_validation(
+    validation: ConceptScores, test: ConceptScores
+) -> None:
     fixed, anew = strict(validation, test, 0), published(validation, test, 0)
     both = fixed.pairs.join(anew.pairs, on="concept", suffix="_anew")
     assert (both["f1_per_domain_anew"] >= both["f1_per_domain"]).all()
@@ -108,19 +162,40 @@ def test_the_best_threshold_on_test_is_never_worse_than_the_one_of_validation(va
 def exact(tp: list[list[int]]) -> ConceptScores:
     """One concept of 4 instances of one residue; every active residue is a hit."""
     counts = np.array([tp], np.int32)
-    table = pl.DataFrame({"concept": ["Helix"], "category": ["x"], "level": ["instance"], "n_residues": [4], "n_instances": [4]})
+    table = pl.DataFrame(
+        {
+            "concept": ["Helix"],
+            "category": ["x"],
+            "level": ["instance"],
+            "n_residues": [4],
+            "n_instances": [4],
+        }
+    )
     return ConceptScores(table, THRESHOLDS, counts, counts, counts[0].astype(np.int64))
 
 
 def test_equal_pairs_go_to_the_lowest_feature_then_threshold() -> None:
-    row = strict(exact([[1, 1, 1], [2, 3, 3], [3, 3, 0]]), exact([[4] * 3] * 3), 0).pairs.row(0, named=True)
+    row = strict(exact([[1, 1, 1], [2, 3, 3], [3, 3, 0]]), exact([[4] * 3] * 3), 0).pairs.row(
+        0, named=True
+    )
     assert (row["feature"], row["threshold"]) == (1, 0.15)
 
 
 def test_summaries_of_sources_stack_into_one_table() -> None:
     scores = exact([[4, 3, 0], [2, 2, 2], [0, 0, 0]])
-    rows = pl.concat([made.summary(name) for name in ("sae", "neurons") for made in (strict(scores, scores, 1), published(scores, scores, 1))])
-    assert rows.select("source", "convention").rows() == [("sae", "strict"), ("sae", "published"), ("neurons", "strict"), ("neurons", "published")]
+    rows = pl.concat(
+        [
+            made.summary(name)
+            for name in ("sae", "neurons")
+            for made in (strict(scores, scores, 1), published(scores, scores, 1))
+        ]
+    )
+    assert rows.select("source", "convention").rows() == [
+        ("sae", "strict"),
+        ("sae", "published"),
+        ("neurons", "strict"),
+        ("neurons", "published"),
+    ]
     first = rows.row(0, named=True)
     assert (first["n_concepts"], first["mean_f1_per_domain"], first["mean_f1"]) == (1, 1, 1)
     assert (first["features_found"], first["concepts_found"], first["pairs_found"]) == (2, 1, 2)
@@ -130,7 +205,12 @@ def test_summaries_of_sources_stack_into_one_table() -> None:
 def test_nothing_to_score_is_a_mean_of_zero() -> None:
     scores = exact([[1, 1, 1]])
     nothing: Selected = strict(scores, scores, min_instances=5)
-    assert (nothing.pairs.height, nothing.mean_f1_per_domain, nothing.mean_f1, nothing.found.height) == (0, 0, 0, 0)
+    assert (
+        nothing.pairs.height,
+        nothing.mean_f1_per_domain,
+        nothing.mean_f1,
+        nothing.found.height,
+    ) == (0, 0, 0, 0)
 
 
 def test_scores_of_two_sources_are_not_mixed() -> None:

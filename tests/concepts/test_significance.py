@@ -16,9 +16,18 @@ from interplm_nb.proteins import Proteins
 from tests.concepts.test_count import DenseValues
 
 RNG = np.random.default_rng(5)
-PROTEINS = Proteins.from_sequences({f"P{i}": "M" * int(n) for i, n in enumerate(RNG.integers(2, 12, 14))})
-TEST = pl.DataFrame({"accession": PROTEINS.accessions[:1:-1], "cluster": [4, 4, 1, 2, 2, 2, 9, 5, 6, 7, 8, 8]})
-LEVELS = {"Active site": "residue", "Helix": "instance", "Bond": "instance", "Elsewhere": "instance"}
+PROTEINS = Proteins.from_sequences(
+    {f"P{i}": "M" * int(n) for i, n in enumerate(RNG.integers(2, 12, 14))}
+)
+TEST = pl.DataFrame(
+    {"accession": PROTEINS.accessions[:1:-1], "cluster": [4, 4, 1, 2, 2, 2, 9, 5, 6, 7, 8, 8]}
+)
+LEVELS = {
+    "Active site": "residue",
+    "Helix": "instance",
+    "Bond": "instance",
+    "Elsewhere": "instance",
+}
 PAIRS = pl.DataFrame(
     {
         "concept": ["Helix", "Active site", "Bond", "Helix", "Elsewhere", "Bond", "Helix"],
@@ -37,13 +46,27 @@ def annotated(seed: int) -> Annotations:
         for instance in range(9):
             accession = str(rng.choice(PROTEINS.accessions))
             for _ in range(2 if concept == "Bond" else 1):
-                start, end = sorted(rng.integers(1, len(PROTEINS.sequence(accession)) + 1, 2).tolist())
-                rows.append((accession, concept, "x", level, start, start if concept == "Bond" else end, instance))
+                start, end = sorted(
+                    rng.integers(1, len(PROTEINS.sequence(accession)) + 1, 2).tolist()
+                )
+                rows.append(
+                    (
+                        accession,
+                        concept,
+                        "x",
+                        level,
+                        start,
+                        start if concept == "Bond" else end,
+                        instance,
+                    )
+                )
     return Annotations(pl.DataFrame(rows, schema=list(SCHEMA), orient="row"), PROTEINS)
 
 
 def activations(seed: int) -> FeatureActivations:
-    values = np.random.default_rng(seed).choice([0, 0, 0.15, 0.3, 0.5, 0.9], (PROTEINS.n_residues, 4))
+    values = np.random.default_rng(seed).choice(
+        [0, 0, 0.15, 0.3, 0.5, 0.9], (PROTEINS.n_residues, 4)
+    )
     return FeatureActivations.from_dense(values.astype(np.float32), PROTEINS, "max")
 
 
@@ -53,7 +76,9 @@ def f1(source: FeatureActivations, annotations: Annotations) -> np.ndarray:
     names = scores.concepts["concept"].to_list()
     return np.array(
         [
-            scores.measures(names.index(concept)).f1_per_domain[feature, scores.thresholds.index(threshold)]
+            scores.measures(names.index(concept)).f1_per_domain[
+                feature, scores.thresholds.index(threshold)
+            ]
             if feature is not None and concept in names
             else 0.0
             for concept, feature, threshold in PAIRS.iter_rows()
@@ -85,15 +110,22 @@ def exchanged(annotations: Annotations, targets: dict[str, str]) -> Annotations:
     return Annotations(pl.DataFrame(rows, schema=list(SCHEMA), orient="row"), PROTEINS)
 
 
-def plain(source: FeatureActivations, annotations: Annotations, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def plain(
+    source: FeatureActivations, annotations: Annotations, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
     """f1_per_domain of each pair in each draw of the two nulls, float64 [n_draws, n_pairs]."""
     ordered = TEST.sort(pl.col("accession").str.slice(1).cast(pl.Int64))
     names = ordered["accession"].to_list()
     lengths = np.array([len(PROTEINS.sequence(a)) for a in names])
     offsets = Shifted.draw(lengths, ordered["cluster"].to_numpy(), DRAWS, seed).offsets
     targets = Exchanged.draw(lengths, ordered["cluster"].to_numpy(), DRAWS, seed).targets
-    turned = [f1(source, shifted(annotations, dict(zip(names, o.tolist(), strict=True)))) for o in offsets]
-    swapped = [f1(source, exchanged(annotations, {a: names[j] for a, j in zip(names, t, strict=True)})) for t in targets]
+    turned = [
+        f1(source, shifted(annotations, dict(zip(names, o.tolist(), strict=True)))) for o in offsets
+    ]
+    swapped = [
+        f1(source, exchanged(annotations, {a: names[j] for a, j in zip(names, t, strict=True)}))
+        for t in targets
+    ]
     return np.array(turned), np.array(swapped)
 
 
@@ -106,7 +138,9 @@ def test_p_values_are_those_of_tracks_moved_one_by_one(seed: int) -> None:
     assert found["f1_per_domain"].to_list() == pytest.approx(observed.tolist())
     for name, drawn in zip(("shifted", "exchanged"), plain(source, annotations, seed), strict=True):
         there = [0, 1, 2, 5, 6]
-        assert found[f"{name}_f1_per_domain"].to_list() == pytest.approx(drawn.mean(axis=0).tolist())
+        assert found[f"{name}_f1_per_domain"].to_list() == pytest.approx(
+            drawn.mean(axis=0).tolist()
+        )
         expected = (1 + (drawn >= observed - 1e-12).sum(axis=0)) / (1 + DRAWS)
         assert found[f"p_{name}"].gather(there).to_list() == pytest.approx(expected[there].tolist())
         assert found[f"p_{name}"].gather([3, 4]).to_list() == [1, 1]
@@ -134,13 +168,26 @@ def test_pairs_and_draws_in_parts_give_the_same(monkeypatch: pytest.MonkeyPatch)
 def test_a_dense_source_is_tested_as_a_sparse_one() -> None:
     sparse = activations(3)
     dense = DenseValues(next(sparse.blocks()).values.toarray(), PROTEINS)
-    assert significance(dense, annotated(3), PAIRS, TEST, 20).equals(significance(sparse, annotated(3), PAIRS, TEST, 20))
+    assert significance(dense, annotated(3), PAIRS, TEST, 20).equals(
+        significance(sparse, annotated(3), PAIRS, TEST, 20)
+    )
 
 
 def planted(where: str) -> pl.DataFrame:
     """The test of a feature on 40 signals in 80 proteins of 60 residues: it fires on them, or at every protein's start."""
     proteins = Proteins.from_sequences({f"Q{i}": "M" * 60 for i in range(80)})
-    rows = [(f"Q{i}", "Signal", "x", "instance", 1 if where == "start" else 5 + i, 12 if where == "start" else 16 + i, i) for i in range(40)]
+    rows = [
+        (
+            f"Q{i}",
+            "Signal",
+            "x",
+            "instance",
+            1 if where == "start" else 5 + i,
+            12 if where == "start" else 16 + i,
+            i,
+        )
+        for i in range(40)
+    ]
     annotations = Annotations(pl.DataFrame(rows, schema=list(SCHEMA), orient="row"), proteins)
     values = annotations.mask("Signal") if where == "signal" else np.tile(np.arange(60) < 12, 80)
     source = FeatureActivations.from_dense(values[:, None].astype(np.float32), proteins, "max")
@@ -151,7 +198,9 @@ def planted(where: str) -> pl.DataFrame:
 
 def test_a_feature_on_its_concept_beats_both_nulls() -> None:
     found = planted("signal")
-    assert found.select("p_shifted", "p_exchanged", "q_value").row(0) == pytest.approx((1 / 201,) * 3)
+    assert found.select("p_shifted", "p_exchanged", "q_value").row(0) == pytest.approx(
+        (1 / 201,) * 3
+    )
     assert found["f1_per_domain"][0] == 1
 
 
@@ -169,4 +218,6 @@ def test_what_cannot_be_tested_is_refused() -> None:
     with pytest.raises(ValueError, match="takes draws and proteins; there are 5 and 0"):
         significance(activations(1), annotated(1), PAIRS, TEST.clear(), 5)
     with pytest.raises(ValueError, match=r"the annotations lack \['Turn'\]"):
-        significance(activations(1), annotated(1), PAIRS.with_columns(concept=pl.lit("Turn")), TEST, 5)
+        significance(
+            activations(1), annotated(1), PAIRS.with_columns(concept=pl.lit("Turn")), TEST, 5
+        )

@@ -27,8 +27,18 @@ def test_it_is_the_mean_of_each_concepts_best_and_what_is_missing_counts_0():
 
 
 def test_no_concept_is_a_mean_of_0():
-    schema = {"concept": pl.String, "category": pl.String, "level": pl.String, "n_residues": pl.Int64, "n_instances": pl.Int64}
+    schema = {
+        "concept": pl.String,
+        "category": pl.String,
+        "level": pl.String,
+        "n_residues": pl.Int64,
+        "n_instances": pl.Int64,
+    }
     none = ConceptScores(
-        pl.DataFrame(schema=schema), (0.0,), np.zeros((0, 2, 1), np.int32), np.zeros((0, 2, 1), np.int32), np.zeros((2, 1), np.int64)
+        pl.DataFrame(schema=schema),
+        (0.0,),
+        np.zeros((0, 2, 1), np.int32),
+        np.zeros((0, 2, 1), np.int32),
+        np.zeros((2, 1), np.int64),
     )
     assert (tuned(none).mean_f1, tuned(none).n_found) == (0.0, 0)

@@ -24,7 +24,11 @@ def test_what_points_the_same_way_lies_together_and_is_one_cluster() -> None:
     assert table["feature"].to_list() == list(range(60))
     assert table["cluster"].to_list() == [c for c in table["cluster"][::12] for _ in range(12)]
     assert sorted(table["cluster"].unique()) == [0, 1, 2, 3, 4]
-    centres = table.group_by("cluster").agg(pl.mean("x", "y"), radius=pl.col("x").std() + pl.col("y").std()).rows()
+    centres = (
+        table.group_by("cluster")
+        .agg(pl.mean("x", "y"), radius=pl.col("x").std() + pl.col("y").std())
+        .rows()
+    )
     for (_, ax, ay, a), (_, bx, by, b) in combinations(centres, 2):
         assert np.hypot(ax - bx, ay - by) > max(a, b)
 
@@ -59,7 +63,11 @@ def threads() -> dict[str, int]:
     """Of each OpenMP library that is loaded."""
     import sklearn.cluster  # noqa: F401
 
-    return {library["filepath"]: library["num_threads"] for library in threadpool_info() if library["user_api"] == "openmp"}
+    return {
+        library["filepath"]: library["num_threads"]
+        for library in threadpool_info()
+        if library["user_api"] == "openmp"
+    }
 
 
 @pytest.mark.parametrize("n", range(N_NEIGHBORS + 1))
@@ -80,13 +88,27 @@ def test_few_features_lie_on_their_two_principal_axes(n: int) -> None:
 
 
 def test_the_first_that_umap_takes_and_vectors_that_are_equal_or_zero() -> None:
-    for decoder in (bundles(1, N_NEIGHBORS + 1), np.ones((20, 4), np.float32), np.zeros((20, 4), np.float32)):
+    for decoder in (
+        bundles(1, N_NEIGHBORS + 1),
+        np.ones((20, 4), np.float32),
+        np.zeros((20, 4), np.float32),
+    ):
         table = atlas(decoder, np.ones(len(decoder), bool))
         assert table.height == len(decoder)
         assert np.isfinite(table.select("x", "y").to_numpy()).all()
 
 
-@pytest.mark.parametrize(("decoder", "alive"), [(np.ones((3, 2)), np.ones(2, bool)), (np.ones(3), np.ones(3, bool)), (np.ones((3, 2)), np.ones(3))])
+@pytest.mark.parametrize(
+    ("decoder", "alive"),
+    [
+        (np.ones((3, 2)), np.ones(2, bool)),
+        (np.ones(3), np.ones(3, bool)),
+        (np.ones((3, 2)), np.ones(3)),
+    ],
+)
 def test_arrays_that_do_not_fit_are_refused(decoder: np.ndarray, alive: np.ndarray) -> None:
-    with pytest.raises(ValueError, match=r"an atlas takes decoder vectors \[n_features, d_in\] and a bool per feature, not \(3,"):
+    with pytest.raises(
+        ValueError,
+        match=r"an atlas takes decoder vectors \[n_features, d_in\] and a bool per feature, not \(3,",
+    ):
         atlas(decoder, alive)

@@ -10,7 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from interplm_nb.activations import FeatureActivations
-from interplm_nb.features.examples import Distribution, distribution, protein_distribution, proteins_of, sampled_proteins
+from interplm_nb.features.examples import (
+    Distribution,
+    distribution,
+    protein_distribution,
+    proteins_of,
+    sampled_proteins,
+)
 from interplm_nb.features.statistics import feature_statistics
 from interplm_nb.proteins import Proteins
 
@@ -22,12 +28,20 @@ def activations(draw: st.DrawFn) -> tuple[Proteins, np.ndarray]:
     lengths = draw(st.lists(st.integers(1, 5), min_size=1, max_size=5))
     proteins = Proteins.from_sequences({f"P{i}": "A" * n for i, n in enumerate(lengths)})
     values = st.sampled_from([0.0, 0.0, 0.0, 0.15, 0.5, 1.0, 1.7])
-    rows = draw(st.lists(st.lists(values, min_size=N_FEATURES, max_size=N_FEATURES), min_size=sum(lengths), max_size=sum(lengths)))
+    rows = draw(
+        st.lists(
+            st.lists(values, min_size=N_FEATURES, max_size=N_FEATURES),
+            min_size=sum(lengths),
+            max_size=sum(lengths),
+        )
+    )
     return proteins, np.array(rows, dtype=np.float32)
 
 
 @given(activations())
-def test_statistics_equal_a_loop_over_features_and_proteins(drawn: tuple[Proteins, np.ndarray]) -> None:
+def test_statistics_equal_a_loop_over_features_and_proteins(
+    drawn: tuple[Proteins, np.ndarray],
+) -> None:
     proteins, dense = drawn
     table = feature_statistics(FeatureActivations.from_csr(sp.csr_array(dense), proteins, "max"))
     assert table["feature"].to_list() == list(range(N_FEATURES))
@@ -41,15 +55,28 @@ def test_statistics_equal_a_loop_over_features_and_proteins(drawn: tuple[Protein
 
 
 @given(activations(), st.integers(0, N_FEATURES - 1))
-def test_proteins_of_a_feature_equal_a_loop(drawn: tuple[Proteins, np.ndarray], feature: int) -> None:
+def test_proteins_of_a_feature_equal_a_loop(
+    drawn: tuple[Proteins, np.ndarray], feature: int
+) -> None:
     proteins, dense = drawn
     table = proteins_of(FeatureActivations.from_csr(sp.csr_array(dense), proteins, "max"), feature)
     expected = []
     for i, accession in enumerate(proteins.accessions):
         values = dense[proteins.rows(accession), feature]
         if values.any():
-            expected.append((-values.max(), i, accession, (values > 0).sum(), int(values.argmax()) + 1, len(values)))
-    assert table.select("accession", "n_active", "position", "length").rows() == [(a, n, p, length) for _, _, a, n, p, length in sorted(expected)]
+            expected.append(
+                (
+                    -values.max(),
+                    i,
+                    accession,
+                    (values > 0).sum(),
+                    int(values.argmax()) + 1,
+                    len(values),
+                )
+            )
+    assert table.select("accession", "n_active", "position", "length").rows() == [
+        (a, n, p, length) for _, _, a, n, p, length in sorted(expected)
+    ]
     for accession, maximum, mean in table.select("accession", "maximum", "mean").iter_rows():
         values = dense[proteins.rows(accession), feature]
         assert maximum == values.max() and np.isclose(mean, values[values > 0].mean())
@@ -57,7 +84,9 @@ def test_proteins_of_a_feature_equal_a_loop(drawn: tuple[Proteins, np.ndarray], 
 
 def test_a_dead_feature_has_no_protein_and_an_empty_distribution() -> None:
     proteins = Proteins.from_sequences({"A": "MK"})
-    activations = FeatureActivations.from_csr(sp.csr_array(np.zeros((2, 1), np.float32)), proteins, "max")
+    activations = FeatureActivations.from_csr(
+        sp.csr_array(np.zeros((2, 1), np.float32)), proteins, "max"
+    )
     assert proteins_of(activations, 0).is_empty()
     assert sampled_proteins(activations, 0).is_empty()
     counted = distribution(*activations.feature(0), 2)
@@ -67,7 +96,10 @@ def test_a_dead_feature_has_no_protein_and_an_empty_distribution() -> None:
 def obvious_counts(track: np.ndarray, edges: np.ndarray) -> list[int]:
     """Values above 0 by bin; the last bin holds its upper edge."""
     last = len(edges) - 2
-    return [sum(1 for v in track if v > 0 and edges[i] <= v and (v < edges[i + 1] or i == last)) for i in range(last + 1)]
+    return [
+        sum(1 for v in track if v > 0 and edges[i] <= v and (v < edges[i + 1] or i == last))
+        for i in range(last + 1)
+    ]
 
 
 def obviously(track: np.ndarray, carried: np.ndarray, largest: float) -> tuple[Any, ...]:
@@ -86,17 +118,25 @@ def listed(counted: Distribution) -> tuple[Any, ...]:
 
 
 @given(activations(), st.integers(0, N_FEATURES - 1), st.data())
-def test_distributions_equal_a_loop_over_residues_and_proteins(drawn: tuple[Proteins, np.ndarray], feature: int, data: st.DataObject) -> None:
+def test_distributions_equal_a_loop_over_residues_and_proteins(
+    drawn: tuple[Proteins, np.ndarray], feature: int, data: st.DataObject
+) -> None:
     proteins, dense = drawn
     n = proteins.n_residues
     carried = np.array(data.draw(st.lists(st.booleans(), min_size=n, max_size=n)))
     track, axis = dense[:, feature], [proteins.rows(a) for a in proteins.accessions]
-    rows, values = FeatureActivations.from_csr(sp.csr_array(dense), proteins, "max").feature(feature)
+    rows, values = FeatureActivations.from_csr(sp.csr_array(dense), proteins, "max").feature(
+        feature
+    )
     whole = distribution(rows, values, n, carried, bins=10)
     per_protein = protein_distribution(rows, values, proteins.offsets, carried, bins=10)
     largest = float(track.max())
     assert listed(whole) == obviously(track, carried, largest)
-    assert listed(per_protein) == obviously(np.array([track[r].max() for r in axis]), np.array([carried[r].any() for r in axis]), largest)
+    assert listed(per_protein) == obviously(
+        np.array([track[r].max() for r in axis]),
+        np.array([carried[r].any() for r in axis]),
+        largest,
+    )
     for counted, plain in (
         (whole, distribution(rows, values, n, bins=10)),
         (per_protein, protein_distribution(rows, values, proteins.offsets, bins=10)),
@@ -106,7 +146,9 @@ def test_distributions_equal_a_loop_over_residues_and_proteins(drawn: tuple[Prot
 
 def test_a_mask_of_other_residues_or_of_rows_is_refused() -> None:
     rows, values = np.array([1]), np.array([0.5], np.float32)
-    message = r"what carries a concept is a bool array of shape \(3,\), one per residue, not {} of {}"
+    message = (
+        r"what carries a concept is a bool array of shape \(3,\), one per residue, not {} of {}"
+    )
     with pytest.raises(ValueError, match=message.format("bool", r"\(2,\)")):
         distribution(rows, values, 3, np.ones(2, bool))
     with pytest.raises(ValueError, match=message.format("int64", r"\(3,\)")):
@@ -132,31 +174,49 @@ def sample_by_turns(table: pl.DataFrame, n: int, bins: int) -> list[int]:
 def one_feature(maxima: list[float]) -> FeatureActivations:
     """A protein of two residues for each maximum."""
     proteins = Proteins.from_sequences({f"P{i}": "AA" for i in range(len(maxima))})
-    return FeatureActivations.from_dense(np.array([[v] for m in maxima for v in (m, m / 2)]), proteins, "max")
+    return FeatureActivations.from_dense(
+        np.array([[v] for m in maxima for v in (m, m / 2)]), proteins, "max"
+    )
 
 
-@given(st.lists(st.sampled_from([0.0, 0.1, 0.2, 0.3, 0.55, 0.9, 1.0, 1.3]), min_size=1, max_size=40), st.integers(0, 30), st.integers(1, 7))
-def test_a_sample_has_as_many_proteins_of_each_strength_as_turns_give(maxima: list[float], n: int, bins: int) -> None:
+@given(
+    st.lists(st.sampled_from([0.0, 0.1, 0.2, 0.3, 0.55, 0.9, 1.0, 1.3]), min_size=1, max_size=40),
+    st.integers(0, 30),
+    st.integers(1, 7),
+)
+def test_a_sample_has_as_many_proteins_of_each_strength_as_turns_give(
+    maxima: list[float], n: int, bins: int
+) -> None:
     activations = one_feature(maxima)
     table, sample = proteins_of(activations, 0), sampled_proteins(activations, 0, n, bins)
     assert sample.equals(table.filter(pl.col("accession").is_in(sample["accession"].to_list())))
     if table.height and n:
         assert sample.row(0) == table.row(0)
         given_by, largest = sample_by_turns(table, n, bins), float(table["maximum"][0])
-        places = [bins - 1 - min(int(m / largest * bins), bins - 1) for m in sample["maximum"].to_list()]
+        places = [
+            bins - 1 - min(int(m / largest * bins), bins - 1) for m in sample["maximum"].to_list()
+        ]
         assert [places.count(i) for i in range(bins)] == given_by
-        assert set(sampled_proteins(activations, 0, n - 1, bins)["accession"]) <= set(sample["accession"])
+        assert set(sampled_proteins(activations, 0, n - 1, bins)["accession"]) <= set(
+            sample["accession"]
+        )
 
 
 def test_chance_decides_within_a_bin_and_the_seed_decides_chance() -> None:
     activations = one_feature([1.0] * 50 + [0.3] * 50)
-    samples = [sampled_proteins(activations, 0, 20, seed=seed)["accession"].to_list() for seed in (0, 0, 1)]
+    samples = [
+        sampled_proteins(activations, 0, 20, seed=seed)["accession"].to_list() for seed in (0, 0, 1)
+    ]
     assert samples[0] == samples[1] != samples[2]
-    assert all(sample[0] == "P0" and sum(int(a[1:]) >= 50 for a in sample) == 10 for sample in samples)
+    assert all(
+        sample[0] == "P0" and sum(int(a[1:]) >= 50 for a in sample) == 10 for sample in samples
+    )
     assert samples[0] != [f"P{i}" for i in (*range(10), *range(50, 60))]
 
 
 @pytest.mark.parametrize(("n", "bins"), [(-1, 10), (5, 0)])
 def test_a_sample_that_cannot_be_is_refused(n: int, bins: int) -> None:
-    with pytest.raises(ValueError, match=f"a sample has 0 or more proteins of 1 or more bins, not {n} of {bins}"):
+    with pytest.raises(
+        ValueError, match=f"a sample has 0 or more proteins of 1 or more bins, not {n} of {bins}"
+    ):
         sampled_proteins(one_feature([1.0]), 0, n, bins)

@@ -8,7 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from interplm_nb.features.logos import AMINO_ACIDS, BACKGROUND, UNIFORM, aligned_rows, position_weights, windows
+from interplm_nb.features.logos import (
+    AMINO_ACIDS,
+    BACKGROUND,
+    UNIFORM,
+    aligned_rows,
+    position_weights,
+    windows,
+)
 from interplm_nb.proteins import Proteins
 from interplm_nb.sources.stockholm import Alignment
 
@@ -24,7 +31,9 @@ def test_windows_are_padded_beyond_the_ends() -> None:
 
 
 @given(st.text("ACDWX", min_size=1, max_size=12), st.data(), st.integers(0, 15))
-def test_a_window_is_the_letters_at_each_distance(sequence: str, data: st.DataObject, flank: int) -> None:
+def test_a_window_is_the_letters_at_each_distance(
+    sequence: str, data: st.DataObject, flank: int
+) -> None:
     position = data.draw(st.integers(1, len(sequence)))
     places = range(position - flank, position + flank + 1)
     expected = "".join(sequence[p - 1] if 1 <= p <= len(sequence) else "-" for p in places)
@@ -50,7 +59,10 @@ def information(letters: list[str], background: dict[str, float]) -> float:
 
 
 @given(
-    st.integers(0, 5).flatmap(lambda width: st.lists(st.text("AaCLWY-.XBß", min_size=width, max_size=width), max_size=60)), st.sampled_from([0, 1])
+    st.integers(0, 5).flatmap(
+        lambda width: st.lists(st.text("AaCLWY-.XBß", min_size=width, max_size=width), max_size=60)
+    ),
+    st.sampled_from([0, 1]),
 )
 def test_weights_equal_a_loop_over_columns(rows: list[str], uniform: int) -> None:
     background = UNIFORM if uniform else BACKGROUND
@@ -60,7 +72,9 @@ def test_weights_equal_a_loop_over_columns(rows: list[str], uniform: int) -> Non
         assert found.n[i] == len(letters)
         assert found.counts[i].tolist() == [letters.count(a) for a in AMINO_ACIDS]
         assert found.frequencies[i].sum() == pytest.approx(1 if letters else 0)
-        assert found.information[i] == pytest.approx(information(letters, dict(zip(AMINO_ACIDS, background, strict=True))), abs=1e-9)
+        assert found.information[i] == pytest.approx(
+            information(letters, dict(zip(AMINO_ACIDS, background, strict=True))), abs=1e-9
+        )
         assert found.heights[i] == pytest.approx(found.frequencies[i] * found.information[i])
     assert len(found.n) == (len(rows[0]) if rows else 0)
 
@@ -68,7 +82,9 @@ def test_weights_equal_a_loop_over_columns(rows: list[str], uniform: int) -> Non
 def test_a_uniform_background_gives_the_entropy_of_schneider() -> None:
     rows = ["W"] * 30 + ["C"] * 10
     entropy = -(0.75 * log2(0.75) + 0.25 * log2(0.25))
-    assert position_weights(rows, UNIFORM).information == pytest.approx([log2(20) - entropy - 19 / (2 * log(2) * 40)])
+    assert position_weights(rows, UNIFORM).information == pytest.approx(
+        [log2(20) - entropy - 19 / (2 * log(2) * 40)]
+    )
     assert position_weights(["W"] * 3, UNIFORM).information == [0]
     assert position_weights(["W"] * 4, UNIFORM).information > 0
     # A rare residue says more than a common one.
@@ -80,7 +96,12 @@ def test_letters_drawn_from_the_background_have_about_no_information() -> None:
     rng = np.random.default_rng(0)
     letters = rng.choice(list(AMINO_ACIDS), (200, 4000), p=BACKGROUND)
     found = position_weights(["".join(row) for row in letters])
-    raw = (found.frequencies * np.log2(np.where(found.counts, found.frequencies, 1) / np.where(found.counts, BACKGROUND, 1))).sum(axis=1)
+    raw = (
+        found.frequencies
+        * np.log2(
+            np.where(found.counts, found.frequencies, 1) / np.where(found.counts, BACKGROUND, 1)
+        )
+    ).sum(axis=1)
     assert raw.mean() == pytest.approx(19 / (2 * log(2) * 200), abs=0.005)
     assert np.median(raw - 19 / (2 * log(2) * 200)) == pytest.approx(0, abs=0.005)
 
@@ -89,20 +110,36 @@ def test_the_background_is_ordered_and_adds_up() -> None:
     assert AMINO_ACIDS == "ACDEFGHIKLMNPQRSTVWY"
     assert BACKGROUND.sum() == pytest.approx(1)
     by_letter = dict(zip(AMINO_ACIDS, BACKGROUND.round(3), strict=True))
-    assert (by_letter["L"], by_letter["A"], by_letter["W"], by_letter["C"]) == (0.097, 0.083, 0.011, 0.014)
-    assert max(by_letter, key=by_letter.__getitem__) == "L" and min(by_letter, key=by_letter.__getitem__) == "W"
+    assert (by_letter["L"], by_letter["A"], by_letter["W"], by_letter["C"]) == (
+        0.097,
+        0.083,
+        0.011,
+        0.014,
+    )
+    assert (
+        max(by_letter, key=by_letter.__getitem__) == "L"
+        and min(by_letter, key=by_letter.__getitem__) == "W"
+    )
 
 
 def test_the_rows_of_an_alignment_come_back() -> None:
     rows = ["MK-VX-", "M--VL-", "-KKVL-"]
-    proteins = Proteins.from_sequences({a: row.replace("-", "") for a, row in zip("PQR", rows, strict=True)})
-    columns = np.array([i for row in rows for i, letter in enumerate(row, 1) if letter != "-"], np.int32)
+    proteins = Proteins.from_sequences(
+        {a: row.replace("-", "") for a, row in zip("PQR", rows, strict=True)}
+    )
+    columns = np.array(
+        [i for row in rows for i, letter in enumerate(row, 1) if letter != "-"], np.int32
+    )
     assert aligned_rows(Alignment(proteins, columns, 6)) == rows
 
 
 def test_rows_and_backgrounds_that_do_not_fit() -> None:
-    with pytest.raises(ValueError, match="aligned rows have one length, not 2 and 3; pad the shorter ones with '-'"):
+    with pytest.raises(
+        ValueError, match="aligned rows have one length, not 2 and 3; pad the shorter ones with '-'"
+    ):
         position_weights(["MK", "MKV"])
     for background in (np.full(20, 0.1), np.full(19, 1 / 19), np.append(np.full(19, 1 / 19), 0)):
-        with pytest.raises(ValueError, match="a background is 20 frequencies above 0 that add up to 1"):
+        with pytest.raises(
+            ValueError, match="a background is 20 frequencies above 0 that add up to 1"
+        ):
             position_weights(["MK"], background)

@@ -16,9 +16,13 @@ from interplm_nb.proteins import Proteins
 
 def classified(tracks: list[np.ndarray], threshold: float = 0.15) -> dict[str, Any]:
     """The row of one feature with these tracks, one per protein."""
-    proteins = Proteins.from_sequences({f"P{i}": "A" * len(track) for i, track in enumerate(tracks)})
+    proteins = Proteins.from_sequences(
+        {f"P{i}": "A" * len(track) for i, track in enumerate(tracks)}
+    )
     values = np.concatenate(tracks).astype(np.float32)[:, None]
-    return activation_patterns(FeatureActivations.from_dense(values, proteins, "max"), threshold=threshold).row(0, named=True)
+    return activation_patterns(
+        FeatureActivations.from_dense(values, proteins, "max"), threshold=threshold
+    ).row(0, named=True)
 
 
 def planted(spans: list[tuple[int, int]], length: int = 200, value: float = 0.9) -> np.ndarray:
@@ -46,7 +50,13 @@ def test_planted_patterns() -> None:
     row = classified(cases["periodic"])
     assert (row["period"], row["period_strength"]) == (7, pytest.approx(1, abs=1e-9))
     row = classified(cases["domain"])
-    assert (row["run_length"], row["coverage"], row["agreement"], row["onsets"], row["n_proteins"]) == (45, 0.225, 1, 1, 12)
+    assert (
+        row["run_length"],
+        row["coverage"],
+        row["agreement"],
+        row["onsets"],
+        row["n_proteins"],
+    ) == (45, 0.225, 1, 1, 12)
     assert classified(cases["too few"])["n_proteins"] == 4
     assert classified(cases["mixed"])["agreement"] == pytest.approx(1 / 3)
 
@@ -86,7 +96,9 @@ def activations(draw: st.DrawFn) -> tuple[Proteins, np.ndarray]:
     lengths = draw(st.lists(st.integers(1, 30), min_size=1, max_size=5))
     proteins = Proteins.from_sequences({f"P{i}": "A" * n for i, n in enumerate(lengths)})
     seed = draw(st.integers(0, 1000))
-    values = np.random.default_rng(seed).choice([0.0, 0.1, 0.3, 0.6, 1.0], (sum(lengths), 3), p=[0.4, 0.1, 0.2, 0.2, 0.1])
+    values = np.random.default_rng(seed).choice(
+        [0.0, 0.1, 0.3, 0.6, 1.0], (sum(lengths), 3), p=[0.4, 0.1, 0.2, 0.2, 0.1]
+    )
     return proteins, values.astype(np.float32)
 
 
@@ -115,7 +127,9 @@ def top_run(track: np.ndarray) -> int:
 
 
 @given(activations(), st.booleans())
-def test_the_numbers_equal_a_loop_over_proteins(drawn: tuple[Proteins, np.ndarray], some: bool) -> None:
+def test_the_numbers_equal_a_loop_over_proteins(
+    drawn: tuple[Proteins, np.ndarray], some: bool
+) -> None:
     proteins, values = drawn
     chosen = proteins.accessions[::2] if some else None
     table = activation_patterns(FeatureActivations.from_dense(values, proteins, "max"), chosen)
@@ -124,26 +138,42 @@ def test_the_numbers_equal_a_loop_over_proteins(drawn: tuple[Proteins, np.ndarra
         tracks = [track for track in tracks if track.max() > 0.5]
         assert row["n_proteins"] == len(tracks)
         if not tracks:
-            assert (row["run_length"], row["coverage"], row["onsets"], row["period"], row["period_strength"]) == (0, 0, 0, 0, 0)
+            assert (
+                row["run_length"],
+                row["coverage"],
+                row["onsets"],
+                row["period"],
+                row["period_strength"],
+            ) == (0, 0, 0, 0, 0)
             continue
         assert row["run_length"] == np.median([top_run(track) for track in tracks])
-        assert row["coverage"] == pytest.approx(np.median([(track > 0.15).mean() for track in tracks]))
+        assert row["coverage"] == pytest.approx(
+            np.median([(track > 0.15).mean() for track in tracks])
+        )
         assert row["onsets"] == np.median([len(stretches(track)) for track in tracks])
         onsets = [[first for first, _ in stretches(track)] for track in tracks]
         followed = []
         for lag in range(2, LAGS + 1):
-            room = sum(i + lag < len(track) for track, firsts in zip(tracks, onsets, strict=True) for i in firsts)
+            room = sum(
+                i + lag < len(track)
+                for track, firsts in zip(tracks, onsets, strict=True)
+                for i in firsts
+            )
             pairs = sum(i + lag in firsts for firsts in onsets for i in firsts)
             followed.append(pairs / max(room, sum(map(len, onsets)) / 2))
         top, mean = max(followed), np.mean(followed)
         assert row["period_strength"] == pytest.approx((top - mean) / (1 - mean))
-        assert row["period"] == (next(i for i, r in enumerate(followed, 2) if r >= 0.9 * top) if top else 0)
+        assert row["period"] == (
+            next(i for i, r in enumerate(followed, 2) if r >= 0.9 * top) if top else 0
+        )
 
 
 def test_blocks_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(3)
     proteins = Proteins.from_sequences({f"P{i}": "A" * 60 for i in range(20)})
-    source = FeatureActivations.from_dense((rng.random((1200, 4)) * (rng.random((1200, 4)) < 0.4)).astype(np.float32), proteins, "max")
+    source = FeatureActivations.from_dense(
+        (rng.random((1200, 4)) * (rng.random((1200, 4)) < 0.4)).astype(np.float32), proteins, "max"
+    )
     whole = activation_patterns(source)
     blocks = source.blocks
     monkeypatch.setattr(source, "blocks", lambda accessions: blocks(accessions, 100))
@@ -153,5 +183,8 @@ def test_blocks_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_another_unit_is_refused() -> None:
     proteins = Proteins.from_sequences({"P": "AAA"})
-    with pytest.raises(ValueError, match=r"fractions of each feature's maximum \(unit 'max'\), not unit 'raw': use relative_to"):
+    with pytest.raises(
+        ValueError,
+        match=r"fractions of each feature's maximum \(unit 'max'\), not unit 'raw': use relative_to",
+    ):
         activation_patterns(FeatureActivations.from_dense(np.ones((3, 1)), proteins))

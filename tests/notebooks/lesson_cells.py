@@ -11,7 +11,11 @@ def value_of(source: str, names: dict[str, Any]) -> Any:
     tree = ast.parse(source)
     last = tree.body.pop() if isinstance(tree.body[-1], ast.Expr) else None
     exec(compile(tree, "cell", "exec"), names)
-    return eval(compile(ast.Expression(last.value), "cell", "eval"), names) if isinstance(last, ast.Expr) else None
+    return (
+        eval(compile(ast.Expression(last.value), "cell", "eval"), names)
+        if isinstance(last, ast.Expr)
+        else None
+    )
 
 
 def values_of(notebook: Any, given: dict[str, Any]) -> dict[str, Any]:
@@ -37,6 +41,10 @@ def assert_clean_lesson(notebook: Any) -> None:
     assert len({cell.id for cell in notebook.cells}) == len(notebook.cells)
     assert set(notebook.metadata) == {"kernelspec", "language_info"}
     prose = [cell.source for cell in notebook.cells if cell.cell_type == "markdown"]
-    assert notebook.cells[0].source.startswith("# ") and sum("## Try" in text for text in prose) == 1
+    assert (
+        notebook.cells[0].source.startswith("# ") and sum("## Try" in text for text in prose) == 1
+    )
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
-    assert code[0].metadata["tags"] == ["parameters"] and any("model_note" in cell.source for cell in code)
+    assert code[0].metadata["tags"] == ["parameters"] and any(
+        "model_note" in cell.source for cell in code
+    )

@@ -15,18 +15,47 @@ SMALL = {
 @pytest.mark.slow
 def test_the_laboratory_runs_as_notebooks_and_shows_its_curves_and_charts(tmp_path):
     said = []
-    done = run(Request("laboratory", tmp_path / "run", [f"{name}={value}" for name, value in SMALL.items()], device="cpu"), said.append)
+    done = run(
+        Request(
+            "laboratory",
+            tmp_path / "run",
+            [f"{name}={value}" for name, value in SMALL.items()],
+            device="cpu",
+        ),
+        said.append,
+    )
     assert [line.split(":")[0] for line in said if "done in" in line] == [
         "01_proteins", "02_embed", "03_train", "03b_compare", "04_activations", "05_concepts",
     ]  # fmt: skip
-    for stage, cell, sae in (("train", "work", "sae, shuffled_sae"), ("compare", "work", "layer_01-matryoshka-k4-s1")):
+    for stage, cell, sae in (
+        ("train", "work", "sae, shuffled_sae"),
+        ("compare", "work", "layer_01-matryoshka-k4-s1"),
+    ):
         cells = {c.id: c for c in nbformat.read(done.notebook(stage), as_version=4).cells}
-        (live,) = [o for o in cells[cell].outputs if o.output_type == "display_data"]  # one picture, in its last state
-        assert "image/png" in live.data and "to step 20 of 20" in live.data["text/plain"] and sae in live.data["text/plain"]
-    shown = {c.id: c.outputs[0].data for c in nbformat.read(done.notebook("compare"), as_version=4).cells if c.id.endswith(("-figure", "-table"))}
+        (live,) = [
+            o for o in cells[cell].outputs if o.output_type == "display_data"
+        ]  # one picture, in its last state
+        assert (
+            "image/png" in live.data
+            and "to step 20 of 20" in live.data["text/plain"]
+            and sae in live.data["text/plain"]
+        )
+    shown = {
+        c.id: c.outputs[0].data
+        for c in nbformat.read(done.notebook("compare"), as_version=4).cells
+        if c.id.endswith(("-figure", "-table"))
+    }
     assert all("image/png" in data for name, data in shown.items() if name.endswith("-figure"))
     assert shown["comparison-table"]["text/html"].count(">chosen<") == 1
     assert done.summary("compare")["chosen"][0] in shown["chosen-table"]["text/plain"]
     said.clear()
-    run(Request("laboratory", tmp_path / "run", [f"{name}={value}" for name, value in SMALL.items()], device="cpu"), said.append)
+    run(
+        Request(
+            "laboratory",
+            tmp_path / "run",
+            [f"{name}={value}" for name, value in SMALL.items()],
+            device="cpu",
+        ),
+        said.append,
+    )
     assert all("unchanged, skipped" in line for line in said) and len(said) == 6

@@ -30,19 +30,34 @@ def test_it_is_committed_clean_and_reads_as_a_lesson(notebook: Any) -> None:
 
 
 def test_every_cell_runs(notebook: Any, run: Run, capsys: pytest.CaptureFixture[str]) -> None:
-    values = values_of(notebook, {"run": str(run.folder), "min_confidence": 0.05, "min_instances": 1})
+    values = values_of(
+        notebook, {"run": str(run.folder), "min_confidence": 0.05, "min_instances": 1}
+    )
     for name in PICTURES:
         assert values[name]._repr_mimebundle_()[0]["image/png"].startswith(b"\x89PNG")
     assert "candidates of confidence 0.05 or more" in repr(values["candidates"])
-    assert "random SAE" in repr(values["precision-table"]) and "Average precision of the SAE" in values["evaluation"].data
+    assert (
+        "random SAE" in repr(values["precision-table"])
+        and "Average precision of the SAE" in values["evaluation"].data
+    )
     assert "iplm-seq" in values["residues"].data and "|" in capsys.readouterr().out
     assert "average precision, by concept" in repr(values["by-concept"])
 
 
-def test_what_cannot_be_evaluated_or_found_is_words(notebook: Any, run: Run, capsys: pytest.CaptureFixture[str]) -> None:
-    values = values_of(notebook, {"run": str(run.folder), "min_confidence": 1.0, "min_instances": 10_000})
-    assert all(str(values[name]).startswith("Not evaluated: no feature reaches") for name in (*PICTURES, "precision-table", "by-concept"))
-    assert "no candidate of confidence 1 or more" in values["residues"].data and "no candidate" in capsys.readouterr().out
+def test_what_cannot_be_evaluated_or_found_is_words(
+    notebook: Any, run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    values = values_of(
+        notebook, {"run": str(run.folder), "min_confidence": 1.0, "min_instances": 10_000}
+    )
+    assert all(
+        str(values[name]).startswith("Not evaluated: no feature reaches")
+        for name in (*PICTURES, "precision-table", "by-concept")
+    )
+    assert (
+        "no candidate of confidence 1 or more" in values["residues"].data
+        and "no candidate" in capsys.readouterr().out
+    )
 
 
 def test_without_evaluating_it_shows_what_the_run_has_kept(notebook: Any, run: Run) -> None:

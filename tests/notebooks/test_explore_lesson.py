@@ -31,17 +31,27 @@ def test_it_is_committed_clean_and_reads_as_a_lesson(notebook: Any) -> None:
 def test_the_workbench_is_the_first_thing_after_the_imports(notebook: Any) -> None:
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     assert [cell.id for cell in code[:3]] == ["parameters", "imports", "workbench"]
-    assert {cell.id for cell in code if "app" in cell.metadata.get("tags", [])} == {"imports", "workbench"}
+    assert {cell.id for cell in code if "app" in cell.metadata.get("tags", [])} == {
+        "imports",
+        "workbench",
+    }
 
 
 def test_every_cell_runs_on_the_shipped_run(notebook: Any, tmp_path: Path) -> None:
     values = values_of(notebook, {"run": ""})
     bench = values["workbench"]
     assert isinstance(bench, Workbench)
-    assert values["brush"]["activation"].min() >= 0.8 and values["letters"]["count"].sum() > values["brush"].height
-    assert bench.selection.brush == [] and bench.selection.feature == int(values["best"]["feature"].unique(maintain_order=True)[1])
+    assert (
+        values["brush"]["activation"].min() >= 0.8
+        and values["letters"]["count"].sum() > values["brush"].height
+    )
+    assert bench.selection.brush == [] and bench.selection.feature == int(
+        values["best"]["feature"].unique(maintain_order=True)[1]
+    )
     assert "does not hold the activations of `random_sae`" in values["control"].data
-    assert (tmp_path / "feature.html").stat().st_size < 6e6 and "feature.html#" in values["page"].data
+    assert (tmp_path / "feature.html").stat().st_size < 6e6 and "feature.html#" in values[
+        "page"
+    ].data
     assert values["figure"]._repr_mimebundle_()[0]["image/png"].startswith(b"\x89PNG")
     assert sorted(path.suffix for path in values["scripts"]) == [".cxc", ".pdb", ".pml"]
 
@@ -53,15 +63,28 @@ def test_a_residue_that_is_chosen_is_said(notebook: Any) -> None:
     accession = bench.data.pages.top(bench.selection.feature, 1)["accession"][0]
     bench.selection.update({"accession": accession, "position": 1})
     letter = bench.data.pages.proteins.sequence(accession)[0]
-    assert label.value.startswith(f"{letter}1 of {accession}: feature {bench.selection.feature} is at ")
+    assert label.value.startswith(
+        f"{letter}1 of {accession}: feature {bench.selection.feature} is at "
+    )
 
 
-def test_a_run_with_a_controls_activations_is_compared_and_no_concept_is_no_error(notebook: Any, tmp_path: Path) -> None:
+def test_a_run_with_a_controls_activations_is_compared_and_no_concept_is_no_error(
+    notebook: Any, tmp_path: Path
+) -> None:
     sequences = ["MKTAYIAKQRQISFVKSHFSRQ" * 3, "MKVLAAGIVALLLAGCSS" * 4, "ACDEFGHIKLMNPQRSTVWY" * 2]
-    table = pl.DataFrame({"accession": ["P00001", "P00002", "P00003"], "sequence": sequences, "protein_name": ["one", "two", "three"]})
+    table = pl.DataFrame(
+        {
+            "accession": ["P00001", "P00002", "P00003"],
+            "sequence": sequences,
+            "protein_name": ["one", "two", "three"],
+        }
+    )
     run = simple_run(tmp_path / "run", table)
     shutil.copytree(run.source("sae"), run.source("random_sae"))
     values = values_of(notebook, {"run": str(run.folder)})
     assert isinstance(values["control"], Comparison)
     assert values["control"].right.data.pages.source == "random_sae"
-    assert values["workbench"].selection.feature == 0 and values["scripts"] == "no protein in which this feature fires has a structure here"
+    assert (
+        values["workbench"].selection.feature == 0
+        and values["scripts"] == "no protein in which this feature fires has a structure here"
+    )

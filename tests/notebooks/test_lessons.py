@@ -66,7 +66,11 @@ def test_it_reads_as_a_lesson(notebook):
     prose = [cell.source for cell in notebook.cells if cell.cell_type == "markdown"]
     assert notebook.cells[0].source.startswith("# ")
     assert sum("## Try" in text for text in prose) == 1
-    assert any(re.search(r"\bfigures\w*\.\w+\(", cell.source) for cell in notebook.cells if cell.cell_type == "code")
+    assert any(
+        re.search(r"\bfigures\w*\.\w+\(", cell.source)
+        for cell in notebook.cells
+        if cell.cell_type == "code"
+    )
 
 
 def test_what_rests_on_the_embedded_model_says_so(stage, notebook):

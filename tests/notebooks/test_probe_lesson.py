@@ -34,18 +34,29 @@ def test_it_is_committed_clean_and_reads_as_a_lesson(notebook: Any) -> None:
     assert_clean_lesson(notebook)
 
 
-def test_every_cell_runs_on_labels_of_ones_own(notebook: Any, run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_cell_runs_on_labels_of_ones_own(
+    notebook: Any, run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     proteins = run.proteins()
-    rows = [f"{a}\t{i}\t{i}\tLysine" for a in proteins.accessions for i, letter in enumerate(proteins.sequence(a), 1) if letter == "K"]
+    rows = [
+        f"{a}\t{i}\t{i}\tLysine"
+        for a in proteins.accessions
+        for i, letter in enumerate(proteins.sequence(a), 1)
+        if letter == "K"
+    ]
     (tmp_path / "own.tsv").write_text("\n".join(["accession\tstart\tend\tconcept", *rows]) + "\n")
     values = values_of(notebook, small(run, labels=str(tmp_path / "own.tsv")))
     for name in (*PICTURES, "residual"):
         assert values[name]._repr_mimebundle_()[0]["image/png"].startswith(b"\x89PNG")
-    assert "random SAE, k = 5" in repr(values["probes-table"]) and "Lysine" in repr(values["residual"])
+    assert "random SAE, k = 5" in repr(values["probes-table"]) and "Lysine" in repr(
+        values["residual"]
+    )
     assert "no label was left out" in capsys.readouterr().out
 
 
-def test_it_runs_as_it_is_and_where_no_label_can_be_probed(notebook: Any, run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+def test_it_runs_as_it_is_and_where_no_label_can_be_probed(
+    notebook: Any, run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
     lone = run.annotations().summary().sort("n_instances", "concept")["concept"][0]
     values = values_of(notebook, small(run, concepts=[lone], residues=300))
     for name in PICTURES:

@@ -7,7 +7,15 @@ import numpy as np
 import pytest
 import torch
 
-from interplm_nb.sae.architectures import Architecture, BatchTopK, Gated, JumpReLU, Matryoshka, ReLU, TopK
+from interplm_nb.sae.architectures import (
+    Architecture,
+    BatchTopK,
+    Gated,
+    JumpReLU,
+    Matryoshka,
+    ReLU,
+    TopK,
+)
 from interplm_nb.sae.checkpoint import SAEAbout
 from interplm_nb.sae.exporters import to_saelens
 from interplm_nb.sae.model import SAE
@@ -16,7 +24,12 @@ from interplm_nb.sae.residue_norm import ResidueNorm
 ROOT = Path(__file__).parents[2]
 PYTHON = ROOT / ".venv-peers" / "bin" / "python"
 D_IN, D_SAE = 16, 64
-pytestmark = [pytest.mark.peers, pytest.mark.skipif(not PYTHON.exists(), reason="no .venv-peers: make peers makes it, with sae-lens in it")]
+pytestmark = [
+    pytest.mark.peers,
+    pytest.mark.skipif(
+        not PYTHON.exists(), reason="no .venv-peers: make peers makes it, with sae-lens in it"
+    ),
+]
 
 KINDS: dict[str, tuple[Architecture, ResidueNorm | None, bool]] = {
     "relu": (ReLU(), None, False),
@@ -62,7 +75,9 @@ def exported(tmp_path_factory) -> Path:
         to_saelens(sae_of(*kind), folder / name)
     code = "import sys; from benchmarks.peers import load_saelens as load; folder, *names = sys.argv[1:]\n"
     code += "for name in names: sys.argv[1:] = [f'{folder}/{name}', f'{folder}/x.npy', f'{folder}/{name}/out.npz']; load.main()"
-    done = subprocess.run([PYTHON, "-c", code, folder, *KINDS], cwd=ROOT, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [PYTHON, "-c", code, folder, *KINDS], cwd=ROOT, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr[-2000:]
     return folder
 

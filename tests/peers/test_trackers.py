@@ -11,7 +11,10 @@ ROOT = Path(__file__).parents[2]
 PYTHON = ROOT / ".venv-peers" / "bin" / "python"
 pytestmark = [
     pytest.mark.peers,
-    pytest.mark.skipif(not PYTHON.exists(), reason="no .venv-peers: make peers makes it, with wandb and tensorboard in it"),
+    pytest.mark.skipif(
+        not PYTHON.exists(),
+        reason="no .venv-peers: make peers makes it, with wandb and tensorboard in it",
+    ),
 ]
 
 LOG = """
@@ -74,25 +77,66 @@ print("FOUND" + json.dumps(rows))
 
 def ran(code: str, folder: Path) -> object:
     """What the script found; nothing leaves this computer."""
-    quiet = {**os.environ, "WANDB_MODE": "offline", "WANDB_SILENT": "true", "WANDB_DIR": str(folder), "WANDB_CONFIG_DIR": str(folder)}
-    done = subprocess.run([PYTHON, "-c", code, folder], cwd=ROOT, env=quiet, capture_output=True, text=True, check=False, timeout=240)
+    quiet = {
+        **os.environ,
+        "WANDB_MODE": "offline",
+        "WANDB_SILENT": "true",
+        "WANDB_DIR": str(folder),
+        "WANDB_CONFIG_DIR": str(folder),
+    }
+    done = subprocess.run(
+        [PYTHON, "-c", code, folder],
+        cwd=ROOT,
+        env=quiet,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=240,
+    )
     assert done.returncode == 0, done.stderr[-3000:]
-    return json.loads(next(text for text in done.stdout.splitlines() if text.startswith("FOUND"))[5:])
+    return json.loads(
+        next(text for text in done.stdout.splitlines() if text.startswith("FOUND"))[5:]
+    )
 
 
 def test_tensorboard_reads_back_every_number_at_its_step(tmp_path):
     found = ran(TENSORBOARD, tmp_path)
     assert found["other"]["fvu"] == [[10, pytest.approx(0.1)], [20, pytest.approx(0.05)]]
     assert found["one"]["loss_recovered"] == [[20, 0.75]]
-    assert set(found["other"]) == {"loss", "fvu", "l0", "dead", "lr", "tokens_per_second", "density"}
-    limits, counts = found["one"]["density"]  # over log10 of the share of residues: silent below -6, ..., more than a tenth up to 0
-    assert dict(zip(limits, counts, strict=True)) == {-6: 3, -5: 0, -4: 0, -3: 0, -2: 1, -1: 2, 0: 2}
+    assert set(found["other"]) == {
+        "loss",
+        "fvu",
+        "l0",
+        "dead",
+        "lr",
+        "tokens_per_second",
+        "density",
+    }
+    limits, counts = found["one"][
+        "density"
+    ]  # over log10 of the share of residues: silent below -6, ..., more than a tenth up to 0
+    assert dict(zip(limits, counts, strict=True)) == {
+        -6: 3,
+        -5: 0,
+        -4: 0,
+        -3: 0,
+        -2: 1,
+        -1: 2,
+        0: 2,
+    }
 
 
 def test_wandb_keeps_every_sae_against_its_own_step(tmp_path):
     rows = ran(WANDB, tmp_path)
-    ours = [{name: value for name, value in row.items() if not name.startswith("_")} for row in rows]
-    assert [next(iter(sorted(row))).split("/")[0] for row in ours] == ["one", "other", "one", "other"]
+    ours = [
+        {name: value for name, value in row.items() if not name.startswith("_")} for row in rows
+    ]
+    assert [next(iter(sorted(row))).split("/")[0] for row in ours] == [
+        "one",
+        "other",
+        "one",
+        "other",
+    ]
     assert [row.get("one/step", row.get("other/step")) for row in ours] == [10, 10, 20, 20]
     assert (ours[0]["one/fvu"], ours[0]["one/l0"], ours[0]["one/lr"]) == (0.25, 16, 1e-4)
     assert ours[0]["one/density/values"] == [3, 0, 0, 0, 1, 2, 2]

@@ -17,8 +17,16 @@ def with_links(run: Run, folder: Path) -> Run:
     shutil.copytree(run.folder, folder)
     copy = Run.open(folder)
     proteins = copy.proteins()
-    values, annotations = copy.scored("sae", "strict", proteins), copy.annotations("strict", proteins)
-    validation, test = (count(values, annotations, copy.accessions(split), overlap="keep") for split in ("validation", "test"))
+    values, annotations = (
+        copy.scored("sae", "strict", proteins),
+        copy.annotations("strict", proteins),
+    )
+    validation, test = (
+        count(values, annotations, copy.accessions(split), overlap="keep")
+        for split in ("validation", "test")
+    )
     table = linked(validation, test, set(validation.concepts["concept"]), MIN_F1)
-    ConceptLinks.fit(table, values, annotations, copy.splits().filter(pl.col("split") == "train")).save(copy.source("sae"), {})
+    ConceptLinks.fit(
+        table, values, annotations, copy.splits().filter(pl.col("split") == "train")
+    ).save(copy.source("sae"), {})
     return copy

@@ -20,14 +20,22 @@ def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     for stage, params in tiny_parameters(folder).items():
         stages.STAGE_FUNCTIONS[stage](run, params)
         manifest.write(run, params, manifest.key(run, params), {"device": "cpu"})
-        remove(run.work(stage))  # as the runner does: a stage that is called again is current, and reads
+        remove(
+            run.work(stage)
+        )  # as the runner does: a stage that is called again is current, and reads
     return run
 
 
 @pytest.fixture(scope="session")
-def compared(tiny_run: Run, tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, stages.CompareStage, list[Any]]:
+def compared(
+    tiny_run: Run, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Run, stages.CompareStage, list[Any]]:
     """A copy of the tiny run with stage `compare` done, what it made, and the lines that it logged; do not change it."""
     folder = Path(tmp_path_factory.mktemp("compared")) / "run"
     shutil.copytree(tiny_run.folder, folder)
     lines: list[Any] = []
-    return Run.open(folder), stages.compare(Run.open(folder), tiny_compare(folder), log=lines.append), lines
+    return (
+        Run.open(folder),
+        stages.compare(Run.open(folder), tiny_compare(folder), log=lines.append),
+        lines,
+    )

@@ -39,17 +39,31 @@ print("wrote", output.name)
 """
 
 
-def write_fakes(folder: Path, broken: str = "", code: str = "raise ValueError('the first line\\nthe last line')") -> Path:
+def write_fakes(
+    folder: Path, broken: str = "", code: str = "raise ValueError('the first line\\nthe last line')"
+) -> Path:
     """Write a notebook per stage; the notebook of stage `broken` runs `code` in its third cell."""
     folder.mkdir(parents=True, exist_ok=True)
     for stage in ALL_STAGES:
         names = PARAMETERS[stage].model_fields.items()
-        literals = "\n".join(f"{name}: {type(f.default).__name__} = {f.default!r}" for name, f in names)
+        literals = "\n".join(
+            f"{name}: {type(f.default).__name__} = {f.default!r}" for name, f in names
+        )
         parameters = new_code_cell(literals, metadata={"tags": ["parameters"]})
         work = code if stage == broken else WRITE.format(stage=stage, output=OUTPUT[stage])
-        cells = [new_markdown_cell(f"# {stage}"), parameters, new_code_cell(WORK.format(stage=stage)), new_code_cell(work)]
-        kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}, "language_info": {"name": "python"}}
-        nbformat.write(new_notebook(cells=cells, metadata=kernel), folder / f"{Run.stage_name(stage)}.ipynb")
+        cells = [
+            new_markdown_cell(f"# {stage}"),
+            parameters,
+            new_code_cell(WORK.format(stage=stage)),
+            new_code_cell(work),
+        ]
+        kernel = {
+            "kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"},
+            "language_info": {"name": "python"},
+        }
+        nbformat.write(
+            new_notebook(cells=cells, metadata=kernel), folder / f"{Run.stage_name(stage)}.ipynb"
+        )
     return folder
 
 

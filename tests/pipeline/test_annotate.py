@@ -41,10 +41,20 @@ def plain_names(annotator: Annotator, proteins: Proteins, least: float) -> list[
                 if value > np.float32(link["threshold"]):
                     inside.append((position, value))
                 elif inside:
-                    confidences = [float(annotator.links.confidence(link["concept"], link["feature"], v)) for _, v in inside]
+                    confidences = [
+                        float(annotator.links.confidence(link["concept"], link["feature"], v))
+                        for _, v in inside
+                    ]
                     top = max(inside, key=lambda place: place[1])
                     if max(confidences) >= least:
-                        where = (inside[0][0], inside[-1][0], top[0], float(top[1]), max(confidences), float(np.mean(confidences)))
+                        where = (
+                            inside[0][0],
+                            inside[-1][0],
+                            top[0],
+                            float(top[1]),
+                            max(confidences),
+                            float(np.mean(confidences)),
+                        )
                         rows.append((accession, link["concept"], link["feature"], *where))
                     inside = []
     return sorted(rows)
@@ -54,13 +64,25 @@ def test_activations_are_those_of_the_run(annotator, proteins, run):
     found, stored = annotator.activations(proteins), run.scored("sae", "strict")
     assert found.unit == "max" and found.n_features == stored.n_features
     for accession in proteins.accessions:
-        np.testing.assert_allclose(found.of(accession).toarray(), stored.of(accession).toarray(), atol=1e-4)
+        np.testing.assert_allclose(
+            found.of(accession).toarray(), stored.of(accession).toarray(), atol=1e-4
+        )
 
 
 @pytest.mark.parametrize("least", [0.0, 0.3])
 def test_names_are_those_of_a_walk_over_all_pairs_and_residues(annotator, proteins, least):
     named = annotator(proteins, least).concepts
-    columns = ["accession", "concept", "feature", "start", "end", "position", "maximum", "confidence", "mean_confidence"]
+    columns = [
+        "accession",
+        "concept",
+        "feature",
+        "start",
+        "end",
+        "position",
+        "maximum",
+        "confidence",
+        "mean_confidence",
+    ]
     wanted = plain_names(annotator, proteins, least)
     assert wanted, "the tiny run names something"
     found = sorted(named.select(columns).rows())
@@ -71,32 +93,54 @@ def test_names_are_those_of_a_walk_over_all_pairs_and_residues(annotator, protei
 def test_beside_each_name_stands_its_pairs_control(annotator, proteins):
     named = annotator(proteins, 0).concepts
     assert dict(named.schema) == NAMED
-    control = ["category", "threshold", "precision", "recall_per_domain", "f1", "f1_per_domain", "n_instances"]
-    joined = named.join(annotator.links.table, on=["concept", "feature"], suffix="_link", how="left")
+    control = [
+        "category",
+        "threshold",
+        "precision",
+        "recall_per_domain",
+        "f1",
+        "f1_per_domain",
+        "n_instances",
+    ]
+    joined = named.join(
+        annotator.links.table, on=["concept", "feature"], suffix="_link", how="left"
+    )
     for column in control:
         assert joined[column].equals(joined[f"{column}_link"], check_names=False)
     for _, own in named.group_by("accession", maintain_order=True):
         assert own["confidence"].is_sorted(descending=True)
-    assert named["accession"].unique(maintain_order=True).to_list() == [a for a in proteins.accessions if a in set(named["accession"])]
+    assert named["accession"].unique(maintain_order=True).to_list() == [
+        a for a in proteins.accessions if a in set(named["accession"])
+    ]
 
 
-def test_a_pair_without_a_control_on_test_names_nothing_and_a_q_value_is_shown(annotator, proteins, monkeypatch):
+def test_a_pair_without_a_control_on_test_names_nothing_and_a_q_value_is_shown(
+    annotator, proteins, monkeypatch
+):
     table = annotator.links.table
     silent = table["concept"][0]
     changed = table.with_columns(
-        pl.when(pl.col("concept") == silent).then(0).otherwise(pl.col("n_instances")).alias("n_instances"), pl.lit(0.04).alias("q_value")
+        pl.when(pl.col("concept") == silent)
+        .then(0)
+        .otherwise(pl.col("n_instances"))
+        .alias("n_instances"),
+        pl.lit(0.04).alias("q_value"),
     )
     assert silent in set(annotator(proteins, 0).concepts["concept"])
     monkeypatch.setattr(annotator, "links", ConceptLinks(changed, annotator.links.knots))
     named = annotator(proteins, 0).concepts
     assert silent not in set(named["concept"])
     assert named.columns == [*NAMED, "q_value"] and set(named["q_value"]) == {0.04}
-    assert annotator(proteins, 0.0, max_q=0.03).concepts.is_empty(), "what chance explains names nothing"
+    assert annotator(proteins, 0.0, max_q=0.03).concepts.is_empty(), (
+        "what chance explains names nothing"
+    )
 
 
 def test_features_that_fire_with_their_stretches(annotator, proteins):
     found = annotator(proteins, 0.3)
-    least = dict(annotator.links.table.group_by("feature").agg(pl.col("threshold").min()).iter_rows())
+    least = dict(
+        annotator.links.table.group_by("feature").agg(pl.col("threshold").min()).iter_rows()
+    )
     assert dict(found.features.schema) == FOUND
     rows = {(row["accession"], row["feature"]): row for row in found.features.iter_rows(named=True)}
     names = set(found.concepts.select("accession", "feature").iter_rows())
@@ -108,9 +152,14 @@ def test_features_that_fire_with_their_stretches(annotator, proteins):
             if on.any():
                 wanted.add((accession, feature))
                 row = rows[accession, feature]
-                assert row["n_residues"] == on.sum() and row["position"] == values[:, feature].argmax() + 1
+                assert (
+                    row["n_residues"] == on.sum()
+                    and row["position"] == values[:, feature].argmax() + 1
+                )
                 assert row["maximum"] == values[:, feature].max()
-                assert [p for s in row["spans"] for p in range(s["start"], s["end"] + 1)] == (np.flatnonzero(on) + 1).tolist()
+                assert [p for s in row["spans"] for p in range(s["start"], s["end"] + 1)] == (
+                    np.flatnonzero(on) + 1
+                ).tolist()
                 assert row["named"] == ((accession, feature) in names)
     assert set(rows) == wanted
     for _, own in found.features.group_by("accession"):
@@ -128,9 +177,16 @@ def test_top_cuts_each_sequence(annotator, proteins):
 def test_concepts_asked_for_alone(annotator, proteins, run):
     concept = annotator.links.table["concept"][-1]
     every = annotator(proteins, 0).concepts
-    assert annotator(proteins, 0, [concept]).concepts.equals(every.filter(pl.col("concept") == concept))
-    assert annotate(run, proteins, 0, [concept]).concepts.equals(every.filter(pl.col("concept") == concept))
-    with pytest.raises(PipelineError, match=f"no feature of this run speaks for the concept '{concept}x'; did you mean .*{concept}"):
+    assert annotator(proteins, 0, [concept]).concepts.equals(
+        every.filter(pl.col("concept") == concept)
+    )
+    assert annotate(run, proteins, 0, [concept]).concepts.equals(
+        every.filter(pl.col("concept") == concept)
+    )
+    with pytest.raises(
+        PipelineError,
+        match=f"no feature of this run speaks for the concept '{concept}x'; did you mean .*{concept}",
+    ):
         annotator(proteins, 0, [f"{concept}x"])
 
 
@@ -139,24 +195,40 @@ def test_a_sequence_in_words_or_in_a_file_is_the_same_question(annotator, protei
     (tmp_path / "a.fasta").write_text(f">query\n{text}\n")
     first = annotator(text, 0)
     assert first.proteins.accessions == ["query"]
-    for other in (annotator({"query": f" {text[:9].lower()}\n{text[9:]}*"}, 0), annotator(tmp_path / "a.fasta", 0)):
+    for other in (
+        annotator({"query": f" {text[:9].lower()}\n{text[9:]}*"}, 0),
+        annotator(tmp_path / "a.fasta", 0),
+    ):
         assert other.concepts.equals(first.concepts) and other.features.equals(first.features)
 
 
 def test_a_confidence_that_nothing_reaches_names_nothing(annotator, proteins, monkeypatch):
-    monkeypatch.setattr(annotator, "links", ConceptLinks(annotator.links.table, annotator.links.knots.clear()))
+    monkeypatch.setattr(
+        annotator, "links", ConceptLinks(annotator.links.table, annotator.links.knots.clear())
+    )
     found = annotator(proteins, 0.5)
     assert found.concepts.is_empty() and not found.features["named"].any()
     assert "0 named stretches; 7 without a named concept of confidence 0.5 or more" in repr(found)
 
 
 def test_what_cannot_be_annotated_is_left_out_and_said():
-    proteins, report = read_sequences({"good": "ACDE", "long": "A" * 1023, "bad": "AC1", "empty": " "})
+    proteins, report = read_sequences(
+        {"good": "ACDE", "long": "A" * 1023, "bad": "AC1", "empty": " "}
+    )
     assert proteins.accessions == ["good"] and report.kept == 1
-    assert report.counts() == {"over 1,022 residues": 1, "digit in the sequence": 1, "no sequence": 1}
-    with pytest.raises(InputError, match="long: over 1,022 residues: 1,023 residues; cut it into domains"):
+    assert report.counts() == {
+        "over 1,022 residues": 1,
+        "digit in the sequence": 1,
+        "no sequence": 1,
+    }
+    with pytest.raises(
+        InputError, match="long: over 1,022 residues: 1,023 residues; cut it into domains"
+    ):
         read_sequences({"long": "A" * 1023}, strict=True)
-    with pytest.raises(InputError, match=r"(?s)no sequence can be annotated; wanted 1 to 1,022 residues.*digit in the sequence"):
+    with pytest.raises(
+        InputError,
+        match=r"(?s)no sequence can be annotated; wanted 1 to 1,022 residues.*digit in the sequence",
+    ):
         read_sequences("AC1")
 
 
@@ -167,7 +239,9 @@ def test_a_confidence_is_a_probability(annotator):
 
 def test_a_run_without_links_says_which_stage_makes_them(run, tmp_path):
     bare = Run.create(tmp_path / "bare", "tiny")
-    with pytest.raises(PipelineError, match=r"has no sources/sae/links\.parquet: run stage 'concepts' first"):
+    with pytest.raises(
+        PipelineError, match=r"has no sources/sae/links\.parquet: run stage 'concepts' first"
+    ):
         Annotator(bare)
 
 
@@ -175,7 +249,9 @@ def test_an_sae_of_another_plm_is_refused_with_both_names(tiny_run, tmp_path):
     run = with_links(tiny_run, tmp_path / "run")
     config = run.source("sae") / "config.json"
     write_json({**json.loads(config.read_text()), "plm": "other-plm"}, config)
-    with pytest.raises(PipelineError, match=r"was trained on other-plm \(sha256:.*, not on esm2-mini"):
+    with pytest.raises(
+        PipelineError, match=r"was trained on other-plm \(sha256:.*, not on esm2-mini"
+    ):
         Annotator(run)
 
 

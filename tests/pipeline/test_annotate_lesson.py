@@ -22,7 +22,11 @@ def test_every_cell_runs(given, tiny_run, tmp_path, monkeypatch, capsys):
     if given:  # links that were never calibrated: nothing has a name
         links = run.links()
         ConceptLinks(links.table, links.knots.clear()).save(run.source("sae"), {})
-    code = [cell for cell in nbformat.read(lessons() / "10_annotate.ipynb", as_version=4).cells if cell.cell_type == "code"]
+    code = [
+        cell
+        for cell in nbformat.read(lessons() / "10_annotate.ipynb", as_version=4).cells
+        if cell.cell_type == "code"
+    ]
     names: dict[str, Any] = {}
     values = {code[0].id: value_of(code[0].source, names)}
     names |= {"run": str(run.folder), "device": "cpu", **given}
@@ -30,6 +34,10 @@ def test_every_cell_runs(given, tiny_run, tmp_path, monkeypatch, capsys):
     for name in ("along", "picture"):
         assert values[name]._repr_mimebundle_()[0]["image/png"].startswith(b"\x89PNG")
     assert "background: a stretch of each of" in repr(values["family-table"])
-    assert repr(values["named-table"]).startswith("no named concept" if given else "the surest names")
-    assert ("HTH tetR-type" in values["picture"].figure.axes[0].get_title(loc="left")) == (not given)
+    assert repr(values["named-table"]).startswith(
+        "no named concept" if given else "the surest names"
+    )
+    assert ("HTH tetR-type" in values["picture"].figure.axes[0].get_title(loc="left")) == (
+        not given
+    )
     assert "##gff-version 3" in capsys.readouterr().out

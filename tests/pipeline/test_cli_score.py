@@ -28,7 +28,10 @@ def said(*words) -> str:
 
 def test_one_run_shows_its_tables(tiny_run):
     text = said(tiny_run.folder)
-    assert all(source in text for source in ("sae", "neurons", "shuffled_sae", "random_sae", "It is not ESM-2"))
+    assert all(
+        source in text
+        for source in ("sae", "neurons", "shuffled_sae", "random_sae", "It is not ESM-2")
+    )
     text = said(tiny_run.folder, "--source", "neurons", "--convention", "published", "--tsv")
     assert text.splitlines()[0].startswith("concept\tcategory\t")
 
@@ -36,7 +39,9 @@ def test_one_run_shows_its_tables(tiny_run):
 def test_two_runs_are_compared(tiny_run):
     text = said(tiny_run.folder, tiny_run.folder)
     assert "0 gained, 0 lost." in text and "(+0.000 [+0.000, +0.000])" in text
-    assert said(tiny_run.folder, tiny_run.folder, "--tsv").startswith("first\tsecond\tconcept\tcategory\t")
+    assert said(tiny_run.folder, tiny_run.folder, "--tsv").startswith(
+        "first\tsecond\tconcept\tcategory\t"
+    )
 
 
 def test_an_export_says_how_many_pairs_it_holds(tiny_run, tmp_path):
@@ -49,9 +54,18 @@ def test_an_export_says_how_many_pairs_it_holds(tiny_run, tmp_path):
 
 def test_a_limit_that_no_concept_reaches_is_named(tiny_run, tmp_path):
     shutil.copytree(tiny_run.folder, tmp_path / "run")
-    STAGE_FUNCTIONS["concepts"](Run.open(tmp_path / "run"), tiny_parameters(tmp_path / "run")["concepts"].model_copy(update={"min_instances": 1234}))
+    STAGE_FUNCTIONS["concepts"](
+        Run.open(tmp_path / "run"),
+        tiny_parameters(tmp_path / "run")["concepts"].model_copy(update={"min_instances": 1234}),
+    )
     why = r"no concept of .*run has at least 1234 instances in validation and in test, so that '\w+' has no strict scores: .*concepts.min_instances=N"
-    for words in ([], ["--source", "linear_probe"], ["--tsv"], ["--export", tmp_path / "t.tsv"], [tmp_path / "run"]):
+    for words in (
+        [],
+        ["--source", "linear_probe"],
+        ["--tsv"],
+        ["--export", tmp_path / "t.tsv"],
+        [tmp_path / "run"],
+    ):
         with pytest.raises(PipelineError, match=why):
             said(tmp_path / "run", *words)
 
@@ -61,7 +75,11 @@ def test_saes_are_scored_on_a_run(tiny_run, tmp_path):
     run = Run.open(tmp_path / "run")
     words = (run.source("sae"), run.source("random_sae"), "--run", run.folder, "--device", "cpu")
     text = said(*words)
-    assert "sources/sae" in text and "sources/random_sae" in text and text.startswith("strict convention, ")
+    assert (
+        "sources/sae" in text
+        and "sources/random_sae" in text
+        and text.startswith("strict convention, ")
+    )
     assert said(*words, "--tsv").startswith("sae\tof\tlayer\tconvention\t")
 
 
@@ -69,7 +87,10 @@ def test_saes_are_scored_on_a_run(tiny_run, tmp_path):
     ("words", "text"),
     [
         (["nowhere"], "nowhere is not a run"),
-        (["nowhere", "--layer", "4"], "--layer says what an SAE is, and SAEs are counted on a run: give it with --run RUN"),
+        (
+            ["nowhere", "--layer", "4"],
+            "--layer says what an SAE is, and SAEs are counted on a run: give it with --run RUN",
+        ),
         (["nowhere", "--input-scale", "1"], "--input-scale says what an SAE is"),
         (["a.pt", "--run", "nowhere"], "nowhere is not a run"),
     ],

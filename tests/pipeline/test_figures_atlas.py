@@ -17,6 +17,8 @@ def test_every_feature_is_a_point_and_the_colours_are_named(n: int | None) -> No
     assert f"{table.height:,} living features" in data["text/plain"]
     plot, bar = chart.figure.axes
     places = np.asarray(plot.collections[0].get_offsets())
-    np.testing.assert_allclose(np.sort(places, axis=0), np.sort(table.select("x", "y").to_numpy(), axis=0))
+    np.testing.assert_allclose(
+        np.sort(places, axis=0), np.sort(table.select("x", "y").to_numpy(), axis=0)
+    )
     assert plot.get_xlabel() == "UMAP 1 (no unit)"
     assert bar.get_ylabel() == "share of residues on which the feature is active"

@@ -24,7 +24,10 @@ def line(step, sae="sae", **values):
 
 
 def test_the_last_picture_stays_in_the_saved_notebook():
-    notebook = new_notebook(cells=[new_code_cell(CODE)], metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}})
+    notebook = new_notebook(
+        cells=[new_code_cell(CODE)],
+        metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}},
+    )
     NotebookClient(notebook, timeout=120).execute()
     clean(notebook)
     (output,) = notebook.cells[0].outputs
@@ -47,7 +50,13 @@ def drawn(monkeypatch):
     """The last step of each picture that is shown, on a clock that stands still."""
     steps, clock = [], [0.0]
     monkeypatch.setattr(live, "in_kernel", lambda: True)
-    monkeypatch.setattr(LiveLearning, "_show", lambda self: steps.append(max(map(max, self.lines.values()))) or self._showed(clock[0], clock[0]))
+    monkeypatch.setattr(
+        LiveLearning,
+        "_show",
+        lambda self: (
+            steps.append(max(map(max, self.lines.values()))) or self._showed(clock[0], clock[0])
+        ),
+    )
     monkeypatch.setattr(live.time, "monotonic", lambda: clock[0])
     return steps, clock
 

@@ -33,10 +33,15 @@ def test_a_second_holder_is_refused_with_the_pid_and_the_first_frees_it(tmp_path
 
 
 def test_the_lock_dies_with_its_process(tmp_path):
-    with subprocess.Popen([sys.executable, "-c", HOLD, str(tmp_path / ".lock")], stdout=subprocess.PIPE) as holder:
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(tmp_path / ".lock")], stdout=subprocess.PIPE
+    ) as holder:
         assert holder.stdout is not None
         assert holder.stdout.readline() == b"held\n"
-        with pytest.raises(RunLockedError, match=f"process {holder.pid}"), locked(tmp_path / ".lock"):
+        with (
+            pytest.raises(RunLockedError, match=f"process {holder.pid}"),
+            locked(tmp_path / ".lock"),
+        ):
             pass
         holder.send_signal(signal.SIGKILL)
         holder.wait()
@@ -46,7 +51,11 @@ def test_the_lock_dies_with_its_process(tmp_path):
 
 def test_a_child_that_inherited_the_lock_keeps_it(tmp_path):
     with locked(tmp_path / ".lock") as descriptor:
-        child = subprocess.Popen([sys.executable, "-c", "import sys; sys.stdin.read()"], stdin=subprocess.PIPE, pass_fds=(descriptor,))
+        child = subprocess.Popen(
+            [sys.executable, "-c", "import sys; sys.stdin.read()"],
+            stdin=subprocess.PIPE,
+            pass_fds=(descriptor,),
+        )
     with pytest.raises(RunLockedError), locked(tmp_path / ".lock"):
         pass
     child.communicate()

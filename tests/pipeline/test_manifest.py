@@ -48,7 +48,10 @@ def test_a_manifest_says_what_went_in_and_out(run):
     end(run, params)
     about = manifest.read(run, "embed")
     assert about["params"]["layer"] == 2
-    assert set(about["inputs"]) == {"proteins", "plm"}  # the embedded model is a file: its content counts
+    assert set(about["inputs"]) == {
+        "proteins",
+        "plm",
+    }  # the embedded model is a file: its content counts
     assert list(about["outputs"]) == ["embeddings/layer_02/part.bin"]
     assert about["outputs"]["embeddings/layer_02/part.bin"]["bytes"] == 7
     assert {"python", "torch", "numpy", "polars", "interplm-nb"} <= set(about["versions"])
@@ -65,7 +68,9 @@ def test_a_file_counts_by_its_content_not_its_name(run, tmp_path):
     (tmp_path / "a.fasta").write_text(">a\nACD\n")
     (tmp_path / "b.fasta").write_text(">a\nACD\n")
     (tmp_path / "c.fasta").write_text(">a\nACE\n")
-    a, b, c = (manifest.key(run, ProteinsParameters(path=str(tmp_path / f"{n}.fasta"))).hash for n in "abc")
+    a, b, c = (
+        manifest.key(run, ProteinsParameters(path=str(tmp_path / f"{n}.fasta"))).hash for n in "abc"
+    )
     assert a == b != c
     with pytest.raises(PipelineError, match=r"proteins\.path: no file .*none\.fasta"):
         manifest.key(run, ProteinsParameters(path=str(tmp_path / "none.fasta")))

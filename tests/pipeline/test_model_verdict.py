@@ -13,7 +13,11 @@ CONTROLS = ["neurons", "shuffled_sae", "random_sae"]
     ("low", "said", "unsaid"),
     [
         ([0.01, 0.02, 0.03], "better than every control", "no better"),
-        ([-0.01, -0.02, 0.0], "no better than the model's neurons, the SAE on the shuffled model and the random SAE", "above"),
+        (
+            [-0.01, -0.02, 0.0],
+            "no better than the model's neurons, the SAE on the shuffled model and the random SAE",
+            "above",
+        ),
         ([0.01, -0.02, 0.03], "above the model's neurons and the random SAE; but", "every control"),
     ],
 )

@@ -10,7 +10,13 @@ BAR = "embed:   0%|          | 0.00/403k [00:00<?, ? residues/s]\rembed: 100%|â–
 
 
 def test_progress_bars_and_machine_traces_go_and_results_stay():
-    widget = new_output("display_data", {"application/vnd.jupyter.widget-view+json": {"model_id": "x"}, "text/plain": "train: 50%|#####     | 1/2"})
+    widget = new_output(
+        "display_data",
+        {
+            "application/vnd.jupyter.widget-view+json": {"model_id": "x"},
+            "text/plain": "train: 50%|#####     | 1/2",
+        },
+    )
     outputs = [
         new_output("stream", name="stderr", text=BAR),
         new_output("stream", name="stderr", text="a warning\n"),
@@ -18,12 +24,23 @@ def test_progress_bars_and_machine_traces_go_and_results_stay():
         widget,
         new_output("execute_result", {"text/plain": "42"}),
     ]
-    cell = new_code_cell("x", outputs=outputs, metadata={"papermill": {"duration": 1}, "execution": {}, "tags": ["parameters"]})
+    cell = new_code_cell(
+        "x",
+        outputs=outputs,
+        metadata={"papermill": {"duration": 1}, "execution": {}, "tags": ["parameters"]},
+    )
     kernel = {"name": "python3", "display_name": "Python 3"}
-    notebook = new_notebook(cells=[cell], metadata={"papermill": {"output_path": "/home/me"}, "widgets": {}, "kernelspec": kernel})
+    notebook = new_notebook(
+        cells=[cell],
+        metadata={"papermill": {"output_path": "/home/me"}, "widgets": {}, "kernelspec": kernel},
+    )
     clean(notebook)
     nbformat.validate(notebook)
-    assert [o.get("text") or o["data"]["text/plain"] for o in cell.outputs] == ["a warning\n", "100 % of 3 proteins\n", "42"]
+    assert [o.get("text") or o["data"]["text/plain"] for o in cell.outputs] == [
+        "a warning\n",
+        "100 % of 3 proteins\n",
+        "42",
+    ]
     assert cell.metadata == {"tags": ["parameters"]}
     assert set(notebook.metadata) == {"kernelspec"}
 

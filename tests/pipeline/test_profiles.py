@@ -22,7 +22,12 @@ def test_the_papers_settings():
     stages = load("esm2-8m", ["proteins.path=x.tsv"]).stages
     assert (stages["embed"].plm, stages["embed"].layer) == ("esm2_t6_8M_UR50D", 4)
     train = stages["train"]
-    assert (train.d_sae, train.recipe, train.batch_size, train.steps) == (10240, "interplm-paper", 2048, 500_000)
+    assert (train.d_sae, train.recipe, train.batch_size, train.steps) == (
+        10240,
+        "interplm-paper",
+        2048,
+        500_000,
+    )
 
 
 def test_an_optional_stage_is_there_where_a_table_or_a_setting_asks_for_it(tmp_path):
@@ -32,9 +37,15 @@ def test_an_optional_stage_is_there_where_a_table_or_a_setting_asks_for_it(tmp_p
     compare = load("demo", ["compare.seeds=[0, 1]"]).stages["compare"]
     assert (compare.seeds, compare.recipes) == ([0, 1], ["topk"])
     (tmp_path / "own.toml").write_text("required = ['compare.layers']\n[compare]\n")
-    with pytest.raises(PipelineError, match=r"profile own needs compare\.layers; give it with -p compare\.layers=VALUE"):
+    with pytest.raises(
+        PipelineError,
+        match=r"profile own needs compare\.layers; give it with -p compare\.layers=VALUE",
+    ):
         load(str(tmp_path / "own.toml"))
-    with pytest.raises(PipelineError, match=r"compare\.recipes = .*should be 'interplm-paper', .* Recipes, as train\.recipe"):
+    with pytest.raises(
+        PipelineError,
+        match=r"compare\.recipes = .*should be 'interplm-paper', .* Recipes, as train\.recipe",
+    ):
         load("demo", ['compare.recipes=["top-k"]'])
 
 
@@ -42,12 +53,22 @@ def test_the_laboratory_has_every_architecture_at_two_sparsities_and_two_seeds()
     compare = load("laboratory").stages["compare"]
     assert isinstance(compare, CompareParameters)
     configs = grid(compare, [3])
-    assert {type(c.architecture) for c in configs} == {ReLU, TopK, BatchTopK, JumpReLU, Gated, Matryoshka}
+    assert {type(c.architecture) for c in configs} == {
+        ReLU,
+        TopK,
+        BatchTopK,
+        JumpReLU,
+        Gated,
+        Matryoshka,
+    }
     assert len(configs) == 6 * 2 * 2
 
 
 def test_what_a_profile_requires_is_asked_for():
-    with pytest.raises(PipelineError, match=r"profile proteomes needs proteins\.path; give it with -p proteins\.path=VALUE"):
+    with pytest.raises(
+        PipelineError,
+        match=r"profile proteomes needs proteins\.path; give it with -p proteins\.path=VALUE",
+    ):
         load("proteomes")
 
 
@@ -87,7 +108,10 @@ def test_a_bad_setting_is_refused(setting, text):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("[train]\nsteps_ = 5", r"own\.toml: unknown parameter 'train\.steps_'; did you mean train\.steps"),
+        (
+            "[train]\nsteps_ = 5",
+            r"own\.toml: unknown parameter 'train\.steps_'; did you mean train\.steps",
+        ),
         ("[trian]\nsteps = 5", r"own\.toml: unknown key 'trian'; did you mean train"),
         ("train = 5", r"own\.toml: train is a table, written \[train\]"),
         ("[train\n", r"own\.toml is not a TOML file"),
@@ -102,7 +126,10 @@ def test_a_bad_profile_is_refused_by_file_and_key(tmp_path, text, message):
 
 
 def test_an_unknown_profile_names_the_known():
-    with pytest.raises(PipelineError, match="no profile 'dmeo': packaged are demo, esm2-8m, laboratory, proteomes, sweep-8m"):
+    with pytest.raises(
+        PipelineError,
+        match="no profile 'dmeo': packaged are demo, esm2-8m, laboratory, proteomes, sweep-8m",
+    ):
         load("dmeo")
     with pytest.raises(PipelineError, match=r"no profile file nowhere\.toml"):
         load("nowhere.toml")

@@ -38,14 +38,30 @@ def fresh(tiny_run, tmp_path) -> Run:
     return Run.open(tmp_path / "run")
 
 
-def other_sae(run: Run, layer: int, plm: str = "", revision: str = "", d_in: int = 192, hook: str = "residual"):
+def other_sae(
+    run: Run, layer: int, plm: str = "", revision: str = "", d_in: int = 192, hook: str = "residual"
+):
     sae = random_sae(d_in, 32, 4, torch.zeros(d_in), 0)
     model = run.summary("embed")
-    sae.about = SAEAbout(plm or model["plm"], revision or model["plm_revision"], layer, "random", hook)
+    sae.about = SAEAbout(
+        plm or model["plm"], revision or model["plm_revision"], layer, "random", hook
+    )
     return sae
 
 
-FIGURES = ["convention", "layer", "n_features", "l0", "alive", "n_concepts", "mean_f1_per_domain", "low", "high", "features_found", "concepts_found"]
+FIGURES = [
+    "convention",
+    "layer",
+    "n_features",
+    "l0",
+    "alive",
+    "n_concepts",
+    "mean_f1_per_domain",
+    "low",
+    "high",
+    "features_found",
+    "concepts_found",
+]
 
 
 def rows(table: pl.DataFrame, sae: str, of: str) -> pl.DataFrame:
@@ -70,7 +86,9 @@ def test_a_control_whose_folder_is_gone_keeps_its_figures(fresh):
     shutil.rmtree(fresh.source("random_sae"))
     table = rescore(fresh, {"it": fresh.sae()}, Settings(1, 0), device="cpu")
     row = rows(table, "random_sae", "run").row(0, named=True)
-    scored = fresh.table("concepts", "comparison").filter(pl.col("source") == "random_sae", pl.col("convention") == row["convention"])
+    scored = fresh.table("concepts", "comparison").filter(
+        pl.col("source") == "random_sae", pl.col("convention") == row["convention"]
+    )
     assert row["mean_f1_per_domain"] == scored["mean_f1_per_domain"].item()
     assert (row["layer"], row["n_features"]) == (None, None)
     assert "random_sae" in rescored_text(table, "strict", "esm2-mini")
@@ -78,7 +96,9 @@ def test_a_control_whose_folder_is_gone_keeps_its_figures(fresh):
 
 def test_an_sae_in_units_of_its_publishers_maxima_is_scaled_anew(run):
     sae = run.sae()
-    folded = sae.folded(np.exp2(np.random.default_rng(0).integers(-2, 3, sae.d_sae)).astype(np.float32))  # exact in float32
+    folded = sae.folded(
+        np.exp2(np.random.default_rng(0).integers(-2, 3, sae.d_sae)).astype(np.float32)
+    )  # exact in float32
     folded.about = sae.about
     assert folded.unit == "max"
     table = rescore(run, {"folded": folded}, device="cpu")
@@ -88,15 +108,22 @@ def test_an_sae_in_units_of_its_publishers_maxima_is_scaled_anew(run):
 def test_a_layer_that_is_not_stored_is_embedded_and_removed(run, tmp_path):
     sae = other_sae(run, layer=2)
     table = rescore(run, {"deeper": sae}, Settings(1, 0), device="cpu")
-    row = table.filter(pl.col("sae") == "deeper", pl.col("convention") == "strict").row(0, named=True)
+    row = table.filter(pl.col("sae") == "deeper", pl.col("convention") == "strict").row(
+        0, named=True
+    )
     assert (row["layer"], row["n_features"], row["l0"], row["low"]) == (2, 32, 4.0, None)
     assert run.layers() == [1] and not (run.folder / "rescored" / "work").exists()
     proteins = run.proteins()
-    values = on_demand(sae, embed_to(run.plm("cpu"), proteins, [2], lambda _: tmp_path / "layer")[2], proteins)
+    values = on_demand(
+        sae, embed_to(run.plm("cpu"), proteins, [2], lambda _: tmp_path / "layer")[2], proteins
+    )
     values = values.relative_to(values.largest(run.accessions("train")))
     (folder,) = (run.folder / "rescored").glob("deeper-*")
     for split in ("validation", "test"):
-        wanted, found = count(values, run.annotations(), run.accessions(split)), ConceptScores.load(folder, split, "strict")
+        wanted, found = (
+            count(values, run.annotations(), run.accessions(split)),
+            ConceptScores.load(folder, split, "strict"),
+        )
         np.testing.assert_array_equal(found.tp, wanted.tp)
         np.testing.assert_array_equal(found.active, wanted.active)
 
@@ -128,7 +155,9 @@ def test_a_second_call_and_one_after_a_kill_do_what_is_lacking(fresh, monkeypatc
 
 def test_one_sae_under_two_names_is_counted_once(fresh, monkeypatch):
     counted, honest = [], module._Work._count
-    monkeypatch.setattr(module._Work, "_count", lambda self, *rest: counted.append(rest) or honest(self, *rest))
+    monkeypatch.setattr(
+        module._Work, "_count", lambda self, *rest: counted.append(rest) or honest(self, *rest)
+    )
     table = rescore(fresh, {"a": fresh.sae(), "b": fresh.sae()}, device="cpu")
     assert len(counted) == 4 and len(list((fresh.folder / "rescored").iterdir())) == 1
     assert_frame_equal(rows(table, "a", "rescored"), rows(table, "b", "rescored"))
@@ -154,8 +183,14 @@ def test_counts_on_other_annotations_are_begun_anew(fresh):
 @pytest.mark.parametrize(
     ("changes", "text"),
     [
-        ({"plm": "esm2_t6_8M_UR50D"}, r"it is an SAE of esm2_t6_8M_UR50D \(sha256:.*\), .*run is embedded with esm2-mini"),
-        ({"revision": "sha256:00ff"}, r"it is an SAE of esm2-mini \(sha256:00ff\), .* with esm2-mini \(sha256:"),
+        (
+            {"plm": "esm2_t6_8M_UR50D"},
+            r"it is an SAE of esm2_t6_8M_UR50D \(sha256:.*\), .*run is embedded with esm2-mini",
+        ),
+        (
+            {"revision": "sha256:00ff"},
+            r"it is an SAE of esm2-mini \(sha256:00ff\), .* with esm2-mini \(sha256:",
+        ),
         ({"d_in": 64}, "takes 64 values per residue, esm2-mini of .* has 192"),
         ({"hook": "mlp"}, "trained on hook 'mlp' of layer 1"),
         ({"layer": 99}, r"esm2-mini has layers 0 \(embedding\) to \d+, not 99"),
@@ -191,8 +226,14 @@ def test_saes_are_opened_by_what_people_call_them(run, tmp_path):
 
 def test_what_is_no_path_here_is_a_repository(run, monkeypatch):
     asked = []
-    monkeypatch.setattr(hub, "get", lambda name, given, **options: asked.append((name, given.layer, options)) or run.sae())
-    assert list(opened(["Elana/InterPLM-esm2-8m"], Given(layer=1), "main", "a/ae.pt")) == ["Elana/InterPLM-esm2-8m layer 1"]
+    monkeypatch.setattr(
+        hub,
+        "get",
+        lambda name, given, **options: asked.append((name, given.layer, options)) or run.sae(),
+    )
+    assert list(opened(["Elana/InterPLM-esm2-8m"], Given(layer=1), "main", "a/ae.pt")) == [
+        "Elana/InterPLM-esm2-8m layer 1"
+    ]
     assert asked == [("Elana/InterPLM-esm2-8m", 1, {"revision": "main", "file": "a/ae.pt"})]
 
 

@@ -43,7 +43,9 @@ def start(stage, run, params=None):
     """A process that runs one stage, at the moment when the stage begins."""
     params = params or tiny_parameters(run.folder)[stage]
     command = [sys.executable, "-c", CHILD, stage, str(run.folder), params.model_dump_json()]
-    child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True)
+    child = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True
+    )
     assert child.stdout is not None
     assert child.stdout.readline() == b"begin\n"
     return child
@@ -51,7 +53,11 @@ def start(stage, run, params=None):
 
 def outcome(run, stage):
     """The hash of everything a stage made; metrics.jsonl holds times."""
-    return {str(f.relative_to(run.folder)): file_hash(f) for f in run.outputs(stage) if f.name != "metrics.jsonl"}
+    return {
+        str(f.relative_to(run.folder)): file_hash(f)
+        for f in run.outputs(stage)
+        if f.name != "metrics.jsonl"
+    }
 
 
 @pytest.mark.slow
@@ -82,7 +88,9 @@ def test_a_killed_stage_ends_as_an_undisturbed_one(stage, tiny_run, tmp_path):
 def test_a_killed_runner_frees_the_folder_and_goes_on(tmp_path):
     sleepy = write_fakes(tmp_path / "sleepy", broken="train", code="import time; time.sleep(120)")
     command = [sys.executable, "-c", RUNNER, str(tmp_path / "run"), str(sleepy)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True) as process:
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True
+    ) as process:
         assert process.stdout is not None
         while b"03_train" not in process.stdout.readline():
             pass

@@ -30,7 +30,10 @@ def test_a_folder_with_other_files_is_not_taken(tmp_path):
     (tmp_path / "thesis.tex").write_text("x")
     with pytest.raises(PipelineError, match=r"holds other files and no run\.json"):
         Run.create(tmp_path, "demo")
-    with pytest.raises(PipelineError, match=r"is not a run: it has no run\.json; make one with: interplm-nb run demo --out"):
+    with pytest.raises(
+        PipelineError,
+        match=r"is not a run: it has no run\.json; make one with: interplm-nb run demo --out",
+    ):
         Run.open(tmp_path)
     with pytest.raises(PipelineError, match="is a file; a run needs a folder"):
         Run.create(tmp_path / "thesis.tex", "demo")
@@ -57,15 +60,28 @@ def test_what_is_missing_names_the_stage(run, ask, stage):
 def test_a_source_or_convention_that_is_none(run):
     with pytest.raises(PipelineError, match="no source 'transcoder' in"):
         run.source("transcoder")
-    with pytest.raises(ValueError, match=r"a convention is one of \('strict', 'published'\), not 'loose'"):
+    with pytest.raises(
+        ValueError, match=r"a convention is one of \('strict', 'published'\), not 'loose'"
+    ):
         run.annotations("loose")
 
 
 def test_proteins_annotations_and_splits_come_back(run, proteins):
     proteins.save(run.folder / "proteins.parquet")
     Annotations.empty(proteins).save(run.folder / "annotations.parquet")
-    splits = pl.DataFrame({"accession": ["P1", "P2"], "cluster": [0, 1], "split": ["train", "test"], "split_published": ["test", "validation"]})
-    write_parquet(splits.cast({"cluster": pl.UInt32}), run.folder / "splits.parquet", {"type": "Splits", "version": 1})
+    splits = pl.DataFrame(
+        {
+            "accession": ["P1", "P2"],
+            "cluster": [0, 1],
+            "split": ["train", "test"],
+            "split_published": ["test", "validation"],
+        }
+    )
+    write_parquet(
+        splits.cast({"cluster": pl.UInt32}),
+        run.folder / "splits.parquet",
+        {"type": "Splits", "version": 1},
+    )
     assert run.proteins().sequence_hash == proteins.sequence_hash
     assert len(run.annotations()) == 0
     assert run.accessions("train") == ["P1"]

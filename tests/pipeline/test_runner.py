@@ -29,7 +29,10 @@ def ran(monkeypatch):
 
 def ask(tmp_path, *settings, **options):
     said = []
-    run = runner.run(runner.Request("demo", tmp_path / "run", settings, notebooks=tmp_path, **options), said.append)
+    run = runner.run(
+        runner.Request("demo", tmp_path / "run", settings, notebooks=tmp_path, **options),
+        said.append,
+    )
     return run, said
 
 
@@ -46,7 +49,10 @@ def test_a_changed_parameter_runs_its_stage_and_those_that_read_it(tmp_path, ran
     ask(tmp_path)
     ran.clear()
     ask(tmp_path, "train.steps=7")
-    assert ran == ["train", "activations"]  # what the fake activations make is the same as before, so nothing follows from it
+    assert ran == [
+        "train",
+        "activations",
+    ]  # what the fake activations make is the same as before, so nothing follows from it
 
 
 def test_a_stage_can_be_forced_or_started_from(tmp_path, ran):
@@ -73,19 +79,27 @@ def test_an_optional_stage_runs_in_its_place_where_it_is_asked_for(tmp_path, ran
     assert ran == ["compare"]  # nothing is made from it
     ran.clear()
     ask(tmp_path)
-    assert ran == [] and manifest.read(run, "compare")["params"]["steps"] == 6  # what is not asked for is left as it is
+    assert (
+        ran == [] and manifest.read(run, "compare")["params"]["steps"] == 6
+    )  # what is not asked for is left as it is
     ask(tmp_path, "compare.steps=6", first="compare", force="compare")
     assert ran == ["compare", "activations", "concepts"]
     ran.clear()
     _, said = ask(tmp_path, "compare.steps=6", first="activations")
     assert "03b_compare: taken as it is (--from activations)" in said and ran == []
     for options in ({"first": "compare"}, {"force": "compare"}):
-        with pytest.raises(PipelineError, match=r"stage 'compare' is optional, and profile demo has no table \[compare\]"):
+        with pytest.raises(
+            PipelineError,
+            match=r"stage 'compare' is optional, and profile demo has no table \[compare\]",
+        ):
             ask(tmp_path, **options)
 
 
 def test_a_second_run_in_the_folder_is_refused(tmp_path, ran):
-    with locked(tmp_path / "run" / ".lock"), pytest.raises(PipelineError, match="in use by another run"):
+    with (
+        locked(tmp_path / "run" / ".lock"),
+        pytest.raises(PipelineError, match="in use by another run"),
+    ):
         ask(tmp_path)
     assert ran == []
 
@@ -95,13 +109,21 @@ def test_no_space_is_said(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(runner, "execute", full)
-    with pytest.raises(PipelineError, match=r"no space left on the disk that holds .*; free some and run again: interplm-nb run demo --out"):
+    with pytest.raises(
+        PipelineError,
+        match=r"no space left on the disk that holds .*; free some and run again: interplm-nb run demo --out",
+    ):
         ask(tmp_path)
 
 
 def test_the_command_to_resume_is_whole(tmp_path):
-    request = runner.Request("demo", tmp_path / "a b", ["train.steps=5", "proteins.path=x y.tsv"], device="cpu")
-    assert request.command() == f"interplm-nb run demo --out '{tmp_path}/a b' -p train.steps=5 -p 'proteins.path=x y.tsv' --device cpu"
+    request = runner.Request(
+        "demo", tmp_path / "a b", ["train.steps=5", "proteins.path=x y.tsv"], device="cpu"
+    )
+    assert (
+        request.command()
+        == f"interplm-nb run demo --out '{tmp_path}/a b' -p train.steps=5 -p 'proteins.path=x y.tsv' --device cpu"
+    )
 
 
 def test_with_kernels_a_failure_names_the_cell_and_the_run_resumes(tmp_path, capfd):
@@ -114,15 +136,24 @@ def test_with_kernels_a_failure_names_the_cell_and_the_run_resumes(tmp_path, cap
     assert "ValueError: the last line" in text
     assert f"resume with: interplm-nb run demo --out '{out}'" in text
     said = []
-    run = runner.run(runner.Request("demo", out, notebooks=write_fakes(tmp_path / "whole")), said.append)
+    run = runner.run(
+        runner.Request("demo", out, notebooks=write_fakes(tmp_path / "whole")), said.append
+    )
     assert said[:2] == ["01_proteins: unchanged, skipped", "02_embed: unchanged, skipped"]
     check_notebook(run)
     assert capfd.readouterr().err == ""
 
 
 def test_a_kernel_that_dies_is_said_to_have_died(tmp_path):
-    deadly = write_fakes(tmp_path / "deadly", broken="proteins", code="import os, signal; os.kill(os.getpid(), signal.SIGKILL)")
-    with pytest.raises(StageError, match=r"01_proteins\.ipynb stopped: interrupted, killed, or out of memory\nresume with: "):
+    deadly = write_fakes(
+        tmp_path / "deadly",
+        broken="proteins",
+        code="import os, signal; os.kill(os.getpid(), signal.SIGKILL)",
+    )
+    with pytest.raises(
+        StageError,
+        match=r"01_proteins\.ipynb stopped: interrupted, killed, or out of memory\nresume with: ",
+    ):
         runner.run(runner.Request("demo", tmp_path / "run", notebooks=deadly), lambda _: None)
 
 
@@ -135,6 +166,9 @@ def check_notebook(run: Run) -> None:
     assert str(run.folder) not in text
     assert "papermill" not in notebook.metadata
     assert "it/s" not in json.dumps([cell.get("outputs") for cell in notebook.cells])
-    assert [cell.metadata["tags"] for cell in notebook.cells if cell.metadata.get("tags")] == [["parameters"], ["injected-parameters"]]
+    assert [cell.metadata["tags"] for cell in notebook.cells if cell.metadata.get("tags")] == [
+        ["parameters"],
+        ["injected-parameters"],
+    ]
     assert {key for cell in notebook.cells for key in cell.metadata} == {"tags"}
     assert notebook.cells[-1].outputs[0].text == "wrote config.json\n"

@@ -19,7 +19,17 @@ def plain(values, features, thresholds, offsets):
                     end += 1
                 if end > p:
                     stretch = own[p:end]
-                    found.append((item, protein, p + 1, end, p + 1 + int(stretch.argmax()), stretch.max(), stretch.mean(dtype=np.float64)))
+                    found.append(
+                        (
+                            item,
+                            protein,
+                            p + 1,
+                            end,
+                            p + 1 + int(stretch.argmax()),
+                            stretch.max(),
+                            stretch.mean(dtype=np.float64),
+                        )
+                    )
                 p = max(end, p + 1)
     return found
 
@@ -28,18 +38,46 @@ def plain(values, features, thresholds, offsets):
 def cases(draw):
     lengths = draw(st.lists(st.integers(1, 6), min_size=1, max_size=4))
     n_features = draw(st.integers(1, 3))
-    cells = draw(st.lists(st.sampled_from([0, 0.1, 0.15, 0.5, 0.5, 1.2]), min_size=sum(lengths) * n_features, max_size=sum(lengths) * n_features))
-    items = draw(st.lists(st.tuples(st.integers(0, n_features - 1), st.sampled_from([0.0, 0.15, 0.5])), max_size=5))
-    return np.array(cells, np.float32).reshape(-1, n_features), items, np.concatenate([[0], np.cumsum(lengths)])
+    cells = draw(
+        st.lists(
+            st.sampled_from([0, 0.1, 0.15, 0.5, 0.5, 1.2]),
+            min_size=sum(lengths) * n_features,
+            max_size=sum(lengths) * n_features,
+        )
+    )
+    items = draw(
+        st.lists(
+            st.tuples(st.integers(0, n_features - 1), st.sampled_from([0.0, 0.15, 0.5])), max_size=5
+        )
+    )
+    return (
+        np.array(cells, np.float32).reshape(-1, n_features),
+        items,
+        np.concatenate([[0], np.cumsum(lengths)]),
+    )
 
 
 @given(cases())
 def test_stretches_are_those_that_one_walks_into(case):
     values, items, offsets = case
-    features, thresholds = np.array([f for f, _ in items], np.int64), np.array([t for _, t in items])
+    features, thresholds = (
+        np.array([f for f, _ in items], np.int64),
+        np.array([t for _, t in items]),
+    )
     found = spans(csc_array(values), features, thresholds, offsets)
     means = found.mean(found.values)
-    rows = list(zip(found.item, found.protein, found.start, found.end, found.position, found.maximum, means, strict=True))
+    rows = list(
+        zip(
+            found.item,
+            found.protein,
+            found.start,
+            found.end,
+            found.position,
+            found.maximum,
+            means,
+            strict=True,
+        )
+    )
     wanted = plain(values, features, thresholds, offsets)
     assert [row[:6] for row in rows] == [row[:6] for row in wanted]
     np.testing.assert_allclose(means, [row[6] for row in wanted], rtol=1e-6)

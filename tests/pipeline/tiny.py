@@ -17,7 +17,15 @@ from interplm_nb.pipeline.parameters import (
 def tiny_parameters(folder: Path) -> dict[str, StageParameters]:
     """Parameters of every stage."""
     place = {"run": str(folder), "device": "cpu"}
-    train = {"d_sae": 64, "steps": 60, "batch_size": 256, "k": 4, "checkpoint_every": 10, "fidelity_proteins": 2, "dead_after_tokens": 5000}
+    train = {
+        "d_sae": 64,
+        "steps": 60,
+        "batch_size": 256,
+        "k": 4,
+        "checkpoint_every": 10,
+        "fidelity_proteins": 2,
+        "dead_after_tokens": 5000,
+    }
     return {
         "proteins": ProteinsParameters(max_proteins=40, **place),
         "embed": EmbedParameters(layer=1, **place),
@@ -29,7 +37,12 @@ def tiny_parameters(folder: Path) -> dict[str, StageParameters]:
 
 def tiny_compare(folder: Path, **changes: Any) -> CompareParameters:
     """Parameters of the optional stage: ten SAEs of the embedded layer."""
-    grid = {"recipes": ["interplm-paper", "topk", "jumprelu"], "sparsities": [4, 8], "l1s": [0.05], "seeds": [0, 1]}
+    grid = {
+        "recipes": ["interplm-paper", "topk", "jumprelu"],
+        "sparsities": [4, 8],
+        "l1s": [0.05],
+        "seeds": [0, 1],
+    }
     sizes = {
         "d_sae": 64,
         "steps": 40,
@@ -40,4 +53,6 @@ def tiny_compare(folder: Path, **changes: Any) -> CompareParameters:
         "fidelity_every": 20,
     }
     shares = {"tuning_share": 0.5, "min_instances": 1, "maxima_residues": 2000}
-    return CompareParameters.checked({"run": str(folder), "device": "cpu", **grid, **sizes, **shares, **changes}, "tiny")
+    return CompareParameters.checked(
+        {"run": str(folder), "device": "cpu", **grid, **sizes, **shares, **changes}, "tiny"
+    )

@@ -19,14 +19,21 @@ from tests.plm.toy_esm2 import SMALL, random_weights
 def settings_of(architecture=SMALL) -> argparse.Namespace:
     a = architecture
     return argparse.Namespace(
-        arch="roberta_large", encoder_layers=a.n_layers, encoder_embed_dim=a.d_model, encoder_attention_heads=a.n_heads, token_dropout=a.token_dropout
+        arch="roberta_large",
+        encoder_layers=a.n_layers,
+        encoder_embed_dim=a.d_model,
+        encoder_attention_heads=a.n_heads,
+        token_dropout=a.token_dropout,
     )
 
 
 def official_state(weights=None) -> dict[str, torch.Tensor]:
     """As the published files have it: prefixes, the tied head written out, rotary tables among the parameters."""
     weights = weights or random_weights()
-    state = {("encoder." if k.startswith("lm_head") else "encoder.sentence_encoder.") + k: v for k, v in weights.items()}
+    state = {
+        ("encoder." if k.startswith("lm_head") else "encoder.sentence_encoder.") + k: v
+        for k, v in weights.items()
+    }
     state["encoder.lm_head.weight"] = weights["embed_tokens.weight"]
     for i in range(SMALL.n_layers):
         state[f"encoder.sentence_encoder.layers.{i}.self_attn.rot_emb.inv_freq"] = torch.ones(4)
@@ -51,25 +58,40 @@ def test_the_official_format(tmp_path):
 
 
 def test_settings_under_args_and_the_older_file_format(tmp_path):
-    torch.save({"args": settings_of(), "model": official_state()}, tmp_path / "old.pt", _use_new_zipfile_serialization=False)
+    torch.save(
+        {"args": settings_of(), "model": official_state()},
+        tmp_path / "old.pt",
+        _use_new_zipfile_serialization=False,
+    )
     assert_holds(tmp_path / "old.pt", random_weights())
 
 
 def test_contact_regression_in_the_file_does_not_matter(tmp_path):
-    head = {"contact_head.regression.weight": torch.ones(1, 9), "contact_head.regression.bias": torch.ones(1)}
+    head = {
+        "contact_head.regression.weight": torch.ones(1, 9),
+        "contact_head.regression.bias": torch.ones(1),
+    }
     write_official(tmp_path / "with.pt", official_state() | head)
     write_official(tmp_path / "without.pt")
-    assert checkpoints.read(tmp_path / "with.pt").revision == checkpoints.read(tmp_path / "without.pt").revision
+    assert (
+        checkpoints.read(tmp_path / "with.pt").revision
+        == checkpoints.read(tmp_path / "without.pt").revision
+    )
 
 
 def test_fair_esm_reads_the_same_file(tmp_path, monkeypatch):
     from esm import pretrained
 
     write_official(tmp_path / "esm2_toy.pt")
-    head = {"contact_head.regression.weight": torch.ones(1, 9), "contact_head.regression.bias": torch.ones(1)}
+    head = {
+        "contact_head.regression.weight": torch.ones(1, 9),
+        "contact_head.regression.bias": torch.ones(1),
+    }
     with torch.serialization.safe_globals([argparse.Namespace]):
         data = torch.load(tmp_path / "esm2_toy.pt", weights_only=True)
-    theirs, _ = pretrained.load_model_and_alphabet_core("esm2_toy", {**data, "model": official_state()}, {"model": head})
+    theirs, _ = pretrained.load_model_and_alphabet_core(
+        "esm2_toy", {**data, "model": official_state()}, {"model": head}
+    )
     for name, value in esm2.load(tmp_path / "esm2_toy.pt", "cpu").weights().items():
         assert_close(value, theirs.state_dict()[name], rtol=0, atol=0)
 
@@ -78,7 +100,11 @@ def test_fair_esm_reads_the_same_file(tmp_path, monkeypatch):
 def test_safetensors(tmp_path, where):
     weights, path = random_weights(), tmp_path / "model.safetensors"
     if where == "metadata":
-        architecture = {"num_layers": SMALL.n_layers, "embed_dim": SMALL.d_model, "attention_heads": SMALL.n_heads}
+        architecture = {
+            "num_layers": SMALL.n_layers,
+            "embed_dim": SMALL.d_model,
+            "attention_heads": SMALL.n_heads,
+        }
         save_file(weights, path, {"architecture": json.dumps(architecture)})
     else:
         checkpoints.write_safetensors(weights, SMALL, "toy", tmp_path, torch.float32)
@@ -115,11 +141,26 @@ NAN = lambda v: torch.full_like(v, torch.nan)  # noqa: E731
     ("state", "match"),
     [
         (changed(**{"layers.1.fc1.weight": NAN}), r"layers\.1\.fc1\.weight holds NaN or infinity"),
-        (changed(**{"layers.1.fc1.weight": lambda v: v[:5]}), r"layers\.1\.fc1\.weight has shape \(5, 24\), wanted \(96, 24\)"),
-        (changed(**{"layers.1.fc1.weight": None}), r"3 layers: 1 missing, such as 'layers\.1\.fc1\.weight'"),
-        (changed(**{"layers.3.fc1.weight": torch.ones(2)}), r"1 strange, such as 'layers\.3\.fc1\.weight'"),
-        (changed(**{"layers.1.fc1.bias": lambda v: v.int()}), "no tensor of floating-point numbers"),
-        (changed(**{"embed_tokens.weight": lambda v: v + 1}), "lm_head.weight differs from embed_tokens.weight"),
+        (
+            changed(**{"layers.1.fc1.weight": lambda v: v[:5]}),
+            r"layers\.1\.fc1\.weight has shape \(5, 24\), wanted \(96, 24\)",
+        ),
+        (
+            changed(**{"layers.1.fc1.weight": None}),
+            r"3 layers: 1 missing, such as 'layers\.1\.fc1\.weight'",
+        ),
+        (
+            changed(**{"layers.3.fc1.weight": torch.ones(2)}),
+            r"1 strange, such as 'layers\.3\.fc1\.weight'",
+        ),
+        (
+            changed(**{"layers.1.fc1.bias": lambda v: v.int()}),
+            "no tensor of floating-point numbers",
+        ),
+        (
+            changed(**{"embed_tokens.weight": lambda v: v + 1}),
+            "lm_head.weight differs from embed_tokens.weight",
+        ),
         ({"bert.embeddings": torch.ones(2)}, "these are not the parameters of ESM-2"),
     ],
     ids=["NaN", "shape", "missing", "strange", "integers", "untied", "another model"],
@@ -143,7 +184,11 @@ def test_nothing_but_tensors_and_a_namespace_is_unpickled(tmp_path, monkeypatch)
     assert not (tmp_path / "trapped").exists()
 
 
-@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 cut", b"hello", pickle.dumps({"a": 1}, protocol=2)], ids=["empty", "zip", "text", "pickle"])
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"PK\x03\x04 cut", b"hello", pickle.dumps({"a": 1}, protocol=2)],
+    ids=["empty", "zip", "text", "pickle"],
+)
 def test_a_damaged_pt(tmp_path, content):
     (tmp_path / "bad.pt").write_bytes(content)
     with pytest.raises(ValueError, match=r"bad\.pt: "):
@@ -164,7 +209,10 @@ def test_settings_that_are_not_there(tmp_path):
     torch.save({"model": official_state()}, tmp_path / "bare.pt")
     with pytest.raises(ValueError, match="wanted the model's settings under 'cfg'"):
         esm2.load(tmp_path / "bare.pt")
-    torch.save({"model": official_state(), "cfg": {"model": argparse.Namespace(encoder_layers=3)}}, tmp_path / "bare.pt")
+    torch.save(
+        {"model": official_state(), "cfg": {"model": argparse.Namespace(encoder_layers=3)}},
+        tmp_path / "bare.pt",
+    )
     with pytest.raises(ValueError, match="do not say d_model, n_heads"):
         esm2.load(tmp_path / "bare.pt")
 
@@ -180,7 +228,10 @@ def test_damaged_safetensors(tmp_path):
 
 
 def test_names_and_paths_that_are_not_there(tmp_path):
-    with pytest.raises(FileNotFoundError, match="'esm2_t7' is no file and no model's name; the names are esm2-mini, esm2_t6_8M_UR50D"):
+    with pytest.raises(
+        FileNotFoundError,
+        match="'esm2_t7' is no file and no model's name; the names are esm2-mini, esm2_t6_8M_UR50D",
+    ):
         esm2.load("esm2_t7")
     with pytest.raises(FileNotFoundError, match=r"model\.safetensors: no such file"):
         esm2.load(tmp_path)

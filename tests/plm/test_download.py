@@ -69,19 +69,29 @@ def server(monkeypatch) -> Iterator[http.server.ThreadingHTTPServer]:
 def published(server, tmp_path) -> http.server.ThreadingHTTPServer:
     """The server with the two files of one model, at the official paths."""
     write_official(tmp_path / "source.pt")
-    torch.save({"model": {"contact_head.regression.weight": torch.ones(1, 9)}}, tmp_path / "regression.pt")
+    torch.save(
+        {"model": {"contact_head.regression.weight": torch.ones(1, 9)}}, tmp_path / "regression.pt"
+    )
     server.files[f"/models/{NAME}.pt"] = (tmp_path / "source.pt").read_bytes()
-    server.files[f"/regression/{NAME}-contact-regression.pt"] = (tmp_path / "regression.pt").read_bytes()
+    server.files[f"/regression/{NAME}-contact-regression.pt"] = (
+        tmp_path / "regression.pt"
+    ).read_bytes()
     return server
 
 
 def test_an_official_model_is_downloaded_once_and_loads(published, tmp_path, monkeypatch):
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path / "hub"))
-    monkeypatch.setattr(esm2.checkpoints, "official_checkpoint", lambda name: official_checkpoint(name, published.address, progress=False))
+    monkeypatch.setattr(
+        esm2.checkpoints,
+        "official_checkpoint",
+        lambda name: official_checkpoint(name, published.address, progress=False),
+    )
     assert_holds(NAME, random_weights())
     assert len(published.asked) == 2
     folder = tmp_path / "hub" / "checkpoints"
-    assert sorted(p.name for p in folder.iterdir()) == sorted(n for f in (NAME, f"{NAME}-contact-regression") for n in (f"{f}.pt", f"{f}.pt.sha256"))
+    assert sorted(p.name for p in folder.iterdir()) == sorted(
+        n for f in (NAME, f"{NAME}-contact-regression") for n in (f"{f}.pt", f"{f}.pt.sha256")
+    )
     assert esm2.load(NAME, "cpu").name == NAME and len(published.asked) == 2
     digest = hashlib.sha256((folder / f"{NAME}.pt").read_bytes()).hexdigest()
     assert (folder / f"{NAME}.pt.sha256").read_text() == f"sha256:{digest}\n"
@@ -90,7 +100,9 @@ def test_an_official_model_is_downloaded_once_and_loads(published, tmp_path, mon
 def test_a_file_that_changed_since_is_refused(published, tmp_path):
     path = official_checkpoint(NAME, published.address, tmp_path, progress=False)
     path.write_bytes(path.read_bytes()[:-1] + b"x")
-    with pytest.raises(ValueError, match=rf"{NAME}\.pt no longer matches the sha256 in .*; remove both files"):
+    with pytest.raises(
+        ValueError, match=rf"{NAME}\.pt no longer matches the sha256 in .*; remove both files"
+    ):
         official_checkpoint(NAME, published.address, tmp_path)
 
 
@@ -118,7 +130,9 @@ def test_a_later_run_takes_up_the_part_of_an_earlier(server, tmp_path, capsys):
     assert not (tmp_path / "file").exists()
     server.cuts = 0
     fetch(f"{server.address}/file", tmp_path / "file")
-    assert (tmp_path / "file").read_bytes() == server.files["/file"] and server.asked[-1][1] == "bytes=2000-"
+    assert (tmp_path / "file").read_bytes() == server.files["/file"] and server.asked[-1][
+        1
+    ] == "bytes=2000-"
     assert "downloading file" in capsys.readouterr().err
 
 
@@ -142,7 +156,10 @@ def test_a_part_that_is_too_long_is_thrown_away(server, tmp_path):
 
 
 def test_no_such_file(server, tmp_path):
-    with pytest.raises(ConnectionError, match=r"the server answered 404 .*; fetch the file on another machine and put it at .*file"):
+    with pytest.raises(
+        ConnectionError,
+        match=r"the server answered 404 .*; fetch the file on another machine and put it at .*file",
+    ):
         fetch(f"{server.address}/file", tmp_path / "file", progress=False)
     assert not list(tmp_path.iterdir())
 
@@ -151,11 +168,16 @@ def test_no_network_is_one_clear_sentence(server, tmp_path):
     address = server.address
     server.server_close()
     with pytest.raises(
-        ConnectionError, match=rf"{NAME}\.pt could not be reached \(.*\); fetch the file on another machine and put it at .*or load a local file"
+        ConnectionError,
+        match=rf"{NAME}\.pt could not be reached \(.*\); fetch the file on another machine and put it at .*or load a local file",
     ):
-        official_checkpoint(NAME, address.replace(str(server.server_port), "1"), tmp_path, progress=False)
+        official_checkpoint(
+            NAME, address.replace(str(server.server_port), "1"), tmp_path, progress=False
+        )
 
 
 def test_only_official_names():
-    with pytest.raises(ValueError, match="'esm1b' is no official ESM-2; the names are esm2_t6_8M_UR50D"):
+    with pytest.raises(
+        ValueError, match="'esm1b' is no official ESM-2; the names are esm2_t6_8M_UR50D"
+    ):
         official_checkpoint("esm1b")

@@ -15,8 +15,18 @@ from interplm_nb.plm.tokens import ALPHABET, CLS, EOS, MASK, PAD
 from interplm_nb.proteins import LETTERS, Proteins
 from tests.plm.toy_esm2 import SMALL, fair_esm, random_weights, toy
 
-SEQUENCES = st.lists(st.lists(st.sampled_from([*LETTERS, "<mask>"]), min_size=1, max_size=30).map("".join), min_size=1, max_size=5)
-SHAPES = st.builds(lambda n, h, w, t: Architecture(n, 2 * h * w, h, t), st.integers(1, 3), st.integers(1, 4), st.integers(1, 5), st.booleans())
+SEQUENCES = st.lists(
+    st.lists(st.sampled_from([*LETTERS, "<mask>"]), min_size=1, max_size=30).map("".join),
+    min_size=1,
+    max_size=5,
+)
+SHAPES = st.builds(
+    lambda n, h, w, t: Architecture(n, 2 * h * w, h, t),
+    st.integers(1, 3),
+    st.integers(1, 4),
+    st.integers(1, 5),
+    st.booleans(),
+)
 
 
 def assert_like_fair_esm(plm: esm2.ESM2, tokens: torch.Tensor) -> None:
@@ -25,7 +35,9 @@ def assert_like_fair_esm(plm: esm2.ESM2, tokens: torch.Tensor) -> None:
     with torch.no_grad():
         theirs = fair_esm(plm.architecture, plm.weights())(tokens, repr_layers=list(every))
         ours = plm.forward(tokens, every, logits=True)
-    pairs = [(ours.representations[k], theirs["representations"][k]) for k in every] + [(ours.logits, theirs["logits"])]
+    pairs = [(ours.representations[k], theirs["representations"][k]) for k in every] + [
+        (ours.logits, theirs["logits"])
+    ]
     for mine, other in pairs:
         mine, other = mine[tokens != PAD], other[tokens != PAD]
         assert float((mine - other).abs().max()) <= 1e-5 * float(other.abs().max())
@@ -38,7 +50,10 @@ def test_random_weights_give_fair_esms_representations(architecture, sequences, 
     assert_like_fair_esm(plm, plm.tokens(sequences))
 
 
-@pytest.mark.skipif(not (esm2.checkpoints.mini_path()).is_file(), reason="the weights of esm2-mini are not in this checkout")
+@pytest.mark.skipif(
+    not (esm2.checkpoints.mini_path()).is_file(),
+    reason="the weights of esm2-mini are not in this checkout",
+)
 @pytest.mark.parametrize(
     "sequences",
     [
@@ -56,13 +71,20 @@ def test_trained_weights_give_fair_esms_representations(sequences):
 
 def test_at_full_length_rotation_is_fair_esms():
     plm = toy(Architecture(2, 64, 4))
-    assert_like_fair_esm(plm, plm.tokens(["".join(np.random.default_rng(0).choice(list(LETTERS), 1022)), "MKT"]))
+    assert_like_fair_esm(
+        plm, plm.tokens(["".join(np.random.default_rng(0).choice(list(LETTERS), 1022)), "MKT"])
+    )
 
 
 def test_the_alphabet_is_fair_esms():
     theirs = esm.Alphabet.from_architecture("ESM-1b")
     assert list(ALPHABET) == theirs.all_toks
-    assert (theirs.cls_idx, theirs.padding_idx, theirs.eos_idx, theirs.mask_idx) == (CLS, PAD, EOS, MASK)
+    assert (theirs.cls_idx, theirs.padding_idx, theirs.eos_idx, theirs.mask_idx) == (
+        CLS,
+        PAD,
+        EOS,
+        MASK,
+    )
 
 
 @given(SEQUENCES)
@@ -83,10 +105,19 @@ def test_a_run_that_stops_early_gives_the_same(stop, monkeypatch):
     tokens = plm.tokens(["MKTAYIA", "MK"])
     full = plm.forward(tokens, range(plm.n_layers + 1), logits=True)
     ran = []
-    plm._blocks = [lambda *a, block=block, k=k: (ran.append(k), block(*a))[1] for k, block in enumerate(plm._blocks, 1)]
+    plm._blocks = [
+        lambda *a, block=block, k=k: (ran.append(k), block(*a))[1]
+        for k, block in enumerate(plm._blocks, 1)
+    ]
     short = plm.forward(tokens, [stop])
-    assert list(short.representations) == [stop] and short.logits is None and ran == list(range(1, stop + 1))
-    torch.testing.assert_close(short.representations[stop], full.representations[stop], rtol=0, atol=0)
+    assert (
+        list(short.representations) == [stop]
+        and short.logits is None
+        and ran == list(range(1, stop + 1))
+    )
+    torch.testing.assert_close(
+        short.representations[stop], full.representations[stop], rtol=0, atol=0
+    )
 
 
 @pytest.mark.parametrize("layer", range(SMALL.n_layers + 1))
@@ -103,7 +134,12 @@ def test_an_edit_replaces_the_representation_and_the_run_goes_on(layer):
         assert_close(zeroed.representations[before], plain.representations[before], rtol=0, atol=0)
     other = plm.forward(plm.tokens(["AAAAAAA", "CCC"]), [layer]).representations[layer]
     patched = plm.forward(tokens, [], {layer: lambda _: other}, logits=True)
-    assert_close(patched.logits, plm.forward(plm.tokens(["AAAAAAA", "CCC"]), logits=True).logits, rtol=0, atol=0)
+    assert_close(
+        patched.logits,
+        plm.forward(plm.tokens(["AAAAAAA", "CCC"]), logits=True).logits,
+        rtol=0,
+        atol=0,
+    )
 
 
 def test_gradients_flow_from_an_edit_to_the_logits():
@@ -114,8 +150,13 @@ def test_gradients_flow_from_an_edit_to_the_logits():
     logits[0, 3, 5].backward()
     step = torch.zeros(plm.d_model)
     step[2] = 1e-2
-    moved = [plm.forward(tokens, [], {1: lambda x, s=s: x + s * step}, logits=True).logits[0, 3, 5] for s in (1, -1)]
-    assert float(shift.grad[2]) == pytest.approx(float(moved[0] - moved[1]) / 2e-2, rel=0.02, abs=1e-3)
+    moved = [
+        plm.forward(tokens, [], {1: lambda x, s=s: x + s * step}, logits=True).logits[0, 3, 5]
+        for s in (1, -1)
+    ]
+    assert float(shift.grad[2]) == pytest.approx(
+        float(moved[0] - moved[1]) / 2e-2, rel=0.02, abs=1e-3
+    )
 
 
 def test_what_forward_refuses():
@@ -125,13 +166,19 @@ def test_what_forward_refuses():
         plm.forward(tokens, [4])
     with pytest.raises(ValueError, match="no layer was asked for"):
         plm.forward(tokens)
-    with pytest.raises(ValueError, match="edit at layer 3 changes nothing: the run stops after layer 1"):
+    with pytest.raises(
+        ValueError, match="edit at layer 3 changes nothing: the run stops after layer 1"
+    ):
         plm.forward(tokens, [1], {3: torch.zeros_like})
-    with pytest.raises(ValueError, match=r"edit at layer 1 returned shape \(1, 5\), wanted \(1, 5, 24\)"):
+    with pytest.raises(
+        ValueError, match=r"edit at layer 1 returned shape \(1, 5\), wanted \(1, 5, 24\)"
+    ):
         plm.forward(tokens, [1], {1: lambda x: x[..., 0]})
 
 
-@given(st.lists(st.text(LETTERS, min_size=1, max_size=25), min_size=1, max_size=8), st.integers(1, 120))
+@given(
+    st.lists(st.text(LETTERS, min_size=1, max_size=25), min_size=1, max_size=8), st.integers(1, 120)
+)
 @settings(max_examples=30, deadline=None)
 def test_embed_gives_every_residue_once_and_nothing_else(sequences, tokens_per_batch):
     proteins = Proteins.from_sequences({f"P{i}": s for i, s in enumerate(sequences)})
@@ -165,22 +212,36 @@ def test_a_long_protein_is_refused_or_windowed():
     plm = toy()
     long = "".join(np.random.default_rng(1).choice(list(LETTERS), 50))
     proteins = Proteins.from_sequences({"A": "MKTAY", "LONG": long})
-    with pytest.raises(ValueError, match=r"1 proteins have over 20 residues, such as LONG with 50; .*limit_length.*window"):
+    with pytest.raises(
+        ValueError,
+        match=r"1 proteins have over 20 residues, such as LONG with 50; .*limit_length.*window",
+    ):
         list(plm.embed(proteins, [1], max_residues=20, progress=False))
     found = np.full((55, 24), np.nan, np.float32)
-    for rows, layers in plm.embed(proteins, [1], progress=False, long="window", max_residues=20, overlap=10):
+    for rows, layers in plm.embed(
+        proteins, [1], progress=False, long="window", max_residues=20, overlap=10
+    ):
         found[rows] = layers[1].numpy()
     starts = [0, 10, 20, 30]
-    windows = {s: plm.forward(plm.tokens([long[s : s + 20]]), [1]).representations[1][0, 1:-1] for s in starts}
+    windows = {
+        s: plm.forward(plm.tokens([long[s : s + 20]]), [1]).representations[1][0, 1:-1]
+        for s in starts
+    }
     for i in range(50):
         nearest = min(starts, key=lambda s: (abs(i + 0.5 - (s + 10)), -s))
-        assert_close(torch.from_numpy(found[5 + i]), windows[nearest][i - nearest], rtol=1e-4, atol=1e-4)
+        assert_close(
+            torch.from_numpy(found[5 + i]), windows[nearest][i - nearest], rtol=1e-4, atol=1e-4
+        )
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
 def test_half_precision_is_close_and_yields_float32(dtype):
     proteins = Proteins.from_sequences({"A": "MKTAYIAKQR", "B": "MKLL"})
-    exact = {int(r): v for rows, layers in toy().embed(proteins, [3], progress=False) for r, v in zip(rows, layers[3], strict=True)}
+    exact = {
+        int(r): v
+        for rows, layers in toy().embed(proteins, [3], progress=False)
+        for r, v in zip(rows, layers[3], strict=True)
+    }
     for rows, layers in toy(dtype=dtype).embed(proteins, [3], progress=False):
         assert layers[3].dtype == torch.float32
         for r, v in zip(rows, layers[3], strict=True):
@@ -198,7 +259,9 @@ def test_dtype_device_and_protocol():
     assert plm.to("cpu", "bfloat16").dtype == torch.bfloat16
     assert esm2.choose_device("auto").type in ("cpu", "cuda", "mps")
     if not torch.cuda.is_available():
-        with pytest.raises(ValueError, match="torch sees no CUDA GPU here; use device='auto' or 'cpu'"):
+        with pytest.raises(
+            ValueError, match="torch sees no CUDA GPU here; use device='auto' or 'cpu'"
+        ):
             esm2.choose_device("cuda")
     with pytest.raises(ValueError, match="dtype is one of float32, bfloat16, float16, not int8"):
         toy(dtype="int8")

@@ -26,7 +26,10 @@ def test_the_other_policies():
     proteins = proteins_of([5, 30])
     assert limit_length(proteins, "window", 10) == (proteins, [])
     assert limit_length(proteins, "refuse", 30) == (proteins, [])
-    with pytest.raises(ValueError, match=r"1 proteins have over 10 residues, such as P1 with 30; leave them out .*'skip'.*'window'"):
+    with pytest.raises(
+        ValueError,
+        match=r"1 proteins have over 10 residues, such as P1 with 30; leave them out .*'skip'.*'window'",
+    ):
         limit_length(proteins, "refuse", 10)
     with pytest.raises(ValueError, match="so none is left"):
         limit_length(proteins, "skip", 2)
@@ -42,7 +45,10 @@ def test_windows_keep_every_residue_once_and_overlap_enough(lengths, width, data
         mine = [p for p in found if p.protein == i]
         assert [r for p in mine for r in range(p.keep_start, p.keep_stop)] == list(range(length))
         for p in mine:
-            assert p.start <= p.keep_start <= p.keep_stop <= p.stop <= length and p.stop - p.start == min(width, length)
+            assert (
+                p.start <= p.keep_start <= p.keep_stop <= p.stop <= length
+                and p.stop - p.start == min(width, length)
+            )
         for a, b in pairwise(mine):
             assert a.stop - b.start >= overlap
             assert abs((a.stop - a.keep_stop) - (b.keep_start - b.start)) <= 1
@@ -67,7 +73,11 @@ def test_batches_hold_every_piece_within_the_budget(lengths, budget):
     for batch in batches:
         assert len(batch) == 1 or len(batch) * (batch[0].stop + 2) <= budget
         positions, width = positions_of(batch, batch[0].stop + 2), batch[0].stop + 2
-        expected = [(proteins.offsets[p.protein] + r, i * width + 1 + r) for i, p in enumerate(batch) for r in range(p.stop)]
+        expected = [
+            (proteins.offsets[p.protein] + r, i * width + 1 + r)
+            for i, p in enumerate(batch)
+            for r in range(p.stop)
+        ]
         assert list(zip(rows_of(batch, proteins), positions, strict=True)) == expected
     with pytest.raises(ValueError, match="at least 1 token, not 0"):
         by_length([], 0)

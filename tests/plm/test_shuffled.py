@@ -9,7 +9,9 @@ def test_values_stay_within_their_tensor_and_change_places():
     control = shuffled(plm)
     for name, value in plm.weights().items():
         other = control.weights()[name]
-        torch.testing.assert_close(other.flatten().sort().values, value.flatten().sort().values, rtol=0, atol=0)
+        torch.testing.assert_close(
+            other.flatten().sort().values, value.flatten().sort().values, rtol=0, atol=0
+        )
         assert not torch.equal(other, value), name
     for name, value in random_weights().items():
         torch.testing.assert_close(plm.weights()[name], value, rtol=0, atol=0)
@@ -19,9 +21,14 @@ def test_it_is_seeded_and_says_what_it_is():
     plm = toy()
     first, again, other = shuffled(plm), shuffled(plm), shuffled(plm, seed=1)
     assert first.name == "toy-shuffled-42" and other.name == "toy-shuffled-1"
-    assert len({plm.revision, first.revision, other.revision}) == 3 and first.revision == again.revision
+    assert (
+        len({plm.revision, first.revision, other.revision}) == 3
+        and first.revision == again.revision
+    )
     assert all(torch.equal(v, again.weights()[k]) for k, v in first.weights().items())
-    assert not torch.equal(first.weights()["layers.0.fc1.weight"], other.weights()["layers.0.fc1.weight"])
+    assert not torch.equal(
+        first.weights()["layers.0.fc1.weight"], other.weights()["layers.0.fc1.weight"]
+    )
 
 
 def test_another_dtype_is_shuffled_alike():
@@ -34,4 +41,7 @@ def test_another_dtype_is_shuffled_alike():
 def test_it_runs():
     control = shuffled(toy())
     tokens = control.tokens(["MKTAY"])
-    assert not torch.allclose(control.forward(tokens, [2]).representations[2], toy().forward(tokens, [2]).representations[2])
+    assert not torch.allclose(
+        control.forward(tokens, [2]).representations[2],
+        toy().forward(tokens, [2]).representations[2],
+    )

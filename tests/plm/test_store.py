@@ -20,22 +20,47 @@ from tests.plm.toy_esm2 import random_weights, toy
 
 def proteins_of(n: int, longest: int = 40) -> Proteins:
     random = np.random.default_rng(0)
-    return Proteins.from_sequences({f"P{i}": "".join(random.choice(list(LETTERS), random.integers(1, longest))) for i in range(n)})
+    return Proteins.from_sequences(
+        {
+            f"P{i}": "".join(random.choice(list(LETTERS), random.integers(1, longest)))
+            for i in range(n)
+        }
+    )
 
 
 def bytes_of(folder: Path) -> dict[str, str]:
-    return {str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest() for p in sorted(folder.rglob("*")) if p.is_file()}
+    return {
+        str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest()
+        for p in sorted(folder.rglob("*"))
+        if p.is_file()
+    }
 
 
 def test_every_layer_is_what_the_model_gives(tmp_path):
     plm, proteins = toy(), proteins_of(30)
-    found = embed_to(plm, proteins, [1, 3], lambda k: tmp_path / f"layer_{k:02d}", shard_rows=100, tokens_per_batch=90, progress=False)
-    assert list(found) == [1, 3] and sorted(p.name for p in tmp_path.iterdir()) == ["layer_01", "layer_03"]
+    found = embed_to(
+        plm,
+        proteins,
+        [1, 3],
+        lambda k: tmp_path / f"layer_{k:02d}",
+        shard_rows=100,
+        tokens_per_batch=90,
+        progress=False,
+    )
+    assert list(found) == [1, 3] and sorted(p.name for p in tmp_path.iterdir()) == [
+        "layer_01",
+        "layer_03",
+    ]
     for layer, embeddings in found.items():
         embeddings.check(proteins, plm, layer)
         for accession, sequence in zip(proteins.accessions, proteins.sequences, strict=True):
             alone = plm.forward(plm.tokens([sequence]), [layer]).representations[layer][0, 1:-1]
-            torch.testing.assert_close(torch.from_numpy(embeddings.of(accession, proteins).copy()), alone, rtol=1e-4, atol=1e-4)
+            torch.testing.assert_close(
+                torch.from_numpy(embeddings.of(accession, proteins).copy()),
+                alone,
+                rtol=1e-4,
+                atol=1e-4,
+            )
 
 
 def test_what_is_there_is_kept_and_what_is_others_is_made_anew(tmp_path, capsys):
@@ -48,7 +73,12 @@ def test_what_is_there_is_kept_and_what_is_others_is_made_anew(tmp_path, capsys)
     assert (tmp_path / "layer_01" / "about.json").stat().st_ino == inode
     other = embed_to(toy(seed=1), proteins, [1], folder, progress=False)[1]
     assert other.plm_revision != first.plm_revision
-    assert embed_to(toy(seed=1, dtype="bfloat16"), proteins, [1], folder, progress=False)[1].about["computed_in"] == "torch.bfloat16"
+    assert (
+        embed_to(toy(seed=1, dtype="bfloat16"), proteins, [1], folder, progress=False)[1].about[
+            "computed_in"
+        ]
+        == "torch.bfloat16"
+    )
 
 
 class StoppedError(Exception):
@@ -58,10 +88,27 @@ class StoppedError(Exception):
 @pytest.mark.parametrize("after", [0, 1, 7])
 def test_an_interrupted_run_goes_on_with_the_next_shard(tmp_path, after):
     plm, proteins = toy(), proteins_of(40)
-    give = lambda where, model: embed_to(model, proteins, [1, 2], lambda k: where / str(k), shard_rows=150, tokens_per_batch=80, progress=False)  # noqa: E731
+
+    def give(where, model):
+        return embed_to(
+            model,
+            proteins,
+            [1, 2],
+            lambda k: where / str(k),
+            shard_rows=150,
+            tokens_per_batch=80,
+            progress=False,
+        )
 
     class Fragile:
-        name, revision, n_layers, d_model, device, dtype = plm.name, plm.revision, plm.n_layers, plm.d_model, plm.device, plm.dtype
+        name, revision, n_layers, d_model, device, dtype = (
+            plm.name,
+            plm.revision,
+            plm.n_layers,
+            plm.d_model,
+            plm.device,
+            plm.dtype,
+        )
 
         def embed(self, *arguments):
             for i, batch in enumerate(plm.embed(*arguments)):
@@ -98,9 +145,14 @@ embed_to(plm, proteins, [1, 3], lambda k: folder / sys.argv[2] / str(k), shard_r
 
 def test_a_run_killed_by_sigkill_ends_with_the_same_bytes(tmp_path):
     plm = toy()
-    checkpoints.write_safetensors(random_weights(), plm.architecture, "toy", tmp_path / "model", torch.float32)
+    checkpoints.write_safetensors(
+        random_weights(), plm.architecture, "toy", tmp_path / "model", torch.float32
+    )
     proteins_of(60).save(tmp_path / "proteins.parquet")
-    start = lambda out, pace: subprocess.Popen([sys.executable, "-c", KILLED, str(tmp_path), out, pace])  # noqa: E731
+
+    def start(out, pace):
+        return subprocess.Popen([sys.executable, "-c", KILLED, str(tmp_path), out, pace])
+
     assert start("whole", "fast").wait() == 0
     killed = start("killed", "slow")
     deadline = time.monotonic() + 60
@@ -138,5 +190,10 @@ for _, block in embeddings.blocks(4096):
     most = max(most, anon())
 sys.exit(0 if most - before < 24 * 1024 else f"{most - before} KiB")
 """
-    found = subprocess.run([sys.executable, "-c", code, str(tmp_path / "e")], capture_output=True, text=True, check=False)
+    found = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "e")],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert found.returncode == 0, found.stderr

@@ -14,18 +14,28 @@ SMALL = Architecture(n_layers=3, d_model=24, n_heads=3)
 def random_weights(architecture: Architecture = SMALL, seed: int = 0) -> dict[str, Tensor]:
     generator = torch.Generator().manual_seed(seed)
     return {
-        k: torch.randn(s, generator=generator) * (0.3 if len(s) == 2 else 0.5) + (k.endswith("norm.weight")) for k, s in architecture.shapes().items()
+        k: torch.randn(s, generator=generator) * (0.3 if len(s) == 2 else 0.5)
+        + (k.endswith("norm.weight"))
+        for k, s in architecture.shapes().items()
     }
 
 
-def toy(architecture: Architecture = SMALL, seed: int = 0, dtype: str = "float32", name: str = "toy") -> ESM2:
-    return ESM2(random_weights(architecture, seed), architecture, name, f"sha256:{seed:064x}", "cpu", dtype)
+def toy(
+    architecture: Architecture = SMALL, seed: int = 0, dtype: str = "float32", name: str = "toy"
+) -> ESM2:
+    return ESM2(
+        random_weights(architecture, seed), architecture, name, f"sha256:{seed:064x}", "cpu", dtype
+    )
 
 
 def fair_esm(architecture: Architecture, weights: dict[str, Tensor]) -> theirs.ESM2:
     """fair-esm's own model on these weights; its contact head keeps its first values."""
     model = theirs.ESM2(
-        architecture.n_layers, architecture.d_model, architecture.n_heads, Alphabet.from_architecture("ESM-1b"), architecture.token_dropout
+        architecture.n_layers,
+        architecture.d_model,
+        architecture.n_heads,
+        Alphabet.from_architecture("ESM-1b"),
+        architecture.token_dropout,
     )
     state = model.state_dict() | {k: v.float() for k, v in weights.items()}
     model.load_state_dict(state | {"lm_head.weight": state["embed_tokens.weight"]})

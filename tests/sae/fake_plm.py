@@ -29,7 +29,13 @@ class FakePLM:
     def tokens(self, sequences: Sequence[str]) -> Tensor:
         return torch.from_numpy(token_ids(sequences))
 
-    def forward(self, tokens: Tensor, layers: Sequence[int] = (), edit: Mapping[int, Edit] | None = None, logits: bool = False) -> Output:
+    def forward(
+        self,
+        tokens: Tensor,
+        layers: Sequence[int] = (),
+        edit: Mapping[int, Edit] | None = None,
+        logits: bool = False,
+    ) -> Output:
         self.n_forward += 1
         edit = edit or {}
         h = edit.get(0, lambda h: h)(self.embedding[tokens])
@@ -37,9 +43,17 @@ class FakePLM:
         real = (tokens != PAD)[..., None]
         h = h + (h * real).sum(1, keepdim=True) / real.sum(1, keepdim=True)
         found[1] = h = edit.get(1, lambda h: h)(h)
-        return Output({layer: found[layer] for layer in layers}, h @ self.unembedding if logits else None)
+        return Output(
+            {layer: found[layer] for layer in layers}, h @ self.unembedding if logits else None
+        )
 
-    def embed(self, proteins: Proteins, layers: Sequence[int], tokens_per_batch: int | None = None, progress: bool = True) -> Iterator[EmbeddedBatch]:
+    def embed(
+        self,
+        proteins: Proteins,
+        layers: Sequence[int],
+        tokens_per_batch: int | None = None,
+        progress: bool = True,
+    ) -> Iterator[EmbeddedBatch]:
         for i in np.argsort(proteins.lengths, kind="stable"):
             rows = np.arange(proteins.offsets[i], proteins.offsets[i + 1])
             found = self.forward(self.tokens([proteins.sequences[i]]), layers).representations

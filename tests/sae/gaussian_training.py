@@ -16,7 +16,9 @@ PAPER = SAEConfig.recipe("interplm-paper", 24, dead="resample by error", resampl
 TOPK = SAEConfig.recipe("topk", 24, k=3, **_FAST)
 CONFIGS = {
     "paper": PAPER,
-    "v1": SAEConfig.recipe("interplm-v1", 24, dead="resample at random", resample_every=15, **_FAST),
+    "v1": SAEConfig.recipe(
+        "interplm-v1", 24, dead="resample at random", resample_every=15, **_FAST
+    ),
     "topk": TOPK,
     "batchtopk": SAEConfig.recipe("batchtopk", 24, k=3, scaling="dimension", **_FAST),
     "jumprelu": SAEConfig.recipe("jumprelu", 24, k=3, bandwidth=0.05, **_FAST),
@@ -31,12 +33,19 @@ class Gaussian:
 
     layers = (2,)
 
-    def __init__(self, seed: int = 0, batch_size: int = 32, bad_step: int = -1, pause: float = 0) -> None:
+    def __init__(
+        self, seed: int = 0, batch_size: int = 32, bad_step: int = -1, pause: float = 0
+    ) -> None:
         self.seed, self.batch_size, self.bad_step, self.pause = seed, batch_size, bad_step, pause
         self.directions = torch.randn(12, 8, generator=torch.Generator().manual_seed(seed))
 
     def about(self, layer: int) -> dict[str, Any]:
-        return {"plm": "fake", "plm_revision": "sha256:1", "layer": layer, "data": f"gaussian-{self.seed}"}
+        return {
+            "plm": "fake",
+            "plm_revision": "sha256:1",
+            "layer": layer,
+            "data": f"gaussian-{self.seed}",
+        }
 
     def batch(self, step: int) -> dict[int, torch.Tensor]:
         time.sleep(self.pause)
@@ -46,9 +55,20 @@ class Gaussian:
         return {2: x * float("nan") if step == self.bad_step else x}
 
 
-def run(folder: Path, config: SAEConfig, batches: Gaussian | None = None, steps: int = STEPS, **options: Any) -> SAE:
-    return train_on(batches or Gaussian(), {folder: config}, steps, device="cpu", progress=False, **options)[0]
+def run(
+    folder: Path,
+    config: SAEConfig,
+    batches: Gaussian | None = None,
+    steps: int = STEPS,
+    **options: Any,
+) -> SAE:
+    return train_on(
+        batches or Gaussian(), {folder: config}, steps, device="cpu", progress=False, **options
+    )[0]
 
 
 def same(a: torch.nn.Module, b: torch.nn.Module) -> bool:
-    return all(torch.equal(x, y) for x, y in zip(a.state_dict().values(), b.state_dict().values(), strict=True))
+    return all(
+        torch.equal(x, y)
+        for x, y in zip(a.state_dict().values(), b.state_dict().values(), strict=True)
+    )

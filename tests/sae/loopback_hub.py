@@ -25,7 +25,14 @@ class Repository:
     def commit(self, files: dict[str, bytes]) -> str:
         """A new commit on main that adds these files to the last one's; returns its name."""
         held = {**(self.commits[self.names["main"]] if "main" in self.names else {}), **files}
-        name = hashlib.sha1(repr((len(self.commits), sorted((k, hashlib.sha1(v).hexdigest()) for k, v in held.items()))).encode()).hexdigest()
+        name = hashlib.sha1(
+            repr(
+                (
+                    len(self.commits),
+                    sorted((k, hashlib.sha1(v).hexdigest()) for k, v in held.items()),
+                )
+            ).encode()
+        ).hexdigest()
         self.commits[name] = held
         self.names["main"] = name
         return name
@@ -117,11 +124,17 @@ class _Handler(http.server.BaseHTTPRequestHandler):
                     return handle(body, *found.groups())
             raise _RefusedError(404, "NoSuchRoute", path)
         except _RefusedError as error:
-            self._send(b"" if self.command == "HEAD" else json.dumps(error.body).encode(), error.status, {"X-Error-Code": error.code})
+            self._send(
+                b"" if self.command == "HEAD" else json.dumps(error.body).encode(),
+                error.status,
+                {"X-Error-Code": error.code},
+            )
 
     def _send(self, body: bytes, status: int = 200, headers: dict[str, str] | None = None) -> None:
         self.send_response(status)
-        for name, value in ({"Content-Length": str(len(body)), "Content-Type": "application/json"} | (headers or {})).items():
+        for name, value in (
+            {"Content-Length": str(len(body)), "Content-Type": "application/json"} | (headers or {})
+        ).items():
             self.send_header(name, value)
         self.end_headers()
         self.wfile.write(body)
@@ -141,7 +154,10 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         return repository, commit
 
     def _signed_in(self) -> bool:
-        return self.server.token is not None and self.headers.get("Authorization") == f"Bearer {self.server.token}"
+        return (
+            self.server.token is not None
+            and self.headers.get("Authorization") == f"Bearer {self.server.token}"
+        )
 
     def _writing(self) -> None:
         if self.server.token is not None and not self._signed_in():
@@ -151,27 +167,52 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         repository, commit = self._found(name, revision)
         files = [{"rfilename": path} for path in repository.commits[commit]]
         self._json(
-            {"_id": "1", "id": name, "modelId": name, "sha": commit, "private": repository.private, "siblings": files, "tags": [], "downloads": 0}
+            {
+                "_id": "1",
+                "id": name,
+                "modelId": name,
+                "sha": commit,
+                "private": repository.private,
+                "siblings": files,
+                "tags": [],
+                "downloads": 0,
+            }
         )
 
     def _tree(self, _: bytes, name: str, revision: str) -> None:
         repository, commit = self._found(name, revision)
         files = repository.commits[commit].items()
-        self._json([{"type": "file", "path": path, "size": len(data), "oid": hashlib.sha1(data).hexdigest()} for path, data in files])
+        self._json(
+            [
+                {
+                    "type": "file",
+                    "path": path,
+                    "size": len(data),
+                    "oid": hashlib.sha1(data).hexdigest(),
+                }
+                for path, data in files
+            ]
+        )
 
     def _file(self, _: bytes, name: str, revision: str, path: str) -> None:
         repository, commit = self._found(name, revision)
         if path not in repository.commits[commit]:
             raise _RefusedError(404, "EntryNotFound", "Entry not found")
         data = repository.commits[commit][path]
-        headers = {"ETag": f'"{hashlib.sha256(data).hexdigest()}"', "X-Repo-Commit": commit, "Accept-Ranges": "bytes"}
+        headers = {
+            "ETag": f'"{hashlib.sha256(data).hexdigest()}"',
+            "X-Repo-Commit": commit,
+            "Accept-Ranges": "bytes",
+        }
         if self.command == "HEAD":
             self.send_response(200)
             for key, value in (headers | {"Content-Length": str(len(data))}).items():
                 self.send_header(key, value)
             self.end_headers()
             return
-        start = int((re.match(r"bytes=(\d+)-", self.headers.get("Range") or "bytes=0-") or ["", "0"])[1])
+        start = int(
+            (re.match(r"bytes=(\d+)-", self.headers.get("Range") or "bytes=0-") or ["", "0"])[1]
+        )
         rest = data[start:]
         status = 206 if "Range" in self.headers else 200
         if status == 206:
@@ -192,15 +233,27 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         asked = json.loads(body)
         name = f"{asked['organization']}/{asked['name']}"
         if name in self.server.repositories:
-            raise _RefusedError(409, "Conflict", "You already created this model repo", url=f"{self.server.address}/{name}")
-        self.server.repositories[name] = made = Repository(private=asked.get("visibility") == "private" or bool(asked.get("private")))
+            raise _RefusedError(
+                409,
+                "Conflict",
+                "You already created this model repo",
+                url=f"{self.server.address}/{name}",
+            )
+        self.server.repositories[name] = made = Repository(
+            private=asked.get("visibility") == "private" or bool(asked.get("private"))
+        )
         made.commit({".gitattributes": b"*.safetensors filter=lfs\n"})
         self._json({"url": f"{self.server.address}/{name}", "name": name})
 
     def _validate(self, body: bytes) -> None:
         content = json.loads(body)["content"]
         if not content.startswith("---\n"):
-            self._json({"errors": [], "warnings": [{"message": "empty or missing yaml metadata in repo card"}]})
+            self._json(
+                {
+                    "errors": [],
+                    "warnings": [{"message": "empty or missing yaml metadata in repo card"}],
+                }
+            )
         else:
             self._json({"errors": [], "warnings": []})
 
@@ -208,7 +261,14 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self._writing()
         self._found(name, revision)
         files = [f["path"] for f in json.loads(body)["files"]]
-        modes = [{"path": path, "uploadMode": "lfs" if path.endswith(".safetensors") else "regular", "shouldIgnore": False} for path in files]
+        modes = [
+            {
+                "path": path,
+                "uploadMode": "lfs" if path.endswith(".safetensors") else "regular",
+                "shouldIgnore": False,
+            }
+            for path in files
+        ]
         self._json({"files": modes})
 
     def _batch(self, body: bytes, name: str) -> None:
@@ -217,7 +277,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         objects = []
         for item in json.loads(body)["objects"]:
             upload = {"upload": {"href": f"{self.server.address}/lfs/{item['oid']}", "header": {}}}
-            objects.append(item | ({} if item["oid"] in self.server.stored else {"actions": upload}))
+            objects.append(
+                item | ({} if item["oid"] in self.server.stored else {"actions": upload})
+            )
         self._json({"transfer": "basic", "objects": objects})
 
     def _store(self, body: bytes, oid: str) -> None:
@@ -237,4 +299,10 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             elif item["key"] == "lfsFile":
                 files[item["value"]["path"]] = self.server.stored[item["value"]["oid"]]
         oid = repository.commit(files)
-        self._json({"commitUrl": f"{self.server.address}/{name}/commit/{oid}", "commitOid": oid, "pullRequestUrl": None})
+        self._json(
+            {
+                "commitUrl": f"{self.server.address}/{name}/commit/{oid}",
+                "commitOid": oid,
+                "pullRequestUrl": None,
+            }
+        )

@@ -14,16 +14,27 @@ from interplm_nb.proteins import Proteins
 from interplm_nb.sae.stream import Batches, StoredBatches, StreamedBatches
 from tests.sae.fake_plm import FakePLM
 
-PROTEINS = Proteins.from_sequences({f"P{i}": "ACDEFGHIKLMNPQRSTVWY"[i % 9 : 10 + i % 11] * (1 + i % 3) for i in range(80)})
+PROTEINS = Proteins.from_sequences(
+    {f"P{i}": "ACDEFGHIKLMNPQRSTVWY"[i % 9 : 10 + i % 11] * (1 + i % 3) for i in range(80)}
+)
 
 
-def residue_batches(path: str, folder: Path, batch_size: int = 32, share: tuple[int, int] | None = None) -> Batches:
+def residue_batches(
+    path: str, folder: Path, batch_size: int = 32, share: tuple[int, int] | None = None
+) -> Batches:
     """`path` is "stored" (embeddings are written to `folder` where they are not there) or "streamed"; a buffer far smaller than an epoch."""
     if path == "streamed":
         return StreamedBatches(FakePLM(), PROTEINS, 1, batch_size, 3, share, buffer_residues=150)
     if not (folder / "about.json").exists():
         embed_to(FakePLM(), PROTEINS, [1], lambda _: folder, progress=False)
-    return StoredBatches(Embeddings.open(folder), np.arange(PROTEINS.n_residues), batch_size, 3, share, buffer_residues=150)
+    return StoredBatches(
+        Embeddings.open(folder),
+        np.arange(PROTEINS.n_residues),
+        batch_size,
+        3,
+        share,
+        buffer_residues=150,
+    )
 
 
 class JoinedBatches:

@@ -3,7 +3,15 @@
 import torch
 from hypothesis import strategies as st
 
-from interplm_nb.sae.architectures import Architecture, BatchTopK, Gated, JumpReLU, Matryoshka, ReLU, TopK
+from interplm_nb.sae.architectures import (
+    Architecture,
+    BatchTopK,
+    Gated,
+    JumpReLU,
+    Matryoshka,
+    ReLU,
+    TopK,
+)
 from interplm_nb.sae.model import SAE
 from interplm_nb.sae.residue_norm import ResidueNorm
 
@@ -14,7 +22,13 @@ architectures: st.SearchStrategy[Architecture] = st.sampled_from(
 """Every kind, for an SAE of 20 features."""
 
 
-def any_sae(architecture: Architecture, d_in: int = 6, d_sae: int = D_SAE, seed: int = 0, residue_norm: ResidueNorm | None = None) -> SAE:
+def any_sae(
+    architecture: Architecture,
+    d_in: int = 6,
+    d_sae: int = D_SAE,
+    seed: int = 0,
+    residue_norm: ResidueNorm | None = None,
+) -> SAE:
     """Random weights; thresholds are 0 or more."""
     sae = SAE(d_in, d_sae, architecture, residue_norm)
     generator = torch.Generator().manual_seed(seed)

@@ -17,7 +17,15 @@ from interplm_nb.sae.residue_norm import ResidueNorm
 from interplm_nb.saving import file_hash
 from tests.sae.small_sae import any_sae, architectures
 
-ABOUT = SAEAbout(plm="esm2-mini", plm_revision="sha256:1", layer=3, recipe="topk", data="sha256:2", seed=7, training={"lr": 0.1})
+ABOUT = SAEAbout(
+    plm="esm2-mini",
+    plm_revision="sha256:1",
+    layer=3,
+    recipe="topk",
+    data="sha256:2",
+    seed=7,
+    training={"lr": 0.1},
+)
 
 
 def saved(folder: Path) -> SAE:
@@ -31,7 +39,12 @@ def change(folder: Path, **values: object) -> None:
     (folder / "config.json").write_text(json.dumps({**config, **values}))
 
 
-@given(architecture=architectures, folded=st.booleans(), scaled=st.booleans(), norm=st.sampled_from([None, ResidueNorm("layer-norm", 1e-6)]))
+@given(
+    architecture=architectures,
+    folded=st.booleans(),
+    scaled=st.booleans(),
+    norm=st.sampled_from([None, ResidueNorm("layer-norm", 1e-6)]),
+)
 def test_saving_and_loading_is_exact(tmp_path_factory, architecture, folded, scaled, norm):
     folder = tmp_path_factory.mktemp("sae")
     sae = any_sae(architecture, residue_norm=norm)
@@ -42,7 +55,12 @@ def test_saving_and_loading_is_exact(tmp_path_factory, architecture, folded, sca
     save(sae, folder, ABOUT)
     found = load(folder, plm="esm2-mini", layer=3)
     assert found.weight_hash == sae.weight_hash
-    assert (found.architecture, found.unit, found.about, found.residue_norm) == (architecture, sae.unit, ABOUT, norm)
+    assert (found.architecture, found.unit, found.about, found.residue_norm) == (
+        architecture,
+        sae.unit,
+        ABOUT,
+        norm,
+    )
     assert not found.training
     x = torch.randn(9, 6, generator=torch.Generator().manual_seed(0))
     assert all(torch.equal(one, other) for one, other in zip(found(x), sae(x), strict=True))
@@ -50,9 +68,13 @@ def test_saving_and_loading_is_exact(tmp_path_factory, architecture, folded, sca
 
 def test_another_plm_or_layer_is_refused_with_both_names(tmp_path):
     saved(tmp_path)
-    with pytest.raises(ValueError, match=r"SAE of 'esm2-mini', layer 3; wanted one of 'esm2_t6_8M_UR50D', layer 3"):
+    with pytest.raises(
+        ValueError, match=r"SAE of 'esm2-mini', layer 3; wanted one of 'esm2_t6_8M_UR50D', layer 3"
+    ):
         load(tmp_path, plm="esm2_t6_8M_UR50D")
-    with pytest.raises(ValueError, match=r"'esm2-mini', layer 3; wanted one of 'esm2-mini', layer 4"):
+    with pytest.raises(
+        ValueError, match=r"'esm2-mini', layer 3; wanted one of 'esm2-mini', layer 4"
+    ):
         load(tmp_path, layer=4)
 
 
@@ -62,7 +84,9 @@ def test_nan_is_refused(tmp_path):
     weights["b_enc"][3] = float("nan")
     save_file(weights, tmp_path / "sae.safetensors")
     change(tmp_path, weights=file_hash(tmp_path / "sae.safetensors"))
-    with pytest.raises(ValueError, match=r"sae\.safetensors: b_enc holds NaN or infinity; train again"):
+    with pytest.raises(
+        ValueError, match=r"sae\.safetensors: b_enc holds NaN or infinity; train again"
+    ):
         load(tmp_path)
     with torch.no_grad():
         sae.W_dec[0, 0] = float("inf")

@@ -10,27 +10,51 @@ from interplm_nb.sae.config import RECIPES, SAEConfig
 
 def test_schedules_of_the_papers_recipe():
     config = SAEConfig.recipe("interplm-paper", 8, lr=0.5, sparsity=0.2)
-    assert [config.lr_at(step, 200) for step in (0, 1, 5, 10, 11, 199)] == pytest.approx([0, 0.05, 0.25, 0.5, 0.5, 0.5])
-    assert [config.sparsity_at(step, 200) for step in (0, 5, 10, 199)] == pytest.approx([0, 0.1, 0.2, 0.2])
-    again = SAEConfig.recipe("interplm-paper", 8, lr=0.5, dead="resample by error", resample_every=50)
-    assert [again.lr_at(step, 200) for step in (49, 50, 55, 60)] == pytest.approx([0.5, 0, 0.25, 0.5])
+    assert [config.lr_at(step, 200) for step in (0, 1, 5, 10, 11, 199)] == pytest.approx(
+        [0, 0.05, 0.25, 0.5, 0.5, 0.5]
+    )
+    assert [config.sparsity_at(step, 200) for step in (0, 5, 10, 199)] == pytest.approx(
+        [0, 0.1, 0.2, 0.2]
+    )
+    again = SAEConfig.recipe(
+        "interplm-paper", 8, lr=0.5, dead="resample by error", resample_every=50
+    )
+    assert [again.lr_at(step, 200) for step in (49, 50, 55, 60)] == pytest.approx(
+        [0.5, 0, 0.25, 0.5]
+    )
 
 
 def test_the_later_recipe_falls_to_zero_over_the_second_half():
     config = SAEConfig.recipe("interplm-v1", 8, lr=0.5)
-    assert [config.lr_at(step, 200) for step in (10, 99, 100, 150, 199)] == pytest.approx([0.5, 0.5, 0.5, 0.25, 0.005])
+    assert [config.lr_at(step, 200) for step in (10, 99, 100, 150, 199)] == pytest.approx(
+        [0.5, 0.5, 0.5, 0.25, 0.005]
+    )
 
 
 def test_recipes_are_what_was_published():
     made = {name: SAEConfig.recipe(name, 4096, k=16) for name in RECIPES}
-    kinds = (ReLU(), ReLU(), TopK(16), BatchTopK(16), JumpReLU(), Gated(), Matryoshka(16, (256, 512, 1024, 2048, 4096)))
+    kinds = (
+        ReLU(),
+        ReLU(),
+        TopK(16),
+        BatchTopK(16),
+        JumpReLU(),
+        Gated(),
+        Matryoshka(16, (256, 512, 1024, 2048, 4096)),
+    )
     assert tuple(made[name].architecture for name in RECIPES) == kinds
     assert made["topk"].lr == pytest.approx(4e-4) and made["topk"].auxk_alpha == 1 / 32
-    assert (made["interplm-paper"].sparsity, made["interplm-paper"].lr, made["interplm-paper"].reconstruction) == (0.1, 1e-4, "norm")
+    assert (
+        made["interplm-paper"].sparsity,
+        made["interplm-paper"].lr,
+        made["interplm-paper"].reconstruction,
+    ) == (0.1, 1e-4, "norm")
     assert made["interplm-v1"].clip_before_projection and made["interplm-paper"].clip_norm is None
     assert made["jumprelu"].target_l0 == 16 and made["jumprelu"].betas == (0.0, 0.999)
     assert all(config.recipe_name == name for name, config in made.items())
-    assert SAEConfig.recipe("topk", 10).lr_at(0, 10) == pytest.approx(SAEConfig.recipe("topk", 10).lr), "5 % of 10 steps is no warm-up"
+    assert SAEConfig.recipe("topk", 10).lr_at(0, 10) == pytest.approx(
+        SAEConfig.recipe("topk", 10).lr
+    ), "5 % of 10 steps is no warm-up"
 
 
 def test_labels_name_folders():
@@ -54,7 +78,9 @@ def test_what_is_refused():
         SAEConfig(ReLU(), 0)
     with pytest.raises(ValueError, match="lr is above 0, not -1"):
         SAEConfig.recipe("topk", 8, lr=-1)
-    with pytest.raises(ValueError, match="scaling is one of 'none', 'scalar', 'dimension'; not 'zscore'"):
+    with pytest.raises(
+        ValueError, match="scaling is one of 'none', 'scalar', 'dimension'; not 'zscore'"
+    ):
         SAEConfig.recipe("topk", 8, scaling="zscore")
     with pytest.raises(ValueError, match="needs resample_every"):
         SAEConfig.recipe("interplm-paper", 8, dead="resample by error")

@@ -46,15 +46,32 @@ def two_processes(folder: Path, steps: int, precision: str, spread: str = "resid
     script = folder.parent / "child.py"
     script.write_text(_CHILD)
     here = str(Path(__file__).parents[2])
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", f"--master-port={port}", str(script), here, str(folder)]
+    command = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--nproc-per-node=2",
+        f"--master-port={port}",
+        str(script),
+        here,
+        str(folder),
+    ]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run([*command, str(steps), precision, spread], capture_output=True, text=True, timeout=200, env=environment)
+    done = subprocess.run(
+        [*command, str(steps), precision, spread],
+        capture_output=True,
+        text=True,
+        timeout=200,
+        env=environment,
+    )
     assert done.returncode == 0, done.stderr[-3000:]
     return done.stdout
 
 
 def one_process(folder: Path, steps: int, precision: str) -> None:
-    batches = JoinedBatches([residue_batches("streamed", folder, 32, (rank, 2)) for rank in range(2)])
+    batches = JoinedBatches(
+        [residue_batches("streamed", folder, 32, (rank, 2)) for rank in range(2)]
+    )
     plan = {folder / name: config for name, config in CONFIGS.items()}
     train_on(batches, plan, steps, device="cpu", precision=precision, progress=False, log_every=5)  # pyright: ignore[reportArgumentType]
 
@@ -64,7 +81,9 @@ def test_two_processes_give_the_single_process_result_in_float64(tmp_path):
     two_processes(tmp_path / "two", 20, "float64")
     one_process(tmp_path / "one", 20, "float64")
     for name in CONFIGS:
-        lines = [read_metrics(tmp_path / which / name / "metrics.jsonl") for which in ("one", "two")]
+        lines = [
+            read_metrics(tmp_path / which / name / "metrics.jsonl") for which in ("one", "two")
+        ]
         for one, two in zip(*lines, strict=True):
             assert one["density"] == two["density"], name
             for metric in set(one) - {"tokens_per_second", "density"}:
@@ -79,12 +98,17 @@ def test_two_processes_end_with_the_same_loss_in_float32(tmp_path):
     two_processes(tmp_path / "two", 60, "float32")
     one_process(tmp_path / "one", 60, "float32")
     for name in CONFIGS:
-        last = [read_metrics(tmp_path / which / name / "metrics.jsonl")[-1]["loss"] for which in ("one", "two")]
+        last = [
+            read_metrics(tmp_path / which / name / "metrics.jsonl")[-1]["loss"]
+            for which in ("one", "two")
+        ]
         assert last[0] == pytest.approx(last[1], rel=0.01), name
 
 
 @pytest.mark.skipif(os.name == "nt", reason="gloo under torchrun is tried on POSIX")
 def test_layers_can_be_spread_over_processes(tmp_path):
     said = two_processes(tmp_path / "two", 10, "float32", "layers")
-    assert "trained 0 layer_00-topk-k3-d24-s3" in said and "trained 1 layer_01-topk-k3-d24-s3" in said
+    assert (
+        "trained 0 layer_00-topk-k3-d24-s3" in said and "trained 1 layer_01-topk-k3-d24-s3" in said
+    )
     assert load(tmp_path / "two" / "layer_01-topk-k3-d24-s3", layer=1).about is not None

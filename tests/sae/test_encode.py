@@ -22,7 +22,10 @@ def proteins() -> Proteins:
 @pytest.fixture
 def embeddings(tmp_path, proteins) -> Embeddings:
     rng = np.random.default_rng(0)
-    arrays = {a: rng.normal(size=(len(s), 8)).astype(np.float32) for a, s in zip(proteins.accessions, proteins.sequences, strict=True)}
+    arrays = {
+        a: rng.normal(size=(len(s), 8)).astype(np.float32)
+        for a, s in zip(proteins.accessions, proteins.sequences, strict=True)
+    }
     return Embeddings.from_arrays(tmp_path / "embeddings", proteins, arrays, "esm2-mini", 3)
 
 
@@ -53,7 +56,9 @@ def test_a_folded_sae_gives_unit_max(tmp_path, proteins, embeddings):
     maxima = raw.largest()
     folded = encode_to(sae.folded(maxima), embeddings, proteins, tmp_path / "max", progress=False)
     assert folded.unit == "max"
-    np.testing.assert_allclose(folded.of("P2").toarray(), raw.relative_to(maxima).of("P2").toarray(), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(
+        folded.of("P2").toarray(), raw.relative_to(maxima).of("P2").toarray(), rtol=1e-5, atol=1e-6
+    )
 
 
 def test_the_wrong_company_and_a_dense_code_are_refused(tmp_path, proteins, embeddings):
@@ -72,7 +77,9 @@ def test_the_wrong_company_and_a_dense_code_are_refused(tmp_path, proteins, embe
 def test_another_hook_or_width_is_refused(tmp_path, proteins, embeddings):
     sae = sae_of(ReLU())
     sae.about = SAEAbout("esm2-mini", "unknown", 3, "imported", hook="mlp")
-    with pytest.raises(ValueError, match=r"trained on hook 'mlp' of layer 3, .*embeddings gives hook 'residual'"):
+    with pytest.raises(
+        ValueError, match=r"trained on hook 'mlp' of layer 3, .*embeddings gives hook 'residual'"
+    ):
         encode_to(sae, embeddings, proteins, tmp_path / "activations", progress=False)
     for about in (None, SAEAbout("esm2-mini", "unknown", 3, "imported")):
         narrow = SAE(6, 40, ReLU())
@@ -85,7 +92,12 @@ def test_another_hook_or_width_is_refused(tmp_path, proteins, embeddings):
 def test_an_imported_sae_is_checked_by_its_plms_name_alone(tmp_path, proteins, embeddings):
     sae = sae_of(TopK(6))
     sae.about = SAEAbout("esm2-mini", "", 3, "imported")
-    assert encode_to(sae, embeddings, proteins, tmp_path / "activations", progress=False).about["recipe"] == "imported"
+    assert (
+        encode_to(sae, embeddings, proteins, tmp_path / "activations", progress=False).about[
+            "recipe"
+        ]
+        == "imported"
+    )
     sae.about = SAEAbout("another", "", 3, "imported")
     with pytest.raises(ValueError, match="embeddings of esm2-mini, not of another"):
         encode_to(sae, embeddings, proteins, tmp_path / "more", progress=False)
@@ -96,5 +108,7 @@ def test_an_imported_sae_is_checked_by_its_plms_name_alone(tmp_path, proteins, e
 
 def test_blocks_say_where_they_begin(monkeypatch):
     monkeypatch.setattr(encode, "_CELLS", 40 * 7)
-    blocks = list(encoded(sae_of(TopK(6)), np.random.default_rng(0).normal(size=(17, 8)).astype(np.float32)))
+    blocks = list(
+        encoded(sae_of(TopK(6)), np.random.default_rng(0).normal(size=(17, 8)).astype(np.float32))
+    )
     assert [(start, block.shape[0]) for start, block in blocks] == [(0, 7), (7, 7), (14, 3)]

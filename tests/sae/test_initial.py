@@ -45,7 +45,10 @@ def test_the_geometric_median_has_the_least_sum_of_distances(seed):
 
     assert cost(centre) <= cost(x.double().mean(0))
     for step in torch.eye(3, dtype=torch.float64) * 0.01:
-        assert cost(centre) <= cost(centre + step) + 1e-6 and cost(centre) <= cost(centre - step) + 1e-6
+        assert (
+            cost(centre) <= cost(centre + step) + 1e-6
+            and cost(centre) <= cost(centre - step) + 1e-6
+        )
 
 
 def test_the_gradient_along_an_atom_is_removed_and_atoms_stay_unit():
@@ -68,7 +71,13 @@ def stepped(architecture, dead):
     optimizer.step()
     mask = torch.zeros(20, dtype=torch.bool)
     mask[list(dead)] = True
-    return sae, optimizer, {name: weight.detach().clone() for name, weight in sae.named_parameters()}, x, mask
+    return (
+        sae,
+        optimizer,
+        {name: weight.detach().clone() for name, weight in sae.named_parameters()},
+        x,
+        mask,
+    )
 
 
 @pytest.mark.parametrize("architecture", [ReLU(), JumpReLU(), Gated()])
@@ -83,13 +92,27 @@ def test_dead_features_take_the_directions_of_badly_reconstructed_inputs(archite
         assert sae.b_enc[feature] == 0
         for name, weight in sae.named_parameters():
             moments = optimizer.state[weight]["exp_avg"]
-            at = moments[:, feature] if name == "W_enc" else moments if name == "b_dec" else moments[feature]
+            at = (
+                moments[:, feature]
+                if name == "W_enc"
+                else moments
+                if name == "b_dec"
+                else moments[feature]
+            )
             assert bool(at.any()) == (name == "b_dec"), name
     for name, weight in sae.named_parameters():
-        kept = (slice(None), ~dead) if name == "W_enc" else (slice(None),) if name == "b_dec" else (~dead,)
+        kept = (
+            (slice(None), ~dead)
+            if name == "W_enc"
+            else (slice(None),)
+            if name == "b_dec"
+            else (~dead,)
+        )
         assert torch.equal(weight[kept], before[name][kept]), name
     assert resample(sae, x, torch.zeros(20, dtype=torch.bool), optimizer, seed=5) == 0
-    assert resample(sae, x, torch.ones(20, dtype=torch.bool), optimizer, seed=5) == 0, "with all dead there is no living norm"
+    assert resample(sae, x, torch.ones(20, dtype=torch.bool), optimizer, seed=5) == 0, (
+        "with all dead there is no living norm"
+    )
 
 
 def test_at_random_the_encoder_is_the_atom_of_any_input():

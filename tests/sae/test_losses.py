@@ -12,13 +12,23 @@ from interplm_nb.sae import choice
 from interplm_nb.sae import reconstruct as reconstruct_module
 from interplm_nb.sae.architectures import BatchTopK, Gated, JumpReLU, Matryoshka, ReLU, TopK
 from interplm_nb.sae.config import SAEConfig
-from interplm_nb.sae.losses import auxiliary_k, fraction_unexplained, loss, reconstruction, squared_error
+from interplm_nb.sae.losses import (
+    auxiliary_k,
+    fraction_unexplained,
+    loss,
+    reconstruction,
+    squared_error,
+)
 from interplm_nb.sae.model import SAE
 from interplm_nb.sae.reconstruct import by_autograd, reconstruct
 from tests.sae.small_sae import any_sae
 
 seeds = st.integers(0, 999)
-trained_by_reconstruct = st.just(ReLU()) | st.integers(1, 20).map(TopK) | st.sampled_from([BatchTopK(3), BatchTopK(20), Matryoshka(3, (4, 9, 20))])
+trained_by_reconstruct = (
+    st.just(ReLU())
+    | st.integers(1, 20).map(TopK)
+    | st.sampled_from([BatchTopK(3), BatchTopK(20), Matryoshka(3, (4, 9, 20))])
+)
 
 
 def normal(*shape: int, seed: int) -> torch.Tensor:
@@ -48,10 +58,18 @@ def plain_prefixes(sae: SAE, f: torch.Tensor) -> torch.Tensor:
 
 def gradients(total: torch.Tensor, sae: SAE) -> dict[str, torch.Tensor]:
     found = torch.autograd.grad(total, list(sae.parameters()), allow_unused=True)
-    return {name: torch.zeros_like(w) if g is None else g for (name, w), g in zip(sae.named_parameters(), found, strict=True)}
+    return {
+        name: torch.zeros_like(w) if g is None else g
+        for (name, w), g in zip(sae.named_parameters(), found, strict=True)
+    }
 
 
-@given(architecture=trained_by_reconstruct, way=st.sampled_from(["sparse", "dense", "autograd"]), seed=seeds, l1=st.floats(0, 2))
+@given(
+    architecture=trained_by_reconstruct,
+    way=st.sampled_from(["sparse", "dense", "autograd"]),
+    seed=seeds,
+    l1=st.floats(0, 2),
+)
 def test_the_steps_gradients_are_autograds(architecture, way, seed, l1):
     sae = any_sae(architecture, seed=seed)
     x, weights = normal(9, 6, seed=seed), normal(5, 9, 6, seed=seed + 1)
@@ -59,7 +77,9 @@ def test_the_steps_gradients_are_autograds(architecture, way, seed, l1):
     reconstruct_module.SPARSE_BELOW, choice.CELLS = 0.0 if way == "dense" else 2.0, 40
     try:
         output = by_autograd(sae, x) if way == "autograd" else reconstruct(sae, x)
-        found = gradients((output.prefixes * weights[: len(output.prefixes)]).sum() + l1 * output.activity, sae)
+        found = gradients(
+            (output.prefixes * weights[: len(output.prefixes)]).sum() + l1 * output.activity, sae
+        )
     finally:
         reconstruct_module.SPARSE_BELOW, choice.CELLS = before
     f = plain_activations(sae, x)
@@ -83,10 +103,14 @@ def test_half_precision_changes_little_and_gradients_stay_float32(architecture, 
         output = by_autograd(sae, x)
         total = squared_error(x, output.prefixes)
     found = gradients(total, sae)
-    assert all(gradient.dtype == torch.float32 and gradient.isfinite().all() for gradient in found.values())
+    assert all(
+        gradient.dtype == torch.float32 and gradient.isfinite().all() for gradient in found.values()
+    )
     exact = by_autograd(sae, x)
     near = (output.counts - exact.counts).abs().sum() <= 0.2 * exact.counts.sum() + 3
-    assert near and squared_error(output.x_hat, exact.x_hat) < 0.2 * squared_error(x, exact.x_hat) + 1
+    assert (
+        near and squared_error(output.x_hat, exact.x_hat) < 0.2 * squared_error(x, exact.x_hat) + 1
+    )
 
 
 @given(seed=seeds, k=st.integers(1, 20), rows=st.sampled_from([3, 40, 64]))
@@ -106,11 +130,16 @@ def test_relu_l1(seed, l1):
     """mean ||x - x_hat|| + l1 * mean ||f||_1, one residue at a time."""
     sae, x = any_sae(ReLU(), seed=seed), normal(5, 6, seed=seed)
     f, x_hat = sae(x)
-    norms = sum(math.sqrt(sum((x[i, d] - x_hat[i, d]).item() ** 2 for d in range(6))) for i in range(5)) / 5
+    norms = (
+        sum(math.sqrt(sum((x[i, d] - x_hat[i, d]).item() ** 2 for d in range(6))) for i in range(5))
+        / 5
+    )
     sparsity = sum(abs(f[i, j].item()) for i in range(5) for j in range(20)) / 5
     found = loss(sae, x, config_of("interplm-paper"), l1)
     assert found.total.item() == pytest.approx(norms + l1 * sparsity, rel=1e-4)
-    assert {name: part.item() for name, part in found.parts.items()} == pytest.approx({"reconstruction": norms, "sparsity": sparsity}, rel=1e-4)
+    assert {name: part.item() for name, part in found.parts.items()} == pytest.approx(
+        {"reconstruction": norms, "sparsity": sparsity}, rel=1e-4
+    )
 
 
 @given(seed=seeds, recipe=st.sampled_from(["topk", "batchtopk", "matryoshka"]))
@@ -119,7 +148,10 @@ def test_the_top_k_family(seed, recipe):
     config = config_of(recipe, k=4)
     sae, x = any_sae(config.architecture, seed=seed), normal(5, 6, seed=seed)
     prefixes = plain_prefixes(sae, plain_activations(sae, x))
-    errors = [sum((x[i, d] - x_hat[i, d]).item() ** 2 for i in range(5) for d in range(6)) / 5 for x_hat in prefixes]
+    errors = [
+        sum((x[i, d] - x_hat[i, d]).item() ** 2 for i in range(5) for d in range(6)) / 5
+        for x_hat in prefixes
+    ]
     found = loss(sae, x, config, 0.0)
     assert found.total.item() == pytest.approx(sum(errors) / len(errors), rel=1e-3)
     assert set(found.parts) == {"reconstruction"}
@@ -136,7 +168,9 @@ def test_jumprelu_and_its_straight_through_gradients(seed, weight, bandwidth):
     f = torch.where((z > theta) & (z > 0), z, 0)
     x_hat = f @ sae.W_dec.detach() + sae.b_dec.detach()
     l0 = (f > 0).sum(1).float().mean().item()
-    assert found.total.item() == pytest.approx(squared_error(x, x_hat).item() + weight * (l0 / 4 - 1) ** 2, rel=1e-3, abs=1e-4)
+    assert found.total.item() == pytest.approx(
+        squared_error(x, x_hat).item() + weight * (l0 / 4 - 1) ** 2, rel=1e-3, abs=1e-4
+    )
     df = -2 * (x - x_hat) @ sae.W_dec.detach().T / 5
     dl0 = weight * 2 * (l0 / 4 - 1) / 4 / 5
     expected = torch.zeros(20)
@@ -146,7 +180,9 @@ def test_jumprelu_and_its_straight_through_gradients(seed, weight, bandwidth):
                 expected[j] += -theta[j] / bandwidth * df[i, j] - dl0 / bandwidth
     found_gradients = gradients(found.total, sae)
     torch.testing.assert_close(found_gradients["threshold"], expected, rtol=1e-3, atol=1e-3)
-    torch.testing.assert_close(found_gradients["b_enc"], torch.where(f > 0, df, 0).sum(0), rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(
+        found_gradients["b_enc"], torch.where(f > 0, df, 0).sum(0), rtol=1e-3, atol=1e-3
+    )
 
 
 @given(seed=seeds, weight=st.floats(0, 1))
@@ -169,20 +205,32 @@ def test_gated_and_where_its_gradients_go(seed, weight):
 def test_squared_error_norm_and_fvu(seed):
     x, x_hat = normal(5, 3, seed=seed), normal(5, 3, seed=seed + 1)
     error = sum((x[i, d] - x_hat[i, d]).item() ** 2 for i in range(5) for d in range(3))
-    norms = sum(math.sqrt(sum((x[i, d] - x_hat[i, d]).item() ** 2 for d in range(3))) for i in range(5))
+    norms = sum(
+        math.sqrt(sum((x[i, d] - x_hat[i, d]).item() ** 2 for d in range(3))) for i in range(5)
+    )
     spread = sum((x[i, d] - x[:, d].mean()).item() ** 2 for i in range(5) for d in range(3))
     assert squared_error(x, x_hat).item() == pytest.approx(error / 5, rel=1e-4)
-    assert reconstruction(config_of("interplm-v1"), x, x_hat[None]).item() == pytest.approx(norms / 5, rel=1e-4)
+    assert reconstruction(config_of("interplm-v1"), x, x_hat[None]).item() == pytest.approx(
+        norms / 5, rel=1e-4
+    )
     assert fraction_unexplained(x, x_hat).item() == pytest.approx(error / spread, rel=1e-4)
 
 
-@given(architecture=st.sampled_from([TopK(4), Gated(), JumpReLU()]), seed=seeds, dead=st.sets(st.integers(0, 19), min_size=1, max_size=12))
+@given(
+    architecture=st.sampled_from([TopK(4), Gated(), JumpReLU()]),
+    seed=seeds,
+    dead=st.sets(st.integers(0, 19), min_size=1, max_size=12),
+)
 def test_auxk_is_the_dead_features_error_on_the_residual(architecture, seed, dead):
     sae = any_sae(architecture, seed=seed)
     x, x_hat = normal(6, 6, seed=seed), normal(6, 6, seed=seed + 1)
     dead = sorted(dead)
     e = (x - x_hat).numpy().astype(np.float64)
-    z = (sae.pre_activation(x) + (sae.b_gate if isinstance(architecture, Gated) else 0)).detach().numpy()
+    z = (
+        (sae.pre_activation(x) + (sae.b_gate if isinstance(architecture, Gated) else 0))
+        .detach()
+        .numpy()
+    )
     e_hat = np.zeros_like(e)
     for i in range(6):
         for j in sorted(dead, key=lambda j: -z[i, j])[: min(3, len(dead))]:
@@ -201,7 +249,9 @@ def test_auxk_joins_the_loss_with_its_weight():
     config = config_of("topk", k=4, auxk_alpha=0.5)
     sae, x = any_sae(config.architecture), normal(6, 6, seed=1)
     without, found = loss(sae, x, config, 0.0), loss(sae, x, config, 0.0, dead=torch.tensor([1, 2]))
-    assert found.total.item() == pytest.approx(without.total.item() + 0.5 * found.parts["auxiliary"].item())
+    assert found.total.item() == pytest.approx(
+        without.total.item() + 0.5 * found.parts["auxiliary"].item()
+    )
 
 
 def test_auxk_of_a_perfect_reconstruction_is_zero():

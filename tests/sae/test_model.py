@@ -6,7 +6,16 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from interplm_nb.sae.architectures import ARCHITECTURES, BatchTopK, Gated, Matryoshka, ReLU, TopK, from_record, record
+from interplm_nb.sae.architectures import (
+    ARCHITECTURES,
+    BatchTopK,
+    Gated,
+    Matryoshka,
+    ReLU,
+    TopK,
+    from_record,
+    record,
+)
 from interplm_nb.sae.controls import random_sae
 from interplm_nb.sae.input_scaling import InputScaling
 from interplm_nb.sae.model import SAE
@@ -28,7 +37,11 @@ def plain_feature(sae: SAE, u: float, j: int) -> float:
         case ReLU() | TopK():
             return max(z, 0.0)
         case Gated():
-            return max(float(weight["r_mag"][j].exp()) * u + float(weight["b_enc"][j]), 0.0) if u + float(weight["b_gate"][j]) > 0 else 0.0
+            return (
+                max(float(weight["r_mag"][j].exp()) * u + float(weight["b_enc"][j]), 0.0)
+                if u + float(weight["b_gate"][j]) > 0
+                else 0.0
+            )
     return z if z > float(weight["threshold"][j]) else 0.0
 
 
@@ -37,7 +50,10 @@ def plain_code(sae: SAE, x: np.ndarray) -> np.ndarray:
     W_enc, b_enc, b_dec = (w.detach().double().numpy() for w in (sae.W_enc, sae.b_enc, sae.b_dec))
     f = np.zeros((len(x), sae.d_sae))
     for i, row in enumerate(x):
-        u = [sum((row[d] - b_dec[d]) * W_enc[d, j] for d in range(sae.d_in)) for j in range(sae.d_sae)]
+        u = [
+            sum((row[d] - b_dec[d]) * W_enc[d, j] for d in range(sae.d_in))
+            for j in range(sae.d_sae)
+        ]
         kept = range(sae.d_sae)
         if isinstance(sae.architecture, TopK):
             kept = sorted(kept, key=lambda j: -(u[j] + b_enc[j]))[: sae.architecture.k]
@@ -58,7 +74,11 @@ def test_encode_and_decode_are_the_equation(architecture, seed, n):
     x = normal(n, 6, seed=seed + 1)
     f, x_hat = sae(x)
     assert_close_but_for_ties(f.detach().numpy(), plain_code(sae, x.numpy().astype(np.float64)))
-    np.testing.assert_allclose(x_hat.detach(), f.detach().numpy() @ sae.W_dec.detach().numpy() + sae.b_dec.detach().numpy(), atol=1e-4)
+    np.testing.assert_allclose(
+        x_hat.detach(),
+        f.detach().numpy() @ sae.W_dec.detach().numpy() + sae.b_dec.detach().numpy(),
+        atol=1e-4,
+    )
     assert (f >= 0).all() and f.isfinite().all()
 
 
@@ -114,14 +134,23 @@ def test_folding_is_division_by_the_maxima(architecture, seed, dead):
     folded = sae.folded(maxima)
     assert (sae.unit, folded.unit) == ("raw", "max")
     found = folded.encode(x).detach()
-    assert_close_but_for_ties(found.numpy(), (f / torch.from_numpy(np.where(maxima > 0, maxima, 1))).numpy())
+    assert_close_but_for_ties(
+        found.numpy(), (f / torch.from_numpy(np.where(maxima > 0, maxima, 1))).numpy()
+    )
     assert not found[:, list(dead)].any(), "a dead feature is 0"
     both = (found > 0) == (f > 0)
-    torch.testing.assert_close(folded.decode(torch.where(both, found, 0)), sae.decode(torch.where(both, f, 0)), rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(
+        folded.decode(torch.where(both, found, 0)),
+        sae.decode(torch.where(both, f, 0)),
+        rtol=1e-3,
+        atol=1e-3,
+    )
     assert folded.weight_hash != sae.weight_hash
 
 
-@given(architecture=architectures, kind=st.sampled_from(["none", "scalar", "dimension"]), seed=seeds)
+@given(
+    architecture=architectures, kind=st.sampled_from(["none", "scalar", "dimension"]), seed=seeds
+)
 def test_folding_the_scale_of_inputs_changes_nothing(architecture, kind, seed):
     """Neither which features are active, nor what is reconstructed; and atoms have unit norm again."""
     sae = any_sae(architecture, seed=seed)
@@ -163,14 +192,21 @@ def test_a_residues_own_norm_is_undone(kind):
     torch.testing.assert_close(x_hat, x, rtol=1e-4, atol=1e-4)
     torch.testing.assert_close(identity.decode(f, x), x, rtol=1e-4, atol=1e-4)
     torch.testing.assert_close(identity.encode(3 * x), f, rtol=1e-3, atol=1e-4)
-    with pytest.raises(ValueError, match=rf"normalises each residue \({kind}\); give decode\(\) the x"):
+    with pytest.raises(
+        ValueError, match=rf"normalises each residue \({kind}\); give decode\(\) the x"
+    ):
         identity.decode(f)
 
 
 @pytest.mark.parametrize("kind", ["layer-norm", "sqrt-d"])
 def test_a_residues_norm_is_its_definition(kind):
     x = normal(4, 6, seed=1) + 1
-    rows = [(r - r.mean()) / (r.std() + 1e-5) if kind == "layer-norm" else r * 6**0.5 / (r.norm() + 1e-5) for r in x]
+    rows = [
+        (r - r.mean()) / (r.std() + 1e-5)
+        if kind == "layer-norm"
+        else r * 6**0.5 / (r.norm() + 1e-5)
+        for r in x
+    ]
     torch.testing.assert_close(ResidueNorm(kind)(x).x, torch.stack(rows))
 
 
@@ -211,6 +247,10 @@ def test_the_random_control_has_unit_atoms_a_tied_encoder_and_k_active_features(
     torch.testing.assert_close(sae.b_dec.detach(), mean)
     assert not sae.b_enc.any()
     assert ((sae.encode(torch.randn(50, 16)) > 0).sum(1) == 5).all()
-    assert sae.weight_hash == random_sae(16, 64, 5, mean, 3).weight_hash != random_sae(16, 64, 5, mean, 4).weight_hash
+    assert (
+        sae.weight_hash
+        == random_sae(16, 64, 5, mean, 3).weight_hash
+        != random_sae(16, 64, 5, mean, 4).weight_hash
+    )
     with pytest.raises(ValueError, match=r"shape \(16,\), not \(3,\)"):
         random_sae(16, 64, 5, torch.zeros(3), 0)

@@ -18,16 +18,24 @@ def test_they_are_what_is_stored(tmp_path, monkeypatch, architecture):
     monkeypatch.setattr(module, "_ROWS", 7)  # proteins of 10 to 20 residues are read in parts
     proteins = Proteins.from_sequences({f"P{i}": "AC" * (5 + i) for i in range(6)})
     rng = np.random.default_rng(0)
-    arrays = {a: rng.normal(size=(len(s), 6)).astype(np.float32) for a, s in zip(proteins.accessions, proteins.sequences, strict=True)}
+    arrays = {
+        a: rng.normal(size=(len(s), 6)).astype(np.float32)
+        for a, s in zip(proteins.accessions, proteins.sequences, strict=True)
+    }
     embeddings = Embeddings.from_arrays(tmp_path / "embeddings", proteins, arrays, "esm2-mini", 3)
     sae = any_sae(architecture)
     sae.about = SAEAbout("esm2-mini", "unknown", 3, "topk")
-    stored, found = encode_to(sae, embeddings, proteins, tmp_path / "store", progress=False), on_demand(sae, embeddings, proteins)
+    stored, found = (
+        encode_to(sae, embeddings, proteins, tmp_path / "store", progress=False),
+        on_demand(sae, embeddings, proteins),
+    )
     some = ["P4", "P1"]
     np.testing.assert_allclose(found.largest(some), stored.largest(some), rtol=1e-5)
     np.testing.assert_allclose(found.largest(), stored.largest(), rtol=1e-5)
     maxima = stored.largest(some)
-    for ours, theirs in zip(found.relative_to(maxima).blocks(some), stored.relative_to(maxima).blocks(some), strict=True):
+    for ours, theirs in zip(
+        found.relative_to(maxima).blocks(some), stored.relative_to(maxima).blocks(some), strict=True
+    ):
         assert ours.first_row == theirs.first_row
         np.testing.assert_allclose(ours.values.toarray(), theirs.values.toarray(), rtol=1e-5)
     for feature in range(20):

@@ -25,14 +25,19 @@ SMALL = Architecture(n_layers=2, d_model=24, n_heads=3)
 @pytest.fixture(scope="module")
 def plm() -> ESM2:
     generator = torch.Generator().manual_seed(0)
-    weights = {name: torch.randn(shape, generator=generator) * 0.4 + name.endswith("norm.weight") for name, shape in SMALL.shapes().items()}
+    weights = {
+        name: torch.randn(shape, generator=generator) * 0.4 + name.endswith("norm.weight")
+        for name, shape in SMALL.shapes().items()
+    }
     return ESM2(weights, SMALL, "toy", "sha256:toy", "cpu", "float32")
 
 
 @pytest.fixture(scope="module")
 def proteins() -> Proteins:
     letters = np.random.default_rng(0).choice(list("ACDEFGHIKLMNPQRSTVWY"), 2000)
-    return Proteins.from_sequences({f"P{i}": "".join(letters[40 * i : 40 * i + 10 + i]) for i in range(30)})
+    return Proteins.from_sequences(
+        {f"P{i}": "".join(letters[40 * i : 40 * i + 10 + i]) for i in range(30)}
+    )
 
 
 def test_train_encode_and_measure_on_stored_embeddings(tmp_path, plm, proteins):
@@ -40,9 +45,19 @@ def test_train_encode_and_measure_on_stored_embeddings(tmp_path, plm, proteins):
     batches = StoredBatches(embeddings, np.arange(proteins.n_residues), 64, seed=0)
     config = SAEConfig.recipe("topk", 96, k=8, lr=0.01)
     options = {"evaluate": probe(plm, proteins), "evaluate_every": 60, "best": "loss_recovered"}
-    (sae,) = train_on(batches, {tmp_path / "sae": config}, 120, device="cpu", progress=False, log_every=60, **options)
+    (sae,) = train_on(
+        batches,
+        {tmp_path / "sae": config},
+        120,
+        device="cpu",
+        progress=False,
+        log_every=60,
+        **options,
+    )
     lines = read_metrics(tmp_path / "sae" / METRICS)
-    assert {"loss_recovered", "loss_recovered_published", "kl", "ce"} <= set(lines[1]) & set(lines[-1])
+    assert {"loss_recovered", "loss_recovered_published", "kl", "ce"} <= set(lines[1]) & set(
+        lines[-1]
+    )
     assert (tmp_path / "sae" / "best" / "sae.safetensors").exists()
     store = encode_to(sae, embeddings, proteins, tmp_path / "activations", progress=False)
     assert 0 < store.mean_l0() <= 8 and store.about["plm_revision"] == "sha256:toy"
@@ -50,7 +65,9 @@ def test_train_encode_and_measure_on_stored_embeddings(tmp_path, plm, proteins):
     assert measured.fvu < 0.6 and measured.l0 == pytest.approx(store.mean_l0())
     for convention in ("published", "strict"):
         found = fidelity(sae, plm, proteins, convention, progress=False)
-        assert found.layer == 1 and np.isfinite([found.ce_sae, found.kl, found.loss_recovered]).all()
+        assert (
+            found.layer == 1 and np.isfinite([found.ce_sae, found.kl, found.loss_recovered]).all()
+        )
     published = fidelity(sae, plm, proteins, "published", progress=False)
     assert published.quality.fvu == pytest.approx(measured.fvu, rel=1e-3)
 
@@ -58,7 +75,10 @@ def test_train_encode_and_measure_on_stored_embeddings(tmp_path, plm, proteins):
 def test_streamed_and_stored_batches_hold_the_same_residues(tmp_path, plm, proteins):
     embeddings = embed_to(plm, proteins, [2], lambda layer: tmp_path / f"layer_{layer:02d}")[2]
     streamed = StreamedBatches(plm, proteins, 2, proteins.n_residues, seed=0)
-    one, other = (values[np.lexsort(values.T[::-1])] for values in (streamed.batch(0)[2].numpy(), embeddings[:]))
+    one, other = (
+        values[np.lexsort(values.T[::-1])]
+        for values in (streamed.batch(0)[2].numpy(), embeddings[:])
+    )
     np.testing.assert_allclose(one, other, atol=1e-4)
 
 
@@ -69,11 +89,15 @@ def test_an_edit_that_changes_nothing_recovers_all(plm, proteins, layer):
         identity.W_enc.copy_(torch.cat([torch.eye(24), -torch.eye(24)], dim=1))
         identity.W_dec.copy_(identity.W_enc.T)
     found = fidelity(identity, plm, proteins, "strict", layer=layer, progress=False)
-    assert found.ce_sae == pytest.approx(found.ce_original, abs=1e-4) and found.kl == pytest.approx(0, abs=1e-4)
+    assert found.ce_sae == pytest.approx(found.ce_original, abs=1e-4) and found.kl == pytest.approx(
+        0, abs=1e-4
+    )
     assert found.ce_zero != pytest.approx(found.ce_original, abs=1e-3)
 
 
 def test_the_packaged_model(proteins):
     mini = esm2.load("esm2-mini", device="cpu")
-    found = fidelity(any_sae(TopK(5), d_in=mini.d_model), mini, proteins, "strict", layer=1, progress=False)
+    found = fidelity(
+        any_sae(TopK(5), d_in=mini.d_model), mini, proteins, "strict", layer=1, progress=False
+    )
     assert np.isfinite([found.ce_original, found.ce_sae, found.ce_zero, found.kl]).all()

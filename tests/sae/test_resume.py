@@ -32,17 +32,30 @@ train_on(batches, {folder / n: CONFIGS[n] for n in names}, STEPS, device="cpu", 
 
 def child(folder: Path, path: str, names: list[str]) -> subprocess.Popen[str]:
     here = str(Path(__file__).parents[2])
-    return subprocess.Popen([sys.executable, "-c", _CHILD, here, str(folder), path, ",".join(names)], stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        [sys.executable, "-c", _CHILD, here, str(folder), path, ",".join(names)],
+        stderr=subprocess.PIPE,
+        text=True,
+    )
 
 
 def trained(folder: Path, path: str, names: list[str], **options: Any) -> dict[str, Any]:
     plan = {folder / name: CONFIGS[name] for name in names}
     batches = residue_batches(path, folder / "embeddings")
-    return dict(zip(names, train_on(batches, plan, STEPS, device="cpu", progress=False, log_every=5, **options), strict=True))
+    return dict(
+        zip(
+            names,
+            train_on(batches, plan, STEPS, device="cpu", progress=False, log_every=5, **options),
+            strict=True,
+        )
+    )
 
 
 def untimed(folder: Path) -> list[dict[str, Any]]:
-    return [{name: value for name, value in line.items() if name != "tokens_per_second"} for line in read_metrics(folder / "metrics.jsonl")]
+    return [
+        {name: value for name, value in line.items() if name != "tokens_per_second"}
+        for line in read_metrics(folder / "metrics.jsonl")
+    ]
 
 
 def wait_for_step(folder: Path, step: int) -> None:
@@ -60,7 +73,9 @@ def test_sigkill_and_again_gives_the_same_bits(tmp_path, name, path):
     wait_for_step(tmp_path / "killed" / name, 30 if CONFIGS[name].resample_every else 15)
     process.kill()
     process.communicate()
-    assert not (tmp_path / "killed" / name / "config.json").exists() and states(tmp_path / "killed" / name)
+    assert not (tmp_path / "killed" / name / "config.json").exists() and states(
+        tmp_path / "killed" / name
+    )
     resumed = trained(tmp_path / "killed", path, [name], checkpoint_every=7)[name]
     assert same(whole, resumed)
     assert untimed(tmp_path / "whole" / name) == untimed(tmp_path / "killed" / name)
@@ -78,7 +93,9 @@ def test_saes_that_were_saved_at_different_steps_meet_again(tmp_path):
     assert len({states(tmp_path / "killed" / name)[-1].name for name in ("topk", "gated")}) == 2
     resumed = trained(tmp_path / "killed", "streamed", ["topk", "gated", "paper"])
     for name, sae in whole.items():
-        assert same(sae, resumed[name]) and untimed(tmp_path / "whole" / name) == untimed(tmp_path / "killed" / name), name
+        assert same(sae, resumed[name]) and untimed(tmp_path / "whole" / name) == untimed(
+            tmp_path / "killed" / name
+        ), name
 
 
 @pytest.mark.skipif(os.name == "nt", reason="SIGINT to a child is POSIX")
@@ -88,4 +105,7 @@ def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path):
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=60)
     assert process.returncode != 0 and "and saved; the same call goes on from there" in errors
-    assert same(trained(tmp_path / "run", "streamed", ["topk"])["topk"], trained(tmp_path / "whole", "streamed", ["topk"])["topk"])
+    assert same(
+        trained(tmp_path / "run", "streamed", ["topk"])["topk"],
+        trained(tmp_path / "whole", "streamed", ["topk"])["topk"],
+    )

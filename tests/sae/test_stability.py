@@ -23,10 +23,17 @@ def test_it_is_the_slow_definition(threshold: float) -> None:
         other.W_dec[3] = 2.5 * one.W_dec[0]  # the same feature at another length
         other.W_dec[4] = -one.W_dec[1]  # the opposite direction is not the same feature
         other.W_dec[5] = one.W_dec[2]
-    alive, alive_other = np.arange(20) != 7, np.arange(20) != 5  # what is dead in the other does not recur there
+    alive, alive_other = (
+        np.arange(20) != 7,
+        np.arange(20) != 5,
+    )  # what is dead in the other does not recur there
     found = stability(one, other, alive, alive_other, threshold)
     mine, theirs = one.W_dec.detach(), other.W_dec.detach()
-    best = [max(cosine(mine[i], theirs[j]) for j in range(20) if alive_other[j]) for i in range(20) if alive[i]]
+    best = [
+        max(cosine(mine[i], theirs[j]) for j in range(20) if alive_other[j])
+        for i in range(20)
+        if alive[i]
+    ]
     assert found.recur == pytest.approx(np.mean([b >= threshold for b in best]))
     assert found.mean_cosine == pytest.approx(np.mean(best), abs=1e-6)
     assert (found.n_alive, found.n_alive_other) == (19, 19)
@@ -46,9 +53,13 @@ def test_the_rotated_null_keeps_what_random_atoms_lack() -> None:
     sae = any_sae(ReLU(), d_in=8)
     with torch.no_grad():
         sae.W_dec[:] = torch.eye(8)[0]
-    shares = {stability(sae, sae, ALL, ALL, threshold=0.2, seed=seed).recur_rotated for seed in range(40)}
+    shares = {
+        stability(sae, sae, ALL, ALL, threshold=0.2, seed=seed).recur_rotated for seed in range(40)
+    }
     assert shares == {0.0, 1.0}
-    assert stability(sae, sae, ALL, ALL, threshold=0.2).recur_random == 1  # the nearest of 20 random atoms is almost always within 0.2
+    assert (
+        stability(sae, sae, ALL, ALL, threshold=0.2).recur_random == 1
+    )  # the nearest of 20 random atoms is almost always within 0.2
 
 
 def test_a_rotation_keeps_lengths_and_angles() -> None:
@@ -66,7 +77,9 @@ def test_what_cannot_be_compared_is_refused() -> None:
     sae = any_sae(ReLU())
     with pytest.raises(ValueError, match="atoms of 6 and of 8 dimensions"):
         stability(sae, any_sae(ReLU(), d_in=8), ALL, ALL)
-    with pytest.raises(ValueError, match=r"alive is one bool per feature, shape \(20,\), not float64 \(20,\)"):
+    with pytest.raises(
+        ValueError, match=r"alive is one bool per feature, shape \(20,\), not float64 \(20,\)"
+    ):
         stability(sae, sae, np.ones(20), ALL)
     sae.about, other = SAEAbout("esm2-mini", "x", 1, "topk"), any_sae(ReLU())
     other.about = SAEAbout("esm2-mini", "x", 2, "topk")

@@ -1,7 +1,14 @@
 import pytest
 
 from interplm_nb.annotations import LEVELS
-from interplm_nb.sources.concepts import BY_KEY, FEATURE_TYPES, REST_FIELDS, level_of, older_type_of, option_of
+from interplm_nb.sources.concepts import (
+    BY_KEY,
+    FEATURE_TYPES,
+    REST_FIELDS,
+    level_of,
+    older_type_of,
+    option_of,
+)
 
 # reference/interplm.md 1.7: column, whether it has sub-concepts, level for recall
 PUBLISHED = {
@@ -26,13 +33,24 @@ PUBLISHED = {
 
 
 def test_the_published_vocabulary_is_interplms():
-    ours = {kind.category: (kind.published, level_of(kind.category, kind, "published")) for kind in FEATURE_TYPES if kind.published}
+    ours = {
+        kind.category: (kind.published, level_of(kind.category, kind, "published"))
+        for kind in FEATURE_TYPES
+        if kind.published
+    }
     assert ours == PUBLISHED
 
 
 def test_the_strict_vocabulary_has_what_the_published_one_lacks():
     strict = {kind.category for kind in FEATURE_TYPES if kind.naming}
-    added = {"Transmembrane", "Topological domain", "DNA binding", "Metal binding", "Nucleotide binding", "Calcium binding"}
+    added = {
+        "Transmembrane",
+        "Topological domain",
+        "DNA binding",
+        "Metal binding",
+        "Nucleotide binding",
+        "Calcium binding",
+    }
     assert strict == set(PUBLISHED) | added | {"Repeat", "Propeptide", "Cross-link"}
     assert {kind.level for kind in FEATURE_TYPES} == set(LEVELS)
 
@@ -57,7 +75,12 @@ def test_names_are_unique():
         ("3b", "", "", "3b"),
         ("A", "", "A", "A"),
         ("Helical; Name=1", "", "Helical", "Helical"),
-        ("Helical. {ECO:0000255|HAMAP- Rule:MF_1}", "", "Helical", "Helical. {ECO:0000255|HAMAP- Rule:MF_1}"),
+        (
+            "Helical. {ECO:0000255|HAMAP- Rule:MF_1}",
+            "",
+            "Helical",
+            "Helical. {ECO:0000255|HAMAP- Rule:MF_1}",
+        ),
         ("a) odd; bracket", "", "a) odd", "a) odd"),
     ],
 )
@@ -68,7 +91,14 @@ def test_options(note, ligand, strict, published):
 
 
 @pytest.mark.parametrize(
-    ("note", "merged"), [("Sushi 12", "Sushi"), ("EF-hand 1", "EF-hand"), ("C2H2-type", "C2H2-type"), ("WD 3a", "WD"), ("LRR", "LRR")]
+    ("note", "merged"),
+    [
+        ("Sushi 12", "Sushi"),
+        ("EF-hand 1", "EF-hand"),
+        ("C2H2-type", "C2H2-type"),
+        ("WD 3a", "WD"),
+        ("LRR", "LRR"),
+    ],
 )
 def test_numbered_notes_can_be_merged(note, merged):
     assert option_of(BY_KEY["REPEAT"], note, "", "strict", merge_numbered=True) == merged
@@ -80,17 +110,49 @@ def test_the_published_level_goes_by_the_name():
     assert level_of("Region_Active site loop", BY_KEY["REGION"], "strict") == "instance"
 
 
-@pytest.mark.parametrize("ligand", ["Zn(2+)", "Mg(2+)", "K(+)", "Fe cation", "a divalent metal cation", "[4Fe-4S] cluster", "[2Fe-2S] cluster"])
+@pytest.mark.parametrize(
+    "ligand",
+    [
+        "Zn(2+)",
+        "Mg(2+)",
+        "K(+)",
+        "Fe cation",
+        "a divalent metal cation",
+        "[4Fe-4S] cluster",
+        "[2Fe-2S] cluster",
+    ],
+)
 def test_metals_are_known_by_name(ligand):
     assert older_type_of(ligand, "") is BY_KEY["METAL"]
 
 
-@pytest.mark.parametrize("ligand", ["ATP", "GTP", "dCTP", "NAD(+)", "NADPH", "FAD", "FMN", "3',5'-cyclic AMP", "a ribonucleoside 5'-triphosphate"])
+@pytest.mark.parametrize(
+    "ligand",
+    [
+        "ATP",
+        "GTP",
+        "dCTP",
+        "NAD(+)",
+        "NADPH",
+        "FAD",
+        "FMN",
+        "3',5'-cyclic AMP",
+        "a ribonucleoside 5'-triphosphate",
+    ],
+)
 def test_nucleotides_are_known_by_name(ligand):
     assert older_type_of(ligand, "") is BY_KEY["NP_BIND"]
 
 
 def test_other_ligands_are_neither():
-    for ligand in ("substrate", "H(+)", "chloride", "heme b", "S-adenosyl-L-methionine", "phosphate", "Ca"[:1]):
+    for ligand in (
+        "substrate",
+        "H(+)",
+        "chloride",
+        "heme b",
+        "S-adenosyl-L-methionine",
+        "phosphate",
+        "Ca"[:1],
+    ):
         assert older_type_of(ligand, "") is None
     assert older_type_of("heme b", "Fe") is BY_KEY["METAL"]

@@ -11,7 +11,12 @@ from biotite.structure.info import one_letter_code
 from interplm_nb.sources import demo
 from interplm_nb.sources.structures import bfactor_pdb
 
-TABLE = pl.read_csv(io.BytesIO(gzip.decompress(demo.table_path().read_bytes())), separator="\t", quote_char=None, infer_schema=False)
+TABLE = pl.read_csv(
+    io.BytesIO(gzip.decompress(demo.table_path().read_bytes())),
+    separator="\t",
+    quote_char=None,
+    infer_schema=False,
+)
 SEQUENCES = dict(TABLE.select("Entry", "Sequence").iter_rows())
 
 
@@ -41,15 +46,25 @@ def test_mapped_residues_are_the_same_amino_acid(accession: str) -> None:
     structure = demo.structure(accession)
     sequence = SEQUENCES[accession]
     mapped = structure.atom_positions > 0
-    for name, position in zip(structure.atoms.res_name[mapped], structure.atom_positions[mapped], strict=True):
+    for name, position in zip(
+        structure.atoms.res_name[mapped], structure.atom_positions[mapped], strict=True
+    ):
         assert one_letter_code(name) == sequence[position - 1]
-    assert len(set(structure.positions.values())) == len(structure.positions), "no position is shown twice"
+    assert len(set(structure.positions.values())) == len(structure.positions), (
+        "no position is shown twice"
+    )
 
 
 def test_a_structure_is_coloured_at_its_positions() -> None:
-    structure = demo.structure("P21691")  # numbered otherwise than UniProt, with residues of the construct unmapped
+    structure = demo.structure(
+        "P21691"
+    )  # numbered otherwise than UniProt, with residues of the construct unmapped
     text = bfactor_pdb(structure, np.linspace(0, 1, len(SEQUENCES["P21691"])))
-    shown = {line[22:27].strip(): float(line[60:66]) for line in text.splitlines() if line.startswith("ATOM")}
+    shown = {
+        line[22:27].strip(): float(line[60:66])
+        for line in text.splitlines()
+        if line.startswith("ATOM")
+    }
     length = len(SEQUENCES["P21691"])
     for number, position in structure.positions.items():
         assert shown[number] == pytest.approx(100 * (position - 1) / (length - 1), abs=0.006)

@@ -22,7 +22,9 @@ def fasta(tmp_path):
     return write
 
 
-@pytest.mark.parametrize("pack", [bytes, gzip.compress, zstandard.ZstdCompressor().compress], ids=["plain", "gz", "zst"])
+@pytest.mark.parametrize(
+    "pack", [bytes, gzip.compress, zstandard.ZstdCompressor().compress], ids=["plain", "gz", "zst"]
+)
 def test_accessions_descriptions_and_sequences(tmp_path, pack):
     path = tmp_path / "a"
     path.write_bytes(pack(GOOD.encode()))
@@ -63,7 +65,10 @@ def test_a_bad_record_is_left_out_and_reported_or_stops_a_strict_reading(fasta, 
     assert proteins.accessions == ["good", "last"]
     assert report.counts() == {reason: 1}
     assert report.records(reason) == ["bad"]
-    with pytest.raises(InputError, match=rf"a\.fasta: bad \(line 3\): {reason}: {detail}; .+, or read without strict"):
+    with pytest.raises(
+        InputError,
+        match=rf"a\.fasta: bad \(line 3\): {reason}: {detail}; .+, or read without strict",
+    ):
         read_fasta(path, strict=True)
 
 
@@ -71,8 +76,14 @@ def test_an_accession_again(fasta):
     path = fasta(">a\nACD\n>a\nACD\n>a\nACDE\n")
     proteins, report = read_fasta(path)
     assert proteins.sequences == ["ACD"]
-    assert report.counts() == {"identical duplicate left out": 1, "accession again with another sequence": 1}
-    with pytest.raises(InputError, match=r"a \(line 5\): accession again with another sequence: 4 residues, 3 the first time"):
+    assert report.counts() == {
+        "identical duplicate left out": 1,
+        "accession again with another sequence": 1,
+    }
+    with pytest.raises(
+        InputError,
+        match=r"a \(line 5\): accession again with another sequence: 4 residues, 3 the first time",
+    ):
         read_fasta(path, strict=True)
 
 
@@ -81,13 +92,22 @@ def test_a_record_without_a_name(fasta):
     assert read_fasta(path).report.records("record without a name") == ["record at line 1"]
 
 
-@pytest.mark.parametrize(("text", "message"), [("ACD\n", r"line 1 is 'ACD'; wanted FASTA"), ("", "no protein could be read"), (">a\n-\n", "gap")])
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("ACD\n", r"line 1 is 'ACD'; wanted FASTA"),
+        ("", "no protein could be read"),
+        (">a\n-\n", "gap"),
+    ],
+)
 def test_a_file_without_proteins_is_refused(fasta, text, message):
     with pytest.raises(InputError, match=message):
         read_fasta(fasta(text))
 
 
-@pytest.mark.parametrize("pack", [gzip.compress, zstandard.ZstdCompressor().compress], ids=["gz", "zst"])
+@pytest.mark.parametrize(
+    "pack", [gzip.compress, zstandard.ZstdCompressor().compress], ids=["gz", "zst"]
+)
 def test_a_truncated_file_gives_nothing(tmp_path, pack):
     path = tmp_path / "a.packed"
     path.write_bytes(pack((GOOD * 100).encode())[:-9])
@@ -98,12 +118,18 @@ def test_a_truncated_file_gives_nothing(tmp_path, pack):
 names = st.from_regex(r"[A-Za-z0-9_.]{1,12}", fullmatch=True)
 
 
-@given(st.dictionaries(names, st.text(LETTERS, min_size=1, max_size=200), min_size=1, max_size=8), st.integers(1, 70))
+@given(
+    st.dictionaries(names, st.text(LETTERS, min_size=1, max_size=200), min_size=1, max_size=8),
+    st.integers(1, 70),
+)
 def test_what_is_written_is_read(tmp_path_factory, sequences, width):
     path = tmp_path_factory.mktemp("fasta") / "a.fasta"
     with path.open("w") as file:
         for name, sequence in sequences.items():
-            file.write(f">{name}\n" + "".join(f"{sequence[i : i + width]}\n" for i in range(0, len(sequence), width)))
+            file.write(
+                f">{name}\n"
+                + "".join(f"{sequence[i : i + width]}\n" for i in range(0, len(sequence), width))
+            )
     proteins, report = read_fasta(path, strict=True)
     assert dict(zip(proteins.accessions, proteins.sequences, strict=True)) == sequences
     assert report.counts() == {}

@@ -10,7 +10,16 @@ from hypothesis import strategies as st
 
 from interplm_nb.proteins import Proteins
 from interplm_nb.sources import homology, mmseqs
-from interplm_nb.sources.homology import ClusterReport, Clusters, _components, _covered, cluster, leaks, split, split_published
+from interplm_nb.sources.homology import (
+    ClusterReport,
+    Clusters,
+    _components,
+    _covered,
+    cluster,
+    leaks,
+    split,
+    split_published,
+)
 
 LETTERS = np.array(list("ACDEFGHIKLMNPQRSTVWY"))
 RNG = np.random.default_rng(3)
@@ -51,7 +60,9 @@ def found() -> list[pl.DataFrame]:
 @pytest.fixture(scope="module")
 def clusters(found: list[pl.DataFrame]) -> Clusters:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(homology, "alignments", lambda *args: found.append(mmseqs.alignments(*args)) or found[0])
+        patch.setattr(
+            homology, "alignments", lambda *args: found.append(mmseqs.alignments(*args)) or found[0]
+        )
         return cluster(FAMILIES, threads=1)
 
 
@@ -61,19 +72,38 @@ def test_relatives_share_a_cluster_and_strangers_do_not(clusters: Clusters) -> N
     assert table.schema == {"accession": pl.String, "cluster": pl.UInt32, "residues": pl.UInt32}
     # A domain of A is related to A by the coverage of the shorter; the chimera has 60 residues of A, 30 % of A: not related.
     assert table["cluster"].to_list() == [0, 1, 0, 2, 3, 2, 0, 4]
-    assert (clusters.report.n_clusters, clusters.report.n_singletons, clusters.report.largest) == (5, 3, 3)
+    assert (clusters.report.n_clusters, clusters.report.n_singletons, clusters.report.largest) == (
+        5,
+        3,
+        3,
+    )
     assert not clusters.report.raised
 
 
-def test_covering_both_proteins_leaves_the_domain_alone(clusters: Clusters, found: list[pl.DataFrame], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_covering_both_proteins_leaves_the_domain_alone(
+    clusters: Clusters, found: list[pl.DataFrame], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(homology, "alignments", lambda *_: found[0])
-    assert cluster(FAMILIES, coverage_mode="both").table["cluster"].to_list() == [0, 1, 0, 2, 3, 2, 4, 5]
+    assert cluster(FAMILIES, coverage_mode="both").table["cluster"].to_list() == [
+        0,
+        1,
+        0,
+        2,
+        3,
+        2,
+        4,
+        5,
+    ]
 
 
-def test_coverage_is_raised_where_one_cluster_swallows_too_much(caplog: pytest.LogCaptureFixture) -> None:
+def test_coverage_is_raised_where_one_cluster_swallows_too_much(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     # Each pair overlaps by 60 % of the shorter: one chain at 50 %, three alone at 70 %.
     parts = [sequence(60) for _ in range(4)]
-    chain = Proteins.from_sequences({str(i): parts[i] + sequence(40) + parts[i + 1] for i in range(3)})
+    chain = Proteins.from_sequences(
+        {str(i): parts[i] + sequence(40) + parts[i + 1] for i in range(3)}
+    )
     report = cluster(chain, coverage=0.3, threads=1).report
     assert report.raised
     assert (report.coverage_asked, report.coverage, report.n_clusters) == (0.3, 0.5, 3)
@@ -83,21 +113,39 @@ def test_coverage_is_raised_where_one_cluster_swallows_too_much(caplog: pytest.L
 
 
 def test_one_family_alone_cannot_be_split() -> None:
-    with pytest.raises(ValueError, match=r"validation and test would be empty: 1 clusters .* higher identity"):
+    with pytest.raises(
+        ValueError, match=r"validation and test would be empty: 1 clusters .* higher identity"
+    ):
         split(made([500]))
 
 
 def test_a_search_finds_the_leak_of_a_split_without_clusters(clusters: Clusters) -> None:
-    assert leaks(FAMILIES, split_by({0: "train", 1: "test", 2: "validation"}, clusters), threads=1).height == 0
-    bad = pl.DataFrame({"accession": FAMILIES.accessions, "split": ["train", "test", "test", "train", "test", "validation", "train", "train"]})
+    assert (
+        leaks(
+            FAMILIES, split_by({0: "train", 1: "test", 2: "validation"}, clusters), threads=1
+        ).height
+        == 0
+    )
+    bad = pl.DataFrame(
+        {
+            "accession": FAMILIES.accessions,
+            "split": ["train", "test", "test", "train", "test", "validation", "train", "train"],
+        }
+    )
     found = leaks(FAMILIES, bad, threads=1)
     assert found.columns == ["test", "other", "split", "identity", "coverage", "e_value"]
-    assert set(found.select("test", "other", "split").rows()) == {("A_child", "sp|P1|A_HUMAN", "train"), ("A_child", "A_domain", "train")}
+    assert set(found.select("test", "other", "split").rows()) == {
+        ("A_child", "sp|P1|A_HUMAN", "train"),
+        ("A_child", "A_domain", "train"),
+    }
     assert (found["identity"] >= 0.3).all()
 
 
 def split_by(named: dict[int, str], clusters: Clusters) -> pl.DataFrame:
-    return clusters.table.select("accession", split=pl.col("cluster").replace_strict(named, default="train", return_dtype=pl.String))
+    return clusters.table.select(
+        "accession",
+        split=pl.col("cluster").replace_strict(named, default="train", return_dtype=pl.String),
+    )
 
 
 def test_proteins_without_a_split_are_named() -> None:
@@ -106,7 +154,9 @@ def test_proteins_without_a_split_are_named() -> None:
 
 
 def test_proteins_without_a_kmer_are_clusters_of_their_own() -> None:
-    assert cluster(Proteins.from_sequences({"a": "M", "b": "M"}), threads=1).table["cluster"].to_list() == [0, 1]
+    assert cluster(Proteins.from_sequences({"a": "M", "b": "M"}), threads=1).table[
+        "cluster"
+    ].to_list() == [0, 1]
     assert cluster(Proteins.from_sequences({}), threads=1).table.height == 0
 
 
@@ -123,9 +173,32 @@ def test_components_equal_a_flood(pairs: list[tuple[int, int]]) -> None:
 
 def made(sizes: list[int]) -> Clusters:
     """A cluster of one protein for each size."""
-    columns = {"accession": [f"P{i}" for i in range(len(sizes))], "cluster": range(len(sizes)), "residues": sizes}
-    table = pl.DataFrame(columns, schema={"accession": pl.String, "cluster": pl.UInt32, "residues": pl.UInt32})
-    return Clusters(table, ClusterReport(0.3, 0.5, 0.5, "shorter", 5.7, 1e-2, len(sizes), len(sizes), 0, 1, max(sizes) / sum(sizes), 0.6, ()))
+    columns = {
+        "accession": [f"P{i}" for i in range(len(sizes))],
+        "cluster": range(len(sizes)),
+        "residues": sizes,
+    }
+    table = pl.DataFrame(
+        columns, schema={"accession": pl.String, "cluster": pl.UInt32, "residues": pl.UInt32}
+    )
+    return Clusters(
+        table,
+        ClusterReport(
+            0.3,
+            0.5,
+            0.5,
+            "shorter",
+            5.7,
+            1e-2,
+            len(sizes),
+            len(sizes),
+            0,
+            1,
+            max(sizes) / sum(sizes),
+            0.6,
+            (),
+        ),
+    )
 
 
 @given(st.lists(st.integers(20, 1000), min_size=60, max_size=120), st.integers(0, 100))
@@ -133,8 +206,15 @@ def test_the_shares_of_residues_are_met_and_the_seed_decides(sizes: list[int], s
     table = split(made(sizes), seed=seed)
     assert table.columns == ["accession", "cluster", "split"]
     assert table["accession"].to_list() == [f"P{i}" for i in range(len(sizes))]
-    assert table.equals(split(made(sizes), {"train": 0.6, "validation": 0.2, "test": 0.2}, seed=seed))
-    residues = dict(table.with_columns(residues=pl.Series(sizes)).group_by("split").agg(pl.col("residues").sum()).iter_rows())
+    assert table.equals(
+        split(made(sizes), {"train": 0.6, "validation": 0.2, "test": 0.2}, seed=seed)
+    )
+    residues = dict(
+        table.with_columns(residues=pl.Series(sizes))
+        .group_by("split")
+        .agg(pl.col("residues").sum())
+        .iter_rows()
+    )
     for name, share in (("train", 0.6), ("validation", 0.2), ("test", 0.2)):
         # Off by one cluster at most: the last ones dealt are the lightest.
         assert abs(residues[name] - share * sum(sizes)) <= max(sizes)
@@ -143,7 +223,10 @@ def test_the_shares_of_residues_are_met_and_the_seed_decides(sizes: list[int], s
 
 def test_a_cluster_goes_as_a_whole() -> None:
     clusters = made([100] * 40)
-    paired = Clusters(clusters.table.with_columns(cluster=(pl.int_range(pl.len()) // 4).cast(pl.UInt32)), clusters.report)
+    paired = Clusters(
+        clusters.table.with_columns(cluster=(pl.int_range(pl.len()) // 4).cast(pl.UInt32)),
+        clusters.report,
+    )
     assert (split(paired).group_by("cluster").agg(pl.col("split").n_unique())["split"] == 1).all()
 
 
@@ -157,13 +240,23 @@ def test_the_published_split_is_a_random_half() -> None:
     names = [f"P{i}" for i in range(101)]
     table = split_published(names, seed=4)
     assert table["accession"].to_list() == names
-    assert table["split_published"].value_counts(sort=True).rows() == [("validation", 51), ("test", 50)]
+    assert table["split_published"].value_counts(sort=True).rows() == [
+        ("validation", 51),
+        ("test", 50),
+    ]
     assert table.equals(split_published(names, seed=4))
     assert not table.equals(split_published(names, seed=5))
 
 
 def test_coverage_of_the_shorter_is_read_from_the_shorter() -> None:
-    frame = pl.DataFrame({"query_length": [10, 100], "target_length": [100, 10], "query_coverage": [0.9, 0.1], "target_coverage": [0.1, 0.8]})
+    frame = pl.DataFrame(
+        {
+            "query_length": [10, 100],
+            "target_length": [100, 10],
+            "query_coverage": [0.9, 0.1],
+            "target_coverage": [0.1, 0.8],
+        }
+    )
     assert frame.select(_covered("shorter"))["query_coverage"].to_list() == [0.9, 0.8]
     assert frame.select(_covered("both")).to_series().to_list() == [0.1, 0.1]
     with pytest.raises(ValueError, match="'shorter' or 'both', not 'longer'"):
@@ -176,7 +269,9 @@ def test_shares_are_not_percents(bad: dict[str, float]) -> None:
         cluster(FAMILIES, **bad)  # type: ignore[arg-type]
 
 
-def test_a_missing_program_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_missing_program_says_how_to_get_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setattr(mmseqs, "find_spec", lambda name: None)
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.delenv("MMSEQS2_PATH", raising=False)

@@ -41,16 +41,30 @@ def test_a_table_in_every_format(tmp_path: Path, kind: str) -> None:
     if kind == "parquet":
         lines = [line.split("\t") for line in TABLE.splitlines()]
         frame = pl.DataFrame([dict(zip(lines[0], row, strict=True)) for row in lines[1:]])
-        frame.with_columns(pl.col("start", "end").cast(pl.Int64), pl.col("category").replace("", None)).write_parquet(path)
+        frame.with_columns(
+            pl.col("start", "end").cast(pl.Int64), pl.col("category").replace("", None)
+        ).write_parquet(path)
     else:
         text = TABLE.replace("\t", ",") if kind == "csv" else TABLE
         path.write_bytes(gzip.compress(text.encode()) if kind.endswith("gz") else text.encode())
     annotations, report = read_table(path, PROTEINS, category="Mine")
-    assert segments(annotations) == [("P1", "bond", 1, 1), ("P1", "loop", 2, 4), ("P1", "bond", 9, 9), ("P2", "bond", 5, 5)]
-    kinds = {concept: (category, level) for concept, category, level in annotations.table.select("concept", "category", "level").iter_rows()}
+    assert segments(annotations) == [
+        ("P1", "bond", 1, 1),
+        ("P1", "loop", 2, 4),
+        ("P1", "bond", 9, 9),
+        ("P2", "bond", 5, 5),
+    ]
+    kinds = {
+        concept: (category, level)
+        for concept, category, level in annotations.table.select(
+            "concept", "category", "level"
+        ).iter_rows()
+    }
     assert kinds == {"loop": ("Mine", "instance"), "bond": ("Bonds", "residue")}
     summary = annotations.summary()
-    assert dict(summary.select("concept", "n_instances").iter_rows()) == {"bond": 2, "loop": 1}, "an instance is within its protein"
+    assert dict(summary.select("concept", "n_instances").iter_rows()) == {"bond": 2, "loop": 1}, (
+        "an instance is within its protein"
+    )
     assert (report.kept, report.counts()) == (2, {})
 
 
@@ -67,23 +81,36 @@ BAD_ROWS = {
 
 @pytest.mark.parametrize("bad", BAD_ROWS)
 def test_a_bad_row_is_left_out_and_named(tmp_path: Path, bad: str) -> None:
-    path = write(tmp_path, "labels.tsv", f"accession\tstart\tend\tconcept\nP1\t1\t3\tgood\n{bad}\nP2\t1\t1\tgood\n")
+    path = write(
+        tmp_path,
+        "labels.tsv",
+        f"accession\tstart\tend\tconcept\nP1\t1\t3\tgood\n{bad}\nP2\t1\t1\tgood\n",
+    )
     annotations, report = read_table(path, PROTEINS)
     assert segments(annotations) == [("P1", "good", 1, 3), ("P2", "good", 1, 1)]
     assert report.counts() == {BAD_ROWS[bad]: 1}
-    with pytest.raises(InputError, match=rf"labels.tsv: P[19] \(line 3\): {BAD_ROWS[bad]}: .*; .*, or read without strict"):
+    with pytest.raises(
+        InputError,
+        match=rf"labels.tsv: P[19] \(line 3\): {BAD_ROWS[bad]}: .*; .*, or read without strict",
+    ):
         read_table(path, PROTEINS, strict=True)
 
 
 def test_a_concept_keeps_its_first_kind(tmp_path: Path) -> None:
-    path = write(tmp_path, "x.csv", "accession,start,end,concept,level\nP1,1,1,a,residue\nP1,2,2,a,instance\nP1,3,3,b,protein\nP1,4,4,b,residue\n")
+    path = write(
+        tmp_path,
+        "x.csv",
+        "accession,start,end,concept,level\nP1,1,1,a,residue\nP1,2,2,a,instance\nP1,3,3,b,protein\nP1,4,4,b,residue\n",
+    )
     annotations, report = read_table(path, PROTEINS)
     assert segments(annotations) == [("P1", "a", 1, 1), ("P1", "b", 4, 4)]
     assert report.counts() == {"concept of two kinds": 1, "unknown level": 1}
 
 
 def test_tables_that_cannot_be_read(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"columns accession, start, end, concept; \['end'\] not among"):
+    with pytest.raises(
+        InputError, match=r"columns accession, start, end, concept; \['end'\] not among"
+    ):
         read_table(write(tmp_path, "x.tsv", "accession\tstart\tconcept\n"), PROTEINS)
     with pytest.raises(InputError, match=r"ends in '.xlsx'; a table of labels ends in"):
         read_table(write(tmp_path, "x.xlsx", ""), PROTEINS)
@@ -99,7 +126,9 @@ def test_other_columns_are_reported(tmp_path: Path) -> None:
 
 
 def test_a_table_without_rows_annotates_nothing(tmp_path: Path) -> None:
-    annotations, report = read_table(write(tmp_path, "x.tsv", "accession\tstart\tend\tconcept\n"), PROTEINS)
+    annotations, report = read_table(
+        write(tmp_path, "x.tsv", "accession\tstart\tend\tconcept\n"), PROTEINS
+    )
     assert (len(annotations), report.kept) == (0, 0)
     assert annotations.proteins is PROTEINS
 
@@ -119,7 +148,11 @@ ACD
 
 def test_gff3(tmp_path: Path) -> None:
     annotations, report = read_gff3(write(tmp_path, "x.gff3", GFF), PROTEINS)
-    assert segments(annotations) == [("P1", "Bond", 1, 1), ("P1", "Domain_SH3; like", 2, 5), ("P1", "Bond", 10, 10)]
+    assert segments(annotations) == [
+        ("P1", "Bond", 1, 1),
+        ("P1", "Domain_SH3; like", 2, 5),
+        ("P1", "Bond", 10, 10),
+    ]
     assert annotations.only(["Bond"]).table["instance"].n_unique() == 1
     assert report.counts() == {"span past the end": 1, "row of another width": 1}
 
@@ -155,8 +188,13 @@ def test_label_strings_equal_the_letters(letters: str) -> None:
 
 def test_label_strings_of_another_length_are_left_out() -> None:
     labels = {"P1": "HHH", "P2": "CHHHC", "P3": "HH"}
-    annotations, report = from_label_strings(labels, PROTEINS, names={"H": "Helix"}, category="Mine", level="residue")
+    annotations, report = from_label_strings(
+        labels, PROTEINS, names={"H": "Helix"}, category="Mine", level="residue"
+    )
     assert segments(annotations) == [("P2", "Helix", 2, 4)]
     assert report.counts() == {"label string of another length": 1, "unknown protein": 1}
-    with pytest.raises(InputError, match="P1: label string of another length: 3 labels for 10 residues; give one letter per residue"):
+    with pytest.raises(
+        InputError,
+        match="P1: label string of another length: 3 labels for 10 residues; give one letter per residue",
+    ):
         from_label_strings(labels, PROTEINS, strict=True)

@@ -8,7 +8,10 @@ from hypothesis import strategies as st
 from interplm_nb.sources.opening import open_bytes, open_text
 from interplm_nb.sources.report import InputError
 
-TEXT = "".join(f"line {i} of a text that is long enough to be packed in several blocks\n" for i in range(20_000))
+TEXT = "".join(
+    f"line {i} of a text that is long enough to be packed in several blocks\n"
+    for i in range(20_000)
+)
 PACK = {"plain": bytes, "gz": gzip.compress, "zst": zstandard.ZstdCompressor().compress}
 
 
@@ -26,7 +29,13 @@ def test_a_truncated_file_is_one_clear_error(tmp_path, kind, keep):
     path = tmp_path / f"a.{kind}"
     packed = PACK[kind](TEXT.encode())
     path.write_bytes(packed[: int(len(packed) * keep)])
-    with pytest.raises(InputError, match=rf"a\.{kind}: the packed file is truncated or damaged .*download or copy it again"), open_text(path) as text:
+    with (
+        pytest.raises(
+            InputError,
+            match=rf"a\.{kind}: the packed file is truncated or damaged .*download or copy it again",
+        ),
+        open_text(path) as text,
+    ):
         text.read()
 
 
@@ -58,7 +67,11 @@ def test_line_ends_and_byte_order_mark_are_taken_off(tmp_path):
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(b"BZh91AY", "packed by bzip2"), (b"PK\x03\x04rest", "packed by zip"), (b"caf\xe9 and more\n", "not UTF-8 text")],
+    [
+        (b"BZh91AY", "packed by bzip2"),
+        (b"PK\x03\x04rest", "packed by zip"),
+        (b"caf\xe9 and more\n", "not UTF-8 text"),
+    ],
 )
 def test_what_cannot_be_read_says_so(tmp_path, content, message):
     path = tmp_path / "a"

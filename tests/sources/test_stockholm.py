@@ -38,9 +38,16 @@ def test_blocks_are_put_together_and_gaps_keep_their_columns(tmp_path, pack):
     path = tmp_path / "family"
     path.write_bytes(pack(GOOD.encode()))
     proteins, alignment, report = read_family(path)
-    assert dict(zip(proteins.accessions, proteins.sequences, strict=True)) == {"one/3-9": "ACDEFG", "two": "CCDEW"}
+    assert dict(zip(proteins.accessions, proteins.sequences, strict=True)) == {
+        "one/3-9": "ACDEFG",
+        "two": "CCDEW",
+    }
     assert alignment is not None
-    assert (alignment.name, alignment.n_columns, alignment.columns.tolist()) == ("Made_up", 8, [1, 2, 4, 6, 7, 8, 2, 3, 4, 5, 8])
+    assert (alignment.name, alignment.n_columns, alignment.columns.tolist()) == (
+        "Made_up",
+        8,
+        [1, 2, 4, 6, 7, 8, 2, 3, 4, 5, 8],
+    )
     assert alignment.occupancy().tolist() == [1, 2, 1, 2, 1, 1, 1, 2]
     assert alignment.consensus() == "ACCDEEFG"
     assert report.counts() == {"lower case made upper case": 1}
@@ -49,11 +56,19 @@ def test_blocks_are_put_together_and_gaps_keep_their_columns(tmp_path, pack):
 letters = st.sampled_from("ACDEF" + GAPS)
 
 
-@given(st.integers(1, 12).flatmap(lambda width: st.lists(st.text(letters, min_size=width, max_size=width), min_size=1, max_size=6)))
+@given(
+    st.integers(1, 12).flatmap(
+        lambda width: st.lists(
+            st.text(letters, min_size=width, max_size=width), min_size=1, max_size=6
+        )
+    )
+)
 def test_an_alignment_is_what_its_rows_say(tmp_path_factory, rows):
     kept = {f"s{i}": row for i, row in enumerate(rows) if row.strip(GAPS)}
     path = tmp_path_factory.mktemp("drawn") / "a.sto"
-    path.write_text("# STOCKHOLM 1.0\n" + "".join(f"s{i} {row}\n" for i, row in enumerate(rows)) + "//\n")
+    path.write_text(
+        "# STOCKHOLM 1.0\n" + "".join(f"s{i} {row}\n" for i, row in enumerate(rows)) + "//\n"
+    )
     if not kept:
         with pytest.raises(InputError, match="no row of the alignment"):
             read_family(path)
@@ -62,12 +77,16 @@ def test_an_alignment_is_what_its_rows_say(tmp_path_factory, rows):
     assert alignment is not None and report.kept == len(kept) == len(proteins)
     for name, row in kept.items():
         drawn = ["-"] * len(row)
-        for column, letter in zip(alignment.columns[proteins.rows(name)], proteins.sequence(name), strict=True):
+        for column, letter in zip(
+            alignment.columns[proteins.rows(name)], proteins.sequence(name), strict=True
+        ):
             drawn[column - 1] = letter
         assert "".join(drawn) == "".join("-" if letter in GAPS else letter for letter in row)
     columns = [[row[c] for row in kept.values() if row[c] not in GAPS] for c in range(len(rows[0]))]
     assert alignment.occupancy().tolist() == [len(column) for column in columns]
-    assert alignment.consensus() == "".join(min(set(c), key=lambda a: (-c.count(a), a)) if c else "-" for c in columns)
+    assert alignment.consensus() == "".join(
+        min(set(c), key=lambda a: (-c.count(a), a)) if c else "-" for c in columns
+    )
     assert report.counts().get("no sequence", 0) == len(rows) - len(kept)
 
 
@@ -75,7 +94,12 @@ def test_a_selection_keeps_its_columns(file):
     _, alignment, _ = read_family(file(GOOD))
     assert alignment is not None
     two = alignment.select(["two"])
-    assert (two.proteins.accessions, two.columns.tolist(), two.n_columns, two.name) == (["two"], [2, 3, 4, 5, 8], 8, "Made_up")
+    assert (two.proteins.accessions, two.columns.tolist(), two.n_columns, two.name) == (
+        ["two"],
+        [2, 3, 4, 5, 8],
+        8,
+        "Made_up",
+    )
 
 
 def test_fasta_with_gaps_is_aligned_and_without_is_not(file):
@@ -107,7 +131,10 @@ def test_a_row_that_is_no_protein_is_left_out_and_said(file):
         ("# STOCKHOLM 1.0\na ACD\nb AC\n//\n", "b has 2 columns, the first row has 3"),
         ("# STOCKHOLM 1.0\na ACD\na ACD\nb ACD\n//\n", "b has 3 columns, the first row has 6"),
         ("# STOCKHOLM 1.0\na AC D\n//\n", "'a AC D' is no row of a Stockholm alignment"),
-        ("# STOCKHOLM 1.0\na AC\n//\n# STOCKHOLM 1.0\n", "more follows after the first alignment's '//'"),
+        (
+            "# STOCKHOLM 1.0\na AC\n//\n# STOCKHOLM 1.0\n",
+            "more follows after the first alignment's '//'",
+        ),
         ("# STOCKHOLM 1.0\n//\n", "no row of the alignment could be read"),
         (">a\nAC-D\n>b\nACD\n", "b has 3 columns, the first row has 4"),
         (">a\nAC-D\n>a\nACD-\n", "'a' names two rows"),

@@ -20,7 +20,13 @@ from interplm_nb.sources.report import InputError
 from interplm_nb.sources.structure_files import ACCESSION, PDB_ENTRY, StructureFiles
 
 SEQUENCE = "MKWCYDEFHKLM"
-THREE = dict(zip("MKWCYDEFHL", ("MET", "LYS", "TRP", "CYS", "TYR", "ASP", "GLU", "PHE", "HIS", "LEU"), strict=True))
+THREE = dict(
+    zip(
+        "MKWCYDEFHL",
+        ("MET", "LYS", "TRP", "CYS", "TYR", "ASP", "GLU", "PHE", "HIS", "LEU"),
+        strict=True,
+    )
+)
 MODEL = "/files/AF-P69905-F1-model_v6.cif"
 
 
@@ -50,8 +56,13 @@ class Server(ThreadingHTTPServer):
         self.offer(self.address + MODEL)
 
     def offer(self, url: object, accession: str = "P69905") -> None:
-        isoform = {"uniprotAccession": f"{accession}-2", "cifUrl": f"{self.address}/files/AF-{accession}-2-F1-model_v6.cif"}
-        self.pages[f"/api/prediction/{accession}"] = json.dumps([isoform, {"uniprotAccession": accession, "cifUrl": url}])
+        isoform = {
+            "uniprotAccession": f"{accession}-2",
+            "cifUrl": f"{self.address}/files/AF-{accession}-2-F1-model_v6.cif",
+        }
+        self.pages[f"/api/prediction/{accession}"] = json.dumps(
+            [isoform, {"uniprotAccession": accession, "cifUrl": url}]
+        )
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -85,7 +96,11 @@ def server() -> Iterator[Server]:
 def files(server: Server, tmp_path: Path) -> Callable[..., StructureFiles]:
     def make(**options) -> StructureFiles:
         addresses = {"alphafold_address": server.address, "pdb_address": server.address}
-        defaults = {"cache": tmp_path / "cache", "connection": Connection(timeout=10, retries=0), **addresses}
+        defaults = {
+            "cache": tmp_path / "cache",
+            "connection": Connection(timeout=10, retries=0),
+            **addresses,
+        }
         return StructureFiles(**{**defaults, **options})
 
     return make
@@ -102,10 +117,19 @@ def folder(tmp_path: Path, *names: str) -> Path:
 
 @pytest.mark.parametrize(
     "name",
-    ["P69905.cif", "P69905.cif.gz", "AF-P69905-F1-model_v4.cif.gz", "P69905_1a3n.cif", "P69905-F1.mmcif", "P69905.relaxed.cif"],
+    [
+        "P69905.cif",
+        "P69905.cif.gz",
+        "AF-P69905-F1-model_v4.cif.gz",
+        "P69905_1a3n.cif",
+        "P69905-F1.mmcif",
+        "P69905.relaxed.cif",
+    ],
 )
 def test_a_file_of_the_folder_is_known_by_how_its_name_begins(files, server, tmp_path, name):
-    found = files(own=folder(tmp_path, name, "README.md", "P69905x.cif")).structure("P69905", SEQUENCE)
+    found = files(own=folder(tmp_path, name, "README.md", "P69905x.cif")).structure(
+        "P69905", SEQUENCE
+    )
     assert (found.name, found.accession) == (name, "P69905")
     assert found.positions == {str(i): i for i in range(1, 13)}
     assert server.requests == []
@@ -118,7 +142,12 @@ def test_accessions_of_any_form_may_have_files(files, tmp_path):
 
 
 def test_of_several_files_the_shortest_name_is_taken_then_the_first(files, tmp_path):
-    own = folder(tmp_path, "AF-P69905-2-F1-model_v4.cif", "AF-P69905-F1-model_v6.cif", "AF-P69905-F1-model_v4.cif")
+    own = folder(
+        tmp_path,
+        "AF-P69905-2-F1-model_v4.cif",
+        "AF-P69905-F1-model_v6.cif",
+        "AF-P69905-F1-model_v4.cif",
+    )
     assert files(own=own).structure("P69905", SEQUENCE).name == "AF-P69905-F1-model_v4.cif"
 
 
@@ -128,7 +157,9 @@ def test_a_path_for_each_accession(files, tmp_path):
 
 
 def test_a_folder_that_is_none(files, tmp_path):
-    with pytest.raises(InputError, match=r"nowhere is no folder; give the folder of the structure files"):
+    with pytest.raises(
+        InputError, match=r"nowhere is no folder; give the folder of the structure files"
+    ):
         files(own=tmp_path / "nowhere").has("P69905")
 
 
@@ -149,7 +180,9 @@ def test_refresh_replaces_the_older_version(files, server, tmp_path):
     server.pages["/files/AF-P69905-F1-model_v7.cif"] = mmcif("KWCYDEFHKLMM")
     assert files(refresh=True, offline=True).model("P69905").name == "AF-P69905-F1-model_v6.cif.gz"
     assert files(refresh=True).model("P69905").name == "AF-P69905-F1-model_v7.cif.gz"
-    assert [path.name for path in (tmp_path / "cache/alphafold/P69905").iterdir()] == ["AF-P69905-F1-model_v7.cif.gz"]
+    assert [path.name for path in (tmp_path / "cache/alphafold/P69905").iterdir()] == [
+        "AF-P69905-F1-model_v7.cif.gz"
+    ]
 
 
 def test_a_files_name_that_a_folder_should_not_hold_is_replaced(files, server, tmp_path):
@@ -158,48 +191,85 @@ def test_a_files_name_that_a_folder_should_not_hold_is_replaced(files, server, t
     assert files().model("P69905") == tmp_path / "cache/alphafold/P69905/AF-P69905.cif.gz"
 
 
-@pytest.mark.parametrize("url", ["https://elsewhere.example/x.cif", "file:///etc/hostname", 7, None])
+@pytest.mark.parametrize(
+    "url", ["https://elsewhere.example/x.cif", "file:///etc/hostname", 7, None]
+)
 def test_a_model_on_another_server_is_not_followed(files, server, url):
     server.offer(url)
-    with pytest.raises(InputError, match=r"AlphaFold DB names .* as the model of P69905, which is another server than http"):
+    with pytest.raises(
+        InputError,
+        match=r"AlphaFold DB names .* as the model of P69905, which is another server than http",
+    ):
         files().model("P69905")
     assert len(server.requests) == 1
 
 
-@pytest.mark.parametrize("answer", ["<html>", "[]", "{}", '[{"uniprotAccession": "P69905"}]', '[{"uniprotAccession": "P69905-2", "cifUrl": "x"}]'])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "<html>",
+        "[]",
+        "{}",
+        '[{"uniprotAccession": "P69905"}]',
+        '[{"uniprotAccession": "P69905-2", "cifUrl": "x"}]',
+    ],
+)
 def test_an_answer_without_a_model(files, server, answer):
     server.pages["/api/prediction/P69905"] = answer
-    with pytest.raises(InputError, match=r"AlphaFold DB's answer about P69905 names no mmCIF file: .*; give your own file"):
+    with pytest.raises(
+        InputError,
+        match=r"AlphaFold DB's answer about P69905 names no mmCIF file: .*; give your own file",
+    ):
         files().model("P69905")
 
 
 def test_a_protein_without_a_model(files):
-    with pytest.raises(InputError, match=r"AlphaFold DB's model of Q99999: http.* refused .*/api/prediction/Q99999: 404 Not Found; or give your own"):
+    with pytest.raises(
+        InputError,
+        match=r"AlphaFold DB's model of Q99999: http.* refused .*/api/prediction/Q99999: 404 Not Found; or give your own",
+    ):
         files().model("Q99999")
 
 
 def test_no_network_and_offline(files, server, tmp_path):
-    with pytest.raises(InputError, match=r"PDB entry 1a3n: http://127.0.0.1:9 did not answer .*; or give your own file"):
+    with pytest.raises(
+        InputError,
+        match=r"PDB entry 1a3n: http://127.0.0.1:9 did not answer .*; or give your own file",
+    ):
         files(pdb_address="http://127.0.0.1:9").entry("1A3N")
     for ask in (lambda f: f.model("P69905"), lambda f: f.entry("1a3n")):
-        with pytest.raises(InputError, match=r"(model of P69905|entry 1a3n): not in the cache .*, and offline; get it once with a network"):
+        with pytest.raises(
+            InputError,
+            match=r"(model of P69905|entry 1a3n): not in the cache .*, and offline; get it once with a network",
+        ):
             ask(files(offline=True))
     assert server.requests == []
     assert not (tmp_path / "cache").exists()
 
 
-@pytest.mark.parametrize("accession", ["../../etc/passwd", "P69905/..", "p69905", "P69905?x=1", "P69905\n", "", "P6990*", "Ｐ69905"])
+@pytest.mark.parametrize(
+    "accession",
+    ["../../etc/passwd", "P69905/..", "p69905", "P69905?x=1", "P69905\n", "", "P6990*", "Ｐ69905"],
+)
 def test_what_is_no_accession_reaches_no_address_and_no_path(files, server, tmp_path, accession):
-    with pytest.raises(InputError, match=r"is no UniProt accession, such as P69905 or A0A023GRW4; give the protein's own file"):
+    with pytest.raises(
+        InputError,
+        match=r"is no UniProt accession, such as P69905 or A0A023GRW4; give the protein's own file",
+    ):
         files().structure(accession, SEQUENCE)
     assert not files().has(accession)
     assert server.requests == []
     assert not (tmp_path / "cache").exists()
 
 
-@pytest.mark.parametrize("entry", ["1a3", "1a3nx", "../1", "0a3n", "1a3n\n", "pdb_001a3n", "pdb_../../a", ""])
+@pytest.mark.parametrize(
+    "entry", ["1a3", "1a3nx", "../1", "0a3n", "1a3n\n", "pdb_001a3n", "pdb_../../a", ""]
+)
 def test_what_is_no_entry_reaches_no_address_and_no_path(files, server, entry):
-    with pytest.raises(InputError, match=r"is no PDB entry; wanted four characters, as in 1a3n, or twelve, as in pdb_00001a3n"):
+    with pytest.raises(
+        InputError,
+        match=r"is no PDB entry; wanted four characters, as in 1a3n, or twelve, as in pdb_00001a3n",
+    ):
         files().entry(entry)
     assert server.requests == []
 
@@ -225,14 +295,19 @@ def test_an_entry_of_another_protein_is_refused(files):
 
 def test_a_page_in_place_of_a_file_is_not_cached(files, server, tmp_path):
     server.pages["/download/1a3n.cif"] = "<html>come back later</html>"
-    with pytest.raises(InputError, match=r"PDB entry 1a3n: the answer begins with '<html>come.*'; wanted an mmCIF file"):
+    with pytest.raises(
+        InputError,
+        match=r"PDB entry 1a3n: the answer begins with '<html>come.*'; wanted an mmCIF file",
+    ):
         files().entry("1a3n")
     assert not (tmp_path / "cache").exists()
 
 
 def test_a_file_that_is_too_large_is_not_cached(files, tmp_path, monkeypatch):
     monkeypatch.setattr(structure_files, "LARGEST", 100)
-    with pytest.raises(InputError, match=r"PDB entry 1a3n has [\d,]+ characters, more than the 100 that are taken"):
+    with pytest.raises(
+        InputError, match=r"PDB entry 1a3n has [\d,]+ characters, more than the 100 that are taken"
+    ):
         files().entry("1a3n")
     assert not (tmp_path / "cache").exists()
 
@@ -242,7 +317,9 @@ def test_loaders_are_of_proteins_with_a_file_and_read_nothing_before(files, serv
     n = len(server.requests)
     own = folder(tmp_path, "Q1.cif", "broken.cif")
     (own / "broken.cif").write_text("nothing")
-    proteins = Proteins.from_sequences({"P69905": SEQUENCE, "Q1": SEQUENCE, "Q99999": SEQUENCE, "broken": SEQUENCE})
+    proteins = Proteins.from_sequences(
+        {"P69905": SEQUENCE, "Q1": SEQUENCE, "Q99999": SEQUENCE, "broken": SEQUENCE}
+    )
     loaders = files(own=own).loaders(proteins)
     assert list(loaders) == ["P69905", "Q1", "broken"]
     assert [loaders[a]().accession for a in ("P69905", "Q1")] == ["P69905", "Q1"]

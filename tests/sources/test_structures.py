@@ -9,7 +9,13 @@ import pytest
 
 from interplm_nb.sources import demo
 from interplm_nb.sources.report import InputError
-from interplm_nb.sources.structures import UNMAPPED, Structure, bfactor_pdb, read_atoms, unmapped_selection
+from interplm_nb.sources.structures import (
+    UNMAPPED,
+    Structure,
+    bfactor_pdb,
+    read_atoms,
+    unmapped_selection,
+)
 
 THREE = {
     "A": "ALA",
@@ -27,21 +33,38 @@ THREE = {
 }
 
 
-def atom(serial: int, name: str, residue: str, chain: str, number: str, element: str = "C", record: str = "ATOM") -> str:
+def atom(
+    serial: int,
+    name: str,
+    residue: str,
+    chain: str,
+    number: str,
+    element: str = "C",
+    record: str = "ATOM",
+) -> str:
     # A number with an insertion code, such as 52A, spills into the column for the code.
     number = f"{number:>5}" if number[-1].isalpha() else f"{number:>4} "
     return f"{record:<6}{serial:>5} {name:^4} {residue:>3} {chain}{number}   {serial:8.3f}{0:8.3f}{0:8.3f}{1:6.2f}{50:6.2f}          {element:>2}"
 
 
-def write_chain(path: Path, letters: str, numbers: list[str], chain: str = "A", more: tuple[str, ...] = ()) -> Path:
-    lines = [atom(i + 1, "CA", THREE[letter], chain, number) for i, (letter, number) in enumerate(zip(letters, numbers, strict=True))]
+def write_chain(
+    path: Path, letters: str, numbers: list[str], chain: str = "A", more: tuple[str, ...] = ()
+) -> Path:
+    lines = [
+        atom(i + 1, "CA", THREE[letter], chain, number)
+        for i, (letter, number) in enumerate(zip(letters, numbers, strict=True))
+    ]
     path.write_text("\n".join([*lines, *more, "END", ""]))
     return path
 
 
 def bfactors(text: str) -> dict[tuple[str, str], float]:
     """(residue name, number) to B-factor, read from the columns of the format."""
-    return {(line[17:20].strip(), line[22:27].strip()): float(line[60:66]) for line in text.splitlines() if line.startswith(("ATOM", "HETATM"))}
+    return {
+        (line[17:20].strip(), line[22:27].strip()): float(line[60:66])
+        for line in text.splitlines()
+        if line.startswith(("ATOM", "HETATM"))
+    }
 
 
 @pytest.fixture
@@ -60,7 +83,9 @@ def test_activations_follow_the_map_not_the_numbers(structure: Structure) -> Non
 def test_unmapped_residues_and_ligands_are_flagged(structure: Structure) -> None:
     found = bfactors(bfactor_pdb(structure, np.ones(4)))
     assert found[("GLY", "8")] == UNMAPPED
-    assert found[("HEM", "7")] == UNMAPPED, "a ligand that carries a residue's number is not that residue"
+    assert found[("HEM", "7")] == UNMAPPED, (
+        "a ligand that carries a residue's number is not that residue"
+    )
     assert structure.unmapped == ["8"]
     assert unmapped_selection(structure) == "8"
 
@@ -68,13 +93,20 @@ def test_unmapped_residues_and_ligands_are_flagged(structure: Structure) -> None
 def test_insertion_codes_are_selected_as_ngl_writes_them(tmp_path: Path) -> None:
     path = write_chain(tmp_path / "x.pdb", "AGK", ["52", "52A", "53"])
     assert unmapped_selection(Structure.from_map(path, "P1", "A", {"52": 1})) == "52^A or 53"
-    assert unmapped_selection(Structure.from_map(path, "P1", "A", {"52": 1, "52A": 2, "53": 3})) == "none"
+    assert (
+        unmapped_selection(Structure.from_map(path, "P1", "A", {"52": 1, "52A": 2, "53": 3}))
+        == "none"
+    )
 
 
 def test_a_segment_number_is_no_element() -> None:
     """P00431's file has segment numbers where others have elements; a name at the wrong column makes a calcium of every C alpha."""
     structure = demo.structure("P00431")
-    lines = [line for line in bfactor_pdb(structure, np.zeros(361)).splitlines() if line.startswith("ATOM")]
+    lines = [
+        line
+        for line in bfactor_pdb(structure, np.zeros(361)).splitlines()
+        if line.startswith("ATOM")
+    ]
     assert {line[12:16] for line in lines if line[12:16].strip() == "CA"} == {" CA "}
     assert {line[76:78] for line in lines} == {" C", " N", " O", " S"}
 
@@ -92,14 +124,21 @@ def test_values_beyond_the_column_are_cut(structure: Structure) -> None:
         (np.ones((4, 1)), "shape"),
     ],
 )
-def test_values_that_do_not_fit_are_refused(structure: Structure, values: np.ndarray, message: str) -> None:
+def test_values_that_do_not_fit_are_refused(
+    structure: Structure, values: np.ndarray, message: str
+) -> None:
     with pytest.raises(ValueError, match=message):
         bfactor_pdb(structure, values)
 
 
 def test_alignment_finds_the_chain_and_its_place(tmp_path: Path) -> None:
-    lines = [atom(20 + i, "CA", THREE[letter], "B", str(100 + i)) for i, letter in enumerate("WCYDEFHKLM")]
-    path = write_chain(tmp_path / "x.pdb", "GGGGGGGGGG", [str(i) for i in range(10)], more=tuple(lines))
+    lines = [
+        atom(20 + i, "CA", THREE[letter], "B", str(100 + i))
+        for i, letter in enumerate("WCYDEFHKLM")
+    ]
+    path = write_chain(
+        tmp_path / "x.pdb", "GGGGGGGGGG", [str(i) for i in range(10)], more=tuple(lines)
+    )
     found = Structure.by_alignment(path, "P1", "MKAAA" + "WCYDEFHKLM" + "GA")
     assert found.chain == "B"
     assert found.positions == {str(100 + i): 6 + i for i in range(10)}
@@ -113,9 +152,14 @@ def test_alignment_leaves_a_substituted_residue_unmapped(tmp_path: Path) -> None
 
 
 def test_other_chains_of_the_file_are_kept_apart(tmp_path: Path) -> None:
-    lines = [atom(20 + i, "CA", THREE[letter], "B", str(i)) for i, letter in enumerate("WCYDEFHKLM")]
+    lines = [
+        atom(20 + i, "CA", THREE[letter], "B", str(i)) for i, letter in enumerate("WCYDEFHKLM")
+    ]
     path = write_chain(tmp_path / "x.pdb", "GGGG", ["1", "2", "3", "4"], more=tuple(lines))
-    for found in (Structure.by_alignment(path, "P1", "WCYDEFHKLM"), Structure.from_map(path, "P1", "B", {})):
+    for found in (
+        Structure.by_alignment(path, "P1", "WCYDEFHKLM"),
+        Structure.from_map(path, "P1", "B", {}),
+    ):
         assert found.others is not None
         assert found.others.res_name.tolist() == ["GLY"] * 4
         assert set(found.atoms.chain_id.tolist()) == {"B"}
@@ -128,7 +172,12 @@ def test_names_that_are_longer_than_pdbs_columns_are_shortened(structure: Struct
     atoms.set_annotation("chain_id", np.full(4, "AAA"))
     atoms.set_annotation("res_name", np.array(["ALA", "GLY", "LYS", "A1LU6"]))
     found = bfactors(bfactor_pdb(replace(structure, atoms=atoms), np.array([0.9, 0.25, 0.9, 1.0])))
-    assert found == {("ALA", "7"): 25, ("GLY", "8"): UNMAPPED, ("LYS", "8A"): 100, ("UNL", "7"): UNMAPPED}
+    assert found == {
+        ("ALA", "7"): 25,
+        ("GLY", "8"): UNMAPPED,
+        ("LYS", "8A"): 100,
+        ("UNL", "7"): UNMAPPED,
+    }
     assert atoms.chain_id.tolist() == ["AAA"] * 4
 
 

@@ -16,9 +16,13 @@ from interplm_nb.sources.superpose import superpose
 CYTOCHROME = demo.structure("P00044")
 
 
-def moved(structure: Structure, angles: tuple[float, float, float], shift: tuple[float, float, float]) -> Structure:
+def moved(
+    structure: Structure, angles: tuple[float, float, float], shift: tuple[float, float, float]
+) -> Structure:
     atoms = structure.atoms.copy()
-    atoms.coord = Rotation.from_euler("xyz", angles).apply(atoms.coord).astype(np.float32) + np.float32(shift)
+    atoms.coord = Rotation.from_euler("xyz", angles).apply(atoms.coord).astype(
+        np.float32
+    ) + np.float32(shift)
     return replace(structure, atoms=atoms, others=atoms[:7])
 
 
@@ -26,13 +30,25 @@ def renumbered(structure: Structure, by: int) -> Structure:
     """The same residues under other numbers."""
     atoms = structure.atoms.copy()
     atoms.res_id = atoms.res_id + by
-    return replace(structure, atoms=atoms, positions={str(int(number) + by): position for number, position in structure.positions.items()})
+    return replace(
+        structure,
+        atoms=atoms,
+        positions={
+            str(int(number) + by): position for number, position in structure.positions.items()
+        },
+    )
 
 
 def carbons(structure: Structure) -> dict[int, np.ndarray]:
     """Position to coordinates of the alpha carbon."""
     here = (structure.atoms.atom_name == "CA") & (structure.atom_positions > 0)
-    return dict(zip(structure.atom_positions[here].tolist(), structure.atoms.coord[here].astype(float), strict=True))
+    return dict(
+        zip(
+            structure.atom_positions[here].tolist(),
+            structure.atoms.coord[here].astype(float),
+            strict=True,
+        )
+    )
 
 
 def rmsd(a: Structure, b: Structure) -> float:
@@ -60,7 +76,9 @@ def test_two_structures_of_one_protein_lie_as_near_as_any_motion_brings_them() -
     other = moved(CYTOCHROME, (1, 2, 3), (10, 20, 30))
     noise = np.random.default_rng(0).normal(scale=1.5, size=other.atoms.coord.shape)
     other.atoms.coord += noise.astype(np.float32)
-    other = replace(other, positions={n: p for n, p in other.positions.items() if p > 20}, others=None)
+    other = replace(
+        other, positions={n: p for n, p in other.positions.items() if p > 20}, others=None
+    )
     found = superpose(CYTOCHROME, other)
     assert found.n_aligned == sum(p > 20 for p in CYTOCHROME.positions.values())
     assert found.rmsd == pytest.approx(rmsd(CYTOCHROME, found.mobile), rel=1e-4)
@@ -88,22 +106,32 @@ def test_relatives_are_laid_on_one_another_by_their_fold() -> None:
     assert far.n_aligned > 300
     assert far.rmsd < 3.5
     assert near.tm_score > 0.95 > far.tm_score > 0.8
-    assert repr(near) == f"Superposition(P00045 on P00044: {near.n_aligned} residues, RMSD {near.rmsd:.2f} Å, TM-score {near.tm_score:.2f})"
+    assert (
+        repr(near)
+        == f"Superposition(P00045 on P00044: {near.n_aligned} residues, RMSD {near.rmsd:.2f} Å, TM-score {near.tm_score:.2f})"
+    )
 
 
 def test_strangers_are_refused() -> None:
     with pytest.raises(
-        InputError, match=r"P32324 \(.*\) and P00431 \(.*\) have no fold in common: TM-score 0.2\d over \d+ residues, wanted 0.4 or more"
+        InputError,
+        match=r"P32324 \(.*\) and P00431 \(.*\) have no fold in common: TM-score 0.2\d over \d+ residues, wanted 0.4 or more",
     ):
         superpose(demo.structure("P00431"), demo.structure("P32324"))
-    with pytest.raises(InputError, match=r"P05067 \(.*\) and P00044 \(.*\) have no fold in common \(No anchors found.*\); choose related proteins"):
+    with pytest.raises(
+        InputError,
+        match=r"P05067 \(.*\) and P00044 \(.*\) have no fold in common \(No anchors found.*\); choose related proteins",
+    ):
         superpose(CYTOCHROME, demo.structure("P05067"))
 
 
 def test_too_few_shared_positions_are_refused() -> None:
     few = replace(CYTOCHROME, positions={n: p for n, p in CYTOCHROME.positions.items() if p <= 9})
     n = len(few.positions)
-    with pytest.raises(InputError, match=rf"P00044 .*: {n} residues correspond, wanted 10 or more; choose structures that share a larger part"):
+    with pytest.raises(
+        InputError,
+        match=rf"P00044 .*: {n} residues correspond, wanted 10 or more; choose structures that share a larger part",
+    ):
         superpose(CYTOCHROME, few)
     with pytest.raises(InputError, match="0 residues correspond"):
         superpose(CYTOCHROME, replace(CYTOCHROME, positions={}))

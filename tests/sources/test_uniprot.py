@@ -24,11 +24,17 @@ def test_the_format_is_told_by_content(tmp_path, name):
 def test_fasta_is_refused_with_the_way_out(tmp_path):
     path = tmp_path / "a"
     path.write_text(">P1\nACD\n")
-    with pytest.raises(InputError, match="is FASTA, which holds no annotations; wanted a UniProt TSV"):
+    with pytest.raises(
+        InputError, match="is FASTA, which holds no annotations; wanted a UniProt TSV"
+    ):
         read_uniprot(path)
 
 
-damage = st.tuples(st.floats(0, 1), st.integers(0, 30), st.text(st.sampled_from("\t\n ;:.<>?\"'/=&09-AZ*é\x00"), max_size=6))
+damage = st.tuples(
+    st.floats(0, 1),
+    st.integers(0, 30),
+    st.text(st.sampled_from("\t\n ;:.<>?\"'/=&09-AZ*é\x00"), max_size=6),
+)
 
 
 @pytest.mark.parametrize("name", FORMATS)
@@ -50,7 +56,9 @@ def test_a_damaged_file_is_read_or_refused_in_words(tmp_path_factory, name, dama
 
 def test_numbers_too_large_for_a_column_are_left_out(tmp_path):
     path = tmp_path / "a"
-    path.write_text("Entry\tSequence\tOrganism (ID)\tLength\tHelix\nA\tACD\t99999999999999999999999\t²\tHELIX 1..99999999999999999999999\n")
+    path.write_text(
+        "Entry\tSequence\tOrganism (ID)\tLength\tHelix\nA\tACD\t99999999999999999999999\t²\tHELIX 1..99999999999999999999999\n"
+    )
     read = read_uniprot(path)
     assert read.proteins.table["taxon"].to_list() == [None]
     assert read.report.counts()["unreadable position"] == 1

@@ -17,8 +17,13 @@ def assert_same(one, other, at_least):
     """Both hold the same proteins and segments, on the proteins that both have."""
     common = sorted(set(one.proteins.accessions) & set(other.proteins.accessions))
     assert len(common) >= at_least
-    assert [one.proteins.sequence(a) for a in common] == [other.proteins.sequence(a) for a in common]
-    tables = [read.annotations.table.filter(pl.col("accession").is_in(common)).select(KEY).sort(KEY) for read in (one, other)]
+    assert [one.proteins.sequence(a) for a in common] == [
+        other.proteins.sequence(a) for a in common
+    ]
+    tables = [
+        read.annotations.table.filter(pl.col("accession").is_in(common)).select(KEY).sort(KEY)
+        for read in (one, other)
+    ]
     assert tables[0].height > 0
     assert tables[0].rows() == tables[1].rows()
 
@@ -47,9 +52,15 @@ def as_todays_table(flat, path):
     """Two entries as UniProt's REST API would write them, by hand from their flat file."""
     cells = {
         "P58928": {
-            "Modified residue": "; ".join(f'MOD_RES {p}; /note="4-hydroxyproline"; /evidence="ECO:0000269|PubMed:10510177"' for p in (2, 17, 22)),
+            "Modified residue": "; ".join(
+                f'MOD_RES {p}; /note="4-hydroxyproline"; /evidence="ECO:0000269|PubMed:10510177"'
+                for p in (2, 17, 22)
+            ),
             "Glycosylation": 'CARBOHYD 7; /note="O-linked (HexNAc...) serine"; /evidence="ECO:0000269|PubMed:19457347, ECO:0000269|PubMed:23281027"',
-            "Disulfide bond": "; ".join(f'DISULFID {p}; /evidence="ECO:0000244|PDB:4B1Q"' for p in ("12..21", "13..26", "24..30")),
+            "Disulfide bond": "; ".join(
+                f'DISULFID {p}; /evidence="ECO:0000244|PDB:4B1Q"'
+                for p in ("12..21", "13..26", "24..30")
+            ),
             "Helix": 'HELIX 23..26; /evidence="ECO:0000244|PDB:4B1Q"',
         },
         "Q1MS15": {
@@ -67,8 +78,18 @@ def as_todays_table(flat, path):
             ),
         },
     }
-    columns = ["Modified residue", "Glycosylation", "Disulfide bond", "Helix", "Active site", "Binding site"]
+    columns = [
+        "Modified residue",
+        "Glycosylation",
+        "Disulfide bond",
+        "Helix",
+        "Active site",
+        "Binding site",
+    ]
     lines = ["\t".join(["Entry", "Sequence", *columns])]
-    lines += ["\t".join([a, flat.proteins.sequence(a), *(row.get(name, "") for name in columns)]) for a, row in cells.items()]
+    lines += [
+        "\t".join([a, flat.proteins.sequence(a), *(row.get(name, "") for name in columns)])
+        for a, row in cells.items()
+    ]
     path.write_text("\n".join(lines))
     return path

@@ -126,7 +126,12 @@ def test_metadata(flat):
 def test_entries_of_before_2007_and_bare_ones(flat):
     bare = "ID   A_B    PRELIMINARY;      PRT;     3 AA.\nAC   Q1;\nSQ   SEQUENCE\n     ACD\n//\n"
     row = read_uniprot_flat(flat(bare)).proteins.table.row(0, named=True)
-    assert (row["reviewed"], row["taxon"], row["protein_name"], row["alphafold"]) == (False, None, None, False)
+    assert (row["reviewed"], row["taxon"], row["protein_name"], row["alphafold"]) == (
+        False,
+        None,
+        None,
+        False,
+    )
 
 
 def test_filters_act_on_flat_files_too(flat):
@@ -135,10 +140,15 @@ def test_filters_act_on_flat_files_too(flat):
 
 
 def test_one_bad_entry_is_reported_or_stops_a_strict_reading(flat):
-    two = (HEAD + TAIL).replace("30 AA.", "31 AA.") + (HEAD + "FT   HELIX  a b c\n" + TAIL).replace("P12345", "P54321")
+    two = (HEAD + TAIL).replace("30 AA.", "31 AA.") + (HEAD + "FT   HELIX  a b c\n" + TAIL).replace(
+        "P12345", "P54321"
+    )
     read = read_uniprot_flat(flat(two))
     assert read.proteins.accessions == ["P54321"]
-    assert read.report.counts() == {"sequence of another length than the entry says": 1, "unreadable feature": 1}
+    assert read.report.counts() == {
+        "sequence of another length than the entry says": 1,
+        "unreadable feature": 1,
+    }
     with pytest.raises(InputError, match=r"a\.dat: P12345 \(line 1\): sequence of another length"):
         read_uniprot_flat(flat(two), strict=True)
 
@@ -151,8 +161,14 @@ def test_an_entry_without_a_sequence(flat):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (HEAD + TAIL + HEAD, r"a\.dat: the file ends inside the entry that begins at line 13, before its '//'"),
-        ("<html>\n", "line 1 is '<html>'; wanted a UniProt flat file, whose entries begin with 'ID'"),
+        (
+            HEAD + TAIL + HEAD,
+            r"a\.dat: the file ends inside the entry that begins at line 13, before its '//'",
+        ),
+        (
+            "<html>\n",
+            "line 1 is '<html>'; wanted a UniProt flat file, whose entries begin with 'ID'",
+        ),
         ("", "no protein is left; wanted UniProt flat file entries"),
     ],
 )

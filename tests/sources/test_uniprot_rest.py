@@ -14,7 +14,10 @@ from interplm_nb.sources.report import InputError
 from interplm_nb.sources.uniprot_rest import UniProtREST
 from interplm_nb.sources.uniprot_tsv import read_uniprot_tsv
 
-ENTRIES = {f"P{i:05}": {"sequence": "ACDEFGHIKL", "length": "10", "ft_helix": "HELIX 2..5"} for i in range(23)}
+ENTRIES = {
+    f"P{i:05}": {"sequence": "ACDEFGHIKL", "length": "10", "ft_helix": "HELIX 2..5"}
+    for i in range(23)
+}
 FIELDS = ("accession", "length", "sequence", "ft_helix")
 COLUMNS = {"accession": "Entry", "sequence": "Sequence", "ft_helix": "Helix", "length": "Length"}
 
@@ -67,14 +70,22 @@ class _Handler(BaseHTTPRequestHandler):
             self.end_headers()
             self.wfile.write(b"Entry\tSeq")
         elif fault:
-            self._send(int(fault), json.dumps({"messages": ["no such field 'ft_helixx'"]}).encode(), {"Retry-After": "0"} if fault == "429" else {})
+            self._send(
+                int(fault),
+                json.dumps({"messages": ["no such field 'ft_helixx'"]}).encode(),
+                {"Retry-After": "0"} if fault == "429" else {},
+            )
         else:
             self._answer()
 
     def _answer(self) -> None:
         asked = {name: values[0] for name, values in parse_qs(urlsplit(self.path).query).items()}
         entries = self.server.entries
-        found = [a for a in asked["accessions"].split(",") if a in entries] if "accessions" in asked else list(entries)
+        found = (
+            [a for a in asked["accessions"].split(",") if a in entries]
+            if "accessions" in asked
+            else list(entries)
+        )
         start, size = int(asked.get("cursor", 0)), int(asked["size"])
         total = self.server.total if self.server.total is not None else len(found)
         headers = {"X-Total-Results": str(total), "X-UniProt-Release": self.server.release}
@@ -83,7 +94,10 @@ class _Handler(BaseHTTPRequestHandler):
             headers["Link"] = f'<{self.server.next_address or following}>; rel="next"'
         fields = asked["fields"].split(",")
         rows = ["\t".join(COLUMNS[field] for field in fields)]
-        rows += ["\t".join({"accession": a, **entries[a]}.get(field, "") for field in fields) for a in found[start : start + size]]
+        rows += [
+            "\t".join({"accession": a, **entries[a]}.get(field, "") for field in fields)
+            for a in found[start : start + size]
+        ]
         self._send(200, "".join(f"{row}\n" for row in rows).encode(), headers)
 
     def _send(self, status: int, body: bytes, headers: dict[str, str]) -> None:
@@ -109,7 +123,13 @@ def server():
 def uniprot(server, tmp_path):
     def make(**options):
         connection = Connection(timeout=10, retries=3, wait=0.001)
-        defaults = {"address": server.address, "fields": FIELDS, "page_size": 5, "connection": connection, "progress": False}
+        defaults = {
+            "address": server.address,
+            "fields": FIELDS,
+            "page_size": 5,
+            "connection": connection,
+            "progress": False,
+        }
         return UniProtREST(tmp_path / "cache", **{**defaults, **options})
 
     return make
@@ -123,7 +143,9 @@ def test_a_query_is_followed_over_all_pages_and_read(server, uniprot, tmp_path):
     path, report = uniprot().search("organism_id:9606 AND reviewed:true")
     assert report.kept == 23
     assert len(server.requests) == 5
-    assert server.requests[0].startswith("/uniprotkb/search?query=organism_id%3A9606+AND+reviewed%3Atrue&format=tsv&fields=accession%2C")
+    assert server.requests[0].startswith(
+        "/uniprotkb/search?query=organism_id%3A9606+AND+reviewed%3Atrue&format=tsv&fields=accession%2C"
+    )
     read = read_uniprot_tsv(path, strict=True)
     assert read.proteins.accessions == list(ENTRIES)
     assert read.annotations.summary()["n_instances"].to_list() == [23]
@@ -142,7 +164,10 @@ def test_asking_again_needs_no_network_and_refresh_asks_again(server, uniprot):
 
 
 def test_offline_without_a_download_says_so(server, uniprot):
-    with pytest.raises(InputError, match=r"query 'kinase': not in the cache .*, and offline; run it once with a network"):
+    with pytest.raises(
+        InputError,
+        match=r"query 'kinase': not in the cache .*, and offline; run it once with a network",
+    ):
         uniprot(offline=True).search("kinase")
     assert server.requests == []
 
@@ -164,27 +189,38 @@ def test_faults_that_pass_are_tried_again(server, uniprot, fault):
 def test_an_answer_that_does_not_come_in_time_is_asked_for_again(server, uniprot):
     server.faults = ["hang"]
     # as many tries as a loaded machine may need
-    assert uniprot(connection=Connection(timeout=0.25, retries=50, wait=0.001)).search("kinase").report.kept == 23
+    assert (
+        uniprot(connection=Connection(timeout=0.25, retries=50, wait=0.001))
+        .search("kinase")
+        .report.kept
+        == 23
+    )
     assert len(server.requests) > 5
 
 
 def test_a_server_that_never_answers(server, uniprot, tmp_path):
     server.faults = ["503"] * 4
-    with pytest.raises(InputError, match=r"http://127\.0\.0\.1:\d+ did not answer \(503 Service Unavailable; 4 tries\); check the network"):
+    with pytest.raises(
+        InputError,
+        match=r"http://127\.0\.0\.1:\d+ did not answer \(503 Service Unavailable; 4 tries\); check the network",
+    ):
         uniprot().search("kinase")
     assert not (tmp_path / "cache").exists()
 
 
 def test_no_network(uniprot):
     with pytest.raises(
-        InputError, match=r"http://127\.0\.0\.1:9 did not answer \(.*refused.*\); check the network and run again, or work from the cache"
+        InputError,
+        match=r"http://127\.0\.0\.1:9 did not answer \(.*refused.*\); check the network and run again, or work from the cache",
     ):
         uniprot(address="http://127.0.0.1:9").search("kinase")
 
 
 def test_a_refused_request_is_not_tried_again_and_tells_the_reason(server, uniprot):
     server.faults = ["400"]
-    with pytest.raises(InputError, match=r"refused http.*: 400 Bad Request. no such field 'ft_helixx'") as caught:
+    with pytest.raises(
+        InputError, match=r"refused http.*: 400 Bad Request. no such field 'ft_helixx'"
+    ) as caught:
         uniprot().search("kinase")
     assert len(server.requests) == 1
     assert "gzip" not in str(caught.value)
@@ -212,14 +248,18 @@ def test_pages_of_two_releases_are_not_mixed(server, uniprot):
 
 def test_fewer_entries_than_promised(server, uniprot, tmp_path):
     server.total = 24
-    with pytest.raises(InputError, match=r"query 'kinase': 23 of 24 entries were answered; try again"):
+    with pytest.raises(
+        InputError, match=r"query 'kinase': 23 of 24 entries were answered; try again"
+    ):
         uniprot().search("kinase")
     assert cached(tmp_path) == []
 
 
 def test_a_next_page_elsewhere_is_not_followed(server, uniprot):
     server.next_address = "file:///etc/hostname"
-    with pytest.raises(InputError, match="names file:///etc/hostname as the next page, which is another server"):
+    with pytest.raises(
+        InputError, match="names file:///etc/hostname as the next page, which is another server"
+    ):
         uniprot().search("kinase")
 
 
@@ -231,9 +271,13 @@ def test_a_query_that_finds_nothing(server, uniprot):
         read_uniprot_tsv(path)
 
 
-def test_accessions_are_asked_for_in_groups_and_what_is_missing_is_reported(server, uniprot, monkeypatch):
+def test_accessions_are_asked_for_in_groups_and_what_is_missing_is_reported(
+    server, uniprot, monkeypatch
+):
     monkeypatch.setattr("interplm_nb.sources.uniprot_rest._ACCESSIONS_PER_REQUEST", 4)
-    path, report = uniprot(page_size=3).accessions(["P00003", "P00001", "P00002", "P00001", "Q99999", "P00004", "../etc/passwd", "p00005"])
+    path, report = uniprot(page_size=3).accessions(
+        ["P00003", "P00001", "P00002", "P00001", "Q99999", "P00004", "../etc/passwd", "p00005"]
+    )
     assert read_uniprot_tsv(path).proteins.accessions == ["P00001", "P00002", "P00003", "P00004"]
     assert len(server.requests) == 2 + 1
     assert report.kept == 4
@@ -243,9 +287,14 @@ def test_accessions_are_asked_for_in_groups_and_what_is_missing_is_reported(serv
 
 
 def test_a_strict_list_stops_at_what_is_missing(uniprot):
-    with pytest.raises(InputError, match=r"accession list: Q99999: accession not answered: obsolete, merged"):
+    with pytest.raises(
+        InputError, match=r"accession list: Q99999: accession not answered: obsolete, merged"
+    ):
         uniprot().accessions(["P00001", "Q99999"], strict=True)
-    with pytest.raises(InputError, match=r"accession list: x y: not a UniProt accession: 'x y'; accessions are as P69905"):
+    with pytest.raises(
+        InputError,
+        match=r"accession list: x y: not a UniProt accession: 'x y'; accessions are as P69905",
+    ):
         uniprot().accessions(["x y"], strict=True)
 
 

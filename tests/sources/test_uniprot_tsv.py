@@ -16,8 +16,12 @@ SEQUENCE = "MVLSPADKTNVKAAWGKVGAHAGEYGAEAL"  # 30 residues
 
 def write(path, rows, columns=()):
     """A UniProt table: `rows` of dictionaries, by column."""
-    names = list(dict.fromkeys(["Entry", "Sequence", *columns, *(name for row in rows for name in row)]))
-    lines = ["\t".join(names)] + ["\t".join({"Sequence": SEQUENCE, **row}.get(name, "") for name in names) for row in rows]
+    names = list(
+        dict.fromkeys(["Entry", "Sequence", *columns, *(name for row in rows for name in row)])
+    )
+    lines = ["\t".join(names)] + [
+        "\t".join({"Sequence": SEQUENCE, **row}.get(name, "") for name in names) for row in rows
+    ]
     path.write_text("\n".join(lines) + "\n")
     return path
 
@@ -71,7 +75,14 @@ def test_todays_download_in_strict(table):
 
 def test_todays_download_in_published_has_no_binding_site_cofactor_or_signal_peptide(table):
     read = read_uniprot_tsv(table([TODAY]), "published", min_instances=1, strict=True)
-    names = ["Active site_Proton acceptor", "Active site_any", "Disulfide bond", "Domain_Protein kinase", "Domain_any", "Helix"]
+    names = [
+        "Active site_Proton acceptor",
+        "Active site_any",
+        "Disulfide bond",
+        "Domain_Protein kinase",
+        "Domain_any",
+        "Helix",
+    ]
     assert concepts(read) == names
     assert read.report.counts()["Binding site: no note or ligand: left out"] == 3
     assert read.report.counts()["Signal peptide: no note or ligand: left out"] == 1
@@ -86,9 +97,18 @@ def test_a_download_of_before_2022(table):
         "Binding site": 'BINDING 11; /note="Substrate"',
     }
     read = read_uniprot_tsv(table([old]), min_instances=1)
-    names = ["Binding site_Substrate", "Binding site_any", "Calcium binding", "Metal binding_Zinc 1", "Metal binding_any"]
+    names = [
+        "Binding site_Substrate",
+        "Binding site_any",
+        "Calcium binding",
+        "Metal binding_Zinc 1",
+        "Metal binding_any",
+    ]
     assert concepts(read) == [*names, "Nucleotide binding_ATP", "Nucleotide binding_any"]
-    assert concepts(read_uniprot_tsv(table([old]), "published", min_instances=1)) == ["Binding site_Substrate", "Binding site_any"]
+    assert concepts(read_uniprot_tsv(table([old]), "published", min_instances=1)) == [
+        "Binding site_Substrate",
+        "Binding site_any",
+    ]
 
 
 def test_notes_with_quotation_marks_and_semicolons(table):
@@ -116,14 +136,24 @@ def test_metadata_has_the_same_names_for_old_and_new_columns(table):
         "Organism": "O",
         "Organism ID": "9",
     }
-    expected = {"entry_name": "A_X", "reviewed": True, "protein_name": "Alpha", "gene_names": "a b", "organism": "O", "taxon": 9, "alphafold": None}
+    expected = {
+        "entry_name": "A_X",
+        "reviewed": True,
+        "protein_name": "Alpha",
+        "gene_names": "a b",
+        "organism": "O",
+        "taxon": 9,
+        "alphafold": None,
+    }
     for row in (new, old):
         found = read_uniprot_tsv(table([row])).proteins.table.row(0, named=True)
         assert found == {"accession": "A", "sequence": SEQUENCE, **expected}
 
 
 def test_absent_columns_are_reported_and_their_filters_skipped(table):
-    report = read_uniprot_tsv(table([{"Entry": "A", "Helix": "HELIX 1..3"}]), reviewed=True, alphafold=True).report
+    report = read_uniprot_tsv(
+        table([{"Entry": "A", "Helix": "HELIX 1..3"}]), reviewed=True, alphafold=True
+    ).report
     assert report.records("filter skipped, its column is absent") == ["Reviewed", "AlphaFoldDB"]
     absent = report.records("concept column absent")
     assert "Beta strand" in absent
@@ -139,7 +169,9 @@ def test_filters(table):
         {"Entry": "D", "Reviewed": "reviewed", "AlphaFoldDB": "D;"},
         {"Entry": "E", "Reviewed": "reviewed", "AlphaFoldDB": "E;", "Sequence": "M" * 31},
     ]
-    read = read_uniprot_tsv(table(rows), max_length=30, reviewed=True, alphafold=True, unique_sequences=True)
+    read = read_uniprot_tsv(
+        table(rows), max_length=30, reviewed=True, alphafold=True, unique_sequences=True
+    )
     assert read.proteins.accessions == ["A"]
     assert {k: v for k, v in read.report.counts().items() if k.startswith("filtered")} == {
         "filtered: not reviewed": 1,
@@ -152,16 +184,26 @@ def test_filters(table):
 BAD = [
     ({"Helix": "HELIX 4..31"}, "span past the end: HELIX 4..31; positions are 1 to 30", True),
     ({"Helix": "HELICE 4..9"}, "unknown feature type: HELICE 4..9", True),
-    ({"Helix": "about 4 to 9"}, "unreadable feature: 'about 4 to 9'; features are as in HELIX 4..18", True),
+    (
+        {"Helix": "about 4 to 9"},
+        "unreadable feature: 'about 4 to 9'; features are as in HELIX 4..18",
+        True,
+    ),
     ({"Sequence": ""}, "no sequence: the record is empty", False),
     ({"Sequence": "AC-DE"}, "gap in the sequence", False),
-    ({"Length": "99"}, "sequence of another length than the entry says: 30 residues, and the entry says 99; download it again", False),
+    (
+        {"Length": "99"},
+        "sequence of another length than the entry says: 30 residues, and the entry says 99; download it again",
+        False,
+    ),
     ({"Entry": ""}, "entry without an accession", False),
     ({"Entry": "A", "Sequence": "ACD"}, "accession again with another sequence", False),
 ]
 
 
-@pytest.mark.parametrize(("row", "message", "kept"), BAD, ids=[message.partition(":")[0] for _, message, _ in BAD])
+@pytest.mark.parametrize(
+    ("row", "message", "kept"), BAD, ids=[message.partition(":")[0] for _, message, _ in BAD]
+)
 def test_one_bad_row_is_reported_or_stops_a_strict_reading(table, row, message, kept):
     path = table([{"Entry": "A"}, {"Entry": "bad", **row}, {"Entry": "Z"}], ["Length", "Helix"])
     read = read_uniprot_tsv(path)
@@ -173,7 +215,11 @@ def test_one_bad_row_is_reported_or_stops_a_strict_reading(table, row, message, 
 
 
 def test_a_cell_is_read_on_after_an_unreadable_feature(table):
-    read = read_uniprot_tsv(table([{"Entry": "A", "Helix": 'HELIX 1..3; /note=open; HELIX 5..6; /note="x"; HELIX 8..9'}]))
+    read = read_uniprot_tsv(
+        table(
+            [{"Entry": "A", "Helix": 'HELIX 1..3; /note=open; HELIX 5..6; /note="x"; HELIX 8..9'}]
+        )
+    )
     assert read.annotations.table["start"].to_list() == [1, 5, 8]
     assert read.report.counts()["unreadable feature"] == 1
 
@@ -182,14 +228,19 @@ def test_a_row_of_another_width(table):
     path = table([{"Entry": "A", "Helix": "HELIX 1..3"}])
     path.write_text(path.read_text() + "B\tACD\n\n")
     assert read_uniprot_tsv(path).report.records("row of another width") == ["B"]
-    with pytest.raises(InputError, match=r"B \(line 3\): row of another width: 2 cells; every row has the 3 cells"):
+    with pytest.raises(
+        InputError, match=r"B \(line 3\): row of another width: 2 cells; every row has the 3 cells"
+    ):
         read_uniprot_tsv(path, strict=True)
 
 
 def test_files_that_are_no_uniprot_table(tmp_path, table):
     path = tmp_path / "b.tsv"
     path.write_text("Entry\tHelix\nA\tHELIX 1..3\n")
-    with pytest.raises(InputError, match=r"wanted a UniProt TSV .*\['Sequence'\] not among \['Entry', 'Helix'\].*REST fields"):
+    with pytest.raises(
+        InputError,
+        match=r"wanted a UniProt TSV .*\['Sequence'\] not among \['Entry', 'Helix'\].*REST fields",
+    ):
         read_uniprot_tsv(path)
     path.write_text("Entry\tSequence\n")
     with pytest.raises(InputError, match="no protein is left; wanted rows"):
@@ -220,12 +271,17 @@ features = st.tuples(st.integers(1, 30), st.integers(0, 5), st.none() | texts, s
 @given(st.lists(features, max_size=6))
 def test_cells_are_read_as_written(drawn):
     cell = "; ".join(
-        f"BINDING {start}..{start + more}" + (f'; /ligand="{ligand}"' if ligand else "") + (f'; /note="{note}"' if note else "")
+        f"BINDING {start}..{start + more}"
+        + (f'; /ligand="{ligand}"' if ligand else "")
+        + (f'; /note="{note}"' if note else "")
         for start, more, ligand, note in drawn
     )
     parse = _Table._parse  # the table's columns do not matter to a cell
     found = [(f.key, f.location, f.ligand, f.note) for f in parse(None, cell, "A", 1)]  # pyright: ignore[reportArgumentType]
-    assert found == [("BINDING", f"{start}..{start + more}", ligand or "", note or "") for start, more, ligand, note in drawn]
+    assert found == [
+        ("BINDING", f"{start}..{start + more}", ligand or "", note or "")
+        for start, more, ligand, note in drawn
+    ]
 
 
 SHARED = os.environ.get("INTERPLM_NB_SHARED_DATA")
@@ -239,8 +295,13 @@ def test_the_large_real_table():
     assert time.monotonic() - start < 30
     assert (read.proteins.n_proteins, read.proteins.n_residues) == (11_077, 4_349_003)
     wanted = pl.read_csv(annotated / "feature_counts.tsv", separator="\t")
-    counts = {row[0].removesuffix(" [FT]"): row[1] for row in wanted.select("column", "instances").iter_rows()}
+    counts = {
+        row[0].removesuffix(" [FT]"): row[1]
+        for row in wanted.select("column", "instances").iter_rows()
+    }
     summary = read.annotations.summary()
-    totals = summary.filter(pl.col("concept").str.ends_with("_any") | (pl.col("concept") == pl.col("category")))
+    totals = summary.filter(
+        pl.col("concept").str.ends_with("_any") | (pl.col("concept") == pl.col("category"))
+    )
     for category, n in totals.select("category", "n_instances").iter_rows():
         assert n == counts[category], category

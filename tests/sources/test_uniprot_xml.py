@@ -35,7 +35,9 @@ def span(start, end):
 def xml(tmp_path):
     def write(*features, before='<?xml version="1.0"?>', after="</uniprot>"):
         path = tmp_path / "a.xml"
-        path.write_text(f'{before}<uniprot xmlns="https://uniprot.org/uniprot">{ENTRY.format("".join(features))}{after}')
+        path.write_text(
+            f'{before}<uniprot xmlns="https://uniprot.org/uniprot">{ENTRY.format("".join(features))}{after}'
+        )
         return path
 
     return write
@@ -72,7 +74,9 @@ def test_unsure_positions_are_left_out_and_counted(xml):
         feature("helix", {"begin": 'position="1" status="less than"', "end": 'position="5"'}),
         feature("helix", {"begin": 'position="9"', "end": 'position="30" status="greater than"'}),
         feature("signal peptide", {"begin": 'position="1"', "end": 'status="unknown"'}),
-        feature("signal peptide", {"begin": 'position="1"', "end": 'position="7" status="uncertain"'}),
+        feature(
+            "signal peptide", {"begin": 'position="1"', "end": 'position="7" status="uncertain"'}
+        ),
         feature("helix", span(3, 9), isoform=' sequence="P12345-2"'),
         '<feature type="helix"/>',
     )
@@ -103,8 +107,13 @@ def test_metadata(xml):
 
 def test_wrong_features_are_reported_with_their_line(xml):
     path = xml(feature("helix", span(25, 31)), feature("spiral", span(1, 2)))
-    assert read_uniprot_xml(path).report.counts() == {"span past the end": 1, "unknown feature type": 1}
-    with pytest.raises(InputError, match=r"a\.xml: P12345 \(line 1\): span past the end: HELIX 25\.\.31"):
+    assert read_uniprot_xml(path).report.counts() == {
+        "span past the end": 1,
+        "unknown feature type": 1,
+    }
+    with pytest.raises(
+        InputError, match=r"a\.xml: P12345 \(line 1\): span past the end: HELIX 25\.\.31"
+    ):
         read_uniprot_xml(path, strict=True)
 
 
@@ -133,11 +142,17 @@ def test_document_types_and_entities_are_refused(xml, before):
 
 def test_real_ligands():
     read = read_uniprot_xml(GOLDEN / "P62330.xml.gz", min_instances=1, strict=True)
-    assert {(start, end) for concept, start, end in segments(read) if concept == "Binding site_GTP"} == {
+    assert {
+        (start, end) for concept, start, end in segments(read) if concept == "Binding site_GTP"
+    } == {
         (23, 28),
         (41, 44),
         (63, 67),
         (122, 125),
         (155, 156),
     }
-    assert {c for c, _, _ in segments(read)} >= {"Nucleotide binding_GTP", "Lipidation_N-myristoyl glycine", "Helix"}
+    assert {c for c, _, _ in segments(read)} >= {
+        "Nucleotide binding_GTP",
+        "Lipidation_N-myristoyl glycine",
+        "Helix",
+    }

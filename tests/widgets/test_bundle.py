@@ -26,7 +26,10 @@ def pages(run: Run) -> FeaturePages:
 
 
 def tracks(pages: FeaturePages, feature: int) -> dict[str, np.ndarray]:
-    return {accession: pages.activations.along(accession, feature) for accession in pages.proteins.accessions}
+    return {
+        accession: pages.activations.along(accession, feature)
+        for accession in pages.proteins.accessions
+    }
 
 
 def binned(values: list[float], edges: np.ndarray) -> list[int]:
@@ -44,7 +47,13 @@ def spread(made: Made, which: str = "") -> dict[str, np.ndarray]:
     lengths = [len(protein["sequence"]) for protein in record["proteins"]]
     dense = np.zeros(sum(lengths), np.float32)
     dense[arrays[f"{which}index"]] = arrays[f"{which}value"]
-    return dict(zip([protein["accession"] for protein in record["proteins"]], np.split(dense, np.cumsum(lengths)[:-1]), strict=True))
+    return dict(
+        zip(
+            [protein["accession"] for protein in record["proteins"]],
+            np.split(dense, np.cumsum(lengths)[:-1]),
+            strict=True,
+        )
+    )
 
 
 @pytest.mark.parametrize("feature", [HELIX, RANDOM, DEAD])
@@ -57,8 +66,12 @@ def test_counts_are_those_of_all_residues_and_proteins(pages: FeaturePages, feat
     np.testing.assert_allclose(arrays["edges"], edges, rtol=1e-6)
     assert arrays["residues_total"].tolist() == binned(values, edges)
     assert arrays["proteins_total"].tolist() == binned(maxima, edges)
-    assert record["zero"]["residues"]["total"] == values.count(0) and record["zero"]["proteins"]["total"] == maxima.count(0)
-    assert record["n_active"] == sum(v > 0 for v in values) and record["n_firing"] == sum(v > 0 for v in maxima)
+    assert record["zero"]["residues"]["total"] == values.count(0) and record["zero"]["proteins"][
+        "total"
+    ] == maxima.count(0)
+    assert record["n_active"] == sum(v > 0 for v in values) and record["n_firing"] == sum(
+        v > 0 for v in maxima
+    )
     assert (record["n_residues"], record["n_proteins"]) == (len(values), len(maxima))
 
 
@@ -70,23 +83,38 @@ def test_annotated_counts_are_of_what_carries_the_best_concept(pages: FeaturePag
     carried = {accession: np.zeros(len(track), bool) for accession, track in along.items()}
     for accession, start, end in segments.select("accession", "start", "end").iter_rows():
         carried[accession][start - 1 : end] = True
-    values = [float(v) for a, track in along.items() for v, here in zip(track, carried[a], strict=True) if here]
+    values = [
+        float(v)
+        for a, track in along.items()
+        for v, here in zip(track, carried[a], strict=True)
+        if here
+    ]
     maxima = [float(track.max()) for a, track in along.items() if carried[a].any()]
     edges = np.linspace(0, max(1.0, *(float(track.max()) for track in along.values())), 51)
     assert arrays["residues_annotated"].tolist() == binned(values, edges)
     assert arrays["proteins_annotated"].tolist() == binned(maxima, edges)
-    assert record["zero"]["residues"]["annotated"] == values.count(0) and record["zero"]["proteins"]["annotated"] == maxima.count(0)
+    assert record["zero"]["residues"]["annotated"] == values.count(0) and record["zero"][
+        "proteins"
+    ]["annotated"] == maxima.count(0)
 
 
 def test_a_feature_without_a_concept_has_no_annotated_counts(pages: FeaturePages) -> None:
     record, arrays = bundle(pages, DEAD)
-    assert record["best"] is None and record["concepts"] == [] and not [name for name in arrays if "annotated" in name]
+    assert (
+        record["best"] is None
+        and record["concepts"] == []
+        and not [name for name in arrays if "annotated" in name]
+    )
     assert record["proteins"] == [] and len(arrays["index"]) == 0
 
 
 def test_a_feature_that_no_training_protein_knows_is_dead(tmp_path: Path) -> None:
-    table = pl.DataFrame({"accession": ["P1", "P2", "P3"], "sequence": ["MKVLA"] * 3, "protein_name": ["plain"] * 3})
-    pages = FeaturePages(simple_run(tmp_path / "run", table, fire=lambda row, _: float(row == 12)))  # of train, validation, test the last
+    table = pl.DataFrame(
+        {"accession": ["P1", "P2", "P3"], "sequence": ["MKVLA"] * 3, "protein_name": ["plain"] * 3}
+    )
+    pages = FeaturePages(
+        simple_run(tmp_path / "run", table, fire=lambda row, _: float(row == 12))
+    )  # of train, validation, test the last
     assert [bundle(pages, feature)[0]["dead"] for feature in (0, 1, 2)] == [True, False, True]
     record, arrays = bundle(pages, 0)
     assert record["n_active"] == record["n_firing"] == len(arrays["index"]) == 0
@@ -135,7 +163,11 @@ def test_which_proteins_a_bundle_holds(pages: FeaturePages, data: st.DataObject)
     if among:  # the strongest of those asked for
         left_out = set(among) - set(held)
         strength = {a: float(pages.activations.along(a, feature).max()) for a in among}
-        assert all(strength[out] <= strength[held_one] for out in left_out for held_one in set(held) - set(always))
+        assert all(
+            strength[out] <= strength[held_one]
+            for out in left_out
+            for held_one in set(held) - set(always)
+        )
 
 
 def test_a_sample_beside_what_is_always_there_has_weak_and_strong(pages: FeaturePages) -> None:

@@ -8,9 +8,27 @@ from interplm_nb.widgets.colours import SCALE, SCALE_ON_DARK, colour, text_on
 # Machado, Oliveira and Fernandes (2009), severity 1, on linear RGB.
 VISION = {
     "full": np.eye(3),
-    "protanopia": np.array([[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]]),
-    "deuteranopia": np.array([[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]]),
-    "tritanopia": np.array([[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.303900]]),
+    "protanopia": np.array(
+        [
+            [0.152286, 1.052583, -0.204868],
+            [0.114503, 0.786281, 0.099216],
+            [-0.003882, -0.048116, 1.051998],
+        ]
+    ),
+    "deuteranopia": np.array(
+        [
+            [0.367322, 0.860646, -0.227968],
+            [0.280085, 0.672501, 0.047413],
+            [-0.011820, 0.042940, 0.968881],
+        ]
+    ),
+    "tritanopia": np.array(
+        [
+            [1.255528, -0.076749, -0.178779],
+            [-0.078411, 0.930809, 0.147602],
+            [0.004733, 0.691367, 0.303900],
+        ]
+    ),
     "none": np.array([[0.2126, 0.7152, 0.0722]] * 3),
 }
 
@@ -30,7 +48,9 @@ def test_the_scale_reads_with_any_colour_vision(vision: str) -> None:
     for scale, way in ((SCALE, -1), (SCALE_ON_DARK, 1)):
         seen = luminance((linear(scale) @ VISION[vision].T).clip(0, 1))
         assert (np.diff(seen) * way > 0).all()
-        assert max(seen) + 0.05 > 4.5 * (min(seen) + 0.05)  # both ends are told apart as letters are from their ground
+        assert max(seen) + 0.05 > 4.5 * (
+            min(seen) + 0.05
+        )  # both ends are told apart as letters are from their ground
 
 
 @pytest.mark.parametrize("value", np.linspace(0, 1, 21).tolist())

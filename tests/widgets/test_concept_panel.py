@@ -28,7 +28,10 @@ def record(data: FeatureData) -> dict[str, Any]:
 
 def test_sources_are_named_and_drawn_as_in_the_lessons(data: FeatureData) -> None:
     sources = ConceptPanel(data).sources
-    assert sources == {name: {"name": NAMES[name], "colour": COLOURS[name], "marker": MARKERS[name]} for name in NAMES}
+    assert sources == {
+        name: {"name": NAMES[name], "colour": COLOURS[name], "marker": MARKERS[name]}
+        for name in NAMES
+    }
 
 
 def test_rows_agree_with_the_runs_tables(data: FeatureData) -> None:
@@ -38,17 +41,33 @@ def test_rows_agree_with_the_runs_tables(data: FeatureData) -> None:
     assert 0 < len(rows) <= SHOWN
     for row in rows:
         of_concept = best.filter(pl.col("concept") == row["concept"])
-        others = {r["source"]: r["f1_per_domain"] for r in of_concept.to_dicts() if r["source"] != "sae"}
+        others = {
+            r["source"]: r["f1_per_domain"] for r in of_concept.to_dicts() if r["source"] != "sae"
+        }
         assert row["controls"] == pytest.approx(others)
-        own = of_concept.filter((pl.col("source") == "sae") & (pl.col("feature") == feature)).to_dicts()
-        assert [row["low"], row["high"], row["q_value"]] == ([own[0]["low"], own[0]["high"], own[0]["q_value"]] if own else [None] * 3)
+        own = of_concept.filter(
+            (pl.col("source") == "sae") & (pl.col("feature") == feature)
+        ).to_dicts()
+        assert [row["low"], row["high"], row["q_value"]] == (
+            [own[0]["low"], own[0]["high"], own[0]["q_value"]] if own else [None] * 3
+        )
         if own:
             assert row["f1_test"] == pytest.approx(own[0]["f1_per_domain"])
-    assert [row["f1_validation"] for row in rows] == sorted((row["f1_validation"] for row in rows), reverse=True)
+    assert [row["f1_validation"] for row in rows] == sorted(
+        (row["f1_validation"] for row in rows), reverse=True
+    )
 
 
-def test_a_run_that_was_scored_again_is_read_again(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    best = {"convention": "strict", "source": "pca", "concept": "Helix", "feature": 1, "f1_per_domain": 0.25}
+def test_a_run_that_was_scored_again_is_read_again(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    best = {
+        "convention": "strict",
+        "source": "pca",
+        "concept": "Helix",
+        "feature": 1,
+        "f1_per_domain": 0.25,
+    }
     for f1 in (0.25, 0.5):
         table = pl.DataFrame([best | {"f1_per_domain": f1}])
         monkeypatch.setattr(Run, "table", lambda *_, table=table: table)
@@ -59,14 +78,24 @@ def test_the_printed_scores_are_the_rows(data: FeatureData) -> None:
     rows = record(data)["concepts"]
     figure = ConceptPanel(data).figure()
     (axes,) = figure.axes
-    assert [bar.get_width() for bar in axes.patches if isinstance(bar, Rectangle)] == pytest.approx([row["f1_test"] for row in rows])
+    assert [bar.get_width() for bar in axes.patches if isinstance(bar, Rectangle)] == pytest.approx(
+        [row["f1_test"] for row in rows]
+    )
     lines = [(str(line.get_label()), np.asarray(line.get_xdata()).tolist()) for line in axes.lines]
     marks = {(label, x[0]) for label, x in lines if not label.startswith("_")}
-    assert marks == {(NAMES[name], value) for row in rows for name, value in row["controls"].items()}
+    assert marks == {
+        (NAMES[name], value) for row in rows for name, value in row["controls"].items()
+    }
     whiskers = [x for label, x in lines if label.startswith("_")]
     assert whiskers == [[row["low"], row["high"]] for row in rows if row["low"] is not None]
-    assert axes.get_yticklabels()[0].get_text() == f"{rows[0]['concept']} (n = {rows[0]['n_instances']})"
-    assert {text.get_text() for text in figure.legends[0].get_texts()} == {"this feature (SAE)", *(NAMES[n] for n in rows[0]["controls"])}
+    assert (
+        axes.get_yticklabels()[0].get_text()
+        == f"{rows[0]['concept']} (n = {rows[0]['n_instances']})"
+    )
+    assert {text.get_text() for text in figure.legends[0].get_texts()} == {
+        "this feature (SAE)",
+        *(NAMES[n] for n in rows[0]["controls"]),
+    }
 
 
 def test_a_feature_without_a_concept_is_printed_with_words(run: Run) -> None:

@@ -35,12 +35,20 @@ def data(run: Run, tmp_path_factory: pytest.TempPathFactory) -> FeatureData:
             "cluster": np.where(numbers < 6, 0, -1).astype(np.int32),
         }
     )
-    table = places.join(feature_statistics(copied.activations("sae", copied.proteins())), on="feature", maintain_order="left")
-    write_parquet(table, copied.source("sae") / "atlas.parquet", {"type": "FeatureAtlas", "version": 1})
+    table = places.join(
+        feature_statistics(copied.activations("sae", copied.proteins())),
+        on="feature",
+        maintain_order="left",
+    )
+    write_parquet(
+        table, copied.source("sae") / "atlas.parquet", {"type": "FeatureAtlas", "version": 1}
+    )
     data = FeatureData(copied, structures={})
     silent = pl.col("feature").is_in([0, 2])  # as if they matched nothing
     names = ("concept", "category", "f1_validation", "f1_test")
-    data.features = data.features.with_columns(pl.when(~silent).then(pl.col(name)).alias(name) for name in names)
+    data.features = data.features.with_columns(
+        pl.when(~silent).then(pl.col(name)).alias(name) for name in names
+    )
     return data
 
 
@@ -56,7 +64,10 @@ def test_a_map_has_a_caption_and_no_excuse(data: FeatureData) -> None:
         "clusters": [PALETTE[0]],
     }
     many = FeatureData(Run.shipped(), structures={})
-    assert FeatureAtlas(many).about["caption"] == "UMAP of decoder vectors; distances between far groups mean little"
+    assert (
+        FeatureAtlas(many).about["caption"]
+        == "UMAP of decoder vectors; distances between far groups mean little"
+    )
 
 
 def test_where_there_is_no_map_the_view_says_why_and_the_way_out(run: Run) -> None:
@@ -65,16 +76,24 @@ def test_where_there_is_no_map_the_view_says_why_and_the_way_out(run: Run) -> No
     assert "interplm-nb run PROFILE --out RUN --force activations" in view.about["missing"]
     assert [text.get_text() for text in view.figure().texts] == [view.about["missing"]]
     data.features = data.features.with_columns(
-        pl.lit(None, pl.Float32).alias("x"), pl.lit(None, pl.Float32).alias("y"), cluster=pl.lit(None, pl.Int32)
+        pl.lit(None, pl.Float32).alias("x"),
+        pl.lit(None, pl.Float32).alias("y"),
+        cluster=pl.lit(None, pl.Int32),
     )
-    assert FeatureAtlas(data).about["missing"] == f"None of the {N_FEATURES} features is active on these proteins, so there is nothing to map."
+    assert (
+        FeatureAtlas(data).about["missing"]
+        == f"None of the {N_FEATURES} features is active on these proteins, so there is nothing to map."
+    )
 
 
 def test_another_source_has_no_map(run: Run, tmp_path: Path) -> None:
     shutil.copytree(run.folder, tmp_path / "run")
     shutil.copytree(run.source("sae"), tmp_path / "run" / "sources" / "random_sae")
     data = FeatureData(Run.open(tmp_path / "run"), source="random_sae", structures={})
-    assert FeatureAtlas(data).about["missing"] == "The map is of the trained SAE's features; source random_sae has none."
+    assert (
+        FeatureAtlas(data).about["missing"]
+        == "The map is of the trained SAE's features; source random_sae has none."
+    )
 
 
 def test_settings_are_checked(data: FeatureData) -> None:
@@ -93,7 +112,9 @@ def drawn(view: FeatureAtlas) -> list[Any]:
     return [c for c in view.figure().axes[0].collections if np.size(c.get_offsets())]
 
 
-def test_a_figure_shows_every_living_feature_with_the_colours_of_the_view(data: FeatureData) -> None:
+def test_a_figure_shows_every_living_feature_with_the_colours_of_the_view(
+    data: FeatureData,
+) -> None:
     data.selection.pinned = [1]
     data.selection.feature = HELIX
     view = FeatureAtlas(data)
@@ -106,18 +127,26 @@ def test_a_figure_shows_every_living_feature_with_the_colours_of_the_view(data: 
 
     assert to_hex(full.get_facecolors()[matched.index(HELIX)]) == data.pages.colours["Helix"]
     assert labels(view) == ["Domain (8)", "Helix (1)", "no concept (2)"]
-    assert view.figure().axes[0].get_title(loc="left") == f"11 of {N_FEATURES} features; esm2-mini, layer 2"
+    assert (
+        view.figure().axes[0].get_title(loc="left")
+        == f"11 of {N_FEATURES} features; esm2-mini, layer 2"
+    )
 
 
 def test_what_is_not_chosen_is_faded_in_print_too(data: FeatureData) -> None:
     data.selection.pinned = []
     data.selection.feature = DEAD  # which has no ring
     parts = drawn(FeatureAtlas(data, colour="cluster", chosen=[0, 1, 8]))
-    by_alpha = {round(part.get_alpha(), 3): [round(x) for x, _ in part.get_offsets()] for part in parts}
+    by_alpha = {
+        round(part.get_alpha(), 3): [round(x) for x, _ in part.get_offsets()] for part in parts
+    }
     assert by_alpha == {0.105: [6, 9, 10, 11], 0.15: [2, 3, 4, 5], 0.7: [8], 1: [0, 1]}
 
 
-@pytest.mark.parametrize(("colour", "title"), [("density", "share of residues on which a feature is active"), ("f1", "hollow: no concept")])
+@pytest.mark.parametrize(
+    ("colour", "title"),
+    [("density", "share of residues on which a feature is active"), ("f1", "hollow: no concept")],
+)
 def test_numbers_have_a_bar_with_its_unit(data: FeatureData, colour: str, title: str) -> None:
     _, bar = FeatureAtlas(data, colour=colour).figure().axes
     assert title in bar.get_ylabel()
@@ -142,7 +171,9 @@ def test_one_feature_and_none_that_matches_can_be_drawn() -> None:
 def test_a_key_names_the_largest_groups_and_counts_the_rest() -> None:
     n = IN_KEY + 5
     groups = np.repeat(np.arange(n), np.arange(n, 0, -1))
-    table = pl.DataFrame({"feature": np.arange(len(groups)), "x": groups * 1.0, "y": groups * 1.0, "cluster": groups})
+    table = pl.DataFrame(
+        {"feature": np.arange(len(groups)), "x": groups * 1.0, "y": groups * 1.0, "cluster": groups}
+    )
     _, axes = atlas_figure(table, "cluster", dict.fromkeys(range(n), "#0072b2"))
     names = [text.get_text() for text in axes.get_legend().get_texts()]  # type: ignore[union-attr]
     assert names[0] == f"cluster 0 ({n})"
@@ -150,9 +181,13 @@ def test_a_key_names_the_largest_groups_and_counts_the_rest() -> None:
 
 
 @given(st.lists(st.integers(-1, len(PALETTE) - 1), max_size=60))
-def test_clusters_have_colours_of_their_own_as_long_as_there_are_enough(clusters: list[int]) -> None:
+def test_clusters_have_colours_of_their_own_as_long_as_there_are_enough(
+    clusters: list[int],
+) -> None:
     n = len(clusters)
-    table = pl.DataFrame({"x": np.arange(n) * 1.0, "y": np.zeros(n), "cluster": np.array(clusters, np.int32)})
+    table = pl.DataFrame(
+        {"x": np.arange(n) * 1.0, "y": np.zeros(n), "cluster": np.array(clusters, np.int32)}
+    )
     colours = cluster_colours(table)
     assert len(colours) == max(clusters, default=-1) + 1
     own = {c for c in clusters if c >= 0}

@@ -18,7 +18,14 @@ from interplm_nb.widgets.packing import unpack
 from interplm_nb.widgets.selection import Selection
 from tests.widgets.conftest import DEAD, HELIX, N_FEATURES
 
-START = {"feature": HELIX, "accession": "", "position": None, "brush": [], "accessions": [], "pinned": []}
+START = {
+    "feature": HELIX,
+    "accession": "",
+    "position": None,
+    "brush": [],
+    "accessions": [],
+    "pinned": [],
+}
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +80,10 @@ def test_a_feature_that_there_is_not_changes_nothing(data: FeatureData) -> None:
 def test_a_protein_that_was_left_out_is_fetched(data: FeatureData) -> None:
     data.n_proteins = 5
     data.refresh()
-    strength = {a: float(data.pages.activations.along(a, HELIX).max()) for a in data.pages.proteins.accessions}
+    strength = {
+        a: float(data.pages.activations.along(a, HELIX).max())
+        for a in data.pages.proteins.accessions
+    }
     out = sorted((a for a in strength if a not in accessions(data)), key=lambda a: strength[a])
     for accession in (out[0], out[-1]):  # the weakest, and the strongest of them
         data.selection.accession = accession
@@ -87,16 +97,31 @@ def test_a_selected_protein_in_the_bundle_sends_nothing_again(data: FeatureData)
     assert data.bundle is sent
 
 
-def test_fields_that_change_at_once_are_answered_once(data: FeatureData, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fields_that_change_at_once_are_answered_once(
+    data: FeatureData, monkeypatch: pytest.MonkeyPatch
+) -> None:
     asked: list[int] = []
     made = data._bundle
-    monkeypatch.setattr(data, "_bundle", lambda feature, n: asked.append(feature) or made(feature, n))
+    monkeypatch.setattr(
+        data, "_bundle", lambda feature, n: asked.append(feature) or made(feature, n)
+    )
     chosen = accessions(data)[:3]
-    data.selection.update({"feature": 5, "pinned": [HELIX], "accessions": chosen, "accession": chosen[0], "position": 2, "brush": [0.5, 1]})
+    data.selection.update(
+        {
+            "feature": 5,
+            "pinned": [HELIX],
+            "accessions": chosen,
+            "accession": chosen[0],
+            "position": 2,
+            "brush": [0.5, 1],
+        }
+    )
     assert asked == [5]
     data.selection.update(START)
     assert asked == [5, HELIX]
-    data.selection.update({"accessions": chosen, "accession": (outside := data.pages.proteins.accessions[-1])})
+    data.selection.update(
+        {"accessions": chosen, "accession": (outside := data.pages.proteins.accessions[-1])}
+    )
     assert asked == [5, HELIX, HELIX] and outside in accessions(data)
 
 
@@ -126,11 +151,15 @@ def test_the_structure_of_the_selected_protein(data: FeatureData) -> None:
     assert accession in data.about["structures"]
     data.selection.accession = accession
     assert unpack(data.structure)[0]["accession"] == accession
-    data.selection.accession = next(a for a in data.pages.proteins.accessions if a not in data.structures)
+    data.selection.accession = next(
+        a for a in data.pages.proteins.accessions if a not in data.structures
+    )
     assert data.structure == b""
 
 
-def test_a_structure_that_cannot_be_read_is_said(run: Run, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_structure_that_cannot_be_read_is_said(
+    run: Run, caplog: pytest.LogCaptureFixture
+) -> None:
     def broken() -> Structure:
         raise OSError("no such file")
 
@@ -142,10 +171,14 @@ def test_a_structure_that_cannot_be_read_is_said(run: Run, caplog: pytest.LogCap
     assert data.structure == b"" and record(data)["feature"] == data.selection.feature
 
 
-def test_a_protein_that_is_not_in_the_run_is_said(data: FeatureData, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_protein_that_is_not_in_the_run_is_said(
+    data: FeatureData, caplog: pytest.LogCaptureFixture
+) -> None:
     with caplog.at_level(logging.CRITICAL):
         data.selection.accessions = ["NOPE"]
-    assert data.problem.startswith(f"Feature {HELIX} could not be read: no protein 'NOPE' among these")
+    assert data.problem.startswith(
+        f"Feature {HELIX} could not be read: no protein 'NOPE' among these"
+    )
     data.selection.accessions = []
     assert data.problem == ""
 
@@ -153,7 +186,13 @@ def test_a_protein_that_is_not_in_the_run_is_said(data: FeatureData, caplog: pyt
 @pytest.mark.parametrize("brush", [[], [0.5, 0.75], [0, 10], [5, 6]])
 def test_residues_of_the_whole_store(data: FeatureData, brush: list[float]) -> None:
     data.n_proteins = 3
-    data.selection.update({"feature": 5, "brush": brush, "accessions": (chosen := data.pages.proteins.accessions[::3])})
+    data.selection.update(
+        {
+            "feature": 5,
+            "brush": brush,
+            "accessions": (chosen := data.pages.proteins.accessions[::3]),
+        }
+    )
     low, high = brush or (0, np.inf)
     expected = [
         (accession, i + 1, data.pages.proteins.sequence(accession)[i], float(value))
@@ -164,7 +203,9 @@ def test_residues_of_the_whole_store(data: FeatureData, brush: list[float]) -> N
     assert data.selection.residues().rows() == expected
     data.selection.accessions = []
     assert data.selection.residues().height >= len(expected)
-    assert data.selection.residues().filter(accession=chosen[0]).rows() == [row for row in expected if row[0] == chosen[0]]
+    assert data.selection.residues().filter(accession=chosen[0]).rows() == [
+        row for row in expected if row[0] == chosen[0]
+    ]
 
 
 def test_what_a_page_without_a_kernel_can_show(data: FeatureData) -> None:
@@ -173,8 +214,15 @@ def test_what_a_page_without_a_kernel_can_show(data: FeatureData) -> None:
     for feature in (5, HELIX, DEAD):
         found, _ = unpack(data.kept[str(feature)])
         assert found["feature"] == feature
-        assert [p["accession"] for p in found["proteins"] if p["structure"] and p["accession"] not in data.kept_structures] == []
-    assert {accession: unpack(packed)[0]["accession"] for accession, packed in data.kept_structures.items()} == {a: a for a in data.kept_structures}
+        assert [
+            p["accession"]
+            for p in found["proteins"]
+            if p["structure"] and p["accession"] not in data.kept_structures
+        ] == []
+    assert {
+        accession: unpack(packed)[0]["accession"]
+        for accession, packed in data.kept_structures.items()
+    } == {a: a for a in data.kept_structures}
     data.keep([5], structures=False)
     assert list(data.kept) == ["5"] and data.kept_structures == {}
     with pytest.raises(t.TraitError, match="not 99"):
@@ -200,15 +248,23 @@ def test_two_may_share_a_selection(run: Run) -> None:
 
 def test_a_selection_of_something_else_is_refused(run: Run) -> None:
     for given in (Selection(feature=N_FEATURES), Selection(pinned=[0, N_FEATURES])):
-        with pytest.raises(t.TraitError, match=f"sae has features 0 to {N_FEATURES - 1}, not {N_FEATURES}"):
+        with pytest.raises(
+            t.TraitError, match=f"sae has features 0 to {N_FEATURES - 1}, not {N_FEATURES}"
+        ):
             FeatureData(run, selection=given)
-    with pytest.raises(ValueError, match="the selection is of source 'neurons', the data of 'sae'; give both the same"):
+    with pytest.raises(
+        ValueError,
+        match="the selection is of source 'neurons', the data of 'sae'; give both the same",
+    ):
         FeatureData(run, selection=Selection(source="neurons"))
 
 
 def test_a_source_without_stored_activations_is_refused(run: Run) -> None:
     for source in ("pca", "nope", "../sae"):
-        with pytest.raises(PipelineError, match=rf"views draw stored activations, and source '{source}' of .* has none; those that have: sae"):
+        with pytest.raises(
+            PipelineError,
+            match=rf"views draw stored activations, and source '{source}' of .* has none; those that have: sae",
+        ):
             FeatureData(run, source)
 
 

@@ -23,7 +23,9 @@ def test_one_row_per_feature(pages: FeaturePages) -> None:
     train = set(pages.run.accessions("train"))
     for row in table.iter_rows(named=True):
         tracks = {a: raw.along(a, row["feature"]) for a in pages.proteins.accessions}
-        assert row["maximum"] == max(float(track.max()) for a, track in tracks.items() if a in train)
+        assert row["maximum"] == max(
+            float(track.max()) for a, track in tracks.items() if a in train
+        )
         assert row["n_active"] == sum(np.count_nonzero(track) for track in tracks.values())
         assert row["density"] == row["n_active"] / pages.proteins.n_residues
 
@@ -34,12 +36,22 @@ def test_the_best_pair_of_a_feature_is_that_of_validation(pages: FeaturePages) -
         pairs = pages.ranked.filter(feature=feature)
         row = table.row(feature, named=True)
         if pairs.is_empty():
-            assert row["concept"] is None and row["category"] is None and row["f1_validation"] is None and row["f1_test"] is None
+            assert (
+                row["concept"] is None
+                and row["category"] is None
+                and row["f1_validation"] is None
+                and row["f1_test"] is None
+            )
             continue
         assert row["f1_validation"] == pairs["f1_validation"].max()
-        assert pairs.filter(concept=row["concept"], f1_validation=row["f1_validation"], f1_test=row["f1_test"]).height
+        assert pairs.filter(
+            concept=row["concept"], f1_validation=row["f1_validation"], f1_test=row["f1_test"]
+        ).height
     assert table.row(HELIX, named=True)["concept"] == "Helix"
-    assert table.row(DEAD, named=True)["maximum"] == 0 and table.row(DEAD, named=True)["concept"] is None
+    assert (
+        table.row(DEAD, named=True)["maximum"] == 0
+        and table.row(DEAD, named=True)["concept"] is None
+    )
 
 
 def test_a_column_that_the_run_has_nothing_for_is_absent(pages: FeaturePages) -> None:
@@ -57,7 +69,9 @@ def test_the_atlas_adds_its_columns_and_the_dead_stay() -> None:
 
 
 def test_what_is_missing_is_nan_or_minus_one(pages: FeaturePages) -> None:
-    table = feature_list(pages).with_columns(pl.Series("cluster", [None, *range(N_FEATURES - 1)], dtype=pl.Int64))
+    table = feature_list(pages).with_columns(
+        pl.Series("cluster", [None, *range(N_FEATURES - 1)], dtype=pl.Int64)
+    )
     record, arrays = unpack(pack(*packed_list(table)))
     assert record["columns"] == table.columns == list(arrays)
     for name in table.columns:

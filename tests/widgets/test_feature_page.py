@@ -25,13 +25,19 @@ def test_the_feature_that_fires_on_helices_is_ranked_first_for_helices(pages: Fe
 def test_the_test_f1_is_read_at_the_threshold_chosen_on_validation(pages: FeaturePages) -> None:
     scores = pages.run.scores("sae", "test", "strict").table()
     row = pages.ranked.filter(pl.col("f1_test") > 0).sample(1, seed=0).row(0, named=True)
-    same = scores.filter(concept=row["concept"], feature=row["feature"], threshold_pct=row["threshold_pct"])
+    same = scores.filter(
+        concept=row["concept"], feature=row["feature"], threshold_pct=row["threshold_pct"]
+    )
     assert same["f1_per_domain"].item() == row["f1_test"]
 
 
 def test_concepts_with_few_instances_are_not_ranked(pages: FeaturePages) -> None:
     for split in ("validation", "test"):
-        sizes = dict(pages.run.scores("sae", split, "strict").concepts.select("concept", "n_instances").iter_rows())
+        sizes = dict(
+            pages.run.scores("sae", split, "strict")
+            .concepts.select("concept", "n_instances")
+            .iter_rows()
+        )
         assert min(sizes[concept] for concept in pages.ranked["concept"].unique()) >= 10
         assert min(sizes.values()) < 10  # there are some to leave out
 
@@ -45,21 +51,39 @@ def test_the_top_proteins_are_shown_around_their_maxima(pages: FeaturePages) -> 
     top = pages.top(HELIX, 3)
     html = pages.top_html(HELIX, 3)
     for accession, position, maximum in top.select("accession", "position", "maximum").iter_rows():
-        assert f'title="{accession} {pages.proteins.sequence(accession)[position - 1]}{position}: {maximum:.2f} of maximum' in html
+        assert (
+            f'title="{accession} {pages.proteins.sequence(accession)[position - 1]}{position}: {maximum:.2f} of maximum'
+            in html
+        )
 
 
 def test_the_whole_protein_is_shown(pages: FeaturePages) -> None:
     accession = pages.proteins.accessions[0]
-    positions = [int(p) for p in re.findall(rf'title="{accession} [A-Z](\d+):', pages.protein_html(accession, HELIX))]
+    positions = [
+        int(p)
+        for p in re.findall(
+            rf'title="{accession} [A-Z](\d+):', pages.protein_html(accession, HELIX)
+        )
+    ]
     assert positions == list(range(1, len(pages.proteins.sequence(accession)) + 1))
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_a_structure_is_coloured_by_b_factor_and_its_strong_residues_are_sticks(pages: FeaturePages) -> None:
-    accession = next(a for a in demo.structures() if a in pages.proteins and pages.activations.along(a, HELIX).max() > 0.5)
+def test_a_structure_is_coloured_by_b_factor_and_its_strong_residues_are_sticks(
+    pages: FeaturePages,
+) -> None:
+    accession = next(
+        a
+        for a in demo.structures()
+        if a in pages.proteins and pages.activations.along(a, HELIX).max() > 0.5
+    )
     structure = demo.structure(accession)
     values = pages.activations.along(accession, HELIX)
-    drawn = {m["args"][0]: m["kwargs"] for m in show_nglview(structure, values)._ngl_msg_archive if m["methodName"] == "addRepresentation"}
+    drawn = {
+        m["args"][0]: m["kwargs"]
+        for m in show_nglview(structure, values)._ngl_msg_archive
+        if m["methodName"] == "addRepresentation"
+    }
     assert drawn["licorice"]["colorScheme"] == "bfactor"
     sticks = {number.split()[0] for number in drawn["licorice"]["sele"].split(" or ")}
     assert sticks == {n for n, p in structure.positions.items() if values[p - 1] >= 0.5}

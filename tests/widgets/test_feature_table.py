@@ -19,14 +19,32 @@ def data() -> FeatureData:
     return FeatureData(Run.shipped())
 
 
-def slow_rows(rows: list[dict[str, Any]], search: str, category: str, least: float, dead: bool, sort: str, descending: bool) -> list[int]:
+def slow_rows(
+    rows: list[dict[str, Any]],
+    search: str,
+    category: str,
+    least: float,
+    dead: bool,
+    sort: str,
+    descending: bool,
+) -> list[int]:
     """Features by the words of the settings' help, one at a time."""
 
     def passes(row: dict[str, Any]) -> bool:
-        names = [str(row[name]).lower() for name in ("concept", "category") if row[name] is not None]
-        found = all(str(row["feature"]).startswith(word) or any(word in name for name in names) for word in search.lower().split())
+        names = [
+            str(row[name]).lower() for name in ("concept", "category") if row[name] is not None
+        ]
+        found = all(
+            str(row["feature"]).startswith(word) or any(word in name for name in names)
+            for word in search.lower().split()
+        )
         strong = not least or (row["f1_test"] is not None and row["f1_test"] >= least)
-        return found and strong and (dead or row["maximum"] > 0) and (not category or row["category"] == category)
+        return (
+            found
+            and strong
+            and (dead or row["maximum"] > 0)
+            and (not category or row["category"] == category)
+        )
 
     shown = [row for row in rows if passes(row)]
     there = [row for row in shown if row[sort] is not None]
@@ -36,7 +54,9 @@ def slow_rows(rows: list[dict[str, Any]], search: str, category: str, least: flo
 
 @settings(max_examples=40, deadline=None)
 @given(
-    search=st.sampled_from(["", "7", "76", "zinc", "HELIX", "domain any", "domain 7", "no such thing", "trans 1"]),
+    search=st.sampled_from(
+        ["", "7", "76", "zinc", "HELIX", "domain any", "domain 7", "no such thing", "trans 1"]
+    ),
     category=st.sampled_from(["", "Domain", "Zinc finger"]),
     least=st.sampled_from([0, 0.1, 0.3, 1]),
     dead=st.booleans(),
@@ -44,23 +64,43 @@ def slow_rows(rows: list[dict[str, Any]], search: str, category: str, least: flo
     descending=st.booleans(),
 )
 def test_rows_are_those_that_the_settings_say(
-    data: FeatureData, search: str, category: str, least: float, dead: bool, sort: str, descending: bool
+    data: FeatureData,
+    search: str,
+    category: str,
+    least: float,
+    dead: bool,
+    sort: str,
+    descending: bool,
 ) -> None:
-    table = FeatureTable(data, search=search, category=category, least_f1=least, dead=dead, sort=sort, descending=descending)
+    table = FeatureTable(
+        data,
+        search=search,
+        category=category,
+        least_f1=least,
+        dead=dead,
+        sort=sort,
+        descending=descending,
+    )
     expected = slow_rows(data.features.to_dicts(), search, category, least, dead, sort, descending)
     assert table.rows()["feature"].to_list() == expected
     table.close()
 
 
 def test_settings_that_make_no_sense_are_refused(data: FeatureData) -> None:
-    with pytest.raises(t.TraitError, match=r"features have the columns feature, .* not 'weight', to be sorted by"):
+    with pytest.raises(
+        t.TraitError, match=r"features have the columns feature, .* not 'weight', to be sorted by"
+    ):
         FeatureTable(data, sort="weight")
-    with pytest.raises(t.TraitError, match=r"the best concepts of features have the categories .*Domain.*, not 'domain'"):
+    with pytest.raises(
+        t.TraitError,
+        match=r"the best concepts of features have the categories .*Domain.*, not 'domain'",
+    ):
         FeatureTable(data, category="domain")
     with pytest.raises(t.TraitError, match="least_f1"):
         FeatureTable(data, least_f1=2)
     with pytest.raises(
-        TypeError, match="FeatureTable has no setting order; its settings are: category, dead, descending, height, least_f1, search, sort"
+        TypeError,
+        match="FeatureTable has no setting order; its settings are: category, dead, descending, height, least_f1, search, sort",
     ):
         FeatureTable(data, order="up")
 
@@ -78,9 +118,17 @@ def test_the_printed_table_holds_the_first_rows(data: FeatureData) -> None:
 
 
 def test_a_table_of_nothing_and_missing_numbers_can_be_printed(data: FeatureData) -> None:
-    assert "0 of 0" in FeatureTable(data, search="no such thing").figure().axes[0].get_title(loc="left")
+    assert "0 of 0" in FeatureTable(data, search="no such thing").figure().axes[0].get_title(
+        loc="left"
+    )
     lowest = FeatureTable(data, sort="f1_validation", descending=True, dead=True, search="3")
-    assert "–" in [text.get_text() for text in FeatureTable(data, dead=True, sort="maximum", descending=False).figure().axes[0].texts]
+    assert "–" in [
+        text.get_text()
+        for text in FeatureTable(data, dead=True, sort="maximum", descending=False)
+        .figure()
+        .axes[0]
+        .texts
+    ]
     assert lowest.rows()["f1_validation"].to_list()[-1] is None
 
 
@@ -90,7 +138,10 @@ def test_bars_of_the_printed_table_are_as_long_as_f1(data: FeatureData) -> None:
     widths = [patch.get_width() for patch in axes.patches if isinstance(patch, Rectangle)]
     shares = [bar / ground for ground, bar in zip(widths[::2], widths[1::2], strict=True)]
     head = table.rows().head(PRINTED)
-    assert all(math.isclose(a, b, abs_tol=1e-6) for a, b in zip(shares, [*head["f1_validation"], *head["f1_test"]], strict=True))
+    assert all(
+        math.isclose(a, b, abs_tol=1e-6)
+        for a, b in zip(shares, [*head["f1_validation"], *head["f1_test"]], strict=True)
+    )
 
 
 def test_the_cell_output_has_a_picture(data: FeatureData) -> None:

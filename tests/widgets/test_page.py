@@ -40,12 +40,24 @@ class Parsed(HTMLParser):
             self.texts[-1] += data
 
     def state(self) -> dict[str, Any]:
-        return json.loads(next(text for (_, attrs), text in zip(self.elements, self.texts, strict=True) if attrs.get("id") == "iplm-state"))
+        return json.loads(
+            next(
+                text
+                for (_, attrs), text in zip(self.elements, self.texts, strict=True)
+                if attrs.get("id") == "iplm-state"
+            )
+        )
 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> FeatureData:
-    table = pl.DataFrame({"accession": ["A1", "A2", "A3"], "sequence": ["MKVLAAGIVG", "MSTNPKPQRK", "MAAAKKKLLL"], "protein_name": [HOSTILE] * 3})
+    table = pl.DataFrame(
+        {
+            "accession": ["A1", "A2", "A3"],
+            "sequence": ["MKVLAAGIVG", "MSTNPKPQRK", "MAAAKKKLLL"],
+            "protein_name": [HOSTILE] * 3,
+        }
+    )
     return FeatureData(simple_run(tmp_path_factory.mktemp("page") / "run", table), structures={})
 
 
@@ -65,7 +77,10 @@ def test_data_cannot_end_its_script(data: FeatureData) -> None:
     tags = [tag for tag, _ in parsed.elements]
     assert set(tags) == {"html", "head", "meta", "title", "style", "body", "main", "h1", "script"}
     kinds = [attrs.get("type") for tag, attrs in parsed.elements if tag == "script"]
-    assert kinds == ["text/plain"] * 4 + ["application/json", "module"]  # logo, kit, selection, data; the state; the host
+    assert kinds == ["text/plain"] * 4 + [
+        "application/json",
+        "module",
+    ]  # logo, kit, selection, data; the state; the host
     state = parsed.state()
     assert state["models"][logo.model_id]["state"]["alignment"] == logo.alignment
     assert parsed.texts[tags.index("h1")].strip("\n") == HOSTILE
@@ -79,8 +94,13 @@ def test_the_state_is_that_of_the_widgets(data: FeatureData) -> None:
     assert set(models) == {view.model_id, view.kit.model_id, data.model_id, data.selection.model_id}
     assert models[view.model_id]["state"]["unit"] == "proteins"
     assert models[view.model_id]["state"]["data"] == f"anywidget:{data.model_id}"
-    buffers = {tuple(path): base64.b64decode(text) for path, text in models[data.model_id]["buffers"]}
-    assert buffers["bundle",] == data.bundle and unpack(buffers["bundle",])[0]["proteins"][0]["name"] == HOSTILE
+    buffers = {
+        tuple(path): base64.b64decode(text) for path, text in models[data.model_id]["buffers"]
+    }
+    assert (
+        buffers["bundle",] == data.bundle
+        and unpack(buffers["bundle",])[0]["proteins"][0]["name"] == HOSTILE
+    )
     assert models[data.model_id]["state"]["bundle"] is None
     assert not {"_esm", "_css", "layout"} & set(models[view.model_id]["state"])
 
@@ -92,7 +112,10 @@ def test_a_cell_output_is_the_page_in_a_frame_of_its_own(data: FeatureData) -> N
     attrs = frame[0][1]
     assert attrs["srcdoc"] == page([view], HOSTILE)
     assert attrs["title"] == HOSTILE
-    assert "allow-same-origin" not in str(attrs["sandbox"]).split() and "allow-scripts" in str(attrs["sandbox"]).split()
+    assert (
+        "allow-same-origin" not in str(attrs["sandbox"]).split()
+        and "allow-scripts" in str(attrs["sandbox"]).split()
+    )
     assert "<script" not in html.escape(str(attrs["srcdoc"]))
 
 
@@ -101,4 +124,6 @@ def test_a_page_is_written_whole(data: FeatureData, tmp_path: Path) -> None:
     path = write_page([view], tmp_path / "page.html", "Views")
     assert path.read_text(encoding="utf-8") == page([view], "Views")
     assert [p.name for p in tmp_path.iterdir()] == ["page.html"]
-    assert view.to_html(tmp_path / "view.html").read_text(encoding="utf-8") == page([view], f"Feature {data.selection.feature}")
+    assert view.to_html(tmp_path / "view.html").read_text(encoding="utf-8") == page(
+        [view], f"Feature {data.selection.feature}"
+    )

@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 
 from interplm_nb.widgets.selection import FIELDS, Selection
 
-ACCESSIONS = st.text(st.characters(exclude_characters=",", exclude_categories=["Cs"]), min_size=1, max_size=12)
+ACCESSIONS = st.text(
+    st.characters(exclude_characters=",", exclude_categories=["Cs"]), min_size=1, max_size=12
+)
 LEVELS = st.floats(0, 10, allow_nan=False)
 SELECTIONS = st.fixed_dictionaries(
     {
@@ -39,26 +41,40 @@ def test_a_dict_and_a_link_restore_a_selection(fields: dict[str, Any]) -> None:
 def test_a_link_that_the_browser_wrote() -> None:
     written = "#source=sae&feature=12&accession=P0A7B8&brush=0.5,1&accessions=P0A7B8,Q9&position=3"
     found = Selection.from_fragment(written)
-    assert (found.feature, found.accession, found.position, found.brush, found.accessions) == (12, "P0A7B8", 3, [0.5, 1.0], ["P0A7B8", "Q9"])
+    assert (found.feature, found.accession, found.position, found.brush, found.accessions) == (
+        12,
+        "P0A7B8",
+        3,
+        [0.5, 1.0],
+        ["P0A7B8", "Q9"],
+    )
     assert Selection.from_fragment("").to_dict() == Selection().to_dict()
 
 
 @pytest.mark.parametrize("position", [0, -3])
 def test_positions_count_from_one(position: int) -> None:
-    with pytest.raises(t.TraitError, match=f"positions count from 1, as in UniProt; {position} is none"):
+    with pytest.raises(
+        t.TraitError, match=f"positions count from 1, as in UniProt; {position} is none"
+    ):
         Selection(position=position)
 
 
-@pytest.mark.parametrize("brush", [[0.5], [0.8, 0.2], [-0.1, 1], [0, float("inf")], [0, float("nan")], [0, 0.1, 0.2]])
+@pytest.mark.parametrize(
+    "brush", [[0.5], [0.8, 0.2], [-0.1, 1], [0, float("inf")], [0, float("nan")], [0, 0.1, 0.2]]
+)
 def test_a_brush_is_a_range(brush: list[float]) -> None:
     selection = Selection(brush=[0.1, 0.2])
-    with pytest.raises(t.TraitError, match=r"a brush is \[lo, hi\] with 0 <= lo <= hi, .* or \[\] for all; not \["):
+    with pytest.raises(
+        t.TraitError, match=r"a brush is \[lo, hi\] with 0 <= lo <= hi, .* or \[\] for all; not \["
+    ):
         selection.brush = brush
     assert selection.brush == [0.1, 0.2]
 
 
 def test_a_field_that_there_is_not() -> None:
-    with pytest.raises(ValueError, match=r"a selection has the fields source, feature, .*, not residue, zoom"):
+    with pytest.raises(
+        ValueError, match=r"a selection has the fields source, feature, .*, not residue, zoom"
+    ):
         Selection.from_dict({"zoom": 3, "residue": 1, "feature": 2})
     with pytest.raises(ValueError, match="not zoom"):
         Selection.from_fragment("feature=2&zoom=3")
@@ -74,7 +90,10 @@ def test_a_refused_update_changes_nothing() -> None:
 def test_an_update_is_told_once() -> None:
     selection = Selection()
     seen = []
-    selection.observe(lambda change: seen.append((selection.accession, selection.position)), ["accession", "position"])
+    selection.observe(
+        lambda change: seen.append((selection.accession, selection.position)),
+        ["accession", "position"],
+    )
     selection.update({"accession": "P1", "position": 4})
     assert seen == [("P1", 4), ("P1", 4)]  # no one sees the new protein with the old position
 
@@ -93,11 +112,17 @@ def test_the_source_is_that_of_its_data() -> None:
     selection.source = "random_sae"
     selection.data = Mock(pages=Mock(source="random_sae"))
     selection.update({"source": "random_sae", "brush": [0, 1]})
-    with pytest.raises(t.TraitError, match="this selection is of source 'random_sae', not 'sae'; open that one with Workbench"):
+    with pytest.raises(
+        t.TraitError,
+        match="this selection is of source 'random_sae', not 'sae'; open that one with Workbench",
+    ):
         selection.source = "sae"
     assert selection.source == "random_sae"
 
 
 def test_residues_need_data() -> None:
-    with pytest.raises(RuntimeError, match="this selection belongs to no data; take the selection of a FeatureData or of a Workbench"):
+    with pytest.raises(
+        RuntimeError,
+        match="this selection belongs to no data; take the selection of a FeatureData or of a Workbench",
+    ):
         Selection().residues()

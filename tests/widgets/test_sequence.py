@@ -19,14 +19,22 @@ def luminance(code: str) -> float:
 
 
 def segments(*rows: tuple[str, str, int, int]) -> pl.DataFrame:
-    table = [("P1", concept, category, "instance", start, end, i) for i, (concept, category, start, end) in enumerate(rows)]
+    table = [
+        ("P1", concept, category, "instance", start, end, i)
+        for i, (concept, category, start, end) in enumerate(rows)
+    ]
     return pl.DataFrame(table, schema=SCHEMA, orient="row")
 
 
 def test_the_scale_darkens_steadily_from_grey_and_ends_where_it_says() -> None:
     steps = [luminance(colour(v)) for v in np.linspace(0, 1, 101)]
     assert all(a > b for a, b in pairwise(steps))
-    assert (colour(0.0), colour(1.0), colour(-1.0), colour(7.0)) == (SCALE[0], SCALE[-1], SCALE[0], SCALE[-1])
+    assert (colour(0.0), colour(1.0), colour(-1.0), colour(7.0)) == (
+        SCALE[0],
+        SCALE[-1],
+        SCALE[0],
+        SCALE[-1],
+    )
 
 
 @pytest.mark.parametrize("value", np.linspace(0, 1, 21).tolist())
@@ -50,7 +58,12 @@ def test_a_window_keeps_the_protein_s_own_positions() -> None:
 
 def test_annotations_are_named_and_a_general_concept_yields_to_an_exact_one() -> None:
     html = sequence_html(
-        "P1", "MKTA", np.zeros(4), segments(("Domain_any", "Domain", 1, 4), ("Domain_SH3", "Domain", 1, 4), ("Helix", "Helix", 2, 2))
+        "P1",
+        "MKTA",
+        np.zeros(4),
+        segments(
+            ("Domain_any", "Domain", 1, 4), ("Domain_SH3", "Domain", 1, 4), ("Helix", "Helix", 2, 2)
+        ),
     )
     assert "P1 M1: 0.00 of maximum · Domain_SH3&quot;" not in html
     assert 'title="P1 M1: 0.00 of maximum · Domain_SH3"' in html

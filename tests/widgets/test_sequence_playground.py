@@ -26,9 +26,15 @@ SEQUENCE = "MAAPWK"
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> FeatureData:
     table = pl.DataFrame(
-        {"accession": ["P1", "P2", "P3"], "sequence": [SEQUENCE, "MKTAYIAKQR" * 3, "WWAAPPKK"], "protein_name": ["one", "two", "three"]}
+        {
+            "accession": ["P1", "P2", "P3"],
+            "sequence": [SEQUENCE, "MKTAYIAKQR" * 3, "WWAAPPKK"],
+            "protein_name": ["one", "two", "three"],
+        }
     )
-    return FeatureData(simple_run(tmp_path_factory.mktemp("playground") / "run", table), structures={})
+    return FeatureData(
+        simple_run(tmp_path_factory.mktemp("playground") / "run", table), structures={}
+    )
 
 
 @pytest.fixture
@@ -48,19 +54,38 @@ def along(arrays: dict, which: str, row: int, length: int) -> np.ndarray:
     return values
 
 
-def test_a_sequence_is_read_and_its_strongest_features_come_first(playground: SequencePlayground) -> None:
+def test_a_sequence_is_read_and_its_strongest_features_come_first(
+    playground: SequencePlayground,
+) -> None:
     playground.sequence = ">P1 a name\nmaapwk\n"
     record, arrays = result(playground)
-    assert (playground.sequence, record["name"], record["accession"], record["mutant"]) == (SEQUENCE, "P1", "P1", None)
+    assert (playground.sequence, record["name"], record["accession"], record["mutant"]) == (
+        SEQUENCE,
+        "P1",
+        "P1",
+        None,
+    )
     assert [row["feature"] for row in record["rows"]] == [0, 1, 2]
     assert record["rows"][1]["reference"] == {"maximum": 0.75, "position": 3}
     for i, row in enumerate(record["rows"]):
-        np.testing.assert_array_equal(along(arrays, "reference", i, 6), values_of(SEQUENCE)[:, row["feature"]])
-    stretch = {"which": "reference", "concept": "Tryptophan", "category": "Letter", "feature": 0, "start": 5, "end": 5, "confidence": 0.6}
+        np.testing.assert_array_equal(
+            along(arrays, "reference", i, 6), values_of(SEQUENCE)[:, row["feature"]]
+        )
+    stretch = {
+        "which": "reference",
+        "concept": "Tryptophan",
+        "category": "Letter",
+        "feature": 0,
+        "start": 5,
+        "end": 5,
+        "confidence": 0.6,
+    }
     assert record["stretches"] == [stretch]
 
 
-def test_a_name_of_the_run_with_another_sequence_is_not_that_protein(playground: SequencePlayground) -> None:
+def test_a_name_of_the_run_with_another_sequence_is_not_that_protein(
+    playground: SequencePlayground,
+) -> None:
     playground.sequence = ">P1\nMAAPWKK"
     assert result(playground)[0]["accession"] == ""
 
@@ -71,7 +96,14 @@ def test_mutations_say_what_changes_where(playground: SequencePlayground) -> Non
     assert playground.mutations == ["M1A", "W5A"]
     found = {row["feature"]: row for row in playground.effects().to_dicts()}
     # Feature 1: A at 1 is new (0.5), A at 2 follows an A now (0.5 -> 0.75), A at 5 is new (0.5): the first of the greatest.
-    assert found[1] == {"feature": 1, "label": None, "reference": 0.0, "mutant": 0.5, "change": 0.5, "position": 1}
+    assert found[1] == {
+        "feature": 1,
+        "label": None,
+        "reference": 0.0,
+        "mutant": 0.5,
+        "change": 0.5,
+        "position": 1,
+    }
     assert (found[0]["position"], found[0]["change"]) == (5, pytest.approx(-0.8))
     assert 2 not in found, "P is still followed by a residue"
     record, arrays = result(playground)
@@ -105,7 +137,10 @@ def test_the_selected_feature_is_always_among_those_sent(playground: SequencePla
     playground.selection.feature = 3
     record, arrays = result(playground)
     assert [row["feature"] for row in record["rows"]] == [0, 1, 2, 3]
-    assert record["rows"][3]["reference"] == {"maximum": 0.0, "position": None} and not record["rows"][3]["chosen"]
+    assert (
+        record["rows"][3]["reference"] == {"maximum": 0.0, "position": None}
+        and not record["rows"][3]["chosen"]
+    )
     assert not along(arrays, "reference", 3, 6).any()
 
 
@@ -121,7 +156,9 @@ def test_a_closed_playground_answers_no_more(playground: SequencePlayground) -> 
 def test_a_scan_is_every_single_mutant(playground: SequencePlayground) -> None:
     playground.sequence = SEQUENCE
     table = playground.scan(5)
-    assert set(table["letter"]) == set("ACDEFGHIKLMNPQRSTVWY") - {"W"} and set(table["mutation"].str.slice(0, 2)) == {"W5"}
+    assert set(table["letter"]) == set("ACDEFGHIKLMNPQRSTVWY") - {"W"} and set(
+        table["mutation"].str.slice(0, 2)
+    ) == {"W5"}
     for letter in "AP":
         playground.mutations = [f"W5{letter}"]
         assert table.filter(letter=letter).drop("mutation", "letter").equals(playground.effects())
@@ -129,24 +166,37 @@ def test_a_scan_is_every_single_mutant(playground: SequencePlayground) -> None:
         playground.scan(7)
 
 
-def test_messages_of_the_browser_are_answered(playground: SequencePlayground, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_messages_of_the_browser_are_answered(
+    playground: SequencePlayground, monkeypatch: pytest.MonkeyPatch
+) -> None:
     sent: list[dict] = []
     monkeypatch.setattr(playground, "send", lambda content, buffers=None: sent.append(content))
     playground._told(None, {"text": ">mine\nMAAPWK"}, [])
     playground._told(None, {"mutations": ["W5A"]}, [])
     playground._told(None, {"position": 5}, [])
     record, arrays = unpack(playground.scanned)
-    assert (record["before"], record["features"]) == ("W", [0, 1, 2]), "W5P puts a residue behind a P"
+    assert (record["before"], record["features"]) == ("W", [0, 1, 2]), (
+        "W5P puts a residue behind a P"
+    )
     change = arrays["change"].reshape(20, 3)[record["letters"].index("A")]
     np.testing.assert_allclose(change, [-0.8, 0.5, 0], rtol=1e-6)
     assert not playground.problem and sent == [{"done": True}] * 3
     playground._told(None, {"text": "MK V1"}, [])
-    assert playground.problem == "This cannot be read: digit in the sequence: '1' at position 4; remove numbers from the sequence lines."
-    assert playground.sequence == SEQUENCE and len(sent) == 4, "the old answer stays, and the browser hears that it is over"
+    assert (
+        playground.problem
+        == "This cannot be read: digit in the sequence: '1' at position 4; remove numbers from the sequence lines."
+    )
+    assert playground.sequence == SEQUENCE and len(sent) == 4, (
+        "the old answer stays, and the browser hears that it is over"
+    )
     playground._told(None, {"mutations": ["A1V"]}, [])
     assert "residue 1 is M, not A" in playground.problem
     playground._told(None, {"text": f">yours\n{SEQUENCE}"}, [])
-    assert not playground.problem and playground.mutations == [] and result(playground)[0]["name"] == "yours", "read anew"
+    assert (
+        not playground.problem
+        and playground.mutations == []
+        and result(playground)[0]["name"] == "yours"
+    ), "read anew"
 
 
 def test_wrong_settings_are_refused(data: FeatureData, playground: SequencePlayground) -> None:
@@ -160,7 +210,9 @@ def test_wrong_settings_are_refused(data: FeatureData, playground: SequencePlayg
     assert result(made)[0]["mutant"] == "AKV"
 
 
-def test_a_model_that_cannot_be_loaded_is_said_and_what_was_read_stays(playground: SequencePlayground) -> None:
+def test_a_model_that_cannot_be_loaded_is_said_and_what_was_read_stays(
+    playground: SequencePlayground,
+) -> None:
     playground.sequence = SEQUENCE
     before = playground.result
 
@@ -169,7 +221,9 @@ def test_a_model_that_cannot_be_loaded_is_said_and_what_was_read_stays(playgroun
 
     playground._annotator = missing  # type: ignore[assignment]
     playground.sequence = "MKV"
-    assert playground.problem == NO_TORCH and playground.result == before and playground.progress == ""
+    assert (
+        playground.problem == NO_TORCH and playground.result == before and playground.progress == ""
+    )
 
     def wrong(*_: object) -> None:
         raise PipelineError("the run has no links")
@@ -181,7 +235,10 @@ def test_a_model_that_cannot_be_loaded_is_said_and_what_was_read_stays(playgroun
 
 def test_an_annotator_of_another_source_is_refused(data: FeatureData) -> None:
     made = SequencePlayground(data, FakeAnnotator(3), sequence="MKV")  # type: ignore[arg-type]
-    assert made.problem == "This sequence could not be read: the annotator has 3 features, source sae has 4; give the annotator of this source"
+    assert (
+        made.problem
+        == "This sequence could not be read: the annotator has 3 features, source sae has 4; give the annotator of this source"
+    )
 
 
 def test_opening_the_view_loads_no_torch(data: FeatureData) -> None:
@@ -201,7 +258,10 @@ def test_figures_say_what_they_show(playground: SequencePlayground) -> None:
     playground.mutations = ["W5A"]
     figure = playground.figure()
     assert [a.get_title(loc="left") for a in figure.axes[:2]] == ["reference", "W5A"]
-    np.testing.assert_allclose(figure.axes[1].images[0].get_array()[0], values_of("MAAPAK")[:, 0] - values_of(SEQUENCE)[:, 0])  # type: ignore[index]
+    np.testing.assert_allclose(
+        figure.axes[1].images[0].get_array()[0],
+        values_of("MAAPAK")[:, 0] - values_of(SEQUENCE)[:, 0],
+    )  # type: ignore[index]
     assert "change" in figure.axes[3].get_xlabel()
 
 
@@ -212,7 +272,9 @@ def test_the_scale_of_changes_holds_the_greatest() -> None:
 matrices = (
     st.integers(0, 2**16)
     .map(lambda seed: np.random.default_rng(seed))
-    .map(lambda r: (r.integers(0, 4, (2, 7, 5)) / 4 * (r.random((2, 7, 5)) < 0.5)).astype(np.float32))
+    .map(
+        lambda r: (r.integers(0, 4, (2, 7, 5)) / 4 * (r.random((2, 7, 5)) < 0.5)).astype(np.float32)
+    )
 )
 
 
@@ -226,7 +288,16 @@ def test_effects_are_those_of_dense_arrays(both: np.ndarray) -> None:
         row = int(np.abs(change[:, feature]).argmax())
         if change[row, feature]:
             label = "one" if feature == 1 else None
-            expected.append((feature, label, reference[row, feature], mutant[row, feature], change[row, feature], row + 1))
+            expected.append(
+                (
+                    feature,
+                    label,
+                    reference[row, feature],
+                    mutant[row, feature],
+                    change[row, feature],
+                    row + 1,
+                )
+            )
     assert found.rows() == sorted(expected, key=lambda e: (-abs(e[4]), e[0]))
 
 
@@ -237,4 +308,6 @@ def test_peaks_are_those_of_dense_arrays(both: np.ndarray) -> None:
     assert found.features.tolist() == np.flatnonzero(values.any(axis=0)).tolist()
     assert found.rows.tolist() == values.argmax(axis=0)[found.features].tolist()
     top = values.max(axis=0)
-    assert strongest(csr_array(values)).tolist() == sorted(found.features.tolist(), key=lambda f: (-top[f], f))
+    assert strongest(csr_array(values)).tolist() == sorted(
+        found.features.tolist(), key=lambda f: (-top[f], f)
+    )

@@ -31,13 +31,21 @@ def loaded(view: Any) -> list[str]:
     return [m["args"][0]["data"] for m in view._ngl_msg_archive if m["methodName"] == "loadFile"]
 
 
-def test_the_chain_is_coloured_by_b_factor_and_strong_residues_are_sticks(values: np.ndarray) -> None:
+def test_the_chain_is_coloured_by_b_factor_and_strong_residues_are_sticks(
+    values: np.ndarray,
+) -> None:
     structure = demo.structure(ACCESSION)
     representations = drawn(show_nglview(structure, values))
     (sticks,) = [kwargs for kwargs in representations if "and not backbone" in kwargs["sele"]]
-    assert {s.split()[0] for s in sticks["sele"].split(" or ")} == {n for n, p in structure.positions.items() if values[p - 1] >= 0.5}
+    assert {s.split()[0] for s in sticks["sele"].split(" or ")} == {
+        n for n, p in structure.positions.items() if values[p - 1] >= 0.5
+    }
     for kwargs in (representations[0], sticks):
-        assert (kwargs["colorScheme"], kwargs["colorDomain"], kwargs["colorScale"]) == ("bfactor", [0, 100], list(SCALE))
+        assert (kwargs["colorScheme"], kwargs["colorDomain"], kwargs["colorScale"]) == (
+            "bfactor",
+            [0, 100],
+            list(SCALE),
+        )
 
 
 def test_a_click_sets_protein_and_position(values: np.ndarray) -> None:
@@ -57,14 +65,20 @@ def test_the_brush_turns_the_others_pale(values: np.ndarray) -> None:
     assert OUTSIDE not in [kwargs.get("color") for kwargs in drawn(view)]
     selection.brush = [0.25, 0.6]
     (pale,) = [kwargs["sele"] for kwargs in drawn(view) if kwargs.get("color") == OUTSIDE]
-    assert set(pale.split(" or ")) == {n for n, p in structure.positions.items() if not 0.25 <= values[p - 1] <= 0.6}
+    assert set(pale.split(" or ")) == {
+        n for n, p in structure.positions.items() if not 0.25 <= values[p - 1] <= 0.6
+    }
     (sticks,) = [kwargs["sele"] for kwargs in drawn(view) if "and not backbone" in kwargs["sele"]]
-    assert {s.split()[0] for s in sticks.split(" or ")} == {n for n, p in structure.positions.items() if 0.5 <= values[p - 1] <= 0.6}
+    assert {s.split()[0] for s in sticks.split(" or ")} == {
+        n for n, p in structure.positions.items() if 0.5 <= values[p - 1] <= 0.6
+    }
     selection.brush = []
     assert OUTSIDE not in [kwargs.get("color") for kwargs in drawn(view)]
 
 
-def test_another_feature_brings_its_activations_and_a_saved_notebook_holds_one_structure(run: Run) -> None:
+def test_another_feature_brings_its_activations_and_a_saved_notebook_holds_one_structure(
+    run: Run,
+) -> None:
     data = FeatureData(run, feature=HELIX)
     activations = data.pages.activations
     structure = demo.structure(ACCESSION)

@@ -47,7 +47,9 @@ def test_a_mapping_is_taken_as_it_is(proteins: Proteins) -> None:
 
 def test_a_folder_of_files_named_by_accession(proteins: Proteins, tmp_path: Path) -> None:
     accession = demo.structures()[0]
-    shutil.copyfile(demo.folder() / "structures" / f"{accession}.pdb.gz", tmp_path / f"{accession}.pdb.gz")
+    shutil.copyfile(
+        demo.folder() / "structures" / f"{accession}.pdb.gz", tmp_path / f"{accession}.pdb.gz"
+    )
     for given in (tmp_path, str(tmp_path), StructureFiles(tmp_path, cache=tmp_path / "none")):
         found = loaders(given, proteins)
         assert accession in found

@@ -55,11 +55,29 @@ def sent(structure: Structure) -> tuple[dict, list[Atom]]:
 def chain_of(n: int, name: str, shift: float = 0.0) -> struc.AtomArray:
     """Alanines of five atoms each and a hydrogen, then one ligand."""
     atoms = [
-        struc.Atom([i * 3.8, j, shift], chain_id=name, res_id=i + 1, ins_code="", res_name="ALA", hetero=False, atom_name=atom, element=atom[0])
+        struc.Atom(
+            [i * 3.8, j, shift],
+            chain_id=name,
+            res_id=i + 1,
+            ins_code="",
+            res_name="ALA",
+            hetero=False,
+            atom_name=atom,
+            element=atom[0],
+        )
         for i in range(n)
         for j, atom in enumerate(("N", "CA", "C", "O", "CB", "H"))
     ]
-    iron = struc.Atom([0, 0, shift], chain_id=name, res_id=500, ins_code="B", res_name="A1LU6", hetero=True, atom_name="FE", element="FE")
+    iron = struc.Atom(
+        [0, 0, shift],
+        chain_id=name,
+        res_id=500,
+        ins_code="B",
+        res_name="A1LU6",
+        hetero=True,
+        atom_name="FE",
+        element="FE",
+    )
     return struc.array([*atoms, iron])
 
 
@@ -102,12 +120,18 @@ def test_every_atom_of_the_chain_is_there_with_its_position(accession: str) -> N
 def test_a_ligand_with_a_residues_number_has_no_position() -> None:
     marks = {atom.mark for atom in sent(PEROXIDASE)[1] if atom.residue == "HEM"}
     assert marks == {LIGAND}
-    assert {atom.number for atom in sent(PEROXIDASE)[1] if atom.mark == UNMAPPED} == set(PEROXIDASE.unmapped) != set()
+    assert (
+        {atom.number for atom in sent(PEROXIDASE)[1] if atom.mark == UNMAPPED}
+        == set(PEROXIDASE.unmapped)
+        != set()
+    )
 
 
 def test_a_protein_of_300_residues_is_under_60_kb() -> None:
     sizes = {len(s.positions): len(payload(s)) for s in map(demo.structure, demo.structures())}
-    assert {n for n, size in sizes.items() if size > 60_000 * n / 300} <= {n for n in sizes if n < 60}
+    assert {n for n, size in sizes.items() if size > 60_000 * n / 300} <= {
+        n for n in sizes if n < 60
+    }
     assert max(size for n, size in sizes.items() if n <= 330) < 60_000
 
 
@@ -120,7 +144,9 @@ def test_it_is_packed_once_and_always_the_same() -> None:
 def test_hydrogens_are_left_out_and_long_names_fit() -> None:
     record, atoms = sent(complex_of(chain="AAA"))
     assert {atom.element for atom in atoms} == {"N", "C", "O", "FE"}
-    assert [(a.residue, a.number, a.chain, a.mark) for a in atoms if a.record == "HETATM"] == [("UNL", "500B", "A", LIGAND)]
+    assert [(a.residue, a.number, a.chain, a.mark) for a in atoms if a.record == "HETATM"] == [
+        ("UNL", "500B", "A", LIGAND)
+    ]
     assert record["chains"] == {"A": "AAA"}
     assert [a.mark for a in atoms if a.name == "CB"] == [2, 3, 4, UNMAPPED]
 
@@ -135,9 +161,13 @@ def test_other_chains_are_backbone_and_marked() -> None:
     assert {a.mark for a in atoms if a.chain == "A"} == {2, 3, 4, UNMAPPED, LIGAND}
 
 
-def test_chains_beyond_the_limit_are_named_nearest_come_first(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_chains_beyond_the_limit_are_named_nearest_come_first(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(structure_payload, "MOST_OTHERS", 20)
-    record, atoms = sent(complex_of(chain_of(2, "F", 90), chain_of(2, "N", 5), chain_of(2, "M", 20)))
+    record, atoms = sent(
+        complex_of(chain_of(2, "F", 90), chain_of(2, "N", 5), chain_of(2, "M", 20))
+    )
     assert record["chains"] == {"A": "A", "N": "N", "M": "M"}
     assert record["left_out"] == ["F"]
     assert "F" not in {a.chain for a in atoms}

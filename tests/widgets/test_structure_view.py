@@ -37,10 +37,16 @@ def data(shared: FeatureData) -> Iterator[FeatureData]:
 
 
 def strongest(data: FeatureData) -> str:
-    return next(p["accession"] for p in unpack(data.bundle)[0]["proteins"] if p["accession"] in demo.structures())
+    return next(
+        p["accession"]
+        for p in unpack(data.bundle)[0]["proteins"]
+        if p["accession"] in demo.structures()
+    )
 
 
-def test_with_no_protein_selected_the_strongest_with_a_structure_is_sent_and_the_selection_stays(data: FeatureData) -> None:
+def test_with_no_protein_selected_the_strongest_with_a_structure_is_sent_and_the_selection_stays(
+    data: FeatureData,
+) -> None:
     view = StructureView(data)
     assert view.accession == strongest(data)
     assert view.first_structure == payload(demo.structure(view.accession))
@@ -67,7 +73,11 @@ def test_the_second_protein_is_sent_as_it_lies_on_the_first(data: FeatureData) -
     view = StructureView(data, other=PAIR[1])
     found = superpose(demo.structure(PAIR[0]), demo.structure(PAIR[1]))
     record, sent = unpack(view.other_structure)
-    assert (record["accession"], record["on"], record["n_aligned"]) == (PAIR[1], PAIR[0], found.n_aligned)
+    assert (record["accession"], record["on"], record["n_aligned"]) == (
+        PAIR[1],
+        PAIR[0],
+        found.n_aligned,
+    )
     assert (record["rmsd"], record["tm_score"]) == (found.rmsd, found.tm_score)
     np.testing.assert_array_equal(sent["pdb"], unpack(payload(found.mobile))[1]["pdb"])
 
@@ -108,10 +118,14 @@ def test_a_closed_view_follows_nothing(data: FeatureData) -> None:
 
 
 def test_a_second_protein_without_a_structure_is_named(data: FeatureData) -> None:
-    assert StructureView(data, other="Q0").problem.startswith("no structure of Q0; the proteins with a structure are: O07621, ")
+    assert StructureView(data, other="Q0").problem.startswith(
+        "no structure of Q0; the proteins with a structure are: O07621, "
+    )
 
 
-def test_a_structure_that_cannot_be_read_is_said_and_breaks_nothing(run: Run, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_structure_that_cannot_be_read_is_said_and_breaks_nothing(
+    run: Run, caplog: pytest.LogCaptureFixture
+) -> None:
     def broken() -> Any:
         raise OSError("disk")
 
@@ -122,8 +136,12 @@ def test_a_structure_that_cannot_be_read_is_said_and_breaks_nothing(run: Run, ca
     assert f"structure of {view.accession}" in caplog.text
 
 
-@pytest.mark.parametrize(("name", "value"), [("representation", "ribbon"), ("threshold", -0.1), ("chains", 3)])
-def test_settings_that_mean_nothing_are_refused(data: FeatureData, name: str, value: object) -> None:
+@pytest.mark.parametrize(
+    ("name", "value"), [("representation", "ribbon"), ("threshold", -0.1), ("chains", 3)]
+)
+def test_settings_that_mean_nothing_are_refused(
+    data: FeatureData, name: str, value: object
+) -> None:
     with pytest.raises(t.TraitError):
         StructureView(data, **{name: value})
 
@@ -138,8 +156,14 @@ def test_the_figure_says_what_it_shows(data: FeatureData) -> None:
     figure = StructureView(data).figure()
     structure, values = demo.structure(PAIR[0]), data.pages.activations.along(PAIR[0], HELIX)
     axes, bar = figure.axes
-    assert axes.get_title("left") == f"Feature {HELIX} on {PAIR[0]}\n{len(structure.positions)} of {len(values)} residues, chain {structure.chain}"
-    assert bar.get_xlabel() == "activation (share of the maximum on training proteins)\nthin and grey: outside the brush 0.20 to 0.80"
+    assert (
+        axes.get_title("left")
+        == f"Feature {HELIX} on {PAIR[0]}\n{len(structure.positions)} of {len(values)} residues, chain {structure.chain}"
+    )
+    assert (
+        bar.get_xlabel()
+        == "activation (share of the maximum on training proteins)\nthin and grey: outside the brush 0.20 to 0.80"
+    )
     assert "30" in [text.get_text() for text in axes.texts]
 
 
@@ -162,13 +186,21 @@ def test_scripts_hold_the_activations_of_what_is_shown(data: FeatureData, tmp_pa
     paths = view.write_scripts(tmp_path)
     assert {path.suffix for path in paths} == {".pdb", ".cxc", ".pml"}
     assert "not b < 70" in (tmp_path / f"feature_{HELIX}_{PAIR[0]}.pml").read_text()
-    lines = [line for line in paths[0].read_text().splitlines() if line.startswith("ATOM") and line[12:16] == " CA "]
+    lines = [
+        line
+        for line in paths[0].read_text().splitlines()
+        if line.startswith("ATOM") and line[12:16] == " CA "
+    ]
     numbers = demo.structure(PAIR[0]).positions
-    expected = [min(100 * view.values()[numbers[line[22:27].strip()] - 1], 999.99) for line in lines]
+    expected = [
+        min(100 * view.values()[numbers[line[22:27].strip()] - 1], 999.99) for line in lines
+    ]
     np.testing.assert_allclose([float(line[60:66]) for line in lines], expected, atol=0.006)
 
 
-coordinates = arrays(np.float64, st.tuples(st.integers(4, 30), st.just(3)), elements=st.floats(-50, 50))
+coordinates = arrays(
+    np.float64, st.tuples(st.integers(4, 30), st.just(3)), elements=st.floats(-50, 50)
+)
 
 
 @given(coordinates)

@@ -13,7 +13,9 @@ PAGE = ROOT / "docs" / "workbench.md"
 TEXT = PAGE.read_text(encoding="utf-8")
 
 
-def test_the_examples_of_the_documentation_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_examples_of_the_documentation_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "runs").mkdir()
     (tmp_path / "runs" / "demo").symlink_to(Run.shipped().folder)
     (tmp_path / "structures").symlink_to(demo.folder() / "structures")
@@ -21,15 +23,27 @@ def test_the_examples_of_the_documentation_run(tmp_path: Path, monkeypatch: pyte
     names: dict[str, object] = {}
     for block in re.findall(r"^```python\n(.*?)^```", TEXT, re.MULTILINE | re.DOTALL):
         exec(compile(block, PAGE.name, "exec"), names)
-    assert {p.name for p in tmp_path.iterdir()} >= {"features.html", "tracks.pdf", "logo.svg", "residues.csv", "molecules"}
+    assert {p.name for p in tmp_path.iterdir()} >= {
+        "features.html",
+        "tracks.pdf",
+        "logo.svg",
+        "residues.csv",
+        "molecules",
+    }
     assert names["play"].effects().height > 0  # type: ignore[attr-defined]
 
 
 def test_every_test_that_it_names_is_there() -> None:
-    there = {name for path in (ROOT / "tests").rglob("test_*.py") for name in re.findall(r"^def (test_\w+)", path.read_text(encoding="utf-8"), re.M)}
+    there = {
+        name
+        for path in (ROOT / "tests").rglob("test_*.py")
+        for name in re.findall(r"^def (test_\w+)", path.read_text(encoding="utf-8"), re.M)
+    }
     rows = [line for line in TEXT.splitlines() if line.startswith("|") and "test_" in line]
     assert len(rows) > 20
-    assert [name for row in rows for name in re.findall(r"`(test_\w+)`", row) if name not in there] == []
+    assert [
+        name for row in rows for name in re.findall(r"`(test_\w+)`", row) if name not in there
+    ] == []
 
 
 def test_its_pictures_and_links_are_there() -> None:

@@ -45,7 +45,9 @@ class DenseBlock(NamedTuple):
     values: np.ndarray
 
 
-def fit_range(embeddings: Dense, rows: np.ndarray, block: int = 65_536) -> tuple[np.ndarray, np.ndarray]:
+def fit_range(
+    embeddings: Dense, rows: np.ndarray, block: int = 65_536
+) -> tuple[np.ndarray, np.ndarray]:
     """Minimum and maximum of each feature over these rows (int64; in `strict` those of train): two float32 [d_in], read block by block."""
     if len(rows) == 0:
         raise ValueError("the range of features is fitted on at least one residue; none is given")
@@ -67,14 +69,20 @@ class DenseSource:
 
     unit = "max"
 
-    def __init__(self, embeddings: Dense, proteins: Proteins, minimum: np.ndarray, maximum: np.ndarray) -> None:
+    def __init__(
+        self, embeddings: Dense, proteins: Proteins, minimum: np.ndarray, maximum: np.ndarray
+    ) -> None:
         embeddings.check(proteins)
         self.minimum, self.maximum = (np.asarray(a, np.float32) for a in (minimum, maximum))
         for name, values in (("minimum", self.minimum), ("maximum", self.maximum)):
             if values.shape != (embeddings.d_in,) or not np.isfinite(values).all():
-                raise ValueError(f"{name} is one finite value per feature, shape ({embeddings.d_in},), not shape {values.shape}: {values[:3]}")
+                raise ValueError(
+                    f"{name} is one finite value per feature, shape ({embeddings.d_in},), not shape {values.shape}: {values[:3]}"
+                )
         if (self.maximum < self.minimum).any():
-            raise ValueError(f"feature {int((self.maximum < self.minimum).argmax())} has a maximum below its minimum; give minimum, then maximum")
+            raise ValueError(
+                f"feature {int((self.maximum < self.minimum).argmax())} has a maximum below its minimum; give minimum, then maximum"
+            )
         self.embeddings = embeddings
         self.proteins = proteins
 
@@ -86,7 +94,9 @@ class DenseSource:
     @property
     def fingerprint(self) -> str:
         """A hash that differs where the values do: of what is scaled, and its range."""
-        ranges = [hashlib.sha256(values.tobytes()).hexdigest() for values in (self.minimum, self.maximum)]
+        ranges = [
+            hashlib.sha256(values.tobytes()).hexdigest() for values in (self.minimum, self.maximum)
+        ]
         return json_hash([self.embeddings.fingerprint, *ranges])
 
     def __repr__(self) -> str:
@@ -94,8 +104,14 @@ class DenseSource:
 
     def blocks(self, accessions: Collection[str] | None = None) -> Iterator[DenseBlock]:
         """These proteins (all, where None), in the order of the axis, in runs of whole neighbouring proteins of at most 4 million values."""
-        places = range(len(self.proteins)) if accessions is None else sorted({self.proteins.index(a) for a in accessions})
-        for first, last in neighbours(np.asarray(places, np.int64), self.proteins.offsets, _ENTRIES // self.n_features):
+        places = (
+            range(len(self.proteins))
+            if accessions is None
+            else sorted({self.proteins.index(a) for a in accessions})
+        )
+        for first, last in neighbours(
+            np.asarray(places, np.int64), self.proteins.offsets, _ENTRIES // self.n_features
+        ):
             yield self._scaled(first, last)
 
     def _scaled(self, first: int, last: int) -> DenseBlock:

@@ -16,7 +16,14 @@ from interplm_nb.annotations import Annotations
 from interplm_nb.concepts.controls.projection import Projection
 from interplm_nb.concepts.labels import Labels
 from interplm_nb.concepts.measures import Measures, measures
-from interplm_nb.concepts.selection import FOUND, FOUND_PAIRS, MEASURED, PAIRS, Selected, strictly_scored
+from interplm_nb.concepts.selection import (
+    FOUND,
+    FOUND_PAIRS,
+    MEASURED,
+    PAIRS,
+    Selected,
+    strictly_scored,
+)
 from interplm_nb.concepts.source import Source, check_source, joined
 from interplm_nb.embeddings import Embeddings
 
@@ -53,23 +60,44 @@ def linear_probes(
     ValueError where no concept is left.
     """
     embeddings.check(annotations.proteins)
-    labels = Labels.of(annotations if concepts is None else annotations.only(concepts), accessions, "keep")
+    labels = Labels.of(
+        annotations if concepts is None else annotations.only(concepts), accessions, "keep"
+    )
     there = np.flatnonzero((labels.concepts["n_residues"] > 0).to_numpy())
     if not len(there):
-        raise ValueError(f"none of the {labels.n_concepts} concepts is on the {len(accessions)} proteins that probes are fitted on; give others")
+        raise ValueError(
+            f"none of the {labels.n_concepts} concepts is on the {len(accessions)} proteins that probes are fitted on; give others"
+        )
     rows = annotations.proteins.rows_of(accessions)
     y = csc_array(labels.carried[:, there])
     sample, weights = _sampled(y, rows, positives, background, seed)
     x, mean, deviation = _standardised(embeddings, sample, weights)
     _log.info("%d linear probes on %d of %d residues", len(there), len(sample), len(rows))
-    w = _fitted(x, csc_array(csr_array(y)[sample]), weights, np.diff(y.indptr) / len(rows), l2, max_iter, tolerance)
+    w = _fitted(
+        x,
+        csc_array(csr_array(y)[sample]),
+        weights,
+        np.diff(y.indptr) / len(rows),
+        l2,
+        max_iter,
+        tolerance,
+    )
     W = (w[:, :-1] / deviation).T
-    settings = {"l2": l2, "positives": positives, "background": background, "n_sampled": len(sample), "n_residues": len(rows), "seed": seed}
+    settings = {
+        "l2": l2,
+        "positives": positives,
+        "background": background,
+        "n_sampled": len(sample),
+        "n_residues": len(rows),
+        "seed": seed,
+    }
     names = tuple(labels.concepts["concept"].gather(there))
     return Projection.fit("linear_probe", embeddings, rows, W, w[:, -1] - mean @ W, names, settings)
 
 
-def _sampled(y: csc_array, rows: np.ndarray, positives: int, background: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def _sampled(
+    y: csc_array, rows: np.ndarray, positives: int, background: int, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
     """int64: rows that are drawn; float32: 1 / probability of each."""
     carried = y.tocoo()
     probability = np.full(int(rows[-1]) + 1, background / len(rows))
@@ -79,7 +107,9 @@ def _sampled(y: csc_array, rows: np.ndarray, positives: int, background: int, se
     return rows[drawn], (1 / probability[drawn]).astype(np.float32)
 
 
-def _standardised(embeddings: Embeddings, rows: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _standardised(
+    embeddings: Embeddings, rows: np.ndarray, weights: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """float32 [n, d_in + 1], the last column 1; mean and deviation, float64 [d_in] (1 where a dimension does not vary)."""
     x = np.ones((len(rows), embeddings.d_in + 1), np.float32)
     x[:, :-1] = embeddings[rows]
@@ -92,7 +122,15 @@ def _standardised(embeddings: Embeddings, rows: np.ndarray, weights: np.ndarray)
     return x, mean, deviation
 
 
-def _fitted(x: np.ndarray, y: csc_array, weights: np.ndarray, shares: np.ndarray, l2: float, max_iter: int, tolerance: float) -> np.ndarray:
+def _fitted(
+    x: np.ndarray,
+    y: csc_array,
+    weights: np.ndarray,
+    shares: np.ndarray,
+    l2: float,
+    max_iter: int,
+    tolerance: float,
+) -> np.ndarray:
     """float64 [n_concepts, d_in + 1]: coefficients, the intercept last; begun at the shares of residues that carry each concept."""
     start = np.zeros((len(shares), x.shape[1]))
     inside = np.clip(shares, 1e-9, 1 - 1e-9)
@@ -111,16 +149,26 @@ def _fitted(x: np.ndarray, y: csc_array, weights: np.ndarray, shares: np.ndarray
         value, gradient = _log_loss(x, csr_array(y[:, which]), weights, w)
         return value + (penalty * w**2).sum(axis=1) / 2, gradient + penalty * w
 
-    return _minimised(objective, start, lambda g: ((g @ axes) / hessians) @ axes.T, max_iter, tolerance)
+    return _minimised(
+        objective, start, lambda g: ((g @ axes) / hessians) @ axes.T, max_iter, tolerance
+    )
 
 
-def _log_loss(x: np.ndarray, y: csr_array, weights: np.ndarray, w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _log_loss(
+    x: np.ndarray, y: csr_array, weights: np.ndarray, w: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Weighted sums over residues: float64 [k], and their gradients [k, d], for k probes with coefficients w [k, d]."""
-    value, gradient, directions = np.zeros(len(w)), np.zeros(w.shape), np.ascontiguousarray(w.T, np.float32)
+    value, gradient, directions = (
+        np.zeros(len(w)),
+        np.zeros(w.shape),
+        np.ascontiguousarray(w.T, np.float32),
+    )
     for at in _blocks(len(x)):
         z, carried, s = x[at] @ directions, y[at].toarray(), weights[at, None]
         small = np.exp(-np.abs(z))  # log(1 + exp(z)) and 1 / (1 + exp(-z)) without overflow
-        value += (s * (np.log1p(small) + np.maximum(z, 0) - carried * z)).sum(axis=0, dtype=np.float64)
+        value += (s * (np.log1p(small) + np.maximum(z, 0) - carried * z)).sum(
+            axis=0, dtype=np.float64
+        )
         gradient += (s * (np.where(z >= 0, 1, small) / (1 + small) - carried)).T @ x[at]
     return value, gradient
 
@@ -129,7 +177,13 @@ def _blocks(n: int) -> list[slice]:
     return [slice(start, start + _BLOCK) for start in range(0, n, _BLOCK)]
 
 
-def _minimised(objective: _Objective, w: np.ndarray, inverse: Callable[[np.ndarray], np.ndarray], max_iter: int, tolerance: float) -> np.ndarray:
+def _minimised(
+    objective: _Objective,
+    w: np.ndarray,
+    inverse: Callable[[np.ndarray], np.ndarray],
+    max_iter: int,
+    tolerance: float,
+) -> np.ndarray:
     """L-BFGS (Nocedal & Wright, algorithm 7.4) of many objectives side by side; `inverse` applies their first inverse Hessians to [k, d]."""
     past: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
     value, gradient = objective(w, np.arange(len(w)))
@@ -145,22 +199,37 @@ def _minimised(objective: _Objective, w: np.ndarray, inverse: Callable[[np.ndarr
         for _ in range(_TRIES):
             new[moving] = w[moving] + length[moving, None] * step[moving]
             new_value[moving], new_gradient[moving] = objective(new[moving], moving)
-            moving = moving[new_value[moving] > value[moving] + 1e-4 * length[moving] * slope[moving]]
+            moving = moving[
+                new_value[moving] > value[moving] + 1e-4 * length[moving] * slope[moving]
+            ]
             if not len(moving):
                 break
             length[moving] *= 0.4
         # A step that cannot go down is at the end of float32's digits.
         stuck[moving] = True
-        new[moving], new_value[moving], new_gradient[moving] = w[moving], value[moving], gradient[moving]
+        new[moving], new_value[moving], new_gradient[moving] = (
+            w[moving],
+            value[moving],
+            gradient[moving],
+        )
         moved, bent = new - w, new_gradient - gradient
         curvature = (moved * bent).sum(axis=1)
-        past = [*past, (moved, bent, np.divide(1, curvature, out=np.zeros_like(curvature), where=curvature > 1e-12))][-_MEMORY:]
+        past = [
+            *past,
+            (
+                moved,
+                bent,
+                np.divide(1, curvature, out=np.zeros_like(curvature), where=curvature > 1e-12),
+            ),
+        ][-_MEMORY:]
         w, value, gradient = new, new_value, new_gradient
     return w
 
 
 def _two_loops(
-    gradient: np.ndarray, past: list[tuple[np.ndarray, np.ndarray, np.ndarray]], inverse: Callable[[np.ndarray], np.ndarray]
+    gradient: np.ndarray,
+    past: list[tuple[np.ndarray, np.ndarray, np.ndarray]],
+    inverse: Callable[[np.ndarray], np.ndarray],
 ) -> np.ndarray:
     q, alphas = gradient.copy(), []
     for moved, bent, rho in reversed(past):
@@ -190,27 +259,49 @@ def selected_probes(
     """
     source = probes.on(embeddings, annotations.proteins)
     check_source(source, annotations)
-    counted = [Labels.of(annotations, accessions, "keep").concepts for accessions in (validation, test)]
+    counted = [
+        Labels.of(annotations, accessions, "keep").concepts for accessions in (validation, test)
+    ]
     scored, words = strictly_scored(counted[0], counted[1], min_instances)
     own = {name: i for i, name in enumerate(probes.names)}
     probed = [concept for concept in scored if concept in own]
     features = np.array([own[concept] for concept in probed], np.int64)
-    on_validation, on_test = (_Own.of(source, annotations.only(probed), accessions, features) for accessions in (validation, test))
+    on_validation, on_test = (
+        _Own.of(source, annotations.only(probed), accessions, features)
+        for accessions in (validation, test)
+    )
     levels = on_validation.levels(n_levels)
     tried = on_validation.measures(levels, source, validation, features)
     # Levels ascend, and argmax takes the first of equals: the lowest threshold.
-    best = np.where(tried.f1_per_domain == tried.f1_per_domain.max(axis=1, keepdims=True), tried.f1, -1.0).argmax(axis=1)[:, None]
+    best = np.where(
+        tried.f1_per_domain == tried.f1_per_domain.max(axis=1, keepdims=True), tried.f1, -1.0
+    ).argmax(axis=1)[:, None]
     thresholds = np.take_along_axis(levels, best, axis=1)
     read = on_test.measures(thresholds, source, test, features)
-    columns: dict[str, Any] = {"concept": probed, "feature": features, "threshold": thresholds[:, 0], "test_threshold": thresholds[:, 0]}
-    columns |= {f"validation_{name}": np.take_along_axis(getattr(tried, name), best, axis=1)[:, 0] for name in ("f1_per_domain", "f1")}
+    columns: dict[str, Any] = {
+        "concept": probed,
+        "feature": features,
+        "threshold": thresholds[:, 0],
+        "test_threshold": thresholds[:, 0],
+    }
+    columns |= {
+        f"validation_{name}": np.take_along_axis(getattr(tried, name), best, axis=1)[:, 0]
+        for name in ("f1_per_domain", "f1")
+    }
     columns |= {name: values[:, 0] for name, values in read._asdict().items()}
-    return _selected(counted[1].filter(pl.col("concept").is_in(scored)), pl.DataFrame(columns), words)
+    return _selected(
+        counted[1].filter(pl.col("concept").is_in(scored)), pl.DataFrame(columns), words
+    )
 
 
 def _selected(concepts: pl.DataFrame, chosen: pl.DataFrame, words: str) -> Selected:
     chosen = chosen.select(pl.col(name).cast(PAIRS[name]) for name in chosen.columns)
-    pairs = concepts.join(chosen, on="concept", how="left").sort("concept").with_columns(pl.col(MEASURED).fill_null(0.0)).select(list(PAIRS))
+    pairs = (
+        concepts.join(chosen, on="concept", how="left")
+        .sort("concept")
+        .with_columns(pl.col(MEASURED).fill_null(0.0))
+        .select(list(PAIRS))
+    )
     both = pairs.filter(pl.col("validation_f1_per_domain") > FOUND, pl.col("f1_per_domain") > FOUND)
     return Selected("strict", words, pairs, both.select(list(FOUND_PAIRS)), 0)
 
@@ -225,7 +316,13 @@ class _Own(NamedTuple):
     """float32, per concept: the maximum of each instance; none for residue-level concepts."""
 
     @classmethod
-    def of(cls, source: Source, annotations: Annotations, accessions: Collection[str], features: np.ndarray) -> "_Own":
+    def of(
+        cls,
+        source: Source,
+        annotations: Annotations,
+        accessions: Collection[str],
+        features: np.ndarray,
+    ) -> "_Own":
         """One pass; features: int64 [n_concepts], the own feature of each concept of the annotations, in order."""
         labels = Labels.of(annotations, accessions, "keep")
         carried: list[np.ndarray] = [np.empty((2, 0))]
@@ -236,8 +333,21 @@ class _Own(NamedTuple):
             carried.append(np.stack([concept, values[here.indices, features[concept]]]))
             if len(concept_of):
                 feature = np.repeat(features[concept_of], np.diff(members.indptr))
-                tops.append(np.stack([concept_of, np.maximum.reduceat(values[members.indices, feature], members.indptr[:-1])]))
-        return cls(labels.concepts, _by_concept(carried, labels.n_concepts), _by_concept(tops, labels.n_concepts))
+                tops.append(
+                    np.stack(
+                        [
+                            concept_of,
+                            np.maximum.reduceat(
+                                values[members.indices, feature], members.indptr[:-1]
+                            ),
+                        ]
+                    )
+                )
+        return cls(
+            labels.concepts,
+            _by_concept(carried, labels.n_concepts),
+            _by_concept(tops, labels.n_concepts),
+        )
 
     def levels(self, n: int) -> np.ndarray:
         """float32 [n_concepts, n], ascending: candidates for each concept's threshold, see `selected_probes`."""
@@ -245,28 +355,54 @@ class _Own(NamedTuple):
         for c, (carried, tops) in enumerate(zip(self.carried, self.tops, strict=True)):
             parts = [carried, tops] if len(tops) else [carried]
             sizes = [len(part) for part in np.array_split(np.empty(n), len(parts))]
-            levels[c] = np.concatenate([np.quantile(p, np.linspace(0, 1, k), method="lower") for p, k in zip(parts, sizes, strict=True)])
+            levels[c] = np.concatenate(
+                [
+                    np.quantile(p, np.linspace(0, 1, k), method="lower")
+                    for p, k in zip(parts, sizes, strict=True)
+                ]
+            )
         # Active is strictly above: the residue at the quantile is to be in. A threshold is 0 or more.
         return np.sort(np.maximum(np.nextafter(levels, np.float32(-np.inf)), 0), axis=1)
 
-    def measures(self, levels: np.ndarray, source: Source, accessions: Collection[str], features: np.ndarray) -> Measures:
+    def measures(
+        self, levels: np.ndarray, source: Source, accessions: Collection[str], features: np.ndarray
+    ) -> Measures:
         """At the levels of each concept, float32 [n_concepts, n], ascending: float64 [n_concepts, n]; one pass for the active residues."""
         tp, hits = (
-            np.array([(values[:, None] > own).sum(axis=0) for values, own in zip(part, levels, strict=True)], np.int64).reshape(levels.shape)
+            np.array(
+                [
+                    (values[:, None] > own).sum(axis=0)
+                    for values, own in zip(part, levels, strict=True)
+                ],
+                np.int64,
+            ).reshape(levels.shape)
             for part in (self.carried, self.tops)
         )
-        n_residues, n_instances = (self.concepts[name].to_numpy()[:, None] for name in ("n_residues", "n_instances"))
+        n_residues, n_instances = (
+            self.concepts[name].to_numpy()[:, None] for name in ("n_residues", "n_instances")
+        )
         residue_level = (self.concepts["level"] == "residue").to_numpy()[:, None]
-        return measures(tp, _active(source, accessions, features, levels), hits, n_residues, n_instances, residue_level)
+        return measures(
+            tp,
+            _active(source, accessions, features, levels),
+            hits,
+            n_residues,
+            n_instances,
+            residue_level,
+        )
 
 
-def _active(source: Source, accessions: Collection[str], features: np.ndarray, levels: np.ndarray) -> np.ndarray:
+def _active(
+    source: Source, accessions: Collection[str], features: np.ndarray, levels: np.ndarray
+) -> np.ndarray:
     """int64 [n_concepts, n]: residues where each concept's feature is above each of its levels."""
     at = np.zeros((len(levels), levels.shape[1] + 1), np.int64)
     for _, values in joined(source, accessions):
         for c, feature in enumerate(features):
             # The number of levels that a value is strictly above.
-            at[c] += np.bincount(np.searchsorted(levels[c], values[:, feature], side="left"), minlength=at.shape[1])
+            at[c] += np.bincount(
+                np.searchsorted(levels[c], values[:, feature], side="left"), minlength=at.shape[1]
+            )
     return at[:, ::-1].cumsum(axis=1)[:, ::-1][:, 1:]
 
 
@@ -274,4 +410,6 @@ def _by_concept(parts: list[np.ndarray], n_concepts: int) -> list[np.ndarray]:
     """Values of [2, n] arrays (concept, value) parted by concept, float32."""
     concept, values = np.concatenate(parts, axis=1)
     order = np.argsort(concept, kind="stable")
-    return np.split(values[order].astype(np.float32), np.searchsorted(concept[order], np.arange(1, n_concepts)))[:n_concepts]
+    return np.split(
+        values[order].astype(np.float32), np.searchsorted(concept[order], np.arange(1, n_concepts))
+    )[:n_concepts]

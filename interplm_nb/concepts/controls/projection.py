@@ -39,9 +39,13 @@ class Projected:
     Summed in float64 and then rounded, so that a residue's value does not depend on the rows that it is read with.
     """
 
-    def __init__(self, embeddings: Embeddings, W: np.ndarray, b: np.ndarray, rectified: bool = False) -> None:
+    def __init__(
+        self, embeddings: Embeddings, W: np.ndarray, b: np.ndarray, rectified: bool = False
+    ) -> None:
         if W.shape != (embeddings.d_in, len(b)):
-            raise ValueError(f"W is [d_in, n_features] and b [n_features], with d_in = {embeddings.d_in}; they are {W.shape} and {b.shape}")
+            raise ValueError(
+                f"W is [d_in, n_features] and b [n_features], with d_in = {embeddings.d_in}; they are {W.shape} and {b.shape}"
+            )
         self.embeddings = embeddings
         self._W, self._b, self._rectified = W.astype(np.float64), b.astype(np.float64), rectified
 
@@ -54,7 +58,11 @@ class Projected:
     def fingerprint(self) -> str:
         """A hash of the map and of the embeddings that it takes."""
         return json_hash(
-            [self.embeddings.fingerprint, self._rectified, *(hashlib.sha256(array.tobytes()).hexdigest() for array in (self._W, self._b))]
+            [
+                self.embeddings.fingerprint,
+                self._rectified,
+                *(hashlib.sha256(array.tobytes()).hexdigest() for array in (self._W, self._b)),
+            ]
         )
 
     def check(self, proteins: Proteins) -> None:
@@ -96,20 +104,44 @@ class Projection:
         for name, shape in wanted.items():
             array = getattr(self, name)
             if array.shape != shape or array.dtype != np.float32 or not np.isfinite(array).all():
-                raise ValueError(f"{name} of a projection on {n} features is finite float32 {shape}, not {array.dtype} {array.shape}")
+                raise ValueError(
+                    f"{name} of a projection on {n} features is finite float32 {shape}, not {array.dtype} {array.shape}"
+                )
 
     @classmethod
     def fit(
-        cls, kind: str, embeddings: Embeddings, rows: np.ndarray, W: np.ndarray, b: np.ndarray, names: tuple[str, ...], settings: Mapping[str, Any]
+        cls,
+        kind: str,
+        embeddings: Embeddings,
+        rows: np.ndarray,
+        W: np.ndarray,
+        b: np.ndarray,
+        names: tuple[str, ...],
+        settings: Mapping[str, Any],
     ) -> Self:
         """The projection with the range of its values over `rows` (int64, those of train)."""
         W, b = W.astype(np.float32), b.astype(np.float32)
         minimum, maximum = fit_range(Projected(embeddings, W, b), rows)
-        return cls(kind, embeddings.plm, embeddings.plm_revision, embeddings.layer, W, b, minimum, maximum, names, settings)
+        return cls(
+            kind,
+            embeddings.plm,
+            embeddings.plm_revision,
+            embeddings.layer,
+            W,
+            b,
+            minimum,
+            maximum,
+            names,
+            settings,
+        )
 
     def on(self, embeddings: Embeddings, proteins: Proteins) -> DenseSource:
         """The features of these proteins, as a source of scores. ValueError for embeddings of another PLM, other weights or another layer."""
-        if (embeddings.plm, embeddings.plm_revision, embeddings.layer) != (self.plm, self.plm_revision, self.layer):
+        if (embeddings.plm, embeddings.plm_revision, embeddings.layer) != (
+            self.plm,
+            self.plm_revision,
+            self.layer,
+        ):
             raise ValueError(
                 f"this projection ({self.kind}) was fitted on {self.plm} ({self.plm_revision[:19]}), layer {self.layer}; the embeddings are of "
                 f"{embeddings.plm} ({embeddings.plm_revision[:19]}), layer {embeddings.layer}: give those, or fit one on these"
@@ -121,26 +153,50 @@ class Projection:
         """Write `projection.safetensors` and `projection.json`, each atomically; the record names the weights' hash: a half-done save is noticed."""
         with atomic_path(folder / WEIGHTS) as draft:
             save_file({name: np.ascontiguousarray(getattr(self, name)) for name in _ARRAYS}, draft)
-        about = {"type": KIND, "version": VERSION, "package": interplm_nb.__version__, "weights": file_hash(folder / WEIGHTS)}
+        about = {
+            "type": KIND,
+            "version": VERSION,
+            "package": interplm_nb.__version__,
+            "weights": file_hash(folder / WEIGHTS),
+        }
         about |= {name: getattr(self, name) for name in ("kind", "plm", "plm_revision", "layer")}
-        write_json(about | {"names": list(self.names), "settings": dict(self.settings)}, folder / RECORD)
+        write_json(
+            about | {"names": list(self.names), "settings": dict(self.settings)}, folder / RECORD
+        )
 
     @classmethod
     def load(cls, folder: Path) -> Self:
         """Read what `save` wrote. FileNotFoundError where it is missing, ValueError for weights that are not the record's."""
         for needed in (folder / RECORD, folder / WEIGHTS):
             if not needed.is_file():
-                raise FileNotFoundError(f"{needed}: no such file; a projection is a folder with {WEIGHTS} and {RECORD}")
+                raise FileNotFoundError(
+                    f"{needed}: no such file; a projection is a folder with {WEIGHTS} and {RECORD}"
+                )
         about = read_json(folder / RECORD, KIND, VERSION)
         if file_hash(folder / WEIGHTS) != about["weights"]:
-            raise ValueError(f"{folder / WEIGHTS}: these are not the weights that {RECORD} was written for; fit or copy the projection again")
+            raise ValueError(
+                f"{folder / WEIGHTS}: these are not the weights that {RECORD} was written for; fit or copy the projection again"
+            )
         try:
             arrays = load_file(folder / WEIGHTS)
         except SafetensorError as error:
-            raise ValueError(f"{folder / WEIGHTS}: not a readable safetensors file ({error}); fit or copy the projection again") from error
+            raise ValueError(
+                f"{folder / WEIGHTS}: not a readable safetensors file ({error}); fit or copy the projection again"
+            ) from error
         W, b, minimum, maximum = (arrays[name] for name in _ARRAYS)
         names, settings = tuple(about["names"]), about["settings"]
-        return cls(about["kind"], about["plm"], about["plm_revision"], about["layer"], W, b, minimum, maximum, names, settings)
+        return cls(
+            about["kind"],
+            about["plm"],
+            about["plm_revision"],
+            about["layer"],
+            W,
+            b,
+            minimum,
+            maximum,
+            names,
+            settings,
+        )
 
 
 class Moments(NamedTuple):
@@ -184,7 +240,10 @@ def pca(embeddings: Embeddings, rows: np.ndarray, moments: Moments | None = None
     """
     moments = moments or Moments.of(embeddings, rows)
     axes, variances = moments.axes()
-    settings = {"n_residues": len(rows), "explained_variance": (variances / np.trace(moments.covariance)).tolist()}
+    settings = {
+        "n_residues": len(rows),
+        "explained_variance": (variances / np.trace(moments.covariance)).tolist(),
+    }
     return _two_sided("pca", embeddings, rows, axes, moments, settings)
 
 
@@ -205,10 +264,19 @@ def ica(
     moments = moments or Moments.of(embeddings, rows)
     axes, variances = (part[..., :n_components] for part in moments.axes())
     whitening = axes / np.sqrt(variances)
-    chosen = rows if len(rows) <= sample else np.sort(np.random.default_rng(seed).choice(rows, sample, replace=False))
+    chosen = (
+        rows
+        if len(rows) <= sample
+        else np.sort(np.random.default_rng(seed).choice(rows, sample, replace=False))
+    )
     white = ((embeddings[chosen] - moments.mean) @ whitening).astype(np.float32)
     unmixing, converged = _unmixed(white, max_iter, seed)
-    settings = {"n_residues": len(chosen), "max_iter": max_iter, "seed": seed, "converged": converged}
+    settings = {
+        "n_residues": len(chosen),
+        "max_iter": max_iter,
+        "seed": seed,
+        "converged": converged,
+    }
     return _two_sided("ica", embeddings, rows, _positive(whitening @ unmixing), moments, settings)
 
 
@@ -224,7 +292,11 @@ def _unmixed(white: np.ndarray, max_iter: int, seed: int) -> tuple[np.ndarray, b
         model.fit(white)
     converged = not any(issubclass(w.category, ConvergenceWarning) for w in caught)
     if not converged:
-        _log.warning("FastICA did not converge in %d steps on %d residues x %d; its components are used as they are", max_iter, *white.shape)
+        _log.warning(
+            "FastICA did not converge in %d steps on %d residues x %d; its components are used as they are",
+            max_iter,
+            *white.shape,
+        )
     return model.components_.T.astype(np.float64), converged
 
 
@@ -234,8 +306,19 @@ def _positive(axes: np.ndarray) -> np.ndarray:
     return axes * np.sign(axes[largest, np.arange(axes.shape[1])])
 
 
-def _two_sided(kind: str, embeddings: Embeddings, rows: np.ndarray, axes: np.ndarray, moments: Moments, settings: dict[str, Any]) -> Projection:
+def _two_sided(
+    kind: str,
+    embeddings: Embeddings,
+    rows: np.ndarray,
+    axes: np.ndarray,
+    moments: Moments,
+    settings: dict[str, Any],
+) -> Projection:
     W = np.stack([axes, -axes], axis=-1).reshape(len(axes), -1)
-    names = tuple(f"component {i}, {side} side" for i in range(axes.shape[1]) for side in ("positive", "negative"))
+    names = tuple(
+        f"component {i}, {side} side"
+        for i in range(axes.shape[1])
+        for side in ("positive", "negative")
+    )
     found = Projection.fit(kind, embeddings, rows, W, -moments.mean @ W, names, settings)
     return replace(found, minimum=np.zeros_like(found.minimum))

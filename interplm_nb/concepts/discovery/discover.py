@@ -57,10 +57,18 @@ def discover(
     `EVIDENCE` (see `with_evidence`). structures: the structure file of an accession, named in column `structure`. `write_tsv` exports it.
     """
     first = pairs.group_by("concept", maintain_order=True).head(per_concept)
-    found = candidates(source, annotations, first, train, among).filter(pl.col("confidence") >= min_confidence)
-    names = [name for name in ("entry_name", "protein_name", "gene_names", "organism") if name in source.proteins.table.columns]
+    found = candidates(source, annotations, first, train, among).filter(
+        pl.col("confidence") >= min_confidence
+    )
+    names = [
+        name
+        for name in ("entry_name", "protein_name", "gene_names", "organism")
+        if name in source.proteins.table.columns
+    ]
     about = source.proteins.table.select("accession", *names)
-    table = with_evidence(found, source, annotations, structures or {}).join(about, on="accession", how="left", maintain_order="left")
+    table = with_evidence(found, source, annotations, structures or {}).join(
+        about, on="accession", how="left", maintain_order="left"
+    )
     return table.select("rank", "accession", *names, pl.exclude("rank", "accession", *names))
 
 
@@ -88,9 +96,18 @@ def candidates(
     check_source(source, annotations)
     _check_pairs(pairs, annotations, source.n_features)
     chosen = _places(source, among)
-    table = pl.concat([pl.DataFrame(schema=CANDIDATES), *_by_pair(source, annotations, pairs, _places(source, train), chosen)])
-    best = table.sort(**_BEST_FIRST).unique(["concept", "accession"], keep="first", maintain_order=True)
-    return best.with_columns(pl.int_range(1, pl.len() + 1).alias("rank")).select(pl.col(name).cast(kind) for name, kind in CANDIDATES.items())
+    table = pl.concat(
+        [
+            pl.DataFrame(schema=CANDIDATES),
+            *_by_pair(source, annotations, pairs, _places(source, train), chosen),
+        ]
+    )
+    best = table.sort(**_BEST_FIRST).unique(
+        ["concept", "accession"], keep="first", maintain_order=True
+    )
+    return best.with_columns(pl.int_range(1, pl.len() + 1).alias("rank")).select(
+        pl.col(name).cast(kind) for name, kind in CANDIDATES.items()
+    )
 
 
 def among_unlabelled(confidence: np.ndarray, missing: float) -> np.ndarray:
@@ -101,7 +118,9 @@ def among_unlabelled(confidence: np.ndarray, missing: float) -> np.ndarray:
     (Elkan & Noto 2008, equation 3, with c = 1 - missing.) float64. It never reverses the order. ValueError for a share outside [0, 1).
     """
     if not 0 <= missing < 1:
-        raise ValueError(f"missing is the share of true sites without a label, from 0 to below 1, not {missing}")
+        raise ValueError(
+            f"missing is the share of true sites without a label, from 0 to below 1, not {missing}"
+        )
     p = np.asarray(confidence, float)
     odds = np.divide(p, 1 - p, out=np.full(p.shape, np.inf), where=p < 1)
     return np.minimum(missing / (1 - missing) * odds, 1) if missing else np.zeros(p.shape)
@@ -114,11 +133,17 @@ def write_tsv(table: pl.DataFrame, path: Path) -> None:
 
 
 def _by_pair(
-    source: FeatureActivations, annotations: Annotations, pairs: pl.DataFrame, train: np.ndarray, chosen: np.ndarray
+    source: FeatureActivations,
+    annotations: Annotations,
+    pairs: pl.DataFrame,
+    train: np.ndarray,
+    chosen: np.ndarray,
 ) -> Iterator[pl.DataFrame]:
     """Pair by pair, so that the sites of one pair are in memory: the strongest site of each protein that lacks the label there."""
     accessions = pl.Series("accession", source.proteins.accessions, pl.String)
-    for (concept,), own in pairs.sort("concept", "feature").group_by("concept", maintain_order=True):
+    for (concept,), own in pairs.sort("concept", "feature").group_by(
+        "concept", maintain_order=True
+    ):
         carried = annotations.mask(str(concept))
         instances = _instances(annotations, str(concept))
         for pair in own.iter_rows(named=True):
@@ -126,16 +151,29 @@ def _by_pair(
             place = sites["protein"].to_numpy()
             known, totals = sites["annotated"].to_numpy(), sites["total"].to_numpy()
             calibration = _calibrated(totals[train[place]], known[train[place]])
-            best = sites.filter(pl.Series(chosen[place] & ~known)).sort("protein", "total", "start", descending=[False, True, False])
+            best = sites.filter(pl.Series(chosen[place] & ~known)).sort(
+                "protein", "total", "start", descending=[False, True, False]
+            )
             best = best.unique("protein", keep="first", maintain_order=True)
             strength = best["total"].to_numpy()
             annotated = np.sort(totals[known])
             yield best.with_columns(
                 pl.lit(0, pl.Int64).alias("rank"),
                 accessions.gather(best["protein"]),
-                *(pl.lit(pair[name], CANDIDATES[name]).alias(name) for name in ("concept", "category", "feature", "threshold")),
-                pl.Series("confidence", calibration(strength) if calibration else np.zeros(best.height), pl.Float64),
-                pl.Series("as_strong_as", np.searchsorted(annotated, strength, side="right") / max(len(annotated), 1), pl.Float64),
+                *(
+                    pl.lit(pair[name], CANDIDATES[name]).alias(name)
+                    for name in ("concept", "category", "feature", "threshold")
+                ),
+                pl.Series(
+                    "confidence",
+                    calibration(strength) if calibration else np.zeros(best.height),
+                    pl.Float64,
+                ),
+                pl.Series(
+                    "as_strong_as",
+                    np.searchsorted(annotated, strength, side="right") / max(len(annotated), 1),
+                    pl.Float64,
+                ),
                 pl.Series("n_annotated", instances[best["protein"].to_numpy()], pl.Int64),
             ).select(CANDIDATES.keys())
 
@@ -148,7 +186,9 @@ def _calibrated(totals: np.ndarray, annotated: np.ndarray) -> Calibration | None
 def _instances(annotations: Annotations, concept: str) -> np.ndarray:
     """int64 [n_proteins]: instances of a concept on each."""
     proteins = annotations.proteins
-    counts = annotations.only([concept]).table.group_by("accession").agg(pl.col("instance").n_unique())
+    counts = (
+        annotations.only([concept]).table.group_by("accession").agg(pl.col("instance").n_unique())
+    )
     n = np.zeros(len(proteins), np.int64)
     n[[proteins.index(a) for a in counts["accession"]]] = counts["instance"].to_numpy()
     return n
@@ -164,13 +204,23 @@ def _places(source: FeatureActivations, accessions: Collection[str] | None) -> n
 
 
 def _check_pairs(pairs: pl.DataFrame, annotations: Annotations, n_features: int) -> None:
-    lacking = [name for name in ("concept", "category", "feature", "threshold") if name not in pairs.columns]
+    lacking = [
+        name
+        for name in ("concept", "category", "feature", "threshold")
+        if name not in pairs.columns
+    ]
     if lacking:
-        raise ValueError(f"pairs have the columns concept, category, feature, threshold (ConceptLinks.table); {lacking} not among {pairs.columns}")
+        raise ValueError(
+            f"pairs have the columns concept, category, feature, threshold (ConceptLinks.table); {lacking} not among {pairs.columns}"
+        )
     if pairs.height == 0:
-        raise ValueError("no pair of concept and feature is given, so nothing can be discovered; link at a lower min_f1")
+        raise ValueError(
+            "no pair of concept and feature is given, so nothing can be discovered; link at a lower min_f1"
+        )
     if (top := pairs["feature"].max()) is None or int(str(top)) >= n_features:
-        raise ValueError(f"pairs name feature {top}, but features are 0 to {n_features - 1}; give the links of this source")
+        raise ValueError(
+            f"pairs name feature {top}, but features are 0 to {n_features - 1}; give the links of this source"
+        )
     unknown = sorted(set(pairs["concept"]) - set(annotations.concepts))
     if unknown:
         raise ValueError(

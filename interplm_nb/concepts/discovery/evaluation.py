@@ -78,51 +78,83 @@ def hide_and_refind(
     """
     _check_names(controls or {})
     gone = hidden(annotations, splits, share, by, seed)
-    left = Annotations(annotations.table.join(gone, on=["accession", "category"], how="anti"), annotations.proteins)
+    left = Annotations(
+        annotations.table.join(gone, on=["accession", "category"], how="anti"), annotations.proteins
+    )
     pairs = _pairs(source, left, splits, min_f1, per_concept, min_instances)
     concepts = pairs.select("concept", "category").unique()
     found = _found(source, left, pairs, splits)
-    ranks = {"sae": found, "mmseqs2": nearest_relatives(left, concepts["concept"].to_list(), _of(splits, "test"))}
+    ranks = {
+        "sae": found,
+        "mmseqs2": nearest_relatives(left, concepts["concept"].to_list(), _of(splits, "test")),
+    }
     for name, control in (controls or {}).items():
         own = _pairs(control, left, splits, 0.0, per_concept, 0, concepts["concept"].to_list())
         ranks[name] = _found(control, left, own, splits)
-    cases = _judged(_placed(_cases(concepts, left, splits), ranks), annotations.table.join(gone, on=["accession", "category"], how="semi"))
+    cases = _judged(
+        _placed(_cases(concepts, left, splits), ranks),
+        annotations.table.join(gone, on=["accession", "category"], how="semi"),
+    )
     seen = cases.filter(pl.col("rank_sae").is_not_null())
     return Refound(
-        ranking=cases.filter(pl.col("rank_both").is_not_null()).sort("rank_both").drop("cluster_code"),
+        ranking=cases.filter(pl.col("rank_both").is_not_null())
+        .sort("rank_both")
+        .drop("cluster_code"),
         precision=_precision(
-            cases, [*METHODS, *(controls or {})], resamples(splits.filter(pl.col("split") == "test")["cluster"].n_unique(), n_resamples, seed)
+            cases,
+            [*METHODS, *(controls or {})],
+            resamples(
+                splits.filter(pl.col("split") == "test")["cluster"].n_unique(), n_resamples, seed
+            ),
         ),
         overlap=_overlap(cases),
         concepts=_by_concept(cases, [*METHODS, *(controls or {})]),
-        calibration=reliability(among_unlabelled(seen["confidence"].to_numpy(), share), seen["at_place"].to_numpy()),
+        calibration=reliability(
+            among_unlabelled(seen["confidence"].to_numpy(), share), seen["at_place"].to_numpy()
+        ),
         n_pairs=pairs.height,
         n_cases=cases.height,
         n_hidden=int(cases["hidden"].sum()),
     )
 
 
-def hidden(annotations: Annotations, splits: pl.DataFrame, share: float, by: Literal["protein", "cluster"], seed: int) -> pl.DataFrame:
+def hidden(
+    annotations: Annotations,
+    splits: pl.DataFrame,
+    share: float,
+    by: Literal["protein", "cluster"],
+    seed: int,
+) -> pl.DataFrame:
     """accession, category: of each category a `share` of the proteins (or clusters) that have it, drawn by `seed` and the category's name alone."""
     if not 0 < share < 1:
-        raise ValueError(f"share is the part of the annotations to hide, above 0 and below 1, not {share}")
+        raise ValueError(
+            f"share is the part of the annotations to hide, above 0 and below 1, not {share}"
+        )
     if by not in ("protein", "cluster"):
         raise ValueError(f"labels are hidden by 'protein' or by 'cluster', not by {by!r}")
     unit = "accession" if by == "protein" else "cluster"
-    members = annotations.table.select("accession", "category").unique().join(splits.select("accession", "cluster"), on="accession")
+    members = (
+        annotations.table.select("accession", "category")
+        .unique()
+        .join(splits.select("accession", "cluster"), on="accession")
+    )
     parts = [members.select("accession", "category").clear()]
     for (category,), own in members.sort("category").group_by("category", maintain_order=True):
         units = own[unit].unique().sort()
         rng = np.random.default_rng([seed, zlib.crc32(str(category).encode())])
         drawn = units.gather(np.sort(rng.permutation(len(units))[: round(share * len(units))]))
-        parts.append(own.filter(pl.col(unit).is_in(drawn.implode())).select("accession", "category"))
+        parts.append(
+            own.filter(pl.col(unit).is_in(drawn.implode())).select("accession", "category")
+        )
     return pl.concat(parts).sort("category", "accession")
 
 
 def _check_names(controls: Mapping[str, FeatureActivations]) -> None:
     taken = sorted(set(controls) & {*METHODS, "random", "sae - mmseqs2"})
     if taken:
-        raise ValueError(f"a control cannot be called {taken[0]!r}, which names a method; call it random_sae, shuffled_sae or the like")
+        raise ValueError(
+            f"a control cannot be called {taken[0]!r}, which names a method; call it random_sae, shuffled_sae or the like"
+        )
 
 
 def _of(splits: pl.DataFrame, split: str) -> list[str]:
@@ -140,7 +172,11 @@ def _pairs(
 ) -> pl.DataFrame:
     scores = count(source, left, _of(splits, "validation"))
     enough = scores.concepts.filter(pl.col("n_instances") >= min_instances)["concept"].to_list()
-    names = [name for name in enough if not is_amino_acid(name) and (concepts is None or name in concepts)]
+    names = [
+        name
+        for name in enough
+        if not is_amino_acid(name) and (concepts is None or name in concepts)
+    ]
     # Test is not read to choose: its place is taken by validation, and its figures are not used.
     links = linked(scores, scores, names, min_f1)
     if links.height == 0:
@@ -150,35 +186,62 @@ def _pairs(
     return links.group_by("concept", maintain_order=True).head(per_concept)
 
 
-def _found(source: FeatureActivations, left: Annotations, pairs: pl.DataFrame, splits: pl.DataFrame) -> pl.DataFrame:
+def _found(
+    source: FeatureActivations, left: Annotations, pairs: pl.DataFrame, splits: pl.DataFrame
+) -> pl.DataFrame:
     """Sites on proteins of test that lack the concept, best first."""
     found = candidates(source, left, pairs, _of(splits, "train"), _of(splits, "test"))
-    return found.filter(pl.col("n_annotated") == 0, pl.col("confidence") > 0).select(*_PAIR, "feature", "start", "end", "confidence")
+    return found.filter(pl.col("n_annotated") == 0, pl.col("confidence") > 0).select(
+        *_PAIR, "feature", "start", "end", "confidence"
+    )
 
 
 def _cases(concepts: pl.DataFrame, left: Annotations, splits: pl.DataFrame) -> pl.DataFrame:
     """Every protein of test with every concept that it lacks; cluster_code: its cluster, from 0."""
     test = splits.filter(pl.col("split") == "test").select("accession", "cluster")
     codes = (pl.col("cluster").rank("dense") - 1).cast(pl.Int64).alias("cluster_code")
-    return test.with_columns(codes).join(concepts, how="cross").join(left.table, on=_PAIR, how="anti").sort(_PAIR)
+    return (
+        test.with_columns(codes)
+        .join(concepts, how="cross")
+        .join(left.table, on=_PAIR, how="anti")
+        .sort(_PAIR)
+    )
 
 
 def _placed(cases: pl.DataFrame, ranks: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
     """The cases with the place that each method gives them, from 1: rank_<method>, and what the SAE and MMseqs2 say of them."""
     kept = {"sae": ("feature", "start", "end", "confidence"), "mmseqs2": ("relative", "e_value")}
     for method, found in ranks.items():
-        own = found.join(cases, on=_PAIR, how="semi", maintain_order="left").select(*_PAIR, *kept.get(method, ()))
-        cases = cases.join(own.with_columns(pl.int_range(1, pl.len() + 1).alias(f"rank_{method}")), on=_PAIR, how="left")
-    fused = pl.sum_horizontal((1 / (_FUSION + pl.col(f"rank_{method}"))).fill_null(0) for method in ("sae", "mmseqs2"))
+        own = found.join(cases, on=_PAIR, how="semi", maintain_order="left").select(
+            *_PAIR, *kept.get(method, ())
+        )
+        cases = cases.join(
+            own.with_columns(pl.int_range(1, pl.len() + 1).alias(f"rank_{method}")),
+            on=_PAIR,
+            how="left",
+        )
+    fused = pl.sum_horizontal(
+        (1 / (_FUSION + pl.col(f"rank_{method}"))).fill_null(0) for method in ("sae", "mmseqs2")
+    )
     cases = cases.with_columns(fused=fused).sort("fused", *_PAIR, descending=[True, False, False])
-    return cases.with_columns(rank_both=pl.when(pl.col("fused") > 0).then(pl.int_range(1, pl.len() + 1))).drop("fused")
+    return cases.with_columns(
+        rank_both=pl.when(pl.col("fused") > 0).then(pl.int_range(1, pl.len() + 1))
+    ).drop("fused")
 
 
 def _judged(cases: pl.DataFrame, segments: pl.DataFrame) -> pl.DataFrame:
     """With hidden and at_place: the only step that sees what was hidden."""
-    over = cases.select(*_PAIR, "start", "end").join(segments.select(*_PAIR, pl.col("start").alias("from"), pl.col("end").alias("to")), on=_PAIR)
-    truth = over.group_by(_PAIR).agg(((pl.col("from") <= pl.col("end")) & (pl.col("to") >= pl.col("start"))).any().alias("at_place"))
-    return cases.join(truth.with_columns(hidden=True), on=_PAIR, how="left").with_columns(pl.col("hidden", "at_place").fill_null(False))
+    over = cases.select(*_PAIR, "start", "end").join(
+        segments.select(*_PAIR, pl.col("start").alias("from"), pl.col("end").alias("to")), on=_PAIR
+    )
+    truth = over.group_by(_PAIR).agg(
+        ((pl.col("from") <= pl.col("end")) & (pl.col("to") >= pl.col("start")))
+        .any()
+        .alias("at_place")
+    )
+    return cases.join(truth.with_columns(hidden=True), on=_PAIR, how="left").with_columns(
+        pl.col("hidden", "at_place").fill_null(False)
+    )
 
 
 def _ranked(cases: pl.DataFrame, method: str, n_clusters: int) -> Ranked:
@@ -190,12 +253,23 @@ def _ranked(cases: pl.DataFrame, method: str, n_clusters: int) -> Ranked:
 def _precision(cases: pl.DataFrame, methods: Sequence[str], weights: np.ndarray) -> pl.DataFrame:
     values = {m: quality(_ranked(cases, m, weights.shape[1]), KS, weights) for m in methods}
     values["sae - mmseqs2"] = values["sae"] - values["mmseqs2"]
-    totals, right = (np.bincount(part["cluster_code"].to_numpy(), minlength=weights.shape[1]) for part in (cases, cases.filter("hidden")))
-    values["random"] = np.repeat((weights @ right / np.maximum(weights @ totals, 1))[:, None], len(KS) + 1, axis=1)
+    totals, right = (
+        np.bincount(part["cluster_code"].to_numpy(), minlength=weights.shape[1])
+        for part in (cases, cases.filter("hidden"))
+    )
+    values["random"] = np.repeat(
+        (weights @ right / np.maximum(weights @ totals, 1))[:, None], len(KS) + 1, axis=1
+    )
     parts = []
     for method, found in values.items():
         estimate, low, high = spread(found)
-        columns = {"method": [method] * len(estimate), "k": [*KS, None], "precision": estimate, "low": low, "high": high}
+        columns = {
+            "method": [method] * len(estimate),
+            "k": [*KS, None],
+            "precision": estimate,
+            "low": low,
+            "high": high,
+        }
         parts.append(pl.DataFrame(columns, schema_overrides={"k": pl.Int64}))
     return pl.concat(parts)
 
@@ -204,7 +278,9 @@ def _overlap(cases: pl.DataFrame) -> pl.DataFrame:
     found = cases.filter("hidden")
     rows = []
     for k in (*KS, None):
-        first = [(found[f"rank_{m}"] <= (k or cases.height)).fill_null(False) for m in ("sae", "mmseqs2")]
+        first = [
+            (found[f"rank_{m}"] <= (k or cases.height)).fill_null(False) for m in ("sae", "mmseqs2")
+        ]
         sae, mmseqs2 = (part.to_numpy() for part in first)
         counts = (sae, mmseqs2, sae & mmseqs2, sae & ~mmseqs2, mmseqs2 & ~sae)
         rows.append((k, *(int(part.sum()) for part in counts)))
@@ -214,9 +290,28 @@ def _overlap(cases: pl.DataFrame) -> pl.DataFrame:
 
 def _by_concept(cases: pl.DataFrame, methods: Sequence[str]) -> pl.DataFrame:
     rows: list[dict[str, Any]] = []
-    for (concept, category), own in cases.sort("concept").group_by("concept", "category", maintain_order=True):
+    for (concept, category), own in cases.sort("concept").group_by(
+        "concept", "category", maintain_order=True
+    ):
         n_clusters = int(own["cluster_code"].to_numpy().max()) + 1
-        average = {m: float(quality(_ranked(own, m, n_clusters), (), np.ones((1, n_clusters)))[0, 0]) for m in methods}
-        rows.append({"concept": concept, "category": category, "n_cases": own.height, "n_hidden": int(own["hidden"].sum()), **average})
-    schema = {"concept": pl.String, "category": pl.String, "n_cases": pl.Int64, "n_hidden": pl.Int64, **dict.fromkeys(methods, pl.Float64)}
+        average = {
+            m: float(quality(_ranked(own, m, n_clusters), (), np.ones((1, n_clusters)))[0, 0])
+            for m in methods
+        }
+        rows.append(
+            {
+                "concept": concept,
+                "category": category,
+                "n_cases": own.height,
+                "n_hidden": int(own["hidden"].sum()),
+                **average,
+            }
+        )
+    schema = {
+        "concept": pl.String,
+        "category": pl.String,
+        "n_cases": pl.Int64,
+        "n_hidden": pl.Int64,
+        **dict.fromkeys(methods, pl.Float64),
+    }
     return pl.DataFrame(rows, schema=schema).filter(pl.col("n_hidden") > 0)

@@ -53,11 +53,17 @@ class SiteAlignment(NamedTuple):
     @property
     def identity(self) -> float:
         """Share of the columns without a gap in which both have the same letter; 0 where nothing aligns."""
-        return sum(a == b for a, b in zip(self.aligned, self.other, strict=True)) / max(self.n_aligned, 1)
+        return sum(a == b for a, b in zip(self.aligned, self.other, strict=True)) / max(
+            self.n_aligned, 1
+        )
 
 
 def with_evidence(
-    found: pl.DataFrame, source: FeatureActivations, annotations: Annotations, structures: Mapping[str, Path], examples: int = EXAMPLES
+    found: pl.DataFrame,
+    source: FeatureActivations,
+    annotations: Annotations,
+    structures: Mapping[str, Path],
+    examples: int = EXAMPLES,
 ) -> pl.DataFrame:
     """`discover.candidates` with the columns of `EVIDENCE`, null where there is none:
 
@@ -74,14 +80,23 @@ def with_evidence(
         lists = _lists(sites.filter(~pl.col("annotated")))
         for row in rows.iter_rows(named=True):
             alike = _most_alike(_window(source.proteins, row), known, examples)
-            cells.append({"rank": row["rank"], **lists[source.proteins.index(row["accession"])], **alike})
+            cells.append(
+                {"rank": row["rank"], **lists[source.proteins.index(row["accession"])], **alike}
+            )
     by_pair = pl.DataFrame(cells, schema={"rank": pl.Int64, **_BY_PAIR})
     files = pl.DataFrame(
-        {"accession": list(structures), "structure": [Path(path).name for path in structures.values()]},
+        {
+            "accession": list(structures),
+            "structure": [Path(path).name for path in structures.values()],
+        },
         schema={"accession": pl.String, "structure": pl.String},
     )
-    table = found.join(by_pair, on="rank", how="left").join(_other_concepts(found, annotations), on="rank", how="left")
-    return table.join(files, on="accession", how="left").sort("rank").select(*found.columns, *EVIDENCE)
+    table = found.join(by_pair, on="rank", how="left").join(
+        _other_concepts(found, annotations), on="rank", how="left"
+    )
+    return (
+        table.join(files, on="accession", how="left").sort("rank").select(*found.columns, *EVIDENCE)
+    )
 
 
 def align_windows(window: Window, other: Window) -> SiteAlignment:
@@ -97,14 +112,22 @@ def align_windows(window: Window, other: Window) -> SiteAlignment:
     if len(best.trace) == 0 or best.score <= 0:
         return SiteAlignment(0, window.start, other.start, "", "")
     # Letters from the windows, not from the alignment: U and O stay what they are.
-    rows = ["".join("-" if i < 0 else w.letters[i] for i in column) for w, column in zip((window, other), best.trace.T, strict=True)]
+    rows = [
+        "".join("-" if i < 0 else w.letters[i] for i in column)
+        for w, column in zip((window, other), best.trace.T, strict=True)
+    ]
     first = best.trace[0]
-    return SiteAlignment(int(best.score), window.start + int(first[0]), other.start + int(first[1]), *rows)
+    return SiteAlignment(
+        int(best.score), window.start + int(first[0]), other.start + int(first[1]), *rows
+    )
 
 
 def _most_alike(window: Window, known: list[Window], examples: int) -> dict[str, Any]:
     others = [other for other in known if other.accession != window.accession][:examples]
-    aligned = sorted(((align_windows(window, other), other.accession) for other in others), key=lambda pair: -pair[0].score)
+    aligned = sorted(
+        ((align_windows(window, other), other.accession) for other in others),
+        key=lambda pair: -pair[0].score,
+    )
     aligned = [(alignment, accession) for alignment, accession in aligned if alignment.n_aligned]
     if not aligned:
         return {}
@@ -119,15 +142,26 @@ def _most_alike(window: Window, known: list[Window], examples: int) -> dict[str,
 def _lists(sites: pl.DataFrame) -> dict[int, dict[str, str]]:
     """Of each protein: its sites, and their maxima, in words."""
     texts = sites.group_by("protein", maintain_order=True).agg(
-        pl.format("{}-{}", "start", "end").str.join(";").alias("sites"), pl.col("position").cast(pl.String).str.join(";").alias("positions")
+        pl.format("{}-{}", "start", "end").str.join(";").alias("sites"),
+        pl.col("position").cast(pl.String).str.join(";").alias("positions"),
     )
-    return {protein: {"sites": spans, "positions": positions} for protein, spans, positions in texts.iter_rows()}
+    return {
+        protein: {"sites": spans, "positions": positions}
+        for protein, spans, positions in texts.iter_rows()
+    }
 
 
 def _strongest(proteins: Proteins, annotated: pl.DataFrame, n: int) -> list[Window]:
     """The strongest annotated site of each protein, of the `n` proteins where it is strongest, first of the axis among equals."""
-    best = annotated.sort("total", "protein", "start", descending=[True, False, False]).unique("protein", keep="first", maintain_order=True).head(n)
-    return [_window(proteins, {**row, "accession": proteins.accessions[row["protein"]]}) for row in best.iter_rows(named=True)]
+    best = (
+        annotated.sort("total", "protein", "start", descending=[True, False, False])
+        .unique("protein", keep="first", maintain_order=True)
+        .head(n)
+    )
+    return [
+        _window(proteins, {**row, "accession": proteins.accessions[row["protein"]]})
+        for row in best.iter_rows(named=True)
+    ]
 
 
 def _window(proteins: Proteins, site: Mapping[str, Any]) -> Window:
@@ -142,10 +176,23 @@ def _window(proteins: Proteins, site: Mapping[str, Any]) -> Window:
 
 def _other_concepts(table: pl.DataFrame, annotations: Annotations) -> pl.DataFrame:
     """rank, other_concepts: names of other concepts with a segment that overlaps start..end, sorted."""
-    segments = annotations.table.select("accession", pl.col("concept").alias("other"), pl.col("start").alias("from"), pl.col("end").alias("to"))
-    over = table.select("rank", "accession", "concept", "start", "end").join(segments, on="accession")
-    over = over.filter(pl.col("other") != pl.col("concept"), pl.col("from") <= pl.col("end"), pl.col("to") >= pl.col("start"))
-    return over.group_by("rank").agg(pl.col("other").unique().sort().str.join(";").alias("other_concepts"))
+    segments = annotations.table.select(
+        "accession",
+        pl.col("concept").alias("other"),
+        pl.col("start").alias("from"),
+        pl.col("end").alias("to"),
+    )
+    over = table.select("rank", "accession", "concept", "start", "end").join(
+        segments, on="accession"
+    )
+    over = over.filter(
+        pl.col("other") != pl.col("concept"),
+        pl.col("from") <= pl.col("end"),
+        pl.col("to") >= pl.col("start"),
+    )
+    return over.group_by("rank").agg(
+        pl.col("other").unique().sort().str.join(";").alias("other_concepts")
+    )
 
 
 def _standard(letters: str) -> str:

@@ -25,12 +25,16 @@ def quality(ranked: Ranked, ks: Sequence[int], weights: np.ndarray) -> np.ndarra
     precision at k: share of the first k that is right; where fewer are ranked, what is lacking counts as wrong. average precision: the sum over what
     is right of the precision at its place, over all that is right; what is not ranked adds nothing. weights: [n_resamples, n_clusters].
     """
-    return np.array([_quality(ranked, ks, w) for w in np.asarray(weights, float)]).reshape(-1, len(ks) + 1)
+    return np.array([_quality(ranked, ks, w) for w in np.asarray(weights, float)]).reshape(
+        -1, len(ks) + 1
+    )
 
 
 def resamples(n_clusters: int, n: int, seed: int) -> np.ndarray:
     """int64 [n + 1, n_clusters]: once each, then `n` draws of as many clusters with replacement."""
-    return np.concatenate([np.ones((1, n_clusters), np.int64), draws_of_clusters(n_clusters, n, seed)])
+    return np.concatenate(
+        [np.ones((1, n_clusters), np.int64), draws_of_clusters(n_clusters, n, seed)]
+    )
 
 
 def spread(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -11,12 +11,22 @@ from interplm_nb.sources.mmseqs import SENSITIVITY, alignments
 E_VALUE = 10.0
 """Hits up to here are ranked: BLAST's own default."""
 
-RELATIVES: dict[str, Any] = {"accession": pl.String, "concept": pl.String, "relative": pl.String, "identity": pl.Float64, "e_value": pl.Float64}
+RELATIVES: dict[str, Any] = {
+    "accession": pl.String,
+    "concept": pl.String,
+    "relative": pl.String,
+    "identity": pl.Float64,
+    "e_value": pl.Float64,
+}
 """Columns of `nearest_relatives`."""
 
 
 def nearest_relatives(
-    annotations: Annotations, concepts: Collection[str], among: Collection[str], e_value: float = E_VALUE, sensitivity: float = SENSITIVITY
+    annotations: Annotations,
+    concepts: Collection[str],
+    among: Collection[str],
+    e_value: float = E_VALUE,
+    sensitivity: float = SENSITIVITY,
 ) -> pl.DataFrame:
     """For each protein of `among` and each concept, its best hit among all other proteins that carry the concept; no row where there is none.
 
@@ -32,7 +42,15 @@ def nearest_relatives(
         "identity",
         "e_value",
     ).filter(pl.col("accession") != pl.col("relative"))
-    carriers = annotations.only(concepts).table.select("concept", pl.col("accession").alias("relative")).unique()
+    carriers = (
+        annotations.only(concepts)
+        .table.select("concept", pl.col("accession").alias("relative"))
+        .unique()
+    )
     order = ["e_value", "identity", "relative", "accession", "concept"]
-    found = names.join(carriers, on="relative").sort(order, descending=[False, True, False, False, False])
-    return found.unique(["accession", "concept"], keep="first", maintain_order=True).select(RELATIVES.keys())
+    found = names.join(carriers, on="relative").sort(
+        order, descending=[False, True, False, False, False]
+    )
+    return found.unique(["accession", "concept"], keep="first", maintain_order=True).select(
+        RELATIVES.keys()
+    )

@@ -17,7 +17,13 @@ SITES: dict[str, Any] = {
 """Columns of `firing_sites`."""
 
 
-def firing_sites(source: FeatureActivations, feature: int, threshold: float, carried: np.ndarray, bridge: int = BRIDGE) -> pl.DataFrame:
+def firing_sites(
+    source: FeatureActivations,
+    feature: int,
+    threshold: float,
+    carried: np.ndarray,
+    bridge: int = BRIDGE,
+) -> pl.DataFrame:
     """The sites of one feature on all proteins: maximal runs of residues above `threshold`, with gaps of at most `bridge` residues bridged.
 
     carried: bool [n_residues], the residues that carry a concept. Columns of `SITES`, in the order of the axis: protein (its place, from 0); start,

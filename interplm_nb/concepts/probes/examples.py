@@ -31,7 +31,9 @@ class Examples:
     values: Mapping[str, Matrix]
 
     @classmethod
-    def residues(cls, source: Source, splits: pl.DataFrame, most: int = 200_000, seed: int = 0) -> Self:
+    def residues(
+        cls, source: Source, splits: pl.DataFrame, most: int = 200_000, seed: int = 0
+    ) -> Self:
         """Residues of whole proteins, drawn at random until a split has `most` of them or all of its own.
 
         `splits` has accession, cluster, split (train, validation, test), as `Run.splits` or, for data of one's own, `homology.split` gives; proteins
@@ -40,15 +42,28 @@ class Examples:
         every source on the same proteins. For the dense baseline the source is `DenseSource`. Memory: 3 * most * n_features * 4 bytes for a dense
         source. ValueError for a cluster in two splits.
         """
-        chosen = {s: _drawn(names, source.proteins, most, seed) for s, names in by_split(splits, source.proteins).items()}
+        chosen = {
+            s: _drawn(names, source.proteins, most, seed)
+            for s, names in by_split(splits, source.proteins).items()
+        }
         parts = {s: _residues(source, names) for s, names in chosen.items()}
-        return cls("residues", {s: rows for s, (rows, _) in parts.items()}, {s: values for s, (_, values) in parts.items()})
+        return cls(
+            "residues",
+            {s: rows for s, (rows, _) in parts.items()},
+            {s: values for s, (_, values) in parts.items()},
+        )
 
     @classmethod
     def proteins(cls, source: Source, splits: pl.DataFrame, pool: Pool = "maximum") -> Self:
         """All proteins of the splits, each with the maximum or the mean of every feature over its residues (`pooled`). `splits` as in `residues`."""
-        parts = {s: pooled(source, names, pool) for s, names in by_split(splits, source.proteins).items()}
-        return cls(f"proteins by {pool}", {s: places for s, (places, _) in parts.items()}, {s: values for s, (_, values) in parts.items()})
+        parts = {
+            s: pooled(source, names, pool) for s, names in by_split(splits, source.proteins).items()
+        }
+        return cls(
+            f"proteins by {pool}",
+            {s: places for s, (places, _) in parts.items()},
+            {s: values for s, (_, values) in parts.items()},
+        )
 
     @property
     def n_features(self) -> int:
@@ -64,7 +79,9 @@ class Examples:
         values = self.values["train"]
         if isinstance(values, np.ndarray):
             deviation = values.std(axis=0, dtype=np.float64)
-            return values.mean(axis=0, dtype=np.float64), np.where(np.ptp(values, axis=0) > 0, deviation, 0.0)
+            return values.mean(axis=0, dtype=np.float64), np.where(
+                np.ptp(values, axis=0) > 0, deviation, 0.0
+            )
         n, n_features = shape_of(values)
         data = values.data.astype(np.float64)
         mean, squares = (np.bincount(values.indices, w, n_features) / n for w in (data, data**2))
@@ -88,19 +105,34 @@ def by_split(splits: pl.DataFrame, proteins: Proteins) -> dict[str, list[str]]:
     """The accessions of train, validation and test. ValueError for missing columns, unknown proteins, an empty split, a cluster in two splits."""
     missing = [name for name in ("accession", "cluster", "split") if name not in splits.columns]
     if missing:
-        raise ValueError(f"splits need the columns accession, cluster and split, {missing} not among {splits.columns}; homology.split makes them")
+        raise ValueError(
+            f"splits need the columns accession, cluster and split, {missing} not among {splits.columns}; homology.split makes them"
+        )
     strangers = [accession for accession in splits["accession"] if accession not in proteins]
     if strangers:
-        raise ValueError(f"{len(strangers)} proteins of the splits, such as {strangers[0]!r}, are not among {proteins}; filter the splits")
-    torn = splits.group_by("cluster").agg(pl.col("split").unique().sort()).filter(pl.col("split").list.len() > 1).sort("cluster")
+        raise ValueError(
+            f"{len(strangers)} proteins of the splits, such as {strangers[0]!r}, are not among {proteins}; filter the splits"
+        )
+    torn = (
+        splits.group_by("cluster")
+        .agg(pl.col("split").unique().sort())
+        .filter(pl.col("split").list.len() > 1)
+        .sort("cluster")
+    )
     if torn.height:
         cluster, names = torn.row(0)
         where = " and ".join(map(str, names))
-        raise ValueError(f"cluster {cluster} lies in {where} ({torn.height} such clusters); deal clusters whole, as homology.split does")
-    found = {split: splits.filter(pl.col("split") == split)["accession"].to_list() for split in SPLITS}
+        raise ValueError(
+            f"cluster {cluster} lies in {where} ({torn.height} such clusters); deal clusters whole, as homology.split does"
+        )
+    found = {
+        split: splits.filter(pl.col("split") == split)["accession"].to_list() for split in SPLITS
+    }
     empty = [split for split, names in found.items() if not names]
     if empty:
-        raise ValueError(f"no protein in {' and '.join(empty)}; splits name a part train, validation or test for each protein")
+        raise ValueError(
+            f"no protein in {' and '.join(empty)}; splits name a part train, validation or test for each protein"
+        )
     return found
 
 
@@ -114,7 +146,9 @@ def protein_labels(table: pl.DataFrame, proteins: Proteins, label: str) -> np.nd
     return np.array([accession in having for accession in proteins.accessions], bool)
 
 
-def pooled(source: Source, accessions: Collection[str], pool: Pool = "maximum") -> tuple[np.ndarray, Matrix]:
+def pooled(
+    source: Source, accessions: Collection[str], pool: Pool = "maximum"
+) -> tuple[np.ndarray, Matrix]:
     """One row per protein: its place (int64 [n], ascending) and values [n, n_features], the maximum or the mean over its residues."""
     if pool not in get_args(Pool):
         raise ValueError(f"residues are pooled by {' or '.join(get_args(Pool))}, not {pool!r}")
@@ -135,11 +169,27 @@ def _pooled(values: Matrix, firsts: np.ndarray, pool: Pool) -> Matrix:
     if isinstance(values, np.ndarray):
         if pool == "maximum":
             return np.maximum.reduceat(values, firsts, axis=0)
-        return (np.add.reduceat(values, firsts, axis=0, dtype=np.float64) / lengths[:, None]).astype(np.float32)
+        return (
+            np.add.reduceat(values, firsts, axis=0, dtype=np.float64) / lengths[:, None]
+        ).astype(np.float32)
     if pool == "mean":
-        shares = csr_array((np.repeat(1 / lengths, lengths), np.arange(lengths.sum()), np.append(firsts, lengths.sum())))
+        shares = csr_array(
+            (
+                np.repeat(1 / lengths, lengths),
+                np.arange(lengths.sum()),
+                np.append(firsts, lengths.sum()),
+            )
+        )
         return csr_array(shares @ values, dtype=np.float32)
-    return csr_array(vstack([values[i : i + n].max(axis=0).reshape(1, -1) for i, n in zip(firsts, lengths, strict=True)], format="csr"))
+    return csr_array(
+        vstack(
+            [
+                values[i : i + n].max(axis=0).reshape(1, -1)
+                for i, n in zip(firsts, lengths, strict=True)
+            ],
+            format="csr",
+        )
+    )
 
 
 def _drawn(accessions: list[str], proteins: Proteins, most: int, seed: int) -> list[str]:

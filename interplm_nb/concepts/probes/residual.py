@@ -6,13 +6,29 @@ import numpy as np
 import polars as pl
 
 from interplm_nb.concepts.probes.examples import Examples
-from interplm_nb.concepts.probes.fitting import PROBES, Probe, check_same, constant_rows, logistic_probe, probe_row
+from interplm_nb.concepts.probes.fitting import (
+    PROBES,
+    Probe,
+    check_same,
+    constant_rows,
+    logistic_probe,
+    probe_row,
+)
 
-RESIDUAL = {name: kind for name, kind in PROBES.items() if name != "features"} | {"share": pl.Float64}
+RESIDUAL = {name: kind for name, kind in PROBES.items() if name != "features"} | {
+    "share": pl.Float64
+}
 """Columns of `residual_view`: those of `PROBES` without the list of features, and share."""
 
 
-def residual_view(examples: Examples, embedding: Examples, task: str, carried: np.ndarray, linked: Collection[int], seed: int = 0) -> pl.DataFrame:
+def residual_view(
+    examples: Examples,
+    embedding: Examples,
+    task: str,
+    carried: np.ndarray,
+    linked: Collection[int],
+    seed: int = 0,
+) -> pl.DataFrame:
     """Logistic probes of one task on parts of the features, on the same examples and by the same rule (`logistic_probe`): columns of `RESIDUAL`.
 
     PLM-eXplain (Bioinformatics btaf631) splits an embedding into a subspace of known properties and the rest, and compares what is predicted from
@@ -28,17 +44,36 @@ def residual_view(examples: Examples, embedding: Examples, task: str, carried: n
     _check(known, others, examples.n_features)
     alive = others[examples.moments()[1][others] > 0]
     drawn = np.sort(np.random.default_rng(seed).permutation(alive)[: len(known)])
-    sets = {"linked features": known, "as many others": drawn, "other features": others, "all features": None}
-    probes: dict[str, Probe] = {name: logistic_probe(examples, carried, features) for name, features in sets.items()}
+    sets = {
+        "linked features": known,
+        "as many others": drawn,
+        "other features": others,
+        "all features": None,
+    }
+    probes: dict[str, Probe] = {
+        name: logistic_probe(examples, carried, features) for name, features in sets.items()
+    }
     probes["embedding"] = logistic_probe(embedding, carried)
-    rows = [probe_row(name, probe) for name, probe in probes.items()] + constant_rows(examples.labels(carried))
+    rows = [probe_row(name, probe) for name, probe in probes.items()] + constant_rows(
+        examples.labels(carried)
+    )
     told = probes["embedding"].test.auprc - probes["embedding"].test.prevalence
     about = {"task": task, "examples": examples.kind}
-    return pl.DataFrame([about | row | {"share": (row["auprc"] - row["prevalence"]) / told if told > 0 else None} for row in rows], schema=RESIDUAL)
+    return pl.DataFrame(
+        [
+            about | row | {"share": (row["auprc"] - row["prevalence"]) / told if told > 0 else None}
+            for row in rows
+        ],
+        schema=RESIDUAL,
+    )
 
 
 def _check(known: np.ndarray, others: np.ndarray, n_features: int) -> None:
     if not len(known) or not len(others):
-        raise ValueError(f"{len(known)} of {n_features} features are linked; a residual view needs some that are and some that are not")
+        raise ValueError(
+            f"{len(known)} of {n_features} features are linked; a residual view needs some that are and some that are not"
+        )
     if known[0] < 0 or known[-1] >= n_features:
-        raise ValueError(f"linked features are 0 to {n_features - 1}, not {known[0]} to {known[-1]}; take links and examples from one source")
+        raise ValueError(
+            f"linked features are 0 to {n_features - 1}, not {known[0]} to {known[-1]}; take links and examples from one source"
+        )

@@ -20,7 +20,11 @@ SPECIFICITY: dict[str, Any] = {
 
 
 def family_specificity(
-    source: Source, families: pl.DataFrame, accessions: Collection[str], threshold: float = 0.5, clusters: pl.DataFrame | None = None
+    source: Source,
+    families: pl.DataFrame,
+    accessions: Collection[str],
+    threshold: float = 0.5,
+    clusters: pl.DataFrame | None = None,
 ) -> pl.DataFrame:
     """For each feature, the family that its strong proteins are of: columns of `SPECIFICITY`, one row per feature, in order.
 
@@ -37,7 +41,9 @@ def family_specificity(
     ValueError for another unit than "max", proteins without a cluster, or families of no such protein.
     """
     if source.unit != "max":
-        raise ValueError(f"strong is a fraction of each feature's maximum (unit 'max'), not of unit {source.unit!r}: activations.relative_to(maxima)")
+        raise ValueError(
+            f"strong is a fraction of each feature's maximum (unit 'max'), not of unit {source.unit!r}: activations.relative_to(maxima)"
+        )
     places, maxima = pooled(source, accessions, "maximum")
     strong = csr_array(maxima > threshold, dtype=np.int64)
     member, names = _membership(families, places, source.proteins)
@@ -46,9 +52,16 @@ def family_specificity(
         strong, member = _half(groups, strong), _half(groups, member)
     pairs = _pairs(strong, member)
     rows = _best(pairs, names, source.n_features)
-    n_strong = pl.DataFrame({"feature": np.arange(source.n_features, dtype=np.uint32), "n_strong": strong.sum(axis=0)})
-    table = n_strong.join(rows, on="feature", how="left").with_columns(pl.col("p_value", "q_value").fill_null(1.0))
-    return table.select(pl.col(name).cast(kind) if kind == pl.String else pl.col(name).fill_null(0).cast(kind) for name, kind in SPECIFICITY.items())
+    n_strong = pl.DataFrame(
+        {"feature": np.arange(source.n_features, dtype=np.uint32), "n_strong": strong.sum(axis=0)}
+    )
+    table = n_strong.join(rows, on="feature", how="left").with_columns(
+        pl.col("p_value", "q_value").fill_null(1.0)
+    )
+    return table.select(
+        pl.col(name).cast(kind) if kind == pl.String else pl.col(name).fill_null(0).cast(kind)
+        for name, kind in SPECIFICITY.items()
+    )
 
 
 class _Pairs(NamedTuple):
@@ -91,12 +104,21 @@ def _best(pairs: _Pairs, names: list[str], n_features: int) -> pl.DataFrame:
     )  # fmt: skip
 
 
-def _membership(families: pl.DataFrame, places: np.ndarray, proteins: Proteins) -> tuple[csr_array, list[str]]:
+def _membership(
+    families: pl.DataFrame, places: np.ndarray, proteins: Proteins
+) -> tuple[csr_array, list[str]]:
     """int64 [n_proteins, n_families] of 0 and 1, and the families' names, sorted."""
     row = {proteins.accessions[place]: i for i, place in enumerate(places.tolist())}
-    known = families.select("accession", "family").drop_nulls().unique().filter(pl.col("accession").is_in(list(row)))
+    known = (
+        families.select("accession", "family")
+        .drop_nulls()
+        .unique()
+        .filter(pl.col("accession").is_in(list(row)))
+    )
     if not known.height:
-        raise ValueError(f"none of the {families.height} rows of families is of these {len(row)} proteins; give accessions as the run has them")
+        raise ValueError(
+            f"none of the {families.height} rows of families is of these {len(row)} proteins; give accessions as the run has them"
+        )
     names = known["family"].unique().sort().to_list()
     column = {name: j for j, name in enumerate(names)}
     where = [row[a] for a in known["accession"]], [column[f] for f in known["family"]]
@@ -109,7 +131,9 @@ def _groups(clusters: pl.DataFrame, places: np.ndarray, proteins: Proteins) -> c
     accessions = [proteins.accessions[place] for place in places.tolist()]
     missing = [accession for accession in accessions if accession not in cluster]
     if missing:
-        raise ValueError(f"{len(missing)} of {len(accessions)} proteins have no cluster, such as {missing[0]!r}; give the clusters of all of them")
+        raise ValueError(
+            f"{len(missing)} of {len(accessions)} proteins have no cluster, such as {missing[0]!r}; give the clusters of all of them"
+        )
     _, number = np.unique([cluster[accession] for accession in accessions], return_inverse=True)
     return csr_array((np.ones(len(number), np.int64), (number, np.arange(len(number)))))
 

@@ -9,7 +9,15 @@ from pathlib import Path
 from typing import Protocol
 
 from interplm_nb.sae.checkpoint import SAEAbout
-from interplm_nb.sae.importers import dictionary_learning, esmc, interplm, interprot, reticular, saelens, sparsify
+from interplm_nb.sae.importers import (
+    dictionary_learning,
+    esmc,
+    interplm,
+    interprot,
+    reticular,
+    saelens,
+    sparsify,
+)
 from interplm_nb.sae.importers.given import Given, Reading
 from interplm_nb.sae.importers.tensors import WEIGHT_SUFFIXES, Found, find, read_config
 from interplm_nb.sae.importers.widths import check_width
@@ -45,12 +53,26 @@ class Reader(Protocol):
         ...
 
 
-_READERS: tuple[Reader, ...] = (interplm, interprot, reticular, saelens, dictionary_learning, esmc, sparsify)
+_READERS: tuple[Reader, ...] = (
+    interplm,
+    interprot,
+    reticular,
+    saelens,
+    dictionary_learning,
+    esmc,
+    sparsify,
+)
 FORMATS = tuple(reader.NAME for reader in _READERS)
 
 
 def read(
-    path: Path, given: Given | None = None, *, sha256: str | None = None, plm_revision: str = "", repository: str = "", revision: str = ""
+    path: Path,
+    given: Given | None = None,
+    *,
+    sha256: str | None = None,
+    plm_revision: str = "",
+    repository: str = "",
+    revision: str = "",
 ) -> SAE:
     """Read another project's SAE from its weights file, or from a folder with one; on the CPU, in eval mode, with `about` set.
 
@@ -63,14 +85,23 @@ def read(
     reader = _chosen(found, given)
     strange = sorted(given.said().keys() - {"plm", "layer", "hook"} - reader.TAKES)
     if strange:
-        raise ValueError(f"{found.path}: {', '.join(strange)} cannot be said of an SAE of format {reader.NAME}; leave it out")
+        raise ValueError(
+            f"{found.path}: {', '.join(strange)} cannot be said of an SAE of format {reader.NAME}; leave it out"
+        )
     sae, says = _reading(reader, found, given)
     settled = given.settle(found.path, {name: says.get(name) for name in ("plm", "layer", "hook")})
     check_width(found.path, settled["plm"], settled["layer"], sae.d_in)
     _check_said(found.path, given, sae)
     origin = {"format": reader.NAME, "file": found.path.name, "sha256": found.sha256}
-    origin |= {name: value for name, value in (("repository", repository), ("revision", revision)) if value}
-    sae.about = SAEAbout(plm_revision=says.get("plm_revision") or plm_revision, recipe="imported", origin=origin, **settled)
+    origin |= {
+        name: value for name, value in (("repository", repository), ("revision", revision)) if value
+    }
+    sae.about = SAEAbout(
+        plm_revision=says.get("plm_revision") or plm_revision,
+        recipe="imported",
+        origin=origin,
+        **settled,
+    )
     return sae.eval()
 
 
@@ -83,7 +114,9 @@ def _reading(reader: Reader, found: Found, given: Given) -> Reading:
             raise
         raise ValueError(f"{found.path}: {error}") from error  # such as an architecture's own
     except (TypeError, AttributeError, LookupError, RuntimeError) as error:
-        raise ValueError(f"{found.path}: damaged, or not what {reader.NAME} writes ({error}). Found: {found.outline()}") from error
+        raise ValueError(
+            f"{found.path}: damaged, or not what {reader.NAME} writes ({error}). Found: {found.outline()}"
+        ) from error
 
 
 def _weights_file(path: Path, given: Given) -> Path:
@@ -93,14 +126,24 @@ def _weights_file(path: Path, given: Given) -> Path:
     config = path / "config.json"
     stated = read_config(config) if config.is_file() else {}
     if stated.get("type") == "SAE":
-        raise ValueError(f"{path} is an SAE of this package already: interplm_nb.sae.checkpoint.load reads it")
+        raise ValueError(
+            f"{path} is an SAE of this package already: interplm_nb.sae.checkpoint.load reads it"
+        )
     files = sorted(p for p in path.iterdir() if p.suffix in WEIGHT_SUFFIXES)
     if stated.get("model_type") == esmc.MODEL_TYPE and given.layer is not None:
-        files = [p for p in files if re.fullmatch(rf"layer_0*{given.layer}\.safetensors", p.name)] or files
+        files = [
+            p for p in files if re.fullmatch(rf"layer_0*{given.layer}\.safetensors", p.name)
+        ] or files
     if len(files) == 1:
         return files[0]
-    said = f"{len(files)} weights files, {', '.join(p.name for p in files[:8])}; name one of them" if files else "no weights file"
-    raise ValueError(f"{path}: this folder has {said} (a weights file ends in {', '.join(WEIGHT_SUFFIXES)})")
+    said = (
+        f"{len(files)} weights files, {', '.join(p.name for p in files[:8])}; name one of them"
+        if files
+        else "no weights file"
+    )
+    raise ValueError(
+        f"{path}: this folder has {said} (a weights file ends in {', '.join(WEIGHT_SUFFIXES)})"
+    )
 
 
 def _chosen(found: Found, given: Given) -> Reader:
@@ -121,11 +164,15 @@ def _mismatch(reader: Reader, found: Found, given: Given) -> str:
         return f"a JSON beside it that no one of its kind has ({error})"
 
 
-def _refusal(found: Found, asked: Sequence[Reader], fitting: Sequence[Reader], reasons: dict[str, str]) -> str:
+def _refusal(
+    found: Found, asked: Sequence[Reader], fitting: Sequence[Reader], reasons: dict[str, str]
+) -> str:
     if fitting:
         names = ", ".join(reader.NAME for reader in fitting)
         return f"{found.path}: fits several formats ({names}); say which with format= (--format). Found: {found.outline()}"
-    wants = "\n".join(f"  {reader.NAME}: {reasons[reader.NAME]}; wants {reader.WANTS}" for reader in asked)
+    wants = "\n".join(
+        f"  {reader.NAME}: {reasons[reader.NAME]}; wants {reader.WANTS}" for reader in asked
+    )
     return f"{found.path}: of no known format. Found: {found.outline()}.\n{wants}"
 
 
@@ -134,7 +181,13 @@ def _check_said(path: Path, given: Given, sae: SAE) -> None:
     kind = sae.architecture
     k = getattr(kind, "k", None)
     if given.architecture not in (None, kind.name) or given.k not in (None, k):
-        said = f"architecture {given.architecture or kind.name!r}" + (f", k {given.k}" if given.k is not None else "")
-        raise ValueError(f"{path}: the file says architecture {kind.name!r}{'' if k is None else f', k {k}'}; you say {said}")
+        said = f"architecture {given.architecture or kind.name!r}" + (
+            f", k {given.k}" if given.k is not None else ""
+        )
+        raise ValueError(
+            f"{path}: the file says architecture {kind.name!r}{'' if k is None else f', k {k}'}; you say {said}"
+        )
     if given.threshold is not None and kind.name not in ("batchtopk", "matryoshka"):
-        raise ValueError(f"{path}: a threshold cannot be said of an SAE of architecture {kind.name!r}; leave it out")
+        raise ValueError(
+            f"{path}: a threshold cannot be said of an SAE of architecture {kind.name!r}; leave it out"
+        )

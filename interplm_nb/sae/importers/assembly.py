@@ -34,7 +34,9 @@ def assemble(
     are for s * x and reconstruct s * x; s is folded into them. All float32.
     """
     if not 0 < abs(input_scale) < float("inf"):
-        raise ValueError(f"input_scale multiplies embeddings: a finite number other than 0, not {input_scale}")
+        raise ValueError(
+            f"input_scale multiplies embeddings: a finite number other than 0, not {input_scale}"
+        )
     sae = SAE(W_enc.shape[0], W_enc.shape[1], architecture, residue_norm)
     weights = {"W_enc": W_enc, "b_enc": b_enc, "W_dec": W_dec, "b_dec": b_dec, **(extra or {})}
     if not centred:
@@ -45,7 +47,11 @@ def assemble(
         else:
             weights["b_enc"] = weights["b_enc"] + shift
     if input_scale != 1:
-        weights |= {"W_enc": W_enc * input_scale, "W_dec": W_dec / input_scale, "b_dec": b_dec / input_scale}
+        weights |= {
+            "W_enc": W_enc * input_scale,
+            "W_dec": W_dec / input_scale,
+            "b_dec": b_dec / input_scale,
+        }
     if "threshold" in weights:
         weights["threshold"] = weights["threshold"].expand(sae.d_sae)
     sae.load_state_dict(weights)
@@ -56,20 +62,28 @@ def expect(found: Found, shapes: Mapping[str, tuple[int, ...]]) -> None:
     """Refuse tensors whose shapes are not these."""
     for name, shape in shapes.items():
         if tuple(found.tensors[name].shape) != shape:
-            raise ValueError(f"{found.path}: {name} has shape {tuple(found.tensors[name].shape)}, wanted {shape} to fit the other tensors")
+            raise ValueError(
+                f"{found.path}: {name} has shape {tuple(found.tensors[name].shape)}, wanted {shape} to fit the other tensors"
+            )
 
 
 def sizes(found: Found, name: str, transposed: bool) -> tuple[int, int]:
     """d_in and d_sae by the encoder: [d_in, d_sae], or [d_sae, d_in] where `transposed` (torch's Linear)."""
     shape = tuple(found.tensors[name].shape)
     if len(shape) != 2:
-        raise ValueError(f"{found.path}: {name} has shape {shape}, wanted a matrix of d_in and d_sae")
+        raise ValueError(
+            f"{found.path}: {name} has shape {shape}, wanted a matrix of d_in and d_sae"
+        )
     return (shape[1], shape[0]) if transposed else (shape[0], shape[1])
 
 
 def linear_shapes(d_in: int, d_sae: int) -> dict[str, tuple[int, ...]]:
     """Shapes of an encoder and a decoder that are torch Linear layers."""
-    return {"encoder.weight": (d_sae, d_in), "encoder.bias": (d_sae,), "decoder.weight": (d_in, d_sae)}
+    return {
+        "encoder.weight": (d_sae, d_in),
+        "encoder.bias": (d_sae,),
+        "decoder.weight": (d_in, d_sae),
+    }
 
 
 def matrix_shapes(d_in: int, d_sae: int) -> dict[str, tuple[int, ...]]:
@@ -82,15 +96,21 @@ def refuse_non_finite(tensors: Mapping[str, Tensor], path: Path) -> None:
     for name, value in tensors.items():
         if not value.is_floating_point() or bool(value.isfinite().all()):
             continue
-        row = int((~value.isfinite()).reshape(value.shape[0] if value.ndim else 1, -1).any(1).nonzero()[0])
-        raise ValueError(f"{path}: {name} holds NaN or infinity in row {row} (from 0); the file is damaged or its training diverged: get another")
+        row = int(
+            (~value.isfinite()).reshape(value.shape[0] if value.ndim else 1, -1).any(1).nonzero()[0]
+        )
+        raise ValueError(
+            f"{path}: {name} holds NaN or infinity in row {row} (from 0); the file is damaged or its training diverged: get another"
+        )
 
 
 def threshold_of(found: Found, given: float | None) -> Tensor:
     """The one threshold of a BatchTopK SAE, [] float32. Below 0 it was never set in training: then the user's is taken, or asked for."""
     stored = float(found.tensors["threshold"])
     if stored >= 0 and given is not None and abs(given - stored) > 1e-6 * max(stored, 1):
-        raise ValueError(f"{found.path}: the file says threshold {stored}, you say {given}; leave threshold out to take the file's")
+        raise ValueError(
+            f"{found.path}: the file says threshold {stored}, you say {given}; leave threshold out to take the file's"
+        )
     if stored < 0 and given is None:
         raise ValueError(
             f"{found.path}: its threshold is {stored}, never set in training, so that every feature above 0 would count as active. "

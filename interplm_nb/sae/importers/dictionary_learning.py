@@ -18,8 +18,24 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from interplm_nb.sae.architectures import Architecture, BatchTopK, Gated, JumpReLU, Matryoshka, ReLU, TopK
-from interplm_nb.sae.importers.assembly import assemble, expect, linear_shapes, matrix_shapes, refuse_non_finite, sizes, threshold_of
+from interplm_nb.sae.architectures import (
+    Architecture,
+    BatchTopK,
+    Gated,
+    JumpReLU,
+    Matryoshka,
+    ReLU,
+    TopK,
+)
+from interplm_nb.sae.importers.assembly import (
+    assemble,
+    expect,
+    linear_shapes,
+    matrix_shapes,
+    refuse_non_finite,
+    sizes,
+    threshold_of,
+)
 from interplm_nb.sae.importers.given import Given, Reading, plm_name
 from interplm_nb.sae.importers.tensors import Found
 from interplm_nb.sae.model import SAE
@@ -37,7 +53,12 @@ _CLASSES = {
     "BatchTopKSAE": ("batchtopk", _TOPK),
     "MatryoshkaBatchTopKSAE": ("matryoshka", MATRYOSHKA),
     "JumpReluAutoEncoder": ("jumprelu", _MATRICES | {"threshold"}),
-    "GatedAutoEncoder": ("gated", frozenset({"decoder_bias", "r_mag", "gate_bias", "mag_bias", "encoder.weight", "decoder.weight"})),
+    "GatedAutoEncoder": (
+        "gated",
+        frozenset(
+            {"decoder_bias", "r_mag", "gate_bias", "mag_bias", "encoder.weight", "decoder.weight"}
+        ),
+    ),
 }
 _KINDS = dict(_CLASSES.values())
 
@@ -50,7 +71,11 @@ def mismatch(found: Found, given: Given) -> str:
         return "" if fits else "no config.json with 'trainer' beside it"
     if trainer.get("dict_class") not in _CLASSES:
         return f"dict_class {trainer.get('dict_class')!r} is none of {', '.join(_CLASSES)}"
-    return "" if found.keys == _CLASSES[trainer["dict_class"]][1] else f"not the tensors of {trainer['dict_class']}"
+    return (
+        ""
+        if found.keys == _CLASSES[trainer["dict_class"]][1]
+        else f"not the tensors of {trainer['dict_class']}"
+    )
 
 
 def read(found: Found, given: Given) -> Reading:
@@ -60,11 +85,15 @@ def read(found: Found, given: Given) -> Reading:
     stated = _CLASSES[trainer["dict_class"]][0] if trainer else _only_kind(found)
     kind = given.settle(found.path, {"architecture": stated})["architecture"]
     if _KINDS.get(kind) != found.keys:
-        raise ValueError(f"{found.path}: its tensors are not those of {kind!r}; found {found.outline()}")
+        raise ValueError(
+            f"{found.path}: its tensors are not those of {kind!r}; found {found.outline()}"
+        )
     sae = _sae(found, given, kind, trainer.get("k"))
     for name, ours in (("activation_dim", sae.d_in), ("dict_size", sae.d_sae)):
         if trainer.get(name, ours) != ours:
-            raise ValueError(f"{found.path}: config.json says {name} {trainer[name]}, the tensors say {ours}; they are not of one SAE")
+            raise ValueError(
+                f"{found.path}: config.json says {name} {trainer[name]}, the tensors say {ours}; they are not of one SAE"
+            )
     _check_layer(found, given, trainer.get("layer"))
     return Reading(sae, {"plm": plm_name(trainer.get("lm_name")), "layer": None, "hook": None})
 
@@ -89,7 +118,9 @@ def _sae(found: Found, given: Given, kind: str, stated_k: int | None) -> SAE:
     if kind == "gated":
         return _gated(found, d_in, d_sae)
     expect(found, {**linear_shapes(d_in, d_sae), ("bias" if kind == "relu" else "b_dec"): (d_in,)})
-    W_enc, b_enc, W_dec, b_dec = found.floats("encoder.weight", "encoder.bias", "decoder.weight", "bias" if kind == "relu" else "b_dec")
+    W_enc, b_enc, W_dec, b_dec = found.floats(
+        "encoder.weight", "encoder.bias", "decoder.weight", "bias" if kind == "relu" else "b_dec"
+    )
     extra: dict[str, Tensor] = {}
     architecture: Architecture = ReLU()
     if kind != "relu":
@@ -104,7 +135,9 @@ def stored_k(found: Found, given: Given, stated: int | None = None) -> int:
     """The `k` of the tensors, which config.json and the user must not contradict."""
     k = int(found.tensors["k"])
     if stated not in (None, k):
-        raise ValueError(f"{found.path}: config.json says k {stated}, the tensors say {k}; they are not of one SAE")
+        raise ValueError(
+            f"{found.path}: config.json says k {stated}, the tensors say {k}; they are not of one SAE"
+        )
     return given.settle(found.path, {"k": k})["k"]
 
 
@@ -114,27 +147,49 @@ def matryoshka(found: Found, given: Given, input_scale: float = 1.0) -> SAE:
     expect(found, matrix_shapes(d_in, d_sae))
     groups = [int(n) for n in found.tensors["group_sizes"]]
     if min(groups) < 1 or sum(groups) != d_sae:
-        raise ValueError(f"{found.path}: its group_sizes {groups} do not add up to its {d_sae} features")
+        raise ValueError(
+            f"{found.path}: its group_sizes {groups} do not add up to its {d_sae} features"
+        )
     prefixes = torch.tensor(groups).cumsum(0).tolist()
     architecture = Matryoshka(stored_k(found, given), tuple(prefixes))
     threshold = threshold_of(found, given.threshold)
-    return assemble(architecture, *found.floats("W_enc", "b_enc", "W_dec", "b_dec"), input_scale=input_scale, extra={"threshold": threshold})
+    return assemble(
+        architecture,
+        *found.floats("W_enc", "b_enc", "W_dec", "b_dec"),
+        input_scale=input_scale,
+        extra={"threshold": threshold},
+    )
 
 
 def _jumprelu(found: Found) -> SAE:
     d_in, d_sae = sizes(found, "W_enc", transposed=False)
     expect(found, {**matrix_shapes(d_in, d_sae), "threshold": (d_sae,)})
-    W_enc, b_enc, W_dec, b_dec, threshold = found.floats("W_enc", "b_enc", "W_dec", "b_dec", "threshold")
-    return assemble(JumpReLU(), W_enc, b_enc, W_dec, b_dec, centred=False, extra={"threshold": threshold})
+    W_enc, b_enc, W_dec, b_dec, threshold = found.floats(
+        "W_enc", "b_enc", "W_dec", "b_dec", "threshold"
+    )
+    return assemble(
+        JumpReLU(), W_enc, b_enc, W_dec, b_dec, centred=False, extra={"threshold": threshold}
+    )
 
 
 def _gated(found: Found, d_in: int, d_sae: int) -> SAE:
-    shapes = dict.fromkeys(("r_mag", "gate_bias", "mag_bias"), (d_sae,)) | {"decoder_bias": (d_in,), "decoder.weight": (d_in, d_sae)}
+    shapes = dict.fromkeys(("r_mag", "gate_bias", "mag_bias"), (d_sae,)) | {
+        "decoder_bias": (d_in,),
+        "decoder.weight": (d_in, d_sae),
+    }
     expect(found, shapes)
-    W_enc, b_mag, W_dec, b_dec, r_mag, b_gate = found.floats("encoder.weight", "mag_bias", "decoder.weight", "decoder_bias", "r_mag", "gate_bias")
-    return assemble(Gated(), W_enc.T, b_mag, W_dec.T, b_dec, extra={"r_mag": r_mag, "b_gate": b_gate})
+    W_enc, b_mag, W_dec, b_dec, r_mag, b_gate = found.floats(
+        "encoder.weight", "mag_bias", "decoder.weight", "decoder_bias", "r_mag", "gate_bias"
+    )
+    return assemble(
+        Gated(), W_enc.T, b_mag, W_dec.T, b_dec, extra={"r_mag": r_mag, "b_gate": b_gate}
+    )
 
 
 def _with_unit_atoms(sae: SAE) -> SAE:
     norms = sae.W_dec.detach().norm(dim=1)
-    return sae if torch.allclose(norms, torch.ones_like(norms)) else sae.rescaled(torch.where(norms > 0, norms, 1))
+    return (
+        sae
+        if torch.allclose(norms, torch.ones_like(norms))
+        else sae.rescaled(torch.where(norms > 0, norms, 1))
+    )

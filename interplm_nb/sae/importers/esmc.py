@@ -29,7 +29,11 @@ def mismatch(found: Found, given: Given) -> str:
     """Why this is no file of Biohub's; empty where it is one."""
     if found.keys != _KEYS:
         return "other tensors"
-    return "" if found.config("model_type").get("model_type") == MODEL_TYPE else f"no config.json with model_type {MODEL_TYPE} beside it"
+    return (
+        ""
+        if found.config("model_type").get("model_type") == MODEL_TYPE
+        else f"no config.json with model_type {MODEL_TYPE} beside it"
+    )
 
 
 def read(found: Found, given: Given) -> Reading:
@@ -38,14 +42,27 @@ def read(found: Found, given: Given) -> Reading:
     d_in, d_sae = sizes(found, "W_enc", transposed=False)
     if (config.get("d_model"), config.get("codebook_dim")) != (d_in, d_sae):
         stated = f"d_model {config.get('d_model')} and codebook_dim {config.get('codebook_dim')}"
-        raise ValueError(f"{found.path}: config.json says {stated}, the tensors say {d_in} and {d_sae}")
+        raise ValueError(
+            f"{found.path}: config.json says {stated}, the tensors say {d_in} and {d_sae}"
+        )
     expect(found, {"W_dec": (d_sae, d_in), "b_dec": (d_in,), "idf": (d_sae,), "max": (d_sae,)})
     refuse_non_finite(found.tensors, found.path)
     k = given.settle(found.path, {"k": config.get("k")})["k"]
     W_enc, W_dec, b_dec, maxima = found.floats("W_enc", "W_dec", "b_dec", "max")
-    sae = assemble(TopK(k), W_enc, torch.zeros(d_sae), W_dec, b_dec, residue_norm=ResidueNorm("layer-norm", 1e-5))
+    sae = assemble(
+        TopK(k),
+        W_enc,
+        torch.zeros(d_sae),
+        W_dec,
+        b_dec,
+        residue_norm=ResidueNorm("layer-norm", 1e-5),
+    )
     hook = UPDATE if config.get("use_residual_update_instead_of_states", False) else RESIDUAL
-    says = {"plm": None, "layer": _layer(found, config.get("available_layers"), given.layer), "hook": hook}
+    says = {
+        "plm": None,
+        "layer": _layer(found, config.get("available_layers"), given.layer),
+        "hook": hook,
+    }
     return Reading(sae if bool((maxima == 1).all()) else sae.folded(maxima.numpy()), says)
 
 

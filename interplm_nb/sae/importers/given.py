@@ -38,24 +38,36 @@ class Given:
 
     def said(self) -> dict[str, Any]:
         """What was given, by name, without the format."""
-        return {f.name: getattr(self, f.name) for f in fields(self) if f.name != "format" and getattr(self, f.name) is not None}
+        return {
+            f.name: getattr(self, f.name)
+            for f in fields(self)
+            if f.name != "format" and getattr(self, f.name) is not None
+        }
 
     def settle(self, path: Path, says: Mapping[str, Any]) -> dict[str, Any]:
         """One value for each name in `says` (None where the file does not say). ValueError where the two differ, or neither says anything."""
         for name, value in says.items():
             mine = getattr(self, name)
-            if value is not None and (not isinstance(value, _TYPES.get(name, str)) or isinstance(value, bool)):
-                raise ValueError(f"{path}: the file says {name} {value!r}, which is none; the file is damaged or of another format")
+            if value is not None and (
+                not isinstance(value, _TYPES.get(name, str)) or isinstance(value, bool)
+            ):
+                raise ValueError(
+                    f"{path}: the file says {name} {value!r}, which is none; the file is damaged or of another format"
+                )
             if None not in (mine, value) and mine != value:
                 raise ValueError(
                     f"{path}: the file says {name} {value!r}, you say {mine!r}; leave {name} out to take the file's, or look for another file"
                 )
-        settled = {name: getattr(self, name) if value is None else value for name, value in says.items()}
+        settled = {
+            name: getattr(self, name) if value is None else value for name, value in says.items()
+        }
         lacking = [name for name, value in settled.items() if value is None]
         if lacking:
             wanted = "; ".join(f"{name} ({_HINTS[name]})" for name in lacking)
             options = " ".join(f"--{name.replace('_', '-')} ..." for name in lacking)
-            raise ValueError(f"{path}: the file does not say {', '.join(lacking)}. Give {wanted}. On the command line: {options}")
+            raise ValueError(
+                f"{path}: the file does not say {', '.join(lacking)}. Give {wanted}. On the command line: {options}"
+            )
         return settled
 
 
@@ -65,7 +77,11 @@ OURS = "interplm_nb"
 
 def recorded(record: Any) -> dict[str, Any]:
     """plm, plm_revision, layer and hook of our own record; empty where there is none."""
-    return {key: record.get(key) for key in ("plm", "plm_revision", "layer", "hook")} if isinstance(record, dict) else {}
+    return (
+        {key: record.get(key) for key in ("plm", "plm_revision", "layer", "hook")}
+        if isinstance(record, dict)
+        else {}
+    )
 
 
 class Reading(NamedTuple):

@@ -21,7 +21,16 @@ from torch import Tensor
 
 from interplm_nb.sae.architectures import BatchTopK, JumpReLU, ReLU, TopK
 from interplm_nb.sae.checkpoint import RESIDUAL
-from interplm_nb.sae.importers.assembly import EXACT, assemble, expect, linear_shapes, matrix_shapes, refuse_non_finite, sizes, threshold_of
+from interplm_nb.sae.importers.assembly import (
+    EXACT,
+    assemble,
+    expect,
+    linear_shapes,
+    matrix_shapes,
+    refuse_non_finite,
+    sizes,
+    threshold_of,
+)
 from interplm_nb.sae.importers.given import OURS, Given, Reading, recorded
 from interplm_nb.sae.importers.tensors import Found, find
 from interplm_nb.sae.model import SAE
@@ -60,7 +69,14 @@ def read(found: Found, given: Given) -> Reading:
     plain = keys == _JUMPRELU_100
     d_in, d_sae = sizes(found, "W_enc" if plain else "encoder.weight", transposed=not plain)
     expect(found, matrix_shapes(d_in, d_sae) if plain else linear_shapes(d_in, d_sae))
-    expect(found, {name: shape for name, shape in _other_shapes(d_in, d_sae, keys).items() if name in found.keys})
+    expect(
+        found,
+        {
+            name: shape
+            for name, shape in _other_shapes(d_in, d_sae, keys).items()
+            if name in found.keys
+        },
+    )
     _check_config(found, d_in, d_sae)
     if keys == _RELU and not found.keys & _LATER:
         sae = _published(found)
@@ -68,12 +84,19 @@ def read(found: Found, given: Given) -> Reading:
     else:
         refuse_non_finite(found.tensors, found.path)
         sae = _trained(found, given, keys)
-    return Reading(sae, {"plm": None, "layer": None, "hook": RESIDUAL} | recorded(found.config(OURS).get(OURS)))
+    return Reading(
+        sae, {"plm": None, "layer": None, "hook": RESIDUAL} | recorded(found.config(OURS).get(OURS))
+    )
 
 
 def _other_shapes(d_in: int, d_sae: int, keys: frozenset[str]) -> dict[str, tuple[int, ...]]:
     threshold = () if keys == _TOPK else (d_sae,)
-    rest: dict[str, tuple[int, ...]] = {"k": (), "threshold": threshold, "activation_rescale_factor": (d_sae,), "normalize_to_sqrt_d": ()}
+    rest: dict[str, tuple[int, ...]] = {
+        "k": (),
+        "threshold": threshold,
+        "activation_rescale_factor": (d_sae,),
+        "normalize_to_sqrt_d": (),
+    }
     return {"bias": (d_in,), "b_dec": (d_in,), "decoder.bias": (d_in,), **rest}
 
 
@@ -83,7 +106,9 @@ def _check_config(found: Found, d_in: int, d_sae: int) -> None:
         return
     for key, ours in (("esm_dim", d_in), ("feature_dim", d_sae)):
         if stated.get(key, ours) != ours:
-            raise ValueError(f"{found.path}: config.json says {key} {stated[key]}, the tensors say {ours}; they are not of one SAE")
+            raise ValueError(
+                f"{found.path}: config.json says {key} {stated[key]}, the tensors say {ours}; they are not of one SAE"
+            )
 
 
 def _weights(found: Found) -> list[Tensor]:
@@ -91,7 +116,9 @@ def _weights(found: Found) -> list[Tensor]:
     if "W_enc" in found.keys:
         return found.floats("W_enc", "b_enc", "W_dec", "b_dec")
     centre = next(name for name in ("bias", "b_dec", "decoder.bias") if name in found.keys)
-    W_enc, b_enc, W_dec, b_dec = found.floats("encoder.weight", "encoder.bias", "decoder.weight", centre)
+    W_enc, b_enc, W_dec, b_dec = found.floats(
+        "encoder.weight", "encoder.bias", "decoder.weight", centre
+    )
     return [W_enc.T, b_enc, W_dec.T, b_dec]
 
 
@@ -104,7 +131,11 @@ def _published(found: Found) -> SAE:
     b_enc = torch.where(broken, 0, b_enc)
     refuse_non_finite({"encoder.weight": W_enc.T, "encoder.bias": b_enc}, found.path)
     if broken.any():
-        _log.warning("%s: %d dead features had NaN in their encoder (0 / 0 of their maximum); they are 0 now", found.path, int(broken.sum()))
+        _log.warning(
+            "%s: %d dead features had NaN in their encoder (0 / 0 of their maximum); they are 0 now",
+            found.path,
+            int(broken.sum()),
+        )
     sae = assemble(ReLU(), W_enc, b_enc, W_dec, b_dec)
     if bool(((maxima - 1).abs() > _UNIT_ATOM).any()):
         sae.silence(maxima == 0)
@@ -119,7 +150,9 @@ def _check_partner(found: Found) -> None:
         return
     mine, theirs = _weights(found), _weights(find(partner))
     if mine[0].shape != theirs[0].shape:
-        raise ValueError(f"{found.path} and {partner.name} are not of one SAE: encoders {tuple(mine[0].shape)} and {tuple(theirs[0].shape)}")
+        raise ValueError(
+            f"{found.path} and {partner.name} are not of one SAE: encoders {tuple(mine[0].shape)} and {tuple(theirs[0].shape)}"
+        )
     ratio = mine[2].norm(dim=1) / theirs[2].norm(dim=1)
     alive = ratio.isfinite() & (ratio > 0)
     ratio = ratio[alive]
@@ -131,7 +164,9 @@ def _check_partner(found: Found) -> None:
     }
     for name, (a, b) in pairs.items():
         if not torch.allclose(a, b, rtol=1e-3, atol=1e-5):
-            raise ValueError(f"{found.path} and {partner.name} are not of one SAE: {name} differs beyond the features' maxima; download both again")
+            raise ValueError(
+                f"{found.path} and {partner.name} are not of one SAE: {name} differs beyond the features' maxima; download both again"
+            )
 
 
 def _trained(found: Found, given: Given, keys: frozenset[str]) -> SAE:
@@ -140,7 +175,9 @@ def _trained(found: Found, given: Given, keys: frozenset[str]) -> SAE:
         stated = found.config(OURS).get(OURS, {}).get("architecture", {}).get("name")
         kind = given.settle(found.path, {"architecture": stated, "k": int(found.tensors["k"])})
         if kind["architecture"] not in ("topk", "batchtopk"):
-            raise ValueError(f"{found.path}: its tensors are those of topk and batchtopk, not of {kind['architecture']!r}; give one of the two")
+            raise ValueError(
+                f"{found.path}: its tensors are those of topk and batchtopk, not of {kind['architecture']!r}; give one of the two"
+            )
         architecture = TopK(kind["k"]) if kind["architecture"] == "topk" else BatchTopK(kind["k"])
         if isinstance(architecture, BatchTopK):
             extra["threshold"] = threshold_of(found, given.threshold)
@@ -148,7 +185,17 @@ def _trained(found: Found, given: Given, keys: frozenset[str]) -> SAE:
         architecture, extra["threshold"] = JumpReLU(), found.tensors["threshold"].float()
     else:
         architecture = ReLU()
-    norm = ResidueNorm("sqrt-d", EXACT) if "normalize_to_sqrt_d" in found.keys and bool(found.tensors["normalize_to_sqrt_d"]) else None
-    sae = assemble(architecture, *_weights(found), centred=keys in (_RELU, _TOPK), residue_norm=norm, extra=extra)
+    norm = (
+        ResidueNorm("sqrt-d", EXACT)
+        if "normalize_to_sqrt_d" in found.keys and bool(found.tensors["normalize_to_sqrt_d"])
+        else None
+    )
+    sae = assemble(
+        architecture,
+        *_weights(found),
+        centred=keys in (_RELU, _TOPK),
+        residue_norm=norm,
+        extra=extra,
+    )
     factor = found.tensors.get("activation_rescale_factor")
     return sae if factor is None or bool((factor == 1).all()) else sae.folded(factor.numpy())

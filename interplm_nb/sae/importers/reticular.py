@@ -25,7 +25,11 @@ def mismatch(found: Found, given: Given) -> str:
         return "other tensors"
     if found.configs:
         return "a JSON beside it"
-    return "" if found.tensors["group_sizes"].numel() == _GROUPS else f"{found.tensors['group_sizes'].numel()} groups"
+    return (
+        ""
+        if found.tensors["group_sizes"].numel() == _GROUPS
+        else f"{found.tensors['group_sizes'].numel()} groups"
+    )
 
 
 def read(found: Found, given: Given) -> Reading:

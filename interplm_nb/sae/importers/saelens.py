@@ -20,9 +20,25 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from interplm_nb.sae.architectures import Architecture, BatchTopK, Gated, JumpReLU, Matryoshka, ReLU, TopK, from_record
+from interplm_nb.sae.architectures import (
+    Architecture,
+    BatchTopK,
+    Gated,
+    JumpReLU,
+    Matryoshka,
+    ReLU,
+    TopK,
+    from_record,
+)
 from interplm_nb.sae.checkpoint import RESIDUAL
-from interplm_nb.sae.importers.assembly import EXACT, assemble, expect, matrix_shapes, refuse_non_finite, sizes
+from interplm_nb.sae.importers.assembly import (
+    EXACT,
+    assemble,
+    expect,
+    matrix_shapes,
+    refuse_non_finite,
+    sizes,
+)
 from interplm_nb.sae.importers.given import OURS, Given, Reading, plm_name, recorded
 from interplm_nb.sae.importers.tensors import Found
 from interplm_nb.sae.model import SAE
@@ -40,7 +56,12 @@ _OTHERS = {
     "matryoshka_batchtopk": frozenset({"b_enc", "topk_threshold"}),
     "gated": frozenset({"b_gate", "b_mag", "r_mag"}),
 }
-_NORMS = {None: None, "none": None, "layer_norm": ResidueNorm("layer-norm", 1e-5), "constant_norm_rescale": ResidueNorm("sqrt-d", EXACT)}
+_NORMS = {
+    None: None,
+    "none": None,
+    "layer_norm": ResidueNorm("layer-norm", 1e-5),
+    "constant_norm_rescale": ResidueNorm("sqrt-d", EXACT),
+}
 _SCALED = "expected_average_only_in"
 
 
@@ -52,7 +73,11 @@ def mismatch(found: Found, given: Given) -> str:
     if config["architecture"] not in _OTHERS:
         return f"architecture {config['architecture']!r} is none of {', '.join(_OTHERS)}"
     wanted = _MATRICES | _OTHERS[config["architecture"]]
-    return "" if found.keys == wanted else f"not the weights of {config['architecture']} ({', '.join(sorted(wanted))})"
+    return (
+        ""
+        if found.keys == wanted
+        else f"not the weights of {config['architecture']} ({', '.join(sorted(wanted))})"
+    )
 
 
 def read(found: Found, given: Given) -> Reading:
@@ -60,9 +85,17 @@ def read(found: Found, given: Given) -> Reading:
     config = _config(found)
     d_in, d_sae = sizes(found, "W_enc", transposed=False)
     if (config["d_in"], config["d_sae"]) != (d_in, d_sae):
-        raise ValueError(f"{found.path}: cfg.json says d_in {config['d_in']} and d_sae {config['d_sae']}, the tensors say {d_in} and {d_sae}")
-    vectors = {name: (d_sae,) for name in ("threshold", "b_gate", "b_mag", "r_mag") if name in found.keys}
-    expect(found, {name: shape for name, shape in matrix_shapes(d_in, d_sae).items() if name in found.keys} | vectors)
+        raise ValueError(
+            f"{found.path}: cfg.json says d_in {config['d_in']} and d_sae {config['d_sae']}, the tensors say {d_in} and {d_sae}"
+        )
+    vectors = {
+        name: (d_sae,) for name in ("threshold", "b_gate", "b_mag", "r_mag") if name in found.keys
+    }
+    expect(
+        found,
+        {name: shape for name, shape in matrix_shapes(d_in, d_sae).items() if name in found.keys}
+        | vectors,
+    )
     refuse_non_finite(found.tensors, found.path)
     _refuse_settings(found, config)
     metadata = config.get("metadata") or {}
@@ -82,7 +115,11 @@ def _config(found: Found) -> dict[str, Any]:
     metadata = config.get("metadata")
     version = str((metadata or {}).get("sae_lens_version") or config.get("sae_lens_version") or "0")
     major = version.split(".")[0]
-    return dict(config) if major.isdigit() and int(major) >= 6 and "architecture" in config else _before_6(config)
+    return (
+        dict(config)
+        if major.isdigit() and int(major) >= 6 and "architecture" in config
+        else _before_6(config)
+    )
 
 
 def _before_6(config: dict[str, Any]) -> dict[str, Any]:
@@ -91,10 +128,16 @@ def _before_6(config: dict[str, Any]) -> dict[str, Any]:
     k = (config.get("activation_fn_kwargs") or {}).get("k")
     normalize = config.get("normalize_activations")
     new = {**config, "apply_b_dec_to_input": config.get("apply_b_dec_to_input", True)}
-    new["architecture"] = "topk" if activation == "topk" and k else config.get("architecture", "standard")
+    new["architecture"] = (
+        "topk" if activation == "topk" and k else config.get("architecture", "standard")
+    )
     new["k"] = k
-    new["normalize_activations"] = {True: _SCALED, False: "none", None: "none"}.get(normalize, normalize)
-    new["reshape_activations"] = config.get("reshape_activations", "hook_z" if "hook_z" in str(hook) else "none")
+    new["normalize_activations"] = {True: _SCALED, False: "none", None: "none"}.get(
+        normalize, normalize
+    )
+    new["reshape_activations"] = config.get(
+        "reshape_activations", "hook_z" if "hook_z" in str(hook) else "none"
+    )
     new["activation"] = activation
     new["metadata"] = {"model_name": config.get("model_name"), "hook_name": hook}
     return new
@@ -116,12 +159,22 @@ def _refuse_settings(found: Found, config: dict[str, Any]) -> None:
 
 def _sae(found: Found, given: Given, config: dict[str, Any]) -> SAE:
     normalize = config.get("normalize_activations")
-    scale = given.settle(found.path, {"input_scale": None})["input_scale"] if normalize == _SCALED else 1.0
+    scale = (
+        given.settle(found.path, {"input_scale": None})["input_scale"]
+        if normalize == _SCALED
+        else 1.0
+    )
     if normalize != _SCALED and given.input_scale is not None:
-        raise ValueError(f"{found.path}: cfg.json says normalize_activations {normalize!r}: its input is not scaled; leave input_scale out")
+        raise ValueError(
+            f"{found.path}: cfg.json says normalize_activations {normalize!r}: its input is not scaled; leave input_scale out"
+        )
     W_enc, W_dec, b_dec = found.floats("W_enc", "W_dec", "b_dec")
     b_enc = found.tensors["b_enc" if "b_enc" in found.keys else "b_mag"].float()
-    extra: dict[str, Tensor] = {name: found.tensors[name].float() for name in ("threshold", "b_gate", "r_mag") if name in found.keys}
+    extra: dict[str, Tensor] = {
+        name: found.tensors[name].float()
+        for name in ("threshold", "b_gate", "r_mag")
+        if name in found.keys
+    }
     if "topk_threshold" in found.keys:
         extra["threshold"] = found.tensors["topk_threshold"].float()
     if config.get("rescale_acts_by_decoder_norm"):
@@ -144,15 +197,21 @@ def _sae(found: Found, given: Given, config: dict[str, Any]) -> SAE:
 def _check_maxima(found: Found, sae: SAE) -> None:
     """Refuse our own record's maxima where they are not one value of 0 or more per feature."""
     if sae.maxima is None or sae.maxima.shape != (sae.d_sae,) or not bool((sae.maxima >= 0).all()):
-        raise ValueError(f"{found.path}: the maxima in cfg.json are not one value of 0 or more for each of {sae.d_sae} features")
+        raise ValueError(
+            f"{found.path}: the maxima in cfg.json are not one value of 0 or more for each of {sae.d_sae} features"
+        )
 
 
 def _architecture(found: Found, given: Given, config: dict[str, Any]) -> Architecture:
     ours = ((config.get("metadata") or {}).get(OURS) or {}).get("architecture")
-    if ours and config["architecture"] == "jumprelu":  # what BatchTopK and Matryoshka are exported as
+    if (
+        ours and config["architecture"] == "jumprelu"
+    ):  # what BatchTopK and Matryoshka are exported as
         kind = from_record(ours, found.path)
         if not isinstance(kind, BatchTopK | JumpReLU):
-            raise ValueError(f"{found.path}: our record in cfg.json says {kind.name}, SAELens' architecture is jumprelu; they are not of one SAE")
+            raise ValueError(
+                f"{found.path}: our record in cfg.json says {kind.name}, SAELens' architecture is jumprelu; they are not of one SAE"
+            )
         return kind
     match config["architecture"]:
         case "standard":
@@ -177,4 +236,8 @@ def _says(metadata: dict[str, Any]) -> dict[str, Any]:
     hook = metadata.get("hook_name") or None
     residual = re.fullmatch(r"blocks\.(\d+)\.hook_resid_(pre|post)", str(hook))
     layer = int(residual[1]) + (residual[2] == "post") if residual else None
-    return {"plm": plm_name(metadata.get("model_name")), "layer": layer, "hook": RESIDUAL if residual else hook}
+    return {
+        "plm": plm_name(metadata.get("model_name")),
+        "layer": layer,
+        "hook": RESIDUAL if residual else hook,
+    }

@@ -22,7 +22,11 @@ def mismatch(found: Found, given: Given) -> str:
     """Why this is no file of sparsify's; empty where it is one."""
     if found.keys - {"W_skip"} != _KEYS:
         return "other tensors"
-    return "" if {"d_in", "k"} <= found.config("d_in").keys() else "no cfg.json with d_in and k beside it"
+    return (
+        ""
+        if {"d_in", "k"} <= found.config("d_in").keys()
+        else "no cfg.json with d_in and k beside it"
+    )
 
 
 def read(found: Found, given: Given) -> Reading:
@@ -30,19 +34,34 @@ def read(found: Found, given: Given) -> Reading:
     config = found.config("d_in")
     _refuse_others(found, config)
     d_in, d_sae = sizes(found, "encoder.weight", transposed=True)
-    stated = (config["d_in"], config.get("num_latents") or config["d_in"] * config.get("expansion_factor", 32))
+    stated = (
+        config["d_in"],
+        config.get("num_latents") or config["d_in"] * config.get("expansion_factor", 32),
+    )
     if stated != (d_in, d_sae):
-        raise ValueError(f"{found.path}: cfg.json says {stated[0]} inputs and {stated[1]} features, the tensors say {d_in} and {d_sae}")
+        raise ValueError(
+            f"{found.path}: cfg.json says {stated[0]} inputs and {stated[1]} features, the tensors say {d_in} and {d_sae}"
+        )
     expect(found, {"encoder.bias": (d_sae,), "W_dec": (d_sae, d_in), "b_dec": (d_in,)})
     refuse_non_finite(found.tensors, found.path)
     W_enc, b_enc, W_dec, b_dec = found.floats("encoder.weight", "encoder.bias", "W_dec", "b_dec")
     k = given.settle(found.path, {"k": config["k"]})["k"]
-    return Reading(assemble(TopK(k), W_enc.T, b_enc, W_dec, b_dec), {"plm": None, "layer": None, "hook": None})
+    return Reading(
+        assemble(TopK(k), W_enc.T, b_enc, W_dec, b_dec), {"plm": None, "layer": None, "hook": None}
+    )
 
 
 def _refuse_others(found: Found, config: dict[str, Any]) -> None:
-    for key, meaning in (("transcode", "a transcoder"), ("skip_connection", "a skip connection"), ("signed", "signed latents")):
+    for key, meaning in (
+        ("transcode", "a transcoder"),
+        ("skip_connection", "a skip connection"),
+        ("signed", "signed latents"),
+    ):
         if config.get(key) or (key == "skip_connection" and "W_skip" in found.keys):
-            raise ValueError(f"{found.path}: {meaning}; only autoencoders with activations of 0 or more can be read")
+            raise ValueError(
+                f"{found.path}: {meaning}; only autoencoders with activations of 0 or more can be read"
+            )
     if config.get("activation", "topk") != "topk":
-        raise ValueError(f"{found.path}: activation {config['activation']!r} has no equal here; topk has")
+        raise ValueError(
+            f"{found.path}: activation {config['activation']!r} has no equal here; topk has"
+        )

@@ -24,7 +24,16 @@ from interplm_nb.saving import file_hash
 CONFIGS = ("config.json", "cfg.json")
 """The JSON files that formats put beside their weights."""
 WEIGHT_SUFFIXES = (".pt", ".pth", ".ckpt", ".bin", ".safetensors")
-_DAMAGED = (RuntimeError, EOFError, LookupError, ValueError, TypeError, AttributeError, AssertionError, struct.error)
+_DAMAGED = (
+    RuntimeError,
+    EOFError,
+    LookupError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    AssertionError,
+    struct.error,
+)
 """What torch raises for damaged files, by trial."""
 _log = logging.getLogger(__name__)
 
@@ -57,8 +66,12 @@ class Found:
 
     def outline(self) -> str:
         """What was found, for a refusal."""
-        shapes = ", ".join(f"{name} {list(value.shape)}" for name, value in sorted(self.tensors.items())[:12])
-        beside = "; ".join(f"{name} with {', '.join(sorted(config)[:12])}" for name, config in self.configs.items())
+        shapes = ", ".join(
+            f"{name} {list(value.shape)}" for name, value in sorted(self.tensors.items())[:12]
+        )
+        beside = "; ".join(
+            f"{name} with {', '.join(sorted(config)[:12])}" for name, config in self.configs.items()
+        )
         return f"tensors {shapes or 'none'}; {beside or 'no config.json or cfg.json beside it'}"
 
 
@@ -69,9 +82,13 @@ def find(path: Path, sha256: str | None = None) -> Found:
     or of no known type; FileNotFoundError where there is none.
     """
     if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such file; wanted weights as {', '.join(WEIGHT_SUFFIXES)}")
+        raise FileNotFoundError(
+            f"{path}: no such file; wanted weights as {', '.join(WEIGHT_SUFFIXES)}"
+        )
     digest = file_hash(path)
-    if sha256 is not None and digest.removeprefix("sha256:") != sha256.lower().removeprefix("sha256:"):
+    if sha256 is not None and digest.removeprefix("sha256:") != sha256.lower().removeprefix(
+        "sha256:"
+    ):
         raise ValueError(
             f"{path}: wrong checksum: wanted sha256 {sha256.removeprefix('sha256:')}, the file has {digest.removeprefix('sha256:')}. "
             "It is another file, or damaged: download it again, and ask its publisher for the checksum"
@@ -84,30 +101,40 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     with path.open("rb") as stream:
         head = stream.read(9)
     if path.suffix in (".yaml", ".yml"):
-        raise ValueError(f"{path}: YAML is not read{_objects(path)}; give the weights' file, and what only the YAML says as arguments")
+        raise ValueError(
+            f"{path}: YAML is not read{_objects(path)}; give the weights' file, and what only the YAML says as arguments"
+        )
     if head[:2] == b"PK" or head[:1] == b"\x80":
         return _unpacked(read_pt(path), path)
     if len(head) == 9 and head[8:] == b"{":
         return read_safetensors(path), {}
-    raise ValueError(f"{path}: neither a .pt nor a .safetensors file by its first bytes ({head[:8]!r}), or one that was cut off; download it again")
+    raise ValueError(
+        f"{path}: neither a .pt nor a .safetensors file by its first bytes ({head[:8]!r}), or one that was cut off; download it again"
+    )
 
 
 def read_pt(path: Path) -> Any:
     """What a .pt file holds: tensors, plain containers and `argparse.Namespace` (Lightning's arguments). Anything else is refused, unread."""
     try:
         with torch.serialization.safe_globals([argparse.Namespace]), warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "Detected pickle protocol", UserWarning)  # what it cannot read it refuses
+            warnings.filterwarnings(
+                "ignore", "Detected pickle protocol", UserWarning
+            )  # what it cannot read it refuses
             return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         named = re.search(r"GLOBAL ([\w.]+)", str(error))
         if named is None:
-            raise ValueError(f"{path}: no file of torch.save's, or damaged or cut off ({_reason(error)}); download it again") from None
+            raise ValueError(
+                f"{path}: no file of torch.save's, or damaged or cut off ({_reason(error)}); download it again"
+            ) from None
         raise ValueError(
             f"{path}: not a checkpoint that can be read safely: it asks for the Python object {named[1]}, which could run code. "
             "Nothing of it was run. Wanted tensors alone; ask for them as .safetensors"
         ) from None
     except _DAMAGED as error:
-        raise ValueError(f"{path}: damaged or cut off ({_reason(error)}); download it again") from None
+        raise ValueError(
+            f"{path}: damaged or cut off ({_reason(error)}); download it again"
+        ) from None
 
 
 def read_safetensors(path: Path) -> dict[str, Tensor]:
@@ -116,7 +143,9 @@ def read_safetensors(path: Path) -> dict[str, Tensor]:
         with safe_open(path, "pt") as file:
             return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (safe_open is no mapping)
     except SafetensorError as error:
-        raise ValueError(f"{path}: damaged or cut off ({_reason(error)}); download it again") from None
+        raise ValueError(
+            f"{path}: damaged or cut off ({_reason(error)}); download it again"
+        ) from None
 
 
 def _unpacked(data: Any, path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -124,9 +153,19 @@ def _unpacked(data: Any, path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]
     if isinstance(data, Mapping) and isinstance(data.get("state_dict"), Mapping):
         settings = _arguments(data.get("hyper_parameters"))
         data = data["state_dict"]
-    if not isinstance(data, Mapping) or not data or not all(isinstance(v, Tensor) and isinstance(k, str) for k, v in data.items()):
-        found = f"a dictionary with {sorted(map(str, data))[:8]}" if isinstance(data, Mapping) else type(data).__name__
-        raise ValueError(f"{path}: wanted a dictionary of tensors by name (a state_dict), found {found}")
+    if (
+        not isinstance(data, Mapping)
+        or not data
+        or not all(isinstance(v, Tensor) and isinstance(k, str) for k, v in data.items())
+    ):
+        found = (
+            f"a dictionary with {sorted(map(str, data))[:8]}"
+            if isinstance(data, Mapping)
+            else type(data).__name__
+        )
+        raise ValueError(
+            f"{path}: wanted a dictionary of tensors by name (a state_dict), found {found}"
+        )
     return {name: value.detach() for name, value in data.items()}, settings
 
 
@@ -141,7 +180,11 @@ def _arguments(values: Any) -> dict[str, Any]:
 def _configs(folder: Path) -> dict[str, dict[str, Any]]:
     yaml = folder / "config.yaml"
     if yaml.is_file():
-        _log.warning("%s is not read%s; the architecture follows from the tensors' names", yaml, _objects(yaml))
+        _log.warning(
+            "%s is not read%s; the architecture follows from the tensors' names",
+            yaml,
+            _objects(yaml),
+        )
     return {name: read_config(folder / name) for name in CONFIGS if (folder / name).is_file()}
 
 
@@ -152,14 +195,23 @@ def read_config(path: Path) -> dict[str, Any]:
     except ValueError as error:
         raise ValueError(f"{path}: not JSON ({error}); download it again") from None
     if not isinstance(value, dict):
-        raise ValueError(f"{path}: wanted a JSON object with the SAE's settings, found {type(value).__name__}")
+        raise ValueError(
+            f"{path}: wanted a JSON object with the SAE's settings, found {type(value).__name__}"
+        )
     return value
 
 
 def _objects(path: Path) -> str:
     """Says which Python object a YAML file asks for, by its text alone."""
-    tag = re.search(r"!!python/[\w/]+:?[\w.]*|!<tag:yaml.org,2002:python/[^>]*>|!!python/[\w/]+", path.read_text(encoding="utf-8", errors="replace"))
-    return f" (it asks for a Python object, {tag[0]}, which could run code; nothing of it was run)" if tag else ""
+    tag = re.search(
+        r"!!python/[\w/]+:?[\w.]*|!<tag:yaml.org,2002:python/[^>]*>|!!python/[\w/]+",
+        path.read_text(encoding="utf-8", errors="replace"),
+    )
+    return (
+        f" (it asks for a Python object, {tag[0]}, which could run code; nothing of it was run)"
+        if tag
+        else ""
+    )
 
 
 def _reason(error: Exception) -> str:

@@ -21,7 +21,12 @@ def check_width(path: Path, plm: str, layer: int, d_in: int) -> None:
         return
     width, n_layers = KNOWN[plm]
     if d_in != width:
-        fitting = ", ".join(name for name, (w, _) in KNOWN.items() if w == d_in) or "none of the known PLMs"
-        raise ValueError(f"{path}: this SAE takes {d_in} values per residue, {plm} has {width}; {d_in} fits {fitting}")
+        fitting = (
+            ", ".join(name for name, (w, _) in KNOWN.items() if w == d_in)
+            or "none of the known PLMs"
+        )
+        raise ValueError(
+            f"{path}: this SAE takes {d_in} values per residue, {plm} has {width}; {d_in} fits {fitting}"
+        )
     if layer > n_layers:
         raise ValueError(f"{path}: {plm} has layers 0 to {n_layers}, not {layer}")

@@ -36,7 +36,9 @@ class Shown:
 
     def settled(self) -> None:
         """Until two frames have been drawn."""
-        self.page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done, 0))))")
+        self.page.evaluate(
+            "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done, 0))))"
+        )
 
 
 @pytest.fixture
@@ -44,14 +46,34 @@ def show(chromium: Any, tmp_path: Path) -> Iterator[Callable[..., Shown]]:
     """`show(widget, ..., width=900, height=700, scheme="light")`: the widgets on a page; at the end no page error and no request to anywhere."""
     pages, wrong = [], []
 
-    def open_page(*widgets: Any, width: int = 900, height: int = 700, scheme: str = "light", motion: str = "no-preference") -> Shown:
+    def open_page(
+        *widgets: Any,
+        width: int = 900,
+        height: int = 700,
+        scheme: str = "light",
+        motion: str = "no-preference",
+    ) -> Shown:
         path = write_page(widgets, tmp_path / f"page_{len(pages)}.html", "Test")
-        page = chromium.new_page(viewport={"width": width, "height": height}, color_scheme=scheme, reduced_motion=motion)
+        page = chromium.new_page(
+            viewport={"width": width, "height": height}, color_scheme=scheme, reduced_motion=motion
+        )
         pages.append(page)
         page.set_default_timeout(10_000)
         page.on("pageerror", lambda error: wrong.append(f"page error: {error}"))
-        page.on("console", lambda message: wrong.append(f"console: {message.text}") if message.type == "error" else None)
-        page.on("request", lambda request: wrong.append(f"request: {request.url[:200]}") if request.url.startswith(("http", "ws")) else None)
+        page.on(
+            "console",
+            lambda message: (
+                wrong.append(f"console: {message.text}") if message.type == "error" else None
+            ),
+        )
+        page.on(
+            "request",
+            lambda request: (
+                wrong.append(f"request: {request.url[:200]}")
+                if request.url.startswith(("http", "ws"))
+                else None
+            ),
+        )
         page.goto(path.as_uri())
         page.locator(".iplm-view").first.wait_for()
         return Shown(page)
@@ -73,13 +95,24 @@ def demo_data() -> FeatureData:
 @pytest.fixture(scope="session")
 def hostile_data(tmp_path_factory: pytest.TempPathFactory) -> FeatureData:
     """Names that would break a page that trusts them; sequences of 1 and of 2,000 residues."""
-    sequences = ["M", "MKTAYIAKQR" * 200, "MKV", "ACDEFGHIKLMNPQRSTVWY" * 5, "MSTNPKPQRK", "MAAAKKKLLL"]
+    sequences = [
+        "M",
+        "MKTAYIAKQR" * 200,
+        "MKV",
+        "ACDEFGHIKLMNPQRSTVWY" * 5,
+        "MSTNPKPQRK",
+        "MAAAKKKLLL",
+    ]
     names = [HOSTILE, RIGHT_TO_LEFT, LONG, "plain", "plain", "plain"]
-    table = pl.DataFrame({"accession": [f"P0000{i}" for i in range(6)], "sequence": sequences, "protein_name": names})
+    table = pl.DataFrame(
+        {"accession": [f"P0000{i}" for i in range(6)], "sequence": sequences, "protein_name": names}
+    )
     segments = pl.DataFrame(
         {
             "accession": ["P00001", "P00003", "P00004", "P00005"], "concept": [f"Domain_{HOSTILE}"] * 4, "category": [HOSTILE] * 4,
             "level": ["instance"] * 4, "start": [5, 1, 1, 1], "end": [900, 50, 5, 6], "instance": [0, 1, 2, 3],
         }
     )  # fmt: skip
-    return FeatureData(simple_run(tmp_path_factory.mktemp("hostile") / "run", table, segments), structures={})
+    return FeatureData(
+        simple_run(tmp_path_factory.mktemp("hostile") / "run", table, segments), structures={}
+    )

@@ -29,7 +29,9 @@ UNNAMED = """() => [...document.querySelectorAll('canvas, [role=application], [r
 @pytest.fixture(scope="module")
 def bench() -> Workbench:
     bench = Workbench(Run.shipped())
-    bench.selection.pinned = [next(f for f in bench.data.pages.ranked["feature"] if f != bench.selection.feature)]
+    bench.selection.pinned = [
+        next(f for f in bench.data.pages.ranked["feature"] if f != bench.selection.feature)
+    ]
     return bench
 
 
@@ -40,8 +42,12 @@ def faults(shown: Shown) -> list[str]:
     return shown.page.evaluate(FAULTS)
 
 
-@pytest.mark.parametrize(("width", "scheme"), [(1400, "light"), (1400, "dark"), (320, "light"), (320, "dark")])
-def test_the_workbench_has_no_serious_fault(show: Callable, bench: Workbench, width: int, scheme: str) -> None:
+@pytest.mark.parametrize(
+    ("width", "scheme"), [(1400, "light"), (1400, "dark"), (320, "light"), (320, "dark")]
+)
+def test_the_workbench_has_no_serious_fault(
+    show: Callable, bench: Workbench, width: int, scheme: str
+) -> None:
     shown = show(bench, width=width, height=1800, scheme=scheme)
     wait_until_drawn(shown.page)
     shown.page.locator(".iplm-keys summary").click()
@@ -54,7 +60,9 @@ def test_the_workbench_has_no_serious_fault(show: Callable, bench: Workbench, wi
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_views_without_data_have_no_serious_fault(show: Callable, bench: Workbench, scheme: str) -> None:
+def test_views_without_data_have_no_serious_fault(
+    show: Callable, bench: Workbench, scheme: str
+) -> None:
     shown = show(bench, width=900, height=1800, scheme=scheme)
     wait_until_drawn(shown.page)
     shown.select(feature=bench.selection.feature + 1)
@@ -63,7 +71,9 @@ def test_views_without_data_have_no_serious_fault(show: Callable, bench: Workben
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_the_playground_has_no_serious_fault(show: Callable, demo_data: FeatureData, scheme: str) -> None:
+def test_the_playground_has_no_serious_fault(
+    show: Callable, demo_data: FeatureData, scheme: str
+) -> None:
     assert faults(show(SequencePlayground(demo_data), width=700, scheme=scheme)) == []
 
 
@@ -76,7 +86,10 @@ def test_a_comparison_has_no_serious_fault(show: Callable, bench: Workbench) -> 
 def test_keys_reach_every_view_and_leave_it_again(show: Callable, bench: Workbench) -> None:
     shown = show(bench, width=1400, height=1800)
     wait_until_drawn(shown.page)
-    seen, kind = [], "e => (e.closest('section.iplm-view')?.className.match(/iplm-(?!view|dark)\\w+/) ?? [''])[0]"
+    seen, kind = (
+        [],
+        "e => (e.closest('section.iplm-view')?.className.match(/iplm-(?!view|dark)\\w+/) ?? [''])[0]",
+    )
     for _ in range(200):
         shown.page.keyboard.press("Tab")
         found = shown.page.evaluate(f"() => ({kind})(document.activeElement)")

@@ -34,7 +34,9 @@ BAR_ENDS = """canvases => canvases.map(canvas => {
 
 @pytest.fixture
 def data(demo_data: FeatureData) -> FeatureData:
-    demo_data.selection.update({"feature": 761, "brush": [], "accession": "", "position": None, "pinned": []})
+    demo_data.selection.update(
+        {"feature": 761, "brush": [], "accession": "", "position": None, "pinned": []}
+    )
     return demo_data
 
 
@@ -48,7 +50,9 @@ def shown(show: Callable, data: FeatureData) -> Any:
 
 def test_numbers_and_bars_are_the_bundles(shown: Any, data: FeatureData) -> None:
     rows = concept_rows(data.pages, 761)
-    cells = shown.page.locator(f"{PANEL} tbody tr").evaluate_all("rows => rows.map(row => [...row.cells].map(cell => cell.textContent))")
+    cells = shown.page.locator(f"{PANEL} tbody tr").evaluate_all(
+        "rows => rows.map(row => [...row.cells].map(cell => cell.textContent))"
+    )
     assert [cell[0] for cell in cells] == [row["concept"] for row in rows]
     assert [cell[2] for cell in cells] == [f"{row['f1_test']:.2f}" for row in rows]
     assert cells[0][3] == f"{rows[0]['low']:.2f} to {rows[0]['high']:.2f}"
@@ -68,7 +72,10 @@ def test_numbers_and_bars_are_the_bundles(shown: Any, data: FeatureData) -> None
 
 def test_it_says_what_the_controls_say(shown: Any) -> None:
     text = shown.page.locator(f"{PANEL} .iplm-honest").inner_text()
-    assert "On Domain_any no control reaches more than this feature. A control reaches more on 7 of 7 other concepts shown." in text
+    assert (
+        "On Domain_any no control reaches more than this feature. A control reaches more on 7 of 7 other concepts shown."
+        in text
+    )
     assert "esm2-mini" in shown.page.locator(f"{PANEL} .iplm-note").inner_text()
     assert "3,995 of 34,403 residues" in shown.page.locator(f"{PANEL} .iplm-facts").inner_text()
 
@@ -79,8 +86,15 @@ def test_the_protein_in_focus_has_links(shown: Any, data: FeatureData) -> None:
     other = data.pages.top(761)["accession"][3]
     shown.select(accession=other)
     shown.page.locator("h4", has_text=f"Selected protein: {other}").wait_for()
-    links = shown.page.locator(f"{PANEL} a").evaluate_all("links => links.map(a => [a.href, a.target, a.rel, a.textContent])")
-    assert links[0] == [f"https://www.uniprot.org/uniprotkb/{other}/entry", "_blank", "noopener noreferrer", f"{other} in UniProt"]
+    links = shown.page.locator(f"{PANEL} a").evaluate_all(
+        "links => links.map(a => [a.href, a.target, a.rel, a.textContent])"
+    )
+    assert links[0] == [
+        f"https://www.uniprot.org/uniprotkb/{other}/entry",
+        "_blank",
+        "noopener noreferrer",
+        f"{other} in UniProt",
+    ]
     assert [link[3] for link in links[1:]] == [f"{other} in AlphaFold DB", f"{other} in InterPro"]
     shown.select(accession="javascript:alert(1)")
     shown.page.locator("h4", has_text="Selected protein: javascript:alert(1)").wait_for()
@@ -90,7 +104,9 @@ def test_the_protein_in_focus_has_links(shown: Any, data: FeatureData) -> None:
 def test_it_saves_rows_and_picture(shown: Any, data: FeatureData) -> None:
     with shown.page.expect_download() as download:
         shown.page.get_by_role("button", name="Save Concepts as CSV").click()
-    (first, *_) = csv.DictReader(io.StringIO(Path(download.value.path()).read_text(encoding="utf-8")))
+    (first, *_) = csv.DictReader(
+        io.StringIO(Path(download.value.path()).read_text(encoding="utf-8"))
+    )
     row = concept_rows(data.pages, 761)[0]
     assert (first["feature"], first["concept"]) == ("761", row["concept"])
     assert float(first["f1_test_pca"]) == row["controls"]["pca"]
@@ -112,30 +128,60 @@ def test_another_feature_is_shown_when_it_is_selected(show: Callable, data: Feat
         data.kept = {}
     shown.select(feature=337)
     best = concept_rows(data.pages, 337)[0]
-    shown.page.locator(".iplm-say", has_text=f"Feature 337: {best['concept']}, F1 {best['f1_test']:.2f} on test").wait_for()
+    shown.page.locator(
+        ".iplm-say", has_text=f"Feature 337: {best['concept']}, F1 {best['f1_test']:.2f} on test"
+    ).wait_for()
     shown.select(feature=3)
     shown.page.locator(".iplm-best", has_text=NO_MATCH).wait_for()
     assert not shown.page.locator(f"{PANEL} table").is_visible()
     facts = shown.page.locator(f"{PANEL} .iplm-facts").inner_text()
-    assert facts == "Dead: it fires on no training protein, so its activations on others count as 0."
+    assert (
+        facts == "Dead: it fires on no training protein, so its activations on others count as 0."
+    )
     assert not shown.page.locator(f"{PANEL} h4").is_visible()
 
 
 def test_names_from_data_are_text(show: Callable, tmp_path: Path) -> None:
-    table = pl.DataFrame({"accession": [f"P000{i:02}" for i in range(60)], "sequence": ["MKVACD"] * 60, "protein_name": [HOSTILE] * 60})
+    table = pl.DataFrame(
+        {
+            "accession": [f"P000{i:02}" for i in range(60)],
+            "sequence": ["MKVACD"] * 60,
+            "protein_name": [HOSTILE] * 60,
+        }
+    )
     proteins = Proteins(table)
-    segment = {"concept": f"Domain_{HOSTILE}", "category": HOSTILE, "level": "instance", "start": 1, "end": 3}
-    segments = pl.DataFrame([{"accession": a, **segment, "instance": i} for i, a in enumerate(proteins.accessions)])
+    segment = {
+        "concept": f"Domain_{HOSTILE}",
+        "category": HOSTILE,
+        "level": "instance",
+        "start": 1,
+        "end": 3,
+    }
+    segments = pl.DataFrame(
+        [{"accession": a, **segment, "instance": i} for i, a in enumerate(proteins.accessions)]
+    )
     values = np.tile(np.array([1, 2, 3, 0, 0, 0], np.float32), 60)[:, None]
-    shown = show(ConceptPanel(FeatureData(make_run(tmp_path / "run", proteins, Annotations(segments, proteins), values), structures={})))
+    shown = show(
+        ConceptPanel(
+            FeatureData(
+                make_run(tmp_path / "run", proteins, Annotations(segments, proteins), values),
+                structures={},
+            )
+        )
+    )
     shown.page.locator(f"{PANEL} tbody tr").first.wait_for()
     assert shown.page.locator(f"{PANEL} tbody th").inner_text() == f"Domain_{HOSTILE}"
     assert HOSTILE in shown.page.locator(f"{PANEL} .iplm-protein").inner_text()
-    assert "This run has no controls to compare with." in shown.page.locator(f"{PANEL} .iplm-honest").inner_text()
+    assert (
+        "This run has no controls to compare with."
+        in shown.page.locator(f"{PANEL} .iplm-honest").inner_text()
+    )
 
 
 @pytest.mark.parametrize("scheme, width", [("light", 320), ("dark", 1000)])
-def test_no_accessibility_fault_and_nothing_beyond_the_page(show: Callable, data: FeatureData, scheme: str, width: int) -> None:
+def test_no_accessibility_fault_and_nothing_beyond_the_page(
+    show: Callable, data: FeatureData, scheme: str, width: int
+) -> None:
     shown = show(ConceptPanel(data), scheme=scheme, width=width)
     shown.page.locator(f"{PANEL} tbody tr").first.wait_for()
     assert shown.page.evaluate("document.documentElement.scrollWidth") <= width

@@ -33,16 +33,22 @@ class Map:
         self.shown, self.page, self.table = shown, shown.page, mapped(features)
         self.canvas = self.page.locator(".iplm-atlas canvas[data-drawn]")
         self.canvas.wait_for()
-        self.box = self.canvas.bounding_box()  # words about what a page cannot show come below it, and move nothing
+        self.box = (
+            self.canvas.bounding_box()
+        )  # words about what a page cannot show come below it, and move nothing
         self.body = self.page.locator(".iplm-atlas .iplm-body")
 
     def at(self, feature: int) -> tuple[float, float]:
         low, high = (self.table.select(end("x"), end("y")).row(0) for end in (pl.min, pl.max))
         span = [b - a or 1e-6 for a, b in zip(low, high, strict=True)]
-        scale = min((self.box["width"] - 2 * EDGE) / span[0], (self.box["height"] - 2 * EDGE) / span[1])
+        scale = min(
+            (self.box["width"] - 2 * EDGE) / span[0], (self.box["height"] - 2 * EDGE) / span[1]
+        )
         x, y = self.table.filter(pl.col("feature") == feature).select("x", "y").row(0)
         across, down = (x - (low[0] + high[0]) / 2) * scale, (y - (low[1] + high[1]) / 2) * scale
-        return self.box["x"] + self.box["width"] / 2 + across, self.box["y"] + self.box["height"] / 2 - down
+        return self.box["x"] + self.box["width"] / 2 + across, self.box["y"] + self.box[
+            "height"
+        ] / 2 - down
 
     def lasso(self, corners: list[tuple[float, float]]) -> None:
         self.page.keyboard.down("Shift")
@@ -78,7 +84,9 @@ def made_up(data: FeatureData, n: int, **columns: Any) -> FeatureData:
     """The data with `n` features in place of its own, by default in a square, none of which matches a concept."""
     random = np.random.default_rng(1)
     numbers = {"maximum": 1.0, "n_active": 5, "density": 0.01, "n_proteins": 3, "mean_active": 0.5}
-    table = pl.DataFrame({"feature": np.arange(n, dtype=np.uint32), "x": random.random(n), "y": random.random(n)}).with_columns(
+    table = pl.DataFrame(
+        {"feature": np.arange(n, dtype=np.uint32), "x": random.random(n), "y": random.random(n)}
+    ).with_columns(
         **{name: pl.lit(value) for name, value in numbers.items()},
         cluster=pl.lit(-1, pl.Int32),
         concept=pl.lit(None, pl.String),
@@ -86,14 +94,18 @@ def made_up(data: FeatureData, n: int, **columns: Any) -> FeatureData:
         f1_validation=pl.lit(None, pl.Float64),
         f1_test=pl.lit(None, pl.Float64),
     )
-    data.features = table.with_columns(**{name: pl.Series(values) for name, values in columns.items()})
+    data.features = table.with_columns(
+        **{name: pl.Series(values) for name, values in columns.items()}
+    )
     data.table = pack(*packed_list(data.features), compress=True)
     return data
 
 
 @pytest.fixture
 def atlas(show: Callable, demo_data: FeatureData) -> Map:
-    demo_data.selection.update({"feature": 761, "brush": [0.5, 1], "accession": "", "position": None, "pinned": []})
+    demo_data.selection.update(
+        {"feature": 761, "brush": [0.5, 1], "accession": "", "position": None, "pinned": []}
+    )
     return Map(show(FeatureAtlas(demo_data), width=760, height=800), demo_data.features)
 
 
@@ -111,7 +123,9 @@ def test_a_click_selects_the_feature_under_it(atlas: Map, lonely: list[int]) -> 
     assert atlas.click((x + 4, y - 4)) == lonely[0]
     assert atlas.shown.selected("brush") == []
     assert atlas.said().startswith(f"Feature {lonely[0]}, ")
-    assert atlas.click((atlas.box["x"] + 5, atlas.box["y"] + 5)) == lonely[0]  # where nothing is, nothing is selected
+    assert (
+        atlas.click((atlas.box["x"] + 5, atlas.box["y"] + 5)) == lonely[0]
+    )  # where nothing is, nothing is selected
 
 
 def test_the_pointer_is_told_what_it_is_on(atlas: Map, demo_data: FeatureData) -> None:
@@ -133,10 +147,16 @@ def test_the_pointer_is_told_what_it_is_on(atlas: Map, demo_data: FeatureData) -
 def test_a_lasso_picks_out_what_is_inside_and_the_brackets_step_through_it(atlas: Map) -> None:
     x, y = atlas.box["x"] + 0.4 * atlas.box["width"], atlas.box["y"] + 0.4 * atlas.box["height"]
     atlas.lasso([(x, y), (x + 90, y), (x + 90, y + 70), (x, y + 70)])
-    inside = [f for f in atlas.table["feature"] if x < atlas.at(f)[0] < x + 90 and y < atlas.at(f)[1] < y + 70]
+    inside = [
+        f
+        for f in atlas.table["feature"]
+        if x < atlas.at(f)[0] < x + 90 and y < atlas.at(f)[1] < y + 70
+    ]
     assert len(inside) > 10
     assert atlas.chosen() == inside
-    assert atlas.said().startswith(f"{len(inside)} features; [ and ] step through them, Escape lets them go.")
+    assert atlas.said().startswith(
+        f"{len(inside)} features; [ and ] step through them, Escape lets them go."
+    )
     atlas.canvas.focus()
     atlas.page.keyboard.press("]")
     assert atlas.shown.selected("feature") == inside[0]
@@ -163,7 +183,10 @@ def test_the_key_picks_out_the_features_of_a_colour(atlas: Map) -> None:
     assert atlas.chosen() == domain
     assert button.get_attribute("aria-pressed") == "true"
     atlas.page.locator(".iplm-key select").select_option(label="Propeptide (4)")
-    assert atlas.chosen() == atlas.table.filter(pl.col("category") == "Propeptide")["feature"].to_list()
+    assert (
+        atlas.chosen()
+        == atlas.table.filter(pl.col("category") == "Propeptide")["feature"].to_list()
+    )
     assert button.get_attribute("aria-pressed") == "false"
     button.click()
     button.click()
@@ -173,7 +196,12 @@ def test_the_key_picks_out_the_features_of_a_colour(atlas: Map) -> None:
 def test_arrows_go_from_feature_to_feature(atlas: Map) -> None:
     atlas.canvas.focus()
     here = atlas.at(761)
-    for key, axis, sign in (("ArrowLeft", 0, -1), ("ArrowUp", 1, -1), ("ArrowRight", 0, 1), ("ArrowDown", 1, 1)):
+    for key, axis, sign in (
+        ("ArrowLeft", 0, -1),
+        ("ArrowUp", 1, -1),
+        ("ArrowRight", 0, 1),
+        ("ArrowDown", 1, 1),
+    ):
         atlas.page.keyboard.press(key)
         there = atlas.at(atlas.shown.selected("feature"))
         assert sign * (there[axis] - here[axis]) > 0
@@ -181,7 +209,9 @@ def test_arrows_go_from_feature_to_feature(atlas: Map) -> None:
         here = there
 
 
-def test_the_wheel_zooms_where_the_pointer_is_and_0_shows_all(atlas: Map, lonely: list[int]) -> None:
+def test_the_wheel_zooms_where_the_pointer_is_and_0_shows_all(
+    atlas: Map, lonely: list[int]
+) -> None:
     at = atlas.at(lonely[0])
     atlas.page.mouse.move(*at)
     for _ in range(4):
@@ -196,7 +226,9 @@ def test_the_wheel_zooms_where_the_pointer_is_and_0_shows_all(atlas: Map, lonely
     assert atlas.click(far) == lonely[1]
 
 
-def test_a_drag_moves_the_map_and_a_double_click_brings_it_back(atlas: Map, lonely: list[int]) -> None:
+def test_a_drag_moves_the_map_and_a_double_click_brings_it_back(
+    atlas: Map, lonely: list[int]
+) -> None:
     x, y = atlas.at(lonely[0])
     corner = atlas.box["x"] + 30, atlas.box["y"] + 30
     atlas.drag([corner, (corner[0] + 60, corner[1] + 40)])
@@ -212,7 +244,9 @@ def test_what_is_selected_elsewhere_comes_into_the_picture(atlas: Map, lonely: l
     left = atlas.table.sort("x")["feature"][0]
     atlas.shown.select(feature=left)
     atlas.shown.settled()
-    atlas.page.mouse.move(atlas.box["x"] + atlas.box["width"] / 2, atlas.box["y"] + atlas.box["height"] / 2)
+    atlas.page.mouse.move(
+        atlas.box["x"] + atlas.box["width"] / 2, atlas.box["y"] + atlas.box["height"] / 2
+    )
     assert atlas.page.locator(".iplm-tip").inner_text().startswith(f"Feature {left}\n")
 
 
@@ -226,7 +260,10 @@ def test_colours_of_numbers_have_a_scale_in_place_of_buttons(atlas: Map) -> None
 
 def test_dead_features_are_not_on_the_map_and_it_says_so(atlas: Map) -> None:
     dead = sorted(set(range(1024)) - set(atlas.table["feature"]))
-    assert atlas.page.locator(".iplm-sub").first.inner_text() == f"993 of 1,024 features; {len(dead)} never active, not on the map"
+    assert (
+        atlas.page.locator(".iplm-sub").first.inner_text()
+        == f"993 of 1,024 features; {len(dead)} never active, not on the map"
+    )
     atlas.shown.select(feature=dead[0])
     assert atlas.said() == f"Feature {dead[0]} is never active, so it is not on the map"
 
@@ -239,7 +276,9 @@ def test_files_hold_what_is_seen(atlas: Map) -> None:
 
     svg = saved("SVG").read_text()
     names = atlas.table["category"].drop_nulls().n_unique()
-    assert svg.count("<circle") == 993 + names + 1 + 3  # points, the key, hollow, the ring and the point of the selected one
+    assert (
+        svg.count("<circle") == 993 + names + 1 + 3
+    )  # points, the key, hollow, the ring and the point of the selected one
     assert "UMAP of decoder vectors" in svg and "Domain (486)" in svg
     assert saved("PNG").read_bytes()[:4] == b"\x89PNG"
     atlas.page.locator(".iplm-key button").nth(1).click()
@@ -250,7 +289,15 @@ def test_files_hold_what_is_seen(atlas: Map) -> None:
 
 def test_names_from_data_stay_text(show: Callable, other_data: FeatureData) -> None:
     names = [HOSTILE, RIGHT_TO_LEFT, LONG]
-    data = made_up(other_data, 3, concept=names, category=names, f1_test=[0.5, 0.5, 0.5], x=[0.0, 1.0, 2.0], y=[0.0, 1.0, 0.0])
+    data = made_up(
+        other_data,
+        3,
+        concept=names,
+        category=names,
+        f1_test=[0.5, 0.5, 0.5],
+        x=[0.0, 1.0, 2.0],
+        y=[0.0, 1.0, 0.0],
+    )
     data.selection.feature = 0
     atlas = Map(show(FeatureAtlas(data), width=320), data.features)
     atlas.page.mouse.move(*atlas.at(0))
@@ -268,15 +315,23 @@ def test_any_number_of_features(show: Callable, other_data: FeatureData, n: int)
     data.selection.feature = max(0, min(n, 1024) - 1)  # the store behind it has 1,024
     shown = show(FeatureAtlas(data), width=1600, scheme="dark")
     if n == 0:
-        assert shown.page.locator(".iplm-body").inner_text() == "None of the 0 features is active on these proteins, so there is nothing to map."
+        assert (
+            shown.page.locator(".iplm-body").inner_text()
+            == "None of the 0 features is active on these proteins, so there is nothing to map."
+        )
         assert shown.page.locator("canvas").count() == 0
         return
     atlas = Map(shown, data.features)
-    assert atlas.said() == f"Feature {data.selection.feature}, no concept, active on 1 % of residues, no cluster"
+    assert (
+        atlas.said()
+        == f"Feature {data.selection.feature}, no concept, active on 1 % of residues, no cluster"
+    )
     assert n > 1 or atlas.click(atlas.at(0)) == 0
 
 
-def test_python_can_pick_out_features_and_a_page_keeps_them(show: Callable, demo_data: FeatureData) -> None:
+def test_python_can_pick_out_features_and_a_page_keeps_them(
+    show: Callable, demo_data: FeatureData
+) -> None:
     demo_data.selection.update({"feature": 761, "brush": []})
     atlas = Map(show(FeatureAtlas(demo_data, chosen=[5, 3, 9])), demo_data.features)
     assert atlas.said().startswith("3 features; ")
@@ -293,5 +348,7 @@ def test_axe_finds_no_serious_fault(show: Callable, demo_data: FeatureData, sche
     atlas.page.locator(".iplm-key button").first.click()
     atlas.page.add_script_tag(content=AXE.read_text())
     assert atlas.page.evaluate(FAULTS) == []
-    sizes = atlas.page.evaluate("[...document.querySelectorAll('.iplm-atlas button, .iplm-atlas select')].map(b => b.getBoundingClientRect().height)")
+    sizes = atlas.page.evaluate(
+        "[...document.querySelectorAll('.iplm-atlas button, .iplm-atlas select')].map(b => b.getBoundingClientRect().height)"
+    )
     assert min(sizes) >= 24

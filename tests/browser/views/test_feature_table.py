@@ -29,7 +29,9 @@ FAULTS = """async () => (await axe.run(document.querySelector('main'))).violatio
 
 @pytest.fixture
 def data(demo_data: FeatureData) -> FeatureData:
-    demo_data.selection.update({"feature": 761, "brush": [0.1, 0.2], "accession": "", "position": None, "pinned": []})
+    demo_data.selection.update(
+        {"feature": 761, "brush": [0.1, 0.2], "accession": "", "position": None, "pinned": []}
+    )
     return demo_data
 
 
@@ -42,31 +44,46 @@ def shown(show: Callable, data: FeatureData) -> Any:
 
 def features(shown: Shown) -> list[int]:
     """The features in the page, from the top."""
-    return shown.page.locator(ROWS).evaluate_all("rows => rows.map(row => Number(row.dataset.feature))")
+    return shown.page.locator(ROWS).evaluate_all(
+        "rows => rows.map(row => Number(row.dataset.feature))"
+    )
 
 
 def saved(shown: Shown) -> list[dict[str, str]]:
     """The rows that the button CSV saves."""
     with shown.page.expect_download() as download:
         shown.page.get_by_role("button", name="Save Features as CSV").click()
-    return list(csv.DictReader(io.StringIO(Path(download.value.path()).read_text(encoding="utf-8"))))
+    return list(
+        csv.DictReader(io.StringIO(Path(download.value.path()).read_text(encoding="utf-8")))
+    )
 
 
 def in_sight(shown: Shown, feature: int) -> bool:
     row = shown.page.locator(f"tr[data-feature='{feature}']").bounding_box()
     box = shown.page.locator(".iplm-features .iplm-scroll").bounding_box()
-    return box["y"] + 26 <= row["y"] + 0.5 and row["y"] + row["height"] <= box["y"] + box["height"] + 0.5
+    return (
+        box["y"] + 26 <= row["y"] + 0.5
+        and row["y"] + row["height"] <= box["y"] + box["height"] + 0.5
+    )
 
 
 def test_keys_select_and_follow(shown: Any, data: FeatureData) -> None:
     order = FeatureTable(data).rows()["feature"].to_list()
     shown.page.get_by_role("grid").focus()
-    for key, place in [("ArrowDown", 1), ("ArrowDown", 2), ("ArrowUp", 1), ("End", len(order) - 1), ("Home", 0)]:
+    for key, place in [
+        ("ArrowDown", 1),
+        ("ArrowDown", 2),
+        ("ArrowUp", 1),
+        ("End", len(order) - 1),
+        ("Home", 0),
+    ]:
         shown.page.keyboard.press(key)
         shown.settled()
         assert shown.selected("feature") == order[place]
         assert in_sight(shown, order[place])
-        assert shown.page.locator("tr[aria-selected='true']").get_attribute("aria-rowindex") == str(place + 2)
+        assert shown.page.locator("tr[aria-selected='true']").get_attribute("aria-rowindex") == str(
+            place + 2
+        )
     assert shown.selected("brush") == []  # of the feature that was selected before
     active = shown.page.get_by_role("grid").get_attribute("aria-activedescendant")
     assert shown.page.locator(f"[id='{active}']").get_attribute("data-feature") == str(order[0])
@@ -77,7 +94,9 @@ def test_keys_select_and_follow(shown: Any, data: FeatureData) -> None:
     assert shown.selected("feature") == order[1]
 
 
-def test_a_click_selects_and_a_selection_elsewhere_is_scrolled_to(shown: Any, data: FeatureData) -> None:
+def test_a_click_selects_and_a_selection_elsewhere_is_scrolled_to(
+    shown: Any, data: FeatureData
+) -> None:
     shown.page.locator(ROWS).nth(4).click()
     order = FeatureTable(data).rows()["feature"].to_list()
     assert shown.selected("feature") == order[4]
@@ -109,11 +128,19 @@ def test_a_search_narrows_as_it_is_typed(shown: Any, data: FeatureData) -> None:
 
 
 def test_a_heading_sorts_and_sorts_back(shown: Any, data: FeatureData) -> None:
-    for heading, column, first in [("F1 test", "f1_test", True), ("best concept", "concept", False), ("maximum", "maximum", True)]:
+    for heading, column, first in [
+        ("F1 test", "f1_test", True),
+        ("best concept", "concept", False),
+        ("maximum", "maximum", True),
+    ]:
         for descending in (first, not first):
             shown.page.get_by_role("columnheader", name=heading).get_by_role("button").click()
-            shown.page.locator(f"th[aria-sort='{'descending' if descending else 'ascending'}']", has_text=heading).wait_for()
-            assert [int(row["feature"]) for row in saved(shown)] == FeatureTable(data, sort=column, descending=descending).rows()["feature"].to_list()
+            shown.page.locator(
+                f"th[aria-sort='{'descending' if descending else 'ascending'}']", has_text=heading
+            ).wait_for()
+            assert [int(row["feature"]) for row in saved(shown)] == FeatureTable(
+                data, sort=column, descending=descending
+            ).rows()["feature"].to_list()
 
 
 def test_filters_by_category_strength_and_life(shown: Any, data: FeatureData) -> None:
@@ -122,7 +149,9 @@ def test_filters_by_category_strength_and_life(shown: Any, data: FeatureData) ->
     expected = FeatureTable(data, category="Domain", least_f1=0.38).rows()
     rows = saved(shown)
     assert [int(row["feature"]) for row in rows] == expected["feature"].to_list()
-    assert [float(row["f1_test"]) for row in rows] == pytest.approx(expected["f1_test"].to_list(), rel=1e-5)
+    assert [float(row["f1_test"]) for row in rows] == pytest.approx(
+        expected["f1_test"].to_list(), rel=1e-5
+    )
     assert list(rows[0]) == data.features.columns
     shown.page.get_by_role("combobox", name="category").select_option("all")
     shown.page.get_by_label("Least F1 on test").fill("")
@@ -138,14 +167,19 @@ def test_pins_by_mouse_and_key_are_four_at_most(shown: Any) -> None:
     shown.page.keyboard.press("p")
     shown.settled()
     assert shown.selected("pinned") == [337, shown.selected("feature")]
-    assert shown.page.get_by_role("button", name="Pin feature 337").get_attribute("aria-pressed") == "true"
+    assert (
+        shown.page.get_by_role("button", name="Pin feature 337").get_attribute("aria-pressed")
+        == "true"
+    )
     shown.select(pinned=[1, 2, 3, 4])
     shown.page.keyboard.press("p")
     assert shown.selected("pinned") == [1, 2, 3, 4]
     assert "unpin one of 1, 2, 3, 4" in shown.page.locator(".iplm-say").inner_text()
     shown.select(pinned=[])
     scroller = shown.page.locator(".iplm-features .iplm-scroll")
-    scroller.evaluate("box => (box.scrollTop = 5000)")  # the selected row is out of sight, and stays so
+    scroller.evaluate(
+        "box => (box.scrollTop = 5000)"
+    )  # the selected row is out of sight, and stays so
     shown.settled()
     shown.page.get_by_role("button", name=f"Pin feature {features(shown)[12]}", exact=True).click()
     shown.settled()
@@ -159,7 +193,9 @@ def test_a_page_lists_what_it_holds(show: Callable, data: FeatureData) -> None:
         shown.page.locator(ROWS).first.wait_for()
     finally:
         data.kept = {}
-    shown.page.locator("tr[data-feature='761']").wait_for()  # the one that was selected when the page was written
+    shown.page.locator(
+        "tr[data-feature='761']"
+    ).wait_for()  # the one that was selected when the page was written
     assert features(shown) == [761, 337, 0]
     shown.page.get_by_role("button", name="Show only features in this page").click()
     assert shown.page.locator(ROWS).count() > 5
@@ -168,12 +204,24 @@ def test_a_page_lists_what_it_holds(show: Callable, data: FeatureData) -> None:
 def test_ten_thousand_rows_are_a_few_in_the_page(show: Callable, tmp_path: Path) -> None:
     n, length = 10_240, 20
     accessions = ["P00001", "P00002", "P00003"]
-    proteins = Proteins(pl.DataFrame({"accession": accessions, "sequence": ["MKVACDEFGHIKLMNPQRST"] * 3}))
-    columns = {"accession": pl.String, "concept": pl.String, "category": pl.String, "level": pl.String}
-    none = Annotations(pl.DataFrame(schema=columns | {"start": pl.Int64, "end": pl.Int64, "instance": pl.Int64}), proteins)
+    proteins = Proteins(
+        pl.DataFrame({"accession": accessions, "sequence": ["MKVACDEFGHIKLMNPQRST"] * 3})
+    )
+    columns = {
+        "accession": pl.String,
+        "concept": pl.String,
+        "category": pl.String,
+        "level": pl.String,
+    }
+    none = Annotations(
+        pl.DataFrame(schema=columns | {"start": pl.Int64, "end": pl.Int64, "instance": pl.Int64}),
+        proteins,
+    )
     values = np.zeros((3 * length, n), np.float32)
     values[np.arange(n) % len(values), np.arange(n)] = np.random.default_rng(0).random(n)
-    order = np.argsort(-values[:length].max(axis=0), kind="stable")  # by the maximum on the training protein, the first
+    order = np.argsort(
+        -values[:length].max(axis=0), kind="stable"
+    )  # by the maximum on the training protein, the first
     data = FeatureData(make_run(tmp_path / "run", proteins, none, values), structures={})
     shown = show(FeatureTable(data, sort="maximum", dead=True))
     shown.page.locator(ROWS).first.wait_for()
@@ -189,9 +237,19 @@ def test_ten_thousand_rows_are_a_few_in_the_page(show: Callable, tmp_path: Path)
 
 
 def test_names_from_data_are_text_and_one_row_is_enough(show: Callable, tmp_path: Path) -> None:
-    proteins = Proteins(pl.DataFrame({"accession": [f"P000{i:02}" for i in range(30)], "sequence": ["MKVACD"] * 30}))
-    segment = {"concept": f"Domain_{HOSTILE}", "category": HOSTILE, "level": "instance", "start": 1, "end": 3}
-    table = pl.DataFrame([{"accession": a, **segment, "instance": i} for i, a in enumerate(proteins.accessions)])
+    proteins = Proteins(
+        pl.DataFrame({"accession": [f"P000{i:02}" for i in range(30)], "sequence": ["MKVACD"] * 30})
+    )
+    segment = {
+        "concept": f"Domain_{HOSTILE}",
+        "category": HOSTILE,
+        "level": "instance",
+        "start": 1,
+        "end": 3,
+    }
+    table = pl.DataFrame(
+        [{"accession": a, **segment, "instance": i} for i, a in enumerate(proteins.accessions)]
+    )
     values = np.zeros((180, 1), np.float32)
     values[:, 0] = np.tile([1, 2, 3, 0, 0, 0], 30)
     run: Run = make_run(tmp_path / "run", proteins, Annotations(table, proteins), values)
@@ -204,7 +262,9 @@ def test_names_from_data_are_text_and_one_row_is_enough(show: Callable, tmp_path
 
 
 @pytest.mark.parametrize("scheme, width", [("light", 320), ("dark", 1000)])
-def test_no_accessibility_fault_and_nothing_beyond_the_page(show: Callable, data: FeatureData, scheme: str, width: int) -> None:
+def test_no_accessibility_fault_and_nothing_beyond_the_page(
+    show: Callable, data: FeatureData, scheme: str, width: int
+) -> None:
     shown = show(FeatureTable(data, search="domain", dead=True), scheme=scheme, width=width)
     shown.page.locator(ROWS).first.wait_for()
     assert shown.page.evaluate("document.documentElement.scrollWidth") <= width

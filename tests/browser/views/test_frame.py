@@ -30,13 +30,17 @@ def data() -> FeatureData:
 @pytest.fixture(scope="module")
 def bench() -> Workbench:
     bench = Workbench(Run.shipped())
-    bench.data.keep(bench.data.pages.ranked["feature"].unique(maintain_order=True).head(2), 5, structures=False)
+    bench.data.keep(
+        bench.data.pages.ranked["feature"].unique(maintain_order=True).head(2), 5, structures=False
+    )
     return bench
 
 
 def listening(shown: Any) -> Any:
     """From here on what screen readers hear goes to `window.spoken`."""
-    shown.page.wait_for_function("() => [...document.querySelectorAll('[role=status]')].every(region => region.textContent)")
+    shown.page.wait_for_function(
+        "() => [...document.querySelectorAll('[role=status]')].every(region => region.textContent)"
+    )
     shown.page.evaluate(SPOKEN)
     return shown.page
 
@@ -64,7 +68,9 @@ def test_a_drag_is_seen_at_once_and_spoken_when_it_rests(show: Callable, data: F
     assert len(spoken) <= 3  # a slow machine may pause within the drag
 
 
-def test_one_view_speaks_of_a_change_the_one_with_the_focus(show: Callable, data: FeatureData) -> None:
+def test_one_view_speaks_of_a_change_the_one_with_the_focus(
+    show: Callable, data: FeatureData
+) -> None:
     page = listening(show(ActivationHistogram(data), ResidueTracks(data)))
     page.locator(".iplm-tracks canvas").focus()
     page.keyboard.press("ArrowDown")
@@ -72,14 +78,19 @@ def test_one_view_speaks_of_a_change_the_one_with_the_focus(show: Callable, data
     page.keyboard.press("ArrowRight")
     page.wait_for_function("() => window.spoken.length > 0")
     page.wait_for_timeout(700)
-    assert page.evaluate("() => window.spoken") == [page.locator(".iplm-histogram .iplm-say").inner_text()]
+    assert page.evaluate("() => window.spoken") == [
+        page.locator(".iplm-histogram .iplm-say").inner_text()
+    ]
     assert page.locator(".iplm-tracks .iplm-say").inner_text() != ""
 
 
 def test_brackets_step_and_leave_commands_to_the_browser(show: Callable, bench: Workbench) -> None:
     shown = show(bench, width=1300)
     first, second = list(map(int, bench.data.kept))
-    bar, canvas = shown.page.get_by_role("button", name="Next feature"), shown.page.locator(".iplm-histogram canvas")
+    bar, canvas = (
+        shown.page.get_by_role("button", name="Next feature"),
+        shown.page.locator(".iplm-histogram canvas"),
+    )
     canvas.wait_for()
     for place in (bar, canvas):
         place.focus()
@@ -87,13 +98,29 @@ def test_brackets_step_and_leave_commands_to_the_browser(show: Callable, bench: 
             shown.page.keyboard.press(command)
             assert shown.selected("feature") == first
         shown.page.keyboard.press("Alt+]")  # as some keyboards write a bracket
-        shown.page.wait_for_function("f => [...window.iplmModels.values()].some(m => m.state.feature === f)", arg=second)
+        shown.page.wait_for_function(
+            "f => [...window.iplmModels.values()].some(m => m.state.feature === f)", arg=second
+        )
         shown.page.keyboard.press("[")
-        shown.page.wait_for_function("f => [...window.iplmModels.values()].some(m => m.state.feature === f)", arg=first)
+        shown.page.wait_for_function(
+            "f => [...window.iplmModels.values()].some(m => m.state.feature === f)", arg=first
+        )
 
 
-@pytest.mark.parametrize("hash", ["#brush=NaN", "#brush=0.5", "#__proto__=3", "#feature=abc", "#pinned=x&position=-4", "#%E0%A4%A"])
-def test_an_address_that_says_nothing_changes_nothing(show: Callable, data: FeatureData, tmp_path: Path, hash: str) -> None:
+@pytest.mark.parametrize(
+    "hash",
+    [
+        "#brush=NaN",
+        "#brush=0.5",
+        "#__proto__=3",
+        "#feature=abc",
+        "#pinned=x&position=-4",
+        "#%E0%A4%A",
+    ],
+)
+def test_an_address_that_says_nothing_changes_nothing(
+    show: Callable, data: FeatureData, tmp_path: Path, hash: str
+) -> None:
     shown = show(ActivationHistogram(data), ResidueTracks(data))
     before = shown.page.locator(".iplm-say").all_inner_texts()
     assert before[0]
@@ -108,4 +135,6 @@ def test_a_file_is_named_after_the_source_of_the_data(show: Callable, data: Feat
     shown.select(source="../<b>")
     with shown.page.expect_download() as download:
         shown.page.get_by_role("button", name="Save Activations as CSV").click()
-    assert download.value.suggested_filename == f"histogram_sae_feature_{data.selection.feature}.csv"
+    assert (
+        download.value.suggested_filename == f"histogram_sae_feature_{data.selection.feature}.csv"
+    )

@@ -72,18 +72,26 @@ def test_keys_move_and_clear_the_brush(shown: Any) -> None:
     assert shown.selected("brush") == []
 
 
-def test_the_brush_reaches_the_maximum_and_says_what_it_holds(shown: Any, demo_data: FeatureData) -> None:
+def test_the_brush_reaches_the_maximum_and_says_what_it_holds(
+    shown: Any, demo_data: FeatureData
+) -> None:
     drag(shown.page, 0.5, 1.2)  # beyond the canvas
     low, high = shown.selected("brush")
     values = [v for v in counted(demo_data) if v > 0]
     assert high == 1
     words = said(shown)
-    least, most = (int(part.replace(",", "").split()[-1]) for part in words.split("as it cuts")[0].rstrip(", ").split("between")[1].split(" and "))
+    least, most = (
+        int(part.replace(",", "").split()[-1])
+        for part in words.split("as it cuts")[0].rstrip(", ").split("between")[1].split(" and ")
+    )
     assert least <= sum(low <= v <= high for v in values) <= most and least < most
     assert words.endswith(f" of {len(values):,} active residues of all 100 proteins")
     shown.select(brush=[0.5, 1])
     shown.settled()
-    assert said(shown) == f"Brushed 0.50 to 1.00: {sum(v >= 0.5 for v in values):,} of {len(values):,} active residues of all 100 proteins"
+    assert (
+        said(shown)
+        == f"Brushed 0.50 to 1.00: {sum(v >= 0.5 for v in values):,} of {len(values):,} active residues of all 100 proteins"
+    )
 
 
 def test_bars_never_move_with_the_brush(shown: Any) -> None:
@@ -107,7 +115,10 @@ def test_proteins_by_their_maximum(shown: Any, demo_data: FeatureData) -> None:
     assert shown.page.evaluate(INK, bars) != before
     maxima = counted(demo_data, "proteins")
     firing = sum(v > 0 for v in maxima)
-    assert said(shown) == f"Brushed 0.80 to 1.00: {sum(v >= 0.8 for v in maxima)} of {firing} proteins in which it fires, by their maximum"
+    assert (
+        said(shown)
+        == f"Brushed 0.80 to 1.00: {sum(v >= 0.8 for v in maxima)} of {firing} proteins in which it fires, by their maximum"
+    )
     with shown.page.expect_download() as download:
         shown.page.get_by_role("button", name="Save Activations as CSV").click()
     rows = list(csv.reader(io.StringIO(Path(download.value.path()).read_text(encoding="utf-8"))))
@@ -132,11 +143,15 @@ def test_the_scales_and_axe(shown: Any) -> None:
     assert len(set(seen)) == 3
     if AXE.is_file():  # from npm
         shown.page.add_script_tag(path=AXE)
-        found = shown.page.evaluate("async () => (await axe.run('.iplm-view')).violations.map(v => [v.id, v.impact, v.nodes[0].html])")
+        found = shown.page.evaluate(
+            "async () => (await axe.run('.iplm-view')).violations.map(v => [v.id, v.impact, v.nodes[0].html])"
+        )
         assert [fault for fault in found if fault[1] in ("serious", "critical")] == []
 
 
-def test_the_selected_residue_is_marked_at_its_activation(shown: Any, demo_data: FeatureData) -> None:
+def test_the_selected_residue_is_marked_at_its_activation(
+    shown: Any, demo_data: FeatureData
+) -> None:
     top = demo_data.pages.top(761, 1).row(0, named=True)
     width = shown.page.locator(".iplm-histogram canvas").bounding_box()["width"]
     x = 52 + top["maximum"] * (width - 62)
@@ -149,10 +164,18 @@ def test_the_selected_residue_is_marked_at_its_activation(shown: Any, demo_data:
 
 
 @pytest.mark.parametrize(
-    ("width", "feature", "words"), [(320, 0, "708 active residues of all 6 proteins"), (1600, 3, "0 active residues of all 6 proteins")]
+    ("width", "feature", "words"),
+    [
+        (320, 0, "708 active residues of all 6 proteins"),
+        (1600, 3, "0 active residues of all 6 proteins"),
+    ],
 )
-def test_hostile_names_and_a_dead_feature_at_any_width(show: Callable, hostile_data: FeatureData, width: int, feature: int, words: str) -> None:
-    hostile_data.selection.update({"feature": feature, "brush": [], "accession": "", "position": None})
+def test_hostile_names_and_a_dead_feature_at_any_width(
+    show: Callable, hostile_data: FeatureData, width: int, feature: int, words: str
+) -> None:
+    hostile_data.selection.update(
+        {"feature": feature, "brush": [], "accession": "", "position": None}
+    )
     shown = show(ActivationHistogram(hostile_data), width=width, scheme="dark")
     shown.page.locator(".iplm-histogram canvas[data-drawn]").wait_for()
     assert shown.page.evaluate("document.documentElement.scrollWidth") <= width

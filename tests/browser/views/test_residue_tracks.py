@@ -36,10 +36,23 @@ FAULTS = """async () => (await axe.run(document.querySelector('main'))).violatio
 @pytest.fixture(scope="module")
 def peptides(tmp_path_factory: pytest.TempPathFactory) -> FeatureData:
     accessions = [f"P{i:05d}" for i in range(N)]
-    table = pl.DataFrame({"accession": accessions, "sequence": ["ACDEFGHIKLMNPQRSTVWY"] * N, "protein_name": ["peptide"] * N})
-    names = {"accession": accessions, "concept": ["Helix"] * N, "category": ["Helix"] * N, "level": ["instance"] * N}
+    table = pl.DataFrame(
+        {
+            "accession": accessions,
+            "sequence": ["ACDEFGHIKLMNPQRSTVWY"] * N,
+            "protein_name": ["peptide"] * N,
+        }
+    )
+    names = {
+        "accession": accessions,
+        "concept": ["Helix"] * N,
+        "category": ["Helix"] * N,
+        "level": ["instance"] * N,
+    }
     segments = pl.DataFrame(names | {"start": [2] * N, "end": [5] * N, "instance": range(N)})
-    run = simple_run(tmp_path_factory.mktemp("peptides") / "run", table, segments, lambda row, _: fire(row))
+    run = simple_run(
+        tmp_path_factory.mktemp("peptides") / "run", table, segments, lambda row, _: fire(row)
+    )
     return FeatureData(run, structures={})
 
 
@@ -49,10 +62,16 @@ def fire(row: int) -> float:
 
 
 @pytest.fixture(scope="module")
-def page(chromium: Any, peptides: FeatureData, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shown]:
+def page(
+    chromium: Any, peptides: FeatureData, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Shown]:
     """Two views on one page, which the tests share: `shown` puts it back to where it began."""
     peptides.selection.update({"feature": 0, **NO_CHOICE})
-    path = write_page([ResidueTracks(peptides), ResidueTracks(peptides, height=200)], tmp_path_factory.mktemp("page") / "page.html", "Test")
+    path = write_page(
+        [ResidueTracks(peptides), ResidueTracks(peptides, height=200)],
+        tmp_path_factory.mktemp("page") / "page.html",
+        "Test",
+    )
     opened = chromium.new_page(viewport={"width": 900, "height": 700})
     opened.set_default_timeout(10_000)
     wrong: list[str] = []
@@ -124,7 +143,9 @@ def test_a_click_selects_the_residue_under_it_and_a_name_its_maximum(shown: Show
     shown.page.mouse.click(*residue(shown, 3, 17))
     assert selected(shown) == ("P00003", 17)
     assert said(shown) == "P00003 T17: activation 0.00."
-    shown.page.mouse.click(shown.page.locator(CANVAS).bounding_box()["x"] + 20, residue(shown, 6, 1)[1])
+    shown.page.mouse.click(
+        shown.page.locator(CANVAS).bounding_box()["x"] + 20, residue(shown, 6, 1)[1]
+    )
     assert selected(shown) == ("P00006", 7)
     assert said(shown) == "P00006 H7: activation 0.80."
 
@@ -169,7 +190,10 @@ def test_the_brush_leaves_out_proteins_and_fades_residues(shown: Shown) -> None:
     assert head(shown) == f"feature 0: showing {N} of {N} proteins in which it fires"
     before = [colour(shown, 0, 1), colour(shown, 0, 2)]
     shown.select(brush=[0.8, 1])
-    assert head(shown) == f"feature 0: showing 7 of {N} proteins, with residues in the brush 0.80 to 1.00; it fires in {N} of the run"
+    assert (
+        head(shown)
+        == f"feature 0: showing 7 of {N} proteins, with residues in the brush 0.80 to 1.00; it fires in {N} of the run"
+    )
     assert "7 of 30 active residues" in said(shown)
     after = [colour(shown, 0, 1), colour(shown, 0, 2)]
     assert after[0] == before[0] and after[1] != before[1]
@@ -200,7 +224,9 @@ def test_the_wheel_scrolls_rows_and_at_their_end_the_page(shown: Shown) -> None:
 def test_rows_are_ordered_and_aligned(shown: Shown) -> None:
     shown.page.get_by_label("rows by").first.select_option("position")
     press(shown, "ArrowRight", "ArrowDown")
-    assert shown.selected("accession") == "P00020"  # its maximum is at position 1, as that of P00000 is
+    assert (
+        shown.selected("accession") == "P00020"
+    )  # its maximum is at position 1, as that of P00000 is
     shown.page.get_by_label("rows by").first.select_option("aligned")
     shown.select(accession="P00000", position=1)
     press(shown, "ArrowDown", "ArrowDown", "ArrowDown")
@@ -223,8 +249,13 @@ def test_table_and_picture_are_saved(shown: Shown) -> None:
     shown.settled()
     with shown.page.expect_download() as download:
         shown.page.get_by_role("button", name="Save Residue tracks as CSV").first.click()
-    rows = list(csv.DictReader(io.StringIO(Path(download.value.path()).read_text(encoding="utf-8"))))
-    assert [(r["accession"], r["position"], r["letter"], r["annotations"]) for r in rows] == [("P00000", "1", "A", ""), ("P00001", "2", "C", "Helix")]
+    rows = list(
+        csv.DictReader(io.StringIO(Path(download.value.path()).read_text(encoding="utf-8")))
+    )
+    assert [(r["accession"], r["position"], r["letter"], r["annotations"]) for r in rows] == [
+        ("P00000", "1", "A", ""),
+        ("P00001", "2", "C", "Helix"),
+    ]
     assert float(rows[1]["activation"]) == pytest.approx(29 / 30, abs=1e-6)
     with shown.page.expect_download() as download:
         shown.page.get_by_role("button", name="Save Residue tracks as SVG").first.click()
@@ -267,13 +298,25 @@ def test_zoom_and_pan_stay_within_the_sequences(show: Callable, demo_data: Featu
     assert "strongest of the residues that share it" in said(shown)
 
 
-def test_pinned_features_and_chosen_proteins_are_shown_and_can_be_taken_away(show: Callable, peptides: FeatureData) -> None:
-    peptides.selection.update({"feature": 0, **NO_CHOICE, "pinned": [1, 2], "accessions": ["P00004", "P00002"]})
+def test_pinned_features_and_chosen_proteins_are_shown_and_can_be_taken_away(
+    show: Callable, peptides: FeatureData
+) -> None:
+    peptides.selection.update(
+        {"feature": 0, **NO_CHOICE, "pinned": [1, 2], "accessions": ["P00004", "P00002"]}
+    )
     shown = show(ResidueTracks(peptides))
     shown.page.locator(f"{CANVAS}[data-drawn]").wait_for()
-    assert head(shown) == f"feature 0: showing 2 chosen proteins; it fires in 2 of these, and in {N} of the run"
+    assert (
+        head(shown)
+        == f"feature 0: showing 2 chosen proteins; it fires in 2 of these, and in {N} of the run"
+    )
     shown.page.mouse.move(*residue(shown, 0, 4))
-    assert label(shown).splitlines()[1:] == ["E4: activation 0.00", "feature 1: activation 0.00", "feature 2: activation 0.00", "Helix 2–5"]
+    assert label(shown).splitlines()[1:] == [
+        "E4: activation 0.00",
+        "feature 1: activation 0.00",
+        "feature 2: activation 0.00",
+        "Helix 2–5",
+    ]
     for scheme in ("light", "dark"):
         shown.page.emulate_media(color_scheme=scheme)
         assert faults(shown) == []
@@ -282,7 +325,9 @@ def test_pinned_features_and_chosen_proteins_are_shown_and_can_be_taken_away(sho
     shown.page.get_by_role("button", name="Remove 2 chosen proteins").click()
     assert shown.selected("accessions") == []
     shown.settled()
-    assert shown.page.locator(".iplm-chips button").get_attribute("aria-label") == "Remove feature 2"
+    assert (
+        shown.page.locator(".iplm-chips button").get_attribute("aria-label") == "Remove feature 2"
+    )
     assert shown.page.locator(CANVAS).evaluate("c => c === document.activeElement")
 
 
@@ -296,7 +341,9 @@ def faults(shown: Shown) -> list[str]:
     return found + shown.page.evaluate(FAULTS)
 
 
-def test_hostile_names_and_a_feature_that_fires_nowhere(show: Callable, hostile_data: FeatureData) -> None:
+def test_hostile_names_and_a_feature_that_fires_nowhere(
+    show: Callable, hostile_data: FeatureData
+) -> None:
     hostile_data.selection.update({"feature": 0, **NO_CHOICE})
     hostile_data.keep([0, 3])
     shown = show(ResidueTracks(hostile_data), width=320)
@@ -309,5 +356,8 @@ def test_hostile_names_and_a_feature_that_fires_nowhere(show: Callable, hostile_
     shown.select(accession="", position=None, feature=3)
     words = shown.page.locator(f"{VIEW} .iplm-words")
     words.wait_for()
-    assert words.inner_text() == "This feature fires on no training protein, so its activations on others count as 0."
+    assert (
+        words.inner_text()
+        == "This feature fires on no training protein, so its activations on others count as 0."
+    )
     assert not shown.page.locator(CANVAS).is_visible()

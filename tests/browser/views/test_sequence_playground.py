@@ -27,7 +27,9 @@ DONE = f"() => {{ const m = {MODEL}; for (const listener of m.listeners.get('msg
 
 @pytest.fixture(scope="module")
 def playground(demo_data: FeatureData) -> SequencePlayground:
-    made = SequencePlayground(demo_data, FakeAnnotator(1024), sequence=f">mine\n{SEQUENCE}", mutations=["W5A"])  # type: ignore[arg-type]
+    made = SequencePlayground(
+        demo_data, FakeAnnotator(1024), sequence=f">mine\n{SEQUENCE}", mutations=["W5A"]
+    )  # type: ignore[arg-type]
     made._show_scan(5)
     return made
 
@@ -52,26 +54,40 @@ def text(shown: Any, part: str) -> str:
 
 def test_a_page_without_a_kernel_shows_what_was_read_and_says_why_no_more(shown: Any) -> None:
     words = shown.page.locator(".iplm-playground .iplm-body > .iplm-words").inner_text()
-    assert words == "Reading a sequence takes the model, and this page has no kernel. It shows what was read last. Run the notebook to read another."
+    assert (
+        words
+        == "Reading a sequence takes the model, and this page has no kernel. It shows what was read last. Run the notebook to read another."
+    )
     assert shown.page.get_by_label("Protein sequence").input_value() == f">mine\n{SEQUENCE}"
     assert (
-        shown.page.get_by_role("button", name="Read", exact=True).is_disabled() and shown.page.get_by_role("button", name="tryptophan").is_disabled()
+        shown.page.get_by_role("button", name="Read", exact=True).is_disabled()
+        and shown.page.get_by_role("button", name="tryptophan").is_disabled()
     )
-    assert text(shown, "iplm-effect").startswith("W5A: 2 features change by more than 0.05 of their maximum; largest: feature 0")
+    assert text(shown, "iplm-effect").startswith(
+        "W5A: 2 features change by more than 0.05 of their maximum; largest: feature 0"
+    )
     assert "0.80 → 0.00 at residue 5." in text(shown, "iplm-effect")
 
 
-def test_a_page_with_nothing_read_says_what_it_takes(show: Callable, demo_data: FeatureData) -> None:
+def test_a_page_with_nothing_read_says_what_it_takes(
+    show: Callable, demo_data: FeatureData
+) -> None:
     empty = show(SequencePlayground(demo_data))
     words = empty.page.locator(".iplm-playground .iplm-body > .iplm-words").inner_text()
-    assert words == "Reading a sequence takes the model, and this page has no kernel. Run the notebook to read another."
+    assert (
+        words
+        == "Reading a sequence takes the model, and this page has no kernel. Run the notebook to read another."
+    )
     assert empty.page.locator(".iplm-playground canvas").first.is_hidden()
 
 
 def test_a_residue_is_chosen_by_click_and_by_keys(shown: Any) -> None:
     letters = canvas(shown, "Sequence")
     letters.click(position={"x": 2 + 4.5 * 11, "y": 22})
-    assert text(shown, "iplm-here") == "Residue 5: alanine (A, W in the reference); feature 1: 0.00 → 0.50"
+    assert (
+        text(shown, "iplm-here")
+        == "Residue 5: alanine (A, W in the reference); feature 1: 0.00 → 0.50"
+    )
     shown.page.keyboard.press("ArrowLeft")
     assert text(shown, "iplm-here") == "Residue 4: proline (P); feature 1: 0.00"
     shown.page.keyboard.press("End")
@@ -93,11 +109,15 @@ def test_a_row_selects_its_feature_by_click_and_by_keys(shown: Any) -> None:
     shown.page.keyboard.press("ArrowUp")
     shown.page.keyboard.press("Enter")
     assert shown.selected("feature") == 0
-    strips.click(position={"x": 30, "y": 16 + 24 + 36 + 24 + 34 + 17})  # ruler, heading, a concept, heading, a row: the second feature
+    strips.click(
+        position={"x": 30, "y": 16 + 24 + 36 + 24 + 34 + 17}
+    )  # ruler, heading, a concept, heading, a row: the second feature
     assert shown.selected("feature") == 1
 
 
-def test_a_protein_of_the_run_is_linked_with_other_views(show: Callable, demo_data: FeatureData) -> None:
+def test_a_protein_of_the_run_is_linked_with_other_views(
+    show: Callable, demo_data: FeatureData
+) -> None:
     accession = demo_data.pages.proteins.accessions[0]
     demo_data.selection.update({"feature": 1, "brush": [], "accession": accession, "position": 7})
     asked = f">{accession}\n{demo_data.pages.proteins.sequence(accession)}"
@@ -114,9 +134,15 @@ def test_a_protein_of_the_run_is_linked_with_other_views(show: Callable, demo_da
 def test_letters_follow_the_selection_and_the_brush(shown: Any) -> None:
     assert text(shown, "iplm-say") == "Letters show feature 1: active on 21 of 60 residues"
     shown.select(brush=[0.6, 1.0])
-    assert text(shown, "iplm-say") == "Brushed 0.60 to 1.00: showing 10 of 21 residues on which feature 1 is active"
+    assert (
+        text(shown, "iplm-say")
+        == "Brushed 0.60 to 1.00: showing 10 of 21 residues on which feature 1 is active"
+    )
     shown.select(feature=900, brush=[])
-    assert text(shown, "iplm-say") == "Feature 900 was not read on this sequence, so the letters show no activation"
+    assert (
+        text(shown, "iplm-say")
+        == "Feature 900 was not read on this sequence, so the letters show no activation"
+    )
 
 
 def test_a_connected_playground_asks_for_what_is_pressed(shown: Any) -> None:
@@ -137,7 +163,13 @@ def test_a_connected_playground_asks_for_what_is_pressed(shown: Any) -> None:
     page.evaluate(DONE)
     page.get_by_role("button", name="Scan this residue").click()
     asked = page.evaluate("window.sent")
-    assert asked == [{"text": "mk v"}, {"mutations": ["M1W", "W5A"]}, {"mutations": ["M1W", "A2G", "W5A"]}, {"mutations": []}, {"position": 2}]
+    assert asked == [
+        {"text": "mk v"},
+        {"mutations": ["M1W", "W5A"]},
+        {"mutations": ["M1W", "A2G", "W5A"]},
+        {"mutations": []},
+        {"position": 2},
+    ]
 
 
 def test_a_scan_makes_the_mutation_that_is_chosen(shown: Any) -> None:
@@ -145,7 +177,9 @@ def test_a_scan_makes_the_mutation_that_is_chosen(shown: Any) -> None:
     page.evaluate(CONNECTED)
     canvas(shown, "Substitutions").focus()
     page.keyboard.press("ArrowDown")
-    assert text(shown, "iplm-say").startswith("W5D (aspartate): 1 features change by more than 0.05; of those shown feature 0")
+    assert text(shown, "iplm-say").startswith(
+        "W5D (aspartate): 1 features change by more than 0.05; of those shown feature 0"
+    )
     page.keyboard.press("Enter")
     assert page.evaluate("window.sent") == [{"mutations": ["W5D"]}]
 
@@ -156,15 +190,24 @@ def test_what_goes_on_and_what_went_wrong_is_said(shown: Any) -> None:
     words = page.locator(".iplm-playground .iplm-body > .iplm-words")
     page.evaluate(f"() => {MODEL}.set('progress', 'Loading the model')")
     assert words.inner_text() == "Loading the model …"
-    page.evaluate(f"() => {{ {MODEL}.set('progress', ''); {MODEL}.set('problem', 'The playground needs torch'); }}")
-    assert words.inner_text() == "The playground needs torch" and canvas(shown, "Sequence").is_visible()
-    page.evaluate(f"() => {{ {MODEL}.set('problem', ''); {MODEL}.send = () => {{ throw new Error('the kernel has gone'); }}; }}")
+    page.evaluate(
+        f"() => {{ {MODEL}.set('progress', ''); {MODEL}.set('problem', 'The playground needs torch'); }}"
+    )
+    assert (
+        words.inner_text() == "The playground needs torch"
+        and canvas(shown, "Sequence").is_visible()
+    )
+    page.evaluate(
+        f"() => {{ {MODEL}.set('problem', ''); {MODEL}.send = () => {{ throw new Error('the kernel has gone'); }}; }}"
+    )
     page.get_by_role("button", name="Read", exact=True).click()
     assert words.inner_text().startswith("No kernel answers")
 
 
 @pytest.mark.parametrize(("scheme", "width"), [("light", 320), ("dark", 1600)])
-def test_it_fits_and_is_accessible(show: Callable, playground: SequencePlayground, scheme: str, width: int) -> None:
+def test_it_fits_and_is_accessible(
+    show: Callable, playground: SequencePlayground, scheme: str, width: int
+) -> None:
     shown = show(playground, width=width, height=1200, scheme=scheme)
     shown.page.locator(".iplm-playground canvas[data-drawn]").first.wait_for()
     shown.settled()
@@ -173,12 +216,21 @@ def test_it_fits_and_is_accessible(show: Callable, playground: SequencePlaygroun
         pytest.skip("axe-core is not installed: run npm ci in widgets")
     shown.page.add_script_tag(path=AXE)
     found = shown.page.evaluate("() => axe.run('.iplm-view')")["violations"]
-    assert [(v["id"], v["nodes"][0]["html"][:200]) for v in found if v["impact"] in ("serious", "critical")] == []
+    assert [
+        (v["id"], v["nodes"][0]["html"][:200])
+        for v in found
+        if v["impact"] in ("serious", "critical")
+    ] == []
 
 
 def test_hostile_names_are_text(show: Callable, hostile_data: FeatureData) -> None:
     hostile_data.selection.update({"feature": 0, "brush": [], "accession": "", "position": None})
-    made = SequencePlayground(hostile_data, FakeAnnotator(), sequence=f">{HOSTILE.replace(' ', '')}\nWAAPW", mutations=["W1A"])  # type: ignore[arg-type]
+    made = SequencePlayground(
+        hostile_data,
+        FakeAnnotator(),
+        sequence=f">{HOSTILE.replace(' ', '')}\nWAAPW",
+        mutations=["W1A"],
+    )  # type: ignore[arg-type]
     shown = show(made, width=500)
     shown.page.locator(".iplm-playground canvas[data-drawn]").first.wait_for()
     assert "<imgsrc=x" in text(shown, "iplm-sub")
@@ -189,9 +241,16 @@ def test_files_hold_what_is_seen(shown: Any) -> None:
     with page.expect_download() as svg:
         page.get_by_role("button", name="Save Sequence playground as SVG").click()
     picture = Path(svg.value.path()).read_text(encoding="utf-8")
-    assert picture.startswith("<svg") and "mine, 60 residues, W5A" in picture and "All substitutions of W5" in picture
+    assert (
+        picture.startswith("<svg")
+        and "mine, 60 residues, W5A" in picture
+        and "All substitutions of W5" in picture
+    )
     with page.expect_download() as csv:
         page.get_by_role("button", name="Save Sequence playground as CSV").click()
     lines = Path(csv.value.path()).read_text(encoding="utf-8").splitlines()
-    assert [line.split(",")[:3] for line in lines[1:]] == [["mine", "W5A", "0"], ["mine", "W5A", "1"]]
+    assert [line.split(",")[:3] for line in lines[1:]] == [
+        ["mine", "W5A", "0"],
+        ["mine", "W5A", "1"],
+    ]
     assert lines[1].endswith(",0.8,5,0.8,11,-0.8,5,0.8,0")

@@ -19,7 +19,10 @@ from interplm_nb.widgets.page import write_page
 from interplm_nb.widgets.structure_view import StructureView
 from tests.browser.views.conftest import HOSTILE
 
-pytestmark = [pytest.mark.browser, pytest.mark.skipif(assets.ngl() is None, reason=assets.NGL_MISSING)]
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(assets.ngl() is None, reason=assets.NGL_MISSING),
+]
 
 FEATURE = 761
 PROTEIN = "P00431"  # the feature's strongest with a structure; its residue numbers are 67 below its positions
@@ -47,13 +50,24 @@ PIXELS = """([selector, kind]) => {
 
 @pytest.fixture
 def data(demo_data: FeatureData) -> FeatureData:
-    demo_data.selection.update({"feature": FEATURE, "brush": [], "accession": "", "position": None, "accessions": [], "pinned": []})
+    demo_data.selection.update(
+        {
+            "feature": FEATURE,
+            "brush": [],
+            "accession": "",
+            "position": None,
+            "accessions": [],
+            "pinned": [],
+        }
+    )
     return demo_data
 
 
 def drawn(shown: Any) -> Any:
     """When the structure is on the screen."""
-    shown.page.wait_for_function("() => [...document.querySelectorAll('.iplm-structure .iplm-say')].every(e => e.textContent.includes('structure'))")
+    shown.page.wait_for_function(
+        "() => [...document.querySelectorAll('.iplm-structure .iplm-say')].every(e => e.textContent.includes('structure'))"
+    )
     shown.settled()
     return shown
 
@@ -86,8 +100,12 @@ def expected_name(data: FeatureData, accession: str, position: int) -> str:
     return f"{letter}{position}, activation {data.pages.activations.along(accession, FEATURE)[position - 1]:.2f}"
 
 
-def test_what_is_pointed_at_is_named_in_all_views_and_a_click_selects_it(show: Callable, data: FeatureData) -> None:
-    shown = drawn(show(StructureView(data), StructureView(data, representation="cartoon"), height=1200))
+def test_what_is_pointed_at_is_named_in_all_views_and_a_click_selects_it(
+    show: Callable, data: FeatureData
+) -> None:
+    shown = drawn(
+        show(StructureView(data), StructureView(data, representation="cartoon"), height=1200)
+    )
     assert shown.selected("accession") == ""
     assert (
         shown.page.locator(".iplm-sub").first.inner_text()
@@ -103,7 +121,10 @@ def test_what_is_pointed_at_is_named_in_all_views_and_a_click_selects_it(show: C
     assert labels[0].startswith(expected_name(data, PROTEIN, position))
     assert labels[0].endswith(f" {number} of chain A)")
     assert said(shown).startswith(f"Selected: {labels[0]}.")
-    tip, scene = (shown.page.locator(name).first.bounding_box() for name in (".iplm-tip:visible", ".iplm-scene"))
+    tip, scene = (
+        shown.page.locator(name).first.bounding_box()
+        for name in (".iplm-tip:visible", ".iplm-scene")
+    )
     assert scene["x"] <= tip["x"] and tip["x"] + tip["width"] <= scene["x"] + scene["width"]
     assert scene["y"] <= tip["y"] and tip["y"] + tip["height"] <= scene["y"] + scene["height"]
     shown.page.mouse.move(2, 2)
@@ -111,7 +132,9 @@ def test_what_is_pointed_at_is_named_in_all_views_and_a_click_selects_it(show: C
     assert shown.page.locator(".iplm-tip:visible").count() == 0
 
 
-def test_a_brush_leaves_colour_to_what_is_inside_and_does_not_move_anything(show: Callable, data: FeatureData) -> None:
+def test_a_brush_leaves_colour_to_what_is_inside_and_does_not_move_anything(
+    show: Callable, data: FeatureData
+) -> None:
     shown = drawn(show(StructureView(data)))
     blue, whole = pixels(shown, "blue"), pixels(shown, "any")
     assert blue > 500
@@ -119,13 +142,18 @@ def test_a_brush_leaves_colour_to_what_is_inside_and_does_not_move_anything(show
     assert pixels(shown, "blue") < blue / 20  # the haem's nitrogens are blue too
     assert abs(pixels(shown, "any") - whole) < 0.01 * whole
     n = len(demo.structure(PROTEIN).positions)
-    assert said(shown) == f"In the structure: {n} of 361 residues, 0 within the brush 1.00 to 1.00; the others are pale."
+    assert (
+        said(shown)
+        == f"In the structure: {n} of 361 residues, 0 within the brush 1.00 to 1.00; the others are pale."
+    )
     shown.page.locator(STAGE).focus()
     shown.page.keyboard.press("Escape")
     assert pixels(shown, "blue") == blue
 
 
-def test_keys_turn_zoom_reset_and_walk_along_strong_residues(show: Callable, data: FeatureData) -> None:
+def test_keys_turn_zoom_reset_and_walk_along_strong_residues(
+    show: Callable, data: FeatureData
+) -> None:
     shown = drawn(show(StructureView(data, threshold=0.6), motion="reduce"))
     start = pixels(shown, "hash")
     shown.page.locator(STAGE).focus()
@@ -145,10 +173,15 @@ def test_keys_turn_zoom_reset_and_walk_along_strong_residues(show: Callable, dat
     assert pixels(shown, "orange") > 40, "the selected residue stands out"
     low = shown.page.locator(STAGE).bounding_box()["height"]
     shown.page.keyboard.press("f")
-    shown.page.wait_for_function("low => document.fullscreenElement && document.querySelector('.iplm-stage canvas').clientHeight > low", arg=low)
+    shown.page.wait_for_function(
+        "low => document.fullscreenElement && document.querySelector('.iplm-stage canvas').clientHeight > low",
+        arg=low,
+    )
 
 
-def test_a_selected_residue_off_the_screen_is_brought_to_it(show: Callable, data: FeatureData) -> None:
+def test_a_selected_residue_off_the_screen_is_brought_to_it(
+    show: Callable, data: FeatureData
+) -> None:
     shown = drawn(show(StructureView(data), motion="reduce"))
     shown.page.locator(STAGE).focus()
     for _ in range(80):
@@ -158,7 +191,9 @@ def test_a_selected_residue_off_the_screen_is_brought_to_it(show: Callable, data
     assert pixels(shown, "orange") > 40
 
 
-def test_the_wheel_scrolls_the_page_until_the_structure_has_the_focus(show: Callable, data: FeatureData) -> None:
+def test_the_wheel_scrolls_the_page_until_the_structure_has_the_focus(
+    show: Callable, data: FeatureData
+) -> None:
     shown = drawn(show(StructureView(data), height=420))
     before = pixels(shown, "hash")
     shown.page.locator(STAGE).hover(position={"x": 5, "y": 5})
@@ -173,9 +208,13 @@ def test_the_wheel_scrolls_the_page_until_the_structure_has_the_focus(show: Call
     assert shown.page.evaluate("() => window.scrollY") == scrolled
 
 
-def test_a_protein_without_a_structure_is_said_and_others_are_offered(show: Callable, data: FeatureData) -> None:
+def test_a_protein_without_a_structure_is_said_and_others_are_offered(
+    show: Callable, data: FeatureData
+) -> None:
     data.keep([FEATURE], 20)
-    lacking = next(a for a in data.pages.top(FEATURE, 50)["accession"] if a not in demo.structures())
+    lacking = next(
+        a for a in data.pages.top(FEATURE, 50)["accession"] if a not in demo.structures()
+    )
     data.selection.accession = lacking
     shown = show(StructureView(data))
     shown.page.get_by_text(f"{lacking} has no structure here.").wait_for()
@@ -187,7 +226,9 @@ def test_a_protein_without_a_structure_is_said_and_others_are_offered(show: Call
     data.kept, data.kept_structures = {}, {}
 
 
-def test_a_second_protein_lies_on_the_first_thin_and_is_selected_in_place(show: Callable, data: FeatureData) -> None:
+def test_a_second_protein_lies_on_the_first_thin_and_is_selected_in_place(
+    show: Callable, data: FeatureData
+) -> None:
     data.selection.accession = PAIR[0]
     view = StructureView(data, other=PAIR[1], representation="cartoon")
     shown = drawn(show(view))
@@ -197,11 +238,15 @@ def test_a_second_protein_lies_on_the_first_thin_and_is_selected_in_place(show: 
     shown.select(accession=PAIR[1], position=30)
     shown.settled()
     assert said(shown).startswith(f"Selected: {PAIR[1]} {expected_name(data, PAIR[1], 30)}")
-    assert shown.page.locator(".iplm-sub").inner_text().startswith(f"feature {FEATURE} on {PAIR[0]}")
+    assert (
+        shown.page.locator(".iplm-sub").inner_text().startswith(f"feature {FEATURE} on {PAIR[0]}")
+    )
     assert pixels(shown, "orange") > 40
 
 
-def test_a_second_protein_is_asked_of_the_kernel_and_the_picture_stays_meanwhile(show: Callable, data: FeatureData) -> None:
+def test_a_second_protein_is_asked_of_the_kernel_and_the_picture_stays_meanwhile(
+    show: Callable, data: FeatureData
+) -> None:
     shown = drawn(show(StructureView(data)))
     model = "[...window.iplmModels.values()].find(m => '%s' in m.state)"
     assert shown.page.get_by_label("superpose").is_hidden(), "no kernel, nothing to superpose"
@@ -229,12 +274,25 @@ def test_files_hold_what_is_shown(show: Callable, data: FeatureData, tmp_path: P
     assert [r["residue_number"] for r in rows if r["position"]] == list(structure.positions)
     assert [r["residue_number"] for r in rows if not r["position"]] == structure.unmapped
     np.testing.assert_allclose(
-        [float(r["activation"]) for r in rows if r["position"]], [values[int(r["position"]) - 1] for r in rows if r["position"]]
+        [float(r["activation"]) for r in rows if r["position"]],
+        [values[int(r["position"]) - 1] for r in rows if r["position"]],
     )
-    of_atoms = [(line[12:16], line[60:66]) for line in bfactor_pdb(structure, values).splitlines() if line.startswith(("ATOM", "HETATM"))]
-    lines = [line for line in saved(shown, "as PDB", tmp_path).read_text().splitlines() if line.startswith(("ATOM", "HETATM"))]
+    of_atoms = [
+        (line[12:16], line[60:66])
+        for line in bfactor_pdb(structure, values).splitlines()
+        if line.startswith(("ATOM", "HETATM"))
+    ]
+    lines = [
+        line
+        for line in saved(shown, "as PDB", tmp_path).read_text().splitlines()
+        if line.startswith(("ATOM", "HETATM"))
+    ]
     assert [line[12:16].strip() for line in lines] == [name.strip() for name, _ in of_atoms]
-    np.testing.assert_allclose([float(line[60:66]) for line in lines], [float(factor) for _, factor in of_atoms], atol=0.011)
+    np.testing.assert_allclose(
+        [float(line[60:66]) for line in lines],
+        [float(factor) for _, factor in of_atoms],
+        atol=0.011,
+    )
     svg = saved(shown, "as SVG", tmp_path).read_text()
     assert "1 × maximum on training proteins" in svg
     assert "Feature 761 on P00431" in svg
@@ -247,11 +305,19 @@ def hostile_structure() -> Structure:
     structure, others = demo.structure(PAIR[0]), demo.structure(PAIR[1]).atoms.copy()
     others.coord += 30
     positions = dict(list(structure.positions.items())[:90])
-    return replace(structure, name=HOSTILE, accession="P00003", positions={n: i + 1 for i, n in enumerate(positions)}, others=others)
+    return replace(
+        structure,
+        name=HOSTILE,
+        accession="P00003",
+        positions={n: i + 1 for i, n in enumerate(positions)},
+        others=others,
+    )
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(320, "dark"), (1600, "light")])
-def test_hostile_names_narrow_and_wide_dark_and_light_without_a_fault(show: Callable, hostile_data: FeatureData, width: int, scheme: str) -> None:
+def test_hostile_names_narrow_and_wide_dark_and_light_without_a_fault(
+    show: Callable, hostile_data: FeatureData, width: int, scheme: str
+) -> None:
     own = FeatureData(hostile_data.pages.run, structures={"P00003": hostile_structure}, feature=0)
     shown = drawn(show(StructureView(own), width=width, scheme=scheme))
     assert shown.page.evaluate("() => document.documentElement.scrollWidth <= window.innerWidth")
@@ -272,7 +338,9 @@ def test_with_no_structures_at_all_it_says_so(show: Callable, hostile_data: Feat
     assert not shown.page.locator(STAGE).is_visible()
 
 
-def test_without_ngl_it_says_what_is_missing(show: Callable, data: FeatureData, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_ngl_it_says_what_is_missing(
+    show: Callable, data: FeatureData, monkeypatch: pytest.MonkeyPatch
+) -> None:
     view = StructureView(data)
     monkeypatch.setattr(Kit.shared(), "ngl", b"")
     monkeypatch.setattr(Kit.shared(), "ngl_missing", assets.NGL_MISSING)

@@ -51,7 +51,14 @@ def ranked(bench: Workbench) -> list[int]:
 def known(bench: Workbench) -> Features:
     accession = bench.structure.accession
     best, second, absent = ranked(bench)[:3]
-    return Features(best, second, absent, accession, bench.data.pages.proteins.sequence(accession), int(bench.structure.values().argmax()) + 1)
+    return Features(
+        best,
+        second,
+        absent,
+        accession,
+        bench.data.pages.proteins.sequence(accession),
+        int(bench.structure.values().argmax()) + 1,
+    )
 
 
 @pytest.fixture
@@ -78,7 +85,9 @@ def click_residue(shown: Shown, accession: str, position: int) -> int:
         shown.page.mouse.click(box["x"] + x * box["width"], box["y"] + 28)
         hit[x] = shown.selected("position")
     (x1, p1), (x2, p2) = hit.items()
-    shown.page.mouse.click(box["x"] + (x1 + (position - p1) * (x2 - x1) / (p2 - p1)) * box["width"], box["y"] + 28)
+    shown.page.mouse.click(
+        box["x"] + (x1 + (position - p1) * (x2 - x1) / (p2 - p1)) * box["width"], box["y"] + 28
+    )
     shown.select(accessions=[])
     return shown.selected("position")
 
@@ -103,17 +112,25 @@ def test_a_brush_is_followed_by_tracks_logo_and_structure(shown: Shown) -> None:
     assert "Brushed" not in said(page, "logo")
 
 
-def test_a_residue_clicked_in_the_tracks_is_followed_by_structure_logo_and_concepts(shown: Shown, known: Features) -> None:
+def test_a_residue_clicked_in_the_tracks_is_followed_by_structure_logo_and_concepts(
+    shown: Shown, known: Features
+) -> None:
     page = shown.page
     hit = click_residue(shown, known.accession, known.peak)
     assert shown.selected("accession") == known.accession
     assert abs(hit - known.peak) <= 3
     says(page, "structure", f"Selected: {known.sequence[hit - 1]}{hit}")
-    says(page, "logo", f"Selected: {known.accession} {hit}, in column {hit - known.peak:+d}".replace("+0", "0"))
+    says(
+        page,
+        "logo",
+        f"Selected: {known.accession} {hit}, in column {hit - known.peak:+d}".replace("+0", "0"),
+    )
     page.locator(".iplm-concepts").get_by_text(f"Selected protein: {known.accession}").wait_for()
 
 
-def test_a_residue_of_the_structure_is_followed_by_the_tracks(shown: Shown, known: Features) -> None:
+def test_a_residue_of_the_structure_is_followed_by_the_tracks(
+    shown: Shown, known: Features
+) -> None:
     page = shown.page
     page.locator(".iplm-stage").focus()
     page.keyboard.press("n")
@@ -144,7 +161,9 @@ def test_brackets_step_through_the_table_as_it_is(shown: Shown, known: Features)
     page.get_by_role("button", name="Show only features in this page").click()
     page.locator(".iplm-features").get_by_role("searchbox").fill(str(known.best)[:1])
     page.locator(f".iplm-features tbody tr[data-feature='{known.best}']").wait_for()
-    order = page.locator(".iplm-features tbody tr[data-feature]").evaluate_all("rows => rows.map(r => Number(r.dataset.feature))")
+    order = page.locator(".iplm-features tbody tr[data-feature]").evaluate_all(
+        "rows => rows.map(r => Number(r.dataset.feature))"
+    )
     page.locator(".iplm-tracks canvas").focus()
     page.keyboard.press("]")
     assert shown.selected("feature") == order[(order.index(known.best) + 1) % len(order)]
@@ -157,7 +176,9 @@ def test_a_kept_feature_is_drawn_and_another_is_words(shown: Shown, known: Featu
     number = page.get_by_label("Feature, 0 to 1023")
     number.fill(str(known.absent))
     number.press("Enter")
-    page.locator(".iplm-histogram .iplm-words").filter(has_text=f"This page has no kernel, so feature {known.absent} cannot be read.").wait_for()
+    page.locator(".iplm-histogram .iplm-words").filter(
+        has_text=f"This page has no kernel, so feature {known.absent} cannot be read."
+    ).wait_for()
     assert (
         f"It holds features {min(known.best, known.second)}, {max(known.best, known.second)}."
         in page.locator(".iplm-histogram .iplm-words").inner_text()
@@ -172,14 +193,25 @@ def test_a_kept_feature_is_drawn_and_another_is_words(shown: Shown, known: Featu
 def test_reset_clears_all_but_the_feature(shown: Shown, known: Features) -> None:
     shown.select(brush=[0.2, 0.9], accession=known.accession, position=3, pinned=[known.second])
     shown.page.get_by_role("button", name="Reset: clear").click()
-    found = {name: shown.selected(name) for name in ("feature", "brush", "accession", "position", "pinned")}
-    assert found == {"feature": known.best, "brush": [], "accession": "", "position": None, "pinned": []}
+    found = {
+        name: shown.selected(name)
+        for name in ("feature", "brush", "accession", "position", "pinned")
+    }
+    assert found == {
+        "feature": known.best,
+        "brush": [],
+        "accession": "",
+        "position": None,
+        "pinned": [],
+    }
 
 
 def test_the_address_restores_the_selection_and_follows_it(shown: Shown, known: Features) -> None:
     page = shown.page
     address = page.url.split("#")[0]
-    fragment = f"source=sae&feature={known.second}&accession={known.accession}&position=20&brush=0.25,0.75"
+    fragment = (
+        f"source=sae&feature={known.second}&accession={known.accession}&position=20&brush=0.25,0.75"
+    )
     page.goto("about:blank")
     page.goto(f"{address}#{fragment}")
     page.locator(".iplm-histogram .iplm-sub").filter(has_text=f"feature {known.second}:").wait_for()
@@ -190,20 +222,32 @@ def test_the_address_restores_the_selection_and_follows_it(shown: Shown, known: 
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(320, "dark"), (800, "light"), (1600, "dark")])
-def test_nothing_runs_out_of_the_page(show: Callable, bench: Workbench, width: int, scheme: str) -> None:
+def test_nothing_runs_out_of_the_page(
+    show: Callable, bench: Workbench, width: int, scheme: str
+) -> None:
     shown = show(bench, width=width, height=1600, scheme=scheme)
     wait_until_drawn(shown.page)
     assert overflow(shown.page) <= 0
     wide = """els => els.filter(e => e.offsetParent && !e.closest('.iplm-scroll') && e.getBoundingClientRect().right > innerWidth + 1)
       .map(e => e.outerHTML.slice(0, 80))"""
-    assert shown.page.locator(".iplm-view, .iplm-view header, .iplm-tools, canvas:visible").evaluate_all(wide) == []
+    assert (
+        shown.page.locator(
+            ".iplm-view, .iplm-view header, .iplm-tools, canvas:visible"
+        ).evaluate_all(wide)
+        == []
+    )
 
 
 def test_hostile_names_stay_text_everywhere(show: Callable, hostile_data: FeatureData) -> None:
     bench = Workbench(hostile_data.pages.run, structures={})
     shown = show(bench, width=1300, height=1900)
     wait_until_drawn(shown.page)
-    for fields in ({"accession": "P00000", "position": 1}, {"accession": "P00001", "position": 1999}, {"brush": [0.5, 1]}, {"feature": 2}):
+    for fields in (
+        {"accession": "P00000", "position": 1},
+        {"accession": "P00001", "position": 1999},
+        {"brush": [0.5, 1]},
+        {"feature": 2},
+    ):
         shown.select(**fields)
         shown.settled()
     assert shown.page.locator("img[src=x]").count() == 0
@@ -211,18 +255,36 @@ def test_hostile_names_stay_text_everywhere(show: Callable, hostile_data: Featur
 
 
 def test_a_run_without_proteins_that_fire_is_words(show: Callable, tmp_path: Path) -> None:
-    proteins = Proteins(pl.DataFrame({"accession": ["P00000", "P00001", "P00002"], "sequence": ["MKV", "MKL", "MKI"]}))
-    kinds = {"accession": pl.String, "concept": pl.String, "category": pl.String, "level": pl.String}
-    none = Annotations(pl.DataFrame(schema=kinds | {"start": pl.Int64, "end": pl.Int64, "instance": pl.Int64}), proteins)
+    proteins = Proteins(
+        pl.DataFrame(
+            {"accession": ["P00000", "P00001", "P00002"], "sequence": ["MKV", "MKL", "MKI"]}
+        )
+    )
+    kinds = {
+        "accession": pl.String,
+        "concept": pl.String,
+        "category": pl.String,
+        "level": pl.String,
+    }
+    none = Annotations(
+        pl.DataFrame(schema=kinds | {"start": pl.Int64, "end": pl.Int64, "instance": pl.Int64}),
+        proteins,
+    )
     run = make_run(tmp_path / "run", proteins, none, np.zeros((9, 2), np.float32))
     page = show(Workbench(run, structures={}), width=1300, height=1900).page
     page.locator(".iplm-tracks").get_by_text("fires on no training protein").wait_for()
     page.locator(".iplm-concepts").get_by_text("matches no concept").wait_for()
-    page.locator(".iplm-structure").get_by_text(re.compile("structure", re.IGNORECASE)).first.wait_for()
-    page.locator(".iplm-logo").get_by_text("A logo needs windows of 2 or more proteins").first.wait_for()
+    page.locator(".iplm-structure").get_by_text(
+        re.compile("structure", re.IGNORECASE)
+    ).first.wait_for()
+    page.locator(".iplm-logo").get_by_text(
+        "A logo needs windows of 2 or more proteins"
+    ).first.wait_for()
 
 
-def test_in_a_comparison_brush_and_residue_are_shared_and_features_are_not(show: Callable, bench: Workbench, known: Features) -> None:
+def test_in_a_comparison_brush_and_residue_are_shared_and_features_are_not(
+    show: Callable, bench: Workbench, known: Features
+) -> None:
     other = Workbench(Run.shipped(), feature=known.absent)
     shown = show(Comparison(bench, other), width=1600, height=2400)
     page = shown.page
@@ -239,5 +301,7 @@ def test_in_a_comparison_brush_and_residue_are_shared_and_features_are_not(show:
     number = sides[0].get_by_label("Feature, 0 to 1023")
     number.fill(str(known.second))
     number.press("Enter")
-    sides[0].locator(".iplm-histogram .iplm-sub").filter(has_text=f"feature {known.second}:").wait_for()
+    sides[0].locator(".iplm-histogram .iplm-sub").filter(
+        has_text=f"feature {known.second}:"
+    ).wait_for()
     assert shown_feature(sides[1]) == known.absent

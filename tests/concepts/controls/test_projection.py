@@ -31,7 +31,12 @@ def embedded(path: Path, values: np.ndarray, plm: str = "a PLM", layer: int = 1)
 @pytest.fixture
 def embeddings(tmp_path: Path) -> Embeddings:
     rng = np.random.default_rng(0)
-    mixed = rng.normal(size=(PROTEINS.n_residues, D_IN)) * [5, 3, 2, 1, 0.5] @ rng.normal(size=(D_IN, D_IN)) + 1000
+    mixed = (
+        rng.normal(size=(PROTEINS.n_residues, D_IN))
+        * [5, 3, 2, 1, 0.5]
+        @ rng.normal(size=(D_IN, D_IN))
+        + 1000
+    )
     return embedded(tmp_path / "layer_01", mixed.astype(np.float32))
 
 
@@ -39,7 +44,9 @@ def values_of(found: Projection, embeddings: Embeddings, accessions: list[str]) 
     return np.concatenate([b.values for b in found.on(embeddings, PROTEINS).blocks(accessions)])
 
 
-def test_moments_are_the_mean_and_covariance_of_the_rows(embeddings: Embeddings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_moments_are_the_mean_and_covariance_of_the_rows(
+    embeddings: Embeddings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(projection, "_BLOCK", 7)
     mean, covariance = Moments.of(embeddings, ROWS)
     x = embeddings[ROWS].astype(np.float64)
@@ -57,17 +64,23 @@ def test_principal_components_are_those_of_the_svd(embeddings: Embeddings) -> No
     assert_allclose(np.abs(np.sum(positive * axes.T, axis=0)), 1, atol=1e-5)
     assert_array_equal(positive, -negative)
     assert_array_equal(np.sign(positive[np.abs(positive).argmax(axis=0), np.arange(D_IN)]), 1)
-    assert_allclose(found.settings["explained_variance"], singular**2 / (singular**2).sum(), rtol=1e-5)
+    assert_allclose(
+        found.settings["explained_variance"], singular**2 / (singular**2).sum(), rtol=1e-5
+    )
     assert found.names[:2] == ("component 0, positive side", "component 0, negative side")
 
 
-def test_each_side_is_a_fraction_of_its_maximum_on_train_and_silent_on_the_other(embeddings: Embeddings) -> None:
+def test_each_side_is_a_fraction_of_its_maximum_on_train_and_silent_on_the_other(
+    embeddings: Embeddings,
+) -> None:
     found = pca(embeddings, ROWS)
     values = values_of(found, embeddings, TRAIN)
     assert values.dtype == np.float32
     assert_array_equal(values.max(axis=0), 1)
     assert not ((values[:, ::2] > 0) & (values[:, 1::2] > 0)).any()
-    scores = (embeddings[ROWS] - embeddings[ROWS].mean(axis=0, dtype=np.float64)) @ found.W.astype(np.float64)
+    scores = (embeddings[ROWS] - embeddings[ROWS].mean(axis=0, dtype=np.float64)) @ found.W.astype(
+        np.float64
+    )
     assert_allclose(values, np.maximum(scores / scores.max(axis=0), 0), atol=1e-4)
 
 
@@ -80,14 +93,18 @@ def test_only_the_rows_given_are_seen(embeddings: Embeddings, tmp_path: Path) ->
 
 
 def test_moments_that_are_known_are_taken(embeddings: Embeddings) -> None:
-    assert_array_equal(pca(embeddings, ROWS, Moments.of(embeddings, ROWS)).W, pca(embeddings, ROWS).W)
+    assert_array_equal(
+        pca(embeddings, ROWS, Moments.of(embeddings, ROWS)).W, pca(embeddings, ROWS).W
+    )
     doubled = Moments.of(embeddings, ROWS)._replace(mean=np.zeros(D_IN))
     assert_array_equal(pca(embeddings, ROWS, doubled).b, 0)
 
 
 def test_directions_without_variance_are_left_out(tmp_path: Path) -> None:
     rng = np.random.default_rng(1)
-    flat = np.concatenate([rng.normal(size=(PROTEINS.n_residues, 2)), np.full((PROTEINS.n_residues, 1), 3.0)], axis=1).astype(np.float32)
+    flat = np.concatenate(
+        [rng.normal(size=(PROTEINS.n_residues, 2)), np.full((PROTEINS.n_residues, 1), 3.0)], axis=1
+    ).astype(np.float32)
     assert pca(embedded(tmp_path / "flat", flat), ROWS).W.shape == (3, 4)
     with pytest.raises(ValueError, match="all residues have the same embedding"):
         pca(embedded(tmp_path / "same", np.ones((PROTEINS.n_residues, 3), np.float32)), ROWS)
@@ -95,8 +112,16 @@ def test_directions_without_variance_are_left_out(tmp_path: Path) -> None:
 
 def test_ica_finds_sources_that_were_mixed(tmp_path: Path) -> None:
     rng = np.random.default_rng(2)
-    sources = np.stack([rng.uniform(-1, 1, PROTEINS.n_residues) * 3**0.5, rng.laplace(size=PROTEINS.n_residues) / 2**0.5], axis=1)
-    mixed = embedded(tmp_path / "mixed", (sources @ [[2.0, 1.0], [-2.0, 1.0]] + 3).astype(np.float32))
+    sources = np.stack(
+        [
+            rng.uniform(-1, 1, PROTEINS.n_residues) * 3**0.5,
+            rng.laplace(size=PROTEINS.n_residues) / 2**0.5,
+        ],
+        axis=1,
+    )
+    mixed = embedded(
+        tmp_path / "mixed", (sources @ [[2.0, 1.0], [-2.0, 1.0]] + 3).astype(np.float32)
+    )
     found = ica(mixed, ROWS)
     assert found.settings["converged"]
     scores = Projected(mixed, found.W, found.b)[ROWS][:, ::2]
@@ -104,11 +129,15 @@ def test_ica_finds_sources_that_were_mixed(tmp_path: Path) -> None:
     assert_allclose(np.sort(correlations.max(axis=1)), 1, atol=0.02)
     assert set(correlations.argmax(axis=1)) == {0, 1}
     axes = pca(mixed, ROWS)
-    of_pca = np.abs(np.corrcoef(Projected(mixed, axes.W, axes.b)[ROWS][:, ::2].T, sources[ROWS].T)[:2, 2:])
+    of_pca = np.abs(
+        np.corrcoef(Projected(mixed, axes.W, axes.b)[ROWS][:, ::2].T, sources[ROWS].T)[:2, 2:]
+    )
     assert of_pca.max(axis=1).min() < 0.8, "the test needs a mixture that PCA does not undo"
 
 
-def test_ica_on_fewer_components_and_steps_says_what_it_did(embeddings: Embeddings, caplog: pytest.LogCaptureFixture) -> None:
+def test_ica_on_fewer_components_and_steps_says_what_it_did(
+    embeddings: Embeddings, caplog: pytest.LogCaptureFixture
+) -> None:
     with caplog.at_level(logging.WARNING):
         found = ica(embeddings, ROWS, n_components=3, sample=50, max_iter=1)
     assert "FastICA did not converge in 1 steps on 50 residues x 3" in caplog.text
@@ -126,14 +155,27 @@ def test_a_residue_does_not_depend_on_the_rows_it_is_read_with(embeddings: Embed
     assert_array_equal(projected[10:17], whole[10:17])
 
 
-def test_components_are_counted_as_the_same_values_in_a_sparse_source(embeddings: Embeddings) -> None:
+def test_components_are_counted_as_the_same_values_in_a_sparse_source(
+    embeddings: Embeddings,
+) -> None:
     rows = [("P0", "Helix", 2, 9, 1), ("P3", "Helix", 1, 1, 2), ("P9", "Helix", 4, 12, 3)]
-    table = pl.DataFrame(rows, schema=["accession", "concept", "start", "end", "instance"], orient="row")
-    annotations = Annotations(table.with_columns(category=pl.lit("x"), level=pl.lit("instance")), PROTEINS)
+    table = pl.DataFrame(
+        rows, schema=["accession", "concept", "start", "end", "instance"], orient="row"
+    )
+    annotations = Annotations(
+        table.with_columns(category=pl.lit("x"), level=pl.lit("instance")), PROTEINS
+    )
     found = pca(embeddings, ROWS)
     values = values_of(found, embeddings, PROTEINS.accessions)
-    dense, same = count(found.on(embeddings, PROTEINS), annotations), count(FeatureActivations.from_dense(values, PROTEINS, "max"), annotations)
-    for a, b in ((dense.tp, same.tp), (dense.instance_hits, same.instance_hits), (dense.active, same.active)):
+    dense, same = (
+        count(found.on(embeddings, PROTEINS), annotations),
+        count(FeatureActivations.from_dense(values, PROTEINS, "max"), annotations),
+    )
+    for a, b in (
+        (dense.tp, same.tp),
+        (dense.instance_hits, same.instance_hits),
+        (dense.active, same.active),
+    ):
         assert_array_equal(a, b)
     assert dense.tp.any()
 
@@ -144,35 +186,52 @@ def test_what_is_saved_is_read(embeddings: Embeddings, tmp_path: Path) -> None:
     again = Projection.load(tmp_path / "ica")
     for name in ("W", "b", "minimum", "maximum"):
         assert_array_equal(getattr(again, name), getattr(found, name))
-    assert (again.kind, again.plm, again.plm_revision, again.layer) == ("ica", "a PLM", "sha256:1", 1)
+    assert (again.kind, again.plm, again.plm_revision, again.layer) == (
+        "ica",
+        "a PLM",
+        "sha256:1",
+        1,
+    )
     assert (again.names, again.settings) == (found.names, found.settings)
     assert_array_equal(values_of(again, embeddings, TRAIN), values_of(found, embeddings, TRAIN))
 
 
-def test_files_that_do_not_belong_together_are_refused(embeddings: Embeddings, tmp_path: Path) -> None:
+def test_files_that_do_not_belong_together_are_refused(
+    embeddings: Embeddings, tmp_path: Path
+) -> None:
     with pytest.raises(FileNotFoundError, match="a projection is a folder with"):
         Projection.load(tmp_path)
     pca(embeddings, ROWS).save(tmp_path / "a")
     ica(embeddings, ROWS, sample=100).save(tmp_path / "b")
-    (tmp_path / "a" / projection.WEIGHTS).write_bytes((tmp_path / "b" / projection.WEIGHTS).read_bytes())
+    (tmp_path / "a" / projection.WEIGHTS).write_bytes(
+        (tmp_path / "b" / projection.WEIGHTS).read_bytes()
+    )
     with pytest.raises(ValueError, match=r"not the weights that projection\.json was written for"):
         Projection.load(tmp_path / "a")
 
 
-def test_the_wrong_company_is_refused_with_both_names(embeddings: Embeddings, tmp_path: Path) -> None:
+def test_the_wrong_company_is_refused_with_both_names(
+    embeddings: Embeddings, tmp_path: Path
+) -> None:
     found = pca(embeddings, ROWS)
     other_plm = embedded(tmp_path / "x", embeddings[:], plm="another PLM")
     with pytest.raises(
-        ValueError, match=r"\(pca\) was fitted on a PLM \(sha256:1\), layer 1; the embeddings are of another PLM \(sha256:1\), layer 1"
+        ValueError,
+        match=r"\(pca\) was fitted on a PLM \(sha256:1\), layer 1; the embeddings are of another PLM \(sha256:1\), layer 1",
     ):
         found.on(other_plm, PROTEINS)
-    with pytest.raises(ValueError, match=r"layer 1; the embeddings are of a PLM \(sha256:1\), layer 2"):
+    with pytest.raises(
+        ValueError, match=r"layer 1; the embeddings are of a PLM \(sha256:1\), layer 2"
+    ):
         found.on(embedded(tmp_path / "y", embeddings[:], layer=2), PROTEINS)
     with pytest.raises(ValueError, match="embeds other proteins"):
         found.on(embeddings, PROTEINS.select(TRAIN))
     with pytest.raises(ValueError, match=r"W is \[d_in, n_features\].*they are \(4, 3\)"):
         Projected(embeddings, np.zeros((4, 3)), np.zeros(3))
-    with pytest.raises(ValueError, match=r"b of a projection on 10 features is finite float32 \(10,\), not float64 \(10,\)"):
+    with pytest.raises(
+        ValueError,
+        match=r"b of a projection on 10 features is finite float32 \(10,\), not float64 \(10,\)",
+    ):
         replace(found, b=found.b.astype(np.float64))
     with pytest.raises(ValueError, match="W of a projection on 10 features is finite"):
         replace(found, W=found.W * np.nan)

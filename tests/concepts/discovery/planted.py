@@ -30,8 +30,21 @@ class World:
             if accession in without:
                 continue
             for concept in ("Domain_Motif", "Domain_any"):
-                rows.append((accession, concept, "Domain", "instance", place + shift, place + shift + len(MOTIF) - 1, i))
-        rows += [(accession, "Region_Other", "Region", "instance", 1, 3, i) for i, accession in enumerate(self.proteins.accessions)]
+                rows.append(
+                    (
+                        accession,
+                        concept,
+                        "Domain",
+                        "instance",
+                        place + shift,
+                        place + shift + len(MOTIF) - 1,
+                        i,
+                    )
+                )
+        rows += [
+            (accession, "Region_Other", "Region", "instance", 1, 3, i)
+            for i, accession in enumerate(self.proteins.accessions)
+        ]
         schema = ["accession", "concept", "category", "level", "start", "end", "instance"]
         return Annotations(pl.DataFrame(rows, schema=schema, orient="row"), self.proteins)
 
@@ -57,10 +70,32 @@ def world(n: int = 60, seed: int = 0, blind: float = 0.0) -> World:
             fires[accession] = place
     proteins = Proteins.from_sequences(sequences)
     values = np.zeros((proteins.n_residues, 3), np.float32)
-    values[:, 1] = np.where(rng.random(proteins.n_residues) < 0.2, rng.random(proteins.n_residues) / 2, 0)
+    values[:, 1] = np.where(
+        rng.random(proteins.n_residues) < 0.2, rng.random(proteins.n_residues) / 2, 0
+    )
     for accession, place in fires.items():
         first = proteins.rows(accession).start + place - 1
         values[first : first + len(MOTIF), 0] = rng.uniform(0.6, 1, len(MOTIF))
-    split = ["train", "train", "train", "train", "train", "train", "validation", "validation", "test", "test"]
-    table = {"accession": proteins.accessions, "cluster": np.arange(n) // 2, "split": [split[i % 10] for i in range(n)]}
-    return World(proteins, places, FeatureActivations.from_dense(values, proteins, "max"), pl.DataFrame(table))
+    split = [
+        "train",
+        "train",
+        "train",
+        "train",
+        "train",
+        "train",
+        "validation",
+        "validation",
+        "test",
+        "test",
+    ]
+    table = {
+        "accession": proteins.accessions,
+        "cluster": np.arange(n) // 2,
+        "split": [split[i % 10] for i in range(n)],
+    }
+    return World(
+        proteins,
+        places,
+        FeatureActivations.from_dense(values, proteins, "max"),
+        pl.DataFrame(table),
+    )

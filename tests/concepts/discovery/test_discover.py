@@ -11,28 +11,63 @@ from hypothesis import strategies as st
 from interplm_nb.activations import FeatureActivations
 from interplm_nb.annotations import Annotations
 from interplm_nb.concepts.calibration import Calibration
-from interplm_nb.concepts.discovery.discover import CANDIDATES, SITES_PER_STEP, among_unlabelled, candidates, discover, write_tsv
+from interplm_nb.concepts.discovery.discover import (
+    CANDIDATES,
+    SITES_PER_STEP,
+    among_unlabelled,
+    candidates,
+    discover,
+    write_tsv,
+)
 from interplm_nb.concepts.discovery.evidence import EVIDENCE
 from interplm_nb.concepts.discovery.sites import firing_sites
 from interplm_nb.proteins import Proteins
 from tests.concepts.discovery.planted import MOTIF, world
 
 WORLD = world()
-PAIRS = pl.DataFrame({"concept": ["Domain_Motif", "Domain_Motif"], "category": ["Domain"] * 2, "feature": [0, 1], "threshold": [0.5, 0.15]})
+PAIRS = pl.DataFrame(
+    {
+        "concept": ["Domain_Motif", "Domain_Motif"],
+        "category": ["Domain"] * 2,
+        "feature": [0, 1],
+        "threshold": [0.5, 0.15],
+    }
+)
 
 
 def test_the_protein_whose_label_was_taken_comes_first_with_its_evidence() -> None:
     missing = WORLD.of("test")[0]
     place = WORLD.places[missing]
-    found = discover(WORLD.source, WORLD.annotations((missing,)), PAIRS, WORLD.of("train"), structures={missing: Path("somewhere/AF.cif.gz")})
+    found = discover(
+        WORLD.source,
+        WORLD.annotations((missing,)),
+        PAIRS,
+        WORLD.of("train"),
+        structures={missing: Path("somewhere/AF.cif.gz")},
+    )
     (first,) = found.filter(rank=1).to_dicts()
-    assert list(first) == ["rank", "accession", *[c for c in CANDIDATES if c not in ("rank", "accession")], *EVIDENCE]
+    assert list(first) == [
+        "rank",
+        "accession",
+        *[c for c in CANDIDATES if c not in ("rank", "accession")],
+        *EVIDENCE,
+    ]
     assert (first["accession"], first["concept"], first["feature"]) == (missing, "Domain_Motif", 0)
-    assert (first["start"], first["end"], first["n_annotated"]) == (place, place + len(MOTIF) - 1, 0)
-    assert MOTIF in first["aligned_site"].replace("-", "") and first["alike"] != missing and first["identity"] > 0.5
+    assert (first["start"], first["end"], first["n_annotated"]) == (
+        place,
+        place + len(MOTIF) - 1,
+        0,
+    )
+    assert (
+        MOTIF in first["aligned_site"].replace("-", "")
+        and first["alike"] != missing
+        and first["identity"] > 0.5
+    )
     assert first["structure"] == "AF.cif.gz"
     assert first["sites"].split(";")[-1] == f"{place}-{place + len(MOTIF) - 1}"
-    assert (found["confidence"] >= 0.5).all() and found["rank"].to_list() == list(range(1, found.height + 1))
+    assert (found["confidence"] >= 0.5).all() and found["rank"].to_list() == list(
+        range(1, found.height + 1)
+    )
 
 
 def test_metadata_of_the_proteins_joins_the_table() -> None:
@@ -49,39 +84,85 @@ def test_metadata_of_the_proteins_joins_the_table() -> None:
 
 def test_only_the_first_pairs_of_a_concept_are_used() -> None:
     missing = WORLD.of("test")[0]
-    found = discover(WORLD.source, WORLD.annotations((missing,)), PAIRS.reverse(), WORLD.of("train"), min_confidence=0.0, per_concept=1)
+    found = discover(
+        WORLD.source,
+        WORLD.annotations((missing,)),
+        PAIRS.reverse(),
+        WORLD.of("train"),
+        min_confidence=0.0,
+        per_concept=1,
+    )
     assert found["feature"].unique().to_list() == [1]
 
 
-def slow_candidates(source: FeatureActivations, annotations: Annotations, pairs: pl.DataFrame, train: list[str], among: list[str]) -> list[dict]:
+def slow_candidates(
+    source: FeatureActivations,
+    annotations: Annotations,
+    pairs: pl.DataFrame,
+    train: list[str],
+    among: list[str],
+) -> list[dict]:
     proteins, found = source.proteins, {}
     for pair in pairs.iter_rows(named=True):
         concept = pair["concept"]
-        sites = firing_sites(source, pair["feature"], pair["threshold"], annotations.mask(concept)).to_dicts()
+        sites = firing_sites(
+            source, pair["feature"], pair["threshold"], annotations.mask(concept)
+        ).to_dicts()
         own = [s for s in sites if proteins.accessions[s["protein"]] in train]
-        strengths, carrying = np.array([s["total"] for s in own]), np.array([s["annotated"] for s in own])
-        fitted = Calibration.fit(strengths, carrying, per_step=SITES_PER_STEP) if own else np.zeros_like
+        strengths, carrying = (
+            np.array([s["total"] for s in own]),
+            np.array([s["annotated"] for s in own]),
+        )
+        fitted = (
+            Calibration.fit(strengths, carrying, per_step=SITES_PER_STEP) if own else np.zeros_like
+        )
         known = [s["total"] for s in sites if s["annotated"]]
-        instances = {a: len(set(annotations.table.filter(accession=a, concept=concept)["instance"])) for a in among}
+        instances = {
+            a: len(set(annotations.table.filter(accession=a, concept=concept)["instance"]))
+            for a in among
+        }
         for accession in among:
-            there = [s for s in sites if proteins.accessions[s["protein"]] == accession and not s["annotated"]]
+            there = [
+                s
+                for s in sites
+                if proteins.accessions[s["protein"]] == accession and not s["annotated"]
+            ]
             if not there:
                 continue
             site = max(there, key=lambda s: (s["total"], -s["start"]))
-            row = {k: site[k] for k in ("start", "end", "position", "maximum", "total")} | {k: pair[k] for k in ("feature", "threshold")}
-            row |= {"accession": accession, "concept": concept, "confidence": float(fitted(np.array(site["total"])))}
-            row |= {"as_strong_as": sum(t <= site["total"] for t in known) / max(len(known), 1), "n_annotated": instances[accession]}
+            row = {k: site[k] for k in ("start", "end", "position", "maximum", "total")} | {
+                k: pair[k] for k in ("feature", "threshold")
+            }
+            row |= {
+                "accession": accession,
+                "concept": concept,
+                "confidence": float(fitted(np.array(site["total"]))),
+            }
+            row |= {
+                "as_strong_as": sum(t <= site["total"] for t in known) / max(len(known), 1),
+                "n_annotated": instances[accession],
+            }
             best = found.get((concept, accession))
-            if best is None or (row["confidence"], row["as_strong_as"]) > (best["confidence"], best["as_strong_as"]):
+            if best is None or (row["confidence"], row["as_strong_as"]) > (
+                best["confidence"],
+                best["as_strong_as"],
+            ):
                 found[concept, accession] = row
-    return sorted(found.values(), key=lambda r: (-r["confidence"], -r["as_strong_as"], r["concept"], r["accession"]))
+    return sorted(
+        found.values(),
+        key=lambda r: (-r["confidence"], -r["as_strong_as"], r["concept"], r["accession"]),
+    )
 
 
 @given(st.integers(0, 10_000))
 def test_candidates_equal_their_definition(seed: int) -> None:
     rng = np.random.default_rng(seed)
-    proteins = Proteins.from_sequences({f"P{i}": "M" * int(n) for i, n in enumerate(rng.integers(3, 40, 8))})
-    values = rng.choice([0, 0, 0.2, 0.4, 0.9], (proteins.n_residues, 3)).astype(np.float32) * (rng.random((proteins.n_residues, 1)) < 0.2)
+    proteins = Proteins.from_sequences(
+        {f"P{i}": "M" * int(n) for i, n in enumerate(rng.integers(3, 40, 8))}
+    )
+    values = rng.choice([0, 0, 0.2, 0.4, 0.9], (proteins.n_residues, 3)).astype(np.float32) * (
+        rng.random((proteins.n_residues, 1)) < 0.2
+    )
     rows = []
     for instance in range(9):
         accession = str(rng.choice(proteins.accessions))
@@ -89,7 +170,14 @@ def test_candidates_equal_their_definition(seed: int) -> None:
         rows.append((accession, ("A", "B")[instance % 2], "x", "instance", start, end, instance))
     schema = ["accession", "concept", "category", "level", "start", "end", "instance"]
     annotations = Annotations(pl.DataFrame(rows, schema=schema, orient="row"), proteins)
-    pairs = pl.DataFrame({"concept": ["A", "B", "A"], "category": "x", "feature": [0, 1, 2], "threshold": [0.15, 0.0, 0.5]})
+    pairs = pl.DataFrame(
+        {
+            "concept": ["A", "B", "A"],
+            "category": "x",
+            "feature": [0, 1, 2],
+            "threshold": [0.15, 0.0, 0.5],
+        }
+    )
     source = FeatureActivations.from_dense(values, proteins, "max")
     train, among = proteins.accessions[:5], proteins.accessions[3:]
     found = candidates(source, annotations, pairs, train, among)
@@ -112,23 +200,31 @@ def test_what_a_confidence_is_worth_without_a_label_is_what_hiding_leaves() -> N
     rng = np.random.default_rng(0)
     true = rng.random(400_000) < 0.6
     labelled = true & (rng.random(400_000) >= 0.3)
-    assert true[~labelled].mean() == pytest.approx(among_unlabelled(np.array(labelled.mean()), 0.3), abs=0.005)
+    assert true[~labelled].mean() == pytest.approx(
+        among_unlabelled(np.array(labelled.mean()), 0.3), abs=0.005
+    )
 
 
 def test_the_table_goes_through_tsv(tmp_path: Path) -> None:
-    table = pl.DataFrame({"rank": [1, 2], "protein_name": ["a\tb", 'say "x"'], "alike": ["P1", None]})
+    table = pl.DataFrame(
+        {"rank": [1, 2], "protein_name": ["a\tb", 'say "x"'], "alike": ["P1", None]}
+    )
     write_tsv(table, tmp_path / "found.tsv")
     assert (tmp_path / "found.tsv").read_text().splitlines()[0] == "rank\tprotein_name\talike"
     assert pl.read_csv(tmp_path / "found.tsv", separator="\t").equals(table)
 
 
 def test_nothing_found_is_an_empty_table_with_all_columns() -> None:
-    found = discover(WORLD.source, WORLD.annotations(), PAIRS.head(1), WORLD.of("train"), WORLD.of("test"))
+    found = discover(
+        WORLD.source, WORLD.annotations(), PAIRS.head(1), WORLD.of("train"), WORLD.of("test")
+    )
     assert found.height == 0 and found.columns == [*CANDIDATES, *EVIDENCE]
 
 
 def test_a_concept_without_an_instance_on_train_has_no_confidence() -> None:
-    found = candidates(WORLD.source, WORLD.annotations(tuple(WORLD.of("train"))), PAIRS, WORLD.of("train"))
+    found = candidates(
+        WORLD.source, WORLD.annotations(tuple(WORLD.of("train"))), PAIRS, WORLD.of("train")
+    )
     assert found.height and (found["confidence"] == 0).all()
 
 
@@ -138,7 +234,10 @@ def test_what_cannot_be_discovered_is_refused() -> None:
         candidates(WORLD.source, annotations, PAIRS.clear(), train)
     with pytest.raises(ValueError, match=r"\['threshold'\] not among"):
         candidates(WORLD.source, annotations, PAIRS.drop("threshold"), train)
-    with pytest.raises(ValueError, match="1 concepts of the pairs have no instance in the annotations, such as 'Zinc'"):
+    with pytest.raises(
+        ValueError,
+        match="1 concepts of the pairs have no instance in the annotations, such as 'Zinc'",
+    ):
         candidates(WORLD.source, annotations, PAIRS.with_columns(concept=pl.lit("Zinc")), train)
     with pytest.raises(ValueError, match="pairs name feature 3, but features are 0 to 2"):
         candidates(WORLD.source, annotations, PAIRS.with_columns(feature=pl.lit(3)), train)
@@ -146,6 +245,8 @@ def test_what_cannot_be_discovered_is_refused() -> None:
         candidates(WORLD.source, world(20).annotations(), PAIRS, train)
     with pytest.raises(KeyError, match="no protein 'P999'"):
         candidates(WORLD.source, annotations, PAIRS, ["P999"])
-    raw = FeatureActivations.from_dense(np.ones((WORLD.proteins.n_residues, 1), np.float32), WORLD.proteins)
+    raw = FeatureActivations.from_dense(
+        np.ones((WORLD.proteins.n_residues, 1), np.float32), WORLD.proteins
+    )
     with pytest.raises(ValueError, match="unit 'raw'"):
         candidates(raw, annotations, PAIRS, train)

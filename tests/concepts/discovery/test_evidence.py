@@ -12,7 +12,9 @@ from interplm_nb.concepts.discovery.discover import candidates
 from interplm_nb.concepts.discovery.evidence import WIDEST, Window, align_windows, with_evidence
 from interplm_nb.proteins import Proteins
 
-PAIR = pl.DataFrame({"concept": ["Nudix"], "category": ["Motif"], "feature": [0], "threshold": [0.5]})
+PAIR = pl.DataFrame(
+    {"concept": ["Nudix"], "category": ["Motif"], "feature": [0], "threshold": [0.5]}
+)
 SITE = "GWCHWPGGHWE"
 BEFORE = "MKTAYIAKQRQISFVKSHFS"
 
@@ -33,7 +35,11 @@ def test_a_gap_is_bridged_where_both_sides_are_long_enough() -> None:
 
 def test_letters_that_the_matrix_lacks_stay_what_they_are() -> None:
     found = align_windows(Window("A", 1, "WWUWOW"), Window("B", 1, "WWCWKW"))
-    assert (found.aligned, found.other, found.identity) == ("WWUWOW", "WWCWKW", pytest.approx(4 / 6))
+    assert (found.aligned, found.other, found.identity) == (
+        "WWUWOW",
+        "WWCWKW",
+        pytest.approx(4 / 6),
+    )
 
 
 def test_nothing_alike_is_an_empty_alignment() -> None:
@@ -44,7 +50,9 @@ def test_nothing_alike_is_an_empty_alignment() -> None:
 def family() -> tuple[FeatureActivations, Annotations]:
     """P0 lacks the label; P1's site is far from its, P2's is the same but for one letter, P3's is the strongest and shares half."""
     sites = [SITE, "DEDKDEDKDEA", "GWCHWPGGHWK", "GWCHWAAAAAA"]
-    proteins = Proteins.from_sequences({f"P{i}": BEFORE + site + BEFORE for i, site in enumerate(sites)})
+    proteins = Proteins.from_sequences(
+        {f"P{i}": BEFORE + site + BEFORE for i, site in enumerate(sites)}
+    )
     values = np.zeros((proteins.n_residues, 1), np.float32)
     for i, strength in enumerate((0.7, 0.8, 0.6, 0.9)):
         first = proteins.rows(f"P{i}").start + len(BEFORE)
@@ -57,18 +65,27 @@ def family() -> tuple[FeatureActivations, Annotations]:
         ("P0", "Domain", "Domain", "instance", 1, 51, 0),
     ]
     schema = ["accession", "concept", "category", "level", "start", "end", "instance"]
-    return FeatureActivations.from_dense(values, proteins, "max"), Annotations(pl.DataFrame(rows, schema=schema, orient="row"), proteins)
+    return FeatureActivations.from_dense(values, proteins, "max"), Annotations(
+        pl.DataFrame(rows, schema=schema, orient="row"), proteins
+    )
 
 
 def test_the_example_that_aligns_best_is_named_and_the_place_described() -> None:
     source, annotations = family()
     found = candidates(source, annotations, PAIR, ["P1", "P2"])
-    (row,) = with_evidence(found, source, annotations, {"P0": Path("models/P0.pdb"), "other": Path("x.pdb")}).to_dicts()
+    (row,) = with_evidence(
+        found, source, annotations, {"P0": Path("models/P0.pdb"), "other": Path("x.pdb")}
+    ).to_dicts()
     assert (row["start"], row["end"]) == (21, 31)
     assert (row["alike"], row["also_alike"]) == ("P2", "P3;P1")
     assert row["aligned_site"] == BEFORE[-10:] + SITE + BEFORE[:10]
     assert row["aligned_alike"] == BEFORE[-10:] + "GWCHWPGGHWK" + BEFORE[:10]
-    assert (row["identity"], row["n_aligned"], row["aligned_start"], row["alike_start"]) == (pytest.approx(30 / 31), 31, 11, 11)
+    assert (row["identity"], row["n_aligned"], row["aligned_start"], row["alike_start"]) == (
+        pytest.approx(30 / 31),
+        31,
+        11,
+        11,
+    )
     assert (row["sites"], row["positions"]) == ("1-1;21-31;51-51", "1;21;51")
     assert (row["other_concepts"], row["structure"]) == ("Domain;Helix", "P0.pdb")
 
@@ -82,13 +99,20 @@ def test_only_the_strongest_examples_are_compared() -> None:
 
 def test_without_an_example_the_alignment_is_empty() -> None:
     source, annotations = family()
-    bare = Annotations(annotations.table.filter(pl.col("accession") == "P1").with_columns(start=pl.lit(1), end=pl.lit(2)), source.proteins)
+    bare = Annotations(
+        annotations.table.filter(pl.col("accession") == "P1").with_columns(
+            start=pl.lit(1), end=pl.lit(2)
+        ),
+        source.proteins,
+    )
     rows = with_evidence(candidates(source, bare, PAIR, ["P1"]), source, bare, {})
     assert rows.height == 4 and rows["alike"].null_count() == 4 and rows["sites"].null_count() == 0
 
 
 def test_of_a_long_site_the_part_around_its_maximum_is_aligned() -> None:
-    proteins = Proteins.from_sequences({"long": "A" * 300 + SITE + "A" * 100, "short": BEFORE + SITE})
+    proteins = Proteins.from_sequences(
+        {"long": "A" * 300 + SITE + "A" * 100, "short": BEFORE + SITE}
+    )
     values = np.zeros((proteins.n_residues, 1), np.float32)
     values[: proteins.rows("long").stop, 0] = 0.6
     values[303, 0] = 0.9
@@ -100,6 +124,8 @@ def test_of_a_long_site_the_part_around_its_maximum_is_aligned() -> None:
         orient="row",
     )
     annotations = Annotations(table, proteins)
-    (row,) = with_evidence(candidates(source, annotations, PAIR, ["short"]), source, annotations, {}).to_dicts()
+    (row,) = with_evidence(
+        candidates(source, annotations, PAIR, ["short"]), source, annotations, {}
+    ).to_dicts()
     assert (row["start"], row["end"], row["position"]) == (1, 411, 304)
     assert SITE in row["aligned_site"] and len(row["aligned_site"]) <= WIDEST

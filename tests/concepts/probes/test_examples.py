@@ -15,11 +15,21 @@ from interplm_nb.concepts.probes.examples import SPLITS, Examples, pooled, prote
 from interplm_nb.embeddings import Embeddings
 from interplm_nb.proteins import Proteins
 
-PROTEINS = Proteins.from_sequences({f"P{i}": "A" * n for i, n in enumerate([3, 1, 5, 2, 4, 6, 2, 3])})
-SPLIT = pl.DataFrame(
-    {"accession": PROTEINS.accessions, "cluster": [0, 0, 1, 2, 3, 4, 5, 6], "split": ["test"] * 2 + ["train"] * 3 + ["validation", "train", "test"]}
+PROTEINS = Proteins.from_sequences(
+    {f"P{i}": "A" * n for i, n in enumerate([3, 1, 5, 2, 4, 6, 2, 3])}
 )
-VALUES = np.random.default_rng(1).choice([0.0, 0.0, 0.3, 0.9], (PROTEINS.n_residues, 4)).astype(np.float32)
+SPLIT = pl.DataFrame(
+    {
+        "accession": PROTEINS.accessions,
+        "cluster": [0, 0, 1, 2, 3, 4, 5, 6],
+        "split": ["test"] * 2 + ["train"] * 3 + ["validation", "train", "test"],
+    }
+)
+VALUES = (
+    np.random.default_rng(1)
+    .choice([0.0, 0.0, 0.3, 0.9], (PROTEINS.n_residues, 4))
+    .astype(np.float32)
+)
 VALUES[:, 3] = 0.5
 SOURCE = FeatureActivations.from_dense(VALUES, PROTEINS, "max")
 
@@ -31,7 +41,12 @@ def array(values: object) -> np.ndarray:
 @pytest.fixture
 def neurons(tmp_path: Path) -> DenseSource:
     by_protein = {a: VALUES[PROTEINS.rows(a)] - 0.5 for a in PROTEINS.accessions}
-    return DenseSource(Embeddings.from_arrays(tmp_path / "e", PROTEINS, by_protein, "toy", 1), PROTEINS, np.zeros(4), np.ones(4))
+    return DenseSource(
+        Embeddings.from_arrays(tmp_path / "e", PROTEINS, by_protein, "toy", 1),
+        PROTEINS,
+        np.zeros(4),
+        np.ones(4),
+    )
 
 
 def test_residues_are_those_of_each_split(neurons: DenseSource) -> None:
@@ -43,13 +58,20 @@ def test_residues_are_those_of_each_split(neurons: DenseSource) -> None:
             assert_array_equal(array(examples.values[split]), values[rows])
         assert examples.kind == "residues"
         assert examples.n_features == 4
-        assert_array_equal(array(examples.only(np.array([2, 0])).values["test"]), values[examples.places["test"]][:, [2, 0]])
+        assert_array_equal(
+            array(examples.only(np.array([2, 0])).values["test"]),
+            values[examples.places["test"]][:, [2, 0]],
+        )
 
 
 @given(st.integers(1, 20), st.integers(0, 5))
-def test_fewer_residues_are_whole_proteins_and_the_same_for_every_source(most: int, seed: int) -> None:
+def test_fewer_residues_are_whole_proteins_and_the_same_for_every_source(
+    most: int, seed: int
+) -> None:
     examples = Examples.residues(SOURCE, SPLIT, most, seed)
-    other = Examples.residues(FeatureActivations.from_dense(VALUES[:, :2], PROTEINS, "max"), SPLIT, most, seed)
+    other = Examples.residues(
+        FeatureActivations.from_dense(VALUES[:, :2], PROTEINS, "max"), SPLIT, most, seed
+    )
     for split in SPLITS:
         rows = examples.places[split]
         assert_array_equal(rows, other.places[split])
@@ -88,7 +110,9 @@ def test_moments_are_numpys(neurons: DenseSource) -> None:
 
 
 def test_labels_by_split_and_of_proteins() -> None:
-    table = pl.DataFrame({"accession": ["P1", "P1", "P4"], "label": ["membrane", "secreted", "membrane"]})
+    table = pl.DataFrame(
+        {"accession": ["P1", "P1", "P4"], "label": ["membrane", "secreted", "membrane"]}
+    )
     assert np.flatnonzero(protein_labels(table, PROTEINS, "membrane")).tolist() == [1, 4]
     assert np.flatnonzero(protein_labels(table, PROTEINS, "secreted")).tolist() == [1]
     examples = Examples.residues(SOURCE, SPLIT)
@@ -111,10 +135,16 @@ def test_a_label_that_all_or_none_carry_is_refused() -> None:
 
 
 def test_splits_that_do_not_fit_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"splits need the columns accession, cluster and split, \['cluster'\] not among"):
+    with pytest.raises(
+        ValueError,
+        match=r"splits need the columns accession, cluster and split, \['cluster'\] not among",
+    ):
         Examples.residues(SOURCE, SPLIT.drop("cluster"))
     with pytest.raises(ValueError, match="1 proteins of the splits, such as 'P2', are not among"):
-        Examples.residues(FeatureActivations.from_dense(VALUES[:4], PROTEINS.select(["P0", "P1"]), "max"), SPLIT[:3])
+        Examples.residues(
+            FeatureActivations.from_dense(VALUES[:4], PROTEINS.select(["P0", "P1"]), "max"),
+            SPLIT[:3],
+        )
     with pytest.raises(ValueError, match=r"cluster 0 lies in test and train \(1 such clusters\)"):
         Examples.residues(SOURCE, SPLIT.with_columns(cluster=pl.Series([0, 1, 0, 2, 3, 4, 5, 6])))
     with pytest.raises(ValueError, match="no protein in validation"):

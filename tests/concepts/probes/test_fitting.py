@@ -13,7 +13,15 @@ from sklearn.preprocessing import StandardScaler
 from interplm_nb.activations import FeatureActivations
 from interplm_nb.concepts.probes import fitting as probes
 from interplm_nb.concepts.probes.examples import SPLITS, Examples
-from interplm_nb.concepts.probes.fitting import ONE_D, PROBES, association, k_sparse_probe, logistic_probe, one_d_probes, probe_table
+from interplm_nb.concepts.probes.fitting import (
+    ONE_D,
+    PROBES,
+    association,
+    k_sparse_probe,
+    logistic_probe,
+    one_d_probes,
+    probe_table,
+)
 from interplm_nb.proteins import Proteins
 
 N_FEATURES = 6
@@ -29,9 +37,19 @@ def made(seed: int, n: int = 300, dense: bool = False) -> tuple[Examples, np.nda
     values[:, 3] += np.float32(0.01)
     if dense:
         values += rng.standard_normal(N_FEATURES).astype(np.float32)
-    places: dict[str, np.ndarray] = dict(zip(SPLITS, np.split(np.arange(n), [n // 2, 3 * n // 4]), strict=True))
-    source = values if dense else FeatureActivations.from_dense(values, Proteins.from_sequences({"P": "A" * n})).of("P")
-    return Examples("residues", places, {s: source[rows] for s, rows in places.items()}), carried, values
+    places: dict[str, np.ndarray] = dict(
+        zip(SPLITS, np.split(np.arange(n), [n // 2, 3 * n // 4]), strict=True)
+    )
+    source = (
+        values
+        if dense
+        else FeatureActivations.from_dense(values, Proteins.from_sequences({"P": "A" * n})).of("P")
+    )
+    return (
+        Examples("residues", places, {s: source[rows] for s, rows in places.items()}),
+        carried,
+        values,
+    )
 
 
 def f1(labels: np.ndarray, called: np.ndarray) -> float:
@@ -41,16 +59,23 @@ def f1(labels: np.ndarray, called: np.ndarray) -> float:
 @given(st.integers(0, 1000), st.booleans())
 def test_association_is_the_difference_of_means_over_the_deviation(seed: int, dense: bool) -> None:
     examples, carried, values = made(seed, dense=dense)
-    train, labels = values[examples.places["train"]].astype(float), carried[examples.places["train"]]
+    train, labels = (
+        values[examples.places["train"]].astype(float),
+        carried[examples.places["train"]],
+    )
     found = association(examples, carried)
     for feature in range(N_FEATURES - 1):
         x = train[:, feature]
-        assert found[feature] == pytest.approx((x[labels].mean() - x[~labels].mean()) / x.std(), abs=1e-6)
+        assert found[feature] == pytest.approx(
+            (x[labels].mean() - x[~labels].mean()) / x.std(), abs=1e-6
+        )
     assert found[5] == 0
 
 
 @pytest.mark.parametrize("dense", [False, True])
-def test_a_probe_is_scikit_learns_on_standardised_values(dense: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_probe_is_scikit_learns_on_standardised_values(
+    dense: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     examples, carried, values = made(3, dense=dense)
     used = np.array([4, 1, 5])
     monkeypatch.setattr(probes, "PENALTIES", (1e-2,))
@@ -70,7 +95,10 @@ def test_a_probe_is_scikit_learns_on_standardised_values(dense: bool, monkeypatc
     assert probe.n_train == len(rows)
     # The threshold is validation's, not test's.
     validation = probe.log_odds(examples.values["validation"])
-    best = max(f1_score(carried[examples.places["validation"]], validation > t) for t in [-np.inf, *validation.tolist()[:-1]])
+    best = max(
+        f1_score(carried[examples.places["validation"]], validation > t)
+        for t in [-np.inf, *validation.tolist()[:-1]]
+    )
     assert probe.validation.f1 == pytest.approx(best)
 
 
@@ -113,7 +141,10 @@ def test_nothing_is_learned_from_test() -> None:
     assert_array_equal(one.weights, two.weights)
     assert (one.threshold, one.penalty) == (two.threshold, two.penalty)
     assert one.test != two.test
-    tables = [one_d_probes(examples, c).select("feature", "direction", "threshold", "validation_f1") for c in (carried, other)]
+    tables = [
+        one_d_probes(examples, c).select("feature", "direction", "threshold", "validation_f1")
+        for c in (carried, other)
+    ]
     assert tables[0].equals(tables[1])
 
 
@@ -124,15 +155,21 @@ def test_one_d_probes_equal_a_loop_over_thresholds(seed: int, dense: bool) -> No
     assert table.columns == list(ONE_D)
     assert sorted(table["feature"].to_list()) == [0, 1, 2, 3, 4]
     assert table["validation_f1"].is_sorted(descending=True)
-    (v, vy), (t, ty) = ((values[examples.places[s]], carried[examples.places[s]]) for s in ("validation", "test"))
+    (v, vy), (t, ty) = (
+        (values[examples.places[s]], carried[examples.places[s]]) for s in ("validation", "test")
+    )
     for row in table.iter_rows(named=True):
         x = row["direction"] * v[:, row["feature"]]
-        assert row["validation_f1"] == pytest.approx(max(f1(vy, x > c) for c in [-np.inf, *x.tolist()]))
+        assert row["validation_f1"] == pytest.approx(
+            max(f1(vy, x > c) for c in [-np.inf, *x.tolist()])
+        )
         called = row["direction"] * t[:, row["feature"]] > row["direction"] * row["threshold"]
         assert row["f1"] == pytest.approx(f1(ty, called))
         assert row["recall"] == pytest.approx((called & ty).sum() / max(ty.sum(), 1))
         assert row["n"] == len(ty)
-        assert row["auprc"] == pytest.approx(average_precision_score(ty, row["direction"] * t[:, row["feature"]]))
+        assert row["auprc"] == pytest.approx(
+            average_precision_score(ty, row["direction"] * t[:, row["feature"]])
+        )
 
 
 @given(st.integers(0, 1000))
@@ -141,7 +178,9 @@ def test_the_direction_is_the_sign_of_a_fitted_weight(seed: int) -> None:
     table = one_d_probes(examples, carried)
     rows = examples.places["train"]
     for feature, direction in table.select("feature", "direction").iter_rows():
-        fitted = LogisticRegression(C=1e4, solver="newton-cholesky").fit(values[rows][:, [feature]].astype(float), carried[rows])
+        fitted = LogisticRegression(C=1e4, solver="newton-cholesky").fit(
+            values[rows][:, [feature]].astype(float), carried[rows]
+        )
         assert np.sign(fitted.coef_[0, 0]) == direction
 
 
@@ -155,7 +194,9 @@ def test_the_table_has_the_probes_and_what_they_are_read_against() -> None:
     assert table["task"].to_list() == ["first"] * 6 + ["second"] * 6
     assert table["n_features"].to_list()[:6] == [1, 1, 3, 6, 0, 0]
     assert table["features"].to_list()[2] == k_sparse_probe(examples, carried, 3).features.tolist()
-    rows = {row["probe"]: row for row in table.filter(pl.col("task") == "first").iter_rows(named=True)}
+    rows = {
+        row["probe"]: row for row in table.filter(pl.col("task") == "first").iter_rows(named=True)
+    }
     assert rows["best single feature"]["f1"] == one_d_probes(examples, carried)["f1"][0]
     assert rows["embedding"]["f1"] == logistic_probe(embedding, carried).test.f1
     share = carried[examples.places["test"]].mean()

@@ -12,9 +12,14 @@ def made() -> tuple[Examples, Examples, np.ndarray]:
     values = rng.random((1200, 11)).astype(np.float32)
     values[:, 10] = 0
     carried = values[:, 0] + values[:, 1] + 0.2 * rng.standard_normal(1200) > 1.3
-    places: dict[str, np.ndarray] = dict(zip(SPLITS, np.split(np.arange(1200), [600, 900]), strict=True))
+    places: dict[str, np.ndarray] = dict(
+        zip(SPLITS, np.split(np.arange(1200), [600, 900]), strict=True)
+    )
     mixed = values @ rng.standard_normal((11, 11)).astype(np.float32)
-    features, embedding = (Examples("residues", places, {s: v[rows] for s, rows in places.items()}) for v in (values, mixed))
+    features, embedding = (
+        Examples("residues", places, {s: v[rows] for s, rows in places.items()})
+        for v in (values, mixed)
+    )
     return features, embedding, carried
 
 
@@ -22,7 +27,15 @@ def test_the_linked_features_carry_what_the_others_do_not() -> None:
     examples, embedding, carried = made()
     table = residual_view(examples, embedding, "task", carried, [1, 0, 1])
     assert table.columns == list(RESIDUAL)
-    names = ["linked features", "as many others", "other features", "all features", "embedding", "all positive", "majority"]
+    names = [
+        "linked features",
+        "as many others",
+        "other features",
+        "all features",
+        "embedding",
+        "all positive",
+        "majority",
+    ]
     assert table["probe"].to_list() == names
     assert table["n_features"].to_list() == [2, 2, 9, 11, 11, 0, 0]
     share = dict(table.select("probe", "share").iter_rows())
@@ -50,7 +63,9 @@ def test_the_control_is_drawn_from_features_that_live() -> None:
 
 def test_where_the_embedding_tells_nothing_there_is_no_share() -> None:
     examples, embedding, carried = made()
-    silent = Examples("residues", embedding.places, {s: np.zeros_like(v) for s, v in embedding.values.items()})
+    silent = Examples(
+        "residues", embedding.places, {s: np.zeros_like(v) for s, v in embedding.values.items()}
+    )
     assert residual_view(examples, silent, "task", carried, [0])["share"].to_list() == [None] * 7
 
 
@@ -59,5 +74,8 @@ def test_links_that_do_not_fit_are_refused() -> None:
     for linked in ([], range(11)):
         with pytest.raises(ValueError, match=f"{len(list(linked))} of 11 features are linked"):
             residual_view(examples, embedding, "task", carried, linked)
-    with pytest.raises(ValueError, match="linked features are 0 to 10, not 3 to 11; take links and examples from one source"):
+    with pytest.raises(
+        ValueError,
+        match="linked features are 0 to 10, not 3 to 11; take links and examples from one source",
+    ):
         residual_view(examples, embedding, "task", carried, [3, 11])

@@ -26,7 +26,11 @@ def embeddings(n: int = 64) -> Tensor:
 def linear(**more: Tensor) -> dict[str, Tensor]:
     """An encoder and a decoder that are torch Linear layers; atoms are unit norm."""
     atoms = numbers(D_IN, D_SAE, seed=3)
-    base = {"encoder.weight": numbers(D_SAE, D_IN, seed=1), "encoder.bias": numbers(D_SAE, seed=2), "decoder.weight": atoms / atoms.norm(dim=0)}
+    base = {
+        "encoder.weight": numbers(D_SAE, D_IN, seed=1),
+        "encoder.bias": numbers(D_SAE, seed=2),
+        "decoder.weight": atoms / atoms.norm(dim=0),
+    }
     return base | more
 
 
@@ -56,7 +60,9 @@ def relu(t: dict[str, Tensor], x: Tensor) -> Features:
 
 
 def interplm_topk(t: dict[str, Tensor], x: Tensor) -> Features:
-    return decoded(t, top_k(((x - t["b_dec"]) @ t["encoder.weight"].T + t["encoder.bias"]).relu(), int(t["k"])))
+    return decoded(
+        t, top_k(((x - t["b_dec"]) @ t["encoder.weight"].T + t["encoder.bias"]).relu(), int(t["k"]))
+    )
 
 
 def interplm_batchtopk(t: dict[str, Tensor], x: Tensor) -> Features:
@@ -107,7 +113,9 @@ def gated(t: dict[str, Tensor], x: Tensor) -> Features:
 
 
 def sparsify(t: dict[str, Tensor], x: Tensor, k: int) -> Features:
-    return decoded(t, top_k(((x - t["b_dec"]) @ t["encoder.weight"].T + t["encoder.bias"]).relu(), k))
+    return decoded(
+        t, top_k(((x - t["b_dec"]) @ t["encoder.weight"].T + t["encoder.bias"]).relu(), k)
+    )
 
 
 def saelens(t: dict[str, Tensor], x: Tensor, config: dict[str, Any]) -> Features:
@@ -128,7 +136,9 @@ def saelens(t: dict[str, Tensor], x: Tensor, config: dict[str, Any]) -> Features
     return Features(f, out / factor if std is None else out * std + mean)
 
 
-def _saelens_features(t: dict[str, Tensor], seen: Tensor, config: dict[str, Any]) -> tuple[Tensor, Tensor]:
+def _saelens_features(
+    t: dict[str, Tensor], seen: Tensor, config: dict[str, Any]
+) -> tuple[Tensor, Tensor]:
     if config["architecture"] == "gated":
         gate = seen @ t["W_enc"] + t["b_gate"] > 0
         return gate * (seen @ (t["W_enc"] * t["r_mag"].exp()) + t["b_mag"]).relu(), t["W_dec"]

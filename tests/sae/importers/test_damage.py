@@ -11,7 +11,16 @@ from torch import Tensor
 
 from interplm_nb.sae.importers import Given, read
 from tests.sae.importers.peers import linear, matrices
-from tests.sae.importers.test_formats import DICTIONARIES, ESMC, ESMC_CONFIG, INTERPROT, MATRYOSHKA, SPARSE, SPARSE_CONFIG, trainer
+from tests.sae.importers.test_formats import (
+    DICTIONARIES,
+    ESMC,
+    ESMC_CONFIG,
+    INTERPROT,
+    MATRYOSHKA,
+    SPARSE,
+    SPARSE_CONFIG,
+    trainer,
+)
 from tests.sae.importers.test_interplm import TOPK, later, published
 from tests.sae.importers.test_saelens import settings as saelens_settings
 
@@ -25,9 +34,18 @@ FILES: dict[str, tuple[dict[str, Tensor], str, dict[str, Any]]] = {
         matrices(threshold=torch.ones(24)),
         "cfg.json",
         saelens_settings("jumprelu")
-        | {"metadata": {"sae_lens_version": "6.0", "interplm_nb": {"plm": "p", "layer": 1, "hook": "residual", "architecture": {}}}},
+        | {
+            "metadata": {
+                "sae_lens_version": "6.0",
+                "interplm_nb": {"plm": "p", "layer": 1, "hook": "residual", "architecture": {}},
+            }
+        },
     ),
-    "dictionary-learning": (DICTIONARIES["AutoEncoderTopK"][0], "config.json", trainer("AutoEncoderTopK")),
+    "dictionary-learning": (
+        DICTIONARIES["AutoEncoderTopK"][0],
+        "config.json",
+        trainer("AutoEncoderTopK"),
+    ),
     "esmc": (ESMC, "config.json", ESMC_CONFIG),
     "sparsify": (SPARSE, "cfg.json", SPARSE_CONFIG),
 }
@@ -44,7 +62,11 @@ def damaged(draw) -> tuple[dict[str, Tensor], str, dict[str, Any]]:
     tensors, name, config = FILES[draw(st.sampled_from(sorted(FILES)))]
     tensors, config = dict(tensors), json.loads(json.dumps(config))
     for _ in range(draw(st.integers(1, 2))):
-        inner = draw(st.sampled_from([config, *(value for value in config.values() if isinstance(value, dict))]))
+        inner = draw(
+            st.sampled_from(
+                [config, *(value for value in config.values() if isinstance(value, dict))]
+            )
+        )
         if inner and draw(st.booleans()):
             inner[draw(st.sampled_from(sorted(inner)))] = draw(ANYTHING)
         else:
@@ -53,7 +75,12 @@ def damaged(draw) -> tuple[dict[str, Tensor], str, dict[str, Any]]:
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200)
-@given(file=damaged(), said=st.sampled_from([Given("p", 4, "residual"), Given("p", 4, "residual", architecture="topk", k=3), Given()]))
+@given(
+    file=damaged(),
+    said=st.sampled_from(
+        [Given("p", 4, "residual"), Given("p", 4, "residual", architecture="topk", k=3), Given()]
+    ),
+)
 def test_an_sae_or_a_value_error(tmp_path, file, said):
     tensors, name, config = file
     for old in tmp_path.iterdir():
@@ -66,7 +93,10 @@ def test_an_sae_or_a_value_error(tmp_path, file, said):
     except ValueError as error:
         assert "layer_60.pt" in str(error)
     else:
-        assert all(value.isfinite().all() for value in sae.weights().values()) and sae.about is not None
+        assert (
+            all(value.isfinite().all() for value in sae.weights().values())
+            and sae.about is not None
+        )
 
 
 def test_an_input_scale_of_nothing_is_refused(tmp_path):

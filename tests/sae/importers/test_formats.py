@@ -15,7 +15,16 @@ from interplm_nb.sae.architectures import BatchTopK, Gated, JumpReLU, Matryoshka
 from interplm_nb.sae.importers import Given, read
 from interplm_nb.sae.model import SAE
 from tests.sae.importers import peers
-from tests.sae.importers.peers import D_IN, D_SAE, Features, K, embeddings, linear, matrices, numbers
+from tests.sae.importers.peers import (
+    D_IN,
+    D_SAE,
+    Features,
+    K,
+    embeddings,
+    linear,
+    matrices,
+    numbers,
+)
 
 
 def assert_same(sae: SAE, wanted: Features) -> None:
@@ -25,7 +34,13 @@ def assert_same(sae: SAE, wanted: Features) -> None:
     assert_close(found.x_hat, wanted.x_hat, rtol=1e-5, atol=1e-5)
 
 
-def write(folder: Path, tensors: dict[str, Tensor], name: str, config: dict[str, Any] | None = None, config_name: str = "config.json") -> Path:
+def write(
+    folder: Path,
+    tensors: dict[str, Tensor],
+    name: str,
+    config: dict[str, Any] | None = None,
+    config_name: str = "config.json",
+) -> Path:
     folder.mkdir(exist_ok=True)
     if name.endswith(".safetensors"):
         save_file({key: value.contiguous() for key, value in tensors.items()}, folder / name)
@@ -56,7 +71,13 @@ def test_interprot(tmp_path):
 
 def test_interprot_as_lightning_saves_it(tmp_path):
     state = {f"sae_model.{name}": value for name, value in INTERPROT.items()}
-    torch.save({"state_dict": state, "hyper_parameters": {"args": argparse.Namespace(k=K, layer_to_use=24)}}, tmp_path / "sae.ckpt")
+    torch.save(
+        {
+            "state_dict": state,
+            "hyper_parameters": {"args": argparse.Namespace(k=K, layer_to_use=24)},
+        },
+        tmp_path / "sae.ckpt",
+    )
     sae = read(tmp_path / "sae.ckpt", Given(plm="some-plm"))
     assert_same(sae, peers.interprot(INTERPROT, embeddings(), K))
     assert sae.about is not None and sae.about.layer == 24
@@ -65,7 +86,11 @@ def test_interprot_as_lightning_saves_it(tmp_path):
 
 
 GROUPS = [2, 3, 4, 5, 10]
-MATRYOSHKA = matrices(k=torch.tensor(K, dtype=torch.int), threshold=torch.tensor(0.4), group_sizes=torch.tensor(GROUPS))
+MATRYOSHKA = matrices(
+    k=torch.tensor(K, dtype=torch.int),
+    threshold=torch.tensor(0.4),
+    group_sizes=torch.tensor(GROUPS),
+)
 
 
 @pytest.mark.parametrize("scale", [1.0, 0.25])
@@ -78,24 +103,45 @@ def test_reticular(tmp_path, scale):
     assert sae.architecture == Matryoshka(K, (2, 5, 9, 14, 24))
 
 
-TOPK = {"b_dec": numbers(D_IN, seed=4), "k": torch.tensor(K, dtype=torch.int), "threshold": torch.tensor(0.6)}
-GATED = {
-    name: numbers(n, seed=i) for i, (name, n) in enumerate([("decoder_bias", D_IN), ("r_mag", D_SAE), ("gate_bias", D_SAE), ("mag_bias", D_SAE)])
+TOPK = {
+    "b_dec": numbers(D_IN, seed=4),
+    "k": torch.tensor(K, dtype=torch.int),
+    "threshold": torch.tensor(0.6),
 }
-GATED |= {"encoder.weight": numbers(D_SAE, D_IN, seed=8), "decoder.weight": numbers(D_IN, D_SAE, seed=9)}
+GATED = {
+    name: numbers(n, seed=i)
+    for i, (name, n) in enumerate(
+        [("decoder_bias", D_IN), ("r_mag", D_SAE), ("gate_bias", D_SAE), ("mag_bias", D_SAE)]
+    )
+}
+GATED |= {
+    "encoder.weight": numbers(D_SAE, D_IN, seed=8),
+    "decoder.weight": numbers(D_IN, D_SAE, seed=9),
+}
 DICTIONARIES = {
     "AutoEncoder": (linear(bias=numbers(D_IN, seed=4)), peers.relu, ReLU()),
     "AutoEncoderTopK": (linear(**TOPK), peers.interplm_topk, TopK(K)),
     "BatchTopKSAE": (linear(**TOPK), peers.interplm_batchtopk, BatchTopK(K)),
     "MatryoshkaBatchTopKSAE": (MATRYOSHKA, peers.matryoshka, Matryoshka(K, (2, 5, 9, 14, 24))),
-    "JumpReluAutoEncoder": (matrices(threshold=numbers(D_SAE, seed=5).abs()), peers.plain_jumprelu, JumpReLU()),
+    "JumpReluAutoEncoder": (
+        matrices(threshold=numbers(D_SAE, seed=5).abs()),
+        peers.plain_jumprelu,
+        JumpReLU(),
+    ),
     "GatedAutoEncoder": (GATED, peers.gated, Gated()),
 }
 
 
 def trainer(name: str, **more: Any) -> dict[str, Any]:
     k = {"k": K} if "TopK" in name else {}
-    known = {"dict_class": name, "trainer_class": "Some", "activation_dim": D_IN, "dict_size": D_SAE, "layer": 3, "lm_name": "some-plm"}
+    known = {
+        "dict_class": name,
+        "trainer_class": "Some",
+        "activation_dim": D_IN,
+        "dict_size": D_SAE,
+        "layer": 3,
+        "lm_name": "some-plm",
+    }
     return {"trainer": {**known, **k, **more}, "buffer": {"d_submodule": D_IN, "io": "out"}}
 
 
@@ -112,28 +158,44 @@ def test_dictionary_learning_makes_atoms_unit_norm_as_its_loader_does(tmp_path):
     tensors = linear(bias=numbers(D_IN, seed=4))
     norms = numbers(D_SAE, seed=6).abs() + 0.1
     tensors["decoder.weight"] = tensors["decoder.weight"] * norms
-    sae = read(write(tmp_path, tensors, "ae.pt", trainer("AutoEncoder")), Given(layer=4, hook="residual"))
+    sae = read(
+        write(tmp_path, tensors, "ae.pt", trainer("AutoEncoder")), Given(layer=4, hook="residual")
+    )
     plain = peers.relu(tensors, embeddings())
     assert_same(sae, Features(plain.f * norms, plain.x_hat))
     assert sae.unit == "raw"
 
 
 def test_dictionary_learning_and_the_user_must_agree(tmp_path):
-    path = write(tmp_path, DICTIONARIES["AutoEncoderTopK"][0], "ae.pt", trainer("AutoEncoderTopK", k=9))
-    with pytest.raises(ValueError, match=r"does not say layer, hook|config\.json says k 9, the tensors say 5"):
+    path = write(
+        tmp_path, DICTIONARIES["AutoEncoderTopK"][0], "ae.pt", trainer("AutoEncoderTopK", k=9)
+    )
+    with pytest.raises(
+        ValueError, match=r"does not say layer, hook|config\.json says k 9, the tensors say 5"
+    ):
         read(path)
     write(tmp_path, DICTIONARIES["AutoEncoderTopK"][0], "ae.pt", trainer("AutoEncoderTopK"))
     with pytest.raises(ValueError, match="does not say layer, hook"):
         read(path)
-    with pytest.raises(ValueError, match=r"config\.json says block 3, whose input is layer 3 and output layer 4; you say 5"):
+    with pytest.raises(
+        ValueError,
+        match=r"config\.json says block 3, whose input is layer 3 and output layer 4; you say 5",
+    ):
         read(path, Given(layer=5, hook="residual"))
     with pytest.raises(ValueError, match="the file says plm 'some-plm', you say 'another'"):
         read(path, Given(plm="another", layer=4, hook="residual"))
-    write(tmp_path, DICTIONARIES["AutoEncoderTopK"][0], "ae.pt", trainer("AutoEncoderTopK", dict_size=25))
+    write(
+        tmp_path,
+        DICTIONARIES["AutoEncoderTopK"][0],
+        "ae.pt",
+        trainer("AutoEncoderTopK", dict_size=25),
+    )
     with pytest.raises(ValueError, match="says dict_size 25, the tensors say 24"):
         read(path, Given(layer=4, hook="residual"))
     write(tmp_path, DICTIONARIES["AutoEncoderTopK"][0], "ae.pt", trainer("CrossCoder"))
-    with pytest.raises(ValueError, match="dictionary-learning: dict_class 'CrossCoder' is none of AutoEncoder,"):
+    with pytest.raises(
+        ValueError, match="dictionary-learning: dict_class 'CrossCoder' is none of AutoEncoder,"
+    ):
         read(path, Given(layer=4, hook="residual"))
 
 
@@ -141,7 +203,14 @@ SPARSE = {name: value for name, value in linear().items() if name != "decoder.we
     "W_dec": numbers(D_SAE, D_IN, seed=3),
     "b_dec": numbers(D_IN, seed=4),
 }
-SPARSE_CONFIG = {"activation": "topk", "expansion_factor": 3, "normalize_decoder": True, "num_latents": 0, "k": K, "multi_topk": False}
+SPARSE_CONFIG = {
+    "activation": "topk",
+    "expansion_factor": 3,
+    "normalize_decoder": True,
+    "num_latents": 0,
+    "k": K,
+    "multi_topk": False,
+}
 SPARSE_CONFIG |= {"skip_connection": False, "transcode": False, "d_in": D_IN}
 
 
@@ -163,9 +232,19 @@ def test_sparsify(tmp_path):
             read(path, where)
 
 
-ESMC = {"W_enc": numbers(D_IN, D_SAE, seed=1), "W_dec": numbers(D_SAE, D_IN, seed=2), "b_dec": numbers(D_IN, seed=3)}
+ESMC = {
+    "W_enc": numbers(D_IN, D_SAE, seed=1),
+    "W_dec": numbers(D_SAE, D_IN, seed=2),
+    "b_dec": numbers(D_IN, seed=3),
+}
 ESMC |= {"idf": numbers(D_SAE, seed=4).abs(), "max": torch.ones(D_SAE)}
-ESMC_CONFIG = {"model_type": "esmc_sae", "d_model": D_IN, "codebook_dim": D_SAE, "k": K, "available_layers": [12, 60]}
+ESMC_CONFIG = {
+    "model_type": "esmc_sae",
+    "d_model": D_IN,
+    "codebook_dim": D_SAE,
+    "k": K,
+    "available_layers": [12, 60],
+}
 
 
 def test_esmc(tmp_path):
@@ -185,7 +264,12 @@ def test_esmc(tmp_path):
 
 def test_esmc_with_maxima_has_unit_max(tmp_path):
     maxima = numbers(D_SAE, seed=5).abs() + 0.3
-    path = write(tmp_path, ESMC | {"max": maxima}, "layer_60.safetensors", ESMC_CONFIG | {"available_layers": [60]})
+    path = write(
+        tmp_path,
+        ESMC | {"max": maxima},
+        "layer_60.safetensors",
+        ESMC_CONFIG | {"available_layers": [60]},
+    )
     sae = read(path, Given(plm="ESMC-6B"))
     plain = peers.esmc(ESMC, embeddings(), K)
     assert sae.unit == "max"
@@ -199,7 +283,12 @@ def test_esmc_refuses_what_its_config_contradicts(tmp_path):
     write(tmp_path, ESMC, "layer_60.safetensors", ESMC_CONFIG | {"codebook_dim": 16384})
     with pytest.raises(ValueError, match="codebook_dim 16384, the tensors say 8 and 24"):
         read(path, Given(plm="ESMC-6B"))
-    write(tmp_path, ESMC, "layer_60.safetensors", ESMC_CONFIG | {"use_residual_update_instead_of_states": True})
+    write(
+        tmp_path,
+        ESMC,
+        "layer_60.safetensors",
+        ESMC_CONFIG | {"use_residual_update_instead_of_states": True},
+    )
     sae = read(path, Given(plm="ESMC-6B"))
     assert sae.about is not None and sae.about.hook == "residual-update"
 

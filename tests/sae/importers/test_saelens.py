@@ -34,9 +34,20 @@ KINDS: dict[str, tuple[dict[str, Tensor], dict[str, Any], Any]] = {
 
 
 def settings(kind: str, **more: Any) -> dict[str, Any]:
-    config = {"architecture": kind.split(",")[0], "d_in": D_IN, "d_sae": D_SAE, "dtype": "float32", "device": "cpu", "apply_b_dec_to_input": True}
+    config = {
+        "architecture": kind.split(",")[0],
+        "d_in": D_IN,
+        "d_sae": D_SAE,
+        "dtype": "float32",
+        "device": "cpu",
+        "apply_b_dec_to_input": True,
+    }
     config |= {"normalize_activations": "none", "reshape_activations": "none"}
-    metadata = {"sae_lens_version": "6.54.12", "model_name": "facebook/some-plm", "hook_name": "blocks.3.hook_resid_post"}
+    metadata = {
+        "sae_lens_version": "6.54.12",
+        "model_name": "facebook/some-plm",
+        "hook_name": "blocks.3.hook_resid_post",
+    }
     return {**config, "metadata": metadata, **KINDS[kind][1], **more}
 
 
@@ -48,7 +59,9 @@ def write(folder: Path, tensors: dict[str, Tensor], config: dict[str, Any]) -> P
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("centred", [True, False])
-@pytest.mark.parametrize("normalize", ["none", "layer_norm", "constant_norm_rescale", "expected_average_only_in"])
+@pytest.mark.parametrize(
+    "normalize", ["none", "layer_norm", "constant_norm_rescale", "expected_average_only_in"]
+)
 def test_each_architecture(tmp_path, kind, centred, normalize):
     tensors, _, architecture = KINDS[kind]
     config = settings(kind, apply_b_dec_to_input=centred, normalize_activations=normalize)
@@ -60,7 +73,11 @@ def test_each_architecture(tmp_path, kind, centred, normalize):
     assert_close(found.f, wanted.f.float(), rtol=1e-5, atol=2e-5)
     assert_close(found.x_hat, wanted.x_hat.float(), rtol=1e-5, atol=5e-5)
     assert sae.architecture == architecture
-    assert sae.about is not None and (sae.about.plm, sae.about.layer, sae.about.hook) == ("some-plm", 4, "residual")
+    assert sae.about is not None and (sae.about.plm, sae.about.layer, sae.about.hook) == (
+        "some-plm",
+        4,
+        "residual",
+    )
 
 
 def test_hooks(tmp_path):
@@ -81,11 +98,22 @@ def test_hooks(tmp_path):
 
 @pytest.mark.parametrize("normalize", [False, None, True])
 def test_files_before_version_6(tmp_path, normalize):
-    old = {"d_in": D_IN, "d_sae": D_SAE, "model_name": "some-plm", "hook_point": "blocks.0.hook_resid_pre", "activation_fn_str": "topk"}
+    old = {
+        "d_in": D_IN,
+        "d_sae": D_SAE,
+        "model_name": "some-plm",
+        "hook_point": "blocks.0.hook_resid_pre",
+        "activation_fn_str": "topk",
+    }
     old |= {"activation_fn_kwargs": {"k": K}, "normalize_activations": normalize}
     sae = read(write(tmp_path, matrices(), old), Given(input_scale=2.0 if normalize else None))
     wanted = settings("topk", factor=2.0 if normalize else 1.0, normalize_activations="none")
-    assert_close(sae.encode(embeddings()).detach(), peers.saelens(matrices(), embeddings(), wanted).f, rtol=1e-5, atol=1e-5)
+    assert_close(
+        sae.encode(embeddings()).detach(),
+        peers.saelens(matrices(), embeddings(), wanted).f,
+        rtol=1e-5,
+        atol=1e-5,
+    )
     assert sae.about is not None and (sae.about.layer, sae.about.plm) == (0, "some-plm")
     write(tmp_path, matrices(), old | {"hook_point": "blocks.0.attn.hook_z"})
     with pytest.raises(ValueError, match="reshape_activations 'hook_z', which has no equal here"):
@@ -98,11 +126,17 @@ def test_files_before_version_6(tmp_path, normalize):
 @pytest.mark.parametrize(
     ("change", "text"),
     [
-        ({"normalize_activations": "covariance_whitening"}, "normalize_activations 'covariance_whitening', which has no equal here"),
+        (
+            {"normalize_activations": "covariance_whitening"},
+            "normalize_activations 'covariance_whitening', which has no equal here",
+        ),
         ({"reshape_activations": "hook_z"}, "reshape_activations 'hook_z'"),
         ({"finetuning_scaling_factor": True}, "finetuning_scaling_factor True"),
         ({"architecture": "transcoder"}, "saelens: architecture 'transcoder' is none of standard"),
-        ({"architecture": "jumprelu"}, r"saelens: not the weights of jumprelu \(W_dec, W_enc, b_dec, b_enc, threshold\)"),
+        (
+            {"architecture": "jumprelu"},
+            r"saelens: not the weights of jumprelu \(W_dec, W_enc, b_dec, b_enc, threshold\)",
+        ),
         ({"d_sae": 25}, "says d_in 8 and d_sae 25, the tensors say 8 and 24"),
         ({"normalize_activations": "expected_average_only_in"}, "does not say input_scale"),
     ],

@@ -40,19 +40,32 @@ def published(path: Path) -> Path:
 def test_a_malicious_pickle_is_refused_and_does_not_run(tmp_path, zipped, where):
     sign = tmp_path / "sign"
     evil = Malicious(sign)
-    holds = {"a value": {"bias": evil}, "the whole": evil, "a tensor's neighbour": linear() | {"bias": numbers(D_IN), "_": evil}}[where]
+    holds = {
+        "a value": {"bias": evil},
+        "the whole": evil,
+        "a tensor's neighbour": linear() | {"bias": numbers(D_IN), "_": evil},
+    }[where]
     path = tmp_path / "ae.pt"
     torch.save(holds, path, _use_new_zipfile_serialization=zipped)
     with pytest.raises(
-        ValueError, match=r"not a checkpoint that can be read safely: it asks for the Python object (posix|nt)\.mkdir.*Nothing of it was run"
+        ValueError,
+        match=r"not a checkpoint that can be read safely: it asks for the Python object (posix|nt)\.mkdir.*Nothing of it was run",
     ):
         read(path, HERE)
     assert not sign.exists()
-    torch.load(path, weights_only=False)  # the file is what it claims to be: read without care, it runs
+    torch.load(
+        path, weights_only=False
+    )  # the file is what it claims to be: read without care, it runs
     assert sign.exists()
 
 
-@pytest.mark.parametrize(("protocol", "text"), [(2, r"safely: it asks for the Python object (posix|nt)\.mkdir"), (4, r"no file of torch\.save's")])
+@pytest.mark.parametrize(
+    ("protocol", "text"),
+    [
+        (2, r"safely: it asks for the Python object (posix|nt)\.mkdir"),
+        (4, r"no file of torch\.save's"),
+    ],
+)
 def test_a_bare_pickle_is_refused_and_does_not_run(tmp_path, protocol, text):
     path = tmp_path / "ae.pt"
     path.write_bytes(pickle.dumps({"bias": Malicious(tmp_path / "sign")}, protocol))
@@ -69,9 +82,13 @@ def test_a_yaml_object_is_named_and_does_not_run(tmp_path, caplog):
     (tmp_path / "config.yaml").write_text(YAML.format(sign=json.dumps(str(sign))))
     with caplog.at_level(logging.WARNING):
         read(published(tmp_path / "ae.pt"), HERE)
-    assert "config.yaml is not read (it asks for a Python object, !!python/object/apply:os.mkdir" in caplog.text
+    assert (
+        "config.yaml is not read (it asks for a Python object, !!python/object/apply:os.mkdir"
+        in caplog.text
+    )
     with pytest.raises(
-        ValueError, match=r"config\.yaml: YAML is not read \(it asks for a Python object, !!python/object/apply:os\.mkdir.*nothing of it"
+        ValueError,
+        match=r"config\.yaml: YAML is not read \(it asks for a Python object, !!python/object/apply:os\.mkdir.*nothing of it",
     ):
         read(tmp_path / "config.yaml", HERE)
     assert not sign.exists()
@@ -92,12 +109,17 @@ def test_a_truncated_safetensors_is_refused(tmp_path):
     whole = path.read_bytes()
     for length in (len(whole) // 2, len(whole) - 4, 20):
         path.write_bytes(whole[:length])
-        with pytest.raises(ValueError, match=r"ae\.safetensors: damaged or cut off .*download it again"):
+        with pytest.raises(
+            ValueError, match=r"ae\.safetensors: damaged or cut off .*download it again"
+        ):
             read(path, HERE)
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(noise=st.binary(max_size=200), head=st.sampled_from([b"", b"PK", b"PK\x03\x04", b"\x80\x02", b"\x80", b"\x08\0\0\0\0\0\0\0{"]))
+@given(
+    noise=st.binary(max_size=200),
+    head=st.sampled_from([b"", b"PK", b"PK\x03\x04", b"\x80\x02", b"\x80", b"\x08\0\0\0\0\0\0\0{"]),
+)
 def test_noise_is_refused_with_the_files_name(tmp_path, noise, head):
     path = tmp_path / "noise.pt"
     path.write_bytes(head + noise)
@@ -108,10 +130,17 @@ def test_noise_is_refused_with_the_files_name(tmp_path, noise, head):
 def test_a_wrong_checksum_is_refused_before_the_file_is_read(tmp_path):
     path = tmp_path / "ae.pt"
     torch.save(Malicious(tmp_path / "sign"), path)
-    with pytest.raises(ValueError, match=r"ae\.pt: wrong checksum: wanted sha256 00ff, the file has [0-9a-f]{64}\. It is another file, or damaged"):
+    with pytest.raises(
+        ValueError,
+        match=r"ae\.pt: wrong checksum: wanted sha256 00ff, the file has [0-9a-f]{64}\. It is another file, or damaged",
+    ):
         read(path, HERE, sha256="sha256:00ff")
     digest = find(published(path)).sha256
-    for spelling in (digest, digest.removeprefix("sha256:"), digest.upper().replace("SHA256", "sha256")):
+    for spelling in (
+        digest,
+        digest.removeprefix("sha256:"),
+        digest.upper().replace("SHA256", "sha256"),
+    ):
         assert read(path, HERE, sha256=spelling).about
 
 
@@ -126,9 +155,15 @@ def test_json_that_is_none_is_refused(tmp_path):
 
 
 def test_what_is_no_dictionary_of_tensors_is_refused(tmp_path):
-    for holds, found in ((torch.ones(3), "Tensor"), ({"lr": 1.0}, r"a dictionary with \['lr'\]"), ({}, r"a dictionary with \[\]")):
+    for holds, found in (
+        (torch.ones(3), "Tensor"),
+        ({"lr": 1.0}, r"a dictionary with \['lr'\]"),
+        ({}, r"a dictionary with \[\]"),
+    ):
         torch.save(holds, tmp_path / "ae.pt")
-        with pytest.raises(ValueError, match=rf"wanted a dictionary of tensors by name .* found {found}"):
+        with pytest.raises(
+            ValueError, match=rf"wanted a dictionary of tensors by name .* found {found}"
+        ):
             read(tmp_path / "ae.pt", HERE)
     with pytest.raises(FileNotFoundError, match=r"nothing\.pt: no such file"):
         read(tmp_path / "nothing.pt", HERE)
@@ -136,6 +171,17 @@ def test_what_is_no_dictionary_of_tensors_is_refused(tmp_path):
 
 def test_a_lightning_checkpoint_gives_its_arguments(tmp_path):
     arguments = argparse.Namespace(k=7, layer_to_use=24)
-    torch.save({"state_dict": {"sae_model.b_pre": torch.ones(2)}, "hyper_parameters": {"args": arguments}, "epoch": 3}, tmp_path / "sae.ckpt")
+    torch.save(
+        {
+            "state_dict": {"sae_model.b_pre": torch.ones(2)},
+            "hyper_parameters": {"args": arguments},
+            "epoch": 3,
+        },
+        tmp_path / "sae.ckpt",
+    )
     found = find(tmp_path / "sae.ckpt")
-    assert (found.settings["k"], found.settings["layer_to_use"], list(found.tensors)) == (7, 24, ["sae_model.b_pre"])
+    assert (found.settings["k"], found.settings["layer_to_use"], list(found.tensors)) == (
+        7,
+        24,
+        ["sae_model.b_pre"],
+    )
