@@ -87,13 +87,11 @@ def fetch_uniprot(
 def describe_models() -> str:
     """The models known by name, and what the embedded one is."""
     from interplm_nb.plm import esm2
-    from interplm_nb.plm.download import OFFICIAL
+    from interplm_nb.plm.names import ESM2
 
     mini = esm2.load("esm2-mini", "cpu")
-    lines = [f"esm2-mini            {mini.n_layers} layers x {mini.d_model}, in this package"]
-    lines += [
-        f"{name:<20} downloaded from its official address when first used" for name in OFFICIAL
-    ]
+    lines = [f"esm2-mini            {mini.n_layers} layers x {mini.widths[0]}, in this package"]
+    lines += [f"{name:<20} downloaded from its official address when first used" for name in ESM2]
     figures = ", ".join(
         f"{name.replace('_', ' ')} {value:,}" for name, value in card_figures().items()
     )

@@ -225,7 +225,7 @@ class _Work:
 
     def do(self, embeddings: "Embeddings", settings: Settings, device: str) -> None:
         """Everything that is lacking, step by step; a step that is done is noted."""
-        from interplm_nb.plm.esm2 import choose_device
+        from interplm_nb.plm.devices import choose_device
         from interplm_nb.sae.on_demand import on_demand
 
         self._read()  # the same SAE may have come before, under another name

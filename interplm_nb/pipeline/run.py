@@ -240,7 +240,7 @@ class Run:
     def sae(self, source: str = "sae", device: str = "cpu") -> "SAE":
         """The SAE of a source on a device ("auto": CUDA, then MPS, then the CPU). PipelineError for a source without an SAE."""
         self._made(f"sources/{source}/sae.safetensors", "train")
-        from interplm_nb.plm.esm2 import choose_device
+        from interplm_nb.plm.devices import choose_device
         from interplm_nb.sae import checkpoint
 
         return checkpoint.load(self.source(source)).to(choose_device(device))

@@ -32,7 +32,6 @@ class EmbedStage:
 def embed(run: Run, params: EmbedParameters) -> EmbedStage:
     """Embed every residue with the PLM and with its shuffled copy; goes on with the next shard after a kill."""
     from interplm_nb.plm import esm2
-    from interplm_nb.plm.shuffled import shuffled
     from interplm_nb.plm.store import embed_to
 
     manifest.begin(run, params)
@@ -42,7 +41,7 @@ def embed(run: Run, params: EmbedParameters) -> EmbedStage:
         raise PipelineError(
             f"embed.layer = {params.layer}: {plm.name} has layers 0 (embedding) to {plm.n_layers}"
         )
-    for model, control in ((plm, False), (shuffled(plm, params.shuffled_seed), True)):
+    for model, control in ((plm, False), (plm.shuffled(params.shuffled_seed), True)):
         folder = run.embeddings_folder(params.layer, control)
         embed_to(
             model,

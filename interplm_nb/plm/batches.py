@@ -35,9 +35,12 @@ def rows_of(batch: Sequence[Piece], proteins: Proteins) -> np.ndarray:
     return _ranges(firsts + [p.keep_start for p in batch], firsts + [p.keep_stop for p in batch])
 
 
-def positions_of(batch: Sequence[Piece], width: int) -> np.ndarray:
-    """int64 [n]: where the same residues are in the flattened [B * width] tokens; `width` is T, <cls> and <eos> included."""
-    firsts = np.arange(len(batch)) * width + 1
+def positions_of(batch: Sequence[Piece], width: int, first_residue: int = 1) -> np.ndarray:
+    """int64 [n]: where the same residues are in the flattened [B * width] tokens.
+
+    `width` is T, special tokens included; `first_residue` is where a sequence begins in its tokens.
+    """
+    firsts = np.arange(len(batch)) * width + first_residue
     return _ranges(
         firsts + [p.keep_start - p.start for p in batch],
         firsts + [p.keep_stop - p.start for p in batch],

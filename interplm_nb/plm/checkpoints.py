@@ -17,12 +17,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from interplm_nb.plm.download import OFFICIAL, official_checkpoint
+from interplm_nb.plm.download import official_checkpoint
+from interplm_nb.plm.names import ESM2, MINI
 from interplm_nb.plm.tokens import ALPHABET
 from interplm_nb.saving import atomic_path, write_json
-
-MINI = "esm2-mini"
-"""The small model in this package: ESM-2's architecture, trained by this project; not ESM-2."""
 
 
 @dataclass(frozen=True)
@@ -75,14 +73,14 @@ def read(name_or_path: str | Path) -> Checkpoint:
     name = str(name_or_path)
     if name == MINI:
         return read_safetensors(mini_path())
-    if name in OFFICIAL:
+    if name in ESM2:
         return read_pt(official_checkpoint(name))
     path = Path(name_or_path)
     if path.is_dir():
         return read_safetensors(path / "model.safetensors")
     if not path.is_file():
         raise FileNotFoundError(
-            f"{name!r} is no file and no model's name; the names are {MINI}, {', '.join(OFFICIAL)}"
+            f"{name!r} is no file and no model's name; the names are {MINI}, {', '.join(ESM2)}"
         )
     if path.suffix == ".pt":
         return read_pt(path)

@@ -9,17 +9,9 @@ from pathlib import Path
 import torch
 from tqdm.auto import tqdm
 
+from interplm_nb.plm import names
 from interplm_nb.saving import atomic_path, file_hash, remove
 
-OFFICIAL = (
-    "esm2_t6_8M_UR50D",
-    "esm2_t12_35M_UR50D",
-    "esm2_t30_150M_UR50D",
-    "esm2_t33_650M_UR50D",
-    "esm2_t36_3B_UR50D",
-    "esm2_t48_15B_UR50D",
-)
-"""Names of Meta's ESM-2 models, smallest first."""
 OFFICIAL_ADDRESS = "https://dl.fbaipublicfiles.com/fair-esm"
 _TRIES = 5
 
@@ -32,8 +24,8 @@ def official_checkpoint(
     No checksum is published. A download must have the size that the server states; its sha256 is written to `<file>.sha256`, and a file
     that no longer matches it is refused. Raises ConnectionError where the network or the server fails.
     """
-    if name not in OFFICIAL:
-        raise ValueError(f"{name!r} is no official ESM-2; the names are {', '.join(OFFICIAL)}")
+    if name not in names.ESM2:
+        raise ValueError(f"{name!r} is no official ESM-2; the names are {', '.join(names.ESM2)}")
     folder = cache or Path(torch.hub.get_dir()) / "checkpoints"
     for part in (f"models/{name}.pt", f"regression/{name}-contact-regression.pt"):
         path = folder / Path(part).name

@@ -1,38 +1,35 @@
 """ESM-2 (Lin et al. 2023) on fair-esm's weights, with a forward pass of our own: it stops after the deepest layer asked for."""
 
-import os
-from collections.abc import Iterator, Mapping, Sequence
-from functools import cached_property
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from tqdm.auto import tqdm
 
 from interplm_nb.plm import checkpoints
-from interplm_nb.plm.batches import by_length, positions_of, rows_of
 from interplm_nb.plm.checkpoints import Architecture
-from interplm_nb.plm.lengths import MAX_RESIDUES, pieces
-from interplm_nb.plm.protocol import Edit, EmbeddedBatch, Output
+from interplm_nb.plm.devices import choose_device, choose_dtype
+from interplm_nb.plm.edits import deepest_layer, edited
+from interplm_nb.plm.lengths import MAX_RESIDUES
+from interplm_nb.plm.padded import embed_padded
+from interplm_nb.plm.protocol import Edit, Output, StepEdit
+from interplm_nb.plm.record import Objective
+from interplm_nb.plm.shuffled import shuffled_tensors
 from interplm_nb.plm.tokens import ALPHABET, MASK, PAD, token_ids
 from interplm_nb.plm.transformer import Block, Norm, Rotary, embed_tokens, paired
-from interplm_nb.proteins import Proteins
-
-DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
 def load(
     name_or_path: str | Path,
     device: str | torch.device = "auto",
-    dtype: str | torch.dtype = "float32",
+    dtype: str | torch.dtype = "auto",
 ) -> "ESM2":
     """ESM-2 by name or from a file.
 
     `name_or_path`: an official name ("esm2_t6_8M_UR50D" ... "esm2_t48_15B_UR50D", downloaded once to the torch hub cache), "esm2-mini"
     (the small model in this package, which is not ESM-2), a .pt file in fair-esm's format, or a .safetensors file with its
-    config.json (or the folder of both). `device`: "auto" takes CUDA, then MPS, then the CPU. `dtype`: float32, bfloat16 or float16.
+    config.json (or the folder of both). `device`: "auto" takes CUDA, then MPS, then the CPU. `dtype`: float32 ("auto"), bfloat16 or float16.
 
     There is no published checksum of the official files: a download is checked against the size the server states, its sha256 is
     written beside it and checked whenever it is loaded again.
@@ -64,13 +61,13 @@ class ESM2:
         name: str,
         revision: str,
         device: str | torch.device = "auto",
-        dtype: str | torch.dtype = "float32",
+        dtype: str | torch.dtype = "auto",
     ) -> None:
         self.architecture = architecture
         self.name = name
         self.revision = revision
         self.device = choose_device(device)
-        self.dtype = _dtype(dtype)
+        self.dtype = choose_dtype(dtype)
         self._weights = _fused(
             {k: v.to(self.device, self.dtype) for k, v in weights.items()}, architecture
         )
@@ -87,14 +84,17 @@ class ESM2:
         return self.architecture.n_layers
 
     @property
-    def d_model(self) -> int:
-        """Width of a representation."""
-        return self.architecture.d_model
+    def widths(self) -> tuple[int, ...]:
+        """Width of each layer's representation, layer 0 first: all the same."""
+        return (self.architecture.d_model,) * (self.n_layers + 1)
 
-    @cached_property
-    def alphabet(self) -> tuple[str, ...]:
-        """Token of each id, 0 to 32."""
-        return ALPHABET
+    max_residues = MAX_RESIDUES
+    letters = "".join(ALPHABET[4:29])
+    objective: Objective | None = "masked"
+    has_logits = True
+    recurrent = False
+    licence = "MIT"
+    first_residue = 1
 
     def weights(self) -> dict[str, Tensor]:
         """The parameters under fair-esm's names and in its order; not to be written to, as some share the model's memory."""
@@ -112,21 +112,29 @@ class ESM2:
         """int64 [B, T] on the device: <cls>, residues, <eos>, <pad> to the longest. `<mask>` in a sequence is one token."""
         return torch.from_numpy(token_ids(sequences)).to(self.device)
 
+    def classes(self, tokens: Tensor) -> Tensor:
+        """int64 [B, T]: each token's class in the logits, which is its id."""
+        return tokens
+
     def forward(
         self,
         tokens: Tensor,
         layers: Sequence[int] = (),
         edit: Mapping[int, Edit] | None = None,
         logits: bool = False,
+        step_edits: Mapping[int, StepEdit] | None = None,
     ) -> Output:
         """Representations at `layers`, and logits where asked for; runs no deeper than they need.
 
         `edit` maps a layer to a function of its representation, [B, T, d_model] with special tokens and padding, whose value takes its
         place: in the returned representation and in the rest of the run. Gradients flow through an edit unless they are switched off.
         """
+        if step_edits:
+            raise ValueError(
+                f"{self.name} is not recurrent, so step_edits has no steps to edit; use edit"
+            )
         edit = edit or {}
-        deepest = self.n_layers if logits else max(layers, default=-1)
-        _check_layers(self, [*layers, *edit], deepest)
+        deepest = deepest_layer(self, layers, edit, logits)
         padding = tokens == PAD
         mask = (~padding)[:, None, None, :] if bool(padding.any()) else None
         wanted: dict[int, Tensor] = {}
@@ -142,55 +150,21 @@ class ESM2:
                     self._weights["emb_layer_norm_after.bias"],
                 )(x)
             if layer in edit:
-                x = _edited(edit[layer], x, layer)
+                x = edited(edit[layer], x, layer)
             if layer in layers:
                 wanted[layer] = x
         return Output(wanted, self._logits(x) if logits else None)
 
-    def embed(
-        self,
-        proteins: Proteins,
-        layers: Sequence[int],
-        tokens_per_batch: int | None = None,
-        progress: bool = True,
-        *,
-        long: Literal["refuse", "window"] = "refuse",
-        max_residues: int = MAX_RESIDUES,
-        overlap: int = 512,
-        dtype: torch.dtype = torch.float32,
-    ) -> Iterator[EmbeddedBatch]:
-        """Every residue of every protein once, at `layers`, in batches of proteins of like length (longest first).
+    embed = embed_padded
 
-        `tokens_per_batch` bounds a batch's padded size; by default what suits the device. Proteins over `max_residues` are refused, or
-        with `long="window"` run in windows that overlap by at least `overlap`, each residue from the window whose centre is nearer.
+    def shuffled(self, seed: int = 42) -> "ESM2":
+        """The control of the paper: each weight and bias tensor's values in random order.
+
+        fair-esm's tensors, layer norms included; the tied embedding and LM head stay one tensor.
         """
-        _check_layers(self, layers, max(layers, default=-1))
-        batches = by_length(
-            list(pieces(proteins, long, max_residues, overlap)),
-            tokens_per_batch or self.tokens_per_batch,
-        )
-        with tqdm(
-            total=proteins.n_residues,
-            desc=f"embedding with {self.name}",
-            unit=" residues",
-            unit_scale=True,
-            disable=not progress,
-        ) as bar:
-            for batch in batches:
-                tokens = self.tokens(
-                    [proteins.sequences[p.protein][p.start : p.stop] for p in batch]
-                )
-                with torch.inference_mode():
-                    found = self.forward(tokens, layers).representations
-                rows = rows_of(batch, proteins)
-                at = torch.from_numpy(positions_of(batch, tokens.shape[1])).to(self.device)
-                # Outside inference mode, so that what is handed on may take part in training.
-                with torch.no_grad():
-                    residues = {
-                        k: v.flatten(0, 1).index_select(0, at).to(dtype) for k, v in found.items()
-                    }
-                yield EmbeddedBatch(rows, residues)
-                bar.update(len(rows))
+        weights, revision = shuffled_tensors(self.weights(), self.revision, seed)
+        name = f"{self.name}-shuffled-{seed}"
+        return ESM2(weights, self.architecture, name, revision, self.device, self.dtype)
 
     @property
     def tokens_per_batch(self) -> int:
@@ -202,7 +176,10 @@ class ESM2:
             with torch.inference_mode(False):
                 heads = self.architecture.n_heads
                 self._rotary = Rotary.table(
-                    max(length, 2 + MAX_RESIDUES), heads, self.d_model // heads, self.device
+                    max(length, 2 + MAX_RESIDUES),
+                    heads,
+                    self.architecture.d_model // heads,
+                    self.device,
                 )
         return self._rotary
 
@@ -211,61 +188,6 @@ class ESM2:
         x = F.gelu(F.linear(x, w["lm_head.dense.weight"], w["lm_head.dense.bias"]))
         x = Norm(w["lm_head.layer_norm.weight"], w["lm_head.layer_norm.bias"])(x)
         return F.linear(x, w["embed_tokens.weight"], w["lm_head.bias"])
-
-
-def choose_device(device: str | torch.device) -> torch.device:
-    """A device by name; "auto" is CUDA, else MPS, else the CPU. Under `torchrun` CUDA is the process's own GPU (LOCAL_RANK).
-
-    Raises ValueError for CUDA where there is none.
-    """
-    if device == "auto":
-        device = (
-            "cuda"
-            if torch.cuda.is_available()
-            else "mps"
-            if torch.backends.mps.is_available()
-            else "cpu"
-        )
-    found = torch.device(device)
-    if found.type == "cuda" and not torch.cuda.is_available():
-        raise ValueError(
-            "device 'cuda' was asked for and torch sees no CUDA GPU here; use device='auto' or 'cpu'"
-        )
-    if found.type == "cuda" and found.index is None and "LOCAL_RANK" in os.environ:
-        return torch.device("cuda", int(os.environ["LOCAL_RANK"]))
-    return found
-
-
-def _dtype(dtype: str | torch.dtype) -> torch.dtype:
-    found = DTYPES.get(dtype) if isinstance(dtype, str) else dtype
-    if found is None or found not in DTYPES.values():
-        raise ValueError(f"dtype is one of {', '.join(DTYPES)}, not {dtype}")
-    return found
-
-
-def _check_layers(plm: ESM2, layers: Sequence[int], deepest: int) -> None:
-    if deepest < 0 and not layers:
-        raise ValueError(
-            f"no layer was asked for; {plm.name} has layers 0 (embedding) to {plm.n_layers}"
-        )
-    for layer in layers:
-        if not 0 <= layer <= plm.n_layers:
-            raise ValueError(
-                f"{plm.name} has no layer {layer}; its layers are 0 (embedding) to {plm.n_layers}"
-            )
-        if layer > deepest:
-            raise ValueError(
-                f"an edit at layer {layer} changes nothing: the run stops after layer {max(deepest, 0)}; ask for a later layer or for logits"
-            )
-
-
-def _edited(edit: Edit, x: Tensor, layer: int) -> Tensor:
-    new = edit(x)
-    if new.shape != x.shape:
-        raise ValueError(
-            f"the edit at layer {layer} returned shape {tuple(new.shape)}, wanted {tuple(x.shape)}"
-        )
-    return new.to(x.dtype)
 
 
 _PROJECTIONS = ("q_proj", "k_proj", "v_proj")

@@ -20,9 +20,11 @@ import torch.nn.functional as F
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from interplm_nb.plm.checkpoints import MINI, Architecture, write_safetensors
+from interplm_nb.plm.checkpoints import Architecture, write_safetensors
 from interplm_nb.plm.corpus import Corpus, corrupted, masked
-from interplm_nb.plm.esm2 import ESM2, choose_device
+from interplm_nb.plm.devices import choose_device
+from interplm_nb.plm.esm2 import ESM2
+from interplm_nb.plm.names import MINI
 from interplm_nb.plm.tokens import ALPHABET, PAD
 from interplm_nb.proteins import Proteins
 from interplm_nb.saving import atomic_path, json_hash, write_json

@@ -1,4 +1,7 @@
-"""What this project needs of a protein language model (PLM): one small class. Another model implements `PLM` and everything else works."""
+"""What this project needs of a protein language model (PLM).
+
+A class that meets `PLM` is all that another model takes: pipeline, SAEs and views know no more.
+"""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple, Protocol, runtime_checkable
@@ -7,10 +10,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from interplm_nb.plm.record import Objective
 from interplm_nb.proteins import Proteins
 
 Edit = Callable[[Tensor], Tensor]
-"""Takes the representation at a layer, [B, T, d_model], and returns what replaces it, of the same shape."""
+"""Takes a layer's whole output, [B, T, width], and returns its replacement, of the same shape."""
+
+StepEdit = Callable[[Tensor, int], Tensor]
+"""Takes a recurrent layer's state at one position, [B, width], and that position in the tokens
+(from 0); returns the state that stands for it in the output and in all later steps."""
 
 
 class EmbeddedBatch(NamedTuple):
@@ -19,16 +27,18 @@ class EmbeddedBatch(NamedTuple):
     rows: np.ndarray
     """int64 [n]: rows of the residue axis, in the order of `layers`' rows."""
     layers: dict[int, Tensor]
-    """layer -> [n, d_model], float32 unless asked otherwise, on the PLM's device; plain tensors without a gradient."""
+    """layer -> [n, width], float32 unless asked otherwise, on the PLM's device; no gradient."""
 
 
 class Output(NamedTuple):
     """One forward pass; positions include special tokens and padding."""
 
     representations: dict[int, Tensor]
-    """layer -> [B, T, d_model]; 0 is the embedding, the last layer is after the final layer norm. After `edit`, where one was given."""
+    """layer -> [B, T, width] after its edits. Layer 0 is the embedding; the last layer is after the
+    final layer norm, where the model has one."""
     logits: Tensor | None
-    """[B, T, n_tokens], or None where they were not asked for."""
+    """[B, T, n_classes], or None where they were not asked for. At a position they predict that
+    position (objective "masked") or the next one ("next residue"); `PLM.classes` gives targets."""
 
 
 @runtime_checkable
@@ -42,17 +52,50 @@ class PLM(Protocol):
 
     @property
     def revision(self) -> str:
-        """`sha256:...` of the weights: two models of one name but other weights differ here."""
+        """`sha256:...` over the encoder's tensors under canonical names.
+
+        One model in several file layouts, with its head or without, has one revision.
+        """
+        ...
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """Width of each layer's representation, layer 0 first."""
         ...
 
     @property
     def n_layers(self) -> int:
-        """Number of the last layer; layer 0, the embedding, comes before the first transformer layer."""
+        """Number of the last layer: `len(widths) - 1`."""
         ...
 
     @property
-    def d_model(self) -> int:
-        """Width of a representation, the same at every layer."""
+    def max_residues(self) -> int:
+        """Longest protein that the model reads in one pass."""
+        ...
+
+    @property
+    def letters(self) -> str:
+        """Residue letters that the model has a token for."""
+        ...
+
+    @property
+    def objective(self) -> Objective | None:
+        """What the model was trained to predict; None where it is not known to predict residues."""
+        ...
+
+    @property
+    def has_logits(self) -> bool:
+        """Whether `forward(..., logits=True)` works: a model may come without its head."""
+        ...
+
+    @property
+    def recurrent(self) -> bool:
+        """Whether `forward` takes `step_edits`."""
+        ...
+
+    @property
+    def licence(self) -> str:
+        """Licence of the weights, such as "CC BY-NC 4.0"; "" where it is not known."""
         ...
 
     @property
@@ -60,8 +103,27 @@ class PLM(Protocol):
         """Where the model runs, and where its tokens and representations lie."""
         ...
 
+    @property
+    def dtype(self) -> torch.dtype:
+        """Arithmetic of the model's matrix products."""
+        ...
+
+    @property
+    def first_residue(self) -> int:
+        """Position of a sequence's first residue in its tokens: 1 behind a start token, else 0."""
+        ...
+
+    @property
+    def tokens_per_batch(self) -> int:
+        """Tokens that `embed` runs at once by default on this device."""
+        ...
+
     def tokens(self, sequences: Sequence[str]) -> Tensor:
         """int64 [B, T] on the PLM's device: special tokens, residues, padding to the longest."""
+        ...
+
+    def classes(self, tokens: Tensor) -> Tensor:
+        """int64 [B, T]: each token's class in the logits; -100 where it has none."""
         ...
 
     def forward(
@@ -70,8 +132,15 @@ class PLM(Protocol):
         layers: Sequence[int] = (),
         edit: Mapping[int, Edit] | None = None,
         logits: bool = False,
+        step_edits: Mapping[int, StepEdit] | None = None,
     ) -> Output:
-        """Run as deep as `layers` (and `logits`) need. `edit` replaces the representation at a layer and the run goes on from there."""
+        """Run as deep as `layers` (and `logits`) need.
+
+        `edit` replaces a layer's whole output: layers above see it, the layer's own recurrence does
+        not. `step_edits` replaces a recurrent layer's state step by step, inside the recurrence:
+        later positions of the same layer see it too. ValueError for `step_edits` of a model that is
+        not recurrent, for logits that the model lacks, and for a layer that is not there.
+        """
         ...
 
     def embed(
@@ -82,4 +151,8 @@ class PLM(Protocol):
         progress: bool = True,
     ) -> Iterator[EmbeddedBatch]:
         """Every residue of every protein once, in batches of proteins of like length."""
+        ...
+
+    def shuffled(self, seed: int = 42) -> "PLM":
+        """The control of the paper: the same model, each weight tensor's values in random order."""
         ...

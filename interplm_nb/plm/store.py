@@ -28,7 +28,7 @@ def embed_to(
     Works through the shards, each from batches of its own proteins alone, so that a run that was killed goes on with the next shard and
     ends with the same bytes. A folder that already holds these embeddings is left as it is; another is replaced when the new one is whole.
     """
-    shard_rows = shard_rows or max(1, SHARD_BYTES // (4 * plm.d_model))
+    shard_rows = shard_rows or max(1, SHARD_BYTES // (4 * max(plm.widths[k] for k in layers)))
     done = {
         k: e
         for k in dict.fromkeys(layers)
@@ -70,8 +70,8 @@ def _about(plm: PLM, layer: int) -> dict[str, object]:
         "plm": plm.name,
         "plm_revision": plm.revision,
         "layer": layer,
-        "d_in": plm.d_model,
-        "computed_in": str(getattr(plm, "dtype", "unknown")),
+        "d_in": plm.widths[layer],
+        "computed_in": str(plm.dtype),
     }
 
 

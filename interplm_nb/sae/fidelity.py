@@ -274,7 +274,7 @@ def _layer_of(sae: SAE, plm: PLM, layer: int | None) -> int:
         raise ValueError(
             f"this SAE is for layer {own}, {plm.name} has layers 0 to {plm.n_layers}; load the SAE's own PLM"
         )
-    check_place(sae, plm.d_model, plm.name)
+    check_place(sae, plm.widths[own], plm.name)
     return own
 
 

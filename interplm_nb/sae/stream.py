@@ -15,6 +15,7 @@ from torch import Tensor
 
 from interplm_nb.embeddings import Embeddings
 from interplm_nb.plm.protocol import PLM
+from interplm_nb.plm.record import check_layer
 from interplm_nb.proteins import Proteins
 from interplm_nb.sae.buffer import Group, ShuffleBuffer, groups_of
 from interplm_nb.sae.distributed import rank_and_size
@@ -241,10 +242,7 @@ class StreamedBatches(_Grouped):
     ) -> None:
         self._layers = sorted({layers} if isinstance(layers, int) else set(layers))
         for layer in self._layers:
-            if not 0 <= layer <= plm.n_layers:
-                raise ValueError(
-                    f"{plm.name} has no layer {layer}; its layers are 0 (embedding) to {plm.n_layers}"
-                )
+            check_layer(plm, layer)
         self._plm, self._proteins = plm, proteins
         self._tokens_per_batch: int | None = None
         super().__init__(proteins.lengths, batch_size, seed, share, buffer_residues)
@@ -266,7 +264,7 @@ class StreamedBatches(_Grouped):
 
     @property
     def _widths(self) -> dict[int, int]:
-        return dict.fromkeys(self._layers, self._plm.d_model)
+        return {layer: self._plm.widths[layer] for layer in self._layers}
 
     @property
     def _device(self) -> torch.device:
@@ -287,7 +285,7 @@ class StreamedBatches(_Grouped):
 
     def _halved(self) -> int:
         before, longest = (
-            self._tokens_per_batch or getattr(self._plm, "tokens_per_batch", 0),
+            self._tokens_per_batch or self._plm.tokens_per_batch,
             int(self._proteins.lengths.max()) + 2,
         )
         if before <= longest:

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import torch
 
-from interplm_nb.plm.esm2 import choose_device
+from interplm_nb.plm.devices import choose_device
 from interplm_nb.plm.protocol import PLM
 from interplm_nb.proteins import Proteins
 from interplm_nb.sae.checkpoint import CONFIG, load

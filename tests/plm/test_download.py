@@ -11,11 +11,12 @@ import pytest
 import torch
 
 from interplm_nb.plm import esm2
-from interplm_nb.plm.download import OFFICIAL, fetch, official_checkpoint
+from interplm_nb.plm.download import fetch, official_checkpoint
+from interplm_nb.plm.names import ESM2
 from tests.plm.test_checkpoints import assert_holds, write_official
 from tests.plm.toy_esm2 import random_weights
 
-NAME = OFFICIAL[0]
+NAME = ESM2[0]
 
 
 class Handler(http.server.BaseHTTPRequestHandler):

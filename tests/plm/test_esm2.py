@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 from torch.testing import assert_close
 
 from interplm_nb.plm import esm2
-from interplm_nb.plm.checkpoints import MINI, Architecture
+from interplm_nb.plm.checkpoints import Architecture
+from interplm_nb.plm.devices import choose_device
+from interplm_nb.plm.names import MINI
 from interplm_nb.plm.protocol import PLM
 from interplm_nb.plm.tokens import ALPHABET, CLS, EOS, MASK, PAD
 from interplm_nb.proteins import LETTERS, Proteins
@@ -145,10 +147,10 @@ def test_an_edit_replaces_the_representation_and_the_run_goes_on(layer):
 def test_gradients_flow_from_an_edit_to_the_logits():
     plm = toy()
     tokens = plm.tokens(["MKTAYIA", "MKA"])
-    shift = torch.zeros(plm.d_model, requires_grad=True)
+    shift = torch.zeros(plm.widths[0], requires_grad=True)
     logits = plm.forward(tokens, [], {1: lambda x: x + shift}, logits=True).logits
     logits[0, 3, 5].backward()
-    step = torch.zeros(plm.d_model)
+    step = torch.zeros(plm.widths[0])
     step[2] = 1e-2
     moved = [
         plm.forward(tokens, [], {1: lambda x, s=s: x + s * step}, logits=True).logits[0, 3, 5]
@@ -183,7 +185,7 @@ def test_what_forward_refuses():
 def test_embed_gives_every_residue_once_and_nothing_else(sequences, tokens_per_batch):
     proteins = Proteins.from_sequences({f"P{i}": s for i, s in enumerate(sequences)})
     plm = toy()
-    found = np.full((proteins.n_residues, plm.d_model), np.nan, np.float32)
+    found = np.full((proteins.n_residues, plm.widths[0]), np.nan, np.float32)
     for rows, layers in plm.embed(proteins, [0, 2], tokens_per_batch, progress=False):
         assert np.isnan(found[rows]).all() and rows.dtype == np.int64 and list(layers) == [0, 2]
         found[rows] = layers[2].numpy()
@@ -257,13 +259,13 @@ def test_dtype_device_and_protocol():
     plm = toy()
     assert isinstance(plm, PLM) and repr(plm) == "ESM2(toy: 3 layers x 24, 3 heads, float32 on cpu)"
     assert plm.to("cpu", "bfloat16").dtype == torch.bfloat16
-    assert esm2.choose_device("auto").type in ("cpu", "cuda", "mps")
+    assert choose_device("auto").type in ("cpu", "cuda", "mps")
     if not torch.cuda.is_available():
         with pytest.raises(
             ValueError, match="torch sees no CUDA GPU here; use device='auto' or 'cpu'"
         ):
-            esm2.choose_device("cuda")
-    with pytest.raises(ValueError, match="dtype is one of float32, bfloat16, float16, not int8"):
+            choose_device("cuda")
+    with pytest.raises(ValueError, match="dtype is auto or one of float32, bfloat16, float16, not int8"):
         toy(dtype="int8")
     for name, value in random_weights().items():
         assert_close(plm.weights()[name], value, rtol=0, atol=0)

@@ -101,7 +101,7 @@ def test_it_learns_and_the_result_loads(tmp_path: Path) -> None:
     assert figures["held_out_masked_perplexity"] < 0.8 * figures["unigram_perplexity"]
     assert figures["recipe"]["steps"] == 300
     loaded = esm2.load(tmp_path, device="cpu")
-    assert (loaded.name, loaded.n_layers, loaded.d_model) == ("esm2-mini", 1, 16)
+    assert (loaded.name, loaded.n_layers, loaded.widths[0]) == ("esm2-mini", 1, 16)
 
 
 def test_a_run_that_was_stopped_ends_with_the_same_weights(

@@ -1,12 +1,11 @@
 import torch
 
-from interplm_nb.plm.shuffled import shuffled
 from tests.plm.toy_esm2 import random_weights, toy
 
 
 def test_values_stay_within_their_tensor_and_change_places():
     plm = toy()
-    control = shuffled(plm)
+    control = plm.shuffled()
     for name, value in plm.weights().items():
         other = control.weights()[name]
         torch.testing.assert_close(
@@ -19,7 +18,7 @@ def test_values_stay_within_their_tensor_and_change_places():
 
 def test_it_is_seeded_and_says_what_it_is():
     plm = toy()
-    first, again, other = shuffled(plm), shuffled(plm), shuffled(plm, seed=1)
+    first, again, other = plm.shuffled(), plm.shuffled(), plm.shuffled(seed=1)
     assert first.name == "toy-shuffled-42" and other.name == "toy-shuffled-1"
     assert (
         len({plm.revision, first.revision, other.revision}) == 3
@@ -32,14 +31,14 @@ def test_it_is_seeded_and_says_what_it_is():
 
 
 def test_another_dtype_is_shuffled_alike():
-    half = shuffled(toy(dtype="bfloat16"))
-    whole = shuffled(toy())
+    half = toy(dtype="bfloat16").shuffled()
+    whole = toy().shuffled()
     assert half.revision == whole.revision
     assert all(torch.equal(v, whole.weights()[k].bfloat16()) for k, v in half.weights().items())
 
 
 def test_it_runs():
-    control = shuffled(toy())
+    control = toy().shuffled()
     tokens = control.tokens(["MKTAY"])
     assert not torch.allclose(
         control.forward(tokens, [2]).representations[2],

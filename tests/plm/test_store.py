@@ -101,11 +101,11 @@ def test_an_interrupted_run_goes_on_with_the_next_shard(tmp_path, after):
         )
 
     class Fragile:
-        name, revision, n_layers, d_model, device, dtype = (
+        name, revision, n_layers, widths, device, dtype = (
             plm.name,
             plm.revision,
             plm.n_layers,
-            plm.d_model,
+            plm.widths,
             plm.device,
             plm.dtype,
         )

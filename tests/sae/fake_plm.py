@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from interplm_nb.plm.protocol import Edit, EmbeddedBatch, Output
+from interplm_nb.plm.protocol import Edit, EmbeddedBatch, Output, StepEdit
 from interplm_nb.plm.tokens import PAD, token_ids
 from interplm_nb.proteins import Proteins
 
@@ -17,8 +17,17 @@ class FakePLM:
     name = "fake"
     revision = "sha256:fake"
     n_layers = 1
-    d_model = 6
+    widths = (6, 6)
+    max_residues = 1022
+    letters = "ACDEFGHIKLMNPQRSTVWYXBUZO"
+    objective = "masked"
+    has_logits = True
+    recurrent = False
+    licence = ""
+    first_residue = 1
+    tokens_per_batch = 2048
     device = torch.device("cpu")
+    dtype = torch.float32
 
     def __init__(self, seed: int = 0) -> None:
         generator = torch.Generator().manual_seed(seed)
@@ -29,13 +38,18 @@ class FakePLM:
     def tokens(self, sequences: Sequence[str]) -> Tensor:
         return torch.from_numpy(token_ids(sequences))
 
+    def classes(self, tokens: Tensor) -> Tensor:
+        return tokens
+
     def forward(
         self,
         tokens: Tensor,
         layers: Sequence[int] = (),
         edit: Mapping[int, Edit] | None = None,
         logits: bool = False,
+        step_edits: Mapping[int, StepEdit] | None = None,
     ) -> Output:
+        assert not step_edits
         self.n_forward += 1
         edit = edit or {}
         h = edit.get(0, lambda h: h)(self.embedding[tokens])
@@ -58,3 +72,6 @@ class FakePLM:
             rows = np.arange(proteins.offsets[i], proteins.offsets[i + 1])
             found = self.forward(self.tokens([proteins.sequences[i]]), layers).representations
             yield EmbeddedBatch(rows, {layer: h[0, 1:-1] for layer, h in found.items()})
+
+    def shuffled(self, seed: int = 42) -> "FakePLM":
+        return FakePLM(seed)

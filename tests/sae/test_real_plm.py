@@ -98,6 +98,6 @@ def test_an_edit_that_changes_nothing_recovers_all(plm, proteins, layer):
 def test_the_packaged_model(proteins):
     mini = esm2.load("esm2-mini", device="cpu")
     found = fidelity(
-        any_sae(TopK(5), d_in=mini.d_model), mini, proteins, "strict", layer=1, progress=False
+        any_sae(TopK(5), d_in=mini.widths[1]), mini, proteins, "strict", layer=1, progress=False
     )
     assert np.isfinite([found.ce_original, found.ce_sae, found.ce_zero, found.kl]).all()

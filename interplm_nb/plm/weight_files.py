@@ -1,0 +1,103 @@
+"""Tensors from weight files, safetensors and torch's own, whole or in shards; no code of a file is
+run."""
+
+import pickle
+import struct
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from interplm_nb.saving import read_json_object
+
+SAFETENSORS, PICKLED = "model.safetensors", "pytorch_model.bin"
+"""Names of a model's weights in transformers' folders; shards stand in `<name>.index.json`."""
+
+
+def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """The tensors and the metadata of a safetensors file. ValueError for a damaged one."""
+    try:
+        with safe_open(path, "pt") as file:
+            names = list(file.keys())
+            return {name: file.get_tensor(name) for name in names}, file.metadata() or {}
+    except SafetensorError as error:
+        raise ValueError(f"{path}: not a readable safetensors file ({error})") from error
+
+
+def read_pickled(path: Path, wanted: str, allowed: Iterable[type] = ()) -> Any:
+    """What torch.save wrote: tensors, plain containers and the `allowed` types, nothing else.
+
+    ValueError for a damaged file or one that would run code; it says that `wanted` was wanted.
+    """
+    try:
+        with torch.serialization.safe_globals(list(allowed)):
+            return torch.load(path, map_location="cpu", weights_only=True, mmap=_is_zip(path))
+    except (
+        pickle.UnpicklingError,
+        RuntimeError,
+        EOFError,
+        LookupError,
+        ValueError,
+        struct.error,
+    ) as error:
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        raise ValueError(
+            f"{path}: not a checkpoint that can be read safely ({lines[0][:200]}); wanted {wanted}"
+        ) from error
+
+
+def read_folder(folder: Path) -> dict[str, Tensor]:
+    """Every tensor of a folder in transformers' layout: safetensors where it has them, whole or in
+    shards, else `pytorch_model.bin`. FileNotFoundError where weights are missing."""
+    paths = weights_of(folder)
+    if not paths:
+        raise FileNotFoundError(
+            f"{folder} has no weights; wanted {SAFETENSORS} or {PICKLED} beside config.json"
+        )
+    tensors: dict[str, Tensor] = {}
+    for path in paths:
+        if not path.is_file():
+            raise FileNotFoundError(
+                f"{path}: this shard of the weights is missing; fetch the model's files again"
+            )
+        tensors |= _tensors(path)
+    return tensors
+
+
+def weights_of(folder: Path) -> list[Path]:
+    """The weight files that a folder in transformers' layout has, or says that it has."""
+    for name in (SAFETENSORS, PICKLED):
+        index = folder / f"{name}.index.json"
+        if (folder / name).is_file():
+            return [folder / name]
+        if index.is_file():
+            return [folder / shard for shard in _shards(index)]
+    return []
+
+
+def _shards(index: Path) -> list[str]:
+    shards = read_json_object(index).get("weight_map")
+    names = sorted(set(shards.values())) if isinstance(shards, Mapping) else []
+    if not names or any(Path(name).name != name for name in names):
+        raise ValueError(f"{index}: wanted weight_map with the file of each tensor, in this folder")
+    return names
+
+
+def _tensors(path: Path) -> dict[str, Tensor]:
+    if path.suffix == ".safetensors":
+        return read_safetensors(path)[0]
+    found = read_pickled(path, "a dictionary of tensors")
+    if not isinstance(found, Mapping):
+        raise ValueError(
+            f"{path}: wanted a dictionary of tensors, found {type(found).__name__}; this is no "
+            "transformers checkpoint"
+        )
+    return dict(found)
+
+
+def _is_zip(path: Path) -> bool:
+    with path.open("rb") as stream:
+        return stream.read(2) == b"PK"
