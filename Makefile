@@ -1,6 +1,7 @@
 # Everything here works on a fresh clone with git, make and Python 3.11 to 3.13: each target makes the .venv that it needs.
 #
-#   make demo        the whole path on the embedded proteins, into runs/demo (OUT=folder, RUN_ARGS="-p train.steps=500")
+#   make demo        the whole path on the embedded proteins, into runs/demo (OUT=folder,
+#                    PLM=esm2_t6_8M_UR50D, RUN_ARGS="-p train.steps=500")
 #   make lab         JupyterLab in this folder
 #   make test        lint, types, import layers, tests
 #   make bench       all benchmarks, or one: make bench BENCH=embed
@@ -46,7 +47,7 @@ $(STAMP): pyproject.toml constraints.txt hatch_build.py widgets/package-lock.jso
 	touch $@
 
 demo: $(STAMP)
-	$(BIN)/interplm-nb run demo --out $(OUT) $(RUN_ARGS)
+	$(BIN)/interplm-nb run demo --out $(OUT) $(if $(PLM),-p embed.plm=$(PLM)) $(RUN_ARGS)
 
 lab: $(STAMP)
 	$(BIN)/jupyter lab $(LAB_ARGS)

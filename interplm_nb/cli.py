@@ -38,7 +38,8 @@ trains SAEs over layers x recipes x sparsities x learning rates x seeds in one p
 examples:
   interplm-nb run demo --out runs/demo
   interplm-nb run demo --out runs/demo -p train.steps=10000              runs train and what follows from it
-  interplm-nb run demo --out runs/esm2 -p embed.plm=esm2_t6_8M_UR50D -p embed.layer=4 --device cuda
+  interplm-nb run demo --out runs/esm2 -p embed.plm=esm2_t6_8M_UR50D --device cuda
+  interplm-nb run demo --out runs/demo --dry-run                         time, memory and disk, and nothing starts
   interplm-nb run demo --out runs/demo --force concepts                  makes stage concepts anew
   interplm-nb run laboratory --out runs/lab                              every SAE architecture side by side
   interplm-nb run demo --out runs/demo -p 'compare.recipes=["topk", "jumprelu"]' -p 'compare.sparsities=[16, 32]' -p 'compare.seeds=[0, 1]'
@@ -153,6 +154,11 @@ def _run_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
         action="store_true",
         help="stop at the first bad record of a file, in place of skipping and counting it",
     )
+    command.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="check everything, say what time, memory and disk it takes, and start nothing",
+    )
     command.set_defaults(do=_run)
 
 
@@ -163,6 +169,11 @@ def _run(options: argparse.Namespace) -> None:
     request = Request(
         options.profile, options.out, settings, options.first, options.force, options.device
     )
+    if options.dry_run:
+        from interplm_nb.pipeline.estimate import estimated
+
+        _say(estimated(request))
+        return
     done = run(request, _say, sys.stderr if sys.stderr.isatty() else None)
     _say(
         f"{done.folder}: all stages are done. Look at them: interplm-nb score {options.out}, interplm-nb explore {options.out}"

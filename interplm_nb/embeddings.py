@@ -1,6 +1,8 @@
-"""One layer of one PLM on every residue: float32, memory-mapped, in a folder of safetensors shards and `about.json`.
+"""One layer of one PLM on every residue: memory-mapped, in a folder of safetensors shards and
+`about.json`; stored as float32 or bfloat16, read as float32.
 
-Shards end where proteins end, so that a stage that was killed goes on with the next shard and never computes half a protein twice.
+Shards end where proteins end, so that a stage that was killed goes on with the next shard and never
+computes half a protein twice.
 """
 
 import json
@@ -10,18 +12,25 @@ from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol, Self
-from zipfile import BadZipFile
 
 import numpy as np
-from safetensors import SafetensorError
-from safetensors.numpy import load_file
+from tqdm.auto import tqdm
 
-from interplm_nb import __version__
+from interplm_nb import __version__, bfloat16
 from interplm_nb.proteins import Proteins
 from interplm_nb.saving import json_hash, read_json, remove, write_json
-from interplm_nb.shards import FloatShard, draft_of, expect_room, shard_bounds, shard_name
+from interplm_nb.shards import (
+    Shard,
+    Stored,
+    draft_of,
+    expect_room,
+    item_size,
+    shard_bounds,
+    shard_name,
+)
 
 KIND, VERSION = "Embeddings", 1
+_SHARD_BYTES = 2**27
 _log = logging.getLogger(__name__)
 
 
@@ -40,9 +49,10 @@ class Named(Protocol):
 
 
 class Embeddings:
-    """Residue embeddings of one layer, float32 [n_residues, d_in], read from disk as they are needed.
+    """Residue embeddings of one layer, float32 [n_residues, d_in], read from disk as needed.
 
-    `about` holds type, version, plm, plm_revision, layer, d_in, n_residues, sequences, dtype, package and bounds (first rows of the shards).
+    `about` holds type, version, plm, plm_revision, layer, d_in, n_residues, sequences, dtype (as
+    stored), package and bounds (first rows of the shards).
     """
 
     def __init__(self, path: Path, about: Mapping[str, Any]) -> None:
@@ -50,6 +60,7 @@ class Embeddings:
         self.about = dict(about)
         self._bounds = np.asarray(about["bounds"], np.int64)
         self._starts: list[int] = self._bounds.tolist()
+        item_size(self.stored)
 
     @classmethod
     def open(cls, path: Path) -> Self:
@@ -57,7 +68,8 @@ class Embeddings:
         path = Path(path)
         if not (path / "about.json").exists():
             raise FileNotFoundError(
-                f"{path}: no embeddings here (no about.json); run the stage 'embed', or Embeddings.from_arrays"
+                f"{path}: no embeddings here (no about.json); run the stage 'embed', or "
+                "Embeddings.from_arrays"
             )
         return cls(path, read_json(path / "about.json", KIND, VERSION))
 
@@ -87,28 +99,38 @@ class Embeddings:
         return str(self.about["plm_revision"])
 
     @property
+    def stored(self) -> Stored:
+        """Type on disk: values read are float32, but have its digits."""
+        return self.about["dtype"]
+
+    @property
     def sequence_hash(self) -> str:
         """`Proteins.sequence_hash` of the proteins that were embedded."""
         return str(self.about["sequences"])
 
     @property
     def fingerprint(self) -> str:
-        """A hash of PLM, weights, layer and sequences."""
+        """A hash of PLM, weights, layer, sequences and type on disk."""
         return json_hash(self.about)
 
     def __len__(self) -> int:
         return self.n_residues
 
     def __repr__(self) -> str:
-        return f"Embeddings({self.plm}, layer {self.layer}: {self.n_residues:,} residues x {self.d_in})"
+        shape = f"{self.n_residues:,} residues x {self.d_in}"
+        return f"Embeddings({self.plm}, layer {self.layer}: {shape})"
 
     def check(
         self, proteins: Proteins, plm: Named | str | None = None, layer: int | None = None
     ) -> None:
-        """Refuse other proteins, another PLM (its name, or its name and weights) or another layer, with both names."""
+        """Refuse other proteins, another PLM or another layer (ValueError), with both names.
+
+        `plm`: a name alone, or a name and its weights.
+        """
         if proteins.sequence_hash != self.sequence_hash:
             raise ValueError(
-                f"{self.path} embeds other proteins ({self.sequence_hash[:19]}) than those given ({proteins.sequence_hash[:19]})"
+                f"{self.path} embeds other proteins ({self.sequence_hash[:19]}) than those given "
+                f"({proteins.sequence_hash[:19]})"
             )
         name = plm if isinstance(plm, str) else getattr(plm, "name", self.plm)
         if name != self.plm:
@@ -116,13 +138,17 @@ class Embeddings:
         revision = self.plm_revision if plm is None or isinstance(plm, str) else plm.revision
         if revision != self.plm_revision:
             raise ValueError(
-                f"{self.path} was made with other weights of {name} ({self.plm_revision[:19]}) than those given ({revision[:19]})"
+                f"{self.path} was made with other weights of {name} ({self.plm_revision[:19]}) "
+                f"than those given ({revision[:19]})"
             )
         if layer is not None and layer != self.layer:
             raise ValueError(f"{self.path} holds layer {self.layer}, not layer {layer}")
 
     def __getitem__(self, rows: slice | np.ndarray) -> np.ndarray:
-        """float32 [n, d_in]: a slice of rows, or the rows at int64 indices (any order, repeats allowed). Reads no other row."""
+        """float32 [n, d_in]: a slice of rows, or int64 indices (any order, repeats allowed).
+
+        Reads no other row. A slice of float32 within one shard is the read-only map itself.
+        """
         if isinstance(rows, slice):
             start, stop, step = rows.indices(self.n_residues)
             return self._between(start, stop) if step == 1 else self[np.arange(start, stop, step)]
@@ -150,7 +176,7 @@ class Embeddings:
     @cached_property
     def _shards(self) -> list[np.ndarray]:
         return [
-            FloatShard(self.path / shard_name(i), int(n), self.d_in).read()
+            Shard(self.path / shard_name(i), int(n), self.d_in, self.stored).read()
             for i, n in enumerate(np.diff(self._bounds))
         ]
 
@@ -165,14 +191,21 @@ class Embeddings:
             self._shards[i][max(0, start - self._starts[i]) : stop - self._starts[i]]
             for i in range(first, last + 1)
         ]
-        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+        if self.stored == "float32":
+            return parts[0] if len(parts) == 1 else np.concatenate(parts)
+        values, done = np.empty((stop - start, self.d_in), np.float32), 0
+        for part in parts:
+            bfloat16.widened(part, values[done : done + len(part)])
+            done += len(part)
+        return values
 
     def _gather(self, rows: np.ndarray) -> np.ndarray:
         values = np.empty((len(rows), self.d_in), np.float32)
         shard = np.searchsorted(self._bounds, rows, side="right") - 1
         for i in np.unique(shard):
             here = np.flatnonzero(shard == i)
-            values[here] = self._shards[i][rows[here] - self._bounds[i]]
+            held = self._shards[i][rows[here] - self._bounds[i]]
+            values[here] = held if self.stored == "float32" else bfloat16.widened(held)
         return values
 
     @classmethod
@@ -180,47 +213,62 @@ class Embeddings:
         cls,
         path: Path,
         proteins: Proteins,
-        source: Path | str | Mapping[str, np.ndarray],
+        arrays: Mapping[str, np.ndarray],
         plm: str,
         layer: int,
         plm_revision: str = "unknown",
+        stored: Stored = "float32",
+        progress: bool = False,
     ) -> Self:
-        """Take embeddings made elsewhere: one [L, d_in] array per accession, in an npz file, a safetensors file or a mapping.
+        """Take embeddings made elsewhere: one [L, d_in] array per accession, asked for in turn.
 
-        Arrays of proteins that are not given are left aside. Raises ValueError where one is missing, has another length or width, or is
-        not finite. Values are stored as float32.
+        Arrays of proteins that are not given are left aside. ValueError where one is missing, has
+        another length or width, or is not finite. `sources.arrays` reads them from files.
         """
         if not len(proteins):
             raise ValueError("embeddings of no proteins; give at least one")
-        arrays, name = (
-            _arrays(source),
-            str(source) if isinstance(source, str | Path) else "the arrays given",
-        )
         missing = [a for a in proteins.accessions if a not in arrays]
         if missing:
             raise ValueError(
-                f"{name}: no array for {len(missing)} of {len(proteins)} proteins, such as {missing[0]!r}"
+                f"the arrays given: no array for {len(missing)} of {len(proteins)} proteins, such "
+                f"as {missing[0]!r}"
             )
         if len(arrays) > len(proteins):
-            _log.info(
-                "%s: %d arrays of proteins that are not given are left aside",
-                name,
-                len(arrays) - len(proteins),
-            )
+            extra = len(arrays) - len(proteins)
+            _log.info("%d arrays of proteins that are not given are left aside", extra)
         width = int(np.shape(arrays[proteins.accessions[0]])[-1])
         about = {"plm": plm, "plm_revision": plm_revision, "layer": layer, "d_in": width}
-        with EmbeddingsWriter(path, proteins, about) as writer:
-            for i, accession in enumerate(proteins.accessions):
-                rows = np.arange(proteins.offsets[i], proteins.offsets[i + 1])
-                writer.write(rows, _checked_array(arrays[accession], accession, len(rows), width))
-        return cls.open(path)
+        writer = EmbeddingsWriter(path, proteins, about, dtype=stored)
+        try:
+            for shard in tqdm(
+                writer.missing, f"storing {plm}", unit=" shards", disable=not progress
+            ):
+                _fill(writer, shard, arrays, width)
+        except ValueError:
+            writer.discard()
+            raise
+        return cls.open(writer.finish().path)
+
+
+def _fill(
+    writer: "EmbeddingsWriter", shard: int, arrays: Mapping[str, np.ndarray], width: int
+) -> None:
+    first = int(writer.bounds[shard])
+    part = writer.shard_proteins(shard)
+    for accession, length in zip(part.accessions, part.lengths.tolist(), strict=True):
+        rows = np.arange(first, first + length)
+        writer.write(rows, _checked_array(arrays[accession], accession, length, width))
+        first += length
 
 
 class EmbeddingsWriter:
-    """Writes `Embeddings` from rows in any order with little memory: every shard is a memory-mapped draft until its last row is there.
+    """Writes `Embeddings` from rows in any order with little memory.
 
-    `about` gives plm, plm_revision, layer and d_in. A draft folder beside `path` holds the shards; opened again with the same proteins and
-    `about` it goes on where it was, see `missing`. `finish` renames it to `path`. As a context manager it finishes when the block ends well.
+    Every shard is a memory-mapped draft until its last row is there. `about` gives plm,
+    plm_revision, layer and d_in; `dtype` is how values are stored. A draft folder beside `path`
+    holds the shards; opened again with the same proteins, `about` and `dtype` it goes on where it
+    was, see `missing`. `finish` renames it to `path`. As a context manager it finishes when the
+    block ends well.
     """
 
     def __init__(
@@ -229,18 +277,21 @@ class EmbeddingsWriter:
         proteins: Proteins,
         about: Mapping[str, Any],
         shard_rows: int | None = None,
+        dtype: Stored = "float32",
     ) -> None:
         self.path = Path(path)
         self.proteins = proteins
         self._d_in = int(about["d_in"])
-        shard_rows = shard_rows or max(1, 2**27 // (4 * self._d_in))
+        self._stored: Stored = dtype
+        self._row_bytes = item_size(dtype) * self._d_in
+        shard_rows = shard_rows or max(1, _SHARD_BYTES // self._row_bytes)
         self.bounds: np.ndarray = shard_bounds(proteins.offsets, shard_rows)
         self.about: dict[str, Any] = dict(about) | {
             "type": KIND,
             "version": VERSION,
             "n_residues": proteins.n_residues,
             "sequences": proteins.sequence_hash,
-            "dtype": "float32",
+            "dtype": dtype,
             "package": __version__,
             "bounds": self.bounds.tolist(),
         }
@@ -268,19 +319,25 @@ class EmbeddingsWriter:
         return Proteins(self.proteins.table[int(first) : int(last)])
 
     def write(self, rows: np.ndarray, values: np.ndarray) -> None:
-        """Write float32 [n, d_in] at int64 [n] rows; each row comes once. Rows of complete shards are passed over."""
+        """Write float32 [n, d_in] at int64 [n] rows; each row comes once.
+
+        Rows of complete shards are passed over. ValueError for values that are not finite, or not
+        when stored: bfloat16 ends at 3.39e38.
+        """
         if values.shape != (len(rows), self._d_in):
             raise ValueError(
                 f"values of shape {values.shape} do not fit {len(rows)} rows of {self._d_in}"
             )
-        if not np.isfinite(values).all():
+        held = bfloat16.rounded(values) if self._stored == "bfloat16" else values
+        if not (bfloat16.is_finite(held) if held.dtype == np.uint16 else np.isfinite(held).all()):
             raise ValueError(
-                f"embeddings of {self.about['plm']} hold NaN or infinity; check its weights, or run it in float32"
+                f"embeddings of {self.about['plm']} hold NaN or infinity; check its weights, or "
+                "run it in float32"
             )
         shard = np.searchsorted(self.bounds, rows, side="right") - 1
         for i in np.unique(shard).tolist():
             here = shard == i
-            self._write_shard(i, rows[here] - self.bounds[i], values[here])
+            self._write_shard(i, rows[here] - self.bounds[i], held[here])
 
     def _write_shard(self, shard: int, rows: np.ndarray, values: np.ndarray) -> None:
         final = self._draft / shard_name(shard)
@@ -289,7 +346,7 @@ class EmbeddingsWriter:
         n = int(self.bounds[shard + 1] - self.bounds[shard])
         if shard not in self._open:
             self._open[shard] = (
-                FloatShard(draft_of(final), n, self._d_in).create(),
+                Shard(draft_of(final), n, self._d_in, self._stored).create(),
                 np.zeros(n, bool),
             )
         mapped, written = self._open[shard]
@@ -302,7 +359,7 @@ class EmbeddingsWriter:
         if written.all():
             mapped.flush()  # type: ignore[attr-defined]  # np.memmap
             del self._open[shard]
-            FloatShard(draft_of(final), n, self._d_in).seal(final)
+            Shard(draft_of(final), n, self._d_in, self._stored).seal(final)
 
     def finish(self) -> Embeddings:
         """Give the folder its name. Raises ValueError where rows are missing."""
@@ -320,6 +377,11 @@ class EmbeddingsWriter:
         self._draft.rename(self.path)
         return Embeddings(self.path, self.about)
 
+    def discard(self) -> None:
+        """Remove what was written so far, complete shards too."""
+        self._open.clear()
+        remove(self._draft)
+
     def _resume(self) -> None:
         plan = self._draft / "about.json"
         if not plan.exists() or json.loads(plan.read_text(encoding="utf-8")) != self.about:
@@ -328,34 +390,15 @@ class EmbeddingsWriter:
         for left_over in self._draft.glob(".*.tmp"):
             remove(left_over)
         lacking = sum(int(self.bounds[i + 1] - self.bounds[i]) for i in self.missing)
-        expect_room(self._draft, lacking * self._d_in * 4)
-
-
-def _arrays(source: Path | str | Mapping[str, np.ndarray]) -> Mapping[str, np.ndarray]:
-    if not isinstance(source, str | Path):
-        return source
-    path = Path(source)
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"{path}: no such file; wanted an .npz or .safetensors file with one array per accession"
-        )
-    try:
-        if path.suffix == ".npz":
-            return np.load(path, allow_pickle=False)
-        if path.suffix == ".safetensors":
-            return load_file(path)
-    except (SafetensorError, BadZipFile, ValueError, EOFError) as error:
-        raise ValueError(f"{path}: not a readable {path.suffix[1:]} file ({error})") from error
-    raise ValueError(
-        f"{path}: embeddings come in an .npz or .safetensors file, not {path.suffix or 'a file without a suffix'}"
-    )
+        expect_room(self._draft, lacking * self._row_bytes)
 
 
 def _checked_array(array: np.ndarray, accession: str, length: int, width: int) -> np.ndarray:
     if np.shape(array) != (length, width):
         hint = "; leave out <cls> and <eos>" if len(array) == length + 2 else ""
         raise ValueError(
-            f"{accession}: wanted an array of {length} residues x {width}, found {np.shape(array)}{hint}"
+            f"{accession}: wanted an array of {length} residues x {width}, found {np.shape(array)}"
+            f"{hint}"
         )
     values = np.asarray(array, np.float32)
     if not np.isfinite(values).all():

@@ -4,9 +4,11 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file
+from safetensors.torch import load_file as load_torch
 
 from interplm_nb.embeddings import Embeddings, EmbeddingsWriter
 from interplm_nb.proteins import Proteins
@@ -20,32 +22,43 @@ def values_of(proteins: Proteins, width: int = 3) -> np.ndarray:
     return np.random.default_rng(0).normal(size=(proteins.n_residues, width)).astype(np.float32)
 
 
-def written(path, values, shard_rows=6, order=None) -> Embeddings:
-    with EmbeddingsWriter(path, PROTEINS, ABOUT, shard_rows) as writer:
+def written(path, values, shard_rows=6, order=None, dtype="float32") -> Embeddings:
+    with EmbeddingsWriter(path, PROTEINS, ABOUT, shard_rows, dtype) as writer:
         for rows in np.array_split(np.arange(len(values)) if order is None else order, 4):
             writer.write(rows, values[rows])
     return Embeddings.open(path)
 
 
-@given(st.permutations(range(19)), st.integers(1, 25))
-@settings(max_examples=25, deadline=None)
-def test_rows_written_in_any_order_are_read_back(tmp_path_factory, order, shard_rows):
-    path, values = tmp_path_factory.mktemp("e") / "layer_02", values_of(PROTEINS)
-    embeddings = written(path, values, shard_rows, np.array(order))
+def kept(values: np.ndarray, dtype: str) -> np.ndarray:
+    """What is left of values once they are stored, by torch."""
+    return torch.from_numpy(values).bfloat16().float().numpy() if dtype == "bfloat16" else values
+
+
+STORED = st.sampled_from(["float32", "bfloat16"])
+
+
+@given(st.permutations(range(19)), st.integers(1, 25), STORED)
+@settings(max_examples=30, deadline=None)
+def test_rows_written_in_any_order_are_read_back(tmp_path_factory, order, shard_rows, dtype):
+    path, given_ = tmp_path_factory.mktemp("e") / "layer_02", values_of(PROTEINS)
+    values = kept(given_, dtype)
+    embeddings = written(path, given_, shard_rows, np.array(order), dtype)
     np.testing.assert_array_equal(embeddings[:], values)
     np.testing.assert_array_equal(embeddings[np.array(order)], values[order])
     np.testing.assert_array_equal(
         np.concatenate([block for _, block in embeddings.blocks(4)]), values
     )
     assert [start for start, _ in embeddings.blocks(4)] == [0, 4, 8, 12, 16]
+    assert embeddings[:].dtype == embeddings[np.array(order)].dtype == np.float32
 
 
-@given(st.slices(19))
+@given(st.slices(19), STORED)
 @settings(max_examples=50, deadline=None)
-def test_a_slice_is_numpys_slice(tmp_path_factory, rows):
+def test_a_slice_is_numpys_slice(tmp_path_factory, rows, dtype):
     values = values_of(PROTEINS)
     np.testing.assert_array_equal(
-        written(tmp_path_factory.mktemp("e") / "e", values)[rows], values[rows]
+        written(tmp_path_factory.mktemp("e") / "e", values, dtype=dtype)[rows],
+        kept(values, dtype)[rows],
     )
 
 
@@ -76,6 +89,37 @@ def test_one_protein_and_what_is_on_disk(tmp_path):
         and about["dtype"] == "float32"
     )
     assert repr(embeddings) == "Embeddings(toy, layer 2: 19 residues x 3)"
+
+
+def test_float32_is_read_without_a_copy_and_bfloat16_takes_half_the_disk(tmp_path):
+    values = values_of(PROTEINS)
+    whole, half = (written(tmp_path / d, values, dtype=d) for d in ("float32", "bfloat16"))
+    assert np.shares_memory(whole[6:10], whole[8:16]) and not whole[6:10].flags.writeable
+    assert not np.shares_memory(half[6:10], half[8:16])
+    sizes = [
+        (tmp_path / d / "shard_00001.safetensors").stat().st_size for d in ("float32", "bfloat16")
+    ]
+    assert sizes[0] - sizes[1] in range(2 * 30 - 8, 2 * 30 + 9)  # 10 residues x 3, and padding
+    stored = load_torch(tmp_path / "bfloat16" / "shard_00001.safetensors")["embeddings"]
+    assert stored.dtype == torch.bfloat16
+    torch.testing.assert_close(stored, torch.from_numpy(values[6:16]).bfloat16(), rtol=0, atol=0)
+    assert half.about["dtype"] == half.stored == "bfloat16"
+    assert half.fingerprint != whole.fingerprint
+    half.check(PROTEINS, "toy", 2)
+    np.testing.assert_array_equal(half.of("P3", PROTEINS), kept(values[6:16], "bfloat16"))
+
+
+def test_another_type_on_disk_is_refused_or_begun_again(tmp_path):
+    values = values_of(PROTEINS)
+    with pytest.raises(ValueError, match="stored as float32 or bfloat16, not 'float16'"):
+        written(tmp_path / "e", values, dtype="float16")
+    EmbeddingsWriter(tmp_path / "e", PROTEINS, ABOUT, 6).write(np.arange(8), values[:8])
+    assert EmbeddingsWriter(tmp_path / "e", PROTEINS, ABOUT, 6, "bfloat16").missing == [0, 1, 2]
+    written(tmp_path / "e", values)
+    about = tmp_path / "e" / "about.json"
+    about.write_text(about.read_text().replace('"float32"', '"bfloat16"'))
+    with pytest.raises(ValueError, match=r"wanted .*'BF16'.*, found .*'F32'.*make the embeddings"):
+        Embeddings.open(tmp_path / "e")[:]
 
 
 class Toy:
@@ -146,6 +190,10 @@ def test_what_a_writer_refuses(tmp_path):
         writer.write(np.arange(2), np.zeros((2, 4), np.float32))
     with pytest.raises(ValueError, match="NaN or infinity"):
         writer.write(np.arange(1), np.full((1, 3), np.nan, np.float32))
+    half = EmbeddingsWriter(tmp_path / "half", PROTEINS, ABOUT, dtype="bfloat16")
+    for value in (np.nan, np.inf, 3.4e38):
+        with pytest.raises(ValueError, match="NaN or infinity"):
+            half.write(np.arange(1), np.full((1, 3), value, np.float32))
     writer.write(np.arange(2), np.zeros((2, 3), np.float32))
     with pytest.raises(ValueError, match="row 1 is written twice"):
         writer.write(np.arange(1, 3), np.zeros((2, 3), np.float32))
@@ -172,27 +220,22 @@ def arrays_of(values: np.ndarray) -> dict[str, np.ndarray]:
     return {a: values[PROTEINS.rows(a)] for a in PROTEINS.accessions}
 
 
-@pytest.mark.parametrize("kind", ["npz", "safetensors", "mapping"])
-def test_from_arrays(tmp_path, kind, caplog):
+@pytest.mark.parametrize("stored", ["float32", "bfloat16"])
+def test_from_arrays(tmp_path, stored, caplog):
     values = values_of(PROTEINS)
     arrays = {"extra": np.zeros((2, 3), np.float32)} | dict(reversed(arrays_of(values).items()))
-    source = tmp_path / f"given.{kind}"
-    if kind == "npz":
-        np.savez(source, **arrays)
-    elif kind == "safetensors":
-        save_file({k: np.ascontiguousarray(v) for k, v in arrays.items()}, source)
     with caplog.at_level(logging.INFO):
         embeddings = Embeddings.from_arrays(
-            tmp_path / "e", PROTEINS, arrays if kind == "mapping" else source, "theirs", 7
+            tmp_path / "e", PROTEINS, arrays, "theirs", 7, stored=stored
         )
-    np.testing.assert_array_equal(embeddings[:], values)
+    np.testing.assert_array_equal(embeddings[:], kept(values, stored))
     embeddings.check(PROTEINS, "theirs", 7)
     assert "1 arrays of proteins that are not given" in caplog.text
 
 
 def test_from_arrays_checks_what_it_is_given(tmp_path):
     arrays = arrays_of(values_of(PROTEINS))
-    give = lambda source: Embeddings.from_arrays(tmp_path / "e", PROTEINS, source, "theirs", 7)  # noqa: E731
+    give = lambda arrays: Embeddings.from_arrays(tmp_path / "e", PROTEINS, arrays, "theirs", 7)  # noqa: E731
     with pytest.raises(ValueError, match="no array for 1 of 4 proteins, such as 'P3'"):
         give({k: v for k, v in arrays.items() if k != "P3"})
     with pytest.raises(
@@ -204,12 +247,4 @@ def test_from_arrays_checks_what_it_is_given(tmp_path):
         give(arrays | {"P2": np.zeros((1, 4))})
     with pytest.raises(ValueError, match="P2: the array holds NaN"):
         give(arrays | {"P2": np.full((1, 3), np.nan)})
-    with pytest.raises(FileNotFoundError, match="no such file"):
-        give(tmp_path / "absent.npz")
-    (tmp_path / "bad.npz").write_bytes(b"PK nonsense")
-    with pytest.raises(ValueError, match=r"bad\.npz: not a readable npz file"):
-        give(tmp_path / "bad.npz")
-    (tmp_path / "bad.csv").write_text("x")
-    with pytest.raises(ValueError, match=r"\.npz or \.safetensors file, not \.csv"):
-        give(tmp_path / "bad.csv")
-    assert not (tmp_path / "e").exists()
+    assert list(tmp_path.iterdir()) == []

@@ -2,7 +2,7 @@
 // The JavaScript half of `SequencePlayground`.
 
 import { changeScales } from "./sequence_playground/changes.js";
-import { askBox, mutationChips, residueEditor } from "./sequence_playground/editor.js";
+import { askBox, fetchBox, mutationChips, residueEditor } from "./sequence_playground/editor.js";
 import { listenTo, scrollToLetter } from "./sequence_playground/input.js";
 import { Kernel } from "./sequence_playground/kernel.js";
 import { letterLayout } from "./sequence_playground/letters.js";
@@ -57,16 +57,19 @@ class Playground {
     this.heat = heat;
     const on = this.controls();
     this.ask = askBox(kit, on);
+    this.fetch = fetchBox(kit, on);
     this.editor = residueEditor(kit, on);
     this.chips = mutationChips(kit, on);
     this.state = kit.element("p", { class: "iplm-words", role: "status", hidden: "" });
     this.effect = kit.element("p", { class: "iplm-effect", role: "status" });
+    this.direction = kit.element("p", { class: "iplm-hint", text: this.about.direction });
     this.scroller = kit.element("div", { class: "iplm-letters" }, [this.letters.canvas]);
     this.scanTitle = kit.element("h4", {});
     this.scanPart = kit.element("div", { hidden: "" }, [this.scanTitle, this.heat.canvas]);
-    const parts = [this.scroller, this.editor.root, this.chips.root, this.effect, this.scanPart, this.strips.canvas];
+    const words = [this.effect, this.direction];
+    const parts = [this.scroller, this.editor.root, this.chips.root, ...words, this.scanPart, this.strips.canvas];
     this.shown = kit.element("div", { hidden: "" }, parts);
-    view.body.append(this.ask.root, this.state, this.shown);
+    view.body.append(this.ask.root, this.fetch.root, this.state, this.shown);
     if (view.store.about.note) view.root.append(kit.element("p", { class: "iplm-note", text: view.store.about.note }));
     view.saves({ ...picturesOf(this), csv: () => featureTable(this.reading) });
     this.listen();
@@ -78,6 +81,7 @@ class Playground {
   controls() {
     return {
       read: (/** @type {string} */ text) => this.read(text),
+      fetch: () => this.fetchWeights(),
       example: () => this.example(),
       mutate: (/** @type {string} */ letter) => this.mutate(letter),
       scan: () => this.position && this.kernel.ask({ position: this.position }),
@@ -92,7 +96,7 @@ class Playground {
     const { link, store, signal } = this.view;
     this.view.onModel(["result"], () => this.arrived());
     this.view.onModel(["scanned"], () => this.scanned());
-    this.view.onModel(["mutations"], () => this.changed());
+    this.view.onModel(["mutations", "missing"], () => this.changed());
     store.on(() => this.changed(), signal);
     link.on(["feature"], () => this.changed(), signal);
     link.on(["brush"], () => this.brushed(), signal);
@@ -135,6 +139,12 @@ class Playground {
   read(text) {
     this.pending = null;
     this.kernel.ask({ text });
+  }
+
+  /** Fetch the model's weights, then read what is in the box. */
+  fetchWeights() {
+    const text = this.ask.box.value;
+    this.kernel.ask(text.trim() ? { fetch: true, text } : { fetch: true });
   }
 
   /** @param {string[]} mutations */
@@ -239,6 +249,8 @@ class Playground {
     view.body.setAttribute("aria-busy", String(kind === "loading" || kernel.state === "asked"));
     this.shown.hidden = !reading;
     this.ask.update(!kernel.none);
+    const went = this.fetch.update(kernel.none ? {} : view.model.get("missing"), kernel.state === "asked" || kind === "loading");
+    if (went) this.ask.box.focus();
     if (reading) this.dress(reading);
     else view.subtitle.textContent = "";
     this.describe();
@@ -253,6 +265,7 @@ class Playground {
     view.subtitle.textContent = `${nameWords(reading)}${took}`;
     this.effect.textContent = effectWords(reading, about.changed);
     this.effect.hidden = !reading.mutated;
+    this.direction.hidden = !reading.mutated || !about.direction;
     const able = !kernel.none;
     const before = position ? reading.reference[position - 1] : "";
     const present = position ? reading.letters[position - 1] : "";

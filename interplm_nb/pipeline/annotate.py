@@ -1,4 +1,7 @@
-"""Ask a finished run about new sequences: which features fire where, which concepts they speak for, and how much to believe each."""
+"""Ask a finished run about new sequences.
+
+Which features fire where, which concepts they speak for, and how much to believe each.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,14 +25,16 @@ from interplm_nb.sources.report import InputError, ReadReport
 from interplm_nb.sources.sequences import clean_sequence
 
 if TYPE_CHECKING:
-    from interplm_nb.plm.esm2 import ESM2
+    from interplm_nb.plm.protocol import PLM
     from interplm_nb.sae.checkpoint import SAEAbout
 
 FIRES = 0.15
-"""A feature that speaks for no concept fires on a residue where it is above this share of its maximum on train."""
+"""A feature that speaks for no concept fires on a residue where it is above this share of its
+maximum on train."""
 
 Asked = str | Path | Mapping[str, str] | Proteins
-"""One sequence, the path of a FASTA file, `{name: sequence}`, or proteins. A text is a sequence, never a path."""
+"""One sequence, the path of a FASTA file, `{name: sequence}`, or proteins. A text is a sequence,
+never a path."""
 
 MAX_Q = 0.05
 """False discovery rate above which a pair names nothing."""
@@ -52,14 +57,19 @@ FOUND: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class AnnotatedSequences:
-    """What a run says about sequences. Positions count from 1, ends included; maxima and thresholds are in unit "max", a share of the maximum on
-    train.
+    """What a run says about sequences.
 
-    concepts: columns of `NAMED`, a row per stretch on which a feature is above the threshold that was chosen for the concept on validation; by
-    sequence, the surest first. confidence is the calibrated probability, fitted on train, that the stretch's strongest residue carries the concept;
-    mean_confidence the mean over the stretch. precision, recall_per_domain, f1, f1_per_domain, n_instances: the pair's control, on test proteins.
-    features: columns of `FOUND`, a row per sequence and feature that fires (above its lowest threshold of a concept, `FIRES` where it speaks for
-    none), the strongest first; `named` where it is among `concepts`.
+    Positions count from 1, ends included; maxima and thresholds are in unit "max", a share of the
+    maximum on train.
+
+    concepts: columns of `NAMED`, a row per stretch on which a feature is above the threshold that
+    was chosen for the concept on validation; by sequence, the surest first. confidence is the
+    calibrated probability, fitted on train, that the stretch's strongest residue carries the
+    concept; mean_confidence the mean over the stretch. precision, recall_per_domain, f1,
+    f1_per_domain, n_instances: the pair's control, on test proteins.
+    features: columns of `FOUND`, a row per sequence and feature that fires (above its lowest
+    threshold of a concept, `FIRES` where it speaks for none), the strongest first; `named` where it
+    is among `concepts`.
     """
 
     proteins: Proteins
@@ -74,12 +84,15 @@ class AnnotatedSequences:
     def __repr__(self) -> str:
         silent = len(self.proteins) - self.concepts["accession"].n_unique()
         least = self.about["min_confidence"]
-        text = f"{self.proteins}: {self.concepts.height} named stretches; {silent} without a named concept of confidence {least:g} or more"
+        text = (
+            f"{self.proteins}: {self.concepts.height} named stretches; {silent} without a named "
+            f"concept of confidence {least:g} or more"
+        )
         n = sum(self.report.counts().values())
         return f"AnnotatedSequences({text}{f'; {n} notes on what was read' if n else ''})"
 
     def top(self, n: int) -> tuple[pl.DataFrame, pl.DataFrame]:
-        """Of each sequence the n surest rows of `concepts`, and the n strongest features that are not named there."""
+        """Of each sequence the n surest rows of `concepts`, and its n strongest unnamed features."""
         return self.concepts.group_by("accession", maintain_order=True).head(n).select(
             self.concepts.columns
         ), (
@@ -91,27 +104,34 @@ class AnnotatedSequences:
 
 
 class Annotator:
-    """A run's PLM, SAE, maxima and links, loaded once and asked often. Works offline.
+    """A run's PLM, SAE, maxima and links, loaded once and asked often.
 
-    device: "auto", "cpu", "cuda", ... PipelineError for a run without links (stage 'concepts'), or whose PLM is not the source's own.
+    The one model object stays, so that a recurrent model can go on from what it has read. Works
+    offline where the weights are here; else they are fetched (`plm.fetching.to_fetch` says so
+    beforehand).
+
+    device: "auto", "cpu", "cuda", ... PipelineError for a run without links (stage 'concepts'),
+    without a model (embeddings from arrays), or whose PLM is not the source's own.
     """
 
     def __init__(self, run: Run, source: str = "sae", device: str = "auto") -> None:
         self.run = run
         self.source = source
+        self.max_residues = max_residues(run)
         self.links = run.links(source)
         self.maxima = run.maxima(source)["maximum_train"].to_numpy()
         self.sae = run.sae(source, device)
         if self.sae.about is None:
             raise PipelineError(
-                f"source {source!r} of {run.folder} does not say which PLM and layer its SAE belongs to; run stage 'train' again"
+                f"source {source!r} of {run.folder} does not say which PLM and layer its SAE "
+                "belongs to; run stage 'train' again"
             )
         self.plm = _plm(run, source, self.sae.about, device)
         self.layer = self.sae.about.layer
 
     @cached_property
     def about(self) -> dict[str, Any]:
-        """What answers: profile of the run, source, PLM with its revision, layer, SAE and package version."""
+        """What answers: run's profile, source, PLM and its revision, layer, SAE, package version."""
         return {
             "profile": self.run.profile,
             "source": self.source,
@@ -123,9 +143,11 @@ class Annotator:
         }
 
     def activations(self, proteins: Proteins, progress: bool = False) -> FeatureActivations:
-        """Every feature on every residue, unit "max": PLM to the run's layer, SAE, divided by the maxima on train; a feature dead on train is 0.
+        """Every feature on every residue, unit "max"; a feature dead on train is 0.
 
-        All in memory: about 8 bytes per active feature and residue. ValueError for a protein of over 1,022 residues.
+        PLM to the run's layer, SAE, divided by the maxima on train. All proteins go to the PLM in
+        one call. All in memory: about 8 bytes per active feature and residue. ValueError for a
+        protein of over `max_residues`.
         """
         from scipy.sparse import csr_array, vstack
 
@@ -152,17 +174,19 @@ class Annotator:
         strict: bool = False,
         progress: bool = False,
     ) -> AnnotatedSequences:
-        """Annotate sequences: names with a confidence of `min_confidence` or more, of these concepts alone where some are given.
+        """Annotate sequences: names with a confidence of `min_confidence` or more.
 
-        What cannot be read, and what is longer than 1,022 residues, is left out and noted; with `strict` it stops the reading. A pair of concept and
-        feature names nothing where its concept has no instance on test, and so no control, or where its q there is above `max_q` (1: any; a run
-        without q values has not asked). Raises PipelineError for a concept that the run has no feature for, ValueError for a confidence outside
-        [0, 1], `InputError` where no sequence is left.
+        Of these `concepts` alone where some are given. What cannot be read, and what is longer than
+        `max_residues`, is left out and noted; with `strict` it stops the reading. A pair of concept
+        and feature names nothing where its concept has no instance on test, and so no control, or
+        where its q there is above `max_q` (1: any; a run without q values has not asked). Raises
+        PipelineError for a concept that the run has no feature for, ValueError for a confidence
+        outside [0, 1], `InputError` where no sequence is left.
         """
         if not 0 <= min_confidence <= 1:
             raise ValueError(f"min_confidence is a probability, 0 to 1, not {min_confidence:g}")
         links = above_chance(of_concepts(self.links.table, concepts), max_q)
-        proteins, report = read_sequences(sequences, strict)
+        proteins, report = read_sequences(sequences, self.max_residues, strict)
         found = self.activations(proteins, progress)
         named = self._named(found, links, min_confidence)
         about = {
@@ -277,8 +301,22 @@ def annotate(
     return Annotator(run, source)(sequences, min_confidence, concepts)
 
 
-def read_sequences(sequences: Asked, strict: bool = False) -> tuple[Proteins, ReadReport]:
-    """Proteins of at most 1,022 residues, and what was left out. `InputError` where none is left, or with `strict` for the first that is wrong."""
+def max_residues(run: Run) -> int:
+    """The longest sequence that can be asked of a run: what its model reads in one pass.
+
+    `MAX_RESIDUES` where the run does not say which model it was made with.
+    """
+    model = run.model()
+    return model.record.max_residues if model and model.record else MAX_RESIDUES
+
+
+def read_sequences(
+    sequences: Asked, longest: int, strict: bool = False
+) -> tuple[Proteins, ReadReport]:
+    """Proteins of at most `longest` residues, and what was left out.
+
+    `InputError` where none is left, or with `strict` for the first that is wrong.
+    """
     if isinstance(sequences, Path):
         proteins, report = read_fasta(sequences, strict)
     elif isinstance(sequences, Proteins):
@@ -288,24 +326,28 @@ def read_sequences(sequences: Asked, strict: bool = False) -> tuple[Proteins, Re
             {"query": sequences} if isinstance(sequences, str) else sequences,
             ReadReport("the sequences", strict),
         )
-    return within_limit(proteins, report), report
+    return within_limit(proteins, report, longest), report
 
 
-def within_limit(proteins: Proteins, report: ReadReport) -> Proteins:
-    """Those of at most 1,022 residues; the others are noted in `report`, or stop the reading where it is strict. `InputError` where none is left."""
+def within_limit(proteins: Proteins, report: ReadReport, longest: int) -> Proteins:
+    """Those of at most `longest` residues.
+
+    The others are noted in `report`, or stop the reading where it is strict. `InputError` where
+    none is left.
+    """
     for accession, length in zip(proteins.accessions, proteins.lengths.tolist(), strict=True):
-        if length > MAX_RESIDUES:
+        if length > longest:
             report.reject(
-                f"over {MAX_RESIDUES:,} residues",
+                f"over {longest:,} residues",
                 accession,
                 f"{length:,} residues",
                 "cut it into domains",
             )
-    kept, _ = proteins.up_to(MAX_RESIDUES)
+    kept, _ = proteins.up_to(longest)
     report.kept = len(kept)
     if not len(kept):
         raise InputError(
-            f"no sequence can be annotated; wanted 1 to {MAX_RESIDUES:,} residues. {report}"
+            f"no sequence can be annotated; wanted 1 to {longest:,} residues. {report}"
         )
     return kept
 
@@ -318,21 +360,19 @@ def _from_text(sequences: Mapping[str, str], report: ReadReport) -> tuple[Protei
     return Proteins.from_sequences({name: text for name, text in cleaned.items() if text}), report
 
 
-def _plm(run: Run, source: str, about: "SAEAbout", device: str) -> "ESM2":
-    from interplm_nb.plm import esm2
-
-    # A run without its embeddings, such as the one that ships, does not say how its PLM was loaded: by its name, then.
-    plm = run.plm(device) if run.layers() else esm2.load(about.plm, device)
+def _plm(run: Run, source: str, about: "SAEAbout", device: str) -> "PLM":
+    plm = run.plm(device)
     if plm.name != about.plm or about.plm_revision not in ("", plm.revision):
         raise PipelineError(
-            f"source {source!r} of {run.folder} was trained on {about.plm} ({about.plm_revision[:19]}), not on {plm.name} ({plm.revision[:19]}); "
+            f"source {source!r} of {run.folder} was trained on {about.plm} "
+            f"({about.plm_revision[:19]}), not on {plm.name} ({plm.revision[:19]}); "
             "ask with a source of the run's own PLM, such as 'sae'"
         )
     return plm
 
 
 def above_chance(links: pl.DataFrame, max_q: float = MAX_Q) -> pl.DataFrame:
-    """The pairs that have a control on test, and a q of at most `max_q` there where the run has tested them."""
+    """The pairs with a control on test, and a q of at most `max_q` there where it was tested."""
     controlled = links.filter(pl.col("n_instances") > 0)
     return (
         controlled.filter(pl.col("q_value").is_null() | (pl.col("q_value") <= max_q))

@@ -20,7 +20,9 @@ def overview(
 
     Coverage is of each feature's best concept among those with f1_per_domain above the lowest of `LIMITS` on validation and on test.
     """
-    parts = [_of_source(run, source, proteins, annotations, concepts) for source in SOURCES]
+    parts = [
+        _of_source(run, source, proteins, annotations, concepts) for source in run.possible(SOURCES)
+    ]
     return {name: pl.concat([part[name] for part in parts]) for name in parts[0]}
 
 

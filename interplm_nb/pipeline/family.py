@@ -123,13 +123,14 @@ def family(
 ) -> Family:
     """Compare a family with a background: by default `windows` of the run's proteins, as long as the members.
 
-    A feature fires in a protein where its maximum, unit "max", is above `threshold`, strictly. `top`: features whose columns are kept. Members of
-    over 1,022 residues are left out and noted; `InputError` where none is left.
+    A feature fires in a protein where its maximum, unit "max", is above `threshold`, strictly.
+    `top`: features whose columns are kept. Members that are longer than the model reads
+    (`annotator.max_residues`) are left out and noted; `InputError` where none is left.
     """
     from interplm_nb.concepts.enrich import enriched
 
     read = _read(members)
-    proteins = within_limit(read.proteins, read.report)
+    proteins = within_limit(read.proteins, read.report, annotator.max_residues)
     alignment = read.alignment.select(proteins.accessions) if read.alignment else None
     found = annotator.activations(proteins, progress)
     background = background or windows(annotator, proteins)

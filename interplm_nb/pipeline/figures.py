@@ -115,17 +115,25 @@ def concept_sizes(annotations: Annotations, n: int = 20) -> Chart:
 
 
 def residue_map(
-    proteins: Proteins, embeddings: Embeddings, shuffled: Embeddings, n: int = 4000, seed: int = 0
+    proteins: Proteins,
+    embeddings: Embeddings,
+    shuffled: Embeddings | None,
+    n: int = 4000,
+    seed: int = 0,
 ) -> Chart:
-    """Residues on the first two principal components of each model, coloured by kind of amino acid."""
-    figure, axes = panels(2, height=3.8)
+    """Residues on the first two principal components of each model, coloured by kind of amino acid.
+
+    Embeddings from arrays have no shuffled control: theirs is one panel.
+    """
+    models = [model for model in (embeddings, shuffled) if model is not None]
+    figure, axes = panels(len(models), height=3.8)
     rows = np.sort(
         np.random.default_rng(seed).choice(
             proteins.n_residues, min(n, proteins.n_residues), replace=False
         )
     )
     letters = proteins.letters[rows].tobytes().decode("ascii")
-    for axis, model in zip(axes, (embeddings, shuffled), strict=True):
+    for axis, model in zip(axes, models, strict=True):
         x = model[rows].astype(np.float64)
         x -= x.mean(axis=0)
         _, scale, directions = np.linalg.svd(x, full_matrices=False)
@@ -149,7 +157,8 @@ def residue_map(
     )
     return Chart(
         figure,
-        f"Two scatter plots of {len(rows):,} residues on two principal components, the PLM and its shuffled control, coloured by amino acid.",
+        f"Residues ({len(rows):,}) on two principal components, coloured by amino acid: "
+        + ", and its shuffled control ".join(model.plm for model in models),
     )
 
 

@@ -1,4 +1,5 @@
-"""Pictures of stage `compare`: fidelity against sparsity, concepts against both, and which features come again from another seed."""
+"""Pictures of stage `compare`: fidelity against sparsity, concepts against both, and which features
+come again from another seed."""
 
 from typing import Any
 
@@ -10,6 +11,7 @@ from matplotlib.lines import Line2D
 
 from interplm_nb.pipeline.figures import Chart
 from interplm_nb.pipeline.styles import STYLES, Style, logarithmic
+from interplm_nb.sae.measures import COLUMNS, Measure
 
 _L0 = "active features per residue (L0)"
 _CHOSEN = {
@@ -21,6 +23,13 @@ _CHOSEN = {
     "markeredgewidth": 1.2,
 }
 _GREY = "#6F6F6F"
+_RECOVERED: dict[Measure, str] = {
+    "strict": "masked loss recovered",
+    "published": "loss recovered, not masked",
+    "next residue, output": "next-residue loss recovered, output replaced",
+    "next residue, recurrence": "next-residue loss recovered, in the recurrence",
+}
+_ABSENT = "fidelity is absent: this model predicts no residues"
 _BAND: dict[str, Any] = {
     "color": "#000000",
     "linewidth": 6,
@@ -31,7 +40,8 @@ _BAND: dict[str, Any] = {
 
 
 def front(table: pl.DataFrame, y: str, higher: bool, x: str = "l0") -> pl.DataFrame:
-    """The SAEs that no other beats: none has a lower (or equal) x with a better y. Controls are left out; sorted by x."""
+    """The SAEs that no other beats: none has a lower (or equal) x with a better y. Controls are
+    left out; sorted by x."""
     saes = table.filter(pl.col("kind") == "sae", pl.col(y).is_not_null()).sort(
         x, y, descending=[False, higher]
     )
@@ -40,38 +50,44 @@ def front(table: pl.DataFrame, y: str, higher: bool, x: str = "l0") -> pl.DataFr
 
 
 def fidelity(table: pl.DataFrame) -> Chart:
-    """What an SAE keeps, against how many features it takes: masked loss recovered and FVU over L0, a row per layer; the front that none beats."""
+    """What an SAE keeps, against how many features it takes: loss recovered by the headline measure
+    of each layer, and FVU, over L0, a row per layer; the front that none beats."""
+    table = _with_headline(table)
     figure, rows = _rows(table)
     for layer, axes in rows.items():
         part = table.filter(pl.col("layer") == layer)
-        for axis, y, higher in ((axes[0], "loss_recovered_strict", True), (axes[1], "fvu", False)):
+        for axis, y, higher in ((axes[0], "loss_recovered", True), (axes[1], "fvu", False)):
             _points(axis, part, "l0", y, joined=True)
             logarithmic(axis, "x")
             _band(axis, front(part, y, higher), y)
         axes[0].axhline(1, color=_GREY, linewidth=0.8, zorder=0)
-        axes[0].set(xlabel=_L0, ylabel="masked loss recovered (1: no harm)")
+        axes[0].set(xlabel=_L0, ylabel=f"{_recovered(part)}\n(1: no harm)")
+        _say_absent(axes[0], part)
         axes[1].set(xlabel=_L0, ylabel="variance not explained (FVU, share)")
         logarithmic(axes[1], "y")
         axes[0].set_title(f"layer {layer}", loc="left", fontsize=10)
     _legend(figure, table, ("none beats these", Line2D([], [], **_BAND)))
-    best = front(table, "loss_recovered_strict", True)
+    best = front(table, "loss_recovered", True)
     words = "; ".join(
-        f"{r['label']} {r['loss_recovered_strict']:.3f} at L0 {r['l0']:.0f}"
+        f"{r['label']} {r['loss_recovered']:.3f} at L0 {r['l0']:.0f}"
         for r in best.iter_rows(named=True)
     )
     return Chart(
         figure,
-        f"Two scatter plots per layer, masked loss recovered and variance not explained against L0. SAEs that no other beats: {words}.",
+        f"Two scatter plots per layer, {_recovered(table)} and variance not explained against L0. "
+        f"SAEs that no other beats: {words or _ABSENT}.",
     )
 
 
 def concepts(table: pl.DataFrame) -> Chart:
-    """Mean best F1 on test, features chosen on the tuning part, against L0 and against masked loss recovered; a row per layer."""
+    """Mean best F1 on test, features chosen on the tuning part, against L0 and against loss
+    recovered by the headline measure; a row per layer."""
+    table = _with_headline(table)
     figure, rows = _rows(table)
     for layer, axes in rows.items():
         part = table.filter(pl.col("layer") == layer)
         neurons = part.filter(pl.col("kind") == "neurons")["f1_test"].to_list()
-        for axis, x in zip(axes, ("l0", "loss_recovered_strict"), strict=True):
+        for axis, x in zip(axes, ("l0", "loss_recovered"), strict=True):
             _points(axis, part, x, "f1_test", joined=x == "l0")
             for value in neurons:
                 axis.axhline(
@@ -85,10 +101,11 @@ def concepts(table: pl.DataFrame) -> Chart:
         top = 1.15 * max([0.05, *part["f1_test"].drop_nulls()])
         axes[0].set(xlabel=_L0, ylabel="mean best F1 on test", ylim=(0, top))
         axes[1].set(
-            xlabel="masked loss recovered (1: no harm)",
+            xlabel=f"{_recovered(part)} (1: no harm)",
             ylabel="mean best F1 on test",
             ylim=(0, top),
         )
+        _say_absent(axes[1], part)
         axes[0].set_title(f"layer {layer} ({n} concepts)", loc="left", fontsize=10)
         logarithmic(axes[0], "x")
     dash = Line2D(
@@ -101,12 +118,14 @@ def concepts(table: pl.DataFrame) -> Chart:
     )
     return Chart(
         figure,
-        f"Two scatter plots per layer, mean best F1 on test against L0 and against masked loss recovered. Chosen on the tuning part: {words}.",
+        "Two scatter plots per layer, mean best F1 on test against L0 and against "
+        f"{_recovered(table)}. Chosen on the tuning part: {words}.",
     )
 
 
 def stability(table: pl.DataFrame) -> Chart:
-    """Share of features that come again from another seed, and the mean cosine with the nearest, beside both nulls; a line per setting."""
+    """Share of features that come again from another seed, and the mean cosine with the nearest,
+    beside both nulls; a line per setting."""
     names = ["layer", "recipe", "sparsity", "lr"]
     figures = [name for name in table.columns if name.startswith(("recur", "mean_cosine"))]
     groups = (
@@ -156,8 +175,32 @@ def stability(table: pl.DataFrame) -> Chart:
         f"{_setting(r, True, several)} {r['recur']:.0%} (rotated {r['recur_rotated']:.0%})"
         for r in rows
     )
-    what = "Dots: share of features that recur from another seed, and mean cosine with the nearest, beside two nulls"
+    what = (
+        "Dots: share of features that recur from another seed, and mean cosine with the nearest, "
+        "beside two nulls"
+    )
     return Chart(figure, f"{what}. {words or 'There is no pair of seeds'}.")
+
+
+def _with_headline(table: pl.DataFrame) -> pl.DataFrame:
+    """The table with `loss_recovered`: by the headline measure of each row, null where there is
+    none."""
+    by_measure = [
+        pl.when(pl.col("fidelity_measure") == measure).then(pl.col(f"loss_recovered_{end}"))
+        for measure, end in COLUMNS.items()
+    ]
+    return table.with_columns(pl.coalesce(by_measure).alias("loss_recovered"))
+
+
+def _recovered(table: pl.DataFrame) -> str:
+    """What `loss_recovered` is called: the headline measures of a table's rows."""
+    measures = table["fidelity_measure"].drop_nulls().unique(maintain_order=True)
+    return " or ".join(_RECOVERED[measure] for measure in measures) or "loss recovered"
+
+
+def _say_absent(axis: Axes, part: pl.DataFrame) -> None:
+    if part["loss_recovered"].is_null().all():
+        axis.text(0.5, 0.5, _ABSENT, transform=axis.transAxes, ha="center", fontsize=8)
 
 
 def _rows(table: pl.DataFrame) -> tuple[Figure, dict[int, list[Axes]]]:
@@ -171,7 +214,8 @@ def _rows(table: pl.DataFrame) -> tuple[Figure, dict[int, list[Axes]]]:
 
 
 def _points(axis: Axes, part: pl.DataFrame, x: str, y: str, joined: bool) -> None:
-    """A mark per SAE; where `joined`, a thin line through the means over seeds of one recipe and learning rate."""
+    """A mark per SAE; where `joined`, a thin line through the means over seeds of one recipe and
+    learning rate."""
     shown = part.filter(pl.col(x).is_not_null(), pl.col(y).is_not_null())
     for (recipe, _), group in shown.group_by(["recipe", "lr"], maintain_order=True):
         style = STYLES[str(recipe)]

@@ -44,6 +44,8 @@ def key(run: Run, params: StageParameters) -> Key:
     """The key of a stage as the run's files are now."""
     hashes = run_hashes(run)
     inputs = {stage: _outputs_hash(run, stage, hashes) for stage in READS[params.stage]}
+    if params.stage == "embed" and (model := run.model()) and model.record:
+        inputs["model"] = model.record.revision
     for field, path in params.input_files().items():
         inputs[field] = _input_hash(path, field, params, hashes)
     hashes.save()

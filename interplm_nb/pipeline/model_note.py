@@ -1,17 +1,27 @@
-"""One sentence for every table that rests on the embedded model: what it is, and what it is not."""
+"""One sentence for every table that rests on a model whose limits a reader must know."""
 
 from interplm_nb.pipeline.parameters import MINI
 from interplm_nb.saving import read_json
 
+_UNIREP = (
+    "These figures rest on UniRep ({plm}; Alley et al. 2019), a recurrent model that reads a "
+    "protein from its first residue to its last: a residue's vector knows only what stands before "
+    "it, so a feature of a domain lights up inside it or at its end. It is not ESM-2, which sees "
+    "both sides; for that model: -p embed.plm=esm2_t6_8M_UR50D."
+)
+
 
 def model_note(plm: str) -> str:
-    """What a reader of results must know about a PLM; empty for one that is not the embedded model (or its shuffled control)."""
+    """What a reader of results must know about a model or its shuffled control; "" for others."""
+    if plm.startswith("unirep-"):
+        return _UNIREP.format(plm=plm)
     if not plm.startswith("esm2-mini"):
         return ""
     return (
-        "These figures rest on esm2-mini, the small model that ships with this project. It is not ESM-2: it shows how everything works, not what "
-        f"a protein language model knows{_perplexity()}. For results worth citing put ESM-2 in its place: -p embed.plm=esm2_t6_8M_UR50D "
-        "-p embed.layer=4."
+        "These figures rest on esm2-mini, the small model that ships with this project. It is not "
+        "ESM-2: it shows how everything works, not what a protein language model knows"
+        f"{_perplexity()}. For results worth citing take a published model: "
+        "-p embed.plm=unirep-1900, or -p embed.plm=esm2_t6_8M_UR50D."
     )
 
 

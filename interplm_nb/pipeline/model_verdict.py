@@ -1,4 +1,4 @@
-"""How the SAE on the embedded model was judged: the demo run that ships, in plain words."""
+"""How the SAE of the demo run that ships was judged, in plain words."""
 
 import polars as pl
 
@@ -8,8 +8,11 @@ from interplm_nb.pipeline.run import Run
 NAMES = {
     "sae": "SAE",
     "neurons": "neurons",
+    "pca": "PCA",
+    "ica": "ICA",
     "shuffled_sae": "SAE on the shuffled model",
     "random_sae": "random SAE",
+    "linear_probe": "linear probe, which is trained with the labels",
 }
 
 
@@ -30,10 +33,11 @@ def model_verdict() -> str:
         ).iter_rows()
     )
     sentences = (
-        "**What to expect of the embedded model.**",
-        f"Mean best F1 over {scores['n_concepts'][0]} concepts on test proteins, with 95 % intervals: {figures}.",
+        f"**What to expect of the demo**, on {run.about('sae')['plm']}.",
+        f"Mean best F1 over {scores['n_concepts'][0]} concepts on test proteins, "
+        f"with 95 % intervals: {figures}.",
         _sentence(run.table("concepts", "differences")),
-        "This is what a model of this size can show; with ESM-2 in its place (`embed.plm`) the same notebooks measure ESM-2.",
+        "Another model (`embed.plm`) is measured by the same notebooks.",
     )
     return " ".join(sentences)
 

@@ -112,10 +112,12 @@ class ProteinsParameters(StageParameters):
         10, ge=1, description="Instances that a note or ligand needs for a concept of its own."
     )
     max_residues: int = Field(
-        1022, ge=1, le=1022, description="Longest protein kept: ESM-2 sees 1,022 residues."
+        0,
+        ge=0,
+        description="Longest protein kept, at most what the model reads in one pass; 0: just that.",
     )
-    too_long: Literal["skip", "refuse"] = Field(
-        "skip", description="What becomes of longer proteins: skipped and counted, or an error."
+    too_long: Literal["skip", "refuse", "window"] = Field(
+        "skip", description="Longer proteins: skipped and counted, an error, or read in windows."
     )
     max_proteins: int = Field(
         0, ge=0, description="Keep so many proteins, drawn at random; 0 keeps all."
@@ -142,34 +144,39 @@ class EmbedParameters(StageParameters):
     """Stage `embed`: one vector per residue, from the PLM and from its shuffled control."""
 
     stage: ClassVar[str] = "embed"
+    files: ClassVar[tuple[str, ...]] = ("arrays",)
 
     plm: str = Field(
-        "esm2-mini",
-        description="The protein language model: esm2-mini, an ESM-2 name, or the path of its weights.",
+        "auto",
+        description="The protein language model: a name, owner/name on a hub, or its files; "
+        "auto: unirep-1900, or esm2-mini where pip cannot fetch it.",
     )
     layer: int = Field(
-        2, ge=0, description="Layer that is read; 0 is the embedding before the first layer."
+        -1, ge=-1, description="Layer that is read; 0 is the embedding, -1 what suits the model."
+    )
+    arrays: str = Field(
+        "", description="Own embeddings (.npz, .safetensors, .h5) to read, without a model."
     )
     shuffled_seed: int = Field(42, ge=0, description="Seed of the control with shuffled weights.")
-    dtype: Literal["float32", "bfloat16", "float16"] = Field(
-        "float32", description="Arithmetic of the PLM; results are stored as float32."
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
+        "auto", description="Arithmetic of the PLM; auto: what suits the model and the device."
+    )
+    stored: Literal["float32", "bfloat16"] = Field(
+        "float32", description="How embeddings are stored; bfloat16 takes half the disk."
     )
     tokens_per_batch: int = Field(
         0, ge=0, description="Tokens run at once; 0: what suits the device."
     )
 
     def paths(self) -> dict[str, Path]:
-        """The weights, where `plm` is a path and not a name."""
+        """The arrays, and the weights where `plm` is a path and not a name."""
         path = Path(self.plm).expanduser()
-        return {"plm": path} if path.exists() and (path.suffix or len(path.parts) > 1) else {}
+        here = path.exists() and (path.suffix or len(path.parts) > 1)
+        return super().paths() | ({"plm": path} if here else {})
 
     def input_files(self) -> dict[str, Path]:
-        """The weights, where they are a file here; a downloaded model is known by its name."""
-        here = {"plm": MINI} if self.plm == "esm2-mini" else self.paths()
-        return {
-            name: path / "model.safetensors" if path.is_dir() else path
-            for name, path in here.items()
-        }
+        """The arrays. A model is known by its revision, which the run notes."""
+        return super().paths()
 
 
 class TrainParameters(StageParameters):

@@ -2,7 +2,7 @@
 
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,18 @@ class Profile:
     name: str
     about: str
     stages: Mapping[str, StageParameters]
+    given: Mapping[str, Mapping[str, Any]]
+    """By stage, what the profile and the person say; the rest of `stages` are defaults."""
+
+    def over(self, defaults: Mapping[str, Mapping[str, Any]]) -> "Profile":
+        """The same profile laid over other defaults, by stage, such as those that suit a model."""
+        stages = {
+            stage: type(p).checked(
+                {**defaults.get(stage, {}), **self.given.get(stage, {})}, self.name
+            )
+            for stage, p in self.stages.items()
+        }
+        return replace(self, stages=stages)
 
     def at(self, run: str, device: str) -> dict[str, StageParameters]:
         """The same parameters, at a place; file names become absolute, because a notebook runs in the run's folder."""
@@ -67,9 +79,9 @@ def load(profile: str, settings: Sequence[str] = ()) -> Profile:
         if stage in asked
     }
     _check_required(tables.get("required", []), stages, path)
-    return Profile(
-        profile if profile in packaged() else path.name, str(tables.get("about", "")), stages
-    )
+    said = {stage: tables.get(stage, {}) | _of_stage(given, stage) for stage in stages}
+    name = profile if profile in packaged() else path.name
+    return Profile(name, str(tables.get("about", "")), stages, said)
 
 
 def setting_value(setting: str) -> tuple[tuple[str, str], Any]:
@@ -127,11 +139,15 @@ def _stage(
     path: Path,
 ) -> StageParameters:
     model.checked(table, str(path))
-    own = {name: value for (stage, name), value in given.items() if stage == model.stage}
+    own = _of_stage(given, model.stage)
     placed = [name for name in PLACE if name in own]
     if placed:
         raise PipelineError(f"-p {model.stage}.{placed[0]}: give --out and --device in its place")
     return model.checked({**table, **own}, "-p" if own else str(path))
+
+
+def _of_stage(given: Mapping[tuple[str, str], Any], stage: str) -> dict[str, Any]:
+    return {name: value for (of, name), value in given.items() if of == stage}
 
 
 def _check_required(

@@ -160,13 +160,14 @@ def _embedded(run: Run, proteins: Proteins, layer: int, device: str) -> "Iterato
     if layer in run.layers():
         yield run.embeddings(layer)
         return
+    from interplm_nb.plm.record import check_layer
     from interplm_nb.plm.store import embed_to
 
     plm = run.plm(device)
-    if not 0 <= layer <= plm.n_layers:
-        raise PipelineError(
-            f"{plm.name} has layers 0 (embedding) to {plm.n_layers}, not {layer}; the SAE is of another model of that name"
-        )
+    try:
+        check_layer(plm, layer)
+    except ValueError as error:
+        raise PipelineError(f"{error}; the SAE is of another model of that name") from None
     _log.warning(
         "layer %d is not stored in %s: embedding it; the run's own sources are of its own layer",
         layer,

@@ -1,9 +1,10 @@
 """A run: one folder, and the only code that knows the paths in it."""
 
 import contextlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import polars as pl
 
@@ -20,6 +21,7 @@ from interplm_nb.pipeline.layout import (
     STAGE_NAMES,
     annotations_name,
 )
+from interplm_nb.plm.record import ModelRecord
 from interplm_nb.proteins import Proteins
 from interplm_nb.saving import read_json, read_parquet, remove, write_json, write_parquet
 
@@ -30,8 +32,24 @@ if TYPE_CHECKING:
     from interplm_nb.concepts.links import ConceptLinks
     from interplm_nb.concepts.scores import ConceptScores
     from interplm_nb.embeddings import Embeddings
-    from interplm_nb.plm.esm2 import ESM2
+    from interplm_nb.plm.protocol import PLM
     from interplm_nb.sae.model import SAE
+
+
+class RunModel(NamedTuple):
+    """The model that a run was made with, as `run.json` keeps it."""
+
+    asked: str
+    """What the profile or the person asked for, such as "auto"."""
+    weights: str
+    """What `plm.load` takes; the name of the file where embeddings came from arrays."""
+    record: ModelRecord | None
+    """What the model says of itself; None where embeddings came from arrays without a model."""
+
+    @property
+    def name(self) -> str:
+        """The model's name, or that of the arrays."""
+        return self.record.name if self.record else self.weights
 
 
 @dataclass(frozen=True)
@@ -54,10 +72,9 @@ class Run:
             raise PipelineError(
                 f"{run.folder} holds other files and no run.json; give an empty or a new folder"
             )
-        write_json(
-            {"type": "Run", "version": 1, "profile": profile, "package": interplm_nb.__version__},
-            run.record,
-        )
+        about = read_json(run.record, "Run", 1) if run.record.exists() else {}
+        now = {"type": "Run", "version": 1, "profile": profile, "package": interplm_nb.__version__}
+        write_json(about | now, run.record)
         return run
 
     @classmethod
@@ -101,6 +118,20 @@ class Run:
     def profile(self) -> str:
         """The profile that `create` noted last."""
         return str(read_json(self.record, "Run", 1)["profile"])
+
+    def model(self) -> RunModel | None:
+        """The model that was chosen for this run; None before it was."""
+        found = read_json(self.record, "Run", 1).get("model")
+        if found is None:
+            return None
+        record = ModelRecord.of_json(found["record"]) if found["record"] else None
+        return RunModel(found["asked"], found["weights"], record)
+
+    def note_model(self, model: RunModel) -> RunModel:
+        """Write what `model` reads."""
+        noted = model._asdict() | {"record": model.record.json() if model.record else None}
+        write_json({**read_json(self.record, "Run", 1), "model": noted}, self.record)
+        return model
 
     def stage_folder(self, stage: str) -> Path:
         """`NN_stage/`: the manifest and the small tables that a stage's notebook shows."""
@@ -202,17 +233,35 @@ class Run:
         folder = self.embeddings_folder(layer, shuffled)
         return Embeddings.open(self._made(str(folder.relative_to(self.folder)), "embed"))
 
-    def plm(self, device: str = "auto") -> "ESM2":
-        """The PLM whose embeddings these are, loaded again and checked against them."""
-        from interplm_nb.plm import esm2
+    def plm(self, device: str = "auto") -> "PLM":
+        """The model of this run, loaded again and checked against its embeddings.
 
-        about = self.summary("embed")
-        plm = esm2.load(about["weights"], device, about["dtype"])
-        if plm.revision != about["plm_revision"]:
+        PipelineError where embeddings came from arrays, or where the weights are others now.
+        """
+        from interplm_nb import plm
+
+        model = self.model()
+        if model is None:
+            raise PipelineError(f"{self.folder} has no model yet; run stage 'embed' first")
+        if model.record is None:
             raise PipelineError(
-                f"{about['weights']} holds other weights than those that {self.folder} was embedded with; run stage 'embed' again"
+                f"the embeddings of {self.folder} came from arrays ({model.name}), so it has no "
+                "model to run; take a run that was made with one (-p embed.plm=NAME)"
             )
-        return plm
+        dtype = self.summary("embed")["dtype"] if self.layers() else "auto"
+        found = plm.load(model.weights, device, dtype)
+        if found.revision != model.record.revision:
+            raise PipelineError(
+                f"{model.weights} holds other weights than those that {self.folder} was embedded "
+                "with; run stage 'embed' again"
+            )
+        return found
+
+    def possible(self, sources: Iterable[str]) -> list[str]:
+        """Those of these sources that the run can have: without a model there is no shuffled one."""
+        model = self.model()
+        without = model is not None and model.record is None
+        return [s for s in sources if not (without and s == "shuffled_sae")]
 
     def source(self, source: str) -> Path:
         """`sources/<id>/`."""

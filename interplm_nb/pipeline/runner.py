@@ -4,10 +4,10 @@ import errno
 import shlex
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TextIO
+from typing import TextIO, cast
 
 from interplm_nb.pipeline import manifest
 from interplm_nb.pipeline.errors import PipelineError, StageError
@@ -15,8 +15,12 @@ from interplm_nb.pipeline.explore_run import EXPLORE, prepare
 from interplm_nb.pipeline.layout import ALL_STAGES, STAGES, check_stages
 from interplm_nb.pipeline.lock import locked
 from interplm_nb.pipeline.memory import MEASURE, PeakMemory
+from interplm_nb.pipeline.model_choice import check_fits, settle_model, settled, suited
 from interplm_nb.pipeline.notebooks import execute, lessons
-from interplm_nb.pipeline.parameters import StageParameters
+from interplm_nb.pipeline.parameters import (
+    EmbedParameters,
+    StageParameters,
+)
 from interplm_nb.pipeline.profiles import Profile, load
 from interplm_nb.pipeline.run import Run
 from interplm_nb.saving import remove
@@ -60,6 +64,7 @@ def run(request: Request, say: Callable[[str], None], progress: TextIO | None = 
         with locked(run.folder / ".lock") as descriptor:
             run = Run.create(run.folder, profile.name)
             run.clear_drafts()
+            profile = fitted(run, profile, say)
             _stages(run, profile, request, folder, descriptor, say, progress)
             if (folder / EXPLORE).is_file():
                 prepare(run.folder)  # the lessons' tables link to it
@@ -72,6 +77,16 @@ def run(request: Request, say: Callable[[str], None], progress: TextIO | None = 
             ) from None
         raise
     return run
+
+
+def fitted(run: Run, profile: Profile, say: Callable[[str], None]) -> Profile:
+    """The profile with the run's model and what follows from it, checked before a stage starts."""
+    embed = cast(EmbedParameters, profile.stages["embed"])
+    model = settle_model(run, embed, say)
+    profile = profile.over(suited(model.record).tables())
+    stages = {name: settled(run, params) for name, params in profile.stages.items()}
+    check_fits(model, stages)
+    return replace(profile, stages=stages)
 
 
 def _check_asked(profile: Profile, request: Request) -> None:

@@ -37,7 +37,7 @@ def activations(run: Run, params: ActivationsParameters) -> ActivationsStage:
     manifest.begin(run, params)
     proteins = run.proteins()
     train = run.accessions("train")
-    for source in SAES:
+    for source in run.possible(SAES):
         folder = run.source(source) / "activations"
         if not folder.exists():  # a store gets its name when it is whole
             encode_to(
@@ -148,13 +148,13 @@ def write_dense_about(run: Run, source: str, n_features: int) -> None:
 
 
 def _result(run: Run, proteins: Proteins) -> ActivationsStage:
-    stores = {source: run.activations(source, proteins) for source in SAES}
+    stores = {source: run.activations(source, proteins) for source in run.possible(SAES)}
     maxima = pl.concat(
         [
             run.maxima(s).select(
                 pl.lit(s).alias("source"), "feature", "maximum_train", "maximum_all"
             )
-            for s in SAES
+            for s in run.possible(SAES)
         ]
     )
     sources = pl.DataFrame([_row(run, source, store) for source, store in stores.items()])

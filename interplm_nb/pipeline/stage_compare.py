@@ -28,7 +28,7 @@ from interplm_nb.proteins import Proteins
 from interplm_nb.saving import read_json, write_json, write_parquet
 
 if TYPE_CHECKING:
-    from interplm_nb.plm.esm2 import ESM2
+    from interplm_nb.plm.protocol import PLM
     from interplm_nb.sae.config import SAEConfig
     from interplm_nb.sae.stream import Batches
 
@@ -63,13 +63,15 @@ def compare(run: Run, params: CompareParameters, log: Log | None = None) -> Comp
     return _result(run, params, configs, str(plm.device))
 
 
-def _layers(run: Run, params: CompareParameters, plm: "ESM2") -> list[int]:
+def _layers(run: Run, params: CompareParameters, plm: "PLM") -> list[int]:
+    from interplm_nb.plm.record import check_layer
+
     layers = sorted(set(params.layers)) or run.layers()
     for layer in layers:
-        if not 0 <= layer <= plm.n_layers:
-            raise PipelineError(
-                f"compare.layers = {params.layers}: {plm.name} has layers 0 (embedding) to {plm.n_layers}"
-            )
+        try:
+            check_layer(plm, layer)
+        except ValueError as error:
+            raise PipelineError(f"compare.layers = {params.layers}: {error}") from None
     if not layers:
         raise PipelineError(
             f"{run.folder} has no layer embedded, and compare.layers names none; run stage 'embed', or name layers"
@@ -81,7 +83,7 @@ def _train(
     run: Run,
     params: CompareParameters,
     proteins: Proteins,
-    plm: "ESM2",
+    plm: "PLM",
     configs: "Sequence[SAEConfig]",
     log: Log | None,
 ) -> None:
@@ -105,7 +107,7 @@ def _train(
 
 
 def _batches(
-    run: Run, params: CompareParameters, proteins: Proteins, plm: "ESM2", layers: list[int]
+    run: Run, params: CompareParameters, proteins: Proteins, plm: "PLM", layers: list[int]
 ) -> "Batches":
     """Of train residues: stored ones where the run stores every layer, else straight from the PLM."""
     from interplm_nb.sae.stream import StoredBatches, StreamedBatches
@@ -130,7 +132,7 @@ def _measure(
     run: Run,
     params: CompareParameters,
     proteins: Proteins,
-    plm: "ESM2",
+    plm: "PLM",
     configs: "Sequence[SAEConfig]",
 ) -> None:
     annotations, parts = run.annotations("strict", proteins), parts_of(run, proteins, params)

@@ -67,7 +67,7 @@ def concepts(run: Run, params: ConceptsParameters) -> ConceptsStage:
 
     manifest.begin(run, params)
     proteins = run.proteins()
-    work = list(_work(params))
+    work = list(_work(run, params))
     annotations = _annotations(run, proteins, params)
     for counted, split in tqdm(
         [(c, s) for c in work for s in SPLITS], desc="count concepts", unit=" splits"
@@ -95,8 +95,8 @@ def concepts(run: Run, params: ConceptsParameters) -> ConceptsStage:
     )
 
 
-def _work(params: ConceptsParameters) -> Iterator[_Counted]:
-    for source in SOURCES:
+def _work(run: Run, params: ConceptsParameters) -> Iterator[_Counted]:
+    for source in run.possible(SOURCES):
         yield _Counted(source, "strict")
         if source in IN_PUBLISHED:
             yield _Counted(source, "published")

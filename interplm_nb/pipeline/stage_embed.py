@@ -1,13 +1,14 @@
 """Stage `embed`: one vector per residue, from the protein language model and from its control with shuffled weights."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import polars as pl
 
 from interplm_nb.embeddings import Embeddings
 from interplm_nb.pipeline import manifest
-from interplm_nb.pipeline.errors import PipelineError
+from interplm_nb.pipeline.model_choice import settled
 from interplm_nb.pipeline.parameters import EmbedParameters
 from interplm_nb.pipeline.run import Run
 from interplm_nb.proteins import Proteins
@@ -17,68 +18,85 @@ _SAMPLE = 20_000
 
 @dataclass(frozen=True)
 class EmbedStage:
-    """What stage `embed` made.
-
-    `spread`: model, mean_norm, variance (of the vectors, summed over dimensions), same_residue (share of it that the amino acid alone explains).
-    """
+    """What stage `embed` made; `spread`: model, mean_norm, variance, same_residue."""
 
     proteins: Proteins
     embeddings: Embeddings
-    shuffled: Embeddings
+    shuffled: Embeddings | None
+    """The control; None where embeddings came from arrays, which have no model to shuffle."""
     spread: pl.DataFrame
     device: str
 
 
 def embed(run: Run, params: EmbedParameters) -> EmbedStage:
-    """Embed every residue with the PLM and with its shuffled copy; goes on with the next shard after a kill."""
-    from interplm_nb.plm import esm2
-    from interplm_nb.plm.store import embed_to
+    """Embed every residue with the model and with its shuffled copy, or read them from arrays.
 
+    Goes on with the next shard after a kill.
+    """
+    params = settled(run, params)
     manifest.begin(run, params)
     proteins = run.proteins()
-    plm = esm2.load(params.plm, params.device, params.dtype)
-    if params.layer > plm.n_layers:
-        raise PipelineError(
-            f"embed.layer = {params.layer}: {plm.name} has layers 0 (embedding) to {plm.n_layers}"
-        )
-    for model, control in ((plm, False), (plm.shuffled(params.shuffled_seed), True)):
+    if params.arrays:
+        return _from_arrays(run, params, proteins)
+    from interplm_nb import plm
+    from interplm_nb.plm.record import check_layer
+    from interplm_nb.plm.store import embed_to
+
+    model = plm.load(params.plm, params.device, params.dtype)
+    check_layer(model, params.layer)
+    long = "window" if run.summary("proteins")["too_long"] == "window" else "refuse"
+    for copy, control in ((model, False), (model.shuffled(params.shuffled_seed), True)):
         folder = run.embeddings_folder(params.layer, control)
         embed_to(
-            model,
+            copy,
             proteins,
             [params.layer],
             lambda _, folder=folder: folder,
             tokens_per_batch=params.tokens_per_batch or None,
+            stored=params.stored,
+            long=long,
         )
-    return _result(run, params, proteins, str(plm.device))
+    return _result(run, params, proteins, str(model.device), str(model.dtype).split(".")[-1])
 
 
-def _result(run: Run, params: EmbedParameters, proteins: Proteins, device: str) -> EmbedStage:
-    both = [run.embeddings(params.layer, control) for control in (False, True)]
+def _from_arrays(run: Run, params: EmbedParameters, proteins: Proteins) -> EmbedStage:
+    from interplm_nb.sources.arrays import embeddings_from
+
+    path = Path(params.arrays).expanduser()
+    folder = run.embeddings_folder(params.layer)
+    embeddings_from(path, proteins, folder, layer=params.layer, stored=params.stored)
+    return _result(run, params, proteins, "cpu", "float32")
+
+
+def _result(
+    run: Run, params: EmbedParameters, proteins: Proteins, device: str, dtype: str
+) -> EmbedStage:
+    own = run.embeddings(params.layer)
+    control = None if params.arrays else run.embeddings(params.layer, shuffled=True)
     rows = np.sort(
         np.random.default_rng(0).choice(
             proteins.n_residues, min(_SAMPLE, proteins.n_residues), replace=False
         )
     )
     spread = pl.DataFrame(
-        [{"model": e.plm, **_spread(e[rows], proteins.letters[rows])} for e in both]
+        [
+            {"model": e.plm, **_spread(e[rows], proteins.letters[rows])}
+            for e in (own, control)
+            if e is not None
+        ]
     )
     run.write_table("embed", "spread", spread)
-    about = {
-        "plm": both[0].plm,
-        "plm_revision": both[0].plm_revision,
-        "weights": params.plm,
-        "dtype": params.dtype,
-    }
     run.write_summary(
         "embed",
-        **about,
+        plm=own.plm,
+        plm_revision=own.plm_revision,
+        dtype=dtype,
         layer=params.layer,
-        d_in=both[0].d_in,
+        d_in=own.d_in,
         residues=proteins.n_residues,
         device=device,
     )
-    return EmbedStage(proteins, both[0], both[1], spread, device)
+    return EmbedStage(proteins, own, control, spread, device)
 
 
 def _spread(x: np.ndarray, letters: np.ndarray) -> dict[str, float]:

@@ -11,6 +11,7 @@ from interplm_nb.annotations import Annotations
 from interplm_nb.pipeline import manifest
 from interplm_nb.pipeline.errors import PipelineError
 from interplm_nb.pipeline.layout import CONVENTIONS, annotations_name
+from interplm_nb.pipeline.model_choice import settled
 from interplm_nb.pipeline.parameters import ProteinsParameters
 from interplm_nb.pipeline.run import Run
 from interplm_nb.proteins import Proteins
@@ -52,10 +53,11 @@ class ReadFile(NamedTuple):
 
 def proteins(run: Run, params: ProteinsParameters) -> ProteinsStage:
     """Read, filter, annotate in both conventions, cluster by homology, split, and look for leaks between the splits."""
+    params = settled(run, params)
     manifest.begin(run, params)
     if not (run.folder / "proteins.parquet").exists():  # it is written last
         _make(run, params)
-    return _result(run)
+    return _result(run, params)
 
 
 def read_file(params: ProteinsParameters) -> ReadFile:
@@ -192,7 +194,7 @@ def _split(kept: Proteins, params: ProteinsParameters) -> dict[str, pl.DataFrame
     }
 
 
-def _result(run: Run) -> ProteinsStage:
+def _result(run: Run, params: ProteinsParameters) -> ProteinsStage:
     kept = run.proteins()
     splits = run.splits()
     lengths = pl.DataFrame({"accession": kept.accessions, "residues": kept.lengths})
@@ -217,6 +219,7 @@ def _result(run: Run) -> ProteinsStage:
         residues=kept.n_residues,
         concepts=len(result.annotations.concepts),
         leaks=result.leaks.height,
+        too_long=params.too_long,
         device="cpu",
     )
     return result

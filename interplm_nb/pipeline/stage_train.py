@@ -7,20 +7,31 @@ import polars as pl
 
 from interplm_nb.pipeline import manifest
 from interplm_nb.pipeline.errors import PipelineError
-from interplm_nb.pipeline.layout import CONVENTIONS, SAES
+from interplm_nb.pipeline.layout import SAES
 from interplm_nb.pipeline.parameters import L1_RECIPES, TrainParameters
 from interplm_nb.pipeline.run import Run
 from interplm_nb.pipeline.training import Log, log_every, logged, meanwhile
 from interplm_nb.proteins import Proteins
+from interplm_nb.sae.measures import why_absent
 from interplm_nb.saving import read_json, write_json
 
 if TYPE_CHECKING:
-    from interplm_nb.plm.esm2 import ESM2
+    from interplm_nb.plm.protocol import PLM
     from interplm_nb.sae.config import SAEConfig
     from interplm_nb.sae.stream import StoredBatches
 
 FAITHFUL = ("sae", "random_sae")
 """Sources whose fidelity is measured: those on the PLM itself. The shuffled PLM predicts nothing that could be kept or lost."""
+
+FIDELITY: dict[str, Any] = {
+    "source": pl.String,
+    "measure": pl.String,
+    "layer": pl.Int64,
+    "n_proteins": pl.Int64,
+    "n_residues": pl.Int64,
+    **dict.fromkeys(("ce_original", "ce_sae", "ce_zero", "loss_recovered", "kl"), pl.Float64),
+}
+"""Columns of `TrainStage.fidelity`."""
 
 _QUALITY_RESIDUES = 65_536
 
@@ -29,27 +40,31 @@ _QUALITY_RESIDUES = 65_536
 class TrainStage:
     """What stage `train` made.
 
-    `metrics`: source, step, fvu, l0, dead, loss: one row per logged step. `quality`: source, variance_explained, l0, dead and more, on residues of
-    validation proteins. `fidelity`: source, convention, and the figures of `sae.fidelity`: what becomes of the PLM's predictions when the SAE
-    stands in for the layer.
+    `metrics`: source, step, fvu, l0, dead, loss: one row per logged step. `quality`: source,
+    variance_explained, l0, dead and more, on residues of validation proteins. `fidelity`: source,
+    measure, and the figures of `sae.fidelity`: what becomes of the PLM's predictions when the SAE
+    stands in for the layer; the headline measure first, no row where there is none.
     """
 
     metrics: pl.DataFrame
     quality: pl.DataFrame
     fidelity: pl.DataFrame
+    why_absent: str
+    """Why there is no fidelity, in one sentence; "" where there is."""
     plm: str
     device: str
 
 
 def train(run: Run, params: TrainParameters, log: Log | None = None) -> TrainStage:
     """Train on the residues of `train` proteins alone; goes on from the last checkpoint after a kill. `log` gets the metrics as they come."""
+    from interplm_nb.plm.devices import choose_device
     from interplm_nb.sae.train import train_on
 
     manifest.begin(run, params)
     proteins = run.proteins()
-    plm = run.plm(params.device)
+    plm = run.plm(params.device) if _has_model(run) else None
     faithful = proteins.select(run.accessions("validation")[: params.fidelity_proteins])
-    for source in ("sae", "shuffled_sae"):
+    for source in run.possible(("sae", "shuffled_sae")):
         train_on(
             _batches(run, params, proteins, source),
             {run.source(source): _config(params, source)},
@@ -60,15 +75,31 @@ def train(run: Run, params: TrainParameters, log: Log | None = None) -> TrainSta
             checkpoint_every=params.checkpoint_every,
             **(
                 meanwhile(plm, faithful, params.fidelity_every, params.steps)
-                if source in FAITHFUL
+                if plm and source in FAITHFUL
                 else {}
             ),
         )
         _describe(run, params, proteins, source)
     _random(run, params, _batches(run, params, proteins, "random_sae"))
     _describe(run, params, proteins, "random_sae")
-    _fidelity(run, params, plm, faithful)
-    return _result(run, str(plm.device))
+    if plm:
+        _fidelity(run, params, plm, faithful)
+    return _result(run, str(choose_device(params.device)))
+
+
+def _has_model(run: Run) -> bool:
+    model = run.model()
+    return model is not None and model.record is not None
+
+
+def _why_absent(run: Run) -> str:
+    model = run.model()
+    if model is None or model.record is None:
+        return (
+            "fidelity is absent: the embeddings came from arrays, so there is no model whose "
+            "predictions an SAE could keep"
+        )
+    return why_absent(model.record)
 
 
 def _config(params: TrainParameters, source: str) -> "SAEConfig":
@@ -123,7 +154,7 @@ def _random(run: Run, params: TrainParameters, batches: "StoredBatches") -> None
 
 def _describe(run: Run, params: TrainParameters, proteins: Proteins, source: str) -> None:
     """Write a source's `about.json`: what it is, and its quality on validation residues."""
-    from interplm_nb.sae.fidelity import quality
+    from interplm_nb.sae.quality import quality
 
     if (run.source(source) / "about.json").exists():
         return
@@ -148,20 +179,22 @@ def _describe(run: Run, params: TrainParameters, proteins: Proteins, source: str
     )
 
 
-def _fidelity(run: Run, params: TrainParameters, plm: "ESM2", faithful: Proteins) -> None:
-    """Measure fidelity both ways, on validation proteins."""
-    from interplm_nb.sae.fidelity import fidelity
+def _fidelity(run: Run, params: TrainParameters, plm: "PLM", faithful: Proteins) -> None:
+    """Measure fidelity by every measure that the model has, on validation proteins."""
+    from interplm_nb.sae.fidelity import fidelities
 
     for source in FAITHFUL:
         path = run.source(source) / "fidelity.json"
         if not path.exists():
-            sae = run.sae(source, params.device)
-            measured = {
-                convention: asdict(fidelity(sae, plm, faithful, convention=convention))
-                for convention in CONVENTIONS
-            }
+            found = fidelities(run.sae(source, params.device), plm, faithful)
+            measured = {f.measure: asdict(f) for f in found}
             write_json(
-                {"type": "FidelityOfSource", "version": 1, "proteins": len(faithful), **measured},
+                {
+                    "type": "FidelityOfSource",
+                    "version": 2,
+                    "proteins": len(faithful),
+                    "measures": measured,
+                },
                 path,
             )
 
@@ -170,12 +203,14 @@ def _result(run: Run, device: str) -> TrainStage:
     shown = ("step", "loss", "fvu", "l0", "dead")
     rows = [
         {"source": s, **{n: line[n] for n in shown}}
-        for s in SAES
+        for s in run.possible(SAES)
         for line in logged(run.source(s) / "metrics.jsonl")
     ]
-    quality = pl.DataFrame([{"source": source, **run.about(source)["quality"]} for source in SAES])
+    quality = pl.DataFrame(
+        [{"source": source, **run.about(source)["quality"]} for source in run.possible(SAES)]
+    )
     fidelity = pl.DataFrame(
-        [_row(run, source, convention) for source in FAITHFUL for convention in CONVENTIONS]
+        [row for source in FAITHFUL for row in _rows(run, source)], schema=FIDELITY
     )
     run.write_table("train", "quality", quality)
     run.write_table("train", "fidelity", fidelity)
@@ -188,13 +223,12 @@ def _result(run: Run, device: str) -> TrainStage:
         recipe=about["recipe"],
         device=device,
     )
-    return TrainStage(pl.DataFrame(rows), quality, fidelity, about["plm"], device)
+    return TrainStage(pl.DataFrame(rows), quality, fidelity, _why_absent(run), about["plm"], device)
 
 
-def _row(run: Run, source: str, convention: str) -> dict[str, str | float]:
-    measured = read_json(run.source(source) / "fidelity.json", "FidelityOfSource", 1)[convention]
-    return {
-        "source": source,
-        "convention": convention,
-        **{name: value for name, value in measured.items() if isinstance(value, int | float)},
-    }
+def _rows(run: Run, source: str) -> list[dict[str, Any]]:
+    path = run.source(source) / "fidelity.json"
+    if not path.exists():
+        return []
+    measures = read_json(path, "FidelityOfSource", 2)["measures"]
+    return [{"source": source, **{k: m[k] for k in FIDELITY if k in m}} for m in measures.values()]

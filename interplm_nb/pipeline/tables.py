@@ -14,6 +14,19 @@ _NUMBER = "text-align:right;padding:2px 12px 2px 0;font-variant-numeric:tabular-
 Cell = Callable[[Any], str]
 
 
+class Sentence:
+    """A line for people where a table would be empty: it says why."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def __repr__(self) -> str:
+        return self.text
+
+    def _repr_html_(self) -> str:
+        return f"<p>{html.escape(self.text)}</p>"
+
+
 class Table:
     """A table for people: HTML where it can be shown, text elsewhere. Everything in it is escaped."""
 
@@ -175,11 +188,14 @@ def best_features(
     )
 
 
-def fidelity(table: pl.DataFrame) -> Table:
-    """What the PLM's predictions lose when an SAE stands in for its layer."""
+def fidelity(table: pl.DataFrame, why_absent: str = "") -> "Table | Sentence":
+    """What the PLM's predictions lose when an SAE stands in for its layer; why not, where it is
+    absent."""
+    if table.is_empty():
+        return Sentence(why_absent)
     columns = [
         "source",
-        "convention",
+        "measure",
         "n_residues",
         "ce_original",
         "ce_sae",

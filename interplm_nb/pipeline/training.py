@@ -1,16 +1,19 @@
-"""What the stages that train SAEs share: how often is logged, what is measured meanwhile, and what the lines of metrics say in the end."""
+"""What the stages that train SAEs share: how often is logged, what is measured meanwhile, and what
+the lines of metrics say in the end."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from interplm_nb.proteins import Proteins
+from interplm_nb.sae.measures import why_absent
 
 if TYPE_CHECKING:
     from interplm_nb.plm.protocol import PLM
 
 Log = Callable[[Mapping[str, Any]], None]
-"""Gets each line of metrics while SAEs are trained: `live.LiveLearning`, a tracker of `sae.trackers`, or `together` of several."""
+"""Gets each line of metrics while SAEs are trained: `live.LiveLearning`, a tracker of
+`sae.trackers`, or `together` of several."""
 
 
 def log_every(steps: int) -> int:
@@ -19,19 +22,19 @@ def log_every(steps: int) -> int:
 
 
 def meanwhile(plm: "PLM", proteins: Proteins, every: int, steps: int) -> dict[str, Any]:
-    """Options of `train_on` that measure fidelity about every so many steps, where a line of metrics is due; none for 0."""
+    """Options of `train_on` that measure fidelity about every so many steps, where a line of
+    metrics is due; none for 0, and none for a model without fidelity."""
     from interplm_nb.sae.fidelity import probe
 
+    if not every or why_absent(plm):
+        return {}
     lines = log_every(steps)
-    return (
-        {"evaluate": probe(plm, proteins), "evaluate_every": -(-every // lines) * lines}
-        if every
-        else {}
-    )
+    return {"evaluate": probe(plm, proteins), "evaluate_every": -(-every // lines) * lines}
 
 
 def logged(path: Path) -> list[dict[str, Any]]:
-    """One record per step from a `metrics.jsonl`; what was measured after the last step joins its line."""
+    """One record per step from a `metrics.jsonl`; what was measured after the last step joins its
+    line."""
     from interplm_nb.sae.progress import read_metrics
 
     found: dict[int, dict[str, Any]] = {}

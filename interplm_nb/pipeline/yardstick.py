@@ -1,4 +1,5 @@
-"""What SAEs of one layer are measured with, the same for all: residues that each part of the measuring may see, the PLM, the concepts."""
+"""What SAEs of one layer are measured with, the same for all: residues that each part of the
+measuring may see, the PLM, the concepts."""
 
 import logging
 from collections.abc import Iterator
@@ -11,15 +12,15 @@ import polars as pl
 
 from interplm_nb.annotations import Annotations
 from interplm_nb.embeddings import Embeddings
-from interplm_nb.pipeline.layout import CONVENTIONS
 from interplm_nb.pipeline.parameters import CompareParameters
 from interplm_nb.pipeline.run import Run
 from interplm_nb.proteins import Proteins
+from interplm_nb.sae.measures import COLUMNS
 from interplm_nb.saving import remove
 
 if TYPE_CHECKING:
     from interplm_nb.concepts.source import Source
-    from interplm_nb.plm.esm2 import ESM2
+    from interplm_nb.plm.protocol import PLM
     from interplm_nb.sae.model import SAE
 
 _log = logging.getLogger(__name__)
@@ -30,7 +31,8 @@ _SEED = 0
 
 @dataclass(frozen=True)
 class Parts:
-    """Accessions: `maxima` of train; `tuning`, whole homology clusters of validation; `test`; `fidelity`, the first of validation."""
+    """Accessions: `maxima` of train; `tuning`, whole homology clusters of validation; `test`;
+    `fidelity`, the first of validation."""
 
     maxima: list[str]
     tuning: list[str]
@@ -40,14 +42,15 @@ class Parts:
 
 @dataclass(frozen=True)
 class Yardstick:
-    """The grounds of one layer: embeddings of `proteins` (the run's, or those that are needed), their annotations, and who sees what."""
+    """The grounds of one layer: embeddings of `proteins` (the run's, or those that are needed),
+    their annotations, and who sees what."""
 
     layer: int
     proteins: Proteins
     embeddings: Embeddings
     annotations: Annotations
     parts: Parts
-    plm: "ESM2"
+    plm: "PLM"
     faithful: Proteins
     """On which fidelity is measured."""
     min_instances: int
@@ -71,7 +74,8 @@ class Yardstick:
         return figures, maxima
 
     def of_neurons(self) -> dict[str, Any]:
-        """The figures of the PLM's own dimensions, scaled by their range on train: concepts alone, as they reconstruct everything."""
+        """The figures of the PLM's own dimensions, scaled by their range on train: concepts alone,
+        as they reconstruct everything."""
         from interplm_nb.concepts.controls.dense import DenseSource, fit_range
 
         neurons = DenseSource(
@@ -93,7 +97,7 @@ class Yardstick:
         )
 
     def _quality(self, sae: "SAE") -> dict[str, Any]:
-        from interplm_nb.sae.fidelity import quality
+        from interplm_nb.sae.quality import quality
 
         rows = self.rows(
             "tuning"
@@ -110,23 +114,19 @@ class Yardstick:
         return {"quality_residues": measured.pop("n_residues"), **measured}
 
     def _fidelity(self, sae: "SAE") -> dict[str, Any]:
-        from interplm_nb.sae.fidelity import fidelity
+        """The figures of every measure that exists for the layer, and which one is the headline:
+        None, and no figures, for a model without fidelity."""
+        from interplm_nb.sae.fidelity import fidelities
 
-        found = {}
-        for convention in CONVENTIONS:
-            f = fidelity(
-                sae,
-                self.plm,
-                self.faithful,
-                convention=convention,
-                layer=self.layer,
-                progress=False,
-            )
-            found |= {
-                f"{name}_{convention}": getattr(f, name)
+        measured = fidelities(sae, self.plm, self.faithful, self.layer, progress=False)
+        return {
+            "fidelity_measure": measured[0].measure if measured else None,
+            **{
+                f"{name}_{COLUMNS[f.measure]}": getattr(f, name)
+                for f in measured
                 for name in ("loss_recovered", "kl", "ce_original", "ce_sae", "ce_zero")
-            }
-        return found
+            },
+        }
 
     def _concepts(self, source: "Source") -> dict[str, Any]:
         """Best F1 on the tuning part, and on test what was chosen there."""
@@ -151,7 +151,8 @@ class Yardstick:
 
 
 def parts_of(run: Run, proteins: Proteins, params: CompareParameters) -> Parts:
-    """Who sees what: nothing of train, validation and test is mixed, and the tuning part is whole homology clusters."""
+    """Who sees what: nothing of train, validation and test is mixed, and the tuning part is whole
+    homology clusters."""
     splits = run.splits().filter(pl.col("split") == "validation")
     clusters = splits["cluster"].unique().sort().to_numpy()
     n = max(1, round(params.tuning_share * len(clusters)))
@@ -164,7 +165,7 @@ def parts_of(run: Run, proteins: Proteins, params: CompareParameters) -> Parts:
 
 
 def _enough(run: Run, proteins: Proteins, residues: int) -> list[str]:
-    """Train proteins, drawn at random, that have so many residues together; all, for 0."""
+    """Train proteins, drawn at random, that have `residues` together; all, for 0."""
     train = run.accessions("train")
     order = np.random.default_rng([_SEED, 2]).permutation(len(train)).tolist()
     total, chosen = 0, []
@@ -183,10 +184,11 @@ def yardstick(
     proteins: Proteins,
     annotations: Annotations,
     parts: Parts,
-    plm: "ESM2",
+    plm: "PLM",
     layer: int,
 ) -> Iterator[Yardstick]:
-    """The yardstick of a layer. A layer that the run does not store is embedded for it, on the proteins that are needed, and removed afterwards."""
+    """The yardstick of a layer. A layer that the run does not store is embedded for it, on the
+    proteins that are needed, and removed afterwards."""
     faithful = proteins.select(parts.fidelity)
     if layer in run.layers():
         yield Yardstick(

@@ -1,11 +1,12 @@
-"""Weights of ESM-2 from files: the official .pt format and safetensors, checked before anything is computed with them."""
+"""Weights of ESM-2 from files, checked before anything is computed with them.
+
+Three layouts: fair-esm's .pt file, safetensors with fair-esm's names, and transformers' folders.
+"""
 
 import argparse
 import hashlib
 import json
-import pickle
 import re
-import struct
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from importlib import resources
@@ -13,14 +14,17 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from interplm_nb.plm import esm2_transformers, weight_files
 from interplm_nb.plm.download import official_checkpoint
 from interplm_nb.plm.names import ESM2, MINI
 from interplm_nb.plm.tokens import ALPHABET
 from interplm_nb.saving import atomic_path, write_json
+
+HEAD = "lm_head."
+"""What the names of the masked-residue head's parameters begin with."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +41,10 @@ class Architecture:
             raise ValueError(f"d_model is a multiple of twice n_heads, all at least 1; not {self}")
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Name and shape of every parameter, with fair-esm's names; the tied LM head weight and the contact head are not among them."""
+        """Name and shape of every parameter, with fair-esm's names.
+
+        The tied LM head weight and the contact head are not among them.
+        """
         d, n = self.d_model, len(ALPHABET)
         sizes = {
             "self_attn_layer_norm": (d,),
@@ -62,32 +69,39 @@ class Checkpoint(NamedTuple):
     """Checked weights and what they are."""
 
     weights: dict[str, Tensor]
+    """Under fair-esm's names; without `lm_head.*` where the file has no head."""
     architecture: Architecture
     name: str
     revision: str
-    """sha256 over names, shapes and float32 values: the same in every file format and dtype that holds the same values."""
+    """What `revision_of` says of `weights`."""
 
 
-def read(name_or_path: str | Path) -> Checkpoint:
-    """Read an official model, the embedded one, a .pt or a .safetensors file, or a folder with model.safetensors and config.json."""
-    name = str(name_or_path)
-    if name == MINI:
+def read(name_or_path: str | Path, name: str | None = None) -> Checkpoint:
+    """Read an official model, the embedded one, a .pt or a .safetensors file, or a folder.
+
+    A folder holds config.json beside this package's model.safetensors, or is laid out as
+    transformers has it. `name` is what the model is called where a folder of transformers does not
+    say it; by default the folder's name.
+    """
+    text = str(name_or_path)
+    if text == MINI:
         return read_safetensors(mini_path())
-    if name in ESM2:
-        return read_pt(official_checkpoint(name))
+    if text in ESM2:
+        return read_pt(official_checkpoint(text))
     path = Path(name_or_path)
     if path.is_dir():
-        return read_safetensors(path / "model.safetensors")
+        return _read_folder(path, name or path.resolve().name)
     if not path.is_file():
         raise FileNotFoundError(
-            f"{name!r} is no file and no model's name; the names are {MINI}, {', '.join(ESM2)}"
+            f"{text!r} is no file and no model's name; the names are {MINI}, {', '.join(ESM2)}"
         )
     if path.suffix == ".pt":
         return read_pt(path)
     if path.suffix == ".safetensors":
         return read_safetensors(path)
     raise ValueError(
-        f"{path}: weights come in a .pt file of fair-esm's format or a .safetensors file, not {path.suffix or 'a file without a suffix'}"
+        f"{path}: weights come in a .pt file of fair-esm's format or a .safetensors file, not "
+        f"{path.suffix or 'a file without a suffix'}; of a model of transformers give the folder"
     )
 
 
@@ -97,30 +111,16 @@ def mini_path() -> Path:
 
 
 def read_pt(path: Path) -> Checkpoint:
-    """Read fair-esm's format: {"cfg": {"model": Namespace}, "model": parameters}, or "args" in place of "cfg".
+    """Read fair-esm's format: {"cfg": {"model": Namespace}, "model": parameters}; older: "args".
 
-    Only tensors, plain containers and `argparse.Namespace` are unpickled. A contact-regression file is not needed.
+    Only tensors, plain containers and `argparse.Namespace` are unpickled. A contact-regression file
+    is not needed.
     """
-    try:
-        with torch.serialization.safe_globals([argparse.Namespace]):
-            data = torch.load(path, map_location="cpu", weights_only=True, mmap=_is_zip(path))
-    except (
-        pickle.UnpicklingError,
-        RuntimeError,
-        EOFError,
-        LookupError,
-        ValueError,
-        struct.error,
-    ) as error:
-        reason = (
-            str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
-        )
-        raise ValueError(
-            f"{path}: not a checkpoint that can be read safely ({reason}); wanted fair-esm's .pt format, whole"
-        ) from error
+    data = weight_files.read_pickled(path, "fair-esm's .pt format, whole", [argparse.Namespace])
     if not isinstance(data, Mapping) or not isinstance(data.get("model"), Mapping):
         raise ValueError(
-            f"{path}: wanted a dictionary with 'model' and 'cfg' (fair-esm's format), found {_outline(data)}"
+            f"{path}: wanted a dictionary with 'model' and 'cfg' (fair-esm's format), found "
+            f"{_outline(data)}"
         )
     return _checked(
         _upgraded(data["model"]), _architecture(_settings(data, path), path), path.stem, path
@@ -128,33 +128,60 @@ def read_pt(path: Path) -> Checkpoint:
 
 
 def read_safetensors(path: Path) -> Checkpoint:
-    """Read a safetensors file with fair-esm's parameter names; config.json beside it, or the file's metadata, gives the architecture."""
+    """Read a safetensors file with fair-esm's parameter names.
+
+    config.json beside it, or the file's metadata, gives the architecture.
+    """
     if not path.is_file():
         raise FileNotFoundError(
             f"{path}: no such file; wanted the weights as safetensors, with config.json beside them"
         )
-    try:
-        with safe_open(path, "pt") as file:
-            metadata = file.metadata() or {}
-            weights = {k: file.get_tensor(k) for k in file.keys()}  # noqa: SIM118  (safe_open is no mapping)
-    except SafetensorError as error:
-        raise ValueError(f"{path}: not a readable safetensors file ({error})") from error
+    weights, metadata = weight_files.read_safetensors(path)
     config = path.with_name("config.json")
-    try:
-        settings = (
-            json.loads(config.read_text(encoding="utf-8"))
-            if config.is_file()
-            else json.loads(metadata.get("architecture", "{}"))
-        )
-    except ValueError as error:
-        raise ValueError(
-            f"{config if config.is_file() else path}: the architecture is not JSON ({error})"
-        ) from error
+    settings = (
+        weight_files.read_settings(config)
+        if config.is_file()
+        else _of_metadata(metadata.get("architecture", "{}"), path)
+    )
     return _checked(
         _upgraded(weights),
         _architecture(settings, path),
         str(settings.get("name", path.stem)),
         path,
+    )
+
+
+def _of_metadata(text: str, path: Path) -> Mapping[str, Any]:
+    try:
+        found = json.loads(text)
+    except ValueError as error:
+        raise ValueError(
+            f"{path}: the architecture in its metadata is not JSON ({error})"
+        ) from error
+    return found if isinstance(found, Mapping) else {}
+
+
+def _read_folder(folder: Path, name: str) -> Checkpoint:
+    config = folder / "config.json"
+    settings = weight_files.read_settings(config) if config.is_file() else {}
+    if "model_type" not in settings:
+        return read_safetensors(folder / "model.safetensors")
+    kind = settings["model_type"]
+    if kind != "esm":
+        raise ValueError(
+            f"{config}: model_type is {kind!r}, so this is no ESM-2 ('esm'); load it with plm.load"
+        )
+    strange = esm2_transformers.differences(settings, folder)
+    if strange:
+        raise ValueError(
+            f"{folder} is of transformers' type 'esm' and not ESM-2: {'; '.join(strange)}; "
+            "plm.load reads it through transformers"
+        )
+    return _checked(
+        esm2_transformers.renamed(weight_files.read_folder(folder)),
+        _architecture(esm2_transformers.sizes(settings), config),
+        esm2_transformers.name_of(settings, name),
+        folder,
     )
 
 
@@ -166,20 +193,24 @@ def write_safetensors(
     dtype: torch.dtype = torch.float16,
 ) -> None:
     """Write model.safetensors and config.json, which `esm2.load(folder)` reads."""
+    held = {k: weights[k].to(dtype).contiguous() for k in architecture.shapes() if k in weights}
     with atomic_path(folder / "model.safetensors") as draft:
-        save_file({k: weights[k].to(dtype).contiguous() for k in architecture.shapes()}, draft)
-        draft.chmod(
-            0o644
-        )  # safetensors makes it readable by its owner alone, and a package is read by all
+        save_file(held, draft)
+        # safetensors makes it readable by its owner alone, and a package is read by all.
+        draft.chmod(0o644)
     write_json(
         {"type": "ESM2", "version": 1, "name": name} | asdict(architecture), folder / "config.json"
     )
 
 
 def revision_of(weights: Mapping[str, Tensor]) -> str:
-    """`sha256:...` over the parameters in the order of their names."""
+    """`sha256:...` over names, shapes and float32 values of the encoder, in the order of the names.
+
+    The head, `lm_head.*`, is left out, so that one model has one revision in every file format and
+    dtype that holds its values, with its head or without.
+    """
     digest = hashlib.sha256()
-    for name in sorted(weights):
+    for name in sorted(k for k in weights if not k.startswith(HEAD)):
         value = weights[name].detach().to("cpu", torch.float32).contiguous()
         digest.update(f"{name} {list(value.shape)}\n".encode())
         digest.update(value.view(-1).numpy().data)
@@ -191,7 +222,7 @@ _NAMES = {
     "d_model": ("d_model", "encoder_embed_dim", "embed_dim"),
     "n_heads": ("n_heads", "encoder_attention_heads", "attention_heads"),
 }
-"""Our names of the three sizes, then those of official checkpoints, then those of fair-esm's constructor."""
+"""Our names of the three sizes, then official checkpoints', then fair-esm's constructor's."""
 
 
 def _architecture(settings: Mapping[str, Any], path: Path) -> Architecture:
@@ -203,7 +234,8 @@ def _architecture(settings: Mapping[str, Any], path: Path) -> Architecture:
     lacking = [k for k in values if k not in found]
     if lacking:
         raise ValueError(
-            f"{path}: its settings do not say {', '.join(lacking)}, so this is not an ESM-2 that can be read; settings: {sorted(settings)[:12]}"
+            f"{path}: its settings do not say {', '.join(lacking)}, so this is not an ESM-2 that "
+            f"can be read; settings: {sorted(settings)[:12]}"
         )
     return Architecture(**found, token_dropout=bool(settings.get("token_dropout", True)))
 
@@ -215,12 +247,14 @@ def _settings(data: Mapping[str, Any], path: Path) -> Mapping[str, Any]:
     settings = vars(settings) if isinstance(settings, argparse.Namespace) else settings
     if not isinstance(settings, Mapping):
         raise ValueError(
-            f"{path}: wanted the model's settings under 'cfg' (fair-esm's format), found {_outline(data)}"
+            f"{path}: wanted the model's settings under 'cfg' (fair-esm's format), found "
+            f"{_outline(data)}"
         )
     return settings
 
 
-# What checkpoints hold beside the parameters that a forward pass needs: rotary tables, which we compute, and the fitted contact head.
+# What checkpoints hold beside the parameters that a forward pass needs: rotary tables, which we
+# compute, and the fitted contact head.
 _LEFT_ASIDE = re.compile(r"\.rot_emb\.inv_freq$|^contact_head\.|(^|\.)version$")
 
 
@@ -234,7 +268,10 @@ def _checked(
     weights: dict[str, Any], architecture: Architecture, name: str, path: Path
 ) -> Checkpoint:
     tied = weights.pop("lm_head.weight", None)
-    shapes = architecture.shapes()
+    headless = not any(name.startswith(HEAD) for name in weights)
+    shapes = {
+        k: s for k, s in architecture.shapes().items() if not (headless and k.startswith(HEAD))
+    }
     missing, strange = (
         sorted(shapes.keys() - weights.keys()),
         sorted(weights.keys() - shapes.keys()),
@@ -246,13 +283,15 @@ def _checked(
             if names
         ]
         raise ValueError(
-            f"{path}: these are not the parameters of ESM-2 with {architecture.n_layers} layers: {'; '.join(parts)}"
+            f"{path}: these are not the parameters of ESM-2 with {architecture.n_layers} layers: "
+            f"{'; '.join(parts)}"
         )
     for key, shape in shapes.items():
         _check_tensor(weights[key], key, shape, path)
     if tied is not None and not torch.equal(tied, weights["embed_tokens.weight"]):
         raise ValueError(
-            f"{path}: lm_head.weight differs from embed_tokens.weight; in ESM-2 they are one tensor, so this is another model"
+            f"{path}: lm_head.weight differs from embed_tokens.weight; in ESM-2 they are one "
+            "tensor, so this is another model"
         )
     return Checkpoint(weights, architecture, name, revision_of(weights))
 
@@ -268,11 +307,6 @@ def _check_tensor(value: Any, key: str, shape: tuple[int, ...], path: Path) -> N
         raise ValueError(
             f"{path}: {key} holds NaN or infinity; the file is damaged, fetch it again"
         )
-
-
-def _is_zip(path: Path) -> bool:
-    with path.open("rb") as stream:
-        return stream.read(2) == b"PK"
 
 
 def _outline(data: Any) -> str:

@@ -1,4 +1,4 @@
-"""ESM-2 (Lin et al. 2023) on fair-esm's weights, with a forward pass of our own: it stops after the deepest layer asked for."""
+"""ESM-2 (Lin et al. 2023), whose own forward pass here runs no deeper than it is asked to."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -24,20 +24,25 @@ def load(
     name_or_path: str | Path,
     device: str | torch.device = "auto",
     dtype: str | torch.dtype = "auto",
+    name: str | None = None,
 ) -> "ESM2":
-    """ESM-2 by name or from a file.
+    """ESM-2 by name or from files.
 
-    `name_or_path`: an official name ("esm2_t6_8M_UR50D" ... "esm2_t48_15B_UR50D", downloaded once to the torch hub cache), "esm2-mini"
-    (the small model in this package, which is not ESM-2), a .pt file in fair-esm's format, or a .safetensors file with its
-    config.json (or the folder of both). `device`: "auto" takes CUDA, then MPS, then the CPU. `dtype`: float32 ("auto"), bfloat16 or float16.
+    `name_or_path`: an official name ("esm2_t6_8M_UR50D" ... "esm2_t48_15B_UR50D", downloaded once
+    to the torch hub cache), "esm2-mini" (the small model in this package, which is not ESM-2), a
+    .pt file in fair-esm's format, a .safetensors file with its config.json (or the folder of both),
+    or a folder as transformers has it, whose model is called `name` unless it is one of Meta's.
+    `device`: "auto" takes CUDA, then MPS, then the CPU. `dtype`: float32 ("auto"), bfloat16 or
+    float16.
 
-    There is no published checksum of the official files: a download is checked against the size the server states, its sha256 is
-    written beside it and checked whenever it is loaded again.
+    There is no published checksum of the official files: a download is checked against the size the
+    server states, its sha256 is written beside it and checked whenever it is loaded again.
 
-    Raises ValueError for a file that is not ESM-2 (missing or strange parameters, shapes, NaN), FileNotFoundError for a path or name
-    that is not there, ConnectionError where the network is not.
+    Raises ValueError for files that are not ESM-2 (settings, vocabulary, missing or strange
+    parameters, shapes, NaN), FileNotFoundError for a path or name that is not there,
+    ConnectionError where the network is not.
     """
-    checkpoint = checkpoints.read(name_or_path)
+    checkpoint = checkpoints.read(name_or_path, name)
     return ESM2(
         checkpoint.weights,
         checkpoint.architecture,
@@ -49,9 +54,10 @@ def load(
 
 
 class ESM2:
-    """ESM-2 with layers 0 (embedding) to `n_layers` (after the final layer norm). Meets the `PLM` protocol.
+    """ESM-2 with layers 0 (embedding) to `n_layers` (after the final layer norm). Meets `PLM`.
 
-    `weights` carries fair-esm's parameter names; the model has no other state and no gradients of its own.
+    `weights` carries fair-esm's parameter names, without `lm_head.*` where the model has no head;
+    the model has no other state and no gradients of its own.
     """
 
     def __init__(
@@ -76,7 +82,10 @@ class ESM2:
 
     def __repr__(self) -> str:
         a = self.architecture
-        return f"ESM2({self.name}: {a.n_layers} layers x {a.d_model}, {a.n_heads} heads, {str(self.dtype)[6:]} on {self.device})"
+        return (
+            f"ESM2({self.name}: {a.n_layers} layers x {a.d_model}, {a.n_heads} heads, "
+            f"{str(self.dtype)[6:]} on {self.device})"
+        )
 
     @property
     def n_layers(self) -> int:
@@ -91,13 +100,20 @@ class ESM2:
     max_residues = MAX_RESIDUES
     letters = "".join(ALPHABET[4:29])
     objective: Objective | None = "masked"
-    has_logits = True
     recurrent = False
     licence = "MIT"
     first_residue = 1
 
+    @property
+    def has_logits(self) -> bool:
+        """Whether the weights came with the head that predicts residues."""
+        return "lm_head.bias" in self._weights
+
     def weights(self) -> dict[str, Tensor]:
-        """The parameters under fair-esm's names and in its order; not to be written to, as some share the model's memory."""
+        """The parameters under fair-esm's names and in its order.
+
+        Not to be written to, as some share the model's memory.
+        """
         return _unfused(self._weights, self.architecture)
 
     def to(
@@ -109,7 +125,10 @@ class ESM2:
         )
 
     def tokens(self, sequences: Sequence[str]) -> Tensor:
-        """int64 [B, T] on the device: <cls>, residues, <eos>, <pad> to the longest. `<mask>` in a sequence is one token."""
+        """int64 [B, T] on the device: <cls>, residues, <eos>, <pad> to the longest.
+
+        `<mask>` in a sequence is one token.
+        """
         return torch.from_numpy(token_ids(sequences)).to(self.device)
 
     def classes(self, tokens: Tensor) -> Tensor:
@@ -126,8 +145,9 @@ class ESM2:
     ) -> Output:
         """Representations at `layers`, and logits where asked for; runs no deeper than they need.
 
-        `edit` maps a layer to a function of its representation, [B, T, d_model] with special tokens and padding, whose value takes its
-        place: in the returned representation and in the rest of the run. Gradients flow through an edit unless they are switched off.
+        `edit` maps a layer to a function of its representation, [B, T, d_model] with special tokens
+        and padding, whose value takes its place: in the returned representation and in the rest of
+        the run. Gradients flow through an edit unless they are switched off.
         """
         if step_edits:
             raise ValueError(
@@ -168,7 +188,10 @@ class ESM2:
 
     @property
     def tokens_per_batch(self) -> int:
-        """Padded tokens of a batch by default: on a CPU what its caches hold (measured at the 8M shape), on a GPU what keeps it busy."""
+        """Padded tokens of a batch by default.
+
+        On a CPU what its caches hold (measured at the 8M shape), on a GPU what keeps it busy.
+        """
         return 2_048 if self.device.type == "cpu" else 32_768
 
     def _rotary_table(self, length: int) -> Rotary:
@@ -194,7 +217,10 @@ _PROJECTIONS = ("q_proj", "k_proj", "v_proj")
 
 
 def _fused(weights: dict[str, Tensor], architecture: Architecture) -> dict[str, Tensor]:
-    """The three projections of each layer as one tensor `self_attn.qkv`, queries and keys in the order that `Rotary` takes."""
+    """The three projections of each layer as one tensor `self_attn.qkv`.
+
+    Queries and keys stand in the order that `Rotary` takes.
+    """
     order = paired(architecture.n_heads, architecture.d_model // architecture.n_heads)
     for layer in range(architecture.n_layers):
         at = f"layers.{layer}.self_attn"

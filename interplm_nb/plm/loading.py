@@ -1,6 +1,8 @@
-"""Which family of models a name or a path belongs to, and its loading."""
+"""Which family of models a name or a path belongs to, and its loading.
 
-import json
+Each family is imported when it is loaded, so that none needs what another needs.
+"""
+
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,35 +14,53 @@ if TYPE_CHECKING:
 
 def load(name_or_path: str | Path, device: str, dtype: str) -> "PLM":
     """What `plm.load` says."""
-    from interplm_nb.plm import esm2, huggingface, unirep
-
     name = str(name_or_path)
-    if name in names.UNIREP:
-        return unirep.load(name, device, dtype)
-    if name == names.MINI or name in names.ESM2:
-        return esm2.load(name, device, dtype)
     path = Path(name_or_path).expanduser()
-    if path.suffix in (".npz", ".whl"):
-        return unirep.load(path, device, dtype)
-    if not path.exists() and names.is_repository(name):
-        path = huggingface.cached(name)
+    if name in names.UNIREP or path.suffix in (".npz", ".whl"):
+        from interplm_nb.plm import unirep
+
+        return unirep.load(name if name in names.UNIREP else path, device, dtype)
+    if name == names.MINI or name in names.ESM2:
+        from interplm_nb.plm import esm2
+
+        return esm2.load(name, device, dtype)
+    repository = None
     if not path.exists():
-        raise FileNotFoundError(names.unknown(name))
-    if path.is_dir() and not _is_esm2(path):
-        return huggingface.load(path, device, dtype)
+        if not names.is_repository(name):
+            raise FileNotFoundError(names.unknown(name))
+        from interplm_nb.plm import hub_cache
+
+        repository, path = name, hub_cache.folder_of(name)
+    return (
+        _of_folder(path, repository, device, dtype)
+        if path.is_dir()
+        else _of_file(path, device, dtype)
+    )
+
+
+def _of_file(path: Path, device: str, dtype: str) -> "PLM":
+    from interplm_nb.plm import esm2
+
     return esm2.load(path, device, dtype)
 
 
-def _is_esm2(folder: Path) -> bool:
-    """Whether a folder holds ESM-2, in this package's layout or in transformers'."""
+def _of_folder(folder: Path, repository: str | None, device: str, dtype: str) -> "PLM":
+    from interplm_nb.plm import esm2, esm2_transformers, hub_cache
+    from interplm_nb.plm.weight_files import read_settings
+
     config = folder / "config.json"
     if not config.is_file():
         raise FileNotFoundError(
             f"{folder} has no config.json; wanted the folder of a model: config.json beside "
             "model.safetensors or pytorch_model.bin"
         )
-    try:
-        settings = json.loads(config.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{config}: not JSON ({error}); fetch the model's files again") from error
-    return settings.get("type") == "ESM2" or settings.get("model_type") == "esm"
+    settings = read_settings(config)
+    name = repository or hub_cache.repository_of(folder)
+    kind = settings.get("model_type")
+    if settings.get("type") == "ESM2" or (
+        kind == "esm" and not esm2_transformers.differences(settings, folder)
+    ):
+        return esm2.load(folder, device, dtype, name)
+    from interplm_nb.plm import huggingface
+
+    return huggingface.load(folder, device, dtype, name)

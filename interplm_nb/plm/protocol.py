@@ -4,7 +4,7 @@ A class that meets `PLM` is all that another model takes: pipeline, SAEs and vie
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import Literal, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -149,8 +149,13 @@ class PLM(Protocol):
         layers: Sequence[int],
         tokens_per_batch: int | None = None,
         progress: bool = True,
+        *,
+        long: Literal["refuse", "window"] = "refuse",
     ) -> Iterator[EmbeddedBatch]:
-        """Every residue of every protein once, in batches of proteins of like length."""
+        """Every residue of every protein once, in batches of proteins of like length.
+
+        Proteins over `max_residues` are refused, or read in windows that overlap.
+        """
         ...
 
     def shuffled(self, seed: int = 42) -> "PLM":

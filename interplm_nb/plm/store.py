@@ -1,13 +1,15 @@
-"""Embeddings of a PLM written to disk, one folder per layer, in one run of the model and with little memory."""
+"""Embeddings of a PLM on disk, one folder per layer, from one run of the model in little memory."""
 
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import Literal
 
 from tqdm.auto import tqdm
 
 from interplm_nb.embeddings import Embeddings, EmbeddingsWriter
 from interplm_nb.plm.protocol import PLM
 from interplm_nb.proteins import Proteins
+from interplm_nb.shards import Stored, item_size
 
 SHARD_BYTES = 2**26
 """Size of a shard by default: what a killed run computes again at most, per layer."""
@@ -21,21 +23,29 @@ def embed_to(
     *,
     tokens_per_batch: int | None = None,
     shard_rows: int | None = None,
+    stored: Stored = "float32",
+    long: Literal["refuse", "window"] = "refuse",
     progress: bool = True,
 ) -> dict[int, Embeddings]:
-    """Embed proteins at `layers` into the folders `folder_of(layer)`, float32; returns the embeddings opened.
+    """Embed proteins at `layers` into the folders `folder_of(layer)`; returns them opened.
 
-    Works through the shards, each from batches of its own proteins alone, so that a run that was killed goes on with the next shard and
-    ends with the same bytes. A folder that already holds these embeddings is left as it is; another is replaced when the new one is whole.
+    Works through the shards, each from batches of its own proteins alone, so that a run that was
+    killed goes on with the next shard and ends with the same bytes. A folder that already holds
+    these embeddings, `stored` in this way, is left as it is; another is replaced when the new one
+    is whole. `shard_rows` (None): `SHARD_BYTES` of the widest layer, but at least the tokens of a
+    batch, so that a shard's end cuts no batch of a recurrent model short. `long`: as `embed`.
     """
-    shard_rows = shard_rows or max(1, SHARD_BYTES // (4 * max(plm.widths[k] for k in layers)))
+    row_bytes = item_size(stored) * max(plm.widths[k] for k in layers)
+    shard_rows = shard_rows or max(
+        SHARD_BYTES // row_bytes, tokens_per_batch or plm.tokens_per_batch
+    )
     done = {
         k: e
         for k in dict.fromkeys(layers)
-        if (e := _existing(folder_of(k), plm, proteins, k)) is not None
+        if (e := _existing(folder_of(k), plm, proteins, k, stored)) is not None
     }
     writers = {
-        k: EmbeddingsWriter(folder_of(k), proteins, _about(plm, k), shard_rows)
+        k: EmbeddingsWriter(folder_of(k), proteins, _about(plm, k), shard_rows, stored)
         for k in dict.fromkeys(layers)
         if k not in done
     }
@@ -49,7 +59,7 @@ def embed_to(
         for shard, first, part in _shards(writers.values()):
             lacking = {k: w for k, w in writers.items() if shard in w.missing}
             for rows, values in (
-                plm.embed(part, sorted(lacking), tokens_per_batch, False) if lacking else ()
+                plm.embed(part, sorted(lacking), tokens_per_batch, False, long=long) if lacking else ()
             ):
                 for layer, writer in lacking.items():
                     writer.write(rows + first, values[layer].float().cpu().numpy())
@@ -75,12 +85,15 @@ def _about(plm: PLM, layer: int) -> dict[str, object]:
     }
 
 
-def _existing(path: Path, plm: PLM, proteins: Proteins, layer: int) -> Embeddings | None:
+def _existing(
+    path: Path, plm: PLM, proteins: Proteins, layer: int, stored: Stored
+) -> Embeddings | None:
     if not (path / "about.json").exists():
         return None
     found = Embeddings.open(path)
     try:
         found.check(proteins, plm, layer)
-    except ValueError:  # others': these are made anew
+    except ValueError:  # others': these are made again
         return None
-    return found if found.about.get("computed_in") == _about(plm, layer)["computed_in"] else None
+    same = (found.about.get("computed_in"), found.stored) == (str(plm.dtype), stored)
+    return found if same else None

@@ -1,6 +1,9 @@
-"""Tensors from weight files, safetensors and torch's own, whole or in shards; no code of a file is
-run."""
+"""Weight files and the JSON beside them: safetensors and torch's own format, whole or in shards.
 
+No code of a file is run.
+"""
+
+import json
 import pickle
 import struct
 from collections.abc import Iterable, Mapping
@@ -11,10 +14,22 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from interplm_nb.saving import read_json_object
-
 SAFETENSORS, PICKLED = "model.safetensors", "pytorch_model.bin"
 """Names of a model's weights in transformers' folders; shards stand in `<name>.index.json`."""
+
+
+def read_settings(path: Path) -> dict[str, Any]:
+    """A JSON object. ValueError for anything else, FileNotFoundError where there is no file."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path}: not JSON ({error}); fetch the model's files again") from error
+    if not isinstance(found, dict):
+        raise ValueError(
+            f"{path}: wanted a JSON object, found {type(found).__name__}; fetch the model's files "
+            "again"
+        )
+    return found
 
 
 def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -50,8 +65,10 @@ def read_pickled(path: Path, wanted: str, allowed: Iterable[type] = ()) -> Any:
 
 
 def read_folder(folder: Path) -> dict[str, Tensor]:
-    """Every tensor of a folder in transformers' layout: safetensors where it has them, whole or in
-    shards, else `pytorch_model.bin`. FileNotFoundError where weights are missing."""
+    """Every tensor of a folder in transformers' layout: safetensors, else `pytorch_model.bin`.
+
+    FileNotFoundError where the weights or a shard of them are missing.
+    """
     paths = weights_of(folder)
     if not paths:
         raise FileNotFoundError(
@@ -79,7 +96,7 @@ def weights_of(folder: Path) -> list[Path]:
 
 
 def _shards(index: Path) -> list[str]:
-    shards = read_json_object(index).get("weight_map")
+    shards = read_settings(index).get("weight_map")
     names = sorted(set(shards.values())) if isinstance(shards, Mapping) else []
     if not names or any(Path(name).name != name for name in names):
         raise ValueError(f"{index}: wanted weight_map with the file of each tensor, in this folder")

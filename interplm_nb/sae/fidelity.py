@@ -1,16 +1,26 @@
-"""How much of the PLM an SAE keeps: the PLM's own predictions with its representation replaced by the reconstruction.
+"""How much of the PLM an SAE keeps: the PLM's own predictions with its representation replaced by
+the reconstruction.
 
     loss recovered = 1 - (CE_sae - CE_original) / (CE_zero - CE_original)
 
-`published` is InterPLM's measure: no residue is masked, the representation is replaced at every position (<cls>, <eos> and padding too), CE is
-the mean over the residues of a sequence, then over sequences, and the result is clipped to 0..1. `strict` is what the PLM was trained on: 15 %
-of the residues are masked, only residues are replaced, CE is the mean over all masked residues, nothing is clipped, and the KL divergence says
-how far the predictions moved even where CE did not.
+Masked models. "published" is InterPLM's measure: no residue is masked, the representation is
+replaced at every position (<cls>, <eos> and padding too), CE is the mean over the residues of a
+sequence, then over sequences, and the result is clipped to 0..1. "strict" is what the PLM was
+trained on: 15 % of the residues are masked, only residues are replaced, CE is the mean over all
+masked residues, nothing is clipped, and the KL divergence says how far the predictions moved even
+where CE did not.
+
+Next-residue models. CE is the mean over all residues, each predicted from the position before it,
+so that a protein's first residue counts only behind a start token. Only residues are replaced,
+nothing is clipped. "next residue, output" replaces the layer's whole output, which the layers above
+see. "next residue, recurrence" replaces a recurrent layer's state step by step, so that its own
+later steps see it too; whatever else the layer carries along (the cell of an LSTM) stays its own.
+Zeros are put in the same way as the reconstruction.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,49 +31,39 @@ from tqdm.auto import tqdm
 from interplm_nb.plm.protocol import PLM
 from interplm_nb.proteins import Proteins
 from interplm_nb.sae.company import check_place
+from interplm_nb.sae.measures import Measure, measures_of, why_absent
 from interplm_nb.sae.model import SAE
+from interplm_nb.sae.quality import Moments, Quality
+from interplm_nb.sae.replaced import three_logits
 
-Convention = Literal["published", "strict"]
 MASKED_FRACTION = 0.15
-
-
-@dataclass(frozen=True)
-class Quality:
-    """How well an SAE reconstructs embeddings, and how sparsely."""
-
-    n_residues: int
-    variance_explained: float
-    """1 - sum_d Var(x - x_hat)_d / sum_d Var(x)_d, as InterPLM has it: a constant error counts as none."""
-    fvu: float
-    """sum ||x - x_hat||^2 / sum ||x - mean(x)||^2: it counts."""
-    l0: float
-    """Mean active features per residue."""
-    dead: int
-    """Features that fire on none of these residues."""
+_NO_CLASS = -100
 
 
 @dataclass(frozen=True)
 class Fidelity:
-    """Cross entropies in nats, and the share of the loss that the reconstruction recovers (1 is all; times 100 is the paper's percent)."""
+    """Cross entropies in nats, and the share of the loss that the reconstruction recovers (1 is
+    all; times 100 is the paper's percent)."""
 
-    convention: str
+    measure: Measure
     layer: int
     n_proteins: int
     n_residues: int
-    """Residues whose prediction counts: all of them, or the masked ones."""
+    """Residues whose prediction counts: the masked ones, or all that are predicted."""
     ce_original: float
     ce_sae: float
     ce_zero: float
     loss_recovered: float
     """0 where zeros do no harm, so that there is nothing to recover."""
     kl: float
-    """Mean KL divergence of the predictions with the SAE from those without, nats per residue that counts."""
+    """Mean KL divergence of the predictions with the SAE from those without, nats per residue that
+    counts."""
     quality: Quality
-    """On the same residues' embeddings, all of them."""
+    """On the model's own embeddings of the same proteins, all residues."""
 
     def record(self) -> dict[str, Any]:
         """A JSON record for `fidelity.json`."""
-        return {**asdict(self), "type": "Fidelity", "version": 1}
+        return {**asdict(self), "type": "Fidelity", "version": 2}
 
 
 @torch.inference_mode()
@@ -71,55 +71,94 @@ def fidelity(
     sae: SAE,
     plm: PLM,
     proteins: Proteins,
-    convention: Convention = "strict",
+    measure: Measure | None = None,
     seed: int = 0,
     tokens_per_batch: int = 8192,
     layer: int | None = None,
     progress: bool = True,
 ) -> Fidelity:
-    """Run the PLM three times on `proteins`: as it is, with the SAE's reconstruction at its layer, and with zeros there.
+    """Run the PLM three times on `proteins`: as it is, with the SAE's reconstruction at its layer,
+    and with zeros there.
 
-    `layer` is the SAE's own (`sae.about`) unless given. `seed` chooses the masked residues of `strict`, and only it does: not the batches.
+    `measure` is the headline of `measures_of` unless given. `layer` is the SAE's own (`sae.about`)
+    unless given. `seed` chooses the masked residues of "strict", and only it does: not the batches.
+    A protein longer than the model reads is cut to its first `plm.max_residues` residues.
+
+    Raises ValueError for an SAE of another PLM or layer, for a model without fidelity
+    (`why_absent`), and for a measure that does not exist for its layer.
     """
-    if convention not in ("published", "strict"):
-        raise ValueError(f"the convention is 'published' or 'strict', not {convention!r}")
-    layer = _layer_of(sae, plm, layer)
-    sae = sae.to(plm.device)
-    total, moments = _Total(), _Moments(sae.d_in, sae.d_sae, plm.device)
-    masks = (
-        _masked_residues(proteins, seed)
-        if convention == "strict"
-        else [np.arange(length) for length in proteins.lengths]
-    )
+    layer = layer_of(sae, plm, layer)
+    measure = _chosen(plm, layer, measure)
+    sae, proteins = sae.to(plm.device), _cut(proteins, plm.max_residues)
+    total, moments = _Total(), Moments(sae.d_in, sae.d_sae, plm.device)
+    masks = _masked_residues(proteins, seed) if measure == "strict" else None
     with tqdm(
         total=proteins.n_residues,
         unit=" residues",
         unit_scale=True,
-        desc=f"fidelity, {convention}",
+        desc=f"fidelity, {measure}",
         disable=not progress,
     ) as bar:
         for places in _batches(proteins.lengths, tokens_per_batch):
             sequences = [proteins.sequences[i] for i in places]
             tokens = plm.tokens(sequences)
-            counted = _positions(tokens, [masks[i] for i in places])
-            residues = _positions(tokens, [np.arange(len(s)) for s in sequences])
-            total.add(
-                _Patched(sae, plm, layer, convention, residues, moments).losses(tokens, counted)
-            )
+            residues = _positions(plm, tokens, [np.arange(len(s)) for s in sequences])
+            given, counted = tokens, residues
+            if masks is not None:
+                counted = _positions(plm, tokens, [masks[i] for i in places])
+                given = torch.where(counted, _mask_token(plm), tokens)
+            logits = three_logits(sae, plm, layer, measure, given, residues, moments)
+            total.add(_losses(plm, logits, tokens, counted))
             bar.update(int(residues.sum()))
-    ce_original, ce_sae, ce_zero, kl = total.means(per_sequence=convention == "published")
+    ce_original, ce_sae, ce_zero, kl = total.means(per_sequence=measure == "published")
     return Fidelity(
-        convention,
+        measure,
         layer,
         len(proteins),
         total.n_residues,
         ce_original,
         ce_sae,
         ce_zero,
-        loss_recovered(ce_original, ce_sae, ce_zero, clip=convention == "published"),
+        loss_recovered(ce_original, ce_sae, ce_zero, clip=measure == "published"),
         kl,
         moments.quality(),
     )
+
+
+def fidelities(
+    sae: SAE, plm: PLM, proteins: Proteins, layer: int | None = None, progress: bool = True
+) -> list[Fidelity]:
+    """Fidelity by every measure that exists for the SAE's layer, the headline first; empty where
+    there is none (`why_absent`)."""
+    layer = layer_of(sae, plm, layer)
+    return [
+        fidelity(sae, plm, proteins, measure, layer=layer, progress=progress)
+        for measure in measures_of(plm, layer)
+    ]
+
+
+def probe(plm: PLM, proteins: Proteins, seed: int = 0) -> Callable[[SAE], dict[str, float]]:
+    """What `train_on(evaluate=...)` takes: loss_recovered, ce and kl by the headline measure of the
+    SAE's layer, on `proteins`; of a masked model loss_recovered_published too. A model without
+    fidelity gives an empty dictionary."""
+
+    def measured(sae: SAE) -> dict[str, float]:
+        layer = layer_of(sae, plm)
+        names = measures_of(plm, layer)
+        if not names:
+            return {}
+        headline = fidelity(sae, plm, proteins, names[0], seed, layer=layer, progress=False)
+        found = {
+            "loss_recovered": headline.loss_recovered,
+            "ce": headline.ce_sae,
+            "kl": headline.kl,
+        }
+        if "published" in names:
+            published = fidelity(sae, plm, proteins, "published", seed, layer=layer, progress=False)
+            found["loss_recovered_published"] = published.loss_recovered
+        return found
+
+    return measured
 
 
 def loss_recovered(ce_original: float, ce_sae: float, ce_zero: float, clip: bool) -> float:
@@ -130,74 +169,66 @@ def loss_recovered(ce_original: float, ce_sae: float, ce_zero: float, clip: bool
     return float(np.clip(recovered, 0, 1)) if clip else recovered
 
 
-@torch.inference_mode()
-def quality(sae: SAE, batches: Iterable[Tensor | np.ndarray]) -> Quality:
-    """Reconstruction and sparsity on batches of embeddings, float32 [n, d_in]; sums are kept in float64."""
-    moments = _Moments(sae.d_in, sae.d_sae, sae.device)
-    for batch in batches:
-        x = torch.tensor(batch) if isinstance(batch, np.ndarray) else batch
-        for part in x.to(sae.device).split(max(1, 2**23 // sae.d_sae)):
-            moments.add(part, *sae(part))
-    return moments.quality()
+def layer_of(sae: SAE, plm: PLM, layer: int | None = None) -> int:
+    """The layer that an SAE is for: its own, else `layer`.
 
-
-class _Patched:
-    """The PLM's predictions on one batch with the representation at a layer left, replaced or zeroed."""
-
-    def __init__(
-        self,
-        sae: SAE,
-        plm: PLM,
-        layer: int,
-        convention: Convention,
-        residues: Tensor,
-        moments: "_Moments",
-    ) -> None:
-        self._sae, self._plm, self._layer, self._residues, self._moments = (
-            sae,
-            plm,
-            layer,
-            residues,
-            moments,
+    Raises ValueError for an SAE of another PLM, layer, hook or width, with both values.
+    """
+    if sae.about is not None and sae.about.plm != plm.name:
+        raise ValueError(
+            f"this SAE was trained on {sae.about.plm!r}, the PLM given is {plm.name!r}; load the "
+            "SAE's own PLM"
         )
-        self._everywhere = convention == "published"
-
-    def losses(self, tokens: Tensor, counted: Tensor) -> Tensor:
-        """float64 [4, n_sequences]: sums over `counted` (bool [B, T]) of CE original, CE sae, CE zero and KL; and their number, [5, n]."""
-        masked = (
-            tokens if self._everywhere else torch.where(counted, _mask_token(self._plm), tokens)
+    if sae.about is not None and sae.about.plm_revision not in ("", plm.revision):
+        raise ValueError(
+            f"{plm.name} has other weights ({plm.revision[:19]}) than those the SAE was trained on "
+            f"({sae.about.plm_revision[:19]})"
         )
-        original, sae, zero = (
-            self._logits(masked, edit) for edit in (None, self._reconstruct, self._zero)
+    own = sae.about.layer if sae.about is not None else layer
+    if own is None:
+        raise ValueError("this SAE does not say which layer it is for; give layer=")
+    if layer not in (None, own):
+        raise ValueError(f"this SAE is for layer {own}, not layer {layer}")
+    if not 0 <= own <= plm.n_layers:
+        raise ValueError(
+            f"this SAE is for layer {own}, {plm.name} has layers 0 to {plm.n_layers}; load the "
+            "SAE's own PLM"
         )
-        log_p, log_q = original.log_softmax(-1), sae.log_softmax(-1)
-        rows = [
-            cross_entropy(logits.transpose(1, 2), tokens, reduction="none")
-            for logits in (original, sae, zero)
-        ]
-        rows += [(log_p.exp() * (log_p - log_q)).sum(-1), torch.ones_like(rows[0])]
-        return torch.stack(
-            [torch.where(counted, row, 0).sum(1, dtype=torch.float64) for row in rows]
-        ).cpu()
+    check_place(sae, plm.widths[own], plm.name)
+    return own
 
-    def _logits(self, tokens: Tensor, edit: Any) -> Tensor:
-        logits = self._plm.forward(
-            tokens, edit=None if edit is None else {self._layer: edit}, logits=True
-        ).logits
-        assert logits is not None
-        return logits.float()
 
-    def _reconstruct(self, h: Tensor) -> Tensor:
-        f, x_hat = self._sae(h.float())
-        self._moments.add(h[self._residues].float(), f[self._residues], x_hat[self._residues])
-        return self._put(h, x_hat)
+def _chosen(plm: PLM, layer: int, measure: Measure | None) -> Measure:
+    known = measures_of(plm, layer)
+    if not known:
+        raise ValueError(why_absent(plm))
+    if measure not in (None, *known):
+        raise ValueError(
+            f"layer {layer} of {plm.name} has fidelity by {' and '.join(map(repr, known))}, not by "
+            f"{measure!r}"
+        )
+    return measure or known[0]
 
-    def _zero(self, h: Tensor) -> Tensor:
-        return self._put(h, torch.zeros_like(h))
 
-    def _put(self, h: Tensor, new: Tensor) -> Tensor:
-        new = new.to(h.dtype)
-        return new if self._everywhere else torch.where(self._residues[..., None], new, h)
+def _losses(
+    plm: PLM, three: tuple[Tensor, Tensor, Tensor], tokens: Tensor, counted: Tensor
+) -> Tensor:
+    """float64 [5, n_sequences]: sums over `counted` (bool [B, T]) of CE original, CE sae, CE zero
+    and KL, and how many counted."""
+    targets = plm.classes(tokens)
+    counted = counted & (targets != _NO_CLASS)
+    if plm.objective == "next residue":
+        three = (three[0][:, :-1], three[1][:, :-1], three[2][:, :-1])
+        targets, counted = targets[:, 1:], counted[:, 1:]
+    log_p, log_q = three[0].log_softmax(-1), three[1].log_softmax(-1)
+    rows = [
+        cross_entropy(logits.transpose(1, 2), targets, reduction="none", ignore_index=_NO_CLASS)
+        for logits in three
+    ]
+    rows += [(log_p.exp() * (log_p - log_q)).sum(-1), torch.ones_like(rows[0])]
+    return torch.stack(
+        [torch.where(counted, row, 0).sum(1, dtype=torch.float64) for row in rows]
+    ).cpu()
 
 
 class _Total:
@@ -214,68 +245,25 @@ class _Total:
         return int(sum(sums[4].sum().item() for sums in self._sums))
 
     def means(self, per_sequence: bool) -> list[float]:
-        """CE original, CE sae, CE zero, KL: means over residues of each sequence and then sequences, or over all residues."""
+        """CE original, CE sae, CE zero, KL: means over residues of each sequence and then
+        sequences, or over all residues."""
+        if not self.n_residues:
+            raise ValueError(
+                "the model predicts no residue of these proteins; give longer proteins, of letters "
+                "that it knows"
+            )
         sums = torch.cat(self._sums, dim=1)
-        means = (sums[:4] / sums[4]).mean(1) if per_sequence else sums[:4].sum(1) / sums[4].sum()
-        return means.tolist()
+        if per_sequence:
+            counted = sums[:, sums[4] > 0]
+            return (counted[:4] / counted[4]).mean(1).tolist()
+        return (sums[:4].sum(1) / sums[4].sum()).tolist()
 
 
-class _Moments:
-    """Sums over residues for variance explained, FVU, L0 and dead features."""
-
-    def __init__(self, d_in: int, d_sae: int, device: torch.device) -> None:
-        # MPS has no float64; sums of some 100,000 residues are then good to about 4 digits.
-        dtype = torch.float32 if device.type == "mps" else torch.float64
-        self._n = 0
-        self._x, self._x2, self._e, self._e2 = (
-            torch.zeros(d_in, dtype=dtype, device=device) for _ in range(4)
-        )
-        self._active = torch.zeros(d_sae, dtype=torch.int64, device=device)
-
-    def add(self, x: Tensor, f: Tensor, x_hat: Tensor) -> None:
-        self._n += len(x)
-        self._active += (f > 0).sum(0)
-        x, e = x.to(self._x.dtype), (x - x_hat).to(self._x.dtype)
-        for total, values in (
-            (self._x, x),
-            (self._x2, x.square()),
-            (self._e, e),
-            (self._e2, e.square()),
-        ):
-            total += values.sum(0)
-
-    def quality(self) -> Quality:
-        if self._n < 2:
-            raise ValueError(f"quality takes at least 2 residues, not {self._n}")
-        spread = (self._x2 - self._x.square() / self._n).sum()
-        error_spread = (self._e2 - self._e.square() / self._n).sum()
-        dead = int((self._active == 0).sum())
-        l0 = int(self._active.sum()) / self._n
-        return Quality(
-            self._n, float(1 - error_spread / spread), float(self._e2.sum() / spread), l0, dead
-        )
-
-
-def _layer_of(sae: SAE, plm: PLM, layer: int | None) -> int:
-    if sae.about is not None and sae.about.plm != plm.name:
-        raise ValueError(
-            f"this SAE was trained on {sae.about.plm!r}, the PLM given is {plm.name!r}; load the SAE's own PLM"
-        )
-    if sae.about is not None and sae.about.plm_revision not in ("", plm.revision):
-        raise ValueError(
-            f"{plm.name} has other weights ({plm.revision[:19]}) than those the SAE was trained on ({sae.about.plm_revision[:19]})"
-        )
-    own = sae.about.layer if sae.about is not None else layer
-    if own is None:
-        raise ValueError("this SAE does not say which layer it is for; give layer=")
-    if layer not in (None, own):
-        raise ValueError(f"this SAE is for layer {own}, not layer {layer}")
-    if not 0 <= own <= plm.n_layers:
-        raise ValueError(
-            f"this SAE is for layer {own}, {plm.name} has layers 0 to {plm.n_layers}; load the SAE's own PLM"
-        )
-    check_place(sae, plm.widths[own], plm.name)
-    return own
+def _cut(proteins: Proteins, longest: int) -> Proteins:
+    if proteins.lengths.max(initial=0) <= longest:
+        return proteins
+    cut = (sequence[:longest] for sequence in proteins.sequences)
+    return Proteins.from_sequences(dict(zip(proteins.accessions, cut, strict=True)))
 
 
 def _masked_residues(proteins: Proteins, seed: int) -> list[np.ndarray]:
@@ -288,7 +276,8 @@ def _masked_residues(proteins: Proteins, seed: int) -> list[np.ndarray]:
 
 
 def _batches(lengths: np.ndarray, tokens_per_batch: int) -> Iterator[list[int]]:
-    """Places of proteins in batches of like length, padded size at most `tokens_per_batch` (or one protein)."""
+    """Places of proteins in batches of like length, padded size at most `tokens_per_batch` (or one
+    protein)."""
     batch: list[int] = []
     for i in np.argsort(-lengths, kind="stable").tolist():
         if batch and (len(batch) + 1) * (int(lengths[batch[0]]) + 2) > tokens_per_batch:
@@ -299,32 +288,14 @@ def _batches(lengths: np.ndarray, tokens_per_batch: int) -> Iterator[list[int]]:
         yield batch
 
 
-def _positions(tokens: Tensor, places: Sequence[np.ndarray]) -> Tensor:
-    """bool [B, T]: these residues; residue 0 stands behind <cls>."""
+def _positions(plm: PLM, tokens: Tensor, places: Sequence[np.ndarray]) -> Tensor:
+    """bool [B, T]: the positions of these residues (from 0 within each protein)."""
     at = np.zeros(tokens.shape, dtype=bool)
     for row, residues in zip(at, places, strict=True):
-        row[1 + residues] = True
+        row[plm.first_residue + residues] = True
     return torch.from_numpy(at).to(tokens.device)
 
 
 def _mask_token(plm: PLM) -> Tensor:
     """The id of <mask>, as the PLM's own tokenizer writes it."""
-    return plm.tokens(["<mask>"])[0, 1]
-
-
-def probe(plm: PLM, proteins: Proteins, seed: int = 0) -> Callable[[SAE], dict[str, float]]:
-    """What `train_on(evaluate=...)` takes: loss_recovered, ce and kl of masked residues (`strict`) and loss_recovered_published, on `proteins`."""
-
-    def measure(sae: SAE) -> dict[str, float]:
-        strict, published = (
-            fidelity(sae, plm, proteins, convention, seed, progress=False)
-            for convention in ("strict", "published")
-        )
-        return {
-            "loss_recovered": strict.loss_recovered,
-            "loss_recovered_published": published.loss_recovered,
-            "ce": strict.ce_sae,
-            "kl": strict.kl,
-        }
-
-    return measure
+    return plm.tokens(["<mask>"])[0, plm.first_residue]

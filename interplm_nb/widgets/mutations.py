@@ -32,8 +32,11 @@ class Named(NamedTuple):
     sequence: str
 
 
-def read_one(text: str) -> Named:
-    """One sequence, plain or as FASTA, in upper-case letters of `LETTERS`, of at most 1,022 residues. InputError otherwise, with the way out."""
+def read_one(text: str, longest: int) -> Named:
+    """One sequence, plain or as FASTA, in upper-case letters of `LETTERS`.
+
+    InputError for what is none or has over `longest` residues, with the way out.
+    """
     header, _, rest = (
         text.strip().partition("\n") if text.lstrip().startswith(">") else ("", "", text)
     )
@@ -45,7 +48,7 @@ def read_one(text: str) -> Named:
     report = _Refusal("the sequence", strict=True)
     sequence = clean_sequence("".join(rest.split()), report, name)
     assert sequence is not None  # what is wrong has been refused
-    within_limit(Proteins.from_sequences({name or "sequence": sequence}), report)
+    within_limit(Proteins.from_sequences({name or "sequence": sequence}), report, longest)
     return Named(name, sequence)
 
 
@@ -73,7 +76,8 @@ def _read(text: str, sequence: str) -> Mutation:
     parts = _WRITTEN.fullmatch(text)
     if parts is None:
         raise ValueError(
-            f"a mutation is written as A12V (the letter there, its position from 1, one of {AMINO_ACIDS}), not {text!r}"
+            f"a mutation is written as A12V (the letter there, its position from 1, one of "
+            f"{AMINO_ACIDS}), not {text!r}"
         )
     mutation = Mutation(int(parts[2]), parts[1], parts[3])
     if mutation.position > len(sequence):

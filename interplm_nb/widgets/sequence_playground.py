@@ -1,4 +1,4 @@
-"""Type or paste a sequence, see its features and concepts, change a residue and see what changes."""
+"""Type or paste a sequence, see its features and concepts, change a residue, see what changes."""
 
 import logging
 from collections import OrderedDict
@@ -11,8 +11,9 @@ from scipy.sparse import csr_array
 
 from interplm_nb.activations import FeatureActivations
 from interplm_nb.features.logos import AMINO_ACIDS
-from interplm_nb.pipeline.annotate import AnnotatedSequences, Annotator
-from interplm_nb.plm.lengths import MAX_RESIDUES
+from interplm_nb.pipeline.annotate import AnnotatedSequences, Annotator, max_residues
+from interplm_nb.pipeline.errors import PipelineError
+from interplm_nb.plm import fetching
 from interplm_nb.proteins import Proteins
 from interplm_nb.sources.report import InputError
 from interplm_nb.widgets import assets
@@ -25,6 +26,7 @@ from interplm_nb.widgets.playground_figure import (
     CHANGE_SCALE_ON_DARK,
     playground_figure,
 )
+from interplm_nb.widgets.playground_model import direction_words, missing_words
 from interplm_nb.widgets.playground_result import CHANGED, EFFECTS, Reading, effects, packed_result
 from interplm_nb.widgets.view import View
 
@@ -39,7 +41,10 @@ REMEMBERED = 32
 SCANNED_FEATURES = 12
 """Features of a scan that are shown: those that change most under any substitution."""
 
-NO_TORCH = "The playground runs the model, which needs torch, and torch is not installed here: run `pip install torch`, then restart the kernel."
+NO_TORCH = (
+    "The playground runs the model, which needs torch, and torch is not installed here: "
+    "run `pip install torch`, then restart the kernel."
+)
 
 
 class Asked(Protocol):
@@ -55,17 +60,19 @@ class Asked(Protocol):
 
 
 class SequencePlayground(View):
-    """A sequence of one's own: which features fire where, which concepts they name with what confidence, and what a mutation changes.
+    """A sequence of one's own: which features fire where, what they name, what a mutation changes.
 
-    Substitutions are made residue by residue; every feature is compared on every residue. Needs the model and a running kernel. `annotator` reads
-    sequences; by default the run's own, loaded at the first sequence (torch is imported only then). Where the run's SAE was trained on the embedded
-    model, so are its answers: `data.about["note"]`.
+    Substitutions are made residue by residue; every feature is compared on every residue. Needs the
+    model and a running kernel. `annotator` reads sequences; by default the run's own, loaded at the
+    first sequence (torch is imported only then). Where the model's weights are not here nothing is
+    read: a button asks first, and `fetch` does what it does. Where the run's SAE was trained on the
+    embedded model, so are its answers: `data.about["note"]`.
     """
 
     _esm = assets.esm("sequence_playground")
 
     sequence = t.Unicode(
-        "", help="the reference, plain or FASTA, of at most 1,022 residues; empty: none yet"
+        "", help="the reference, plain or FASTA, of at most about['limit'] residues; empty: none"
     ).tag(sync=True)
     mutations = t.List(
         t.Unicode(),
@@ -80,6 +87,10 @@ class SequencePlayground(View):
     ).tag(sync=True)
     progress = t.Unicode("", help="what is being done; empty: nothing").tag(sync=True)
     problem = t.Unicode("", help="why the last request failed, for a person").tag(sync=True)
+    missing = t.Dict(
+        read_only=True,
+        help="text, button and licence where the model's weights must be fetched first; else empty",
+    ).tag(sync=True)
     about = t.Dict(
         read_only=True,
         help="limits, groups of amino acids, colours of changes: what both halves share",
@@ -105,19 +116,29 @@ class SequencePlayground(View):
     @t.default("about")
     def _about(self) -> dict[str, Any]:
         return {
-            "limit": MAX_RESIDUES,
+            "limit": max_residues(self.data.pages.run),
+            "direction": direction_words(self.data.pages.run),
             "changed": CHANGED,
             "groups": [{"name": name, "letters": letters} for name, letters, *_ in CHEMISTRY],
             "scale": list(CHANGE_SCALE),
             "scale_on_dark": list(CHANGE_SCALE_ON_DARK),
         }
 
+    @t.default("missing")
+    def _not_here(self) -> dict[str, str]:
+        return missing_words(self.data.pages.run) if self._annotator is None else {}
+
+    def _look_again(self) -> bool:
+        """Whether weights are missing now: another program may have fetched them."""
+        self.set_trait("missing", self._not_here())
+        return bool(self.missing)
+
     @t.validate("sequence")
     def _clean(self, proposal: Any) -> str:
         if not proposal["value"].strip():
             return ""
         try:
-            self._name, sequence = read_one(proposal["value"])
+            self._name, sequence = read_one(proposal["value"], self.about["limit"])
         except InputError as error:
             raise t.TraitError(str(error)) from None
         return sequence
@@ -145,10 +166,12 @@ class SequencePlayground(View):
             self._answer()
 
     def _told(self, _: Any, message: dict[str, Any], __: Any) -> None:
-        """What the browser asks for: read `text`, set `mutations`, scan a `position`."""
+        """What the browser asks for: `fetch`, read `text`, set `mutations`, scan a `position`."""
         self.problem = ""
         try:
-            if "text" in message:
+            if "fetch" in message:
+                self._fetch_and_show(message.get("text", ""))
+            elif "text" in message:
                 self._show(message["text"])
             elif "mutations" in message:
                 self.mutations = message["mutations"]
@@ -160,22 +183,50 @@ class SequencePlayground(View):
 
     def _show(self, text: str) -> None:
         """Read a text anew: without mutations, under its own name."""
-        before = self._name, self.sequence
+        before = self.sequence, self.mutations
         self.sequence = text
         self.mutations = []
-        if self.sequence == before[1] and self._name != before[0]:
+        if (self.sequence, self.mutations) == before:  # nobody has been told of a change
+            self._answer()
+
+    def _fetch_and_show(self, text: str) -> None:
+        self._trying(self._fetch_weights, "The weights could not be fetched")
+        if self.missing:
+            return
+        if text.strip():
+            self._show(text)
+        else:
             self._answer()
 
     def _tell_done(self) -> None:
         """Whoever asked hears that it is over, even where nothing has changed."""
         self.send({"done": True})
 
-    def effects(self) -> pl.DataFrame:
-        """What the mutations change, on all features, the greatest change first; empty without a mutation.
+    def fetch(self) -> None:
+        """Fetch the model's weights where they are not here, then read the sequence.
 
-        Columns: feature (u32); label, the concept that it matches best on validation (null: none); reference, mutant (f32, activations in shares
-        of the maximum on training proteins) and change, their difference, at `position` (i64, from 1), where it is greatest. Raises what the
-        annotator does.
+        Raises ConnectionError where they cannot be fetched, with the way out.
+        """
+        self._fetch_weights()
+        self._answer()
+
+    def _fetch_weights(self) -> None:
+        model = self.data.pages.run.model()
+        try:
+            if model and self.missing:
+                self.progress = f"Fetching {model.name}"
+                fetching.fetch(model.weights)
+        finally:
+            self.progress = ""
+            self._look_again()
+
+    def effects(self) -> pl.DataFrame:
+        """What the mutations change, on all features, the greatest change first.
+
+        Empty without a mutation. Columns: feature (u32); label, the concept that it matches best on
+        validation (null: none); reference, mutant (f32, activations in shares of the maximum on
+        training proteins) and change, their difference, at `position` (i64, from 1), where it is
+        greatest. Raises what the annotator does, PipelineError where the weights are not here.
         """
         readings = self._current()
         return (
@@ -185,33 +236,38 @@ class SequencePlayground(View):
         )
 
     def scan(self, position: int) -> pl.DataFrame:
-        """Every substitution of one residue of the reference, on its own: the features that change by more than 0.05 of their maximum, anywhere.
+        """Every substitution of one residue of the reference, each on its own.
 
-        Columns: mutation, letter, and those of `effects`; by letter, then the greatest change first. ValueError for a position that is none.
+        The features that change by more than 0.05 of their maximum, anywhere. Columns: mutation,
+        letter, and those of `effects`; by letter, then the greatest change first. ValueError for a
+        position that is none.
         """
         return self._scan(position).filter(pl.col("change").abs() > CHANGED)
 
     def figure(self) -> "Figure":
-        """The features along the sequence, and what mutations change, for print: see `View.figure`."""
+        """The features along the sequence, and what mutations change: see `View.figure`."""
         if not self.result:
+            why = self.problem or self.missing.get("text", "")
             return playground_figure(
-                None, self.problem or "No sequence has been read. Run the notebook and type one."
+                None, why or "No sequence has been read. Run the notebook and type one."
             )
         readings = self._current()
         return playground_figure(self._packed(readings), f"{self._title()}", len(self.sequence))
 
     def _title(self) -> str:
         mutations = f", {', '.join(self.mutations)}" if self.mutations else ""
-        return f"{self._name or 'Sequence'}, {len(self.sequence):,} residues{mutations}; {self.data.about['plm']}, layer {self.data.about['layer']}"
+        model = f"{self.data.about['plm']}, layer {self.data.about['layer']}"
+        return f"{self._name or 'Sequence'}, {len(self.sequence):,} residues{mutations}; {model}"
 
     def _answer(self) -> None:
         """Send what the model says of the sequence and its mutant, or why it cannot."""
         if not self.sequence:
             self.result, self.problem = b"", ""
             return
-        self._trying(lambda: setattr(self, "result", pack(*self._packed(self._current()))))
+        if not self._look_again():
+            self._trying(lambda: setattr(self, "result", pack(*self._packed(self._current()))))
 
-    def _trying(self, act: Any) -> None:
+    def _trying(self, act: Any, failed: str = "This sequence could not be read") -> None:
         try:
             act()
             self.problem = ""
@@ -221,7 +277,7 @@ class SequencePlayground(View):
             self.problem = NO_TORCH
         except UNREADABLE as error:
             log.exception("the playground")
-            self.problem = f"This sequence could not be read: {error}"
+            self.problem = f"{failed}: {error}"
         finally:
             self.progress = ""
 
@@ -287,11 +343,14 @@ class SequencePlayground(View):
         own, wanted = activations.n_features, self.data.pages.activations.n_features
         if own != wanted:
             raise ValueError(
-                f"the annotator has {own:,} features, source {self.data.pages.source} has {wanted:,}; give the annotator of this source"
+                f"the annotator has {own:,} features, source {self.data.pages.source} has "
+                f"{wanted:,}; give the annotator of this source"
             )
 
     def _loaded(self) -> Asked:
         if self._annotator is None:
+            if self._look_again():
+                raise PipelineError(f"{self.missing['text']} Press its button, or call fetch()")
             self.progress = "Loading the model"
             self._annotator = Annotator(self.data.pages.run, self.data.pages.source)
         return self._annotator
@@ -336,9 +395,11 @@ def _of_mutation(
 def packed_scan(
     table: pl.DataFrame, position: int, sequence: str
 ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """Record and arrays of `packing.pack`: the change (f4) of each amino acid x feature, in the order of `AMINO_ACIDS`, the residue's own 0.
+    """Record and arrays of `packing.pack`: the change (f4) of each amino acid x feature.
 
-    Features are the `SCANNED_FEATURES` that change most under any substitution; n_changed counts per amino acid all that change by over 0.05.
+    In the order of `AMINO_ACIDS`, the residue's own 0. Features are the `SCANNED_FEATURES` that
+    change most under any substitution; n_changed counts per amino acid all that change by over
+    0.05.
     """
     top = (
         table.group_by("feature")
@@ -357,7 +418,12 @@ def packed_scan(
         table.filter(pl.col("change").abs() > CHANGED).group_by("letter").len().iter_rows()
     )
     record = {
-        "sequence": sequence, "position": position, "before": sequence[position - 1], "letters": AMINO_ACIDS, "features": features,
-        "labels": top["label"].head(SCANNED_FEATURES).to_list(), "n_changed": [counts.get(letter, 0) for letter in AMINO_ACIDS],
-    }  # fmt: skip
+        "sequence": sequence,
+        "position": position,
+        "before": sequence[position - 1],
+        "letters": AMINO_ACIDS,
+        "features": features,
+        "labels": top["label"].head(SCANNED_FEATURES).to_list(),
+        "n_changed": [counts.get(letter, 0) for letter in AMINO_ACIDS],
+    }
     return record, {"change": change.ravel()}

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 
 import numpy as np
@@ -5,9 +6,17 @@ import polars as pl
 import pytest
 
 from interplm_nb.concepts.links import ConceptLinks
-from interplm_nb.pipeline.annotate import FIRES, FOUND, NAMED, Annotator, annotate, read_sequences
+from interplm_nb.pipeline.annotate import (
+    FIRES,
+    FOUND,
+    NAMED,
+    Annotator,
+    annotate,
+    max_residues,
+    read_sequences,
+)
 from interplm_nb.pipeline.errors import PipelineError
-from interplm_nb.pipeline.run import Run
+from interplm_nb.pipeline.run import Run, RunModel
 from interplm_nb.proteins import Proteins
 from interplm_nb.saving import write_json
 from interplm_nb.sources.report import InputError
@@ -213,7 +222,7 @@ def test_a_confidence_that_nothing_reaches_names_nothing(annotator, proteins, mo
 
 def test_what_cannot_be_annotated_is_left_out_and_said():
     proteins, report = read_sequences(
-        {"good": "ACDE", "long": "A" * 1023, "bad": "AC1", "empty": " "}
+        {"good": "ACDE", "long": "A" * 1023, "bad": "AC1", "empty": " "}, 1022
     )
     assert proteins.accessions == ["good"] and report.kept == 1
     assert report.counts() == {
@@ -224,12 +233,48 @@ def test_what_cannot_be_annotated_is_left_out_and_said():
     with pytest.raises(
         InputError, match="long: over 1,022 residues: 1,023 residues; cut it into domains"
     ):
-        read_sequences({"long": "A" * 1023}, strict=True)
+        read_sequences({"long": "A" * 1023}, 1022, strict=True)
     with pytest.raises(
         InputError,
         match=r"(?s)no sequence can be annotated; wanted 1 to 1,022 residues.*digit in the sequence",
     ):
-        read_sequences("AC1")
+        read_sequences("AC1", 1022)
+
+
+def test_the_longest_sequence_is_what_the_runs_model_reads(tiny_run, tmp_path):
+    run = with_links(tiny_run, tmp_path / "run")
+    model = run.model()
+    assert max_residues(run) == model.record.max_residues == 1022
+    run.note_model(model._replace(record=dataclasses.replace(model.record, max_residues=50)))
+    annotator = Annotator(run, device="cpu")
+    found = annotator({"fits": "M" * 50, "long": "M" * 51}, 0)
+    assert found.proteins.accessions == ["fits"]
+    assert found.report.counts() == {"over 50 residues": 1}
+    with pytest.raises(InputError, match="wanted 1 to 50 residues"):
+        annotator("M" * 51)
+    assert max_residues(Run.create(tmp_path / "bare", "tiny")) == 1022, "nothing says otherwise"
+
+
+def test_a_run_made_from_arrays_cannot_be_asked(tiny_run, tmp_path):
+    run = with_links(tiny_run, tmp_path / "run")
+    run.note_model(RunModel("arrays mine.npz", "mine", None))
+    assert max_residues(run) == 1022
+    with pytest.raises(
+        PipelineError, match=r"came from arrays \(mine\), so it has no model to run"
+    ):
+        Annotator(run)
+
+
+def test_all_proteins_go_to_the_model_in_one_call(annotator, proteins, monkeypatch):
+    calls, embed = [], annotator.plm.embed
+
+    def counted(asked, *rest, **settings):
+        calls.append(len(asked))
+        return embed(asked, *rest, **settings)
+
+    monkeypatch.setattr(annotator.plm, "embed", counted)
+    annotator(proteins, 0)
+    assert calls == [len(proteins)]
 
 
 def test_a_confidence_is_a_probability(annotator):

@@ -1,11 +1,14 @@
 """Keys and manifests: what is skipped, what is resumed, what is thrown away."""
 
+from dataclasses import replace
+
 import pytest
 
 from interplm_nb.pipeline import manifest
 from interplm_nb.pipeline.errors import PipelineError
 from interplm_nb.pipeline.parameters import EmbedParameters, ProteinsParameters
-from interplm_nb.pipeline.run import Run
+from interplm_nb.pipeline.run import Run, RunModel
+from interplm_nb.plm.record import ModelRecord
 from tests.pipeline.fakes import work_like
 
 
@@ -44,14 +47,18 @@ def test_an_ended_stage_is_current_until_its_parameters_its_inputs_or_its_output
 
 def test_a_manifest_says_what_went_in_and_out(run):
     params = EmbedParameters(layer=2)
+    record = ModelRecord("m", "sha256:1", (8, 8, 8), 1022, "ACD", "masked", True, False, "MIT")
+    run.note_model(RunModel("m", "m", record))
     work_like("embed", run, "vectors")
     end(run, params)
+    assert current(run, params)
+    run.note_model(RunModel("m", "m", replace(record, revision="sha256:2")))
+    assert not current(run, params)
+    run.note_model(RunModel("m", "m", record))
     about = manifest.read(run, "embed")
     assert about["params"]["layer"] == 2
-    assert set(about["inputs"]) == {
-        "proteins",
-        "plm",
-    }  # the embedded model is a file: its content counts
+    assert about["inputs"]["model"] == "sha256:1"  # a model is known by its revision
+    assert set(about["inputs"]) == {"proteins", "model"}
     assert list(about["outputs"]) == ["embeddings/layer_02/part.bin"]
     assert about["outputs"]["embeddings/layer_02/part.bin"]["bytes"] == 7
     assert {"python", "torch", "numpy", "polars", "interplm-nb"} <= set(about["versions"])

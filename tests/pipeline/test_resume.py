@@ -35,7 +35,7 @@ RUNNER = """
 import sys
 from pathlib import Path
 from interplm_nb.pipeline.runner import Request, run
-run(Request("demo", Path(sys.argv[1]), notebooks=Path(sys.argv[2])), lambda text: print(text, flush=True))
+run(Request("demo", Path(sys.argv[1]), ["embed.plm=esm2-mini"], notebooks=Path(sys.argv[2])), lambda text: print(text, flush=True))
 """
 
 
@@ -96,11 +96,16 @@ def test_a_killed_runner_frees_the_folder_and_goes_on(tmp_path):
             pass
         time.sleep(2)
         with pytest.raises(RunLockedError, match=f"process {process.pid}"):
-            runner.run(runner.Request("demo", tmp_path / "run", notebooks=sleepy), lambda _: None)
+            runner.run(
+                runner.Request("demo", tmp_path / "run", ["embed.plm=esm2-mini"], notebooks=sleepy),
+                lambda _: None,
+            )
         process.send_signal(signal.SIGKILL)  # the runner alone: its kernel finds out by itself
         process.wait()
     said = []
-    request = runner.Request("demo", tmp_path / "run", notebooks=write_fakes(tmp_path / "awake"))
+    request = runner.Request(
+        "demo", tmp_path / "run", ["embed.plm=esm2-mini"], notebooks=write_fakes(tmp_path / "awake")
+    )
     run = once_free(lambda: runner.run(request, said.append))
     assert said[:2] == ["01_proteins: unchanged, skipped", "02_embed: unchanged, skipped"]
     assert manifest.read(run, "concepts")["stage"] == "concepts"

@@ -13,6 +13,8 @@ from interplm_nb.pipeline.lock import locked
 from interplm_nb.pipeline.run import Run
 from tests.pipeline.fakes import work_like, write_fakes
 
+MINI = ["embed.plm=esm2-mini"]
+
 
 @pytest.fixture
 def ran(monkeypatch):
@@ -29,6 +31,7 @@ def ran(monkeypatch):
 
 def ask(tmp_path, *settings, **options):
     said = []
+    settings = ["embed.plm=esm2-mini", *settings]
     run = runner.run(
         runner.Request("demo", tmp_path / "run", settings, notebooks=tmp_path, **options),
         said.append,
@@ -39,7 +42,8 @@ def ask(tmp_path, *settings, **options):
 def test_stages_run_in_order_once(tmp_path, ran):
     run, said = ask(tmp_path)
     assert ran == list(STAGES)
-    assert said[1].startswith("01_proteins: done in")
+    assert said[0] == "model: esm2-mini (weights: MIT)"
+    assert said[2].startswith("01_proteins: done in")
     ran.clear()
     assert ask(tmp_path)[1] == [f"{run.stage_name(stage)}: unchanged, skipped" for stage in STAGES]
     assert ran == []
@@ -73,7 +77,7 @@ def test_a_stage_can_be_forced_or_started_from(tmp_path, ran):
 def test_an_optional_stage_runs_in_its_place_where_it_is_asked_for(tmp_path, ran):
     run, said = ask(tmp_path, "compare.steps=5")
     assert ran == list(ALL_STAGES)
-    assert said[7].startswith("03b_compare: done in")
+    assert said[8].startswith("03b_compare: done in")
     ran.clear()
     ask(tmp_path, "compare.steps=6")
     assert ran == ["compare"]  # nothing is made from it
@@ -130,14 +134,14 @@ def test_with_kernels_a_failure_names_the_cell_and_the_run_resumes(tmp_path, cap
     out = tmp_path / "a {b} run"
     broken = write_fakes(tmp_path / "broken", broken="train")
     with pytest.raises(StageError) as failed:
-        runner.run(runner.Request("demo", out, notebooks=broken), lambda _: None)
+        runner.run(runner.Request("demo", out, MINI, notebooks=broken), lambda _: None)
     text = str(failed.value)
     assert f"cell [4] of {out / '03_train.ipynb'} failed (raise ValueError" in text
     assert "ValueError: the last line" in text
     assert f"resume with: interplm-nb run demo --out '{out}'" in text
     said = []
     run = runner.run(
-        runner.Request("demo", out, notebooks=write_fakes(tmp_path / "whole")), said.append
+        runner.Request("demo", out, MINI, notebooks=write_fakes(tmp_path / "whole")), said.append
     )
     assert said[:2] == ["01_proteins: unchanged, skipped", "02_embed: unchanged, skipped"]
     check_notebook(run)
@@ -154,7 +158,7 @@ def test_a_kernel_that_dies_is_said_to_have_died(tmp_path):
         StageError,
         match=r"01_proteins\.ipynb stopped: interrupted, killed, or out of memory\nresume with: ",
     ):
-        runner.run(runner.Request("demo", tmp_path / "run", notebooks=deadly), lambda _: None)
+        runner.run(runner.Request("demo", tmp_path / "run", MINI, notebooks=deadly), lambda _: None)
 
 
 def check_notebook(run: Run) -> None:

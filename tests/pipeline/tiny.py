@@ -28,7 +28,7 @@ def tiny_parameters(folder: Path) -> dict[str, StageParameters]:
     }
     return {
         "proteins": ProteinsParameters(max_proteins=40, **place),
-        "embed": EmbedParameters(layer=1, **place),
+        "embed": EmbedParameters(plm="esm2-mini", layer=1, **place),
         "train": TrainParameters(**train, **place),
         "activations": ActivationsParameters(**place),
         "concepts": ConceptsParameters(min_instances=1, bootstrap=5, null_draws=20, **place),

@@ -81,12 +81,64 @@ def test_what_is_there_is_kept_and_what_is_others_is_made_anew(tmp_path, capsys)
     )
 
 
+def test_bfloat16_on_disk_is_what_the_model_gives_rounded(tmp_path):
+    proteins = proteins_of(20)
+    give = lambda stored: embed_to(  # noqa: E731
+        toy(), proteins, [1, 3], lambda k: tmp_path / str(k), stored=stored, progress=False
+    )
+    exact = {k: e[:].copy() for k, e in give("float32").items()}
+    half = give("bfloat16")
+    for layer, values in exact.items():
+        assert half[layer].stored == "bfloat16"
+        assert half[layer].about["computed_in"] == "torch.float32"
+        rounded = torch.from_numpy(values).bfloat16().float()
+        torch.testing.assert_close(torch.from_numpy(half[layer][:]), rounded, rtol=0, atol=0)
+    inode = (tmp_path / "1" / "about.json").stat().st_ino
+    give("bfloat16")
+    assert (tmp_path / "1" / "about.json").stat().st_ino == inode
+    again = give("float32")
+    np.testing.assert_array_equal(again[1][:], exact[1])
+
+
+ROOM = 128 * 24 * 4
+"""128 rows of the toy's layers in float32."""
+
+
+@pytest.mark.parametrize(
+    ("room", "stored", "tokens", "rows"),
+    [
+        (ROOM, "float32", None, 4096),
+        (ROOM, "float32", 50, 128),
+        (ROOM, "bfloat16", 50, 256),
+        (ROOM, "float32", 200, 200),
+    ],
+)
+def test_a_shard_has_its_size_and_room_for_a_batch(
+    tmp_path, monkeypatch, room, stored, tokens, rows
+):
+    monkeypatch.setattr("interplm_nb.plm.store.SHARD_BYTES", room)
+    monkeypatch.setattr(type(toy()), "tokens_per_batch", 4096)
+    proteins = Proteins.from_sequences({f"P{i}": "MKTA" for i in range(1500)})
+    found = embed_to(
+        toy(),
+        proteins,
+        [1],
+        lambda _: tmp_path / "e",
+        tokens_per_batch=tokens,
+        stored=stored,
+        progress=False,
+    )
+    assert found[1].d_in == 24
+    assert found[1].about["bounds"][1] == rows
+
+
 class StoppedError(Exception):
     pass
 
 
+@pytest.mark.parametrize("stored", ["float32", "bfloat16"])
 @pytest.mark.parametrize("after", [0, 1, 7])
-def test_an_interrupted_run_goes_on_with_the_next_shard(tmp_path, after):
+def test_an_interrupted_run_goes_on_with_the_next_shard(tmp_path, after, stored):
     plm, proteins = toy(), proteins_of(40)
 
     def give(where, model):
@@ -97,6 +149,7 @@ def test_an_interrupted_run_goes_on_with_the_next_shard(tmp_path, after):
             lambda k: where / str(k),
             shard_rows=150,
             tokens_per_batch=80,
+            stored=stored,
             progress=False,
         )
 
@@ -110,8 +163,8 @@ def test_an_interrupted_run_goes_on_with_the_next_shard(tmp_path, after):
             plm.dtype,
         )
 
-        def embed(self, *arguments):
-            for i, batch in enumerate(plm.embed(*arguments)):
+        def embed(self, *arguments, **options):
+            for i, batch in enumerate(plm.embed(*arguments, **options)):
                 if len(list(tmp_path.rglob("shard_*"))) >= after and i == 1:
                     raise StoppedError
                 yield batch

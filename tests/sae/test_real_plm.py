@@ -1,4 +1,5 @@
-"""The SAE's parts with the real ESM-2 code: a small random model, and the one that comes with the package."""
+"""The SAE's parts with the real ESM-2 code: a small random model, and the one that comes with the
+package."""
 
 import numpy as np
 import pytest
@@ -12,9 +13,10 @@ from interplm_nb.proteins import Proteins
 from interplm_nb.sae.architectures import ReLU, TopK
 from interplm_nb.sae.config import SAEConfig
 from interplm_nb.sae.encode import encode_to
-from interplm_nb.sae.fidelity import fidelity, probe, quality
+from interplm_nb.sae.fidelity import fidelities, fidelity, probe
 from interplm_nb.sae.model import SAE
 from interplm_nb.sae.progress import METRICS, read_metrics
+from interplm_nb.sae.quality import quality
 from interplm_nb.sae.stream import StoredBatches, StreamedBatches
 from interplm_nb.sae.train import train_on
 from tests.sae.small_sae import any_sae
@@ -63,12 +65,11 @@ def test_train_encode_and_measure_on_stored_embeddings(tmp_path, plm, proteins):
     assert 0 < store.mean_l0() <= 8 and store.about["plm_revision"] == "sha256:toy"
     measured = quality(sae, [values for _, values in embeddings.blocks()])
     assert measured.fvu < 0.6 and measured.l0 == pytest.approx(store.mean_l0())
-    for convention in ("published", "strict"):
-        found = fidelity(sae, plm, proteins, convention, progress=False)
+    strict, published = fidelities(sae, plm, proteins, progress=False)
+    for found in (strict, published):
         assert (
             found.layer == 1 and np.isfinite([found.ce_sae, found.kl, found.loss_recovered]).all()
         )
-    published = fidelity(sae, plm, proteins, "published", progress=False)
     assert published.quality.fvu == pytest.approx(measured.fvu, rel=1e-3)
 
 

@@ -20,7 +20,7 @@ from interplm_nb.widgets.mutations import Mutation, mutated, read_mutations, rea
     ],
 )
 def test_a_sequence_is_read_plain_or_as_fasta(text: str, name: str, sequence: str) -> None:
-    assert read_one(text) == (name, sequence)
+    assert read_one(text, 1022) == (name, sequence)
 
 
 @pytest.mark.parametrize(
@@ -37,11 +37,14 @@ def test_a_sequence_is_read_plain_or_as_fasta(text: str, name: str, sequence: st
 )
 def test_what_is_no_sequence_is_refused_with_the_way_out(text: str, words: str) -> None:
     with pytest.raises(InputError, match=words):
-        read_one(text)
+        read_one(text, 1022)
 
 
-def test_the_longest_sequence_is_taken() -> None:
-    assert len(read_one("M" * 1022).sequence) == 1022
+@pytest.mark.parametrize("longest", [1, 510, 2000])
+def test_the_longest_sequence_that_the_model_reads_is_taken(longest: int) -> None:
+    assert len(read_one("M" * longest, longest).sequence) == longest
+    with pytest.raises(InputError, match=f"over {longest:,} residues: {longest + 1:,} residues"):
+        read_one("M" * (longest + 1), longest)
 
 
 @pytest.mark.parametrize(

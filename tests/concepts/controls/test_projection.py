@@ -48,10 +48,10 @@ def test_moments_are_the_mean_and_covariance_of_the_rows(
     embeddings: Embeddings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(projection, "_BLOCK", 7)
-    mean, covariance = Moments.of(embeddings, ROWS)
+    moments = Moments.of(embeddings, ROWS)
     x = embeddings[ROWS].astype(np.float64)
-    assert_allclose(mean, x.mean(axis=0), rtol=1e-12)
-    assert_allclose(covariance, np.cov(x.T, bias=True), rtol=1e-9)
+    assert_allclose(moments.mean, x.mean(axis=0), rtol=1e-12)
+    assert_allclose(moments.covariance, np.cov(x.T, bias=True), rtol=1e-9)
     with pytest.raises(ValueError, match="a covariance needs at least two residues; 1 given"):
         Moments.of(embeddings, ROWS[:1])
 
@@ -96,7 +96,7 @@ def test_moments_that_are_known_are_taken(embeddings: Embeddings) -> None:
     assert_array_equal(
         pca(embeddings, ROWS, Moments.of(embeddings, ROWS)).W, pca(embeddings, ROWS).W
     )
-    doubled = Moments.of(embeddings, ROWS)._replace(mean=np.zeros(D_IN))
+    doubled = replace(Moments.of(embeddings, ROWS), mean=np.zeros(D_IN))
     assert_array_equal(pca(embeddings, ROWS, doubled).b, 0)
 
 
@@ -141,7 +141,15 @@ def test_ica_on_fewer_components_and_steps_says_what_it_did(
     with caplog.at_level(logging.WARNING):
         found = ica(embeddings, ROWS, n_components=3, sample=50, max_iter=1)
     assert "FastICA did not converge in 1 steps on 50 residues x 3" in caplog.text
-    assert found.settings == {"n_residues": 50, "max_iter": 1, "seed": 0, "converged": False}
+    held = found.settings["explained_variance"]
+    assert found.settings == {
+        "n_residues": 50,
+        "max_iter": 1,
+        "seed": 0,
+        "converged": False,
+        "explained_variance": held,
+    }
+    assert held == pytest.approx(sum(pca(embeddings, ROWS).settings["explained_variance"][:3]))
     assert found.W.shape == (D_IN, 6)
     assert_allclose(values_of(found, embeddings, TRAIN).max(axis=0), 1)
 

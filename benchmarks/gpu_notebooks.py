@@ -1,0 +1,67 @@
+"""Part 4 of the GPU benchmark: the demo's notebooks with device "auto", each stage beside the CPU's.
+
+The demo runs on the embedded small model, which needs no network.
+"""
+
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from benchmarks.gpu_rows import Clock, Measurement, Row, Setting
+from interplm_nb.pipeline.layout import STAGES
+from interplm_nb.pipeline.run import Run
+from interplm_nb.saving import read_json
+
+PART = "notebooks"
+PLM = "esm2-mini"
+
+
+def measurements(setting: Setting) -> list[Measurement]:
+    """One run by the device, one by the CPU in the time that is left."""
+    return [Measurement("stages of the demo", lambda clock: _stages(setting, clock))]
+
+
+def _stages(setting: Setting, clock: Clock) -> list[Row]:
+    """A row per stage; RuntimeError with the runner's last line where not one stage ended."""
+    if setting.tiny:
+        return [Row(PART, "stages of the demo", note="left out at the tiny size")]
+    device = "auto" if setting.device.type == "cuda" else str(setting.device)
+    with tempfile.TemporaryDirectory() as folder:
+        ours, said = staged(Path(folder) / "device", device, clock.left)
+        if not ours:
+            raise RuntimeError(said)
+        other, said_by_cpu = {}, "no time left"
+        if clock.left > 10 and setting.device.type != "cpu":
+            other, said_by_cpu = staged(Path(folder) / "cpu", "cpu", clock.left)
+    rows = []
+    for stage in STAGES:
+        found, cpu = ours.get(stage), other.get(stage)
+        note = f"on {found[1]}; other: the CPU's" if found else f"did not end: {said}"
+        note += "" if cpu or not found else f", which did not end: {said_by_cpu}"
+        times = (found[0] if found else None, cpu[0] if cpu else None)
+        rows.append(Row(PART, f"demo on {PLM}, stage {stage}", "s", *times, note))
+    return rows
+
+
+def staged(out: Path, device: str, seconds: float) -> tuple[dict[str, tuple[float, str]], str]:
+    """Seconds and device of each stage that ended in time, and the last that the runner said."""
+    command = [sys.executable, "-m", "interplm_nb.cli", "run", "demo", "--out", str(out)]
+    command += ["-p", f"embed.plm={PLM}", "--device", device]
+    try:
+        done = subprocess.run(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=seconds
+        )
+        lines = done.stdout.strip().splitlines()
+        said = lines[-1] if lines else ""
+    except subprocess.TimeoutExpired:
+        said = f"stopped after {seconds:.0f} s"
+    if not out.exists():
+        return {}, said
+    run = Run.open(out)
+    found = {
+        stage: read_json(run.manifest_path(stage), "Manifest", 1)
+        for stage in STAGES
+        if run.manifest_path(stage).is_file()
+    }
+    return {stage: (about["seconds"], about["device"]) for stage, about in found.items()}, said

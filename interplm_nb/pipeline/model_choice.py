@@ -1,0 +1,158 @@
+"""Which model a run is made with: what `auto` is here, the settings that suit a model, and what is
+refused before the first stage starts. `run.json` keeps the choice, so that a resumed run keeps it."""
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+from interplm_nb.pipeline.errors import PipelineError
+from interplm_nb.pipeline.parameters import EmbedParameters, ProteinsParameters, StageParameters
+from interplm_nb.pipeline.run import Run, RunModel
+from interplm_nb.plm import names
+from interplm_nb.plm.lengths import MAX_RESIDUES
+from interplm_nb.plm.record import ModelRecord, check_layer
+
+log = logging.getLogger(__name__)
+P = TypeVar("P", bound=StageParameters)
+
+AUTO = "auto"
+REAL, STAND_IN = "unirep-1900", names.MINI
+"""What `auto` is: a published model that pip can fetch, else the small one in this package."""
+
+OWN_LAYER = -1
+"""`embed.layer` of a person who leaves the layer to the table below."""
+
+
+@dataclass(frozen=True)
+class Suited:
+    """Settings that follow the model where neither a profile nor a person says otherwise."""
+
+    layer: int
+    d_sae: int = 2048
+    k: int = 32
+    steps: int = 3000
+    stored: str = "float32"
+
+    def tables(self) -> dict[str, dict[str, Any]]:
+        """The same as parameters by stage."""
+        return {
+            "embed": {"layer": self.layer, "stored": self.stored},
+            "train": {"d_sae": self.d_sae, "k": self.k, "steps": self.steps},
+        }
+
+
+SUITED = {
+    "unirep-1900": Suited(1, 1024, 16, 500, "bfloat16"),
+    "unirep-256": Suited(3, 1024, 16, 500, "bfloat16"),
+    "unirep-64": Suited(2, 1024, 16, 1000),
+    names.MINI: Suited(3, 1024, 16, 2000),
+    "esm2_t6_8M_UR50D": Suited(4),
+    "esm2_t12_35M_UR50D": Suited(8),
+    "esm2_t30_150M_UR50D": Suited(20),
+    "esm2_t33_650M_UR50D": Suited(24, 4096, 32, 6000),
+    "esm2_t36_3B_UR50D": Suited(24, 4096, 32, 6000, "bfloat16"),
+    "esm2_t48_15B_UR50D": Suited(32, 8192, 32, 6000, "bfloat16"),
+}
+"""By name of the model. Layers of ESM-2 8M and 650M are those of the InterPLM paper; the others'
+lie as deep in proportion."""
+
+
+def suited(record: ModelRecord | None) -> Suited:
+    """The settings that suit a model; for one that the table lacks, a layer at two thirds."""
+    if record is None:
+        return Suited(0)
+    return SUITED.get(record.name, Suited(max(min(1, record.n_layers), record.n_layers * 2 // 3)))
+
+
+def settle_model(
+    run: Run, params: EmbedParameters, say: Callable[[str], None] = log.warning
+) -> RunModel:
+    """The run's model, chosen once and noted in `run.json`.
+
+    `auto` becomes unirep-1900 where its weights are here or pip can fetch them, else esm2-mini; a
+    run that has chosen keeps its choice. `say` gets one line where something was chosen. Raises
+    PipelineError or what `plm.inspect` raises for a model that cannot be had.
+    """
+    found = run.model()
+    if params.arrays:
+        from interplm_nb.sources.arrays import check_arrays
+
+        path = Path(params.arrays).expanduser()
+        check_arrays(path)
+        return run.note_model(RunModel(f"arrays {path.name}", path.stem, None))
+    asked = params.plm
+    if found and found.asked == asked and not _is_here(asked):
+        return found
+    weights, record, sentence = _resolved(asked)
+    say(sentence)
+    return run.note_model(RunModel(asked, weights, record))
+
+
+def _is_here(name: str) -> bool:
+    """Whether a model is files of the person's own, which may have changed."""
+    return name not in names.KNOWN and Path(name).expanduser().exists()
+
+
+def _resolved(asked: str) -> tuple[str, ModelRecord, str]:
+    from interplm_nb import plm
+
+    if asked != AUTO:
+        record = plm.inspect(asked)
+        return asked, record, f"model: {record.name}{_licence(record)}"
+    try:
+        record = plm.inspect(REAL)
+    except ConnectionError as error:
+        record = plm.inspect(STAND_IN)
+        return STAND_IN, record, f"model: {STAND_IN}, because {REAL} cannot be fetched ({error})"
+    text = f"model: {REAL}{_licence(record)}; for another one: -p embed.plm=NAME"
+    return REAL, record, text
+
+
+def _licence(record: ModelRecord) -> str:
+    return f" (weights: {record.licence})" if record.licence else ""
+
+
+def settled(run: Run, params: P) -> P:
+    """A stage's parameters with what is left to the model filled in from the run's model.
+
+    Raises PipelineError for what does not fit it.
+    """
+    changes: dict[str, Any] = {}
+    if isinstance(params, ProteinsParameters):
+        changes = {"max_residues": _longest(run.model(), params)}
+    elif isinstance(params, EmbedParameters):
+        model = settle_model(run, params)
+        layer = suited(model.record).layer if params.layer == OWN_LAYER else params.layer
+        changes = {"layer": layer} if params.arrays else {"plm": model.weights, "layer": layer}
+    return params.model_copy(update=changes)
+
+
+def _longest(model: RunModel | None, params: ProteinsParameters) -> int:
+    """The longest protein that stage 1 keeps: what the model reads in one pass, or less as asked.
+
+    With windows the model reads any length, and only what is asked for counts.
+    """
+    own = model.record.max_residues if model and model.record else 0
+    if not own:
+        return params.max_residues or MAX_RESIDUES
+    if params.too_long == "window" or not params.max_residues:
+        return params.max_residues or own
+    return min(params.max_residues, own)
+
+
+def check_fits(model: RunModel, stages: Mapping[str, StageParameters]) -> None:
+    """Refuse a layer that the model does not have, and what needs a model where there is none."""
+    if model.record is None:
+        if "compare" in stages:
+            raise PipelineError(
+                "stage 'compare' measures what becomes of a model's predictions, and embeddings "
+                "from arrays have no model; take a profile without a [compare] table"
+            )
+        return
+    embed = cast(EmbedParameters, stages["embed"])
+    try:
+        check_layer(model.record, embed.layer)
+    except ValueError as error:
+        raise PipelineError(f"embed.layer = {embed.layer}: {error}") from None

@@ -1,0 +1,114 @@
+"""Models of the Hugging Face Hub: found in huggingface_hub's local cache, or fetched into it.
+
+A fetch takes settings, tokenizer, model card and one set of weights, nothing else: no code.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from huggingface_hub import HfApi, constants, hf_hub_download, try_to_load_from_cache
+from huggingface_hub.errors import (
+    EntryNotFoundError,
+    GatedRepoError,
+    HfHubHTTPError,
+    HTTPError,  # pyright: ignore[reportPrivateImportUsage]  (httpx's or httpx2's, whichever huggingface_hub has)
+    LocalEntryNotFoundError,
+    OfflineModeIsEnabled,
+    RepositoryNotFoundError,
+)
+from tqdm.auto import tqdm
+
+from interplm_nb.plm import names
+from interplm_nb.plm.weight_files import PICKLED, SAFETENSORS, weights_of
+
+_BESIDE = (".json", ".txt", ".model", "README.md")
+"""How settings, tokenizers (`.model` is sentencepiece's) and the model card end."""
+
+
+def folder_of(repository: str) -> Path:
+    """The folder of a repository's newest cached commit; fetched where the cache lacks it.
+
+    Raises ConnectionError where it is not in the cache and the hub cannot be reached,
+    FileNotFoundError for a repository that does not exist or holds no model, PermissionError for a
+    gated one.
+    """
+    found = cached(repository)
+    if found is not None:
+        return found
+    with _explained(repository):
+        info = HfApi().model_info(repository)
+        files = _wanted(repository, [s.rfilename for s in info.siblings or []])
+        for name in tqdm(files, desc=f"fetching {repository}", unit=" files"):
+            hf_hub_download(repository, name, revision=info.sha)
+        # By the branch as well, so that the cache knows which commit it stands for.
+        path = Path(hf_hub_download(repository, "config.json"))
+    return path.parent
+
+
+def cached(repository: str) -> Path | None:
+    """The folder of a repository in the local cache, if settings and weights are there whole."""
+    config = try_to_load_from_cache(repository, "config.json")
+    if not isinstance(config, str):
+        return None
+    folder = Path(config).parent
+    weights = weights_of(folder)
+    return folder if weights and all(path.is_file() for path in weights) else None
+
+
+def repository_of(folder: Path) -> str | None:
+    """The repository, owner/name, that a folder of the cache was fetched from; else None."""
+    snapshots, cache = folder.resolve().parent, folder.resolve().parent.parent
+    parts = cache.name.split("--")
+    if snapshots.name != "snapshots" or len(parts) != 3 or parts[0] != "models":
+        return None
+    return f"{parts[1]}/{parts[2]}"
+
+
+def _wanted(repository: str, files: Sequence[str]) -> list[str]:
+    """Settings, tokenizer and card at the top of the repository, and its safetensors, else its .bin."""
+    top = [name for name in files if "/" not in name]
+    stems = (SAFETENSORS.partition(".")[0], PICKLED.partition(".")[0])
+    for stem, suffix in zip(stems, (".safetensors", ".bin"), strict=True):
+        weights = [n for n in top if n.startswith(stem) and n.endswith(suffix)]
+        if weights and "config.json" in top:
+            return [n for n in top if n.endswith(_BESIDE)] + weights
+    raise FileNotFoundError(
+        f"{repository} holds no model that can be read: wanted config.json and {SAFETENSORS} or "
+        f"{PICKLED}, found {', '.join(sorted(top)[:8]) or 'no files'}"
+    )
+
+
+@contextmanager
+def _explained(repository: str) -> Iterator[None]:
+    """huggingface_hub's errors as one sentence each, with what to do."""
+    try:
+        yield
+    except GatedRepoError as error:
+        raise PermissionError(
+            f"{repository} is gated: ask for access on its page, then sign in with hf auth login"
+        ) from error
+    except RepositoryNotFoundError as error:
+        raise FileNotFoundError(
+            f"{repository}: the hub has no such model, or it is private: check the name, or sign "
+            "in with hf auth login"
+        ) from error
+    except (LocalEntryNotFoundError, OfflineModeIsEnabled) as error:
+        raise ConnectionError(_not_here(repository, "and the hub could not be reached")) from error
+    except EntryNotFoundError as error:
+        raise FileNotFoundError(f"{repository}: a file went missing on the hub; retry") from error
+    except HfHubHTTPError as error:
+        status = error.response.status_code
+        raise ConnectionError(_not_here(repository, f"and the hub answered {status}")) from error
+    except (HTTPError, ConnectionError, TimeoutError) as error:
+        raise ConnectionError(_not_here(repository, "and the hub could not be reached")) from error
+
+
+def _not_here(repository: str, why: str) -> str:
+    name = repository.partition("/")[2]
+    meta = repository.startswith("facebook/") and name in names.ESM2
+    other = f", or load {name!r}, which downloads Meta's own file of the same model" if meta else ""
+    return (
+        f"{repository} is not in the local hub cache ({constants.HF_HUB_CACHE}) {why}; where there "
+        f"is a network, fetch it with: hf download {repository}{other}"
+    )

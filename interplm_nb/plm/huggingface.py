@@ -1,0 +1,489 @@
+"""Any model of transformers that has one vector per residue, as a `PLM`.
+
+Needs the extra `huggingface`. Only transformers' own classes run: never code from a repository.
+"""
+
+import copy
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from huggingface_hub.errors import StrictDataclassError
+from safetensors import SafetensorError
+from torch import Tensor, nn
+
+from interplm_nb.plm import hub_cache
+from interplm_nb.plm.checkpoints import revision_of
+from interplm_nb.plm.devices import choose_device, choose_dtype
+from interplm_nb.plm.edits import deepest_layer, edited
+from interplm_nb.plm.lengths import MAX_RESIDUES
+from interplm_nb.plm.padded import embed_padded
+from interplm_nb.plm.protocol import Edit, Output, StepEdit
+from interplm_nb.plm.record import Objective
+from interplm_nb.plm.residue_tokens import NO_TOKEN, ResidueTokens, residue_tokens
+from interplm_nb.plm.shuffled import shuffled_tensors
+from interplm_nb.plm.weight_files import read_settings
+
+
+def load(
+    folder_or_repository: str | Path,
+    device: str | torch.device = "auto",
+    dtype: str | torch.dtype = "auto",
+    name: str | None = None,
+) -> "HuggingFaceModel":
+    """A model of transformers from a folder, or from "owner/name" of a hub.
+
+    `name` is what it is called; by default the repository, or the folder's name. `dtype`: float32
+    ("auto"), bfloat16 or float16. The weights are read in float32 and hashed before they are moved.
+
+    A model whose config does not say how many positions it has (T5's are relative) reads proteins
+    of up to 1,022 residues in one pass, as ESM-2 does.
+
+    Raises ImportError without the extra, ValueError for a model that transformers lacks or whose
+    tokens are not residues, and the errors of `hub_cache.folder_of`.
+    """
+    transformers = _transformers()
+    folder = Path(folder_or_repository).expanduser()
+    if not folder.is_dir():
+        name = name or str(folder_or_repository)
+        folder = hub_cache.folder_of(name)
+    name = name or hub_cache.repository_of(folder) or folder.resolve().name
+    where, kind = choose_device(device), choose_dtype(dtype)
+    settings = read_settings(folder / "config.json")
+    _refuse_unknown(transformers, settings, name)
+    source = _Source(transformers, folder, name)
+    tokens = residue_tokens(source.read(transformers.AutoTokenizer), name)
+    module, objective = _module(source, settings)
+    body = _Body.of(module, name)
+    about = _About(
+        name,
+        revision_of(dict(_own_parameters(body.base))),
+        _checked_widths(body, tokens, name),
+        _max_residues(body.base, tokens),
+        objective,
+        _licence(folder),
+    )
+    return HuggingFaceModel(body.to(where, kind), tokens, about, where, kind)
+
+
+class _About(NamedTuple):
+    name: str
+    revision: str
+    widths: tuple[int, ...]
+    max_residues: int
+    objective: Objective | None
+    licence: str
+
+
+class HuggingFaceModel:
+    """A model of transformers with layers 0 (embedding) to `n_layers`. Meets `PLM`.
+
+    Layer k < n_layers is what block k + 1 reads, the last one what the head reads: after the final
+    norm, where there is one. These are transformers' `hidden_states`.
+    """
+
+    recurrent = False
+
+    def __init__(
+        self,
+        body: "_Body",
+        tokens: ResidueTokens,
+        about: _About,
+        device: torch.device,
+        dtype: torch.dtype,
+    ) -> None:
+        self._body, self._tokens, self._about = body, tokens, about
+        self.name, self.revision, self.widths = about.name, about.revision, about.widths
+        self.max_residues, self.licence = about.max_residues, about.licence
+        self.objective: Objective | None = about.objective
+        self.device, self.dtype = device, dtype
+        self.letters = tokens.letters
+        self.first_residue = len(tokens.prefix)
+        self._residue_ids = torch.tensor(sorted(tokens.ids.values()), device=device)
+
+    def __repr__(self) -> str:
+        kind = type(self._body.module).__name__
+        return (
+            f"HuggingFaceModel({self.name}: {kind}, {self.n_layers} layers x {self.widths[-1]}, "
+            f"{str(self.dtype)[6:]} on {self.device})"
+        )
+
+    @property
+    def n_layers(self) -> int:
+        """Number of the model's blocks; the embedding, layer 0, is not counted."""
+        return len(self.widths) - 1
+
+    @property
+    def has_logits(self) -> bool:
+        """Whether the model came with a head that predicts residues."""
+        return self.objective is not None
+
+    @property
+    def tokens_per_batch(self) -> int:
+        """Padded tokens of a batch by default."""
+        return 2_048 if self.device.type == "cpu" else 32_768
+
+    def tokens(self, sequences: Sequence[str]) -> Tensor:
+        """int64 [B, T] on the device: the model's own special tokens, residues, padding.
+
+        `<mask>` in a sequence is one token, where the model has one.
+        """
+        return torch.from_numpy(self._tokens.encode(sequences, self.name)).to(self.device)
+
+    def classes(self, tokens: Tensor) -> Tensor:
+        """int64 [B, T]: a residue's class is its id; -100 for special tokens and padding."""
+        return torch.where(torch.isin(tokens, self._residue_ids), tokens, -100)
+
+    def forward(
+        self,
+        tokens: Tensor,
+        layers: Sequence[int] = (),
+        edit: Mapping[int, Edit] | None = None,
+        logits: bool = False,
+        step_edits: Mapping[int, StepEdit] | None = None,
+    ) -> Output:
+        """Representations at `layers`, and logits where asked for; runs no deeper than they need.
+
+        `edit` maps a layer to a function of its representation, [B, T, width], whose value takes
+        its place: in what is returned and in the rest of the run. Gradients flow through it.
+        """
+        if step_edits:
+            raise ValueError(
+                f"{self.name} is not recurrent, so step_edits has no steps to edit; use edit"
+            )
+        edit = edit or {}
+        deepest = deepest_layer(self, layers, edit, logits)
+        taken: dict[int, Tensor] = {}
+
+        def at(layer: int, x: Tensor) -> Tensor:
+            if layer in edit:
+                x = edited(edit[layer], x, layer)
+            if layer in layers:
+                taken[layer] = x
+            return x
+
+        found = self._body.run(tokens, self._tokens.pad, at, deepest, logits)
+        return Output({layer: taken[layer] for layer in dict.fromkeys(layers)}, found)
+
+    embed = embed_padded
+
+    def shuffled(self, seed: int = 42) -> "HuggingFaceModel":
+        """The control of the paper: each parameter's values in random order; tied ones stay tied.
+
+        The encoder's values do not depend on whether the model has its head.
+        """
+        own = dict(_own_parameters(self._body.base))
+        mine = {id(value) for value in own.values()}
+        head = {k: v for k, v in self._body.module.named_parameters() if id(v) not in mine}
+        weights, revision = shuffled_tensors(own, self.revision, seed)
+        module = copy.deepcopy(self._body.module)
+        body = _Body.of(module, self.name)
+        with torch.no_grad():
+            for name, value in weights.items():
+                body.base.get_parameter(name).copy_(value)
+            for name, value in shuffled_tensors(head, self.revision, seed)[0].items():
+                module.get_parameter(name).copy_(value)
+        about = self._about._replace(name=f"{self.name}-shuffled-{seed}", revision=revision)
+        return HuggingFaceModel(body, self._tokens, about, self.device, self.dtype)
+
+
+class _Reached(Exception):  # noqa: N818  (not an error: the run is as deep as was asked for)
+    """Ends a run inside transformers' own forward."""
+
+
+class _Body(NamedTuple):
+    """A module of transformers, its part without a head, and that part's blocks."""
+
+    module: Any
+    base: Any
+    blocks: Sequence[nn.Module]
+
+    @classmethod
+    def of(cls, module: Any, name: str) -> "_Body":
+        """Find the blocks: the shallowest list of as many modules as the config has layers."""
+        base, count = module.base_model, getattr(module.config, "num_hidden_layers", None)
+        lists = [
+            (path.count("."), path, part)
+            for path, part in base.named_modules()
+            if isinstance(part, nn.ModuleList)
+            and len(part) == count
+            and len({type(block) for block in part}) == 1
+        ]
+        shallowest = [part for depth, _, part in lists if depth == min(d for d, *_ in lists)]
+        if len(shallowest) != 1:
+            raise ValueError(
+                f"{name}: {type(module).__name__} has {len(shallowest)} lists of "
+                f"{count} blocks, wanted one; its layers cannot be told apart"
+            )
+        return cls(module, base, list(shallowest[0]))
+
+    def to(self, device: torch.device, dtype: torch.dtype) -> "_Body":
+        """Moved, in place. Buffers, such as rotary tables, stay float32, else far positions blur;
+        so do the products that would overflow in float16."""
+        exact = tuple(getattr(self.module, "_keep_in_fp32_modules", None) or ())
+        for name, value in self.module.named_parameters():
+            if not (dtype == torch.float16 and set(exact) & set(name.split("."))):
+                value.data = value.data.to(dtype)
+        self.module.to(device=device)
+        return self
+
+    def run(self, tokens: Tensor, pad: int, at: Any, deepest: int, logits: bool) -> Tensor | None:
+        """Call `at(layer, x)` at each layer up to `deepest` and go on with its value.
+
+        Returns the logits where they are asked for.
+        """
+        mask = (tokens != pad).long()
+        ids = tokens.clamp(min=0) if pad == NO_TOKEN else tokens
+        with ExitStack() as hooks:
+            for layer, block in enumerate(self.blocks[: deepest + 1]):
+                hook = _before(at, layer, last=layer == deepest)
+                hooks.callback(block.register_forward_pre_hook(hook, with_kwargs=True).remove)
+            hooks.callback(self.base.register_forward_hook(_after(at, len(self.blocks))).remove)
+            run = self.module if logits else self.base
+            try:
+                found = run(input_ids=ids, attention_mask=mask)
+            except _Reached:
+                return None
+        return found.logits if logits else None
+
+
+def _before(at: Any, layer: int, last: bool) -> Any:
+    """A hook of the block that reads `layer`: its input by place or by name."""
+
+    def hook(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        x = at(layer, args[0] if args else kwargs["hidden_states"])
+        if last:
+            raise _Reached
+        return ((x, *args[1:]), kwargs) if args else (args, {**kwargs, "hidden_states": x})
+
+    return hook
+
+
+def _after(at: Any, layer: int) -> Any:
+    """A hook of the whole model without its head."""
+
+    def hook(_: nn.Module, __: Any, output: Any) -> Any:
+        if isinstance(output, tuple):
+            return (at(layer, output[0]), *output[1:])
+        output.last_hidden_state = at(layer, output.last_hidden_state)
+        return output
+
+    return hook
+
+
+def _transformers() -> Any:
+    try:
+        import transformers
+    except ImportError as error:
+        raise ImportError(
+            "this model needs transformers, which is not installed; pip install "
+            "'interplm-nb[huggingface]'"
+        ) from error
+    return transformers
+
+
+def _refuse_unknown(transformers: Any, settings: Mapping[str, Any], name: str) -> None:
+    kind = settings.get("model_type")
+    if kind in transformers.CONFIG_MAPPING:
+        return
+    if "auto_map" in settings:
+        raise ValueError(
+            f"{name} runs on Python code of its own repository, and no code from a hub is run "
+            "here; embed your proteins with it elsewhere and give the arrays (embed.arrays)"
+        )
+    raise ValueError(
+        f"{name}: transformers {transformers.__version__} has no model_type {kind!r}; a newer one "
+        "may, or embed your proteins elsewhere and give the arrays (embed.arrays)"
+    )
+
+
+class _Source(NamedTuple):
+    """A folder that transformers reads, with its own classes and from this machine only."""
+
+    transformers: Any
+    folder: Path
+    name: str
+
+    def read(self, auto: Any, **more: Any) -> Any:
+        """`auto.from_pretrained`. Errors become one sentence; reports are left out.
+
+        What the reports say is checked here, and raised.
+        """
+        logs = self.transformers.logging
+        before = logs.get_verbosity()
+        logs.set_verbosity_error()
+        try:
+            return auto.from_pretrained(
+                self.folder, trust_remote_code=False, local_files_only=True, **more
+            )
+        except _UNREADABLE as error:
+            lines = str(error).strip().splitlines() or [type(error).__name__]
+            raise ValueError(
+                f"{self.name}: transformers cannot read it ({lines[0][:300]}); wanted "
+                "config.json, weights and tokenizer of one model"
+            ) from error
+        finally:
+            logs.set_verbosity(before)
+
+    def module(self, auto: Any, config: Any) -> tuple[Any, list[str]]:
+        """The module in float32, and the parameters that its weights lack."""
+        config = copy.deepcopy(config)
+        config.use_cache = False
+        # Said outright, as a config may name an attention kernel that is code from a hub.
+        attention = "sdpa" if _has_sdpa(auto, config) else "eager"
+        module, report = self.read(
+            auto,
+            config=config,
+            dtype=torch.float32,
+            attn_implementation=attention,
+            output_loading_info=True,
+        )
+        return module, list(report["missing_keys"])
+
+
+_UNREADABLE = (
+    OSError,
+    ImportError,
+    RuntimeError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    SafetensorError,
+    StrictDataclassError,
+)
+"""What transformers and huggingface_hub raise for files that are damaged or do not fit together."""
+
+
+def _has_sdpa(auto: Any, config: Any) -> bool:
+    found = auto._model_mapping[type(config)]
+    return bool(getattr(found, "_supports_sdpa", False))
+
+
+def _module(source: _Source, settings: Mapping[str, Any]) -> tuple[Any, Objective | None]:
+    """The model with its head, and what that predicts; without, where it has or needs none."""
+    config = source.read(source.transformers.AutoConfig)
+    auto, objective = _auto_class(source.transformers, config, settings, source.name)
+    module, missing = source.module(auto, config)
+    if objective is not None and not set(missing) <= _names(module):
+        # The weights came without the head: transformers would go on with a random one.
+        objective = None
+        bare = _headless(source.transformers, config, source.name)
+        module, missing = source.module(bare, config)
+    lacking = sorted(_names(module).intersection(missing))
+    if lacking:
+        raise ValueError(
+            f"{source.name}: {len(lacking)} parameters of {type(module).__name__} are missing from "
+            f"its weights, such as {lacking[0]!r}; they are another model's"
+        )
+    return module.eval().requires_grad_(False), objective
+
+
+def _auto_class(
+    transformers: Any, config: Any, settings: Mapping[str, Any], name: str
+) -> tuple[Any, Objective | None]:
+    """By the architecture that the config names: its own class, or the bare encoder."""
+    kind = type(config)
+    named = " ".join(settings.get("architectures") or [])
+    if "MaskedLM" in named and kind in transformers.MODEL_FOR_MASKED_LM_MAPPING:
+        return transformers.AutoModelForMaskedLM, "masked"
+    causal = "CausalLM" in named or "LMHeadModel" in named
+    if causal and kind in transformers.MODEL_FOR_CAUSAL_LM_MAPPING:
+        return transformers.AutoModelForCausalLM, "next residue"
+    return _headless(transformers, config, name), None
+
+
+def _headless(transformers: Any, config: Any, name: str) -> Any:
+    # T5's encoder alone is a class of its own, and its config no longer says "encoder-decoder".
+    if type(config) in transformers.MODEL_FOR_TEXT_ENCODING_MAPPING:
+        return transformers.AutoModelForTextEncoding
+    if config.is_encoder_decoder:
+        raise ValueError(
+            f"{name} is an encoder with a decoder ({config.model_type}) whose encoder "
+            "transformers does not give alone; wanted an encoder or a causal model"
+        )
+    return transformers.AutoModel
+
+
+_UNUSED = ("pooler.", "contact_head.")
+"""Parts of encoders that no residue's vector depends on; weights often lack them."""
+
+
+def _own_parameters(base: Any) -> Iterator[tuple[str, Tensor]]:
+    """Parameters that residues' vectors depend on, tied ones once, by transformers' names."""
+    for name, value in base.named_parameters():
+        if not name.startswith(_UNUSED):
+            yield name, value
+
+
+def _names(module: Any) -> set[str]:
+    """Names, as the whole module has them, of the parameters without its head."""
+    base = module.base_model
+    prefix = "" if base is module else f"{module.base_model_prefix}."
+    return {prefix + name for name, _ in _own_parameters(base)}
+
+
+def _checked_widths(body: _Body, tokens: ResidueTokens, name: str) -> tuple[int, ...]:
+    """Width of each layer, after a look at two short proteins.
+
+    ValueError where a block does not read what transformers calls that layer's hidden states, and
+    where a protein's vectors depend on the padding behind it.
+    """
+    letters, layers = tokens.letters[:20], len(body.blocks)
+    batch = torch.from_numpy(tokens.encode([letters, letters[:5]], name))
+    alone = torch.from_numpy(tokens.encode([letters[:5]], name))
+    with torch.inference_mode():
+        seen, short = _layers(body, batch, tokens.pad), _layers(body, alone, tokens.pad)
+        mask = (batch != tokens.pad).long()
+        states = body.base(
+            input_ids=batch.clamp(min=0), attention_mask=mask, output_hidden_states=True
+        ).hidden_states
+    if len(states) != layers + 1 or not all(_close(seen[k], states[k]) for k in range(layers)):
+        raise ValueError(f"{name}: its blocks do not read its hidden states, so it has no layers")
+    at = slice(len(tokens.prefix), len(tokens.prefix) + 5)
+    if not all(_close(seen[k][1, at], short[k][0, at]) for k in range(layers + 1)):
+        raise ValueError(
+            f"{name} does not leave padding out: a protein's vectors depend on the proteins beside "
+            "it"
+        )
+    return tuple(seen[k].shape[-1] for k in range(layers + 1))
+
+
+def _layers(body: _Body, tokens: Tensor, pad: int) -> dict[int, Tensor]:
+    seen: dict[int, Tensor] = {}
+    body.run(tokens, pad, lambda k, x: seen.setdefault(k, x), len(body.blocks), logits=False)
+    return seen
+
+
+def _close(mine: Tensor, other: Tensor) -> bool:
+    return bool(torch.allclose(mine, other, rtol=1e-3, atol=1e-3 * float(other.abs().max())))
+
+
+def _max_residues(base: Any, tokens: ResidueTokens) -> int:
+    """What the config says, less the special tokens; `MAX_RESIDUES` where it does not say."""
+    positions = getattr(base.config, "max_position_embeddings", None)
+    if not isinstance(positions, int) or positions < 1:
+        return MAX_RESIDUES
+    # Models in RoBERTa's line count positions from behind the padding token's id.
+    tables = [
+        part.padding_idx + 1
+        for path, part in base.named_modules()
+        if path.endswith("position_embeddings")
+        and isinstance(part, nn.Embedding)
+        and part.padding_idx is not None
+    ]
+    return positions - max(tables, default=0) - len(tokens.prefix) - len(tokens.suffix)
+
+
+def _licence(folder: Path) -> str:
+    """What the model card says, if it is beside the weights."""
+    from huggingface_hub import metadata_load
+
+    card = folder / "README.md"
+    try:
+        said = metadata_load(card) if card.is_file() else None
+    except ValueError:  # a card that is not YAML says nothing
+        return ""
+    return str((said or {}).get("license", ""))

