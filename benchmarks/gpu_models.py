@@ -1,8 +1,8 @@
 """Random weights at the shapes of real models, made on the device, and the products that they cost."""
 
-import esm
+from typing import TYPE_CHECKING
+
 import torch
-from esm.model import esm2 as fair_esm
 from torch import Tensor
 
 from benchmarks.gpu_rows import Setting
@@ -11,6 +11,9 @@ from interplm_nb.plm.esm2 import ESM2
 from interplm_nb.proteins import Proteins
 from interplm_nb.sources import demo
 from interplm_nb.sources.uniprot_tsv import read_uniprot_tsv
+
+if TYPE_CHECKING:
+    from esm.model import esm2 as fair_esm
 
 SHAPES = {
     "8M": Architecture(6, 320, 20),
@@ -53,8 +56,14 @@ def _drawn(
     return drawn.mul_(size[-1] ** -0.5)
 
 
-def fair_esm_model(architecture: Architecture, device: torch.device) -> fair_esm.ESM2:
-    """fair-esm's own model with its own first weights, float32, in eval mode."""
+def fair_esm_model(architecture: Architecture, device: torch.device) -> "fair_esm.ESM2":
+    """fair-esm's own model with its own first weights, float32, in eval mode.
+
+    ImportError where fair-esm is not installed.
+    """
+    import esm
+    from esm.model import esm2 as fair_esm
+
     torch.manual_seed(0)
     a = architecture
     with torch.device(device):
@@ -63,7 +72,7 @@ def fair_esm_model(architecture: Architecture, device: torch.device) -> fair_esm
     return model.to(device).eval()
 
 
-def same_weights(model: fair_esm.ESM2, architecture: Architecture, dtype: torch.dtype) -> ESM2:
+def same_weights(model: "fair_esm.ESM2", architecture: Architecture, dtype: torch.dtype) -> ESM2:
     """Ours with the weights of fair-esm's model, on its device."""
     known = architecture.shapes()
     weights = {k: v.detach() for k, v in model.state_dict().items() if k in known}

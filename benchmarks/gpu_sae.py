@@ -37,6 +37,9 @@ RECIPES: dict[str, str] = {"relu": "interplm-paper"}
 """Our recipe of an architecture, where it has another name."""
 PEERS = {"sae_lens": "sae-lens", "sparsify": "sparsify"}
 """Module and name of each peer; sparsify has TopK alone."""
+DISTRIBUTIONS = {"sae_lens": "make peers", "sparsify": "pip install eai-sparsify"}
+STARTING = 20.0
+"""Seconds that a peer's process may take beyond its time: it imports before it measures."""
 ROOT = Path(__file__).resolve().parents[1]
 PEERS_PYTHON = ROOT / ".venv-peers" / "bin" / "python"
 
@@ -164,19 +167,27 @@ class _Training:
 
 
 def peer_results(module: str, arguments: list[str], clock: Clock) -> list[dict[str, Any]]:
-    """What the peer's process measured; ImportError where the peer is not installed,
-    RuntimeError with its last line where it failed without a result."""
+    """What the peer's process measured before it ended or its time did.
+
+    ImportError where the peer, or what it needs, is not installed; RuntimeError with its last line
+    where it failed without a result.
+    """
     python = str(PEERS_PYTHON) if PEERS_PYTHON.exists() else sys.executable
     command = [python, "-m", "benchmarks.peers.train_on_gpu", module, *arguments]
-    limit = max(30.0, 2 * clock.left)
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=limit)
-    results = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    limit = max(0.0, clock.left) + STARTING
+    try:
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, timeout=limit)
+        said, complaint = done.stdout, done.stderr.decode()
+    except subprocess.TimeoutExpired as error:
+        said, complaint = error.stdout or b"", f"stopped after {limit:.0f} s"
+    results = [json.loads(line) for line in said.decode().splitlines() if line.startswith("{")]
     if results:
         return results
-    lines = done.stderr.strip().splitlines() or ["no time for its first measurement"]
-    if "No module named" in lines[-1]:
-        raise ImportError(f"{PEERS[module]} is not installed ({lines[-1]})")
-    raise RuntimeError(lines[-1])
+    last = (complaint.strip().splitlines() or ["no time for its first measurement"])[-1]
+    if last.startswith("ModuleNotFoundError"):
+        missing = last.partition(": ")[2]
+        raise ImportError(f"{missing}; install {PEERS[module]} ({DISTRIBUTIONS[module]})")
+    raise RuntimeError(last)
 
 
 def _one_pass(setting: Setting, clock: Clock) -> list[Row]:

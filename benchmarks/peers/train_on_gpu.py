@@ -7,6 +7,7 @@ in the order of its trainer's step, which takes no activations from outside.
 """
 
 import argparse
+import gc
 import importlib.metadata
 import json
 import time
@@ -127,6 +128,7 @@ def _measured(
     train: Train, kind: str, args: argparse.Namespace, d_in: int
 ) -> tuple[float, float | None]:
     """Tokens per second, and the most that torch held on a GPU, in GiB."""
+    gc.collect()  # the SAE before this one has cycles
     torch.manual_seed(0)
     drawn = Timed(torch.randn(args.batch_size, d_in, device=args.device), args.steps)
     cuda = args.device.startswith("cuda")

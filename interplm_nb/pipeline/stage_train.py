@@ -187,7 +187,7 @@ def _fidelity(run: Run, params: TrainParameters, plm: "PLM", faithful: Proteins)
         path = run.source(source) / "fidelity.json"
         if not path.exists():
             found = fidelities(run.sae(source, params.device), plm, faithful)
-            measured = {f.measure: asdict(f) for f in found}
+            measured = [asdict(f) for f in found]
             write_json(
                 {
                     "type": "FidelityOfSource",
@@ -231,4 +231,4 @@ def _rows(run: Run, source: str) -> list[dict[str, Any]]:
     if not path.exists():
         return []
     measures = read_json(path, "FidelityOfSource", 2)["measures"]
-    return [{"source": source, **{k: m[k] for k in FIDELITY if k in m}} for m in measures.values()]
+    return [{"source": source, **{k: m[k] for k in FIDELITY if k in m}} for m in measures]

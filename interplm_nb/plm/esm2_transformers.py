@@ -19,6 +19,7 @@ _WANTED: tuple[tuple[str, Any, tuple[Any, ...]], ...] = (
     ("vocab_size", None, (len(ALPHABET),)),
     ("pad_token_id", None, (PAD,)),
     ("mask_token_id", None, (MASK,)),
+    ("tie_word_embeddings", True, (True,)),
     ("is_decoder", False, (False, None)),
     ("add_cross_attention", False, (False, None)),
     ("is_folding_model", False, (False, None)),

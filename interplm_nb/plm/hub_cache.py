@@ -66,7 +66,7 @@ def repository_of(folder: Path) -> str | None:
 
 
 def _wanted(repository: str, files: Sequence[str]) -> list[str]:
-    """Settings, tokenizer and card at the top of the repository, and its safetensors, else its .bin."""
+    """Settings, tokenizer and card at the top of a repository; its safetensors, else its .bin."""
     top = [name for name in files if "/" not in name]
     stems = (SAFETENSORS.partition(".")[0], PICKLED.partition(".")[0])
     for stem, suffix in zip(stems, (".safetensors", ".bin"), strict=True):

@@ -60,7 +60,7 @@ def load(
     about = _About(
         name,
         revision_of(dict(_own_parameters(body.base))),
-        _checked_widths(body, tokens, name),
+        _checked_widths(body, tokens, name, objective is not None),
         _max_residues(body.base, tokens),
         objective,
         _licence(folder),
@@ -194,30 +194,38 @@ class _Reached(Exception):  # noqa: N818  (not an error: the run is as deep as w
 
 
 class _Body(NamedTuple):
-    """A module of transformers, its part without a head, and that part's blocks."""
+    """A module of transformers and the parts of it that layers are read from."""
 
     module: Any
     base: Any
+    """The model without a head."""
+    stack: Any
+    """The model that holds the blocks and gives the last layer: `base`, or a part of it."""
     blocks: Sequence[nn.Module]
 
     @classmethod
     def of(cls, module: Any, name: str) -> "_Body":
         """Find the blocks: the shallowest list of as many modules as the config has layers."""
         base, count = module.base_model, getattr(module.config, "num_hidden_layers", None)
-        lists = [
+        lists = sorted(
             (path.count("."), path, part)
             for path, part in base.named_modules()
             if isinstance(part, nn.ModuleList)
             and len(part) == count
             and len({type(block) for block in part}) == 1
-        ]
-        shallowest = [part for depth, _, part in lists if depth == min(d for d, *_ in lists)]
+        )
+        shallowest = [(path, part) for depth, path, part in lists if depth == lists[0][0]]
         if len(shallowest) != 1:
             raise ValueError(
-                f"{name}: {type(module).__name__} has {len(shallowest)} lists of "
+                f"{name} cannot be used: {type(module).__name__} has {len(shallowest)} lists of "
                 f"{count} blocks, wanted one; its layers cannot be told apart"
             )
-        return cls(module, base, list(shallowest[0]))
+        path, blocks = shallowest[0]
+        parts = path.split(".")
+        above = [base.get_submodule(".".join(parts[:k])) for k in range(len(parts))]
+        # Only models of transformers have the attribute. Some heads run an inner model themselves.
+        stack = [part for part in above if hasattr(part, "base_model_prefix")][-1]
+        return cls(module, base, stack, list(blocks))
 
     def to(self, device: torch.device, dtype: torch.dtype) -> "_Body":
         """Moved, in place. Buffers, such as rotary tables, stay float32, else far positions blur;
@@ -240,7 +248,7 @@ class _Body(NamedTuple):
             for layer, block in enumerate(self.blocks[: deepest + 1]):
                 hook = _before(at, layer, last=layer == deepest)
                 hooks.callback(block.register_forward_pre_hook(hook, with_kwargs=True).remove)
-            hooks.callback(self.base.register_forward_hook(_after(at, len(self.blocks))).remove)
+            hooks.callback(self.stack.register_forward_hook(_after(at, len(self.blocks))).remove)
             run = self.module if logits else self.base
             try:
                 found = run(input_ids=ids, attention_mask=mask)
@@ -262,7 +270,7 @@ def _before(at: Any, layer: int, last: bool) -> Any:
 
 
 def _after(at: Any, layer: int) -> Any:
-    """A hook of the whole model without its head."""
+    """A hook of the stack of all blocks."""
 
     def hook(_: nn.Module, __: Any, output: Any) -> Any:
         if isinstance(output, tuple):
@@ -319,9 +327,8 @@ class _Source(NamedTuple):
                 self.folder, trust_remote_code=False, local_files_only=True, **more
             )
         except _UNREADABLE as error:
-            lines = str(error).strip().splitlines() or [type(error).__name__]
             raise ValueError(
-                f"{self.name}: transformers cannot read it ({lines[0][:300]}); wanted "
+                f"{self.name}: transformers cannot read it ({_first_line(error)}); wanted "
                 "config.json, weights and tokenizer of one model"
             ) from error
         finally:
@@ -357,6 +364,10 @@ _UNREADABLE = (
 """What transformers and huggingface_hub raise for files that are damaged or do not fit together."""
 
 
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
+
+
 def _has_sdpa(auto: Any, config: Any) -> bool:
     found = auto._model_mapping[type(config)]
     return bool(getattr(found, "_supports_sdpa", False))
@@ -387,7 +398,8 @@ def _auto_class(
     """By the architecture that the config names: its own class, or the bare encoder."""
     kind = type(config)
     named = " ".join(settings.get("architectures") or [])
-    if "MaskedLM" in named and kind in transformers.MODEL_FOR_MASKED_LM_MAPPING:
+    masked = "MaskedLM" in named or "ForPreTraining" in named
+    if masked and kind in transformers.MODEL_FOR_MASKED_LM_MAPPING:
         return transformers.AutoModelForMaskedLM, "masked"
     causal = "CausalLM" in named or "LMHeadModel" in named
     if causal and kind in transformers.MODEL_FOR_CAUSAL_LM_MAPPING:
@@ -425,40 +437,60 @@ def _names(module: Any) -> set[str]:
     return {prefix + name for name, _ in _own_parameters(base)}
 
 
-def _checked_widths(body: _Body, tokens: ResidueTokens, name: str) -> tuple[int, ...]:
+def _checked_widths(body: _Body, tokens: ResidueTokens, name: str, head: bool) -> tuple[int, ...]:
     """Width of each layer, after a look at two short proteins.
 
     ValueError where a block does not read what transformers calls that layer's hidden states, and
     where a protein's vectors depend on the padding behind it.
     """
-    letters, layers = tokens.letters[:20], len(body.blocks)
-    batch = torch.from_numpy(tokens.encode([letters, letters[:5]], name))
-    alone = torch.from_numpy(tokens.encode([letters[:5]], name))
-    with torch.inference_mode():
-        seen, short = _layers(body, batch, tokens.pad), _layers(body, alone, tokens.pad)
-        mask = (batch != tokens.pad).long()
-        states = body.base(
-            input_ids=batch.clamp(min=0), attention_mask=mask, output_hidden_states=True
-        ).hidden_states
-    if len(states) != layers + 1 or not all(_close(seen[k], states[k]) for k in range(layers)):
-        raise ValueError(f"{name}: its blocks do not read its hidden states, so it has no layers")
-    at = slice(len(tokens.prefix), len(tokens.prefix) + 5)
-    if not all(_close(seen[k][1, at], short[k][0, at]) for k in range(layers + 1)):
+    letters, layers = tokens.letters[:20], range(len(body.blocks) + 1)
+    batch, alone = (
+        torch.from_numpy(tokens.encode(sequences, name))
+        for sequences in ([letters, letters[:5]], [letters[:5]])
+    )
+    try:
+        with torch.inference_mode():
+            seen, short = _seen(body, batch, tokens.pad, head), _seen(body, alone, tokens.pad, head)
+            mask = (batch != tokens.pad).long()
+            states = body.base(
+                input_ids=batch.clamp(min=0), attention_mask=mask, output_hidden_states=True
+            ).hidden_states
+    except _UNREADABLE as error:
         raise ValueError(
-            f"{name} does not leave padding out: a protein's vectors depend on the proteins beside "
-            "it"
+            f"{name} cannot be used: it does not run as an encoder or a causal model "
+            f"({_first_line(error)})"
+        ) from error
+    if not _same_layers(seen, states, layers):
+        raise ValueError(
+            f"{name} cannot be used: what its blocks read are not its hidden states, so its layers "
+            "are not known"
         )
-    return tuple(seen[k].shape[-1] for k in range(layers + 1))
+    at = slice(len(tokens.prefix), len(tokens.prefix) + 5)
+    if not all(_close(seen[k][1, at], short[k][0, at]) for k in layers):
+        raise ValueError(
+            f"{name} cannot be used: it does not leave padding out, so a protein's vectors would "
+            "depend on the proteins beside it"
+        )
+    return tuple(seen[k].shape[-1] for k in layers)
 
 
-def _layers(body: _Body, tokens: Tensor, pad: int) -> dict[int, Tensor]:
+def _seen(body: _Body, tokens: Tensor, pad: int, head: bool) -> dict[int, Tensor]:
     seen: dict[int, Tensor] = {}
-    body.run(tokens, pad, lambda k, x: seen.setdefault(k, x), len(body.blocks), logits=False)
+    body.run(tokens, pad, lambda k, x: seen.setdefault(k, x), len(body.blocks), head)
     return seen
 
 
+def _same_layers(seen: Mapping[int, Tensor], states: Any, layers: Sequence[int]) -> bool:
+    return (
+        states is not None
+        and len(states) == len(layers) == len(seen)
+        and all(_close(seen[k], states[k]) for k in layers)
+    )
+
+
 def _close(mine: Tensor, other: Tensor) -> bool:
-    return bool(torch.allclose(mine, other, rtol=1e-3, atol=1e-3 * float(other.abs().max())))
+    scale = 1e-3 * float(other.abs().max())
+    return mine.shape == other.shape and torch.allclose(mine, other, rtol=1e-3, atol=scale)
 
 
 def _max_residues(base: Any, tokens: ResidueTokens) -> int:

@@ -139,14 +139,15 @@ def _aligned(tokenizer: Tokenizer, joined: Callable[[str], str]) -> ResidueToken
         found = _letters(coded, first)
         if found is None or tokenizer.unk_token_id in found.values():
             continue
-        (probe, ids), *_ = coded
-        prefix, suffix = tuple(ids[:first]), tuple(ids[first + len(probe) :])
+        probe, coding = coded[0]
+        prefix, suffix = tuple(coding[:first]), tuple(coding[first + len(probe) :])
         for letter, i in _others(tokenizer, joined, prefix, suffix, found):
             found[letter] = i
         taken = {*found.values(), *prefix, *suffix, tokenizer.mask_token_id}
         pad = tokenizer.pad_token_id
         pad = NO_TOKEN if pad is None or pad in taken else pad
-        return ResidueTokens(found, prefix, suffix, pad, tokenizer.mask_token_id)
+        ids = {a: found[a] for a in STANDARD + OTHERS if a in found}
+        return ResidueTokens(ids, prefix, suffix, pad, tokenizer.mask_token_id)
     return None
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from safetensors import SafetensorError
@@ -11,15 +11,19 @@ from torch import Tensor
 
 import interplm_nb
 from interplm_nb.sae import architectures
+from interplm_nb.sae.architectures import TopK
+from interplm_nb.sae.controls import random_sae
 from interplm_nb.sae.model import OPTIONAL, SAE
 from interplm_nb.sae.residue_norm import ResidueNorm
 from interplm_nb.saving import atomic_path, file_hash, read_json, write_json
 
 WEIGHTS = "sae.safetensors"
 CONFIG = "config.json"
-VERSION = 2
+VERSION = 3
 RESIDUAL = "residual"
 """The hook that `Embeddings` hold: the PLM's representation after a layer."""
+Stored = Literal["float32", "float16", "seed"]
+"""How weights are kept in the file."""
 
 
 @dataclass(frozen=True)
@@ -45,10 +49,21 @@ class SAEAbout:
     """Of an imported SAE: format, file, sha256, and repository and revision where it was downloaded."""
 
 
-def save(sae: SAE, folder: Path, about: SAEAbout) -> None:
-    """Write `sae.safetensors` and `config.json` to `folder`, each atomically; the config names the weights' hash: a half-done save is noticed."""
+def save(sae: SAE, folder: Path, about: SAEAbout, stored: Stored = "float32") -> None:
+    """Write `sae.safetensors` and `config.json` to `folder`, each atomically.
+
+    The config names the hash of the weights, so that a half-done save is noticed. `stored`:
+    "float16" rounds the weights, to ship them; "seed" keeps of a random SAE only its `b_dec`, as
+    `controls.random_sae` draws the rest from `about.seed`. ValueError where that is not so.
+    """
     weights = sae.weights()
     _refuse_nan(weights, "the SAE to be saved")
+    if stored == "seed":
+        _check_seed(sae, about)
+        weights = {"b_dec": weights["b_dec"]}
+    elif stored == "float16":
+        weights = {name: value.half() for name, value in weights.items()}
+        _refuse_nan(weights, "the SAE in float16")
     folder.mkdir(parents=True, exist_ok=True)
     with atomic_path(folder / WEIGHTS) as draft:
         save_file(weights, draft)
@@ -62,10 +77,21 @@ def save(sae: SAE, folder: Path, about: SAEAbout) -> None:
         "residue_norm": sae.residue_norm.record() if sae.residue_norm else None,
         "unit": sae.unit,
         "weights": file_hash(folder / WEIGHTS),
+        "stored": stored,
         **asdict(about),
     }
     write_json(config, folder / CONFIG)
     sae.about = about
+
+
+def _check_seed(sae: SAE, about: SAEAbout) -> None:
+    if not isinstance(sae.architecture, TopK):
+        raise ValueError("only a random SAE (TopK) can be stored by its seed")
+    again = random_sae(sae.d_in, sae.d_sae, sae.architecture.k, sae.b_dec.detach(), about.seed)
+    if again.weight_hash != sae.weight_hash:
+        raise ValueError(
+            f"this SAE is not the random one of seed {about.seed}; store its weights instead"
+        )
 
 
 def load(folder: Path, *, plm: str | None = None, layer: int | None = None) -> SAE:
@@ -86,16 +112,24 @@ def load(folder: Path, *, plm: str | None = None, layer: int | None = None) -> S
         raise ValueError(
             f"{path}: these are not the weights that {CONFIG} was written for (a copy went wrong, or a save was cut off); train or copy again"
         )
-    norm = ResidueNorm(**config["residue_norm"]) if config["residue_norm"] else None
-    sae = SAE(
-        config["d_in"],
-        config["d_sae"],
-        architectures.from_record(config["architecture"], config_path),
-        norm,
-    )
-    _fill(sae, read_safetensors(path), path)
+    sae = _read(config, config_path, read_safetensors(path), path)
     sae.about = about
     return sae.eval()
+
+
+def _read(config: dict[str, Any], config_path: Path, weights: dict[str, Tensor], path: Path) -> SAE:
+    d_in, d_sae = config["d_in"], config["d_sae"]
+    architecture = architectures.from_record(config["architecture"], config_path)
+    if config["stored"] == "seed":
+        if not isinstance(architecture, TopK) or set(weights) != {"b_dec"}:
+            raise ValueError(
+                f"{path}: an SAE that is stored by its seed is a TopK one and holds b_dec alone"
+            )
+        return random_sae(d_in, d_sae, architecture.k, weights["b_dec"], config["seed"])
+    norm = ResidueNorm(**config["residue_norm"]) if config["residue_norm"] else None
+    sae = SAE(d_in, d_sae, architecture, norm)
+    _fill(sae, {name: value.float() for name, value in weights.items()}, path)
+    return sae
 
 
 def read_safetensors(path: Path) -> dict[str, Tensor]:
@@ -153,6 +187,7 @@ def _about(config: dict[str, Any], path: Path) -> SAEAbout:
         "residue_norm",
         "unit",
         "weights",
+        "stored",
     }
     if set(config) != known:
         unknown, missing = sorted(set(config) - known), sorted(known - set(config))

@@ -193,7 +193,7 @@ def test_counts_on_other_annotations_are_begun_anew(fresh):
         ),
         ({"d_in": 64}, "takes 64 values per residue, esm2-mini of .* has 192"),
         ({"hook": "mlp"}, "trained on hook 'mlp' of layer 1"),
-        ({"layer": 99}, r"esm2-mini has layers 0 \(embedding\) to \d+, not 99"),
+        ({"layer": 99}, r"esm2-mini has no layer 99; its layers are 0 .* to \d+; the SAE is"),
     ],
 )
 def test_an_sae_of_another_model_is_refused_before_anything_is_written(run, changes, text):

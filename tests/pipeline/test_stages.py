@@ -160,10 +160,9 @@ def test_a_layer_that_is_not_there(tiny_run, tmp_path):
     (run.folder / "proteins.parquet").write_bytes(
         (tiny_run.folder / "proteins.parquet").read_bytes()
     )
-    with pytest.raises(
-        PipelineError, match=r"embed\.layer = 99: esm2-mini has layers 0 \(embedding\) to \d+"
-    ):
-        stages.embed(run, EmbedParameters(run=str(run.folder), layer=99, device="cpu"))
+    params = EmbedParameters(run=str(run.folder), plm="esm2-mini", layer=99, device="cpu")
+    with pytest.raises(ValueError, match=r"esm2-mini has no layer 99; its layers are 0"):
+        stages.embed(run, params)
 
 
 def test_shares_that_leave_no_test(tmp_path):

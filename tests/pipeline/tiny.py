@@ -27,7 +27,7 @@ def tiny_parameters(folder: Path) -> dict[str, StageParameters]:
         "dead_after_tokens": 5000,
     }
     return {
-        "proteins": ProteinsParameters(max_proteins=40, **place),
+        "proteins": ProteinsParameters(max_proteins=40, max_residues=1022, **place),
         "embed": EmbedParameters(plm="esm2-mini", layer=1, **place),
         "train": TrainParameters(**train, **place),
         "activations": ActivationsParameters(**place),

@@ -1,6 +1,7 @@
 """Models of transformers through the adapter: small, random, one of each kind, against
 transformers' own forward."""
 
+import io
 import json
 import os
 import subprocess
@@ -423,7 +424,7 @@ def test_padding_that_a_model_reads_is_refused(tmp_path):
     )
     tokenizer = transformers.BertTokenizer(str(vocab), do_lower_case=False)
     save(tmp_path, random(transformers.FNetModel, config), tokenizer)
-    with pytest.raises(ValueError, match=r"transformers cannot read it|does not leave padding out"):
+    with pytest.raises(ValueError, match="it does not leave padding out, so a prot"):
         plm.load(tmp_path)
 
 
@@ -481,6 +482,62 @@ def test_other_files_than_a_models_are_refused_in_one_sentence(tmp_path, folders
         plm.load(tmp_path)
     (tmp_path / "model.safetensors").unlink()
     with pytest.raises(ValueError, match="transformers cannot read it"):
+        plm.load(tmp_path)
+
+
+def test_a_sentencepiece_file_as_prott5_has_it(tmp_path):
+    """spiece.model alone: no tokenizer.json was saved beside it."""
+    sentencepiece = pytest.importorskip("sentencepiece")
+    generator, written = np.random.default_rng(0), io.BytesIO()
+    lines = (" ".join(generator.choice(list(STANDARD + "XUBZO"), 60)) for _ in range(200))
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=lines,
+        model_writer=written,
+        vocab_size=54,  # each letter with and without the mark of a word
+        pad_id=0,
+        eos_id=1,
+        unk_id=2,
+        bos_id=-1,
+        minloglevel=2,
+    )
+    config = transformers.T5Config(d_model=24, d_kv=8, d_ff=48, num_layers=2, vocab_size=54)
+    random(transformers.T5EncoderModel, config).save_pretrained(tmp_path)
+    (tmp_path / "spiece.model").write_bytes(written.getvalue())
+    about = {"tokenizer_class": "T5Tokenizer", "extra_ids": 0}
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps(about))
+    model = loaded(tmp_path)
+    assert (model.letters, model.first_residue) == ("ACDEFGHIKLMNPQRSTVWYXBUZO", 0)
+    pieces = sentencepiece.SentencePieceProcessor(model_proto=written.getvalue())
+    wanted = [*pieces.encode("M K T X"), pieces.eos_id()]
+    assert model.tokens(["MKTX"])[0].tolist() == wanted
+
+
+def test_a_head_that_runs_an_inner_model_itself(tmp_path):
+    """OPT's head calls its decoder and passes its bare model by."""
+    tokenizer = letters_tokenizer("<|bos|>")
+    config = transformers.OPTConfig(
+        hidden_size=24,
+        num_hidden_layers=2,
+        num_attention_heads=3,
+        ffn_dim=48,
+        vocab_size=23,
+        word_embed_proj_dim=24,
+        pad_token_id=0,
+    )
+    model = loaded(save(tmp_path, random(transformers.OPTForCausalLM, config), tokenizer))
+    tokens = model.tokens(["MKTAY"])
+    plain = model.forward(tokens, [2], logits=True)
+    zeroed = model.forward(tokens, [2], {2: torch.zeros_like}, logits=True)
+    assert plain.representations[2].any() and not zeroed.representations[2].any()
+    assert not zeroed.logits.any() and plain.logits.any()
+
+
+def test_layers_that_are_not_where_they_are_looked_for_are_refused(tmp_path):
+    """XLNet's blocks read [T, B, width]; its hidden states are [B, T, width]."""
+    config = transformers.XLNetConfig(d_model=24, n_layer=2, n_head=3, d_inner=48, vocab_size=23)
+    tokenizer = letters_tokenizer("<|bos|>")
+    save(tmp_path, random(transformers.XLNetLMHeadModel, config), tokenizer)
+    with pytest.raises(ValueError, match="what its blocks read are not its hidden states"):
         plm.load(tmp_path)
 
 

@@ -1,6 +1,7 @@
 """A saved SAE comes back bit for bit and names its PLM and layer; the wrong company and broken files are refused."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,11 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
+from interplm_nb.sae.architectures import ReLU, TopK
 from interplm_nb.sae.checkpoint import SAEAbout, load, save
 from interplm_nb.sae.controls import random_sae
 from interplm_nb.sae.model import SAE
 from interplm_nb.sae.residue_norm import ResidueNorm
-from interplm_nb.saving import file_hash
+from interplm_nb.saving import file_hash, read_json
 from tests.sae.small_sae import any_sae, architectures
 
 ABOUT = SAEAbout(
@@ -124,3 +126,30 @@ def test_broken_files_are_refused(tmp_path):
     change(tmp_path, weights=file_hash(tmp_path / "sae.safetensors"))
     with pytest.raises(ValueError, match="not a readable safetensors file"):
         load(tmp_path)
+
+
+def test_float16_rounds_the_weights_and_says_so(tmp_path):
+    sae = any_sae(TopK(3), d_in=8)
+    save(sae, tmp_path, ABOUT, stored="float16")
+    assert read_json(tmp_path / "config.json", "SAE", 3)["stored"] == "float16"
+    found = load(tmp_path)
+    for name, value in sae.weights().items():
+        assert torch.equal(found.weights()[name], value.half().float())
+    huge = any_sae(TopK(3), d_in=8)
+    with torch.no_grad():
+        huge.b_dec[0] = 1e6
+    with pytest.raises(ValueError, match=r"the SAE in float16: b_dec holds NaN or infinity"):
+        save(huge, tmp_path / "huge", ABOUT, stored="float16")
+
+
+def test_a_random_sae_is_its_seed_and_mean(tmp_path):
+    about = replace(ABOUT, recipe="random", seed=7)
+    sae = random_sae(8, 12, 3, torch.arange(8.0), 7)
+    save(sae, tmp_path, about, stored="seed")
+    assert (tmp_path / "sae.safetensors").stat().st_size < 200
+    found = load(tmp_path)
+    assert found.weight_hash == sae.weight_hash and found.about == about
+    with pytest.raises(ValueError, match=r"not the random one of seed 8; store its weights"):
+        save(sae, tmp_path / "other", replace(about, seed=8), stored="seed")
+    with pytest.raises(ValueError, match="only a random SAE"):
+        save(any_sae(ReLU()), tmp_path / "relu", about, stored="seed")

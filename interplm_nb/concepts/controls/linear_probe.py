@@ -1,7 +1,9 @@
-"""A linear probe per concept: the bound on what one direction of the embeddings, chosen with labels, says of a concept.
+"""A linear probe per concept: the bound on what one direction of the embeddings, chosen with labels,
+says of a concept.
 
-Probes are fitted on train, the threshold of each is chosen on validation, figures are read on test. It bounds what a linear feature that was found
-without labels can reach, not what is in the embeddings: several features together, or one that is not linear, may say more.
+Probes are fitted on train, the threshold of each is chosen on validation, figures are read on test.
+It bounds what a linear feature that was found without labels can reach, not what is in the
+embeddings: several features together, or one that is not linear, may say more.
 """
 
 import logging
@@ -30,6 +32,8 @@ from interplm_nb.embeddings import Embeddings
 _BLOCK = 8192
 _MEMORY = 10
 _TRIES = 20
+_ROOM = 2**30
+_CURVED = 2**16
 _log = logging.getLogger(__name__)
 
 _Objective: TypeAlias = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
@@ -48,17 +52,25 @@ def linear_probes(
     tolerance: float = 1e-3,
     seed: int = 0,
 ) -> Projection:
-    """One logistic regression per concept on these proteins (those of train): which residues carry it; a `Projection` named by concept.
+    """One logistic regression per concept on these proteins (those of train): which residues carry it.
 
-        minimise over w, w_0:   sum_r  s_r (log(1 + exp(z_r)) - y_r z_r)  +  l2 / 2 |w|^2,      z = x . w + w_0
+    A `Projection` named by concept, of the probes that
 
-    x: embeddings, standardised; y: 1 where residue r carries the concept. l2 = 1 is scikit-learn's C = 1. All probes share one sample of residues:
-    each is drawn by itself with probability p_r = min(1, max(background / n, positives / n_c over the concepts c it carries)), n_c of the n residues
-    carrying c, and weighs s_r = 1 / p_r, so that the sum is an unbiased estimate of that over all residues (Horvitz-Thompson) and all residues of a
-    rare concept are seen. Mean and deviation are the sample's, so weighted. L-BFGS for all at once; a probe ends where a step promises less than
-    `tolerance` of its sum, all after `max_iter` steps. Memory: the sample twice (float32). Concepts (None: all) without a residue here get none.
-    ValueError where no concept is left.
+        minimise over w, w_0:   sum_r  s_r (log(1 + exp(z_r)) - y_r z_r)  +  l2 / 2 |w|^2,
+        z = x . w + w_0
+
+    x: embeddings, standardised; y: 1 where residue r carries the concept. l2 = 1 is scikit-learn's
+    C = 1. All probes share one sample of residues: each is drawn by itself with probability
+    p_r = min(1, max(background / n, positives / n_c over the concepts c it carries)), n_c of the n
+    residues carrying c, and weighs s_r = 1 / p_r, so that the sum is an unbiased estimate of that
+    over all residues (Horvitz-Thompson) and all residues of a rare concept are seen. Mean and
+    deviation are the sample's, so weighted. L-BFGS for all at once; a probe ends where a step
+    promises less than `tolerance` of its sum, all after `max_iter` steps. Memory: the sample once
+    (float32); of wide embeddings `background` is lowered to what 1 GiB holds (141,193 at 1,900),
+    and the settings say so. Concepts (None: all) without a residue here get no probe. ValueError
+    where no concept is left.
     """
+    background = min(background, _ROOM // (4 * (embeddings.d_in + 1)))
     embeddings.check(annotations.proteins)
     labels = Labels.of(
         annotations if concepts is None else annotations.only(concepts), accessions, "keep"
@@ -66,7 +78,8 @@ def linear_probes(
     there = np.flatnonzero((labels.concepts["n_residues"] > 0).to_numpy())
     if not len(there):
         raise ValueError(
-            f"none of the {labels.n_concepts} concepts is on the {len(accessions)} proteins that probes are fitted on; give others"
+            f"none of the {labels.n_concepts} concepts is on the {len(accessions)} proteins that "
+            "probes are fitted on; give others"
         )
     rows = annotations.proteins.rows_of(accessions)
     y = csc_array(labels.carried[:, there])
@@ -110,15 +123,24 @@ def _sampled(
 def _standardised(
     embeddings: Embeddings, rows: np.ndarray, weights: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """float32 [n, d_in + 1], the last column 1; mean and deviation, float64 [d_in] (1 where a dimension does not vary)."""
+    """float32 [n, d_in + 1], the last column 1; mean and deviation, float64 [d_in].
+
+    The deviation is 1 where a dimension does not vary.
+    """
     x = np.ones((len(rows), embeddings.d_in + 1), np.float32)
-    x[:, :-1] = embeddings[rows]
+    inner, blocks = x[:, :-1], _blocks(len(rows))
     share = weights.astype(np.float64) / weights.sum(dtype=np.float64)
-    mean = share @ x[:, :-1]
-    x[:, :-1] -= mean.astype(np.float32)
-    deviation: np.ndarray = np.sqrt(share @ np.square(x[:, :-1]))
+    mean, variance = np.zeros(embeddings.d_in), np.zeros(embeddings.d_in)
+    for at in blocks:
+        inner[at] = embeddings[rows[at]]
+        mean += share[at] @ inner[at]
+    for at in blocks:
+        inner[at] -= mean.astype(np.float32)
+        variance += share[at] @ np.square(inner[at])
+    deviation = np.sqrt(variance)
     deviation[deviation == 0] = 1
-    x[:, :-1] /= deviation.astype(np.float32)
+    for at in blocks:
+        inner[at] /= deviation.astype(np.float32)
     return x, mean, deviation
 
 
@@ -131,17 +153,18 @@ def _fitted(
     max_iter: int,
     tolerance: float,
 ) -> np.ndarray:
-    """float64 [n_concepts, d_in + 1]: coefficients, the intercept last; begun at the shares of residues that carry each concept."""
+    """float64 [n_concepts, d_in + 1]: coefficients, the intercept last.
+
+    They begin at the shares of residues that carry each concept.
+    """
     start = np.zeros((len(shares), x.shape[1]))
     inside = np.clip(shares, 1e-9, 1 - 1e-9)
     start[:, -1] = np.log(inside / (1 - inside))
     penalty = np.full(x.shape[1], float(l2))
     penalty[-1] = 0
-    # At the start the Hessian of a concept is share (1 - share) x^T s x + l2: one eigendecomposition inverts all of them.
-    products = np.zeros((x.shape[1], x.shape[1]))
-    for at in _blocks(len(x)):
-        products += (x[at].T * weights[at]) @ x[at]
-    scales, axes = np.linalg.eigh(products)
+    # At the start the Hessian of a concept is share (1 - share) x^T s x + l2: one eigendecomposition
+    # inverts all of them.
+    scales, axes = np.linalg.eigh(_products(x, weights))
     hessians = np.maximum((inside * (1 - inside))[:, None] * scales, 0) + max(l2, 1e-6)
 
     def objective(w: np.ndarray, which: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -152,6 +175,20 @@ def _fitted(
     return _minimised(
         objective, start, lambda g: ((g @ axes) / hessians) @ axes.T, max_iter, tolerance
     )
+
+
+def _products(x: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """float64 [d, d]: x^T s x, estimated from at most 65,536 residues where there are more.
+
+    It sets only where the steps of L-BFGS begin; those that follow see all residues.
+    """
+    every = -(-len(x) // _CURVED)
+    roots = np.sqrt(every * weights[::every])[:, None]
+    products = np.zeros((x.shape[1], x.shape[1]))
+    for at in _blocks(len(roots)):
+        scaled = x[::every][at] * roots[at]
+        products += scaled.T @ scaled  # one array twice: numpy computes one half and mirrors it
+    return products
 
 
 def _log_loss(

@@ -144,6 +144,40 @@ def test_residues_weigh_as_those_they_stand_for() -> None:
     assert sample.max() < 50_000
 
 
+def test_what_a_gigabyte_does_not_hold_is_sampled_and_said(
+    embeddings: Embeddings, annotations: Annotations, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(linear_probe, "_ROOM", 4 * (D_IN + 1) * 250)
+    lowered = linear_probes(embeddings, annotations, TRAIN, ["planted"], positives=60, seed=3)
+    asked = linear_probes(
+        embeddings, annotations, TRAIN, ["planted"], positives=60, background=250, seed=3
+    )
+    assert lowered.settings == asked.settings and lowered.settings["background"] == 250
+    assert_array_equal(lowered.W, asked.W)
+
+
+def test_a_rough_beginning_ends_at_the_same_probes(
+    embeddings: Embeddings, annotations: Annotations, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fit = lambda: linear_probes(embeddings, annotations, TRAIN, max_iter=200, tolerance=1e-9)  # noqa: E731
+    exact = fit()
+    monkeypatch.setattr(linear_probe, "_CURVED", 100)
+    scale = np.abs(exact.W).max()
+    assert_allclose(fit().W / scale, exact.W / scale, atol=1e-3)
+
+
+def test_the_first_hessian_is_that_of_the_weighted_residues(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rng = np.random.default_rng(4)
+    x = rng.normal(size=(40_000, 3)).astype(np.float32)
+    weights = rng.integers(1, 5, len(x)).astype(np.float32)
+    exact = (x.T.astype(np.float64) * weights) @ x
+    assert_allclose(linear_probe._products(x, weights), exact, rtol=1e-4, atol=1)
+    monkeypatch.setattr(linear_probe, "_CURVED", 10_000)
+    assert_allclose(linear_probe._products(x, weights), exact, atol=0.05 * exact.max())
+
+
 def test_a_sample_finds_the_same_direction(
     embeddings: Embeddings, annotations: Annotations, probes: Projection
 ) -> None:

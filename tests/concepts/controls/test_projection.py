@@ -154,6 +154,93 @@ def test_ica_on_fewer_components_and_steps_says_what_it_did(
     assert_allclose(values_of(found, embeddings, TRAIN).max(axis=0), 1)
 
 
+WIDE = 300
+
+
+def wide_values() -> np.ndarray:
+    """Of rank 40, with a steep spectrum and a mean far from 0; wider than all components kept."""
+    rng = np.random.default_rng(7)
+    scores = rng.laplace(size=(PROTEINS.n_residues, 40)) * np.linspace(10, 0.5, 40)
+    return (scores @ np.linalg.qr(rng.normal(size=(WIDE, 40)))[0].T + 100).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def wide(tmp_path_factory: pytest.TempPathFactory) -> Embeddings:
+    return embedded(tmp_path_factory.mktemp("wide") / "layer_01", wide_values())
+
+
+def test_wide_moments_are_float64s_to_six_digits_of_the_deviations(
+    wide: Embeddings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(projection, "_BLOCK", 100)
+    moments = Moments.of(wide, ROWS)
+    x = wide[ROWS].astype(np.float64)
+    exact = np.cov(x.T, bias=True)
+    assert_allclose(moments.mean, x.mean(axis=0), rtol=1e-6)
+    deviation = np.sqrt(np.diag(exact))
+    assert_allclose(
+        moments.covariance / np.outer(deviation, deviation),
+        exact / np.outer(deviation, deviation),
+        atol=3e-6,
+    )
+
+
+def test_the_leading_components_of_wide_embeddings_are_kept(
+    wide: Embeddings,
+) -> None:
+    everything = pca(wide, ROWS)
+    assert everything.W.shape == (WIDE, 80), "no axis without variance is kept"
+    assert sum(everything.settings["explained_variance"]) == pytest.approx(1, abs=1e-5)
+    x = wide[ROWS].astype(np.float64)
+    _, singular, axes = np.linalg.svd(x - x.mean(axis=0), full_matrices=False)
+    few = pca(wide, ROWS, n_components=10)
+    assert few.W.shape == (WIDE, 20)
+    assert_allclose(np.abs(np.sum(few.W[:, ::2] * axes[:10].T, axis=0)), 1, atol=1e-4)
+    shares = singular**2 / (singular**2).sum()
+    assert_allclose(few.settings["explained_variance"], shares[:10], rtol=1e-4)
+    assert ica(wide, ROWS, n_components=10, max_iter=5).settings[
+        "explained_variance"
+    ] == pytest.approx(shares[:10].sum(), rel=1e-4)
+    assert ica(wide, ROWS, n_components=3).settings["max_iter"] == 100
+    assert ica(wide, ROWS, n_components=3).W.shape == (WIDE, 6)
+
+
+def test_as_many_components_as_the_limit_are_kept_by_default(
+    embeddings: Embeddings, tmp_path: Path
+) -> None:
+    rng = np.random.default_rng(8)
+    noise = rng.normal(size=(PROTEINS.n_residues, WIDE)).astype(np.float32)
+    found = pca(embedded(tmp_path / "noise", noise), ROWS)
+    assert found.W.shape == (WIDE, 2 * projection.MAX_COMPONENTS)
+    assert 0.9 < sum(found.settings["explained_variance"]) < 1
+    assert pca(embeddings, ROWS).W.shape == (D_IN, 2 * D_IN)
+
+
+@pytest.mark.parametrize("fit", [pca, ica])
+def test_the_range_is_that_of_all_rows_though_few_are_read_exactly(
+    wide: Embeddings, embeddings: Embeddings, monkeypatch: pytest.MonkeyPatch, fit
+) -> None:
+    monkeypatch.setattr(projection, "_BLOCK", 50)
+    for given in (wide, embeddings):
+        found = fit(given, ROWS, n_components=5)
+        exact = Projected(given, found.W, found.b)[ROWS]
+        assert_array_equal(found.maximum, exact.max(axis=0))
+        assert_array_equal(found.minimum, 0)
+    axes, mean = found.W[:, ::2], embeddings[ROWS].mean(axis=0)
+    assert len(projection._extreme(embeddings, ROWS, axes, mean)) < len(ROWS) / 2
+
+
+def test_two_sides_are_the_plain_map_rectified(wide: Embeddings) -> None:
+    found = pca(wide, ROWS, n_components=5)
+    plain = Projected(wide, found.W, found.b)[:]
+    sides = Projected(wide, found.W, found.b, two_sided=True)
+    assert_allclose(sides[:], np.maximum(plain, 0), rtol=1e-6, atol=1e-6)
+    assert_array_equal(sides[np.array([9, 3])], sides[:][[9, 3]])
+    assert sides.fingerprint != Projected(wide, found.W, found.b).fingerprint
+    with pytest.raises(ValueError, match="columns of W with opposite signs"):
+        Projected(wide, np.abs(found.W), found.b, two_sided=True)
+
+
 def test_a_residue_does_not_depend_on_the_rows_it_is_read_with(embeddings: Embeddings) -> None:
     found = pca(embeddings, ROWS)
     projected = Projected(embeddings, found.W, found.b)
