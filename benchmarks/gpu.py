@@ -48,7 +48,7 @@ PARTS: dict[str, tuple[float, Part]] = {
     "parity": (1.5, lambda setting, _: gpu_parity.measurements(setting)),
     "embedding": (3.0, lambda setting, _: gpu_embedding.measurements(setting)),
     "sae": (3.0, lambda setting, _: gpu_sae.measurements(setting)),
-    "notebooks": (2.0, lambda setting, _: gpu_notebooks.measurements(setting)),
+    "notebooks": (3.0, lambda setting, _: gpu_notebooks.measurements(setting)),
     "pretrain": (
         3.0,
         lambda setting, options: gpu_pretrain.measurements(
@@ -76,6 +76,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parts = options.parts.split(",")
     if unknown := [p for p in parts if p not in PARTS]:
         _parser().error(f"no part {unknown[0]!r}; there are {', '.join(PARTS)}")
+    if absent := [path for path in options.pretrain_fasta if not path.is_file()]:
+        _parser().error(f"{absent[0]} is no file of sequences")
+    if options.pretrain_fasta and (options.out / "state.pt").exists():
+        _parser().error(f"{options.out} holds a pretraining already; give a new folder by --out")
     setting = Setting(choose_device(options.device), options.size == "tiny")
     about = surroundings(setting)
     print(", ".join(f"{name} {value}" for name, value in about.items() if value))
@@ -99,15 +103,19 @@ def measured(
     clock, options = clock or Clock(SECONDS), options or Options()
     chosen = [name for name in PARTS if name in parts]
     for i, name in enumerate(chosen):
-        weight, part = PARTS[name]
-        mine = clock.share(weight / sum(PARTS[later][0] for later in chosen[i:]))
-        waiting = part(setting, options)
+        weights = [_weight(later, options) for later in chosen[i:]]
+        mine = clock.share(weights[0] / sum(weights) if any(weights) else 1.0)
+        waiting = PARTS[name][1](setting, options)
         for j, measurement in enumerate(waiting):
-            if mine.left <= 0:
+            if mine.left <= 0 and _weight(name, options):
                 yield Row(name, measurement.what, note=f"no time left of {mine.seconds:.0f} s")
                 continue
             _log(f"{name}: {measurement.what} ({mine.left:.0f} s left)")
             yield from _taken(name, measurement, mine.share(1 / min(3, len(waiting) - j)), setting)
+
+
+def _weight(part: str, options: Options) -> float:
+    return 0.0 if part == "pretrain" and not options.pretrain_fasta else PARTS[part][0]
 
 
 def _taken(part: str, measurement: Measurement, clock: Clock, setting: Setting) -> list[Row]:
@@ -116,12 +124,11 @@ def _taken(part: str, measurement: Measurement, clock: Clock, setting: Setting) 
         return measurement.take(clock)
     except FAILURES as error:
         lines = str(error).strip().splitlines() or [""]
-        failed = Row(
-            part, measurement.what, note=f"{type(error).__name__}: {lines[-1]}", failed=True
-        )
-    # Outside the handler, whose error holds the frames with their tensors.
-    gc.collect()
+        note = f"{type(error).__name__}: {lines[-1]}"
+        failed = Row(part, measurement.what, note=note, failed=not isinstance(error, ImportError))
     if setting.device.type == "cuda":
+        # Outside the handler, whose error holds the frames with their tensors.
+        gc.collect()
         torch.cuda.empty_cache()
     return [failed]
 

@@ -1,5 +1,6 @@
 """Random weights at the shapes of real models, made on the device, and the products that they cost."""
 
+from functools import cache
 from typing import TYPE_CHECKING
 
 import torch
@@ -51,7 +52,8 @@ def _drawn(
     generator: torch.Generator,
 ) -> Tensor:
     if len(size) == 1:
-        return torch.full(size, float(name.endswith("norm.weight")), device=device, dtype=dtype)
+        of_norm = "norm" in name and name.endswith(".weight")
+        return torch.full(size, float(of_norm), device=device, dtype=dtype)
     drawn = torch.randn(size, device=device, dtype=dtype, generator=generator)
     return drawn.mul_(size[-1] ** -0.5)
 
@@ -90,8 +92,13 @@ def esm2_flop(architecture: Architecture, proteins: Proteins) -> float:
     return float(architecture.n_layers * (24 * d**2 * tokens + 4 * d * tokens**2).sum())
 
 
+@cache
+def _embedded() -> Proteins:
+    return read_uniprot_tsv(demo.table_path()).proteins
+
+
 def sampled(n_proteins: int, longest: int = 1022) -> Proteins:
     """Embedded proteins of the real length mix, in random order as a file would have them."""
-    proteins, _ = read_uniprot_tsv(demo.table_path()).proteins.up_to(longest)
+    proteins, _ = _embedded().up_to(longest)
     shuffled = proteins.table.sample(fraction=1, shuffle=True, seed=0)
     return Proteins(shuffled[:n_proteins])

@@ -3,6 +3,8 @@
 The demo runs on the embedded small model, which needs no network.
 """
 
+import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -48,15 +50,8 @@ def staged(out: Path, device: str, seconds: float) -> tuple[dict[str, tuple[floa
     """Seconds and device of each stage that ended in time, and the last that the runner said."""
     command = [sys.executable, "-m", "interplm_nb.cli", "run", "demo", "--out", str(out)]
     command += ["-p", f"embed.plm={PLM}", "--device", device]
-    try:
-        done = subprocess.run(
-            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=seconds
-        )
-        lines = done.stdout.strip().splitlines()
-        said = lines[-1] if lines else ""
-    except subprocess.TimeoutExpired:
-        said = f"stopped after {seconds:.0f} s"
-    if not out.exists():
+    said = _last_line(command, seconds)
+    if not (out / "run.json").exists():
         return {}, said
     run = Run.open(out)
     found = {
@@ -65,3 +60,20 @@ def staged(out: Path, device: str, seconds: float) -> tuple[dict[str, tuple[floa
         if run.manifest_path(stage).is_file()
     }
     return {stage: (about["seconds"], about["device"]) for stage, about in found.items()}, said
+
+
+def _last_line(command: list[str], seconds: float) -> str:
+    """The last line that a command says, or that its time was over: then its kernels end with it."""
+    with tempfile.TemporaryFile() as said:
+        started = subprocess.Popen(
+            command, stdout=said, stderr=subprocess.STDOUT, start_new_session=True
+        )
+        try:
+            started.wait(max(0.0, seconds))
+        except subprocess.TimeoutExpired:
+            os.killpg(started.pid, signal.SIGKILL)
+            started.wait()
+            return f"stopped after {seconds:.0f} s"
+        said.seek(0)
+        lines = said.read().decode(errors="replace").strip().splitlines()
+    return lines[-1] if lines else f"ended with status {started.returncode} and no word"

@@ -215,6 +215,18 @@ def fidelity(table: pl.DataFrame, why_absent: str = "") -> "Table | Sentence":
     )
 
 
+_MEASURED = {
+    "loss_recovered_strict": "loss recovered, masked",
+    "loss_recovered_published": "not masked",
+    "loss_recovered_recurrence": "loss recovered, in the recurrence",
+    "loss_recovered_output": "loss recovered, output replaced",
+    "kl_strict": "KL, masked (nats)",
+    "kl_recurrence": "KL, in the recurrence (nats)",
+    "kl_output": "KL, output replaced (nats)",
+}
+"""Columns of fidelity, which a table shows where its models have them."""
+
+
 def compared(table: pl.DataFrame) -> Table:
     """The SAEs of stage `compare` beside their controls, the chosen ones marked."""
     columns = [
@@ -225,17 +237,13 @@ def compared(table: pl.DataFrame) -> Table:
         "seed",
         "l0",
         "fvu",
-        "loss_recovered_strict",
-        "loss_recovered_published",
-        "kl_strict",
     ]
-    columns += ["alive", "f1_tuning", "f1_test", "concepts_found", "seconds"]
+    measured = {c: name for c, name in _MEASURED.items() if table[c].null_count() < table.height}
+    columns += [*measured, "alive", "f1_tuning", "f1_test", "concepts_found", "seconds"]
     names = {
         "l0": "L0",
         "fvu": "FVU",
-        "loss_recovered_strict": "loss recovered, masked",
-        "loss_recovered_published": "not masked",
-        "kl_strict": "KL, masked (nats)",
+        **measured,
         "alive": "alive features",
         "f1_tuning": "F1 (tuning)",
         "f1_test": "F1 (test)",

@@ -42,8 +42,8 @@ def folder_of(repository: str) -> Path:
         for name in tqdm(files, desc=f"fetching {repository}", unit=" files"):
             hf_hub_download(repository, name, revision=info.sha)
         # By the branch as well, so that the cache knows which commit it stands for.
-        path = Path(hf_hub_download(repository, "config.json"))
-    return path.parent
+        hf_hub_download(repository, "config.json")
+        return Path(hf_hub_download(repository, "config.json", revision=info.sha)).parent
 
 
 def cached(repository: str) -> Path | None:
@@ -58,8 +58,8 @@ def cached(repository: str) -> Path | None:
 
 def repository_of(folder: Path) -> str | None:
     """The repository, owner/name, that a folder of the cache was fetched from; else None."""
-    snapshots, cache = folder.resolve().parent, folder.resolve().parent.parent
-    parts = cache.name.split("--")
+    snapshots = folder.resolve().parent
+    parts = snapshots.parent.name.split("--", 2)
     if snapshots.name != "snapshots" or len(parts) != 3 or parts[0] != "models":
         return None
     return f"{parts[1]}/{parts[2]}"

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
+from huggingface_hub import metadata_load
 from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
 from torch import Tensor, nn
@@ -24,7 +25,7 @@ from interplm_nb.plm.protocol import Edit, Output, StepEdit
 from interplm_nb.plm.record import Objective
 from interplm_nb.plm.residue_tokens import NO_TOKEN, ResidueTokens, residue_tokens
 from interplm_nb.plm.shuffled import shuffled_tensors
-from interplm_nb.plm.weight_files import read_settings
+from interplm_nb.plm.weight_files import check_folder, read_settings
 
 
 def load(
@@ -53,6 +54,7 @@ def load(
     where, kind = choose_device(device), choose_dtype(dtype)
     settings = read_settings(folder / "config.json")
     _refuse_unknown(transformers, settings, name)
+    check_folder(folder)
     source = _Source(transformers, folder, name)
     tokens = residue_tokens(source.read(transformers.AutoTokenizer), name)
     module, objective = _module(source, settings)
@@ -228,8 +230,11 @@ class _Body(NamedTuple):
         return cls(module, base, stack, list(blocks))
 
     def to(self, device: torch.device, dtype: torch.dtype) -> "_Body":
-        """Moved, in place. Buffers, such as rotary tables, stay float32, else far positions blur;
-        so do the products that would overflow in float16."""
+        """Moved, in place.
+
+        Buffers, such as rotary tables, stay float32, else far positions blur; so do the products
+        that transformers knows to overflow in float16.
+        """
         exact = tuple(getattr(self.module, "_keep_in_fp32_modules", None) or ())
         for name, value in self.module.named_parameters():
             if not (dtype == torch.float16 and set(exact) & set(name.split("."))):
@@ -511,8 +516,6 @@ def _max_residues(base: Any, tokens: ResidueTokens) -> int:
 
 def _licence(folder: Path) -> str:
     """What the model card says, if it is beside the weights."""
-    from huggingface_hub import metadata_load
-
     card = folder / "README.md"
     try:
         said = metadata_load(card) if card.is_file() else None

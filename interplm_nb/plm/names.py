@@ -34,5 +34,5 @@ def unknown(name: str) -> str:
     offer = f"did you mean {' or '.join(nearest)}?" if nearest else f"known are {', '.join(KNOWN)}"
     return (
         f"{name!r} is neither a model's name nor a file: {offer} A path of weights, or owner/name "
-        "of a model in the hub's local cache, works too."
+        "of a model on the Hugging Face hub, works too."
     )

@@ -119,7 +119,10 @@ class PLM(Protocol):
         ...
 
     def tokens(self, sequences: Sequence[str]) -> Tensor:
-        """int64 [B, T] on the PLM's device: special tokens, residues, padding to the longest."""
+        """int64 [B, T] on the PLM's device: special tokens, residues, padding to the longest.
+
+        A masked model reads `<mask>` in a sequence as one token.
+        """
         ...
 
     def classes(self, tokens: Tensor) -> Tensor:

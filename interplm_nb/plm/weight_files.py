@@ -69,19 +69,34 @@ def read_folder(folder: Path) -> dict[str, Tensor]:
 
     FileNotFoundError where the weights or a shard of them are missing.
     """
+    tensors: dict[str, Tensor] = {}
+    for path in _present(folder):
+        tensors |= _tensors(path)
+    return tensors
+
+
+def check_folder(folder: Path) -> None:
+    """What `read_folder` refuses, for a folder that another library goes on to read.
+
+    safetensors files, which cannot hold code, are not opened.
+    """
+    for path in _present(folder):
+        if path.suffix != ".safetensors":
+            _tensors(path)
+
+
+def _present(folder: Path) -> list[Path]:
     paths = weights_of(folder)
     if not paths:
         raise FileNotFoundError(
             f"{folder} has no weights; wanted {SAFETENSORS} or {PICKLED} beside config.json"
         )
-    tensors: dict[str, Tensor] = {}
-    for path in paths:
-        if not path.is_file():
-            raise FileNotFoundError(
-                f"{path}: this shard of the weights is missing; fetch the model's files again"
-            )
-        tensors |= _tensors(path)
-    return tensors
+    missing = next((path for path in paths if not path.is_file()), None)
+    if missing is not None:
+        raise FileNotFoundError(
+            f"{missing}: this shard of the weights is missing; fetch the model's files again"
+        )
+    return paths
 
 
 def weights_of(folder: Path) -> list[Path]:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks import gpu, gpu_embedding, gpu_notebooks, gpu_parity, gpu_sae
@@ -95,7 +96,7 @@ def test_throughput_has_its_peers_and_its_ceiling(
     rows = {r.what: r for r in whole[1]}
     for name in ("8M", "35M", "150M", "650M", "3B"):
         alone, share = rows[f"ESM-2 {name}"], rows[f"ESM-2 {name}, share of the ceiling"]
-        assert alone.ours and share.other and 0 < share.ours / share.other < 1
+        assert alone.ours and share.ratio and 0 < share.ratio < 1
         for peer in ("fair-esm", "transformers"):
             beside = rows[f"ESM-2 {name}, {peer}"]
             assert beside.ours == alone.ours and beside.other
@@ -183,8 +184,9 @@ def test_parts_share_the_time_that_is_left(monkeypatch: pytest.MonkeyPatch) -> N
     fasta = gpu.Options((Path("x.fasta"),))
     list(gpu.measured(["notebooks", "pretrain"], TINY, Clock(100), fasta))
     list(gpu.measured(["notebooks", "pretrain"], TINY, Clock(100)))
-    # Nothing takes time here, so that a later part is given what an earlier one left over.
-    assert given == pytest.approx([50, 100, 100, 0], abs=2)
+    # Nothing takes time here, so a later part is given what an earlier one left over; without
+    # sequences to pretrain on, nothing is kept back for that.
+    assert given == pytest.approx([50, 100, 100, 100], abs=2)
 
 
 def test_without_a_gpu_make_bench_leaves_it_out(
@@ -231,7 +233,9 @@ def test_differences_are_relative_and_finite() -> None:
 def test_operations_are_those_that_torch_counts() -> None:
     proteins = Proteins.from_sequences({"A": "MKTAYIAKQRQISFVK"})
     ours = random_esm2(SMALLEST, TINY.device, torch.float32)
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
+    # Only the plain products of attention are counted on a CPU, not its fused kernel.
+    plain = sdpa_kernel(SDPBackend.MATH)
+    with FlopCounterMode(display=False) as counter, torch.no_grad(), plain:
         ours.forward(ours.tokens(proteins.sequences), [ours.n_layers])
     assert counter.get_total_flops() == esm2_flop(SMALLEST, proteins)
     unirep = random_unirep(TINY, TINY.device, torch.float32)
@@ -275,11 +279,11 @@ def test_the_dense_loop_has_the_loss_of_its_definition(kind: str) -> None:
         squared = ((x.numpy() - kept[:, :p] @ W_dec[:p] - b_dec) ** 2).sum(axis=1)
         plain = np.sqrt(squared).mean() + 0.1 * kept.sum(axis=1).mean()
         losses.append(plain if kind == "relu" else squared.mean())
-    assert float(loop.loss(x)) == pytest.approx(np.mean(losses), rel=1e-5)
-    before = float(loop.loss(x))
+    before = float(loop.loss(x).detach())
+    assert before == pytest.approx(np.mean(losses), rel=1e-5)
     for _ in range(50):
         loop.step(x)
-    assert float(loop.loss(x)) < before
+    assert float(loop.loss(x).detach()) < before
     assert torch.allclose(loop.W_dec.norm(dim=1), torch.ones(d_sae), atol=1e-5)
 
 

@@ -244,6 +244,7 @@ def test_what_cannot_be_annotated_is_left_out_and_said():
 def test_the_longest_sequence_is_what_the_runs_model_reads(tiny_run, tmp_path):
     run = with_links(tiny_run, tmp_path / "run")
     model = run.model()
+    assert model is not None and model.record is not None
     assert max_residues(run) == model.record.max_residues == 1022
     run.note_model(model._replace(record=dataclasses.replace(model.record, max_residues=50)))
     annotator = Annotator(run, device="cpu")

@@ -22,7 +22,8 @@ from interplm_nb.pipeline.stage_compare import evaluation
 from interplm_nb.pipeline.yardstick import parts_of
 from interplm_nb.sae import checkpoint
 from interplm_nb.sae.encode import encode_to
-from interplm_nb.sae.fidelity import fidelity, quality
+from interplm_nb.sae.fidelity import fidelity
+from interplm_nb.sae.quality import quality
 from tests.pipeline.test_resume import start
 from tests.pipeline.tiny import tiny_compare
 

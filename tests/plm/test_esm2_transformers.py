@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from huggingface_hub import constants
 from safetensors.torch import save_file
 from torch import Tensor
 from torch.testing import assert_close
@@ -16,6 +17,7 @@ from interplm_nb.plm import checkpoints, esm2, hub_cache
 from interplm_nb.plm.checkpoints import Architecture
 from interplm_nb.plm.esm2 import ESM2
 from interplm_nb.plm.tokens import ALPHABET, PAD
+from tests.plm.local_hub import files_of, local_hub
 from tests.plm.test_checkpoints import official_state, write_official
 from tests.plm.toy_esm2 import SMALL, fair_esm, random_weights
 
@@ -307,6 +309,27 @@ def test_one_model_has_one_name(tmp_path):
     in_cache = tmp_path / "models--me--tuned" / "snapshots" / "0123"
     write(in_cache, state, _name_or_path=f"facebook/{meta}")
     assert plm.load(in_cache, "cpu").name == "me/tuned"
+
+
+def test_by_the_name_of_its_repository_from_the_hub_and_then_without_a_network(
+    tmp_path, monkeypatch
+):
+    name = "facebook/esm2_t6_8M_UR50D"
+    folder = write(tmp_path / "m", theirs(random_weights()) | beside())
+    with local_hub(monkeypatch, tmp_path) as hub:
+        hub.repository(name, files_of(folder) | {"tf_model.h5": b"not fetched"})
+        first = plm.load(name, "cpu")
+        assert not any("tf_model" in path for _, path, _ in hub.asked)
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    second = plm.load(name, "cpu")
+    assert isinstance(second, ESM2) and first.name == second.name == "esm2_t6_8M_UR50D"
+    assert first.revision == second.revision == checkpoints.revision_of(random_weights())
+    with pytest.raises(
+        ConnectionError,
+        match=r"esm2_t12_35M_UR50D is not in the local hub cache .* fetch it with: hf download "
+        "facebook/esm2_t12_35M_UR50D, or load 'esm2_t12_35M_UR50D', which downloads Meta's own",
+    ):
+        plm.load("facebook/esm2_t12_35M_UR50D")
 
 
 def test_inspect_holds_no_weights(tmp_path):

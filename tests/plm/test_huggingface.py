@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from huggingface_hub import constants
 from torch import Tensor, nn
 from torch.testing import assert_close
 
@@ -20,7 +21,7 @@ from interplm_nb.plm.huggingface import HuggingFaceModel
 from interplm_nb.plm.protocol import PLM
 from interplm_nb.plm.residue_tokens import residue_tokens
 from interplm_nb.proteins import Proteins
-from tests.sae.loopback_hub import running
+from tests.plm.local_hub import files_of, local_hub
 
 transformers = pytest.importorskip("transformers")
 tokenizers = pytest.importorskip("tokenizers")
@@ -461,6 +462,25 @@ def test_no_code_of_a_repository_is_run(tmp_path, folders):
     assert not marker.exists()
 
 
+class Trap:
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self):
+        return (open, (str(self.path), "w"))
+
+
+def test_weights_that_would_run_code_are_refused(tmp_path, folders):
+    whole, tokenizer = peer("bert", folders["bert"])
+    save(tmp_path, whole, tokenizer)
+    (tmp_path / "model.safetensors").unlink()
+    state = {**whole.state_dict(), "trap": Trap(tmp_path / "marker")}
+    torch.save(state, tmp_path / "pytorch_model.bin")
+    with pytest.raises(ValueError, match=r"model\.bin: not a checkpoint that can be read safely"):
+        plm.load(tmp_path)
+    assert not (tmp_path / "marker").exists()
+
+
 def test_other_files_than_a_models_are_refused_in_one_sentence(tmp_path, folders):
     whole, tokenizer = peer("bert", folders["bert"])
     save(tmp_path, whole, tokenizer)
@@ -481,7 +501,7 @@ def test_other_files_than_a_models_are_refused_in_one_sentence(tmp_path, folders
     with pytest.raises(ValueError, match="transformers cannot read it"):
         plm.load(tmp_path)
     (tmp_path / "model.safetensors").unlink()
-    with pytest.raises(ValueError, match="transformers cannot read it"):
+    with pytest.raises(FileNotFoundError, match=r"has no weights; wanted model\.safetensors or"):
         plm.load(tmp_path)
 
 
@@ -542,10 +562,16 @@ def test_layers_that_are_not_where_they_are_looked_for_are_refused(tmp_path):
 
 
 def test_an_encoder_with_a_decoder_is_refused(tmp_path):
-    config = transformers.BartConfig(d_model=24, encoder_layers=1, decoder_layers=1, vocab_size=30)
-    config.save_pretrained(tmp_path)
-    vocab = vocabulary(tmp_path, "[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *STANDARD)
-    transformers.BertTokenizer(str(vocab), do_lower_case=False).save_pretrained(tmp_path)
+    config = transformers.BartConfig(
+        d_model=24,
+        encoder_layers=1,
+        decoder_layers=1,
+        encoder_attention_heads=3,
+        decoder_attention_heads=3,
+        vocab_size=23,
+    )
+    model = random(transformers.BartForConditionalGeneration, config)
+    save(tmp_path, model, letters_tokenizer("<|bos|>"))
     with pytest.raises(ValueError, match=r"is an encoder with a decoder \(bart\)"):
         plm.load(tmp_path)
 
@@ -569,31 +595,11 @@ def test_transformers_is_imported_for_its_models_only(tmp_path):
 
 @pytest.fixture
 def hub(monkeypatch, tmp_path):
-    """A hub on this machine, behind huggingface_hub's own settings, with an empty cache."""
-    from huggingface_hub import constants
-
-    with running() as server:
-        monkeypatch.setattr(constants, "ENDPOINT", server.address)
-        monkeypatch.setattr(
-            constants,
-            "HUGGINGFACE_CO_URL_TEMPLATE",
-            server.address + "/{repo_id}/resolve/{revision}/{filename}",
-        )
-        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
-        monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
-        monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "no-token"))
-        monkeypatch.setattr(constants, "HF_HUB_DISABLE_PROGRESS_BARS", True)
-        monkeypatch.delenv("HF_TOKEN", raising=False)
+    with local_hub(monkeypatch, tmp_path) as server:
         yield server
 
 
-def files_of(folder: Path) -> dict[str, bytes]:
-    return {p.name: p.read_bytes() for p in folder.iterdir() if p.is_file()}
-
-
 def test_from_a_hub_and_then_from_the_cache(hub, folders, models, monkeypatch):
-    from huggingface_hub import constants
-
     more = {
         "README.md": b"---\nlicense: cc-by-4.0\n---\n",
         "modeling_own.py": b"raise SystemExit",
@@ -623,8 +629,6 @@ def test_weights_that_the_cache_lacks_are_fetched(hub, folders):
 
 
 def test_what_a_hub_lacks_is_said_in_one_sentence(hub, monkeypatch):
-    from huggingface_hub import constants
-
     with pytest.raises(FileNotFoundError, match="lab/none: the hub has no such model"):
         plm.load("lab/none")
     hub.repository("lab/text", {"README.md": b"hello"})
@@ -647,8 +651,6 @@ def test_what_a_hub_lacks_is_said_in_one_sentence(hub, monkeypatch):
 
 
 def test_a_hub_that_does_not_answer(hub, monkeypatch):
-    from huggingface_hub import constants
-
     monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
     with pytest.raises(
         ConnectionError, match=r"lab/x is not in the local hub cache .* not be reached"

@@ -38,13 +38,10 @@ def test_a_name_a_file_and_a_folder_of_esm2(tmp_path):
         ("unirep", "did you mean unirep-64 or unirep-256"),
         ("esm2_mini", "did you mean .*esm2-mini"),
         ("alphafold", "known are unirep-64, .*esm2_t48_15B_UR50D"),
-        ("", "known are unirep-64"),
     ],
 )
 def test_an_unknown_name_is_refused_with_the_nearest(name, nearest, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
-    if not name:
-        pytest.skip("the empty path is the current folder")
     with pytest.raises(FileNotFoundError, match=f"'{name}' is neither .* file: {nearest}"):
         plm.load(name)
 

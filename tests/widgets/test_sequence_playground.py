@@ -405,9 +405,9 @@ def test_figures_say_what_they_show(playground: SequencePlayground) -> None:
     figure = playground.figure()
     assert [a.get_title(loc="left") for a in figure.axes[:2]] == ["reference", "W5A"]
     np.testing.assert_allclose(
-        figure.axes[1].images[0].get_array()[0],
+        np.asarray(figure.axes[1].images[0].get_array())[0],
         values_of("MAAPAK")[:, 0] - values_of(SEQUENCE)[:, 0],
-    )  # type: ignore[index]
+    )
     assert "change" in figure.axes[3].get_xlabel()
 
 

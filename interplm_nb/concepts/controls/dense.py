@@ -1,4 +1,5 @@
-"""Dense features as a source of scores: neurons, or affine maps of them, each scaled to [0, 1] between its minimum and maximum over stated residues.
+"""Dense features as a source of scores: neurons, or affine maps of them, each scaled to [0, 1]
+between its minimum and maximum over stated residues.
 
 Dense values are streamed to the counter in blocks and never written to the sparse store.
 """
@@ -14,10 +15,12 @@ from interplm_nb.proteins import Proteins
 from interplm_nb.saving import json_hash
 
 _ENTRIES = 4_000_000
+_RANGE_ENTRIES = 2**24
 
 
 class Dense(Protocol):
-    """Values of every residue: `Embeddings`, whose dimensions are the neurons, or an affine map of them (`projection.Projected`)."""
+    """Values of every residue: `Embeddings`, whose dimensions are the neurons, or an affine map of
+    them (`projection.Projected`)."""
 
     @property
     def d_in(self) -> int:
@@ -48,11 +51,15 @@ class DenseBlock(NamedTuple):
 def fit_range(
     embeddings: Dense, rows: np.ndarray, block: int = 65_536
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Minimum and maximum of each feature over these rows (int64; in `strict` those of train): two float32 [d_in], read block by block."""
+    """Minimum and maximum of each feature over these rows (int64; in `strict` those of train).
+
+    Two float32 [d_in], read block by block: at most `block` rows, and 16.8 million values.
+    """
     if len(rows) == 0:
         raise ValueError("the range of features is fitted on at least one residue; none is given")
     minimum = np.full(embeddings.d_in, np.inf, np.float32)
     maximum = -minimum
+    block = max(1, min(block, _RANGE_ENTRIES // embeddings.d_in))
     for start in range(0, len(rows), block):
         values = embeddings[rows[start : start + block]]
         np.minimum(minimum, values.min(axis=0), out=minimum)
@@ -63,8 +70,9 @@ def fit_range(
 class DenseSource:
     """Dense features in unit "max": (x - minimum) / (maximum - minimum), float32.
 
-    Not clipped: residues outside the range that was fitted lie below 0 or above 1, which no threshold from 0 to below 1 tells from 0 and 1. A
-    feature with maximum = minimum is 0 everywhere.
+    Not clipped: residues outside the range that was fitted lie below 0 or above 1, which no
+    threshold from 0 to below 1 tells from 0 and 1. A feature with maximum = minimum is 0
+    everywhere.
     """
 
     unit = "max"
@@ -77,11 +85,13 @@ class DenseSource:
         for name, values in (("minimum", self.minimum), ("maximum", self.maximum)):
             if values.shape != (embeddings.d_in,) or not np.isfinite(values).all():
                 raise ValueError(
-                    f"{name} is one finite value per feature, shape ({embeddings.d_in},), not shape {values.shape}: {values[:3]}"
+                    f"{name} is one finite value per feature, shape ({embeddings.d_in},), not "
+                    f"shape {values.shape}: {values[:3]}"
                 )
         if (self.maximum < self.minimum).any():
             raise ValueError(
-                f"feature {int((self.maximum < self.minimum).argmax())} has a maximum below its minimum; give minimum, then maximum"
+                f"feature {int((self.maximum < self.minimum).argmax())} has a maximum below its "
+                "minimum; give minimum, then maximum"
             )
         self.embeddings = embeddings
         self.proteins = proteins
@@ -103,7 +113,10 @@ class DenseSource:
         return f"DenseSource({self.embeddings!r} on {self.proteins})"
 
     def blocks(self, accessions: Collection[str] | None = None) -> Iterator[DenseBlock]:
-        """These proteins (all, where None), in the order of the axis, in runs of whole neighbouring proteins of at most 4 million values."""
+        """These proteins (all, where None), in the order of the axis.
+
+        In runs of whole neighbouring proteins of at most 4 million values.
+        """
         places = (
             range(len(self.proteins))
             if accessions is None

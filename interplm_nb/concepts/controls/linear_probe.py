@@ -1,5 +1,5 @@
-"""A linear probe per concept: the bound on what one direction of the embeddings, chosen with labels,
-says of a concept.
+"""A linear probe per concept: the bound on what one direction of the embeddings, chosen with
+labels, says of a concept.
 
 Probes are fitted on train, the threshold of each is chosen on validation, figures are read on test.
 It bounds what a linear feature that was found without labels can reach, not what is in the
@@ -37,7 +37,8 @@ _CURVED = 2**16
 _log = logging.getLogger(__name__)
 
 _Objective: TypeAlias = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
-"""Values [k] and gradients [k, d] of the objectives with numbers int64 [k] at coefficients [k, d]."""
+"""Values [k] and gradients [k, d] of the objectives with numbers int64 [k] at coefficients
+[k, d]."""
 
 
 def linear_probes(
@@ -52,7 +53,7 @@ def linear_probes(
     tolerance: float = 1e-3,
     seed: int = 0,
 ) -> Projection:
-    """One logistic regression per concept on these proteins (those of train): which residues carry it.
+    """One logistic regression per concept on these proteins (those of train): who carries it.
 
     A `Projection` named by concept, of the probes that
 
@@ -162,8 +163,8 @@ def _fitted(
     start[:, -1] = np.log(inside / (1 - inside))
     penalty = np.full(x.shape[1], float(l2))
     penalty[-1] = 0
-    # At the start the Hessian of a concept is share (1 - share) x^T s x + l2: one eigendecomposition
-    # inverts all of them.
+    # At the start the Hessian of a concept is share (1 - share) x^T s x + l2: one
+    # eigendecomposition inverts all of them.
     scales, axes = np.linalg.eigh(_products(x, weights))
     hessians = np.maximum((inside * (1 - inside))[:, None] * scales, 0) + max(l2, 1e-6)
 
@@ -194,7 +195,10 @@ def _products(x: np.ndarray, weights: np.ndarray) -> np.ndarray:
 def _log_loss(
     x: np.ndarray, y: csr_array, weights: np.ndarray, w: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Weighted sums over residues: float64 [k], and their gradients [k, d], for k probes with coefficients w [k, d]."""
+    """Weighted sums over residues: float64 [k], and their gradients [k, d].
+
+    Of k probes with coefficients w [k, d].
+    """
     value, gradient, directions = (
         np.zeros(len(w)),
         np.zeros(w.shape),
@@ -221,7 +225,10 @@ def _minimised(
     max_iter: int,
     tolerance: float,
 ) -> np.ndarray:
-    """L-BFGS (Nocedal & Wright, algorithm 7.4) of many objectives side by side; `inverse` applies their first inverse Hessians to [k, d]."""
+    """L-BFGS (Nocedal & Wright, algorithm 7.4) of many objectives side by side.
+
+    `inverse` applies their first inverse Hessians to [k, d].
+    """
     past: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
     value, gradient = objective(w, np.arange(len(w)))
     stuck = np.zeros(len(w), bool)
@@ -287,12 +294,15 @@ def selected_probes(
     min_instances: int = 10,
     n_levels: int = 50,
 ) -> Selected:
-    """Each concept with its own probe: the threshold with the best (f1_per_domain, f1) on validation, read on test; `selection.strict` for probes.
+    """Each concept with its own probe; `selection.strict` for probes.
 
-    Scored are the concepts of `selection.strict`: with at least `min_instances` instances in both splits; a concept without a probe counts 0. The
-    `feature` is the probe's number in `probes.names`. Thresholds are tried at `n_levels` levels per concept: just below quantiles of the values of
-    the residues that carry it on validation, and, but for residue-level concepts, half of them at quantiles of the maxima of its instances, where
-    an instance is won or lost. ValueError for embeddings that the probes were not fitted on, or other proteins than the annotations'.
+    The threshold is the one with the best (f1_per_domain, f1) on validation, read on test. Scored
+    are the concepts of `selection.strict`: with at least `min_instances` instances in both splits;
+    a concept without a probe counts 0. The `feature` is the probe's number in `probes.names`.
+    Thresholds are tried at `n_levels` levels per concept: just below quantiles of the values of the
+    residues that carry it on validation, and, but for residue-level concepts, half of them at
+    quantiles of the maxima of its instances, where an instance is won or lost. ValueError for
+    embeddings that the probes were not fitted on, or other proteins than the annotations'.
     """
     source = probes.on(embeddings, annotations.proteins)
     check_source(source, annotations)
@@ -344,7 +354,10 @@ def _selected(concepts: pl.DataFrame, chosen: pl.DataFrame, words: str) -> Selec
 
 
 class _Own(NamedTuple):
-    """Concepts of some proteins, and the values of each one's own feature where it is: all that its counts need but for the active residues."""
+    """Concepts of some proteins, and the values of each one's own feature where it is.
+
+    That is all that its counts need but for the active residues.
+    """
 
     concepts: pl.DataFrame
     carried: list[np.ndarray]
@@ -360,7 +373,7 @@ class _Own(NamedTuple):
         accessions: Collection[str],
         features: np.ndarray,
     ) -> "_Own":
-        """One pass; features: int64 [n_concepts], the own feature of each concept of the annotations, in order."""
+        """One pass; features: int64 [n_concepts], the own feature of each concept, in order."""
         labels = Labels.of(annotations, accessions, "keep")
         carried: list[np.ndarray] = [np.empty((2, 0))]
         tops: list[np.ndarray] = [np.empty((2, 0))]
@@ -387,7 +400,10 @@ class _Own(NamedTuple):
         )
 
     def levels(self, n: int) -> np.ndarray:
-        """float32 [n_concepts, n], ascending: candidates for each concept's threshold, see `selected_probes`."""
+        """float32 [n_concepts, n], ascending: candidates for each concept's threshold.
+
+        See `selected_probes`.
+        """
         levels = np.empty((len(self.carried), n), np.float32)
         for c, (carried, tops) in enumerate(zip(self.carried, self.tops, strict=True)):
             parts = [carried, tops] if len(tops) else [carried]
@@ -398,13 +414,17 @@ class _Own(NamedTuple):
                     for p, k in zip(parts, sizes, strict=True)
                 ]
             )
-        # Active is strictly above: the residue at the quantile is to be in. A threshold is 0 or more.
+        # Active is strictly above: the residue at the quantile is to be in. A threshold is at
+        # least 0.
         return np.sort(np.maximum(np.nextafter(levels, np.float32(-np.inf)), 0), axis=1)
 
     def measures(
         self, levels: np.ndarray, source: Source, accessions: Collection[str], features: np.ndarray
     ) -> Measures:
-        """At the levels of each concept, float32 [n_concepts, n], ascending: float64 [n_concepts, n]; one pass for the active residues."""
+        """float64 [n_concepts, n]: at the levels of each concept, float32 of that shape, ascending.
+
+        One pass for the active residues.
+        """
         tp, hits = (
             np.array(
                 [

@@ -88,10 +88,11 @@ class Projected:
 
     def __getitem__(self, rows: slice | np.ndarray) -> np.ndarray:
         """float32 [n, n_features]: a slice of rows, or the rows at int64 indices."""
-        x = self.embeddings[rows]
-        values = np.empty((len(x), self.d_in), np.float32)
-        for at in _blocks(len(x), x.shape[1]):
-            products = x[at].astype(np.float64) @ self._directions
+        n = len(self.embeddings)
+        places = np.arange(n)[rows] if isinstance(rows, slice) else np.asarray(rows)
+        values = np.empty((len(places), self.d_in), np.float32)
+        for at in _blocks(len(places), self.embeddings.d_in):
+            products = self.embeddings[places[at]].astype(np.float64) @ self._directions
             if self._two_sided:
                 values[at, ::2] = np.maximum(products + self._b[::2], 0)
                 values[at, 1::2] = np.maximum(self._b[1::2] - products, 0)
@@ -105,9 +106,11 @@ class Projected:
 
 @dataclass(frozen=True)
 class Projection:
-    """An affine map of the embeddings of one layer, and the range that is scaled to [0, 1]: (x W + b - minimum) / (maximum - minimum).
+    """An affine map of the embeddings of one layer, and the range that is scaled to [0, 1]:
+    (x W + b - minimum) / (maximum - minimum).
 
-    W: float32 [d_in, n_features]; b, minimum, maximum: float32 [n_features]; all finite. `names` says what each feature is.
+    W: float32 [d_in, n_features]; b, minimum, maximum: float32 [n_features]; all finite. `names`
+    says what each feature is.
     """
 
     kind: str
@@ -130,7 +133,8 @@ class Projection:
             array = getattr(self, name)
             if array.shape != shape or array.dtype != np.float32 or not np.isfinite(array).all():
                 raise ValueError(
-                    f"{name} of a projection on {n} features is finite float32 {shape}, not {array.dtype} {array.shape}"
+                    f"{name} of a projection on {n} features is finite float32 {shape}, not "
+                    f"{array.dtype} {array.shape}"
                 )
 
     @classmethod
@@ -161,21 +165,29 @@ class Projection:
         )
 
     def on(self, embeddings: Embeddings, proteins: Proteins) -> DenseSource:
-        """The features of these proteins, as a source of scores. ValueError for embeddings of another PLM, other weights or another layer."""
+        """The features of these proteins, as a source of scores.
+
+        ValueError for embeddings of another PLM, other weights or another layer.
+        """
         if (embeddings.plm, embeddings.plm_revision, embeddings.layer) != (
             self.plm,
             self.plm_revision,
             self.layer,
         ):
             raise ValueError(
-                f"this projection ({self.kind}) was fitted on {self.plm} ({self.plm_revision[:19]}), layer {self.layer}; the embeddings are of "
-                f"{embeddings.plm} ({embeddings.plm_revision[:19]}), layer {embeddings.layer}: give those, or fit one on these"
+                f"this projection ({self.kind}) was fitted on {self.plm} "
+                f"({self.plm_revision[:19]}), layer {self.layer}; the embeddings are of "
+                f"{embeddings.plm} ({embeddings.plm_revision[:19]}), layer {embeddings.layer}: "
+                "give those, or fit one on these"
             )
         values = Projected(embeddings, self.W, self.b, self.kind in TWO_SIDED)
         return DenseSource(values, proteins, self.minimum, self.maximum)
 
     def save(self, folder: Path) -> None:
-        """Write `projection.safetensors` and `projection.json`, each atomically; the record names the weights' hash: a half-done save is noticed."""
+        """Write `projection.safetensors` and `projection.json`, each atomically.
+
+        The record names the weights' hash, so that a half-done save is noticed.
+        """
         with atomic_path(folder / WEIGHTS) as draft:
             save_file({name: np.ascontiguousarray(getattr(self, name)) for name in _ARRAYS}, draft)
         about = {
@@ -191,7 +203,10 @@ class Projection:
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        """Read what `save` wrote. FileNotFoundError where it is missing, ValueError for weights that are not the record's."""
+        """Read what `save` wrote.
+
+        FileNotFoundError where it is missing, ValueError for weights that are not the record's.
+        """
         for needed in (folder / RECORD, folder / WEIGHTS):
             if not needed.is_file():
                 raise FileNotFoundError(
@@ -200,13 +215,15 @@ class Projection:
         about = read_json(folder / RECORD, KIND, VERSION)
         if file_hash(folder / WEIGHTS) != about["weights"]:
             raise ValueError(
-                f"{folder / WEIGHTS}: these are not the weights that {RECORD} was written for; fit or copy the projection again"
+                f"{folder / WEIGHTS}: these are not the weights that {RECORD} was written for; "
+                "fit or copy the projection again"
             )
         try:
             arrays = load_file(folder / WEIGHTS)
         except SafetensorError as error:
             raise ValueError(
-                f"{folder / WEIGHTS}: not a readable safetensors file ({error}); fit or copy the projection again"
+                f"{folder / WEIGHTS}: not a readable safetensors file ({error}); fit or copy the "
+                "projection again"
             ) from error
         W, b, minimum, maximum = (arrays[name] for name in _ARRAYS)
         names, settings = tuple(about["names"]), about["settings"]
@@ -270,7 +287,10 @@ class Moments:
 
     def _leading(self, n: int) -> tuple[np.ndarray, np.ndarray]:
         d = len(self.mean)
-        variances, axes = eigh(self.covariance, subset_by_index=(d - n, d - 1))
+        if n == d:
+            variances, axes = np.linalg.eigh(self.covariance)
+        else:
+            variances, axes = eigh(self.covariance, subset_by_index=(d - n, d - 1))
         least = 1e-10 if d <= MAX_COMPONENTS else 1e-6
         some = variances > least * max(variances[-1], 0)
         if not some.any():
@@ -356,19 +376,23 @@ def ica(
 
 
 def _unmixed(white: np.ndarray, max_iter: int, seed: int) -> tuple[np.ndarray, bool]:
-    """float64 [k, k]: columns that take whitened values to independent components; and whether FastICA converged."""
+    """float64 [k, k]: columns that take whitened values to independent components.
+
+    And whether FastICA converged.
+    """
     from sklearn.decomposition import FastICA
     from sklearn.exceptions import ConvergenceWarning
 
-    # scikit-learn's stub infers a string from the default.
-    model = FastICA(whiten=False, max_iter=max_iter, random_state=seed)  # pyright: ignore[reportArgumentType]
+    whiten: Any = False  # scikit-learn's stub infers a string from the default
+    model = FastICA(whiten=whiten, max_iter=max_iter, random_state=seed)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", ConvergenceWarning)
         model.fit(white)
     converged = not any(issubclass(w.category, ConvergenceWarning) for w in caught)
     if not converged:
         _log.warning(
-            "FastICA did not converge in %d steps on %d residues x %d; its components are used as they are",
+            "FastICA did not converge in %d steps on %d residues x %d; its components are used as "
+            "they are",
             max_iter,
             *white.shape,
         )

