@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from interplm_nb.plm.protocol import PLM, StepEdit
+from interplm_nb.plm.protocol import PLM
 from interplm_nb.sae.measures import Measure
 from interplm_nb.sae.model import SAE
 from interplm_nb.sae.quality import Moments
@@ -31,52 +31,58 @@ def three_logits(
     own representations of them.
     """
 
+    if plm.objective == "next residue":
+        return _at_once(sae, plm, layer, measure, tokens, residues, moments)
+
     def reconstructed(h: Tensor) -> Tensor:
         f, x_hat = sae(h.float())
         moments.add(h[residues].float(), f[residues], x_hat[residues])
         return x_hat.to(h.dtype)
 
-    def again(h: Tensor) -> Tensor:
-        return sae(h.float()).x_hat.to(h.dtype)
-
     def logits(new: Replacement) -> Tensor:
-        return _logits(plm, tokens, **_replacing(measure, layer, residues, new))
+        everywhere = measure == "published"
+        put = new if everywhere else lambda h: torch.where(residues[..., None], new(h), h)
+        return _float(plm.forward(tokens, edit={layer: put}, logits=True).logits)
 
-    if measure != "next residue, recurrence":
-        return _logits(plm, tokens), logits(reconstructed), logits(torch.zeros_like)
-    # Inside the recurrence the SAE sees states that its own errors have moved, so quality is taken
-    # from the model's own.
-    own = plm.forward(tokens, [layer], logits=True)
-    h = own.representations[layer][residues].float()
-    moments.add(h, *sae(h))
-    return _float(own.logits), logits(again), logits(torch.zeros_like)
+    own = _float(plm.forward(tokens, logits=True).logits)
+    return own, logits(reconstructed), logits(torch.zeros_like)
 
 
-def _replacing(
-    measure: Measure, layer: int, residues: Tensor, new: Replacement
-) -> dict[str, dict[int, Any]]:
-    """Arguments of `PLM.forward` that put `new` at a layer."""
-    if measure == "published":
-        return {"edit": {layer: new}}
+def _at_once(
+    sae: SAE,
+    plm: PLM,
+    layer: int,
+    measure: Measure,
+    tokens: Tensor,
+    residues: Tensor,
+    moments: Moments,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The three runs as one batch of three times the sequences: a step of a recurrent model reads
+    all of its weights, for few sequences as for many."""
+    n = len(tokens)
+
+    def put(h: Tensor, at: Tensor) -> Tensor:
+        own, moved, zeroed = h.split(n)
+        x_hat = sae(moved.float()).x_hat.to(h.dtype)
+        return torch.cat(
+            [own, torch.where(at[..., None], x_hat, moved), zeroed.masked_fill(at[..., None], 0)]
+        )
+
+    # Looked up as a plain list: asking the tensor at each step would wait for the device.
+    some = residues.any(0).tolist()
+
+    def put_at(h: Tensor, position: int) -> Tensor:
+        return put(h, residues[:, position]) if some[position] else h
+
+    edits: dict[str, dict[int, Any]] = {"edit": {layer: lambda h: put(h, residues)}}
     if measure == "next residue, recurrence":
-        return {"step_edits": {layer: _by_step(residues, new)}}
-    return {"edit": {layer: lambda h: torch.where(residues[..., None], new(h), h)}}
-
-
-def _by_step(residues: Tensor, new: Replacement) -> StepEdit:
-    # Looked up as plain lists: asking the tensor at each step would wait for the device.
-    every, some = residues.all(0).tolist(), residues.any(0).tolist()
-
-    def edit(h: Tensor, position: int) -> Tensor:
-        if not some[position]:
-            return h
-        return new(h) if every[position] else torch.where(residues[:, position, None], new(h), h)
-
-    return edit
-
-
-def _logits(plm: PLM, tokens: Tensor, **edits: Any) -> Tensor:
-    return _float(plm.forward(tokens, logits=True, **edits).logits)
+        edits = {"step_edits": {layer: put_at}}
+    found = plm.forward(tokens.repeat(3, 1), [layer], logits=True, **edits)
+    # Of the model as it is: inside the recurrence the SAE sees states that its errors have moved.
+    h = found.representations[layer][:n][residues].float()
+    moments.add(h, *sae(h))
+    own, moved, zeroed = _float(found.logits).split(n)
+    return own, moved, zeroed
 
 
 def _float(logits: Tensor | None) -> Tensor:
