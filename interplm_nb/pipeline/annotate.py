@@ -18,7 +18,6 @@ from interplm_nb.pipeline.asked_for import of_concepts
 from interplm_nb.pipeline.errors import PipelineError
 from interplm_nb.pipeline.run import Run
 from interplm_nb.pipeline.spans import spans
-from interplm_nb.plm.lengths import MAX_RESIDUES
 from interplm_nb.proteins import Proteins
 from interplm_nb.sources.fasta import read_fasta
 from interplm_nb.sources.report import InputError, ReadReport
@@ -117,7 +116,7 @@ class Annotator:
     def __init__(self, run: Run, source: str = "sae", device: str = "auto") -> None:
         self.run = run
         self.source = source
-        self.max_residues = max_residues(run)
+        self.max_residues = run.max_residues()
         self.links = run.links(source)
         self.maxima = run.maxima(source)["maximum_train"].to_numpy()
         self.sae = run.sae(source, device)
@@ -299,15 +298,6 @@ def annotate(
 ) -> AnnotatedSequences:
     """Ask a run once; `Annotator(run)` keeps the models for more. Arguments and errors as there."""
     return Annotator(run, source)(sequences, min_confidence, concepts)
-
-
-def max_residues(run: Run) -> int:
-    """The longest sequence that can be asked of a run: what its model reads in one pass.
-
-    `MAX_RESIDUES` where the run does not say which model it was made with.
-    """
-    model = run.model()
-    return model.record.max_residues if model and model.record else MAX_RESIDUES
 
 
 def read_sequences(

@@ -88,7 +88,7 @@ def estimated(request: "Request") -> str:
     assert model is not None  # `fitted` has chosen it
     sizes = _sizes(profile.stages, model)
     table = stages_table(sizes, product_rate())
-    total = table["seconds"].sum()
+    total = sum(table["seconds"].to_list())
     free = shutil.disk_usage(_existing(request.out)).free
     return "\n".join(
         [

@@ -11,7 +11,6 @@ from interplm_nb.pipeline.errors import PipelineError
 from interplm_nb.pipeline.parameters import EmbedParameters, ProteinsParameters, StageParameters
 from interplm_nb.pipeline.run import Run, RunModel
 from interplm_nb.plm import names
-from interplm_nb.plm.lengths import MAX_RESIDUES
 from interplm_nb.plm.record import ModelRecord, check_layer
 
 log = logging.getLogger(__name__)
@@ -121,7 +120,7 @@ def settled(run: Run, params: P) -> P:
     """
     changes: dict[str, Any] = {}
     if isinstance(params, ProteinsParameters):
-        changes = {"max_residues": _longest(run.model(), params)}
+        changes = {"max_residues": _longest(run, params)}
     elif isinstance(params, EmbedParameters):
         model = settle_model(run, params)
         layer = suited(model.record).layer if params.layer == OWN_LAYER else params.layer
@@ -129,17 +128,14 @@ def settled(run: Run, params: P) -> P:
     return params.model_copy(update=changes)
 
 
-def _longest(model: RunModel | None, params: ProteinsParameters) -> int:
+def _longest(run: Run, params: ProteinsParameters) -> int:
     """The longest protein that stage 1 keeps: what the model reads in one pass, or less as asked.
 
     With windows the model reads any length, and only what is asked for counts.
     """
-    own = model.record.max_residues if model and model.record else 0
-    if not own:
-        return params.max_residues or MAX_RESIDUES
-    if params.too_long == "window" or not params.max_residues:
-        return params.max_residues or own
-    return min(params.max_residues, own)
+    if params.too_long == "window" and params.max_residues:
+        return params.max_residues
+    return min(params.max_residues or run.max_residues(), run.max_residues())
 
 
 def check_fits(model: RunModel, stages: Mapping[str, StageParameters]) -> None:

@@ -21,6 +21,7 @@ from interplm_nb.pipeline.layout import (
     STAGE_NAMES,
     annotations_name,
 )
+from interplm_nb.plm.lengths import MAX_RESIDUES
 from interplm_nb.plm.record import ModelRecord
 from interplm_nb.proteins import Proteins
 from interplm_nb.saving import read_json, read_parquet, remove, write_json, write_parquet
@@ -34,6 +35,10 @@ if TYPE_CHECKING:
     from interplm_nb.embeddings import Embeddings
     from interplm_nb.plm.protocol import PLM
     from interplm_nb.sae.model import SAE
+
+
+ANY_LENGTH = 1_000_000
+"""More residues than any protein has."""
 
 
 class RunModel(NamedTuple):
@@ -126,6 +131,16 @@ class Run:
             return None
         record = ModelRecord.of_json(found["record"]) if found["record"] else None
         return RunModel(found["asked"], found["weights"], record)
+
+    def max_residues(self) -> int:
+        """The longest protein that the run's model reads in one pass.
+
+        ESM-2's where no model was chosen yet; any length where embeddings came from arrays.
+        """
+        model = self.model()
+        if model is None:
+            return MAX_RESIDUES
+        return model.record.max_residues if model.record else ANY_LENGTH
 
     def note_model(self, model: RunModel) -> RunModel:
         """Write what `model` reads."""

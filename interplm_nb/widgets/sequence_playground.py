@@ -11,7 +11,7 @@ from scipy.sparse import csr_array
 
 from interplm_nb.activations import FeatureActivations
 from interplm_nb.features.logos import AMINO_ACIDS
-from interplm_nb.pipeline.annotate import AnnotatedSequences, Annotator, max_residues
+from interplm_nb.pipeline.annotate import AnnotatedSequences, Annotator
 from interplm_nb.pipeline.errors import PipelineError
 from interplm_nb.plm import fetching
 from interplm_nb.proteins import Proteins
@@ -116,7 +116,7 @@ class SequencePlayground(View):
     @t.default("about")
     def _about(self) -> dict[str, Any]:
         return {
-            "limit": max_residues(self.data.pages.run),
+            "limit": self.data.pages.run.max_residues(),
             "direction": direction_words(self.data.pages.run),
             "changed": CHANGED,
             "groups": [{"name": name, "letters": letters} for name, letters, *_ in CHEMISTRY],

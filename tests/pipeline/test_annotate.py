@@ -12,7 +12,6 @@ from interplm_nb.pipeline.annotate import (
     NAMED,
     Annotator,
     annotate,
-    max_residues,
     read_sequences,
 )
 from interplm_nb.pipeline.errors import PipelineError
@@ -245,7 +244,7 @@ def test_the_longest_sequence_is_what_the_runs_model_reads(tiny_run, tmp_path):
     run = with_links(tiny_run, tmp_path / "run")
     model = run.model()
     assert model is not None and model.record is not None
-    assert max_residues(run) == model.record.max_residues == 1022
+    assert run.max_residues() == model.record.max_residues == 1022
     run.note_model(model._replace(record=dataclasses.replace(model.record, max_residues=50)))
     annotator = Annotator(run, device="cpu")
     found = annotator({"fits": "M" * 50, "long": "M" * 51}, 0)
@@ -259,7 +258,7 @@ def test_the_longest_sequence_is_what_the_runs_model_reads(tiny_run, tmp_path):
 def test_a_run_made_from_arrays_cannot_be_asked(tiny_run, tmp_path):
     run = with_links(tiny_run, tmp_path / "run")
     run.note_model(RunModel("arrays mine.npz", "mine", None))
-    assert max_residues(run) == 1022
+    assert run.max_residues() == 1022
     with pytest.raises(
         PipelineError, match=r"came from arrays \(mine\), so it has no model to run"
     ):
