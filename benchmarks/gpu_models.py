@@ -1,4 +1,4 @@
-"""Random weights at the shapes of real models, made on the device, and the products that they cost."""
+"""Models of random weights at real shapes, made on the device, and what their products cost.
 
 from functools import cache
 from typing import TYPE_CHECKING

@@ -1,4 +1,4 @@
-"""Part 4 of the GPU benchmark: the demo's notebooks with device "auto", each stage beside the CPU's.
+"""Part 4 of the GPU benchmark: the demo's notebooks with device "auto", beside the CPU's times.
 
 The demo runs on the embedded small model, which needs no network.
 """
@@ -63,7 +63,7 @@ def staged(out: Path, device: str, seconds: float) -> tuple[dict[str, tuple[floa
 
 
 def _last_line(command: list[str], seconds: float) -> str:
-    """The last line that a command says, or that its time was over: then its kernels end with it."""
+    """The last line that a command says, or that its time was over; its kernel ends with it."""
     with tempfile.TemporaryFile() as said:
         started = subprocess.Popen(
             command, stdout=said, stderr=subprocess.STDOUT, start_new_session=True

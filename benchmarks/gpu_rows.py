@@ -1,4 +1,4 @@
-"""What the parts of the GPU benchmark share: its rows, its clock, and how work is timed on a device."""
+"""What the parts of the GPU benchmark share: rows, a clock, and how work on a device is timed.
 
 import statistics
 import time

@@ -2,8 +2,8 @@
 
 Ours is a `Trainee`'s step in the precision that training takes by itself: bfloat16 autocast on a
 GPU, float32 on a CPU. The dense loop is autograd over the plain equations with torch's Adam. Peers
-train in a process of their own (`benchmarks/peers/train_on_gpu.py`), with the Python of `make peers`
-where there is one, else with this one.
+train in a process of their own (`benchmarks/peers/train_on_gpu.py`), with the Python of
+`make peers` where there is one, else with this one.
 """
 
 import json

@@ -1,9 +1,14 @@
-"""Speed and memory of a peer's SAE training on a device: `python -m benchmarks.peers.train_on_gpu sae_lens --d-in 320 1280 --d-sae 10240 ...`.
+"""Speed and memory of a peer's SAE training on a device.
 
-It needs torch and the peer only, so that it runs in the peers' environment (`make peers`) from the repository's root. All combinations of width and
-architecture are trained on random normal activations that already lie on the device; each prints a line of JSON as soon as it is measured.
-sae_lens: its own `SAETrainer.fit` as it ships, with autocast on a GPU. sparsify (PyPI: eai-sparsify): its own `SparseCoder`, FVU loss and SignSGD,
-in the order of its trainer's step, which takes no activations from outside.
+    python -m benchmarks.peers.train_on_gpu sae_lens --d-in 320 1280 --d-sae 10240 ...
+
+It needs torch and the peer only, so that it runs in the peers' environment (`make peers`) from the
+repository's root. All combinations of width and architecture are trained on random normal
+activations that already lie on the device; each prints a line of JSON as soon as it is measured.
+
+sae_lens: its own `SAETrainer.fit` as it ships, with autocast on a GPU. sparsify (eai-sparsify): its
+own `SparseCoder`, FVU loss and SignSGD, in the order of its trainer's step; that trainer takes no
+activations from outside.
 """
 
 import argparse

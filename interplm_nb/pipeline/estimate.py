@@ -42,8 +42,8 @@ FIXED_SECONDS = {
 BASE_MEMORY = 0.6e9
 """Bytes of a kernel with what it imports."""
 
-BUFFER_RESIDUES = 2**17
-"""`sae.stream.BUFFER_RESIDUES`: residues that training holds in memory."""
+BUFFER = (2**17, 2**29)
+"""Residues and bytes that training holds in memory at most (`sae.stream`)."""
 
 N_SAES = 3
 STORED_VALUE_BYTES = 11.0
@@ -102,8 +102,8 @@ def estimated(request: "Request") -> str:
                     (pl.col("disk") / 1e9).round(2).alias("disk, GB"),
                 )
             ),
-            f"in all about {_time(total)}, {table['memory'].max() / 2**30:.1f} GiB of memory at "  # type: ignore[operator]
-            f"most and {table['disk'].sum() / 1e9:.1f} GB of disk ({free / 1e9:.0f} GB are free)",
+            f"in all about {_time(total)}, {max(table['memory'].to_list()) / 2**30:.1f} GiB of memory at "
+            f"most and {sum(table['disk'].to_list()) / 1e9:.1f} GB of disk ({free / 1e9:.0f} GB are free)",
             "Estimated from the sizes and from this CPU's speed of matrix products; real times "
             "differ by about two, and a GPU is faster. Nothing was started.",
         ]
@@ -124,7 +124,7 @@ def stages_table(sizes: Sizes, rate: float) -> pl.DataFrame:
     memory = {
         "proteins": 0.0,
         "embed": sizes.model_flops * 2 + block,
-        "train": BUFFER_RESIDUES * d * 4.0 * 1.1 + 16.0 * d * m * 2,
+        "train": min(BUFFER[0] * d * 4.0, BUFFER[1]) * 1.1 + 16.0 * d * m * 2,
         "activations": block + 8.0 * d * d * 3,
         "concepts": block,
     }

@@ -24,6 +24,9 @@ from interplm_nb.saving import json_hash
 _log = logging.getLogger(__name__)
 BUFFER_RESIDUES = 2**17
 """Residues that are shuffled among each other by default: some 400 proteins, 168 MB at width 320."""
+BUFFER_BYTES = 2**29
+"""Bytes of the buffer of a layer at most, unless its residues are given: fewer residues of wide
+layers are shuffled, so that memory stays small (70,000 at width 1,900)."""
 BLOCK_ROWS = 512
 """Stored rows that are read together."""
 Write = Callable[[int, np.ndarray | slice, Tensor], None]
@@ -60,7 +63,7 @@ class _Grouped:
         batch_size: int,
         seed: int,
         share: tuple[int, int] | None,
-        buffer_residues: int,
+        buffer_residues: int | None,
     ) -> None:
         self.batch_size = batch_size
         self._rank, self._n_ranks = share or rank_and_size()
@@ -73,7 +76,9 @@ class _Grouped:
         self._units = np.random.default_rng([seed, 0]).permutation(len(lengths))[
             self._rank :: self._n_ranks
         ]
-        self._lengths, self._residues = lengths, buffer_residues
+        widest = max(self._widths.values())
+        self._lengths = lengths
+        self._residues = buffer_residues or min(BUFFER_RESIDUES, BUFFER_BYTES // (4 * widest))
         self._plan: tuple[int, list[Group]] | None = None
         self._held: tuple[int, int, np.ndarray] | None = (
             None  # epoch, group in the buffer, the order in which its residues leave
@@ -173,7 +178,7 @@ class StoredBatches(_Grouped):
         batch_size: int,
         seed: int,
         share: tuple[int, int] | None = None,
-        buffer_residues: int = BUFFER_RESIDUES,
+        buffer_residues: int | None = None,
     ) -> None:
         self._embeddings = (
             {embeddings.layer: embeddings}
@@ -238,7 +243,7 @@ class StreamedBatches(_Grouped):
         batch_size: int,
         seed: int,
         share: tuple[int, int] | None = None,
-        buffer_residues: int = BUFFER_RESIDUES,
+        buffer_residues: int | None = None,
     ) -> None:
         self._layers = sorted({layers} if isinstance(layers, int) else set(layers))
         for layer in self._layers:

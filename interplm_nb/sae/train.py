@@ -25,7 +25,7 @@ from interplm_nb.sae.loop import (
 )
 from interplm_nb.sae.model import SAE
 from interplm_nb.sae.progress import CHECKPOINTS, METRICS, Metrics, newest_state
-from interplm_nb.sae.stream import BUFFER_RESIDUES, Batches, StreamedBatches
+from interplm_nb.sae.stream import Batches, StreamedBatches
 from interplm_nb.sae.trainee import Setting, Trainee
 from interplm_nb.saving import remove
 
@@ -47,7 +47,7 @@ def train(
     batch_size: int = 2048,
     *,
     seed: int = 0,
-    buffer_residues: int = BUFFER_RESIDUES,
+    buffer_residues: int | None = None,
     spread: Literal["residues", "layers"] = "residues",
     **options: Any,
 ) -> dict[str, SAE]:

@@ -1,4 +1,4 @@
-"""The GPU benchmark at its tiny size on the CPU: every row is there; nothing is judged by its time."""
+"""The GPU benchmark at its tiny size on a CPU: every row is there; no time is judged."""
 
 import json
 import subprocess

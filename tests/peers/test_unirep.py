@@ -58,10 +58,9 @@ def test_states_and_logits_are_jax_unireps(theirs, units):
         with torch.no_grad():
             found = plm.forward(plm.tokens([sequence]), layers, logits=True)
         assert found.logits is not None
-        end = len(sequence) + 1
         for layer in layers:
-            want = theirs[f"{units}/{layer}"][k, :end]
+            want = theirs[f"{units}/{layer}/{k}"]
             np.testing.assert_allclose(found.representations[layer][0], want, atol=1e-5, rtol=0)
         np.testing.assert_allclose(
-            found.logits[0], theirs[f"{units}/logits"][k, :end], atol=1e-4, rtol=0
+            found.logits[0], theirs[f"{units}/logits/{k}"], atol=1e-4, rtol=0
         )

@@ -252,7 +252,7 @@ def test_the_longest_sequence_is_what_the_runs_model_reads(tiny_run, tmp_path):
     assert found.report.counts() == {"over 50 residues": 1}
     with pytest.raises(InputError, match="wanted 1 to 50 residues"):
         annotator("M" * 51)
-    assert max_residues(Run.create(tmp_path / "bare", "tiny")) == 1022, "nothing says otherwise"
+    assert Run.create(tmp_path / "bare", "tiny").max_residues() == 1022, "nothing says otherwise"
 
 
 def test_a_run_made_from_arrays_cannot_be_asked(tiny_run, tmp_path):
