@@ -1,4 +1,4 @@
-"""Models of random weights at real shapes, made on the device, and what their products cost.
+"""Models of random weights at real shapes, made on the device, and what products cost."""
 
 from functools import cache
 from typing import TYPE_CHECKING

@@ -1,4 +1,4 @@
-"""What the parts of the GPU benchmark share: rows, a clock, and how work on a device is timed.
+"""What the parts of the GPU benchmark share: rows, a clock, and timing on a device."""
 
 import statistics
 import time

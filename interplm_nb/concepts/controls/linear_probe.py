@@ -32,7 +32,7 @@ from interplm_nb.embeddings import Embeddings
 _BLOCK = 8192
 _MEMORY = 10
 _TRIES = 20
-_ROOM = 2**30
+_ROOM = 2**29
 _CURVED = 2**16
 _log = logging.getLogger(__name__)
 
@@ -67,7 +67,7 @@ def linear_probes(
     over all residues (Horvitz-Thompson) and all residues of a rare concept are seen. Mean and
     deviation are the sample's, so weighted. L-BFGS for all at once; a probe ends where a step
     promises less than `tolerance` of its sum, all after `max_iter` steps. Memory: the sample once
-    (float32); of wide embeddings `background` is lowered to what 1 GiB holds (141,193 at 1,900),
+    (float32); of wide embeddings `background` is lowered to what 512 MiB holds (70,604 at 1,900),
     and the settings say so. Concepts (None: all) without a residue here get no probe. ValueError
     where no concept is left.
     """
