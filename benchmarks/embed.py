@@ -1,7 +1,7 @@
-"""Embedding on the real length mix, fp32, 2 CPU threads, random weights at the shape of ESM-2 8M (6 layers x 320, 20 heads).
+"""Embedding on the real length mix, 2 CPU threads: ESM-2 8M's shape (random weights) and UniRep-1900.
 
-Two comparisons, both run in turn with ours, batch by batch or round by round, in one process:
-fair-esm's own forward in its usual use (file order, batches of 16), and the bare matrix products and attention of our own batches.
+Of ESM-2 (float32, 6 layers x 320, 20 heads) two comparisons, both run in turn with ours, batch by batch or round by round, in one process: fair-esm's own
+forward in its usual use (file order, batches of 16), and the bare matrix products and attention of our own batches. Of UniRep: `unirep_embedding`.
 """
 
 import statistics
@@ -10,10 +10,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import esm
+import polars as pl
 import torch
 import torch.nn.functional as F
 from esm.model import esm2 as fair_esm
 
+from benchmarks import unirep_embedding
 from benchmarks.harness import Figure
 from interplm_nb.plm.batches import by_length
 from interplm_nb.plm.checkpoints import Architecture
@@ -44,7 +46,12 @@ def run(proteins: Path | None = None) -> list[Figure]:
         )
         _ours(ours, Proteins(sets[0].table[:2]))
         _theirs(theirs, Proteins(sets[0].table[:2]))
-        return [_against_fair_esm(ours, theirs, sets), _against_products(ours, sets)]
+        recurrent = Proteins(pl.concat([s.table for s in sets]))
+        return [
+            _against_fair_esm(ours, theirs, sets),
+            _against_products(ours, sets),
+            *unirep_embedding.figures(recurrent),
+        ]
     finally:
         torch.set_num_threads(threads)
 

@@ -2,8 +2,9 @@
 
     python scripts/build_screenshots.py [NAME ...]
 
-Each picture is what headless Chromium shows of a page without a kernel, at a fixed size. Playwright and a Chromium are needed, as for the browser
-tests; the playground runs the embedded model. Look at the pictures before they are committed.
+Each picture is what headless Chromium shows of a page without a kernel, at a fixed size; its feature is the best of a concept. Playwright and a
+Chromium are needed, as for the browser tests; the playground runs the model of the run, whose weights are fetched where they are not here. Look at
+the pictures before they are committed.
 """
 
 import argparse
@@ -29,11 +30,13 @@ from interplm_nb.widgets.residue_tracks import ResidueTracks
 from interplm_nb.widgets.sequence_logo import SequenceLogo
 from interplm_nb.widgets.sequence_playground import SequencePlayground
 from interplm_nb.widgets.structure_view import StructureView
-from interplm_nb.widgets.workbench import Comparison, Workbench
+from interplm_nb.widgets.workbench import Workbench, compare
 from tests.browser.conftest import FLAGS, find_chromium
 
 IMAGES = Path(__file__).resolve().parents[1] / "docs" / "images"
 WIDE, NARROW = 1600, 760
+TURN, FINGER, MEMBRANE = "DNA binding_H-T-H motif", "Zinc finger_any", "Transmembrane_any"
+"""Concepts whose best features are shown."""
 FILM_WIDTH, FILM_MS = 1100, 110
 STYLE = "h1 { display: none } body { padding: 10px }"
 FILM_LAYOUT = """main { display: grid; grid-template-columns: 7fr 6fr 6fr; gap: 8px; background: #fff }
@@ -116,7 +119,7 @@ class Studio:
     ) -> None:
         """One view with this selection, as `<name>.png`."""
         none = {"brush": [], "accession": "", "position": None, "pinned": [], "accessions": []}
-        self.data.selection.update({**none, "feature": self.best_of("Domain_any"), **selected})
+        self.data.selection.update({**none, "feature": self.best_of(TURN), **selected})
         with self.page([made(self.data)], width) as page:
             if act:
                 act(page)
@@ -141,13 +144,10 @@ def workbench(studio: Studio, name: str, scheme: str) -> None:
 
 
 def comparison(studio: Studio) -> None:
-    left, right = (
-        Workbench(Run.shipped()),
-        Workbench(Run.shipped(), feature=studio.best_of("Transmembrane_any")),
-    )
-    for bench in (left, right):
+    both = compare(Run.shipped(), Run.shipped(), "sae", "random_sae")
+    for bench in (both.left, both.right):
         bench.selection.update({"brush": [0.5, 1.0]})
-    with studio.page([Comparison(left, right)], 1700, height=2400, scale=1) as page:
+    with studio.page([both], 1700, height=2400, scale=1) as page:
         halves = []
         for side in ("left", "right"):
             first, last = (
@@ -161,17 +161,17 @@ def comparison(studio: Studio) -> None:
                 "height": last["y"] + last["height"] - first["y"] + 10,
             }
             halves.append(opened(page.screenshot(clip=clip)))
-    both = Image.new(
+    joined = Image.new(
         "RGB", (sum(half.width for half in halves), max(half.height for half in halves)), "white"
     )
-    both.paste(halves[0], (0, 0))
-    both.paste(halves[1], (halves[0].width, 0))
-    save(both, "comparison")
+    joined.paste(halves[0], (0, 0))
+    joined.paste(halves[1], (halves[0].width, 0))
+    save(joined, "comparison")
 
 
 def playground(studio: Studio) -> None:
     studio.data.selection.update(
-        {"feature": studio.best_of("Domain_any"), "brush": [], "accession": "", "position": None}
+        {"feature": studio.best_of(FINGER), "brush": [], "accession": "", "position": None}
     )
     accession = studio.data.pages.top(studio.data.selection.feature, 1)["accession"][0]
     sequence = studio.data.pages.proteins.sequence(accession)
@@ -186,7 +186,7 @@ def film(studio: Studio) -> None:
     data = studio.data
     data.selection.update(
         {
-            "feature": studio.best_of("Transmembrane_any"),
+            "feature": studio.best_of(MEMBRANE),
             "brush": [],
             "accession": "",
             "position": None,
@@ -259,7 +259,7 @@ class Film:
 
 def pictures(studio: Studio) -> dict[str, Callable[[], None]]:
     """What makes each picture, by name."""
-    membrane, metal = studio.best_of("Transmembrane_any"), studio.best_of("Metal binding_any")
+    membrane, finger = studio.best_of(MEMBRANE), studio.best_of(FINGER)
 
     def aligned(page: Any) -> None:
         page.get_by_label("rows by").select_option("aligned")
@@ -275,10 +275,10 @@ def pictures(studio: Studio) -> dict[str, Callable[[], None]]:
             "tracks", ResidueTracks, 1000, brush=[0.5, 1.0], feature=membrane
         ),
         "tracks_aligned": lambda: studio.view(
-            "tracks_aligned", ResidueTracks, 1000, aligned, feature=metal
+            "tracks_aligned", ResidueTracks, 1000, aligned, feature=finger
         ),
-        "logo": lambda: studio.view("logo", SequenceLogo, feature=metal),
-        "structure": lambda: studio.view("structure", StructureView),
+        "logo": lambda: studio.view("logo", SequenceLogo, feature=finger),
+        "structure": lambda: studio.view("structure", StructureView, feature=membrane),
         "comparison": lambda: comparison(studio),
         "playground": lambda: playground(studio),
         "brush": lambda: film(studio),

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from interplm_nb.pipeline.annotate import above_chance
+from interplm_nb.pipeline.errors import PipelineError
 from interplm_nb.pipeline.layout import PROBE, SOURCES
 from interplm_nb.pipeline.missing import missing
 from interplm_nb.pipeline.run import Run
@@ -74,6 +75,12 @@ def test_it_holds_every_structure_and_what_views_read(run: Run) -> None:
             for convention in ("strict", "published"):
                 assert run.scores(source, split, convention).n_concepts > 20
     assert set(run.table("concepts", "comparison")["source"]) == {*SOURCES, PROBE}
+
+
+def test_counts_of_other_sources_are_elsewhere(run: Run) -> None:
+    words = r"keeps scores by feature of sae and random_sae alone, not of 'neurons'; make a run .*: interplm-nb run demo"
+    with pytest.raises(PipelineError, match=words):
+        run.scores("neurons", "test", "strict")
 
 
 def test_ten_links_name_something_at_the_default_confidence(run: Run) -> None:

@@ -88,7 +88,8 @@ def estimated(request: "Request") -> str:
     assert model is not None  # `fitted` has chosen it
     sizes = _sizes(profile.stages, model)
     table = stages_table(sizes, product_rate())
-    total = sum(table["seconds"].to_list())
+    total, disk = sum(table["seconds"].to_list()), sum(table["disk"].to_list())
+    memory = max(table["memory"].to_list())
     free = shutil.disk_usage(_existing(request.out)).free
     return "\n".join(
         [
@@ -102,8 +103,8 @@ def estimated(request: "Request") -> str:
                     (pl.col("disk") / 1e9).round(2).alias("disk, GB"),
                 )
             ),
-            f"in all about {_time(total)}, {max(table['memory'].to_list()) / 2**30:.1f} GiB of memory at "
-            f"most and {sum(table['disk'].to_list()) / 1e9:.1f} GB of disk ({free / 1e9:.0f} GB are free)",
+            f"in all about {_time(total)}, {memory / 2**30:.1f} GiB of memory at most and "
+            f"{disk / 1e9:.1f} GB of disk ({free / 1e9:.0f} GB are free)",
             "Estimated from the sizes and from this CPU's speed of matrix products; real times "
             "differ by about two, and a GPU is faster. Nothing was started.",
         ]

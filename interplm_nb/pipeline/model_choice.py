@@ -1,5 +1,7 @@
-"""Which model a run is made with: what `auto` is here, the settings that suit a model, and what is
-refused before the first stage starts. `run.json` keeps the choice, so that a resumed run keeps it."""
+"""Which model a run is made with, the settings that suit a model, and what is refused beforehand.
+
+`run.json` keeps the choice, so that a resumed run keeps it.
+"""
 
 import logging
 from collections.abc import Callable, Mapping
@@ -43,7 +45,7 @@ class Suited:
 
 
 SUITED = {
-    "unirep-1900": Suited(1, 1024, 16, 300, "bfloat16"),
+    "unirep-1900": Suited(1, 1024, 16, 500, "bfloat16"),
     "unirep-256": Suited(3, 1024, 16, 500, "bfloat16"),
     "unirep-64": Suited(2, 1024, 16, 1000),
     names.MINI: Suited(3, 1024, 16, 2000),

@@ -371,10 +371,25 @@ class Run:
         self, source: str = "sae", split: str = "test", convention: str = "strict"
     ) -> "ConceptScores":
         """A source's counts on one split, under one convention. PipelineError before stage 'concepts', KeyError for a split that is not there."""
+        self._not_cut_down(source)
         self._made(f"sources/{source}/scores.parquet", "concepts")
         from interplm_nb.concepts.scores import ConceptScores
 
         return ConceptScores.load(self.source(source), split, convention)
+
+    def _not_cut_down(self, source: str) -> None:
+        """PipelineError for a source that was scored, in a run that keeps counts of others alone, as the one that ships does."""
+        kept = [
+            s for s in self.sources() if (self.folder / f"sources/{s}/scores.parquet").is_file()
+        ]
+        table = self.stage_folder("concepts") / "comparison.parquet"
+        if not kept or source in kept or not table.is_file():
+            return
+        if source in set(self.table("concepts", "comparison")["source"]):
+            raise PipelineError(
+                f"{self.folder} keeps scores by feature of {' and '.join(kept)} alone, not of {source!r}; "
+                "make a run that has them with: interplm-nb run demo --out runs/demo"
+            )
 
     def links(self, source: str = "sae") -> "ConceptLinks":
         """Which of a source's features speak for which concepts, calibrated. PipelineError before stage 'concepts'."""

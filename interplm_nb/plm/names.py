@@ -14,7 +14,7 @@ ESM2 = (
     "esm2_t36_3B_UR50D",
     "esm2_t48_15B_UR50D",
 )
-"""Meta's ESM-2 models, smallest first; "facebook/<name>" is the same model as transformers has it."""
+"""Meta's ESM-2 models, smallest first; "facebook/<name>" is the same as transformers has it."""
 
 UNIREP = ("unirep-64", "unirep-256", "unirep-1900")
 """UniRep (Alley et al. 2019) by its number of units."""

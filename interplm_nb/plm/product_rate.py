@@ -6,7 +6,7 @@ import torch
 
 
 def product_rate(dtype: str = "float32", seconds: float = 0.3) -> float:
-    """FLOP/s of products of [128, 2048] x [2048, 2048], over about so many seconds."""
+    """FLOP/s of products of [128, 2048] x [2048, 2048], over about `seconds`."""
     a = torch.ones(128, 2048, dtype=getattr(torch, dtype))
     b = torch.ones(2048, 2048, dtype=getattr(torch, dtype))
     with torch.inference_mode():

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from interplm_nb.plm.protocol import PLM
 
 Objective = Literal["masked", "next residue"]
-"""What a model's logits predict: the residue at their own position, which was masked, or the next."""
+"""What a model's logits predict: the residue at their own position, masked, or the next one."""
 
 
 @dataclass(frozen=True)

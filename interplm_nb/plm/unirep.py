@@ -42,6 +42,8 @@ for _id, _letter in enumerate("MRHKDESTNQCUGPAVIFYWLO", 1):
 for _letter in "XZBJ":
     _IDS[ord(_letter)] = 23
 
+CPU_LANES, GPU_LANES = 128, 512
+"""Proteins that are read side by side at most."""
 FEW_PROTEINS, FEW_RESIDUES = 32, 32_768
 """A call of at most this goes on from what earlier such calls have read."""
 REMEMBERED = 2
@@ -270,7 +272,7 @@ class UniRep:
         self, ids: list[np.ndarray], offsets: np.ndarray, layers: Sequence[int], tokens: int
     ) -> Iterator[EmbeddedBatch]:
         lengths = [len(i) for i in ids]
-        most = 128 if self.device.type == "cpu" else 512
+        most = CPU_LANES if self.device.type == "cpu" else GPU_LANES
         lanes = packed(lengths, n_lanes(lengths, min(most, tokens)))
         rows = [np.arange(a, a + n) for a, n in zip(offsets, lengths, strict=False)]
         starts = self._start_states()

@@ -1,4 +1,4 @@
-"""A PLM's predictions with the representation at a layer replaced, as a measure of fidelity asks."""
+"""A PLM's predictions with a layer's representation replaced, as a measure of fidelity asks."""
 
 from collections.abc import Callable
 from typing import Any

@@ -18,6 +18,7 @@ IN_VIEW = """target => { const place = document.getElementById(target)?.getBound
 
 def test_a_number_in_the_table_leads_to_its_feature(open_and_run: Callable, tmp_path: Path) -> None:
     small = [
+        "embed.plm=esm2-mini",
         "proteins.max_proteins=150",
         "train.steps=20",
         "train.d_sae=64",

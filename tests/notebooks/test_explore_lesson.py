@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 
 from interplm_nb.pipeline.notebooks import lessons
+from interplm_nb.pipeline.run import Run
 from interplm_nb.widgets.workbench import Comparison, Workbench
 from tests.notebooks.lesson_cells import assert_clean_lesson, values_of
 from tests.widgets.small_run import simple_run
@@ -48,7 +49,9 @@ def test_every_cell_runs_on_the_shipped_run(notebook: Any, tmp_path: Path) -> No
     assert bench.selection.brush == [] and bench.selection.feature == int(
         values["best"]["feature"].unique(maintain_order=True)[1]
     )
-    assert "does not hold the activations of `random_sae`" in values["control"].data
+    beside = values["control"]
+    assert isinstance(beside, Comparison)
+    assert [side.data.pages.source for side in (beside.left, beside.right)] == ["sae", "random_sae"]
     assert (tmp_path / "feature.html").stat().st_size < 6e6 and "feature.html#" in values[
         "page"
     ].data
@@ -68,9 +71,9 @@ def test_a_residue_that_is_chosen_is_said(notebook: Any) -> None:
     )
 
 
-def test_a_run_with_a_controls_activations_is_compared_and_no_concept_is_no_error(
-    notebook: Any, tmp_path: Path
-) -> None:
+@pytest.fixture
+def small(tmp_path: Path) -> Run:
+    """A run without concepts and without controls."""
     sequences = ["MKTAYIAKQRQISFVKSHFSRQ" * 3, "MKVLAAGIVALLLAGCSS" * 4, "ACDEFGHIKLMNPQRSTVWY" * 2]
     table = pl.DataFrame(
         {
@@ -79,7 +82,18 @@ def test_a_run_with_a_controls_activations_is_compared_and_no_concept_is_no_erro
             "protein_name": ["one", "two", "three"],
         }
     )
-    run = simple_run(tmp_path / "run", table)
+    return simple_run(tmp_path / "run", table)
+
+
+def test_a_run_without_a_controls_activations_says_so(notebook: Any, small: Run) -> None:
+    values = values_of(notebook, {"run": str(small.folder)})
+    assert "does not hold the activations of `random_sae`" in values["control"].data
+
+
+def test_a_run_with_a_controls_activations_is_compared_and_no_concept_is_no_error(
+    notebook: Any, small: Run
+) -> None:
+    run = small
     shutil.copytree(run.source("sae"), run.source("random_sae"))
     values = values_of(notebook, {"run": str(run.folder)})
     assert isinstance(values["control"], Comparison)

@@ -11,10 +11,13 @@ import polars as pl
 import pytest
 
 from interplm_nb.annotations import Annotations
+from interplm_nb.pipeline.figures import NAMES
+from interplm_nb.pipeline.model_note import model_note
 from interplm_nb.proteins import Proteins
 from interplm_nb.widgets.concept_panel import NO_MATCH, ConceptPanel
 from interplm_nb.widgets.concept_rows import concept_rows
 from interplm_nb.widgets.feature_data import FeatureData
+from tests import shipped
 from tests.browser.views.conftest import HOSTILE
 from tests.browser.views.test_feature_table import AXE, FAULTS
 from tests.widgets.small_run import make_run
@@ -22,6 +25,7 @@ from tests.widgets.small_run import make_run
 pytestmark = pytest.mark.browser
 
 PANEL = ".iplm-concepts"
+PROBE = " (trained on the labels)"
 # The last column of a row's picture in which a pixel of the bar's height is of the bar's colour, as F1; the axis leaves 8 points at either end.
 BAR_ENDS = """canvases => canvases.map(canvas => {
   const ratio = canvas.width / canvas.clientWidth;
@@ -35,7 +39,7 @@ BAR_ENDS = """canvases => canvases.map(canvas => {
 @pytest.fixture
 def data(demo_data: FeatureData) -> FeatureData:
     demo_data.selection.update(
-        {"feature": 761, "brush": [], "accession": "", "position": None, "pinned": []}
+        {"feature": shipped.best(), "brush": [], "accession": "", "position": None, "pinned": []}
     )
     return demo_data
 
@@ -49,7 +53,7 @@ def shown(show: Callable, data: FeatureData) -> Any:
 
 
 def test_numbers_and_bars_are_the_bundles(shown: Any, data: FeatureData) -> None:
-    rows = concept_rows(data.pages, 761)
+    rows = concept_rows(data.pages, shipped.best())
     cells = shown.page.locator(f"{PANEL} tbody tr").evaluate_all(
         "rows => rows.map(row => [...row.cells].map(cell => cell.textContent))"
     )
@@ -70,20 +74,40 @@ def test_numbers_and_bars_are_the_bundles(shown: Any, data: FeatureData) -> None
     ]
 
 
-def test_it_says_what_the_controls_say(shown: Any) -> None:
-    text = shown.page.locator(f"{PANEL} .iplm-honest").inner_text()
-    assert (
-        "On Domain_any no control reaches more than this feature. A control reaches more on 7 of 7 other concepts shown."
-        in text
+def beaten(row: dict[str, Any]) -> list[str]:
+    """The controls that reach more than the feature, the highest first."""
+    controls = row["controls"]
+    return sorted(
+        (name for name in controls if controls[name] > row["f1_test"]),
+        key=lambda name: -controls[name],
     )
-    assert "esm2-mini" in shown.page.locator(f"{PANEL} .iplm-note").inner_text()
-    assert "3,995 of 34,403 residues" in shown.page.locator(f"{PANEL} .iplm-facts").inner_text()
+
+
+def test_it_says_what_the_controls_say(shown: Any, data: FeatureData) -> None:
+    text = shown.page.locator(f"{PANEL} .iplm-honest").inner_text()
+    first, *others = concept_rows(data.pages, shipped.best())
+    if not beaten(first):
+        assert f"On {first['concept']} no control reaches more than this feature." in text
+    else:
+        assert f"On {first['concept']} these reach more than this feature: " in text
+    places = [
+        text.index(f"{NAMES[c]}{PROBE if c == 'linear_probe' else ''} {first['controls'][c]:.2f}")
+        for c in beaten(first)
+    ]
+    assert places == sorted(places)
+    n = sum(map(bool, map(beaten, others)))
+    assert f"A control reaches more on {n} of {len(others)} other concepts shown." in text
+    note = shown.page.locator(f"{PANEL} .iplm-note").inner_text()
+    assert note == model_note("unirep-1900")
+    n_active = int(data.pages.activations.n_active()[shipped.best()])
+    facts = shown.page.locator(f"{PANEL} .iplm-facts").inner_text()
+    assert f"{n_active:,} of {data.pages.proteins.n_residues:,} residues" in facts
 
 
 def test_the_protein_in_focus_has_links(shown: Any, data: FeatureData) -> None:
-    strongest = data.pages.top(761)["accession"][0]
+    strongest = data.pages.top(shipped.best())["accession"][0]
     assert shown.page.locator(f"{PANEL} h4").inner_text() == f"Strongest protein here: {strongest}"
-    other = data.pages.top(761)["accession"][3]
+    other = data.pages.top(shipped.best())["accession"][3]
     shown.select(accession=other)
     shown.page.locator("h4", has_text=f"Selected protein: {other}").wait_for()
     links = shown.page.locator(f"{PANEL} a").evaluate_all(
@@ -107,13 +131,13 @@ def test_it_saves_rows_and_picture(shown: Any, data: FeatureData) -> None:
     (first, *_) = csv.DictReader(
         io.StringIO(Path(download.value.path()).read_text(encoding="utf-8"))
     )
-    row = concept_rows(data.pages, 761)[0]
-    assert (first["feature"], first["concept"]) == ("761", row["concept"])
+    row = concept_rows(data.pages, shipped.best())[0]
+    assert (first["feature"], first["concept"]) == (str(shipped.best()), row["concept"])
     assert float(first["f1_test_pca"]) == row["controls"]["pca"]
     with shown.page.expect_download() as download:
         shown.page.get_by_role("button", name="Save Concepts as SVG").click()
     text = Path(download.value.path()).read_text(encoding="utf-8")
-    assert "Feature 761 of sae" in text
+    assert f"Feature {shipped.best()} of sae" in text
     assert text.count("random SAE") == 1
     with shown.page.expect_download() as download:
         shown.page.get_by_role("button", name="Save Concepts as PNG").click()
@@ -121,17 +145,19 @@ def test_it_saves_rows_and_picture(shown: Any, data: FeatureData) -> None:
 
 
 def test_another_feature_is_shown_when_it_is_selected(show: Callable, data: FeatureData) -> None:
-    data.keep([337, 3], n_proteins=2, structures=False)  # 3 is dead
+    other, dead = shipped.second(), shipped.dead()[0]
+    data.keep([other, dead], n_proteins=2, structures=False)
     try:
         shown = show(ConceptPanel(data))
     finally:
         data.kept = {}
-    shown.select(feature=337)
-    best = concept_rows(data.pages, 337)[0]
+    shown.select(feature=other)
+    best = concept_rows(data.pages, other)[0]
     shown.page.locator(
-        ".iplm-say", has_text=f"Feature 337: {best['concept']}, F1 {best['f1_test']:.2f} on test"
+        ".iplm-say",
+        has_text=f"Feature {other}: {best['concept']}, F1 {best['f1_test']:.2f} on test",
     ).wait_for()
-    shown.select(feature=3)
+    shown.select(feature=dead)
     shown.page.locator(".iplm-best", has_text=NO_MATCH).wait_for()
     assert not shown.page.locator(f"{PANEL} table").is_visible()
     facts = shown.page.locator(f"{PANEL} .iplm-facts").inner_text()

@@ -15,6 +15,7 @@ from interplm_nb.widgets.feature_atlas import FeatureAtlas, mapped
 from interplm_nb.widgets.feature_data import FeatureData
 from interplm_nb.widgets.feature_list import packed_list
 from interplm_nb.widgets.packing import pack
+from tests import shipped
 from tests.browser.views.conftest import HOSTILE, LONG, RIGHT_TO_LEFT
 
 pytestmark = pytest.mark.browser
@@ -30,7 +31,8 @@ class Map:
     """The map on a page: `at(feature)` is where a feature is on the screen while all of the map is seen."""
 
     def __init__(self, shown: Any, features: pl.DataFrame) -> None:
-        self.shown, self.page, self.table = shown, shown.page, mapped(features)
+        self.shown, self.page, self.n = shown, shown.page, features.height
+        self.table = mapped(features)
         self.canvas = self.page.locator(".iplm-atlas canvas[data-drawn]")
         self.canvas.wait_for()
         self.box = (
@@ -69,6 +71,14 @@ class Map:
     def chosen(self) -> list[int]:
         return self.page.evaluate(f"() => {MODEL}.get('chosen')")
 
+    def of(self, category: str) -> list[int]:
+        return self.table.filter(pl.col("category") == category)["feature"].to_list()
+
+    def categories(self) -> list[str]:
+        """The largest first, as in the key; by name where two are equal."""
+        sizes = self.table["category"].drop_nulls().value_counts()
+        return sizes.sort(["count", "category"], descending=[True, False])["category"].to_list()
+
     def said(self) -> str:
         self.shown.settled()
         return self.page.locator(".iplm-atlas .iplm-say").inner_text()
@@ -104,7 +114,13 @@ def made_up(data: FeatureData, n: int, **columns: Any) -> FeatureData:
 @pytest.fixture
 def atlas(show: Callable, demo_data: FeatureData) -> Map:
     demo_data.selection.update(
-        {"feature": 761, "brush": [0.5, 1], "accession": "", "position": None, "pinned": []}
+        {
+            "feature": shipped.best(),
+            "brush": [0.5, 1],
+            "accession": "",
+            "position": None,
+            "pinned": [],
+        }
     )
     return Map(show(FeatureAtlas(demo_data), width=760, height=800), demo_data.features)
 
@@ -129,7 +145,8 @@ def test_a_click_selects_the_feature_under_it(atlas: Map, lonely: list[int]) -> 
 
 
 def test_the_pointer_is_told_what_it_is_on(atlas: Map, demo_data: FeatureData) -> None:
-    feature, best = 761, demo_data.pages.best[761]
+    feature = shipped.best()
+    best = demo_data.pages.best[feature]
     atlas.page.mouse.move(*atlas.at(feature))
     tip = atlas.page.locator(".iplm-tip")
     lines = tip.inner_text().splitlines()
@@ -179,14 +196,14 @@ def test_the_key_picks_out_the_features_of_a_colour(atlas: Map) -> None:
     button = atlas.page.locator(".iplm-key button").first
     button.focus()
     atlas.page.keyboard.press("Enter")
-    domain = atlas.table.filter(pl.col("category") == "Domain")["feature"].to_list()
-    assert atlas.chosen() == domain
+    assert atlas.chosen() == atlas.of(atlas.categories()[0])
     assert button.get_attribute("aria-pressed") == "true"
-    atlas.page.locator(".iplm-key select").select_option(label="Propeptide (4)")
-    assert (
-        atlas.chosen()
-        == atlas.table.filter(pl.col("category") == "Propeptide")["feature"].to_list()
-    )
+    rest = atlas.page.locator(".iplm-key select")
+    label = rest.locator("option").last.inner_text()
+    smallest = atlas.categories()[-1]
+    assert label == f"{smallest} ({len(atlas.of(smallest))})"
+    rest.select_option(label=label)
+    assert atlas.chosen() == atlas.of(smallest)
     assert button.get_attribute("aria-pressed") == "false"
     button.click()
     button.click()
@@ -195,7 +212,7 @@ def test_the_key_picks_out_the_features_of_a_colour(atlas: Map) -> None:
 
 def test_arrows_go_from_feature_to_feature(atlas: Map) -> None:
     atlas.canvas.focus()
-    here = atlas.at(761)
+    here = atlas.at(shipped.best())
     for key, axis, sign in (
         ("ArrowLeft", 0, -1),
         ("ArrowUp", 1, -1),
@@ -259,10 +276,11 @@ def test_colours_of_numbers_have_a_scale_in_place_of_buttons(atlas: Map) -> None
 
 
 def test_dead_features_are_not_on_the_map_and_it_says_so(atlas: Map) -> None:
-    dead = sorted(set(range(1024)) - set(atlas.table["feature"]))
+    n = atlas.n
+    dead = sorted(set(range(n)) - set(atlas.table["feature"]))
     assert (
         atlas.page.locator(".iplm-sub").first.inner_text()
-        == f"993 of 1,024 features; {len(dead)} never active, not on the map"
+        == f"{n - len(dead):,} of {n:,} features; {len(dead)} never active, not on the map"
     )
     atlas.shown.select(feature=dead[0])
     assert atlas.said() == f"Feature {dead[0]} is never active, so it is not on the map"
@@ -277,14 +295,17 @@ def test_files_hold_what_is_seen(atlas: Map) -> None:
     svg = saved("SVG").read_text()
     names = atlas.table["category"].drop_nulls().n_unique()
     assert (
-        svg.count("<circle") == 993 + names + 1 + 3
+        svg.count("<circle") == atlas.table.height + names + 1 + 3
     )  # points, the key, hollow, the ring and the point of the selected one
-    assert "UMAP of decoder vectors" in svg and "Domain (486)" in svg
+    assert "UMAP of decoder vectors" in svg
+    largest, next_largest = atlas.categories()[:2]
+    assert f"{largest} ({len(atlas.of(largest))})" in svg
     assert saved("PNG").read_bytes()[:4] == b"\x89PNG"
     atlas.page.locator(".iplm-key button").nth(1).click()
     rows = saved("CSV").read_text().splitlines()
     assert rows[0] == "feature,x,y,cluster,concept,category,density,f1_test"
-    assert len(rows) == 1 + 159 and all("Topological domain" in row for row in rows[1:])
+    assert [int(row.split(",")[0]) for row in rows[1:]] == atlas.of(next_largest)
+    assert all(next_largest in row for row in rows[1:])
 
 
 def test_names_from_data_stay_text(show: Callable, other_data: FeatureData) -> None:
@@ -332,7 +353,7 @@ def test_any_number_of_features(show: Callable, other_data: FeatureData, n: int)
 def test_python_can_pick_out_features_and_a_page_keeps_them(
     show: Callable, demo_data: FeatureData
 ) -> None:
-    demo_data.selection.update({"feature": 761, "brush": []})
+    demo_data.selection.update({"feature": shipped.best(), "brush": []})
     atlas = Map(show(FeatureAtlas(demo_data, chosen=[5, 3, 9])), demo_data.features)
     assert atlas.said().startswith("3 features; ")
     atlas.canvas.focus()

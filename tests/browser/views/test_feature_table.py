@@ -16,6 +16,7 @@ from interplm_nb.proteins import Proteins
 from interplm_nb.widgets import assets
 from interplm_nb.widgets.feature_data import FeatureData
 from interplm_nb.widgets.feature_table import FeatureTable
+from tests import shipped
 from tests.browser.views.conftest import HOSTILE, Shown
 from tests.widgets.small_run import make_run
 
@@ -30,7 +31,13 @@ FAULTS = """async () => (await axe.run(document.querySelector('main'))).violatio
 @pytest.fixture
 def data(demo_data: FeatureData) -> FeatureData:
     demo_data.selection.update(
-        {"feature": 761, "brush": [0.1, 0.2], "accession": "", "position": None, "pinned": []}
+        {
+            "feature": shipped.best(),
+            "brush": [0.1, 0.2],
+            "accession": "",
+            "position": None,
+            "pinned": [],
+        }
     )
     return demo_data
 
@@ -160,17 +167,16 @@ def test_filters_by_category_strength_and_life(shown: Any, data: FeatureData) ->
 
 
 def test_pins_by_mouse_and_key_are_four_at_most(shown: Any) -> None:
-    shown.page.get_by_role("button", name="Pin feature 337").click()
-    assert (shown.selected("pinned"), shown.selected("feature")) == ([337], 761)
+    other = shipped.second()
+    pin = shown.page.get_by_role("button", name=f"Pin feature {other}", exact=True)
+    pin.click()
+    assert (shown.selected("pinned"), shown.selected("feature")) == ([other], shipped.best())
     for _ in range(4):
         shown.page.keyboard.press("ArrowDown")  # a pin leaves the focus on the rows
     shown.page.keyboard.press("p")
     shown.settled()
-    assert shown.selected("pinned") == [337, shown.selected("feature")]
-    assert (
-        shown.page.get_by_role("button", name="Pin feature 337").get_attribute("aria-pressed")
-        == "true"
-    )
+    assert shown.selected("pinned") == [other, shown.selected("feature")]
+    assert pin.get_attribute("aria-pressed") == "true"
     shown.select(pinned=[1, 2, 3, 4])
     shown.page.keyboard.press("p")
     assert shown.selected("pinned") == [1, 2, 3, 4]
@@ -187,16 +193,17 @@ def test_pins_by_mouse_and_key_are_four_at_most(shown: Any) -> None:
 
 
 def test_a_page_lists_what_it_holds(show: Callable, data: FeatureData) -> None:
-    data.keep([337, 0], n_proteins=2, structures=False)
+    best, weak = shipped.best(), shipped.last()
+    data.keep([weak, shipped.second()], n_proteins=2, structures=False)
     try:
         shown = show(FeatureTable(data))
         shown.page.locator(ROWS).first.wait_for()
     finally:
         data.kept = {}
     shown.page.locator(
-        "tr[data-feature='761']"
+        f"tr[data-feature='{best}']"
     ).wait_for()  # the one that was selected when the page was written
-    assert features(shown) == [761, 337, 0]
+    assert features(shown) == [best, shipped.second(), weak]
     shown.page.get_by_role("button", name="Show only features in this page").click()
     assert shown.page.locator(ROWS).count() > 5
 

@@ -12,6 +12,7 @@ import pytest
 from interplm_nb.widgets.feature_data import FeatureData
 from interplm_nb.widgets.histogram import ActivationHistogram
 from interplm_nb.widgets.packing import unpack
+from tests import shipped
 
 pytestmark = pytest.mark.browser
 
@@ -21,7 +22,9 @@ INK = "a => document.querySelector('.iplm-histogram canvas').getContext('2d').ge
 
 @pytest.fixture
 def shown(show: Callable, demo_data: FeatureData) -> Any:
-    demo_data.selection.update({"feature": 761, "brush": [], "accession": "", "position": None})
+    demo_data.selection.update(
+        {"feature": shipped.spread(), "brush": [], "accession": "", "position": None}
+    )
     shown = show(ActivationHistogram(demo_data), width=700)
     shown.page.locator(".iplm-histogram canvas[data-drawn]").wait_for()
     return shown
@@ -40,7 +43,7 @@ def test_a_drag_brushes_the_range_under_it(shown: Any) -> None:
     drag(shown.page, 0.5, 0.9)
     low, high = shown.selected("brush")
     width = shown.page.locator(".iplm-histogram canvas").bounding_box()["width"]
-    # Margins of 52 and 10 points; the axis ends at 1, since feature 761 stays below.
+    # Margins of 52 and 10 points; the axis ends at 1, since the feature stays below.
     assert low == pytest.approx((0.5 * width - 52) / (width - 62), abs=0.005)
     assert high == pytest.approx((0.9 * width - 52) / (width - 62), abs=0.005)
     assert said(shown).startswith("Brushed ")
@@ -50,9 +53,15 @@ def said(shown: Any) -> str:
     return shown.page.locator(".iplm-say").inner_text()
 
 
+def n_proteins() -> int:
+    return len(shipped.pages().proteins)
+
+
 def counted(data: FeatureData, unit: str = "residues") -> list[float]:
     """What the axis counts, over the whole store."""
-    tracks = [data.pages.activations.along(a, 761) for a in data.pages.proteins.accessions]
+    tracks = [
+        data.pages.activations.along(a, shipped.spread()) for a in data.pages.proteins.accessions
+    ]
     return [float(v) for track in tracks for v in (track if unit == "residues" else [track.max()])]
 
 
@@ -85,12 +94,12 @@ def test_the_brush_reaches_the_maximum_and_says_what_it_holds(
         for part in words.split("as it cuts")[0].rstrip(", ").split("between")[1].split(" and ")
     )
     assert least <= sum(low <= v <= high for v in values) <= most and least < most
-    assert words.endswith(f" of {len(values):,} active residues of all 100 proteins")
+    assert words.endswith(f" of {len(values):,} active residues of all {n_proteins()} proteins")
     shown.select(brush=[0.5, 1])
     shown.settled()
     assert (
         said(shown)
-        == f"Brushed 0.50 to 1.00: {sum(v >= 0.5 for v in values):,} of {len(values):,} active residues of all 100 proteins"
+        == f"Brushed 0.50 to 1.00: {sum(v >= 0.5 for v in values):,} of {len(values):,} active residues of all {n_proteins()} proteins"
     )
 
 
@@ -152,7 +161,7 @@ def test_the_scales_and_axe(shown: Any) -> None:
 def test_the_selected_residue_is_marked_at_its_activation(
     shown: Any, demo_data: FeatureData
 ) -> None:
-    top = demo_data.pages.top(761, 1).row(0, named=True)
+    top = demo_data.pages.top(shipped.spread(), 1).row(0, named=True)
     width = shown.page.locator(".iplm-histogram canvas").bounding_box()["width"]
     x = 52 + top["maximum"] * (width - 62)
     foot = [round(x) - 5, 140, 10, 9]

@@ -14,6 +14,7 @@ from interplm_nb.widgets import assets
 from interplm_nb.widgets.feature_data import FeatureData
 from interplm_nb.widgets.page import write_page
 from interplm_nb.widgets.residue_tracks import ResidueTracks
+from tests import shipped
 from tests.browser.views.conftest import HOSTILE, Shown
 from tests.widgets.small_run import simple_run
 
@@ -265,7 +266,7 @@ def test_table_and_picture_are_saved(shown: Shown) -> None:
 
 
 def test_zoom_and_pan_stay_within_the_sequences(show: Callable, demo_data: FeatureData) -> None:
-    demo_data.selection.update({"feature": 761, **NO_CHOICE})
+    demo_data.selection.update({"feature": shipped.spread(), **NO_CHOICE})
     shown = show(ResidueTracks(demo_data))
     shown.page.locator(f"{CANVAS}[data-drawn]").wait_for()
     box = shown.page.locator(CANVAS).bounding_box()

