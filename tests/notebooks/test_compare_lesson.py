@@ -6,6 +6,7 @@ import pytest
 from interplm_nb.pipeline.runner import Request, run
 
 SMALL = {
+    "embed.plm": "esm2-mini",
     "proteins.max_proteins": 60, "embed.layer": 1, "train.d_sae": 64, "train.steps": 20, "train.k": 4, "train.batch_size": 256,
     "train.fidelity_proteins": 2, "compare.d_sae": 64, "compare.steps": 20, "compare.batch_size": 256, "compare.fidelity_proteins": 2,
     "compare.sparsities": [4], "compare.l1s": [0.05], "compare.min_instances": 2, "concepts.min_instances": 2, "concepts.bootstrap": 5,

@@ -44,7 +44,7 @@ def test_every_cell_runs_on_the_shipped_run(notebook: Any, tmp_path: Path) -> No
     assert isinstance(bench, Workbench)
     assert (
         values["brush"]["activation"].min() >= 0.8
-        and values["letters"]["count"].sum() > values["brush"].height
+        and values["letters"]["count"].sum() >= values["brush"].height > 0
     )
     assert bench.selection.brush == [] and bench.selection.feature == int(
         values["best"]["feature"].unique(maintain_order=True)[1]

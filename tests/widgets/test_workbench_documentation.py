@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from interplm_nb.pipeline.run import Run
+from interplm_nb.plm import fetching
 from interplm_nb.sources import demo
 
 ROOT = Path(__file__).parents[2]
@@ -21,7 +22,12 @@ def test_the_examples_of_the_documentation_run(
     (tmp_path / "structures").symlink_to(demo.folder() / "structures")
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {}
-    for block in re.findall(r"^```python\n(.*?)^```", TEXT, re.MULTILINE | re.DOTALL):
+    model = Run.shipped().model()
+    assert model is not None
+    blocks = re.findall(r"^```python\n(.*?)^```", TEXT, re.MULTILINE | re.DOTALL)
+    if elsewhere := fetching.to_fetch(model.weights):
+        blocks = [block for block in blocks if "SequencePlayground" not in block]
+    for block in blocks:
         exec(compile(block, PAGE.name, "exec"), names)
     assert {p.name for p in tmp_path.iterdir()} >= {
         "features.html",
@@ -30,6 +36,8 @@ def test_the_examples_of_the_documentation_run(
         "residues.csv",
         "molecules",
     }
+    if elsewhere:
+        pytest.skip(f"the playground's example alone did not run: {model.name} is not here")
     assert names["play"].effects().height > 0  # type: ignore[attr-defined]
 
 
