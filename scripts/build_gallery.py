@@ -52,10 +52,10 @@ shows every other feature, linked and alive.
 **Chosen by a rule, not by eye.** Of these {named} stand for the {named} categories of UniProtKB annotations that features match best: of each
 category the concept and the feature with the highest F1 on *validation*, among concepts with at least 10 instances on validation and on test.
 What counts is the F1 on *test*, whose proteins have no relative among the others, and beside it what the best feature of a random dictionary
-reaches. The other {unnamed} are features that no concept matches (F1 below {below:g} on validation), though they fire in at least {proteins}
+reaches, and the best of the model's own neurons. The other {unnamed} are features that no concept matches (F1 below {below:g} on validation), though they fire in at least {proteins}
 proteins: those whose maxima have the most alike surroundings, by the information of the {window} columns around them.
 
-So the page shows failures too: matches that were luck, and concepts that need no trained SAE."""
+So the page shows failures too, where there are any: matches that were luck, and concepts that need no trained SAE."""
 READING = """**How to read a sheet.** Scores with controls; residues by activation, those that carry the feature's best concept in blue; the letters
 around the maxima, in bits; one structure, coloured by activation; proteins, a row each, the darker the nearer to the feature's maximum on training
 proteins, with annotations below. Residues and proteins are those of the {n_proteins} proteins whose activations ship; scores are of the whole run."""
@@ -143,22 +143,28 @@ def unnamed(pages: FeaturePages) -> list[int]:
 def overview(picks: list[Pick]) -> str:
     """A table of all, each linked to its sheet."""
     rows = [
-        "| feature | concept | F1, validation | F1, test | 95 % | random SAE, test |",
-        "|---|---|---|---|---|---|",
+        "| feature | concept | F1, validation | F1, test | 95 % | random SAE, test | neurons, test |",
+        "|---|---|---|---|---|---|---|",
     ]
     for feature, scores in picks:
         link = f"[{feature}](#{anchor(feature, scores)})"
         rows.append(
             f"| {link} | {scores['concept']} | {figures(scores)} |"
             if scores
-            else f"| {link} | none | | | | |"
+            else f"| {link} | none | | | | | |"
         )
     return "\n".join(rows)
 
 
 def figures(scores: dict[str, Any]) -> str:
     interval = "" if scores["low"] is None else f"{scores['low']:.2f} to {scores['high']:.2f}"
-    return f"{scores['f1_validation']:.2f} | **{scores['f1_test']:.2f}** | {interval} | {scores['controls'].get('random_sae', 0):.2f}"
+    own = f"{scores['f1_validation']:.2f} | **{scores['f1_test']:.2f}** | {interval}"
+    return " | ".join([own, *(f"{value:.2f}" for value in untrained(scores))])
+
+
+def untrained(scores: dict[str, Any]) -> tuple[float, float]:
+    """F1 on test of the best feature of a random dictionary and of the best neuron, 0 where it has none."""
+    return scores["controls"].get("random_sae", 0), scores["controls"].get("neurons", 0)
 
 
 def heading(feature: int, scores: dict[str, Any] | None) -> str:
@@ -181,12 +187,9 @@ def words(pages: FeaturePages, feature: int, scores: dict[str, Any] | None) -> s
 
 
 def verdict(scores: dict[str, Any]) -> str:
-    """The pair's F1 on both splits, and what they are worth beside a dictionary that was never trained."""
-    validation, test, random = (
-        scores["f1_validation"],
-        scores["f1_test"],
-        scores["controls"].get("random_sae", 0),
-    )
+    """The pair's F1 on both splits, and what they are worth beside what needs no SAE that was trained."""
+    validation, test = scores["f1_validation"], scores["f1_test"]
+    random, neurons = untrained(scores)
     text = f"F1 {validation:.2f} on validation, **{test:.2f} on test** ({scores['n_instances']} instances, threshold {scores['threshold']:g})."
     if test == 0:
         return f"{text} On test it finds nothing: the match on validation was luck."
@@ -195,8 +198,9 @@ def verdict(scores: dict[str, Any]) -> str:
         if test >= KEPT * validation
         else "Little of the choice holds on test."
     )
-    worth = ", as much or more: the match needs no trained SAE." if random >= test else "."
-    return f"{text} {held} The best feature of a random dictionary reaches {random:.2f}{worth}"
+    worth = ": the match needs no trained SAE." if max(random, neurons) >= test else "."
+    beside = f"The best feature of a random dictionary reaches {random:.2f}, the best neuron {neurons:.2f}"
+    return f"{text} {held} {beside}{worth}"
 
 
 def own_best(pages: FeaturePages, feature: int, scores: dict[str, Any]) -> str:

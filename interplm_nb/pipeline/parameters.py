@@ -96,14 +96,14 @@ class ProteinsParameters(StageParameters):
 
     path: str = Field(
         "",
-        description="File of proteins (FASTA, UniProt TSV, flat file or XML; plain, .gz or .zst). Empty: the embedded ones.",
+        description="FASTA, UniProt TSV, flat file or XML (.gz, .zst too). Empty: the embedded ones.",
     )
     format: Literal["auto", "fasta", "tsv", "text", "xml"] = Field(
         "auto", description="Format of the file; auto goes by its name."
     )
     labels: str = Field(
         "",
-        description="Own labels: a table (.tsv, .csv, .parquet), .gff3 or .bed; they join the file's annotations.",
+        description="Own labels, added to the file's: .tsv, .csv, .parquet, .gff3 or .bed.",
     )
     strict: bool = Field(
         False, description="Stop at the first bad record, in place of reporting and skipping it."
@@ -114,7 +114,7 @@ class ProteinsParameters(StageParameters):
     max_residues: int = Field(
         0,
         ge=0,
-        description="Longest protein kept, at most what the model reads in one pass; 0: just that.",
+        description="Longest protein kept; 0, and at most: what the model reads at once.",
     )
     too_long: Literal["skip", "refuse", "window"] = Field(
         "skip", description="Longer proteins: skipped and counted, an error, or read in windows."
@@ -135,7 +135,7 @@ class ProteinsParameters(StageParameters):
         0.2,
         gt=0,
         lt=1,
-        description="Share on which features and thresholds are chosen; the rest is test.",
+        description="Share on which features are chosen; the rest is test.",
     )
     seed: int = Field(42, ge=0, description="Seed of the splits and of the draw.")
 
@@ -148,8 +148,7 @@ class EmbedParameters(StageParameters):
 
     plm: str = Field(
         "auto",
-        description="The protein language model: a name, owner/name on a hub, or its files; "
-        "auto: unirep-1900, or esm2-mini where pip cannot fetch it.",
+        description="Model: a name, owner/name or files; auto: unirep-1900, else esm2-mini.",
     )
     layer: int = Field(
         -1, ge=-1, description="Layer that is read; 0 is the embedding, -1 what suits the model."
@@ -186,7 +185,7 @@ class TrainParameters(StageParameters):
 
     recipe: Recipe = Field(
         "topk",
-        description="interplm-paper, interplm-v1: ReLU and L1; topk, batchtopk, jumprelu, gated, matryoshka.",
+        description="Or batchtopk, jumprelu, gated, matryoshka, interplm-paper, interplm-v1.",
     )
     d_sae: int = Field(2048, ge=1, description="Number of features.")
     steps: int = Field(3000, ge=1, description="Training steps.")
@@ -200,7 +199,7 @@ class TrainParameters(StageParameters):
     l1: float = Field(
         0.0,
         ge=0,
-        description="Weight of the L1 term of interplm-paper, interplm-v1 and gated; 0: the recipe's own.",
+        description="Weight of the L1 term of recipes that have one; 0: the recipe's own.",
     )
     warmup_fraction: float = Field(
         0.05, ge=0, le=1, description="Share of the steps over which the learning rate rises."
@@ -208,12 +207,12 @@ class TrainParameters(StageParameters):
     resample_every: int = Field(
         0,
         ge=0,
-        description="Steps between revivals of silent features, 0: what the recipe does for them.",
+        description="Steps between revivals of silent features; 0: the recipe's way.",
     )
     dead_after_tokens: int = Field(
         1_000_000,
         ge=1,
-        description="Residues without firing after which AuxK takes a feature for dead.",
+        description="Residues of silence after which AuxK revives a feature.",
     )
     seed: int = Field(0, ge=0, description="Seed of the weights and of the order of residues.")
     checkpoint_every: int = Field(
@@ -244,11 +243,11 @@ class CompareParameters(StageParameters):
     )
     sparsities: list[int] = Field(
         [],
-        description="k of topk, batchtopk and matryoshka, target of jumprelu; empty: the recipe's own.",
+        description="k, or jumprelu's target; empty: the recipe's own.",
     )
     l1s: list[float] = Field(
         [],
-        description="Weights of the L1 term of interplm-paper, interplm-v1 and gated; empty: the recipe's own.",
+        description="Weights of the L1 term; empty: the recipe's own.",
     )
     lrs: list[float] = Field([], description="Learning rates; empty: the recipe's own.")
     seeds: list[int] = Field(
@@ -265,7 +264,7 @@ class CompareParameters(StageParameters):
     dead_after_tokens: int = Field(
         1_000_000,
         ge=1,
-        description="Residues without firing after which AuxK takes a feature for dead.",
+        description="Residues of silence after which AuxK revives a feature.",
     )
     checkpoint_every: int = Field(
         1000, ge=1, description="Steps between checkpoints: what a killed run does again at most."
@@ -282,12 +281,12 @@ class CompareParameters(StageParameters):
         0.2,
         gt=0,
         le=1,
-        description="Share of the validation clusters on which SAEs and their features are chosen.",
+        description="Share of validation on which SAEs and their features are chosen.",
     )
     min_instances: int = Field(
         10,
         ge=1,
-        description="A concept needs so many instances on the tuning part, and on test for its figure there.",
+        description="Instances that a concept needs on the tuning part and on test.",
     )
     maxima_residues: int = Field(
         200_000, ge=0, description="Train residues on which features' maxima are measured; 0: all."
@@ -306,7 +305,7 @@ class ActivationsParameters(StageParameters):
     max_l0: float = Field(
         256.0,
         gt=0,
-        description="Refuse an SAE with more active features per residue than this: its store would be too large.",
+        description="Refuse an SAE with more active features per residue than this.",
     )
 
 
@@ -330,14 +329,14 @@ class ConceptsParameters(StageParameters):
         0.2,
         ge=0,
         le=1,
-        description="A feature speaks for a concept from this F1 on validation on; a concept's best one always.",
+        description="Least F1 on validation of a link to a concept; its best is kept always.",
     )
     links_per_concept: int = Field(
         10, ge=1, description="So many features speak for a concept at most."
     )
     merge_repeats: bool = Field(
         False,
-        description="Count once more with numbered repeats, such as Sushi 1 and Sushi 2, as one concept.",
+        description="Count Sushi 1 and Sushi 2 as one concept too, in a second table.",
     )
     seed: int = Field(0, ge=0, description="Seed of resamples, draws and probes.")
 
