@@ -5,7 +5,7 @@ from typing import Any
 import nbformat
 import pytest
 
-from interplm_nb.pipeline.missing import refound, store_refound
+from interplm_nb.pipeline.missing import refound, store_refound, stored_refound, verdict
 from interplm_nb.pipeline.notebooks import lessons
 from interplm_nb.pipeline.run import Run
 from tests.notebooks.lesson_cells import assert_clean_lesson, values_of
@@ -65,3 +65,11 @@ def test_without_evaluating_it_shows_what_the_run_has_kept(notebook: Any, run: R
     assert values_of(notebook, given)["evaluation"].data.startswith("No control yet")
     store_refound(run, refound(run, min_instances=1, n_resamples=10))
     assert "Average precision of the SAE" in values_of(notebook, given)["evaluation"].data
+
+
+def test_the_run_that_ships_shows_what_its_whole_run_gave(notebook: Any) -> None:
+    values = values_of(notebook, {})
+    kept = stored_refound(Run.shipped())
+    assert kept is not None and values["evaluation"].data == verdict(kept)
+    assert "candidates of confidence 0.5 or more" in repr(values["candidates"])
+    assert values["precision"]._repr_mimebundle_()[0]["image/png"].startswith(b"\x89PNG")
