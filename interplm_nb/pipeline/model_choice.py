@@ -45,7 +45,7 @@ class Suited:
 
 
 SUITED = {
-    "unirep-1900": Suited(1, 1024, 16, 400, "bfloat16"),
+    "unirep-1900": Suited(1, 1024, 16, 300, "bfloat16"),
     "unirep-256": Suited(3, 1024, 16, 500, "bfloat16"),
     "unirep-64": Suited(2, 1024, 16, 1000),
     names.MINI: Suited(3, 1024, 16, 2000),
