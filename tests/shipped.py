@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from interplm_nb.features.logos import position_weights, windows
 from interplm_nb.pipeline.run import Run
 from interplm_nb.sources import demo
 from interplm_nb.widgets.feature_page import FeaturePages
@@ -88,6 +89,19 @@ def _is_spread(feature: int) -> bool:
         return False
     inside = (top["position"] > FLANK) & (top["position"] <= top["length"] - FLANK)
     return bool((strength >= 0.9).sum() >= 2 and inside.head(10).all())
+
+
+@cache
+def motif() -> int:
+    """The best of those like `spread` whose logo is by far the highest at the maximum itself."""
+    return next(feature for feature in ranked() if _is_spread(feature) and _is_motif(feature))
+
+
+def _is_motif(feature: int) -> bool:
+    top = pages().top(feature, len(pages().proteins))
+    centres = top.select("accession", "position").iter_rows()
+    bits = position_weights(windows(pages().proteins, centres, FLANK)).information
+    return bool(bits[FLANK] > 2 * np.delete(bits, FLANK).max())
 
 
 @cache

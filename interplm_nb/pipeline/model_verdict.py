@@ -3,6 +3,7 @@
 import polars as pl
 
 from interplm_nb.pipeline.errors import PipelineError
+from interplm_nb.pipeline.layout import PROBE
 from interplm_nb.pipeline.run import Run
 
 NAMES = {
@@ -36,7 +37,7 @@ def model_verdict() -> str:
         f"**What to expect of the demo**, on {run.about('sae')['plm']}.",
         f"Mean best F1 over {scores['n_concepts'][0]} concepts on test proteins, "
         f"with 95 % intervals: {figures}.",
-        _sentence(run.table("concepts", "differences")),
+        _sentence(run.table("concepts", "differences").filter(pl.col("control") != PROBE)),
         "Another model (`embed.plm`) is measured by the same notebooks.",
     )
     return " ".join(sentences)

@@ -346,14 +346,14 @@ def ica(
 
     Of `sample` of these rows (int64, those of train), whitened by their PCA. n_components: the
     leading principal components that are unmixed (None: all). Where it does not converge in
-    `max_iter` steps (None: 200, or 50 of embeddings wider than `MAX_COMPONENTS`), that is logged
+    `max_iter` steps (None: 200, or 100 of embeddings wider than `MAX_COMPONENTS`), that is logged
     and stands in `settings`; the components are used as they are. It never does where several
     directions are Gaussian, which turn on among themselves when the others stand still.
     Each component is two features, see the module. settings: n_residues, max_iter, seed, converged,
     and explained_variance, the share of it that the unmixed components hold.
     """
     moments = moments or Moments.of(embeddings, rows)
-    max_iter = max_iter or (200 if embeddings.d_in <= MAX_COMPONENTS else 50)
+    max_iter = max_iter or (200 if embeddings.d_in <= MAX_COMPONENTS else 100)
     axes, variances = moments.axes(n_components)
     whitening = axes / np.sqrt(variances)
     chosen = (

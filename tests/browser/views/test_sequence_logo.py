@@ -29,7 +29,7 @@ def open_logo(show: Callable, demo_data: FeatureData) -> Callable[..., Any]:
     def open_page(
         settings: dict[str, Any] | None = None, page: dict[str, Any] | None = None, **selected: Any
     ) -> Any:
-        demo_data.selection.update({"feature": shipped.spread(), **NOTHING, **selected})
+        demo_data.selection.update({"feature": shipped.motif(), **NOTHING, **selected})
         shown = show(SequenceLogo(demo_data, **(settings or {})), **{"width": 700, **(page or {})})
         shown.page.locator(f"{CANVAS}[data-drawn]").wait_for()
         return shown
@@ -39,7 +39,7 @@ def open_logo(show: Callable, demo_data: FeatureData) -> Callable[..., Any]:
 
 def firing() -> int:
     """In how many proteins the feature fires."""
-    return shipped.pages().top(shipped.spread(), 1_000).height
+    return shipped.pages().top(shipped.motif(), 1_000).height
 
 
 def table(page: Any) -> list[dict[str, str]]:
@@ -112,7 +112,7 @@ def test_a_brush_changes_the_letters_and_never_the_axis(open_logo: Callable) -> 
         assert shown.page.evaluate(BITS, axis) == before
         assert shown.page.locator(CANVAS).bounding_box()["height"] == heights
     assert table(shown.page) != every
-    strength = shipped.pages().top(shipped.spread(), 1_000)["maximum"]
+    strength = shipped.pages().top(shipped.motif(), 1_000)["maximum"]
     n, of = (strength >= 0.9).sum(), firing()
     words = f"Brushed 0.90 to 1.00: windows of {n} of {of} proteins shown"
     assert said(shown.page).startswith(words)
@@ -137,11 +137,13 @@ def test_the_pointer_finds_a_column_and_a_click_selects_its_residue(
     weights = position_weights(SequenceLogo(demo_data).windows(), BACKGROUND)
     heights, share = weights.heights[12], weights.frequencies[12]
     first = AMINO_ACIDS[int(heights.argmax())]
-    words = f"Column +2: {heights.sum():.2f} bits, n = {weights.n[12]:g}, {first} {share.max():.0%}"
-    assert said(shown.page).startswith(words.replace("%", " %"))
+    words = f"Column +2: {heights.sum():.2f} bits, n = {weights.n[12]:g}, {first} "
+    assert said(shown.page).startswith(words)
+    percent = float(said(shown.page).removeprefix(words).split()[0])
+    assert percent == pytest.approx(100 * share[AMINO_ACIDS.index(first)], abs=0.51)
     shown.page.mouse.down()
     shown.page.mouse.up()
-    strongest = demo_data.pages.top(shipped.spread(), 1).row(0, named=True)
+    strongest = demo_data.pages.top(shipped.motif(), 1).row(0, named=True)
     assert (shown.selected("accession"), shown.selected("position")) == (
         strongest["accession"],
         strongest["position"] + 2,
@@ -156,7 +158,7 @@ def test_the_pointer_finds_a_column_and_a_click_selects_its_residue(
 def test_keys_move_along_the_columns_and_select(
     open_logo: Callable, demo_data: FeatureData
 ) -> None:
-    weaker = demo_data.pages.top(shipped.spread(), 5).row(4, named=True)
+    weaker = demo_data.pages.top(shipped.motif(), 5).row(4, named=True)
     shown = open_logo(accession=weaker["accession"])
     shown.page.locator(CANVAS).focus()
     for key, column in (
@@ -185,7 +187,7 @@ def test_keys_move_along_the_columns_and_select(
 def test_a_residue_that_is_hovered_elsewhere_marks_its_column(
     show: Callable, demo_data: FeatureData
 ) -> None:
-    demo_data.selection.update({"feature": shipped.spread(), **NOTHING})
+    demo_data.selection.update({"feature": shipped.motif(), **NOTHING})
     shown = show(SequenceLogo(demo_data), SequenceLogo(demo_data), width=700)
     shown.page.locator(f"{CANVAS}[data-drawn]").nth(1).wait_for()
     column = [
@@ -238,7 +240,7 @@ def test_pictures_are_saved_with_their_caption(open_logo: Callable) -> None:
     with shown.page.expect_download() as download:
         shown.page.get_by_role("button", name="Save Sequence logo as SVG").click()
     svg = Path(download.value.path()).read_text(encoding="utf-8")
-    assert download.value.suggested_filename == f"logo_sae_feature_{shipped.spread()}.svg"
+    assert download.value.suggested_filename == f"logo_sae_feature_{shipped.motif()}.svg"
     words = " ".join(part.split("<")[0] for part in svg.split(">") if part.split("<")[0])
     assert (
         "n = " in words
@@ -285,7 +287,7 @@ def test_the_strongest_of_the_brush_is_selected_where_no_protein_is(
     shown = open_logo(brush=[0.2, 0.5])
     made = centres(*unpack(demo_data.bundle), [0.2, 0.5], [])
     strength = {
-        a: float(demo_data.pages.activations.along(a, shipped.spread())[position - 1])
+        a: float(demo_data.pages.activations.along(a, shipped.motif())[position - 1])
         for a, position in made
     }
     shown.page.locator(CANVAS).focus()
