@@ -111,8 +111,8 @@ def test_a_protein_that_the_arrays_lack_is_named_and_nothing_is_written(
 
 
 def test_long_proteins_are_read_in_windows(tiny_run: Run, tmp_path: Path) -> None:
-    sequence = "".join(np.random.default_rng(0).choice(list("ACDEFGHIKLMNPQRSTVWY"), 1100))
-    text = "".join(f">P{i}\n{sequence[: 1100 - 9 * i]}\n" for i in range(12))
+    letters = np.random.default_rng(0).choice(list("ACDEFGHIKLMNPQRSTVWY"), (12, 1100))
+    text = "".join(f">P{i}\n{''.join(row[: 1100 - 9 * i])}\n" for i, row in enumerate(letters))
     (tmp_path / "long.fasta").write_text(text)
     run = Run.create(tmp_path / "run", "x")
     place = {"run": str(run.folder), "device": "cpu"}
