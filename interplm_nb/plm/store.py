@@ -59,7 +59,9 @@ def embed_to(
         for shard, first, part in _shards(writers.values()):
             lacking = {k: w for k, w in writers.items() if shard in w.missing}
             for rows, values in (
-                plm.embed(part, sorted(lacking), tokens_per_batch, False, long=long) if lacking else ()
+                plm.embed(part, sorted(lacking), tokens_per_batch, False, long=long)
+                if lacking
+                else ()
             ):
                 for layer, writer in lacking.items():
                     writer.write(rows + first, values[layer].float().cpu().numpy())

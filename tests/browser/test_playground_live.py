@@ -32,7 +32,9 @@ def test_a_sequence_is_read_and_mutated(open_and_run: Callable, tmp_path: Path) 
     model = Run.shipped().model()
     assert model is not None
     if fetching.to_fetch(model.weights):
-        pytest.skip(f"the weights of {model.name} are not here: plm.load({model.name!r}) fetches them")
+        pytest.skip(
+            f"the weights of {model.name} are not here: plm.load({model.name!r}) fetches them"
+        )
     cells = [
         nbformat.v4.new_code_cell("seed: int = 0", metadata={"tags": ["parameters"]}),
         nbformat.v4.new_code_cell(SHOW),

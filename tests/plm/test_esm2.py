@@ -265,7 +265,9 @@ def test_dtype_device_and_protocol():
             ValueError, match="torch sees no CUDA GPU here; use device='auto' or 'cpu'"
         ):
             choose_device("cuda")
-    with pytest.raises(ValueError, match="dtype is auto or one of float32, bfloat16, float16, not int8"):
+    with pytest.raises(
+        ValueError, match="dtype is auto or one of float32, bfloat16, float16, not int8"
+    ):
         toy(dtype="int8")
     for name, value in random_weights().items():
         assert_close(plm.weights()[name], value, rtol=0, atol=0)
