@@ -38,6 +38,8 @@ def model_verdict() -> str:
         f"Mean best F1 over {scores['n_concepts'][0]} concepts on test proteins, "
         f"with 95 % intervals: {figures}.",
         _sentence(run.table("concepts", "differences").filter(pl.col("control") != PROBE)),
+        "ICA is where FastICA stood when it was stopped, and moves between runs: read no difference "
+        "from it as one.",
         "Another model (`embed.plm`) is measured by the same notebooks.",
     )
     return " ".join(sentences)
