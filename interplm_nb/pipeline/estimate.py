@@ -27,20 +27,20 @@ from interplm_nb.pipeline.run import Run, RunModel
 if TYPE_CHECKING:
     from interplm_nb.pipeline.runner import Request
 
-OVER_PRODUCTS = {"embed": 1.3, "train": 1.6, "activations": 2.0, "concepts": 2.5}
-"""Measured time of a stage over that of its products, on the demo."""
+OVER_PRODUCTS = {"embed": 1.2, "train": 2.0, "activations": 2.9, "concepts": 4.5}
+"""Measured time of a stage over that of its products, on the demo with unirep-1900 and 2 cores."""
 
 FIXED_SECONDS = {
-    "proteins": 20.0,
+    "proteins": 14.0,
     "embed": 10.0,
-    "train": 10.0,
-    "activations": 25.0,
-    "concepts": 40.0,
+    "train": 40.0,
+    "activations": 50.0,
+    "concepts": 60.0,
 }
-"""What a stage takes besides: its kernel, clusters, the map of features, the tables."""
+"""What a stage takes besides: its kernel, clusters, fidelity, the map of features, the tables."""
 
-BASE_MEMORY = 0.6e9
-"""Bytes of a kernel with what it imports."""
+BASE_MEMORY = 1.2e9
+"""Bytes of a kernel with what it imports, and of the notebook's runner."""
 
 BUFFER = (2**17, 2**29)
 """Residues and bytes that training holds in memory at most (`sae.stream`)."""
@@ -114,20 +114,21 @@ def estimated(request: "Request") -> str:
 def stages_table(sizes: Sizes, rate: float) -> pl.DataFrame:
     """stage, seconds, memory (bytes at the peak), disk (bytes that stay); `rate` in FLOP/s."""
     n, d, m = sizes.residues, sizes.width, sizes.d_sae
+    probed = min(200_000, 2**29 // (4 * d), n)  # residues that linear probes are fitted on
     products = {
         "proteins": 0.0,
         "embed": sizes.passes * n * sizes.model_flops,
         "train": (N_SAES - 1) * sizes.trained_residues * 6.0 * d * m,
         "activations": N_SAES * n * 2.0 * d * m + 2.0 * n * d * d,
-        "concepts": n * 2.0 * d * min(d, 256) * 4 + sizes.resamples * 2e8,
+        "concepts": n * 2.0 * d * min(d, 256) * 4 + sizes.resamples * 2e8 + probed * d * 1e4,
     }
     block = 65_536 * d * 4.0
     memory = {
         "proteins": 0.0,
         "embed": sizes.model_flops * 2 + block,
-        "train": min(BUFFER[0] * d * 4.0, BUFFER[1]) * 1.1 + 16.0 * d * m * 2,
-        "activations": block + 8.0 * d * d * 3,
-        "concepts": block,
+        "train": min(BUFFER[0] * d * 4.0, BUFFER[1]) * 1.4 + 16.0 * d * m * 2,
+        "activations": 1.8 * block + 8.0 * d * d * 3,
+        "concepts": block + 4.0 * probed * d,
     }
     disk = {
         "proteins": n * 2.0,

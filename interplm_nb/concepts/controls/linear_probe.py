@@ -201,7 +201,7 @@ def _log_loss(
     """
     value, gradient, directions = (
         np.zeros(len(w)),
-        np.zeros(w.shape),
+        np.zeros(w.T.shape),
         np.ascontiguousarray(w.T, np.float32),
     )
     for at in _blocks(len(x)):
@@ -210,8 +210,9 @@ def _log_loss(
         value += (s * (np.log1p(small) + np.maximum(z, 0) - carried * z)).sum(
             axis=0, dtype=np.float64
         )
-        gradient += (s * (np.where(z >= 0, 1, small) / (1 + small) - carried)).T @ x[at]
-    return value, gradient
+        residual = s * (np.where(z >= 0, 1, small) / (1 + small) - carried)
+        gradient += x[at].T @ residual  # this way round BLAS is half as fast again
+    return value, gradient.T
 
 
 def _blocks(n: int) -> list[slice]:
@@ -243,12 +244,13 @@ def _minimised(
         for _ in range(_TRIES):
             new[moving] = w[moving] + length[moving, None] * step[moving]
             new_value[moving], new_gradient[moving] = objective(new[moving], moving)
-            moving = moving[
-                new_value[moving] > value[moving] + 1e-4 * length[moving] * slope[moving]
-            ]
+            rise, fall = new_value - value, length * slope
+            moving = moving[rise[moving] > 1e-4 * fall[moving]]
             if not len(moving):
                 break
-            length[moving] *= 0.4
+            # The minimum of the parabola through what was tried (Nocedal & Wright, eq. 3.58).
+            shorter = -fall[moving] / (2 * (rise - fall)[moving])
+            length[moving] *= np.clip(shorter, 0.1, 0.5)
         # A step that cannot go down is at the end of float32's digits.
         stuck[moving] = True
         new[moving], new_value[moving], new_gradient[moving] = (
