@@ -1,6 +1,8 @@
-"""Peak anonymous memory of a process and its children: RssAnon summed over the process tree, sampled.
+"""Peak anonymous memory of a process and its children: RssAnon summed over the process tree,
+sampled.
 
-Memory-mapped files and shared libraries are not counted, because the system takes them back when it needs to.
+Memory-mapped files and shared libraries are not counted, because the system takes them back when
+it needs to.
 """
 
 import threading
@@ -41,19 +43,22 @@ class PeakMemory:
 
     def _watch(self) -> None:
         this = psutil.Process()
+        seen: set[int] = {this.pid}
         while True:
-            self.peak = max(self.peak, tree_memory(this))
+            processes = _tree(this)
+            self.peak = max(self.peak, sum(_anonymous(p) for p in processes if p.pid in seen))
+            # Until it starts its own program, a child shares its parent's memory, which would be
+            # counted twice: a process counts from the second sample that finds it.
+            seen.update(p.pid for p in processes)
             if self._done.wait(self._every):
                 return
 
 
-def tree_memory(process: psutil.Process) -> int:
-    """Bytes of anonymous memory of a process and all its descendants, now."""
+def _tree(process: psutil.Process) -> list[psutil.Process]:
     try:
-        processes = [process, *process.children(recursive=True)]
+        return [process, *process.children(recursive=True)]
     except psutil.NoSuchProcess:
-        return 0
-    return sum(_anonymous(p) for p in processes)
+        return []
 
 
 def _anonymous(process: psutil.Process) -> int:

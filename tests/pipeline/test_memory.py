@@ -2,6 +2,10 @@
 
 import subprocess
 import sys
+import time
+
+import numpy as np
+import pytest
 
 from interplm_nb.pipeline.memory import PeakMemory
 
@@ -14,3 +18,14 @@ def test_a_childs_memory_is_counted():
     with PeakMemory(every=0.02) as both:
         subprocess.run([sys.executable, "-c", GROW], check=True)
     assert both.peak - alone.peak > 60 << 20
+
+
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+def test_a_child_that_still_shares_its_parents_memory_is_not_counted_twice():
+    held = np.ones(16 << 20, np.float64)  # 128 MiB
+    with PeakMemory(every=0.02) as alone:
+        time.sleep(0.05)
+    with PeakMemory(every=0.02) as both:
+        for _ in range(20):  # each is forked, then waits 15 ms before it starts its program
+            subprocess.run(["true"], check=True, preexec_fn=lambda: time.sleep(0.015))
+    assert both.peak - alone.peak < held.nbytes / 2
