@@ -16,11 +16,11 @@ from pathlib import Path
 import torch
 
 from benchmarks.harness import Figure
-from interplm_nb.pipeline.annotate import Annotator
-from interplm_nb.pipeline.annotate_formats import to_json
 from interplm_nb.pipeline.errors import PipelineError
 from interplm_nb.pipeline.run import Run
 from interplm_nb.plm.fetching import to_fetch
+from interplm_nb.questions.annotate import Annotator
+from interplm_nb.questions.annotate_formats import to_json
 
 VARIABLE = "INTERPLM_NB_RUN"
 LENGTH, TURNS = 350, 9

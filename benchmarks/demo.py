@@ -25,7 +25,8 @@ def run() -> list[Figure]:
         out = Path(folder) / "demo"
         start = time.perf_counter()
         subprocess.run(
-            [sys.executable, "-m", "interplm_nb.cli", "run", "demo", "--out", str(out)], check=True
+            [sys.executable, "-m", "interplm_nb.cli.main", "run", "demo", "--out", str(out)],
+            check=True,
         )
         seconds = time.perf_counter() - start
         disk = sum(f.stat().st_size for f in out.rglob("*") if f.is_file()) / 1e9

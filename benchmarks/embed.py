@@ -22,9 +22,9 @@ from interplm_nb.plm.checkpoints import Architecture
 from interplm_nb.plm.esm2 import ESM2
 from interplm_nb.plm.lengths import limit_length, pieces
 from interplm_nb.proteins import Proteins
-from interplm_nb.sources import demo
-from interplm_nb.sources.fasta import read_fasta
-from interplm_nb.sources.uniprot_tsv import read_uniprot_tsv
+from interplm_nb.readers import demo
+from interplm_nb.readers.fasta import read_fasta
+from interplm_nb.readers.uniprot_tsv import read_uniprot_tsv
 
 SHAPE = Architecture(n_layers=6, d_model=320, n_heads=20)
 N_PROTEINS, ROUNDS, TURNS, SEED = 64, 3, 3, 0

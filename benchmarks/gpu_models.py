@@ -10,8 +10,8 @@ from benchmarks.gpu_rows import Setting
 from interplm_nb.plm.checkpoints import Architecture
 from interplm_nb.plm.esm2 import ESM2
 from interplm_nb.proteins import Proteins
-from interplm_nb.sources import demo
-from interplm_nb.sources.uniprot_tsv import read_uniprot_tsv
+from interplm_nb.readers import demo
+from interplm_nb.readers.uniprot_tsv import read_uniprot_tsv
 
 if TYPE_CHECKING:
     from esm.model import esm2 as fair_esm

@@ -48,7 +48,7 @@ def _stages(setting: Setting, clock: Clock) -> list[Row]:
 
 def staged(out: Path, device: str, seconds: float) -> tuple[dict[str, tuple[float, str]], str]:
     """Seconds and device of each stage that ended in time, and the last that the runner said."""
-    command = [sys.executable, "-m", "interplm_nb.cli", "run", "demo", "--out", str(out)]
+    command = [sys.executable, "-m", "interplm_nb.cli.main", "run", "demo", "--out", str(out)]
     command += ["-p", f"embed.plm={PLM}", "--device", device]
     said = _last_line(command, seconds)
     if not (out / "run.json").exists():

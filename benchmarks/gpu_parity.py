@@ -18,9 +18,9 @@ from interplm_nb.concepts.count import count
 from interplm_nb.plm.tokens import PAD
 from interplm_nb.sae.config import SAEConfig
 from interplm_nb.sae.count_on_device import on_device
-from interplm_nb.sae.distributed import ALONE
-from interplm_nb.sae.trainee import Setting as Training
-from interplm_nb.sae.trainee import Trainee
+from interplm_nb.sae.training.distributed import ALONE
+from interplm_nb.sae.training.trainee import Setting as Training
+from interplm_nb.sae.training.trainee import Trainee
 
 PART = "parity"
 FP32 = 1e-5

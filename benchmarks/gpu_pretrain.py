@@ -16,7 +16,7 @@ import polars as pl
 from benchmarks.gpu_rows import Clock, Measurement, Row, Setting
 from interplm_nb.plm.pretrain import PretrainConfig, pretrain
 from interplm_nb.proteins import Proteins
-from interplm_nb.sources.fasta import read_fasta
+from interplm_nb.readers.fasta import read_fasta
 
 PART = "pretrain"
 WHAT = "pretraining, 8M shape"

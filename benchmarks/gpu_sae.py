@@ -29,8 +29,8 @@ from benchmarks.gpu_rows import (
 )
 from benchmarks.peers.train_on_gpu import ARCHITECTURES
 from interplm_nb.sae.config import SAEConfig
-from interplm_nb.sae.stream import StreamedBatches
-from interplm_nb.sae.trainee import Trainee
+from interplm_nb.sae.training.stream import StreamedBatches
+from interplm_nb.sae.training.trainee import Trainee
 
 PART = "sae"
 RECIPES: dict[str, str] = {"relu": "interplm-paper"}

@@ -21,12 +21,12 @@ from interplm_nb.plm import esm2
 from interplm_nb.plm.checkpoints import Architecture
 from interplm_nb.plm.esm2 import ESM2
 from interplm_nb.proteins import Proteins
+from interplm_nb.readers import demo
+from interplm_nb.readers.uniprot_tsv import read_uniprot_tsv
 from interplm_nb.sae.config import SAEConfig
-from interplm_nb.sae.distributed import ALONE
-from interplm_nb.sae.stream import StoredBatches, StreamedBatches
-from interplm_nb.sae.trainee import Setting, Trainee
-from interplm_nb.sources import demo
-from interplm_nb.sources.uniprot_tsv import read_uniprot_tsv
+from interplm_nb.sae.training.distributed import ALONE
+from interplm_nb.sae.training.stream import StoredBatches, StreamedBatches
+from interplm_nb.sae.training.trainee import Setting, Trainee
 
 SHAPE = Architecture(n_layers=6, d_model=320, n_heads=20)
 D_SAE, K, BATCH, LR = 10_240, 64, 4_096, 4e-4

@@ -20,7 +20,7 @@ from benchmarks.views_browser import arrives, chromium, moves, opened, panned
 from benchmarks.views_data import LENGTH, N_PROTEINS, WITH_STRUCTURE, large, screenful
 from benchmarks.views_peers import against_dashboard, against_plotly
 from interplm_nb.pipeline.run import Run
-from interplm_nb.sources import demo
+from interplm_nb.readers import demo
 from interplm_nb.widgets.feature_data import FeatureData
 from interplm_nb.widgets.page import write_page
 from interplm_nb.widgets.workbench import Workbench

@@ -14,9 +14,9 @@ from interplm_nb.annotations import Annotations
 from interplm_nb.concepts.count import count
 from interplm_nb.pipeline.run import Run
 from interplm_nb.proteins import Proteins
+from interplm_nb.readers import demo
+from interplm_nb.readers.uniprot_tsv import read_uniprot_tsv
 from interplm_nb.saving import write_json, write_parquet
-from interplm_nb.sources import demo
-from interplm_nb.sources.uniprot_tsv import read_uniprot_tsv
 
 N_PROTEINS, LENGTH = 50, 600
 WITH_STRUCTURE = "P32324"

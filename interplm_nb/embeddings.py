@@ -223,7 +223,7 @@ class Embeddings:
         """Take embeddings made elsewhere: one [L, d_in] array per accession, asked for in turn.
 
         Arrays of proteins that are not given are left aside. ValueError where one is missing, has
-        another length or width, or is not finite. `sources.arrays` reads them from files.
+        another length or width, or is not finite. `readers.arrays` reads them from files.
         """
         if not len(proteins):
             raise ValueError("embeddings of no proteins; give at least one")

@@ -19,14 +19,14 @@ from interplm_nb.embeddings import Embeddings
 from interplm_nb.features.atlas import ATLAS
 from interplm_nb.features.statistics import feature_statistics
 from interplm_nb.pipeline.layout import PROBE, SOURCES
-from interplm_nb.pipeline.missing import refound, store_refound, stored_refound
 from interplm_nb.pipeline.run import Run
-from interplm_nb.pipeline.stage_activations import write_atlas
 from interplm_nb.proteins import Proteins
+from interplm_nb.questions.discover import refound, store_refound, stored_refound
+from interplm_nb.readers import demo
 from interplm_nb.sae import checkpoint
 from interplm_nb.sae.encode import encode_to
 from interplm_nb.saving import read_json, remove, write_json, write_parquet
-from interplm_nb.sources import demo
+from interplm_nb.stages.activations import write_atlas
 
 N_PROTEINS = 120
 HELD = ("sae", "random_sae")

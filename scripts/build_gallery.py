@@ -59,7 +59,7 @@ So the page shows failures too, where there are any: matches that were luck, and
 READING = """**How to read a sheet.** Scores with controls; residues by activation, those that carry the feature's best concept in blue; the letters
 around the maxima, in bits; one structure, coloured by activation; proteins, a row each, the darker the nearer to the feature's maximum on training
 proteins, with annotations below. Residues and proteins are those of the {n_proteins} proteins whose activations ship; scores are of the whole run."""
-SETUP = """from interplm_nb.pipeline.figures import Chart
+SETUP = """from interplm_nb.figures.chart import Chart
 from interplm_nb.pipeline.run import Run
 from interplm_nb.widgets.workbench import Workbench
 

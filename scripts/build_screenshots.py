@@ -26,10 +26,10 @@ from interplm_nb.widgets.feature_table import FeatureTable
 from interplm_nb.widgets.histogram import ActivationHistogram
 from interplm_nb.widgets.packing import unpack
 from interplm_nb.widgets.page import write_page
+from interplm_nb.widgets.playground.sequence_playground import SequencePlayground
 from interplm_nb.widgets.residue_tracks import ResidueTracks
 from interplm_nb.widgets.sequence_logo import SequenceLogo
-from interplm_nb.widgets.sequence_playground import SequencePlayground
-from interplm_nb.widgets.structure_view import StructureView
+from interplm_nb.widgets.structure.structure_view import StructureView
 from interplm_nb.widgets.workbench import Workbench, compare
 from tests.browser.conftest import FLAGS, find_chromium
 

@@ -1,10 +1,52 @@
+"""Settings of the whole suite, and one tiny run, made once for all tests that look at results."""
+
 import os
 
 # One thread a process: the tests' tensors are small, and threads that wait for one another make a busy machine many times slower.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
 from hypothesis import settings
+
+from interplm_nb.pipeline import manifest
+from interplm_nb.pipeline.run import Run
+from interplm_nb.saving import remove
+from interplm_nb.stages import registry as stages
+from tests.pipeline.tiny import tiny_compare, tiny_parameters
 
 # On a shared machine a first example may take long (imports, caches): a time limit per example would make results depend on the load.
 settings.register_profile("project", deadline=None, max_examples=30, derandomize=True)
 settings.load_profile("project")
+
+
+@pytest.fixture(scope="session")
+def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A whole run by the stage functions, without notebooks; do not change it."""
+    folder = Path(tmp_path_factory.mktemp("tiny")) / "run"
+    run = Run.create(folder, "tiny")
+    for stage, params in tiny_parameters(folder).items():
+        stages.STAGE_FUNCTIONS[stage](run, params)
+        manifest.write(run, params, manifest.key(run, params), {"device": "cpu"})
+        remove(
+            run.work(stage)
+        )  # as the runner does: a stage that is called again is current, and reads
+    return run
+
+
+@pytest.fixture(scope="session")
+def compared(
+    tiny_run: Run, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Run, stages.CompareStage, list[Any]]:
+    """A copy of the tiny run with stage `compare` done, what it made, and the lines that it logged; do not change it."""
+    folder = Path(tmp_path_factory.mktemp("compared")) / "run"
+    shutil.copytree(tiny_run.folder, folder)
+    lines: list[Any] = []
+    return (
+        Run.open(folder),
+        stages.compare(Run.open(folder), tiny_compare(folder), log=lines.append),
+        lines,
+    )

@@ -8,7 +8,7 @@ import numpy as np
 
 from interplm_nb.features.logos import position_weights, windows
 from interplm_nb.pipeline.run import Run
-from interplm_nb.sources import demo
+from interplm_nb.readers import demo
 from interplm_nb.widgets.feature_page import FeaturePages
 
 FLANK = 10

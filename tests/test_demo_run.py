@@ -6,14 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from interplm_nb.pipeline.annotate import above_chance
 from interplm_nb.pipeline.errors import PipelineError
 from interplm_nb.pipeline.layout import PROBE, SOURCES
-from interplm_nb.pipeline.missing import missing
 from interplm_nb.pipeline.run import Run
+from interplm_nb.questions.annotate import above_chance
+from interplm_nb.questions.discover import missing
+from interplm_nb.readers import demo
+from interplm_nb.readers.uniprot_tsv import read_uniprot_tsv
 from interplm_nb.saving import read_json
-from interplm_nb.sources import demo
-from interplm_nb.sources.uniprot_tsv import read_uniprot_tsv
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -14,7 +14,7 @@ from torch import Tensor
 import interplm_nb
 from benchmarks.peers.batches import Measured, arguments, batches, report
 from interplm_nb.sae.config import SAEConfig
-from interplm_nb.sae.train import train_on
+from interplm_nb.sae.training.train import train_on
 
 
 class _Drawn:

@@ -1,7 +1,7 @@
 """Numbered repeats as one concept: "Sushi 1", "Sushi 2" are the first and second of their kind in a protein, not two kinds.
 
 This merges annotations as they are stored, so that both ways can be counted. Readers can merge earlier, as they read (`merge_numbered` of
-`sources.entries`): every number of a name goes, whatever it counts, and numbers that are too rare to be a concept are kept, in the merged one.
+`readers.entries`): every number of a name goes, whatever it counts, and numbers that are too rare to be a concept are kept, in the merged one.
 """
 
 import polars as pl

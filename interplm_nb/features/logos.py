@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from interplm_nb.proteins import LETTERS, Proteins, Residue
-from interplm_nb.sources.stockholm import Alignment
+from interplm_nb.readers.stockholm import Alignment
 
 AMINO_ACIDS = LETTERS[:20]
 """The standard ones, in the order of every array here: ACDEFGHIKLMNPQRSTVWY."""

@@ -78,7 +78,7 @@ def settle_model(
     """
     found = run.model()
     if params.arrays:
-        from interplm_nb.sources.arrays import check_arrays
+        from interplm_nb.readers.arrays import check_arrays
 
         path = Path(params.arrays).expanduser()
         check_arrays(path)

@@ -1,7 +1,7 @@
 """The kinds of SAE: what each does with its pre-activations.
 
 With z = (x - b_dec) @ W_enc + b_enc, every kind gives activations f of 0 or more and x_hat = f @ W_dec + b_dec. Each is a record of what its equation
-needs beside the weights; `sae.losses` says what each is trained with.
+needs beside the weights; `sae.training.losses` says what each is trained with.
 """
 
 from collections.abc import Mapping

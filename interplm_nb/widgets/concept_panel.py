@@ -36,7 +36,7 @@ class ConceptPanel(View):
 
     @t.default("sources")
     def _drawn(self) -> dict[str, dict[str, str]]:
-        from interplm_nb.pipeline.figures import COLOURS, MARKERS, NAMES  # imports matplotlib
+        from interplm_nb.pipeline.named_sources import COLOURS, MARKERS, NAMES  # imports matplotlib
 
         return {
             name: {"name": NAMES[name], "colour": COLOURS[name], "marker": MARKERS[name]}

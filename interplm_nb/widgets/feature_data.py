@@ -20,7 +20,7 @@ from interplm_nb.widgets.feature_list import feature_list, packed_list
 from interplm_nb.widgets.feature_page import FeaturePages
 from interplm_nb.widgets.packing import pack
 from interplm_nb.widgets.selection import Selection
-from interplm_nb.widgets.structure_loaders import Structures, loaders
+from interplm_nb.widgets.structure.loaders import Structures, loaders
 
 log = logging.getLogger(__name__)
 
@@ -166,7 +166,7 @@ class FeatureData(anywidget.AnyWidget):
         load = self.structures.get(accession)
         if load is None:
             return b""
-        from interplm_nb.widgets.structure_payload import payload
+        from interplm_nb.widgets.structure.payload import payload
 
         return payload(load())
 

@@ -19,8 +19,8 @@ from interplm_nb.widgets.page import static_html, write_page
 from interplm_nb.widgets.residue_tracks import ResidueTracks
 from interplm_nb.widgets.selection import Selection
 from interplm_nb.widgets.sequence_logo import SequenceLogo
-from interplm_nb.widgets.structure_loaders import Structures
-from interplm_nb.widgets.structure_view import StructureView
+from interplm_nb.widgets.structure.loaders import Structures
+from interplm_nb.widgets.structure.structure_view import StructureView
 from interplm_nb.widgets.view import View
 from interplm_nb.widgets.workbench_figure import workbench_figure, workbench_sheet
 

@@ -17,8 +17,8 @@ ipywidgets.VBox([slider, label])
 """
 STRUCTURE = """
 import numpy as np, nglview
-from interplm_nb.sources import demo
-from interplm_nb.sources.structures import bfactor_pdb
+from interplm_nb.readers import demo
+from interplm_nb.readers.structures import bfactor_pdb
 structure = demo.structure("P00445")
 view = nglview.NGLWidget(nglview.TextStructure(bfactor_pdb(structure, np.linspace(0, 1, 154))))
 view.clear_representations()

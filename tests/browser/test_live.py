@@ -16,8 +16,8 @@ import sys
 sys.path.insert(0, {str(Path(__file__).parents[2])!r})
 from pathlib import Path
 from tempfile import mkdtemp
-from interplm_nb.pipeline.live import LiveLearning
-from interplm_nb.sae.train import train_on
+from interplm_nb.figures.live import LiveLearning
+from interplm_nb.sae.training.train import train_on
 from tests.sae.gaussian_training import CONFIGS, Gaussian
 names = ["topk", "batchtopk", "gated"]
 folder = Path(mkdtemp())

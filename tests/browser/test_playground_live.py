@@ -15,7 +15,7 @@ SHOW = """
 import sys
 from interplm_nb.pipeline.run import Run
 from interplm_nb.widgets.feature_data import FeatureData
-from interplm_nb.widgets.sequence_playground import SequencePlayground
+from interplm_nb.widgets.playground.sequence_playground import SequencePlayground
 
 playground = SequencePlayground(FeatureData(Run.shipped()))
 assert "torch" not in sys.modules

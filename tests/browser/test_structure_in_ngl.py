@@ -9,11 +9,11 @@ import biotite.structure as struc
 import numpy as np
 import pytest
 
-from interplm_nb.sources import demo
-from interplm_nb.sources.structures import Structure
+from interplm_nb.readers import demo
+from interplm_nb.readers.structures import Structure
 from interplm_nb.widgets import assets
 from interplm_nb.widgets.packing import unpack
-from interplm_nb.widgets.structure_payload import LIGAND, OTHER_CHAIN, payload
+from interplm_nb.widgets.structure.payload import LIGAND, OTHER_CHAIN, payload
 
 pytestmark = pytest.mark.browser
 

@@ -119,7 +119,7 @@ def test_it_is_an_app_without_code(visit: Callable, tmp_path: Path) -> None:
     command = [
         sys.executable,
         "-m",
-        "interplm_nb.cli",
+        "interplm_nb.cli.main",
         "explore",
         str(Run.shipped().folder),
         "--app",

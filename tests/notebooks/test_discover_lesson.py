@@ -5,12 +5,11 @@ from typing import Any
 import nbformat
 import pytest
 
-from interplm_nb.pipeline.missing import refound, store_refound, stored_refound, verdict
 from interplm_nb.pipeline.notebooks import lessons
 from interplm_nb.pipeline.run import Run
+from interplm_nb.questions.discover import refound, store_refound, stored_refound, verdict
 from tests.notebooks.lesson_cells import assert_clean_lesson, values_of
 from tests.pipeline.asked import with_links
-from tests.pipeline.conftest import tiny_run as tiny_run
 
 PICTURES = ("precision", "calibration")
 

@@ -10,7 +10,6 @@ from interplm_nb.pipeline.notebooks import lessons
 from interplm_nb.pipeline.run import Run
 from tests.notebooks.lesson_cells import assert_clean_lesson, values_of
 from tests.pipeline.asked import with_links
-from tests.pipeline.conftest import tiny_run as tiny_run
 
 PICTURES = ("probes", "patterns", "families")
 

@@ -19,7 +19,7 @@ pytestmark = [
 
 LOG = """
 import json, sys
-from interplm_nb.sae.trackers import TensorBoard, WandB
+from interplm_nb.sae.training.trackers import TensorBoard, WandB
 folder = sys.argv[1]
 line = {"loss": 2.5, "fvu": 0.25, "l0": 16, "dead": 0.5, "lr": 1e-4, "tokens_per_second": 1e5, "density": [3, 0, 0, 0, 1, 2, 2]}
 """

@@ -5,13 +5,13 @@ import numpy as np
 import polars as pl
 import pytest
 
-from interplm_nb.pipeline import figures_compare as figures
-from interplm_nb.pipeline.compare_tables import comparison_table
-from interplm_nb.pipeline.training import meanwhile
-from interplm_nb.pipeline.yardstick import Yardstick
+from interplm_nb.figures import compare as figures
 from interplm_nb.proteins import Proteins
 from interplm_nb.sae.architectures import TopK
-from interplm_nb.sae.fidelity import fidelities
+from interplm_nb.sae.evaluation.fidelity import fidelities
+from interplm_nb.stages.compare_tables import comparison_table
+from interplm_nb.stages.training import meanwhile
+from interplm_nb.stages.yardstick import Yardstick
 from tests.sae.fake_plm import FakePLM, FakeRecurrentPLM
 from tests.sae.small_sae import any_sae
 

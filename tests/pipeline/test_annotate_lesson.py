@@ -8,7 +8,7 @@ import pytest
 from interplm_nb.concepts.links import ConceptLinks
 from interplm_nb.pipeline.notebooks import lessons
 from interplm_nb.pipeline.run import Run
-from interplm_nb.widgets.sequence_playground import SequencePlayground
+from interplm_nb.widgets.playground.sequence_playground import SequencePlayground
 from tests.notebooks.lesson_cells import values_of
 from tests.pipeline.asked import with_links
 

@@ -12,7 +12,7 @@ from interplm_nb.pipeline.parameters import EmbedParameters, ProteinsParameters
 from interplm_nb.pipeline.profiles import load
 from interplm_nb.pipeline.run import Run, RunModel
 from interplm_nb.plm.record import ModelRecord
-from interplm_nb.sources.report import InputError
+from interplm_nb.readers.report import InputError
 from tests.pipeline.fakes import write_fakes
 
 UNIREP = ModelRecord(

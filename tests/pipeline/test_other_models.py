@@ -7,13 +7,13 @@ import polars as pl
 import pytest
 import torch
 
-from interplm_nb.pipeline import stages
+from interplm_nb.figures.tables import fidelity as fidelity_table
 from interplm_nb.pipeline.errors import PipelineError
 from interplm_nb.pipeline.parameters import EmbedParameters, ProteinsParameters
 from interplm_nb.pipeline.run import Run
-from interplm_nb.pipeline.tables import fidelity as fidelity_table
 from interplm_nb.plm.unirep_weights import shapes
-from interplm_nb.sources.report import InputError
+from interplm_nb.readers.report import InputError
+from interplm_nb.stages import registry as stages
 from tests.pipeline.tiny import tiny_parameters
 
 

@@ -6,8 +6,8 @@ from interplm_nb.pipeline.errors import PipelineError
 from interplm_nb.pipeline.layout import ALL_STAGES, STAGES
 from interplm_nb.pipeline.parameters import CompareParameters
 from interplm_nb.pipeline.profiles import load, packaged, setting_value
-from interplm_nb.pipeline.sweep import grid
 from interplm_nb.sae.architectures import BatchTopK, Gated, JumpReLU, Matryoshka, ReLU, TopK
+from interplm_nb.stages.sweep import grid
 
 
 def test_packaged_profiles_are_whole():

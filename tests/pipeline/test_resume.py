@@ -10,21 +10,22 @@ import time
 
 import pytest
 
-from interplm_nb.pipeline import manifest, runner, stages
+from interplm_nb.pipeline import manifest, runner
 from interplm_nb.pipeline.errors import RunLockedError
 from interplm_nb.pipeline.layout import STAGES
 from interplm_nb.pipeline.run import Run
 from interplm_nb.saving import file_hash
+from interplm_nb.stages import registry as stages
 from tests.pipeline.fakes import write_fakes
 from tests.pipeline.tiny import tiny_parameters
 
 CHILD = """
 import sys
-from interplm_nb.pipeline import stages
+from interplm_nb.stages import registry as stages
 from interplm_nb.pipeline.parameters import PARAMETERS
 from interplm_nb.pipeline.run import Run
 stage, folder, params = sys.argv[1:]
-import interplm_nb.plm.esm2, interplm_nb.sae.fidelity, interplm_nb.sae.train
+import interplm_nb.plm.esm2, interplm_nb.sae.evaluation.fidelity, interplm_nb.sae.training.train
 params = PARAMETERS[stage].model_validate_json(params)
 print("begin", flush=True)
 stages.STAGE_FUNCTIONS[stage](Run.open(folder), params)

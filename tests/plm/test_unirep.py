@@ -16,8 +16,8 @@ from interplm_nb.plm.protocol import PLM
 from interplm_nb.plm.record import record_of
 from interplm_nb.plm.unirep import LETTERS, UniRep
 from interplm_nb.proteins import Proteins
-from interplm_nb.sources import demo
-from interplm_nb.sources.uniprot_tsv import read_uniprot_tsv
+from interplm_nb.readers import demo
+from interplm_nb.readers.uniprot_tsv import read_uniprot_tsv
 from tests.plm.tiny_unirep import by_hand, random_arrays, tiny
 
 model = cache(tiny)

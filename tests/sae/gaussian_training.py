@@ -8,7 +8,7 @@ import torch
 
 from interplm_nb.sae.config import SAEConfig
 from interplm_nb.sae.model import SAE
-from interplm_nb.sae.train import train_on
+from interplm_nb.sae.training.train import train_on
 
 STEPS = 60
 _FAST: dict[str, Any] = {"lr": 0.01, "seed": 3, "dead_after_tokens": 320}

@@ -11,7 +11,7 @@ from torch import Tensor
 from interplm_nb.embeddings import Embeddings
 from interplm_nb.plm.store import embed_to
 from interplm_nb.proteins import Proteins
-from interplm_nb.sae.stream import Batches, StoredBatches, StreamedBatches
+from interplm_nb.sae.training.stream import Batches, StoredBatches, StreamedBatches
 from tests.sae.fake_plm import FakePLM
 
 PROTEINS = Proteins.from_sequences(

@@ -17,9 +17,9 @@ from interplm_nb.sae.architectures import (
     record,
 )
 from interplm_nb.sae.controls import random_sae
-from interplm_nb.sae.input_scaling import InputScaling
 from interplm_nb.sae.model import SAE
 from interplm_nb.sae.residue_norm import ResidueNorm
+from interplm_nb.sae.training.input_scaling import InputScaling
 from tests.sae.small_sae import any_sae, architectures
 
 seeds = st.integers(0, 99)

@@ -13,12 +13,12 @@ from interplm_nb.proteins import Proteins
 from interplm_nb.sae.architectures import ReLU, TopK
 from interplm_nb.sae.config import SAEConfig
 from interplm_nb.sae.encode import encode_to
-from interplm_nb.sae.fidelity import fidelities, fidelity, probe
+from interplm_nb.sae.evaluation.fidelity import fidelities, fidelity, probe
+from interplm_nb.sae.evaluation.quality import quality
 from interplm_nb.sae.model import SAE
-from interplm_nb.sae.progress import METRICS, read_metrics
-from interplm_nb.sae.quality import quality
-from interplm_nb.sae.stream import StoredBatches, StreamedBatches
-from interplm_nb.sae.train import train_on
+from interplm_nb.sae.training.progress import METRICS, read_metrics
+from interplm_nb.sae.training.stream import StoredBatches, StreamedBatches
+from interplm_nb.sae.training.train import train_on
 from tests.sae.small_sae import any_sae
 
 SMALL = Architecture(n_layers=2, d_model=24, n_heads=3)

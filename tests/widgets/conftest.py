@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from interplm_nb.pipeline.run import Run
-from interplm_nb.sources import demo
-from interplm_nb.sources.uniprot_tsv import read_uniprot_tsv
+from interplm_nb.readers import demo
+from interplm_nb.readers.uniprot_tsv import read_uniprot_tsv
 from tests.widgets.small_run import make_run
 
 N_FEATURES = 12

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 from matplotlib.patches import Rectangle
 
-from interplm_nb.pipeline.figures import COLOURS, MARKERS, NAMES
+from interplm_nb.pipeline.named_sources import COLOURS, MARKERS, NAMES
 from interplm_nb.pipeline.run import Run
 from interplm_nb.widgets.concept_panel import NO_MATCH, ConceptPanel
 from interplm_nb.widgets.concept_rows import SHOWN, concept_rows

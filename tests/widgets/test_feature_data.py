@@ -11,8 +11,8 @@ import traitlets as t
 
 from interplm_nb.pipeline.errors import PipelineError
 from interplm_nb.pipeline.run import Run
-from interplm_nb.sources import demo
-from interplm_nb.sources.structures import Structure
+from interplm_nb.readers import demo
+from interplm_nb.readers.structures import Structure
 from interplm_nb.widgets.feature_data import FeatureData
 from interplm_nb.widgets.packing import unpack
 from interplm_nb.widgets.selection import Selection

@@ -4,9 +4,9 @@ import polars as pl
 import pytest
 
 from interplm_nb.pipeline.run import Run
-from interplm_nb.sources import demo
+from interplm_nb.readers import demo
 from interplm_nb.widgets.feature_page import FeaturePages
-from interplm_nb.widgets.structure import show_nglview
+from interplm_nb.widgets.structure.nglview import show_nglview
 
 HELIX, DEAD = 3, 7  # of the hand-made run in conftest.py
 

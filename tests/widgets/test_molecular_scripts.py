@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from interplm_nb.sources import demo
+from interplm_nb.readers import demo
 from interplm_nb.widgets.colours import NOT_IN_STRUCTURE, SCALE
-from interplm_nb.widgets.molecular_scripts import safe_name, write_scripts
+from interplm_nb.widgets.structure.molecular_scripts import safe_name, write_scripts
 
 PROTEIN = demo.structure("P00431")
 LENGTH = 361

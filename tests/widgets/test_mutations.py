@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from interplm_nb.features.logos import AMINO_ACIDS
-from interplm_nb.sources.report import InputError
-from interplm_nb.widgets.mutations import Mutation, mutated, read_mutations, read_one
+from interplm_nb.readers.report import InputError
+from interplm_nb.widgets.playground.mutations import Mutation, mutated, read_mutations, read_one
 
 
 @pytest.mark.parametrize(

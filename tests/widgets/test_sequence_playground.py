@@ -17,12 +17,12 @@ from interplm_nb.pipeline.run import ANY_LENGTH, RunModel
 from interplm_nb.plm import fetching
 from interplm_nb.plm.fetching import Fetch
 from interplm_nb.plm.record import ModelRecord
-from interplm_nb.widgets import sequence_playground
 from interplm_nb.widgets.feature_data import FeatureData
 from interplm_nb.widgets.packing import unpack
-from interplm_nb.widgets.playground_figure import limit_of
-from interplm_nb.widgets.playground_result import effects, peaks, strongest
-from interplm_nb.widgets.sequence_playground import NO_TORCH, SequencePlayground
+from interplm_nb.widgets.playground import sequence_playground
+from interplm_nb.widgets.playground.figure import limit_of
+from interplm_nb.widgets.playground.result import effects, peaks, strongest
+from interplm_nb.widgets.playground.sequence_playground import NO_TORCH, SequencePlayground
 from tests.widgets.fake_annotator import FakeAnnotator, values_of
 from tests.widgets.small_run import simple_run
 
@@ -390,7 +390,7 @@ def test_a_scan_goes_to_the_model_in_one_pass(playground: SequencePlayground) ->
 def test_opening_the_view_loads_no_torch(data: FeatureData) -> None:
     code = (
         "import sys; from pathlib import Path; from interplm_nb.widgets.feature_data import FeatureData\n"
-        "from interplm_nb.widgets.sequence_playground import SequencePlayground\n"
+        "from interplm_nb.widgets.playground.sequence_playground import SequencePlayground\n"
         f"SequencePlayground(FeatureData(Path({str(data.pages.run.folder)!r}), structures={{}}))._repr_mimebundle_()\n"
         "assert 'torch' not in sys.modules"
     )

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from interplm_nb.pipeline.run import Run
-from interplm_nb.sources import demo
-from interplm_nb.sources.structures import bfactor_pdb
+from interplm_nb.readers import demo
+from interplm_nb.readers.structures import bfactor_pdb
 from interplm_nb.widgets.colours import SCALE
 from interplm_nb.widgets.feature_data import FeatureData
 from interplm_nb.widgets.selection import Selection
-from interplm_nb.widgets.structure import OUTSIDE, show_nglview
+from interplm_nb.widgets.structure.nglview import OUTSIDE, show_nglview
 from tests.widgets.conftest import HELIX
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")

@@ -7,10 +7,10 @@ import pytest
 
 from interplm_nb.pipeline.run import Run
 from interplm_nb.proteins import Proteins
-from interplm_nb.sources import demo
-from interplm_nb.sources.report import InputError
-from interplm_nb.sources.structure_files import StructureFiles
-from interplm_nb.widgets.structure_loaders import loaders
+from interplm_nb.readers import demo
+from interplm_nb.readers.report import InputError
+from interplm_nb.readers.structure_files import StructureFiles
+from interplm_nb.widgets.structure.loaders import loaders
 
 
 @pytest.fixture(scope="module")

@@ -8,11 +8,11 @@ import biotite.structure as struc
 import numpy as np
 import pytest
 
-from interplm_nb.sources import demo
-from interplm_nb.sources.structures import Structure
-from interplm_nb.widgets import structure_payload
+from interplm_nb.readers import demo
+from interplm_nb.readers.structures import Structure
 from interplm_nb.widgets.packing import unpack
-from interplm_nb.widgets.structure_payload import LIGAND, OTHER_CHAIN, UNMAPPED, payload
+from interplm_nb.widgets.structure import payload as structure_payload
+from interplm_nb.widgets.structure.payload import LIGAND, OTHER_CHAIN, UNMAPPED, payload
 
 PEROXIDASE = demo.structure("P00431")
 """Has a haem and two unmapped residues."""

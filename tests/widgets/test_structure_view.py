@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from interplm_nb.pipeline.run import Run
-from interplm_nb.sources import demo
-from interplm_nb.sources.superpose import superpose
+from interplm_nb.readers import demo
+from interplm_nb.readers.superpose import superpose
 from interplm_nb.widgets.feature_data import FeatureData
 from interplm_nb.widgets.packing import unpack
-from interplm_nb.widgets.structure_figure import BROKEN, _pieces, projected
-from interplm_nb.widgets.structure_payload import payload
-from interplm_nb.widgets.structure_view import StructureView
+from interplm_nb.widgets.structure.figure import BROKEN, _pieces, projected
+from interplm_nb.widgets.structure.payload import payload
+from interplm_nb.widgets.structure.structure_view import StructureView
 from tests.widgets.conftest import HELIX
 
 PAIR = ("P00044", "P00045")  # cytochromes c

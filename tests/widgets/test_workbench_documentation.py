@@ -7,7 +7,7 @@ import pytest
 
 from interplm_nb.pipeline.run import Run
 from interplm_nb.plm import fetching
-from interplm_nb.sources import demo
+from interplm_nb.readers import demo
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "workbench.md"

@@ -1,5 +1,5 @@
 // @ts-check
-// What the kernel says of a sequence, and of a mutant of it, as `interplm_nb/widgets/playground_result.py` packs it.
+// What the kernel says of a sequence, and of a mutant of it, as `interplm_nb/widgets/playground/result.py` packs it.
 
 /** @typedef {{ maximum: number, position: number | null }} Peak */
 /** @typedef {{ reference: number, mutant: number, change: number, position: number }} Change */

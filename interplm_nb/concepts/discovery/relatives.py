@@ -6,7 +6,7 @@ from typing import Any
 import polars as pl
 
 from interplm_nb.annotations import Annotations
-from interplm_nb.sources.mmseqs import SENSITIVITY, alignments
+from interplm_nb.readers.mmseqs import SENSITIVITY, alignments
 
 E_VALUE = 10.0
 """Hits up to here are ranked: BLAST's own default."""
@@ -31,7 +31,7 @@ def nearest_relatives(
     """For each protein of `among` and each concept, its best hit among all other proteins that carry the concept; no row where there is none.
 
     Best is the lowest E-value, the highest identity among equals (MMseqs2 writes very low ones as 0). Columns of `RELATIVES`, sorted by both, best
-    first. Needs MMseqs2, as `sources.mmseqs.binary` says.
+    first. Needs MMseqs2, as `readers.mmseqs.binary` says.
     """
     proteins = annotations.proteins
     queries = proteins.select(among)

@@ -7,7 +7,7 @@ import pytest
 from interplm_nb.pipeline.run import Run
 from interplm_nb.widgets import assets
 from interplm_nb.widgets.feature_data import FeatureData
-from interplm_nb.widgets.sequence_playground import SequencePlayground
+from interplm_nb.widgets.playground.sequence_playground import SequencePlayground
 from interplm_nb.widgets.workbench import Comparison, Workbench
 from tests.browser.views.conftest import Shown
 from tests.browser.workbench import KINDS, wait_until_drawn

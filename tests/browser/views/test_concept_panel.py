@@ -11,8 +11,8 @@ import polars as pl
 import pytest
 
 from interplm_nb.annotations import Annotations
-from interplm_nb.pipeline.figures import NAMES
 from interplm_nb.pipeline.model_note import model_note
+from interplm_nb.pipeline.named_sources import NAMES
 from interplm_nb.proteins import Proteins
 from interplm_nb.widgets.concept_panel import NO_MATCH, ConceptPanel
 from interplm_nb.widgets.concept_rows import concept_rows

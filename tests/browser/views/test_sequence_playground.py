@@ -12,7 +12,7 @@ from interplm_nb.plm import fetching
 from interplm_nb.plm.fetching import Fetch
 from interplm_nb.plm.record import ModelRecord
 from interplm_nb.widgets.feature_data import FeatureData
-from interplm_nb.widgets.sequence_playground import SequencePlayground
+from interplm_nb.widgets.playground.sequence_playground import SequencePlayground
 from tests.browser.views.conftest import HOSTILE
 from tests.widgets.fake_annotator import FakeAnnotator
 from tests.widgets.small_run import simple_run

@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from interplm_nb.sources import demo
-from interplm_nb.sources.structures import Structure, bfactor_pdb
-from interplm_nb.sources.superpose import superpose
+from interplm_nb.readers import demo
+from interplm_nb.readers.structures import Structure, bfactor_pdb
+from interplm_nb.readers.superpose import superpose
 from interplm_nb.widgets import assets
 from interplm_nb.widgets.feature_data import FeatureData
 from interplm_nb.widgets.kit import Kit
 from interplm_nb.widgets.page import write_page
-from interplm_nb.widgets.structure_view import StructureView
+from interplm_nb.widgets.structure.structure_view import StructureView
 from tests.browser.views.conftest import HOSTILE
 from tests.shipped import PAIR, on_structure
 

@@ -1,0 +1,181 @@
+"""The command line's `annotate`: what a run's features say about new sequences, or about a family of them."""
+
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+_EXAMPLES = """\
+examples:
+  interplm-nb annotate mine.fasta --run runs/p                           a table (TSV) of named stretches and strongest features
+  interplm-nb annotate mine.fasta --run runs/p --out mine.gff3           by the suffix: .json, .gff3 or .tsv
+  interplm-nb annotate mine.fasta --run runs/p --concepts "Signal peptide" --min-confidence 0.8
+  interplm-nb annotate PF00076.sto --run runs/p --family --out rrm.tsv --picture rrm.png
+
+A name is a concept of UniProtKB that a feature speaks for; beside it stands what it is worth: its calibrated confidence (fitted on train), and the
+precision and F1 of the pair on test proteins. With --family the file is Stockholm, aligned FASTA or FASTA; the answer is which features its members
+share, against stretches of the run's proteins as long as the members.
+"""
+
+
+def add_annotate_command(
+    commands: Any, add: Callable[..., argparse.ArgumentParser], say: Callable[[str], None]
+) -> None:
+    """Add `annotate` to the commands; `add` makes a parser, `say` writes a text."""
+    command = add(
+        commands,
+        "annotate",
+        "name what a run's features find in new sequences, or in a family",
+        _EXAMPLES,
+    )
+    command.add_argument(
+        "file",
+        type=Path,
+        metavar="FASTA",
+        help="sequences, plain or packed; with --family Stockholm too",
+    )
+    command.add_argument(
+        "--run",
+        type=Path,
+        metavar="RUN",
+        help="folder of a finished run (default: the demo run that comes with the package)",
+    )
+    command.add_argument(
+        "--source",
+        default="sae",
+        help="which of the run's SAEs: sae, or random_sae as a control (default: %(default)s)",
+    )
+    command.add_argument(
+        "--out", type=Path, metavar="FILE", help="where to write (default: standard output)"
+    )
+    command.add_argument(
+        "--format",
+        choices=("json", "gff3", "tsv"),
+        help="default: by the suffix of --out, else tsv",
+    )
+    command.add_argument(
+        "--max-q",
+        type=float,
+        default=0.05,
+        metavar="Q",
+        help="leave out pairs that chance explains on test (default: %(default)s)",
+    )
+    command.add_argument(
+        "--min-confidence",
+        type=float,
+        default=0.5,
+        metavar="P",
+        help="leave out names that are less sure (default: %(default)s)",
+    )
+    command.add_argument(
+        "--concepts",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="this concept alone; may be given often",
+    )
+    command.add_argument(
+        "--top",
+        type=int,
+        default=20,
+        metavar="N",
+        help="of each sequence N names and N other features (default: %(default)s)",
+    )
+    command.add_argument(
+        "--family",
+        action="store_true",
+        help="the sequences are one family: what do its members share?",
+    )
+    command.add_argument(
+        "--picture", type=Path, metavar="FILE", help="with --family: draw it, as .png, .svg or .pdf"
+    )
+    command.add_argument(
+        "--device", default="auto", help="auto, cpu, cuda, cuda:1 or mps (default: auto)"
+    )
+    command.add_argument(
+        "--strict",
+        action="store_true",
+        help="stop at the first bad record, in place of leaving it out and saying so",
+    )
+    command.set_defaults(do=lambda options: _annotate(options, say))
+
+
+def _annotate(options: argparse.Namespace, say: Callable[[str], None]) -> None:
+    from interplm_nb.pipeline.errors import PipelineError
+    from interplm_nb.pipeline.model_note import model_note
+    from interplm_nb.pipeline.run import Run
+    from interplm_nb.questions.annotate import Annotator
+    from interplm_nb.questions.annotate_formats import format_of
+
+    kind = format_of(options.out, options.format)
+    if options.top < 1:
+        raise PipelineError(f"--top is 1 or more, not {options.top}")
+    if options.picture and not options.family:
+        raise PipelineError("--picture draws a family; give --family too")
+    if options.picture and options.picture.suffix.lower() not in (".png", ".svg", ".pdf"):
+        raise PipelineError(f"--picture {options.picture}: name it .png, .svg or .pdf")
+    if options.family and kind == "gff3":
+        raise PipelineError(
+            "a family is written as json or tsv: a row of it is a feature, not a stretch of a sequence"
+        )
+    annotator = Annotator(
+        Run.open(options.run) if options.run else Run.shipped(), options.source, options.device
+    )
+    text, summary = (_family if options.family else _sequences)(annotator, options, kind)
+    if options.out:
+        _write(text, options.out)
+        say("\n".join([*summary, f"written: {options.out}"]))
+    else:
+        say(text)
+        sys.stderr.write("\n".join(summary) + "\n")
+    if note := model_note(annotator.plm.name):
+        sys.stderr.write(f"{note}\n")
+
+
+def _sequences(annotator: Any, options: argparse.Namespace, kind: str) -> tuple[str, list[str]]:
+    from interplm_nb.questions.annotate_formats import written
+
+    found = annotator(
+        options.file,
+        options.min_confidence,
+        options.concepts,
+        max_q=options.max_q,
+        strict=options.strict,
+        progress=sys.stderr.isatty(),
+    )
+    without = len(found.proteins) - found.concepts["accession"].n_unique()
+    least = f"confidence {options.min_confidence:g} or more"
+    summary = [
+        str(found.report),
+        f"{found.concepts.height:,} named stretches of {least}; no named concept in {without:,} of {len(found.proteins):,}",
+    ]
+    return written(found, kind, options.top), summary
+
+
+def _family(annotator: Any, options: argparse.Namespace, kind: str) -> tuple[str, list[str]]:
+    from interplm_nb.questions.family import family
+    from interplm_nb.readers.stockholm import read_family
+
+    found = family(
+        annotator,
+        read_family(options.file, options.strict),
+        top=options.top,
+        progress=sys.stderr.isatty(),
+    )
+    summary = [str(found.report), found.caption]
+    if options.picture:
+        from interplm_nb.figures.family import picture
+        from interplm_nb.saving import atomic_path
+
+        with atomic_path(options.picture) as draft:
+            picture(found).figure.savefig(draft, format=options.picture.suffix[1:].lower(), dpi=200)
+        summary.append(f"drawn: {options.picture}")
+    return found.to_json() if kind == "json" else found.to_tsv(), summary
+
+
+def _write(text: str, path: Path) -> None:
+    from interplm_nb.saving import atomic_path
+
+    with atomic_path(path) as draft:
+        draft.write_text(text + "\n", encoding="utf-8")

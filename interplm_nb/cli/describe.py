@@ -1,0 +1,126 @@
+"""Texts of the command line: the embedded data, a checked file, the models, a run's scores."""
+
+import shutil
+from pathlib import Path
+
+import polars as pl
+
+from interplm_nb.pipeline.errors import PipelineError
+from interplm_nb.pipeline.model_note import card_figures, model_note
+from interplm_nb.pipeline.parameters import ProteinsParameters
+from interplm_nb.pipeline.run import Run
+from interplm_nb.pipeline.text import text_table
+from interplm_nb.questions.export import best_pairs
+
+_CHOSEN = {
+    "strict": "features and thresholds chosen on validation, figures from test, a concept that is not found counts 0",
+    "published": "features chosen on validation, thresholds taken anew on test, concepts without a hit there dropped",
+}
+
+
+def describe_demo() -> str:
+    """What the embedded proteins are."""
+    from interplm_nb.readers import demo, uniprot_tsv
+
+    read = uniprot_tsv.read_uniprot_tsv(demo.table_path())
+    summary = (
+        read.annotations.summary()
+        .group_by("category")
+        .agg(pl.col("concept").n_unique().alias("concepts"), pl.col("n_instances").max())
+    )
+    return (
+        f"{read.proteins} with {len(demo.structures())} structures, in {demo.folder()}\n"
+        f"{len(read.annotations):,} annotated segments of {len(read.annotations.concepts)} concepts, from UniProtKB (CC BY 4.0):\n\n"
+        f"{text_table(summary.sort('n_instances', descending=True).rename({'n_instances': 'instances (largest concept)'}))}\n\n"
+        "Run everything on them: interplm-nb run demo --out runs/demo"
+    )
+
+
+def check_file(path: Path, kind: str, strict: bool) -> str:
+    """What reading a file keeps, and what it leaves out, by reason."""
+    from interplm_nb.stages.proteins import read_file
+
+    if not path.is_file():
+        raise PipelineError(f"no file {path}")
+    read = read_file(
+        ProteinsParameters.checked(
+            {"path": str(path), "format": kind, "strict": strict}, "data check"
+        )
+    )
+    annotations = read.annotations["strict"]
+    return f"{read.report}\n{annotations.proteins}\n{len(annotations):,} segments of {len(annotations.concepts)} concepts"
+
+
+def fetch_uniprot(
+    query: str | None, accessions: Path | None, out: Path, cache: Path, offline: bool, strict: bool
+) -> str:
+    """Download by query or by accessions, and put the table at `out`."""
+    from interplm_nb.readers.uniprot_rest import UniProtREST
+
+    if (query is None) == (accessions is None):
+        raise PipelineError("data fetch: give a query or --accessions FILE, one of them")
+    service = UniProtREST(cache, offline=offline)
+    if accessions is not None:
+        names = accessions.read_text(encoding="utf-8").split()
+        found = service.accessions(names, strict)
+    else:
+        found = service.search(str(query))
+    out.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(found.path, out)
+    return f"{found.report}\n{out}: run it with interplm-nb run demo --out runs/mine -p proteins.path={out}"
+
+
+def describe_models() -> str:
+    """The models known by name, what else is read, and what the embedded one is."""
+    from interplm_nb import plm
+    from interplm_nb.plm.names import ESM2, MINI, UNIREP
+
+    mini = plm.inspect(MINI)
+    rows = [(name, "by pip when first used (77 MB); weights CC BY-NC 4.0") for name in UNIREP]
+    rows += [(name, "downloaded from its official address when first used") for name in ESM2]
+    rows += [(MINI, f"{mini.n_layers} layers x {mini.widths[0]}, in this package")]
+    lines = [f"{name:<20} {where}" for name, where in rows]
+    figures = ", ".join(
+        f"{name.replace('_', ' ')} {value:,}" for name, value in card_figures().items()
+    )
+    lines += [
+        "",
+        "or owner/name of a Hugging Face model with one vector per residue (with the extra "
+        "'huggingface'),",
+        "or the path of weights: fair-esm's .pt, UniRep's .npz or wheel, .safetensors with its "
+        "config.json, a folder.",
+        "",
+        model_note(MINI),
+    ]
+    return "\n".join([*lines, *([f"Model card of {MINI}: {figures}."] if figures else [])])
+
+
+def describe_scores(folder: Path, source: str, convention: str, tsv: bool) -> str:
+    """A run's comparison of sources and one source's best feature per concept."""
+    run = Run.open(folder)
+    best = best_pairs(run, source, convention).drop("source", "convention")
+    if tsv:
+        return best.write_csv(separator="\t", float_precision=4).rstrip("\n")
+    comparison = (
+        run.table("concepts", "comparison")
+        .filter(pl.col("convention") == convention)
+        .drop("convention", "concepts_scored", "n_dropped")
+    )
+    note = model_note(str(run.about("sae")["plm"]))
+    shown = best.head(50).select(
+        "concept",
+        "feature",
+        "threshold",
+        "validation_f1_per_domain",
+        "precision",
+        "recall_per_domain",
+        "f1_per_domain",
+    )
+    parts = [
+        f"{convention} convention: {_CHOSEN[convention]}",
+        text_table(comparison),
+        f"best feature of {source} per concept ({min(50, best.height)} of {best.height}; all with --tsv):",
+        text_table(shown),
+        note,
+    ]
+    return "\n\n".join(part for part in parts if part)

@@ -1,0 +1,151 @@
+"""The command line's `discover`: proteins of a run that lack an annotation where a feature fires as on annotated ones."""
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+_EXAMPLES = """\
+examples:
+  interplm-nb discover runs/p                                            the most believable candidates, and what their confidence means
+  interplm-nb discover runs/p --evaluate                                 hide a fifth of the labels, look for them again: how good are candidates?
+  interplm-nb discover runs/p --out missing.tsv                          all of them with their evidence, to work from
+  interplm-nb discover runs/p --concept "Signal peptide" --concept Helix --min-confidence 0.3
+  interplm-nb discover runs/p --source random_sae                        what a dictionary proposes that was never trained
+
+A candidate is a stretch of a protein without the label where a feature that speaks for the concept fires. Its row names the most alike annotated
+site with the alignment, what else is annotated there, and a structure where there is one. An evaluation is kept in the run and shown from then on.
+"""
+
+_SHOWN = 20
+"""Candidates on the terminal."""
+
+_COLUMNS = {
+    "rank": "rank", "accession": "accession", "concept": "concept", "confidence": "confidence", "feature": "feature", "start": "from", "end": "to",
+    "n_annotated": "elsewhere", "alike": "most alike", "identity": "identity", "n_aligned": "over", "test_precision": "precision on test",
+    "structure": "structure",
+}  # fmt: skip
+
+
+def add_discover_command(
+    commands: Any, add: Callable[..., argparse.ArgumentParser], say: Callable[[str], None]
+) -> None:
+    """Add `discover` to the commands; `add` makes a parser, `say` writes a text."""
+    command = add(
+        commands,
+        "discover",
+        "find proteins that lack an annotation where its features fire",
+        _EXAMPLES,
+    )
+    command.add_argument("run", type=Path, metavar="RUN", help="folder of a finished run")
+    command.add_argument(
+        "--out",
+        type=Path,
+        metavar="FILE",
+        help="write all candidates with their evidence to a TSV file",
+    )
+    command.add_argument(
+        "--concept",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="this concept alone; may be given often",
+    )
+    command.add_argument(
+        "--min-confidence",
+        type=float,
+        default=0.5,
+        metavar="P",
+        help="leave out what is less sure (default: %(default)s)",
+    )
+    command.add_argument(
+        "--per-concept",
+        type=int,
+        default=3,
+        metavar="N",
+        help="use a concept's N best features (default: %(default)s)",
+    )
+    command.add_argument(
+        "--source",
+        default="sae",
+        help="which of the run's SAEs: sae, or random_sae, shuffled_sae (default: %(default)s)",
+    )
+    command.add_argument(
+        "--evaluate",
+        action="store_true",
+        help="measure how well hidden labels are found again, and keep that in the run",
+    )
+    command.set_defaults(do=lambda options: say(_discover(options)))
+
+
+def _discover(options: argparse.Namespace) -> str:
+    from interplm_nb.concepts.discovery.discover import write_tsv
+    from interplm_nb.pipeline.model_note import model_note
+    from interplm_nb.pipeline.run import Run
+    from interplm_nb.questions.discover import confidence_meaning, missing
+
+    run = Run.open(options.run)
+    found = missing(
+        run, options.concept, options.min_confidence, options.per_concept, options.source
+    )
+    control = _control(run, options)
+    if options.out:
+        write_tsv(found.table, options.out)
+        shown = f"written: {options.out}"
+    else:
+        shown = _first(found.table)
+    note = model_note(str(run.about("sae")["plm"]))
+    return "\n\n".join(
+        part
+        for part in (
+            found.caption,
+            shown,
+            confidence_meaning(options.min_confidence),
+            control,
+            note,
+        )
+        if part
+    )
+
+
+def _control(run: Any, options: argparse.Namespace) -> str:
+    """How well such candidates were found again: measured now, or before, or the sentence that says how to."""
+    from interplm_nb.questions.discover import (
+        not_evaluated,
+        refound,
+        refound_text,
+        store_refound,
+        stored_refound,
+    )
+
+    if not options.evaluate:
+        stored = stored_refound(run, options.source)
+        return (
+            refound_text(stored, options.source) if stored else not_evaluated(run, options.source)
+        )
+    measured = refound(run, options.source, per_concept=options.per_concept)
+    store_refound(run, measured, options.source)
+    return refound_text(measured, options.source)
+
+
+def _first(table: Any) -> str:
+    import polars as pl
+
+    from interplm_nb.pipeline.text import text_table
+
+    if table.is_empty():
+        return ""
+    of = (
+        f"the first {_SHOWN} of {table.height:,}; all, with their evidence, with --out missing.tsv"
+        if table.height > _SHOWN
+        else "all of them"
+    )
+    explained = "elsewhere: instances of the concept at other places of the protein. most alike, identity, over: the annotated protein whose site"
+    explained += " aligns best, and the share of equal letters over so many columns"
+    shown = (
+        table.head(_SHOWN)
+        .select(*_COLUMNS)
+        .rename(_COLUMNS)
+        .with_columns(pl.col(pl.String).fill_null("–"))
+    )
+    return f"{text_table(shown)}\n{of}. {explained}."

@@ -1,0 +1,166 @@
+"""The command line's `models list | get | convert | push`: PLMs known by name, SAEs from and to others' formats and the Hugging Face Hub."""
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+_EXAMPLES = """\
+examples:
+  interplm-nb models                                                     PLMs and published SAEs that are known by name
+  interplm-nb models get Elana/InterPLM-esm2-8m --layer 4 --out sae      a published SAE, into a folder of this package's format
+  interplm-nb models convert ae.pt --plm esm2_t6_8M_UR50D --layer 4 --out sae
+  interplm-nb models convert sae --to saelens --out for_saelens
+  interplm-nb models push sae someone/my-sae --private
+
+An SAE is never guessed: what its file does not say is asked for, and what you say must agree with what it says.
+"""
+
+
+def add_models_command(
+    commands: Any, add: Callable[..., argparse.ArgumentParser], say: Callable[[str], None]
+) -> None:
+    """Add `models` and its parts to the commands; `add` makes a parser, `say` writes a text."""
+    command = add(
+        commands, "models", "list, download, convert and publish models and SAEs", _EXAMPLES
+    )
+    command.set_defaults(do=lambda options: say(_listed()))
+    parts = command.add_subparsers(metavar="PART")
+    add(parts, "list", "list the PLMs and the published SAEs that are known by name").set_defaults(
+        do=lambda options: say(_listed())
+    )
+    _add_get(
+        add(parts, "get", "download an SAE from the Hugging Face Hub at one commit, and save it"),
+        say,
+    )
+    _add_convert(
+        add(parts, "convert", "read an SAE of another project's format, or write one"), say
+    )
+    push = add(parts, "push", "publish a saved SAE on the Hugging Face Hub, with a model card")
+    push.add_argument(
+        "folder", type=Path, metavar="DIR", help="folder of an SAE: sae.safetensors and config.json"
+    )
+    push.add_argument(
+        "repository", metavar="REPO", help="owner/name on the Hub; made where there is none"
+    )
+    push.add_argument("--private", action="store_true", help="make the repository private")
+    push.set_defaults(do=lambda options: say(_push(options)))
+
+
+def _add_get(command: argparse.ArgumentParser, say: Callable[[str], None]) -> None:
+    command.add_argument(
+        "repository", metavar="REPO", help="owner/name on the Hub, such as Elana/InterPLM-esm2-8m"
+    )
+    command.add_argument(
+        "--revision",
+        help="a commit (best), branch or tag; the newest is resolved to its commit and said (default)",
+    )
+    command.add_argument("--file", metavar="PATH", help="which weights of the repository")
+    _add_given(command)
+    command.set_defaults(do=lambda options: say(_get(options)))
+
+
+def _add_convert(command: argparse.ArgumentParser, say: Callable[[str], None]) -> None:
+    command.add_argument(
+        "path",
+        type=Path,
+        metavar="FILE_OR_FOLDER",
+        help="weights, or a folder with them; config.json or cfg.json beside them is read",
+    )
+    command.add_argument(
+        "--to",
+        default="interplm-nb",
+        choices=("interplm-nb", "interplm", "saelens"),
+        help="format to write (default: %(default)s)",
+    )
+    _add_given(command)
+    command.set_defaults(do=lambda options: say(_convert(options)))
+
+
+def _add_given(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--out",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="folder to write; it must not be there yet",
+    )
+    said = command.add_argument_group("what the file does not say")
+    said.add_argument("--plm", help="name of the PLM, such as esm2_t6_8M_UR50D")
+    said.add_argument("--layer", type=int, help="0 (embedding) to the PLM's number of layers")
+    said.add_argument("--hook", help="residual (after the layer), or a name of its own")
+    said.add_argument(
+        "--architecture", help="where its tensors are those of several: topk or batchtopk"
+    )
+    said.add_argument("--k", type=int, help="active features per residue")
+    said.add_argument(
+        "--threshold", type=float, help="of BatchTopK, where it was never set in training"
+    )
+    said.add_argument(
+        "--input-scale",
+        type=float,
+        help="what embeddings are multiplied by before they are encoded; 1 for nothing",
+    )
+    said.add_argument(
+        "--format",
+        help="where the file fits several: interplm, interprot, reticular, saelens, dictionary-learning, esmc, sparsify",
+    )
+    command.add_argument("--sha256", help="checksum that the weights' file must have")
+
+
+def _given(options: argparse.Namespace) -> Any:
+    from interplm_nb.sae.importers.given import Given
+
+    return Given(
+        options.plm,
+        options.layer,
+        options.hook,
+        options.architecture,
+        options.k,
+        options.threshold,
+        options.input_scale,
+        options.format,
+    )
+
+
+def _get(options: argparse.Namespace) -> str:
+    from interplm_nb.sae.convert import download
+
+    return download(
+        options.repository,
+        options.out,
+        _given(options),
+        options.revision,
+        options.file,
+        options.sha256,
+    )
+
+
+def _convert(options: argparse.Namespace) -> str:
+    from interplm_nb.sae.convert import convert
+
+    return convert(options.path, options.out, options.to, _given(options), options.sha256)
+
+
+def _push(options: argparse.Namespace) -> str:
+    from interplm_nb.sae.hub import push
+
+    return f"published: {push(options.folder, options.repository, private=options.private)}"
+
+
+def _listed() -> str:
+    from interplm_nb.cli.describe import describe_models
+    from interplm_nb.sae.published import PUBLISHED
+
+    rows = [("repository on huggingface.co", "format", "PLM", "layers")]
+    rows += [
+        (entry.repository, entry.format, entry.plm, ", ".join(map(str, entry.layers)))
+        for entry in PUBLISHED
+    ]
+    widths = [max(len(row[i]) for row in rows) for i in range(3)]
+    table = "\n".join(
+        "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[3]])
+        for row in rows
+    )
+    table += "\n\nReticular's lie on github.com/johnyang101/reticular-sae (pretrained_models): download one, then interplm-nb models convert FILE."
+    return f"PLMs:\n\n{describe_models()}\n\nPublished SAEs (interplm-nb models get REPOSITORY --layer N --out DIR):\n\n{table}"

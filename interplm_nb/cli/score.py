@@ -1,0 +1,153 @@
+"""The command line's `score`: a run's tables, several runs side by side, an export, and any SAE through a run's engine."""
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+_EXAMPLES = """\
+examples:
+  interplm-nb score runs/demo                                            which features match which concepts, beside the controls
+  interplm-nb score runs/demo --export table.tsv                         all pairs, with a header that says how they were made
+  interplm-nb score runs/a runs/b                                        concepts gained and lost, and differences with intervals
+  interplm-nb score sae other/ae.pt --run runs/demo                      other SAEs of the same model, counted on the run's proteins
+  interplm-nb score Elana/InterPLM-esm2-8m --layer 4 --run runs/esm2     a published one
+
+With --run, an SAE is a folder of this package, a file or folder of another project's, or a repository on huggingface.co. It must be of the run's PLM.
+"""
+
+_GIVEN = {
+    "plm": str,
+    "layer": int,
+    "hook": str,
+    "architecture": str,
+    "k": int,
+    "threshold": float,
+    "input-scale": float,
+    "format": str,
+}
+
+
+def add_score_command(
+    commands: Any, add: Callable[..., argparse.ArgumentParser], say: Callable[[str], None]
+) -> None:
+    """Add `score` to the commands; `add` makes a parser, `say` writes a text."""
+    command = add(
+        commands,
+        "score",
+        "show which features match which concepts, beside the controls; compare runs; score any SAE",
+        _EXAMPLES,
+    )
+    command.add_argument(
+        "paths",
+        nargs="+",
+        metavar="RUN_OR_SAE",
+        help="folder of a run, or of several to compare; with --run: SAEs",
+    )
+    command.add_argument(
+        "--source",
+        help="one source's concepts: sae, or a control such as neurons, shuffled_sae, random_sae (default: sae)",
+    )
+    command.add_argument(
+        "--convention", default="strict", choices=("strict", "published"), help="default: strict"
+    )
+    command.add_argument("--tsv", action="store_true", help="the table alone, as TSV")
+    command.add_argument(
+        "--export",
+        type=Path,
+        metavar="FILE",
+        help="write all pairs of feature and concept to a TSV file, to publish",
+    )
+    command.add_argument(
+        "--across-models", action="store_true", help="compare runs of different models"
+    )
+    command.add_argument(
+        "--run", type=Path, metavar="RUN", help="count the SAEs on this run's proteins"
+    )
+    command.add_argument(
+        "--device",
+        default="auto",
+        help="with --run: auto, cpu, cuda, cuda:1 or mps (default: auto)",
+    )
+    command.add_argument("--revision", help="with --run: a commit, branch or tag of a repository")
+    command.add_argument("--file", metavar="PATH", help="with --run: which weights of a repository")
+    said = command.add_argument_group(
+        "with --run, what the SAE's file does not say (interplm-nb models convert --help explains each)"
+    )
+    for name, kind in _GIVEN.items():
+        said.add_argument(f"--{name}", type=kind)
+    command.set_defaults(do=lambda options: say(_score(options)))
+
+
+def _score(options: argparse.Namespace) -> str:
+    source, convention = options.source or "sae", options.convention
+    if options.run is not None:
+        return _rescored(options)
+    said = [
+        name
+        for name, value in {
+            **_given(options),
+            "revision": options.revision,
+            "file": options.file,
+        }.items()
+        if value is not None
+    ]
+    if said:
+        raise ValueError(
+            f"--{said[0].replace('_', '-')} says what an SAE is, and SAEs are counted on a run: give it with --run RUN"
+        )
+    if options.export is not None:
+        return _exported(options, source)
+    if len(options.paths) > 1:
+        from interplm_nb.pipeline.run import Run
+        from interplm_nb.questions.compare_runs import compare_runs
+
+        compared = compare_runs(
+            *map(Run.open, options.paths),
+            source=source,
+            convention=convention,
+            across_models=options.across_models,
+        )
+        return _tsv(compared.concepts) if options.tsv else str(compared)
+    from interplm_nb.cli.describe import describe_scores
+
+    return describe_scores(Path(options.paths[0]), source, convention, options.tsv)
+
+
+def _exported(options: argparse.Namespace, source: str) -> str:
+    from interplm_nb.pipeline.run import Run
+    from interplm_nb.questions.export import export_links
+
+    if len(options.paths) > 1:
+        raise ValueError(
+            f"--export writes the table of one run, not of {len(options.paths)}; give them one by one"
+        )
+    n = export_links(Run.open(options.paths[0]), source, options.convention, options.export)
+    return f"{options.export}: {n:,} pairs of feature and concept"
+
+
+def _rescored(options: argparse.Namespace) -> str:
+    from interplm_nb.pipeline.run import Run
+    from interplm_nb.questions.rescore import opened, rescore
+    from interplm_nb.questions.rescore_table import rescored_text
+    from interplm_nb.sae.importers.given import Given
+
+    run = Run.open(options.run)
+    table = rescore(
+        run,
+        opened(options.paths, Given(**_given(options)), options.revision, options.file),
+        device=options.device,
+    )
+    return (
+        _tsv(table)
+        if options.tsv
+        else rescored_text(table, options.convention, run.summary("embed")["plm"])
+    )
+
+
+def _given(options: argparse.Namespace) -> dict[str, Any]:
+    return {name.replace("-", "_"): getattr(options, name.replace("-", "_")) for name in _GIVEN}
+
+
+def _tsv(table: Any) -> str:
+    return table.write_csv(separator="\t", float_precision=4).rstrip("\n")

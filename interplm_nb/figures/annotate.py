@@ -1,0 +1,69 @@
+"""Picture of one annotated sequence: its named features and its strongest others, residue by residue."""
+
+import numpy as np
+import polars as pl
+from matplotlib.figure import Figure
+
+from interplm_nb.figures.chart import Chart
+from interplm_nb.questions.annotate import AnnotatedSequences
+
+_LETTERS = 100
+"""Residues up to which the sequence is written out."""
+
+
+def along(found: AnnotatedSequences, accession: str, n: int = 8) -> Chart:
+    """Activations along one sequence: of the n surest pairs of concept and feature, then of the n strongest features that are not named.
+
+    KeyError for a sequence that was not annotated.
+    """
+    sequence = found.proteins.sequence(accession)
+    own = pl.col("accession") == accession
+    pairs = (
+        found.concepts.filter(own)
+        .unique(["concept", "feature"], keep="first", maintain_order=True)
+        .head(n)
+    )
+    others = found.features.filter(own, ~pl.col("named")).head(n)["feature"].to_list()
+    labels = [
+        f"{r['concept']} ({r['confidence']:.2f}; test F1 {r['f1_per_domain']:.2f}) f/{r['feature']}"
+        for r in pairs.iter_rows(named=True)
+    ]
+    labels += [f"f/{feature}" for feature in others]
+    values = found.activations.of(accession)[:, [*pairs["feature"], *others]].toarray().T
+    figure = Figure(
+        figsize=(min(16.0, max(8.0, 0.1 * len(sequence) + 3)), 0.26 * max(len(labels), 3) + 1.0),
+        layout="constrained",
+    )
+    axis = figure.subplots()
+    image = axis.imshow(
+        values.reshape(-1, len(sequence)),
+        aspect="auto",
+        cmap="Blues",
+        vmin=0,
+        vmax=max(1.0, float(values.max(initial=0))),
+        interpolation="nearest",
+    )
+    figure.colorbar(image, ax=axis, label="share of maximum", fraction=0.03, pad=0.01)
+    axis.set_yticks(range(len(labels)), labels, fontsize=8, parse_math=False)
+    if 0 < len(pairs) < len(labels):
+        axis.axhline(len(pairs) - 0.5, color="#000000", linewidth=0.8)
+    if len(sequence) <= _LETTERS:
+        axis.set_xticks(range(len(sequence)), list(sequence), fontsize=7, fontfamily="monospace")
+    else:
+        every = -(-len(sequence) // 200) * 10
+        axis.set_xticks(
+            np.arange(every - 1, len(sequence), every),
+            [str(p) for p in range(every, len(sequence) + 1, every)],
+            fontsize=8,
+        )
+    axis.set_xlabel(
+        "position in " + "".join(c if c.isprintable() else " " for c in accession), parse_math=False
+    )
+    named = (
+        "; ".join(labels[: len(pairs)])
+        or f"none of confidence {found.about['min_confidence']:g} or more"
+    )
+    return Chart(
+        figure,
+        f"Activation of features along {accession} ({len(sequence)} residues). Named: {named}.",
+    )

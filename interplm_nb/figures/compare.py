@@ -1,0 +1,276 @@
+"""Pictures of stage `compare`: fidelity against sparsity, concepts against both, and which features
+come again from another seed."""
+
+from typing import Any
+
+import numpy as np
+import polars as pl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from interplm_nb.figures.chart import Chart
+from interplm_nb.figures.styles import STYLES, Style, logarithmic
+from interplm_nb.sae.evaluation.measures import COLUMNS, Measure
+
+_L0 = "active features per residue (L0)"
+_CHOSEN = {
+    "marker": "o",
+    "markersize": 14,
+    "markerfacecolor": "none",
+    "markeredgecolor": "#000000",
+    "linestyle": "none",
+    "markeredgewidth": 1.2,
+}
+_GREY = "#6F6F6F"
+_RECOVERED: dict[Measure, str] = {
+    "strict": "masked loss recovered",
+    "published": "loss recovered, not masked",
+    "next residue, output": "next-residue loss recovered, output replaced",
+    "next residue, recurrence": "next-residue loss recovered, in the recurrence",
+}
+_ABSENT = "fidelity is absent: this model predicts no residues"
+_BAND: dict[str, Any] = {
+    "color": "#000000",
+    "linewidth": 6,
+    "alpha": 0.12,
+    "solid_capstyle": "butt",
+    "zorder": 0,
+}
+
+
+def front(table: pl.DataFrame, y: str, higher: bool, x: str = "l0") -> pl.DataFrame:
+    """The SAEs that no other beats: none has a lower (or equal) x with a better y. Controls are
+    left out; sorted by x."""
+    saes = table.filter(pl.col("kind") == "sae", pl.col(y).is_not_null()).sort(
+        x, y, descending=[False, higher]
+    )
+    best = saes[y].cum_max() if higher else saes[y].cum_min()
+    return saes.filter((saes[y] == best) & (best != best.shift(1)).fill_null(True))
+
+
+def fidelity(table: pl.DataFrame) -> Chart:
+    """What an SAE keeps, against how many features it takes: loss recovered by the headline measure
+    of each layer, and FVU, over L0, a row per layer; the front that none beats."""
+    table = _with_headline(table)
+    figure, rows = _rows(table)
+    for layer, axes in rows.items():
+        part = table.filter(pl.col("layer") == layer)
+        for axis, y, higher in ((axes[0], "loss_recovered", True), (axes[1], "fvu", False)):
+            _points(axis, part, "l0", y, joined=True)
+            logarithmic(axis, "x")
+            _band(axis, front(part, y, higher), y)
+        axes[0].axhline(1, color=_GREY, linewidth=0.8, zorder=0)
+        axes[0].set(xlabel=_L0, ylabel=f"{_recovered(part)}\n(1: no harm)")
+        _say_absent(axes[0], part)
+        axes[1].set(xlabel=_L0, ylabel="variance not explained (FVU, share)")
+        logarithmic(axes[1], "y")
+        axes[0].set_title(f"layer {layer}", loc="left", fontsize=10)
+    _legend(figure, table, ("none beats these", Line2D([], [], **_BAND)))
+    best = front(table, "loss_recovered", True)
+    words = "; ".join(
+        f"{r['label']} {r['loss_recovered']:.3f} at L0 {r['l0']:.0f}"
+        for r in best.iter_rows(named=True)
+    )
+    return Chart(
+        figure,
+        f"Two scatter plots per layer, {_recovered(table)} and variance not explained against L0. "
+        f"SAEs that no other beats: {words or _ABSENT}.",
+    )
+
+
+def concepts(table: pl.DataFrame) -> Chart:
+    """Mean best F1 on test, features chosen on the tuning part, against L0 and against loss
+    recovered by the headline measure; a row per layer."""
+    table = _with_headline(table)
+    figure, rows = _rows(table)
+    for layer, axes in rows.items():
+        part = table.filter(pl.col("layer") == layer)
+        neurons = part.filter(pl.col("kind") == "neurons")["f1_test"].to_list()
+        for axis, x in zip(axes, ("l0", "loss_recovered"), strict=True):
+            _points(axis, part, x, "f1_test", joined=x == "l0")
+            for value in neurons:
+                axis.axhline(
+                    value,
+                    color=STYLES["neurons"].colour,
+                    linestyle=STYLES["neurons"].dash,
+                    linewidth=1.4,
+                    zorder=0,
+                )
+        n = part["concepts_test"].max() or 0
+        top = 1.15 * max([0.05, *part["f1_test"].drop_nulls()])
+        axes[0].set(xlabel=_L0, ylabel="mean best F1 on test", ylim=(0, top))
+        axes[1].set(
+            xlabel=f"{_recovered(part)} (1: no harm)",
+            ylabel="mean best F1 on test",
+            ylim=(0, top),
+        )
+        _say_absent(axes[1], part)
+        axes[0].set_title(f"layer {layer} ({n} concepts)", loc="left", fontsize=10)
+        logarithmic(axes[0], "x")
+    dash = Line2D(
+        [], [], color=STYLES["neurons"].colour, linestyle=STYLES["neurons"].dash, linewidth=1.4
+    )
+    _legend(figure, table, ("neurons", dash))
+    words = "; ".join(
+        f"layer {r['layer']}: {r['label']} {r['f1_test']:.2f}"
+        for r in table.filter(pl.col("chosen")).iter_rows(named=True)
+    )
+    return Chart(
+        figure,
+        "Two scatter plots per layer, mean best F1 on test against L0 and against "
+        f"{_recovered(table)}. Chosen on the tuning part: {words}.",
+    )
+
+
+def stability(table: pl.DataFrame) -> Chart:
+    """Share of features that come again from another seed, and the mean cosine with the nearest,
+    beside both nulls; a line per setting."""
+    names = ["layer", "recipe", "sparsity", "lr"]
+    figures = [name for name in table.columns if name.startswith(("recur", "mean_cosine"))]
+    groups = (
+        table.group_by(names, maintain_order=True)
+        .agg(pl.col(figures).mean(), pl.len().alias("pairs"))
+        .reverse()
+    )
+    figure = Figure(figsize=(8.0, 0.27 * max(groups.height, 4) + 1.5), layout="constrained")
+    axes = list(figure.subplots(1, 2, sharey=True))
+    for axis, name, factor in ((axes[0], "recur", 100.0), (axes[1], "mean_cosine", 1.0)):
+        _clean(axis)
+        for y, row in enumerate(groups.iter_rows(named=True)):
+            style = STYLES[row["recipe"]]
+            values = [factor * row[f"{name}{null}"] for null in ("", "_rotated", "_random")]
+            axis.plot(
+                [min(values), max(values)], [y, y], color=_GREY, linewidth=0.8, alpha=0.5, zorder=0
+            )
+            axis.plot(values[0], y, style.marker, color=style.colour, markersize=8)
+            axis.plot(values[1], y, "|", color="#000000", markersize=11, markeredgewidth=1.6)
+            axis.plot(values[2], y, "x", color=_GREY, markersize=6)
+        axis.grid(axis="y", alpha=0.2)
+    several = groups.select("recipe", "lr").n_unique() > groups["recipe"].n_unique()
+    axes[0].set_yticks(
+        range(groups.height),
+        [
+            _setting(r, groups["layer"].n_unique() > 1, several)
+            for r in groups.iter_rows(named=True)
+        ],
+    )
+    right = max([20.0, *(110 * groups["recur"])])
+    axes[0].set(xlabel="features that recur (%)", xlim=(-0.03 * right, right))
+    axes[1].set(xlabel="mean cosine with the nearest feature", xlim=(-0.02, 1.02))
+    marks = [
+        Line2D([], [], color=c, marker=m, linestyle="none", markersize=8)
+        for m, c in (("s", "#0072B2"), ("|", "#000000"), ("x", _GREY))
+    ]
+    figure.legend(
+        marks,
+        ["another seed (mark of the recipe)", "null: rotated", "null: random atoms"],
+        loc="outside upper center",
+        ncols=3,
+        frameon=False,
+        fontsize=9,
+    )
+    rows = groups.reverse().iter_rows(named=True)
+    words = "; ".join(
+        f"{_setting(r, True, several)} {r['recur']:.0%} (rotated {r['recur_rotated']:.0%})"
+        for r in rows
+    )
+    what = (
+        "Dots: share of features that recur from another seed, and mean cosine with the nearest, "
+        "beside two nulls"
+    )
+    return Chart(figure, f"{what}. {words or 'There is no pair of seeds'}.")
+
+
+def _with_headline(table: pl.DataFrame) -> pl.DataFrame:
+    """The table with `loss_recovered`: by the headline measure of each row, null where there is
+    none."""
+    by_measure = [
+        pl.when(pl.col("fidelity_measure") == measure).then(pl.col(f"loss_recovered_{end}"))
+        for measure, end in COLUMNS.items()
+    ]
+    return table.with_columns(pl.coalesce(by_measure).alias("loss_recovered"))
+
+
+def _recovered(table: pl.DataFrame) -> str:
+    """What `loss_recovered` is called: the headline measures of a table's rows."""
+    measures = table["fidelity_measure"].drop_nulls().unique(maintain_order=True)
+    return " or ".join(_RECOVERED[measure] for measure in measures) or "loss recovered"
+
+
+def _say_absent(axis: Axes, part: pl.DataFrame) -> None:
+    if part["loss_recovered"].is_null().all():
+        axis.text(0.5, 0.5, _ABSENT, transform=axis.transAxes, ha="center", fontsize=8)
+
+
+def _rows(table: pl.DataFrame) -> tuple[Figure, dict[int, list[Axes]]]:
+    """A figure with two panels per layer."""
+    layers = table["layer"].unique().sort().to_list()
+    figure = Figure(figsize=(8.6, 3.2 * max(len(layers), 1) + 0.7), layout="constrained")
+    grid = np.atleast_2d(figure.subplots(max(len(layers), 1), 2))
+    for axis in grid.ravel():
+        _clean(axis)
+    return figure, {layer: list(axes) for layer, axes in zip(layers, grid, strict=False)}
+
+
+def _points(axis: Axes, part: pl.DataFrame, x: str, y: str, joined: bool) -> None:
+    """A mark per SAE; where `joined`, a thin line through the means over seeds of one recipe and
+    learning rate."""
+    shown = part.filter(pl.col(x).is_not_null(), pl.col(y).is_not_null())
+    for (recipe, _), group in shown.group_by(["recipe", "lr"], maintain_order=True):
+        style = STYLES[str(recipe)]
+        if joined:
+            means = group.group_by("sparsity").agg(pl.col(x).mean(), pl.col(y).mean()).sort(x)
+            axis.plot(
+                means[x],
+                means[y],
+                color=style.colour,
+                linestyle=style.dash,
+                linewidth=1.0,
+                alpha=0.8,
+            )
+        axis.plot(group[x], group[y], style.marker, color=style.colour, markersize=6, alpha=0.9)
+    chosen = shown.filter(pl.col("chosen"))
+    axis.plot(chosen[x], chosen[y], **_CHOSEN)
+
+
+def _band(axis: Axes, ends: pl.DataFrame, y: str) -> None:
+    """The front as steps: from each of its SAEs to the next nothing better is known."""
+    if ends.height:
+        right = axis.get_xlim()[1]
+        axis.plot([*ends["l0"], right], [*ends[y], ends[y][-1]], drawstyle="steps-post", **_BAND)
+        axis.set_xlim(right=right)
+
+
+def _legend(figure: Figure, table: pl.DataFrame, extra: tuple[str, Line2D]) -> None:
+    shown = [r for r in STYLES if r != "neurons" and r in set(table["recipe"])]
+    marks: list[Any] = [_mark(STYLES[recipe]) for recipe in shown]
+    names = [STYLES[recipe].name for recipe in shown]
+    figure.legend(
+        [*marks, extra[1], Line2D([], [], **{**_CHOSEN, "markersize": 11})],
+        [*names, extra[0], "chosen on the tuning part"],
+        loc="outside lower center", ncols=5, frameon=False, fontsize=9,
+    )  # fmt: skip
+
+
+def _mark(style: Style) -> Line2D:
+    return Line2D(
+        [],
+        [],
+        color=style.colour,
+        linestyle=style.dash,
+        marker=style.marker,
+        linewidth=1.0,
+        markersize=6,
+    )
+
+
+def _clean(axis: Axes) -> None:
+    axis.spines[["top", "right"]].set_visible(False)
+
+
+def _setting(row: dict[str, Any], with_layer: bool, with_lr: bool) -> str:
+    """ "TopK, k 16", with the layer and the learning rate where there are several."""
+    name = {"k": "k ", "t": "target L0 ", "l": "L1 "}[row["sparsity"][0]] + row["sparsity"][1:]
+    parts = [STYLES[row["recipe"]].name, name, *([f"lr {row['lr']:g}"] if with_lr else [])]
+    return ", ".join([f"layer {row['layer']}", *parts] if with_layer else parts)

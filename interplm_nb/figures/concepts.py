@@ -1,0 +1,331 @@
+"""Pictures of the concept engine over layers, categories and sources: InterPLM's figures 2 and 3 and Supplementary Figures 3c and 5a."""
+
+import math
+from typing import Any
+
+import numpy as np
+import polars as pl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from interplm_nb.concepts.by_category import ALL
+from interplm_nb.concepts.point_or_domain import FULL, POINT
+from interplm_nb.figures.chart import Chart, panels
+from interplm_nb.pipeline.named_sources import COLOURS, MARKERS, NAMES
+
+_OTHERS = "PDX*hp<>"
+_GREY = "#6F6F6F"
+_LONGEST = 48
+"""Letters of a name that a tick shows."""
+
+
+def heat_map(table: pl.DataFrame, n: int = 40) -> Chart:
+    """Best test F1 of the n best concepts at each layer (or source, or run), grouped by category; grey: not scored there.
+
+    table: `concepts.by_category.by_layer`, its labels in the order of the columns. A cell's number is its F1, so that no colour need be read.
+    """
+    best = (
+        table.group_by("concept", "category")
+        .agg(pl.col("f1_per_domain").max())
+        .sort("f1_per_domain", "concept", descending=[True, False])
+    )
+    shown = best.head(n).sort(
+        "category", "f1_per_domain", "concept", descending=[False, True, False]
+    )
+    labels = table["label"].unique(maintain_order=True).to_list()
+    values = _grid(table, labels, shown["concept"].to_list())
+    figure = Figure(
+        figsize=(max(6.6, 4.4 + 0.62 * len(labels)), 0.24 * max(len(values), 4) + 1.3),
+        layout="constrained",
+    )
+    axis = figure.subplots()
+    axis.set_facecolor("#D9D9D9")
+    image = axis.imshow(values, cmap="cividis", vmin=0, vmax=1, aspect="auto")
+    for (i, j), value in np.ndenumerate(values):
+        if not math.isnan(value):
+            axis.annotate(
+                f"{value:.2f}",
+                (j, i),
+                ha="center",
+                va="center",
+                fontsize=8,
+                color="#000000" if value > 0.6 else "#FFFFFF",
+            )
+    edges = [
+        i - 0.5 for i in range(1, shown.height) if shown["category"][i] != shown["category"][i - 1]
+    ]
+    axis.hlines(edges, -0.5, len(labels) - 0.5, color="#FFFFFF", linewidth=2)
+    ticks = [_short(NAMES.get(label, label)) for label in map(str, labels)]
+    slanted = max(map(len, ticks), default=0) > 8
+    axis.set_xticks(
+        range(len(labels)),
+        ticks,
+        rotation=35 if slanted else 0,
+        ha="right" if slanted else "center",
+        parse_math=False,
+    )
+    names = [
+        _short(
+            f"{r['concept']} · {r['category']}"
+            if r["category"] not in r["concept"]
+            else r["concept"]
+        )
+        for r in shown.iter_rows(named=True)
+    ]
+    axis.set_yticks(range(len(names)), names, fontsize=8, parse_math=False)
+    axis.set_title(
+        f"best F1 on test, {shown.height} of {best.height} concepts (those with the highest)",
+        fontsize=10,
+    )
+    figure.colorbar(
+        image, ax=axis, label="F1 (precision by residues, recall by instances)", shrink=0.6
+    )
+    means = table.group_by("label", maintain_order=True).agg(pl.col("f1_per_domain").mean())
+    words = "; ".join(f"{label} {mean:.2f}" for label, mean in means.iter_rows())
+    return Chart(
+        figure,
+        f"Heat map: best F1 on test of {shown.height} concepts at each of {len(labels)} layers. Means over all concepts: {words}.",
+    )
+
+
+def found(table: pl.DataFrame, limit: float = 0.5) -> Chart:
+    """Figure 2: how many features have a concept, and how many concepts are found, per layer and source; an axis that holds 0 and thousands.
+
+    table: layer (int or text), source, features_found, concepts_found, as `Selected.summary` counts them; `limit` is the F1 that they are above.
+    """
+    figure, axes = panels(2, height=3.6)
+    layers = table["layer"].unique(maintain_order=True).to_list()
+    sources = _in_order(table["source"].unique(maintain_order=True).to_list())
+    for axis, column, title in (
+        (axes[0], "features_found", "features with a concept"),
+        (axes[1], "concepts_found", "distinct concepts found"),
+    ):
+        for i, source in enumerate(sources):
+            part = table.filter(pl.col("source") == source)
+            # Side by side, so that marks of equal height do not hide one another.
+            x = [
+                layers.index(layer) + (i - (len(sources) - 1) / 2) * 0.75 / len(sources)
+                for layer in part["layer"]
+            ]
+            axis.plot(x, part[column], linewidth=1.2, markersize=6, **_style(source))
+            for place, value in zip(x, part[column], strict=True) if table.height <= 28 else ():
+                axis.annotate(
+                    f"{value:,}",
+                    (place, value),
+                    (0, 6),
+                    textcoords="offset points",
+                    ha="center",
+                    fontsize=8,
+                )
+        axis.set_yscale("symlog", linthresh=1, linscale=0.4)
+        axis.set_ylim(-0.15, 3 * max([1, *table[column]]))
+        axis.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
+        axis.set_xticks(range(len(layers)), [str(layer) for layer in layers], parse_math=False)
+        axis.set(
+            xlabel="layer",
+            ylabel=f"number, F1 > {limit:g} on both splits",
+            title=title,
+            xlim=(-0.6, len(layers) - 0.4),
+        )
+    figure.legend(
+        *axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False
+    )
+    best = table.sort("features_found", descending=True, maintain_order=True).unique(
+        "source", keep="first", maintain_order=True
+    )
+    words = "; ".join(
+        f"{r['source']} {r['features_found']} features, {r['concepts_found']} concepts"
+        for r in best.iter_rows(named=True)
+    )
+    return Chart(
+        figure,
+        f"Two panels over {len(layers)} layers. At the layer with most features: {words or 'nothing'}.",
+    )
+
+
+def categories(table: pl.DataFrame) -> Chart:
+    """Features that have a concept of each category, a bar within a bar per limit of F1: the darker, the stricter.
+
+    table: `concepts.by_category.by_category` of one source. The axis is logarithmic, a category without a feature at any limit has no bar.
+    """
+    limits = table["limit"].unique().sort().to_list()
+    widest = table.filter(pl.col("limit") == (limits[0] if limits else 0)).sort(
+        "features", "category", descending=[True, False]
+    )
+    order = (
+        [ALL, *(category for category in widest["category"] if category != ALL)]
+        if widest.height
+        else []
+    )
+    figure, (axis,) = panels(height=0.27 * max(len(order), 3) + 1.5)
+    counts = {category: _by_limit(table, category) for category in order}
+    for limit, colour in zip(limits, _shades(len(limits)), strict=True):
+        axis.barh(
+            range(len(order)),
+            [counts[category][limit] for category in order],
+            color=colour,
+            label=f"> {limit:g}",
+            height=0.78,
+        )
+    for y, features in enumerate(counts.values()):
+        place = (max(*features.values(), 0.8), y)
+        axis.annotate(
+            " · ".join(f"{n:,}" for n in features.values()),
+            place,
+            (5, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize=8,
+        )
+    axis.set_xscale("log")
+    axis.set_xlim(0.8, 20 * max([1, *widest["features"]]))
+    axis.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
+    scored = dict(widest.select("category", "concepts").iter_rows())
+    axis.set_yticks(
+        range(len(order)),
+        [f"{_short(category)} ({scored[category]})" for category in order],
+        parse_math=False,
+    )
+    axis.set_ylim(len(order) - 0.4, -0.6)
+    axis.set(
+        xlabel="features with a concept of the category",
+        ylabel="category (concepts found at the lowest limit)",
+    )
+    handles, names = axis.get_legend_handles_labels()
+    figure.legend(
+        handles,
+        names,
+        title="F1 on validation and on test",
+        loc="outside lower center",
+        ncols=6,
+        frameon=False,
+    )
+    words = "; ".join(
+        f"{category} {', '.join(f'{n} (> {limit:g})' for limit, n in counts[category].items())}"
+        for category in order[:4]
+    )
+    return Chart(
+        figure,
+        f"Bars: features with a concept of each of {max(len(order) - 1, 0)} categories, by limit of F1. {words or 'There is none'}.",
+    )
+
+
+def coverage(tables: dict[str, pl.DataFrame]) -> Chart:
+    """Supplementary Figure 3c: what share of the concept instances that they hit features cover; one panel per source, three in a row.
+
+    tables: source -> `domain_coverage`, a row per pair; give each feature's best pair (`best_of_feature`) to count features.
+    """
+    columns = max(min(len(tables), 3), 1)
+    n_rows = max(-(-len(tables) // columns), 1)
+    figure = Figure(figsize=(max(4.6, 2.9 * columns), 2.7 * n_rows), layout="constrained")
+    axes = list(np.ravel(figure.subplots(n_rows, columns)))
+    words = [
+        _covered(axis, source, table)
+        for axis, (source, table) in zip(axes, tables.items(), strict=False)
+    ]
+    for axis in axes[len(tables) :]:
+        axis.remove()
+    return Chart(
+        figure,
+        f"Histograms of how much of an instance is active. {'; '.join(words) or 'There is no pair'}.",
+    )
+
+
+def _covered(axis: Axes, source: str, table: pl.DataFrame) -> str:
+    """One panel; returns what it shows, in words."""
+    hit = table.filter(pl.col("n_hit") > 0)
+    mean = hit["mean"].to_numpy()
+    what = "features" if hit["feature"].is_unique().all() else "pairs"
+    axis.hist(
+        mean,
+        bins=np.linspace(0, 1, 21).tolist(),
+        color=COLOURS.get(source, _GREY),
+        edgecolor="#FFFFFF",
+        linewidth=0.6,
+    )
+    for limit in (POINT, FULL):
+        axis.axvline(limit, color="#000000", linestyle=(0, (4, 2)), linewidth=1)
+    point, full = (float(of.mean()) if len(mean) else 0.0 for of in (mean < POINT, mean > FULL))
+    title = f"{NAMES.get(source, source)}: {hit.height:,} {what}\n{point:.0%} cover < {POINT:.0%}, {full:.0%} > {FULL:.0%}"
+    axis.set_title(title, fontsize=9, parse_math=False)
+    axis.set_xlabel("residues of an instance (mean share)", fontsize=9)
+    axis.set(ylabel=what, xlim=(0, 1))
+    axis.spines[["top", "right"]].set_visible(False)
+    axis.xaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
+    return f"{source}: {point:.0%} of {hit.height} {what} cover under {POINT:.0%} of an instance, {full:.0%} over {FULL:.0%}"
+
+
+def unlabelled(table: pl.DataFrame) -> Chart:
+    """Supplementary Figure 5a: share of the alive features that no concept explains, against the F1 that is asked for.
+
+    table: `concepts.by_category.unlabelled` of each source, with a column source.
+    """
+    figure, (axis,) = panels(width=6.6)
+    words = []
+    for source in _in_order(table["source"].unique(maintain_order=True).to_list()):
+        part = table.filter(pl.col("source") == source).sort("limit")
+        style = _style(source)
+        style["label"] = f"{style['label']} ({part['alive'][0]:,} alive)"
+        axis.plot(part["limit"], 100 * part["unlabelled"], markersize=6, **style)
+        words.append(
+            f"{source} {part['unlabelled'][-1]:.0%} of {part['alive'][-1]:,} at F1 > {part['limit'][-1]:g}"
+        )
+    limits = table["limit"].unique().sort().to_list()
+    axis.set_xticks(limits, [f"> {limit:g}" for limit in limits])
+    axis.set(
+        xlabel="F1 asked for, on validation and on test",
+        ylabel="alive features\nwithout a concept (%)",
+        ylim=(-2, 102),
+    )
+    axis.grid(axis="y", alpha=0.25)
+    figure.legend(
+        *axis.get_legend_handles_labels(), loc="outside lower center", ncols=2, frameon=False
+    )
+    return Chart(
+        figure,
+        f"Lines: share of alive features without a concept. {'; '.join(words) or 'There is no source'}.",
+    )
+
+
+def _grid(table: pl.DataFrame, labels: list[str], concepts: list[str]) -> np.ndarray:
+    """float64 [n_concepts, n_labels] (one of each where there is none), NaN where a label does not score a concept."""
+    values = np.full((max(len(concepts), 1), max(len(labels), 1)), np.nan)
+    row, column = ({name: i for i, name in enumerate(names)} for names in (concepts, labels))
+    for label, concept, f1 in table.select("label", "concept", "f1_per_domain").iter_rows():
+        if concept in row:
+            values[row[concept], column[label]] = f1
+    return values
+
+
+def _by_limit(table: pl.DataFrame, category: str) -> dict[float, int]:
+    """Limit -> features, ascending."""
+    return dict(
+        table.filter(pl.col("category") == category)
+        .sort("limit")
+        .select("limit", "features")
+        .iter_rows()
+    )
+
+
+def _style(source: str) -> dict[str, Any]:
+    mark = MARKERS.get(source) or _OTHERS[sum(source.encode()) % len(_OTHERS)]
+    return {"color": COLOURS.get(source, _GREY), "marker": mark, "label": NAMES.get(source, source)}
+
+
+def _in_order(sources: list[str]) -> list[str]:
+    """In the order of tables, others after them."""
+    return [source for source in NAMES if source in sources] + [
+        source for source in sources if source not in NAMES
+    ]
+
+
+def _shades(n: int) -> list[str]:
+    """Blues from light to dark, of one hue: order, not kind."""
+    from matplotlib import colormaps
+    from matplotlib.colors import to_hex
+
+    return [to_hex(colormaps["Blues"](x)) for x in np.linspace(0.25, 0.95, max(n, 1))][:n]
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…"

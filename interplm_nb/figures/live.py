@@ -1,0 +1,100 @@
+"""Learning curves that grow in a notebook while SAEs are trained."""
+
+import sys
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from interplm_nb.figures.chart import Chart, panels
+from interplm_nb.figures.styles import line_styles, logarithmic
+
+_PANELS = (
+    ("fvu", 1.0, "variance not explained (share)"),
+    ("dead", 100.0, "features silent of late (%)"),
+    ("l0", 1.0, "active features per residue (L0)"),
+)
+_DRAWING_SHARE = 20
+"""A picture that takes a second to draw is drawn again after so many seconds at the earliest: training goes first."""
+
+
+class LiveLearning:
+    """Give it as `log=` to a training: one picture below the cell, drawn anew as metrics come, of FVU, silent features and L0 against the step.
+
+    At most every `every_seconds`, and when all SAEs so far have reached `steps`. The last picture stays in the saved notebook. It begins with the
+    first line of metrics of this call, so after a kill it shows what came since. Outside a notebook's kernel it keeps the lines and shows nothing.
+    """
+
+    def __init__(self, steps: int, every_seconds: float = 2.0) -> None:
+        self.steps, self.every_seconds = steps, every_seconds
+        self.lines: dict[str, dict[int, Mapping[str, Any]]] = {}
+        self._display_id: str | None = None
+        self._next = 0.0
+
+    def __call__(self, line: Mapping[str, Any]) -> None:
+        """Take one line of metrics: "sae", "step", and numbers."""
+        own = self.lines.setdefault(str(line["sae"]), {})
+        own[int(line["step"])] = {**own.get(int(line["step"]), {}), **line}
+        ended = all(max(steps) >= self.steps for steps in self.lines.values())
+        if in_kernel() and (ended or time.monotonic() >= self._next):
+            self._show()
+
+    def chart(self) -> Chart:
+        """The picture as it is now."""
+        figure, axes = panels(3, width=10.0)
+        styles = line_styles(self.lines)
+        for axis, (name, factor, label) in zip(axes, _PANELS, strict=True):
+            for sae, lines in self.lines.items():
+                points = [
+                    (step, factor * line[name])
+                    for step, line in sorted(lines.items())
+                    if name in line
+                ]
+                axis.plot(
+                    *zip(*points, strict=True), **styles[sae], marker="." if len(points) < 3 else ""
+                ) if points else None
+            axis.set(xlabel="step", ylabel=label, xlim=(0, self.steps))
+        for axis in (axes[0], axes[2]):
+            logarithmic(axis, "y")
+        axes[1].set_ylim(-2, 102)
+        _legend(figure, axes[0])
+        step = max((max(lines) for lines in self.lines.values()), default=0)
+        what = f"Three panels of lines, one per SAE ({', '.join(self.lines)}), to step {step:,} of {self.steps:,}"
+        words = f"{what}: variance not explained, silent features, active features per residue."
+        return Chart(figure, words)
+
+    def _show(self) -> None:
+        from IPython.display import display, update_display
+
+        began = time.monotonic()
+        if self._display_id is None:
+            handle = display(self.chart(), display_id=True)
+            self._display_id = handle.display_id if handle else None
+        else:
+            update_display(self.chart(), display_id=self._display_id)
+        self._showed(began, time.monotonic())
+
+    def _showed(self, began: float, ended: float) -> None:
+        self._next = ended + max(self.every_seconds, _DRAWING_SHARE * (ended - began))
+
+
+def in_kernel() -> bool:
+    """Does this run in a notebook's kernel?"""
+    if "IPython" not in sys.modules:
+        return False
+    from IPython import get_ipython  # type: ignore[attr-defined]
+
+    return getattr(get_ipython(), "kernel", None) is not None
+
+
+def _legend(figure: Any, axis: Any) -> None:
+    """One entry per style's label, below the panels."""
+    found = dict(zip(*axis.get_legend_handles_labels()[::-1], strict=True))
+    if found:
+        figure.legend(
+            list(found.values()),
+            list(found),
+            loc="outside lower center",
+            ncols=min(len(found), 6),
+            frameon=False,
+            fontsize=9,
+        )

@@ -1,0 +1,259 @@
+"""Tables of the lessons: readable HTML, escaped, with the same in plain text."""
+
+import html
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import polars as pl
+
+from interplm_nb.pipeline.text import text_table
+
+_STYLE = "text-align:left;padding:2px 12px 2px 0"
+_NUMBER = "text-align:right;padding:2px 12px 2px 0;font-variant-numeric:tabular-nums"
+
+Cell = Callable[[Any], str]
+
+
+class Sentence:
+    """A line for people where a table would be empty: it says why."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def __repr__(self) -> str:
+        return self.text
+
+    def _repr_html_(self) -> str:
+        return f"<p>{html.escape(self.text)}</p>"
+
+
+class Table:
+    """A table for people: HTML where it can be shown, text elsewhere. Everything in it is escaped."""
+
+    def __init__(
+        self,
+        table: pl.DataFrame,
+        caption: str = "",
+        names: Mapping[str, str] | None = None,
+        cells: Mapping[str, Cell] | None = None,
+    ) -> None:
+        self.table = table
+        self.caption = caption
+        self.names = dict(names or {})
+        self.cells = dict(cells or {})
+
+    def __repr__(self) -> str:
+        return f"{self.caption}\n{text_table(self.table.rename({k: v for k, v in self.names.items() if k in self.table.columns}))}".strip()
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        return {"text/html": self.html(), "text/plain": repr(self)}
+
+    def html(self) -> str:
+        """The table as HTML."""
+        head = "".join(
+            f'<th style="{self._style(c)}">{html.escape(self.names.get(c, c))}</th>'
+            for c in self.table.columns
+        )
+        body = "".join(
+            f"<tr>{''.join(self._cell(c, v) for c, v in row.items())}</tr>"
+            for row in self.table.iter_rows(named=True)
+        )
+        caption = (
+            f'<caption style="caption-side:top;text-align:left">{html.escape(self.caption)}</caption>'
+            if self.caption
+            else ""
+        )
+        return f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+    def _style(self, column: str) -> str:
+        return _NUMBER if self.table.schema[column].is_numeric() else _STYLE
+
+    def _cell(self, column: str, value: Any) -> str:
+        shown = (
+            self.cells[column](value)
+            if column in self.cells and value is not None
+            else html.escape(plain(value))
+        )
+        return f'<td style="{self._style(column)}">{shown}</td>'
+
+
+def plain(value: Any) -> str:
+    """A value as people write it."""
+    if value is None:
+        return "–"
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return str(value)
+    return (
+        f"{value:,}"
+        if isinstance(value, int)
+        else f"{value:,.3f}"
+        if abs(value) < 100
+        else f"{value:,.0f}"
+    )
+
+
+def read_report(read: pl.DataFrame) -> Table:
+    """What was left out or changed while reading, by reason."""
+    examples = pl.col("records").list.head(3).list.join(", ").str.slice(0, 60)
+    table = read.select("reason", "n", examples.alias("such as"))
+    return Table(
+        table,
+        "what reading left out or changed" if table.height else "nothing was left out or changed",
+    )
+
+
+def shares(table: pl.DataFrame) -> Table:
+    """Proteins and residues of each split."""
+    return Table(
+        table, "splits, by homology cluster", {"n_proteins": "proteins", "n_residues": "residues"}
+    )
+
+
+def comparison(table: pl.DataFrame, convention: str = "strict") -> Table:
+    """The sources side by side."""
+    part = table.filter(pl.col("convention") == convention)
+    columns = [
+        "source",
+        "n_concepts",
+        "mean_f1_per_domain",
+        "low",
+        "high",
+        "mean_f1",
+        "mean_auprc",
+        "concepts_above_chance",
+    ]
+    columns += ["features_found", "concepts_found"]
+    names = {
+        "n_concepts": "concepts",
+        "mean_f1_per_domain": "mean best F1",
+        "low": "95 % from",
+        "high": "to",
+        "mean_f1": "the same by residues",
+        "mean_auprc": "mean AUPRC",
+        "concepts_above_chance": "concepts above chance (q < 0.05)",
+        "features_found": "features with F1 > 0.5",
+        "concepts_found": "concepts with F1 > 0.5",
+    }
+    if convention != "strict":
+        columns = [c for c in columns if not part[c].is_null().all()]
+    return Table(
+        part.select(columns),
+        f"{convention}: scored are concepts with {part['concepts_scored'][0] if part.height else 'none'}",
+        names,
+    )
+
+
+def best_features(
+    best: pl.DataFrame, source: str = "sae", convention: str = "strict", n: int = 25
+) -> Table:
+    """The best feature of each concept, linked to its anchor `feature-N` in the same notebook (`FeaturePages.gallery_html`)."""
+    part = best.filter(pl.col("source") == source, pl.col("convention") == convention).head(n)
+    columns = [
+        "concept",
+        "feature",
+        "threshold",
+        "validation_f1_per_domain",
+        "precision",
+        "recall_per_domain",
+        "f1_per_domain",
+        "low",
+        "high",
+    ]
+    columns += [
+        "shifted_f1_per_domain",
+        "exchanged_f1_per_domain",
+        "q_value",
+        "auprc",
+        "prevalence",
+        "n_instances",
+    ]
+    names = {
+        "validation_f1_per_domain": "F1 on validation",
+        "recall_per_domain": "recall (instances)",
+        "f1_per_domain": "F1 on test",
+        "low": "95 % from",
+        "high": "to",
+        "shifted_f1_per_domain": "F1 by chance: shifted",
+        "exchanged_f1_per_domain": "exchanged",
+        "q_value": "q",
+        "auprc": "AUPRC",
+        "n_instances": "instances on test",
+    }
+    link = {"feature": lambda f: f'<a href="#feature-{int(f)}">f/{int(f)}</a>'}
+    return Table(
+        part.select(columns),
+        f"best feature of {source} for each concept ({convention}), chosen on validation, figures from test",
+        names,
+        link,
+    )
+
+
+def fidelity(table: pl.DataFrame, why_absent: str = "") -> "Table | Sentence":
+    """What the PLM's predictions lose when an SAE stands in for its layer; why not, where it is
+    absent."""
+    if table.is_empty():
+        return Sentence(why_absent)
+    columns = [
+        "source",
+        "measure",
+        "n_residues",
+        "ce_original",
+        "ce_sae",
+        "ce_zero",
+        "loss_recovered",
+        "kl",
+    ]
+    names = {
+        "n_residues": "residues",
+        "ce_original": "ce as it is",
+        "ce_sae": "ce with the SAE",
+        "ce_zero": "ce with zeros",
+        "kl": "KL",
+    }
+    return Table(
+        table.select(columns), "predictions of the PLM, cross entropy in nats per residue", names
+    )
+
+
+_MEASURED = {
+    "loss_recovered_strict": "loss recovered, masked",
+    "loss_recovered_published": "not masked",
+    "loss_recovered_recurrence": "loss recovered, in the recurrence",
+    "loss_recovered_output": "loss recovered, output replaced",
+    "kl_strict": "KL, masked (nats)",
+    "kl_recurrence": "KL, in the recurrence (nats)",
+    "kl_output": "KL, output replaced (nats)",
+}
+"""Columns of fidelity, which a table shows where its models have them."""
+
+
+def compared(table: pl.DataFrame) -> Table:
+    """The SAEs of stage `compare` beside their controls, the chosen ones marked."""
+    columns = [
+        "layer",
+        "recipe",
+        "sparsity",
+        "learning rate",
+        "seed",
+        "l0",
+        "fvu",
+    ]
+    measured = {c: name for c, name in _MEASURED.items() if table[c].null_count() < table.height}
+    columns += [*measured, "alive", "f1_tuning", "f1_test", "concepts_found", "seconds"]
+    names = {
+        "l0": "L0",
+        "fvu": "FVU",
+        **measured,
+        "alive": "alive features",
+        "f1_tuning": "F1 (tuning)",
+        "f1_test": "F1 (test)",
+        "concepts_found": "concepts with F1 > 0.5 on both",
+    }
+    chosen = pl.when("chosen").then(pl.lit("chosen")).otherwise(pl.lit("")).alias("by F1 (tuning)")
+    scored = f"{table['concepts_tuning'].max() or 0} concepts on the tuning part, {table['concepts_test'].max() or 0} on test"
+    rates = pl.Series(
+        "learning rate",
+        [None if lr is None else f"{lr:.2g}" for lr in table["lr"]],
+        dtype=pl.String,
+    )
+    return Table(table.with_columns(rates).select(chosen, *columns), f"scored are {scored}", names)

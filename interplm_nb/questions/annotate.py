@@ -1,0 +1,382 @@
+"""Ask a finished run about new sequences.
+
+Which features fire where, which concepts they speak for, and how much to believe each.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+
+import interplm_nb
+from interplm_nb.activations import FeatureActivations
+from interplm_nb.features.spans import spans
+from interplm_nb.pipeline.errors import PipelineError
+from interplm_nb.pipeline.run import Run
+from interplm_nb.proteins import Proteins
+from interplm_nb.questions.lookup import of_concepts
+from interplm_nb.readers.fasta import read_fasta
+from interplm_nb.readers.report import InputError, ReadReport
+from interplm_nb.readers.sequences import clean_sequence
+
+if TYPE_CHECKING:
+    from interplm_nb.plm.protocol import PLM
+    from interplm_nb.sae.checkpoint import SAEAbout
+
+FIRES = 0.15
+"""A feature that speaks for no concept fires on a residue where it is above this share of its
+maximum on train."""
+
+Asked = str | Path | Mapping[str, str] | Proteins
+"""One sequence, the path of a FASTA file, `{name: sequence}`, or proteins. A text is a sequence,
+never a path."""
+
+MAX_Q = 0.05
+"""False discovery rate above which a pair names nothing."""
+
+NAMED: dict[str, Any] = {
+    "accession": pl.String, "concept": pl.String, "category": pl.String, "feature": pl.UInt32, "threshold": pl.Float64, "start": pl.Int64,
+    "end": pl.Int64, "position": pl.Int64, "maximum": pl.Float64, "confidence": pl.Float64, "mean_confidence": pl.Float64,
+    "precision": pl.Float64, "recall_per_domain": pl.Float64, "f1": pl.Float64, "f1_per_domain": pl.Float64, "n_instances": pl.Int64,
+}  # fmt: skip
+"""Columns of `AnnotatedSequences.concepts`; q_value follows where the run's links have it."""
+
+_SPAN = pl.Struct({"start": pl.Int64, "end": pl.Int64, "position": pl.Int64, "maximum": pl.Float64})
+
+FOUND: dict[str, Any] = {
+    "accession": pl.String, "feature": pl.UInt32, "named": pl.Boolean, "threshold": pl.Float64, "maximum": pl.Float64, "position": pl.Int64,
+    "n_residues": pl.Int64, "spans": pl.List(_SPAN),
+}  # fmt: skip
+"""Columns of `AnnotatedSequences.features`."""
+
+
+@dataclass(frozen=True)
+class AnnotatedSequences:
+    """What a run says about sequences.
+
+    Positions count from 1, ends included; maxima and thresholds are in unit "max", a share of the
+    maximum on train.
+
+    concepts: columns of `NAMED`, a row per stretch on which a feature is above the threshold that
+    was chosen for the concept on validation; by sequence, the surest first. confidence is the
+    calibrated probability, fitted on train, that the stretch's strongest residue carries the
+    concept; mean_confidence the mean over the stretch. precision, recall_per_domain, f1,
+    f1_per_domain, n_instances: the pair's control, on test proteins.
+    features: columns of `FOUND`, a row per sequence and feature that fires (above its lowest
+    threshold of a concept, `FIRES` where it speaks for none), the strongest first; `named` where it
+    is among `concepts`.
+    """
+
+    proteins: Proteins
+    activations: FeatureActivations
+    concepts: pl.DataFrame
+    features: pl.DataFrame
+    report: ReadReport
+    """What was left out, and why."""
+    about: dict[str, Any]
+    """Run, PLM, layer, SAE, package version and the settings of the question."""
+
+    def __repr__(self) -> str:
+        silent = len(self.proteins) - self.concepts["accession"].n_unique()
+        least = self.about["min_confidence"]
+        text = (
+            f"{self.proteins}: {self.concepts.height} named stretches; {silent} without a named "
+            f"concept of confidence {least:g} or more"
+        )
+        n = sum(self.report.counts().values())
+        return f"AnnotatedSequences({text}{f'; {n} notes on what was read' if n else ''})"
+
+    def top(self, n: int) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """Of each sequence the n surest rows of `concepts`, and its n strongest unnamed features."""
+        return self.concepts.group_by("accession", maintain_order=True).head(n).select(
+            self.concepts.columns
+        ), (
+            self.features.filter(~pl.col("named"))
+            .group_by("accession", maintain_order=True)
+            .head(n)
+            .select(self.features.columns)
+        )
+
+
+class Annotator:
+    """A run's PLM, SAE, maxima and links, loaded once and asked often.
+
+    The one model object stays, so that a recurrent model can go on from what it has read. Works
+    offline where the weights are here; else they are fetched (`plm.fetching.to_fetch` says so
+    beforehand).
+
+    device: "auto", "cpu", "cuda", ... PipelineError for a run without links (stage 'concepts'),
+    without a model (embeddings from arrays), or whose PLM is not the source's own.
+    """
+
+    def __init__(self, run: Run, source: str = "sae", device: str = "auto") -> None:
+        self.run = run
+        self.source = source
+        self.max_residues = run.max_residues()
+        self.links = run.links(source)
+        self.maxima = run.maxima(source)["maximum_train"].to_numpy()
+        self.sae = run.sae(source, device)
+        if self.sae.about is None:
+            raise PipelineError(
+                f"source {source!r} of {run.folder} does not say which PLM and layer its SAE "
+                "belongs to; run stage 'train' again"
+            )
+        self.plm = _plm(run, source, self.sae.about, device)
+        self.layer = self.sae.about.layer
+
+    @cached_property
+    def about(self) -> dict[str, Any]:
+        """What answers: run's profile, source, PLM and its revision, layer, SAE, package version."""
+        return {
+            "profile": self.run.profile,
+            "source": self.source,
+            "plm": self.plm.name,
+            "plm_revision": self.plm.revision,
+            "layer": self.layer,
+            "sae": self.sae.weight_hash,
+            "package": interplm_nb.__version__,
+        }
+
+    def activations(self, proteins: Proteins, progress: bool = False) -> FeatureActivations:
+        """Every feature on every residue, unit "max"; a feature dead on train is 0.
+
+        PLM to the run's layer, SAE, divided by the maxima on train. All proteins go to the PLM in
+        one call. All in memory: about 8 bytes per active feature and residue. ValueError for a
+        protein of over `max_residues`.
+        """
+        from scipy.sparse import csr_array, vstack
+
+        from interplm_nb.sae.encode import encoded
+
+        rows, parts = [], []
+        for batch in self.plm.embed(proteins, [self.layer], progress=progress):
+            rows.append(batch.rows)
+            parts += [
+                block for _, block in encoded(self.sae, batch.layers[self.layer].cpu().numpy())
+            ]
+        order = np.argsort(np.concatenate(rows))
+        return FeatureActivations.from_csr(csr_array(vstack(parts))[order], proteins).relative_to(
+            self.maxima
+        )
+
+    def __call__(
+        self,
+        sequences: Asked,
+        min_confidence: float = 0.5,
+        concepts: Sequence[str] = (),
+        *,
+        max_q: float = MAX_Q,
+        strict: bool = False,
+        progress: bool = False,
+    ) -> AnnotatedSequences:
+        """Annotate sequences: names with a confidence of `min_confidence` or more.
+
+        Of these `concepts` alone where some are given. What cannot be read, and what is longer than
+        `max_residues`, is left out and noted; with `strict` it stops the reading. A pair of concept
+        and feature names nothing where its concept has no instance on test, and so no control, or
+        where its q there is above `max_q` (1: any; a run without q values has not asked). Raises
+        PipelineError for a concept that the run has no feature for, ValueError for a confidence
+        outside [0, 1], `InputError` where no sequence is left.
+        """
+        if not 0 <= min_confidence <= 1:
+            raise ValueError(f"min_confidence is a probability, 0 to 1, not {min_confidence:g}")
+        links = above_chance(of_concepts(self.links.table, concepts), max_q)
+        proteins, report = read_sequences(sequences, self.max_residues, strict)
+        found = self.activations(proteins, progress)
+        named = self._named(found, links, min_confidence)
+        about = {
+            **self.about,
+            "min_confidence": min_confidence,
+            "max_q": max_q,
+            "concepts": sorted(concepts),
+        }
+        return AnnotatedSequences(
+            proteins, found, named, self._features(found, named), report, about
+        )
+
+    def _named(
+        self, found: FeatureActivations, links: pl.DataFrame, min_confidence: float
+    ) -> pl.DataFrame:
+        columns = _columns(found)
+        links = links.filter(
+            pl.col("feature").is_in(np.flatnonzero(np.diff(columns.indptr)).tolist())
+        )
+        s = spans(
+            columns,
+            links["feature"].to_numpy().astype(np.int64),
+            links["threshold"].to_numpy(),
+            found.proteins.offsets,
+        )
+        lengths = s.end - s.start + 1
+        bounds = np.searchsorted(np.repeat(s.item, lengths), np.arange(links.height + 1)).tolist()
+        confidences = [
+            self.links.confidence(concept, feature, s.values[bounds[i] : bounds[i + 1]])
+            for i, (concept, feature) in enumerate(links.select("concept", "feature").iter_rows())
+        ]
+        each = np.concatenate(confidences or [np.empty(0)])
+        where = {
+            "accession": _accessions(found.proteins, s.protein),
+            "start": s.start,
+            "end": s.end,
+            "position": s.position,
+            "maximum": s.maximum,
+        }
+        where |= {
+            "confidence": s.largest(each),
+            "mean_confidence": s.mean(each),
+            "order": s.protein,
+        }
+        kinds = NAMED | ({"q_value": pl.Float64} if "q_value" in links.columns else {})
+        table = pl.concat(
+            [
+                pl.DataFrame(where),
+                links.select(name for name in kinds if name in links.columns)[s.item],
+            ],
+            how="horizontal",
+        )
+        kept = table.filter(pl.col("confidence") >= min_confidence)
+        kept = kept.sort(
+            "order",
+            "confidence",
+            "f1_per_domain",
+            "concept",
+            "feature",
+            "start",
+            descending=[False, True, True, False, False, False],
+        )
+        return kept.select(pl.col(name).cast(kind) for name, kind in kinds.items())
+
+    def _features(self, found: FeatureActivations, named: pl.DataFrame) -> pl.DataFrame:
+        columns = _columns(found)
+        alive = np.flatnonzero(np.diff(columns.indptr))
+        thresholds = np.full(found.n_features, FIRES)
+        for feature, threshold in (
+            self.links.table.group_by("feature").agg(pl.col("threshold").min()).iter_rows()
+        ):
+            thresholds[feature] = threshold
+        s = spans(columns, alive, thresholds[alive], found.proteins.offsets)
+        parts = {
+            "accession": _accessions(found.proteins, s.protein),
+            "feature": alive[s.item],
+            "order": s.protein,
+        }
+        parts |= {
+            "start": s.start,
+            "end": s.end,
+            "position": s.position,
+            "maximum": s.maximum.astype(np.float64),
+        }
+        each = pl.DataFrame(parts).with_columns(
+            pl.col("feature").cast(pl.UInt32), threshold=thresholds[alive[s.item]]
+        )
+        grouped = each.group_by(
+            "order", "accession", "feature", "threshold", maintain_order=True
+        ).agg(
+            pl.struct("start", "end", "position", "maximum").alias("spans"),
+            (pl.col("end") - pl.col("start") + 1).sum().alias("n_residues"),
+            pl.col("position").get(pl.col("maximum").arg_max()),
+            pl.col("maximum").max(),
+        )
+        pairs = named.select("accession", "feature").unique().with_columns(named=True)
+        table = grouped.join(pairs, on=["accession", "feature"], how="left").with_columns(
+            pl.col("named").fill_null(False)
+        )
+        table = table.sort("order", "maximum", "feature", descending=[False, True, False])
+        return table.select(pl.col(name).cast(kind) for name, kind in FOUND.items())
+
+
+def annotate(
+    run: Run,
+    sequences: Asked,
+    min_confidence: float = 0.5,
+    concepts: Sequence[str] = (),
+    source: str = "sae",
+) -> AnnotatedSequences:
+    """Ask a run once; `Annotator(run)` keeps the models for more. Arguments and errors as there."""
+    return Annotator(run, source)(sequences, min_confidence, concepts)
+
+
+def read_sequences(
+    sequences: Asked, longest: int, strict: bool = False
+) -> tuple[Proteins, ReadReport]:
+    """Proteins of at most `longest` residues, and what was left out.
+
+    `InputError` where none is left, or with `strict` for the first that is wrong.
+    """
+    if isinstance(sequences, Path):
+        proteins, report = read_fasta(sequences, strict)
+    elif isinstance(sequences, Proteins):
+        proteins, report = sequences, ReadReport("the proteins", strict)
+    else:
+        proteins, report = _from_text(
+            {"query": sequences} if isinstance(sequences, str) else sequences,
+            ReadReport("the sequences", strict),
+        )
+    return within_limit(proteins, report, longest), report
+
+
+def within_limit(proteins: Proteins, report: ReadReport, longest: int) -> Proteins:
+    """Those of at most `longest` residues.
+
+    The others are noted in `report`, or stop the reading where it is strict. `InputError` where
+    none is left.
+    """
+    for accession, length in zip(proteins.accessions, proteins.lengths.tolist(), strict=True):
+        if length > longest:
+            report.reject(
+                f"over {longest:,} residues",
+                accession,
+                f"{length:,} residues",
+                "cut it into domains",
+            )
+    kept, _ = proteins.up_to(longest)
+    report.kept = len(kept)
+    if not len(kept):
+        raise InputError(
+            f"no sequence can be annotated; wanted 1 to {longest:,} residues. {report}"
+        )
+    return kept
+
+
+def _from_text(sequences: Mapping[str, str], report: ReadReport) -> tuple[Proteins, ReadReport]:
+    cleaned = {
+        name: clean_sequence("".join(text.split()), report, name)
+        for name, text in sequences.items()
+    }
+    return Proteins.from_sequences({name: text for name, text in cleaned.items() if text}), report
+
+
+def _plm(run: Run, source: str, about: "SAEAbout", device: str) -> "PLM":
+    plm = run.plm(device)
+    if plm.name != about.plm or about.plm_revision not in ("", plm.revision):
+        raise PipelineError(
+            f"source {source!r} of {run.folder} was trained on {about.plm} "
+            f"({about.plm_revision[:19]}), not on {plm.name} ({plm.revision[:19]}); "
+            "ask with a source of the run's own PLM, such as 'sae'"
+        )
+    return plm
+
+
+def above_chance(links: pl.DataFrame, max_q: float = MAX_Q) -> pl.DataFrame:
+    """The pairs with a control on test, and a q of at most `max_q` there where it was tested."""
+    controlled = links.filter(pl.col("n_instances") > 0)
+    return (
+        controlled.filter(pl.col("q_value").is_null() | (pl.col("q_value") <= max_q))
+        if "q_value" in links.columns
+        else controlled
+    )
+
+
+def _columns(found: FeatureActivations) -> Any:
+    """csc_array float32 [n_residues, n_features], in unit "max", rows ascending."""
+    from scipy.sparse import vstack
+
+    return vstack([block.values for block in found.blocks()], format="csc")
+
+
+def _accessions(proteins: Proteins, places: np.ndarray) -> pl.Series:
+    return proteins.table["accession"].gather(places)

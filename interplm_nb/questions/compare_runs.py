@@ -1,0 +1,304 @@
+"""Two or more runs side by side, concept by concept: which were gained, which lost, and how sure the differences are."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+
+from interplm_nb.pipeline.errors import PipelineError
+from interplm_nb.pipeline.run import Run
+from interplm_nb.pipeline.text import text_table
+from interplm_nb.questions.export import counted_pairs, grounds
+
+if TYPE_CHECKING:
+    from interplm_nb.concepts.intervals import ClusterCounts
+
+CONCEPTS: dict[str, Any] = {
+    "first": pl.String, "second": pl.String, "concept": pl.String, "category": pl.String, "n_instances": pl.Int64, "first_f1": pl.Float64,
+    "second_f1": pl.Float64, "difference": pl.Float64, "low": pl.Float64, "high": pl.Float64, "change": pl.String,
+}  # fmt: skip
+"""Columns of `RunsCompared.concepts`. difference: second less first, of f1_per_domain on test; low, high: its 95 % interval over homology clusters.
+
+change: "gained" where F1 is above 0.5 on both splits in the second run alone, "lost" in the first alone, "both" or "neither". Null, as
+the differences are, where one of the two does not score a concept."""
+
+RUNS: dict[str, Any] = {
+    "run": pl.String, "model": pl.String, "layer": pl.Int64, "n_concepts": pl.Int64, "mean_f1_per_domain": pl.Float64, "difference": pl.Float64,
+    "low": pl.Float64, "high": pl.Float64, "gained": pl.Int64, "lost": pl.Int64,
+}  # fmt: skip
+"""Columns of `RunsCompared.runs`: means are over the concepts that all runs score; difference, gained and lost are against the first run."""
+
+
+@dataclass(frozen=True)
+class RunsCompared:
+    """What `compare_runs` finds: `concepts`, a row per concept and run after the first; `runs`, a row per run; `words`, a sentence each."""
+
+    concepts: pl.DataFrame
+    runs: pl.DataFrame
+    words: str
+
+    def __str__(self) -> str:
+        changed = self.concepts.filter(pl.col("change").is_in(["gained", "lost"])).sort(
+            "second", "change", "concept"
+        )
+        most = (
+            self.concepts.filter(pl.col("difference") != 0)
+            .sort(pl.col("difference").abs(), descending=True)
+            .head(20)
+        )
+        columns = [
+            "second",
+            "concept",
+            "first_f1",
+            "second_f1",
+            "difference",
+            "low",
+            "high",
+            "change",
+        ]
+        parts = [self.words, text_table(self.runs)]
+        parts += (
+            [f"concepts gained and lost:\n{text_table(changed.select(columns))}"]
+            if changed.height
+            else []
+        )
+        parts += (
+            [
+                f"largest differences ({most.height} of {self.concepts.height}):\n{text_table(most.select(columns))}"
+            ]
+            if most.height
+            else []
+        )
+        return "\n\n".join(parts)
+
+
+@dataclass(frozen=True)
+class _Side:
+    """One run and what is compared of it."""
+
+    run: Run
+    label: str
+    model: str
+    layer: int
+    pairs: pl.DataFrame
+    found: frozenset[str]
+
+
+def compare_runs(
+    *runs: Run,
+    source: str = "sae",
+    convention: str = "strict",
+    across_models: bool = False,
+    resamples: int = 1000,
+    seed: int = 0,
+) -> RunsCompared:
+    """Compare a source of the first run with the same of each other, on test, features chosen on validation by each run itself.
+
+    Intervals (`strict` only) need the activations of both runs, and are null where one lacks them, or for `resamples` 0. PipelineError for runs of
+    different models, with both names, unless `across_models` (then the tables name the models); for runs on other proteins, splits or annotations.
+    """
+    if len(runs) < 2:
+        raise PipelineError(f"a comparison takes two runs or more, not {len(runs)}")
+    sides = [
+        _side(run, label, source, convention)
+        for run, label in zip(runs, _labels(runs), strict=True)
+    ]
+    _check_grounds(runs, source, convention)
+    _check_models(sides, across_models)
+    common = set.intersection(*(set(side.pairs["concept"]) for side in sides))
+    counts = [
+        _counts(side, source, common) if convention == "strict" and resamples else None
+        for side in sides
+    ]
+    tables, rows = [], [_row(sides[0], common)]
+    for side, counted in zip(sides[1:], counts[1:], strict=True):
+        drawn = (
+            _Drawn(counts[0], counted, resamples, seed)
+            if counts[0] is not None and counted is not None
+            else None
+        )
+        table = _concepts(sides[0], side, drawn.concepts() if drawn else None)
+        gained, lost = (
+            table.filter(pl.col("change") == change).height for change in ("gained", "lost")
+        )
+        rows.append(
+            _row(side, common, sides[0])
+            | (drawn.mean() if drawn else {})
+            | {"gained": gained, "lost": lost}
+        )
+        tables.append(
+            table.with_columns(first_model=pl.lit(sides[0].model), second_model=pl.lit(side.model))
+            if across_models
+            else table
+        )
+    words = " ".join(
+        _words(rows[0], row, len(common)) + _alone(sides[0], side)
+        for row, side in zip(rows[1:], sides[1:], strict=True)
+    )
+    return RunsCompared(pl.concat(tables), pl.DataFrame(rows, schema=RUNS), words)
+
+
+def _side(run: Run, label: str, source: str, convention: str) -> _Side:
+    own = (pl.col("source") == source, pl.col("convention") == convention)
+    pairs = counted_pairs(run, source, convention)
+    about = run.about(source)
+    found = frozenset(run.table("concepts", "found").filter(*own)["concept"])
+    return _Side(
+        run,
+        label,
+        f"{about['plm']} ({about['plm_revision'].removeprefix('sha256:')[:8]})",
+        int(about["layer"]),
+        pairs,
+        found,
+    )
+
+
+def _labels(runs: Sequence[Run]) -> list[str]:
+    """Folder names; whole paths where two folders are named alike."""
+    names = [run.folder.resolve().name for run in runs]
+    return names if len(set(names)) == len(names) else [str(run.folder) for run in runs]
+
+
+def _check_grounds(runs: Sequence[Run], source: str, convention: str) -> None:
+    first, *others = [(run, grounds(run, source, convention)) for run in runs]
+    for run, ground in others:
+        for name, what in (("sequences", "proteins"), ("annotations", "annotations")):
+            mine, theirs = first[1][name], ground[name]
+            if None not in (mine, theirs) and mine != theirs:
+                raise PipelineError(
+                    f"{first[0].folder} and {run.folder} are on other {what} ({str(mine)[:15]}, {str(theirs)[:15]}): their F1 cannot be compared; "
+                    "run both on the same file with the same settings of stage 'proteins'"
+                )
+        if not first[0].splits().equals(run.splits()):
+            raise PipelineError(
+                f"{first[0].folder} and {run.folder} are split differently: run both with the same settings of stage 'proteins'"
+            )
+
+
+def _check_models(sides: Sequence[_Side], across_models: bool) -> None:
+    other = next((side for side in sides if side.model != sides[0].model), None)
+    if other and not across_models:
+        raise PipelineError(
+            f"{sides[0].label} is of {sides[0].model}, {other.label} of {other.model}: runs of different models are compared only when that is "
+            "what you want; say so with across_models=True (--across-models)"
+        )
+
+
+def _counts(side: _Side, source: str, concepts: set[str]) -> "ClusterCounts | None":
+    """By cluster of test; None where the run holds no activations to count again."""
+    from interplm_nb.concepts.intervals import by_cluster
+
+    try:
+        values = side.run.scored(source, "strict")
+        annotations = side.run.annotations("strict", values.proteins)
+    except (PipelineError, FileNotFoundError):
+        return None
+    if values.proteins.sequence_hash != grounds(side.run, source, "strict")["sequences"]:
+        return None
+    clusters = side.run.splits().filter(pl.col("split") == "test")
+    return by_cluster(
+        values, annotations, side.pairs.filter(pl.col("concept").is_in(list(concepts))), clusters
+    )
+
+
+class _Drawn:
+    """Two sources on the same resamples of the clusters."""
+
+    def __init__(
+        self, first: "ClusterCounts", second: "ClusterCounts", resamples: int, seed: int
+    ) -> None:
+        self._first, self._second, self._resamples, self._seed = first, second, resamples, seed
+
+    def mean(self) -> dict[str, float]:
+        """The difference of the means with its interval."""
+        from interplm_nb.concepts.intervals import difference
+
+        found = difference(self._second, self._first, self._resamples, self._seed)
+        return {"difference": found.estimate, "low": found.low, "high": found.high}
+
+    def concepts(self) -> pl.DataFrame:
+        """concept, low, high: percentiles over the resamples that hold the concept."""
+        n = len(self._first.clusters)
+        weights = np.random.default_rng(self._seed).multinomial(
+            n, np.full(n, 1 / n), size=self._resamples
+        )
+        (one, there), (other, _) = self._first.resampled(weights), self._second.resampled(weights)
+        drawn = other.f1_per_domain - one.f1_per_domain
+        bounds = [
+            np.quantile(d[h], [0.025, 0.975]).tolist() if h.any() else [None, None]
+            for d, h in zip(drawn, there, strict=True)
+        ]
+        rows = [(concept, *b) for concept, b in zip(self._first.concepts, bounds, strict=True)]
+        return pl.DataFrame(
+            rows, schema={"concept": pl.String, "low": pl.Float64, "high": pl.Float64}, orient="row"
+        )
+
+
+def _concepts(first: _Side, second: _Side, bounds: pl.DataFrame | None) -> pl.DataFrame:
+    about = ["concept", "category", "n_instances"]
+    one, other = (
+        side.pairs.select(*about, pl.col("f1_per_domain").alias(name))
+        for side, name in ((first, "first_f1"), (second, "second_f1"))
+    )
+    table = one.join(other, on=about, how="full", coalesce=True).sort("concept")
+    before, after = (pl.col("concept").is_in(list(side.found)) for side in (first, second))
+    change = (
+        pl.when(before & after)
+        .then(pl.lit("both"))
+        .when(after)
+        .then(pl.lit("gained"))
+        .when(before)
+        .then(pl.lit("lost"))
+    )
+    scored = pl.col("first_f1").is_not_null() & pl.col("second_f1").is_not_null()
+    table = table.with_columns(
+        first=pl.lit(first.label),
+        second=pl.lit(second.label),
+        difference=pl.col("second_f1") - pl.col("first_f1"),
+        change=pl.when(scored).then(change.otherwise(pl.lit("neither"))),
+    )
+    none = pl.lit(None, pl.Float64)
+    table = (
+        table.with_columns(low=none, high=none)
+        if bounds is None
+        else table.join(bounds, on="concept", how="left", maintain_order="left")
+    )
+    return table.select(pl.col(name).cast(kind) for name, kind in CONCEPTS.items())
+
+
+def _row(side: _Side, common: set[str], first: _Side | None = None) -> dict[str, Any]:
+    means = [
+        float(
+            s.pairs.filter(pl.col("concept").is_in(list(common)))["f1_per_domain"].to_numpy().mean()
+        )
+        if common
+        else 0.0
+        for s in (side, first or side)
+    ]
+    difference = means[0] - means[1] if first else None
+    row = dict.fromkeys(RUNS) | {
+        "run": side.label,
+        "model": side.model,
+        "layer": side.layer,
+        "n_concepts": len(common),
+    }
+    return row | {"mean_f1_per_domain": means[0], "difference": difference}
+
+
+def _words(first: dict[str, Any], row: dict[str, Any], n: int) -> str:
+    sure = f" [{row['low']:+.3f}, {row['high']:+.3f}]" if row["low"] is not None else ""
+    return (
+        f"{row['run']} against {first['run']}: mean best F1 {row['mean_f1_per_domain']:.3f} against {first['mean_f1_per_domain']:.3f} "
+        f"({row['difference']:+.3f}{sure}) over {n} concepts; {row['gained']} gained, {row['lost']} lost."
+    )
+
+
+def _alone(first: _Side, second: _Side) -> str:
+    """A further sentence, where one of the two scores concepts that the other does not."""
+    one, other = (set(side.pairs["concept"]) for side in (first, second))
+    if one == other:
+        return ""
+    alone = f"{len(one - other)} of {first.label}, {len(other - one)} of {second.label}"
+    return f" Neither gained nor lost are the concepts that one run alone scores: {alone}."

@@ -1,0 +1,268 @@
+"""Features that the members of a protein family share, whether that is more than a background has, and where in the alignment they fire."""
+
+import copy
+import json
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import polars as pl
+from scipy.sparse import csr_array, vstack
+
+from interplm_nb.activations import FeatureActivations
+from interplm_nb.pipeline.errors import PipelineError
+from interplm_nb.pipeline.model_note import model_note
+from interplm_nb.proteins import Proteins
+from interplm_nb.questions.annotate import FIRES, Annotator, above_chance, within_limit
+from interplm_nb.readers.report import ReadReport
+from interplm_nb.readers.stockholm import Alignment, FamilyRead
+
+COLUMNS: dict[str, Any] = {
+    "feature": pl.UInt32,
+    "column": pl.Int64,
+    "n": pl.Int64,
+    "mean": pl.Float64,
+}
+"""Columns of `Family.columns`."""
+
+
+class Background(NamedTuple):
+    """Proteins that a family is compared with."""
+
+    maxima: csr_array
+    """float32 [n_proteins, n_features]: each feature's maximum on each protein, or on the part of it that counts; unit "max"."""
+    accessions: list[str]
+    description: str
+    """What it is, for captions."""
+
+
+@dataclass(frozen=True)
+class Family:
+    """What the members of a family have in common.
+
+    features: a row per feature that fires in a member or in the background, the surest first: `concepts.enrich.ENRICHED`, then the concept that it
+    speaks for best on validation with its control on test (concept, precision, f1_per_domain; empty where it speaks for none).
+    columns: columns of `COLUMNS`, for the first features: mean activation of the n members that have a residue in an alignment column (from 1); gaps
+    are not counted. Empty where the members are not aligned.
+
+    Members are relatives and not independent draws, so q orders features and is no error rate (`concepts.enrich.enriched`).
+    """
+
+    members: Proteins
+    alignment: Alignment | None
+    activations: FeatureActivations
+    features: pl.DataFrame
+    columns: pl.DataFrame
+    background: Background
+    threshold: float
+    report: ReadReport
+    """What was left out of the family, and why."""
+    about: dict[str, Any]
+
+    def __repr__(self) -> str:
+        return f"Family({self.caption})"
+
+    @property
+    def caption(self) -> str:
+        """Sizes, threshold and background, in words."""
+        shared = self.features.filter(pl.col("share") >= 0.5).height
+        return (
+            f"{len(self.members)} members; {shared} features above {self.threshold:g} of their maximum in half of them or more; "
+            f"background: {self.background.description}"
+        )
+
+    def to_tsv(self) -> str:
+        """`features` as TSV: p and q with 4 digits, the rest with 4 decimals."""
+        exact = [
+            pl.Series(c, [f"{v:.4g}" for v in self.features[c]], pl.String)
+            for c in ("p_count", "q_count", "p_rank", "q_rank")
+        ]
+        return (
+            self.features.with_columns(exact)
+            .write_csv(separator="\t", float_precision=4)
+            .rstrip("\n")
+        )
+
+    def to_json(self) -> str:
+        """One JSON object: type, version, about, note, name, members, n_columns, left_out, background, features, columns."""
+        name, n_columns = (
+            (self.alignment.name, self.alignment.n_columns) if self.alignment else ("", None)
+        )
+        left_out = [
+            {"reason": reason, "n": n, "records": self.report.records(reason)}
+            for reason, n in self.report.counts().items()
+        ]
+        background = {
+            "description": self.background.description,
+            "n": len(self.background.accessions),
+        }
+        record = {
+            "type": "Family",
+            "version": 1,
+            "about": self.about,
+            "note": model_note(self.about["plm"]),
+            "name": name,
+        }
+        record |= {
+            "members": self.members.accessions,
+            "n_columns": n_columns,
+            "left_out": left_out,
+            "background": background,
+        }
+        record |= {"features": self.features.to_dicts(), "columns": self.columns.to_dicts()}
+        return json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False)
+
+
+def family(
+    annotator: Annotator,
+    members: FamilyRead | Alignment | Proteins,
+    background: Background | None = None,
+    threshold: float = FIRES,
+    top: int = 20,
+    progress: bool = False,
+) -> Family:
+    """Compare a family with a background: by default `windows` of the run's proteins, as long as the members.
+
+    A feature fires in a protein where its maximum, unit "max", is above `threshold`, strictly.
+    `top`: features whose columns are kept. Members that are longer than the model reads
+    (`annotator.max_residues`) are left out and noted; `InputError` where none is left.
+    """
+    from interplm_nb.concepts.enrich import enriched
+
+    read = _read(members)
+    proteins = within_limit(read.proteins, read.report, annotator.max_residues)
+    alignment = read.alignment.select(proteins.accessions) if read.alignment else None
+    found = annotator.activations(proteins, progress)
+    background = background or windows(annotator, proteins)
+    table = enriched(protein_maxima(found), background.maxima, threshold)
+    columns = (
+        _columns(found, alignment, table["feature"].head(top).to_list())
+        if alignment
+        else pl.DataFrame(schema=COLUMNS)
+    )
+    about = {**annotator.about, "threshold": threshold}
+    return Family(
+        proteins,
+        alignment,
+        found,
+        _with_names(table, annotator),
+        columns,
+        background,
+        threshold,
+        read.report,
+        about,
+    )
+
+
+def windows(annotator: Annotator, members: Proteins, seed: int = 0) -> Background:
+    """A stretch of each of the run's proteins, as long as a member drawn at random and placed at random; a protein that is shorter counts whole.
+
+    A longer protein reaches a higher maximum by its length alone; so the stretches have the members' lengths. Proteins that hold the whole sequence
+    of a member are left out; more distant relatives of the family stay, which makes it look less special than it is.
+    """
+    proteins = annotator.run.proteins()
+    random = np.random.default_rng(seed)
+    lengths = np.minimum(random.choice(members.lengths, len(proteins)), proteins.lengths)
+    first = proteins.offsets[:-1] + (
+        random.random(len(proteins)) * (proteins.lengths - lengths + 1)
+    ).astype(np.int64)
+    kept = np.flatnonzero(~_holding(members, proteins))
+    values = annotator.run.scored(annotator.source, "strict", proteins)
+    if not isinstance(values, FeatureActivations):
+        raise PipelineError(
+            f"source {annotator.source!r} has no stored activations to compare a family with; ask with source 'sae'"
+        )
+    maxima = csr_array(protein_maxima(values, first, first + lengths)[kept])
+    left_out = (
+        f", {len(proteins) - len(kept)} that hold a member left out"
+        if len(kept) < len(proteins)
+        else ""
+    )
+    text = f"a stretch of each of {len(kept):,} proteins of the run, as long as a member drawn at random{left_out}"
+    return Background(maxima, [proteins.accessions[i] for i in kept.tolist()], text)
+
+
+def protein_maxima(
+    found: FeatureActivations, first: np.ndarray | None = None, last: np.ndarray | None = None
+) -> csr_array:
+    """float32 [n_proteins, n_features]: each feature's maximum on each protein, or on its rows `first` to `last` (excluded), int64 [n_proteins]."""
+    offsets = found.proteins.offsets
+    first, last = (
+        (offsets[:-1] if first is None else first),
+        (offsets[1:] if last is None else last),
+    )
+    parts = []
+    for block in found.blocks():
+        values = block.values
+        rows = np.arange(block.first_row, block.first_row + len(values.indptr) - 1)
+        place = np.searchsorted(offsets, rows, side="right") - 1
+        counts = np.diff(values.indptr)
+        on = np.repeat((rows >= first[place]) & (rows < last[place]), counts)
+        cell = (
+            np.repeat(place - place[0], counts).astype(np.int64) * found.n_features + values.indices
+        )
+        dense = np.zeros((place[-1] - place[0] + 1) * found.n_features, np.float32)
+        np.maximum.at(dense, cell[on], values.data[on])
+        parts.append(csr_array(dense.reshape(-1, found.n_features)))
+    return csr_array(vstack(parts, format="csr"))
+
+
+def _read(members: FamilyRead | Alignment | Proteins) -> FamilyRead:
+    """With a report of its own, as more is noted in it."""
+    if isinstance(members, FamilyRead):
+        return members._replace(report=copy.deepcopy(members.report))
+    report = ReadReport("the family")
+    return (
+        FamilyRead(members, None, report)
+        if isinstance(members, Proteins)
+        else FamilyRead(members.proteins, members, report)
+    )
+
+
+def _holding(members: Proteins, proteins: Proteins) -> np.ndarray:
+    """bool [n_proteins]: which hold the whole sequence of a member."""
+    text = "\n".join(proteins.sequences)
+    starts = proteins.offsets[:-1] + np.arange(len(proteins))
+    holding = np.zeros(len(proteins), bool)
+    for sequence in set(members.sequences):
+        place = text.find(sequence)
+        while place >= 0:
+            holding[np.searchsorted(starts, place, side="right") - 1] = True
+            place = text.find(sequence, place + 1)
+    return holding
+
+
+def _columns(found: FeatureActivations, alignment: Alignment, features: list[int]) -> pl.DataFrame:
+    """Mean activation per alignment column of these features; columns of `COLUMNS`."""
+    n = alignment.occupancy()
+    there = np.flatnonzero(n)
+    parts = [pl.DataFrame(schema=COLUMNS)]
+    for feature in features:
+        rows, values = found.feature(feature)
+        sums = np.bincount(
+            alignment.columns[rows] - 1, weights=values, minlength=alignment.n_columns
+        )
+        columns = {
+            "feature": feature,
+            "column": there + 1,
+            "n": n[there],
+            "mean": sums[there] / n[there],
+        }
+        parts.append(
+            pl.DataFrame(columns).select(pl.col(name).cast(kind) for name, kind in COLUMNS.items())
+        )
+    return pl.concat(parts)
+
+
+def _with_names(table: pl.DataFrame, annotator: Annotator) -> pl.DataFrame:
+    """The concept of each feature's best pair on validation among those that may name (`above_chance`)."""
+    links = above_chance(annotator.links.table)
+    best = links.sort("validation_f1_per_domain", "concept", descending=[True, False]).unique(
+        "feature", keep="first", maintain_order=True
+    )
+    return table.join(
+        best.select("feature", "concept", "precision", "f1_per_domain"),
+        on="feature",
+        how="left",
+        maintain_order="left",
+    )

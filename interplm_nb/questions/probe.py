@@ -1,0 +1,226 @@
+"""Probes of a run's features: labels by a few features beside the dense embedding, the residual view, activation patterns, family specificity.
+
+Everything is `strict`: fitted on train, chosen on validation, read on test, in splits that share no homology cluster.
+"""
+
+import difflib
+from collections.abc import Collection, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import polars as pl
+
+from interplm_nb.annotations import Annotations
+from interplm_nb.concepts.controls.dense import DenseSource
+from interplm_nb.concepts.probes.examples import Examples
+from interplm_nb.concepts.probes.fitting import PROBES, k_sparse_probe, probe_row, probe_table
+from interplm_nb.concepts.probes.residual import residual_view
+from interplm_nb.concepts.probes.specificity import family_specificity
+from interplm_nb.features.patterns import activation_patterns
+from interplm_nb.pipeline.errors import PipelineError
+from interplm_nb.pipeline.named_sources import NAMES
+from interplm_nb.pipeline.run import Run
+from interplm_nb.proteins import Proteins
+from interplm_nb.questions.lookup import sparse_of
+
+CONTROLS = ("random_sae", "shuffled_sae")
+"""Sources whose sparse probes stand beside those of the SAE: a dictionary that was never trained, and one of a PLM with shuffled weights."""
+
+MOST = 200_000
+"""Residues of a split, at most."""
+
+
+class Probed(NamedTuple):
+    """Probes, and the concepts that could not be probed."""
+
+    table: pl.DataFrame
+    """Columns of `concepts.probes.fitting.PROBES`; a control's probe is called "random SAE, k = 5"."""
+    left_out: dict[str, str]
+    """Concept -> the sentence that says why."""
+
+
+def probes(
+    run: Run,
+    concepts: Sequence[str] | Annotations,
+    ks: Sequence[int] = (1, 5, 20),
+    source: str = "sae",
+    controls: Sequence[str] | None = None,
+    among: Collection[str] | None = None,
+    most: int = MOST,
+    seed: int = 0,
+) -> Probed:
+    """Sparse probes of each concept, an example per residue, beside a probe of the dense embedding, constant answers, and sparse ones of `controls`.
+
+    concepts: names of the run's annotations, or labels of one's own on the run's proteins (`readers.labels` reads DSSP strings, tables, GFF3, BED).
+    controls: sources (None: those of `CONTROLS` that the run has activations of). among: the proteins that were looked at for the label (None: all);
+    of helices, those with a known structure, since elsewhere a residue without the label is not known to lack it. most: residues of each split, drawn
+    by whole proteins with `seed`. A concept that a split lacks is left out. PipelineError for an unknown concept, labels on other proteins, or a run
+    without embeddings. About 2 s a concept with 20,000 residues a split.
+    """
+    proteins = run.proteins()
+    tasks, splits = _tasks(run, proteins, concepts), _splits(run, among)
+    examples = Examples.residues(run.scored(source, "strict", proteins), splits, most, seed)
+    tasks, left_out = _possible(examples, tasks)
+    if not tasks:
+        return Probed(pl.DataFrame(schema=PROBES), left_out)
+    table = probe_table(
+        examples, Examples.residues(_embedding(run, proteins), splits, most, seed), tasks, ks
+    )
+    del examples
+    parts = [table]
+    for control in _controls(run, source) if controls is None else controls:
+        other = Examples.residues(run.scored(control, "strict", proteins), splits, most, seed)
+        parts.append(_sparse_probes(other, tasks, ks, NAMES.get(control, control)))
+    return Probed(
+        pl.concat(parts).sort(
+            pl.col("task").replace_strict(list(tasks), range(len(tasks))), maintain_order=True
+        ),
+        left_out,
+    )
+
+
+def residual(
+    run: Run,
+    concept: str | Annotations,
+    source: str = "sae",
+    among: Collection[str] | None = None,
+    most: int = MOST,
+    seed: int = 0,
+) -> pl.DataFrame:
+    """How much of a label the features that speak for *other* concepts carry, and how much the rest: `residual_view`, columns of `RESIDUAL`.
+
+    Linked are the features of the run's links to concepts of other categories than the label's: links of its own would make the answer circular. (A
+    feature that speaks for its own category too stays among them.) Other arguments as of `probes`. PipelineError for labels of more than one concept,
+    ValueError where a split lacks the label.
+    """
+    proteins = run.proteins()
+    tasks = _tasks(run, proteins, [concept] if isinstance(concept, str) else concept)
+    if len(tasks) != 1:
+        raise PipelineError(
+            f"a residual view is of one label, not of {len(tasks)} ({', '.join(list(tasks)[:3])}, ...); take annotations.only([name])"
+        )
+    labels = run.annotations("strict", proteins) if isinstance(concept, str) else concept
+    ((task, carried),) = tasks.items()
+    own = labels.only([task]).table["category"].unique().to_list()
+    linked = (
+        run.links(source).table.filter(~pl.col("category").is_in(own))["feature"].unique().to_list()
+    )
+    splits = _splits(run, among)
+    examples, embedding = (
+        Examples.residues(s, splits, most, seed)
+        for s in (run.scored(source, "strict", proteins), _embedding(run, proteins))
+    )
+    return residual_view(examples, embedding, task, carried, linked, seed)
+
+
+def patterns(
+    run: Run, source: str = "sae", accessions: Collection[str] | None = None
+) -> pl.DataFrame:
+    """The shape of every feature's activations along proteins (all, where None): `activation_patterns`, columns of `features.patterns.PATTERNS`.
+
+    PipelineError for a source that is not an SAE.
+    """
+    return activation_patterns(sparse_of(run, source, run.proteins()), accessions)
+
+
+def specificity(
+    run: Run,
+    category: str = "Domain",
+    source: str = "sae",
+    families: pl.DataFrame | None = None,
+    by_cluster: bool = True,
+) -> pl.DataFrame:
+    """For each feature, the family whose proteins it fires strongly on: `family_specificity` over all proteins, columns of `SPECIFICITY`.
+
+    category: its concepts are the families, without the one for any of them. families: accession, family in their place, such as a table of Pfam.
+    by_cluster: count homology clusters, not proteins: proteins of a cluster are not independent, and q is honest by clusters alone.
+    PipelineError for a category that the annotations lack.
+    """
+    proteins = run.proteins()
+    table = _families(run, proteins, category) if families is None else families
+    clusters = run.splits().select("accession", "cluster") if by_cluster else None
+    return family_specificity(
+        sparse_of(run, source, proteins), table, proteins.accessions, clusters=clusters
+    )
+
+
+def _tasks(
+    run: Run, proteins: Proteins, concepts: Sequence[str] | Annotations
+) -> dict[str, np.ndarray]:
+    """bool [n_residues] of each label."""
+    labels = concepts if isinstance(concepts, Annotations) else run.annotations("strict", proteins)
+    if labels.proteins.sequence_hash != proteins.sequence_hash:
+        raise PipelineError(
+            f"the labels are of {labels.proteins}, the run of {proteins}; read them with proteins=run.proteins()"
+        )
+    known = labels.concepts
+    names = (
+        list(known)
+        if isinstance(concepts, Annotations)
+        else list(dict.fromkeys([concepts] if isinstance(concepts, str) else concepts))
+    )
+    for name in names:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, 3, 0.4)
+            hint = f"did you mean {', '.join(near)}" if near else f"it has {len(known)}"
+            raise PipelineError(f"no concept {name!r} in {run.folder}; {hint}")
+    return {name: labels.mask(name) for name in names}
+
+
+def _possible(
+    examples: Examples, tasks: Mapping[str, np.ndarray]
+) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    """The labels that every split has, and why not the others."""
+    possible, left_out = {}, {}
+    for name, carried in tasks.items():
+        try:
+            examples.labels(carried)
+        except ValueError as error:
+            left_out[name] = str(error)
+        else:
+            possible[name] = carried
+    return possible, left_out
+
+
+def _sparse_probes(
+    examples: Examples, tasks: Mapping[str, np.ndarray], ks: Sequence[int], name: str
+) -> pl.DataFrame:
+    rows = []
+    for task, carried in tasks.items():
+        for k in ks:
+            probe = k_sparse_probe(examples, carried, k)
+            about = {"task": task, "examples": examples.kind, "features": probe.features.tolist()}
+            rows.append(about | probe_row(f"{name}, k = {k}", probe))
+    return pl.DataFrame(rows, schema=PROBES)
+
+
+def _controls(run: Run, source: str) -> list[str]:
+    return [
+        name for name in CONTROLS if name != source and (run.source(name) / "activations").is_dir()
+    ]
+
+
+def _splits(run: Run, among: Collection[str] | None) -> pl.DataFrame:
+    splits = run.splits()
+    return splits if among is None else splits.filter(pl.col("accession").is_in(list(among)))
+
+
+def _embedding(run: Run, proteins: Proteins) -> DenseSource:
+    """The PLM's dimensions as they are: between 0 and 1, scaling changes nothing."""
+    embeddings = run.embeddings()
+    return DenseSource(
+        embeddings,
+        proteins,
+        np.zeros(embeddings.d_in, np.float32),
+        np.ones(embeddings.d_in, np.float32),
+    )
+
+
+def _families(run: Run, proteins: Proteins, category: str) -> pl.DataFrame:
+    table = run.annotations("strict", proteins).table
+    own = table.filter(pl.col("category") == category, ~pl.col("concept").str.ends_with("_any"))
+    if own.is_empty():
+        raise PipelineError(
+            f"no concept of category {category!r} in {run.folder}; there are {', '.join(sorted(table['category'].unique()))}"
+        )
+    return own.select("accession", pl.col("concept").alias("family")).unique()

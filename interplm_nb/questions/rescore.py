@@ -1,0 +1,353 @@
+"""Any SAE through a run's own engine: the same proteins, splits, concepts and conventions, beside the run's own sources and controls.
+
+    rescored/<label>/about.json                            the plan (SAE, PLM, layer, sequences, annotations, splits), and what of it is done
+    rescored/<label>/maxima.parquet                        feature, maximum_train, maximum_all
+    rescored/<label>/{scores,active,concepts}.parquet      counts, as in `sources/<id>/`
+
+An SAE that others published was mostly trained on sequences among which are the run's test proteins, though never on their annotations.
+"""
+
+import logging
+import re
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import polars as pl
+from tqdm.auto import tqdm
+
+from interplm_nb.annotations import Annotations
+from interplm_nb.pipeline import manifest
+from interplm_nb.pipeline.errors import PipelineError
+from interplm_nb.pipeline.layout import CONVENTIONS
+from interplm_nb.pipeline.lock import locked
+from interplm_nb.pipeline.run import Run
+from interplm_nb.proteins import Proteins
+from interplm_nb.questions.rescore_table import RESCORED, own_rows, row_of
+from interplm_nb.saving import json_hash, read_json, read_parquet, remove, write_json, write_parquet
+
+if TYPE_CHECKING:
+    from interplm_nb.activations import FeatureActivations
+    from interplm_nb.concepts.selection import Selected
+    from interplm_nb.embeddings import Embeddings
+    from interplm_nb.sae.importers.given import Given
+    from interplm_nb.sae.model import SAE
+
+_log = logging.getLogger(__name__)
+
+
+class Settings(NamedTuple):
+    """How the counts are read; they do not depend on it."""
+
+    min_instances: int = 10
+    resamples: int = 200
+    seed: int = 0
+
+    @classmethod
+    def of(cls, run: Run) -> "Settings":
+        """Those of the run's stage `concepts`, so that its figures and the new ones are alike; the defaults before it."""
+        try:
+            params = manifest.read(run, "concepts")["params"]
+        except PipelineError:
+            return cls()
+        return cls(params["min_instances"], params["bootstrap"], params["seed"])
+
+
+@dataclass(frozen=True)
+class _Grounds:
+    """What every SAE is counted on."""
+
+    run: Run
+    proteins: Proteins
+    annotations: dict[str, Annotations]
+    accessions: dict[tuple[str, str], list[str]]
+    hashes: dict[str, Any]
+
+    @classmethod
+    def of(cls, run: Run) -> "_Grounds":
+        """Those of a run, in both conventions."""
+        proteins = run.proteins()
+        annotations = {
+            convention: run.annotations(convention, proteins) for convention in CONVENTIONS
+        }
+        accessions = {
+            (c, split): run.accessions(split, c)
+            for c in CONVENTIONS
+            for split in ("validation", "test")
+        }
+        hashes = {c: a.fingerprint for c, a in annotations.items()} | {
+            "splits": json_hash(run.splits().rows())
+        }
+        return cls(
+            run, proteins, annotations, accessions, {"sequences": proteins.sequence_hash, **hashes}
+        )
+
+
+def opened(
+    names: "Sequence[str]", given: "Given", revision: str | None = None, file: str | None = None
+) -> "dict[str, SAE]":
+    """SAEs by what a person calls them: a folder of this package, another project's file or folder, or, where no such path is there, a repository of
+    the Hugging Face Hub. `given` says what the files do not, of all of them. Keys are short names; errors are those of `importers.read`, `hub.get`.
+    """
+    from interplm_nb.sae import convert, hub
+
+    found = {}
+    for name in names:
+        path = Path(name).expanduser()
+        if path.exists() or not re.fullmatch(r"[\w.-]+/[\w.-]+", name):
+            key, sae = (
+                "/".join(path.resolve().with_suffix("").parts[-2:]),
+                convert.opened(path, given),
+            )
+        else:
+            key, sae = name, hub.get(name, given, revision=revision, file=file)
+            key = name if sae.about is None else f"{name} layer {sae.about.layer}"
+        found[key if key not in found else name] = sae
+    return found
+
+
+def rescore(
+    run: Run, saes: "Mapping[str, SAE]", settings: Settings | None = None, device: str = "auto"
+) -> pl.DataFrame:
+    """Count every SAE (name -> SAE) on the run's proteins in both conventions, and show it beside what the run has scored: `RESCORED`.
+
+    An SAE must be of the run's PLM: its name, and its weights where the SAE knows them. A layer that the run does not store is embedded, and removed
+    afterwards. Features are scaled by their maxima on train (`published`: on all proteins), whatever unit the SAE has. Counts are kept under
+    `rescored/`: a second call, or one after a kill, does what is lacking. PipelineError or ValueError, with both names, for an SAE of another PLM,
+    hook or width, before anything is computed.
+    """
+    settings = settings or Settings.of(run)
+    for name, sae in saes.items():
+        _check(run, name, sae)
+    grounds = _Grounds.of(run)
+    with locked(run.folder / ".lock"):
+        works = [_Work(grounds, name, sae) for name, sae in saes.items()]
+        for layer in sorted({work.layer for work in works}):
+            lacking = [work for work in works if work.layer == layer and not work.is_done(settings)]
+            if lacking:
+                with _embedded(run, grounds.proteins, layer, device) as embeddings:
+                    for work in tqdm(lacking, desc=f"score SAEs of layer {layer}", unit=" SAEs"):
+                        work.do(embeddings, settings, device)
+    return pl.DataFrame(
+        [row for work in works for row in work.rows(settings)] + own_rows(run), schema=RESCORED
+    )
+
+
+def _check(run: Run, name: str, sae: "SAE") -> None:
+    from interplm_nb.sae.company import check_place
+
+    model, about = run.summary("embed"), sae.about
+    if about is None:
+        raise PipelineError(
+            f"{name} does not say of which PLM and layer it is; set its `about`, or save it first"
+        )
+    known = about.plm_revision or model["plm_revision"]
+    if (about.plm, known) != (model["plm"], model["plm_revision"]):
+        raise PipelineError(
+            f"{name} is an SAE of {about.plm} ({known[:15]}), {run.folder} is embedded with {model['plm']} ({model['plm_revision'][:15]}); "
+            "take an SAE of that model, or a run with this one (-p embed.plm=...)"
+        )
+    check_place(sae, int(model["d_in"]), f"{model['plm']} of {run.folder}")
+
+
+@contextmanager
+def _embedded(run: Run, proteins: Proteins, layer: int, device: str) -> "Iterator[Embeddings]":
+    """A layer of the run's PLM on all proteins: stored, or made for this and removed when all is done (what a kill leaves is gone on with)."""
+    if layer in run.layers():
+        yield run.embeddings(layer)
+        return
+    from interplm_nb.plm.record import check_layer
+    from interplm_nb.plm.store import embed_to
+
+    plm = run.plm(device)
+    try:
+        check_layer(plm, layer)
+    except ValueError as error:
+        raise PipelineError(f"{error}; the SAE is of another model of that name") from None
+    _log.warning(
+        "layer %d is not stored in %s: embedding it; the run's own sources are of its own layer",
+        layer,
+        run.folder,
+    )
+    folder = run.folder / "rescored" / "work" / f"layer_{layer:02d}"
+    yield embed_to(plm, proteins, [layer], lambda _: folder)[layer]
+    remove(folder.parent)
+
+
+@dataclass
+class _Work:
+    """One SAE: what of it is counted, and counting what is not."""
+
+    grounds: _Grounds
+    name: str
+    sae: "SAE"
+    about: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        assert self.sae.about is not None  # `_check` has seen to it
+        digest, said = self.sae.weight_hash, self.sae.about
+        self.layer = said.layer
+        self.plan = {"sae": digest, "plm": said.plm, "layer": said.layer, **self.grounds.hashes}
+        self._read()
+
+    @property
+    def folder(self) -> Path:
+        """Named after the SAE and its weights; that of the same weights under another name, where there is one."""
+        root, weights = (
+            self.grounds.run.folder / "rescored",
+            self.plan["sae"].removeprefix("sha256:")[:12],
+        )
+        slug = re.sub(r"[^A-Za-z0-9_-]+", "-", self.name).strip("-")[-60:]
+        return next(iter(sorted(root.glob(f"*-{weights}"))), root / f"{slug}-{weights}")
+
+    def _read(self) -> None:
+        path = self.folder / "about.json"
+        self.about = read_json(path, "Rescored", 1) if path.is_file() else {}
+        if self.about.get("plan") != self.plan:
+            self.about = {
+                "type": "Rescored",
+                "version": 1,
+                "plan": self.plan,
+                "counted": [],
+                "intervals": {},
+                "seconds": 0.0,
+            }
+
+    def is_done(self, settings: Settings) -> bool:
+        """Is everything counted, and the interval of these settings taken?"""
+        counted = {f"{c}/{split}" for c, split in self.grounds.accessions} <= set(
+            self.about["counted"]
+        )
+        return counted and _key(settings) in self.about["intervals"]
+
+    def do(self, embeddings: "Embeddings", settings: Settings, device: str) -> None:
+        """Everything that is lacking, step by step; a step that is done is noted."""
+        from interplm_nb.plm.devices import choose_device
+        from interplm_nb.sae.on_demand import on_demand
+
+        self._read()  # the same SAE may have come before, under another name
+        if "l0" not in self.about:
+            remove(self.folder)
+        # An SAE whose features are fractions of its publisher's maxima is scaled anew like any other.
+        values = on_demand(
+            self.sae.to(choose_device(device)), embeddings, self.grounds.proteins, unit="raw"
+        )
+        if "l0" not in self.about:
+            self._step(lambda: self._measure(values))
+        for convention, split in self.grounds.accessions:
+            if f"{convention}/{split}" not in self.about["counted"]:
+                self._step(lambda c=convention, s=split: self._count(values, c, s))
+        if _key(settings) not in self.about["intervals"]:
+            self._step(lambda: self._interval(values, settings))
+
+    def rows(self, settings: Settings) -> list[dict[str, Any]]:
+        """A row per convention."""
+        self._read()
+        low, high = self.about["intervals"][_key(settings)]
+        of = {"sae": self.name, "of": "rescored", "layer": self.layer, "n_features": self.sae.d_sae}
+        of |= {name: self.about[name] for name in ("l0", "alive", "seconds")}
+        found = []
+        for convention in CONVENTIONS:
+            bounds = {"low": low, "high": high} if convention == "strict" else {}
+            found.append(
+                row_of(
+                    of | bounds,
+                    self._selected(convention, settings).summary(self.name).row(0, named=True),
+                )
+            )
+        return found
+
+    def _step(self, work: Callable[[], None]) -> None:
+        started = time.perf_counter()
+        work()
+        self.about["seconds"] += time.perf_counter() - started
+        write_json(self.about, self.folder / "about.json")
+
+    def _measure(self, values: "FeatureActivations") -> None:
+        train, every, entries = _maxima(
+            values, self.grounds.proteins.rows_of(self.grounds.run.accessions("train"))
+        )
+        features = np.arange(len(train), dtype=np.uint32)
+        table = pl.DataFrame({"feature": features, "maximum_train": train, "maximum_all": every})
+        about = {
+            "type": "Maxima",
+            "version": 1,
+            "source": self.name,
+            "sequences": values.proteins.sequence_hash,
+        }
+        write_parquet(table, self.folder / "maxima.parquet", about)
+        self.about |= {
+            "l0": entries / max(values.n_residues, 1),
+            "alive": float((train > 0).mean()),
+        }
+
+    def _scaled(self, values: "FeatureActivations", convention: str) -> "FeatureActivations":
+        maxima = read_parquet(self.folder / "maxima.parquet", "Maxima", 1)[0]
+        return values.relative_to(
+            maxima["maximum_train" if convention == "strict" else "maximum_all"].to_numpy()
+        )
+
+    def _count(self, values: "FeatureActivations", convention: str, split: str) -> None:
+        from interplm_nb.concepts.count import count
+
+        annotations, accessions = (
+            self.grounds.annotations[convention],
+            self.grounds.accessions[convention, split],
+        )
+        scores = count(
+            self._scaled(values, convention),
+            annotations,
+            accessions,
+            overlap="keep" if convention == "strict" else "overwrite",
+        )
+        scores.save(self.folder, split, convention, {"source": self.name, **self.plan})
+        self.about["counted"].append(f"{convention}/{split}")
+
+    def _selected(self, convention: str, settings: Settings) -> "Selected":
+        from interplm_nb.concepts import selection
+        from interplm_nb.concepts.scores import ConceptScores
+
+        validation, test = (
+            ConceptScores.load(self.folder, split, convention) for split in ("validation", "test")
+        )
+        return (
+            selection.strict(validation, test, settings.min_instances)
+            if convention == "strict"
+            else selection.published(validation, test)
+        )
+
+    def _interval(self, values: "FeatureActivations", settings: Settings) -> None:
+        from interplm_nb.concepts.intervals import by_cluster, interval
+
+        pairs = self._selected("strict", settings).pairs
+        bounds: list[float | None] = [None, None]
+        if settings.resamples and pairs.height:
+            clusters = self.grounds.run.splits().filter(pl.col("split") == "test")
+            counts = by_cluster(
+                self._scaled(values, "strict"), self.grounds.annotations["strict"], pairs, clusters
+            )
+            found = interval(counts, settings.resamples, settings.seed)
+            bounds = [found.low, found.high]
+        self.about["intervals"][_key(settings)] = bounds
+
+
+def _key(settings: Settings) -> str:
+    return "/".join(map(str, settings))
+
+
+def _maxima(values: "FeatureActivations", train: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
+    """Maxima over train rows and over all (float32 [n_features] each), and the number of entries, in one pass."""
+    on_train, every = (np.zeros(values.n_features, np.float32) for _ in range(2))
+    is_train = np.zeros(values.n_residues, bool)
+    is_train[train] = True
+    entries = 0
+    for first, block in tqdm(values.blocks(), desc="encode", unit=" blocks", leave=False):
+        mine = np.repeat(is_train[first : first + len(block.indptr) - 1], np.diff(block.indptr))
+        np.maximum.at(every, block.indices, block.data)
+        np.maximum.at(on_train, block.indices[mine], block.data[mine])
+        entries += block.nnz
+    return on_train, every, entries

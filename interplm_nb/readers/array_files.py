@@ -1,0 +1,199 @@
+"""Files of one float array per name: npz, safetensors and HDF5, read one array at a time.
+
+Shapes and types are known without reading a value. HDF5 as UniProt publishes it names its datasets
+by accession; bio-embeddings numbers them and has the accession in the attribute `original_id`.
+"""
+
+import json
+import zipfile
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+import h5py
+import numpy as np
+from safetensors import SafetensorError, safe_open
+
+from interplm_nb.bfloat16 import widened
+from interplm_nb.readers.report import InputError
+
+WANTED = "one [residues, width] array per accession in an .npz, .safetensors, .h5 or .hdf5 file"
+_TYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2"}
+_DAMAGE = (OSError, ValueError, KeyError, EOFError, RuntimeError, zlib.error, zipfile.BadZipFile)
+
+
+class Entry(NamedTuple):
+    """An array that a file holds."""
+
+    name: str
+    """What the file calls it: an accession."""
+    key: str
+    """Where it is in the file."""
+    shape: tuple[int, ...]
+    dtype: str
+    """Its type, in the format's own word."""
+    floating: bool
+
+
+class ArrayFile(Protocol):
+    """An open file of arrays."""
+
+    @property
+    def entries(self) -> Sequence[Entry]:
+        """What it holds, in the order of the file."""
+        ...
+
+    def read(self, entry: Entry) -> np.ndarray:
+        """float32 of the entry's shape."""
+        ...
+
+
+@contextmanager
+def open_arrays(path: Path | str) -> Iterator[ArrayFile]:
+    """A file of arrays, its format told by its suffix.
+
+    `InputError` where it is missing, has another suffix, or is not what its suffix says or damaged;
+    also while the block reads on.
+    """
+    path = Path(path)
+    kinds = {".npz": _Npz, ".safetensors": _Safetensors, ".h5": _Hdf5, ".hdf5": _Hdf5}
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; wanted {WANTED}")
+    kind = kinds.get(path.suffix.lower())
+    if kind is None:
+        raise InputError(
+            f"{path}: {path.suffix or 'a file without a suffix'} holds no arrays that can be read; "
+            f"wanted {WANTED}"
+        )
+    try:
+        opened = kind(path)
+    except (*_DAMAGE, SafetensorError) as error:
+        raise _unreadable(path, kind.format, error) from error
+    try:
+        yield _Guarded(opened, path)
+    finally:
+        opened.close()
+
+
+def _unreadable(path: Path, kind: str, error: Exception) -> InputError:
+    if isinstance(error, InputError):
+        return error
+    said = " ".join(str(error).split())[:200]
+    return InputError(
+        f"{path}: not {kind} file that can be read ({said}); copy or download it again"
+    )
+
+
+def _float32(values: np.ndarray) -> np.ndarray:
+    with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, which is refused
+        return np.asarray(values, np.float32)
+
+
+class _Guarded:
+    """Says what cannot be read with the file's name."""
+
+    def __init__(self, opened: "_Npz | _Safetensors | _Hdf5", path: Path) -> None:
+        self.entries: Sequence[Entry] = opened.entries
+        self._opened, self._path = opened, path
+
+    def read(self, entry: Entry) -> np.ndarray:
+        try:
+            return self._opened.read(entry)
+        except _DAMAGE as error:
+            raise _unreadable(self._path, self._opened.format, error) from error
+
+
+class _Npz:
+    format = "an npz"
+
+    def __init__(self, path: Path) -> None:
+        self._archive = zipfile.ZipFile(path)
+        try:
+            self.entries = [self._entry(key) for key in self._archive.namelist()]
+        except BaseException:
+            self.close()
+            raise
+
+    def _entry(self, key: str) -> Entry:
+        with self._archive.open(key) as stream:
+            version = np.lib.format.read_magic(stream)
+            header = (
+                np.lib.format.read_array_header_1_0
+                if version == (1, 0)
+                else np.lib.format.read_array_header_2_0
+            )
+            shape, _, dtype = header(stream)
+        return Entry(key.removesuffix(".npy"), key, shape, str(dtype), dtype.kind == "f")
+
+    def read(self, entry: Entry) -> np.ndarray:
+        with self._archive.open(entry.key) as stream:
+            return _float32(np.lib.format.read_array(stream, allow_pickle=False))
+
+    def close(self) -> None:
+        self._archive.close()
+
+
+class _Safetensors:
+    format = "a safetensors"
+
+    def __init__(self, path: Path) -> None:
+        with safe_open(path, "numpy"):  # checks the header against the file's size
+            pass
+        with path.open("rb") as stream:
+            size = int.from_bytes(stream.read(8), "little")
+            header = json.loads(stream.read(size))
+        header.pop("__metadata__", None)
+        self._path, self._starts = path, {}
+        self.entries: list[Entry] = []
+        for name, about in header.items():
+            self._starts[name] = 8 + size + about["data_offsets"][0]
+            dtype = about["dtype"]
+            self.entries.append(Entry(name, name, tuple(about["shape"]), dtype, dtype in _TYPES))
+
+    def read(self, entry: Entry) -> np.ndarray:
+        held = np.fromfile(
+            self._path,
+            _TYPES[entry.dtype],
+            int(np.prod(entry.shape)),
+            offset=self._starts[entry.key],
+        ).reshape(entry.shape)
+        # numpy has no bfloat16.
+        return widened(held) if entry.dtype == "BF16" else _float32(held)
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+
+class _Hdf5:
+    format = "an HDF5"
+
+    def __init__(self, path: Path) -> None:
+        self._file = h5py.File(path, "r")
+        try:
+            self.entries = [self._entry(str(key), path) for key in self._file]
+        except BaseException:
+            self.close()
+            raise
+
+    def _entry(self, key: str, path: Path) -> Entry:
+        # A link could lead to another file.
+        linked = not isinstance(self._file.get(key, getlink=True), h5py.HardLink)
+        dataset = None if linked else self._file[key]
+        if not isinstance(dataset, h5py.Dataset):
+            kind = "link" if linked else "group"
+            raise InputError(
+                f"{path}: {key!r} is a {kind}, not a dataset; wanted one [residues, width] dataset "
+                "per accession at the top of the file"
+            )
+        name = dataset.attrs.get("original_id", key)
+        name = name.decode() if isinstance(name, bytes) else str(name)
+        return Entry(name, key, dataset.shape, str(dataset.dtype), dataset.dtype.kind == "f")
+
+    def read(self, entry: Entry) -> np.ndarray:
+        # A dataset, as `_entry` made sure.
+        return _float32(self._file[entry.key][()])  # pyright: ignore[reportIndexIssue, reportArgumentType]
+
+    def close(self) -> None:
+        self._file.close()

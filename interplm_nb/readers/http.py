@@ -1,0 +1,124 @@
+"""GET over HTTP with a timeout, and retries where they can help."""
+
+import gzip
+import http.client
+import json
+import logging
+import re
+import time
+import urllib.error
+import urllib.request
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from interplm_nb import __version__
+from interplm_nb.readers.report import InputError
+
+log = logging.getLogger(__name__)
+
+_RETRY = frozenset({408, 425, 429, 500, 502, 503, 504})
+_LONGEST_WAIT = 60.0
+_NEXT = re.compile(r'<([^<>]+)>\s*;\s*rel="?next"?')
+
+
+class Answer(NamedTuple):
+    """A text and its headers, their names in lower case."""
+
+    text: str
+    headers: Mapping[str, str]
+
+    @property
+    def next(self) -> str | None:
+        """The address of the next page, from the `Link` header."""
+        match = _NEXT.search(self.headers.get("link", ""))
+        return match[1] if match else None
+
+
+@dataclass(frozen=True)
+class Connection:
+    """How long to wait for a server, and how often to try."""
+
+    timeout: float = 60.0
+    """Seconds without a byte after which an answer is given up."""
+    retries: int = 5
+    """Tries after the first, for a server that is busy or does not answer."""
+    wait: float = 1.0
+    """Seconds before the first retry; each later one waits twice as long, or as long as the server asks (at most a minute)."""
+
+    def get(self, url: str) -> Answer:
+        """The answer as text; raises `InputError` where the server refuses the request, or after the last retry."""
+        if not url.startswith(("https://", "http://")):
+            raise InputError(f"{url!r} is no address on the web; wanted https://...")
+        for attempt in range(self.retries + 1):
+            try:
+                return self._try(url)
+            except urllib.error.HTTPError as error:
+                with error:
+                    if error.code not in _RETRY:
+                        raise InputError(
+                            f"{_server(url)} refused {url[:200]}: {error.code} {error.reason}. {_reason(error)}".rstrip()
+                        ) from None
+                    problem, asked = (
+                        f"{error.code} {error.reason}",
+                        error.headers.get("Retry-After", ""),
+                    )
+            except (
+                OSError,
+                http.client.HTTPException,
+                EOFError,
+                zlib.error,
+                UnicodeDecodeError,
+            ) as error:
+                problem, asked = str(getattr(error, "reason", error)) or type(error).__name__, ""
+            if attempt < self.retries:
+                pause = (
+                    float(asked) if asked.isdecimal() and len(asked) < 4 else self.wait * 2**attempt
+                )
+                log.info("%s: %s; trying again", _server(url), problem)
+                time.sleep(min(pause, _LONGEST_WAIT))
+        raise InputError(
+            f"{_server(url)} did not answer ({problem}; {self.retries + 1} tries); check the network and run again, or work from the cache"
+        )
+
+    def _try(self, url: str) -> Answer:
+        headers = {"User-Agent": f"interplm-nb/{__version__}", "Accept-Encoding": "gzip"}
+        with urllib.request.urlopen(
+            urllib.request.Request(url, headers=headers), timeout=self.timeout
+        ) as response:
+            body = response.read()
+            packed = response.headers.get("Content-Encoding") == "gzip"
+            return Answer(
+                (gzip.decompress(body) if packed else body).decode("utf-8"),
+                {name.lower(): value for name, value in response.headers.items()},
+            )
+
+
+def _server(url: str) -> str:
+    return "/".join(url.split("/")[:3])
+
+
+def _reason(error: urllib.error.HTTPError) -> str:
+    """What the server says about it: UniProt answers JSON with `messages`."""
+    try:
+        return " ".join(
+            map(
+                str,
+                json.loads(_text(error.read(), error.headers.get("Content-Encoding")))["messages"],
+            )
+        )
+    except (
+        OSError,
+        http.client.HTTPException,
+        EOFError,
+        zlib.error,
+        ValueError,
+        KeyError,
+        TypeError,
+    ):
+        return ""  # the status alone must do
+
+
+def _text(body: bytes, encoding: str | None) -> str:
+    return (gzip.decompress(body) if encoding == "gzip" else body).decode("utf-8")

@@ -1,0 +1,414 @@
+"""People's own labels: tables, GFF3, BED, and label strings with one letter per residue, into `Annotations`.
+
+Every reader takes the `Proteins` that the labels are on and returns `LabelsRead(annotations, report)`. A record that cannot be used (an unknown
+protein, a span past the end) is reported and left out, or stops the reading with `strict=True`. Several readings are joined by `Annotations`
+of the concatenated tables once their concepts have different names.
+"""
+
+import csv
+import io
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import groupby
+from pathlib import Path
+from typing import Literal, NamedTuple
+from urllib.parse import unquote
+
+import polars as pl
+
+from interplm_nb.annotations import LEVELS, SCHEMA, Annotations
+from interplm_nb.proteins import Proteins
+from interplm_nb.readers.opening import open_bytes, open_text
+from interplm_nb.readers.report import InputError, ReadReport
+
+Level = Literal["residue", "instance"]
+
+NEEDED = ("accession", "start", "end", "concept")
+OPTIONAL = ("category", "level", "instance")
+
+DSSP = {
+    "H": "Alpha helix",
+    "B": "Beta bridge",
+    "E": "Beta strand",
+    "G": "3-10 helix",
+    "I": "Pi helix",
+    "P": "Polyproline helix",
+    "T": "Turn",
+    "S": "Bend",
+}
+"""Names of DSSP's states; `C`, `-`, `L`, `X` and blank are no concept. In three-state strings `H`, `E`, `C`, H is any helix: give own names."""
+
+
+class LabelsRead(NamedTuple):
+    """What a reader of labels returns."""
+
+    annotations: Annotations
+    report: ReadReport
+
+
+class Label(NamedTuple):
+    """One segment as written: positions from 1, both included. Segments of one `instance` (and protein and concept) belong together."""
+
+    accession: str
+    start: int
+    end: int
+    concept: str
+    category: str
+    level: str
+    instance: str | None = None
+
+
+def read_table(
+    path: Path,
+    proteins: Proteins,
+    category: str = "Own labels",
+    level: Level = "instance",
+    strict: bool = False,
+) -> LabelsRead:
+    """Read a table of segments: TSV, CSV (plain, gzip or zstd) or Parquet, told by the file's name.
+
+    Columns: `accession`, `start`, `end` (positions from 1, both included), `concept`; optionally `category`, `level` (`residue` or `instance`: how
+    recall counts) and `instance` (rows of one protein, concept and instance are one instance, such as the two ends of a bond). `category`
+    and `level` stand where the table has no such column or an empty cell. Other columns are left alone, and reported.
+    """
+    report = ReadReport(path, strict)
+    names, rows = _rows(path, report)
+    missing = [name for name in NEEDED if name not in names]
+    if missing:
+        raise InputError(
+            f"{path}: wanted a table with the columns {', '.join(NEEDED)}; {missing} not among {names}; rename or add them"
+        )
+    for name in names:
+        if name not in NEEDED + OPTIONAL:
+            report.note("column left alone", name)
+    return _collect(_table_labels(rows, category, level, report), proteins, report)
+
+
+def read_gff3(
+    path: Path,
+    proteins: Proteins,
+    category: str = "GFF3",
+    level: Level = "instance",
+    strict: bool = False,
+) -> LabelsRead:
+    """Read a GFF3 file (plain, gzip or zstd) whose sequence ids are accessions; positions are from 1, both included.
+
+    The concept is the feature's type, and its `Name` or `Note` where it has one: `Domain_SH3`. Lines of one `ID` are one instance.
+    """
+    report = ReadReport(path, strict)
+    with open_text(path) as lines:
+        return _collect(_gff3_labels(lines, category, level, report), proteins, report)
+
+
+def read_bed(
+    path: Path,
+    proteins: Proteins,
+    category: str = "BED",
+    level: Level = "instance",
+    strict: bool = False,
+) -> LabelsRead:
+    """Read a BED file (plain, gzip or zstd) whose chromosomes are accessions and whose names (column 4) are concepts.
+
+    BED counts from 0 and leaves the end out: `0 10` is positions 1 to 10. A line without a name gets the concept `category`. Blocks (column 10
+    on) are segments of one instance.
+    """
+    report = ReadReport(path, strict)
+    with open_text(path) as lines:
+        return _collect(_bed_labels(lines, category, level, report), proteins, report)
+
+
+def from_label_strings(
+    labels: Mapping[str, str],
+    proteins: Proteins,
+    names: Mapping[str, str] = DSSP,
+    category: str = "Secondary structure",
+    level: Level = "instance",
+    strict: bool = False,
+) -> LabelsRead:
+    """Labels given as one letter per residue, such as DSSP's `HHHEEC`, by accession.
+
+    `names` gives the concept of each letter; letters that it lacks are no concept. Each unbroken run of a letter is one instance. A string whose
+    length is not that of the protein is reported and left out.
+    """
+    report = ReadReport("label strings", strict)
+    return _collect(
+        _string_labels(labels, names, category, level, proteins, report), proteins, report
+    )
+
+
+def _rows(path: Path, report: ReadReport) -> tuple[list[str], Iterator[tuple[int, dict[str, str]]]]:
+    """Column names in lower case, and the rows as strings with their lines (or row numbers)."""
+    name = path.name.lower().removesuffix(".gz").removesuffix(".zst")
+    separator = {".tsv": "\t", ".txt": "\t", ".csv": ","}.get(Path(name).suffix)
+    if name.endswith(".parquet"):
+        return _parquet_rows(path)
+    if separator is None:
+        raise InputError(
+            f"{path}: the name ends in {Path(name).suffix!r}; a table of labels ends in .tsv, .txt, .csv or .parquet"
+        )
+    with open_text(path) as text:
+        lines = csv.reader(io.StringIO(text.read()), delimiter=separator)
+    names = [cell.strip().lower() for cell in next(lines, [])]
+    return names, _text_rows(lines, names, report)
+
+
+def _parquet_rows(path: Path) -> tuple[list[str], Iterator[tuple[int, dict[str, str]]]]:
+    try:
+        with open_bytes(path) as stream:
+            table = pl.read_parquet(io.BytesIO(stream.read()))
+    except pl.exceptions.PolarsError as error:
+        raise InputError(
+            f"{path}: cannot be read as Parquet ({str(error).splitlines()[0]}); write or copy it again"
+        ) from error
+    table = table.rename({name: name.strip().lower() for name in table.columns})
+    texts = table.select(
+        pl.col(c).cast(pl.String).fill_null("") for c in table.columns if c in NEEDED + OPTIONAL
+    )
+    return table.columns, enumerate(texts.iter_rows(named=True), 1)
+
+
+def _text_rows(
+    lines: Iterator[list[str]], names: list[str], report: ReadReport
+) -> Iterator[tuple[int, dict[str, str]]]:
+    for line, cells in enumerate(lines, 2):
+        if not cells:
+            continue
+        if len(cells) != len(names):
+            detail, wanted = (
+                f"{len(cells)} cells",
+                f"every row has the {len(names)} cells of the first line",
+            )
+            report.reject("row of another width", cells[0] or f"line {line}", detail, wanted, line)
+            continue
+        yield line, dict(zip(names, (cell.strip() for cell in cells), strict=True))
+
+
+def _table_labels(
+    rows: Iterator[tuple[int, dict[str, str]]], category: str, level: str, report: ReadReport
+) -> Iterator[tuple[Label, int | None]]:
+    for line, row in rows:
+        empty = [name for name in NEEDED if not row[name]]
+        record = row["accession"] or f"line {line}"
+        if empty:
+            report.reject(
+                "empty cell",
+                record,
+                f"no {', '.join(empty)}",
+                f"every row needs {', '.join(NEEDED)}",
+                line,
+            )
+            continue
+        span = _span(row["start"], row["end"], record, report, line)
+        if span:
+            kind = (row.get("category") or category, row.get("level") or level)
+            yield (
+                Label(row["accession"], *span, row["concept"], *kind, row.get("instance") or None),
+                line,
+            )
+
+
+def _gff3_labels(
+    lines: Iterable[str], category: str, level: str, report: ReadReport
+) -> Iterator[tuple[Label, int | None]]:
+    for number, line in enumerate(lines, 1):
+        line = line.rstrip("\r\n")
+        if line.startswith(("##FASTA", ">")):
+            return
+        if not line or line.startswith("#"):
+            continue
+        cells = line.split("\t")
+        if len(cells) != 9:
+            report.reject(
+                "row of another width",
+                cells[0],
+                f"{len(cells)} cells",
+                "a GFF3 line has 9 cells parted by tabs",
+                number,
+            )
+            continue
+        accession, kind = unquote(cells[0]), unquote(cells[2])
+        attributes: dict[str, str] = {
+            key.strip(): value
+            for key, _, value in (part.partition("=") for part in cells[8].split(";"))
+        }
+        name = unquote(attributes.get("Name") or attributes.get("Note") or "")
+        span = _span(cells[3], cells[4], accession, report, number)
+        if span:
+            yield (
+                Label(
+                    accession,
+                    *span,
+                    f"{kind}_{name}" if name else kind,
+                    category,
+                    level,
+                    attributes.get("ID"),
+                ),
+                number,
+            )
+
+
+def _bed_labels(
+    lines: Iterable[str], category: str, level: str, report: ReadReport
+) -> Iterator[tuple[Label, int | None]]:
+    for number, line in enumerate(lines, 1):
+        line = line.rstrip("\r\n")
+        if not line or line.startswith(("#", "track", "browser")):
+            continue
+        cells = line.split("\t") if "\t" in line else line.split()
+        if len(cells) < 3:
+            report.reject(
+                "row of another width",
+                cells[0] if cells else f"line {number}",
+                f"{len(cells)} cells",
+                "BED has 3 or more",
+                number,
+            )
+            continue
+        concept = cells[3] if len(cells) > 3 and cells[3] not in ("", ".") else category
+        for start, end in _blocks(cells, report, number):
+            yield (
+                Label(cells[0], start + 1, end, concept, category, level, f"line {number}"),
+                number,
+            )
+
+
+def _blocks(cells: list[str], report: ReadReport, line: int) -> list[tuple[int, int]]:
+    """Starts from 0 and ends left out: the blocks of a BED line, or all of it."""
+    try:
+        first, last = int(cells[1]), int(cells[2])
+        if len(cells) < 12:
+            return [(first, last)]
+        sizes, offsets = ([int(n) for n in cells[i].rstrip(",").split(",")] for i in (10, 11))
+        return [
+            (first + offset, first + offset + size)
+            for offset, size in zip(offsets, sizes, strict=True)
+        ]
+    except ValueError:
+        shown = " ".join(cells[1:3] + cells[10:12])
+        report.reject(
+            "unreadable position",
+            cells[0],
+            shown,
+            "BED's columns 2 and 3 are numbers, 11 and 12 as many numbers each",
+            line,
+        )
+        return []
+
+
+def _string_labels(
+    labels: Mapping[str, str],
+    names: Mapping[str, str],
+    category: str,
+    level: str,
+    proteins: Proteins,
+    report: ReadReport,
+) -> Iterator[tuple[Label, int | None]]:
+    for accession, letters in labels.items():
+        length = len(proteins.sequence(accession)) if accession in proteins else len(letters)
+        if len(letters) != length:
+            report.reject(
+                "label string of another length",
+                accession,
+                f"{len(letters)} labels for {length} residues",
+                "give one letter per residue",
+            )
+            continue
+        position = 1
+        for letter, run in groupby(letters):
+            after = position + len(list(run))
+            if letter in names:
+                yield Label(accession, position, after - 1, names[letter], category, level), None
+            position = after
+
+
+def _span(
+    start: str, end: str, record: str, report: ReadReport, line: int
+) -> tuple[int, int] | None:
+    try:
+        return int(start), int(end)
+    except ValueError:
+        report.reject(
+            "unreadable position",
+            record,
+            f"{start}..{end}",
+            "start and end are whole numbers from 1",
+            line,
+        )
+        return None
+
+
+def _collect(
+    labels: Iterator[tuple[Label, int | None]], proteins: Proteins, report: ReadReport
+) -> LabelsRead:
+    """Check each label against its protein and its concept, number the instances, and count what was left out."""
+    kinds: dict[str, tuple[str, str]] = {}
+    numbers: dict[object, int] = {}
+    rows: list[tuple[str, int, int, str, str, str, int]] = []
+    for label, line in labels:
+        if not _fits(label, proteins, report, line) or not _agrees(label, kinds, report, line):
+            continue
+        # Without an instance of its own, each segment is one.
+        key = (
+            (label.accession, label.concept, label.instance)
+            if label.instance is not None
+            else len(rows)
+        )
+        number = numbers.setdefault(key, len(numbers) + 1)
+        rows.append((*label[:6], number))
+    names = ["accession", "start", "end", "concept", "category", "level", "instance"]
+    annotations = Annotations(
+        pl.DataFrame(rows, schema={name: SCHEMA[name] for name in names}, orient="row"), proteins
+    )
+    report.kept = annotations.table["accession"].n_unique()
+    return LabelsRead(annotations, report)
+
+
+def _fits(label: Label, proteins: Proteins, report: ReadReport, line: int | None) -> bool:
+    if label.accession not in proteins:
+        report.reject(
+            "unknown protein",
+            label.accession,
+            "not among the proteins",
+            "accessions are those of the proteins given",
+            line,
+        )
+        return False
+    length = len(proteins.sequence(label.accession))
+    if not 1 <= label.start <= label.end <= length:
+        reason = "span past the end" if label.end > length else "span backwards or before 1"
+        detail = f"{label.concept} {label.start}..{label.end}"
+        report.reject(
+            reason,
+            label.accession,
+            detail,
+            f"positions are 1 to {length}, in ascending order",
+            line,
+        )
+        return False
+    return True
+
+
+def _agrees(
+    label: Label, kinds: dict[str, tuple[str, str]], report: ReadReport, line: int | None
+) -> bool:
+    """Whether the level is one, and the concept of the category and level that it came with first."""
+    kind = (label.category, label.level)
+    if label.level not in LEVELS:
+        report.reject(
+            "unknown level",
+            label.accession,
+            f"{label.level!r}",
+            f"a level is one of {', '.join(LEVELS)}",
+            line,
+        )
+        return False
+    first = kinds.setdefault(label.concept, kind)
+    if first != kind:
+        detail = f"{label.concept} is {', '.join(kind)}; before it was {', '.join(first)}"
+        report.reject(
+            "concept of two kinds",
+            label.accession,
+            detail,
+            "give a concept one category and one level",
+            line,
+        )
+    return first == kind

@@ -1,0 +1,75 @@
+"""Protein sequences as they come in files, made fit for `Proteins` or refused with the reason."""
+
+import re
+
+from interplm_nb.proteins import LETTERS
+from interplm_nb.readers.report import ReadReport
+
+_GOOD = re.compile(rf"[{LETTERS}]+")
+_FAULTS = (
+    (
+        "gap in the sequence",
+        re.compile(r"[-.]"),
+        "remove the gaps (an alignment is not a sequence)",
+    ),
+    (
+        "stop inside the sequence",
+        re.compile(r"\*"),
+        "only one * at the very end is taken; cut the sequence at the stop",
+    ),
+    ("digit in the sequence", re.compile(r"\d"), "remove numbers from the sequence lines"),
+    ("blank in the sequence", re.compile(r"\s"), "remove the blanks"),
+    ("letter that is no residue", re.compile(rf"[^{LETTERS}]"), f"the letters are {LETTERS}"),
+)
+
+
+def clean_sequence(
+    raw: str, report: ReadReport, record: str, line: int | None = None
+) -> str | None:
+    """Upper-case letters of `LETTERS` without a final `*`, or None where the record was rejected; what was changed is noted."""
+    sequence = raw.removesuffix("*")
+    # Unicode has letters whose upper case is another, or two: only ASCII is raised
+    sequence = sequence.upper() if sequence.isascii() else sequence
+    if _GOOD.fullmatch(sequence):
+        if raw.endswith("*"):
+            report.note("final * removed", record)
+        if not raw.isupper():
+            report.note("lower case made upper case", record)
+        return sequence
+    if not sequence:
+        report.reject(
+            "no sequence",
+            record,
+            "the record is empty",
+            "a record needs at least one residue",
+            line,
+        )
+        return None
+    for reason, fault, wanted in _FAULTS:
+        found = fault.search(sequence)
+        if found:
+            report.reject(
+                reason, record, f"{found.group()!r} at position {found.start() + 1}", wanted, line
+            )
+            return None
+    raise AssertionError(f"unreachable: {sequence[:40]!r} is neither good nor faulty")
+
+
+def is_repeat(
+    known: str | None, sequence: str, report: ReadReport, record: str, line: int | None = None
+) -> bool:
+    """Whether this accession came before (with the sequence `known`); an identical one is noted, another one rejected."""
+    if known is None:
+        return False
+    if known == sequence:
+        report.note("identical duplicate left out", record)
+    else:
+        detail = f"{len(sequence)} residues, {len(known)} the first time"
+        report.reject(
+            "accession again with another sequence",
+            record,
+            detail,
+            "give each sequence a name of its own",
+            line,
+        )
+    return True

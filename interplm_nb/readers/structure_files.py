@@ -1,0 +1,197 @@
+"""Structure files by accession: from a folder, from the PDB by entry, from the AlphaFold Protein Structure Database by accession.
+
+Downloads wait in a cache, so that a structure that was seen once is there without a network. Whatever names a file or an address has the form
+of an accession or an entry first, and is never taken from a header as it is.
+"""
+
+import gzip
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property, partial
+from pathlib import Path
+
+from interplm_nb.proteins import Proteins
+from interplm_nb.readers.http import Connection
+from interplm_nb.readers.report import InputError
+from interplm_nb.readers.structures import Structure
+from interplm_nb.readers.uniprot_rest import ACCESSION
+from interplm_nb.saving import atomic_path
+
+ALPHAFOLD = "https://alphafold.ebi.ac.uk"
+PDB = "https://files.rcsb.org"
+CACHE = Path("~/.cache/interplm-nb/structures")
+LARGEST = 400_000_000
+"""Characters of an mmCIF file that is taken; an atom has about 100."""
+PDB_ENTRY = re.compile(r"(?:pdb_0000)?([1-9][a-z0-9]{3})|(pdb_[a-z0-9]{8})")
+"""https://www.wwpdb.org/documentation/pdb-id-extension-faq: four characters, or `pdb_` and eight, in lower case."""
+_FILE = re.compile(r"(.+)\.(?:pdb|ent|cif|mmcif)(?:\.gz)?")
+
+
+@dataclass(frozen=True)
+class StructureFiles:
+    """Structure files of a user's own, and downloads with a cache."""
+
+    own: Path | str | Mapping[str, Path] | None = None
+    """A folder, or a path for each accession. A file of the folder belongs to the accession its name begins with, up to `-`, `_` or `.`; a
+    leading `AF-` does not count: `P69905.pdb`, `AF-P69905-F1-model_v4.cif.gz`. Of several the shortest name is taken, then the first."""
+    cache: Path = CACHE
+    """Folder of downloads: `alphafold/<ACCESSION>/<file's name>` and `pdb/<entry>.cif.gz`."""
+    offline: bool = False
+    """Answer from files and the cache alone."""
+    refresh: bool = False
+    """Download again what is in the cache."""
+    alphafold_address: str = ALPHAFOLD
+    pdb_address: str = PDB
+    connection: Connection = field(default_factory=Connection)
+    """Timeout and retries."""
+
+    def structure(
+        self, accession: str, sequence: str, entry: str | None = None, chain: str | None = None
+    ) -> Structure:
+        """The structure of one protein, its residues mapped to positions of `sequence` by alignment.
+
+        From the PDB entry where one is named, else from the user's own file, else from AlphaFold DB; `chain` as in `Structure.by_alignment`.
+        Raises `InputError` where there is no file, or no chain of it is this protein.
+        """
+        own = self._own_paths.get(accession)
+        path = self.entry(entry) if entry is not None else own or self.model(accession)
+        return Structure.by_alignment(path, accession, sequence, chain)
+
+    def loaders(self, proteins: Proteins) -> dict[str, Callable[[], Structure]]:
+        """A function for each protein with a file, own or in the cache, that gives its structure; nothing is read or downloaded before it is called.
+
+        What views take as `structures`. With a network and a UniProt accession a protein may get its model on demand: `model(accession)` puts it
+        in the cache.
+        """
+        return {
+            a: partial(self.structure, a, s)
+            for a, s in zip(proteins.accessions, proteins.sequences, strict=True)
+            if self.has(a)
+        }
+
+    def has(self, accession: str) -> bool:
+        """Whether a protein has a file of the user's own or a model in the cache."""
+        return accession in self._own_paths or self._cached_model(accession) is not None
+
+    def model(self, accession: str) -> Path:
+        """The file of AlphaFold DB's current model of a UniProt accession; the database's own answer names it, so that no version is assumed."""
+        if ACCESSION.fullmatch(accession) is None:
+            raise InputError(
+                f"{accession[:40]!r} is no UniProt accession, such as P69905 or A0A023GRW4; give the protein's own file"
+            )
+        cached = self._cached_model(accession)
+        if cached is not None and (self.offline or not self.refresh):
+            return cached
+        what = f"AlphaFold DB's model of {accession}"
+        self._stop_offline(what)
+        url = _model_url(
+            self._get(f"{self.alphafold_address}/api/prediction/{accession}", what),
+            accession,
+            self.alphafold_address,
+        )
+        path = self._folder("alphafold") / accession / f"{_file_name(url, accession)}.gz"
+        _write(self._get(url, what), path, what)
+        if cached is not None and cached != path:
+            cached.unlink()
+        return path
+
+    def entry(self, entry: str) -> Path:
+        """The mmCIF file of a PDB entry, such as 1a3n or pdb_00001a3n."""
+        match = PDB_ENTRY.fullmatch(entry.lower())
+        if match is None:
+            raise InputError(
+                f"{entry[:40]!r} is no PDB entry; wanted four characters, as in 1a3n, or twelve, as in pdb_00001a3n"
+            )
+        name = match[1] or match[2]
+        path = self._folder("pdb") / f"{name}.cif.gz"
+        if not path.exists() or (self.refresh and not self.offline):
+            what = f"PDB entry {name}"
+            self._stop_offline(what)
+            _write(self._get(f"{self.pdb_address}/download/{name}.cif", what), path, what)
+        return path
+
+    @cached_property
+    def _own_paths(self) -> dict[str, Path]:
+        if self.own is None or isinstance(self.own, Mapping):
+            return dict(self.own or {})
+        folder = Path(self.own)
+        if not folder.is_dir():
+            raise InputError(
+                f"{self.own} is no folder; give the folder of the structure files, or a path for each accession"
+            )
+        found: dict[str, Path] = {}
+        for path in sorted(folder.iterdir(), key=lambda path: (len(path.name), path.name)):
+            match = _FILE.fullmatch(path.name)
+            if match:
+                for accession in _beginnings(match[1].removeprefix("AF-")):
+                    found.setdefault(accession, path)
+        return found
+
+    def _folder(self, kind: str) -> Path:
+        return self.cache.expanduser() / kind
+
+    def _cached_model(self, accession: str) -> Path | None:
+        if ACCESSION.fullmatch(accession) is None:
+            return None
+        return min((self._folder("alphafold") / accession).glob("*.cif.gz"), default=None)
+
+    def _stop_offline(self, what: str) -> None:
+        if self.offline:
+            raise InputError(
+                f"{what}: not in the cache {self.cache}, and offline; get it once with a network (offline=False), or give your own file"
+            )
+
+    def _get(self, url: str, what: str) -> str:
+        try:
+            return self.connection.get(url).text
+        except InputError as error:
+            raise InputError(f"{what}: {str(error).rstrip('.')}; or give your own file") from error
+
+
+def _beginnings(name: str) -> list[str]:
+    """The parts of a file's name that may be an accession: from its start up to each separator."""
+    return [name[: match.start()] for match in re.finditer(r"[-_.]|$", name) if match.start()]
+
+
+def _model_url(answer: str, accession: str, address: str) -> str:
+    """The address of the mmCIF file, from the database's list of models."""
+    try:
+        url = next(
+            model["cifUrl"]
+            for model in json.loads(answer)
+            if model["uniprotAccession"] == accession
+        )
+    except (ValueError, KeyError, TypeError, StopIteration):
+        raise InputError(
+            f"AlphaFold DB's answer about {accession} names no mmCIF file: {answer[:80]!r}; give your own file"
+        ) from None
+    if not isinstance(url, str) or not url.startswith(f"{address}/"):
+        raise InputError(
+            f"AlphaFold DB names {str(url)[:80]} as the model of {accession}, which is another server than {address}; not followed"
+        )
+    return url
+
+
+def _file_name(url: str, accession: str) -> str:
+    """The file's name, which tells the version; a plain one where the server's is none that a folder should hold."""
+    name = url.rpartition("/")[2]
+    return (
+        name
+        if re.fullmatch(rf"AF-{accession}-[A-Za-z0-9_-]+\.cif", name)
+        else f"AF-{accession}.cif"
+    )
+
+
+def _write(text: str, path: Path, what: str) -> None:
+    if len(text) > LARGEST:
+        raise InputError(
+            f"{what} has {len(text):,} characters, more than the {LARGEST:,} that are taken; give your own file of one chain"
+        )
+    if not text.startswith("data_"):
+        raise InputError(
+            f"{what}: the answer begins with {text[:40]!r}; wanted an mmCIF file, which begins with 'data_'; try again later"
+        )
+    with atomic_path(path) as draft:
+        draft.write_bytes(gzip.compress(text.encode("utf-8"), 6, mtime=0))

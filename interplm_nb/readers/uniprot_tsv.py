@@ -1,0 +1,179 @@
+"""UniProt TSV downloads into `Proteins` and `Annotations`: today's columns, and those of before 2022."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TextIO, Unpack
+
+from interplm_nb.readers.concepts import (
+    BY_COLUMN,
+    COFACTOR_COLUMN,
+    FEATURE_TYPES,
+    Convention,
+    FeatureType,
+)
+from interplm_nb.readers.entries import (
+    Entry,
+    ReadOptions,
+    Selection,
+    UniProtRead,
+    collect,
+    whole_number,
+)
+from interplm_nb.readers.features import Feature
+from interplm_nb.readers.opening import open_text
+from interplm_nb.readers.report import InputError, ReadReport
+
+# A quotation mark ends a value only before ';' or the end: notes hold quotation marks of their own.
+_FEATURE = re.compile(r'\s*([A-Z][A-Z_]+) ([^\s;]+)((?:;\s*/\w+=".*?"(?=\s*;|\s*$))*)\s*(?:;|$)')
+_QUALIFIER = re.compile(r'/(note|ligand|ligand_part)="(.*?)"(?=\s*;|\s*$)')
+_NEXT = re.compile(r";\s*(?=[A-Z][A-Z_]+ [^\s;]+\s*(?:;|$))")
+
+# Today's names and older ones, in lower case.
+_METADATA = {
+    "entry name": "entry_name",
+    "reviewed": "reviewed",
+    "status": "reviewed",
+    "protein names": "protein_name",
+    "gene names": "gene_names",
+    "organism": "organism",
+    "organism (id)": "taxon",
+    "organism id": "taxon",
+    "alphafolddb": "alphafold",
+    "cross-reference (alphafolddb)": "alphafold",
+}
+_FILTERS = {"reviewed": "Reviewed", "alphafold": "AlphaFoldDB"}
+
+
+def read_uniprot_tsv(
+    path: Path | str,
+    convention: Convention = "strict",
+    strict: bool = False,
+    **selection: Unpack[Selection],
+) -> UniProtRead:
+    """Read a UniProt TSV download (plain, gzip or zstd) with the columns `Entry` and `Sequence` and any feature columns.
+
+    `convention` says how features become concepts (`concepts.py`); `strict` stops at the first wrong record instead of noting it and going on;
+    the other keywords are those of `entries.Selection`. A filter or a feature whose column is absent is noted.
+
+    Raises `InputError` for a missing or truncated file, a missing needed column, or a table without any good protein.
+    """
+    options = ReadOptions(convention, strict, **selection)
+    report = ReadReport(path, strict)
+    with open_text(path) as text:
+        header = text.readline().rstrip("\r\n").split("\t")
+        table = _Table(header, options, report)
+        return collect(
+            table.entries(text), options, report, "rows with an accession and a sequence"
+        )
+
+
+class _Table:
+    """The columns of one table, by place."""
+
+    def __init__(self, header: list[str], options: ReadOptions, report: ReadReport) -> None:
+        self.width = len(header)
+        self.report = report
+        names = [name.strip().lower() for name in header]
+        self.places = {name: place for place, name in enumerate(names)}
+        missing = [name for name in ("Entry", "Sequence") if name.lower() not in self.places]
+        if missing:
+            raise InputError(
+                f"{report.file}: wanted a UniProt TSV with the columns 'Entry' and 'Sequence'; {missing} not among {_short(header)}. "
+                "Download it again with these columns (REST fields 'accession' and 'sequence')"
+            )
+        self.metadata = [
+            (_METADATA[name], place) for name, place in self.places.items() if name in _METADATA
+        ]
+        kinds = [
+            (BY_COLUMN[name], place) for name, place in self.places.items() if name in BY_COLUMN
+        ]
+        self.features = [
+            (kind, place) for kind, place in kinds if kind.naming_in(options.convention)
+        ]
+        self._note_columns(kinds, options)
+
+    def _note_columns(self, kinds: list[tuple[FeatureType, int]], options: ReadOptions) -> None:
+        present = {kind.key for kind, _ in kinds}
+        for kind, _ in kinds:
+            if kind.naming_in(options.convention) is None:
+                self.report.note(
+                    f"column without a concept in the {options.convention} convention", kind.column
+                )
+        for kind in FEATURE_TYPES:
+            if kind.field and kind.naming_in(options.convention) and kind.key not in present:
+                self.report.note("concept column absent", kind.column, f"REST field {kind.field}")
+        for option, column in _FILTERS.items():
+            if getattr(options, option) and option not in dict(self.metadata):
+                self.report.note("filter skipped, its column is absent", column)
+
+    def entries(self, text: TextIO) -> Iterator[Entry]:
+        length, cofactor = self.places.get("length"), self.places.get(COFACTOR_COLUMN.lower())
+        for line, row in enumerate(text, 2):
+            cells = row.rstrip("\r\n").split("\t")
+            if cells == [""]:
+                continue
+            accession = (
+                cells[self.places["entry"]].strip() if self.places["entry"] < len(cells) else ""
+            )
+            if len(cells) != self.width:
+                detail, wanted = (
+                    f"{len(cells)} cells",
+                    f"every row has the {self.width} cells of the first line",
+                )
+                self.report.reject(
+                    "row of another width", accession or f"row at line {line}", detail, wanted, line
+                )
+                continue
+            if cofactor is not None and cells[cofactor]:
+                self.report.note(
+                    "cofactor names no residues", accession, n=cells[cofactor].count("Name=")
+                )
+            features = [
+                feature
+                for _, place in self.features
+                if cells[place]
+                for feature in self._parse(cells[place], accession, line)
+            ]
+            says = cells[length] if length is not None else ""
+            sequence = cells[self.places["sequence"]]
+            yield Entry(
+                accession, sequence, features, self._metadata(cells), line, whole_number(says)
+            )
+
+    def _metadata(self, cells: list[str]) -> dict[str, str | int | bool | None]:
+        found: dict[str, str | int | bool | None] = {
+            name: cells[place].strip() or None for name, place in self.metadata
+        }
+        if "reviewed" in found:
+            found["reviewed"] = str(found["reviewed"]).lower() in ("reviewed", "true")
+        if "alphafold" in found:
+            found["alphafold"] = found["alphafold"] is not None
+        if "taxon" in found:
+            found["taxon"] = whole_number(str(found["taxon"]))
+        return found
+
+    def _parse(self, cell: str, accession: str, line: int) -> Iterator[Feature]:
+        """The features of a cell; text that is none is rejected up to the next feature."""
+        start = 0
+        while start < len(cell):
+            match = _FEATURE.match(cell, start)
+            if match is None:
+                detail, wanted = (
+                    repr(cell[start : start + 40]),
+                    'features are as in HELIX 4..18; /note="..."',
+                )
+                self.report.reject("unreadable feature", accession, detail, wanted, line)
+                onward = _NEXT.search(cell, start)
+                start = onward.end() if onward else len(cell)
+                continue
+            start = match.end()
+            yield (
+                Feature(match[1], match[2], **dict(_QUALIFIER.findall(match[3])))
+                if match[3]
+                else Feature(match[1], match[2])
+            )
+
+
+def _short(names: list[str]) -> str:
+    return f"{names[:12]} and {len(names) - 12} more" if len(names) > 12 else str(names)

@@ -1,0 +1,52 @@
+"""Which measures of fidelity a PLM has, by what it declares. Imports no torch."""
+
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from interplm_nb.plm.protocol import PLM
+    from interplm_nb.plm.record import ModelRecord
+
+Measure = Literal["strict", "published", "next residue, output", "next residue, recurrence"]
+"""How fidelity is measured; `sae.evaluation.fidelity` says what each one is."""
+
+COLUMNS: dict[Measure, str] = {
+    "strict": "strict",
+    "published": "published",
+    "next residue, output": "output",
+    "next residue, recurrence": "recurrence",
+}
+"""The end of a measure's columns in tables: `loss_recovered_recurrence`."""
+
+
+def measures_of(plm: "PLM | ModelRecord", layer: int) -> tuple[Measure, ...]:
+    """The measures that exist for a layer of a model, the headline first; none where fidelity is
+    absent (`why_absent`).
+
+    A masked model: "strict", "published". A next-residue model: "next residue, output", and for a
+    recurrent layer "next residue, recurrence", which is the headline except of the last layer. The
+    embedding, layer 0, carries nothing from step to step, so it has no recurrence to replace.
+    """
+    if why_absent(plm):
+        return ()
+    if plm.objective == "masked":
+        return ("strict", "published")
+    if not plm.recurrent or layer == 0:
+        return ("next residue, output",)
+    if layer == plm.n_layers:
+        return ("next residue, output", "next residue, recurrence")
+    return ("next residue, recurrence", "next residue, output")
+
+
+def why_absent(plm: "PLM | ModelRecord") -> str:
+    """One sentence that says why fidelity cannot be measured on a model; "" where it can."""
+    if plm.objective is None:
+        return (
+            f"fidelity is absent: {plm.name} is not known to predict residues, so there is no loss "
+            "that an SAE could recover"
+        )
+    if not plm.has_logits:
+        return (
+            f"fidelity is absent: {plm.name} came without its head, so it predicts nothing; load "
+            "it with its head to measure fidelity"
+        )
+    return ""

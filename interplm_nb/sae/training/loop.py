@@ -1,0 +1,355 @@
+"""The steps of a training, and what is done beside them: metrics, checkpoints, evaluations, and stopping when asked to."""
+
+import logging
+import signal
+import threading
+import time
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from interplm_nb.sae.checkpoint import SAEAbout, save
+from interplm_nb.sae.config import SAEConfig
+from interplm_nb.sae.model import SAE
+from interplm_nb.sae.training.progress import (
+    CHECKPOINTS,
+    METRICS,
+    Metrics,
+    read_metrics,
+    save_state,
+)
+from interplm_nb.sae.training.stream import Batches
+from interplm_nb.sae.training.trainee import Setting, Trainee
+from interplm_nb.saving import remove
+
+_log = logging.getLogger(__name__)
+BEST = "best"
+_CALIBRATION_BATCHES = 16
+"""Batches after the last step, on which BatchTopK's threshold is calibrated."""
+
+Log = Callable[[Mapping[str, Any]], None]
+Evaluate = Callable[[SAE], Mapping[str, float]]
+
+
+@dataclass(frozen=True)
+class Upkeep:
+    """What is done beside the steps, as `train_on` says."""
+
+    log: Log | None
+    log_every: int
+    checkpoint_every: int
+    keep: int
+    evaluate: Evaluate | None
+    evaluate_every: int
+    best: str | None
+    highest: bool
+    """Is the best of `best` the highest?"""
+    progress: bool
+
+
+class Loop:
+    """The steps, and what is done beside them."""
+
+    def __init__(
+        self, batches: Batches, trainees: Sequence[Trainee], setting: Setting, upkeep: Upkeep
+    ) -> None:
+        self.batches, self.trainees, self.setting, self.upkeep = (
+            batches,
+            list(trainees),
+            setting,
+            upkeep,
+        )
+        self._metrics: dict[Path, Metrics] = {}
+        self._failed: list[FloatingPointError] = []
+        self._best: dict[Path, float | None] = {}
+        self._names: set[str] = set()
+
+    def run(self) -> None:
+        """From the least advanced SAE's step to the end; each joins at its own. One that diverges leaves, and is an error after the others."""
+        first, steps = min(t.step for t in self.trainees), self.setting.steps
+        names = (
+            f"{len(self.trainees)} SAEs"
+            if len(self.trainees) > 1
+            else self.trainees[0].config.label
+        )
+        clock = _Clock(self.setting.batch_size, first)
+        with ExitStack() as stack:
+            hidden = not (self.upkeep.progress and self.setting.world.writes)
+            bar = stack.enter_context(
+                tqdm(
+                    total=steps, initial=first, desc=f"train {names}", unit=" steps", disable=hidden
+                )
+            )
+            interrupted = stack.enter_context(_interruptible())
+            for trainee in self.trainees if self.setting.world.writes else ():
+                self._metrics[trainee.folder] = stack.enter_context(
+                    closing(Metrics(trainee.folder / METRICS, trainee.step))
+                )
+                self._best[trainee.folder] = self._best_so_far(trainee)
+            self._catch_up()
+            for step, batch in stack.enter_context(closing(_ahead(self.batches, first, steps))):
+                x = {layer: values.to(self.setting.device) for layer, values in batch.items()}
+                active = [trainee for trainee in self.trainees if trainee.step == step]
+                for trainee in active:
+                    self._unless_diverged(
+                        trainee, lambda t, x=x: t.take_step(x[layer_of(t.config, self.batches)])
+                    )
+                bar.update()
+                self._after(step + 1, active, interrupted, bar, clock)
+            self._finish(interrupted)
+        if self._failed:
+            raise self._failed[0]
+
+    def _finish(self, interrupted: threading.Event) -> None:
+        """All are saved before one is evaluated: an evaluation that fails, or takes long, loses nothing."""
+        finished = [
+            (t, sae)
+            for t in list(self.trainees)
+            if (sae := self._unless_diverged(t, self._save_finished)) is not None
+        ]
+        for trainee, sae in (
+            finished if self.upkeep.evaluate is not None and self.setting.world.writes else ()
+        ):
+            if interrupted.is_set():
+                raise KeyboardInterrupt(
+                    "training is finished and saved; the same call makes the evaluations that are left"
+                )
+            self._evaluate(trainee, sae)
+
+    def _after(
+        self,
+        step: int,
+        active: Sequence[Trainee],
+        interrupted: threading.Event,
+        bar: Any,
+        clock: "_Clock",
+    ) -> None:
+        stop = self.setting.world.any(interrupted.is_set(), self.setting.device)
+        if step % self.upkeep.log_every == 0 or step == self.setting.steps:
+            speed = clock.tokens_per_second(step)
+            lines = [
+                line
+                for trainee in active
+                if (line := self._unless_diverged(trainee, lambda t: self._line(t, speed)))
+            ]
+            shown = (
+                {
+                    name: sum(line[name] for line in lines) / len(lines)
+                    for name in ("loss", "fvu", "l0", "dead")
+                }
+                if lines
+                else {}
+            )
+            bar.set_postfix({name: f"{value:.3g}" for name, value in shown.items()})
+        # After the line: what a checkpoint counts begins behind the last line that is written.
+        evaluates = [t for t in active if self._evaluates(step) and t in self.trainees]
+        if step % self.upkeep.checkpoint_every == 0 or stop or evaluates:
+            for trainee in active:
+                self._unless_diverged(trainee, self._save)
+        for trainee in evaluates:  # saved first: no evaluation can lose what was trained
+            self._unless_diverged(trainee, lambda t: self._evaluate(t, _finished(t)))
+        if stop:
+            raise KeyboardInterrupt(
+                f"training stopped after step {step} of {self.setting.steps} and saved; the same call goes on from there"
+            )
+        if not self.trainees:
+            raise self._failed[0]
+
+    def _unless_diverged(self, trainee: Trainee, what: Callable[[Trainee], Any]) -> Any:
+        """Do it; an SAE whose loss is no number is left out from then on."""
+        if trainee not in self.trainees:
+            return None
+        try:
+            return what(trainee)
+        except FloatingPointError as error:
+            _log.warning("%s", error)
+            self._failed.append(error)
+            self.trainees.remove(trainee)
+            return None
+
+    def _line(self, trainee: Trainee, speed: float) -> dict[str, Any]:
+        values = {**trainee.metrics(), "tokens_per_second": speed}
+        self._names = set(values)
+        if self.upkeep.evaluate is None:
+            self._check_best(self._names)
+        self._keep_best(trainee, values, None)
+        self._write(trainee, values)
+        return values
+
+    def _write(self, trainee: Trainee, values: Mapping[str, Any]) -> None:
+        if self.setting.world.writes:
+            self._metrics[trainee.folder].write(values)
+            if self.upkeep.log is not None:
+                self.upkeep.log({"sae": trainee.config.label, **values})
+
+    def _evaluates(self, step: int) -> bool:
+        every = self.upkeep.evaluate_every
+        return (
+            self.upkeep.evaluate is not None
+            and every > 0
+            and step % every == 0
+            and step < self.setting.steps
+        )
+
+    def _evaluate(self, trainee: Trainee, sae: SAE) -> None:
+        """Measure, and write a further line of the same step."""
+        assert self.upkeep.evaluate is not None
+        values = evaluation_line(self.upkeep.evaluate(sae), trainee.step)
+        self._check_best(self._names | set(values))
+        self._keep_best(trainee, values, sae)
+        self._write(trainee, values)
+
+    def _catch_up(self) -> None:
+        """An evaluation that a process died in is made now."""
+        for trainee in self.trainees:
+            if (
+                trainee.step
+                and self._evaluates(trainee.step)
+                and not evaluated(trainee.folder, trainee.step)
+            ):
+                self._evaluate(trainee, _finished(trainee))
+
+    def _check_best(self, known: set[str]) -> None:
+        if self.upkeep.best is not None and self._names and self.upkeep.best not in known:
+            raise ValueError(
+                f"best={self.upkeep.best!r} is no metric of this training; there are {', '.join(sorted(known))}"
+            )
+
+    def _best_so_far(self, trainee: Trainee) -> float | None:
+        """From the lines that are kept, so that a kill changes nothing."""
+        found = [
+            float(line[self.upkeep.best])
+            for line in read_metrics(trainee.folder / METRICS)
+            if self.upkeep.best in line
+        ]
+        return (max if self.upkeep.highest else min)(found, default=None)
+
+    def _keep_best(self, trainee: Trainee, values: Mapping[str, Any], sae: SAE | None) -> None:
+        name, best = self.upkeep.best, self._best.get(trainee.folder)
+        if name is None or name not in values or not self.setting.world.writes:
+            return
+        value = float(values[name])
+        if best is None or (value > best if self.upkeep.highest else value < best):
+            self._best[trainee.folder] = value
+            kept = {"kept": {"step": trainee.step, "metric": name, "value": value}}
+            about = about_of(trainee)
+            save(
+                sae or _finished(trainee),
+                trainee.folder / BEST,
+                replace(about, training=about.training | kept),
+            )
+
+    def _save(self, trainee: Trainee) -> None:
+        trainee.check_finite()
+        record, tensors = trainee.state()
+        if self.setting.world.writes:
+            save_state(trainee.folder, tensors, trainee.step, record, self.upkeep.keep)
+        self.setting.world.wait()
+
+    def _save_finished(self, trainee: Trainee) -> SAE:
+        layer, steps = layer_of(trainee.config, self.batches), self.setting.steps
+        calibration = (
+            (self.batches.batch(steps + i)[layer] for i in range(_CALIBRATION_BATCHES))
+            if trainee.needs_calibration
+            else ()
+        )
+        trainee.check_finite()
+        sae = _finished(trainee, calibration)
+        trainee.check_finite()  # a threshold may be too large for a number
+        if self.setting.world.writes:
+            save(sae, trainee.folder, about_of(trainee))
+            remove(trainee.folder / CHECKPOINTS)
+        return sae
+
+
+def evaluation_line(values: Mapping[str, float], step: int) -> dict[str, Any]:
+    """A line of metrics that is an evaluation."""
+    return {**values, "step": step, "evaluation": True}
+
+
+def evaluated(folder: Path, step: int) -> bool:
+    """Is an evaluation after this step among the lines of metrics?"""
+    return any(
+        line["step"] == step and "evaluation" in line for line in read_metrics(folder / METRICS)
+    )
+
+
+class _Clock:
+    """Residues per second since it was last asked."""
+
+    def __init__(self, batch_size: int, first: int) -> None:
+        self._batch_size = batch_size
+        self._last = first, time.perf_counter()
+
+    def tokens_per_second(self, step: int) -> float:
+        now = time.perf_counter()
+        steps, seconds = step - self._last[0], now - self._last[1]
+        self._last = step, now
+        return steps * self._batch_size / max(seconds, 1e-9)
+
+
+def layer_of(config: SAEConfig, batches: Batches) -> int:
+    """The layer of the batches that a config is for."""
+    layer = batches.layers[0] if config.layer is None and len(batches.layers) == 1 else config.layer
+    if layer is None or layer not in batches.layers:
+        raise ValueError(
+            f"{config.label} is for layer {layer}; the batches hold layers {', '.join(map(str, batches.layers))}"
+        )
+    return layer
+
+
+def about_of(trainee: Trainee) -> SAEAbout:
+    """What a trained SAE is saved with."""
+    config, identity = trainee.config, trainee.identity
+    training = {
+        **identity["config"],
+        **{name: identity[name] for name in ("steps", "precision")},
+        "batch_size": trainee.setting.batch_size,
+    }
+    where = {name: identity[name] for name in ("plm", "plm_revision", "layer", "data")}
+    return SAEAbout(recipe=config.recipe_name, seed=config.seed, training=training, **where)
+
+
+def _finished(trainee: Trainee, calibration: Iterable[Tensor] = ()) -> SAE:
+    sae = trainee.finished(calibration)
+    sae.about = about_of(trainee)
+    return sae
+
+
+def _ahead(
+    batches: Batches, first: int, last: int
+) -> Generator[tuple[int, Mapping[int, Tensor]], None, None]:
+    """Batches of the steps `first` to `last` (excluded), each fetched while the one before it is used."""
+    with ThreadPoolExecutor(1, thread_name_prefix="batches") as pool:
+        coming = pool.submit(batches.batch, first) if first < last else None
+        for step in range(first, last):
+            assert coming is not None
+            x = coming.result()
+            if step + 1 < last:
+                coming = pool.submit(batches.batch, step + 1)
+            yield step, x
+
+
+@contextmanager
+def _interruptible() -> Iterator[threading.Event]:
+    """An event that Ctrl-C sets, so that a step is never cut in two; a second Ctrl-C interrupts at once."""
+    event = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield event
+        return
+
+    def interrupt(*_: object) -> None:
+        event.set()
+        signal.signal(signal.SIGINT, before)
+
+    before = signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield event
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -1,0 +1,114 @@
+"""Stage `embed`: one vector per residue, from the protein language model and from its control with shuffled weights."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from interplm_nb.embeddings import Embeddings
+from interplm_nb.pipeline import manifest
+from interplm_nb.pipeline.model_choice import settled
+from interplm_nb.pipeline.parameters import EmbedParameters
+from interplm_nb.pipeline.run import Run
+from interplm_nb.proteins import Proteins
+
+_SAMPLE = 20_000
+
+
+@dataclass(frozen=True)
+class EmbedStage:
+    """What stage `embed` made; `spread`: model, mean_norm, variance, same_residue."""
+
+    proteins: Proteins
+    embeddings: Embeddings
+    shuffled: Embeddings | None
+    """The control; None where embeddings came from arrays, which have no model to shuffle."""
+    spread: pl.DataFrame
+    device: str
+
+
+def embed(run: Run, params: EmbedParameters) -> EmbedStage:
+    """Embed every residue with the model and with its shuffled copy, or read them from arrays.
+
+    Goes on with the next shard after a kill.
+    """
+    params = settled(run, params)
+    manifest.begin(run, params)
+    proteins = run.proteins()
+    if params.arrays:
+        return _from_arrays(run, params, proteins)
+    from interplm_nb import plm
+    from interplm_nb.plm.record import check_layer
+    from interplm_nb.plm.store import embed_to
+
+    model = plm.load(params.plm, params.device, params.dtype)
+    check_layer(model, params.layer)
+    long = "window" if run.summary("proteins")["too_long"] == "window" else "refuse"
+    for copy, control in ((model, False), (model.shuffled(params.shuffled_seed), True)):
+        folder = run.embeddings_folder(params.layer, control)
+        embed_to(
+            copy,
+            proteins,
+            [params.layer],
+            lambda _, folder=folder: folder,
+            tokens_per_batch=params.tokens_per_batch or None,
+            stored=params.stored,
+            long=long,
+        )
+    return _result(run, params, proteins, str(model.device), str(model.dtype).split(".")[-1])
+
+
+def _from_arrays(run: Run, params: EmbedParameters, proteins: Proteins) -> EmbedStage:
+    from interplm_nb.readers.arrays import embeddings_from
+
+    path = Path(params.arrays).expanduser()
+    folder = run.embeddings_folder(params.layer)
+    embeddings_from(path, proteins, folder, layer=params.layer, stored=params.stored)
+    return _result(run, params, proteins, "cpu", "float32")
+
+
+def _result(
+    run: Run, params: EmbedParameters, proteins: Proteins, device: str, dtype: str
+) -> EmbedStage:
+    own = run.embeddings(params.layer)
+    control = None if params.arrays else run.embeddings(params.layer, shuffled=True)
+    rows = np.sort(
+        np.random.default_rng(0).choice(
+            proteins.n_residues, min(_SAMPLE, proteins.n_residues), replace=False
+        )
+    )
+    spread = pl.DataFrame(
+        [
+            {"model": e.plm, **_spread(e[rows], proteins.letters[rows])}
+            for e in (own, control)
+            if e is not None
+        ]
+    )
+    run.write_table("embed", "spread", spread)
+    run.write_summary(
+        "embed",
+        plm=own.plm,
+        plm_revision=own.plm_revision,
+        dtype=dtype,
+        layer=params.layer,
+        d_in=own.d_in,
+        residues=proteins.n_residues,
+        device=device,
+    )
+    return EmbedStage(proteins, own, control, spread, device)
+
+
+def _spread(x: np.ndarray, letters: np.ndarray) -> dict[str, float]:
+    """How long the vectors are, how much they vary, and how much of that the amino acid alone explains."""
+    x = x.astype(np.float64)
+    total = float(((x - x.mean(axis=0)) ** 2).sum())
+    between = sum(
+        float((letters == a).sum() * ((x[letters == a].mean(axis=0) - x.mean(axis=0)) ** 2).sum())
+        for a in np.unique(letters)
+    )
+    return {
+        "mean_norm": float(np.linalg.norm(x, axis=1).mean()),
+        "variance": total / len(x),
+        "same_residue": between / total if total else 0.0,
+    }

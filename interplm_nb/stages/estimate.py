@@ -1,0 +1,206 @@
+"""What a run will take, before it starts: time, memory and disk of each stage, from its sizes and
+from how fast this machine multiplies matrices.
+
+The products of the model, of the SAEs and of the controls are counted; a factor per stage, measured
+on the demo, stands for all else. Real times differ by about two, more on a GPU.
+"""
+
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple, cast
+
+import polars as pl
+
+from interplm_nb.pipeline.parameters import (
+    ConceptsParameters,
+    EmbedParameters,
+    ProteinsParameters,
+    StageParameters,
+    TrainParameters,
+)
+from interplm_nb.pipeline.profiles import load
+from interplm_nb.pipeline.run import Run, RunModel
+from interplm_nb.pipeline.text import text_table
+
+if TYPE_CHECKING:
+    from interplm_nb.pipeline.runner import Request
+
+OVER_PRODUCTS = {"embed": 1.2, "train": 2.0, "activations": 2.9, "concepts": 4.5}
+"""Measured time of a stage over that of its products, on the demo with unirep-1900 and 2 cores."""
+
+FIXED_SECONDS = {
+    "proteins": 14.0,
+    "embed": 10.0,
+    "train": 40.0,
+    "activations": 50.0,
+    "concepts": 60.0,
+}
+"""What a stage takes besides: its kernel, clusters, fidelity, the map of features, the tables."""
+
+BASE_MEMORY = 1.2e9
+"""Bytes of a kernel with what it imports, and of the notebook's runner."""
+
+BUFFER = (2**17, 2**29)
+"""Residues and bytes that training holds in memory at most (`sae.training.stream`)."""
+
+N_SAES = 3
+STORED_VALUE_BYTES = 11.0
+"""Bytes of an active feature on a residue in a store, sorted both ways, with its index."""
+
+
+class Sizes(NamedTuple):
+    """What a run's cost depends on."""
+
+    residues: int
+    model_flops: float
+    """Floating-point operations of the model per residue, to the layer that is read."""
+    width: int
+    stored_bytes: int
+    """Bytes of a stored value."""
+    passes: int
+    """1 of arrays, else 2: the model and its shuffled control."""
+    d_sae: int
+    k: int
+    trained_residues: int
+    """Steps times batch, of one SAE."""
+    resamples: int
+
+
+def estimated(request: "Request") -> str:
+    """A table for people: each stage's time, peak memory and disk; the run's model is chosen and
+    everything checked as a run would, and nothing is left behind.
+
+    Raises what a run would raise before its first stage.
+    """
+    from interplm_nb.pipeline.runner import fitted
+    from interplm_nb.plm.product_rate import product_rate
+
+    said: list[str] = []
+    with tempfile.TemporaryDirectory() as folder:
+        record = request.out.expanduser() / "run.json"
+        if record.is_file():
+            shutil.copyfile(record, Path(folder) / "run.json")
+        run = Run.create(folder, request.profile)
+        profile = fitted(run, load(request.profile, request.settings), said.append)
+        model = run.model()
+    assert model is not None  # `fitted` has chosen it
+    sizes = _sizes(profile.stages, model)
+    table = stages_table(sizes, product_rate())
+    total, disk = sum(table["seconds"].to_list()), sum(table["disk"].to_list())
+    memory = max(table["memory"].to_list())
+    free = shutil.disk_usage(_existing(request.out)).free
+    return "\n".join(
+        [
+            *said,
+            f"{sizes.residues:,} residues",
+            text_table(
+                table.select(
+                    "stage",
+                    pl.col("seconds").map_elements(_time, pl.String).alias("time"),
+                    (pl.col("memory") / 2**30).round(1).alias("memory, GiB"),
+                    (pl.col("disk") / 1e9).round(2).alias("disk, GB"),
+                )
+            ),
+            f"in all about {_time(total)}, {memory / 2**30:.1f} GiB of memory at most and "
+            f"{disk / 1e9:.1f} GB of disk ({free / 1e9:.0f} GB are free)",
+            "Estimated from the sizes and from this CPU's speed of matrix products; real times "
+            "differ by about two, and a GPU is faster. Nothing was started.",
+        ]
+    )
+
+
+def stages_table(sizes: Sizes, rate: float) -> pl.DataFrame:
+    """stage, seconds, memory (bytes at the peak), disk (bytes that stay); `rate` in FLOP/s."""
+    n, d, m = sizes.residues, sizes.width, sizes.d_sae
+    probed = min(200_000, 2**29 // (4 * d), n)  # residues that linear probes are fitted on
+    products = {
+        "proteins": 0.0,
+        "embed": sizes.passes * n * sizes.model_flops,
+        "train": (N_SAES - 1) * sizes.trained_residues * 6.0 * d * m,
+        "activations": N_SAES * n * 2.0 * d * m + 2.0 * n * d * d,
+        "concepts": n * 2.0 * d * min(d, 256) * 4 + sizes.resamples * 2e8 + probed * d * 1e4,
+    }
+    block = 65_536 * d * 4.0
+    memory = {
+        "proteins": 0.0,
+        "embed": sizes.model_flops * 2 + block,
+        "train": min(BUFFER[0] * d * 4.0, BUFFER[1]) * 1.4 + 16.0 * d * m * 2,
+        "activations": 1.8 * block + 8.0 * d * d * 3,
+        "concepts": block + 4.0 * probed * d,
+    }
+    disk = {
+        "proteins": n * 2.0,
+        "embed": sizes.passes * n * d * sizes.stored_bytes,
+        "train": N_SAES * 2 * 4.0 * d * m,
+        "activations": N_SAES * n * sizes.k * STORED_VALUE_BYTES,
+        "concepts": 2e7,
+    }
+    rows = [
+        {
+            "stage": stage,
+            "seconds": FIXED_SECONDS[stage] + OVER_PRODUCTS.get(stage, 1.0) * flops / rate,
+            "memory": BASE_MEMORY + memory[stage],
+            "disk": disk[stage],
+        }
+        for stage, flops in products.items()
+    ]
+    return pl.DataFrame(rows)
+
+
+def _sizes(stages: Mapping[str, StageParameters], model: RunModel) -> Sizes:
+    proteins = cast(ProteinsParameters, stages["proteins"])
+    embed = cast(EmbedParameters, stages["embed"])
+    train = cast(TrainParameters, stages["train"])
+    concepts = cast(ConceptsParameters, stages["concepts"])
+    width = model.record.widths[embed.layer] if model.record else _width_of(embed)
+    return Sizes(
+        residues=_residues(proteins),
+        model_flops=_flops(model, embed.layer),
+        width=width,
+        stored_bytes=2 if embed.stored == "bfloat16" else 4,
+        passes=2 if model.record else 1,
+        d_sae=train.d_sae,
+        k=train.k,
+        trained_residues=train.steps * train.batch_size,
+        resamples=concepts.bootstrap + 2 * concepts.null_draws,
+    )
+
+
+def _flops(model: RunModel, layer: int) -> float:
+    """Of a recurrent layer of width H, two operations for each of 5 H^2 weights; of a transformer's
+    layer for each of 12 d^2."""
+    if model.record is None:
+        return 0.0
+    per_weight = 10.0 if model.record.recurrent else 24.0
+    return sum(per_weight * width**2 for width in model.record.widths[1 : layer + 1])
+
+
+def _width_of(embed: EmbedParameters) -> int:
+    from interplm_nb.readers.arrays import check_arrays
+
+    return check_arrays(Path(embed.arrays).expanduser()).width
+
+
+def _residues(params: ProteinsParameters) -> int:
+    """Residues that stage 1 would keep."""
+    from interplm_nb.plm.lengths import limit_length
+    from interplm_nb.stages.proteins import read_file
+
+    read = read_file(params).annotations["strict"].proteins
+    kept = limit_length(read, params.too_long, params.max_residues).proteins
+    if 0 < params.max_proteins < len(kept):
+        return kept.n_residues * params.max_proteins // len(kept)
+    return kept.n_residues
+
+
+def _existing(path: Path) -> Path:
+    path = path.expanduser().resolve()
+    return next(p for p in (path, *path.parents) if p.exists())
+
+
+def _time(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -1,0 +1,234 @@
+"""Stage `train`: the SAE, the same recipe on the shuffled PLM, and the random SAE; how good each is."""
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from interplm_nb.pipeline import manifest
+from interplm_nb.pipeline.errors import PipelineError
+from interplm_nb.pipeline.layout import SAES
+from interplm_nb.pipeline.parameters import L1_RECIPES, TrainParameters
+from interplm_nb.pipeline.run import Run
+from interplm_nb.proteins import Proteins
+from interplm_nb.sae.evaluation.measures import why_absent
+from interplm_nb.saving import read_json, write_json
+from interplm_nb.stages.training import Log, log_every, logged, meanwhile
+
+if TYPE_CHECKING:
+    from interplm_nb.plm.protocol import PLM
+    from interplm_nb.sae.config import SAEConfig
+    from interplm_nb.sae.training.stream import StoredBatches
+
+FAITHFUL = ("sae", "random_sae")
+"""Sources whose fidelity is measured: those on the PLM itself. The shuffled PLM predicts nothing that could be kept or lost."""
+
+FIDELITY: dict[str, Any] = {
+    "source": pl.String,
+    "measure": pl.String,
+    "layer": pl.Int64,
+    "n_proteins": pl.Int64,
+    "n_residues": pl.Int64,
+    **dict.fromkeys(("ce_original", "ce_sae", "ce_zero", "loss_recovered", "kl"), pl.Float64),
+}
+"""Columns of `TrainStage.fidelity`."""
+
+_QUALITY_RESIDUES = 65_536
+
+
+@dataclass(frozen=True)
+class TrainStage:
+    """What stage `train` made.
+
+    `metrics`: source, step, fvu, l0, dead, loss: one row per logged step. `quality`: source,
+    variance_explained, l0, dead and more, on residues of validation proteins. `fidelity`: source,
+    measure, and the figures of `sae.evaluation.fidelity`: what becomes of the PLM's predictions when the SAE
+    stands in for the layer; the headline measure first, no row where there is none.
+    """
+
+    metrics: pl.DataFrame
+    quality: pl.DataFrame
+    fidelity: pl.DataFrame
+    why_absent: str
+    """Why there is no fidelity, in one sentence; "" where there is."""
+    plm: str
+    device: str
+
+
+def train(run: Run, params: TrainParameters, log: Log | None = None) -> TrainStage:
+    """Train on the residues of `train` proteins alone; goes on from the last checkpoint after a kill. `log` gets the metrics as they come."""
+    from interplm_nb.plm.devices import choose_device
+    from interplm_nb.sae.training.train import train_on
+
+    manifest.begin(run, params)
+    proteins = run.proteins()
+    plm = run.plm(params.device) if _has_model(run) else None
+    faithful = proteins.select(run.accessions("validation")[: params.fidelity_proteins])
+    for source in run.possible(("sae", "shuffled_sae")):
+        train_on(
+            _batches(run, params, proteins, source),
+            {run.source(source): _config(params, source)},
+            params.steps,
+            device=params.device,
+            log=log,
+            log_every=log_every(params.steps),
+            checkpoint_every=params.checkpoint_every,
+            **(
+                meanwhile(plm, faithful, params.fidelity_every, params.steps)
+                if plm and source in FAITHFUL
+                else {}
+            ),
+        )
+        _describe(run, params, proteins, source)
+    _random(run, params, _batches(run, params, proteins, "random_sae"))
+    _describe(run, params, proteins, "random_sae")
+    if plm:
+        _fidelity(run, params, plm, faithful)
+    return _result(run, str(choose_device(params.device)))
+
+
+def _has_model(run: Run) -> bool:
+    model = run.model()
+    return model is not None and model.record is not None
+
+
+def _why_absent(run: Run) -> str:
+    model = run.model()
+    if model is None or model.record is None:
+        return (
+            "fidelity is absent: the embeddings came from arrays, so there is no model whose "
+            "predictions an SAE could keep"
+        )
+    return why_absent(model.record)
+
+
+def _config(params: TrainParameters, source: str) -> "SAEConfig":
+    from interplm_nb.sae.config import SAEConfig
+
+    changes: dict[str, Any] = {
+        "lr_warmup": params.warmup_fraction,
+        "dead_after_tokens": params.dead_after_tokens,
+        "seed": params.seed,
+    }
+    if params.lr:
+        changes["lr"] = params.lr
+    if params.l1 and params.recipe in L1_RECIPES:
+        changes["sparsity"] = params.l1
+    if params.resample_every:
+        changes |= {"dead": "resample by error", "resample_every": params.resample_every}
+    return SAEConfig.recipe(params.recipe, params.d_sae, k=params.k, name=source, **changes)
+
+
+def _batches(
+    run: Run, params: TrainParameters, proteins: Proteins, source: str, split: str = "train"
+) -> "StoredBatches":
+    from interplm_nb.sae.training.stream import StoredBatches
+
+    rows = proteins.rows_of(run.accessions(split))
+    size = params.batch_size if split == "train" else min(params.batch_size, len(rows))
+    if len(rows) < size:
+        raise PipelineError(
+            f"train.batch_size = {size}: the {split} proteins have {len(rows):,} residues in all; take a smaller batch, or more proteins"
+        )
+    return StoredBatches(run.embeddings(shuffled=source == "shuffled_sae"), rows, size, params.seed)
+
+
+def _random(run: Run, params: TrainParameters, batches: "StoredBatches") -> None:
+    """A random SAE with the trained one's shape and its mean L0, centred on the mean of the training residues."""
+    from interplm_nb.sae import checkpoint
+    from interplm_nb.sae.controls import random_sae
+
+    if (run.source("random_sae") / "config.json").exists():
+        return
+    k = min(max(1, round(run.about("sae")["quality"]["l0"])), params.d_sae)
+    (layer,) = batches.layers
+    means = [batches.batch(step)[layer].double().mean(0) for step in range(batches.steps_per_epoch)]
+    mean = sum(means[1:], means[0]) / len(means)
+    sae = random_sae(len(mean), params.d_sae, k, mean.float(), params.seed)
+    checkpoint.save(
+        sae,
+        run.source("random_sae"),
+        checkpoint.SAEAbout(recipe="random", seed=params.seed, **batches.about(layer)),
+    )
+
+
+def _describe(run: Run, params: TrainParameters, proteins: Proteins, source: str) -> None:
+    """Write a source's `about.json`: what it is, and its quality on validation residues."""
+    from interplm_nb.sae.evaluation.quality import quality
+
+    if (run.source(source) / "about.json").exists():
+        return
+    sae = run.sae(source, params.device)
+    batches = _batches(run, params, proteins, source, "validation")
+    (layer,) = batches.layers
+    steps = range(min(batches.steps_per_epoch, max(1, _QUALITY_RESIDUES // batches.batch_size)))
+    measured = asdict(quality(sae, (batches.batch(step)[layer] for step in steps)))
+    about = {
+        "kind": "sae",
+        **{name: batches.about(layer)[name] for name in ("plm", "plm_revision", "layer")},
+    }
+    shape = {
+        "d_in": sae.d_in,
+        "d_sae": sae.d_sae,
+        "recipe": sae.about.recipe if sae.about else None,
+        "weights": sae.weight_hash,
+    }
+    write_json(
+        {"type": "Source", "version": 1, **about, **shape, "quality": measured},
+        run.source(source) / "about.json",
+    )
+
+
+def _fidelity(run: Run, params: TrainParameters, plm: "PLM", faithful: Proteins) -> None:
+    """Measure fidelity by every measure that the model has, on validation proteins."""
+    from interplm_nb.sae.evaluation.fidelity import fidelities
+
+    for source in FAITHFUL:
+        path = run.source(source) / "fidelity.json"
+        if not path.exists():
+            found = fidelities(run.sae(source, params.device), plm, faithful)
+            measured = [asdict(f) for f in found]
+            write_json(
+                {
+                    "type": "FidelityOfSource",
+                    "version": 2,
+                    "proteins": len(faithful),
+                    "measures": measured,
+                },
+                path,
+            )
+
+
+def _result(run: Run, device: str) -> TrainStage:
+    shown = ("step", "loss", "fvu", "l0", "dead")
+    rows = [
+        {"source": s, **{n: line[n] for n in shown}}
+        for s in run.possible(SAES)
+        for line in logged(run.source(s) / "metrics.jsonl")
+    ]
+    quality = pl.DataFrame(
+        [{"source": source, **run.about(source)["quality"]} for source in run.possible(SAES)]
+    )
+    fidelity = pl.DataFrame(
+        [row for source in FAITHFUL for row in _rows(run, source)], schema=FIDELITY
+    )
+    run.write_table("train", "quality", quality)
+    run.write_table("train", "fidelity", fidelity)
+    about = run.about("sae")
+    run.write_summary(
+        "train",
+        plm=about["plm"],
+        layer=about["layer"],
+        d_sae=about["d_sae"],
+        recipe=about["recipe"],
+        device=device,
+    )
+    return TrainStage(pl.DataFrame(rows), quality, fidelity, _why_absent(run), about["plm"], device)
+
+
+def _rows(run: Run, source: str) -> list[dict[str, Any]]:
+    path = run.source(source) / "fidelity.json"
+    if not path.exists():
+        return []
+    measures = read_json(path, "FidelityOfSource", 2)["measures"]
+    return [{"source": source, **{k: m[k] for k in FIDELITY if k in m}} for m in measures]

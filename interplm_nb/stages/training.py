@@ -1,0 +1,53 @@
+"""What the stages that train SAEs share: how often is logged, what is measured meanwhile, and what
+the lines of metrics say in the end."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from interplm_nb.proteins import Proteins
+from interplm_nb.sae.evaluation.measures import why_absent
+
+if TYPE_CHECKING:
+    from interplm_nb.plm.protocol import PLM
+
+Log = Callable[[Mapping[str, Any]], None]
+"""Gets each line of metrics while SAEs are trained: `live.LiveLearning`, a tracker of
+`sae.training.trackers`, or `together` of several."""
+
+
+def log_every(steps: int) -> int:
+    """Steps between lines of metrics: about 50 lines, at least one per 100 steps."""
+    return max(1, min(100, steps // 50))
+
+
+def meanwhile(plm: "PLM", proteins: Proteins, every: int, steps: int) -> dict[str, Any]:
+    """Options of `train_on` that measure fidelity about every so many steps, where a line of
+    metrics is due; none for 0, and none for a model without fidelity."""
+    from interplm_nb.sae.evaluation.fidelity import probe
+
+    if not every or why_absent(plm):
+        return {}
+    lines = log_every(steps)
+    return {"evaluate": probe(plm, proteins), "evaluate_every": -(-every // lines) * lines}
+
+
+def logged(path: Path) -> list[dict[str, Any]]:
+    """One record per step from a `metrics.jsonl`; what was measured after the last step joins its
+    line."""
+    from interplm_nb.sae.training.progress import read_metrics
+
+    found: dict[int, dict[str, Any]] = {}
+    for line in read_metrics(path):
+        found.setdefault(int(line["step"]), {}).update(line)
+    return list(found.values())
+
+
+def together(*logs: Log) -> Log:
+    """Several as one: `log=together(LiveLearning(steps), TensorBoard("runs/board"))`."""
+
+    def log(line: Mapping[str, Any]) -> None:
+        for one in logs:
+            one(line)
+
+    return log

@@ -1,0 +1,215 @@
+"""What SAEs of one layer are measured with, the same for all: residues that each part of the
+measuring may see, the PLM, the concepts."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+
+from interplm_nb.annotations import Annotations
+from interplm_nb.embeddings import Embeddings
+from interplm_nb.pipeline.parameters import CompareParameters
+from interplm_nb.pipeline.run import Run
+from interplm_nb.proteins import Proteins
+from interplm_nb.sae.evaluation.measures import COLUMNS
+from interplm_nb.saving import remove
+
+if TYPE_CHECKING:
+    from interplm_nb.concepts.source import Source
+    from interplm_nb.plm.protocol import PLM
+    from interplm_nb.sae.model import SAE
+
+_log = logging.getLogger(__name__)
+_QUALITY_RESIDUES = 65_536
+_SEED = 0
+"""Of what is drawn here: the tuning clusters, the proteins for maxima, the residues for quality."""
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Accessions: `maxima` of train; `tuning`, whole homology clusters of validation; `test`;
+    `fidelity`, the first of validation."""
+
+    maxima: list[str]
+    tuning: list[str]
+    test: list[str]
+    fidelity: list[str]
+
+
+@dataclass(frozen=True)
+class Yardstick:
+    """The grounds of one layer: embeddings of `proteins` (the run's, or those that are needed),
+    their annotations, and who sees what."""
+
+    layer: int
+    proteins: Proteins
+    embeddings: Embeddings
+    annotations: Annotations
+    parts: Parts
+    plm: "PLM"
+    faithful: Proteins
+    """On which fidelity is measured."""
+    min_instances: int
+
+    def rows(self, part: str) -> np.ndarray:
+        """int64: residues of a part."""
+        return self.proteins.rows_of(getattr(self.parts, part))
+
+    def of_sae(self, sae: "SAE") -> tuple[dict[str, Any], np.ndarray]:
+        """Every figure of an SAE, and its maxima on train (float32 [d_sae])."""
+        from interplm_nb.sae.on_demand import on_demand
+
+        found = on_demand(sae, self.embeddings, self.proteins)
+        maxima = found.largest(self.parts.maxima)
+        figures = {
+            **self._quality(sae),
+            "alive": int((maxima > 0).sum()),
+            **self._fidelity(sae),
+            **self._concepts(found.relative_to(maxima)),
+        }
+        return figures, maxima
+
+    def of_neurons(self) -> dict[str, Any]:
+        """The figures of the PLM's own dimensions, scaled by their range on train: concepts alone,
+        as they reconstruct everything."""
+        from interplm_nb.concepts.controls.dense import DenseSource, fit_range
+
+        neurons = DenseSource(
+            self.embeddings, self.proteins, *fit_range(self.embeddings, self.rows("maxima"))
+        )
+        return self._concepts(neurons)
+
+    def random_sae(self, d_sae: int, k: int, seed: int) -> "SAE":
+        """The untrained control, centred on the mean of the residues for maxima."""
+        from interplm_nb.sae.controls import random_sae
+        from interplm_nb.sae.mean import mean_embedding
+
+        return random_sae(
+            self.embeddings.d_in,
+            d_sae,
+            k,
+            mean_embedding(self.embeddings, self.rows("maxima")),
+            seed,
+        )
+
+    def _quality(self, sae: "SAE") -> dict[str, Any]:
+        from interplm_nb.sae.evaluation.quality import quality
+
+        rows = self.rows(
+            "tuning"
+        )  # of a layer that is not stored no more of validation is embedded
+        if len(rows) > _QUALITY_RESIDUES:
+            rows = np.sort(
+                np.random.default_rng(_SEED).choice(rows, _QUALITY_RESIDUES, replace=False)
+            )
+        measured = asdict(
+            quality(
+                sae, (self.embeddings[part] for part in np.array_split(rows, -(-len(rows) // 8192)))
+            )
+        )
+        return {"quality_residues": measured.pop("n_residues"), **measured}
+
+    def _fidelity(self, sae: "SAE") -> dict[str, Any]:
+        """The figures of every measure that exists for the layer, and which one is the headline:
+        None, and no figures, for a model without fidelity."""
+        from interplm_nb.sae.evaluation.fidelity import fidelities
+
+        measured = fidelities(sae, self.plm, self.faithful, self.layer, progress=False)
+        return {
+            "fidelity_measure": measured[0].measure if measured else None,
+            **{
+                f"{name}_{COLUMNS[f.measure]}": getattr(f, name)
+                for f in measured
+                for name in ("loss_recovered", "kl", "ce_original", "ce_sae", "ce_zero")
+            },
+        }
+
+    def _concepts(self, source: "Source") -> dict[str, Any]:
+        """Best F1 on the tuning part, and on test what was chosen there."""
+        from interplm_nb.concepts.count import count
+        from interplm_nb.concepts.selection import strict
+        from interplm_nb.concepts.tuning import tuned
+
+        tuning, test = (
+            count(source, self.annotations, accessions)
+            for accessions in (self.parts.tuning, self.parts.test)
+        )
+        best, chosen = tuned(tuning, self.min_instances), strict(tuning, test, self.min_instances)
+        return {
+            "concepts_tuning": best.concepts.height,
+            "f1_tuning": best.mean_f1,
+            "concepts_above_tuning": best.n_found,
+            "concepts_test": chosen.pairs.height,
+            "f1_test": chosen.mean_f1_per_domain,
+            "f1_residues_test": chosen.mean_f1,
+            "concepts_found": chosen.found["concept"].n_unique(),
+        }
+
+
+def parts_of(run: Run, proteins: Proteins, params: CompareParameters) -> Parts:
+    """Who sees what: nothing of train, validation and test is mixed, and the tuning part is whole
+    homology clusters."""
+    splits = run.splits().filter(pl.col("split") == "validation")
+    clusters = splits["cluster"].unique().sort().to_numpy()
+    n = max(1, round(params.tuning_share * len(clusters)))
+    drawn = np.random.default_rng([_SEED, 1]).permutation(clusters)[:n]
+    tuning = splits.filter(pl.col("cluster").is_in(drawn.tolist()))["accession"].to_list()
+    faithful = run.accessions("validation")[: params.fidelity_proteins]  # those of stage `train`
+    return Parts(
+        _enough(run, proteins, params.maxima_residues), tuning, run.accessions("test"), faithful
+    )
+
+
+def _enough(run: Run, proteins: Proteins, residues: int) -> list[str]:
+    """Train proteins, drawn at random, that have `residues` together; all, for 0."""
+    train = run.accessions("train")
+    order = np.random.default_rng([_SEED, 2]).permutation(len(train)).tolist()
+    total, chosen = 0, []
+    for i in order if residues else ():
+        if total >= residues:
+            break
+        chosen.append(train[i])
+        total += len(proteins.sequence(train[i]))
+    return chosen if residues else train
+
+
+@contextmanager
+def yardstick(
+    run: Run,
+    params: CompareParameters,
+    proteins: Proteins,
+    annotations: Annotations,
+    parts: Parts,
+    plm: "PLM",
+    layer: int,
+) -> Iterator[Yardstick]:
+    """The yardstick of a layer. A layer that the run does not store is embedded for it, on the
+    proteins that are needed, and removed afterwards."""
+    faithful = proteins.select(parts.fidelity)
+    if layer in run.layers():
+        yield Yardstick(
+            layer,
+            proteins,
+            run.embeddings(layer),
+            annotations,
+            parts,
+            plm,
+            faithful,
+            params.min_instances,
+        )
+        return
+    from interplm_nb.plm.store import embed_to
+
+    needed = {*parts.maxima, *parts.tuning, *parts.test}
+    some = proteins.select(a for a in proteins.accessions if a in needed)
+    folder = run.work("compare") / f"layer_{layer:02d}"
+    _log.info("layer %d is not stored; embedding %d proteins to measure SAEs on", layer, len(some))
+    embeddings = embed_to(plm, some, [layer], lambda _: folder)[layer]
+    yield Yardstick(
+        layer, some, embeddings, annotations.of(some), parts, plm, faithful, params.min_instances
+    )
+    remove(folder)

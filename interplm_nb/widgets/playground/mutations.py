@@ -1,0 +1,104 @@
+"""A sequence as a person types it, and substitutions in it, such as A12V."""
+
+import re
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import NamedTuple
+
+from interplm_nb.features.logos import AMINO_ACIDS
+from interplm_nb.proteins import Proteins
+from interplm_nb.questions.annotate import within_limit
+from interplm_nb.readers.report import InputError, ReadReport
+from interplm_nb.readers.sequences import clean_sequence
+
+_WRITTEN = re.compile(rf"([A-Z])([1-9]\d*)([{AMINO_ACIDS}])")
+_UNIPROT = re.compile(r"(?:sp|tr)\|([^|\s]+)\|")
+NAME_LENGTH = 60
+
+
+class _Refusal(ReadReport):
+    """Stops at what is wrong, in words for somebody who typed it."""
+
+    def reject(
+        self, reason: str, record: str, detail: str, wanted: str, line: int | None = None
+    ) -> None:
+        raise InputError(f"{reason}: {detail}; {wanted}")
+
+
+class Named(NamedTuple):
+    """A sequence and its name in FASTA; the name is empty where it had none."""
+
+    name: str
+    sequence: str
+
+
+def read_one(text: str, longest: int) -> Named:
+    """One sequence, plain or as FASTA, in upper-case letters of `LETTERS`.
+
+    InputError for what is none or has over `longest` residues, with the way out.
+    """
+    header, _, rest = (
+        text.strip().partition("\n") if text.lstrip().startswith(">") else ("", "", text)
+    )
+    if n := len(re.findall(r"^\s*>", rest, re.MULTILINE)):
+        raise InputError(f"{n + 1} sequences: one is read at a time; keep one of them")
+    words = header[1:].split(maxsplit=1)
+    uniprot = _UNIPROT.match(words[0]) if words else None
+    name = uniprot[1] if uniprot else words[0][:NAME_LENGTH] if words else ""
+    report = _Refusal("the sequence", strict=True)
+    sequence = clean_sequence("".join(rest.split()), report, name)
+    assert sequence is not None  # what is wrong has been refused
+    within_limit(Proteins.from_sequences({name or "sequence": sequence}), report, longest)
+    return Named(name, sequence)
+
+
+class Mutation(NamedTuple):
+    """A substitution: position from 1, the letter that is there and the one that takes its place."""
+
+    position: int
+    before: str
+    after: str
+
+    def __str__(self) -> str:
+        return f"{self.before}{self.position}{self.after}"
+
+
+def read_mutations(written: Sequence[str], sequence: str) -> list[Mutation]:
+    """Substitutions in `sequence`, by position. ValueError for one that is not written as A12V, does not fit the sequence, or comes twice."""
+    found = sorted(_read(text, sequence) for text in written)
+    for one, other in pairwise(found):
+        if one.position == other.position:
+            raise ValueError(f"{one} and {other} change the same residue; keep one of them")
+    return found
+
+
+def _read(text: str, sequence: str) -> Mutation:
+    parts = _WRITTEN.fullmatch(text)
+    if parts is None:
+        raise ValueError(
+            f"a mutation is written as A12V (the letter there, its position from 1, one of "
+            f"{AMINO_ACIDS}), not {text!r}"
+        )
+    mutation = Mutation(int(parts[2]), parts[1], parts[3])
+    if mutation.position > len(sequence):
+        raise ValueError(
+            f"{mutation}: the sequence has positions 1 to {len(sequence):,}"
+            if sequence
+            else f"{mutation}: there is no sequence yet"
+        )
+    there = sequence[mutation.position - 1]
+    if there != mutation.before:
+        raise ValueError(
+            f"{mutation}: residue {mutation.position} is {there}, not {mutation.before}"
+        )
+    if mutation.before == mutation.after:
+        raise ValueError(f"{mutation} changes nothing; leave it out")
+    return mutation
+
+
+def mutated(sequence: str, mutations: Sequence[Mutation]) -> str:
+    """The sequence with these substitutions."""
+    letters = list(sequence)
+    for mutation in mutations:
+        letters[mutation.position - 1] = mutation.after
+    return "".join(letters)

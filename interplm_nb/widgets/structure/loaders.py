@@ -1,0 +1,38 @@
+"""Where views take structures from."""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+
+from interplm_nb.proteins import Proteins
+from interplm_nb.readers import demo
+from interplm_nb.readers.structure_files import StructureFiles
+from interplm_nb.readers.structures import Structure
+
+Structures = Mapping[str, Callable[[], Structure]] | StructureFiles | Path | str | None
+"""A function per accession that loads a `Structure`; or `StructureFiles`; or a folder of files named by accession; None: the embedded ones, and
+models of AlphaFold DB that are in the cache."""
+
+
+def loaders(structures: Structures, proteins: Proteins) -> dict[str, Callable[[], Structure]]:
+    """A function for each protein that has a structure; nothing is read or downloaded before it is called."""
+    if isinstance(structures, Mapping):
+        return dict(structures)
+    if isinstance(structures, Path | str):
+        structures = StructureFiles(structures)
+    if structures is not None:
+        return structures.loaders(proteins)
+    embedded = {
+        a: partial(_embedded, a, proteins.sequence(a)) for a in demo.structures() if a in proteins
+    }
+    return StructureFiles().loaders(proteins) | embedded
+
+
+def _embedded(accession: str, sequence: str) -> Structure:
+    """The embedded structure; mapped anew, by alignment, where the run has another sequence of this accession than the embedded map is of."""
+    structure = demo.structure(accession)
+    if structure.is_of(sequence):
+        return structure
+    return Structure.by_alignment(
+        demo.folder() / "structures" / structure.name, accession, sequence
+    )

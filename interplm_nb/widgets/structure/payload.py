@@ -1,0 +1,111 @@
+"""What a browser gets of one structure: PDB text reduced to what is drawn, in which every atom carries its UniProt position.
+
+The position stands in the B-factor column. So it travels with its atom: NGL gives it back as `atom.bfactor` when it colours and when an atom is
+picked, and no table of residues has to agree with the order in which NGL counts them.
+"""
+
+from typing import Any
+
+import biotite.structure as struc
+import numpy as np
+from scipy.spatial import KDTree
+
+from interplm_nb.readers.structures import UNKNOWN_LIGAND, Structure
+from interplm_nb.widgets.packing import pack
+
+UNMAPPED = 0
+"""In place of a position: an amino acid of the chain that has none. Its activation is unknown."""
+LIGAND = -1
+"""In place of a position: an atom of the chain that is no amino acid."""
+OTHER_CHAIN = -2
+"""In place of a position: an atom of another chain of the entry."""
+MOST_OTHERS = 20_000
+"""Atoms of other chains that are sent."""
+_BACKBONE = ("N", "CA", "C", "O")
+_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+
+
+def payload(structure: Structure) -> bytes:
+    """One structure for the browser, as `packing.pack` writes it, gzipped: a record, and `pdb`, uint8, PDB text in ASCII.
+
+    The text holds the chain with its ligands, without hydrogens, and for context other chains of the entry: whole ones, nearest first, up to
+    20,000 atoms, their amino acids as backbone. B-factor column: UniProt position from 1; 0 an amino acid without one; -1 a ligand of
+    the chain; -2 another chain. Coordinates have two decimals, in angstrom; serial numbers are blank. Two superposed proteins are two payloads.
+
+    Record: name, accession, chain (as in the entry), n_mapped, n_unmapped (residues), chains ({letter in the text: the entry's name}, this
+    chain first), left_out (names of chains that were too many).
+    """
+    atoms: Any = structure.atoms
+    amino_acids = struc.filter_amino_acids(atoms)
+    marks = np.where(amino_acids, structure.atom_positions, LIGAND)
+    others, left_out = _others(structure)
+    letters = _letters([structure.chain, *(name for name, _ in others)])
+    heavy = _heavy(atoms)
+    text = _lines(atoms[heavy], marks[heavy], letters[structure.chain])
+    for name, chain in others:
+        text += _lines(chain, np.full(chain.array_length(), OTHER_CHAIN), letters[name])
+    record = {
+        "name": structure.name,
+        "accession": structure.accession,
+        "chain": structure.chain,
+        "n_mapped": len(structure.positions),
+        "n_unmapped": len(structure.unmapped),
+        "chains": {letter: name for name, letter in letters.items()},
+        "left_out": left_out,
+    }
+    return pack(
+        record,
+        {"pdb": np.frombuffer("\n".join([*text, "END", ""]).encode("ascii"), np.uint8)},
+        compress=True,
+    )
+
+
+def _heavy(atoms: Any) -> np.ndarray:
+    return ~np.isin(atoms.element, ("H", "D"))
+
+
+def _others(structure: Structure) -> tuple[list[tuple[str, Any]], list[str]]:
+    """Name and drawn atoms of the other chains, nearest first, and the names of those beyond the limit."""
+    if structure.others is None:
+        return [], []
+    drawn: Any = structure.others
+    backbone = ~struc.filter_amino_acids(drawn) | np.isin(drawn.atom_name, _BACKBONE)
+    drawn = drawn[_heavy(drawn) & backbone]
+    distances = KDTree(structure.atoms.coord).query(drawn.coord)[0]
+    chains = {name: drawn.chain_id == name for name in dict.fromkeys(drawn.chain_id.tolist())}
+    nearest = sorted(chains, key=lambda name: distances[chains[name]].min())
+    fits = np.cumsum([chains[name].sum() for name in nearest]) <= MOST_OTHERS
+    n = min(int(fits.sum()), len(_LETTERS) - 1)
+    return [(name, drawn[chains[name]]) for name in nearest[:n]], nearest[n:]
+
+
+def _letters(names: list[str]) -> dict[str, str]:
+    """A letter for each chain: its own name, or a free one where the name is longer than PDB's column."""
+    taken = {name for name in names if name in _LETTERS}
+    free = iter([letter for letter in _LETTERS if letter not in taken])
+    return {name: name if name in taken else next(free) for name in names}
+
+
+def _lines(atoms: Any, marks: np.ndarray, letter: str) -> list[str]:
+    columns = (
+        atoms.hetero,
+        atoms.atom_name,
+        atoms.element,
+        atoms.res_name,
+        atoms.res_id,
+        atoms.ins_code,
+        atoms.coord,
+        marks,
+    )
+    lines = []
+    for hetero, name, element, residue, number, insertion, (x, y, z), mark in zip(
+        *(c.tolist() for c in columns), strict=True
+    ):
+        # a one-letter element stands in the second of the name's four columns
+        name = f" {name}" if len(element) == 1 and len(name) < 4 else name
+        residue = residue if len(residue) <= 3 else UNKNOWN_LIGAND
+        lines.append(
+            f"{'HETATM' if hetero else 'ATOM':<11} {name:<4} {residue:>3} {letter}{number:>4}{insertion:1}   "
+            f"{x:8.2f}{y:8.2f}{z:8.2f}  1.00{mark:6d}          {element:>2}"
+        )
+    return [*lines, "TER"]

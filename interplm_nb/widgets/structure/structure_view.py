@@ -1,0 +1,166 @@
+"""The 3-D structure of a protein, coloured by a feature's activation, in the browser and for print."""
+
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import traitlets as t
+
+from interplm_nb.readers.structures import Structure
+from interplm_nb.readers.superpose import superpose
+from interplm_nb.widgets import assets
+from interplm_nb.widgets.feature_data import FeatureData
+from interplm_nb.widgets.packing import pack, unpack
+from interplm_nb.widgets.structure.figure import no_structure, trace
+from interplm_nb.widgets.structure.molecular_scripts import write_scripts
+from interplm_nb.widgets.structure.payload import payload
+from interplm_nb.widgets.view import View
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+log = logging.getLogger(__name__)
+
+
+class StructureView(View):
+    """The selected protein's structure, drawn by NGL; with none selected, that of the feature's strongest protein that has one.
+
+    Colours are activations by UniProt position, on the scale of all views; residues without a position are ochre, residues outside the brush pale.
+    `data.structures` says what has a structure. `other` is a second protein, laid on the first (`readers/superpose.py`) and drawn thin: Python
+    computes it, so that a page without a kernel shows the pair that was chosen before.
+    """
+
+    _esm = assets.esm("structure_view")
+
+    representation = t.Enum(
+        ("sticks", "cartoon", "surface"),
+        "sticks",
+        help="cartoon with side chains from `threshold`, cartoon alone, or surface",
+    ).tag(sync=True)  # not "style", which ipywidgets' views take for a model of their own
+    threshold = t.Float(
+        0.5, min=0, help="side chains are drawn from this share of the feature's maximum"
+    ).tag(sync=True)
+    chains = t.Bool(True, help="other chains of the entry, thin").tag(sync=True)
+    other = t.Unicode("", help="accession of a second protein, laid on the first; empty: none").tag(
+        sync=True
+    )
+    first_structure = t.Bytes(
+        help="made here: the structure that is shown, packed, where it is not that of the selected protein"
+    ).tag(sync=True)
+    other_structure = t.Bytes(
+        help="made here: the second protein's structure where it lies on the first, packed; empty: none"
+    ).tag(sync=True)
+    problem = t.Unicode("", help="made here: why one of them is not shown").tag(sync=True)
+
+    def __init__(self, data: FeatureData, **settings: Any) -> None:
+        self._sent, self._pair, self._problems = "", ("", ""), ["", ""]
+        super().__init__(data, **settings)
+        data.observe(self._follow, "bundle")
+        data.selection.observe(self._follow, "accession")
+        self.observe(self._follow, "other")
+        self._follow()
+
+    def close(self) -> None:
+        """Close the widget: it follows data and selection no more."""
+        if self.comm is not None:
+            self.data.unobserve(self._follow, "bundle")
+            self.selection.unobserve(self._follow, "accession")
+        super().close()
+
+    @property
+    def accession(self) -> str:
+        """The protein that is shown; empty where none is selected and no protein of the feature has a structure. Of a pair it is the first, also
+        while the second is selected."""
+        if self.other_structure and self.selection.accession == self.other:
+            return self._pair[1]
+        if self.selection.accession:
+            return self.selection.accession
+        proteins = self.data.current[0]["proteins"]  # strongest first
+        return next((protein["accession"] for protein in proteins if protein["structure"]), "")
+
+    def structure(self) -> Structure:
+        """The structure that is shown; LookupError where the protein has none."""
+        return self._load(self.accession)
+
+    def values(self) -> np.ndarray:
+        """Activations of the shown protein, float32 [protein length], unit `max`, by UniProt position; LookupError for a protein outside the run."""
+        accession, pages = self.accession, self.data.pages
+        if accession not in pages.proteins:
+            raise LookupError(
+                f"{accession or 'no protein'} is not among the run's {len(pages.proteins)} proteins; choose one with selection.accession"
+            )
+        return pages.activations.along(accession, self.selection.feature)
+
+    def write_scripts(self, folder: Path | str) -> list[Path]:
+        """Write what is shown for ChimeraX and PyMOL, and its PDB file with activations as B-factors: see `molecular_scripts.write_scripts`."""
+        chosen = self.selection
+        return write_scripts(
+            self.structure(),
+            self.values(),
+            Path(folder),
+            chosen.feature,
+            self.data.pages.source,
+            threshold=self.threshold,
+        )
+
+    def figure(self) -> "Figure":
+        """The trace of the chain's alpha carbons for print, along its principal axes: see `View.figure`."""
+        try:
+            structure, values = self.structure(), self.values()
+        except LookupError as problem:
+            return no_structure(str(problem.args[0]))
+        chosen = self.selection
+        position = chosen.position if chosen.accession == structure.accession else None
+        return trace(structure, values, chosen.feature, tuple(chosen.brush), position)
+
+    def _load(self, accession: str) -> Structure:
+        load = self.data.structures.get(accession)
+        if load is None:
+            known = sorted(self.data.structures)
+            listed = (
+                ", ".join(known[:5]) + (f" and {len(known) - 5} more" if len(known) > 5 else "")
+                if known
+                else "none"
+            )
+            raise LookupError(
+                f"no structure of {accession or 'a protein of this feature'}; the proteins with a structure are: {listed}"
+            )
+        return load()
+
+    def _follow(self, _: object = None) -> None:
+        """Send the structures that the browser does not get from `data`: the first where it is not the selected protein's, and the second."""
+        shown = self.accession
+        wanted = "" if shown == self.selection.accession else shown
+        pair = (self.other, shown) if self.other and self.other != shown else ("", "")
+        with self.hold_sync():
+            if wanted != self._sent:
+                self.first_structure, self._problems[0] = self._packed(wanted)
+            if pair != self._pair:
+                self.other_structure, self._problems[1] = (
+                    self._laid_on(shown) if pair[0] else (b"", "")
+                )
+            self.problem = " ".join(filter(None, self._problems))
+        self._sent, self._pair = wanted, pair
+
+    def _packed(self, accession: str) -> tuple[bytes, str]:
+        try:
+            return self.data.packed_structure(accession), ""
+        except (ValueError, KeyError, OSError) as error:
+            log.exception("structure of %s", accession)
+            return b"", f"The structure of {accession} could not be read: {error}"
+
+    def _laid_on(self, shown: str) -> tuple[bytes, str]:
+        """The second structure on the first, packed, its record with the first's accession and what `Superposition` says; or why not."""
+        try:
+            found = superpose(self._load(shown), self._load(self.other))
+        except (ValueError, LookupError, OSError) as problem:
+            return b"", str(problem.args[0] if problem.args else problem)
+        record, arrays = unpack(payload(found.mobile))
+        about = {
+            "on": shown,
+            "n_aligned": found.n_aligned,
+            "rmsd": found.rmsd,
+            "tm_score": found.tm_score,
+        }
+        return pack(record | about, arrays, compress=True), ""

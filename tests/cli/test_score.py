@@ -1,0 +1,102 @@
+"""`interplm-nb score`: a run, several runs, an export, and SAEs on a run; errors are sentences.
+
+Here, beside the tiny run, so that it is not made once more.
+"""
+
+import argparse
+import shutil
+
+import pytest
+
+from interplm_nb.cli import main as cli
+from interplm_nb.cli.score import add_score_command
+from interplm_nb.concepts.exported import read_exported
+from interplm_nb.pipeline.errors import PipelineError
+from interplm_nb.pipeline.run import Run
+from interplm_nb.stages.registry import STAGE_FUNCTIONS
+from tests.pipeline.tiny import tiny_parameters
+
+
+def said(*words) -> str:
+    texts: list[str] = []
+    parser = argparse.ArgumentParser()
+    add_score_command(parser.add_subparsers(), cli._add, texts.append)
+    options = parser.parse_args(["score", *map(str, words)])
+    options.do(options)
+    return "\n".join(texts)
+
+
+def test_one_run_shows_its_tables(tiny_run):
+    text = said(tiny_run.folder)
+    assert all(
+        source in text
+        for source in ("sae", "neurons", "shuffled_sae", "random_sae", "It is not ESM-2")
+    )
+    text = said(tiny_run.folder, "--source", "neurons", "--convention", "published", "--tsv")
+    assert text.splitlines()[0].startswith("concept\tcategory\t")
+
+
+def test_two_runs_are_compared(tiny_run):
+    text = said(tiny_run.folder, tiny_run.folder)
+    assert "0 gained, 0 lost." in text and "(+0.000 [+0.000, +0.000])" in text
+    assert said(tiny_run.folder, tiny_run.folder, "--tsv").startswith(
+        "first\tsecond\tconcept\tcategory\t"
+    )
+
+
+def test_an_export_says_how_many_pairs_it_holds(tiny_run, tmp_path):
+    text = said(tiny_run.folder, "--export", tmp_path / "t.tsv", "--source", "neurons")
+    table = read_exported(tmp_path / "t.tsv").table
+    assert text == f"{tmp_path / 't.tsv'}: {table.height:,} pairs of feature and concept"
+    with pytest.raises(ValueError, match="one run, not of 2"):
+        said(tiny_run.folder, tiny_run.folder, "--export", tmp_path / "t.tsv")
+
+
+def test_a_limit_that_no_concept_reaches_is_named(tiny_run, tmp_path):
+    shutil.copytree(tiny_run.folder, tmp_path / "run")
+    STAGE_FUNCTIONS["concepts"](
+        Run.open(tmp_path / "run"),
+        tiny_parameters(tmp_path / "run")["concepts"].model_copy(update={"min_instances": 1234}),
+    )
+    why = r"no concept of .*run has at least 1234 instances in validation and in test, so that '\w+' has no strict scores: .*concepts.min_instances=N"
+    for words in (
+        [],
+        ["--source", "linear_probe"],
+        ["--tsv"],
+        ["--export", tmp_path / "t.tsv"],
+        [tmp_path / "run"],
+    ):
+        with pytest.raises(PipelineError, match=why):
+            said(tmp_path / "run", *words)
+
+
+def test_saes_are_scored_on_a_run(tiny_run, tmp_path):
+    shutil.copytree(tiny_run.folder, tmp_path / "run")
+    run = Run.open(tmp_path / "run")
+    words = (run.source("sae"), run.source("random_sae"), "--run", run.folder, "--device", "cpu")
+    text = said(*words)
+    assert (
+        "sources/sae" in text
+        and "sources/random_sae" in text
+        and text.startswith("strict convention, ")
+    )
+    assert said(*words, "--tsv").startswith("sae\tof\tlayer\tconvention\t")
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        (["nowhere"], "nowhere is not a run"),
+        (
+            ["nowhere", "--layer", "4"],
+            "--layer says what an SAE is, and SAEs are counted on a run: give it with --run RUN",
+        ),
+        (["nowhere", "--input-scale", "1"], "--input-scale says what an SAE is"),
+        (["a.pt", "--run", "nowhere"], "nowhere is not a run"),
+    ],
+)
+def test_errors_say_what_to_do(tmp_path, monkeypatch, words, text):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises((PipelineError, ValueError), match=text):
+        said(*words)
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,24 @@
+"""The picture of the atlas: one point per living feature, a named colour bar, words; also of one feature and of none."""
+
+import numpy as np
+import polars as pl
+import pytest
+
+from interplm_nb.figures import atlas as figures_atlas
+from interplm_nb.pipeline.run import Run
+
+
+@pytest.mark.parametrize("n", [0, 1, None])
+def test_every_feature_is_a_point_and_the_colours_are_named(n: int | None) -> None:
+    table: pl.DataFrame = Run.shipped().atlas().head(n) if n is not None else Run.shipped().atlas()
+    chart = figures_atlas.atlas(table)
+    data, _ = chart._repr_mimebundle_()
+    assert data["image/png"].startswith(b"\x89PNG")
+    assert f"{table.height:,} living features" in data["text/plain"]
+    plot, bar = chart.figure.axes
+    places = np.asarray(plot.collections[0].get_offsets())
+    np.testing.assert_allclose(
+        np.sort(places, axis=0), np.sort(table.select("x", "y").to_numpy(), axis=0)
+    )
+    assert plot.get_xlabel() == "UMAP 1 (no unit)"
+    assert bar.get_ylabel() == "share of residues on which the feature is active"

@@ -1,0 +1,200 @@
+"""Own labels: every format gives the segments that a plain reading gives; what cannot be used is named."""
+
+import gzip
+from itertools import groupby
+from pathlib import Path
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from interplm_nb.annotations import Annotations
+from interplm_nb.proteins import Proteins
+from interplm_nb.readers.labels import DSSP, from_label_strings, read_bed, read_gff3, read_table
+from interplm_nb.readers.report import InputError
+
+PROTEINS = Proteins.from_sequences({"P1": "ACDEFGHIKL", "P2": "MNPQR"})
+
+
+def segments(annotations: Annotations) -> list[tuple]:
+    return annotations.table.select("accession", "concept", "start", "end").rows()
+
+
+def write(tmp_path: Path, name: str, text: str) -> Path:
+    path = tmp_path / name
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+TABLE = """Accession\tstart\tend\tconcept\tcategory\tlevel\tinstance
+P1\t2\t4\tloop\t\t\t
+P1\t1\t1\tbond\tBonds\tresidue\tb
+P1\t9\t9\tbond\tBonds\tresidue\tb
+P2\t5\t5\tbond\tBonds\tresidue\tb
+"""
+
+
+@pytest.mark.parametrize("kind", ["tsv", "csv", "tsv.gz", "parquet"])
+def test_a_table_in_every_format(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / f"labels.{kind}"
+    if kind == "parquet":
+        lines = [line.split("\t") for line in TABLE.splitlines()]
+        frame = pl.DataFrame([dict(zip(lines[0], row, strict=True)) for row in lines[1:]])
+        frame.with_columns(
+            pl.col("start", "end").cast(pl.Int64), pl.col("category").replace("", None)
+        ).write_parquet(path)
+    else:
+        text = TABLE.replace("\t", ",") if kind == "csv" else TABLE
+        path.write_bytes(gzip.compress(text.encode()) if kind.endswith("gz") else text.encode())
+    annotations, report = read_table(path, PROTEINS, category="Mine")
+    assert segments(annotations) == [
+        ("P1", "bond", 1, 1),
+        ("P1", "loop", 2, 4),
+        ("P1", "bond", 9, 9),
+        ("P2", "bond", 5, 5),
+    ]
+    kinds = {
+        concept: (category, level)
+        for concept, category, level in annotations.table.select(
+            "concept", "category", "level"
+        ).iter_rows()
+    }
+    assert kinds == {"loop": ("Mine", "instance"), "bond": ("Bonds", "residue")}
+    summary = annotations.summary()
+    assert dict(summary.select("concept", "n_instances").iter_rows()) == {"bond": 2, "loop": 1}, (
+        "an instance is within its protein"
+    )
+    assert (report.kept, report.counts()) == (2, {})
+
+
+BAD_ROWS = {
+    "P9\t1\t2\tx": "unknown protein",
+    "P1\t1\t11\tx": "span past the end",
+    "P1\t0\t3\tx": "span backwards or before 1",
+    "P1\t5\t3\tx": "span backwards or before 1",
+    "P1\t5\t?\tx": "unreadable position",
+    "P1\t\t3\tx": "empty cell",
+    "P1\t3": "row of another width",
+}
+
+
+@pytest.mark.parametrize("bad", BAD_ROWS)
+def test_a_bad_row_is_left_out_and_named(tmp_path: Path, bad: str) -> None:
+    path = write(
+        tmp_path,
+        "labels.tsv",
+        f"accession\tstart\tend\tconcept\nP1\t1\t3\tgood\n{bad}\nP2\t1\t1\tgood\n",
+    )
+    annotations, report = read_table(path, PROTEINS)
+    assert segments(annotations) == [("P1", "good", 1, 3), ("P2", "good", 1, 1)]
+    assert report.counts() == {BAD_ROWS[bad]: 1}
+    with pytest.raises(
+        InputError,
+        match=rf"labels.tsv: P[19] \(line 3\): {BAD_ROWS[bad]}: .*; .*, or read without strict",
+    ):
+        read_table(path, PROTEINS, strict=True)
+
+
+def test_a_concept_keeps_its_first_kind(tmp_path: Path) -> None:
+    path = write(
+        tmp_path,
+        "x.csv",
+        "accession,start,end,concept,level\nP1,1,1,a,residue\nP1,2,2,a,instance\nP1,3,3,b,protein\nP1,4,4,b,residue\n",
+    )
+    annotations, report = read_table(path, PROTEINS)
+    assert segments(annotations) == [("P1", "a", 1, 1), ("P1", "b", 4, 4)]
+    assert report.counts() == {"concept of two kinds": 1, "unknown level": 1}
+
+
+def test_tables_that_cannot_be_read(tmp_path: Path) -> None:
+    with pytest.raises(
+        InputError, match=r"columns accession, start, end, concept; \['end'\] not among"
+    ):
+        read_table(write(tmp_path, "x.tsv", "accession\tstart\tconcept\n"), PROTEINS)
+    with pytest.raises(InputError, match=r"ends in '.xlsx'; a table of labels ends in"):
+        read_table(write(tmp_path, "x.xlsx", ""), PROTEINS)
+    with pytest.raises(InputError, match="cannot be read as Parquet"):
+        read_table(write(tmp_path, "x.parquet", "no"), PROTEINS)
+    with pytest.raises(InputError, match="no such file"):
+        read_table(tmp_path / "none.tsv", PROTEINS)
+
+
+def test_other_columns_are_reported(tmp_path: Path) -> None:
+    path = write(tmp_path, "x.tsv", "accession\tstart\tend\tconcept\tcolour\nP1\t1\t2\ta\tred\n")
+    assert read_table(path, PROTEINS).report.records("column left alone") == ["colour"]
+
+
+def test_a_table_without_rows_annotates_nothing(tmp_path: Path) -> None:
+    annotations, report = read_table(
+        write(tmp_path, "x.tsv", "accession\tstart\tend\tconcept\n"), PROTEINS
+    )
+    assert (len(annotations), report.kept) == (0, 0)
+    assert annotations.proteins is PROTEINS
+
+
+GFF = """##gff-version 3
+# a comment
+P1\tX\tDomain\t2\t5\t.\t.\t.\tName=SH3%3B like;ID=d1
+P1\tX\tBond\t1\t1\t.\t.\t.\tID=b1
+P1\tX\tBond\t10\t10\t.\t.\t.\tID=b1
+P2\tX\tSite\t1\t9\t.\t.\t.\t.
+P2\tX\tSite
+##FASTA
+>P1
+ACD
+"""
+
+
+def test_gff3(tmp_path: Path) -> None:
+    annotations, report = read_gff3(write(tmp_path, "x.gff3", GFF), PROTEINS)
+    assert segments(annotations) == [
+        ("P1", "Bond", 1, 1),
+        ("P1", "Domain_SH3; like", 2, 5),
+        ("P1", "Bond", 10, 10),
+    ]
+    assert annotations.only(["Bond"]).table["instance"].n_unique() == 1
+    assert report.counts() == {"span past the end": 1, "row of another width": 1}
+
+
+BED = "track name=x\n#c\nP1\t0\t10\tall\nP2\t4\t5\n\nP1\t1\t9\tblocks\t0\t+\t1\t9\t0\t2\t2,3,\t0,5,\nP1 2 3 spaces\nP2\t0\t6\tlong\nP2\ta\t6\tlong\n"
+
+
+def test_bed_counts_from_zero(tmp_path: Path) -> None:
+    annotations, report = read_bed(write(tmp_path, "x.bed", BED), PROTEINS, category="Mine")
+    assert set(segments(annotations)) == {
+        ("P1", "all", 1, 10),
+        ("P2", "Mine", 5, 5),
+        ("P1", "blocks", 2, 3),
+        ("P1", "blocks", 7, 9),
+        ("P1", "spaces", 3, 3),
+    }
+    assert annotations.only(["blocks"]).table["instance"].n_unique() == 1
+    assert report.counts() == {"span past the end": 1, "unreadable position": 1}
+    with pytest.raises(InputError, match=r"P2 \(line 8\): span past the end"):
+        read_bed(tmp_path / "x.bed", PROTEINS, strict=True)
+
+
+@given(st.text(alphabet="HEC-", min_size=10, max_size=10))
+def test_label_strings_equal_the_letters(letters: str) -> None:
+    annotations, _ = from_label_strings({"P1": letters}, PROTEINS)
+    for letter, concept in (("H", DSSP["H"]), ("E", DSSP["E"])):
+        mask = annotations.mask(concept)
+        assert [bool(m) for m in mask[:10]] == [x == letter for x in letters]
+        assert not mask[10:].any()
+        runs = sum(x == letter for x, _ in groupby(letters))
+        assert annotations.only([concept]).table["instance"].n_unique() == runs
+
+
+def test_label_strings_of_another_length_are_left_out() -> None:
+    labels = {"P1": "HHH", "P2": "CHHHC", "P3": "HH"}
+    annotations, report = from_label_strings(
+        labels, PROTEINS, names={"H": "Helix"}, category="Mine", level="residue"
+    )
+    assert segments(annotations) == [("P2", "Helix", 2, 4)]
+    assert report.counts() == {"label string of another length": 1, "unknown protein": 1}
+    with pytest.raises(
+        InputError,
+        match="P1: label string of another length: 3 labels for 10 residues; give one letter per residue",
+    ):
+        from_label_strings(labels, PROTEINS, strict=True)

@@ -1,0 +1,94 @@
+import gzip
+
+import pytest
+import zstandard
+from hypothesis import given
+from hypothesis import strategies as st
+
+from interplm_nb.readers.opening import open_bytes, open_text
+from interplm_nb.readers.report import InputError
+
+TEXT = "".join(
+    f"line {i} of a text that is long enough to be packed in several blocks\n"
+    for i in range(20_000)
+)
+PACK = {"plain": bytes, "gz": gzip.compress, "zst": zstandard.ZstdCompressor().compress}
+
+
+@pytest.mark.parametrize("kind", PACK)
+def test_packing_is_told_by_content_not_by_name(tmp_path, kind):
+    path = tmp_path / "a.txt"
+    path.write_bytes(PACK[kind](TEXT.encode()))
+    with open_text(path) as text:
+        assert text.read() == TEXT
+
+
+@pytest.mark.parametrize("kind", ["gz", "zst"])
+@pytest.mark.parametrize("keep", [0.3, 0.99])
+def test_a_truncated_file_is_one_clear_error(tmp_path, kind, keep):
+    path = tmp_path / f"a.{kind}"
+    packed = PACK[kind](TEXT.encode())
+    path.write_bytes(packed[: int(len(packed) * keep)])
+    with (
+        pytest.raises(
+            InputError,
+            match=rf"a\.{kind}: the packed file is truncated or damaged .*download or copy it again",
+        ),
+        open_text(path) as text,
+    ):
+        text.read()
+
+
+def test_damaged_gzip_is_an_error(tmp_path):
+    path = tmp_path / "a.gz"
+    packed = bytearray(gzip.compress(TEXT.encode()))
+    packed[-6] ^= 255  # the checksum
+    path.write_bytes(packed)
+    with pytest.raises(InputError, match="truncated or damaged"), open_text(path) as text:
+        text.read()
+
+
+@given(parts=st.lists(st.binary(max_size=300), min_size=1, max_size=4))
+def test_several_frames_are_read_as_one(tmp_path_factory, parts):
+    folder = tmp_path_factory.mktemp("frames")
+    for kind in ("gz", "zst"):
+        path = folder / kind
+        path.write_bytes(b"".join(map(PACK[kind], parts)))
+        with open_bytes(path) as stream:
+            assert stream.read() == b"".join(parts)
+
+
+def test_line_ends_and_byte_order_mark_are_taken_off(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_bytes(b"\xef\xbb\xbfone\r\ntwo\rthree\n")
+    with open_text(path) as text:
+        assert list(text) == ["one\n", "two\n", "three\n"]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"BZh91AY", "packed by bzip2"),
+        (b"PK\x03\x04rest", "packed by zip"),
+        (b"caf\xe9 and more\n", "not UTF-8 text"),
+    ],
+)
+def test_what_cannot_be_read_says_so(tmp_path, content, message):
+    path = tmp_path / "a"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=message), open_text(path) as text:
+        text.read()
+
+
+def test_missing_files_and_folders(tmp_path):
+    with pytest.raises(InputError, match="no such file"), open_text(tmp_path / "none"):
+        pass
+    with pytest.raises(InputError, match="is a folder"), open_text(tmp_path):
+        pass
+
+
+def test_errors_of_the_block_itself_pass_unchanged(tmp_path):
+    path = tmp_path / "a"
+    path.write_text("x")
+    with pytest.raises(FileNotFoundError, match="other"), open_text(path):
+        (tmp_path / "other").read_text()

@@ -1,0 +1,112 @@
+"""What stage `concepts` says beyond F1: it is of the pairs that were selected, and of test alone."""
+
+import shutil
+
+import numpy as np
+import polars as pl
+import pytest
+
+from interplm_nb.concepts.auprc import average_precision
+from interplm_nb.concepts.intervals import by_cluster, interval
+from interplm_nb.concepts.significance import significance
+from interplm_nb.pipeline.layout import PROBE, SOURCES
+from interplm_nb.pipeline.parameters import ConceptsParameters
+from interplm_nb.pipeline.run import Run
+from interplm_nb.stages import registry as stages
+from interplm_nb.stages.concept_overview import by_source
+from interplm_nb.stages.concept_statistics import STATISTICS, with_statistics
+from interplm_nb.stages.concepts import MERGED
+from tests.pipeline.tiny import tiny_parameters
+
+
+@pytest.fixture(scope="module")
+def result(tiny_run, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("statistics") / "run"
+    shutil.copytree(tiny_run.folder, folder)
+    return stages.concepts(
+        Run.open(folder), tiny_parameters(folder)["concepts"]
+    )  # all is counted: it reads
+
+
+@pytest.fixture
+def params(tiny_run) -> ConceptsParameters:
+    return tiny_parameters(tiny_run.folder)["concepts"]
+
+
+@pytest.mark.parametrize("source", ["sae", "neurons", "pca", PROBE])
+def test_the_statistics_are_of_the_selected_pairs_on_test(tiny_run, result, params, source):
+    pairs = result.best.filter(pl.col("source") == source, pl.col("convention") == "strict").sort(
+        "concept"
+    )
+    values, annotations = tiny_run.scored(source, "strict"), tiny_run.annotations()
+    test = tiny_run.splits().filter(pl.col("split") == "test")
+    ranked = average_precision(values, annotations, pairs, test["accession"].to_list())
+    np.testing.assert_array_equal(pairs["auprc"], ranked["auprc"])
+    tested = significance(values, annotations, pairs, test, params.null_draws, params.seed)
+    np.testing.assert_allclose(tested["f1_per_domain"], pairs["f1_per_domain"], atol=1e-12)
+    np.testing.assert_array_equal(pairs["q_value"], tested["q_value"])
+    mean = interval(by_cluster(values, annotations, pairs, test), params.bootstrap, params.seed)
+    row = result.comparison.row(
+        by_predicate=(pl.col("source") == source) & (pl.col("convention") == "strict"), named=True
+    )
+    assert (row["mean_f1_per_domain"], row["low"], row["high"]) == pytest.approx(
+        (mean.estimate, mean.low, mean.high)
+    )
+    assert row["concepts_above_chance"] == (pairs["q_value"] < 0.05).sum()
+
+
+def test_what_is_not_asked_for_is_null(tiny_run, result, params):
+    pairs = (
+        result.best.filter(pl.col("source") == "sae", pl.col("convention") == "strict")
+        .drop(STATISTICS)
+        .sort("concept")
+    )
+    clusters = tiny_run.splits().filter(pl.col("split") == "test")
+    none = params.model_copy(update={"bootstrap": 0, "null_draws": 0})
+    table, counts = with_statistics(
+        tiny_run.scored("sae", "strict"), tiny_run.annotations(), pairs, clusters, none
+    )
+    assert counts is None and table["q_value"].is_null().all() and table["low"].is_null().all()
+    assert not table["auprc"].is_null().any()
+
+
+def test_each_concept_is_linked_to_its_best_feature_and_to_strong_ones(tiny_run, result, params):
+    links = tiny_run.links()
+    assert links.table.equals(result.links)
+    best = result.best.filter(
+        pl.col("source") == "sae", pl.col("convention") == "strict"
+    ).drop_nulls("feature")
+    firsts = links.table.group_by("concept", maintain_order=True).first()
+    assert (
+        firsts.select("concept", "feature", "threshold").rows()
+        == best.sort("concept").select("concept", "feature", "threshold").rows()
+    )
+    assert links.table.group_by("concept").len()["len"].max() <= params.links_per_concept
+    others = links.table.filter(pl.int_range(pl.len()).over("concept") > 0)
+    assert (others["validation_f1_per_domain"] >= params.link_f1).all()
+    assert set(links.knots["feature"]) <= set(links.table["feature"])
+
+
+def test_the_overview_has_every_source(result):
+    assert result.categories["source"].unique(maintain_order=True).to_list() == list(SOURCES)
+    assert dict(by_source(result.unlabelled)).keys() == set(SOURCES)
+    sae = result.unlabelled.filter(pl.col("source") == "sae")
+    assert (sae["unlabelled"] * sae["alive"] == sae["alive"] - sae["labelled"]).all()
+
+
+def test_a_feature_covers_instances_of_its_best_concept_alone(result):
+    assert (
+        result.coverage.height
+        and not result.coverage.select("source", "feature").is_duplicated().any()
+    )
+
+
+def test_repeats_are_counted_both_ways_where_that_is_asked_for(tiny_run, params, tmp_path):
+    shutil.copytree(tiny_run.folder, tmp_path / "run")
+    asked = {"run": str(tmp_path / "run"), "merge_repeats": True, "bootstrap": 0, "null_draws": 0}
+    both = stages.concepts(Run.open(tmp_path / "run"), params.model_copy(update=asked))
+    assert set(both.comparison.filter(pl.col("convention") == MERGED)["source"]) == set(SOURCES)
+    apart = set(both.best.filter(pl.col("convention") == "strict")["concept"])
+    merged = set(both.best.filter(pl.col("convention") == MERGED)["concept"])
+    numbered = {c for c in apart if c.rsplit(" ", 1)[-1].isdigit()}
+    assert apart - merged <= numbered

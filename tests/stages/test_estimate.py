@@ -1,0 +1,45 @@
+"""What a run takes, said beforehand: from its sizes, with everything checked and nothing left."""
+
+import re
+
+import pytest
+
+from interplm_nb.pipeline.errors import PipelineError
+from interplm_nb.pipeline.layout import STAGES
+from interplm_nb.pipeline.runner import Request
+from interplm_nb.stages.estimate import Sizes, estimated, stages_table
+
+SIZES = Sizes(400_000, 36e6, 1900, 2, 2, 1024, 16, 600_000, 3000)
+
+
+def test_every_stage_has_time_memory_and_disk_and_nothing_is_left(tmp_path):
+    request = Request("demo", tmp_path / "run", ["embed.plm=esm2-mini", "proteins.max_proteins=50"])
+    text = estimated(request)
+    assert text.startswith("model: esm2-mini")
+    for stage in STAGES:
+        assert re.search(rf"{stage} +\d+ (s|min) +\d+\.\d+ +\d+\.\d+", text)
+    assert re.search(
+        r"in all about .* GiB of memory at most and .* GB of disk \(\d+ GB are free", text
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_run_would_refuse_is_refused(tmp_path):
+    with pytest.raises(PipelineError, match=r"embed\.layer = 99"):
+        estimated(Request("demo", tmp_path / "run", ["embed.plm=esm2-mini", "embed.layer=99"]))
+
+
+def test_disk_is_what_the_embeddings_take():
+    table = {row["stage"]: row for row in stages_table(SIZES, 1e11).iter_rows(named=True)}
+    assert table["embed"]["disk"] == 2 * 400_000 * 1900 * 2
+    whole = {r["stage"]: r for r in stages_table(SIZES._replace(stored_bytes=4), 1e11).to_dicts()}
+    assert whole["embed"]["disk"] == 2 * table["embed"]["disk"]
+
+
+def test_a_faster_machine_and_fewer_residues_take_less_time():
+    def seconds(sizes, rate):
+        return sum(stages_table(sizes, rate)["seconds"].to_list())
+
+    assert seconds(SIZES, 2e11) < seconds(SIZES, 1e11)
+    assert seconds(SIZES._replace(residues=40_000), 1e11) < seconds(SIZES, 1e11)
+    assert seconds(SIZES._replace(passes=1), 1e11) < seconds(SIZES, 1e11)

@@ -1,0 +1,274 @@
+"""The stages on a tiny run: what they make fits together and is honest about who saw what."""
+
+import numpy as np
+import polars as pl
+import pytest
+
+from interplm_nb.pipeline.errors import PipelineError
+from interplm_nb.pipeline.layout import IN_PUBLISHED, PROBE, SAES, SOURCES
+from interplm_nb.pipeline.parameters import (
+    ConceptsParameters,
+    EmbedParameters,
+    ProteinsParameters,
+    TrainParameters,
+)
+from interplm_nb.pipeline.run import Run
+from interplm_nb.stages import registry as stages
+from interplm_nb.stages.proteins import file_format
+from tests.pipeline.tiny import tiny_parameters
+
+
+def test_proteins_annotations_and_splits_share_one_axis(tiny_run):
+    proteins = tiny_run.proteins()
+    splits = tiny_run.splits()
+    assert splits["accession"].to_list() == proteins.accessions
+    assert splits.schema == {
+        "accession": pl.String,
+        "cluster": pl.UInt32,
+        "split": pl.String,
+        "split_published": pl.String,
+    }
+    assert splits.group_by("cluster").agg(pl.col("split").n_unique())["split"].max() == 1
+    assert (
+        tiny_run.annotations("strict").proteins.sequence_hash
+        == tiny_run.annotations("published").proteins.sequence_hash
+    )
+
+
+def test_maxima_see_train_alone(tiny_run):
+    activations = tiny_run.activations("sae")
+    dense = np.concatenate([block.values.toarray() for block in activations.blocks()])
+    rows = tiny_run.proteins().rows_of(tiny_run.accessions("train"))
+    maxima = tiny_run.maxima("sae")
+    np.testing.assert_array_equal(maxima["maximum_train"], dense[rows].max(axis=0))
+    np.testing.assert_array_equal(maxima["maximum_all"], dense.max(axis=0))
+
+
+def test_the_atlas_has_every_living_feature_and_its_statistics_over_all_proteins(tiny_run):
+    atlas, activations = tiny_run.atlas(), tiny_run.activations("sae")
+    dense = np.concatenate([block.values.toarray() for block in activations.blocks()])
+    assert atlas["feature"].to_list() == np.flatnonzero(dense.any(axis=0)).tolist()
+    on = dense[:, atlas["feature"].to_numpy()]
+    np.testing.assert_array_equal(atlas["n_active"], (on > 0).sum(axis=0))
+    np.testing.assert_array_equal(atlas["maximum"], on.max(axis=0))
+    assert atlas.columns == [
+        "feature",
+        "x",
+        "y",
+        "cluster",
+        "n_active",
+        "density",
+        "n_proteins",
+        "maximum",
+        "mean_active",
+    ]
+    assert np.abs(atlas.select("x", "y")).max() == pytest.approx(1)
+    assert tiny_run.folder / "sources/sae/atlas.parquet" in tiny_run.outputs("activations")
+
+
+def test_neurons_are_scaled_by_the_range_of_train(tiny_run):
+    x = tiny_run.embeddings()[:]
+    rows = tiny_run.proteins().rows_of(tiny_run.accessions("train"))
+    maxima = tiny_run.maxima("neurons")
+    np.testing.assert_array_equal(maxima["minimum_train"], x[rows].min(axis=0))
+    np.testing.assert_array_equal(maxima["maximum_all"], x.max(axis=0))
+
+
+def test_the_random_sae_is_as_sparse_and_as_large(tiny_run):
+    trained, random = tiny_run.sae("sae"), tiny_run.sae("random_sae")
+    assert (random.d_in, random.d_sae) == (trained.d_in, trained.d_sae)
+    assert random.architecture.k == round(tiny_run.about("sae")["quality"]["l0"])
+    mean = tiny_run.embeddings()[tiny_run.proteins().rows_of(tiny_run.accessions("train"))].mean(
+        axis=0
+    )
+    np.testing.assert_allclose(
+        random.b_dec.detach().numpy(), mean, rtol=0.2, atol=0.05 * np.abs(mean).max()
+    )
+
+
+def test_every_source_is_scored_in_both_conventions(tiny_run):
+    result = stages.concepts(tiny_run, tiny_parameters(tiny_run.folder)["concepts"])
+    strict, published = (
+        ((s, "strict") for s in (*SOURCES, PROBE)),
+        ((s, "published") for s in IN_PUBLISHED),
+    )
+    assert set(result.comparison.select("source", "convention").iter_rows()) == {
+        *strict,
+        *published,
+    }
+    strict = result.comparison.filter(pl.col("convention") == "strict")
+    assert strict["n_concepts"].n_unique() == 1
+    assert (strict["low"] <= strict["high"]).all()
+    assert result.differences["control"].to_list() == [
+        "neurons",
+        "pca",
+        "ica",
+        "shuffled_sae",
+        "random_sae",
+        "linear_probe",
+    ]
+
+
+def test_scores_are_what_counting_by_hand_gives(tiny_run):
+    scores = tiny_run.scores("sae", "test", "strict")
+    values = np.concatenate([b.values.toarray() for b in tiny_run.scored("sae", "strict").blocks()])
+    rows = tiny_run.proteins().rows_of(tiny_run.accessions("test"))
+    concept = scores.concepts["concept"][0]
+    carried = tiny_run.annotations().mask(concept)[rows]
+    for t, threshold in enumerate(scores.thresholds):
+        on = values[rows] > np.float32(threshold)
+        np.testing.assert_array_equal(scores.active[:, t], on.sum(axis=0))
+        np.testing.assert_array_equal(scores.tp[0, :, t], (on & carried[:, None]).sum(axis=0))
+
+
+def test_every_source_says_what_it_is(tiny_run):
+    for source in SAES:
+        about = tiny_run.about(source)
+        assert about["layer"] == 1
+        assert about["plm"] == (
+            "esm2-mini-shuffled-42" if source == "shuffled_sae" else "esm2-mini"
+        )
+    assert tiny_run.sources() == [*SOURCES, PROBE]
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("a.fasta.gz", "fasta"),
+        ("a.FA", "fasta"),
+        ("a.tsv.zst", "tsv"),
+        ("a.dat", "text"),
+        ("a.txt.gz", "text"),
+        ("a.xml", "xml"),
+    ],
+)
+def test_the_format_is_told_by_the_name(tmp_path, name, kind):
+    assert file_format(tmp_path / name) == kind
+
+
+def test_a_name_that_says_nothing_asks_for_the_format(tmp_path):
+    with pytest.raises(
+        PipelineError,
+        match=r"mine\.seqs: its name does not say what it is .* set proteins\.format to fasta",
+    ):
+        file_format(tmp_path / "mine.seqs")
+    assert file_format(tmp_path / "mine.seqs", "tsv") == "tsv"
+
+
+def test_a_layer_that_is_not_there(tiny_run, tmp_path):
+    run = Run.create(tmp_path / "run", "x")
+    (run.folder / "proteins.parquet").write_bytes(
+        (tiny_run.folder / "proteins.parquet").read_bytes()
+    )
+    params = EmbedParameters(run=str(run.folder), plm="esm2-mini", layer=99, device="cpu")
+    with pytest.raises(ValueError, match=r"esm2-mini has no layer 99; its layers are 0"):
+        stages.embed(run, params)
+
+
+def test_shares_that_leave_no_test(tmp_path):
+    run = Run.create(tmp_path / "run", "x")
+    params = ProteinsParameters(
+        run=str(run.folder), max_proteins=10, train_share=0.8, validation_share=0.2
+    )
+    with pytest.raises(PipelineError, match="leave nothing for test"):
+        stages.proteins(run, params)
+
+
+def test_a_batch_larger_than_the_training_data(tiny_run, tmp_path):
+    run = copied(tiny_run, tmp_path, "train")
+    with pytest.raises(
+        PipelineError,
+        match=r"train\.batch_size = 10000000: the train proteins have [\d,]+ residues in all",
+    ):
+        stages.train(run, TrainParameters(run=str(run.folder), batch_size=10_000_000, device="cpu"))
+
+
+def test_a_recipe_is_trained_with_the_parameters_that_it_takes(tiny_run, tmp_path):
+    run = copied(tiny_run, tmp_path, "train")
+    values = {
+        **tiny_parameters(run.folder)["train"].model_dump(),
+        "recipe": "interplm-paper",
+        "l1": 0.05,
+        "k": 7,
+        "warmup_fraction": 0.5,
+        "lr": 3e-3,
+    }
+    lines = []
+    params = TrainParameters(**values | {"steps": 20, "resample_every": 8, "fidelity_every": 10})
+    result = stages.train(run, params, log=lines.append)
+    about = run.sae("sae").about
+    assert about.recipe == run.summary("train")["recipe"] == "interplm-paper"
+    made = {
+        name: about.training[name]
+        for name in ("sparsity", "dead", "resample_every", "lr_warmup", "lr", "steps", "batch_size")
+    }
+    assert made == {
+        "sparsity": 0.05, "dead": "resample by error", "resample_every": 8, "lr_warmup": 0.5, "lr": 3e-3, "steps": 20, "batch_size": 256,
+    }  # fmt: skip
+    assert run.sae("shuffled_sae").about.training == about.training
+    assert result.metrics["step"].to_list() == 2 * list(range(1, 21))
+    measured = {line["step"] for line in lines if line["sae"] == "sae" and "loss_recovered" in line}
+    assert measured == {10, 20} and not any(
+        "loss_recovered" in line for line in lines if line["sae"] == "shuffled_sae"
+    )
+
+
+@pytest.mark.parametrize(("recipe", "sparsity"), [("gated", 0.02), ("jumprelu", 1.0)])
+def test_what_is_not_given_is_the_recipes_own(tiny_run, tmp_path, recipe, sparsity):
+    run = copied(tiny_run, tmp_path, "train")
+    values = tiny_parameters(run.folder)["train"].model_dump() | {
+        "recipe": recipe,
+        "steps": 5,
+        "l1": 0.0 if recipe == "gated" else 0.3,
+    }
+    stages.train(run, TrainParameters(**values))
+    about = run.sae("sae").about
+    assert (about.recipe, about.training["sparsity"], about.training["dead"]) == (
+        recipe,
+        sparsity,
+        "auxk",
+    )
+    assert about.training["target_l0"] == (4 if recipe == "jumprelu" else 32)
+
+
+def test_own_fasta_with_own_labels_goes_through(tmp_path, tiny_run):
+    proteins = tiny_run.proteins()
+    (tmp_path / "own.fasta").write_text(
+        "".join(
+            f">{a}\n{s}\n" for a, s in zip(proteins.accessions, proteins.sequences, strict=True)
+        )
+    )
+    rows = "".join(f"{a}\t1\t5\tstart\n" for a in proteins.accessions)
+    (tmp_path / "own.tsv").write_text("accession\tstart\tend\tconcept\n" + rows)
+    run = Run.create(tmp_path / "run", "own")
+    params = ProteinsParameters(
+        run=str(run.folder), path=str(tmp_path / "own.fasta"), labels=str(tmp_path / "own.tsv")
+    )
+    result = stages.proteins(run, params)
+    assert result.proteins.sequence_hash == proteins.sequence_hash
+    assert result.annotations.concepts == ["start"]
+    assert len(result.annotations) == len(proteins)
+
+
+def test_without_annotations_nothing_is_scored_and_nothing_fails(tmp_path, tiny_run):
+    run = copied(tiny_run, tmp_path, "concepts")
+    proteins = run.proteins()
+    for name in ("annotations", "annotations_published"):
+        run.annotations().only([]).save(run.folder / f"{name}.parquet")
+    result = stages.concepts(run, ConceptsParameters(run=str(run.folder)))
+    assert result.comparison["n_concepts"].sum() == 0
+    assert result.differences.is_empty()
+    assert len(run.annotations("strict", proteins)) == 0
+
+
+def copied(run, tmp_path, stage):
+    """A copy of a run, less a stage and what follows from it."""
+    import shutil
+
+    from interplm_nb.pipeline.layout import STAGES
+
+    shutil.copytree(run.folder, tmp_path / "copy")
+    copy = Run.open(tmp_path / "copy")
+    for later in STAGES[STAGES.index(stage) :]:
+        copy.clear(later)
+    return copy
