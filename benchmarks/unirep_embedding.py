@@ -21,7 +21,7 @@ from interplm_nb.plm.unirep import UniRep
 from interplm_nb.proteins import Proteins
 
 PEERS = Path(__file__).resolve().parents[1] / ".venv-peers" / "bin" / "python"
-UNITS, TURNS, N_MIX, LENGTH, N_OF_LENGTH = 1900, 3, 64, 200, 64
+UNITS, TURNS, N_MIX, LENGTH, N_OF_LENGTH = 1900, 5, 64, 200, 64
 
 
 def figures(sample: Proteins) -> list[Figure]:
