@@ -1,11 +1,14 @@
-"""What importing the package must not do, in a fresh interpreter: no torch, no plots, no network, no output."""
+"""The front door, and what importing must not do in a fresh interpreter: torch, plots, network."""
 
+import ast
 import subprocess
 import sys
 import tomllib
 from pathlib import Path
 
 import pytest
+
+import interplm_nb as ipn
 
 ROOT = Path(__file__).parents[1]
 
@@ -49,12 +52,52 @@ def modules() -> list[str]:
 
 
 def test_importing_the_package_is_silent_and_light() -> None:
-    assert (
-        run(
-            "import interplm_nb", ("torch", "plotly", "nglview", "matplotlib", "IPython", "biotite")
-        )
-        == ""
+    heavy = ("torch", "polars", "matplotlib", "numpy", "plotly", "nglview", "IPython", "biotite")
+    assert run("import interplm_nb as ipn; ipn.__all__; dir(ipn)", heavy) == ""
+
+
+def test_every_public_name_resolves_and_is_completed() -> None:
+    for name in ipn.__all__:
+        assert callable(getattr(ipn, name)), name
+    assert set(ipn.__all__) <= set(dir(ipn))
+
+
+def test_editors_see_the_same_public_names() -> None:
+    """`__all__` of the stub, which type checkers read, has exactly the names of its imports."""
+    tree = ast.parse((ROOT / "interplm_nb/__init__.pyi").read_text(encoding="utf-8"))
+    (listed,) = [node.value for node in tree.body if isinstance(node, ast.Assign)]
+    assert sorted(ast.literal_eval(listed)) == ipn.__all__
+
+
+def test_no_public_name_hides_a_part_of_the_package() -> None:
+    """`from interplm_nb import plm` still gives the folder `plm`."""
+    parts = {name.split(".")[1] for name in modules() if "." in name}
+    assert not parts & set(ipn.__all__)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "nearest"),
+    [("Protein", "Proteins"), ("sae", "SAE"), ("load_model", "load_"), ("anotate", "annotate")],
+)
+def test_an_unknown_name_is_refused_with_the_nearest(wrong: str, nearest: str) -> None:
+    with pytest.raises(AttributeError, match=f"no '{wrong}'; did you mean '{nearest}"):
+        ipn.__getattr__(wrong)
+
+
+def test_a_name_like_no_other_is_refused_with_all() -> None:
+    with pytest.raises(AttributeError, match=r"no 'zzz'; it has .*Annotations, .*train"):
+        ipn.__getattr__("zzz")
+
+
+def test_the_package_runs_as_a_program() -> None:
+    said = subprocess.run(
+        [sys.executable, "-m", "interplm_nb", "--version"],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        check=True,
     )
+    assert said.stdout == f"interplm-nb {ipn.__version__}\n"
 
 
 def test_modules_without_weights_need_no_torch() -> None:
@@ -70,7 +113,7 @@ def test_modules_without_weights_need_no_torch() -> None:
 
 
 def test_torch_imports_are_declared() -> None:
-    """The import-linter contract names every part of the package but plm and sae, so that a new part is not forgotten."""
+    """The contract names every part of the package except plm and sae, a new one included."""
     contracts = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"][
         "importlinter"
     ]["contracts"]
@@ -82,7 +125,7 @@ def test_torch_imports_are_declared() -> None:
 
 
 def test_what_explore_needs_is_in_binder(tmp_path: Path) -> None:
-    """The notebook's own cells run with everything blocked that Binder lacks, on the shipped run."""
+    """The cells of the notebook run on the shipped run, with all blocked that Binder lacks."""
     notebook = ROOT / "notebooks/00_explore.ipynb"
     if not notebook.exists() or not (ROOT / "interplm_nb/data/demo_run/run.json").exists():
         pytest.skip("00_explore or the shipped run is not there yet")
