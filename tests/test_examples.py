@@ -1,0 +1,45 @@
+"""Examples run as they are written: those of docstrings, and the Python of README and docs/run.md."""
+
+import doctest
+import re
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PAGES = ("README.md", "docs/run.md")
+
+
+def modules_with_examples() -> list[str]:
+    """Found in the text, so that no module is imported that has none."""
+    return [
+        ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+        for path in sorted((ROOT / "interplm_nb").rglob("*.py"))
+        if ">>> " in path.read_text(encoding="utf-8")
+    ]
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What an example writes goes to a folder of its own."""
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.parametrize("name", modules_with_examples())
+def test_the_examples_of_a_module_give_what_they_say(name: str) -> None:
+    said: list[str] = []
+    runner = doctest.DocTestRunner(verbose=False)
+    found = [test for test in doctest.DocTestFinder().find(import_module(name)) if test.examples]
+    for test in found:
+        runner.run(test, out=said.append)
+    assert found, f"{name}: its text has >>> outside of docstrings"
+    assert not runner.failures, "".join(said)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_the_python_of_a_page_runs(page: str) -> None:
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / page).read_text("utf-8"), re.DOTALL)
+    assert blocks
+    for block in blocks:
+        exec(compile(block, page, "exec"), {})
