@@ -1,4 +1,4 @@
-"""The run that ships: it belongs to the model and the proteins that ship, and is whole enough for 00_explore."""
+"""The run that ships: its model and proteins are those that ship; it holds all 00_explore needs."""
 
 import tomllib
 from pathlib import Path
@@ -75,8 +75,8 @@ def test_it_holds_every_structure_and_what_views_read(run: Run) -> None:
 
 
 def test_counts_of_other_sources_are_elsewhere(run: Run) -> None:
-    words = r"keeps scores by feature of sae and random_sae alone, not of 'neurons'; make a run .*: interplm-nb run demo"
-    with pytest.raises(PipelineError, match=words):
+    words = r"keeps scores by feature of sae and random_sae alone, not of 'neurons'; make a run .*"
+    with pytest.raises(PipelineError, match=f"{words}: interplm-nb run demo"):
         run.scores("neurons", "test", "strict")
 
 

@@ -1,4 +1,4 @@
-"""One set of versions in every file that names them, and nothing in the repository that only this machine has."""
+"""The same versions in every file that names them, pages that name what exists, whole wheels."""
 
 import gzip
 import json
@@ -19,6 +19,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 import hatch_build
+import interplm_nb
 
 ROOT = Path(__file__).parents[1]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
@@ -157,14 +158,41 @@ def test_nglview_asks_for_the_extension_that_it_brings() -> None:
     assert json.loads(found[0].read_text())["version"] == __frontend_version__
 
 
-def test_the_readme_names_what_exists() -> None:
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+@pytest.mark.parametrize("page", ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"])
+def test_the_pages_name_what_exists(page: str) -> None:
+    """Targets of make, files and folders; a page on the code gives paths below the package."""
+    text = (ROOT / page).read_text(encoding="utf-8")
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    for target in set(re.findall(r"\bmake ([a-z-]+)", readme)):
-        if f"`make {target}`" in readme or f"    make {target}" in readme:
+    for target in set(re.findall(r"\bmake ([a-z-]+)", text)):
+        if f"`make {target}`" in text or f"    make {target}" in text:
             assert re.search(rf"^{target}:", makefile, re.MULTILINE), f"make {target}"
-    for name in re.findall(r"`([\w./]+/|[\w/]+\.\w{2,5})`", readme):
-        assert (ROOT / name).exists(), name
+    for name in re.findall(r"`([\w./]+/|[\w/]+\.\w{2,5})`", text):
+        if name.startswith("ipn."):
+            assert name.removeprefix("ipn.") in interplm_nb.__all__, name
+        elif page == "README.md" or name.startswith((".", "docs/")):
+            assert (ROOT / name).exists(), name
+        elif "/" in name.rstrip("/"):
+            assert (ROOT / name).exists() or (ROOT / "interplm_nb" / name).exists(), name
+
+
+def test_pre_commit_runs_the_tools_of_make_lint() -> None:
+    hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))
+    ours = [hook["entry"] for repo in hooks["repos"] for hook in repo["hooks"]]
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    recipe = makefile.partition("\nlint:")[2].partition("\ntest:")[0]
+    tools = re.findall(r"^\t\$\(BIN\)/([\w-]+)(?: (check|format))?", recipe, re.MULTILINE)
+    assert len(tools) == 4
+    for tool in tools:
+        assert any(entry.startswith(f".venv/bin/{' '.join(tool).strip()}") for entry in ours), tool
+    assert any("typescript" in entry for entry in ours)
+
+
+@pytest.mark.parametrize("form", sorted((ROOT / ".github").rglob("*.yml")), ids=lambda p: p.name)
+def test_forms_for_issues_are_whole(form: Path) -> None:
+    content = yaml.safe_load(form.read_text(encoding="utf-8"))
+    if form.name != "config.yml":
+        assert content.keys() >= {"name", "description", "body"}
+        assert all(part["attributes"]["label"] for part in content["body"])
 
 
 def test_the_lock_of_npm_has_no_addresses_and_the_versions_of_its_package() -> None:
@@ -297,7 +325,8 @@ from interplm_nb.widgets import assets
 assert str(assets.STATIC).startswith(sys.path[0]), assets.STATIC
 assert assets.sources() == assets.STATIC
 views = [path.stem for path in assets.STATIC.glob("*.js")]
-print(len(views), min(len(assets.esm(view)) for view in views) > 0, len(assets.css()) > 0, assets.ngl() is not None)
+filled = min(len(assets.esm(view)) for view in views) > 0
+print(len(views), filled, len(assets.css()) > 0, assets.ngl() is not None)
 """
 
 
