@@ -1,4 +1,4 @@
-"""The build hook of wheels and of editable installs: takes NGL from npm, and puts the views' sources into the wheel."""
+"""Build hook for wheels and editable installs: NGL from npm, and the views' sources."""
 
 import gzip
 import json
@@ -15,14 +15,14 @@ STATIC = "interplm_nb/widgets/static"
 SOURCES = ("*.js", "*/*.js", "style.css")
 NOT_SOURCES = ("tests", "node_modules")
 SECONDS = 300
-"""npm is given up after this time; pip would wait for ever."""
+"""Time limit for npm; pip would wait forever."""
 
 
 class ViewAssets(BuildHookInterface):
-    """Where npm cannot be reached the build goes on without NGL, says so, and the next build tries again."""
+    """Without npm, the build continues without NGL and says so; the next build tries again."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        """Fetch NGL where the locked version is not there yet; hatchling calls this before it collects the files."""
+        """Fetch NGL unless the locked version is here; hatchling calls this before collecting."""
         widgets = Path(self.root) / "widgets"
         try:
             take_ngl(widgets, Path(self.root) / STATIC)
@@ -31,7 +31,8 @@ class ViewAssets(BuildHookInterface):
                 str(getattr(error, "stderr", None) or error).replace("npm error ", "").splitlines()
             )
             self.app.display_warning(
-                f"interplm-nb is built without NGL, so its structure view will draw nothing. npm said: {', '.join(said[:3])}"
+                "interplm-nb is built without NGL, so its structure view will draw nothing. "
+                f"npm said: {', '.join(said[:3])}"
             )
         if version == "editable":  # the sources are read where they are
             return
@@ -47,10 +48,11 @@ class ViewAssets(BuildHookInterface):
 
 
 def take_ngl(widgets: Path, static: Path) -> None:
-    """Write `ngl.js.gz` of the version that `widgets/package-lock.json` locks into `static`, and the licences; nothing where it is there.
+    """Write `ngl.js.gz`, at the version locked in `widgets/package-lock.json`, and its licences.
 
-    The licences, of NGL and of what is bundled in it, also open the script, because exported pages carry it. Raises OSError or
-    SubprocessError where npm cannot give it.
+    Does nothing if that version is already in `static`. The licences, of NGL and of what it
+    bundles, also open the script, because exported pages carry it. Raises OSError or
+    SubprocessError if npm cannot provide it.
     """
     locked = json.loads((widgets / "package-lock.json").read_text(encoding="utf-8"))["packages"][
         "node_modules/ngl"
@@ -90,9 +92,10 @@ def take_ngl(widgets: Path, static: Path) -> None:
 
 
 def npm(*words: str, cwd: str) -> None:
-    """Run npm: that of the node that comes as a wheel, or one on the PATH where there is no wheel for the platform.
+    """Run npm from the node wheel, or from the PATH on platforms without that wheel.
 
-    INTERPLM_NB_NO_NPM=1 stands for a machine that cannot reach npm. Raises OSError without npm, SubprocessError where it fails.
+    INTERPLM_NB_NO_NPM=1 acts as if npm could not be reached. Raises OSError without npm,
+    SubprocessError if it fails.
     """
     if os.environ.get("INTERPLM_NB_NO_NPM") == "1":
         raise OSError("INTERPLM_NB_NO_NPM is set")

@@ -1,1 +1,1 @@
-"""Speed and memory, side by side with what a user would do otherwise: `python -m benchmarks [NAME ...]`."""
+"""Speed and memory beside the usual way of doing it: `python -m benchmarks [NAME ...]`."""

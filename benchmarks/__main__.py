@@ -1,6 +1,7 @@
-"""`python -m benchmarks [NAME ...] [--proteins FILE]`: run benchmarks, print their tables, append to results.jsonl.
+"""`python -m benchmarks [NAME ...] [--proteins FILE]`: measure, and print tables.
 
-A benchmark is a module of this folder with `run() -> list[Figure]`; its name is the module's.
+Each figure is appended to results.jsonl. A benchmark is a module of this folder with
+`run() -> list[Figure]`; its name is the module's.
 """
 
 import argparse
@@ -29,13 +30,13 @@ def names() -> list[str]:
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks",
-        description="Measure speed and memory side by side with the usual way.",
+        description="Measure speed and memory beside the usual way of doing it.",
     )
     parser.add_argument(
         "names",
         nargs="*",
         metavar="NAME",
-        help=f"which to run: {', '.join(names())}; all where none is named",
+        help=f"which to run: {', '.join(names())}; default: all",
     )
     parser.add_argument(
         "--proteins",

@@ -1,10 +1,10 @@
 """One new sequence of 350 residues asked of a finished run, and a mutation in its middle, warm.
 
 PLM, SAE, named stretches and JSON, with the models loaded; the mutant is asked after its reference,
-as the playground does. The run is the one that comes with the package, and another where the
-environment variable INTERPLM_NB_RUN names its folder, such as one made with
-`interplm-nb run demo -p embed.plm=unirep-1900`. Nothing is fetched: a run whose model is not here is
-left out. There is no other side to run; the goals are bounds on 2 cores.
+as the playground does. The runs are the shipped one and, if the environment variable
+INTERPLM_NB_RUN names a folder, that one, such as the result of
+`interplm-nb run demo -p embed.plm=unirep-1900`. Nothing is fetched: a run whose model is not here
+is left out. There is no other side to run; the goals are bounds on 2 cores.
 """
 
 import os

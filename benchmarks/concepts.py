@@ -1,9 +1,13 @@
-"""Concept counting against the plain triple loop and the dense products: 200,000 residues, 1 % of 10,240 features, 433 concepts, 5 thresholds.
+"""Concept counting against the plain triple loop and dense products.
 
-The triple loop is the reference's method written plainly: for each chunk of 250 features, each concept and each threshold, two sparse products with
-the concept's column and a Python set of instance numbers per feature. The dense method is what one writes with numpy: labels as a dense matrix, and
-for each threshold one product with the dense 0/1 activations; it gives true positives and active residues, no instances. All of either takes
-minutes, so a stated part is run, at full length of the residue axis, and multiplied up; the integers of that part must be equal.
+200,000 residues, 1 % of 10,240 features active, 433 concepts, 5 thresholds.
+
+The triple loop is the reference's method written plainly: for each chunk of 250 features, each
+concept and each threshold, two sparse products with the concept's column and a Python set of
+instance numbers per feature. The dense method is what one writes with numpy: labels as a dense
+matrix, and for each threshold one product with the dense 0/1 activations; it gives true positives
+and active residues, no instances. All of either takes minutes, so a stated part is run, at full
+length of the residue axis, and multiplied up; the integers of that part must be equal.
 """
 
 import statistics
@@ -29,7 +33,7 @@ SECONDS, GIB = 12.0, 1.5
 
 
 def run() -> list[Figure]:
-    """Seconds for all counts by the clock, ours whole, the others from the part that is run in turn with ours; peak memory while we count."""
+    """Wall seconds of all counts, the others' from a part run in turn; our peak memory."""
     rng = np.random.default_rng(SEED)
     source, annotations = _data(rng)
     values = next(source.blocks(residues=N_RESIDUES)).values
@@ -51,11 +55,16 @@ def run() -> list[Figure]:
         sum(dense) * N_FEATURES / DENSE_RUN / TURNS,
     )
     by_loop = (
-        f"{N_RESIDUES:,} residues, {values.nnz / N_RESIDUES:.0f} of {N_FEATURES:,} features active, {N_CONCEPTS} concepts; other: the triple loop, "
-        f"run on {len(cells)} of its {n_cells:,} (chunk, concept) cells in {sum(looped):.1f} s and multiplied up; equal integers there; "
-        f"{1000 * sum(looped) / len(cells) / len(THRESHOLDS):.1f} ms a threshold (the reference's own loop took 21 to 35 ms where it was measured)"
+        f"{N_RESIDUES:,} residues, {values.nnz / N_RESIDUES:.0f} of {N_FEATURES:,} features "
+        f"active, {N_CONCEPTS} concepts; other: the triple loop, run on {len(cells)} of its "
+        f"{n_cells:,} (chunk, concept) cells in {sum(looped):.1f} s and multiplied up; equal "
+        f"integers there; {1000 * sum(looped) / len(cells) / len(THRESHOLDS):.1f} ms a threshold "
+        "(the reference's own loop took 21 to 35 ms where it was measured)"
     )
-    by_dense = f"other: one dense product per threshold, run on {TURNS} x {DENSE_RUN} features in {sum(dense):.1f} s, multiplied up; equal integers there"
+    by_dense = (
+        f"other: one dense product per threshold, run on {TURNS} x {DENSE_RUN} features in "
+        f"{sum(dense):.1f} s, multiplied up; equal integers there"
+    )
     return [
         Figure.compare(
             "concepts: triple loop", seconds, looped_s, "s", 200, of="other / ours", note=by_loop
@@ -81,9 +90,10 @@ def run() -> list[Figure]:
 def loop(
     values: Any, numbers: np.ndarray, residue_level: bool
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The reference's counts of one concept on one chunk of features: tp, fp, instances hit, [n_features, n_thresholds] each.
+    """The reference's counts of one concept on one chunk of features: tp, fp, instances hit.
 
-    numbers: int [n_residues], the instance that each residue belongs to, from 1; 0 where there is none.
+    Each is [n_features, n_thresholds]. numbers: int [n_residues], the instance of each residue,
+    from 1; 0: none.
     """
     shape = (int(values.shape[1]), len(THRESHOLDS))
     tp, fp, hits = np.zeros(shape, int), np.zeros(shape, int), np.zeros(shape, int)
@@ -101,7 +111,10 @@ def loop(
 
 
 def dense_products(values: np.ndarray, carried: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """tp [n_concepts, n_features, n_thresholds] and active [n_features, n_thresholds]; carried: float32 [n_concepts, n_residues], 0 or 1."""
+    """tp [n_concepts, n_features, n_thresholds] and active [n_features, n_thresholds].
+
+    carried: float32 [n_concepts, n_residues], 0 or 1.
+    """
     tp, active = [], []
     for threshold in THRESHOLDS:
         on = (values > np.float32(threshold)).astype(np.float32)
@@ -143,7 +156,8 @@ def _loop_seconds(
         ).all()
         if not same or not (fp == scores.active[columns] - scores.tp[concept, columns]).all():
             raise AssertionError(
-                f"counts of {scores.concepts['concept'][concept]!r} on the features of chunk {chunk} differ from the triple loop"
+                f"counts of {scores.concepts['concept'][concept]!r} on the features of chunk "
+                f"{chunk} differ from the triple loop"
             )
     return spent
 
@@ -151,7 +165,8 @@ def _loop_seconds(
 def _dense_seconds(
     values: csr_array, numbers: csc_array, columns: slice, scores: ConceptScores
 ) -> float:
-    """Seconds of the dense products on these features, whose integers are compared; making them dense is not counted."""
+    """Seconds of the dense products on these features; integers are compared, and making the values
+    dense is not timed."""
     carried = (numbers.T.toarray() > 0).astype(np.float32)
     part = csr_array(values[:, columns]).toarray()
     start = time.perf_counter()
@@ -165,6 +180,6 @@ def _dense_seconds(
 
 
 def _cells(rng: np.random.Generator) -> Iterator[tuple[int, int]]:
-    """(chunk, concept) cells to run: some concepts at random, each with all chunks, since a chunk costs what its features' residues cost."""
+    """(chunk, concept) cells to run: random concepts with all chunks, which differ in cost."""
     for concept in rng.choice(N_CONCEPTS, CONCEPTS_RUN, replace=False):
         yield from ((chunk, int(concept)) for chunk in range(-(-N_FEATURES // CHUNK)))

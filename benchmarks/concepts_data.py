@@ -1,4 +1,4 @@
-"""Synthetic proteins, annotations and activations with the sizes of real ones, for the benchmarks of concept counting."""
+"""Synthetic proteins, annotations and activations of realistic size, for concept counting."""
 
 from collections.abc import Iterator
 
@@ -26,7 +26,7 @@ def proteins_of(rng: np.random.Generator, n_residues: int) -> Proteins:
 def annotations_of(
     rng: np.random.Generator, proteins: Proteins, n_concepts: int, labels_per_residue: float
 ) -> Annotations:
-    """Concepts from frequent to rare, their instances anywhere on proteins long enough; a few overlap."""
+    """Concepts from frequent to rare; instances anywhere on long enough proteins; a few overlap."""
     shares = np.sort(np.exp(rng.normal(0, 1.8, n_concepts)))[::-1]
     residues = shares / shares.sum() * labels_per_residue * proteins.n_residues
     lengths = np.array(LENGTHS)[np.arange(n_concepts) % len(LENGTHS)]
@@ -51,10 +51,11 @@ def annotations_of(
 def blocks_of(
     rng: np.random.Generator, n_residues: int, n_features: int, drawn: int, rows: int = 50_000
 ) -> Iterator[tuple[int, csr_array]]:
-    """First rows and values: float32 above 0, at most 1, 4 % of them above a half; features from frequent to rare, drawn `drawn` times a residue.
+    """Blocks of activations with the row that each begins at; `drawn` features a residue.
 
-    What is drawn twice on a residue is one, so that some 6 % fewer are active. Draws are cut from a pool of 4 million that is made once: a block
-    takes little more than its sort.
+    Values are float32 above 0 and at most 1, 4 % of them above a half; features go from frequent to
+    rare. A feature drawn twice on a residue counts once, so about 6 % fewer are active. Draws are
+    cut from a pool of 4 million that is made once: a block takes little more than its sort.
     """
     frequency = 1 / (rng.permutation(n_features) + 20.0)
     # The table holds each feature as often as it is drawn among a million, and at least once.
@@ -79,7 +80,10 @@ def blocks_of(
 
 
 def instance_numbers(annotations: Annotations) -> csc_array:
-    """[n_residues, n_concepts]: the instance of each residue, from 1, the highest where several overlap: the reference's label matrix."""
+    """[n_residues, n_concepts]: the reference's label matrix, the instance of each residue from 1.
+
+    Where instances overlap, the highest number counts.
+    """
     names = {name: c for c, name in enumerate(annotations.concepts)}
     last = annotations.residues().group_by("row", "concept").agg(pl.col("instance").max())
     columns = last["concept"].replace_strict(names, return_dtype=pl.Int64).to_numpy()

@@ -1,7 +1,9 @@
-"""The strict concept report of a finished run's SAE: counting, selection, AUPRC, intervals of every pair, and their tests against chance.
+"""The strict concept report of a finished run: counts, selection, AUPRC, intervals, nulls.
 
-The run is the folder in the environment variable INTERPLM_NB_RUN, such as one of the profile `proteomes`; nothing in it is changed. There is no other
-side to run; the goals are bounds: 2 minutes for counts, selection, AUPRC and 1,000 resamples, 1 minute for 1,000 draws of each null, on 2 cores.
+The run is the folder in the environment variable INTERPLM_NB_RUN, such as one of the profile
+`proteomes`; nothing in it is changed. There is no other side to run; the goals are bounds: 2
+minutes for counts, selection, AUPRC and 1,000 resamples, 1 minute for 1,000 draws of each null, on
+2 cores.
 """
 
 import os
@@ -30,7 +32,7 @@ T = TypeVar("T")
 
 
 def run() -> list[Figure]:
-    """Seconds by the clock of the report and of the tests; none where no run is named."""
+    """Wall seconds of the report and of the tests; no figure if no run is named."""
     if not os.environ.get(VARIABLE):
         print(f"concepts_report: left out; name the folder of a finished run in {VARIABLE}")
         return []

@@ -1,8 +1,9 @@
-"""Concept counting from shards on disk at growing size: time and memory, bytes of the store, and the time to read one feature.
+"""Concept counting from disk at growing size: time, memory, bytes, and reading one feature.
 
-Synthetic residues with 64 of 10,240 features active on each, 433 concepts, 5 thresholds. 1 and 5 million residues, or the millions named in the
-environment: `CONCEPTS_SCALE=1,5,20 make bench BENCH=concepts_scale`; 20 million take 23 GB of disk for a while. Each size is counted in a process of
-its own.
+Synthetic residues with 64 of 10,240 features active on each, 433 concepts, 5 thresholds. 1 and 5
+million residues, or the millions named in the environment: `CONCEPTS_SCALE=1,5,20 make bench
+BENCH=concepts_scale`; 20 million take 23 GB of disk meanwhile. Each size is counted in its own
+process.
 """
 
 import os
@@ -27,12 +28,12 @@ from interplm_nb.proteins import Proteins
 
 N_FEATURES, N_CONCEPTS, DRAWN, LABELS_PER_RESIDUE, SEED = 10_240, 433, 67, 0.75, 0
 PROCESSES = 5
-"""That open the store and read one feature, each a new one; the median is taken."""
+"""New processes that each open the store and read one feature; the median is reported."""
 SECONDS_AT_20M, GIB, BYTES, READ_MS = 1800.0, 4.0, 5.5, 50.0
 
 
 class Measured(NamedTuple):
-    """One size: seconds and peak memory of the count; bytes per value of each order; ms to read a feature at once after opening, and later."""
+    """One size: the count's seconds and peak memory, the store's bytes per value, ms a feature."""
 
     n_residues: int
     l0: float
@@ -55,7 +56,10 @@ def run() -> list[Figure]:
     if len(measured) > 1:
         small, large = measured[0], measured[-1]
         at_large, at_small = (m.count_s / m.n_residues * 1e6 for m in (large, small))
-        note = f"seconds per million residues at {large.n_residues / 1e6:g} M; other: at {small.n_residues / 1e6:g} M"
+        note = (
+            f"seconds per million residues at {large.n_residues / 1e6:g} M; "
+            f"other: at {small.n_residues / 1e6:g} M"
+        )
         figures.append(
             Figure.compare(
                 "concepts_scale: linear in residues",
@@ -113,7 +117,7 @@ def measure(n_residues: int) -> Measured:
 
 
 def _count(folder: Path) -> tuple[float, float]:
-    """Seconds and peak GiB of a count of everything; some of its integers are checked against masks."""
+    """Seconds and peak GiB to count everything; some integers are checked against masks."""
     proteins = Proteins.load(folder / "proteins.parquet")
     annotations = Annotations.load(folder / "annotations.parquet", proteins)
     activations = FeatureActivations.open(folder / "activations", proteins)
@@ -133,7 +137,7 @@ def _count(folder: Path) -> tuple[float, float]:
 
 
 def _read(folder: Path) -> tuple[float, float]:
-    """ms to read the feature of median density: first thing after opening, and the median of 20 beside it in density."""
+    """ms to read the feature of median density right after opening; median of the next 20."""
     activations = FeatureActivations.open(
         folder / "activations", Proteins.load(folder / "proteins.parquet")
     )
@@ -150,7 +154,10 @@ def _read(folder: Path) -> tuple[float, float]:
 
 def _figures(m: Measured) -> list[Figure]:
     size = f"{m.n_residues / 1e6:g} M"
-    about = f"{m.l0:.0f} of {N_FEATURES:,} features active, {LABELS_PER_RESIDUE} labels a residue; the store took {m.write_s:.0f} s"
+    about = (
+        f"{m.l0:.0f} of {N_FEATURES:,} features active, {LABELS_PER_RESIDUE} labels a residue; "
+        f"the store took {m.write_s:.0f} s"
+    )
     bound = SECONDS_AT_20M * m.n_residues / 20e6
     reading = f"at once after opening, footer included; {m.later_ms:.1f} ms later; other: the bound"
     return [

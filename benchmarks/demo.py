@@ -1,7 +1,7 @@
-"""`make demo` after installing: the whole path on the embedded proteins, by the clock and by memory.
+"""`make demo` after installing: time and memory of the whole path on the embedded proteins.
 
-There is no other side to run; the goals are bounds on 2 cores, with the model that `auto` takes here:
-10 minutes, 3 GiB of memory and 4 GB of disk.
+There is no other side to run; the goals are bounds on 2 cores, with the model that `auto` chooses
+here: 10 minutes, 3 GiB of memory and 4 GB of disk.
 """
 
 import subprocess
@@ -25,7 +25,7 @@ def run() -> list[Figure]:
         out = Path(folder) / "demo"
         start = time.perf_counter()
         subprocess.run(
-            [sys.executable, "-m", "interplm_nb.cli.main", "run", "demo", "--out", str(out)],
+            [sys.executable, "-m", "interplm_nb", "run", "demo", "--out", str(out)],
             check=True,
         )
         seconds = time.perf_counter() - start

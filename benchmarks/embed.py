@@ -1,7 +1,8 @@
-"""Embedding on the real length mix, 2 CPU threads: ESM-2 8M's shape (random weights) and UniRep-1900.
+"""Embedding real lengths, 2 CPU threads: ESM-2 8M's shape (random weights) and UniRep-1900.
 
-Of ESM-2 (float32, 6 layers x 320, 20 heads) two comparisons, both run in turn with ours, batch by batch or round by round, in one process: fair-esm's own
-forward in its usual use (file order, batches of 16), and the bare matrix products and attention of our own batches. Of UniRep: `unirep_embedding`.
+ESM-2 (float32, 6 layers x 320, 20 heads) is compared with fair-esm's own forward in its usual use
+(file order, batches of 16), and with the bare matrix products and attention of our own batches; all
+run in turn in one process, batch by batch or round by round. UniRep: see `unirep_embedding`.
 """
 
 import statistics
@@ -31,7 +32,7 @@ N_PROTEINS, ROUNDS, TURNS, SEED = 64, 3, 3, 0
 
 
 def run(proteins: Path | None = None) -> list[Figure]:
-    """Residues per second of ours, fair-esm's forward, and the bare products; medians over rounds of sampled proteins."""
+    """Residues per second of ours, fair-esm and bare products; medians over rounds."""
     threads = torch.get_num_threads()
     torch.set_num_threads(min(2, threads))
     try:
@@ -59,7 +60,10 @@ def run(proteins: Path | None = None) -> list[Figure]:
 def _against_fair_esm(ours: ESM2, theirs: fair_esm.ESM2, sets: list[Proteins]) -> Figure:
     rates = [(s.n_residues / _ours(ours, s), s.n_residues / _theirs(theirs, s)) for s in sets]
     fast, slow = (statistics.median(r[i] for r in rates) for i in (0, 1))
-    note = f"all {SHAPE.n_layers} layers, {len(sets)} rounds of {N_PROTEINS} proteins; other: fair-esm's forward, file order, batches of 16"
+    note = (
+        f"all {SHAPE.n_layers} layers, {len(sets)} rounds of {N_PROTEINS} proteins; "
+        "other: fair-esm's forward, file order, batches of 16"
+    )
     return Figure.compare("embed: residues per second", fast, slow, "residues/s", 3, note=note)
 
 
@@ -71,12 +75,18 @@ def _against_products(ours: ESM2, sets: list[Proteins]) -> Figure:
         turns = [(_ours(ours, alone), _seconds(products.run)) for _ in range(TURNS)]
         # The least of several turns: what else the machine does only ever adds.
         spent, bare = spent + min(t[0] for t in turns), bare + min(t[1] for t in turns)
-    note = f"seconds for {sets[0].n_residues:,} residues, each batch {TURNS} times in turn, least taken; other: its matrix products and attention alone"
+    note = (
+        f"seconds for {sets[0].n_residues:,} residues, each batch {TURNS} times in turn, "
+        "least taken; other: its matrix products and attention alone"
+    )
     return Figure.compare("embed: over bare products", spent, bare, "s", 1.15, "at most", note=note)
 
 
 class _Products:
-    """The matrix products and the attention of one batch, on operands that are already there, without bias, norm, rotation, GELU or sum."""
+    """The matrix products and attention of one batch, on operands that already exist.
+
+    Without bias, norm, rotation, GELU or sum.
+    """
 
     def __init__(self, n: int, length: int) -> None:
         d, generator = SHAPE.d_model, torch.Generator().manual_seed(SEED)

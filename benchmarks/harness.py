@@ -1,4 +1,4 @@
-"""What every benchmark shares: a figure with its goal, the machine it was measured on, the table and the line in `results.jsonl`."""
+"""What benchmarks share: a figure with its goal, the machine, the table, and `results.jsonl`."""
 
 import importlib.metadata
 import json
@@ -16,7 +16,7 @@ _PACKAGES = ("interplm-nb", "torch", "numpy", "polars", "scipy", "fair-esm")
 
 @dataclass(frozen=True)
 class Figure:
-    """One measured ratio: what is ours and what the other side needs or gives, run in turn in the same process conditions."""
+    """One measured ratio, ours against the other side's, run in turn under the same conditions."""
 
     name: str
     ours: float
@@ -44,7 +44,10 @@ class Figure:
         of: Literal["ours / other", "other / ours"] = "ours / other",
         note: str = "",
     ) -> "Figure":
-        """A figure whose goal is a bound on a ratio: `compare("embed", 9000, 2500, "residues/s", 3)` wants ours / other at least 3."""
+        """A figure whose goal bounds a ratio.
+
+        `compare("embed", 9000, 2500, "residues/s", 3)` wants ours / other at least 3.
+        """
         ratio = ours / other if of == "ours / other" else other / ours
         met = ratio >= goal if sense == "at least" else ratio <= goal
         return cls(name, ours, other, unit, ratio, f"{of} {sense} {goal:g}", met, note)

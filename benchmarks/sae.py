@@ -1,7 +1,8 @@
-"""SAE training on 2 CPU threads: against sae-lens, dictionary-learning and a plain dense loop; feeding; many SAEs from one pass.
+"""SAE training on 2 CPU threads, against sae-lens, dictionary-learning and a plain dense loop.
 
-The peers run in their own environment (`make peers`), each side in a process of its own, in turn, on the same cached activations: layer 3 of random
-weights at the shape of ESM-2 8M (width 320) on embedded proteins.
+Also the feeding of batches, and many SAEs from one pass. The peers run in their own environment
+(`make peers`), each side in its own process, in turn, on the same cached activations: layer 3 of
+random weights at the shape of ESM-2 8M (width 320) on embedded proteins.
 """
 
 import json
@@ -91,7 +92,10 @@ def _against_peers(activations: Path) -> list[Figure]:
     figures = []
     for name, peer in found.items():
         library = f"{peer['library']} {peer['version']}"
-        fvu = f"held-out FVU after {STEPS} steps: {ours['final_fvu']:.4f} ours, {peer['final_fvu']:.4f} theirs"
+        fvu = (
+            f"held-out FVU after {STEPS} steps: {ours['final_fvu']:.4f} ours, "
+            f"{peer['final_fvu']:.4f} theirs"
+        )
         note = f"320 to {D_SAE}, k = {K}, batches of {BATCH}; other: {library}; {fvu}"
         speed = Figure.compare(
             f"sae: TopK tokens/s, {name}",
@@ -114,7 +118,10 @@ def _against_peers(activations: Path) -> list[Figure]:
     memory = {
         name: r["peak_anonymous_bytes"] / 2**30 for name, r in {"ours": ours, **found}.items()
     }
-    note = f"peak RssAnon of the process, sampled; dictionary_learning {memory['dictionary_learning']:.2f} GiB"
+    note = (
+        "peak RssAnon of the process, sampled; "
+        f"dictionary_learning {memory['dictionary_learning']:.2f} GiB"
+    )
     return [
         *figures,
         Figure.compare(
@@ -166,7 +173,10 @@ def _against_dense(x: torch.Tensor) -> Figure:
         for _ in range(TURNS + 1)
     ][1:]
     ours, other = (BATCH / min(turn[i] for turn in turns) for i in (0, 1))
-    note = "steps in turn in one process, least of 5; other: autograd, torch.optim.Adam, the same loss and constraint, written plainly"
+    note = (
+        "steps in turn in one process, least of 5; other: plain autograd and torch.optim.Adam with "
+        "the same loss and constraint"
+    )
     return Figure.compare(
         "sae: ReLU-L1 tokens/s, dense loop", ours, other, "tokens/s", 1.2, note=note
     )
@@ -199,7 +209,10 @@ class _DenseLoop:
 
 
 def _of_products(x: torch.Tensor) -> Figure:
-    """What share of the machine's rate of matrix products a TopK step reaches, counting the one dense product that it needs: its encoder's."""
+    """The share of the machine's matrix rate that a TopK step reaches.
+
+    Only the one dense product that it needs counts: its encoder's.
+    """
     trainee = _trainee(SAEConfig.recipe("topk", D_SAE, k=K), x)
     W_enc = trainee.sae.W_enc.detach()
     turns = [
@@ -209,7 +222,10 @@ def _of_products(x: torch.Tensor) -> Figure:
     ours, rate = (
         2e-9 * x.shape[1] * D_SAE * len(x) / min(turn[i] for turn in turns) for i in (0, 1)
     )
-    note = "the encoder's product over the time of the whole step; other: that product alone; a dense step has five of them"
+    note = (
+        "the encoder's product over the time of the whole step; other: that product alone; "
+        "a dense step has five"
+    )
     return Figure.compare(
         "sae: TopK step, share of matrix rate", ours, rate, "GFLOP/s", 0.4, note=note
     )
@@ -220,7 +236,7 @@ def _feeding(folder: Path) -> list[Figure]:
 
 
 def _fed(folder: Path, n_shards: int) -> Figure:
-    """Mean time of a batch over one epoch of stored embeddings whose files are in the page cache."""
+    """Mean time of a batch over one epoch of stored embeddings, files in the page cache."""
     proteins = Proteins.from_sequences({f"P{i}": "A" * 512 for i in range(FEEDING_RESIDUES // 512)})
     about = {"plm": "x", "plm_revision": "x", "layer": 1, "d_in": SHAPE.d_model}
     block = np.random.default_rng(0).standard_normal((512, SHAPE.d_model), np.float32)
@@ -236,7 +252,10 @@ def _fed(folder: Path, n_shards: int) -> Figure:
         / batches.steps_per_epoch
     )
     n = len(list(folder.glob("*.safetensors")))
-    note = f"{FEEDING_RESIDUES:,} residues of width {SHAPE.d_model}, shuffled in blocks and then one by one; least of 3 epochs; other: the bound"
+    note = (
+        f"{FEEDING_RESIDUES:,} residues of width {SHAPE.d_model}, shuffled in blocks and then one "
+        "by one; least of 3 epochs; other: the bound"
+    )
     return Figure.compare(
         f"sae: feeding, {n} shards", ours, 1.0, "ms per batch", 1, "at most", note=note
     )
@@ -262,7 +281,7 @@ def _one_pass() -> list[Figure]:
 
 
 def _passed(name: str, plm: ESM2, n_layers: int, d_sae: int) -> Figure:
-    """Seconds for some steps of all SAEs from one pass, and one by one: each runs the PLM as deep as its own layer."""
+    """Seconds for some steps of all SAEs from one pass, and one by one, up to each SAE's layer."""
     proteins = _proteins(PASS_STEPS * PASS_BATCH + 4_000)
     configs = [
         SAEConfig.recipe("topk", d_sae, k=k, layer=layer)
@@ -271,7 +290,10 @@ def _passed(name: str, plm: ESM2, n_layers: int, d_sae: int) -> Figure:
     ]
     together = _seconds(_training(plm, proteins, configs))
     alone = sum(4 * _seconds(_training(plm, proteins, [config])) for config in configs[::4])
-    note = f"{len(configs)} TopK SAEs ({n_layers} layers x k = 8, 16, 32, 64; {d_sae} features), {PASS_STEPS} steps of {PASS_BATCH} residues; "
+    note = (
+        f"{len(configs)} TopK SAEs ({n_layers} layers x k = 8, 16, 32, 64; {d_sae} features), "
+        f"{PASS_STEPS} steps of {PASS_BATCH} residues; "
+    )
     note += "other: one by one, one of each layer timed and taken 4 times"
     return Figure.compare(f"sae: one pass, {name}", together, alone, "s", 0.4, "at most", note=note)
 

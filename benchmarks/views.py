@@ -1,7 +1,10 @@
-"""Linked views in headless Chromium: a brush, a feature, the first paint, sizes, panning the map; beside plotly's tracks and SAEDashboard.
+"""Linked views in headless Chromium, beside plotly's tracks and SAEDashboard.
 
-Chromium draws WebGL in software here, so that times of the structure view are upper bounds. The large store has 350,000 residues, or the millions
-named in the environment: `VIEWS_SCALE=3.5 make bench BENCH=views`, which takes some minutes more.
+Measured: a brush, a feature, the first paint, sizes, and panning the map.
+
+Chromium draws WebGL in software here, so that times of the structure view are upper bounds. The
+large store has 350,000 residues, or the millions named in the environment: `VIEWS_SCALE=3.5 make
+bench BENCH=views`, which takes some minutes more.
 """
 
 import json
@@ -38,10 +41,9 @@ BRUSH_MS, STRUCTURE_MS, DEMO_MS, LARGE_MS, PAINT_S, NOTEBOOK_MB, PAGE_MB, FRAME_
 TURNS = 12
 """Features that are selected one after another."""
 ACROSS = [(0.3 + 0.6 * i / 60, 0.5) for i in range(61)]
-NOTEBOOK = """from interplm_nb.pipeline.run import Run
-from interplm_nb.widgets.workbench import Workbench
-Workbench(Run.shipped())"""
-# In a process of its own, as the first cell of a notebook finds it.
+NOTEBOOK = """import interplm_nb as ipn
+ipn.Workbench(ipn.Run.shipped())"""
+# In its own process, as in the first cell of a notebook.
 PAINT = """import json, sys, time
 from interplm_nb.pipeline.run import Run
 from interplm_nb.widgets.page import write_page
@@ -56,7 +58,7 @@ print(json.dumps([made - start, shown - made]))"""
 
 
 def run() -> list[Figure]:
-    """Every figure; what a machine cannot run is left out with a word."""
+    """Every figure; what this machine cannot run is left out with the reason."""
     with tempfile.TemporaryDirectory() as name, chromium() as browser:
         folder = Path(name)
         full = screenful(folder / "screenful")
@@ -97,7 +99,7 @@ def _bound(name: str, found: float, bound: float, unit: str, note: str) -> Figur
 
 
 def _brush(browser: Any, full: Run, folder: Path) -> list[Figure]:
-    """A brush dragged over the histogram: from each movement of the mouse to the end of the last view's drawing."""
+    """A brush dragged over the histogram: each mouse movement until the last view has drawn."""
     structures = {WITH_STRUCTURE: lambda: demo.structure(WITH_STRUCTURE)}
     bench = Workbench(full, feature=0, structures=structures, n_proteins=N_PROTEINS)
     flat = [bench.histogram, bench.logo, bench.tracks]
@@ -110,13 +112,16 @@ def _brush(browser: Any, full: Run, folder: Path) -> list[Figure]:
             browser, write_page(views, folder / "brush.html", "Brush"), width=1400, height=1600
         ) as (page, _):
             times = np.array(moves(page, ".iplm-histogram canvas", ACROSS, pressed=True))
-        note = f"{N_PROTEINS} proteins x {LENGTH} residues; 95th percentile {np.percentile(times, 95):.1f} ms of {len(times)} movements"
+        note = (
+            f"{N_PROTEINS} proteins x {LENGTH} residues; 95th percentile "
+            f"{np.percentile(times, 95):.1f} ms of {len(times)} movements"
+        )
         figures.append(_bound(f"brush to {what}", float(np.median(times)), bound, "ms", note))
     return figures
 
 
 def _dense(store: Run) -> list[int]:
-    """Of the features with scores those in the middle of the upper half by density."""
+    """Features with scores, from the middle of the upper half by density."""
     data = FeatureData(store, structures={})
     order = np.argsort(-data.pages.activations.n_active())
     return [int(f) for f in order[len(order) // 4 : len(order) // 4 + TURNS]]
@@ -125,7 +130,7 @@ def _dense(store: Run) -> list[int]:
 def _select(
     browser: Any, run: Run, features: list[int], folder: Path, what: str, bound: float
 ) -> Figure:
-    """A feature selected in a live workbench: Python's part, then the browser's, from the arrival of the bytes on."""
+    """A feature selected in a live workbench: Python's part, then the browser's from arrival on."""
     bench = Workbench(run, feature=features[-1])
     sent = {
         (bench.data.model_id, "bundle"): bench.data,
@@ -143,8 +148,14 @@ def _select(
             size = max(size, sum(map(len, values.values())))
             page_ms.append(arrives(page, feature, values))
     total = np.array(python) + np.array(page_ms)
-    parts = f"Python {np.median(python):.0f} ms, browser {np.median(page_ms):.0f} ms, at most {size / 1e3:,.0f} kB sent"
-    note = f"median of {len(features)} features, worst {total.max():.0f} ms; {parts}; the way between them is not in it"
+    parts = (
+        f"Python {np.median(python):.0f} ms, browser {np.median(page_ms):.0f} ms, "
+        f"at most {size / 1e3:,.0f} kB sent"
+    )
+    note = (
+        f"median of {len(features)} features, worst {total.max():.0f} ms; {parts}; "
+        "transport between them is excluded"
+    )
     return _bound(f"select a feature, {what}", float(np.median(total)), bound, "ms", note)
 
 
@@ -156,8 +167,11 @@ def _paint(browser: Any, folder: Path) -> Figure:
     )
     made, shown = json.loads(done.stdout.strip().splitlines()[-1])
     with opened(browser, path, width=1400, height=1600) as (_, (painted, last)):
-        parts = f"making it {made:.2f} s, its output with the picture for GitHub {shown:.2f} s, browser {painted / 1000:.2f} s"
-        note = f"{parts}; after the imports; the structure, which needs NGL, {(last - painted) / 1000:.2f} s later"
+        note = (
+            f"making it {made:.2f} s, its output with the picture for GitHub {shown:.2f} s, "
+            f"browser {painted / 1000:.2f} s; after the imports; the structure, which needs NGL, "
+            f"{(last - painted) / 1000:.2f} s later"
+        )
     return _bound(
         "Workbench(run) to first paint", made + shown + painted / 1000, PAINT_S, "s", note
     )
@@ -199,7 +213,10 @@ def _pan(browser: Any, store: Run, folder: Path) -> Figure:
     data = FeatureData(store, structures={}, n_proteins=20)
     with opened(browser, FeatureAtlas(data).to_html(folder / "atlas.html")) as (page, _):
         times = np.array(panned(page, ".iplm-atlas canvas"))
-    note = f"{len(data.features):,} points; 95th percentile {np.percentile(times, 95):.1f} ms of {len(times)} frames; 16.7 ms are 60 frames/s"
+    note = (
+        f"{len(data.features):,} points; 95th percentile {np.percentile(times, 95):.1f} ms of "
+        f"{len(times)} frames; 16.7 ms are 60 frames/s"
+    )
     return _bound(
         "panning the map, between frames",
         float(np.round(np.median(times), 1)),

@@ -1,4 +1,7 @@
-"""A headless Chromium for the benchmark of views, and what it measures in a page. It draws WebGL in software, so that its times are upper bounds."""
+"""A headless Chromium for the benchmark of views, and what it measures in a page.
+
+It draws WebGL in software, so its times are upper bounds.
+"""
 
 import base64
 from collections.abc import Iterator, Mapping
@@ -30,7 +33,10 @@ PAN = """async ([x, y, ms]) => {
   const begin = performance.now();
   while (performance.now() - begin < ms) {
     const angle = (performance.now() - begin) / 200;
-    const place = { clientX: x + 80 * Math.cos(angle), clientY: y + 60 * Math.sin(angle), pointerId: 1, buttons: 1, bubbles: true };
+    const place = {
+      clientX: x + 80 * Math.cos(angle), clientY: y + 60 * Math.sin(angle),
+      pointerId: 1, buttons: 1, bubbles: true,
+    };
     canvas.dispatchEvent(new PointerEvent('pointermove', place));
     times.push(await new Promise(requestAnimationFrame));
   }
@@ -58,7 +64,11 @@ def chromium() -> Iterator[Any]:
 def opened(
     browser: Any, path: Path, width: int = 1300, height: int = 1000
 ) -> Iterator[tuple[Any, tuple[float, float]]]:
-    """A file in a page of its own, offline; ms from navigation until its views, the structure aside, were drawn, and until it last changed."""
+    """A file in its own page, offline.
+
+    With ms from navigation until its views (without the structure) were drawn, and until the last
+    change.
+    """
     context = browser.new_context(viewport={"width": width, "height": height}, offline=True)
     context.add_init_script(path=MEASURE)
     page = context.new_page()
@@ -71,7 +81,10 @@ def opened(
 def moves(
     page: Any, selector: str, places: list[tuple[float, float]], pressed: bool = False
 ) -> list[float]:
-    """ms from each movement of the mouse over an element, to shares of its width and height, until the last view has drawn; one at a time."""
+    """ms from each mouse movement over an element until the last view has drawn, one at a time.
+
+    places: shares of the element's width and height.
+    """
     box = page.locator(selector).first.bounding_box()
     at = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in places]
     page.mouse.move(*at[0])
@@ -87,7 +100,7 @@ def moves(
 
 
 def answers(page: Any, selector: str, places: list[tuple[float, float]]) -> list[float]:
-    """ms from each movement of the mouse over an element until the page has changed for the last time, however late."""
+    """ms from each mouse movement over an element until the page's last change, however late."""
     box = page.locator(selector).first.bounding_box()
     found = []
     for x, y in places:
@@ -98,7 +111,7 @@ def answers(page: Any, selector: str, places: list[tuple[float, float]]) -> list
 
 
 def arrives(page: Any, feature: int, sent: Mapping[tuple[str, str], bytes]) -> float:
-    """ms from the selection of a feature, whose bytes by model and trait are there at once, until the last view has drawn them."""
+    """ms from selecting a feature, `sent` as bytes by model and trait, to the last drawing."""
     return page.evaluate(
         ARRIVES,
         [
@@ -120,5 +133,5 @@ def panned(page: Any, selector: str, ms: int = 2000) -> list[float]:
 
 
 def changed(page: Any, act: str) -> float:
-    """ms from the start of a piece of JavaScript until the page has changed for the last time."""
+    """ms from the start of a piece of JavaScript until the page's last change."""
     return page.evaluate(f"() => measure.changed(async () => {{ {act} }})")

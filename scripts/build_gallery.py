@@ -1,9 +1,9 @@
-"""Make notebooks/09_gallery.ipynb: a dozen features of the run that ships, chosen by a rule, executed, with their pictures.
+"""Make notebooks/09_gallery.ipynb: a dozen features of the shipped run, chosen by a rule.
 
     python scripts/build_gallery.py
 
-Every word of the notebook comes from the run, and tests/notebooks/test_gallery.py compares them: after a new shipped run (make demo-run) the
-gallery must be made again.
+Every word of the notebook comes from the run, and tests/notebooks/test_gallery.py compares them:
+after a new shipped run (make demo-run) the gallery must be made again.
 """
 
 import base64
@@ -31,34 +31,44 @@ N_NAMED, N_UNNAMED = 10, 2
 UNNAMED_BELOW = 0.1
 """A feature is without a concept where none reaches this F1 on validation."""
 MIN_PROTEINS = 10
-"""A feature without a concept is shown where it fires in so many of the run's proteins."""
+"""A feature without a concept is shown if it fires in at least this many of the run's proteins."""
 FLANK = 7
 """Residues on either side of a maximum whose information counts."""
 KEPT = 0.7
 """A choice made on validation holds where test keeps this share of its F1."""
 WIDTH, COLOURS = 1320, 256
-"""Of the stored pictures: pixels, and colours of their palette; so they fit into a file that is read on the web."""
+"""Width of a stored picture in pixels, and colours of its palette: small enough for the web."""
 
 Pick = tuple[int, dict[str, Any] | None]
-"""A feature, and the pair that it stands for, a row of `concept_rows`; None for one without a concept."""
+"""A feature and its pair, a row of `concept_rows`; None for a feature without a concept."""
 
 TITLE = """# A gallery of features
 
-A dozen features of the finished demo run that comes with the package, with their pictures. Nothing needs to be run to read this page; `00_explore`
+A dozen features of the finished demo run that comes with the package, with their pictures. Nothing needs to \
+be run to read this page; `00_explore`
 shows every other feature, linked and alive.
 
 > {note}
 
-**Chosen by a rule, not by eye.** Of these {named} stand for the {named} categories of UniProtKB annotations that features match best: of each
-category the concept and the feature with the highest F1 on *validation*, among concepts with at least 10 instances on validation and on test.
-What counts is the F1 on *test*, whose proteins have no relative among the others, and beside it what the best feature of a random dictionary
-reaches, and the best of the model's own neurons. The other {unnamed} are features that no concept matches (F1 below {below:g} on validation), though they fire in at least {proteins}
-proteins: those whose maxima have the most alike surroundings, by the information of the {window} columns around them.
+**Chosen by a rule, not by eye.** Of these {named} stand for the {named} categories of UniProtKB \
+annotations that features match best: of each
+category the concept and the feature with the highest F1 on *validation*, among concepts with at \
+least 10 instances on validation and on test.
+What counts is the F1 on *test*, whose proteins have no relative among the others, and beside it \
+what the best feature of a random dictionary
+reaches, and the best of the model's own neurons. The other {unnamed} are features that no concept \
+matches (F1 below {below:g} on validation), though they fire in at least {proteins}
+proteins: those whose maxima have the most alike surroundings, by the information of the {window} \
+columns around them.
 
-So the page shows failures too, where there are any: matches that were luck, and concepts that need no trained SAE."""
-READING = """**How to read a sheet.** Scores with controls; residues by activation, those that carry the feature's best concept in blue; the letters
-around the maxima, in bits; one structure, coloured by activation; proteins, a row each, the darker the nearer to the feature's maximum on training
-proteins, with annotations below. Residues and proteins are those of the {n_proteins} proteins whose activations ship; scores are of the whole run."""
+So the page shows failures too, where there are any: matches that were luck, and concepts that \
+need no trained SAE."""
+READING = """**How to read a sheet.** Scores with controls; residues by activation, those that \
+carry the feature's best concept in blue; the letters
+around the maxima, in bits; one structure, coloured by activation; proteins, a row each, the \
+darker the nearer to the feature's maximum on training
+proteins, with annotations below. Residues and proteins are those of the {n_proteins} proteins \
+whose activations ship; scores are of the whole run."""
 SETUP = """from interplm_nb.figures.chart import Chart
 from interplm_nb.pipeline.run import Run
 from interplm_nb.widgets.workbench import Workbench
@@ -84,7 +94,7 @@ def main() -> None:
 
 
 def cells(run: Run) -> list[nbformat.NotebookNode]:
-    """The notebook's cells without outputs: prose, and for each feature its words and the cell that draws it."""
+    """The cells without outputs: prose, and for each feature its words and its drawing cell."""
     pages = FeaturePages(run)
     picks: list[Pick] = [*named(pages), *((feature, None) for feature in unnamed(pages))]
     note = model_note(str(run.about("sae")["plm"]))
@@ -109,7 +119,7 @@ def cells(run: Run) -> list[nbformat.NotebookNode]:
 
 
 def named(pages: FeaturePages) -> list[Pick]:
-    """The best pair on validation of each category, best first, no feature twice; each with its row of `concept_rows`."""
+    """Each category's best pair on validation, best first, no feature twice."""
     found: list[dict[str, Any]] = []
     for row in pages.ranked.iter_rows(named=True):
         if all(row[name] != other[name] for other in found for name in ("category", "feature")):
@@ -143,7 +153,8 @@ def unnamed(pages: FeaturePages) -> list[int]:
 def overview(picks: list[Pick]) -> str:
     """A table of all, each linked to its sheet."""
     rows = [
-        "| feature | concept | F1, validation | F1, test | 95 % | random SAE, test | neurons, test |",
+        "| feature | concept | F1, validation | F1, test | 95 % | random SAE, test "
+        "| neurons, test |",
         "|---|---|---|---|---|---|---|",
     ]
     for feature, scores in picks:
@@ -163,7 +174,7 @@ def figures(scores: dict[str, Any]) -> str:
 
 
 def untrained(scores: dict[str, Any]) -> tuple[float, float]:
-    """F1 on test of the best feature of a random dictionary and of the best neuron, 0 where it has none."""
+    """F1 on test of a random dictionary's best feature and of the best neuron, or 0."""
     return scores["controls"].get("random_sae", 0), scores["controls"].get("neurons", 0)
 
 
@@ -183,14 +194,18 @@ def words(pages: FeaturePages, feature: int, scores: dict[str, Any] | None) -> s
         if scores
         else ["UniProtKB has no name for it."]
     )
-    return f"## {heading(feature, scores)}\n\n{' '.join(part for part in (*parts, firing(pages, feature)) if part)}"
+    said = " ".join(part for part in (*parts, firing(pages, feature)) if part)
+    return f"## {heading(feature, scores)}\n\n{said}"
 
 
 def verdict(scores: dict[str, Any]) -> str:
-    """The pair's F1 on both splits, and what they are worth beside what needs no SAE that was trained."""
+    """The pair's F1 on both splits, beside controls that need no trained SAE."""
     validation, test = scores["f1_validation"], scores["f1_test"]
     random, neurons = untrained(scores)
-    text = f"F1 {validation:.2f} on validation, **{test:.2f} on test** ({scores['n_instances']} instances, threshold {scores['threshold']:g})."
+    text = (
+        f"F1 {validation:.2f} on validation, **{test:.2f} on test** "
+        f"({scores['n_instances']} instances, threshold {scores['threshold']:g})."
+    )
     if test == 0:
         return f"{text} On test it finds nothing: the match on validation was luck."
     held = (
@@ -199,21 +214,27 @@ def verdict(scores: dict[str, Any]) -> str:
         else "Little of the choice holds on test."
     )
     worth = ": the match needs no trained SAE." if max(random, neurons) >= test else "."
-    beside = f"The best feature of a random dictionary reaches {random:.2f}, the best neuron {neurons:.2f}"
+    beside = (
+        f"The best feature of a random dictionary reaches {random:.2f}, "
+        f"the best neuron {neurons:.2f}"
+    )
     return f"{text} {held} {beside}{worth}"
 
 
 def own_best(pages: FeaturePages, feature: int, scores: dict[str, Any]) -> str:
-    """What the sheet's blue counts, where that is another concept: one that covers much is matched by many features."""
+    """The concept in blue, if it is another one: many features match a broad concept."""
     best = pages.best[feature]
     if best["concept"] == scores["concept"]:
         return ""
     share = pages.carried(best["concept"]).mean()
-    return f"Its own best concept, in blue, is {best['concept']} (F1 {best['f1_test']:.2f} on test), which {share:.0%} of all residues carry."
+    return (
+        f"Its own best concept, in blue, is {best['concept']} (F1 {best['f1_test']:.2f} on test), "
+        f"which {share:.0%} of all residues carry."
+    )
 
 
 def firing(pages: FeaturePages, feature: int) -> str:
-    """On how many residues and proteins it is active, and which letter stands most often at a protein's maximum."""
+    """On how many residues and proteins it is active, and the usual letter at maxima."""
     top = proteins_of(pages.activations, feature)
     n_active, n_residues = int(top["n_active"].sum()), pages.proteins.n_residues
     letters = [
@@ -227,14 +248,18 @@ def firing(pages: FeaturePages, feature: int) -> str:
         else ""
     )
     return (
-        f"It is active on {n_active:,} of {n_residues:,} residues, in {top.height} of {len(pages.proteins)} proteins; "
+        f"It is active on {n_active:,} of {n_residues:,} residues, "
+        f"in {top.height} of {len(pages.proteins)} proteins; "
         f"the residue of the maximum is {letter} in {count} of them{usual}."
     )
 
 
 def sheet(feature: int) -> str:
-    """The code that draws one feature; the words are what is read where no picture is."""
-    said = f"Feature {feature}: scores beside controls, histogram of activations, logo, a structure, tracks of the strongest proteins."
+    """The code that draws one feature, with words for readers who cannot see the picture."""
+    said = (
+        f"Feature {feature}: scores beside controls, histogram of activations, logo, a structure, "
+        "tracks of the strongest proteins."
+    )
     return f'bench.selection.feature = {feature}\nChart(bench.figure(), "{said}")'
 
 

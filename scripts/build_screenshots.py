@@ -2,8 +2,9 @@
 
     python scripts/build_screenshots.py [NAME ...]
 
-Each picture is what headless Chromium shows of a page without a kernel, at a fixed size; its feature is the best of a concept. Playwright and a
-Chromium are needed, as for the browser tests; the playground runs the model of the run, whose weights are fetched where they are not here. Look at
+Each picture is what headless Chromium shows of a page without a kernel, at a fixed size; its
+feature is the best of a concept. Playwright and a Chromium are needed, as for the browser tests;
+the playground runs the model of the run, whose weights are fetched where they are not here. Look at
 the pictures before they are committed.
 """
 
@@ -39,15 +40,22 @@ TURN, FINGER, MEMBRANE = "DNA binding_H-T-H motif", "Zinc finger_any", "Transmem
 """Concepts whose best features are shown."""
 FILM_WIDTH, FILM_MS = 1100, 110
 STYLE = "h1 { display: none } body { padding: 10px }"
-FILM_LAYOUT = """main { display: grid; grid-template-columns: 7fr 6fr 6fr; gap: 8px; background: #fff }
+FILM_LAYOUT = """
+main { display: grid; grid-template-columns: 7fr 6fr 6fr; gap: 8px; background: #fff }
 .iplm-shown { margin: 0; display: grid; min-width: 0 } .iplm-save { display: none }
-.iplm-shown:nth-of-type(3) { grid-column: 1 / 3; grid-row: 2 } .iplm-shown:nth-of-type(4) { grid-column: 3; grid-row: 1 / 3 }"""
+.iplm-shown:nth-of-type(3) { grid-column: 1 / 3; grid-row: 2 }
+.iplm-shown:nth-of-type(4) { grid-column: 3; grid-row: 1 / 3 }"""
 MOST_BYTES, MOST_FILM_BYTES = 4e6, 2.5e6
 QUIET = """() => new Promise(done => {
   let last = performance.now();
   const watch = new MutationObserver(() => { last = performance.now(); });
-  watch.observe(document, { subtree: true, childList: true, characterData: true, attributes: true, attributeFilter: ['data-drawn'] });
-  const timer = setInterval(() => { if (performance.now() - last > 700) { clearInterval(timer); watch.disconnect(); done(); } }, 50);
+  watch.observe(document, {
+    subtree: true, childList: true, characterData: true,
+    attributes: true, attributeFilter: ['data-drawn'],
+  });
+  const timer = setInterval(() => {
+    if (performance.now() - last > 700) { clearInterval(timer); watch.disconnect(); done(); }
+  }, 50);
 })"""
 # A screenshot has no pointer.
 POINTER = """([x, y, pressed]) => {
@@ -55,13 +63,16 @@ POINTER = """([x, y, pressed]) => {
   if (!dot) {
     dot = document.body.appendChild(document.createElement('div'));
     dot.id = 'pointer';
-    dot.style.cssText = 'position:fixed;width:14px;height:14px;margin:-7px;border-radius:50%;border:2px solid #1a1a1a;pointer-events:none;z-index:99';
+    dot.style.cssText = 'position:fixed;width:14px;height:14px;margin:-7px;border-radius:50%;'
+      + 'border:2px solid #1a1a1a;pointer-events:none;z-index:99';
   }
   dot.style.left = `${x}px`;
   dot.style.top = `${y}px`;
   dot.style.background = pressed ? '#c04e00' : 'rgba(255,255,255,.6)';
 }"""
-FRAME = "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done, 60))))"
+FRAME = """() => new Promise(done => {
+  requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done, 60)));
+})"""
 
 
 class Studio:
@@ -72,7 +83,7 @@ class Studio:
         self.data = FeatureData(Run.shipped())
 
     def best_of(self, concept: str) -> int:
-        """The feature that matches a concept best on validation; the best of all where the run has no such concept."""
+        """The feature that matches a concept best on validation, or the best one of the run."""
         rows = self.data.pages.ranked
         found = [
             feature
@@ -182,7 +193,7 @@ def playground(studio: Studio) -> None:
 
 
 def film(studio: Studio) -> None:
-    """A brush is drawn over the upper end of the histogram, and made narrower; then a residue is clicked in the tracks."""
+    """Brush the upper end of the histogram, narrow the brush, click a residue in the tracks."""
     data = studio.data
     data.selection.update(
         {
@@ -309,7 +320,8 @@ def main() -> None:
     sizes = {path.name: path.stat().st_size for path in IMAGES.iterdir()}
     if sum(sizes.values()) > MOST_BYTES or sizes.get("brush.gif", 0) > MOST_FILM_BYTES:
         raise SystemExit(
-            f"docs/images is larger than {MOST_BYTES / 1e6:g} MB, or its film than {MOST_FILM_BYTES / 1e6:g} MB: {sizes}"
+            f"docs/images is larger than {MOST_BYTES / 1e6:g} MB, or its film than "
+            f"{MOST_FILM_BYTES / 1e6:g} MB: {sizes}"
         )
 
 

@@ -1,4 +1,4 @@
-"""Examples run as they are written: those of docstrings, and the Python of README and docs/run.md."""
+"""Examples run as they are written: docstrings, and the Python of README and docs/run.md."""
 
 import doctest
 import re

@@ -1,6 +1,7 @@
-"""What the peers' training scripts share: their arguments, the batches of cached activations, and what is measured while a peer draws them.
+"""What the peers' training scripts share: arguments, batches of cached activations, measurements.
 
-It needs numpy and torch only, and Linux (`/proc`), so that it runs in the peers' environment (`make peers`) from the repository's root.
+It needs only numpy, torch and Linux (`/proc`), so it runs in the peers' environment (`make peers`)
+from the repository's root.
 """
 
 import argparse
@@ -18,7 +19,7 @@ import torch
 from torch import Tensor
 
 WARM_UP = 2
-"""Steps that train but are not timed: PyTorch's first allocations, and what a peer does once (such as its first b_dec)."""
+"""Steps that train but are not timed: PyTorch's first allocations, and a peer's own set-up."""
 _SAMPLED_EVERY = 0.01
 
 
@@ -68,9 +69,10 @@ def rows(path: Path) -> np.ndarray:
 def batches(
     path: Path, batch_size: int, steps: int, seed: int, held_out: int = 0
 ) -> Iterator[Tensor]:
-    """`steps` batches, float32 [batch_size, d_in], of all rows but the last `held_out`, in an order that `seed` alone decides.
+    """`steps` batches, float32 [batch_size, d_in], of all rows except the last `held_out`.
 
-    Each pass over the rows has its own permutation; the rows that do not fill a batch at its end are left out of that pass.
+    `seed` alone decides the order. Each pass over the rows has its own permutation; rows that do
+    not fill a batch at its end are left out of that pass.
     """
     x = rows(path)
     n = len(x) - held_out
@@ -86,16 +88,17 @@ def batches(
 
 
 class Measured(Iterator[Tensor]):
-    """Hands on `drawn` batches and measures the training that asks for them, between entering and leaving it.
+    """Hands on `drawn` batches and measures the training that asks for them, while it is entered.
 
-    `seconds` runs from the moment that the batch after the warm-up is asked for to the moment that a further one would be (a peer's loop that
-    stops by its own count: to leaving). Reading the batches is part of it.
+    `seconds` runs from the request for the first batch after the warm-up to the request for one too
+    many, or to leaving if a peer's loop stops by its own count. Reading the batches is part of it.
     """
 
     def __init__(self, drawn: Iterator[Tensor]) -> None:
         self.seconds = 0.0
         self.peak_bytes = 0
-        """The most anonymous memory of the process (RssAnon), sampled every 10 ms: the mapped file's pages do not count."""
+        """Peak anonymous memory (RssAnon), sampled every 10 ms; pages of the mapped file do not
+        count."""
         self.bytes_before = _anonymous_bytes()
         """The same before anything was made: Python, torch and the peer's imports."""
         self._drawn, self._n, self._started, self._ended = drawn, 0, 0.0, 0.0
@@ -136,7 +139,10 @@ class Measured(Iterator[Tensor]):
 def fvu(
     path: Path, n: int, reconstruct: Callable[[Tensor], Tensor], batch_size: int
 ) -> float | None:
-    """sum ||x - x_hat||^2 / sum ||x - mean||^2 over the last n rows, the mean theirs; None for no rows. Sums are float64."""
+    """sum ||x - x_hat||^2 / sum ||x - mean||^2 over the last n rows and their mean; None for n = 0.
+
+    Sums are float64.
+    """
     if n == 0:
         return None
     x = rows(path)[-n:]
@@ -156,7 +162,7 @@ def report(
     measured: Measured,
     reconstruct: Callable[[Tensor], Tensor],
 ) -> None:
-    """Print the measurement as one line of JSON; `tokens_per_second` and `seconds` are of the timed steps."""
+    """Print the measurement as one line of JSON; times are those of the timed steps."""
     timed = args.steps - WARM_UP
     found = {
         "library": library,

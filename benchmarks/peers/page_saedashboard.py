@@ -1,7 +1,10 @@
-"""Write SAEDashboard's page: `python -m benchmarks.peers.page_saedashboard PACKAGES data.json page.html`; PACKAGES holds sae-dashboard.
+"""Write SAEDashboard's page; the folder PACKAGES holds sae-dashboard.
 
-Its data classes are filled with residues in place of words, at its default layout: 20 windows around the strongest residues and 5 from each of ten
-intervals of activation, 11 residues each, a histogram of activations, and logits, of which an SAE of a masked PLM has none (random numbers).
+    python -m benchmarks.peers.page_saedashboard PACKAGES data.json page.html
+
+Its data classes are filled with residues instead of words, at its default layout: 20 windows around
+the strongest residues and 5 from each of ten intervals of activation, 11 residues each, a histogram
+of activations, and logits, of which an SAE of a masked PLM has none (random numbers).
 """
 
 import json
@@ -21,8 +24,13 @@ def main() -> None:
     """Read the activations, write the page."""
     packages, data, page = sys.argv[1:]
     sys.path.insert(0, packages)
-    from sae_dashboard.data_writing_fns import save_feature_centric_vis  # pyright: ignore[reportMissingImports]
-    from sae_dashboard.sae_vis_data import SaeVisConfig, SaeVisData  # pyright: ignore[reportMissingImports]
+    from sae_dashboard.data_writing_fns import (  # pyright: ignore[reportMissingImports]
+        save_feature_centric_vis,
+    )
+    from sae_dashboard.sae_vis_data import (  # pyright: ignore[reportMissingImports]
+        SaeVisConfig,
+        SaeVisData,
+    )
     from sae_dashboard.utils_fns import FeatureStatistics  # pyright: ignore[reportMissingImports]
 
     found = json.loads(Path(data).read_text(encoding="utf-8"))

@@ -1,10 +1,15 @@
-"""Train a TopK SAE with dictionary_learning on cached activations: `python -m benchmarks.peers.train_dictionary_learning x.npy --d-in 320 ...`.
+"""Train a TopK SAE with dictionary_learning on cached activations.
 
-Its own `trainSAE` runs the loop on a `TopKTrainer`, which writes `trainer_0/` (ae.pt, config.json) that the SAE is read from again. lr and k are
-given; all else is as dictionary_learning ships it: inputs not normalised, b_dec the geometric median of the first batch and subtracted from inputs,
-decoder atoms of norm 1 (gradients along them removed, norms restored at each step), the auxiliary loss with weight 1/32 for features silent for
-10 million inputs, gradients clipped to norm 1, Adam (0.9, 0.999), lr warmed up over 1,000 steps and then constant. It refuses a warm-up as long as
-the run: a run of 1,000 steps or fewer warms up over a tenth of them. Nothing is logged or evaluated on the way.
+    python -m benchmarks.peers.train_dictionary_learning x.npy --d-in 320 ...
+
+Its own `trainSAE` runs the loop on a `TopKTrainer`, which writes `trainer_0/` (ae.pt, config.json)
+from which the SAE is read. lr and k are given; all else is as dictionary_learning ships it: inputs
+not normalised, b_dec the geometric median of the first batch and subtracted from inputs, decoder
+atoms of norm 1 (gradients along them removed, norms restored at each step), the auxiliary loss with
+weight 1/32 for features silent for 10 million inputs, gradients clipped to norm 1, Adam (0.9,
+0.999), lr warmed up over 1,000 steps and then constant. It refuses a warm-up as long as the run: a
+run of 1,000 steps or fewer warms up over a tenth of them. Nothing is logged or evaluated on the
+way.
 """
 
 import argparse
@@ -12,7 +17,10 @@ import tempfile
 from importlib.metadata import version
 from pathlib import Path
 
-from dictionary_learning.trainers.top_k import AutoEncoderTopK, TopKTrainer  # pyright: ignore[reportMissingImports]
+from dictionary_learning.trainers.top_k import (  # pyright: ignore[reportMissingImports]
+    AutoEncoderTopK,
+    TopKTrainer,
+)
 from dictionary_learning.training import trainSAE  # pyright: ignore[reportMissingImports]
 
 from benchmarks.peers.batches import Measured, arguments, batches, report
@@ -45,7 +53,7 @@ def main() -> None:
 
 
 def _trainer(args: argparse.Namespace) -> dict[str, object]:
-    """The configuration that trainSAE makes its trainer from; the layer and the language model's name only go to its config.json."""
+    """The configuration of trainSAE's trainer; layer and model name only go to its config.json."""
     warm_up = _WARM_UP if args.steps > _WARM_UP else args.steps // 10
     return {
         "trainer": TopKTrainer,

@@ -1,8 +1,12 @@
-"""Train a TopK SAE with this project on cached activations, as the peers' scripts do: `python -m benchmarks.peers.train_ours x.npy --d-in 320 ...`.
+"""Train a TopK SAE with this project on cached activations, as the peers' scripts do.
 
-`train_on` with the recipe "topk", lr and k given; all else is as it ships: b_dec from the mean of the first batches, encoder tied to the decoder at
-the start, atoms of norm 1 (gradients along them removed), AuxK with weight 1/32 for features silent for 10 million residues, gradients clipped to
-norm 1, Adam (0.9, 0.999), lr warmed up over 5 % of the steps and then constant. It runs in the project's own environment.
+    python -m benchmarks.peers.train_ours x.npy --d-in 320 ...
+
+`train_on` with the recipe "topk", lr and k given; all else is as it ships: b_dec from the mean of
+the first batches, encoder tied to the decoder at the start, atoms of norm 1 (gradients along them
+removed), AuxK with weight 1/32 for features silent for 10 million residues, gradients clipped to
+norm 1, Adam (0.9, 0.999), lr warmed up over 5 % of the steps and then constant. It runs in the
+project's own environment.
 """
 
 import tempfile
@@ -18,7 +22,7 @@ from interplm_nb.sae.training.train import train_on
 
 
 class _Drawn:
-    """Batches in the order that they are drawn in; the first ones are kept, from which training begins."""
+    """Batches in drawing order; the first ones are kept, because training begins from them."""
 
     layers = (0,)
     _N_KEPT = 4

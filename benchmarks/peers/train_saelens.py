@@ -1,15 +1,24 @@
-"""Train a TopK SAE with SAELens on cached activations: `python -m benchmarks.peers.train_saelens x.npy --d-in 320 --d-sae 10240 ...`.
+"""Train a TopK SAE with SAELens on cached activations.
 
-Its own `SAETrainer.fit` runs the loop on a `TopKTrainingSAE`. lr and k are given; all else is as SAELens ships it: inputs not normalised, b_dec
-subtracted from them, decoder rows that start with norm 0.1 and are left free, activations chosen and counted as if they were 1
-(`rescale_acts_by_decoder_norm`), dense activations, the auxiliary loss with coefficient 1 for features silent for 1,000 steps, gradients clipped
-to norm 1, Adam (0.9, 0.999) at a constant lr without warm-up or decay. Nothing is logged, compiled or evaluated on the way.
+    python -m benchmarks.peers.train_saelens x.npy --d-in 320 --d-sae 10240 ...
+
+Its own `SAETrainer.fit` runs the loop on a `TopKTrainingSAE`. lr and k are given; all else is as
+SAELens ships it: inputs not normalised, b_dec subtracted from them, decoder rows that start with
+norm 0.1 and are left free, activations chosen and counted as if they were 1
+(`rescale_acts_by_decoder_norm`), dense activations, the auxiliary loss with coefficient 1 for
+features silent for 1,000 steps, gradients clipped to norm 1, Adam (0.9, 0.999) at a constant lr
+without warm-up or decay. Nothing is logged, compiled or evaluated on the way.
 """
 
 import argparse
 
 import torch
-from sae_lens import SAETrainer, TopKTrainingSAE, TopKTrainingSAEConfig, __version__  # pyright: ignore[reportMissingImports]
+from sae_lens import (  # pyright: ignore[reportMissingImports]
+    SAETrainer,
+    TopKTrainingSAE,
+    TopKTrainingSAEConfig,
+    __version__,
+)
 from sae_lens.config import SAETrainerConfig  # pyright: ignore[reportMissingImports]
 
 from benchmarks.peers.batches import Measured, arguments, batches, report

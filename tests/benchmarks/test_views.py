@@ -1,4 +1,4 @@
-"""The runs and pages that the benchmark of views is measured on are what it says they are; nothing is timed here."""
+"""The runs and pages of the benchmark of views are what it says they are; nothing is timed."""
 
 import json
 import re
