@@ -1,4 +1,4 @@
-"""One new sequence of 350 residues asked of a finished run, and a mutation in its middle, warm.
+"""One new sequence of 350 residues put to a finished run, and a mutation in its middle, warm.
 
 PLM, SAE, named stretches and JSON, with the models loaded; the mutant is asked after its reference,
 as the playground does. The runs are the shipped one and, if the environment variable
@@ -67,7 +67,7 @@ def asked(finished: Run) -> list[Figure]:
 
 
 def _runs() -> Iterator[Run]:
-    """The shipped run and the one that is named, where their models are here."""
+    """The shipped run and the named one, if their models are here."""
     yield from _with_model("")
     if named := os.environ.get(VARIABLE):
         yield from _with_model(named)

@@ -32,7 +32,7 @@ T = TypeVar("T")
 
 
 def run() -> list[Figure]:
-    """Wall seconds of the report and of the tests; no figure if no run is named."""
+    """Wall seconds of the report and of the tests; nothing without a named run."""
     if not os.environ.get(VARIABLE):
         print(f"concepts_report: left out; name the folder of a finished run in {VARIABLE}")
         return []

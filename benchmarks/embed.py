@@ -73,7 +73,7 @@ def _against_products(ours: ESM2, sets: list[Proteins]) -> Figure:
         alone = sets[0].select(sets[0].accessions[piece.protein] for piece in batch)
         products = _Products(len(batch), 2 + int(alone.lengths.max()))
         turns = [(_ours(ours, alone), _seconds(products.run)) for _ in range(TURNS)]
-        # The least of several turns: what else the machine does only ever adds.
+        # The least of several turns: other work on the machine only adds time.
         spent, bare = spent + min(t[0] for t in turns), bare + min(t[1] for t in turns)
     note = (
         f"seconds for {sets[0].n_residues:,} residues, each batch {TURNS} times in turn, "

@@ -31,7 +31,7 @@ from interplm_nb.saving import write_json
 
 SECONDS = 540.0
 FAILURES = (torch.OutOfMemoryError, ImportError, RuntimeError, subprocess.SubprocessError, OSError)
-"""What one measurement may end with while the others go on; CUDA's errors are RuntimeErrors."""
+"""Errors that end one measurement and not the others; CUDA's are RuntimeErrors."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ that is left, so that what one part leaves over goes to the later ones."""
 
 
 def run() -> list[Figure]:
-    """For `make bench`: all rows with a goal, of everything but pretraining; none without a GPU."""
+    """For `make bench`: all rows with a goal, without pretraining; nothing without a GPU."""
     if not torch.cuda.is_available():
         print("gpu: left out; torch sees no CUDA GPU here")
         return []
@@ -71,7 +71,7 @@ def run() -> list[Figure]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure the chosen parts, print the table, write JSON; 0 where nothing failed."""
+    """Measure the chosen parts, print the table, write JSON; 0 if nothing failed."""
     options = _parser().parse_args(arguments)
     parts = options.parts.split(",")
     if unknown := [p for p in parts if p not in PARTS]:

@@ -1,6 +1,6 @@
 """Part 5 of the GPU benchmark: pretraining at the shape of ESM-2 8M in the time that is left.
 
-The number of steps is set from the rate of a short run of its own, so that the learning rate falls
+The number of steps is set from the rate of a short run beforehand, so that the learning rate falls
 to 0 before the time is over; the exported model is one that `plm.load` reads.
 """
 
@@ -25,7 +25,7 @@ USED = 0.8
 
 
 def measurements(setting: Setting, fasta: Sequence[Path], out: Path) -> list[Measurement]:
-    """The one run, left out with a word where no sequences are given."""
+    """The one run, left out with the reason if no sequences are given."""
     return [Measurement(WHAT, lambda clock: _pretrained(setting, fasta, out, clock))]
 
 

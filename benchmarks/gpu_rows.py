@@ -21,13 +21,13 @@ class Row:
     other: float | None = None
     note: str = ""
     sense: str = ""
-    """"at least" or "at most" where ours / other has a goal, which is 1; else ""."""
+    """"at least" or "at most" if ours / other has a goal, which is 1; else ""."""
     failed: bool = False
-    """Whether an error stands where the figure should."""
+    """Whether an error takes the place of the figure."""
 
     @property
     def ratio(self) -> float | None:
-        """ours / other, where both were measured."""
+        """ours / other, if both were measured."""
         if self.ours is None or not self.other:
             return None
         return self.ours / self.other
@@ -83,13 +83,13 @@ class Measurement(NamedTuple):
 
 
 def synchronise(device: torch.device) -> None:
-    """Wait for what the device was given."""
+    """Wait until the device has finished."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
 
 
 def seconds(work: Callable[[], object], device: torch.device) -> float:
-    """Wall seconds until the device has done it."""
+    """Wall seconds until the device has finished."""
     synchronise(device)
     started = time.perf_counter()
     work()

@@ -3,7 +3,7 @@
 Ours is a `Trainee`'s step in the precision that training takes by itself: bfloat16 autocast on a
 GPU, float32 on a CPU. The dense loop is autograd over the plain equations with torch's Adam. Peers
 train in a process of their own (`benchmarks/peers/train_on_gpu.py`), with the Python of
-`make peers` where there is one, else with this one.
+`make peers` if there is one, else with this one.
 """
 
 import json
@@ -34,7 +34,7 @@ from interplm_nb.sae.training.trainee import Trainee
 
 PART = "sae"
 RECIPES: dict[str, str] = {"relu": "interplm-paper"}
-"""Our recipe of an architecture, where it has another name."""
+"""Our recipe for an architecture with another name."""
 PEERS = {"sae_lens": "sae-lens", "sparsify": "sparsify"}
 """Module and name of each peer; sparsify has TopK alone."""
 DISTRIBUTIONS = {"sae_lens": "make peers", "sparsify": "pip install eai-sparsify"}
@@ -167,7 +167,7 @@ class _Training:
 
 
 def peer_results(module: str, arguments: list[str], clock: Clock) -> list[dict[str, Any]]:
-    """What the peer's process measured before it ended or its time did.
+    """What the peer's process measured before it or its time ended.
 
     ImportError where the peer, or what it needs, is not installed; RuntimeError with its last line
     where it failed without a result.

@@ -23,7 +23,7 @@ class Figure:
     other: float
     unit: str
     ratio: float
-    """As the goal counts it: ours / other or other / ours, named in `goal`."""
+    """In the direction of the goal: ours / other or other / ours, named in `goal`."""
     goal: str
     met: bool
     note: str = ""
@@ -64,7 +64,7 @@ def machine() -> str:
 
 
 def versions() -> dict[str, str]:
-    """Versions of Python and of the packages that the figures rest on, where they are installed."""
+    """Versions of Python and of the installed packages that the figures rest on."""
     found = {"python": platform.python_version()}
     for package in _PACKAGES:
         try:
@@ -75,7 +75,7 @@ def versions() -> dict[str, str]:
 
 
 def report(figures: Iterable[Figure], results: Path = RESULTS) -> bool:
-    """Print a table and append one JSON line per figure; true where all goals are met."""
+    """Print a table and append one JSON line per figure; true if all goals are met."""
     figures = list(figures)
     rows = [("figure", "ours", "other", "unit", "ratio", "goal", "met")]
     rows += [

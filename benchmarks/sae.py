@@ -39,7 +39,7 @@ PASS_STEPS, PASS_BATCH = 16, 2_048
 
 
 def run() -> list[Figure]:
-    """All figures; those against the peers only where `make peers` was run."""
+    """All figures; those against the peers only after `make peers`."""
     if not PEERS.exists():
         print("sae: sae-lens and dictionary-learning are left out; make peers installs them")
     threads = torch.get_num_threads()
@@ -262,7 +262,7 @@ def _fed(folder: Path, n_shards: int) -> Figure:
 
 
 class _Epoch:
-    """All batches of an epoch, each let go of before the next, as in training."""
+    """All batches of an epoch, each released before the next, as in training."""
 
     def __init__(self, batches: StoredBatches, epoch: int) -> None:
         self._batches, self._first = batches, epoch * batches.steps_per_epoch

@@ -1,7 +1,7 @@
 """UniRep-1900 on the real length mix: beside its bare matrix products, and beside jax-unirep.
 
 Weights of the published shape, random where the published ones are not in the cache: speed does
-not depend on them. jax-unirep runs in the peers' environment, in a process of its own.
+not depend on them. jax-unirep runs in the peers' environment, in its own process.
 """
 
 import json
@@ -25,7 +25,7 @@ UNITS, TURNS, N_MIX, LENGTH, N_OF_LENGTH = 1900, 5, 64, 200, 64
 
 
 def figures(sample: Proteins) -> list[Figure]:
-    """All rows; those beside jax-unirep only where the peers' environment is there."""
+    """All rows; those beside jax-unirep only if the peers' environment is here."""
     plm = _plm()
     found = [_against_products(plm, sample)]
     if not PEERS.exists():

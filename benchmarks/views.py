@@ -39,7 +39,7 @@ BRUSH_MS, STRUCTURE_MS, DEMO_MS, LARGE_MS, PAINT_S, NOTEBOOK_MB, PAGE_MB, FRAME_
     1000 / 60,
 )
 TURNS = 12
-"""Features that are selected one after another."""
+"""Features selected one after another."""
 ACROSS = [(0.3 + 0.6 * i / 60, 0.5) for i in range(61)]
 NOTEBOOK = """import interplm_nb as ipn
 ipn.Workbench(ipn.Run.shipped())"""

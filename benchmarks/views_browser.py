@@ -46,7 +46,7 @@ PAN = """async ([x, y, ms]) => {
 
 @contextmanager
 def chromium() -> Iterator[Any]:
-    """A running browser; RuntimeError where there is none."""
+    """A running browser; RuntimeError if there is none."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:

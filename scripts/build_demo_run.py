@@ -80,7 +80,7 @@ def main() -> None:
 
 
 def shown(proteins: Proteins) -> Proteins:
-    """Those with a structure, and others at random."""
+    """Proteins with a structure, and others at random."""
     with_structure = [a for a in demo.structures() if a in proteins]
     others = sorted(set(proteins.accessions) - set(with_structure))
     drawn = np.random.default_rng(0).choice(others, N_PROTEINS - len(with_structure), replace=False)
@@ -95,7 +95,7 @@ def write_axis(whole: Run, small: Run, proteins: Proteins) -> None:
 
 
 def copy_source(whole: Run, small: Run, source: str) -> None:
-    """What views, tables and `annotate` read of a source, less its weights."""
+    """What views, tables and `annotate` read from a source, without its weights."""
     target = small.folder / "sources" / source
     target.mkdir(parents=True)
     counts = ("scores.parquet", "active.parquet", "concepts.parquet")
@@ -116,7 +116,7 @@ def write_sae(whole: Run, small: Run, source: str) -> None:
 
 
 def write_activations(whole: Run, small: Run, source: str, proteins: Proteins) -> None:
-    """Encoded again, so that they are those of the weights that ship."""
+    """Encode again, because the shipped weights are rounded."""
     every, embeddings = whole.proteins(), whole.embeddings()
     arrays = {a: embeddings[every.rows(a)] for a in proteins.accessions}
     with tempfile.TemporaryDirectory() as folder:

@@ -29,13 +29,13 @@ from interplm_nb.widgets.feature_page import FeaturePages
 GALLERY = Path(__file__).resolve().parents[1] / "notebooks" / "09_gallery.ipynb"
 N_NAMED, N_UNNAMED = 10, 2
 UNNAMED_BELOW = 0.1
-"""A feature is without a concept where none reaches this F1 on validation."""
+"""A feature has no concept if none reaches this F1 on validation."""
 MIN_PROTEINS = 10
 """A feature without a concept is shown if it fires in at least this many of the run's proteins."""
 FLANK = 7
 """Residues on either side of a maximum whose information counts."""
 KEPT = 0.7
-"""A choice made on validation holds where test keeps this share of its F1."""
+"""A choice made on validation holds if test keeps this share of its F1."""
 WIDTH, COLOURS = 1320, 256
 """Width of a stored picture in pixels, and colours of its palette: small enough for the web."""
 
@@ -44,8 +44,8 @@ Pick = tuple[int, dict[str, Any] | None]
 
 TITLE = """# A gallery of features
 
-A dozen features of the finished demo run that comes with the package, with their pictures. Nothing needs to \
-be run to read this page; `00_explore`
+A dozen features of the finished demo run that comes with the package, with their pictures. \
+Nothing needs to be run to read this page; `00_explore`
 shows every other feature, linked and alive.
 
 > {note}
@@ -137,7 +137,7 @@ def scores_of(pages: FeaturePages, feature: int, concept: str) -> dict[str, Any]
 
 
 def unnamed(pages: FeaturePages) -> list[int]:
-    """Features without a concept, those with most information around their maxima first."""
+    """Features without a concept; most information around the maxima first."""
     bits = {}
     for feature in pages.alive.tolist():
         top = proteins_of(pages.activations, feature)
@@ -183,12 +183,12 @@ def heading(feature: int, scores: dict[str, Any] | None) -> str:
 
 
 def anchor(feature: int, scores: dict[str, Any] | None) -> str:
-    """As Jupyter and GitHub make it of the heading."""
+    """The link that Jupyter and GitHub make from the heading."""
     return heading(feature, scores).replace(" ", "-")
 
 
 def words(pages: FeaturePages, feature: int, scores: dict[str, Any] | None) -> str:
-    """What the run says of one feature: its figures, whether they hold, where it fires."""
+    """What the run says about one feature: its figures, whether they hold, where it fires."""
     parts = (
         [verdict(scores), own_best(pages, feature, scores)]
         if scores
@@ -264,7 +264,7 @@ def sheet(feature: int) -> str:
 
 
 def fingerprint(run: Run) -> str:
-    """sha256 of the run's files, the first 12 digits."""
+    """The first 12 digits of a sha256 over the run's files."""
     files = sorted(
         path for path in run.folder.rglob("*") if path.is_file() and path.name != "README.md"
     )
@@ -273,7 +273,7 @@ def fingerprint(run: Run) -> str:
 
 
 def execute(notebook: nbformat.NotebookNode) -> None:
-    """Run all cells, and keep of each picture what the web needs."""
+    """Run all cells and shrink their pictures for the web."""
     from nbclient import NotebookClient
 
     with kernel_settings(lock_descriptor=-1) as settings:

@@ -76,7 +76,7 @@ FRAME = """() => new Promise(done => {
 
 
 class Studio:
-    """A browser, and the data that the pictures are of."""
+    """A browser, and the data that the pictures show."""
 
     def __init__(self, browser: Any, folder: Path) -> None:
         self.browser, self.folder = browser, folder
@@ -240,7 +240,7 @@ def film(studio: Studio) -> None:
 
 
 class Film:
-    """The frames so far; the pointer is drawn, since a screenshot has none."""
+    """The frames so far, with a drawn pointer, because a screenshot has none."""
 
     def __init__(self, page: Any) -> None:
         self.page = page
@@ -269,7 +269,7 @@ class Film:
 
 
 def pictures(studio: Studio) -> dict[str, Callable[[], None]]:
-    """What makes each picture, by name."""
+    """The function that makes each picture, by name."""
     membrane, finger = studio.best_of(MEMBRANE), studio.best_of(FINGER)
 
     def aligned(page: Any) -> None:
@@ -297,12 +297,12 @@ def pictures(studio: Studio) -> dict[str, Callable[[], None]]:
 
 
 def main() -> None:
-    """The pictures that are named, or all."""
+    """Make the named pictures, or all."""
     parser = argparse.ArgumentParser(description="Make the pictures of docs/images.")
     parser.add_argument(
         "names",
         nargs="*",
-        help="such as workbench, tracks, brush (the film); all where none is named",
+        help="such as workbench, tracks, brush (the film); default: all",
     )
     wanted = parser.parse_args().names
     IMAGES.mkdir(exist_ok=True)

@@ -112,16 +112,23 @@ def test_modules_without_weights_need_no_torch() -> None:
     )
 
 
-def test_torch_imports_are_declared() -> None:
-    """The contract names every part of the package except plm and sae, a new one included."""
+@pytest.mark.parametrize(
+    ("forbidden", "free"),
+    [
+        ("torch", set(NEEDS_TORCH)),
+        ("matplotlib", {f"interplm_nb.{n}" for n in ("figures", "widgets", "cli", "__main__")}),
+    ],
+)
+def test_a_contract_names_every_part_but_the_free(forbidden: str, free: set[str]) -> None:
+    """A new part of the package cannot be forgotten in the contracts on torch and on drawing."""
     contracts = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"][
         "importlinter"
     ]["contracts"]
     (contract,) = [
-        c for c in contracts if c["type"] == "forbidden" and "torch" in c["forbidden_modules"]
+        c for c in contracts if c["type"] == "forbidden" and forbidden in c["forbidden_modules"]
     ]
     parts = {".".join(name.split(".")[:2]) for name in modules() if "." in name}
-    assert parts - set(NEEDS_TORCH) <= set(contract["source_modules"])
+    assert parts - free == set(contract["source_modules"])
 
 
 def test_what_explore_needs_is_in_binder(tmp_path: Path) -> None:

@@ -104,11 +104,11 @@ PEERS: dict[str, tuple[Train, str, tuple[str, ...], str]] = {
     "sae_lens": (sae_lens, "sae-lens", ARCHITECTURES, "SAETrainer.fit, autocast on a GPU"),
     "sparsify": (sparsify, "eai-sparsify", ("topk",), "SparseCoder, FVU, SignSGD"),
 }
-"""Of each module: its training, its distribution, what it has, and how it is used."""
+"""Per module: its training, its distribution, its architectures, how it is used."""
 
 
 def main() -> None:
-    """A line of JSON per width and architecture, as far as the time goes."""
+    """A line of JSON per width and architecture, until the time is up."""
     args = _parser().parse_args()
     ends = time.monotonic() + args.seconds
     train, distribution, kinds, how = PEERS[args.peer]

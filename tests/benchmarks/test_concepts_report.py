@@ -1,4 +1,4 @@
-"""The benchmark of the report runs on the shipped run, and is left out where no run is named."""
+"""The benchmark of the report runs on the shipped run, and is left out without a named run."""
 
 import pytest
 
