@@ -1,12 +1,14 @@
-# Everything here works on a fresh clone with git, make and Python 3.11 to 3.13: each target makes the .venv that it needs.
+# Everything here works on a fresh clone with git, make and Python 3.11 to 3.13: each target makes
+# the .venv that it needs.
 #
 #   make demo        the whole path on the embedded proteins, into runs/demo (OUT=folder,
 #                    PLM=esm2_t6_8M_UR50D, RUN_ARGS="-p train.steps=500")
 #   make lab         JupyterLab in this folder
-#   make test        lint, types, import layers, tests
+#   make lint        style, types, import layers
+#   make test        the same, and all fast tests, examples in docstrings included
 #   make bench       all benchmarks, or one: make bench BENCH=embed
-#   make peers       the libraries that the SAE benchmark is measured against, into .venv-peers
-#   make demo-run    rebuild the run that ships in interplm_nb/data/demo_run
+#   make peers       libraries that the SAE benchmark compares with, into .venv-peers
+#   make demo-run    rebuild the shipped run, interplm_nb/data/demo_run
 #   make constraints rebuild constraints.txt (needs uv)
 #
 # TORCH_INDEX=<url> adds a package index for PyTorch, such as that of its CPU build: see README.md.
@@ -15,7 +17,8 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help install demo test lint lab bench peers demo-run constraints clean
 
-# The first Python that starts, is 3.11 to 3.13 and can make a virtual environment (a shim may be on the PATH and still fail).
+# The first Python that starts, is 3.11 to 3.13 and can make a virtual environment: a shim may be on
+# the PATH and still fail.
 ifndef PYTHON
 PYTHON := $(shell for python in python3.11 python3.12 python3.13 python3 python; do \
 	if $$python -c 'import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' > /dev/null 2>&1; \
@@ -67,7 +70,8 @@ bench: $(STAMP) $(if $(BENCH),$(if $(filter sae embed gpu,$(BENCH)),$(PEERS_STAM
 
 peers: $(PEERS_STAMP)
 
-# dictionary-learning and its nnsight come without what they ask for: a torchvision that does not import beside a CPU build of PyTorch.
+# dictionary-learning and its nnsight come without their requirements: they ask for a torchvision
+# that cannot be imported beside a CPU build of PyTorch.
 $(PEERS_STAMP): benchmarks/peers/requirements.txt benchmarks/peers/constraints.txt
 	$(PYTHON_FOUND)
 	test -x $(PEERS)/bin/python || $(PYTHON) -m venv $(PEERS)
@@ -78,7 +82,8 @@ $(PEERS_STAMP): benchmarks/peers/requirements.txt benchmarks/peers/constraints.t
 demo-run: demo
 	$(BIN)/python scripts/build_demo_run.py $(OUT)
 
-# One file for every Python and system. CUDA's packages are left out: the PyTorch that is chosen pins its own, and a CPU build has none.
+# One file for every Python and system. CUDA's packages are left out: the chosen PyTorch pins its
+# own, and a CPU build has none.
 constraints:
 	@{ grep '^#' constraints.txt; \
 	uv pip compile --quiet --universal --python-version 3.11 --extra dev --upgrade --no-header --no-annotate pyproject.toml \
