@@ -45,20 +45,15 @@ def asked(finished: Run) -> list[Figure]:
     pairs = [(_seconds(annotator, s), _seconds(annotator, _mutant(s))) for s in long[: TURNS + 1]]
     links = f"{annotator.links.table.height:,} pairs of concept and feature"
     dtype = str(annotator.plm.dtype).removeprefix("torch.")
-    note = (
-        f"{annotator.plm.name} in {dtype}, {links}; median of {len(pairs) - 1} sequences; "
-        "other: the bound"
-    )
+    note = f"{annotator.plm.name} in {dtype}, {links}; median of {len(pairs) - 1} sequences"
     what = (f"{LENGTH} residues, warm", f"a mutation in the middle of {LENGTH} residues")
     return [
-        Figure.compare(
+        Figure.within(
             f"annotate with {annotator.plm.name}: {name}",
             statistics.median(seconds),
             bound,
             "s",
-            1,
-            "at most",
-            note=note,
+            note,
         )
         for name, bound, seconds in zip(
             what, BOUNDS[annotator.plm.recurrent], zip(*pairs[1:], strict=True), strict=True

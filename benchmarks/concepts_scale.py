@@ -159,45 +159,17 @@ def _figures(m: Measured) -> list[Figure]:
         f"the store took {m.write_s:.0f} s"
     )
     bound = SECONDS_AT_20M * m.n_residues / 20e6
-    reading = f"at once after opening, footer included; {m.later_ms:.1f} ms later; other: the bound"
+    reading = f"right after opening, footer included; {m.later_ms:.1f} ms later"
     return [
-        Figure.compare(
-            f"{size} residues: count",
-            m.count_s,
-            bound,
-            "s",
-            1,
-            "at most",
-            note=f"{about}; other: the bound, 30 min at 20 M",
+        Figure.within(
+            f"{size} residues: count", m.count_s, bound, "s", f"{about}; bound: 30 min at 20 M"
         ),
-        Figure.compare(
-            f"{size} residues: memory",
-            m.gib,
-            GIB,
-            "GiB",
-            1,
-            "at most",
-            note=f"{MEASURE}; other: the bound",
+        Figure.within(f"{size} residues: memory", m.gib, GIB, "GiB", MEASURE),
+        Figure.within(
+            f"{size} residues: bytes by residue", m.by_residue, BYTES, "bytes", "per value"
         ),
-        Figure.compare(
-            f"{size} residues: bytes by residue",
-            m.by_residue,
-            BYTES,
-            "bytes",
-            1,
-            "at most",
-            note="per value; other: the bound",
+        Figure.within(
+            f"{size} residues: bytes by feature", m.by_feature, BYTES, "bytes", "per value"
         ),
-        Figure.compare(
-            f"{size} residues: bytes by feature",
-            m.by_feature,
-            BYTES,
-            "bytes",
-            1,
-            "at most",
-            note="per value; other: the bound",
-        ),
-        Figure.compare(
-            f"{size} residues: one feature", m.first_ms, READ_MS, "ms", 1, "at most", note=reading
-        ),
+        Figure.within(f"{size} residues: one feature", m.first_ms, READ_MS, "ms", reading),
     ]

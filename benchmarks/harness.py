@@ -52,6 +52,12 @@ class Figure:
         met = ratio >= goal if sense == "at least" else ratio <= goal
         return cls(name, ours, other, unit, ratio, f"{of} {sense} {goal:g}", met, note)
 
+    @classmethod
+    def within(cls, name: str, ours: float, bound: float, unit: str, note: str = "") -> "Figure":
+        """A figure with no other side to run: the goal is a bound on it."""
+        note = f"{note}; other: the bound" if note else "other: the bound"
+        return cls.compare(name, ours, bound, unit, 1, "at most", note=note)
+
 
 def machine() -> str:
     """The processor, its cores and memory."""

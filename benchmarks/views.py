@@ -92,12 +92,6 @@ def run() -> list[Figure]:
         ]
 
 
-def _bound(name: str, found: float, bound: float, unit: str, note: str) -> Figure:
-    return Figure.compare(
-        f"views: {name}", found, bound, unit, 1, "at most", note=f"{note}; other: the bound"
-    )
-
-
 def _brush(browser: Any, full: Run, folder: Path) -> list[Figure]:
     """A brush dragged over the histogram: each mouse movement until the last view has drawn."""
     structures = {WITH_STRUCTURE: lambda: demo.structure(WITH_STRUCTURE)}
@@ -116,7 +110,9 @@ def _brush(browser: Any, full: Run, folder: Path) -> list[Figure]:
             f"{N_PROTEINS} proteins x {LENGTH} residues; 95th percentile "
             f"{np.percentile(times, 95):.1f} ms of {len(times)} movements"
         )
-        figures.append(_bound(f"brush to {what}", float(np.median(times)), bound, "ms", note))
+        figures.append(
+            Figure.within(f"views: brush to {what}", float(np.median(times)), bound, "ms", note)
+        )
     return figures
 
 
@@ -156,7 +152,9 @@ def _select(
         f"median of {len(features)} features, worst {total.max():.0f} ms; {parts}; "
         "transport between them is excluded"
     )
-    return _bound(f"select a feature, {what}", float(np.median(total)), bound, "ms", note)
+    return Figure.within(
+        f"views: select a feature, {what}", float(np.median(total)), bound, "ms", note
+    )
 
 
 def _paint(browser: Any, folder: Path) -> Figure:
@@ -172,8 +170,8 @@ def _paint(browser: Any, folder: Path) -> Figure:
             f"browser {painted / 1000:.2f} s; after the imports; the structure, which needs NGL, "
             f"{(last - painted) / 1000:.2f} s later"
         )
-    return _bound(
-        "Workbench(run) to first paint", made + shown + painted / 1000, PAINT_S, "s", note
+    return Figure.within(
+        "views: Workbench(run) to first paint", made + shown + painted / 1000, PAINT_S, "s", note
     )
 
 
@@ -186,8 +184,8 @@ def _notebook(folder: Path) -> Figure:
     nbclient.NotebookClient(notebook, kernel_name="python3", timeout=120).execute()
     path = folder / "one.ipynb"
     nbformat.write(notebook, path)
-    return _bound(
-        "saved notebook",
+    return Figure.within(
+        "views: saved notebook",
         path.stat().st_size / 1e6,
         NOTEBOOK_MB,
         "MB",
@@ -197,8 +195,8 @@ def _notebook(folder: Path) -> Figure:
 
 def _page(shipped: Run, features: list[int], folder: Path) -> Figure:
     path = Workbench(shipped).to_html(folder / "page.html", features=features, n_proteins=20)
-    return _bound(
-        "offline page",
+    return Figure.within(
+        "views: offline page",
         path.stat().st_size / 1e6,
         PAGE_MB,
         "MB",
@@ -217,8 +215,8 @@ def _pan(browser: Any, store: Run, folder: Path) -> Figure:
         f"{len(data.features):,} points; 95th percentile {np.percentile(times, 95):.1f} ms of "
         f"{len(times)} frames; 16.7 ms are 60 frames/s"
     )
-    return _bound(
-        "panning the map, between frames",
+    return Figure.within(
+        "views: panning the map, between frames",
         float(np.round(np.median(times), 1)),
         round(FRAME_MS, 1),
         "ms",

@@ -24,6 +24,14 @@ def test_a_goal_is_a_bound_on_a_ratio(ours, other, goal, sense, of, ratio, met):
     )
 
 
+@pytest.mark.parametrize(("ours", "met"), [(2.0, True), (3.0, True), (3.1, False)])
+def test_a_figure_alone_is_measured_against_its_bound(ours, met):
+    figure = Figure.within("x", ours, 3.0, "s", "a note")
+    assert figure.met == met and figure.ratio == pytest.approx(ours / 3)
+    assert (figure.other, figure.note) == (3.0, "a note; other: the bound")
+    assert Figure.within("x", ours, 3.0, "s").note == "other: the bound"
+
+
 def test_a_table_is_printed_and_a_line_appended_per_figure(tmp_path, capsys):
     results = tmp_path / "results.jsonl"
     good, bad = (
