@@ -1,6 +1,7 @@
 """The front door, and what importing must not do in a fresh interpreter: torch, plots, network."""
 
 import ast
+import re
 import subprocess
 import sys
 import tomllib
@@ -59,6 +60,7 @@ def test_importing_the_package_is_silent_and_light() -> None:
 def test_every_public_name_resolves_and_is_completed() -> None:
     for name in ipn.__all__:
         assert callable(getattr(ipn, name)), name
+        assert re.search(rf"\b{name}\b", ipn.__doc__ or ""), f"the docstring does not name {name}"
     assert set(ipn.__all__) <= set(dir(ipn))
 
 
