@@ -20,12 +20,24 @@ class ConceptPanel {
     this.kit = kit;
     this.view = view;
     const { feature, maximum } = table.arrays;
-    this.maxima = new Map(Array.from(feature, (/** @type {number} */ number, i) => [number, maximum?.[i]]));
+    this.maxima = new Map(
+      Array.from(feature, (/** @type {number} */ number, i) => [number, maximum?.[i]]),
+    );
     this.scores = new Scores(kit, view, view.model.get("sources"));
     this.parts = this.build();
     const draw = (/** @type {any} */ surface) =>
-      drawPanel(kit, view, surface, this.scores, this.bundle?.feature ?? view.link.get("feature"), view.model.get("no_match"));
-    view.saves({ ...kit.pictures(view, () => panelSize(this.scores), draw), csv: () => this.csv() });
+      drawPanel(
+        kit,
+        view,
+        surface,
+        this.scores,
+        this.bundle?.feature ?? view.link.get("feature"),
+        view.model.get("no_match"),
+      );
+    view.saves({
+      ...kit.pictures(view, () => panelSize(this.scores), draw),
+      csv: () => this.csv(),
+    });
     view.store.on(() => this.changed(), view.signal);
     view.link.on(["accession"], () => this.showProtein(), view.signal);
     this.changed();
@@ -34,9 +46,20 @@ class ConceptPanel {
   build() {
     const { element } = this.kit;
     const names = ["facts", "best", "described", "honest", "note"];
-    const [facts, best, described, honest, note] = names.map((name) => element("p", { class: `iplm-${name}` }));
+    const [facts, best, described, honest, note] = names.map((name) =>
+      element("p", { class: `iplm-${name}` }),
+    );
     this.protein = element("div", { class: "iplm-protein" });
-    this.view.body.append(facts, described, best, this.scores.root, this.scores.legend, honest, this.protein, note);
+    this.view.body.append(
+      facts,
+      described,
+      best,
+      this.scores.root,
+      this.scores.legend,
+      honest,
+      this.protein,
+      note,
+    );
     this.write(note, this.view.store.about.note);
     return { facts, best, described, honest };
   }
@@ -70,8 +93,13 @@ class ConceptPanel {
     this.write(parts.best, best ? bestOf(kit, best) : view.model.get("no_match"));
     this.scores.show(record.concepts);
     const limits = best ? "Intervals and q values are of each concept's best feature alone." : "";
-    this.write(parts.honest, `${honestly(kit, record.concepts, view.model.get("sources"))} ${limits}`.trim());
-    view.say(`Feature ${feature}: ${best ? `${best.concept}, F1 ${kit.fixed(best.f1_test)} on test` : "no concept"}`);
+    this.write(
+      parts.honest,
+      `${honestly(kit, record.concepts, view.model.get("sources"))} ${limits}`.trim(),
+    );
+    view.say(
+      `Feature ${feature}: ${best ? `${best.concept}, F1 ${kit.fixed(best.f1_test)} on test` : "no concept"}`,
+    );
   }
 
   /** The protein in focus: the selected one, or the strongest that the bundle holds. */
@@ -80,21 +108,36 @@ class ConceptPanel {
     const chosen = this.view.link.get("accession");
     const { proteins } = this.bundle;
     const [first] = proteins;
-    const protein = chosen ? proteins[this.bundle.place(chosen)] : first?.maximum > 0 ? first : undefined;
+    const protein = chosen
+      ? proteins[this.bundle.place(chosen)]
+      : first?.maximum > 0
+        ? first
+        : undefined;
     const accession = chosen || protein?.accession;
     this.protein.hidden = !accession;
     const role = chosen ? "Selected protein" : "Strongest protein here";
     if (accession) this.protein.replaceChildren(...this.proteinParts(accession, protein, role));
   }
 
-  /** @param {string} accession @param {any} protein undefined: not in the bundle @param {string} role */
+  /**
+   * @param {string} accession
+   * @param {any} protein undefined: not in the bundle
+   * @param {string} role
+   */
   proteinParts(accession, protein, role) {
     const { element } = this.kit;
     const heading = element("h4", { text: `${role}: ${accession}` });
-    const said = [protein?.name, protein?.organism, protein && this.height(protein)].filter(Boolean);
+    const said = [protein?.name, protein?.organism, protein && this.height(protein)].filter(
+      Boolean,
+    );
     const links = linksOf(accession).map(({ text, title, href }) =>
-      element("li", {}, [element("a", { href, title, text, target: "_blank", rel: "noopener noreferrer" })]));
-    const out = links.length ? [element("ul", { class: "iplm-out", "aria-label": `${accession} elsewhere` }, links)] : [];
+      element("li", {}, [
+        element("a", { href, title, text, target: "_blank", rel: "noopener noreferrer" }),
+      ]),
+    );
+    const out = links.length
+      ? [element("ul", { class: "iplm-out", "aria-label": `${accession} elsewhere` }, links)]
+      : [];
     return [heading, ...said.map((text) => element("p", { text })), ...out];
   }
 
@@ -108,9 +151,22 @@ class ConceptPanel {
   /** @returns {(string | number | null)[][]} */
   csv() {
     const marked = this.scores.marked ?? [];
-    const names = ["concept", "category", "threshold", "f1_validation", "f1_test", "low", "high", "q_value", "n_instances"];
-    const rows = this.scores.rows.map((/** @type {any} */ row) =>
-      [row.feature, ...names.map((name) => row[name]), ...marked.map((name) => row.controls[name] ?? null)]);
+    const names = [
+      "concept",
+      "category",
+      "threshold",
+      "f1_validation",
+      "f1_test",
+      "low",
+      "high",
+      "q_value",
+      "n_instances",
+    ];
+    const rows = this.scores.rows.map((/** @type {any} */ row) => [
+      row.feature,
+      ...names.map((name) => row[name]),
+      ...marked.map((name) => row.controls[name] ?? null),
+    ]);
     return [["feature", ...names, ...marked.map((name) => `f1_test_${name}`)], ...rows];
   }
 }

@@ -10,7 +10,8 @@ import { Pointer, STEP_IN } from "./feature_atlas/pointer.js";
 import { Points, extent, inside } from "./feature_atlas/points.js";
 import { Ring } from "./feature_atlas/ring.js";
 
-const KEYS_SAID = "Arrow keys select the nearest feature in a direction, plus and minus zoom, 0 shows all, Escape lets go.";
+const KEYS_SAID =
+  "Arrow keys select the nearest feature in a direction, plus and minus zoom, 0 shows all, Escape lets go.";
 
 /** @param {any} context */
 async function render(context) {
@@ -41,7 +42,10 @@ class Atlas {
     this.plot = this.build();
     this.ring = new Ring(view);
     this.tip = view.tip();
-    view.body.append(this.key.root, kit.element("p", { class: "iplm-caption", text: view.model.get("about").caption }));
+    view.body.append(
+      this.key.root,
+      kit.element("p", { class: "iplm-caption", text: view.model.get("about").caption }),
+    );
     this.pointer = new Pointer(this, view.signal);
     this.controls();
     this.listen();
@@ -56,7 +60,8 @@ class Atlas {
     view.subtitle.textContent = `${kit.count(points.n)} of ${kit.count(points.nFeatures)} features${dead}`;
     return view.plot({
       label: `Map of ${kit.count(points.n)} features. ${KEYS_SAID}`,
-      height: (/** @type {number} */ width) => Math.round(Math.max(240, Math.min(560, 0.62 * width))) + this.strip,
+      height: (/** @type {number} */ width) =>
+        Math.round(Math.max(240, Math.min(560, 0.62 * width))) + this.strip,
       role: "application",
       draw: (/** @type {[any, number, number]} */ ...a) => this.draw(...a),
     });
@@ -65,7 +70,9 @@ class Atlas {
   controls() {
     const { view, pointer } = this;
     const ways = WAYS.map(({ value, name }) => [value, name]);
-    this.way = view.choice("colour", ways, view.model.get("colour"), (/** @type {string} */ way) => view.keep("colour", way));
+    this.way = view.choice("colour", ways, view.model.get("colour"), (/** @type {string} */ way) =>
+      view.keep("colour", way),
+    );
     const hint = "Lasso: a drag picks out features, as Shift and a drag always do";
     view.toggle("lasso", false, (/** @type {boolean} */ on) => this.setLasso(on), hint);
     view.button("−", () => pointer.zoom(1 / STEP_IN), "Zoom out");
@@ -81,7 +88,8 @@ class Atlas {
     view.onModel(["colour"], () => this.recolour());
     view.onModel(["chosen"], () => this.picked());
     view.signal.addEventListener("abort", () => this.lend([]));
-    const escape = (/** @type {KeyboardEvent} */ event) => event.key === "Escape" && this.choose([]);
+    const escape = (/** @type {KeyboardEvent} */ event) =>
+      event.key === "Escape" && this.choose([]);
     view.root.addEventListener("keydown", escape, { signal: view.signal });
   }
 
@@ -102,7 +110,13 @@ class Atlas {
 
   colours() {
     const { model, theme, store } = this.view;
-    return colouring(this.points, model.get("colour"), theme, store.about.categories, model.get("about").clusters);
+    return colouring(
+      this.points,
+      model.get("colour"),
+      theme,
+      store.about.categories,
+      model.get("about").clusters,
+    );
   }
 
   /** Another way to colour, or another theme. */
@@ -125,11 +139,17 @@ class Atlas {
   }
 
   layer() {
-    this.layers = layered(this.coloured, new Set(this.chosen.map((feature) => this.points.place(feature))));
+    this.layers = layered(
+      this.coloured,
+      new Set(this.chosen.map((feature) => this.points.place(feature))),
+    );
     this.moved();
   }
 
-  /** `[` and `]` step through these features, and through those of before when they are let go. @param {number[]} features */
+  /**
+   * `[` and `]` step through these features, and through those of before when they are let go.
+   * @param {number[]} features
+   */
   lend(features) {
     const { store } = this.view;
     const isOurs = this.lent && store.order === this.lent;
@@ -154,7 +174,12 @@ class Atlas {
   /** @param {{ x: number, y: number }[]} path on the map */
   lasso(path) {
     this.group = null;
-    this.choose(inside(this.points, path.map(({ x, y }) => [x, y])).map((i) => this.points.feature[i]));
+    this.choose(
+      inside(
+        this.points,
+        path.map(({ x, y }) => [x, y]),
+      ).map((i) => this.points.feature[i]),
+    );
   }
 
   /** @param {boolean} on */
@@ -210,7 +235,12 @@ class Atlas {
     const concept = points.conceptOf(i);
     const match = concept ? [concept, `F1 ${kit.fixed(points.f1[i])} on test`] : ["no concept"];
     const cluster = points.cluster[i] < 0 ? "no cluster" : `cluster ${points.cluster[i]}`;
-    return [`Feature ${points.feature[i]}`, ...match, `active on ${kit.percent(points.density[i])} of residues`, cluster];
+    return [
+      `Feature ${points.feature[i]}`,
+      ...match,
+      `active on ${kit.percent(points.density[i])} of residues`,
+      cluster,
+    ];
   }
 
   /** @param {any} surface @param {number} width @param {number} height */
@@ -223,7 +253,8 @@ class Atlas {
       drawLasso(surface, view.theme, this.pointer.path);
     });
     surface.frame(0.5, 0.5, width - 1, camera.height - 1, view.theme.line);
-    if (coloured.scale) drawScale(surface, view.theme, coloured.scale, camera.height + 4, width, this.kit);
+    if (coloured.scale)
+      drawScale(surface, view.theme, coloured.scale, camera.height + 4, width, this.kit);
   }
 }
 

@@ -1,5 +1,6 @@
 // @ts-check
-// The JavaScript half of `FeatureData`: the bundle of the selected feature, from the kernel or from what is kept in the page.
+// The JavaScript half of `FeatureData`: the bundle of the selected feature, from the kernel or from
+// what is kept in the page.
 
 import { unpack } from "./kit/bytes.js";
 import { Bundle } from "./kit/bundle.js";
@@ -8,8 +9,8 @@ const PATIENCE = 4000; // ms before a view says that no kernel answers
 const REMEMBERED = 20; // bundles
 
 /**
- * What views know of the data. `state` is "ready", "loading", "missing" (with `message`); `bundle` is the last one that was whole, so that views keep
- * their picture while the next is on its way.
+ * What views know of the data. `state` is "ready", "loading", "missing" (with `message`); `bundle`
+ * is the last one that was whole, so that views keep their picture while the next is on its way.
  */
 class Store {
   /** @param {any} model */
@@ -63,7 +64,13 @@ class Store {
   /** What a bundle depends on besides the feature. */
   key() {
     const accession = this.link.get("accession");
-    return JSON.stringify([this.link.get("feature"), this.link.get("pinned"), this.link.get("accessions")]) + accession;
+    return (
+      JSON.stringify([
+        this.link.get("feature"),
+        this.link.get("pinned"),
+        this.link.get("accessions"),
+      ]) + accession
+    );
   }
 
   async arrived() {
@@ -79,7 +86,10 @@ class Store {
   async follow() {
     const turn = ++this.turn;
     const feature = this.link.get("feature");
-    const [found, structure] = await Promise.all([this.find(feature), this.findStructure(this.link.get("accession"))]);
+    const [found, structure] = await Promise.all([
+      this.find(feature),
+      this.findStructure(this.link.get("accession")),
+    ]);
     if (turn !== this.turn) return; // something else was selected meanwhile
     this.structure = structure;
     clearTimeout(this.waiting);
@@ -97,7 +107,8 @@ class Store {
   /** @param {number} feature */
   async find(feature) {
     // With no kernel to ask for another, what was sent of this feature is the answer.
-    if (this.sent?.answers(this.link) || (this.model.static && this.sent?.feature === feature)) return this.sent;
+    if (this.sent?.answers(this.link) || (this.model.static && this.sent?.feature === feature))
+      return this.sent;
     const known = this.remembered.get(String(feature));
     if (known) return known;
     const kept = this.model.get("kept")?.[feature];
@@ -110,7 +121,10 @@ class Store {
 
   /** @param {string} accession */
   async findStructure(accession) {
-    for (const view of [this.model.get("structure"), this.model.get("kept_structures")?.[accession]]) {
+    for (const view of [
+      this.model.get("structure"),
+      this.model.get("kept_structures")?.[accession],
+    ]) {
       const packed = view?.byteLength ? await unpack(view) : null;
       if (packed?.record.accession === accession) return packed;
     }
@@ -135,7 +149,10 @@ class Store {
   /** @param {number} feature */
   absent(feature) {
     const kept = Object.keys(this.model.get("kept") ?? {}).map(Number);
-    const here = kept.length > 30 ? `${kept.slice(0, 30).join(", ")} and ${kept.length - 30} more` : kept.join(", ");
+    const here =
+      kept.length > 30
+        ? `${kept.slice(0, 30).join(", ")} and ${kept.length - 30} more`
+        : kept.join(", ");
     const why = this.model.static ? "This page has no kernel" : "No kernel answers";
     return `${why}, so feature ${feature} cannot be read.${here ? ` It holds features ${here}.` : ""} Run the notebook to see every feature.`;
   }
@@ -148,7 +165,8 @@ class Store {
     const order = this.order ?? Array.from((await this.table).arrays.feature);
     if (order.length === 0) return;
     const place = order.indexOf(this.link.get("feature"));
-    const next = place < 0 ? (by > 0 ? 0 : order.length - 1) : (place + by + order.length) % order.length;
+    const next =
+      place < 0 ? (by > 0 ? 0 : order.length - 1) : (place + by + order.length) % order.length;
     this.link.set({ feature: order[next], brush: [] });
   }
 }

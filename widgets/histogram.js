@@ -24,8 +24,10 @@ class Histogram {
     /** @type {number | null} where a drag began, as an activation */
     this.from = null;
     this.controls();
-    const label = "Activation histogram. Arrow keys move the brush, with Shift its upper end; Escape clears it.";
-    const draw = (/** @type {any} */ surface, /** @type {number} */ w, /** @type {number} */ h) => this.draw(surface, w, h);
+    const label =
+      "Activation histogram. Arrow keys move the brush, with Shift its upper end; Escape clears it.";
+    const draw = (/** @type {any} */ surface, /** @type {number} */ w, /** @type {number} */ h) =>
+      this.draw(surface, w, h);
     this.plot = view.plot({ label, height: 190, role: "application", draw });
     view.saves({ plot: this.plot, csv: () => rowsOf(this.edges, this.counts) });
     this.listen();
@@ -35,12 +37,22 @@ class Histogram {
   controls() {
     const { view } = this;
     const { model } = view;
-    const units = [["residues", "residues"], ["proteins", "proteins, by maximum"]];
-    this.unit = view.choice("count", units, model.get("unit"), (/** @type {string} */ v) => view.keep("unit", v));
+    const units = [
+      ["residues", "residues"],
+      ["proteins", "proteins, by maximum"],
+    ];
+    this.unit = view.choice("count", units, model.get("unit"), (/** @type {string} */ v) =>
+      view.keep("unit", v),
+    );
     const scale = (/** @type {boolean} */ on) => view.keep("scale", on ? "log" : "linear");
     this.log = view.toggle("log", model.get("scale") === "log", scale, "Counts on a log scale");
     const share = (/** @type {boolean} */ on) => view.keep("share", on);
-    this.share = view.toggle("share", model.get("share"), share, "The share of all, in place of counts");
+    this.share = view.toggle(
+      "share",
+      model.get("share"),
+      share,
+      "The share of all, in place of counts",
+    );
   }
 
   listen() {
@@ -52,9 +64,18 @@ class Histogram {
     view.onModel(SETTINGS, changed);
     const { canvas } = this.plot;
     const options = { signal: view.signal };
-    canvas.addEventListener("pointerdown", (/** @type {PointerEvent} */ e) => this.down(e), options);
-    canvas.addEventListener("pointermove", (/** @type {PointerEvent} */ e) => this.move(e), options);
-    for (const end of ["pointerup", "pointercancel"]) canvas.addEventListener(end, () => (this.from = null), options);
+    canvas.addEventListener(
+      "pointerdown",
+      (/** @type {PointerEvent} */ e) => this.down(e),
+      options,
+    );
+    canvas.addEventListener(
+      "pointermove",
+      (/** @type {PointerEvent} */ e) => this.move(e),
+      options,
+    );
+    for (const end of ["pointerup", "pointercancel"])
+      canvas.addEventListener(end, () => (this.from = null), options);
     canvas.addEventListener("dblclick", () => view.link.set({ brush: [] }), options);
     canvas.addEventListener("keydown", (/** @type {KeyboardEvent} */ e) => this.key(e), options);
   }
@@ -88,22 +109,35 @@ class Histogram {
     const { total, zero } = this.counts;
     const active = kit.count(sum(total));
     const unit = model.get("unit");
-    const what = unit === "residues"
-      ? `${active} active residues of all ${kit.count(this.bundle.record.n_proteins)} proteins`
-      : `${active} proteins in which it fires, by their maximum`;
+    const what =
+      unit === "residues"
+        ? `${active} active residues of all ${kit.count(this.bundle.record.n_proteins)} proteins`
+        : `${active} proteins in which it fires, by their maximum`;
     view.subtitle.textContent = `feature ${this.bundle.feature}: ${active} ${unit} active, ${kit.count(zero.total)} silent`;
     const brush = view.link.get("brush");
-    view.say(brush.length ? `${brushWords(kit, this.edges, total, brush)} of ${what}` : `${what}; drag to brush a range`);
+    view.say(
+      brush.length
+        ? `${brushWords(kit, this.edges, total, brush)} of ${what}`
+        : `${what}; drag to brush a range`,
+    );
   }
 
   /** @param {any} surface @param {number} width @param {number} height */
   draw(surface, width, height) {
     if (!this.bundle) return;
     const { view } = this;
-    const x = (/** @type {number} */ value) => MARGIN.left + (value / this.bundle.top) * (width - MARGIN.left - MARGIN.right);
+    const x = (/** @type {number} */ value) =>
+      MARGIN.left + (value / this.bundle.top) * (width - MARGIN.left - MARGIN.right);
     this.axes(surface, x, width, height);
     const { total, annotated } = this.counts;
-    this.bars(surface, x, height, total, annotated ? view.theme.muted : view.theme.bar, annotated ? 0.55 : 1);
+    this.bars(
+      surface,
+      x,
+      height,
+      total,
+      annotated ? view.theme.muted : view.theme.bar,
+      annotated ? 0.55 : 1,
+    );
     if (annotated) this.bars(surface, x, height, annotated, view.theme.bar, 1);
     this.legend(surface, annotated, width);
     this.brush(surface, x, height);
@@ -114,7 +148,8 @@ class Histogram {
   level(n) {
     const most = Math.max(1, ...Array.from(this.counts.total));
     if (this.view.model.get("scale") === "linear") return n / most;
-    return n > 0 ? (Math.log10(n) + 0.3) / (Math.log10(most) + 0.3) : 0; // a single one is still seen
+    // a single one is still seen
+    return n > 0 ? (Math.log10(n) + 0.3) / (Math.log10(most) + 0.3) : 0;
   }
 
   /**
@@ -131,7 +166,12 @@ class Histogram {
     }
   }
 
-  /** @param {any} surface @param {(v: number) => number} x @param {number} width @param {number} height */
+  /**
+   * @param {any} surface
+   * @param {(v: number) => number} x
+   * @param {number} width
+   * @param {number} height
+   */
   axes(surface, x, width, height) {
     const { kit, view } = this;
     const { text, muted, line } = view.theme;
@@ -139,7 +179,9 @@ class Histogram {
     const total = sum(this.counts.total) || 1;
     const most = Math.max(1, ...Array.from(this.counts.total));
     const log = view.model.get("scale") === "log";
-    const marks = log ? kit.decades(most).filter((/** @type {number} */ n) => n <= most) : kit.ticks(0, most, 4);
+    const marks = log
+      ? kit.decades(most).filter((/** @type {number} */ n) => n <= most)
+      : kit.ticks(0, most, 4);
     for (const n of marks) {
       const y = base - this.level(n) * (base - MARGIN.top);
       surface.line(MARGIN.left, y, width - MARGIN.right, y, line, 0.5);
@@ -148,15 +190,27 @@ class Histogram {
     }
     surface.line(MARGIN.left, base, width - MARGIN.right, base, muted, 1);
     const centred = { fill: muted, size: 10, align: "center" };
-    for (const value of kit.ticks(0, this.bundle.top, 5)) surface.text(x(value), base + 10, String(value), centred);
+    for (const value of kit.ticks(0, this.bundle.top, 5))
+      surface.text(x(value), base + 10, String(value), centred);
     const what = view.model.get("unit") === "residues" ? "activation" : "maximum of a protein";
-    const unit = width < NARROW ? "× maximum on training" : "share of the maximum on training proteins";
+    const unit =
+      width < NARROW ? "× maximum on training" : "share of the maximum on training proteins";
     const style = { fill: text, size: 10.5, align: "center" };
     surface.text((MARGIN.left + width - MARGIN.right) / 2, height - 10, `${what} (${unit})`, style);
-    surface.text(10, (MARGIN.top + base) / 2, view.model.get("unit"), { fill: text, size: 10.5, align: "center", turn: -90 });
+    surface.text(10, (MARGIN.top + base) / 2, view.model.get("unit"), {
+      fill: text,
+      size: 10.5,
+      align: "center",
+      turn: -90,
+    });
   }
 
-  /** What the two colours are. @param {any} surface @param {ArrayLike<number> | null} annotated @param {number} width */
+  /**
+   * What the two colours are.
+   * @param {any} surface
+   * @param {ArrayLike<number> | null} annotated
+   * @param {number} width
+   */
   legend(surface, annotated, width) {
     if (!annotated) return;
     const { theme } = this.view;
@@ -172,10 +226,21 @@ class Histogram {
   brush(surface, x, height) {
     const brush = this.view.link.get("brush");
     if (brush.length === 0) return;
-    const [from, to] = [x(Math.min(brush[0], this.bundle.top)), x(Math.min(brush[1], this.bundle.top))];
+    const [from, to] = [
+      x(Math.min(brush[0], this.bundle.top)),
+      x(Math.min(brush[1], this.bundle.top)),
+    ];
     const { accent } = this.view.theme;
-    surface.rect(from, MARGIN.top, Math.max(1, to - from), height - MARGIN.top - MARGIN.bottom, accent, 0.18);
-    for (const at of [from, to]) surface.line(at, MARGIN.top, at, height - MARGIN.bottom, accent, 1.5);
+    surface.rect(
+      from,
+      MARGIN.top,
+      Math.max(1, to - from),
+      height - MARGIN.top - MARGIN.bottom,
+      accent,
+      0.18,
+    );
+    for (const at of [from, to])
+      surface.line(at, MARGIN.top, at, height - MARGIN.bottom, accent, 1.5);
   }
 
   /**
@@ -185,22 +250,38 @@ class Histogram {
   residues(surface, x, height) {
     const { link, theme } = this.view;
     const selected = { accession: link.get("accession"), position: link.get("position") };
-    for (const [residue, colour] of /** @type {[any, string][]} */ ([[selected, theme.accent], [link.hover, theme.text]])) {
+    for (const [residue, colour] of /** @type {[any, string][]} */ ([
+      [selected, theme.accent],
+      [link.hover, theme.text],
+    ])) {
       const place = residue?.position ? this.bundle.place(residue.accession) : -1;
       const value = place < 0 ? undefined : this.bundle.values(place)[residue.position - 1];
       if (value === undefined) continue;
       const [at, base] = [x(value), height - MARGIN.bottom];
-      surface.path([[at, base - 9], [at - 5, base], [at + 5, base]], theme.ground, 1, colour);
+      surface.path(
+        [
+          [at, base - 9],
+          [at - 5, base],
+          [at + 5, base],
+        ],
+        theme.ground,
+        1,
+        colour,
+      );
     }
   }
 
   /** The activation under the pointer. @param {PointerEvent} event */
   value(event) {
-    const share = (this.plot.at(event).x - MARGIN.left) / (this.plot.width - MARGIN.left - MARGIN.right);
+    const share =
+      (this.plot.at(event).x - MARGIN.left) / (this.plot.width - MARGIN.left - MARGIN.right);
     return this.rounded(share * this.bundle.top);
   }
 
-  /** An activation on the axis; its end is exact, or the maximum would be outside. @param {number} value */
+  /**
+   * An activation on the axis; its end is exact, or the maximum would be outside.
+   * @param {number} value
+   */
   rounded(value) {
     const { top } = this.bundle;
     return value >= top ? top : Number(Math.max(0, value).toFixed(4));
@@ -226,9 +307,13 @@ class Histogram {
     if (!by || !this.bundle) return;
     event.preventDefault();
     const { top } = this.bundle;
-    const [lo, hi] = this.view.link.get("brush").length ? this.view.link.get("brush") : [this.rounded(0.5 * top), top];
+    const [lo, hi] = this.view.link.get("brush").length
+      ? this.view.link.get("brush")
+      : [this.rounded(0.5 * top), top];
     const moved = (/** @type {number} */ v) => this.rounded(v + by * STEP * top);
-    this.view.link.set({ brush: event.shiftKey ? [lo, Math.max(lo, moved(hi))] : [Math.min(hi, moved(lo)), hi] });
+    this.view.link.set({
+      brush: event.shiftKey ? [lo, Math.max(lo, moved(hi))] : [Math.min(hi, moved(lo)), hi],
+    });
   }
 }
 

@@ -19,7 +19,20 @@ class Kit {
     this.model = model;
     this.scales = { light: lutOf(model.get("scale")), dark: lutOf(model.get("scale_on_dark")) };
     this.unmapped = model.get("unmapped");
-    Object.assign(this, { unpack, element, stepOf, inBrush, colourBar, count, decades, fixed, percent, short, ticks, download });
+    Object.assign(this, {
+      unpack,
+      element,
+      stepOf,
+      inBrush,
+      colourBar,
+      count,
+      decades,
+      fixed,
+      percent,
+      short,
+      ticks,
+      download,
+    });
     Object.assign(this, { pictures, CanvasSurface, fitted, widthOf, categoryOn, stepsByKey });
   }
 
@@ -46,7 +59,10 @@ class Kit {
     home.append(element("style", { class: "iplm-style", text: this.model.get("style") }));
   }
 
-  /** NGL, evaluated once per page; rejects with words where the package has none. @returns {Promise<any>} */
+  /**
+   * NGL, evaluated once per page; rejects with words where the package has none.
+   * @returns {Promise<any>}
+   */
   ngl() {
     const page = /** @type {any} */ (globalThis);
     page.interplmNgl ??= this.loadNgl();
@@ -57,9 +73,15 @@ class Kit {
     const packed = this.model.get("ngl");
     if (!packed?.byteLength) throw new Error(this.model.get("ngl_missing"));
     const script = new TextDecoder().decode(await gunzip(bytesOf(packed)));
-    // NGL is a UMD script: without module, exports and define it sets a global. In a function, so that it cannot see those of a page with require.js.
+    // NGL is a UMD script: without module, exports and define it sets a global. In a function, so
+    // that it cannot see those of a page with require.js.
     const module = { exports: /** @type {any} */ ({}) };
-    new Function("module", "exports", "define", script).call(globalThis, module, module.exports, undefined);
+    new Function("module", "exports", "define", script).call(
+      globalThis,
+      module,
+      module.exports,
+      undefined,
+    );
     return module.exports;
   }
 }

@@ -1,5 +1,6 @@
 // @ts-check
-// The JavaScript half of `Selection`: the one thing that views share. They get it as `view.link` from the kit.
+// The JavaScript half of `Selection`: the one thing that views share. They get it as `view.link`
+// from the kit.
 
 /** @typedef {{ accession: string, position: number }} Residue */
 
@@ -9,8 +10,8 @@ function same(a, b) {
 }
 
 /**
- * Reads and writes the fields; hover stays in the browser. Writes reach the kernel once per animation frame at most, since a busy kernel
- * would queue every one.
+ * Reads and writes the fields; hover stays in the browser. Writes reach the kernel once per
+ * animation frame at most, since a busy kernel would queue every one.
  */
 class Link {
   /** @param {any} model */
@@ -33,7 +34,9 @@ class Link {
    * @param {Record<string, any>} fields
    */
   set(fields) {
-    const changed = Object.entries(fields).filter(([name, value]) => !same(this.model.get(name), value));
+    const changed = Object.entries(fields).filter(
+      ([name, value]) => !same(this.model.get(name), value),
+    );
     if (changed.length === 0) return;
     for (const [name, value] of changed) this.model.set(name, value);
     this.saving ||= requestAnimationFrame(() => {

@@ -17,7 +17,10 @@ export function panelSize({ rows, marked }) {
 }
 
 /**
- * @param {any} kit @param {any} view @param {any} surface @param {import("./scores.js").Scores} scores
+ * @param {any} kit
+ * @param {any} view
+ * @param {any} surface
+ * @param {import("./scores.js").Scores} scores
  * @param {number} feature @param {string} none
  */
 export function drawPanel(kit, view, surface, scores, feature, none) {
@@ -26,7 +29,8 @@ export function drawPanel(kit, view, surface, scores, feature, none) {
   const style = { fill: theme.text, size: 12 };
   const title = `Feature ${feature} of ${about.source} on ${about.plm}, layer ${about.layer}`;
   surface.text(MARGIN, 16, title, { ...style, size: 13, weight: 600 });
-  if (scores.rows.length === 0) return surface.text(MARGIN, TOP, kit.fitted(none, WIDTH - 2 * MARGIN, 12), style);
+  if (scores.rows.length === 0)
+    return surface.text(MARGIN, TOP, kit.fitted(none, WIDTH - 2 * MARGIN, 12), style);
   const small = { fill: theme.muted, size: 11 };
   const [chart, numbers] = [MARGIN + NAMES, MARGIN + NAMES + CHART + 10];
   surface.text(chart + 4, 38, "F1 per domain on test proteins", small);
@@ -42,7 +46,13 @@ export function drawPanel(kit, view, surface, scores, feature, none) {
   drawKeys(kit, surface, scores, theme, TOP + scores.rows.length * SCORE + 18);
 }
 
-/** @param {any} kit @param {any} surface @param {import("./scores.js").Scores} scores @param {any} theme @param {number} y */
+/**
+ * @param {any} kit
+ * @param {any} surface
+ * @param {import("./scores.js").Scores} scores
+ * @param {any} theme
+ * @param {number} y
+ */
 function drawKeys(kit, surface, scores, theme, y) {
   const style = { fill: theme.text, size: 11 };
   let x = MARGIN;

@@ -2,8 +2,10 @@
 // What the panel says in sentences.
 
 /**
- * @typedef {{ concept: string, category: string, threshold: number, f1_validation: number, f1_test: number, n_instances: number,
- *   low: number | null, high: number | null, q_value: number | null, controls: Record<string, number> }} Row
+ * @typedef {{ concept: string, category: string, threshold: number, f1_validation: number, f1_test:
+ *   number, n_instances: number,
+ * low: number | null, high: number | null, q_value: number | null, controls: Record<string, number>
+ * }} Row
  */
 /** @typedef {Record<string, { name: string, colour: string, marker: string }>} Sources */
 
@@ -11,32 +13,49 @@ const PROBE = "linear_probe"; // it is trained on the labels, with all direction
 
 /** @param {any} kit @param {any} record @param {number | undefined} maximum raw */
 export function factsOf(kit, record, maximum) {
-  if (record.dead) return "Dead: it fires on no training protein, so its activations on others count as 0.";
+  if (record.dead)
+    return "Dead: it fires on no training protein, so its activations on others count as 0.";
   const share = record.n_residues ? kit.percent(record.n_active / record.n_residues) : "0 %";
-  const where = `Active on ${kit.count(record.n_active)} of ${kit.count(record.n_residues)} residues (${share}), ` +
+  const where =
+    `Active on ${kit.count(record.n_active)} of ${kit.count(record.n_residues)} residues (${share}), ` +
     `in ${kit.count(record.n_firing)} of ${kit.count(record.n_proteins)} proteins`;
   return `${where}${maximum === undefined ? "" : `; highest activation on training proteins ${kit.fixed(maximum, 1)}`}.`;
 }
 
 /** @param {any} kit @param {Row} row */
 export function bestOf(kit, row) {
-  const range = row.low === null ? "" : ` (95\u00a0% interval ${kit.fixed(row.low)} to ${kit.fixed(row.high)})`;
-  return `Best match, chosen on validation proteins: ${row.concept}, above ${row.threshold} of the maximum. ` +
-    `F1 per domain ${kit.fixed(row.f1_test)} on test${range}, ${kit.fixed(row.f1_validation)} on validation.`;
+  const range =
+    row.low === null ? "" : ` (95\u00a0% interval ${kit.fixed(row.low)} to ${kit.fixed(row.high)})`;
+  return (
+    `Best match, chosen on validation proteins: ${row.concept}, above ${row.threshold} of the maximum. ` +
+    `F1 per domain ${kit.fixed(row.f1_test)} on test${range}, ${kit.fixed(row.f1_validation)} on validation.`
+  );
 }
 
-/** The sources that reach more on test than the feature, the highest first. @param {Row} row @returns {string[]} */
+/**
+ * The sources that reach more on test than the feature, the highest first.
+ * @param {Row} row
+ * @returns {string[]}
+ */
 export function above(row) {
   const names = Object.keys(row.controls).filter((name) => row.controls[name] > row.f1_test);
   return names.sort((a, b) => row.controls[b] - row.controls[a]);
 }
 
-/** What others are to the feature: controls, unless it is one itself. @param {Row | undefined} row */
+/**
+ * What others are to the feature: controls, unless it is one itself.
+ * @param {Row | undefined} row
+ */
 export function kindOf(row) {
   return row && "sae" in row.controls ? "other source" : "control";
 }
 
-/** What the controls say against the feature. @param {any} kit @param {Row[]} rows best first @param {Sources} sources */
+/**
+ * What the controls say against the feature.
+ * @param {any} kit
+ * @param {Row[]} rows best first
+ * @param {Sources} sources
+ */
 export function honestly(kit, rows, sources) {
   const [best, ...others] = rows;
   if (!best) return "";
@@ -64,15 +83,20 @@ export function nameOf(sources, source) {
  * @param {any} kit @param {Row} row @param {Sources} sources @param {string} own
  */
 export function lineOf(kit, row, sources, own) {
-  const range = row.low === null ? "" : `, 95\u00a0% interval ${kit.fixed(row.low)} to ${kit.fixed(row.high)}`;
-  const others = Object.entries(row.controls).map(([name, value]) => `${nameOf(sources, name)} ${kit.fixed(value)}`);
+  const range =
+    row.low === null ? "" : `, 95\u00a0% interval ${kit.fixed(row.low)} to ${kit.fixed(row.high)}`;
+  const others = Object.entries(row.controls).map(
+    ([name, value]) => `${nameOf(sources, name)} ${kit.fixed(value)}`,
+  );
   const rest = others.length ? `; best of ${others.join(", ")}` : "";
   return `F1 on test: ${nameOf(sources, own)} ${kit.fixed(row.f1_test)}${range}${rest}`;
 }
 
 /** a, b and c. @param {string[]} parts */
 function listed(parts) {
-  return parts.length < 2 ? parts.join("") : `${parts.slice(0, -1).join(", ")} and ${parts[parts.length - 1]}`;
+  return parts.length < 2
+    ? parts.join("")
+    : `${parts.slice(0, -1).join(", ")} and ${parts[parts.length - 1]}`;
 }
 
 /** A q value; a dash where there is none. @param {any} kit @param {number | null} value */

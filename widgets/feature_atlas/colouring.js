@@ -4,13 +4,19 @@
 import { BEYOND, categoryOn, luminance, rgbOf } from "../kit/colours.js";
 
 /** @typedef {import("../kit/dots.js").DotStyle} DotStyle */
-/** @typedef {{ name: string, fill: string, points: number[] }} Group points of one name; an empty fill is hollow */
 /**
- * @typedef {{ kinds: Uint16Array, styles: DotStyle[], groups: Group[] | null, scale: Scale | null }} Colouring
- *   `kinds` number the style of each point, 0 is hollow: it has nothing to show; styles of the second half are the same, faded
+ * @typedef {{ name: string, fill: string, points: number[] }} Group points of one name; an empty
+ *   fill is hollow
  */
 /**
- * @typedef {{ title: string, low: number, high: number, share: (value: number) => number, none: string }} Scale
+ * @typedef {{ kinds: Uint16Array, styles: DotStyle[], groups: Group[] | null, scale: Scale | null
+ *   }} Colouring
+ * `kinds` number the style of each point, 0 is hollow: it has nothing to show; styles of the second
+ * half are the same, faded
+ */
+/**
+ * @typedef {{ title: string, low: number, high: number, share: (value: number) => number, none:
+ *   string }} Scale
  *   `share` is where a value lies on the colours, 0 to 1
  */
 
@@ -37,12 +43,17 @@ const FAINT = 1.9; // contrast with the page below which a dot needs an outline 
  * @returns {Colouring}
  */
 export function colouring(points, way, theme, categories, clusters) {
-  if (way === "density" || way === "f1") return byScale(points, scaleOf(points, way), points[way], theme);
+  if (way === "density" || way === "f1")
+    return byScale(points, scaleOf(points, way), points[way], theme);
   const { category } = points.record;
   /** @type {(n: number) => { name: string, fill: string }} */
-  const look = way === "category"
-    ? (n) => (n < 0 ? HOLLOW : { name: category[n], fill: categories[category[n]] ?? BEYOND })
-    : (n) => (n < 0 ? { name: "no cluster", fill: "" } : { name: `cluster ${n}`, fill: clusters[n] ?? BEYOND });
+  const look =
+    way === "category"
+      ? (n) => (n < 0 ? HOLLOW : { name: category[n], fill: categories[category[n]] ?? BEYOND })
+      : (n) =>
+          n < 0
+            ? { name: "no cluster", fill: "" }
+            : { name: `cluster ${n}`, fill: clusters[n] ?? BEYOND };
   return byGroup(way === "category" ? points.category : points.cluster, look, theme);
 }
 
@@ -71,24 +82,38 @@ function byGroup(numbers, look, theme) {
 function scaleOf(points, way) {
   if (way === "f1") {
     const title = "F1 on test of the best concept on validation";
-    return { title, low: 0, high: 1, share: (value) => Math.max(0, Math.min(1, value)), none: HOLLOW.name };
+    return {
+      title,
+      low: 0,
+      high: 1,
+      share: (value) => Math.max(0, Math.min(1, value)),
+      none: HOLLOW.name,
+    };
   }
   const found = points.density.filter((value) => value > 0);
   const low = found.reduce((a, b) => Math.min(a, b), 1);
   const high = found.reduce((a, b) => Math.max(a, b), low);
   const span = Math.log(high / low) || 1;
-  const share = (/** @type {number} */ value) => Math.max(0, Math.min(1, Math.log(value / low) / span));
+  const share = (/** @type {number} */ value) =>
+    Math.max(0, Math.min(1, Math.log(value / low) / span));
   return { title: "density: share of residues, logarithmic", low, high, share, none: "" };
 }
 
 /**
- * @param {import("./points.js").Points} points @param {Scale} scale @param {Float32Array} values NaN: none
+ * @param {import("./points.js").Points} points
+ * @param {Scale} scale
+ * @param {Float32Array} values NaN: none
  * @param {import("../kit/theme.js").Theme} theme
  * @returns {Colouring}
  */
 function byScale(points, scale, values, theme) {
-  const fills = Array.from({ length: STEPS }, (_, i) => theme.lut.css[Math.round((i * 255) / (STEPS - 1))]);
-  const kinds = Uint16Array.from(values, (value) => (Number.isNaN(value) ? 0 : 1 + Math.round(scale.share(value) * (STEPS - 1))));
+  const fills = Array.from(
+    { length: STEPS },
+    (_, i) => theme.lut.css[Math.round((i * 255) / (STEPS - 1))],
+  );
+  const kinds = Uint16Array.from(values, (value) =>
+    Number.isNaN(value) ? 0 : 1 + Math.round(scale.share(value) * (STEPS - 1)),
+  );
   return { kinds, styles: stylesOf(["", ...fills], theme, theme.line), groups: null, scale };
 }
 
@@ -98,15 +123,23 @@ function byScale(points, scale, values, theme) {
  * @returns {DotStyle[]} each whole, then each faded; hollow ones are small, and so calm
  */
 function stylesOf(fills, theme, line) {
-  const outline = (/** @type {string} */ fill) => line ?? (contrast(fill, theme.ground) > FAINT ? theme.ground : theme.muted);
+  const outline = (/** @type {string} */ fill) =>
+    line ?? (contrast(fill, theme.ground) > FAINT ? theme.ground : theme.muted);
   const hollow = { fill: "", stroke: theme.muted, opacity: 0.7, size: 0.6 };
-  const whole = fills.map((fill) => (fill ? { fill, stroke: outline(fill), opacity: 1, size: 1 } : hollow));
+  const whole = fills.map((fill) =>
+    fill ? { fill, stroke: outline(fill), opacity: 1, size: 1 } : hollow,
+  );
   return [...whole, ...whole.map((style) => ({ ...style, opacity: FADED }))];
 }
 
-/** Contrast of two colours (WCAG 2), 1 to 21. @param {string} a @param {string} b "#rrggbb" or "rgb(...)" */
+/**
+ * Contrast of two colours (WCAG 2), 1 to 21.
+ * @param {string} a
+ * @param {string} b "#rrggbb" or "rgb(...)"
+ */
 export function contrast(a, b) {
-  const numbers = (/** @type {string} */ css) => (css[0] === "#" ? rgbOf(css) : (css.match(/\d+/g) ?? []).map(Number));
+  const numbers = (/** @type {string} */ css) =>
+    css[0] === "#" ? rgbOf(css) : (css.match(/\d+/g) ?? []).map(Number);
   const [low, high] = [luminance(numbers(a)), luminance(numbers(b))].sort((p, q) => p - q);
   return (high + 0.05) / (low + 0.05);
 }

@@ -1,5 +1,6 @@
 // @ts-check
-// What the colours mean: buttons that choose the features of one colour, a scale for numbers, and both drawn for files.
+// What the colours mean: buttons that choose the features of one colour, a scale for numbers, and
+// both drawn for files.
 
 import { BEYOND } from "../kit/colours.js";
 
@@ -13,9 +14,13 @@ const LINE = 16; // points, of the drawn key
 const COLUMN = 160;
 export const SCALE_HEIGHT = 40;
 
-/** What a colour of several groups means; empty: there is none. @param {Group[]} groups that have a colour */
+/**
+ * What a colour of several groups means; empty: there is none.
+ * @param {Group[]} groups that have a colour
+ */
 export function noteOn(groups) {
-  if (groups.some(({ fill }) => fill === BEYOND)) return "Grey: categories beyond the sixteen most frequent.";
+  if (groups.some(({ fill }) => fill === BEYOND))
+    return "Grey: categories beyond the sixteen most frequent.";
   const repeat = new Set(groups.map(({ fill }) => fill)).size < groups.length;
   return repeat ? "Colours repeat: a name picks out its own features." : "";
 }
@@ -46,14 +51,20 @@ export class Key {
     this.buttons = new Map(shown.map((group) => [this.button(group), group]));
     this.list = element("select", { "aria-label": "Pick out a smaller group" }, [
       element("option", { value: "", text: `${rest.length} more…` }),
-      ...rest.map((group, i) => element("option", { value: i, text: `${group.name} (${count(group.points.length)})` })),
+      ...rest.map((group, i) =>
+        element("option", { value: i, text: `${group.name} (${count(group.points.length)})` }),
+      ),
     ]);
     this.rest = rest;
     const pick = () => this.choose(this.list.value === "" ? null : rest[Number(this.list.value)]);
     this.list.addEventListener("change", pick, { signal: this.view.signal });
     const text = noteOn(named);
     const note = element("span", { class: "iplm-sub", text });
-    this.root.replaceChildren(...this.buttons.keys(), ...(rest.length ? [this.list] : []), ...(text ? [note] : []));
+    this.root.replaceChildren(
+      ...this.buttons.keys(),
+      ...(rest.length ? [this.list] : []),
+      ...(text ? [note] : []),
+    );
   }
 
   /** @param {Group} group @returns {HTMLElement} */
@@ -63,7 +74,11 @@ export class Key {
     if (group.fill) swatch.style.background = group.fill;
     const name = element("span", { class: "iplm-name", text: group.name });
     const size = element("span", { class: "iplm-sub", text: count(group.points.length) });
-    const made = element("button", { type: "button", "aria-pressed": "false", title: group.name }, [swatch, name, size]);
+    const made = element("button", { type: "button", "aria-pressed": "false", title: group.name }, [
+      swatch,
+      name,
+      size,
+    ]);
     const pick = () => this.choose(made.getAttribute("aria-pressed") === "true" ? null : group);
     made.addEventListener("click", pick, { signal: this.view.signal });
     return made;
@@ -71,7 +86,8 @@ export class Key {
 
   /** Which group is picked out. @param {Group | null} group */
   press(group) {
-    for (const [button, own] of this.buttons) button.setAttribute("aria-pressed", String(own === group));
+    for (const [button, own] of this.buttons)
+      button.setAttribute("aria-pressed", String(own === group));
     this.list.value = group && this.rest.includes(group) ? String(this.rest.indexOf(group)) : "";
   }
 }
@@ -85,19 +101,29 @@ export function drawScale(surface, theme, scale, y, width, kit) {
   const style = { fill: theme.text, size: 10.5 };
   const [left, bar] = [10, Math.min(280, width - 20)];
   surface.text(left, y + 7, kit.fitted(scale.title, width - 20, 10.5), style);
-  for (let i = 0; i < bar; i++) surface.rect(left + i, y + 15, 1.5, 9, theme.lut.css[kit.stepOf(i / (bar - 1))]);
+  for (let i = 0; i < bar; i++)
+    surface.rect(left + i, y + 15, 1.5, 9, theme.lut.css[kit.stepOf(i / (bar - 1))]);
   surface.frame(left, y + 15, bar, 9, theme.line);
   for (const value of marksOf(scale, kit)) {
     const at = left + scale.share(value) * bar;
     surface.line(at, y + 24, at, y + 27, theme.muted);
-    surface.text(at, y + 33, String(value), { fill: theme.muted, size: 10, align: at < left + 12 ? "left" : "center" });
+    surface.text(at, y + 33, String(value), {
+      fill: theme.muted,
+      size: 10,
+      align: at < left + 12 ? "left" : "center",
+    });
   }
   if (!scale.none || left + bar + 120 > width) return;
   surface.circle(left + bar + 22, y + 19.5, 3.5, "", theme.muted);
   surface.text(left + bar + 32, y + 19.5, scale.none, style);
 }
 
-/** Round numbers within a scale. @param {import("./colouring.js").Scale} scale @param {any} kit @returns {number[]} */
+/**
+ * Round numbers within a scale.
+ * @param {import("./colouring.js").Scale} scale
+ * @param {any} kit
+ * @returns {number[]}
+ */
 function marksOf({ low, high }, kit) {
   if (low === 0) return kit.ticks(low, high, 5);
   const powers = Array.from({ length: 12 }, (_, i) => Number(`1e${i - 11}`)).concat(1);
@@ -106,7 +132,10 @@ function marksOf({ low, high }, kit) {
 
 /** The groups that a file's key names: the largest, and the hollow one. @param {Group[]} groups */
 export function inFile(groups) {
-  return [...groups.filter((group) => group.fill).slice(0, IN_FILE), ...groups.filter((group) => !group.fill)];
+  return [
+    ...groups.filter((group) => group.fill).slice(0, IN_FILE),
+    ...groups.filter((group) => !group.fill),
+  ];
 }
 
 /** @param {number} width @param {number} n groups */

@@ -11,7 +11,8 @@ export const STEP_IN = 1.5; // of a zoom key or button
 /** Pan, zoom, lasso, click and hover; it says what was done, and draws nothing. */
 export class Pointer {
   /**
-   * @param {any} atlas `plot`, `points`, `camera`, `lassoing`, `selected`, and `select(i)`, `lasso(path)`, `hover(i)`, `moved()`
+   * @param {any} atlas `plot`, `points`, `camera`, `lassoing`, `selected`, and `select(i)`,
+   *   `lasso(path)`, `hover(i)`, `moved()`
    * @param {AbortSignal} signal
    */
   constructor(atlas, signal) {
@@ -22,7 +23,8 @@ export class Pointer {
     this.path = [];
     const { canvas } = atlas.plot;
     /** @param {string} name @param {(event: any) => void} act @param {any} [options] */
-    const on = (name, act, options = {}) => canvas.addEventListener(name, act, { signal, ...options });
+    const on = (name, act, options = {}) =>
+      canvas.addEventListener(name, act, { signal, ...options });
     on("pointerdown", (event) => this.down(event));
     on("pointermove", (event) => this.move(event));
     on("pointerup", (event) => this.up(event));
@@ -66,7 +68,8 @@ export class Pointer {
   up(event) {
     const { drag, path } = this;
     this.stop();
-    if (drag?.moved && path.length) return this.atlas.lasso(path.map(([x, y]) => this.atlas.camera.from({ x, y })));
+    if (drag?.moved && path.length)
+      return this.atlas.lasso(path.map(([x, y]) => this.atlas.camera.from({ x, y })));
     if (!drag || drag.moved) return;
     const found = this.under(this.atlas.plot.at(event));
     if (found >= 0) this.atlas.select(found);
@@ -94,7 +97,10 @@ export class Pointer {
     if (event.deltaY >= 0 && this.atlas.camera.zoom === 1) return;
     event.preventDefault();
     const lines = event.deltaMode === 1 ? 16 : 1;
-    this.zoom(Math.exp(-event.deltaY * lines * (event.ctrlKey ? 0.01 : 0.002)), this.atlas.plot.at(event));
+    this.zoom(
+      Math.exp(-event.deltaY * lines * (event.ctrlKey ? 0.01 : 0.002)),
+      this.atlas.plot.at(event),
+    );
   }
 
   /** @param {KeyboardEvent} event */
@@ -109,7 +115,10 @@ export class Pointer {
     event.preventDefault();
   }
 
-  /** To the next feature in a direction; to the one in the middle where none is selected. @param {number[]} direction */
+  /**
+   * To the next feature in a direction; to the one in the middle where none is selected.
+   * @param {number[]} direction
+   */
   step(direction) {
     const { points, camera, selected } = this.atlas;
     if (selected < 0) return this.atlas.select(points.grid.nearest(camera.x, camera.y, Infinity));

@@ -22,23 +22,83 @@ const percent = (/** @type {any} */ kit, /** @type {number} */ value) => kit.per
 
 /** @type {Column[]} */
 const COLUMNS = [
-  { name: "feature", label: "feature", hint: "Number of the feature, from 0", width: 62, kind: "number", write: plain },
-  { name: "concept", label: "best concept", width: 0, kind: "names",
-    hint: "The concept that the feature matches best on validation proteins, of those with enough instances" },
-  { name: "f1_validation", label: "F1 validation", width: 116, kind: "share", write: two,
-    hint: "F1 per domain on validation proteins, where concept and threshold were chosen: too high for that reason" },
-  { name: "f1_test", label: "F1 test", width: 92, kind: "share", write: two,
-    hint: "F1 per domain of the same concept and threshold on test proteins" },
-  { name: "category", label: "category", hint: "Category of the best concept", width: 120, kind: "names" },
-  { name: "density", label: "density", width: 82, kind: "number", write: percent,
-    hint: "Share of residues on which the feature is active, over all proteins of the whole run" },
-  { name: "n_proteins", label: "proteins", width: 66, kind: "number", write: whole,
-    hint: "Proteins with at least one active residue, of all of the whole run" },
-  { name: "maximum", label: "maximum", width: 74, kind: "number", write: one,
-    hint: "Highest activation on training proteins, as the SAE gives it; 0: dead" },
-  { name: "cluster", label: "cluster", width: 60, kind: "number", write: plain,
-    hint: "Cluster of the feature's decoder vector; a dash where it is in none" },
-  { name: "description", label: "description", hint: "Description of the feature", width: 240, kind: "names" },
+  {
+    name: "feature",
+    label: "feature",
+    hint: "Number of the feature, from 0",
+    width: 62,
+    kind: "number",
+    write: plain,
+  },
+  {
+    name: "concept",
+    label: "best concept",
+    width: 0,
+    kind: "names",
+    hint: "The concept that the feature matches best on validation proteins, of those with enough instances",
+  },
+  {
+    name: "f1_validation",
+    label: "F1 validation",
+    width: 116,
+    kind: "share",
+    write: two,
+    hint: "F1 per domain on validation proteins, where concept and threshold were chosen: too high for that reason",
+  },
+  {
+    name: "f1_test",
+    label: "F1 test",
+    width: 92,
+    kind: "share",
+    write: two,
+    hint: "F1 per domain of the same concept and threshold on test proteins",
+  },
+  {
+    name: "category",
+    label: "category",
+    hint: "Category of the best concept",
+    width: 120,
+    kind: "names",
+  },
+  {
+    name: "density",
+    label: "density",
+    width: 82,
+    kind: "number",
+    write: percent,
+    hint: "Share of residues on which the feature is active, over all proteins of the whole run",
+  },
+  {
+    name: "n_proteins",
+    label: "proteins",
+    width: 66,
+    kind: "number",
+    write: whole,
+    hint: "Proteins with at least one active residue, of all of the whole run",
+  },
+  {
+    name: "maximum",
+    label: "maximum",
+    width: 74,
+    kind: "number",
+    write: one,
+    hint: "Highest activation on training proteins, as the SAE gives it; 0: dead",
+  },
+  {
+    name: "cluster",
+    label: "cluster",
+    width: 60,
+    kind: "number",
+    write: plain,
+    hint: "Cluster of the feature's decoder vector; a dash where it is in none",
+  },
+  {
+    name: "description",
+    label: "description",
+    hint: "Description of the feature",
+    width: 240,
+    kind: "names",
+  },
 ];
 
 /** Those that the run has. @param {Table} table @returns {Column[]} */
@@ -48,7 +108,9 @@ export function columnsOf(table) {
 
 /** Columns of names, which a search reads. @param {Table} table @returns {string[]} */
 export function namesOf(table) {
-  return table.record.columns.filter((/** @type {string} */ name) => Array.isArray(table.record[name]));
+  return table.record.columns.filter((/** @type {string} */ name) =>
+    Array.isArray(table.record[name]),
+  );
 }
 
 /**
@@ -63,7 +125,11 @@ export function missing(table, name) {
 
 /**
  * A cell as it is shown; a dash where there is nothing.
- * @param {any} kit @param {Table} table @param {Column} column @param {number} row @returns {string}
+ * @param {any} kit
+ * @param {Table} table
+ * @param {Column} column
+ * @param {number} row
+ * @returns {string}
  */
 export function textOf(kit, table, { name, write = plain }, row) {
   if (missing(table, name)(row)) return "–";

@@ -1,9 +1,13 @@
 // @ts-check
 // One feature as `interplm_nb/widgets/bundle.py` packs it.
 
-/** @typedef {{ start: number, end: number, concept: string, category: string, instance: number }} Span */
 /**
- * @typedef {{ accession: string, name: string, sequence: string, maximum: number, mean: number, position: number | null,
+ * @typedef {{ start: number, end: number, concept: string, category: string, instance: number }}
+ *   Span
+ */
+/**
+ * @typedef {{ accession: string, name: string, sequence: string, maximum: number, mean: number,
+ *   position: number | null,
  *   spans: Span[], structure: boolean }} Protein
  */
 /** @typedef {{ index: Uint32Array, value: Float32Array }} Sparse */
@@ -18,19 +22,30 @@ export class Bundle {
     this.proteins = record.proteins;
     this.edges = arrays.edges;
     this.counts = {
-      residues: { total: arrays.residues_total, annotated: arrays.residues_annotated ?? null, zero: record.zero.residues },
-      proteins: { total: arrays.proteins_total, annotated: arrays.proteins_annotated ?? null, zero: record.zero.proteins },
+      residues: {
+        total: arrays.residues_total,
+        annotated: arrays.residues_annotated ?? null,
+        zero: record.zero.residues,
+      },
+      proteins: {
+        total: arrays.proteins_total,
+        annotated: arrays.proteins_annotated ?? null,
+        zero: record.zero.proteins,
+      },
     };
     /** @type {Sparse[]} the feature itself, then the pinned ones */
     this.sparse = [
       { index: arrays.index, value: arrays.value },
       ...record.pinned.map((/** @type {any} */ _, /** @type {number} */ i) => ({
-        index: arrays[`pinned_${i}_index`], value: arrays[`pinned_${i}_value`],
+        index: arrays[`pinned_${i}_index`],
+        value: arrays[`pinned_${i}_value`],
       })),
     ];
     /** Where each protein begins, over the residues of all. */
     this.offsets = new Uint32Array(this.proteins.length + 1);
-    this.proteins.forEach((protein, i) => (this.offsets[i + 1] = this.offsets[i] + protein.sequence.length));
+    this.proteins.forEach(
+      (protein, i) => (this.offsets[i + 1] = this.offsets[i] + protein.sequence.length),
+    );
     /** @type {Map<string, Float32Array>} */
     this.dense = new Map();
     this.places = new Map(this.proteins.map((protein, i) => [protein.accession, i]));
@@ -59,7 +74,8 @@ export class Bundle {
     const { index, value } = this.sparse[which];
     const [first, last] = [this.offsets[protein], this.offsets[protein + 1]];
     const values = new Float32Array(last - first);
-    for (let i = lowerBound(index, first); i < index.length && index[i] < last; i++) values[index[i] - first] = value[i];
+    for (let i = lowerBound(index, first); i < index.length && index[i] < last; i++)
+      values[index[i] - first] = value[i];
     this.dense.set(key, values);
     return values;
   }
@@ -74,9 +90,11 @@ export class Bundle {
     const accession = link.get("accession");
     const here = (/** @type {string} */ a) => this.places.has(a);
     return (
-      this.feature === link.get("feature") && String(pinned) === String(link.get("pinned")) &&
+      this.feature === link.get("feature") &&
+      String(pinned) === String(link.get("pinned")) &&
       (!accession || here(accession) || accession === asked.accession) &&
-      (String(link.get("accessions")) === String(asked.accessions) || link.get("accessions").every(here))
+      (String(link.get("accessions")) === String(asked.accessions) ||
+        link.get("accessions").every(here))
     );
   }
 }

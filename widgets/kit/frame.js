@@ -1,5 +1,6 @@
 // @ts-check
-// What surrounds every view: title, tools, the words for loading and errors, the line that says what is selected, keys, exports.
+// What surrounds every view: title, tools, the words for loading and errors, the line that says
+// what is selected, keys, exports.
 
 import { Plot } from "./plot.js";
 import { saveButtons } from "./save.js";
@@ -15,7 +16,8 @@ import { Tip } from "./tip.js";
  */
 
 /**
- * @param {string} name @param {Record<string, any>} [attributes] `text` is the content; null leaves one out
+ * @param {string} name
+ * @param {Record<string, any>} [attributes] `text` is the content; null leaves one out
  * @param {Node[]} [children]
  * @returns {any}
  */
@@ -37,7 +39,8 @@ function isTyping({ target }) {
 }
 
 /**
- * `[` and `]`: the feature before or after, in the table's order. Keyboards that have them behind Alt are heard too.
+ * `[` and `]`: the feature before or after, in the table's order. Keyboards that have them behind
+ * Alt are heard too.
  * @param {KeyboardEvent} event @param {any} store
  */
 export function stepsByKey(event, store) {
@@ -49,9 +52,18 @@ export function stepsByKey(event, store) {
   return true;
 }
 
-/** One view on the page. Views draw into `body`, read `link` (the selection) and `store` (the data), and write `link` alone. */
+/**
+ * One view on the page. Views draw into `body`, read `link` (the selection) and `store` (the data),
+ * and write `link` alone.
+ */
 export class Frame {
-  /** @param {Context} context @param {Options} options @param {any} kit @param {any} link @param {any} store */
+  /**
+   * @param {Context} context
+   * @param {Options} options
+   * @param {any} kit
+   * @param {any} link
+   * @param {any} store
+   */
   constructor({ model, el, host, signal }, { title, kind }, kit, link, store) {
     Object.assign(this, { model, el, host, signal, kit, link, store });
     /** @type {AbortSignal} */ this.signal = signal;
@@ -63,16 +75,31 @@ export class Frame {
     this.kind = kind;
     this.heading = element("h3", { text: title });
     this.subtitle = element("span", { class: "iplm-sub" });
-    this.tools = element("div", { class: "iplm-tools", role: "group", "aria-label": `Controls of ${title}` });
+    this.tools = element("div", {
+      class: "iplm-tools",
+      role: "group",
+      "aria-label": `Controls of ${title}`,
+    });
     this.header = element("header", {}, [this.heading, this.subtitle, this.tools]);
     this.body = element("div", { class: "iplm-body" });
     this.words = element("p", { class: "iplm-words", hidden: "" });
     this.status = element("p", { class: "iplm-say" });
     this.spoken = element("p", { class: "iplm-hidden", role: "status" });
     // Lumino, under JupyterLab, takes single keys for itself elsewhere.
-    const attributes = { class: `iplm-view iplm-${kind}`, role: "region", "aria-label": title, "data-lm-suppress-shortcuts": "true" };
+    const attributes = {
+      class: `iplm-view iplm-${kind}`,
+      role: "region",
+      "aria-label": title,
+      "data-lm-suppress-shortcuts": "true",
+    };
     /** @type {HTMLElement} */
-    this.root = element("section", attributes, [this.header, this.words, this.body, this.status, this.spoken]);
+    this.root = element("section", attributes, [
+      this.header,
+      this.words,
+      this.body,
+      this.status,
+      this.spoken,
+    ]);
     el.append(this.root);
     /** @type {Set<() => void>} */
     this.themeListeners = new Set();
@@ -134,7 +161,11 @@ export class Frame {
     this.speaking = setTimeout(() => this.speak(text), REST);
   }
 
-  /** All views say something of one change: where the focus is in one of them, that one alone is spoken. @param {string} text */
+  /**
+   * All views say something of one change: where the focus is in one of them, that one alone is
+   * spoken.
+   * @param {string} text
+   */
   speak(text) {
     const page = /** @type {Document | ShadowRoot} */ (this.root.getRootNode());
     const focused = page.activeElement?.closest("section.iplm-view");
@@ -147,7 +178,9 @@ export class Frame {
    */
   onModel(names, act) {
     for (const name of names) this.model.on(`change:${name}`, act);
-    this.signal.addEventListener("abort", () => names.forEach((name) => this.model.off(`change:${name}`, act)));
+    this.signal.addEventListener("abort", () =>
+      names.forEach((name) => this.model.off(`change:${name}`, act)),
+    );
   }
 
   /** Set a trait of the view, and keep it. @param {string} name @param {any} value */
@@ -176,25 +209,48 @@ export class Frame {
 
   /** @param {string} label @param {() => void} act @param {string} [hint] */
   button(label, act, hint = label) {
-    const made = element("button", { type: "button", text: label, title: hint, "aria-label": hint });
+    const made = element("button", {
+      type: "button",
+      text: label,
+      title: hint,
+      "aria-label": hint,
+    });
     made.addEventListener("click", act, { signal: this.signal });
     this.tools.append(made);
     return made;
   }
 
-  /** @param {string} label @param {boolean} on @param {(on: boolean) => void} act @param {string} [hint] */
+  /**
+   * @param {string} label
+   * @param {boolean} on
+   * @param {(on: boolean) => void} act
+   * @param {string} [hint]
+   */
   toggle(label, on, act, hint = label) {
-    const made = this.button(label, () => {
-      made.setAttribute("aria-pressed", String(made.getAttribute("aria-pressed") !== "true"));
-      act(made.getAttribute("aria-pressed") === "true");
-    }, hint);
+    const made = this.button(
+      label,
+      () => {
+        made.setAttribute("aria-pressed", String(made.getAttribute("aria-pressed") !== "true"));
+        act(made.getAttribute("aria-pressed") === "true");
+      },
+      hint,
+    );
     made.setAttribute("aria-pressed", String(on));
     return made;
   }
 
-  /** @param {string} label @param {[string, string][]} options value and text @param {string} value @param {(value: string) => void} act */
+  /**
+   * @param {string} label
+   * @param {[string, string][]} options value and text
+   * @param {string} value
+   * @param {(value: string) => void} act
+   */
   choice(label, options, value, act) {
-    const select = element("select", {}, options.map(([v, text]) => element("option", { value: v, text })));
+    const select = element(
+      "select",
+      {},
+      options.map(([v, text]) => element("option", { value: v, text })),
+    );
     select.value = value;
     select.addEventListener("change", () => act(select.value), { signal: this.signal });
     this.tools.append(element("label", {}, [element("span", { text: label }), select]));
@@ -211,6 +267,9 @@ export class Frame {
 
   /** A file name that says what it holds. @param {string} ending */
   fileName(ending) {
-    return `${this.kind}_${this.store.about.source}_feature_${this.link.get("feature")}.${ending}`.replace(/[^\w.-]/g, "_");
+    return `${this.kind}_${this.store.about.source}_feature_${this.link.get("feature")}.${ending}`.replace(
+      /[^\w.-]/g,
+      "_",
+    );
   }
 }

@@ -1,13 +1,16 @@
 // @ts-check
-// A canvas that draws itself when it must: on a new width, theme or pixel ratio, and when asked, once per frame at most.
+// A canvas that draws itself when it must: on a new width, theme or pixel ratio, and when asked,
+// once per frame at most.
 
 import { CanvasSurface } from "./surface.js";
 
 export class Plot {
   /**
    * @param {any} frame
-   * @param {{ label: string, height: number | ((width: number) => number), role?: string, focusable?: boolean,
-   *   draw: (surface: import("./surface.js").Surface, width: number, height: number) => void }} options
+   * @param {{ label: string, height: number | ((width: number) => number), role?: string,
+   *   focusable?: boolean,
+   * draw: (surface: import("./surface.js").Surface, width: number, height: number) => void }}
+   * options
    */
   constructor(frame, { label, height, draw, role = "img", focusable = true }) {
     this.frame = frame;

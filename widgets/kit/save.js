@@ -9,7 +9,8 @@ import { SvgSurface } from "./svg_surface.js";
  * @property {any} [plot] a `Plot`, for PNG and SVG, or these:
  * @property {() => Promise<Blob> | Blob} [png]
  * @property {() => Promise<string> | string} [svg]
- * @property {() => (string | number | null)[][]} csv rows, the first of them the names of the columns
+ * @property {() => (string | number | null)[][]} csv rows, the first of them the names of the
+ *   columns
  */
 
 /** @param {any} frame @param {Saves} saves */
@@ -34,7 +35,11 @@ export function saveButtons(frame, saves) {
 
 /** @param {any} frame @param {any} plot */
 function plotted(frame, plot) {
-  return pictures(frame, () => [plot.width, plot.height], (surface) => plot.paint(surface, plot.width, plot.height));
+  return pictures(
+    frame,
+    () => [plot.width, plot.height],
+    (surface) => plot.paint(surface, plot.width, plot.height),
+  );
 }
 
 /**
@@ -53,7 +58,9 @@ export function pictures(frame, size, draw) {
     const surface = new CanvasSurface(g);
     surface.rect(0, 0, width, height, frame.theme.ground);
     draw(surface);
-    return new Promise((done, fail) => canvas.toBlob((blob) => (blob ? done(blob) : fail(Error("no picture"))), "image/png"));
+    return new Promise((done, fail) =>
+      canvas.toBlob((blob) => (blob ? done(blob) : fail(Error("no picture"))), "image/png"),
+    );
   };
   const svg = () => {
     const [width, height] = size();
@@ -75,7 +82,8 @@ export function csvOf(rows) {
 /** @param {string | number | null} value */
 function cell(value) {
   if (value === null || value === undefined || Number.isNaN(value)) return "";
-  const text = typeof value === "string" && /^[=+\-@\t\r]/.test(value) ? `'${value}` : String(value);
+  const text =
+    typeof value === "string" && /^[=+\-@\t\r]/.test(value) ? `'${value}` : String(value);
   return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
 

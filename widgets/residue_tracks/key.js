@@ -12,8 +12,11 @@ const LINE = 16;
 const BAR = 27; // of the colour bar
 
 /**
- * What is to be explained: unknown residues, the best concept, then categories, those with most spans first, and the grey ones as one.
- * @param {any} bundle @param {Map<number, import("./words.js").Spans>} spans @param {Record<string, string>} colours of categories
+ * What is to be explained: unknown residues, the best concept, then categories, those with most
+ * spans first, and the grey ones as one.
+ * @param {any} bundle
+ * @param {Map<number, import("./words.js").Spans>} spans
+ * @param {Record<string, string>} colours of categories
  * @returns {Item[]}
  */
 export function explained(bundle, spans, colours) {
@@ -26,7 +29,9 @@ export function explained(bundle, spans, colours) {
     kind.n += 1;
     kinds.set(text, kind);
   }
-  const items = [...kinds].sort(([, a], [, b]) => b.n - a.n).map(([text, { category }]) => ({ text, category, thick: false }));
+  const items = [...kinds]
+    .sort(([, a], [, b]) => b.n - a.n)
+    .map(([text, { category }]) => ({ text, category, thick: false }));
   const seen = [...spans.values()].some((s) => s.best.length);
   if (seen) items.unshift({ text: `${best.concept} (best)`, category: best.category, thick: true });
   const unknown = bundle.sparse.some((/** @type {any} */ { value }) => value.some(Number.isNaN));
@@ -35,7 +40,10 @@ export function explained(bundle, spans, colours) {
 
 /**
  * Items in lines; what does not fit is counted.
- * @param {any} kit @param {Item[]} items @param {(category: string) => string} colour @param {number} width
+ * @param {any} kit
+ * @param {Item[]} items
+ * @param {(category: string) => string} colour
+ * @param {number} width
  * @returns {Placed[][]}
  */
 export function keyLines(kit, items, colour, width) {
@@ -46,7 +54,8 @@ export function keyLines(kit, items, colour, width) {
   for (const [i, { text, category, thick }] of items.entries()) {
     const said = kit.fitted(text, width - 40, SMALL);
     const wide = kit.widthOf(said, SMALL) + 30;
-    const rest = lines.length === most && i + 1 < items.length ? 70 : 0; // room to say how many more there are
+    // room to say how many more there are
+    const rest = lines.length === most && i + 1 < items.length ? 70 : 0;
     if (x + wide + rest > width) {
       if (lines.length === most) {
         lines[most - 1].push({ text: `and ${items.length - i} more`, colour: "", thick, x });
@@ -69,7 +78,10 @@ export function keyHeight(lines) {
 /** @param {any} surface @param {import("./draw.js").Scene} scene @param {number} width */
 export function drawKey(surface, { kit, theme, brush, key, geometry: g }, width) {
   surface.line(0, g.bottom + 0.5, width, g.bottom + 0.5, theme.line, 1);
-  kit.colourBar(surface, theme, 8, g.bottom + 6, { width: Math.max(40, Math.min(120, g.left + g.width - 200)), brush });
+  kit.colourBar(surface, theme, 8, g.bottom + 6, {
+    width: Math.max(40, Math.min(120, g.left + g.width - 200)),
+    brush,
+  });
   key.forEach((line, i) => {
     const y = g.bottom + BAR - 2 + LINE * (i + 0.5);
     for (const { text, colour, thick, x } of line) {

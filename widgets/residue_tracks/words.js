@@ -14,13 +14,17 @@ import { activationWords, rangeWords } from "../kit/words.js";
 
 /** @param {Span} a @param {Span} b */
 function samePlace(a, b) {
-  return a.start === b.start && a.end === b.end && a.category === b.category && a.instance === b.instance;
+  return (
+    a.start === b.start && a.end === b.end && a.category === b.category && a.instance === b.instance
+  );
 }
 
 /** Those that do not repeat another one under a wider concept, "..._any". @param {Span[]} spans */
 function narrowest(spans) {
   const wide = (/** @type {Span} */ span) => span.concept === `${span.category}_any`;
-  return spans.filter((span) => !wide(span) || !spans.some((other) => other !== span && samePlace(span, other)));
+  return spans.filter(
+    (span) => !wide(span) || !spans.some((other) => other !== span && samePlace(span, other)),
+  );
 }
 
 /**
@@ -29,9 +33,12 @@ function narrowest(spans) {
  * @returns {Spans}
  */
 export function spansOf({ spans }, concept) {
-  const longest = (/** @type {Span} */ a, /** @type {Span} */ b) => b.end - b.start - (a.end - a.start);
+  const longest = (/** @type {Span} */ a, /** @type {Span} */ b) =>
+    b.end - b.start - (a.end - a.start);
   const best = spans.filter((span) => span.concept === concept).sort(longest);
-  const rest = spans.filter((span) => span.concept !== concept && !best.some((b) => samePlace(span, b)));
+  const rest = spans.filter(
+    (span) => span.concept !== concept && !best.some((b) => samePlace(span, b)),
+  );
   return { best, others: narrowest(rest).sort(longest) };
 }
 
@@ -45,7 +52,12 @@ export function spanWords({ concept, start, end }) {
   return `${concept} ${start === end ? start : `${start}–${end}`}`;
 }
 
-/** One line about a residue. @param {Bundle} bundle @param {number} place @param {number} position */
+/**
+ * One line about a residue.
+ * @param {Bundle} bundle
+ * @param {number} place
+ * @param {number} position
+ */
 export function residueWords(bundle, place, position) {
   const protein = bundle.proteins[place];
   const letter = protein.sequence[position - 1];
@@ -56,22 +68,30 @@ export function residueWords(bundle, place, position) {
 /**
  * The selected protein and residue.
  * @param {Bundle} bundle @param {number} place of the protein, or -1 where it has no row
- * @param {string} accession @param {number | null} position @param {boolean} outside none of its residues lies in the brush
+ * @param {string} accession
+ * @param {number | null} position
+ * @param {boolean} outside none of its residues lies in the brush
  */
 export function selectedWords(bundle, place, accession, position, outside) {
   if (!accession) return "";
   if (place < 0) return `${accession} is not among the proteins shown.`;
   const { length } = bundle.proteins[place].sequence;
-  const said = position === null ? `${accession} is selected.` : position <= length ? residueWords(bundle, place, position)
-    : `${accession} has ${length} residues, not ${position}.`;
+  const said =
+    position === null
+      ? `${accession} is selected.`
+      : position <= length
+        ? residueWords(bundle, place, position)
+        : `${accession} has ${length} residues, not ${position}.`;
   return outside ? `${said} It has no active residue in the brush.` : said;
 }
 
 /**
  * What is shown, of how many.
  * @param {Bundle} bundle
- * @param {{ shown: number, among: number[], chosen: boolean, brush: number[], count: (n: number) => string }} state
- *   `among`: proteins that could be shown, by number; `shown` of them are; `chosen`: a person chose them
+ * @param {{ shown: number, among: number[], chosen: boolean, brush: number[], count: (n: number) =>
+ *   string }} state
+ * `among`: proteins that could be shown, by number; `shown` of them are; `chosen`: a person chose
+ * them
  */
 export function shownWords(bundle, { shown, among, chosen, brush, count }) {
   const firing = bundle.record.n_firing;
@@ -85,14 +105,18 @@ export function shownWords(bundle, { shown, among, chosen, brush, count }) {
     const of = `${count(among.length)} chosen ${among.length === 1 ? "protein" : "proteins"}`;
     return `${head} ${of}; it fires in ${count(loud)} of these, and in ${count(firing)} of the run`;
   }
-  const silent = among.length - loud ? `, and ${count(among.length - loud)} in which it is silent` : "";
+  const silent =
+    among.length - loud ? `, and ${count(among.length - loud)} in which it is silent` : "";
   const sampled = loud < firing ? " (sampled evenly over strength)" : "";
   return `${head} ${count(loud)} of ${count(firing)} proteins in which it fires${sampled}${silent}`;
 }
 
 /**
  * What the brush leaves of the residues.
- * @param {number} within @param {number} active @param {number[]} brush @param {(n: number) => string} count
+ * @param {number} within
+ * @param {number} active
+ * @param {number[]} brush
+ * @param {(n: number) => string} count
  */
 export function brushedWords(within, active, brush, count) {
   const of = `${count(within)} of ${count(active)} active residues of these proteins`;
@@ -112,7 +136,9 @@ export function tableOf(bundle, places, brush, strips) {
     bundle.values(place).forEach((value, i) => {
       if (brush.length && !(value >= brush[0] && value <= brush[1])) return;
       const others = strips.map((which) => rounded(bundle.values(place, which)[i]));
-      const names = spansAt(protein, i + 1).map((span) => span.concept).join("; ");
+      const names = spansAt(protein, i + 1)
+        .map((span) => span.concept)
+        .join("; ");
       rows.push([protein.accession, i + 1, protein.sequence[i], rounded(value), ...others, names]);
     });
   }

@@ -23,14 +23,16 @@ export function changeScales({ scale, scale_on_dark }) {
 
 /**
  * -limit [scale] +limit, with the unit.
- * @param {import("../kit/surface.js").Surface} surface @param {import("../kit/theme.js").Theme} theme
+ * @param {import("../kit/surface.js").Surface} surface
+ * @param {import("../kit/theme.js").Theme} theme
  * @param {import("../kit/colours.js").Lut} lut
  * @param {number} limit @param {number} x @param {number} y @param {number} width
  */
 export function changeBar(surface, theme, lut, limit, x, y, width) {
   const style = { fill: theme.text, size: 10.5 };
   surface.text(x, y + 5, `−${limit}`, style);
-  for (let i = 0; i < width; i++) surface.rect(x + 30 + i, y, 1.5, 10, lut.css[Math.round((255 * i) / (width - 1))]);
+  for (let i = 0; i < width; i++)
+    surface.rect(x + 30 + i, y, 1.5, 10, lut.css[Math.round((255 * i) / (width - 1))]);
   surface.frame(x + 30, y, width, 10, theme.line);
   surface.text(x + width + 35, y + 5, `+${limit} change, share of the maximum`, style);
 }

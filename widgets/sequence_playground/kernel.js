@@ -1,5 +1,6 @@
 // @ts-check
-// Questions to the kernel and how they stand. Only a kernel has the model; a page without one shows what was read last.
+// Questions to the kernel and how they stand. Only a kernel has the model; a page without one shows
+// what was read last.
 
 const PATIENCE = 4000; // ms before it is said that no kernel answers
 
@@ -41,7 +42,8 @@ export class Kernel {
     this.open += 1;
     try {
       this.model.send(question);
-    } catch { // Jupyter refuses where the kernel has gone
+    } catch {
+      // Jupyter refuses where the kernel has gone
       this.silent();
     }
     this.changed();
@@ -76,7 +78,8 @@ export class Kernel {
     }
     if (model.get("progress")) return { text: `${model.get("progress")} …`, kind: "loading" };
     if (this.state === "silent") {
-      const text = "No kernel answers: it may be busy with another cell, or none is running. Run the cell again.";
+      const text =
+        "No kernel answers: it may be busy with another cell, or none is running. Run the cell again.";
       return { text, kind: "missing" };
     }
     if (model.get("problem")) return { text: model.get("problem"), kind: "missing" };

@@ -9,7 +9,11 @@ const FINE = 3; // pixels per point, as `pictures` draws
 /** Buttons PNG, SVG, CSV, PDB. @param {any} panel */
 export function saveStructure(panel) {
   const { view, kit } = panel;
-  view.saves({ png: async () => (await page(panel)).png(), svg: async () => (await page(panel)).svg(), csv: () => rows(panel) });
+  view.saves({
+    png: async () => (await page(panel)).png(),
+    svg: async () => (await page(panel)).svg(),
+    csv: () => rows(panel),
+  });
   const save = async () => kit.download(await pdb(panel), "chemical/x-pdb", view.fileName("pdb"));
   const hint = "Save the structure as PDB, with activations as B-factors";
   view.button("PDB", save, hint).classList.add("iplm-save");
@@ -26,8 +30,13 @@ async function page({ view, kit, scene, box, entries }) {
 
 /** @param {any} panel */
 function rows(panel) {
-  return rowsOf(panel.scene.molecules.filter(Boolean).map(
-    (/** @type {any} */ { accession, residues }) => ({ accession, residues, values: panel.valuesOf(accession) })));
+  return rowsOf(
+    panel.scene.molecules.filter(Boolean).map((/** @type {any} */ { accession, residues }) => ({
+      accession,
+      residues,
+      values: panel.valuesOf(accession),
+    })),
+  );
 }
 
 /** The first protein alone. @param {any} panel */
@@ -36,7 +45,8 @@ async function pdb({ molecule, supply, view, valuesOf }) {
   const text = new TextDecoder().decode((await supply.get(accession)).arrays.pdb);
   const remarks = [
     `${accession}, chain ${record.chain} of ${record.name}, feature ${view.store.bundle.feature}`,
-    "B-factors: activation x 100 (share of the maximum on training", "proteins); -1: no UniProt position, activation unknown",
+    "B-factors: activation x 100 (share of the maximum on training",
+    "proteins); -1: no UniProt position, activation unknown",
   ];
   return pdbOf(text, valuesOf(accession), remarks);
 }

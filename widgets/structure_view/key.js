@@ -4,7 +4,10 @@
 const ROW = 18;
 const TITLE = 24;
 
-/** @typedef {{ words: string, colour: string, thin?: boolean }} Entry a patch, or a thin line, and what it means */
+/**
+ * @typedef {{ words: string, colour: string, thin?: boolean }} Entry a patch, or a thin line, and
+ *   what it means
+ */
 
 /**
  * Rows of the key, filled from the left.
@@ -26,7 +29,13 @@ export function keyHeight(kit, entries, width) {
   return ROW * (1 + Math.max(0, ...placed(kit, entries, width).map(({ row }) => row))) + 4;
 }
 
-/** @param {any} surface @param {any} view @param {Entry[]} entries @param {number} width @param {number} [top] */
+/**
+ * @param {any} surface
+ * @param {any} view
+ * @param {Entry[]} entries
+ * @param {number} width
+ * @param {number} [top]
+ */
 export function drawKey(surface, view, entries, width, top = 0) {
   const { kit, theme, link } = view;
   const bar = Math.max(50, Math.min(160, width - 215));
@@ -49,7 +58,11 @@ export function drawKey(surface, view, entries, width, top = 0) {
  * @param {{ entries: Entry[], title: string, width: number, height: number, source: any }} parts
  */
 export function drawPage(surface, view, { entries, title, width, height, source }) {
-  surface.text(0, 10, view.kit.fitted(title, width, 12, 600), { fill: view.theme.text, size: 12, weight: 600 });
+  surface.text(0, 10, view.kit.fitted(title, width, 12, 600), {
+    fill: view.theme.text,
+    size: 12,
+    weight: 600,
+  });
   surface.picture(0, TITLE, width, height, source);
   drawKey(surface, view, entries, width, TITLE + height + 6);
 }

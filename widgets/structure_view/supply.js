@@ -1,10 +1,14 @@
 // @ts-check
-// Which structure to show, and where its bytes are: with the selection, in the view, or kept in the page.
+// Which structure to show, and where its bytes are: with the selection, in the view, or kept in the
+// page.
 
 /** ms before the view says that no kernel answers */
 export const PATIENCE = 4000;
 
-/** @typedef {{ accession: string, maximum: number }} Offer a shown protein that has a structure which can be had here */
+/**
+ * @typedef {{ accession: string, maximum: number }} Offer a shown protein that has a structure
+ *   which can be had here
+ */
 /**
  * @typedef {object} Found
  * @property {string} accession what is wanted; empty: nothing
@@ -48,12 +52,18 @@ export class Supply {
   async get(accession) {
     const { store, model } = this.view;
     if (store.structure?.record.accession === accession) return store.structure;
-    const sent = [model.get("first_structure"), store.model.get("structure")].map((bytes) => this.unpack(bytes));
-    for (const packed of [this.last, ...(await Promise.all(sent))]) if (packed?.record.accession === accession) return packed;
+    const sent = [model.get("first_structure"), store.model.get("structure")].map((bytes) =>
+      this.unpack(bytes),
+    );
+    for (const packed of [this.last, ...(await Promise.all(sent))])
+      if (packed?.record.accession === accession) return packed;
     return this.unpack(this.kept[accession]);
   }
 
-  /** The record of the protein that lies on another (`on`), and how well it lies; null where there is none. */
+  /**
+   * The record of the protein that lies on another (`on`), and how well it lies; null where there
+   * is none.
+   */
   async pair() {
     const laid = await this.unpack(this.view.model.get("other_structure"));
     return laid?.record.accession === this.view.model.get("other") ? laid.record : null;
@@ -61,13 +71,17 @@ export class Supply {
 
   /** Shown proteins that have a structure, strongest first. @returns {Offer[]} */
   get withStructure() {
-    return (this.view.store.bundle?.proteins ?? []).filter((/** @type {any} */ protein) => protein.structure);
+    return (this.view.store.bundle?.proteins ?? []).filter(
+      (/** @type {any} */ protein) => protein.structure,
+    );
   }
 
   /** Those of them whose structure can be had here. @returns {Promise<Offer[]>} */
   async offers() {
     if (!this.alone) return this.withStructure;
-    const here = await Promise.all(this.withStructure.map(async ({ accession }) => Boolean(await this.get(accession))));
+    const here = await Promise.all(
+      this.withStructure.map(async ({ accession }) => Boolean(await this.get(accession))),
+    );
     return this.withStructure.filter((_, i) => here[i]);
   }
 
@@ -106,10 +120,17 @@ export class Supply {
   /** @param {string} accession @returns {Found} */
   awaited(accession) {
     const { model, store } = this.view;
-    if (store.model.get("problem")) return { accession, packed: null, words: "", waiting: false }; // the frame says it
+    // the frame says it
+    if (store.model.get("problem")) return { accession, packed: null, words: "", waiting: false };
     const problem = model.get("problem");
-    if (problem.includes(`of ${accession} could`)) return { accession, packed: null, words: problem, waiting: false };
-    return { accession, packed: null, words: `Reading the structure of ${accession}`, waiting: true };
+    if (problem.includes(`of ${accession} could`))
+      return { accession, packed: null, words: problem, waiting: false };
+    return {
+      accession,
+      packed: null,
+      words: `Reading the structure of ${accession}`,
+      waiting: true,
+    };
   }
 
   /** What is said when nothing has come. @param {string} accession */

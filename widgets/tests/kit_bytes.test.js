@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { bytesOf, read, unpack } from "../kit/bytes.js";
 
-// Of `packing.pack`: {"name": "é <b>"} and f, u, b, none, i below; tests/widgets/test_packing.py has random ones.
+// Of `packing.pack`: {"name": "é <b>"} and f, u, b, none, i below; tests/widgets/test_packing.py
+// has random ones.
 const PLAIN =
   "040100007b227265636f7264223a7b226e616d65223a225c7530306539203c623e227d2c22617272617973223a7b2266223a7b226474797065223a22" +
   "6634222c226c656e677468223a332c226f6666736574223a307d2c2275223a7b226474797065223a227532222c226c656e677468223a332c226f6666" +
@@ -34,7 +35,8 @@ function check({ record, arrays }) {
 }
 
 test("what Python packs is read, gzipped or not, wherever it starts", async () => {
-  for (const hex of [PLAIN, ZIPPED]) for (const before of [0, 1, 4, 7]) check(await unpack(viewOf(hex, before)));
+  for (const hex of [PLAIN, ZIPPED])
+    for (const before of [0, 1, 4, 7]) check(await unpack(viewOf(hex, before)));
 });
 
 test("the copy is of the trait's bytes alone", () => {
