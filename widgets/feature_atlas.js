@@ -4,7 +4,7 @@
 import { Camera } from "./feature_atlas/camera.js";
 import { WAYS, colouring, layered } from "./feature_atlas/colouring.js";
 import { picturesOf, rowsOf } from "./feature_atlas/files.js";
-import { Key, SCALE_HEIGHT, drawScale } from "./feature_atlas/key.js";
+import { Legend, SCALE_HEIGHT, drawScale } from "./feature_atlas/legend.js";
 import { Painter, drawLasso, radiusOf } from "./feature_atlas/paint.js";
 import { Pointer, STEP_IN } from "./feature_atlas/pointer.js";
 import { Points, extent, inside } from "./feature_atlas/points.js";
@@ -36,14 +36,14 @@ class Atlas {
     this.group = null;
     /** @type {number[] | null} what `[` and `]` were given to step through */
     this.lent = null;
-    this.key = new Key(view, (group) => this.chooseGroup(group));
+    this.legend = new Legend(view, (group) => this.chooseGroup(group));
     this.coloured = this.colours();
     this.layers = layered(this.coloured, new Set());
     this.plot = this.build();
     this.ring = new Ring(view);
     this.tip = view.tip();
     view.body.append(
-      this.key.root,
+      this.legend.root,
       kit.element("p", { class: "iplm-caption", text: view.model.get("about").caption }),
     );
     this.pointer = new Pointer(this, view.signal);
@@ -123,9 +123,9 @@ class Atlas {
   recolour() {
     this.way.value = this.view.model.get("colour");
     this.coloured = this.colours();
-    this.key.show(this.coloured.groups);
+    this.legend.show(this.coloured.groups);
     this.group = this.coloured.groups?.find((group) => group.name === this.group?.name) ?? null;
-    this.key.press(this.group);
+    this.legend.press(this.group);
     this.layer();
   }
 
@@ -133,7 +133,7 @@ class Atlas {
   picked() {
     this.lend(this.chosen);
     if (this.chosen.length === 0) this.group = null;
-    this.key.press(this.group);
+    this.legend.press(this.group);
     this.layer();
     this.describe();
   }
@@ -168,7 +168,7 @@ class Atlas {
   chooseGroup(group) {
     this.group = group;
     this.choose((group?.points ?? []).map((i) => this.points.feature[i]));
-    this.key.press(group);
+    this.legend.press(group);
   }
 
   /** @param {{ x: number, y: number }[]} path on the map */

@@ -61,18 +61,6 @@ class Store {
     for (const listener of [...this.listeners]) listener();
   }
 
-  /** What a bundle depends on besides the feature. */
-  key() {
-    const accession = this.link.get("accession");
-    return (
-      JSON.stringify([
-        this.link.get("feature"),
-        this.link.get("pinned"),
-        this.link.get("accessions"),
-      ]) + accession
-    );
-  }
-
   async arrived() {
     const view = this.model.get("bundle");
     if (view?.byteLength) {

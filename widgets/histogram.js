@@ -77,7 +77,7 @@ class Histogram {
     for (const end of ["pointerup", "pointercancel"])
       canvas.addEventListener(end, () => (this.from = null), options);
     canvas.addEventListener("dblclick", () => view.link.set({ brush: [] }), options);
-    canvas.addEventListener("keydown", (/** @type {KeyboardEvent} */ e) => this.key(e), options);
+    canvas.addEventListener("keydown", (/** @type {KeyboardEvent} */ e) => this.keyboard(e), options);
   }
 
   /** @returns {any} */
@@ -302,7 +302,7 @@ class Histogram {
   }
 
   /** @param {KeyboardEvent} event */
-  key(event) {
+  keyboard(event) {
     const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
     if (!by || !this.bundle) return;
     event.preventDefault();

@@ -7,8 +7,8 @@
 import { gunzip, bytesOf, unpack } from "./kit/bytes.js";
 import { categoryOn, lutOf, stepOf, inBrush } from "./kit/colours.js";
 import { fitted, widthOf } from "./kit/fitted.js";
-import { Frame, element, stepsByKey } from "./kit/frame.js";
-import { colourBar } from "./kit/legend.js";
+import { Frame, element, stepsByKeyboard } from "./kit/frame.js";
+import { colourBar } from "./kit/colour_bar.js";
 import { count, decades, fixed, percent, short, ticks } from "./kit/scales.js";
 import { download, pictures } from "./kit/save.js";
 import { CanvasSurface } from "./kit/surface.js";
@@ -33,7 +33,7 @@ class Kit {
       ticks,
       download,
     });
-    Object.assign(this, { pictures, CanvasSurface, fitted, widthOf, categoryOn, stepsByKey });
+    Object.assign(this, { pictures, CanvasSurface, fitted, widthOf, categoryOn, stepsByKeyboard });
   }
 
   /**

@@ -5,7 +5,7 @@ import { activeWithin } from "./residue_tracks/cells.js";
 import { hit, reveal, selectedRow } from "./residue_tracks/cursor.js";
 import { drawTracks } from "./residue_tracks/draw.js";
 import { listen, ZOOM } from "./residue_tracks/input.js";
-import { explained, keyHeight, keyLines } from "./residue_tracks/key.js";
+import { explained, legendHeight, legendLines } from "./residue_tracks/legend.js";
 import { chips, labelLines } from "./residue_tracks/label.js";
 import { Axis, extent, geometry, orderedBy, shiftOf } from "./residue_tracks/layout.js";
 import {
@@ -57,10 +57,10 @@ class Tracks {
     this.spans = new Map();
     /** @type {Map<number, number>} active residues in the brush, by protein */
     this.within = new Map();
-    /** @type {import("./residue_tracks/key.js").Item[]} */
+    /** @type {import("./residue_tracks/legend.js").Item[]} */
     this.items = [];
-    /** @type {import("./residue_tracks/key.js").Placed[][]} */
-    this.key = [];
+    /** @type {import("./residue_tracks/legend.js").Placed[][]} */
+    this.legend = [];
     this.scroll = 0;
     this.axis = new Axis();
     this.laid = 0; // for which width; 0: sizes must be measured
@@ -215,10 +215,10 @@ class Tracks {
   measure(height) {
     const { kit, plot, scroller } = this;
     this.scroller.style.height = `${height}px`;
-    this.key = keyLines(kit, this.items, (category) => this.colour(category), plot.width);
+    this.legend = legendLines(kit, this.items, (category) => this.colour(category), plot.width);
     const taken = {
       pinned: this.strips.length,
-      legend: keyHeight(this.key),
+      legend: legendHeight(this.legend),
       bar: scroller.offsetWidth - scroller.clientWidth,
     };
     this.geometry = geometry(plot.width, height, taken);
@@ -302,7 +302,7 @@ class Tracks {
       strips,
       brush,
       spans,
-      key,
+      legend,
     } = this;
     const selected = { accession: view.link.get("accession"), position: view.link.get("position") };
     const colour = (/** @type {string} */ category) => this.colour(category);
@@ -319,7 +319,7 @@ class Tracks {
       brush,
     };
     const marks = { selected, hover: view.link.hover, aligned: this.order === "aligned" };
-    drawTracks(surface, { ...scene, ...marks, spans, colour, key }, width);
+    drawTracks(surface, { ...scene, ...marks, spans, colour, legend }, width);
   }
 
   scrolled() {

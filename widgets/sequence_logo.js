@@ -104,7 +104,7 @@ class Logo {
       (/** @type {MouseEvent} */ e) => this.choose(this.under(e)),
       options,
     );
-    canvas.addEventListener("keydown", (/** @type {KeyboardEvent} */ e) => this.key(e), options);
+    canvas.addEventListener("keydown", (/** @type {KeyboardEvent} */ e) => this.keyboard(e), options);
   }
 
   /** @returns {any} */
@@ -273,7 +273,7 @@ class Logo {
   }
 
   /** @param {KeyboardEvent} event */
-  key(event) {
+  keyboard(event) {
     if (!this.bundle || event.ctrlKey || event.metaKey || event.altKey) return;
     const last = this.logo.weights.columns - 1;
     const here = this.column ?? (this.aligned ? 0 : this.view.model.get("flank"));

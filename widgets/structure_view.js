@@ -4,9 +4,9 @@
 
 import { Controls } from "./structure_view/controls.js";
 import { saveStructure } from "./structure_view/files.js";
-import { drawKey, keyHeight } from "./structure_view/key.js";
+import { drawLegend, legendHeight } from "./structure_view/legend.js";
 import { nameOf, paintOf, strongOf, valueAt } from "./structure_view/paint.js";
-import { followPointer, moveByKey } from "./structure_view/pointer.js";
+import { followPointer, moveByKeyboard } from "./structure_view/pointer.js";
 import { hasWebGl, Scene } from "./structure_view/scene.js";
 import { PATIENCE, Supply } from "./structure_view/supply.js";
 
@@ -56,9 +56,9 @@ class StructurePanel {
     this.plot = view.plot({
       label: "Colour scale of activations",
       focusable: false,
-      height: (/** @type {number} */ width) => keyHeight(kit, this.entries, width),
+      height: (/** @type {number} */ width) => legendHeight(kit, this.entries, width),
       draw: (/** @type {any} */ surface, /** @type {number} */ width) =>
-        drawKey(surface, view, this.entries, width),
+        drawLegend(surface, view, this.entries, width),
     });
     saveStructure(this);
     this.listen();
@@ -93,7 +93,7 @@ class StructurePanel {
     view.onModel(SETTINGS, follow);
     scene.stage.viewerControls.signals.changed.add(() => this.placeLabel());
     followPointer(this.box, scene, this, signal);
-    this.box.addEventListener("keydown", (/** @type {KeyboardEvent} */ e) => this.key(e), {
+    this.box.addEventListener("keydown", (/** @type {KeyboardEvent} */ e) => this.keyboard(e), {
       signal,
     });
     const sized = new ResizeObserver(() => scene.resize());
@@ -324,17 +324,17 @@ class StructurePanel {
   }
 
   /** @param {KeyboardEvent} event */
-  key(event) {
+  keyboard(event) {
     if (event.ctrlKey || event.metaKey || event.altKey || !this.molecule) return;
     if (event.key === "n" || event.key === "p") this.controls.step(event.key === "n" ? 1 : -1);
     else if (event.key === "f") this.controls.fill();
-    else if (!moveByKey(event, this.scene)) return;
+    else if (!moveByKeyboard(event, this.scene)) return;
     event.preventDefault();
   }
 
   /**
    * What the colours mean, beside the scale.
-   * @returns {import("./structure_view/key.js").Entry[]}
+   * @returns {import("./structure_view/legend.js").Entry[]}
    */
   get entries() {
     const { view, molecule } = this;

@@ -34,7 +34,7 @@ async function render(context) {
   el.append(bench);
   bench.addEventListener(
     "keydown",
-    (/** @type {KeyboardEvent} */ event) => kit.stepsByKey(event, store),
+    (/** @type {KeyboardEvent} */ event) => kit.stepsByKeyboard(event, store),
     { signal },
   );
   grid.before(bar(kit, link, store, signal));

@@ -43,7 +43,7 @@ export function drawPanel(kit, view, surface, scores, feature, none) {
     const range = row.low === null ? "" : `  (${rangeOf(kit, row)})`;
     surface.text(numbers, y + SCORE / 2, `${kit.fixed(row.f1_test)}${range}`, style);
   });
-  drawKeys(kit, surface, scores, theme, TOP + scores.rows.length * SCORE + 18);
+  drawLegend(kit, surface, scores, theme, TOP + scores.rows.length * SCORE + 18);
 }
 
 /**
@@ -53,12 +53,12 @@ export function drawPanel(kit, view, surface, scores, feature, none) {
  * @param {any} theme
  * @param {number} y
  */
-function drawKeys(kit, surface, scores, theme, y) {
+function drawLegend(kit, surface, scores, theme, y) {
   const style = { fill: theme.text, size: 11 };
   let x = MARGIN;
   for (const name of [scores.own, ...(scores.marked ?? [])]) {
     const text = name === scores.own ? "this feature, 95 % interval" : nameOf(scores.sources, name);
-    scores.drawKey(surface, name, x + 9, y);
+    scores.drawMark(surface, name, x + 9, y);
     surface.text(x + 22, y, text, style);
     x += 34 + kit.widthOf(text, 11);
   }

@@ -70,7 +70,7 @@ export class Scores {
     this.root.hidden = this.legend.hidden = rows.length === 0;
     this.content.replaceChildren(...rows.map((row) => this.row(row)));
     this.marked = [...new Set(rows.flatMap((row) => Object.keys(row.controls)))];
-    this.legend.replaceChildren(...[this.own, ...this.marked].map((name) => this.key(name)));
+    this.legend.replaceChildren(...[this.own, ...this.marked].map((name) => this.legendItem(name)));
     this.draw();
   }
 
@@ -104,7 +104,7 @@ export class Scores {
   }
 
   /** @param {string} name of a source */
-  key(name) {
+  legendItem(name) {
     const { element } = this.kit;
     const own = name === this.own;
     const canvas = element("canvas", { "aria-hidden": "true" });
@@ -134,13 +134,13 @@ export class Scores {
     );
     for (const canvas of this.legend.querySelectorAll("canvas")) {
       this.on(canvas, 18, 16, (/** @type {any} */ surface) =>
-        this.drawKey(surface, canvas.dataset.source, 9, 8),
+        this.drawMark(surface, canvas.dataset.source, 9, 8),
       );
     }
   }
 
   /** @param {any} surface @param {string} name @param {number} x @param {number} y */
-  drawKey(surface, name, x, y) {
+  drawMark(surface, name, x, y) {
     const { theme } = this.view;
     const { colour = theme.muted, marker = "o" } = this.sources[name] ?? {};
     if (name !== this.own) return drawMark(surface, marker, x, y, colour, theme.text);

@@ -1,7 +1,7 @@
 // @ts-check
-// The map as PNG, SVG and CSV: what is seen, with its key and its caption.
+// The map as PNG, SVG and CSV: what is seen, with its legend and its caption.
 
-import { drawGroups, inFile, keyHeight } from "./key.js";
+import { drawGroups, inFile, legendHeight } from "./legend.js";
 
 const CAPTION = 18; // points
 
@@ -9,7 +9,7 @@ const CAPTION = 18; // points
 function heightOf({ coloured, plot }) {
   return (
     plot.height +
-    (coloured.groups ? keyHeight(plot.width, inFile(coloured.groups).length) : 0) +
+    (coloured.groups ? legendHeight(plot.width, inFile(coloured.groups).length) : 0) +
     CAPTION
   );
 }
@@ -21,7 +21,7 @@ function drawFile(atlas, surface) {
   const named = inFile(coloured.groups ?? []);
   drawGroups(surface, view.theme, named, plot.height + 6, plot.width, kit);
   const more = (coloured.groups ?? named).length - named.length;
-  const unnamed = more ? `; ${more} smaller groups are not in the key` : "";
+  const unnamed = more ? `; ${more} smaller groups are not in the legend` : "";
   const said = kit.fitted(
     `${view.model.get("about").caption}; ${view.subtitle.textContent}${unnamed}`,
     plot.width - 12,

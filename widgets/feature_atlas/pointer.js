@@ -32,7 +32,7 @@ export class Pointer {
     on("pointerleave", () => atlas.hover(-1));
     on("dblclick", () => this.whole());
     on("wheel", (event) => this.wheel(event), { passive: false });
-    on("keydown", (event) => this.key(event));
+    on("keydown", (event) => this.keyboard(event));
   }
 
   /** The point under the pointer, or -1. @param {{ x: number, y: number }} at */
@@ -104,7 +104,7 @@ export class Pointer {
   }
 
   /** @param {KeyboardEvent} event */
-  key(event) {
+  keyboard(event) {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     const direction = /** @type {any} */ (KEYS)[event.key];
     if (direction) this.step(direction);

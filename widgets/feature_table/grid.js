@@ -97,7 +97,7 @@ export class Grid {
   listen() {
     const options = { signal: this.view.signal };
     this.scroller.addEventListener("scroll", () => this.later(), options);
-    this.grid.addEventListener("keydown", (event) => this.key(event), options);
+    this.grid.addEventListener("keydown", (event) => this.keyboard(event), options);
     this.content.addEventListener(
       "click",
       (/** @type {MouseEvent} */ event) => this.click(event),
@@ -139,7 +139,7 @@ export class Grid {
   }
 
   /** @param {KeyboardEvent} event */
-  key(event) {
+  keyboard(event) {
     if (event.target !== this.grid || event.ctrlKey || event.metaKey || event.altKey) return;
     const page = Math.max(1, Math.floor(this.room() / ROW) - 1);
     const by = {

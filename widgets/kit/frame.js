@@ -43,7 +43,7 @@ function isTyping({ target }) {
  * Alt are heard too.
  * @param {KeyboardEvent} event @param {any} store
  */
-export function stepsByKey(event, store) {
+export function stepsByKeyboard(event, store) {
   const by = { "[": -1, "]": 1 }[event.key];
   const isCommand = event.metaKey || (event.ctrlKey && !event.getModifierState("AltGraph"));
   if (!by || event.defaultPrevented || isCommand || isTyping(event)) return false;
@@ -113,15 +113,15 @@ export class Frame {
       this.theme = readTheme(this.root, this.kit.scales);
       for (const listener of this.themeListeners) listener();
     }, this.signal);
-    this.root.addEventListener("keydown", (event) => this.key(event), { signal: this.signal });
+    this.root.addEventListener("keydown", (event) => this.keyboard(event), { signal: this.signal });
     this.store.on(() => this.showState(), this.signal);
     this.signal.addEventListener("abort", () => clearTimeout(this.speaking));
     this.showState();
   }
 
   /** Keys that every view has. @param {KeyboardEvent} event */
-  key(event) {
-    if (stepsByKey(event, this.store)) return;
+  keyboard(event) {
+    if (stepsByKeyboard(event, this.store)) return;
     if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
     if (isTyping(event) && event.key !== "Escape") return;
     if (event.key === "Escape") this.clear();

@@ -1,9 +1,9 @@
 // @ts-check
-// Draws the tracks: ruler, rows with their strips and annotations, marks, key.
+// Draws the tracks: ruler, rows with their strips and annotations, marks, legend.
 
 import { BEST, LETTERS, PINNED, RULER, STRIP, visible } from "./layout.js";
 import { cellPixels, unknownRuns } from "./cells.js";
-import { drawKey, SMALL } from "./key.js";
+import { drawLegend, SMALL } from "./legend.js";
 
 /**
  * Everything that one picture shows.
@@ -19,7 +19,7 @@ import { drawKey, SMALL } from "./key.js";
  * @property {{ accession: string, position: number } | null} hover
  * @property {Map<number, import("./words.js").Spans>} spans by number of the protein
  * @property {(category: string) => string} colour of a category
- * @property {import("./key.js").Placed[][]} key lines of it
+ * @property {import("./legend.js").Placed[][]} legend lines of it
  */
 
 /** @param {any} surface @param {Scene} scene @param {number} width */
@@ -42,7 +42,7 @@ export function drawTracks(surface, scene, width) {
       fill: scene.theme.muted,
     });
   drawRuler(surface, scene);
-  drawKey(surface, scene, width);
+  drawLegend(surface, scene, width);
 }
 
 /**

@@ -20,7 +20,7 @@ export function listen(tracks) {
   on("pointerup", (event) => release(tracks, drag, event));
   on("pointercancel", () => (drag.x = null));
   on("pointerleave", () => tracks.point(null));
-  on("keydown", (event) => key(tracks, event));
+  on("keydown", (event) => keyboard(tracks, event));
   canvas.addEventListener("wheel", (/** @type {WheelEvent} */ event) => wheel(tracks, event), {
     ...options,
     passive: false,
@@ -77,7 +77,7 @@ function wheel(tracks, event) {
 }
 
 /** @param {any} tracks @param {KeyboardEvent} event */
-function key(tracks, event) {
+function keyboard(tracks, event) {
   if (event.key === "Escape") tracks.tip.hide(); // and the frame clears
   if (event.ctrlKey || event.metaKey || event.altKey || !tracks.rows.length) return;
   const act = { ...(event.shiftKey ? panKeys(tracks) : moveKeys(tracks)), ...zoomKeys(tracks) }[

@@ -18,9 +18,9 @@ export function listenTo(playground) {
     (/** @type {any} */ event) => playground.make(letterOf(playground, event)),
     { signal },
   );
-  keys(playground, letters.canvas, letterKey);
-  keys(playground, strips.canvas, stripKey);
-  keys(playground, heat.canvas, scanKey);
+  keyboard(playground, letters.canvas, letterKeyboard);
+  keyboard(playground, strips.canvas, stripKeyboard);
+  keyboard(playground, heat.canvas, scanKeyboard);
   strips.canvas.addEventListener("blur", () => playground.move(-1), { signal });
   heat.canvas.addEventListener("blur", () => playground.try(null), { signal });
   const escape = (/** @type {KeyboardEvent} */ event) =>
@@ -51,7 +51,7 @@ function pointers(playground, canvas, under, press) {
  * @param {any} playground @param {HTMLCanvasElement} canvas
  * @param {(playground: any, key: string) => boolean} act says whether it took the key
  */
-function keys(playground, canvas, act) {
+function keyboard(playground, canvas, act) {
   canvas.addEventListener(
     "keydown",
     (event) => {
@@ -94,7 +94,7 @@ function pressed(playground, event) {
 }
 
 /** @param {any} playground @param {string} key */
-function letterKey(playground, key) {
+function letterKeyboard(playground, key) {
   const { reading, position, letters, letterLayout, about } = playground;
   const { perLine } = letterLayout(letters.width);
   const by = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -perLine, ArrowDown: perLine }[key];
@@ -114,7 +114,7 @@ function letterKey(playground, key) {
 }
 
 /** @param {any} playground @param {string} key */
-function stripKey(playground, key) {
+function stripKeyboard(playground, key) {
   const { items } = playground.stripLayout(playground.strips.width);
   const here = playground.cursor;
   const to = {
@@ -131,7 +131,7 @@ function stripKey(playground, key) {
 }
 
 /** @param {any} playground @param {string} key */
-function scanKey(playground, key) {
+function scanKeyboard(playground, key) {
   const { order } = playground.scan;
   const here = playground.tried ? order.indexOf(playground.tried) : -1;
   const to = {

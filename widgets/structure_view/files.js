@@ -1,7 +1,7 @@
 // @ts-check
-// What a person takes away from a structure: the picture with its key, the table, the molecule.
+// What a person takes away from a structure: the picture with its legend, the table, the molecule.
 
-import { drawPage, pageHeight, sourceOf } from "./key.js";
+import { drawPage, pageHeight, sourceOf } from "./legend.js";
 import { pdbOf, rowsOf } from "./paint.js";
 
 const FINE = 3; // pixels per point, as `pictures` draws
@@ -19,7 +19,7 @@ export function saveStructure(panel) {
   view.button("PDB", save, hint).classList.add("iplm-save");
 }
 
-/** The scene as it is now, with its title and its key. @param {any} panel */
+/** The scene as it is now, with its title and its legend. @param {any} panel */
 async function page({ view, kit, scene, box, entries }) {
   const title = view.subtitle.textContent.replace(/^f/, "F");
   const source = await sourceOf(await scene.image(FINE));

@@ -124,7 +124,7 @@ class Fingers {
  * Keys that move the scene; false for others.
  * @param {KeyboardEvent} event @param {import("./scene.js").Scene} scene
  */
-export function moveByKey({ key, shiftKey }, scene) {
+export function moveByKeyboard({ key, shiftKey }, scene) {
   const [x, y] = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[
     key
   ] ?? [0, 0];

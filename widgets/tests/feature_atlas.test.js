@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Camera } from "../feature_atlas/camera.js";
 import { colouring, contrast, layered } from "../feature_atlas/colouring.js";
-import { noteOn } from "../feature_atlas/key.js";
+import { noteOn } from "../feature_atlas/legend.js";
 import { Grid, Points, inside, toward } from "../feature_atlas/points.js";
 import { over } from "../kit/dots.js";
 

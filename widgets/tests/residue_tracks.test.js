@@ -6,7 +6,7 @@ import { Bundle } from "../kit/bundle.js";
 import { lutOf } from "../kit/colours.js";
 import { activeWithin, cellPixels, strongest, unknownRuns } from "../residue_tracks/cells.js";
 import { hit } from "../residue_tracks/cursor.js";
-import { explained } from "../residue_tracks/key.js";
+import { explained } from "../residue_tracks/legend.js";
 import {
   Axis,
   extent,
@@ -248,7 +248,7 @@ test("the table has the residues of the rows, within the brush", () => {
   ]);
 });
 
-test("the key says the categories without a colour of their own as one", () => {
+test("the legend says the categories without a colour of their own as one", () => {
   const span = (/** @type {string} */ category) => ({
     start: 1,
     end: 2,

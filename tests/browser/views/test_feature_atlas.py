@@ -75,7 +75,7 @@ class Map:
         return self.table.filter(pl.col("category") == category)["feature"].to_list()
 
     def categories(self) -> list[str]:
-        """The largest first, as in the key."""
+        """The largest first, as in the legend."""
         sizes = self.table["category"].drop_nulls().value_counts()
         return sizes.sort(["count", "category"], descending=[True, False])["category"].to_list()
 
@@ -193,12 +193,12 @@ def test_with_the_lasso_on_a_drag_needs_no_shift(atlas: Map) -> None:
 
 
 def test_the_key_picks_out_the_features_of_a_colour(atlas: Map) -> None:
-    button = atlas.page.locator(".iplm-key button").first
+    button = atlas.page.locator(".iplm-legend button").first
     button.focus()
     atlas.page.keyboard.press("Enter")
     assert atlas.chosen() == atlas.of(atlas.categories()[0])
     assert button.get_attribute("aria-pressed") == "true"
-    rest = atlas.page.locator(".iplm-key select")
+    rest = atlas.page.locator(".iplm-legend select")
     label = rest.locator("option").last.inner_text()
     smallest, n = label.removesuffix(")").rsplit(" (", 1)
     assert int(n) == min(len(atlas.of(category)) for category in atlas.categories())
@@ -270,7 +270,7 @@ def test_what_is_selected_elsewhere_comes_into_the_picture(atlas: Map, lonely: l
 def test_colours_of_numbers_have_a_scale_in_place_of_buttons(atlas: Map) -> None:
     atlas.page.locator(".iplm-tools select").select_option("density")
     atlas.shown.settled()
-    assert atlas.page.locator(".iplm-key").is_hidden()
+    assert atlas.page.locator(".iplm-legend").is_hidden()
     assert atlas.canvas.bounding_box()["height"] == atlas.box["height"] + 40
     assert atlas.page.evaluate(f"() => {MODEL}.get('colour')") == "density"
 
@@ -296,12 +296,12 @@ def test_files_hold_what_is_seen(atlas: Map) -> None:
     names = atlas.table["category"].drop_nulls().n_unique()
     assert (
         svg.count("<circle") == atlas.table.height + names + 1 + 3
-    )  # points, the key, hollow, the ring and the point of the selected one
+    )  # points, the legend, hollow, the ring and the point of the selected one
     assert "UMAP of decoder vectors" in svg
     largest, next_largest = atlas.categories()[:2]
     assert f"{largest} ({len(atlas.of(largest))})" in svg
     assert saved("PNG").read_bytes()[:4] == b"\x89PNG"
-    atlas.page.locator(".iplm-key button").nth(1).click()
+    atlas.page.locator(".iplm-legend button").nth(1).click()
     rows = saved("CSV").read_text().splitlines()
     assert rows[0] == "feature,x,y,cluster,concept,category,density,f1_test"
     assert [int(row.split(",")[0]) for row in rows[1:]] == atlas.of(next_largest)
@@ -366,7 +366,7 @@ def test_axe_finds_no_serious_fault(show: Callable, demo_data: FeatureData, sche
     if not AXE.is_file():
         pytest.skip("axe-core is not installed: make install")
     atlas = Map(show(FeatureAtlas(demo_data), width=320, scheme=scheme), demo_data.features)
-    atlas.page.locator(".iplm-key button").first.click()
+    atlas.page.locator(".iplm-legend button").first.click()
     atlas.page.add_script_tag(content=AXE.read_text())
     assert atlas.page.evaluate(FAULTS) == []
     sizes = atlas.page.evaluate(

@@ -24,7 +24,7 @@ N, LENGTH = 30, 20
 """Proteins and residues of the run made here. Protein i has its maximum, (N - i) / N, at position i % LENGTH + 1, and is silent elsewhere."""
 
 CELL, ROW, TOP, KEY = 20, 28, 20, 43
-"""Points: the widest cell, one row without pinned features, the ruler, the key of one line."""
+"""Points: the widest cell, one row without pinned features, the ruler, the legend of one line."""
 
 VIEW = ".iplm-shown:nth-of-type(1) .iplm-tracks"
 CANVAS, SCROLLER = f"{VIEW} canvas", f"{VIEW} .iplm-scroller"

@@ -10,7 +10,7 @@ import { BEYOND } from "../kit/colours.js";
 
 const BUTTONS = 12; // groups beyond are in a list
 const IN_FILE = 24;
-const LINE = 16; // points, of the drawn key
+const LINE = 16; // points, of the drawn legend
 const COLUMN = 160;
 export const SCALE_HEIGHT = 40;
 
@@ -26,7 +26,7 @@ export function noteOn(groups) {
 }
 
 /** Buttons, one per group; the smaller groups are options of a list. */
-export class Key {
+export class Legend {
   /** @param {any} view @param {(group: Group | null) => void} choose null: let go */
   constructor(view, choose) {
     this.view = view;
@@ -37,7 +37,7 @@ export class Key {
     this.rest = [];
     this.list = view.kit.element("select");
     const label = "Colours; a button picks out the features of its colour";
-    this.root = view.kit.element("div", { class: "iplm-key", role: "group", "aria-label": label });
+    this.root = view.kit.element("div", { class: "iplm-legend", role: "group", "aria-label": label });
   }
 
   /** @param {Group[] | null} groups null: a scale, which is drawn */
@@ -130,7 +130,7 @@ function marksOf({ low, high }, kit) {
   return powers.filter((value) => value >= low * 0.999 && value <= high * 1.001);
 }
 
-/** The groups that a file's key names: the largest, and the hollow one. @param {Group[]} groups */
+/** The groups that the legend of a file names: the largest, and the hollow one. @param {Group[]} groups */
 export function inFile(groups) {
   return [
     ...groups.filter((group) => group.fill).slice(0, IN_FILE),
@@ -139,12 +139,12 @@ export function inFile(groups) {
 }
 
 /** @param {number} width @param {number} n groups */
-export function keyHeight(width, n) {
+export function legendHeight(width, n) {
   return Math.ceil(n / Math.max(1, Math.floor((width - 10) / COLUMN))) * LINE + 6;
 }
 
 /**
- * The key of a file, in columns.
+ * The legend of a file, in columns.
  * @param {Surface} surface @param {Theme} theme @param {Group[]} groups
  * @param {number} y top @param {number} width @param {any} kit
  */

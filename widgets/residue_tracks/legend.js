@@ -1,5 +1,5 @@
 // @ts-check
-// The key below the tracks: the colour bar, and what the colours of annotations are.
+// The legend below the tracks: the colour bar, and what the colours of annotations are.
 
 import { BEYOND } from "../kit/colours.js";
 
@@ -46,7 +46,7 @@ export function explained(bundle, spans, colours) {
  * @param {number} width
  * @returns {Placed[][]}
  */
-export function keyLines(kit, items, colour, width) {
+export function legendLines(kit, items, colour, width) {
   const most = width < 480 ? 3 : 2;
   /** @type {Placed[][]} */
   const lines = [];
@@ -71,18 +71,18 @@ export function keyLines(kit, items, colour, width) {
 }
 
 /** @param {Placed[][]} lines */
-export function keyHeight(lines) {
+export function legendHeight(lines) {
   return BAR + LINE * lines.length;
 }
 
 /** @param {any} surface @param {import("./draw.js").Scene} scene @param {number} width */
-export function drawKey(surface, { kit, theme, brush, key, geometry: g }, width) {
+export function drawLegend(surface, { kit, theme, brush, legend, geometry: g }, width) {
   surface.line(0, g.bottom + 0.5, width, g.bottom + 0.5, theme.line, 1);
   kit.colourBar(surface, theme, 8, g.bottom + 6, {
     width: Math.max(40, Math.min(120, g.left + g.width - 200)),
     brush,
   });
-  key.forEach((line, i) => {
+  legend.forEach((line, i) => {
     const y = g.bottom + BAR - 2 + LINE * (i + 0.5);
     for (const { text, colour, thick, x } of line) {
       if (text === UNKNOWN) surface.hatch(x, y - 4, 14, 8, theme.muted);

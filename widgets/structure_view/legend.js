@@ -10,7 +10,7 @@ const TITLE = 24;
  */
 
 /**
- * Rows of the key, filled from the left.
+ * Rows of the legend, filled from the left.
  * @param {any} kit @param {Entry[]} entries @param {number} width
  * @returns {{ entry: Entry, x: number, row: number }[]} row 0 is that of the colour bar
  */
@@ -25,7 +25,7 @@ export function placed(kit, entries, width) {
 }
 
 /** @param {any} kit @param {Entry[]} entries @param {number} width */
-export function keyHeight(kit, entries, width) {
+export function legendHeight(kit, entries, width) {
   return ROW * (1 + Math.max(0, ...placed(kit, entries, width).map(({ row }) => row))) + 4;
 }
 
@@ -36,7 +36,7 @@ export function keyHeight(kit, entries, width) {
  * @param {number} width
  * @param {number} [top]
  */
-export function drawKey(surface, view, entries, width, top = 0) {
+export function drawLegend(surface, view, entries, width, top = 0) {
   const { kit, theme, link } = view;
   const bar = Math.max(50, Math.min(160, width - 215));
   kit.colourBar(surface, theme, 0, top + 4, { width: bar, brush: link.get("brush") });
@@ -53,7 +53,7 @@ export function drawKey(surface, view, entries, width, top = 0) {
 }
 
 /**
- * The picture with its title and its key.
+ * The picture with its title and its legend.
  * @param {any} surface @param {any} view
  * @param {{ entries: Entry[], title: string, width: number, height: number, source: any }} parts
  */
@@ -64,12 +64,12 @@ export function drawPage(surface, view, { entries, title, width, height, source 
     weight: 600,
   });
   surface.picture(0, TITLE, width, height, source);
-  drawKey(surface, view, entries, width, TITLE + height + 6);
+  drawLegend(surface, view, entries, width, TITLE + height + 6);
 }
 
 /** @param {any} view @param {any} parts @returns {number} */
 export function pageHeight(view, { entries, width, height }) {
-  return TITLE + height + 6 + keyHeight(view.kit, entries, width);
+  return TITLE + height + 6 + legendHeight(view.kit, entries, width);
 }
 
 /** A picture for `Surface.picture`. @param {Blob} blob */
