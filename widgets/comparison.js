@@ -2,10 +2,13 @@
 // The JavaScript half of `Comparison`: two workbenches; protein, residue and brush of one are those
 // of the other.
 
+/** @import { Context, Kit, Link } from "./kit/types.js" */
+
 const SHARED = ["accession", "position", "brush"];
 
-/** @param {any} context */
+/** @param {Context} context */
 async function render({ model, el, host, signal }) {
+  /** @type {Kit} */
   const kit = (await host.getWidget(model.get("kit"))).exports;
   kit.dress(el);
   const sides = ["left", "right"].map((name) =>
@@ -27,7 +30,7 @@ async function render({ model, el, host, signal }) {
   );
 }
 
-/** @param {any} from @param {any} to @param {AbortSignal} signal */
+/** @param {Link} from @param {Link} to @param {AbortSignal} signal */
 function share(from, to, signal) {
   from.on(
     SHARED,

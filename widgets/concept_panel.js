@@ -6,8 +6,12 @@ import { drawPanel, panelSize } from "./concept_panel/picture.js";
 import { Scores } from "./concept_panel/scores.js";
 import { bestOf, factsOf, honestly } from "./concept_panel/words.js";
 
-/** @param {any} context */
+/** @import { Bundle, Context, Kit, Packed, Protein, Surface, View } from "./kit/types.js" */
+/** @import { Row } from "./concept_panel/words.js" */
+
+/** @param {Context} context */
 async function render(context) {
+  /** @type {Kit} */
   const kit = (await context.host.getWidget(context.model.get("kit"))).exports;
   const view = await kit.open(context, { title: "Concepts", kind: "concepts" });
   new ConceptPanel(kit, view, await view.store.table);
@@ -15,7 +19,7 @@ async function render(context) {
 
 /** What the selected feature matches, how far above its controls, and the protein in focus. */
 class ConceptPanel {
-  /** @param {any} kit @param {any} view @param {any} table the packed feature list */
+  /** @param {Kit} kit @param {View} view @param {Packed} table the packed feature list */
   constructor(kit, view, table) {
     this.kit = kit;
     this.view = view;
@@ -25,7 +29,7 @@ class ConceptPanel {
     );
     this.scores = new Scores(kit, view, view.model.get("sources"));
     this.parts = this.build();
-    const draw = (/** @type {any} */ surface) =>
+    const draw = (/** @type {Surface} */ surface) =>
       drawPanel(
         kit,
         view,
@@ -70,9 +74,9 @@ class ConceptPanel {
     part.hidden = !text;
   }
 
-  /** @returns {any} */
+  /** Null before the first has arrived. @returns {Bundle} */
   get bundle() {
-    return this.view.store.bundle;
+    return /** @type {Bundle} */ (this.view.store.bundle);
   }
 
   changed() {
@@ -121,7 +125,7 @@ class ConceptPanel {
 
   /**
    * @param {string} accession
-   * @param {any} protein undefined: not in the bundle
+   * @param {Protein | undefined} protein undefined: not in the bundle
    * @param {string} role
    */
   proteinParts(accession, protein, role) {
@@ -141,7 +145,7 @@ class ConceptPanel {
     return [heading, ...said.map((text) => element("p", { text })), ...out];
   }
 
-  /** @param {any} protein */
+  /** @param {Protein} protein */
   height({ maximum, position, sequence }) {
     const n = this.kit.count(sequence.length);
     if (!(maximum > 0)) return `${n} residues, on none of them active.`;
@@ -151,6 +155,7 @@ class ConceptPanel {
   /** @returns {(string | number | null)[][]} */
   csv() {
     const marked = this.scores.marked ?? [];
+    /** @type {Exclude<keyof Row, "controls">[]} */
     const names = [
       "concept",
       "category",
@@ -162,7 +167,7 @@ class ConceptPanel {
       "q_value",
       "n_instances",
     ];
-    const rows = this.scores.rows.map((/** @type {any} */ row) => [
+    const rows = this.scores.rows.map((row) => [
       row.feature,
       ...names.map((name) => row[name]),
       ...marked.map((name) => row.controls[name] ?? null),

@@ -10,11 +10,14 @@ import { Pointer, STEP_IN } from "./feature_atlas/pointer.js";
 import { Points, extent, inside } from "./feature_atlas/points.js";
 import { Ring } from "./feature_atlas/ring.js";
 
+/** @import { Context, Kit, Surface, View } from "./kit/types.js" */
+
 const KEYS_SAID =
   "Arrow keys select the nearest feature in a direction, plus and minus zoom, 0 shows all, Escape lets go.";
 
-/** @param {any} context */
+/** @param {Context} context */
 async function render(context) {
+  /** @type {Kit} */
   const kit = (await context.host.getWidget(context.model.get("kit"))).exports;
   const view = await kit.open(context, { title: "Map of features", kind: "atlas" });
   const { missing } = view.model.get("about");
@@ -23,8 +26,8 @@ async function render(context) {
 }
 
 /** The map on the page. */
-class Atlas {
-  /** @param {any} kit @param {any} view @param {Points} points */
+export class Atlas {
+  /** @param {Kit} kit @param {View} view @param {Points} points */
   constructor(kit, view, points) {
     this.kit = kit;
     this.view = view;
@@ -63,12 +66,13 @@ class Atlas {
       height: (/** @type {number} */ width) =>
         Math.round(Math.max(240, Math.min(560, 0.62 * width))) + this.strip,
       role: "application",
-      draw: (/** @type {[any, number, number]} */ ...a) => this.draw(...a),
+      draw: (surface, w, h) => this.draw(surface, w, h),
     });
   }
 
   controls() {
     const { view, pointer } = this;
+    /** @type {[string, string][]} */
     const ways = WAYS.map(({ value, name }) => [value, name]);
     this.way = view.choice("colour", ways, view.model.get("colour"), (/** @type {string} */ way) =>
       view.keep("colour", way),
@@ -155,7 +159,7 @@ class Atlas {
     const isOurs = this.lent && store.order === this.lent;
     if (!isOurs && features.length) this.before = store.order;
     if (features.length) store.order = features;
-    else if (isOurs) store.order = this.before;
+    else if (isOurs) store.order = this.before ?? null;
     this.lent = features.length ? features : null;
   }
 
@@ -243,7 +247,7 @@ class Atlas {
     ];
   }
 
-  /** @param {any} surface @param {number} width @param {number} height */
+  /** @param {Surface} surface @param {number} width @param {number} height */
   draw(surface, width, height) {
     const { view, camera, points, coloured, layers } = this;
     camera.resize(width, height - this.strip);

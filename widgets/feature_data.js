@@ -5,6 +5,8 @@
 import { unpack } from "./kit/bytes.js";
 import { Bundle } from "./kit/bundle.js";
 
+/** @import { Link, Model, Packed } from "./kit/types.js" */
+
 const PATIENCE = 4000; // ms before a view says that no kernel answers
 const REMEMBERED = 20; // bundles
 
@@ -12,8 +14,8 @@ const REMEMBERED = 20; // bundles
  * What views know of the data. `state` is "ready", "loading", "missing" (with `message`); `bundle`
  * is the last one that was whole, so that views keep their picture while the next is on its way.
  */
-class Store {
-  /** @param {any} model */
+export class Store {
+  /** @param {Model} model */
   constructor(model) {
     this.model = model;
     this.about = model.get("about");
@@ -21,7 +23,7 @@ class Store {
     this.message = "";
     /** @type {Bundle | null} */
     this.bundle = null;
-    /** @type {any} the selected protein's structure, or null */
+    /** @type {Packed | null} the selected protein's structure */
     this.structure = null;
     this.turn = 0; // of looking for what is selected; only the last one counts
     /** @type {Map<string, Bundle>} */
@@ -33,11 +35,13 @@ class Store {
     /** @type {(() => void) | null} */
     this.focusSearch = null;
     this.table = unpack(model.get("table"));
+    /** @type {Link} the selection that it follows, from the first `attach` on */
+    this.link = /** @type {any} */ (null);
   }
 
   /**
    * Follow a selection; the first call counts.
-   * @param {any} link
+   * @param {Link} link
    */
   attach(link) {
     if (this.link) return;
@@ -159,7 +163,7 @@ class Store {
   }
 }
 
-/** @param {{ model: any }} context */
+/** @param {{ model: Model }} context */
 function initialize({ model }) {
   return new Store(model);
 }

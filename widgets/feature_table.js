@@ -6,10 +6,13 @@ import { Grid } from "./feature_table/grid.js";
 import { drawRows, sizeOf } from "./feature_table/picture.js";
 import { csvRows, filtered, isAlive, ordered } from "./feature_table/rows.js";
 
+/** @import { Context, Kit, Surface, View } from "./kit/types.js" */
+
 const PINS = 4; // features that are drawn beside the selected one, at most
 
-/** @param {any} context */
+/** @param {Context} context */
 async function render(context) {
+  /** @type {Kit} */
   const kit = (await context.host.getWidget(context.model.get("kit"))).exports;
   const view = await kit.open(context, { title: "Features", kind: "features" });
   new FeatureTable(kit, view, await view.store.table);
@@ -21,8 +24,8 @@ async function render(context) {
  */
 class FeatureTable {
   /**
-   * @param {any} kit
-   * @param {any} view
+   * @param {Kit} kit
+   * @param {View} view
    * @param {import("./feature_table/columns.js").Table} table
    */
   constructor(kit, view, table) {
@@ -164,7 +167,7 @@ class FeatureTable {
     const { kit, view, grid } = this;
     const shown = () => grid.sight();
     const size = () => sizeOf(this.columns, shown()[1] - shown()[0]);
-    const draw = (/** @type {any} */ surface) => {
+    const draw = (/** @type {Surface} */ surface) => {
       const [first, last] = shown();
       const { source, plm } = view.store.about;
       const which = `rows ${Math.min(first + 1, last)} to ${last} of ${kit.count(this.rows.length)}`;

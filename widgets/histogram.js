@@ -3,13 +3,16 @@
 
 import { brushWords, edgesOf, rowsOf, sum } from "./histogram/counts.js";
 
+/** @import { Bundle, Context, Kit, Surface, TextStyle, View } from "./kit/types.js" */
+
 const MARGIN = { left: 52, right: 10, top: 20, bottom: 40 };
 const STEP = 0.02; // of the axis, for the arrow keys
 const SETTINGS = ["unit", "scale", "share"];
 const NARROW = 420; // points, below which axes say less
 
-/** @param {any} context */
+/** @param {Context} context */
 async function render(context) {
+  /** @type {Kit} */
   const kit = (await context.host.getWidget(context.model.get("kit"))).exports;
   const view = await kit.open(context, { title: "Activations", kind: "histogram" });
   new Histogram(kit, view);
@@ -17,7 +20,7 @@ async function render(context) {
 
 /** One histogram on the page; the brush is drawn above bars that never move with it. */
 class Histogram {
-  /** @param {any} kit @param {any} view */
+  /** @param {Kit} kit @param {View} view */
   constructor(kit, view) {
     this.kit = kit;
     this.view = view;
@@ -26,8 +29,11 @@ class Histogram {
     this.controls();
     const label =
       "Activation histogram. Arrow keys move the brush, with Shift its upper end; Escape clears it.";
-    const draw = (/** @type {any} */ surface, /** @type {number} */ w, /** @type {number} */ h) =>
-      this.draw(surface, w, h);
+    const draw = (
+      /** @type {Surface} */ surface,
+      /** @type {number} */ w,
+      /** @type {number} */ h,
+    ) => this.draw(surface, w, h);
     this.plot = view.plot({ label, height: 190, role: "application", draw });
     view.saves({ plot: this.plot, csv: () => rowsOf(this.edges, this.counts) });
     this.listen();
@@ -37,6 +43,7 @@ class Histogram {
   controls() {
     const { view } = this;
     const { model } = view;
+    /** @type {[string, string][]} */
     const units = [
       ["residues", "residues"],
       ["proteins", "proteins, by maximum"],
@@ -77,12 +84,16 @@ class Histogram {
     for (const end of ["pointerup", "pointercancel"])
       canvas.addEventListener(end, () => (this.from = null), options);
     canvas.addEventListener("dblclick", () => view.link.set({ brush: [] }), options);
-    canvas.addEventListener("keydown", (/** @type {KeyboardEvent} */ e) => this.keyboard(e), options);
+    canvas.addEventListener(
+      "keydown",
+      (/** @type {KeyboardEvent} */ e) => this.keyboard(e),
+      options,
+    );
   }
 
-  /** @returns {any} */
+  /** Null before the first has arrived. @returns {Bundle} */
   get bundle() {
-    return this.view.store.bundle;
+    return /** @type {Bundle} */ (this.view.store.bundle);
   }
 
   changed() {
@@ -90,9 +101,9 @@ class Histogram {
     this.describe();
   }
 
-  /** @returns {{ total: ArrayLike<number>, annotated: ArrayLike<number> | null, zero: any }} */
   get counts() {
-    return this.bundle.counts[this.view.model.get("unit")];
+    const unit = /** @type {"residues" | "proteins"} */ (this.view.model.get("unit"));
+    return this.bundle.counts[unit];
   }
 
   get edges() {
@@ -122,7 +133,7 @@ class Histogram {
     );
   }
 
-  /** @param {any} surface @param {number} width @param {number} height */
+  /** @param {Surface} surface @param {number} width @param {number} height */
   draw(surface, width, height) {
     if (!this.bundle) return;
     const { view } = this;
@@ -153,7 +164,7 @@ class Histogram {
   }
 
   /**
-   * @param {any} surface @param {(v: number) => number} x @param {number} height
+   * @param {Surface} surface @param {(v: number) => number} x @param {number} height
    * @param {ArrayLike<number>} counts @param {string} fill @param {number} opacity
    */
   bars(surface, x, height, counts, fill, opacity) {
@@ -167,7 +178,7 @@ class Histogram {
   }
 
   /**
-   * @param {any} surface
+   * @param {Surface} surface
    * @param {(v: number) => number} x
    * @param {number} width
    * @param {number} height
@@ -189,12 +200,14 @@ class Histogram {
       surface.text(MARGIN.left - 5, y, said, { fill: muted, size: 10, align: "right" });
     }
     surface.line(MARGIN.left, base, width - MARGIN.right, base, muted, 1);
+    /** @type {TextStyle} */
     const centred = { fill: muted, size: 10, align: "center" };
     for (const value of kit.ticks(0, this.bundle.top, 5))
       surface.text(x(value), base + 10, String(value), centred);
     const what = view.model.get("unit") === "residues" ? "activation" : "maximum of a protein";
     const unit =
       width < NARROW ? "× maximum on training" : "share of the maximum on training proteins";
+    /** @type {TextStyle} */
     const style = { fill: text, size: 10.5, align: "center" };
     surface.text((MARGIN.left + width - MARGIN.right) / 2, height - 10, `${what} (${unit})`, style);
     surface.text(10, (MARGIN.top + base) / 2, view.model.get("unit"), {
@@ -207,7 +220,7 @@ class Histogram {
 
   /**
    * What the two colours are.
-   * @param {any} surface
+   * @param {Surface} surface
    * @param {ArrayLike<number> | null} annotated
    * @param {number} width
    */
@@ -222,7 +235,7 @@ class Histogram {
     surface.text(MARGIN.left + 53, 9.5, said, { fill: theme.text, size: 10.5 });
   }
 
-  /** @param {any} surface @param {(v: number) => number} x @param {number} height */
+  /** @param {Surface} surface @param {(v: number) => number} x @param {number} height */
   brush(surface, x, height) {
     const brush = this.view.link.get("brush");
     if (brush.length === 0) return;
@@ -245,7 +258,7 @@ class Histogram {
 
   /**
    * Where the selected and the hovered residue lie on the axis.
-   * @param {any} surface @param {(v: number) => number} x @param {number} height
+   * @param {Surface} surface @param {(v: number) => number} x @param {number} height
    */
   residues(surface, x, height) {
     const { link, theme } = this.view;

@@ -13,39 +13,46 @@ import { count, decades, fixed, percent, short, ticks } from "./kit/scales.js";
 import { download, pictures } from "./kit/save.js";
 import { CanvasSurface } from "./kit/surface.js";
 
-class Kit {
-  /** @param {any} model */
+/** @import { Context, Link, Model, Store } from "./kit/types.js" */
+
+export class Kit {
+  CanvasSurface = CanvasSurface;
+  categoryOn = categoryOn;
+  colourBar = colourBar;
+  count = count;
+  decades = decades;
+  download = download;
+  element = element;
+  fitted = fitted;
+  fixed = fixed;
+  inBrush = inBrush;
+  percent = percent;
+  pictures = pictures;
+  short = short;
+  stepOf = stepOf;
+  stepsByKeyboard = stepsByKeyboard;
+  ticks = ticks;
+  unpack = unpack;
+  widthOf = widthOf;
+
+  /** @param {Model} model */
   constructor(model) {
     this.model = model;
     this.scales = { light: lutOf(model.get("scale")), dark: lutOf(model.get("scale_on_dark")) };
     this.unmapped = model.get("unmapped");
-    Object.assign(this, {
-      unpack,
-      element,
-      stepOf,
-      inBrush,
-      colourBar,
-      count,
-      decades,
-      fixed,
-      percent,
-      short,
-      ticks,
-      download,
-    });
-    Object.assign(this, { pictures, CanvasSurface, fitted, widthOf, categoryOn, stepsByKeyboard });
   }
 
   /**
-   * @param {import("./kit/frame.js").Context} context
+   * @param {Context} context
    * @param {import("./kit/frame.js").Options} options
    * @returns {Promise<Frame>}
    */
   async open(context, options) {
     const { model, host, el } = context;
-    const [link, store] = await Promise.all(
-      ["selection", "data"].map(async (name) => (await host.getWidget(model.get(name))).exports),
-    );
+    const of = async (/** @type {string} */ name) =>
+      (await host.getWidget(model.get(name))).exports;
+    /** @type {[Link, Store]} */
+    const [link, store] = await Promise.all([of("selection"), of("data")]);
     store.attach(link);
     this.dress(el);
     return new Frame(context, options, this, link, store);
@@ -86,7 +93,7 @@ class Kit {
   }
 }
 
-/** @param {{ model: any }} context */
+/** @param {{ model: Model }} context */
 function initialize({ model }) {
   return new Kit(model);
 }

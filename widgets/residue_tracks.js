@@ -16,6 +16,9 @@ import {
   tableOf,
 } from "./residue_tracks/words.js";
 
+/** @import { Bundle, Context, Kit, Surface, View } from "./kit/types.js" */
+
+/** @type {[string, string][]} */
 const ORDERS = [
   ["maximum", "maximum"],
   ["mean", "mean"],
@@ -32,21 +35,22 @@ const SHARED = "A cell shows the strongest of the residues that share it; zoom i
 const NONE = "This feature fires on none of the run's proteins.";
 const DEAD = "This feature fires on no training protein, so its activations on others count as 0.";
 
-/** @param {any} context */
+/** @param {Context} context */
 async function render(context) {
+  /** @type {Kit} */
   const kit = (await context.host.getWidget(context.model.get("kit"))).exports;
   const view = await kit.open(context, { title: "Residue tracks", kind: "tracks" });
   new Tracks(kit, view).follow();
 }
 
 /** The proteins of the bundle, a row each. */
-class Tracks {
-  /** @param {any} kit @param {any} view */
+export class Tracks {
+  /** @param {Kit} kit @param {View} view */
   constructor(kit, view) {
     this.kit = kit;
     this.view = view;
-    /** @type {any} the bundle that is drawn */
-    this.bundle = null;
+    /** @type {Bundle} the bundle that is drawn; null before the first */
+    this.bundle = /** @type {any} */ (null);
     /** @type {import("./residue_tracks/layout.js").Row[]} */
     this.rows = [];
     /** @type {number[]} proteins that the brush chooses among, by their numbers in the bundle */
@@ -75,7 +79,7 @@ class Tracks {
       "aria-label": "Added to the tracks",
       hidden: "",
     });
-    const draw = (/** @type {any} */ surface, /** @type {number} */ width) =>
+    const draw = (/** @type {Surface} */ surface, /** @type {number} */ width) =>
       this.draw(surface, width);
     this.plot = view.plot({
       label: LABEL,
@@ -283,7 +287,7 @@ class Tracks {
     );
   }
 
-  /** @param {any} surface @param {number} width */
+  /** @param {Surface} surface @param {number} width */
   draw(surface, width) {
     if (!this.bundle) return;
     if (this.laid !== width) {

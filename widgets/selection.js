@@ -2,6 +2,8 @@
 // The JavaScript half of `Selection`: the one thing that views share. They get it as `view.link`
 // from the kit.
 
+/** @import { Model } from "./kit/types.js" */
+
 /** @typedef {{ accession: string, position: number }} Residue */
 
 /** @param {any} a @param {any} b */
@@ -13,8 +15,8 @@ function same(a, b) {
  * Reads and writes the fields; hover stays in the browser. Writes reach the kernel once per
  * animation frame at most, since a busy kernel would queue every one.
  */
-class Link {
-  /** @param {any} model */
+export class Link {
+  /** @param {Model} model */
   constructor(model) {
     this.model = model;
     /** @type {Residue | null} */
@@ -79,7 +81,7 @@ class Link {
   }
 }
 
-/** @param {{ model: any }} context */
+/** @param {{ model: Model }} context */
 function initialize({ model }) {
   return new Link(model);
 }

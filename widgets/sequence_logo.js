@@ -8,10 +8,13 @@ import { axisFor, logoOf, topOf } from "./sequence_logo/logo.js";
 import { kindsOf } from "./sequence_logo/weights.js";
 import { captionOf, columnWords, lacking } from "./sequence_logo/words.js";
 
+/** @import { Bundle, Context, Kit, Surface, View } from "./kit/types.js" */
+
 const SETTINGS = ["flank", "background", "enlarged", "alignment", "first"];
 
-/** @param {any} context */
+/** @param {Context} context */
 async function render(context) {
+  /** @type {Kit} */
   const kit = (await context.host.getWidget(context.model.get("kit"))).exports;
   const view = await kit.open(context, { title: "Sequence logo", kind: "logo" });
   new Logo(kit, view);
@@ -19,7 +22,7 @@ async function render(context) {
 
 /** One logo on the page. */
 class Logo {
-  /** @param {any} kit @param {any} view */
+  /** @param {Kit} kit @param {View} view */
   constructor(kit, view) {
     this.kit = kit;
     this.view = view;
@@ -32,13 +35,13 @@ class Logo {
     this.top = 1;
     /** What the axis was chosen for. */
     this.scaled = "";
-    /** @type {any} */
+    /** @type {Bundle | null} */
     this.scaledBundle = null;
     this.plain = "";
     this.measureText = (/** @type {string} */ text) => kit.widthOf(text, 10.5);
     this.controls();
     const height = (/** @type {number} */ width) => (this.bundle ? this.layout(width).height : 190);
-    const draw = (/** @type {any} */ surface, /** @type {number} */ width) =>
+    const draw = (/** @type {Surface} */ surface, /** @type {number} */ width) =>
       this.draw(surface, width);
     this.plot = view.plot({ label: view.title, height, role: "application", draw });
     view.saves({ plot: this.plot, csv: () => this.rows() });
@@ -67,6 +70,7 @@ class Logo {
       this.flank,
     ]);
     view.tools.append(this.flankLabel);
+    /** @type {[string, string][]} */
     const backgrounds = [
       ["swissprot", "Swiss-Prot"],
       ["uniform", "uniform"],
@@ -104,12 +108,16 @@ class Logo {
       (/** @type {MouseEvent} */ e) => this.choose(this.under(e)),
       options,
     );
-    canvas.addEventListener("keydown", (/** @type {KeyboardEvent} */ e) => this.keyboard(e), options);
+    canvas.addEventListener(
+      "keydown",
+      (/** @type {KeyboardEvent} */ e) => this.keyboard(e),
+      options,
+    );
   }
 
-  /** @returns {any} */
+  /** Null before the first has arrived. @returns {Bundle} */
   get bundle() {
-    return this.view.store.bundle;
+    return /** @type {Bundle} */ (this.view.store.bundle);
   }
 
   get aligned() {
@@ -303,7 +311,7 @@ class Logo {
     );
   }
 
-  /** @param {any} surface @param {number} width */
+  /** @param {Surface} surface @param {number} width */
   draw(surface, width) {
     if (!this.bundle) return;
     const { view } = this;

@@ -20,21 +20,24 @@ import {
   saidWords,
 } from "./sequence_playground/words.js";
 
+/** @import { Context, Kit, View } from "./kit/types.js" */
+
 const LETTER_KEYS =
   "Arrow keys choose a residue, a letter key puts that amino acid there, Backspace takes it back.";
 const STRIP_KEYS = "Up and down move along the rows, Enter selects a row's feature.";
 const SCAN_KEYS = "Up and down move along the amino acids, Enter puts one there.";
 
-/** @param {any} context */
+/** @param {Context} context */
 async function render(context) {
+  /** @type {Kit} */
   const kit = (await context.host.getWidget(context.model.get("kit"))).exports;
   const view = await kit.open(context, { title: "Sequence playground", kind: "playground" });
   new Playground(kit, view);
 }
 
 /** One playground on the page. */
-class Playground {
-  /** @param {any} kit @param {any} view */
+export class Playground {
+  /** @param {Kit} kit @param {View} view */
   constructor(kit, view) {
     this.kit = kit;
     this.view = view;

@@ -10,6 +10,12 @@ import { followPointer, moveByKeyboard } from "./structure_view/pointer.js";
 import { hasWebGl, Scene } from "./structure_view/scene.js";
 import { PATIENCE, Supply } from "./structure_view/supply.js";
 
+/** @import { Bundle, Context, Kit, Packed, Surface, View } from "./kit/types.js" */
+/** @import { Molecule } from "./structure_view/molecule.js" */
+/** @import { Residue } from "./structure_view/paint.js" */
+/** @import { Picked } from "./structure_view/scene.js" */
+/** @import { Found, Offer } from "./structure_view/supply.js" */
+
 const KEYS =
   "3-D structure. Arrow keys turn it, with Shift move it; plus and minus zoom; n and p select the next and previous " +
   "residue from the threshold on; r shows the whole; f fills the screen. A focused structure zooms with the wheel.";
@@ -24,8 +30,9 @@ const SETTINGS = [
 ];
 const SOON = 30; // ms in which words appear
 
-/** @param {any} context */
+/** @param {Context} context */
 async function render(context) {
+  /** @type {Kit} */
   const kit = (await context.host.getWidget(context.model.get("kit"))).exports;
   const view = await kit.open(context, { title: "Structure", kind: "structure" });
   const refuse = (/** @type {string} */ text) => {
@@ -42,8 +49,8 @@ async function render(context) {
   if (NGL && !view.signal.aborted) new StructurePanel(kit, view, NGL);
 }
 
-class StructurePanel {
-  /** @param {any} kit @param {any} view @param {any} NGL */
+export class StructurePanel {
+  /** @param {Kit} kit @param {View} view @param {any} NGL */
   constructor(kit, view, NGL) {
     this.kit = kit;
     this.view = view;
@@ -57,7 +64,7 @@ class StructurePanel {
       label: "Colour scale of activations",
       focusable: false,
       height: (/** @type {number} */ width) => legendHeight(kit, this.entries, width),
-      draw: (/** @type {any} */ surface, /** @type {number} */ width) =>
+      draw: (/** @type {Surface} */ surface, /** @type {number} */ width) =>
         drawLegend(surface, view, this.entries, width),
     });
     saveStructure(this);
@@ -76,6 +83,7 @@ class StructurePanel {
       "aria-label": KEYS,
     });
     this.frame = kit.element("div", { class: "iplm-scene" }, [this.box]);
+    /** @type {import("./kit/tip.js").Tip} */
     this.tip = view.tip(this.frame);
     view.body.append(this.note, this.offers, this.frame);
   }
@@ -105,9 +113,14 @@ class StructurePanel {
     });
   }
 
-  /** @returns {any} the molecule that is shown, or null */
+  /** The molecule that is shown; null before the first is. @returns {Molecule} */
   get molecule() {
-    return this.scene.molecules[0];
+    return /** @type {Molecule} */ (this.scene.molecules[0]);
+  }
+
+  /** Null before the first has arrived. @returns {Bundle} */
+  get bundle() {
+    return /** @type {Bundle} */ (this.view.store.bundle);
   }
 
   /**
@@ -115,9 +128,8 @@ class StructurePanel {
    * @type {(accession: string) => Float32Array | null}
    */
   valuesOf = (accession) => {
-    const { bundle } = this.view.store;
-    const place = bundle?.place(accession) ?? -1;
-    return place < 0 ? null : bundle.values(place);
+    const place = this.bundle?.place(accession) ?? -1;
+    return place < 0 ? null : this.bundle.values(place);
   };
 
   /** Show what is selected: read what is not there, keep the picture until it is. */
@@ -163,8 +175,8 @@ class StructurePanel {
 
   /**
    * Words in place of the structure, and buttons to what can be seen.
-   * @param {import("./structure_view/supply.js").Found} found
-   * @param {import("./structure_view/supply.js").Offer[]} offers
+   * @param {Found} found
+   * @param {Offer[]} offers
    */
   say({ accession, packed, words, waiting }, offers) {
     this.note.textContent = words;
@@ -183,7 +195,11 @@ class StructurePanel {
     if (waiting) this.patience = setTimeout(gone, PATIENCE);
   }
 
-  /** @param {any} packed @param {any} laid the second, or null @param {() => boolean} wanted */
+  /**
+   * @param {Packed} packed
+   * @param {Packed | null} laid the second
+   * @param {() => boolean} wanted
+   */
   async load(packed, laid, wanted) {
     const unknown = parseInt(this.kit.unmapped.slice(1), 16);
     const names = [
@@ -204,7 +220,7 @@ class StructurePanel {
 
   /**
    * Draw what is loaded: anew only where the representation, the proteins or the theme differ.
-   * @param {any[]} offers
+   * @param {Offer[]} offers
    */
   dress(offers) {
     const { model, theme } = this.view;
@@ -234,7 +250,7 @@ class StructurePanel {
     this.markHovered();
   }
 
-  /** @param {import("./structure_view/molecule.js").Molecule} molecule */
+  /** @param {Molecule} molecule */
   strong(molecule) {
     return strongOf(
       molecule.residues,
@@ -243,7 +259,7 @@ class StructurePanel {
     );
   }
 
-  /** @param {import("./structure_view/molecule.js").Molecule} molecule */
+  /** @param {Molecule} molecule */
   paint(molecule) {
     const { theme, link } = this.view;
     const [faded, unknown] = [theme.faded, this.kit.unmapped].map((colour) =>
@@ -268,7 +284,7 @@ class StructurePanel {
     this.follow();
   }
 
-  /** @param {any} picked */
+  /** @param {Picked | null} picked */
   hovered(picked) {
     const position = picked?.residue?.position;
     this.pointed = picked;
@@ -277,7 +293,7 @@ class StructurePanel {
     this.box.classList.toggle("iplm-pointing", Boolean(position));
   }
 
-  /** @param {any} picked */
+  /** @param {Picked | null} picked */
   clicked(picked) {
     const position = picked?.residue?.position;
     if (position) this.view.link.set({ accession: picked.molecule.accession, position });
@@ -300,10 +316,10 @@ class StructurePanel {
   /** The halo and the label: of what the pointer is on, here or in another view. */
   markHovered() {
     const { hover } = this.view.link;
-    /** @type {any} */
+    /** @type {{ molecule: Molecule, residue?: Residue } | null} */
     this.labelled = null;
     for (const molecule of this.scene.molecules) {
-      const here = molecule && hover?.accession === molecule.accession ? hover.position : null;
+      const here = hover && hover.accession === molecule?.accession ? hover.position : null;
       molecule?.mark("hovered", here);
       const residue = here === null ? null : molecule?.places.get(here);
       if (molecule && residue) this.labelled = { molecule, residue };
@@ -315,8 +331,8 @@ class StructurePanel {
   }
 
   placeLabel() {
-    if (!this.labelled) return this.tip.hide();
-    const { molecule, residue } = this.labelled;
+    const { molecule, residue } = this.labelled ?? {};
+    if (!molecule || !residue) return this.tip.hide();
     const whose = this.laid ? `${molecule.accession} ` : "";
     const name =
       whose + nameOf(residue, valueAt(this.valuesOf(molecule.accession), residue.position));

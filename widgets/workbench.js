@@ -2,6 +2,8 @@
 // The JavaScript half of `Workbench`: the views in a grid, under a bar that says and sets which
 // feature is looked at.
 
+/** @import { Context, Kit, Link, Store } from "./kit/types.js" */
+
 const MAIN = ["table", "atlas", "histogram", "logo", "tracks"];
 const ASIDE = ["concepts", "structure"]; // beside the others where there is room
 const KEYS = [
@@ -11,9 +13,10 @@ const KEYS = [
   ["Esc", "clear brush and residue"],
 ];
 
-/** @param {any} context */
+/** @param {Context} context */
 async function render(context) {
   const { model, el, host, signal } = context;
+  /** @type {Kit} */
   const kit = (await host.getWidget(model.get("kit"))).exports;
   const link = (await host.getWidget(model.get("selection"))).exports;
   const store = (await host.getWidget(model.get("data"))).exports;
@@ -46,7 +49,7 @@ async function render(context) {
   );
 }
 
-/** @param {any} kit @param {any} link @param {any} store @param {AbortSignal} signal */
+/** @param {Kit} kit @param {Link} link @param {Store} store @param {AbortSignal} signal */
 function bar(kit, link, store, signal) {
   const { about } = store;
   const said =
@@ -76,9 +79,9 @@ function bar(kit, link, store, signal) {
 }
 
 /**
- * @param {any} kit
- * @param {any} link
- * @param {any} store
+ * @param {Kit} kit
+ * @param {Link} link
+ * @param {Store} store
  * @param {HTMLElement} tools
  * @param {AbortSignal} signal
  */
@@ -114,7 +117,7 @@ function numberField(kit, link, store, tools, signal) {
 }
 
 /**
- * @param {any} kit
+ * @param {Kit} kit
  * @param {HTMLElement} tools
  * @param {string} text
  * @param {() => void} act
@@ -128,7 +131,7 @@ function button(kit, tools, text, act, hint, signal) {
   return made;
 }
 
-/** @param {any} kit */
+/** @param {Kit} kit */
 function keysHelp(kit) {
   const rows = KEYS.flatMap(([key, does]) => [
     kit.element("dt", { text: key }),

@@ -2,6 +2,8 @@
 // One concept on the axis of F1 from 0 to 1: the feature as a bar with its interval, what others
 // reach as marks above it.
 
+/** @import { Surface, Theme } from "../kit/types.js" */
+
 /** @typedef {import("./words.js").Row} Row */
 /** @typedef {import("./words.js").Sources} Sources */
 
@@ -16,7 +18,7 @@ const placeOf = (x, w, value) => x + EDGE + Math.max(0, Math.min(1, value)) * (w
 
 /**
  * The shape that stands for a source, about (x, y).
- * @param {any} surface
+ * @param {Surface} surface
  * @param {string} marker matplotlib's
  * @param {number} x
  * @param {number} y
@@ -81,7 +83,7 @@ export function drawMark(surface, marker, x, y, fill, edge) {
   else surface.circle(x, y, r - 0.3, fill);
 }
 
-/** @param {any} surface @param {any} theme @param {number} x @param {number} y @param {number} w */
+/** @param {Surface} surface @param {Theme} theme @param {number} x @param {number} y @param {number} w */
 export function drawAxis(surface, theme, x, y, w) {
   for (const value of TICKS) {
     const align = value === 0 ? "left" : value === 1 ? "right" : "center";
@@ -91,8 +93,8 @@ export function drawAxis(surface, theme, x, y, w) {
 }
 
 /**
- * @param {any} surface
- * @param {any} theme
+ * @param {Surface} surface
+ * @param {Theme} theme
  * @param {Sources} sources
  * @param {string} own the feature's source
  * @param {Row} row @param {number} x @param {number} y @param {number} w

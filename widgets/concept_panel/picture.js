@@ -4,6 +4,8 @@
 import { drawAxis, drawScore, SCORE } from "./marks.js";
 import { kindOf, nameOf, rangeOf } from "./words.js";
 
+/** @import { Kit, Surface, Theme, View } from "../kit/types.js" */
+
 const MARGIN = 12;
 const NAMES = 220;
 const CHART = 340;
@@ -17,9 +19,9 @@ export function panelSize({ rows, marked }) {
 }
 
 /**
- * @param {any} kit
- * @param {any} view
- * @param {any} surface
+ * @param {Kit} kit
+ * @param {View} view
+ * @param {Surface} surface
  * @param {import("./scores.js").Scores} scores
  * @param {number} feature @param {string} none
  */
@@ -47,10 +49,10 @@ export function drawPanel(kit, view, surface, scores, feature, none) {
 }
 
 /**
- * @param {any} kit
- * @param {any} surface
+ * @param {Kit} kit
+ * @param {Surface} surface
  * @param {import("./scores.js").Scores} scores
- * @param {any} theme
+ * @param {Theme} theme
  * @param {number} y
  */
 function drawLegend(kit, surface, scores, theme, y) {

@@ -4,7 +4,10 @@
 import { drawAxis, drawMark, drawScore, SCORE } from "./marks.js";
 import { lineOf, nameOf, qOf, rangeOf } from "./words.js";
 
+/** @import { Kit, Surface, View } from "../kit/types.js" */
+
 /** @typedef {import("./words.js").Row} Row */
+/** @typedef {import("./words.js").Sources} Sources */
 
 const AXIS = 14; // height of the numbers above the rows
 const COLUMNS = /** @type {[string, string, number][]} */ ([
@@ -31,7 +34,7 @@ const COLUMNS = /** @type {[string, string, number][]} */ ([
 ]);
 
 export class Scores {
-  /** @param {any} kit @param {any} view @param {any} sources */
+  /** @param {Kit} kit @param {View} view @param {Sources} sources */
   constructor(kit, view, sources) {
     this.kit = kit;
     this.view = view;
@@ -124,22 +127,22 @@ export class Scores {
     const canvases = [...this.content.querySelectorAll("canvas")];
     const width = canvases[0]?.parentElement.clientWidth ?? 0;
     if (!width) return;
-    this.on(this.axis, width, AXIS, (/** @type {any} */ surface) =>
+    this.on(this.axis, width, AXIS, (/** @type {Surface} */ surface) =>
       drawAxis(surface, theme, 0, AXIS / 2, width),
     );
     canvases.forEach((canvas, i) =>
-      this.on(canvas, width, SCORE, (/** @type {any} */ surface) =>
+      this.on(canvas, width, SCORE, (/** @type {Surface} */ surface) =>
         drawScore(surface, theme, this.sources, this.own, this.rows[i], 0, 0, width),
       ),
     );
     for (const canvas of this.legend.querySelectorAll("canvas")) {
-      this.on(canvas, 18, 16, (/** @type {any} */ surface) =>
+      this.on(canvas, 18, 16, (/** @type {Surface} */ surface) =>
         this.drawMark(surface, canvas.dataset.source, 9, 8),
       );
     }
   }
 
-  /** @param {any} surface @param {string} name @param {number} x @param {number} y */
+  /** @param {Surface} surface @param {string} name @param {number} x @param {number} y */
   drawMark(surface, name, x, y) {
     const { theme } = this.view;
     const { colour = theme.muted, marker = "o" } = this.sources[name] ?? {};
@@ -153,7 +156,7 @@ export class Scores {
    * @param {HTMLCanvasElement} canvas
    * @param {number} width
    * @param {number} height
-   * @param {(surface: any) => void} draw
+   * @param {(surface: Surface) => void} draw
    */
   on(canvas, width, height, draw) {
     const ratio = window.devicePixelRatio || 1;

@@ -1,17 +1,28 @@
 // @ts-check
 // What the panel says in sentences.
 
+/** @import { Kit } from "../kit/types.js" */
+
 /**
- * @typedef {{ concept: string, category: string, threshold: number, f1_validation: number, f1_test:
- *   number, n_instances: number,
- * low: number | null, high: number | null, q_value: number | null, controls: Record<string, number>
- * }} Row
+ * One concept of the feature, as `interplm_nb/widgets/concept_rows.py` has it.
+ * @typedef {object} Row
+ * @property {string} concept
+ * @property {string} category
+ * @property {number} feature
+ * @property {number} threshold
+ * @property {number} f1_validation
+ * @property {number} f1_test
+ * @property {number} n_instances
+ * @property {number | null} low
+ * @property {number | null} high
+ * @property {number | null} q_value
+ * @property {Record<string, number>} controls
  */
 /** @typedef {Record<string, { name: string, colour: string, marker: string }>} Sources */
 
 const PROBE = "linear_probe"; // it is trained on the labels, with all directions of the embedding
 
-/** @param {any} kit @param {any} record @param {number | undefined} maximum raw */
+/** @param {Kit} kit @param {any} record @param {number | undefined} maximum raw */
 export function factsOf(kit, record, maximum) {
   if (record.dead)
     return "Dead: it fires on no training protein, so its activations on others count as 0.";
@@ -22,7 +33,7 @@ export function factsOf(kit, record, maximum) {
   return `${where}${maximum === undefined ? "" : `; highest activation on training proteins ${kit.fixed(maximum, 1)}`}.`;
 }
 
-/** @param {any} kit @param {Row} row */
+/** @param {Kit} kit @param {Row} row */
 export function bestOf(kit, row) {
   const range =
     row.low === null ? "" : ` (95\u00a0% interval ${kit.fixed(row.low)} to ${kit.fixed(row.high)})`;
@@ -52,7 +63,7 @@ export function kindOf(row) {
 
 /**
  * What the controls say against the feature.
- * @param {any} kit
+ * @param {Kit} kit
  * @param {Row[]} rows best first
  * @param {Sources} sources
  */
@@ -80,7 +91,7 @@ export function nameOf(sources, source) {
 
 /**
  * A row in one line, for a screen reader and a tooltip.
- * @param {any} kit @param {Row} row @param {Sources} sources @param {string} own
+ * @param {Kit} kit @param {Row} row @param {Sources} sources @param {string} own
  */
 export function lineOf(kit, row, sources, own) {
   const range =
@@ -99,12 +110,12 @@ function listed(parts) {
     : `${parts.slice(0, -1).join(", ")} and ${parts[parts.length - 1]}`;
 }
 
-/** A q value; a dash where there is none. @param {any} kit @param {number | null} value */
+/** A q value; a dash where there is none. @param {Kit} kit @param {number | null} value */
 export function qOf(kit, value) {
   return value !== null && value < 0.001 ? "< 0.001" : kit.fixed(value, 3);
 }
 
-/** @param {any} kit @param {Row} row */
+/** @param {Kit} kit @param {Row} row */
 export function rangeOf(kit, row) {
   return row.low === null ? "–" : `${kit.fixed(row.low)} to ${kit.fixed(row.high)}`;
 }

@@ -3,21 +3,33 @@
 
 import { BEYOND, categoryOn, luminance, rgbOf } from "../kit/colours.js";
 
+/** @import { Theme } from "../kit/types.js" */
+
 /** @typedef {import("../kit/dots.js").DotStyle} DotStyle */
 /**
- * @typedef {{ name: string, fill: string, points: number[] }} Group points of one name; an empty
- *   fill is hollow
+ * Points of one name; an empty fill is hollow.
+ * @typedef {object} Group
+ * @property {string} name
+ * @property {string} fill
+ * @property {number[]} points
  */
 /**
- * @typedef {{ kinds: Uint16Array, styles: DotStyle[], groups: Group[] | null, scale: Scale | null
- *   }} Colouring
  * `kinds` number the style of each point, 0 is hollow: it has nothing to show; styles of the second
- * half are the same, faded
+ * half are the same, faded.
+ * @typedef {object} Colouring
+ * @property {Uint16Array} kinds
+ * @property {DotStyle[]} styles
+ * @property {Group[] | null} groups
+ * @property {Scale | null} scale
  */
 /**
- * @typedef {{ title: string, low: number, high: number, share: (value: number) => number, none:
- *   string }} Scale
- *   `share` is where a value lies on the colours, 0 to 1
+ * `share` is where a value lies on the colours, 0 to 1.
+ * @typedef {object} Scale
+ * @property {string} title
+ * @property {number} low
+ * @property {number} high
+ * @property {(value: number) => number} share
+ * @property {string} none
  */
 
 /** Value and name of each way to colour. */
@@ -37,7 +49,7 @@ const FAINT = 1.9; // contrast with the page below which a dot needs an outline 
 /**
  * @param {import("./points.js").Points} points
  * @param {string} way one of `WAYS`
- * @param {import("../kit/theme.js").Theme} theme
+ * @param {Theme} theme
  * @param {Record<string, string>} categories colours by category
  * @param {string[]} clusters colours by number of the cluster
  * @returns {Colouring}
@@ -59,7 +71,7 @@ export function colouring(points, way, theme, categories, clusters) {
 
 /**
  * @param {Int32Array} numbers of groups @param {(n: number) => { name: string, fill: string }} look
- * @param {import("../kit/theme.js").Theme} theme
+ * @param {Theme} theme
  * @returns {Colouring}
  */
 function byGroup(numbers, look, theme) {
@@ -103,7 +115,7 @@ function scaleOf(points, way) {
  * @param {import("./points.js").Points} points
  * @param {Scale} scale
  * @param {Float32Array} values NaN: none
- * @param {import("../kit/theme.js").Theme} theme
+ * @param {Theme} theme
  * @returns {Colouring}
  */
 function byScale(points, scale, values, theme) {
@@ -118,7 +130,7 @@ function byScale(points, scale, values, theme) {
 }
 
 /**
- * @param {string[]} fills @param {import("../kit/theme.js").Theme} theme
+ * @param {string[]} fills @param {Theme} theme
  * @param {string} [line] outline; where it is left out, what keeps dots apart
  * @returns {DotStyle[]} each whole, then each faded; hollow ones are small, and so calm
  */

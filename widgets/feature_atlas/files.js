@@ -3,9 +3,12 @@
 
 import { drawGroups, inFile, legendHeight } from "./legend.js";
 
+/** @import { Surface } from "../kit/types.js" */
+/** @import { Atlas } from "../feature_atlas.js" */
+
 const CAPTION = 18; // points
 
-/** Height in points. @param {any} atlas */
+/** Height in points. @param {Atlas} atlas */
 function heightOf({ coloured, plot }) {
   return (
     plot.height +
@@ -14,7 +17,7 @@ function heightOf({ coloured, plot }) {
   );
 }
 
-/** @param {any} atlas @param {import("../kit/surface.js").Surface} surface */
+/** @param {Atlas} atlas @param {Surface} surface */
 function drawFile(atlas, surface) {
   const { kit, view, plot, coloured } = atlas;
   atlas.draw(surface, plot.width, plot.height);
@@ -30,22 +33,22 @@ function drawFile(atlas, surface) {
   surface.text(6, heightOf(atlas) - CAPTION / 2, said, { fill: view.theme.muted, size: 10.5 });
 }
 
-/** PNG and SVG. @param {any} atlas */
+/** PNG and SVG. @param {Atlas} atlas */
 export function picturesOf(atlas) {
   const size = () => [atlas.plot.width, heightOf(atlas)];
-  return atlas.kit.pictures(atlas.view, size, (/** @type {any} */ surface) =>
+  return atlas.kit.pictures(atlas.view, size, (/** @type {Surface} */ surface) =>
     drawFile(atlas, surface),
   );
 }
 
-/** The features that are picked out, else all on the map. @param {any} atlas */
+/** The features that are picked out, else all on the map. @param {Atlas} atlas */
 export function rowsOf({ points, chosen }) {
   const kept = new Set(chosen);
   const shown = Array.from(points.feature.keys()).filter(
     (i) => kept.size === 0 || kept.has(points.feature[i]),
   );
   const row = (/** @type {number} */ i) => [
-    ...["feature", "x", "y", "cluster"].map((name) => points[name][i]),
+    ...[points.feature[i], points.x[i], points.y[i], points.cluster[i]],
     ...[points.conceptOf(i), points.categoryOf(i), points.density[i], points.f1[i]],
   ];
   return [

@@ -4,8 +4,8 @@
 
 import { BEYOND } from "../kit/colours.js";
 
-/** @typedef {import("../kit/surface.js").Surface} Surface */
-/** @typedef {import("../kit/theme.js").Theme} Theme */
+/** @import { Kit, Surface, Theme, View } from "../kit/types.js" */
+
 /** @typedef {import("./colouring.js").Group} Group */
 
 const BUTTONS = 12; // groups beyond are in a list
@@ -27,7 +27,7 @@ export function noteOn(groups) {
 
 /** Buttons, one per group; the smaller groups are options of a list. */
 export class Legend {
-  /** @param {any} view @param {(group: Group | null) => void} choose null: let go */
+  /** @param {View} view @param {(group: Group | null) => void} choose null: let go */
   constructor(view, choose) {
     this.view = view;
     this.choose = choose;
@@ -37,7 +37,11 @@ export class Legend {
     this.rest = [];
     this.list = view.kit.element("select");
     const label = "Colours; a button picks out the features of its colour";
-    this.root = view.kit.element("div", { class: "iplm-legend", role: "group", "aria-label": label });
+    this.root = view.kit.element("div", {
+      class: "iplm-legend",
+      role: "group",
+      "aria-label": label,
+    });
   }
 
   /** @param {Group[] | null} groups null: a scale, which is drawn */
@@ -95,7 +99,7 @@ export class Legend {
 /**
  * A scale with its ends, its title and, where some points have no number, what hollow means.
  * @param {Surface} surface @param {Theme} theme @param {import("./colouring.js").Scale} scale
- * @param {number} y top @param {number} width @param {any} kit
+ * @param {number} y top @param {number} width @param {Kit} kit
  */
 export function drawScale(surface, theme, scale, y, width, kit) {
   const style = { fill: theme.text, size: 10.5 };
@@ -121,7 +125,7 @@ export function drawScale(surface, theme, scale, y, width, kit) {
 /**
  * Round numbers within a scale.
  * @param {import("./colouring.js").Scale} scale
- * @param {any} kit
+ * @param {Kit} kit
  * @returns {number[]}
  */
 function marksOf({ low, high }, kit) {
@@ -146,7 +150,7 @@ export function legendHeight(width, n) {
 /**
  * The legend of a file, in columns.
  * @param {Surface} surface @param {Theme} theme @param {Group[]} groups
- * @param {number} y top @param {number} width @param {any} kit
+ * @param {number} y top @param {number} width @param {Kit} kit
  */
 export function drawGroups(surface, theme, groups, y, width, kit) {
   const columns = Math.max(1, Math.floor((width - 10) / COLUMN));

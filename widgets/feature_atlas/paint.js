@@ -1,8 +1,8 @@
 // @ts-check
 // The map on a `Surface`: points, the marks of what is selected, the lasso.
 
-/** @typedef {import("../kit/surface.js").Surface} Surface */
-/** @typedef {import("../kit/theme.js").Theme} Theme */
+/** @import { Surface, Theme } from "../kit/types.js" */
+
 /**
  * @typedef {object} Scene
  * @property {import("./points.js").Points} points

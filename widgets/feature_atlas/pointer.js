@@ -3,6 +3,8 @@
 
 import { toward } from "./points.js";
 
+/** @import { Atlas } from "../feature_atlas.js" */
+
 const NEAR = 12; // points: a target of 24
 const STILL = 4; // points that a click may move
 const KEYS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
@@ -11,7 +13,7 @@ export const STEP_IN = 1.5; // of a zoom key or button
 /** Pan, zoom, lasso, click and hover; it says what was done, and draws nothing. */
 export class Pointer {
   /**
-   * @param {any} atlas `plot`, `points`, `camera`, `lassoing`, `selected`, and `select(i)`,
+   * @param {Atlas} atlas `plot`, `points`, `camera`, `lassoing`, `selected`, and `select(i)`,
    *   `lasso(path)`, `hover(i)`, `moved()`
    * @param {AbortSignal} signal
    */

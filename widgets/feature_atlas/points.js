@@ -1,10 +1,12 @@
 // @ts-check
 // The features of the map: where they lie, and which is near.
 
+/** @import { Packed } from "../kit/types.js" */
+
 /** Features with coordinates, in the order of their numbers; arrays hold one value per point. */
 export class Points {
   /**
-   * @param {import("../kit/bytes.js").Packed} table the packed feature list, with columns x and y
+   * @param {Packed} table the packed feature list, with columns x and y
    */
   constructor({ record, arrays }) {
     const isMapped = (/** @type {number} */ row) =>

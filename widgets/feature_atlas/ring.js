@@ -2,8 +2,10 @@
 // A ring around the point under the pointer, above the picture, so that a pointer move draws no
 // points again.
 
+/** @import { View } from "../kit/types.js" */
+
 export class Ring {
-  /** @param {any} view */
+  /** @param {View} view */
   constructor(view) {
     this.element = view.kit.element("div", {
       class: "iplm-ring",

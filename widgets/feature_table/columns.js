@@ -1,7 +1,9 @@
 // @ts-check
 // The columns of the table: what each is, on which proteins, and how its numbers are written.
 
-/** @typedef {{ record: any, arrays: Record<string, any> }} Table */
+/** @import { Kit, Packed } from "../kit/types.js" */
+
+/** @typedef {Packed} Table the packed feature list */
 /**
  * @typedef {object} Column
  * @property {string} name as `interplm_nb/widgets/feature_list.py` has it
@@ -9,16 +11,16 @@
  * @property {string} hint
  * @property {number} width in CSS pixels; 0: what is left
  * @property {"names" | "share" | "number"} kind `share` is drawn as a bar from 0 to 1
- * @property {(kit: any, value: number) => string} [write]
+ * @property {(kit: Kit, value: number) => string} [write]
  */
 
 export const ROW = 26; // height of a row in CSS pixels, as style.css has it
 
-const whole = (/** @type {any} */ kit, /** @type {number} */ value) => kit.count(value);
-const one = (/** @type {any} */ kit, /** @type {number} */ value) => kit.fixed(value, 1);
-const plain = (/** @type {any} */ _, /** @type {number} */ value) => String(value);
-const two = (/** @type {any} */ kit, /** @type {number} */ value) => kit.fixed(value, 2);
-const percent = (/** @type {any} */ kit, /** @type {number} */ value) => kit.percent(value);
+const whole = (/** @type {Kit} */ kit, /** @type {number} */ value) => kit.count(value);
+const one = (/** @type {Kit} */ kit, /** @type {number} */ value) => kit.fixed(value, 1);
+const plain = (/** @type {Kit} */ _, /** @type {number} */ value) => String(value);
+const two = (/** @type {Kit} */ kit, /** @type {number} */ value) => kit.fixed(value, 2);
+const percent = (/** @type {Kit} */ kit, /** @type {number} */ value) => kit.percent(value);
 
 /** @type {Column[]} */
 const COLUMNS = [
@@ -125,7 +127,7 @@ export function missing(table, name) {
 
 /**
  * A cell as it is shown; a dash where there is nothing.
- * @param {any} kit
+ * @param {Kit} kit
  * @param {Table} table
  * @param {Column} column
  * @param {number} row

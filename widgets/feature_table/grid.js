@@ -5,12 +5,16 @@ import { isAlive } from "./rows.js";
 import { categoryColour } from "./picture.js";
 import { ROW, textOf } from "./columns.js";
 
+/** @import { Kit, View } from "../kit/types.js" */
+
 /** @typedef {import("./columns.js").Column} Column */
 /** @typedef {import("./columns.js").Table} Table */
 /**
- * @typedef {{ sort: (name: string) => void, select: (feature: number) => void, pin: (feature:
- *   number) => void,
- *   reset: () => void }} Acts
+ * @typedef {object} Acts
+ * @property {(name: string) => void} sort
+ * @property {(feature: number) => void} select
+ * @property {(feature: number) => void} pin
+ * @property {() => void} reset
  */
 
 const AHEAD = 8; // rows drawn beyond what is in sight
@@ -19,8 +23,8 @@ const ROOM_FOR_NAMES = 142;
 
 export class Grid {
   /**
-   * @param {any} kit
-   * @param {any} view
+   * @param {Kit} kit
+   * @param {View} view
    * @param {Table} table
    * @param {Column[]} columns
    * @param {Acts} acts

@@ -3,6 +3,8 @@
 
 import { ROW, textOf } from "./columns.js";
 
+/** @import { Kit, Surface, TextStyle, View } from "../kit/types.js" */
+
 /** @typedef {import("./columns.js").Column} Column */
 /** @typedef {import("./columns.js").Table} Table */
 
@@ -19,7 +21,7 @@ export function sizeOf(columns, n) {
 }
 
 /**
- * @param {any} kit @param {any} view @param {any} surface
+ * @param {Kit} kit @param {View} view @param {Surface} surface
  * @param {{ table: Table, columns: Column[] }} what
  * @param {number[]} rows
  * @param {string} title which rows, and of how many
@@ -32,6 +34,7 @@ export function drawRows(kit, view, surface, { table, columns }, rows, title) {
   for (const column of columns) {
     const w = column.width || NAMES;
     const right = column.kind === "number";
+    /** @type {TextStyle} */
     const style = { fill: theme.muted, size: 11, align: right ? "right" : "left" };
     surface.text(right ? x + w - 6 : x + 2, TOP - 14, column.label, style);
     rows.forEach((row, i) =>
@@ -44,7 +47,7 @@ export function drawRows(kit, view, surface, { table, columns }, rows, title) {
 }
 
 /**
- * @param {any} kit @param {any} view @param {any} surface
+ * @param {Kit} kit @param {View} view @param {Surface} surface
  * @param {{ table: Table, column: Column, row: number, x: number, y: number, w: number }} place
  */
 function drawCell(kit, view, surface, { table, column, row, x, y, w }) {
@@ -72,7 +75,7 @@ function drawCell(kit, view, surface, { table, column, row, x, y, w }) {
   surface.text(x + (dot ? 16 : 2), middle, kit.fitted(text, w - (dot ? 22 : 8), 12), style);
 }
 
-/** @param {any} kit @param {any} view @param {string} category */
+/** @param {Kit} kit @param {View} view @param {string} category */
 export function categoryColour(kit, view, category) {
   const known = view.store.about.categories[category];
   return known ? kit.categoryOn(known, view.theme.dark) : view.theme.faded;

@@ -5,8 +5,12 @@ import { missing, namesOf } from "./columns.js";
 
 /** @typedef {import("./columns.js").Table} Table */
 /**
- * @typedef {{ search: string, category: string, least_f1: number, dead: boolean, only?: Set<number>
- *   | null }} Filter
+ * @typedef {object} Filter
+ * @property {string} search
+ * @property {string} category
+ * @property {number} least_f1
+ * @property {boolean} dead
+ * @property {Set<number> | null} [only]
  */
 
 /**

@@ -3,6 +3,10 @@
 
 import { rangeWords } from "../kit/words.js";
 
+/** @import { Kit } from "../kit/types.js" */
+
+/** @typedef {{ total: number, annotated: number | null }} Zero the residues or proteins at 0 */
+
 /** @param {ArrayLike<number>} counts */
 export function sum(counts) {
   return Array.from(counts).reduce((a, b) => a + b, 0);
@@ -35,7 +39,7 @@ export function within(edges, counts, [low, high]) {
 
 /**
  * A brush and what it holds.
- * @param {any} kit
+ * @param {Kit} kit
  * @param {number[]} edges
  * @param {ArrayLike<number>} counts
  * @param {number[]} brush
@@ -52,7 +56,7 @@ export function brushWords(kit, edges, counts, brush) {
 /**
  * For CSV. The first row is what is silent: its activation is exactly 0, and it is in no bin.
  * @param {number[]} edges
- * @param {{ total: ArrayLike<number>, annotated: ArrayLike<number> | null, zero: any }} counts
+ * @param {{ total: ArrayLike<number>, annotated: ArrayLike<number> | null, zero: Zero }} counts
  * @returns {(string | number | null)[][]}
  */
 export function rowsOf(edges, { total, annotated, zero }) {

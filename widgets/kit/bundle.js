@@ -1,19 +1,32 @@
 // @ts-check
 // One feature as `interplm_nb/widgets/bundle.py` packs it.
 
+/** @import { Link, Packed } from "./types.js" */
+
 /**
- * @typedef {{ start: number, end: number, concept: string, category: string, instance: number }}
- *   Span
+ * @typedef {object} Span
+ * @property {number} start
+ * @property {number} end
+ * @property {string} concept
+ * @property {string} category
+ * @property {number} instance
  */
 /**
- * @typedef {{ accession: string, name: string, sequence: string, maximum: number, mean: number,
- *   position: number | null,
- *   spans: Span[], structure: boolean }} Protein
+ * @typedef {object} Protein
+ * @property {string} accession
+ * @property {string} name
+ * @property {string} organism
+ * @property {string} sequence
+ * @property {number} maximum
+ * @property {number} mean
+ * @property {number | null} position
+ * @property {Span[]} spans
+ * @property {boolean} structure
  */
 /** @typedef {{ index: Uint32Array, value: Float32Array }} Sparse */
 
 export class Bundle {
-  /** @param {import("./bytes.js").Packed} packed */
+  /** @param {Packed} packed */
   constructor({ record, arrays }) {
     /** @type {any} */
     this.record = record;
@@ -82,7 +95,7 @@ export class Bundle {
 
   /**
    * Does this bundle answer what is selected?
-   * @param {any} link
+   * @param {Link} link
    */
   answers(link) {
     const pinned = this.record.pinned.map((/** @type {any} */ p) => p.feature);

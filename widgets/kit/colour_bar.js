@@ -3,10 +3,12 @@
 
 import { stepOf } from "./colours.js";
 
+/** @import { Surface, Theme } from "./types.js" */
+
 /**
  * 0 [scale] 1 × maximum; what is unknown beside it where `hatched`.
- * @param {import("./surface.js").Surface} surface
- * @param {import("./theme.js").Theme} theme
+ * @param {Surface} surface
+ * @param {Theme} theme
  * @param {number} x left end @param {number} y top
  * @param {{ width?: number, hatched?: string, brush?: number[] }} [options] `hatched`: words for
  *   what is hatched

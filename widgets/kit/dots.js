@@ -3,12 +3,19 @@
 // 3.
 
 /**
- * @typedef {{ fill: string, stroke: string, opacity: number, size: number }} DotStyle `size` times
- *   the radius
+ * `size` times the radius
+ * @typedef {object} DotStyle
+ * @property {string} fill
+ * @property {string} stroke
+ * @property {number} opacity
+ * @property {number} size
  */
 /**
- * @typedef {{ pixels: Uint32Array, side: number, line: number }} Sheet pictures side by side, in
- *   rows of `line` pixels
+ * Pictures side by side, in rows of `line` pixels
+ * @typedef {object} Sheet
+ * @property {Uint32Array} pixels
+ * @property {number} side
+ * @property {number} line
  */
 
 /**

@@ -7,8 +7,8 @@ import { saveButtons } from "./save.js";
 import { readTheme, watchTheme } from "./theme.js";
 import { Tip } from "./tip.js";
 
-/** @typedef {import("./theme.js").Theme} Theme */
-/** @typedef {{ model: any, el: HTMLElement, host: any, signal: AbortSignal }} Context */
+/** @import { Context, Kit, Link, Store } from "./types.js" */
+
 /**
  * @typedef {object} Options
  * @property {string} title what the view shows, also its name for screen readers
@@ -41,7 +41,7 @@ function isTyping({ target }) {
 /**
  * `[` and `]`: the feature before or after, in the table's order. Keyboards that have them behind
  * Alt are heard too.
- * @param {KeyboardEvent} event @param {any} store
+ * @param {KeyboardEvent} event @param {Store} store
  */
 export function stepsByKeyboard(event, store) {
   const by = { "[": -1, "]": 1 }[event.key];
@@ -60,17 +60,16 @@ export class Frame {
   /**
    * @param {Context} context
    * @param {Options} options
-   * @param {any} kit
-   * @param {any} link
-   * @param {any} store
+   * @param {Kit} kit
+   * @param {Link} link
+   * @param {Store} store
    */
-  constructor({ model, el, host, signal }, { title, kind }, kit, link, store) {
-    Object.assign(this, { model, el, host, signal, kit, link, store });
-    /** @type {AbortSignal} */ this.signal = signal;
-    /** @type {any} */ this.model = model;
-    /** @type {any} */ this.link = link;
-    /** @type {any} */ this.store = store;
-    /** @type {any} */ this.kit = kit;
+  constructor({ model, el, signal }, { title, kind }, kit, link, store) {
+    this.model = model;
+    this.signal = signal;
+    this.kit = kit;
+    this.link = link;
+    this.store = store;
     this.title = title;
     this.kind = kind;
     this.heading = element("h3", { text: title });
@@ -103,7 +102,6 @@ export class Frame {
     el.append(this.root);
     /** @type {Set<() => void>} */
     this.themeListeners = new Set();
-    /** @type {Theme} */
     this.theme = readTheme(this.root, kit.scales);
     this.watch();
   }
@@ -196,7 +194,7 @@ export class Frame {
 
   /**
    * A picture that follows its width, the theme and the pixel ratio: see `Plot`.
-   * @param {ConstructorParameters<typeof Plot>[1]} options
+   * @param {import("./plot.js").Options} options
    */
   plot(options) {
     return new Plot(this, options);

@@ -4,16 +4,18 @@
 import { CanvasSurface } from "./surface.js";
 import { SvgSurface } from "./svg_surface.js";
 
+/** @import { Plot, Surface, View } from "./types.js" */
+
 /**
  * @typedef {object} Saves
- * @property {any} [plot] a `Plot`, for PNG and SVG, or these:
+ * @property {Plot} [plot] a `Plot`, for PNG and SVG, or these:
  * @property {() => Promise<Blob> | Blob} [png]
  * @property {() => Promise<string> | string} [svg]
  * @property {() => (string | number | null)[][]} csv rows, the first of them the names of the
  *   columns
  */
 
-/** @param {any} frame @param {Saves} saves */
+/** @param {View} frame @param {Saves} saves */
 export function saveButtons(frame, saves) {
   const { png, svg } = /** @type {any} */ (saves.plot ? plotted(frame, saves.plot) : saves);
   /** @type {[string, () => any, string][]} */
@@ -33,7 +35,7 @@ export function saveButtons(frame, saves) {
   }
 }
 
-/** @param {any} frame @param {any} plot */
+/** @param {View} frame @param {Plot} plot */
 function plotted(frame, plot) {
   return pictures(
     frame,
@@ -44,9 +46,9 @@ function plotted(frame, plot) {
 
 /**
  * PNG at three pixels per point and SVG, drawn on the page's ground when they are asked for.
- * @param {any} frame
+ * @param {View} frame
  * @param {() => number[]} size width and height
- * @param {(surface: import("./surface.js").Surface) => void} draw
+ * @param {(surface: Surface) => void} draw
  */
 export function pictures(frame, size, draw) {
   const png = () => {

@@ -28,8 +28,13 @@ import { drawDots } from "./dots.js";
  * @property {(x: number, y: number, w: number, h: number, draw: () => void) => void} clip
  */
 /**
- * @typedef {{ fill: string, size?: number, align?: "left" | "center" | "right", weight?: number,
- *   mono?: boolean, turn?: number }} TextStyle
+ * @typedef {object} TextStyle
+ * @property {string} fill
+ * @property {number} [size]
+ * @property {"left" | "center" | "right"} [align]
+ * @property {number} [weight]
+ * @property {boolean} [mono]
+ * @property {number} [turn]
  */
 
 export const SANS = 'system-ui, -apple-system, "Segoe UI", "DejaVu Sans", Arial, sans-serif';

@@ -4,7 +4,8 @@
 import { svgDots } from "./dots.js";
 import { MONO, SANS, cellsOf, inkOf } from "./surface.js";
 
-/** @typedef {import("./surface.js").Surface} Surface */
+/** @import { Surface } from "./types.js" */
+
 /** @typedef {import("./surface.js").TextStyle} TextStyle */
 
 /** Text for XML. @param {unknown} text */

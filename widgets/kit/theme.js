@@ -4,15 +4,24 @@
 
 import { luminance } from "./colours.js";
 
+/** @import { Lut } from "./types.js" */
+
 /**
- * @typedef {{ dark: boolean, text: string, muted: string, line: string, ground: string, accent:
- *   string, bar: string, faded: string,
- *   lut: import("./colours.js").Lut }} Theme
+ * @typedef {object} Theme
+ * @property {boolean} dark
+ * @property {string} text
+ * @property {string} muted
+ * @property {string} line
+ * @property {string} ground
+ * @property {string} accent
+ * @property {string} bar
+ * @property {string} faded
+ * @property {Lut} lut
  */
 
 /**
  * @param {HTMLElement} root an element of class iplm-view
- * @param {{ light: import("./colours.js").Lut, dark: import("./colours.js").Lut }} scales
+ * @param {{ light: Lut, dark: Lut }} scales
  * @returns {Theme}
  */
 export function readTheme(root, scales) {

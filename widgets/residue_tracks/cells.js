@@ -4,12 +4,14 @@
 
 import { lowerBound } from "../kit/bundle.js";
 
+/** @import { Bundle, Lut } from "../kit/types.js" */
+
 /** @type {WeakMap<object, Uint32Array>} */
 const packed = new WeakMap();
 
 /**
  * The scale as pixels: R, G, B, A in the order of bytes.
- * @param {import("../kit/colours.js").Lut} lut
+ * @param {Lut} lut
  */
 function pixelsOf(lut) {
   let pixels = packed.get(lut);
@@ -39,7 +41,7 @@ function pixelOf(css) {
  * @param {number} first @param {number} last not included
  * @param {number} cells at most last - first
  * @param {number[]} brush [lo, hi] or []; what is outside takes `theme.faded`
- * @param {{ lut: import("../kit/colours.js").Lut, faded: string }} theme
+ * @param {{ lut: Lut, faded: string }} theme
  */
 export function cellPixels(values, first, last, cells, brush, theme) {
   const out = new Uint32Array(cells);
@@ -92,7 +94,7 @@ export function unknownRuns(values, first, last) {
 
 /**
  * How many of a protein's active residues lie within the brush.
- * @param {import("../kit/bundle.js").Bundle} bundle @param {number} place @param {number[]} brush
+ * @param {Bundle} bundle @param {number} place @param {number[]} brush
  */
 export function activeWithin(bundle, place, brush) {
   const { index, value } = bundle.sparse[0];

@@ -5,15 +5,20 @@
 import { strongest } from "./cells.js";
 import { rowAt, scrolledTo } from "./layout.js";
 
+/** @import { Tracks } from "../residue_tracks.js" */
+
 /**
  * A residue, or the name of its protein (null).
- * @typedef {{ row: number, place: number, position: number | null }} Hit
+ * @typedef {object} Hit
+ * @property {number} row
+ * @property {number} place
+ * @property {number | null} position
  */
 
 /**
  * What lies under a point of the picture. Where several residues share a pixel it is the strongest
  * of them.
- * @param {any} tracks @param {{ x: number, y: number }} at
+ * @param {Tracks} tracks @param {{ x: number, y: number }} at
  * @returns {Hit | null}
  */
 export function hit({ geometry: g, axis, rows, scroll, bundle }, { x, y }) {
@@ -35,7 +40,7 @@ export function hit({ geometry: g, axis, rows, scroll, bundle }, { x, y }) {
 
 /**
  * Select what was hit; of a name, its protein's maximum.
- * @param {any} tracks
+ * @param {Tracks} tracks
  * @param {Hit | null} at
  */
 export function choose({ bundle, view }, at) {
@@ -44,16 +49,16 @@ export function choose({ bundle, view }, at) {
   view.link.set({ accession, position: at.position ?? position });
 }
 
-/** The row of the selected protein, or -1. @param {any} tracks */
+/** The row of the selected protein, or -1. @param {Tracks} tracks */
 export function selectedRow({ bundle, rows, view }) {
   const place = bundle.place(view.link.get("accession"));
-  return rows.findIndex((/** @type {any} */ row) => row.place === place);
+  return rows.findIndex((row) => row.place === place);
 }
 
 /**
  * Move by rows, keeping the column, and by positions; where nothing is selected, begin at the
  * maximum of the first row that is seen.
- * @param {any} tracks @param {number} down @param {number} right
+ * @param {Tracks} tracks @param {number} down @param {number} right
  */
 export function step(tracks, down, right) {
   const { bundle, rows, view, geometry: g, scroll } = tracks;
@@ -69,7 +74,7 @@ export function step(tracks, down, right) {
 
 /**
  * Select the maximum of a row, by default of the selected one or the first.
- * @param {any} tracks
+ * @param {Tracks} tracks
  * @param {number} [row]
  */
 export function peak(tracks, row = Math.max(0, selectedRow(tracks))) {
@@ -78,7 +83,7 @@ export function peak(tracks, row = Math.max(0, selectedRow(tracks))) {
 
 /**
  * Scroll to the selected protein, and to its residue if `across`, as far as is needed.
- * @param {any} tracks @param {boolean} across
+ * @param {Tracks} tracks @param {boolean} across
  */
 export function reveal(tracks, across) {
   const row = selectedRow(tracks);

@@ -5,10 +5,12 @@ import { BEST, LETTERS, PINNED, RULER, STRIP, visible } from "./layout.js";
 import { cellPixels, unknownRuns } from "./cells.js";
 import { drawLegend, SMALL } from "./legend.js";
 
+/** @import { Bundle, Kit, Surface, TextStyle, Theme } from "../kit/types.js" */
+
 /**
  * Everything that one picture shows.
  * @typedef {object} Scene
- * @property {any} kit @property {any} theme @property {import("../kit/bundle.js").Bundle} bundle
+ * @property {Kit} kit @property {Theme} theme @property {Bundle} bundle
  * @property {import("./layout.js").Geometry} geometry @property {import("./layout.js").Axis} axis
  * @property {import("./layout.js").Row[]} rows
  * @property {number} scroll
@@ -22,7 +24,7 @@ import { drawLegend, SMALL } from "./legend.js";
  * @property {import("./legend.js").Placed[][]} legend lines of it
  */
 
-/** @param {any} surface @param {Scene} scene @param {number} width */
+/** @param {Surface} surface @param {Scene} scene @param {number} width */
 export function drawTracks(surface, scene, width) {
   const { geometry: g, rows, scroll } = scene;
   const [first, last] = visible(g, scroll, rows.length);
@@ -47,7 +49,7 @@ export function drawTracks(surface, scene, width) {
 
 /**
  * Name and maximum beside a row.
- * @param {any} surface
+ * @param {Surface} surface
  * @param {Scene} scene
  * @param {import("./layout.js").Row} row
  * @param {number} y
@@ -94,7 +96,7 @@ function seen({ axis, geometry: g }, length, shift) {
 }
 
 /**
- * @param {any} surface
+ * @param {Surface} surface
  * @param {Scene} scene
  * @param {import("./layout.js").Row} row
  * @param {number} y
@@ -123,9 +125,10 @@ function drawRow(surface, scene, { place, shift }, y) {
 
 /**
  * Where to look for a row that is out of sight.
- * @param {any} surface @param {Scene} scene @param {boolean} before @param {number} y
+ * @param {Surface} surface @param {Scene} scene @param {boolean} before @param {number} y
  */
 function drawElsewhere(surface, { theme, geometry: g }, before, y) {
+  /** @type {TextStyle} */
   const style = { fill: theme.muted, size: 10, align: before ? "left" : "right" };
   surface.text(
     before ? g.left + 2 : g.left + g.width - 2,
@@ -137,7 +140,7 @@ function drawElsewhere(surface, { theme, geometry: g }, before, y) {
 
 /**
  * Cells of one feature along one protein.
- * @param {any} surface
+ * @param {Surface} surface
  * @param {Scene} scene
  * @param {Float32Array} values
  * @param {number[]} range
@@ -174,7 +177,7 @@ function drawStrip(
 }
 
 /**
- * @param {any} surface
+ * @param {Surface} surface
  * @param {Scene} scene
  * @param {number} place
  * @param {number[]} range
@@ -206,7 +209,7 @@ function drawLetters(
 
 /**
  * The best concept's spans, and below them the others', thinner.
- * @param {any} surface
+ * @param {Surface} surface
  * @param {Scene} scene
  * @param {number} place
  * @param {number} shift
@@ -232,7 +235,7 @@ function drawSpans(surface, scene, place, shift, y) {
   }
 }
 
-/** Where all maxima lie. @param {any} surface @param {Scene} scene */
+/** Where all maxima lie. @param {Surface} surface @param {Scene} scene */
 function drawCentre(surface, { theme, axis, geometry: g }) {
   for (const x of [g.left + axis.x(0), g.left + axis.x(1)])
     surface.line(x, g.top, x, g.bottom, theme.muted, 0.75, [2, 3]);
@@ -240,7 +243,7 @@ function drawCentre(surface, { theme, axis, geometry: g }) {
 
 /**
  * The selected residue, and the one under the pointer, here or in another view.
- * @param {any} surface
+ * @param {Surface} surface
  * @param {Scene} scene
  * @param {import("./layout.js").Row} row
  * @param {number} y
@@ -275,7 +278,7 @@ function drawMarks(
   }
 }
 
-/** Positions, or distances from the maximum. @param {any} surface @param {Scene} scene */
+/** Positions, or distances from the maximum. @param {Surface} surface @param {Scene} scene */
 function drawRuler(surface, { kit, theme, axis, geometry: g, aligned }) {
   const style = { fill: theme.muted, size: 10 };
   const base = RULER - 4;

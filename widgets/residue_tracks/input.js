@@ -4,10 +4,12 @@
 
 import { choose, hit, peak, step } from "./cursor.js";
 
+/** @import { Tracks } from "../residue_tracks.js" */
+
 const DRAG = 4; // points before a press is a drag
 export const ZOOM = 1.5; // of a key or button
 
-/** @param {any} tracks */
+/** @param {Tracks} tracks */
 export function listen(tracks) {
   const { canvas } = tracks.plot;
   const options = { signal: tracks.view.signal };
@@ -30,13 +32,13 @@ export function listen(tracks) {
 
 /** @typedef {{ x: number | null, from: number, moved: boolean }} Drag */
 
-/** @param {any} tracks @param {Drag} drag @param {PointerEvent} event */
+/** @param {Tracks} tracks @param {Drag} drag @param {PointerEvent} event */
 function press(tracks, drag, event) {
   if (event.button === 0)
     Object.assign(drag, { x: tracks.plot.at(event).x, from: tracks.axis.from, moved: false });
 }
 
-/** @param {any} tracks @param {Drag} drag @param {PointerEvent} event */
+/** @param {Tracks} tracks @param {Drag} drag @param {PointerEvent} event */
 function move(tracks, drag, event) {
   const at = tracks.plot.at(event);
   if (drag.x === null) {
@@ -49,7 +51,7 @@ function move(tracks, drag, event) {
   tracks.pan(drag.from - (at.x - drag.x) / tracks.axis.scale - tracks.axis.from);
 }
 
-/** @param {any} tracks @param {Drag} drag @param {PointerEvent} event */
+/** @param {Tracks} tracks @param {Drag} drag @param {PointerEvent} event */
 function release(tracks, drag, event) {
   const pressed = drag.x !== null;
   drag.x = null;
@@ -59,7 +61,7 @@ function release(tracks, drag, event) {
 /**
  * With Ctrl it zooms, sideways or with Shift it pans; the rest, and what leads nowhere, is the
  * page's.
- * @param {any} tracks @param {WheelEvent} event
+ * @param {Tracks} tracks @param {WheelEvent} event
  */
 function wheel(tracks, event) {
   if (event.ctrlKey) {
@@ -76,7 +78,7 @@ function wheel(tracks, event) {
     event.preventDefault();
 }
 
-/** @param {any} tracks @param {KeyboardEvent} event */
+/** @param {Tracks} tracks @param {KeyboardEvent} event */
 function keyboard(tracks, event) {
   if (event.key === "Escape") tracks.tip.hide(); // and the frame clears
   if (event.ctrlKey || event.metaKey || event.altKey || !tracks.rows.length) return;
@@ -88,19 +90,19 @@ function keyboard(tracks, event) {
   act();
 }
 
-/** @param {any} tracks @returns {Record<string, () => void>} */
+/** @param {Tracks} tracks @returns {Record<string, () => void>} */
 function panKeys(tracks) {
   const quarter = tracks.geometry.width / tracks.axis.scale / 4;
   return { ArrowLeft: () => tracks.pan(-quarter), ArrowRight: () => tracks.pan(quarter) };
 }
 
-/** @param {any} tracks @returns {Record<string, () => void>} */
+/** @param {Tracks} tracks @returns {Record<string, () => void>} */
 function zoomKeys(tracks) {
   const [closer, wider] = [() => tracks.zoom(ZOOM), () => tracks.zoom(1 / ZOOM)];
   return { "+": closer, "=": closer, "-": wider, _: wider, 0: () => tracks.whole() };
 }
 
-/** @param {any} tracks @returns {Record<string, () => void>} */
+/** @param {Tracks} tracks @returns {Record<string, () => void>} */
 function moveKeys(tracks) {
   const page = Math.max(
     1,

@@ -6,11 +6,13 @@ import { fixed } from "../kit/scales.js";
 import { activationWords } from "../kit/words.js";
 import { spansAt, spanWords } from "./words.js";
 
+/** @import { Bundle, Kit, Link } from "../kit/types.js" */
+
 const MOST = 6; // annotations in the label
 
 /**
  * What the pointer is on, in lines.
- * @param {import("../kit/bundle.js").Bundle} bundle
+ * @param {Bundle} bundle
  * @param {{ place: number, position: number | null }} hit
  * @param {number[]} strips pinned features, by their numbers in the bundle
  */
@@ -33,9 +35,9 @@ export function labelLines(bundle, { place, position }, strips) {
 /**
  * Buttons that remove a pinned feature or the choice of proteins; none where there is nothing to
  * remove.
- * @param {any} kit
- * @param {any} link
- * @param {import("../kit/bundle.js").Bundle | null} bundle
+ * @param {Kit} kit
+ * @param {Link} link
+ * @param {Bundle | null} bundle
  * @param {HTMLElement} home
  * @param {HTMLElement} next where the focus goes when a button has gone
  */
@@ -62,7 +64,7 @@ export function chips(kit, link, bundle, home, next) {
   home.hidden = made.length === 0;
 }
 
-/** @param {any} kit @param {string} text @param {() => void} remove @param {HTMLElement} next */
+/** @param {Kit} kit @param {string} text @param {() => void} remove @param {HTMLElement} next */
 function chip(kit, text, remove, next) {
   const parts = [
     kit.element("span", { text }),

@@ -1,10 +1,13 @@
 // @ts-check
 // Where rows and residues of the tracks lie: numbers only, nothing of the page.
 
-/** @typedef {import("../kit/bundle.js").Protein} Protein */
+/** @import { Protein } from "../kit/types.js" */
+
 /**
- * @typedef {{ place: number, shift: number }} Row `place`: number in the bundle; `shift`: column of
- *   position 1
+ * `place`: number in the bundle; `shift`: column of position 1
+ * @typedef {object} Row
+ * @property {number} place
+ * @property {number} shift
  */
 /**
  * @typedef {object} Geometry points of the picture
@@ -67,9 +70,8 @@ export function extent(proteins, order) {
 
 /**
  * @param {number} width @param {number} height of the picture
- * @param {{ pinned: number, legend: number, bar: number }} taken number of pinned features, height
- *   of the legend, width of
- *   the scrollbar
+ * @param {{ pinned: number, legend: number, bar: number }} taken number of pinned features,
+ *   height of the legend, width of the scrollbar
  * @returns {Geometry}
  */
 export function geometry(width, height, { pinned, legend, bar }) {

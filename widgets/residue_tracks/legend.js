@@ -3,6 +3,8 @@
 
 import { BEYOND } from "../kit/colours.js";
 
+/** @import { Bundle, Kit, Surface } from "../kit/types.js" */
+
 /** @typedef {{ text: string, category: string, thick: boolean }} Item */
 /** @typedef {{ text: string, colour: string, thick: boolean, x: number }} Placed */
 
@@ -14,7 +16,7 @@ const BAR = 27; // of the colour bar
 /**
  * What is to be explained: unknown residues, the best concept, then categories, those with most
  * spans first, and the grey ones as one.
- * @param {any} bundle
+ * @param {Bundle} bundle
  * @param {Map<number, import("./words.js").Spans>} spans
  * @param {Record<string, string>} colours of categories
  * @returns {Item[]}
@@ -34,13 +36,13 @@ export function explained(bundle, spans, colours) {
     .map(([text, { category }]) => ({ text, category, thick: false }));
   const seen = [...spans.values()].some((s) => s.best.length);
   if (seen) items.unshift({ text: `${best.concept} (best)`, category: best.category, thick: true });
-  const unknown = bundle.sparse.some((/** @type {any} */ { value }) => value.some(Number.isNaN));
+  const unknown = bundle.sparse.some(({ value }) => value.some(Number.isNaN));
   return unknown ? [{ text: UNKNOWN, category: UNKNOWN, thick: false }, ...items] : items;
 }
 
 /**
  * Items in lines; what does not fit is counted.
- * @param {any} kit
+ * @param {Kit} kit
  * @param {Item[]} items
  * @param {(category: string) => string} colour
  * @param {number} width
@@ -75,7 +77,7 @@ export function legendHeight(lines) {
   return BAR + LINE * lines.length;
 }
 
-/** @param {any} surface @param {import("./draw.js").Scene} scene @param {number} width */
+/** @param {Surface} surface @param {import("./draw.js").Scene} scene @param {number} width */
 export function drawLegend(surface, { kit, theme, brush, legend, geometry: g }, width) {
   surface.line(0, g.bottom + 0.5, width, g.bottom + 0.5, theme.line, 1);
   kit.colourBar(surface, theme, 8, g.bottom + 6, {

@@ -3,13 +3,15 @@
 
 import { activationWords, rangeWords } from "../kit/words.js";
 
-/** @typedef {import("../kit/bundle.js").Bundle} Bundle */
+/** @import { Bundle, Protein } from "../kit/types.js" */
+
 /** @typedef {import("../kit/bundle.js").Span} Span */
-/** @typedef {import("../kit/bundle.js").Protein} Protein */
 
 /**
  * A protein's annotations for drawing, the longest first, so that short ones lie above them.
- * @typedef {{ best: Span[], others: Span[] }} Spans
+ * @typedef {object} Spans
+ * @property {Span[]} best
+ * @property {Span[]} others
  */
 
 /** @param {Span} a @param {Span} b */
@@ -86,12 +88,18 @@ export function selectedWords(bundle, place, accession, position, outside) {
 }
 
 /**
+ * @typedef {object} State
+ * @property {number} shown how many of `among` are rows
+ * @property {number[]} among proteins that could be shown, by number
+ * @property {boolean} chosen a person chose them
+ * @property {number[]} brush
+ * @property {(n: number) => string} count
+ */
+
+/**
  * What is shown, of how many.
  * @param {Bundle} bundle
- * @param {{ shown: number, among: number[], chosen: boolean, brush: number[], count: (n: number) =>
- *   string }} state
- * `among`: proteins that could be shown, by number; `shown` of them are; `chosen`: a person chose
- * them
+ * @param {State} state
  */
 export function shownWords(bundle, { shown, among, chosen, brush, count }) {
   const firing = bundle.record.n_firing;

@@ -3,6 +3,8 @@
 
 import { LEFT, STACK, SWATCH, linesOf, numberStep, placeOf } from "./layout.js";
 
+/** @import { Kit, Surface, Theme } from "../kit/types.js" */
+
 // points; lower letters are drawn as bars of their colour, so that a stack keeps its height
 const READABLE = 2;
 
@@ -25,14 +27,12 @@ const READABLE = 2;
  * @property {import("./layout.js").Measure} measure
  * @property {string[]} words of the column, where it is pointed at here
  */
-/** @typedef {import("../kit/surface.js").Surface} Surface */
-/** @typedef {import("../kit/theme.js").Theme} Theme */
 
 /**
  * @param {Surface} surface
  * @param {number} width
  * @param {Theme} theme
- * @param {any} kit
+ * @param {Kit} kit
  * @param {Scene} scene
  */
 export function drawLogo(surface, width, theme, kit, scene) {
@@ -63,7 +63,7 @@ function drawLegend(surface, theme, { layout, legend, measure }) {
 /**
  * @param {Surface} surface
  * @param {Theme} theme
- * @param {any} kit
+ * @param {Kit} kit
  * @param {Scene} scene
  * @param {number} line
  */
@@ -100,7 +100,7 @@ function drawMarks(surface, theme, { layout, pointed, selected }) {
 
 /**
  * A stack; one that is taller than the axis is shortened to it, with a break and its bits.
- * @param {Surface} surface @param {Theme} theme @param {any} kit @param {Scene} scene
+ * @param {Surface} surface @param {Theme} theme @param {Kit} kit @param {Scene} scene
  * @param {number} column @param {number[]} stack
  */
 function drawColumn(surface, theme, kit, scene, column, stack) {

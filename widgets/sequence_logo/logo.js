@@ -3,22 +3,28 @@
 
 import { alignmentCounts, centresOf, stackOf, weightsOf, windowCounts } from "./weights.js";
 
+/** @import { Bundle } from "../kit/types.js" */
+
 const STEPS = 10; // brushes of the upper end for which the axis has room
 
 /**
- * @typedef {{ alignment: string[], flank: number, background: string, brush: number[], accessions:
- *   string[] }} Asked
+ * @typedef {object} Asked
+ * @property {string[]} alignment
+ * @property {number} flank
+ * @property {string} background
+ * @property {number[]} brush
+ * @property {string[]} accessions
  * @typedef {{ frequencies: number[], kinds: Int8Array }} Tables background and places of letters
  * @typedef {object} Logo
  * @property {import("./weights.js").Centre[]} centres of the windows, strongest protein first; none
- *   of an alignment
+ * of an alignment
  * @property {import("./weights.js").Weights} weights
  * @property {number[][]} stacks letters of each column, most frequent first
  * @property {import("./words.js").Basis} basis
  */
 
 /**
- * @param {import("../kit/bundle.js").Bundle} bundle
+ * @param {Bundle} bundle
  * @param {Asked} asked
  * @param {Tables} tables
  * @returns {Logo}
@@ -54,7 +60,7 @@ export function logoOf(bundle, asked, tables) {
 /**
  * The axis for a feature: it has room for every brush of the upper end, so that it stays while one
  * is drawn.
- * @param {import("../kit/bundle.js").Bundle} bundle @param {Asked} asked @param {Tables} tables
+ * @param {Bundle} bundle @param {Asked} asked @param {Tables} tables
  * @param {number | null} cut a column that need not fit
  */
 export function topOf(bundle, asked, tables, cut) {

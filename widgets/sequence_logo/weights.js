@@ -2,11 +2,13 @@
 // The numbers of a logo; `interplm_nb/features/logos.py` has the same in Python, with the source of
 // the equations.
 
+/** @import { Bundle } from "../kit/types.js" */
+
 const KINDS = 20;
 
 /**
+ * The residue in the middle of a window; position from 1.
  * @typedef {{ protein: number, accession: string, position: number, value: number }} Centre
- * the residue in the middle of a window; position from 1
  * @typedef {object} Weights
  * @property {number} columns
  * @property {Int32Array} n letters counted in each column; gaps and unknown residues are not
@@ -17,7 +19,7 @@ const KINDS = 20;
 /**
  * In each protein that has one, the residue inside the brush with the highest activation; the first
  * of equals.
- * @param {import("../kit/bundle.js").Bundle} bundle
+ * @param {Bundle} bundle
  * @param {number[]} brush [lo, hi], both included, or [] for all
  * @param {string[]} accessions the proteins that count; [] for all
  * @returns {Centre[]}

@@ -1,6 +1,8 @@
 // @ts-check
 // What a logo says of itself.
 
+/** @import { Kit } from "../kit/types.js" */
+
 /**
  * @typedef {object} Basis what a logo is made of
  * @property {number} n windows, or aligned rows
@@ -18,7 +20,7 @@ const BACKGROUNDS = /** @type {Record<string, string>} */ ({
 
 /**
  * The caption; `interplm_nb/widgets/sequence_logo.py` has the same.
- * @param {any} kit
+ * @param {Kit} kit
  * @param {Basis} basis
  */
 export function captionOf(kit, { n, shown, firing, brushed, aligned, background }) {
@@ -41,7 +43,7 @@ export function lacking({ n, brushed, aligned }) {
 
 /**
  * A column in words: [its number and bits, n, its letters ...].
- * @param {any} kit
+ * @param {Kit} kit
  * @param {import("./weights.js").Weights} weights
  * @param {number} column
  * @param {number[]} stack

@@ -4,6 +4,8 @@
 import { lutOf } from "../kit/colours.js";
 import { fixed } from "../kit/scales.js";
 
+/** @import { Lut, Surface, Theme } from "../kit/types.js" */
+
 const LIMITS = [0.1, 0.25, 0.5, 1];
 
 /** The least end of the scale that holds the greatest change. @param {number} largest */
@@ -23,9 +25,9 @@ export function changeScales({ scale, scale_on_dark }) {
 
 /**
  * -limit [scale] +limit, with the unit.
- * @param {import("../kit/surface.js").Surface} surface
- * @param {import("../kit/theme.js").Theme} theme
- * @param {import("../kit/colours.js").Lut} lut
+ * @param {Surface} surface
+ * @param {Theme} theme
+ * @param {Lut} lut
  * @param {number} limit @param {number} x @param {number} y @param {number} width
  */
 export function changeBar(surface, theme, lut, limit, x, y, width) {

@@ -4,6 +4,8 @@
 
 import { AMINO_ACID } from "./residues.js";
 
+/** @import { Kit } from "../kit/types.js" */
+
 /** @typedef {{ accession: string, sequence: string }} Example */
 /** @typedef {{ name: string, letters: string }} Group of amino acids */
 
@@ -11,7 +13,7 @@ const PLACEHOLDER = "A sequence in one-letter code, or FASTA";
 
 /**
  * The box for a sequence.
- * @param {any} kit
+ * @param {Kit} kit
  * @param {{ read: (text: string) => void, example: () => Example | null, signal: AbortSignal,
  *   limit: number }} on
  */
@@ -68,7 +70,7 @@ export function askBox(kit, { read, example, signal, limit }) {
 
 /**
  * What must be fetched before anything can be read, and the button that fetches it.
- * @param {any} kit @param {{ fetch: () => void, signal: AbortSignal }} on
+ * @param {Kit} kit @param {{ fetch: () => void, signal: AbortSignal }} on
  */
 export function fetchBox(kit, { fetch, signal }) {
   const make = kit.element;
@@ -107,9 +109,9 @@ export function fetchBox(kit, { fetch, signal }) {
 
 /**
  * Buttons of the twenty amino acids, by chemistry.
- * @param {any} kit
- * @param {{ groups: Group[], mutate: (letter: string) => void, scan: () => void, signal:
- *   AbortSignal }} on
+ * @param {Kit} kit
+ * @param {{ groups: Group[], mutate: (letter: string) => void, scan: () => void,
+ *   signal: AbortSignal }} on
  */
 export function residueEditor(kit, { groups, mutate, scan, signal }) {
   const make = kit.element;
@@ -159,7 +161,7 @@ export function residueEditor(kit, { groups, mutate, scan, signal }) {
 
 /**
  * The mutations, each with a way to take it back.
- * @param {any} kit @param {{ remove: (mutation: string) => void, reset: () => void }} on
+ * @param {Kit} kit @param {{ remove: (mutation: string) => void, reset: () => void }} on
  */
 export function mutationChips(kit, { remove, reset }) {
   const root = kit.element("div", {

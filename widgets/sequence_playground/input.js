@@ -5,7 +5,9 @@ import { letterAt, letterPlace } from "./letters.js";
 import { scanAt } from "./scan.js";
 import { itemAt, positionAt } from "./strips.js";
 
-/** @param {any} playground */
+/** @import { Playground } from "../sequence_playground.js" */
+
+/** @param {Playground} playground */
 export function listenTo(playground) {
   const { letters, strips, heat, view } = playground;
   const { signal } = view;
@@ -13,11 +15,9 @@ export function listenTo(playground) {
     playground.choose(letterUnder(playground, event)),
   );
   pointers(playground, strips.canvas, stripUnder, pressed);
-  heat.canvas.addEventListener(
-    "click",
-    (/** @type {any} */ event) => playground.make(letterOf(playground, event)),
-    { signal },
-  );
+  heat.canvas.addEventListener("click", (event) => playground.make(letterOf(playground, event)), {
+    signal,
+  });
   keyboard(playground, letters.canvas, letterKeyboard);
   keyboard(playground, strips.canvas, stripKeyboard);
   keyboard(playground, heat.canvas, scanKeyboard);
@@ -29,10 +29,10 @@ export function listenTo(playground) {
 }
 
 /**
- * @param {any} playground
+ * @param {Playground} playground
  * @param {HTMLCanvasElement} canvas
- * @param {(playground: any, event: MouseEvent) => number | null} under
- * @param {(playground: any, event: MouseEvent) => void} press
+ * @param {(playground: Playground, event: MouseEvent) => number | null} under
+ * @param {(playground: Playground, event: MouseEvent) => void} press
  */
 function pointers(playground, canvas, under, press) {
   const { signal } = playground.view;
@@ -48,8 +48,8 @@ function pointers(playground, canvas, under, press) {
 }
 
 /**
- * @param {any} playground @param {HTMLCanvasElement} canvas
- * @param {(playground: any, key: string) => boolean} act says whether it took the key
+ * @param {Playground} playground @param {HTMLCanvasElement} canvas
+ * @param {(playground: Playground, key: string) => boolean} act says whether it took the key
  */
 function keyboard(playground, canvas, act) {
   canvas.addEventListener(
@@ -62,25 +62,25 @@ function keyboard(playground, canvas, act) {
   );
 }
 
-/** @param {any} playground @param {MouseEvent} event */
+/** @param {Playground} playground @param {MouseEvent} event */
 function letterUnder({ letters, letterLayout }, event) {
   const { x, y } = letters.at(event);
   return letterAt(letterLayout(letters.width), x, y);
 }
 
-/** @param {any} playground @param {MouseEvent} event */
+/** @param {Playground} playground @param {MouseEvent} event */
 function stripUnder({ reading, strips, stripLayout }, event) {
-  return positionAt(stripLayout(strips.width), reading.length, strips.at(event).x);
+  return positionAt(stripLayout(strips.width), reading?.length ?? 0, strips.at(event).x);
 }
 
-/** @param {any} playground @param {MouseEvent} event */
+/** @param {Playground} playground @param {MouseEvent} event */
 function letterOf({ heat, scanLayout }, event) {
   return scanAt(scanLayout(heat.width), heat.at(event).y);
 }
 
 /**
  * A row selects its feature, its strip the residue too.
- * @param {any} playground
+ * @param {Playground} playground
  * @param {MouseEvent} event
  */
 function pressed(playground, event) {
@@ -93,9 +93,10 @@ function pressed(playground, event) {
   if (item && position) playground.choose(position);
 }
 
-/** @param {any} playground @param {string} key */
+/** @param {Playground} playground @param {string} key */
 function letterKeyboard(playground, key) {
   const { reading, position, letters, letterLayout, about } = playground;
+  if (!reading) return false;
   const { perLine } = letterLayout(letters.width);
   const by = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -perLine, ArrowDown: perLine }[key];
   const to =
@@ -113,7 +114,7 @@ function letterKeyboard(playground, key) {
   return true;
 }
 
-/** @param {any} playground @param {string} key */
+/** @param {Playground} playground @param {string} key */
 function stripKeyboard(playground, key) {
   const { items } = playground.stripLayout(playground.strips.width);
   const here = playground.cursor;
@@ -130,8 +131,9 @@ function stripKeyboard(playground, key) {
   return true;
 }
 
-/** @param {any} playground @param {string} key */
+/** @param {Playground} playground @param {string} key */
 function scanKeyboard(playground, key) {
+  if (!playground.scan) return false;
   const { order } = playground.scan;
   const here = playground.tried ? order.indexOf(playground.tried) : -1;
   const to = {

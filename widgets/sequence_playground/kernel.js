@@ -2,10 +2,12 @@
 // Questions to the kernel and how they stand. Only a kernel has the model; a page without one shows
 // what was read last.
 
+/** @import { View } from "../kit/types.js" */
+
 const PATIENCE = 4000; // ms before it is said that no kernel answers
 
 export class Kernel {
-  /** @param {any} view @param {() => void} changed */
+  /** @param {View} view @param {() => void} changed */
   constructor(view, changed) {
     const { model } = view;
     this.model = model;

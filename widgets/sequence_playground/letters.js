@@ -2,6 +2,8 @@
 // The sequence as letters in groups of ten, wrapped at the width, each on the colour of its
 // activation.
 
+/** @import { Kit, Surface, Theme } from "../kit/types.js" */
+
 const CELL = 11;
 const GAP = 8;
 const LINE = 38;
@@ -11,8 +13,13 @@ const MOST_GROUPS = 10;
 const FOOT = 22;
 
 /**
- * @typedef {{ top: number, perLine: number, lines: number, length: number, height: number, line:
- *   number }} LetterLayout
+ * @typedef {object} LetterLayout
+ * @property {number} top
+ * @property {number} perLine
+ * @property {number} lines
+ * @property {number} length
+ * @property {number} height
+ * @property {number} line
  */
 
 /**
@@ -66,9 +73,9 @@ export function letterAt({ top, perLine, lines, length }, x, y) {
  */
 
 /**
- * @param {import("../kit/surface.js").Surface} surface
- * @param {import("../kit/theme.js").Theme} theme
- * @param {any} kit
+ * @param {Surface} surface
+ * @param {Theme} theme
+ * @param {Kit} kit
  * @param {Lettered} what @param {number} width
  */
 export function drawLetters(surface, theme, kit, what, width) {
@@ -87,7 +94,7 @@ export function drawLetters(surface, theme, kit, what, width) {
 
 /**
  * The ground of ten residues and the number of the last.
- * @param {any} surface @param {any} theme @param {Lettered} what @param {number} first
+ * @param {Surface} surface @param {Theme} theme @param {Lettered} what @param {number} first
  */
 function grounds(surface, theme, { layout, letters, values }, first) {
   const n = Math.min(10, letters.length - first);
@@ -103,9 +110,9 @@ function grounds(surface, theme, { layout, letters, values }, first) {
 }
 
 /**
- * @param {any} surface
- * @param {any} theme
- * @param {any} kit
+ * @param {Surface} surface
+ * @param {Theme} theme
+ * @param {Kit} kit
  * @param {Lettered} what
  * @param {number} i
  */
@@ -125,7 +132,7 @@ function letter(surface, theme, kit, { layout, letters, values, brush }, i) {
 }
 
 /**
- * @param {any} surface
+ * @param {Surface} surface
  * @param {LetterLayout} layout
  * @param {number} position
  * @param {string} stroke
@@ -139,7 +146,7 @@ function boxed(surface, layout, position, stroke, width) {
 
 /**
  * Where a residue was substituted.
- * @param {any} surface @param {any} theme @param {LetterLayout} layout @param {number} position
+ * @param {Surface} surface @param {Theme} theme @param {LetterLayout} layout @param {number} position
  */
 function underline(surface, theme, layout, position) {
   const { x, y } = letterPlace(layout, position - 1);

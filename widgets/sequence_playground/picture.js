@@ -5,15 +5,19 @@ import { paintLetters, paintScan, paintStrips } from "./plots.js";
 import { written } from "./residues.js";
 import { effectWords, nameWords } from "./words.js";
 
+/** @import { Surface } from "../kit/types.js" */
+/** @import { Playground } from "../sequence_playground.js" */
+/** @import { Reading } from "./reading.js" */
+
 const TITLE = 44;
 
 /**
- * @param {any} playground
- * @returns {{ width: number, height: number, paint: (surface: import("../kit/surface.js").Surface)
- *   => void }}
+ * @param {Playground} playground
+ * @returns {{ width: number, height: number, paint: (surface: Surface) => void }}
  */
 function sheet(playground) {
-  const { kit, view, reading, scan, about } = playground;
+  const { kit, view, scan, about } = playground;
+  const reading = /** @type {Reading} */ (playground.reading);
   const { width } = playground.letters;
   const first = playground.letterLayout(width, TITLE);
   const second = scan ? playground.scanLayout(width, TITLE + first.height + 30) : null;
@@ -21,7 +25,7 @@ function sheet(playground) {
     width,
     TITLE + first.height + (second ? second.height + 40 : 10),
   );
-  const paint = (/** @type {any} */ surface) => {
+  const paint = (/** @type {Surface} */ surface) => {
     const { text, muted } = view.theme;
     const title = `${nameWords(reading)}; letters: feature ${view.link.get("feature")}`;
     surface.text(2, 12, kit.fitted(title, width - 4, 13, 600), {
@@ -47,12 +51,12 @@ function sheet(playground) {
   return { width, height: third.top + third.height + 4, paint };
 }
 
-/** PNG and SVG. @param {any} playground */
+/** PNG and SVG. @param {Playground} playground */
 export function picturesOf(playground) {
   const made = () =>
     playground.reading ? sheet(playground) : { width: 1, height: 1, paint: () => {} };
   const size = () => [made().width, made().height];
-  return playground.kit.pictures(playground.view, size, (/** @type {any} */ surface) =>
+  return playground.kit.pictures(playground.view, size, (/** @type {Surface} */ surface) =>
     made().paint(surface),
   );
 }

@@ -2,6 +2,8 @@
 // What the kernel says of a sequence, and of a mutant of it, as
 // `interplm_nb/widgets/playground/result.py` packs it.
 
+/** @import { Packed } from "../kit/types.js" */
+
 /** @typedef {{ maximum: number, position: number | null }} Peak */
 /** @typedef {{ reference: number, mutant: number, change: number, position: number }} Change */
 /**
@@ -34,7 +36,7 @@
  */
 
 export class Reading {
-  /** @param {import("../kit/bytes.js").Packed} packed */
+  /** @param {Packed} packed */
   constructor({ record, arrays }) {
     /** @type {any} */
     this.record = record;

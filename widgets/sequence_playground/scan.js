@@ -4,6 +4,8 @@
 import { changeBar, changeStep, limitOf, signed } from "./changes.js";
 import { AMINO_ACID } from "./residues.js";
 
+/** @import { Kit, Lut, Packed, Surface, Theme } from "../kit/types.js" */
+
 const ROW = 24;
 const COLUMN = 38;
 const WIDEST = 64;
@@ -22,14 +24,19 @@ const TITLES = 40;
  * @property {number[]} n_changed per amino acid, of all features
  */
 /**
- * @typedef {{ top: number, left: number, cell: number, columns: number, height: number, order:
- *   string[] }} ScanLayout
+ * @typedef {object} ScanLayout
+ * @property {number} top
+ * @property {number} left
+ * @property {number} cell
+ * @property {number} columns
+ * @property {number} height
+ * @property {string[]} order
  */
 
 /** One scan: `change` of each amino acid (in the order of `record.letters`) x feature. */
 export class Scan {
   /**
-   * @param {import("../kit/bytes.js").Packed} packed
+   * @param {Packed} packed
    * @param {{ name: string, letters: string }[]} groups
    */
   constructor({ record, arrays }, groups) {
@@ -84,11 +91,10 @@ export function scanAt(layout, y) {
 }
 
 /**
- * @param {import("../kit/surface.js").Surface} surface
- * @param {import("../kit/theme.js").Theme} theme
- * @param {any} kit
- * @param {{ scan: Scan, layout: ScanLayout, lut: import("../kit/colours.js").Lut, cursor: string |
- *   null, feature: number,
+ * @param {Surface} surface
+ * @param {Theme} theme
+ * @param {Kit} kit
+ * @param {{ scan: Scan, layout: ScanLayout, lut: Lut, cursor: string | null, feature: number,
  *   threshold: number, now: string }} what
  */
 export function drawScan(
@@ -135,9 +141,9 @@ export function drawScan(
 }
 
 /**
- * @param {any} surface
- * @param {any} theme
- * @param {{ scan: Scan, layout: ScanLayout, lut: any, letter: string, y: number }} what
+ * @param {Surface} surface
+ * @param {Theme} theme
+ * @param {{ scan: Scan, layout: ScanLayout, lut: Lut, letter: string, y: number }} what
  */
 function scanRow(surface, theme, { scan, layout, lut, letter, y }) {
   const { left, cell, columns } = layout;

@@ -5,6 +5,8 @@ import { changeBar, changeStep } from "./changes.js";
 import { cellsAcross } from "./reading.js";
 import { confidenceWords, valueWords } from "./words.js";
 
+/** @import { Kit, Lut, Surface, TextStyle, Theme } from "../kit/types.js" */
+
 /** @typedef {import("./reading.js").Reading} Reading */
 /** @typedef {{ y: number, text: string, right: string }} Heading */
 /**
@@ -120,15 +122,15 @@ export function positionAt(layout, length, x) {
  * @property {number | null} chosen position
  * @property {number | null} hovered position
  * @property {number} cursor the item that keys are on, or -1
- * @property {import("../kit/colours.js").Lut} lut of changes
+ * @property {Lut} lut of changes
  * @property {number} limit of changes
  * @property {Record<string, string>} categories colours on a light page
  */
 
 /**
- * @param {import("../kit/surface.js").Surface} surface
- * @param {import("../kit/theme.js").Theme} theme
- * @param {any} kit
+ * @param {Surface} surface
+ * @param {Theme} theme
+ * @param {Kit} kit
  * @param {Striped} what
  */
 export function drawStrips(surface, theme, kit, what) {
@@ -156,7 +158,7 @@ export function drawStrips(surface, theme, kit, what) {
     changeBar(surface, theme, what.lut, what.limit, layout.left, layout.foot + 18, bar);
 }
 
-/** @param {any} surface @param {any} theme @param {any} kit @param {Striped} what */
+/** @param {Surface} surface @param {Theme} theme @param {Kit} kit @param {Striped} what */
 function ruler(surface, theme, kit, { layout, reading }) {
   const x = centre(layout, reading.length);
   const marked = kit
@@ -192,7 +194,7 @@ function centre(layout, length) {
 
 /**
  * Name on the left, numbers on the right; both above the strip where it is narrow.
- * @param {any} surface @param {any} theme @param {any} kit @param {Striped} what @param {Item} item
+ * @param {Surface} surface @param {Theme} theme @param {Kit} kit @param {Striped} what @param {Item} item
  */
 function label(surface, theme, kit, { layout, reading, feature }, item) {
   const row = reading.rows[item.row];
@@ -209,6 +211,7 @@ function label(surface, theme, kit, { layout, reading, feature }, item) {
   const cut = kit.fitted(name, room - kit.widthOf(end, 11, weight), 11, weight);
   surface.text(8, y, `${cut}${end}`, { fill: theme.text, size: 11, weight });
   if (selected) surface.rect(0, item.y + 2, 3, item.height - 4, theme.accent);
+  /** @type {TextStyle} */
   const style = { fill: theme.text, size: 10.5, align: layout.narrow ? "right" : "left" };
   surface.text(
     layout.right + (layout.narrow ? 0 : 8),
@@ -220,7 +223,7 @@ function label(surface, theme, kit, { layout, reading, feature }, item) {
 
 /**
  * Stretches of a concept as bars as high as they are sure.
- * @param {any} surface @param {any} theme @param {any} kit @param {Striped} what @param {Item} item
+ * @param {Surface} surface @param {Theme} theme @param {Kit} kit @param {Striped} what @param {Item} item
  */
 function lane(surface, theme, kit, { layout, reading, categories }, item) {
   const { lane: own } = item;
@@ -242,7 +245,7 @@ function lane(surface, theme, kit, { layout, reading, categories }, item) {
 
 /**
  * A feature along the sequence; with mutations its mutant and the change under it.
- * @param {any} surface @param {any} theme @param {any} kit @param {Striped} what @param {Item} item
+ * @param {Surface} surface @param {Theme} theme @param {Kit} kit @param {Striped} what @param {Item} item
  */
 function strip(surface, theme, kit, { layout, reading, lut, limit }, item) {
   const { top } = stripEdges(layout, item, reading.mutated);
@@ -267,12 +270,12 @@ function strip(surface, theme, kit, { layout, reading, lut, limit }, item) {
 }
 
 /**
- * @param {any} surface
+ * @param {Surface} surface
  * @param {StripLayout} layout
  * @param {Float32Array} values
  * @param {number} y
  * @param {number} h
- * @param {{ lut: import("../kit/colours.js").Lut, step: (value: number) => number }} colours
+ * @param {{ lut: Lut, step: (value: number) => number }} colours
  */
 function image(surface, layout, values, y, h, { lut, step }) {
   const cells = cellsAcross(values, Math.min(values.length, Math.max(1, Math.round(layout.width))));
@@ -287,7 +290,7 @@ function image(surface, layout, values, y, h, { lut, step }) {
 /**
  * Lines at the residues that are changed, hovered and chosen: between the strips, since changes are
  * often right there.
- * @param {any} surface @param {any} theme @param {Striped} what
+ * @param {Surface} surface @param {Theme} theme @param {Striped} what
  */
 function marks(surface, theme, { layout, reading, chosen, hovered }) {
   const x = centre(layout, reading.length);

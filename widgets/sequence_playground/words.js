@@ -5,6 +5,8 @@ import { fixed } from "../kit/scales.js";
 import { rangeWords } from "../kit/words.js";
 import { AMINO_ACID, written } from "./residues.js";
 
+/** @import { Playground } from "../sequence_playground.js" */
+
 /** @typedef {import("./reading.js").Reading} Reading */
 
 /** "feature 761 (Domain_any)". @param {import("./reading.js").FeatureRow} row */
@@ -102,7 +104,7 @@ export function valueWords(reading, row) {
 
 /**
  * The line below the view: what keys or pointer are on, else what the letters show.
- * @param {any} playground
+ * @param {Playground} playground
  */
 export function saidWords({
   reading,

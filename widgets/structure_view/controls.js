@@ -5,6 +5,8 @@ import { inBrush } from "../kit/colours.js";
 import { rangeWords } from "../kit/words.js";
 import { nameOf, stepFrom, valueAt } from "./paint.js";
 
+/** @import { StructurePanel } from "../structure_view.js" */
+
 const OFFERED = 8;
 /** @type {[string, string][]} */
 const REPRESENTATIONS = [
@@ -14,7 +16,7 @@ const REPRESENTATIONS = [
 ];
 
 export class Controls {
-  /** @param {any} panel */
+  /** @param {StructurePanel} panel */
   constructor(panel) {
     this.panel = panel;
     this.kit = panel.kit;
@@ -118,19 +120,17 @@ export class Controls {
     const { view, panel } = this;
     if (!panel.molecule || panel.frame.hidden) return;
     const { accession, record } = panel.molecule;
-    const name = view.store.bundle.proteins[view.store.bundle.place(accession)]?.name ?? "";
+    const name = panel.bundle.proteins[panel.bundle.place(accession)]?.name ?? "";
     const why = view.link.get("accession") ? "" : ", the strongest with a structure";
     const called = name && name !== accession ? ` ${this.kit.fitted(name, 320, 12)}` : "";
-    view.subtitle.textContent = `feature ${view.store.bundle.feature} on ${accession}${called}, chain ${record.chain}${why}`;
+    view.subtitle.textContent = `feature ${panel.bundle.feature} on ${accession}${called}, chain ${record.chain}${why}`;
     view.say([this.selected(), this.counted(), this.compared()].filter(Boolean).join(" "));
   }
 
   selected() {
     const { link } = this.view;
     const position = link.get("position");
-    const molecule = this.panel.scene.molecules.find(
-      (/** @type {any} */ m) => m?.accession === link.get("accession"),
-    );
+    const molecule = this.panel.scene.molecules.find((m) => m?.accession === link.get("accession"));
     if (!molecule || position === null) return "";
     const residue = molecule.places.get(position);
     const value = valueAt(this.panel.valuesOf(molecule.accession), position);
@@ -146,7 +146,7 @@ export class Controls {
     const values = panel.valuesOf(molecule.accession);
     const n = molecule.places.size;
     if (!values)
-      return `Activations of feature ${view.store.bundle.feature} on ${molecule.accession} are not in this page.`;
+      return `Activations of feature ${panel.bundle.feature} on ${molecule.accession} are not in this page.`;
     const brush = view.link.get("brush");
     const inside = [...molecule.places.keys()].filter((position) =>
       inBrush(brush, valueAt(values, position) ?? -1),

@@ -4,9 +4,12 @@
 import { drawPage, pageHeight, sourceOf } from "./legend.js";
 import { pdbOf, rowsOf } from "./paint.js";
 
+/** @import { Packed, Surface } from "../kit/types.js" */
+/** @import { StructurePanel } from "../structure_view.js" */
+
 const FINE = 3; // pixels per point, as `pictures` draws
 
-/** Buttons PNG, SVG, CSV, PDB. @param {any} panel */
+/** Buttons PNG, SVG, CSV, PDB. @param {StructurePanel} panel */
 export function saveStructure(panel) {
   const { view, kit } = panel;
   view.saves({
@@ -19,32 +22,35 @@ export function saveStructure(panel) {
   view.button("PDB", save, hint).classList.add("iplm-save");
 }
 
-/** The scene as it is now, with its title and its legend. @param {any} panel */
+/** The scene as it is now, with its title and its legend. @param {StructurePanel} panel */
 async function page({ view, kit, scene, box, entries }) {
   const title = view.subtitle.textContent.replace(/^f/, "F");
   const source = await sourceOf(await scene.image(FINE));
   const parts = { entries, title, width: box.clientWidth, height: box.clientHeight, source };
-  const draw = (/** @type {any} */ surface) => drawPage(surface, view, parts);
+  const draw = (/** @type {Surface} */ surface) => drawPage(surface, view, parts);
   return kit.pictures(view, () => [parts.width, pageHeight(view, parts)], draw);
 }
 
-/** @param {any} panel */
+/** @param {StructurePanel} panel */
 function rows(panel) {
   return rowsOf(
-    panel.scene.molecules.filter(Boolean).map((/** @type {any} */ { accession, residues }) => ({
-      accession,
-      residues,
-      values: panel.valuesOf(accession),
-    })),
+    panel.scene.molecules
+      .flatMap((molecule) => molecule ?? [])
+      .map(({ accession, residues }) => ({
+        accession,
+        residues,
+        values: panel.valuesOf(accession),
+      })),
   );
 }
 
-/** The first protein alone. @param {any} panel */
-async function pdb({ molecule, supply, view, valuesOf }) {
+/** The first protein alone. @param {StructurePanel} panel */
+async function pdb({ molecule, supply, bundle, valuesOf }) {
   const { accession, record } = molecule;
-  const text = new TextDecoder().decode((await supply.get(accession)).arrays.pdb);
+  const packed = /** @type {Packed} */ (await supply.get(accession));
+  const text = new TextDecoder().decode(packed.arrays.pdb);
   const remarks = [
-    `${accession}, chain ${record.chain} of ${record.name}, feature ${view.store.bundle.feature}`,
+    `${accession}, chain ${record.chain} of ${record.name}, feature ${bundle.feature}`,
     "B-factors: activation x 100 (share of the maximum on training",
     "proteins); -1: no UniProt position, activation unknown",
   ];

@@ -1,17 +1,22 @@
 // @ts-check
 // The colour bar and what else the colours mean; and the picture with both, for PNG and SVG.
 
+/** @import { Kit, Surface, View } from "../kit/types.js" */
+
 const ROW = 18;
 const TITLE = 24;
 
 /**
- * @typedef {{ words: string, colour: string, thin?: boolean }} Entry a patch, or a thin line, and
- *   what it means
+ * A patch, or a thin line, and what it means
+ * @typedef {object} Entry
+ * @property {string} words
+ * @property {string} colour
+ * @property {boolean} [thin]
  */
 
 /**
  * Rows of the legend, filled from the left.
- * @param {any} kit @param {Entry[]} entries @param {number} width
+ * @param {Kit} kit @param {Entry[]} entries @param {number} width
  * @returns {{ entry: Entry, x: number, row: number }[]} row 0 is that of the colour bar
  */
 export function placed(kit, entries, width) {
@@ -24,14 +29,14 @@ export function placed(kit, entries, width) {
   });
 }
 
-/** @param {any} kit @param {Entry[]} entries @param {number} width */
+/** @param {Kit} kit @param {Entry[]} entries @param {number} width */
 export function legendHeight(kit, entries, width) {
   return ROW * (1 + Math.max(0, ...placed(kit, entries, width).map(({ row }) => row))) + 4;
 }
 
 /**
- * @param {any} surface
- * @param {any} view
+ * @param {Surface} surface
+ * @param {View} view
  * @param {Entry[]} entries
  * @param {number} width
  * @param {number} [top]
@@ -54,7 +59,7 @@ export function drawLegend(surface, view, entries, width, top = 0) {
 
 /**
  * The picture with its title and its legend.
- * @param {any} surface @param {any} view
+ * @param {Surface} surface @param {View} view
  * @param {{ entries: Entry[], title: string, width: number, height: number, source: any }} parts
  */
 export function drawPage(surface, view, { entries, title, width, height, source }) {
@@ -67,7 +72,7 @@ export function drawPage(surface, view, { entries, title, width, height, source 
   drawLegend(surface, view, entries, width, TITLE + height + 6);
 }
 
-/** @param {any} view @param {any} parts @returns {number} */
+/** @param {View} view @param {any} parts @returns {number} */
 export function pageHeight(view, { entries, width, height }) {
   return TITLE + height + 6 + legendHeight(view.kit, entries, width);
 }

@@ -2,14 +2,22 @@
 // Mouse, pen, fingers and wheel on a scene. The page keeps its scrolling: the wheel zooms where the
 // scene has the focus, or with Ctrl.
 
+/** @import { Picked, Scene } from "./scene.js" */
+
+/**
+ * @typedef {object} Heard told what is under the pointer
+ * @property {(picked: Picked | null) => void} hovered
+ * @property {(picked: Picked | null) => void} clicked
+ */
+
 const CLICK = 4; // points that a click may wander
 const TURN = 12; // points that an arrow key stands for
 const ZOOM = 0.1;
 
 /**
- * @param {HTMLElement} element @param {import("./scene.js").Scene} scene
- * @param {{ hovered: (picked: any) => void, clicked: (picked: any) => void }} on what is under the
- *   pointer, or null
+ * @param {HTMLElement} element
+ * @param {Scene} scene
+ * @param {Heard} on
  * @param {AbortSignal} signal
  */
 export function followPointer(element, scene, on, signal) {
@@ -27,7 +35,7 @@ export function followPointer(element, scene, on, signal) {
 
 /**
  * @param {HTMLElement} element
- * @param {import("./scene.js").Scene} scene
+ * @param {Scene} scene
  * @param {WheelEvent} event
  */
 function wheel(element, scene, event) {
@@ -38,7 +46,7 @@ function wheel(element, scene, event) {
 }
 
 class Fingers {
-  /** @param {HTMLElement} element @param {import("./scene.js").Scene} scene @param {any} on */
+  /** @param {HTMLElement} element @param {Scene} scene @param {Heard} on */
   constructor(element, scene, on) {
     this.element = element;
     this.scene = scene;
@@ -122,7 +130,7 @@ class Fingers {
 
 /**
  * Keys that move the scene; false for others.
- * @param {KeyboardEvent} event @param {import("./scene.js").Scene} scene
+ * @param {KeyboardEvent} event @param {Scene} scene
  */
 export function moveByKeyboard({ key, shiftKey }, scene) {
   const [x, y] = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[

@@ -4,6 +4,16 @@
 
 import { Molecule } from "./molecule.js";
 
+/** @import { Packed } from "../kit/types.js" */
+/** @import { Residue } from "./paint.js" */
+
+/**
+ * @typedef {object} Picked what is drawn at a point
+ * @property {Molecule} molecule
+ * @property {Residue} [residue] undefined: another chain, or no amino acid
+ * @property {any} atom NGL's
+ */
+
 const MARGIN = 0.08; // of the picture; a residue nearer to its edge counts as off screen
 const MOVING = 350; // ms
 const LEAVING = 1000; // ms
@@ -47,7 +57,7 @@ export class Scene {
 
   /**
    * @param {number} which 0, 1
-   * @param {any} packed the payload; null removes it
+   * @param {Packed | null} packed the payload; null removes it
    * @param {number} unknown colour
    * @param {() => boolean} wanted still, once it is read
    */
@@ -63,7 +73,7 @@ export class Scene {
     return true;
   }
 
-  /** @param {any} packed */
+  /** @param {Packed} packed */
   read(packed) {
     return this.stage.loadFile(new Blob([packed.arrays.pdb], { type: "text/plain" }), {
       ext: "pdb",
@@ -151,8 +161,7 @@ export class Scene {
   /**
    * What is drawn there.
    * @param {number} x @param {number} y points from the upper left corner
-   * @returns {{ molecule: Molecule, residue: import("./paint.js").Residue | undefined, atom: any }
-   *   | null}
+   * @returns {Picked | null}
    */
   pick(x, y) {
     const picked = this.stage.pickingControls.pick(x, this.stage.viewer.height - y);

@@ -2,29 +2,33 @@
 // Which structure to show, and where its bytes are: with the selection, in the view, or kept in the
 // page.
 
+/** @import { Bundle, Kit, Packed, View } from "../kit/types.js" */
+
 /** ms before the view says that no kernel answers */
 export const PATIENCE = 4000;
 
 /**
- * @typedef {{ accession: string, maximum: number }} Offer a shown protein that has a structure
- *   which can be had here
+ * A shown protein that has a structure which can be had here
+ * @typedef {object} Offer
+ * @property {string} accession
+ * @property {number} maximum
  */
 /**
  * @typedef {object} Found
  * @property {string} accession what is wanted; empty: nothing
- * @property {any} packed its structure, or null
+ * @property {Packed | null} packed its structure
  * @property {string} words why there is none
  * @property {boolean} waiting it may still come
  */
 
 export class Supply {
-  /** @param {any} view the frame @param {any} kit */
+  /** @param {View} view the frame @param {Kit} kit */
   constructor(view, kit) {
     this.view = view;
     this.kit = kit;
-    /** @type {Map<DataView, Promise<any>>} */
+    /** @type {Map<DataView, Promise<Packed>>} */
     this.read = new Map();
-    /** @type {any} what was shown last */
+    /** @type {Packed | null} what was shown last */
     this.last = null;
   }
 
@@ -37,7 +41,7 @@ export class Supply {
     return this.view.store.model.get("kept_structures") ?? {};
   }
 
-  /** @param {DataView | null | undefined} bytes @returns {Promise<any>} */
+  /** @param {DataView | null | undefined} bytes @returns {Promise<Packed | null>} */
   unpack(bytes) {
     if (!bytes?.byteLength) return Promise.resolve(null);
     const known = this.read.get(bytes);
@@ -48,7 +52,7 @@ export class Supply {
     return made;
   }
 
-  /** @param {string} accession @returns {Promise<any>} */
+  /** @param {string} accession @returns {Promise<Packed | null>} */
   async get(accession) {
     const { store, model } = this.view;
     if (store.structure?.record.accession === accession) return store.structure;
@@ -66,14 +70,12 @@ export class Supply {
    */
   async pair() {
     const laid = await this.unpack(this.view.model.get("other_structure"));
-    return laid?.record.accession === this.view.model.get("other") ? laid.record : null;
+    return laid && laid.record.accession === this.view.model.get("other") ? laid.record : null;
   }
 
   /** Shown proteins that have a structure, strongest first. @returns {Offer[]} */
   get withStructure() {
-    return (this.view.store.bundle?.proteins ?? []).filter(
-      (/** @type {any} */ protein) => protein.structure,
-    );
+    return this.view.store.bundle?.proteins.filter((protein) => protein.structure) ?? [];
   }
 
   /** Those of them whose structure can be had here. @returns {Promise<Offer[]>} */
@@ -91,7 +93,7 @@ export class Supply {
     const chosen = link.get("accession");
     const pair = await this.pair();
     if (chosen) return this.chosen(chosen === pair?.accession ? pair.on : chosen);
-    const { feature, proteins } = store.bundle;
+    const { feature, proteins } = /** @type {Bundle} */ (store.bundle);
     if (this.withStructure.length === 0) {
       const words = `None of the ${proteins.length} proteins shown for feature ${feature} has a structure.`;
       return { accession: "", packed: null, words, waiting: false };
