@@ -90,8 +90,8 @@ class ConceptPanel {
     const { record, feature } = this.bundle;
     this.shown = this.bundle;
     const [best] = record.concepts;
-    const { about } = view.store;
-    view.subtitle.textContent = `feature ${feature} of ${about.source} on ${about.plm}, layer ${about.layer}`;
+    const { source, plm, layer } = view.store.about;
+    view.subtitle.textContent = `feature ${feature} of ${source} on ${plm}, layer ${layer}`;
     this.write(parts.facts, factsOf(kit, record, this.maxima.get(feature)));
     this.write(parts.described, record.description ?? "");
     this.write(parts.best, best ? bestOf(kit, best) : view.model.get("no_match"));
@@ -101,9 +101,8 @@ class ConceptPanel {
       parts.honest,
       `${honestly(kit, record.concepts, view.model.get("sources"))} ${limits}`.trim(),
     );
-    view.say(
-      `Feature ${feature}: ${best ? `${best.concept}, F1 ${kit.fixed(best.f1_test)} on test` : "no concept"}`,
-    );
+    const match = best ? `${best.concept}, F1 ${kit.fixed(best.f1_test)} on test` : "no concept";
+    view.say(`Feature ${feature}: ${match}`);
   }
 
   /** The protein in focus: the selected one, or the strongest that the bundle holds. */

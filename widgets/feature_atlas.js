@@ -13,7 +13,8 @@ import { Ring } from "./feature_atlas/ring.js";
 /** @import { Context, Kit, Surface, View } from "./kit/types.js" */
 
 const KEYS_SAID =
-  "Arrow keys select the nearest feature in a direction, plus and minus zoom, 0 shows all, Escape lets go.";
+  "Arrow keys select the nearest feature in a direction, plus and minus zoom, 0 shows all, " +
+  "Escape clears the choice.";
 
 /** @param {Context} context */
 async function render(context) {
@@ -60,7 +61,8 @@ export class Atlas {
     const { view, kit, points } = this;
     const absent = points.nFeatures - points.n;
     const dead = absent ? `; ${kit.count(absent)} never active, not on the map` : "";
-    view.subtitle.textContent = `${kit.count(points.n)} of ${kit.count(points.nFeatures)} features${dead}`;
+    const all = kit.count(points.nFeatures);
+    view.subtitle.textContent = `${kit.count(points.n)} of ${all} features${dead}`;
     return view.plot({
       label: `Map of ${kit.count(points.n)} features. ${KEYS_SAID}`,
       height: (/** @type {number} */ width) =>
@@ -227,9 +229,11 @@ export class Atlas {
 
   describe() {
     const n = this.kit.count(this.chosen.length);
-    const absent = `Feature ${this.view.link.get("feature")} is never active, so it is not on the map`;
+    const feature = this.view.link.get("feature");
+    const absent = `Feature ${feature} is never active, so it is not on the map`;
     const one = this.selected < 0 ? absent : this.words(this.selected).join(", ");
-    const many = `${n} feature${this.chosen.length === 1 ? "" : "s"}; [ and ] step through them, Escape lets them go. `;
+    const some = `${n} feature${this.chosen.length === 1 ? "" : "s"} chosen`;
+    const many = `${some}; [ and ] step through them, Escape clears the choice. `;
     this.view.say(this.chosen.length ? many + one : one);
   }
 

@@ -146,7 +146,11 @@ export class Store {
         ? `${kept.slice(0, 30).join(", ")} and ${kept.length - 30} more`
         : kept.join(", ");
     const why = this.model.static ? "This page has no kernel" : "No kernel answers";
-    return `${why}, so feature ${feature} cannot be read.${here ? ` It holds features ${here}.` : ""} Run the notebook to see every feature.`;
+    const holds = here ? ` It holds features ${here}.` : "";
+    return (
+      `${why}, so feature ${feature} cannot be read.${holds} ` +
+      "Run the notebook to see every feature."
+    );
   }
 
   /**

@@ -170,7 +170,8 @@ class FeatureTable {
     const draw = (/** @type {Surface} */ surface) => {
       const [first, last] = shown();
       const { source, plm } = view.store.about;
-      const which = `rows ${Math.min(first + 1, last)} to ${last} of ${kit.count(this.rows.length)}`;
+      const all = kit.count(this.rows.length);
+      const which = `rows ${Math.min(first + 1, last)} to ${last} of ${all}`;
       drawRows(
         kit,
         view,

@@ -28,7 +28,8 @@ class Histogram {
     this.from = null;
     this.controls();
     const label =
-      "Activation histogram. Arrow keys move the brush, with Shift its upper end; Escape clears it.";
+      "Activation histogram. Arrow keys move the brush, Shift and arrows its upper end; " +
+      "Escape clears it.";
     const draw = (
       /** @type {Surface} */ surface,
       /** @type {number} */ w,
@@ -124,7 +125,8 @@ class Histogram {
       unit === "residues"
         ? `${active} active residues of all ${kit.count(this.bundle.record.n_proteins)} proteins`
         : `${active} proteins in which it fires, by their maximum`;
-    view.subtitle.textContent = `feature ${this.bundle.feature}: ${active} ${unit} active, ${kit.count(zero.total)} silent`;
+    const said = `${active} ${unit} active, ${kit.count(zero.total)} silent`;
+    view.subtitle.textContent = `feature ${this.bundle.feature}: ${said}`;
     const brush = view.link.get("brush");
     view.say(
       brush.length

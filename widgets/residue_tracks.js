@@ -27,9 +27,9 @@ const ORDERS = [
 ];
 const AROUND = 45; // residues on either side of the maximum when rows become aligned
 const LABEL =
-  "Activations along proteins, one row each. Up and Down choose a protein, Left and Right a residue, " +
-  "Enter the maximum, Home and End the ends; plus and minus zoom, 0 shows whole sequences, Shift with Left or Right pans; " +
-  "Escape clears.";
+  "Activations along proteins, one row each. Up and Down choose a protein, Left and Right " +
+  "a residue, Enter the maximum, Home and End the ends; plus and minus zoom, 0 shows whole " +
+  "sequences, Shift with Left or Right pans; Escape clears.";
 const HINT = "Click a residue to select it.";
 const SHARED = "A cell shows the strongest of the residues that share it; zoom in to see each.";
 const NONE = "This feature fires on none of the run's proteins.";

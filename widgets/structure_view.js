@@ -17,8 +17,9 @@ import { PATIENCE, Supply } from "./structure_view/supply.js";
 /** @import { Found, Offer } from "./structure_view/supply.js" */
 
 const KEYS =
-  "3-D structure. Arrow keys turn it, with Shift move it; plus and minus zoom; n and p select the next and previous " +
-  "residue from the threshold on; r shows the whole; f fills the screen. A focused structure zooms with the wheel.";
+  "3-D structure. Arrow keys turn it, Shift and arrows move it; plus and minus zoom; n and p " +
+  "select the next and previous residue at or above the threshold; r shows the whole; f fills " +
+  "the screen. A focused structure zooms with the wheel.";
 const SETTINGS = [
   "representation",
   "threshold",
@@ -40,9 +41,7 @@ async function render(context) {
     view.body.append(kit.element("p", { class: "iplm-words", "data-kind": "missing", text }));
   };
   if (!hasWebGl()) {
-    refuse(
-      "This browser has no WebGL, so structures cannot be drawn here; figure() draws one in Python.",
-    );
+    refuse("This browser has no WebGL, which structures need; figure() draws one in Python.");
     return;
   }
   const NGL = await kit.ngl().catch((/** @type {Error} */ problem) => void refuse(problem.message));

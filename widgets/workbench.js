@@ -53,7 +53,8 @@ async function render(context) {
 function bar(kit, link, store, signal) {
   const { about } = store;
   const said =
-    `${about.source} on ${about.plm}, layer ${about.layer}: ${kit.count(about.n_features)} features, ` +
+    `${about.source} on ${about.plm}, layer ${about.layer}: ` +
+    `${kit.count(about.n_features)} features, ` +
     `${kit.count(about.n_proteins)} proteins, ${kit.count(about.n_residues)} residues`;
   const made = kit.element(
     "div",

@@ -83,7 +83,13 @@ export function drawMark(surface, marker, x, y, fill, edge) {
   else surface.circle(x, y, r - 0.3, fill);
 }
 
-/** @param {Surface} surface @param {Theme} theme @param {number} x @param {number} y @param {number} w */
+/**
+ * @param {Surface} surface
+ * @param {Theme} theme
+ * @param {number} x
+ * @param {number} y
+ * @param {number} w
+ */
 export function drawAxis(surface, theme, x, y, w) {
   for (const value of TICKS) {
     const align = value === 0 ? "left" : value === 1 ? "right" : "center";

@@ -64,6 +64,8 @@ function drawLegend(kit, surface, scores, theme, y) {
     surface.text(x + 22, y, text, style);
     x += 34 + kit.widthOf(text, 11);
   }
-  const said = `Marks: the best that each ${kindOf(scores.rows[0])} reaches for the concept. Chosen on validation, read on test.`;
+  const said =
+    `Marks: the best F1 of each ${kindOf(scores.rows[0])} on the concept. ` +
+    "Chosen on validation, measured on test.";
   surface.text(MARGIN, y + 22, said, { ...style, fill: theme.muted });
 }

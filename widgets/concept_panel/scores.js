@@ -25,11 +25,7 @@ const COLUMNS = /** @type {[string, string, number][]} */ ([
     64,
   ],
   ["above", "Threshold: a residue counts as active above this share of the feature's maximum", 54],
-  [
-    "q",
-    "Share of false finds to expect among pairs this far above chance; only where this feature is its concept's best",
-    58,
-  ],
+  ["q", "False discovery rate of the pair; only where this feature is its concept's best", 58],
   ["instances", "Instances of the concept in test proteins", 74],
 ]);
 

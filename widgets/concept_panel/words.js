@@ -27,19 +27,25 @@ export function factsOf(kit, record, maximum) {
   if (record.dead)
     return "Dead: it fires on no training protein, so its activations on others count as 0.";
   const share = record.n_residues ? kit.percent(record.n_active / record.n_residues) : "0 %";
+  const of = (/** @type {number} */ n, /** @type {number} */ all) =>
+    `${kit.count(n)} of ${kit.count(all)}`;
   const where =
-    `Active on ${kit.count(record.n_active)} of ${kit.count(record.n_residues)} residues (${share}), ` +
-    `in ${kit.count(record.n_firing)} of ${kit.count(record.n_proteins)} proteins`;
-  return `${where}${maximum === undefined ? "" : `; highest activation on training proteins ${kit.fixed(maximum, 1)}`}.`;
+    `Active on ${of(record.n_active, record.n_residues)} residues (${share}), ` +
+    `in ${of(record.n_firing, record.n_proteins)} proteins`;
+  return maximum === undefined
+    ? `${where}.`
+    : `${where}; highest activation on training proteins ${kit.fixed(maximum, 1)}.`;
 }
 
 /** @param {Kit} kit @param {Row} row */
 export function bestOf(kit, row) {
   const range =
     row.low === null ? "" : ` (95\u00a0% interval ${kit.fixed(row.low)} to ${kit.fixed(row.high)})`;
+  const [test, validation] = [kit.fixed(row.f1_test), kit.fixed(row.f1_validation)];
   return (
-    `Best match, chosen on validation proteins: ${row.concept}, above ${row.threshold} of the maximum. ` +
-    `F1 per domain ${kit.fixed(row.f1_test)} on test${range}, ${kit.fixed(row.f1_validation)} on validation.`
+    `Best match, chosen on validation proteins: ${row.concept}, ` +
+    `above ${row.threshold} of the maximum. ` +
+    `F1 per domain ${test} on test${range}, ${validation} on validation.`
   );
 }
 
@@ -71,8 +77,10 @@ export function honestly(kit, rows, sources) {
   const [best, ...others] = rows;
   if (!best) return "";
   if (Object.keys(best.controls).length === 0) return "This run has no controls to compare with.";
-  const said = (/** @type {string} */ name) =>
-    `${nameOf(sources, name)}${name === PROBE ? " (trained on the labels)" : ""} ${kit.fixed(best.controls[name])}`;
+  const said = (/** @type {string} */ name) => {
+    const note = name === PROBE ? " (trained on the labels)" : "";
+    return `${nameOf(sources, name)}${note} ${kit.fixed(best.controls[name])}`;
+  };
   const rival = kindOf(best);
   const higher = above(best);
   const first = higher.length
@@ -81,7 +89,8 @@ export function honestly(kit, rows, sources) {
   if (others.length === 0) return first;
   const beaten = others.filter((row) => above(row).length).length;
   const one = rival === "control" ? "A control" : "Another source";
-  return `${first} ${one} reaches more on ${beaten} of ${others.length} other concept${others.length > 1 ? "s" : ""} shown.`;
+  const rest = `${others.length} other concept${others.length > 1 ? "s" : ""}`;
+  return `${first} ${one} reaches more on ${beaten} of ${rest} shown.`;
 }
 
 /** @param {Sources} sources @param {string} source */

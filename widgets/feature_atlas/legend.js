@@ -134,7 +134,10 @@ function marksOf({ low, high }, kit) {
   return powers.filter((value) => value >= low * 0.999 && value <= high * 1.001);
 }
 
-/** The groups that the legend of a file names: the largest, and the hollow one. @param {Group[]} groups */
+/**
+ * The groups that the legend of a file names: the largest, and the hollow one.
+ * @param {Group[]} groups
+ */
 export function inFile(groups) {
   return [
     ...groups.filter((group) => group.fill).slice(0, IN_FILE),

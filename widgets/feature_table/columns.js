@@ -37,7 +37,7 @@ const COLUMNS = [
     label: "best concept",
     width: 0,
     kind: "names",
-    hint: "The concept that the feature matches best on validation proteins, of those with enough instances",
+    hint: "Best match on validation proteins, among concepts with enough instances",
   },
   {
     name: "f1_validation",
@@ -45,7 +45,7 @@ const COLUMNS = [
     width: 116,
     kind: "share",
     write: two,
-    hint: "F1 per domain on validation proteins, where concept and threshold were chosen: too high for that reason",
+    hint: "F1 per domain on validation proteins, where the pair was chosen: biased upward",
   },
   {
     name: "f1_test",
@@ -68,7 +68,7 @@ const COLUMNS = [
     width: 82,
     kind: "number",
     write: percent,
-    hint: "Share of residues on which the feature is active, over all proteins of the whole run",
+    hint: "Share of residues of the whole run on which the feature is active",
   },
   {
     name: "n_proteins",
@@ -76,7 +76,7 @@ const COLUMNS = [
     width: 66,
     kind: "number",
     write: whole,
-    hint: "Proteins with at least one active residue, of all of the whole run",
+    hint: "Proteins of the whole run with at least one active residue",
   },
   {
     name: "maximum",
@@ -92,7 +92,7 @@ const COLUMNS = [
     width: 60,
     kind: "number",
     write: plain,
-    hint: "Cluster of the feature's decoder vector; a dash where it is in none",
+    hint: "Cluster of the feature's decoder vector; a dash: no cluster",
   },
   {
     name: "description",

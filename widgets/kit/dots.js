@@ -109,7 +109,8 @@ export function drawDots(g, x, y, kind, n, r, styles) {
 export function svgDots(xml, x, y, kind, n, r, styles) {
   const looks = styles.map(({ fill, stroke, opacity, size }) => {
     const see = opacity < 1 ? ` opacity="${opacity}"` : "";
-    return `r="${Number((r * size).toFixed(2))}" fill="${xml(fill || "none")}" stroke="${xml(stroke || "none")}"${see}`;
+    const colours = `fill="${xml(fill || "none")}" stroke="${xml(stroke || "none")}"`;
+    return `r="${Number((r * size).toFixed(2))}" ${colours}${see}`;
   });
   const circle = (/** @type {number} */ i) =>
     `<circle cx="${x[i].toFixed(1)}" cy="${y[i].toFixed(1)}" ${looks[kind[i]]}/>`;

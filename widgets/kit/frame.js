@@ -265,9 +265,8 @@ export class Frame {
 
   /** A file name that says what it holds. @param {string} ending */
   fileName(ending) {
-    return `${this.kind}_${this.store.about.source}_feature_${this.link.get("feature")}.${ending}`.replace(
-      /[^\w.-]/g,
-      "_",
-    );
+    const { source } = this.store.about;
+    const name = `${this.kind}_${source}_feature_${this.link.get("feature")}.${ending}`;
+    return name.replace(/[^\w.-]/g, "_");
   }
 }

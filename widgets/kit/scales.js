@@ -44,7 +44,7 @@ export function short(n) {
  * @param {number} [digits]
  */
 export function fixed(value, digits = 2) {
-  return value === null || value === undefined || Number.isNaN(value) ? "–" : value.toFixed(digits);
+  return Number.isNaN(value ?? NaN) ? "–" : Number(value).toFixed(digits);
 }
 
 /** 0.0123 as 1.2 %. @param {number} share */

@@ -93,9 +93,7 @@ export class SvgSurface {
   path(points, stroke, width = 1, fill = "") {
     const d =
       points.map(([x, y], i) => `${i ? "L" : "M"}${n(x)} ${n(y)}`).join("") + (fill ? "Z" : "");
-    this.parts.push(
-      `<path d="${d}" fill="${xml(fill || "none")}" stroke="${xml(stroke || "none")}" stroke-width="${width}"/>`,
-    );
+    this.parts.push(`<path d="${d}" ${painted(fill, stroke)} stroke-width="${width}"/>`);
   }
 
   /**
@@ -106,9 +104,7 @@ export class SvgSurface {
    * @param {string} [stroke]
    */
   circle(x, y, r, fill, stroke = "") {
-    this.parts.push(
-      `<circle cx="${n(x)}" cy="${n(y)}" r="${n(r)}" fill="${xml(fill || "none")}" stroke="${xml(stroke || "none")}"/>`,
-    );
+    this.parts.push(`<circle cx="${n(x)}" cy="${n(y)}" r="${n(r)}" ${painted(fill, stroke)}/>`);
   }
 
   /** @param {Parameters<Surface["dots"]>} dots */
@@ -120,7 +116,8 @@ export class SvgSurface {
   text(x, y, text, { fill, size = 11, align = "left", weight = 400, mono = false, turn = 0 }) {
     const anchor = { left: "start", center: "middle", right: "end" }[align];
     const turned = turn ? ` transform="rotate(${turn} ${n(x)} ${n(y)})"` : "";
-    const font = `font-family="${xml(mono ? MONO : SANS)}" font-size="${size}" font-weight="${weight}"`;
+    const family = xml(mono ? MONO : SANS);
+    const font = `font-family="${family}" font-size="${size}" font-weight="${weight}"`;
     const place = `x="${n(x)}" y="${n(y)}" dy="0.35em" text-anchor="${anchor}"`;
     this.parts.push(`<text ${place} fill="${xml(fill)}" ${font}${turned}>${xml(text)}</text>`);
   }
@@ -135,11 +132,11 @@ export class SvgSurface {
    */
   glyph(letter, x, y, w, h, fill) {
     const [left, right, ascent, descent] = inkOf(this.ink, letter);
-    const moved = `translate(${n(x)} ${n(y + h)}) scale(${n(w / (left + right))} ${n(h / (ascent + descent))})`;
+    const scale = `scale(${n(w / (left + right))} ${n(h / (ascent + descent))})`;
+    const moved = `translate(${n(x)} ${n(y + h)}) ${scale}`;
     const font = `font-family="${xml(SANS)}" font-size="100" font-weight="700"`;
-    this.parts.push(
-      `<text transform="${moved}" x="${n(left)}" y="${n(-descent)}" fill="${xml(fill)}" ${font}>${xml(letter)}</text>`,
-    );
+    const place = `transform="${moved}" x="${n(left)}" y="${n(-descent)}"`;
+    this.parts.push(`<text ${place} fill="${xml(fill)}" ${font}>${xml(letter)}</text>`);
   }
 
   /**
@@ -153,9 +150,8 @@ export class SvgSurface {
    */
   image(x, y, w, h, rgba, columns, rows) {
     const url = cellsOf(rgba, columns, rows).toDataURL("image/png");
-    this.parts.push(
-      `<image ${box(x, y, w, h)} preserveAspectRatio="none" style="image-rendering:pixelated" href="${url}"/>`,
-    );
+    const style = 'preserveAspectRatio="none" style="image-rendering:pixelated"';
+    this.parts.push(`<image ${box(x, y, w, h)} ${style} href="${url}"/>`);
   }
 
   /**
@@ -186,9 +182,15 @@ export class SvgSurface {
   }
 
   toString() {
-    const size = `width="${this.width}" height="${this.height}" viewBox="0 0 ${this.width} ${this.height}"`;
+    const { width, height } = this;
+    const size = `width="${width}" height="${height}" viewBox="0 0 ${width} ${height}"`;
     return `<svg xmlns="http://www.w3.org/2000/svg" ${size}>${this.parts.join("")}</svg>`;
   }
+}
+
+/** @param {string} fill @param {string} stroke empty: none */
+function painted(fill, stroke) {
+  return `fill="${xml(fill || "none")}" stroke="${xml(stroke || "none")}"`;
 }
 
 /** A number for SVG. @param {number} value */

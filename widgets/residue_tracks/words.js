@@ -64,7 +64,8 @@ export function residueWords(bundle, place, position) {
   const protein = bundle.proteins[place];
   const letter = protein.sequence[position - 1];
   const spans = spansAt(protein, position).map(spanWords);
-  return `${protein.accession} ${letter}${position}: ${[activationWords(bundle.values(place)[position - 1]), ...spans].join("; ")}.`;
+  const said = [activationWords(bundle.values(place)[position - 1]), ...spans].join("; ");
+  return `${protein.accession} ${letter}${position}: ${said}.`;
 }
 
 /**
@@ -106,8 +107,10 @@ export function shownWords(bundle, { shown, among, chosen, brush, count }) {
   const loud = among.filter((place) => bundle.proteins[place].maximum > 0).length;
   const head = `feature ${bundle.feature}: showing`;
   if (brush.length) {
-    const of = `${count(shown)} of ${count(among.length)} ${chosen ? "chosen proteins" : "proteins"}`;
-    return `${head} ${of}, with residues in the brush ${rangeWords(brush)}; it fires in ${count(firing)} of the run`;
+    const what = chosen ? "chosen proteins" : "proteins";
+    const of = `${count(shown)} of ${count(among.length)} ${what}`;
+    const within = `with residues in the brush ${rangeWords(brush)}`;
+    return `${head} ${of}, ${within}; it fires in ${count(firing)} of the run`;
   }
   if (chosen) {
     const of = `${count(among.length)} chosen ${among.length === 1 ? "protein" : "proteins"}`;

@@ -75,13 +75,15 @@ export class Kernel {
     const { model } = this;
     if (this.none) {
       const kept = read ? " It shows what was read last." : "";
-      const text = `Reading a sequence takes the model, and this page has no kernel.${kept} Run the notebook to read another.`;
+      const text =
+        `Reading a sequence needs the model, and this page has no kernel.${kept} ` +
+        "Run the notebook to read another.";
       return { text, kind: "missing" };
     }
     if (model.get("progress")) return { text: `${model.get("progress")} …`, kind: "loading" };
     if (this.state === "silent") {
       const text =
-        "No kernel answers: it may be busy with another cell, or none is running. Run the cell again.";
+        "No kernel answers: it is busy with another cell, or not running. Run the cell again.";
       return { text, kind: "missing" };
     }
     if (model.get("problem")) return { text: model.get("problem"), kind: "missing" };

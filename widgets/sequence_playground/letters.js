@@ -146,7 +146,10 @@ function boxed(surface, layout, position, stroke, width) {
 
 /**
  * Where a residue was substituted.
- * @param {Surface} surface @param {Theme} theme @param {LetterLayout} layout @param {number} position
+ * @param {Surface} surface
+ * @param {Theme} theme
+ * @param {LetterLayout} layout
+ * @param {number} position
  */
 function underline(surface, theme, layout, position) {
   const { x, y } = letterPlace(layout, position - 1);

@@ -44,7 +44,12 @@ function changeColours({ scales, view }) {
   return view.theme.dark ? scales.dark : scales.light;
 }
 
-/** @param {Playground} playground @param {Surface} surface @param {number} width @param {LetterLayout} layout */
+/**
+ * @param {Playground} playground
+ * @param {Surface} surface
+ * @param {number} width
+ * @param {LetterLayout} layout
+ */
 export function paintLetters(playground, surface, width, layout) {
   const { row, view, kit, position, hovered } = playground;
   const reading = /** @type {Reading} */ (playground.reading);
@@ -62,7 +67,12 @@ export function paintLetters(playground, surface, width, layout) {
   drawLetters(surface, view.theme, kit, what, width);
 }
 
-/** @param {Playground} playground @param {Surface} surface @param {number} _width @param {StripLayout} layout */
+/**
+ * @param {Playground} playground
+ * @param {Surface} surface
+ * @param {number} _width
+ * @param {StripLayout} layout
+ */
 export function paintStrips(playground, surface, _width, layout) {
   const { view, kit, position, hovered, cursor } = playground;
   const reading = /** @type {Reading} */ (playground.reading);
@@ -81,7 +91,12 @@ export function paintStrips(playground, surface, _width, layout) {
   });
 }
 
-/** @param {Playground} playground @param {Surface} surface @param {number} _width @param {ScanLayout} layout */
+/**
+ * @param {Playground} playground
+ * @param {Surface} surface
+ * @param {number} _width
+ * @param {ScanLayout} layout
+ */
 export function paintScan(playground, surface, _width, layout) {
   const { reading, view, kit, about, tried } = playground;
   const scan = /** @type {Scan} */ (playground.scan);

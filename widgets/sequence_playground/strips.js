@@ -194,7 +194,11 @@ function centre(layout, length) {
 
 /**
  * Name on the left, numbers on the right; both above the strip where it is narrow.
- * @param {Surface} surface @param {Theme} theme @param {Kit} kit @param {Striped} what @param {Item} item
+ * @param {Surface} surface
+ * @param {Theme} theme
+ * @param {Kit} kit
+ * @param {Striped} what
+ * @param {Item} item
  */
 function label(surface, theme, kit, { layout, reading, feature }, item) {
   const row = reading.rows[item.row];
@@ -223,7 +227,11 @@ function label(surface, theme, kit, { layout, reading, feature }, item) {
 
 /**
  * Stretches of a concept as bars as high as they are sure.
- * @param {Surface} surface @param {Theme} theme @param {Kit} kit @param {Striped} what @param {Item} item
+ * @param {Surface} surface
+ * @param {Theme} theme
+ * @param {Kit} kit
+ * @param {Striped} what
+ * @param {Item} item
  */
 function lane(surface, theme, kit, { layout, reading, categories }, item) {
   const { lane: own } = item;
@@ -245,7 +253,11 @@ function lane(surface, theme, kit, { layout, reading, categories }, item) {
 
 /**
  * A feature along the sequence; with mutations its mutant and the change under it.
- * @param {Surface} surface @param {Theme} theme @param {Kit} kit @param {Striped} what @param {Item} item
+ * @param {Surface} surface
+ * @param {Theme} theme
+ * @param {Kit} kit
+ * @param {Striped} what
+ * @param {Item} item
  */
 function strip(surface, theme, kit, { layout, reading, lut, limit }, item) {
   const { top } = stripEdges(layout, item, reading.mutated);

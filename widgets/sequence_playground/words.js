@@ -46,7 +46,8 @@ export function effectWords(reading, threshold) {
   const row = reading.rows[0];
   if (!row?.change) return `${what}: no feature changes.`;
   const { reference, mutant, position } = row.change;
-  const largest = `${featureWords(row)} ${fixed(reference)} → ${fixed(mutant)} at residue ${position}`;
+  const values = `${fixed(reference)} → ${fixed(mutant)}`;
+  const largest = `${featureWords(row)} ${values} at residue ${position}`;
   return `${what}: ${changes}; largest: ${largest}.`;
 }
 
@@ -70,7 +71,8 @@ export function residueWords(reading, position, row) {
 export function itemWords(reading, item) {
   if (item.lane) {
     const { concept, feature } = item.lane;
-    return `${concept}, named by feature ${feature}: confidence ${confidenceWords(reading, item.lane)}`;
+    const confidence = confidenceWords(reading, item.lane);
+    return `${concept}, named by feature ${feature}: confidence ${confidence}`;
   }
   const row = reading.rows[item.row];
   const f1 = row.best ? `, F1 on test ${fixed(row.best.f1_test)}` : "";
@@ -130,9 +132,10 @@ export function saidWords({
     return `Feature ${feature} was not read on this sequence, so the letters show no activation`;
   const active = reading.shown(row).filter((/** @type {number} */ value) => value > 0);
   const brush = view.link.get("brush");
+  const n = active.length;
   if (!brush.length)
-    return `Letters show feature ${feature}: active on ${active.length} of ${reading.length} residues`;
+    return `Letters show feature ${feature}: active on ${n} of ${reading.length} residues`;
   const inside = active.filter((/** @type {number} */ value) => kit.inBrush(brush, value)).length;
-  const showing = `showing ${inside} of ${active.length} residues on which feature ${feature} is active`;
+  const showing = `showing ${inside} of ${n} residues on which feature ${feature} is active`;
   return `Brushed ${rangeWords(brush)}: ${showing}`;
 }

@@ -110,7 +110,8 @@ export class Controls {
       return made;
     });
     const more = offers.length - buttons.length;
-    const text = `Shown proteins that have one, with their maximum${more > 0 ? `, and ${more} more` : ""}:`;
+    const rest = more > 0 ? `, and ${more} more` : "";
+    const text = `Shown proteins that have one, with their maximum${rest}:`;
     const words = kit.element("span", { text });
     panel.offers.replaceChildren(...(buttons.length ? [words, ...buttons] : []));
   }
@@ -123,7 +124,8 @@ export class Controls {
     const name = panel.bundle.proteins[panel.bundle.place(accession)]?.name ?? "";
     const why = view.link.get("accession") ? "" : ", the strongest with a structure";
     const called = name && name !== accession ? ` ${this.kit.fitted(name, 320, 12)}` : "";
-    view.subtitle.textContent = `feature ${panel.bundle.feature} on ${accession}${called}, chain ${record.chain}${why}`;
+    const what = `feature ${panel.bundle.feature} on ${accession}${called}`;
+    view.subtitle.textContent = `${what}, chain ${record.chain}${why}`;
     view.say([this.selected(), this.counted(), this.compared()].filter(Boolean).join(" "));
   }
 
@@ -145,8 +147,10 @@ export class Controls {
     const { molecule } = panel;
     const values = panel.valuesOf(molecule.accession);
     const n = molecule.places.size;
-    if (!values)
-      return `Activations of feature ${panel.bundle.feature} on ${molecule.accession} are not in this page.`;
+    if (!values) {
+      const what = `feature ${panel.bundle.feature} on ${molecule.accession}`;
+      return `Activations of ${what} are not in this page.`;
+    }
     const brush = view.link.get("brush");
     const inside = [...molecule.places.keys()].filter((position) =>
       inBrush(brush, valueAt(values, position) ?? -1),
@@ -154,7 +158,8 @@ export class Controls {
     const here = `In the structure: ${n} of ${values.length} residues`;
     if (brush.length)
       return `${here}, ${inside} within the brush ${rangeWords(brush)}; the others are pale.`;
-    return `${here}, ${panel.strong(molecule).length} from ${view.model.get("threshold")} of the maximum.`;
+    const strong = panel.strong(molecule).length;
+    return `${here}, ${strong} at or above ${view.model.get("threshold")} of the maximum.`;
   }
 
   compared() {
@@ -166,7 +171,8 @@ export class Controls {
       : `Superposing ${other}.`;
     if (!laid) return this.view.model.get("problem") || waiting;
     const { n_aligned, rmsd, tm_score } = laid;
-    const fit = `${n_aligned} residues, RMSD ${this.kit.fixed(rmsd)} Å, TM-score ${this.kit.fixed(tm_score)}`;
+    const { fixed } = this.kit;
+    const fit = `${n_aligned} residues, RMSD ${fixed(rmsd)} Å, TM-score ${fixed(tm_score)}`;
     return `Superposed, thin: ${laid.accession}, ${fit}.`;
   }
 

@@ -87,7 +87,8 @@ export function atomsOf(atoms) {
 export function nameOf({ position, number, name, letter, chain }, value) {
   const inFile = `${name} ${number} of chain ${chain}`;
   if (!position) return `${inFile}: no UniProt position, activation unknown`;
-  return `${letter}${position}, ${activationWords(value)}${number === String(position) ? "" : ` (${inFile})`}`;
+  const said = `${letter}${position}, ${activationWords(value)}`;
+  return number === String(position) ? said : `${said} (${inFile})`;
 }
 
 /**
@@ -122,7 +123,8 @@ export function pdbOf(text, values, remarks) {
     const value = valueAt(values, Number(line.slice(60, 66)));
     const factor = value === null ? -1 : Math.min(100 * value, 999.99);
     const counted = String(++serial % 100000).padStart(5);
-    return `${line.slice(0, 6)}${counted}${line.slice(11, 60)}${factor.toFixed(2).padStart(6)}${line.slice(66)}`;
+    const written = factor.toFixed(2).padStart(6);
+    return `${line.slice(0, 6)}${counted}${line.slice(11, 60)}${written}${line.slice(66)}`;
   });
   const said = remarks.map((remark) => `REMARK   1 ${remark.replace(/[^ -~]/g, "?")}`.slice(0, 80));
   return [...said, ...lines].join("\n");

@@ -95,7 +95,8 @@ export class Supply {
     if (chosen) return this.chosen(chosen === pair?.accession ? pair.on : chosen);
     const { feature, proteins } = /** @type {Bundle} */ (store.bundle);
     if (this.withStructure.length === 0) {
-      const words = `None of the ${proteins.length} proteins shown for feature ${feature} has a structure.`;
+      const all = `${proteins.length} proteins shown for feature ${feature}`;
+      const words = `None of the ${all} has a structure.`;
       return { accession: "", packed: null, words, waiting: false };
     }
     for (const { accession } of this.withStructure) {
@@ -137,6 +138,7 @@ export class Supply {
 
   /** What is said when nothing has come. @param {string} accession */
   static gone(accession) {
-    return `No kernel answers, so the structure of ${accession} cannot be read. Run the notebook to see it.`;
+    const what = `the structure of ${accession}`;
+    return `No kernel answers, so ${what} cannot be read. Run the notebook to see it.`;
   }
 }

@@ -176,7 +176,7 @@ test("black is white on a dark page", () => {
   );
 });
 
-test("a density lies on a logarithmic scale, an F1 on one from 0 to 1; no F1 is hollow, 0 is not", () => {
+test("density has a log scale, F1 a scale from 0 to 1; a missing F1 is hollow, 0 is not", () => {
   const points = new Points(TABLE);
   const density = colouring(points, "density", theme, {}, []);
   assert.deepEqual(Array.from(density.kinds), [64, 42, 1, 64]);
@@ -212,7 +212,7 @@ test("contrast is that of WCAG", () => {
   assert.equal(contrast("#777777", "#777777"), 1);
 });
 
-test("grey stands for the categories beyond the palette, and clusters that share a colour are said to", () => {
+test("grey is for categories beyond the palette; clusters that share a colour are named", () => {
   const group = (/** @type {string} */ fill) => ({ name: "", fill, points: [] });
   assert.equal(
     noteOn(["#0072b2", "#8a8a8a"].map(group)),

@@ -21,7 +21,7 @@ function sample() {
   return { values, edges, counts, binOf };
 }
 
-test("the true count lies between the two, and they are those of the bins inside and touched", () => {
+test("the true count lies between those of the bins inside and of the bins touched", () => {
   const { values, edges, counts, binOf } = sample();
   const ends = [0, 0.013, 0.02, 0.2, 0.333, 0.5, 0.98, 0.99, 1];
   for (const low of ends) {

@@ -95,7 +95,7 @@ test("a row is found where it is drawn, and scrolled no further than needed", ()
   assert.equal(scrolledTo(g, 0, 20), 21 * g.row - (g.bottom - g.top));
 });
 
-test("zooming keeps the point under the pointer, and ends at whole sequences and at the widest cell", () => {
+test("zooming keeps the point under the pointer, from whole sequences to the widest cell", () => {
   const axis = new Axis();
   axis.cover(0, 1000, 500);
   assert.equal(axis.scale, 0.5);
@@ -117,7 +117,7 @@ test("panning stops at the ends and says so", () => {
   assert.equal(axis.pan(1), false);
 });
 
-test("a column is revealed; one that is seen moves nothing; whole sequences stay whole when the width changes", () => {
+test("a hidden column is revealed, a seen one moves nothing; whole sequences stay whole", () => {
   const axis = new Axis();
   axis.cover(0, 1000, 500);
   axis.zoomTo(10, 0);
@@ -130,7 +130,7 @@ test("a column is revealed; one that is seen moves nothing; whole sequences stay
   assert.equal(axis.scale, 0.25);
 });
 
-test("a cell shows the strongest residue that the brush holds, else it is faded; unknown ones are clear", () => {
+test("a cell shows the strongest brushed residue, else it is faded; unknown ones are clear", () => {
   const values = Float32Array.from([0, 1, 0.2, 0, NaN, NaN]);
   assert.deepEqual(cells(cellPixels(values, 0, 6, 3, [], THEME)), [
     [255, 255, 255, 255],
@@ -221,7 +221,8 @@ test("words say what is shown, of how many, and why not all", () => {
   const bundle = bundleOf(proteins, [0], [1], { n_firing: 1234 });
   const state = { shown: 1, among: [0, 1], chosen: false, brush: [], count: String };
   const sampled =
-    "feature 5: showing 1 of 1234 proteins in which it fires (sampled evenly over strength), and 1 in which it is silent";
+    "feature 5: showing 1 of 1234 proteins in which it fires (sampled evenly over strength), " +
+    "and 1 in which it is silent";
   assert.equal(shownWords(bundle, state), sampled);
   assert.match(
     shownWords(bundle, { ...state, brush: [0.5, 1] }),

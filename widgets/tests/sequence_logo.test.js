@@ -138,10 +138,10 @@ test("words of a logo and of a column", () => {
     aligned: false,
     background: "swissprot",
   };
-  assert.match(
-    captionOf(kit, basis),
-    /^n = 1 window, one per protein, of 200 shown \(1,034 fire\); aligned on each protein's brushed /,
-  );
+  const caption =
+    "n = 1 window, one per protein, of 200 shown (1,034 fire); " +
+    "aligned on each protein's brushed ";
+  assert.equal(captionOf(kit, basis).slice(0, caption.length), caption);
   assert.match(lacking(basis), /the brush leaves 1$/);
   assert.match(
     lacking({ ...basis, n: 0, brushed: false }),

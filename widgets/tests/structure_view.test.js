@@ -27,7 +27,7 @@ const residue = (position, more = {}) => ({
   ...more,
 });
 
-test("colours go by position; what is outside the brush is faded, and no position is unknown", () => {
+test("colours go by position; outside the brush is faded, no position is unknown", () => {
   const paint = paintOf(Float32Array.of(0, 0.5, 1), [], colours);
   assert.deepEqual([...paint], [0xd9b26f, 0x000000, 0x808080, 0xffffff]);
   assert.deepEqual(
@@ -96,8 +96,8 @@ test("rows leave unknown activations and positions empty", () => {
 });
 
 test("the PDB text gets activations for positions, and its columns stay in place", () => {
-  const line = (mark) =>
-    `ATOM         CA  LYS B  41       12.34   -5.60    7.80  1.00${String(mark).padStart(6)}           C`;
+  const atom = "ATOM         CA  LYS B  41       12.34   -5.60    7.80  1.00";
+  const line = (mark) => `${atom}${String(mark).padStart(6)}           C`;
   const text = [line(2), "TER", line(0), line(-1), "END"].join("\n");
   const made = pdbOf(text, Float32Array.of(0, 0.634), ["feature <3> of \u00e9"]).split("\n");
   assert.equal(made[0], "REMARK   1 feature <3> of ?");

@@ -172,7 +172,7 @@ def test_a_lasso_picks_out_what_is_inside_and_the_brackets_step_through_it(atlas
     assert len(inside) > 10
     assert atlas.chosen() == inside
     assert atlas.said().startswith(
-        f"{len(inside)} features; [ and ] step through them, Escape lets them go."
+        f"{len(inside)} features chosen; [ and ] step through them, Escape clears the choice."
     )
     atlas.canvas.focus()
     atlas.page.keyboard.press("]")

@@ -89,7 +89,7 @@ def test_a_page_without_a_kernel_shows_what_was_read_and_says_why_no_more(shown:
     words = shown.page.locator(".iplm-playground .iplm-body > .iplm-words").inner_text()
     assert (
         words
-        == "Reading a sequence takes the model, and this page has no kernel. It shows what was read last. Run the notebook to read another."
+        == "Reading a sequence needs the model, and this page has no kernel. It shows what was read last. Run the notebook to read another."
     )
     assert shown.page.get_by_label("Protein sequence").input_value() == f">mine\n{SEQUENCE}"
     assert (
@@ -109,7 +109,7 @@ def test_a_page_with_nothing_read_says_what_it_takes(
     words = empty.page.locator(".iplm-playground .iplm-body > .iplm-words").inner_text()
     assert (
         words
-        == "Reading a sequence takes the model, and this page has no kernel. Run the notebook to read another."
+        == "Reading a sequence needs the model, and this page has no kernel. Run the notebook to read another."
     )
     assert empty.page.locator(".iplm-playground canvas").first.is_hidden()
 
