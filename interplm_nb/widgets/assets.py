@@ -24,6 +24,8 @@ NGL_MISSING = (
 _IMPORT = re.compile(
     r'^(import|export)\s*\{([^{}]*)\}\s*from\s*"([^"]+)";?[ \t]*(?://.*)?\n?', re.MULTILINE
 )
+_TYPES = re.compile(r"^/\*\* @import .* \*/\n", re.MULTILINE)
+"""Imports of types: only the type check reads them, and a page must hold no `@import`."""
 _LIST = re.compile(r"^export\s*\{([^{}]*)\};?[ \t]*\n?", re.MULTILINE)
 _DECLARED = re.compile(
     r"^(export\s+)?(?:async\s+)?(?:function\b\s*\*?|class\b|const\b|let\b|var\b)\s*([\w$]+)",
@@ -133,7 +135,7 @@ def _collect(path: Path, above: tuple[Path, ...], parts: dict[Path, _Part]) -> N
 
 
 def _read(path: Path) -> _Part:
-    text = path.read_text(encoding="utf-8")
+    text = _TYPES.sub("", path.read_text(encoding="utf-8"))
     imports, passed_on = [], []
     for word, listed, where in _IMPORT.findall(text):
         if not where.startswith("."):

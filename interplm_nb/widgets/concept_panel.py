@@ -5,18 +5,12 @@ from typing import TYPE_CHECKING, Any
 import traitlets as t
 
 from interplm_nb.widgets import assets
-from interplm_nb.widgets.feature_page import MIN_INSTANCES
 from interplm_nb.widgets.print_style import panel
 from interplm_nb.widgets.view import View
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-NO_MATCH = (
-    f"This feature matches no concept that has {MIN_INSTANCES} instances on validation and on test."
-)
-
 
 class ConceptPanel(View):
     """The concepts of the selected feature: threshold, F1 on validation and on test, 95 % interval and q value where the run has them.
@@ -30,9 +24,13 @@ class ConceptPanel(View):
     _esm = assets.esm("concept_panel")
 
     sources = t.Dict(read_only=True, help="name, colour and mark of each source").tag(sync=True)
-    no_match = t.Unicode(
-        NO_MATCH, read_only=True, help="what is said of a feature without a concept"
-    ).tag(sync=True)
+    no_match = t.Unicode(read_only=True, help="said of a feature that matches no concept").tag(
+        sync=True
+    )
+
+    @t.default("no_match")
+    def _unmatched(self) -> str:
+        return f"This feature matches no concept with {self.data.pages.concepts_scored}."
 
     @t.default("sources")
     def _drawn(self) -> dict[str, dict[str, str]]:
@@ -49,7 +47,7 @@ class ConceptPanel(View):
         rows = record["concepts"]
         figure, axes = panel(4.8, 0.34 * max(1, len(rows)) + 1.5)
         title = f"Feature {record['feature']} of {record['source']}"
-        axes.set_title(title if rows else f"{title}\n{NO_MATCH}", fontsize=8, loc="left")
+        axes.set_title(title if rows else f"{title}\n{self.no_match}", fontsize=8, loc="left")
         axes.set(xlim=(0, 1), ylim=(max(1, len(rows)) - 0.4, -0.6))
         axes.set_xlabel(
             "F1 per domain on test proteins\nwhiskers: 95 % interval; n: instances in test"

