@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+
 class ConceptPanel(View):
     """The concepts of the selected feature: threshold, F1 on validation and on test, 95 % interval and q value where the run has them.
 

@@ -1,7 +1,7 @@
 """What a person is looking at: the one object that all views read and write."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 from urllib.parse import parse_qs, urlencode
 
 import anywidget
@@ -12,9 +12,22 @@ from interplm_nb.widgets import assets
 if TYPE_CHECKING:
     import polars as pl
 
-    from interplm_nb.widgets.feature_data import FeatureData
+    from interplm_nb.widgets.feature_page import FeaturePages
 
 FIELDS = ("source", "feature", "accession", "position", "brush", "accessions", "pinned")
+
+
+class Selectable(Protocol):
+    """What a selection asks of the data that it belongs to: a `FeatureData`."""
+
+    pages: "FeaturePages"
+
+    def check(self, feature: int) -> None:
+        """Raise TraitError for a feature that the source does not have."""
+
+    def residues(self, selection: "Selection") -> "pl.DataFrame":
+        """Every residue that a selection covers."""
+        ...
 
 
 class Selection(anywidget.AnyWidget):
@@ -39,7 +52,7 @@ class Selection(anywidget.AnyWidget):
     accessions = t.List(t.Unicode(), help="the proteins that are shown; empty: all").tag(sync=True)
     pinned = t.List(t.Int(), help="other features drawn beside this one").tag(sync=True)
 
-    data: "FeatureData | None" = None
+    data: Selectable | None = None
 
     @t.validate("position")
     def _from_one(self, proposal: Any) -> int | None:

@@ -22,7 +22,7 @@ from interplm_nb.widgets.sequence_logo import SequenceLogo
 from interplm_nb.widgets.structure.loaders import Structures
 from interplm_nb.widgets.structure.structure_view import StructureView
 from interplm_nb.widgets.view import View
-from interplm_nb.widgets.workbench_figure import workbench_figure, workbench_sheet
+from interplm_nb.widgets.sheet import figure_of, sheet_of
 
 if TYPE_CHECKING:
     from IPython.display import HTML
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
 PAGE_PROTEINS = 20
 """Proteins of each feature in an exported page, unless more are asked for."""
+
+SHEET = (("histogram", "structure"), ("tracks",))
+"""Views of the picture by row and column; few, since the first paint waits for it."""
 
 TABLE_HEIGHT = 430
 """Pixels; so that table and map end together."""
@@ -107,13 +110,16 @@ class Workbench(View):
 
     def figure(self) -> "Figure":
         """Histogram, structure and tracks of the selected feature on one sheet: see `View.figure`."""
-        return workbench_figure(self)
+        return figure_of(self._figures())
+
+    def _figures(self) -> "list[list[Figure]]":
+        return [[getattr(self, name).figure() for name in row] for row in SHEET]
 
     def _picture(self) -> bytes:
         from matplotlib.image import imsave
 
         file = io.BytesIO()
-        imsave(file, workbench_sheet(self), format="png")
+        imsave(file, sheet_of(self._figures()), format="png")
         return file.getvalue()
 
     def _kept(self, features: Iterable[int], n_proteins: int) -> dict[str, dict[str, Any]]:

@@ -49,15 +49,18 @@ def test_the_views_rank_the_concepts_that_the_stage_scored(tiny_run: Run, tmp_pa
         pages = FeaturePages(run, source)
         stored = run.table("concepts", "best").filter(convention="strict", source=source)
         assert stored["n_instances"].min() in range(3, 10)
-        found = stored.drop_nulls("feature").select("concept", "feature", "threshold").sort("concept")
+        found = (
+            stored.drop_nulls("feature").select("concept", "feature", "threshold").sort("concept")
+        )
         first = pages.ranked.unique("concept", keep="first", maintain_order=True).sort("concept")
         assert first["concept"].to_list() == found["concept"].to_list()
         assert first["feature"].to_list() == found["feature"].to_list()
         assert first["threshold_pct"].to_list() == found["threshold"].to_list()
         assert pages.concepts_scored == "at least 3 instances in validation and in test"
-        assert f"no concept with {pages.concepts_scored}." in ConceptPanel(
-            FeatureData(run, source, structures={})
-        ).no_match
+        assert (
+            f"no concept with {pages.concepts_scored}."
+            in ConceptPanel(FeatureData(run, source, structures={})).no_match
+        )
 
 
 def test_the_best_pair_of_each_concept_is_the_stages() -> None:
