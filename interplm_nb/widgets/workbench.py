@@ -19,10 +19,10 @@ from interplm_nb.widgets.page import static_html, write_page
 from interplm_nb.widgets.residue_tracks import ResidueTracks
 from interplm_nb.widgets.selection import Selection
 from interplm_nb.widgets.sequence_logo import SequenceLogo
+from interplm_nb.widgets.sheet import figure_of, sheet_of
 from interplm_nb.widgets.structure.loaders import Structures
 from interplm_nb.widgets.structure.structure_view import StructureView
 from interplm_nb.widgets.view import View
-from interplm_nb.widgets.sheet import figure_of, sheet_of
 
 if TYPE_CHECKING:
     from IPython.display import HTML
