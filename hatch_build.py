@@ -1,4 +1,4 @@
-"""The build hook of wheels and of editable installs: takes NGL from npm, and puts the views' sources into the wheel."""
+"""The build hook of wheels and editable installs: NGL from npm, and the views' sources."""
 
 import gzip
 import json
@@ -15,14 +15,14 @@ STATIC = "interplm_nb/widgets/static"
 SOURCES = ("*.js", "*/*.js", "style.css")
 NOT_SOURCES = ("tests", "node_modules")
 SECONDS = 300
-"""npm is given up after this time; pip would wait for ever."""
+"""Seconds after which npm is given up; pip would wait for ever."""
 
 
 class ViewAssets(BuildHookInterface):
-    """Where npm cannot be reached the build goes on without NGL, says so, and the next build tries again."""
+    """Fetches NGL; where npm cannot be reached, the build warns and goes on without it."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        """Fetch NGL where the locked version is not there yet; hatchling calls this before it collects the files."""
+        """Fetch NGL unless the locked version is there; hatchling calls this first."""
         widgets = Path(self.root) / "widgets"
         try:
             take_ngl(widgets, Path(self.root) / STATIC)
@@ -31,7 +31,8 @@ class ViewAssets(BuildHookInterface):
                 str(getattr(error, "stderr", None) or error).replace("npm error ", "").splitlines()
             )
             self.app.display_warning(
-                f"interplm-nb is built without NGL, so its structure view will draw nothing. npm said: {', '.join(said[:3])}"
+                "interplm-nb is built without NGL, so its structure view will draw nothing. "
+                f"npm said: {', '.join(said[:3])}"
             )
         if version == "editable":  # the sources are read where they are
             return
@@ -47,10 +48,11 @@ class ViewAssets(BuildHookInterface):
 
 
 def take_ngl(widgets: Path, static: Path) -> None:
-    """Write `ngl.js.gz` of the version that `widgets/package-lock.json` locks into `static`, and the licences; nothing where it is there.
+    """Write `ngl.js.gz` and the licences into `static`, in the version that npm's lock file names.
 
-    The licences, of NGL and of what is bundled in it, also open the script, because exported pages carry it. Raises OSError or
-    SubprocessError where npm cannot give it.
+    Nothing happens where that version is there. The licences, of NGL and of what is bundled in it,
+    also open the script, because exported pages carry it. Raises OSError or SubprocessError where
+    npm cannot fetch it.
     """
     locked = json.loads((widgets / "package-lock.json").read_text(encoding="utf-8"))["packages"][
         "node_modules/ngl"
@@ -90,9 +92,10 @@ def take_ngl(widgets: Path, static: Path) -> None:
 
 
 def npm(*words: str, cwd: str) -> None:
-    """Run npm: that of the node that comes as a wheel, or one on the PATH where there is no wheel for the platform.
+    """Run npm from the node wheel, or from the PATH on a platform without such a wheel.
 
-    INTERPLM_NB_NO_NPM=1 stands for a machine that cannot reach npm. Raises OSError without npm, SubprocessError where it fails.
+    INTERPLM_NB_NO_NPM=1 simulates a machine that cannot reach npm. Raises OSError without npm,
+    SubprocessError where it fails.
     """
     if os.environ.get("INTERPLM_NB_NO_NPM") == "1":
         raise OSError("INTERPLM_NB_NO_NPM is set")

@@ -14,12 +14,14 @@ if TYPE_CHECKING:
 
 
 class ConceptPanel(View):
-    """The concepts of the selected feature: threshold, F1 on validation and on test, 95 % interval and q value where the run has them.
+    """The concepts of the selected feature, with its scores and those of the controls.
 
-    Beside them the F1 that the best of each control reaches on the same concepts; below, the protein in focus, with links to UniProt, AlphaFold DB
-    and InterPro.
+    Threshold, F1 on validation and on test, and where the run has them the 95 % interval and q
+    value; beside them the best F1 of each control on the same concept. Below stands the protein in
+    focus, with links to UniProt, AlphaFold DB and InterPro.
 
-    F1 is f1_per_domain: precision by residues, recall by instances (InterPLM, arXiv 2412.12101, methods).
+    F1 is f1_per_domain: precision by residues, recall by instances (InterPLM, arXiv 2412.12101,
+    Methods).
     """
 
     _esm = assets.esm("concept_panel")
@@ -74,7 +76,7 @@ class ConceptPanel(View):
         return figure
 
     def _score(self, axes: "Axes", row: dict[str, Any], y: int) -> None:
-        """One concept: the feature's bar with its interval, the controls' marks above it."""
+        """One concept: the bar of the feature with its interval, above it the controls."""
         own = self._look(self.data.pages.source)
         axes.barh(
             y + 0.15,

@@ -1,4 +1,7 @@
-"""What a run says about one feature: its concepts, its distribution, its proteins. Tables and HTML, no controls; needs no torch."""
+"""What a run says about one feature: its concepts, its distribution, its proteins.
+
+Tables and HTML, no controls; needs no torch.
+"""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -23,7 +26,7 @@ WINDOW = 25
 
 @dataclass(frozen=True)
 class FeaturePages:
-    """The features of one source of a run, in unit `max` of the training maxima (convention `strict`)."""
+    """One source of a run, in unit `max` of the training maxima (convention `strict`)."""
 
     run: Run
     source: str = "sae"
@@ -46,7 +49,7 @@ class FeaturePages:
 
     @cached_property
     def colours(self) -> dict[str, str]:
-        """A colour for each annotation category; the most frequent categories get the most distinct ones."""
+        """A colour for each annotation category; frequent categories get the most distinct ones."""
         by_size = (
             self.annotations.table["category"]
             .value_counts()
@@ -117,7 +120,7 @@ class FeaturePages:
         return str(table["concepts_scored"][0])
 
     def carried(self, concept: str) -> np.ndarray:
-        """bool [n_residues]: the residues that carry a concept; remembered, since features share concepts."""
+        """bool [n_residues]: the residues that carry a concept; kept for other features."""
         if concept not in self._carried:
             self._carried[concept] = self.annotations.mask(concept)
         return self._carried[concept]
@@ -127,7 +130,10 @@ class FeaturePages:
         return {}
 
     def spans(self, accessions: list[str]) -> dict[str, list[dict[str, Any]]]:
-        """The segments of each of these proteins: start, end, concept, category, instance; by start, the longest first."""
+        """The segments of each of these proteins, by start, the longest first.
+
+        start, end, concept, category, instance.
+        """
         table = self.annotations.table.filter(pl.col("accession").is_in(accessions))
         ordered = table.sort("start", "end", descending=[False, True])
         parts = ordered.select(
@@ -152,7 +158,10 @@ class FeaturePages:
         )
 
     def gallery_html(self, features: Iterable[int], n: int = 2) -> str:
-        """Features one below the other, each with its `n` strongest proteins and an anchor `feature-N` that tables link to."""
+        """Features one below the other, each with its `n` strongest proteins.
+
+        Tables link to their anchors, `feature-N`.
+        """
         return "".join(
             f'<h4 id="feature-{feature}">Feature {feature}</h4>{self.top_html(feature, n)}'
             for feature in dict.fromkeys(features)
@@ -160,8 +169,9 @@ class FeaturePages:
 
     def _window(self, row: dict, feature: int) -> str:
         accession, position = row["accession"], row["position"]
-        heading = f"<b>{escape(accession)}</b> {escape(self.name(accession))}: maximum {row['maximum']:.2f} at {position} of {row['length']} residues"
-        return f"<p>{heading}</p>" + self._shaded(
+        name = f"<b>{escape(accession)}</b> {escape(self.name(accession))}"
+        where = f"maximum {row['maximum']:.2f} at {position} of {row['length']} residues"
+        return f"<p>{name}: {where}</p>" + self._shaded(
             accession, feature, (position - WINDOW, position + WINDOW)
         )
 

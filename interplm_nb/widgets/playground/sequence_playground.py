@@ -1,4 +1,4 @@
-"""Type or paste a sequence, see its features and concepts, change a residue, see what changes."""
+"""Type or paste a sequence, see its features and concepts, change a residue, see the effect."""
 
 import logging
 from collections import OrderedDict
@@ -60,13 +60,28 @@ class Asked(Protocol):
 
 
 class SequencePlayground(View):
-    """A sequence of one's own: which features fire where, what they name, what a mutation changes.
+    """Your own sequence: which features fire where, what they name, what a mutation changes.
 
-    Substitutions are made residue by residue; every feature is compared on every residue. Needs the
-    model and a running kernel. `annotator` reads sequences; by default the run's own, loaded at the
-    first sequence (torch is imported only then). Where the model's weights are not here nothing is
-    read: a button asks first, and `fetch` does what it does. Where the run's SAE was trained on the
-    embedded model, so are its answers: `data.about["note"]`.
+    Substitutions are made residue by residue, and every feature is compared on every residue. It
+    needs the model and a running kernel. Where the model's weights are missing nothing is read: a
+    button asks first, and `fetch` does the same. If the run's SAE was trained on the embedded
+    model, the answers come from it too: `data.about["note"]`.
+
+    Parameters
+    ----------
+    data
+        The features of a run; `workbench.data`, for one linked with a workbench.
+    annotator
+        Reads sequences; default: the run's own, loaded with torch at the first sequence.
+    **settings
+        Traits: sequence, mutations, min_confidence.
+
+    Examples
+    --------
+    >>> from interplm_nb.pipeline.run import Run
+    >>> play = SequencePlayground(FeatureData(Run.shipped()))
+    >>> play.about["limit"] > 0, play.sequence
+    (True, '')
     """
 
     _esm = assets.esm("sequence_playground")
@@ -239,8 +254,8 @@ class SequencePlayground(View):
         """Every substitution of one residue of the reference, each on its own.
 
         The features that change by more than 0.05 of their maximum, anywhere. Columns: mutation,
-        letter, and those of `effects`; by letter, then the greatest change first. ValueError for a
-        position that is none.
+        letter, and those of `effects`; by letter, then the largest change first. ValueError for a
+        position outside the sequence.
         """
         return self._scan(position).filter(pl.col("change").abs() > CHANGED)
 
