@@ -1,4 +1,7 @@
-"""The join of a view's modules against node, which follows the imports itself; and every real view as node reads it."""
+"""The join of a view's modules against node, which follows the imports itself.
+
+And every real view as node reads it.
+"""
 
 import gzip
 import json
@@ -152,7 +155,8 @@ def test_any_acyclic_graph_of_parts_joins(
         needs = sorted(j for j in wanted if i < j < len(graph))
         lines = [f'import {{ v{j} }} from "./p{j}.js";' for j in needs]
         lines.append(
-            f"export const v{i} = [{i}, {', '.join(f'v{j}' for j in needs)}];\nconsole.log(JSON.stringify(v{i}));"
+            f"export const v{i} = [{i}, "
+            f"{', '.join(f'v{j}' for j in needs)}];\nconsole.log(JSON.stringify(v{i}));"
         )
         files[f"p{i}.js"] = "\n".join(lines) + "\n"
     entry = write(folder, files)

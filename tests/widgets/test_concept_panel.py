@@ -1,4 +1,7 @@
-"""The panel's Python half: how sources are drawn, the printed scores, the rows that a bundle carries."""
+"""The panel's Python half.
+
+How sources are drawn, the printed scores, the rows that a bundle carries.
+"""
 
 from pathlib import Path
 from typing import Any

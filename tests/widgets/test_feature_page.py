@@ -82,10 +82,8 @@ def test_the_top_proteins_are_shown_around_their_maxima(pages: FeaturePages) -> 
     top = pages.top(HELIX, 3)
     html = pages.top_html(HELIX, 3)
     for accession, position, maximum in top.select("accession", "position", "maximum").iter_rows():
-        assert (
-            f'title="{accession} {pages.proteins.sequence(accession)[position - 1]}{position}: {maximum:.2f} of maximum'
-            in html
-        )
+        letter = pages.proteins.sequence(accession)[position - 1]
+        assert f'title="{accession} {letter}{position}: {maximum:.2f} of maximum' in html
 
 
 def test_the_whole_protein_is_shown(pages: FeaturePages) -> None:

@@ -1,4 +1,8 @@
-"""The panel of concepts on a page: its numbers are the bundle's, its pictures are its numbers, its links are of checked accessions alone."""
+"""The panel of concepts on a page.
+
+Its numbers are the bundle's, its pictures are its numbers, its links are of checked accessions
+alone.
+"""
 
 import csv
 import io
@@ -26,12 +30,15 @@ pytestmark = pytest.mark.browser
 
 PANEL = ".iplm-concepts"
 PROBE = " (trained on the labels)"
-# The last column of a row's picture in which a pixel of the bar's height is of the bar's colour, as F1; the axis leaves 8 points at either end.
+# The last column of a row's picture in which a pixel of the bar's height is of the bar's colour, as
+# F1; the axis leaves 8 points at either end.
 BAR_ENDS = """canvases => canvases.map(canvas => {
   const ratio = canvas.width / canvas.clientWidth;
-  const line = canvas.getContext('2d').getImageData(0, Math.round(21 * ratio), canvas.width, 1).data;
+  const line = canvas.getContext('2d').getImageData(0, Math.round(21 * ratio), canvas.width, 1)
+    .data;
   let last = 0;
-  for (let i = 0; i < canvas.width; i++) if (line[4 * i] === 0 && line[4 * i + 1] === 0x72 && line[4 * i + 2] === 0xb2) last = i;
+  for (let i = 0; i < canvas.width; i++)
+    if (line[4 * i] === 0 && line[4 * i + 1] === 0x72 && line[4 * i + 2] === 0xb2) last = i;
   return ((last + 1) / ratio - 8) / (canvas.clientWidth - 16);
 })"""
 

@@ -1,4 +1,7 @@
-"""The map of features as a person uses it: click, lasso, key, arrows, zoom and drag; what it says; what it does with strange data."""
+"""The map of features as a person uses it.
+
+Click, lasso, key, arrows, zoom and drag; what it says; what it does with strange data.
+"""
 
 import re
 from collections.abc import Callable
@@ -23,12 +26,16 @@ pytestmark = pytest.mark.browser
 EDGE = 18  # points that the map keeps free
 AXE = assets.CLONE / "node_modules" / "axe-core" / "axe.min.js"
 FAULTS = """async () => (await axe.run(document.querySelector('main'))).violations
-  .filter(v => ['serious', 'critical'].includes(v.impact)).map(v => [v.id, v.nodes.map(n => n.html)])"""
+  .filter(v => ['serious', 'critical'].includes(v.impact))
+  .map(v => [v.id, v.nodes.map(n => n.html)])"""
 MODEL = "[...window.iplmModels.values()].find(m => 'chosen' in m.state)"
 
 
 class Map:
-    """The map on a page: `at(feature)` is where a feature is on the screen while all of the map is seen."""
+    """The map on a page.
+
+    `at(feature)` is where a feature is on the screen while all of the map is seen.
+    """
 
     def __init__(self, shown: Any, features: pl.DataFrame) -> None:
         self.shown, self.page, self.n = shown, shown.page, features.height
@@ -91,7 +98,7 @@ def other_data() -> FeatureData:
 
 
 def made_up(data: FeatureData, n: int, **columns: Any) -> FeatureData:
-    """The data with `n` features in place of its own, by default in a square, none of which matches a concept."""
+    """The data with `n` features instead of its own, in a square, none with a concept."""
     random = np.random.default_rng(1)
     numbers = {"maximum": 1.0, "n_active": 5, "density": 0.01, "n_proteins": 3, "mean_active": 0.5}
     table = pl.DataFrame(
@@ -370,6 +377,7 @@ def test_axe_finds_no_serious_fault(show: Callable, demo_data: FeatureData, sche
     atlas.page.add_script_tag(content=AXE.read_text())
     assert atlas.page.evaluate(FAULTS) == []
     sizes = atlas.page.evaluate(
-        "[...document.querySelectorAll('.iplm-atlas button, .iplm-atlas select')].map(b => b.getBoundingClientRect().height)"
+        "[...document.querySelectorAll('.iplm-atlas button, .iplm-atlas select')]"
+        ".map(b => b.getBoundingClientRect().height)"
     )
     assert min(sizes) >= 24
