@@ -362,7 +362,7 @@ def test_python_can_pick_out_features_and_a_page_keeps_them(
 ) -> None:
     demo_data.selection.update({"feature": shipped.best(), "brush": []})
     atlas = Map(show(FeatureAtlas(demo_data, chosen=[5, 3, 9])), demo_data.features)
-    assert atlas.said().startswith("3 features; ")
+    assert atlas.said().startswith("3 features chosen; ")
     atlas.canvas.focus()
     atlas.page.keyboard.press("]")
     assert atlas.shown.selected("feature") == 5
