@@ -19,7 +19,7 @@ SECONDS = 300
 
 
 class ViewAssets(BuildHookInterface):
-    """Fetches NGL; where npm cannot be reached, the build warns and goes on without it."""
+    """Fetches NGL; if npm cannot be reached, the build warns and continues without it."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Fetch NGL unless the locked version is there; hatchling calls this first."""

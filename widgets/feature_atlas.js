@@ -153,7 +153,7 @@ export class Atlas {
   }
 
   /**
-   * `[` and `]` step through these features, and through those of before when they are let go.
+   * `[` and `]` step through these features, and as before when the choice is cleared.
    * @param {number[]} features
    */
   lend(features) {
@@ -165,7 +165,7 @@ export class Atlas {
     this.lent = features.length ? features : null;
   }
 
-  /** @param {number[]} features numbers; empty: let go */
+  /** @param {number[]} features numbers; empty: clear */
   choose(features) {
     if (String(this.chosen) !== String(features)) this.view.keep("chosen", features);
   }

@@ -253,7 +253,7 @@ class FeatureTable {
     this.describe();
   }
 
-  /** Filter and order anew. */
+  /** Filter and sort again. */
   arrange() {
     const { model, store } = this.view;
     const of = (/** @type {string} */ name) => model.get(name);

@@ -59,7 +59,7 @@ class Histogram {
       "share",
       model.get("share"),
       share,
-      "The share of all, in place of counts",
+      "The share of all instead of counts",
     );
   }
 

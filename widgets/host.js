@@ -140,7 +140,7 @@ function followAddress(selection) {
   const write = () => {
     const fields = page.fields.map((/** @type {string} */ name) => [name, selection.get(name)]);
     const hash = `#${fragmentOf(Object.fromEntries(fields))}`;
-    // A page inside another (srcdoc) has no address of its own.
+    // A page inside another (srcdoc) has no own address.
     if (location.protocol !== "about:" && location.hash !== hash)
       history.replaceState(null, "", hash);
   };

@@ -67,7 +67,7 @@ export class Kit {
   }
 
   /**
-   * NGL, evaluated once per page; rejects with words where the package has none.
+   * NGL, evaluated once per page; rejects with words where the package lacks it.
    * @returns {Promise<any>}
    */
   ngl() {
@@ -80,8 +80,8 @@ export class Kit {
     const packed = this.model.get("ngl");
     if (!packed?.byteLength) throw new Error(this.model.get("ngl_missing"));
     const script = new TextDecoder().decode(await gunzip(bytesOf(packed)));
-    // NGL is a UMD script: without module, exports and define it sets a global. In a function, so
-    // that it cannot see those of a page with require.js.
+    // NGL is a UMD script. In a function, it cannot see the module, exports and define of a page
+    // with require.js.
     const module = { exports: /** @type {any} */ ({}) };
     new Function("module", "exports", "define", script).call(
       globalThis,

@@ -213,7 +213,7 @@ export class Tracks {
   }
 
   /**
-   * The columns are those of all proteins, so that the brush never moves them.
+   * Columns depend on all proteins, so that the brush never moves them.
    * @param {number} height
    */
   measure(height) {

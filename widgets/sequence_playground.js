@@ -204,7 +204,7 @@ export class Playground {
     this.mutate(letter);
   }
 
-  /** The run's protein that this sequence is; empty: it is none. @returns {string} */
+  /** The run's protein with this sequence; empty: no such protein. @returns {string} */
   get own() {
     return this.reading?.record.accession ?? "";
   }

@@ -173,7 +173,7 @@ export class StructurePanel {
   }
 
   /**
-   * Words in place of the structure, and buttons to what can be seen.
+   * Words instead of the structure, and buttons to proteins that have one.
    * @param {Found} found
    * @param {Offer[]} offers
    */
@@ -218,7 +218,7 @@ export class StructurePanel {
   }
 
   /**
-   * Draw what is loaded: anew only where the representation, the proteins or the theme differ.
+   * Draw what is loaded; from scratch only if representation, proteins or theme differ.
    * @param {Offer[]} offers
    */
   dress(offers) {

@@ -103,7 +103,7 @@ function numberField(kit, link, store, tools, signal) {
     else show();
   };
   input.addEventListener("change", choose, { signal });
-  // A notebook takes Enter for itself, and then no change is told.
+  // A notebook captures Enter, and then the input fires no change event.
   input.addEventListener(
     "keydown",
     (/** @type {KeyboardEvent} */ event) => event.key === "Enter" && choose(),

@@ -39,7 +39,7 @@ def bundle(
     proteins: all of `always` (even if they are more), and a sample, even over bins of per-protein
     maximum (`sampled_proteins`), or the strongest `among` those asked for. Activations are shares
     of the maximum on training proteins, sparse: `index` counts residues over the bundle's proteins
-    in order, from 0; `pinned_<i>_index` and `pinned_<i>_value` are those of other features on the
+    in order, from 0; `pinned_<i>_index` and `pinned_<i>_value` belong to other features on the
     same residues. A `dead` feature fires on no training protein: it has no maximum to be a share
     of, and counts as silent everywhere.
     """

@@ -28,7 +28,7 @@ def atlas_figure(
 ) -> tuple["Figure", "Axes"]:
     """The features of a `feature_list` that have x and y.
 
-    `colour` is one of `COLUMNS`; `colours` are those of categories or of clusters, by name. Where
+    `colour` is one of `COLUMNS`; `colours` belong to categories or clusters, by name. Where
     some features are `chosen` (by number), the others are faded. Points are rasterised; axes have
     no unit and are not drawn.
     """
@@ -57,7 +57,7 @@ def atlas_figure(
 
 
 def words_figure(words: str) -> "Figure":
-    """Words in place of a map."""
+    """Words instead of a map."""
     figure = blank(4.8, 0.8)
     figure.text(0.02, 0.5, words, fontsize=7, va="center", wrap=True)
     return figure

@@ -117,7 +117,7 @@ export class Scores {
     return element("li", { title }, [canvas, element("span", { text })]);
   }
 
-  /** The pictures anew, at their present width. */
+  /** Draw the pictures again, at their present width. */
   draw() {
     const { theme } = this.view;
     const canvases = [...this.content.querySelectorAll("canvas")];

@@ -50,7 +50,7 @@ export function bestOf(kit, row) {
 }
 
 /**
- * The sources that reach more on test than the feature, the highest first.
+ * The sources with a higher F1 on test than the feature, the highest first.
  * @param {Row} row
  * @returns {string[]}
  */
@@ -68,7 +68,7 @@ export function kindOf(row) {
 }
 
 /**
- * What the controls say against the feature.
+ * How the controls compare with the feature.
  * @param {Kit} kit
  * @param {Row[]} rows best first
  * @param {Sources} sources
@@ -119,7 +119,7 @@ function listed(parts) {
     : `${parts.slice(0, -1).join(", ")} and ${parts[parts.length - 1]}`;
 }
 
-/** A q value; a dash where there is none. @param {Kit} kit @param {number | null} value */
+/** A q value; a dash: none. @param {Kit} kit @param {number | null} value */
 export function qOf(kit, value) {
   return value !== null && value < 0.001 ? "< 0.001" : kit.fixed(value, 3);
 }

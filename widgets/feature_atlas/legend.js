@@ -15,7 +15,7 @@ const COLUMN = 160;
 export const SCALE_HEIGHT = 40;
 
 /**
- * What a colour of several groups means; empty: there is none.
+ * What a colour shared by several groups means; empty: no colour is shared.
  * @param {Group[]} groups that have a colour
  */
 export function noteOn(groups) {
@@ -27,7 +27,7 @@ export function noteOn(groups) {
 
 /** Buttons, one per group; the smaller groups are options of a list. */
 export class Legend {
-  /** @param {View} view @param {(group: Group | null) => void} choose null: let go */
+  /** @param {View} view @param {(group: Group | null) => void} choose null: clear the choice */
   constructor(view, choose) {
     this.view = view;
     this.choose = choose;

@@ -22,8 +22,8 @@ export function edgesOf(top, bins) {
 }
 
 /**
- * At least and at most how many lie within a brush, both ends included: those of bins wholly in it,
- * and of bins that it touches. A bin holds its lower edge, the last one both.
+ * The least and the most that lie within a brush, both ends included: the counts of bins wholly in
+ * it, and of bins that it touches. A bin holds its lower edge, the last one both.
  * @param {number[]} edges @param {ArrayLike<number>} counts @param {number[]} brush
  */
 export function within(edges, counts, [low, high]) {

@@ -141,7 +141,7 @@ export class Frame {
   }
 
   /**
-   * Words in place of, or above, the picture: why there is none.
+   * Words instead of the picture, or above it: what is missing and why.
    * @param {string} text empty: none
    * @param {string} [kind] "loading", "empty", "missing"
    */

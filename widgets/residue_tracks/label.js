@@ -39,7 +39,7 @@ export function labelLines(bundle, { place, position }, strips) {
  * @param {Link} link
  * @param {Bundle | null} bundle
  * @param {HTMLElement} home
- * @param {HTMLElement} next where the focus goes when a button has gone
+ * @param {HTMLElement} next where the focus goes when a button is removed
  */
 export function chips(kit, link, bundle, home, next) {
   const pinned = link.get("pinned");

@@ -1,5 +1,5 @@
 // @ts-check
-// Where everything of a logo stands, in points; a logo that is too wide goes on in a second line.
+// Where everything of a logo stands, in points; a logo that is too wide continues in a second line.
 
 export const LEFT = 44;
 const RIGHT = 8;
@@ -85,7 +85,7 @@ export function columnAt(layout, columns, x, y) {
 }
 
 /**
- * Every how many columns a number stands.
+ * How many columns apart the numbers are.
  * @param {number} column its width
  * @param {number} number the widest number's
  */

@@ -8,7 +8,7 @@ import { fixed } from "../kit/scales.js";
 
 const LIMITS = [0.1, 0.25, 0.5, 1];
 
-/** The least end of the scale that holds the greatest change. @param {number} largest */
+/** The smallest end of the scale that holds the largest change. @param {number} largest */
 export function limitOf(largest) {
   return LIMITS.find((limit) => largest <= limit) ?? 1;
 }

@@ -1,5 +1,5 @@
 // @ts-check
-// Questions to the kernel and how they stand. Only a kernel has the model; a page without one shows
+// Questions to the kernel and their state. Only a kernel has the model; a page without one shows
 // what was read last.
 
 /** @import { View } from "../kit/types.js" */
@@ -28,7 +28,7 @@ export class Kernel {
     });
   }
 
-  /** Is there none, and never will be? */
+  /** A page without a kernel. */
   get none() {
     return Boolean(this.model.static);
   }
@@ -45,7 +45,7 @@ export class Kernel {
     try {
       this.model.send(question);
     } catch {
-      // Jupyter refuses where the kernel has gone
+      // Jupyter throws if the kernel is gone
       this.silent();
     }
     this.changed();

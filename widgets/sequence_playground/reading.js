@@ -1,5 +1,5 @@
 // @ts-check
-// What the kernel says of a sequence, and of a mutant of it, as
+// What the kernel says about a sequence and its mutant, as
 // `interplm_nb/widgets/playground/result.py` packs it.
 
 /** @import { Packed } from "../kit/types.js" */
@@ -115,7 +115,7 @@ function lanesOf(stretches) {
 }
 
 /**
- * One number per cell across: of several residues the one that is greatest in size, so that none is
+ * One number per cell across: of several residues the one that is largest in size, so that none is
  * lost.
  * @param {Float32Array} values @param {number} cells
  * @returns {Float32Array}

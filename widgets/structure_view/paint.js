@@ -110,7 +110,7 @@ export function rowsOf(shown) {
 }
 
 /**
- * The payload's PDB text with activations x 100 as B-factors, -1 where there is none, and serial
+ * The payload's PDB text with activations x 100 as B-factors, -1 where unknown, and serial
  * numbers.
  * @param {string} text B-factors are positions
  * @param {Float32Array | null} values

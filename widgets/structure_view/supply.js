@@ -8,7 +8,7 @@
 export const PATIENCE = 4000;
 
 /**
- * A shown protein that has a structure which can be had here
+ * A shown protein whose structure is available here.
  * @typedef {object} Offer
  * @property {string} accession
  * @property {number} maximum
@@ -17,7 +17,7 @@ export const PATIENCE = 4000;
  * @typedef {object} Found
  * @property {string} accession what is wanted; empty: nothing
  * @property {Packed | null} packed its structure
- * @property {string} words why there is none
+ * @property {string} words why it is missing
  * @property {boolean} waiting it may still come
  */
 
@@ -32,7 +32,7 @@ export class Supply {
     this.last = null;
   }
 
-  /** No kernel is there, or none has answered. */
+  /** A page without a kernel. */
   get alone() {
     return Boolean(this.view.store.model.static);
   }
@@ -65,8 +65,7 @@ export class Supply {
   }
 
   /**
-   * The record of the protein that lies on another (`on`), and how well it lies; null where there
-   * is none.
+   * The record of the superposed protein, with the one that it lies `on` and the fit; or null.
    */
   async pair() {
     const laid = await this.unpack(this.view.model.get("other_structure"));

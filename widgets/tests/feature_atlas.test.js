@@ -81,7 +81,7 @@ test("features without coordinates are not on the map", () => {
   );
 });
 
-test("arrows lead to the nearest point ahead, and nowhere where there is none", () => {
+test("arrows lead to the nearest point ahead, or nowhere", () => {
   const points = new Points(TABLE);
   const from = { x: 0, y: 0 };
   assert.equal(points.feature[toward(points, from, [1, 0])], 2);

@@ -67,7 +67,7 @@ test("words say whether the count is exact", () => {
   );
 });
 
-test("the table has the silent first, and no annotation where there is none", () => {
+test("the table has the silent first, and no annotation column without annotations", () => {
   const head = ["lower", "upper", "total", "annotated"];
   const annotated = { total: [3, 4], annotated: [1, 2], zero: { total: 9, annotated: 5 } };
   assert.deepEqual(rowsOf([0, 0.5, 1], annotated), [

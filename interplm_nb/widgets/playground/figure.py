@@ -105,7 +105,7 @@ def playground_figure(
 
 
 def limit_of(largest: float) -> float:
-    """The end of the scale of changes for a greatest change."""
+    """The end of the scale of changes for the largest change."""
     return next((limit for limit in LIMITS if largest <= limit), LIMITS[-1])
 
 
@@ -164,7 +164,7 @@ def _strips(
 
 
 def _cells(values: np.ndarray) -> np.ndarray:
-    """At most `MOST_CELLS` columns: of several residues the value that is greatest in size."""
+    """At most `MOST_CELLS` columns: of several residues the value largest in size."""
     length = values.shape[1]
     if length <= MOST_CELLS:
         return values

@@ -38,7 +38,7 @@ class Reading(NamedTuple):
 
 
 class Peaks(NamedTuple):
-    """The features that are not 0 everywhere, ascending, and where each is greatest in size."""
+    """The features that are not 0 everywhere, ascending, and where each is largest in size."""
 
     features: np.ndarray
     """int64 [n]."""
@@ -96,7 +96,7 @@ def effects(reference: csr_array, mutant: csr_array, labels: Mapping[int, str]) 
 
 
 def strongest(values: csr_array) -> np.ndarray:
-    """int64: the features that fire, by their maximum, the greatest first."""
+    """int64: the features that fire, by their maximum, the largest first."""
     found = peaks(values)
     return found.features[np.lexsort((found.features, -found.values))]
 

@@ -197,7 +197,7 @@ class SequencePlayground(View):
         self._tell_done()
 
     def _show(self, text: str) -> None:
-        """Read a text anew: without mutations, under its own name."""
+        """Read a new text: without mutations, under its own name."""
         before = self.sequence, self.mutations
         self.sequence = text
         self.mutations = []
@@ -236,12 +236,17 @@ class SequencePlayground(View):
             self._look_again()
 
     def effects(self) -> pl.DataFrame:
-        """What the mutations change, on all features, the greatest change first.
+        """What the mutations change, on all features, the largest change first.
 
-        Empty without a mutation. Columns: feature (u32); label, the concept that it matches best on
-        validation (null: none); reference, mutant (f32, activations in shares of the maximum on
-        training proteins) and change, their difference, at `position` (i64, from 1), where it is
-        greatest. Raises what the annotator does, PipelineError where the weights are not here.
+        Empty without a mutation. Raises what the annotator raises, and PipelineError where the
+        weights are missing.
+
+        Returns
+        -------
+        polars.DataFrame
+            feature (u32); label, its best concept on validation (null: none); reference and mutant
+            (f32, activations in shares of the maximum on training proteins) and change, their
+            difference, at `position` (i64, from 1), where it is largest.
         """
         readings = self._current()
         return (

@@ -150,7 +150,7 @@ def test_the_scales_and_axe(shown: Any) -> None:
     axis = [14, 0, 38, 150]
     shown.settled()
     seen = [shown.page.evaluate(INK, axis)]
-    for name in ("Counts on a log scale", "The share of all, in place of counts"):
+    for name in ("Counts on a log scale", "The share of all instead of counts"):
         button = shown.page.get_by_role("button", name=name)
         pressed = button.get_attribute("aria-pressed")
         button.click()
