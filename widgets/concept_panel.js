@@ -6,8 +6,12 @@ import { drawPanel, panelSize } from "./concept_panel/picture.js";
 import { Scores } from "./concept_panel/scores.js";
 import { bestOf, factsOf, honestly } from "./concept_panel/words.js";
 
-/** @param {any} context */
+/** @import { Bundle, Context, Kit, Packed, Protein, Surface, View } from "./kit/types.js" */
+/** @import { Row } from "./concept_panel/words.js" */
+
+/** @param {Context} context */
 async function render(context) {
+  /** @type {Kit} */
   const kit = (await context.host.getWidget(context.model.get("kit"))).exports;
   const view = await kit.open(context, { title: "Concepts", kind: "concepts" });
   new ConceptPanel(kit, view, await view.store.table);
@@ -15,17 +19,29 @@ async function render(context) {
 
 /** What the selected feature matches, how far above its controls, and the protein in focus. */
 class ConceptPanel {
-  /** @param {any} kit @param {any} view @param {any} table the packed feature list */
+  /** @param {Kit} kit @param {View} view @param {Packed} table the packed feature list */
   constructor(kit, view, table) {
     this.kit = kit;
     this.view = view;
     const { feature, maximum } = table.arrays;
-    this.maxima = new Map(Array.from(feature, (/** @type {number} */ number, i) => [number, maximum?.[i]]));
+    this.maxima = new Map(
+      Array.from(feature, (/** @type {number} */ number, i) => [number, maximum?.[i]]),
+    );
     this.scores = new Scores(kit, view, view.model.get("sources"));
     this.parts = this.build();
-    const draw = (/** @type {any} */ surface) =>
-      drawPanel(kit, view, surface, this.scores, this.bundle?.feature ?? view.link.get("feature"), view.model.get("no_match"));
-    view.saves({ ...kit.pictures(view, () => panelSize(this.scores), draw), csv: () => this.csv() });
+    const draw = (/** @type {Surface} */ surface) =>
+      drawPanel(
+        kit,
+        view,
+        surface,
+        this.scores,
+        this.bundle?.feature ?? view.link.get("feature"),
+        view.model.get("no_match"),
+      );
+    view.saves({
+      ...kit.pictures(view, () => panelSize(this.scores), draw),
+      csv: () => this.csv(),
+    });
     view.store.on(() => this.changed(), view.signal);
     view.link.on(["accession"], () => this.showProtein(), view.signal);
     this.changed();
@@ -34,9 +50,20 @@ class ConceptPanel {
   build() {
     const { element } = this.kit;
     const names = ["facts", "best", "described", "honest", "note"];
-    const [facts, best, described, honest, note] = names.map((name) => element("p", { class: `iplm-${name}` }));
+    const [facts, best, described, honest, note] = names.map((name) =>
+      element("p", { class: `iplm-${name}` }),
+    );
     this.protein = element("div", { class: "iplm-protein" });
-    this.view.body.append(facts, described, best, this.scores.root, this.scores.legend, honest, this.protein, note);
+    this.view.body.append(
+      facts,
+      described,
+      best,
+      this.scores.root,
+      this.scores.legend,
+      honest,
+      this.protein,
+      note,
+    );
     this.write(note, this.view.store.about.note);
     return { facts, best, described, honest };
   }
@@ -47,9 +74,9 @@ class ConceptPanel {
     part.hidden = !text;
   }
 
-  /** @returns {any} */
+  /** Null before the first has arrived. @returns {Bundle} */
   get bundle() {
-    return this.view.store.bundle;
+    return /** @type {Bundle} */ (this.view.store.bundle);
   }
 
   changed() {
@@ -63,15 +90,19 @@ class ConceptPanel {
     const { record, feature } = this.bundle;
     this.shown = this.bundle;
     const [best] = record.concepts;
-    const { about } = view.store;
-    view.subtitle.textContent = `feature ${feature} of ${about.source} on ${about.plm}, layer ${about.layer}`;
+    const { source, plm, layer } = view.store.about;
+    view.subtitle.textContent = `feature ${feature} of ${source} on ${plm}, layer ${layer}`;
     this.write(parts.facts, factsOf(kit, record, this.maxima.get(feature)));
     this.write(parts.described, record.description ?? "");
     this.write(parts.best, best ? bestOf(kit, best) : view.model.get("no_match"));
     this.scores.show(record.concepts);
     const limits = best ? "Intervals and q values are of each concept's best feature alone." : "";
-    this.write(parts.honest, `${honestly(kit, record.concepts, view.model.get("sources"))} ${limits}`.trim());
-    view.say(`Feature ${feature}: ${best ? `${best.concept}, F1 ${kit.fixed(best.f1_test)} on test` : "no concept"}`);
+    this.write(
+      parts.honest,
+      `${honestly(kit, record.concepts, view.model.get("sources"))} ${limits}`.trim(),
+    );
+    const match = best ? `${best.concept}, F1 ${kit.fixed(best.f1_test)} on test` : "no concept";
+    view.say(`Feature ${feature}: ${match}`);
   }
 
   /** The protein in focus: the selected one, or the strongest that the bundle holds. */
@@ -80,25 +111,40 @@ class ConceptPanel {
     const chosen = this.view.link.get("accession");
     const { proteins } = this.bundle;
     const [first] = proteins;
-    const protein = chosen ? proteins[this.bundle.place(chosen)] : first?.maximum > 0 ? first : undefined;
+    const protein = chosen
+      ? proteins[this.bundle.place(chosen)]
+      : first?.maximum > 0
+        ? first
+        : undefined;
     const accession = chosen || protein?.accession;
     this.protein.hidden = !accession;
     const role = chosen ? "Selected protein" : "Strongest protein here";
     if (accession) this.protein.replaceChildren(...this.proteinParts(accession, protein, role));
   }
 
-  /** @param {string} accession @param {any} protein undefined: not in the bundle @param {string} role */
+  /**
+   * @param {string} accession
+   * @param {Protein | undefined} protein undefined: not in the bundle
+   * @param {string} role
+   */
   proteinParts(accession, protein, role) {
     const { element } = this.kit;
     const heading = element("h4", { text: `${role}: ${accession}` });
-    const said = [protein?.name, protein?.organism, protein && this.height(protein)].filter(Boolean);
+    const said = [protein?.name, protein?.organism, protein && this.height(protein)].filter(
+      Boolean,
+    );
     const links = linksOf(accession).map(({ text, title, href }) =>
-      element("li", {}, [element("a", { href, title, text, target: "_blank", rel: "noopener noreferrer" })]));
-    const out = links.length ? [element("ul", { class: "iplm-out", "aria-label": `${accession} elsewhere` }, links)] : [];
+      element("li", {}, [
+        element("a", { href, title, text, target: "_blank", rel: "noopener noreferrer" }),
+      ]),
+    );
+    const out = links.length
+      ? [element("ul", { class: "iplm-out", "aria-label": `${accession} elsewhere` }, links)]
+      : [];
     return [heading, ...said.map((text) => element("p", { text })), ...out];
   }
 
-  /** @param {any} protein */
+  /** @param {Protein} protein */
   height({ maximum, position, sequence }) {
     const n = this.kit.count(sequence.length);
     if (!(maximum > 0)) return `${n} residues, on none of them active.`;
@@ -108,9 +154,23 @@ class ConceptPanel {
   /** @returns {(string | number | null)[][]} */
   csv() {
     const marked = this.scores.marked ?? [];
-    const names = ["concept", "category", "threshold", "f1_validation", "f1_test", "low", "high", "q_value", "n_instances"];
-    const rows = this.scores.rows.map((/** @type {any} */ row) =>
-      [row.feature, ...names.map((name) => row[name]), ...marked.map((name) => row.controls[name] ?? null)]);
+    /** @type {Exclude<keyof Row, "controls">[]} */
+    const names = [
+      "concept",
+      "category",
+      "threshold",
+      "f1_validation",
+      "f1_test",
+      "low",
+      "high",
+      "q_value",
+      "n_instances",
+    ];
+    const rows = this.scores.rows.map((row) => [
+      row.feature,
+      ...names.map((name) => row[name]),
+      ...marked.map((name) => row.controls[name] ?? null),
+    ]);
     return [["feature", ...names, ...marked.map((name) => `f1_test_${name}`)], ...rows];
   }
 }

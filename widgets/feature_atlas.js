@@ -4,16 +4,21 @@
 import { Camera } from "./feature_atlas/camera.js";
 import { WAYS, colouring, layered } from "./feature_atlas/colouring.js";
 import { picturesOf, rowsOf } from "./feature_atlas/files.js";
-import { Key, SCALE_HEIGHT, drawScale } from "./feature_atlas/key.js";
+import { Legend, SCALE_HEIGHT, drawScale } from "./feature_atlas/legend.js";
 import { Painter, drawLasso, radiusOf } from "./feature_atlas/paint.js";
 import { Pointer, STEP_IN } from "./feature_atlas/pointer.js";
 import { Points, extent, inside } from "./feature_atlas/points.js";
 import { Ring } from "./feature_atlas/ring.js";
 
-const KEYS_SAID = "Arrow keys select the nearest feature in a direction, plus and minus zoom, 0 shows all, Escape lets go.";
+/** @import { Context, Kit, Surface, View } from "./kit/types.js" */
 
-/** @param {any} context */
+const KEYS_SAID =
+  "Arrow keys select the nearest feature in a direction, plus and minus zoom, 0 shows all, " +
+  "Escape clears the choice.";
+
+/** @param {Context} context */
 async function render(context) {
+  /** @type {Kit} */
   const kit = (await context.host.getWidget(context.model.get("kit"))).exports;
   const view = await kit.open(context, { title: "Map of features", kind: "atlas" });
   const { missing } = view.model.get("about");
@@ -22,8 +27,8 @@ async function render(context) {
 }
 
 /** The map on the page. */
-class Atlas {
-  /** @param {any} kit @param {any} view @param {Points} points */
+export class Atlas {
+  /** @param {Kit} kit @param {View} view @param {Points} points */
   constructor(kit, view, points) {
     this.kit = kit;
     this.view = view;
@@ -35,13 +40,16 @@ class Atlas {
     this.group = null;
     /** @type {number[] | null} what `[` and `]` were given to step through */
     this.lent = null;
-    this.key = new Key(view, (group) => this.chooseGroup(group));
+    this.legend = new Legend(view, (group) => this.chooseGroup(group));
     this.coloured = this.colours();
     this.layers = layered(this.coloured, new Set());
     this.plot = this.build();
     this.ring = new Ring(view);
     this.tip = view.tip();
-    view.body.append(this.key.root, kit.element("p", { class: "iplm-caption", text: view.model.get("about").caption }));
+    view.body.append(
+      this.legend.root,
+      kit.element("p", { class: "iplm-caption", text: view.model.get("about").caption }),
+    );
     this.pointer = new Pointer(this, view.signal);
     this.controls();
     this.listen();
@@ -53,19 +61,24 @@ class Atlas {
     const { view, kit, points } = this;
     const absent = points.nFeatures - points.n;
     const dead = absent ? `; ${kit.count(absent)} never active, not on the map` : "";
-    view.subtitle.textContent = `${kit.count(points.n)} of ${kit.count(points.nFeatures)} features${dead}`;
+    const all = kit.count(points.nFeatures);
+    view.subtitle.textContent = `${kit.count(points.n)} of ${all} features${dead}`;
     return view.plot({
       label: `Map of ${kit.count(points.n)} features. ${KEYS_SAID}`,
-      height: (/** @type {number} */ width) => Math.round(Math.max(240, Math.min(560, 0.62 * width))) + this.strip,
+      height: (/** @type {number} */ width) =>
+        Math.round(Math.max(240, Math.min(560, 0.62 * width))) + this.strip,
       role: "application",
-      draw: (/** @type {[any, number, number]} */ ...a) => this.draw(...a),
+      draw: (surface, w, h) => this.draw(surface, w, h),
     });
   }
 
   controls() {
     const { view, pointer } = this;
+    /** @type {[string, string][]} */
     const ways = WAYS.map(({ value, name }) => [value, name]);
-    this.way = view.choice("colour", ways, view.model.get("colour"), (/** @type {string} */ way) => view.keep("colour", way));
+    this.way = view.choice("colour", ways, view.model.get("colour"), (/** @type {string} */ way) =>
+      view.keep("colour", way),
+    );
     const hint = "Lasso: a drag picks out features, as Shift and a drag always do";
     view.toggle("lasso", false, (/** @type {boolean} */ on) => this.setLasso(on), hint);
     view.button("−", () => pointer.zoom(1 / STEP_IN), "Zoom out");
@@ -81,7 +94,8 @@ class Atlas {
     view.onModel(["colour"], () => this.recolour());
     view.onModel(["chosen"], () => this.picked());
     view.signal.addEventListener("abort", () => this.lend([]));
-    const escape = (/** @type {KeyboardEvent} */ event) => event.key === "Escape" && this.choose([]);
+    const escape = (/** @type {KeyboardEvent} */ event) =>
+      event.key === "Escape" && this.choose([]);
     view.root.addEventListener("keydown", escape, { signal: view.signal });
   }
 
@@ -102,16 +116,22 @@ class Atlas {
 
   colours() {
     const { model, theme, store } = this.view;
-    return colouring(this.points, model.get("colour"), theme, store.about.categories, model.get("about").clusters);
+    return colouring(
+      this.points,
+      model.get("colour"),
+      theme,
+      store.about.categories,
+      model.get("about").clusters,
+    );
   }
 
   /** Another way to colour, or another theme. */
   recolour() {
     this.way.value = this.view.model.get("colour");
     this.coloured = this.colours();
-    this.key.show(this.coloured.groups);
+    this.legend.show(this.coloured.groups);
     this.group = this.coloured.groups?.find((group) => group.name === this.group?.name) ?? null;
-    this.key.press(this.group);
+    this.legend.press(this.group);
     this.layer();
   }
 
@@ -119,27 +139,33 @@ class Atlas {
   picked() {
     this.lend(this.chosen);
     if (this.chosen.length === 0) this.group = null;
-    this.key.press(this.group);
+    this.legend.press(this.group);
     this.layer();
     this.describe();
   }
 
   layer() {
-    this.layers = layered(this.coloured, new Set(this.chosen.map((feature) => this.points.place(feature))));
+    this.layers = layered(
+      this.coloured,
+      new Set(this.chosen.map((feature) => this.points.place(feature))),
+    );
     this.moved();
   }
 
-  /** `[` and `]` step through these features, and through those of before when they are let go. @param {number[]} features */
+  /**
+   * `[` and `]` step through these features, and as before when the choice is cleared.
+   * @param {number[]} features
+   */
   lend(features) {
     const { store } = this.view;
     const isOurs = this.lent && store.order === this.lent;
     if (!isOurs && features.length) this.before = store.order;
     if (features.length) store.order = features;
-    else if (isOurs) store.order = this.before;
+    else if (isOurs) store.order = this.before ?? null;
     this.lent = features.length ? features : null;
   }
 
-  /** @param {number[]} features numbers; empty: let go */
+  /** @param {number[]} features numbers; empty: clear */
   choose(features) {
     if (String(this.chosen) !== String(features)) this.view.keep("chosen", features);
   }
@@ -148,13 +174,18 @@ class Atlas {
   chooseGroup(group) {
     this.group = group;
     this.choose((group?.points ?? []).map((i) => this.points.feature[i]));
-    this.key.press(group);
+    this.legend.press(group);
   }
 
   /** @param {{ x: number, y: number }[]} path on the map */
   lasso(path) {
     this.group = null;
-    this.choose(inside(this.points, path.map(({ x, y }) => [x, y])).map((i) => this.points.feature[i]));
+    this.choose(
+      inside(
+        this.points,
+        path.map(({ x, y }) => [x, y]),
+      ).map((i) => this.points.feature[i]),
+    );
   }
 
   /** @param {boolean} on */
@@ -198,9 +229,11 @@ class Atlas {
 
   describe() {
     const n = this.kit.count(this.chosen.length);
-    const absent = `Feature ${this.view.link.get("feature")} is never active, so it is not on the map`;
+    const feature = this.view.link.get("feature");
+    const absent = `Feature ${feature} is never active, so it is not on the map`;
     const one = this.selected < 0 ? absent : this.words(this.selected).join(", ");
-    const many = `${n} feature${this.chosen.length === 1 ? "" : "s"}; [ and ] step through them, Escape lets them go. `;
+    const some = `${n} feature${this.chosen.length === 1 ? "" : "s"} chosen`;
+    const many = `${some}; [ and ] step through them, Escape clears the choice. `;
     this.view.say(this.chosen.length ? many + one : one);
   }
 
@@ -210,10 +243,15 @@ class Atlas {
     const concept = points.conceptOf(i);
     const match = concept ? [concept, `F1 ${kit.fixed(points.f1[i])} on test`] : ["no concept"];
     const cluster = points.cluster[i] < 0 ? "no cluster" : `cluster ${points.cluster[i]}`;
-    return [`Feature ${points.feature[i]}`, ...match, `active on ${kit.percent(points.density[i])} of residues`, cluster];
+    return [
+      `Feature ${points.feature[i]}`,
+      ...match,
+      `active on ${kit.percent(points.density[i])} of residues`,
+      cluster,
+    ];
   }
 
-  /** @param {any} surface @param {number} width @param {number} height */
+  /** @param {Surface} surface @param {number} width @param {number} height */
   draw(surface, width, height) {
     const { view, camera, points, coloured, layers } = this;
     camera.resize(width, height - this.strip);
@@ -223,7 +261,8 @@ class Atlas {
       drawLasso(surface, view.theme, this.pointer.path);
     });
     surface.frame(0.5, 0.5, width - 1, camera.height - 1, view.theme.line);
-    if (coloured.scale) drawScale(surface, view.theme, coloured.scale, camera.height + 4, width, this.kit);
+    if (coloured.scale)
+      drawScale(surface, view.theme, coloured.scale, camera.height + 4, width, this.kit);
   }
 }
 

@@ -1,18 +1,21 @@
 // @ts-check
-// The JavaScript half of `FeatureData`: the bundle of the selected feature, from the kernel or from what is kept in the page.
+// The JavaScript half of `FeatureData`: the bundle of the selected feature, from the kernel or from
+// what is kept in the page.
 
 import { unpack } from "./kit/bytes.js";
 import { Bundle } from "./kit/bundle.js";
+
+/** @import { Link, Model, Packed } from "./kit/types.js" */
 
 const PATIENCE = 4000; // ms before a view says that no kernel answers
 const REMEMBERED = 20; // bundles
 
 /**
- * What views know of the data. `state` is "ready", "loading", "missing" (with `message`); `bundle` is the last one that was whole, so that views keep
- * their picture while the next is on its way.
+ * What views know of the data. `state` is "ready", "loading", "missing" (with `message`); `bundle`
+ * is the last one that was whole, so that views keep their picture while the next is on its way.
  */
-class Store {
-  /** @param {any} model */
+export class Store {
+  /** @param {Model} model */
   constructor(model) {
     this.model = model;
     this.about = model.get("about");
@@ -20,7 +23,7 @@ class Store {
     this.message = "";
     /** @type {Bundle | null} */
     this.bundle = null;
-    /** @type {any} the selected protein's structure, or null */
+    /** @type {Packed | null} the selected protein's structure */
     this.structure = null;
     this.turn = 0; // of looking for what is selected; only the last one counts
     /** @type {Map<string, Bundle>} */
@@ -32,11 +35,13 @@ class Store {
     /** @type {(() => void) | null} */
     this.focusSearch = null;
     this.table = unpack(model.get("table"));
+    /** @type {Link} the selection that it follows, from the first `attach` on */
+    this.link = /** @type {any} */ (null);
   }
 
   /**
    * Follow a selection; the first call counts.
-   * @param {any} link
+   * @param {Link} link
    */
   attach(link) {
     if (this.link) return;
@@ -60,12 +65,6 @@ class Store {
     for (const listener of [...this.listeners]) listener();
   }
 
-  /** What a bundle depends on besides the feature. */
-  key() {
-    const accession = this.link.get("accession");
-    return JSON.stringify([this.link.get("feature"), this.link.get("pinned"), this.link.get("accessions")]) + accession;
-  }
-
   async arrived() {
     const view = this.model.get("bundle");
     if (view?.byteLength) {
@@ -79,7 +78,10 @@ class Store {
   async follow() {
     const turn = ++this.turn;
     const feature = this.link.get("feature");
-    const [found, structure] = await Promise.all([this.find(feature), this.findStructure(this.link.get("accession"))]);
+    const [found, structure] = await Promise.all([
+      this.find(feature),
+      this.findStructure(this.link.get("accession")),
+    ]);
     if (turn !== this.turn) return; // something else was selected meanwhile
     this.structure = structure;
     clearTimeout(this.waiting);
@@ -97,7 +99,8 @@ class Store {
   /** @param {number} feature */
   async find(feature) {
     // With no kernel to ask for another, what was sent of this feature is the answer.
-    if (this.sent?.answers(this.link) || (this.model.static && this.sent?.feature === feature)) return this.sent;
+    if (this.sent?.answers(this.link) || (this.model.static && this.sent?.feature === feature))
+      return this.sent;
     const known = this.remembered.get(String(feature));
     if (known) return known;
     const kept = this.model.get("kept")?.[feature];
@@ -110,7 +113,10 @@ class Store {
 
   /** @param {string} accession */
   async findStructure(accession) {
-    for (const view of [this.model.get("structure"), this.model.get("kept_structures")?.[accession]]) {
+    for (const view of [
+      this.model.get("structure"),
+      this.model.get("kept_structures")?.[accession],
+    ]) {
       const packed = view?.byteLength ? await unpack(view) : null;
       if (packed?.record.accession === accession) return packed;
     }
@@ -135,9 +141,16 @@ class Store {
   /** @param {number} feature */
   absent(feature) {
     const kept = Object.keys(this.model.get("kept") ?? {}).map(Number);
-    const here = kept.length > 30 ? `${kept.slice(0, 30).join(", ")} and ${kept.length - 30} more` : kept.join(", ");
+    const here =
+      kept.length > 30
+        ? `${kept.slice(0, 30).join(", ")} and ${kept.length - 30} more`
+        : kept.join(", ");
     const why = this.model.static ? "This page has no kernel" : "No kernel answers";
-    return `${why}, so feature ${feature} cannot be read.${here ? ` It holds features ${here}.` : ""} Run the notebook to see every feature.`;
+    const holds = here ? ` It holds features ${here}.` : "";
+    return (
+      `${why}, so feature ${feature} cannot be read.${holds} ` +
+      "Run the notebook to see every feature."
+    );
   }
 
   /**
@@ -148,12 +161,13 @@ class Store {
     const order = this.order ?? Array.from((await this.table).arrays.feature);
     if (order.length === 0) return;
     const place = order.indexOf(this.link.get("feature"));
-    const next = place < 0 ? (by > 0 ? 0 : order.length - 1) : (place + by + order.length) % order.length;
+    const next =
+      place < 0 ? (by > 0 ? 0 : order.length - 1) : (place + by + order.length) % order.length;
     this.link.set({ feature: order[next], brush: [] });
   }
 }
 
-/** @param {{ model: any }} context */
+/** @param {{ model: Model }} context */
 function initialize({ model }) {
   return new Store(model);
 }

@@ -1,5 +1,6 @@
 // @ts-check
-// Stands in for Jupyter in an exported page: the widgets' state is in the page, and no kernel is behind it.
+// Stands in for Jupyter in an exported page: the widgets' state is in the page, and no kernel is
+// behind it.
 
 import { fieldsOf, fragmentOf } from "./host/address.js";
 
@@ -27,7 +28,8 @@ class Model {
   set(name, value) {
     if (Object.is(this.state[name], value)) return;
     this.state[name] = value;
-    for (const event of [`change:${name}`, "change"]) for (const listener of [...(this.listeners.get(event) ?? [])]) listener();
+    for (const event of [`change:${name}`, "change"])
+      for (const listener of [...(this.listeners.get(event) ?? [])]) listener();
   }
 
   save_changes() {}
@@ -58,7 +60,12 @@ const page = JSON.parse(textOf("iplm-state"));
 const modules = new Map();
 /** @type {Map<string, Promise<{ widget: any, exports: any }>>} */
 const started = new Map();
-const models = new Map(Object.entries(page.models).map(([id, /** @type {any} */ m]) => [id, new Model(revived(m.state, m.buffers))]));
+const models = new Map(
+  Object.entries(page.models).map(([id, /** @type {any} */ m]) => [
+    id,
+    new Model(revived(m.state, m.buffers)),
+  ]),
+);
 
 /** @param {any} state @param {[string[], string][]} buffers path and base64 */
 function revived(state, buffers) {
@@ -72,7 +79,9 @@ function revived(state, buffers) {
 /** @param {string} name */
 function load(name) {
   if (!modules.has(name)) {
-    const url = URL.createObjectURL(new Blob([textOf(`iplm-esm-${name}`)], { type: "text/javascript" }));
+    const url = URL.createObjectURL(
+      new Blob([textOf(`iplm-esm-${name}`)], { type: "text/javascript" }),
+    );
     modules.set(name, import(url));
   }
   return /** @type {Promise<any>} */ (modules.get(name));
@@ -82,7 +91,13 @@ function load(name) {
 function start(id) {
   const make = async () => {
     const widget = (await load(page.models[id].esm)).default;
-    return { widget, exports: await widget.initialize?.({ model: models.get(id), signal: new AbortController().signal }) };
+    return {
+      widget,
+      exports: await widget.initialize?.({
+        model: models.get(id),
+        signal: new AbortController().signal,
+      }),
+    };
   };
   if (!started.has(id)) started.set(id, make());
   return /** @type {Promise<any>} */ (started.get(id));
@@ -100,7 +115,11 @@ const host = {
   getWidget: async (reference) => {
     const id = idOf(reference);
     const { exports } = await start(id);
-    return { exports, render: (/** @type {{ el: HTMLElement, signal?: AbortSignal }} */ { el, signal }) => render(id, el, signal) };
+    return {
+      exports,
+      render: (/** @type {{ el: HTMLElement, signal?: AbortSignal }} */ { el, signal }) =>
+        render(id, el, signal),
+    };
   },
 };
 
@@ -113,15 +132,17 @@ async function render(id, el, signal = new AbortController().signal) {
 /** The selection in the address, and the address after it. @param {Model} selection */
 function followAddress(selection) {
   const read = () => {
-    for (const [name, value] of Object.entries(fieldsOf(location.hash, selection.get("source")))) selection.set(name, value);
+    for (const [name, value] of Object.entries(fieldsOf(location.hash, selection.get("source"))))
+      selection.set(name, value);
   };
   read();
   addEventListener("hashchange", read);
   const write = () => {
     const fields = page.fields.map((/** @type {string} */ name) => [name, selection.get(name)]);
     const hash = `#${fragmentOf(Object.fromEntries(fields))}`;
-    // A page inside another (srcdoc) has no address of its own.
-    if (location.protocol !== "about:" && location.hash !== hash) history.replaceState(null, "", hash);
+    // A page inside another (srcdoc) has no own address.
+    if (location.protocol !== "about:" && location.hash !== hash)
+      history.replaceState(null, "", hash);
   };
   // When a drag pauses: browsers take few changes of an address in a second.
   let waiting = 0;

@@ -7,32 +7,52 @@
 import { gunzip, bytesOf, unpack } from "./kit/bytes.js";
 import { categoryOn, lutOf, stepOf, inBrush } from "./kit/colours.js";
 import { fitted, widthOf } from "./kit/fitted.js";
-import { Frame, element, stepsByKey } from "./kit/frame.js";
-import { colourBar } from "./kit/legend.js";
+import { Frame, element, stepsByKeyboard } from "./kit/frame.js";
+import { colourBar } from "./kit/colour_bar.js";
 import { count, decades, fixed, percent, short, ticks } from "./kit/scales.js";
 import { download, pictures } from "./kit/save.js";
 import { CanvasSurface } from "./kit/surface.js";
 
-class Kit {
-  /** @param {any} model */
+/** @import { Context, Link, Model, Store } from "./kit/types.js" */
+
+export class Kit {
+  CanvasSurface = CanvasSurface;
+  categoryOn = categoryOn;
+  colourBar = colourBar;
+  count = count;
+  decades = decades;
+  download = download;
+  element = element;
+  fitted = fitted;
+  fixed = fixed;
+  inBrush = inBrush;
+  percent = percent;
+  pictures = pictures;
+  short = short;
+  stepOf = stepOf;
+  stepsByKeyboard = stepsByKeyboard;
+  ticks = ticks;
+  unpack = unpack;
+  widthOf = widthOf;
+
+  /** @param {Model} model */
   constructor(model) {
     this.model = model;
     this.scales = { light: lutOf(model.get("scale")), dark: lutOf(model.get("scale_on_dark")) };
     this.unmapped = model.get("unmapped");
-    Object.assign(this, { unpack, element, stepOf, inBrush, colourBar, count, decades, fixed, percent, short, ticks, download });
-    Object.assign(this, { pictures, CanvasSurface, fitted, widthOf, categoryOn, stepsByKey });
   }
 
   /**
-   * @param {import("./kit/frame.js").Context} context
+   * @param {Context} context
    * @param {import("./kit/frame.js").Options} options
    * @returns {Promise<Frame>}
    */
   async open(context, options) {
     const { model, host, el } = context;
-    const [link, store] = await Promise.all(
-      ["selection", "data"].map(async (name) => (await host.getWidget(model.get(name))).exports),
-    );
+    const of = async (/** @type {string} */ name) =>
+      (await host.getWidget(model.get(name))).exports;
+    /** @type {[Link, Store]} */
+    const [link, store] = await Promise.all([of("selection"), of("data")]);
     store.attach(link);
     this.dress(el);
     return new Frame(context, options, this, link, store);
@@ -46,7 +66,10 @@ class Kit {
     home.append(element("style", { class: "iplm-style", text: this.model.get("style") }));
   }
 
-  /** NGL, evaluated once per page; rejects with words where the package has none. @returns {Promise<any>} */
+  /**
+   * NGL, evaluated once per page; rejects with words where the package lacks it.
+   * @returns {Promise<any>}
+   */
   ngl() {
     const page = /** @type {any} */ (globalThis);
     page.interplmNgl ??= this.loadNgl();
@@ -57,14 +80,20 @@ class Kit {
     const packed = this.model.get("ngl");
     if (!packed?.byteLength) throw new Error(this.model.get("ngl_missing"));
     const script = new TextDecoder().decode(await gunzip(bytesOf(packed)));
-    // NGL is a UMD script: without module, exports and define it sets a global. In a function, so that it cannot see those of a page with require.js.
+    // NGL is a UMD script. In a function, it cannot see the module, exports and define of a page
+    // with require.js.
     const module = { exports: /** @type {any} */ ({}) };
-    new Function("module", "exports", "define", script).call(globalThis, module, module.exports, undefined);
+    new Function("module", "exports", "define", script).call(
+      globalThis,
+      module,
+      module.exports,
+      undefined,
+    );
     return module.exports;
   }
 }
 
-/** @param {{ model: any }} context */
+/** @param {{ model: Model }} context */
 function initialize({ model }) {
   return new Kit(model);
 }

@@ -5,36 +5,52 @@ import { activeWithin } from "./residue_tracks/cells.js";
 import { hit, reveal, selectedRow } from "./residue_tracks/cursor.js";
 import { drawTracks } from "./residue_tracks/draw.js";
 import { listen, ZOOM } from "./residue_tracks/input.js";
-import { explained, keyHeight, keyLines } from "./residue_tracks/key.js";
+import { explained, legendHeight, legendLines } from "./residue_tracks/legend.js";
 import { chips, labelLines } from "./residue_tracks/label.js";
 import { Axis, extent, geometry, orderedBy, shiftOf } from "./residue_tracks/layout.js";
-import { brushedWords, selectedWords, shownWords, spansOf, tableOf } from "./residue_tracks/words.js";
+import {
+  brushedWords,
+  selectedWords,
+  shownWords,
+  spansOf,
+  tableOf,
+} from "./residue_tracks/words.js";
 
-const ORDERS = [["maximum", "maximum"], ["mean", "mean"], ["position", "position of maximum"], ["aligned", "aligned on maximum"]];
+/** @import { Bundle, Context, Kit, Surface, View } from "./kit/types.js" */
+
+/** @type {[string, string][]} */
+const ORDERS = [
+  ["maximum", "maximum"],
+  ["mean", "mean"],
+  ["position", "position of maximum"],
+  ["aligned", "aligned on maximum"],
+];
 const AROUND = 45; // residues on either side of the maximum when rows become aligned
-const LABEL = "Activations along proteins, one row each. Up and Down choose a protein, Left and Right a residue, " +
-  "Enter the maximum, Home and End the ends; plus and minus zoom, 0 shows whole sequences, Shift with Left or Right pans; " +
-  "Escape clears.";
+const LABEL =
+  "Activations along proteins, one row each. Up and Down choose a protein, Left and Right " +
+  "a residue, Enter the maximum, Home and End the ends; plus and minus zoom, 0 shows whole " +
+  "sequences, Shift with Left or Right pans; Escape clears.";
 const HINT = "Click a residue to select it.";
 const SHARED = "A cell shows the strongest of the residues that share it; zoom in to see each.";
 const NONE = "This feature fires on none of the run's proteins.";
 const DEAD = "This feature fires on no training protein, so its activations on others count as 0.";
 
-/** @param {any} context */
+/** @param {Context} context */
 async function render(context) {
+  /** @type {Kit} */
   const kit = (await context.host.getWidget(context.model.get("kit"))).exports;
   const view = await kit.open(context, { title: "Residue tracks", kind: "tracks" });
   new Tracks(kit, view).follow();
 }
 
 /** The proteins of the bundle, a row each. */
-class Tracks {
-  /** @param {any} kit @param {any} view */
+export class Tracks {
+  /** @param {Kit} kit @param {View} view */
   constructor(kit, view) {
     this.kit = kit;
     this.view = view;
-    /** @type {any} the bundle that is drawn */
-    this.bundle = null;
+    /** @type {Bundle} the bundle that is drawn; null before the first */
+    this.bundle = /** @type {any} */ (null);
     /** @type {import("./residue_tracks/layout.js").Row[]} */
     this.rows = [];
     /** @type {number[]} proteins that the brush chooses among, by their numbers in the bundle */
@@ -45,10 +61,10 @@ class Tracks {
     this.spans = new Map();
     /** @type {Map<number, number>} active residues in the brush, by protein */
     this.within = new Map();
-    /** @type {import("./residue_tracks/key.js").Item[]} */
+    /** @type {import("./residue_tracks/legend.js").Item[]} */
     this.items = [];
-    /** @type {import("./residue_tracks/key.js").Placed[][]} */
-    this.key = [];
+    /** @type {import("./residue_tracks/legend.js").Placed[][]} */
+    this.legend = [];
     this.scroll = 0;
     this.axis = new Axis();
     this.laid = 0; // for which width; 0: sizes must be measured
@@ -57,21 +73,38 @@ class Tracks {
     this.names = 0; // width of the widest accession
     this.geometry = geometry(600, 300, { pinned: 0, legend: 0, bar: 0 });
     this.controls();
-    this.chips = kit.element("div", { class: "iplm-chips", role: "group", "aria-label": "Added to the tracks", hidden: "" });
-    const draw = (/** @type {any} */ surface, /** @type {number} */ width) => this.draw(surface, width);
-    this.plot = view.plot({ label: LABEL, height: () => view.model.get("height"), role: "application", draw });
-    this.inner = kit.element("div", {}, [this.plot.canvas]); // as tall as all rows; the canvas stays in sight
+    this.chips = kit.element("div", {
+      class: "iplm-chips",
+      role: "group",
+      "aria-label": "Added to the tracks",
+      hidden: "",
+    });
+    const draw = (/** @type {Surface} */ surface, /** @type {number} */ width) =>
+      this.draw(surface, width);
+    this.plot = view.plot({
+      label: LABEL,
+      height: () => view.model.get("height"),
+      role: "application",
+      draw,
+    });
+    // as tall as all rows; the canvas stays in sight
+    this.inner = kit.element("div", {}, [this.plot.canvas]);
     this.scroller = kit.element("div", { class: "iplm-scroller" }, [this.inner]);
     view.body.append(this.scroller);
     view.body.before(this.chips);
     this.tip = view.tip();
     const places = () => this.rows.map(({ place }) => place);
-    view.saves({ plot: this.plot, csv: () => tableOf(this.bundle, places(), this.brush, this.strips) });
+    view.saves({
+      plot: this.plot,
+      csv: () => tableOf(this.bundle, places(), this.brush, this.strips),
+    });
   }
 
   controls() {
     const { view } = this;
-    this.choice = view.choice("rows by", ORDERS, this.order, (/** @type {string} */ order) => view.keep("order", order));
+    this.choice = view.choice("rows by", ORDERS, this.order, (/** @type {string} */ order) =>
+      view.keep("order", order),
+    );
     view.button("−", () => this.zoom(1 / ZOOM), "Zoom out");
     view.button("+", () => this.zoom(ZOOM), "Zoom in");
     view.button("whole", () => this.whole(), "Whole sequences");
@@ -110,11 +143,14 @@ class Tracks {
     this.laid = 0;
     const pinned = view.link.get("pinned");
     chips(kit, view.link, bundle, this.chips, this.plot.canvas);
-    const which = (/** @type {any} */ p, /** @type {number} */ i) => (pinned.includes(p.feature) ? [i + 1] : []);
+    const which = (/** @type {any} */ p, /** @type {number} */ i) =>
+      pinned.includes(p.feature) ? [i + 1] : [];
     this.strips = bundle.record.pinned.flatMap(which);
     if (bundle !== before) {
       const best = bundle.record.best?.concept ?? "";
-      this.spans = new Map([...bundle.proteins.entries()].map(([i, protein]) => [i, spansOf(protein, best)]));
+      this.spans = new Map(
+        [...bundle.proteins.entries()].map(([i, protein]) => [i, spansOf(protein, best)]),
+      );
       this.items = explained(bundle, this.spans, view.store.about.categories);
     }
     if (bundle.feature !== before?.feature) this.home();
@@ -135,7 +171,10 @@ class Tracks {
     this.changed(true);
   }
 
-  /** Other rows, by brush or selection. @param {boolean} [moved] another residue is selected, or where it is */
+  /**
+   * Other rows, by brush or selection.
+   * @param {boolean} [moved] another residue is selected, or where it is
+   */
   changed(moved = false) {
     if (!this.bundle) return;
     this.arrange();
@@ -150,7 +189,9 @@ class Tracks {
     const { bundle, brush, order, view } = this;
     const chosen = new Set(view.link.get("accessions"));
     const selected = bundle.place(view.link.get("accession"));
-    this.among = orderedBy(bundle.proteins, order).filter((i) => !chosen.size || chosen.has(bundle.proteins[i].accession));
+    this.among = orderedBy(bundle.proteins, order).filter(
+      (i) => !chosen.size || chosen.has(bundle.proteins[i].accession),
+    );
     this.within = new Map(this.among.map((i) => [i, activeWithin(bundle, i, brush)]));
     const kept = this.among.filter((i) => i === selected || !brush.length || this.within.get(i));
     this.rows = kept.map((place) => ({ place, shift: shiftOf(bundle.proteins[place], order) }));
@@ -171,12 +212,19 @@ class Tracks {
     this.arriving = false;
   }
 
-  /** The columns are those of all proteins, so that the brush never moves them. @param {number} height */
+  /**
+   * Columns depend on all proteins, so that the brush never moves them.
+   * @param {number} height
+   */
   measure(height) {
     const { kit, plot, scroller } = this;
     this.scroller.style.height = `${height}px`;
-    this.key = keyLines(kit, this.items, (category) => this.colour(category), plot.width);
-    const taken = { pinned: this.strips.length, legend: keyHeight(this.key), bar: scroller.offsetWidth - scroller.clientWidth };
+    this.legend = legendLines(kit, this.items, (category) => this.colour(category), plot.width);
+    const taken = {
+      pinned: this.strips.length,
+      legend: legendHeight(this.legend),
+      bar: scroller.offsetWidth - scroller.clientWidth,
+    };
     this.geometry = geometry(plot.width, height, taken);
     const proteins = this.among.map((i) => this.bundle.proteins[i]);
     this.axis.cover(...extent(proteins, this.order), this.geometry.width);
@@ -197,13 +245,30 @@ class Tracks {
     const { kit, view, bundle, among, brush, within } = this;
     const shown = among.filter((i) => within.get(i)).length;
     const chosen = view.link.get("accessions").length > 0;
-    view.subtitle.textContent = shownWords(bundle, { shown, among, chosen, brush, count: kit.count });
+    view.subtitle.textContent = shownWords(bundle, {
+      shown,
+      among,
+      chosen,
+      brush,
+      count: kit.count,
+    });
     const words = [this.selectedWords()];
     if (brush.length) {
-      const sum = (/** @type {(i: number) => number} */ of) => among.reduce((total, i) => total + of(i), 0);
-      words.push(brushedWords(sum((i) => within.get(i) ?? 0), sum((i) => activeWithin(bundle, i, [])), brush, kit.count));
+      const sum = (/** @type {(i: number) => number} */ of) =>
+        among.reduce((total, i) => total + of(i), 0);
+      words.push(
+        brushedWords(
+          sum((i) => within.get(i) ?? 0),
+          sum((i) => activeWithin(bundle, i, [])),
+          brush,
+          kit.count,
+        ),
+      );
     }
-    view.say(words.filter(Boolean).join(" ") || (!this.rows.length ? "" : this.axis.scale < 1 ? SHARED : HINT));
+    view.say(
+      words.filter(Boolean).join(" ") ||
+        (!this.rows.length ? "" : this.axis.scale < 1 ? SHARED : HINT),
+    );
     if (view.store.state !== "ready") return;
     view.tell(bundle.record.n_firing ? "" : bundle.record.dead ? DEAD : NONE);
   }
@@ -213,22 +278,52 @@ class Tracks {
     const row = selectedRow(this);
     const place = row < 0 ? -1 : rows[row].place;
     const outside = brush.length > 0 && !within.get(place);
-    return selectedWords(bundle, place, view.link.get("accession"), view.link.get("position"), outside);
+    return selectedWords(
+      bundle,
+      place,
+      view.link.get("accession"),
+      view.link.get("position"),
+      outside,
+    );
   }
 
-  /** @param {any} surface @param {number} width */
+  /** @param {Surface} surface @param {number} width */
   draw(surface, width) {
     if (!this.bundle) return;
     if (this.laid !== width) {
       this.lay();
       this.describe();
     }
-    const { kit, view, bundle, geometry: g, names, axis, rows, scroll, strips, brush, spans, key } = this;
+    const {
+      kit,
+      view,
+      bundle,
+      geometry: g,
+      names,
+      axis,
+      rows,
+      scroll,
+      strips,
+      brush,
+      spans,
+      legend,
+    } = this;
     const selected = { accession: view.link.get("accession"), position: view.link.get("position") };
     const colour = (/** @type {string} */ category) => this.colour(category);
-    const scene = { kit, theme: view.theme, bundle, geometry: g, names, axis, rows, scroll, strips, brush };
+    const scene = {
+      kit,
+      theme: view.theme,
+      bundle,
+      geometry: g,
+      names,
+      axis,
+      rows,
+      scroll,
+      strips,
+      brush,
+    };
     const marks = { selected, hover: view.link.hover, aligned: this.order === "aligned" };
-    drawTracks(surface, { ...scene, ...marks, spans, colour, key }, width);
+    drawTracks(surface, { ...scene, ...marks, spans, colour, legend }, width);
   }
 
   scrolled() {
@@ -237,18 +332,25 @@ class Tracks {
     this.plot.redraw();
   }
 
-  /** @param {number} factor @param {number} [x] the point that stays, from the left edge of the sequences */
+  /**
+   * @param {number} factor
+   * @param {number} [x] the point that stays, from the left edge of the sequences
+   */
   zoom(factor, x = this.middle()) {
     this.axis.zoomTo(this.axis.scale * factor, x);
     this.describe();
     this.plot.redraw();
   }
 
-  /** The selected residue, where it is seen, or the middle: the point that zooming by a key leaves where it is. */
+  /**
+   * The selected residue, where it is seen, or the middle: the point that zooming by a key leaves
+   * where it is.
+   */
   middle() {
     const { axis, geometry: g, view } = this;
     const row = this.bundle ? selectedRow(this) : -1;
-    const x = row < 0 ? -1 : axis.x((view.link.get("position") ?? -Infinity) - 0.5 + this.rows[row].shift);
+    const x =
+      row < 0 ? -1 : axis.x((view.link.get("position") ?? -Infinity) - 0.5 + this.rows[row].shift);
     return x >= 0 && x <= g.width ? x : g.width / 2;
   }
 
@@ -266,13 +368,19 @@ class Tracks {
     return gone;
   }
 
-  /** The pointer is at a point of the picture, or nowhere. @param {{ x: number, y: number } | null} at */
+  /**
+   * The pointer is at a point of the picture, or nowhere.
+   * @param {{ x: number, y: number } | null} at
+   */
   point(at) {
     const found = at && this.bundle && hit(this, at);
     this.plot.canvas.style.cursor = found ? "pointer" : "";
     if (!found) this.tip.hide();
     else this.tip.show(labelLines(this.bundle, found, this.strips), at);
-    const residue = found?.position && { accession: this.bundle.proteins[found.place].accession, position: found.position };
+    const residue = found?.position && {
+      accession: this.bundle.proteins[found.place].accession,
+      position: found.position,
+    };
     this.view.link.setHover(residue || null);
   }
 }

@@ -1,5 +1,8 @@
 // @ts-check
-// The JavaScript half of `Selection`: the one thing that views share. They get it as `view.link` from the kit.
+// The JavaScript half of `Selection`: the one thing that views share. They get it as `view.link`
+// from the kit.
+
+/** @import { Model } from "./kit/types.js" */
 
 /** @typedef {{ accession: string, position: number }} Residue */
 
@@ -9,11 +12,11 @@ function same(a, b) {
 }
 
 /**
- * Reads and writes the fields; hover stays in the browser. Writes reach the kernel once per animation frame at most, since a busy kernel
- * would queue every one.
+ * Reads and writes the fields; hover stays in the browser. Writes reach the kernel once per
+ * animation frame at most, since a busy kernel would queue every one.
  */
-class Link {
-  /** @param {any} model */
+export class Link {
+  /** @param {Model} model */
   constructor(model) {
     this.model = model;
     /** @type {Residue | null} */
@@ -33,7 +36,9 @@ class Link {
    * @param {Record<string, any>} fields
    */
   set(fields) {
-    const changed = Object.entries(fields).filter(([name, value]) => !same(this.model.get(name), value));
+    const changed = Object.entries(fields).filter(
+      ([name, value]) => !same(this.model.get(name), value),
+    );
     if (changed.length === 0) return;
     for (const [name, value] of changed) this.model.set(name, value);
     this.saving ||= requestAnimationFrame(() => {
@@ -76,7 +81,7 @@ class Link {
   }
 }
 
-/** @param {{ model: any }} context */
+/** @param {{ model: Model }} context */
 function initialize({ model }) {
   return new Link(model);
 }

@@ -12,22 +12,32 @@ import { Reading } from "./sequence_playground/reading.js";
 import { positionOf, substituted } from "./sequence_playground/residues.js";
 import { Scan, scanLayout } from "./sequence_playground/scan.js";
 import { stripLayout } from "./sequence_playground/strips.js";
-import { effectWords, fastaOf, nameWords, residueWords, saidWords } from "./sequence_playground/words.js";
+import {
+  effectWords,
+  fastaOf,
+  nameWords,
+  residueWords,
+  saidWords,
+} from "./sequence_playground/words.js";
 
-const LETTER_KEYS = "Arrow keys choose a residue, a letter key puts that amino acid there, Backspace takes it back.";
+/** @import { Context, Kit, View } from "./kit/types.js" */
+
+const LETTER_KEYS =
+  "Arrow keys choose a residue, a letter key puts that amino acid there, Backspace takes it back.";
 const STRIP_KEYS = "Up and down move along the rows, Enter selects a row's feature.";
 const SCAN_KEYS = "Up and down move along the amino acids, Enter puts one there.";
 
-/** @param {any} context */
+/** @param {Context} context */
 async function render(context) {
+  /** @type {Kit} */
   const kit = (await context.host.getWidget(context.model.get("kit"))).exports;
   const view = await kit.open(context, { title: "Sequence playground", kind: "playground" });
   new Playground(kit, view);
 }
 
 /** One playground on the page. */
-class Playground {
-  /** @param {any} kit @param {any} view */
+export class Playground {
+  /** @param {Kit} kit @param {View} view */
   constructor(kit, view) {
     this.kit = kit;
     this.view = view;
@@ -47,9 +57,12 @@ class Playground {
     this.tried = null;
     /** @type {string[] | null} mutations that were asked for and are on their way */
     this.pending = null;
-    this.letterLayout = (/** @type {number} */ width, top = 0) => letterLayout(width, this.reading?.length ?? 0, top);
-    this.stripLayout = (/** @type {number} */ width, top = 0) => stripLayout(/** @type {Reading} */ (this.reading), width, top);
-    this.scanLayout = (/** @type {number} */ width, top = 0) => scanLayout(/** @type {Scan} */ (this.scan), width, top);
+    this.letterLayout = (/** @type {number} */ width, top = 0) =>
+      letterLayout(width, this.reading?.length ?? 0, top);
+    this.stripLayout = (/** @type {number} */ width, top = 0) =>
+      stripLayout(/** @type {Reading} */ (this.reading), width, top);
+    this.scanLayout = (/** @type {number} */ width, top = 0) =>
+      scanLayout(/** @type {Scan} */ (this.scan), width, top);
     this.kernel = new Kernel(view, () => this.answered());
     const { letters, strips, heat } = plotsOf(this);
     this.letters = letters;
@@ -67,10 +80,18 @@ class Playground {
     this.scanTitle = kit.element("h4", {});
     this.scanPart = kit.element("div", { hidden: "" }, [this.scanTitle, this.heat.canvas]);
     const words = [this.effect, this.direction];
-    const parts = [this.scroller, this.editor.root, this.chips.root, ...words, this.scanPart, this.strips.canvas];
+    const parts = [
+      this.scroller,
+      this.editor.root,
+      this.chips.root,
+      ...words,
+      this.scanPart,
+      this.strips.canvas,
+    ];
     this.shown = kit.element("div", { hidden: "" }, parts);
     view.body.append(this.ask.root, this.fetch.root, this.state, this.shown);
-    if (view.store.about.note) view.root.append(kit.element("p", { class: "iplm-note", text: view.store.about.note }));
+    if (view.store.about.note)
+      view.root.append(kit.element("p", { class: "iplm-note", text: view.store.about.note }));
     view.saves({ ...picturesOf(this), csv: () => featureTable(this.reading) });
     this.listen();
     this.arrived();
@@ -118,7 +139,9 @@ class Playground {
 
   async scanned() {
     const bytes = this.view.model.get("scanned");
-    this.scan = bytes?.byteLength ? new Scan(await this.kit.unpack(bytes), this.about.groups) : null;
+    this.scan = bytes?.byteLength
+      ? new Scan(await this.kit.unpack(bytes), this.about.groups)
+      : null;
     this.tried = null;
     this.changed();
   }
@@ -181,7 +204,7 @@ class Playground {
     this.mutate(letter);
   }
 
-  /** The run's protein that this sequence is; empty: it is none. @returns {string} */
+  /** The run's protein with this sequence; empty: no such protein. @returns {string} */
   get own() {
     return this.reading?.record.accession ?? "";
   }
@@ -196,9 +219,11 @@ class Playground {
   /** @param {number | null} position */
   choose(position) {
     this.position = position && this.reading && position <= this.reading.length ? position : null;
-    if (this.own && this.position) this.view.link.set({ accession: this.own, position: this.position });
+    if (this.own && this.position)
+      this.view.link.set({ accession: this.own, position: this.position });
     this.changed();
-    if (this.position) scrollToLetter(this.scroller, this.letterLayout(this.letters.width), this.position);
+    if (this.position)
+      scrollToLetter(this.scroller, this.letterLayout(this.letters.width), this.position);
   }
 
   /** @param {number | null} position under the pointer */
@@ -226,7 +251,9 @@ class Playground {
 
   get hovered() {
     const { hover } = this.view.link;
-    return this.pointed ?? (hover && this.own && hover.accession === this.own ? hover.position : null);
+    return (
+      this.pointed ?? (hover && this.own && hover.accession === this.own ? hover.position : null)
+    );
   }
 
   redraw() {
@@ -249,7 +276,10 @@ class Playground {
     view.body.setAttribute("aria-busy", String(kind === "loading" || kernel.state === "asked"));
     this.shown.hidden = !reading;
     this.ask.update(!kernel.none);
-    const went = this.fetch.update(kernel.none ? {} : view.model.get("missing"), kernel.state === "asked" || kind === "loading");
+    const went = this.fetch.update(
+      kernel.none ? {} : view.model.get("missing"),
+      kernel.state === "asked" || kind === "loading",
+    );
     if (went) this.ask.box.focus();
     if (reading) this.dress(reading);
     else view.subtitle.textContent = "";
@@ -269,8 +299,15 @@ class Playground {
     const able = !kernel.none;
     const before = position ? reading.reference[position - 1] : "";
     const present = position ? reading.letters[position - 1] : "";
-    const hint = kernel.none ? "" : "Choose a residue, with a click or the arrow keys, to change it.";
-    this.editor.update(position ? residueWords(reading, position, this.row) : hint, present, before, able && position !== null);
+    const hint = kernel.none
+      ? ""
+      : "Choose a residue, with a click or the arrow keys, to change it.";
+    this.editor.update(
+      position ? residueWords(reading, position, this.row) : hint,
+      present,
+      before,
+      able && position !== null,
+    );
     this.chips.update(view.model.get("mutations"), able);
     this.scanPart.hidden = !this.scan || this.scan.record.sequence !== reading.reference;
     if (this.scan) this.scanTitle.textContent = this.scanWords();

@@ -1,21 +1,39 @@
 // @ts-check
-// The JavaScript half of `StructureView`: what is shown follows the selection; what is pointed at and clicked becomes it.
+// The JavaScript half of `StructureView`: what is shown follows the selection; what is pointed at
+// and clicked becomes it.
 
 import { Controls } from "./structure_view/controls.js";
 import { saveStructure } from "./structure_view/files.js";
-import { drawKey, keyHeight } from "./structure_view/key.js";
+import { drawLegend, legendHeight } from "./structure_view/legend.js";
 import { nameOf, paintOf, strongOf, valueAt } from "./structure_view/paint.js";
-import { followPointer, moveByKey } from "./structure_view/pointer.js";
+import { followPointer, moveByKeyboard } from "./structure_view/pointer.js";
 import { hasWebGl, Scene } from "./structure_view/scene.js";
 import { PATIENCE, Supply } from "./structure_view/supply.js";
 
-const KEYS = "3-D structure. Arrow keys turn it, with Shift move it; plus and minus zoom; n and p select the next and previous "
-  + "residue from the threshold on; r shows the whole; f fills the screen. A focused structure zooms with the wheel.";
-const SETTINGS = ["representation", "threshold", "chains", "other", "first_structure", "other_structure", "problem"];
+/** @import { Bundle, Context, Kit, Packed, Surface, View } from "./kit/types.js" */
+/** @import { Molecule } from "./structure_view/molecule.js" */
+/** @import { Residue } from "./structure_view/paint.js" */
+/** @import { Picked } from "./structure_view/scene.js" */
+/** @import { Found, Offer } from "./structure_view/supply.js" */
+
+const KEYS =
+  "3-D structure. Arrow keys turn it, Shift and arrows move it; plus and minus zoom; n and p " +
+  "select the next and previous residue at or above the threshold; r shows the whole; f fills " +
+  "the screen. A focused structure zooms with the wheel.";
+const SETTINGS = [
+  "representation",
+  "threshold",
+  "chains",
+  "other",
+  "first_structure",
+  "other_structure",
+  "problem",
+];
 const SOON = 30; // ms in which words appear
 
-/** @param {any} context */
+/** @param {Context} context */
 async function render(context) {
+  /** @type {Kit} */
   const kit = (await context.host.getWidget(context.model.get("kit"))).exports;
   const view = await kit.open(context, { title: "Structure", kind: "structure" });
   const refuse = (/** @type {string} */ text) => {
@@ -23,15 +41,15 @@ async function render(context) {
     view.body.append(kit.element("p", { class: "iplm-words", "data-kind": "missing", text }));
   };
   if (!hasWebGl()) {
-    refuse("This browser has no WebGL, so structures cannot be drawn here; figure() draws one in Python.");
+    refuse("This browser has no WebGL, which structures need; figure() draws one in Python.");
     return;
   }
   const NGL = await kit.ngl().catch((/** @type {Error} */ problem) => void refuse(problem.message));
   if (NGL && !view.signal.aborted) new StructurePanel(kit, view, NGL);
 }
 
-class StructurePanel {
-  /** @param {any} kit @param {any} view @param {any} NGL */
+export class StructurePanel {
+  /** @param {Kit} kit @param {View} view @param {any} NGL */
   constructor(kit, view, NGL) {
     this.kit = kit;
     this.view = view;
@@ -42,9 +60,11 @@ class StructurePanel {
     this.supply = new Supply(view, kit);
     this.controls = new Controls(this);
     this.plot = view.plot({
-      label: "Colour scale of activations", focusable: false,
-      height: (/** @type {number} */ width) => keyHeight(kit, this.entries, width),
-      draw: (/** @type {any} */ surface, /** @type {number} */ width) => drawKey(surface, view, this.entries, width),
+      label: "Colour scale of activations",
+      focusable: false,
+      height: (/** @type {number} */ width) => legendHeight(kit, this.entries, width),
+      draw: (/** @type {Surface} */ surface, /** @type {number} */ width) =>
+        drawLegend(surface, view, this.entries, width),
     });
     saveStructure(this);
     this.listen();
@@ -55,8 +75,14 @@ class StructurePanel {
     const { kit, view } = this;
     this.note = kit.element("p", { class: "iplm-words", hidden: "" });
     this.offers = kit.element("div", { class: "iplm-offers" });
-    this.box = kit.element("div", { class: "iplm-stage", role: "application", tabindex: "0", "aria-label": KEYS });
+    this.box = kit.element("div", {
+      class: "iplm-stage",
+      role: "application",
+      tabindex: "0",
+      "aria-label": KEYS,
+    });
     this.frame = kit.element("div", { class: "iplm-scene" }, [this.box]);
+    /** @type {import("./kit/tip.js").Tip} */
     this.tip = view.tip(this.frame);
     view.body.append(this.note, this.offers, this.frame);
   }
@@ -74,7 +100,9 @@ class StructurePanel {
     view.onModel(SETTINGS, follow);
     scene.stage.viewerControls.signals.changed.add(() => this.placeLabel());
     followPointer(this.box, scene, this, signal);
-    this.box.addEventListener("keydown", (/** @type {KeyboardEvent} */ e) => this.key(e), { signal });
+    this.box.addEventListener("keydown", (/** @type {KeyboardEvent} */ e) => this.keyboard(e), {
+      signal,
+    });
     const sized = new ResizeObserver(() => scene.resize());
     sized.observe(this.box);
     signal.addEventListener("abort", () => {
@@ -84,9 +112,14 @@ class StructurePanel {
     });
   }
 
-  /** @returns {any} the molecule that is shown, or null */
+  /** The molecule that is shown; null before the first is. @returns {Molecule} */
   get molecule() {
-    return this.scene.molecules[0];
+    return /** @type {Molecule} */ (this.scene.molecules[0]);
+  }
+
+  /** Null before the first has arrived. @returns {Bundle} */
+  get bundle() {
+    return /** @type {Bundle} */ (this.view.store.bundle);
   }
 
   /**
@@ -94,9 +127,8 @@ class StructurePanel {
    * @type {(accession: string) => Float32Array | null}
    */
   valuesOf = (accession) => {
-    const { bundle } = this.view.store;
-    const place = bundle?.place(accession) ?? -1;
-    return place < 0 ? null : bundle.values(place);
+    const place = this.bundle?.place(accession) ?? -1;
+    return place < 0 ? null : this.bundle.values(place);
   };
 
   /** Show what is selected: read what is not there, keep the picture until it is. */
@@ -106,11 +138,18 @@ class StructurePanel {
     const turn = ++this.turn;
     const wanted = () => turn === this.turn && !view.signal.aborted;
     const other_structure = supply.unpack(view.model.get("other_structure"));
-    const [found, offers, other] = await Promise.all([supply.find(), supply.offers(), other_structure]);
+    const [found, offers, other] = await Promise.all([
+      supply.find(),
+      supply.offers(),
+      other_structure,
+    ]);
     if (!wanted()) return;
     this.say(found, offers);
     if (!found.packed) return;
-    const laid = other?.record.on === found.accession && other.record.accession === view.model.get("other") ? other : null;
+    const laid =
+      other?.record.on === found.accession && other.record.accession === view.model.get("other")
+        ? other
+        : null;
     if (!(await this.load(found.packed, laid, wanted))) return;
     if (this.wear() !== this.worn && view.model.get("representation") === "surface") {
       this.note.textContent = "Computing the surface";
@@ -125,12 +164,18 @@ class StructurePanel {
   /** What the geometry depends on, besides strong residues. */
   wear() {
     const { model, theme } = this.view;
-    return JSON.stringify([model.get("representation"), model.get("chains"), theme.dark, this.shown]);
+    return JSON.stringify([
+      model.get("representation"),
+      model.get("chains"),
+      theme.dark,
+      this.shown,
+    ]);
   }
 
   /**
-   * Words in place of the structure, and buttons to what can be seen.
-   * @param {import("./structure_view/supply.js").Found} found @param {import("./structure_view/supply.js").Offer[]} offers
+   * Words instead of the structure, and buttons to proteins that have one.
+   * @param {Found} found
+   * @param {Offer[]} offers
    */
   say({ accession, packed, words, waiting }, offers) {
     this.note.textContent = words;
@@ -144,14 +189,22 @@ class StructurePanel {
       this.view.say("");
     }
     clearTimeout(this.patience);
-    const gone = () => this.say({ accession, packed, words: Supply.gone(accession), waiting: false }, offers);
+    const gone = () =>
+      this.say({ accession, packed, words: Supply.gone(accession), waiting: false }, offers);
     if (waiting) this.patience = setTimeout(gone, PATIENCE);
   }
 
-  /** @param {any} packed @param {any} laid the second, or null @param {() => boolean} wanted */
+  /**
+   * @param {Packed} packed
+   * @param {Packed | null} laid the second
+   * @param {() => boolean} wanted
+   */
   async load(packed, laid, wanted) {
     const unknown = parseInt(this.kit.unmapped.slice(1), 16);
-    const names = [packed.record.accession, laid ? `${laid.record.accession} on ${laid.record.on}` : ""];
+    const names = [
+      packed.record.accession,
+      laid ? `${laid.record.accession} on ${laid.record.on}` : "",
+    ];
     for (const [which, bytes] of [packed, laid].entries()) {
       if (this.shown[which] === names[which]) continue;
       if (!(await this.scene.show(which, bytes, unknown, wanted))) return false;
@@ -164,7 +217,10 @@ class StructurePanel {
     return true;
   }
 
-  /** Draw what is loaded: anew only where the representation, the proteins or the theme differ. @param {any[]} offers */
+  /**
+   * Draw what is loaded; from scratch only if representation, proteins or theme differ.
+   * @param {Offer[]} offers
+   */
   dress(offers) {
     const { model, theme } = this.view;
     const worn = this.wear();
@@ -175,7 +231,14 @@ class StructurePanel {
       if (!molecule) return;
       const strong = this.strong(molecule);
       molecule.paint = this.paint(molecule);
-      const dress = { representation, strong, thin: which === 1, chains, accent: theme.accent, muted };
+      const dress = {
+        representation,
+        strong,
+        thin: which === 1,
+        chains,
+        accent: theme.accent,
+        muted,
+      };
       if (worn !== this.worn) molecule.dress(dress);
       else molecule.restick(strong);
     });
@@ -186,16 +249,26 @@ class StructurePanel {
     this.markHovered();
   }
 
-  /** @param {import("./structure_view/molecule.js").Molecule} molecule */
+  /** @param {Molecule} molecule */
   strong(molecule) {
-    return strongOf(molecule.residues, this.valuesOf(molecule.accession), this.view.model.get("threshold"));
+    return strongOf(
+      molecule.residues,
+      this.valuesOf(molecule.accession),
+      this.view.model.get("threshold"),
+    );
   }
 
-  /** @param {import("./structure_view/molecule.js").Molecule} molecule */
+  /** @param {Molecule} molecule */
   paint(molecule) {
     const { theme, link } = this.view;
-    const [faded, unknown] = [theme.faded, this.kit.unmapped].map((colour) => parseInt(colour.slice(1), 16));
-    return paintOf(this.valuesOf(molecule.accession), link.get("brush"), { rgb: theme.lut.rgb, faded, unknown });
+    const [faded, unknown] = [theme.faded, this.kit.unmapped].map((colour) =>
+      parseInt(colour.slice(1), 16),
+    );
+    return paintOf(this.valuesOf(molecule.accession), link.get("brush"), {
+      rgb: theme.lut.rgb,
+      faded,
+      unknown,
+    });
   }
 
   recolour() {
@@ -210,7 +283,7 @@ class StructurePanel {
     this.follow();
   }
 
-  /** @param {any} picked */
+  /** @param {Picked | null} picked */
   hovered(picked) {
     const position = picked?.residue?.position;
     this.pointed = picked;
@@ -219,7 +292,7 @@ class StructurePanel {
     this.box.classList.toggle("iplm-pointing", Boolean(position));
   }
 
-  /** @param {any} picked */
+  /** @param {Picked | null} picked */
   clicked(picked) {
     const position = picked?.residue?.position;
     if (position) this.view.link.set({ accession: picked.molecule.accession, position });
@@ -242,46 +315,61 @@ class StructurePanel {
   /** The halo and the label: of what the pointer is on, here or in another view. */
   markHovered() {
     const { hover } = this.view.link;
-    /** @type {any} */
+    /** @type {{ molecule: Molecule, residue?: Residue } | null} */
     this.labelled = null;
     for (const molecule of this.scene.molecules) {
-      const here = molecule && hover?.accession === molecule.accession ? hover.position : null;
+      const here = hover && hover.accession === molecule?.accession ? hover.position : null;
       molecule?.mark("hovered", here);
       const residue = here === null ? null : molecule?.places.get(here);
       if (molecule && residue) this.labelled = { molecule, residue };
     }
-    if (!this.labelled && this.pointed?.residue) this.labelled = this.pointed; // a residue without a position
+    // a residue without a position
+    if (!this.labelled && this.pointed?.residue) this.labelled = this.pointed;
     this.scene.draw();
     this.placeLabel();
   }
 
   placeLabel() {
-    if (!this.labelled) return this.tip.hide();
-    const { molecule, residue } = this.labelled;
+    const { molecule, residue } = this.labelled ?? {};
+    if (!molecule || !residue) return this.tip.hide();
     const whose = this.laid ? `${molecule.accession} ` : "";
-    const name = whose + nameOf(residue, valueAt(this.valuesOf(molecule.accession), residue.position));
+    const name =
+      whose + nameOf(residue, valueAt(this.valuesOf(molecule.accession), residue.position));
     this.tip.show([name], this.scene.at(molecule.pointOf(residue)));
   }
 
   /** @param {KeyboardEvent} event */
-  key(event) {
+  keyboard(event) {
     if (event.ctrlKey || event.metaKey || event.altKey || !this.molecule) return;
     if (event.key === "n" || event.key === "p") this.controls.step(event.key === "n" ? 1 : -1);
     else if (event.key === "f") this.controls.fill();
-    else if (!moveByKey(event, this.scene)) return;
+    else if (!moveByKeyboard(event, this.scene)) return;
     event.preventDefault();
   }
 
-  /** What the colours mean, beside the scale. @returns {import("./structure_view/key.js").Entry[]} */
+  /**
+   * What the colours mean, beside the scale.
+   * @returns {import("./structure_view/legend.js").Entry[]}
+   */
   get entries() {
     const { view, molecule } = this;
     const entries = [];
-    if (view.link.get("brush").length) entries.push({ words: "outside the brush", colour: view.theme.faded });
-    const unmapped = this.scene.molecules.some((m) => m?.residues.some(({ position }) => !position));
-    if (unmapped) entries.push({ words: "no UniProt position: activation unknown", colour: this.kit.unmapped });
+    if (view.link.get("brush").length)
+      entries.push({ words: "outside the brush", colour: view.theme.faded });
+    const unmapped = this.scene.molecules.some((m) =>
+      m?.residues.some(({ position }) => !position),
+    );
+    if (unmapped)
+      entries.push({ words: "no UniProt position: activation unknown", colour: this.kit.unmapped });
     const others = molecule && !molecule.alone && view.model.get("chains");
-    if (this.laid) entries.push({ words: `thin: ${this.laid.accession}`, colour: view.theme.lut.css[150], thin: true });
-    else if (others) entries.push({ words: "other chains of the entry", colour: "#949494", thin: true });
+    if (this.laid)
+      entries.push({
+        words: `thin: ${this.laid.accession}`,
+        colour: view.theme.lut.css[150],
+        thin: true,
+      });
+    else if (others)
+      entries.push({ words: "other chains of the entry", colour: "#949494", thin: true });
     return entries;
   }
 }

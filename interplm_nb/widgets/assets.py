@@ -1,8 +1,10 @@
 """The JavaScript and CSS of the views, and the vendored NGL.
 
-The sources are plain ES modules in the clone's `widgets/`, which the wheel carries as `interplm_nb/widgets/static/`. anywidget loads one module
-from a blob URL, where a relative import resolves to nothing: `esm` therefore joins a view and the parts that it imports into one module. This is
-no bundler: it reads lines that start at the margin, as the formatted sources have them, and refuses what it does not know.
+The sources are plain ES modules in the clone's `widgets/`; the wheel carries them as
+`interplm_nb/widgets/static/`. anywidget loads one module from a blob URL, where a relative import
+resolves to nothing, so `esm` joins a view and the parts that it imports into one module. It is no
+bundler: it reads lines that start at the margin, as the formatted sources have them, and refuses
+what it does not know.
 """
 
 import re
@@ -11,19 +13,21 @@ from functools import cache
 from pathlib import Path
 
 STATIC = Path(__file__).parent / "static"
-"""What the wheel carries; in a clone only NGL, which the build hook puts there."""
+"""What the wheel carries; a clone has only NGL here, from the build hook."""
 
 CLONE = Path(__file__).parents[2] / "widgets"
 
 NGL_MISSING = (
-    "The structure view needs NGL, which comes from npm when interplm-nb is installed, and npm could not be reached then: install interplm-nb again "
-    "with a network, or use show_nglview until then."
+    "The structure view needs NGL, which npm could not fetch when interplm-nb was installed: "
+    "install interplm-nb again with a network, or use show_nglview."
 )
-"""What a view says where `ngl()` is None."""
+"""Shown by a view where `ngl()` is None."""
 
 _IMPORT = re.compile(
     r'^(import|export)\s*\{([^{}]*)\}\s*from\s*"([^"]+)";?[ \t]*(?://.*)?\n?', re.MULTILINE
 )
+_TYPES = re.compile(r"^/\*\* @import .* \*/\n", re.MULTILINE)
+"""Imports of types: only the type check reads them, and a page must hold no `@import`."""
 _LIST = re.compile(r"^export\s*\{([^{}]*)\};?[ \t]*\n?", re.MULTILINE)
 _DECLARED = re.compile(
     r"^(export\s+)?(?:async\s+)?(?:function\b\s*\*?|class\b|const\b|let\b|var\b)\s*([\w$]+)",
@@ -41,7 +45,7 @@ class AssetError(ValueError):
 
 @dataclass(frozen=True)
 class _Part:
-    """One source file: what it says without its imports, what it imports, declares and exports."""
+    """One source file: its text without imports, what it imports, declares and exports."""
 
     path: Path
     body: str
@@ -58,9 +62,8 @@ def esm(name: str) -> str:
     """
     path = sources() / f"{name}.js"
     if not path.is_file():
-        raise AssetError(
-            f"No view {name!r} is among the sources; there are {', '.join(sorted(p.stem for p in sources().glob('*.js')))}."
-        )
+        known = ", ".join(sorted(p.stem for p in sources().glob("*.js")))
+        raise AssetError(f"No view {name!r} is among the sources; there are {known}.")
     return linked(path)
 
 
@@ -88,11 +91,12 @@ def sources() -> Path:
 
 
 def linked(entry: Path) -> str:
-    """An ES module and all that it imports, as one module: every part once, after the parts that it imports.
+    """An ES module and everything it imports as one module: each part once, after its own imports.
 
-    The imported parts' `import` and `export` words go; the entry's exports stay. Known are `import { a, b } from "./x.js"`,
-    `export { a, b } from "./x.js"`, exported declarations and `export { a, b }`. Raises AssetError for any other import, a part that is missing,
-    a name that a part does not export, a name that two parts declare at the top level, and a cycle.
+    The imported parts lose their `import` and `export` words; the entry keeps its exports. It reads
+    `import { a, b } from "./x.js"`, `export { a, b } from "./x.js"`, exported declarations and
+    `export { a, b }`. Raises AssetError for any other import, a missing part, a name that a part
+    does not export, a name that two parts declare at the top level, and a cycle.
     """
     parts: dict[Path, _Part] = {}
     _collect(entry.resolve(), (), parts)
@@ -101,13 +105,15 @@ def linked(entry: Path) -> str:
         for name in sorted(part.declares):
             if name in owners:
                 raise AssetError(
-                    f"{_shown(owners[name])} and {_shown(part.path)} both declare {name} at the top level: rename one."
+                    f"{_shown(owners[name])} and {_shown(part.path)} both declare {name} "
+                    "at the top level: rename one."
                 )
             owners[name] = part.path
         for path, names in part.imports:
             if missing := sorted(set(names) - parts[path].exports):
                 raise AssetError(
-                    f"{_shown(part.path)} imports {missing[0]} from {_shown(path)}, which does not export it."
+                    f"{_shown(part.path)} imports {missing[0]} from {_shown(path)}, "
+                    "which does not export it."
                 )
     *inner, last = parts.values()
     return "\n".join(
@@ -119,9 +125,8 @@ def linked(entry: Path) -> str:
 def _collect(path: Path, above: tuple[Path, ...], parts: dict[Path, _Part]) -> None:
     """Add `path` to `parts` after everything that it imports."""
     if path in above:
-        raise AssetError(
-            f"These import each other: {' -> '.join(_shown(p) for p in (*above[above.index(path) :], path))}."
-        )
+        circle = " -> ".join(_shown(p) for p in (*above[above.index(path) :], path))
+        raise AssetError(f"These import each other: {circle}.")
     if path in parts:
         return
     part = _read(path)
@@ -133,12 +138,13 @@ def _collect(path: Path, above: tuple[Path, ...], parts: dict[Path, _Part]) -> N
 
 
 def _read(path: Path) -> _Part:
-    text = path.read_text(encoding="utf-8")
+    text = _TYPES.sub("", path.read_text(encoding="utf-8"))
     imports, passed_on = [], []
     for word, listed, where in _IMPORT.findall(text):
         if not where.startswith("."):
             raise AssetError(
-                f"{_shown(path)} imports {where}: only relative imports of the project's own parts can be joined."
+                f"{_shown(path)} imports {where}: only relative imports of the project's own "
+                "parts can be joined."
             )
         names = _names(listed, path)
         imports.append(((path.parent / where).resolve(), names))
@@ -146,7 +152,8 @@ def _read(path: Path) -> _Part:
     body = _IMPORT.sub(lambda m: f"export {{{m[2]}}};\n" if m[1] == "export" else "", text)
     if unknown := _UNKNOWN.search(body):
         raise AssetError(
-            f'{_shown(path)} says {unknown[0]!r}: write import {{ a, b }} from "./x.js"; and one name per declaration.'
+            f'{_shown(path)} says {unknown[0]!r}: write import {{ a, b }} from "./x.js"; '
+            "and one name per declaration."
         )
     declared = _DECLARED.findall(body)
     listed = [name for names in _LIST.findall(body) for name in _names(names, path)]
@@ -161,16 +168,18 @@ def _names(listed: str, path: Path) -> tuple[str, ...]:
     for name in names:
         if not _NAME.fullmatch(name):
             raise AssetError(
-                f"{_shown(path)} lists {name!r} in an import or export: only plain names can be joined."
+                f"{_shown(path)} lists {name!r} in an import or export: "
+                "only plain names can be joined."
             )
     return names
 
 
 def _inner(part: _Part) -> str:
-    """The body of a part that is imported, its exports taken back."""
+    """The body of an imported part, without its exports."""
     if re.search(r"^export\s+default\b", part.body, re.MULTILINE):
         raise AssetError(
-            f"{_shown(part.path)} has a default export, and is imported: give what it exports a name."
+            f"{_shown(part.path)} has a default export, and is imported: "
+            "give what it exports a name."
         )
     return re.sub(r"^export\s+", "", _LIST.sub("", part.body), flags=re.MULTILINE)
 

@@ -1,4 +1,7 @@
-"""Everything that the views show of one feature, in one piece: exact counts over the whole store, and residues of some proteins."""
+"""Everything that the views show of one feature, in one bundle.
+
+Exact counts over the whole store, and the residues of some proteins.
+"""
 
 from collections.abc import Collection, Sequence
 from typing import Any
@@ -31,11 +34,14 @@ def bundle(
 ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """Record and arrays of `packing.pack` for one feature.
 
-    Counts are of every residue and protein of the store; `annotated` counts those that carry the feature's best concept on validation, where it has
-    one. Residues are of `n_proteins` proteins at most: of those `always` (be they more), and of a sample, even over bins of per-protein maximum
-    (`sampled_proteins`), or the strongest `among` those asked for. Activations are shares of the maximum on training proteins, sparse: `index` counts
-    residues over the bundle's proteins in order, from 0; `pinned_<i>_index`, `pinned_<i>_value` are those of other features on the same residues.
-    A `dead` feature fires on no training protein: it has no maximum to be a share of, and counts as silent everywhere.
+    Counts are of every residue and protein of the store; `annotated` counts those that carry the
+    feature's best concept on validation, where it has one. Residues are of at most `n_proteins`
+    proteins: all of `always` (even if they are more), and a sample, even over bins of per-protein
+    maximum (`sampled_proteins`), or the strongest `among` those asked for. Activations are shares
+    of the maximum on training proteins, sparse: `index` counts residues over the bundle's proteins
+    in order, from 0; `pinned_<i>_index` and `pinned_<i>_value` belong to other features on the
+    same residues. A `dead` feature fires on no training protein: it has no maximum to be a share
+    of, and counts as silent everywhere.
     """
     rows, values = pages.activations.feature(feature)
     best = pages.best.get(feature)
@@ -127,7 +133,7 @@ def _shown(
 def _along(
     rows: np.ndarray, values: np.ndarray, offsets: np.ndarray, places: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The active residues of some proteins, numbered over these proteins in their order: u32 and f32."""
+    """Active residues of some proteins, numbered over these proteins in order: u32 and f32."""
     firsts = np.searchsorted(rows, offsets[places])
     lasts = np.searchsorted(rows, offsets[places + 1])
     starts = np.concatenate([[0], np.cumsum(offsets[places + 1] - offsets[places])])

@@ -1,8 +1,9 @@
 """One colour scale for activations in every view, and distinct colours for annotation categories.
 
-The scale goes from light grey (0) to dark blue (the feature's maximum); its lightness falls steadily, so that it reads in greyscale and with
-any colour vision. On a dark page it runs the other way, from dark grey to pale blue. Categories take the palettes of Okabe and Ito (2008) and of
-Tol (2021); when these are used up, one grey.
+The scale goes from light grey (0) to dark blue (the feature's maximum); its lightness falls
+steadily, so that it reads in greyscale and with any colour vision. On a dark page it runs the other
+way, from dark grey to pale blue. Categories take the palettes of Okabe and Ito (2008) and of Tol
+(2021), and beyond these one grey.
 """
 
 import numpy as np
@@ -34,7 +35,7 @@ SCALE_ON_DARK = (
 """The same on a dark page; lightness rises steadily."""
 
 NOT_IN_STRUCTURE = "#d9b26f"
-"""A residue of a structure that maps to no residue of the protein: its activation is unknown, not 0."""
+"""A residue of a structure without a position in the protein: activation unknown, not 0."""
 
 CATEGORIES = (
     *("#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#0072b2", "#f0e442", "#000000"),
@@ -43,7 +44,7 @@ CATEGORIES = (
 """Of Okabe and Ito, then of Tol's muted set for those who have more than eight categories."""
 
 BEYOND = "#8a8a8a"
-"""Of every category beyond those: no colour means two categories. `widgets/kit/colours.js` has it too."""
+"""The colour of every further category: no colour means two. Also in `widgets/kit/colours.js`."""
 
 _STOPS = np.array([[int(c[i : i + 2], 16) for i in (1, 3, 5)] for c in SCALE], dtype=float)
 

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Any
 import traitlets as t
 
 from interplm_nb.widgets import assets
-from interplm_nb.widgets.feature_page import MIN_INSTANCES
 from interplm_nb.widgets.print_style import panel
 from interplm_nb.widgets.view import View
 
@@ -13,26 +12,28 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-NO_MATCH = (
-    f"This feature matches no concept that has {MIN_INSTANCES} instances on validation and on test."
-)
-
 
 class ConceptPanel(View):
-    """The concepts of the selected feature: threshold, F1 on validation and on test, 95 % interval and q value where the run has them.
+    """The concepts of the selected feature, with its scores and those of the controls.
 
-    Beside them the F1 that the best of each control reaches on the same concepts; below, the protein in focus, with links to UniProt, AlphaFold DB
-    and InterPro.
+    Threshold, F1 on validation and on test, and where the run has them the 95 % interval and q
+    value; beside them the best F1 of each control on the same concept. Below stands the protein in
+    focus, with links to UniProt, AlphaFold DB and InterPro.
 
-    F1 is f1_per_domain: precision by residues, recall by instances (InterPLM, arXiv 2412.12101, methods).
+    F1 is f1_per_domain: precision by residues, recall by instances (InterPLM, arXiv 2412.12101,
+    Methods).
     """
 
     _esm = assets.esm("concept_panel")
 
     sources = t.Dict(read_only=True, help="name, colour and mark of each source").tag(sync=True)
-    no_match = t.Unicode(
-        NO_MATCH, read_only=True, help="what is said of a feature without a concept"
-    ).tag(sync=True)
+    no_match = t.Unicode(read_only=True, help="said of a feature that matches no concept").tag(
+        sync=True
+    )
+
+    @t.default("no_match")
+    def _unmatched(self) -> str:
+        return f"This feature matches no concept with {self.data.pages.concepts_scored}."
 
     @t.default("sources")
     def _drawn(self) -> dict[str, dict[str, str]]:
@@ -49,7 +50,7 @@ class ConceptPanel(View):
         rows = record["concepts"]
         figure, axes = panel(4.8, 0.34 * max(1, len(rows)) + 1.5)
         title = f"Feature {record['feature']} of {record['source']}"
-        axes.set_title(title if rows else f"{title}\n{NO_MATCH}", fontsize=8, loc="left")
+        axes.set_title(title if rows else f"{title}\n{self.no_match}", fontsize=8, loc="left")
         axes.set(xlim=(0, 1), ylim=(max(1, len(rows)) - 0.4, -0.6))
         axes.set_xlabel(
             "F1 per domain on test proteins\nwhiskers: 95 % interval; n: instances in test"
@@ -75,7 +76,7 @@ class ConceptPanel(View):
         return figure
 
     def _score(self, axes: "Axes", row: dict[str, Any], y: int) -> None:
-        """One concept: the feature's bar with its interval, the controls' marks above it."""
+        """One concept: the bar of the feature with its interval, above it the controls."""
         own = self._look(self.data.pages.source)
         axes.barh(
             y + 0.15,

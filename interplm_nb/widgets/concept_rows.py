@@ -12,8 +12,9 @@ SHOWN = 8
 def concept_rows(pages: FeaturePages, feature: int, n: int = SHOWN) -> list[dict[str, Any]]:
     """The concepts that a feature matches best on validation, at most `n`, as JSON.
 
-    concept, category, threshold, f1_validation, f1_test (f1_per_domain), n_instances (test); low, high and q_value where the feature is the concept's
-    best (95 % interval over homology clusters); controls: {source: f1 on test} of the best feature of each other source.
+    Each has concept, category, threshold, f1_validation and f1_test (f1_per_domain), n_instances
+    (on test); low, high (95 % interval over homology clusters) and q_value where the feature is the
+    concept's best; controls: {source: f1 on test} of the best feature of each other source.
     """
     rows = pages.ranked.filter(pl.col("feature") == feature).head(n)
     best = pages.best_of_sources

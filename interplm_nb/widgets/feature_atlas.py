@@ -1,4 +1,4 @@
-"""The map of all features: which decoder vectors point the same way, and what such features match."""
+"""The map of all features: which decoder vectors point the same way, and what they match."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -16,16 +16,18 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 PALETTE = tuple(colour for colour in CATEGORIES if colour != "#000000")
-"""Of clusters; black would pass for an outline."""
+"""Colours of clusters; black would pass for an outline."""
 
 
 class FeatureAtlas(View):
-    """All living features by the UMAP of their decoder vectors (InterPLM, arXiv 2412.12101, Methods), as the run has stored it; dead ones are absent.
+    """All living features by the UMAP of their decoder vectors (InterPLM, arXiv 2412.12101).
 
-    A click, or an arrow key, selects a feature. Features within a lasso, or of one colour of the key, become `chosen`, and `[` and `]` step through
-    them. Colours are of the category of the concept that a feature matches best on validation, of its cluster, its density (share of residues on
-    which it is active, on a logarithmic scale) or the F1 of that concept on test; a feature without one is hollow. Sources other than the trained
-    SAE have no map: the view says so.
+    The run has stored the map; dead features are absent. A click or an arrow key selects a feature.
+    Features within a lasso, or of one colour of the legend, become `chosen`, and `[` and `]` step
+    through them. Colours show the category of the feature's best concept on validation, its
+    cluster, its density (share of residues on which it is active, on a log scale) or the F1 of that
+    concept on test; a feature without a value is hollow. Only the trained SAE has a map: for other
+    sources the view says so.
     """
 
     _esm = assets.esm("feature_atlas")
@@ -34,7 +36,7 @@ class FeatureAtlas(View):
         ("category", "cluster", "density", "f1"), "category", help="what colours show"
     ).tag(sync=True)
     chosen = t.List(
-        t.Int(), help="numbers of the features that are picked out, by a lasso or here; empty: none"
+        t.Int(), help="numbers of the features that a lasso, or Python, has picked out"
     ).tag(sync=True)
     about = t.Dict(
         read_only=True,
@@ -58,7 +60,10 @@ class FeatureAtlas(View):
         return proposal["value"]
 
     def figure(self) -> "Figure":
-        """The map for print: see `View.figure`. Points are rasterised in PDF and SVG; axes have no unit and are not drawn."""
+        """The map for print: see `View.figure`.
+
+        Points are rasterised in PDF and SVG; axes have no unit and are not drawn.
+        """
         from interplm_nb.widgets.feature_atlas_figure import atlas_figure, words_figure
 
         if self.about["missing"]:
@@ -77,7 +82,8 @@ class FeatureAtlas(View):
             )
         whole = self.data.about
         axes.set_title(
-            f"{table.height:,} of {whole['n_features']:,} features; {whole['plm']}, layer {whole['layer']}",
+            f"{table.height:,} of {whole['n_features']:,} features; "
+            f"{whole['plm']}, layer {whole['layer']}",
             fontsize=8,
             loc="left",
         )
@@ -91,9 +97,10 @@ def mapped(features: pl.DataFrame) -> pl.DataFrame:
 
 
 def cluster_colours(table: pl.DataFrame) -> list[str]:
-    """A colour of `PALETTE` for each cluster 0, 1, ... of a table with x, y and cluster; clusters that share one are kept apart on the map.
+    """A colour of `PALETTE` for each cluster 0, 1, ... of a table with x, y and cluster.
 
-    The largest choose first: a colour that is free, else the one whose nearest cluster is farthest away.
+    Clusters that share a colour are far apart on the map: the largest choose first, a free colour,
+    else the one whose nearest cluster is farthest away.
     """
     grouped = (
         table.filter(pl.col("cluster") >= 0).group_by("cluster").agg(pl.mean("x", "y"), n=pl.len())
@@ -129,14 +136,18 @@ def _mark(axes: "Axes", table: pl.DataFrame, feature: int, colour: str) -> None:
 def _missing(features: pl.DataFrame, source: str) -> str:
     """Why there is no map; empty: there is one."""
     if "x" in features.columns:
+        if mapped(features).height:
+            return ""
         return (
-            ""
-            if mapped(features).height
-            else f"None of the {features.height:,} features is active on these proteins, so there is nothing to map."
+            f"None of the {features.height:,} features is active on these proteins, "
+            "so there is nothing to map."
         )
     if source != "sae":
         return f"The map is of the trained SAE's features; source {source} has none."
-    return "This run has no map of its features: make stage activations anew, with interplm-nb run PROFILE --out RUN --force activations."
+    return (
+        "This run has no map of its features: run stage activations again, with "
+        "interplm-nb run PROFILE --out RUN --force activations."
+    )
 
 
 def _caption(n: int) -> str:

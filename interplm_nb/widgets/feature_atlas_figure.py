@@ -1,4 +1,4 @@
-"""The map of features for print, with the colours and the key of the view."""
+"""The map of features for print, with the colours and the legend of the view."""
 
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
@@ -26,9 +26,11 @@ FADED = 0.15
 def atlas_figure(
     table: pl.DataFrame, colour: str, colours: Mapping[Any, str], chosen: Collection[int] = ()
 ) -> tuple["Figure", "Axes"]:
-    """The features of a `feature_list` that have x and y. `colour` is one of `COLUMNS`; `colours` are those of categories or of clusters, by name.
+    """The features of a `feature_list` that have x and y.
 
-    Where some are `chosen` (numbers of features), the others are faded. Points are rasterised; axes have no unit and are not drawn.
+    `colour` is one of `COLUMNS`; `colours` belong to categories or clusters, by name. Where
+    some features are `chosen` (by number), the others are faded. Points are rasterised; axes have
+    no unit and are not drawn.
     """
     figure, axes = panel(4.8, 3.4)
     column = pl.col(COLUMNS[colour])
@@ -55,7 +57,7 @@ def atlas_figure(
 
 
 def words_figure(words: str) -> "Figure":
-    """Words in place of a map."""
+    """Words instead of a map."""
     figure = blank(4.8, 0.8)
     figure.text(0.02, 0.5, words, fontsize=7, va="center", wrap=True)
     return figure
@@ -108,7 +110,7 @@ def _bar(axes: "Axes", table: pl.DataFrame, colour: str) -> None:
 
 
 def _key(axes: "Axes", table: pl.DataFrame, colour: str, colours: Mapping[Any, str]) -> None:
-    """The largest groups with their colours and sizes, hollow points last, and how many smaller ones there are."""
+    """The largest groups with colours and sizes, hollow points last, and the number of the rest."""
     from matplotlib.lines import Line2D
 
     sizes = (

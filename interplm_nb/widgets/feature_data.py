@@ -1,4 +1,4 @@
-"""A run's features for the views: the list of all, and everything about the one that is selected."""
+"""A run's features for the views: the list of all, and everything about the selected one."""
 
 import logging
 from collections.abc import Iterable
@@ -25,22 +25,55 @@ from interplm_nb.widgets.structure.loaders import Structures, loaders
 log = logging.getLogger(__name__)
 
 WITH_STRUCTURE = 20
-"""Of the proteins that have a structure, so many of the strongest are always in a bundle, up to half of it."""
+"""The strongest proteins with a structure that a bundle always holds, up to half of it."""
 
 ASKING = ["feature", "pinned", "accessions"]
-"""Fields of the selection that a bundle answers."""
+"""Fields of the selection that a bundle depends on."""
 
 UNREADABLE = (PipelineError, ValueError, KeyError, OSError)
-"""What a feature, a structure or a sequence may be refused with."""
+"""Errors for a feature, a structure or a sequence that cannot be read."""
 
 
 class FeatureData(anywidget.AnyWidget):
-    """One source of a run, behind a `Selection`. It has no view; views take what it sends from the browser's side (`widgets/feature_data.js`).
+    """One source of a run behind a `Selection`: what views draw.
 
-    Whenever the selection's feature changes, one bundle of that feature is sent (`bundle.bundle`); whenever its protein changes, its structure, where
-    `structures` (see `structure_loaders.Structures`) has one. `keep` stores bundles and structures
-    for pages without a kernel. PipelineError for a run without activations or scores, or a source without stored activations; TraitError for a
-    selection of a feature that the source does not have, ValueError for one of another source.
+    It has no view of its own. Whenever the selection's feature changes, it sends one bundle of that
+    feature to the browser (`bundle.bundle`); whenever its protein changes, the protein's structure,
+    if there is one. `keep` stores bundles and structures for pages without a kernel.
+
+    Parameters
+    ----------
+    run
+        A `Run` or its folder.
+    source
+        What to look at: sae, random_sae, ...
+    selection
+        The selection to follow; default: a new one.
+    structures
+        Where structures are (`loaders.Structures`); default: the embedded and the cached ones.
+    n_proteins
+        Proteins whose residues a bundle holds, at most.
+    feature
+        The first feature of a new selection; default: that of the best pair on validation.
+
+    Raises
+    ------
+    PipelineError
+        The run has no activations or scores, or the source no stored activations.
+    TraitError
+        The selection has a feature that the source lacks.
+    ValueError
+        The selection is of another source.
+
+    Examples
+    --------
+    >>> from interplm_nb.pipeline.run import Run
+    >>> data = FeatureData(Run.shipped(), feature=12)
+    >>> data.selection.brush = [0.5, 1.0]
+    >>> data.selection.residues().columns
+    ['accession', 'position', 'letter', 'activation']
+    >>> data.features.height == data.about["n_features"]
+    True
     """
 
     _esm = assets.esm("feature_data")
@@ -100,7 +133,7 @@ class FeatureData(anywidget.AnyWidget):
         self._protein_asked()
 
     def close(self) -> None:
-        """Close the widget: it answers the selection no more."""
+        """Close the widget: it stops answering the selection."""
         if self.comm is not None:
             chosen: Selection = self.selection
             chosen.unobserve(self._asked, ASKING)
@@ -118,15 +151,17 @@ class FeatureData(anywidget.AnyWidget):
     def _check_selection(self, selection: Selection) -> None:
         if selection.source != self.pages.source:
             raise ValueError(
-                f"the selection is of source {selection.source!r}, the data of {self.pages.source!r}; give both the same"
+                f"the selection is of source {selection.source!r}, the data of "
+                f"{self.pages.source!r}; give both the same"
             )
         for feature in (selection.feature, *selection.pinned):
             self.check(feature)
 
     def residues(self, selection: Selection) -> pl.DataFrame:
-        """Residues on which the selected feature is active, within the brush and the chosen proteins, of the whole store: by protein and position.
+        """Residues of the whole store on which the selected feature is active.
 
-        Columns: accession, position (i64, from 1), letter, activation (f32, share of the maximum on training proteins).
+        Those within the brush and the chosen proteins, by protein and position. Columns: accession,
+        position (i64, from 1), letter, activation (f32, share of the maximum on training proteins).
         """
         rows, values = self.pages.activations.feature(selection.feature)
         if selection.brush:
@@ -162,7 +197,7 @@ class FeatureData(anywidget.AnyWidget):
         }, arrays
 
     def packed_structure(self, accession: str) -> bytes:
-        """A protein's structure, as `structure` and `kept_structures` hold it; empty where there is none."""
+        """A protein's structure as `structure` and `kept_structures` hold it, or b""."""
         load = self.structures.get(accession)
         if load is None:
             return b""
@@ -173,14 +208,20 @@ class FeatureData(anywidget.AnyWidget):
     def keep(
         self, features: Iterable[int], n_proteins: int | None = None, structures: bool = True
     ) -> None:
-        """Store bundles of features, and the structures of their proteins, in the widget's state: what a page without a kernel can show."""
+        """Store bundles of features, and their proteins' structures, in the widget's state.
+
+        A page without a kernel can show these.
+        """
         for name, value in self.to_keep(features, n_proteins, structures).items():
             setattr(self, name, value)
 
     def to_keep(
         self, features: Iterable[int], n_proteins: int | None = None, structures: bool = True
     ) -> dict[str, dict[str, bytes]]:
-        """What `keep` stores: `kept` and `kept_structures`. TraitError for a feature that is none."""
+        """What `keep` stores: `kept` and `kept_structures`.
+
+        TraitError for a feature that the source does not have.
+        """
         chosen = list(dict.fromkeys(features))
         for feature in chosen:
             self.check(feature)
@@ -239,7 +280,10 @@ class FeatureData(anywidget.AnyWidget):
         }
 
     def _asked(self, _: object = None) -> None:
-        """Send the bundle that the selection asks for, unless it was sent last: several fields that change at once are each heard."""
+        """Send the bundle that the selection asks for, unless it was sent last.
+
+        Several fields that change at once call this several times.
+        """
         wanted = tuple(repr(getattr(self.selection, name)) for name in ASKING)
         shown = {"", *(protein["accession"] for protein in self.current[0]["proteins"])}
         if wanted == self._answered and self.selection.accession in shown:
@@ -276,11 +320,12 @@ class FeatureData(anywidget.AnyWidget):
 
 
 def _holding(run: Run, source: str) -> Run:
-    """The run, where views can draw the source."""
+    """The run, if views can draw the source."""
     stored = run.with_activations()
     if stored and source not in stored:
         raise PipelineError(
-            f"views draw stored activations, and source {source!r} of {run.folder} has none; those that have: {', '.join(stored)}"
+            f"source {source!r} of {run.folder} has no stored activations, which views need; "
+            f"sources that have them: {', '.join(stored)}"
         )
     return run
 

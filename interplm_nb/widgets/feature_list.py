@@ -1,4 +1,4 @@
-"""One row per feature, for the table and the map: how often it fires, where it lies, what it matches best."""
+"""One row per feature, for the table and the map."""
 
 from typing import Any
 
@@ -13,11 +13,13 @@ NAMES = ("concept", "category")
 
 
 def feature_list(pages: FeaturePages) -> pl.DataFrame:
-    """One row per feature, dead ones included, by number. A column that the run has nothing for is absent.
+    """One row per feature, dead ones included, by number.
 
-    feature (u32); n_active (i64) residues above 0 and density, their share; maximum (f32, raw, on train); of a run's atlas n_proteins, mean_active,
-    x, y, cluster (the last four null where the feature is dead); concept, category, f1_validation, f1_test of the best pair on validation (null where
-    it matches none).
+    Columns: feature (u32); n_active (i64), residues above 0, and density, their share; maximum
+    (f32, raw, on train); concept, category, f1_validation and f1_test of the best pair on
+    validation, null where it matches none. With a run's atlas also n_proteins, mean_active, x, y,
+    cluster, the last four null where the feature is dead; a column that the run cannot fill is
+    absent.
     """
     maxima = pages.run.maxima(pages.source)
     n_active = pages.activations.n_active()
@@ -32,7 +34,7 @@ def feature_list(pages: FeaturePages) -> pl.DataFrame:
         )
         table = table.with_columns(
             pl.col("n_active", "density", "n_proteins").fill_null(0)
-        )  # those of a dead feature, which is not on the map
+        )  # dead features are not on the map
     except PipelineError:  # a control has none
         pass
     best = pages.ranked.unique("feature", keep="first", maintain_order=True).select(
@@ -42,7 +44,10 @@ def feature_list(pages: FeaturePages) -> pl.DataFrame:
 
 
 def packed_list(table: pl.DataFrame) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """Record and arrays of `packing.pack`: numbers as float32 (missing: NaN), names as int32 into the record's lists (missing: -1)."""
+    """Record and arrays of `packing.pack`.
+
+    Numbers are float32 (missing: NaN), names int32 into the record's lists (missing: -1).
+    """
     record: dict[str, Any] = {"columns": table.columns}
     arrays = {}
     for name in table.columns:

@@ -1,4 +1,7 @@
-"""What a run says about one feature: its concepts, its distribution, its proteins. Tables and HTML, no controls; needs no torch."""
+"""What a run says about one feature: its concepts, its distribution, its proteins.
+
+Tables and HTML, no controls; needs no torch.
+"""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -12,14 +15,10 @@ import polars as pl
 from interplm_nb.activations import FeatureActivations
 from interplm_nb.annotations import Annotations
 from interplm_nb.features.examples import proteins_of
-from interplm_nb.pipeline.errors import PipelineError
 from interplm_nb.pipeline.run import Run
 from interplm_nb.proteins import Proteins
 from interplm_nb.widgets.colours import category_colours
 from interplm_nb.widgets.sequence import STYLE, colour_bar, sequence_html
-
-MIN_INSTANCES = 10
-"""Concepts with fewer instances on validation or on test are not ranked: the best of many features on three instances is luck."""
 
 WINDOW = 25
 """Residues shown on either side of a feature's maximum."""
@@ -27,7 +26,7 @@ WINDOW = 25
 
 @dataclass(frozen=True)
 class FeaturePages:
-    """The features of one source of a run, in unit `max` of the training maxima (convention `strict`)."""
+    """One source of a run, in unit `max` of the training maxima (convention `strict`)."""
 
     run: Run
     source: str = "sae"
@@ -50,7 +49,7 @@ class FeaturePages:
 
     @cached_property
     def colours(self) -> dict[str, str]:
-        """A colour for each annotation category; the most frequent categories get the most distinct ones."""
+        """A colour for each annotation category; frequent categories get the most distinct ones."""
         by_size = (
             self.annotations.table["category"]
             .value_counts()
@@ -65,66 +64,63 @@ class FeaturePages:
 
     @cached_property
     def ranked(self) -> pl.DataFrame:
-        """Each concept's features at the threshold that is best on validation, with the F1 of that pair on test; best first.
+        """Every pair of a scored concept and a feature, best on validation first.
 
-        Of concepts with `MIN_INSTANCES`. Columns: concept, category, feature, threshold_pct, f1_validation, f1_test (both f1_per_domain; 0 without
-        a true positive), n_instances (on test).
+        Each feature is taken at its best threshold on validation; `f1_test` is of that pair.
+        Columns: concept, category, feature, threshold_pct (share of the maximum), f1_validation,
+        f1_test (both f1_per_domain; 0 without a true positive), n_instances (on test).
+        The first row of a concept is its row in `best_of_sources`.
         """
-        pair = ["concept", "feature", "threshold_pct"]
+        sizes = self.best_of_sources.select("concept", "n_instances").unique()
         chosen = (
             self._scores("validation")
-            .sort(["f1_per_domain", "f1", "threshold_pct"], descending=[True, True, False])
-            .group_by("concept", "feature", maintain_order=True)
-            .first()
+            .sort("f1_per_domain", "f1", "threshold_pct", descending=[True, True, False])
+            .unique(["concept", "feature"], keep="first", maintain_order=True)
             .rename({"f1_per_domain": "f1_validation"})
+            .drop("n_instances")
+            .join(sizes, on="concept", maintain_order="left")
         )
+        pair = ["concept", "feature", "threshold_pct"]
         test = self._scores("test").select(*pair, pl.col("f1_per_domain").alias("f1_test"))
-        sizes = (
-            self.run.scores(self.source, "test", "strict")
-            .concepts.filter(pl.col("n_instances") >= MIN_INSTANCES)
-            .select("concept", "n_instances")
-        )
-        enough = chosen.filter(pl.col("n_instances") >= MIN_INSTANCES).drop("n_instances")
-        joined = (
-            enough.join(sizes, on="concept")
-            .join(test, on=pair, how="left")
+        return (
+            chosen.join(test, on=pair, how="left", maintain_order="left")
             .with_columns(pl.col("f1_test").fill_null(0))
-        )
-        ordered = joined.sort(["f1_validation", "feature"], descending=[True, False])
-        return ordered.select(
-            "concept",
-            "category",
-            "feature",
-            "threshold_pct",
-            "f1_validation",
-            "f1_test",
-            "n_instances",
+            .sort(
+                "f1_validation",
+                "f1",
+                "feature",
+                descending=[True, True, False],
+                maintain_order=True,
+            )
+            .select("concept", "category", *pair[1:], "f1_validation", "f1_test", "n_instances")
         )
 
     @cached_property
     def best(self) -> dict[int, dict[str, Any]]:
-        """Of each feature its best pair on validation: concept, category, f1_validation, f1_test. Features that match none are left out."""
+        """Each feature's best pair on validation: concept, category, f1_validation, f1_test.
+
+        Features that match no concept are left out.
+        """
         first = self.ranked.unique("feature", keep="first", maintain_order=True)
         rows = first.select("feature", "concept", "category", "f1_validation", "f1_test").to_dicts()
         return {row.pop("feature"): row for row in rows}
 
     @cached_property
     def best_of_sources(self) -> pl.DataFrame:
-        """Table `best` of stage concepts, `strict` rows: the best feature of each source for each concept; empty where the run has none."""
-        try:
-            return self.run.table("concepts", "best").filter(pl.col("convention") == "strict")
-        except PipelineError:
-            return pl.DataFrame(
-                schema={
-                    "source": pl.String,
-                    "concept": pl.String,
-                    "feature": pl.UInt32,
-                    "f1_per_domain": pl.Float64,
-                }
-            )
+        """The best feature of each source for each scored concept: the `strict` rows of `best`.
+
+        PipelineError before stage `concepts`.
+        """
+        return self.run.table("concepts", "best").filter(pl.col("convention") == "strict")
+
+    @cached_property
+    def concepts_scored(self) -> str:
+        """Which concepts the stage scored: "at least 10 instances in validation and in test"."""
+        table = self.run.table("concepts", "comparison").filter(pl.col("convention") == "strict")
+        return str(table["concepts_scored"][0])
 
     def carried(self, concept: str) -> np.ndarray:
-        """bool [n_residues]: the residues that carry a concept; remembered, since features share concepts."""
+        """bool [n_residues]: the residues that carry a concept; kept for other features."""
         if concept not in self._carried:
             self._carried[concept] = self.annotations.mask(concept)
         return self._carried[concept]
@@ -134,7 +130,10 @@ class FeaturePages:
         return {}
 
     def spans(self, accessions: list[str]) -> dict[str, list[dict[str, Any]]]:
-        """The segments of each of these proteins: start, end, concept, category, instance; by start, the longest first."""
+        """The segments of each of these proteins, by start, the longest first.
+
+        start, end, concept, category, instance.
+        """
         table = self.annotations.table.filter(pl.col("accession").is_in(accessions))
         ordered = table.sort("start", "end", descending=[False, True])
         parts = ordered.select(
@@ -159,7 +158,10 @@ class FeaturePages:
         )
 
     def gallery_html(self, features: Iterable[int], n: int = 2) -> str:
-        """Features one below the other, each with its `n` strongest proteins and an anchor `feature-N` that tables link to."""
+        """Features one below the other, each with its `n` strongest proteins.
+
+        Tables link to their anchors, `feature-N`.
+        """
         return "".join(
             f'<h4 id="feature-{feature}">Feature {feature}</h4>{self.top_html(feature, n)}'
             for feature in dict.fromkeys(features)
@@ -167,8 +169,9 @@ class FeaturePages:
 
     def _window(self, row: dict, feature: int) -> str:
         accession, position = row["accession"], row["position"]
-        heading = f"<b>{escape(accession)}</b> {escape(self.name(accession))}: maximum {row['maximum']:.2f} at {position} of {row['length']} residues"
-        return f"<p>{heading}</p>" + self._shaded(
+        name = f"<b>{escape(accession)}</b> {escape(self.name(accession))}"
+        where = f"maximum {row['maximum']:.2f} at {position} of {row['length']} residues"
+        return f"<p>{name}: {where}</p>" + self._shaded(
             accession, feature, (position - WINDOW, position + WINDOW)
         )
 

@@ -17,30 +17,38 @@ PRINTED = 15
 """Rows of the table for print."""
 
 _COLUMNS: dict[str, tuple[str, float, str]] = {
-    "feature": ("feature", 0.6, "d"), "concept": ("best concept", 2.2, ""), "category": ("category", 1.3, ""),
-    "f1_validation": ("F1 validation", 0.85, ".2f"), "f1_test": ("F1 test", 0.85, ".2f"), "density": ("density", 0.75, "%"),
-    "n_proteins": ("proteins", 0.65, ",d"), "maximum": ("maximum", 0.7, ".1f"), "cluster": ("cluster", 0.6, "d"),
-}  # fmt: skip
-"""Columns for print: heading, width in inches, how numbers are written; "%": in percent, to two digits that count."""
+    "feature": ("feature", 0.6, "d"),
+    "concept": ("best concept", 2.2, ""),
+    "category": ("category", 1.3, ""),
+    "f1_validation": ("F1 validation", 0.85, ".2f"),
+    "f1_test": ("F1 test", 0.85, ".2f"),
+    "density": ("density", 0.75, "%"),
+    "n_proteins": ("proteins", 0.65, ",d"),
+    "maximum": ("maximum", 0.7, ".1f"),
+    "cluster": ("cluster", 0.6, "d"),
+}
+"""Columns for print: heading, width in inches, number format ("%": percent, two digits)."""
 
 _BARS = ("f1_validation", "f1_test")
 
 
 class FeatureTable(View):
-    """One row per feature: its best concept, F1 on validation and on test, how often it fires, how strongly.
+    """One row per feature: its best concept, F1 on validation and test, density and maximum.
 
-    Press a heading to sort, a row to select its feature, or use the arrow keys; `/` searches. The table's order is that of `[` and `]` in every view.
+    Press a heading to sort, a row to select its feature, or use the arrow keys; `/` searches. In
+    every view `[` and `]` step through the table's order.
     """
 
     _esm = assets.esm("feature_table")
 
     search = t.Unicode(
         "",
-        help="words, each the beginning of the feature's number or within its concept, category or description",
+        help="words: each begins the feature's number, or is in its concept, category "
+        "or description",
     ).tag(sync=True)
     category = t.Unicode("", help="category of the best concept; empty: all").tag(sync=True)
     least_f1 = t.Float(
-        0.0, min=0, max=1, help="F1 on test below which a feature is left out; 0: none is"
+        0.0, min=0, max=1, help="F1 on test below which a feature is left out; 0: keep all"
     ).tag(sync=True)
     dead = t.Bool(False, help="show features that never fire on training proteins too").tag(
         sync=True
@@ -54,7 +62,7 @@ class FeatureTable(View):
         columns = self.data.features.columns
         if proposal["value"] not in columns:
             raise t.TraitError(
-                f"features have the columns {', '.join(columns)}, not {proposal['value']!r}, to be sorted by"
+                f"cannot sort by {proposal['value']!r}; the columns are {', '.join(columns)}"
             )
         return proposal["value"]
 
@@ -63,12 +71,16 @@ class FeatureTable(View):
         known = self.data.features["category"].drop_nulls().unique().sort().to_list()
         if proposal["value"] and proposal["value"] not in known:
             raise t.TraitError(
-                f"the best concepts of features have the categories {', '.join(known)}, not {proposal['value']!r}"
+                f"no best concept has the category {proposal['value']!r}; "
+                f"the categories are {', '.join(known)}"
             )
         return proposal["value"]
 
     def rows(self) -> pl.DataFrame:
-        """What the table shows, in its order: rows of `data.features` that pass search and filters. Stable; what is missing comes last."""
+        """The rows of `data.features` that pass search and filters, in the table's order.
+
+        The sort is stable; missing values come last.
+        """
         table = self.data.features
         wanted = [] if self.dead else [pl.col("maximum") > 0]
         if self.category:
@@ -107,12 +119,16 @@ class FeatureTable(View):
 
     def _caption(self, shown: int, n: int) -> str:
         pages = self.data.pages
-        order = f"by {_COLUMNS.get(self.sort, (self.sort,))[0]}, from the {'highest' if self.descending else 'lowest'}"
+        end = "highest" if self.descending else "lowest"
+        order = f"by {_COLUMNS.get(self.sort, (self.sort,))[0]}, from the {end}"
         here = f"{pages.activations.n_residues:,} residues of {len(pages.proteins):,} proteins"
         over = (
             "all proteins of the whole run" if "n_proteins" in self.data.features.columns else here
         )  # a run without a map counts what it holds
-        return f"Features of {pages.source}, {order}: {shown} of {n:,}.\nDensity over {over}; maximum on training proteins."
+        return (
+            f"Features of {pages.source}, {order}: {shown} of {n:,}.\n"
+            f"Density over {over}; maximum on training proteins."
+        )
 
 
 def _matching(word: str, names: list[str]) -> pl.Expr:

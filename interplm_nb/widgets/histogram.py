@@ -14,17 +14,19 @@ if TYPE_CHECKING:
 
 
 class ActivationHistogram(View):
-    """Residues, or proteins by their maximum, by activation: exact counts over the whole store; in a second colour those that carry the best concept.
+    """How many residues have which activation, or how many proteins which maximum.
 
-    Drag, or use the arrow keys, to brush a range: it becomes `selection.brush`. Bars and axes never move with the brush. Counts are of the whole
-    store, by bins; where a brush cuts a bin, its line says between which counts the true one lies: `selection.residues()` has the residues.
+    Counts are exact over the whole store, by bins; in a second colour those that carry the best
+    concept. Drag, or use the arrow keys, to brush a range: it becomes `selection.brush`. Bars and
+    axes never move with the brush. Where a brush cuts a bin, its line gives the two counts between
+    which the true one lies; `selection.residues()` has the residues.
     """
 
     _esm = assets.esm("histogram")
 
     unit = t.Enum(("residues", "proteins"), "residues", help="what is counted").tag(sync=True)
     scale = t.Enum(("log", "linear"), "log", help="axis of counts").tag(sync=True)
-    share = t.Bool(False, help="shares of all that are active, in place of counts").tag(sync=True)
+    share = t.Bool(False, help="shares of all active ones instead of counts").tag(sync=True)
 
     def figure(self) -> "Figure":
         """The histogram for print: see `View.figure`."""

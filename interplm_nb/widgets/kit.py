@@ -1,4 +1,7 @@
-"""What all views share in the browser: drawing, colours, exports, style, and NGL. One per kernel, so that it travels once."""
+"""What all views share in the browser: drawing, colours, exports, style, and NGL.
+
+One per kernel, so that it travels once.
+"""
 
 from typing import ClassVar, Self
 
@@ -10,7 +13,7 @@ from interplm_nb.widgets.colours import NOT_IN_STRUCTURE, SCALE, SCALE_ON_DARK
 
 
 class Kit(anywidget.AnyWidget):
-    """The JavaScript that views share. No view of its own: views take what it exports through `kit`, see `widgets/kit.js`."""
+    """The JavaScript that views share; they get its exports through `kit` (`widgets/kit.js`)."""
 
     _esm = assets.esm("kit")
 
@@ -21,7 +24,7 @@ class Kit(anywidget.AnyWidget):
     ngl = t.Bytes(
         b"", help="NGL's script, gzipped; empty where the package was built without it"
     ).tag(sync=True)
-    ngl_missing = t.Unicode("", help="what is missing then, and the way out").tag(sync=True)
+    ngl_missing = t.Unicode("", help="why NGL is missing, and what to do").tag(sync=True)
 
     _shared: ClassVar["Kit | None"] = None
 

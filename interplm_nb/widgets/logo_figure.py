@@ -18,15 +18,22 @@ CHEMISTRY = (
     ("aromatic", "FWY", "#c83fd4", "#e86cc6"),
     ("special", "CGP", "#b28715", "#f5cb0c"),
 )
-"""Group, its letters, its colour on white and on a dark page. Each has a contrast of 3 : 1 or more with the page, and any two differ by 25 or more in
-CIELAB, as they are and as Machado et al. (IEEE Trans Vis Comput Graph 15:1291, 2009) simulate protanopia, deuteranopia and tritanopia."""
+"""Group, its letters, its colour on white and on a dark page.
+
+Each has a contrast of 3 : 1 or more with the page, and any two differ by 25 or more in CIELAB, as
+they are and as Machado et al. (IEEE Trans Vis Comput Graph 15:1291, 2009) simulate protanopia,
+deuteranopia and tritanopia.
+"""
 
 SHORT = 0.015
 """Letters lower than this share of the axis are bars of their colour."""
 
 
 def axis_for(information: np.ndarray, cut: int | None = None) -> float:
-    """The end of the axis of bits for these columns: 1 or more whole bits. Where one column is `cut`, it need not fit, and 0.25 and 0.5 are too."""
+    """The end of the axis of bits for these columns: 1 or more whole bits.
+
+    Where one column is `cut`, that one need not fit, and the axis may also end at 0.25 or 0.5.
+    """
     tallest = (
         float(np.max(information if cut is None else np.delete(information, cut), initial=0))
         if len(information)
@@ -39,9 +46,10 @@ def axis_for(information: np.ndarray, cut: int | None = None) -> float:
 def draw_logo(
     axes: "Axes", weights: PositionWeights, columns: range, first: int, top: float
 ) -> None:
-    """Stacks of the columns that there are of `columns`, numbered from `first`, the most frequent letter on top.
+    """Draw the stacks of `columns`, as far as they exist, numbered from `first`.
 
-    The axis ends at `top` bits; a stack above it is shortened, with a break and its bits.
+    The most frequent letter is on top. The axis ends at `top` bits; a stack above it is shortened,
+    with a break and its bits.
     """
     from matplotlib.collections import PathCollection
 
@@ -71,7 +79,10 @@ def draw_logo(
 
 
 def stack(weights: PositionWeights, column: int) -> list[tuple[str, float, float]]:
-    """The letters of a column from below, the most frequent one on top, of equals the first in the alphabet: letter, base and height in bits."""
+    """The letters of a column from below, the most frequent on top: letter, base, height in bits.
+
+    Of equally frequent letters the first in the alphabet is on top.
+    """
     heights = weights.heights[column]
     order = [kind for kind in np.lexsort((-np.arange(len(heights)), heights)) if heights[kind] > 0]
     bases = np.concatenate([[0.0], np.cumsum(heights[order])])
@@ -82,7 +93,10 @@ def stack(weights: PositionWeights, column: int) -> list[tuple[str, float, float
 
 
 def _glyph(letter: str, x: float, y: float, height: float, bar: bool) -> "Path":
-    """A letter that fills the box of width 1 at x, y; the narrow I keeps 0.4 of it, and what is too low to read is a bar."""
+    """A letter that fills the box of width 1 at x, y.
+
+    The narrow I keeps 0.4 of it, and what is too low to read is a bar.
+    """
     from matplotlib.path import Path
     from matplotlib.transforms import Affine2D
 

@@ -24,15 +24,17 @@ def pack(
 ) -> bytes:
     """A record (JSON) and one-dimensional arrays as bytes.
 
-    u32 length of the header, the header as JSON in UTF-8 (`record` and `arrays`: name, dtype, length, offset from the end of the header), then the
-    arrays, little-endian, each at a multiple of 8 bytes. `compress` wraps all of it in gzip. `widgets/kit/bytes.js` reads it.
+    u32 length of the header, the header as JSON in UTF-8 (`record` and `arrays`: name, dtype,
+    length, offset from the end of the header), then the arrays, little-endian, each at a multiple
+    of 8 bytes. `compress` wraps all of it in gzip. `widgets/kit/bytes.js` reads it.
     """
     places: dict[str, dict[str, Any]] = {}
     parts, at = [], 0
     for name, array in arrays.items():
         if array.ndim != 1 or array.dtype.name not in DTYPES:
             raise ValueError(
-                f"{name}: a browser takes one-dimensional arrays of {', '.join(DTYPES)}, not {array.dtype} of shape {array.shape}"
+                f"{name}: a browser takes one-dimensional arrays of {', '.join(DTYPES)}, "
+                f"not {array.dtype} of shape {array.shape}"
             )
         raw = (
             np.ascontiguousarray(array).astype(array.dtype.newbyteorder("<"), copy=False).tobytes()

@@ -18,18 +18,27 @@ NOT_STATE = ("_esm", "_css", "_anywidget_id", "layout", "tabbable", "tooltip")
 PREFIXES = ("_model", "_view", "_dom")
 
 STYLE = """
-body { margin: 0; padding: 12px; font: 14px/1.45 system-ui, -apple-system, "Segoe UI", "DejaVu Sans", Arial, sans-serif; }
+body {
+  margin: 0; padding: 12px;
+  font: 14px/1.45 system-ui, -apple-system, "Segoe UI", "DejaVu Sans", Arial, sans-serif;
+}
 h1 { font-size: 18px; margin: 0 0 8px; }
 .iplm-shown { margin-bottom: 12px; }
 @media (prefers-color-scheme: dark) {
-  :root { --jp-layout-color0: #111111; --jp-layout-color1: #181818; --jp-layout-color2: #2a2a2a; --jp-ui-font-color0: #f2f2f2;
-    --jp-ui-font-color1: #e0e0e0; --jp-ui-font-color2: #b8b8b8; --jp-border-color2: #5a5a5a; }
+  :root {
+    --jp-layout-color0: #111111; --jp-layout-color1: #181818; --jp-layout-color2: #2a2a2a;
+    --jp-ui-font-color0: #f2f2f2; --jp-ui-font-color1: #e0e0e0; --jp-ui-font-color2: #b8b8b8;
+    --jp-border-color2: #5a5a5a;
+  }
   body { background: #181818; color: #e0e0e0; }
 }
 """
 
 SANDBOX = "allow-scripts allow-downloads allow-popups allow-popups-to-escape-sandbox"
-"""What a page inside a notebook's output may do: run its own script, save files, open links in a new tab; it cannot reach the notebook."""
+"""What a page inside a notebook's output may do.
+
+It may run its own script, save files and open links in a new tab; it cannot reach the notebook.
+"""
 
 
 Changes = Mapping[str, Mapping[str, Any]]
@@ -37,7 +46,10 @@ Changes = Mapping[str, Mapping[str, Any]]
 
 
 def page(widgets: Sequence[anywidget.AnyWidget], title: str, changes: Changes | None = None) -> str:
-    """The HTML of these widgets and of all that they refer to. Data cannot end the script that it is in."""
+    """The HTML of these widgets and of everything they refer to.
+
+    Data cannot end the script that it is in.
+    """
     models = {w.model_id: w for w in _with_references(widgets)}
     sources = {_digest(w): _module(w) for w in models.values()}
     selection = next((id for id, w in models.items() if isinstance(w, Selection)), None)
@@ -52,9 +64,12 @@ def page(widgets: Sequence[anywidget.AnyWidget], title: str, changes: Changes | 
         for digest, source in sources.items()
     )
     return (
-        f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{escape(title)}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<main><h1>{escape(title)}</h1></main>\n{modules}"
-        f'<script type="application/json" id="iplm-state">{_json(state)}</script>\n<script type="module">{_safe(assets.esm("host"))}</script>\n'
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{escape(title)}</title>\n<style>{STYLE}</style>\n</head>\n"
+        f"<body>\n<main><h1>{escape(title)}</h1></main>\n{modules}"
+        f'<script type="application/json" id="iplm-state">{_json(state)}</script>\n'
+        f'<script type="module">{_safe(assets.esm("host"))}</script>\n'
         "</body>\n</html>\n"
     )
 
@@ -71,13 +86,20 @@ def write_page(
 def static_html(
     widgets: Sequence[anywidget.AnyWidget], title: str, height: int, changes: Changes | None = None
 ) -> str:
-    """The page as an `<iframe>` for a cell's output: it is live in `nbconvert --to html`, with no kernel and no network."""
+    """The page as an `<iframe>` for a cell's output.
+
+    It stays live in `nbconvert --to html`, with no kernel and no network.
+    """
     inner = escape(page(widgets, title, changes), quote=True)
-    return f'<iframe title="{escape(title, quote=True)}" sandbox="{SANDBOX}" style="width:100%;height:{height}px;border:0" srcdoc="{inner}"></iframe>'
+    style = f"width:100%;height:{height}px;border:0"
+    return (
+        f'<iframe title="{escape(title, quote=True)}" sandbox="{SANDBOX}" style="{style}" '
+        f'srcdoc="{inner}"></iframe>'
+    )
 
 
 def _with_references(widgets: Iterable[anywidget.AnyWidget]) -> list[anywidget.AnyWidget]:
-    """The widgets, and those that their traits name, and theirs."""
+    """The widgets, and all that their traits refer to."""
     found: dict[str, anywidget.AnyWidget] = {}
     waiting = list(widgets)
     while waiting:
@@ -136,5 +158,5 @@ def _json(state: Any) -> str:
 
 
 def _safe(source: str) -> str:
-    """A module's text inside a script element; our own sources hold neither of these outside strings."""
+    """A module's text inside a script element; our sources hold neither outside of strings."""
     return source.replace("</script", "<\\/script").replace("<!--", "<\\!--")

@@ -11,7 +11,10 @@ from interplm_nb.widgets.colours import SCALE
 
 
 def panel(width: float, height: float) -> tuple["Figure", "Axes"]:
-    """A figure of one panel, sizes in inches; text of 7 points, lines as thin as journals ask, letters kept as letters in PDF and SVG."""
+    """A figure of one panel, sizes in inches.
+
+    Text of 7 points, lines as thin as journals ask, letters kept as letters in PDF and SVG.
+    """
     figure = blank(width, height)
     axes = figure.add_subplot()
     tidy(axes)
@@ -19,7 +22,7 @@ def panel(width: float, height: float) -> tuple["Figure", "Axes"]:
 
 
 def blank(width: float, height: float) -> "Figure":
-    """An empty figure, of no window and no global state."""
+    """An empty figure, without a window or global state."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

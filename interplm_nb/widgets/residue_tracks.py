@@ -1,4 +1,4 @@
-"""A feature along many proteins, one row each: activations, annotations, other features beside it."""
+"""A feature along many proteins: activations, annotations, other features beside it."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -21,17 +21,19 @@ AROUND = 60
 """Residues on either side of the maximum in a printed figure of aligned rows."""
 
 MOST_CELLS = 600
-"""Cells across a printed figure; where there are more residues a cell shows the strongest of several."""
+"""Cells across a printed figure; with more residues, a cell shows the strongest of several."""
 
 OUTSIDE_BRUSH = "#f1f1f1"
 
 
 class ResidueTracks(View):
-    """Proteins in which the feature fires, one row each, with activations as coloured cells and annotations as spans below them.
+    """Proteins in which the feature fires, one row each: activations as cells, annotations below.
 
-    Of a feature that fires in more proteins than a bundle holds, those shown are sampled evenly over strength; the view says of how many. The brush
-    leaves out proteins without an active residue in it, and fades residues outside it. Pinned features are thin strips below each row. Click a
-    residue, or use the arrow keys, to select it: it becomes `selection.accession` and `selection.position`.
+    Where the feature fires in more proteins than a bundle holds, those shown are sampled evenly
+    over strength, and the view says of how many. The brush leaves out proteins without an active
+    residue in it, and fades residues outside it. Pinned features are thin strips below each row.
+    Click a residue, or use the arrow keys, to select it: it becomes `selection.accession` and
+    `selection.position`.
     """
 
     _esm = assets.esm("residue_tracks")
@@ -39,7 +41,8 @@ class ResidueTracks(View):
     order = t.Enum(
         ("maximum", "mean", "position", "aligned"),
         "maximum",
-        help="rows by maximum, by mean over active residues, by position of the maximum, or by maximum with all maxima in one column",
+        help="rows by maximum, by mean over active residues, by position of the maximum, or by "
+        "maximum with all maxima in one column",
     ).tag(sync=True)
     height = t.Int(
         400, help="height of the picture in pixels, 160 to 4,000; rows scroll within it"
@@ -50,14 +53,16 @@ class ResidueTracks(View):
         height = proposal["value"]
         if not 160 <= height <= 4000:
             raise t.TraitError(
-                f"tracks are 160 to 4,000 pixels high, so that they hold a row and fit in memory; not {height}"
+                "tracks are 160 to 4,000 pixels high, so that they hold a row and fit in memory; "
+                f"got {height}"
             )
         return height
 
     def figure(self) -> "Figure":
-        """The 20 strongest of the bundle's proteins for print, in this view's order; aligned ones 60 residues around the maximum: see `View.figure`.
+        """The bundle's 20 strongest proteins for print, in this view's order: see `View.figure`.
 
-        Residues outside the brush are faded. Thick spans are of the feature's best concept, thin ones of the others.
+        Aligned rows show 60 residues around the maximum. Residues outside the brush are faded.
+        Thick spans are of the feature's best concept, thin ones of other concepts.
         """
         record, arrays = self.data.current
         shown, tracks = self._strongest(record, arrays)
@@ -93,7 +98,7 @@ class ResidueTracks(View):
     def _strongest(
         self, record: dict[str, Any], arrays: dict[str, np.ndarray]
     ) -> tuple[list[dict[str, Any]], list[np.ndarray]]:
-        """The proteins that are printed, in the order of the rows, and the activations along each (float32 [length])."""
+        """The printed proteins, and the activations along each (float32 [length]), in row order."""
         proteins = record["proteins"]
         offsets = np.concatenate([[0], np.cumsum([len(p["sequence"]) for p in proteins])]).astype(
             np.int64
@@ -159,7 +164,7 @@ class ResidueTracks(View):
         low: int,
         high: int,
     ) -> None:
-        """Annotations below each row; a key of the categories that are seen, the most frequent first."""
+        """Annotations below each row; a legend of their categories, the most frequent first."""
         from matplotlib.collections import PatchCollection
         from matplotlib.patches import Rectangle
 
@@ -190,7 +195,7 @@ class ResidueTracks(View):
         }
         handles = [Rectangle((0, 0), 1, 1, color=colour) for colour in named.values()][:8]
         if handles:
-            key = axes.figure.legend(
+            legend = axes.figure.legend(
                 handles,
                 list(named)[:8],
                 loc="outside lower center",
@@ -199,7 +204,7 @@ class ResidueTracks(View):
                 fontsize=6,
                 handlelength=1,
             )
-            for text in key.get_texts():
+            for text in legend.get_texts():
                 text.set_parse_math(False)
 
     def _caption(self, record: dict[str, Any], n: int, columns: int) -> str:
@@ -211,7 +216,10 @@ class ResidueTracks(View):
             else ""
         )
         best = f", best concept {record['best']['concept']}" if record["best"] else ""
-        return f"Feature {record['feature']}{best}: the {n} strongest{sampled}; it fires in {record['n_firing']:,} proteins{pooled}"
+        return (
+            f"Feature {record['feature']}{best}: the {n} strongest{sampled}; "
+            f"it fires in {record['n_firing']:,} proteins{pooled}"
+        )
 
 
 def _pooled(row: np.ndarray, width: int) -> np.ndarray:

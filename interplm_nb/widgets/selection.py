@@ -1,7 +1,7 @@
-"""What a person is looking at: the one object that all views read and write."""
+"""What a person looks at: the one object that all views read and write."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 from urllib.parse import parse_qs, urlencode
 
 import anywidget
@@ -12,40 +12,64 @@ from interplm_nb.widgets import assets
 if TYPE_CHECKING:
     import polars as pl
 
-    from interplm_nb.widgets.feature_data import FeatureData
+    from interplm_nb.widgets.feature_page import FeaturePages
 
 FIELDS = ("source", "feature", "accession", "position", "brush", "accessions", "pinned")
 
 
-class Selection(anywidget.AnyWidget):
-    """The source and feature, the protein and residue, the range of activations and the proteins that are looked at.
+class Selectable(Protocol):
+    """What a selection asks of the data that it belongs to: a `FeatureData`."""
 
-    Views share one `Selection` and know nothing of one another; they are linked in the browser, with or without a kernel. Python reads and writes the
-    same fields (`selection.feature = 12`) and may `observe` them. What the pointer hovers over stays in the browser.
+    pages: "FeaturePages"
+
+    def check(self, feature: int) -> None:
+        """Raise TraitError for a feature that the source does not have."""
+
+    def residues(self, selection: "Selection") -> "pl.DataFrame":
+        """Every residue that a selection covers."""
+        ...
+
+
+class Selection(anywidget.AnyWidget):
+    """The feature, protein, residue, range of activations and proteins that a person looks at.
+
+    Views share one `Selection` and know nothing of one another; they are linked in the browser,
+    with or without a kernel. Python reads and writes the same fields and may `observe` them. What
+    the pointer hovers over stays in the browser.
+
+    Examples
+    --------
+    >>> selection = Selection(feature=12)
+    >>> selection.update({"brush": [0.5, 1.0], "pinned": [3, 7]})
+    >>> selection.fragment()
+    'source=sae&feature=12&brush=0.5,1.0&pinned=3,7'
+    >>> Selection.from_fragment("#feature=12").feature
+    12
     """
 
     _esm = assets.esm("selection")
 
     source = t.Unicode("sae", help="what is scored: sae, random_sae, ...").tag(sync=True)
     feature = t.Int(0, help="number of the feature, from 0").tag(sync=True)
-    accession = t.Unicode("", help="the protein in focus; empty: none").tag(sync=True)
+    accession = t.Unicode("", help="the protein in focus").tag(sync=True)
     position = t.Int(
-        None, allow_none=True, help="residue of that protein, counted from 1 as UniProt does"
+        None, allow_none=True, help="residue of that protein, from 1 as in UniProt"
     ).tag(sync=True)
     brush = t.List(
         t.Float(),
-        help="[lo, hi] of activations, in shares of the feature's maximum (unit `max`), both included; empty: all",
+        help="[lo, hi] of activations, in shares of the feature's maximum (unit `max`), "
+        "both included; empty: all",
     ).tag(sync=True)
     accessions = t.List(t.Unicode(), help="the proteins that are shown; empty: all").tag(sync=True)
     pinned = t.List(t.Int(), help="other features drawn beside this one").tag(sync=True)
 
-    data: "FeatureData | None" = None
+    data: Selectable | None = None
 
     @t.validate("position")
     def _from_one(self, proposal: Any) -> int | None:
         position = proposal["value"]
         if position is not None and position < 1:
-            raise t.TraitError(f"positions count from 1, as in UniProt; {position} is none")
+            raise t.TraitError(f"positions start at 1, as in UniProt; got {position}")
         return position
 
     @t.validate("brush")
@@ -53,7 +77,8 @@ class Selection(anywidget.AnyWidget):
         brush = list(proposal["value"])
         if brush and not (len(brush) == 2 and 0 <= brush[0] <= brush[1] < float("inf")):
             raise t.TraitError(
-                f"a brush is [lo, hi] with 0 <= lo <= hi, in shares of the feature's maximum, or [] for all; not {brush}"
+                "a brush is [lo, hi] with 0 <= lo <= hi, in shares of the feature's maximum, "
+                f"or [] for all; got {brush}"
             )
         return brush
 
@@ -61,7 +86,8 @@ class Selection(anywidget.AnyWidget):
     def _of_data(self, proposal: Any) -> str:
         if self.data is not None and proposal["value"] != self.data.pages.source:
             raise t.TraitError(
-                f"this selection is of source {self.data.pages.source!r}, not {proposal['value']!r}; open that one with Workbench(run, source)"
+                f"this selection is of source {self.data.pages.source!r}, "
+                f"not {proposal['value']!r}; open that one with Workbench(run, source)"
             )
         return proposal["value"]
 
@@ -74,26 +100,26 @@ class Selection(anywidget.AnyWidget):
         return value
 
     def residues(self) -> "pl.DataFrame":
-        """Every residue of the whole store that the selection covers: see `FeatureData.residues`."""
+        """Every residue of the whole store that it covers: see `FeatureData.residues`."""
         if self.data is None:
             raise RuntimeError(
-                "this selection belongs to no data; take the selection of a FeatureData or of a Workbench"
+                "this selection has no data; use the selection of a FeatureData or a Workbench"
             )
         return self.data.residues(self)
 
     def to_dict(self) -> dict[str, Any]:
-        """The fields as JSON; `from_dict` and `update` take them."""
+        """The fields as JSON, for `from_dict` and `update`."""
         return {name: getattr(self, name) for name in FIELDS}
 
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> Self:
-        """A selection with these fields; ValueError for a name that is none."""
+        """A selection with these fields; ValueError for an unknown name."""
         selection = cls()
         selection.update(fields)
         return selection
 
     def update(self, fields: Mapping[str, Any]) -> None:
-        """Set several fields at once."""
+        """Set several fields at once; ValueError for an unknown name."""
         strange = set(fields) - set(FIELDS)
         if strange:
             raise ValueError(
@@ -104,7 +130,10 @@ class Selection(anywidget.AnyWidget):
                 setattr(self, name, value)
 
     def fragment(self) -> str:
-        """The part of a link behind `#` that restores this selection in an exported page; lists are joined by commas."""
+        """The part of a link after `#` that restores this selection in an exported page.
+
+        Lists are joined by commas.
+        """
         parts = {
             name: value for name, value in self.to_dict().items() if value not in ("", None, [])
         }
@@ -118,7 +147,7 @@ class Selection(anywidget.AnyWidget):
 
     @classmethod
     def from_fragment(cls, fragment: str) -> Self:
-        """What `fragment` wrote, also as the browser has it, with a leading `#`."""
+        """A selection from `fragment`'s text, also with the browser's leading `#`."""
         parts = {
             name: values[0]
             for name, values in parse_qs(fragment.removeprefix("#"), strict_parsing=True).items()

@@ -1,6 +1,6 @@
-"""A protein's residues shaded by one feature's activation, with its annotations underlined: plain HTML, no script.
+"""A protein's residues shaded by one feature's activation: plain HTML, no script.
 
-Letters, numbers and names come from files; every one is escaped.
+Annotations are underlined. Letters, numbers and names come from files; every one is escaped.
 """
 
 from collections.abc import Mapping
@@ -14,22 +14,27 @@ from interplm_nb.widgets.colours import SCALE, category_colours, colour, text_on
 PER_LINE = 60
 
 STYLE = """<style>
-.iplm-seq{font:13px/1.9 ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;background:#fff;color:#111;padding:6px 8px;overflow-x:auto}
+.iplm-seq{font:13px/1.9 ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;
+background:#fff;color:#111;padding:6px 8px;overflow-x:auto}
 .iplm-seq table{border-collapse:collapse;margin:0}
 .iplm-seq td{padding:0 6px 3px 0;text-align:left;white-space:pre;background:#fff;color:#111}
 .iplm-seq .n{color:#555;text-align:right;font-size:11px}
-.iplm-seq b{font-weight:400;display:inline-block;width:1.05ch;padding:0 .06ch;text-align:center;border-bottom:3px solid transparent}
+.iplm-seq b{font-weight:400;display:inline-block;width:1.05ch;padding:0 .06ch;text-align:center;
+border-bottom:3px solid transparent}
 .iplm-seq b.g{margin-left:.5ch}
 .iplm-seq i{font-style:normal;display:inline-block;margin-right:14px}
-.iplm-seq i::before{content:"";display:inline-block;width:14px;height:4px;margin-right:5px;vertical-align:middle;background:var(--c)}
-.iplm-bar{display:inline-block;width:160px;height:11px;vertical-align:middle;margin:0 6px;border:1px solid #999}
+.iplm-seq i::before{content:"";display:inline-block;width:14px;height:4px;margin-right:5px;
+vertical-align:middle;background:var(--c)}
+.iplm-bar{display:inline-block;width:160px;height:11px;vertical-align:middle;margin:0 6px;
+border:1px solid #999}
 </style>"""
 
 
 def colour_bar() -> str:
     """The colour scale with its unit."""
     gradient = f"background:linear-gradient(90deg,{','.join(SCALE)})"
-    return f'0 <span class="iplm-bar" role="img" aria-label="colour scale" style="{gradient}"></span> 1 × maximum'
+    bar = f'<span class="iplm-bar" role="img" aria-label="colour scale" style="{gradient}"></span>'
+    return f"0 {bar} 1 × maximum"
 
 
 def sequence_html(
@@ -42,9 +47,27 @@ def sequence_html(
 ) -> str:
     """The residues of one protein as HTML.
 
-    `values` float [len(sequence)] in unit `max`; `segments` rows of `Annotations.table` of this protein; `window` positions (first, last) to
-    show, counted from 1 and both included, by default all; `colours` of the categories, so that several proteins agree. Each residue's tooltip
-    gives accession, position, letter, activation and annotations.
+    Each residue's tooltip gives accession, position, letter, activation and annotations.
+
+    Parameters
+    ----------
+    accession
+        Of the protein.
+    sequence
+        Its residues.
+    values
+        float [len(sequence)], unit `max`.
+    segments
+        Rows of `Annotations.table` of this protein.
+    window
+        First and last position to show, from 1, both included; default: all.
+    colours
+        Of the categories, so that several proteins agree.
+
+    Raises
+    ------
+    ValueError
+        `values` and `sequence` differ in length.
     """
     if len(values) != len(sequence):
         raise ValueError(f"{accession}: {len(values)} values for {len(sequence)} residues")
@@ -63,7 +86,10 @@ def sequence_html(
 
 
 def _marks(segments: pl.DataFrame, length: int) -> list[list[tuple[str, str]]]:
-    """For each residue the (category, concept) of every segment over it, shortest first; "any" concepts only where nothing more exact lies there."""
+    """The (category, concept) of every segment over each residue, shortest first.
+
+    "any" concepts appear only where nothing more exact lies there.
+    """
     marks: list[list[tuple[str, str]]] = [[] for _ in range(length)]
     exact_first = segments.sort(
         pl.col("concept").str.ends_with("_any"),
@@ -115,4 +141,5 @@ def _letter(
     )
     line = f";border-color:{colours[marks[0][0]]}" if marks else ""
     spaced = ' class="g"' if gap and position % 10 == 1 else ""
-    return f'<b{spaced} style="background:{colour(value)};color:{text_on(value)}{line}" title="{title}">{escape(letter)}</b>'
+    style = f"background:{colour(value)};color:{text_on(value)}{line}"
+    return f'<b{spaced} style="{style}" title="{title}">{escape(letter)}</b>'

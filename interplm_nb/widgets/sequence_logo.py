@@ -1,4 +1,4 @@
-"""Which residues stand around a feature's maxima, as a sequence logo; or the logo of an alignment."""
+"""A sequence logo of the residues around a feature's maxima, or of an alignment."""
 
 import textwrap
 from typing import TYPE_CHECKING, Any
@@ -24,14 +24,18 @@ PER_LINE = 60
 
 
 class SequenceLogo(View):
-    """The letters around each protein's maximum within the brush: their height is information, in bits.
+    """The letters around each protein's maximum within the brush; heights are information, in bits.
 
-    One window of each protein of the bundle, `flank` residues to each side of the residue with the highest activation within the brush (the first
-    of equals); proteins that have none, and residues beyond the ends of a protein, count for nothing. Every window weighs the same: relatives are
-    not weighed down, so a large family can make a column look conserved. The bundle's proteins are sampled evenly over strengths, so that strong ones
-    are more frequent than in the store. Heights are `features.logos.position_weights`: information against `background`, corrected for small samples.
+    There is one window for each protein of the bundle: `flank` residues on each side of the residue
+    with the highest activation within the brush (the first of equals). Proteins without such a
+    residue, and positions beyond the ends of a protein, are not counted. All windows weigh the
+    same: relatives are not weighted down, so a large family can make a column look conserved. The
+    bundle's proteins are sampled evenly over strengths, so strong ones are more frequent than in
+    the store. Heights are `features.logos.position_weights`: information against `background`,
+    corrected for small samples.
 
-    With an `alignment` its columns are drawn instead, numbered from `first`; brush and proteins then do not matter, and no residue can be selected.
+    With an `alignment` its columns are drawn instead, numbered from `first`; brush and proteins
+    then do not matter, and no residue can be selected.
     """
 
     _esm = assets.esm("sequence_logo")
@@ -44,15 +48,15 @@ class SequenceLogo(View):
     ).tag(sync=True)
     enlarged = t.Bool(
         False,
-        help="axis for the columns beside the maximum; that one is shortened, with a break and its bits",
+        help="scale the axis to the columns beside the maximum, which is shortened, with a break",
     ).tag(sync=True)
     alignment = t.List(
-        t.Unicode(), help="aligned rows of equal length, in place of windows; gaps are not counted"
+        t.Unicode(), help="aligned rows of equal length instead of windows; gaps are not counted"
     ).tag(sync=True)
     first = t.Int(1, help="number of the alignment's first column").tag(sync=True)
-    tables = t.Dict(
-        read_only=True, help="letters, backgrounds, colours: what both halves share"
-    ).tag(sync=True)
+    tables = t.Dict(read_only=True, help="letters, backgrounds and colours for both halves").tag(
+        sync=True
+    )
 
     @t.default("tables")
     def _tables(self) -> dict[str, Any]:
@@ -72,16 +76,21 @@ class SequenceLogo(View):
         widths = sorted({len(row) for row in rows})
         if len(widths) > 1:
             raise t.TraitError(
-                f"aligned rows have one length, not {widths[0]} and {widths[-1]}; pad the shorter ones with '-'"
+                f"aligned rows must have one length, not {widths[0]} and {widths[-1]}; "
+                "pad the shorter ones with '-'"
             )
         if widths and not 0 < widths[0] <= MOST_COLUMNS:
             raise t.TraitError(
-                f"a logo has 1 to {MOST_COLUMNS:,} columns, not {widths[0]:,}; pass part of each row, and first= its first column"
+                f"a logo has 1 to {MOST_COLUMNS:,} columns, not {widths[0]:,}; "
+                "pass part of each row, and first= its first column"
             )
         return rows
 
     def windows(self) -> list[str]:
-        """The windows that are drawn, strongest protein first, "-" beyond the ends of a protein; the alignment where one is given."""
+        """The windows that are drawn, strongest protein first, "-" beyond the ends of a protein.
+
+        With an alignment, its rows.
+        """
         if self.alignment:
             return list(self.alignment)
         record, arrays = self.data.current
@@ -110,7 +119,8 @@ class SequenceLogo(View):
             else ""
         )
         centre = f"aligned on each protein's {'brushed ' if chosen.brush else ''}maximum"
-        return f"n = {n:,} {'window' if n == 1 else 'windows'}, one per protein, of {shown:,} shown{firing}; {centre}; {ground}"
+        windows = f"n = {n:,} {'window' if n == 1 else 'windows'}, one per protein"
+        return f"{windows}, of {shown:,} shown{firing}; {centre}; {ground}"
 
     def figure(self) -> "Figure":
         """The logo for print: see `View.figure`."""
@@ -159,9 +169,10 @@ class SequenceLogo(View):
 def centres(
     record: dict[str, Any], arrays: dict[str, np.ndarray], brush: list[float], accessions: list[str]
 ) -> list[tuple[str, int]]:
-    """Of each of a bundle's proteins that has one, accession and position (from 1) of the residue within the brush with the highest activation.
+    """Accession and position (from 1) of each protein's strongest residue within the brush.
 
-    `brush` [lo, hi], both included, or [] for all; `accessions` the proteins that count, or [] for all; the first of equals.
+    Proteins without a residue in it are left out; of equals the first counts. `brush` is [lo, hi],
+    both included, or [] for all; `accessions` are the proteins that count, or [] for all.
     """
     found = []
     low, high = brush or (0.0, np.inf)

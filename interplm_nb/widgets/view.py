@@ -1,4 +1,7 @@
-"""What every view's Python half is: traits that link it, a figure for print, and a picture for where no widget can be drawn."""
+"""The Python half that all views share.
+
+Traits that link a view, a figure for print, and a picture for where no widget can be drawn.
+"""
 
 import base64
 import io
@@ -21,7 +24,8 @@ FALLBACK_DPI = 80
 class View(anywidget.AnyWidget):
     """One view of a `FeatureData`. Views of the same data are linked through its selection.
 
-    A subclass names its JavaScript half in `_esm`, draws itself with matplotlib in `figure`, and may add traits, all of which are keyword arguments.
+    A subclass names its JavaScript half in `_esm`, draws itself with matplotlib in `figure`, and
+    may add traits, all of which are keyword arguments.
     """
 
     kit = anywidget.WidgetTrait().tag(sync=True)
@@ -31,7 +35,8 @@ class View(anywidget.AnyWidget):
     def __init__(self, data: FeatureData, **settings: Any) -> None:
         if not isinstance(data, FeatureData):
             raise TypeError(
-                f"{type(self).__name__} shows a FeatureData, such as FeatureData(run) or workbench.data, not {type(data).__name__}"
+                f"{type(self).__name__} shows a FeatureData, such as FeatureData(run) or "
+                f"workbench.data, not {type(data).__name__}"
             )
         own = {name for name, trait in self.traits(sync=True).items() if not trait.read_only} - set(
             View.class_trait_names()
@@ -40,21 +45,28 @@ class View(anywidget.AnyWidget):
         if strange:
             known = ", ".join(sorted(own)) or "none"
             raise TypeError(
-                f"{type(self).__name__} has no setting {', '.join(sorted(strange))}; its settings are: {known}"
+                f"{type(self).__name__} has no setting {', '.join(sorted(strange))}; "
+                f"its settings are: {known}"
             )
         super().__init__(kit=Kit.shared(), selection=data.selection, data=data, **settings)
 
     def figure(self) -> "Figure":
-        """The view as a matplotlib figure for print, in the same colours: `view.figure().savefig("figure.pdf")`."""
+        """The view as a matplotlib figure for print, in the same colours.
+
+        `view.figure().savefig("figure.pdf")` saves it.
+        """
         raise NotImplementedError
 
     def to_html(self, path: Path | str, title: str = "") -> Path:
-        """Write the view as one HTML file that needs no kernel and no network. It can show what `data.keep` has stored, and what is selected now."""
+        """Write the view as one HTML file that needs no kernel and no network.
+
+        It shows what is selected now, and what `data.keep` has stored.
+        """
         chosen: Selection = self.selection
         return write_page([self], Path(path), title or f"Feature {chosen.feature}")
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
-        """The widget; beside it a picture, for GitHub, for a notebook that is not trusted, for a reader of mail."""
+        """The widget, and a picture for GitHub, untrusted notebooks and readers of mail."""
         bundle = super()._repr_mimebundle_(**kwargs)
         data, metadata = bundle if isinstance(bundle, tuple) else (bundle, {})
         return {**(data or {}), "image/png": base64.b64encode(self._picture()).decode()}, metadata

@@ -1,4 +1,4 @@
-"""All views of one feature together, linked: the workbench; and two of them side by side."""
+"""All views of one feature together, linked; and two such workbenches side by side."""
 
 import io
 from collections.abc import Iterable
@@ -19,10 +19,10 @@ from interplm_nb.widgets.page import static_html, write_page
 from interplm_nb.widgets.residue_tracks import ResidueTracks
 from interplm_nb.widgets.selection import Selection
 from interplm_nb.widgets.sequence_logo import SequenceLogo
+from interplm_nb.widgets.sheet import figure_of, sheet_of
 from interplm_nb.widgets.structure.loaders import Structures
 from interplm_nb.widgets.structure.structure_view import StructureView
 from interplm_nb.widgets.view import View
-from interplm_nb.widgets.workbench_figure import workbench_figure, workbench_sheet
 
 if TYPE_CHECKING:
     from IPython.display import HTML
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
 PAGE_PROTEINS = 20
 """Proteins of each feature in an exported page, unless more are asked for."""
+
+SHEET = (("histogram", "structure"), ("tracks",))
+"""Views of the picture by row and column; few, since the first paint waits for it."""
 
 TABLE_HEIGHT = 430
 """Pixels; so that table and map end together."""
@@ -41,10 +44,30 @@ PAGE_HEIGHT = 1500
 class Workbench(View):
     """Every view of a run's features in one cell, linked by one `Selection`.
 
-    `run` is a `Run` or its folder; `source` what is looked at; `feature` the first one shown (default: that of the best pair on validation).
-    `structures` says where structures are (`structure_loaders.Structures`): a folder of files, or by default the embedded ones and those in the
-    cache; `n_proteins` is how many proteins' residues are sent per feature. The views are attributes: table, atlas,
-    concepts, histogram, logo, tracks, structure.
+    The views are attributes: table, atlas, concepts, histogram, logo, tracks, structure.
+
+    Parameters
+    ----------
+    run
+        A `Run` or its folder.
+    source
+        What to look at: sae, random_sae, ...
+    feature
+        The first feature shown; default: that of the best pair on validation.
+    structures
+        A folder of structure files, or another of `loaders.Structures`; default: the embedded
+        and the cached ones.
+    n_proteins
+        Proteins whose residues are sent per feature, at most.
+
+    Examples
+    --------
+    >>> from interplm_nb.pipeline.run import Run
+    >>> bench = Workbench(Run.shipped())
+    >>> bench.selection.feature = 12
+    >>> bench.table.least_f1 = 0.5
+    >>> bench.table.rows()["f1_test"].min() >= 0.5
+    True
     """
 
     _esm = assets.esm("workbench")
@@ -84,10 +107,24 @@ class Workbench(View):
         features: Iterable[int] = (),
         n_proteins: int = PAGE_PROTEINS,
     ) -> Path:
-        """Write the workbench as one HTML file that needs no kernel and no network, and can be sent by mail.
+        """Write the workbench as one HTML file that needs no kernel and no network.
 
-        It holds `features` (default: the selected and the pinned ones), each with up to `n_proteins` proteins and their structures, and the list and
-        map of all features. The selection is part of the address, so that a link to the file with `#feature=...` opens it there.
+        Parameters
+        ----------
+        path
+            Of the file.
+        title
+            Of the page; default: run, source, model and layer.
+        features
+            Those the page can show, beside the list and map of all; default: the selected and the
+            pinned ones.
+        n_proteins
+            Proteins of each feature, with their structures, at most.
+
+        Returns
+        -------
+        Path
+            The file. Its address holds the selection: a link with `#feature=...` opens it there.
         """
         return write_page(
             [self], Path(path), title or self._title(), self._kept(features, n_proteins)
@@ -99,25 +136,32 @@ class Workbench(View):
         n_proteins: int = PAGE_PROTEINS,
         height: int = PAGE_HEIGHT,
     ) -> "HTML":
-        """The same page as a cell's output: it stays alive in a notebook that nobody runs again and in `nbconvert --to html`, with no network."""
+        """The same page as a cell's output, with `height` in pixels.
+
+        It stays live in a notebook that nobody runs again and in `nbconvert --to html`, with no
+        network.
+        """
         from IPython.display import HTML
 
         inner = static_html([self], self._title(), height, self._kept(features, n_proteins))
-        return HTML(f"<div>{inner}</div>")  # of a bare <iframe> IPython warns, and means another
+        return HTML(f"<div>{inner}</div>")  # IPython warns of a bare <iframe>
 
     def figure(self) -> "Figure":
-        """Histogram, structure and tracks of the selected feature on one sheet: see `View.figure`."""
-        return workbench_figure(self)
+        """Histogram, structure and tracks of the selected feature: see `View.figure`."""
+        return figure_of(self._figures())
+
+    def _figures(self) -> "list[list[Figure]]":
+        return [[getattr(self, name).figure() for name in row] for row in SHEET]
 
     def _picture(self) -> bytes:
         from matplotlib.image import imsave
 
         file = io.BytesIO()
-        imsave(file, workbench_sheet(self), format="png")
+        imsave(file, sheet_of(self._figures()), format="png")
         return file.getvalue()
 
     def _kept(self, features: Iterable[int], n_proteins: int) -> dict[str, dict[str, Any]]:
-        """The state of the data in a page: what is kept, in place of what was sent last."""
+        """The state of the data in a page: what is kept, instead of what was sent last."""
         chosen: Selection = self.selection
         wanted = list(features) or [chosen.feature, *chosen.pinned]
         if chosen.feature not in wanted:
@@ -135,7 +179,10 @@ class Workbench(View):
 
 
 class Comparison(anywidget.AnyWidget):
-    """Two workbenches side by side; protein, residue and brush are shared, features are each one's own. Made by `compare`."""
+    """Two workbenches side by side, made by `compare`.
+
+    They share protein, residue and brush; each has its own feature.
+    """
 
     _esm = assets.esm("comparison")
 
@@ -150,5 +197,28 @@ class Comparison(anywidget.AnyWidget):
 def compare(
     run_a: Run | Path | str, run_b: Run | Path | str, source_a: str = "sae", source_b: str = "sae"
 ) -> Comparison:
-    """Two runs, or two sources of one run, side by side: a residue or a brush that is chosen in one is chosen in the other."""
+    """Two runs, or two sources of one run, side by side.
+
+    A residue or a brush chosen in one is chosen in the other.
+
+    Parameters
+    ----------
+    run_a, run_b
+        Runs or their folders.
+    source_a, source_b
+        What to look at in each: sae, random_sae, ...
+
+    Returns
+    -------
+    Comparison
+        With the workbenches `left` and `right`.
+
+    Examples
+    --------
+    >>> from interplm_nb.pipeline.run import Run
+    >>> shipped = Run.shipped()
+    >>> both = compare(shipped, shipped, source_b="random_sae")
+    >>> both.left.selection.source, both.right.selection.source
+    ('sae', 'random_sae')
+    """
     return Comparison(Workbench(run_a, source_a), Workbench(run_b, source_b))

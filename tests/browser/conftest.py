@@ -1,4 +1,7 @@
-"""JupyterLab and a headless Chromium, for tests that open notebooks as a person would. No sleeps: each step waits for what it needs."""
+"""JupyterLab and a headless Chromium, for tests that open notebooks as a person would.
+
+No sleeps: each step waits for what it needs.
+"""
 
 import json
 import os
@@ -68,11 +71,13 @@ RUN_ALL = """() => {
   })().then(() => { window.allCellsEnded = true; });
 }"""
 ENDED = "() => window.allCellsEnded"
-ERRORS = """() => [...window.jupyterapp.shell.currentWidget.content.model.cells].flatMap((cell, place) =>
+ERRORS = """() => [...window.jupyterapp.shell.currentWidget.content.model.cells]
+  .flatMap((cell, place) =>
   cell.type !== 'code' ? [] : cell.outputs.toJSON().filter(output => output.output_type === 'error')
     .map(output => `cell ${place + 1}: ${output.ename}: ${output.evalue}`))"""
-NOT_RUN = """() => [...window.jupyterapp.shell.currentWidget.content.model.cells].flatMap((cell, place) =>
-  cell.type === 'code' && cell.sharedModel.source.trim() && !cell.executionCount ? [`cell ${place + 1}`] : [])"""
+NOT_RUN = """() => [...window.jupyterapp.shell.currentWidget.content.model.cells]
+  .flatMap((cell, place) => cell.type === 'code' && cell.sharedModel.source.trim() &&
+    !cell.executionCount ? [`cell ${place + 1}`] : [])"""
 
 
 @dataclass
@@ -85,7 +90,7 @@ class OpenNotebook:
     page_errors: list[str] = field(default_factory=list)
 
     def check(self) -> None:
-        """No cell failed or was left out, nothing was asked from outside this machine, no script failed."""
+        """No cell failed or was left out, no request left this machine, no script failed."""
         assert self.page.evaluate(ERRORS) == []
         assert self.page.evaluate(NOT_RUN) == []
         assert self.foreign == []
@@ -109,7 +114,8 @@ def chromium() -> Iterator[Any]:
         found = find_chromium(playwright.chromium.executable_path)
         if found is None:
             pytest.skip(
-                f"no Chromium: set {VARIABLE}, put one of {', '.join(NAMES)} on the PATH, or run `playwright install chromium`"
+                f"no Chromium: set {VARIABLE}, put one of {', '.join(NAMES)} on the PATH, "
+                "or run `playwright install chromium`"
             )
         browser = playwright.chromium.launch(executable_path=found, args=FLAGS)
         yield browser
@@ -158,7 +164,10 @@ def lab_server(
 def serving(
     command: Sequence[str], ready: str, folder: Path, environment: Mapping[str, str] | None = None
 ) -> Iterator[list[str]]:
-    """A server, from the line of its output that holds `ready` on, until the end of the block; gives its lines so far."""
+    """A server, from the line of its output that holds `ready` on, until the end of the block.
+
+    Gives its lines so far.
+    """
     with subprocess.Popen(
         command,
         cwd=folder,
@@ -252,9 +261,12 @@ def run_unchecked(
 def open_and_run(
     run_unchecked: Callable[..., OpenNotebook],
 ) -> Iterator[Callable[..., OpenNotebook]]:
-    """`open_and_run(notebook, parameters={}, timeout=120)`: a copy of the notebook, opened by itself, all its cells run, and checked.
+    """`open_and_run(notebook, parameters={}, timeout=120)`.
 
-    `parameters` are set after the cell tagged `parameters`; `timeout` is in seconds, for all cells together.
+    A copy of the notebook, opened by itself, all its cells run, and checked.
+
+    `parameters` are set after the cell tagged `parameters`; `timeout` is in seconds, for all cells
+    together.
     """
     opened: list[OpenNotebook] = []
 
@@ -271,9 +283,12 @@ def open_and_run(
 
 @pytest.fixture
 def visit(chromium: Any) -> Iterator[Callable[..., Any]]:
-    """`visit(address, views_alone=False)`: a page of this machine; at the end nothing was asked from elsewhere, and no script failed.
+    """`visit(address, views_alone=False)`.
 
-    `views_alone`: failures of the host page's own scripts do not count; those of views are modules of an address `blob:...`.
+    A page of this machine; at the end nothing was asked from elsewhere, and no script failed.
+
+    `views_alone`: failures of the host page's own scripts do not count; those of views are modules
+    of an address `blob:...`.
     """
     pages, wrong = [], []
 
@@ -311,7 +326,7 @@ def is_foreign(url: str) -> bool:
 
 
 def with_parameters(notebook: Path, parameters: Mapping[str, Any]) -> nbformat.NotebookNode:
-    """The notebook without outputs, its parameters set in a cell of their own, as papermill does."""
+    """The notebook without outputs, its parameters set in their own cell, as by papermill."""
     content = nbformat.read(notebook, 4)
     for cell in content.cells:
         if cell.cell_type == "code":

@@ -22,7 +22,8 @@ from interplm_nb.readers.structures import bfactor_pdb
 structure = demo.structure("P00445")
 view = nglview.NGLWidget(nglview.TextStructure(bfactor_pdb(structure, np.linspace(0, 1, 154))))
 view.clear_representations()
-view.add_cartoon(color_scheme="bfactor", color_scale=["#440154", "#21918c", "#fde725"], color_domain=[0, 100])
+view.add_cartoon(color_scheme="bfactor", color_scale=["#440154", "#21918c", "#fde725"],
+                 color_domain=[0, 100])
 view
 """
 
@@ -73,7 +74,10 @@ def test_a_request_to_elsewhere_is_found(run_unchecked: Callable, tmp_path: Path
 
 @pytest.mark.slow
 def test_a_failing_script_is_found(run_unchecked: Callable, tmp_path: Path) -> None:
-    source = "from IPython.display import HTML; HTML('<script>setTimeout(() => { throw new Error(\"broken view\") })</script>')"
+    source = (
+        "from IPython.display import HTML; HTML('<script>setTimeout(() => { throw new "
+        'Error("broken view") })</script>\')'
+    )
     lab = run_unchecked(notebook(tmp_path, "run = ''", source))
     lab.page.wait_for_function("() => true")
     with pytest.raises(AssertionError, match="broken view"):

@@ -1,4 +1,7 @@
-"""Learning curves in a real JupyterLab: they grow while the cell still runs, and their last state stays."""
+"""Learning curves in a real JupyterLab.
+
+They grow while the cell still runs, and their last state stays.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -21,11 +24,16 @@ from interplm_nb.sae.training.train import train_on
 from tests.sae.gaussian_training import CONFIGS, Gaussian
 names = ["topk", "batchtopk", "gated"]
 folder = Path(mkdtemp())
-train_on(Gaussian(pause=0.06), {{folder / n: CONFIGS[n] for n in names}}, 400, log=LiveLearning(400, every_seconds=0.5), log_every=20, progress=False)
+live = LiveLearning(400, every_seconds=0.5)
+configs = {{folder / n: CONFIGS[n] for n in names}}
+train_on(Gaussian(pause=0.06), configs, 400, log=live, log_every=20, progress=False)
 print("trained")
 """
 PICTURE = ".jp-OutputArea-output img"
-CHANGED = "before => { const image = document.querySelector('.jp-OutputArea-output img'); return image && image.src !== before; }"
+CHANGED = (
+    "before => { const image = document.querySelector('.jp-OutputArea-output img'); "
+    "return image && image.src !== before; }"
+)
 
 
 def test_the_curves_grow_while_training_goes_on(

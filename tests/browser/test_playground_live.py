@@ -1,4 +1,7 @@
-"""The playground with a kernel and the shipped run's own model in a real JupyterLab: a sequence is read, a residue changed, and both halves say the same."""
+"""The playground with a kernel and the shipped run's own model in a real JupyterLab.
+
+A sequence is read, a residue changed, and both halves say the same.
+"""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -23,7 +26,8 @@ playground
 """
 CHECK = """
 effects = playground.effects()
-print("largest", effects["feature"][0], "of", effects.height, playground.mutations, playground.sequence[:6])
+print("largest", effects["feature"][0], "of", effects.height, playground.mutations,
+      playground.sequence[:6])
 """
 RUN_NEXT = "() => window.jupyterapp.commands.execute('notebook:run-cell')"
 

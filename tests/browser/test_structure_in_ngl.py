@@ -1,4 +1,7 @@
-"""NGL reads a structure's payload as it was meant: every atom with its position, chains and ligands apart, helices and strands found."""
+"""NGL reads a structure's payload as it was meant.
+
+Every atom with its position, chains and ligands apart, helices and strands found.
+"""
 
 import gzip
 from collections.abc import Callable, Iterator
@@ -20,7 +23,8 @@ pytestmark = pytest.mark.browser
 READ = """async text => {
   const s = await NGL.autoLoad(new Blob([text], { type: "text/plain" }), { ext: "pdb" });
   const atoms = [];
-  s.eachAtom(a => atoms.push([a.chainname, a.resno, a.inscode, a.atomname, a.element, a.bfactor, a.residueIndex, a.isProtein()]));
+  s.eachAtom(a => atoms.push([a.chainname, a.resno, a.inscode, a.atomname, a.element, a.bfactor,
+    a.residueIndex, a.isProtein()]));
   const kinds = {};
   s.eachResidue(r => { kinds[r.sstruc] = (kinds[r.sstruc] || 0) + 1; });
   return { atoms, kinds };

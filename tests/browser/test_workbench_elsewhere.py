@@ -1,4 +1,4 @@
-"""The same workbench in Notebook 7, in an app of Voila's, in marimo, and in the HTML that nbconvert makes."""
+"""The same workbench in Notebook 7, a Voila app, marimo, and the HTML of nbconvert."""
 
 import re
 import subprocess
@@ -54,7 +54,8 @@ def test_a_static_workbench_is_alive_after_nbconvert(chromium: Any, tmp_path: Pa
     page.set_default_timeout(20_000)
     wrong: list[str] = []
     page.on("pageerror", lambda error: wrong.append(str(error)))
-    # nbconvert's own page asks for MathJax and require.js, in vain; the workbench's frame asks for nothing.
+    # nbconvert's own page asks for MathJax and require.js, in vain; the workbench's frame asks for
+    # nothing.
     page.route(
         is_foreign,
         lambda route: (
@@ -81,7 +82,8 @@ def test_it_works_in_notebook_7(visit: Callable, lab_server: tuple[str, Path]) -
         "language": "python",
     }
     nbformat.write(notebook, root / "notebook_7.ipynb")
-    # Notebook 7.6 stumbles over its own shortcuts and over what JupyterLab has left, also without a cell.
+    # Notebook 7.6 stumbles over its own shortcuts and over what JupyterLab has left, also without a
+    # cell.
     page = visit(f"{address}/notebooks/notebook_7.ipynb", views_alone=True)
     page.wait_for_function(RESTORED)
     page.locator(".jp-Notebook").wait_for()

@@ -1,4 +1,7 @@
-"""00_explore in JupyterLab as a person meets it: look, brush, step, click; and again from the saved file, with no kernel behind it."""
+"""00_explore in JupyterLab as a person meets it.
+
+Look, brush, step, click; and again from the saved file, with no kernel behind it.
+"""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -22,7 +25,10 @@ NO_KERNEL = "No kernel answers, so feature 0 cannot be read."
 
 
 def click_a_residue(page: Any) -> None:
-    """In the first row of the tracks; the line below the cell `observe`, which Python writes, says which."""
+    """In the first row of the tracks.
+
+    The line below the cell `observe`, which Python writes, says which.
+    """
     canvas = page.locator(".iplm-tracks canvas").first
     canvas.scroll_into_view_if_needed()
     canvas.focus()

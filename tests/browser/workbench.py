@@ -1,4 +1,7 @@
-"""What a person does at a workbench, wherever it is shown; each waits until the views have answered."""
+"""What a person does at a workbench, wherever it is shown.
+
+Each waits until the views have answered.
+"""
 
 import re
 from typing import Any
@@ -14,7 +17,7 @@ KINDS = ("features", "atlas", "concepts", "histogram", "logo", "tracks", "struct
 
 
 def wait_until_drawn(place: Any) -> None:
-    """Until every view of the page, or of the frame, has its data, and has drawn them where it draws."""
+    """Until every view of the page, or of the frame, has its data and has drawn it."""
     for kind in KINDS:
         place.locator(f".iplm-{kind}[data-state=ready]").first.wait_for()
     for kind in ("histogram", "logo", "tracks"):

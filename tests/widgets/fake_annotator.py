@@ -1,4 +1,7 @@
-"""An annotator that needs no model: a function of the letters alone, so that a test can say what it must find."""
+"""An annotator that needs no model.
+
+A function of the letters alone, so that a test can say what it must find.
+"""
 
 from types import SimpleNamespace
 from typing import Any
@@ -14,7 +17,10 @@ N_FEATURES = 4
 
 
 def values_of(sequence: str) -> np.ndarray:
-    """float32 [length, 4]. Feature 0 fires on W, 1 on A and more where A comes before, 2 on the residue after a P, 3 never."""
+    """float32 [length, 4].
+
+    Feature 0 fires on W, 1 on A and more where A comes before, 2 on the residue after a P, 3 never.
+    """
     values = np.zeros((len(sequence), N_FEATURES), np.float32)
     for i, letter in enumerate(sequence):
         before = sequence[i - 1] if i else ""

@@ -11,9 +11,11 @@ from interplm_nb.activations import FeatureActivations
 from interplm_nb.activations_writer import ActivationsWriter
 from interplm_nb.annotations import Annotations
 from interplm_nb.concepts.count import count
+from interplm_nb.concepts.selection import strict
 from interplm_nb.pipeline.run import Run
 from interplm_nb.proteins import Proteins
 from interplm_nb.saving import write_json, write_parquet
+from interplm_nb.stages.concept_statistics import STATISTICS
 
 
 def make_run(
@@ -23,7 +25,10 @@ def make_run(
     values: np.ndarray,
     splits: tuple[str, ...] = ("train", "validation", "test"),
 ) -> Run:
-    """A run with source `sae`; `values` float32 [n_residues, n_features], raw. Proteins go to the splits in turn."""
+    """A run with source `sae`; `values` float32 [n_residues, n_features], raw.
+
+    Proteins go to the splits in turn.
+    """
     run = Run.create(folder, "test")
     proteins.save(run.folder / "proteins.parquet")
     annotations.save(run.folder / "annotations.parquet")
@@ -64,7 +69,17 @@ def make_run(
         count(activations.relative_to(maxima), annotations, run.accessions(part)).save(
             source, part, "strict"
         )
+    _select(run)
     return run
+
+
+def _select(run: Run) -> None:
+    """What stage `concepts` writes of its choices, without intervals and q values."""
+    chosen = strict(run.scores("sae", "validation"), run.scores("sae", "test"))
+    source = (pl.lit("sae").alias("source"), pl.lit("strict").alias("convention"), pl.all())
+    statistics = (pl.lit(None, kind).alias(name) for name, kind in STATISTICS.items())
+    run.write_table("concepts", "best", chosen.pairs.select(source).with_columns(statistics))
+    run.write_table("concepts", "comparison", chosen.summary("sae"))
 
 
 def simple_run(
@@ -73,7 +88,10 @@ def simple_run(
     segments: pl.DataFrame | None = None,
     fire: Callable[[int, int], float] | None = None,
 ) -> Run:
-    """A run of a table's proteins (accession, sequence, protein_name); feature 0 fires by `fire(row, length)`, by default on every third residue."""
+    """A run of a table's proteins (accession, sequence, protein_name).
+
+    Feature 0 fires by `fire(row, length)`, by default on every third residue.
+    """
     proteins = Proteins(table)
     rows = np.arange(proteins.n_residues)
     values = np.zeros((proteins.n_residues, 4), np.float32)

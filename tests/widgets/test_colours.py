@@ -1,4 +1,7 @@
-"""Colours mean the same to everyone: the scale of activations by its lightness alone, letters by their contrast."""
+"""Colours mean the same to everyone.
+
+The scale of activations by its lightness alone, letters by their contrast.
+"""
 
 import numpy as np
 import pytest

@@ -1,4 +1,7 @@
-"""The panel's Python half: how sources are drawn, the printed scores, the rows that a bundle carries."""
+"""The panel's Python half.
+
+How sources are drawn, the printed scores, the rows that a bundle carries.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -10,7 +13,7 @@ from matplotlib.patches import Rectangle
 
 from interplm_nb.pipeline.named_sources import COLOURS, MARKERS, NAMES
 from interplm_nb.pipeline.run import Run
-from interplm_nb.widgets.concept_panel import NO_MATCH, ConceptPanel
+from interplm_nb.widgets.concept_panel import ConceptPanel
 from interplm_nb.widgets.concept_rows import SHOWN, concept_rows
 from interplm_nb.widgets.feature_data import FeatureData
 from interplm_nb.widgets.feature_page import FeaturePages
@@ -61,15 +64,11 @@ def test_rows_agree_with_the_runs_tables(data: FeatureData) -> None:
 def test_a_run_that_was_scored_again_is_read_again(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    best = {
-        "convention": "strict",
-        "source": "pca",
-        "concept": "Helix",
-        "feature": 1,
-        "f1_per_domain": 0.25,
-    }
+    best = run.table("concepts", "best")
+    helix = best.filter(concept="Helix")
     for f1 in (0.25, 0.5):
-        table = pl.DataFrame([best | {"f1_per_domain": f1}])
+        control = helix.with_columns(source=pl.lit("pca"), f1_per_domain=pl.lit(f1))
+        table = pl.concat([best, control])
         monkeypatch.setattr(Run, "table", lambda *_, table=table: table)
         assert concept_rows(FeaturePages(run), 3)[0]["controls"] == {"pca": f1}  # helices
 
@@ -102,7 +101,8 @@ def test_a_feature_without_a_concept_is_printed_with_words(run: Run) -> None:
     small = FeatureData(run, structures={})
     small.selection.feature = 7  # dead
     figure = ConceptPanel(small).figure()
-    assert NO_MATCH in figure.axes[0].get_title(loc="left")
+    said = "matches no concept with at least 10 instances in validation and in test"
+    assert said in figure.axes[0].get_title(loc="left")
     assert figure.legends == []
 
 

@@ -22,7 +22,10 @@ from tests.widgets.conftest import DEAD, HELIX, N_FEATURES
 
 @pytest.fixture(scope="module")
 def data(run: Run, tmp_path_factory: pytest.TempPathFactory) -> FeatureData:
-    """The small run with a map: feature i at (i, -i), the first half in cluster 0; 0 and 2 match no concept."""
+    """The small run with a map.
+
+    Feature i at (i, -i), the first half in cluster 0; 0 and 2 match no concept.
+    """
     folder = tmp_path_factory.mktemp("atlas") / "run"
     shutil.copytree(run.folder, folder)
     copied = Run.open(folder)
@@ -53,7 +56,9 @@ def data(run: Run, tmp_path_factory: pytest.TempPathFactory) -> FeatureData:
 
 
 def labels(view: FeatureAtlas) -> list[str]:
-    return [text.get_text() for text in view.figure().axes[0].get_legend().get_texts()]  # type: ignore[union-attr]
+    legend = view.figure().axes[0].get_legend()
+    assert legend is not None
+    return [text.get_text() for text in legend.get_texts()]
 
 
 def test_a_map_has_a_caption_and_no_excuse(data: FeatureData) -> None:
@@ -82,7 +87,8 @@ def test_where_there_is_no_map_the_view_says_why_and_the_way_out(run: Run) -> No
     )
     assert (
         FeatureAtlas(data).about["missing"]
-        == f"None of the {N_FEATURES} features is active on these proteins, so there is nothing to map."
+        == f"None of the {N_FEATURES} features is active on these proteins, so there is "
+        "nothing to map."
     )
 
 

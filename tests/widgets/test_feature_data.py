@@ -263,7 +263,8 @@ def test_a_source_without_stored_activations_is_refused(run: Run) -> None:
     for source in ("pca", "nope", "../sae"):
         with pytest.raises(
             PipelineError,
-            match=rf"views draw stored activations, and source '{source}' of .* has none; those that have: sae",
+            match=rf"source '{source}' of .* has no stored activations, which views need; "
+            "sources that have them: sae",
         ):
             FeatureData(run, source)
 

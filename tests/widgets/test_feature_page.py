@@ -1,10 +1,16 @@
 import re
+import shutil
+from pathlib import Path
 
 import polars as pl
 import pytest
 
+from interplm_nb.pipeline.parameters import ConceptsParameters
 from interplm_nb.pipeline.run import Run
 from interplm_nb.readers import demo
+from interplm_nb.stages.registry import STAGE_FUNCTIONS
+from interplm_nb.widgets.concept_panel import ConceptPanel
+from interplm_nb.widgets.feature_data import FeatureData
 from interplm_nb.widgets.feature_page import FeaturePages
 from interplm_nb.widgets.structure.nglview import show_nglview
 
@@ -31,15 +37,40 @@ def test_the_test_f1_is_read_at_the_threshold_chosen_on_validation(pages: Featur
     assert same["f1_per_domain"].item() == row["f1_test"]
 
 
-def test_concepts_with_few_instances_are_not_ranked(pages: FeaturePages) -> None:
-    for split in ("validation", "test"):
-        sizes = dict(
-            pages.run.scores("sae", split, "strict")
-            .concepts.select("concept", "n_instances")
-            .iter_rows()
+def test_the_views_rank_the_concepts_that_the_stage_scored(tiny_run: Run, tmp_path: Path) -> None:
+    """Also where a person asked for fewer instances than the default of 10."""
+    shutil.copytree(tiny_run.folder, tmp_path / "run")
+    run = Run.open(tmp_path / "run")
+    asked = ConceptsParameters(
+        run=str(run.folder), device="cpu", min_instances=3, bootstrap=0, null_draws=0
+    )
+    STAGE_FUNCTIONS["concepts"](run, asked)
+    for source in run.with_activations():
+        pages = FeaturePages(run, source)
+        stored = run.table("concepts", "best").filter(convention="strict", source=source)
+        assert stored["n_instances"].min() in range(3, 10)
+        found = (
+            stored.drop_nulls("feature").select("concept", "feature", "threshold").sort("concept")
         )
-        assert min(sizes[concept] for concept in pages.ranked["concept"].unique()) >= 10
-        assert min(sizes.values()) < 10  # there are some to leave out
+        first = pages.ranked.unique("concept", keep="first", maintain_order=True).sort("concept")
+        assert first["concept"].to_list() == found["concept"].to_list()
+        assert first["feature"].to_list() == found["feature"].to_list()
+        assert first["threshold_pct"].to_list() == found["threshold"].to_list()
+        assert pages.concepts_scored == "at least 3 instances in validation and in test"
+        assert (
+            f"no concept with {pages.concepts_scored}."
+            in ConceptPanel(FeatureData(run, source, structures={})).no_match
+        )
+
+
+def test_the_best_pair_of_each_concept_is_the_stages() -> None:
+    pages = FeaturePages(Run.shipped())
+    stored = pages.best_of_sources.filter(source="sae")
+    first = pages.ranked.unique("concept", keep="first", maintain_order=True)
+    both = first.join(stored, on=["concept", "feature", "n_instances"])
+    assert both.height == stored.height
+    assert both["threshold_pct"].to_list() == both["threshold"].to_list()
+    assert both["f1_test"].to_list() == pytest.approx(both["f1_per_domain"].to_list())
 
 
 def test_a_dead_feature_is_said_to_be_so(pages: FeaturePages) -> None:
@@ -51,10 +82,8 @@ def test_the_top_proteins_are_shown_around_their_maxima(pages: FeaturePages) -> 
     top = pages.top(HELIX, 3)
     html = pages.top_html(HELIX, 3)
     for accession, position, maximum in top.select("accession", "position", "maximum").iter_rows():
-        assert (
-            f'title="{accession} {pages.proteins.sequence(accession)[position - 1]}{position}: {maximum:.2f} of maximum'
-            in html
-        )
+        letter = pages.proteins.sequence(accession)[position - 1]
+        assert f'title="{accession} {letter}{position}: {maximum:.2f} of maximum' in html
 
 
 def test_the_whole_protein_is_shown(pages: FeaturePages) -> None:

@@ -2,6 +2,7 @@
 
 import base64
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -28,7 +29,8 @@ def test_bars_are_the_counts(data: FeatureData, unit: str, share: bool) -> None:
     axes = ActivationHistogram(data, unit=unit, share=share).figure().axes[0]
     _, arrays = unpack(data.bundle)
     total = arrays[f"{unit}_total"].sum() if share else 1
-    bars = [[patch.get_height() for patch in bars] for bars in axes.containers]  # type: ignore[attr-defined]
+    containers: Any = axes.containers
+    bars = [[patch.get_height() for patch in bars] for bars in containers]
     np.testing.assert_allclose(
         bars, [arrays[f"{unit}_total"] / total, arrays[f"{unit}_annotated"] / total]
     )
@@ -82,7 +84,8 @@ def test_settings(data: FeatureData) -> None:
         ActivationHistogram(data, unit="atoms")
     with pytest.raises(
         TypeError,
-        match=r"ActivationHistogram shows a FeatureData, such as FeatureData\(run\) or workbench.data, not str",
+        match=r"ActivationHistogram shows a FeatureData, such as FeatureData\(run\) or "
+        r"workbench.data, not str",
     ):
         ActivationHistogram("runs/demo")  # type: ignore[arg-type]
 

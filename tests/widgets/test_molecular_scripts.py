@@ -1,4 +1,7 @@
-"""Scripts for ChimeraX and PyMOL: exact lines, exact values, and nothing of a header that a program would run."""
+"""Scripts for ChimeraX and PyMOL.
+
+Exact lines, exact values, and nothing of a header that a program would run.
+"""
 
 import re
 from dataclasses import replace
@@ -22,7 +25,8 @@ HOSTILE = '../P1"; open http://x.example/x.py; \n@evil.pml\\ $(id) `id` \u202e<i
 def scripts(folder: Path, **options) -> tuple[str, str, str]:
     paths = write_scripts(PROTEIN, VALUES, folder, 1503, "sae", **options)
     assert [path.suffix for path in paths] == [".pdb", ".cxc", ".pml"]
-    return tuple(path.read_text(encoding="ascii") for path in paths)  # pyright: ignore[reportReturnType]
+    pdb, cxc, pml = (path.read_text(encoding="ascii") for path in paths)
+    return pdb, cxc, pml
 
 
 def test_every_b_factor_is_the_activation_times_100(tmp_path: Path) -> None:
@@ -40,7 +44,8 @@ def test_lines_for_chimerax(tmp_path: Path) -> None:
     model = '##name="iplm_feature_1503_P00431"'
     assert scripts(tmp_path)[1].splitlines() == [
         "# Feature 1503 of sae on P00431 (P00431.pdb.gz, chain A).",
-        "# B-factors are activations in percent of the feature's maximum on training proteins; -1: no UniProt position, activation unknown.",
+        "# B-factors are activations in percent of the feature's maximum on training "
+        "proteins; -1: no UniProt position, activation unknown.",
         "# Side chains from an activation of 0.5 of the maximum.",
         "open feature_1503_P00431.pdb name iplm_feature_1503_P00431",
         "set bgColor white",
@@ -54,7 +59,8 @@ def test_lines_for_chimerax(tmp_path: Path) -> None:
         f"show {model} & ~protein & ~solvent atoms",
         f"style {model} & ~protein ball",
         f"color {model} & ~protein byelement",
-        "key #e6e6e6:0 #cfdbe8: #a9c6df:0.25 #7daed3: #5193c4:0.5 #2f75b0: #1b5795:0.75 #0d3a75: #051f4d:1 "
+        "key #e6e6e6:0 #cfdbe8: #a9c6df:0.25 #7daed3: #5193c4:0.5 #2f75b0: #1b5795:0.75 "
+        "#0d3a75: #051f4d:1 "
         "pos 0.04,0.06 size 0.3,0.03 fontSize 16 numericLabelSpacing equal",
         '2dlabels text "feature 1503: activation / maximum" xpos 0.04 ypos 0.11 size 16',
         f"view {model}",
@@ -65,7 +71,8 @@ def test_lines_for_pymol(tmp_path: Path) -> None:
     lines = scripts(tmp_path, threshold=0.8)[2].splitlines()
     assert lines[:3] == [
         "# Feature 1503 of sae on P00431 (P00431.pdb.gz, chain A).",
-        "# B-factors are activations in percent of the feature's maximum on training proteins; -1: no UniProt position, activation unknown.",
+        "# B-factors are activations in percent of the feature's maximum on training "
+        "proteins; -1: no UniProt position, activation unknown.",
         "# Side chains from an activation of 0.8 of the maximum.",
     ]
     model = "iplm_feature_1503_P00431"
@@ -75,7 +82,8 @@ def test_lines_for_pymol(tmp_path: Path) -> None:
         f"hide everything, {model}",
         f"show cartoon, {model} and polymer",
         f"set cartoon_discrete_colors, 1, {model}",
-        f"spectrum b, 0xe6e6e6 0xcfdbe8 0xa9c6df 0x7daed3 0x5193c4 0x2f75b0 0x1b5795 0x0d3a75 0x051f4d, {model} and polymer and b > -0.5, 0, 100",
+        "spectrum b, 0xe6e6e6 0xcfdbe8 0xa9c6df 0x7daed3 0x5193c4 0x2f75b0 0x1b5795 "
+        f"0x0d3a75 0x051f4d, {model} and polymer and b > -0.5, 0, 100",
         f"color 0xd9b26f, {model} and polymer and b < -0.5",
         f"show sticks, {model} and polymer and (sidechain or name CA) and not b < 80",
         f"show sticks, {model} and organic",

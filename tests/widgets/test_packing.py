@@ -1,4 +1,7 @@
-"""Bytes for the browser: what is packed comes back, in Python and in the module that the views use."""
+"""Bytes for the browser.
+
+What is packed comes back, in Python and in the module that the views use.
+"""
 
 import json
 from pathlib import Path
@@ -35,8 +38,10 @@ const { unpack } = await import(process.argv[2]);
 const all = [];
 for (const path of process.argv.slice(3)) {
   const bytes = readFileSync(path);
-  const { record, arrays } = await unpack(new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength));
-  const kinds = Object.entries(arrays).map(([name, values]) => [name, values.constructor.name, Array.from(values, String)]);
+  const { record, arrays } = await unpack(new DataView(bytes.buffer, bytes.byteOffset,
+  bytes.byteLength));
+  const kinds = Object.entries(arrays).map(([name, values]) =>
+    [name, values.constructor.name, Array.from(values, String)]);
   all.push({ record, kinds });
 }
 console.log(JSON.stringify(all));
@@ -75,7 +80,8 @@ def test_part_of_an_array_is_packed() -> None:
 def test_what_a_browser_has_no_array_for_is_refused() -> None:
     with pytest.raises(
         ValueError,
-        match=r"rows: a browser takes one-dimensional arrays of float32, .*, not int64 of shape \(2,\)",
+        match=r"rows: a browser takes one-dimensional arrays of float32, .*, not int64 of shape "
+        r"\(2,\)",
     ):
         pack({}, {"rows": np.array([1, 2], np.int64)})
     with pytest.raises(ValueError, match=r"m: .* not float32 of shape \(2, 1\)"):

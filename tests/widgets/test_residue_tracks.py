@@ -1,4 +1,7 @@
-"""The tracks' Python half: settings, the printed figure, and that its cells are the store's activations."""
+"""The tracks' Python half.
+
+Settings, the printed figure, and that its cells are the store's activations.
+"""
 
 from typing import Any
 

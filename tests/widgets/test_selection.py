@@ -53,9 +53,7 @@ def test_a_link_that_the_browser_wrote() -> None:
 
 @pytest.mark.parametrize("position", [0, -3])
 def test_positions_count_from_one(position: int) -> None:
-    with pytest.raises(
-        t.TraitError, match=f"positions count from 1, as in UniProt; {position} is none"
-    ):
+    with pytest.raises(t.TraitError, match=f"positions start at 1, as in UniProt; got {position}"):
         Selection(position=position)
 
 
@@ -65,7 +63,7 @@ def test_positions_count_from_one(position: int) -> None:
 def test_a_brush_is_a_range(brush: list[float]) -> None:
     selection = Selection(brush=[0.1, 0.2])
     with pytest.raises(
-        t.TraitError, match=r"a brush is \[lo, hi\] with 0 <= lo <= hi, .* or \[\] for all; not \["
+        t.TraitError, match=r"a brush is \[lo, hi\] with 0 <= lo <= hi, .* or \[\] for all; got \["
     ):
         selection.brush = brush
     assert selection.brush == [0.1, 0.2]
@@ -82,7 +80,7 @@ def test_a_field_that_there_is_not() -> None:
 
 def test_a_refused_update_changes_nothing() -> None:
     selection = Selection(feature=3, accession="P1", position=7)
-    with pytest.raises(t.TraitError, match="positions count from 1"):
+    with pytest.raises(t.TraitError, match="positions start at 1"):
         selection.update({"feature": 5, "accession": "P2", "position": 0})
     assert (selection.feature, selection.accession, selection.position) == (3, "P1", 7)
 
@@ -123,6 +121,6 @@ def test_the_source_is_that_of_its_data() -> None:
 def test_residues_need_data() -> None:
     with pytest.raises(
         RuntimeError,
-        match="this selection belongs to no data; take the selection of a FeatureData or of a Workbench",
+        match="this selection has no data; use the selection of a FeatureData or a Workbench",
     ):
         Selection().residues()

@@ -1,4 +1,7 @@
-"""The logo's windows against a loop over proteins, its settings, its figure for print, and its colours."""
+"""The logo's windows against a loop over proteins, its settings, its figure for print.
+
+Its colours.
+"""
 
 from collections.abc import Iterator
 from itertools import combinations, pairwise
@@ -34,7 +37,7 @@ def data(made: FeatureData) -> Iterator[FeatureData]:
 
 
 def brushed_maxima(data: FeatureData) -> list[tuple[str, int]]:
-    """Of each protein of the bundle the first residue that has the highest activation within the brush."""
+    """Each protein's first residue with the highest activation within the brush."""
     chosen = data.selection
     low, high = chosen.brush or (0, np.inf)
     found = []
@@ -86,7 +89,8 @@ def test_the_caption_says_what_is_drawn(data: FeatureData) -> None:
         sum(data.pages.activations.along(a, RANDOM).any() for a in data.pages.proteins.accessions),
     )
     assert SequenceLogo(data, background="uniform").caption() == (
-        f"n = {n} windows, one per protein, of 30 shown ({firing} fire); aligned on each protein's brushed maximum; "
+        f"n = {n} windows, one per protein, of 30 shown ({firing} fire); aligned on each "
+        "protein's brushed maximum; "
         "background: uniform; small-sample corrected"
     )
 
@@ -116,12 +120,13 @@ def test_a_wide_alignment_takes_several_lines(data: FeatureData) -> None:
 def test_settings_that_are_refused(data: FeatureData) -> None:
     with pytest.raises(
         t.TraitError,
-        match=r"aligned rows have one length, not 2 and 3; pad the shorter ones with '-'",
+        match=r"aligned rows must have one length, not 2 and 3; pad the shorter ones with '-'",
     ):
         SequenceLogo(data, alignment=["ACD", "AC"])
     with pytest.raises(
         t.TraitError,
-        match=r"a logo has 1 to 1,000 columns, not 1,001; pass part of each row, and first= its first column",
+        match=r"a logo has 1 to 1,000 columns, not 1,001; pass part of each row, and first= its "
+        r"first column",
     ):
         SequenceLogo(data, alignment=["A" * 1001])
     with pytest.raises(t.TraitError, match="a logo has 1 to 1,000 columns, not 0"):

@@ -1,8 +1,12 @@
-"""The playground's Python half: what it asks of the model, how often, and what it says of a mutant."""
+"""The playground's Python half.
+
+What it asks of the model, how often, and what it says of a mutant.
+"""
 
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -150,7 +154,8 @@ def test_mutations_say_what_changes_where(playground: SequencePlayground) -> Non
     playground.mutations = ["W5A", "M1A"]
     assert playground.mutations == ["M1A", "W5A"]
     found = {row["feature"]: row for row in playground.effects().to_dicts()}
-    # Feature 1: A at 1 is new (0.5), A at 2 follows an A now (0.5 -> 0.75), A at 5 is new (0.5): the first of the greatest.
+    # Feature 1: A at 1 is new (0.5), A at 2 follows an A now (0.5 -> 0.75), A at 5 is new (0.5):
+    # the first of the greatest.
     assert found[1] == {
         "feature": 1,
         "label": None,
@@ -175,7 +180,8 @@ def test_the_reference_is_read_once(playground: SequencePlayground) -> None:
     playground.mutations = ["W5A"]
     assert playground._annotator.asked == [[SEQUENCE], ["MAAPAK"]]  # type: ignore[union-attr]
     playground.min_confidence = 0.9
-    assert playground._annotator.asked[2:] == [[SEQUENCE, "MAAPAK"]], "both in one pass"  # type: ignore[union-attr]
+    annotator: Any = playground._annotator
+    assert annotator.asked[2:] == [[SEQUENCE, "MAAPAK"]], "both in one pass"
     assert result(playground)[0]["stretches"] == []
 
 
@@ -239,7 +245,8 @@ def test_messages_of_the_browser_are_answered(
     playground._told(None, {"text": "MK V1"}, [])
     assert (
         playground.problem
-        == "This cannot be read: digit in the sequence: '1' at position 4; remove numbers from the sequence lines."
+        == "This cannot be read: digit in the sequence: '1' at position 4; remove numbers "
+        "from the sequence lines."
     )
     assert playground.sequence == SEQUENCE and len(sent) == 4, (
         "the old answer stays, and the browser hears that it is over"
@@ -261,7 +268,8 @@ def test_wrong_settings_are_refused(data: FeatureData, playground: SequencePlayg
         playground.mutations = ["A1V"]
     with pytest.raises(TypeError, match="has no setting letters"):
         SequencePlayground(data, letters="MKV")
-    made = SequencePlayground(data, FakeAnnotator(), mutations=["M1A"], sequence="MKV")  # type: ignore[arg-type]
+    fake: Any = FakeAnnotator()
+    made = SequencePlayground(data, fake, mutations=["M1A"], sequence="MKV")
     assert result(made)[0]["mutant"] == "AKV"
 
 
@@ -292,7 +300,8 @@ def test_an_annotator_of_another_source_is_refused(data: FeatureData) -> None:
     made = SequencePlayground(data, FakeAnnotator(3), sequence="MKV")  # type: ignore[arg-type]
     assert (
         made.problem
-        == "This sequence could not be read: the annotator has 3 features, source sae has 4; give the annotator of this source"
+        == "This sequence could not be read: the annotator has 3 features, source sae has "
+        "4; give the annotator of this source"
     )
 
 
@@ -374,7 +383,7 @@ def test_a_run_without_a_model_says_so(elsewhere: FeatureData) -> None:
     def annotator(*_: object) -> None:
         elsewhere.pages.run.plm()
 
-    playground = SequencePlayground(elsewhere, annotator, sequence=SEQUENCE)  # type: ignore[arg-type]
+    playground = SequencePlayground(elsewhere, annotator, sequence=SEQUENCE)  # type: ignore
     assert SequencePlayground(elsewhere).missing == {}
     assert playground.about["direction"] == "" and playground.about["limit"] == ANY_LENGTH
     assert "came from arrays (mine), so it has no model to run" in playground.problem
@@ -389,9 +398,11 @@ def test_a_scan_goes_to_the_model_in_one_pass(playground: SequencePlayground) ->
 
 def test_opening_the_view_loads_no_torch(data: FeatureData) -> None:
     code = (
-        "import sys; from pathlib import Path; from interplm_nb.widgets.feature_data import FeatureData\n"
+        "import sys; from pathlib import Path; from interplm_nb.widgets.feature_data "
+        "import FeatureData\n"
         "from interplm_nb.widgets.playground.sequence_playground import SequencePlayground\n"
-        f"SequencePlayground(FeatureData(Path({str(data.pages.run.folder)!r}), structures={{}}))._repr_mimebundle_()\n"
+        f"SequencePlayground(FeatureData(Path({str(data.pages.run.folder)!r}), "
+        f"structures={{}}))._repr_mimebundle_()\n"
         "assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

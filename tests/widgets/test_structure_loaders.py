@@ -1,4 +1,7 @@
-"""Where views take structures from: a mapping, a folder, or what is embedded; embedded ones only of proteins that the run has."""
+"""Where views take structures from.
+
+A mapping, a folder, or what is embedded; embedded ones only of proteins that the run has.
+"""
 
 import shutil
 from pathlib import Path

@@ -1,4 +1,8 @@
-"""The PDB text that a browser gets: every heavy atom once, in place, with its UniProt position; how NGL reads it is tested in tests/browser."""
+"""The PDB text that a browser gets.
+
+Every heavy atom once, in place, with its UniProt position; how NGL reads it is tested in
+tests/browser.
+"""
 
 import gzip
 from dataclasses import replace

@@ -158,11 +158,13 @@ def test_the_figure_says_what_it_shows(data: FeatureData) -> None:
     axes, bar = figure.axes
     assert (
         axes.get_title("left")
-        == f"Feature {HELIX} on {PAIR[0]}\n{len(structure.positions)} of {len(values)} residues, chain {structure.chain}"
+        == f"Feature {HELIX} on {PAIR[0]}\n{len(structure.positions)} of {len(values)} "
+        f"residues, chain {structure.chain}"
     )
     assert (
         bar.get_xlabel()
-        == "activation (share of the maximum on training proteins)\nthin and grey: outside the brush 0.20 to 0.80"
+        == "activation (share of the maximum on training proteins)\nthin and grey: outside "
+        "the brush 0.20 to 0.80"
     )
     assert "30" in [text.get_text() for text in axes.texts]
 

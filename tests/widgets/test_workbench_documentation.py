@@ -1,4 +1,7 @@
-"""docs/workbench.md says what is so: its examples run, the tests that it names exist, its pictures are there."""
+"""docs/workbench.md says what is so.
+
+Its examples run, the tests that it names exist, its pictures are there.
+"""
 
 import re
 from pathlib import Path

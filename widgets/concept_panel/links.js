@@ -1,5 +1,6 @@
 // @ts-check
-// Links out, of accessions alone that are shaped as UniProt says: anything else from a file makes no address.
+// Links out, of accessions alone that are shaped as UniProt says: anything else from a file makes
+// no address.
 
 // https://www.uniprot.org/help/accession_numbers
 const ACCESSION = /^(?:[OPQ][0-9][A-Z0-9]{3}[0-9]|[A-NR-Z][0-9](?:[A-Z][A-Z0-9]{2}[0-9]){1,2})$/;
@@ -14,7 +15,8 @@ const PLACES = [
 export function linksOf(accession) {
   if (!ACCESSION.test(accession)) return [];
   return PLACES.map(([name, before, after]) => ({
-    text: `${accession} in ${name}`, title: `Leaves this page: ${new URL(before).host}, in a new tab`,
+    text: `${accession} in ${name}`,
+    title: `Leaves this page: ${new URL(before).host}, in a new tab`,
     href: `${before}${accession}${after}`,
   }));
 }

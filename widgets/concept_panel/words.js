@@ -1,48 +1,86 @@
 // @ts-check
 // What the panel says in sentences.
 
+/** @import { Kit } from "../kit/types.js" */
+
 /**
- * @typedef {{ concept: string, category: string, threshold: number, f1_validation: number, f1_test: number, n_instances: number,
- *   low: number | null, high: number | null, q_value: number | null, controls: Record<string, number> }} Row
+ * One concept of the feature, as `interplm_nb/widgets/concept_rows.py` has it.
+ * @typedef {object} Row
+ * @property {string} concept
+ * @property {string} category
+ * @property {number} feature
+ * @property {number} threshold
+ * @property {number} f1_validation
+ * @property {number} f1_test
+ * @property {number} n_instances
+ * @property {number | null} low
+ * @property {number | null} high
+ * @property {number | null} q_value
+ * @property {Record<string, number>} controls
  */
 /** @typedef {Record<string, { name: string, colour: string, marker: string }>} Sources */
 
 const PROBE = "linear_probe"; // it is trained on the labels, with all directions of the embedding
 
-/** @param {any} kit @param {any} record @param {number | undefined} maximum raw */
+/** @param {Kit} kit @param {any} record @param {number | undefined} maximum raw */
 export function factsOf(kit, record, maximum) {
-  if (record.dead) return "Dead: it fires on no training protein, so its activations on others count as 0.";
+  if (record.dead)
+    return "Dead: it fires on no training protein, so its activations on others count as 0.";
   const share = record.n_residues ? kit.percent(record.n_active / record.n_residues) : "0 %";
-  const where = `Active on ${kit.count(record.n_active)} of ${kit.count(record.n_residues)} residues (${share}), ` +
-    `in ${kit.count(record.n_firing)} of ${kit.count(record.n_proteins)} proteins`;
-  return `${where}${maximum === undefined ? "" : `; highest activation on training proteins ${kit.fixed(maximum, 1)}`}.`;
+  const of = (/** @type {number} */ n, /** @type {number} */ all) =>
+    `${kit.count(n)} of ${kit.count(all)}`;
+  const where =
+    `Active on ${of(record.n_active, record.n_residues)} residues (${share}), ` +
+    `in ${of(record.n_firing, record.n_proteins)} proteins`;
+  return maximum === undefined
+    ? `${where}.`
+    : `${where}; highest activation on training proteins ${kit.fixed(maximum, 1)}.`;
 }
 
-/** @param {any} kit @param {Row} row */
+/** @param {Kit} kit @param {Row} row */
 export function bestOf(kit, row) {
-  const range = row.low === null ? "" : ` (95\u00a0% interval ${kit.fixed(row.low)} to ${kit.fixed(row.high)})`;
-  return `Best match, chosen on validation proteins: ${row.concept}, above ${row.threshold} of the maximum. ` +
-    `F1 per domain ${kit.fixed(row.f1_test)} on test${range}, ${kit.fixed(row.f1_validation)} on validation.`;
+  const range =
+    row.low === null ? "" : ` (95\u00a0% interval ${kit.fixed(row.low)} to ${kit.fixed(row.high)})`;
+  const [test, validation] = [kit.fixed(row.f1_test), kit.fixed(row.f1_validation)];
+  return (
+    `Best match, chosen on validation proteins: ${row.concept}, ` +
+    `above ${row.threshold} of the maximum. ` +
+    `F1 per domain ${test} on test${range}, ${validation} on validation.`
+  );
 }
 
-/** The sources that reach more on test than the feature, the highest first. @param {Row} row @returns {string[]} */
+/**
+ * The sources with a higher F1 on test than the feature, the highest first.
+ * @param {Row} row
+ * @returns {string[]}
+ */
 export function above(row) {
   const names = Object.keys(row.controls).filter((name) => row.controls[name] > row.f1_test);
   return names.sort((a, b) => row.controls[b] - row.controls[a]);
 }
 
-/** What others are to the feature: controls, unless it is one itself. @param {Row | undefined} row */
+/**
+ * What others are to the feature: controls, unless it is one itself.
+ * @param {Row | undefined} row
+ */
 export function kindOf(row) {
   return row && "sae" in row.controls ? "other source" : "control";
 }
 
-/** What the controls say against the feature. @param {any} kit @param {Row[]} rows best first @param {Sources} sources */
+/**
+ * How the controls compare with the feature.
+ * @param {Kit} kit
+ * @param {Row[]} rows best first
+ * @param {Sources} sources
+ */
 export function honestly(kit, rows, sources) {
   const [best, ...others] = rows;
   if (!best) return "";
   if (Object.keys(best.controls).length === 0) return "This run has no controls to compare with.";
-  const said = (/** @type {string} */ name) =>
-    `${nameOf(sources, name)}${name === PROBE ? " (trained on the labels)" : ""} ${kit.fixed(best.controls[name])}`;
+  const said = (/** @type {string} */ name) => {
+    const note = name === PROBE ? " (trained on the labels)" : "";
+    return `${nameOf(sources, name)}${note} ${kit.fixed(best.controls[name])}`;
+  };
   const rival = kindOf(best);
   const higher = above(best);
   const first = higher.length
@@ -51,7 +89,8 @@ export function honestly(kit, rows, sources) {
   if (others.length === 0) return first;
   const beaten = others.filter((row) => above(row).length).length;
   const one = rival === "control" ? "A control" : "Another source";
-  return `${first} ${one} reaches more on ${beaten} of ${others.length} other concept${others.length > 1 ? "s" : ""} shown.`;
+  const rest = `${others.length} other concept${others.length > 1 ? "s" : ""}`;
+  return `${first} ${one} reaches more on ${beaten} of ${rest} shown.`;
 }
 
 /** @param {Sources} sources @param {string} source */
@@ -61,26 +100,31 @@ export function nameOf(sources, source) {
 
 /**
  * A row in one line, for a screen reader and a tooltip.
- * @param {any} kit @param {Row} row @param {Sources} sources @param {string} own
+ * @param {Kit} kit @param {Row} row @param {Sources} sources @param {string} own
  */
 export function lineOf(kit, row, sources, own) {
-  const range = row.low === null ? "" : `, 95\u00a0% interval ${kit.fixed(row.low)} to ${kit.fixed(row.high)}`;
-  const others = Object.entries(row.controls).map(([name, value]) => `${nameOf(sources, name)} ${kit.fixed(value)}`);
+  const range =
+    row.low === null ? "" : `, 95\u00a0% interval ${kit.fixed(row.low)} to ${kit.fixed(row.high)}`;
+  const others = Object.entries(row.controls).map(
+    ([name, value]) => `${nameOf(sources, name)} ${kit.fixed(value)}`,
+  );
   const rest = others.length ? `; best of ${others.join(", ")}` : "";
   return `F1 on test: ${nameOf(sources, own)} ${kit.fixed(row.f1_test)}${range}${rest}`;
 }
 
 /** a, b and c. @param {string[]} parts */
 function listed(parts) {
-  return parts.length < 2 ? parts.join("") : `${parts.slice(0, -1).join(", ")} and ${parts[parts.length - 1]}`;
+  return parts.length < 2
+    ? parts.join("")
+    : `${parts.slice(0, -1).join(", ")} and ${parts[parts.length - 1]}`;
 }
 
-/** A q value; a dash where there is none. @param {any} kit @param {number | null} value */
+/** A q value; a dash: none. @param {Kit} kit @param {number | null} value */
 export function qOf(kit, value) {
   return value !== null && value < 0.001 ? "< 0.001" : kit.fixed(value, 3);
 }
 
-/** @param {any} kit @param {Row} row */
+/** @param {Kit} kit @param {Row} row */
 export function rangeOf(kit, row) {
   return row.low === null ? "–" : `${kit.fixed(row.low)} to ${kit.fixed(row.high)}`;
 }

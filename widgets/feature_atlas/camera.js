@@ -4,7 +4,10 @@
 const EDGE = 18; // points of the picture that stay free around the map
 const MOST = 60; // times the size at which all is seen
 
-/** From the map's units to points of the picture and back; y goes up on the map, down in the picture. */
+/**
+ * From the map's units to points of the picture and back; y goes up on the map, down in the
+ * picture.
+ */
 export class Camera {
   /** @param {number[]} extent x0, y0, x1, y1 of the map */
   constructor(extent) {
@@ -33,7 +36,8 @@ export class Camera {
   /** Points of the picture per unit of the map. */
   get scale() {
     const [x0, y0, x1, y1] = this.extent;
-    const room = (/** @type {number} */ side, /** @type {number} */ span) => Math.max(1, side - 2 * EDGE) / (span || 1e-6);
+    const room = (/** @type {number} */ side, /** @type {number} */ span) =>
+      Math.max(1, side - 2 * EDGE) / (span || 1e-6);
     const fit = Math.min(room(this.width, x1 - x0), room(this.height, y1 - y0));
     return fit * this.zoom;
   }
@@ -48,12 +52,22 @@ export class Camera {
     return this.height / 2 - (y - this.y) * this.scale;
   }
 
-  /** @param {{ x: number, y: number }} at in the picture @returns {{ x: number, y: number }} on the map */
+  /**
+   * @param {{ x: number, y: number }} at in the picture
+   * @returns {{ x: number, y: number }} on the map
+   */
   from(at) {
-    return { x: this.x + (at.x - this.width / 2) / this.scale, y: this.y - (at.y - this.height / 2) / this.scale };
+    return {
+      x: this.x + (at.x - this.width / 2) / this.scale,
+      y: this.y - (at.y - this.height / 2) / this.scale,
+    };
   }
 
-  /** Move the map with the pointer; the middle stays on it. @param {number} dx @param {number} dy in points of the picture */
+  /**
+   * Move the map with the pointer; the middle stays on it.
+   * @param {number} dx
+   * @param {number} dy in points of the picture
+   */
   pan(dx, dy) {
     this.look(this.x - dx / this.scale, this.y + dy / this.scale);
   }
@@ -78,7 +92,12 @@ export class Camera {
     this.look(this.x + place.x - now.x, this.y + place.y - now.y);
   }
 
-  /** Is a place in the picture? @param {number} x @param {number} y on the map @param {number} [edge] of the picture, left out */
+  /**
+   * Is a place in the picture?
+   * @param {number} x
+   * @param {number} y on the map
+   * @param {number} [edge] of the picture, left out
+   */
   shows(x, y, edge = 0) {
     const [px, py] = [this.toX(x), this.toY(y)];
     return px >= edge && px <= this.width - edge && py >= edge && py <= this.height - edge;

@@ -3,15 +3,33 @@
 
 import { BEYOND, categoryOn, luminance, rgbOf } from "../kit/colours.js";
 
+/** @import { Theme } from "../kit/types.js" */
+
 /** @typedef {import("../kit/dots.js").DotStyle} DotStyle */
-/** @typedef {{ name: string, fill: string, points: number[] }} Group points of one name; an empty fill is hollow */
 /**
- * @typedef {{ kinds: Uint16Array, styles: DotStyle[], groups: Group[] | null, scale: Scale | null }} Colouring
- *   `kinds` number the style of each point, 0 is hollow: it has nothing to show; styles of the second half are the same, faded
+ * Points of one name; an empty fill is hollow.
+ * @typedef {object} Group
+ * @property {string} name
+ * @property {string} fill
+ * @property {number[]} points
  */
 /**
- * @typedef {{ title: string, low: number, high: number, share: (value: number) => number, none: string }} Scale
- *   `share` is where a value lies on the colours, 0 to 1
+ * `kinds` number the style of each point, 0 is hollow: it has nothing to show; styles of the second
+ * half are the same, faded.
+ * @typedef {object} Colouring
+ * @property {Uint16Array} kinds
+ * @property {DotStyle[]} styles
+ * @property {Group[] | null} groups
+ * @property {Scale | null} scale
+ */
+/**
+ * `share` is where a value lies on the colours, 0 to 1.
+ * @typedef {object} Scale
+ * @property {string} title
+ * @property {number} low
+ * @property {number} high
+ * @property {(value: number) => number} share
+ * @property {string} none
  */
 
 /** Value and name of each way to colour. */
@@ -31,24 +49,29 @@ const FAINT = 1.9; // contrast with the page below which a dot needs an outline 
 /**
  * @param {import("./points.js").Points} points
  * @param {string} way one of `WAYS`
- * @param {import("../kit/theme.js").Theme} theme
+ * @param {Theme} theme
  * @param {Record<string, string>} categories colours by category
  * @param {string[]} clusters colours by number of the cluster
  * @returns {Colouring}
  */
 export function colouring(points, way, theme, categories, clusters) {
-  if (way === "density" || way === "f1") return byScale(points, scaleOf(points, way), points[way], theme);
+  if (way === "density" || way === "f1")
+    return byScale(points, scaleOf(points, way), points[way], theme);
   const { category } = points.record;
   /** @type {(n: number) => { name: string, fill: string }} */
-  const look = way === "category"
-    ? (n) => (n < 0 ? HOLLOW : { name: category[n], fill: categories[category[n]] ?? BEYOND })
-    : (n) => (n < 0 ? { name: "no cluster", fill: "" } : { name: `cluster ${n}`, fill: clusters[n] ?? BEYOND });
+  const look =
+    way === "category"
+      ? (n) => (n < 0 ? HOLLOW : { name: category[n], fill: categories[category[n]] ?? BEYOND })
+      : (n) =>
+          n < 0
+            ? { name: "no cluster", fill: "" }
+            : { name: `cluster ${n}`, fill: clusters[n] ?? BEYOND };
   return byGroup(way === "category" ? points.category : points.cluster, look, theme);
 }
 
 /**
  * @param {Int32Array} numbers of groups @param {(n: number) => { name: string, fill: string }} look
- * @param {import("../kit/theme.js").Theme} theme
+ * @param {Theme} theme
  * @returns {Colouring}
  */
 function byGroup(numbers, look, theme) {
@@ -71,42 +94,64 @@ function byGroup(numbers, look, theme) {
 function scaleOf(points, way) {
   if (way === "f1") {
     const title = "F1 on test of the best concept on validation";
-    return { title, low: 0, high: 1, share: (value) => Math.max(0, Math.min(1, value)), none: HOLLOW.name };
+    return {
+      title,
+      low: 0,
+      high: 1,
+      share: (value) => Math.max(0, Math.min(1, value)),
+      none: HOLLOW.name,
+    };
   }
   const found = points.density.filter((value) => value > 0);
   const low = found.reduce((a, b) => Math.min(a, b), 1);
   const high = found.reduce((a, b) => Math.max(a, b), low);
   const span = Math.log(high / low) || 1;
-  const share = (/** @type {number} */ value) => Math.max(0, Math.min(1, Math.log(value / low) / span));
+  const share = (/** @type {number} */ value) =>
+    Math.max(0, Math.min(1, Math.log(value / low) / span));
   return { title: "density: share of residues, logarithmic", low, high, share, none: "" };
 }
 
 /**
- * @param {import("./points.js").Points} points @param {Scale} scale @param {Float32Array} values NaN: none
- * @param {import("../kit/theme.js").Theme} theme
+ * @param {import("./points.js").Points} points
+ * @param {Scale} scale
+ * @param {Float32Array} values NaN: none
+ * @param {Theme} theme
  * @returns {Colouring}
  */
 function byScale(points, scale, values, theme) {
-  const fills = Array.from({ length: STEPS }, (_, i) => theme.lut.css[Math.round((i * 255) / (STEPS - 1))]);
-  const kinds = Uint16Array.from(values, (value) => (Number.isNaN(value) ? 0 : 1 + Math.round(scale.share(value) * (STEPS - 1))));
+  const fills = Array.from(
+    { length: STEPS },
+    (_, i) => theme.lut.css[Math.round((i * 255) / (STEPS - 1))],
+  );
+  const kinds = Uint16Array.from(values, (value) =>
+    Number.isNaN(value) ? 0 : 1 + Math.round(scale.share(value) * (STEPS - 1)),
+  );
   return { kinds, styles: stylesOf(["", ...fills], theme, theme.line), groups: null, scale };
 }
 
 /**
- * @param {string[]} fills @param {import("../kit/theme.js").Theme} theme
+ * @param {string[]} fills @param {Theme} theme
  * @param {string} [line] outline; where it is left out, what keeps dots apart
  * @returns {DotStyle[]} each whole, then each faded; hollow ones are small, and so calm
  */
 function stylesOf(fills, theme, line) {
-  const outline = (/** @type {string} */ fill) => line ?? (contrast(fill, theme.ground) > FAINT ? theme.ground : theme.muted);
+  const outline = (/** @type {string} */ fill) =>
+    line ?? (contrast(fill, theme.ground) > FAINT ? theme.ground : theme.muted);
   const hollow = { fill: "", stroke: theme.muted, opacity: 0.7, size: 0.6 };
-  const whole = fills.map((fill) => (fill ? { fill, stroke: outline(fill), opacity: 1, size: 1 } : hollow));
+  const whole = fills.map((fill) =>
+    fill ? { fill, stroke: outline(fill), opacity: 1, size: 1 } : hollow,
+  );
   return [...whole, ...whole.map((style) => ({ ...style, opacity: FADED }))];
 }
 
-/** Contrast of two colours (WCAG 2), 1 to 21. @param {string} a @param {string} b "#rrggbb" or "rgb(...)" */
+/**
+ * Contrast of two colours (WCAG 2), 1 to 21.
+ * @param {string} a
+ * @param {string} b "#rrggbb" or "rgb(...)"
+ */
 export function contrast(a, b) {
-  const numbers = (/** @type {string} */ css) => (css[0] === "#" ? rgbOf(css) : (css.match(/\d+/g) ?? []).map(Number));
+  const numbers = (/** @type {string} */ css) =>
+    css[0] === "#" ? rgbOf(css) : (css.match(/\d+/g) ?? []).map(Number);
   const [low, high] = [luminance(numbers(a)), luminance(numbers(b))].sort((p, q) => p - q);
   return (high + 0.05) / (low + 0.05);
 }

@@ -1,40 +1,58 @@
 // @ts-check
-// The map as PNG, SVG and CSV: what is seen, with its key and its caption.
+// The map as PNG, SVG and CSV: what is seen, with its legend and its caption.
 
-import { drawGroups, inFile, keyHeight } from "./key.js";
+import { drawGroups, inFile, legendHeight } from "./legend.js";
+
+/** @import { Surface } from "../kit/types.js" */
+/** @import { Atlas } from "../feature_atlas.js" */
 
 const CAPTION = 18; // points
 
-/** Height in points. @param {any} atlas */
+/** Height in points. @param {Atlas} atlas */
 function heightOf({ coloured, plot }) {
-  return plot.height + (coloured.groups ? keyHeight(plot.width, inFile(coloured.groups).length) : 0) + CAPTION;
+  return (
+    plot.height +
+    (coloured.groups ? legendHeight(plot.width, inFile(coloured.groups).length) : 0) +
+    CAPTION
+  );
 }
 
-/** @param {any} atlas @param {import("../kit/surface.js").Surface} surface */
+/** @param {Atlas} atlas @param {Surface} surface */
 function drawFile(atlas, surface) {
   const { kit, view, plot, coloured } = atlas;
   atlas.draw(surface, plot.width, plot.height);
   const named = inFile(coloured.groups ?? []);
   drawGroups(surface, view.theme, named, plot.height + 6, plot.width, kit);
   const more = (coloured.groups ?? named).length - named.length;
-  const unnamed = more ? `; ${more} smaller groups are not in the key` : "";
-  const said = kit.fitted(`${view.model.get("about").caption}; ${view.subtitle.textContent}${unnamed}`, plot.width - 12, 10.5);
+  const unnamed = more ? `; ${more} smaller groups are not in the legend` : "";
+  const said = kit.fitted(
+    `${view.model.get("about").caption}; ${view.subtitle.textContent}${unnamed}`,
+    plot.width - 12,
+    10.5,
+  );
   surface.text(6, heightOf(atlas) - CAPTION / 2, said, { fill: view.theme.muted, size: 10.5 });
 }
 
-/** PNG and SVG. @param {any} atlas */
+/** PNG and SVG. @param {Atlas} atlas */
 export function picturesOf(atlas) {
   const size = () => [atlas.plot.width, heightOf(atlas)];
-  return atlas.kit.pictures(atlas.view, size, (/** @type {any} */ surface) => drawFile(atlas, surface));
+  return atlas.kit.pictures(atlas.view, size, (/** @type {Surface} */ surface) =>
+    drawFile(atlas, surface),
+  );
 }
 
-/** The features that are picked out, else all on the map. @param {any} atlas */
+/** The features that are picked out, else all on the map. @param {Atlas} atlas */
 export function rowsOf({ points, chosen }) {
   const kept = new Set(chosen);
-  const shown = Array.from(points.feature.keys()).filter((i) => kept.size === 0 || kept.has(points.feature[i]));
+  const shown = Array.from(points.feature.keys()).filter(
+    (i) => kept.size === 0 || kept.has(points.feature[i]),
+  );
   const row = (/** @type {number} */ i) => [
-    ...["feature", "x", "y", "cluster"].map((name) => points[name][i]),
+    ...[points.feature[i], points.x[i], points.y[i], points.cluster[i]],
     ...[points.conceptOf(i), points.categoryOf(i), points.density[i], points.f1[i]],
   ];
-  return [["feature", "x", "y", "cluster", "concept", "category", "density", "f1_test"], ...shown.map(row)];
+  return [
+    ["feature", "x", "y", "cluster", "concept", "category", "density", "f1_test"],
+    ...shown.map(row),
+  ];
 }

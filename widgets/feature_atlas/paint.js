@@ -1,8 +1,8 @@
 // @ts-check
 // The map on a `Surface`: points, the marks of what is selected, the lasso.
 
-/** @typedef {import("../kit/surface.js").Surface} Surface */
-/** @typedef {import("../kit/theme.js").Theme} Theme */
+/** @import { Surface, Theme } from "../kit/types.js" */
+
 /**
  * @typedef {object} Scene
  * @property {import("./points.js").Points} points
@@ -13,7 +13,12 @@
  * @property {{ selected: number, pinned: number[] }} marks numbers of features
  */
 
-/** Radius of a point: smaller for many, larger close by. @param {number} n @param {number} zoom @param {number} width */
+/**
+ * Radius of a point: smaller for many, larger close by.
+ * @param {number} n
+ * @param {number} zoom
+ * @param {number} width
+ */
 export function radiusOf(n, zoom, width) {
   const whole = (n > 4000 ? 2 : n > 1500 ? 2.5 : 3.5) * (width < 480 ? 0.8 : 1);
   return Math.round(2 * Math.min(7, whole * zoom ** 0.35)) / 2;
@@ -54,7 +59,12 @@ export class Painter {
   }
 }
 
-/** Rings and numbers; the selected feature's last. @param {Surface} surface @param {Scene} scene @param {number} radius */
+/**
+ * Rings and numbers; the selected feature's last.
+ * @param {Surface} surface
+ * @param {Scene} scene
+ * @param {number} radius
+ */
 function drawMarks(surface, scene, radius) {
   const { selected, pinned } = scene.marks;
   for (const feature of new Set([...pinned, selected])) {
@@ -63,7 +73,13 @@ function drawMarks(surface, scene, radius) {
   }
 }
 
-/** @param {Surface} surface @param {Scene} scene @param {number} i @param {number} radius @param {boolean} isSelected */
+/**
+ * @param {Surface} surface
+ * @param {Scene} scene
+ * @param {number} i
+ * @param {number} radius
+ * @param {boolean} isSelected
+ */
 function drawMark(surface, { points, camera, coloured, theme }, i, radius, isSelected) {
   const [x, y] = [camera.toX(points.x[i]), camera.toY(points.y[i])];
   const { fill, stroke, size } = coloured.styles[coloured.kinds[i]];
@@ -78,7 +94,11 @@ function drawMark(surface, { points, camera, coloured, theme }, i, radius, isSel
   surface.text(left + 2, y, said, { fill: ring, size: 11.5, weight: 600 });
 }
 
-/** @param {Surface} surface @param {Theme} theme @param {number[][]} path in points of the picture */
+/**
+ * @param {Surface} surface
+ * @param {Theme} theme
+ * @param {number[][]} path in points of the picture
+ */
 export function drawLasso(surface, theme, path) {
   if (path.length < 2) return;
   surface.path(path, "", 1, theme.dark ? "rgba(240,168,48,0.14)" : "rgba(192,78,0,0.12)");

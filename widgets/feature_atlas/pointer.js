@@ -3,6 +3,8 @@
 
 import { toward } from "./points.js";
 
+/** @import { Atlas } from "../feature_atlas.js" */
+
 const NEAR = 12; // points: a target of 24
 const STILL = 4; // points that a click may move
 const KEYS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
@@ -11,7 +13,8 @@ export const STEP_IN = 1.5; // of a zoom key or button
 /** Pan, zoom, lasso, click and hover; it says what was done, and draws nothing. */
 export class Pointer {
   /**
-   * @param {any} atlas `plot`, `points`, `camera`, `lassoing`, `selected`, and `select(i)`, `lasso(path)`, `hover(i)`, `moved()`
+   * @param {Atlas} atlas `plot`, `points`, `camera`, `lassoing`, `selected`, and `select(i)`,
+   *   `lasso(path)`, `hover(i)`, `moved()`
    * @param {AbortSignal} signal
    */
   constructor(atlas, signal) {
@@ -22,7 +25,8 @@ export class Pointer {
     this.path = [];
     const { canvas } = atlas.plot;
     /** @param {string} name @param {(event: any) => void} act @param {any} [options] */
-    const on = (name, act, options = {}) => canvas.addEventListener(name, act, { signal, ...options });
+    const on = (name, act, options = {}) =>
+      canvas.addEventListener(name, act, { signal, ...options });
     on("pointerdown", (event) => this.down(event));
     on("pointermove", (event) => this.move(event));
     on("pointerup", (event) => this.up(event));
@@ -30,7 +34,7 @@ export class Pointer {
     on("pointerleave", () => atlas.hover(-1));
     on("dblclick", () => this.whole());
     on("wheel", (event) => this.wheel(event), { passive: false });
-    on("keydown", (event) => this.key(event));
+    on("keydown", (event) => this.keyboard(event));
   }
 
   /** The point under the pointer, or -1. @param {{ x: number, y: number }} at */
@@ -66,7 +70,8 @@ export class Pointer {
   up(event) {
     const { drag, path } = this;
     this.stop();
-    if (drag?.moved && path.length) return this.atlas.lasso(path.map(([x, y]) => this.atlas.camera.from({ x, y })));
+    if (drag?.moved && path.length)
+      return this.atlas.lasso(path.map(([x, y]) => this.atlas.camera.from({ x, y })));
     if (!drag || drag.moved) return;
     const found = this.under(this.atlas.plot.at(event));
     if (found >= 0) this.atlas.select(found);
@@ -94,11 +99,14 @@ export class Pointer {
     if (event.deltaY >= 0 && this.atlas.camera.zoom === 1) return;
     event.preventDefault();
     const lines = event.deltaMode === 1 ? 16 : 1;
-    this.zoom(Math.exp(-event.deltaY * lines * (event.ctrlKey ? 0.01 : 0.002)), this.atlas.plot.at(event));
+    this.zoom(
+      Math.exp(-event.deltaY * lines * (event.ctrlKey ? 0.01 : 0.002)),
+      this.atlas.plot.at(event),
+    );
   }
 
   /** @param {KeyboardEvent} event */
-  key(event) {
+  keyboard(event) {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     const direction = /** @type {any} */ (KEYS)[event.key];
     if (direction) this.step(direction);
@@ -109,7 +117,10 @@ export class Pointer {
     event.preventDefault();
   }
 
-  /** To the next feature in a direction; to the one in the middle where none is selected. @param {number[]} direction */
+  /**
+   * To the next feature in a direction; to the one in the middle where none is selected.
+   * @param {number[]} direction
+   */
   step(direction) {
     const { points, camera, selected } = this.atlas;
     if (selected < 0) return this.atlas.select(points.grid.nearest(camera.x, camera.y, Infinity));

@@ -1,13 +1,19 @@
 // @ts-check
 // The features of the map: where they lie, and which is near.
 
+/** @import { Packed } from "../kit/types.js" */
+
 /** Features with coordinates, in the order of their numbers; arrays hold one value per point. */
 export class Points {
-  /** @param {import("../kit/bytes.js").Packed} table the packed feature list, with columns x and y */
+  /**
+   * @param {Packed} table the packed feature list, with columns x and y
+   */
   constructor({ record, arrays }) {
-    const isMapped = (/** @type {number} */ row) => Number.isFinite(arrays.x[row]) && Number.isFinite(arrays.y[row]);
+    const isMapped = (/** @type {number} */ row) =>
+      Number.isFinite(arrays.x[row]) && Number.isFinite(arrays.y[row]);
     const mapped = Array.from(/** @type {Int32Array} */ (arrays.feature).keys()).filter(isMapped);
-    const take = (/** @type {string} */ name) => arrays[name].constructor.from(mapped.map((row) => arrays[name][row]));
+    const take = (/** @type {string} */ name) =>
+      arrays[name].constructor.from(mapped.map((row) => arrays[name][row]));
     this.record = record;
     this.n = mapped.length;
     this.nFeatures = arrays.feature.length;
@@ -39,7 +45,12 @@ export class Points {
   }
 }
 
-/** x0, y0, x1, y1 of all. @param {Float32Array} x @param {Float32Array} y @returns {[number, number, number, number]} */
+/**
+ * x0, y0, x1, y1 of all.
+ * @param {Float32Array} x
+ * @param {Float32Array} y
+ * @returns {[number, number, number, number]}
+ */
 export function extent(x, y) {
   if (x.length === 0) return [-1, -1, 1, 1];
   const low = (/** @type {Float32Array} */ values) => values.reduce((a, b) => Math.min(a, b));
@@ -97,7 +108,11 @@ export class Grid {
     let [best, least] = [-1, within * within];
     for (let row = this.row(y - within); row <= this.row(y + within); row++) {
       const line = row * this.columns;
-      for (let at = starts[line + this.column(x - within)]; at < starts[line + this.column(x + within) + 1]; at++) {
+      for (
+        let at = starts[line + this.column(x - within)];
+        at < starts[line + this.column(x + within) + 1];
+        at++
+      ) {
         const away = (this.x[items[at]] - x) ** 2 + (this.y[items[at]] - y) ** 2;
         if (away <= least) [best, least] = [items[at], away];
       }
@@ -107,8 +122,11 @@ export class Grid {
 }
 
 /**
- * The nearest point in a direction, within 45 degrees of it; what lies straight ahead counts as nearer. -1: none.
- * @param {Points} points @param {{ x: number, y: number }} from @param {number[]} direction a unit vector along an axis
+ * The nearest point in a direction, within 45 degrees of it; what lies straight ahead counts as
+ * nearer. -1: none.
+ * @param {Points} points
+ * @param {{ x: number, y: number }} from
+ * @param {number[]} direction a unit vector along an axis
  */
 export function toward({ x, y }, from, [dx, dy]) {
   let [best, least] = [-1, Infinity];

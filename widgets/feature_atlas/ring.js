@@ -1,10 +1,17 @@
 // @ts-check
-// A ring around the point under the pointer, above the picture, so that a pointer move draws no points again.
+// A ring around the point under the pointer, above the picture, so that a pointer move draws no
+// points again.
+
+/** @import { View } from "../kit/types.js" */
 
 export class Ring {
-  /** @param {any} view */
+  /** @param {View} view */
   constructor(view) {
-    this.element = view.kit.element("div", { class: "iplm-ring", "aria-hidden": "true", hidden: "" });
+    this.element = view.kit.element("div", {
+      class: "iplm-ring",
+      "aria-hidden": "true",
+      hidden: "",
+    });
     view.body.append(this.element);
   }
 
@@ -17,6 +24,11 @@ export class Ring {
     this.element.hidden = false;
     const side = 2 * (radius + 4);
     const px = (/** @type {number} */ value) => `${value}px`;
-    Object.assign(this.element.style, { left: px(x - side / 2), top: px(y - side / 2), width: px(side), height: px(side) });
+    Object.assign(this.element.style, {
+      left: px(x - side / 2),
+      top: px(y - side / 2),
+      width: px(side),
+      height: px(side),
+    });
   }
 }

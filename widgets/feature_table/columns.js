@@ -1,7 +1,9 @@
 // @ts-check
 // The columns of the table: what each is, on which proteins, and how its numbers are written.
 
-/** @typedef {{ record: any, arrays: Record<string, any> }} Table */
+/** @import { Kit, Packed } from "../kit/types.js" */
+
+/** @typedef {Packed} Table the packed feature list */
 /**
  * @typedef {object} Column
  * @property {string} name as `interplm_nb/widgets/feature_list.py` has it
@@ -9,36 +11,96 @@
  * @property {string} hint
  * @property {number} width in CSS pixels; 0: what is left
  * @property {"names" | "share" | "number"} kind `share` is drawn as a bar from 0 to 1
- * @property {(kit: any, value: number) => string} [write]
+ * @property {(kit: Kit, value: number) => string} [write]
  */
 
 export const ROW = 26; // height of a row in CSS pixels, as style.css has it
 
-const whole = (/** @type {any} */ kit, /** @type {number} */ value) => kit.count(value);
-const one = (/** @type {any} */ kit, /** @type {number} */ value) => kit.fixed(value, 1);
-const plain = (/** @type {any} */ _, /** @type {number} */ value) => String(value);
-const two = (/** @type {any} */ kit, /** @type {number} */ value) => kit.fixed(value, 2);
-const percent = (/** @type {any} */ kit, /** @type {number} */ value) => kit.percent(value);
+const whole = (/** @type {Kit} */ kit, /** @type {number} */ value) => kit.count(value);
+const one = (/** @type {Kit} */ kit, /** @type {number} */ value) => kit.fixed(value, 1);
+const plain = (/** @type {Kit} */ _, /** @type {number} */ value) => String(value);
+const two = (/** @type {Kit} */ kit, /** @type {number} */ value) => kit.fixed(value, 2);
+const percent = (/** @type {Kit} */ kit, /** @type {number} */ value) => kit.percent(value);
 
 /** @type {Column[]} */
 const COLUMNS = [
-  { name: "feature", label: "feature", hint: "Number of the feature, from 0", width: 62, kind: "number", write: plain },
-  { name: "concept", label: "best concept", width: 0, kind: "names",
-    hint: "The concept that the feature matches best on validation proteins, of those with enough instances" },
-  { name: "f1_validation", label: "F1 validation", width: 116, kind: "share", write: two,
-    hint: "F1 per domain on validation proteins, where concept and threshold were chosen: too high for that reason" },
-  { name: "f1_test", label: "F1 test", width: 92, kind: "share", write: two,
-    hint: "F1 per domain of the same concept and threshold on test proteins" },
-  { name: "category", label: "category", hint: "Category of the best concept", width: 120, kind: "names" },
-  { name: "density", label: "density", width: 82, kind: "number", write: percent,
-    hint: "Share of residues on which the feature is active, over all proteins of the whole run" },
-  { name: "n_proteins", label: "proteins", width: 66, kind: "number", write: whole,
-    hint: "Proteins with at least one active residue, of all of the whole run" },
-  { name: "maximum", label: "maximum", width: 74, kind: "number", write: one,
-    hint: "Highest activation on training proteins, as the SAE gives it; 0: dead" },
-  { name: "cluster", label: "cluster", width: 60, kind: "number", write: plain,
-    hint: "Cluster of the feature's decoder vector; a dash where it is in none" },
-  { name: "description", label: "description", hint: "Description of the feature", width: 240, kind: "names" },
+  {
+    name: "feature",
+    label: "feature",
+    hint: "Number of the feature, from 0",
+    width: 62,
+    kind: "number",
+    write: plain,
+  },
+  {
+    name: "concept",
+    label: "best concept",
+    width: 0,
+    kind: "names",
+    hint: "Best match on validation proteins, among concepts with enough instances",
+  },
+  {
+    name: "f1_validation",
+    label: "F1 validation",
+    width: 116,
+    kind: "share",
+    write: two,
+    hint: "F1 per domain on validation proteins, where the pair was chosen: biased upward",
+  },
+  {
+    name: "f1_test",
+    label: "F1 test",
+    width: 92,
+    kind: "share",
+    write: two,
+    hint: "F1 per domain of the same concept and threshold on test proteins",
+  },
+  {
+    name: "category",
+    label: "category",
+    hint: "Category of the best concept",
+    width: 120,
+    kind: "names",
+  },
+  {
+    name: "density",
+    label: "density",
+    width: 82,
+    kind: "number",
+    write: percent,
+    hint: "Share of residues of the whole run on which the feature is active",
+  },
+  {
+    name: "n_proteins",
+    label: "proteins",
+    width: 66,
+    kind: "number",
+    write: whole,
+    hint: "Proteins of the whole run with at least one active residue",
+  },
+  {
+    name: "maximum",
+    label: "maximum",
+    width: 74,
+    kind: "number",
+    write: one,
+    hint: "Highest activation on training proteins, as the SAE gives it; 0: dead",
+  },
+  {
+    name: "cluster",
+    label: "cluster",
+    width: 60,
+    kind: "number",
+    write: plain,
+    hint: "Cluster of the feature's decoder vector; a dash: no cluster",
+  },
+  {
+    name: "description",
+    label: "description",
+    hint: "Description of the feature",
+    width: 240,
+    kind: "names",
+  },
 ];
 
 /** Those that the run has. @param {Table} table @returns {Column[]} */
@@ -48,7 +110,9 @@ export function columnsOf(table) {
 
 /** Columns of names, which a search reads. @param {Table} table @returns {string[]} */
 export function namesOf(table) {
-  return table.record.columns.filter((/** @type {string} */ name) => Array.isArray(table.record[name]));
+  return table.record.columns.filter((/** @type {string} */ name) =>
+    Array.isArray(table.record[name]),
+  );
 }
 
 /**
@@ -63,7 +127,11 @@ export function missing(table, name) {
 
 /**
  * A cell as it is shown; a dash where there is nothing.
- * @param {any} kit @param {Table} table @param {Column} column @param {number} row @returns {string}
+ * @param {Kit} kit
+ * @param {Table} table
+ * @param {Column} column
+ * @param {number} row
+ * @returns {string}
  */
 export function textOf(kit, table, { name, write = plain }, row) {
   if (missing(table, name)(row)) return "–";

@@ -5,11 +5,16 @@ import { isAlive } from "./rows.js";
 import { categoryColour } from "./picture.js";
 import { ROW, textOf } from "./columns.js";
 
+/** @import { Kit, View } from "../kit/types.js" */
+
 /** @typedef {import("./columns.js").Column} Column */
 /** @typedef {import("./columns.js").Table} Table */
 /**
- * @typedef {{ sort: (name: string) => void, select: (feature: number) => void, pin: (feature: number) => void,
- *   reset: () => void }} Acts
+ * @typedef {object} Acts
+ * @property {(name: string) => void} sort
+ * @property {(feature: number) => void} select
+ * @property {(feature: number) => void} pin
+ * @property {() => void} reset
  */
 
 const AHEAD = 8; // rows drawn beyond what is in sight
@@ -17,7 +22,13 @@ const PIN_WIDTH = 34;
 const ROOM_FOR_NAMES = 142;
 
 export class Grid {
-  /** @param {any} kit @param {any} view @param {Table} table @param {Column[]} columns @param {Acts} acts */
+  /**
+   * @param {Kit} kit
+   * @param {View} view
+   * @param {Table} table
+   * @param {Column[]} columns
+   * @param {Acts} acts
+   */
   constructor(kit, view, table, columns, acts) {
     this.kit = kit;
     this.view = view;
@@ -41,16 +52,26 @@ export class Grid {
   build() {
     const { element } = this.kit;
     const widths = [PIN_WIDTH, ...this.columns.map(({ width }) => width)];
-    const cols = widths.map((width) => element("col", { style: width ? `width: ${width}px` : null }));
+    const cols = widths.map((width) =>
+      element("col", { style: width ? `width: ${width}px` : null }),
+    );
     this.heads = new Map(this.columns.map((column) => [column.name, this.head(column)]));
     const hint = "Pinned features are drawn beside the selected one";
     const pins = element("th", { scope: "col", class: "iplm-pins", text: "pin", title: hint });
-    const top = element("thead", {}, [element("tr", { "aria-rowindex": 1 }, [pins, ...this.heads.values()])]);
+    const top = element("thead", {}, [
+      element("tr", { "aria-rowindex": 1 }, [pins, ...this.heads.values()]),
+    ]);
     this.above = this.space();
     this.below = this.space();
     this.content = element("tbody");
-    const label = "Features. Arrow keys, Page Up, Page Down, Home and End select a feature, P pins it.";
-    const attributes = { role: "grid", tabindex: 0, "aria-label": label, "aria-colcount": this.columns.length + 1 };
+    const label =
+      "Features. Arrow keys, Page Up, Page Down, Home and End select a feature, P pins it.";
+    const attributes = {
+      role: "grid",
+      tabindex: 0,
+      "aria-label": label,
+      "aria-colcount": this.columns.length + 1,
+    };
     /** @type {HTMLTableElement} */
     this.grid = element("table", attributes, [element("colgroup", {}, cols), top, this.content]);
     this.grid.style.minWidth = `${widths.reduce((a, b) => a + b, 0) + ROOM_FOR_NAMES}px`;
@@ -62,7 +83,11 @@ export class Grid {
   /** @param {Column} column */
   head({ name, label, hint, kind }) {
     const { element } = this.kit;
-    const button = element("button", { type: "button", text: label, title: `${hint}. Press to sort.` });
+    const button = element("button", {
+      type: "button",
+      text: label,
+      title: `${hint}. Press to sort.`,
+    });
     button.addEventListener("click", () => this.acts.sort(name), { signal: this.view.signal });
     return element("th", { scope: "col", class: `iplm-${kind}`, "aria-sort": "none" }, [button]);
   }
@@ -76,14 +101,22 @@ export class Grid {
   listen() {
     const options = { signal: this.view.signal };
     this.scroller.addEventListener("scroll", () => this.later(), options);
-    this.grid.addEventListener("keydown", (event) => this.key(event), options);
-    this.content.addEventListener("click", (/** @type {MouseEvent} */ event) => this.click(event), options);
+    this.grid.addEventListener("keydown", (event) => this.keyboard(event), options);
+    this.content.addEventListener(
+      "click",
+      (/** @type {MouseEvent} */ event) => this.click(event),
+      options,
+    );
     // The focus stays on the grid: a row that scrolls away would take it along.
-    this.content.addEventListener("mousedown", (/** @type {MouseEvent} */ event) => {
-      if (!(/** @type {Element} */ (event.target).closest(".iplm-pin"))) return;
-      event.preventDefault();
-      this.grid.focus({ preventScroll: true });
-    }, options);
+    this.content.addEventListener(
+      "mousedown",
+      (/** @type {MouseEvent} */ event) => {
+        if (!(/** @type {Element} */ (event.target).closest(".iplm-pin"))) return;
+        event.preventDefault();
+        this.grid.focus({ preventScroll: true });
+      },
+      options,
+    );
   }
 
   later() {
@@ -110,13 +143,21 @@ export class Grid {
   }
 
   /** @param {KeyboardEvent} event */
-  key(event) {
+  keyboard(event) {
     if (event.target !== this.grid || event.ctrlKey || event.metaKey || event.altKey) return;
     const page = Math.max(1, Math.floor(this.room() / ROW) - 1);
-    const by = { ArrowDown: 1, ArrowUp: -1, PageDown: page, PageUp: -page, Home: -Infinity, End: Infinity }[event.key];
+    const by = {
+      ArrowDown: 1,
+      ArrowUp: -1,
+      PageDown: page,
+      PageUp: -page,
+      Home: -Infinity,
+      End: Infinity,
+    }[event.key];
     const here = this.place(this.view.link.get("feature"));
     if (by) this.step(here, by);
-    else if (event.key.toLowerCase() === "p" && here >= 0) this.acts.pin(this.view.link.get("feature"));
+    else if (event.key.toLowerCase() === "p" && here >= 0)
+      this.acts.pin(this.view.link.get("feature"));
     else if (event.key === "Enter") this.step(here, 0);
     else return;
     event.preventDefault();
@@ -141,10 +182,16 @@ export class Grid {
 
   /** Height of the rows that are in sight. */
   room() {
-    return (this.scroller.clientHeight || this.view.model.get("height")) - (this.grid.tHead?.offsetHeight || ROW);
+    return (
+      (this.scroller.clientHeight || this.view.model.get("height")) -
+      (this.grid.tHead?.offsetHeight || ROW)
+    );
   }
 
-  /** First and last place (exclusive) to draw: the same for a few rows of scrolling. @returns {[number, number]} */
+  /**
+   * First and last place (exclusive) to draw: the same for a few rows of scrolling.
+   * @returns {[number, number]}
+   */
   window() {
     const first = Math.max(0, Math.floor(this.scroller.scrollTop / ROW / AHEAD) - 1) * AHEAD;
     return [first, Math.min(this.rows.length, first + Math.ceil(this.room() / ROW) + 3 * AHEAD)];
@@ -162,7 +209,8 @@ export class Grid {
     this.places = new Map(rows.map((row, place) => [this.table.arrays.feature[row], place]));
     this.grid.setAttribute("aria-rowcount", String(rows.length + 1));
     const said = descending ? "descending" : "ascending";
-    for (const [name, head] of this.heads ?? []) head.setAttribute("aria-sort", name === sort ? said : "none");
+    for (const [name, head] of this.heads ?? [])
+      head.setAttribute("aria-sort", name === sort ? said : "none");
     this.draw();
   }
 
@@ -173,7 +221,9 @@ export class Grid {
     this.above.firstChild.style.height = `${first * ROW}px`;
     this.below.firstChild.style.height = `${(this.rows.length - last) * ROW}px`;
     this.drawn = this.rows.slice(first, last).map((row, i) => this.row(row, first + i));
-    this.content.replaceChildren(...(this.rows.length ? [this.above, ...this.drawn, this.below] : [this.nothing()]));
+    this.content.replaceChildren(
+      ...(this.rows.length ? [this.above, ...this.drawn, this.below] : [this.nothing()]),
+    );
     this.mark();
   }
 
@@ -186,7 +236,9 @@ export class Grid {
       const feature = Number(row.dataset.feature);
       row.setAttribute("aria-selected", String(feature === selected));
       if (feature === selected) this.grid.setAttribute("aria-activedescendant", row.id);
-      row.querySelector(".iplm-pin")?.setAttribute("aria-pressed", String(pinned.includes(feature)));
+      row
+        .querySelector(".iplm-pin")
+        ?.setAttribute("aria-pressed", String(pinned.includes(feature)));
     }
   }
 
@@ -195,20 +247,35 @@ export class Grid {
     const { element } = this.kit;
     const feature = this.table.arrays.feature[row];
     const pin = element("button", {
-      type: "button", class: "iplm-pin", tabindex: -1, "aria-label": `Pin feature ${feature}`,
+      type: "button",
+      class: "iplm-pin",
+      tabindex: -1,
+      "aria-label": `Pin feature ${feature}`,
       title: "Draw this feature beside the selected one",
     });
-    return element("tr", {
-      id: `${this.name}-${feature}`, "aria-rowindex": place + 2, "data-feature": feature,
-      class: isAlive(this.table, row) ? null : "iplm-dead",
-    }, [element("td", { class: "iplm-pins" }, [pin]), ...this.columns.map((column) => this.cell(column, row))]);
+    return element(
+      "tr",
+      {
+        id: `${this.name}-${feature}`,
+        "aria-rowindex": place + 2,
+        "data-feature": feature,
+        class: isAlive(this.table, row) ? null : "iplm-dead",
+      },
+      [
+        element("td", { class: "iplm-pins" }, [pin]),
+        ...this.columns.map((column) => this.cell(column, row)),
+      ],
+    );
   }
 
   /** @param {Column} column @param {number} row */
   cell(column, row) {
     const { element } = this.kit;
     const text = textOf(this.kit, this.table, column, row);
-    const cell = element("td", { class: `iplm-${column.kind}`, title: column.kind === "names" ? text : null });
+    const cell = element("td", {
+      class: `iplm-${column.kind}`,
+      title: column.kind === "names" ? text : null,
+    });
     if (column.kind === "share" && text !== "–") {
       const bar = element("span", { class: "iplm-bar" });
       bar.style.width = `${100 * Math.min(1, this.table.arrays[column.name][row])}%`;
@@ -225,9 +292,16 @@ export class Grid {
 
   nothing() {
     const { element } = this.kit;
-    const button = element("button", { type: "button", class: "iplm-reset", text: "Show all features" });
+    const button = element("button", {
+      type: "button",
+      class: "iplm-reset",
+      text: "Show all features",
+    });
     const said = element("span", { text: "No feature matches. " });
-    const cell = element("td", { colspan: this.columns.length + 1, class: "iplm-none" }, [said, button]);
+    const cell = element("td", { colspan: this.columns.length + 1, class: "iplm-none" }, [
+      said,
+      button,
+    ]);
     return element("tr", { "aria-rowindex": 2 }, [cell]);
   }
 

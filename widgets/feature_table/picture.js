@@ -3,6 +3,8 @@
 
 import { ROW, textOf } from "./columns.js";
 
+/** @import { Kit, Surface, TextStyle, View } from "../kit/types.js" */
+
 /** @typedef {import("./columns.js").Column} Column */
 /** @typedef {import("./columns.js").Table} Table */
 
@@ -12,11 +14,14 @@ const TOP = 56;
 
 /** @param {Column[]} columns @param {number} n rows @returns {[number, number]} */
 export function sizeOf(columns, n) {
-  return [columns.reduce((sum, { width }) => sum + (width || NAMES), 2 * EDGE), TOP + n * ROW + EDGE];
+  return [
+    columns.reduce((sum, { width }) => sum + (width || NAMES), 2 * EDGE),
+    TOP + n * ROW + EDGE,
+  ];
 }
 
 /**
- * @param {any} kit @param {any} view @param {any} surface
+ * @param {Kit} kit @param {View} view @param {Surface} surface
  * @param {{ table: Table, columns: Column[] }} what
  * @param {number[]} rows
  * @param {string} title which rows, and of how many
@@ -29,16 +34,20 @@ export function drawRows(kit, view, surface, { table, columns }, rows, title) {
   for (const column of columns) {
     const w = column.width || NAMES;
     const right = column.kind === "number";
+    /** @type {TextStyle} */
     const style = { fill: theme.muted, size: 11, align: right ? "right" : "left" };
     surface.text(right ? x + w - 6 : x + 2, TOP - 14, column.label, style);
-    rows.forEach((row, i) => drawCell(kit, view, surface, { table, column, row, x, y: TOP + i * ROW, w }));
+    rows.forEach((row, i) =>
+      drawCell(kit, view, surface, { table, column, row, x, y: TOP + i * ROW, w }),
+    );
     x += w;
   }
-  for (let i = 0; i <= rows.length; i++) surface.line(EDGE, TOP + i * ROW, width - EDGE, TOP + i * ROW, theme.line, i ? 0.5 : 1);
+  for (let i = 0; i <= rows.length; i++)
+    surface.line(EDGE, TOP + i * ROW, width - EDGE, TOP + i * ROW, theme.line, i ? 0.5 : 1);
 }
 
 /**
- * @param {any} kit @param {any} view @param {any} surface
+ * @param {Kit} kit @param {View} view @param {Surface} surface
  * @param {{ table: Table, column: Column, row: number, x: number, y: number, w: number }} place
  */
 function drawCell(kit, view, surface, { table, column, row, x, y, w }) {
@@ -46,17 +55,27 @@ function drawCell(kit, view, surface, { table, column, row, x, y, w }) {
   const text = textOf(kit, table, column, row);
   const style = { fill: theme.text, size: 12 };
   const middle = y + ROW / 2;
-  if (column.kind === "number") return surface.text(x + w - 6, middle, text, { ...style, align: "right" });
-  const [dot, bar] = [column.name === "category" && text !== "–", column.kind === "share" && text !== "–"];
+  if (column.kind === "number")
+    return surface.text(x + w - 6, middle, text, { ...style, align: "right" });
+  const [dot, bar] = [
+    column.name === "category" && text !== "–",
+    column.kind === "share" && text !== "–",
+  ];
   if (dot) surface.rect(x + 2, middle - 4, 8, 8, categoryColour(kit, view, text));
   if (bar) {
     surface.rect(x + 34, middle - 4, w - 42, 8, theme.faded);
-    surface.rect(x + 34, middle - 4, (w - 42) * Math.min(1, table.arrays[column.name][row]), 8, theme.bar);
+    surface.rect(
+      x + 34,
+      middle - 4,
+      (w - 42) * Math.min(1, table.arrays[column.name][row]),
+      8,
+      theme.bar,
+    );
   }
   surface.text(x + (dot ? 16 : 2), middle, kit.fitted(text, w - (dot ? 22 : 8), 12), style);
 }
 
-/** @param {any} kit @param {any} view @param {string} category */
+/** @param {Kit} kit @param {View} view @param {string} category */
 export function categoryColour(kit, view, category) {
   const known = view.store.about.categories[category];
   return known ? kit.categoryOn(known, view.theme.dark) : view.theme.faded;

@@ -4,7 +4,14 @@
 import { missing, namesOf } from "./columns.js";
 
 /** @typedef {import("./columns.js").Table} Table */
-/** @typedef {{ search: string, category: string, least_f1: number, dead: boolean, only?: Set<number> | null }} Filter */
+/**
+ * @typedef {object} Filter
+ * @property {string} search
+ * @property {string} category
+ * @property {number} least_f1
+ * @property {boolean} dead
+ * @property {Set<number> | null} [only]
+ */
 
 /**
  * All rows in the order of a column: stable, what is missing last, upward and downward.
@@ -15,7 +22,9 @@ export function ordered(table, name, descending) {
   const isMissing = missing(table, name);
   const rows = Array.from(values.keys());
   const sign = descending ? -1 : 1;
-  const there = rows.filter((row) => !isMissing(row)).sort((a, b) => sign * (values[a] - values[b]));
+  const there = rows
+    .filter((row) => !isMissing(row))
+    .sort((a, b) => sign * (values[a] - values[b]));
   return there.concat(rows.filter(isMissing));
 }
 
@@ -26,16 +35,28 @@ export function isAlive({ arrays }, row) {
 
 /**
  * The rows of `order` that pass.
- * @param {Table} table @param {number[]} order @param {Filter} filter `only`: features that may be shown @returns {number[]}
+ * @param {Table} table
+ * @param {number[]} order
+ * @param {Filter} filter `only`: features that may be shown
+ * @returns {number[]}
  */
 export function filtered(table, order, { search, category, least_f1, dead, only }) {
   const { record, arrays } = table;
   const place = category ? record.category?.indexOf(category) : -1;
   const least = Math.fround(least_f1); // as the column is kept
-  const tests = search.toLowerCase().split(/\s+/).filter(Boolean).map((word) => matching(table, word));
-  return order.filter((row) =>
-    (dead || isAlive(table, row)) && (!category || arrays.category[row] === place) && (!least || arrays.f1_test[row] >= least) &&
-    (!only || only.has(arrays.feature[row])) && tests.every((test) => test(row)));
+  const tests = search
+    .toLowerCase()
+    .split(/\s+/)
+    .filter(Boolean)
+    .map((word) => matching(table, word));
+  return order.filter(
+    (row) =>
+      (dead || isAlive(table, row)) &&
+      (!category || arrays.category[row] === place) &&
+      (!least || arrays.f1_test[row] >= least) &&
+      (!only || only.has(arrays.feature[row])) &&
+      tests.every((test) => test(row)),
+  );
 }
 
 /**
@@ -45,11 +66,15 @@ export function filtered(table, order, { search, category, least_f1, dead, only 
 function matching(table, word) {
   const hits = namesOf(table).map((name) => ({
     values: table.arrays[name],
-    named: table.record[name].map((/** @type {string} */ text) => text.toLowerCase().includes(word)),
+    named: table.record[name].map((/** @type {string} */ text) =>
+      text.toLowerCase().includes(word),
+    ),
   }));
   const { feature } = table.arrays;
   const number = /^\d+$/.test(word);
-  return (row) => (number && String(feature[row]).startsWith(word)) || hits.some(({ values, named }) => named[values[row]]);
+  return (row) =>
+    (number && String(feature[row]).startsWith(word)) ||
+    hits.some(({ values, named }) => named[values[row]]);
 }
 
 /**
@@ -59,9 +84,17 @@ function matching(table, word) {
 export function csvRows(table, rows) {
   const { columns } = table.record;
   const cells = columns.map((/** @type {string} */ name) => {
-    const [values, names, isMissing] = [table.arrays[name], table.record[name], missing(table, name)];
-    const written = (/** @type {number} */ value) => (names ? names[value] : Number(value.toPrecision(7))); // what float32 holds
+    const [values, names, isMissing] = [
+      table.arrays[name],
+      table.record[name],
+      missing(table, name),
+    ];
+    const written = (/** @type {number} */ value) =>
+      names ? names[value] : Number(value.toPrecision(7)); // what float32 holds
     return (/** @type {number} */ row) => (isMissing(row) ? null : written(values[row]));
   });
-  return [columns, ...rows.map((row) => cells.map((/** @type {(row: number) => any} */ cell) => cell(row)))];
+  return [
+    columns,
+    ...rows.map((row) => cells.map((/** @type {(row: number) => any} */ cell) => cell(row))),
+  ];
 }

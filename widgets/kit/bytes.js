@@ -1,14 +1,25 @@
 // @ts-check
 // Reads what `interplm_nb/widgets/packing.py` writes.
 
-/** @typedef {Float32Array | Float64Array | Int32Array | Uint32Array | Uint16Array | Uint8Array} Numbers */
+/**
+ * @typedef {Float32Array | Float64Array | Int32Array | Uint32Array | Uint16Array | Uint8Array}
+ *   Numbers
+ */
 /** @typedef {{ record: any, arrays: Record<string, any> }} Packed */
 
 /** @type {Record<string, any>} */
-const KINDS = { f4: Float32Array, f8: Float64Array, i4: Int32Array, u4: Uint32Array, u2: Uint16Array, u1: Uint8Array };
+const KINDS = {
+  f4: Float32Array,
+  f8: Float64Array,
+  i4: Int32Array,
+  u4: Uint32Array,
+  u2: Uint16Array,
+  u1: Uint8Array,
+};
 
 /**
- * A copy of the bytes of a trait. Copied, because a typed array must start at a multiple of its size and a websocket frame need not.
+ * A copy of the bytes of a trait. Copied, because a typed array must start at a multiple of its
+ * size and a websocket frame need not.
  * @param {DataView} view
  * @returns {Uint8Array}
  */
@@ -21,7 +32,9 @@ export function bytesOf(view) {
  * @returns {Promise<Uint8Array>}
  */
 export async function gunzip(bytes) {
-  const stream = new Blob([/** @type {any} */ (bytes)]).stream().pipeThrough(new DecompressionStream("gzip"));
+  const stream = new Blob([/** @type {any} */ (bytes)])
+    .stream()
+    .pipeThrough(new DecompressionStream("gzip"));
   return new Uint8Array(await new Response(stream).arrayBuffer());
 }
 

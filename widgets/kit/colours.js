@@ -24,7 +24,9 @@ export function lutOf(stops) {
   for (let i = 0; i < 256; i++) {
     const place = (i / 255) * (ends.length - 1);
     const low = Math.min(Math.floor(place), ends.length - 2);
-    const colour = ends[low].map((from, c) => Math.round(from + (place - low) * (ends[low + 1][c] - from)));
+    const colour = ends[low].map((from, c) =>
+      Math.round(from + (place - low) * (ends[low + 1][c] - from)),
+    );
     rgb.set(colour, 3 * i);
     css.push(`rgb(${colour.join(",")})`);
     text.push(luminance(colour) > 0.19 ? "#111111" : "#ffffff"); // where both contrast alike
@@ -34,11 +36,16 @@ export function lutOf(stops) {
 
 /** Relative luminance (WCAG 2). @param {number[]} rgb */
 export function luminance(rgb) {
-  const [r, g, b] = rgb.map((v) => (v / 255 <= 0.04045 ? v / 255 / 12.92 : ((v / 255 + 0.055) / 1.055) ** 2.4));
+  const [r, g, b] = rgb.map((v) =>
+    v / 255 <= 0.04045 ? v / 255 / 12.92 : ((v / 255 + 0.055) / 1.055) ** 2.4,
+  );
   return 0.2126 * r + 0.7152 * g + 0.0722 * b;
 }
 
-/** The step of the scale for an activation in unit `max`; above 1 it stays at the end. @param {number} value */
+/**
+ * The step of the scale for an activation in unit `max`; above 1 it stays at the end.
+ * @param {number} value
+ */
 export function stepOf(value) {
   return Math.max(0, Math.min(255, Math.round(value * 255)));
 }
@@ -49,7 +56,8 @@ export function inBrush(brush, value) {
 }
 
 /**
- * A category's colour on a page: on a dark one black becomes nearly white, and what is too dark to see is mixed with white.
+ * A category's colour on a page: on a dark one black becomes nearly white, and what is too dark to
+ * see is mixed with white.
  * @param {string} hex
  * @param {boolean} dark
  */
@@ -57,5 +65,11 @@ export function categoryOn(hex, dark) {
   const rgb = rgbOf(hex);
   if (!dark || luminance(rgb) > 0.1) return hex;
   const white = luminance(rgb) < 0.005 ? 0.9 : 0.4;
-  return `#${rgb.map((v) => Math.round(v + white * (255 - v)).toString(16).padStart(2, "0")).join("")}`;
+  return `#${rgb
+    .map((v) =>
+      Math.round(v + white * (255 - v))
+        .toString(16)
+        .padStart(2, "0"),
+    )
+    .join("")}`;
 }

@@ -8,9 +8,16 @@ let pen = null;
 /** @type {Map<string, string>} */
 const cut = new Map();
 
-/** Points from the left end to the right. @param {string} text @param {number} [size] @param {number} [weight] */
+/**
+ * Points from the left end to the right.
+ * @param {string} text
+ * @param {number} [size]
+ * @param {number} [weight]
+ */
 export function widthOf(text, size = 11, weight = 400) {
-  pen ??= /** @type {CanvasRenderingContext2D} */ (document.createElement("canvas").getContext("2d"));
+  pen ??= /** @type {CanvasRenderingContext2D} */ (
+    document.createElement("canvas").getContext("2d")
+  );
   pen.font = `${weight} ${size}px ${SANS}`;
   return pen.measureText(text).width;
 }

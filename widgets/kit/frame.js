@@ -1,13 +1,14 @@
 // @ts-check
-// What surrounds every view: title, tools, the words for loading and errors, the line that says what is selected, keys, exports.
+// What surrounds every view: title, tools, the words for loading and errors, the line that says
+// what is selected, keys, exports.
 
 import { Plot } from "./plot.js";
 import { saveButtons } from "./save.js";
 import { readTheme, watchTheme } from "./theme.js";
 import { Tip } from "./tip.js";
 
-/** @typedef {import("./theme.js").Theme} Theme */
-/** @typedef {{ model: any, el: HTMLElement, host: any, signal: AbortSignal }} Context */
+/** @import { Context, Kit, Link, Store } from "./types.js" */
+
 /**
  * @typedef {object} Options
  * @property {string} title what the view shows, also its name for screen readers
@@ -15,7 +16,8 @@ import { Tip } from "./tip.js";
  */
 
 /**
- * @param {string} name @param {Record<string, any>} [attributes] `text` is the content; null leaves one out
+ * @param {string} name
+ * @param {Record<string, any>} [attributes] `text` is the content; null leaves one out
  * @param {Node[]} [children]
  * @returns {any}
  */
@@ -37,10 +39,11 @@ function isTyping({ target }) {
 }
 
 /**
- * `[` and `]`: the feature before or after, in the table's order. Keyboards that have them behind Alt are heard too.
- * @param {KeyboardEvent} event @param {any} store
+ * `[` and `]`: the feature before or after, in the table's order. Keyboards that have them behind
+ * Alt are heard too.
+ * @param {KeyboardEvent} event @param {Store} store
  */
-export function stepsByKey(event, store) {
+export function stepsByKeyboard(event, store) {
   const by = { "[": -1, "]": 1 }[event.key];
   const isCommand = event.metaKey || (event.ctrlKey && !event.getModifierState("AltGraph"));
   if (!by || event.defaultPrevented || isCommand || isTyping(event)) return false;
@@ -49,34 +52,56 @@ export function stepsByKey(event, store) {
   return true;
 }
 
-/** One view on the page. Views draw into `body`, read `link` (the selection) and `store` (the data), and write `link` alone. */
+/**
+ * One view on the page. Views draw into `body`, read `link` (the selection) and `store` (the data),
+ * and write `link` alone.
+ */
 export class Frame {
-  /** @param {Context} context @param {Options} options @param {any} kit @param {any} link @param {any} store */
-  constructor({ model, el, host, signal }, { title, kind }, kit, link, store) {
-    Object.assign(this, { model, el, host, signal, kit, link, store });
-    /** @type {AbortSignal} */ this.signal = signal;
-    /** @type {any} */ this.model = model;
-    /** @type {any} */ this.link = link;
-    /** @type {any} */ this.store = store;
-    /** @type {any} */ this.kit = kit;
+  /**
+   * @param {Context} context
+   * @param {Options} options
+   * @param {Kit} kit
+   * @param {Link} link
+   * @param {Store} store
+   */
+  constructor({ model, el, signal }, { title, kind }, kit, link, store) {
+    this.model = model;
+    this.signal = signal;
+    this.kit = kit;
+    this.link = link;
+    this.store = store;
     this.title = title;
     this.kind = kind;
     this.heading = element("h3", { text: title });
     this.subtitle = element("span", { class: "iplm-sub" });
-    this.tools = element("div", { class: "iplm-tools", role: "group", "aria-label": `Controls of ${title}` });
+    this.tools = element("div", {
+      class: "iplm-tools",
+      role: "group",
+      "aria-label": `Controls of ${title}`,
+    });
     this.header = element("header", {}, [this.heading, this.subtitle, this.tools]);
     this.body = element("div", { class: "iplm-body" });
     this.words = element("p", { class: "iplm-words", hidden: "" });
     this.status = element("p", { class: "iplm-say" });
     this.spoken = element("p", { class: "iplm-hidden", role: "status" });
     // Lumino, under JupyterLab, takes single keys for itself elsewhere.
-    const attributes = { class: `iplm-view iplm-${kind}`, role: "region", "aria-label": title, "data-lm-suppress-shortcuts": "true" };
+    const attributes = {
+      class: `iplm-view iplm-${kind}`,
+      role: "region",
+      "aria-label": title,
+      "data-lm-suppress-shortcuts": "true",
+    };
     /** @type {HTMLElement} */
-    this.root = element("section", attributes, [this.header, this.words, this.body, this.status, this.spoken]);
+    this.root = element("section", attributes, [
+      this.header,
+      this.words,
+      this.body,
+      this.status,
+      this.spoken,
+    ]);
     el.append(this.root);
     /** @type {Set<() => void>} */
     this.themeListeners = new Set();
-    /** @type {Theme} */
     this.theme = readTheme(this.root, kit.scales);
     this.watch();
   }
@@ -86,15 +111,15 @@ export class Frame {
       this.theme = readTheme(this.root, this.kit.scales);
       for (const listener of this.themeListeners) listener();
     }, this.signal);
-    this.root.addEventListener("keydown", (event) => this.key(event), { signal: this.signal });
+    this.root.addEventListener("keydown", (event) => this.keyboard(event), { signal: this.signal });
     this.store.on(() => this.showState(), this.signal);
     this.signal.addEventListener("abort", () => clearTimeout(this.speaking));
     this.showState();
   }
 
   /** Keys that every view has. @param {KeyboardEvent} event */
-  key(event) {
-    if (stepsByKey(event, this.store)) return;
+  keyboard(event) {
+    if (stepsByKeyboard(event, this.store)) return;
     if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
     if (isTyping(event) && event.key !== "Escape") return;
     if (event.key === "Escape") this.clear();
@@ -116,7 +141,7 @@ export class Frame {
   }
 
   /**
-   * Words in place of, or above, the picture: why there is none.
+   * Words instead of the picture, or above it: what is missing and why.
    * @param {string} text empty: none
    * @param {string} [kind] "loading", "empty", "missing"
    */
@@ -134,7 +159,11 @@ export class Frame {
     this.speaking = setTimeout(() => this.speak(text), REST);
   }
 
-  /** All views say something of one change: where the focus is in one of them, that one alone is spoken. @param {string} text */
+  /**
+   * All views say something of one change: where the focus is in one of them, that one alone is
+   * spoken.
+   * @param {string} text
+   */
   speak(text) {
     const page = /** @type {Document | ShadowRoot} */ (this.root.getRootNode());
     const focused = page.activeElement?.closest("section.iplm-view");
@@ -147,7 +176,9 @@ export class Frame {
    */
   onModel(names, act) {
     for (const name of names) this.model.on(`change:${name}`, act);
-    this.signal.addEventListener("abort", () => names.forEach((name) => this.model.off(`change:${name}`, act)));
+    this.signal.addEventListener("abort", () =>
+      names.forEach((name) => this.model.off(`change:${name}`, act)),
+    );
   }
 
   /** Set a trait of the view, and keep it. @param {string} name @param {any} value */
@@ -163,7 +194,7 @@ export class Frame {
 
   /**
    * A picture that follows its width, the theme and the pixel ratio: see `Plot`.
-   * @param {ConstructorParameters<typeof Plot>[1]} options
+   * @param {import("./plot.js").Options} options
    */
   plot(options) {
     return new Plot(this, options);
@@ -176,25 +207,48 @@ export class Frame {
 
   /** @param {string} label @param {() => void} act @param {string} [hint] */
   button(label, act, hint = label) {
-    const made = element("button", { type: "button", text: label, title: hint, "aria-label": hint });
+    const made = element("button", {
+      type: "button",
+      text: label,
+      title: hint,
+      "aria-label": hint,
+    });
     made.addEventListener("click", act, { signal: this.signal });
     this.tools.append(made);
     return made;
   }
 
-  /** @param {string} label @param {boolean} on @param {(on: boolean) => void} act @param {string} [hint] */
+  /**
+   * @param {string} label
+   * @param {boolean} on
+   * @param {(on: boolean) => void} act
+   * @param {string} [hint]
+   */
   toggle(label, on, act, hint = label) {
-    const made = this.button(label, () => {
-      made.setAttribute("aria-pressed", String(made.getAttribute("aria-pressed") !== "true"));
-      act(made.getAttribute("aria-pressed") === "true");
-    }, hint);
+    const made = this.button(
+      label,
+      () => {
+        made.setAttribute("aria-pressed", String(made.getAttribute("aria-pressed") !== "true"));
+        act(made.getAttribute("aria-pressed") === "true");
+      },
+      hint,
+    );
     made.setAttribute("aria-pressed", String(on));
     return made;
   }
 
-  /** @param {string} label @param {[string, string][]} options value and text @param {string} value @param {(value: string) => void} act */
+  /**
+   * @param {string} label
+   * @param {[string, string][]} options value and text
+   * @param {string} value
+   * @param {(value: string) => void} act
+   */
   choice(label, options, value, act) {
-    const select = element("select", {}, options.map(([v, text]) => element("option", { value: v, text })));
+    const select = element(
+      "select",
+      {},
+      options.map(([v, text]) => element("option", { value: v, text })),
+    );
     select.value = value;
     select.addEventListener("change", () => act(select.value), { signal: this.signal });
     this.tools.append(element("label", {}, [element("span", { text: label }), select]));
@@ -211,6 +265,8 @@ export class Frame {
 
   /** A file name that says what it holds. @param {string} ending */
   fileName(ending) {
-    return `${this.kind}_${this.store.about.source}_feature_${this.link.get("feature")}.${ending}`.replace(/[^\w.-]/g, "_");
+    const { source } = this.store.about;
+    const name = `${this.kind}_${source}_feature_${this.link.get("feature")}.${ending}`;
+    return name.replace(/[^\w.-]/g, "_");
   }
 }

@@ -1,14 +1,22 @@
 // @ts-check
-// A canvas that draws itself when it must: on a new width, theme or pixel ratio, and when asked, once per frame at most.
+// A canvas that draws itself when it must: on a new width, theme or pixel ratio, and when asked,
+// once per frame at most.
 
 import { CanvasSurface } from "./surface.js";
 
+/** @import { Surface, View } from "./types.js" */
+
+/**
+ * @typedef {object} Options
+ * @property {string} label for screen readers
+ * @property {number | ((width: number) => number)} height
+ * @property {string} [role]
+ * @property {boolean} [focusable]
+ * @property {(surface: Surface, width: number, height: number) => void} draw
+ */
+
 export class Plot {
-  /**
-   * @param {any} frame
-   * @param {{ label: string, height: number | ((width: number) => number), role?: string, focusable?: boolean,
-   *   draw: (surface: import("./surface.js").Surface, width: number, height: number) => void }} options
-   */
+  /** @param {View} frame @param {Options} options */
   constructor(frame, { label, height, draw, role = "img", focusable = true }) {
     this.frame = frame;
     this.paint = draw;

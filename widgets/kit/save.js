@@ -4,15 +4,18 @@
 import { CanvasSurface } from "./surface.js";
 import { SvgSurface } from "./svg_surface.js";
 
+/** @import { Plot, Surface, View } from "./types.js" */
+
 /**
  * @typedef {object} Saves
- * @property {any} [plot] a `Plot`, for PNG and SVG, or these:
+ * @property {Plot} [plot] a `Plot`, for PNG and SVG, or these:
  * @property {() => Promise<Blob> | Blob} [png]
  * @property {() => Promise<string> | string} [svg]
- * @property {() => (string | number | null)[][]} csv rows, the first of them the names of the columns
+ * @property {() => (string | number | null)[][]} csv rows, the first of them the names of the
+ *   columns
  */
 
-/** @param {any} frame @param {Saves} saves */
+/** @param {View} frame @param {Saves} saves */
 export function saveButtons(frame, saves) {
   const { png, svg } = /** @type {any} */ (saves.plot ? plotted(frame, saves.plot) : saves);
   /** @type {[string, () => any, string][]} */
@@ -32,16 +35,20 @@ export function saveButtons(frame, saves) {
   }
 }
 
-/** @param {any} frame @param {any} plot */
+/** @param {View} frame @param {Plot} plot */
 function plotted(frame, plot) {
-  return pictures(frame, () => [plot.width, plot.height], (surface) => plot.paint(surface, plot.width, plot.height));
+  return pictures(
+    frame,
+    () => [plot.width, plot.height],
+    (surface) => plot.paint(surface, plot.width, plot.height),
+  );
 }
 
 /**
  * PNG at three pixels per point and SVG, drawn on the page's ground when they are asked for.
- * @param {any} frame
+ * @param {View} frame
  * @param {() => number[]} size width and height
- * @param {(surface: import("./surface.js").Surface) => void} draw
+ * @param {(surface: Surface) => void} draw
  */
 export function pictures(frame, size, draw) {
   const png = () => {
@@ -53,7 +60,9 @@ export function pictures(frame, size, draw) {
     const surface = new CanvasSurface(g);
     surface.rect(0, 0, width, height, frame.theme.ground);
     draw(surface);
-    return new Promise((done, fail) => canvas.toBlob((blob) => (blob ? done(blob) : fail(Error("no picture"))), "image/png"));
+    return new Promise((done, fail) =>
+      canvas.toBlob((blob) => (blob ? done(blob) : fail(Error("no picture"))), "image/png"),
+    );
   };
   const svg = () => {
     const [width, height] = size();
@@ -75,7 +84,8 @@ export function csvOf(rows) {
 /** @param {string | number | null} value */
 function cell(value) {
   if (value === null || value === undefined || Number.isNaN(value)) return "";
-  const text = typeof value === "string" && /^[=+\-@\t\r]/.test(value) ? `'${value}` : String(value);
+  const text =
+    typeof value === "string" && /^[=+\-@\t\r]/.test(value) ? `'${value}` : String(value);
   return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
 

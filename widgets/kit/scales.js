@@ -15,7 +15,9 @@ export function ticks(low, high, count = 5) {
   const step = [1, 2, 5, 10].map((f) => f * power).find((s) => s >= rough * 0.999) ?? rough;
   const first = Math.ceil(low / step - 1e-9);
   const last = Math.floor(high / step + 1e-9);
-  return Array.from({ length: last - first + 1 }, (_, i) => Number(((first + i) * step).toPrecision(12)));
+  return Array.from({ length: last - first + 1 }, (_, i) =>
+    Number(((first + i) * step).toPrecision(12)),
+  );
 }
 
 /** Powers of ten from 1 to high. @param {number} high */
@@ -31,13 +33,18 @@ export function count(n) {
 
 /** 12k, 3.4M: for narrow axes. @param {number} n */
 export function short(n) {
-  const [size, letter] = n >= 1e9 ? [1e9, "G"] : n >= 1e6 ? [1e6, "M"] : n >= 1e3 ? [1e3, "k"] : [1, ""];
+  const [size, letter] =
+    n >= 1e9 ? [1e9, "G"] : n >= 1e6 ? [1e6, "M"] : n >= 1e3 ? [1e3, "k"] : [1, ""];
   return `${Number((n / size).toPrecision(3))}${letter}`;
 }
 
-/** 0.1234 to two decimals; null and NaN as a dash. @param {number | null | undefined} value @param {number} [digits] */
+/**
+ * 0.1234 to two decimals; null and NaN as a dash.
+ * @param {number | null | undefined} value
+ * @param {number} [digits]
+ */
 export function fixed(value, digits = 2) {
-  return value === null || value === undefined || Number.isNaN(value) ? "–" : value.toFixed(digits);
+  return Number.isNaN(value ?? NaN) ? "–" : Number(value).toFixed(digits);
 }
 
 /** 0.0123 as 1.2 %. @param {number} share */

@@ -1,32 +1,56 @@
 // @ts-check
-// One set of drawing operations: a canvas for the screen and for PNG here, SVG in `svg_surface.js`; so an export is what is seen.
+// One set of drawing operations: a canvas for the screen and for PNG here, SVG in `svg_surface.js`;
+// so an export is what is seen.
 
 import { drawDots } from "./dots.js";
 
 /**
  * @typedef {object} Surface
- * @property {(x: number, y: number, w: number, h: number, fill: string, opacity?: number) => void} rect
- * @property {(x: number, y: number, w: number, h: number, stroke: string, width?: number) => void} frame
- * @property {(x: number, y: number, w: number, h: number, stroke: string) => void} hatch what is unknown, never 0
- * @property {(x1: number, y1: number, x2: number, y2: number, stroke: string, width?: number, dash?: number[]) => void} line
+ * @property {(x: number, y: number, w: number, h: number, fill: string, opacity?: number) => void}
+ *   rect
+ * @property {(x: number, y: number, w: number, h: number, stroke: string, width?: number) => void}
+ *   frame
+ * @property {(x: number, y: number, w: number, h: number, stroke: string) => void} hatch what is
+ *   unknown, never 0
+ * @property {(x1: number, y1: number, x2: number, y2: number, stroke: string, width?: number,
+ *   dash?: number[]) => void} line
  * @property {(points: number[][], stroke: string, width?: number, fill?: string) => void} path
  * @property {(x: number, y: number, r: number, fill: string, stroke?: string) => void} circle
- * @property {(x: Float32Array, y: Float32Array, kind: Uint16Array, n: number, r: number, styles: import("./dots.js").DotStyle[]) => void} dots
+ * @property {(x: Float32Array, y: Float32Array, kind: Uint16Array, n: number, r: number, styles:
+ *   import("./dots.js").DotStyle[]) => void} dots
  * @property {(x: number, y: number, text: string, style: TextStyle) => void} text
- * @property {(letter: string, x: number, y: number, w: number, h: number, fill: string) => void} glyph a letter stretched to a box
- * @property {(x: number, y: number, w: number, h: number, rgba: Uint8ClampedArray, columns: number, rows: number) => void} image
- * @property {(x: number, y: number, w: number, h: number, source: { bitmap: ImageBitmap, url: string }) => void} picture a finished one
+ * @property {(letter: string, x: number, y: number, w: number, h: number, fill: string) => void}
+ *   glyph a letter stretched to a box
+ * @property {(x: number, y: number, w: number, h: number, rgba: Uint8ClampedArray, columns: number,
+ *   rows: number) => void} image
+ * @property {(x: number, y: number, w: number, h: number, source: { bitmap: ImageBitmap, url:
+ *   string }) => void} picture a finished one
  * @property {(x: number, y: number, w: number, h: number, draw: () => void) => void} clip
  */
-/** @typedef {{ fill: string, size?: number, align?: "left" | "center" | "right", weight?: number, mono?: boolean, turn?: number }} TextStyle */
+/**
+ * @typedef {object} TextStyle
+ * @property {string} fill
+ * @property {number} [size]
+ * @property {"left" | "center" | "right"} [align]
+ * @property {number} [weight]
+ * @property {boolean} [mono]
+ * @property {number} [turn]
+ */
 
 export const SANS = 'system-ui, -apple-system, "Segoe UI", "DejaVu Sans", Arial, sans-serif';
 export const MONO = 'ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mono", monospace';
 
-/** Height of capitals and their widths, of 100 px bold Arial-like letters, measured once per font. @type {Map<string, number[]>} */
+/**
+ * Height of capitals and their widths, of 100 px bold Arial-like letters, measured once per font.
+ * @type {Map<string, number[]>}
+ */
 const boxes = new Map();
 
-/** @param {CanvasRenderingContext2D} g @param {string} letter @returns {number[]} left, right, ascent, descent of the ink at 100 px */
+/**
+ * @param {CanvasRenderingContext2D} g
+ * @param {string} letter
+ * @returns {number[]} left, right, ascent, descent of the ink at 100 px
+ */
 export function inkOf(g, letter) {
   let box = boxes.get(letter);
   if (!box) {
@@ -35,7 +59,12 @@ export function inkOf(g, letter) {
     g.textAlign = "left";
     g.textBaseline = "alphabetic";
     const m = g.measureText(letter);
-    box = [m.actualBoundingBoxLeft, m.actualBoundingBoxRight, m.actualBoundingBoxAscent, m.actualBoundingBoxDescent];
+    box = [
+      m.actualBoundingBoxLeft,
+      m.actualBoundingBoxRight,
+      m.actualBoundingBoxAscent,
+      m.actualBoundingBoxDescent,
+    ];
     g.restore();
     boxes.set(letter, box);
   }
@@ -49,7 +78,14 @@ export class CanvasSurface {
     this.g = g;
   }
 
-  /** @param {number} x @param {number} y @param {number} w @param {number} h @param {string} fill @param {number} [opacity] */
+  /**
+   * @param {number} x
+   * @param {number} y
+   * @param {number} w
+   * @param {number} h
+   * @param {string} fill
+   * @param {number} [opacity]
+   */
   rect(x, y, w, h, fill, opacity = 1) {
     this.g.globalAlpha = opacity;
     this.g.fillStyle = fill;
@@ -57,7 +93,14 @@ export class CanvasSurface {
     this.g.globalAlpha = 1;
   }
 
-  /** @param {number} x @param {number} y @param {number} w @param {number} h @param {string} stroke @param {number} [width] */
+  /**
+   * @param {number} x
+   * @param {number} y
+   * @param {number} w
+   * @param {number} h
+   * @param {string} stroke
+   * @param {number} [width]
+   */
   frame(x, y, w, h, stroke, width = 1) {
     this.g.setLineDash([]);
     this.g.strokeStyle = stroke;
@@ -65,14 +108,28 @@ export class CanvasSurface {
     this.g.strokeRect(x, y, w, h);
   }
 
-  /** @param {number} x @param {number} y @param {number} w @param {number} h @param {string} stroke */
+  /**
+   * @param {number} x
+   * @param {number} y
+   * @param {number} w
+   * @param {number} h
+   * @param {string} stroke
+   */
   hatch(x, y, w, h, stroke) {
     this.clip(x, y, w, h, () => {
       for (let at = x - h; at < x + w; at += 5) this.line(at, y + h, at + h, y, stroke, 1);
     });
   }
 
-  /** @param {number} x1 @param {number} y1 @param {number} x2 @param {number} y2 @param {string} stroke @param {number} [width] @param {number[]} [dash] */
+  /**
+   * @param {number} x1
+   * @param {number} y1
+   * @param {number} x2
+   * @param {number} y2
+   * @param {string} stroke
+   * @param {number} [width]
+   * @param {number[]} [dash]
+   */
   line(x1, y1, x2, y2, stroke, width = 1, dash = []) {
     this.g.setLineDash(dash);
     this.g.strokeStyle = stroke;
@@ -83,7 +140,12 @@ export class CanvasSurface {
     this.g.stroke();
   }
 
-  /** @param {number[][]} points @param {string} stroke @param {number} [width] @param {string} [fill] */
+  /**
+   * @param {number[][]} points
+   * @param {string} stroke
+   * @param {number} [width]
+   * @param {string} [fill]
+   */
   path(points, stroke, width = 1, fill = "") {
     this.g.setLineDash([]);
     this.g.beginPath();
@@ -99,7 +161,13 @@ export class CanvasSurface {
     this.g.stroke();
   }
 
-  /** @param {number} x @param {number} y @param {number} r @param {string} fill @param {string} [stroke] */
+  /**
+   * @param {number} x
+   * @param {number} y
+   * @param {number} r
+   * @param {string} fill
+   * @param {string} [stroke]
+   */
   circle(x, y, r, fill, stroke = "") {
     this.g.setLineDash([]);
     this.g.beginPath();
@@ -126,10 +194,16 @@ export class CanvasSurface {
     this.g.textBaseline = "middle";
     this.g.fillStyle = fill;
     if (turn) this.turned(x, y, turn, () => this.g.fillText(text, 0, 0));
-    else this.g.fillText(text, x, y); // a thousand letters a frame: save and restore would cost as much again
+    // a thousand letters a frame: save and restore would cost as much again
+    else this.g.fillText(text, x, y);
   }
 
-  /** @param {number} x @param {number} y @param {number} degrees @param {() => void} draw around 0, 0 */
+  /**
+   * @param {number} x
+   * @param {number} y
+   * @param {number} degrees
+   * @param {() => void} draw around 0, 0
+   */
   turned(x, y, degrees, draw) {
     this.g.save();
     this.g.translate(x, y);
@@ -138,7 +212,14 @@ export class CanvasSurface {
     this.g.restore();
   }
 
-  /** @param {string} letter @param {number} x @param {number} y @param {number} w @param {number} h @param {string} fill */
+  /**
+   * @param {string} letter
+   * @param {number} x
+   * @param {number} y
+   * @param {number} w
+   * @param {number} h
+   * @param {string} fill
+   */
   glyph(letter, x, y, w, h, fill) {
     const [left, right, ascent, descent] = inkOf(this.g, letter);
     this.g.save();
@@ -152,19 +233,39 @@ export class CanvasSurface {
     this.g.restore();
   }
 
-  /** @param {number} x @param {number} y @param {number} w @param {number} h @param {Uint8ClampedArray} rgba @param {number} columns @param {number} rows */
+  /**
+   * @param {number} x
+   * @param {number} y
+   * @param {number} w
+   * @param {number} h
+   * @param {Uint8ClampedArray} rgba
+   * @param {number} columns
+   * @param {number} rows
+   */
   image(x, y, w, h, rgba, columns, rows) {
     const cells = cellsOf(rgba, columns, rows);
     this.g.imageSmoothingEnabled = false;
     this.g.drawImage(cells, x, y, w, h);
   }
 
-  /** @param {number} x @param {number} y @param {number} w @param {number} h @param {{ bitmap: ImageBitmap, url: string }} source */
+  /**
+   * @param {number} x
+   * @param {number} y
+   * @param {number} w
+   * @param {number} h
+   * @param {{ bitmap: ImageBitmap, url: string }} source
+   */
   picture(x, y, w, h, { bitmap }) {
     this.g.drawImage(bitmap, x, y, w, h);
   }
 
-  /** @param {number} x @param {number} y @param {number} w @param {number} h @param {() => void} draw */
+  /**
+   * @param {number} x
+   * @param {number} y
+   * @param {number} w
+   * @param {number} h
+   * @param {() => void} draw
+   */
   clip(x, y, w, h, draw) {
     this.g.save();
     this.g.beginPath();
@@ -175,16 +276,22 @@ export class CanvasSurface {
   }
 }
 
-/** Canvases for cells, each filled again after 64 others: to make one takes longer than to fill it. @type {CanvasRenderingContext2D[]} */
+/**
+ * Canvases for cells, each filled again after 64 others: to make one takes longer than to fill it.
+ * @type {CanvasRenderingContext2D[]}
+ */
 const spare = [];
 let taken = 0;
 
 /** @param {Uint8ClampedArray} rgba @param {number} columns @param {number} rows */
 export function cellsOf(rgba, columns, rows) {
   taken = (taken + 1) % 64;
-  spare[taken] ??= /** @type {CanvasRenderingContext2D} */ (document.createElement("canvas").getContext("2d"));
+  spare[taken] ??= /** @type {CanvasRenderingContext2D} */ (
+    document.createElement("canvas").getContext("2d")
+  );
   const { canvas } = spare[taken];
-  if (canvas.width !== columns || canvas.height !== rows) [canvas.width, canvas.height] = [columns, rows];
+  if (canvas.width !== columns || canvas.height !== rows)
+    [canvas.width, canvas.height] = [columns, rows];
   spare[taken].putImageData(new ImageData(/** @type {any} */ (rgba), columns, rows), 0, 0);
   return canvas;
 }

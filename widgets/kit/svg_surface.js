@@ -4,7 +4,8 @@
 import { svgDots } from "./dots.js";
 import { MONO, SANS, cellsOf, inkOf } from "./surface.js";
 
-/** @typedef {import("./surface.js").Surface} Surface */
+/** @import { Surface } from "./types.js" */
+
 /** @typedef {import("./surface.js").TextStyle} TextStyle */
 
 /** Text for XML. @param {unknown} text */
@@ -22,42 +23,88 @@ export class SvgSurface {
     this.clips = 0;
     /** @type {string[]} */
     this.parts = [`<rect width="${width}" height="${height}" fill="${background}"/>`];
-    this.ink = /** @type {CanvasRenderingContext2D} */ (document.createElement("canvas").getContext("2d"));
+    this.ink = /** @type {CanvasRenderingContext2D} */ (
+      document.createElement("canvas").getContext("2d")
+    );
   }
 
-  /** @param {number} x @param {number} y @param {number} w @param {number} h @param {string} fill @param {number} [opacity] */
+  /**
+   * @param {number} x
+   * @param {number} y
+   * @param {number} w
+   * @param {number} h
+   * @param {string} fill
+   * @param {number} [opacity]
+   */
   rect(x, y, w, h, fill, opacity = 1) {
-    this.parts.push(`<rect ${box(x, y, w, h)} fill="${xml(fill)}"${opacity < 1 ? ` opacity="${opacity}"` : ""}/>`);
+    this.parts.push(
+      `<rect ${box(x, y, w, h)} fill="${xml(fill)}"${opacity < 1 ? ` opacity="${opacity}"` : ""}/>`,
+    );
   }
 
-  /** @param {number} x @param {number} y @param {number} w @param {number} h @param {string} stroke @param {number} [width] */
+  /**
+   * @param {number} x
+   * @param {number} y
+   * @param {number} w
+   * @param {number} h
+   * @param {string} stroke
+   * @param {number} [width]
+   */
   frame(x, y, w, h, stroke, width = 1) {
-    this.parts.push(`<rect ${box(x, y, w, h)} fill="none" stroke="${xml(stroke)}" stroke-width="${width}"/>`);
+    this.parts.push(
+      `<rect ${box(x, y, w, h)} fill="none" stroke="${xml(stroke)}" stroke-width="${width}"/>`,
+    );
   }
 
-  /** @param {number} x @param {number} y @param {number} w @param {number} h @param {string} stroke */
+  /**
+   * @param {number} x
+   * @param {number} y
+   * @param {number} w
+   * @param {number} h
+   * @param {string} stroke
+   */
   hatch(x, y, w, h, stroke) {
     this.clip(x, y, w, h, () => {
       for (let at = x - h; at < x + w; at += 5) this.line(at, y + h, at + h, y, stroke, 1);
     });
   }
 
-  /** @param {number} x1 @param {number} y1 @param {number} x2 @param {number} y2 @param {string} stroke @param {number} [width] @param {number[]} [dash] */
+  /**
+   * @param {number} x1
+   * @param {number} y1
+   * @param {number} x2
+   * @param {number} y2
+   * @param {string} stroke
+   * @param {number} [width]
+   * @param {number[]} [dash]
+   */
   line(x1, y1, x2, y2, stroke, width = 1, dash = []) {
     const dashes = dash.length ? ` stroke-dasharray="${dash.join(" ")}"` : "";
     const ends = `x1="${n(x1)}" y1="${n(y1)}" x2="${n(x2)}" y2="${n(y2)}"`;
     this.parts.push(`<line ${ends} stroke="${xml(stroke)}" stroke-width="${width}"${dashes}/>`);
   }
 
-  /** @param {number[][]} points @param {string} stroke @param {number} [width] @param {string} [fill] */
+  /**
+   * @param {number[][]} points
+   * @param {string} stroke
+   * @param {number} [width]
+   * @param {string} [fill]
+   */
   path(points, stroke, width = 1, fill = "") {
-    const d = points.map(([x, y], i) => `${i ? "L" : "M"}${n(x)} ${n(y)}`).join("") + (fill ? "Z" : "");
-    this.parts.push(`<path d="${d}" fill="${xml(fill || "none")}" stroke="${xml(stroke || "none")}" stroke-width="${width}"/>`);
+    const d =
+      points.map(([x, y], i) => `${i ? "L" : "M"}${n(x)} ${n(y)}`).join("") + (fill ? "Z" : "");
+    this.parts.push(`<path d="${d}" ${painted(fill, stroke)} stroke-width="${width}"/>`);
   }
 
-  /** @param {number} x @param {number} y @param {number} r @param {string} fill @param {string} [stroke] */
+  /**
+   * @param {number} x
+   * @param {number} y
+   * @param {number} r
+   * @param {string} fill
+   * @param {string} [stroke]
+   */
   circle(x, y, r, fill, stroke = "") {
-    this.parts.push(`<circle cx="${n(x)}" cy="${n(y)}" r="${n(r)}" fill="${xml(fill || "none")}" stroke="${xml(stroke || "none")}"/>`);
+    this.parts.push(`<circle cx="${n(x)}" cy="${n(y)}" r="${n(r)}" ${painted(fill, stroke)}/>`);
   }
 
   /** @param {Parameters<Surface["dots"]>} dots */
@@ -69,42 +116,81 @@ export class SvgSurface {
   text(x, y, text, { fill, size = 11, align = "left", weight = 400, mono = false, turn = 0 }) {
     const anchor = { left: "start", center: "middle", right: "end" }[align];
     const turned = turn ? ` transform="rotate(${turn} ${n(x)} ${n(y)})"` : "";
-    const font = `font-family="${xml(mono ? MONO : SANS)}" font-size="${size}" font-weight="${weight}"`;
+    const family = xml(mono ? MONO : SANS);
+    const font = `font-family="${family}" font-size="${size}" font-weight="${weight}"`;
     const place = `x="${n(x)}" y="${n(y)}" dy="0.35em" text-anchor="${anchor}"`;
     this.parts.push(`<text ${place} fill="${xml(fill)}" ${font}${turned}>${xml(text)}</text>`);
   }
 
-  /** @param {string} letter @param {number} x @param {number} y @param {number} w @param {number} h @param {string} fill */
+  /**
+   * @param {string} letter
+   * @param {number} x
+   * @param {number} y
+   * @param {number} w
+   * @param {number} h
+   * @param {string} fill
+   */
   glyph(letter, x, y, w, h, fill) {
     const [left, right, ascent, descent] = inkOf(this.ink, letter);
-    const moved = `translate(${n(x)} ${n(y + h)}) scale(${n(w / (left + right))} ${n(h / (ascent + descent))})`;
+    const scale = `scale(${n(w / (left + right))} ${n(h / (ascent + descent))})`;
+    const moved = `translate(${n(x)} ${n(y + h)}) ${scale}`;
     const font = `font-family="${xml(SANS)}" font-size="100" font-weight="700"`;
-    this.parts.push(`<text transform="${moved}" x="${n(left)}" y="${n(-descent)}" fill="${xml(fill)}" ${font}>${xml(letter)}</text>`);
+    const place = `transform="${moved}" x="${n(left)}" y="${n(-descent)}"`;
+    this.parts.push(`<text ${place} fill="${xml(fill)}" ${font}>${xml(letter)}</text>`);
   }
 
-  /** @param {number} x @param {number} y @param {number} w @param {number} h @param {Uint8ClampedArray} rgba @param {number} columns @param {number} rows */
+  /**
+   * @param {number} x
+   * @param {number} y
+   * @param {number} w
+   * @param {number} h
+   * @param {Uint8ClampedArray} rgba
+   * @param {number} columns
+   * @param {number} rows
+   */
   image(x, y, w, h, rgba, columns, rows) {
     const url = cellsOf(rgba, columns, rows).toDataURL("image/png");
-    this.parts.push(`<image ${box(x, y, w, h)} preserveAspectRatio="none" style="image-rendering:pixelated" href="${url}"/>`);
+    const style = 'preserveAspectRatio="none" style="image-rendering:pixelated"';
+    this.parts.push(`<image ${box(x, y, w, h)} ${style} href="${url}"/>`);
   }
 
-  /** @param {number} x @param {number} y @param {number} w @param {number} h @param {{ bitmap: ImageBitmap, url: string }} source */
+  /**
+   * @param {number} x
+   * @param {number} y
+   * @param {number} w
+   * @param {number} h
+   * @param {{ bitmap: ImageBitmap, url: string }} source
+   */
   picture(x, y, w, h, { url }) {
     this.parts.push(`<image ${box(x, y, w, h)} preserveAspectRatio="none" href="${xml(url)}"/>`);
   }
 
-  /** @param {number} x @param {number} y @param {number} w @param {number} h @param {() => void} draw */
+  /**
+   * @param {number} x
+   * @param {number} y
+   * @param {number} w
+   * @param {number} h
+   * @param {() => void} draw
+   */
   clip(x, y, w, h, draw) {
     const id = `clip${++this.clips}`;
-    this.parts.push(`<clipPath id="${id}"><rect ${box(x, y, w, h)}/></clipPath><g clip-path="url(#${id})">`);
+    this.parts.push(
+      `<clipPath id="${id}"><rect ${box(x, y, w, h)}/></clipPath><g clip-path="url(#${id})">`,
+    );
     draw();
     this.parts.push("</g>");
   }
 
   toString() {
-    const size = `width="${this.width}" height="${this.height}" viewBox="0 0 ${this.width} ${this.height}"`;
+    const { width, height } = this;
+    const size = `width="${width}" height="${height}" viewBox="0 0 ${width} ${height}"`;
     return `<svg xmlns="http://www.w3.org/2000/svg" ${size}>${this.parts.join("")}</svg>`;
   }
+}
+
+/** @param {string} fill @param {string} stroke empty: none */
+function painted(fill, stroke) {
+  return `fill="${xml(fill || "none")}" stroke="${xml(stroke || "none")}"`;
 }
 
 /** A number for SVG. @param {number} value */

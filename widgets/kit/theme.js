@@ -1,16 +1,27 @@
 // @ts-check
-// Light and dark: colours are read from the page, so that views follow Jupyter's theme, or the system's in an exported page.
+// Light and dark: colours are read from the page, so that views follow Jupyter's theme, or the
+// system's in an exported page.
 
 import { luminance } from "./colours.js";
 
+/** @import { Lut } from "./types.js" */
+
 /**
- * @typedef {{ dark: boolean, text: string, muted: string, line: string, ground: string, accent: string, bar: string, faded: string,
- *   lut: import("./colours.js").Lut }} Theme
+ * @typedef {object} Theme
+ * @property {boolean} dark
+ * @property {string} text
+ * @property {string} muted
+ * @property {string} line
+ * @property {string} ground
+ * @property {string} accent
+ * @property {string} bar
+ * @property {string} faded
+ * @property {Lut} lut
  */
 
 /**
  * @param {HTMLElement} root an element of class iplm-view
- * @param {{ light: import("./colours.js").Lut, dark: import("./colours.js").Lut }} scales
+ * @param {{ light: Lut, dark: Lut }} scales
  * @returns {Theme}
  */
 export function readTheme(root, scales) {
@@ -32,7 +43,10 @@ export function readTheme(root, scales) {
   };
 }
 
-/** @param {string} css "rgb(...)" or "rgba(...)" @returns {number[]} white where nothing is painted */
+/**
+ * @param {string} css "rgb(...)" or "rgba(...)"
+ * @returns {number[]} white where nothing is painted
+ */
 function opaque(css) {
   const parts = (css.match(/[\d.]+/g) ?? []).map(Number);
   return parts.length < 3 || parts[3] === 0 ? [255, 255, 255] : parts.slice(0, 3);
@@ -47,7 +61,8 @@ export function watchTheme(changed, signal) {
   const later = () => requestAnimationFrame(changed); // styles follow the attribute
   const observer = new MutationObserver(later);
   const attributeFilter = ["data-jp-theme-light", "data-jp-theme-name", "data-theme", "class"];
-  for (const element of [document.body, document.documentElement]) observer.observe(element, { attributes: true, attributeFilter });
+  for (const element of [document.body, document.documentElement])
+    observer.observe(element, { attributes: true, attributeFilter });
   const system = matchMedia("(prefers-color-scheme: dark)");
   system.addEventListener("change", later, { signal });
   signal.addEventListener("abort", () => observer.disconnect());

@@ -1,5 +1,6 @@
 // @ts-check
-// A box of words beside what is pointed at, above the picture, so that a pointer move draws nothing again.
+// A box of words beside what is pointed at, above the picture, so that a pointer move draws nothing
+// again.
 
 const GAP = 14; // points between the point and its words
 const EDGE = 2;
@@ -19,9 +20,14 @@ export class Tip {
     this.box.hidden = true;
   }
 
-  /** @param {string[]} lines the first is their heading @param {{ x: number, y: number }} at points of `home` */
+  /**
+   * @param {string[]} lines the first is their heading
+   * @param {{ x: number, y: number }} at points of `home`
+   */
   show(lines, { x, y }) {
-    this.box.replaceChildren(...lines.map((text) => Object.assign(document.createElement("div"), { textContent: text })));
+    this.box.replaceChildren(
+      ...lines.map((text) => Object.assign(document.createElement("div"), { textContent: text })),
+    );
     this.box.hidden = false;
     const { clientWidth, clientHeight } = this.home;
     this.box.style.left = `${placed(x, this.box.offsetWidth, clientWidth)}px`;

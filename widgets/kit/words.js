@@ -10,5 +10,7 @@ export function rangeWords([low, high]) {
 
 /** "activation 0.63", or that it is unknown. @param {number | null} value NaN or null: unknown */
 export function activationWords(value) {
-  return value === null || Number.isNaN(value) ? "activation unknown" : `activation ${fixed(value)}`;
+  return value === null || Number.isNaN(value)
+    ? "activation unknown"
+    : `activation ${fixed(value)}`;
 }

@@ -1,18 +1,25 @@
 // @ts-check
-// Colours of residues, as pixels. Where several share a cell, it shows the strongest of them that the brush holds.
+// Colours of residues, as pixels. Where several share a cell, it shows the strongest of them that
+// the brush holds.
 
 import { lowerBound } from "../kit/bundle.js";
+
+/** @import { Bundle, Lut } from "../kit/types.js" */
 
 /** @type {WeakMap<object, Uint32Array>} */
 const packed = new WeakMap();
 
-/** The scale as pixels: R, G, B, A in the order of bytes. @param {import("../kit/colours.js").Lut} lut */
+/**
+ * The scale as pixels: R, G, B, A in the order of bytes.
+ * @param {Lut} lut
+ */
 function pixelsOf(lut) {
   let pixels = packed.get(lut);
   if (!pixels) {
     pixels = new Uint32Array(256);
     const bytes = new Uint8Array(pixels.buffer);
-    for (let i = 0; i < 256; i++) bytes.set([lut.rgb[3 * i], lut.rgb[3 * i + 1], lut.rgb[3 * i + 2], 255], 4 * i);
+    for (let i = 0; i < 256; i++)
+      bytes.set([lut.rgb[3 * i], lut.rgb[3 * i + 1], lut.rgb[3 * i + 2], 255], 4 * i);
     packed.set(lut, pixels);
   }
   return pixels;
@@ -21,17 +28,20 @@ function pixelsOf(lut) {
 /** @param {string} css "#rrggbb" */
 function pixelOf(css) {
   const pixel = new Uint32Array(1);
-  new Uint8Array(pixel.buffer).set([1, 3, 5].map((i) => parseInt(css.slice(i, i + 2), 16)).concat(255));
+  new Uint8Array(pixel.buffer).set(
+    [1, 3, 5].map((i) => parseInt(css.slice(i, i + 2), 16)).concat(255),
+  );
   return pixel[0];
 }
 
 /**
- * RGBA of `cells` cells that cover values[first] to values[last - 1] evenly; unknown ones (NaN) are transparent.
+ * RGBA of `cells` cells that cover values[first] to values[last - 1] evenly; unknown ones (NaN) are
+ * transparent.
  * @param {Float32Array} values unit `max`
  * @param {number} first @param {number} last not included
  * @param {number} cells at most last - first
  * @param {number[]} brush [lo, hi] or []; what is outside takes `theme.faded`
- * @param {{ lut: import("../kit/colours.js").Lut, faded: string }} theme
+ * @param {{ lut: Lut, faded: string }} theme
  */
 export function cellPixels(values, first, last, cells, brush, theme) {
   const out = new Uint32Array(cells);
@@ -47,7 +57,9 @@ export function cellPixels(values, first, last, cells, brush, theme) {
       known ||= value === value;
       if (value > best && value >= low && value <= high) best = value;
     }
-    if (known) out[cell] = best === -Infinity ? faded : colours[Math.max(0, Math.min(255, Math.round(best * 255)))];
+    if (known)
+      out[cell] =
+        best === -Infinity ? faded : colours[Math.max(0, Math.min(255, Math.round(best * 255)))];
   }
   return new Uint8ClampedArray(out.buffer);
 }
@@ -82,11 +94,14 @@ export function unknownRuns(values, first, last) {
 
 /**
  * How many of a protein's active residues lie within the brush.
- * @param {import("../kit/bundle.js").Bundle} bundle @param {number} place @param {number[]} brush
+ * @param {Bundle} bundle @param {number} place @param {number[]} brush
  */
 export function activeWithin(bundle, place, brush) {
   const { index, value } = bundle.sparse[0];
-  const [first, last] = [lowerBound(index, bundle.offsets[place]), lowerBound(index, bundle.offsets[place + 1])];
+  const [first, last] = [
+    lowerBound(index, bundle.offsets[place]),
+    lowerBound(index, bundle.offsets[place + 1]),
+  ];
   if (brush.length === 0) return last - first;
   let n = 0;
   for (let i = first; i < last; i++) if (value[i] >= brush[0] && value[i] <= brush[1]) n++;

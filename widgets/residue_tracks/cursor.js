@@ -1,14 +1,24 @@
 // @ts-check
-// The residue that is pointed at, and the one that is selected: where they are, and how keys move them.
+// The residue that is pointed at, and the one that is selected: where they are, and how keys move
+// them.
 
 import { strongest } from "./cells.js";
 import { rowAt, scrolledTo } from "./layout.js";
 
-/** A residue, or the name of its protein (null). @typedef {{ row: number, place: number, position: number | null }} Hit */
+/** @import { Tracks } from "../residue_tracks.js" */
 
 /**
- * What lies under a point of the picture. Where several residues share a pixel it is the strongest of them.
- * @param {any} tracks @param {{ x: number, y: number }} at
+ * A residue, or the name of its protein (null).
+ * @typedef {object} Hit
+ * @property {number} row
+ * @property {number} place
+ * @property {number | null} position
+ */
+
+/**
+ * What lies under a point of the picture. Where several residues share a pixel it is the strongest
+ * of them.
+ * @param {Tracks} tracks @param {{ x: number, y: number }} at
  * @returns {Hit | null}
  */
 export function hit({ geometry: g, axis, rows, scroll, bundle }, { x, y }) {
@@ -21,26 +31,34 @@ export function hit({ geometry: g, axis, rows, scroll, bundle }, { x, y }) {
   const first = Math.floor(axis.column(shared ? Math.floor(x - g.left) : x - g.left)) - shift;
   const last = shared ? Math.floor(axis.column(Math.floor(x - g.left) + 1)) + 1 - shift : first + 1;
   if (x >= g.left + g.width || last <= 0 || first >= values.length) return null;
-  return { row, place, position: 1 + strongest(values, Math.max(0, first), Math.min(last, values.length)) };
+  return {
+    row,
+    place,
+    position: 1 + strongest(values, Math.max(0, first), Math.min(last, values.length)),
+  };
 }
 
-/** Select what was hit; of a name, its protein's maximum. @param {any} tracks @param {Hit | null} at */
+/**
+ * Select what was hit; of a name, its protein's maximum.
+ * @param {Tracks} tracks
+ * @param {Hit | null} at
+ */
 export function choose({ bundle, view }, at) {
   if (!at) return;
   const { accession, position } = bundle.proteins[at.place];
   view.link.set({ accession, position: at.position ?? position });
 }
 
-/** The row of the selected protein, or -1. @param {any} tracks */
+/** The row of the selected protein, or -1. @param {Tracks} tracks */
 export function selectedRow({ bundle, rows, view }) {
   const place = bundle.place(view.link.get("accession"));
-  return rows.findIndex((/** @type {any} */ row) => row.place === place);
+  return rows.findIndex((row) => row.place === place);
 }
 
 /**
- * Move by rows, keeping the column, and by positions; where nothing is selected, begin at the maximum of the first row
- * that is seen.
- * @param {any} tracks @param {number} down @param {number} right
+ * Move by rows, keeping the column, and by positions; where nothing is selected, begin at the
+ * maximum of the first row that is seen.
+ * @param {Tracks} tracks @param {number} down @param {number} right
  */
 export function step(tracks, down, right) {
   const { bundle, rows, view, geometry: g, scroll } = tracks;
@@ -54,14 +72,18 @@ export function step(tracks, down, right) {
   view.link.set({ accession, position: Math.max(1, Math.min(sequence.length, moved)) });
 }
 
-/** Select the maximum of a row, by default of the selected one or the first. @param {any} tracks @param {number} [row] */
+/**
+ * Select the maximum of a row, by default of the selected one or the first.
+ * @param {Tracks} tracks
+ * @param {number} [row]
+ */
 export function peak(tracks, row = Math.max(0, selectedRow(tracks))) {
   choose(tracks, { row, place: tracks.rows[row].place, position: null });
 }
 
 /**
  * Scroll to the selected protein, and to its residue if `across`, as far as is needed.
- * @param {any} tracks @param {boolean} across
+ * @param {Tracks} tracks @param {boolean} across
  */
 export function reveal(tracks, across) {
   const row = selectedRow(tracks);

@@ -1,36 +1,44 @@
 // @ts-check
-// Mouse, wheel and keys of the tracks. Vertical scrolling is the browser's own: at its ends the page scrolls on.
+// Mouse, wheel and keys of the tracks. Vertical scrolling is the browser's own: at its ends the
+// page scrolls on.
 
 import { choose, hit, peak, step } from "./cursor.js";
+
+/** @import { Tracks } from "../residue_tracks.js" */
 
 const DRAG = 4; // points before a press is a drag
 export const ZOOM = 1.5; // of a key or button
 
-/** @param {any} tracks */
+/** @param {Tracks} tracks */
 export function listen(tracks) {
   const { canvas } = tracks.plot;
   const options = { signal: tracks.view.signal };
   /** @type {Drag} */
   const drag = { x: null, from: 0, moved: false };
-  const on = (/** @type {string} */ name, /** @type {(event: any) => void} */ act) => canvas.addEventListener(name, act, options);
+  const on = (/** @type {string} */ name, /** @type {(event: any) => void} */ act) =>
+    canvas.addEventListener(name, act, options);
   on("pointerdown", (event) => press(tracks, drag, event));
   on("pointermove", (event) => move(tracks, drag, event));
   on("pointerup", (event) => release(tracks, drag, event));
   on("pointercancel", () => (drag.x = null));
   on("pointerleave", () => tracks.point(null));
-  on("keydown", (event) => key(tracks, event));
-  canvas.addEventListener("wheel", (/** @type {WheelEvent} */ event) => wheel(tracks, event), { ...options, passive: false });
+  on("keydown", (event) => keyboard(tracks, event));
+  canvas.addEventListener("wheel", (/** @type {WheelEvent} */ event) => wheel(tracks, event), {
+    ...options,
+    passive: false,
+  });
   tracks.scroller.addEventListener("scroll", () => tracks.scrolled(), options);
 }
 
 /** @typedef {{ x: number | null, from: number, moved: boolean }} Drag */
 
-/** @param {any} tracks @param {Drag} drag @param {PointerEvent} event */
+/** @param {Tracks} tracks @param {Drag} drag @param {PointerEvent} event */
 function press(tracks, drag, event) {
-  if (event.button === 0) Object.assign(drag, { x: tracks.plot.at(event).x, from: tracks.axis.from, moved: false });
+  if (event.button === 0)
+    Object.assign(drag, { x: tracks.plot.at(event).x, from: tracks.axis.from, moved: false });
 }
 
-/** @param {any} tracks @param {Drag} drag @param {PointerEvent} event */
+/** @param {Tracks} tracks @param {Drag} drag @param {PointerEvent} event */
 function move(tracks, drag, event) {
   const at = tracks.plot.at(event);
   if (drag.x === null) {
@@ -43,7 +51,7 @@ function move(tracks, drag, event) {
   tracks.pan(drag.from - (at.x - drag.x) / tracks.axis.scale - tracks.axis.from);
 }
 
-/** @param {any} tracks @param {Drag} drag @param {PointerEvent} event */
+/** @param {Tracks} tracks @param {Drag} drag @param {PointerEvent} event */
 function release(tracks, drag, event) {
   const pressed = drag.x !== null;
   drag.x = null;
@@ -51,45 +59,55 @@ function release(tracks, drag, event) {
 }
 
 /**
- * With Ctrl it zooms, sideways or with Shift it pans; the rest, and what leads nowhere, is the page's.
- * @param {any} tracks @param {WheelEvent} event
+ * With Ctrl it zooms, sideways or with Shift it pans; the rest, and what leads nowhere, is the
+ * page's.
+ * @param {Tracks} tracks @param {WheelEvent} event
  */
 function wheel(tracks, event) {
   if (event.ctrlKey) {
     event.preventDefault();
-    tracks.zoom(Math.exp(-event.deltaY * (event.deltaMode ? 0.05 : 0.003)), tracks.plot.at(event).x - tracks.geometry.left);
+    tracks.zoom(
+      Math.exp(-event.deltaY * (event.deltaMode ? 0.05 : 0.003)),
+      tracks.plot.at(event).x - tracks.geometry.left,
+    );
     return;
   }
   const level = Math.abs(event.deltaX) > Math.abs(event.deltaY) ? event.deltaX : 0;
   const sideways = event.shiftKey ? event.deltaX || event.deltaY : level;
-  if (sideways && tracks.pan((sideways * (event.deltaMode ? 16 : 1)) / tracks.axis.scale)) event.preventDefault();
+  if (sideways && tracks.pan((sideways * (event.deltaMode ? 16 : 1)) / tracks.axis.scale))
+    event.preventDefault();
 }
 
-/** @param {any} tracks @param {KeyboardEvent} event */
-function key(tracks, event) {
+/** @param {Tracks} tracks @param {KeyboardEvent} event */
+function keyboard(tracks, event) {
   if (event.key === "Escape") tracks.tip.hide(); // and the frame clears
   if (event.ctrlKey || event.metaKey || event.altKey || !tracks.rows.length) return;
-  const act = { ...(event.shiftKey ? panKeys(tracks) : moveKeys(tracks)), ...zoomKeys(tracks) }[event.key];
+  const act = { ...(event.shiftKey ? panKeys(tracks) : moveKeys(tracks)), ...zoomKeys(tracks) }[
+    event.key
+  ];
   if (!act) return;
   event.preventDefault();
   act();
 }
 
-/** @param {any} tracks @returns {Record<string, () => void>} */
+/** @param {Tracks} tracks @returns {Record<string, () => void>} */
 function panKeys(tracks) {
   const quarter = tracks.geometry.width / tracks.axis.scale / 4;
   return { ArrowLeft: () => tracks.pan(-quarter), ArrowRight: () => tracks.pan(quarter) };
 }
 
-/** @param {any} tracks @returns {Record<string, () => void>} */
+/** @param {Tracks} tracks @returns {Record<string, () => void>} */
 function zoomKeys(tracks) {
   const [closer, wider] = [() => tracks.zoom(ZOOM), () => tracks.zoom(1 / ZOOM)];
   return { "+": closer, "=": closer, "-": wider, _: wider, 0: () => tracks.whole() };
 }
 
-/** @param {any} tracks @returns {Record<string, () => void>} */
+/** @param {Tracks} tracks @returns {Record<string, () => void>} */
 function moveKeys(tracks) {
-  const page = Math.max(1, Math.floor((tracks.geometry.bottom - tracks.geometry.top) / tracks.geometry.row));
+  const page = Math.max(
+    1,
+    Math.floor((tracks.geometry.bottom - tracks.geometry.top) / tracks.geometry.row),
+  );
   return {
     ArrowLeft: () => step(tracks, 0, -1),
     ArrowRight: () => step(tracks, 0, 1),

@@ -1,21 +1,26 @@
 // @ts-check
-// The label beside the pointer, and the buttons that take away what was added: pinned features, chosen proteins.
+// The label beside the pointer, and the buttons that take away what was added: pinned features,
+// chosen proteins.
 
 import { fixed } from "../kit/scales.js";
 import { activationWords } from "../kit/words.js";
 import { spansAt, spanWords } from "./words.js";
 
+/** @import { Bundle, Kit, Link } from "../kit/types.js" */
+
 const MOST = 6; // annotations in the label
 
 /**
  * What the pointer is on, in lines.
- * @param {import("../kit/bundle.js").Bundle} bundle @param {{ place: number, position: number | null }} hit
+ * @param {Bundle} bundle
+ * @param {{ place: number, position: number | null }} hit
  * @param {number[]} strips pinned features, by their numbers in the bundle
  */
 export function labelLines(bundle, { place, position }, strips) {
   const protein = bundle.proteins[place];
   const head = [protein.accession, protein.name].filter(Boolean).join(" ");
-  if (position === null) return [head, `${protein.sequence.length} residues, maximum ${fixed(protein.maximum)}`];
+  if (position === null)
+    return [head, `${protein.sequence.length} residues, maximum ${fixed(protein.maximum)}`];
   const others = strips.map((which) => {
     const value = bundle.values(place, which)[position - 1];
     return `feature ${bundle.record.pinned[which - 1].feature}: ${activationWords(value)}`;
@@ -28,9 +33,13 @@ export function labelLines(bundle, { place, position }, strips) {
 }
 
 /**
- * Buttons that remove a pinned feature or the choice of proteins; none where there is nothing to remove.
- * @param {any} kit @param {any} link @param {import("../kit/bundle.js").Bundle | null} bundle @param {HTMLElement} home
- * @param {HTMLElement} next where the focus goes when a button has gone
+ * Buttons that remove a pinned feature or the choice of proteins; none where there is nothing to
+ * remove.
+ * @param {Kit} kit
+ * @param {Link} link
+ * @param {Bundle | null} bundle
+ * @param {HTMLElement} home
+ * @param {HTMLElement} next where the focus goes when a button is removed
  */
 export function chips(kit, link, bundle, home, next) {
   const pinned = link.get("pinned");
@@ -42,7 +51,12 @@ export function chips(kit, link, bundle, home, next) {
   const made = pinned.map((/** @type {number} */ feature) => {
     const best = named.find((/** @type {any} */ p) => p.feature === feature)?.best;
     const rest = pinned.filter((/** @type {number} */ other) => other !== feature);
-    return chip(kit, best ? `feature ${feature}: ${best.concept}` : `feature ${feature}`, () => link.set({ pinned: rest }), next);
+    return chip(
+      kit,
+      best ? `feature ${feature}: ${best.concept}` : `feature ${feature}`,
+      () => link.set({ pinned: rest }),
+      next,
+    );
   });
   const said = chosen === 1 ? "1 chosen protein" : `${chosen} chosen proteins`;
   if (chosen) made.push(chip(kit, said, () => link.set({ accessions: [] }), next));
@@ -50,10 +64,17 @@ export function chips(kit, link, bundle, home, next) {
   home.hidden = made.length === 0;
 }
 
-/** @param {any} kit @param {string} text @param {() => void} remove @param {HTMLElement} next */
+/** @param {Kit} kit @param {string} text @param {() => void} remove @param {HTMLElement} next */
 function chip(kit, text, remove, next) {
-  const parts = [kit.element("span", { text }), kit.element("span", { text: "×", "aria-hidden": "true" })];
-  const made = kit.element("button", { type: "button", "aria-label": `Remove ${text}`, title: `Remove ${text}` }, parts);
+  const parts = [
+    kit.element("span", { text }),
+    kit.element("span", { text: "×", "aria-hidden": "true" }),
+  ];
+  const made = kit.element(
+    "button",
+    { type: "button", "aria-label": `Remove ${text}`, title: `Remove ${text}` },
+    parts,
+  );
   made.addEventListener("click", () => {
     remove();
     next.focus();

@@ -1,8 +1,14 @@
 // @ts-check
 // Where rows and residues of the tracks lie: numbers only, nothing of the page.
 
-/** @typedef {import("../kit/bundle.js").Protein} Protein */
-/** @typedef {{ place: number, shift: number }} Row `place`: number in the bundle; `shift`: column of position 1 */
+/** @import { Protein } from "../kit/types.js" */
+
+/**
+ * `place`: number in the bundle; `shift`: column of position 1
+ * @typedef {object} Row
+ * @property {number} place
+ * @property {number} shift
+ */
 /**
  * @typedef {object} Geometry points of the picture
  * @property {number} left where sequences begin @property {number} width of the sequences' part
@@ -19,13 +25,15 @@ export const WIDEST = 20; // of a cell
 const GAP = 5; // between rows
 
 /**
- * Proteins, by their numbers, in the order of the rows; equal ones keep the bundle's order, which is by maximum.
+ * Proteins, by their numbers, in the order of the rows; equal ones keep the bundle's order, which
+ * is by maximum.
  * @param {Protein[]} proteins @param {string} order "maximum", "mean", "position", "aligned"
  * @returns {number[]}
  */
 export function orderedBy(proteins, order) {
   const places = proteins.map((_, i) => i);
-  const late = (/** @type {number | null} */ position) => position ?? Infinity; // silent proteins come last
+  // silent proteins come last
+  const late = (/** @type {number | null} */ position) => position ?? Infinity;
   const keys = {
     mean: (/** @type {Protein} */ p) => -p.mean,
     position: (/** @type {Protein} */ p) => late(p.position),
@@ -62,15 +70,22 @@ export function extent(proteins, order) {
 
 /**
  * @param {number} width @param {number} height of the picture
- * @param {{ pinned: number, legend: number, bar: number }} taken number of pinned features, height of the legend, width of
- *   the scrollbar
+ * @param {{ pinned: number, legend: number, bar: number }} taken number of pinned features,
+ *   height of the legend, width of the scrollbar
  * @returns {Geometry}
  */
 export function geometry(width, height, { pinned, legend, bar }) {
   const left = Math.round(width < 480 ? 80 : Math.min(230, Math.max(90, width * 0.24)));
   const band = STRIP + PINNED * pinned + 1;
   const bottom = Math.max(RULER, height - legend);
-  return { left, width: Math.max(20, width - left - 38 - bar), top: RULER, bottom, row: band + 2 * BEST + GAP, band };
+  return {
+    left,
+    width: Math.max(20, width - left - 38 - bar),
+    top: RULER,
+    bottom,
+    row: band + 2 * BEST + GAP,
+    band,
+  };
 }
 
 /**
@@ -79,10 +94,19 @@ export function geometry(width, height, { pinned, legend, bar }) {
  * @returns {[number, number]}
  */
 export function visible(g, scroll, n) {
-  return [Math.max(0, Math.floor(scroll / g.row)), Math.min(n, Math.ceil((scroll + g.bottom - g.top) / g.row))];
+  return [
+    Math.max(0, Math.floor(scroll / g.row)),
+    Math.min(n, Math.ceil((scroll + g.bottom - g.top) / g.row)),
+  ];
 }
 
-/** The row at a height of the picture, or -1. @param {Geometry} g @param {number} scroll @param {number} n @param {number} y */
+/**
+ * The row at a height of the picture, or -1.
+ * @param {Geometry} g
+ * @param {number} scroll
+ * @param {number} n
+ * @param {number} y
+ */
 export function rowAt(g, scroll, n, y) {
   if (y < g.top || y >= g.bottom) return -1;
   const row = Math.floor((y - g.top + scroll) / g.row);
@@ -133,7 +157,10 @@ export class Axis {
     this.pan(low - this.from);
   }
 
-  /** @param {number} scale @param {number} x the point, from the left edge, that stays where it is */
+  /**
+   * @param {number} scale
+   * @param {number} x the point, from the left edge, that stays where it is
+   */
   zoomTo(scale, x) {
     const still = this.from + x / this.scale;
     this.scale = Math.max(this.least, Math.min(WIDEST, scale));
@@ -145,7 +172,10 @@ export class Axis {
   /** @param {number} columns @returns {boolean} whether there was anywhere to go */
   pan(columns) {
     const before = this.from;
-    this.from = Math.max(this.low, Math.min(this.from + columns, this.high - this.width / this.scale));
+    this.from = Math.max(
+      this.low,
+      Math.min(this.from + columns, this.high - this.width / this.scale),
+    );
     if (this.width / this.scale >= this.high - this.low) this.from = this.low;
     return Math.abs(this.from - before) > 1e-9;
   }
@@ -156,7 +186,8 @@ export class Axis {
     if (column >= this.from && column + 1 <= this.from + seen) return;
     const near = Math.min(5, seen / 4);
     if (column < this.from && this.from - column <= near) this.pan(column - near - this.from);
-    else if (column > this.from && column + 1 - this.from - seen <= near) this.pan(column + 1 + near - this.from - seen);
+    else if (column > this.from && column + 1 - this.from - seen <= near)
+      this.pan(column + 1 + near - this.from - seen);
     else this.pan(column + 0.5 - seen / 2 - this.from);
   }
 

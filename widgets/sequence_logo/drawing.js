@@ -3,7 +3,10 @@
 
 import { LEFT, STACK, SWATCH, linesOf, numberStep, placeOf } from "./layout.js";
 
-const READABLE = 2; // points; lower letters are drawn as bars of their colour, so that a stack keeps its height
+/** @import { Kit, Surface, Theme } from "../kit/types.js" */
+
+// points; lower letters are drawn as bars of their colour, so that a stack keeps its height
+const READABLE = 2;
 
 /**
  * @typedef {object} Scene
@@ -24,19 +27,25 @@ const READABLE = 2; // points; lower letters are drawn as bars of their colour, 
  * @property {import("./layout.js").Measure} measure
  * @property {string[]} words of the column, where it is pointed at here
  */
-/** @typedef {import("../kit/surface.js").Surface} Surface */
-/** @typedef {import("../kit/theme.js").Theme} Theme */
 
-/** @param {Surface} surface @param {number} width @param {Theme} theme @param {any} kit @param {Scene} scene */
+/**
+ * @param {Surface} surface
+ * @param {number} width
+ * @param {Theme} theme
+ * @param {Kit} kit
+ * @param {Scene} scene
+ */
 export function drawLogo(surface, width, theme, kit, scene) {
   drawLegend(surface, theme, scene);
   for (let line = 0; line < scene.layout.lines; line++) drawAxis(surface, theme, kit, scene, line);
   drawMarks(surface, theme, scene);
   if (scene.lacking) drawLacking(surface, width, theme, scene);
-  else scene.stacks.forEach((stack, column) => drawColumn(surface, theme, kit, scene, column, stack));
+  else
+    scene.stacks.forEach((stack, column) => drawColumn(surface, theme, kit, scene, column, stack));
   drawNumbers(surface, theme, scene);
   drawCaption(surface, width, theme, scene);
-  if (scene.pointed !== null && scene.words.length) drawLabel(surface, width, theme, scene, scene.pointed);
+  if (scene.pointed !== null && scene.words.length)
+    drawLabel(surface, width, theme, scene, scene.pointed);
 }
 
 /** @param {Surface} surface @param {Theme} theme @param {Scene} scene */
@@ -51,7 +60,13 @@ function drawLegend(surface, theme, { layout, legend, measure }) {
   });
 }
 
-/** @param {Surface} surface @param {Theme} theme @param {any} kit @param {Scene} scene @param {number} line */
+/**
+ * @param {Surface} surface
+ * @param {Theme} theme
+ * @param {Kit} kit
+ * @param {Scene} scene
+ * @param {number} line
+ */
 function drawAxis(surface, theme, kit, { layout, top }, line) {
   const { base } = placeOf(layout, line * layout.perLine);
   const end = LEFT + layout.perLine * layout.column;
@@ -60,7 +75,12 @@ function drawAxis(surface, theme, kit, { layout, top }, line) {
     surface.line(LEFT, y, end, y, bits ? theme.line : theme.muted, bits ? 0.5 : 1);
     surface.text(LEFT - 5, y, String(bits), { fill: theme.muted, size: 10, align: "right" });
   }
-  surface.text(12, base - STACK / 2, "bits", { fill: theme.text, size: 10.5, align: "center", turn: -90 });
+  surface.text(12, base - STACK / 2, "bits", {
+    fill: theme.text,
+    size: 10.5,
+    align: "center",
+    turn: -90,
+  });
 }
 
 /**
@@ -80,7 +100,7 @@ function drawMarks(surface, theme, { layout, pointed, selected }) {
 
 /**
  * A stack; one that is taller than the axis is shortened to it, with a break and its bits.
- * @param {Surface} surface @param {Theme} theme @param {any} kit @param {Scene} scene
+ * @param {Surface} surface @param {Theme} theme @param {Kit} kit @param {Scene} scene
  * @param {number} column @param {number[]} stack
  */
 function drawColumn(surface, theme, kit, scene, column, stack) {
@@ -89,8 +109,20 @@ function drawColumn(surface, theme, kit, scene, column, stack) {
   if (bits <= scene.top) return;
   const { x, base } = placeOf(scene.layout, column);
   const { column: wide } = scene.layout;
-  surface.line(x - 2, base - 0.24 * STACK + 3, x + wide + 2, base - 0.24 * STACK - 3, theme.ground, 3.5);
-  const style = { fill: theme.text, size: 10, align: /** @type {"center"} */ ("center"), weight: 600 };
+  surface.line(
+    x - 2,
+    base - 0.24 * STACK + 3,
+    x + wide + 2,
+    base - 0.24 * STACK - 3,
+    theme.ground,
+    3.5,
+  );
+  const style = {
+    fill: theme.text,
+    size: 10,
+    align: /** @type {"center"} */ ("center"),
+    weight: 600,
+  };
   surface.text(x + wide / 2, base - STACK - 7, `${kit.fixed(bits, 1)} bits`, style);
 }
 
@@ -110,7 +142,8 @@ function drawStack(surface, { layout, weights, letters, colours, top }, column, 
     y -= h;
     if (h < READABLE) surface.rect(from, y, wide, h, colours[stack[i]]);
     else if (letter !== "I") surface.glyph(letter, from, y, wide, h, colours[stack[i]]);
-    else surface.glyph(letter, from + 0.3 * wide, y, 0.4 * wide, h, colours[stack[i]]); // stretched, it would be a bar
+    // stretched, it would be a bar
+    else surface.glyph(letter, from + 0.3 * wide, y, 0.4 * wide, h, colours[stack[i]]);
   }
 }
 
@@ -121,16 +154,26 @@ function drawNumbers(surface, theme, { layout, weights, label, numbered, axis, m
   for (let column = 0; column < weights.columns; column++) {
     if (numbered(column) % step) continue;
     const { x, base } = placeOf(layout, column);
-    surface.text(x + layout.column / 2, base + 9, label(column), { fill: theme.muted, size: 10, align: "center" });
+    surface.text(x + layout.column / 2, base + 9, label(column), {
+      fill: theme.muted,
+      size: 10,
+      align: "center",
+    });
   }
   const middle = LEFT + (layout.perLine * layout.column) / 2;
-  surface.text(middle, layout.captionTop - 14, axis, { fill: theme.text, size: 10.5, align: "center" });
+  surface.text(middle, layout.captionTop - 14, axis, {
+    fill: theme.text,
+    size: 10.5,
+    align: "center",
+  });
 }
 
 /** @param {Surface} surface @param {number} width @param {Theme} theme @param {Scene} scene */
 function drawCaption(surface, width, theme, { layout, caption, measure }) {
   const style = { fill: theme.muted, size: 10.5 };
-  linesOf(caption, width, measure).forEach((text, i) => surface.text(6, layout.captionTop + 14 * i + 5, text, style));
+  linesOf(caption, width, measure).forEach((text, i) =>
+    surface.text(6, layout.captionTop + 14 * i + 5, text, style),
+  );
 }
 
 /** @param {Surface} surface @param {number} width @param {Theme} theme @param {Scene} scene */
@@ -141,7 +184,13 @@ function drawLacking(surface, width, theme, { layout, lacking, measure }) {
   lines.forEach((text, i) => surface.text((LEFT + width) / 2, top + 14 * i, text, style));
 }
 
-/** @param {Surface} surface @param {number} width @param {Theme} theme @param {Scene} scene @param {number} column */
+/**
+ * @param {Surface} surface
+ * @param {number} width
+ * @param {Theme} theme
+ * @param {Scene} scene
+ * @param {number} column
+ */
 function drawLabel(surface, width, theme, { layout, words, measure }, column) {
   const { x, base } = placeOf(layout, column);
   const size = 1.08 * Math.max(...words.map(measure)) + 14; // the first is bold
@@ -150,6 +199,10 @@ function drawLabel(surface, width, theme, { layout, words, measure }, column) {
   const top = base - STACK + 2;
   surface.rect(left, top, size, 14 * words.length + 6, theme.ground, 0.94);
   surface.frame(left, top, size, 14 * words.length + 6, theme.muted, 1);
-  const style = (/** @type {number} */ i) => ({ fill: theme.text, size: 10.5, weight: i ? 400 : 600 });
+  const style = (/** @type {number} */ i) => ({
+    fill: theme.text,
+    size: 10.5,
+    weight: i ? 400 : 600,
+  });
   words.forEach((text, i) => surface.text(left + 7, top + 10 + 14 * i, text, style(i)));
 }

@@ -1,5 +1,5 @@
 // @ts-check
-// Where everything of a logo stands, in points; a logo that is too wide goes on in a second line.
+// Where everything of a logo stands, in points; a logo that is too wide continues in a second line.
 
 export const LEFT = 44;
 const RIGHT = 8;
@@ -24,7 +24,8 @@ const WIDEST = 44;
 
 /**
  * @param {number} width @param {number} columns @param {string[]} legend
- * @param {string} longest the longest caption there may be, so that the height stays where a brush changes the words
+ * @param {string} longest the longest caption there may be, so that the height stays where a brush
+ *   changes the words
  * @param {Measure} measure
  * @returns {Layout}
  */
@@ -36,34 +37,68 @@ export function layoutOf(width, columns, legend, longest, measure) {
   const top = rows.length * ROW + 14;
   const captionTop = top + lines * (STACK + BELOW) + ROW + 6;
   const height = captionTop + linesOf(longest, width, measure).length * ROW + 2;
-  return { perLine, lines, column: Math.min(WIDEST, room / perLine), top, legend: rows, captionTop, height };
+  return {
+    perLine,
+    lines,
+    column: Math.min(WIDEST, room / perLine),
+    top,
+    legend: rows,
+    captionTop,
+    height,
+  };
 }
 
 /** A text in lines that fit. @param {string} text @param {number} width @param {Measure} measure */
 export function linesOf(text, width, measure) {
-  return wrapped(text.split(" "), width - 12, measure(" "), measure).map((words) => words.join(" "));
+  return wrapped(text.split(" "), width - 12, measure(" "), measure).map((words) =>
+    words.join(" "),
+  );
 }
 
 /** Left end and base of a column. @param {Layout} layout @param {number} column */
 export function placeOf(layout, column) {
   const line = Math.floor(column / layout.perLine);
-  return { x: LEFT + (column - line * layout.perLine) * layout.column, base: layout.top + line * (STACK + BELOW) + STACK };
+  return {
+    x: LEFT + (column - line * layout.perLine) * layout.column,
+    base: layout.top + line * (STACK + BELOW) + STACK,
+  };
 }
 
-/** The column under a point, or null. @param {Layout} layout @param {number} columns @param {number} x @param {number} y */
+/**
+ * The column under a point, or null.
+ * @param {Layout} layout
+ * @param {number} columns
+ * @param {number} x
+ * @param {number} y
+ */
 export function columnAt(layout, columns, x, y) {
   const line = Math.floor((y - layout.top) / (STACK + BELOW));
   const place = Math.floor((x - LEFT) / layout.column);
   const column = line * layout.perLine + place;
-  return line < 0 || line >= layout.lines || place < 0 || place >= layout.perLine || column >= columns ? null : column;
+  return line < 0 ||
+    line >= layout.lines ||
+    place < 0 ||
+    place >= layout.perLine ||
+    column >= columns
+    ? null
+    : column;
 }
 
-/** Every how many columns a number stands. @param {number} column its width @param {number} number the widest number's */
+/**
+ * How many columns apart the numbers are.
+ * @param {number} column its width
+ * @param {number} number the widest number's
+ */
 export function numberStep(column, number) {
   return [1, 2, 5, 10, 20, 50].find((step) => step * column >= number + 6) ?? 100;
 }
 
-/** @param {string[]} parts @param {number} room @param {number} gap between them @param {Measure} measure */
+/**
+ * @param {string[]} parts
+ * @param {number} room
+ * @param {number} gap between them
+ * @param {Measure} measure
+ */
 function wrapped(parts, room, gap, measure) {
   /** @type {string[][]} */
   const rows = [[]];

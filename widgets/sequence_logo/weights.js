@@ -1,11 +1,14 @@
 // @ts-check
-// The numbers of a logo; `interplm_nb/features/logos.py` has the same in Python, with the source of the equations.
+// The numbers of a logo; `interplm_nb/features/logos.py` has the same in Python, with the source of
+// the equations.
+
+/** @import { Bundle } from "../kit/types.js" */
 
 const KINDS = 20;
 
 /**
+ * The residue in the middle of a window; position from 1.
  * @typedef {{ protein: number, accession: string, position: number, value: number }} Centre
- * the residue in the middle of a window; position from 1
  * @typedef {object} Weights
  * @property {number} columns
  * @property {Int32Array} n letters counted in each column; gaps and unknown residues are not
@@ -14,8 +17,9 @@ const KINDS = 20;
  */
 
 /**
- * In each protein that has one, the residue inside the brush with the highest activation; the first of equals.
- * @param {import("../kit/bundle.js").Bundle} bundle
+ * In each protein that has one, the residue inside the brush with the highest activation; the first
+ * of equals.
+ * @param {Bundle} bundle
  * @param {number[]} brush [lo, hi], both included, or [] for all
  * @param {string[]} accessions the proteins that count; [] for all
  * @returns {Centre[]}
@@ -43,7 +47,8 @@ export function centresOf({ proteins, offsets, sparse }, brush, accessions) {
 }
 
 /**
- * The letters around each centre, counted: [columns x 20]. A window counts no letter beyond the ends of its protein.
+ * The letters around each centre, counted: [columns x 20]. A window counts no letter beyond the
+ * ends of its protein.
  * @param {{ sequence: string }[]} proteins @param {Centre[]} centres @param {number} flank
  * @param {Int8Array} kinds place of a letter among the 20, by its code
  */
@@ -73,15 +78,21 @@ export function alignmentCounts(rows, kinds) {
   return counts;
 }
 
-/** Codes 0 to 127 to the place of a letter, of either case; -1 for all else. @param {string} letters */
+/**
+ * Codes 0 to 127 to the place of a letter, of either case; -1 for all else.
+ * @param {string} letters
+ */
 export function kindsOf(letters) {
   const kinds = new Int8Array(128).fill(-1);
-  [...letters].forEach((letter, i) => (kinds[letter.charCodeAt(0)] = kinds[letter.toLowerCase().charCodeAt(0)] = i));
+  [...letters].forEach(
+    (letter, i) => (kinds[letter.charCodeAt(0)] = kinds[letter.toLowerCase().charCodeAt(0)] = i),
+  );
   return kinds;
 }
 
 /**
- * Information of a column, R = max(0, sum f log2(f / b) - e(n)) with e(n) = 19 / (2 n ln 2); a letter's height is f R.
+ * Information of a column, R = max(0, sum f log2(f / b) - e(n)) with e(n) = 19 / (2 n ln 2); a
+ * letter's height is f R.
  * @param {Int32Array} counts [columns x 20] @param {number[]} background
  * @returns {Weights}
  */
@@ -112,5 +123,7 @@ export function weightsOf(counts, background) {
  */
 export function stackOf({ frequencies }, column) {
   const f = frequencies.subarray(column * KINDS, (column + 1) * KINDS);
-  return Array.from(f.keys()).filter((a) => f[a] > 0).sort((a, b) => f[b] - f[a] || a - b);
+  return Array.from(f.keys())
+    .filter((a) => f[a] > 0)
+    .sort((a, b) => f[b] - f[a] || a - b);
 }

@@ -1,6 +1,8 @@
 // @ts-check
 // What a logo says of itself.
 
+/** @import { Kit } from "../kit/types.js" */
+
 /**
  * @typedef {object} Basis what a logo is made of
  * @property {number} n windows, or aligned rows
@@ -11,9 +13,16 @@
  * @property {string} background
  */
 
-const BACKGROUNDS = /** @type {Record<string, string>} */ ({ swissprot: "Swiss-Prot", uniform: "uniform" });
+const BACKGROUNDS = /** @type {Record<string, string>} */ ({
+  swissprot: "Swiss-Prot",
+  uniform: "uniform",
+});
 
-/** The caption; `interplm_nb/widgets/sequence_logo.py` has the same. @param {any} kit @param {Basis} basis */
+/**
+ * The caption; `interplm_nb/widgets/sequence_logo.py` has the same.
+ * @param {Kit} kit
+ * @param {Basis} basis
+ */
 export function captionOf(kit, { n, shown, firing, brushed, aligned, background }) {
   const ground = `background: ${BACKGROUNDS[background]}; small-sample corrected`;
   if (aligned) return `n = ${kit.count(n)} aligned sequences; ${ground}`;
@@ -34,7 +43,10 @@ export function lacking({ n, brushed, aligned }) {
 
 /**
  * A column in words: [its number and bits, n, its letters ...].
- * @param {any} kit @param {import("./weights.js").Weights} weights @param {number} column @param {number[]} stack
+ * @param {Kit} kit
+ * @param {import("./weights.js").Weights} weights
+ * @param {number} column
+ * @param {number[]} stack
  * @param {string} label @param {string} letters the alphabet
  */
 export function columnWords(kit, { n, frequencies, information }, column, stack, label, letters) {
@@ -43,5 +55,9 @@ export function columnWords(kit, { n, frequencies, information }, column, stack,
   const rest = stack.slice(4).reduce((sum, a) => sum + share(a), 0);
   const shares = named.map((a) => `${letters[a]} ${kit.percent(share(a))}`);
   if (rest > 0) shares.push(`others ${kit.percent(rest)}`);
-  return [`${label}: ${kit.fixed(information[column])} bits`, `n = ${kit.count(n[column])}`, ...shares];
+  return [
+    `${label}: ${kit.fixed(information[column])} bits`,
+    `n = ${kit.count(n[column])}`,
+    ...shares,
+  ];
 }

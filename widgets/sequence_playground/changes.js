@@ -4,9 +4,11 @@
 import { lutOf } from "../kit/colours.js";
 import { fixed } from "../kit/scales.js";
 
+/** @import { Lut, Surface, Theme } from "../kit/types.js" */
+
 const LIMITS = [0.1, 0.25, 0.5, 1];
 
-/** The least end of the scale that holds the greatest change. @param {number} largest */
+/** The smallest end of the scale that holds the largest change. @param {number} largest */
 export function limitOf(largest) {
   return LIMITS.find((limit) => largest <= limit) ?? 1;
 }
@@ -23,14 +25,16 @@ export function changeScales({ scale, scale_on_dark }) {
 
 /**
  * -limit [scale] +limit, with the unit.
- * @param {import("../kit/surface.js").Surface} surface @param {import("../kit/theme.js").Theme} theme
- * @param {import("../kit/colours.js").Lut} lut
+ * @param {Surface} surface
+ * @param {Theme} theme
+ * @param {Lut} lut
  * @param {number} limit @param {number} x @param {number} y @param {number} width
  */
 export function changeBar(surface, theme, lut, limit, x, y, width) {
   const style = { fill: theme.text, size: 10.5 };
   surface.text(x, y + 5, `−${limit}`, style);
-  for (let i = 0; i < width; i++) surface.rect(x + 30 + i, y, 1.5, 10, lut.css[Math.round((255 * i) / (width - 1))]);
+  for (let i = 0; i < width; i++)
+    surface.rect(x + 30 + i, y, 1.5, 10, lut.css[Math.round((255 * i) / (width - 1))]);
   surface.frame(x + 30, y, width, 10, theme.line);
   surface.text(x + width + 35, y + 5, `+${limit} change, share of the maximum`, style);
 }

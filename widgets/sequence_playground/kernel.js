@@ -1,10 +1,13 @@
 // @ts-check
-// Questions to the kernel and how they stand. Only a kernel has the model; a page without one shows what was read last.
+// Questions to the kernel and their state. Only a kernel has the model; a page without one shows
+// what was read last.
+
+/** @import { View } from "../kit/types.js" */
 
 const PATIENCE = 4000; // ms before it is said that no kernel answers
 
 export class Kernel {
-  /** @param {any} view @param {() => void} changed */
+  /** @param {View} view @param {() => void} changed */
   constructor(view, changed) {
     const { model } = view;
     this.model = model;
@@ -25,7 +28,7 @@ export class Kernel {
     });
   }
 
-  /** Is there none, and never will be? */
+  /** A page without a kernel. */
   get none() {
     return Boolean(this.model.static);
   }
@@ -41,7 +44,8 @@ export class Kernel {
     this.open += 1;
     try {
       this.model.send(question);
-    } catch { // Jupyter refuses where the kernel has gone
+    } catch {
+      // Jupyter throws if the kernel is gone
       this.silent();
     }
     this.changed();
@@ -71,12 +75,15 @@ export class Kernel {
     const { model } = this;
     if (this.none) {
       const kept = read ? " It shows what was read last." : "";
-      const text = `Reading a sequence takes the model, and this page has no kernel.${kept} Run the notebook to read another.`;
+      const text =
+        `Reading a sequence needs the model, and this page has no kernel.${kept} ` +
+        "Run the notebook to read another.";
       return { text, kind: "missing" };
     }
     if (model.get("progress")) return { text: `${model.get("progress")} …`, kind: "loading" };
     if (this.state === "silent") {
-      const text = "No kernel answers: it may be busy with another cell, or none is running. Run the cell again.";
+      const text =
+        "No kernel answers: it is busy with another cell, or not running. Run the cell again.";
       return { text, kind: "missing" };
     }
     if (model.get("problem")) return { text: model.get("problem"), kind: "missing" };

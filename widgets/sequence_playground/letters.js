@@ -1,5 +1,8 @@
 // @ts-check
-// The sequence as letters in groups of ten, wrapped at the width, each on the colour of its activation.
+// The sequence as letters in groups of ten, wrapped at the width, each on the colour of its
+// activation.
+
+/** @import { Kit, Surface, Theme } from "../kit/types.js" */
 
 const CELL = 11;
 const GAP = 8;
@@ -9,11 +12,27 @@ const BOX = 19;
 const MOST_GROUPS = 10;
 const FOOT = 22;
 
-/** @typedef {{ top: number, perLine: number, lines: number, length: number, height: number, line: number }} LetterLayout */
+/**
+ * @typedef {object} LetterLayout
+ * @property {number} top
+ * @property {number} perLine
+ * @property {number} lines
+ * @property {number} length
+ * @property {number} height
+ * @property {number} line
+ */
 
-/** @param {number} width points @param {number} length residues @param {number} [top] @returns {LetterLayout} */
+/**
+ * @param {number} width points
+ * @param {number} length residues
+ * @param {number} [top]
+ * @returns {LetterLayout}
+ */
 export function letterLayout(width, length, top = 0) {
-  const groups = Math.max(1, Math.min(MOST_GROUPS, Math.floor((width + GAP - 4) / (10 * CELL + GAP))));
+  const groups = Math.max(
+    1,
+    Math.min(MOST_GROUPS, Math.floor((width + GAP - 4) / (10 * CELL + GAP))),
+  );
   const lines = Math.max(1, Math.ceil(length / (10 * groups)));
   return { top, perLine: 10 * groups, lines, length, height: lines * LINE + FOOT, line: LINE };
 }
@@ -21,10 +40,18 @@ export function letterLayout(width, length, top = 0) {
 /** Left and top of a letter's box. @param {LetterLayout} layout @param {number} i from 0 */
 export function letterPlace({ top, perLine }, i) {
   const column = i % perLine;
-  return { x: 2 + column * CELL + Math.floor(column / 10) * GAP, y: top + Math.floor(i / perLine) * LINE + NUMBERS };
+  return {
+    x: 2 + column * CELL + Math.floor(column / 10) * GAP,
+    y: top + Math.floor(i / perLine) * LINE + NUMBERS,
+  };
 }
 
-/** The position (from 1) at a point, or null. @param {LetterLayout} layout @param {number} x @param {number} y */
+/**
+ * The position (from 1) at a point, or null.
+ * @param {LetterLayout} layout
+ * @param {number} x
+ * @param {number} y
+ */
 export function letterAt({ top, perLine, lines, length }, x, y) {
   const line = Math.floor((y - top) / LINE);
   const group = Math.floor((x - 2 + GAP / 2) / (10 * CELL + GAP));
@@ -46,7 +73,9 @@ export function letterAt({ top, perLine, lines, length }, x, y) {
  */
 
 /**
- * @param {import("../kit/surface.js").Surface} surface @param {import("../kit/theme.js").Theme} theme @param {any} kit
+ * @param {Surface} surface
+ * @param {Theme} theme
+ * @param {Kit} kit
  * @param {Lettered} what @param {number} width
  */
 export function drawLetters(surface, theme, kit, what, width) {
@@ -57,22 +86,36 @@ export function drawLetters(surface, theme, kit, what, width) {
   if (what.hovered) boxed(surface, layout, what.hovered, theme.text, 1);
   if (what.chosen) boxed(surface, layout, what.chosen, theme.accent, 2);
   const bar = layout.top + layout.lines * LINE + 4;
-  kit.colourBar(surface, theme, 2, bar, { width: Math.min(120, Math.max(40, width - 215)), brush: what.brush });
+  kit.colourBar(surface, theme, 2, bar, {
+    width: Math.min(120, Math.max(40, width - 215)),
+    brush: what.brush,
+  });
 }
 
 /**
  * The ground of ten residues and the number of the last.
- * @param {any} surface @param {any} theme @param {Lettered} what @param {number} first
+ * @param {Surface} surface @param {Theme} theme @param {Lettered} what @param {number} first
  */
 function grounds(surface, theme, { layout, letters, values }, first) {
   const n = Math.min(10, letters.length - first);
   const { x, y } = letterPlace(layout, first);
   if (values) surface.rect(x, y, n * CELL, BOX, theme.lut.css[0]);
   else surface.hatch(x, y, n * CELL, BOX, theme.line);
-  if (n === 10) surface.text(x + 10 * CELL - 1, y - 6, String(first + 10), { fill: theme.muted, size: 9.5, align: "right" });
+  if (n === 10)
+    surface.text(x + 10 * CELL - 1, y - 6, String(first + 10), {
+      fill: theme.muted,
+      size: 9.5,
+      align: "right",
+    });
 }
 
-/** @param {any} surface @param {any} theme @param {any} kit @param {Lettered} what @param {number} i */
+/**
+ * @param {Surface} surface
+ * @param {Theme} theme
+ * @param {Kit} kit
+ * @param {Lettered} what
+ * @param {number} i
+ */
 function letter(surface, theme, kit, { layout, letters, values, brush }, i) {
   const { x, y } = letterPlace(layout, i);
   const value = values ? values[i] : 0;
@@ -80,10 +123,21 @@ function letter(surface, theme, kit, { layout, letters, values, brush }, i) {
   const step = inside ? kit.stepOf(value) : 0;
   if (step > 0) surface.rect(x, y, CELL, BOX, theme.lut.css[step]);
   const fill = !values ? theme.text : brush.length && !inside ? theme.muted : theme.lut.text[step];
-  surface.text(x + CELL / 2, y + BOX / 2 + 0.5, letters[i], { fill, size: 12.5, align: "center", mono: true });
+  surface.text(x + CELL / 2, y + BOX / 2 + 0.5, letters[i], {
+    fill,
+    size: 12.5,
+    align: "center",
+    mono: true,
+  });
 }
 
-/** @param {any} surface @param {LetterLayout} layout @param {number} position @param {string} stroke @param {number} width */
+/**
+ * @param {Surface} surface
+ * @param {LetterLayout} layout
+ * @param {number} position
+ * @param {string} stroke
+ * @param {number} width
+ */
 function boxed(surface, layout, position, stroke, width) {
   if (position > layout.length) return;
   const { x, y } = letterPlace(layout, position - 1);
@@ -92,10 +146,22 @@ function boxed(surface, layout, position, stroke, width) {
 
 /**
  * Where a residue was substituted.
- * @param {any} surface @param {any} theme @param {LetterLayout} layout @param {number} position
+ * @param {Surface} surface
+ * @param {Theme} theme
+ * @param {LetterLayout} layout
+ * @param {number} position
  */
 function underline(surface, theme, layout, position) {
   const { x, y } = letterPlace(layout, position - 1);
   surface.rect(x, y + BOX, CELL, 3, theme.accent);
-  surface.path([[x + 2, y - 3], [x + CELL - 2, y - 3], [x + CELL / 2, y]], "", 0, theme.accent);
+  surface.path(
+    [
+      [x + 2, y - 3],
+      [x + CELL - 2, y - 3],
+      [x + CELL / 2, y],
+    ],
+    "",
+    0,
+    theme.accent,
+  );
 }

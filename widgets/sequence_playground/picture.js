@@ -5,26 +5,45 @@ import { paintLetters, paintScan, paintStrips } from "./plots.js";
 import { written } from "./residues.js";
 import { effectWords, nameWords } from "./words.js";
 
+/** @import { Surface } from "../kit/types.js" */
+/** @import { Playground } from "../sequence_playground.js" */
+/** @import { Reading } from "./reading.js" */
+
 const TITLE = 44;
 
 /**
- * @param {any} playground
- * @returns {{ width: number, height: number, paint: (surface: import("../kit/surface.js").Surface) => void }}
+ * @param {Playground} playground
+ * @returns {{ width: number, height: number, paint: (surface: Surface) => void }}
  */
 function sheet(playground) {
-  const { kit, view, reading, scan, about } = playground;
+  const { kit, view, scan, about } = playground;
+  const reading = /** @type {Reading} */ (playground.reading);
   const { width } = playground.letters;
   const first = playground.letterLayout(width, TITLE);
   const second = scan ? playground.scanLayout(width, TITLE + first.height + 30) : null;
-  const third = playground.stripLayout(width, TITLE + first.height + (second ? second.height + 40 : 10));
-  const paint = (/** @type {any} */ surface) => {
+  const third = playground.stripLayout(
+    width,
+    TITLE + first.height + (second ? second.height + 40 : 10),
+  );
+  const paint = (/** @type {Surface} */ surface) => {
     const { text, muted } = view.theme;
     const title = `${nameWords(reading)}; letters: feature ${view.link.get("feature")}`;
-    surface.text(2, 12, kit.fitted(title, width - 4, 13, 600), { fill: text, size: 13, weight: 600 });
-    surface.text(2, 31, kit.fitted(effectWords(reading, about.changed), width - 4, 11), { fill: muted, size: 11 });
+    surface.text(2, 12, kit.fitted(title, width - 4, 13, 600), {
+      fill: text,
+      size: 13,
+      weight: 600,
+    });
+    surface.text(2, 31, kit.fitted(effectWords(reading, about.changed), width - 4, 11), {
+      fill: muted,
+      size: 11,
+    });
     paintLetters(playground, surface, width, first);
     if (second) {
-      surface.text(4, second.top - 14, playground.scanWords(), { fill: text, size: 11, weight: 600 });
+      surface.text(4, second.top - 14, playground.scanWords(), {
+        fill: text,
+        size: 11,
+        weight: 600,
+      });
       paintScan(playground, surface, width, second);
     }
     paintStrips(playground, surface, width, third);
@@ -32,11 +51,14 @@ function sheet(playground) {
   return { width, height: third.top + third.height + 4, paint };
 }
 
-/** PNG and SVG. @param {any} playground */
+/** PNG and SVG. @param {Playground} playground */
 export function picturesOf(playground) {
-  const made = () => (playground.reading ? sheet(playground) : { width: 1, height: 1, paint: () => {} });
+  const made = () =>
+    playground.reading ? sheet(playground) : { width: 1, height: 1, paint: () => {} };
   const size = () => [made().width, made().height];
-  return playground.kit.pictures(playground.view, size, (/** @type {any} */ surface) => made().paint(surface));
+  return playground.kit.pictures(playground.view, size, (/** @type {Surface} */ surface) =>
+    made().paint(surface),
+  );
 }
 
 /**
@@ -50,11 +72,24 @@ export function featureTable(reading) {
   if (!reading) return [head];
   const { name, mutations } = reading.record;
   const all = mutations.map(written).join(" ");
-  return [head, ...reading.rows.map(({ feature, best, reference, mutant, change }) => [
-    name, all, feature, best?.concept ?? null, rounded(best?.f1_test),
-    rounded(reference.maximum), reference.position, rounded(mutant?.maximum), mutant?.position ?? null,
-    rounded(change?.change), change?.position ?? null, rounded(change?.reference), rounded(change?.mutant),
-  ])];
+  return [
+    head,
+    ...reading.rows.map(({ feature, best, reference, mutant, change }) => [
+      name,
+      all,
+      feature,
+      best?.concept ?? null,
+      rounded(best?.f1_test),
+      rounded(reference.maximum),
+      reference.position,
+      rounded(mutant?.maximum),
+      mutant?.position ?? null,
+      rounded(change?.change),
+      change?.position ?? null,
+      rounded(change?.reference),
+      rounded(change?.mutant),
+    ]),
+  ];
 }
 
 /** Six digits, as many as a float32 has. @param {number | undefined} value */

@@ -1,12 +1,16 @@
 // @ts-check
-// What the kernel says of a sequence, and of a mutant of it, as `interplm_nb/widgets/playground/result.py` packs it.
+// What the kernel says about a sequence and its mutant, as
+// `interplm_nb/widgets/playground/result.py` packs it.
+
+/** @import { Packed } from "../kit/types.js" */
 
 /** @typedef {{ maximum: number, position: number | null }} Peak */
 /** @typedef {{ reference: number, mutant: number, change: number, position: number }} Change */
 /**
  * @typedef {object} FeatureRow
  * @property {number} feature
- * @property {{ concept: string, category: string, f1_test: number } | null} best its concept, chosen on validation
+ * @property {{ concept: string, category: string, f1_test: number } | null} best its concept,
+ *   chosen on validation
  * @property {boolean} chosen false: shown because it is selected
  * @property {Peak} reference
  * @property {Peak} [mutant]
@@ -32,7 +36,7 @@
  */
 
 export class Reading {
-  /** @param {import("../kit/bytes.js").Packed} packed */
+  /** @param {Packed} packed */
   constructor({ record, arrays }) {
     /** @type {any} */
     this.record = record;
@@ -75,7 +79,9 @@ export class Reading {
   /** @param {number} row @param {string} which */
   spread(row, which) {
     const values = new Float32Array(this.length);
-    const [bounds, index, value] = ["bounds", "index", "value"].map((name) => this.arrays[`${which}_${name}`]);
+    const [bounds, index, value] = ["bounds", "index", "value"].map(
+      (name) => this.arrays[`${which}_${name}`],
+    );
     for (let i = bounds[row]; i < bounds[row + 1]; i++) values[index[i]] = value[i];
     return values;
   }
@@ -92,20 +98,25 @@ export class Reading {
   }
 }
 
-/** One lane per concept, in the order of their surest stretch. @param {Stretch[]} stretches the surest first */
+/**
+ * One lane per concept, in the order of their surest stretch.
+ * @param {Stretch[]} stretches the surest first
+ */
 function lanesOf(stretches) {
   /** @type {Map<string, any>} */
   const lanes = new Map();
   for (const stretch of stretches) {
     const { concept, category, feature } = stretch;
-    if (!lanes.has(concept)) lanes.set(concept, { concept, category, feature, reference: [], mutant: [] });
+    if (!lanes.has(concept))
+      lanes.set(concept, { concept, category, feature, reference: [], mutant: [] });
     lanes.get(concept)[stretch.which].push(stretch);
   }
   return [...lanes.values()];
 }
 
 /**
- * One number per cell across: of several residues the one that is greatest in size, so that none is lost.
+ * One number per cell across: of several residues the one that is largest in size, so that none is
+ * lost.
  * @param {Float32Array} values @param {number} cells
  * @returns {Float32Array}
  */
@@ -114,7 +125,8 @@ export function cellsAcross(values, cells) {
   for (let cell = 0; cell < cells; cell++) {
     const first = Math.floor((cell * values.length) / cells);
     const last = Math.max(first + 1, Math.ceil(((cell + 1) * values.length) / cells));
-    for (let i = first; i < last; i++) if (Math.abs(values[i]) > Math.abs(made[cell])) made[cell] = values[i];
+    for (let i = first; i < last; i++)
+      if (Math.abs(values[i]) > Math.abs(made[cell])) made[cell] = values[i];
   }
   return made;
 }

@@ -3,10 +3,31 @@
 
 /** @type {Record<string, string>} */
 export const AMINO_ACID = {
-  A: "alanine", C: "cysteine", D: "aspartate", E: "glutamate", F: "phenylalanine", G: "glycine", H: "histidine", I: "isoleucine",
-  K: "lysine", L: "leucine", M: "methionine", N: "asparagine", P: "proline", Q: "glutamine", R: "arginine", S: "serine",
-  T: "threonine", V: "valine", W: "tryptophan", Y: "tyrosine", B: "aspartate or asparagine", Z: "glutamate or glutamine",
-  X: "unknown", U: "selenocysteine", O: "pyrrolysine",
+  A: "alanine",
+  C: "cysteine",
+  D: "aspartate",
+  E: "glutamate",
+  F: "phenylalanine",
+  G: "glycine",
+  H: "histidine",
+  I: "isoleucine",
+  K: "lysine",
+  L: "leucine",
+  M: "methionine",
+  N: "asparagine",
+  P: "proline",
+  Q: "glutamine",
+  R: "arginine",
+  S: "serine",
+  T: "threonine",
+  V: "valine",
+  W: "tryptophan",
+  Y: "tyrosine",
+  B: "aspartate or asparagine",
+  Z: "glutamate or glutamine",
+  X: "unknown",
+  U: "selenocysteine",
+  O: "pyrrolysine",
 };
 
 /** As in "A12V". @param {{ before: string, position: number, after: string }} mutation */
@@ -20,7 +41,8 @@ export function positionOf(mutation) {
 }
 
 /**
- * The substitutions after one more. It replaces one at the same residue; the reference's own letter takes that one away.
+ * The substitutions after one more. It replaces one at the same residue; the reference's own letter
+ * takes that one away.
  * @param {string[]} mutations such as "A12V" @param {string} reference the sequence
  * @param {number} position from 1 @param {string} letter
  * @returns {string[]}

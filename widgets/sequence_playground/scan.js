@@ -4,6 +4,8 @@
 import { changeBar, changeStep, limitOf, signed } from "./changes.js";
 import { AMINO_ACID } from "./residues.js";
 
+/** @import { Kit, Lut, Packed, Surface, Theme } from "../kit/types.js" */
+
 const ROW = 24;
 const COLUMN = 38;
 const WIDEST = 64;
@@ -21,11 +23,22 @@ const TITLES = 40;
  * @property {(string | null)[]} labels
  * @property {number[]} n_changed per amino acid, of all features
  */
-/** @typedef {{ top: number, left: number, cell: number, columns: number, height: number, order: string[] }} ScanLayout */
+/**
+ * @typedef {object} ScanLayout
+ * @property {number} top
+ * @property {number} left
+ * @property {number} cell
+ * @property {number} columns
+ * @property {number} height
+ * @property {string[]} order
+ */
 
 /** One scan: `change` of each amino acid (in the order of `record.letters`) x feature. */
 export class Scan {
-  /** @param {import("../kit/bytes.js").Packed} packed @param {{ name: string, letters: string }[]} groups */
+  /**
+   * @param {Packed} packed
+   * @param {{ name: string, letters: string }[]} groups
+   */
   constructor({ record, arrays }, groups) {
     /** @type {ScanRecord} */
     this.record = record;
@@ -50,9 +63,14 @@ export class Scan {
     const { before, position, features, labels } = this.record;
     if (letter === before) return `${before}${position} is the reference`;
     const changes = features.map((_, column) => this.at(letter, column));
-    const most = changes.reduce((best, value, i) => (Math.abs(value) > Math.abs(changes[best]) ? i : best), 0);
+    const most = changes.reduce(
+      (best, value, i) => (Math.abs(value) > Math.abs(changes[best]) ? i : best),
+      0,
+    );
     const label = labels[most] ? ` (${labels[most]})` : "";
-    const largest = features.length ? `; of those shown feature ${features[most]}${label} most, ${signed(changes[most])}` : "";
+    const largest = features.length
+      ? `; of those shown feature ${features[most]}${label} most, ${signed(changes[most])}`
+      : "";
     const changed = `${this.count(letter)} features change by more than ${threshold}${largest}`;
     return `${before}${position}${letter} (${AMINO_ACID[letter]}): ${changed}; Enter makes it`;
   }
@@ -73,46 +91,80 @@ export function scanAt(layout, y) {
 }
 
 /**
- * @param {import("../kit/surface.js").Surface} surface @param {import("../kit/theme.js").Theme} theme @param {any} kit
- * @param {{ scan: Scan, layout: ScanLayout, lut: import("../kit/colours.js").Lut, cursor: string | null, feature: number,
+ * @param {Surface} surface
+ * @param {Theme} theme
+ * @param {Kit} kit
+ * @param {{ scan: Scan, layout: ScanLayout, lut: Lut, cursor: string | null, feature: number,
  *   threshold: number, now: string }} what
  */
-export function drawScan(surface, theme, kit, { scan, layout, lut, cursor, feature, threshold, now }) {
+export function drawScan(
+  surface,
+  theme,
+  kit,
+  { scan, layout, lut, cursor, feature, threshold, now },
+) {
   const { top, left, cell, columns } = layout;
   const { features, before } = scan.record;
   const title = `Feature, by largest change (${columns} shown)`;
-  surface.text(left, top + 9, kit.fitted(title, columns * cell, 10.5), { fill: theme.muted, size: 10.5 });
+  surface.text(left, top + 9, kit.fitted(title, columns * cell, 10.5), {
+    fill: theme.muted,
+    size: 10.5,
+  });
   surface.text(left + columns * cell + 8, top + 9, "features", { fill: theme.muted, size: 10.5 });
-  surface.text(left + columns * cell + 8, top + 28, `over ${threshold}`, { fill: theme.muted, size: 10.5 });
+  surface.text(left + columns * cell + 8, top + 28, `over ${threshold}`, {
+    fill: theme.muted,
+    size: 10.5,
+  });
   for (let c = 0; c < columns; c++) {
-    const style = { fill: theme.text, size: 10.5, align: "center", weight: features[c] === feature ? 700 : 400 };
-    surface.text(left + (c + 0.5) * cell, top + 28, String(features[c]), /** @type {any} */ (style));
+    const style = {
+      fill: theme.text,
+      size: 10.5,
+      align: "center",
+      weight: features[c] === feature ? 700 : 400,
+    };
+    surface.text(
+      left + (c + 0.5) * cell,
+      top + 28,
+      String(features[c]),
+      /** @type {any} */ (style),
+    );
   }
   scan.order.forEach((letter, i) => {
     const y = top + TITLES + i * ROW;
     scanRow(surface, theme, { scan, layout, lut, letter, y });
     if (letter === now && letter !== before) surface.rect(0, y + 2, 3, ROW - 4, theme.accent);
-    if (letter === cursor) surface.frame(0.5, y + 0.5, left + columns * cell + COUNT - 10, ROW - 1, theme.accent, 1);
+    if (letter === cursor)
+      surface.frame(0.5, y + 0.5, left + columns * cell + COUNT - 10, ROW - 1, theme.accent, 1);
   });
   const bar = Math.max(40, Math.min(120, left + columns * cell + COUNT - 244));
   changeBar(surface, theme, lut, scan.limit, 4, top + TITLES + 20 * ROW + 10, bar);
 }
 
 /**
- * @param {any} surface @param {any} theme @param {{ scan: Scan, layout: ScanLayout, lut: any, letter: string, y: number }} what
+ * @param {Surface} surface
+ * @param {Theme} theme
+ * @param {{ scan: Scan, layout: ScanLayout, lut: Lut, letter: string, y: number }} what
  */
 function scanRow(surface, theme, { scan, layout, lut, letter, y }) {
   const { left, cell, columns } = layout;
   const middle = y + ROW / 2;
   surface.text(8, middle, letter, { fill: theme.text, size: 12, mono: true, weight: 600 });
   if (left > 40) surface.text(26, middle, AMINO_ACID[letter], { fill: theme.text, size: 10.5 });
-  if (letter === scan.record.before) return surface.text(left, middle, "as in the reference", { fill: theme.muted, size: 10.5 });
+  if (letter === scan.record.before)
+    return surface.text(left, middle, "as in the reference", { fill: theme.muted, size: 10.5 });
   for (let c = 0; c < columns; c++) {
     const change = scan.at(letter, c);
     const step = changeStep(change, scan.limit);
     surface.rect(left + c * cell, y + 1, cell - 1, ROW - 2, lut.css[step]);
     if (Math.abs(change) < 0.005) continue;
-    surface.text(left + (c + 0.5) * cell, middle, signed(change), { fill: lut.text[step], size: 10, align: "center" });
+    surface.text(left + (c + 0.5) * cell, middle, signed(change), {
+      fill: lut.text[step],
+      size: 10,
+      align: "center",
+    });
   }
-  surface.text(left + columns * cell + 8, middle, String(scan.count(letter)), { fill: theme.text, size: 10.5 });
+  surface.text(left + columns * cell + 8, middle, String(scan.count(letter)), {
+    fill: theme.text,
+    size: 10.5,
+  });
 }

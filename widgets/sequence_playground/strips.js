@@ -5,6 +5,8 @@ import { changeBar, changeStep } from "./changes.js";
 import { cellsAcross } from "./reading.js";
 import { confidenceWords, valueWords } from "./words.js";
 
+/** @import { Kit, Lut, Surface, TextStyle, Theme } from "../kit/types.js" */
+
 /** @typedef {import("./reading.js").Reading} Reading */
 /** @typedef {{ y: number, text: string, right: string }} Heading */
 /**
@@ -52,14 +54,20 @@ export function stripLayout(reading, width, top = 0) {
     headings.push({ y: y + HEAD / 2, text, right: narrow ? "" : end });
     y += HEAD;
   };
-  const add = (/** @type {number} */ height, /** @type {Pick<Item, "lane" | "row" | "feature">} */ what) => {
+  const add = (
+    /** @type {number} */ height,
+    /** @type {Pick<Item, "lane" | "row" | "feature">} */ what,
+  ) => {
     items.push({ y, height: height + extra, ...what });
     y += height + extra;
   };
   heading(stretchesTitle(reading, narrow), "confidence");
-  for (const lane of reading.lanes) add(reading.mutated ? 36 : 24, { lane, row: -1, feature: lane.feature });
+  for (const lane of reading.lanes)
+    add(reading.mutated ? 36 : 24, { lane, row: -1, feature: lane.feature });
   heading(featuresTitle(reading, narrow), reading.mutated ? "largest change" : "maximum");
-  reading.rows.forEach((row, i) => add(reading.mutated ? 34 : 24, { lane: null, row: i, feature: row.feature }));
+  reading.rows.forEach((row, i) =>
+    add(reading.mutated ? 34 : 24, { lane: null, row: i, feature: row.feature }),
+  );
   const foot = y + 8;
   const height = foot - top + (reading.mutated ? 38 : 20);
   return { top, left, width: right - left, right, narrow, items, headings, foot, height };
@@ -68,8 +76,13 @@ export function stripLayout(reading, width, top = 0) {
 /** @param {Reading} reading @param {boolean} narrow */
 function stretchesTitle({ lanes, record, mutated }, narrow) {
   if (!lanes.length) return "Named stretches: none is sure enough";
-  const shown = lanes.length < record.n_concepts ? `: the surest ${lanes.length} of ${record.n_concepts} concepts` : "";
-  const how = mutated ? "reference above, mutant below; height: confidence, 0 to 1" : "height: confidence, 0 to 1";
+  const shown =
+    lanes.length < record.n_concepts
+      ? `: the surest ${lanes.length} of ${record.n_concepts} concepts`
+      : "";
+  const how = mutated
+    ? "reference above, mutant below; height: confidence, 0 to 1"
+    : "height: confidence, 0 to 1";
   return narrow ? `Named stretches${shown}` : `Named stretches${shown} (${how})`;
 }
 
@@ -78,9 +91,13 @@ function featuresTitle({ rows, record, mutated }, narrow) {
   const n = rows.filter((row) => row.chosen).length;
   const and = n < rows.length ? ` and feature ${rows[n].feature}` : "";
   const all = record.n_features;
-  const which = mutated ? `the ${n} of ${all} that change most${and}` : `the strongest ${n} of ${all} that fire${and}`;
+  const which = mutated
+    ? `the ${n} of ${all} that change most${and}`
+    : `the strongest ${n} of ${all} that fire${and}`;
   if (!record.n_features) return mutated ? "Features: none changes" : "Features: none fires";
-  return mutated && !narrow ? `Features: ${which} (reference, mutant, change)` : `Features: ${which}`;
+  return mutated && !narrow
+    ? `Features: ${which} (reference, mutant, change)`
+    : `Features: ${which}`;
 }
 
 /** The row at a height, or null. @param {StripLayout} layout @param {number} y */
@@ -105,20 +122,26 @@ export function positionAt(layout, length, x) {
  * @property {number | null} chosen position
  * @property {number | null} hovered position
  * @property {number} cursor the item that keys are on, or -1
- * @property {import("../kit/colours.js").Lut} lut of changes
+ * @property {Lut} lut of changes
  * @property {number} limit of changes
  * @property {Record<string, string>} categories colours on a light page
  */
 
 /**
- * @param {import("../kit/surface.js").Surface} surface @param {import("../kit/theme.js").Theme} theme @param {any} kit
+ * @param {Surface} surface
+ * @param {Theme} theme
+ * @param {Kit} kit
  * @param {Striped} what
  */
 export function drawStrips(surface, theme, kit, what) {
   const { layout } = what;
   ruler(surface, theme, kit, what);
   for (const { y, text, right } of layout.headings) {
-    surface.text(4, y, kit.fitted(text, layout.right - 4, 11, 600), { fill: theme.text, size: 11, weight: 600 });
+    surface.text(4, y, kit.fitted(text, layout.right - 4, 11, 600), {
+      fill: theme.text,
+      size: 11,
+      weight: 600,
+    });
     surface.text(layout.right + 8, y, right, { fill: theme.muted, size: 10.5 });
   }
   layout.items.forEach((item, i) => {
@@ -131,34 +154,60 @@ export function drawStrips(surface, theme, kit, what) {
   marks(surface, theme, what);
   const bar = Math.max(40, Math.min(120, layout.width - 240));
   kit.colourBar(surface, theme, layout.left, layout.foot, { width: bar });
-  if (what.reading.mutated) changeBar(surface, theme, what.lut, what.limit, layout.left, layout.foot + 18, bar);
+  if (what.reading.mutated)
+    changeBar(surface, theme, what.lut, what.limit, layout.left, layout.foot + 18, bar);
 }
 
-/** @param {any} surface @param {any} theme @param {any} kit @param {Striped} what */
+/** @param {Surface} surface @param {Theme} theme @param {Kit} kit @param {Striped} what */
 function ruler(surface, theme, kit, { layout, reading }) {
   const x = centre(layout, reading.length);
-  const marked = kit.ticks(1, reading.length, Math.max(2, layout.width / 90)).filter((/** @type {number} */ p) => p % 1 === 0);
+  const marked = kit
+    .ticks(1, reading.length, Math.max(2, layout.width / 90))
+    .filter((/** @type {number} */ p) => p % 1 === 0);
   for (const position of new Set([1, ...marked])) {
     if (position === 0) continue;
-    surface.text(x(position), layout.top + 6, String(position), { fill: theme.muted, size: 9.5, align: "center" });
-    surface.line(x(position), layout.top + 12, x(position), layout.top + RULER - 1, theme.muted, 0.5);
+    surface.text(x(position), layout.top + 6, String(position), {
+      fill: theme.muted,
+      size: 9.5,
+      align: "center",
+    });
+    surface.line(
+      x(position),
+      layout.top + 12,
+      x(position),
+      layout.top + RULER - 1,
+      theme.muted,
+      0.5,
+    );
   }
 }
 
-/** The middle of a residue. @param {StripLayout} layout @param {number} length @returns {(position: number) => number} */
+/**
+ * The middle of a residue.
+ * @param {StripLayout} layout
+ * @param {number} length
+ * @returns {(position: number) => number}
+ */
 function centre(layout, length) {
   return (position) => layout.left + ((position - 0.5) / length) * layout.width;
 }
 
 /**
  * Name on the left, numbers on the right; both above the strip where it is narrow.
- * @param {any} surface @param {any} theme @param {any} kit @param {Striped} what @param {Item} item
+ * @param {Surface} surface
+ * @param {Theme} theme
+ * @param {Kit} kit
+ * @param {Striped} what
+ * @param {Item} item
  */
 function label(surface, theme, kit, { layout, reading, feature }, item) {
   const row = reading.rows[item.row];
   const selected = item.feature === feature;
-  const [name, end] = item.lane ? [item.lane.concept, `, feature ${item.lane.feature}`]
-    : row.best ? [`${row.feature}  ${row.best.concept}`, ` (F1 ${kit.fixed(row.best.f1_test)})`] : [String(row.feature), ""];
+  const [name, end] = item.lane
+    ? [item.lane.concept, `, feature ${item.lane.feature}`]
+    : row.best
+      ? [`${row.feature}  ${row.best.concept}`, ` (F1 ${kit.fixed(row.best.f1_test)})`]
+      : [String(row.feature), ""];
   const value = item.lane ? confidenceWords(reading, item.lane) : valueWords(reading, row);
   const y = layout.narrow ? item.y + LABEL / 2 + 1 : item.y + item.height / 2;
   const room = layout.narrow ? layout.width - kit.widthOf(value, 10.5) - 12 : layout.left - 16;
@@ -166,13 +215,23 @@ function label(surface, theme, kit, { layout, reading, feature }, item) {
   const cut = kit.fitted(name, room - kit.widthOf(end, 11, weight), 11, weight);
   surface.text(8, y, `${cut}${end}`, { fill: theme.text, size: 11, weight });
   if (selected) surface.rect(0, item.y + 2, 3, item.height - 4, theme.accent);
+  /** @type {TextStyle} */
   const style = { fill: theme.text, size: 10.5, align: layout.narrow ? "right" : "left" };
-  surface.text(layout.right + (layout.narrow ? 0 : 8), y, layout.narrow ? value : kit.fitted(value, 116, 10.5), style);
+  surface.text(
+    layout.right + (layout.narrow ? 0 : 8),
+    y,
+    layout.narrow ? value : kit.fitted(value, 116, 10.5),
+    style,
+  );
 }
 
 /**
  * Stretches of a concept as bars as high as they are sure.
- * @param {any} surface @param {any} theme @param {any} kit @param {Striped} what @param {Item} item
+ * @param {Surface} surface
+ * @param {Theme} theme
+ * @param {Kit} kit
+ * @param {Striped} what
+ * @param {Item} item
  */
 function lane(surface, theme, kit, { layout, reading, categories }, item) {
   const { lane: own } = item;
@@ -194,22 +253,41 @@ function lane(surface, theme, kit, { layout, reading, categories }, item) {
 
 /**
  * A feature along the sequence; with mutations its mutant and the change under it.
- * @param {any} surface @param {any} theme @param {any} kit @param {Striped} what @param {Item} item
+ * @param {Surface} surface
+ * @param {Theme} theme
+ * @param {Kit} kit
+ * @param {Striped} what
+ * @param {Item} item
  */
 function strip(surface, theme, kit, { layout, reading, lut, limit }, item) {
   const { top } = stripEdges(layout, item, reading.mutated);
   const activations = { lut: theme.lut, step: kit.stepOf };
   const changes = { lut, step: (/** @type {number} */ value) => changeStep(value, limit) };
   const heights = reading.mutated ? [9, 9, 8] : [17];
-  const kinds = /** @type {("reference" | "mutant" | "change")[]} */ (["reference", "mutant", "change"]);
+  const kinds = /** @type {("reference" | "mutant" | "change")[]} */ ([
+    "reference",
+    "mutant",
+    "change",
+  ]);
   heights.forEach((height, i) => {
-    image(surface, layout, reading.values(item.row, kinds[i]), top + 10 * i, height, i === 2 ? changes : activations);
+    image(
+      surface,
+      layout,
+      reading.values(item.row, kinds[i]),
+      top + 10 * i,
+      height,
+      i === 2 ? changes : activations,
+    );
   });
 }
 
 /**
- * @param {any} surface @param {StripLayout} layout @param {Float32Array} values @param {number} y @param {number} h
- * @param {{ lut: import("../kit/colours.js").Lut, step: (value: number) => number }} colours
+ * @param {Surface} surface
+ * @param {StripLayout} layout
+ * @param {Float32Array} values
+ * @param {number} y
+ * @param {number} h
+ * @param {{ lut: Lut, step: (value: number) => number }} colours
  */
 function image(surface, layout, values, y, h, { lut, step }) {
   const cells = cellsAcross(values, Math.min(values.length, Math.max(1, Math.round(layout.width))));
@@ -222,12 +300,17 @@ function image(surface, layout, values, y, h, { lut, step }) {
 }
 
 /**
- * Lines at the residues that are changed, hovered and chosen: between the strips, since changes are often right there.
- * @param {any} surface @param {any} theme @param {Striped} what
+ * Lines at the residues that are changed, hovered and chosen: between the strips, since changes are
+ * often right there.
+ * @param {Surface} surface @param {Theme} theme @param {Striped} what
  */
 function marks(surface, theme, { layout, reading, chosen, hovered }) {
   const x = centre(layout, reading.length);
-  const line = (/** @type {number} */ position, /** @type {string} */ stroke, /** @type {number} */ width) => {
+  const line = (
+    /** @type {number} */ position,
+    /** @type {string} */ stroke,
+    /** @type {number} */ width,
+  ) => {
     for (const item of layout.items) {
       const { top, bottom } = stripEdges(layout, item, reading.mutated);
       surface.line(x(position), top - 3, x(position), top, stroke, width);
@@ -239,7 +322,12 @@ function marks(surface, theme, { layout, reading, chosen, hovered }) {
   if (chosen) line(chosen, theme.accent, 2);
 }
 
-/** Where a row's strips begin and end. @param {StripLayout} layout @param {Item} item @param {boolean} mutated */
+/**
+ * Where a row's strips begin and end.
+ * @param {StripLayout} layout
+ * @param {Item} item
+ * @param {boolean} mutated
+ */
 function stripEdges(layout, item, mutated) {
   const top = item.y + (layout.narrow ? LABEL : 0) + 3;
   const height = item.lane ? (mutated ? 30 : 18) : mutated ? 28 : 17;

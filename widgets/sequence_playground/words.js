@@ -5,6 +5,8 @@ import { fixed } from "../kit/scales.js";
 import { rangeWords } from "../kit/words.js";
 import { AMINO_ACID, written } from "./residues.js";
 
+/** @import { Playground } from "../sequence_playground.js" */
+
 /** @typedef {import("./reading.js").Reading} Reading */
 
 /** "feature 761 (Domain_any)". @param {import("./reading.js").FeatureRow} row */
@@ -16,8 +18,13 @@ export function featureWords(row) {
 export function nameWords(reading) {
   const { name, mutations } = reading.record;
   const changes = mutations.map(written);
-  const shown = changes.length > 6 ? [...changes.slice(0, 6), `${changes.length - 6} more`] : changes;
-  return [name || "sequence", `${reading.length} residue${reading.length === 1 ? "" : "s"}`, ...shown].join(", ");
+  const shown =
+    changes.length > 6 ? [...changes.slice(0, 6), `${changes.length - 6} more`] : changes;
+  return [
+    name || "sequence",
+    `${reading.length} residue${reading.length === 1 ? "" : "s"}`,
+    ...shown,
+  ].join(", ");
 }
 
 /** The reference as FASTA; without a name as letters. @param {Reading} reading */
@@ -25,7 +32,11 @@ export function fastaOf({ reference, record }) {
   return record.name ? `>${record.name}\n${reference}` : reference;
 }
 
-/** What the mutations do. @param {Reading} reading @param {number} threshold share of the maximum */
+/**
+ * What the mutations do.
+ * @param {Reading} reading
+ * @param {number} threshold share of the maximum
+ */
 export function effectWords(reading, threshold) {
   if (!reading.mutated) return "";
   const { mutations, n_changed: n } = reading.record;
@@ -35,7 +46,8 @@ export function effectWords(reading, threshold) {
   const row = reading.rows[0];
   if (!row?.change) return `${what}: no feature changes.`;
   const { reference, mutant, position } = row.change;
-  const largest = `${featureWords(row)} ${fixed(reference)} → ${fixed(mutant)} at residue ${position}`;
+  const values = `${fixed(reference)} → ${fixed(mutant)}`;
+  const largest = `${featureWords(row)} ${values} at residue ${position}`;
   return `${what}: ${changes}; largest: ${largest}.`;
 }
 
@@ -59,21 +71,31 @@ export function residueWords(reading, position, row) {
 export function itemWords(reading, item) {
   if (item.lane) {
     const { concept, feature } = item.lane;
-    return `${concept}, named by feature ${feature}: confidence ${confidenceWords(reading, item.lane)}`;
+    const confidence = confidenceWords(reading, item.lane);
+    return `${concept}, named by feature ${feature}: confidence ${confidence}`;
   }
   const row = reading.rows[item.row];
   const f1 = row.best ? `, F1 on test ${fixed(row.best.f1_test)}` : "";
   return `${featureWords(row)}${f1}: ${valueWords(reading, row)}`.replace(/^f/, "F");
 }
 
-/** The highest confidence, before and after. @param {Reading} reading @param {import("./reading.js").Lane} lane */
+/**
+ * The highest confidence, before and after.
+ * @param {Reading} reading
+ * @param {import("./reading.js").Lane} lane
+ */
 export function confidenceWords(reading, lane) {
   /** @param {any[]} stretches */
-  const top = (stretches) => (stretches.length ? fixed(Math.max(...stretches.map((s) => s.confidence))) : "none");
+  const top = (stretches) =>
+    stretches.length ? fixed(Math.max(...stretches.map((s) => s.confidence))) : "none";
   return reading.mutated ? `${top(lane.reference)} → ${top(lane.mutant)}` : top(lane.reference);
 }
 
-/** The maximum, or where a feature changes most. @param {Reading} reading @param {import("./reading.js").FeatureRow} row */
+/**
+ * The maximum, or where a feature changes most.
+ * @param {Reading} reading
+ * @param {import("./reading.js").FeatureRow} row
+ */
 export function valueWords(reading, row) {
   const { maximum, position } = row.reference;
   if (!row.change && !position) return "silent";
@@ -82,19 +104,38 @@ export function valueWords(reading, row) {
   return `${fixed(row.change.reference)} → ${fixed(row.change.mutant)} at ${row.change.position}`;
 }
 
-/** The line below the view: what keys or pointer are on, else what the letters show. @param {any} playground */
-export function saidWords({ reading, kernel, cursor, tried, scan, pointed, row, about, view, kit, strips, stripLayout }) {
+/**
+ * The line below the view: what keys or pointer are on, else what the letters show.
+ * @param {Playground} playground
+ */
+export function saidWords({
+  reading,
+  kernel,
+  cursor,
+  tried,
+  scan,
+  pointed,
+  row,
+  about,
+  view,
+  kit,
+  strips,
+  stripLayout,
+}) {
   if (!reading) return kernel.none ? "" : "No sequence has been read yet";
   if (tried && scan) return scan.words(tried, about.changed);
   const item = cursor >= 0 ? stripLayout(strips.width).items[cursor] : null;
   if (item) return itemWords(reading, item);
   if (pointed) return residueWords(reading, pointed, row);
   const feature = view.link.get("feature");
-  if (row < 0) return `Feature ${feature} was not read on this sequence, so the letters show no activation`;
+  if (row < 0)
+    return `Feature ${feature} was not read on this sequence, so the letters show no activation`;
   const active = reading.shown(row).filter((/** @type {number} */ value) => value > 0);
   const brush = view.link.get("brush");
-  if (!brush.length) return `Letters show feature ${feature}: active on ${active.length} of ${reading.length} residues`;
+  const n = active.length;
+  if (!brush.length)
+    return `Letters show feature ${feature}: active on ${n} of ${reading.length} residues`;
   const inside = active.filter((/** @type {number} */ value) => kit.inBrush(brush, value)).length;
-  const showing = `showing ${inside} of ${active.length} residues on which feature ${feature} is active`;
+  const showing = `showing ${inside} of ${n} residues on which feature ${feature} is active`;
   return `Brushed ${rangeWords(brush)}: ${showing}`;
 }

@@ -5,23 +5,41 @@ import { inBrush } from "../kit/colours.js";
 import { rangeWords } from "../kit/words.js";
 import { nameOf, stepFrom, valueAt } from "./paint.js";
 
+/** @import { StructurePanel } from "../structure_view.js" */
+
 const OFFERED = 8;
 /** @type {[string, string][]} */
-const REPRESENTATIONS = [["sticks", "cartoon, side chains"], ["cartoon", "cartoon"], ["surface", "surface"]];
+const REPRESENTATIONS = [
+  ["sticks", "cartoon, side chains"],
+  ["cartoon", "cartoon"],
+  ["surface", "surface"],
+];
 
 export class Controls {
-  /** @param {any} panel */
+  /** @param {StructurePanel} panel */
   constructor(panel) {
     this.panel = panel;
     this.kit = panel.kit;
     this.view = panel.view;
     const { model } = this.view;
     const represent = (/** @type {string} */ v) => this.view.keep("representation", v);
-    this.representation = this.view.choice("draw", REPRESENTATIONS, model.get("representation"), represent);
+    this.representation = this.view.choice(
+      "draw",
+      REPRESENTATIONS,
+      model.get("representation"),
+      represent,
+    );
     this.threshold = this.number();
-    this.other = this.view.choice("superpose", [["", "nothing"]], "", (/** @type {string} */ v) => this.view.keep("other", v));
+    this.other = this.view.choice("superpose", [["", "nothing"]], "", (/** @type {string} */ v) =>
+      this.view.keep("other", v),
+    );
     const chains = (/** @type {boolean} */ on) => this.view.keep("chains", on);
-    this.chains = this.view.toggle("other chains", model.get("chains"), chains, "Other chains of the entry");
+    this.chains = this.view.toggle(
+      "other chains",
+      model.get("chains"),
+      chains,
+      "Other chains of the entry",
+    );
     this.view.button("reset", () => panel.scene.reset(), "reset the view: the whole chain");
     if (document.fullscreenEnabled) this.view.button("full screen", () => this.fill());
   }
@@ -31,11 +49,17 @@ export class Controls {
     const { kit, view } = this;
     const input = kit.element("input", { type: "number", min: "0", max: "1", step: "0.05" });
     input.value = String(view.model.get("threshold"));
-    input.addEventListener("change", () => {
-      const value = Number(input.value);
-      if (input.value !== "" && value >= 0) this.view.keep("threshold", value);
-    }, { signal: view.signal });
-    view.tools.append(kit.element("label", {}, [kit.element("span", { text: "threshold" }), input]));
+    input.addEventListener(
+      "change",
+      () => {
+        const value = Number(input.value);
+        if (input.value !== "" && value >= 0) this.view.keep("threshold", value);
+      },
+      { signal: view.signal },
+    );
+    view.tools.append(
+      kit.element("label", {}, [kit.element("span", { text: "threshold" }), input]),
+    );
     return input;
   }
 
@@ -44,30 +68,50 @@ export class Controls {
     const { model } = this.view;
     const { molecule } = this.panel;
     this.representation.value = model.get("representation");
-    if (document.activeElement !== this.threshold) this.threshold.value = String(model.get("threshold"));
+    if (document.activeElement !== this.threshold)
+      this.threshold.value = String(model.get("threshold"));
     this.chains.setAttribute("aria-pressed", String(model.get("chains")));
     this.chains.hidden = molecule.alone;
     const other = model.get("other");
-    const rest = this.panel.supply.alone ? [] : offers.filter(({ accession }) => accession !== molecule.accession);
-    const texts = new Map(rest.map(({ accession, maximum }) => [accession, `${accession} (${this.kit.fixed(maximum)})`]));
+    const rest = this.panel.supply.alone
+      ? []
+      : offers.filter(({ accession }) => accession !== molecule.accession);
+    const texts = new Map(
+      rest.map(({ accession, maximum }) => [
+        accession,
+        `${accession} (${this.kit.fixed(maximum)})`,
+      ]),
+    );
     if (other && !texts.has(other)) texts.set(other, other);
-    const options = [["", "nothing"], ...texts].map(([value, text]) => this.kit.element("option", { value, text }));
+    const options = [["", "nothing"], ...texts].map(([value, text]) =>
+      this.kit.element("option", { value, text }),
+    );
     this.other.replaceChildren(...options);
     this.other.value = other;
     this.other.parentElement.hidden = options.length < 2;
   }
 
-  /** Buttons to proteins that have a structure. @param {{ accession: string, maximum: number }[]} offers */
+  /**
+   * Buttons to proteins that have a structure.
+   * @param {{ accession: string, maximum: number }[]} offers
+   */
   offer(offers) {
     const { kit, view, panel } = this;
     const buttons = offers.slice(0, OFFERED).map(({ accession, maximum }) => {
       const hint = `Show ${accession}, activation up to ${kit.fixed(maximum)}`;
-      const made = kit.element("button", { type: "button", text: `${accession} (${kit.fixed(maximum)})`, title: hint });
-      made.addEventListener("click", () => view.link.set({ accession, position: null }), { signal: view.signal });
+      const made = kit.element("button", {
+        type: "button",
+        text: `${accession} (${kit.fixed(maximum)})`,
+        title: hint,
+      });
+      made.addEventListener("click", () => view.link.set({ accession, position: null }), {
+        signal: view.signal,
+      });
       return made;
     });
     const more = offers.length - buttons.length;
-    const text = `Shown proteins that have one, with their maximum${more > 0 ? `, and ${more} more` : ""}:`;
+    const rest = more > 0 ? `, and ${more} more` : "";
+    const text = `Shown proteins that have one, with their maximum${rest}:`;
     const words = kit.element("span", { text });
     panel.offers.replaceChildren(...(buttons.length ? [words, ...buttons] : []));
   }
@@ -77,22 +121,25 @@ export class Controls {
     const { view, panel } = this;
     if (!panel.molecule || panel.frame.hidden) return;
     const { accession, record } = panel.molecule;
-    const name = view.store.bundle.proteins[view.store.bundle.place(accession)]?.name ?? "";
+    const name = panel.bundle.proteins[panel.bundle.place(accession)]?.name ?? "";
     const why = view.link.get("accession") ? "" : ", the strongest with a structure";
     const called = name && name !== accession ? ` ${this.kit.fitted(name, 320, 12)}` : "";
-    view.subtitle.textContent = `feature ${view.store.bundle.feature} on ${accession}${called}, chain ${record.chain}${why}`;
+    const what = `feature ${panel.bundle.feature} on ${accession}${called}`;
+    view.subtitle.textContent = `${what}, chain ${record.chain}${why}`;
     view.say([this.selected(), this.counted(), this.compared()].filter(Boolean).join(" "));
   }
 
   selected() {
     const { link } = this.view;
     const position = link.get("position");
-    const molecule = this.panel.scene.molecules.find((/** @type {any} */ m) => m?.accession === link.get("accession"));
+    const molecule = this.panel.scene.molecules.find((m) => m?.accession === link.get("accession"));
     if (!molecule || position === null) return "";
     const residue = molecule.places.get(position);
     const value = valueAt(this.panel.valuesOf(molecule.accession), position);
     const whose = this.panel.laid ? `${molecule.accession} ` : "";
-    return residue ? `Selected: ${whose}${nameOf(residue, value)}.` : `Position ${position} is selected; the structure lacks it.`;
+    return residue
+      ? `Selected: ${whose}${nameOf(residue, value)}.`
+      : `Position ${position} is selected; the structure lacks it.`;
   }
 
   counted() {
@@ -100,22 +147,32 @@ export class Controls {
     const { molecule } = panel;
     const values = panel.valuesOf(molecule.accession);
     const n = molecule.places.size;
-    if (!values) return `Activations of feature ${view.store.bundle.feature} on ${molecule.accession} are not in this page.`;
+    if (!values) {
+      const what = `feature ${panel.bundle.feature} on ${molecule.accession}`;
+      return `Activations of ${what} are not in this page.`;
+    }
     const brush = view.link.get("brush");
-    const inside = [...molecule.places.keys()].filter((position) => inBrush(brush, valueAt(values, position) ?? -1)).length;
+    const inside = [...molecule.places.keys()].filter((position) =>
+      inBrush(brush, valueAt(values, position) ?? -1),
+    ).length;
     const here = `In the structure: ${n} of ${values.length} residues`;
-    if (brush.length) return `${here}, ${inside} within the brush ${rangeWords(brush)}; the others are pale.`;
-    return `${here}, ${panel.strong(molecule).length} from ${view.model.get("threshold")} of the maximum.`;
+    if (brush.length)
+      return `${here}, ${inside} within the brush ${rangeWords(brush)}; the others are pale.`;
+    const strong = panel.strong(molecule).length;
+    return `${here}, ${strong} at or above ${view.model.get("threshold")} of the maximum.`;
   }
 
   compared() {
     const { laid, molecule } = this.panel;
     const other = this.view.model.get("other");
     if (!other || other === molecule.accession) return "";
-    const waiting = this.panel.supply.alone ? "This page has no kernel to superpose another protein." : `Superposing ${other}.`;
+    const waiting = this.panel.supply.alone
+      ? "This page has no kernel to superpose another protein."
+      : `Superposing ${other}.`;
     if (!laid) return this.view.model.get("problem") || waiting;
     const { n_aligned, rmsd, tm_score } = laid;
-    const fit = `${n_aligned} residues, RMSD ${this.kit.fixed(rmsd)} Å, TM-score ${this.kit.fixed(tm_score)}`;
+    const { fixed } = this.kit;
+    const fit = `${n_aligned} residues, RMSD ${fixed(rmsd)} Å, TM-score ${fixed(tm_score)}`;
     return `Superposed, thin: ${laid.accession}, ${fit}.`;
   }
 

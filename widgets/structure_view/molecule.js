@@ -18,7 +18,12 @@ const DULL = { roughness: 1, metalness: 0 };
  */
 
 export class Molecule {
-  /** @param {any} NGL @param {any} component NGL's @param {any} record of the payload @param {number} unknown colour */
+  /**
+   * @param {any} NGL
+   * @param {any} component NGL's
+   * @param {any} record of the payload
+   * @param {number} unknown colour
+   */
   constructor(NGL, component, record, unknown) {
     this.NGL = NGL;
     this.component = component;
@@ -54,17 +59,37 @@ export class Molecule {
     const coloured = { color: this.scheme, ...DULL };
     const [n, sele] = [this.residues.length, this.chain];
     if (thin) this.add("chain", "tube", { ...coloured, ...line(0.16), sele });
-    else if (representation === "surface") this.add("chain", "surface", { ...coloured, ...skin(n), sele });
+    else if (representation === "surface")
+      this.add("chain", "surface", { ...coloured, ...skin(n), sele });
     else this.add("chain", "cartoon", { ...coloured, ...ribbon(n), sele });
     const radius = thin ? 0.12 : 0.25;
-    if (representation === "sticks") this.add("sticks", "licorice", { ...coloured, sele: this.sticks(strong), radius });
-    if (!thin) this.add("ligands", "ball+stick", { ...DULL, sele: `:${this.letter} and not protein`, colorScheme: "element" });
+    if (representation === "sticks")
+      this.add("sticks", "licorice", { ...coloured, sele: this.sticks(strong), radius });
+    if (!thin)
+      this.add("ligands", "ball+stick", {
+        ...DULL,
+        sele: `:${this.letter} and not protein`,
+        colorScheme: "element",
+      });
     const beside = { ...DULL, disablePicking: true };
-    const others = { ...beside, ...line(0.25), sele: `not :${this.letter} and polymer`, color: muted };
-    if (chains && !this.alone) this.add("others", "tube", { ...others, opacity: 0.6, side: "front" });
-    const [ball, radiusScale] = representation === "surface" && !thin ? ["spacefill", 1.15] : ["ball+stick", 2];
+    const others = {
+      ...beside,
+      ...line(0.25),
+      sele: `not :${this.letter} and polymer`,
+      color: muted,
+    };
+    if (chains && !this.alone)
+      this.add("others", "tube", { ...others, opacity: 0.6, side: "front" });
+    const [ball, radiusScale] =
+      representation === "surface" && !thin ? ["spacefill", 1.15] : ["ball+stick", 2];
     this.add("selected", ball, { ...beside, sele: "none", color: accent, radiusScale });
-    this.add("hovered", "spacefill", { ...beside, sele: "none", color: accent, opacity: HALO, depthWrite: false });
+    this.add("hovered", "spacefill", {
+      ...beside,
+      sele: "none",
+      color: accent,
+      opacity: HALO,
+      depthWrite: false,
+    });
   }
 
   /** @param {string} name @param {string} type @param {any} parameters */
@@ -95,7 +120,9 @@ export class Molecule {
   /** @param {"selected" | "hovered"} mark @param {number | null} position */
   mark(mark, position) {
     const residue = position === null ? undefined : this.places.get(position);
-    const atoms = residue ? Array.from({ length: residue.end - residue.first }, (_, i) => residue.first + i) : [];
+    const atoms = residue
+      ? Array.from({ length: residue.end - residue.first }, (_, i) => residue.first + i)
+      : [];
     this.drawn[mark]?.setSelection(atomsOf(atoms));
   }
 
@@ -119,19 +146,37 @@ function line(radius) {
   return { radiusType: "size", radiusSize: radius, radiusScale: 1 };
 }
 
-/** A ribbon of triangles that a page without a graphics card turns fluently. @param {number} n residues */
+/**
+ * A ribbon of triangles that a page without a graphics card turns fluently.
+ * @param {number} n residues
+ */
 function ribbon(n) {
   const [subdiv, radialSegments] = n > 400 ? [3, 6] : n > 150 ? [4, 6] : [6, 8];
   return { quality: "custom", subdiv, radialSegments, side: "front" };
 }
 
-/** Its surface, likewise; in this thread, since a page inside a notebook may not start others. @param {number} n residues */
+/**
+ * Its surface, likewise; in this thread, since a page inside a notebook may not start others.
+ * @param {number} n residues
+ */
 function skin(n) {
   const scaleFactor = n > 250 ? 0.8 : 1.2;
-  return { surfaceType: "av", probeRadius: 1.4, scaleFactor, smooth: 2, useWorker: false, disablePicking: false };
+  return {
+    surfaceType: "av",
+    probeRadius: 1.4,
+    scaleFactor,
+    smooth: 2,
+    useWorker: false,
+    disablePicking: false,
+  };
 }
 
-/** @param {any} structure @param {string} letter @param {string} chain the entry's name @returns {Residue[]} */
+/**
+ * @param {any} structure
+ * @param {string} letter
+ * @param {string} chain the entry's name
+ * @returns {Residue[]}
+ */
 function residuesOf(structure, letter, chain) {
   /** @type {Residue[]} */
   const found = [];
@@ -141,8 +186,14 @@ function residuesOf(structure, letter, chain) {
     if (r.chainname !== letter || atom.bfactor < 0) return;
     const carbon = r.traceAtomIndex ?? r.atomOffset;
     found.push({
-      position: atom.bfactor, number: `${r.resno}${r.inscode.trim()}`, name: r.resname, letter: r.getResname1(), chain,
-      first: r.atomOffset, end: r.atomOffset + r.atomCount, carbon,
+      position: atom.bfactor,
+      number: `${r.resno}${r.inscode.trim()}`,
+      name: r.resname,
+      letter: r.getResname1(),
+      chain,
+      first: r.atomOffset,
+      end: r.atomOffset + r.atomCount,
+      carbon,
     });
   });
   return found;

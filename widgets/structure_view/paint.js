@@ -1,5 +1,6 @@
 // @ts-check
-// What a structure shows of a feature, without drawing: colours, strong residues, tables. Pure functions.
+// What a structure shows of a feature, without drawing: colours, strong residues, tables. Pure
+// functions.
 
 import { inBrush, stepOf } from "../kit/colours.js";
 import { activationWords } from "../kit/words.js";
@@ -27,12 +28,18 @@ export function paintOf(values, brush, { rgb, faded, unknown }) {
   const paint = new Uint32Array((values?.length ?? 0) + 1).fill(unknown);
   values?.forEach((value, i) => {
     const at = 3 * stepOf(value);
-    paint[i + 1] = inBrush(brush, value) ? (rgb[at] << 16) | (rgb[at + 1] << 8) | rgb[at + 2] : faded;
+    paint[i + 1] = inBrush(brush, value)
+      ? (rgb[at] << 16) | (rgb[at + 1] << 8) | rgb[at + 2]
+      : faded;
   });
   return paint;
 }
 
-/** The activation of a residue; null where it is unknown. @param {Float32Array | null} values @param {number} position */
+/**
+ * The activation of a residue; null where it is unknown.
+ * @param {Float32Array | null} values
+ * @param {number} position
+ */
 export function valueAt(values, position) {
   return values && position > 0 && position <= values.length ? values[position - 1] : null;
 }
@@ -52,7 +59,9 @@ export function strongOf(residues, values, threshold) {
  */
 export function stepFrom(strong, position, by) {
   const places = [...new Set(strong.map((r) => r.position))].sort((a, b) => by * (a - b));
-  return places.find((place) => position === null || by * (place - position) > 0) ?? places[0] ?? null;
+  return (
+    places.find((place) => position === null || by * (place - position) > 0) ?? places[0] ?? null
+  );
 }
 
 /**
@@ -60,7 +69,9 @@ export function stepFrom(strong, position, by) {
  * @param {Residue[]} residues @param {(atom: number) => string} nameOfAtom
  */
 export function sideChains(residues, nameOfAtom) {
-  const atoms = residues.flatMap(({ first, end }) => Array.from({ length: end - first }, (_, i) => first + i));
+  const atoms = residues.flatMap(({ first, end }) =>
+    Array.from({ length: end - first }, (_, i) => first + i),
+  );
   return atomsOf(atoms.filter((atom) => !["N", "C", "O", "OXT"].includes(nameOfAtom(atom))));
 }
 
@@ -76,7 +87,8 @@ export function atomsOf(atoms) {
 export function nameOf({ position, number, name, letter, chain }, value) {
   const inFile = `${name} ${number} of chain ${chain}`;
   if (!position) return `${inFile}: no UniProt position, activation unknown`;
-  return `${letter}${position}, ${activationWords(value)}${number === String(position) ? "" : ` (${inFile})`}`;
+  const said = `${letter}${position}, ${activationWords(value)}`;
+  return number === String(position) ? said : `${said} (${inFile})`;
 }
 
 /**
@@ -85,13 +97,24 @@ export function nameOf({ position, number, name, letter, chain }, value) {
  */
 export function rowsOf(shown) {
   const rows = shown.flatMap(({ accession, residues, values }) =>
-    residues.map((r) => [accession, r.position || null, r.letter, r.number, r.chain, valueAt(values, r.position)]));
+    residues.map((r) => [
+      accession,
+      r.position || null,
+      r.letter,
+      r.number,
+      r.chain,
+      valueAt(values, r.position),
+    ]),
+  );
   return [["accession", "position", "letter", "residue_number", "chain", "activation"], ...rows];
 }
 
 /**
- * The payload's PDB text with activations x 100 as B-factors, -1 where there is none, and serial numbers.
- * @param {string} text B-factors are positions @param {Float32Array | null} values @param {string[]} remarks
+ * The payload's PDB text with activations x 100 as B-factors, -1 where unknown, and serial
+ * numbers.
+ * @param {string} text B-factors are positions
+ * @param {Float32Array | null} values
+ * @param {string[]} remarks
  */
 export function pdbOf(text, values, remarks) {
   let serial = 0;
@@ -100,7 +123,8 @@ export function pdbOf(text, values, remarks) {
     const value = valueAt(values, Number(line.slice(60, 66)));
     const factor = value === null ? -1 : Math.min(100 * value, 999.99);
     const counted = String(++serial % 100000).padStart(5);
-    return `${line.slice(0, 6)}${counted}${line.slice(11, 60)}${factor.toFixed(2).padStart(6)}${line.slice(66)}`;
+    const written = factor.toFixed(2).padStart(6);
+    return `${line.slice(0, 6)}${counted}${line.slice(11, 60)}${written}${line.slice(66)}`;
   });
   const said = remarks.map((remark) => `REMARK   1 ${remark.replace(/[^ -~]/g, "?")}`.slice(0, 80));
   return [...said, ...lines].join("\n");

@@ -1,14 +1,23 @@
 // @ts-check
-// Mouse, pen, fingers and wheel on a scene. The page keeps its scrolling: the wheel zooms where the scene has the focus,
-// or with Ctrl.
+// Mouse, pen, fingers and wheel on a scene. The page keeps its scrolling: the wheel zooms where the
+// scene has the focus, or with Ctrl.
+
+/** @import { Picked, Scene } from "./scene.js" */
+
+/**
+ * @typedef {object} Heard told what is under the pointer
+ * @property {(picked: Picked | null) => void} hovered
+ * @property {(picked: Picked | null) => void} clicked
+ */
 
 const CLICK = 4; // points that a click may wander
 const TURN = 12; // points that an arrow key stands for
 const ZOOM = 0.1;
 
 /**
- * @param {HTMLElement} element @param {import("./scene.js").Scene} scene
- * @param {{ hovered: (picked: any) => void, clicked: (picked: any) => void }} on what is under the pointer, or null
+ * @param {HTMLElement} element
+ * @param {Scene} scene
+ * @param {Heard} on
  * @param {AbortSignal} signal
  */
 export function followPointer(element, scene, on, signal) {
@@ -19,11 +28,16 @@ export function followPointer(element, scene, on, signal) {
   element.addEventListener("pointerup", (e) => fingers.up(e), options);
   element.addEventListener("pointercancel", (e) => fingers.pressed.delete(e.pointerId), options);
   element.addEventListener("pointerleave", () => fingers.leave(), options);
-  element.addEventListener("contextmenu", (e) => e.preventDefault(), options); // the right button moves
+  // the right button moves
+  element.addEventListener("contextmenu", (e) => e.preventDefault(), options);
   element.addEventListener("wheel", (e) => wheel(element, scene, e), { signal, passive: false });
 }
 
-/** @param {HTMLElement} element @param {import("./scene.js").Scene} scene @param {WheelEvent} event */
+/**
+ * @param {HTMLElement} element
+ * @param {Scene} scene
+ * @param {WheelEvent} event
+ */
 function wheel(element, scene, event) {
   if (!event.ctrlKey && !element.matches(":focus")) return;
   event.preventDefault();
@@ -32,7 +46,7 @@ function wheel(element, scene, event) {
 }
 
 class Fingers {
-  /** @param {HTMLElement} element @param {import("./scene.js").Scene} scene @param {any} on */
+  /** @param {HTMLElement} element @param {Scene} scene @param {Heard} on */
   constructor(element, scene, on) {
     this.element = element;
     this.scene = scene;
@@ -78,11 +92,14 @@ class Fingers {
 
   /**
    * Two fingers zoom and move.
-   * @param {number} id @param {{ x: number, y: number }} before @param {{ x: number, y: number }} here
+   * @param {number} id
+   * @param {{ x: number, y: number }} before
+   * @param {{ x: number, y: number }} here
    */
   pinch(id, before, here) {
     const other = [...this.pressed].find(([key]) => key !== id)?.[1] ?? here;
-    const far = (/** @type {{ x: number, y: number }} */ p) => Math.hypot(p.x - other.x, p.y - other.y);
+    const far = (/** @type {{ x: number, y: number }} */ p) =>
+      Math.hypot(p.x - other.x, p.y - other.y);
     this.scene.zoom(1 - far(before) / Math.max(1, far(here)));
     this.scene.pan((here.x - before.x) / 2, (here.y - before.y) / 2);
   }
@@ -92,7 +109,8 @@ class Fingers {
     const { x, y } = this.at(event);
     const single = this.pressed.size === 1;
     this.pressed.delete(event.pointerId);
-    if (single && this.wandered < CLICK && event.button === 0) this.on.clicked(this.scene.pick(x, y));
+    if (single && this.wandered < CLICK && event.button === 0)
+      this.on.clicked(this.scene.pick(x, y));
   }
 
   /** What is under the pointer, once per frame. @param {{ x: number, y: number }} here */
@@ -112,10 +130,12 @@ class Fingers {
 
 /**
  * Keys that move the scene; false for others.
- * @param {KeyboardEvent} event @param {import("./scene.js").Scene} scene
+ * @param {KeyboardEvent} event @param {Scene} scene
  */
-export function moveByKey({ key, shiftKey }, scene) {
-  const [x, y] = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[key] ?? [0, 0];
+export function moveByKeyboard({ key, shiftKey }, scene) {
+  const [x, y] = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[
+    key
+  ] ?? [0, 0];
   if (x || y) scene[shiftKey ? "pan" : "rotate"](x * TURN, y * TURN);
   else if (key === "+" || key === "=") scene.zoom(ZOOM);
   else if (key === "-" || key === "_") scene.zoom(-ZOOM);

@@ -1,14 +1,31 @@
 // @ts-check
-// NGL's stage, tamed: no listeners on the document, no keys, no tooltip of its own; colours close to those of the scale.
+// NGL's stage, tamed: no listeners on the document, no keys, no tooltip of its own; colours close
+// to those of the scale.
 
 import { Molecule } from "./molecule.js";
+
+/** @import { Packed } from "../kit/types.js" */
+/** @import { Residue } from "./paint.js" */
+
+/**
+ * @typedef {object} Picked what is drawn at a point
+ * @property {Molecule} molecule
+ * @property {Residue} [residue] undefined: another chain, or no amino acid
+ * @property {any} atom NGL's
+ */
 
 const MARGIN = 0.08; // of the picture; a residue nearer to its edge counts as off screen
 const MOVING = 350; // ms
 const LEAVING = 1000; // ms
 const ROOM = 3; // angstrom around alpha carbons, for side chains
-// A face turned to the viewer has its colour: the intensities add up to 1. Little fog, since it would pass for a low activation.
-const LIGHT = { lightColor: "white", lightIntensity: 0.55, ambientColor: "white", ambientIntensity: 0.45 };
+// A face turned to the viewer has its colour: the intensities add up to 1. Little fog, since it
+// would pass for a low activation.
+const LIGHT = {
+  lightColor: "white",
+  lightIntensity: 0.55,
+  ambientColor: "white",
+  ambientIntensity: 0.45,
+};
 const FOG = { fogNear: 50, fogFar: 180 };
 
 /** Does this browser draw in three dimensions? */
@@ -39,7 +56,9 @@ export class Scene {
   }
 
   /**
-   * @param {number} which 0, 1 @param {any} packed the payload; null removes it @param {number} unknown colour
+   * @param {number} which 0, 1
+   * @param {Packed | null} packed the payload; null removes it
+   * @param {number} unknown colour
    * @param {() => boolean} wanted still, once it is read
    */
   async show(which, packed, unknown, wanted) {
@@ -49,13 +68,16 @@ export class Scene {
       return false;
     }
     this.remove(which);
-    if (component) this.molecules[which] = new Molecule(this.NGL, component, packed.record, unknown);
+    if (component)
+      this.molecules[which] = new Molecule(this.NGL, component, packed.record, unknown);
     return true;
   }
 
-  /** @param {any} packed */
+  /** @param {Packed} packed */
   read(packed) {
-    return this.stage.loadFile(new Blob([packed.arrays.pdb], { type: "text/plain" }), { ext: "pdb" });
+    return this.stage.loadFile(new Blob([packed.arrays.pdb], { type: "text/plain" }), {
+      ext: "pdb",
+    });
   }
 
   /** @param {number} which */
@@ -70,7 +92,10 @@ export class Scene {
     this.draw();
   }
 
-  /** Give back what has been removed: only once its successor is drawn, which then finds the shaders compiled. */
+  /**
+   * Give back what has been removed: only once its successor is drawn, which then finds the shaders
+   * compiled.
+   */
   part() {
     for (const old of this.leaving.splice(0)) {
       this.stage.removeComponent(old.component);
@@ -91,20 +116,31 @@ export class Scene {
     const view = molecule.component.structure.getView(new this.NGL.Selection(molecule.chain));
     viewerControls.rotate(view.getPrincipalAxes().getRotationQuaternion());
     const centre = molecule.component.getCenter(molecule.chain);
-    if (viewer.width > viewer.height) viewer.rotationGroup.rotateOnWorldAxis(centre.clone().set(0, 0, 1), Math.PI / 2);
+    if (viewer.width > viewer.height)
+      viewer.rotationGroup.rotateOnWorldAxis(centre.clone().set(0, 0, 1), Math.PI / 2);
     viewerControls.center(centre);
     viewerControls.distance(this.distance(molecule, viewer));
   }
 
-  /** From where the chain, as it is turned, fills the picture. @param {Molecule} molecule @param {any} viewer */
+  /**
+   * From where the chain, as it is turned, fills the picture.
+   * @param {Molecule} molecule
+   * @param {any} viewer
+   */
   distance(molecule, viewer) {
     const { position } = viewer.translationGroup;
     const slope = Math.tan((viewer.perspectiveCamera.fov * Math.PI) / 360);
     const [wide, high] = [(slope * viewer.width) / viewer.height, slope];
-    return Math.max(20, ...molecule.residues.map((residue) => {
-      const { x, y, z } = molecule.pointOf(residue).add(position).applyQuaternion(viewer.rotationGroup.quaternion);
-      return Math.max((Math.abs(x) + ROOM) / wide, (Math.abs(y) + ROOM) / high) - z;
-    }));
+    return Math.max(
+      20,
+      ...molecule.residues.map((residue) => {
+        const { x, y, z } = molecule
+          .pointOf(residue)
+          .add(position)
+          .applyQuaternion(viewer.rotationGroup.quaternion);
+        return Math.max((Math.abs(x) + ROOM) / wide, (Math.abs(y) + ROOM) / high) - z;
+      }),
+    );
   }
 
   /** @param {number} dx points to the right @param {number} dy down */
@@ -125,7 +161,7 @@ export class Scene {
   /**
    * What is drawn there.
    * @param {number} x @param {number} y points from the upper left corner
-   * @returns {{ molecule: Molecule, residue: import("./paint.js").Residue | undefined, atom: any } | null}
+   * @returns {Picked | null}
    */
   pick(x, y) {
     const picked = this.stage.pickingControls.pick(x, this.stage.viewer.height - y);
@@ -140,11 +176,19 @@ export class Scene {
     return { x, y: this.stage.viewer.height - y };
   }
 
-  /** Moves a residue to the middle where it is off screen. @param {any} point @param {boolean} still no animation */
+  /**
+   * Moves a residue to the middle where it is off screen.
+   * @param {any} point
+   * @param {boolean} still no animation
+   */
   bring(point, still) {
     const { x, y } = this.at(point);
     const { width, height } = this.stage.viewer;
-    const seen = x > MARGIN * width && x < (1 - MARGIN) * width && y > MARGIN * height && y < (1 - MARGIN) * height;
+    const seen =
+      x > MARGIN * width &&
+      x < (1 - MARGIN) * width &&
+      y > MARGIN * height &&
+      y < (1 - MARGIN) * height;
     if (!seen) this.stage.animationControls.move(point, still ? 0 : MOVING);
   }
 

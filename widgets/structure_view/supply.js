@@ -1,30 +1,38 @@
 // @ts-check
-// Which structure to show, and where its bytes are: with the selection, in the view, or kept in the page.
+// Which structure to show, and where its bytes are: with the selection, in the view, or kept in the
+// page.
+
+/** @import { Bundle, Kit, Packed, View } from "../kit/types.js" */
 
 /** ms before the view says that no kernel answers */
 export const PATIENCE = 4000;
 
-/** @typedef {{ accession: string, maximum: number }} Offer a shown protein that has a structure which can be had here */
+/**
+ * A shown protein whose structure is available here.
+ * @typedef {object} Offer
+ * @property {string} accession
+ * @property {number} maximum
+ */
 /**
  * @typedef {object} Found
  * @property {string} accession what is wanted; empty: nothing
- * @property {any} packed its structure, or null
- * @property {string} words why there is none
+ * @property {Packed | null} packed its structure
+ * @property {string} words why it is missing
  * @property {boolean} waiting it may still come
  */
 
 export class Supply {
-  /** @param {any} view the frame @param {any} kit */
+  /** @param {View} view the frame @param {Kit} kit */
   constructor(view, kit) {
     this.view = view;
     this.kit = kit;
-    /** @type {Map<DataView, Promise<any>>} */
+    /** @type {Map<DataView, Promise<Packed>>} */
     this.read = new Map();
-    /** @type {any} what was shown last */
+    /** @type {Packed | null} what was shown last */
     this.last = null;
   }
 
-  /** No kernel is there, or none has answered. */
+  /** A page without a kernel. */
   get alone() {
     return Boolean(this.view.store.model.static);
   }
@@ -33,7 +41,7 @@ export class Supply {
     return this.view.store.model.get("kept_structures") ?? {};
   }
 
-  /** @param {DataView | null | undefined} bytes @returns {Promise<any>} */
+  /** @param {DataView | null | undefined} bytes @returns {Promise<Packed | null>} */
   unpack(bytes) {
     if (!bytes?.byteLength) return Promise.resolve(null);
     const known = this.read.get(bytes);
@@ -44,30 +52,37 @@ export class Supply {
     return made;
   }
 
-  /** @param {string} accession @returns {Promise<any>} */
+  /** @param {string} accession @returns {Promise<Packed | null>} */
   async get(accession) {
     const { store, model } = this.view;
     if (store.structure?.record.accession === accession) return store.structure;
-    const sent = [model.get("first_structure"), store.model.get("structure")].map((bytes) => this.unpack(bytes));
-    for (const packed of [this.last, ...(await Promise.all(sent))]) if (packed?.record.accession === accession) return packed;
+    const sent = [model.get("first_structure"), store.model.get("structure")].map((bytes) =>
+      this.unpack(bytes),
+    );
+    for (const packed of [this.last, ...(await Promise.all(sent))])
+      if (packed?.record.accession === accession) return packed;
     return this.unpack(this.kept[accession]);
   }
 
-  /** The record of the protein that lies on another (`on`), and how well it lies; null where there is none. */
+  /**
+   * The record of the superposed protein, with the one that it lies `on` and the fit; or null.
+   */
   async pair() {
     const laid = await this.unpack(this.view.model.get("other_structure"));
-    return laid?.record.accession === this.view.model.get("other") ? laid.record : null;
+    return laid && laid.record.accession === this.view.model.get("other") ? laid.record : null;
   }
 
   /** Shown proteins that have a structure, strongest first. @returns {Offer[]} */
   get withStructure() {
-    return (this.view.store.bundle?.proteins ?? []).filter((/** @type {any} */ protein) => protein.structure);
+    return this.view.store.bundle?.proteins.filter((protein) => protein.structure) ?? [];
   }
 
   /** Those of them whose structure can be had here. @returns {Promise<Offer[]>} */
   async offers() {
     if (!this.alone) return this.withStructure;
-    const here = await Promise.all(this.withStructure.map(async ({ accession }) => Boolean(await this.get(accession))));
+    const here = await Promise.all(
+      this.withStructure.map(async ({ accession }) => Boolean(await this.get(accession))),
+    );
     return this.withStructure.filter((_, i) => here[i]);
   }
 
@@ -77,9 +92,10 @@ export class Supply {
     const chosen = link.get("accession");
     const pair = await this.pair();
     if (chosen) return this.chosen(chosen === pair?.accession ? pair.on : chosen);
-    const { feature, proteins } = store.bundle;
+    const { feature, proteins } = /** @type {Bundle} */ (store.bundle);
     if (this.withStructure.length === 0) {
-      const words = `None of the ${proteins.length} proteins shown for feature ${feature} has a structure.`;
+      const all = `${proteins.length} proteins shown for feature ${feature}`;
+      const words = `None of the ${all} has a structure.`;
       return { accession: "", packed: null, words, waiting: false };
     }
     for (const { accession } of this.withStructure) {
@@ -106,14 +122,22 @@ export class Supply {
   /** @param {string} accession @returns {Found} */
   awaited(accession) {
     const { model, store } = this.view;
-    if (store.model.get("problem")) return { accession, packed: null, words: "", waiting: false }; // the frame says it
+    // the frame says it
+    if (store.model.get("problem")) return { accession, packed: null, words: "", waiting: false };
     const problem = model.get("problem");
-    if (problem.includes(`of ${accession} could`)) return { accession, packed: null, words: problem, waiting: false };
-    return { accession, packed: null, words: `Reading the structure of ${accession}`, waiting: true };
+    if (problem.includes(`of ${accession} could`))
+      return { accession, packed: null, words: problem, waiting: false };
+    return {
+      accession,
+      packed: null,
+      words: `Reading the structure of ${accession}`,
+      waiting: true,
+    };
   }
 
   /** What is said when nothing has come. @param {string} accession */
   static gone(accession) {
-    return `No kernel answers, so the structure of ${accession} cannot be read. Run the notebook to see it.`;
+    const what = `the structure of ${accession}`;
+    return `No kernel answers, so ${what} cannot be read. Run the notebook to see it.`;
   }
 }

@@ -6,25 +6,57 @@ const NOTHING = { accession: "", position: null, brush: [], accessions: [], pinn
 
 test("a link restores what was written", () => {
   const fields = {
-    source: "sae", feature: 12, accession: "sp|P1 &=#é", position: 3, brush: [0.5, 1.25], accessions: ["P1", "Q2 x"],
+    source: "sae",
+    feature: 12,
+    accession: "sp|P1 &=#é",
+    position: 3,
+    brush: [0.5, 1.25],
+    accessions: ["P1", "Q2 x"],
     pinned: [0, 7],
   };
   const { source, ...rest } = fields;
   assert.deepEqual(fieldsOf(`#${fragmentOf(fields)}`, source), rest);
-  assert.deepEqual(fieldsOf("source=sae&feature=12&accession=a+b&brush=0.5,1&accessions=P1,Q9", "sae"), // as Python writes it
-    { ...NOTHING, feature: 12, accession: "a b", brush: [0.5, 1], accessions: ["P1", "Q9"] });
+  assert.deepEqual(
+    // as Python writes it
+    fieldsOf("source=sae&feature=12&accession=a+b&brush=0.5,1&accessions=P1,Q9", "sae"),
+    { ...NOTHING, feature: 12, accession: "a b", brush: [0.5, 1], accessions: ["P1", "Q9"] },
+  );
 });
 
 test("what a link leaves out is empty, so that a brush that was cleared stays so", () => {
-  assert.deepEqual(fieldsOf(fragmentOf({ source: "sae", feature: 3, ...NOTHING }), "sae"), { feature: 3, ...NOTHING });
+  assert.deepEqual(fieldsOf(fragmentOf({ source: "sae", feature: 3, ...NOTHING }), "sae"), {
+    feature: 3,
+    ...NOTHING,
+  });
   assert.deepEqual(fieldsOf("", "sae"), {});
 });
 
 test("what cannot be is left out", () => {
   const bad = [
-    "feature=abc", "feature=-3", "feature=1.5", "feature=", "feature=1e3", "position=0", "position=-5", "position=x",
-    "brush=NaN", "brush=0.5", "brush=", "brush=,", "brush=1,0", "brush=-1,1", "brush=0,Infinity", "brush=0.2,0.9,3", "pinned=x,y", "pinned=", "pinned=1,-2",
-    "__proto__=3", "constructor=1", "kit=3", "table=4", "%E0%A4%A",
+    "feature=abc",
+    "feature=-3",
+    "feature=1.5",
+    "feature=",
+    "feature=1e3",
+    "position=0",
+    "position=-5",
+    "position=x",
+    "brush=NaN",
+    "brush=0.5",
+    "brush=",
+    "brush=,",
+    "brush=1,0",
+    "brush=-1,1",
+    "brush=0,Infinity",
+    "brush=0.2,0.9,3",
+    "pinned=x,y",
+    "pinned=",
+    "pinned=1,-2",
+    "__proto__=3",
+    "constructor=1",
+    "kit=3",
+    "table=4",
+    "%E0%A4%A",
   ];
   for (const hash of bad) assert.deepEqual(fieldsOf(`#${hash}`, "sae"), {}, hash);
   assert.deepEqual(fieldsOf("#brush=NaN&feature=4", "sae"), { ...NOTHING, feature: 4 });

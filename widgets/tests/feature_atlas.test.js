@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Camera } from "../feature_atlas/camera.js";
 import { colouring, contrast, layered } from "../feature_atlas/colouring.js";
-import { noteOn } from "../feature_atlas/key.js";
+import { noteOn } from "../feature_atlas/legend.js";
 import { Grid, Points, inside, toward } from "../feature_atlas/points.js";
 import { over } from "../kit/dots.js";
 
@@ -14,13 +14,17 @@ function* numbers(seed) {
 /** @param {number} n @param {number} seed */
 function scattered(n, seed) {
   const next = numbers(seed);
-  const take = () => Float32Array.from({ length: n }, () => 2 * /** @type {number} */ (next.next().value) ** 2 - 1);
+  const take = () =>
+    Float32Array.from({ length: n }, () => 2 * /** @type {number} */ (next.next().value) ** 2 - 1);
   return { x: take(), y: take() };
 }
 
 /**
  * The nearest of all, by looking at all.
- * @param {{ x: Float32Array, y: Float32Array }} points @param {number} x @param {number} y @param {number} within
+ * @param {{ x: Float32Array, y: Float32Array }} points
+ * @param {number} x
+ * @param {number} y
+ * @param {number} within
  */
 function nearestOfAll(points, x, y, within) {
   const away = Array.from(points.x, (_, i) => Math.hypot(points.x[i] - x, points.y[i] - y));
@@ -51,9 +55,14 @@ test("points on one line, and points that coincide, have a grid too", () => {
 const TABLE = {
   record: { concept: ["A_any", "B_any"], category: ["A", "B"] },
   arrays: {
-    feature: Int32Array.of(0, 1, 2, 3, 4), x: Float32Array.of(0, NaN, 1, 0, -1), y: Float32Array.of(0, NaN, 0.2, 1, -1),
-    cluster: Int32Array.of(0, -1, 1, 0, -1), concept: Int32Array.of(1, -1, 0, 1, -1), category: Int32Array.of(1, -1, 0, 1, -1),
-    density: Float32Array.of(0.1, NaN, 0.02, 0.001, 0.1), f1_test: Float32Array.of(0.5, NaN, 0, 1, NaN),
+    feature: Int32Array.of(0, 1, 2, 3, 4),
+    x: Float32Array.of(0, NaN, 1, 0, -1),
+    y: Float32Array.of(0, NaN, 0.2, 1, -1),
+    cluster: Int32Array.of(0, -1, 1, 0, -1),
+    concept: Int32Array.of(1, -1, 0, 1, -1),
+    category: Int32Array.of(1, -1, 0, 1, -1),
+    density: Float32Array.of(0.1, NaN, 0.02, 0.001, 0.1),
+    f1_test: Float32Array.of(0.5, NaN, 0, 1, NaN),
   },
 };
 
@@ -62,11 +71,17 @@ test("features without coordinates are not on the map", () => {
   assert.equal(points.n, 4);
   assert.equal(points.nFeatures, 5);
   assert.deepEqual([...points.feature], [0, 2, 3, 4]);
-  assert.deepEqual([0, 1, 2].map((feature) => points.place(feature)), [0, -1, 1]);
-  assert.deepEqual([0, 3].map((i) => points.conceptOf(i)), ["B_any", ""]);
+  assert.deepEqual(
+    [0, 1, 2].map((feature) => points.place(feature)),
+    [0, -1, 1],
+  );
+  assert.deepEqual(
+    [0, 3].map((i) => points.conceptOf(i)),
+    ["B_any", ""],
+  );
 });
 
-test("arrows lead to the nearest point ahead, and nowhere where there is none", () => {
+test("arrows lead to the nearest point ahead, or nowhere", () => {
   const points = new Points(TABLE);
   const from = { x: 0, y: 0 };
   assert.equal(points.feature[toward(points, from, [1, 0])], 2);
@@ -77,7 +92,16 @@ test("arrows lead to the nearest point ahead, and nowhere where there is none", 
 
 test("a lasso holds what is inside, also in a hollow of its shape", () => {
   const points = { x: Float32Array.of(0.5, 2, 3.5, 2), y: Float32Array.of(2, 0.5, 2, 3) };
-  const cup = [[0, 0], [4, 0], [4, 4], [3, 4], [3, 1], [1, 1], [1, 4], [0, 4]];
+  const cup = [
+    [0, 0],
+    [4, 0],
+    [4, 4],
+    [3, 4],
+    [3, 1],
+    [1, 1],
+    [1, 4],
+    [0, 4],
+  ];
   assert.deepEqual(inside(points, cup), [0, 1, 2]);
   assert.deepEqual(inside(points, [[0, 0]]), []);
 });
@@ -108,25 +132,51 @@ test("a map of one point has a scale", () => {
 
 /** @type {any} */
 const theme = {
-  dark: false, ground: "rgb(255,255,255)", muted: "#565656", line: "#c4c4c4",
+  dark: false,
+  ground: "rgb(255,255,255)",
+  muted: "#565656",
+  line: "#c4c4c4",
   lut: { css: Array.from({ length: 256 }, (_, i) => `rgb(${i},${i},${i})`) },
 };
 
 test("groups are sorted by size, the hollow one last", () => {
   const points = new Points(TABLE);
-  const { groups, kinds, styles } = colouring(points, "category", theme, { A: "#0072b2", B: "#d55e00" }, []);
-  assert.deepEqual(groups?.map(({ name, fill, points }) => [name, fill, points]), [
-    ["B", "#d55e00", [0, 2]], ["A", "#0072b2", [1]], ["no concept", "", [3]],
-  ]);
-  assert.deepEqual(Array.from(kinds, (kind) => styles[kind].fill), ["#d55e00", "#0072b2", "#d55e00", ""]);
+  const { groups, kinds, styles } = colouring(
+    points,
+    "category",
+    theme,
+    { A: "#0072b2", B: "#d55e00" },
+    [],
+  );
+  assert.deepEqual(
+    groups?.map(({ name, fill, points }) => [name, fill, points]),
+    [
+      ["B", "#d55e00", [0, 2]],
+      ["A", "#0072b2", [1]],
+      ["no concept", "", [3]],
+    ],
+  );
+  assert.deepEqual(
+    Array.from(kinds, (kind) => styles[kind].fill),
+    ["#d55e00", "#0072b2", "#d55e00", ""],
+  );
 });
 
 test("black is white on a dark page", () => {
-  const { groups } = colouring(new Points(TABLE), "category", { ...theme, dark: true }, { A: "#000000", B: "#d55e00" }, []);
-  assert.deepEqual(groups?.map(({ fill }) => fill), ["#d55e00", "#e6e6e6", ""]);
+  const { groups } = colouring(
+    new Points(TABLE),
+    "category",
+    { ...theme, dark: true },
+    { A: "#000000", B: "#d55e00" },
+    [],
+  );
+  assert.deepEqual(
+    groups?.map(({ fill }) => fill),
+    ["#d55e00", "#e6e6e6", ""],
+  );
 });
 
-test("a density lies on a logarithmic scale, an F1 on one from 0 to 1; no F1 is hollow, 0 is not", () => {
+test("density has a log scale, F1 a scale from 0 to 1; a missing F1 is hollow, 0 is not", () => {
   const points = new Points(TABLE);
   const density = colouring(points, "density", theme, {}, []);
   assert.deepEqual(Array.from(density.kinds), [64, 42, 1, 64]);
@@ -135,11 +185,20 @@ test("a density lies on a logarithmic scale, an F1 on one from 0 to 1; no F1 is 
 });
 
 test("what is not chosen is faded and below; hollow points are below full ones", () => {
-  const coloured = colouring(new Points(TABLE), "category", theme, { A: "#0072b2", B: "#d55e00" }, []);
+  const coloured = colouring(
+    new Points(TABLE),
+    "category",
+    theme,
+    { A: "#0072b2", B: "#d55e00" },
+    [],
+  );
   assert.deepEqual(Array.from(layered(coloured, new Set()).order), [3, 0, 1, 2]);
   const { order, kinds } = layered(coloured, new Set([0, 3]));
   assert.deepEqual(Array.from(order), [1, 2, 3, 0]);
-  assert.deepEqual(Array.from(kinds, (kind) => coloured.styles[kind].opacity < 0.5), [false, true, true, false]);
+  assert.deepEqual(
+    Array.from(kinds, (kind) => coloured.styles[kind].opacity < 0.5),
+    [false, true, true, false],
+  );
 });
 
 test("one colour over another, as a canvas blends them", () => {
@@ -153,9 +212,12 @@ test("contrast is that of WCAG", () => {
   assert.equal(contrast("#777777", "#777777"), 1);
 });
 
-test("grey stands for the categories beyond the palette, and clusters that share a colour are said to", () => {
+test("grey is for categories beyond the palette; clusters that share a colour are named", () => {
   const group = (/** @type {string} */ fill) => ({ name: "", fill, points: [] });
-  assert.equal(noteOn(["#0072b2", "#8a8a8a"].map(group)), "Grey: categories beyond the sixteen most frequent.");
+  assert.equal(
+    noteOn(["#0072b2", "#8a8a8a"].map(group)),
+    "Grey: categories beyond the sixteen most frequent.",
+  );
   assert.match(noteOn(["#0072b2", "#0072b2"].map(group)), /^Colours repeat/);
   assert.equal(noteOn(["#0072b2", "#d55e00"].map(group)), "");
 });

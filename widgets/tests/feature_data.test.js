@@ -2,11 +2,18 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import feature_data from "../feature_data.js";
 
-/** As `pack` in Python, of a record alone. @param {any} record @param {boolean} [compress] @returns {Promise<DataView>} */
+/**
+ * As `pack` in Python, of a record alone.
+ * @param {any} record
+ * @param {boolean} [compress]
+ * @returns {Promise<DataView>}
+ */
 async function packed(record, compress = false) {
   const arrays = {
-    edges: { dtype: "f4", length: 0, offset: 0 }, residues_total: { dtype: "u4", length: 0, offset: 0 },
-    proteins_total: { dtype: "u4", length: 0, offset: 0 }, index: { dtype: "u4", length: 0, offset: 0 },
+    edges: { dtype: "f4", length: 0, offset: 0 },
+    residues_total: { dtype: "u4", length: 0, offset: 0 },
+    proteins_total: { dtype: "u4", length: 0, offset: 0 },
+    index: { dtype: "u4", length: 0, offset: 0 },
     value: { dtype: "f4", length: 0, offset: 0 },
   };
   const text = JSON.stringify({ record, arrays });
@@ -21,7 +28,10 @@ async function packed(record, compress = false) {
 
 /** @param {number} feature @param {string} accession */
 const bundle = (feature, accession) => ({
-  feature, pinned: [], zero: { residues: {}, proteins: {} }, asked: { accession: "", accessions: [] },
+  feature,
+  pinned: [],
+  zero: { residues: {}, proteins: {} },
+  asked: { accession: "", accessions: [] },
   proteins: [{ accession, sequence: "MK" }],
 });
 
@@ -29,7 +39,8 @@ const bundle = (feature, accession) => ({
 function stateful(state) {
   /** @type {Map<string, (() => void)[]>} */
   const listeners = new Map();
-  const add = (/** @type {string} */ name, /** @type {() => void} */ act) => listeners.set(name, [...(listeners.get(name) ?? []), act]);
+  const add = (/** @type {string} */ name, /** @type {() => void} */ act) =>
+    listeners.set(name, [...(listeners.get(name) ?? []), act]);
   return {
     static: true,
     get: (/** @type {string} */ name) => state[name],
@@ -47,7 +58,9 @@ function stateful(state) {
 /** @param {Record<string, any>} state @param {Record<string, any>} [chosen] */
 async function storeOf(state, chosen = {}) {
   const table = await packed({ columns: [] });
-  const store = feature_data.initialize({ model: stateful({ about: {}, table, problem: "", ...state }) });
+  const store = feature_data.initialize({
+    model: stateful({ about: {}, table, problem: "", ...state }),
+  });
   const link = stateful({ feature: 1, accession: "", accessions: [], pinned: [], ...chosen });
   store.attach(link);
   await settled();
@@ -57,13 +70,18 @@ async function storeOf(state, chosen = {}) {
 const settled = () => new Promise((done) => setTimeout(done, 60));
 
 test("fast changes end with what was selected last, its feature and its structure", async () => {
-  const structure = (/** @type {string} */ accession) => ({ accession, chain: "A", filler: accession.repeat(40_000) });
+  const structure = (/** @type {string} */ accession) => ({
+    accession,
+    chain: "A",
+    filler: accession.repeat(40_000),
+  });
   const kept = { 1: await packed(bundle(1, "P1"), true), 2: await packed(bundle(2, "P2"), true) };
   const kept_structures = { P1: await packed(structure("P1"), true) };
   const { store, link } = await storeOf({ kept, kept_structures });
   link.set({ feature: 2 });
   await settled();
-  link.set({ feature: 1, accession: "P1" }); // both are here, so that only the structure is waited for
+  // both are here, so that only the structure is waited for
+  link.set({ feature: 1, accession: "P1" });
   await Promise.resolve();
   await Promise.resolve();
   link.set({ feature: 2, accession: "P2" }); // which has no structure: found at once

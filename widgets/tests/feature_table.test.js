@@ -10,7 +10,8 @@ function table() {
   return {
     record: {
       columns: ["feature", "maximum", "concept", "category", "f1_test", "cluster"],
-      concept: ["Beta strand", "Helix"], category: ["fold"],
+      concept: ["Beta strand", "Helix"],
+      category: ["fold"],
     },
     arrays: {
       feature: Int32Array.of(10, 11, 12, 110, 14),
@@ -54,7 +55,8 @@ test("a column that is not there is absent, a value that is not there is a dash"
   const names = columnsOf(table()).map(({ name }) => name);
   assert.deepEqual(names, ["feature", "concept", "f1_test", "category", "maximum", "cluster"]);
   const kit = { fixed: (/** @type {number} */ v, /** @type {number} */ n) => v.toFixed(n) };
-  const cells = (/** @type {number} */ row) => columnsOf(table()).map((column) => textOf(kit, table(), column, row));
+  const cells = (/** @type {number} */ row) =>
+    columnsOf(table()).map((column) => textOf(kit, table(), column, row));
   assert.deepEqual(cells(0), ["10", "Helix", "0.35", "fold", "2.0", "3"]);
   assert.deepEqual(cells(1), ["11", "–", "–", "–", "2.0", "–"]);
 });

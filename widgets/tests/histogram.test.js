@@ -5,19 +5,23 @@ import { count, fixed } from "../kit/scales.js";
 
 const BINS = 50;
 
-/** Values, and their counts as numpy.histogram has them: a bin holds its lower edge, the last one both. */
+/**
+ * Values, and their counts as numpy.histogram has them: a bin holds its lower edge, the last one
+ * both.
+ */
 function sample() {
   let seed = 1;
   const random = () => (seed = (seed * 16807) % 2147483647) / 2147483647;
   const edges = edgesOf(1, BINS);
   const values = [...Array.from({ length: 3000 }, random), ...edges.slice(1)];
   const counts = new Uint32Array(BINS);
-  const binOf = (/** @type {number} */ value) => (value === 1 ? BINS - 1 : edges.findIndex((edge) => edge > value) - 1);
+  const binOf = (/** @type {number} */ value) =>
+    value === 1 ? BINS - 1 : edges.findIndex((edge) => edge > value) - 1;
   for (const value of values) counts[binOf(value)]++;
   return { values, edges, counts, binOf };
 }
 
-test("the true count lies between the two, and they are those of the bins inside and touched", () => {
+test("the true count lies between those of the bins inside and of the bins touched", () => {
   const { values, edges, counts, binOf } = sample();
   const ends = [0, 0.013, 0.02, 0.2, 0.333, 0.5, 0.98, 0.99, 1];
   for (const low of ends) {
@@ -25,9 +29,15 @@ test("the true count lies between the two, and they are those of the bins inside
       const [least, most] = within(edges, counts, [low, high]);
       const exact = values.filter((value) => value >= low && value <= high).length;
       assert.ok(least <= exact && exact <= most, `${low} to ${high}: ${least}, ${exact}, ${most}`);
-      const here = [...counts.keys()].map((i) => Math.max(edges[i], low)); // the lowest activation of a bin that may be in the brush
-      const touched = here.filter((v, i) => v <= high && (v < edges[i + 1] || (v === 1 && i === BINS - 1)));
-      assert.equal(most, touched.reduce((all, v) => all + counts[binOf(v)], 0));
+      // the lowest activation of a bin that may be in the brush
+      const here = [...counts.keys()].map((i) => Math.max(edges[i], low));
+      const touched = here.filter(
+        (v, i) => v <= high && (v < edges[i + 1] || (v === 1 && i === BINS - 1)),
+      );
+      assert.equal(
+        most,
+        touched.reduce((all, v) => all + counts[binOf(v)], 0),
+      );
     }
   }
 });
@@ -51,13 +61,26 @@ test("words say whether the count is exact", () => {
   const kit = { count, fixed };
   const edges = [0, 0.5, 1];
   assert.equal(brushWords(kit, edges, [1200, 30], [0.5, 1]), "Brushed 0.50 to 1.00: 30");
-  assert.equal(brushWords(kit, edges, [1200, 30], [0.4, 1]), "Brushed 0.40 to 1.00: between 30 and 1,230, as it cuts bins,");
+  assert.equal(
+    brushWords(kit, edges, [1200, 30], [0.4, 1]),
+    "Brushed 0.40 to 1.00: between 30 and 1,230, as it cuts bins,",
+  );
 });
 
-test("the table has the silent first, and no annotation where there is none", () => {
+test("the table has the silent first, and no annotation column without annotations", () => {
   const head = ["lower", "upper", "total", "annotated"];
   const annotated = { total: [3, 4], annotated: [1, 2], zero: { total: 9, annotated: 5 } };
-  assert.deepEqual(rowsOf([0, 0.5, 1], annotated), [head, [0, 0, 9, 5], [0, 0.5, 3, 1], [0.5, 1, 4, 2]]);
+  assert.deepEqual(rowsOf([0, 0.5, 1], annotated), [
+    head,
+    [0, 0, 9, 5],
+    [0, 0.5, 3, 1],
+    [0.5, 1, 4, 2],
+  ]);
   const alone = { total: [3, 4], annotated: null, zero: { total: 9, annotated: null } };
-  assert.deepEqual(rowsOf([0, 0.5, 1], alone), [head, [0, 0, 9, null], [0, 0.5, 3, null], [0.5, 1, 4, null]]);
+  assert.deepEqual(rowsOf([0, 0.5, 1], alone), [
+    head,
+    [0, 0, 9, null],
+    [0, 0.5, 3, null],
+    [0.5, 1, 4, null],
+  ]);
 });

@@ -4,7 +4,16 @@ import { Bundle, lowerBound } from "../kit/bundle.js";
 
 /** @param {string} accession @param {string} sequence */
 function protein(accession, sequence) {
-  return { accession, sequence, name: "", maximum: 0, mean: 0, position: null, spans: [], structure: false };
+  return {
+    accession,
+    sequence,
+    name: "",
+    maximum: 0,
+    mean: 0,
+    position: null,
+    spans: [],
+    structure: false,
+  };
 }
 
 function bundle(asked = { accession: "", accessions: [] }) {
@@ -31,8 +40,14 @@ function link(fields) {
 
 test("values along a protein, zero where it is silent", () => {
   const found = bundle();
-  assert.deepEqual([0, 1, 2].map((i) => [...found.values(i)]), [[0.5, 0, 1], [0], [0.25, 0, 0, 0, 1.5]]);
-  assert.deepEqual([0, 1, 2].map((i) => [...found.values(i, 1)]), [[0, 0, 0], [0.75], [0, 0, 0, 0, 0]]);
+  assert.deepEqual(
+    [0, 1, 2].map((i) => [...found.values(i)]),
+    [[0.5, 0, 1], [0], [0.25, 0, 0, 0, 1.5]],
+  );
+  assert.deepEqual(
+    [0, 1, 2].map((i) => [...found.values(i, 1)]),
+    [[0, 0, 0], [0.75], [0, 0, 0, 0, 0]],
+  );
   assert.equal(found.values(2), found.values(2)); // made once
 });
 
@@ -40,7 +55,11 @@ test("counts, the axis and the places of proteins", () => {
   const found = bundle();
   assert.equal(found.top, 1.5);
   assert.deepEqual([found.place("P3"), found.place("P9"), found.place("toString")], [2, -1, -1]);
-  assert.deepEqual(found.counts.residues, { total: Uint32Array.of(2, 2), annotated: null, zero: { total: 5 } });
+  assert.deepEqual(found.counts.residues, {
+    total: Uint32Array.of(2, 2),
+    annotated: null,
+    zero: { total: 5 },
+  });
 });
 
 test("a bundle answers for its feature, its pinned ones and its proteins only", () => {
@@ -50,7 +69,8 @@ test("a bundle answers for its feature, its pinned ones and its proteins only", 
   assert.ok(!found.answers(link({ pinned: [] })));
   assert.ok(found.answers(link({ accession: "P2" })));
   assert.ok(!found.answers(link({ accession: "P9" })));
-  assert.ok(bundle({ accession: "P9", accessions: [] }).answers(link({ accession: "P9" }))); // asked for, and not in the run
+  // asked for, and not in the run
+  assert.ok(bundle({ accession: "P9", accessions: [] }).answers(link({ accession: "P9" })));
   assert.ok(found.answers(link({ accessions: ["P1", "P3"] })));
   assert.ok(!found.answers(link({ accessions: ["P1", "P9"] })));
   assert.ok(bundle({ accession: "", accessions: ["P9"] }).answers(link({ accessions: ["P9"] })));

@@ -8,7 +8,8 @@ class Model {
   saved = 0;
   /** @type {[string, () => void][]} */
   heard = [];
-  on = (/** @type {string} */ event, /** @type {() => void} */ act) => void this.heard.push([event, act]);
+  on = (/** @type {string} */ event, /** @type {() => void} */ act) =>
+    void this.heard.push([event, act]);
   off = (/** @type {string} */ event, /** @type {() => void} */ act) =>
     void (this.heard = this.heard.filter(([name, known]) => name !== event || known !== act));
   set = (/** @type {string} */ name, /** @type {any} */ value) => {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { placed } from "../kit/tip.js";
 
-test("words are behind their point, before it where there is no room, and inside whatever is asked", () => {
+test("words come after their point, before it where there is no room, and never outside", () => {
   assert.equal(placed(10, 50, 200), 24);
   assert.equal(placed(134, 50, 200), 148);
   assert.equal(placed(135, 50, 200), 71);

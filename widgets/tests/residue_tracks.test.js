@@ -6,33 +6,63 @@ import { Bundle } from "../kit/bundle.js";
 import { lutOf } from "../kit/colours.js";
 import { activeWithin, cellPixels, strongest, unknownRuns } from "../residue_tracks/cells.js";
 import { hit } from "../residue_tracks/cursor.js";
-import { explained } from "../residue_tracks/key.js";
-import { Axis, extent, geometry, orderedBy, rowAt, scrolledTo, shiftOf, visible } from "../residue_tracks/layout.js";
+import { explained } from "../residue_tracks/legend.js";
+import {
+  Axis,
+  extent,
+  geometry,
+  orderedBy,
+  rowAt,
+  scrolledTo,
+  shiftOf,
+  visible,
+} from "../residue_tracks/layout.js";
 import { selectedWords, shownWords, spansAt, spansOf, tableOf } from "../residue_tracks/words.js";
 
 const THEME = { lut: lutOf(["#000000", "#ffffff"]), faded: "#010203" };
 
 /** @param {Record<string, any>} fields */
 function protein(fields) {
-  return { accession: "P1", name: "", sequence: "MKVL", maximum: 1, mean: 0.5, position: 1, spans: [], structure: false, ...fields };
+  return {
+    accession: "P1",
+    name: "",
+    sequence: "MKVL",
+    maximum: 1,
+    mean: 0.5,
+    position: 1,
+    spans: [],
+    structure: false,
+    ...fields,
+  };
 }
 
 /** @param {any[]} proteins @param {number[]} index @param {number[]} value @param {any} record */
 function bundleOf(proteins, index, value, record = {}) {
-  const arrays = { edges: new Float32Array([0, 1]), index: Uint32Array.from(index), value: Float32Array.from(value) };
+  const arrays = {
+    edges: new Float32Array([0, 1]),
+    index: Uint32Array.from(index),
+    value: Float32Array.from(value),
+  };
   const zero = { residues: {}, proteins: {} };
-  return new Bundle({ record: { feature: 5, proteins, pinned: [], zero, n_firing: proteins.length, ...record }, arrays });
+  return new Bundle({
+    record: { feature: 5, proteins, pinned: [], zero, n_firing: proteins.length, ...record },
+    arrays,
+  });
 }
 
 /** @param {Uint8ClampedArray} rgba @returns {number[][]} */
 function cells(rgba) {
-  return Array.from({ length: rgba.length / 4 }, (_, i) => Array.from(rgba.subarray(4 * i, 4 * i + 4)));
+  return Array.from({ length: rgba.length / 4 }, (_, i) =>
+    Array.from(rgba.subarray(4 * i, 4 * i + 4)),
+  );
 }
 
 test("rows are in the order asked for; silent proteins come last, equal ones stay", () => {
   const proteins = [
-    protein({ maximum: 0.9, mean: 0.1, position: 30 }), protein({ maximum: 0.8, mean: 0.4, position: 2 }),
-    protein({ maximum: 0.8, mean: 0.4, position: 2 }), protein({ maximum: 0, mean: 0, position: null }),
+    protein({ maximum: 0.9, mean: 0.1, position: 30 }),
+    protein({ maximum: 0.8, mean: 0.4, position: 2 }),
+    protein({ maximum: 0.8, mean: 0.4, position: 2 }),
+    protein({ maximum: 0, mean: 0, position: null }),
   ];
   assert.deepEqual(orderedBy(proteins, "maximum"), [0, 1, 2, 3]);
   assert.deepEqual(orderedBy(proteins, "mean"), [1, 2, 0, 3]);
@@ -42,7 +72,10 @@ test("rows are in the order asked for; silent proteins come last, equal ones sta
 
 test("aligned rows have their maximum in column 0", () => {
   const proteins = [protein({ position: 3 }), protein({ sequence: "M".repeat(10), position: 1 })];
-  assert.deepEqual(proteins.map((p) => shiftOf(p, "aligned") + p.position - 1), [0, 0]);
+  assert.deepEqual(
+    proteins.map((p) => shiftOf(p, "aligned") + p.position - 1),
+    [0, 0],
+  );
   assert.deepEqual(extent(proteins, "aligned"), [-2, 10]);
   assert.deepEqual(extent(proteins, "maximum"), [0, 10]);
   assert.deepEqual(extent([], "maximum"), [0, 1]);
@@ -62,7 +95,7 @@ test("a row is found where it is drawn, and scrolled no further than needed", ()
   assert.equal(scrolledTo(g, 0, 20), 21 * g.row - (g.bottom - g.top));
 });
 
-test("zooming keeps the point under the pointer, and ends at whole sequences and at the widest cell", () => {
+test("zooming keeps the point under the pointer, from whole sequences to the widest cell", () => {
   const axis = new Axis();
   axis.cover(0, 1000, 500);
   assert.equal(axis.scale, 0.5);
@@ -84,7 +117,7 @@ test("panning stops at the ends and says so", () => {
   assert.equal(axis.pan(1), false);
 });
 
-test("a column is revealed; one that is seen moves nothing; whole sequences stay whole when the width changes", () => {
+test("a hidden column is revealed, a seen one moves nothing; whole sequences stay whole", () => {
   const axis = new Axis();
   axis.cover(0, 1000, 500);
   axis.zoomTo(10, 0);
@@ -97,10 +130,17 @@ test("a column is revealed; one that is seen moves nothing; whole sequences stay
   assert.equal(axis.scale, 0.25);
 });
 
-test("a cell shows the strongest residue that the brush holds, else it is faded; unknown ones are clear", () => {
+test("a cell shows the strongest brushed residue, else it is faded; unknown ones are clear", () => {
   const values = Float32Array.from([0, 1, 0.2, 0, NaN, NaN]);
-  assert.deepEqual(cells(cellPixels(values, 0, 6, 3, [], THEME)), [[255, 255, 255, 255], [51, 51, 51, 255], [0, 0, 0, 0]]);
-  assert.deepEqual(cells(cellPixels(values, 0, 4, 2, [0.1, 0.5], THEME)), [[1, 2, 3, 255], [51, 51, 51, 255]]);
+  assert.deepEqual(cells(cellPixels(values, 0, 6, 3, [], THEME)), [
+    [255, 255, 255, 255],
+    [51, 51, 51, 255],
+    [0, 0, 0, 0],
+  ]);
+  assert.deepEqual(cells(cellPixels(values, 0, 4, 2, [0.1, 0.5], THEME)), [
+    [1, 2, 3, 255],
+    [51, 51, 51, 255],
+  ]);
   assert.deepEqual(unknownRuns(values, 0, 6), [[4, 6]]);
   assert.equal(strongest(values, 0, 6), 1);
   assert.equal(strongest(Float32Array.from([NaN, 0]), 0, 2), 1);
@@ -117,10 +157,23 @@ test("however many residues share a cell, every one is in exactly one", () => {
 });
 
 test("active residues within the brush are those of the protein alone", () => {
-  const bundle = bundleOf([protein({}), protein({ accession: "P2" })], [0, 3, 4, 6], [0.5, 1, 0.9, 0.1]);
-  assert.deepEqual([0, 1].map((i) => activeWithin(bundle, i, [])), [2, 2]);
-  assert.deepEqual([0, 1].map((i) => activeWithin(bundle, i, [0.8, 1])), [1, 1]);
-  assert.deepEqual([0, 1].map((i) => activeWithin(bundle, i, [0, 0.3])), [0, 1]);
+  const bundle = bundleOf(
+    [protein({}), protein({ accession: "P2" })],
+    [0, 3, 4, 6],
+    [0.5, 1, 0.9, 0.1],
+  );
+  assert.deepEqual(
+    [0, 1].map((i) => activeWithin(bundle, i, [])),
+    [2, 2],
+  );
+  assert.deepEqual(
+    [0, 1].map((i) => activeWithin(bundle, i, [0.8, 1])),
+    [1, 1],
+  );
+  assert.deepEqual(
+    [0, 1].map((i) => activeWithin(bundle, i, [0, 0.3])),
+    [0, 1],
+  );
 });
 
 test("where residues share a pixel the strongest is hit; beside the sequence none is", () => {
@@ -138,42 +191,79 @@ test("where residues share a pixel the strongest is hit; beside the sequence non
 
 test("an annotation that repeats another under a wider concept is said once", () => {
   const span = { start: 2, end: 3, category: "Domain", instance: 1 };
-  const spans = [{ ...span, concept: "Domain_any" }, { ...span, concept: "Domain_SH3" }, { ...span, concept: "Helix", category: "Helix", start: 1 }];
+  const spans = [
+    { ...span, concept: "Domain_any" },
+    { ...span, concept: "Domain_SH3" },
+    { ...span, concept: "Helix", category: "Helix", start: 1 },
+  ];
   const one = protein({ spans });
-  assert.deepEqual(spansAt(one, 2).map((s) => s.concept), ["Domain_SH3", "Helix"]);
-  assert.deepEqual(spansAt(one, 1).map((s) => s.concept), ["Helix"]);
+  assert.deepEqual(
+    spansAt(one, 2).map((s) => s.concept),
+    ["Domain_SH3", "Helix"],
+  );
+  assert.deepEqual(
+    spansAt(one, 1).map((s) => s.concept),
+    ["Helix"],
+  );
   assert.deepEqual(spansOf(one, "Domain_any").best.length, 1);
-  assert.deepEqual(spansOf(one, "Domain_any").others.map((s) => s.concept), ["Helix"]);
-  assert.deepEqual(spansOf(one, "").others.map((s) => s.concept), ["Helix", "Domain_SH3"]);
+  assert.deepEqual(
+    spansOf(one, "Domain_any").others.map((s) => s.concept),
+    ["Helix"],
+  );
+  assert.deepEqual(
+    spansOf(one, "").others.map((s) => s.concept),
+    ["Helix", "Domain_SH3"],
+  );
 });
 
 test("words say what is shown, of how many, and why not all", () => {
   const proteins = [protein({}), protein({ accession: "P2", maximum: 0, position: null })];
   const bundle = bundleOf(proteins, [0], [1], { n_firing: 1234 });
   const state = { shown: 1, among: [0, 1], chosen: false, brush: [], count: String };
-  const sampled = "feature 5: showing 1 of 1234 proteins in which it fires (sampled evenly over strength), and 1 in which it is silent";
+  const sampled =
+    "feature 5: showing 1 of 1234 proteins in which it fires (sampled evenly over strength), " +
+    "and 1 in which it is silent";
   assert.equal(shownWords(bundle, state), sampled);
-  assert.match(shownWords(bundle, { ...state, brush: [0.5, 1] }), /showing 1 of 2 proteins, with residues in the brush 0.50 to 1.00/);
-  assert.match(shownWords(bundle, { ...state, chosen: true, among: [0] }), /showing 1 chosen protein; it fires in 1 of these/);
+  assert.match(
+    shownWords(bundle, { ...state, brush: [0.5, 1] }),
+    /showing 1 of 2 proteins, with residues in the brush 0.50 to 1.00/,
+  );
+  assert.match(
+    shownWords(bundle, { ...state, chosen: true, among: [0] }),
+    /showing 1 chosen protein; it fires in 1 of these/,
+  );
   assert.equal(selectedWords(bundle, 0, "P1", 1, false), "P1 M1: activation 1.00.");
   assert.equal(selectedWords(bundle, 0, "P1", 9, false), "P1 has 4 residues, not 9.");
   assert.equal(selectedWords(bundle, -1, "P9", 1, false), "P9 is not among the proteins shown.");
 });
 
 test("the table has the residues of the rows, within the brush", () => {
-  const spans = [{ start: 4, end: 4, concept: "Active site", category: "Active site", instance: 0 }];
+  const spans = [
+    { start: 4, end: 4, concept: "Active site", category: "Active site", instance: 0 },
+  ];
   const bundle = bundleOf([protein({ spans })], [1, 3], [0.25, 0.75]);
   assert.equal(tableOf(bundle, [0], [], []).length, 5);
   assert.deepEqual(tableOf(bundle, [0], [0.5, 1], []), [
-    ["accession", "position", "letter", "activation", "annotations"], ["P1", 4, "L", 0.75, "Active site"],
+    ["accession", "position", "letter", "activation", "annotations"],
+    ["P1", 4, "L", 0.75, "Active site"],
   ]);
 });
 
-test("the key says the categories without a colour of their own as one", () => {
-  const span = (/** @type {string} */ category) => ({ start: 1, end: 2, concept: category, category, instance: 0 });
+test("the legend says the categories without a colour of their own as one", () => {
+  const span = (/** @type {string} */ category) => ({
+    start: 1,
+    end: 2,
+    concept: category,
+    category,
+    instance: 0,
+  });
   const spans = new Map([[0, { best: [], others: ["A", "B", "B", "C", "D", "D"].map(span) }]]);
   const bundle = { record: { best: null }, sparse: [] };
   const colours = { A: "#0072b2", B: "#8a8a8a", C: "#8a8a8a", D: "#d55e00" };
   const found = explained(bundle, spans, colours).map(({ text, category }) => [text, category]);
-  assert.deepEqual(found, [["other categories", "B"], ["D", "D"], ["A", "A"]]);
+  assert.deepEqual(found, [
+    ["other categories", "B"],
+    ["D", "D"],
+    ["A", "A"],
+  ]);
 });

@@ -10,18 +10,43 @@ import { effectWords, residueWords, valueWords } from "../sequence_playground/wo
 
 const best = { concept: "Domain_any", category: "Domain", f1_test: 0.4 };
 const rows = [
-  { feature: 761, best, chosen: true, reference: { maximum: 0.75, position: 2 }, mutant: { maximum: 0, position: null },
-    change: { reference: 0.75, mutant: 0, change: -0.75, position: 2 } },
-  { feature: 5, best: null, chosen: false, reference: { maximum: 0.5, position: 1 }, mutant: { maximum: 0.5, position: 1 },
-    change: null },
+  {
+    feature: 761,
+    best,
+    chosen: true,
+    reference: { maximum: 0.75, position: 2 },
+    mutant: { maximum: 0, position: null },
+    change: { reference: 0.75, mutant: 0, change: -0.75, position: 2 },
+  },
+  {
+    feature: 5,
+    best: null,
+    chosen: false,
+    reference: { maximum: 0.5, position: 1 },
+    mutant: { maximum: 0.5, position: 1 },
+    change: null,
+  },
 ];
 const record = {
-  name: "P1", accession: "P1", sequence: "MAK", mutant: "MVK", mutations: [{ position: 2, before: "A", after: "V" }],
-  rows, stretches: [], n_concepts: 0, n_features: 1, n_changed: 1, largest: 0.75,
+  name: "P1",
+  accession: "P1",
+  sequence: "MAK",
+  mutant: "MVK",
+  mutations: [{ position: 2, before: "A", after: "V" }],
+  rows,
+  stretches: [],
+  n_concepts: 0,
+  n_features: 1,
+  n_changed: 1,
+  largest: 0.75,
 };
 const arrays = {
-  reference_bounds: Uint32Array.of(0, 1, 2), reference_index: Uint16Array.of(1, 0), reference_value: Float32Array.of(0.75, 0.5),
-  mutant_bounds: Uint32Array.of(0, 0, 1), mutant_index: Uint16Array.of(0), mutant_value: Float32Array.of(0.5),
+  reference_bounds: Uint32Array.of(0, 1, 2),
+  reference_index: Uint16Array.of(1, 0),
+  reference_value: Float32Array.of(0.75, 0.5),
+  mutant_bounds: Uint32Array.of(0, 0, 1),
+  mutant_index: Uint16Array.of(0),
+  mutant_value: Float32Array.of(0.5),
 };
 
 test("every letter is found where it is drawn, at every width", () => {
@@ -68,8 +93,14 @@ test("a reading knows the reference, the mutant and the change", () => {
 test("sentences are exact", () => {
   const reading = new Reading({ record, arrays });
   const largest = "largest: feature 761 (Domain_any) 0.75 → 0.00 at residue 2.";
-  assert.equal(effectWords(reading, 0.05), `A2V: 1 feature changes by more than 0.05 of its maximum; ${largest}`);
-  assert.equal(residueWords(reading, 2, 0), "Residue 2: valine (V, A in the reference); feature 761: 0.75 → 0.00");
+  assert.equal(
+    effectWords(reading, 0.05),
+    `A2V: 1 feature changes by more than 0.05 of its maximum; ${largest}`,
+  );
+  assert.equal(
+    residueWords(reading, 2, 0),
+    "Residue 2: valine (V, A in the reference); feature 761: 0.75 → 0.00",
+  );
   assert.equal(residueWords(reading, 1, 1), "Residue 1: methionine (M); feature 5: 0.50");
   assert.equal(valueWords(reading, reading.rows[1]), "unchanged");
 });
@@ -89,6 +120,9 @@ test("rows and positions are found where they are drawn", () => {
 test("the scale of changes is symmetric about none", () => {
   assert.equal(limitOf(0.3), 0.5);
   assert.equal(limitOf(1.4), 1);
-  assert.deepEqual([-2, -0.5, 0, 0.5].map((change) => changeStep(change, 0.5)), [0, 0, 128, 255]);
+  assert.deepEqual(
+    [-2, -0.5, 0, 0.5].map((change) => changeStep(change, 0.5)),
+    [0, 0, 128, 255],
+  );
   assert.deepEqual([-0.501, 0.004, 0.5].map(signed), ["−0.50", "0.00", "+0.50"]);
 });

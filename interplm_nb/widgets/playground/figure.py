@@ -23,7 +23,8 @@ CHANGE_SCALE = (
     "#f08c2c",
     "#d95f02",
 )
-"""From a loss (purple) over nothing (light grey) to a gain (orange), after PuOr of ColorBrewer, which any colour vision tells apart."""
+"""From a loss (purple) over nothing (light grey) to a gain (orange), after PuOr of ColorBrewer; any
+colour vision tells them apart."""
 
 CHANGE_SCALE_ON_DARK = (
     "#c9b8ff",
@@ -42,16 +43,20 @@ PRINTED = 20
 """Features of the printed figure."""
 
 MOST_CELLS = 300
-"""Cells across a printed strip; where there are more residues a cell shows the greatest of several, in size."""
+"""Cells across a printed strip; with more residues, a cell shows the largest in size of several."""
 
 LIMITS = (0.1, 0.25, 0.5, 1.0)
-"""Ends of the scale of changes: the least that holds the greatest change; what is beyond 1 stays at the end."""
+"""Ends of the scale of changes: the least that holds the largest change; beyond 1 stays at the
+end."""
 
 
 def playground_figure(
     packed: tuple[dict[str, Any], dict[str, np.ndarray]] | None, title: str, length: int = 0
 ) -> "Figure":
-    """One row per feature along the sequence: activations of the reference and, with mutations, what they change. `packed`: see `packed_result`."""
+    """One row per feature along the sequence, as `packed_result` gives it.
+
+    Activations of the reference and, with mutations, what they change.
+    """
     if packed is None:
         figure = blank(4.6, 0.7)
         figure.text(0.02, 0.5, textwrap.fill(title, 90), fontsize=7, va="center")
@@ -100,7 +105,7 @@ def playground_figure(
 
 
 def limit_of(largest: float) -> float:
-    """The end of the scale of changes for a greatest change."""
+    """The end of the scale of changes for the largest change."""
     return next((limit for limit in LIMITS if largest <= limit), LIMITS[-1])
 
 
@@ -159,7 +164,7 @@ def _strips(
 
 
 def _cells(values: np.ndarray) -> np.ndarray:
-    """At most `MOST_CELLS` columns: of several residues the value that is greatest in size."""
+    """At most `MOST_CELLS` columns: of several residues the value largest in size."""
     length = values.shape[1]
     if length <= MOST_CELLS:
         return values

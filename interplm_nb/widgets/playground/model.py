@@ -5,7 +5,7 @@ from interplm_nb.plm import fetching
 
 
 def missing_words(run: Run) -> dict[str, str]:
-    """text, button and licence, for a person, where the model's weights are not here; else empty."""
+    """text, button and licence where the model's weights must be fetched; else empty."""
     model = run.model()
     wanted = fetching.to_fetch(model.weights) if model and model.record else None
     if wanted is None:

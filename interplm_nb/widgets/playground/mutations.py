@@ -35,7 +35,7 @@ class Named(NamedTuple):
 def read_one(text: str, longest: int) -> Named:
     """One sequence, plain or as FASTA, in upper-case letters of `LETTERS`.
 
-    InputError for what is none or has over `longest` residues, with the way out.
+    InputError, with what to do, where there is no sequence or it has over `longest` residues.
     """
     header, _, rest = (
         text.strip().partition("\n") if text.lstrip().startswith(">") else ("", "", text)
@@ -53,7 +53,7 @@ def read_one(text: str, longest: int) -> Named:
 
 
 class Mutation(NamedTuple):
-    """A substitution: position from 1, the letter that is there and the one that takes its place."""
+    """A substitution: position from 1, the letter there and the letter that replaces it."""
 
     position: int
     before: str
@@ -64,7 +64,25 @@ class Mutation(NamedTuple):
 
 
 def read_mutations(written: Sequence[str], sequence: str) -> list[Mutation]:
-    """Substitutions in `sequence`, by position. ValueError for one that is not written as A12V, does not fit the sequence, or comes twice."""
+    """Substitutions in `sequence`, by position.
+
+    Parameters
+    ----------
+    written
+        Such as "A12V": the letter there, its position from 1, the new letter.
+    sequence
+        The reference.
+
+    Raises
+    ------
+    ValueError
+        One is not written so, does not fit the sequence, or comes twice.
+
+    Examples
+    --------
+    >>> read_mutations(["K3R", "M1V"], "MAK")
+    [Mutation(position=1, before='M', after='V'), Mutation(position=3, before='K', after='R')]
+    """
     found = sorted(_read(text, sequence) for text in written)
     for one, other in pairwise(found):
         if one.position == other.position:

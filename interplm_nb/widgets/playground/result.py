@@ -1,4 +1,4 @@
-"""What features do along a sequence and along a mutant of it: tables, and what is sent to the playground."""
+"""What features do along a sequence and its mutant: tables, and what the playground is sent."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -14,11 +14,17 @@ N_CONCEPTS = 8
 """Concepts whose stretches are shown, the surest first."""
 
 CHANGED = 0.05
-"""A feature counts as changed where it changes by more than this share of its maximum on train, at any residue."""
+"""A feature counts as changed if it changes by more than this share of its training maximum, at any
+residue."""
 
 EFFECTS: dict[str, Any] = {
-    "feature": pl.UInt32, "label": pl.String, "reference": pl.Float32, "mutant": pl.Float32, "change": pl.Float32, "position": pl.Int64,
-}  # fmt: skip
+    "feature": pl.UInt32,
+    "label": pl.String,
+    "reference": pl.Float32,
+    "mutant": pl.Float32,
+    "change": pl.Float32,
+    "position": pl.Int64,
+}
 """Columns of `effects`."""
 
 
@@ -32,7 +38,7 @@ class Reading(NamedTuple):
 
 
 class Peaks(NamedTuple):
-    """The features that are not 0 everywhere, ascending, and where each is greatest in size."""
+    """The features that are not 0 everywhere, ascending, and where each is largest in size."""
 
     features: np.ndarray
     """int64 [n]."""
@@ -43,7 +49,7 @@ class Peaks(NamedTuple):
 
 
 def peaks(values: csr_array) -> Peaks:
-    """The greatest value in size of each column [length, n_features]; columns of zeros are left out."""
+    """The largest value in size of each column [length, n_features]; zero columns are left out."""
     columns = csc_array(values)
     columns.eliminate_zeros()
     feature = np.repeat(np.arange(len(columns.indptr) - 1), np.diff(columns.indptr))
@@ -68,10 +74,11 @@ def at(values: csr_array, rows: np.ndarray, features: np.ndarray) -> np.ndarray:
 
 
 def effects(reference: csr_array, mutant: csr_array, labels: Mapping[int, str]) -> pl.DataFrame:
-    """The features that differ between two sequences of one length, the greatest change first; columns of `EFFECTS`.
+    """The features that differ between two sequences of equal length, the largest change first.
 
-    position (from 1) is where a feature changes most, the first of equals; reference and mutant are its activations there (unit `max`), change is
-    mutant - reference. label: the concept that the feature matches best on validation, null where it matches none.
+    Columns of `EFFECTS`: position (from 1) is where a feature changes most, the first of equals;
+    reference and mutant are its activations there (unit `max`), change is mutant - reference; label
+    is the feature's best concept on validation, null where it matches none.
     """
     found = peaks(csr_array(mutant - reference))
     columns = {
@@ -89,7 +96,7 @@ def effects(reference: csr_array, mutant: csr_array, labels: Mapping[int, str]) 
 
 
 def strongest(values: csr_array) -> np.ndarray:
-    """int64: the features that fire, by their maximum, the greatest first."""
+    """int64: the features that fire, by their maximum, the largest first."""
     found = peaks(values)
     return found.features[np.lexsort((found.features, -found.values))]
 
@@ -100,10 +107,11 @@ def packed_result(
     selected: int,
     changes: pl.DataFrame,
 ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """Record and arrays of `packing.pack` for the reading of a reference, and of a mutant where there is a second.
+    """Record and arrays of `packing.pack` for a reference, and for a mutant where there is one.
 
-    rows: the first `N_FEATURES` features and the selected one, each with its best concept, maxima and positions, and its row of `changes`. Arrays
-    `<which>_index` (u2, from 0) and `<which>_value` (f4) hold their activations end to end; `<which>_bounds` (u4) says where each row's begin.
+    rows: the first `N_FEATURES` features and the selected one, each with its best concept, maxima
+    and positions, and its row of `changes`. Arrays `<which>_index` (u2, from 0) and `<which>_value`
+    (f4) hold their activations end to end; `<which>_bounds` (u4) says where each row begins.
     """
     names = ("reference", "mutant")[: len(readings)]
     order = (
@@ -135,7 +143,7 @@ def packed_result(
 
 
 def _along(name: str, values: csr_array, rows: list[dict[str, Any]]) -> dict[str, np.ndarray]:
-    """The rows' activations, and each row's `<name>`: maximum and position (null where it is silent)."""
+    """The rows' activations; each row also gets `<name>`: maximum and position (null: silent)."""
     columns = csc_array(csc_array(values)[:, [row["feature"] for row in rows]])
     columns.sort_indices()
     for row, first, last in zip(rows, columns.indptr, columns.indptr[1:], strict=False):
@@ -154,7 +162,7 @@ def _along(name: str, values: csr_array, rows: list[dict[str, Any]]) -> dict[str
 
 
 def _concepts(names: Sequence[str], readings: Sequence[Reading]) -> dict[str, Any]:
-    """Stretches of the `N_CONCEPTS` surest concepts of all readings, and how many concepts there are."""
+    """Stretches of the `N_CONCEPTS` surest concepts of all readings, and the number of concepts."""
     wanted = ("which", "concept", "category", "feature", "start", "end", "confidence")
     tables = [
         r.concepts.with_columns(which=pl.lit(n)).select(wanted)

@@ -1,4 +1,4 @@
-"""Type or paste a sequence, see its features and concepts, change a residue, see what changes."""
+"""Type or paste a sequence, see its features and concepts, change a residue, see the effect."""
 
 import logging
 from collections import OrderedDict
@@ -60,13 +60,28 @@ class Asked(Protocol):
 
 
 class SequencePlayground(View):
-    """A sequence of one's own: which features fire where, what they name, what a mutation changes.
+    """Your own sequence: which features fire where, what they name, what a mutation changes.
 
-    Substitutions are made residue by residue; every feature is compared on every residue. Needs the
-    model and a running kernel. `annotator` reads sequences; by default the run's own, loaded at the
-    first sequence (torch is imported only then). Where the model's weights are not here nothing is
-    read: a button asks first, and `fetch` does what it does. Where the run's SAE was trained on the
-    embedded model, so are its answers: `data.about["note"]`.
+    Substitutions are made residue by residue, and every feature is compared on every residue. It
+    needs the model and a running kernel. Where the model's weights are missing nothing is read: a
+    button asks first, and `fetch` does the same. If the run's SAE was trained on the embedded
+    model, the answers come from it too: `data.about["note"]`.
+
+    Parameters
+    ----------
+    data
+        The features of a run; `workbench.data`, for one linked with a workbench.
+    annotator
+        Reads sequences; default: the run's own, loaded with torch at the first sequence.
+    **settings
+        Traits: sequence, mutations, min_confidence.
+
+    Examples
+    --------
+    >>> from interplm_nb.pipeline.run import Run
+    >>> play = SequencePlayground(FeatureData(Run.shipped()))
+    >>> play.about["limit"] > 0, play.sequence
+    (True, '')
     """
 
     _esm = assets.esm("sequence_playground")
@@ -182,7 +197,7 @@ class SequencePlayground(View):
         self._tell_done()
 
     def _show(self, text: str) -> None:
-        """Read a text anew: without mutations, under its own name."""
+        """Read a new text: without mutations, under its own name."""
         before = self.sequence, self.mutations
         self.sequence = text
         self.mutations = []
@@ -221,12 +236,17 @@ class SequencePlayground(View):
             self._look_again()
 
     def effects(self) -> pl.DataFrame:
-        """What the mutations change, on all features, the greatest change first.
+        """What the mutations change, on all features, the largest change first.
 
-        Empty without a mutation. Columns: feature (u32); label, the concept that it matches best on
-        validation (null: none); reference, mutant (f32, activations in shares of the maximum on
-        training proteins) and change, their difference, at `position` (i64, from 1), where it is
-        greatest. Raises what the annotator does, PipelineError where the weights are not here.
+        Empty without a mutation. Raises what the annotator raises, and PipelineError where the
+        weights are missing.
+
+        Returns
+        -------
+        polars.DataFrame
+            feature (u32); label, its best concept on validation (null: none); reference and mutant
+            (f32, activations in shares of the maximum on training proteins) and change, their
+            difference, at `position` (i64, from 1), where it is largest.
         """
         readings = self._current()
         return (
@@ -239,8 +259,8 @@ class SequencePlayground(View):
         """Every substitution of one residue of the reference, each on its own.
 
         The features that change by more than 0.05 of their maximum, anywhere. Columns: mutation,
-        letter, and those of `effects`; by letter, then the greatest change first. ValueError for a
-        position that is none.
+        letter, and those of `effects`; by letter, then the largest change first. ValueError for a
+        position outside the sequence.
         """
         return self._scan(position).filter(pl.col("change").abs() > CHANGED)
 

@@ -1,4 +1,5 @@
-"""A structure for print: the trace of its alpha carbons, coloured by activation. No display and no WebGL is needed."""
+"""A structure for print: the trace of its alpha carbons, coloured by activation; needs no
+display."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 BROKEN = 4.5
-"""Angstrom between alpha carbons beyond which two residues are not neighbours: a peptide bond keeps them 3.8 apart."""
+"""Angstrom between alpha carbons beyond which the chain is broken: a peptide bond keeps them 3.8
+apart."""
 SCALE_BAR = 10.0
 _THICK, _THIN, _CASING = 3.0, 1.2, 1.6
 _CLEAR = 2.5
@@ -31,10 +33,11 @@ def trace(
     brush: tuple[float, ...] = (),
     position: int | None = None,
 ) -> "Figure":
-    """The chain seen along its shortest principal axis, nearer parts over farther ones, N-terminus on the left.
+    """The chain seen along its shortest principal axis, N-terminus on the left.
 
-    `values` float [protein length]: activations in unit `max`, by UniProt position. Residues outside the brush are thin and grey, those without
-    a position ochre; `position` is circled.
+    Nearer parts are drawn over farther ones. `values` float [protein length]: activations in unit
+    `max`, by UniProt position. Residues outside the brush are thin and grey, those without a
+    position ochre; `position` is circled.
     """
     carbons, positions = _carbons(structure)
     known = (positions > 0) & (positions <= len(values))
@@ -48,7 +51,8 @@ def trace(
     _draw_marks(axes, seen, positions, position)
     n = int(np.count_nonzero(known))
     axes.set_title(
-        f"Feature {feature} on {structure.accession}\n{n} of {len(values)} residues, chain {structure.chain}",
+        f"Feature {feature} on {structure.accession}\n"
+        f"{n} of {len(values)} residues, chain {structure.chain}",
         fontsize=8,
         loc="left",
     )
@@ -64,7 +68,10 @@ def no_structure(words: str) -> "Figure":
 
 
 def projected(points: np.ndarray) -> np.ndarray:
-    """Points [n, 3] in their principal axes, the longest first; the third points to the viewer. A rotation, never a reflection: hands stay."""
+    """Points [n, 3] in their principal axes, the longest first; the third points to the viewer.
+
+    A rotation, never a reflection: hands stay.
+    """
     centred = points - points.mean(axis=0)
     axes = np.linalg.svd(centred, full_matrices=False)[2]
     if (centred[-1] - centred[0]) @ axes[0] < 0:
@@ -83,7 +90,10 @@ def _carbons(structure: Structure) -> tuple[np.ndarray, np.ndarray]:
 def _draw_chain(
     axes: "Axes", seen: np.ndarray, activation: np.ndarray, brush: tuple[float, ...]
 ) -> None:
-    """A smooth line through the carbons, in short pieces from the farthest to the nearest; white around each where it passes over a farther part."""
+    """A smooth line through the carbons, in short pieces from the farthest to the nearest.
+
+    White surrounds each piece where it passes over a farther part.
+    """
     from matplotlib.collections import LineCollection
     from matplotlib.colors import to_rgba
 
@@ -109,7 +119,10 @@ def _draw_chain(
 
 
 def _pieces(seen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Short lines [n, 2, 3] along a spline through each unbroken part of the chain, and the residue that each is nearest to."""
+    """Short lines [n, 2, 3] along a spline through each unbroken part of the chain.
+
+    With the residue that each is nearest to.
+    """
     breaks = np.flatnonzero(np.linalg.norm(np.diff(seen, axis=0), axis=1) > BROKEN) + 1
     pieces, residues = [], []
     for part in np.split(np.arange(len(seen)), breaks):
@@ -125,7 +138,10 @@ def _pieces(seen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _smooth(points: np.ndarray) -> np.ndarray:
-    """Catmull and Rom's spline through points [n, 3], `_PER_RESIDUE` steps between neighbours: float64 [_PER_RESIDUE (n - 1) + 1, 3]."""
+    """Catmull and Rom's spline through points [n, 3], `_PER_RESIDUE` steps between neighbours.
+
+    float64 [_PER_RESIDUE (n - 1) + 1, 3].
+    """
     slopes = np.gradient(points, axis=0)
     t = np.linspace(0, 1, _PER_RESIDUE, endpoint=False)[None, :, None]
     (here, there), (leave, arrive) = (

@@ -10,12 +10,15 @@ from interplm_nb.readers.structure_files import StructureFiles
 from interplm_nb.readers.structures import Structure
 
 Structures = Mapping[str, Callable[[], Structure]] | StructureFiles | Path | str | None
-"""A function per accession that loads a `Structure`; or `StructureFiles`; or a folder of files named by accession; None: the embedded ones, and
-models of AlphaFold DB that are in the cache."""
+"""A function per accession that loads a `Structure`; or `StructureFiles`; or a folder of files
+named by accession; None: the embedded ones, and cached models of AlphaFold DB."""
 
 
 def loaders(structures: Structures, proteins: Proteins) -> dict[str, Callable[[], Structure]]:
-    """A function for each protein that has a structure; nothing is read or downloaded before it is called."""
+    """A function for each protein that has a structure.
+
+    Nothing is read or downloaded before it is called.
+    """
     if isinstance(structures, Mapping):
         return dict(structures)
     if isinstance(structures, Path | str):
@@ -29,7 +32,7 @@ def loaders(structures: Structures, proteins: Proteins) -> dict[str, Callable[[]
 
 
 def _embedded(accession: str, sequence: str) -> Structure:
-    """The embedded structure; mapped anew, by alignment, where the run has another sequence of this accession than the embedded map is of."""
+    """The embedded structure, mapped again by alignment where the run has another sequence."""
     structure = demo.structure(accession)
     if structure.is_of(sequence):
         return structure

@@ -1,6 +1,7 @@
-"""A coloured structure for the programs that make figures of molecules: UCSF ChimeraX and PyMOL.
+"""A coloured structure for the programs that draw molecules: UCSF ChimeraX and PyMOL.
 
-Syntax after ChimeraX's user guide (color byattribute, key, 2dlabels, atom specification) and PyMOL's (spectrum, ramp_new, selection algebra).
+Syntax after ChimeraX's user guide (color byattribute, key, 2dlabels, atom specification) and
+PyMOL's (spectrum, ramp_new, selection algebra).
 """
 
 import re
@@ -26,14 +27,37 @@ def write_scripts(
     name: str = "",
     threshold: float = STICKS_FROM,
 ) -> list[Path]:
-    """Write `<name>.pdb`, `<name>.cxc` (ChimeraX) and `<name>.pml` (PyMOL) into a folder; open a script from there, in either program.
+    """Write `<name>.pdb`, `<name>.cxc` (ChimeraX) and `<name>.pml` (PyMOL) into a folder.
 
-    `values` float [protein length]: activations in unit `max` by UniProt position, as in `bfactor_pdb`, which makes the PDB file: B-factors are
-    activations x 100. Colours are those of all views, from 0 to the maximum; residues without a UniProt position have a colour of their own;
-    side chains are drawn from an activation of `threshold`, which is included. `name` is `feature_<feature>_<accession>` where none is given; of it
-    and of all other text only ASCII letters, digits, `.`, `_` and `-` reach file names and scripts.
+    Open a script from there, in either program. Colours are those of all views, from 0 to the
+    maximum; residues without a UniProt position have a colour of their own. Only ASCII letters,
+    digits, `.`, `_` and `-` of any text reach file names and scripts.
 
-    Raises ValueError for values that do not fit, before anything is written.
+    Parameters
+    ----------
+    structure
+        One chain, mapped to UniProt positions.
+    values
+        float [protein length]: activations in unit `max` by UniProt position, as in
+        `bfactor_pdb`, which makes the PDB file; B-factors are activations x 100.
+    folder
+        Where the files go.
+    feature, source
+        Named in titles and comments.
+    name
+        Of the files; default: `feature_<feature>_<accession>`.
+    threshold
+        Side chains are drawn at or above this activation.
+
+    Returns
+    -------
+    list of Path
+        The three files.
+
+    Raises
+    ------
+    ValueError
+        `values` do not fit the structure; nothing is written then.
     """
     coordinates = bfactor_pdb(structure, values)
     name = safe_name(name or f"feature_{feature}_{structure.accession}")
@@ -42,7 +66,8 @@ def write_scripts(
     )
     about = [
         f"Feature {feature} of {safe_name(source)} on {protein} ({file}, chain {chain}).",
-        "B-factors are activations in percent of the feature's maximum on training proteins; -1: no UniProt position, activation unknown.",
+        "B-factors are activations in percent of the feature's maximum on training proteins; "
+        "-1: no UniProt position, activation unknown.",
         f"Side chains from an activation of {threshold:g} of the maximum.",
     ]
     texts = {
@@ -61,17 +86,25 @@ def write_scripts(
 
 
 def safe_name(text: str) -> str:
-    """A text as part of a file's name or of a script: ASCII letters, digits, `.`, `_` and `-` are kept, 80 at most; whatever else becomes `_`."""
+    """A text as part of a file name or script.
+
+    Runs of characters other than ASCII letters, digits, `.`, `_` and `-` become `_`; 80 characters
+    are kept.
+
+    >>> safe_name("sp|P0A/7Z4")
+    'sp_P0A_7Z4'
+    """
     return re.sub(r"[^A-Za-z0-9._-]+", "_", text)[:80].strip("._-") or "unnamed"
 
 
 def _object_name(name: str) -> str:
-    """The structure's name within a program; begins so that it is no word of the program's own language."""
+    """The structure's name within a program, prefixed so that it is no keyword there."""
     return "iplm_" + re.sub(r"[.-]", "_", name)
 
 
 def _chimerax(name: str, feature: int, threshold: float) -> str:
     model = f'##name="{_object_name(name)}"'
+    palette = f"palette {':'.join(SCALE)} range 0,{PERCENT:g}"
     # labels at every other stop: nine numbers do not fit beside one another
     key = " ".join(
         f"{colour}:{f'{stop:g}' if i % 2 == 0 else ''}"
@@ -83,7 +116,7 @@ def _chimerax(name: str, feature: int, threshold: float) -> str:
             "set bgColor white",
             f"hide {model} atoms",
             f"show {model} & protein cartoons",
-            f"color byattribute bfactor {model} & protein target ac palette {':'.join(SCALE)} range 0,{PERCENT:g}",
+            f"color byattribute bfactor {model} & protein target ac {palette}",
             f"color {model} & protein & @@bfactor<0 {NOT_IN_STRUCTURE} target ac",
             f"show {model} & sidechain & @@bfactor>={threshold * PERCENT:g} atoms",
             f"style {model} & protein stick",
@@ -101,6 +134,7 @@ def _chimerax(name: str, feature: int, threshold: float) -> str:
 def _pymol(name: str, threshold: float) -> str:
     model = _object_name(name)
     colours = [colour.replace("#", "0x") for colour in SCALE]
+    stops = ", ".join(f"{stop:g}" for stop in _STOPS)
     return "\n".join(
         [
             f"load {name}.pdb, {model}",
@@ -110,12 +144,13 @@ def _pymol(name: str, threshold: float) -> str:
             f"set cartoon_discrete_colors, 1, {model}",
             f"spectrum b, {' '.join(colours)}, {model} and polymer and b > -0.5, 0, {PERCENT:g}",
             f"color {NOT_IN_STRUCTURE.replace('#', '0x')}, {model} and polymer and b < -0.5",
-            f"show sticks, {model} and polymer and (sidechain or name CA) and not b < {threshold * PERCENT:g}",
+            f"show sticks, {model} and polymer and (sidechain or name CA) "
+            f"and not b < {threshold * PERCENT:g}",
             f"show sticks, {model} and organic",
             f"show spheres, {model} and inorganic",
             f"util.cbag {model} and not polymer",
             "# the key, in activation / maximum",
-            f"ramp_new {model}_key, none, [{', '.join(f'{stop:g}' for stop in _STOPS)}], [{', '.join(map(_rgb, SCALE))}]",
+            f"ramp_new {model}_key, none, [{stops}], [{', '.join(map(_rgb, SCALE))}]",
             f"orient {model}",
             "",
         ]

@@ -1,6 +1,7 @@
 """A structure coloured by a feature's activation, in nglview.
 
-Colours are B-factors (activation x 100) on a declared scale, not a custom scheme: they survive in saved notebooks and static pages.
+Colours are B-factors (activation x 100) on a declared scale, not a custom scheme: so they survive
+in saved notebooks and static pages.
 """
 
 import re
@@ -26,11 +27,20 @@ _PICKED = re.compile(r"\[\w*\](-?\d+)(?:\^(\w))?")
 def show_nglview(
     structure: Structure, values: np.ndarray, selection: Selection | None = None
 ) -> "nglview.NGLWidget":
-    """An nglview widget of one chain, coloured from grey (0) to dark blue (1); ochre where the activation is unknown.
+    """An nglview widget of one chain, coloured from grey (0) to dark blue (1); ochre: unknown.
 
-    `values` float [protein length]: activations in unit `max`, by UniProt position. With a `selection`, a click on a residue sets its accession and
-    position, and its feature and brush colour the chain anew, all through the kernel: residues outside the brush turn pale. A selection
-    that belongs to no data has no other feature's activations; the values stay.
+    With a `selection`, a click on a residue sets its accession and position, and its feature and
+    brush recolour the chain, all through the kernel; residues outside the brush turn pale. A
+    selection without data has no activations of other features, so the values stay.
+
+    Parameters
+    ----------
+    structure
+        One chain, mapped to UniProt positions.
+    values
+        float [protein length]: activations in unit `max`, by UniProt position.
+    selection
+        The selection to follow and to set; default: none.
     """
     with capture_output():  # importing nglview displays a widget of its own
         import nglview
@@ -75,7 +85,10 @@ def _inside(values: np.ndarray, brush: list[float]) -> np.ndarray:
 
 
 def _numbers(structure: Structure, wanted: np.ndarray, suffix: str = "") -> str:
-    """NGL's selection of the residues whose position is `wanted`, bool [protein length]; "none" where there is none."""
+    """NGL's selection of the residues whose position is `wanted`, bool [protein length].
+
+    "none" where there is no such residue.
+    """
     numbers = sorted(
         number for number, position in structure.positions.items() if wanted[position - 1]
     )
@@ -104,7 +117,7 @@ def _link(
             )
             drawn["feature"] = selection.feature
         view.remove_component(view._ngl_component_ids[0])
-        view._ngl_msg_archive = []  # a saved notebook replays it, and would begin with drawings of the component that is gone
+        view._ngl_msg_archive = []  # a saved notebook would replay the removed component
         _draw(view, structure, drawn["values"], selection.brush)
 
     view.observe(picked, "picked")

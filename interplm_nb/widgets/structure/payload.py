@@ -1,7 +1,8 @@
-"""What a browser gets of one structure: PDB text reduced to what is drawn, in which every atom carries its UniProt position.
+"""What a browser gets of one structure: PDB text of what is drawn, with UniProt positions.
 
-The position stands in the B-factor column. So it travels with its atom: NGL gives it back as `atom.bfactor` when it colours and when an atom is
-picked, and no table of residues has to agree with the order in which NGL counts them.
+The position stands in the B-factor column, so it travels with its atom: NGL gives it back as
+`atom.bfactor` when it colours and when an atom is picked, and no table of residues has to agree
+with the order in which NGL counts them.
 """
 
 from typing import Any
@@ -14,11 +15,11 @@ from interplm_nb.readers.structures import UNKNOWN_LIGAND, Structure
 from interplm_nb.widgets.packing import pack
 
 UNMAPPED = 0
-"""In place of a position: an amino acid of the chain that has none. Its activation is unknown."""
+"""Instead of a position: an amino acid of the chain that has none. Its activation is unknown."""
 LIGAND = -1
-"""In place of a position: an atom of the chain that is no amino acid."""
+"""Instead of a position: an atom of the chain that is no amino acid."""
 OTHER_CHAIN = -2
-"""In place of a position: an atom of another chain of the entry."""
+"""Instead of a position: an atom of another chain of the entry."""
 MOST_OTHERS = 20_000
 """Atoms of other chains that are sent."""
 _BACKBONE = ("N", "CA", "C", "O")
@@ -26,14 +27,17 @@ _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 
 
 def payload(structure: Structure) -> bytes:
-    """One structure for the browser, as `packing.pack` writes it, gzipped: a record, and `pdb`, uint8, PDB text in ASCII.
+    """One structure for the browser, as `packing.pack` writes it, gzipped.
 
-    The text holds the chain with its ligands, without hydrogens, and for context other chains of the entry: whole ones, nearest first, up to
-    20,000 atoms, their amino acids as backbone. B-factor column: UniProt position from 1; 0 an amino acid without one; -1 a ligand of
-    the chain; -2 another chain. Coordinates have two decimals, in angstrom; serial numbers are blank. Two superposed proteins are two payloads.
+    Array `pdb` (uint8) is PDB text in ASCII: the chain with its ligands, without hydrogens, and for
+    context other chains of the entry: whole ones, nearest first, up to 20,000 atoms, their amino
+    acids as backbone. B-factor column: UniProt position from 1; 0 an amino acid without one; -1 a
+    ligand of the chain; -2 another chain. Coordinates have two decimals, in angstrom; serial
+    numbers are blank. Two superposed proteins are two payloads.
 
-    Record: name, accession, chain (as in the entry), n_mapped, n_unmapped (residues), chains ({letter in the text: the entry's name}, this
-    chain first), left_out (names of chains that were too many).
+    Record: name, accession, chain (as in the entry), n_mapped, n_unmapped (residues), chains
+    ({letter in the text: the entry's name}, this chain first), left_out (names of chains beyond the
+    limit).
     """
     atoms: Any = structure.atoms
     amino_acids = struc.filter_amino_acids(atoms)
@@ -65,7 +69,7 @@ def _heavy(atoms: Any) -> np.ndarray:
 
 
 def _others(structure: Structure) -> tuple[list[tuple[str, Any]], list[str]]:
-    """Name and drawn atoms of the other chains, nearest first, and the names of those beyond the limit."""
+    """Name and drawn atoms of the other chains, nearest first; and the names beyond the limit."""
     if structure.others is None:
         return [], []
     drawn: Any = structure.others
@@ -80,7 +84,7 @@ def _others(structure: Structure) -> tuple[list[tuple[str, Any]], list[str]]:
 
 
 def _letters(names: list[str]) -> dict[str, str]:
-    """A letter for each chain: its own name, or a free one where the name is longer than PDB's column."""
+    """A letter for each chain: its own name, or a free letter if the name is too long for PDB."""
     taken = {name for name in names if name in _LETTERS}
     free = iter([letter for letter in _LETTERS if letter not in taken])
     return {name: name if name in taken else next(free) for name in names}
@@ -105,7 +109,8 @@ def _lines(atoms: Any, marks: np.ndarray, letter: str) -> list[str]:
         name = f" {name}" if len(element) == 1 and len(name) < 4 else name
         residue = residue if len(residue) <= 3 else UNKNOWN_LIGAND
         lines.append(
-            f"{'HETATM' if hetero else 'ATOM':<11} {name:<4} {residue:>3} {letter}{number:>4}{insertion:1}   "
+            f"{'HETATM' if hetero else 'ATOM':<11} {name:<4} {residue:>3} "
+            f"{letter}{number:>4}{insertion:1}   "
             f"{x:8.2f}{y:8.2f}{z:8.2f}  1.00{mark:6d}          {element:>2}"
         )
     return [*lines, "TER"]

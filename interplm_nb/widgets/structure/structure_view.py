@@ -1,4 +1,4 @@
-"""The 3-D structure of a protein, coloured by a feature's activation, in the browser and for print."""
+"""A protein's 3-D structure, coloured by a feature's activation, in the browser and for print."""
 
 import logging
 from pathlib import Path
@@ -24,11 +24,13 @@ log = logging.getLogger(__name__)
 
 
 class StructureView(View):
-    """The selected protein's structure, drawn by NGL; with none selected, that of the feature's strongest protein that has one.
+    """The selected protein's structure, drawn by NGL.
 
-    Colours are activations by UniProt position, on the scale of all views; residues without a position are ochre, residues outside the brush pale.
-    `data.structures` says what has a structure. `other` is a second protein, laid on the first (`readers/superpose.py`) and drawn thin: Python
-    computes it, so that a page without a kernel shows the pair that was chosen before.
+    With no protein selected, it is that of the feature's strongest protein that has one. Colours
+    are activations by UniProt position, on the scale of all views; residues without a position are
+    ochre, residues outside the brush pale. `data.structures` says which proteins have a structure.
+    `other` is a second protein, superposed on the first (`readers/superpose.py`) and drawn thin:
+    Python computes it, so a page without a kernel shows the pair that was chosen before.
     """
 
     _esm = assets.esm("structure_view")
@@ -42,14 +44,12 @@ class StructureView(View):
         0.5, min=0, help="side chains are drawn from this share of the feature's maximum"
     ).tag(sync=True)
     chains = t.Bool(True, help="other chains of the entry, thin").tag(sync=True)
-    other = t.Unicode("", help="accession of a second protein, laid on the first; empty: none").tag(
-        sync=True
-    )
+    other = t.Unicode("", help="accession of a second protein, laid on the first").tag(sync=True)
     first_structure = t.Bytes(
-        help="made here: the structure that is shown, packed, where it is not that of the selected protein"
+        help="made here: the structure shown, packed, if it is not the selected protein's"
     ).tag(sync=True)
     other_structure = t.Bytes(
-        help="made here: the second protein's structure where it lies on the first, packed; empty: none"
+        help="made here: the second protein's structure as it lies on the first, packed"
     ).tag(sync=True)
     problem = t.Unicode("", help="made here: why one of them is not shown").tag(sync=True)
 
@@ -62,7 +62,7 @@ class StructureView(View):
         self._follow()
 
     def close(self) -> None:
-        """Close the widget: it follows data and selection no more."""
+        """Close the widget: it stops following data and selection."""
         if self.comm is not None:
             self.data.unobserve(self._follow, "bundle")
             self.selection.unobserve(self._follow, "accession")
@@ -70,8 +70,10 @@ class StructureView(View):
 
     @property
     def accession(self) -> str:
-        """The protein that is shown; empty where none is selected and no protein of the feature has a structure. Of a pair it is the first, also
-        while the second is selected."""
+        """The protein that is shown; empty: none is selected, and no protein here has a structure.
+
+        Of a pair it is the first, also while the second is selected.
+        """
         if self.other_structure and self.selection.accession == self.other:
             return self._pair[1]
         if self.selection.accession:
@@ -84,16 +86,23 @@ class StructureView(View):
         return self._load(self.accession)
 
     def values(self) -> np.ndarray:
-        """Activations of the shown protein, float32 [protein length], unit `max`, by UniProt position; LookupError for a protein outside the run."""
+        """Activations of the shown protein: float32 [protein length], unit `max`, by position.
+
+        LookupError for a protein outside the run.
+        """
         accession, pages = self.accession, self.data.pages
         if accession not in pages.proteins:
             raise LookupError(
-                f"{accession or 'no protein'} is not among the run's {len(pages.proteins)} proteins; choose one with selection.accession"
+                f"{accession or 'no protein'} is not among the run's {len(pages.proteins)} "
+                "proteins; choose one with selection.accession"
             )
         return pages.activations.along(accession, self.selection.feature)
 
     def write_scripts(self, folder: Path | str) -> list[Path]:
-        """Write what is shown for ChimeraX and PyMOL, and its PDB file with activations as B-factors: see `molecular_scripts.write_scripts`."""
+        """Write what is shown for ChimeraX and PyMOL: see `molecular_scripts.write_scripts`.
+
+        The PDB file has activations as B-factors.
+        """
         chosen = self.selection
         return write_scripts(
             self.structure(),
@@ -105,7 +114,7 @@ class StructureView(View):
         )
 
     def figure(self) -> "Figure":
-        """The trace of the chain's alpha carbons for print, along its principal axes: see `View.figure`."""
+        """The trace of the chain's alpha carbons for print: see `View.figure`."""
         try:
             structure, values = self.structure(), self.values()
         except LookupError as problem:
@@ -124,12 +133,16 @@ class StructureView(View):
                 else "none"
             )
             raise LookupError(
-                f"no structure of {accession or 'a protein of this feature'}; the proteins with a structure are: {listed}"
+                f"no structure of {accession or 'a protein of this feature'}; "
+                f"the proteins with a structure are: {listed}"
             )
         return load()
 
     def _follow(self, _: object = None) -> None:
-        """Send the structures that the browser does not get from `data`: the first where it is not the selected protein's, and the second."""
+        """Send the structures that the browser does not get from `data`.
+
+        The first where it is not the selected protein's, and the second.
+        """
         shown = self.accession
         wanted = "" if shown == self.selection.accession else shown
         pair = (self.other, shown) if self.other and self.other != shown else ("", "")
@@ -151,7 +164,10 @@ class StructureView(View):
             return b"", f"The structure of {accession} could not be read: {error}"
 
     def _laid_on(self, shown: str) -> tuple[bytes, str]:
-        """The second structure on the first, packed, its record with the first's accession and what `Superposition` says; or why not."""
+        """The second structure on the first, packed; or why not.
+
+        Its record also has the first's accession and the figures of `Superposition`.
+        """
         try:
             found = superpose(self._load(shown), self._load(self.other))
         except (ValueError, LookupError, OSError) as problem:

@@ -1,4 +1,7 @@
-"""Views in a page of their own, with no kernel: what a person does and sees, and that nothing else happens."""
+"""Views in a page of their own, with no kernel.
+
+What a person does and sees, and that nothing else happens.
+"""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -20,7 +23,10 @@ LONG = "very long name " * 20
 
 @dataclass
 class Shown:
-    """Widgets on a page: `page` is Playwright's, `select(field=value)` and `selected(field)` reach the selection."""
+    """Widgets on a page.
+
+    `page` is Playwright's, `select(field=value)` and `selected(field)` reach the selection.
+    """
 
     page: Any
 
@@ -37,13 +43,17 @@ class Shown:
     def settled(self) -> None:
         """Until two frames have been drawn."""
         self.page.evaluate(
-            "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done, 0))))"
+            "() => new Promise(done => requestAnimationFrame(() => "
+            "requestAnimationFrame(() => setTimeout(done, 0))))"
         )
 
 
 @pytest.fixture
 def show(chromium: Any, tmp_path: Path) -> Iterator[Callable[..., Shown]]:
-    """`show(widget, ..., width=900, height=700, scheme="light")`: the widgets on a page; at the end no page error and no request to anywhere."""
+    """`show(widget, ..., width=900, height=700, scheme="light")`.
+
+    The widgets on a page; at the end no page error and no request to anywhere.
+    """
     pages, wrong = [], []
 
     def open_page(
@@ -109,8 +119,13 @@ def hostile_data(tmp_path_factory: pytest.TempPathFactory) -> FeatureData:
     )
     segments = pl.DataFrame(
         {
-            "accession": ["P00001", "P00003", "P00004", "P00005"], "concept": [f"Domain_{HOSTILE}"] * 4, "category": [HOSTILE] * 4,
-            "level": ["instance"] * 4, "start": [5, 1, 1, 1], "end": [900, 50, 5, 6], "instance": [0, 1, 2, 3],
+            "accession": ["P00001", "P00003", "P00004", "P00005"],
+            "concept": [f"Domain_{HOSTILE}"] * 4,
+            "category": [HOSTILE] * 4,
+            "level": ["instance"] * 4,
+            "start": [5, 1, 1, 1],
+            "end": [900, 50, 5, 6],
+            "instance": [0, 1, 2, 3],
         }
     )  # fmt: skip
     return FeatureData(

@@ -1,4 +1,7 @@
-"""Every view passes axe-core's serious and critical rules, in both themes, wide and narrow, with what a person may have opened or chosen."""
+"""Every view passes axe-core's serious and critical rules.
+
+In both themes, wide and narrow, with what a person may have opened or chosen.
+"""
 
 from collections.abc import Callable
 
@@ -15,15 +18,22 @@ from tests.browser.workbench import KINDS, wait_until_drawn
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 AXE = assets.CLONE / "node_modules" / "axe-core" / "axe.min.js"
-FAULTS = """async () => (await axe.run(document)).violations.filter(v => ['serious', 'critical'].includes(v.impact))
+FAULTS = """async () => (await axe.run(document)).violations
+  .filter(v => ['serious', 'critical'].includes(v.impact))
   .map(v => `${v.id}: ${v.nodes.map(n => n.html.slice(0, 150)).join(' | ')}`)"""
-# Controls that the pointer hits; what is inline in a text and what the browser draws itself are excepted by WCAG 2.2, 2.5.8.
-SMALL = """() => [...document.querySelectorAll('.iplm-view button, .iplm-view select, .iplm-view input, .iplm-view summary')]
+# Controls that the pointer hits; what is inline in a text and what the browser draws itself are
+# excepted by WCAG 2.2, 2.5.8.
+SMALL = """() => [...document.querySelectorAll(
+  '.iplm-view button, .iplm-view select, .iplm-view input, .iplm-view summary')]
   .filter(e => e.offsetParent).map(e => [e.getBoundingClientRect(), e])
-  .filter(([box]) => box.width < 24 || box.height < 24).map(([box, e]) => `${box.width} x ${box.height}: ${e.outerHTML.slice(0, 100)}`)"""
-UNNAMED = """() => [...document.querySelectorAll('canvas, [role=application], [role=img], [role=region]')]
-  .filter(e => !e.closest('[aria-hidden=true]') && !e.parentElement.closest('[role=application][aria-label]'))
-  .filter(e => !e.ariaLabel && !e.getAttribute('aria-labelledby')).map(e => e.outerHTML.slice(0, 100))"""
+  .filter(([box]) => box.width < 24 || box.height < 24)
+  .map(([box, e]) => `${box.width} x ${box.height}: ${e.outerHTML.slice(0, 100)}`)"""
+UNNAMED = """() => [...document.querySelectorAll(
+  'canvas, [role=application], [role=img], [role=region]')]
+  .filter(e => !e.closest('[aria-hidden=true]'))
+  .filter(e => !e.parentElement.closest('[role=application][aria-label]'))
+  .filter(e => !e.ariaLabel && !e.getAttribute('aria-labelledby'))
+  .map(e => e.outerHTML.slice(0, 100))"""
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +98,8 @@ def test_keys_reach_every_view_and_leave_it_again(show: Callable, bench: Workben
     wait_until_drawn(shown.page)
     seen, kind = (
         [],
-        "e => (e.closest('section.iplm-view')?.className.match(/iplm-(?!view|dark)\\w+/) ?? [''])[0]",
+        "e => (e.closest('section.iplm-view')?.className.match(/iplm-(?!view|dark)\\w+/) "
+        "?? [''])[0]",
     )
     for _ in range(200):
         shown.page.keyboard.press("Tab")

@@ -1,4 +1,8 @@
-"""The panel of concepts on a page: its numbers are the bundle's, its pictures are its numbers, its links are of checked accessions alone."""
+"""The panel of concepts on a page.
+
+Its numbers are the bundle's, its pictures are its numbers, its links are of checked accessions
+alone.
+"""
 
 import csv
 import io
@@ -14,7 +18,7 @@ from interplm_nb.annotations import Annotations
 from interplm_nb.pipeline.model_note import model_note
 from interplm_nb.pipeline.named_sources import NAMES
 from interplm_nb.proteins import Proteins
-from interplm_nb.widgets.concept_panel import NO_MATCH, ConceptPanel
+from interplm_nb.widgets.concept_panel import ConceptPanel
 from interplm_nb.widgets.concept_rows import concept_rows
 from interplm_nb.widgets.feature_data import FeatureData
 from tests import shipped
@@ -26,12 +30,15 @@ pytestmark = pytest.mark.browser
 
 PANEL = ".iplm-concepts"
 PROBE = " (trained on the labels)"
-# The last column of a row's picture in which a pixel of the bar's height is of the bar's colour, as F1; the axis leaves 8 points at either end.
+# The last column of a row's picture in which a pixel of the bar's height is of the bar's colour, as
+# F1; the axis leaves 8 points at either end.
 BAR_ENDS = """canvases => canvases.map(canvas => {
   const ratio = canvas.width / canvas.clientWidth;
-  const line = canvas.getContext('2d').getImageData(0, Math.round(21 * ratio), canvas.width, 1).data;
+  const line = canvas.getContext('2d').getImageData(0, Math.round(21 * ratio), canvas.width, 1)
+    .data;
   let last = 0;
-  for (let i = 0; i < canvas.width; i++) if (line[4 * i] === 0 && line[4 * i + 1] === 0x72 && line[4 * i + 2] === 0xb2) last = i;
+  for (let i = 0; i < canvas.width; i++)
+    if (line[4 * i] === 0 && line[4 * i + 1] === 0x72 && line[4 * i + 2] === 0xb2) last = i;
   return ((last + 1) / ratio - 8) / (canvas.clientWidth - 16);
 })"""
 
@@ -158,7 +165,7 @@ def test_another_feature_is_shown_when_it_is_selected(show: Callable, data: Feat
         has_text=f"Feature {other}: {best['concept']}, F1 {best['f1_test']:.2f} on test",
     ).wait_for()
     shown.select(feature=dead)
-    shown.page.locator(".iplm-best", has_text=NO_MATCH).wait_for()
+    shown.page.locator(".iplm-best", has_text="This feature matches no concept with").wait_for()
     assert not shown.page.locator(f"{PANEL} table").is_visible()
     facts = shown.page.locator(f"{PANEL} .iplm-facts").inner_text()
     assert (

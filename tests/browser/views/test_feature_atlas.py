@@ -1,4 +1,7 @@
-"""The map of features as a person uses it: click, lasso, key, arrows, zoom and drag; what it says; what it does with strange data."""
+"""The map of features as a person uses it.
+
+Click, lasso, key, arrows, zoom and drag; what it says; what it does with strange data.
+"""
 
 import re
 from collections.abc import Callable
@@ -23,12 +26,16 @@ pytestmark = pytest.mark.browser
 EDGE = 18  # points that the map keeps free
 AXE = assets.CLONE / "node_modules" / "axe-core" / "axe.min.js"
 FAULTS = """async () => (await axe.run(document.querySelector('main'))).violations
-  .filter(v => ['serious', 'critical'].includes(v.impact)).map(v => [v.id, v.nodes.map(n => n.html)])"""
+  .filter(v => ['serious', 'critical'].includes(v.impact))
+  .map(v => [v.id, v.nodes.map(n => n.html)])"""
 MODEL = "[...window.iplmModels.values()].find(m => 'chosen' in m.state)"
 
 
 class Map:
-    """The map on a page: `at(feature)` is where a feature is on the screen while all of the map is seen."""
+    """The map on a page.
+
+    `at(feature)` is where a feature is on the screen while all of the map is seen.
+    """
 
     def __init__(self, shown: Any, features: pl.DataFrame) -> None:
         self.shown, self.page, self.n = shown, shown.page, features.height
@@ -75,7 +82,7 @@ class Map:
         return self.table.filter(pl.col("category") == category)["feature"].to_list()
 
     def categories(self) -> list[str]:
-        """The largest first, as in the key."""
+        """The largest first, as in the legend."""
         sizes = self.table["category"].drop_nulls().value_counts()
         return sizes.sort(["count", "category"], descending=[True, False])["category"].to_list()
 
@@ -91,7 +98,7 @@ def other_data() -> FeatureData:
 
 
 def made_up(data: FeatureData, n: int, **columns: Any) -> FeatureData:
-    """The data with `n` features in place of its own, by default in a square, none of which matches a concept."""
+    """The data with `n` features instead of its own, in a square, none with a concept."""
     random = np.random.default_rng(1)
     numbers = {"maximum": 1.0, "n_active": 5, "density": 0.01, "n_proteins": 3, "mean_active": 0.5}
     table = pl.DataFrame(
@@ -172,7 +179,7 @@ def test_a_lasso_picks_out_what_is_inside_and_the_brackets_step_through_it(atlas
     assert len(inside) > 10
     assert atlas.chosen() == inside
     assert atlas.said().startswith(
-        f"{len(inside)} features; [ and ] step through them, Escape lets them go."
+        f"{len(inside)} features chosen; [ and ] step through them, Escape clears the choice."
     )
     atlas.canvas.focus()
     atlas.page.keyboard.press("]")
@@ -193,12 +200,12 @@ def test_with_the_lasso_on_a_drag_needs_no_shift(atlas: Map) -> None:
 
 
 def test_the_key_picks_out_the_features_of_a_colour(atlas: Map) -> None:
-    button = atlas.page.locator(".iplm-key button").first
+    button = atlas.page.locator(".iplm-legend button").first
     button.focus()
     atlas.page.keyboard.press("Enter")
     assert atlas.chosen() == atlas.of(atlas.categories()[0])
     assert button.get_attribute("aria-pressed") == "true"
-    rest = atlas.page.locator(".iplm-key select")
+    rest = atlas.page.locator(".iplm-legend select")
     label = rest.locator("option").last.inner_text()
     smallest, n = label.removesuffix(")").rsplit(" (", 1)
     assert int(n) == min(len(atlas.of(category)) for category in atlas.categories())
@@ -270,7 +277,7 @@ def test_what_is_selected_elsewhere_comes_into_the_picture(atlas: Map, lonely: l
 def test_colours_of_numbers_have_a_scale_in_place_of_buttons(atlas: Map) -> None:
     atlas.page.locator(".iplm-tools select").select_option("density")
     atlas.shown.settled()
-    assert atlas.page.locator(".iplm-key").is_hidden()
+    assert atlas.page.locator(".iplm-legend").is_hidden()
     assert atlas.canvas.bounding_box()["height"] == atlas.box["height"] + 40
     assert atlas.page.evaluate(f"() => {MODEL}.get('colour')") == "density"
 
@@ -296,12 +303,12 @@ def test_files_hold_what_is_seen(atlas: Map) -> None:
     names = atlas.table["category"].drop_nulls().n_unique()
     assert (
         svg.count("<circle") == atlas.table.height + names + 1 + 3
-    )  # points, the key, hollow, the ring and the point of the selected one
+    )  # points, the legend, hollow, the ring and the point of the selected one
     assert "UMAP of decoder vectors" in svg
     largest, next_largest = atlas.categories()[:2]
     assert f"{largest} ({len(atlas.of(largest))})" in svg
     assert saved("PNG").read_bytes()[:4] == b"\x89PNG"
-    atlas.page.locator(".iplm-key button").nth(1).click()
+    atlas.page.locator(".iplm-legend button").nth(1).click()
     rows = saved("CSV").read_text().splitlines()
     assert rows[0] == "feature,x,y,cluster,concept,category,density,f1_test"
     assert [int(row.split(",")[0]) for row in rows[1:]] == atlas.of(next_largest)
@@ -355,7 +362,7 @@ def test_python_can_pick_out_features_and_a_page_keeps_them(
 ) -> None:
     demo_data.selection.update({"feature": shipped.best(), "brush": []})
     atlas = Map(show(FeatureAtlas(demo_data, chosen=[5, 3, 9])), demo_data.features)
-    assert atlas.said().startswith("3 features; ")
+    assert atlas.said().startswith("3 features chosen; ")
     atlas.canvas.focus()
     atlas.page.keyboard.press("]")
     assert atlas.shown.selected("feature") == 5
@@ -366,10 +373,11 @@ def test_axe_finds_no_serious_fault(show: Callable, demo_data: FeatureData, sche
     if not AXE.is_file():
         pytest.skip("axe-core is not installed: make install")
     atlas = Map(show(FeatureAtlas(demo_data), width=320, scheme=scheme), demo_data.features)
-    atlas.page.locator(".iplm-key button").first.click()
+    atlas.page.locator(".iplm-legend button").first.click()
     atlas.page.add_script_tag(content=AXE.read_text())
     assert atlas.page.evaluate(FAULTS) == []
     sizes = atlas.page.evaluate(
-        "[...document.querySelectorAll('.iplm-atlas button, .iplm-atlas select')].map(b => b.getBoundingClientRect().height)"
+        "[...document.querySelectorAll('.iplm-atlas button, .iplm-atlas select')]"
+        ".map(b => b.getBoundingClientRect().height)"
     )
     assert min(sizes) >= 24

@@ -1,4 +1,8 @@
-"""The table as a person uses it: keys and clicks select, a search and filters narrow, headings sort; few of many rows are in the page."""
+"""The table as a person uses it.
+
+Keys and clicks select, a search and filters narrow, headings sort; few of many rows are in the
+page.
+"""
 
 import csv
 import io
@@ -25,7 +29,8 @@ pytestmark = pytest.mark.browser
 ROWS = ".iplm-features tbody tr[data-feature]"
 AXE = assets.CLONE / "node_modules" / "axe-core" / "axe.min.js"
 FAULTS = """async () => (await axe.run(document.querySelector('main'))).violations
-  .filter(v => ['serious', 'critical'].includes(v.impact)).map(v => `${v.id}: ${v.nodes.map(n => n.html.slice(0, 120)).join(' | ')}`)"""
+  .filter(v => ['serious', 'critical'].includes(v.impact))
+  .map(v => `${v.id}: ${v.nodes.map(n => n.html.slice(0, 120)).join(' | ')}`)"""
 
 
 @pytest.fixture
@@ -275,7 +280,10 @@ def test_no_accessibility_fault_and_nothing_beyond_the_page(
     shown = show(FeatureTable(data, search="domain", dead=True), scheme=scheme, width=width)
     shown.page.locator(ROWS).first.wait_for()
     assert shown.page.evaluate("document.documentElement.scrollWidth") <= width
-    small = "boxes => boxes.map(b => b.getBoundingClientRect()).filter(b => b.width < 24 || b.height < 24).length"
+    small = (
+        "boxes => boxes.map(b => b.getBoundingClientRect())"
+        ".filter(b => b.width < 24 || b.height < 24).length"
+    )
     assert shown.page.locator(".iplm-features button").evaluate_all(small) == 0
     if not AXE.is_file():
         pytest.skip("axe-core is not installed: make install")

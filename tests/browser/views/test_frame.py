@@ -17,7 +17,8 @@ pytestmark = pytest.mark.browser
 SPOKEN = """() => {
   window.spoken = [];
   for (const region of document.querySelectorAll('[role=status]')) {
-    new MutationObserver(() => window.spoken.push(region.textContent)).observe(region, { childList: true, characterData: true, subtree: true });
+    new MutationObserver(() => window.spoken.push(region.textContent))
+      .observe(region, { childList: true, characterData: true, subtree: true });
   }
 }"""
 

@@ -1,4 +1,7 @@
-"""The histogram as a person uses it: a drag brushes, keys move the brush, Escape clears it; bars never move with it."""
+"""The histogram as a person uses it.
+
+A drag brushes, keys move the brush, Escape clears it; bars never move with it.
+"""
 
 import csv
 import io
@@ -17,7 +20,10 @@ from tests import shipped
 pytestmark = pytest.mark.browser
 
 AXE = Path(__file__).parents[3] / "widgets" / "node_modules" / "axe-core" / "axe.min.js"
-INK = "a => document.querySelector('.iplm-histogram canvas').getContext('2d').getImageData(...a).data.join()"
+INK = (
+    "a => document.querySelector('.iplm-histogram canvas')"
+    ".getContext('2d').getImageData(...a).data.join()"
+)
 
 
 @pytest.fixture
@@ -99,7 +105,8 @@ def test_the_brush_reaches_the_maximum_and_says_what_it_holds(
     shown.settled()
     assert (
         said(shown)
-        == f"Brushed 0.50 to 1.00: {sum(v >= 0.5 for v in values):,} of {len(values):,} active residues of all {n_proteins()} proteins"
+        == f"Brushed 0.50 to 1.00: {sum(v >= 0.5 for v in values):,} of {len(values):,} "
+        f"active residues of all {n_proteins()} proteins"
     )
 
 
@@ -126,7 +133,8 @@ def test_proteins_by_their_maximum(shown: Any, demo_data: FeatureData) -> None:
     firing = sum(v > 0 for v in maxima)
     assert (
         said(shown)
-        == f"Brushed 0.80 to 1.00: {sum(v >= 0.8 for v in maxima)} of {firing} proteins in which it fires, by their maximum"
+        == f"Brushed 0.80 to 1.00: {sum(v >= 0.8 for v in maxima)} of {firing} proteins in "
+        "which it fires, by their maximum"
     )
     with shown.page.expect_download() as download:
         shown.page.get_by_role("button", name="Save Activations as CSV").click()
@@ -142,7 +150,7 @@ def test_the_scales_and_axe(shown: Any) -> None:
     axis = [14, 0, 38, 150]
     shown.settled()
     seen = [shown.page.evaluate(INK, axis)]
-    for name in ("Counts on a log scale", "The share of all, in place of counts"):
+    for name in ("Counts on a log scale", "The share of all instead of counts"):
         button = shown.page.get_by_role("button", name=name)
         pressed = button.get_attribute("aria-pressed")
         button.click()
@@ -153,7 +161,8 @@ def test_the_scales_and_axe(shown: Any) -> None:
     if AXE.is_file():  # from npm
         shown.page.add_script_tag(path=AXE)
         found = shown.page.evaluate(
-            "async () => (await axe.run('.iplm-view')).violations.map(v => [v.id, v.impact, v.nodes[0].html])"
+            "async () => (await axe.run('.iplm-view')).violations.map(v => [v.id, "
+            "v.impact, v.nodes[0].html])"
         )
         assert [fault for fault in found if fault[1] in ("serious", "critical")] == []
 

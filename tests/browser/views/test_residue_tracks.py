@@ -1,4 +1,7 @@
-"""The tracks as a person uses them: clicks and keys select, the wheel scrolls and zooms, the brush leaves out, other views are followed."""
+"""The tracks as a person uses them.
+
+Clicks and keys select, the wheel scrolls and zooms, the brush leaves out, other views are followed.
+"""
 
 import csv
 import io
@@ -21,17 +24,21 @@ from tests.widgets.small_run import simple_run
 pytestmark = pytest.mark.browser
 
 N, LENGTH = 30, 20
-"""Proteins and residues of the run made here. Protein i has its maximum, (N - i) / N, at position i % LENGTH + 1, and is silent elsewhere."""
+"""Proteins and residues of the run made here.
+
+Protein i has its maximum, (N - i) / N, at position i % LENGTH + 1, and is silent elsewhere.
+"""
 
 CELL, ROW, TOP, KEY = 20, 28, 20, 43
-"""Points: the widest cell, one row without pinned features, the ruler, the key of one line."""
+"""Points: the widest cell, one row without pinned features, the ruler, the legend of one line."""
 
 VIEW = ".iplm-shown:nth-of-type(1) .iplm-tracks"
 CANVAS, SCROLLER = f"{VIEW} canvas", f"{VIEW} .iplm-scroller"
 NO_CHOICE = {"brush": [], "accession": "", "position": None, "accessions": [], "pinned": []}
 AXE = assets.CLONE / "node_modules" / "axe-core" / "axe.min.js"
 FAULTS = """async () => (await axe.run(document.querySelector('main'))).violations
-  .filter(v => ['serious', 'critical'].includes(v.impact)).map(v => `${v.id}: ${v.nodes.map(n => n.html.slice(0, 120)).join(' | ')}`)"""
+  .filter(v => ['serious', 'critical'].includes(v.impact))
+  .map(v => `${v.id}: ${v.nodes.map(n => n.html.slice(0, 120)).join(' | ')}`)"""
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +103,7 @@ def shown(page: Shown) -> Shown:
 
 
 def residue(shown: Shown, row: int, position: int) -> tuple[float, float]:
-    """The middle of a cell on the page, with whole sequences in sight and the first row at the top."""
+    """The middle of a cell on the page: whole sequences, the first row at the top."""
     box = shown.page.locator(CANVAS).bounding_box()
     left = min(230, max(90, box["width"] * 0.24))
     return box["x"] + left + (position - 0.5) * CELL, box["y"] + TOP + row * ROW + 6
@@ -193,7 +200,8 @@ def test_the_brush_leaves_out_proteins_and_fades_residues(shown: Shown) -> None:
     shown.select(brush=[0.8, 1])
     assert (
         head(shown)
-        == f"feature 0: showing 7 of {N} proteins, with residues in the brush 0.80 to 1.00; it fires in {N} of the run"
+        == f"feature 0: showing 7 of {N} proteins, with residues in the brush 0.80 to 1.00; "
+        f"it fires in {N} of the run"
     )
     assert "7 of 30 active residues" in said(shown)
     after = [colour(shown, 0, 1), colour(shown, 0, 2)]
@@ -262,7 +270,8 @@ def test_table_and_picture_are_saved(shown: Shown) -> None:
         shown.page.get_by_role("button", name="Save Residue tracks as SVG").first.click()
     svg = ElementTree.fromstring(Path(download.value.path()).read_text(encoding="utf-8"))
     texts = {e.text for e in svg.iter("{http://www.w3.org/2000/svg}text")}
-    assert {"P00001", "0.97", "1 × maximum on training proteins"} <= texts and "P00002" not in texts
+    assert {"P00001", "0.97", "1 × maximum on training proteins"} <= texts
+    assert "P00002" not in texts
 
 
 def test_zoom_and_pan_stay_within_the_sequences(show: Callable, demo_data: FeatureData) -> None:
@@ -333,8 +342,14 @@ def test_pinned_features_and_chosen_proteins_are_shown_and_can_be_taken_away(
 
 
 def faults(shown: Shown) -> list[str]:
-    """What axe-core finds, and targets that are too small; axe-core comes with `npm ci` in widgets/."""
-    small = "bs => bs.map(b => b.getBoundingClientRect()).filter(r => r.width < 24 || r.height < 24).map(String)"
+    """What axe-core finds, and targets that are too small.
+
+    It comes with `npm ci` in widgets/.
+    """
+    small = (
+        "bs => bs.map(b => b.getBoundingClientRect()).filter(r => r.width < 24 || r.height < 24)"
+        ".map(String)"
+    )
     found = shown.page.locator(f"{VIEW} button, {VIEW} select").evaluate_all(small)
     if not AXE.is_file():
         return found

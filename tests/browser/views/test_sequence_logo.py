@@ -1,4 +1,7 @@
-"""The logo as a person uses it: what it draws is what Python computes; pointer and keys find columns and select residues."""
+"""The logo as a person uses it.
+
+What it draws is what Python computes; pointer and keys find columns and select residues.
+"""
 
 import csv
 import io
@@ -21,7 +24,10 @@ pytestmark = pytest.mark.browser
 AXE = Path(__file__).parents[3] / "widgets" / "node_modules" / "axe-core" / "axe.min.js"
 CANVAS = ".iplm-logo canvas"
 NOTHING = {"brush": [], "accession": "", "position": None, "accessions": [], "pinned": []}
-BITS = "([x, y, w, h]) => document.querySelector('.iplm-logo canvas').getContext('2d').getImageData(x, y, w, h).data.join()"
+BITS = (
+    "([x, y, w, h]) => document.querySelector('.iplm-logo canvas')"
+    ".getContext('2d').getImageData(x, y, w, h).data.join()"
+)
 
 
 @pytest.fixture
@@ -196,7 +202,10 @@ def test_a_residue_that_is_hovered_elsewhere_marks_its_column(
         1,
         80,
     ]
-    second = "a => { const c = document.querySelectorAll('.iplm-logo canvas')[1]; return c.getContext('2d').getImageData(...a).data.join(); }"
+    second = (
+        "a => { const c = document.querySelectorAll('.iplm-logo canvas')[1]; return "
+        "c.getContext('2d').getImageData(...a).data.join(); }"
+    )
     plain = shown.page.evaluate(second, column)
     point_at(shown, 12)
     marked = shown.page.evaluate(second, column)
@@ -230,7 +239,8 @@ def test_the_controls_and_axe_finds_no_fault_in_them(open_logo: Callable) -> Non
     if AXE.is_file():  # from npm
         shown.page.add_script_tag(path=AXE)
         found = shown.page.evaluate(
-            "async () => (await axe.run('.iplm-view')).violations.map(v => [v.id, v.impact, v.nodes[0].html])"
+            "async () => (await axe.run('.iplm-view')).violations.map(v => [v.id, "
+            "v.impact, v.nodes[0].html])"
         )
         assert [fault for fault in found if fault[1] in ("serious", "critical")] == []
 

@@ -1,4 +1,8 @@
-"""The playground on a page: what was read is looked at with mouse and keys; without a kernel it says so; with one it asks for what was pressed."""
+"""The playground on a page.
+
+What was read is looked at with mouse and keys; without a kernel it says so; with one it asks for
+what was pressed.
+"""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -28,7 +32,10 @@ CONNECTED = f"""() => {{
   window.sent = [];
   for (const text of ["Loading", ""]) model.set("progress", text);
 }}"""
-DONE = f"() => {{ const m = {MODEL}; for (const listener of m.listeners.get('msg:custom')) listener({{ done: true }}); }}"
+DONE = (
+    f"() => {{ const m = {MODEL}; "
+    "for (const listener of m.listeners.get('msg:custom')) listener({ done: true }); }"
+)
 
 
 @pytest.fixture
@@ -88,8 +95,8 @@ def serious(page: Any) -> list[tuple[str, str]]:
 def test_a_page_without_a_kernel_shows_what_was_read_and_says_why_no_more(shown: Any) -> None:
     words = shown.page.locator(".iplm-playground .iplm-body > .iplm-words").inner_text()
     assert (
-        words
-        == "Reading a sequence takes the model, and this page has no kernel. It shows what was read last. Run the notebook to read another."
+        words == "Reading a sequence needs the model, and this page has no kernel. It shows what "
+        "was read last. Run the notebook to read another."
     )
     assert shown.page.get_by_label("Protein sequence").input_value() == f">mine\n{SEQUENCE}"
     assert (
@@ -108,8 +115,8 @@ def test_a_page_with_nothing_read_says_what_it_takes(
     empty = show(SequencePlayground(demo_data))
     words = empty.page.locator(".iplm-playground .iplm-body > .iplm-words").inner_text()
     assert (
-        words
-        == "Reading a sequence takes the model, and this page has no kernel. Run the notebook to read another."
+        words == "Reading a sequence needs the model, and this page has no kernel. Run the "
+        "notebook to read another."
     )
     assert empty.page.locator(".iplm-playground canvas").first.is_hidden()
 
@@ -217,7 +224,8 @@ def test_a_protein_of_the_run_is_linked_with_other_views(
     accession = demo_data.pages.proteins.accessions[0]
     demo_data.selection.update({"feature": 1, "brush": [], "accession": accession, "position": 7})
     asked = f">{accession}\n{demo_data.pages.proteins.sequence(accession)}"
-    shown = show(SequencePlayground(demo_data, FakeAnnotator(1024), sequence=asked), height=1200)  # type: ignore[arg-type]
+    playground = SequencePlayground(demo_data, FakeAnnotator(1024), sequence=asked)  # type: ignore
+    shown = show(playground, height=1200)
     shown.page.locator(".iplm-playground canvas[data-drawn]").first.wait_for()
     assert text(shown, "iplm-here").startswith("Residue 7: ")
     canvas(shown, "Sequence").click(position={"x": 2 + 2.5 * 11, "y": 22})
@@ -287,14 +295,16 @@ def test_what_goes_on_and_what_went_wrong_is_said(shown: Any) -> None:
     page.evaluate(f"() => {MODEL}.set('progress', 'Loading the model')")
     assert words.inner_text() == "Loading the model …"
     page.evaluate(
-        f"() => {{ {MODEL}.set('progress', ''); {MODEL}.set('problem', 'The playground needs torch'); }}"
+        f"() => {{ {MODEL}.set('progress', ''); "
+        f"{MODEL}.set('problem', 'The playground needs torch'); }}"
     )
     assert (
         words.inner_text() == "The playground needs torch"
         and canvas(shown, "Sequence").is_visible()
     )
     page.evaluate(
-        f"() => {{ {MODEL}.set('problem', ''); {MODEL}.send = () => {{ throw new Error('the kernel has gone'); }}; }}"
+        f"() => {{ {MODEL}.set('problem', ''); "
+        f"{MODEL}.send = () => {{ throw new Error('the kernel has gone'); }}; }}"
     )
     page.get_by_role("button", name="Read", exact=True).click()
     assert words.inner_text().startswith("No kernel answers")

@@ -1,4 +1,7 @@
-"""The structure as a person uses it: what is pointed at, clicked, brushed, typed, saved; and what it says where it cannot be drawn."""
+"""The structure as a person uses it.
+
+What is pointed at, clicked, brushed, typed, saved; and what it says where it cannot be drawn.
+"""
 
 import csv
 from collections.abc import Callable
@@ -28,7 +31,8 @@ pytestmark = [
 STAGE = ".iplm-stage"
 AXE = assets.CLONE / "node_modules" / "axe-core" / "axe.min.js"
 FAULTS = """async () => (await axe.run(document.querySelector('main'))).violations
-  .filter(v => ['serious', 'critical'].includes(v.impact)).map(v => `${v.id}: ${v.nodes.map(n => n.html.slice(0, 120)).join(' | ')}`)"""
+  .filter(v => ['serious', 'critical'].includes(v.impact))
+  .map(v => `${v.id}: ${v.nodes.map(n => n.html.slice(0, 120)).join(' | ')}`)"""
 PIXELS = """([selector, kind]) => {
   const shown = document.querySelector(selector);
   const flat = document.createElement("canvas");
@@ -64,7 +68,8 @@ def data(demo_data: FeatureData) -> FeatureData:
 def drawn(shown: Any) -> Any:
     """When the structure is on the screen."""
     shown.page.wait_for_function(
-        "() => [...document.querySelectorAll('.iplm-structure .iplm-say')].every(e => e.textContent.includes('structure'))"
+        "() => [...document.querySelectorAll('.iplm-structure .iplm-say')].every(e => "
+        "e.textContent.includes('structure'))"
     )
     shown.settled()
     return shown
@@ -95,7 +100,8 @@ def click_a_residue(shown: Any, selector: str = STAGE) -> tuple[float, float]:
 
 def expected_name(data: FeatureData, accession: str, position: int) -> str:
     letter = data.pages.proteins.sequence(accession)[position - 1]
-    return f"{letter}{position}, activation {data.pages.activations.along(accession, on_structure().feature)[position - 1]:.2f}"
+    value = data.pages.activations.along(accession, on_structure().feature)[position - 1]
+    return f"{letter}{position}, activation {value:.2f}"
 
 
 def test_what_is_pointed_at_is_named_in_all_views_and_a_click_selects_it(
@@ -148,7 +154,8 @@ def test_a_brush_leaves_colour_to_what_is_inside_and_does_not_move_anything(
     length = len(data.pages.proteins.sequence(on_structure().accession))
     assert (
         said(shown)
-        == f"In the structure: {n} of {length} residues, 0 within the brush 1.00 to 1.00; the others are pale."
+        == f"In the structure: {n} of {length} residues, 0 within the brush 1.00 to 1.00; "
+        "the others are pale."
     )
     shown.page.locator(STAGE).focus()
     shown.page.keyboard.press("Escape")
@@ -184,7 +191,8 @@ def test_keys_turn_zoom_reset_and_walk_along_strong_residues(
     low = shown.page.locator(STAGE).bounding_box()["height"]
     shown.page.keyboard.press("f")
     shown.page.wait_for_function(
-        "low => document.fullscreenElement && document.querySelector('.iplm-stage canvas').clientHeight > low",
+        "low => document.fullscreenElement && "
+        "document.querySelector('.iplm-stage canvas').clientHeight > low",
         arg=low,
     )
 
@@ -245,7 +253,10 @@ def test_a_second_protein_lies_on_the_first_thin_and_is_selected_in_place(
     view = StructureView(data, other=PAIR[1], representation="cartoon")
     shown = drawn(show(view))
     found = superpose(*map(demo.structure, PAIR))
-    words = f"Superposed, thin: {PAIR[1]}, {found.n_aligned} residues, RMSD {found.rmsd:.2f} Å, TM-score {found.tm_score:.2f}."
+    words = (
+        f"Superposed, thin: {PAIR[1]}, {found.n_aligned} residues, RMSD {found.rmsd:.2f} Å, "
+        f"TM-score {found.tm_score:.2f}."
+    )
     assert words in said(shown)
     shown.select(accession=PAIR[1], position=30)
     shown.settled()
@@ -318,7 +329,10 @@ def test_files_hold_what_is_shown(show: Callable, data: FeatureData, tmp_path: P
 
 
 def hostile_structure() -> Structure:
-    """Of P00003, whose sequence has 100 residues; a hostile name, another chain, and residues without a position."""
+    """Of P00003, whose sequence has 100 residues.
+
+    A hostile name, another chain, and residues without a position.
+    """
     structure, others = demo.structure(PAIR[0]), demo.structure(PAIR[1]).atoms.copy()
     others.coord += 30
     positions = dict(list(structure.positions.items())[:90])
@@ -341,7 +355,10 @@ def test_hostile_names_narrow_and_wide_dark_and_light_without_a_fault(
     assert pixels(shown, "any") > 1000
     assert pixels(shown, "orange") > 5, "residues without a position are ochre"
     assert shown.page.get_by_role("button", name="Other chains of the entry").is_visible()
-    small = "boxes => boxes.map(b => b.getBoundingClientRect()).filter(b => b.width && (b.width < 24 || b.height < 24)).length"
+    small = (
+        "boxes => boxes.map(b => b.getBoundingClientRect())"
+        ".filter(b => b.width && (b.width < 24 || b.height < 24)).length"
+    )
     assert shown.page.locator(".iplm-structure button").evaluate_all(small) == 0
     if not AXE.is_file():
         pytest.skip("axe-core is not installed: make install")
@@ -367,8 +384,11 @@ def test_without_ngl_it_says_what_is_missing(
 def test_without_webgl_it_says_so(chromium: Any, data: FeatureData, tmp_path: Path) -> None:
     path = write_page([StructureView(data)], tmp_path / "page.html", "Test")
     page = chromium.new_page()
-    page.add_init_script("const get = HTMLCanvasElement.prototype.getContext; HTMLCanvasElement.prototype.getContext = function (kind, ...rest) "
-                         "{ return kind.startsWith('webgl') ? null : get.call(this, kind, ...rest); };")  # fmt: skip
+    page.add_init_script(
+        "const get = HTMLCanvasElement.prototype.getContext; "
+        "HTMLCanvasElement.prototype.getContext = function (kind, ...rest) "
+        "{ return kind.startsWith('webgl') ? null : get.call(this, kind, ...rest); };"
+    )
     page.goto(path.as_uri())
     page.get_by_text("This browser has no WebGL").wait_for()
     page.close()

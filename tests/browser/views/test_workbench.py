@@ -1,4 +1,7 @@
-"""The workbench as a person uses it: what is done in one view is seen in the others, by mouse and by keyboard, on every width."""
+"""The workbench as a person uses it.
+
+What is done in one view is seen in the others, by mouse and by keyboard, on every width.
+"""
 
 import re
 from collections.abc import Callable
@@ -24,7 +27,10 @@ pytestmark = pytest.mark.browser
 
 @dataclass
 class Features:
-    """The best feature of the shipped run, the next, which the page holds too, and one that it does not hold; the best one's strongest protein."""
+    """Features of the shipped run: the best, the next, and one that the page does not hold.
+
+    And the best one's strongest protein.
+    """
 
     best: int
     second: int
@@ -75,7 +81,10 @@ def says(page: Any, kind: str, words: str) -> None:
 
 
 def click_residue(shown: Shown, accession: str, position: int) -> int:
-    """With one protein alone in the tracks, click as near to a residue as a cell allows; gives the one that was hit."""
+    """With one protein alone in the tracks, click as near to a residue as a cell allows.
+
+    Gives the one that was hit.
+    """
     shown.select(accessions=[accession])
     shown.page.locator(".iplm-tracks .iplm-sub").filter(has_text="1 chosen protein").wait_for()
     shown.settled()
@@ -228,7 +237,9 @@ def test_nothing_runs_out_of_the_page(
     shown = show(bench, width=width, height=1600, scheme=scheme)
     wait_until_drawn(shown.page)
     assert overflow(shown.page) <= 0
-    wide = """els => els.filter(e => e.offsetParent && !e.closest('.iplm-scroll') && e.getBoundingClientRect().right > innerWidth + 1)
+    wide = """els => els
+        .filter(e => e.offsetParent && !e.closest('.iplm-scroll'))
+        .filter(e => e.getBoundingClientRect().right > innerWidth + 1)
       .map(e => e.outerHTML.slice(0, 80))"""
     assert (
         shown.page.locator(

@@ -1,5 +1,6 @@
-"""One sheet with pictures of the selected feature's views: what is seen of a workbench where no widget can be drawn."""
+"""One sheet with the figures of several views: a workbench where no widget can be drawn."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -7,28 +8,26 @@ import numpy as np
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from interplm_nb.widgets.workbench import Workbench
-
-SHEET = (("histogram", "structure"), ("tracks",))
-"""Views by row and column; few, since the first paint of a workbench waits for its picture."""
-
 SHEET_DPI = 90
 GAP = 12
 """White pixels between views."""
 
 
-def workbench_sheet(bench: "Workbench") -> np.ndarray:
-    """The views of `SHEET`, each as its own `figure()` draws it: uint8 [height, width, 4]. Joined as pixels: a figure of figures takes longer."""
-    rows = [_beside([_pixels(getattr(bench, name).figure()) for name in row]) for row in SHEET]
+def sheet_of(figures: Sequence[Sequence["Figure"]]) -> np.ndarray:
+    """Figures by row and column on one sheet: uint8 [height, width, 4].
+
+    Joined as pixels: a figure of figures takes longer.
+    """
+    rows = [_beside([_pixels(figure) for figure in row]) for row in figures]
     width = max(row.shape[1] for row in rows)
     return np.concatenate([_padded(row, row.shape[0] + GAP, width) for row in rows])
 
 
-def workbench_figure(bench: "Workbench") -> "Figure":
-    """`workbench_sheet` as a figure; for print take the views' own."""
+def figure_of(figures: Sequence[Sequence["Figure"]]) -> "Figure":
+    """The sheet as one figure; for print use the views' own."""
     from interplm_nb.widgets.print_style import blank
 
-    sheet = workbench_sheet(bench)
+    sheet = sheet_of(figures)
     figure = blank(sheet.shape[1] / SHEET_DPI, sheet.shape[0] / SHEET_DPI)
     axes = figure.add_subplot()
     axes.imshow(sheet)

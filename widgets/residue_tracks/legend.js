@@ -1,7 +1,9 @@
 // @ts-check
-// The key below the tracks: the colour bar, and what the colours of annotations are.
+// The legend below the tracks: the colour bar, and what the colours of annotations are.
 
 import { BEYOND } from "../kit/colours.js";
+
+/** @import { Bundle, Kit, Surface } from "../kit/types.js" */
 
 /** @typedef {{ text: string, category: string, thick: boolean }} Item */
 /** @typedef {{ text: string, colour: string, thick: boolean, x: number }} Placed */
@@ -12,8 +14,11 @@ const LINE = 16;
 const BAR = 27; // of the colour bar
 
 /**
- * What is to be explained: unknown residues, the best concept, then categories, those with most spans first, and the grey ones as one.
- * @param {any} bundle @param {Map<number, import("./words.js").Spans>} spans @param {Record<string, string>} colours of categories
+ * What is to be explained: unknown residues, the best concept, then categories, those with most
+ * spans first, and the grey ones as one.
+ * @param {Bundle} bundle
+ * @param {Map<number, import("./words.js").Spans>} spans
+ * @param {Record<string, string>} colours of categories
  * @returns {Item[]}
  */
 export function explained(bundle, spans, colours) {
@@ -26,19 +31,24 @@ export function explained(bundle, spans, colours) {
     kind.n += 1;
     kinds.set(text, kind);
   }
-  const items = [...kinds].sort(([, a], [, b]) => b.n - a.n).map(([text, { category }]) => ({ text, category, thick: false }));
+  const items = [...kinds]
+    .sort(([, a], [, b]) => b.n - a.n)
+    .map(([text, { category }]) => ({ text, category, thick: false }));
   const seen = [...spans.values()].some((s) => s.best.length);
   if (seen) items.unshift({ text: `${best.concept} (best)`, category: best.category, thick: true });
-  const unknown = bundle.sparse.some((/** @type {any} */ { value }) => value.some(Number.isNaN));
+  const unknown = bundle.sparse.some(({ value }) => value.some(Number.isNaN));
   return unknown ? [{ text: UNKNOWN, category: UNKNOWN, thick: false }, ...items] : items;
 }
 
 /**
  * Items in lines; what does not fit is counted.
- * @param {any} kit @param {Item[]} items @param {(category: string) => string} colour @param {number} width
+ * @param {Kit} kit
+ * @param {Item[]} items
+ * @param {(category: string) => string} colour
+ * @param {number} width
  * @returns {Placed[][]}
  */
-export function keyLines(kit, items, colour, width) {
+export function legendLines(kit, items, colour, width) {
   const most = width < 480 ? 3 : 2;
   /** @type {Placed[][]} */
   const lines = [];
@@ -46,7 +56,8 @@ export function keyLines(kit, items, colour, width) {
   for (const [i, { text, category, thick }] of items.entries()) {
     const said = kit.fitted(text, width - 40, SMALL);
     const wide = kit.widthOf(said, SMALL) + 30;
-    const rest = lines.length === most && i + 1 < items.length ? 70 : 0; // room to say how many more there are
+    // room to say how many more there are
+    const rest = lines.length === most && i + 1 < items.length ? 70 : 0;
     if (x + wide + rest > width) {
       if (lines.length === most) {
         lines[most - 1].push({ text: `and ${items.length - i} more`, colour: "", thick, x });
@@ -62,15 +73,18 @@ export function keyLines(kit, items, colour, width) {
 }
 
 /** @param {Placed[][]} lines */
-export function keyHeight(lines) {
+export function legendHeight(lines) {
   return BAR + LINE * lines.length;
 }
 
-/** @param {any} surface @param {import("./draw.js").Scene} scene @param {number} width */
-export function drawKey(surface, { kit, theme, brush, key, geometry: g }, width) {
+/** @param {Surface} surface @param {import("./draw.js").Scene} scene @param {number} width */
+export function drawLegend(surface, { kit, theme, brush, legend, geometry: g }, width) {
   surface.line(0, g.bottom + 0.5, width, g.bottom + 0.5, theme.line, 1);
-  kit.colourBar(surface, theme, 8, g.bottom + 6, { width: Math.max(40, Math.min(120, g.left + g.width - 200)), brush });
-  key.forEach((line, i) => {
+  kit.colourBar(surface, theme, 8, g.bottom + 6, {
+    width: Math.max(40, Math.min(120, g.left + g.width - 200)),
+    brush,
+  });
+  legend.forEach((line, i) => {
     const y = g.bottom + BAR - 2 + LINE * (i + 0.5);
     for (const { text, colour, thick, x } of line) {
       if (text === UNKNOWN) surface.hatch(x, y - 4, 14, 8, theme.muted);

@@ -1,14 +1,22 @@
 // @ts-check
 // The colour bar and what else the colours mean; and the picture with both, for PNG and SVG.
 
+/** @import { Kit, Surface, View } from "../kit/types.js" */
+
 const ROW = 18;
 const TITLE = 24;
 
-/** @typedef {{ words: string, colour: string, thin?: boolean }} Entry a patch, or a thin line, and what it means */
+/**
+ * A patch, or a thin line, and what it means
+ * @typedef {object} Entry
+ * @property {string} words
+ * @property {string} colour
+ * @property {boolean} [thin]
+ */
 
 /**
- * Rows of the key, filled from the left.
- * @param {any} kit @param {Entry[]} entries @param {number} width
+ * Rows of the legend, filled from the left.
+ * @param {Kit} kit @param {Entry[]} entries @param {number} width
  * @returns {{ entry: Entry, x: number, row: number }[]} row 0 is that of the colour bar
  */
 export function placed(kit, entries, width) {
@@ -21,13 +29,19 @@ export function placed(kit, entries, width) {
   });
 }
 
-/** @param {any} kit @param {Entry[]} entries @param {number} width */
-export function keyHeight(kit, entries, width) {
+/** @param {Kit} kit @param {Entry[]} entries @param {number} width */
+export function legendHeight(kit, entries, width) {
   return ROW * (1 + Math.max(0, ...placed(kit, entries, width).map(({ row }) => row))) + 4;
 }
 
-/** @param {any} surface @param {any} view @param {Entry[]} entries @param {number} width @param {number} [top] */
-export function drawKey(surface, view, entries, width, top = 0) {
+/**
+ * @param {Surface} surface
+ * @param {View} view
+ * @param {Entry[]} entries
+ * @param {number} width
+ * @param {number} [top]
+ */
+export function drawLegend(surface, view, entries, width, top = 0) {
   const { kit, theme, link } = view;
   const bar = Math.max(50, Math.min(160, width - 215));
   kit.colourBar(surface, theme, 0, top + 4, { width: bar, brush: link.get("brush") });
@@ -44,19 +58,23 @@ export function drawKey(surface, view, entries, width, top = 0) {
 }
 
 /**
- * The picture with its title and its key.
- * @param {any} surface @param {any} view
+ * The picture with its title and its legend.
+ * @param {Surface} surface @param {View} view
  * @param {{ entries: Entry[], title: string, width: number, height: number, source: any }} parts
  */
 export function drawPage(surface, view, { entries, title, width, height, source }) {
-  surface.text(0, 10, view.kit.fitted(title, width, 12, 600), { fill: view.theme.text, size: 12, weight: 600 });
+  surface.text(0, 10, view.kit.fitted(title, width, 12, 600), {
+    fill: view.theme.text,
+    size: 12,
+    weight: 600,
+  });
   surface.picture(0, TITLE, width, height, source);
-  drawKey(surface, view, entries, width, TITLE + height + 6);
+  drawLegend(surface, view, entries, width, TITLE + height + 6);
 }
 
-/** @param {any} view @param {any} parts @returns {number} */
+/** @param {View} view @param {any} parts @returns {number} */
 export function pageHeight(view, { entries, width, height }) {
-  return TITLE + height + 6 + keyHeight(view.kit, entries, width);
+  return TITLE + height + 6 + legendHeight(view.kit, entries, width);
 }
 
 /** A picture for `Surface.picture`. @param {Blob} blob */
