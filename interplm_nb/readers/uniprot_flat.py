@@ -9,9 +9,9 @@ from typing import TextIO, Unpack
 from interplm_nb.readers.concepts import Convention
 from interplm_nb.readers.entries import (
     Entry,
+    ProteinsRead,
     ReadOptions,
     Selection,
-    UniProtRead,
     collect,
     whole_number,
 )
@@ -37,7 +37,7 @@ def read_uniprot_flat(
     convention: Convention = "strict",
     strict: bool = False,
     **selection: Unpack[Selection],
-) -> UniProtRead:
+) -> ProteinsRead:
     """Read a UniProt flat file (plain, gzip or zstd), one entry in memory at a time; arguments and errors as `read_uniprot_tsv`.
 
     Raises `InputError` also for a file that ends inside an entry (each ends with `//`).

@@ -14,9 +14,9 @@ from interplm_nb.readers.concepts import (
 )
 from interplm_nb.readers.entries import (
     Entry,
+    ProteinsRead,
     ReadOptions,
     Selection,
-    UniProtRead,
     collect,
     whole_number,
 )
@@ -50,7 +50,7 @@ def read_uniprot_tsv(
     convention: Convention = "strict",
     strict: bool = False,
     **selection: Unpack[Selection],
-) -> UniProtRead:
+) -> ProteinsRead:
     """Read a UniProt TSV download (plain, gzip or zstd) with the columns `Entry` and `Sequence` and any feature columns.
 
     `convention` says how features become concepts (`concepts.py`); `strict` stops at the first wrong record instead of noting it and going on;

@@ -9,9 +9,9 @@ from xml.parsers import expat
 from interplm_nb.readers.concepts import BY_XML, Convention
 from interplm_nb.readers.entries import (
     Entry,
+    ProteinsRead,
     ReadOptions,
     Selection,
-    UniProtRead,
     collect,
     whole_number,
 )
@@ -28,7 +28,7 @@ def read_uniprot_xml(
     convention: Convention = "strict",
     strict: bool = False,
     **selection: Unpack[Selection],
-) -> UniProtRead:
+) -> ProteinsRead:
     """Read UniProt XML (plain, gzip or zstd), one entry in memory at a time; arguments and errors as `read_uniprot_tsv`.
 
     Raises `InputError` also for XML that is not well-formed (a truncated download), or that declares a document type or entities: UniProt's

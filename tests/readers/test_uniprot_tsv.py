@@ -252,7 +252,7 @@ def test_files_that_are_no_uniprot_table(tmp_path, table):
 
 def test_options_are_checked(table):
     path = table([{"Entry": "A"}])
-    with pytest.raises(ValueError, match="'strict' or 'published', not 'right'"):
+    with pytest.raises(ValueError, match="'strict' or 'published'; got 'right'"):
         read_uniprot_tsv(path, "right")  # pyright: ignore[reportArgumentType]
     with pytest.raises(TypeError, match="max_lenght"):
         read_uniprot_tsv(path, max_lenght=3)  # pyright: ignore[reportCallIssue]
