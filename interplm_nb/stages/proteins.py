@@ -59,7 +59,8 @@ def read_file(params: ProteinsParameters) -> ReadFile:
     from interplm_nb.readers.read import read
 
     path = Path(params.path).expanduser() if params.path else demo.table_path()
-    limit = params.max_residues if params.too_long == "skip" else None
+    # Before a model is chosen max_residues is 0: no limit yet.
+    limit = params.max_residues or None if params.too_long == "skip" else None
     strict, published = (
         read(
             path,
