@@ -17,7 +17,7 @@ def by_length(pieces: Sequence[Piece], tokens_per_batch: int) -> list[list[Piece
     Longest first, so that a batch too large for the device fails at once and not at the end.
     """
     if tokens_per_batch < 1:
-        raise ValueError(f"a batch has at least 1 token, not {tokens_per_batch}")
+        raise ValueError(f"tokens_per_batch must be at least 1; got {tokens_per_batch}")
     batches: list[list[Piece]] = []
     room = 0
     for piece in sorted(pieces, key=lambda p: (p.start - p.stop, p.protein, p.start)):

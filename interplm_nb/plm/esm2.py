@@ -11,8 +11,9 @@ from interplm_nb.plm import checkpoints
 from interplm_nb.plm.checkpoints import Architecture
 from interplm_nb.plm.devices import choose_device, choose_dtype
 from interplm_nb.plm.edits import deepest_layer, edited
+from interplm_nb.plm.embed import embed
 from interplm_nb.plm.lengths import MAX_RESIDUES
-from interplm_nb.plm.padded import embed_padded
+from interplm_nb.plm.padded import padded_batches
 from interplm_nb.plm.protocol import Edit, Output, StepEdit
 from interplm_nb.plm.record import Objective
 from interplm_nb.plm.shuffled import shuffled_tensors
@@ -175,7 +176,8 @@ class ESM2:
                 wanted[layer] = x
         return Output(wanted, self._logits(x) if logits else None)
 
-    embed = embed_padded
+    batches = padded_batches
+    embed = embed
 
     def shuffled(self, seed: int = 42) -> "ESM2":
         """The control of the paper: each weight and bias tensor's values in random order.

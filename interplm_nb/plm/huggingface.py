@@ -19,8 +19,9 @@ from interplm_nb.plm import hub_cache
 from interplm_nb.plm.checkpoints import revision_of
 from interplm_nb.plm.devices import choose_device, choose_dtype
 from interplm_nb.plm.edits import deepest_layer, edited
+from interplm_nb.plm.embed import embed
 from interplm_nb.plm.lengths import MAX_RESIDUES
-from interplm_nb.plm.padded import embed_padded
+from interplm_nb.plm.padded import padded_batches
 from interplm_nb.plm.protocol import Edit, Output, StepEdit
 from interplm_nb.plm.record import Objective
 from interplm_nb.plm.residue_tokens import NO_TOKEN, ResidueTokens, residue_tokens
@@ -169,7 +170,8 @@ class HuggingFaceModel:
         found = self._body.run(tokens, self._tokens.pad, at, deepest, logits)
         return Output({layer: taken[layer] for layer in dict.fromkeys(layers)}, found)
 
-    embed = embed_padded
+    batches = padded_batches
+    embed = embed
 
     def shuffled(self, seed: int = 42) -> "HuggingFaceModel":
         """The control of the paper: each parameter's values in random order; tied ones stay tied.

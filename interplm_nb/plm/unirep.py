@@ -3,19 +3,18 @@
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor
-from tqdm.auto import tqdm
 
 from interplm_nb.plm import unirep_weights
 from interplm_nb.plm.checkpoints import revision_of
 from interplm_nb.plm.devices import choose_device, choose_dtype
 from interplm_nb.plm.edits import deepest_layer, edited
+from interplm_nb.plm.embed import embed
 from interplm_nb.plm.lanes import Block, blocks, n_lanes, packed
-from interplm_nb.plm.lengths import pieces
+from interplm_nb.plm.lengths import Piece
 from interplm_nb.plm.mlstm import (
     Inputs,
     Layer,
@@ -28,7 +27,7 @@ from interplm_nb.plm.mlstm import (
 )
 from interplm_nb.plm.prefixes import Prefix, Prefixes
 from interplm_nb.plm.protocol import Edit, EmbeddedBatch, Output, StepEdit
-from interplm_nb.plm.record import Objective, check_layer
+from interplm_nb.plm.record import Objective
 from interplm_nb.plm.shuffled import shuffled_tensors
 from interplm_nb.proteins import Proteins
 
@@ -222,46 +221,27 @@ class UniRep:
         w, b = self._head
         return Output(wanted, (x @ w + b).transpose(0, 1) if logits else None)
 
-    def embed(
+    def batches(
         self,
         proteins: Proteins,
+        pieces: Sequence[Piece],
         layers: Sequence[int],
-        tokens_per_batch: int | None = None,
-        progress: bool = True,
-        *,
-        long: Literal["refuse", "window"] = "refuse",
-        max_residues: int | None = None,
-        overlap: int | None = None,
-        dtype: torch.dtype = torch.float32,
+        tokens_per_batch: int | None,
     ) -> Iterator[EmbeddedBatch]:
-        """Every residue of every protein once, at `layers`.
+        """Residues of whole proteins, read end to end in lanes.
 
-        Proteins are read end to end in lanes; a batch holds the residues of some steps of all
-        lanes, so a protein may span batches. The lanes are as many as the proteins of a call fill,
-        and together of at most `tokens_per_batch` tokens a batch. Proteins over `max_residues`
-        (default: the model's own) are refused; with `long="window"` they are read whole, as a
-        recurrent model needs no windows (`overlap` is for models that do). A call of few proteins
-        goes on from the states of those that were looked at before.
+        A batch holds some steps of all lanes, together at most `tokens_per_batch` tokens. There
+        are as many lanes as the proteins of a call fill. `pieces` is not used: a recurrent model
+        needs no windows. A call of few proteins resumes from the states of those of earlier calls.
         """
-        for layer in layers:
-            check_layer(self, layer)
-        width = max_residues or self.max_residues
-        list(pieces(proteins, long, width, width // 2 if overlap is None else overlap))
         if tokens_per_batch is not None and tokens_per_batch < 1:
-            raise ValueError(f"a batch has at least 1 token, not {tokens_per_batch}")
+            raise ValueError(f"tokens_per_batch must be at least 1; got {tokens_per_batch}")
         ids = [residue_ids(sequence) for sequence in proteins.sequences]
         few = len(proteins) <= FEW_PROTEINS and proteins.n_residues <= FEW_RESIDUES
-        how = self._embed_few if few else self._embed_many
-        with tqdm(
-            total=proteins.n_residues,
-            desc=f"embedding with {self.name}",
-            unit=" residues",
-            unit_scale=True,
-            disable=not progress,
-        ) as bar:
-            for batch in how(ids, proteins.offsets, layers, self._batch_tokens(tokens_per_batch)):
-                yield EmbeddedBatch(batch.rows, {k: v.to(dtype) for k, v in batch.layers.items()})
-                bar.update(len(batch.rows))
+        run = self._embed_few if few else self._embed_many
+        return run(ids, proteins.offsets, layers, self._batch_tokens(tokens_per_batch))
+
+    embed = embed
 
     def _batch_tokens(self, asked: int | None) -> int:
         """Tokens of a batch: what was asked for, but no more than its memory's bound."""
