@@ -149,7 +149,10 @@ def test_proteins_and_lengths_are_compared_before_anything_is_written(tmp_path):
         ({"P1": np.zeros((1, 5, 3))}, r"P1 has shape \(1, 5, 3\); wanted \[residues, width\]"),
         ({"P1": np.zeros((5, 0))}, r"P1 has shape \(5, 0\)"),
         ({"P1": np.zeros((5, 3), int)}, "P1 has dtype int64; wanted floats"),
-        ({"P1": np.zeros((5, 3)), "P2": np.zeros((1, 4))}, "P1 has 3 .* and P2 has 4; use one layer"),
+        (
+            {"P1": np.zeros((5, 3)), "P2": np.zeros((1, 4))},
+            "P1 has 3 .* and P2 has 4; use one layer",
+        ),
         (
             {"P1": np.zeros((5, 3)), "sp|P1|X": np.zeros((5, 3))},
             r"two arrays for P1, 'P1(\.npy)?' and 'sp\|P1\|X(\.npy)?'; remove one",
@@ -169,7 +172,11 @@ def test_arrays_that_are_no_embeddings_are_refused_before_any_run(tmp_path, arra
         ("mine.npz", b"PK nonsense", r"mine\.npz: not a readable npz file \(File is not"),
         ("mine.safetensors", b"\x01", r"mine\.safetensors: not a readable safetensors file"),
         ("mine.h5", b"\x89HDF but not", r"mine\.h5: not a readable HDF5 file .*again"),
-        ("mine.csv", b"x", r"mine\.csv: cannot read arrays from \.csv; .*\.npz, \.safetensors, \.h5"),
+        (
+            "mine.csv",
+            b"x",
+            r"mine\.csv: cannot read arrays from \.csv; .*\.npz, \.safetensors, \.h5",
+        ),
         ("mine", b"x", "mine: cannot read arrays from a file without a suffix"),
     ],
 )

@@ -211,7 +211,8 @@ def test_a_server_that_never_answers(server, uniprot, tmp_path):
 def test_no_network(uniprot):
     with pytest.raises(
         InputError,
-        match=r"http://127\.0\.0\.1:9 did not answer \(.*refused.*\); check the network and run again, or work from the cache",
+        match=r"http://127\.0\.0\.1:9 did not answer \(.*refused.*\); check the network and run again, "
+        "or work offline from the cache",
     ):
         uniprot(address="http://127.0.0.1:9").search("kinase")
 
@@ -316,7 +317,7 @@ def test_a_table_without_accessions_is_refused(uniprot):
 
 
 def test_addresses_that_are_not_on_the_web():
-    with pytest.raises(InputError, match="no address on the web"):
+    with pytest.raises(InputError, match="not a web address"):
         Connection().get("file:///etc/hostname")
 
 

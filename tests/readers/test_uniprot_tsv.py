@@ -182,7 +182,7 @@ def test_filters(table):
 
 
 BAD = [
-    ({"Helix": "HELIX 4..31"}, "span past the end: HELIX 4..31; positions are 1 to 30", True),
+    ({"Helix": "HELIX 4..31"}, "span past the end: HELIX 4..31; positions run from 1 to 30", True),
     ({"Helix": "HELICE 4..9"}, "unknown feature type: HELICE 4..9", True),
     (
         {"Helix": "about 4 to 9"},
