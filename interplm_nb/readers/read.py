@@ -74,7 +74,7 @@ def read(
 def recognise(path: Path | str) -> Format:
     """The format of a file of proteins, from its first non-blank characters.
 
-    Raises `InputError` if it is none that `read` reads.
+    Raises `InputError` for any other format.
     """
     with open_bytes(path) as stream:
         # An XML file may be one long line.

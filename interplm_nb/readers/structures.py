@@ -42,8 +42,8 @@ class Structure:
     --------
     >>> from interplm_nb.readers import demo
     >>> structure = demo.structure("P00044")
-    >>> structure.positions[structure.unmapped[0]] if structure.unmapped else "all mapped"
-    'all mapped'
+    >>> structure.chain, len(structure.positions), structure.unmapped
+    ('B', 108, [])
     """
 
     name: str
