@@ -109,6 +109,6 @@ def _not_here(repository: str, why: str) -> str:
     meta = repository.startswith("facebook/") and name in names.ESM2
     other = f", or load {name!r}, which downloads Meta's own file of the same model" if meta else ""
     return (
-        f"{repository} is not in the local hub cache ({constants.HF_HUB_CACHE}) {why}; where there "
-        f"is a network, fetch it with: hf download {repository}{other}"
+        f"{repository} is not in the local hub cache ({constants.HF_HUB_CACHE}) {why}; on a "
+        f"machine with a network, fetch it with: hf download {repository}{other}"
     )

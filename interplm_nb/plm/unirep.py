@@ -241,7 +241,7 @@ class UniRep:
 
         A batch holds some steps of all lanes, together at most `tokens_per_batch` tokens. There
         are as many lanes as the proteins of a call fill. `pieces` is not used: a recurrent model
-        needs no windows. A call of few proteins resumes from the states of those of earlier calls.
+        needs no windows. A call of few proteins resumes from the states of earlier calls.
         """
         if tokens_per_batch is not None and tokens_per_batch < 1:
             raise ValueError(f"tokens_per_batch must be at least 1; got {tokens_per_batch}")

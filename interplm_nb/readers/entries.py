@@ -69,7 +69,7 @@ class Selection(TypedDict, total=False):
     unique_sequences: bool
     """Keep only the first protein with each sequence, as InterPLM does."""
     min_instances: int
-    """Instances that a note or ligand needs for a concept of its own (default 10)."""
+    """Instances that a note or ligand needs for its own concept (default 10)."""
     merge_numbered: bool
     """Merge `Sushi 1` and `Sushi 2` into one concept (`strict` only; by default they stay two, as
     in InterPLM)."""

@@ -87,12 +87,8 @@ class Connection:
         with urllib.request.urlopen(
             urllib.request.Request(url, headers=headers), timeout=self.timeout
         ) as response:
-            body = response.read()
-            packed = response.headers.get("Content-Encoding") == "gzip"
-            return Answer(
-                (gzip.decompress(body) if packed else body).decode("utf-8"),
-                {name.lower(): value for name, value in response.headers.items()},
-            )
+            headers = {name.lower(): value for name, value in response.headers.items()}
+            return Answer(_text(response.read(), headers.get("content-encoding")), headers)
 
 
 def _server(url: str) -> str:
@@ -102,12 +98,8 @@ def _server(url: str) -> str:
 def _reason(error: urllib.error.HTTPError) -> str:
     """The server's explanation: UniProt sends JSON with `messages`."""
     try:
-        return " ".join(
-            map(
-                str,
-                json.loads(_text(error.read(), error.headers.get("Content-Encoding")))["messages"],
-            )
-        )
+        answer = json.loads(_text(error.read(), error.headers.get("Content-Encoding")))
+        return " ".join(map(str, answer["messages"]))
     except (
         OSError,
         http.client.HTTPException,

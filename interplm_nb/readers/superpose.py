@@ -26,7 +26,7 @@ class Superposition:
 
     fixed: Structure
     mobile: Structure
-    """A copy with all atoms moved, those of other chains too."""
+    """A copy with all atoms moved, including other chains."""
     n_aligned: int
     """Number of superposed pairs of residues."""
     rmsd: float

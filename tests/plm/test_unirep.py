@@ -150,7 +150,7 @@ def test_what_is_not_there_is_refused():
         list(plm.embed(named(["MK"]), [1], 0))
     with pytest.raises(ValueError, match="layer 0 of tiny is the embedding, which has no steps"):
         plm.forward(plm.tokens(["MK"]), [1], step_edits={0: lambda h, _: h})
-    with pytest.raises(ValueError, match="an edit at layer 2 changes nothing"):
+    with pytest.raises(ValueError, match="an edit at layer 2 has no effect"):
         plm.forward(plm.tokens(["MK"]), [1], step_edits={2: lambda h, _: h})
     with pytest.raises(ValueError, match=r"the edit at layer 1 returned shape \(1, 4\), wanted"):
         plm.forward(plm.tokens(["MK"]), [1], step_edits={1: lambda h, _: h[:, :4]})
