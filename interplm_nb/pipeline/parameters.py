@@ -99,7 +99,7 @@ class ProteinsParameters(StageParameters):
         description="FASTA, UniProt TSV, flat file or XML (.gz, .zst too). Empty: the embedded ones.",
     )
     format: Literal["auto", "fasta", "tsv", "text", "xml"] = Field(
-        "auto", description="Format of the file; auto goes by its name."
+        "auto", description="Format of the file; auto recognises it from the content."
     )
     labels: str = Field(
         "",

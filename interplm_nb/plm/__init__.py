@@ -1,11 +1,6 @@
-"""Protein language models (PLMs) behind one door: `plm.load(name or path)`.
+"""Protein language models (PLMs): `plm.load(name or path)` loads any of them.
 
-    >>> from interplm_nb import plm
-    >>> model = plm.load("esm2-mini", device="cpu")
-    >>> model.n_layers, model.widths[3], model.objective
-    (4, 192, 'masked')
-
-This package imports no torch until a model is loaded.
+This package imports torch only when a model is loaded.
 """
 
 from pathlib import Path
@@ -17,14 +12,38 @@ if TYPE_CHECKING:
 
 
 def load(name_or_path: str | Path, device: str = "auto", dtype: str = "auto") -> "PLM":
-    """A model by name ("unirep-1900", "esm2_t6_8M_UR50D", "owner/name" on a hub) or from files.
+    """Load a model by name or from files. docs/models.md lists every kind of model.
 
-    `device`: "auto" takes CUDA, then MPS, then the CPU. `dtype`: "float32", "bfloat16", "float16",
-    or "auto", what the model's family runs best in on that device.
+    Parameters
+    ----------
+    name_or_path
+        A known name ("unirep-1900", "esm2_t6_8M_UR50D", "esm2-mini"), "owner/name" on the Hugging
+        Face Hub, or a path of weights.
+    device
+        "cuda", "mps", "cpu", or "auto": the first of these that is available.
+    dtype
+        "float32", "bfloat16", "float16", or "auto": the best for the model on that device.
 
-    Raises ValueError for a name that is not known (with the nearest ones) and for files of another
-    model, FileNotFoundError for a path that is not there, ConnectionError where weights cannot be
-    fetched. Each says what to do. See docs/models.md for every kind of model.
+    Returns
+    -------
+    PLM
+        The model; its interface is `interplm_nb.plm.protocol.PLM`.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the name is unknown (the message suggests similar names) or the path does not exist.
+    ValueError
+        If the files belong to another kind of model.
+    ConnectionError
+        If the weights cannot be downloaded.
+
+    Examples
+    --------
+    >>> from interplm_nb import plm
+    >>> model = plm.load("esm2-mini", device="cpu")
+    >>> model.n_layers, model.widths[3], model.objective
+    (4, 192, 'masked')
     """
     from interplm_nb.plm import loading
 
@@ -32,7 +51,17 @@ def load(name_or_path: str | Path, device: str = "auto", dtype: str = "auto") ->
 
 
 def inspect(name_or_path: str | Path) -> "ModelRecord":
-    """What a model is, without its weights in memory. Fetches and checks its files as `load` does."""
+    """Describe a model without keeping its weights in memory.
+
+    Its files are fetched and checked as by `load`.
+
+    Examples
+    --------
+    >>> from interplm_nb import plm
+    >>> record = plm.inspect("esm2-mini")
+    >>> record.max_residues, record.licence
+    (1022, 'MIT')
+    """
     from interplm_nb.plm import loading
     from interplm_nb.plm.record import record_of
 

@@ -1,4 +1,4 @@
-"""Batches of pieces of like length within a token budget, and the residues of a batch on the residue axis."""
+"""Batches of pieces of similar length within a token budget, and their residues."""
 
 from collections.abc import Sequence
 
@@ -12,12 +12,12 @@ SPECIAL_TOKENS = 2
 
 
 def by_length(pieces: Sequence[Piece], tokens_per_batch: int) -> list[list[Piece]]:
-    """Batches whose padded size is at most `tokens_per_batch` tokens (one piece alone may be larger), longest first.
+    """Batches of at most `tokens_per_batch` padded tokens (a single piece may be larger).
 
-    Longest first, so that a batch too large for the device fails at once and not at the end.
+    Longest first, so that a batch too large for the device fails at once.
     """
     if tokens_per_batch < 1:
-        raise ValueError(f"a batch has at least 1 token, not {tokens_per_batch}")
+        raise ValueError(f"tokens_per_batch must be at least 1; got {tokens_per_batch}")
     batches: list[list[Piece]] = []
     room = 0
     for piece in sorted(pieces, key=lambda p: (p.start - p.stop, p.protein, p.start)):
@@ -30,15 +30,15 @@ def by_length(pieces: Sequence[Piece], tokens_per_batch: int) -> list[list[Piece
 
 
 def rows_of(batch: Sequence[Piece], proteins: Proteins) -> np.ndarray:
-    """int64 [n]: rows of the residue axis that the batch's pieces keep, piece after piece."""
+    """int64 [n]: rows of the residue axis that the batch's pieces keep, piece by piece."""
     firsts = proteins.offsets[[p.protein for p in batch]]
     return _ranges(firsts + [p.keep_start for p in batch], firsts + [p.keep_stop for p in batch])
 
 
 def positions_of(batch: Sequence[Piece], width: int, first_residue: int = 1) -> np.ndarray:
-    """int64 [n]: where the same residues are in the flattened [B * width] tokens.
+    """int64 [n]: positions of the same residues in the flattened [B * width] tokens.
 
-    `width` is T, special tokens included; `first_residue` is where a sequence begins in its tokens.
+    `width` is T, with special tokens; `first_residue` is where a sequence starts in its tokens.
     """
     firsts = np.arange(len(batch)) * width + first_residue
     return _ranges(

@@ -24,7 +24,7 @@ from interplm_nb.plm.tokens import ALPHABET
 from interplm_nb.saving import atomic_path, write_json
 
 HEAD = "lm_head."
-"""What the names of the masked-residue head's parameters begin with."""
+"""Prefix of the parameters of the masked-residue head."""
 
 
 @dataclass(frozen=True)
@@ -38,12 +38,14 @@ class Architecture:
 
     def __post_init__(self) -> None:
         if min(self.n_layers, self.d_model, self.n_heads) < 1 or self.d_model % (2 * self.n_heads):
-            raise ValueError(f"d_model is a multiple of twice n_heads, all at least 1; not {self}")
+            raise ValueError(
+                f"d_model must be a multiple of 2 * n_heads, and all at least 1; got {self}"
+            )
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Name and shape of every parameter, with fair-esm's names.
+        """Shape of every parameter, by fair-esm's names.
 
-        The tied LM head weight and the contact head are not among them.
+        Without the tied weight of the LM head, and the contact head.
         """
         d, n = self.d_model, len(ALPHABET)
         sizes = {
@@ -69,19 +71,18 @@ class Checkpoint(NamedTuple):
     """Checked weights and what they are."""
 
     weights: dict[str, Tensor]
-    """Under fair-esm's names; without `lm_head.*` where the file has no head."""
+    """By fair-esm's names; without `lm_head.*` if the file has no head."""
     architecture: Architecture
     name: str
     revision: str
-    """What `revision_of` says of `weights`."""
+    """`revision_of(weights)`."""
 
 
 def read(name_or_path: str | Path, name: str | None = None) -> Checkpoint:
-    """Read an official model, the embedded one, a .pt or a .safetensors file, or a folder.
+    """Read an official model, the embedded one, a .pt or .safetensors file, or a folder.
 
-    A folder holds config.json beside this package's model.safetensors, or is laid out as
-    transformers has it. `name` is what the model is called where a folder of transformers does not
-    say it; by default the folder's name.
+    A folder has config.json and this package's model.safetensors, or transformers' layout. `name`
+    is the model's name if a transformers folder does not give it (default: the folder's name).
     """
     text = str(name_or_path)
     if text == MINI:
@@ -93,30 +94,32 @@ def read(name_or_path: str | Path, name: str | None = None) -> Checkpoint:
         return _read_folder(path, name or path.resolve().name)
     if not path.is_file():
         raise FileNotFoundError(
-            f"{text!r} is no file and no model's name; the names are {MINI}, {', '.join(ESM2)}"
+            f"{text!r} is neither a file nor a model's name; names are {MINI}, {', '.join(ESM2)}"
         )
     if path.suffix == ".pt":
         return read_pt(path)
     if path.suffix == ".safetensors":
         return read_safetensors(path)
     raise ValueError(
-        f"{path}: weights come in a .pt file of fair-esm's format or a .safetensors file, not "
-        f"{path.suffix or 'a file without a suffix'}; of a model of transformers give the folder"
+        f"{path}: wanted a .pt file in fair-esm's format or a .safetensors file, not "
+        f"{path.suffix or 'a file without a suffix'}; for a transformers model give its folder"
     )
 
 
 def mini_path() -> Path:
-    """Where the package keeps the weights of esm2-mini."""
+    """The package's file of esm2-mini's weights."""
     return Path(str(resources.files("interplm_nb") / "data" / "esm2_mini" / "model.safetensors"))
 
 
 def read_pt(path: Path) -> Checkpoint:
     """Read fair-esm's format: {"cfg": {"model": Namespace}, "model": parameters}; older: "args".
 
-    Only tensors, plain containers and `argparse.Namespace` are unpickled. A contact-regression file
-    is not needed.
+    Only tensors, plain containers and `argparse.Namespace` are unpickled. No contact-regression
+    file is needed.
     """
-    data = weight_files.read_pickled(path, "fair-esm's .pt format, whole", [argparse.Namespace])
+    data = weight_files.read_pickled(
+        path, "a complete file in fair-esm's .pt format", [argparse.Namespace]
+    )
     if not isinstance(data, Mapping) or not isinstance(data.get("model"), Mapping):
         raise ValueError(
             f"{path}: wanted a dictionary with 'model' and 'cfg' (fair-esm's format), found "
@@ -130,11 +133,11 @@ def read_pt(path: Path) -> Checkpoint:
 def read_safetensors(path: Path) -> Checkpoint:
     """Read a safetensors file with fair-esm's parameter names.
 
-    config.json beside it, or the file's metadata, gives the architecture.
+    The architecture comes from config.json in the same folder, or from the file's metadata.
     """
     if not path.is_file():
         raise FileNotFoundError(
-            f"{path}: no such file; wanted the weights as safetensors, with config.json beside them"
+            f"{path}: no such file; wanted weights as safetensors, with config.json beside them"
         )
     weights, metadata = weight_files.read_safetensors(path)
     config = path.with_name("config.json")
@@ -169,12 +172,12 @@ def _read_folder(folder: Path, name: str) -> Checkpoint:
     kind = settings["model_type"]
     if kind != "esm":
         raise ValueError(
-            f"{config}: model_type is {kind!r}, so this is no ESM-2 ('esm'); load it with plm.load"
+            f"{config}: model_type is {kind!r}, not ESM-2's 'esm'; load it with plm.load"
         )
     strange = esm2_transformers.differences(settings, folder)
     if strange:
         raise ValueError(
-            f"{folder} is of transformers' type 'esm' and not ESM-2: {'; '.join(strange)}; "
+            f"{folder} has transformers' type 'esm' but is not ESM-2: {'; '.join(strange)}; "
             "plm.load reads it through transformers"
         )
     return _checked(
@@ -196,7 +199,7 @@ def write_safetensors(
     held = {k: weights[k].to(dtype).contiguous() for k in architecture.shapes() if k in weights}
     with atomic_path(folder / "model.safetensors") as draft:
         save_file(held, draft)
-        # safetensors makes it readable by its owner alone, and a package is read by all.
+        # safetensors makes it readable only by its owner; a package must be readable by all.
         draft.chmod(0o644)
     write_json(
         {"type": "ESM2", "version": 1, "name": name} | asdict(architecture), folder / "config.json"
@@ -206,8 +209,8 @@ def write_safetensors(
 def revision_of(weights: Mapping[str, Tensor]) -> str:
     """`sha256:...` over names, shapes and float32 values of the encoder, in the order of the names.
 
-    The head, `lm_head.*`, is left out, so that one model has one revision in every file format and
-    dtype that holds its values, with its head or without.
+    Without the head, `lm_head.*`: a model has one revision in every file format and dtype that
+    preserves its values, with its head or without.
     """
     digest = hashlib.sha256()
     for name in sorted(k for k in weights if not k.startswith(HEAD)):
@@ -222,7 +225,7 @@ _NAMES = {
     "d_model": ("d_model", "encoder_embed_dim", "embed_dim"),
     "n_heads": ("n_heads", "encoder_attention_heads", "attention_heads"),
 }
-"""Our names of the three sizes, then official checkpoints', then fair-esm's constructor's."""
+"""Names of the three sizes: ours, official checkpoints', fair-esm's constructor's."""
 
 
 def _architecture(settings: Mapping[str, Any], path: Path) -> Architecture:
@@ -234,8 +237,8 @@ def _architecture(settings: Mapping[str, Any], path: Path) -> Architecture:
     lacking = [k for k in values if k not in found]
     if lacking:
         raise ValueError(
-            f"{path}: its settings do not say {', '.join(lacking)}, so this is not an ESM-2 that "
-            f"can be read; settings: {sorted(settings)[:12]}"
+            f"{path}: its settings lack {', '.join(lacking)}, so this is not a readable ESM-2; "
+            f"settings: {sorted(settings)[:12]}"
         )
     return Architecture(**found, token_dropout=bool(settings.get("token_dropout", True)))
 
@@ -253,8 +256,8 @@ def _settings(data: Mapping[str, Any], path: Path) -> Mapping[str, Any]:
     return settings
 
 
-# What checkpoints hold beside the parameters that a forward pass needs: rotary tables, which we
-# compute, and the fitted contact head.
+# What checkpoints hold besides the parameters of a forward pass: rotary tables, which are computed
+# here, and the fitted contact head.
 _LEFT_ASIDE = re.compile(r"\.rot_emb\.inv_freq$|^contact_head\.|(^|\.)version$")
 
 
@@ -279,7 +282,7 @@ def _checked(
     if missing or strange:
         parts = [
             f"{len(names)} {what}, such as {names[0]!r}"
-            for what, names in (("missing", missing), ("strange", strange))
+            for what, names in (("missing", missing), ("unexpected", strange))
             if names
         ]
         raise ValueError(
@@ -298,9 +301,7 @@ def _checked(
 
 def _check_tensor(value: Any, key: str, shape: tuple[int, ...], path: Path) -> None:
     if not isinstance(value, Tensor) or not value.is_floating_point():
-        raise ValueError(
-            f"{path}: {key} is no tensor of floating-point numbers ({type(value).__name__})"
-        )
+        raise ValueError(f"{path}: {key} is not a floating-point tensor ({type(value).__name__})")
     if tuple(value.shape) != shape:
         raise ValueError(f"{path}: {key} has shape {tuple(value.shape)}, wanted {shape}")
     if not torch.isfinite(value).all():

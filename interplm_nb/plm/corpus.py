@@ -1,4 +1,7 @@
-"""Sequences as masked-token training batches: random crops of like length, corrupted as ESM-2's were (Lin et al. 2023, section A.2.2)."""
+"""Sequences as masked-token training batches: random crops, corrupted like ESM-2's.
+
+Lin et al. 2023, section A.2.2.
+"""
 
 import numpy as np
 import torch
@@ -8,16 +11,20 @@ from interplm_nb.plm.tokens import CLS, EOS, MASK, PAD, residue_ids
 from interplm_nb.proteins import Proteins
 
 FIRST_RESIDUE, N_STANDARD = 4, 20
-"""Ids 4 to 23 are the standard amino acids; letters after them (X, B, U, Z, O) may be masked but never stand in for another."""
+"""Ids 4 to 23 are the standard amino acids.
+
+Letters after them (X, B, U, Z, O) may be masked, but never replace another residue.
+"""
 
 WIDTHS = (64, 128, 192, 256, 384, 512, 768, 1024)
 
 
 class Corpus:
-    """Token ids of all proteins end to end on one device, drawn from as padded crops.
+    """Token ids of all proteins end to end on one device; batches are padded crops.
 
-    A protein is `<cls> residues <eos>`; one longer than `crop` tokens shows a window of it, uniformly placed. Proteins of like length share
-    batches, and are drawn in proportion to their length (up to four crops), so that every residue is seen about as often.
+    A protein is `<cls> residues <eos>`; of one longer than `crop` tokens, a random window is used.
+    Proteins of similar length share batches. They are drawn in proportion to their length (up to
+    four crops), so that every residue is seen about equally often.
     """
 
     def __init__(
@@ -31,7 +38,8 @@ class Corpus:
     ) -> None:
         if not 0 < held_out < len(proteins):
             raise ValueError(
-                f"{held_out} held-out proteins of {len(proteins)}: some are needed on both sides"
+                f"held_out must be between 1 and {len(proteins) - 1} (there are {len(proteins)} "
+                f"proteins); got {held_out}"
             )
         self.ids = torch.from_numpy(
             np.concatenate([residue_ids(s) for s in proteins.sequences])
@@ -44,7 +52,7 @@ class Corpus:
         self._buckets = self._by_length()
 
     def _by_length(self) -> list[tuple[int, Tensor, Tensor]]:
-        """(width, proteins, cumulated sampling weight) for each width that has proteins."""
+        """(width, proteins, cumulative sampling weight) of each width with proteins."""
         widths = torch.tensor(
             [w for w in WIDTHS if w < self.crop] + [self.crop], device=self.device
         )
@@ -62,15 +70,9 @@ class Corpus:
         width, members, weight = self._buckets[
             int(torch.multinomial(totals, 1, generator=generator))
         ]
-        at = (
-            torch.rand(
-                max(1, self.batch_tokens // width),
-                generator=generator,
-                device=self.device,
-                dtype=torch.float64,
-            )
-            * weight[-1]
-        )
+        n = max(1, self.batch_tokens // width)
+        at = torch.rand(n, generator=generator, device=self.device, dtype=torch.float64)
+        at *= weight[-1]
         return self.crops(
             members[torch.searchsorted(weight, at).clamp(max=len(members) - 1)], width, generator
         )
@@ -80,22 +82,24 @@ class Corpus:
         full = self.lengths[proteins] + 2
         spare = (full - width + 1).clamp(min=1)
         shift = (torch.rand(len(proteins), generator=generator, device=self.device) * spare).long()
-        at = (
-            torch.arange(width, device=self.device) + shift[:, None]
-        )  # place in <cls> residues <eos>
+        # Index within <cls> residues <eos>.
+        at = torch.arange(width, device=self.device) + shift[:, None]
         residue = (at >= 1) & (at <= full[:, None] - 2)
         place = (self.starts[proteins][:, None] + at - 1).clamp(0, len(self.ids) - 1)
         tokens = torch.where(residue, self.ids[place].long(), PAD)
         return tokens.masked_fill(at == 0, CLS).masked_fill(at == full[:, None] - 1, EOS)
 
     def unigram_perplexity(self) -> float:
-        """exp of the entropy of residue frequencies: what a model without context reaches."""
+        """exp of the entropy of residue frequencies: the perplexity of a model without context."""
         share = torch.bincount(self.ids.int()).double() / len(self.ids)
         return float(torch.exp(-(share[share > 0] * share[share > 0].log()).sum()))
 
 
 def corrupted(tokens: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """(input, chosen): 15 % of residues are chosen; of these 80 % show <mask>, 10 % a random amino acid, 10 % themselves."""
+    """(input, chosen): 15 % of residues are chosen, and corrupted for training.
+
+    80 % of them become <mask>, 10 % a random amino acid, 10 % stay.
+    """
     chosen = _chosen(tokens, generator)
     how = torch.rand(tokens.shape, generator=generator, device=tokens.device)
     other = torch.randint(
@@ -110,7 +114,7 @@ def corrupted(tokens: Tensor, generator: torch.Generator) -> tuple[Tensor, Tenso
 
 
 def masked(tokens: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """(input, chosen): 15 % of residues, all of them shown as <mask>; for evaluation."""
+    """(input, chosen): 15 % of residues are chosen and become <mask>; for evaluation."""
     chosen = _chosen(tokens, generator)
     return tokens.masked_fill(chosen, MASK), chosen
 

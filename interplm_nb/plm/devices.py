@@ -1,4 +1,4 @@
-"""Where a model runs and in what arithmetic, by name."""
+"""Device and dtype of a model, by name."""
 
 import os
 
@@ -10,28 +10,25 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch
 def choose_device(device: str | torch.device) -> torch.device:
     """A device by name; "auto" is CUDA, else MPS, else the CPU.
 
-    Under `torchrun` CUDA is the process's own GPU (LOCAL_RANK). Raises ValueError for CUDA where
-    there is none.
+    Under `torchrun`, CUDA is the process's own GPU (LOCAL_RANK). Raises ValueError for CUDA without
+    a GPU.
     """
     if device == "auto":
         mps = "mps" if torch.backends.mps.is_available() else "cpu"
         device = "cuda" if torch.cuda.is_available() else mps
     found = torch.device(device)
     if found.type == "cuda" and not torch.cuda.is_available():
-        raise ValueError(
-            "device 'cuda' was asked for and torch sees no CUDA GPU here; use device='auto' or "
-            "'cpu'"
-        )
+        raise ValueError("device='cuda', but torch finds no CUDA GPU; use device='auto' or 'cpu'")
     if found.type == "cuda" and found.index is None and "LOCAL_RANK" in os.environ:
         return torch.device("cuda", int(os.environ["LOCAL_RANK"]))
     return found
 
 
 def choose_dtype(dtype: str | torch.dtype, auto: torch.dtype = torch.float32) -> torch.dtype:
-    """A dtype by name; "auto" is `auto`, which each family of models chooses for its device."""
+    """A dtype by name; "auto" is `auto`, which each model family chooses for its device."""
     if dtype == "auto":
         return auto
     found = DTYPES.get(dtype) if isinstance(dtype, str) else dtype
     if found is None or found not in DTYPES.values():
-        raise ValueError(f"dtype is auto or one of {', '.join(DTYPES)}, not {dtype}")
+        raise ValueError(f"dtype must be auto or one of {', '.join(DTYPES)}; got {dtype}")
     return found

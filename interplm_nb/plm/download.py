@@ -1,4 +1,4 @@
-"""Official ESM-2 checkpoints: downloaded once, with resume, into the cache that torch hub and fair-esm share."""
+"""Official ESM-2 checkpoints: a resumable download into the cache of torch hub and fair-esm."""
 
 import http.client
 import os
@@ -19,13 +19,14 @@ _TRIES = 5
 def official_checkpoint(
     name: str, address: str = OFFICIAL_ADDRESS, cache: Path | None = None, progress: bool = True
 ) -> Path:
-    """The file of an official model in the torch hub cache, downloaded if it is not there; its contact regression comes with it.
+    """The file of an official model in the torch hub cache; downloaded if missing.
 
-    No checksum is published. A download must have the size that the server states; its sha256 is written to `<file>.sha256`, and a file
-    that no longer matches it is refused. Raises ConnectionError where the network or the server fails.
+    Its contact regression is downloaded with it. No checksum is published: a download must have the
+    size that the server states; its sha256 is written to `<file>.sha256`, and a file that no longer
+    matches it is refused. Raises ConnectionError if the network or the server fails.
     """
     if name not in names.ESM2:
-        raise ValueError(f"{name!r} is no official ESM-2; the names are {', '.join(names.ESM2)}")
+        raise ValueError(f"{name!r} is not an official ESM-2; choose {', '.join(names.ESM2)}")
     folder = cache or Path(torch.hub.get_dir()) / "checkpoints"
     for part in (f"models/{name}.pt", f"regression/{name}-contact-regression.pt"):
         path = folder / Path(part).name
@@ -37,7 +38,7 @@ def official_checkpoint(
 
 
 def fetch(url: str, path: Path, progress: bool = True) -> None:
-    """Download a file; an earlier attempt's part is taken up where it ended, if the server still has the same file."""
+    """Download a file; an interrupted download resumes if the server still has the same file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
     for attempt in range(_TRIES):
@@ -58,11 +59,13 @@ def fetch(url: str, path: Path, progress: bool = True) -> None:
             stuck = not part.exists() or part.stat().st_size == before
             if stuck or attempt == _TRIES - 1:
                 raise ConnectionError(
-                    f"{url} could not be reached ({getattr(error, 'reason', error)}); {_way_out(path)}"
+                    f"{url} could not be reached ({getattr(error, 'reason', error)}); "
+                    f"{_way_out(path)}"
                 ) from error
     else:
         raise ConnectionError(
-            f"{url}: the download broke off {_TRIES} times; run again to go on from there, or {_way_out(path)}"
+            f"{url}: the download was interrupted {_TRIES} times; run again to resume, or "
+            f"{_way_out(path)}"
         )
     with atomic_path(_hash_file(path)) as draft:
         draft.write_text(file_hash(part) + "\n", encoding="ascii")
@@ -71,7 +74,7 @@ def fetch(url: str, path: Path, progress: bool = True) -> None:
 
 
 def _fetch_rest(url: str, part: Path, title: str, progress: bool) -> bool:
-    """Append to the part file what is missing; True where it then has the size that the server stated."""
+    """Append what is missing to the part file; True if it then has the size the server states."""
     start, tag = part.stat().st_size if part.exists() else 0, _tag_file(part)
     headers = (
         {"Range": f"bytes={start}-", "If-Range": tag.read_text(encoding="utf-8")}
@@ -81,7 +84,7 @@ def _fetch_rest(url: str, part: Path, title: str, progress: bool) -> bool:
     try:
         response = urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=30)
     except urllib.error.HTTPError as error:
-        if error.code == 416 and headers:  # the part is as long as the file or longer: begin again
+        if error.code == 416 and headers:  # the part is not shorter than the file: start over
             remove(part)
             return _fetch_rest(url, part, title, progress)
         raise
@@ -128,14 +131,13 @@ def _copy(
 
 def _check_hash(path: Path) -> None:
     recorded = _hash_file(path)
-    if (
-        not recorded.exists()
-    ):  # put there by fair-esm or by hand: what it is now is what it must stay
+    if not recorded.exists():  # from fair-esm or put there by hand: it must stay as it is now
         with atomic_path(recorded) as draft:
             draft.write_text(file_hash(path) + "\n", encoding="ascii")
     elif recorded.read_text(encoding="ascii").strip() != file_hash(path):
         raise ValueError(
-            f"{path} no longer matches the sha256 in {recorded.name}; remove both files to download it again"
+            f"{path} no longer matches the sha256 in {recorded.name}; remove both files to "
+            "download it again"
         )
 
 
@@ -148,6 +150,4 @@ def _tag_file(part: Path) -> Path:
 
 
 def _way_out(path: Path) -> str:
-    return (
-        f"fetch the file on another machine and put it at {path}, or load a local file by its path"
-    )
+    return f"download it on another machine and put it at {path}, or load a local file by its path"

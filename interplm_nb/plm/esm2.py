@@ -1,4 +1,4 @@
-"""ESM-2 (Lin et al. 2023), whose own forward pass here runs no deeper than it is asked to."""
+"""ESM-2 (Lin et al. 2023) with this package's own forward pass, no deeper than needed."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,8 +11,9 @@ from interplm_nb.plm import checkpoints
 from interplm_nb.plm.checkpoints import Architecture
 from interplm_nb.plm.devices import choose_device, choose_dtype
 from interplm_nb.plm.edits import deepest_layer, edited
+from interplm_nb.plm.embed import embed
 from interplm_nb.plm.lengths import MAX_RESIDUES
-from interplm_nb.plm.padded import embed_padded
+from interplm_nb.plm.padded import padded_batches
 from interplm_nb.plm.protocol import Edit, Output, StepEdit
 from interplm_nb.plm.record import Objective
 from interplm_nb.plm.shuffled import shuffled_tensors
@@ -26,21 +27,34 @@ def load(
     dtype: str | torch.dtype = "auto",
     name: str | None = None,
 ) -> "ESM2":
-    """ESM-2 by name or from files.
+    """Load ESM-2 by name or from files.
 
-    `name_or_path`: an official name ("esm2_t6_8M_UR50D" ... "esm2_t48_15B_UR50D", downloaded once
-    to the torch hub cache), "esm2-mini" (the small model in this package, which is not ESM-2), a
-    .pt file in fair-esm's format, a .safetensors file with its config.json (or the folder of both),
-    or a folder as transformers has it, whose model is called `name` unless it is one of Meta's.
-    `device`: "auto" takes CUDA, then MPS, then the CPU. `dtype`: float32 ("auto"), bfloat16 or
-    float16.
+    No checksum of the official files is published: a download is checked against the size that the
+    server states; its sha256 is stored beside it and checked at every later load.
 
-    There is no published checksum of the official files: a download is checked against the size the
-    server states, its sha256 is written beside it and checked whenever it is loaded again.
+    Parameters
+    ----------
+    name_or_path
+        An official name ("esm2_t6_8M_UR50D" ... "esm2_t48_15B_UR50D", downloaded once to the torch
+        hub cache), "esm2-mini" (the small model in this package, which is not ESM-2), a .pt file in
+        fair-esm's format, a .safetensors file with its config.json (or the folder of both), or a
+        transformers folder.
+    device
+        "auto": CUDA, then MPS, then the CPU.
+    dtype
+        float32 ("auto"), bfloat16 or float16.
+    name
+        The model's name if it comes from a transformers folder and is not one of Meta's.
 
-    Raises ValueError for files that are not ESM-2 (settings, vocabulary, missing or strange
-    parameters, shapes, NaN), FileNotFoundError for a path or name that is not there,
-    ConnectionError where the network is not.
+    Raises
+    ------
+    ValueError
+        If the files are not ESM-2 (settings, vocabulary, missing or unexpected parameters, shapes,
+        NaN).
+    FileNotFoundError
+        If the path or name does not exist.
+    ConnectionError
+        If the download fails.
     """
     checkpoint = checkpoints.read(name_or_path, name)
     return ESM2(
@@ -56,8 +70,8 @@ def load(
 class ESM2:
     """ESM-2 with layers 0 (embedding) to `n_layers` (after the final layer norm). Meets `PLM`.
 
-    `weights` carries fair-esm's parameter names, without `lm_head.*` where the model has no head;
-    the model has no other state and no gradients of its own.
+    `weights` have fair-esm's parameter names, without `lm_head.*` if the model has no head; the
+    model has no other state, and no gradients.
     """
 
     def __init__(
@@ -106,13 +120,13 @@ class ESM2:
 
     @property
     def has_logits(self) -> bool:
-        """Whether the weights came with the head that predicts residues."""
+        """Whether the weights include the head that predicts residues."""
         return "lm_head.bias" in self._weights
 
     def weights(self) -> dict[str, Tensor]:
-        """The parameters under fair-esm's names and in its order.
+        """The parameters by fair-esm's names, in its order.
 
-        Not to be written to, as some share the model's memory.
+        Do not modify them: some share the model's memory.
         """
         return _unfused(self._weights, self.architecture)
 
@@ -143,11 +157,11 @@ class ESM2:
         logits: bool = False,
         step_edits: Mapping[int, StepEdit] | None = None,
     ) -> Output:
-        """Representations at `layers`, and logits where asked for; runs no deeper than they need.
+        """Representations at `layers`, and logits on request; runs no deeper than needed.
 
         `edit` maps a layer to a function of its representation, [B, T, d_model] with special tokens
-        and padding, whose value takes its place: in the returned representation and in the rest of
-        the run. Gradients flow through an edit unless they are switched off.
+        and padding; the result replaces it in the output and in the rest of the run. Gradients flow
+        through an edit unless disabled.
         """
         if step_edits:
             raise ValueError(
@@ -175,7 +189,8 @@ class ESM2:
                 wanted[layer] = x
         return Output(wanted, self._logits(x) if logits else None)
 
-    embed = embed_padded
+    batches = padded_batches
+    embed = embed
 
     def shuffled(self, seed: int = 42) -> "ESM2":
         """The control of the paper: each weight and bias tensor's values in random order.
@@ -188,9 +203,9 @@ class ESM2:
 
     @property
     def tokens_per_batch(self) -> int:
-        """Padded tokens of a batch by default.
+        """Default number of padded tokens of a batch.
 
-        On a CPU what its caches hold (measured at the 8M shape), on a GPU what keeps it busy.
+        On a CPU what fits its caches (measured at the 8M shape), on a GPU what keeps it busy.
         """
         return 2_048 if self.device.type == "cpu" else 32_768
 
@@ -219,7 +234,7 @@ _PROJECTIONS = ("q_proj", "k_proj", "v_proj")
 def _fused(weights: dict[str, Tensor], architecture: Architecture) -> dict[str, Tensor]:
     """The three projections of each layer as one tensor `self_attn.qkv`.
 
-    Queries and keys stand in the order that `Rotary` takes.
+    Queries and keys have the order of `Rotary`.
     """
     order = paired(architecture.n_heads, architecture.d_model // architecture.n_heads)
     for layer in range(architecture.n_layers):

@@ -1,4 +1,4 @@
-"""ESM-2 as transformers has it: its config, its vocabulary and its parameter names."""
+"""ESM-2 in transformers' format: config, vocabulary and parameter names."""
 
 import re
 from collections.abc import Mapping
@@ -8,8 +8,8 @@ from typing import Any
 from interplm_nb.plm import names
 from interplm_nb.plm.tokens import ALPHABET, MASK, PAD
 
-# (key, what transformers takes where it is missing, what ESM-2 has). `hidden_act` is written in
-# published configs and not read by transformers, whose ESM is always gelu.
+# (key, transformers' default, ESM-2's values). Published configs have `hidden_act`, but
+# transformers does not read it: its ESM always uses gelu.
 _WANTED: tuple[tuple[str, Any, tuple[Any, ...]], ...] = (
     ("position_embedding_type", "absolute", ("rotary",)),
     ("emb_layer_norm_before", None, (False, None)),
@@ -27,9 +27,9 @@ _WANTED: tuple[tuple[str, Any, tuple[Any, ...]], ...] = (
 
 
 def differences(settings: Mapping[str, Any], folder: Path) -> list[str]:
-    """What keeps a model of transformers' type "esm" from being ESM-2; empty where nothing does.
+    """How a model of transformers' type "esm" differs from ESM-2; empty if it does not.
 
-    `settings` is its config; the vocabulary is checked where the folder has vocab.txt.
+    `settings` is its config; the vocabulary is checked if the folder has vocab.txt.
     """
     found = [
         f"{key} {settings.get(key, default)!r} (ESM-2 has {wanted[0]!r})"
@@ -43,7 +43,7 @@ def differences(settings: Mapping[str, Any], folder: Path) -> list[str]:
 
 
 def sizes(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings that this package's ESM-2 has, by its own names of them."""
+    """The settings of this package's ESM-2, by its own names."""
     return {
         "n_layers": settings.get("num_hidden_layers"),
         "d_model": settings.get("hidden_size"),
@@ -53,10 +53,14 @@ def sizes(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def name_of(settings: Mapping[str, Any], given: str) -> str:
-    """The model's name: Meta's where it is Meta's model, else `given`, a folder's or owner/name.
+    """The model's name: Meta's if it is Meta's model, else `given`, a folder's or owner/name.
 
-    So facebook/esm2_t6_8M_UR50D is "esm2_t6_8M_UR50D", as fair-esm's file of it. A folder of
-    another name is asked for `_name_or_path`, where its config says what it was saved from.
+    For a folder with another name, `_name_or_path` of its config says what it was saved from.
+
+    Examples
+    --------
+    >>> name_of({}, "facebook/esm2_t6_8M_UR50D"), name_of({}, "lab/esm2_t6_8M_UR50D")
+    ('esm2_t6_8M_UR50D', 'lab/esm2_t6_8M_UR50D')
     """
     owner, _, last = given.rpartition("/")
     if owner not in ("", "facebook"):
@@ -81,23 +85,23 @@ _ELSEWHERE = {
     "lm_head.decoder": "lm_head",
 }
 
-# Parameters that no layer and no masked prediction depends on: position embeddings (published
-# files hold them although ESM-2 is rotary), rotary tables, pooler, contact and task heads.
+# Parameters that no layer and no masked prediction depends on: position embeddings (in published
+# files although ESM-2 is rotary), rotary tables, pooler, contact and task heads.
 _LEFT_ASIDE = re.compile(
     r"^embeddings\.position_|rotary_embeddings\.inv_freq$|^pooler\.|^contact_head\.|^classifier\."
 )
 
 
 def renamed(state: Mapping[str, Any]) -> dict[str, Any]:
-    """Parameters under fair-esm's names, from transformers' names with the prefix `esm.` or none.
+    """Parameters by fair-esm's names, from transformers' names with or without the prefix `esm.`.
 
-    A name that ESM-2 does not have is kept, so that whoever checks the names refuses it.
+    Other names are kept, for the check of names to refuse.
     """
     bare = {name.removeprefix("esm."): value for name, value in state.items()}
     return {_fair_esm(k): v for k, v in bare.items() if not _LEFT_ASIDE.search(k)}
 
 
-# transformers reads these older names of a layer norm's parameters, and at times writes them.
+# Older names of a layer norm's parameters, which transformers reads and sometimes writes.
 _OLDER = {"gamma": "weight", "beta": "bias"}
 
 

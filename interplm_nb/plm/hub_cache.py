@@ -1,6 +1,6 @@
-"""Models of the Hugging Face Hub: found in huggingface_hub's local cache, or fetched into it.
+"""Models of the Hugging Face Hub, from huggingface_hub's local cache or fetched into it.
 
-A fetch takes settings, tokenizer, model card and one set of weights, nothing else: no code.
+Only settings, tokenizer, model card and one set of weights are fetched: no code.
 """
 
 from collections.abc import Iterator, Sequence
@@ -12,7 +12,8 @@ from huggingface_hub.errors import (
     EntryNotFoundError,
     GatedRepoError,
     HfHubHTTPError,
-    HTTPError,  # pyright: ignore[reportPrivateImportUsage]  (httpx's or httpx2's, whichever huggingface_hub has)
+    # httpx's or httpx2's, whichever huggingface_hub has
+    HTTPError,  # pyright: ignore[reportPrivateImportUsage]
     LocalEntryNotFoundError,
     OfflineModeIsEnabled,
     RepositoryNotFoundError,
@@ -23,15 +24,14 @@ from interplm_nb.plm import names
 from interplm_nb.plm.weight_files import PICKLED, SAFETENSORS, weights_of
 
 _BESIDE = (".json", ".txt", ".model", "README.md")
-"""How settings, tokenizers (`.model` is sentencepiece's) and the model card end."""
+"""Endings of settings, tokenizers (`.model` is sentencepiece's) and the model card."""
 
 
 def folder_of(repository: str) -> Path:
-    """The folder of a repository's newest cached commit; fetched where the cache lacks it.
+    """The folder of a repository's newest cached commit; fetched if it is not cached.
 
-    Raises ConnectionError where it is not in the cache and the hub cannot be reached,
-    FileNotFoundError for a repository that does not exist or holds no model, PermissionError for a
-    gated one.
+    Raises ConnectionError if it is not cached and the hub cannot be reached, FileNotFoundError if
+    the repository does not exist or has no model, PermissionError if it is gated.
     """
     found = cached(repository)
     if found is not None:
@@ -41,13 +41,13 @@ def folder_of(repository: str) -> Path:
         files = _wanted(repository, [s.rfilename for s in info.siblings or []])
         for name in tqdm(files, desc=f"fetching {repository}", unit=" files"):
             hf_hub_download(repository, name, revision=info.sha)
-        # By the branch as well, so that the cache knows which commit it stands for.
+        # By branch too, so that the cache knows the branch's commit.
         hf_hub_download(repository, "config.json")
         return Path(hf_hub_download(repository, "config.json", revision=info.sha)).parent
 
 
 def cached(repository: str) -> Path | None:
-    """The folder of a repository in the local cache, if settings and weights are there whole."""
+    """The folder of a repository in the local cache, if settings and weights are complete."""
     config = try_to_load_from_cache(repository, "config.json")
     if not isinstance(config, str):
         return None
@@ -74,14 +74,14 @@ def _wanted(repository: str, files: Sequence[str]) -> list[str]:
         if weights and "config.json" in top:
             return [n for n in top if n.endswith(_BESIDE)] + weights
     raise FileNotFoundError(
-        f"{repository} holds no model that can be read: wanted config.json and {SAFETENSORS} or "
+        f"{repository} has no readable model: wanted config.json and {SAFETENSORS} or "
         f"{PICKLED}, found {', '.join(sorted(top)[:8]) or 'no files'}"
     )
 
 
 @contextmanager
 def _explained(repository: str) -> Iterator[None]:
-    """huggingface_hub's errors as one sentence each, with what to do."""
+    """huggingface_hub's errors in one sentence each, with what to do."""
     try:
         yield
     except GatedRepoError as error:
@@ -90,13 +90,13 @@ def _explained(repository: str) -> Iterator[None]:
         ) from error
     except RepositoryNotFoundError as error:
         raise FileNotFoundError(
-            f"{repository}: the hub has no such model, or it is private: check the name, or sign "
+            f"{repository}: the hub has no such model, or it is private; check the name, or sign "
             "in with hf auth login"
         ) from error
     except (LocalEntryNotFoundError, OfflineModeIsEnabled) as error:
         raise ConnectionError(_not_here(repository, "and the hub could not be reached")) from error
     except EntryNotFoundError as error:
-        raise FileNotFoundError(f"{repository}: a file went missing on the hub; retry") from error
+        raise FileNotFoundError(f"{repository}: a file is missing on the hub; retry") from error
     except HfHubHTTPError as error:
         status = error.response.status_code
         raise ConnectionError(_not_here(repository, f"and the hub answered {status}")) from error
@@ -109,6 +109,6 @@ def _not_here(repository: str, why: str) -> str:
     meta = repository.startswith("facebook/") and name in names.ESM2
     other = f", or load {name!r}, which downloads Meta's own file of the same model" if meta else ""
     return (
-        f"{repository} is not in the local hub cache ({constants.HF_HUB_CACHE}) {why}; where there "
-        f"is a network, fetch it with: hf download {repository}{other}"
+        f"{repository} is not in the local hub cache ({constants.HF_HUB_CACHE}) {why}; on a "
+        f"machine with a network, fetch it with: hf download {repository}{other}"
     )

@@ -1,6 +1,6 @@
-"""Any model of transformers that has one vector per residue, as a `PLM`.
+"""Any transformers model with one vector per residue, as a `PLM`.
 
-Needs the extra `huggingface`. Only transformers' own classes run: never code from a repository.
+Needs the extra `huggingface`. Only transformers' own classes run, never code from a repository.
 """
 
 import copy
@@ -19,8 +19,9 @@ from interplm_nb.plm import hub_cache
 from interplm_nb.plm.checkpoints import revision_of
 from interplm_nb.plm.devices import choose_device, choose_dtype
 from interplm_nb.plm.edits import deepest_layer, edited
+from interplm_nb.plm.embed import embed
 from interplm_nb.plm.lengths import MAX_RESIDUES
-from interplm_nb.plm.padded import embed_padded
+from interplm_nb.plm.padded import padded_batches
 from interplm_nb.plm.protocol import Edit, Output, StepEdit
 from interplm_nb.plm.record import Objective
 from interplm_nb.plm.residue_tokens import NO_TOKEN, ResidueTokens, residue_tokens
@@ -34,16 +35,31 @@ def load(
     dtype: str | torch.dtype = "auto",
     name: str | None = None,
 ) -> "HuggingFaceModel":
-    """A model of transformers from a folder, or from "owner/name" of a hub.
+    """Load a transformers model from a folder or from "owner/name" on the hub.
 
-    `name` is what it is called; by default the repository, or the folder's name. `dtype`: float32
-    ("auto"), bfloat16 or float16. The weights are read in float32 and hashed before they are moved.
+    The weights are read in float32 and hashed before they are converted. A model whose config has
+    no number of positions (T5's are relative) reads proteins of up to 1,022 residues in one pass,
+    as ESM-2 does.
 
-    A model whose config does not say how many positions it has (T5's are relative) reads proteins
-    of up to 1,022 residues in one pass, as ESM-2 does.
+    Parameters
+    ----------
+    folder_or_repository
+        A folder with config, weights and tokenizer, or "owner/name".
+    device
+        "auto": CUDA, then MPS, then the CPU.
+    dtype
+        float32 ("auto"), bfloat16 or float16.
+    name
+        The model's name (default: the repository, or the folder's name).
 
-    Raises ImportError without the extra, ValueError for a model that transformers lacks or whose
-    tokens are not residues, and the errors of `hub_cache.folder_of`.
+    Raises
+    ------
+    ImportError
+        Without the extra `huggingface`.
+    ValueError
+        If transformers does not know the model, or its tokens are not residues.
+    ConnectionError, FileNotFoundError, PermissionError
+        As `hub_cache.folder_of`.
     """
     transformers = _transformers()
     folder = Path(folder_or_repository).expanduser()
@@ -80,10 +96,10 @@ class _About(NamedTuple):
 
 
 class HuggingFaceModel:
-    """A model of transformers with layers 0 (embedding) to `n_layers`. Meets `PLM`.
+    """A transformers model with layers 0 (embedding) to `n_layers`. Meets `PLM`.
 
-    Layer k < n_layers is what block k + 1 reads, the last one what the head reads: after the final
-    norm, where there is one. These are transformers' `hidden_states`.
+    Layer k < n_layers is the input of block k + 1, the last layer the input of the head: after the
+    final norm, if there is one. These are transformers' `hidden_states`.
     """
 
     recurrent = False
@@ -119,18 +135,18 @@ class HuggingFaceModel:
 
     @property
     def has_logits(self) -> bool:
-        """Whether the model came with a head that predicts residues."""
+        """Whether the weights include a head that predicts residues."""
         return self.objective is not None
 
     @property
     def tokens_per_batch(self) -> int:
-        """Padded tokens of a batch by default."""
+        """Default number of padded tokens of a batch."""
         return 2_048 if self.device.type == "cpu" else 32_768
 
     def tokens(self, sequences: Sequence[str]) -> Tensor:
         """int64 [B, T] on the device: the model's own special tokens, residues, padding.
 
-        `<mask>` in a sequence is one token, where the model has one.
+        `<mask>` in a sequence is one token, if the model has one.
         """
         return torch.from_numpy(self._tokens.encode(sequences, self.name)).to(self.device)
 
@@ -146,10 +162,10 @@ class HuggingFaceModel:
         logits: bool = False,
         step_edits: Mapping[int, StepEdit] | None = None,
     ) -> Output:
-        """Representations at `layers`, and logits where asked for; runs no deeper than they need.
+        """Representations at `layers`, and logits on request; runs no deeper than needed.
 
-        `edit` maps a layer to a function of its representation, [B, T, width], whose value takes
-        its place: in what is returned and in the rest of the run. Gradients flow through it.
+        `edit` maps a layer to a function of its representation, [B, T, width]; the result replaces
+        it in the output and in the rest of the run. Gradients flow through it.
         """
         if step_edits:
             raise ValueError(
@@ -169,12 +185,13 @@ class HuggingFaceModel:
         found = self._body.run(tokens, self._tokens.pad, at, deepest, logits)
         return Output({layer: taken[layer] for layer in dict.fromkeys(layers)}, found)
 
-    embed = embed_padded
+    batches = padded_batches
+    embed = embed
 
     def shuffled(self, seed: int = 42) -> "HuggingFaceModel":
         """The control of the paper: each parameter's values in random order; tied ones stay tied.
 
-        The encoder's values do not depend on whether the model has its head.
+        The encoder's values are the same with and without the head.
         """
         own = dict(_own_parameters(self._body.base))
         mine = {id(value) for value in own.values()}
@@ -191,23 +208,23 @@ class HuggingFaceModel:
         return HuggingFaceModel(body, self._tokens, about, self.device, self.dtype)
 
 
-class _Reached(Exception):  # noqa: N818  (not an error: the run is as deep as was asked for)
+class _Reached(Exception):  # noqa: N818  (not an error: the run is deep enough)
     """Ends a run inside transformers' own forward."""
 
 
 class _Body(NamedTuple):
-    """A module of transformers and the parts of it that layers are read from."""
+    """A transformers module and the parts that layers are read from."""
 
     module: Any
     base: Any
     """The model without a head."""
     stack: Any
-    """The model that holds the blocks and gives the last layer: `base`, or a part of it."""
+    """The model with the blocks, which returns the last layer: `base` or a part of it."""
     blocks: Sequence[nn.Module]
 
     @classmethod
     def of(cls, module: Any, name: str) -> "_Body":
-        """Find the blocks: the shallowest list of as many modules as the config has layers."""
+        """Find the blocks: the shallowest list with one module per layer of the config."""
         base, count = module.base_model, getattr(module.config, "num_hidden_layers", None)
         lists = sorted(
             (path.count("."), path, part)
@@ -220,20 +237,20 @@ class _Body(NamedTuple):
         if len(shallowest) != 1:
             raise ValueError(
                 f"{name} cannot be used: {type(module).__name__} has {len(shallowest)} lists of "
-                f"{count} blocks, wanted one; its layers cannot be told apart"
+                f"{count} blocks, wanted one; its layers are ambiguous"
             )
         path, blocks = shallowest[0]
         parts = path.split(".")
         above = [base.get_submodule(".".join(parts[:k])) for k in range(len(parts))]
-        # Only models of transformers have the attribute. Some heads run an inner model themselves.
+        # Only transformers' models have the attribute. Some heads run an inner model themselves.
         stack = [part for part in above if hasattr(part, "base_model_prefix")][-1]
         return cls(module, base, stack, list(blocks))
 
     def to(self, device: torch.device, dtype: torch.dtype) -> "_Body":
-        """Moved, in place.
+        """Convert and move the module in place.
 
-        Buffers, such as rotary tables, stay float32, else far positions blur; so do the products
-        that transformers knows to overflow in float16.
+        Buffers, such as rotary tables, stay float32, else far positions become inaccurate; so do
+        the products that overflow in float16, as transformers lists them.
         """
         exact = tuple(getattr(self.module, "_keep_in_fp32_modules", None) or ())
         for name, value in self.module.named_parameters():
@@ -243,9 +260,9 @@ class _Body(NamedTuple):
         return self
 
     def run(self, tokens: Tensor, pad: int, at: Any, deepest: int, logits: bool) -> Tensor | None:
-        """Call `at(layer, x)` at each layer up to `deepest` and go on with its value.
+        """Call `at(layer, x)` at each layer up to `deepest`, and continue with its result.
 
-        Returns the logits where they are asked for.
+        Returns the logits, if requested.
         """
         mask = (tokens != pad).long()
         ids = tokens.clamp(min=0) if pad == NO_TOKEN else tokens
@@ -263,7 +280,7 @@ class _Body(NamedTuple):
 
 
 def _before(at: Any, layer: int, last: bool) -> Any:
-    """A hook of the block that reads `layer`: its input by place or by name."""
+    """A hook of the block that reads `layer`, as its first or named argument."""
 
     def hook(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         x = at(layer, args[0] if args else kwargs["hidden_states"])
@@ -303,26 +320,26 @@ def _refuse_unknown(transformers: Any, settings: Mapping[str, Any], name: str) -
         return
     if "auto_map" in settings:
         raise ValueError(
-            f"{name} runs on Python code of its own repository, and no code from a hub is run "
-            "here; embed your proteins with it elsewhere and give the arrays (embed.arrays)"
+            f"{name} needs Python code of its own repository, and code from a hub is never run "
+            "here; embed your proteins elsewhere and give the arrays (embed.arrays)"
         )
     raise ValueError(
-        f"{name}: transformers {transformers.__version__} has no model_type {kind!r}; a newer one "
-        "may, or embed your proteins elsewhere and give the arrays (embed.arrays)"
+        f"{name}: transformers {transformers.__version__} has no model_type {kind!r}; try a newer "
+        "one, or embed your proteins elsewhere and give the arrays (embed.arrays)"
     )
 
 
 class _Source(NamedTuple):
-    """A folder that transformers reads, with its own classes and from this machine only."""
+    """A folder that transformers reads with its own classes, without a network."""
 
     transformers: Any
     folder: Path
     name: str
 
     def read(self, auto: Any, **more: Any) -> Any:
-        """`auto.from_pretrained`. Errors become one sentence; reports are left out.
+        """`auto.from_pretrained`, with errors in one sentence and without reports.
 
-        What the reports say is checked here, and raised.
+        What the reports say is checked here instead.
         """
         logs = self.transformers.logging
         before = logs.get_verbosity()
@@ -343,7 +360,7 @@ class _Source(NamedTuple):
         """The module in float32, and the parameters that its weights lack."""
         config = copy.deepcopy(config)
         config.use_cache = False
-        # Said outright, as a config may name an attention kernel that is code from a hub.
+        # Set explicitly, as a config may name an attention kernel that is code from a hub.
         attention = "sdpa" if _has_sdpa(auto, config) else "eager"
         module, report = self.read(
             auto,
@@ -366,7 +383,7 @@ _UNREADABLE = (
     SafetensorError,
     StrictDataclassError,
 )
-"""What transformers and huggingface_hub raise for files that are damaged or do not fit together."""
+"""What transformers and huggingface_hub raise for damaged or inconsistent files."""
 
 
 def _first_line(error: Exception) -> str:
@@ -379,12 +396,12 @@ def _has_sdpa(auto: Any, config: Any) -> bool:
 
 
 def _module(source: _Source, settings: Mapping[str, Any]) -> tuple[Any, Objective | None]:
-    """The model with its head, and what that predicts; without, where it has or needs none."""
+    """The model with its head and what the head predicts; without, if it has no usable head."""
     config = source.read(source.transformers.AutoConfig)
     auto, objective = _auto_class(source.transformers, config, settings, source.name)
     module, missing = source.module(auto, config)
     if objective is not None and not set(missing) <= _names(module):
-        # The weights came without the head: transformers would go on with a random one.
+        # The weights lack the head: transformers would continue with a random one.
         objective = None
         bare = _headless(source.transformers, config, source.name)
         module, missing = source.module(bare, config)
@@ -392,7 +409,7 @@ def _module(source: _Source, settings: Mapping[str, Any]) -> tuple[Any, Objectiv
     if lacking:
         raise ValueError(
             f"{source.name}: {len(lacking)} parameters of {type(module).__name__} are missing from "
-            f"its weights, such as {lacking[0]!r}; they are another model's"
+            f"its weights, such as {lacking[0]!r}; the weights are another model's"
         )
     return module.eval().requires_grad_(False), objective
 
@@ -400,7 +417,7 @@ def _module(source: _Source, settings: Mapping[str, Any]) -> tuple[Any, Objectiv
 def _auto_class(
     transformers: Any, config: Any, settings: Mapping[str, Any], name: str
 ) -> tuple[Any, Objective | None]:
-    """By the architecture that the config names: its own class, or the bare encoder."""
+    """The class of the architecture in the config, or the bare encoder."""
     kind = type(config)
     named = " ".join(settings.get("architectures") or [])
     masked = "MaskedLM" in named or "ForPreTraining" in named
@@ -413,40 +430,40 @@ def _auto_class(
 
 
 def _headless(transformers: Any, config: Any, name: str) -> Any:
-    # T5's encoder alone is a class of its own, and its config no longer says "encoder-decoder".
+    # T5's encoder has its own class, whose config no longer says "encoder-decoder".
     if type(config) in transformers.MODEL_FOR_TEXT_ENCODING_MAPPING:
         return transformers.AutoModelForTextEncoding
     if config.is_encoder_decoder:
         raise ValueError(
-            f"{name} is an encoder with a decoder ({config.model_type}) whose encoder "
-            "transformers does not give alone; wanted an encoder or a causal model"
+            f"{name} is an encoder-decoder ({config.model_type}), and transformers cannot load its "
+            "encoder alone; wanted an encoder or a causal model"
         )
     return transformers.AutoModel
 
 
 _UNUSED = ("pooler.", "contact_head.")
-"""Parts of encoders that no residue's vector depends on; weights often lack them."""
+"""Parts of encoders that residue vectors do not depend on; weights often lack them."""
 
 
 def _own_parameters(base: Any) -> Iterator[tuple[str, Tensor]]:
-    """Parameters that residues' vectors depend on, tied ones once, by transformers' names."""
+    """Parameters that residue vectors depend on, tied ones once, by transformers' names."""
     for name, value in base.named_parameters():
         if not name.startswith(_UNUSED):
             yield name, value
 
 
 def _names(module: Any) -> set[str]:
-    """Names, as the whole module has them, of the parameters without its head."""
+    """Names of the parameters without the head, as in the whole module."""
     base = module.base_model
     prefix = "" if base is module else f"{module.base_model_prefix}."
     return {prefix + name for name, _ in _own_parameters(base)}
 
 
 def _checked_widths(body: _Body, tokens: ResidueTokens, name: str, head: bool) -> tuple[int, ...]:
-    """Width of each layer, after a look at two short proteins.
+    """Width of each layer, from a run on two short proteins.
 
-    ValueError where a block does not read what transformers calls that layer's hidden states, and
-    where a protein's vectors depend on the padding behind it.
+    ValueError if a block's input is not what transformers calls that layer's hidden states, or if a
+    protein's vectors depend on the padding after it.
     """
     letters, layers = tokens.letters[:20], range(len(body.blocks) + 1)
     batch, alone = (
@@ -467,14 +484,14 @@ def _checked_widths(body: _Body, tokens: ResidueTokens, name: str, head: bool) -
         ) from error
     if not _same_layers(seen, states, layers):
         raise ValueError(
-            f"{name} cannot be used: what its blocks read are not its hidden states, so its layers "
-            "are not known"
+            f"{name} cannot be used: the inputs of its blocks are not its hidden states, so its "
+            "layers are unknown"
         )
     at = slice(len(tokens.prefix), len(tokens.prefix) + 5)
     if not all(_close(seen[k][1, at], short[k][0, at]) for k in layers):
         raise ValueError(
-            f"{name} cannot be used: it does not leave padding out, so a protein's vectors would "
-            "depend on the proteins beside it"
+            f"{name} cannot be used: it does not ignore padding, so a protein's vectors would "
+            "depend on the other proteins of its batch"
         )
     return tuple(seen[k].shape[-1] for k in layers)
 
@@ -499,11 +516,11 @@ def _close(mine: Tensor, other: Tensor) -> bool:
 
 
 def _max_residues(base: Any, tokens: ResidueTokens) -> int:
-    """What the config says, less the special tokens; `MAX_RESIDUES` where it does not say."""
+    """The config's number of positions less the special tokens, or `MAX_RESIDUES`."""
     positions = getattr(base.config, "max_position_embeddings", None)
     if not isinstance(positions, int) or positions < 1:
         return MAX_RESIDUES
-    # Models in RoBERTa's line count positions from behind the padding token's id.
+    # Models derived from RoBERTa count positions from the id after the padding token's.
     tables = [
         part.padding_idx + 1
         for path, part in base.named_modules()
@@ -515,10 +532,10 @@ def _max_residues(base: Any, tokens: ResidueTokens) -> int:
 
 
 def _licence(folder: Path) -> str:
-    """What the model card says, if it is beside the weights."""
+    """The model card's licence, if the card is with the weights."""
     card = folder / "README.md"
     try:
         said = metadata_load(card) if card.is_file() else None
-    except ValueError:  # a card that is not YAML says nothing
+    except ValueError:  # the card's header is not YAML
         return ""
     return str((said or {}).get("license", ""))

@@ -1,7 +1,7 @@
-"""Sequences end to end in lanes of nearly one length, so that each step of a recurrent model is full.
+"""Sequences end to end in lanes of nearly equal length, to fill every step of a recurrent model.
 
-Padded batches of one length range waste a part of every step; a step of few lanes costs nearly as
-much as one of many.
+Padded batches waste part of every step, and a step of few lanes costs nearly as much as one of
+many.
 """
 
 import heapq
@@ -12,25 +12,25 @@ import numpy as np
 
 
 class Block(NamedTuple):
-    """Some steps of the lanes that are not through by the first of them."""
+    """Some steps of the lanes that have not ended by the first of them."""
 
     tokens: np.ndarray
-    """uint8 [T, B]; 0 where a lane is through."""
+    """uint8 [T, B]; 0 after a lane's end."""
     rows: np.ndarray
-    """int64 [T, B]: each token's row of the residue axis; -1 where a lane is through."""
+    """int64 [T, B]: each token's row of the residue axis; -1 after a lane's end."""
     begins: dict[int, np.ndarray]
-    """Step of the block -> lanes in which a sequence begins there."""
+    """Step of the block -> lanes in which a sequence starts there."""
 
 
 def n_lanes(lengths: Sequence[int], most: int) -> int:
-    """As many lanes as can be full, at most `most`: more do not end before the longest sequence."""
+    """Number of lanes that can be full, at most `most`: no more end before the longest sequence."""
     return max(1, min(most, len(lengths), -(-sum(lengths) // max(lengths))))
 
 
 def packed(lengths: Sequence[int], lanes: int) -> list[list[int]]:
-    """Sequences (their numbers) of each lane, longest lane first.
+    """Indices of the sequences of each lane, longest lane first.
 
-    The longest sequence that is left goes to the shortest lane.
+    Each sequence, longest first, goes to the shortest lane.
     """
     heap = [(0, lane) for lane in range(lanes)]
     held: list[list[int]] = [[] for _ in range(lanes)]
@@ -47,10 +47,10 @@ def blocks(
     rows: Sequence[np.ndarray],
     tokens_per_block: int,
 ) -> Iterator[Block]:
-    """The lanes' steps in order, in blocks of at most `tokens_per_block` (or of one step).
+    """The lanes' steps in order, in blocks of at most `tokens_per_block` tokens (or one step).
 
-    `tokens` and `rows`: of each sequence. Lanes come longest first, so that those of a block are
-    the first ones of the block before it.
+    `tokens` and `rows` are per sequence. Lanes come longest first, so that a block has the first
+    lanes of the block before it.
     """
     joined = [np.concatenate([tokens[i] for i in lane]) for lane in lanes]
     at = [np.concatenate([rows[i] for i in lane]) for lane in lanes]

@@ -1,4 +1,4 @@
-"""Proteins longer than a PLM takes: left out and counted, refused, or embedded in overlapping windows. Imports no torch."""
+"""Proteins longer than a PLM reads: skipped, refused, or embedded in windows. Imports no torch."""
 
 from collections.abc import Iterator
 from itertools import pairwise
@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 from interplm_nb.proteins import Proteins
 
 MAX_RESIDUES = 1022
-"""ESM-2 was trained on 1,024 tokens, <cls> and <eos> among them; the paper leaves out longer proteins too."""
+"""ESM-2 was trained on 1,024 tokens, with <cls> and <eos>; the paper skips longer proteins too."""
 
 LengthPolicy = Literal["skip", "refuse", "window"]
 
@@ -23,32 +23,45 @@ class LimitedProteins(NamedTuple):
 def limit_length(
     proteins: Proteins, policy: LengthPolicy = "skip", max_residues: int = MAX_RESIDUES
 ) -> LimitedProteins:
-    """Apply a policy for proteins over `max_residues`: leave them out, refuse them all, or keep them for `embed(..., long="window")`.
+    """Apply a policy for proteins over `max_residues`.
 
-    Raises ValueError under "refuse" when there is one, and under "skip" when nothing is left.
+    Parameters
+    ----------
+    policy
+        "skip" leaves them out, "refuse" raises ValueError, "window" keeps them for
+        `embed(..., long="window")`.
+
+    Raises
+    ------
+    ValueError
+        If there is a long protein and the policy is "refuse", or "skip" leaves no protein.
+
+    Examples
+    --------
+    >>> proteins = Proteins.from_sequences({"P1": "MKV", "P2": "MKVLAAG"})
+    >>> limit_length(proteins, "skip", max_residues=5).left_out
+    ['P2']
     """
     if policy not in ("skip", "refuse", "window"):
-        raise ValueError(
-            f"the policy for long proteins is 'skip', 'refuse' or 'window', not {policy!r}"
-        )
+        raise ValueError(f"policy must be 'skip', 'refuse' or 'window'; got {policy!r}")
     kept, left_out = proteins.up_to(max_residues)
     if policy == "window" or not left_out:
         return LimitedProteins(proteins, [])
     if policy == "refuse":
         raise ValueError(
             _too_long(proteins, max_residues)
-            + "; leave them out (policy 'skip') or embed them in windows ('window')"
+            + "; skip them (policy 'skip') or embed them in windows ('window')"
         )
     if not len(kept):
         raise ValueError(
             _too_long(proteins, max_residues)
-            + ", so none is left; embed them in windows (policy 'window')"
+            + ", so no protein is left; embed them in windows (policy 'window')"
         )
     return LimitedProteins(kept, list(left_out))
 
 
 class Piece(NamedTuple):
-    """A stretch of one protein that is run through the PLM, and the part of it that is kept. Counts from 0 within the sequence."""
+    """A stretch of a protein to run through the PLM, and the part to keep: 0-based, half-open."""
 
     protein: int
     start: int
@@ -63,21 +76,21 @@ def pieces(
     max_residues: int = MAX_RESIDUES,
     overlap: int = 512,
 ) -> Iterator[Piece]:
-    """One piece per protein of at most `max_residues`; longer ones are refused, or cut into windows.
+    """One piece per protein of at most `max_residues`; longer ones are refused or cut into windows.
 
-    Windows are `max_residues` long and overlap by at least `overlap`; of two that overlap each keeps its half, so that a residue comes
-    from the window whose centre is nearer. Every residue is kept exactly once.
+    Windows are `max_residues` long and overlap by at least `overlap`. Of two that overlap, each
+    keeps its half: a residue comes from the window whose centre is nearest. Every residue is kept
+    exactly once.
     """
     if long not in ("refuse", "window"):
-        raise ValueError(
-            f"long proteins are refused or cut into windows: 'refuse' or 'window', not {long!r}"
-        )
+        raise ValueError(f"long must be 'refuse' or 'window'; got {long!r}")
     if long == "window" and not 0 <= overlap < max_residues:
         raise ValueError(
-            f"windows of {max_residues} residues overlap by 0 to {max_residues - 1}, not {overlap}"
+            f"overlap of windows of {max_residues} residues must be 0 to {max_residues - 1}; got "
+            f"{overlap}"
         )
     if long == "refuse" and len(proteins) and int(proteins.lengths.max()) > max_residues:
-        way_out = "; leave them out with limit_length(proteins), or choose long='window'"
+        way_out = "; skip them with limit_length(proteins), or choose long='window'"
         raise ValueError(_too_long(proteins, max_residues) + way_out)
     for i, length in enumerate(proteins.lengths.tolist()):
         yield from _windows(i, length, max_residues, overlap)

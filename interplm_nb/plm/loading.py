@@ -1,6 +1,6 @@
-"""Which family of models a name or a path belongs to, and its loading.
+"""Find the model family of a name or path, and load it.
 
-Each family is imported when it is loaded, so that none needs what another needs.
+A family is imported only when it is loaded, so that none needs another's dependencies.
 """
 
 from pathlib import Path
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def load(name_or_path: str | Path, device: str, dtype: str) -> "PLM":
-    """What `plm.load` says."""
+    """See `plm.load`."""
     name = str(name_or_path)
     path = Path(name_or_path).expanduser()
     if name in names.UNIREP or path.suffix in (".npz", ".whl"):

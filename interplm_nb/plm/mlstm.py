@@ -1,4 +1,6 @@
-"""The multiplicative LSTM of UniRep (Krause et al. 2016; Alley et al. 2019), time-major: [T, B, width].
+"""The multiplicative LSTM of UniRep (Krause et al. 2016; Alley et al. 2019).
+
+Time-major: [T, B, width].
 
 For each position, with x the input, h and c the state, and each weight matrix normalised:
 
@@ -17,11 +19,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 FEW_ROWS = 16
-"""Up to here a CPU multiplies faster by weights that lie transposed in memory (measured)."""
+"""Up to here a CPU multiplies faster with weights transposed in memory (measured)."""
 GATE_LANES = 32
-"""Lanes whose gates a CPU's thread works through together: what its own cache holds at 1,900 units."""
+"""Lanes whose gates a CPU thread computes together: they fit its cache at 1,900 units."""
 BLOCK_STEPS = 128
-"""Steps whose input products are computed together."""
+"""Steps whose input products are computed at once."""
 
 
 class State(NamedTuple):
@@ -31,14 +33,14 @@ class State(NamedTuple):
     c: Tensor
 
     def at(self, index: int | slice | Tensor) -> "State":
-        """The state of some lanes, or at some position."""
+        """The state of some lanes, or at a position."""
         return State(self.h[index], self.c[index])
 
 
 Inputs = Callable[[int], tuple[Tensor, Tensor]]
-"""What a step takes from its input: (x @ wmx [B, H], x @ wx + b [B, 4H]), of the products' dtype.
+"""A step's products of its input: (x @ wmx [B, H], x @ wx + b [B, 4H]), in the layer's dtype.
 
-Whoever asks may write to both; they hold until the next step is asked for."""
+The caller may overwrite both; they are valid until the next step."""
 
 
 class Product:
@@ -70,12 +72,12 @@ class Product:
 
 
 class Layer:
-    """One layer's weights, normalised; `inputs` and a scan make its output."""
+    """One layer's normalised weights; its output comes from `inputs` and a scan."""
 
     def __init__(
         self, weights: Mapping[str, Tensor], n: int, device: torch.device, dtype: torch.dtype
     ) -> None:
-        """`weights` are raw, under the names of the published files: `mlstm.<n>.wx` and so on."""
+        """`weights` are raw, with the names of the published files: `mlstm.<n>.wx` and so on."""
         at = device if device.type == "meta" else torch.device("cpu")
         w = {
             k: weights[f"mlstm.{n}.{k}"].to(at, torch.float64)
@@ -97,19 +99,19 @@ class Layer:
         return State(*self.b.new_zeros(2, lanes, self.units))
 
     def tables(self, embedding: Tensor) -> tuple[Tensor, Tensor]:
-        """What `inputs` gives for each token: ([tokens, H], [tokens, 4H])."""
+        """`inputs` of each token: ([tokens, H], [tokens, 4H])."""
         xm, xz = embedding @ self.wmx, embedding @ self.wx + self.b
         return xm.to(self.dtype), xz.to(self.dtype)
 
     def inputs(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Products of any input, [..., in] -> ([..., H], [..., 4H])."""
+        """Products of an input, [..., in] -> ([..., H], [..., 4H])."""
         x = x.to(self.dtype)
         xm, xz = x @ self.wmx.to(self.dtype), x @ self.wx.to(self.dtype)
         return xm, xz + self.b.to(self.dtype)
 
 
 def looked_up(tables: tuple[Tensor, Tensor], tokens: Tensor) -> Inputs:
-    """Inputs of tokens, int64 [T, B], from the layer's tables, in buffers that are used again."""
+    """Inputs of tokens, int64 [T, B], from the layer's tables, in reused buffers."""
     xm, xz = (t.new_empty(tokens.shape[1], t.shape[1]) for t in tables)
 
     def at(t: int) -> tuple[Tensor, Tensor]:
@@ -121,7 +123,7 @@ def looked_up(tables: tuple[Tensor, Tensor], tokens: Tensor) -> Inputs:
 
 
 def multiplied(layer: Layer, x: Tensor, block: int = BLOCK_STEPS) -> Inputs:
-    """Inputs of x, [T, B, in]: products of a block of steps at a time."""
+    """Inputs of x, [T, B, in], computed for a block of steps at a time."""
     held: list[tuple[Tensor, Tensor]] = []
 
     def at(t: int) -> tuple[Tensor, Tensor]:
@@ -142,9 +144,9 @@ def scan(
     begins: Mapping[int, Tensor] | None = None,
     start: State | None = None,
 ) -> State:
-    """Run `len(h)` steps into `h` [T, B, H], and the cell's state into `c` where given; no gradient.
+    """Run `len(h)` steps into `h` [T, B, H], and the cell's state into `c` if given; no gradient.
 
-    At a step in `begins` its lanes (int64) go on from `start`, [1, H]. Returns the last state.
+    At a step in `begins`, its lanes (int64) restart from `start`, [1, H]. Returns the last state.
     """
     wide = layer.dtype == torch.float32
     before, cell = state.h.clone(), state.c.clone()
@@ -166,9 +168,9 @@ def scan(
 
 
 def _gates(layer: Layer, cell: Tensor) -> Callable[[Tensor, Tensor], None]:
-    """A function of (z, h) that writes the new state to `cell` [B, H] and h, some lanes at a time.
+    """A function of (z, h) that writes the new state to `cell` [B, H] and h.
 
-    So what is written and read again stays in the processor's nearest cache.
+    It takes some lanes at a time, which stay in the processor's nearest cache.
     """
     lanes, units = cell.shape
     most = GATE_LANES * torch.get_num_threads() if cell.device.type == "cpu" else lanes
@@ -195,9 +197,9 @@ def scan_with_gradient(
     state: State,
     step_edit: Callable[[Tensor, int], Tensor] | None = None,
 ) -> Tensor:
-    """The same, [T, B, H], written as the equations are: gradients flow, nothing is overwritten.
+    """The output, [T, B, H], by the equations: gradients flow, nothing is overwritten.
 
-    `step_edit(h, t)` gives the h that stands for the step's own, in the output and in later steps.
+    `step_edit(h, t)` returns the h that replaces the step's, in the output and in later steps.
     """
     h, c = state
     out: list[Tensor] = []
@@ -213,13 +215,13 @@ def scan_with_gradient(
 
 
 def joined(states: Sequence[State]) -> State:
-    """States of single lanes, each [H], as one of all lanes."""
+    """States of single lanes, each [H], as one state [B, H]."""
     return State(torch.stack([s.h for s in states]), torch.stack([s.c for s in states]))
 
 
 def _normalised(w: Tensor, gain: Tensor) -> Tensor:
-    """Each column by its L2 norm, times its gain; the floor is for a column of zeros.
+    """Each column divided by its L2 norm, times its gain; the floor is for a column of zeros.
 
-    In float64: an error here is one of every step, and a thousand steps make it ten times larger.
+    In float64: an error here recurs at every step, and grows tenfold over a thousand steps.
     """
     return w / w.norm(dim=0, keepdim=True).clamp_min(1e-12) * gain

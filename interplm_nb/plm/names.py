@@ -1,4 +1,4 @@
-"""Names of models that `plm.load` knows. Imports no torch."""
+"""Names of models for `plm.load`. Imports no torch."""
 
 import difflib
 import re
@@ -14,21 +14,21 @@ ESM2 = (
     "esm2_t36_3B_UR50D",
     "esm2_t48_15B_UR50D",
 )
-"""Meta's ESM-2 models, smallest first; "facebook/<name>" is the same as transformers has it."""
+"""Meta's ESM-2 models, smallest first; "facebook/<name>" is the same in transformers' format."""
 
 UNIREP = ("unirep-64", "unirep-256", "unirep-1900")
-"""UniRep (Alley et al. 2019) by its number of units."""
+"""UniRep (Alley et al. 2019), by number of units."""
 
 KNOWN = (*UNIREP, MINI, *ESM2)
 
 
 def is_repository(name: str) -> bool:
-    """Whether a name reads as `owner/name` on a hub."""
+    """Whether a name has the form `owner/name` of the hub."""
     return re.fullmatch(r"[\w.-]+/[\w.-]+", name) is not None
 
 
 def unknown(name: str) -> str:
-    """A sentence that refuses a name and offers the nearest known ones."""
+    """An error message for an unknown name, with the most similar known ones."""
     near = difflib.get_close_matches(name.lower(), [n.lower() for n in KNOWN], n=3, cutoff=0.5)
     nearest = [n for n in KNOWN if n.lower() in near]
     offer = f"did you mean {' or '.join(nearest)}?" if nearest else f"known are {', '.join(KNOWN)}"

@@ -1,4 +1,4 @@
-"""States of sequences that a recurrent model has read: a later one goes on from what they share."""
+"""States of sequences that a recurrent model has read, to resume from a shared prefix."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -9,12 +9,12 @@ from interplm_nb.plm.mlstm import State
 
 
 class Read(NamedTuple):
-    """A sequence that was read, and the states behind each of its residues."""
+    """A sequence that was read, and the states after each residue."""
 
     ids: np.ndarray
     """uint8 [L]."""
     states: tuple[State, ...]
-    """Of each layer from 1 on: h and c, float32 [L, H]."""
+    """h and c of each layer from 1 on, float32 [L, H]."""
 
     @property
     def n_bytes(self) -> int:
@@ -23,14 +23,14 @@ class Read(NamedTuple):
 
 
 class Prefix(NamedTuple):
-    """The first `n` residues of a sequence that was read; `read` is None where `n` is 0."""
+    """The first `n` residues of a sequence that was read; `read` is None if `n` is 0."""
 
     n: int
     read: Read | None
 
 
 class Prefixes:
-    """The last few sequences, within a bound of memory."""
+    """The last few sequences, within a memory bound."""
 
     def __init__(self, most: int = 4, most_bytes: int = 64_000_000) -> None:
         self.most, self.most_bytes = most, most_bytes
@@ -41,11 +41,11 @@ class Prefixes:
 
     @property
     def n_bytes(self) -> int:
-        """Memory of all states that are held."""
+        """Memory of all states."""
         return sum(read.n_bytes for read in self._read)
 
     def longest(self, ids: np.ndarray, n_layers: int) -> Prefix:
-        """The longest beginning of `ids` whose states are held, in `n_layers` layers or more."""
+        """The longest prefix of `ids` with states of at least `n_layers` layers."""
         best = Prefix(0, None)
         for read in self._read:
             n = _shared(read.ids, ids)
@@ -54,7 +54,7 @@ class Prefixes:
         return best
 
     def keep(self, ids: np.ndarray, states: Sequence[State]) -> None:
-        """Hold a sequence's states, and let the oldest ones go that no longer fit."""
+        """Keep a sequence's states; drop the oldest ones that no longer fit."""
         new = Read(ids, tuple(states))
         same = [read for read in self._read if np.array_equal(read.ids, ids)]
         new = max([new, *same], key=lambda read: len(read.states))
@@ -67,7 +67,7 @@ class Prefixes:
 
 
 def _shared(a: np.ndarray, b: np.ndarray) -> int:
-    """How many residues two sequences begin with alike."""
+    """Length of the common prefix."""
     n = min(len(a), len(b))
     differ = np.flatnonzero(a[:n] != b[:n])
     return int(differ[0]) if len(differ) else n

@@ -1,9 +1,11 @@
-"""The recipe of `esm2-mini`: pretrain a small model of ESM-2's architecture with its masked-token objective.
+"""The recipe of `esm2-mini`: pretrain a small model with ESM-2's architecture and objective.
 
-The objective, architecture and corruption are ESM-2's (Lin et al. 2023). The optimizer is not: weight matrices of the layers take Muon (Jordan
-et al. 2024) and the rest AdamW, because at this shape that had learned more after equal steps (held-out perplexity 17.28 against AdamW's 17.62
-after 2 million residues). The learning rate warms up, stays, and falls to 0 over the last steps, so that the length of a run need not be known at
-its start. Embeddings begin at a standard deviation of 0.02: at fair-esm's 1 a small model stays at the unigram perplexity for millions of residues.
+Objective, architecture and corruption are ESM-2's (Lin et al. 2023). The optimizer is not: the
+layers' matrices use Muon (Jordan et al. 2024) and the rest AdamW, which at this size learned more
+in equal steps (held-out perplexity 17.28 against 17.62 with AdamW alone, after 2 million residues).
+The learning rate warms up, stays constant, and falls to 0 over the last steps, so that the length
+of a run need not be known at its start. Embeddings start with a standard deviation of 0.02: with
+fair-esm's 1 a small model stays at the unigram perplexity for millions of residues.
 """
 
 import json
@@ -34,7 +36,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class PretrainConfig:
-    """What makes the model; a run resumes only under the same."""
+    """Settings of the model and its training; a run resumes only with equal settings."""
 
     n_layers: int = 4
     """Transformer layers."""
@@ -47,7 +49,7 @@ class PretrainConfig:
     decay_steps: int = 1_500
     """Steps at the end over which the learning rate falls linearly to 0."""
     warmup_steps: int = 200
-    """Steps at the start over which it rises."""
+    """Steps at the start over which it rises linearly."""
     crop: int = 256
     """Longest crop of a protein, in tokens."""
     batch_tokens: int = 4_096
@@ -57,13 +59,13 @@ class PretrainConfig:
     adamw_lr: float = 1e-3
     """Peak learning rate of embeddings, biases and norms."""
     weight_decay: float = 0.01
-    """Of all matrices."""
+    """Weight decay of all matrices."""
     held_out: int = 1_000
     """Proteins kept for the held-out perplexity."""
     evaluate_every: int = 500
-    """Steps between evaluations; the state is saved then too."""
+    """Steps between evaluations, which also save the state."""
     seed: int = 0
-    """Of weights, held-out proteins and draws."""
+    """Seed of weights, held-out proteins and draws."""
 
     @property
     def architecture(self) -> Architecture:
@@ -80,11 +82,32 @@ class PretrainConfig:
 def pretrain(
     proteins: Proteins, config: PretrainConfig, folder: Path, device: str = "auto"
 ) -> Path:
-    """Train, or go on from `folder/state.pt`, and write `model.safetensors` (float16), `config.json`, `training.json` and
-    `log.jsonl` to `folder`.
+    """Train a model, or resume from `folder/state.pt`.
 
-    Returns the folder, which `esm2.load` takes. Training runs in bfloat16 autocast; weights and optimizer are float32. Raises ValueError
-    where the folder holds a run of another configuration or other proteins, FloatingPointError where the loss is not finite.
+    Training runs in bfloat16 autocast; weights and optimizer are float32.
+
+    Parameters
+    ----------
+    proteins
+        Training and held-out proteins.
+    config
+        Settings.
+    folder
+        Where `model.safetensors` (float16), `config.json`, `training.json` and `log.jsonl` go.
+    device
+        "auto": CUDA, then MPS, then the CPU.
+
+    Returns
+    -------
+    Path
+        The folder, which `esm2.load` reads.
+
+    Raises
+    ------
+    ValueError
+        If the folder has a run with other settings or proteins.
+    FloatingPointError
+        If the loss is not finite.
     """
     at = choose_device(device)
     corpus = Corpus(proteins, config.crop, config.batch_tokens, config.held_out, config.seed, at)
@@ -100,7 +123,10 @@ def pretrain(
 
 
 def initial_weights(architecture: Architecture, seed: int) -> dict[str, Tensor]:
-    """float32 weights under fair-esm's names: Xavier-uniform matrices (gain 1/sqrt 2), norms 1, biases 0, embeddings N(0, 0.02)."""
+    """float32 weights under fair-esm's names.
+
+    Matrices are Xavier-uniform (gain 1/sqrt 2), norms 1, biases 0, embeddings N(0, 0.02).
+    """
     g = torch.Generator().manual_seed(seed)
     d, weights = architecture.d_model, {}
 
@@ -129,7 +155,7 @@ def initial_weights(architecture: Architecture, seed: int) -> dict[str, Tensor]:
 
 
 class _Training:
-    """Weights, optimizers, generator and counters: all that a resumed run needs."""
+    """Weights, optimizers, generator and counters: the state of a run."""
 
     def __init__(self, config: PretrainConfig, key: str, device: torch.device) -> None:
         self.config, self.key, self.device = config, key, device
@@ -142,7 +168,7 @@ class _Training:
         self.step = self.seen = 0
 
     def run(self, corpus: Corpus, bar: tqdm) -> Iterator[dict[str, Any]]:
-        """Train to the end; yields a row of the log after every evaluation."""
+        """Train to the end; yields a row of the log after each evaluation."""
         begun, seen = time.monotonic(), self.seen
         while self.step < self.config.steps:
             loss = self._one_step(corpus)
@@ -150,7 +176,8 @@ class _Training:
             if self.step % self.config.evaluate_every == 0 or self.step == self.config.steps:
                 if not math.isfinite(loss):
                     raise FloatingPointError(
-                        f"the loss is {loss} at step {self.step}; lower muon_lr and adamw_lr and begin in a new folder"
+                        f"the loss is {loss} at step {self.step}; lower muon_lr and adamw_lr and "
+                        "begin in a new folder"
                     )
                 rate = (self.seen - seen) / (time.monotonic() - begun)
                 yield {
@@ -190,7 +217,10 @@ class _Training:
 
     @torch.no_grad()
     def perplexity(self, corpus: Corpus) -> float:
-        """exp of the mean cross-entropy of masked residues of held-out proteins; the same crops and masks every time."""
+        """exp of the mean cross-entropy of masked residues in held-out proteins.
+
+        Crops and masks are the same every time.
+        """
         g = torch.Generator(self.device).manual_seed(1)
         parts = [corpus.crops(part, self.config.crop, g) for part in corpus.held_out.split(64)]
         losses = [self._loss(*masked(tokens, g), tokens) for tokens in parts]
@@ -214,7 +244,8 @@ class _Training:
         state = torch.load(path, map_location="cpu", weights_only=True)
         if state["key"] != self.key:
             raise ValueError(
-                f"{path} is of another configuration or other proteins; give a new folder, or remove it to begin again"
+                f"{path} is of another configuration or other proteins; give a new folder, or "
+                "remove it to begin again"
             )
         with torch.no_grad():
             for name, weight in self.weights.items():
@@ -223,10 +254,10 @@ class _Training:
             optimizer.load_state_dict(saved)
         self.generator.set_state(state["generator"])
         self.step, self.seen = state["step"], state["seen"]
-        log.info("going on from step %d", self.step)
+        log.info("resuming at step %d", self.step)
 
     def export(self, folder: Path, corpus: Corpus) -> None:
-        """Write what `esm2.load(folder)` reads, and `training.json`, the figures of the model card."""
+        """Write what `esm2.load(folder)` reads, and `training.json`, the model card's figures."""
         weights = {k: v.detach().cpu() for k, v in self.weights.items()}
         write_safetensors(weights, self.config.architecture, MINI, folder)
         figures = {

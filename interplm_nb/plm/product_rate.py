@@ -1,4 +1,4 @@
-"""How fast this CPU multiplies matrices, to say beforehand how long a run takes."""
+"""How fast this CPU multiplies matrices, to estimate how long a run takes."""
 
 import time
 

@@ -1,6 +1,6 @@
-"""What this project needs of a protein language model (PLM).
+"""The interface of a protein language model (PLM).
 
-A class that meets `PLM` is all that another model takes: pipeline, SAEs and views know no more.
+To add a model, write a class that meets `PLM`; pipeline, SAEs and views use nothing else.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,20 +14,20 @@ from interplm_nb.plm.record import Objective
 from interplm_nb.proteins import Proteins
 
 Edit = Callable[[Tensor], Tensor]
-"""Takes a layer's whole output, [B, T, width], and returns its replacement, of the same shape."""
+"""Takes a layer's whole output, [B, T, width]; returns its replacement, of the same shape."""
 
 StepEdit = Callable[[Tensor, int], Tensor]
-"""Takes a recurrent layer's state at one position, [B, width], and that position in the tokens
-(from 0); returns the state that stands for it in the output and in all later steps."""
+"""Takes a recurrent layer's state at a position, [B, width], and that position in the tokens (from
+0); returns the state that replaces it in the output and in all later steps."""
 
 
 class EmbeddedBatch(NamedTuple):
-    """Residue embeddings of some proteins; special tokens and padding are never among them."""
+    """Residue embeddings of some proteins, without special tokens and padding."""
 
     rows: np.ndarray
-    """int64 [n]: rows of the residue axis, in the order of `layers`' rows."""
+    """int64 [n]: rows of the residue axis, in the order of the rows of `layers`."""
     layers: dict[int, Tensor]
-    """layer -> [n, width], float32 unless asked otherwise, on the PLM's device; no gradient."""
+    """layer -> [n, width], float32 by default, on the PLM's device, without gradient."""
 
 
 class Output(NamedTuple):
@@ -35,10 +35,10 @@ class Output(NamedTuple):
 
     representations: dict[int, Tensor]
     """layer -> [B, T, width] after its edits. Layer 0 is the embedding; the last layer is after the
-    final layer norm, where the model has one."""
+    final layer norm, if the model has one."""
     logits: Tensor | None
-    """[B, T, n_classes], or None where they were not asked for. At a position they predict that
-    position (objective "masked") or the next one ("next residue"); `PLM.classes` gives targets."""
+    """[B, T, n_classes], or None if not requested. At a position they predict that position
+    (objective "masked") or the next one ("next residue"); `PLM.classes` gives the targets."""
 
 
 @runtime_checkable
@@ -47,14 +47,14 @@ class PLM(Protocol):
 
     @property
     def name(self) -> str:
-        """The model's name, noted with its embeddings and with SAEs trained on them."""
+        """The model's name, saved with its embeddings and with SAEs trained on them."""
         ...
 
     @property
     def revision(self) -> str:
-        """`sha256:...` over the encoder's tensors under canonical names.
+        """`sha256:...` over the encoder's tensors, with canonical names.
 
-        One model in several file layouts, with its head or without, has one revision.
+        A model has one revision in every file layout, with its head or without.
         """
         ...
 
@@ -70,22 +70,22 @@ class PLM(Protocol):
 
     @property
     def max_residues(self) -> int:
-        """Longest protein that the model reads in one pass."""
+        """Longest protein that the model can read in one pass."""
         ...
 
     @property
     def letters(self) -> str:
-        """Residue letters that the model has a token for."""
+        """Residue letters that have a token."""
         ...
 
     @property
     def objective(self) -> Objective | None:
-        """What the model was trained to predict; None where it is not known to predict residues."""
+        """What the model was trained to predict; None if it may not predict residues."""
         ...
 
     @property
     def has_logits(self) -> bool:
-        """Whether `forward(..., logits=True)` works: a model may come without its head."""
+        """Whether `forward(..., logits=True)` works; a model may lack its head."""
         ...
 
     @property
@@ -95,38 +95,38 @@ class PLM(Protocol):
 
     @property
     def licence(self) -> str:
-        """Licence of the weights, such as "CC BY-NC 4.0"; "" where it is not known."""
+        """Licence of the weights, such as "CC BY-NC 4.0"; "" if unknown."""
         ...
 
     @property
     def device(self) -> torch.device:
-        """Where the model runs, and where its tokens and representations lie."""
+        """Where the model runs, and its tokens and representations are."""
         ...
 
     @property
     def dtype(self) -> torch.dtype:
-        """Arithmetic of the model's matrix products."""
+        """Dtype of the model's matrix products."""
         ...
 
     @property
     def first_residue(self) -> int:
-        """Position of a sequence's first residue in its tokens: 1 behind a start token, else 0."""
+        """Position of a sequence's first residue in its tokens: 1 after a start token, else 0."""
         ...
 
     @property
     def tokens_per_batch(self) -> int:
-        """Tokens that `embed` runs at once by default on this device."""
+        """Default number of tokens that `embed` runs at once on this device."""
         ...
 
     def tokens(self, sequences: Sequence[str]) -> Tensor:
         """int64 [B, T] on the PLM's device: special tokens, residues, padding to the longest.
 
-        A masked model reads `<mask>` in a sequence as one token.
+        For a masked model, `<mask>` in a sequence is one token.
         """
         ...
 
     def classes(self, tokens: Tensor) -> Tensor:
-        """int64 [B, T]: each token's class in the logits; -100 where it has none."""
+        """int64 [B, T]: each token's class in the logits; -100 for no class."""
         ...
 
     def forward(
@@ -137,12 +137,12 @@ class PLM(Protocol):
         logits: bool = False,
         step_edits: Mapping[int, StepEdit] | None = None,
     ) -> Output:
-        """Run as deep as `layers` (and `logits`) need.
+        """Run as deep as `layers` and `logits` need.
 
         `edit` replaces a layer's whole output: layers above see it, the layer's own recurrence does
         not. `step_edits` replaces a recurrent layer's state step by step, inside the recurrence:
-        later positions of the same layer see it too. ValueError for `step_edits` of a model that is
-        not recurrent, for logits that the model lacks, and for a layer that is not there.
+        later positions of the layer see it too. Raises ValueError for `step_edits` of a model that
+        is not recurrent, and for logits or a layer that the model lacks.
         """
         ...
 
@@ -155,12 +155,12 @@ class PLM(Protocol):
         *,
         long: Literal["refuse", "window"] = "refuse",
     ) -> Iterator[EmbeddedBatch]:
-        """Every residue of every protein once, in batches of proteins of like length.
+        """Embed every residue of every protein once.
 
-        Proteins over `max_residues` are refused, or read in windows that overlap.
+        Proteins over `max_residues` are refused, or read in overlapping windows; see `embed.embed`.
         """
         ...
 
     def shuffled(self, seed: int = 42) -> "PLM":
-        """The control of the paper: the same model, each weight tensor's values in random order."""
+        """The control of the paper: the values of each weight tensor in random order."""
         ...

@@ -1,4 +1,4 @@
-"""What a PLM says of itself: all that the rest of the project decides by. Imports no torch."""
+"""What a PLM declares: all that the rest of the project relies on. Imports no torch."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -8,12 +8,21 @@ if TYPE_CHECKING:
     from interplm_nb.plm.protocol import PLM
 
 Objective = Literal["masked", "next residue"]
-"""What a model's logits predict: the residue at their own position, masked, or the next one."""
+"""What a model's logits predict: the masked residue at their position, or the next residue."""
 
 
 @dataclass(frozen=True)
 class ModelRecord:
-    """A PLM's declaration as plain values: what a run notes, and what it checks before it starts."""
+    """A PLM's declaration as plain values, which a run records and checks before it starts.
+
+    Examples
+    --------
+    >>> record = ModelRecord(
+    ...     "toy", "sha256:0", (8, 16, 16), 1022, "ACDE", "masked", True, False, "MIT"
+    ... )
+    >>> record.n_layers, ModelRecord.of_json(record.json()) == record
+    (2, True)
+    """
 
     name: str
     revision: str
@@ -46,7 +55,7 @@ def record_of(plm: "PLM") -> ModelRecord:
 
 
 def check_layer(plm: "PLM | ModelRecord", layer: int) -> None:
-    """Refuse a layer that the model does not have, with those that it has."""
+    """Raise ValueError for a layer that the model does not have."""
     last = len(plm.widths) - 1
     if not 0 <= layer <= last:
         raise ValueError(f"{plm.name} has no layer {layer}; its layers are 0 (embedding) to {last}")

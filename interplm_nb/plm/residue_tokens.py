@@ -1,4 +1,4 @@
-"""One token per residue: found in a tokenizer by what it does, and refused where it is not so."""
+"""One token per residue: found by probing a tokenizer; any other tokenizer is refused."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -8,17 +8,17 @@ import numpy as np
 
 STANDARD = "ACDEFGHIKLMNPQRSTVWY"
 OTHERS = "XBUZOJ"
-"""Letters beside the 20 amino acids, of which a model may have a token."""
+"""Letters besides the 20 amino acids that a model may have tokens for."""
 
 NO_TOKEN = -1
-"""Padding where a model has no padding token that stands for nothing else."""
+"""Padding of a model without a token that means only padding."""
 
 _MASK = "<mask>"
 _WORD_MARKS = "▁Ġ#"
-"""What tokenizers put before a token that begins, or goes on with, a word."""
+"""What tokenizers put before a token that starts or continues a word."""
 
-# A natural protein, then every ordered pair of amino acids: a tokenizer that merges residues
-# merges some pair first.
+# A natural protein, then every ordered pair of amino acids: a tokenizer that merges residues merges
+# some pair.
 _PAIRS = "".join(a + b for a in STANDARD for b in STANDARD)
 _PROBES = (
     "MKTAYIAKQRQISFVKSHFSRQLEERLGLIEVQ",
@@ -30,14 +30,14 @@ _PROBES = (
 
 
 class Tokenizer(Protocol):
-    """What is asked of a tokenizer of transformers."""
+    """The part of a transformers tokenizer that is used here."""
 
     mask_token_id: int | None
     pad_token_id: int | None
     unk_token_id: int | None
 
     def encode(self, text: str) -> list[int]:
-        """Ids with the special tokens that the model was trained with."""
+        """Ids, with the special tokens of the model's training."""
         ...
 
     def convert_ids_to_tokens(self, ids: list[int]) -> list[str]:
@@ -47,14 +47,14 @@ class Tokenizer(Protocol):
 
 @dataclass(frozen=True)
 class ResidueTokens:
-    """Ids of residues, and of what stands around them."""
+    """Ids of residues and of the special tokens around them."""
 
     ids: dict[str, int]
-    """Letter -> id; no two are the same."""
+    """Letter -> id; ids are unique."""
     prefix: tuple[int, ...]
     suffix: tuple[int, ...]
     pad: int
-    """Stands for nothing else; `NO_TOKEN` where the model has no such token."""
+    """A token that means only padding; `NO_TOKEN` if the model has none."""
     mask: int | None
 
     @property
@@ -65,7 +65,8 @@ class ResidueTokens:
     def encode(self, sequences: Sequence[str], model: str) -> np.ndarray:
         """int64 [B, T]: prefix, residues, suffix, padding to the longest.
 
-        `<mask>` counts as one residue. ValueError for a letter that has no token; `model` is whose.
+        `<mask>` counts as one residue. ValueError, which names the `model`, for a letter without a
+        token.
         """
         rows = [self._row(sequence, model) for sequence in sequences]
         tokens = np.full((len(rows), max((len(r) for r in rows), default=0)), self.pad, np.int64)
@@ -93,11 +94,23 @@ class ResidueTokens:
 
 
 def residue_tokens(tokenizer: Tokenizer, model: str) -> ResidueTokens:
-    """The tokens of residues, in sequences written together or with spaces between residues.
+    """Find the tokens of residues, in sequences without or with spaces between residues.
 
-    Together comes first: spaces would give a model that merges residues tokens that it never saw.
-    Raises ValueError where L residues are not L tokens, one for each, between special tokens that
-    are always the same; `model` is whose tokenizer it is.
+    Without spaces is tried first: with spaces, a model that merges residues would get tokens that
+    it never saw. Raises ValueError, which names the `model`, unless L residues are L tokens between
+    constant special tokens.
+
+    Examples
+    --------
+    >>> class Letters:
+    ...     mask_token_id, pad_token_id, unk_token_id = None, 0, 1
+    ...     def encode(self, text):
+    ...         return [2, *(ord(a) for a in text), 3]
+    ...     def convert_ids_to_tokens(self, ids):
+    ...         return [chr(i) for i in ids]
+    >>> tokens = residue_tokens(Letters(), "toy")
+    >>> tokens.encode(["MK", "M"], "toy").tolist()
+    [[2, 77, 75, 3], [2, 77, 3, 0]]
     """
     _refuse_merging(tokenizer, model)
     for between in ("", " "):
@@ -106,7 +119,7 @@ def residue_tokens(tokenizer: Tokenizer, model: str) -> ResidueTokens:
             return found
     ids = tokenizer.encode(_PROBES[0])
     raise ValueError(
-        f"{model} has no token for each of the 20 amino acids: {_PROBES[0][:8]!r} ... becomes "
+        f"{model} lacks tokens for some of the 20 amino acids: {_PROBES[0][:8]!r} ... becomes "
         f"{_listed(tokenizer.convert_ids_to_tokens(ids)[:6])}; wanted a protein language model "
         "with one token per residue"
     )
@@ -130,7 +143,7 @@ def _refuse_merging(tokenizer: Tokenizer, model: str) -> None:
 
 
 def _aligned(tokenizer: Tokenizer, joined: Callable[[str], str]) -> ResidueTokens | None:
-    """The tokens where each probe of L residues is L tokens between constant others, else None."""
+    """The tokens, if each probe of L residues is L tokens between constant others, else None."""
     coded = [(probe, tokenizer.encode(joined(probe))) for probe in _PROBES]
     extra = {len(ids) - len(probe) for probe, ids in coded}
     if len(extra) != 1 or min(extra) < 0:
@@ -152,7 +165,7 @@ def _aligned(tokenizer: Tokenizer, joined: Callable[[str], str]) -> ResidueToken
 
 
 def _letters(coded: Sequence[tuple[str, list[int]]], first: int) -> dict[str, int] | None:
-    """Letter -> id if residues begin at `first`, always have the same id, and no two share one."""
+    """Letter -> id, if residues start at `first` and each letter has one id of its own."""
     found: dict[str, int] = {}
     around = set()
     for probe, ids in coded:
@@ -171,7 +184,7 @@ def _others(
     suffix: tuple[int, ...],
     found: dict[str, int],
 ) -> Iterator[tuple[str, int]]:
-    """Letters beside the 20 that have an id of their own in the middle of a sequence."""
+    """Letters besides the 20 that have their own id within a sequence."""
     a, taken = found["A"], {*found.values(), *prefix, *suffix, tokenizer.unk_token_id}
     for letter in OTHERS:
         ids = tokenizer.encode(joined(f"A{letter}A"))

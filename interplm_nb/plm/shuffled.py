@@ -1,4 +1,4 @@
-"""The control of the paper: a model with the values of each of its tensors in random order."""
+"""The control of the paper: a model with the values of each tensor in random order."""
 
 import hashlib
 from collections.abc import Mapping
@@ -10,9 +10,9 @@ from torch import Tensor
 def shuffled_tensors(
     weights: Mapping[str, Tensor], revision: str, seed: int
 ) -> tuple[dict[str, Tensor], str]:
-    """The values permuted within each tensor, seeded, and the revision of what that makes.
+    """Permute the values within each tensor, and give the result its own revision.
 
-    It keeps each tensor's distribution of values and loses what was learned. The new revision is
+    This keeps each tensor's distribution of values and loses what was learned. The new revision is
     the sha256 of the original's and the seed, so that it is the same in every dtype.
     """
     generator = torch.Generator().manual_seed(seed)

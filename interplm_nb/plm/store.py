@@ -1,4 +1,4 @@
-"""Embeddings of a PLM on disk, one folder per layer, from one run of the model in little memory."""
+"""Embeddings of a PLM on disk, one folder per layer, from one run in little memory."""
 
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -12,7 +12,7 @@ from interplm_nb.proteins import Proteins
 from interplm_nb.shards import Stored, item_size
 
 SHARD_BYTES = 2**26
-"""Size of a shard by default: what a killed run computes again at most, per layer."""
+"""Default size of a shard: the most that an interrupted run recomputes, per layer."""
 
 
 def embed_to(
@@ -27,13 +27,32 @@ def embed_to(
     long: Literal["refuse", "window"] = "refuse",
     progress: bool = True,
 ) -> dict[int, Embeddings]:
-    """Embed proteins at `layers` into the folders `folder_of(layer)`; returns them opened.
+    """Embed proteins at `layers` into the folders `folder_of(layer)`.
 
-    Works through the shards, each from batches of its own proteins alone, so that a run that was
-    killed goes on with the next shard and ends with the same bytes. A folder that already holds
-    these embeddings, `stored` in this way, is left as it is; another is replaced when the new one
-    is whole. `shard_rows` (None): `SHARD_BYTES` of the widest layer, but at least the tokens of a
-    batch, so that a shard's end cuts no batch of a recurrent model short. `long`: as `embed`.
+    Each shard is computed from batches of its own proteins, so that an interrupted run resumes at
+    the next shard and ends with the same bytes. A folder that already holds these embeddings stays
+    as it is; another is replaced once the new one is complete.
+
+    Parameters
+    ----------
+    plm, proteins, layers
+        The model, the residue axis, and the layers to write.
+    folder_of
+        Folder of each layer.
+    tokens_per_batch, long
+        As `embed`.
+    shard_rows
+        Rows per shard (default: `SHARD_BYTES` of the widest layer, but at least the tokens of a
+        batch, so that no batch of a recurrent model is cut short).
+    stored
+        "float32" or "bfloat16".
+    progress
+        Show a progress bar.
+
+    Returns
+    -------
+    dict[int, Embeddings]
+        The opened embeddings of each layer.
     """
     row_bytes = item_size(stored) * max(plm.widths[k] for k in layers)
     shard_rows = shard_rows or max(
@@ -71,7 +90,7 @@ def embed_to(
 
 
 def _shards(writers: Iterable[EmbeddingsWriter]) -> Iterable[tuple[int, int, Proteins]]:
-    """(shard, its first row, its proteins); the same for every layer."""
+    """(shard, its first row, its proteins), equal for every layer."""
     for writer in list(writers)[:1]:
         for shard in range(len(writer.bounds) - 1):
             yield shard, int(writer.bounds[shard]), writer.shard_proteins(shard)
@@ -95,7 +114,7 @@ def _existing(
     found = Embeddings.open(path)
     try:
         found.check(proteins, plm, layer)
-    except ValueError:  # others': these are made again
+    except ValueError:  # of another model or other proteins: overwritten
         return None
     same = (found.about.get("computed_in"), found.stored) == (str(plm.dtype), stored)
     return found if same else None

@@ -1,6 +1,7 @@
-"""ESM-2's layers as functions on plain tensors: pre-layer-norm blocks with rotary self-attention (Lin et al. 2023), as fair-esm has them.
+"""ESM-2's layers as functions on plain tensors, as in fair-esm (Lin et al. 2023).
 
-Shapes: x [B, T, d_model]; heads [B, T, n_heads, d_head]. `mask` is None or bool [B, 1, 1, T], true where a token may be attended to.
+Pre-layer-norm blocks with rotary self-attention. Shapes: x [B, T, d_model]; heads [B, T, n_heads,
+d_head]. `mask` is None or bool [B, 1, 1, T], true where a token may be attended to.
 """
 
 from collections.abc import Mapping
@@ -43,7 +44,10 @@ class Block(NamedTuple):
 
     @classmethod
     def of(cls, weights: Mapping[str, Tensor], layer: int) -> Self:
-        """The block of fair-esm's parameters `layers.<layer>.*`, with `self_attn.qkv` in place of the three projections."""
+        """The block of fair-esm's parameters `layers.<layer>.*`.
+
+        `self_attn.qkv` replaces the three projections.
+        """
 
         def pair(name: str) -> tuple[Tensor, Tensor]:
             return weights[f"layers.{layer}.{name}.weight"], weights[f"layers.{layer}.{name}.bias"]
@@ -70,19 +74,24 @@ class Block(NamedTuple):
 
 
 class Rotary(NamedTuple):
-    """Rotary position embedding (Su et al. 2021): pairs of a head's values are complex numbers, turned by position x frequency.
+    """Rotary position embedding (Su et al. 2021).
 
-    fair-esm pairs value i with value i + d_head / 2. Here pairs are neighbours (see `paired`), so that turning is one product in place.
+    Pairs of a head's values are complex numbers, rotated by position x frequency. fair-esm pairs
+    value i with value i + d_head / 2; here pairs are neighbours (see `paired`), so that rotating is
+    one product in place.
     """
 
     turns: Tensor
-    """complex64 [T, 2 * d_model / 2]: for queries and keys of every head, so that the product runs over long rows."""
+    """complex64 [T, 2 * d_model / 2]: for queries and keys of all heads, for long rows."""
     heads: tuple[int, int]
     """Number of heads and their width."""
 
     @classmethod
     def table(cls, length: int, n_heads: int, d_head: int, device: torch.device) -> Self:
-        """Turns for positions 0 to `length` - 1; float32 whatever the model's dtype, else far positions blur."""
+        """Rotations of positions 0 to `length` - 1.
+
+        float32 in every dtype of the model, else far positions become inaccurate.
+        """
         frequency = 10_000 ** -(
             torch.arange(0, d_head, 2, device=device, dtype=torch.float32) / d_head
         )
@@ -92,16 +101,17 @@ class Rotary(NamedTuple):
         )
 
     def __call__(self, x: Tensor) -> Tensor:
-        """Turn queries and keys, [B, T, 2, n_heads, d_head]; float32 ones are overwritten."""
+        """Rotate queries and keys, [B, T, 2, n_heads, d_head]; float32 input is overwritten."""
         flat = x.float().flatten(2)
         torch.view_as_complex(flat.unflatten(-1, (-1, 2))).mul_(self.turns[: x.shape[1]])
         return flat.view(x.shape).to(x.dtype)
 
 
 def paired(n_heads: int, d_head: int) -> Tensor:
-    """int64 [n_heads * d_head]: fair-esm's rows of a query or key projection in the order in which the two of a pair are neighbours.
+    """int64 [n_heads * d_head]: fair-esm's rows of a query or key projection, reordered.
 
-    Queries and keys are put in the same order, so their products stay what they are.
+    The two values of a pair become neighbours. Queries and keys get the same order, so that their
+    products do not change.
     """
     return torch.arange(n_heads * d_head).view(n_heads, 2, d_head // 2).transpose(1, 2).flatten()
 
@@ -111,8 +121,8 @@ def embed_tokens(
 ) -> Tensor:
     """Layer 0, [B, T, d]: token embeddings with ESM-2's token dropout.
 
-    A masked token is 0, and the rest is scaled by (1 - 0.15 * 0.8) / (1 - share of masked tokens among those that are no padding): the
-    same rescaling with no mask at all, where it is 0.88. Padding is 0.
+    Masked tokens are 0; the others are scaled by (1 - 0.15 * 0.8) / (1 - share of masked tokens,
+    padding excluded), which without a mask is 0.88. Padding is 0.
     """
     x = F.embedding(tokens, weight)
     padding = tokens == pad

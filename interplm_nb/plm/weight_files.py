@@ -1,6 +1,6 @@
-"""Weight files and the JSON beside them: safetensors and torch's own format, whole or in shards.
+"""Weight files and their JSON: safetensors and torch's own format, in one file or in shards.
 
-No code of a file is run.
+No code in a file is run.
 """
 
 import json
@@ -15,11 +15,11 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 SAFETENSORS, PICKLED = "model.safetensors", "pytorch_model.bin"
-"""Names of a model's weights in transformers' folders; shards stand in `<name>.index.json`."""
+"""Names of a model's weights in transformers' folders; `<name>.index.json` lists shards."""
 
 
 def read_settings(path: Path) -> dict[str, Any]:
-    """A JSON object. ValueError for anything else, FileNotFoundError where there is no file."""
+    """Read a JSON object. ValueError for anything else, FileNotFoundError without a file."""
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
@@ -33,7 +33,7 @@ def read_settings(path: Path) -> dict[str, Any]:
 
 
 def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """The tensors and the metadata of a safetensors file. ValueError for a damaged one."""
+    """Tensors and metadata of a safetensors file. ValueError for a damaged one."""
     try:
         with safe_open(path, "pt") as file:
             names = list(file.keys())
@@ -43,9 +43,9 @@ def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
 
 
 def read_pickled(path: Path, wanted: str, allowed: Iterable[type] = ()) -> Any:
-    """What torch.save wrote: tensors, plain containers and the `allowed` types, nothing else.
+    """Read a file of torch.save: only tensors, plain containers and the `allowed` types.
 
-    ValueError for a damaged file or one that would run code; it says that `wanted` was wanted.
+    ValueError for a damaged file or one that would run code; the message names what was `wanted`.
     """
     try:
         with torch.serialization.safe_globals(list(allowed)):
@@ -65,9 +65,9 @@ def read_pickled(path: Path, wanted: str, allowed: Iterable[type] = ()) -> Any:
 
 
 def read_folder(folder: Path) -> dict[str, Tensor]:
-    """Every tensor of a folder in transformers' layout: safetensors, else `pytorch_model.bin`.
+    """All tensors of a folder in transformers' layout: safetensors, else `pytorch_model.bin`.
 
-    FileNotFoundError where the weights or a shard of them are missing.
+    FileNotFoundError if the weights or a shard of them are missing.
     """
     tensors: dict[str, Tensor] = {}
     for path in _present(folder):
@@ -76,9 +76,9 @@ def read_folder(folder: Path) -> dict[str, Tensor]:
 
 
 def check_folder(folder: Path) -> None:
-    """What `read_folder` refuses, for a folder that another library goes on to read.
+    """Refuse what `read_folder` refuses, before another library reads the folder.
 
-    safetensors files, which cannot hold code, are not opened.
+    safetensors files are not opened, as they cannot hold code.
     """
     for path in _present(folder):
         if path.suffix != ".safetensors":
@@ -100,7 +100,7 @@ def _present(folder: Path) -> list[Path]:
 
 
 def weights_of(folder: Path) -> list[Path]:
-    """The weight files that a folder in transformers' layout has, or says that it has."""
+    """The weight files that a folder in transformers' layout has or lists."""
     for name in (SAFETENSORS, PICKLED):
         index = folder / f"{name}.index.json"
         if (folder / name).is_file():
@@ -114,7 +114,7 @@ def _shards(index: Path) -> list[str]:
     shards = read_settings(index).get("weight_map")
     names = sorted(set(shards.values())) if isinstance(shards, Mapping) else []
     if not names or any(Path(name).name != name for name in names):
-        raise ValueError(f"{index}: wanted weight_map with the file of each tensor, in this folder")
+        raise ValueError(f"{index}: wanted weight_map with each tensor's file, in this folder")
     return names
 
 
@@ -124,7 +124,7 @@ def _tensors(path: Path) -> dict[str, Tensor]:
     found = read_pickled(path, "a dictionary of tensors")
     if not isinstance(found, Mapping):
         raise ValueError(
-            f"{path}: wanted a dictionary of tensors, found {type(found).__name__}; this is no "
+            f"{path}: wanted a dictionary of tensors, found {type(found).__name__}; this is not a "
             "transformers checkpoint"
         )
     return dict(found)

@@ -51,7 +51,7 @@ def probes(
 ) -> Probed:
     """Sparse probes of each concept, an example per residue, beside a probe of the dense embedding, constant answers, and sparse ones of `controls`.
 
-    concepts: names of the run's annotations, or labels of one's own on the run's proteins (`readers.labels` reads DSSP strings, tables, GFF3, BED).
+    concepts: names of the run's annotations, or labels of one's own on the run's proteins (`readers.label_files` reads DSSP strings, tables, GFF3, BED).
     controls: sources (None: those of `CONTROLS` that the run has activations of). among: the proteins that were looked at for the label (None: all);
     of helices, those with a known structure, since elsewhere a residue without the label is not known to lack it. most: residues of each split, drawn
     by whole proteins with `seed`. A concept that a split lacks is left out. PipelineError for an unknown concept, labels on other proteins, or a run

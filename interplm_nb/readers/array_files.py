@@ -1,16 +1,16 @@
 """Files of one float array per name: npz, safetensors and HDF5, read one array at a time.
 
-Shapes and types are known without reading a value. HDF5 as UniProt publishes it names its datasets
-by accession; bio-embeddings numbers them and has the accession in the attribute `original_id`.
+Shapes and types are known without reading a value. UniProt's HDF5 files name datasets by accession;
+bio-embeddings numbers them and keeps the accession in the attribute `original_id`.
 """
 
 import json
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import h5py
 import numpy as np
@@ -28,12 +28,12 @@ class Entry(NamedTuple):
     """An array that a file holds."""
 
     name: str
-    """What the file calls it: an accession."""
+    """An accession, as the file has it."""
     key: str
-    """Where it is in the file."""
+    """Its place in the file."""
     shape: tuple[int, ...]
     dtype: str
-    """Its type, in the format's own word."""
+    """Its type, as the format names it."""
     floating: bool
 
 
@@ -42,7 +42,7 @@ class ArrayFile(Protocol):
 
     @property
     def entries(self) -> Sequence[Entry]:
-        """What it holds, in the order of the file."""
+        """Its arrays, in file order."""
         ...
 
     def read(self, entry: Entry) -> np.ndarray:
@@ -52,10 +52,10 @@ class ArrayFile(Protocol):
 
 @contextmanager
 def open_arrays(path: Path | str) -> Iterator[ArrayFile]:
-    """A file of arrays, its format told by its suffix.
+    """Open a file of arrays; its suffix gives the format.
 
-    `InputError` where it is missing, has another suffix, or is not what its suffix says or damaged;
-    also while the block reads on.
+    Raises `InputError` if it is missing, has another suffix, is damaged or not what its suffix
+    says, then or during a later read.
     """
     path = Path(path)
     kinds = {".npz": _Npz, ".safetensors": _Safetensors, ".h5": _Hdf5, ".hdf5": _Hdf5}
@@ -64,35 +64,31 @@ def open_arrays(path: Path | str) -> Iterator[ArrayFile]:
     kind = kinds.get(path.suffix.lower())
     if kind is None:
         raise InputError(
-            f"{path}: {path.suffix or 'a file without a suffix'} holds no arrays that can be read; "
+            f"{path}: cannot read arrays from {path.suffix or 'a file without a suffix'}; "
             f"wanted {WANTED}"
         )
-    try:
-        opened = kind(path)
-    except (*_DAMAGE, SafetensorError) as error:
-        raise _unreadable(path, kind.format, error) from error
-    try:
+    with ExitStack() as files:
+        try:
+            opened = kind(path, files)
+        except (*_DAMAGE, SafetensorError) as error:
+            raise _unreadable(path, kind.format, error) from error
         yield _Guarded(opened, path)
-    finally:
-        opened.close()
 
 
 def _unreadable(path: Path, kind: str, error: Exception) -> InputError:
     if isinstance(error, InputError):
         return error
     said = " ".join(str(error).split())[:200]
-    return InputError(
-        f"{path}: not {kind} file that can be read ({said}); copy or download it again"
-    )
+    return InputError(f"{path}: not a readable {kind} file ({said}); copy or download it again")
 
 
 def _float32(values: np.ndarray) -> np.ndarray:
-    with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, which is refused
+    with np.errstate(over="ignore"):  # overflow becomes infinity, which is refused later
         return np.asarray(values, np.float32)
 
 
 class _Guarded:
-    """Says what cannot be read with the file's name."""
+    """Names the file in errors of reading."""
 
     def __init__(self, opened: "_Npz | _Safetensors | _Hdf5", path: Path) -> None:
         self.entries: Sequence[Entry] = opened.entries
@@ -106,15 +102,11 @@ class _Guarded:
 
 
 class _Npz:
-    format = "an npz"
+    format = "npz"
 
-    def __init__(self, path: Path) -> None:
-        self._archive = zipfile.ZipFile(path)
-        try:
-            self.entries = [self._entry(key) for key in self._archive.namelist()]
-        except BaseException:
-            self.close()
-            raise
+    def __init__(self, path: Path, files: ExitStack) -> None:
+        self._archive = files.enter_context(zipfile.ZipFile(path))
+        self.entries = [self._entry(key) for key in self._archive.namelist()]
 
     def _entry(self, key: str) -> Entry:
         with self._archive.open(key) as stream:
@@ -131,14 +123,11 @@ class _Npz:
         with self._archive.open(entry.key) as stream:
             return _float32(np.lib.format.read_array(stream, allow_pickle=False))
 
-    def close(self) -> None:
-        self._archive.close()
-
 
 class _Safetensors:
-    format = "a safetensors"
+    format = "safetensors"
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, _: ExitStack) -> None:
         with safe_open(path, "numpy"):  # checks the header against the file's size
             pass
         with path.open("rb") as stream:
@@ -162,20 +151,13 @@ class _Safetensors:
         # numpy has no bfloat16.
         return widened(held) if entry.dtype == "BF16" else _float32(held)
 
-    def close(self) -> None:
-        """Nothing is held open."""
-
 
 class _Hdf5:
-    format = "an HDF5"
+    format = "HDF5"
 
-    def __init__(self, path: Path) -> None:
-        self._file = h5py.File(path, "r")
-        try:
-            self.entries = [self._entry(str(key), path) for key in self._file]
-        except BaseException:
-            self.close()
-            raise
+    def __init__(self, path: Path, files: ExitStack) -> None:
+        self._file = files.enter_context(h5py.File(path, "r"))
+        self.entries = [self._entry(str(key), path) for key in self._file]
 
     def _entry(self, key: str, path: Path) -> Entry:
         # A link could lead to another file.
@@ -192,8 +174,5 @@ class _Hdf5:
         return Entry(name, key, dataset.shape, str(dataset.dtype), dataset.dtype.kind == "f")
 
     def read(self, entry: Entry) -> np.ndarray:
-        # A dataset, as `_entry` made sure.
-        return _float32(self._file[entry.key][()])  # pyright: ignore[reportIndexIssue, reportArgumentType]
-
-    def close(self) -> None:
-        self._file.close()
+        values: Any = self._file[entry.key]  # a dataset, as `_entry` made sure
+        return _float32(values[()])

@@ -1,7 +1,7 @@
-"""A person's own residue embeddings, from any model: one [residues, width] array per accession.
+"""Your own residue embeddings, from any model: one [residues, width] array per accession.
 
 Shapes are compared with the proteins before anything is written; values are read one protein at a
-time. Keys are accessions, alone or as in FASTA headers of UniProt: `sp|P12345|NAME`.
+time. Keys are accessions, alone or as in UniProt's FASTA headers: `sp|P12345|NAME`.
 """
 
 import re
@@ -27,21 +27,41 @@ class Held(NamedTuple):
 
     n_proteins: int
     width: int
-    """Values per residue, the same for all."""
+    """Values per residue, the same in every array."""
 
 
 class _Given(NamedTuple):
-    """What tells one person's arrays from another's of the same name."""
+    """What `Embeddings.check` compares: stands for a PLM."""
 
     name: str
     revision: str
 
 
 def check_arrays(path: Path | str) -> Held:
-    """Whether a file's arrays can be embeddings, by their shapes and types alone; reads no value.
+    """Check that a file's arrays can be embeddings, by shapes and types alone; reads no value.
 
-    `InputError` where it is not such a file, or an array is not [residues, width] of floats, or
-    widths differ. Which proteins it holds is checked by `embeddings_from`.
+    Parameters
+    ----------
+    path
+        An .npz, .safetensors, .h5 or .hdf5 file.
+
+    Returns
+    -------
+    Held
+        `n_proteins` and `width`. Which proteins these are is checked by `embeddings_from`.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read, an array is not [residues, width] of floats, or widths differ.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     np.savez(f"{folder}/mine.npz", P1=np.zeros((7, 4)), P2=np.zeros((5, 4)))
+    ...     check_arrays(f"{folder}/mine.npz")
+    Held(n_proteins=2, width=4)
     """
     with open_arrays(path) as file:
         return Held(len(_by_accession(path, file.entries)), _width(path, file.entries))
@@ -57,12 +77,34 @@ def embeddings_from(
     stored: Stored = "float32",
     progress: bool = True,
 ) -> Embeddings:
-    """Embeddings of these proteins from a file's arrays, written to `folder`.
+    """Take the embeddings of these proteins from a file of arrays, and write them to `folder`.
 
-    `name` (None: the file's name without its suffix) stands for the model, the hash of the file for
-    its weights. Arrays of other proteins are left aside. A folder that already holds these is left
-    as it is; a run that was killed goes on. `InputError`, and nothing written, where a protein is
-    missing or has another number of rows than residues; ValueError for one that is not finite.
+    A folder that already holds these embeddings stays as it is; an interrupted run resumes.
+
+    Parameters
+    ----------
+    path
+        An .npz, .safetensors, .h5 or .hdf5 file. Arrays of other proteins are ignored.
+    proteins
+        The residue axis.
+    folder
+        Where to write.
+    layer
+        The layer that the arrays come from.
+    name
+        The model's name (default: the file's, without its suffix). The file's hash is its revision.
+    stored
+        "float32" or "bfloat16".
+    progress
+        Show a progress bar.
+
+    Raises
+    ------
+    InputError
+        Before anything is written, if a protein has no array, or one whose number of rows is not
+        its number of residues.
+    ValueError
+        If an array holds NaN or infinity.
     """
     path = Path(path)
     with open_arrays(path) as file:
@@ -83,7 +125,7 @@ def embeddings_from(
 
 
 class _Lazy(Mapping[str, np.ndarray]):
-    """Arrays by accession, each read when it is asked for."""
+    """Arrays by accession, each read on access."""
 
     def __init__(self, file: ArrayFile, entries: Mapping[str, Entry]) -> None:
         self._file, self._entries = file, entries
@@ -109,7 +151,7 @@ def _existing(
     found = Embeddings.open(folder)
     try:
         found.check(proteins, given, layer)
-    except ValueError:  # others': these are made again
+    except ValueError:  # of other arrays or proteins: overwritten
         return None
     return found if found.stored == stored else None
 
@@ -121,17 +163,17 @@ def _by_accession(path: Path | str, entries: Sequence[Entry]) -> dict[str, Entry
         accession = match[1] if match else entry.name
         if accession in found:
             raise InputError(
-                f"{path}: two arrays of {accession}, {found[accession].key!r} and {entry.key!r}; "
-                "leave one of them out"
+                f"{path}: two arrays for {accession}, {found[accession].key!r} and {entry.key!r}; "
+                "remove one"
             )
         found[accession] = entry
     return found
 
 
 def _width(path: Path | str, entries: Sequence[Entry]) -> int:
-    """The width of all arrays, which are checked one by one."""
+    """Check each array; their common width."""
     if not entries:
-        raise InputError(f"{path}: no arrays in it; wanted {WANTED}")
+        raise InputError(f"{path}: holds no arrays; wanted {WANTED}")
     for entry in entries:
         _check_kind(path, entry)
     first = entries[0]
@@ -139,7 +181,7 @@ def _width(path: Path | str, entries: Sequence[Entry]) -> int:
         if entry.shape[1] != first.shape[1]:
             raise InputError(
                 f"{path}: {first.name} has {first.shape[1]} values per residue and {entry.name} "
-                f"has {entry.shape[1]}; take all arrays from one layer of one model"
+                f"has {entry.shape[1]}; use one layer of one model for all"
             )
     return first.shape[1]
 
@@ -147,17 +189,17 @@ def _width(path: Path | str, entries: Sequence[Entry]) -> int:
 def _check_kind(path: Path | str, entry: Entry) -> None:
     if not entry.floating:
         raise InputError(
-            f"{path}: {entry.name} is of type {entry.dtype}; wanted floats, [residues, width]"
+            f"{path}: {entry.name} has dtype {entry.dtype}; wanted floats, [residues, width]"
         )
     if len(entry.shape) == 1:
         raise InputError(
             f"{path}: {entry.name} is one vector of {entry.shape[0]} values for the whole protein; "
-            "take the file with one vector per residue (of UniProt's two, per-residue.h5)"
+            "use the file with one vector per residue (at UniProt: per-residue.h5)"
         )
     if len(entry.shape) != 2 or 0 in entry.shape:
         raise InputError(
             f"{path}: {entry.name} has shape {entry.shape}; wanted [residues, width]: one layer, "
-            "without an axis for batches or layers"
+            "no axis for batches or layers"
         )
 
 
@@ -169,7 +211,7 @@ def _of(path: Path, proteins: Proteins, entries: Sequence[Entry]) -> dict[str, E
         raise InputError(
             f"{path}: no array for {len(missing):,} of {len(proteins):,} proteins: "
             f"{_some(missing)}; the file's keys, such as {entries[0].name!r}, must be the "
-            "proteins' accessions; add these arrays, or leave these proteins out"
+            "proteins' accessions; add these arrays, or remove these proteins"
         )
     lengths = dict(zip(proteins.accessions, proteins.lengths.tolist(), strict=True))
     wrong = [a for a, length in lengths.items() if held[a].shape[0] != length]
@@ -185,13 +227,13 @@ def _of(path: Path, proteins: Proteins, entries: Sequence[Entry]) -> dict[str, E
 
 def _reason(surplus: int) -> str:
     if surplus == 2:
-        return "they look like they hold <cls> and <eos>; remove the first and the last row"
+        return "it seems to include <cls> and <eos>; remove the first and the last row"
     if surplus == 1:
         return (
-            "they look like they hold one special token; remove the first row if it is <cls>, the "
-            "last if it is <eos>"
+            "it seems to include one special token; remove the first row if it is <cls>, the last "
+            "if it is <eos>"
         )
-    return "the array is of another sequence, or cut off; embed the sequence of the proteins' file"
+    return "it is of another sequence, or truncated; embed the sequence in the proteins' file"
 
 
 def _some(names: Sequence[str]) -> str:

@@ -1,6 +1,7 @@
-"""The vocabulary: every UniProt feature type, the concepts it gives, and how they are named.
+"""The vocabulary: every UniProt feature type, the concepts it gives, and their names.
 
-`strict` naming is this project's; `published` is that of InterPLM's released parser: its columns only, named by the note alone.
+`strict` naming is this project's; `published` is that of InterPLM's released parser: only the
+columns it reads, named by the note alone.
 """
 
 import re
@@ -17,28 +18,28 @@ class FeatureType:
     """One UniProt feature type."""
 
     key: str
-    """Its key in flat files and TSV cells, such as `BINDING`."""
+    """Key in flat files and TSV cells, such as `BINDING`."""
     column: str
-    """Its TSV column, such as `Binding site`."""
+    """TSV column, such as `Binding site`."""
     xml: str
-    """Its `type` in XML."""
+    """`type` in XML."""
     field: str | None
-    """The field that asks the REST API for it; None where it is asked for no longer or never (it gives no concept)."""
+    """REST API field; None for a type that is obsolete or gives no concept."""
     naming: Naming | None = None
-    """`options`: a concept per note or ligand plus `any`; `single`: one concept; None: no concept."""
+    """`options`: a concept per note or ligand, and `any`; `single`: one concept; None: none."""
     level: Level = "instance"
     published: Naming | None = None
-    """The same in the `published` convention; there `single` types are InterPLM's binary and paired ones."""
+    """`naming` in the `published` convention; `single` types are InterPLM's binary and paired."""
     paired: bool = False
-    """A range `a..b` stands for its two ends, not for what lies between."""
+    """A range `a..b` means its two ends, not the residues between them."""
 
     @property
     def category(self) -> str:
-        """The first part of its concepts' names: the column without ` [FT]`."""
+        """First part of the concepts' names: the column without ` [FT]`."""
         return self.column.removesuffix(" [FT]")
 
     def naming_in(self, convention: Convention) -> Naming | None:
-        """How a convention names this type's concepts; None where it takes none from it."""
+        """How a convention names this type's concepts; None if it has none of this type."""
         return self.naming if convention == "strict" else self.published
 
 
@@ -137,13 +138,13 @@ FEATURE_TYPES = (
     FeatureType("DNA_BIND", "DNA binding", "DNA-binding region", "ft_dna_bind", "options"),
     FeatureType("TRANSMEM", "Transmembrane", "transmembrane region", "ft_transmem", "options"),
     FeatureType("TOPO_DOM", "Topological domain", "topological domain", "ft_topo_dom", "options"),
-    # Columns of their own until UniProt 2022_03, which made them binding sites with a ligand.
+    # Separate columns until UniProt 2022_03, which made them binding sites with a ligand.
     FeatureType("METAL", "Metal binding", "metal ion-binding site", None, "options", "residue"),
     FeatureType(
         "NP_BIND", "Nucleotide binding", "nucleotide phosphate-binding region", None, "options"
     ),
     FeatureType("CA_BIND", "Calcium binding", "calcium-binding region", None, "single"),
-    # Known, and no concept: what a protein is cut into, how sequences differ, what was tried on it.
+    # No concept: how a protein is cut, how sequences differ, what was mutated.
     FeatureType("INTRAMEM", "Intramembrane", "intramembrane region", None),
     FeatureType("CHAIN", "Chain", "chain", None),
     FeatureType("PEPTIDE", "Peptide", "peptide", None),
@@ -165,7 +166,10 @@ BY_COLUMN = {kind.column.lower(): kind for kind in FEATURE_TYPES}
 BY_XML = {kind.xml: kind for kind in FEATURE_TYPES}
 
 COFACTOR_COLUMN = "Cofactor"
-"""A column of comments: it names ligands but no residues, so it gives no segment in either convention; the residues are in `Binding site`."""
+"""A column of comments: it names ligands without residues, so it gives no segment.
+
+The residues are in `Binding site`.
+"""
 
 REST_FIELDS = (
     "accession",
@@ -180,7 +184,7 @@ REST_FIELDS = (
     *(kind.field for kind in FEATURE_TYPES if kind.field),
     "xref_alphafolddb",
 )
-"""Fields to ask UniProt's REST API for, so that the table holds every concept."""
+"""Fields to request from UniProt's REST API for a table with every concept."""
 
 PUBLISHED_NOT_SCORED = (
     "Region_any",
@@ -189,9 +193,9 @@ PUBLISHED_NOT_SCORED = (
     "Compositional bias_any",
     "Motif_any",
 )
-"""Concepts that InterPLM's evaluation leaves out."""
+"""Concepts that InterPLM's evaluation excludes."""
 
-# InterPLM decides by the concept's name, wherever in the name the words stand.
+# InterPLM searches the whole name of the concept for these words.
 _PUBLISHED_RESIDUE = (
     "Active site",
     "Cofactor",
@@ -203,11 +207,13 @@ _PUBLISHED_RESIDUE = (
 
 _METALS = "Ag|Al|Ba|Ca|Cd|Co|Cr|Cs|Cu|Fe|Hg|K|La|Li|Mg|Mn|Mo|Na|Ni|Pb|Rb|Sr|Tb|V|W|Yb|Zn"
 _METAL = re.compile(
-    rf"(?:{_METALS})(?:\(\d?\+\)| cation)?|(?:a|an) (?:\w+ )?metal cation|\[.*(?:Fe|Ni|Mo|V).*\] cluster"
+    rf"(?:{_METALS})(?:\(\d?\+\)| cation)?|(?:a|an) (?:\w+ )?metal cation"
+    r"|\[.*(?:Fe|Ni|Mo|V).*\] cluster"
 )
 _BASES = "A|C|G|I|T|U|X"
 _NUCLEOTIDE = re.compile(
-    rf"d?(?:{_BASES})[MDT]P|3',5'-cyclic (?:{_BASES})MP|NADP?(?:\(\+\)|H)|(?:FAD|FMN)(?:H2)?|an? (?:ribo|deoxyribo)?nucleoside .*phosphate"
+    rf"d?(?:{_BASES})[MDT]P|3',5'-cyclic (?:{_BASES})MP|NADP?(?:\(\+\)|H)|(?:FAD|FMN)(?:H2)?"
+    r"|an? (?:ribo|deoxyribo)?nucleoside .*phosphate"
 )
 _EVIDENCE = re.compile(r"\.?\s*\{ECO:[^}]*\}")  # left in notes by converters of flat files
 _ORDINAL = re.compile(r"[\s;,]*\b\d+[a-z]?$")
@@ -224,10 +230,18 @@ def level_of(concept: str, kind: FeatureType, convention: Convention) -> Level:
 def option_of(
     kind: FeatureType, note: str, ligand: str, convention: Convention, merge_numbered: bool = False
 ) -> str:
-    """The part of a concept's name after `_`, or "" where the entry names none.
+    """The part of a concept's name after `_`; "" if the entry has none.
 
-    `published`: the note up to the first `;`. `strict`: the ligand where there is one, else the note up to the first `;` outside brackets; notes
-    that are only a number name nothing. `merge_numbered` makes `WD 1` and `WD 2` one concept, `WD`.
+    `published`: the note up to the first `;`. `strict`: the ligand, or without one the note up to
+    the first `;` outside brackets; a note that is only a number gives no name. `merge_numbered`
+    makes `WD 1` and `WD 2` one concept, `WD`.
+
+    Examples
+    --------
+    >>> option_of(BY_KEY["ZN_FING"], "C2H2-type 3; degenerate", "", "strict")
+    'C2H2-type 3'
+    >>> option_of(BY_KEY["ZN_FING"], "C2H2-type 3", "", "strict", merge_numbered=True)
+    'C2H2-type'
     """
     if convention == "published":
         return note.partition(";")[0].strip()
@@ -240,14 +254,14 @@ def option_of(
 
 
 def older_type_of(ligand: str, part: str) -> FeatureType | None:
-    """The type that named a binding site of this ligand until 2022: metal or nucleotide binding, by the ligand's name alone."""
+    """Metal or nucleotide binding, if a site with this ligand was of that type until 2022."""
     if _METAL.fullmatch(ligand) or _METAL.fullmatch(part):
         return BY_KEY["METAL"]
     return BY_KEY["NP_BIND"] if _NUCLEOTIDE.fullmatch(ligand) else None
 
 
 def _until_semicolon(note: str) -> str:
-    """The note up to the first `;` that is in no bracket."""
+    """The note up to the first `;` outside brackets."""
     if ";" not in note:
         return note
     depth = 0

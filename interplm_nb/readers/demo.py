@@ -1,4 +1,7 @@
-"""The embedded proteins: a sample of UniProtKB with annotations, and structures of some of them (`interplm_nb/data/demo/README.md`)."""
+"""The embedded proteins: an annotated sample of UniProtKB, with some structures.
+
+See `interplm_nb/data/demo/README.md`.
+"""
 
 import gzip
 import json
@@ -12,12 +15,19 @@ from interplm_nb.readers.structures import Structure
 
 
 def folder() -> Path:
-    """The folder of the embedded data. The package is installed unpacked, so that this is a real folder."""
+    """The folder of the embedded data."""
     return Path(str(files("interplm_nb"))) / "data" / "demo"
 
 
 def table_path() -> Path:
-    """The proteins and their annotations, a gzipped TSV in UniProt's column names: `uniprot.read_tsv(demo.table_path())`."""
+    """The proteins and their annotations, a gzipped TSV with UniProt's columns.
+
+    Examples
+    --------
+    >>> from interplm_nb.readers.read import read
+    >>> len(read(table_path()).proteins)
+    1200
+    """
     return folder() / "proteins.tsv.gz"
 
 
@@ -31,7 +41,8 @@ def structure(accession: str) -> Structure:
     about = _residue_map().get(accession)
     if about is None:
         raise KeyError(
-            f"no embedded structure of {accession!r}; there are {len(structures())}: {', '.join(structures())}"
+            f"no embedded structure of {accession!r}; there are {len(structures())}: "
+            f"{', '.join(structures())}"
         )
     path = folder() / "structures" / f"{accession}.pdb.gz"
     return Structure.from_map(path, accession, about["chain"], dict(about["residues"]))

@@ -1,7 +1,7 @@
-"""UniProt entries, as any reader gives them one by one, into `Proteins` and `Annotations`."""
+"""Entries, as any reader yields them one by one, into `Proteins` and `Annotations`."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple, TypedDict
 
@@ -26,11 +26,11 @@ METADATA = {
     "taxon": pl.Int64,
     "alphafold": pl.Boolean,
 }
-"""Metadata columns of `Proteins.table` from every UniProt format; null where a file does not say."""
+"""Metadata columns of `Proteins.table` from every UniProt format; null if the file has no value."""
 
 
-class UniProtRead(NamedTuple):
-    """Proteins and annotations of a UniProt file, on one residue axis, and what was left out."""
+class ProteinsRead(NamedTuple):
+    """Proteins and annotations of a file, on one residue axis, and what was skipped."""
 
     proteins: Proteins
     annotations: Annotations
@@ -46,34 +46,38 @@ class Entry(NamedTuple):
     metadata: dict[str, str | int | bool | None]
     line: int
     length: int | None = None
-    """Residues, as the entry says."""
+    """Number of residues, as the entry states it."""
 
 
 def whole_number(text: str | None) -> int | None:
-    """The number that a text of 1 to 9 ASCII digits says, else None."""
+    """The number in a text of 1 to 9 ASCII digits, else None."""
     return int(text) if text is not None and _NUMBER.fullmatch(text) else None
 
 
 class Selection(TypedDict, total=False):
-    """Which proteins and options to take; every reader of UniProt files takes these as keywords."""
+    """Filters and options that every reader of proteins takes as keywords.
+
+    A filter keeps proteins whose file has no value for it. FASTA has lengths and sequences only.
+    """
 
     max_length: int | None
-    """Leave out longer proteins (default: none is left out)."""
+    """Skip longer proteins (default: no limit)."""
     reviewed: bool
-    """Take Swiss-Prot entries only."""
+    """Keep Swiss-Prot entries only."""
     alphafold: bool
-    """Take entries with a model in AlphaFoldDB only, as InterPLM does."""
+    """Keep entries with a model in AlphaFoldDB only, as InterPLM does."""
     unique_sequences: bool
-    """Of proteins with one sequence take the first only, as InterPLM does."""
+    """Keep only the first protein with each sequence, as InterPLM does."""
     min_instances: int
-    """Instances that a note or ligand needs for a concept of its own (default 10)."""
+    """Instances that a note or ligand needs for its own concept (default 10)."""
     merge_numbered: bool
-    """Make `Sushi 1` and `Sushi 2` one concept (`strict` only; by default they are two, as in InterPLM)."""
+    """Merge `Sushi 1` and `Sushi 2` into one concept (`strict` only; by default they stay two, as
+    in InterPLM)."""
 
 
 @dataclass(frozen=True)
 class ReadOptions:
-    """How to read UniProt entries; `Selection` says what the last ones mean."""
+    """How to read entries; `Selection` describes the fields from `max_length` on."""
 
     convention: Convention = "strict"
     strict: bool = False
@@ -86,37 +90,46 @@ class ReadOptions:
 
     def __post_init__(self) -> None:
         if self.convention not in ("strict", "published"):
-            raise ValueError(f"a convention is 'strict' or 'published', not {self.convention!r}")
+            raise ValueError(f"convention must be 'strict' or 'published'; got {self.convention!r}")
         if self.min_instances < 1:
-            raise ValueError(f"min_instances is at least 1, not {self.min_instances}")
+            raise ValueError(f"min_instances must be at least 1; got {self.min_instances}")
 
 
 def collect(
-    entries: Iterable[Entry], options: ReadOptions, report: ReadReport, kind: str
-) -> UniProtRead:
-    """Check and filter entries one by one, keeping their segments in flat arrays. Raises `InputError` where none is left."""
+    entries: Iterable[Entry],
+    options: ReadOptions,
+    report: ReadReport,
+    kind: str,
+    columns: Mapping[str, pl.DataType | type[pl.DataType]] = METADATA,
+) -> ProteinsRead:
+    """Check and filter entries one by one; their segments are kept in flat arrays.
+
+    `kind` names what was wanted, `columns` the metadata. Raises `InputError` if no entry is left.
+    """
     builder = SegmentBuilder(
         options.convention, options.min_instances, options.merge_numbered, report
     )
     sequences: dict[str, str] = {}
     seen: set[str] = set()
     metadata: list[tuple] = []
-    for entry in tqdm(entries, desc="UniProt entries", unit=" entries", delay=2, leave=False):
+    for entry in tqdm(entries, desc="reading proteins", unit=" proteins", delay=2, leave=False):
         sequence = _sequence(entry, sequences, report)
         if sequence is None or not _selected(entry, sequence, options, seen, report):
             continue
         builder.add(len(sequences), entry.accession, len(sequence), entry.features, entry.line)
         sequences[entry.accession] = sequence
-        metadata.append(tuple(entry.metadata.get(name) for name in METADATA))
+        metadata.append(tuple(entry.metadata.get(name) for name in columns))
     if not sequences:
         raise InputError(f"{report.file}: no protein is left; wanted {kind}. {report}")
     report.kept = len(sequences)
-    proteins = Proteins(_table(sequences, metadata))
-    return UniProtRead(proteins, builder.annotations(proteins), report)
+    names = {"accession": list(sequences), "sequence": list(sequences.values())}
+    about = pl.DataFrame(metadata, schema=dict(columns), orient="row")
+    proteins = Proteins(pl.DataFrame(names, schema=dict.fromkeys(names, pl.String)).hstack(about))
+    return ProteinsRead(proteins, builder.annotations(proteins), report)
 
 
 def _sequence(entry: Entry, known: dict[str, str], report: ReadReport) -> str | None:
-    """The entry's sequence, or None where it is rejected."""
+    """The entry's sequence, or None if it is rejected."""
     if not entry.accession:
         report.reject(
             "entry without an accession",
@@ -147,7 +160,7 @@ def _sequence(entry: Entry, known: dict[str, str], report: ReadReport) -> str | 
 def _selected(
     entry: Entry, sequence: str, options: ReadOptions, seen: set[str], report: ReadReport
 ) -> bool:
-    """Whether the filters keep this entry. A file that does not say (null) keeps it."""
+    """Whether the filters keep this entry."""
     reason = None
     if options.max_length is not None and len(sequence) > options.max_length:
         reason = f"longer than {options.max_length:,} residues"
@@ -162,10 +175,3 @@ def _selected(
     elif options.unique_sequences:
         seen.add(sequence)
     return reason is None
-
-
-def _table(sequences: dict[str, str], metadata: list[tuple]) -> pl.DataFrame:
-    names = pl.DataFrame({"accession": list(sequences), "sequence": list(sequences.values())})
-    return pl.concat(
-        [names, pl.DataFrame(metadata, schema=METADATA, orient="row")], how="horizontal"
-    )

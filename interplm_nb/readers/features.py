@@ -1,4 +1,4 @@
-"""UniProt features, as any of its formats gives them, into segments of concepts."""
+"""UniProt features, from any of its formats, into segments of concepts."""
 
 import re
 from array import array
@@ -39,7 +39,10 @@ _PLAIN = re.compile(r"([0-9]{1,9})(?:\.\.([0-9]{1,9}))?")
 
 
 class Feature(NamedTuple):
-    """One feature as written: type key, location (`5`, `10..17`, `<1..20`, `?..35`, `P12345-2:3..9`) and what it says."""
+    """One feature as written.
+
+    Its type key, location (`5`, `10..17`, `<1..20`, `?..35`, `P12345-2:3..9`) and qualifiers.
+    """
 
     key: str
     location: str
@@ -51,8 +54,9 @@ class Feature(NamedTuple):
 class SegmentBuilder:
     """Collects features protein by protein in flat arrays, then names the concepts.
 
-    `add` places features: fuzzy, unknown and isoform-qualified positions are noted and left out, wrong ones rejected.
-    `annotations` makes options of the notes and ligands that at least `min_instances` features have, and adds `any`.
+    `add` takes features: fuzzy, unknown and isoform-qualified positions are noted and skipped,
+    invalid ones rejected. `annotations` makes a concept of each note or ligand that at least
+    `min_instances` features share, and adds `any`.
     """
 
     def __init__(
@@ -76,7 +80,7 @@ class SegmentBuilder:
         features: Iterable[Feature],
         line: int | None = None,
     ) -> None:
-        """Place the features of one protein; `protein` is its place in the `Proteins` to come."""
+        """Take the features of one protein, the `protein`-th of the `Proteins` to come."""
         for feature in features:
             kind = BY_KEY.get(feature.key)
             if kind is None:
@@ -97,7 +101,7 @@ class SegmentBuilder:
     def _span(
         self, feature: Feature, accession: str, length: int, line: int | None
     ) -> tuple[int, int] | None:
-        """First and last position, or None where they are not known for sure."""
+        """First and last position, or None if they are uncertain."""
         location = feature.location
         if self._convention == "published":
             location = location.replace("<", "").replace(">", "")
@@ -109,7 +113,7 @@ class SegmentBuilder:
                 self._report.note(reason, accession, shown)
             else:
                 self._report.reject(
-                    "unreadable position", accession, shown, "a position is as in 5 or 10..17", line
+                    "unreadable position", accession, shown, "write positions as 5 or 10..17", line
                 )
             return None
         start = int(match[1])
@@ -117,7 +121,11 @@ class SegmentBuilder:
         if not 1 <= start <= end <= length:
             reason = "span past the end" if end > length else "span backwards or before 1"
             self._report.reject(
-                reason, accession, shown, f"positions are 1 to {length}, in ascending order", line
+                reason,
+                accession,
+                shown,
+                f"positions run from 1 to {length}, start before end",
+                line,
             )
             return None
         return start, end
@@ -142,7 +150,7 @@ class SegmentBuilder:
                     column.append(value)
 
     def annotations(self, proteins: Proteins) -> Annotations:
-        """Name the concepts of all that was added."""
+        """Name the concepts of all added features."""
         rows = pl.DataFrame(
             {name: np.array(column, np.int32) for name, column in self._columns.items()}
         )
@@ -167,13 +175,13 @@ class SegmentBuilder:
     def _named(
         self, place: int, code: int, option: str, n: int
     ) -> list[tuple[int, int, str, str, str]]:
-        """The concepts (none, one or two) of the `n` features of one type with one option."""
+        """The 0 to 2 concepts of the `n` features of one type with one option."""
         kind = FEATURE_TYPES[place]
         if kind.naming_in(self._convention) == "single":
             concepts = [kind.category]
         else:
             frequent = bool(option) and n >= self._min_instances
-            # `published`: `any` covers the frequent notes only
+            # In `published`, `any` covers only the frequent notes.
             any_too = frequent or self._convention == "strict"
             concepts = [f"{kind.category}_{option}"] * frequent + [f"{kind.category}_any"] * any_too
             if not frequent:

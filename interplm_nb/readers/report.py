@@ -1,4 +1,4 @@
-"""What a reader kept, what it left out, and why."""
+"""What a reader kept, what it skipped, and why."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -6,24 +6,35 @@ from pathlib import Path
 import polars as pl
 
 EXAMPLES = 1000
-"""Records remembered per reason; the counts go on, so that a report's memory is bounded."""
+"""Records kept per reason, to bound a report's memory; the counts continue."""
 
 
 class InputError(ValueError):
-    """A file that cannot be read as asked; the message names file, record, what was wanted and the way out."""
+    """A file that cannot be read; the message says where, what was wanted, and what to do."""
 
 
 @dataclass(eq=False)
 class ReadReport:
     """Records kept from one file, and notes on the others, by reason.
 
-    A note is about a record that was changed or left out although the file is in order (a fuzzy position, a filter). A rejection is about a
-    record that is wrong: with `strict` it stops the reading with an `InputError`, else it is a note too.
+    A note is about a valid record that was changed or skipped (a fuzzy position, a filter). A
+    rejection is about an invalid record: with `strict` it stops the reading with an `InputError`,
+    otherwise it is a note too.
+
+    Examples
+    --------
+    >>> report = ReadReport("mine.fasta")
+    >>> report.reject("no sequence", "P1", "the record is empty", "add its residues", line=3)
+    >>> report.counts(), report.records("no sequence")
+    ({'no sequence': 1}, ['P1'])
+    >>> print(report)
+    mine.fasta: 0 proteins kept
+              1  no sequence (P1: the record is empty)
     """
 
     file: Path | str
     strict: bool = False
-    """Stop at the first wrong record instead of leaving it out."""
+    """Stop at the first invalid record instead of skipping it."""
     kept: int = 0
     """Proteins kept."""
     _counts: dict[str, int] = field(default_factory=dict, repr=False)
@@ -39,11 +50,12 @@ class ReadReport:
     def reject(
         self, reason: str, record: str, detail: str, wanted: str, line: int | None = None
     ) -> None:
-        """Note a wrong record, or stop with `InputError` if the reading is strict. `wanted` says what was wanted and the way out."""
+        """Note an invalid record, or raise `InputError` if strict; `wanted` says how to mend it."""
         if self.strict:
             place = f" (line {line})" if line is not None else ""
             raise InputError(
-                f"{self.file}: {record}{place}: {reason}: {detail}; {wanted}, or read without strict to skip it"
+                f"{self.file}: {record}{place}: {reason}: {detail}; {wanted}, or read without "
+                "strict to skip it"
             )
         self.note(reason, record, detail)
 
@@ -56,7 +68,10 @@ class ReadReport:
         return [record for record, _ in self._examples.get(reason, [])]
 
     def table(self) -> pl.DataFrame:
-        """One row per reason: reason, n, records (list of the first 1,000 names), example (the first detail); most frequent first."""
+        """One row per reason, most frequent first.
+
+        Columns: reason, n, records (list of the first 1,000 names), example (the first detail).
+        """
         rows = [
             {
                 "reason": reason,
@@ -77,7 +92,6 @@ class ReadReport:
     def __str__(self) -> str:
         lines = [f"{self.file}: {self.kept:,} proteins kept"]
         for reason, n, records, example in self.table().iter_rows():
-            lines.append(
-                f"  {n:>9,}  {reason} ({records[0]}{': ' + example if example else ''}{', ...' if n > 1 else ''})"
-            )
+            first = f"{records[0]}: {example}" if example else records[0]
+            lines.append(f"  {n:>9,}  {reason} ({first}{', ...' if n > 1 else ''})")
         return "\n".join(lines)

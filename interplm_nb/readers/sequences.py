@@ -1,4 +1,4 @@
-"""Protein sequences as they come in files, made fit for `Proteins` or refused with the reason."""
+"""Protein sequences from files, cleaned for `Proteins` or rejected with the reason."""
 
 import re
 
@@ -15,20 +15,33 @@ _FAULTS = (
     (
         "stop inside the sequence",
         re.compile(r"\*"),
-        "only one * at the very end is taken; cut the sequence at the stop",
+        "only one final * is allowed; cut the sequence at the stop",
     ),
     ("digit in the sequence", re.compile(r"\d"), "remove numbers from the sequence lines"),
     ("blank in the sequence", re.compile(r"\s"), "remove the blanks"),
-    ("letter that is no residue", re.compile(rf"[^{LETTERS}]"), f"the letters are {LETTERS}"),
+    ("letter that is no residue", re.compile(rf"[^{LETTERS}]"), f"residues are {LETTERS}"),
 )
 
 
 def clean_sequence(
     raw: str, report: ReadReport, record: str, line: int | None = None
 ) -> str | None:
-    """Upper-case letters of `LETTERS` without a final `*`, or None where the record was rejected; what was changed is noted."""
+    """Upper-case letters of `LETTERS` without a final `*`; None if the record is rejected.
+
+    Changes are noted in the report.
+
+    Examples
+    --------
+    >>> report = ReadReport("mine.fasta")
+    >>> clean_sequence("mkv*", report, "P1")
+    'MKV'
+    >>> clean_sequence("MK-V", report, "P2") is None
+    True
+    >>> sorted(report.counts())
+    ['final * removed', 'gap in the sequence', 'lower case made upper case']
+    """
     sequence = raw.removesuffix("*")
-    # Unicode has letters whose upper case is another, or two: only ASCII is raised
+    # The upper case of some Unicode letters is another letter, or two: only ASCII is converted.
     sequence = sequence.upper() if sequence.isascii() else sequence
     if _GOOD.fullmatch(sequence):
         if raw.endswith("*"):
@@ -58,7 +71,10 @@ def clean_sequence(
 def is_repeat(
     known: str | None, sequence: str, report: ReadReport, record: str, line: int | None = None
 ) -> bool:
-    """Whether this accession came before (with the sequence `known`); an identical one is noted, another one rejected."""
+    """Whether this accession came before, with the sequence `known`.
+
+    An identical sequence is noted, another one rejected.
+    """
     if known is None:
         return False
     if known == sequence:
@@ -69,7 +85,7 @@ def is_repeat(
             "accession again with another sequence",
             record,
             detail,
-            "give each sequence a name of its own",
+            "give each sequence its own name",
             line,
         )
     return True

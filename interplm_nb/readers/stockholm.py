@@ -14,7 +14,7 @@ from interplm_nb.readers.report import InputError, ReadReport
 from interplm_nb.readers.sequences import clean_sequence
 
 GAPS = "-.~_"
-"""What stands for no residue in an aligned row."""
+"""Gap characters of an aligned row."""
 
 _HEAD = "# STOCKHOLM 1."
 _NO_GAPS = str.maketrans("", "", GAPS)
@@ -22,30 +22,40 @@ _NO_GAPS = str.maketrans("", "", GAPS)
 
 @dataclass(frozen=True)
 class Alignment:
-    """Aligned proteins: the residue axis, and which alignment column each residue stands in.
+    """Aligned proteins: the residue axis, and the alignment column of each residue.
 
-    columns: int32 [n_residues], counted from 1. n_columns: width of the alignment, columns without a residue included.
+    Examples
+    --------
+    >>> both = Proteins.from_sequences({"A": "MKV", "B": "MV"})
+    >>> alignment = Alignment(both, np.array([1, 2, 3, 1, 3], np.int32), 3)
+    >>> alignment.consensus(), alignment.occupancy().tolist()
+    ('MKV', [2, 1, 2])
     """
 
     proteins: Proteins
     columns: np.ndarray
+    """int32 [n_residues]; columns start at 1."""
     n_columns: int
+    """Width of the alignment, with columns that have no residue."""
     name: str = ""
-    """Of the family, as the file says (Stockholm's `#=GF ID`), or empty."""
+    """The family's name (Stockholm's `#=GF ID`), or empty."""
 
     def occupancy(self) -> np.ndarray:
-        """int64 [n_columns]: proteins that have a residue in each column."""
+        """int64 [n_columns]: number of proteins with a residue in each column."""
         return np.bincount(self.columns - 1, minlength=self.n_columns)
 
     def consensus(self) -> str:
-        """The most frequent residue of each column, gaps not counted, the first in the alphabet of equals; "-" for a column without a residue."""
+        """The most frequent residue of each column; "-" for a column without residues.
+
+        Gaps do not count; ties go to the first in the alphabet.
+        """
         counts = np.zeros((self.n_columns, 128), np.int64)
         np.add.at(counts, (self.columns - 1, self.proteins.letters), 1)
         letters = np.where(counts.any(axis=1), counts.argmax(axis=1), ord("-")).astype(np.uint8)
         return letters.tobytes().decode("ascii")
 
     def select(self, accessions: Iterable[str]) -> Self:
-        """These proteins alone, in their order here; the columns keep their numbers."""
+        """Only these proteins, in their order here; columns keep their numbers."""
         chosen = set(accessions)
         rows = self.proteins.rows_of(chosen)
         return type(self)(
@@ -54,7 +64,7 @@ class Alignment:
 
 
 class FamilyRead(NamedTuple):
-    """Members of a family, and what was left out."""
+    """Members of a family, and what was skipped."""
 
     proteins: Proteins
     alignment: Alignment | None
@@ -63,13 +73,25 @@ class FamilyRead(NamedTuple):
 
 
 def read_family(path: Path | str, strict: bool = False) -> FamilyRead:
-    """Read a family from Stockholm 1.0 or FASTA, plain or packed by gzip or zstd; told by the first line, not by the name.
+    """Read a family from Stockholm 1.0 or FASTA, plain or compressed with gzip or zstd.
 
-    FASTA with a gap (one of `GAPS`) in it is an alignment. Accessions are names as written ("HBB_HUMAN/1-146", the first word of a header); plain
-    FASTA is read by `read_fasta`. Letters of inserts are raised to upper case. A row without a residue, or with letters that are none, is noted and
-    left out; with `strict` it stops the reading.
+    The first line tells the format, not the file's name. FASTA with a gap (one of `GAPS`) is an
+    alignment; other FASTA is read by `read_fasta`. Accessions of an alignment are names as written
+    ("HBB_HUMAN/1-146", the first word of a header). Lower case, as of inserts, becomes upper case.
 
-    Raises `InputError` for a file that is neither, is cut off, holds several alignments, rows of unequal length, or no good row.
+    Parameters
+    ----------
+    path
+        The file.
+    strict
+        Stop at the first invalid row (without residues, or with other letters) instead of skipping
+        and reporting it.
+
+    Raises
+    ------
+    InputError
+        If the file is neither format, is truncated, or holds several alignments, rows of unequal
+        length, or no valid row.
     """
     with open_text(path) as text:
         first = next((line for line in text if line.strip()), "")
@@ -77,7 +99,8 @@ def read_family(path: Path | str, strict: bool = False) -> FamilyRead:
             return _aligned(*_stockholm(text, path), ReadReport(path, strict))
     if not first.startswith(">"):
         raise InputError(
-            f"{path}: the first line is {first.strip()[:40]!r}; wanted Stockholm ('# STOCKHOLM 1.0') or FASTA ('>name')"
+            f"{path}: the first line is {first.strip()[:40]!r}; wanted Stockholm "
+            "('# STOCKHOLM 1.0') or FASTA ('>name')"
         )
     rows = list(_fasta_rows(path))
     if not any(gap in row for _, row in rows for gap in GAPS):
@@ -87,13 +110,13 @@ def read_family(path: Path | str, strict: bool = False) -> FamilyRead:
 
 
 def _stockholm(text: TextIO, path: Path | str) -> tuple[dict[str, str], str]:
-    """Aligned rows by name, blocks put together, and the family's name."""
+    """Aligned rows by name, their blocks joined, and the family's name."""
     parts: dict[str, list[str]] = {}
     family, ended = "", False
     for line in (line.strip() for line in text):
         if ended and line:
             raise InputError(
-                f"{path}: more follows after the first alignment's '//'; give a file with one alignment"
+                f"{path}: more follows the first alignment's '//'; give a file with one alignment"
             )
         if line.startswith("#=GF ID"):
             family = line[7:].strip()
@@ -105,12 +128,13 @@ def _stockholm(text: TextIO, path: Path | str) -> tuple[dict[str, str], str]:
         words = line.split()
         if len(words) != 2:
             raise InputError(
-                f"{path}: {line[:60]!r} is no row of a Stockholm alignment; wanted a name, blanks, and the aligned residues"
+                f"{path}: {line[:60]!r} is not a row of a Stockholm alignment; wanted a name, "
+                "blanks, and the aligned residues"
             )
         parts.setdefault(words[0], []).append(words[1])
     if not ended:
         raise InputError(
-            f"{path}: the alignment has no end ('//'); the file is cut off, copy it again"
+            f"{path}: the alignment has no end ('//'); the file is truncated, copy it again"
         )
     return {name: "".join(row) for name, row in parts.items()}, family
 
@@ -129,7 +153,7 @@ def _once(rows: list[tuple[str, str]], path: Path | str) -> dict[str, str]:
         names = [name for name, _ in rows]
         twice = next(name for name in names if names.count(name) > 1)
         raise InputError(
-            f"{path}: {twice!r} names two rows of the alignment; give each row a name of its own"
+            f"{path}: {twice!r} names two rows of the alignment; give each row its own name"
         )
     return found
 
@@ -139,8 +163,8 @@ def _aligned(rows: dict[str, str], name: str, report: ReadReport) -> FamilyRead:
     for member, row in rows.items():
         if len(row) != width:
             raise InputError(
-                f"{report.file}: {member} has {len(row)} columns, the first row has {width}; rows of an alignment are equally long: "
-                "align the sequences, or give them without gaps"
+                f"{report.file}: {member} has {len(row)} columns, the first row has {width}; rows "
+                "of an alignment have equal length: align the sequences, or give them without gaps"
             )
     sequences: dict[str, str] = {}
     columns: list[int] = []
@@ -148,11 +172,10 @@ def _aligned(rows: dict[str, str], name: str, report: ReadReport) -> FamilyRead:
         sequence = clean_sequence(row.translate(_NO_GAPS), report, member) if member else None
         if sequence is not None:
             sequences[member] = sequence
-            columns += [i for i, letter in enumerate(row, 1) if letter not in GAPS][
-                : len(sequence)
-            ]  # a final * stood in a column too
+            # Cut to the sequence: a removed final * had a column too.
+            columns += [i for i, a in enumerate(row, 1) if a not in GAPS][: len(sequence)]
     if not sequences:
-        raise InputError(f"{report.file}: no row of the alignment could be read. {report}")
+        raise InputError(f"{report.file}: no row of the alignment is valid. {report}")
     report.kept = len(sequences)
     proteins = Proteins.from_sequences(sequences)
     return FamilyRead(

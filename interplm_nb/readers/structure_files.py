@@ -1,7 +1,7 @@
-"""Structure files by accession: from a folder, from the PDB by entry, from the AlphaFold Protein Structure Database by accession.
+"""Structure files by accession: from a folder, the PDB or the AlphaFold database (AlphaFold DB).
 
-Downloads wait in a cache, so that a structure that was seen once is there without a network. Whatever names a file or an address has the form
-of an accession or an entry first, and is never taken from a header as it is.
+Downloads are cached, so that a structure seen once needs no network again. A name becomes part of a
+path or URL only if it has the form of an accession or an entry.
 """
 
 import gzip
@@ -23,23 +23,37 @@ ALPHAFOLD = "https://alphafold.ebi.ac.uk"
 PDB = "https://files.rcsb.org"
 CACHE = Path("~/.cache/interplm-nb/structures")
 LARGEST = 400_000_000
-"""Characters of an mmCIF file that is taken; an atom has about 100."""
+"""Longest mmCIF file accepted, in characters; an atom takes about 100."""
 PDB_ENTRY = re.compile(r"(?:pdb_0000)?([1-9][a-z0-9]{3})|(pdb_[a-z0-9]{8})")
-"""https://www.wwpdb.org/documentation/pdb-id-extension-faq: four characters, or `pdb_` and eight, in lower case."""
+"""Four characters, or `pdb_` and eight, in lower case.
+
+https://www.wwpdb.org/documentation/pdb-id-extension-faq
+"""
 _FILE = re.compile(r"(.+)\.(?:pdb|ent|cif|mmcif)(?:\.gz)?")
 
 
 @dataclass(frozen=True)
 class StructureFiles:
-    """Structure files of a user's own, and downloads with a cache."""
+    """Your own structure files, and downloads with a cache.
+
+    Examples
+    --------
+    >>> files = StructureFiles({"P1": Path("mine.pdb")}, offline=True)
+    >>> files.has("P1"), files.has("P2")
+    (True, False)
+    """
 
     own: Path | str | Mapping[str, Path] | None = None
-    """A folder, or a path for each accession. A file of the folder belongs to the accession its name begins with, up to `-`, `_` or `.`; a
-    leading `AF-` does not count: `P69905.pdb`, `AF-P69905-F1-model_v4.cif.gz`. Of several the shortest name is taken, then the first."""
+    """A folder, or a path for each accession.
+
+    In a folder, a file's name starts with its accession, up to `-`, `_` or `.`, after an optional
+    `AF-`: `P69905.pdb`, `AF-P69905-F1-model_v4.cif.gz`. Of several, the shortest name is used, then
+    the first.
+    """
     cache: Path = CACHE
-    """Folder of downloads: `alphafold/<ACCESSION>/<file's name>` and `pdb/<entry>.cif.gz`."""
+    """Folder of downloads: `alphafold/<ACCESSION>/<file name>` and `pdb/<entry>.cif.gz`."""
     offline: bool = False
-    """Answer from files and the cache alone."""
+    """Use only files and the cache."""
     refresh: bool = False
     """Download again what is in the cache."""
     alphafold_address: str = ALPHAFOLD
@@ -50,20 +64,21 @@ class StructureFiles:
     def structure(
         self, accession: str, sequence: str, entry: str | None = None, chain: str | None = None
     ) -> Structure:
-        """The structure of one protein, its residues mapped to positions of `sequence` by alignment.
+        """Find the structure of a protein; residues are mapped to positions of `sequence`.
 
-        From the PDB entry where one is named, else from the user's own file, else from AlphaFold DB; `chain` as in `Structure.by_alignment`.
-        Raises `InputError` where there is no file, or no chain of it is this protein.
+        From the PDB `entry` if given, else from your own file, else from AlphaFold DB; `chain` as
+        in `Structure.by_alignment`. Raises `InputError` if there is no file, or none of its chains
+        is this protein.
         """
         own = self._own_paths.get(accession)
         path = self.entry(entry) if entry is not None else own or self.model(accession)
         return Structure.by_alignment(path, accession, sequence, chain)
 
     def loaders(self, proteins: Proteins) -> dict[str, Callable[[], Structure]]:
-        """A function for each protein with a file, own or in the cache, that gives its structure; nothing is read or downloaded before it is called.
+        """For each protein with a file, your own or cached, a function that returns its structure.
 
-        What views take as `structures`. With a network and a UniProt accession a protein may get its model on demand: `model(accession)` puts it
-        in the cache.
+        What views take as `structures`. Nothing is read or downloaded until a function is called.
+        `model(accession)` downloads an AlphaFold model into the cache.
         """
         return {
             a: partial(self.structure, a, s)
@@ -72,14 +87,18 @@ class StructureFiles:
         }
 
     def has(self, accession: str) -> bool:
-        """Whether a protein has a file of the user's own or a model in the cache."""
+        """Whether a protein has your own file or a cached model."""
         return accession in self._own_paths or self._cached_model(accession) is not None
 
     def model(self, accession: str) -> Path:
-        """The file of AlphaFold DB's current model of a UniProt accession; the database's own answer names it, so that no version is assumed."""
+        """The file of AlphaFold DB's current model of a UniProt accession.
+
+        The database's answer names the file, so that no version is assumed.
+        """
         if ACCESSION.fullmatch(accession) is None:
             raise InputError(
-                f"{accession[:40]!r} is no UniProt accession, such as P69905 or A0A023GRW4; give the protein's own file"
+                f"{accession[:40]!r} is not a UniProt accession, such as P69905 or A0A023GRW4; "
+                "give your own file of the protein"
             )
         cached = self._cached_model(accession)
         if cached is not None and (self.offline or not self.refresh):
@@ -102,7 +121,8 @@ class StructureFiles:
         match = PDB_ENTRY.fullmatch(entry.lower())
         if match is None:
             raise InputError(
-                f"{entry[:40]!r} is no PDB entry; wanted four characters, as in 1a3n, or twelve, as in pdb_00001a3n"
+                f"{entry[:40]!r} is not a PDB entry; wanted four characters, as in 1a3n, or "
+                "twelve, as in pdb_00001a3n"
             )
         name = match[1] or match[2]
         path = self._folder("pdb") / f"{name}.cif.gz"
@@ -119,7 +139,8 @@ class StructureFiles:
         folder = Path(self.own)
         if not folder.is_dir():
             raise InputError(
-                f"{self.own} is no folder; give the folder of the structure files, or a path for each accession"
+                f"{self.own} is not a folder; give the folder of the structure files, or a path "
+                "for each accession"
             )
         found: dict[str, Path] = {}
         for path in sorted(folder.iterdir(), key=lambda path: (len(path.name), path.name)):
@@ -140,7 +161,8 @@ class StructureFiles:
     def _stop_offline(self, what: str) -> None:
         if self.offline:
             raise InputError(
-                f"{what}: not in the cache {self.cache}, and offline; get it once with a network (offline=False), or give your own file"
+                f"{what}: not in the cache {self.cache}, and offline; download it once with a "
+                "network (offline=False), or give your own file"
             )
 
     def _get(self, url: str, what: str) -> str:
@@ -151,12 +173,12 @@ class StructureFiles:
 
 
 def _beginnings(name: str) -> list[str]:
-    """The parts of a file's name that may be an accession: from its start up to each separator."""
+    """Possible accessions in a file name: its start up to each separator."""
     return [name[: match.start()] for match in re.finditer(r"[-_.]|$", name) if match.start()]
 
 
 def _model_url(answer: str, accession: str, address: str) -> str:
-    """The address of the mmCIF file, from the database's list of models."""
+    """URL of the mmCIF file, from the database's list of models."""
     try:
         url = next(
             model["cifUrl"]
@@ -165,17 +187,19 @@ def _model_url(answer: str, accession: str, address: str) -> str:
         )
     except (ValueError, KeyError, TypeError, StopIteration):
         raise InputError(
-            f"AlphaFold DB's answer about {accession} names no mmCIF file: {answer[:80]!r}; give your own file"
+            f"AlphaFold DB's answer about {accession} names no mmCIF file: {answer[:80]!r}; give "
+            "your own file"
         ) from None
     if not isinstance(url, str) or not url.startswith(f"{address}/"):
         raise InputError(
-            f"AlphaFold DB names {str(url)[:80]} as the model of {accession}, which is another server than {address}; not followed"
+            f"AlphaFold DB names {str(url)[:80]} as the model of {accession}, which is another "
+            f"server than {address}; not followed"
         )
     return url
 
 
 def _file_name(url: str, accession: str) -> str:
-    """The file's name, which tells the version; a plain one where the server's is none that a folder should hold."""
+    """The file name in the URL, with its version; `AF-<accession>.cif` if that is not safe."""
     name = url.rpartition("/")[2]
     return (
         name
@@ -187,11 +211,13 @@ def _file_name(url: str, accession: str) -> str:
 def _write(text: str, path: Path, what: str) -> None:
     if len(text) > LARGEST:
         raise InputError(
-            f"{what} has {len(text):,} characters, more than the {LARGEST:,} that are taken; give your own file of one chain"
+            f"{what} has {len(text):,} characters, more than the limit of {LARGEST:,}; give your "
+            "own file of one chain"
         )
     if not text.startswith("data_"):
         raise InputError(
-            f"{what}: the answer begins with {text[:40]!r}; wanted an mmCIF file, which begins with 'data_'; try again later"
+            f"{what}: the answer starts with {text[:40]!r}; wanted an mmCIF file, which starts "
+            "with 'data_'; try again later"
         )
     with atomic_path(path) as draft:
         draft.write_bytes(gzip.compress(text.encode("utf-8"), 6, mtime=0))

@@ -1,4 +1,4 @@
-"""One structure laid on another, to compare where a feature fires in two proteins, or in two structures of one."""
+"""Superpose structures, to compare where a feature fires in two proteins or two structures."""
 
 from dataclasses import dataclass, replace
 from typing import Any
@@ -10,40 +10,59 @@ from interplm_nb.readers.report import InputError
 from interplm_nb.readers.structures import Structure
 
 LEAST_RESIDUES = 10
-"""Aligned residues that a superposition needs."""
+"""Fewest aligned residues of a superposition."""
 LEAST_TM_SCORE = 0.4
-"""Two proteins below are not the same fold: unrelated ones reach 0.2 to 0.3, and the same fold begins near 0.5 (Xu and Zhang 2010)."""
+"""Below it two proteins do not share a fold.
+
+Unrelated proteins reach 0.2 to 0.3, one fold starts near 0.5 (Xu and Zhang 2010).
+"""
 _MAX_ITERATIONS = 30
-"""biotite's refinement swings for ever between two alignments of some pairs."""
+"""For some pairs biotite's refinement alternates between two alignments without end."""
 
 
 @dataclass(frozen=True, eq=False)
 class Superposition:
-    """`mobile` moved onto `fixed`, and how well it lies there."""
+    """`mobile` moved onto `fixed`, and how well they match."""
 
     fixed: Structure
     mobile: Structure
-    """Another structure than was given: its atoms, and those of its other chains, are moved."""
+    """A copy with all atoms moved, including other chains."""
     n_aligned: int
-    """Pairs of residues that were laid on one another."""
+    """Number of superposed pairs of residues."""
     rmsd: float
     """Root mean square distance of their alpha carbons, in angstrom."""
     tm_score: float
-    """0 to 1, by the shorter of the two (Zhang and Skolnick 2004); unlike the RMSD it does not grow with length."""
+    """0 to 1, normalised by the shorter protein (Zhang and Skolnick 2004).
+
+    Unlike the RMSD it does not grow with length.
+    """
 
     def __repr__(self) -> str:
-        names = f"{self.mobile.accession} on {self.fixed.accession}"
-        return f"Superposition({names}: {self.n_aligned} residues, RMSD {self.rmsd:.2f} Å, TM-score {self.tm_score:.2f})"
+        return (
+            f"Superposition({self.mobile.accession} on {self.fixed.accession}: {self.n_aligned} "
+            f"residues, RMSD {self.rmsd:.2f} Å, TM-score {self.tm_score:.2f})"
+        )
 
 
 def superpose(fixed: Structure, mobile: Structure) -> Superposition:
     """Move one structure onto another by alpha carbons (Kabsch 1976).
 
-    Two structures of one protein are laid on one another by their shared UniProt positions. Two proteins are aligned by structure (biotite's
-    `superimpose_structural_homologs`, after TM-align), not by sequence: a feature of a fold recurs in relatives whose sequences no longer align,
-    and the TM-score tells relatives from strangers, which an RMSD does not.
+    Two structures of one protein are superposed by their shared UniProt positions. Two proteins are
+    aligned by structure (biotite's `superimpose_structural_homologs`, after TM-align), not by
+    sequence: a feature of a fold recurs in relatives whose sequences no longer align, and the
+    TM-score, unlike an RMSD, tells relatives from unrelated proteins.
 
-    Raises `InputError` where fewer than 10 residues correspond, or two proteins have no fold in common (TM-score below 0.4).
+    Raises
+    ------
+    InputError
+        If fewer than 10 residues correspond, or two proteins share no fold (TM-score below 0.4).
+
+    Examples
+    --------
+    >>> from interplm_nb.readers import demo
+    >>> same = superpose(demo.structure("P00044"), demo.structure("P00044"))
+    >>> round(same.rmsd, 3), round(same.tm_score, 3)
+    (0.0, 1.0)
     """
     both = f"{mobile.accession} ({mobile.name}) and {fixed.accession} ({fixed.name})"
     same = fixed.accession == mobile.accession
@@ -53,7 +72,8 @@ def superpose(fixed: Structure, mobile: Structure) -> Superposition:
     tm_score = float(struc.tm_score(a, moved, i, j, reference_length="shorter"))
     if not same and tm_score < LEAST_TM_SCORE:
         raise InputError(
-            f"{both} have no fold in common: TM-score {tm_score:.2f} over {len(i)} residues, wanted {LEAST_TM_SCORE} or more; choose related proteins"
+            f"{both} have no fold in common: TM-score {tm_score:.2f} over {len(i)} residues, "
+            f"wanted {LEAST_TM_SCORE} or more; choose related proteins"
         )
     others = None if mobile.others is None else transformation.apply(mobile.others)
     there = replace(mobile, atoms=transformation.apply(mobile.atoms), others=others)
@@ -63,7 +83,7 @@ def superpose(fixed: Structure, mobile: Structure) -> Superposition:
 def _by_position(
     fixed: Structure, mobile: Structure, both: str
 ) -> tuple[np.ndarray, np.ndarray, Any]:
-    """Indices of alpha carbons of shared positions in the two peptides, and the motion that lays them on one another."""
+    """Indices of the alpha carbons of shared positions, and the motion that superposes them."""
     carbons = [_peptide(structure).atom_name == "CA" for structure in (fixed, mobile)]
     places = [
         _peptide_positions(structure) * here
@@ -76,7 +96,7 @@ def _by_position(
 
 
 def _by_fold(fixed: Any, mobile: Any, both: str) -> tuple[np.ndarray, np.ndarray, Any]:
-    """The same, from an alignment by structure."""
+    """As `_by_position`, from an alignment by structure."""
     try:
         _, transformation, i, j = struc.superimpose_structural_homologs(
             fixed, mobile, max_iterations=_MAX_ITERATIONS
@@ -100,5 +120,6 @@ def _peptide_positions(structure: Structure) -> np.ndarray:
 def _enough(n: int, both: str) -> None:
     if n < LEAST_RESIDUES:
         raise InputError(
-            f"{both}: {n} residues correspond, wanted {LEAST_RESIDUES} or more; choose structures that share a larger part"
+            f"{both}: {n} residues correspond, wanted {LEAST_RESIDUES} or more; choose structures "
+            "that share more"
         )

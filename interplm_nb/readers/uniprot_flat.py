@@ -1,4 +1,7 @@
-"""UniProt flat files (.dat, .txt) into `Proteins` and `Annotations`: the feature table of today and that of before 2019_11."""
+"""UniProt flat files (.dat, .txt) into `Proteins` and `Annotations`.
+
+Feature tables in today's format and in the format before 2019_11.
+"""
 
 import re
 from collections.abc import Iterator
@@ -9,9 +12,9 @@ from typing import TextIO, Unpack
 from interplm_nb.readers.concepts import Convention
 from interplm_nb.readers.entries import (
     Entry,
+    ProteinsRead,
     ReadOptions,
     Selection,
-    UniProtRead,
     collect,
     whole_number,
 )
@@ -27,7 +30,7 @@ _OLD = re.compile(
 _QUALIFIER = re.compile(r'/(note|ligand|ligand_part)="((?:[^"]|"")*)"')
 _ID = re.compile(r"(\S+)\s+(\w+);.*?(\d+) AA\.")
 _EVIDENCE = re.compile(r"\s*\{(?:ECO:|EI)[^}]*\}")
-# Until 2014 the note itself said how sure it was.
+# Until 2014 notes ended with how certain they were.
 _QUALITY = re.compile(r"\s*\(?\b(?:By similarity|Potential|Probable)\)?\.?$", re.IGNORECASE)
 _FTID = re.compile(r"\s*/FTId=\S+$")
 
@@ -37,10 +40,11 @@ def read_uniprot_flat(
     convention: Convention = "strict",
     strict: bool = False,
     **selection: Unpack[Selection],
-) -> UniProtRead:
-    """Read a UniProt flat file (plain, gzip or zstd), one entry in memory at a time; arguments and errors as `read_uniprot_tsv`.
+) -> ProteinsRead:
+    """Read a UniProt flat file (plain, gzip or zstd), one entry in memory at a time.
 
-    Raises `InputError` also for a file that ends inside an entry (each ends with `//`).
+    Arguments and errors as `read_uniprot_tsv`; also raises `InputError` if the file ends inside an
+    entry (each ends with `//`).
     """
     options = ReadOptions(convention, strict, **selection)
     report = ReadReport(path, strict)
@@ -51,7 +55,7 @@ def read_uniprot_flat(
 
 @dataclass
 class _Draft:
-    """The lines of one entry that matter, by line code."""
+    """The lines of one entry that are used, by line code."""
 
     first: int
     lines: dict[str, list[str]] = field(default_factory=dict)
@@ -68,7 +72,8 @@ def _drafts(text: TextIO, path: Path | str) -> Iterator[_Draft]:
         if draft is None:
             if line.strip() and code != "ID":
                 raise InputError(
-                    f"{path}: line {number} is {line[:40].rstrip()!r}; wanted a UniProt flat file, whose entries begin with 'ID'"
+                    f"{path}: line {number} is {line[:40].rstrip()!r}; wanted a UniProt flat file, "
+                    "whose entries begin with 'ID'"
                 )
             draft = _Draft(number) if code == "ID" else None
         if draft is None:
@@ -82,7 +87,8 @@ def _drafts(text: TextIO, path: Path | str) -> Iterator[_Draft]:
             draft.lines.setdefault(code, []).append(line[5:].rstrip())
     if draft is not None:
         raise InputError(
-            f"{path}: the file ends inside the entry that begins at line {draft.first}, before its '//'; download it again"
+            f"{path}: the file ends inside the entry that begins at line {draft.first}, before its "
+            "'//'; download it again"
         )
 
 
@@ -100,7 +106,7 @@ def _entry(draft: _Draft, report: ReadReport) -> Entry:
         )
     metadata: dict[str, str | int | bool | None] = {
         "entry_name": about[1] if about else None,
-        # Swiss-Prot was 'STANDARD' and TrEMBL 'PRELIMINARY' until 2007
+        # Until 2007 Swiss-Prot entries were 'STANDARD', TrEMBL's 'PRELIMINARY'.
         "reviewed": about[2].lower() in ("reviewed", "standard") if about else None,
         "protein_name": _after(r"(?:Rec|Sub)Name: Full=(.+?);", draft.joined("DE")),
         "gene_names": _after(r"Name=(.+?);", draft.joined("GN")),
@@ -109,7 +115,7 @@ def _entry(draft: _Draft, report: ReadReport) -> Entry:
         "alphafold": any(line.startswith("AlphaFoldDB;") for line in draft.lines.get("DR", ())),
     }
     features = list(_features(draft.lines.get("FT", []), report, label, draft.first))
-    # blanks group the residues by ten, and EMBL's tools put the count at the line's end
+    # Blanks group residues by ten; EMBL's tools append the count to the line.
     sequence = "".join(re.sub(r"\s|\d+\s*$", "", line) for line in draft.sequence)
     return Entry(
         accession,
@@ -127,7 +133,7 @@ def _after(pattern: str, text: str) -> str | None:
 
 
 def _features(lines: list[str], report: ReadReport, accession: str, line: int) -> Iterator[Feature]:
-    """The features of an entry's `FT` lines (their first five columns cut)."""
+    """The features of an entry's `FT` lines, without their first five columns."""
     drafts: list[list[str]] = []
     for text in lines:
         if text[:1] not in ("", " "):
@@ -155,7 +161,7 @@ def _features(lines: list[str], report: ReadReport, accession: str, line: int) -
 
 
 def _join(lines: list[str]) -> str:
-    """Put wrapped text together. UniProt wraps at blanks and after hyphens and slashes, where no blank was."""
+    """Join wrapped text. UniProt wraps at blanks, and after hyphens and slashes without one."""
     text = ""
     for line in lines:
         unbroken = len(text) > 1 and text[-1] in "-/" and text[-2] != " "
@@ -164,6 +170,6 @@ def _join(lines: list[str]) -> str:
 
 
 def _old_note(text: str) -> str:
-    """The note alone: without evidence, identifier, quality and the final period."""
+    """The note without evidence, identifier, quality and final period."""
     text = _EVIDENCE.sub("", _FTID.sub("", text)).rstrip(". ")
     return _QUALITY.sub("", text).strip()

@@ -1,7 +1,8 @@
-"""UniProtKB entries by query or accession over the REST API, as a TSV file in a cache that `read_uniprot_tsv` reads.
+"""UniProtKB entries by query or accession over the REST API, as a cached TSV file.
 
-Answers come in pages; each names the next one in its `Link` header. Pages are cached one by one, so that an interrupted download goes on where
-it stopped; when all are there they become one file, and asking again needs no network.
+Answers come in pages; each names the next one in its `Link` header. Pages are cached one by one, so
+that an interrupted download resumes; complete, they become one file, and the same request needs no
+network again.
 """
 
 import hashlib
@@ -23,22 +24,21 @@ from interplm_nb.saving import atomic_path, file_hash, json_hash, read_json, rem
 
 ADDRESS = "https://rest.uniprot.org"
 _KIND, _VERSION = "UniProtDownload", 1
-# https://www.uniprot.org/help/accession_numbers
 ACCESSION = re.compile(r"[OPQ][0-9][A-Z0-9]{3}[0-9]|[A-NR-Z][0-9](?:[A-Z][A-Z0-9]{2}[0-9]){1,2}")
 """https://www.uniprot.org/help/accession_numbers"""
 _ACCESSIONS_PER_REQUEST = 200
-"""Keeps addresses under 4,000 characters; servers may refuse from 8,000 on."""
+"""Keeps URLs under 4,000 characters; servers may refuse 8,000."""
 
 
 class Retrieval(NamedTuple):
-    """A TSV file in the cache, and the accessions that were not answered."""
+    """A TSV file in the cache, and the accessions without an answer."""
 
     path: Path
     report: ReadReport
 
 
 class _Page(NamedTuple):
-    """One page of an answer; its rows wait in a file of their own."""
+    """One page of an answer; its rows are in their own file."""
 
     header: str
     n: int
@@ -53,14 +53,14 @@ class UniProtREST:
     """UniProt's REST API with a cache folder."""
 
     cache: Path
-    """Folder of finished downloads (`<hash of the request>.tsv` and `.json`) and of begun ones."""
+    """Folder of downloads (`<hash of the request>.tsv` and `.json`), finished or begun."""
     offline: bool = False
-    """Answer from the cache alone."""
+    """Use only the cache."""
     refresh: bool = False
     """Download again what is in the cache."""
     address: str = ADDRESS
     fields: Sequence[str] = REST_FIELDS
-    """REST names of the columns."""
+    """Columns, by their REST names."""
     page_size: int = 500
     """Entries per page, UniProt's maximum."""
     connection: Connection = field(default_factory=Connection)
@@ -68,21 +68,25 @@ class UniProtREST:
     progress: bool = True
 
     def search(self, query: str) -> Retrieval:
-        """All entries that a query finds, such as `organism_id:559292 AND reviewed:true`.
+        """Download all entries of a query, such as `organism_id:559292 AND reviewed:true`.
 
-        Raises `InputError` for a query that UniProt refuses (with its reason), no network, or offline with nothing in the cache.
+        Raises `InputError` if UniProt refuses the query (with its reason), without a network, or
+        offline without a cached answer.
         """
         if not query.strip():
             raise InputError(
-                "the UniProt query is empty; wanted one such as 'organism_id:559292 AND reviewed:true'"
+                "the UniProt query is empty; wanted one such as 'organism_id:559292 AND "
+                "reviewed:true'"
             )
         path, about = self._download([self._url("search", query=query)], f"query {query!r}")
         return Retrieval(path, ReadReport(path, kept=about["n"]))
 
     def accessions(self, accessions: Iterable[str], strict: bool = False) -> Retrieval:
-        """The entries of a list of accessions; what is no accession, or not answered (obsolete, merged, misspelt), is noted, or with `strict` stops.
+        """Download the entries of a list of accessions.
 
-        Raises `InputError` as `search` does, and for a list without any accession.
+        An invalid accession, or one without an entry (obsolete, merged, misspelt), is reported, or
+        with `strict` stops the download. Raises `InputError` as `search` does, and if no accession
+        is valid.
         """
         report = ReadReport("accession list", strict)
         wanted = [
@@ -117,7 +121,7 @@ class UniProtREST:
                 "not a UniProt accession",
                 accession,
                 repr(accession[:40]),
-                "accessions are as P69905 or A0A023GRW4",
+                "write accessions as P69905 or A0A023GRW4",
             )
         return good
 
@@ -126,7 +130,7 @@ class UniProtREST:
         return f"{self.address}/uniprotkb/{endpoint}?{urlencode(asked)}"
 
     def _download(self, urls: Sequence[str], what: str) -> tuple[Path, dict[str, Any]]:
-        """The finished file of these first pages, from the cache or the network."""
+        """The complete file that starts with these pages, from the cache or the network."""
         key = json_hash(list(urls)).partition(":")[2]
         path, record = self.cache / f"{key}.tsv", self.cache / f"{key}.json"
         if record.exists() and path.exists() and not self.refresh:
@@ -135,7 +139,8 @@ class UniProtREST:
                 return path, about
         if self.offline:
             raise InputError(
-                f"{what}: not in the cache {self.cache}, and offline; run it once with a network (offline=False)"
+                f"{what}: not in the cache {self.cache}, and offline; run it once with a network "
+                "(offline=False)"
             )
         drafts = self.cache / f"{key}.pages"
         if self.refresh:
@@ -157,15 +162,16 @@ class UniProtREST:
         return path, about
 
     def _chains(self, urls: Sequence[str], drafts: Path, what: str) -> list[list[_Page]]:
-        """The pages that follow from each first one, all of one release of UniProt."""
+        """The pages that follow each first one, all of one UniProt release."""
         for _ in range(2):
             chains = [self._chain(url, drafts, what) for url in urls]
             releases = {page.release for chain in chains for page in chain}
             if len(releases) == 1:
                 return chains
-            remove(drafts)  # UniProt published a new release meanwhile: begin again
+            remove(drafts)  # UniProt published a new release meanwhile: start over
         raise InputError(
-            f"{what}: the answers come from several UniProt releases, {sorted(map(str, releases))}; try again later"
+            f"{what}: the answers come from several UniProt releases, "
+            f"{sorted(map(str, releases))}; try again later"
         )
 
     def _chain(self, url: str, drafts: Path, what: str) -> list[_Page]:
@@ -181,7 +187,7 @@ class UniProtREST:
         rows = sum(page.n for page in pages)
         if pages[0].total not in (None, rows):
             remove(drafts)
-            raise InputError(f"{what}: {rows} of {pages[0].total} entries were answered; try again")
+            raise InputError(f"{what}: got {rows} of {pages[0].total} entries; try again")
         return pages
 
     def _page(self, url: str, drafts: Path) -> _Page:
@@ -194,12 +200,14 @@ class UniProtREST:
         following = answer.next
         if following and urlsplit(following)[:2] != urlsplit(self.address)[:2]:
             raise InputError(
-                f"{url} names {following} as the next page, which is another server than {self.address}; not followed"
+                f"{url} names {following} as the next page, which is another server than "
+                f"{self.address}; not followed"
             )
         header, *rows = [row for row in answer.text.replace("\r", "").split("\n") if row] or [""]
         if "Entry" not in header.split("\t"):
             raise InputError(
-                f"{url} answered {header[:60]!r}; wanted a table with the column 'Entry': let 'accession' be among the fields"
+                f"{url} answered {header[:60]!r}; wanted a table with the column 'Entry': let "
+                "'accession' be among the fields"
             )
         total = answer.headers.get("x-total-results")
         page = _Page(
@@ -212,13 +220,13 @@ class UniProtREST:
         )
         with atomic_path(drafts / page.file) as draft:
             draft.write_text("".join(f"{row}\n" for row in rows), encoding="utf-8", newline="\n")
-        # the record comes last: where it is, the rows are whole
+        # The record is written last: if it exists, the rows are complete.
         write_json({"type": "UniProtPage", "version": _VERSION, "page": page._asdict()}, record)
         return page
 
 
 def _join(pages: list[_Page], drafts: Path, path: Path, what: str) -> int:
-    """Join the pages under one header; the number of entries."""
+    """Join the pages under one header; returns the number of entries."""
     headers = {page.header for page in pages}
     if len(headers) != 1:
         raise InputError(f"{what}: the pages have different columns, {sorted(headers)}; try again")

@@ -1,4 +1,4 @@
-"""UniProt TSV downloads into `Proteins` and `Annotations`: today's columns, and those of before 2022."""
+"""UniProt TSV downloads into `Proteins` and `Annotations`: columns of today and before 2022."""
 
 import re
 from collections.abc import Iterator
@@ -14,9 +14,9 @@ from interplm_nb.readers.concepts import (
 )
 from interplm_nb.readers.entries import (
     Entry,
+    ProteinsRead,
     ReadOptions,
     Selection,
-    UniProtRead,
     collect,
     whole_number,
 )
@@ -24,12 +24,12 @@ from interplm_nb.readers.features import Feature
 from interplm_nb.readers.opening import open_text
 from interplm_nb.readers.report import InputError, ReadReport
 
-# A quotation mark ends a value only before ';' or the end: notes hold quotation marks of their own.
+# A quotation mark ends a value only before ';' or the end: notes contain quotation marks.
 _FEATURE = re.compile(r'\s*([A-Z][A-Z_]+) ([^\s;]+)((?:;\s*/\w+=".*?"(?=\s*;|\s*$))*)\s*(?:;|$)')
 _QUALIFIER = re.compile(r'/(note|ligand|ligand_part)="(.*?)"(?=\s*;|\s*$)')
 _NEXT = re.compile(r";\s*(?=[A-Z][A-Z_]+ [^\s;]+\s*(?:;|$))")
 
-# Today's names and older ones, in lower case.
+# Names of today and older ones, in lower case.
 _METADATA = {
     "entry name": "entry_name",
     "reviewed": "reviewed",
@@ -50,13 +50,30 @@ def read_uniprot_tsv(
     convention: Convention = "strict",
     strict: bool = False,
     **selection: Unpack[Selection],
-) -> UniProtRead:
-    """Read a UniProt TSV download (plain, gzip or zstd) with the columns `Entry` and `Sequence` and any feature columns.
+) -> ProteinsRead:
+    """Read a UniProt TSV download (plain, gzip or zstd).
 
-    `convention` says how features become concepts (`concepts.py`); `strict` stops at the first wrong record instead of noting it and going on;
-    the other keywords are those of `entries.Selection`. A filter or a feature whose column is absent is noted.
+    Parameters
+    ----------
+    path
+        A table with the columns `Entry` and `Sequence`, and any feature columns. Absent columns of
+        features and filters are reported.
+    convention
+        How features become concepts: "strict" or "published" (`concepts.py`).
+    strict
+        Stop at the first invalid record instead of skipping and reporting it.
+    **selection
+        Filters and options: see `entries.Selection`.
 
-    Raises `InputError` for a missing or truncated file, a missing needed column, or a table without any good protein.
+    Returns
+    -------
+    ProteinsRead
+        `proteins`, `annotations` and `report`.
+
+    Raises
+    ------
+    InputError
+        If the file is missing or truncated, lacks a column, or has no valid protein.
     """
     options = ReadOptions(convention, strict, **selection)
     report = ReadReport(path, strict)
@@ -69,7 +86,7 @@ def read_uniprot_tsv(
 
 
 class _Table:
-    """The columns of one table, by place."""
+    """The columns of one table, by index."""
 
     def __init__(self, header: list[str], options: ReadOptions, report: ReadReport) -> None:
         self.width = len(header)
@@ -79,8 +96,9 @@ class _Table:
         missing = [name for name in ("Entry", "Sequence") if name.lower() not in self.places]
         if missing:
             raise InputError(
-                f"{report.file}: wanted a UniProt TSV with the columns 'Entry' and 'Sequence'; {missing} not among {_short(header)}. "
-                "Download it again with these columns (REST fields 'accession' and 'sequence')"
+                f"{report.file}: wanted a UniProt TSV with the columns 'Entry' and 'Sequence'; "
+                f"{missing} not among {_short(header)}. Download it again with these columns (REST "
+                "fields 'accession' and 'sequence')"
             )
         self.metadata = [
             (_METADATA[name], place) for name, place in self.places.items() if name in _METADATA
@@ -154,7 +172,7 @@ class _Table:
         return found
 
     def _parse(self, cell: str, accession: str, line: int) -> Iterator[Feature]:
-        """The features of a cell; text that is none is rejected up to the next feature."""
+        """The features of a cell; other text is rejected, up to the next feature."""
         start = 0
         while start < len(cell):
             match = _FEATURE.match(cell, start)

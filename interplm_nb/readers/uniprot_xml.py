@@ -9,9 +9,9 @@ from xml.parsers import expat
 from interplm_nb.readers.concepts import BY_XML, Convention
 from interplm_nb.readers.entries import (
     Entry,
+    ProteinsRead,
     ReadOptions,
     Selection,
-    UniProtRead,
     collect,
     whole_number,
 )
@@ -28,11 +28,12 @@ def read_uniprot_xml(
     convention: Convention = "strict",
     strict: bool = False,
     **selection: Unpack[Selection],
-) -> UniProtRead:
-    """Read UniProt XML (plain, gzip or zstd), one entry in memory at a time; arguments and errors as `read_uniprot_tsv`.
+) -> ProteinsRead:
+    """Read UniProt XML (plain, gzip or zstd), one entry in memory at a time.
 
-    Raises `InputError` also for XML that is not well-formed (a truncated download), or that declares a document type or entities: UniProt's
-    does not, and entities can name other files or grow without end.
+    Arguments and errors as `read_uniprot_tsv`; also raises `InputError` for XML that is not
+    well-formed (a truncated download) or declares a document type or entities: UniProt's does not,
+    and entities can refer to other files or grow without limit.
     """
     options = ReadOptions(convention, strict, **selection)
     report = ReadReport(path, strict)
@@ -42,7 +43,10 @@ def read_uniprot_xml(
 
 
 class _EntryElements:
-    """Splits a stream into `<entry>` elements. expat itself, not `iterparse`, because only it lets a document type be refused."""
+    """Splits a stream into `<entry>` elements.
+
+    With expat itself, as `iterparse` cannot refuse a document type.
+    """
 
     def __init__(self, path: Path | str) -> None:
         self._path = path
@@ -59,7 +63,7 @@ class _EntryElements:
         self._parser.EntityDeclHandler = self._refuse
 
     def read(self, stream: BinaryIO) -> Iterator[tuple[Element, int]]:
-        """Each entry and the line it begins at."""
+        """Each entry and its first line."""
         last = False
         while not last:
             chunk = stream.read(_CHUNK)
@@ -68,7 +72,8 @@ class _EntryElements:
                 self._parser.Parse(chunk, last)
             except expat.ExpatError as error:
                 raise InputError(
-                    f"{self._path}: not well-formed XML ({error}); the file is damaged or truncated, download it again"
+                    f"{self._path}: not well-formed XML ({error}); the file is damaged or "
+                    "truncated, download it again"
                 ) from error
             yield from self._ready
             self._ready.clear()
@@ -101,7 +106,8 @@ class _EntryElements:
 
     def _refuse(self, name: str, *_: object) -> None:
         raise InputError(
-            f"{self._path}: declares a document type or entity ({name!r}), which UniProt XML does not; take the file from UniProt"
+            f"{self._path}: declares a document type or entity ({name!r}), which UniProt XML does "
+            "not; take the file from UniProt"
         )
 
 

@@ -18,13 +18,6 @@ from interplm_nb.proteins import Proteins
 from interplm_nb.readers.report import ReadReport
 from interplm_nb.saving import write_parquet
 
-_ENDINGS = {
-    "fasta": (".fasta", ".fa", ".faa", ".fas"),
-    "tsv": (".tsv", ".tab"),
-    "text": (".dat", ".txt", ".swiss"),
-    "xml": (".xml",),
-}
-
 
 @dataclass(frozen=True)
 class ProteinsStage:
@@ -62,56 +55,34 @@ def proteins(run: Run, params: ProteinsParameters) -> ProteinsStage:
 
 def read_file(params: ProteinsParameters) -> ReadFile:
     """Read the file that the parameters name, once per convention."""
-    from interplm_nb.readers import demo, fasta, uniprot_flat, uniprot_tsv, uniprot_xml
+    from interplm_nb.readers import demo
+    from interplm_nb.readers.read import read
 
     path = Path(params.path).expanduser() if params.path else demo.table_path()
-    kind = file_format(path, params.format)
-    if kind == "fasta":
-        found = fasta.read_fasta(path, params.strict)
-        return ReadFile(dict.fromkeys(CONVENTIONS, Annotations.empty(found.proteins)), found.report)
-    read = {
-        "tsv": uniprot_tsv.read_uniprot_tsv,
-        "text": uniprot_flat.read_uniprot_flat,
-        "xml": uniprot_xml.read_uniprot_xml,
-    }[kind]
-    limit = params.max_residues if params.too_long == "skip" else None
+    # Before a model is chosen max_residues is 0: no limit yet.
+    limit = params.max_residues or None if params.too_long == "skip" else None
     strict, published = (
-        read(path, c, params.strict, max_length=limit, min_instances=params.min_instances)
-        for c in CONVENTIONS
+        read(
+            path,
+            convention,
+            params.strict,
+            format=params.format,
+            max_length=limit,
+            min_instances=params.min_instances,
+        )
+        for convention in CONVENTIONS
     )
     return ReadFile(
         {"strict": strict.annotations, "published": published.annotations}, strict.report
     )
 
 
-def file_format(path: Path, asked: str = "auto") -> str:
-    """fasta, tsv, text or xml: as asked, or by the file's name."""
-    if asked != "auto":
-        return asked
-    name = path.name.lower().removesuffix(".gz").removesuffix(".zst")
-    for kind, endings in _ENDINGS.items():
-        if name.endswith(endings):
-            return kind
-    known = ", ".join(ending for endings in _ENDINGS.values() for ending in endings)
-    raise PipelineError(
-        f"{path}: its name does not say what it is (known: {known}, plain, .gz or .zst); set proteins.format to fasta, tsv, text or xml"
-    )
-
-
 def with_labels(read: ReadFile, params: ProteinsParameters) -> ReadFile:
     """The annotations with the person's own labels among them, in both conventions."""
-    from interplm_nb.readers import labels
+    from interplm_nb.readers.label_files import read_labels
 
     path = Path(params.labels).expanduser()
-    name = path.name.lower().removesuffix(".gz").removesuffix(".zst")
-    kind = (
-        labels.read_gff3
-        if name.endswith((".gff3", ".gff"))
-        else labels.read_bed
-        if name.endswith(".bed")
-        else labels.read_table
-    )
-    own = kind(path, read.annotations["strict"].proteins, strict=params.strict)
+    own = read_labels(path, read.annotations["strict"].proteins, strict=params.strict)
     for reason, n, records, example in own.report.table().iter_rows():
         read.report.note(f"{path.name}: {reason}", records[0] if records else path.name, example, n)
     return ReadFile(

@@ -28,7 +28,7 @@ def settings_of(architecture=SMALL) -> argparse.Namespace:
 
 
 def official_state(weights=None) -> dict[str, torch.Tensor]:
-    """As the published files have it: prefixes, the tied head written out, rotary tables among the parameters."""
+    """As in the published files: prefixes, the tied head written out, rotary tables."""
     weights = weights or random_weights()
     state = {
         ("encoder." if k.startswith("lm_head") else "encoder.sentence_encoder.") + k: v
@@ -151,11 +151,11 @@ NAN = lambda v: torch.full_like(v, torch.nan)  # noqa: E731
         ),
         (
             changed(**{"layers.3.fc1.weight": torch.ones(2)}),
-            r"1 strange, such as 'layers\.3\.fc1\.weight'",
+            r"1 unexpected, such as 'layers\.3\.fc1\.weight'",
         ),
         (
             changed(**{"layers.1.fc1.bias": lambda v: v.int()}),
-            "no tensor of floating-point numbers",
+            "not a floating-point tensor",
         ),
         (
             changed(**{"embed_tokens.weight": lambda v: v + 1}),
@@ -213,7 +213,7 @@ def test_settings_that_are_not_there(tmp_path):
         {"model": official_state(), "cfg": {"model": argparse.Namespace(encoder_layers=3)}},
         tmp_path / "bare.pt",
     )
-    with pytest.raises(ValueError, match="do not say d_model, n_heads"):
+    with pytest.raises(ValueError, match="lack d_model, n_heads"):
         esm2.load(tmp_path / "bare.pt")
 
 
@@ -230,7 +230,7 @@ def test_damaged_safetensors(tmp_path):
 def test_names_and_paths_that_are_not_there(tmp_path):
     with pytest.raises(
         FileNotFoundError,
-        match="'esm2_t7' is no file and no model's name; the names are esm2-mini, esm2_t6_8M_UR50D",
+        match="'esm2_t7' is neither a file nor a model's name; names are esm2-mini, esm2_t6_8M",
     ):
         esm2.load("esm2_t7")
     with pytest.raises(FileNotFoundError, match=r"model\.safetensors: no such file"):
@@ -246,5 +246,5 @@ def test_an_impossible_architecture_is_refused(n_layers, d_model, n_heads):
     if possible:
         Architecture(n_layers, d_model, n_heads)
     else:
-        with pytest.raises(ValueError, match="multiple of twice n_heads"):
+        with pytest.raises(ValueError, match=r"multiple of 2 \* n_heads"):
             Architecture(n_layers, d_model, n_heads)

@@ -1,4 +1,4 @@
-"""Downloads against a loopback server that serves small files of the published format, with ranges, and fails on demand."""
+"""Downloads from a loopback server: small files of the published format, ranges, failures."""
 
 import hashlib
 import http.server
@@ -20,7 +20,7 @@ NAME = ESM2[0]
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
-    """Serves `server.files`; `server.cut_after` bytes of each answer are sent (then the line drops) while `server.cuts` lasts."""
+    """Serves `server.files`; drops the line after `server.cut_after` bytes, `server.cuts` times."""
 
     def do_GET(self) -> None:
         server = self.server
@@ -126,7 +126,7 @@ def test_a_line_that_drops_is_taken_up_by_range(server, tmp_path):
 def test_a_later_run_takes_up_the_part_of_an_earlier(server, tmp_path, capsys):
     server.files["/file"] = bytes(range(256)) * 10
     server.cuts, server.cut_after = 9, 400
-    with pytest.raises(ConnectionError, match="broke off 5 times; run again to go on from there"):
+    with pytest.raises(ConnectionError, match="was interrupted 5 times; run again to resume"):
         fetch(f"{server.address}/file", tmp_path / "file", progress=False)
     assert not (tmp_path / "file").exists()
     server.cuts = 0
@@ -159,7 +159,7 @@ def test_a_part_that_is_too_long_is_thrown_away(server, tmp_path):
 def test_no_such_file(server, tmp_path):
     with pytest.raises(
         ConnectionError,
-        match=r"the server answered 404 .*; fetch the file on another machine and put it at .*file",
+        match=r"the server answered 404 .*; download it on another machine and put it at .*file",
     ):
         fetch(f"{server.address}/file", tmp_path / "file", progress=False)
     assert not list(tmp_path.iterdir())
@@ -170,7 +170,8 @@ def test_no_network_is_one_clear_sentence(server, tmp_path):
     server.server_close()
     with pytest.raises(
         ConnectionError,
-        match=rf"{NAME}\.pt could not be reached \(.*\); fetch the file on another machine and put it at .*or load a local file",
+        match=rf"{NAME}\.pt could not be reached \(.*\); download it on another machine and put "
+        "it at .*or load a local file",
     ):
         official_checkpoint(
             NAME, address.replace(str(server.server_port), "1"), tmp_path, progress=False
@@ -179,6 +180,6 @@ def test_no_network_is_one_clear_sentence(server, tmp_path):
 
 def test_only_official_names():
     with pytest.raises(
-        ValueError, match="'esm1b' is no official ESM-2; the names are esm2_t6_8M_UR50D"
+        ValueError, match="'esm1b' is not an official ESM-2; choose esm2_t6_8M_UR50D"
     ):
         official_checkpoint("esm1b")

@@ -32,7 +32,7 @@ SHAPES = st.builds(
 
 
 def assert_like_fair_esm(plm: esm2.ESM2, tokens: torch.Tensor) -> None:
-    """Every layer and the logits within 1e-5 of the layer's scale, where the tokens are no padding."""
+    """Every layer and the logits within 1e-5 of the layer's scale, except at padding."""
     every = range(plm.n_layers + 1)
     with torch.no_grad():
         theirs = fair_esm(plm.architecture, plm.weights())(tokens, repr_layers=list(every))
@@ -166,10 +166,10 @@ def test_what_forward_refuses():
     tokens = plm.tokens(["MKT"])
     with pytest.raises(ValueError, match=r"no layer 4; its layers are 0 \(embedding\) to 3"):
         plm.forward(tokens, [4])
-    with pytest.raises(ValueError, match="no layer was asked for"):
+    with pytest.raises(ValueError, match="no layer requested"):
         plm.forward(tokens)
     with pytest.raises(
-        ValueError, match="edit at layer 3 changes nothing: the run stops after layer 1"
+        ValueError, match="edit at layer 3 has no effect: the run stops after layer 1"
     ):
         plm.forward(tokens, [1], {3: torch.zeros_like})
     with pytest.raises(
@@ -261,12 +261,10 @@ def test_dtype_device_and_protocol():
     assert plm.to("cpu", "bfloat16").dtype == torch.bfloat16
     assert choose_device("auto").type in ("cpu", "cuda", "mps")
     if not torch.cuda.is_available():
-        with pytest.raises(
-            ValueError, match="torch sees no CUDA GPU here; use device='auto' or 'cpu'"
-        ):
+        with pytest.raises(ValueError, match="torch finds no CUDA GPU; use device='auto' or 'cpu'"):
             choose_device("cuda")
     with pytest.raises(
-        ValueError, match="dtype is auto or one of float32, bfloat16, float16, not int8"
+        ValueError, match="dtype must be auto or one of float32, bfloat16, float16; got int8"
     ):
         toy(dtype="int8")
     for name, value in random_weights().items():

@@ -202,7 +202,7 @@ def test_without_a_head_there_are_no_logits_and_the_shuffled_encoder_is_the_same
     bare = plm.load(write(tmp_path / "b", headless(state)), "cpu")
     assert isinstance(whole, ESM2) and isinstance(bare, ESM2)
     tokens = bare.tokens(["MKT"])
-    with pytest.raises(ValueError, match="b has no head, so it gives no logits; load it with its"):
+    with pytest.raises(ValueError, match="b has no head, so it has no logits; load it with its"):
         bare.forward(tokens, logits=True)
     one, other = whole.shuffled(3), bare.shuffled(3)
     assert one.revision == other.revision and not other.has_logits
@@ -229,7 +229,7 @@ def test_without_a_head_there_are_no_logits_and_the_shuffled_encoder_is_the_same
 def test_another_model_of_the_same_type_is_refused_by_what_differs(tmp_path, changed, match):
     write(tmp_path / "m", theirs(random_weights()), **changed)
     with pytest.raises(
-        ValueError, match=rf"m is of transformers' type 'esm' and not ESM-2: {match}"
+        ValueError, match=rf"m has transformers' type 'esm' but is not ESM-2: {match}"
     ):
         esm2.load(tmp_path / "m")
 
@@ -267,7 +267,10 @@ def test_another_models_weights_are_refused_by_name(tmp_path):
     half = {k: v for k, v in state.items() if k != "lm_head.bias"}
     for bad, match in (
         (missing, r"1 missing, such as 'layers\.1\.fc2\.bias'"),
-        (strange, r"1 strange, such as 'encoder\.layer\.1\.crossattention\.self\.query\.weight'"),
+        (
+            strange,
+            r"1 unexpected, such as 'encoder\.layer\.1\.crossattention\.self\.query\.weight'",
+        ),
         (untied, r"lm_head\.weight differs from embed_tokens\.weight"),
         (half, r"1 missing, such as 'lm_head\.bias'"),
     ):
@@ -282,7 +285,7 @@ def test_weights_that_are_not_there_or_damaged(tmp_path):
         esm2.load(folder)
     index = folder / "model.safetensors.index.json"
     index.write_text(json.dumps({"weight_map": {"a": "../part-0.safetensors"}}))
-    with pytest.raises(ValueError, match="wanted weight_map with the file of each tensor"):
+    with pytest.raises(ValueError, match="wanted weight_map with each tensor's file"):
         esm2.load(folder)
     index.unlink()
     with pytest.raises(FileNotFoundError, match=r"m has no weights; wanted model\.safetensors or"):

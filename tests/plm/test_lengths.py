@@ -28,12 +28,13 @@ def test_the_other_policies():
     assert limit_length(proteins, "refuse", 30) == (proteins, [])
     with pytest.raises(
         ValueError,
-        match=r"1 proteins have over 10 residues, such as P1 with 30; leave them out .*'skip'.*'window'",
+        match=r"1 proteins have over 10 residues, such as P1 with 30; skip them "
+        ".*'skip'.*'window'",
     ):
         limit_length(proteins, "refuse", 10)
-    with pytest.raises(ValueError, match="so none is left"):
+    with pytest.raises(ValueError, match="so no protein is left"):
         limit_length(proteins, "skip", 2)
-    with pytest.raises(ValueError, match="'skip', 'refuse' or 'window', not 'crop'"):
+    with pytest.raises(ValueError, match="'skip', 'refuse' or 'window'; got 'crop'"):
         limit_length(proteins, "crop")  # type: ignore[arg-type]
 
 
@@ -57,9 +58,9 @@ def test_windows_keep_every_residue_once_and_overlap_enough(lengths, width, data
 def test_what_pieces_refuse():
     with pytest.raises(ValueError, match="limit_length"):
         list(pieces(proteins_of([9]), max_residues=8))
-    with pytest.raises(ValueError, match="'refuse' or 'window', not 'crop'"):
+    with pytest.raises(ValueError, match="'refuse' or 'window'; got 'crop'"):
         list(pieces(proteins_of([9]), "crop"))  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="overlap by 0 to 7, not 8"):
+    with pytest.raises(ValueError, match="must be 0 to 7; got 8"):
         list(pieces(proteins_of([9]), "window", 8, 8))
 
 
@@ -79,10 +80,13 @@ def test_batches_hold_every_piece_within_the_budget(lengths, budget):
             for r in range(p.stop)
         ]
         assert list(zip(rows_of(batch, proteins), positions, strict=True)) == expected
-    with pytest.raises(ValueError, match="at least 1 token, not 0"):
+    with pytest.raises(ValueError, match="must be at least 1; got 0"):
         by_length([], 0)
 
 
 def test_lengths_need_no_torch():
-    code = "import sys; import interplm_nb.plm.lengths, interplm_nb.embeddings; sys.exit('torch' in sys.modules)"
+    code = (
+        "import sys; import interplm_nb.plm.lengths, interplm_nb.embeddings; "
+        "sys.exit('torch' in sys.modules)"
+    )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

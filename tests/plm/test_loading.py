@@ -68,12 +68,12 @@ def test_folders_and_files_that_are_no_model(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"model\.safetensors: no such file"):
         plm.load(tmp_path)
     (tmp_path / "weights.bin").write_bytes(b"PK")
-    with pytest.raises(ValueError, match=r"not \.bin; of a model of transformers give the folder"):
+    with pytest.raises(ValueError, match=r"not \.bin; for a transformers model give its folder"):
         plm.load(tmp_path / "weights.bin")
 
 
 def test_a_wrong_device_or_dtype_is_named():
-    with pytest.raises(ValueError, match="dtype is auto or one of float32, bfloat16, float16"):
+    with pytest.raises(ValueError, match="dtype must be auto or one of float32, bfloat16, float16"):
         plm.load(names.MINI, "cpu", "int8")
 
 

@@ -192,7 +192,8 @@ if sys.argv[3] == "slow":
     plain = plm.forward
     plm.forward = lambda *a: (time.sleep(0.05), plain(*a))[1]
 proteins = Proteins.load(folder / "proteins.parquet")
-embed_to(plm, proteins, [1, 3], lambda k: folder / sys.argv[2] / str(k), shard_rows=200, tokens_per_batch=100, progress=False)
+place = lambda k: folder / sys.argv[2] / str(k)
+embed_to(plm, proteins, [1, 3], place, shard_rows=200, tokens_per_batch=100, progress=False)
 """
 
 
@@ -220,7 +221,7 @@ def test_a_run_killed_by_sigkill_ends_with_the_same_bytes(tmp_path):
 
 
 def test_memory_stays_with_the_batch(tmp_path):
-    """Anonymous memory does not grow with what is written: 96 MiB of embeddings, and the process holds a small part of it."""
+    """Anonymous memory does not grow with what is written: 96 MiB of embeddings."""
     if not Path("/proc/self/status").exists():
         pytest.skip("RssAnon is read from /proc, which is not here")
     code = """
@@ -233,7 +234,8 @@ anon = lambda: int(next(l for l in open("/proc/self/status") if l.startswith("Rs
 proteins = Proteins.from_sequences({f"P{i}": "A" * 1000 for i in range(96)})
 values = np.ones((1000, 256), np.float32)
 before, most = anon(), 0
-with EmbeddingsWriter(Path(sys.argv[1]), proteins, {"plm": "x", "plm_revision": "y", "layer": 1, "d_in": 256}) as writer:
+about = {"plm": "x", "plm_revision": "y", "layer": 1, "d_in": 256}
+with EmbeddingsWriter(Path(sys.argv[1]), proteins, about) as writer:
     for i in np.random.default_rng(0).permutation(96):
         writer.write(np.arange(i * 1000, i * 1000 + 1000), values)
         most = max(most, anon())

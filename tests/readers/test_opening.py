@@ -32,7 +32,8 @@ def test_a_truncated_file_is_one_clear_error(tmp_path, kind, keep):
     with (
         pytest.raises(
             InputError,
-            match=rf"a\.{kind}: the packed file is truncated or damaged .*download or copy it again",
+            match=rf"a\.{kind}: the compressed file is truncated or damaged .*download or copy it "
+            "again",
         ),
         open_text(path) as text,
     ):
@@ -68,8 +69,8 @@ def test_line_ends_and_byte_order_mark_are_taken_off(tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"BZh91AY", "packed by bzip2"),
-        (b"PK\x03\x04rest", "packed by zip"),
+        (b"BZh91AY", "compressed with bzip2"),
+        (b"PK\x03\x04rest", "compressed with zip"),
         (b"caf\xe9 and more\n", "not UTF-8 text"),
     ],
 )

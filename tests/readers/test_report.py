@@ -21,7 +21,10 @@ def test_an_empty_report_has_a_table_of_the_same_columns():
 
 
 def test_a_rejection_stops_a_strict_reading_with_file_record_line_and_way_out():
-    wanted = r"a\.fasta: P1 \(line 7\): gap: '-' at position 3; remove it, or read without strict to skip it"
+    wanted = (
+        r"a\.fasta: P1 \(line 7\): gap: '-' at position 3; remove it, or read without strict to "
+        "skip it"
+    )
     with pytest.raises(InputError, match=wanted):
         ReadReport("a.fasta", strict=True).reject("gap", "P1", "'-' at position 3", "remove it", 7)
     lenient = ReadReport("a.fasta")

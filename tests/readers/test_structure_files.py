@@ -1,4 +1,4 @@
-"""Structure files of a folder, of the PDB and of AlphaFold DB, over a loopback server that speaks the part of them that is asked for."""
+"""Structure files of a folder, the PDB and AlphaFold DB, over a loopback server."""
 
 import gzip
 import io
@@ -158,7 +158,7 @@ def test_a_path_for_each_accession(files, tmp_path):
 
 def test_a_folder_that_is_none(files, tmp_path):
     with pytest.raises(
-        InputError, match=r"nowhere is no folder; give the folder of the structure files"
+        InputError, match=r"nowhere is not a folder; give the folder of the structure files"
     ):
         files(own=tmp_path / "nowhere").has("P69905")
 
@@ -226,7 +226,8 @@ def test_an_answer_without_a_model(files, server, answer):
 def test_a_protein_without_a_model(files):
     with pytest.raises(
         InputError,
-        match=r"AlphaFold DB's model of Q99999: http.* refused .*/api/prediction/Q99999: 404 Not Found; or give your own",
+        match=r"AlphaFold DB's model of Q99999: http.* refused .*/api/prediction/Q99999: 404 Not "
+        "Found; or give your own",
     ):
         files().model("Q99999")
 
@@ -240,7 +241,8 @@ def test_no_network_and_offline(files, server, tmp_path):
     for ask in (lambda f: f.model("P69905"), lambda f: f.entry("1a3n")):
         with pytest.raises(
             InputError,
-            match=r"(model of P69905|entry 1a3n): not in the cache .*, and offline; get it once with a network",
+            match=r"(model of P69905|entry 1a3n): not in the cache .*, and offline; download it "
+            "once with a network",
         ):
             ask(files(offline=True))
     assert server.requests == []
@@ -254,7 +256,8 @@ def test_no_network_and_offline(files, server, tmp_path):
 def test_what_is_no_accession_reaches_no_address_and_no_path(files, server, tmp_path, accession):
     with pytest.raises(
         InputError,
-        match=r"is no UniProt accession, such as P69905 or A0A023GRW4; give the protein's own file",
+        match="is not a UniProt accession, such as P69905 or A0A023GRW4; give your own file of "
+        "the protein",
     ):
         files().structure(accession, SEQUENCE)
     assert not files().has(accession)
@@ -268,7 +271,8 @@ def test_what_is_no_accession_reaches_no_address_and_no_path(files, server, tmp_
 def test_what_is_no_entry_reaches_no_address_and_no_path(files, server, entry):
     with pytest.raises(
         InputError,
-        match=r"is no PDB entry; wanted four characters, as in 1a3n, or twelve, as in pdb_00001a3n",
+        match="is not a PDB entry; wanted four characters, as in 1a3n, or twelve, as in "
+        "pdb_00001a3n",
     ):
         files().entry(entry)
     assert server.requests == []
@@ -297,7 +301,7 @@ def test_a_page_in_place_of_a_file_is_not_cached(files, server, tmp_path):
     server.pages["/download/1a3n.cif"] = "<html>come back later</html>"
     with pytest.raises(
         InputError,
-        match=r"PDB entry 1a3n: the answer begins with '<html>come.*'; wanted an mmCIF file",
+        match=r"PDB entry 1a3n: the answer starts with '<html>come.*'; wanted an mmCIF file",
     ):
         files().entry("1a3n")
     assert not (tmp_path / "cache").exists()
@@ -306,7 +310,7 @@ def test_a_page_in_place_of_a_file_is_not_cached(files, server, tmp_path):
 def test_a_file_that_is_too_large_is_not_cached(files, tmp_path, monkeypatch):
     monkeypatch.setattr(structure_files, "LARGEST", 100)
     with pytest.raises(
-        InputError, match=r"PDB entry 1a3n has [\d,]+ characters, more than the 100 that are taken"
+        InputError, match=r"PDB entry 1a3n has [\d,]+ characters, more than the limit of 100"
     ):
         files().entry("1a3n")
     assert not (tmp_path / "cache").exists()

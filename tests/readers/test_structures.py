@@ -1,4 +1,4 @@
-"""Residues found by map or by alignment, never by number; B-factors carry activations, and unmapped residues say so."""
+"""Residues are found by map or alignment, never by number; B-factors carry activations."""
 
 import gzip
 from dataclasses import replace
@@ -44,7 +44,10 @@ def atom(
 ) -> str:
     # A number with an insertion code, such as 52A, spills into the column for the code.
     number = f"{number:>5}" if number[-1].isalpha() else f"{number:>4} "
-    return f"{record:<6}{serial:>5} {name:^4} {residue:>3} {chain}{number}   {serial:8.3f}{0:8.3f}{0:8.3f}{1:6.2f}{50:6.2f}          {element:>2}"
+    return (
+        f"{record:<6}{serial:>5} {name:^4} {residue:>3} {chain}{number}   "
+        f"{serial:8.3f}{0:8.3f}{0:8.3f}{1:6.2f}{50:6.2f}          {element:>2}"
+    )
 
 
 def write_chain(
@@ -100,7 +103,10 @@ def test_insertion_codes_are_selected_as_ngl_writes_them(tmp_path: Path) -> None
 
 
 def test_a_segment_number_is_no_element() -> None:
-    """P00431's file has segment numbers where others have elements; a name at the wrong column makes a calcium of every C alpha."""
+    """P00431's file has segment numbers instead of elements.
+
+    A name at the wrong column would turn every C alpha into calcium.
+    """
     structure = demo.structure("P00431")
     lines = [
         line
@@ -191,7 +197,7 @@ def test_a_map_of_another_chain_is_refused(tmp_path: Path) -> None:
     path = write_chain(tmp_path / "x.pdb", "AG", ["1", "2"])
     with pytest.raises(InputError, match="names 1 residues that chain 'A' lacks, such as 9"):
         Structure.from_map(path, "P1", "A", {"1": 1, "9": 2})
-    with pytest.raises(InputError, match=r"no chain 'Q'; the chains are \['A'\]"):
+    with pytest.raises(InputError, match=r"no chain 'Q'; its chains are \['A'\]"):
         Structure.from_map(path, "P1", "Q", {})
 
 

@@ -1,4 +1,4 @@
-"""One structure laid on another: rigid motions are undone, relatives found by fold, strangers refused."""
+"""Superposition: rigid motions are undone, relatives found by fold, strangers refused."""
 
 from dataclasses import replace
 
@@ -98,7 +98,7 @@ def test_what_was_given_stays_where_it_is() -> None:
 
 
 def test_relatives_are_laid_on_one_another_by_their_fold() -> None:
-    """The two core proteins of complex III have few identical residues; cytochromes c of two genes have many."""
+    """The core proteins of complex III share few residues, cytochromes c of two genes many."""
     near = superpose(CYTOCHROME, moved(demo.structure("P00045"), (2, 1, 0), (30, -20, 5)))
     far = superpose(demo.structure("P07256"), demo.structure("P07257"))
     assert near.n_aligned > 100
@@ -108,19 +108,22 @@ def test_relatives_are_laid_on_one_another_by_their_fold() -> None:
     assert near.tm_score > 0.95 > far.tm_score > 0.8
     assert (
         repr(near)
-        == f"Superposition(P00045 on P00044: {near.n_aligned} residues, RMSD {near.rmsd:.2f} Å, TM-score {near.tm_score:.2f})"
+        == f"Superposition(P00045 on P00044: {near.n_aligned} residues, RMSD {near.rmsd:.2f} Å, "
+        f"TM-score {near.tm_score:.2f})"
     )
 
 
 def test_strangers_are_refused() -> None:
     with pytest.raises(
         InputError,
-        match=r"P32324 \(.*\) and P00431 \(.*\) have no fold in common: TM-score 0.2\d over \d+ residues, wanted 0.4 or more",
+        match=r"P32324 \(.*\) and P00431 \(.*\) have no fold in common: TM-score 0.2\d over \d+ "
+        "residues, wanted 0.4 or more",
     ):
         superpose(demo.structure("P00431"), demo.structure("P32324"))
     with pytest.raises(
         InputError,
-        match=r"P05067 \(.*\) and P00044 \(.*\) have no fold in common \(No anchors found.*\); choose related proteins",
+        match=r"P05067 \(.*\) and P00044 \(.*\) have no fold in common \(No anchors found.*\); "
+        "choose related proteins",
     ):
         superpose(CYTOCHROME, demo.structure("P05067"))
 
@@ -130,7 +133,8 @@ def test_too_few_shared_positions_are_refused() -> None:
     n = len(few.positions)
     with pytest.raises(
         InputError,
-        match=rf"P00044 .*: {n} residues correspond, wanted 10 or more; choose structures that share a larger part",
+        match=f"P00044 .*: {n} residues correspond, wanted 10 or more; choose structures that "
+        "share more",
     ):
         superpose(CYTOCHROME, few)
     with pytest.raises(InputError, match="0 residues correspond"):

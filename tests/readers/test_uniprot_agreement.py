@@ -56,7 +56,8 @@ def as_todays_table(flat, path):
                 f'MOD_RES {p}; /note="4-hydroxyproline"; /evidence="ECO:0000269|PubMed:10510177"'
                 for p in (2, 17, 22)
             ),
-            "Glycosylation": 'CARBOHYD 7; /note="O-linked (HexNAc...) serine"; /evidence="ECO:0000269|PubMed:19457347, ECO:0000269|PubMed:23281027"',
+            "Glycosylation": 'CARBOHYD 7; /note="O-linked (HexNAc...) serine"; '
+            '/evidence="ECO:0000269|PubMed:19457347, ECO:0000269|PubMed:23281027"',
             "Disulfide bond": "; ".join(
                 f'DISULFID {p}; /evidence="ECO:0000244|PDB:4B1Q"'
                 for p in ("12..21", "13..26", "24..30")
@@ -64,9 +65,11 @@ def as_todays_table(flat, path):
             "Helix": 'HELIX 23..26; /evidence="ECO:0000244|PDB:4B1Q"',
         },
         "Q1MS15": {
-            "Active site": 'ACT_SITE 91; /note="Proton donor"; /evidence="ECO:0000255|HAMAP-Rule:MF_00178"',
+            "Active site": 'ACT_SITE 91; /note="Proton donor"; '
+            '/evidence="ECO:0000255|HAMAP-Rule:MF_00178"',
             "Binding site": "; ".join(
-                f'BINDING {place}; /ligand="{ligand}"; /ligand_id="ChEBI:CHEBI:1"; /evidence="ECO:0000255|HAMAP-Rule:MF_00178"'
+                f'BINDING {place}; /ligand="{ligand}"; /ligand_id="ChEBI:CHEBI:1"; '
+                '/evidence="ECO:0000255|HAMAP-Rule:MF_00178"'
                 for place, ligand in [
                     ("25", "5-amino-6-(D-ribitylamino)uracil"),
                     ("59..61", "5-amino-6-(D-ribitylamino)uracil"),

@@ -33,10 +33,13 @@ def table(tmp_path):
 
 TODAY = {
     "Entry": "P12345",
-    "Active site": 'ACT_SITE 3; /note="Proton acceptor; for A activity"; /evidence="ECO:0000255|PROSITE-ProRule:PRU10023"',
-    "Binding site": 'BINDING 4..6; /ligand="ATP"; /ligand_id="ChEBI:CHEBI:30616"; BINDING 9; /ligand="Zn(2+)"; '
-    '/ligand_id="ChEBI:CHEBI:29105"; /ligand_label="1"; /ligand_note="catalytic"; BINDING 11; /ligand="substrate"; /evidence="ECO:1"',
-    "Cofactor": "COFACTOR: Name=Zn(2+); Xref=ChEBI:CHEBI:29105; Evidence={ECO:1}; Note=Binds 1 zinc ion per subunit.;",
+    "Active site": 'ACT_SITE 3; /note="Proton acceptor; for A activity"; '
+    '/evidence="ECO:0000255|PROSITE-ProRule:PRU10023"',
+    "Binding site": 'BINDING 4..6; /ligand="ATP"; /ligand_id="ChEBI:CHEBI:30616"; '
+    'BINDING 9; /ligand="Zn(2+)"; /ligand_id="ChEBI:CHEBI:29105"; /ligand_label="1"; '
+    '/ligand_note="catalytic"; BINDING 11; /ligand="substrate"; /evidence="ECO:1"',
+    "Cofactor": "COFACTOR: Name=Zn(2+); Xref=ChEBI:CHEBI:29105; Evidence={ECO:1}; "
+    "Note=Binds 1 zinc ion per subunit.;",
     "Signal peptide": 'SIGNAL 1..5; /evidence="ECO:0000255"',
     "Disulfide bond": 'DISULFID 12..20; /evidence="ECO:1"',
     "Helix": 'HELIX 4..9; /evidence="ECO:0007829|PDB:1ABC"; HELIX 12..14',
@@ -112,7 +115,10 @@ def test_a_download_of_before_2022(table):
 
 
 def test_notes_with_quotation_marks_and_semicolons(table):
-    cell = 'REGION 2..9; /note="A "quoted" part, 5\'-end; more"; /evidence="ECO:1"; REGION 12..15; /note="Plain"'
+    cell = (
+        'REGION 2..9; /note="A "quoted" part, 5\'-end; more"; /evidence="ECO:1"; '
+        'REGION 12..15; /note="Plain"'
+    )
     read = read_uniprot_tsv(table([{"Entry": "P1", "Region": cell}]), min_instances=1, strict=True)
     assert concepts(read) == ['Region_A "quoted" part, 5\'-end', "Region_Plain", "Region_any"]
 
@@ -182,7 +188,7 @@ def test_filters(table):
 
 
 BAD = [
-    ({"Helix": "HELIX 4..31"}, "span past the end: HELIX 4..31; positions are 1 to 30", True),
+    ({"Helix": "HELIX 4..31"}, "span past the end: HELIX 4..31; positions run from 1 to 30", True),
     ({"Helix": "HELICE 4..9"}, "unknown feature type: HELICE 4..9", True),
     (
         {"Helix": "about 4 to 9"},
@@ -193,7 +199,8 @@ BAD = [
     ({"Sequence": "AC-DE"}, "gap in the sequence", False),
     (
         {"Length": "99"},
-        "sequence of another length than the entry says: 30 residues, and the entry says 99; download it again",
+        "sequence of another length than the entry says: 30 residues, and the entry says 99; "
+        "download it again",
         False,
     ),
     ({"Entry": ""}, "entry without an accession", False),
@@ -252,7 +259,7 @@ def test_files_that_are_no_uniprot_table(tmp_path, table):
 
 def test_options_are_checked(table):
     path = table([{"Entry": "A"}])
-    with pytest.raises(ValueError, match="'strict' or 'published', not 'right'"):
+    with pytest.raises(ValueError, match="'strict' or 'published'; got 'right'"):
         read_uniprot_tsv(path, "right")  # pyright: ignore[reportArgumentType]
     with pytest.raises(TypeError, match="max_lenght"):
         read_uniprot_tsv(path, max_lenght=3)  # pyright: ignore[reportCallIssue]
@@ -277,7 +284,8 @@ def test_cells_are_read_as_written(drawn):
         for start, more, ligand, note in drawn
     )
     parse = _Table._parse  # the table's columns do not matter to a cell
-    found = [(f.key, f.location, f.ligand, f.note) for f in parse(None, cell, "A", 1)]  # pyright: ignore[reportArgumentType]
+    features = parse(None, cell, "A", 1)  # pyright: ignore[reportArgumentType]
+    found = [(f.key, f.location, f.ligand, f.note) for f in features]
     assert found == [
         ("BINDING", f"{start}..{start + more}", ligand or "", note or "")
         for start, more, ligand, note in drawn

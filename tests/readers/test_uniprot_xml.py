@@ -7,11 +7,13 @@ from interplm_nb.readers.uniprot_xml import read_uniprot_xml
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "uniprot"
 
-ENTRY = """<entry dataset="Swiss-Prot"><accession>P12345</accession><accession>Q1</accession><name>KIN_TEST</name>
+ENTRY = """<entry dataset="Swiss-Prot"><accession>P12345</accession><accession>Q1</accession>
+<name>KIN_TEST</name>
 <protein><recommendedName><fullName>Test
  kinase</fullName></recommendedName></protein>
 <gene><name type="primary">kin</name></gene>
-<organism><name type="scientific">Homo sapiens</name><dbReference type="NCBI Taxonomy" id="9606"/></organism>
+<organism><name type="scientific">Homo sapiens</name>
+<dbReference type="NCBI Taxonomy" id="9606"/></organism>
 <comment type="alternative products"><isoform><sequence type="displayed"/></isoform></comment>
 <dbReference type="AlphaFoldDB" id="P12345"/>
 {}
@@ -36,7 +38,8 @@ def xml(tmp_path):
     def write(*features, before='<?xml version="1.0"?>', after="</uniprot>"):
         path = tmp_path / "a.xml"
         path.write_text(
-            f'{before}<uniprot xmlns="https://uniprot.org/uniprot">{ENTRY.format("".join(features))}{after}'
+            f'{before}<uniprot xmlns="https://uniprot.org/uniprot">'
+            f"{ENTRY.format(''.join(features))}{after}"
         )
         return path
 
@@ -48,7 +51,10 @@ def segments(read):
 
 
 def test_features(xml):
-    ligand = "<ligand><name>heme b</name><label>1</label></ligand><ligandPart><name>Fe</name></ligandPart>"
+    ligand = (
+        "<ligand><name>heme b</name><label>1</label></ligand>"
+        "<ligandPart><name>Fe</name></ligandPart>"
+    )
     path = xml(
         feature("domain", span(2, 28), "Protein kinase; atypical"),
         feature("binding site", {"position": 'position="8"'}, more=ligand),

@@ -14,7 +14,6 @@ from interplm_nb.pipeline.parameters import (
 )
 from interplm_nb.pipeline.run import Run
 from interplm_nb.stages import registry as stages
-from interplm_nb.stages.proteins import file_format
 from tests.pipeline.tiny import tiny_parameters
 
 
@@ -129,30 +128,6 @@ def test_every_source_says_what_it_is(tiny_run):
             "esm2-mini-shuffled-42" if source == "shuffled_sae" else "esm2-mini"
         )
     assert tiny_run.sources() == [*SOURCES, PROBE]
-
-
-@pytest.mark.parametrize(
-    ("name", "kind"),
-    [
-        ("a.fasta.gz", "fasta"),
-        ("a.FA", "fasta"),
-        ("a.tsv.zst", "tsv"),
-        ("a.dat", "text"),
-        ("a.txt.gz", "text"),
-        ("a.xml", "xml"),
-    ],
-)
-def test_the_format_is_told_by_the_name(tmp_path, name, kind):
-    assert file_format(tmp_path / name) == kind
-
-
-def test_a_name_that_says_nothing_asks_for_the_format(tmp_path):
-    with pytest.raises(
-        PipelineError,
-        match=r"mine\.seqs: its name does not say what it is .* set proteins\.format to fasta",
-    ):
-        file_format(tmp_path / "mine.seqs")
-    assert file_format(tmp_path / "mine.seqs", "tsv") == "tsv"
 
 
 def test_a_layer_that_is_not_there(tiny_run, tmp_path):

@@ -60,5 +60,5 @@ def test_a_folder_of_files_named_by_accession(proteins: Proteins, tmp_path: Path
 
 
 def test_a_folder_that_is_none(proteins: Proteins, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="is no folder"):
+    with pytest.raises(InputError, match="is not a folder"):
         loaders(tmp_path / "missing", proteins)

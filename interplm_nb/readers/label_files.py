@@ -1,8 +1,9 @@
-"""People's own labels: tables, GFF3, BED, and label strings with one letter per residue, into `Annotations`.
+"""Your own labels: tables, GFF3, BED, and strings of one letter per residue, into `Annotations`.
 
-Every reader takes the `Proteins` that the labels are on and returns `LabelsRead(annotations, report)`. A record that cannot be used (an unknown
-protein, a span past the end) is reported and left out, or stops the reading with `strict=True`. Several readings are joined by `Annotations`
-of the concatenated tables once their concepts have different names.
+Every reader takes the `Proteins` that the labels are on and returns `LabelsRead(annotations,
+report)`. An invalid record (an unknown protein, a span past the end) is reported and skipped; with
+`strict=True` it stops the reading. To join several readings, concatenate their tables in one
+`Annotations`; their concepts need different names.
 """
 
 import csv
@@ -35,18 +36,24 @@ DSSP = {
     "T": "Turn",
     "S": "Bend",
 }
-"""Names of DSSP's states; `C`, `-`, `L`, `X` and blank are no concept. In three-state strings `H`, `E`, `C`, H is any helix: give own names."""
+"""Names of DSSP's states. `C`, `-`, `L`, `X` and blank are no concept.
+
+In three-state strings (`H`, `E`, `C`) H is any helix: pass your own names.
+"""
 
 
 class LabelsRead(NamedTuple):
-    """What a reader of labels returns."""
+    """Annotations on the given proteins, and what was skipped."""
 
     annotations: Annotations
     report: ReadReport
 
 
 class Label(NamedTuple):
-    """One segment as written: positions from 1, both included. Segments of one `instance` (and protein and concept) belong together."""
+    """One segment as written: positions start at 1, both ends included.
+
+    Segments with the same protein, concept and `instance` are one instance.
+    """
 
     accession: str
     start: int
@@ -57,6 +64,16 @@ class Label(NamedTuple):
     instance: str | None = None
 
 
+def read_labels(path: Path, proteins: Proteins, strict: bool = False) -> LabelsRead:
+    """Read labels from a table, GFF3 or BED file, recognised by the file's name.
+
+    `.gff3` and `.gff` are read by `read_gff3`, `.bed` by `read_bed`, all else by `read_table`.
+    """
+    suffix = Path(_without_compression(path)).suffix
+    reader = {".gff3": read_gff3, ".gff": read_gff3, ".bed": read_bed}.get(suffix, read_table)
+    return reader(path, proteins, strict=strict)
+
+
 def read_table(
     path: Path,
     proteins: Proteins,
@@ -64,22 +81,57 @@ def read_table(
     level: Level = "instance",
     strict: bool = False,
 ) -> LabelsRead:
-    """Read a table of segments: TSV, CSV (plain, gzip or zstd) or Parquet, told by the file's name.
+    """Read a table of segments: TSV, CSV (plain, gzip or zstd) or Parquet, by the file's name.
 
-    Columns: `accession`, `start`, `end` (positions from 1, both included), `concept`; optionally `category`, `level` (`residue` or `instance`: how
-    recall counts) and `instance` (rows of one protein, concept and instance are one instance, such as the two ends of a bond). `category`
-    and `level` stand where the table has no such column or an empty cell. Other columns are left alone, and reported.
+    Parameters
+    ----------
+    path
+        A table with the columns `accession`, `start`, `end` (positions start at 1, both ends
+        included) and `concept`; optionally `category`, `level` and `instance`. Rows with the same
+        protein, concept and instance are one instance, such as the two ends of a bond. Other
+        columns are ignored and reported.
+    proteins
+        The proteins that the labels are on.
+    category, level
+        For rows without a category or level. "residue" counts recall by residues, "instance" by
+        instances.
+    strict
+        Stop at the first invalid row instead of skipping and reporting it.
+
+    Returns
+    -------
+    LabelsRead
+        `annotations` and `report`.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read or lacks a column.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> proteins = Proteins.from_sequences({"P1": "MKVLA"})
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "mine.csv"
+    ...     _ = path.write_text("accession,start,end,concept\\nP1,2,4,Loop\\nP1,4,9,Loop\\n")
+    ...     annotations, report = read_table(path, proteins)
+    >>> annotations.table.select("concept", "start", "end").rows()
+    [('Loop', 2, 4)]
+    >>> report.counts()
+    {'span past the end': 1}
     """
     report = ReadReport(path, strict)
     names, rows = _rows(path, report)
     missing = [name for name in NEEDED if name not in names]
     if missing:
         raise InputError(
-            f"{path}: wanted a table with the columns {', '.join(NEEDED)}; {missing} not among {names}; rename or add them"
+            f"{path}: wanted a table with the columns {', '.join(NEEDED)}; {missing} not among "
+            f"{names}; rename or add them"
         )
     for name in names:
         if name not in NEEDED + OPTIONAL:
-            report.note("column left alone", name)
+            report.note("column ignored", name)
     return _collect(_table_labels(rows, category, level, report), proteins, report)
 
 
@@ -90,9 +142,20 @@ def read_gff3(
     level: Level = "instance",
     strict: bool = False,
 ) -> LabelsRead:
-    """Read a GFF3 file (plain, gzip or zstd) whose sequence ids are accessions; positions are from 1, both included.
+    """Read a GFF3 file (plain, gzip or zstd) whose sequence ids are accessions.
 
-    The concept is the feature's type, and its `Name` or `Note` where it has one: `Domain_SH3`. Lines of one `ID` are one instance.
+    The concept is the feature's type and its `Name` or `Note`, if it has one: `Domain_SH3`. Lines
+    with the same `ID` are one instance. Positions start at 1, both ends included.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> proteins = Proteins.from_sequences({"P1": "MKVLA"})
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "mine.gff3"
+    ...     _ = path.write_text("P1\\tme\\tDomain\\t2\\t4\\t.\\t.\\t.\\tName=SH3\\n")
+    ...     read_gff3(path, proteins).annotations.concepts
+    ['Domain_SH3']
     """
     report = ReadReport(path, strict)
     with open_text(path) as lines:
@@ -106,10 +169,20 @@ def read_bed(
     level: Level = "instance",
     strict: bool = False,
 ) -> LabelsRead:
-    """Read a BED file (plain, gzip or zstd) whose chromosomes are accessions and whose names (column 4) are concepts.
+    """Read a BED file (plain, gzip or zstd): chromosomes are accessions, names are concepts.
 
-    BED counts from 0 and leaves the end out: `0 10` is positions 1 to 10. A line without a name gets the concept `category`. Blocks (column 10
-    on) are segments of one instance.
+    BED starts at 0 and excludes the end: `0 10` is positions 1 to 10. A line without a name
+    (column 4) has the concept `category`. Blocks (from column 10 on) are segments of one instance.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> proteins = Proteins.from_sequences({"P1": "MKVLA"})
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "mine.bed"
+    ...     _ = path.write_text("P1\\t0\\t3\\tDisorder\\n")
+    ...     read_bed(path, proteins).annotations.table.select("concept", "start", "end").rows()
+    [('Disorder', 1, 3)]
     """
     report = ReadReport(path, strict)
     with open_text(path) as lines:
@@ -124,10 +197,28 @@ def from_label_strings(
     level: Level = "instance",
     strict: bool = False,
 ) -> LabelsRead:
-    """Labels given as one letter per residue, such as DSSP's `HHHEEC`, by accession.
+    """Take labels as one letter per residue, such as DSSP's `HHHEEC`.
 
-    `names` gives the concept of each letter; letters that it lacks are no concept. Each unbroken run of a letter is one instance. A string whose
-    length is not that of the protein is reported and left out.
+    Parameters
+    ----------
+    labels
+        `{accession: letters}`. A string with another length than its protein is invalid.
+    proteins
+        The proteins that the labels are on.
+    names
+        The concept of each letter; other letters are no concept. Each run of a letter is one
+        instance.
+    category, level
+        Of all concepts. "residue" counts recall by residues, "instance" by instances.
+    strict
+        Stop at the first invalid string instead of skipping and reporting it.
+
+    Examples
+    --------
+    >>> proteins = Proteins.from_sequences({"P1": "MKVLA"})
+    >>> found = from_label_strings({"P1": "HHHCE"}, proteins)
+    >>> found.annotations.table.select("concept", "start", "end").rows()
+    [('Alpha helix', 1, 3), ('Beta strand', 5, 5)]
     """
     report = ReadReport("label strings", strict)
     return _collect(
@@ -135,15 +226,20 @@ def from_label_strings(
     )
 
 
+def _without_compression(path: Path) -> str:
+    return path.name.lower().removesuffix(".gz").removesuffix(".zst")
+
+
 def _rows(path: Path, report: ReadReport) -> tuple[list[str], Iterator[tuple[int, dict[str, str]]]]:
-    """Column names in lower case, and the rows as strings with their lines (or row numbers)."""
-    name = path.name.lower().removesuffix(".gz").removesuffix(".zst")
-    separator = {".tsv": "\t", ".txt": "\t", ".csv": ","}.get(Path(name).suffix)
-    if name.endswith(".parquet"):
+    """Column names in lower case, and rows of strings with their line (or row) numbers."""
+    suffix = Path(_without_compression(path)).suffix
+    separator = {".tsv": "\t", ".txt": "\t", ".csv": ","}.get(suffix)
+    if suffix == ".parquet":
         return _parquet_rows(path)
     if separator is None:
         raise InputError(
-            f"{path}: the name ends in {Path(name).suffix!r}; a table of labels ends in .tsv, .txt, .csv or .parquet"
+            f"{path}: the name ends in {suffix!r}; a table of labels ends in .tsv, .txt, .csv or "
+            ".parquet"
         )
     with open_text(path) as text:
         lines = csv.reader(io.StringIO(text.read()), delimiter=separator)
@@ -157,7 +253,7 @@ def _parquet_rows(path: Path) -> tuple[list[str], Iterator[tuple[int, dict[str, 
             table = pl.read_parquet(io.BytesIO(stream.read()))
     except pl.exceptions.PolarsError as error:
         raise InputError(
-            f"{path}: cannot be read as Parquet ({str(error).splitlines()[0]}); write or copy it again"
+            f"{path}: not a Parquet file ({str(error).splitlines()[0]}); write or copy it again"
         ) from error
     table = table.rename({name: name.strip().lower() for name in table.columns})
     texts = table.select(
@@ -221,7 +317,7 @@ def _gff3_labels(
                 "row of another width",
                 cells[0],
                 f"{len(cells)} cells",
-                "a GFF3 line has 9 cells parted by tabs",
+                "a GFF3 line has 9 tab-separated cells",
                 number,
             )
             continue
@@ -259,7 +355,7 @@ def _bed_labels(
                 "row of another width",
                 cells[0] if cells else f"line {number}",
                 f"{len(cells)} cells",
-                "BED has 3 or more",
+                "a BED line has at least 3",
                 number,
             )
             continue
@@ -272,7 +368,7 @@ def _bed_labels(
 
 
 def _blocks(cells: list[str], report: ReadReport, line: int) -> list[tuple[int, int]]:
-    """Starts from 0 and ends left out: the blocks of a BED line, or all of it."""
+    """The blocks of a BED line, or its whole span; starts count from 0, ends are excluded."""
     try:
         first, last = int(cells[1]), int(cells[2])
         if len(cells) < 12:
@@ -288,7 +384,7 @@ def _blocks(cells: list[str], report: ReadReport, line: int) -> list[tuple[int, 
             "unreadable position",
             cells[0],
             shown,
-            "BED's columns 2 and 3 are numbers, 11 and 12 as many numbers each",
+            "columns 2 and 3 of BED are numbers, 11 and 12 are lists of equal length",
             line,
         )
         return []
@@ -330,7 +426,7 @@ def _span(
             "unreadable position",
             record,
             f"{start}..{end}",
-            "start and end are whole numbers from 1",
+            "start and end are whole numbers; positions start at 1",
             line,
         )
         return None
@@ -339,14 +435,14 @@ def _span(
 def _collect(
     labels: Iterator[tuple[Label, int | None]], proteins: Proteins, report: ReadReport
 ) -> LabelsRead:
-    """Check each label against its protein and its concept, number the instances, and count what was left out."""
+    """Check each label against its protein and its concept, and number the instances."""
     kinds: dict[str, tuple[str, str]] = {}
     numbers: dict[object, int] = {}
     rows: list[tuple[str, int, int, str, str, str, int]] = []
     for label, line in labels:
         if not _fits(label, proteins, report, line) or not _agrees(label, kinds, report, line):
             continue
-        # Without an instance of its own, each segment is one.
+        # A segment without an instance is its own.
         key = (
             (label.accession, label.concept, label.instance)
             if label.instance is not None
@@ -368,7 +464,7 @@ def _fits(label: Label, proteins: Proteins, report: ReadReport, line: int | None
             "unknown protein",
             label.accession,
             "not among the proteins",
-            "accessions are those of the proteins given",
+            "use the accessions of the given proteins",
             line,
         )
         return False
@@ -380,7 +476,7 @@ def _fits(label: Label, proteins: Proteins, report: ReadReport, line: int | None
             reason,
             label.accession,
             detail,
-            f"positions are 1 to {length}, in ascending order",
+            f"positions run from 1 to {length}, start before end",
             line,
         )
         return False
@@ -390,20 +486,20 @@ def _fits(label: Label, proteins: Proteins, report: ReadReport, line: int | None
 def _agrees(
     label: Label, kinds: dict[str, tuple[str, str]], report: ReadReport, line: int | None
 ) -> bool:
-    """Whether the level is one, and the concept of the category and level that it came with first."""
+    """Whether the level is valid, and category and level are those the concept came with first."""
     kind = (label.category, label.level)
     if label.level not in LEVELS:
         report.reject(
             "unknown level",
             label.accession,
             f"{label.level!r}",
-            f"a level is one of {', '.join(LEVELS)}",
+            f"level must be one of {', '.join(LEVELS)}",
             line,
         )
         return False
     first = kinds.setdefault(label.concept, kind)
     if first != kind:
-        detail = f"{label.concept} is {', '.join(kind)}; before it was {', '.join(first)}"
+        detail = f"{label.concept} is {', '.join(kind)}; it was {', '.join(first)} before"
         report.reject(
             "concept of two kinds",
             label.accession,

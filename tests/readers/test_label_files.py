@@ -1,4 +1,4 @@
-"""Own labels: every format gives the segments that a plain reading gives; what cannot be used is named."""
+"""Own labels: every format gives the segments of a plain reading; invalid records are named."""
 
 import gzip
 from itertools import groupby
@@ -11,7 +11,14 @@ from hypothesis import strategies as st
 
 from interplm_nb.annotations import Annotations
 from interplm_nb.proteins import Proteins
-from interplm_nb.readers.labels import DSSP, from_label_strings, read_bed, read_gff3, read_table
+from interplm_nb.readers.label_files import (
+    DSSP,
+    from_label_strings,
+    read_bed,
+    read_gff3,
+    read_labels,
+    read_table,
+)
 from interplm_nb.readers.report import InputError
 
 PROTEINS = Proteins.from_sequences({"P1": "ACDEFGHIKL", "P2": "MNPQR"})
@@ -100,7 +107,8 @@ def test_a_concept_keeps_its_first_kind(tmp_path: Path) -> None:
     path = write(
         tmp_path,
         "x.csv",
-        "accession,start,end,concept,level\nP1,1,1,a,residue\nP1,2,2,a,instance\nP1,3,3,b,protein\nP1,4,4,b,residue\n",
+        "accession,start,end,concept,level\n"
+        "P1,1,1,a,residue\nP1,2,2,a,instance\nP1,3,3,b,protein\nP1,4,4,b,residue\n",
     )
     annotations, report = read_table(path, PROTEINS)
     assert segments(annotations) == [("P1", "a", 1, 1), ("P1", "b", 4, 4)]
@@ -114,7 +122,7 @@ def test_tables_that_cannot_be_read(tmp_path: Path) -> None:
         read_table(write(tmp_path, "x.tsv", "accession\tstart\tconcept\n"), PROTEINS)
     with pytest.raises(InputError, match=r"ends in '.xlsx'; a table of labels ends in"):
         read_table(write(tmp_path, "x.xlsx", ""), PROTEINS)
-    with pytest.raises(InputError, match="cannot be read as Parquet"):
+    with pytest.raises(InputError, match="not a Parquet file"):
         read_table(write(tmp_path, "x.parquet", "no"), PROTEINS)
     with pytest.raises(InputError, match="no such file"):
         read_table(tmp_path / "none.tsv", PROTEINS)
@@ -122,7 +130,7 @@ def test_tables_that_cannot_be_read(tmp_path: Path) -> None:
 
 def test_other_columns_are_reported(tmp_path: Path) -> None:
     path = write(tmp_path, "x.tsv", "accession\tstart\tend\tconcept\tcolour\nP1\t1\t2\ta\tred\n")
-    assert read_table(path, PROTEINS).report.records("column left alone") == ["colour"]
+    assert read_table(path, PROTEINS).report.records("column ignored") == ["colour"]
 
 
 def test_a_table_without_rows_annotates_nothing(tmp_path: Path) -> None:
@@ -157,7 +165,11 @@ def test_gff3(tmp_path: Path) -> None:
     assert report.counts() == {"span past the end": 1, "row of another width": 1}
 
 
-BED = "track name=x\n#c\nP1\t0\t10\tall\nP2\t4\t5\n\nP1\t1\t9\tblocks\t0\t+\t1\t9\t0\t2\t2,3,\t0,5,\nP1 2 3 spaces\nP2\t0\t6\tlong\nP2\ta\t6\tlong\n"
+BED = (
+    "track name=x\n#c\nP1\t0\t10\tall\nP2\t4\t5\n\n"
+    "P1\t1\t9\tblocks\t0\t+\t1\t9\t0\t2\t2,3,\t0,5,\n"
+    "P1 2 3 spaces\nP2\t0\t6\tlong\nP2\ta\t6\tlong\n"
+)
 
 
 def test_bed_counts_from_zero(tmp_path: Path) -> None:
@@ -195,6 +207,23 @@ def test_label_strings_of_another_length_are_left_out() -> None:
     assert report.counts() == {"label string of another length": 1, "unknown protein": 1}
     with pytest.raises(
         InputError,
-        match="P1: label string of another length: 3 labels for 10 residues; give one letter per residue",
+        match="P1: label string of another length: 3 labels for 10 residues; "
+        "give one letter per residue",
     ):
         from_label_strings(labels, PROTEINS, strict=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [
+        ("a.tsv", "accession\tstart\tend\tconcept\nP1\t2\t4\tx\n"),
+        ("a.GFF3.gz", "P1\tme\tx\t2\t4\t.\t.\t.\t.\n"),
+        ("a.gff", "P1\tme\tx\t2\t4\t.\t.\t.\t.\n"),
+        ("a.bed", "P1\t1\t4\tx\n"),
+    ],
+)
+def test_the_format_of_labels_is_recognised_by_the_name(tmp_path, name, line):
+    path = tmp_path / name
+    path.write_bytes(gzip.compress(line.encode()) if name.endswith("gz") else line.encode())
+    found = read_labels(path, PROTEINS, strict=True)
+    assert found.annotations.table.select("concept", "start", "end").rows() == [("x", 2, 4)]

@@ -1,0 +1,96 @@
+"""Read a file of proteins in any format; the format is recognised by the file's first bytes."""
+
+from pathlib import Path
+from typing import Literal, Unpack
+
+from interplm_nb.annotations import Annotations
+from interplm_nb.readers.concepts import Convention
+from interplm_nb.readers.entries import ProteinsRead, Selection
+from interplm_nb.readers.fasta import read_fasta
+from interplm_nb.readers.opening import open_bytes
+from interplm_nb.readers.report import InputError
+from interplm_nb.readers.uniprot_flat import read_uniprot_flat
+from interplm_nb.readers.uniprot_tsv import read_uniprot_tsv
+from interplm_nb.readers.uniprot_xml import read_uniprot_xml
+
+Format = Literal["fasta", "tsv", "text", "xml"]
+
+_UNIPROT = {"tsv": read_uniprot_tsv, "text": read_uniprot_flat, "xml": read_uniprot_xml}
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+
+def read(
+    path: Path | str,
+    convention: Convention = "strict",
+    strict: bool = False,
+    *,
+    format: Format | Literal["auto"] = "auto",
+    **selection: Unpack[Selection],
+) -> ProteinsRead:
+    """Read proteins and their annotations from FASTA or a UniProt TSV, flat file or XML.
+
+    The file may be plain or compressed with gzip or zstd.
+
+    Parameters
+    ----------
+    path
+        The file.
+    convention
+        How UniProt features become concepts: "strict" or "published" (`concepts.py`).
+    strict
+        Stop at the first invalid record instead of skipping and reporting it.
+    format
+        "fasta", "tsv", "text" (a UniProt flat file) or "xml"; "auto" recognises it from the
+        content, whatever the file's name.
+    **selection
+        Filters and options: see `entries.Selection`.
+
+    Returns
+    -------
+    ProteinsRead
+        `proteins`, `annotations` (empty for FASTA) and `report` (what was skipped, and why).
+
+    Raises
+    ------
+    InputError
+        If the file is missing, damaged, in none of these formats, or has no valid protein.
+
+    Examples
+    --------
+    >>> from interplm_nb.readers import demo
+    >>> proteins, annotations, report = read(demo.table_path(), max_length=1022)
+    >>> len(proteins) == report.kept
+    True
+    >>> annotations.concepts[0]
+    'Active site_Charge relay system'
+    """
+    kind = recognise(path) if format == "auto" else format
+    if kind == "fasta":
+        proteins, report = read_fasta(path, strict, **selection)
+        return ProteinsRead(proteins, Annotations.empty(proteins), report)
+    return _UNIPROT[kind](path, convention, strict, **selection)
+
+
+def recognise(path: Path | str) -> Format:
+    """The format of a file of proteins, from its first non-blank characters.
+
+    Raises `InputError` for any other format.
+    """
+    with open_bytes(path) as stream:
+        # An XML file may be one long line.
+        start = stream.read(10_000).removeprefix(_BYTE_ORDER_MARK).lstrip(b" \r\n")
+    first = start.partition(b"\n")[0]
+    if first.startswith(b">"):
+        return "fasta"
+    if first.startswith(b"<"):
+        return "xml"
+    if first.startswith(b"ID   "):
+        return "text"
+    if b"\t" in first:
+        return "tsv"
+    shown = first[:40].decode("utf-8", "replace").strip()
+    raise InputError(
+        f"{path}: format not recognised from its first line, {shown!r}; wanted FASTA ('>name'), "
+        "a UniProt flat file ('ID   '), UniProt XML, or a UniProt TSV with a header line. Set the "
+        "format to fasta, text, xml or tsv"
+    )
