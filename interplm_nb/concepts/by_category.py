@@ -86,7 +86,7 @@ def best_of_feature(links: pl.DataFrame) -> pl.DataFrame:
 def by_layer(pairs: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
     """The best test F1 of each concept at each layer (or source, or run): label, concept, category, n_instances, f1_per_domain.
 
-    pairs: label -> `Selected.pairs` (a row per concept that is scored). A concept that a label does not score has no row of that label.
+    pairs: label -> `BestPairs.pairs` (a row per concept that is scored). A concept that a label does not score has no row of that label.
     """
     schema = {
         "concept": pl.String,

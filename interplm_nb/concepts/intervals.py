@@ -94,7 +94,7 @@ def by_cluster(
 ) -> ClusterCounts:
     """Count chosen pairs by cluster, in one more pass over the proteins of `clusters`.
 
-    pairs: concept, feature (null: none, counts nothing), threshold (`Selected.pairs`, or `linked`); clusters: accession, cluster, of the test
+    pairs: concept, feature (null: none, counts nothing), threshold (`BestPairs.pairs`, or `linked`); clusters: accession, cluster, of the test
     split (`splits.filter(split="test")`). Overlapping instances are kept, as in `strict`.
     """
     pairs, accessions = pairs.sort("concept", maintain_order=True), clusters["accession"].to_list()

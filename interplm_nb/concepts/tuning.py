@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from interplm_nb.concepts.best_pairs import FOUND, is_amino_acid
 from interplm_nb.concepts.scores import ConceptScores
-from interplm_nb.concepts.selection import FOUND, is_amino_acid
 
 
 @dataclass(frozen=True)

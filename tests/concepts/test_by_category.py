@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from interplm_nb.concepts.best_pairs import PAIRS
 from interplm_nb.concepts.by_category import ALL, best_of_feature, by_category, by_layer, unlabelled
 from interplm_nb.concepts.links import LINKS
-from interplm_nb.concepts.selection import PAIRS
 
 LIMITS = (0.1, 0.3, 0.5)
 CATEGORY = {"Helix": "Helix", "Kinase": "Domain", "PH": "Domain", "Zinc": "Zinc finger"}

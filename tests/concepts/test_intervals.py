@@ -9,6 +9,7 @@ from numpy.testing import assert_array_equal
 
 from interplm_nb.activations import FeatureActivations
 from interplm_nb.annotations import Annotations
+from interplm_nb.concepts.best_pairs import strict
 from interplm_nb.concepts.count import count
 from interplm_nb.concepts.intervals import (
     INTERVALS,
@@ -18,7 +19,6 @@ from interplm_nb.concepts.intervals import (
     interval,
     pair_intervals,
 )
-from interplm_nb.concepts.selection import strict
 from interplm_nb.proteins import Proteins
 from tests.concepts.test_count import Block, DenseValues, GivenBlocks
 

@@ -15,17 +15,18 @@ import polars as pl
 from scipy.sparse import csc_array, csr_array
 
 from interplm_nb.annotations import Annotations
-from interplm_nb.concepts.controls.projection import Projection
-from interplm_nb.concepts.labels import Labels
-from interplm_nb.concepts.measures import Measures, measures
-from interplm_nb.concepts.selection import (
+from interplm_nb.concepts.best_pairs import (
     FOUND,
     FOUND_PAIRS,
     MEASURED,
     PAIRS,
-    Selected,
+    BestPairs,
+    best_thresholds,
     strictly_scored,
 )
+from interplm_nb.concepts.controls.projection import Projection
+from interplm_nb.concepts.labels import Labels
+from interplm_nb.concepts.measures import Measures, measures
 from interplm_nb.concepts.source import Source, check_source, joined
 from interplm_nb.embeddings import Embeddings
 
@@ -287,7 +288,7 @@ def _two_loops(
     return q
 
 
-def selected_probes(
+def probe_pairs(
     probes: Projection,
     embeddings: Embeddings,
     annotations: Annotations,
@@ -295,11 +296,11 @@ def selected_probes(
     test: Collection[str],
     min_instances: int = 10,
     n_levels: int = 50,
-) -> Selected:
-    """Each concept with its own probe; `selection.strict` for probes.
+) -> BestPairs:
+    """Each concept with its own probe; `best_pairs.strict` for probes.
 
     The threshold is the one with the best (f1_per_domain, f1) on validation, read on test. Scored
-    are the concepts of `selection.strict`: with at least `min_instances` instances in both splits;
+    are the concepts of `best_pairs.strict`: with at least `min_instances` instances in both splits;
     a concept without a probe counts 0. The `feature` is the probe's number in `probes.names`.
     Thresholds are tried at `n_levels` levels per concept: just below quantiles of the values of the
     residues that carry it on validation, and, but for residue-level concepts, half of them at
@@ -321,10 +322,7 @@ def selected_probes(
     )
     levels = on_validation.levels(n_levels)
     tried = on_validation.measures(levels, source, validation, features)
-    # Levels ascend, and argmax takes the first of equals: the lowest threshold.
-    best = np.where(
-        tried.f1_per_domain == tried.f1_per_domain.max(axis=1, keepdims=True), tried.f1, -1.0
-    ).argmax(axis=1)[:, None]
+    best = best_thresholds(tried)[:, None]
     thresholds = np.take_along_axis(levels, best, axis=1)
     read = on_test.measures(thresholds, source, test, features)
     columns: dict[str, Any] = {
@@ -343,7 +341,7 @@ def selected_probes(
     )
 
 
-def _selected(concepts: pl.DataFrame, chosen: pl.DataFrame, words: str) -> Selected:
+def _selected(concepts: pl.DataFrame, chosen: pl.DataFrame, words: str) -> BestPairs:
     chosen = chosen.select(pl.col(name).cast(PAIRS[name]) for name in chosen.columns)
     pairs = (
         concepts.join(chosen, on="concept", how="left")
@@ -352,7 +350,7 @@ def _selected(concepts: pl.DataFrame, chosen: pl.DataFrame, words: str) -> Selec
         .select(list(PAIRS))
     )
     both = pairs.filter(pl.col("validation_f1_per_domain") > FOUND, pl.col("f1_per_domain") > FOUND)
-    return Selected("strict", words, pairs, both.select(list(FOUND_PAIRS)), 0)
+    return BestPairs("strict", words, pairs, both.select(list(FOUND_PAIRS)), 0)
 
 
 class _Own(NamedTuple):
@@ -404,7 +402,7 @@ class _Own(NamedTuple):
     def levels(self, n: int) -> np.ndarray:
         """float32 [n_concepts, n], ascending: candidates for each concept's threshold.
 
-        See `selected_probes`.
+        See `probe_pairs`.
         """
         levels = np.empty((len(self.carried), n), np.float32)
         for c, (carried, tops) in enumerate(zip(self.carried, self.tops, strict=True)):

@@ -10,13 +10,13 @@ from scipy.sparse import csc_array
 from sklearn.linear_model import LogisticRegression
 
 from interplm_nb.annotations import Annotations
+from interplm_nb.concepts.best_pairs import PAIRS, BestPairs
 from interplm_nb.concepts.controls import linear_probe
 from interplm_nb.concepts.controls.dense import DenseBlock
-from interplm_nb.concepts.controls.linear_probe import linear_probes, selected_probes
+from interplm_nb.concepts.controls.linear_probe import linear_probes, probe_pairs
 from interplm_nb.concepts.controls.projection import Projected, Projection
 from interplm_nb.concepts.count import count
 from interplm_nb.concepts.intervals import by_cluster
-from interplm_nb.concepts.selection import PAIRS, Selected
 from interplm_nb.embeddings import Embeddings
 from interplm_nb.proteins import Proteins
 
@@ -89,8 +89,8 @@ def probes(embeddings: Embeddings, annotations: Annotations) -> Projection:
 
 
 @pytest.fixture(scope="module")
-def selected(probes: Projection, embeddings: Embeddings, annotations: Annotations) -> Selected:
-    return selected_probes(probes, embeddings, annotations, VALIDATION, TEST)
+def selected(probes: Projection, embeddings: Embeddings, annotations: Annotations) -> BestPairs:
+    return probe_pairs(probes, embeddings, annotations, VALIDATION, TEST)
 
 
 @pytest.mark.parametrize("l2", [1.0, 30.0])
@@ -189,7 +189,7 @@ def test_a_sample_finds_the_same_direction(
     assert a @ b / np.linalg.norm(a) / np.linalg.norm(b) > 0.95
 
 
-def test_a_planted_direction_is_found_on_test_and_noise_is_not(selected: Selected) -> None:
+def test_a_planted_direction_is_found_on_test_and_noise_is_not(selected: BestPairs) -> None:
     f1 = dict(selected.pairs.select("concept", "f1").iter_rows())
     assert f1["planted"] > 0.9
     assert (
@@ -211,7 +211,7 @@ def test_train_alone_is_fitted_on(
 
 
 def test_test_labels_change_figures_and_no_choice(
-    probes: Projection, embeddings: Embeddings, annotations: Annotations, selected: Selected
+    probes: Projection, embeddings: Embeddings, annotations: Annotations, selected: BestPairs
 ) -> None:
     table = annotations.table
     on_test = pl.col("accession").is_in(TEST) & (pl.col("concept") == "planted")
@@ -219,7 +219,7 @@ def test_test_labels_change_figures_and_no_choice(
         start=pl.when(on_test).then(1).otherwise("start"),
         end=pl.when(on_test).then(1).otherwise("end"),
     )
-    again = selected_probes(probes, embeddings, Annotations(moved, PROTEINS), VALIDATION, TEST)
+    again = probe_pairs(probes, embeddings, Annotations(moved, PROTEINS), VALIDATION, TEST)
     chosen = [
         "concept",
         "feature",
@@ -275,7 +275,7 @@ def test_thresholds_and_figures_are_those_of_the_slow_reading(
     source = probes.on(embeddings, PROTEINS)
     values = np.concatenate([b.values for b in source.blocks()])[:, probes.names.index(concept)]
     exact = (
-        selected_probes(probes, embeddings, annotations, VALIDATION, TEST, n_levels=3000)
+        probe_pairs(probes, embeddings, annotations, VALIDATION, TEST, n_levels=3000)
         .pairs.filter(concept=concept)
         .row(0, named=True)
     )
@@ -293,16 +293,16 @@ def test_thresholds_and_figures_are_those_of_the_slow_reading(
 
 
 def test_few_levels_come_near_the_best(
-    probes: Projection, embeddings: Embeddings, annotations: Annotations, selected: Selected
+    probes: Projection, embeddings: Embeddings, annotations: Annotations, selected: BestPairs
 ) -> None:
-    exact = selected_probes(probes, embeddings, annotations, VALIDATION, TEST, n_levels=3000)
+    exact = probe_pairs(probes, embeddings, annotations, VALIDATION, TEST, n_levels=3000)
     few, all_levels = (s.pairs["validation_f1_per_domain"].to_numpy() for s in (selected, exact))
     assert (few <= all_levels + 1e-12).all()
     assert_allclose(few, all_levels, atol=0.03)
 
 
 def test_the_scorer_and_the_intervals_count_the_same(
-    probes: Projection, embeddings: Embeddings, annotations: Annotations, selected: Selected
+    probes: Projection, embeddings: Embeddings, annotations: Annotations, selected: BestPairs
 ) -> None:
     source = probes.on(embeddings, PROTEINS)
     clusters = pl.DataFrame({"accession": TEST, "cluster": np.arange(len(TEST)) // 2})
@@ -326,7 +326,7 @@ CROWDED = [0.9, 0.9, 0.0, 0.5, *[0.9] * 8, *[0.01] * 28]
 
 def by_hand(
     path: Path, on_validation: list[float], on_test: list[float], n_levels: int = 50
-) -> Selected:
+) -> BestPairs:
     """One embedding dimension, whose value is the probe's."""
     arrays = {
         "V": np.array(on_validation, np.float32)[:, None],
@@ -341,7 +341,7 @@ def by_hand(
         table.with_columns(concept=pl.lit("c"), category=pl.lit("x"), level=pl.lit("instance")),
         HAND,
     )
-    return selected_probes(
+    return probe_pairs(
         probe, embeddings, annotations, ["V"], ["T"], min_instances=2, n_levels=n_levels
     )
 
@@ -430,7 +430,7 @@ def test_active_is_strictly_above_a_threshold() -> None:
 
 
 def test_a_concept_without_a_probe_counts_zero(
-    probes: Projection, embeddings: Embeddings, annotations: Annotations, selected: Selected
+    probes: Projection, embeddings: Embeddings, annotations: Annotations, selected: BestPairs
 ) -> None:
     assert selected.pairs["concept"].to_list() == ["noise", "only_test", "planted", "segments"]
     lacking = selected.pairs.filter(concept="only_test").row(0, named=True)
@@ -440,7 +440,7 @@ def test_a_concept_without_a_probe_counts_zero(
         lacking["f1_per_domain"],
         lacking["n_instances"],
     ) == (None, None, 0, len(TEST))
-    none = selected_probes(
+    none = probe_pairs(
         linear_probes(embeddings, annotations, TRAIN, ["amino_acid_K"]),
         embeddings,
         annotations,
@@ -449,9 +449,7 @@ def test_a_concept_without_a_probe_counts_zero(
     )
     assert none.mean_f1_per_domain == 0
     assert none.pairs["feature"].null_count() == none.pairs.height == 4
-    nothing = selected_probes(
-        probes, embeddings, annotations, VALIDATION, TEST, min_instances=10**6
-    )
+    nothing = probe_pairs(probes, embeddings, annotations, VALIDATION, TEST, min_instances=10**6)
     assert nothing.pairs.height == nothing.mean_f1_per_domain == 0
 
 
@@ -472,6 +470,6 @@ def test_what_does_not_fit_is_refused(
         ValueError,
         match=r"\(linear_probe\) was fitted on a PLM .*, layer 1; the embeddings are of a PLM .*, layer 2",
     ):
-        selected_probes(
+        probe_pairs(
             probes, embedded(tmp_path / "x", values, layer=2), annotations, VALIDATION, TEST
         )
