@@ -142,7 +142,7 @@ def test_relative_to_maxima_divides_and_a_dead_feature_is_zero(tmp_path, stored)
     np.testing.assert_array_equal(scaled.largest(), expected.max(0))
     assert scaled.mean_l0() == pytest.approx(np.count_nonzero(expected) / 18)
     np.testing.assert_array_equal(activations.of("P1").toarray(), values[4:13])
-    with pytest.raises(ValueError, match="have unit 'max' already"):
+    with pytest.raises(ValueError, match="already have unit 'max'"):
         scaled.relative_to(maxima)
 
 
@@ -216,7 +216,7 @@ def test_an_unfinished_store_leaves_nothing(tmp_path):
     with ActivationsWriter(tmp_path / "store", proteins, 3, ABOUT) as writer:
         writer.write(0, sparse.csr_array(np.ones((4, 3))))
     with (
-        pytest.raises(ValueError, match="4 residues were written, the proteins have 10"),
+        pytest.raises(ValueError, match="4 of 10 residues were written"),
         ActivationsWriter(tmp_path / "s", proteins, 3, ABOUT) as w,
     ):
         w.write(0, sparse.csr_array(np.ones((4, 3))))
@@ -268,7 +268,7 @@ def test_what_is_refused(tmp_path):
     proteins = proteins_of([10])
     store(tmp_path / "store", proteins, dense_values(10, 3, 0))
     with pytest.raises(
-        ValueError, match=r"on other proteins \(10 residues, .*than those given \(11 residues"
+        ValueError, match=r"on other proteins \(10 residues, .*than the given ones \(11 residues"
     ):
         FeatureActivations.open(tmp_path / "store", proteins_of([11]))
     with pytest.raises(FileNotFoundError, match="run the stage 'activations'"):
@@ -276,7 +276,7 @@ def test_what_is_refused(tmp_path):
     with pytest.raises(ValueError, match="9 rows, the proteins have 10 residues"):
         FeatureActivations.from_dense(np.zeros((9, 3)), proteins)
     activations = FeatureActivations.from_dense(np.eye(10), proteins)
-    with pytest.raises(ValueError, match="features are 0 to 9, not 10"):
+    with pytest.raises(ValueError, match="features are numbered 0 to 9; got 10"):
         activations.feature(10)
     with pytest.raises(ValueError, match=r"shape \(10,\), not \(3,\)"):
         activations.relative_to(np.ones(3))
@@ -285,7 +285,7 @@ def test_what_is_refused(tmp_path):
     with pytest.raises(ValueError, match="'raw' or 'max', not 'percent'"):
         FeatureActivations.from_dense(np.eye(10), proteins, "percent")  # pyright: ignore[reportArgumentType]
     with ActivationsWriter(tmp_path / "other", proteins, 3, ABOUT) as writer:
-        with pytest.raises(ValueError, match="row 0 comes next, not 5"):
+        with pytest.raises(ValueError, match="row 0 is next, not 5"):
             writer.write(5, sparse.csr_array((2, 3)))
         with pytest.raises(
             ValueError, match=r"shape \(2, 4\) at row 0 does not fit 10 residues x 3 features"
@@ -296,9 +296,9 @@ def test_what_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        (np.full((10, 3), np.nan), "hold NaN or infinity"),
-        (np.full((10, 3), np.inf), "hold NaN or infinity"),
-        (np.full((10, 3), -0.5), r"are 0 or more, but -0\.5 is among them"),
+        (np.full((10, 3), np.nan), "contain NaN or infinity"),
+        (np.full((10, 3), np.inf), "contain NaN or infinity"),
+        (np.full((10, 3), -0.5), r"must be 0 or more, but -0\.5 is among them"),
         (np.zeros((11, 3)), "have 11 rows, the proteins have 10 residues"),
     ],
 )

@@ -176,7 +176,7 @@ def test_another_kind_of_file_is_refused(tmp_path: Path) -> None:
     write_parquet(
         pl.DataFrame({"a": [1]}), tmp_path / "scores.parquet", {"type": "Proteins", "version": 1}
     )
-    with pytest.raises(ValueError, match=r"wanted ConceptScores.scores version 1, found Proteins"):
+    with pytest.raises(ValueError, match=r"expected ConceptScores.scores version 1, found Proteins"):
         ConceptScores.load(tmp_path, "test", "strict")
     with pytest.raises(FileNotFoundError, match="run the stage"):
         ConceptScores.load(tmp_path / "nowhere", "test", "strict")

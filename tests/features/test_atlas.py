@@ -109,6 +109,6 @@ def test_the_first_that_umap_takes_and_vectors_that_are_equal_or_zero() -> None:
 def test_arrays_that_do_not_fit_are_refused(decoder: np.ndarray, alive: np.ndarray) -> None:
     with pytest.raises(
         ValueError,
-        match=r"an atlas takes decoder vectors \[n_features, d_in\] and a bool per feature, not \(3,",
+        match=r"an atlas needs decoder vectors \[n_features, d_in\] and one bool per feature, not \(3,",
     ):
         atlas(decoder, alive)
