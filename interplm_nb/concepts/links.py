@@ -1,4 +1,6 @@
-"""Which features speak for which concepts, and how much to believe each: what is needed to name the features of a new sequence."""
+"""Features linked to concepts, with calibrated confidence: what names the features of a
+sequence.
+"""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -40,8 +42,8 @@ LINKS = {
 and what follows describe the test split."""
 
 PER_STEP, CLUSTERS_PER_STEP = 100, 30
-"""Residues, and homology clusters that they are of, behind each step of a confidence, at least: with fewer, the strongest residues of train, or
-those of one family, would make a sure thing of chance."""
+"""Minimum residues and homology clusters per step of a confidence. With fewer, the strongest
+residues of train, or those of one family, would be overconfident by chance."""
 
 KNOTS: dict[str, Any] = {
     "concept": pl.String,
@@ -54,15 +56,23 @@ KNOTS: dict[str, Any] = {
 def linked(
     validation: ConceptScores, test: ConceptScores, concepts: Collection[str], min_f1: float
 ) -> pl.DataFrame:
-    """`ranked_pairs` with the columns of `LINKS`."""
+    """All features that match these concepts on validation: `ranked_pairs` with columns `LINKS`."""
     return ranked_pairs(validation, test, concepts, min_f1).select(LINKS.keys())
 
 
 @dataclass(frozen=True)
 class ConceptLinks:
-    """Pairs of concept and feature, and for each what an activation is worth.
+    """Pairs of concept and feature, each with the calibrated confidence of an activation.
 
-    table: columns of `LINKS`, and more (such as q_value). knots: concept, feature, score (activation in unit "max"), confidence.
+    `table` has the columns of `LINKS` and others (such as q_value). `knots`: concept, feature,
+    score (activation in unit "max"), confidence.
+
+    Examples
+    --------
+    >>> knots = {"concept": "Helix", "feature": 3, "score": [0.2, 1.0], "confidence": [0.5, 0.9]}
+    >>> links = ConceptLinks(pl.DataFrame(schema=LINKS), pl.DataFrame(knots, schema=KNOTS))
+    >>> links.confidence("Helix", 3, np.array([0.0, 0.6, 1.0])).round(2).tolist()
+    [0.0, 0.7, 0.9]
     """
 
     table: pl.DataFrame
@@ -72,9 +82,11 @@ class ConceptLinks:
     def fit(
         cls, table: pl.DataFrame, source: Source, annotations: Annotations, clusters: pl.DataFrame
     ) -> Self:
-        """Calibrate each pair: P(a residue carries the concept | activation), where the feature is active, each homology cluster counting the same.
+        """Calibrate each pair: P(a residue carries the concept | activation).
 
-        clusters: accession, cluster, of train. A pair whose feature is never active there has no knots, and confidence 0.
+        Fitted where the feature is active, with equal weight for each homology cluster. `clusters`:
+        accession, cluster, of train. A pair whose feature is never active there has no knots, and
+        confidence 0.
         """
         check_source(source, annotations)
         accessions = clusters["accession"].to_list()
@@ -114,7 +126,10 @@ class ConceptLinks:
         }
 
     def confidence(self, concept: str, feature: int, values: np.ndarray) -> np.ndarray:
-        """float64: the calibrated probability that a residue with such an activation (unit "max") carries the concept; 0 where it is silent."""
+        """float64: calibrated probability that a residue carries the concept, by activation.
+
+        `values` in unit "max"; 0 where the feature is silent.
+        """
         if (concept, feature) not in self._calibrations:
             return np.zeros(np.shape(values))
         return np.where(
@@ -122,7 +137,10 @@ class ConceptLinks:
         )
 
     def save(self, folder: Path, about: Mapping[str, Any]) -> None:
-        """Write `links.parquet` and `calibration.parquet` into a source's folder; `about` (PLM, layer, sequences, ...) joins their records."""
+        """Write `links.parquet` and `calibration.parquet` into a source's folder.
+
+        `about` (PLM, layer, sequences, ...) is added to their records.
+        """
         write_parquet(
             self.table, folder / "links.parquet", {**about, "type": "ConceptLinks", "version": 1}
         )
