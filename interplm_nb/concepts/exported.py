@@ -144,12 +144,12 @@ def read_exported(path: Path) -> Exported:
     ]
     if not head or head[0] != f"type: {json.dumps(TYPE)}":
         raise ValueError(
-            f"{path}: expected a {TYPE}, as its first line says; found {lines[0][:60]!r}"
+            f"{path}: expected an {TYPE}, as its first line says; found {lines[0][:60]!r}"
         )
     record = dict(_line(path, line) for line in head)
     if record.pop("version", None) != VERSION:
         raise ValueError(
-            f"{path}: not version {VERSION} of a {TYPE}; export it again with this package"
+            f"{path}: not version {VERSION} of an {TYPE}; export it again with this package"
         )
     matches = [(key, match) for key in record if (match := _COLUMN.fullmatch(key))]
     explained = {match[1]: record.pop(key) for key, match in matches}

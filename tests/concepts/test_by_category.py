@@ -84,7 +84,9 @@ def test_links_of_another_source_are_refused() -> None:
             "f1_per_domain": [0.9],
         }
     )
-    with pytest.raises(ValueError, match="name feature 7, `alive` has 6; give both of one source"):
+    with pytest.raises(
+        ValueError, match="name feature 7, but alive has 6 features; pass both from one source"
+    ):
         unlabelled(links, np.ones(6, bool))
 
 

@@ -81,7 +81,7 @@ def test_it_is_level_outside_the_scores_it_has_seen():
     ("scores", "labels", "words"),
     [
         ([], [], "one or more scores"),
-        ([1.0], [True, False], r"\(1,\) scores, \(2,\) labels"),
+        ([1.0], [True, False], r"\(1,\) scores and \(2,\) labels"),
         ([np.nan], [True], "1 of 1 scores are not finite"),
     ],
 )

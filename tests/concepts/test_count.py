@@ -260,7 +260,7 @@ def test_no_annotations_and_no_proteins_give_counts_of_nothing() -> None:
 def test_raw_activations_are_refused_with_the_way_out() -> None:
     raw = FeatureActivations.from_dense(np.ones((18, 1)), PROTEINS, "raw")
     with pytest.raises(
-        ValueError, match=r"fraction of each feature's maximum.*relative_to\(maxima\)"
+        ValueError, match=r"fractions of each feature's maximum.*relative_to\(maxima\)"
     ):
         count(raw, annotated([("A", "Helix", 1, 1, 1)]))
 
@@ -279,7 +279,7 @@ def test_strangers_are_refused() -> None:
 @pytest.mark.parametrize(
     ("thresholds", "message"),
     [
-        ((), "needs one threshold or more"),
+        ((), "needs one or more thresholds"),
         ((-0.1, 0.5), r"from 0 to below 1 as float32.*not \(-0\.1, 0\.5\)"),
         ((0.5, 1.0), "from 0 to below 1"),
         ((0.5, 1 - 1e-9), "from 0 to below 1 as float32"),
@@ -316,18 +316,21 @@ class GivenBlocks:
 @pytest.mark.parametrize(
     ("blocks", "message"),
     [
-        ([(0, 18, 3)], r"a block at row 0 has shape \(18, 3\); this source's blocks are \[n, 2\]"),
+        (
+            [(0, 18, 3)],
+            r"a block at row 0 has shape \(18, 3\); this source's blocks must be \[n, 2\]",
+        ),
         (
             [(0, 17, 2)],
-            r"rows 0 to 17 \(excluded\) is not whole proteins.*not aligned to its Proteins\(4 proteins, 18 residues",
+            r"rows 0 to 17 \(excluded\) does not hold whole proteins.*not aligned to its Proteins\(4 proteins, 18 residues",
         ),
-        ([(1, 17, 2)], r"rows 1 to 18 \(excluded\) is not whole proteins"),
-        ([(0, 19, 2)], r"rows 0 to 19 \(excluded\) is not whole proteins"),
-        ([(18, 5, 2)], r"rows 18 to 23 \(excluded\) is not whole proteins"),
-        ([(-10, 10, 2)], r"rows -10 to 0 \(excluded\) is not whole proteins"),
+        ([(1, 17, 2)], r"rows 1 to 18 \(excluded\) does not hold whole proteins"),
+        ([(0, 19, 2)], r"rows 0 to 19 \(excluded\) does not hold whole proteins"),
+        ([(18, 5, 2)], r"rows 18 to 23 \(excluded\) does not hold whole proteins"),
+        ([(-10, 10, 2)], r"rows -10 to 0 \(excluded\) does not hold whole proteins"),
         ([(0, 10, 2), (0, 10, 2)], "each once"),
         ([(10, 8, 2), (0, 10, 2)], "in order"),
-        ([(0, 10, 2)], "gave no values for 3 of the 4 proteins asked for, such as 'A'"),
+        ([(0, 10, 2)], "gave no values for 3 of the 4 requested proteins, such as 'A'"),
     ],
 )
 @pytest.mark.parametrize("made", [np.ones, csr_array])
@@ -342,7 +345,7 @@ def test_blocks_that_do_not_fit_the_residue_axis_are_refused(
 
 
 def test_blocks_of_proteins_that_were_not_asked_for_are_refused() -> None:
-    with pytest.raises(ValueError, match="among those asked for"):
+    with pytest.raises(ValueError, match="of the requested ones"):
         count(
             GivenBlocks([Block(0, np.ones((18, 2), np.float32))]),
             annotated([("A", "Helix", 1, 1, 1)]),
@@ -357,7 +360,7 @@ def test_values_that_are_no_numbers_are_refused(made: Callable[..., Any], odd: f
     values[12, 1] = odd
     with pytest.raises(
         ValueError,
-        match="the block at row 10 hold NaN or infinity; look at the embeddings and weights",
+        match="the block at row 10 contain NaN or infinity; check the embeddings and weights",
     ):
         count(
             GivenBlocks([Block(0, made(values[:10])), Block(10, made(values[10:]))]),
@@ -436,7 +439,7 @@ def test_an_instance_on_two_proteins_is_refused() -> None:
 
 
 def test_an_unknown_overlap_is_refused() -> None:
-    with pytest.raises(ValueError, match="overlap is 'keep' or 'overwrite', not 'last'"):
+    with pytest.raises(ValueError, match="overlap must be 'keep' or 'overwrite', not 'last'"):
         count(
             sparse(np.ones((18, 1), np.float32), PROTEINS),
             Annotations.empty(PROTEINS),

@@ -102,9 +102,9 @@ def test_other_columns_pass_through_and_every_column_is_explained(tmp_path) -> N
         (
             links({}).with_columns(pl.lit(1).alias("q value")),
             {},
-            r"names without blanks; leave out q value",
+            r"names without spaces; leave out q value",
         ),
-        (links({}), {"a key": 1}, "keys of the header are names such as plm_revision, not 'a key'"),
+        (links({}), {"a key": 1}, "header keys must be names such as plm_revision, not 'a key'"),
     ],
 )
 def test_what_tsv_cannot_hold_is_refused(tmp_path, table, about, text) -> None:
@@ -116,13 +116,13 @@ def test_what_tsv_cannot_hold_is_refused(tmp_path, table, about, text) -> None:
 def test_other_and_damaged_files_are_refused(tmp_path) -> None:
     path = tmp_path / "t.tsv"
     path.write_text("feature\tconcept\n")
-    with pytest.raises(ValueError, match="whose first line says so; found 'feature"):
+    with pytest.raises(ValueError, match="as its first line says; found 'feature"):
         read_exported(path)
     write_exported(links({}, {"feature": 4}), path, {})
     whole = path.read_text()
     path.write_text(whole[: whole.rindex("\n4\t") + 1])
     with pytest.raises(
-        ValueError, match="the header says 2 pairs, 1 are there; the file was cut off"
+        ValueError, match="the header says 2 pairs, but there are 1; the file was cut off"
     ):
         read_exported(path)
     path.write_text(whole.replace("# version: 1", "# version: 9"))

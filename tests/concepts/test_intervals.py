@@ -227,6 +227,7 @@ def test_what_cannot_be_counted_is_refused() -> None:
 def test_values_that_are_not_of_the_proteins_asked_for_are_refused() -> None:
     source = GivenBlocks([Block(0, np.ones((PROTEINS.n_residues, 4), np.float32))], PROTEINS, 4)
     with pytest.raises(
-        ValueError, match="is not whole proteins among those asked for, each once and in order"
+        ValueError,
+        match="does not hold whole proteins of the requested ones, each once and in order",
     ):
         by_cluster(source, annotated(0), PAIRS, CLUSTERS)

@@ -213,9 +213,9 @@ def test_a_feature_of_a_place_beats_the_shift_but_not_the_exchange() -> None:
 
 def test_what_cannot_be_tested_is_refused() -> None:
     assert significance(activations(1), annotated(1), PAIRS.clear(), TEST, 5).height == 0
-    with pytest.raises(ValueError, match="takes draws and proteins; there are 0 and 12"):
+    with pytest.raises(ValueError, match="needs draws and proteins, not 0 and 12"):
         significance(activations(1), annotated(1), PAIRS, TEST, 0)
-    with pytest.raises(ValueError, match="takes draws and proteins; there are 5 and 0"):
+    with pytest.raises(ValueError, match="needs draws and proteins, not 5 and 0"):
         significance(activations(1), annotated(1), PAIRS, TEST.clear(), 5)
     with pytest.raises(ValueError, match=r"the annotations lack \['Turn'\]"):
         significance(
