@@ -461,7 +461,7 @@ def test_what_does_not_fit_is_refused(
     tmp_path: Path,
 ) -> None:
     with pytest.raises(
-        ValueError, match="none of the 1 concepts is on the 20 proteins that probes are fitted on"
+        ValueError, match="none of the 1 concepts occurs on the 20 proteins to fit probes on"
     ):
         linear_probes(embeddings, annotations, TRAIN, ["only_test"])
     with pytest.raises(ValueError, match="embeds other proteins"):

@@ -52,7 +52,7 @@ def test_moments_are_the_mean_and_covariance_of_the_rows(
     x = embeddings[ROWS].astype(np.float64)
     assert_allclose(moments.mean, x.mean(axis=0), rtol=1e-12)
     assert_allclose(moments.covariance, np.cov(x.T, bias=True), rtol=1e-9)
-    with pytest.raises(ValueError, match="a covariance needs at least two residues; 1 given"):
+    with pytest.raises(ValueError, match="a covariance needs at least two residues; got 1"):
         Moments.of(embeddings, ROWS[:1])
 
 
@@ -321,7 +321,7 @@ def test_the_wrong_company_is_refused_with_both_names(
         found.on(embedded(tmp_path / "y", embeddings[:], layer=2), PROTEINS)
     with pytest.raises(ValueError, match="embeds other proteins"):
         found.on(embeddings, PROTEINS.select(TRAIN))
-    with pytest.raises(ValueError, match=r"W is \[d_in, n_features\].*they are \(4, 3\)"):
+    with pytest.raises(ValueError, match=r"W must be \[d_in, n_features\].*got \(4, 3\)"):
         Projected(embeddings, np.zeros((4, 3)), np.zeros(3))
     with pytest.raises(
         ValueError,

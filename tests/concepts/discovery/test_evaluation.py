@@ -190,7 +190,7 @@ def test_what_cannot_be_evaluated_is_refused() -> None:
     annotations = WORLD.annotations()
     with pytest.raises(ValueError, match=r"above 0 and below 1, not 1\.5"):
         hide_and_refind(WORLD.source, annotations, WORLD.splits, share=1.5)
-    with pytest.raises(ValueError, match="by 'protein' or by 'cluster', not by 'family'"):
+    with pytest.raises(ValueError, match="hidden by 'protein' or 'cluster', not by 'family'"):
         hide_and_refind(WORLD.source, annotations, WORLD.splits, by="family")  # pyright: ignore[reportArgumentType]
     with pytest.raises(
         ValueError, match=r"no feature reaches an F1 of 1\.1 .*lower min_f1 or min_instances"
