@@ -1,9 +1,12 @@
-"""Feature activations: what is written is what is read, by protein and by feature, and in blocks."""
+"""Feature activations: what is written is what is read, by protein and by feature, and in
+blocks.
+"""
 
 import errno
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -243,7 +246,8 @@ def test_a_full_disk_leaves_nothing_and_says_how_much_is_needed(tmp_path, monkey
     with (
         pytest.raises(
             OSError,
-            match=r"full after 10 of 10 residues and nothing was kept; make room for about 0\.0 GiB",
+            match=r"full after 10 of 10 residues and nothing was kept; "
+            r"make room for about 0\.0 GiB",
         ) as caught,
         ActivationsWriter(tmp_path / "store", proteins, 3, ABOUT) as writer,
     ):
@@ -283,7 +287,8 @@ def test_what_is_refused(tmp_path):
     with pytest.raises(ValueError, match="0 or more"):
         FeatureActivations.from_dense(-np.eye(10), proteins)
     with pytest.raises(ValueError, match="'raw' or 'max', not 'percent'"):
-        FeatureActivations.from_dense(np.eye(10), proteins, "percent")  # pyright: ignore[reportArgumentType]
+        unit: Any = "percent"
+        FeatureActivations.from_dense(np.eye(10), proteins, unit)
     with ActivationsWriter(tmp_path / "other", proteins, 3, ABOUT) as writer:
         with pytest.raises(ValueError, match="row 0 is next, not 5"):
             writer.write(5, sparse.csr_array((2, 3)))
@@ -340,7 +345,8 @@ import sys
 from pathlib import Path
 from interplm_nb.activations import FeatureActivations
 from interplm_nb.proteins import Proteins
-rows, values = FeatureActivations.open(Path(sys.argv[1]), Proteins.from_sequences({"P0": "A" * 10})).feature(1)
+proteins = Proteins.from_sequences({"P0": "A" * 10})
+rows, values = FeatureActivations.open(Path(sys.argv[1]), proteins).feature(1)
 assert len(rows) == 10
 sys.exit("pandas" in sys.modules)
 """
@@ -367,7 +373,8 @@ with ActivationsWriter(Path(sys.argv[1]), proteins, 4096, {}) as writer:
     before = memory()
     for first in range(0, 150_000, 5_000):
         features = np.sort(rng.integers(0, 4096, (5_000, 40)), axis=1)
-        block = sparse.csr_array((rng.random(200_000, dtype=np.float32), features.ravel(), np.arange(0, 200_001, 40)), shape=(5_000, 4096))
+        values, ends = rng.random(200_000, dtype=np.float32), np.arange(0, 200_001, 40)
+        block = sparse.csr_array((values, features.ravel(), ends), shape=(5_000, 4096))
         writer.write(first, block)
     writer.finish()
 print((memory() - before) // 1024)

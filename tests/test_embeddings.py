@@ -237,7 +237,10 @@ def test_from_arrays(tmp_path, stored, caplog):
 
 def test_from_arrays_checks_what_it_is_given(tmp_path):
     arrays = arrays_of(values_of(PROTEINS))
-    give = lambda arrays: Embeddings.from_arrays(tmp_path / "e", PROTEINS, arrays, "theirs", 7)  # noqa: E731
+
+    def give(arrays):
+        Embeddings.from_arrays(tmp_path / "e", PROTEINS, arrays, "theirs", 7)
+
     with pytest.raises(ValueError, match="1 of 4 proteins have no array, such as 'P3'"):
         give({k: v for k, v in arrays.items() if k != "P3"})
     with pytest.raises(

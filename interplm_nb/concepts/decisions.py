@@ -83,9 +83,7 @@ class Figures(NamedTuple):
 
 
 def figures(tp: int, called: int, n_positive: int, n: int, auprc: float) -> Figures:
-    """From counts: called examples, and those of them that carry the label (tp), among n examples
-    with n_positive that do.
-    """
+    """Figures from counts: n examples, n_positive with the label, called, and called with it (tp)."""
     correct_negatives = n - n_positive - (called - tp)
     recalls = _share(tp, n_positive), _share(correct_negatives, n - n_positive)
     accuracy, f1 = _share(tp + correct_negatives, n), _share(2 * tp, called + n_positive)

@@ -29,7 +29,7 @@ EXPLAINED = {
     "concept": "name of the concept",
     "category": "category of the concept",
     "level": "what recall_per_domain counts: instances (instance) or residues (residue)",
-    "threshold": "residues above this fraction of the feature's maximum are active; from validation",
+    "threshold": "residues above this fraction of the feature's maximum are active (by validation)",
     "test_threshold": "the same, chosen again on test (published convention only)",
     "validation_f1_per_domain": "f1_per_domain on validation, by which the pair was chosen",
     "validation_f1": "f1 on validation",

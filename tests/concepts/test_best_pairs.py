@@ -1,4 +1,4 @@
-"""Selection against loops over all rows of the score table."""
+"""Best pairs against loops over all rows of the score table."""
 
 from typing import Any
 

@@ -1,4 +1,6 @@
-"""Calibration against scikit-learn's and the definition of isotonic regression; reliability by hand."""
+"""Calibration against scikit-learn's and the definition of isotonic regression; reliability by
+hand.
+"""
 
 import numpy as np
 import pytest
@@ -15,7 +17,8 @@ def test_it_is_the_best_function_that_never_falls(examples: list[tuple[int, bool
     scores, labels = (np.array(column) for column in zip(*examples, strict=True))
     found = Calibration.fit(scores, labels)(scores)
     order = np.unique(scores)
-    # Min-max formula of isotonic regression: max over a <= s of min over b >= s of the mean label between a and b.
+    # Min-max formula of isotonic regression: max over a <= s of min over b >= s of the mean label
+    # between a and b.
     best = {
         s: max(
             min(labels[(scores >= a) & (scores <= b)].mean() for b in order if b >= s)

@@ -1,4 +1,6 @@
-"""The counts against their definition: three loops over concepts, features and thresholds, and sets of rows."""
+"""The counts against their definition: three loops over concepts, features and thresholds, and sets
+of rows.
+"""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -119,7 +121,7 @@ def some_annotations(draw: st.DrawFn) -> Annotations:
     return annotated(rows)
 
 
-# The thresholds themselves are drawn: a `>=` in place of `>` survives values that never equal one.
+# The thresholds themselves are drawn: a `>=` instead of `>` survives values that never equal one.
 VALUES = st.lists(
     st.sampled_from([0.0, 0.1, 0.15, 0.2, 0.5, 0.55, 0.6, 0.8, 0.9, 1.0, 1.3]),
     min_size=18 * N_FEATURES,
@@ -221,14 +223,16 @@ def test_a_value_that_equals_a_threshold_is_not_above_it(made: Callable[..., Any
 def test_overlapping_instances_are_both_found_unless_overwritten() -> None:
     annotations = annotated([("C", "Helix", 1, 4, 1), ("C", "Helix", 1, 6, 2)])
     values = np.zeros((18, 1), np.float32)
-    # Position 2 is under both, position 6 under the second alone: overwritten, both belong to the second.
+    # Position 2 is under both, position 6 under the second alone: overwritten, both belong to the
+    # second.
     values[[1, 5]] = 1
     kept, overwritten = (
         count(sparse(values, PROTEINS), annotations, overlap=o) for o in ("keep", "overwrite")
     )
     assert kept.instance_hits[0, 0].tolist() == [2] * 5
     assert overwritten.instance_hits[0, 0].tolist() == [1] * 5
-    # The overwritten instance still counts below the line, as in the reference (the highest running number).
+    # The overwritten instance still counts below the line, as in the reference (the highest running
+    # number).
     assert overwritten.concepts["n_instances"].to_list() == [2]
 
 
@@ -322,7 +326,8 @@ class GivenBlocks:
         ),
         (
             [(0, 17, 2)],
-            r"rows 0 to 17 \(excluded\) does not hold whole proteins.*not aligned to its Proteins\(4 proteins, 18 residues",
+            r"rows 0 to 17 \(excluded\) does not hold whole proteins.*"
+            r"not aligned to its Proteins\(4 proteins, 18 residues",
         ),
         ([(1, 17, 2)], r"rows 1 to 18 \(excluded\) does not hold whole proteins"),
         ([(0, 19, 2)], r"rows 0 to 19 \(excluded\) does not hold whole proteins"),

@@ -1,4 +1,6 @@
-"""The table for publication: what is written is what is read, whatever the texts hold; and another tool reads it too."""
+"""The table for publication: what is written is what is read, whatever the texts hold; and another
+tool reads it too.
+"""
 
 import csv
 from typing import Any
@@ -13,9 +15,20 @@ from interplm_nb.concepts.exported import read_exported, write_exported
 from interplm_nb.concepts.links import LINKS
 
 ROW: dict[str, Any] = {
-    "concept": "Helix", "category": "Helix", "level": "instance", "feature": 3, "threshold": 0.15, "validation_f1_per_domain": 0.6,
-    "n_residues": 40, "n_instances": 5, "precision": 0.1, "recall": 1 / 3, "recall_per_domain": 0.8, "f1": 0.2, "f1_per_domain": 0.7,
-}  # fmt: skip
+    "concept": "Helix",
+    "category": "Helix",
+    "level": "instance",
+    "feature": 3,
+    "threshold": 0.15,
+    "validation_f1_per_domain": 0.6,
+    "n_residues": 40,
+    "n_instances": 5,
+    "precision": 0.1,
+    "recall": 1 / 3,
+    "recall_per_domain": 0.8,
+    "f1": 0.2,
+    "f1_per_domain": 0.7,
+}
 ABOUT = {
     "convention": "strict",
     "plm": "a model, named oddly\n# so",
@@ -129,5 +142,5 @@ def test_other_and_damaged_files_are_refused(tmp_path) -> None:
     with pytest.raises(ValueError, match="not version 1 of an"):
         read_exported(path)
     path.write_text(whole.replace("# pairs: 2", "# pairs: two"))
-    with pytest.raises(ValueError, match="no value of the header can be read from 'pairs: two'"):
+    with pytest.raises(ValueError, match="the header line 'pairs: two' cannot be read"):
         read_exported(path)

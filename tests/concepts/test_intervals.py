@@ -1,4 +1,6 @@
-"""Counts by cluster against counts of each cluster alone, and intervals against resampled proteins."""
+"""Counts by cluster against counts of each cluster alone, and intervals against resampled
+proteins.
+"""
 
 import numpy as np
 import polars as pl
@@ -166,7 +168,7 @@ def test_a_pair_has_the_figures_of_its_resamples() -> None:
 
 
 def one_pair(counts: ClusterCounts, p: int, weights: np.ndarray) -> float | None:
-    """f1_per_domain of a pair where each cluster is there as often as its weight; None without the concept."""
+    """f1_per_domain of a pair with clusters repeated by weight; None without the concept."""
     tp, active, hits, n_residues, n_instances = (
         int((a[p] * weights).sum())
         for a in (
@@ -188,8 +190,13 @@ def test_a_pair_whose_concept_no_resample_holds_has_no_bounds() -> None:
     none = np.zeros((1, 2), int)
     counts = ClusterCounts(("a",), (7,), (0, 1), np.array([False]), none, none, none, none, none)
     assert pair_intervals(counts, 10).row(0, named=True) == dict.fromkeys(INTERVALS) | {
-        "concept": "a", "feature": 7, "n_resamples": 0, "f1_per_domain": 0, "precision": 0, "recall_per_domain": 0
-    }  # fmt: skip
+        "concept": "a",
+        "feature": 7,
+        "n_resamples": 0,
+        "f1_per_domain": 0,
+        "precision": 0,
+        "recall_per_domain": 0,
+    }
 
 
 def test_a_source_does_not_differ_from_itself_and_differences_are_paired() -> None:

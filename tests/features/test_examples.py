@@ -156,7 +156,7 @@ def test_a_mask_of_other_residues_or_of_rows_is_refused() -> None:
 
 
 def sample_by_turns(table: pl.DataFrame, n: int, bins: int) -> list[int]:
-    """How many each bin gives, the strongest bin first: one each in turn, until there are n or none is left."""
+    """How many proteins each bin gives, strongest bin first: one each in turn, up to n."""
     largest = table["maximum"].cast(float).max()
     left = [0] * bins
     for maximum in table["maximum"].cast(float):

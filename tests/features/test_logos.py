@@ -92,7 +92,7 @@ def test_a_uniform_background_gives_the_entropy_of_schneider() -> None:
 
 
 def test_letters_drawn_from_the_background_have_about_no_information() -> None:
-    """The correction is the bias: without it, 200 letters of chance would show a fourteenth of a bit."""
+    """The correction equals the bias: without it, 200 random letters would show 1/14 bit."""
     rng = np.random.default_rng(0)
     letters = rng.choice(list(AMINO_ACIDS), (200, 4000), p=BACKGROUND)
     found = position_weights(["".join(row) for row in letters])

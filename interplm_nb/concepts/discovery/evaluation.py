@@ -225,7 +225,7 @@ def _pairs(
         for name in enough
         if not is_amino_acid(name) and (concepts is None or name in concepts)
     ]
-    # Validation is passed in place of test, whose figures are not needed here.
+    # Validation is passed as test too: no test figures are needed here.
     links = linked(scores, scores, names, min_f1)
     if links.height == 0:
         raise ValueError(

@@ -74,7 +74,7 @@ def with_evidence(
     structures: Mapping[str, Path],
     examples: int = EXAMPLES,
 ) -> pl.DataFrame:
-    """`discover.candidates` with the columns of `EVIDENCE`, null if there is none.
+    """`discover.candidates` with the columns of `EVIDENCE`, null where missing.
 
     - sites, positions: all sites of the pair on this protein without the label, and the positions
       of their maxima ("12-30;45-60" and "17;52").

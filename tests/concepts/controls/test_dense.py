@@ -112,7 +112,7 @@ def test_what_does_not_fit_is_refused(embeddings: Embeddings) -> None:
         match=r"minimum must be one finite value per feature, shape \(3,\), not shape \(2,\)",
     ):
         DenseSource(embeddings, PROTEINS, zeros[:2], ones)
-    with pytest.raises(ValueError, match="maximum is one finite value"):
+    with pytest.raises(ValueError, match="maximum must be one finite value"):
         DenseSource(embeddings, PROTEINS, zeros, ones * np.nan)
     with pytest.raises(ValueError, match="feature 0 has a maximum below its minimum"):
         DenseSource(embeddings, PROTEINS, ones, zeros)

@@ -1,4 +1,6 @@
-"""Linear probes against scikit-learn, and their thresholds and figures against the slow, obvious reading."""
+"""Linear probes against scikit-learn, and their thresholds and figures against the slow, obvious
+reading.
+"""
 
 from pathlib import Path
 
@@ -39,7 +41,9 @@ def embedded(path: Path, values: np.ndarray, layer: int = 1) -> Embeddings:
 
 
 def annotated(values: np.ndarray, seed: int = 1) -> Annotations:
-    """planted: residues far along a direction; segments: runs of three residues around some of those; noise: any residues."""
+    """planted: residues far along a direction; segments: runs of three residues around some of
+    those; noise: any residues.
+    """
     rng = np.random.default_rng(seed)
     far = np.asarray(values - [0, 0, 0, 0, 0, 50]) @ DIRECTION > 3
     segments = []
@@ -159,7 +163,9 @@ def test_what_a_gigabyte_does_not_hold_is_sampled_and_said(
 def test_a_rough_beginning_ends_at_the_same_probes(
     embeddings: Embeddings, annotations: Annotations, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fit = lambda: linear_probes(embeddings, annotations, TRAIN, max_iter=200, tolerance=1e-9)  # noqa: E731
+    def fit() -> Projection:
+        return linear_probes(embeddings, annotations, TRAIN, max_iter=200, tolerance=1e-9)
+
     exact = fit()
     monkeypatch.setattr(linear_probe, "_CURVED", 100)
     scale = np.abs(exact.W).max()
@@ -271,7 +277,9 @@ def slow(
 def test_thresholds_and_figures_are_those_of_the_slow_reading(
     probes: Projection, embeddings: Embeddings, annotations: Annotations, concept: str
 ) -> None:
-    """With a level for every residue that carries the concept, the threshold is the best of all there are."""
+    """With a level for every residue that carries the concept, the threshold is the best of all
+    there are.
+    """
     source = probes.on(embeddings, PROTEINS)
     values = np.concatenate([b.values for b in source.blocks()])[:, probes.names.index(concept)]
     exact = (
@@ -347,7 +355,9 @@ def by_hand(
 
 
 def test_of_equal_thresholds_the_one_with_the_higher_residue_f1(tmp_path: Path) -> None:
-    """Above 0.9: precision 1, half of the instances. Above 0.5: precision 1/2, all instances. Residue F1 4/6 against 6/10."""
+    """Above 0.9: precision 1, half of the instances. Above 0.5: precision 1/2, all instances.
+    Residue F1 4/6 against 6/10.
+    """
     pair = by_hand(tmp_path / "x", GOOD, GOOD).pairs.row(0, named=True)
     assert pair["threshold"] == np.nextafter(np.float32(0.9), np.float32(0))
     figures = {
@@ -468,7 +478,8 @@ def test_what_does_not_fit_is_refused(
         linear_probes(embeddings, annotations.of(PROTEINS.select(TRAIN)), TRAIN)
     with pytest.raises(
         ValueError,
-        match=r"\(linear_probe\) was fitted on a PLM .*, layer 1; the embeddings are of a PLM .*, layer 2",
+        match=r"\(linear_probe\) was fitted on a PLM .*, layer 1; "
+        r"the embeddings are of a PLM .*, layer 2",
     ):
         probe_pairs(
             probes, embedded(tmp_path / "x", values, layer=2), annotations, VALIDATION, TEST

@@ -1,4 +1,6 @@
-"""Principal and independent components against numpy's SVD and known sources, and what a stored projection refuses."""
+"""Principal and independent components against numpy's SVD and known sources, and what a stored
+projection refuses.
+"""
 
 import logging
 from dataclasses import replace
@@ -312,7 +314,8 @@ def test_the_wrong_company_is_refused_with_both_names(
     other_plm = embedded(tmp_path / "x", embeddings[:], plm="another PLM")
     with pytest.raises(
         ValueError,
-        match=r"\(pca\) was fitted on a PLM \(sha256:1\), layer 1; the embeddings are of another PLM \(sha256:1\), layer 1",
+        match=r"\(pca\) was fitted on a PLM \(sha256:1\), layer 1; "
+        r"the embeddings are of another PLM \(sha256:1\), layer 1",
     ):
         found.on(other_plm, PROTEINS)
     with pytest.raises(
