@@ -83,7 +83,7 @@ class Figures(NamedTuple):
 
 
 def figures(tp: int, called: int, n_positive: int, n: int, auprc: float) -> Figures:
-    """Figures from counts: n examples, n_positive with the label, called, and called with it (tp)."""
+    """Figures from counts: n examples, n_positive with the label; called, tp of them with it."""
     correct_negatives = n - n_positive - (called - tp)
     recalls = _share(tp, n_positive), _share(correct_negatives, n - n_positive)
     accuracy, f1 = _share(tp + correct_negatives, n), _share(2 * tp, called + n_positive)

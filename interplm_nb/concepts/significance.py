@@ -76,6 +76,23 @@ def significance(
     ------
     ValueError
         Without draws or proteins, or if one cluster holds more than half of the proteins.
+
+    Examples
+    --------
+    >>> from interplm_nb.activations import FeatureActivations
+    >>> from interplm_nb.proteins import Proteins
+    >>> proteins = Proteins.from_sequences({f"P{i}": "MKVLAGWEHK" for i in range(4)})
+    >>> site = {"concept": "Site", "category": "Site", "level": "residue", "start": 3, "end": 3}
+    >>> sites = [site | {"accession": f"P{i}", "instance": i} for i in range(2)]
+    >>> annotations = Annotations(pl.DataFrame(sites), proteins)
+    >>> values = np.zeros((40, 1))
+    >>> values[[2, 12]] = 1.0  # position 3 of P0 and P1
+    >>> source = FeatureActivations.from_dense(values, proteins, unit="max")
+    >>> pairs = pl.DataFrame({"concept": ["Site"], "feature": [0], "threshold": [0.5]})
+    >>> clusters = pl.DataFrame({"accession": proteins.accessions, "cluster": [0, 1, 2, 3]})
+    >>> table = significance(source, annotations, pairs, clusters, n_draws=200)
+    >>> table["f1_per_domain"].item(), table["p_shifted"].item() < 0.05
+    (1.0, True)
     """
     if n_draws < 1 or clusters.height == 0:
         raise ValueError(

@@ -94,6 +94,16 @@ def activation_patterns(
     ------
     ValueError
         For another unit than "max".
+
+    Examples
+    --------
+    >>> from interplm_nb.proteins import Proteins
+    >>> proteins = Proteins.from_sequences({f"P{i}": "A" * 50 for i in range(5)})
+    >>> values = np.zeros((250, 1))
+    >>> values[[7, 57, 107, 157, 207]] = 1.0  # position 8 of each protein
+    >>> activations = FeatureActivations.from_dense(values, proteins, unit="max")
+    >>> activation_patterns(activations).select("pattern", "n_proteins", "run_length").rows()
+    [('point', 5, 1.0)]
     """
     if activations.unit != "max":
         raise ValueError(
