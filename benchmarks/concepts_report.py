@@ -16,10 +16,10 @@ import polars as pl
 
 from benchmarks.harness import Figure
 from interplm_nb.concepts.auprc import average_precision
+from interplm_nb.concepts.best_pairs import strict
 from interplm_nb.concepts.count import count
 from interplm_nb.concepts.intervals import by_cluster, pair_intervals
 from interplm_nb.concepts.links import linked
-from interplm_nb.concepts.selection import strict
 from interplm_nb.concepts.significance import significance
 from interplm_nb.pipeline.run import Run
 

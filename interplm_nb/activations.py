@@ -1,7 +1,8 @@
-"""How strongly each feature of a sparse autoencoder fires on each residue: sparse, aligned to `Proteins`, readable by protein and by feature.
+"""Feature activations: how strongly each feature of an SAE fires on each residue.
 
-A value has a unit: `raw`, as the SAE encodes, or `max`, a fraction of the feature's maximum over a stated set of proteins
-(`activations.relative_to(activations.largest(train))`). Scores take `max` only.
+Sparse, aligned to `Proteins`, readable by protein and by feature. Values have a unit: `raw`, as
+encoded by the SAE, or `max`, a fraction of the feature's maximum over a stated set of proteins
+(`activations.relative_to(activations.largest(train))`). Scores take only `max`.
 """
 
 import hashlib
@@ -44,16 +45,37 @@ class ActivationBlock(NamedTuple):
     """The activations of consecutive residues of whole proteins."""
 
     first_row: int
-    """Row of the residue axis that the first line of `values` belongs to."""
+    """Row of the residue axis of the first line of `values`."""
     values: sparse.csr_array
-    """float32 [n, n_features]; features of a line are in order, zeros are not stored."""
+    """float32 [n, n_features]; features are sorted within a line, zeros are not stored."""
 
 
 class FeatureActivations:
     """Feature values on every residue of `proteins`: float32, 0 or more, sparse.
 
-    `unit` is "raw" or "max"; `about` is the store's record (plm, layer, sae, ...), empty for one made in memory.
-    Made by `open`, `from_dense`, `from_csr` and `relative_to`.
+    Make one with `open`, `from_dense`, `from_csr` or `relative_to`.
+
+    Attributes
+    ----------
+    proteins : Proteins
+        The residue axis.
+    unit : {"raw", "max"}
+        Whether values are as encoded or fractions of each feature's maximum.
+    about : dict
+        The store's record (plm, layer, sae, ...); empty in memory.
+
+    Examples
+    --------
+    >>> proteins = Proteins.from_sequences({"P1": "MKV", "P2": "GA"})
+    >>> values = np.array([[0, 2], [0, 4], [0, 0], [1, 0], [0, 1]])
+    >>> activations = FeatureActivations.from_dense(values, proteins)
+    >>> activations
+    FeatureActivations(2 features on Proteins(2 proteins, 5 residues), unit 'raw')
+    >>> activations.relative_to(activations.largest()).along("P1", 1).tolist()
+    [0.5, 1.0, 0.0]
+    >>> rows, values = activations.feature(0)
+    >>> rows.tolist(), values.tolist()
+    ([3], [1.0])
     """
 
     def __init__(
@@ -65,7 +87,7 @@ class FeatureActivations:
         maxima: np.ndarray | None = None,
     ) -> None:
         if unit not in ("raw", "max"):
-            raise ValueError(f"the unit of activations is 'raw' or 'max', not {unit!r}")
+            raise ValueError(f"the unit of activations must be 'raw' or 'max', not {unit!r}")
         self._entries = entries
         self._maxima = maxima
         self.proteins = proteins
@@ -74,7 +96,7 @@ class FeatureActivations:
 
     @classmethod
     def open(cls, folder: Path, proteins: Proteins) -> Self:
-        """Open a store written by `ActivationsWriter` for exactly these proteins; nothing is loaded yet."""
+        """Open a store that `ActivationsWriter` wrote for these proteins; loads no values yet."""
         if not (folder / "about.json").exists():
             raise FileNotFoundError(
                 f"{folder}: no feature activations here; run the stage 'activations'"
@@ -82,17 +104,19 @@ class FeatureActivations:
         about = read_json(folder / "about.json", "FeatureActivations", 1)
         if about["sequences"] != proteins.sequence_hash:
             raise ValueError(
-                f"{folder} holds activations on other proteins ({about['n_residues']} residues, {about['sequences'][:19]}) "
-                f"than those given ({proteins.n_residues} residues, {proteins.sequence_hash[:19]}); open it with the proteins of its own run"
+                f"{folder} holds activations on other proteins ({about['n_residues']} residues, "
+                f"{about['sequences'][:19]}) than the given ones ({proteins.n_residues} residues, "
+                f"{proteins.sequence_hash[:19]}); open it with the proteins of its own run"
             )
         return cls(_Stored(folder, about["n_features"]), proteins, about["unit"], about)
 
     @classmethod
     def from_dense(cls, values: np.ndarray, proteins: Proteins, unit: Unit = "raw") -> Self:
-        """From an array [n_residues, n_features] of finite values, 0 or more; ValueError otherwise."""
+        """Take an array [n_residues, n_features] of finite values, 0 or more; else ValueError."""
         if np.ndim(values) != 2:
             raise ValueError(
-                f"activations are an array [n_residues, n_features], not of shape {np.shape(values)}"
+                f"activations must be an array [n_residues, n_features], not of shape "
+                f"{np.shape(values)}"
             )
         return cls.from_csr(sparse.csr_array(np.asarray(values, np.float32)), proteins, unit)
 
@@ -100,29 +124,36 @@ class FeatureActivations:
     def from_csr(
         cls, values: sparse.csr_array | sparse.csr_matrix, proteins: Proteins, unit: Unit = "raw"
     ) -> Self:
-        """From a scipy csr [n_residues, n_features] of finite values, 0 or more; ValueError otherwise."""
+        """Take a scipy csr [n_residues, n_features] of finite values, 0 or more; else
+        ValueError.
+        """
         if shape_of(values)[0] != proteins.n_residues:
             raise ValueError(
-                f"activations have {shape_of(values)[0]} rows, the proteins have {proteins.n_residues} residues"
+                f"activations have {shape_of(values)[0]} rows, the proteins have "
+                f"{proteins.n_residues} residues"
             )
         return cls(_InMemory(canonical(values)), proteins, unit, {})
 
     @property
     def n_residues(self) -> int:
-        """Rows of the residue axis."""
+        """Number of rows: the residues of all proteins."""
         return self.proteins.n_residues
 
     @property
     def n_features(self) -> int:
-        """Number of features, those that never fire included."""
+        """Number of features, including those that never fire."""
         return self._entries.n_features
 
     def __repr__(self) -> str:
-        return f"FeatureActivations({self.n_features:,} features on {self.proteins}, unit {self.unit!r})"
+        what = f"{self.n_features:,} features on {self.proteins}, unit {self.unit!r}"
+        return f"FeatureActivations({what})"
 
     @property
     def fingerprint(self) -> str:
-        """sha256 that differs where the values do: of the store's record (PLM, layer, SAE, ...) and the maxima; in memory, of the values."""
+        """sha256 that identifies the values.
+
+        Of the store's record (PLM, layer, SAE, ...) and the maxima; in memory, of the values.
+        """
         maxima = (
             None if self._maxima is None else hashlib.sha256(self._maxima.tobytes()).hexdigest()
         )
@@ -144,21 +175,21 @@ class FeatureActivations:
         return digest.hexdigest()
 
     def mean_l0(self) -> float:
-        """Active features per residue, on average."""
+        """Mean number of active features per residue."""
         return float(self.n_active().sum() / max(self.n_residues, 1))
 
     def n_active(self) -> np.ndarray:
-        """int64 [n_features]: residues on which each feature is active; 0 for one whose maximum is 0."""
+        """int64 [n_features]: residues on which each feature is active; 0 if its maximum is 0."""
         counts = self._entries.counts()
         return counts if self._maxima is None else np.where(self._maxima > 0, counts, 0)
 
     def of(self, accession: str) -> sparse.csr_array:
-        """float32 csr [length, n_features]: one protein."""
+        """float32 csr [length, n_features]: all features of one protein."""
         rows = self.proteins.rows(accession)
         return self._scaled(self._entries.rows(rows.start, rows.stop))
 
     def feature(self, feature: int) -> tuple[np.ndarray, np.ndarray]:
-        """Rows (int64, ascending) where a feature is active, and its values there (float32)."""
+        """Rows (int64, ascending) on which a feature is active, and its values (float32)."""
         rows, values = self._entries.feature(self._checked(feature))
         if self._maxima is None:
             return rows, values
@@ -172,9 +203,9 @@ class FeatureActivations:
     def blocks(
         self, accessions: Iterable[str] | None = None, residues: int = 50_000
     ) -> Iterator[ActivationBlock]:
-        """The activations of all proteins, or of these alone, in blocks of whole proteins.
+        """Yield the activations of these proteins (None: all), in the order of the residue axis.
 
-        A block holds consecutive rows of the proteins asked for, at most `residues` (or one longer protein). In the order of the residue axis.
+        A block holds consecutive rows of whole proteins: at most `residues`, or one longer protein.
         """
         places = (
             range(len(self.proteins))
@@ -187,7 +218,10 @@ class FeatureActivations:
             yield ActivationBlock(first, self._scaled(self._entries.rows(first, last)))
 
     def largest(self, accessions: Iterable[str] | None = None) -> np.ndarray:
-        """float32 [n_features]: each feature's maximum over these proteins (all, if not given); 0 where it never fires."""
+        """float32 [n_features]: each feature's maximum over these proteins (None: all).
+
+        0 for a feature that never fires.
+        """
         if accessions is None and self._maxima is None:
             return self._entries.maxima().copy()
         maxima = np.zeros(self.n_features, np.float32)
@@ -196,13 +230,22 @@ class FeatureActivations:
         return maxima
 
     def relative_to(self, maxima: np.ndarray) -> "FeatureActivations":
-        """The same activations as fractions of `maxima` (float32 [n_features], 0 or more): unit "max".
+        """The same activations as fractions of `maxima`: unit "max".
 
-        A feature whose maximum is 0 is 0 everywhere. On proteins that the maxima were not measured on a value may exceed 1.
+        Parameters
+        ----------
+        maxima : np.ndarray
+            float32 [n_features], 0 or more, such as `largest(train)`. A feature whose maximum is 0
+            is 0 everywhere. Proteins outside those of the maxima may exceed 1.
+
+        Raises
+        ------
+        ValueError
+            If the unit is not "raw", or the maxima do not fit.
         """
         if self.unit != "raw":
             raise ValueError(
-                f"these activations have unit {self.unit!r} already; relative_to takes unit 'raw'"
+                f"these activations already have unit {self.unit!r}; relative_to takes unit 'raw'"
             )
         maxima = np.asarray(maxima, np.float32)
         if (
@@ -211,7 +254,8 @@ class FeatureActivations:
             or (maxima < 0).any()
         ):
             raise ValueError(
-                f"maxima are one finite value of 0 or more per feature, shape ({self.n_features},), not {maxima.shape} {maxima[:3]}"
+                f"maxima must be one finite value of 0 or more per feature, shape "
+                f"({self.n_features},), not {maxima.shape} {maxima[:3]}"
             )
         return FeatureActivations(self._entries, self.proteins, "max", self.about, maxima)
 
@@ -227,12 +271,12 @@ class FeatureActivations:
 
     def _checked(self, feature: int) -> int:
         if not 0 <= feature < self.n_features:
-            raise ValueError(f"features are 0 to {self.n_features - 1}, not {feature}")
+            raise ValueError(f"features are numbered 0 to {self.n_features - 1}; got {feature}")
         return int(feature)
 
 
 class _Entries(Protocol):
-    """Where raw values are read from."""
+    """A store of raw values."""
 
     n_features: int
 
@@ -304,7 +348,7 @@ class _Stored:
 
 
 class _SortedTable:
-    """A Parquet file sorted by one column; the row groups' statistics say which of them a range of it is in."""
+    """A Parquet file sorted by one column; row-group statistics locate a range of it."""
 
     def __init__(self, path: Path, key: str) -> None:
         self._path = path
@@ -317,7 +361,7 @@ class _SortedTable:
 
     @cached_property
     def _edges(self) -> tuple[np.ndarray, np.ndarray]:
-        """The least and the greatest key of each row group."""
+        """The smallest and the largest key of each row group."""
         groups = (
             self._file.metadata.row_group(i).column(self._column).statistics
             for i in range(self._file.num_row_groups)
@@ -351,16 +395,21 @@ class _SortedTable:
         return tuple(column[start:stop] for column in columns)
 
     def _group(self, i: int) -> tuple[np.ndarray, ...]:
-        # The last group is kept: proteins read in order, and one feature read along several proteins, lie in it.
+        # The last group is kept: proteins read in order, and one feature along several proteins,
+        # lie in it.
         if self._last is None or self._last[0] != i:
-            # By DLPack: pyarrow's `to_numpy` imports pandas where it is installed, a quarter of a second before the first value.
+            # By DLPack: pyarrow's `to_numpy` imports pandas if it is installed, which delays the
+            # first value by a quarter of a second.
             columns = self._file.read_row_group(i).combine_chunks().columns
             self._last = i, tuple(np.from_dlpack(column.chunk(0)) for column in columns)
         return self._last[1]
 
 
 def neighbours(places: np.ndarray, offsets: np.ndarray, residues: int) -> Iterator[tuple[int, int]]:
-    """Rows (first, last) of runs of neighbouring proteins (places: int64, ascending), of at most `residues` rows where no single one is longer."""
+    """Yield rows (first, last) of runs of neighbouring proteins.
+
+    `places` int64, ascending. A run has at most `residues` rows, or one longer protein.
+    """
     first = last = -1
     for place in places:
         start, stop = int(offsets[place]), int(offsets[place + 1])

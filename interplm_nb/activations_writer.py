@@ -1,12 +1,13 @@
-"""Writing feature activations: blocks of residues go in, a folder sorted by residue and by feature comes out.
+"""Writing feature activations: from blocks of residues to a folder sorted both ways.
 
-    activations/about.json             what it is: unit, PLM, layer, SAE, sequences, counts
-    activations/by_residue.parquet     row u32, feature u32, value f32, sorted by row then feature; row groups end where proteins end
-    activations/by_feature.parquet     the same entries, sorted by feature then row
-    activations/features.parquet       feature u32, n_residues u64 (where it is active), maximum f32
+    activations/about.json             unit, PLM, layer, SAE, sequences, counts
+    activations/by_residue.parquet     row u32, feature u32, value f32, sorted by row, then feature;
+                                       row groups hold whole proteins
+    activations/by_feature.parquet     the same entries, sorted by feature, then row
+    activations/features.parquet       feature u32, n_residues u64 (where active), maximum f32
 
-Only non-zero values are stored. Memory stays far below the number of entries: what goes by feature is first split into files of neighbouring
-features, and these are sorted one after another.
+Only non-zero values are stored. To need little memory, the entries by feature are first split into
+files of neighbouring features, which are then sorted one after another.
 """
 
 import errno
@@ -28,18 +29,21 @@ from interplm_nb.saving import atomic_path, remove, write_json, write_parquet
 
 SCHEMA = pa.schema([("row", pa.uint32()), ("feature", pa.uint32()), ("value", pa.float32())])
 GROUP = 131_072
-"""Entries of a Parquet row group by residue, twice as many by feature: the least that a read decodes, some 2 and 4 ms."""
+"""Entries of a Parquet row group by residue (by feature: twice as many), the least that a read
+decodes: about 2 and 4 ms."""
 MAX_L0 = 256.0
-"""Mean active features per residue above which a source is refused: a denser one is no sparse code, and its store would outgrow the embeddings."""
+"""Highest mean number of active features per residue. A denser code is not sparse, and its store
+would outgrow the embeddings."""
 
 _CHECK_AFTER = 10_000
 _PARTITIONS = 64
 _BYTES_ON_THE_WAY = 24
-"""Of an entry: 12 in a partition, 6 in each order."""
+"""Bytes per entry: 12 in a partition, 6 in each order."""
 _ENTRY = np.dtype([("row", "<u4"), ("feature", "<u4"), ("value", "<f4")])
-# Rows as differences, bit-packed; features and values byte by byte (all first bytes, all second bytes, ...), which zstd makes a fifth smaller.
-# Measured with 64 of 10,240 features a residue: 5.0 bytes per entry by residue and 4.5 by feature, read at 85 to 105 million entries per second.
-# All as differences and uncompressed they are 5.9 and 5.2, read at 150 to 160; 12 bytes are plain.
+# Rows as bit-packed differences; features and values byte by byte (all first bytes, all second
+# bytes, ...), which zstd makes a fifth smaller. Measured with 64 of 10,240 features per residue:
+# 5.0 bytes per entry by residue and 4.5 by feature, read at 85 to 105 million entries per second.
+# All as differences and uncompressed: 5.9 and 5.2 bytes, 150 to 160 million. Plain: 12 bytes.
 _LAYOUT: dict[str, Any] = {
     "compression": {"row": "none", "feature": "zstd", "value": "zstd"},
     "use_dictionary": False,
@@ -55,8 +59,9 @@ _LAYOUT: dict[str, Any] = {
 class ActivationsWriter:
     """Writes the activations of `n_features` features on every residue of `proteins` to `folder`.
 
-    Use it in a `with` block: call `write` for consecutive rows, then `finish`. Nothing appears under `folder` before `finish`; leaving the block
-    without it removes what was written. `about` names where the values come from (plm, layer, sae, ...); `unit` is taken from it, "raw" if absent.
+    Use it in a `with` block: call `write` for consecutive rows, then `finish`. Nothing appears
+    under `folder` before `finish`; leaving the block without it removes what was written. `about`
+    says where the values come from (plm, layer, sae, ...) and may set `unit` (default "raw").
     """
 
     def __init__(
@@ -73,7 +78,7 @@ class ActivationsWriter:
         self._about = {"unit": "raw", **about}
         if self._about["unit"] not in ("raw", "max"):
             raise ValueError(
-                f"the unit of activations is 'raw' or 'max', not {self._about['unit']!r}"
+                f"the unit of activations must be 'raw' or 'max', not {self._about['unit']!r}"
             )
         self._max_l0 = max_l0
         self._rows = 0
@@ -98,27 +103,33 @@ class ActivationsWriter:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        # After `finish` the stack is empty. Before it, an exception must reach `atomic_path`, or it would publish half a store.
+        # After `finish` the stack is empty. Before it, an exception must reach `atomic_path`, or it
+        # would publish half a store.
         self._stack.__exit__(kind or GeneratorExit, error or GeneratorExit(), trace)
         if isinstance(error, OSError) and error.errno == errno.ENOSPC:
             per_residue = int(self._counts.sum()) * _BYTES_ON_THE_WAY / max(self._rows, 1)
             raise OSError(
                 errno.ENOSPC,
-                f"the disk was full after {self._rows} of {self._proteins.n_residues} residues and nothing was kept; make room for about "
-                f"{per_residue * self._proteins.n_residues / 2**30:.1f} GiB, or write to another disk",
+                f"the disk was full after {self._rows} of {self._proteins.n_residues} residues and "
+                "nothing was kept; make room for about "
+                f"{per_residue * self._proteins.n_residues / 2**30:.1f} GiB, or write to another "
+                "disk",
                 str(self._folder),
             ) from error
 
     @property
     def n_residues(self) -> int:
-        """Residues written so far."""
+        """Number of residues written so far."""
         return self._rows
 
     def write(self, first_row: int, block: sparse.csr_array | sparse.csr_matrix) -> None:
-        """Write the residues `first_row`, `first_row + 1`, ...; `block` is float32 [n, n_features], its values finite and 0 or more."""
+        """Write the residues `first_row`, `first_row + 1`, ...
+
+        `block` is float32 [n, n_features], with finite values of 0 or more.
+        """
         if first_row != self._rows:
             raise ValueError(
-                f"residues are written in order: row {self._rows} comes next, not {first_row}"
+                f"residues must be written in order: row {self._rows} is next, not {first_row}"
             )
         if (
             shape_of(block)[1] != self._n_features
@@ -141,10 +152,12 @@ class ActivationsWriter:
             check_l0(int(self._counts.sum()) / max(self._rows, 1), self._max_l0, self._n_features)
 
     def finish(self) -> None:
-        """Sort by feature and put the folder in its place; all residues must have been written."""
+        """Sort by feature and move the folder into place. ValueError if residues are missing."""
         if self._rows != self._proteins.n_residues:
             raise ValueError(
-                f"{self._rows} residues were written, the proteins have {self._proteins.n_residues}; write the rest before finish()"
+                f"{self._rows} of {self._proteins.n_residues} residues were written; write the "
+                "rest "
+                "before finish()"
             )
         self._by_residue.finish()
         self._partitions.sort_into(self._draft / "by_feature.parquet")
@@ -173,17 +186,23 @@ class ActivationsWriter:
 
 
 def canonical(block: sparse.csr_array | sparse.csr_matrix) -> sparse.csr_array:
-    """The same values as float32 csr with int32 features in order, without stored zeros; the argument is left as it is."""
+    """A float32 csr copy with sorted int32 features and no stored zeros.
+
+    ValueError for NaN, infinity or negative values.
+    """
     csr = sparse.csr_array(block, dtype=np.float32, copy=True)
     csr.sum_duplicates()
     csr.eliminate_zeros()
     if not np.isfinite(csr.data).all():
         raise ValueError(
-            "activations hold NaN or infinity; look at the SAE's weights (checkpoint.load refuses NaN) and at the embeddings"
+            "activations contain NaN or infinity; check the embeddings and the SAE's weights "
+            "(checkpoint.load refuses NaN)"
         )
     if len(csr.data) and csr.data.min() < 0:
         raise ValueError(
-            f"activations are 0 or more, but {csr.data.min()} is among them; a signed source needs DenseSource or a ReLU"
+            f"activations must be 0 or more, but {csr.data.min()} is among them; a signed source "
+            "needs "
+            "DenseSource or a ReLU"
         )
     return csr
 
@@ -194,11 +213,13 @@ def shape_of(block: Any) -> tuple[int, int]:
 
 
 def check_l0(l0: float, max_l0: float, n_features: int) -> None:
-    """Refuse a source too dense for a sparse store."""
+    """Raise ValueError if a source is too dense for a sparse store."""
     if l0 > max_l0:
         raise ValueError(
-            f"{l0:.0f} of {n_features} features are active on a residue, on average; the sparse store takes at most {max_l0:g}. "
-            f"Train with a larger l1 ('interplm-paper') or a smaller k ('topk'), or raise max_l0 if the disk has room (10 bytes per entry)"
+            f"on average {l0:.0f} of {n_features} features are active on a residue; the sparse "
+            "store "
+            f"takes at most {max_l0:g}. Train with a larger l1 ('interplm-paper') or a smaller k "
+            "('topk'), or raise max_l0 if the disk has room (10 bytes per entry)"
         )
 
 
@@ -236,12 +257,13 @@ class _ResidueTable:
             self._writer.write_table(table, row_group_size=GROUP)
 
     def _flush(self) -> None:
-        """Write whole proteins, at least `GROUP` entries to a group; keep the rest waiting."""
+        """Write whole proteins, at least `GROUP` entries per group; keep the rest waiting."""
         table = pa.concat_tables(self._waiting) if self._waiting else SCHEMA.empty_table()
         first = 0
         for end in self._protein_ends(table):
             if end - first >= GROUP:
-                # A protein of more than 1 M entries still makes one group: pyarrow's own limit on a group would cut it elsewhere.
+                # A protein of more than 1 M entries still makes one group: pyarrow's own limit
+                # would cut it elsewhere.
                 self._writer.write_table(
                     table.slice(first, end - first), row_group_size=max(GROUP, end - first)
                 )
@@ -258,7 +280,9 @@ class _ResidueTable:
 
 
 class _Partitions:
-    """Entries on their way to the order by feature: one file per range of features, each small enough to sort in memory."""
+    """Unsorted entries by feature: one file per range of features, small enough to sort in
+    memory.
+    """
 
     def __init__(self, folder: Path, n_features: int) -> None:
         folder.mkdir()
@@ -284,12 +308,14 @@ class _Partitions:
                 stream.close()
                 entries = np.fromfile(part, _ENTRY)
                 part.unlink()
-                # Rows came in order, so a stable sort by feature is all; numpy's is a radix sort for 16 bits.
+                # Rows came in order, so a stable sort by feature is enough; numpy's is a radix sort
+                # for 16 bits.
                 order = np.argsort(
                     (entries["feature"] - np.uint32(first)).astype(np.uint16), kind="stable"
                 )
                 entries = entries[order]
-                # A shorter list of groups: at 20 M residues with 64 features each, 5,000 of them open in 30 ms, which the first feature waits for.
+                # Larger groups, so fewer: at 20 M residues with 64 features each, 5,000 groups open
+                # in 30 ms, before the first feature.
                 writer.write_table(
                     _table(entries["row"], entries["feature"], entries["value"]),
                     row_group_size=2 * GROUP,

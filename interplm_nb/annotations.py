@@ -1,7 +1,8 @@
 """Concepts on proteins, as segments.
 
-One row is one contiguous segment of one instance of one concept. A disulfide bond and a two-ended cross-link are two rows of one residue each
-with one `instance`. Recall counts instances, never rows.
+One row is one contiguous segment of one instance of one concept. A disulfide bond or a cross-link
+between two residues is two rows of one residue each, with one `instance`. Recall counts instances,
+never rows.
 """
 
 import hashlib
@@ -27,13 +28,38 @@ SCHEMA = {
 """Columns of `Annotations.table`; `start` and `end` are positions from 1, both included."""
 
 LEVELS = ("residue", "instance")
-"""How recall counts a concept: by residues (active sites, modified residues) or by instances (domains, helices)."""
+"""What recall counts: residues (active sites, modified residues) or instances (domains,
+helices).
+"""
 
 
 class Annotations:
-    """Segments of concepts on the proteins of one residue axis; proteins without a segment count as negatives.
+    """Concepts as segments on proteins; proteins without a segment count as negatives.
 
-    `table` has the columns of `SCHEMA`. `instance` numbers are unique within a concept. Rows are sorted by protein, start, end, concept.
+    Parameters
+    ----------
+    table : pl.DataFrame
+        The columns of `SCHEMA`, one row per segment. `instance` numbers are unique within a
+        concept. Rows are sorted by protein, start, end, concept.
+    proteins : Proteins
+        The residue axis.
+
+    Raises
+    ------
+    ValueError
+        For a missing column, an empty cell, an unknown protein or level, a segment outside its
+        protein, or a concept with two categories or levels.
+
+    Examples
+    --------
+    >>> proteins = Proteins.from_sequences({"P1": "MKVLAA", "P2": "GAVLI"})
+    >>> helix = {"accession": "P1", "concept": "Helix", "category": "Helix", "level": "instance"}
+    >>> segments = pl.DataFrame([helix | {"start": 2, "end": 4, "instance": 0}])
+    >>> annotations = Annotations(segments, proteins)
+    >>> annotations
+    Annotations(1 segments of 1 concepts on Proteins(2 proteins, 11 residues))
+    >>> annotations.mask("Helix").nonzero()[0].tolist()
+    [1, 2, 3]
     """
 
     def __init__(self, table: pl.DataFrame, proteins: Proteins) -> None:
@@ -52,14 +78,15 @@ class Annotations:
 
     @classmethod
     def empty(cls, proteins: Proteins) -> Self:
-        """Annotations without a segment: every protein is a negative."""
+        """Annotations without any segment: every protein is a negative."""
         return cls(pl.DataFrame(schema=SCHEMA), proteins)
 
     def __len__(self) -> int:
         return self.table.height
 
     def __repr__(self) -> str:
-        return f"Annotations({len(self):,} segments of {len(self.concepts):,} concepts on {self.proteins})"
+        what = f"{len(self):,} segments of {len(self.concepts):,} concepts on {self.proteins}"
+        return f"Annotations({what})"
 
     @property
     def concepts(self) -> list[str]:
@@ -68,11 +95,14 @@ class Annotations:
 
     @property
     def fingerprint(self) -> str:
-        """sha256 over the segments, in order: the name of what concepts were counted on."""
+        """sha256 over the segments, in order; it identifies the labels that a count used."""
         return f"sha256:{hashlib.sha256(self.table.write_csv().encode()).hexdigest()}"
 
     def summary(self) -> pl.DataFrame:
-        """One row per concept: concept, category, level, n_proteins, n_instances, n_residues (a residue under two segments counts once)."""
+        """One row per concept: concept, category, level, n_proteins, n_instances, n_residues.
+
+        A residue under two segments counts once.
+        """
         counts = self.table.group_by("concept", "category", "level").agg(
             pl.col("accession").n_unique().alias("n_proteins"),
             pl.col("instance").n_unique().alias("n_instances"),
@@ -97,13 +127,13 @@ class Annotations:
         return spread.explode("row")
 
     def of(self, proteins: Proteins) -> Self:
-        """The annotations of some of the proteins, on their own axis."""
+        """The annotations of these proteins, on their axis."""
         return type(self)(
             self.table.filter(pl.col("accession").is_in(proteins.accessions)), proteins
         )
 
     def only(self, concepts: Iterable[str]) -> Self:
-        """The annotations of some of the concepts, on the same axis."""
+        """The annotations of these concepts, on the same axis."""
         return type(self)(self.table.filter(pl.col("concept").is_in(list(concepts))), self.proteins)
 
     def mask(self, concept: str) -> np.ndarray:
@@ -113,7 +143,7 @@ class Annotations:
         return mask
 
     def save(self, path: Path) -> None:
-        """Write the segments, and the hash of their proteins, to a Parquet file, atomically."""
+        """Write the segments and the hash of their proteins to a Parquet file, atomically."""
         write_parquet(
             self.table,
             path,
@@ -122,11 +152,12 @@ class Annotations:
 
     @classmethod
     def load(cls, path: Path, proteins: Proteins) -> Self:
-        """Read the segments written for exactly these proteins."""
+        """Read segments; ValueError if they were written for other proteins."""
         table, about = read_parquet(path, "Annotations", 1)
         if about["sequences"] != proteins.sequence_hash:
             raise ValueError(
-                f"{path} annotates other proteins ({about['sequences'][:19]}) than those given ({proteins.sequence_hash[:19]})"
+                f"{path} annotates other proteins ({about['sequences'][:19]}) than the given ones "
+                f"({proteins.sequence_hash[:19]})"
             )
         return cls(table, proteins)
 
@@ -134,17 +165,20 @@ class Annotations:
 def _check_segments(table: pl.DataFrame, proteins: Proteins) -> None:
     if table.null_count().sum_horizontal().sum():
         raise ValueError(
-            f"Annotations hold no empty cells; nulls by column: {table.null_count().row(0, named=True)}"
+            f"Annotations must not have empty cells; nulls by column: "
+            f"{table.null_count().row(0, named=True)}"
         )
     odd = table.filter(~pl.col("level").is_in(LEVELS))
     if odd.height:
         raise ValueError(
-            f"a concept's level is one of {LEVELS}, not {odd['level'][0]!r} (concept {odd['concept'][0]!r})"
+            f"a concept's level is one of {LEVELS}, not {odd['level'][0]!r} "
+            f"(concept {odd['concept'][0]!r})"
         )
     strangers = table.filter(~pl.col("accession").is_in(proteins.accessions))
     if strangers.height:
         raise ValueError(
-            f"{strangers.height} segments are on proteins that are not given, such as {strangers['accession'][0]!r}"
+            f"{strangers.height} segments are on unknown proteins, such as "
+            f"{strangers['accession'][0]!r}"
         )
     lengths = pl.DataFrame({"accession": proteins.accessions, "length": proteins.lengths})
     misplaced = (
@@ -157,7 +191,7 @@ def _check_segments(table: pl.DataFrame, proteins: Proteins) -> None:
         bad = outside.row(0, named=True)
         segment = f"{bad['accession']}: segment {bad['start']}..{bad['end']} of {bad['concept']!r}"
         raise ValueError(
-            f"{segment} does not lie in 1..{bad['length']} ({outside.height} such segments)"
+            f"{segment} does not fit in 1..{bad['length']} ({outside.height} such segments)"
         )
     several = (
         table.group_by("concept")

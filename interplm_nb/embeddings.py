@@ -1,8 +1,7 @@
-"""One layer of one PLM on every residue: memory-mapped, in a folder of safetensors shards and
-`about.json`; stored as float32 or bfloat16, read as float32.
+"""One layer of one PLM on every residue, memory-mapped from safetensors shards.
 
-Shards end where proteins end, so that a stage that was killed goes on with the next shard and never
-computes half a protein twice.
+A folder holds the shards, in float32 or bfloat16 (read as float32), and `about.json`. Shards hold
+whole proteins, so that a killed stage resumes with the next shard.
 """
 
 import json
@@ -44,15 +43,36 @@ class Named(Protocol):
 
     @property
     def revision(self) -> str:
-        """What tells its weights from others of the same name, such as `sha256:...`."""
+        """Identifies the weights among others of the same name, such as `sha256:...`."""
         ...
 
 
 class Embeddings:
     """Residue embeddings of one layer, float32 [n_residues, d_in], read from disk as needed.
 
-    `about` holds type, version, plm, plm_revision, layer, d_in, n_residues, sequences, dtype (as
-    stored), package and bounds (first rows of the shards).
+    Open a folder with `open`; take arrays made elsewhere with `from_arrays`. Indexing by a slice
+    or by int64 rows reads only those rows.
+
+    Attributes
+    ----------
+    path : Path
+        The folder.
+    about : dict
+        type, version, plm, plm_revision, layer, d_in, n_residues, sequences, dtype (as stored),
+        package and bounds (first rows of the shards).
+
+    Examples
+    --------
+    >>> from tempfile import mkdtemp
+    >>> proteins = Proteins.from_sequences({"P1": "MKV", "P2": "GA"})
+    >>> arrays = {"P1": np.zeros((3, 8)), "P2": np.ones((2, 8))}
+    >>> embeddings = Embeddings.from_arrays(
+    ...     Path(mkdtemp()) / "layer_03", proteins, arrays, plm="mine", layer=3
+    ... )
+    >>> embeddings
+    Embeddings(mine, layer 3: 5 residues x 8)
+    >>> embeddings[3:5].shape, float(embeddings.of("P2", proteins).mean())
+    ((2, 8), 1.0)
     """
 
     def __init__(self, path: Path, about: Mapping[str, Any]) -> None:
@@ -75,7 +95,7 @@ class Embeddings:
 
     @property
     def n_residues(self) -> int:
-        """Rows of the residue axis."""
+        """Number of rows: the residues of all proteins."""
         return int(self.about["n_residues"])
 
     @property
@@ -85,7 +105,7 @@ class Embeddings:
 
     @property
     def layer(self) -> int:
-        """Layer of the PLM; 0 is its embedding."""
+        """Layer of the PLM; 0 is its token embedding."""
         return int(self.about["layer"])
 
     @property
@@ -100,7 +120,7 @@ class Embeddings:
 
     @property
     def stored(self) -> Stored:
-        """Type on disk: values read are float32, but have its digits."""
+        """Type on disk. Values are read as float32, with the precision of this type."""
         return self.about["dtype"]
 
     @property
@@ -123,13 +143,14 @@ class Embeddings:
     def check(
         self, proteins: Proteins, plm: Named | str | None = None, layer: int | None = None
     ) -> None:
-        """Refuse other proteins, another PLM or another layer (ValueError), with both names.
+        """Raise ValueError if the embeddings are of other proteins, another PLM or another layer.
 
-        `plm`: a name alone, or a name and its weights.
+        `plm` is a name, or a name with its weights.
         """
         if proteins.sequence_hash != self.sequence_hash:
             raise ValueError(
-                f"{self.path} embeds other proteins ({self.sequence_hash[:19]}) than those given "
+                f"{self.path} embeds other proteins ({self.sequence_hash[:19]}) than the given "
+                "ones "
                 f"({proteins.sequence_hash[:19]})"
             )
         name = plm if isinstance(plm, str) else getattr(plm, "name", self.plm)
@@ -139,7 +160,7 @@ class Embeddings:
         if revision != self.plm_revision:
             raise ValueError(
                 f"{self.path} was made with other weights of {name} ({self.plm_revision[:19]}) "
-                f"than those given ({revision[:19]})"
+                f"than the given ones ({revision[:19]})"
             )
         if layer is not None and layer != self.layer:
             raise ValueError(f"{self.path} holds layer {self.layer}, not layer {layer}")
@@ -147,7 +168,7 @@ class Embeddings:
     def __getitem__(self, rows: slice | np.ndarray) -> np.ndarray:
         """float32 [n, d_in]: a slice of rows, or int64 indices (any order, repeats allowed).
 
-        Reads no other row. A slice of float32 within one shard is the read-only map itself.
+        Reads no other row. A float32 slice within one shard is the read-only map itself.
         """
         if isinstance(rows, slice):
             start, stop, step = rows.indices(self.n_residues)
@@ -155,11 +176,12 @@ class Embeddings:
         rows = np.asarray(rows)
         if rows.ndim != 1 or (rows.size and not np.issubdtype(rows.dtype, np.integer)):
             raise TypeError(
-                f"rows are a slice or one axis of integers, not {rows.dtype} of shape {rows.shape}"
+                f"rows must be a slice or a 1-D integer array, not {rows.dtype} of shape "
+                f"{rows.shape}"
             )
         if rows.size and not 0 <= rows.min() <= rows.max() < self.n_residues:
             raise IndexError(
-                f"rows are 0 to {self.n_residues - 1}, not {rows.min()} to {rows.max()}"
+                f"rows must be 0 to {self.n_residues - 1}, not {rows.min()} to {rows.max()}"
             )
         return self._gather(rows.astype(np.int64, copy=False))
 
@@ -220,22 +242,40 @@ class Embeddings:
         stored: Stored = "float32",
         progress: bool = False,
     ) -> Self:
-        """Take embeddings made elsewhere: one [L, d_in] array per accession, asked for in turn.
+        """Store embeddings made elsewhere: one [L, d_in] array per accession.
 
-        Arrays of proteins that are not given are left aside. ValueError where one is missing, has
-        another length or width, or is not finite. `readers.arrays` reads them from files.
+        Arrays of other proteins are ignored. `readers.arrays` reads arrays from files.
+
+        Parameters
+        ----------
+        path : Path
+            Folder to write.
+        proteins : Proteins
+            The residue axis.
+        arrays : mapping of str to np.ndarray
+            Accession to [L, d_in]; each array is looked up once, in the order of the axis.
+        plm, layer, plm_revision : str, int, str
+            What the arrays were computed with.
+        stored : {"float32", "bfloat16"}
+            Type on disk.
+        progress : bool
+            Show a progress bar.
+
+        Raises
+        ------
+        ValueError
+            If an array is missing, has the wrong length or width, or is not finite.
         """
         if not len(proteins):
-            raise ValueError("embeddings of no proteins; give at least one")
+            raise ValueError("there are no proteins to embed; give at least one")
         missing = [a for a in proteins.accessions if a not in arrays]
         if missing:
             raise ValueError(
-                f"the arrays given: no array for {len(missing)} of {len(proteins)} proteins, such "
-                f"as {missing[0]!r}"
+                f"{len(missing)} of {len(proteins)} proteins have no array, such as {missing[0]!r}"
             )
         if len(arrays) > len(proteins):
             extra = len(arrays) - len(proteins)
-            _log.info("%d arrays of proteins that are not given are left aside", extra)
+            _log.info("%d arrays of other proteins are ignored", extra)
         width = int(np.shape(arrays[proteins.accessions[0]])[-1])
         about = {"plm": plm, "plm_revision": plm_revision, "layer": layer, "d_in": width}
         writer = EmbeddingsWriter(path, proteins, about, dtype=stored)
@@ -262,13 +302,12 @@ def _fill(
 
 
 class EmbeddingsWriter:
-    """Writes `Embeddings` from rows in any order with little memory.
+    """Writes `Embeddings` from rows in any order, with little memory.
 
-    Every shard is a memory-mapped draft until its last row is there. `about` gives plm,
-    plm_revision, layer and d_in; `dtype` is how values are stored. A draft folder beside `path`
-    holds the shards; opened again with the same proteins, `about` and `dtype` it goes on where it
-    was, see `missing`. `finish` renames it to `path`. As a context manager it finishes when the
-    block ends well.
+    A draft folder beside `path` holds the shards, each memory-mapped until its last row is
+    written; `finish` renames it to `path`. A writer with the same proteins, `about` and `dtype`
+    resumes an unfinished draft (see `missing`). As a context manager it finishes if the block
+    succeeds. `about` gives plm, plm_revision, layer and d_in; `dtype` is the type on disk.
     """
 
     def __init__(
@@ -308,7 +347,7 @@ class EmbeddingsWriter:
 
     @property
     def missing(self) -> list[int]:
-        """Shards that are not complete yet."""
+        """Numbers of the shards that are not complete yet."""
         return [
             i for i in range(len(self.bounds) - 1) if not (self._draft / shard_name(i)).exists()
         ]
@@ -319,10 +358,10 @@ class EmbeddingsWriter:
         return Proteins(self.proteins.table[int(first) : int(last)])
 
     def write(self, rows: np.ndarray, values: np.ndarray) -> None:
-        """Write float32 [n, d_in] at int64 [n] rows; each row comes once.
+        """Write float32 [n, d_in] at int64 [n] rows, each row once.
 
-        Rows of complete shards are passed over. ValueError for values that are not finite, or not
-        when stored: bfloat16 ends at 3.39e38.
+        Rows of complete shards are skipped. ValueError for values that are not finite, or would
+        not be as stored: bfloat16 ends at 3.39e38.
         """
         if values.shape != (len(rows), self._d_in):
             raise ValueError(
@@ -331,8 +370,8 @@ class EmbeddingsWriter:
         held = bfloat16.rounded(values) if self._stored == "bfloat16" else values
         if not (bfloat16.is_finite(held) if held.dtype == np.uint16 else np.isfinite(held).all()):
             raise ValueError(
-                f"embeddings of {self.about['plm']} hold NaN or infinity; check its weights, or "
-                "run it in float32"
+                f"embeddings of {self.about['plm']} contain NaN or infinity; check its weights, "
+                "or run it in float32"
             )
         shard = np.searchsorted(self.bounds, rows, side="right") - 1
         for i in np.unique(shard).tolist():
@@ -362,7 +401,7 @@ class EmbeddingsWriter:
             Shard(draft_of(final), n, self._d_in, self._stored).seal(final)
 
     def finish(self) -> Embeddings:
-        """Give the folder its name. Raises ValueError where rows are missing."""
+        """Rename the draft to `path`. Raises ValueError if rows are missing."""
         lacking = sum(
             int((~self._open[i][1]).sum())
             if i in self._open
@@ -378,7 +417,7 @@ class EmbeddingsWriter:
         return Embeddings(self.path, self.about)
 
     def discard(self) -> None:
-        """Remove what was written so far, complete shards too."""
+        """Remove everything written so far, including complete shards."""
         self._open.clear()
         remove(self._draft)
 
@@ -397,10 +436,11 @@ def _checked_array(array: np.ndarray, accession: str, length: int, width: int) -
     if np.shape(array) != (length, width):
         hint = "; leave out <cls> and <eos>" if len(array) == length + 2 else ""
         raise ValueError(
-            f"{accession}: wanted an array of {length} residues x {width}, found {np.shape(array)}"
+            f"{accession}: expected an array of {length} residues x {width}, found "
+            f"{np.shape(array)}"
             f"{hint}"
         )
     values = np.asarray(array, np.float32)
     if not np.isfinite(values).all():
-        raise ValueError(f"{accession}: the array holds NaN or infinity")
+        raise ValueError(f"{accession}: the array contains NaN or infinity")
     return values

@@ -1,7 +1,7 @@
 """The residue axis: every table, embedding and activation of a run is aligned to one `Proteins`.
 
-`row` counts residues from 0 over all proteins, in order; `position` counts from 1 within a protein, as UniProt does.
-`Proteins.row` and `Proteins.residue` convert between them; nothing else does.
+`row` counts residues from 0 over all proteins, in order. `position` counts from 1 within a
+protein, as in UniProt. Only `Proteins.row` and `Proteins.residue` convert between them.
 """
 
 import hashlib
@@ -17,7 +17,9 @@ import polars as pl
 from interplm_nb.saving import read_parquet, write_parquet
 
 LETTERS = "ACDEFGHIKLMNPQRSTVWYXBUZO"
-"""Residue letters that ESM-2's alphabet knows: the 20 standard amino acids, then X, B, U, Z and O."""
+"""Residue letters that ESM-2's alphabet knows: the 20 standard amino acids, then X, B, U, Z and
+O.
+"""
 
 
 @dataclass(frozen=True)
@@ -31,15 +33,36 @@ class Residue:
 class Proteins:
     """Protein sequences laid end to end: the residue axis.
 
-    `table` is a Polars frame with `accession` and `sequence` (str, unique accessions, letters of `LETTERS`) and any metadata columns.
-    `offsets` is int64 [n_proteins + 1]; the rows of protein i are `offsets[i]` to `offsets[i + 1]` (excluded).
+    Parameters
+    ----------
+    table : pl.DataFrame
+        `accession` (unique), `sequence` (letters of `LETTERS`), and any metadata columns.
+
+    Attributes
+    ----------
+    offsets : np.ndarray
+        int64 [n_proteins + 1]; protein i has the rows `offsets[i]` to `offsets[i + 1]` (excluded).
+
+    Raises
+    ------
+    ValueError
+        For a missing column, a missing or repeated accession, or an empty or unreadable sequence.
+
+    Examples
+    --------
+    >>> proteins = Proteins.from_sequences({"P1": "MKV", "P2": "GAVLI"})
+    >>> proteins
+    Proteins(2 proteins, 8 residues)
+    >>> proteins.row(Residue("P2", 1)), proteins.residue(3)
+    (3, Residue(accession='P2', position=1))
     """
 
     def __init__(self, table: pl.DataFrame) -> None:
         missing = {"accession", "sequence"} - set(table.columns)
         if missing:
             raise ValueError(
-                f"Proteins need the columns 'accession' and 'sequence'; {sorted(missing)} not among {table.columns}"
+                f"Proteins need the columns 'accession' and 'sequence'; "
+                f"{sorted(missing)} not among {table.columns}"
             )
         _check_accessions(table["accession"])
         _check_sequences(table)
@@ -61,7 +84,7 @@ class Proteins:
 
     @property
     def n_residues(self) -> int:
-        """Residues of all proteins together: the length of the axis."""
+        """Number of residues of all proteins: the length of the axis."""
         return int(self.offsets[-1])
 
     @cached_property
@@ -76,7 +99,7 @@ class Proteins:
 
     @property
     def lengths(self) -> np.ndarray:
-        """int64 [n_proteins]: residues of each protein."""
+        """int64 [n_proteins]: number of residues of each protein."""
         return np.diff(self.offsets)
 
     @cached_property
@@ -98,16 +121,17 @@ class Proteins:
         return f"Proteins({self.n_proteins:,} proteins, {self.n_residues:,} residues)"
 
     def index(self, accession: str) -> int:
-        """The place of a protein, from 0."""
+        """The number of a protein on the axis, from 0."""
         try:
             return self._index[accession]
         except KeyError:
             raise KeyError(
-                f"no protein {accession!r} among these {self.n_proteins:,}; they begin with {self.accessions[:3]}"
+                f"no protein {accession!r} among these {self.n_proteins:,}; "
+                f"the first are {self.accessions[:3]}"
             ) from None
 
     def sequence(self, accession: str) -> str:
-        """The sequence of one protein; KeyError for one that is not here."""
+        """The sequence of one protein; KeyError for an unknown accession."""
         return self.sequences[self.index(accession)]
 
     def rows(self, accession: str) -> slice:
@@ -120,19 +144,20 @@ class Proteins:
         rows = self.rows(residue.accession)
         if not 1 <= residue.position <= rows.stop - rows.start:
             raise ValueError(
-                f"{residue.accession} has positions 1 to {rows.stop - rows.start}, not {residue.position}"
+                f"{residue.accession} has positions 1 to {rows.stop - rows.start}, not "
+                f"{residue.position}"
             )
         return rows.start + residue.position - 1
 
     def residue(self, row: int) -> Residue:
         """The residue in a row."""
         if not 0 <= row < self.n_residues:
-            raise ValueError(f"rows are 0 to {self.n_residues - 1}, not {row}")
+            raise ValueError(f"rows are numbered 0 to {self.n_residues - 1}; got {row}")
         i = int(np.searchsorted(self.offsets, row, side="right")) - 1
         return Residue(self.accessions[i], row - int(self.offsets[i]) + 1)
 
     def select(self, accessions: Iterable[str]) -> Self:
-        """These proteins alone, in their order here (not in the order asked for)."""
+        """Only these proteins, in the order of this axis (not the order given)."""
         places = np.sort(np.fromiter((self.index(a) for a in accessions), dtype=np.int64))
         return type(self)(self.table[places])
 
@@ -163,12 +188,17 @@ class Proteins:
 
     @classmethod
     def load(cls, path: Path) -> Self:
-        """Read `proteins.parquet`. FileNotFoundError where it is missing, ValueError for another type or version, or sequences that were changed."""
+        """Read `proteins.parquet`.
+
+        FileNotFoundError if it is missing; ValueError for another type or version, or if the
+        sequences were changed.
+        """
         table, about = read_parquet(path, "Proteins", 1)
         proteins = cls(table)
         if proteins.sequence_hash != about["sequences"]:
             raise ValueError(
-                f"{path}: the sequences do not match the hash written with them; make the file again (stage 'proteins')"
+                f"{path}: the sequences do not match the hash written with them; run stage "
+                "'proteins' again"
             )
         return proteins
 
@@ -179,7 +209,7 @@ def _check_accessions(accessions: pl.Series) -> None:
     twice = accessions.filter(accessions.is_duplicated()).unique().sort()
     if len(twice):
         raise ValueError(
-            f"accessions must be unique; {len(twice)} come more than once, such as {twice[0]!r}"
+            f"accessions must be unique; {len(twice)} are repeated, such as {twice[0]!r}"
         )
 
 
@@ -189,5 +219,6 @@ def _check_sequences(table: pl.DataFrame) -> None:
         first: Any = bad.row(0, named=True)
         found = (first["sequence"] or "")[:40]
         raise ValueError(
-            f"{first['accession']}: a sequence has one or more letters of {LETTERS}, not {found!r} ({bad.height} such proteins)"
+            f"{first['accession']}: a sequence has one or more letters of {LETTERS}, "
+            f"not {found!r} ({bad.height} such proteins)"
         )

@@ -1,7 +1,8 @@
 """Atomic writes, and files that say what they are.
 
-Everything is written beside its final name and renamed, so that a killed process leaves the old file or the new one. A Parquet file carries
-a JSON record in its own metadata under `interplm_nb`; a folder carries `about.json`.
+Everything is written beside its final name and renamed, so that a killed process leaves either the
+old file or the new one. A Parquet file has a JSON record in its metadata under `interplm_nb`; a
+folder has `about.json`.
 """
 
 import hashlib
@@ -20,7 +21,7 @@ _KEY = "interplm_nb"
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path`, renamed to it when the block ends well, removed when it does not."""
+    """A temporary path beside `path`: renamed to it if the block succeeds, else removed."""
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     remove(draft)
@@ -35,7 +36,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
 
 def remove(path: Path) -> None:
-    """Remove a file or a folder, if it is there."""
+    """Remove a file or a folder if it exists."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:
@@ -43,7 +44,10 @@ def remove(path: Path) -> None:
 
 
 def write_json(value: Any, path: Path) -> None:
-    """Write a value as JSON with sorted keys, atomically. ValueError for NaN and infinity, TypeError for what JSON cannot hold."""
+    """Write a value as JSON with sorted keys, atomically.
+
+    ValueError for NaN and infinity, TypeError for what JSON cannot hold.
+    """
     with atomic_path(path) as draft:
         draft.write_text(
             json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n",
@@ -63,9 +67,12 @@ def write_parquet(table: pl.DataFrame, path: Path, about: Mapping[str, Any]) -> 
 
 
 def read_parquet(path: Path, kind: str, version: int) -> tuple[pl.DataFrame, dict[str, Any]]:
-    """Read a table and its record; a file of another kind or version is refused by name."""
+    """Read a table and its record.
+
+    FileNotFoundError if it is missing, ValueError for a file of another kind or version.
+    """
     if not path.exists():
-        raise FileNotFoundError(f"{path}: no such {kind}; run the stage that makes it")
+        raise FileNotFoundError(f"{path}: no {kind} here; run the stage that writes it")
     about = json.loads(pl.read_parquet_metadata(path).get(_KEY, "{}"))
     _checked(about, path, kind, version)
     return pl.read_parquet(path), about
@@ -79,13 +86,15 @@ def file_hash(path: Path) -> str:
 
 def json_hash(value: Any) -> str:
     """sha256 of a value's canonical JSON."""
-    return f"sha256:{hashlib.sha256(json.dumps(value, sort_keys=True, separators=(',', ':')).encode()).hexdigest()}"
+    canonical = json.dumps(value, sort_keys=True, separators=(",", ":"))
+    return f"sha256:{hashlib.sha256(canonical.encode()).hexdigest()}"
 
 
 def _checked(about: dict[str, Any], path: Path, kind: str, version: int) -> dict[str, Any]:
     if (about.get("type"), about.get("version")) != (kind, version):
         raise ValueError(
-            f"{path}: wanted {kind} version {version}, found {about.get('type', 'no type')} version {about.get('version', 'none')}"
+            f"{path}: expected {kind} version {version}, found {about.get('type', 'no type')} "
+            f"version {about.get('version', 'none')}"
         )
     return about
 

@@ -1,9 +1,12 @@
-"""Feature activations: what is written is what is read, by protein and by feature, and in blocks."""
+"""Feature activations: what is written is what is read, by protein and by feature, and in
+blocks.
+"""
 
 import errno
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -142,7 +145,7 @@ def test_relative_to_maxima_divides_and_a_dead_feature_is_zero(tmp_path, stored)
     np.testing.assert_array_equal(scaled.largest(), expected.max(0))
     assert scaled.mean_l0() == pytest.approx(np.count_nonzero(expected) / 18)
     np.testing.assert_array_equal(activations.of("P1").toarray(), values[4:13])
-    with pytest.raises(ValueError, match="have unit 'max' already"):
+    with pytest.raises(ValueError, match="already have unit 'max'"):
         scaled.relative_to(maxima)
 
 
@@ -216,7 +219,7 @@ def test_an_unfinished_store_leaves_nothing(tmp_path):
     with ActivationsWriter(tmp_path / "store", proteins, 3, ABOUT) as writer:
         writer.write(0, sparse.csr_array(np.ones((4, 3))))
     with (
-        pytest.raises(ValueError, match="4 residues were written, the proteins have 10"),
+        pytest.raises(ValueError, match="4 of 10 residues were written"),
         ActivationsWriter(tmp_path / "s", proteins, 3, ABOUT) as w,
     ):
         w.write(0, sparse.csr_array(np.ones((4, 3))))
@@ -243,7 +246,8 @@ def test_a_full_disk_leaves_nothing_and_says_how_much_is_needed(tmp_path, monkey
     with (
         pytest.raises(
             OSError,
-            match=r"full after 10 of 10 residues and nothing was kept; make room for about 0\.0 GiB",
+            match=r"full after 10 of 10 residues and nothing was kept; "
+            r"make room for about 0\.0 GiB",
         ) as caught,
         ActivationsWriter(tmp_path / "store", proteins, 3, ABOUT) as writer,
     ):
@@ -268,7 +272,7 @@ def test_what_is_refused(tmp_path):
     proteins = proteins_of([10])
     store(tmp_path / "store", proteins, dense_values(10, 3, 0))
     with pytest.raises(
-        ValueError, match=r"on other proteins \(10 residues, .*than those given \(11 residues"
+        ValueError, match=r"on other proteins \(10 residues, .*than the given ones \(11 residues"
     ):
         FeatureActivations.open(tmp_path / "store", proteins_of([11]))
     with pytest.raises(FileNotFoundError, match="run the stage 'activations'"):
@@ -276,16 +280,17 @@ def test_what_is_refused(tmp_path):
     with pytest.raises(ValueError, match="9 rows, the proteins have 10 residues"):
         FeatureActivations.from_dense(np.zeros((9, 3)), proteins)
     activations = FeatureActivations.from_dense(np.eye(10), proteins)
-    with pytest.raises(ValueError, match="features are 0 to 9, not 10"):
+    with pytest.raises(ValueError, match="features are numbered 0 to 9; got 10"):
         activations.feature(10)
     with pytest.raises(ValueError, match=r"shape \(10,\), not \(3,\)"):
         activations.relative_to(np.ones(3))
     with pytest.raises(ValueError, match="0 or more"):
         FeatureActivations.from_dense(-np.eye(10), proteins)
     with pytest.raises(ValueError, match="'raw' or 'max', not 'percent'"):
-        FeatureActivations.from_dense(np.eye(10), proteins, "percent")  # pyright: ignore[reportArgumentType]
+        unit: Any = "percent"
+        FeatureActivations.from_dense(np.eye(10), proteins, unit)
     with ActivationsWriter(tmp_path / "other", proteins, 3, ABOUT) as writer:
-        with pytest.raises(ValueError, match="row 0 comes next, not 5"):
+        with pytest.raises(ValueError, match="row 0 is next, not 5"):
             writer.write(5, sparse.csr_array((2, 3)))
         with pytest.raises(
             ValueError, match=r"shape \(2, 4\) at row 0 does not fit 10 residues x 3 features"
@@ -296,9 +301,9 @@ def test_what_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        (np.full((10, 3), np.nan), "hold NaN or infinity"),
-        (np.full((10, 3), np.inf), "hold NaN or infinity"),
-        (np.full((10, 3), -0.5), r"are 0 or more, but -0\.5 is among them"),
+        (np.full((10, 3), np.nan), "contain NaN or infinity"),
+        (np.full((10, 3), np.inf), "contain NaN or infinity"),
+        (np.full((10, 3), -0.5), r"must be 0 or more, but -0\.5 is among them"),
         (np.zeros((11, 3)), "have 11 rows, the proteins have 10 residues"),
     ],
 )
@@ -340,7 +345,8 @@ import sys
 from pathlib import Path
 from interplm_nb.activations import FeatureActivations
 from interplm_nb.proteins import Proteins
-rows, values = FeatureActivations.open(Path(sys.argv[1]), Proteins.from_sequences({"P0": "A" * 10})).feature(1)
+proteins = Proteins.from_sequences({"P0": "A" * 10})
+rows, values = FeatureActivations.open(Path(sys.argv[1]), proteins).feature(1)
 assert len(rows) == 10
 sys.exit("pandas" in sys.modules)
 """
@@ -367,7 +373,8 @@ with ActivationsWriter(Path(sys.argv[1]), proteins, 4096, {}) as writer:
     before = memory()
     for first in range(0, 150_000, 5_000):
         features = np.sort(rng.integers(0, 4096, (5_000, 40)), axis=1)
-        block = sparse.csr_array((rng.random(200_000, dtype=np.float32), features.ravel(), np.arange(0, 200_001, 40)), shape=(5_000, 4096))
+        values, ends = rng.random(200_000, dtype=np.float32), np.arange(0, 200_001, 40)
+        block = sparse.csr_array((values, features.ravel(), ends), shape=(5_000, 4096))
         writer.write(first, block)
     writer.finish()
 print((memory() - before) // 1024)

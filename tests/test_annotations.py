@@ -91,10 +91,10 @@ def test_no_annotation_is_no_error() -> None:
 @pytest.mark.parametrize(
     ("row", "message"),
     [
-        (("A", "SH3", 3, 5, 1), r"A: segment 3..5 of 'SH3' does not lie in 1..4"),
+        (("A", "SH3", 3, 5, 1), r"A: segment 3..5 of 'SH3' does not fit in 1..4"),
         (("A", "SH3", 0, 2, 1), r"segment 0..2"),
         (("A", "SH3", 3, 2, 1), r"segment 3..2"),
-        (("Z", "SH3", 1, 2, 1), "proteins that are not given, such as 'Z'"),
+        (("Z", "SH3", 1, 2, 1), "on unknown proteins, such as 'Z'"),
     ],
 )
 def test_a_segment_that_does_not_fit_is_refused(

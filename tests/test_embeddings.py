@@ -118,7 +118,9 @@ def test_another_type_on_disk_is_refused_or_begun_again(tmp_path):
     written(tmp_path / "e", values)
     about = tmp_path / "e" / "about.json"
     about.write_text(about.read_text().replace('"float32"', '"bfloat16"'))
-    with pytest.raises(ValueError, match=r"wanted .*'BF16'.*, found .*'F32'.*make the embeddings"):
+    with pytest.raises(
+        ValueError, match=r"expected .*'BF16'.*, found .*'F32'.*run stage 'embed' again"
+    ):
         Embeddings.open(tmp_path / "e")[:]
 
 
@@ -129,7 +131,7 @@ class Toy:
 def test_the_wrong_company_is_refused_with_both_names(tmp_path):
     embeddings = written(tmp_path / "e", values_of(PROTEINS))
     embeddings.check(PROTEINS, "toy", 2)
-    with pytest.raises(ValueError, match=r"embeds other proteins .* than those given"):
+    with pytest.raises(ValueError, match=r"embeds other proteins .* than the given ones"):
         embeddings.check(Proteins.from_sequences({"P1": "MKTAY"}))
     with pytest.raises(ValueError, match="embeddings of toy, not of esm2"):
         embeddings.check(PROTEINS, "esm2")
@@ -144,7 +146,7 @@ def test_the_wrong_company_is_refused_with_both_names(tmp_path):
     [
         (np.array([0, 19]), IndexError, "0 to 18, not 0 to 19"),
         (np.array([-1]), IndexError, "not -1"),
-        (np.array([0.5]), TypeError, "integers"),
+        (np.array([0.5]), TypeError, "integer array"),
     ],
 )
 def test_rows_that_are_not_there(tmp_path, rows, error, match):
@@ -201,7 +203,7 @@ def test_what_a_writer_refuses(tmp_path):
 
 def test_a_full_disk_is_said_before_the_work(tmp_path, monkeypatch):
     monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": 10}))
-    with pytest.raises(OSError, match="GiB are needed and"):
+    with pytest.raises(OSError, match="GiB are needed,"):
         EmbeddingsWriter(tmp_path / "e", PROTEINS, ABOUT)
 
 
@@ -212,7 +214,7 @@ def test_a_damaged_shard_is_refused(tmp_path, damage):
     embeddings = written(tmp_path / "e", values_of(PROTEINS))
     shard = tmp_path / "e" / "shard_00000.safetensors"
     shard.write_bytes(damage(shard.read_bytes()))
-    with pytest.raises(ValueError, match=r"shard_00000\.safetensors: .*make the embeddings again"):
+    with pytest.raises(ValueError, match=r"shard_00000\.safetensors: .*run stage .embed. again"):
         embeddings[:]
 
 
@@ -230,21 +232,24 @@ def test_from_arrays(tmp_path, stored, caplog):
         )
     np.testing.assert_array_equal(embeddings[:], kept(values, stored))
     embeddings.check(PROTEINS, "theirs", 7)
-    assert "1 arrays of proteins that are not given" in caplog.text
+    assert "1 arrays of other proteins are ignored" in caplog.text
 
 
 def test_from_arrays_checks_what_it_is_given(tmp_path):
     arrays = arrays_of(values_of(PROTEINS))
-    give = lambda arrays: Embeddings.from_arrays(tmp_path / "e", PROTEINS, arrays, "theirs", 7)  # noqa: E731
-    with pytest.raises(ValueError, match="no array for 1 of 4 proteins, such as 'P3'"):
+
+    def give(arrays):
+        Embeddings.from_arrays(tmp_path / "e", PROTEINS, arrays, "theirs", 7)
+
+    with pytest.raises(ValueError, match="1 of 4 proteins have no array, such as 'P3'"):
         give({k: v for k, v in arrays.items() if k != "P3"})
     with pytest.raises(
         ValueError,
-        match=r"P3: wanted an array of 10 residues x 3, found .*; leave out <cls> and <eos>",
+        match=r"P3: expected an array of 10 residues x 3, found .*; leave out <cls> and <eos>",
     ):
         give(arrays | {"P3": np.zeros((12, 3))})
-    with pytest.raises(ValueError, match="P2: wanted an array of 1 residues x 3"):
+    with pytest.raises(ValueError, match="P2: expected an array of 1 residues x 3"):
         give(arrays | {"P2": np.zeros((1, 4))})
-    with pytest.raises(ValueError, match="P2: the array holds NaN"):
+    with pytest.raises(ValueError, match="P2: the array contains NaN"):
         give(arrays | {"P2": np.full((1, 3), np.nan)})
     assert list(tmp_path.iterdir()) == []

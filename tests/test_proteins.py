@@ -79,7 +79,7 @@ def test_the_hash_tells_order_and_boundaries_apart() -> None:
     ("table", "message"),
     [
         ({"accession": ["A"]}, "need the columns 'accession' and 'sequence'"),
-        ({"accession": ["A", "A"], "sequence": ["M", "K"]}, "come more than once, such as 'A'"),
+        ({"accession": ["A", "A"], "sequence": ["M", "K"]}, "are repeated, such as 'A'"),
         ({"accession": ["A", None], "sequence": ["M", "K"]}, "no accession"),
         ({"accession": ["A"], "sequence": [""]}, "one or more letters"),
         ({"accession": ["A"], "sequence": ["MK-T"]}, "not 'MK-T'"),
@@ -95,7 +95,7 @@ def test_a_position_outside_is_refused() -> None:
     proteins = Proteins.from_sequences({"P69905": "MVL"})
     with pytest.raises(ValueError, match="P69905 has positions 1 to 3, not 0"):
         proteins.row(Residue("P69905", 0))
-    with pytest.raises(ValueError, match="rows are 0 to 2, not 3"):
+    with pytest.raises(ValueError, match="rows are numbered 0 to 2; got 3"):
         proteins.residue(3)
     with pytest.raises(KeyError, match="no protein 'Q1'"):
         proteins.rows("Q1")
@@ -104,7 +104,7 @@ def test_a_position_outside_is_refused() -> None:
 def test_another_kind_of_file_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "proteins.parquet"
     pl.DataFrame({"accession": ["A"], "sequence": ["M"]}).write_parquet(path)
-    with pytest.raises(ValueError, match="wanted Proteins version 1, found no type"):
+    with pytest.raises(ValueError, match="expected Proteins version 1, found no type"):
         Proteins.load(path)
-    with pytest.raises(FileNotFoundError, match="run the stage that makes it"):
+    with pytest.raises(FileNotFoundError, match="run the stage that writes it"):
         Proteins.load(tmp_path / "absent.parquet")

@@ -29,7 +29,7 @@ def test_json_names_what_it_is(tmp_path: Path) -> None:
     path = tmp_path / "run.json"
     write_json({"type": "Run", "version": 1, "profile": "démo"}, path)
     assert read_json(path, "Run", 1)["profile"] == "démo"
-    with pytest.raises(ValueError, match="wanted Run version 2, found Run version 1"):
+    with pytest.raises(ValueError, match="expected Run version 2, found Run version 1"):
         read_json(path, "Run", 2)
 
 

@@ -1,4 +1,7 @@
-"""How well a feature ranks the residues that carry a concept, at all thresholds at once: the area under its precision-recall curve."""
+"""Average precision: how well a feature ranks the residues that carry a concept.
+
+The area under the precision-recall curve, over all thresholds at once.
+"""
 
 from collections.abc import Collection, Iterator
 from typing import Any
@@ -21,7 +24,7 @@ AUPRC: dict[str, Any] = {
 """Columns of `average_precision`."""
 
 _DENSE_FEATURES = 32
-"""Columns of a dense source that are held at once."""
+"""Columns of a dense source in memory at once."""
 
 _Entries = tuple[int, np.ndarray, np.ndarray]
 
@@ -29,14 +32,47 @@ _Entries = tuple[int, np.ndarray, np.ndarray]
 def average_precision(
     source: Source, annotations: Annotations, pairs: pl.DataFrame, accessions: Collection[str]
 ) -> pl.DataFrame:
-    """Average precision of each pair over the residues of these proteins: positives carry the concept, the score is the activation.
+    """Average precision of each pair over the residues of these proteins.
+
+    Positives carry the concept; the score is the activation.
 
         AP = sum_n (R_n - R_{n-1}) P_n
 
-    over the distinct scores from the highest down, R_n and P_n being recall and precision of the residues at or above the n-th; residues of one
-    score, such as all silent ones, come in together (as in scikit-learn's `average_precision_score`). Prevalence, the share of positives, is what a
-    random ranking has. pairs: concept, feature (null: all residues rank the same), threshold (not used). One row per pair, in their order, columns
-    `AUPRC`; 0 where no residue carries the concept. Memory: the non-zero values of the pairs' features, or 32 columns of a dense source.
+    over the distinct scores in descending order, with recall R_n and precision P_n of the residues
+    at or above the n-th. Residues of equal score, such as all silent ones, enter together (as in
+    scikit-learn's `average_precision_score`). Memory: the non-zero values of the pairs' features,
+    or 32 columns of a dense source.
+
+    Parameters
+    ----------
+    source : Source
+        Values in unit "max".
+    annotations : Annotations
+        The labels, on the source's proteins.
+    pairs : pl.DataFrame
+        concept, feature (null: all residues tie), threshold (not used), such as `BestPairs.pairs`.
+    accessions : collection of str
+        The proteins to rank, such as those of test.
+
+    Returns
+    -------
+    pl.DataFrame
+        Columns of `AUPRC`, one row per pair, in their order. prevalence is the share of positives:
+        the average precision of a random ranking. auprc is 0 where no residue carries the concept.
+
+    Examples
+    --------
+    >>> from interplm_nb.activations import FeatureActivations
+    >>> from interplm_nb.proteins import Proteins
+    >>> proteins = Proteins.from_sequences({"P1": "MKVL"})
+    >>> segment = {"accession": "P1", "concept": "Helix", "category": "Helix", "level": "instance"}
+    >>> segment |= {"start": 2, "end": 3, "instance": 0}
+    >>> annotations = Annotations(pl.DataFrame([segment]), proteins)
+    >>> values = np.array([[0.0], [0.9], [0.2], [0.5]])
+    >>> source = FeatureActivations.from_dense(values, proteins, unit="max")
+    >>> pairs = pl.DataFrame({"concept": ["Helix"], "feature": [0], "threshold": [0.15]})
+    >>> average_precision(source, annotations, pairs, ["P1"])["auprc"].round(3).to_list()
+    [0.833]
     """
     accessions = sorted(set(accessions), key=source.proteins.index)
     chosen = ChosenPairs.of(source, annotations, pairs, accessions)
@@ -68,7 +104,10 @@ def average_precision(
 
 
 def _ranked(source: Source, features: np.ndarray, accessions: list[str]) -> Iterator[_Entries]:
-    """Each feature with the places (along the rows of these proteins) and values where it is not 0, the highest first."""
+    """Each feature with the places and values of its entries, the highest first.
+
+    Places count along the rows of these proteins.
+    """
     first = next(iter(source.blocks(accessions[:1])), None)
     width = (
         _DENSE_FEATURES
@@ -87,7 +126,7 @@ def _ranked(source: Source, features: np.ndarray, accessions: list[str]) -> Iter
         del parts
         for j, feature in enumerate(group.tolist()):
             places, values = _column(columns, j)
-            # Once for all pairs of the feature: the ranking of each finds them in order.
+            # Sorted once for all pairs of the feature.
             order = np.argsort(values)[::-1]
             yield feature, places[order], values[order]
 

@@ -1,7 +1,8 @@
-"""What is found by category, by layer and by limit: the tables behind InterPLM's figures 2 and 3 and its Supplementary Figure 5a.
+"""Pairs found by category, layer and F1 limit, as in InterPLM's figures 2, 3 and S5a.
 
-`links` is in each the table of `links.linked`, made with a `min_f1` at or below the lowest limit. A pair is found at a limit where its
-f1_per_domain is above it on validation and, at the same threshold, on test.
+`links` is always the table of `links.linked`, with a `min_f1` at or below the lowest limit. A pair
+is found at a limit if its f1_per_domain is above it on validation and, at the same threshold, on
+test.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,15 +11,16 @@ import numpy as np
 import polars as pl
 
 LIMITS = (0.1, 0.2, 0.3, 0.4, 0.5)
-"""Of f1_per_domain; the last is InterPLM's."""
+"""Limits of f1_per_domain; the last is InterPLM's."""
 
 ALL = "all categories"
 
 
 def by_category(links: pl.DataFrame, limits: Sequence[float] = LIMITS) -> pl.DataFrame:
-    """How many features have a concept of each category: category, limit, features, concepts, pairs (i64), for every category that `links` has.
+    """Count features, concepts and pairs found in each category, at each limit.
 
-    The category `ALL` is all together: a feature with concepts of two categories counts there once. Sorted by category, then limit.
+    Columns: category, limit, features, concepts, pairs (i64), sorted by category, then limit. The
+    category `ALL` pools all: a feature with concepts of two categories counts once there.
     """
     every = pl.concat([links, links.with_columns(pl.lit(ALL).alias("category"))])
     parts = [
@@ -43,13 +45,17 @@ def _counts(found: pl.Expr) -> list[pl.Expr]:
 def unlabelled(
     links: pl.DataFrame, alive: np.ndarray, limits: Sequence[float] = LIMITS
 ) -> pl.DataFrame:
-    """How many features no concept explains: limit, alive, labelled (i64), unlabelled (share of the alive features with no pair found; 0 of none).
+    """Count the features that match no concept, at each limit.
 
-    alive: bool [n_features], such as `maxima["maximum_train"] > 0`. ValueError where it has fewer features than `links`.
+    `alive` bool [n_features], such as `maxima["maximum_train"] > 0`. Columns: limit, alive,
+    labelled (i64), unlabelled (share of the alive features without a pair; 0 if none is alive).
+    ValueError if `links` names a feature beyond `alive`.
     """
-    if links.height and int(links["feature"].max()) >= len(alive):  # pyright: ignore[reportArgumentType]
+    if links.height and links["feature"].to_numpy().max() >= len(alive):
         raise ValueError(
-            f"the links name feature {links['feature'].max()}, `alive` has {len(alive)}; give both of one source"
+            f"the links name feature {links['feature'].max()}, but alive has {len(alive)} "
+            "features; "
+            "pass both from one source"
         )
     n = int(alive.sum())
     rows = []
@@ -76,7 +82,10 @@ def unlabelled(
 
 
 def best_of_feature(links: pl.DataFrame) -> pl.DataFrame:
-    """The rows of `links` of each feature's best concept: the highest validation_f1_per_domain, of equals the first name; sorted by feature."""
+    """The best concept of each feature: rows of `links`, sorted by feature.
+
+    The best has the highest validation_f1_per_domain; ties go to the first name.
+    """
     best = links.sort(
         "feature", "validation_f1_per_domain", "concept", descending=[False, True, False]
     )
@@ -84,9 +93,10 @@ def best_of_feature(links: pl.DataFrame) -> pl.DataFrame:
 
 
 def by_layer(pairs: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
-    """The best test F1 of each concept at each layer (or source, or run): label, concept, category, n_instances, f1_per_domain.
+    """The best test F1 of each concept at each layer (or source, or run).
 
-    pairs: label -> `Selected.pairs` (a row per concept that is scored). A concept that a label does not score has no row of that label.
+    `pairs` maps labels to `BestPairs.pairs`. Columns: label, concept, category, n_instances,
+    f1_per_domain, one row per label and concept that it scores.
     """
     schema = {
         "concept": pl.String,

@@ -1,4 +1,4 @@
-"""What an activation is worth: the share of residues that carry a concept, as a function of how strongly its feature fires."""
+"""Calibrated confidence: the share of residues that carry a concept, by activation."""
 
 from dataclasses import dataclass
 from typing import Self
@@ -8,10 +8,17 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Calibration:
-    """A confidence in [0, 1] that never falls as a score rises: straight lines between knots, level outside them.
+    """A confidence in [0, 1] that does not decrease with the score.
 
-    scores: float32 [k], ascending; confidences: float64 [k]. Fitted by isotonic regression (least squares among non-decreasing functions), so that
-    among the examples that were fitted, those with confidence p carry the label with frequency p.
+    Linear between knots, constant outside them. `scores` float32 [k], ascending; `confidences`
+    float64 [k]. Fitted by isotonic regression (least squares among non-decreasing functions), so
+    that fitted examples with confidence p carry the label with frequency p.
+
+    Examples
+    --------
+    >>> fitted = Calibration.fit(np.array([0.1, 0.2, 0.8, 0.9]), np.array([0, 0, 1, 1], bool))
+    >>> fitted(np.array([0.1, 0.5, 1.0])).round(2).tolist()
+    [0.0, 0.5, 1.0]
     """
 
     scores: np.ndarray
@@ -26,23 +33,43 @@ class Calibration:
         per_step: int = 1,
         groups_per_step: int = 1,
     ) -> Self:
-        """From examples: scores [n], labels bool [n]. ValueError for none, other lengths, or a score that is not finite.
+        """Fit a calibration to scores [n] and labels bool [n].
 
-        groups: int [n], examples that are one piece of evidence, such as the residues of a homology cluster (None: each is its own). From the
-        highest score downward, examples are taken together until they are `per_step` and of `groups_per_step` groups, at least; what is left joins
-        the last; of these steps the mean over groups of each group's mean is fitted, by the number of groups. With a step of a single example, the
-        strongest would be sure of itself for nothing; with a hundred residues of one protein, that protein would be.
+        From the highest score downward, examples are pooled into steps of at least `per_step`
+        examples and `groups_per_step` groups; the rest joins the last step. The fit takes, for
+        each step, the mean over groups of each group's mean, weighted by the number of groups. A
+        step of one example, or of a hundred residues of one protein, would give the strongest an
+        unearned certainty.
+
+        Parameters
+        ----------
+        scores : np.ndarray
+            Finite, [n].
+        labels : np.ndarray
+            bool [n].
+        groups : np.ndarray, optional
+            int [n]: examples that count as one piece of evidence, such as the residues of a
+            homology cluster (None: each example is its own group).
+        per_step, groups_per_step : int
+            Minimum examples and groups per step.
+
+        Raises
+        ------
+        ValueError
+            For no examples, unequal lengths, or a score that is not finite.
         """
         from sklearn.isotonic import IsotonicRegression
 
         scores, labels = np.asarray(scores, np.float32), np.asarray(labels, bool)
         if scores.ndim != 1 or scores.shape != labels.shape or not len(scores):
             raise ValueError(
-                f"a calibration is fitted on one label for each of one or more scores, not on {scores.shape} scores, {labels.shape} labels"
+                f"a calibration needs one or more scores with one label each, not {scores.shape} "
+                f"scores and {labels.shape} labels"
             )
         if not np.isfinite(scores).all():
             raise ValueError(
-                f"{int((~np.isfinite(scores)).sum())} of {len(scores)} scores are not finite; a calibration takes numbers only"
+                f"{int((~np.isfinite(scores)).sum())} of {len(scores)} scores are not finite; a "
+                "calibration needs finite scores"
             )
         groups = np.arange(len(scores)) if groups is None else np.asarray(groups)
         steps = _steps(np.argsort(scores, kind="stable")[::-1], groups, per_step, groups_per_step)
@@ -56,14 +83,14 @@ class Calibration:
         )
 
     def __call__(self, scores: np.ndarray) -> np.ndarray:
-        """float64, of the shape of `scores`."""
+        """The confidences: float64, of the shape of `scores`."""
         return np.interp(scores, self.scores, self.confidences)
 
 
 def _steps(
     order: np.ndarray, groups: np.ndarray, per_step: int, groups_per_step: int
 ) -> list[np.ndarray]:
-    """Examples, the highest score first, cut into steps."""
+    """Split the examples, in descending order of score, into steps."""
     steps: list[np.ndarray] = []
     waiting = order[:0]
     for part in np.array_split(order, max(1, len(order) // per_step)):
@@ -77,7 +104,7 @@ def _steps(
 
 
 def _means(groups: np.ndarray, scores: np.ndarray, labels: np.ndarray) -> tuple[float, float, int]:
-    """Means over groups of their mean score and mean label, and how many groups."""
+    """Mean over groups of each group's mean score and mean label, and the number of groups."""
     found, place, n = np.unique(groups, return_inverse=True, return_counts=True)
     score, label = (
         float((np.bincount(place, weights=values) / n).mean()) for values in (scores, labels)
@@ -87,18 +114,24 @@ def _means(groups: np.ndarray, scores: np.ndarray, labels: np.ndarray) -> tuple[
 
 @dataclass(frozen=True)
 class Reliability:
-    """Confidences against what was so: one entry per bin of equal width over [0, 1] that holds an example."""
+    """Confidence against observed frequency, by bins of equal width over [0, 1].
+
+    Empty bins are left out.
+    """
 
     confidence: np.ndarray
     """float64: mean confidence of the bin's examples."""
     observed: np.ndarray
-    """float64: share of them that carry the label."""
+    """float64: share of the bin's examples that carry the label."""
     n: np.ndarray
-    """int64: examples of the bin."""
+    """int64: number of examples in the bin."""
 
     @property
     def error(self) -> float:
-        """Expected calibration error: mean |confidence - observed|, bins weighted by their examples (Naeini et al. 2015). 0 without examples."""
+        """Expected calibration error (Naeini et al. 2015); 0 without examples.
+
+        The mean of |confidence - observed| over bins, weighted by their number of examples.
+        """
         return float(
             (np.abs(self.confidence - self.observed) * self.n).sum() / max(self.n.sum(), 1)
         )

@@ -1,4 +1,4 @@
-"""Counting which features are active where a concept is: one pass over blocks of activations, integers only."""
+"""Count where features are active and concepts lie: one pass over activations, integers only."""
 
 import os
 from collections.abc import Callable, Collection, Iterable, Sequence
@@ -16,14 +16,17 @@ from interplm_nb.concepts.scores import ConceptScores
 from interplm_nb.concepts.source import Matrix, Source, above, check_source, joined, kept
 
 THRESHOLDS = (0.0, 0.15, 0.5, 0.6, 0.8)
-"""Of a feature's maximum; a residue is active above a threshold, strictly. InterPLM's own."""
+"""Fractions of a feature's maximum (InterPLM's); a residue is active strictly above a threshold."""
 
-# A thread holds one block and its products, some 200 MB.
+# A thread holds one block and its products, about 200 MB.
 _THREADS = min(4, os.cpu_count() or 1)
 
 
 class Counts(NamedTuple):
-    """tp and instance_hits int32 [T, C, F], active int64 [T, F]: a threshold's counts lie together, those of a concept in a row."""
+    """tp and instance_hits int32 [T, C, F], active int64 [T, F].
+
+    Counts of one threshold are contiguous, those of one concept a row.
+    """
 
     tp: np.ndarray
     instance_hits: np.ndarray
@@ -31,29 +34,29 @@ class Counts(NamedTuple):
 
 
 class Sums(Protocol):
-    """Counts that blocks are added to, from several threads; `sae.count_on_device.on_device` holds them on a GPU."""
+    """Counts that several threads add blocks to; `sae.count_on_device.on_device` is on a GPU."""
 
     def add(
         self, values: Matrix, carried: csr_array, members: csr_array, concept_of: np.ndarray
     ) -> None:
-        """Add a block of whole proteins: float32 values [n, F] in unit "max", and its labels (`Labels.on`)."""
+        """Add whole proteins: float32 values [n, F] in unit "max", and labels (`Labels.on`)."""
         ...
 
     def counts(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """The sums so far, as `Counts`; not to be written to."""
+        """The sums so far, as `Counts`; do not write to them."""
         ...
 
     def restore(self, counts: tuple[np.ndarray, np.ndarray, np.ndarray]) -> None:
-        """Go on from these sums."""
+        """Continue from these sums."""
         ...
 
 
 MakeSums: TypeAlias = Callable[[int, int, np.ndarray], Sums]
-"""(C, F, thresholds float32 [T]) to sums of 0."""
+"""Makes empty sums from (C, F, thresholds float32 [T])."""
 
 
 class SparseSums:
-    """Sums in memory, by products of sparse matrices."""
+    """Sums in memory, from products of sparse matrices."""
 
     def __init__(self, n_concepts: int, n_features: int, levels: np.ndarray) -> None:
         shape = (len(levels), n_concepts, n_features)
@@ -68,7 +71,7 @@ class SparseSums:
     def add(
         self, values: Matrix, carried: csr_array, members: csr_array, concept_of: np.ndarray
     ) -> None:
-        """Add a block; the products run beside those of other threads, only the adding waits."""
+        """Add a block; threads compute products in parallel and add them one at a time."""
         concepts = _membership(concept_of, len(self._counts.tp[0]))
         for t, level in enumerate(self._levels):
             on = above(values, level)
@@ -81,11 +84,11 @@ class SparseSums:
             values = kept(values, on, level)
 
     def counts(self) -> Counts:
-        """The sums so far; not to be written to."""
+        """The sums so far; do not write to them."""
         return self._counts
 
     def restore(self, counts: tuple[np.ndarray, np.ndarray, np.ndarray]) -> None:
-        """Go on from these sums."""
+        """Continue from these sums."""
         for mine, given in zip(self._counts, counts, strict=True):
             mine[...] = given
 
@@ -98,19 +101,59 @@ def count(
     overlap: Overlap = "keep",
     sums: MakeSums = SparseSums,
 ) -> ConceptScores:
-    """Count, for every concept, feature and threshold, on the given proteins (None: all):
+    """Count where features are active, for every concept, feature and threshold.
 
         tp[c, f, t]             residues that carry c and where f > threshold t
-        instance_hits[c, f, t]  instances of c with at least one such residue (0 for residue-level concepts: their recall counts residues)
+        instance_hits[c, f, t]  instances of c with at least one such residue
+                                (0 for residue-level concepts: their recall counts residues)
         active[f, t]            residues where f > threshold t, annotated or not
 
-    A threshold is compared as float32, the type of the values: a value stored as float32(0.15) is not above 0.15. `overlap="keep"` lets a residue
-    belong to every instance that covers it; `"overwrite"` is the published convention: to the one with the highest number only, while all
-    instances, even those wholly overwritten, stay in the denominator. Memory: the result (8 bytes per concept, feature and threshold), the
-    segments, and a block and its products per thread; it does not grow with the residues.
+    Memory: the result (8 bytes per concept, feature and threshold), the segments, and a block and
+    its products per thread; it does not grow with the residues.
 
-    ValueError for a source with unit `raw` or of other proteins, for blocks that are not these proteins', for NaN and infinity, and for thresholds
-    that do not ascend in [0, 1); KeyError for an accession that the source lacks.
+    Parameters
+    ----------
+    source : Source
+        Values in unit "max", such as `FeatureActivations.relative_to(maxima)`.
+    annotations : Annotations
+        The labels, on the source's proteins.
+    accessions : iterable of str, optional
+        Proteins to count on (None: all).
+    thresholds : sequence of float
+        Ascending, in [0, 1). They are compared as float32, the type of the values: a value stored
+        as float32(0.15) is not above 0.15.
+    overlap : {"keep", "overwrite"}
+        Whether a residue belongs to every instance that covers it, or only to the one with the
+        highest number (the published convention). All instances stay in the denominator.
+    sums : callable
+        Where the counts are kept.
+
+    Returns
+    -------
+    ConceptScores
+
+    Raises
+    ------
+    ValueError
+        For a source in unit "raw" or on other proteins, misaligned blocks, NaN or infinity, or
+        thresholds that do not ascend in [0, 1).
+    KeyError
+        For an unknown accession.
+
+    Examples
+    --------
+    >>> import polars as pl
+    >>> from interplm_nb.activations import FeatureActivations
+    >>> from interplm_nb.proteins import Proteins
+    >>> proteins = Proteins.from_sequences({"P1": "MKVL"})
+    >>> segment = {"accession": "P1", "concept": "Helix", "category": "Helix", "level": "instance"}
+    >>> segment |= {"start": 2, "end": 3, "instance": 0}
+    >>> annotations = Annotations(pl.DataFrame([segment]), proteins)
+    >>> values = np.array([[0.0], [0.9], [0.2], [0.5]])
+    >>> source = FeatureActivations.from_dense(values, proteins, unit="max")
+    >>> scores = count(source, annotations, thresholds=(0.15, 0.6))
+    >>> scores.table().select("threshold_pct", "precision", "recall").rows()[1]
+    (0.6, 1.0, 0.5)
     """
     counting = Counting(source, annotations, accessions, thresholds, overlap, sums)
     counting.add(counting.accessions)
@@ -118,7 +161,10 @@ def count(
 
 
 class Counting:
-    """One count under way: `add` parts of `accessions`, each protein once, then `scores`. `count` says what is counted and what is refused."""
+    """A count in progress: `add` parts of `accessions`, each protein once, then take `scores`.
+
+    Arguments and errors are those of `count`.
+    """
 
     def __init__(
         self,
@@ -137,13 +183,13 @@ class Counting:
             if accessions is None
             else sorted(set(accessions), key=proteins.index)
         )
-        """The chosen proteins, once each, in the order of the axis."""
+        """The proteins to count, once each, in the order of the axis."""
         self.labels = Labels.of(annotations, self.accessions, overlap)
         self.sums = sums(self.labels.n_concepts, source.n_features, levels)
         self._source, self._thresholds = source, tuple(map(float, thresholds))
 
     def add(self, accessions: Collection[str]) -> None:
-        """Count some of the chosen proteins, in the order of the axis."""
+        """Count some of these proteins, in the order of the axis."""
         blocks = joined(self._source, accessions)
         reading, ended = Lock(), Event()
 
@@ -161,11 +207,11 @@ class Counting:
                 for worker in [pool.submit(work) for _ in range(_THREADS)]:
                     worker.result()
             finally:
-                # An error in one thread, or Ctrl-C, ends the others at their next block.
+                # An error in one thread, or Ctrl-C, stops the others at their next block.
                 ended.set()
 
     def scores(self) -> ConceptScores:
-        """The counts of what was added."""
+        """The counts so far."""
         tp, hits, active = self.sums.counts()
         return ConceptScores(
             self.labels.concepts,
@@ -180,21 +226,23 @@ def _levels(thresholds: Sequence[float]) -> np.ndarray:
     levels = np.asarray(thresholds, np.float32)
     if levels.ndim != 1 or not len(levels):
         raise ValueError(
-            f"a count needs one threshold or more, such as {THRESHOLDS}; not {thresholds}"
+            f"a count needs one or more thresholds, such as {THRESHOLDS}; not {thresholds}"
         )
     if not ((levels >= 0) & (levels < 1)).all():
         raise ValueError(
-            f"thresholds are fractions of a feature's maximum, from 0 to below 1 as float32, such as {THRESHOLDS}; not {tuple(thresholds)}"
+            "thresholds must be fractions of a feature's maximum, from 0 to below 1 as float32, "
+            f"such as {THRESHOLDS}; not {tuple(thresholds)}"
         )
     if not (np.diff(levels) > 0).all():
         raise ValueError(
-            f"thresholds ascend and differ as float32, such as {THRESHOLDS}; not {tuple(thresholds)}"
+            f"thresholds must ascend and differ as float32, such as {THRESHOLDS}; "
+            f"not {tuple(thresholds)}"
         )
     return levels
 
 
 def _membership(concept_of: np.ndarray, n_concepts: int) -> csr_array:
-    """int32 [n_concepts, n_instances]: 1 where an instance is of a concept."""
+    """int32 [n_concepts, n_instances]: 1 where an instance belongs to a concept."""
     n = len(concept_of)
     return csr_array(
         (np.ones(n, np.int32), (concept_of.astype(np.int32), np.arange(n, dtype=np.int32))),
@@ -215,7 +263,7 @@ def _add(total: np.ndarray, part: Matrix) -> None:
     if isinstance(part, np.ndarray):
         total += part
         return
-    # Concept by concept: a row of the total stays in the cache, the whole does not.
+    # Concept by concept: one row of the total fits in the cache, the whole does not.
     for c, (start, stop) in enumerate(pairwise(part.indptr)):
         if start < stop:
             total[c, part.indices[start:stop]] += part.data[start:stop]

@@ -1,4 +1,4 @@
-"""Yes or no from a score: rankings, the threshold with the best F1, and what a decision is worth, from integer counts."""
+"""Binary decisions from scores: rankings, the threshold with the best F1, and their figures."""
 
 from typing import NamedTuple
 
@@ -6,40 +6,45 @@ import numpy as np
 
 
 class Ranking(NamedTuple):
-    """Examples from the highest score downward, one entry per distinct score."""
+    """Examples in descending order of score, one entry per distinct score."""
 
     scores: np.ndarray
     """Distinct scores, descending."""
     called: np.ndarray
-    """int64: examples with this score or a higher one."""
+    """int64: number of examples with this score or a higher one."""
     tp: np.ndarray
-    """int64: those of them that carry the label."""
+    """int64: how many of them carry the label."""
 
     @property
     def average_precision(self) -> float:
-        """AUPRC as the step sum over distinct scores, sum of (R_i - R_(i-1)) P_i; 0 without a positive."""
+        """AUPRC: the sum of (R_i - R_(i-1)) P_i over distinct scores; 0 without positives."""
         return float(
             (np.diff(self.tp, prepend=0) * (self.tp / self.called)).sum() / max(int(self.tp[-1]), 1)
         )
 
     def best(self) -> tuple[float, float]:
-        """The threshold with the best F1, and that F1: called is what is above it, strictly. Of equals the one that calls fewest; -inf calls all."""
+        """The threshold with the best F1, and that F1. What is strictly above it is called.
+
+        Ties go to the threshold that calls fewest; -inf calls all.
+        """
         f1 = 2 * self.tp / (self.called + self.tp[-1])
         i = int(f1.argmax())
         return (float(self.scores[i + 1]) if i + 1 < len(self.scores) else -np.inf), float(f1[i])
 
 
 def ranking(scores: np.ndarray, positive: np.ndarray, total: np.ndarray | None = None) -> Ranking:
-    """Rank scores [n]. An entry stands for `total` examples (int, 1 or more; 1 each, where None), of which `positive` (int or bool) carry the label.
+    """Rank scores [n].
 
-    ValueError for no scores, or one that is not a number.
+    An entry represents `total` examples (int, 1 or more; None: 1 each), of which `positive` (int
+    or bool) carry the label. ValueError for no scores, or NaN.
     """
     scores = np.asarray(scores)
     if not len(scores) or np.isnan(scores).any():
         raise ValueError(
-            f"a ranking takes one or more scores that are numbers, not {len(scores)} with {int(np.isnan(scores).sum())} NaN"
+            f"a ranking needs one or more scores without NaN, not {len(scores)} with "
+            f"{int(np.isnan(scores).sum())} NaN"
         )
-    # Stable sorting takes no longer than reading where the scores descend already.
+    # A stable sort is fast where the scores already descend.
     order = np.argsort(-scores, kind="stable")
     scores, positive = scores[order], np.asarray(positive)[order]
     last = np.append(scores[1:] != scores[:-1], True)
@@ -49,7 +54,10 @@ def ranking(scores: np.ndarray, positive: np.ndarray, total: np.ndarray | None =
 
 
 def ranking_of_sparse(values: np.ndarray, positive: np.ndarray, n: int, n_positive: int) -> Ranking:
-    """Rank n examples, n_positive of which carry the label, by the values that are stored, [k], and which of those do, bool [k]; the others are 0."""
+    """Rank n examples by k stored values; the others are 0.
+
+    `positive` bool [k]: which of the stored examples carry the label; n_positive of all n do.
+    """
     if len(values) == n:
         return ranking(values, positive)
     total = np.append(np.ones(len(values), np.int64), n - len(values))
@@ -59,12 +67,12 @@ def ranking_of_sparse(values: np.ndarray, positive: np.ndarray, n: int, n_positi
 
 
 class Figures(NamedTuple):
-    """What a decision is worth on some examples; 0 where a ratio would be 0 / 0."""
+    """Figures of a decision on some examples; 0 / 0 is 0."""
 
     n: int
     n_positive: int
     prevalence: float
-    """n_positive / n: the AUPRC of a score that knows nothing."""
+    """n_positive / n: the AUPRC of a random score."""
     accuracy: float
     balanced_accuracy: float
     """Mean of the recalls of both classes; 0.5 for a constant decision."""
@@ -75,7 +83,7 @@ class Figures(NamedTuple):
 
 
 def figures(tp: int, called: int, n_positive: int, n: int, auprc: float) -> Figures:
-    """From counts: called examples, and those of them that carry the label (tp), among n examples with n_positive that do."""
+    """Figures from counts: n examples, n_positive with the label; called, tp of them with it."""
     correct_negatives = n - n_positive - (called - tp)
     recalls = _share(tp, n_positive), _share(correct_negatives, n - n_positive)
     accuracy, f1 = _share(tp + correct_negatives, n), _share(2 * tp, called + n_positive)
@@ -93,7 +101,7 @@ def figures(tp: int, called: int, n_positive: int, n: int, auprc: float) -> Figu
 
 
 def decided(scores: np.ndarray, labels: np.ndarray, threshold: float) -> Figures:
-    """The figures of calling what scores above a threshold, strictly: scores [n], labels bool [n]."""
+    """Figures of calling what scores strictly above a threshold: scores [n], labels bool [n]."""
     called = scores > threshold
     return figures(
         int(labels[called].sum()),
@@ -105,7 +113,7 @@ def decided(scores: np.ndarray, labels: np.ndarray, threshold: float) -> Figures
 
 
 def constant(labels: np.ndarray, call: bool) -> Figures:
-    """The figures of the same answer for every example: labels bool [n]."""
+    """Figures of one answer for every example: labels bool [n]."""
     n, n_positive = len(labels), int(labels.sum())
     return figures(n_positive * call, n * call, n_positive, n, _share(n_positive, n))
 

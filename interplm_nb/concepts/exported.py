@@ -1,11 +1,12 @@
-"""Which features speak for which concepts, as a text file for others: TSV under a header that says how every figure was made.
+"""Feature-concept tables to publish: TSV under a header that documents every figure.
 
-    # type: "interplm-nb feature-concept table"          leading lines with #: one JSON value per key
+    # type: "interplm-nb feature-concept table"        leading lines with #: one JSON value per key
     # convention: "strict"
     # column threshold (Float64): "a residue is active ..."
-    feature <tab> concept <tab> ...                      then plain TSV, UTF-8
+    feature <tab> concept <tab> ...                    then plain TSV, UTF-8
 
-Tabs, line ends and backslashes within a text are written as \\t, \\n, \\r and \\\\; an empty cell is no value.
+Tabs, line ends and backslashes in texts are written as \\t, \\n, \\r and \\\\; an empty cell is
+null.
 """
 
 import io
@@ -24,27 +25,28 @@ TYPE = "interplm-nb feature-concept table"
 VERSION = 1
 
 EXPLAINED = {
-    "feature": "number of the feature, from 0",
+    "feature": "index of the feature, from 0",
     "concept": "name of the concept",
     "category": "category of the concept",
     "level": "what recall_per_domain counts: instances (instance) or residues (residue)",
-    "threshold": "a residue is active where the feature is above this share of its maximum; chosen on validation",
-    "test_threshold": "the same, taken anew on test (published convention only)",
+    "threshold": "residues above this fraction of the feature's maximum are active (by validation)",
+    "test_threshold": "the same, chosen again on test (published convention only)",
     "validation_f1_per_domain": "f1_per_domain on validation, by which the pair was chosen",
     "validation_f1": "f1 on validation",
     "precision": "test: active residues that carry the concept / active residues",
     "recall": "test: active residues that carry the concept / residues that carry it",
     "recall_per_domain": "test: instances with an active residue / instances",
     "f1": "test: harmonic mean of precision and recall",
-    "f1_per_domain": "test: harmonic mean of precision and recall_per_domain, the headline figure of InterPLM",
+    "f1_per_domain": "test: harmonic mean of precision and recall_per_domain (InterPLM's headline)",
     "n_instances": "instances of the concept on test",
     "n_residues": "residues of the concept on test",
     "low": "lower end of the 95 % interval of f1_per_domain over homology clusters",
-    "high": "its upper end",
-    "q_value": "false discovery rate at which the pair beats chance on test; empty where it was not tested",
+    "high": "upper end of that interval",
+    "q_value": "false discovery rate at which the pair beats chance on test; empty if not tested",
     "auprc": "test: area under the precision-recall curve over residues",
 }
-"""Columns that the header explains, in the order in which they are written; a table's other columns follow, named and typed."""
+"""Columns that the header explains, in the order written; other columns follow, with name and
+type."""
 
 _NEEDED = ("feature", "concept", "threshold", "validation_f1_per_domain", "f1_per_domain")
 _COLUMN = re.compile(r"column (\S+) \((\w+)\)")
@@ -70,23 +72,25 @@ _TYPES: dict[str, Any] = {
 
 
 class Exported(NamedTuple):
-    """What `read_exported` finds."""
+    """Result of `read_exported`."""
 
     table: pl.DataFrame
     about: dict[str, Any]
-    """The header: convention, model, hashes; `columns` is name -> what it is."""
+    """The header: convention, model, hashes; `columns` maps names to explanations."""
 
 
 def write_exported(table: pl.DataFrame, path: Path, about: Mapping[str, Any]) -> None:
-    """Write pairs of feature and concept (columns of `links.LINKS`, any others pass through), best of a feature first, atomically.
+    """Write pairs of feature and concept, the best of each feature first, atomically.
 
-    `about`: key -> JSON value, the header's lines. ValueError for a table without what a pair needs, or with a column or key that a line of text
-    cannot hold.
+    `table` has the columns of `links.LINKS`; others are written too. `about` maps keys to JSON
+    values, the lines of the header. ValueError for a missing column, or a column or key that a
+    line of text cannot hold.
     """
     missing = [name for name in _NEEDED if name not in table.columns]
     if missing:
         raise ValueError(
-            f"a feature-concept table needs {', '.join(_NEEDED)}; {', '.join(missing)} not among {', '.join(table.columns)}"
+            f"a feature-concept table needs {', '.join(_NEEDED)}; {', '.join(missing)} not among "
+            f"{', '.join(table.columns)}"
         )
     odd = [
         f"{name} ({kind})"
@@ -95,7 +99,8 @@ def write_exported(table: pl.DataFrame, path: Path, about: Mapping[str, Any]) ->
     ]
     if odd:
         raise ValueError(
-            f"TSV holds numbers, texts and truth values under names without blanks; leave out {', '.join(odd)}"
+            "TSV holds numbers, strings and booleans under names without spaces; leave out "
+            f"{', '.join(odd)}"
         )
     columns = [name for name in EXPLAINED if name in table.columns] + [
         name for name in table.columns if name not in EXPLAINED
@@ -112,7 +117,7 @@ def write_exported(table: pl.DataFrame, path: Path, about: Mapping[str, Any]) ->
     }
     bad = [key for key in record if not re.fullmatch(r"[A-Za-z_]\w*", key)]
     if bad:
-        raise ValueError(f"keys of the header are names such as plm_revision, not {bad[0]!r}")
+        raise ValueError(f"header keys must be names such as plm_revision, not {bad[0]!r}")
     record |= {f"column {name} ({rows.schema[name]})": EXPLAINED.get(name, "") for name in columns}
     lines = [
         f"# {key}: {json.dumps(value, ensure_ascii=False, allow_nan=False)}"
@@ -126,7 +131,10 @@ def write_exported(table: pl.DataFrame, path: Path, about: Mapping[str, Any]) ->
 
 
 def read_exported(path: Path) -> Exported:
-    """Read what `write_exported` wrote, with its types; an empty text reads as null. ValueError for another file or version."""
+    """Read what `write_exported` wrote, with its types; an empty string reads as null.
+
+    ValueError for another kind of file or version.
+    """
     lines = Path(path).read_text(encoding="utf-8").split("\n")
     head = [
         line.removeprefix("# ")
@@ -136,12 +144,12 @@ def read_exported(path: Path) -> Exported:
     ]
     if not head or head[0] != f"type: {json.dumps(TYPE)}":
         raise ValueError(
-            f"{path}: wanted a {TYPE}, whose first line says so; found {lines[0][:60]!r}"
+            f"{path}: expected an {TYPE}, as its first line says; found {lines[0][:60]!r}"
         )
     record = dict(_line(path, line) for line in head)
     if record.pop("version", None) != VERSION:
         raise ValueError(
-            f"{path}: a {TYPE} of another version than {VERSION}; export it again with this package"
+            f"{path}: not version {VERSION} of an {TYPE}; export it again with this package"
         )
     matches = [(key, match) for key in record if (match := _COLUMN.fullmatch(key))]
     explained = {match[1]: record.pop(key) for key, match in matches}
@@ -151,7 +159,9 @@ def read_exported(path: Path) -> Exported:
     table = table.with_columns(pl.col(pl.String).map_elements(_unescaped, return_dtype=pl.String))
     if table.height != record["pairs"]:
         raise ValueError(
-            f"{path}: the header says {record['pairs']} pairs, {table.height} are there; the file was cut off or changed"
+            f"{path}: the header says {record['pairs']} pairs, but there are {table.height}; the "
+            "file "
+            "was cut off or changed"
         )
     return Exported(table, {**record, "columns": explained})
 
@@ -162,7 +172,9 @@ def _line(path: Path, line: str) -> tuple[str, Any]:
         return key, json.loads(value)
     except json.JSONDecodeError as error:
         raise ValueError(
-            f"{path}: no value of the header can be read from {line[:60]!r}; the file was changed, export it again"
+            f"{path}: the header line {line[:60]!r} cannot be read; the file was changed, export "
+            "it "
+            "again"
         ) from error
 
 

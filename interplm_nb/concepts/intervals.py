@@ -1,6 +1,7 @@
-"""How sure a figure of pairs fixed on validation is: bootstrap over the homology clusters of the test split.
+"""Confidence intervals of test figures: bootstrap over the homology clusters of the test split.
 
-Proteins of a cluster are relatives and rise and fall together, so clusters are drawn, not proteins. Pairs stay as chosen on validation.
+Proteins of a cluster are relatives and not independent, so clusters are resampled, not proteins.
+Pairs stay as chosen on validation.
 """
 
 from collections.abc import Iterable
@@ -28,12 +29,13 @@ INTERVALS: dict[str, Any] = {
     for name in ("f1_per_domain", "precision", "recall_per_domain")
     for end in ("", "_low", "_high")
 }
-"""Columns of `pair_intervals`; n_resamples: of those that hold the concept, which the bounds are percentiles of."""
+"""Columns of `pair_intervals`; the bounds are percentiles of the n_resamples that hold the
+concept."""
 
 
 @dataclass(frozen=True)
 class Interval:
-    """A figure on all clusters, and the middle 95 % of its values over resamples (percentiles)."""
+    """A figure on all clusters, with its 95 % percentile interval over resamples."""
 
     estimate: float
     low: float
@@ -47,7 +49,10 @@ class Interval:
 
 @dataclass(frozen=True)
 class ClusterCounts:
-    """Counts of chosen pairs by cluster: int64 [n_pairs, n_clusters] each; residue_level bool [n_pairs]; sorted by concept, which may recur."""
+    """Counts of chosen pairs by cluster: int64 [n_pairs, n_clusters] each.
+
+    `residue_level` bool [n_pairs]. Pairs are sorted by concept; a concept may have several.
+    """
 
     concepts: tuple[str, ...]
     features: tuple[int | None, ...]
@@ -58,12 +63,13 @@ class ClusterCounts:
     instance_hits: np.ndarray
     n_residues: np.ndarray
     n_instances: np.ndarray
-    """Of instance-level concepts; 0 for residue-level ones, whose recall does not need it."""
+    """Instances of instance-level concepts; 0 for residue-level ones, whose recall needs none."""
 
     def resampled(self, weights: np.ndarray) -> tuple[Measures, np.ndarray]:
-        """Measures of each pair, float64 [n_pairs, n], with each cluster counted as often as `weights` [n, n_clusters] says.
+        """Measures of each pair, float64 [n_pairs, n], with clusters weighted by `weights`.
 
-        And bool [n_pairs, n]: whether that resample holds the concept. Where it does not, the pair has no figure (0 here).
+        `weights` [n, n_clusters]: how often each cluster counts. Also returns bool [n_pairs, n]:
+        whether the resample holds the concept. If not, the pair has no figure (0 here).
         """
         drawn, residue_level = weights.T.astype(float), self.residue_level[:, None]
         tp, active, hits, n_residues, n_instances = (
@@ -81,9 +87,10 @@ class ClusterCounts:
         ) > 0
 
     def mean_f1_per_domain(self, weights: np.ndarray) -> np.ndarray:
-        """float64 [n]: the mean over pairs, with each cluster counted as often as `weights` [n, n_clusters] says.
+        """float64 [n]: the mean over pairs, with clusters weighted by `weights` [n, n_clusters].
 
-        A concept that a resample holds no instance of has no F1 there and is left out of that mean; one that is there and not found is 0.
+        A concept without an instance in a resample has no F1 there and is left out of that mean; a
+        concept that is there and not found counts 0.
         """
         found, there = self.resampled(weights)
         return (found.f1_per_domain * there).sum(axis=0) / np.maximum(there.sum(axis=0), 1)
@@ -94,8 +101,22 @@ def by_cluster(
 ) -> ClusterCounts:
     """Count chosen pairs by cluster, in one more pass over the proteins of `clusters`.
 
-    pairs: concept, feature (null: none, counts nothing), threshold (`Selected.pairs`, or `linked`); clusters: accession, cluster, of the test
-    split (`splits.filter(split="test")`). Overlapping instances are kept, as in `strict`.
+    Overlapping instances are kept, as in `strict`.
+
+    Parameters
+    ----------
+    source : Source
+        Values in unit "max".
+    annotations : Annotations
+        The labels, on the source's proteins.
+    pairs : pl.DataFrame
+        concept, feature (null: counts nothing), threshold; from `BestPairs.pairs` or `linked`.
+    clusters : pl.DataFrame
+        accession, cluster, of the test split (`splits.filter(split="test")`).
+
+    Returns
+    -------
+    ClusterCounts
     """
     pairs, accessions = pairs.sort("concept", maintain_order=True), clusters["accession"].to_list()
     chosen = ChosenPairs.of(source, annotations, pairs, accessions)
@@ -118,15 +139,42 @@ def by_cluster(
 
 
 def interval(counts: ClusterCounts, n_resamples: int = 1000, seed: int = 0) -> Interval:
-    """The mean best F1 (f1_per_domain) of a source, with its 95 % interval."""
+    """The mean best F1 (f1_per_domain) of a source, with its 95 % interval.
+
+    Parameters
+    ----------
+    counts : ClusterCounts
+        Of the best pair of each concept, from `by_cluster`.
+    n_resamples, seed : int
+        Number of bootstrap resamples, and their seed.
+
+    Returns
+    -------
+    Interval
+
+    Raises
+    ------
+    ValueError
+        Without clusters or concepts.
+
+    Examples
+    --------
+    >>> one = np.array([[1, 1, 1]])  # one pair, three clusters of one residue each
+    >>> counts = ClusterCounts(
+    ...     ("Helix",), (0,), (7, 8, 9), np.array([True]), one, one, 0 * one, one, 0 * one
+    ... )
+    >>> print(interval(counts, n_resamples=10))
+    1.000 [1.000, 1.000]
+    """
     whole, resampled = _means(counts, n_resamples, seed)
     return _interval(whole, resampled, len(counts.clusters))
 
 
 def pair_intervals(counts: ClusterCounts, n_resamples: int = 1000, seed: int = 0) -> pl.DataFrame:
-    """Each pair's f1_per_domain, precision and recall_per_domain with their 95 % intervals, on the resamples of `interval`: `INTERVALS`.
+    """Each pair's f1_per_domain, precision and recall_per_domain with their 95 % intervals.
 
-    One row per pair, in the order of `counts`. Bounds are percentiles over the resamples that hold the concept, null where none does.
+    Columns of `INTERVALS`, one row per pair, in the order of `counts`, on the resamples of
+    `interval`. Bounds are percentiles over the resamples that hold the concept, null if none does.
     """
     whole = counts.resampled(np.ones((1, len(counts.clusters))))[0]
     found, there = counts.resampled(_weights(counts, n_resamples, seed))
@@ -148,25 +196,32 @@ def pair_intervals(counts: ClusterCounts, n_resamples: int = 1000, seed: int = 0
 def difference(
     first: ClusterCounts, second: ClusterCounts, n_resamples: int = 1000, seed: int = 0
 ) -> Interval:
-    """How much higher the first source's mean is, with its 95 % interval on the same resamples: an interval above 0 is a difference that holds."""
+    """How much higher the first source's mean is, with its 95 % interval.
+
+    Both means are taken on the same resamples; an interval above 0 is a difference that holds.
+    ValueError for sources scored on other concepts or clusters.
+    """
     if (first.concepts, first.clusters) != (second.concepts, second.clusters):
         raise ValueError(
-            f"sources are compared on the same concepts and clusters, not {len(first.concepts)} and {len(second.concepts)} concepts, "
-            f"{len(first.clusters)} and {len(second.clusters)} clusters; select both with the same splits and min_instances"
+            "sources must be compared on the same concepts and clusters, not "
+            f"{len(first.concepts)} and {len(second.concepts)} concepts, {len(first.clusters)} and "
+            f"{len(second.clusters)} clusters; choose both with the same splits and min_instances"
         )
     (a, drawn_a), (b, drawn_b) = _means(first, n_resamples, seed), _means(second, n_resamples, seed)
     return _interval(a - b, drawn_a - drawn_b, len(first.clusters))
 
 
 def draws_of_clusters(n_clusters: int, n: int, seed: int) -> np.ndarray:
-    """int64 [n, n_clusters]: how often each cluster is drawn, with replacement, as many as there are."""
+    """int64 [n, n_clusters]: how often each cluster is drawn, in `n_clusters` draws with
+    replacement.
+    """
     return np.random.default_rng(seed).multinomial(
         n_clusters, np.full(n_clusters, 1 / n_clusters), size=n
     )
 
 
 def middle(values: np.ndarray) -> np.ndarray:
-    """float64 [2, ...]: lower and upper end of the middle 95 % of values over their first axis (percentiles)."""
+    """float64 [2, ...]: the ends of the 95 % percentile interval over the first axis."""
     return np.quantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
 
 
@@ -181,7 +236,7 @@ def _counted(
     carried, members, concept_of = chosen.labels.on(rows)
     on = chosen.active(values)
     right = csr_array(on.multiply(csr_array(carried.T)[:, chosen.concept]))
-    # A residue of a pair's concept may belong to instances of other concepts too: those are not the pair's.
+    # A residue of a pair's concept may also belong to instances of other concepts.
     touched = csr_array(members @ right)
     instance, pair = _entries(touched)
     own = concept_of[instance] == chosen.concept[pair]
@@ -222,7 +277,7 @@ def _weights(counts: ClusterCounts, n_resamples: int, seed: int) -> np.ndarray:
     n = len(counts.clusters)
     if n == 0 or not counts.concepts:
         raise ValueError(
-            f"an interval needs clusters and concepts; there are {n} and {len(counts.concepts)}"
+            f"an interval needs clusters and concepts, not {n} and {len(counts.concepts)}"
         )
     return draws_of_clusters(n, n_resamples, seed)
 

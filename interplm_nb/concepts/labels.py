@@ -1,4 +1,4 @@
-"""Which residues carry which concepts, and which instances: sparse 0/1 matrices over the residue axis, made where they are asked for."""
+"""Which residues carry which concepts and instances: sparse 0/1 matrices, made on demand."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -12,11 +12,15 @@ from scipy.sparse import csr_array
 from interplm_nb.annotations import Annotations
 
 Overlap = Literal["keep", "overwrite"]
-"""What a residue under several instances of one concept belongs to: all of them (`strict`), or the highest-numbered only (`published`)."""
+"""Whether a residue under several instances of a concept belongs to all of them (`strict`), or only
+to the one with the highest number (`published`)."""
 
 
 class Segments(NamedTuple):
-    """Segments by first row, int64 [n] each: rows `first` to `first + length` (excluded) of one instance; concepts and instances as numbers."""
+    """Segments by first row, int64 [n] each, with concepts and instances as numbers.
+
+    A segment covers the rows `first` to `first + length` (excluded).
+    """
 
     first: np.ndarray
     length: np.ndarray
@@ -25,7 +29,7 @@ class Segments(NamedTuple):
 
 
 class _Pairs(NamedTuple):
-    """Residues of segments, int64 [n] each; a residue comes once per segment that covers it."""
+    """Residues of segments, int64 [n] each; one entry per residue and segment that covers it."""
 
     row: np.ndarray
     concept: np.ndarray
@@ -34,10 +38,11 @@ class _Pairs(NamedTuple):
 
 @dataclass(frozen=True)
 class Labels:
-    """The concepts of some proteins, on the axis of all.
+    """The concepts of some proteins, on the full residue axis.
 
-    concepts: one row per concept of the annotations, also those that these proteins lack: concept, category, level, n_residues, n_instances.
-    concept_of: int64 [n_instances]. What is held grows with the segments, not with the residues: `on` gives the matrices of some rows.
+    `concepts` has one row per concept of the annotations, including those that these proteins
+    lack: concept, category, level, n_residues, n_instances. `concept_of` int64 [n_instances].
+    Memory grows with the segments, not with the residues: `on` gives the matrices of some rows.
     """
 
     concepts: pl.DataFrame
@@ -45,17 +50,22 @@ class Labels:
     segments: Segments
     overlap: Overlap
     n_residues: int
-    """Of the axis, all proteins."""
+    """Length of the residue axis."""
 
     @classmethod
     def of(cls, annotations: Annotations, accessions: Collection[str], overlap: Overlap) -> Self:
-        """The labels of these proteins. ValueError for another `overlap`, an instance on several proteins, or an axis of over 2**31 - 1 residues."""
+        """The labels of these proteins.
+
+        ValueError for another `overlap`, an instance on several proteins, or an axis of over
+        2**31 - 1 residues.
+        """
         if overlap not in ("keep", "overwrite"):
-            raise ValueError(f"overlap is 'keep' or 'overwrite', not {overlap!r}")
+            raise ValueError(f"overlap must be 'keep' or 'overwrite', not {overlap!r}")
         n = annotations.proteins.n_residues
         if n > np.iinfo(np.int32).max:
             raise ValueError(
-                f"{n:,} residues are more than a count can hold (2**31 - 1); count in parts (annotations.of) and add the scores"
+                f"{n:,} residues are more than a count can hold (2**31 - 1); count in parts "
+                "(annotations.of) and add the scores"
             )
         names = annotations.table.select("concept", "category", "level").unique().sort("concept")
         coded = _coded(annotations, accessions, names)
@@ -77,23 +87,30 @@ class Labels:
 
     @property
     def n_concepts(self) -> int:
-        """Number of concepts, those that these proteins lack included."""
+        """Number of concepts, including those that these proteins lack."""
         return self.concepts.height
 
     @cached_property
     def carried(self) -> csr_array:
-        """int8 [n_residues, n_concepts], 1 where a residue carries a concept; of all these proteins at once."""
+        """int8 [n_residues, n_concepts]: 1 where a residue carries a concept."""
         pairs = self._pairs(0, self.n_residues)
         return _ones(pairs.row, pairs.concept, (self.n_residues, self.n_concepts), np.int8)
 
     @cached_property
     def members(self) -> csr_array:
-        """int8 [n_residues, n_instances], 1 where a residue belongs to an instance of an instance-level concept; of all these proteins at once."""
+        """int8 [n_residues, n_instances]: 1 where a residue belongs to an instance.
+
+        Only of instance-level concepts.
+        """
         pairs = self._of_instances(self._pairs(0, self.n_residues))
         return _ones(pairs.row, pairs.instance, (self.n_residues, len(self.concept_of)), np.int8)
 
     def on(self, rows: np.ndarray) -> tuple[csr_array, csr_array, np.ndarray]:
-        """For n ascending rows: carried, int32 [n_concepts, n]; the instances there, int32 [n_here, n]; and the concept of each, int64 [n_here]."""
+        """Labels of n ascending rows: carried, members, and the concept of each instance.
+
+        carried int32 [n_concepts, n]; members int32 [n_here, n], of the instances there; and
+        int64 [n_here].
+        """
         if len(rows) == 0:
             return (
                 csr_array((self.n_concepts, 0), dtype=np.int32),
@@ -114,7 +131,7 @@ class Labels:
         )
 
     def _pairs(self, first: int, last: int) -> _Pairs:
-        """The residues of segments in rows `first` to `last` (excluded), and perhaps some beside them."""
+        """The residues of segments in rows `first` to `last` (excluded), and maybe some nearby."""
         longest = int(self.segments.length.max(initial=0))
         here = slice(*np.searchsorted(self.segments.first, [first - longest, last]))
         start, length, concept, instance = (column[here] for column in self.segments)
@@ -127,7 +144,7 @@ class Labels:
         return _last_instances(pairs) if self.overlap == "overwrite" else pairs
 
     def _of_instances(self, pairs: _Pairs) -> _Pairs:
-        """The residues of instance-level concepts alone."""
+        """Only the residues of instance-level concepts."""
         own = (self.concepts["level"] == "instance").to_numpy()[pairs.concept]
         return _Pairs(*(column[own] for column in pairs))
 
@@ -135,7 +152,10 @@ class Labels:
 def _coded(
     annotations: Annotations, accessions: Collection[str], names: pl.DataFrame
 ) -> pl.DataFrame:
-    """The segments on these proteins as numbers, by first row: first, length, concept, instance (from 0 over all concepts, in order)."""
+    """The segments on these proteins as numbers: first, length, concept, instance.
+
+    Sorted by first row; instances are numbered from 0 over all concepts, in order.
+    """
     proteins = annotations.proteins
     axis = {"accession": list(accessions), "axis": [proteins.rows(a).start for a in accessions]}
     firsts = pl.DataFrame(axis, schema={"accession": pl.String, "axis": pl.Int64})
@@ -170,13 +190,17 @@ def _check_one_protein(segments: pl.DataFrame) -> None:
     if several.height:
         bad = several.sort("concept", "instance").row(0, named=True)
         raise ValueError(
-            f"instance {bad['instance']} of {bad['concept']!r} lies on {bad['accession']} proteins; an instance lies on one: number them anew "
-            f"({several.height} such instances)"
+            f"instance {bad['instance']} of {bad['concept']!r} lies on {bad['accession']} "
+            "proteins; "
+            f"an instance lies on one: renumber them ({several.height} such instances)"
         )
 
 
 def _covered(segments: pl.DataFrame, n_concepts: int) -> np.ndarray:
-    """int64 [n_concepts]: residues under at least one segment of each concept. A segment adds what lies beyond the ends of those before it."""
+    """int64 [n_concepts]: residues under at least one segment of each concept.
+
+    A segment adds what lies beyond the ends of the previous ones.
+    """
     end = pl.col("first") + pl.col("length")
     before = end.cum_max().shift(1, fill_value=0).over("concept")
     beyond = (end - pl.max_horizontal("first", before)).clip(lower_bound=0)
@@ -191,7 +215,7 @@ def _covered(segments: pl.DataFrame, n_concepts: int) -> np.ndarray:
 
 
 def _last_instances(pairs: _Pairs) -> _Pairs:
-    """One pair per residue and concept: that of the highest-numbered instance."""
+    """One pair per residue and concept: the instance with the highest number."""
     order = np.lexsort((pairs.instance, pairs.concept, pairs.row))
     row, concept, instance = (column[order] for column in pairs)
     last = np.append((np.diff(row) != 0) | (np.diff(concept) != 0), True)[: len(row)]
@@ -207,7 +231,7 @@ def _ones(
     matrix = csr_array(
         (np.ones(len(rows), dtype), (rows.astype(np.int32), columns.astype(np.int32))), shape=shape
     )
-    # Two segments of one instance may share a residue; int8 sums of such duplicates are not read, only where they are.
+    # Two segments of one instance may share a residue; their int8 sums are replaced by 1.
     matrix.sum_duplicates()
     matrix.data[:] = 1
     return matrix

@@ -1,4 +1,6 @@
-"""Which features speak for which concepts, and how much to believe each: what is needed to name the features of a new sequence."""
+"""Features linked to concepts, with calibrated confidence: what names the features of a
+sequence.
+"""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -11,23 +13,37 @@ import polars as pl
 from scipy.sparse import csc_array
 
 from interplm_nb.annotations import Annotations
+from interplm_nb.concepts.best_pairs import PAIRS, ranked_pairs
 from interplm_nb.concepts.calibration import Calibration
 from interplm_nb.concepts.labels import Labels
-from interplm_nb.concepts.measures import Measures
 from interplm_nb.concepts.scores import ConceptScores
 from interplm_nb.concepts.source import Source, check_source, joined
 from interplm_nb.saving import read_parquet, write_parquet
 
-LINKS: dict[str, Any] = {
-    "concept": pl.String, "category": pl.String, "level": pl.String, "feature": pl.UInt32, "threshold": pl.Float64,
-    "validation_f1_per_domain": pl.Float64, "n_residues": pl.Int64, "n_instances": pl.Int64, "precision": pl.Float64, "recall": pl.Float64,
-    "recall_per_domain": pl.Float64, "f1": pl.Float64, "f1_per_domain": pl.Float64,
-}  # fmt: skip
-"""Columns of `linked`: feature and threshold are chosen on validation; n_residues and what follows are of the test split."""
+LINKS = {
+    name: PAIRS[name]
+    for name in (
+        "concept",
+        "category",
+        "level",
+        "feature",
+        "threshold",
+        "validation_f1_per_domain",
+        "n_residues",
+        "n_instances",
+        "precision",
+        "recall",
+        "recall_per_domain",
+        "f1",
+        "f1_per_domain",
+    )
+}
+"""Columns of `linked`, as in `PAIRS`: feature and threshold are chosen on validation; n_residues
+and what follows describe the test split."""
 
 PER_STEP, CLUSTERS_PER_STEP = 100, 30
-"""Residues, and homology clusters that they are of, behind each step of a confidence, at least: with fewer, the strongest residues of train, or
-those of one family, would make a sure thing of chance."""
+"""Minimum residues and homology clusters per step of a confidence. With fewer, the strongest
+residues of train, or those of one family, would be overconfident by chance."""
 
 KNOTS: dict[str, Any] = {
     "concept": pl.String,
@@ -40,60 +56,23 @@ KNOTS: dict[str, Any] = {
 def linked(
     validation: ConceptScores, test: ConceptScores, concepts: Collection[str], min_f1: float
 ) -> pl.DataFrame:
-    """All pairs of these concepts and a feature whose best f1_per_domain over thresholds is `min_f1` or more on validation, 0 never.
-
-    A feature's threshold is its best (f1_per_domain, f1) on validation, the lowest of equals; figures are of test at the same threshold, 0 where test
-    lacks the concept. Columns of `LINKS`, sorted by concept, then (f1_per_domain, f1) on validation downward, then feature: the first of a concept is
-    that of `selection.strict`.
-    """
-    on_test = {name: c for c, name in enumerate(test.concepts["concept"])}
-    parts = [pl.DataFrame(schema=LINKS)]
-    for c, concept in enumerate(validation.concepts["concept"]):
-        if concept not in concepts:
-            continue
-        about = validation.concepts.row(c, named=True)
-        f, t, f1_per_domain, f1 = _best(validation.measures(c), min_f1)
-        there = on_test.get(concept)
-        found = (
-            test.measures(there)._asdict()
-            if there is not None
-            else dict.fromkeys(Measures._fields, np.zeros(test.active.shape))
-        )
-        counts = (
-            test.concepts.row(there, named=True)
-            if there is not None
-            else {"n_residues": 0, "n_instances": 0}
-        )
-        columns = {name: about[name] for name in ("concept", "category", "level")} | {
-            name: counts[name] for name in ("n_residues", "n_instances")
-        }
-        columns |= {
-            "feature": f,
-            "threshold": np.asarray(validation.thresholds)[t],
-            "validation_f1_per_domain": f1_per_domain,
-            "by": f1,
-        }
-        table = pl.DataFrame(columns | {name: values[f, t] for name, values in found.items()})
-        ordered = table.sort(
-            "validation_f1_per_domain", "by", "feature", descending=[True, True, False]
-        )
-        parts.append(ordered.select(pl.col(name).cast(kind) for name, kind in LINKS.items()))
-    return pl.concat(parts)
-
-
-def _best(m: Measures, min_f1: float) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Features, their thresholds' numbers, and their best f1_per_domain and f1."""
-    top = m.f1_per_domain.max(axis=1)
-    f = np.flatnonzero((top >= min_f1) & (top > 0))
-    among = np.where(m.f1_per_domain[f] == top[f, None], m.f1[f], -1.0)
-    return f, among.argmax(axis=1), top[f], among.max(axis=1, initial=-1.0)
+    """All features that match these concepts on validation: `ranked_pairs` with columns `LINKS`."""
+    return ranked_pairs(validation, test, concepts, min_f1).select(LINKS.keys())
 
 
 @dataclass(frozen=True)
 class ConceptLinks:
-    """Pairs of concept and feature, and for each what an activation is worth.
+    """Pairs of concept and feature, each with the calibrated confidence of an activation.
 
-    table: columns of `LINKS`, and more (such as q_value). knots: concept, feature, score (activation in unit "max"), confidence.
+    `table` has the columns of `LINKS` and others (such as q_value). `knots`: concept, feature,
+    score (activation in unit "max"), confidence.
+
+    Examples
+    --------
+    >>> knots = {"concept": "Helix", "feature": 3, "score": [0.2, 1.0], "confidence": [0.5, 0.9]}
+    >>> links = ConceptLinks(pl.DataFrame(schema=LINKS), pl.DataFrame(knots, schema=KNOTS))
+    >>> links.confidence("Helix", 3, np.array([0.0, 0.6, 1.0])).round(2).tolist()
+    [0.0, 0.7, 0.9]
     """
 
     table: pl.DataFrame
@@ -103,9 +82,11 @@ class ConceptLinks:
     def fit(
         cls, table: pl.DataFrame, source: Source, annotations: Annotations, clusters: pl.DataFrame
     ) -> Self:
-        """Calibrate each pair: P(a residue carries the concept | activation), where the feature is active, each homology cluster counting the same.
+        """Calibrate each pair: P(a residue carries the concept | activation).
 
-        clusters: accession, cluster, of train. A pair whose feature is never active there has no knots, and confidence 0.
+        Fitted where the feature is active, with equal weight for each homology cluster. `clusters`:
+        accession, cluster, of train. A pair whose feature is never active there has no knots, and
+        confidence 0.
         """
         check_source(source, annotations)
         accessions = clusters["accession"].to_list()
@@ -145,7 +126,10 @@ class ConceptLinks:
         }
 
     def confidence(self, concept: str, feature: int, values: np.ndarray) -> np.ndarray:
-        """float64: the calibrated probability that a residue with such an activation (unit "max") carries the concept; 0 where it is silent."""
+        """float64: calibrated probability that a residue carries the concept, by activation.
+
+        `values` in unit "max"; 0 where the feature is silent.
+        """
         if (concept, feature) not in self._calibrations:
             return np.zeros(np.shape(values))
         return np.where(
@@ -153,7 +137,10 @@ class ConceptLinks:
         )
 
     def save(self, folder: Path, about: Mapping[str, Any]) -> None:
-        """Write `links.parquet` and `calibration.parquet` into a source's folder; `about` (PLM, layer, sequences, ...) joins their records."""
+        """Write `links.parquet` and `calibration.parquet` into a source's folder.
+
+        `about` (PLM, layer, sequences, ...) is added to their records.
+        """
         write_parquet(
             self.table, folder / "links.parquet", {**about, "type": "ConceptLinks", "version": 1}
         )

@@ -13,11 +13,12 @@ class Measures(NamedTuple):
     recall: np.ndarray
     """By residues: tp / n_residues."""
     recall_per_domain: np.ndarray
-    """By instances: instance_hits / n_instances; for a residue-level concept the recall by residues."""
+    """By instances: instance_hits / n_instances; for a residue-level concept, `recall`."""
     f1: np.ndarray
-    """Of precision and recall."""
+    """Harmonic mean of precision and recall."""
     f1_per_domain: np.ndarray
-    """Of precision and recall_per_domain: the headline figure of InterPLM, in both conventions."""
+    """Harmonic mean of precision and recall_per_domain: InterPLM's headline figure, in both
+    conventions."""
 
 
 def measures(
@@ -28,10 +29,26 @@ def measures(
     n_instances: np.ndarray,
     residue_level: np.ndarray,
 ) -> Measures:
-    """The measures of counts, broadcast against each other.
+    """Precision, recall and F1 from counts, broadcast against each other.
 
-    tp: active residues that carry the concept; active: active residues; instance_hits: instances with an active residue; n_residues, n_instances:
-    of the concept; residue_level: bool, recall counts residues.
+    Parameters
+    ----------
+    tp : np.ndarray
+        Active residues that carry the concept.
+    active : np.ndarray
+        Active residues.
+    instance_hits : np.ndarray
+        Instances with an active residue.
+    n_residues, n_instances : np.ndarray
+        Residues and instances of the concept.
+    residue_level : np.ndarray
+        bool: recall counts residues.
+
+    Examples
+    --------
+    >>> found = measures(*map(np.array, (3, 4, 1, 6, 1, False)))
+    >>> [round(float(value), 2) for value in found]
+    [0.75, 0.5, 1.0, 0.6, 0.86]
     """
     precision = _ratio(tp, active)
     recall = _ratio(tp, n_residues)

@@ -1,7 +1,8 @@
-"""Where a concept would lie by chance: label tracks of whole proteins, shifted or exchanged, with all that real tracks have.
+"""Null models of labels: the label tracks of whole proteins, shifted or exchanged.
 
-Nothing moves single residues: spans keep their length and spacing, so that a feature that fires in runs has the same luck as on real labels.
-A track is placed on the doubled axis: the proteins in order, each laid twice end to end, so that a span that wraps is one stretch of it.
+Spans keep their length and spacing, so that a feature that fires in runs scores by chance as often
+as on real labels. Tracks are placed on the doubled axis: the proteins in order, each laid twice end
+to end, so that a span that wraps around is one stretch.
 """
 
 from collections import Counter
@@ -11,11 +12,14 @@ from typing import NamedTuple, Protocol, Self
 import numpy as np
 
 GROUP = 32
-"""Proteins of similar length among which tracks are exchanged, at least."""
+"""Minimum number of proteins of similar length among which tracks are exchanged."""
 
 
 class Segments(NamedTuple):
-    """Segments on some proteins: int64 [n] each; protein: its place from 0; start (from 0) to stop (excluded) within it."""
+    """Segments on some proteins, int64 [n] each.
+
+    `protein` is its index, from 0; `start` (from 0) to `stop` (excluded) lie within it.
+    """
 
     protein: np.ndarray
     start: np.ndarray
@@ -23,7 +27,10 @@ class Segments(NamedTuple):
 
 
 class Places(NamedTuple):
-    """Where segments lie in some draws: int64 [n_draws, n_segments] each, first to last (excluded) on the doubled axis."""
+    """Where segments lie in some draws, int64 [n_draws, n_segments] each.
+
+    `first` to `last` (excluded) on the doubled axis.
+    """
 
     first: np.ndarray
     last: np.ndarray
@@ -44,9 +51,18 @@ class Null(Protocol):
 
 @dataclass(frozen=True)
 class Shifted:
-    """Each protein's label track turned in a circle: position x goes to (x + offset) mod length. What is kept: lengths, spacing, counts.
+    """Each protein's label track rotated: position x moves to (x + offset) mod length.
 
-    lengths: int64 [n_proteins]; offsets: int32 [n_draws, n_proteins], 0 to length - 1. A span over the end goes on at the start, and is one span.
+    Lengths, spacing and counts are kept. A span that passes the end continues at the start, and
+    stays one span. `lengths` int64 [n_proteins]; `offsets` int32 [n_draws, n_proteins], from 0 to
+    length - 1.
+
+    Examples
+    --------
+    >>> null = Shifted(np.array([5]), np.array([[0], [2]], np.int32))
+    >>> segment = Segments(*(np.array([value]) for value in (0, 1, 4)))
+    >>> null.places(segment, slice(None)).first.tolist()
+    [[1], [3]]
     """
 
     lengths: np.ndarray
@@ -54,9 +70,10 @@ class Shifted:
 
     @classmethod
     def draw(cls, lengths: np.ndarray, clusters: np.ndarray, n_draws: int, seed: int) -> Self:
-        """offset = floor(u * length), u uniform over [0, 1), one u for a homology cluster (int [n_proteins]).
+        """Draw offset = floor(u * length), with one uniform u in [0, 1) per homology cluster.
 
-        Relatives are turned alike: they carry a concept at like places, and a family turned one by one would count as so many pieces of evidence.
+        Relatives carry a concept at similar positions; rotated one by one, each would count as
+        separate evidence. `clusters` int [n_proteins].
         """
         _, cluster = np.unique(clusters, return_inverse=True)
         turns = np.random.default_rng([seed, 0]).random((n_draws, cluster.max(initial=-1) + 1))
@@ -82,10 +99,12 @@ class Shifted:
 
 @dataclass(frozen=True)
 class Exchanged:
-    """Label tracks exchanged, one to one, between proteins of similar length in different homology clusters, position to position.
+    """Label tracks exchanged between proteins of similar length in different homology clusters.
 
-    lengths: int64 [n_proteins]; targets: int32 [n_draws, n_proteins], the protein that gets each protein's track. What lies past the end of its new
-    protein is lost: a residue there is not counted, an instance without a residue left neither. What is kept: how near the ends spans lie.
+    Tracks move one to one, position to position, so spans stay as near the ends as they were. What
+    lies past the end of the new protein is lost: neither such residues nor instances without a
+    residue left are counted. `lengths` int64 [n_proteins]; `targets` int32 [n_draws, n_proteins],
+    the protein that receives each protein's track.
     """
 
     lengths: np.ndarray
@@ -93,10 +112,13 @@ class Exchanged:
 
     @classmethod
     def draw(cls, lengths: np.ndarray, clusters: np.ndarray, n_draws: int, seed: int) -> Self:
-        """Proteins sorted by length are cut into groups of at least `GROUP` neighbours, in which no cluster (int [n_proteins]) holds more than half.
+        """Draw targets in groups of proteins of similar length.
 
-        In each group and draw, the proteins stand in a ring, cluster by cluster in random order, and tracks move on by a random number of places, at
-        least the size of the largest cluster in both directions: none stays within its cluster. ValueError where no such group can be made.
+        Proteins sorted by length are cut into groups of at least `GROUP` neighbours, in which no
+        cluster (int [n_proteins]) holds more than half. In each group and draw, the proteins form
+        a ring, cluster by cluster in random order, and tracks move by a random number of places,
+        at least the size of the largest cluster in both directions: none stays in its cluster.
+        ValueError if no such group exists.
         """
         random = np.random.default_rng([seed, 1])
         ordered, starts = _groups(lengths, clusters)
@@ -139,7 +161,7 @@ def _doubled(lengths: np.ndarray) -> np.ndarray:
 
 
 def _groups(lengths: np.ndarray, clusters: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Proteins by length (of equals in their order), and where the groups begin among them: int64 each."""
+    """Proteins by length (ties in order), and the index where each group begins: int64 each."""
     ordered = np.argsort(lengths, kind="stable")
     starts, seen = [0], Counter[int]()
     for i, cluster in enumerate(clusters[ordered].tolist(), 1):
@@ -154,12 +176,15 @@ def _groups(lengths: np.ndarray, clusters: np.ndarray) -> tuple[np.ndarray, np.n
         starts.pop()
     if not exchangeable(clusters[ordered[starts[-1] :]]):
         raise ValueError(
-            f"label tracks are exchanged between homology clusters, and one holds more than half of the {len(ordered)} proteins; "
-            "test on more clusters, or on finer ones"
+            "label tracks are exchanged between homology clusters, but one holds more than half of "
+            f"the {len(ordered)} proteins; test on more clusters, or on finer ones"
         )
     return ordered, np.array(starts)
 
 
 def exchangeable(clusters: np.ndarray) -> bool:
-    """No cluster (int [n_proteins]) holds more than half of the proteins, so that every track can go to another cluster."""
+    """Whether every track can go to another cluster: no cluster holds more than half.
+
+    `clusters` int [n_proteins].
+    """
     return 2 * np.unique(clusters, return_counts=True)[1].max(initial=0) <= len(clusters)

@@ -1,4 +1,7 @@
-"""Pairs of concept and feature that were chosen before, where they are read: what intervals, AUPRC, permutation tests and coverage begin with."""
+"""Pairs chosen earlier, on the proteins where they are read.
+
+Intervals, AUPRC, permutation tests and coverage start from these.
+"""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -15,10 +18,11 @@ from interplm_nb.concepts.source import Matrix, Source, check_source
 
 @dataclass(frozen=True)
 class ChosenPairs:
-    """Pairs of concept and feature that were fixed elsewhere, on the proteins where they are read.
+    """Pairs of concept and feature chosen earlier, on the proteins where they are read.
 
-    labels: of the pairs' concepts, overlapping instances kept; concept: int64 [n_pairs], the row of each in `labels.concepts`; feature: int64
-    [n_pairs], 0 where there is none; threshold: float32 [n_pairs], in unit "max"; there: bool [n_pairs], has a feature.
+    `labels` of the pairs' concepts, with overlapping instances kept; `concept` int64 [n_pairs],
+    the row in `labels.concepts`; `feature` int64 [n_pairs], 0 if missing; `threshold` float32
+    [n_pairs], in unit "max"; `there` bool [n_pairs], whether the pair has a feature.
     """
 
     labels: Labels
@@ -35,9 +39,10 @@ class ChosenPairs:
         pairs: pl.DataFrame,
         accessions: Collection[str],
     ) -> Self:
-        """pairs: concept, feature (null: none), threshold, in any order; a concept may come with several features.
+        """Read pairs of concept, feature (null: missing) and threshold, in any order.
 
-        ValueError for a concept that the annotations lack, or a feature that the source lacks. A concept that these proteins lack has no residue.
+        A concept may have several features; one that these proteins lack has no residue.
+        ValueError for a concept that the annotations lack, or a feature that the source lacks.
         """
         check_source(source, annotations)
         labels = Labels.of(annotations.only(pairs["concept"].unique()), accessions, "keep")
@@ -45,12 +50,13 @@ class ChosenPairs:
         lacking = sorted(set(pairs["concept"]) - set(place))
         if lacking:
             raise ValueError(
-                f"the annotations lack {lacking[:3]}; count the concepts that were selected"
+                f"the annotations lack {lacking[:3]}; pass those that the pairs were chosen on"
             )
         feature = pairs["feature"].fill_null(0).to_numpy().astype(np.int64)
         if (feature >= source.n_features).any():
             raise ValueError(
-                f"the pairs name feature {feature.max()}, the source has 0 to {source.n_features - 1}; give the source they were chosen on"
+                f"the pairs name feature {feature.max()}, but the source has 0 to "
+                f"{source.n_features - 1}; pass the source they were chosen on"
             )
         concept = np.array([place[name] for name in pairs["concept"]], np.int64)
         threshold = pairs["threshold"].fill_null(0.0).to_numpy().astype(np.float32)
@@ -65,7 +71,7 @@ class ChosenPairs:
         return (self.labels.concepts["level"] == "residue").to_numpy()[self.concept]
 
     def active(self, values: Matrix) -> csr_array:
-        """int32 [n, n_pairs]: 1 where each pair's feature is above its threshold, strictly."""
+        """int32 [n, n_pairs]: 1 where each pair's feature is strictly above its threshold."""
         columns = values[:, self.feature]
         if isinstance(columns, np.ndarray):
             return csr_array(((columns > self.threshold) & self.there).astype(np.int32))

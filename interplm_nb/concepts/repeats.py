@@ -1,7 +1,8 @@
-"""Numbered repeats as one concept: "Sushi 1", "Sushi 2" are the first and second of their kind in a protein, not two kinds.
+"""Numbered repeats as one concept: "Sushi 1" and "Sushi 2" are one kind, not two.
 
-This merges annotations as they are stored, so that both ways can be counted. Readers can merge earlier, as they read (`merge_numbered` of
-`readers.entries`): every number of a name goes, whatever it counts, and numbers that are too rare to be a concept are kept, in the merged one.
+This merges stored annotations, so that both ways can be counted. Readers can merge while they read
+(`merge_numbered` of `readers.entries`): then every number is removed, whatever it counts, and
+instances whose numbered name is too rare to be a concept are kept in the merged one.
 """
 
 import polars as pl
@@ -10,10 +11,11 @@ from interplm_nb.annotations import Annotations
 
 
 def numbered_repeats(annotations: Annotations) -> dict[str, str]:
-    """Concepts whose number counts within a protein, and the name without it: `{"Domain_Sushi 2": "Domain_Sushi"}`.
+    """Concepts numbered within a protein, and the name without the number.
 
-    A name ends in a space and a whole number from 1. Its number counts where at least one protein carries the same name both with 1 and with another
-    number. So "Cytochrome b5", or "Annexin 7" alone, keeps its number.
+    Such as `{"Domain_Sushi 2": "Domain_Sushi"}`. The name ends in a space and a whole number from
+    1, and at least one protein carries it both with 1 and with another number: "Cytochrome b5", or
+    "Annexin 7" alone, keeps its number.
     """
     names = (
         pl.col("concept").str.extract_groups(r"^(?<stem>.*\S) (?<number>[1-9]\d*)$").struct.unnest()
@@ -33,10 +35,11 @@ def numbered_repeats(annotations: Annotations) -> dict[str, str]:
 
 
 def merge_repeats(annotations: Annotations) -> Annotations:
-    """The same segments with each of `numbered_repeats` under its name without the number, joined to a concept that has that name already.
+    """The same segments, with `numbered_repeats` under their name without the number.
 
-    Segments of one instance stay so; the instances of a merged concept are numbered anew from 0. Other concepts keep theirs. To count both ways,
-    count with these annotations and with those given. ValueError (`Annotations`) where joined concepts differ in category or level.
+    They join a concept that already has that name. Segments of one instance stay together; the
+    instances of a merged concept are renumbered from 0. To count both ways, count with both
+    annotations. ValueError (`Annotations`) if merged concepts differ in category or level.
     """
     merged = numbered_repeats(annotations)
     named = annotations.table.with_columns(pl.col("concept").replace(merged).alias("merged"))

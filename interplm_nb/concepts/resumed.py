@@ -1,4 +1,4 @@
-"""A count that a killed process leaves half done, and another goes on with: the same integers as `count.count`."""
+"""A count that resumes after its process was killed: the same integers as `count.count`."""
 
 import hashlib
 import json
@@ -22,11 +22,11 @@ _RECORD = "interplm_nb"
 
 
 class NamedSource(Source, Protocol):
-    """A source that says which values it holds."""
+    """A source that identifies its values."""
 
     @property
     def fingerprint(self) -> str:
-        """A hash that differs where the values do: of weights, maxima, PLM, layer."""
+        """A hash that identifies the values: of weights, maxima, PLM, layer."""
         ...
 
 
@@ -41,11 +41,13 @@ def count_resumed(
     residues: int = 1_000_000,
     seconds: float = 60.0,
 ) -> ConceptScores:
-    """`count.count`, in parts of whole proteins of about `residues` residues, with the sums so far kept in the file `state` every `seconds` seconds.
+    """`count.count`, resumable: every `seconds` seconds the sums are saved to the file `state`.
 
-    Where `state` is there, of exactly this count (values, proteins, annotations, thresholds, overlap), it is gone on with; a state of another
-    count, or one that cannot be read, is begun anew. Removed at the end: the scores are then the caller's to save. The file takes 8 bytes per
-    concept, feature and threshold. Errors: those of `count.count`.
+    Counts whole proteins in parts of about `residues` residues. If `state` exists and is of exactly
+    this count (values, proteins, annotations, thresholds, overlap), the count resumes from it;
+    another or unreadable state is discarded. It is removed at the end: saving the scores is up to
+    the caller. The file takes 8 bytes per concept, feature and threshold. Errors are those of
+    `count.count`.
     """
     counting = Counting(source, annotations, accessions, thresholds, overlap, sums)
     key = _key(source, annotations, counting.accessions, thresholds, overlap)
@@ -86,7 +88,7 @@ def _key(
 
 
 def _stops(offsets: np.ndarray, places: list[int], done: int, residues: int) -> Iterator[int]:
-    """Ends of the parts, as numbers of chosen proteins: each part holds `residues` residues, and what its last protein is longer."""
+    """Ends of the parts, as numbers of proteins: a part ends with the protein that fills it."""
     held = 0
     for i in range(done, len(places)):
         held += int(offsets[places[i] + 1] - offsets[places[i]])
@@ -104,7 +106,7 @@ def _save(
 
 
 def _restored(state: Path, key: str, counting: Counting) -> int:
-    """How many of the proteins are counted, the sums restored; 0 where there is no state of this count."""
+    """Restore the sums and return how many proteins are counted; 0 without a state."""
     if not state.exists():
         return 0
     try:
@@ -121,6 +123,6 @@ def _restored(state: Path, key: str, counting: Counting) -> int:
         SafetensorError,
         OSError,
         ValueError,
-    ):  # no state that can be read: nothing is counted yet
+    ):  # unreadable: nothing is counted yet
         return 0
     return int(record["proteins"])

@@ -1,4 +1,4 @@
-"""Integer counts of concepts against features, and the scores that follow from them."""
+"""Integer counts of concepts against features, and the scores derived from them."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -19,9 +19,36 @@ _LIMIT = np.iinfo(np.int32).max
 class ConceptScores:
     """Counts for C concepts, F features and T thresholds on some proteins.
 
-    concepts: concept, category, level, n_residues, n_instances (i64), sorted by concept; row c belongs to index c of the arrays.
-    tp, instance_hits: int32 [C, F, T]; active: int64 [F, T]; `count.count` says what each counts. False positives are active - tp.
-    Counts of disjoint proteins add (`+`), over the union of their concepts.
+    `count.count` makes them and says what each counts. Counts of disjoint proteins add (`+`), over
+    the union of their concepts.
+
+    Parameters
+    ----------
+    concepts : pl.DataFrame
+        concept, category, level, n_residues, n_instances (i64), sorted by concept; row c belongs
+        to index c of the arrays.
+    thresholds : tuple of float
+        Fractions of each feature's maximum.
+    tp, instance_hits : np.ndarray
+        int32 [C, F, T].
+    active : np.ndarray
+        int64 [F, T]. False positives are active - tp.
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not fit.
+
+    Examples
+    --------
+    >>> about = {"concept": "Helix", "category": "Helix", "level": "residue"}
+    >>> concepts = pl.DataFrame([about | {"n_residues": 4, "n_instances": 4}])
+    >>> tp, active = np.array([[[1], [3]]], np.int32), np.array([[4], [4]])
+    >>> scores = ConceptScores(concepts, (0.5,), tp, np.zeros_like(tp), active)
+    >>> scores
+    ConceptScores(1 concepts, 2 features, thresholds (0.5,))
+    >>> (scores + scores).measures(0).f1[:, 0].tolist()
+    [0.25, 0.75]
     """
 
     concepts: pl.DataFrame
@@ -39,7 +66,8 @@ class ConceptScores:
         ):
             if array.shape != wanted:
                 raise ValueError(
-                    f"{name} has shape {array.shape}; {shape[0]} concepts, {shape[1]} features and {shape[2]} thresholds need {wanted}"
+                    f"{name} has shape {array.shape}; {shape[0]} concepts, {shape[1]} features and "
+                    f"{shape[2]} thresholds need {wanted}"
                 )
 
     @property
@@ -58,7 +86,8 @@ class ConceptScores:
         return (self.concepts["level"] == "residue").to_numpy()
 
     def __repr__(self) -> str:
-        return f"ConceptScores({self.n_concepts:,} concepts, {self.n_features:,} features, thresholds {self.thresholds})"
+        what = f"{self.n_concepts:,} concepts, {self.n_features:,} features"
+        return f"ConceptScores({what}, thresholds {self.thresholds})"
 
     def __add__(self, other: "ConceptScores") -> "ConceptScores":
         """The counts over both sets of proteins, which must not share a protein."""
@@ -68,9 +97,9 @@ class ConceptScores:
             )
         concepts = _union(self.concepts, other.concepts)
         active = self.active + other.active
-        if max(active.max(initial=0), concepts["n_instances"].max() or 0) > _LIMIT:  # pyright: ignore[reportOperatorIssue]
+        if max(active.max(initial=0), concepts["n_instances"].to_numpy().max(initial=0)) > _LIMIT:
             raise OverflowError(
-                f"counts are int32 and end at {_LIMIT:,}; these proteins have more residues than that"
+                f"counts are int32, up to {_LIMIT:,}; these proteins have more residues"
             )
         tp, hits = (
             _spread(mine, self.concepts, concepts) + _spread(theirs, other.concepts, concepts)
@@ -79,7 +108,7 @@ class ConceptScores:
         return ConceptScores(concepts, self.thresholds, tp, hits, active)
 
     def only(self, concepts: Collection[str]) -> "ConceptScores":
-        """The scores of some of the concepts."""
+        """The scores of these concepts."""
         keep = self.concepts["concept"].is_in(list(concepts)).to_numpy()
         return ConceptScores(
             self.concepts.filter(keep),
@@ -105,10 +134,11 @@ class ConceptScores:
     def table(
         self, concepts: Collection[str] | None = None, features: Collection[int] | None = None
     ) -> pl.DataFrame:
-        """One row per concept, feature and threshold with at least one true positive; sorted by concept, feature, threshold.
+        """One row per concept, feature and threshold with a true positive, sorted by these.
 
-        Columns as in InterPLM's `concept_f1_scores.csv` (concept, feature, threshold_pct, precision, recall, recall_per_domain, f1,
-        f1_per_domain, tp, fp, tp_per_domain, is_aa_level_concept), then category, level, n_instances, n_residues.
+        Columns as in InterPLM's `concept_f1_scores.csv` (concept, feature, threshold_pct,
+        precision, recall, recall_per_domain, f1, f1_per_domain, tp, fp, tp_per_domain,
+        is_aa_level_concept), then category, level, n_instances, n_residues.
         """
         wanted = (
             np.ones(self.n_concepts, bool)
@@ -160,9 +190,10 @@ class ConceptScores:
     def save(
         self, folder: Path, split: str, convention: str, about: Mapping[str, Any] | None = None
     ) -> None:
-        """Write into `scores.parquet`, `active.parquet` and `concepts.parquet` of a source's folder, beside other splits and conventions.
+        """Write to a source's folder, beside other splits and conventions (see `stored`).
 
-        `about` joins the files' record (PLM, layer, hashes); files with another record are begun anew. See `stored`.
+        `about` (PLM, layer, hashes) is added to the files' record; files with another record are
+        replaced.
         """
         stored.save(self._counts, folder, split, convention, about or {})
 
@@ -187,13 +218,14 @@ def _union(a: pl.DataFrame, b: pl.DataFrame) -> pl.DataFrame:
     )
     if several.height:
         raise ValueError(
-            f"concept {several['concept'].sort()[0]!r} has another category or level in the other scores; they cannot be added"
+            f"concept {several['concept'].sort()[0]!r} has another category or level in the other "
+            "scores; they cannot be added"
         )
     return both.group_by("concept", "category", "level").agg(pl.col(_COUNTED).sum()).sort("concept")
 
 
 def _spread(counts: np.ndarray, concepts: pl.DataFrame, onto: pl.DataFrame) -> np.ndarray:
-    """Counts moved to the places of their concepts in a longer list; 0 elsewhere."""
+    """Counts at the indices of their concepts in a longer list; 0 elsewhere."""
     if concepts.height == onto.height:
         return counts
     spread = np.zeros((onto.height, *counts.shape[1:]), counts.dtype)

@@ -1,4 +1,4 @@
-"""Which pairs fixed on validation do better on the test split than chance: permutation tests against two nulls, and their false discovery rate."""
+"""Which pairs beat chance on the test split: permutation tests against two null models."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,16 +15,23 @@ from interplm_nb.concepts.pairs import ChosenPairs
 from interplm_nb.concepts.source import Source, joined
 
 SIGNIFICANCE: dict[str, Any] = {
-    "concept": pl.String, "feature": pl.UInt32, "threshold": pl.Float64, "f1_per_domain": pl.Float64, "shifted_f1_per_domain": pl.Float64,
-    "exchanged_f1_per_domain": pl.Float64, "p_shifted": pl.Float64, "p_exchanged": pl.Float64, "q_value": pl.Float64,
-}  # fmt: skip
+    "concept": pl.String,
+    "feature": pl.UInt32,
+    "threshold": pl.Float64,
+    "f1_per_domain": pl.Float64,
+    "shifted_f1_per_domain": pl.Float64,
+    "exchanged_f1_per_domain": pl.Float64,
+    "p_shifted": pl.Float64,
+    "p_exchanged": pl.Float64,
+    "q_value": pl.Float64,
+}
 """Columns of `significance`."""
 
 _PREFIX_BYTES = 64_000_000
-"""Running counts of several pairs of a concept are held at once up to this size."""
+"""Size limit of the running counts of a concept's pairs in memory at once."""
 
 _PLACES = 500_000
-"""Segments times draws that are placed at once."""
+"""Segments times draws placed at once."""
 
 
 def significance(
@@ -35,22 +42,61 @@ def significance(
     n_draws: int = 1000,
     seed: int = 0,
 ) -> pl.DataFrame:
-    """Test each pair's f1_per_domain on these proteins against label tracks shifted in a circle (`Shifted`) and exchanged (`Exchanged`).
+    """Test each pair's f1_per_domain against rotated and exchanged label tracks.
 
         p = (1 + draws whose f1_per_domain is at least the observed) / (1 + draws)
 
-    All counts are taken anew in every draw: tp, instance hits, and (exchanged) the concept's residues and instances. The smallest p is
-    1 / (1 + n_draws): 1,000 draws cannot say less than 0.001. q_value: the false discovery rate at which the pair is kept, by Benjamini and Hochberg
-    (1995) over all pairs given, of the larger p of the two nulls, so that both must be beaten. shifted_f1_per_domain and exchanged_f1_per_domain are
-    the means over draws: what chance alone gives.
+    The two null models are `Shifted` and `Exchanged`. Every draw recomputes all counts: tp,
+    instance hits, and (exchanged) the concept's residues and instances. The smallest p is
+    1 / (1 + n_draws). Draws are the same for all pairs. Memory: 8 bytes per draw and protein, and
+    the active residues of the pairs.
 
-    pairs: concept, feature (null: p is 1), threshold, fixed on other proteins; clusters: accession, cluster, of the test split. One row per pair, in
-    their order, columns `SIGNIFICANCE`. Draws are the same for all pairs. Memory: 8 bytes per draw and protein, and the active residues of the
-    pairs. ValueError without draws or proteins, and where one cluster holds more than half of the proteins.
+    Parameters
+    ----------
+    source : Source
+        Values in unit "max".
+    annotations : Annotations
+        The labels, on the source's proteins.
+    pairs : pl.DataFrame
+        concept, feature (null: p is 1), threshold, chosen on other proteins.
+    clusters : pl.DataFrame
+        accession, cluster, of the test split.
+    n_draws, seed : int
+        Number of draws per null model, and their seed.
+
+    Returns
+    -------
+    pl.DataFrame
+        Columns of `SIGNIFICANCE`, one row per pair, in order. q_value is the false discovery rate
+        (Benjamini and Hochberg 1995) over all pairs, of the larger p of the two null models: both
+        must be beaten. shifted_f1_per_domain and exchanged_f1_per_domain are the means over draws:
+        the F1 of chance.
+
+    Raises
+    ------
+    ValueError
+        Without draws or proteins, or if one cluster holds more than half of the proteins.
+
+    Examples
+    --------
+    >>> from interplm_nb.activations import FeatureActivations
+    >>> from interplm_nb.proteins import Proteins
+    >>> proteins = Proteins.from_sequences({f"P{i}": "MKVLAGWEHK" for i in range(4)})
+    >>> site = {"concept": "Site", "category": "Site", "level": "residue", "start": 3, "end": 3}
+    >>> sites = [site | {"accession": f"P{i}", "instance": i} for i in range(2)]
+    >>> annotations = Annotations(pl.DataFrame(sites), proteins)
+    >>> values = np.zeros((40, 1))
+    >>> values[[2, 12]] = 1.0  # position 3 of P0 and P1
+    >>> source = FeatureActivations.from_dense(values, proteins, unit="max")
+    >>> pairs = pl.DataFrame({"concept": ["Site"], "feature": [0], "threshold": [0.5]})
+    >>> clusters = pl.DataFrame({"accession": proteins.accessions, "cluster": [0, 1, 2, 3]})
+    >>> table = significance(source, annotations, pairs, clusters, n_draws=200)
+    >>> table["f1_per_domain"].item(), table["p_shifted"].item() < 0.05
+    (1.0, True)
     """
     if n_draws < 1 or clusters.height == 0:
         raise ValueError(
-            f"a test against chance takes draws and proteins; there are {n_draws} and {clusters.height}"
+            f"a test against chance needs draws and proteins, not {n_draws} and {clusters.height}"
         )
     clusters = clusters[np.argsort([source.proteins.index(a) for a in clusters["accession"]])]
     tested = _Tested.of(source, annotations, pairs, clusters["accession"].to_list())
@@ -85,10 +131,12 @@ def _q_values(p: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class _Track:
-    """One concept on the test proteins. merged: its residues, as segments that do not overlap; instances: segments sorted by instance.
+    """One concept on the test proteins.
 
-    Where they are the same object, they are placed and looked up once. first_of_instance: int64, where each instance begins among `instances`. A
-    residue-level concept has its merged segments in both places: hits are not asked for.
+    `merged` holds its residues as segments that do not overlap, `instances` its segments sorted by
+    instance. If they are the same object, they are placed and looked up once; this is so for a
+    residue-level concept, which needs no hits. `first_of_instance` int64: index in `instances` of
+    each instance's first segment.
     """
 
     merged: Segments
@@ -98,7 +146,9 @@ class _Track:
 
     @classmethod
     def of(cls, segments: pl.DataFrame) -> Self:
-        """segments: protein, start (from 0), stop (i64), instance, level, of one concept."""
+        """From the segments of one concept: protein, start (from 0), stop (i64), instance,
+        level.
+        """
         merged = _merged(segments)
         if segments["level"][0] == "residue":
             return cls(merged, merged, np.arange(len(merged.start)), True)
@@ -114,7 +164,10 @@ class _Track:
         )
 
     def hits(self, amounts: np.ndarray) -> np.ndarray:
-        """int64 [n_draws]: instances with an amount above 0 on any of their segments, [n_draws, n_segments]."""
+        """int64 [n_draws]: instances with a positive amount on any segment.
+
+        `amounts` [n_draws, n_segments].
+        """
         if len(self.first_of_instance) < amounts.shape[1]:
             amounts = np.add.reduceat(amounts, self.first_of_instance, axis=1)
         return np.count_nonzero(amounts, axis=1)
@@ -125,7 +178,7 @@ def _segments(table: pl.DataFrame) -> Segments:
 
 
 def _merged(table: pl.DataFrame) -> Segments:
-    """The same residues, as segments of which no two share one."""
+    """The same residues as segments that do not overlap."""
     before = pl.col("stop").cum_max().shift(1).over("protein")
     begins = (pl.col("start") >= before).fill_null(True).cum_sum()
     parts = table.sort("protein", "start").with_columns(part=begins.over("protein"))
@@ -138,9 +191,10 @@ def _merged(table: pl.DataFrame) -> Segments:
 
 @dataclass(frozen=True)
 class _Tested:
-    """Pairs on the test proteins. lengths: int64 [n_proteins], in the order of the axis; active: int32 [n_residues, n_pairs] of these proteins.
+    """Pairs on the test proteins, in the order of the axis.
 
-    tracks: by concept; those that these proteins lack are left out.
+    `lengths` int64 [n_proteins]; `active` int32 [n_residues, n_pairs]; `tracks` by concept, without
+    those that these proteins lack.
     """
 
     chosen: ChosenPairs
@@ -152,7 +206,7 @@ class _Tested:
     def of(
         cls, source: Source, annotations: Annotations, pairs: pl.DataFrame, accessions: list[str]
     ) -> Self:
-        """accessions: of the test proteins, in the order of the axis."""
+        """`accessions` of the test proteins, in the order of the axis."""
         chosen = ChosenPairs.of(source, annotations, pairs, accessions)
         proteins = source.proteins
         lengths = proteins.lengths[[proteins.index(a) for a in accessions]]
@@ -179,7 +233,7 @@ class _Tested:
             yield from ((track, own[i : i + width]) for i in range(0, len(own), width))
 
     def f1_per_domain(self, null: Null, track: _Track, pairs: np.ndarray) -> np.ndarray:
-        """float64 [n_pairs, n_draws]: of pairs of one concept, its track placed as drawn."""
+        """float64 [n_pairs, n_draws]: F1 of pairs of one concept, with its track as drawn."""
         prefixes = [self._prefix(p) for p in pairs.tolist()]
         n_active = np.diff(self.active.indptr)[pairs]
         level = np.array(track.residue_level)
@@ -203,13 +257,13 @@ class _Tested:
         return found
 
     def _prefix(self, pair: int) -> np.ndarray:
-        """int32 [2 n_residues + 1]: active residues before each place of the doubled axis."""
+        """int32 [2 n_residues + 1]: active residues before each position of the doubled axis."""
         row = self.active.indices[self.active.indptr[pair] : self.active.indptr[pair + 1]].astype(
             np.int64
         )
         end = np.cumsum(self.lengths)
         protein = np.searchsorted(end, row, side="right")
-        # The protein's first copy begins as far along the doubled axis as twice the axis before it.
+        # A protein's first copy begins at twice its offset on the axis.
         first = row + (end - self.lengths)[protein]
         on = np.zeros(2 * int(self.lengths.sum()) + 1, np.int8)
         on[1 + first] = on[1 + first + self.lengths[protein]] = 1

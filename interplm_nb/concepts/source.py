@@ -1,4 +1,4 @@
-"""What can be scored, and its blocks: sparse or dense values, joined to a good size, compared with a threshold."""
+"""Sources of features to score: blocks of sparse or dense values, and their comparison."""
 
 from collections.abc import Collection, Iterable, Iterator
 from typing import Any, Protocol, TypeAlias
@@ -11,16 +11,17 @@ from interplm_nb.proteins import Proteins
 
 Matrix: TypeAlias = csr_array | np.ndarray
 
-# Blocks are joined until they hold this many entries, so that a split of scattered proteins does not become thousands of small products.
+# Blocks are joined up to this many entries: scattered proteins would give thousands of small
+# products.
 _ENTRIES = 4_000_000
 
 
 class Block(Protocol):
-    """Consecutive rows of the residue axis from `first_row`; values float32 [n, n_features], `scipy.sparse.csr_array` or ndarray."""
+    """Consecutive rows of the residue axis, from `first_row`."""
 
     @property
     def first_row(self) -> int:
-        """Row of the residue axis that the first line of `values` belongs to."""
+        """Row of the residue axis of the first line of `values`."""
         ...
 
     @property
@@ -30,14 +31,13 @@ class Block(Protocol):
 
 
 class Source(Protocol):
-    """Anything that can be scored: `FeatureActivations`, or dense features (`DenseSource`): neurons, components, probes.
-
-    `unit` is "max" where values are fractions of each feature's maximum. `blocks(accessions)` yields these proteins, each whole in one block.
+    """Anything that can be scored: `FeatureActivations` or `DenseSource` (neurons, components,
+    ...).
     """
 
     @property
     def unit(self) -> str:
-        """ "max" for what can be scored; another unit, such as "raw", is refused (`check_source`)."""
+        """ "max": values are fractions of each feature's maximum. `check_source` refuses others."""
         ...
 
     @property
@@ -51,29 +51,32 @@ class Source(Protocol):
         ...
 
     def blocks(self, accessions: Collection[str] | None = None) -> Iterable[Block]:
-        """The values of these proteins (all, where None), each protein whole in one block."""
+        """The values of these proteins (None: all), each protein whole in one block."""
         ...
 
 
 def check_source(source: Source, annotations: Annotations) -> None:
-    """Raise ValueError for a source in another unit than "max", or on other proteins than the annotations."""
+    """Raise ValueError unless the source has unit "max" and the annotations' proteins."""
     if source.unit != "max":
         raise ValueError(
-            f"thresholds are a fraction of each feature's maximum (unit 'max'); these activations have unit {source.unit!r}: "
-            "pass activations.relative_to(maxima)"
+            "thresholds are fractions of each feature's maximum (unit 'max'), but these "
+            "activations "
+            f"have unit {source.unit!r}; pass activations.relative_to(maxima)"
         )
     ours, theirs = source.proteins.sequence_hash, annotations.proteins.sequence_hash
     if ours != theirs:
         raise ValueError(
-            f"the activations are of {source.proteins} ({ours[:19]}), the annotations of {annotations.proteins} ({theirs[:19]})"
+            f"the activations are of {source.proteins} ({ours[:19]}), the annotations of "
+            f"{annotations.proteins} ({theirs[:19]})"
         )
 
 
 def joined(source: Source, accessions: Collection[str]) -> Iterator[tuple[np.ndarray, Matrix]]:
-    """The values of these proteins, each whole in one block of about `_ENTRIES` entries: rows (int64 [n]) and values (float32 [n, n_features]).
+    """Yield rows (int64 [n]) and values (float32 [n, n_features]) of these proteins.
 
-    Blocks come in the order of the residue axis. ValueError where the source's own do not fit that axis, hold another number of features, or are
-    not of these proteins, each once; and for NaN and infinity: no threshold tells what they are.
+    Blocks hold whole proteins, about `_ENTRIES` entries, in the order of the residue axis.
+    ValueError if the source's own blocks do not fit that axis, have another number of features, or
+    are not of these proteins, each once; and for NaN and infinity, which no threshold can judge.
     """
     rows: list[np.ndarray] = []
     parts: list[Matrix] = []
@@ -82,7 +85,9 @@ def joined(source: Source, accessions: Collection[str]) -> Iterator[tuple[np.nda
         part = _float32(block.values)
         if not np.isfinite(part.data if isinstance(part, csr_array) else part).all():
             raise ValueError(
-                f"the values in the block at row {block.first_row} hold NaN or infinity; look at the embeddings and weights they were made with"
+                f"the values in the block at row {block.first_row} contain NaN or infinity; check "
+                "the "
+                "embeddings and weights they were made with"
             )
         size = part.nnz if isinstance(part, csr_array) else part.size
         if parts and entries + size > _ENTRIES:
@@ -98,7 +103,7 @@ def joined(source: Source, accessions: Collection[str]) -> Iterator[tuple[np.nda
 
 
 def stacked(parts: list[Matrix]) -> Matrix:
-    """Blocks of one source, all sparse or all dense and one at least, one under the other."""
+    """Stack one or more blocks of a source, all sparse or all dense."""
     if len(parts) == 1:
         return parts[0]
     dense = [part for part in parts if isinstance(part, np.ndarray)]
@@ -106,7 +111,10 @@ def stacked(parts: list[Matrix]) -> Matrix:
 
 
 def above(values: Matrix, threshold: np.float32) -> Matrix:
-    """int32 of the same shape and kind: 1 where a value is above the threshold, strictly (not negative: what is not stored is not above)."""
+    """int32 of the same shape and kind: 1 where a value is strictly above the threshold.
+
+    The threshold is 0 or more: what is not stored is not above it.
+    """
     if isinstance(values, np.ndarray):
         return (values > threshold).astype(np.int32)
     on = values.data > threshold
@@ -117,7 +125,10 @@ def above(values: Matrix, threshold: np.float32) -> Matrix:
 
 
 def kept(values: Matrix, on: Matrix, threshold: np.float32) -> Matrix:
-    """The values above a threshold (0 or more), given where they are (`above`), at least: dense values stay so while a tenth or more are above."""
+    """The values above a threshold of 0 or more; `on` (from `above`) says where they are.
+
+    Dense values stay dense, and may keep lower values, while at least a tenth are above.
+    """
     if isinstance(values, np.ndarray) or isinstance(on, np.ndarray):
         many = 10 * int(on.sum()) >= values.size
         return (
@@ -131,7 +142,10 @@ def kept(values: Matrix, on: Matrix, threshold: np.float32) -> Matrix:
 
 
 def _checked_blocks(source: Source, accessions: Collection[str]) -> Iterator[Block]:
-    """The source's blocks of these proteins: whole proteins, each once, in the order of the axis, as wide as the source says; else ValueError."""
+    """Yield the source's blocks of these proteins; ValueError unless they are as promised.
+
+    Whole proteins, each once, in the order of the axis, with the source's number of features.
+    """
     proteins = source.proteins
     waiting = np.zeros(len(proteins), bool)
     waiting[[proteins.index(a) for a in accessions]] = True
@@ -140,15 +154,18 @@ def _checked_blocks(source: Source, accessions: Collection[str]) -> Iterator[Blo
         shape = np.shape(block.values)
         if len(shape) != 2 or shape[1] != source.n_features:
             raise ValueError(
-                f"a block at row {block.first_row} has shape {shape}; this source's blocks are [n, {source.n_features}], n residues"
+                f"a block at row {block.first_row} has shape {shape}; this source's blocks must be "
+                f"[n, {source.n_features}], with n residues"
             )
         ends = block.first_row, block.first_row + shape[0]
         first, last = np.searchsorted(proteins.offsets, ends).clip(max=len(proteins))
         whole = (proteins.offsets[first], proteins.offsets[last]) == ends
         if not whole or first < after or not waiting[first:last].all():
             raise ValueError(
-                f"a block of rows {ends[0]} to {ends[1]} (excluded) is not whole proteins among those asked for, each once and in order; "
-                f"the source's values are not aligned to its {proteins}"
+                f"a block of rows {ends[0]} to {ends[1]} (excluded) does not hold whole proteins "
+                "of "
+                f"the requested ones, each once and in order; the source's values are not aligned "
+                f"to its {proteins}"
             )
         waiting[first:last] = False
         after = last
@@ -156,7 +173,8 @@ def _checked_blocks(source: Source, accessions: Collection[str]) -> Iterator[Blo
     if waiting.any():
         lacking = proteins.accessions[int(waiting.argmax())]
         raise ValueError(
-            f"the source gave no values for {waiting.sum()} of the {len(accessions)} proteins asked for, such as {lacking!r}"
+            f"the source gave no values for {waiting.sum()} of the {len(accessions)} requested "
+            f"proteins, such as {lacking!r}"
         )
 
 
@@ -167,7 +185,7 @@ def _float32(values: Any) -> Matrix:
     if not matrix.has_canonical_format:
         matrix = matrix.copy()
         matrix.sum_duplicates()
-    # Indices of a block fit int32, and products with int32 indices are half again as fast.
+    # Indices of a block fit int32, with which products are 1.5 times as fast.
     parts = (
         matrix.data,
         matrix.indices.astype(np.int32, copy=False),

@@ -1,11 +1,14 @@
-"""Concept scores on disk: three Parquet files in a source's folder, each with rows for several splits and conventions.
+"""Concept scores on disk: three Parquet files in a source's folder, each with rows for several
+splits and conventions.
 
-    scores.parquet    split, convention, concept, feature (u32), threshold (f64), tp (u32), instance_hits (u32); rows with tp = 0 are left out
+    scores.parquet    split, convention, concept, feature (u32), threshold (f64), tp (u32),
+                      instance_hits (u32); rows with tp = 0 are left out
     active.parquet    split, convention, feature (u32), threshold (f64), active (u32)
-    concepts.parquet  split, convention, concept, category, level, n_residues (i64), n_instances (i64)
+    concepts.parquet  split, convention, concept, category, level, n_residues, n_instances (i64)
 
-The file's record names type, version, thresholds, number of features, what the caller adds (`about`: PLM, layer, hashes), and for every
-split and convention a digest of the counts, so that files of two different saves are never read together.
+Each file's record has type, version, thresholds, number of features, what the caller adds (`about`:
+PLM, layer, hashes), and a digest of the counts per split and convention, so that files of two
+different saves are never read together.
 """
 
 import hashlib
@@ -39,9 +42,10 @@ class Counts(NamedTuple):
 def save(
     counts: Counts, folder: Path, split: str, convention: str, about: Mapping[str, Any]
 ) -> None:
-    """Put the rows of one split and convention in place of any older ones, and keep the others.
+    """Write the rows of one split and convention, replacing older ones and keeping the others.
 
-    Files whose record differs (other sequences, another PLM, other thresholds) are begun anew: their other rows are of another run.
+    Files whose record differs (other sequences, PLM or thresholds) are replaced: their other rows
+    are of another run.
     """
     folder = Path(folder)
     record = {
@@ -63,7 +67,7 @@ def save(
 
 
 def load(folder: Path, split: str, convention: str) -> Counts:
-    """Read one split and convention; what is not there is a KeyError that says what is."""
+    """Read one split and convention; KeyError, with what there is, if they are missing."""
     folder, key = Path(folder), f"{split}/{convention}"
     parts: dict[str, pl.DataFrame] = {}
     records: dict[str, dict[str, Any]] = {}
@@ -71,14 +75,16 @@ def load(folder: Path, split: str, convention: str) -> Counts:
         table, records[name] = read_parquet(folder / f"{name}.parquet", kind, VERSION)
         if key not in records[name]["digests"]:
             raise KeyError(
-                f"{folder / name}.parquet has no scores for {key}; it has {sorted(records[name]['digests'])}"
+                f"{folder / name}.parquet has no scores for {key}; it has "
+                f"{sorted(records[name]['digests'])}"
             )
         parts[name] = table.filter(
             pl.col("split") == split, pl.col("convention") == convention
         ).drop("split", "convention")
     if len({records[name]["digests"][key] for name in parts}) > 1:
         raise ValueError(
-            f"{folder}: scores, active and concepts for {key} come from different saves; count them again (stage 'concepts')"
+            f"{folder}: scores, active and concepts for {key} come from different saves; run stage "
+            "'concepts' again"
         )
     record = records["scores"]
     return _counts(parts, tuple(record["thresholds"]), int(record["n_features"]))
@@ -136,7 +142,7 @@ def _counts(
 def _others(
     path: Path, whose: Mapping[str, Any], split: str, convention: str
 ) -> tuple[list[pl.DataFrame], dict[str, str]]:
-    """The rows of a file that stay, and their digests."""
+    """The rows of a file to keep, and their digests."""
     if not path.exists():
         return [], {}
     table, found = read_parquet(path, str(whose["type"]), VERSION)

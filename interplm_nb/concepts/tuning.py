@@ -1,35 +1,40 @@
-"""How well features match concepts on the part of the proteins where SAEs are chosen: the measure by which the paper compares them."""
+"""How well features match concepts on the split where SAEs are chosen, as the paper compares
+them.
+"""
 
 from dataclasses import dataclass
 
 import polars as pl
 
+from interplm_nb.concepts.best_pairs import FOUND, is_amino_acid
 from interplm_nb.concepts.scores import ConceptScores
-from interplm_nb.concepts.selection import FOUND, is_amino_acid
 
 
 @dataclass(frozen=True)
 class Tuned:
-    """Best F1 of each concept over all features and thresholds. It is optimistic, equally for every SAE: features are chosen where it is read."""
+    """Best F1 of each concept over all features and thresholds.
+
+    Optimistic, equally for every SAE: features are chosen on the same proteins.
+    """
 
     concepts: pl.DataFrame
-    """One row per concept that is scored: concept, n_instances, f1_per_domain (0 where nothing is active on it)."""
+    """One row per scored concept: concept, n_instances, f1_per_domain (0 if nothing is active)."""
 
     @property
     def mean_f1(self) -> float:
-        """Mean best f1_per_domain over the concepts; 0 where none is scored."""
+        """Mean best f1_per_domain over the concepts; 0 without concepts."""
         return (
             float(self.concepts["f1_per_domain"].to_numpy().mean()) if self.concepts.height else 0.0
         )
 
     @property
     def n_found(self) -> int:
-        """Concepts with a best f1_per_domain above 0.5."""
+        """Number of concepts with a best f1_per_domain above 0.5."""
         return int((self.concepts["f1_per_domain"] > FOUND).sum())
 
 
 def tuned(scores: ConceptScores, min_instances: int = 10) -> Tuned:
-    """The concepts with at least `min_instances` instances on these proteins, whatever is found of them; amino acids are no concepts."""
+    """Score the concepts with at least `min_instances` instances, except amino acids."""
     rows = [
         {
             "concept": about["concept"],

@@ -1,4 +1,4 @@
-"""A map of all features: those whose decoder vectors point the same way lie side by side."""
+"""A map of all features: features with similar decoder directions lie side by side."""
 
 import warnings
 
@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 
 N_NEIGHBORS = 15
-"""Neighbours that UMAP keeps together (InterPLM's number, as are the next three)."""
+"""Neighbours that UMAP keeps together; this and the next three values are InterPLM's."""
 MIN_DIST = 0.1
 """How close UMAP may put two points."""
 MIN_CLUSTER_SIZE = 5
@@ -17,21 +17,48 @@ ATLAS = {"feature": pl.UInt32, "x": pl.Float32, "y": pl.Float32, "cluster": pl.I
 
 
 def atlas(decoder: np.ndarray, alive: np.ndarray, seed: int = 0) -> pl.DataFrame:
-    """One row per living feature, in order, with the columns of `ATLAS`; a dead feature has none.
+    """Lay out the features that fire on a two-dimensional map, and cluster them there.
 
-    `decoder` [n_features, d_in] holds the decoder vectors (`W_dec`), `alive` bool [n_features] says which features fire at all. x and y are
-    UMAP's coordinates of the vectors by cosine distance (so their lengths do not matter), centred, both divided by one number so that the longer
-    side runs from -1 to 1; equal seeds give equal maps on one machine. Up to `N_NEIGHBORS` features are too few for UMAP: they get the first two
-    principal axes of their directions, and no cluster.
+    x and y are UMAP coordinates of the decoder vectors by cosine distance, centred and scaled by
+    one factor so that the longer side runs from -1 to 1. Up to `N_NEIGHBORS` features are too few
+    for UMAP: they get the first two principal axes of their directions, and no cluster.
 
-    cluster counts from 0, -1 is none: HDBSCAN on x and y. Directions in d_in dimensions lie about equally far apart: on those of the demo SAE HDBSCAN
-    leaves 76 % of the features without a cluster, on their map 18 %. A map is a hint, not a measurement: of the demo SAE the mean cosine of two
-    features is 0.13 within a cluster and 0.003 in all. Take the cosine of two vectors before you call them alike.
-    Source: InterPLM, arXiv 2412.12101, Methods (UMAP of normalised decoder weights). ValueError where the two arrays do not fit.
+    Clusters are HDBSCAN's on x and y. In d_in dimensions all directions are about equally far
+    apart: HDBSCAN leaves 76 % of the demo SAE's features without a cluster there, 18 % on the map.
+    A map is a hint, not a measurement: the mean cosine of two features of the demo SAE is 0.13
+    within a cluster and 0.003 overall. Compute the cosine before you call two features similar.
+    Source: InterPLM, arXiv 2412.12101, Methods (UMAP of normalised decoder weights).
+
+    Parameters
+    ----------
+    decoder : np.ndarray
+        [n_features, d_in], the decoder vectors (`W_dec`); their lengths do not matter.
+    alive : np.ndarray
+        bool [n_features]: the features that fire at all.
+    seed : int
+        Equal seeds give equal maps on one machine.
+
+    Returns
+    -------
+    pl.DataFrame
+        Columns of `ATLAS`, one row per feature that fires, in order. `cluster` counts from 0; -1
+        is no cluster.
+
+    Raises
+    ------
+    ValueError
+        If the two arrays do not fit each other.
+
+    Examples
+    --------
+    >>> decoder = np.array([[1.0, 0.0], [0.0, 1.0], [0.0, 2.0]])
+    >>> atlas(decoder, np.array([True, False, True]))["feature"].to_list()
+    [0, 2]
     """
     if decoder.ndim != 2 or alive.dtype != bool or alive.shape != decoder.shape[:1]:
         raise ValueError(
-            f"an atlas takes decoder vectors [n_features, d_in] and a bool per feature, not {decoder.shape} and {alive.dtype} of {alive.shape}"
+            f"an atlas needs decoder vectors [n_features, d_in] and one bool per feature, not "
+            f"{decoder.shape} and {alive.dtype} of {alive.shape}"
         )
     vectors = decoder[alive].astype(np.float64)
     directions = vectors / np.maximum(
@@ -51,12 +78,13 @@ def atlas(decoder: np.ndarray, alive: np.ndarray, seed: int = 0) -> pl.DataFrame
 
 def _umap(directions: np.ndarray, seed: int) -> np.ndarray:
     with warnings.catch_warnings():
-        # umap warns that its parametric half needs TensorFlow; it isn't used here.
+        # umap warns that its parametric half, which is not used here, needs TensorFlow.
         warnings.simplefilter("ignore", ImportWarning)
         from umap import UMAP
     from threadpoolctl import threadpool_limits
 
-    # numba sets the threads of every OpenMP library of the process, PyTorch's too, and leaves them so: sums would have other bits from then on.
+    # numba changes the thread count of every OpenMP library in the process, including PyTorch's,
+    # for good: later sums would differ in their last bits.
     with threadpool_limits(1, "openmp"):
         fitted = UMAP(
             metric="cosine", n_neighbors=N_NEIGHBORS, min_dist=MIN_DIST, random_state=seed, n_jobs=1
@@ -65,7 +93,7 @@ def _umap(directions: np.ndarray, seed: int) -> np.ndarray:
 
 
 def _principal(directions: np.ndarray) -> np.ndarray:
-    """float64 [n, 2]: coordinates along the two axes of largest variance, 0 where there is none."""
+    """float64 [n, 2]: coordinates along the two axes of largest variance, 0 for a missing axis."""
     centred = directions - directions.mean(axis=0) if len(directions) else directions
     u, s, _ = np.linalg.svd(centred, full_matrices=False)
     return np.pad(u * s, ((0, 0), (0, 2)))[:, :2]

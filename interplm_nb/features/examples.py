@@ -9,16 +9,17 @@ from interplm_nb.activations import FeatureActivations
 
 
 class Distribution(NamedTuple):
-    """Counts of residues, or of proteins, by activation; those that carry a concept are counted among all, and once more on their own."""
+    """Histogram of residues, or of proteins, by activation: all, and those that carry a concept."""
 
     edges: np.ndarray
-    """float64 [bins + 1], from 0 to the largest activation, or to 1 where that is less. A bin holds its lower edge, the last one both."""
+    """float64 [bins + 1], from 0 to the larger of 1 and the largest activation. A bin includes its
+    lower edge, the last bin both edges."""
     counts: np.ndarray
     """int64 [bins]."""
     n_zero: int
-    """On how many the feature is silent; they are in no bin."""
+    """How many the feature is silent on; they are in no bin."""
     annotated: np.ndarray | None
-    """int64 [bins]; None where no concept was named, and so is the next."""
+    """int64 [bins]: those that carry the concept. None without a concept, as is the next."""
     n_zero_annotated: int | None
 
 
@@ -29,10 +30,33 @@ def distribution(
     carried: np.ndarray | None = None,
     bins: int = 50,
 ) -> Distribution:
-    """All residues by the activation of one feature.
+    """Histogram of all residues by the activation of one feature.
 
-    `rows` int64, ascending, and `values` float32, above 0, are what `FeatureActivations.feature` gives; `carried` bool [n_residues], the residues
-    that carry a concept (`Annotations.mask`). ValueError for a mask of another length, or less than one bin.
+    Parameters
+    ----------
+    rows, values : np.ndarray
+        int64, ascending, and float32, above 0: the result of `FeatureActivations.feature`.
+    n_residues : int
+        Length of the residue axis.
+    carried : np.ndarray, optional
+        bool [n_residues]: the residues that carry a concept (`Annotations.mask`).
+    bins : int
+        Number of bins.
+
+    Returns
+    -------
+    Distribution
+
+    Raises
+    ------
+    ValueError
+        For a mask of another length, or fewer than one bin.
+
+    Examples
+    --------
+    >>> found = distribution(np.array([2, 5]), np.array([0.2, 0.9], np.float32), 10, bins=2)
+    >>> found.counts.tolist(), found.n_zero
+    ([1, 1], 8)
     """
     _check_mask(carried, n_residues)
     if carried is None:
@@ -47,9 +71,10 @@ def protein_distribution(
     carried: np.ndarray | None = None,
     bins: int = 50,
 ) -> Distribution:
-    """All proteins by the maximum of one feature over each; a protein carries a concept where any of its residues does.
+    """Histogram of all proteins by the maximum of one feature over each.
 
-    `offsets` int64 [n_proteins + 1] are those of `Proteins`; the rest, and the edges, are as in `distribution`.
+    A protein carries a concept if any of its residues does. `offsets` int64 [n_proteins + 1] as in
+    `Proteins`; other arguments and the edges as in `distribution`.
     """
     _check_mask(carried, int(offsets[-1]))
     tracks = _tracks(rows, values, offsets)
@@ -68,8 +93,9 @@ def protein_distribution(
 def proteins_of(activations: FeatureActivations, feature: int) -> pl.DataFrame:
     """Every protein in which a feature fires, strongest first.
 
-    Columns: accession; maximum and mean over its active residues (f32, in the unit of the activations); n_active (u32); length (i64);
-    position (i64), counted from 1, of the maximum (the first where several are equal).
+    Columns: accession; maximum and mean over its active residues (f32, in the unit of the
+    activations); n_active (u32); length (i64); position (i64, from 1) of the maximum, the first
+    of equals.
     """
     rows, values = activations.feature(feature)
     proteins = activations.proteins
@@ -94,15 +120,16 @@ def proteins_of(activations: FeatureActivations, feature: int) -> pl.DataFrame:
 def sampled_proteins(
     activations: FeatureActivations, feature: int, n: int = 200, bins: int = 10, seed: int = 0
 ) -> pl.DataFrame:
-    """Up to `n` of the proteins in which a feature fires, of every strength: the columns and the order of `proteins_of`.
+    """Sample up to `n` proteins in which a feature fires, across all strengths.
 
-    The proteins lie in `bins` equal bins of their maximum, from 0 to the feature's largest. The bins give one protein each in turn, the strongest
-    bin first, until there are `n`: as many from each as can be had, and what one lacks is shared by the others. Within a bin chance decides, by
-    `seed` alone; but the strongest protein of all is always there. A larger `n` keeps the proteins of a smaller one. ValueError for no bin or a
-    negative `n`.
+    Proteins are binned by their maximum, in `bins` equal bins from 0 to the feature's largest. The
+    bins give one protein each in turn, the strongest bin first, until there are `n`. Within a bin
+    the choice is random, by `seed` only, except that the strongest protein is always included. A
+    larger `n` keeps the proteins of a smaller one. Columns and order of `proteins_of`. ValueError
+    for fewer than one bin or a negative `n`.
     """
     if n < 0 or bins < 1:
-        raise ValueError(f"a sample has 0 or more proteins of 1 or more bins, not {n} of {bins}")
+        raise ValueError(f"n must be 0 or more and bins 1 or more, not {n} and {bins}")
     table = proteins_of(activations, feature)
     if table.is_empty():
         return table
@@ -120,9 +147,9 @@ class _Tracks(NamedTuple):
     """One feature on the proteins in which it fires, in the order of the axis."""
 
     protein: np.ndarray
-    """int64: number of the protein."""
+    """int64: index of the protein."""
     first: np.ndarray
-    """int64: where its entries begin."""
+    """int64: index of its first entry."""
     n_active: np.ndarray
     maximum: np.ndarray
 
@@ -153,5 +180,7 @@ def _distribution(
 def _check_mask(carried: np.ndarray | None, n_residues: int) -> None:
     if carried is not None and (carried.dtype != bool or carried.shape != (n_residues,)):
         raise ValueError(
-            f"what carries a concept is a bool array of shape ({n_residues},), one per residue, not {carried.dtype} of {carried.shape}"
+            f"carried must be bool of shape ({n_residues},), one per residue, not {carried.dtype} "
+            "of "
+            f"{carried.shape}"
         )

@@ -1,4 +1,4 @@
-"""Sequence logos in numbers: which residues stand in each column, and how far that is from chance."""
+"""Sequence logos in numbers: the residues in each column, and their information content."""
 
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
@@ -9,62 +9,68 @@ from interplm_nb.proteins import LETTERS, Proteins, Residue
 from interplm_nb.readers.stockholm import Alignment
 
 AMINO_ACIDS = LETTERS[:20]
-"""The standard ones, in the order of every array here: ACDEFGHIKLMNPQRSTVWY."""
+"""The standard amino acids, in the order of every array here: ACDEFGHIKLMNPQRSTVWY."""
 
 _PERCENT = (
-    8.25,
-    1.38,
-    5.46,
-    6.72,
-    3.86,
-    7.07,
-    2.27,
-    5.91,
-    5.80,
-    9.65,
-    2.41,
-    4.06,
-    4.74,
-    3.93,
-    5.53,
-    6.64,
-    5.35,
-    6.86,
-    1.10,
-    2.92,
+    "8.25 1.38 5.46 6.72 3.86 7.07 2.27 5.91 5.80 9.65 "
+    "2.41 4.06 4.74 3.93 5.53 6.64 5.35 6.86 1.10 2.92"
 )
-BACKGROUND = np.array(_PERCENT) / sum(_PERCENT)
-"""float64 [20]: frequencies of the amino acids in UniProtKB/Swiss-Prot, release 2022_01 (its statistics page, "Amino acid composition", in percent
-to two decimals; divided by their sum, 99.91)."""
+_SHARES = np.array(_PERCENT.split(), np.float64)
+BACKGROUND = _SHARES / sum(_SHARES.tolist())
+"""float64 [20]: amino-acid frequencies in UniProtKB/Swiss-Prot, release 2022_01 (its statistics
+page, "Amino acid composition", in percent to two decimals, divided by their sum, 99.91)."""
 
 UNIFORM = np.full(20, 1 / 20)
-"""float64 [20]: no background; information is then log2(20) less the entropy, as in the first logos."""
+"""float64 [20]: no background; information is then log2(20) - entropy, as in the first logos."""
 
 
 class PositionWeights(NamedTuple):
-    """What a logo draws: L columns, amino acids in the order of `AMINO_ACIDS`."""
+    """What a logo shows: L columns, amino acids in the order of `AMINO_ACIDS`."""
 
     counts: np.ndarray
     """int64 [L, 20]."""
     n: np.ndarray
-    """int64 [L]: standard amino acids counted in each column; gaps and X, B, U, Z, O are not."""
+    """int64 [L]: standard amino acids in each column; gaps and X, B, U, Z, O are not counted."""
     frequencies: np.ndarray
     """float64 [L, 20]: counts / n, 0 in a column without a letter."""
     information: np.ndarray
     """float64 [L], bits."""
     heights: np.ndarray
-    """float64 [L, 20]: frequency times information, bits; a column's letters add up to its information."""
+    """float64 [L, 20], bits: frequency times information; a column adds up to its information."""
     background: np.ndarray
     """float64 [20], adds up to 1."""
 
 
 def windows(proteins: Proteins, centres: Iterable[tuple[str, int]], flank: int) -> list[str]:
-    """The 2 * flank + 1 letters around each residue (accession, position from 1), "-" beyond the ends of the protein.
+    """The 2 * flank + 1 letters around each residue, "-" beyond the ends of the protein.
 
-    KeyError for an accession, ValueError for a position that is not there, or a negative flank.
+    Parameters
+    ----------
+    proteins : Proteins
+        Where the sequences are.
+    centres : iterable of (str, int)
+        Accession and position, from 1.
+    flank : int
+        Letters on each side.
+
+    Returns
+    -------
+    list of str
+
+    Raises
+    ------
+    KeyError
+        For an unknown accession.
+    ValueError
+        For a position outside its protein, or a negative flank.
+
+    Examples
+    --------
+    >>> windows(Proteins.from_sequences({"P1": "MKVLA"}), [("P1", 2), ("P1", 5)], flank=2)
+    ['-MKVL', 'VLA--']
     """
     if flank < 0:
-        raise ValueError(f"a window has 0 or more residues to each side, not {flank}")
+        raise ValueError(f"flank must be 0 or more, not {flank}")
     found = []
     for accession, position in centres:
         proteins.row(Residue(accession, position))  # refuses a position that is not there
@@ -75,7 +81,7 @@ def windows(proteins: Proteins, centres: Iterable[tuple[str, int]], flank: int) 
 
 
 def aligned_rows(alignment: Alignment) -> list[str]:
-    """The row of each protein of an alignment, in order, "-" where it has no residue."""
+    """The row of each protein of an alignment, in order, with "-" for gaps."""
     proteins = alignment.proteins
     rows = np.full((len(proteins), alignment.n_columns), ord("-"), np.uint8)
     rows[np.repeat(np.arange(len(proteins)), proteins.lengths), alignment.columns - 1] = (
@@ -85,22 +91,46 @@ def aligned_rows(alignment: Alignment) -> list[str]:
 
 
 def position_weights(rows: Sequence[str], background: np.ndarray = BACKGROUND) -> PositionWeights:
-    """Weights of aligned rows of equal length, letters of either case; L is 0 without a row.
+    """Frequencies and information of the columns of aligned rows.
 
-    Information of a column, in bits, with the frequencies f of its n letters and the background b (s = 20 letters):
+    Information of a column, in bits, from the frequencies f of its n letters and the background b
+    (s = 20 letters):
 
         R = max(0, sum_a f_a log2(f_a / b_a) - e(n)),  e(n) = (s - 1) / (2 n ln 2)
 
-    For a uniform background the sum is log2(20) - H, H the entropy: R of Schneider et al. (J Mol Biol 188:415, 1986) with their approximate
-    correction for small samples. It serves any background: the sum is -H less sum_a f_a log2(b_a), which is linear in f and so has no bias, and e(n)
-    is the bias of H, to first order in 1 / n. Up to 3 letters e(n) exceeds log2(20): with a uniform background such a column has no information,
-    whatever stands in it.
-    ValueError for rows of unequal length, or a background that is not 20 frequencies above 0 that add up to 1.
+    For a uniform background the sum is log2(20) - H, with the entropy H: R of Schneider et al. (J
+    Mol Biol 188:415, 1986) with their approximate small-sample correction. The correction holds
+    for any background: the sum is -H - sum_a f_a log2(b_a), whose second term is linear in f and
+    so unbiased, and e(n) is the bias of H to first order in 1 / n. Up to 3 letters e(n) exceeds
+    log2(20): with a uniform background such a column has no information.
+
+    Parameters
+    ----------
+    rows : sequence of str
+        Aligned rows of equal length, letters of either case. Without a row, L is 0.
+    background : np.ndarray
+        float64 [20], in the order of `AMINO_ACIDS`.
+
+    Returns
+    -------
+    PositionWeights
+
+    Raises
+    ------
+    ValueError
+        For rows of unequal length, or a background that is not 20 frequencies above 0 with sum 1.
+
+    Examples
+    --------
+    >>> weights = position_weights(["MK", "MR", "MK", "M-", "MK", "ME"], UNIFORM)
+    >>> weights.n.tolist(), weights.information.round(2).tolist()
+    ([6, 5], [2.04, 0.21])
     """
     widths = sorted({len(row) for row in rows})
     if len(widths) > 1:
         raise ValueError(
-            f"aligned rows have one length, not {widths[0]} and {widths[-1]}; pad the shorter ones with '-'"
+            f"aligned rows must have one length, not {widths[0]} and {widths[-1]}; pad the shorter "
+            "ones with '-'"
         )
     width = widths[0] if widths else 0
     background = _checked(background)
@@ -122,8 +152,9 @@ def _checked(background: np.ndarray) -> np.ndarray:
     background = np.asarray(background, np.float64)
     if background.shape != (20,) or not (background > 0).all() or abs(background.sum() - 1) > 1e-6:
         raise ValueError(
-            f"a background is 20 frequencies above 0 that add up to 1, in the order {AMINO_ACIDS}, not {background.shape} adding up to "
-            f"{background.sum():.4g}"
+            f"a background must be 20 frequencies above 0 with sum 1, in the order {AMINO_ACIDS}, "
+            "not "
+            f"{background.shape} with sum {background.sum():.4g}"
         )
     return background
 

@@ -1,4 +1,4 @@
-"""The shape of a feature's activations along proteins: a point, a motif, a period, a domain, the whole protein."""
+"""The shape of a feature's activations along proteins: point, motif, domain, periodic, ..."""
 
 from collections.abc import Iterable
 from typing import Any, NamedTuple
@@ -10,31 +10,38 @@ from interplm_nb.activations import ActivationBlock, FeatureActivations
 from interplm_nb.activations_writer import shape_of
 
 STRONG = 0.5
-"""A protein speaks for a feature where its maximum is above this fraction of the feature's own."""
+"""A protein counts for a feature if its maximum is above this fraction of the feature's own."""
 MIN_PROTEINS = 5
-"""Fewer such proteins are too few to tell (InterProt's number)."""
+"""Fewer such proteins are too few to classify a feature (InterProt's value)."""
 POINT = 2
 """Longest run of a point, in residues."""
 DOMAIN = 30
-"""Shortest run of a domain, in residues; what is between is a motif."""
+"""Shortest run of a domain, in residues; runs in between are motifs."""
 WHOLE = 0.8
-"""Least share of a protein's residues that are active where a feature covers the whole (InterProt's number)."""
+"""Minimum share of active residues for a whole protein (InterProt's value)."""
 AGREEMENT = 0.5
-"""Least share of proteins that show the commonest shape; below it a feature is mixed."""
+"""Minimum share of proteins that show the commonest shape; below it a feature is mixed."""
 LAGS = 50
-"""Longest period that is looked for, in residues; the shortest is 2."""
+"""Longest period tested, in residues; the shortest is 2."""
 PERIODIC = 0.3
-"""Least strength of a period."""
+"""Minimum strength of a period."""
 MIN_ONSETS = 4
-"""Least median number of onsets in a protein for a period."""
+"""Minimum median number of onsets per protein for a period."""
 
 SHAPES = ("point", "motif", "domain", "whole protein")
-"""What one protein can show."""
+"""Shapes of a feature on one protein."""
 
 PATTERNS: dict[str, Any] = {
-    "feature": pl.UInt32, "pattern": pl.String, "n_proteins": pl.Int64, "run_length": pl.Float64, "coverage": pl.Float64, "agreement": pl.Float64,
-    "onsets": pl.Float64, "period": pl.Int64, "period_strength": pl.Float64,
-}  # fmt: skip
+    "feature": pl.UInt32,
+    "pattern": pl.String,
+    "n_proteins": pl.Int64,
+    "run_length": pl.Float64,
+    "coverage": pl.Float64,
+    "agreement": pl.Float64,
+    "onsets": pl.Float64,
+    "period": pl.Int64,
+    "period_strength": pl.Float64,
+}
 """Columns of `activation_patterns`."""
 
 
@@ -43,27 +50,65 @@ def activation_patterns(
     accessions: Iterable[str] | None = None,
     threshold: float = 0.15,
 ) -> pl.DataFrame:
-    """One row per feature, in order, with the columns of `PATTERNS`: what shape its activations have, and the numbers that say so.
+    """Classify each feature by the shape of its activations along proteins.
 
-    Looked at are the proteins (all, where `accessions` is None) on which the feature is above `STRONG`: n_proteins of them. A residue is active above
-    `threshold` (unit "max"), strictly. Active residues in a row are a stretch; two stretches are one run where the silence between them is shorter
-    than both, so that a domain may flicker while neighbouring points stay apart. Medians over proteins: run_length, of the run that holds the
-    protein's maximum (residues, silence inside included); coverage, the share of the protein that is active; onsets, stretches in the protein.
+    Only the proteins on which the feature is above `STRONG` count: n_proteins of them. Consecutive
+    active residues are a stretch; two stretches are one run if the silence between them is shorter
+    than both, so that a domain may flicker while neighbouring points stay apart. Medians over
+    proteins: run_length, of the run with the protein's maximum (residues, including silence);
+    coverage, the active share of the protein; onsets, stretches in the protein.
 
-    period, period_strength: with R(p) the share of onsets that another one follows at exactly p residues, among the onsets whose protein goes on for
-    so long (or among half of all onsets, where those are fewer), over all the proteins, the strength is (max R - mean R) / (1 - mean R) for p = 2 to
-    `LAGS`: 1 for a strict period, about 0 for onsets at random. The period is the least p with 0.9 of max R.
+    period, period_strength: R(p) is the share of onsets followed by another at exactly p residues,
+    among the onsets whose protein is long enough (or among half of all onsets, if those are
+    fewer), over all proteins. The strength is (max R - mean R) / (1 - mean R) for p = 2 to `LAGS`:
+    1 for a strict period, about 0 for random onsets. The period is the smallest p with 0.9 of
+    max R.
 
-    pattern, by the first rule that holds: "too few", fewer than `MIN_PROTEINS` proteins; "periodic", strength of `PERIODIC` and onsets of
-    `MIN_ONSETS` or more; else "mixed" where agreement is below `AGREEMENT`; else the shape that most proteins show (agreement is their share; of
-    equals the larger shape): "whole protein", coverage of `WHOLE` or more; "point", "motif" and "domain", run_length up to `POINT`, below `DOMAIN`,
-    and from there on.
-    The classes are InterProt's (`analyze_viz_files`), which splits motifs at 20 and 50 residues and takes periods from intervals between runs.
-    ValueError for another unit than "max".
+    pattern, by the first rule that holds:
+
+    - "too few": fewer than `MIN_PROTEINS` proteins.
+    - "periodic": strength of `PERIODIC` or more and onsets of `MIN_ONSETS` or more.
+    - "mixed": agreement below `AGREEMENT`.
+    - The shape of most proteins (agreement is their share; ties go to the larger shape): "whole
+      protein" for a coverage of `WHOLE` or more; else "point" for a run_length up to `POINT`,
+      "motif" below `DOMAIN`, "domain" from there on.
+
+    The classes are InterProt's (`analyze_viz_files`), which splits motifs at 20 and 50 residues
+    and derives periods from intervals between runs.
+
+    Parameters
+    ----------
+    activations : FeatureActivations
+        In unit "max".
+    accessions : iterable of str, optional
+        Proteins to look at (None: all).
+    threshold : float
+        A residue is active strictly above it.
+
+    Returns
+    -------
+    pl.DataFrame
+        Columns of `PATTERNS`, one row per feature, in order.
+
+    Raises
+    ------
+    ValueError
+        For another unit than "max".
+
+    Examples
+    --------
+    >>> from interplm_nb.proteins import Proteins
+    >>> proteins = Proteins.from_sequences({f"P{i}": "A" * 50 for i in range(5)})
+    >>> values = np.zeros((250, 1))
+    >>> values[[7, 57, 107, 157, 207]] = 1.0  # position 8 of each protein
+    >>> activations = FeatureActivations.from_dense(values, proteins, unit="max")
+    >>> activation_patterns(activations).select("pattern", "n_proteins", "run_length").rows()
+    [('point', 5, 1.0)]
     """
     if activations.unit != "max":
         raise ValueError(
-            f"a pattern is read from fractions of each feature's maximum (unit 'max'), not unit {activations.unit!r}: use relative_to"
+            f"patterns need fractions of each feature's maximum (unit 'max'), not unit "
+            f"{activations.unit!r}; use relative_to"
         )
     pairs, room = (np.zeros((activations.n_features, LAGS + 1), np.int64) for _ in range(2))
     parts = [pl.DataFrame(schema=_TRACKS)]
@@ -93,7 +138,7 @@ class _Entries(NamedTuple):
     value: np.ndarray
 
     def firsts(self) -> np.ndarray:
-        """int64: where a track, the entries of one feature on one protein, begins."""
+        """int64: where each track (one feature on one protein) begins."""
         return np.flatnonzero(
             np.diff(self.feature, prepend=-1).astype(bool)
             | np.diff(self.protein, prepend=-1).astype(bool)
@@ -104,7 +149,7 @@ class _Stretches(NamedTuple):
     """Unbroken stretches of active residues; int64 [n]."""
 
     entry: np.ndarray
-    """Number of its first entry."""
+    """Index of its first entry."""
     feature: np.ndarray
     protein: np.ndarray
     first: np.ndarray
@@ -168,8 +213,8 @@ def _run_lengths(stretches: _Stretches, track: np.ndarray) -> np.ndarray:
     """int64: for each stretch, the length of the run that it belongs to."""
     size = stretches.last - stretches.first + 1
     silence = stretches.first[1:] - stretches.last[:-1] - 1
-    goes_on = (track[1:] == track[:-1]) & (silence < np.minimum(size[1:], size[:-1]))
-    begins = np.append(True, ~goes_on)
+    same_run = (track[1:] == track[:-1]) & (silence < np.minimum(size[1:], size[:-1]))
+    begins = np.append(True, ~same_run)
     run = begins.cumsum() - 1
     ends = np.append(np.flatnonzero(begins)[1:], len(begins)) - 1
     return (stretches.last[ends] - stretches.first[begins] + 1)[run]
@@ -178,7 +223,10 @@ def _run_lengths(stretches: _Stretches, track: np.ndarray) -> np.ndarray:
 def _count_lags(
     stretches: _Stretches, offsets: np.ndarray, pairs: np.ndarray, room: np.ndarray
 ) -> None:
-    """Add, by feature and lag: onsets that another follows at that lag, and onsets whose protein goes on for it. Lag 0 counts all onsets."""
+    """Add, by feature and lag, onsets followed by another, and onsets with enough protein left.
+
+    Lag 0 counts all onsets.
+    """
     left = np.minimum(offsets[stretches.protein + 1] - 1 - stretches.first, LAGS)
     ends = np.bincount(stretches.feature * (LAGS + 1) + left, minlength=room.size).reshape(
         room.shape
@@ -186,7 +234,7 @@ def _count_lags(
     room += ends[:, ::-1].cumsum(axis=1)[:, ::-1]
     onset, step = np.arange(len(stretches.first)), 0
     while len(onset):
-        # The next but one is near only where the next is.
+        # The onset after next can be near only if the next is.
         step += 1
         onset = onset[onset + step < len(stretches.first)]
         other = onset + step
@@ -203,7 +251,7 @@ def _count_lags(
 
 
 def _periods(pairs: np.ndarray, room: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Period (int64, 0 for none) and strength (float64) of each feature."""
+    """Period (int64, 0: no period) and strength (float64) of each feature."""
     followed = 2 * pairs[:, 2:] / np.maximum(np.maximum(2 * room[:, 2:], room[:, :1]), 1)
     top, mean = followed.max(axis=1), followed.mean(axis=1)
     strength = np.divide(top - mean, 1 - mean, out=np.zeros(len(top)), where=mean < 1)
@@ -211,7 +259,9 @@ def _periods(pairs: np.ndarray, room: np.ndarray) -> tuple[np.ndarray, np.ndarra
 
 
 def _medians(tracks: pl.DataFrame) -> pl.DataFrame:
-    """One row per feature with a strong protein: n_proteins, medians, the commonest shape and its share."""
+    """One row per feature with a strong protein: n_proteins, medians, the commonest shape and its
+    share.
+    """
     length = pl.col("run_length")
     shape = (
         pl.when(pl.col("coverage") >= WHOLE)

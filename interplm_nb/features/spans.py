@@ -7,12 +7,15 @@ from scipy.sparse import csc_array
 
 
 class Spans(NamedTuple):
-    """Stretches of one protein on which one feature is above a threshold, by item, then along the residue axis; n stretches of m residues in all."""
+    """Stretches on which a feature is above a threshold: n stretches of m residues in all.
+
+    Sorted by item, then along the residue axis.
+    """
 
     item: np.ndarray
-    """int64 [n]: which of the features and thresholds asked for, from 0."""
+    """int64 [n]: index of the feature and threshold, from 0."""
     protein: np.ndarray
-    """int64 [n]: which protein, from 0."""
+    """int64 [n]: index of the protein, from 0."""
     start: np.ndarray
     """int64 [n]: first position, from 1."""
     end: np.ndarray
@@ -22,16 +25,16 @@ class Spans(NamedTuple):
     maximum: np.ndarray
     """float32 [n]"""
     values: np.ndarray
-    """float32 [m]: the values of all stretches, one stretch after another."""
+    """float32 [m]: the values of all stretches, one after another."""
     first: np.ndarray
-    """int64 [n]: where each stretch begins in `values`."""
+    """int64 [n]: index of each stretch's first value in `values`."""
 
     def largest(self, values: np.ndarray) -> np.ndarray:
-        """[n]: the largest of each stretch, of any values [m] that stand beside these."""
+        """[n]: the maximum over each stretch of any values [m] aligned to `values`."""
         return np.maximum.reduceat(values, self.first) if len(self.first) else values[:0]
 
     def mean(self, values: np.ndarray) -> np.ndarray:
-        """float64 [n]: the mean of each stretch."""
+        """float64 [n]: the mean over each stretch of such values."""
         sums = (
             np.add.reduceat(values, self.first, dtype=np.float64)
             if len(self.first)
@@ -43,10 +46,10 @@ class Spans(NamedTuple):
 def spans(
     activations: csc_array, features: np.ndarray, thresholds: np.ndarray, offsets: np.ndarray
 ) -> Spans:
-    """The stretches above each threshold, strictly.
+    """Find the stretches strictly above each threshold.
 
-    activations float32 [n_residues, n_features], rows ascending in each column; features int64 [k] and thresholds [k]: the items; offsets int64
-    [n_proteins + 1] as in `Proteins`.
+    `activations` float32 [n_residues, n_features], rows ascending in each column; `features` int64
+    [k] and `thresholds` [k], the items; `offsets` int64 [n_proteins + 1] as in `Proteins`.
     """
     bounds = [
         (int(activations.indptr[f]), int(activations.indptr[f + 1])) for f in features.tolist()

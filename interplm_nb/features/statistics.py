@@ -7,10 +7,28 @@ from interplm_nb.activations import FeatureActivations
 
 
 def feature_statistics(activations: FeatureActivations) -> pl.DataFrame:
-    """One row per feature, dead ones included.
+    """How often and how strongly each feature fires, dead features included.
 
-    Columns: feature (u32); n_active (i64) residues above 0; density (f64), their share of all residues; n_proteins (i64) with at least one;
-    maximum (f32) and mean_active (f64, 0 for a dead feature), in the unit of the activations.
+    Parameters
+    ----------
+    activations : FeatureActivations
+        In either unit.
+
+    Returns
+    -------
+    pl.DataFrame
+        One row per feature: feature (u32); n_active (i64), residues above 0; density (f64), their
+        share of all residues; n_proteins (i64) with at least one; maximum (f32) and mean_active
+        (f64, 0 for a dead feature), in the unit of the activations.
+
+    Examples
+    --------
+    >>> from interplm_nb.proteins import Proteins
+    >>> proteins = Proteins.from_sequences({"P1": "MKV", "P2": "G"})
+    >>> values = np.array([[0, 2], [0, 4], [0, 0], [0, 3]])
+    >>> activations = FeatureActivations.from_dense(values, proteins)
+    >>> feature_statistics(activations).select("n_active", "n_proteins", "maximum").rows()
+    [(0, 0, 0.0), (3, 2, 4.0)]
     """
     n_features = activations.n_features
     n_active, n_proteins = np.zeros(n_features, np.int64), np.zeros(n_features, np.int64)
@@ -39,7 +57,7 @@ def feature_statistics(activations: FeatureActivations) -> pl.DataFrame:
 
 
 def _distinct_proteins(rows: np.ndarray, indptr: np.ndarray, protein: np.ndarray) -> np.ndarray:
-    """int64 [n_features]: distinct proteins in each column of a block, whose rows are sorted within a column."""
+    """int64 [n_features]: distinct proteins in each column of a block with sorted rows."""
     first = np.ones(len(rows), dtype=bool)
     first[1:] = protein[1:] != protein[:-1]
     first[indptr[:-1][indptr[:-1] < len(rows)]] = True

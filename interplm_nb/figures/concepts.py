@@ -91,7 +91,7 @@ def heat_map(table: pl.DataFrame, n: int = 40) -> Chart:
 def found(table: pl.DataFrame, limit: float = 0.5) -> Chart:
     """Figure 2: how many features have a concept, and how many concepts are found, per layer and source; an axis that holds 0 and thousands.
 
-    table: layer (int or text), source, features_found, concepts_found, as `Selected.summary` counts them; `limit` is the F1 that they are above.
+    table: layer (int or text), source, features_found, concepts_found, as `BestPairs.summary` counts them; `limit` is the F1 that they are above.
     """
     figure, axes = panels(2, height=3.6)
     layers = table["layer"].unique(maintain_order=True).to_list()

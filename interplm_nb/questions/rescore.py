@@ -32,7 +32,7 @@ from interplm_nb.saving import json_hash, read_json, read_parquet, remove, write
 
 if TYPE_CHECKING:
     from interplm_nb.activations import FeatureActivations
-    from interplm_nb.concepts.selection import Selected
+    from interplm_nb.concepts.best_pairs import BestPairs
     from interplm_nb.embeddings import Embeddings
     from interplm_nb.sae.importers.given import Given
     from interplm_nb.sae.model import SAE
@@ -307,17 +307,17 @@ class _Work:
         scores.save(self.folder, split, convention, {"source": self.name, **self.plan})
         self.about["counted"].append(f"{convention}/{split}")
 
-    def _selected(self, convention: str, settings: Settings) -> "Selected":
-        from interplm_nb.concepts import selection
+    def _selected(self, convention: str, settings: Settings) -> "BestPairs":
+        from interplm_nb.concepts import best_pairs
         from interplm_nb.concepts.scores import ConceptScores
 
         validation, test = (
             ConceptScores.load(self.folder, split, convention) for split in ("validation", "test")
         )
         return (
-            selection.strict(validation, test, settings.min_instances)
+            best_pairs.strict(validation, test, settings.min_instances)
             if convention == "strict"
-            else selection.published(validation, test)
+            else best_pairs.published(validation, test)
         )
 
     def _interval(self, values: "FeatureActivations", settings: Settings) -> None:

@@ -57,7 +57,7 @@ def _about(run: Run, source: str) -> dict[str, Any]:
 
 
 def row_of(of: Mapping[str, Any], summary: Mapping[str, Any]) -> dict[str, Any]:
-    """A row of `RESCORED`: what an SAE is, and the figures of `Selected.summary`."""
+    """A row of `RESCORED`: what an SAE is, and the figures of `BestPairs.summary`."""
     figures = ("convention", "n_concepts", "mean_f1_per_domain", "features_found", "concepts_found")
     return dict.fromkeys(RESCORED) | dict(of) | {name: summary[name] for name in figures}
 

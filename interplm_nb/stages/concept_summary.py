@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 import polars as pl
 
+from interplm_nb.concepts.best_pairs import BestPairs
 from interplm_nb.concepts.intervals import ClusterCounts, difference, interval
-from interplm_nb.concepts.selection import Selected
 from interplm_nb.pipeline.parameters import ConceptsParameters
 
 SIGNIFICANT = 0.05
@@ -15,12 +15,12 @@ SIGNIFICANT = 0.05
 def summary(
     source: str,
     convention: str,
-    selected: Selected,
+    selected: BestPairs,
     best: pl.DataFrame,
     counts: Mapping[str, ClusterCounts],
     params: ConceptsParameters,
 ) -> pl.DataFrame:
-    """One row: what `Selected.summary` says, the mean's interval, the mean AUPRC, and the concepts whose pair beats chance (null: not tested)."""
+    """One row: what `BestPairs.summary` says, the mean's interval, the mean AUPRC, and the concepts whose pair beats chance (null: not tested)."""
     mean = interval(counts[source], params.bootstrap, params.seed) if source in counts else None
     tested = best["q_value"].drop_nulls()
     return selected.summary(source).with_columns(

@@ -17,9 +17,9 @@ from interplm_nb.proteins import Proteins
 from interplm_nb.stages.activations import write_dense_about
 
 if TYPE_CHECKING:
+    from interplm_nb.concepts.best_pairs import BestPairs
     from interplm_nb.concepts.intervals import ClusterCounts
     from interplm_nb.concepts.links import ConceptLinks
-    from interplm_nb.concepts.selection import Selected
 
 SPLITS = ("validation", "test")
 
@@ -144,20 +144,20 @@ def _count(
     scores.save(run.source(counted.source), split, counted.convention, record)
 
 
-def _select(run: Run, params: ConceptsParameters, counted: _Counted) -> "Selected":
-    from interplm_nb.concepts import selection
+def _select(run: Run, params: ConceptsParameters, counted: _Counted) -> "BestPairs":
+    from interplm_nb.concepts import best_pairs
 
     validation, test = (run.scores(counted.source, split, counted.convention) for split in SPLITS)
     if counted.convention == "published":
-        return selection.published(validation, test)
-    return selection.strict(validation, test, params.min_instances)
+        return best_pairs.published(validation, test)
+    return best_pairs.strict(validation, test, params.min_instances)
 
 
 def _probe(
     run: Run, annotations: Annotations, scored: list[str], params: ConceptsParameters
-) -> "Selected":
+) -> "BestPairs":
     """The upper bound on the concepts that are scored: fitted on train, thresholds chosen on validation, read on test."""
-    from interplm_nb.concepts.controls.linear_probe import linear_probes, selected_probes
+    from interplm_nb.concepts.controls.linear_probe import linear_probes, probe_pairs
 
     embeddings = run.embeddings()
     if not (run.source(PROBE) / "about.json").exists():
@@ -167,7 +167,7 @@ def _probe(
         probes.save(run.source(PROBE))
         write_dense_about(run, PROBE, len(probes.names))
     validation, test = (run.accessions(split) for split in SPLITS)
-    return selected_probes(
+    return probe_pairs(
         run.projection(PROBE), embeddings, annotations, validation, test, params.min_instances
     )
 
@@ -199,7 +199,7 @@ def _statistics(
     run: Run,
     proteins: Proteins,
     annotations: Annotations,
-    selected: "dict[_Counted, Selected]",
+    selected: "dict[_Counted, BestPairs]",
     params: ConceptsParameters,
 ) -> "tuple[dict[_Counted, pl.DataFrame], dict[str, ClusterCounts]]":
     """The pairs of every table, those of `strict` with their statistics; and their counts by cluster, by source."""
@@ -223,7 +223,7 @@ def _statistics(
 def _write(
     run: Run,
     params: ConceptsParameters,
-    selected: "dict[_Counted, Selected]",
+    selected: "dict[_Counted, BestPairs]",
     best: dict[_Counted, pl.DataFrame],
     counts: "dict[str, ClusterCounts]",
     further: dict[str, pl.DataFrame],

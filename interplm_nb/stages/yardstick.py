@@ -130,8 +130,8 @@ class Yardstick:
 
     def _concepts(self, source: "Source") -> dict[str, Any]:
         """Best F1 on the tuning part, and on test what was chosen there."""
+        from interplm_nb.concepts.best_pairs import strict
         from interplm_nb.concepts.count import count
-        from interplm_nb.concepts.selection import strict
         from interplm_nb.concepts.tuning import tuned
 
         tuning, test = (

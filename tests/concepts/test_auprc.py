@@ -105,7 +105,7 @@ def test_no_pairs_give_an_empty_table_and_a_wrong_source_is_refused() -> None:
     assert average_precision(source, ANNOTATIONS, PAIRS.clear(), CHOSEN).columns == list(
         auprc.AUPRC
     )
-    with pytest.raises(ValueError, match="the pairs name feature 4, the source has 0 to 3"):
+    with pytest.raises(ValueError, match="the pairs name feature 4, but the source has 0 to 3"):
         average_precision(source, ANNOTATIONS, PAIRS.with_columns(feature=pl.lit(4)), CHOSEN)
     with pytest.raises(ValueError, match="these activations have unit 'raw'"):
         average_precision(

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from interplm_nb.concepts.best_pairs import PAIRS
 from interplm_nb.concepts.by_category import ALL, best_of_feature, by_category, by_layer, unlabelled
 from interplm_nb.concepts.links import LINKS
-from interplm_nb.concepts.selection import PAIRS
 
 LIMITS = (0.1, 0.3, 0.5)
 CATEGORY = {"Helix": "Helix", "Kinase": "Domain", "PH": "Domain", "Zinc": "Zinc finger"}
@@ -84,7 +84,9 @@ def test_links_of_another_source_are_refused() -> None:
             "f1_per_domain": [0.9],
         }
     )
-    with pytest.raises(ValueError, match="name feature 7, `alive` has 6; give both of one source"):
+    with pytest.raises(
+        ValueError, match="name feature 7, but alive has 6 features; pass both from one source"
+    ):
         unlabelled(links, np.ones(6, bool))
 
 

@@ -1,4 +1,6 @@
-"""Calibration against scikit-learn's and the definition of isotonic regression; reliability by hand."""
+"""Calibration against scikit-learn's and the definition of isotonic regression; reliability by
+hand.
+"""
 
 import numpy as np
 import pytest
@@ -15,7 +17,8 @@ def test_it_is_the_best_function_that_never_falls(examples: list[tuple[int, bool
     scores, labels = (np.array(column) for column in zip(*examples, strict=True))
     found = Calibration.fit(scores, labels)(scores)
     order = np.unique(scores)
-    # Min-max formula of isotonic regression: max over a <= s of min over b >= s of the mean label between a and b.
+    # Min-max formula of isotonic regression: max over a <= s of min over b >= s of the mean label
+    # between a and b.
     best = {
         s: max(
             min(labels[(scores >= a) & (scores <= b)].mean() for b in order if b >= s)
@@ -81,7 +84,7 @@ def test_it_is_level_outside_the_scores_it_has_seen():
     ("scores", "labels", "words"),
     [
         ([], [], "one or more scores"),
-        ([1.0], [True, False], r"\(1,\) scores, \(2,\) labels"),
+        ([1.0], [True, False], r"\(1,\) scores and \(2,\) labels"),
         ([np.nan], [True], "1 of 1 scores are not finite"),
     ],
 )

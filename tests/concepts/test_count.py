@@ -1,4 +1,6 @@
-"""The counts against their definition: three loops over concepts, features and thresholds, and sets of rows."""
+"""The counts against their definition: three loops over concepts, features and thresholds, and sets
+of rows.
+"""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -119,7 +121,7 @@ def some_annotations(draw: st.DrawFn) -> Annotations:
     return annotated(rows)
 
 
-# The thresholds themselves are drawn: a `>=` in place of `>` survives values that never equal one.
+# The thresholds themselves are drawn: a `>=` instead of `>` survives values that never equal one.
 VALUES = st.lists(
     st.sampled_from([0.0, 0.1, 0.15, 0.2, 0.5, 0.55, 0.6, 0.8, 0.9, 1.0, 1.3]),
     min_size=18 * N_FEATURES,
@@ -221,14 +223,16 @@ def test_a_value_that_equals_a_threshold_is_not_above_it(made: Callable[..., Any
 def test_overlapping_instances_are_both_found_unless_overwritten() -> None:
     annotations = annotated([("C", "Helix", 1, 4, 1), ("C", "Helix", 1, 6, 2)])
     values = np.zeros((18, 1), np.float32)
-    # Position 2 is under both, position 6 under the second alone: overwritten, both belong to the second.
+    # Position 2 is under both, position 6 under the second alone: overwritten, both belong to the
+    # second.
     values[[1, 5]] = 1
     kept, overwritten = (
         count(sparse(values, PROTEINS), annotations, overlap=o) for o in ("keep", "overwrite")
     )
     assert kept.instance_hits[0, 0].tolist() == [2] * 5
     assert overwritten.instance_hits[0, 0].tolist() == [1] * 5
-    # The overwritten instance still counts below the line, as in the reference (the highest running number).
+    # The overwritten instance still counts below the line, as in the reference (the highest running
+    # number).
     assert overwritten.concepts["n_instances"].to_list() == [2]
 
 
@@ -260,7 +264,7 @@ def test_no_annotations_and_no_proteins_give_counts_of_nothing() -> None:
 def test_raw_activations_are_refused_with_the_way_out() -> None:
     raw = FeatureActivations.from_dense(np.ones((18, 1)), PROTEINS, "raw")
     with pytest.raises(
-        ValueError, match=r"fraction of each feature's maximum.*relative_to\(maxima\)"
+        ValueError, match=r"fractions of each feature's maximum.*relative_to\(maxima\)"
     ):
         count(raw, annotated([("A", "Helix", 1, 1, 1)]))
 
@@ -279,7 +283,7 @@ def test_strangers_are_refused() -> None:
 @pytest.mark.parametrize(
     ("thresholds", "message"),
     [
-        ((), "needs one threshold or more"),
+        ((), "needs one or more thresholds"),
         ((-0.1, 0.5), r"from 0 to below 1 as float32.*not \(-0\.1, 0\.5\)"),
         ((0.5, 1.0), "from 0 to below 1"),
         ((0.5, 1 - 1e-9), "from 0 to below 1 as float32"),
@@ -316,18 +320,22 @@ class GivenBlocks:
 @pytest.mark.parametrize(
     ("blocks", "message"),
     [
-        ([(0, 18, 3)], r"a block at row 0 has shape \(18, 3\); this source's blocks are \[n, 2\]"),
+        (
+            [(0, 18, 3)],
+            r"a block at row 0 has shape \(18, 3\); this source's blocks must be \[n, 2\]",
+        ),
         (
             [(0, 17, 2)],
-            r"rows 0 to 17 \(excluded\) is not whole proteins.*not aligned to its Proteins\(4 proteins, 18 residues",
+            r"rows 0 to 17 \(excluded\) does not hold whole proteins.*"
+            r"not aligned to its Proteins\(4 proteins, 18 residues",
         ),
-        ([(1, 17, 2)], r"rows 1 to 18 \(excluded\) is not whole proteins"),
-        ([(0, 19, 2)], r"rows 0 to 19 \(excluded\) is not whole proteins"),
-        ([(18, 5, 2)], r"rows 18 to 23 \(excluded\) is not whole proteins"),
-        ([(-10, 10, 2)], r"rows -10 to 0 \(excluded\) is not whole proteins"),
+        ([(1, 17, 2)], r"rows 1 to 18 \(excluded\) does not hold whole proteins"),
+        ([(0, 19, 2)], r"rows 0 to 19 \(excluded\) does not hold whole proteins"),
+        ([(18, 5, 2)], r"rows 18 to 23 \(excluded\) does not hold whole proteins"),
+        ([(-10, 10, 2)], r"rows -10 to 0 \(excluded\) does not hold whole proteins"),
         ([(0, 10, 2), (0, 10, 2)], "each once"),
         ([(10, 8, 2), (0, 10, 2)], "in order"),
-        ([(0, 10, 2)], "gave no values for 3 of the 4 proteins asked for, such as 'A'"),
+        ([(0, 10, 2)], "gave no values for 3 of the 4 requested proteins, such as 'A'"),
     ],
 )
 @pytest.mark.parametrize("made", [np.ones, csr_array])
@@ -342,7 +350,7 @@ def test_blocks_that_do_not_fit_the_residue_axis_are_refused(
 
 
 def test_blocks_of_proteins_that_were_not_asked_for_are_refused() -> None:
-    with pytest.raises(ValueError, match="among those asked for"):
+    with pytest.raises(ValueError, match="of the requested ones"):
         count(
             GivenBlocks([Block(0, np.ones((18, 2), np.float32))]),
             annotated([("A", "Helix", 1, 1, 1)]),
@@ -357,7 +365,7 @@ def test_values_that_are_no_numbers_are_refused(made: Callable[..., Any], odd: f
     values[12, 1] = odd
     with pytest.raises(
         ValueError,
-        match="the block at row 10 hold NaN or infinity; look at the embeddings and weights",
+        match="the block at row 10 contain NaN or infinity; check the embeddings and weights",
     ):
         count(
             GivenBlocks([Block(0, made(values[:10])), Block(10, made(values[10:]))]),
@@ -436,7 +444,7 @@ def test_an_instance_on_two_proteins_is_refused() -> None:
 
 
 def test_an_unknown_overlap_is_refused() -> None:
-    with pytest.raises(ValueError, match="overlap is 'keep' or 'overwrite', not 'last'"):
+    with pytest.raises(ValueError, match="overlap must be 'keep' or 'overwrite', not 'last'"):
         count(
             sparse(np.ones((18, 1), np.float32), PROTEINS),
             Annotations.empty(PROTEINS),

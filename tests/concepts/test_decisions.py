@@ -120,7 +120,7 @@ def test_constant_answers() -> None:
 
 
 def test_what_cannot_be_ranked_is_refused() -> None:
-    with pytest.raises(ValueError, match="one or more scores that are numbers, not 0 with 0 NaN"):
+    with pytest.raises(ValueError, match="one or more scores without NaN, not 0 with 0 NaN"):
         ranking(np.array([]), np.array([]))
     with pytest.raises(ValueError, match="not 2 with 1 NaN"):
         ranking(np.array([1.0, np.nan]), np.array([True, False]))

@@ -1,4 +1,6 @@
-"""The table for publication: what is written is what is read, whatever the texts hold; and another tool reads it too."""
+"""The table for publication: what is written is what is read, whatever the texts hold; and another
+tool reads it too.
+"""
 
 import csv
 from typing import Any
@@ -13,9 +15,20 @@ from interplm_nb.concepts.exported import read_exported, write_exported
 from interplm_nb.concepts.links import LINKS
 
 ROW: dict[str, Any] = {
-    "concept": "Helix", "category": "Helix", "level": "instance", "feature": 3, "threshold": 0.15, "validation_f1_per_domain": 0.6,
-    "n_residues": 40, "n_instances": 5, "precision": 0.1, "recall": 1 / 3, "recall_per_domain": 0.8, "f1": 0.2, "f1_per_domain": 0.7,
-}  # fmt: skip
+    "concept": "Helix",
+    "category": "Helix",
+    "level": "instance",
+    "feature": 3,
+    "threshold": 0.15,
+    "validation_f1_per_domain": 0.6,
+    "n_residues": 40,
+    "n_instances": 5,
+    "precision": 0.1,
+    "recall": 1 / 3,
+    "recall_per_domain": 0.8,
+    "f1": 0.2,
+    "f1_per_domain": 0.7,
+}
 ABOUT = {
     "convention": "strict",
     "plm": "a model, named oddly\n# so",
@@ -102,9 +115,9 @@ def test_other_columns_pass_through_and_every_column_is_explained(tmp_path) -> N
         (
             links({}).with_columns(pl.lit(1).alias("q value")),
             {},
-            r"names without blanks; leave out q value",
+            r"names without spaces; leave out q value",
         ),
-        (links({}), {"a key": 1}, "keys of the header are names such as plm_revision, not 'a key'"),
+        (links({}), {"a key": 1}, "header keys must be names such as plm_revision, not 'a key'"),
     ],
 )
 def test_what_tsv_cannot_hold_is_refused(tmp_path, table, about, text) -> None:
@@ -116,18 +129,18 @@ def test_what_tsv_cannot_hold_is_refused(tmp_path, table, about, text) -> None:
 def test_other_and_damaged_files_are_refused(tmp_path) -> None:
     path = tmp_path / "t.tsv"
     path.write_text("feature\tconcept\n")
-    with pytest.raises(ValueError, match="whose first line says so; found 'feature"):
+    with pytest.raises(ValueError, match="as its first line says; found 'feature"):
         read_exported(path)
     write_exported(links({}, {"feature": 4}), path, {})
     whole = path.read_text()
     path.write_text(whole[: whole.rindex("\n4\t") + 1])
     with pytest.raises(
-        ValueError, match="the header says 2 pairs, 1 are there; the file was cut off"
+        ValueError, match="the header says 2 pairs, but there are 1; the file was cut off"
     ):
         read_exported(path)
     path.write_text(whole.replace("# version: 1", "# version: 9"))
-    with pytest.raises(ValueError, match="of another version than 1"):
+    with pytest.raises(ValueError, match="not version 1 of an"):
         read_exported(path)
     path.write_text(whole.replace("# pairs: 2", "# pairs: two"))
-    with pytest.raises(ValueError, match="no value of the header can be read from 'pairs: two'"):
+    with pytest.raises(ValueError, match="the header line 'pairs: two' cannot be read"):
         read_exported(path)

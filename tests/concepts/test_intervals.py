@@ -1,4 +1,6 @@
-"""Counts by cluster against counts of each cluster alone, and intervals against resampled proteins."""
+"""Counts by cluster against counts of each cluster alone, and intervals against resampled
+proteins.
+"""
 
 import numpy as np
 import polars as pl
@@ -9,6 +11,7 @@ from numpy.testing import assert_array_equal
 
 from interplm_nb.activations import FeatureActivations
 from interplm_nb.annotations import Annotations
+from interplm_nb.concepts.best_pairs import strict
 from interplm_nb.concepts.count import count
 from interplm_nb.concepts.intervals import (
     INTERVALS,
@@ -18,7 +21,6 @@ from interplm_nb.concepts.intervals import (
     interval,
     pair_intervals,
 )
-from interplm_nb.concepts.selection import strict
 from interplm_nb.proteins import Proteins
 from tests.concepts.test_count import Block, DenseValues, GivenBlocks
 
@@ -166,7 +168,7 @@ def test_a_pair_has_the_figures_of_its_resamples() -> None:
 
 
 def one_pair(counts: ClusterCounts, p: int, weights: np.ndarray) -> float | None:
-    """f1_per_domain of a pair where each cluster is there as often as its weight; None without the concept."""
+    """f1_per_domain of a pair with clusters repeated by weight; None without the concept."""
     tp, active, hits, n_residues, n_instances = (
         int((a[p] * weights).sum())
         for a in (
@@ -188,8 +190,13 @@ def test_a_pair_whose_concept_no_resample_holds_has_no_bounds() -> None:
     none = np.zeros((1, 2), int)
     counts = ClusterCounts(("a",), (7,), (0, 1), np.array([False]), none, none, none, none, none)
     assert pair_intervals(counts, 10).row(0, named=True) == dict.fromkeys(INTERVALS) | {
-        "concept": "a", "feature": 7, "n_resamples": 0, "f1_per_domain": 0, "precision": 0, "recall_per_domain": 0
-    }  # fmt: skip
+        "concept": "a",
+        "feature": 7,
+        "n_resamples": 0,
+        "f1_per_domain": 0,
+        "precision": 0,
+        "recall_per_domain": 0,
+    }
 
 
 def test_a_source_does_not_differ_from_itself_and_differences_are_paired() -> None:
@@ -227,6 +234,7 @@ def test_what_cannot_be_counted_is_refused() -> None:
 def test_values_that_are_not_of_the_proteins_asked_for_are_refused() -> None:
     source = GivenBlocks([Block(0, np.ones((PROTEINS.n_residues, 4), np.float32))], PROTEINS, 4)
     with pytest.raises(
-        ValueError, match="is not whole proteins among those asked for, each once and in order"
+        ValueError,
+        match="does not hold whole proteins of the requested ones, each once and in order",
     ):
         by_cluster(source, annotated(0), PAIRS, CLUSTERS)

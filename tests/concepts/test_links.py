@@ -1,4 +1,6 @@
-"""Links of features to concepts: the choice against plain loops, the calibration against the residues themselves."""
+"""Links of features to concepts: the choice against plain loops, the calibration against the
+residues themselves.
+"""
 
 from pathlib import Path
 

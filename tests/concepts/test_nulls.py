@@ -93,7 +93,8 @@ def test_each_protein_of_another_cluster_is_as_likely() -> None:
     for i, cluster in enumerate(clusters):
         shares = np.bincount(targets[:, i], minlength=6) / len(targets)
         others = clusters != cluster
-        # The ring favours none strongly: each of the others is within a factor of 2 of an equal share.
+        # The ring favours none strongly: each of the others is within a factor of 2 of an equal
+        # share.
         assert (shares[others] > 0.5 / others.sum()).all()
         assert (shares[others] < 2 / others.sum()).all()
 

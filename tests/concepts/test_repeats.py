@@ -20,7 +20,8 @@ SEGMENTS = [
     ("B", "Disulfide 1", 1, 1, 3),
     ("B", "Disulfide 1", 9, 9, 3),
     ("B", "Disulfide 2", 30, 30, 3),
-    # 1 and 2 on different proteins only; no 1; a number that is part of a word, or no number from 1.
+    # 1 and 2 on different proteins only; no 1; a number that is part of a word, or no number from
+    # 1.
     ("A", "Region_Loop 1", 1, 5, 0),
     ("B", "Region_Loop 2", 1, 5, 0),
     ("A", "Domain_Annexin 7", 1, 5, 0),

@@ -1,4 +1,4 @@
-"""A count that is killed and gone on with gives the integers of one that was not."""
+"""A count that is killed and resumed gives the same integers as one that was not."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -29,7 +29,7 @@ class KilledError(Exception):
 
 
 class Mortal:
-    """A source that dies at the block with this number (never, where None), and says what it was asked for."""
+    """A source that dies at the block with this number (None: never) and records requests."""
 
     def __init__(self, activations: FeatureActivations, dies_at: int | None) -> None:
         self._activations, self._dies_at = activations, dies_at
@@ -122,7 +122,9 @@ def test_killed_anywhere_and_gone_on_with_it_gives_the_same_integers(
 
 
 def killed(state: Path, **other: Any) -> None:
-    """Proteins 0 to 2 are counted, in parts of 8 residues; it dies at protein 5, in the part of 3 to 5."""
+    """Proteins 0 to 2 are counted, in parts of 8 residues; it dies at protein 5, in the part of 3
+    to 5.
+    """
     with pytest.raises(KilledError):
         count_resumed(
             Mortal(values_of(0), 5), annotations_of(0), state, residues=8, seconds=0, **other

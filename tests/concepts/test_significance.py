@@ -1,4 +1,6 @@
-"""p values against label tracks that are moved as tables and counted by `count`; and what a pair must do to beat chance."""
+"""p values against label tracks that are moved as tables and counted by `count`; and what a pair
+must do to beat chance.
+"""
 
 import numpy as np
 import polars as pl
@@ -39,7 +41,9 @@ DRAWS = 6
 
 
 def annotated(seed: int) -> Annotations:
-    """Overlapping helices, sites that share residues, bonds of two segments; one concept on no test protein."""
+    """Overlapping helices, sites that share residues, bonds of two segments; one concept on no test
+    protein.
+    """
     rng = np.random.default_rng(seed)
     rows = [(PROTEINS.accessions[0], "Elsewhere", "x", "instance", 1, 2, 0)]
     for concept, level in list(LEVELS.items())[:3]:
@@ -174,7 +178,9 @@ def test_a_dense_source_is_tested_as_a_sparse_one() -> None:
 
 
 def planted(where: str) -> pl.DataFrame:
-    """The test of a feature on 40 signals in 80 proteins of 60 residues: it fires on them, or at every protein's start."""
+    """The test of a feature on 40 signals in 80 proteins of 60 residues: it fires on them, or at
+    every protein's start.
+    """
     proteins = Proteins.from_sequences({f"Q{i}": "M" * 60 for i in range(80)})
     rows = [
         (
@@ -213,9 +219,9 @@ def test_a_feature_of_a_place_beats_the_shift_but_not_the_exchange() -> None:
 
 def test_what_cannot_be_tested_is_refused() -> None:
     assert significance(activations(1), annotated(1), PAIRS.clear(), TEST, 5).height == 0
-    with pytest.raises(ValueError, match="takes draws and proteins; there are 0 and 12"):
+    with pytest.raises(ValueError, match="needs draws and proteins, not 0 and 12"):
         significance(activations(1), annotated(1), PAIRS, TEST, 0)
-    with pytest.raises(ValueError, match="takes draws and proteins; there are 5 and 0"):
+    with pytest.raises(ValueError, match="needs draws and proteins, not 5 and 0"):
         significance(activations(1), annotated(1), PAIRS, TEST.clear(), 5)
     with pytest.raises(ValueError, match=r"the annotations lack \['Turn'\]"):
         significance(

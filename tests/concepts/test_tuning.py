@@ -18,7 +18,8 @@ def test_it_is_the_mean_of_each_concepts_best_and_what_is_missing_counts_0():
     tp[2:], hits[2:] = 8, 2
     scores = ConceptScores(concepts, (0.0, 0.5), tp, hits, np.array([[16, 8], [3, 3]], np.int64))
     found = tuned(scores, min_instances=5)
-    # Helix: precision 3 / 3 and 3 of 5 instances, F1 0.75; Missing: 0; Rare has 2 instances; amino acids are letters.
+    # Helix: precision 3 / 3 and 3 of 5 instances, F1 0.75; Missing: 0; Rare has 2 instances; amino
+    # acids are letters.
     assert found.concepts.to_dicts() == [
         {"concept": "Helix", "n_instances": 5, "f1_per_domain": pytest.approx(0.75)},
         {"concept": "Missing", "n_instances": 5, "f1_per_domain": 0.0},

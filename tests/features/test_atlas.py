@@ -1,4 +1,6 @@
-"""The map of features: near directions lie near, the dead are absent, few features work, equal seeds give equal maps."""
+"""The map of features: near directions lie near, the dead are absent, few features work, equal
+seeds give equal maps.
+"""
 
 from itertools import combinations
 
@@ -109,6 +111,7 @@ def test_the_first_that_umap_takes_and_vectors_that_are_equal_or_zero() -> None:
 def test_arrays_that_do_not_fit_are_refused(decoder: np.ndarray, alive: np.ndarray) -> None:
     with pytest.raises(
         ValueError,
-        match=r"an atlas takes decoder vectors \[n_features, d_in\] and a bool per feature, not \(3,",
+        match=r"an atlas needs decoder vectors \[n_features, d_in\] and one bool per feature, "
+        r"not \(3,",
     ):
         atlas(decoder, alive)

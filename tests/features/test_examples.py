@@ -146,9 +146,7 @@ def test_distributions_equal_a_loop_over_residues_and_proteins(
 
 def test_a_mask_of_other_residues_or_of_rows_is_refused() -> None:
     rows, values = np.array([1]), np.array([0.5], np.float32)
-    message = (
-        r"what carries a concept is a bool array of shape \(3,\), one per residue, not {} of {}"
-    )
+    message = r"carried must be bool of shape \(3,\), one per residue, not {} of {}"
     with pytest.raises(ValueError, match=message.format("bool", r"\(2,\)")):
         distribution(rows, values, 3, np.ones(2, bool))
     with pytest.raises(ValueError, match=message.format("int64", r"\(3,\)")):
@@ -158,7 +156,7 @@ def test_a_mask_of_other_residues_or_of_rows_is_refused() -> None:
 
 
 def sample_by_turns(table: pl.DataFrame, n: int, bins: int) -> list[int]:
-    """How many each bin gives, the strongest bin first: one each in turn, until there are n or none is left."""
+    """How many proteins each bin gives, strongest bin first: one each in turn, up to n."""
     largest = table["maximum"].cast(float).max()
     left = [0] * bins
     for maximum in table["maximum"].cast(float):
@@ -217,6 +215,6 @@ def test_chance_decides_within_a_bin_and_the_seed_decides_chance() -> None:
 @pytest.mark.parametrize(("n", "bins"), [(-1, 10), (5, 0)])
 def test_a_sample_that_cannot_be_is_refused(n: int, bins: int) -> None:
     with pytest.raises(
-        ValueError, match=f"a sample has 0 or more proteins of 1 or more bins, not {n} of {bins}"
+        ValueError, match=f"n must be 0 or more and bins 1 or more, not {n} and {bins}"
     ):
         sampled_proteins(one_feature([1.0]), 0, n, bins)

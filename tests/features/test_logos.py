@@ -45,7 +45,7 @@ def test_a_residue_or_flank_that_is_not_there() -> None:
         windows(PROTEINS, [("A", 5)], 2)
     with pytest.raises(KeyError, match="no protein 'C'"):
         windows(PROTEINS, [("C", 1)], 2)
-    with pytest.raises(ValueError, match="a window has 0 or more residues to each side, not -1"):
+    with pytest.raises(ValueError, match="flank must be 0 or more, not -1"):
         windows(PROTEINS, [("A", 1)], -1)
 
 
@@ -92,7 +92,7 @@ def test_a_uniform_background_gives_the_entropy_of_schneider() -> None:
 
 
 def test_letters_drawn_from_the_background_have_about_no_information() -> None:
-    """The correction is the bias: without it, 200 letters of chance would show a fourteenth of a bit."""
+    """The correction equals the bias: without it, 200 random letters would show 1/14 bit."""
     rng = np.random.default_rng(0)
     letters = rng.choice(list(AMINO_ACIDS), (200, 4000), p=BACKGROUND)
     found = position_weights(["".join(row) for row in letters])
@@ -135,11 +135,12 @@ def test_the_rows_of_an_alignment_come_back() -> None:
 
 def test_rows_and_backgrounds_that_do_not_fit() -> None:
     with pytest.raises(
-        ValueError, match="aligned rows have one length, not 2 and 3; pad the shorter ones with '-'"
+        ValueError,
+        match="aligned rows must have one length, not 2 and 3; pad the shorter ones with '-'",
     ):
         position_weights(["MK", "MKV"])
     for background in (np.full(20, 0.1), np.full(19, 1 / 19), np.append(np.full(19, 1 / 19), 0)):
         with pytest.raises(
-            ValueError, match="a background is 20 frequencies above 0 that add up to 1"
+            ValueError, match="a background must be 20 frequencies above 0 with sum 1"
         ):
             position_weights(["MK"], background)

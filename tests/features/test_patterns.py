@@ -185,6 +185,7 @@ def test_another_unit_is_refused() -> None:
     proteins = Proteins.from_sequences({"P": "AAA"})
     with pytest.raises(
         ValueError,
-        match=r"fractions of each feature's maximum \(unit 'max'\), not unit 'raw': use relative_to",
+        match=r"fractions of each feature's maximum \(unit 'max'\), not unit 'raw'; "
+        "use relative_to",
     ):
         activation_patterns(FeatureActivations.from_dense(np.ones((3, 1)), proteins))

@@ -7,7 +7,9 @@ from interplm_nb.features.spans import spans
 
 
 def plain(values, features, thresholds, offsets):
-    """Every stretch by walking along every protein: item, protein, start, end, position of the maximum, maximum, mean."""
+    """Every stretch by walking along every protein: item, protein, start, end, position of the
+    maximum, maximum, mean.
+    """
     found = []
     for item, (feature, threshold) in enumerate(zip(features, thresholds, strict=True)):
         for protein in range(len(offsets) - 1):

@@ -4,10 +4,10 @@ import numpy as np
 import polars as pl
 import pytest
 
+from interplm_nb.concepts.best_pairs import PAIRS
 from interplm_nb.concepts.by_category import ALL, by_category, by_layer, unlabelled
 from interplm_nb.concepts.links import LINKS
 from interplm_nb.concepts.point_or_domain import COVERAGE
-from interplm_nb.concepts.selection import PAIRS
 from interplm_nb.figures import concepts as figures
 
 LONG = "Cross-link_Glycyl lysine isopeptide (Lys-Gly) (interchain with G-Cter in ubiquitin)"

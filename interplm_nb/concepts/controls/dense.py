@@ -1,7 +1,7 @@
-"""Dense features as a source of scores: neurons, or affine maps of them, each scaled to [0, 1]
-between its minimum and maximum over stated residues.
+"""Dense features as a source of scores: neurons, or affine maps of them, scaled to [0, 1].
 
-Dense values are streamed to the counter in blocks and never written to the sparse store.
+Each is scaled between its minimum and maximum over stated residues. Values are streamed to the
+counter in blocks and never written to the sparse store.
 """
 
 import hashlib
@@ -19,8 +19,9 @@ _RANGE_ENTRIES = 2**24
 
 
 class Dense(Protocol):
-    """Values of every residue: `Embeddings`, whose dimensions are the neurons, or an affine map of
-    them (`projection.Projected`)."""
+    """Values of every residue: `Embeddings` (neurons), or a map of them
+    (`projection.Projected`).
+    """
 
     @property
     def d_in(self) -> int:
@@ -29,11 +30,11 @@ class Dense(Protocol):
 
     @property
     def fingerprint(self) -> str:
-        """A hash that differs where the values do."""
+        """A hash that identifies the values."""
         ...
 
     def check(self, proteins: Proteins) -> None:
-        """Refuse other proteins than those of the values (ValueError)."""
+        """Raise ValueError for other proteins than those of the values."""
         ...
 
     def __getitem__(self, rows: slice | np.ndarray) -> np.ndarray:
@@ -51,12 +52,13 @@ class DenseBlock(NamedTuple):
 def fit_range(
     embeddings: Dense, rows: np.ndarray, block: int = 65_536
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Minimum and maximum of each feature over these rows (int64; in `strict` those of train).
+    """Minimum and maximum of each feature over these rows: float32 [d_in] each.
 
-    Two float32 [d_in], read block by block: at most `block` rows, and 16.8 million values.
+    `rows` int64; in `strict` those of train. Read in blocks of at most `block` rows and 16.8
+    million values. ValueError without rows.
     """
     if len(rows) == 0:
-        raise ValueError("the range of features is fitted on at least one residue; none is given")
+        raise ValueError("the range of features needs at least one residue; got 0")
     minimum = np.full(embeddings.d_in, np.inf, np.float32)
     maximum = -minimum
     block = max(1, min(block, _RANGE_ENTRIES // embeddings.d_in))
@@ -70,9 +72,8 @@ def fit_range(
 class DenseSource:
     """Dense features in unit "max": (x - minimum) / (maximum - minimum), float32.
 
-    Not clipped: residues outside the range that was fitted lie below 0 or above 1, which no
-    threshold from 0 to below 1 tells from 0 and 1. A feature with maximum = minimum is 0
-    everywhere.
+    Not clipped: residues outside the fitted range lie below 0 or above 1, which thresholds from 0
+    to below 1 treat like 0 and 1. A feature with maximum = minimum is 0 everywhere.
     """
 
     unit = "max"
@@ -85,13 +86,13 @@ class DenseSource:
         for name, values in (("minimum", self.minimum), ("maximum", self.maximum)):
             if values.shape != (embeddings.d_in,) or not np.isfinite(values).all():
                 raise ValueError(
-                    f"{name} is one finite value per feature, shape ({embeddings.d_in},), not "
+                    f"{name} must be one finite value per feature, shape ({embeddings.d_in},), not "
                     f"shape {values.shape}: {values[:3]}"
                 )
         if (self.maximum < self.minimum).any():
             raise ValueError(
                 f"feature {int((self.maximum < self.minimum).argmax())} has a maximum below its "
-                "minimum; give minimum, then maximum"
+                "minimum; pass minimum, then maximum"
             )
         self.embeddings = embeddings
         self.proteins = proteins
@@ -103,7 +104,7 @@ class DenseSource:
 
     @property
     def fingerprint(self) -> str:
-        """A hash that differs where the values do: of what is scaled, and its range."""
+        """A hash that identifies the values: of what is scaled, and its range."""
         ranges = [
             hashlib.sha256(values.tobytes()).hexdigest() for values in (self.minimum, self.maximum)
         ]
@@ -113,9 +114,9 @@ class DenseSource:
         return f"DenseSource({self.embeddings!r} on {self.proteins})"
 
     def blocks(self, accessions: Collection[str] | None = None) -> Iterator[DenseBlock]:
-        """These proteins (all, where None), in the order of the axis.
+        """Yield these proteins (None: all), in the order of the axis.
 
-        In runs of whole neighbouring proteins of at most 4 million values.
+        A block holds whole neighbouring proteins, at most 4 million values.
         """
         places = (
             range(len(self.proteins))
@@ -130,7 +131,7 @@ class DenseSource:
     def _scaled(self, first: int, last: int) -> DenseBlock:
         spread = self.maximum - self.minimum
         values = self.embeddings[first:last] - self.minimum
-        # Divided, not multiplied by 1 / spread: the maximum is 1 exactly.
+        # Divided, not multiplied by 1 / spread, so that the maximum is exactly 1.
         np.divide(values, np.where(spread > 0, spread, 1), out=values)
         values[:, spread == 0] = 0
         return DenseBlock(first, values)

@@ -1,9 +1,8 @@
-"""A linear probe per concept: the bound on what one direction of the embeddings, chosen with
-labels, says of a concept.
+"""A linear probe per concept: how well one direction, fitted to labels, can predict it.
 
-Probes are fitted on train, the threshold of each is chosen on validation, figures are read on test.
-It bounds what a linear feature that was found without labels can reach, not what is in the
-embeddings: several features together, or one that is not linear, may say more.
+Probes are fitted on train, thresholds chosen on validation, figures read on test. A probe bounds
+what a linear feature found without labels can reach, not what the embeddings contain: several
+features together, or a nonlinear one, may do better.
 """
 
 import logging
@@ -15,17 +14,18 @@ import polars as pl
 from scipy.sparse import csc_array, csr_array
 
 from interplm_nb.annotations import Annotations
-from interplm_nb.concepts.controls.projection import Projection
-from interplm_nb.concepts.labels import Labels
-from interplm_nb.concepts.measures import Measures, measures
-from interplm_nb.concepts.selection import (
+from interplm_nb.concepts.best_pairs import (
     FOUND,
     FOUND_PAIRS,
     MEASURED,
     PAIRS,
-    Selected,
+    BestPairs,
+    best_thresholds,
     strictly_scored,
 )
+from interplm_nb.concepts.controls.projection import Projection
+from interplm_nb.concepts.labels import Labels
+from interplm_nb.concepts.measures import Measures, measures
 from interplm_nb.concepts.source import Source, check_source, joined
 from interplm_nb.embeddings import Embeddings
 
@@ -37,7 +37,7 @@ _CURVED = 2**16
 _log = logging.getLogger(__name__)
 
 _Objective: TypeAlias = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
-"""Values [k] and gradients [k, d] of the objectives with numbers int64 [k] at coefficients
+"""Maps coefficients [k, d] and the objectives' numbers, int64 [k], to values [k] and gradients
 [k, d]."""
 
 
@@ -53,23 +53,47 @@ def linear_probes(
     tolerance: float = 1e-3,
     seed: int = 0,
 ) -> Projection:
-    """One logistic regression per concept on these proteins (those of train): who carries it.
-
-    A `Projection` named by concept, of the probes that
+    """Fit one logistic regression per concept: which residues carry it.
 
         minimise over w, w_0:   sum_r  s_r (log(1 + exp(z_r)) - y_r z_r)  +  l2 / 2 |w|^2,
         z = x . w + w_0
 
-    x: embeddings, standardised; y: 1 where residue r carries the concept. l2 = 1 is scikit-learn's
-    C = 1. All probes share one sample of residues: each is drawn by itself with probability
-    p_r = min(1, max(background / n, positives / n_c over the concepts c it carries)), n_c of the n
-    residues carrying c, and weighs s_r = 1 / p_r, so that the sum is an unbiased estimate of that
-    over all residues (Horvitz-Thompson) and all residues of a rare concept are seen. Mean and
-    deviation are the sample's, so weighted. L-BFGS for all at once; a probe ends where a step
-    promises less than `tolerance` of its sum, all after `max_iter` steps. Memory: the sample once
-    (float32); of wide embeddings `background` is lowered to what 512 MiB holds (70,604 at 1,900),
-    and the settings say so. Concepts (None: all) without a residue here get no probe. ValueError
-    where no concept is left.
+    x: standardised embeddings; y: 1 where residue r carries the concept. All probes share one
+    sample of residues: each is drawn independently with probability p_r = min(1, max(background /
+    n, positives / n_c over the concepts c it carries)), where n_c of the n residues carry c, and
+    has weight s_r = 1 / p_r. So the sum is an unbiased estimate of that over all residues
+    (Horvitz-Thompson), and all residues of a rare concept are used. Mean and deviation are the
+    weighted ones of the sample. L-BFGS fits all probes at once.
+
+    Parameters
+    ----------
+    embeddings : Embeddings
+        Of the annotations' proteins.
+    annotations : Annotations
+        The labels.
+    accessions : collection of str
+        Proteins to fit on: those of train.
+    concepts : collection of str, optional
+        Concepts to probe (None: all). One without a residue here gets no probe.
+    l2 : float
+        Penalty; 1 is scikit-learn's C = 1.
+    positives, background : int
+        Expected sample sizes per concept and overall. For wide embeddings `background` is lowered
+        to fit in 512 MiB (70,604 at a width of 1,900), as the settings record.
+    max_iter, tolerance : int, float
+        A probe stops when a step promises less than `tolerance` of its sum, or after `max_iter`.
+    seed : int
+        Of the sample.
+
+    Returns
+    -------
+    Projection
+        One feature per concept, named by it.
+
+    Raises
+    ------
+    ValueError
+        If no concept is left.
     """
     background = min(background, _ROOM // (4 * (embeddings.d_in + 1)))
     embeddings.check(annotations.proteins)
@@ -79,8 +103,8 @@ def linear_probes(
     there = np.flatnonzero((labels.concepts["n_residues"] > 0).to_numpy())
     if not len(there):
         raise ValueError(
-            f"none of the {labels.n_concepts} concepts is on the {len(accessions)} proteins that "
-            "probes are fitted on; give others"
+            f"none of the {labels.n_concepts} concepts occurs on the {len(accessions)} proteins to "
+            "fit probes on; pass other proteins or concepts"
         )
     rows = annotations.proteins.rows_of(accessions)
     y = csc_array(labels.carried[:, there])
@@ -112,7 +136,7 @@ def linear_probes(
 def _sampled(
     y: csc_array, rows: np.ndarray, positives: int, background: int, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """int64: rows that are drawn; float32: 1 / probability of each."""
+    """Drawn rows, int64, and 1 / probability of each, float32."""
     carried = y.tocoo()
     probability = np.full(int(rows[-1]) + 1, background / len(rows))
     np.maximum.at(probability, carried.row, positives / np.bincount(carried.col)[carried.col])
@@ -124,9 +148,9 @@ def _sampled(
 def _standardised(
     embeddings: Embeddings, rows: np.ndarray, weights: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """float32 [n, d_in + 1], the last column 1; mean and deviation, float64 [d_in].
+    """Standardised values, float32 [n, d_in + 1], with 1 in the last column; mean and deviation.
 
-    The deviation is 1 where a dimension does not vary.
+    Those are float64 [d_in]; the deviation of a constant dimension is 1.
     """
     x = np.ones((len(rows), embeddings.d_in + 1), np.float32)
     inner, blocks = x[:, :-1], _blocks(len(rows))
@@ -156,14 +180,14 @@ def _fitted(
 ) -> np.ndarray:
     """float64 [n_concepts, d_in + 1]: coefficients, the intercept last.
 
-    They begin at the shares of residues that carry each concept.
+    Intercepts start from the shares of residues that carry each concept.
     """
     start = np.zeros((len(shares), x.shape[1]))
     inside = np.clip(shares, 1e-9, 1 - 1e-9)
     start[:, -1] = np.log(inside / (1 - inside))
     penalty = np.full(x.shape[1], float(l2))
     penalty[-1] = 0
-    # At the start the Hessian of a concept is share (1 - share) x^T s x + l2: one
+    # At the start, the Hessian of a concept is share (1 - share) x^T s x + l2, so one
     # eigendecomposition inverts all of them.
     scales, axes = np.linalg.eigh(_products(x, weights))
     hessians = np.maximum((inside * (1 - inside))[:, None] * scales, 0) + max(l2, 1e-6)
@@ -179,9 +203,9 @@ def _fitted(
 
 
 def _products(x: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """float64 [d, d]: x^T s x, estimated from at most 65,536 residues where there are more.
+    """float64 [d, d]: x^T s x, estimated from at most 65,536 residues.
 
-    It sets only where the steps of L-BFGS begin; those that follow see all residues.
+    It sets only the first step of L-BFGS; later steps use all residues.
     """
     every = -(-len(x) // _CURVED)
     roots = np.sqrt(every * weights[::every])[:, None]
@@ -195,10 +219,7 @@ def _products(x: np.ndarray, weights: np.ndarray) -> np.ndarray:
 def _log_loss(
     x: np.ndarray, y: csr_array, weights: np.ndarray, w: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Weighted sums over residues: float64 [k], and their gradients [k, d].
-
-    Of k probes with coefficients w [k, d].
-    """
+    """Weighted losses of k probes with coefficients w [k, d]: float64 [k], and gradients [k, d]."""
     value, gradient, directions = (
         np.zeros(len(w)),
         np.zeros(w.T.shape),
@@ -211,7 +232,7 @@ def _log_loss(
             axis=0, dtype=np.float64
         )
         residual = s * (np.where(z >= 0, 1, small) / (1 + small) - carried)
-        gradient += x[at].T @ residual  # this way round BLAS is half as fast again
+        gradient += x[at].T @ residual  # in this order, BLAS is 1.5 times as fast
     return value, gradient.T
 
 
@@ -226,9 +247,9 @@ def _minimised(
     max_iter: int,
     tolerance: float,
 ) -> np.ndarray:
-    """L-BFGS (Nocedal & Wright, algorithm 7.4) of many objectives side by side.
+    """Minimise many objectives at once by L-BFGS (Nocedal & Wright, algorithm 7.4).
 
-    `inverse` applies their first inverse Hessians to [k, d].
+    `inverse` applies their initial inverse Hessians to [k, d].
     """
     past: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
     value, gradient = objective(w, np.arange(len(w)))
@@ -248,10 +269,10 @@ def _minimised(
             moving = moving[rise[moving] > 1e-4 * fall[moving]]
             if not len(moving):
                 break
-            # The minimum of the parabola through what was tried (Nocedal & Wright, eq. 3.58).
+            # The minimum of the interpolating parabola (Nocedal & Wright, eq. 3.58).
             shorter = -fall[moving] / (2 * (rise - fall)[moving])
             length[moving] *= np.clip(shorter, 0.1, 0.5)
-        # A step that cannot go down is at the end of float32's digits.
+        # A step that cannot decrease the loss has reached float32's precision.
         stuck[moving] = True
         new[moving], new_value[moving], new_gradient[moving] = (
             w[moving],
@@ -287,7 +308,7 @@ def _two_loops(
     return q
 
 
-def selected_probes(
+def probe_pairs(
     probes: Projection,
     embeddings: Embeddings,
     annotations: Annotations,
@@ -295,15 +316,14 @@ def selected_probes(
     test: Collection[str],
     min_instances: int = 10,
     n_levels: int = 50,
-) -> Selected:
-    """Each concept with its own probe; `selection.strict` for probes.
+) -> BestPairs:
+    """Pair each concept with its own probe: `best_pairs.strict` for probes.
 
-    The threshold is the one with the best (f1_per_domain, f1) on validation, read on test. Scored
-    are the concepts of `selection.strict`: with at least `min_instances` instances in both splits;
-    a concept without a probe counts 0. The `feature` is the probe's number in `probes.names`.
-    Thresholds are tried at `n_levels` levels per concept: just below quantiles of the values of the
-    residues that carry it on validation, and, but for residue-level concepts, half of them at
-    quantiles of the maxima of its instances, where an instance is won or lost. ValueError for
+    Thresholds are chosen on validation (`best_thresholds`) and read on test. The same concepts are
+    scored as by `best_pairs.strict`; one without a probe counts 0. `feature` is the probe's index
+    in `probes.names`. `n_levels` thresholds are tried per concept, just below quantiles of the
+    values of the residues that carry it on validation. For instance-level concepts half of them
+    are at quantiles of the instances' maxima, where an instance is won or lost. ValueError for
     embeddings that the probes were not fitted on, or other proteins than the annotations'.
     """
     source = probes.on(embeddings, annotations.proteins)
@@ -321,10 +341,7 @@ def selected_probes(
     )
     levels = on_validation.levels(n_levels)
     tried = on_validation.measures(levels, source, validation, features)
-    # Levels ascend, and argmax takes the first of equals: the lowest threshold.
-    best = np.where(
-        tried.f1_per_domain == tried.f1_per_domain.max(axis=1, keepdims=True), tried.f1, -1.0
-    ).argmax(axis=1)[:, None]
+    best = best_thresholds(tried)[:, None]
     thresholds = np.take_along_axis(levels, best, axis=1)
     read = on_test.measures(thresholds, source, test, features)
     columns: dict[str, Any] = {
@@ -343,7 +360,7 @@ def selected_probes(
     )
 
 
-def _selected(concepts: pl.DataFrame, chosen: pl.DataFrame, words: str) -> Selected:
+def _selected(concepts: pl.DataFrame, chosen: pl.DataFrame, words: str) -> BestPairs:
     chosen = chosen.select(pl.col(name).cast(PAIRS[name]) for name in chosen.columns)
     pairs = (
         concepts.join(chosen, on="concept", how="left")
@@ -352,20 +369,20 @@ def _selected(concepts: pl.DataFrame, chosen: pl.DataFrame, words: str) -> Selec
         .select(list(PAIRS))
     )
     both = pairs.filter(pl.col("validation_f1_per_domain") > FOUND, pl.col("f1_per_domain") > FOUND)
-    return Selected("strict", words, pairs, both.select(list(FOUND_PAIRS)), 0)
+    return BestPairs("strict", words, pairs, both.select(list(FOUND_PAIRS)), 0)
 
 
 class _Own(NamedTuple):
-    """Concepts of some proteins, and the values of each one's own feature where it is.
+    """Concepts of some proteins, and the values of each one's own feature on it.
 
-    That is all that its counts need but for the active residues.
+    Its counts need nothing else except the active residues.
     """
 
     concepts: pl.DataFrame
     carried: list[np.ndarray]
     """float32, per concept: values of the residues that carry it."""
     tops: list[np.ndarray]
-    """float32, per concept: the maximum of each instance; none for residue-level concepts."""
+    """float32, per concept: the maximum of each instance; empty for residue-level concepts."""
 
     @classmethod
     def of(
@@ -402,10 +419,7 @@ class _Own(NamedTuple):
         )
 
     def levels(self, n: int) -> np.ndarray:
-        """float32 [n_concepts, n], ascending: candidates for each concept's threshold.
-
-        See `selected_probes`.
-        """
+        """float32 [n_concepts, n], ascending: thresholds to try, see `probe_pairs`."""
         levels = np.empty((len(self.carried), n), np.float32)
         for c, (carried, tops) in enumerate(zip(self.carried, self.tops, strict=True)):
             parts = [carried, tops] if len(tops) else [carried]
@@ -416,16 +430,15 @@ class _Own(NamedTuple):
                     for p, k in zip(parts, sizes, strict=True)
                 ]
             )
-        # Active is strictly above: the residue at the quantile is to be in. A threshold is at
-        # least 0.
+        # Just below the quantile, since active means strictly above. A threshold is at least 0.
         return np.sort(np.maximum(np.nextafter(levels, np.float32(-np.inf)), 0), axis=1)
 
     def measures(
         self, levels: np.ndarray, source: Source, accessions: Collection[str], features: np.ndarray
     ) -> Measures:
-        """float64 [n_concepts, n]: at the levels of each concept, float32 of that shape, ascending.
+        """Measures at the levels of each concept: float64 [n_concepts, n].
 
-        One pass for the active residues.
+        `levels` float32 of that shape, ascending. One pass for the active residues.
         """
         tp, hits = (
             np.array(
@@ -466,7 +479,7 @@ def _active(
 
 
 def _by_concept(parts: list[np.ndarray], n_concepts: int) -> list[np.ndarray]:
-    """Values of [2, n] arrays (concept, value) parted by concept, float32."""
+    """Values of [2, n] arrays (concept, value), split by concept, float32."""
     concept, values = np.concatenate(parts, axis=1)
     order = np.argsort(concept, kind="stable")
     return np.split(

@@ -1,14 +1,14 @@
 """Directions of the embeddings as features: principal and independent components.
 
-They are the controls that know of the embeddings' geometry alone. The sign of a component is
-arbitrary, so each gives two features: 2i is its positive side, max(x, 0), 2i + 1 its negative side,
-max(-x, 0), each as a fraction of its maximum on train. 0 is the mean of train. So a component is
-silent on one side, as an SAE's feature is, which finds more concepts than scaling it between its
-minimum and maximum, as neurons are, does: the stronger of the two controls.
+These controls use only the geometry of the embeddings. The sign of a component is arbitrary, so
+each gives two features: 2i is its positive side, max(x, 0), 2i + 1 its negative side, max(-x, 0),
+each as a fraction of its maximum on train, with 0 at the mean of train. A side is sparse like an
+SAE's feature and finds more concepts than a component scaled between its minimum and maximum, as
+neurons are: the stronger control of the two.
 
-Of embeddings wider than `MAX_COMPONENTS`, the leading principal components alone are kept and
-unmixed, and what share of the variance they hold stands in the projection's settings: the time of
-fitting and of scoring grows with their number, and the last of them are noise.
+For embeddings wider than `MAX_COMPONENTS`, only the leading principal components are kept and
+unmixed, since time grows with their number and the last ones are noise. The projection's settings
+record their share of the variance.
 """
 
 import hashlib
@@ -33,10 +33,10 @@ from interplm_nb.saving import atomic_path, file_hash, json_hash, read_json, wri
 WEIGHTS, RECORD = "projection.safetensors", "projection.json"
 KIND, VERSION = "Projection", 1
 TWO_SIDED = ("pca", "ica")
-"""Kinds whose features are the sides of components."""
+"""Kinds whose features are sides of components."""
 
 MAX_COMPONENTS = 256
-"""Components kept by default; up to this width, all are, and products are summed in float64."""
+"""Components kept by default. Up to this width all are kept, and products are in float64."""
 
 _BLOCK = 65_536
 _ENTRIES = 2**24
@@ -45,11 +45,11 @@ _log = logging.getLogger(__name__)
 
 
 class Projected:
-    """x W + b of every residue: float32 [n_residues, n_features], made as it is read.
+    """x W + b of every residue: float32 [n_residues, n_features], computed when read.
 
-    `two_sided`: max(x W + b, 0), where each odd column of W is the even one before it with the
-    other sign, so that half of the products are taken. Summed in float64 and then rounded, so that
-    a residue's value does not depend on the rows that it is read with.
+    `two_sided`: max(x W + b, 0), where each odd column of W is the negative of the even one before
+    it, which halves the products. Summed in float64 and then rounded, so that a residue's value
+    does not depend on the rows read with it.
     """
 
     def __init__(
@@ -57,11 +57,13 @@ class Projected:
     ) -> None:
         if W.shape != (embeddings.d_in, len(b)):
             raise ValueError(
-                f"W is [d_in, n_features] and b [n_features], with d_in = {embeddings.d_in}; "
-                f"they are {W.shape} and {b.shape}"
+                f"W must be [d_in, n_features] and b [n_features], with d_in = {embeddings.d_in}; "
+                f"got {W.shape} and {b.shape}"
             )
         if two_sided and not np.array_equal(W[:, 1::2], -W[:, ::2]):
-            raise ValueError("the two sides of a component are columns of W with opposite signs")
+            raise ValueError(
+                "the two sides of a component must be columns of W with opposite signs"
+            )
         self.embeddings = embeddings
         self._W, self._b, self._two_sided = W.astype(np.float64), b.astype(np.float64), two_sided
         self._directions = np.ascontiguousarray(self._W[:, ::2]) if two_sided else self._W
@@ -73,7 +75,7 @@ class Projected:
 
     @property
     def fingerprint(self) -> str:
-        """A hash of the map and of the embeddings that it takes."""
+        """A hash of the map and of its embeddings."""
         return json_hash(
             [
                 self.embeddings.fingerprint,
@@ -83,7 +85,7 @@ class Projected:
         )
 
     def check(self, proteins: Proteins) -> None:
-        """Refuse other proteins than those that are embedded (ValueError)."""
+        """Raise ValueError for other proteins than the embedded ones."""
         self.embeddings.check(proteins)
 
     def __getitem__(self, rows: slice | np.ndarray) -> np.ndarray:
@@ -106,11 +108,12 @@ class Projected:
 
 @dataclass(frozen=True)
 class Projection:
-    """An affine map of the embeddings of one layer, and the range that is scaled to [0, 1]:
-    (x W + b - minimum) / (maximum - minimum).
+    """An affine map of one layer's embeddings, scaled to [0, 1] over a range.
+
+        (x W + b - minimum) / (maximum - minimum)
 
     W: float32 [d_in, n_features]; b, minimum, maximum: float32 [n_features]; all finite. `names`
-    says what each feature is.
+    has the name of each feature.
     """
 
     kind: str
@@ -148,7 +151,7 @@ class Projection:
         names: tuple[str, ...],
         settings: Mapping[str, Any],
     ) -> Self:
-        """The projection with the range of its values over `rows` (int64, those of train)."""
+        """Make a projection with the range of its values over `rows` (int64, those of train)."""
         W, b = W.astype(np.float32), b.astype(np.float32)
         minimum, maximum = fit_range(Projected(embeddings, W, b), rows)
         return cls(
@@ -167,7 +170,7 @@ class Projection:
     def on(self, embeddings: Embeddings, proteins: Proteins) -> DenseSource:
         """The features of these proteins, as a source of scores.
 
-        ValueError for embeddings of another PLM, other weights or another layer.
+        ValueError for embeddings of another PLM, other weights or another layer than fitted on.
         """
         if (embeddings.plm, embeddings.plm_revision, embeddings.layer) != (
             self.plm,
@@ -178,7 +181,7 @@ class Projection:
                 f"this projection ({self.kind}) was fitted on {self.plm} "
                 f"({self.plm_revision[:19]}), layer {self.layer}; the embeddings are of "
                 f"{embeddings.plm} ({embeddings.plm_revision[:19]}), layer {embeddings.layer}: "
-                "give those, or fit one on these"
+                "pass the former, or fit a projection on the latter"
             )
         values = Projected(embeddings, self.W, self.b, self.kind in TWO_SIDED)
         return DenseSource(values, proteins, self.minimum, self.maximum)
@@ -186,7 +189,7 @@ class Projection:
     def save(self, folder: Path) -> None:
         """Write `projection.safetensors` and `projection.json`, each atomically.
 
-        The record names the weights' hash, so that a half-done save is noticed.
+        The record has the weights' hash, so that an interrupted save is noticed.
         """
         with atomic_path(folder / WEIGHTS) as draft:
             save_file({name: np.ascontiguousarray(getattr(self, name)) for name in _ARRAYS}, draft)
@@ -205,7 +208,7 @@ class Projection:
     def load(cls, folder: Path) -> Self:
         """Read what `save` wrote.
 
-        FileNotFoundError where it is missing, ValueError for weights that are not the record's.
+        FileNotFoundError if it is missing, ValueError for weights that do not match the record.
         """
         for needed in (folder / RECORD, folder / WEIGHTS):
             if not needed.is_file():
@@ -255,17 +258,17 @@ class Moments:
 
     @classmethod
     def of(cls, embeddings: Embeddings, rows: np.ndarray) -> Self:
-        """Of these rows (int64), in one pass: sum x and sum x x^T, block by block.
+        """Compute the moments of these rows (int64) in one pass over blocks.
 
         Blocks are summed in float64. The products within a block are float64 up to a width of
-        `MAX_COMPONENTS`; beyond it they are float32, about three times as fast: an entry of the
-        covariance then errs by some 1e-6 of the two dimensions' deviations, so that axes with a
-        variance of less than 1e-6 of the largest are lost. ValueError for fewer than two rows.
+        `MAX_COMPONENTS`, and float32 beyond it, about three times as fast: the error of a
+        covariance is then about 1e-6 of the product of the two deviations, and axes with less than
+        1e-6 of the largest variance are lost. ValueError for fewer than two rows.
         """
         if len(rows) < 2:
-            raise ValueError(f"a covariance needs at least two residues; {len(rows)} given")
+            raise ValueError(f"a covariance needs at least two residues; got {len(rows)}")
         total, products = np.zeros(embeddings.d_in), np.zeros((embeddings.d_in, embeddings.d_in))
-        # Moments about a point among the residues: no digits are lost where a mean is far from 0.
+        # Moments about a point among the residues lose no digits if a mean is far from 0.
         origin = _origin(embeddings, rows)
         for at in _blocks(len(rows), embeddings.d_in):
             x = embeddings[rows[at]] - origin
@@ -277,8 +280,8 @@ class Moments:
     def axes(self, n: int | None = None) -> tuple[np.ndarray, np.ndarray]:
         """Principal axes [d_in, k] and their variances [k], largest first, at most `n` (None: all).
 
-        Axes without variance are left out: those with 1e-10 of the largest or less (1e-6 where
-        products are float32, see `of`). The entry of an axis that is largest in size is positive.
+        Axes without variance are left out: those with at most 1e-10 of the largest (1e-6 for
+        float32 products, see `of`). The entry of largest absolute value of an axis is positive.
         """
         n = min(n or len(self.mean), len(self.mean))
         if n not in self._axes:
@@ -294,20 +297,20 @@ class Moments:
         least = 1e-10 if d <= MAX_COMPONENTS else 1e-6
         some = variances > least * max(variances[-1], 0)
         if not some.any():
-            raise ValueError("all residues have the same embedding; there is no component to find")
+            raise ValueError("all residues have the same embedding, so there are no components")
         axes, variances = axes[:, some][:, ::-1], variances[some][::-1]
         return _positive(axes), variances
 
 
 def _origin(embeddings: Embeddings, rows: np.ndarray) -> np.ndarray:
-    """[d_in]: the first residue, float64; of wide embeddings the mean of some residues, float32."""
+    """[d_in]: the first residue, float64; for wide embeddings, the mean of some, float32."""
     if embeddings.d_in <= MAX_COMPONENTS:
         return embeddings[rows[:1]][0].astype(np.float64)
     return embeddings[rows[:: -(-len(rows) // 4096)]].mean(axis=0)
 
 
 def _blocks(n: int, width: int) -> Iterator[slice]:
-    """Blocks of n rows: at most 65,536 rows, and 16.8 million values."""
+    """Split n rows into blocks of at most 65,536 rows and 16.8 million values."""
     rows = max(1, min(_BLOCK, _ENTRIES // width))
     return (slice(start, min(start + rows, n)) for start in range(0, n, rows))
 
@@ -318,11 +321,24 @@ def pca(
     moments: Moments | None = None,
     n_components: int | None = MAX_COMPONENTS,
 ) -> Projection:
-    """Principal components of these rows (int64, those of train), by variance downward.
+    """Exact principal components of these rows, in descending order of variance.
 
-    They are exact: the eigenvectors of the rows' covariance. `moments` saves a pass where those of
-    these rows are known; `n_components`: how many are kept (None: all). Each component is two
-    features, see the module. settings: n_residues, and explained_variance, each one's share.
+    Parameters
+    ----------
+    embeddings : Embeddings
+        Of the rows' proteins.
+    rows : np.ndarray
+        int64, those of train.
+    moments : Moments, optional
+        Of these rows, if known; saves a pass.
+    n_components : int, optional
+        How many components to keep (None: all).
+
+    Returns
+    -------
+    Projection
+        Two features per component, see the module. settings: n_residues, and explained_variance,
+        the share of each component.
     """
     moments = moments or Moments.of(embeddings, rows)
     axes, variances = moments.axes(n_components)
@@ -344,13 +360,32 @@ def ica(
 ) -> Projection:
     """Independent components (FastICA, logcosh; Hyvärinen & Oja 2000) of some residues.
 
-    Of `sample` of these rows (int64, those of train), whitened by their PCA. n_components: the
-    leading principal components that are unmixed (None: all). Where it does not converge in
-    `max_iter` steps (None: 200, or 100 of embeddings wider than `MAX_COMPONENTS`), that is logged
-    and stands in `settings`; the components are used as they are. It never does where several
-    directions are Gaussian, which turn on among themselves when the others stand still.
-    Each component is two features, see the module. settings: n_residues, max_iter, seed, converged,
-    and explained_variance, the share of it that the unmixed components hold.
+    If FastICA does not converge, this is logged and recorded in `settings`, and the components are
+    used as they are. It cannot converge if several directions are Gaussian: they keep rotating
+    among themselves.
+
+    Parameters
+    ----------
+    embeddings : Embeddings
+        Of the rows' proteins.
+    rows : np.ndarray
+        int64, those of train.
+    moments : Moments, optional
+        Of these rows, if known; saves a pass.
+    n_components : int, optional
+        How many leading principal components to unmix (None: all).
+    sample : int
+        Number of rows to fit on, whitened by their PCA.
+    max_iter : int, optional
+        Number of steps (None: 200, or 100 for embeddings wider than `MAX_COMPONENTS`).
+    seed : int
+        Of the sample and of FastICA.
+
+    Returns
+    -------
+    Projection
+        Two features per component, see the module. settings: n_residues, max_iter, seed,
+        converged, and explained_variance, the share that the unmixed components hold.
     """
     moments = moments or Moments.of(embeddings, rows)
     max_iter = max_iter or (200 if embeddings.d_in <= MAX_COMPONENTS else 100)
@@ -376,10 +411,7 @@ def ica(
 
 
 def _unmixed(white: np.ndarray, max_iter: int, seed: int) -> tuple[np.ndarray, bool]:
-    """float64 [k, k]: columns that take whitened values to independent components.
-
-    And whether FastICA converged.
-    """
+    """float64 [k, k], from whitened values to independent components; whether FastICA converged."""
     from sklearn.decomposition import FastICA
     from sklearn.exceptions import ConvergenceWarning
 
@@ -400,7 +432,7 @@ def _unmixed(white: np.ndarray, max_iter: int, seed: int) -> tuple[np.ndarray, b
 
 
 def _positive(axes: np.ndarray) -> np.ndarray:
-    """The columns with the sign by which the entry that is largest in size is positive."""
+    """The columns, signed so that the entry of largest absolute value is positive."""
     largest = np.abs(axes).argmax(axis=0)
     return axes * np.sign(axes[largest, np.arange(axes.shape[1])])
 
@@ -438,17 +470,17 @@ def _two_sided(
 
 
 def _sides(values: np.ndarray) -> np.ndarray:
-    """[..., 2k]: each of k columns, and after it the same with the other sign."""
+    """[..., 2k]: each of k columns, followed by its negative."""
     return np.stack([values, -values], axis=-1).reshape(*values.shape[:-1], -1)
 
 
 def _extreme(
     embeddings: Embeddings, rows: np.ndarray, axes: np.ndarray, mean: np.ndarray
 ) -> np.ndarray:
-    """int64: those of these rows where a component may have its minimum or maximum, and few others.
+    """int64: rows where a component may have its minimum or maximum, and few others.
 
-    Products are float32, and a row is kept where one is as near to the extreme as rounding allows
-    (Higham 2002, eq. 3.5), so that the exact products of few rows are left to take.
+    Products are float32. A row is kept if one of its products is within rounding error of the
+    extreme (Higham 2002, eq. 3.5), so that few rows need exact products.
     """
     kept: list[np.ndarray] = []
     lengths = np.linalg.norm(axes, axis=0)

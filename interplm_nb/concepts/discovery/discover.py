@@ -1,8 +1,9 @@
-"""Missing annotations: proteins where a concept's feature fires as on its annotated examples, and the label is absent.
+"""Missing annotations: sites where a concept's feature fires as on annotated ones, without a label.
 
-InterPLM shows three examples (Simon & Zou 2024, "Identifying missing annotations"; f/939, a Nudix box) and no procedure. Ours: a pair of concept and
-feature, chosen on validation, fires in sites; on the proteins of train we see how often a site of that strength carries the concept; sites that lack
-it are ranked by that.
+InterPLM shows three examples (Simon & Zou 2024, "Identifying missing annotations"; f/939, a Nudix
+box) but no procedure. Ours: the feature of a pair chosen on validation fires in sites; the proteins
+of train show how often a site of a given strength carries the concept; sites without the label are
+ranked by that.
 """
 
 from collections.abc import Collection, Iterator, Mapping
@@ -21,17 +22,28 @@ from interplm_nb.concepts.source import check_source
 from interplm_nb.saving import atomic_path
 
 PER_CONCEPT = 3
-"""Best features that speak for a concept: with many, the most confident of them is one that was lucky on train."""
+"""Linked features used per concept. With many, the most confident one was merely lucky on train."""
 
 CANDIDATES: dict[str, Any] = {
-    "rank": pl.Int64, "accession": pl.String, "concept": pl.String, "category": pl.String, "confidence": pl.Float64, "feature": pl.UInt32,
-    "threshold": pl.Float64, "start": pl.Int64, "end": pl.Int64, "position": pl.Int64, "maximum": pl.Float32, "total": pl.Float32,
-    "as_strong_as": pl.Float64, "n_annotated": pl.Int64,
-}  # fmt: skip
-"""Columns of `candidates`, explained there."""
+    "rank": pl.Int64,
+    "accession": pl.String,
+    "concept": pl.String,
+    "category": pl.String,
+    "confidence": pl.Float64,
+    "feature": pl.UInt32,
+    "threshold": pl.Float64,
+    "start": pl.Int64,
+    "end": pl.Int64,
+    "position": pl.Int64,
+    "maximum": pl.Float32,
+    "total": pl.Float32,
+    "as_strong_as": pl.Float64,
+    "n_annotated": pl.Int64,
+}
+"""Columns of `candidates`, which explains them."""
 
 SITES_PER_STEP = 25
-"""Sites behind each step of a confidence, at least."""
+"""Minimum number of sites per step of a confidence."""
 
 _BEST_FIRST: dict[str, Any] = {
     "by": ("confidence", "as_strong_as", "concept", "accession", "feature"),
@@ -49,12 +61,27 @@ def discover(
     per_concept: int = PER_CONCEPT,
     structures: Mapping[str, Path] | None = None,
 ) -> pl.DataFrame:
-    """The table that a curator works from: `candidates` of at least `min_confidence`, each with its evidence.
+    """A table for curators: `candidates` of at least `min_confidence`, each with its evidence.
 
-    pairs: `ConceptLinks.table`, the best of a concept first; the first `per_concept` of each are used. Other arguments as of `candidates`.
+    Parameters
+    ----------
+    source, annotations, train, among
+        As for `candidates`.
+    pairs : pl.DataFrame
+        `ConceptLinks.table`, best of each concept first.
+    min_confidence : float
+        Lowest confidence listed.
+    per_concept : int
+        How many pairs of each concept are used.
+    structures : mapping of str to Path, optional
+        Accession to structure file, named in column `structure`.
 
-    Columns of `CANDIDATES`, what the proteins' table says of each (entry_name, protein_name, gene_names, organism, where it has them), and those of
-    `EVIDENCE` (see `with_evidence`). structures: the structure file of an accession, named in column `structure`. `write_tsv` exports it.
+    Returns
+    -------
+    pl.DataFrame
+        Columns of `CANDIDATES`, the proteins' own entry_name, protein_name, gene_names and
+        organism (if present), and columns of `EVIDENCE` (see `with_evidence`). `write_tsv` exports
+        it.
     """
     first = pairs.group_by("concept", maintain_order=True).head(per_concept)
     found = candidates(source, annotations, first, train, among).filter(
@@ -79,19 +106,47 @@ def candidates(
     train: Collection[str],
     among: Collection[str] | None = None,
 ) -> pl.DataFrame:
-    """Sites without the label, best first: one row per concept and protein of `among` (None: all), its most believable site.
+    """Sites without the label, best first: the best site of each concept and protein.
 
-    source: activations in unit "max". pairs: concept, category, feature, threshold, such as `ConceptLinks.table`. A site (`firing_sites`) is as
-    strong as its total activation: on long concepts the length of a site tells more than its maximum. Columns of `CANDIDATES`:
+    The strength of a site (`firing_sites`) is its total activation: for long concepts, the length
+    of a site says more than its maximum. Proteins are comparable if all were curated, as in one
+    reviewed database. A concept without an instance on train gets confidence 0.
 
-    confidence: of the pair's sites on the proteins of train that are as strong, the share that carries the concept (isotonic regression, at least
-    `SITES_PER_STEP` sites to a step). Annotations are incomplete, which is the premise, so more of such sites are truly of the concept; but the
-    surest of several pairs is named, which flatters it, and these sites are known to lack the label: `among_unlabelled` says what is left.
-    start, end, position (of the maximum), maximum, total: of the site. as_strong_as: share of the pair's annotated sites, on all proteins, that are
-    not stronger. n_annotated: instances of the concept elsewhere in the protein; 0 where it lacks the concept. rank: from 1, by confidence.
+    Parameters
+    ----------
+    source : FeatureActivations
+        In unit "max".
+    annotations : Annotations
+        The known labels.
+    pairs : pl.DataFrame
+        concept, category, feature, threshold, such as `ConceptLinks.table`.
+    train : collection of str
+        Proteins that confidences are calibrated on.
+    among : collection of str, optional
+        Proteins to search (None: all).
 
-    Proteins are comparable where someone looked: those of one reviewed database. A concept without an instance on train gets confidence 0. ValueError
-    for no pairs, a concept that the annotations lack, activations in another unit or of other proteins; KeyError for an unknown accession.
+    Returns
+    -------
+    pl.DataFrame
+        Columns of `CANDIDATES`:
+
+        - rank: from 1, by confidence.
+        - confidence: the share of the pair's sites of that strength on train that carry the
+          concept (isotonic regression, at least `SITES_PER_STEP` sites per step). Annotations are
+          incomplete, so more of these sites are true; but the most confident of several pairs is
+          listed, which is optimistic, and these sites are known to lack the label:
+          `among_unlabelled` corrects for that.
+        - start, end, position (of the maximum), maximum, total: of the site.
+        - as_strong_as: share of the pair's annotated sites, on all proteins, that are not stronger.
+        - n_annotated: instances of the concept elsewhere in the protein.
+
+    Raises
+    ------
+    ValueError
+        For no pairs, a concept that the annotations lack, or activations in another unit or on
+        other proteins.
+    KeyError
+        For an unknown accession.
     """
     check_source(source, annotations)
     _check_pairs(pairs, annotations, source.n_features)
@@ -111,15 +166,22 @@ def candidates(
 
 
 def among_unlabelled(confidence: np.ndarray, missing: float) -> np.ndarray:
-    """What a confidence is worth on sites that lack the label, if annotations lack a share `missing` of the true ones, at random:
+    """Confidence given that the label is absent, if a share `missing` of true labels is, at random.
 
-        P(true | site, no label) = missing / (1 - missing) * confidence / (1 - confidence), at most 1
+        P(true | site, no label) = min(1, missing / (1 - missing) * confidence / (1 - confidence))
 
-    (Elkan & Noto 2008, equation 3, with c = 1 - missing.) float64. It never reverses the order. ValueError for a share outside [0, 1).
+    (Elkan & Noto 2008, equation 3, with c = 1 - missing.) Returns float64, in the same order.
+    ValueError for a share outside [0, 1).
+
+    Examples
+    --------
+    >>> among_unlabelled(np.array([0.5, 0.8]), missing=0.2).round(2).tolist()
+    [0.25, 1.0]
     """
     if not 0 <= missing < 1:
         raise ValueError(
-            f"missing is the share of true sites without a label, from 0 to below 1, not {missing}"
+            f"missing must be the share of true sites without a label, from 0 to below 1, "
+            f"not {missing}"
         )
     p = np.asarray(confidence, float)
     odds = np.divide(p, 1 - p, out=np.full(p.shape, np.inf), where=p < 1)
@@ -127,7 +189,10 @@ def among_unlabelled(confidence: np.ndarray, missing: float) -> np.ndarray:
 
 
 def write_tsv(table: pl.DataFrame, path: Path) -> None:
-    """Write a table of candidates as TSV with a header line, atomically; cells that hold a tab, a quote or a line break are quoted."""
+    """Write a table of candidates as TSV with a header line, atomically.
+
+    Cells with a tab, a quote or a line break are quoted.
+    """
     with atomic_path(path) as draft:
         table.write_csv(draft, separator="\t", float_precision=4)
 
@@ -139,7 +204,10 @@ def _by_pair(
     train: np.ndarray,
     chosen: np.ndarray,
 ) -> Iterator[pl.DataFrame]:
-    """Pair by pair, so that the sites of one pair are in memory: the strongest site of each protein that lacks the label there."""
+    """Yield each pair's strongest site without the label on each protein.
+
+    Pair by pair, so that only the sites of one pair are in memory.
+    """
     accessions = pl.Series("accession", source.proteins.accessions, pl.String)
     for (concept,), own in pairs.sort("concept", "feature").group_by(
         "concept", maintain_order=True
@@ -179,7 +247,7 @@ def _by_pair(
 
 
 def _calibrated(totals: np.ndarray, annotated: np.ndarray) -> Calibration | None:
-    """None where the feature never fires on these proteins."""
+    """None if the feature never fires on these proteins."""
     return Calibration.fit(totals, annotated, per_step=SITES_PER_STEP) if len(totals) else None
 
 
@@ -195,7 +263,7 @@ def _instances(annotations: Annotations, concept: str) -> np.ndarray:
 
 
 def _places(source: FeatureActivations, accessions: Collection[str] | None) -> np.ndarray:
-    """bool [n_proteins]: which proteins are meant."""
+    """bool [n_proteins]: whether each protein is among these (None: all)."""
     if accessions is None:
         return np.ones(len(source.proteins), bool)
     chosen = np.zeros(len(source.proteins), bool)
@@ -211,19 +279,22 @@ def _check_pairs(pairs: pl.DataFrame, annotations: Annotations, n_features: int)
     ]
     if lacking:
         raise ValueError(
-            f"pairs have the columns concept, category, feature, threshold (ConceptLinks.table); {lacking} not among {pairs.columns}"
+            "pairs need the columns concept, category, feature, threshold (ConceptLinks.table); "
+            f"{lacking} not among {pairs.columns}"
         )
     if pairs.height == 0:
         raise ValueError(
-            "no pair of concept and feature is given, so nothing can be discovered; link at a lower min_f1"
+            "there are no pairs of concept and feature to discover with; link at a lower min_f1"
         )
     if (top := pairs["feature"].max()) is None or int(str(top)) >= n_features:
         raise ValueError(
-            f"pairs name feature {top}, but features are 0 to {n_features - 1}; give the links of this source"
+            f"pairs name feature {top}, but features are 0 to {n_features - 1}; pass the links of "
+            "this source"
         )
     unknown = sorted(set(pairs["concept"]) - set(annotations.concepts))
     if unknown:
         raise ValueError(
-            f"{len(unknown)} concepts of the pairs have no instance in the annotations, such as {unknown[0]!r}; give the annotations that they were "
-            "linked on, or leave these pairs out"
+            f"{len(unknown)} concepts of the pairs have no instance in the annotations, such as "
+            f"{unknown[0]!r}; pass the annotations that they were linked on, or leave these pairs "
+            "out"
         )

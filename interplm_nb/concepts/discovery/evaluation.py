@@ -1,9 +1,11 @@
-"""Are missing annotations found? A fifth of the known ones is hidden, and looked for again, beside what homology finds.
+"""Are missing annotations found? Hide a fifth of the known ones and compare with homology.
 
-Proteins lose whole categories of annotations (so that `Domain_any` does not betray `Domain_Kinase`), in all splits. Everything is done without
-what is hidden: pairs are chosen on validation, calibrated on train; proteins of test that lack a concept are ranked. The SAE cannot profit from
-relatives: clusters never cross splits. MMseqs2 can, since it searches all proteins, those of test that keep their label included. Drawn by protein,
-a hidden label has relatives that keep theirs, as where a curator missed one; drawn by cluster it has none closer than clusters are apart, as in a
+Proteins lose whole categories of annotations (so that `Domain_any` does not reveal
+`Domain_Kinase`), in all splits. Everything is done without the hidden labels: pairs are chosen on
+validation and calibrated on train; proteins of test that lack a concept are ranked. The SAE cannot
+use relatives, since clusters never cross splits. MMseqs2 can: it searches all proteins, including
+those of test that keep their label. Hidden by protein, a label has relatives that keep theirs, as
+if a curator had missed one; hidden by cluster, it has no close relatives with the label, as in a
 family that nobody has annotated.
 """
 
@@ -17,16 +19,17 @@ import polars as pl
 
 from interplm_nb.activations import FeatureActivations
 from interplm_nb.annotations import Annotations
+from interplm_nb.concepts.best_pairs import is_amino_acid
 from interplm_nb.concepts.calibration import Reliability, reliability
 from interplm_nb.concepts.count import count
 from interplm_nb.concepts.discovery.discover import PER_CONCEPT, among_unlabelled, candidates
 from interplm_nb.concepts.discovery.ranking import Ranked, quality, resamples, spread
 from interplm_nb.concepts.discovery.relatives import nearest_relatives
 from interplm_nb.concepts.links import linked
-from interplm_nb.concepts.selection import is_amino_acid
 
 METHODS = ("sae", "mmseqs2", "both")
-"""`both` adds 1 / (60 + rank) of the two (reciprocal rank fusion, Cormack et al. 2009). Controls come beside these under their own names."""
+"""`both` adds 1 / (60 + rank) of the two (reciprocal rank fusion, Cormack et al. 2009). Controls
+appear under their own names."""
 
 KS = (10, 50, 100, 500)
 
@@ -36,15 +39,27 @@ _PAIR = ["accession", "concept"]
 
 @dataclass(frozen=True)
 class Refound:
-    """What `hide_and_refind` measured, on the proteins of test that lack a concept: one case is a protein and a concept.
+    """Result of `hide_and_refind`. A case is a test protein and a concept that it lacks.
 
-    ranking: the cases that a method ranks: accession, cluster, concept, category, hidden (it had the label), at_place (the SAE's site overlaps what
-    was hidden), feature, start, end, confidence, e_value, relative, rank_sae, rank_mmseqs2, rank_both (null: not ranked).
-    precision: method, k (null: average precision), precision, low, high (95 %, clusters of test resampled); method "sae - mmseqs2" is the difference,
-    "random" the share of hidden cases among all.
-    overlap: k (null: all that is ranked), sae, mmseqs2, common, only_sae, only_mmseqs2: hidden cases in the first k of each.
-    concepts: concept, category, n_cases, n_hidden, average precision of each method; concepts with a hidden case.
-    calibration: `among_unlabelled(confidence, share)` against at_place, over the cases that the SAE ranks.
+    Attributes
+    ----------
+    ranking : pl.DataFrame
+        Cases that a method ranks: accession, cluster, concept, category, hidden (it had the
+        label), at_place (the SAE's site overlaps the hidden one), feature, start, end, confidence,
+        e_value, relative, rank_sae, rank_mmseqs2, rank_both (null: not ranked).
+    precision : pl.DataFrame
+        method, k (null: average precision), precision, low, high (95 %, clusters of test
+        resampled). Method "sae - mmseqs2" is the difference, "random" the share of hidden cases.
+    overlap : pl.DataFrame
+        k (null: all ranked), sae, mmseqs2, common, only_sae, only_mmseqs2: hidden cases in the
+        first k of each.
+    concepts : pl.DataFrame
+        Concepts with a hidden case: concept, category, n_cases, n_hidden, average precision of
+        each method.
+    calibration : Reliability
+        `among_unlabelled(confidence, share)` against at_place, over the cases that the SAE ranks.
+    n_pairs, n_cases, n_hidden : int
+        Numbers of pairs, cases and hidden cases.
     """
 
     ranking: pl.DataFrame
@@ -70,11 +85,40 @@ def hide_and_refind(
     seed: int = 0,
     n_resamples: int = 1000,
 ) -> Refound:
-    """Hide a `share` of the annotations, drawn with `seed` by protein or by cluster, find them again with the SAE and with MMseqs2, and compare.
+    """Hide some annotations and compare how well the SAE and MMseqs2 find them again.
 
-    splits: accession, cluster, split. Concepts with `min_instances` instances left on validation for which a feature has a validation f1_per_domain
-    of `min_f1` or more; of each the `per_concept` best features. controls: other activations (a random SAE, one of a PLM with shuffled weights) by
-    name; of each the best features for the same concepts, however good. ValueError where no pair is left, or a control bears a method's name.
+    Parameters
+    ----------
+    source : FeatureActivations
+        The SAE's activations, in unit "max".
+    annotations : Annotations
+        All known labels.
+    splits : pl.DataFrame
+        accession, cluster, split.
+    controls : mapping of str to FeatureActivations, optional
+        Other activations by name (a random SAE, an SAE on a PLM with shuffled weights), with their
+        best features for the same concepts, however weak.
+    min_f1 : float
+        Concepts need a feature with this validation f1_per_domain.
+    per_concept : int
+        How many of the best features of a concept are used.
+    min_instances : int
+        Concepts need this many instances left on validation.
+    share : float
+        Share of the annotations to hide.
+    by : {"protein", "cluster"}
+        Unit that is hidden.
+    seed, n_resamples : int
+        Of the hidden units and resamples; number of resampled cluster sets.
+
+    Returns
+    -------
+    Refound
+
+    Raises
+    ------
+    ValueError
+        If no pair is left, or a control has a method's name.
     """
     _check_names(controls or {})
     gone = hidden(annotations, splits, share, by, seed)
@@ -125,13 +169,16 @@ def hidden(
     by: Literal["protein", "cluster"],
     seed: int,
 ) -> pl.DataFrame:
-    """accession, category: of each category a `share` of the proteins (or clusters) that have it, drawn by `seed` and the category's name alone."""
+    """accession, category: a `share` of the proteins (or clusters) with each category.
+
+    Drawn by `seed` and the category's name only.
+    """
     if not 0 < share < 1:
         raise ValueError(
-            f"share is the part of the annotations to hide, above 0 and below 1, not {share}"
+            f"share must be the fraction of annotations to hide, above 0 and below 1, not {share}"
         )
     if by not in ("protein", "cluster"):
-        raise ValueError(f"labels are hidden by 'protein' or by 'cluster', not by {by!r}")
+        raise ValueError(f"labels can be hidden by 'protein' or 'cluster', not by {by!r}")
     unit = "accession" if by == "protein" else "cluster"
     members = (
         annotations.table.select("accession", "category")
@@ -153,7 +200,8 @@ def _check_names(controls: Mapping[str, FeatureActivations]) -> None:
     taken = sorted(set(controls) & {*METHODS, "random", "sae - mmseqs2"})
     if taken:
         raise ValueError(
-            f"a control cannot be called {taken[0]!r}, which names a method; call it random_sae, shuffled_sae or the like"
+            f"a control cannot be called {taken[0]!r}, the name of a method; use random_sae, "
+            "shuffled_sae or similar"
         )
 
 
@@ -177,11 +225,13 @@ def _pairs(
         for name in enough
         if not is_amino_acid(name) and (concepts is None or name in concepts)
     ]
-    # Test is not read to choose: its place is taken by validation, and its figures are not used.
+    # Validation is passed as test too: no test figures are needed here.
     links = linked(scores, scores, names, min_f1)
     if links.height == 0:
         raise ValueError(
-            f"no feature reaches an F1 of {min_f1} for a concept with {min_instances} instances left on validation; lower min_f1 or min_instances"
+            f"no feature reaches an F1 of {min_f1} for a concept with {min_instances} instances "
+            "left "
+            "on validation; lower min_f1 or min_instances"
         )
     return links.group_by("concept", maintain_order=True).head(per_concept)
 
@@ -209,7 +259,7 @@ def _cases(concepts: pl.DataFrame, left: Annotations, splits: pl.DataFrame) -> p
 
 
 def _placed(cases: pl.DataFrame, ranks: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
-    """The cases with the place that each method gives them, from 1: rank_<method>, and what the SAE and MMseqs2 say of them."""
+    """The cases with rank_<method>, from 1, and the details of the SAE and MMseqs2."""
     kept = {"sae": ("feature", "start", "end", "confidence"), "mmseqs2": ("relative", "e_value")}
     for method, found in ranks.items():
         own = found.join(cases, on=_PAIR, how="semi", maintain_order="left").select(
@@ -230,7 +280,7 @@ def _placed(cases: pl.DataFrame, ranks: Mapping[str, pl.DataFrame]) -> pl.DataFr
 
 
 def _judged(cases: pl.DataFrame, segments: pl.DataFrame) -> pl.DataFrame:
-    """With hidden and at_place: the only step that sees what was hidden."""
+    """Add hidden and at_place: the only step that sees the hidden labels."""
     over = cases.select(*_PAIR, "start", "end").join(
         segments.select(*_PAIR, pl.col("start").alias("from"), pl.col("end").alias("to")), on=_PAIR
     )

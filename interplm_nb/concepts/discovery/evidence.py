@@ -1,4 +1,4 @@
-"""Evidence for a missing annotation: the annotated sites that look alike, their alignment, what else is annotated there, a structure."""
+"""Evidence for a missing annotation: similar annotated sites, other concepts there, a structure."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,20 +12,29 @@ from interplm_nb.concepts.discovery.sites import firing_sites
 from interplm_nb.proteins import Proteins
 
 FLANK = 10
-"""Residues on either side of a site that are aligned with it."""
+"""Residues on either side of a site that are aligned too."""
 WIDEST = 150
-"""Residues of a window at most; of a longer site those around its maximum."""
+"""Maximum residues of a window; of a longer site, those around its maximum."""
 EXAMPLES = 10
-"""Annotated sites, of as many proteins, that a candidate is compared with: the strongest of its feature."""
+"""Number of annotated sites, each of another protein, compared with a candidate: the feature's
+strongest."""
 GAPS = (-10, -1)
-"""Penalties for opening and for extending a gap, with BLOSUM62."""
+"""Penalties for opening and extending a gap, with BLOSUM62."""
 
 _BY_PAIR: dict[str, Any] = {
-    "sites": pl.String, "positions": pl.String, "alike": pl.String, "also_alike": pl.String, "identity": pl.Float64, "n_aligned": pl.Int64,
-    "aligned_start": pl.Int64, "alike_start": pl.Int64, "aligned_site": pl.String, "aligned_alike": pl.String,
-}  # fmt: skip
+    "sites": pl.String,
+    "positions": pl.String,
+    "alike": pl.String,
+    "also_alike": pl.String,
+    "identity": pl.Float64,
+    "n_aligned": pl.Int64,
+    "aligned_start": pl.Int64,
+    "alike_start": pl.Int64,
+    "aligned_site": pl.String,
+    "aligned_alike": pl.String,
+}
 EVIDENCE: dict[str, Any] = _BY_PAIR | {"other_concepts": pl.String, "structure": pl.String}
-"""Columns that `with_evidence` adds, explained there."""
+"""Columns that `with_evidence` adds and explains."""
 
 
 class Window(NamedTuple):
@@ -37,7 +46,7 @@ class Window(NamedTuple):
 
 
 class SiteAlignment(NamedTuple):
-    """A local alignment of two windows: BLOSUM62 score, first aligned positions, and both strings with gaps."""
+    """A local alignment of two windows: score, first aligned positions, both strings with gaps."""
 
     score: int
     start: int
@@ -47,12 +56,12 @@ class SiteAlignment(NamedTuple):
 
     @property
     def n_aligned(self) -> int:
-        """Columns without a gap."""
+        """Number of columns without a gap."""
         return sum(a != "-" and b != "-" for a, b in zip(self.aligned, self.other, strict=True))
 
     @property
     def identity(self) -> float:
-        """Share of the columns without a gap in which both have the same letter; 0 where nothing aligns."""
+        """Share of identical letters among the columns without a gap; 0 if nothing aligns."""
         return sum(a == b for a, b in zip(self.aligned, self.other, strict=True)) / max(
             self.n_aligned, 1
         )
@@ -65,12 +74,16 @@ def with_evidence(
     structures: Mapping[str, Path],
     examples: int = EXAMPLES,
 ) -> pl.DataFrame:
-    """`discover.candidates` with the columns of `EVIDENCE`, null where there is none:
+    """`discover.candidates` with the columns of `EVIDENCE`, null where missing.
 
-    sites, positions: all sites of the pair on this protein that lack the label, and their maxima ("12-30;45-60" and "17;52"). alike, also_alike: of
-    the proteins with the `examples` strongest annotated sites of the pair (itself left out), the one whose site aligns with the highest score, and
-    the next two ("P1;P2"). identity, n_aligned, aligned_start, alike_start, aligned_site, aligned_alike: of that alignment (`align_windows`) of both
-    sites with 10 residues on either side. other_concepts: what overlaps start..end under other names ("A;B"). structure: a file name.
+    - sites, positions: all sites of the pair on this protein without the label, and the positions
+      of their maxima ("12-30;45-60" and "17;52").
+    - alike, also_alike: among the other proteins with the `examples` strongest annotated sites of
+      the pair, the one whose site aligns with the highest score, and the next two ("P1;P2").
+    - identity, n_aligned, aligned_start, alike_start, aligned_site, aligned_alike: of that
+      alignment (`align_windows`) of both sites with 10 residues on either side.
+    - other_concepts: other concepts that overlap start..end ("A;B").
+    - structure: a file name.
     """
     cells: list[dict[str, Any]] = []
     for pair, rows in found.group_by("concept", "feature", "threshold", maintain_order=True):
@@ -100,7 +113,10 @@ def with_evidence(
 
 
 def align_windows(window: Window, other: Window) -> SiteAlignment:
-    """The best local alignment (Smith & Waterman), BLOSUM62, affine gaps `GAPS`; empty where no two letters score above 0."""
+    """The best local alignment (Smith-Waterman) with BLOSUM62 and affine gaps `GAPS`.
+
+    Empty if no two letters score above 0.
+    """
     import biotite.sequence as seq
     import biotite.sequence.align as align
 
@@ -111,7 +127,7 @@ def align_windows(window: Window, other: Window) -> SiteAlignment:
     best = optimal(*both, matrix, gap_penalty=GAPS, local=True, max_number=1)[0]
     if len(best.trace) == 0 or best.score <= 0:
         return SiteAlignment(0, window.start, other.start, "", "")
-    # Letters from the windows, not from the alignment: U and O stay what they are.
+    # Letters from the windows, not from the alignment, to keep U and O.
     rows = [
         "".join("-" if i < 0 else w.letters[i] for i in column)
         for w, column in zip((window, other), best.trace.T, strict=True)
@@ -133,14 +149,19 @@ def _most_alike(window: Window, known: list[Window], examples: int) -> dict[str,
         return {}
     best, alike = aligned[0]
     return {
-        "alike": alike, "also_alike": ";".join(accession for _, accession in aligned[1:3]) or None, "identity": best.identity,
-        "n_aligned": best.n_aligned, "aligned_start": best.start, "alike_start": best.other_start, "aligned_site": best.aligned,
+        "alike": alike,
+        "also_alike": ";".join(accession for _, accession in aligned[1:3]) or None,
+        "identity": best.identity,
+        "n_aligned": best.n_aligned,
+        "aligned_start": best.start,
+        "alike_start": best.other_start,
+        "aligned_site": best.aligned,
         "aligned_alike": best.other,
-    }  # fmt: skip
+    }
 
 
 def _lists(sites: pl.DataFrame) -> dict[int, dict[str, str]]:
-    """Of each protein: its sites, and their maxima, in words."""
+    """Each protein's sites and the positions of their maxima, as text."""
     texts = sites.group_by("protein", maintain_order=True).agg(
         pl.format("{}-{}", "start", "end").str.join(";").alias("sites"),
         pl.col("position").cast(pl.String).str.join(";").alias("positions"),
@@ -152,7 +173,10 @@ def _lists(sites: pl.DataFrame) -> dict[int, dict[str, str]]:
 
 
 def _strongest(proteins: Proteins, annotated: pl.DataFrame, n: int) -> list[Window]:
-    """The strongest annotated site of each protein, of the `n` proteins where it is strongest, first of the axis among equals."""
+    """The strongest annotated site of each of the `n` proteins where it is strongest.
+
+    Ties go to the first protein of the axis.
+    """
     best = (
         annotated.sort("total", "protein", "start", descending=[True, False, False])
         .unique("protein", keep="first", maintain_order=True)
@@ -165,7 +189,7 @@ def _strongest(proteins: Proteins, annotated: pl.DataFrame, n: int) -> list[Wind
 
 
 def _window(proteins: Proteins, site: Mapping[str, Any]) -> Window:
-    """A site and `FLANK` residues on either side; of what is wider than `WIDEST` the part around the maximum."""
+    """A site with `FLANK` residues on either side, cut to `WIDEST` around the maximum."""
     sequence = proteins.sequence(site["accession"])
     first, last = max(site["start"] - FLANK, 1), min(site["end"] + FLANK, len(sequence))
     if last - first + 1 > WIDEST:
@@ -175,7 +199,7 @@ def _window(proteins: Proteins, site: Mapping[str, Any]) -> Window:
 
 
 def _other_concepts(table: pl.DataFrame, annotations: Annotations) -> pl.DataFrame:
-    """rank, other_concepts: names of other concepts with a segment that overlaps start..end, sorted."""
+    """rank, other_concepts: sorted names of other concepts that overlap start..end."""
     segments = annotations.table.select(
         "accession",
         pl.col("concept").alias("other"),
@@ -196,5 +220,5 @@ def _other_concepts(table: pl.DataFrame, annotations: Annotations) -> pl.DataFra
 
 
 def _standard(letters: str) -> str:
-    """Selenocysteine and pyrrolysine, which the substitution matrix lacks, as the amino acids they stand in for."""
+    """Replace U and O, which the substitution matrix lacks, by the amino acids they resemble."""
     return letters.replace("U", "C").replace("O", "K")

@@ -1,4 +1,4 @@
-"""How good a ranking is, and how sure that is: precision at k and average precision, over resampled homology clusters."""
+"""Quality of a ranking: precision at k and average precision, with resampled homology clusters."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -9,9 +9,10 @@ from interplm_nb.concepts.intervals import draws_of_clusters, middle
 
 
 class Ranked(NamedTuple):
-    """What a method puts in order, best first; what it has no score for is not in it.
+    """The items that a method ranks, best first; items without a score are left out.
 
-    hits: bool [n], what is right. clusters: int64 [n], from 0. right: int64 [n_clusters], all that could be found, ranked or not.
+    `hits` bool [n]: whether each is right. `clusters` int64 [n], from 0. `right` int64
+    [n_clusters]: all right items, ranked or not.
     """
 
     hits: np.ndarray
@@ -20,10 +21,17 @@ class Ranked(NamedTuple):
 
 
 def quality(ranked: Ranked, ks: Sequence[int], weights: np.ndarray) -> np.ndarray:
-    """float64 [n_resamples, len(ks) + 1]: precision at each k, then average precision, each cluster counted as often as `weights` says.
+    """float64 [n_resamples, len(ks) + 1]: precision at each k, then average precision.
 
-    precision at k: share of the first k that is right; where fewer are ranked, what is lacking counts as wrong. average precision: the sum over what
-    is right of the precision at its place, over all that is right; what is not ranked adds nothing. weights: [n_resamples, n_clusters].
+    `weights` [n_resamples, n_clusters]: how often each cluster counts. Precision at k: the share
+    of the first k that is right; missing items count as wrong. Average precision: the sum of the
+    precision at each right item's rank, divided by the number of right items, ranked or not.
+
+    Examples
+    --------
+    >>> ranked = Ranked(np.array([True, False]), np.array([0, 1]), np.array([1, 1]))
+    >>> quality(ranked, (1, 2), np.ones((1, 2))).tolist()
+    [[1.0, 0.5, 0.5]]
     """
     return np.array([_quality(ranked, ks, w) for w in np.asarray(weights, float)]).reshape(
         -1, len(ks) + 1
@@ -31,14 +39,17 @@ def quality(ranked: Ranked, ks: Sequence[int], weights: np.ndarray) -> np.ndarra
 
 
 def resamples(n_clusters: int, n: int, seed: int) -> np.ndarray:
-    """int64 [n + 1, n_clusters]: once each, then `n` draws of as many clusters with replacement."""
+    """int64 [n + 1, n_clusters]: all ones, then `n` bootstrap draws of the clusters."""
     return np.concatenate(
         [np.ones((1, n_clusters), np.int64), draws_of_clusters(n_clusters, n, seed)]
     )
 
 
 def spread(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Of [n + 1, m] values over `resamples`: the first, and the lower and upper end of the middle 95 % of the others, each [m]."""
+    """The estimate and the ends of its 95 % interval, each [m].
+
+    From values [n + 1, m] over `resamples`: the first row, and percentiles of the others.
+    """
     low, high = middle(values[1:])
     return values[0], low, high
 
@@ -49,7 +60,7 @@ def _quality(ranked: Ranked, ks: Sequence[int], weights: np.ndarray) -> list[flo
     right = copies * ranked.hits
     found = []
     for k in ks:
-        # A cluster drawn several times has its copies side by side; the last of them may reach beyond k.
+        # Copies of a cluster drawn several times are adjacent; the last may reach beyond k.
         taken = np.clip(k - (places - copies), 0, copies)
         found.append(float((taken * ranked.hits).sum() / k))
     precision = np.divide(np.cumsum(right), places, out=np.zeros(len(places)), where=places > 0)

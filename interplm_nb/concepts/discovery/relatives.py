@@ -1,4 +1,4 @@
-"""What homology says of a missing label: the nearest relative that carries it, by MMseqs2. The yardstick of `discovery_evaluation`."""
+"""The nearest relative that carries a label, by MMseqs2: the baseline of `evaluation`."""
 
 from collections.abc import Collection
 from typing import Any
@@ -9,7 +9,7 @@ from interplm_nb.annotations import Annotations
 from interplm_nb.readers.mmseqs import SENSITIVITY, alignments
 
 E_VALUE = 10.0
-"""Hits up to here are ranked: BLAST's own default."""
+"""Highest E-value that is ranked: BLAST's default."""
 
 RELATIVES: dict[str, Any] = {
     "accession": pl.String,
@@ -28,10 +28,11 @@ def nearest_relatives(
     e_value: float = E_VALUE,
     sensitivity: float = SENSITIVITY,
 ) -> pl.DataFrame:
-    """For each protein of `among` and each concept, its best hit among all other proteins that carry the concept; no row where there is none.
+    """The best hit of each protein of `among` among the other proteins that carry each concept.
 
-    Best is the lowest E-value, the highest identity among equals (MMseqs2 writes very low ones as 0). Columns of `RELATIVES`, sorted by both, best
-    first. Needs MMseqs2, as `readers.mmseqs.binary` says.
+    The best has the lowest E-value, then the highest identity (MMseqs2 writes very low E-values as
+    0). Columns of `RELATIVES`, best first; no row without a hit. Needs MMseqs2, see
+    `readers.mmseqs.binary`.
     """
     proteins = annotations.proteins
     queries = proteins.select(among)

@@ -1,4 +1,4 @@
-"""Examples for probes: the values of residues, or of whole proteins, in three splits that share no homology cluster."""
+"""Examples for probes: residues or whole proteins, in three splits without shared clusters."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
@@ -15,15 +15,16 @@ from interplm_nb.proteins import Proteins
 SPLITS = ("train", "validation", "test")
 
 Pool = Literal["maximum", "mean"]
-"""How the residues of a protein become one value per feature."""
+"""How the residues of a protein are pooled to one value per feature."""
 
 
 @dataclass(frozen=True)
 class Examples:
-    """Values of the same examples for any number of labels.
+    """The values of examples, shared by any number of labels.
 
-    kind: "residues", "proteins by maximum" or "proteins by mean". places, by split: int64 [n], ascending; rows of the residue axis, or places of
-    proteins. values, by split: float32 [n, n_features], csr or ndarray.
+    `kind` is "residues", "proteins by maximum" or "proteins by mean". `places`, by split: int64
+    [n], ascending, rows of the residue axis or indices of proteins. `values`, by split: float32
+    [n, n_features], csr or ndarray.
     """
 
     kind: str
@@ -34,13 +35,27 @@ class Examples:
     def residues(
         cls, source: Source, splits: pl.DataFrame, most: int = 200_000, seed: int = 0
     ) -> Self:
-        """Residues of whole proteins, drawn at random until a split has `most` of them or all of its own.
+        """Draw residues of whole proteins at random, up to `most` per split.
 
-        `splits` has accession, cluster, split (train, validation, test), as `Run.splits` or, for data of one's own, `homology.split` gives; proteins
-        that it lacks are left out. Residues without the label are negatives: for labels that not every protein was looked at for (helices are
-        annotated where a structure is known), give the splits of those that were. The same splits, `most` and `seed` give the same residues for
-        every source on the same proteins. For the dense baseline the source is `DenseSource`. Memory: 3 * most * n_features * 4 bytes for a dense
-        source. ValueError for a cluster in two splits.
+        Residues without the label are negatives. If not every protein was examined for a label
+        (helices are annotated only where a structure is known), pass the splits of those that
+        were. Equal splits, `most` and `seed` give the same residues for every source on the same
+        proteins. Memory for a dense source: 3 * most * n_features * 4 bytes.
+
+        Parameters
+        ----------
+        source : Source
+            In unit "max"; `DenseSource` for the dense baseline.
+        splits : pl.DataFrame
+            accession, cluster, split (train, validation, test), from `Run.splits` or
+            `homology.split`. Other proteins are left out.
+        most, seed : int
+            Maximum residues per split, and the seed of the draw.
+
+        Raises
+        ------
+        ValueError
+            For a cluster in two splits.
         """
         chosen = {
             s: _drawn(names, source.proteins, most, seed)
@@ -55,7 +70,10 @@ class Examples:
 
     @classmethod
     def proteins(cls, source: Source, splits: pl.DataFrame, pool: Pool = "maximum") -> Self:
-        """All proteins of the splits, each with the maximum or the mean of every feature over its residues (`pooled`). `splits` as in `residues`."""
+        """All proteins of the splits, with each feature's maximum or mean (`pooled`).
+
+        `splits` as in `residues`.
+        """
         parts = {
             s: pooled(source, names, pool) for s, names in by_split(splits, source.proteins).items()
         }
@@ -67,15 +85,18 @@ class Examples:
 
     @property
     def n_features(self) -> int:
-        """Width of the values."""
+        """Number of features."""
         return shape_of(self.values["train"])[1]
 
     def only(self, features: np.ndarray) -> Self:
-        """The same examples with some of the features, int64 [k], in this order."""
+        """The same examples with these features only, int64 [k], in this order."""
         return replace(self, values={s: values[:, features] for s, values in self.values.items()})
 
     def moments(self) -> tuple[np.ndarray, np.ndarray]:
-        """Mean and standard deviation of each feature on train, float64 [n_features]; the deviation of a constant one is 0 exactly."""
+        """Mean and standard deviation of each feature on train, float64 [n_features].
+
+        The deviation of a constant feature is exactly 0.
+        """
         values = self.values["train"]
         if isinstance(values, np.ndarray):
             deviation = values.std(axis=0, dtype=np.float64)
@@ -89,29 +110,38 @@ class Examples:
         return mean, np.where(varies, np.sqrt(np.maximum(squares - mean**2, 0)), 0.0)
 
     def labels(self, carried: np.ndarray) -> dict[str, np.ndarray]:
-        """bool [n] by split, from bool over all rows (or proteins). ValueError where a split lacks either class."""
+        """bool [n] by split, from bool over all rows (or proteins).
+
+        ValueError if a split lacks either class.
+        """
         found = {s: np.asarray(carried, bool)[places] for s, places in self.places.items()}
         for split in SPLITS:
             n, n_positive = len(found[split]), int(found[split].sum())
             if not 0 < n_positive < n:
                 raise ValueError(
-                    f"{n_positive} of {n} {self.kind} of {split} carry the label; a probe needs some that do and some that do not: "
-                    "take more examples, or leave the label out"
+                    f"{n_positive} of {n} {self.kind} of {split} carry the label; a probe needs "
+                    "some "
+                    "that do and some that do not: take more examples, or leave the label out"
                 )
         return found
 
 
 def by_split(splits: pl.DataFrame, proteins: Proteins) -> dict[str, list[str]]:
-    """The accessions of train, validation and test. ValueError for missing columns, unknown proteins, an empty split, a cluster in two splits."""
+    """The accessions of train, validation and test.
+
+    ValueError for missing columns, unknown proteins, an empty split, or a cluster in two splits.
+    """
     missing = [name for name in ("accession", "cluster", "split") if name not in splits.columns]
     if missing:
         raise ValueError(
-            f"splits need the columns accession, cluster and split, {missing} not among {splits.columns}; homology.split makes them"
+            f"splits need the columns accession, cluster and split; {missing} not among "
+            f"{splits.columns}; homology.split makes them"
         )
     strangers = [accession for accession in splits["accession"] if accession not in proteins]
     if strangers:
         raise ValueError(
-            f"{len(strangers)} proteins of the splits, such as {strangers[0]!r}, are not among {proteins}; filter the splits"
+            f"{len(strangers)} proteins of the splits, such as {strangers[0]!r}, are not among "
+            f"{proteins}; filter the splits"
         )
     torn = (
         splits.group_by("cluster")
@@ -123,7 +153,9 @@ def by_split(splits: pl.DataFrame, proteins: Proteins) -> dict[str, list[str]]:
         cluster, names = torn.row(0)
         where = " and ".join(map(str, names))
         raise ValueError(
-            f"cluster {cluster} lies in {where} ({torn.height} such clusters); deal clusters whole, as homology.split does"
+            f"cluster {cluster} lies in {where} ({torn.height} such clusters); keep clusters "
+            "whole, "
+            "as homology.split does"
         )
     found = {
         split: splits.filter(pl.col("split") == split)["accession"].to_list() for split in SPLITS
@@ -131,16 +163,18 @@ def by_split(splits: pl.DataFrame, proteins: Proteins) -> dict[str, list[str]]:
     empty = [split for split, names in found.items() if not names]
     if empty:
         raise ValueError(
-            f"no protein in {' and '.join(empty)}; splits name a part train, validation or test for each protein"
+            f"no protein in {' and '.join(empty)}; every protein needs a split: train, validation "
+            "or "
+            "test"
         )
     return found
 
 
 def protein_labels(table: pl.DataFrame, proteins: Proteins, label: str) -> np.ndarray:
-    """bool [n_proteins]: the proteins with a label in a table of accession, label (strings; a protein may have several rows).
+    """bool [n_proteins]: the proteins with a label in a table of accession, label (strings).
 
-    To leave out proteins of which nothing is known, give `Examples.proteins` the splits of the others:
-    `splits.join(table, on="accession", how="semi")`.
+    A protein may have several rows. To leave out proteins without a row, pass `Examples.proteins`
+    the splits of the others: `splits.join(table, on="accession", how="semi")`.
     """
     having = set(table.filter(pl.col("label") == label)["accession"])
     return np.array([accession in having for accession in proteins.accessions], bool)
@@ -149,9 +183,12 @@ def protein_labels(table: pl.DataFrame, proteins: Proteins, label: str) -> np.nd
 def pooled(
     source: Source, accessions: Collection[str], pool: Pool = "maximum"
 ) -> tuple[np.ndarray, Matrix]:
-    """One row per protein: its place (int64 [n], ascending) and values [n, n_features], the maximum or the mean over its residues."""
+    """Index (int64 [n], ascending) and values [n, n_features] of each protein.
+
+    The values are the maximum or the mean over its residues.
+    """
     if pool not in get_args(Pool):
-        raise ValueError(f"residues are pooled by {' or '.join(get_args(Pool))}, not {pool!r}")
+        raise ValueError(f"pool must be {' or '.join(get_args(Pool))}, not {pool!r}")
     offsets = source.proteins.offsets
     places: list[np.ndarray] = []
     parts: list[Matrix] = []
@@ -193,7 +230,7 @@ def _pooled(values: Matrix, firsts: np.ndarray, pool: Pool) -> Matrix:
 
 
 def _drawn(accessions: list[str], proteins: Proteins, most: int, seed: int) -> list[str]:
-    """Whole proteins in random order, as many as hold at most `most` residues; one at least."""
+    """Random proteins with at most `most` residues in total; at least one."""
     order = np.random.default_rng(seed).permutation(len(accessions))
     lengths = proteins.lengths[[proteins.index(a) for a in accessions]][order]
     return [accessions[i] for i in order[: max(1, int((lengths.cumsum() <= most).sum()))]]

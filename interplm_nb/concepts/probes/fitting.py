@@ -1,6 +1,7 @@
-"""Probes of one binary label: how much of it a few features say, one feature, and the embedding.
+"""Probes of a binary label: how well a few features, one feature, or the embedding predict it.
 
-Features are ranked and weights fitted on train, the penalty and the threshold are chosen on validation, figures are of test.
+Features are ranked and weights fitted on train, penalty and threshold chosen on validation, figures
+read on test.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -27,7 +28,7 @@ from interplm_nb.concepts.source import Matrix
 PENALTIES = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5)
 """Strengths of the L2 penalty that validation chooses from; see `logistic_probe`."""
 
-# Newton's steps are exact and few; each costs the square of the width, so that wide inputs are left to L-BFGS.
+# Newton steps are exact and few, but each costs the square of the width: wide inputs use L-BFGS.
 _NEWTON_WIDTH = 512
 
 _FIGURES: dict[str, Any] = dict.fromkeys(Figures._fields, pl.Float64) | {
@@ -35,10 +36,18 @@ _FIGURES: dict[str, Any] = dict.fromkeys(Figures._fields, pl.Float64) | {
     "n_positive": pl.Int64,
 }
 PROBES: dict[str, Any] = {
-    "task": pl.String, "examples": pl.String, "probe": pl.String, "n_features": pl.Int64, "features": pl.List(pl.UInt32), "penalty": pl.Float64,
-    "n_train": pl.Int64, "validation_f1": pl.Float64, **_FIGURES,
-}  # fmt: skip
-"""Columns of `probe_table`: the fields of `Figures` are of the test split; features are listed for a sparse probe, strongest first."""
+    "task": pl.String,
+    "examples": pl.String,
+    "probe": pl.String,
+    "n_features": pl.Int64,
+    "features": pl.List(pl.UInt32),
+    "penalty": pl.Float64,
+    "n_train": pl.Int64,
+    "validation_f1": pl.Float64,
+    **_FIGURES,
+}
+"""Columns of `probe_table`. The fields of `Figures` describe the test split; a sparse probe lists
+its features, strongest first."""
 
 ONE_D: dict[str, Any] = {
     "feature": pl.UInt32,
@@ -52,49 +61,51 @@ ONE_D: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Probe:
-    """A logistic regression, and what it is worth."""
+    """A logistic regression and its figures."""
 
     features: np.ndarray
-    """int64 [k]: the features it uses, in the order of `weights`."""
+    """int64 [k]: its features, in the order of `weights`."""
     weights: np.ndarray
-    """float64 [k]: change of the log odds per unit of a feature's value."""
+    """float64 [k]: change in log odds per unit of a feature's value."""
     intercept: float
     penalty: float
     """Chosen from `PENALTIES` by average precision on validation."""
     threshold: float
-    """Log odds above which, strictly, an example is called; the best F1 on validation."""
+    """An example is called strictly above these log odds; best F1 on validation."""
     n_train: int
     validation: Figures
     test: Figures
 
     def log_odds(self, values: Matrix) -> np.ndarray:
-        """float64 [n], of values [n, n_features] of all features."""
+        """float64 [n], from values [n, n_features] of all features."""
         return _log_odds(values[:, self.features], self.weights, self.intercept)
 
 
 def association(examples: Examples, carried: np.ndarray) -> np.ndarray:
-    """float64 [n_features]: the standardised difference of means on train; 0 for a feature that is constant there.
+    """float64 [n_features]: standardised difference of means on train; 0 for a constant feature.
 
-    (mean over examples with the label - mean over those without) / standard deviation over all: the correlation of feature and label up to a factor
-    that is the same for every feature. Its absolute value ranks the features of a sparse probe. (SAEBench ranks by the difference without dividing,
-    which favours features with large values.)
+    (mean with the label - mean without) / standard deviation: the correlation of feature and label
+    up to a common factor. Its absolute value ranks the features of a sparse probe. (SAEBench does
+    not divide, which favours features with large values.)
     """
     labels = examples.labels(carried)["train"]
     mean, deviation = examples.moments()
     with_label = np.asarray(examples.values["train"].T @ labels.astype(np.float64)) / labels.sum()
-    # mean = p with_label + (1 - p) without, so that with_label - without = (with_label - mean) / (1 - p).
+    # mean = p with + (1 - p) without, so with - without = (with - mean) / (1 - p).
     return np.divide(with_label - mean, deviation, out=np.zeros(len(mean)), where=deviation > 0) / (
         1 - labels.mean()
     )
 
 
 def k_sparse_probe(examples: Examples, carried: np.ndarray, k: int) -> Probe:
-    """A logistic regression on the k features with the largest absolute `association`, ties to the lowest feature (SAEBench's sparse probing).
+    """Fit a logistic regression on the k features most associated with a label.
 
-    `carried` is bool over all rows of the residue axis, or over all proteins. Fewer than k features are used where fewer vary on train.
+    SAEBench's sparse probing: the largest absolute `association`, ties to the lowest feature.
+    `carried` is bool over all rows of the residue axis, or over all proteins. If fewer than k
+    features vary on train, fewer are used. ValueError for k below 1.
     """
     if k < 1:
-        raise ValueError(f"a sparse probe uses k = 1 feature or more, not {k}")
+        raise ValueError(f"a sparse probe needs k = 1 or more, not {k}")
     strength = np.abs(association(examples, carried))
     order = np.argsort(-strength, kind="stable")[:k]
     return logistic_probe(examples, carried, order[strength[order] > 0])
@@ -103,10 +114,11 @@ def k_sparse_probe(examples: Examples, carried: np.ndarray, k: int) -> Probe:
 def logistic_probe(
     examples: Examples, carried: np.ndarray, features: np.ndarray | None = None
 ) -> Probe:
-    """A logistic regression on these features (int64; all, where None), by scikit-learn.
+    """Fit a logistic regression on these features (int64; None: all), by scikit-learn.
 
-    Minimises mean log loss + penalty / 2 * |w|^2 with w in units of each feature's standard deviation on train, intercept free. `carried` as in
-    `k_sparse_probe`. A feature that is constant on train has weight 0.
+    Minimises mean log loss + penalty / 2 * |w|^2, with w in units of each feature's standard
+    deviation on train and an unpenalised intercept. `carried` as in `k_sparse_probe`. A feature
+    that is constant on train has weight 0.
     """
     labels = examples.labels(carried)
     used = np.arange(examples.n_features) if features is None else np.asarray(features, np.int64)
@@ -128,12 +140,19 @@ def logistic_probe(
 
 
 def one_d_probes(examples: Examples, carried: np.ndarray) -> pl.DataFrame:
-    """The logistic regression on each feature alone (InterProt's 1-D probe), without fitting any: columns of `ONE_D`, the best on validation first.
+    """The logistic regression on each single feature (InterProt's 1-D probe), without fitting.
 
-    A logistic function of one feature rises or falls with it, so its decisions are thresholds on the feature itself; the sign of its weight is that
-    of the difference of means on train (the log loss is convex, and falls that way at weight 0). direction: 1 where values above `threshold` are
-    called, -1 where values below it; strictly. The threshold is in the unit of the values and has the best F1 on validation.
-    A feature that is constant on train has no row.
+    A logistic function of one feature is monotonic, so its decisions are thresholds on the feature
+    itself; the sign of its weight is that of the difference of means on train (the log loss is
+    convex, and decreases that way at weight 0).
+
+    Returns
+    -------
+    pl.DataFrame
+        Columns of `ONE_D`, best on validation first. direction is 1 if values strictly above
+        `threshold` are called, -1 if values strictly below it are. The threshold is in the unit of
+        the values and has the best F1 on validation. A feature that is constant on train has no
+        row.
     """
     labels, directions = (
         examples.labels(carried),
@@ -163,10 +182,24 @@ def probe_table(
     tasks: Mapping[str, np.ndarray],
     ks: Sequence[int] = (1, 5, 20),
 ) -> pl.DataFrame:
-    """Every task (bool over all rows, or all proteins) by a 1-D probe, sparse probes, and what they are to be read against: columns of `PROBES`.
+    """Probe every task with one feature, with k features, and with the baselines to compare.
 
-    `embedding`: the same examples with the PLM's dimensions (`DenseSource`), on which a dense probe is fitted. Probes of a task: "best single
-    feature" (of `one_d_probes`, chosen on validation), "k = 1", ..., "embedding", "all positive" and "majority" (of train).
+    Parameters
+    ----------
+    examples : Examples
+        The features.
+    embedding : Examples
+        The same examples with the PLM's dimensions (`DenseSource`), for a dense probe.
+    tasks : mapping of str to np.ndarray
+        Name to bool over all rows, or over all proteins.
+    ks : sequence of int
+        Sizes of the sparse probes.
+
+    Returns
+    -------
+    pl.DataFrame
+        Columns of `PROBES`. Probes of a task: "best single feature" (of `one_d_probes`, chosen on
+        validation), "k = 1", ..., "embedding", "all positive" and "majority" (of train).
     """
     check_same(examples, embedding)
     rows = []
@@ -195,7 +228,7 @@ def probe_table(
 
 
 def probe_row(name: str, probe: Probe) -> dict[str, Any]:
-    """A probe as a row of a table: probe, n_features, penalty, n_train, validation_f1, and its figures on test."""
+    """A probe as a table row: probe, n_features, penalty, n_train, validation_f1, test figures."""
     about = {
         "probe": name,
         "n_features": len(probe.features),
@@ -206,7 +239,10 @@ def probe_row(name: str, probe: Probe) -> dict[str, Any]:
 
 
 def constant_rows(labels: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
-    """What is worth nothing, as rows: "all positive" has the best F1 of a constant answer, "majority" (of train) the best accuracy."""
+    """Constant answers as table rows.
+
+    "all positive" has their best F1, "majority" (of train) their best accuracy.
+    """
     answers = {"all positive": True, "majority": bool(labels["train"].mean() > 0.5)}
     return [
         {
@@ -221,24 +257,25 @@ def constant_rows(labels: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
 
 
 def check_same(examples: Examples, others: Examples) -> None:
-    """ValueError where two sets of examples are not of the same residues or proteins."""
+    """Raise ValueError unless two sets hold the same residues or proteins."""
     for split, places in examples.places.items():
         if not np.array_equal(places, others.places[split]):
             raise ValueError(
-                f"the two sets have other examples in {split} ({len(places)} {examples.kind}, {len(others.places[split])} {others.kind}); "
-                "take both from the same proteins, with the same splits, number and seed"
+                f"the two sets have other examples in {split} ({len(places)} {examples.kind}, "
+                f"{len(others.places[split])} {others.kind}); take both from the same proteins, "
+                "with the same splits, number and seed"
             )
 
 
 class _Columns:
-    """One feature at a time, with what is not stored as one entry."""
+    """One feature at a time, with all zeros as one entry."""
 
     def __init__(self, values: Matrix, labels: np.ndarray) -> None:
         self._values = values if isinstance(values, np.ndarray) else values.tocsc()
         self._labels = labels
 
     def ranking(self, feature: int, direction: int) -> Ranking:
-        """Of direction * value."""
+        """Rank direction * value."""
         if isinstance(self._values, np.ndarray):
             return ranking(direction * self._values[:, feature], self._labels)
         entries = slice(self._values.indptr[feature], self._values.indptr[feature + 1])
@@ -250,7 +287,7 @@ class _Columns:
 
 
 def _at(ranked: Ranking, threshold: float, n: int) -> Figures:
-    """The figures of calling what is above the threshold."""
+    """Figures of calling what is above the threshold."""
     i = int((ranked.scores > threshold).sum()) - 1
     called, tp = (int(ranked.called[i]), int(ranked.tp[i])) if i >= 0 else (0, 0)
     return figures(tp, called, int(ranked.tp[-1]), n, ranked.average_precision)
@@ -259,7 +296,10 @@ def _at(ranked: Ranking, threshold: float, n: int) -> Figures:
 def _fitted(
     examples: Examples, labels: Mapping[str, np.ndarray]
 ) -> tuple[float, np.ndarray, float]:
-    """Penalty, weights and intercept of the probe with the best average precision on validation; of equals the strongest penalty."""
+    """Penalty, weights and intercept of the probe with the best average precision on validation.
+
+    Ties go to the strongest penalty.
+    """
     mean, deviation = examples.moments()
     alive = np.flatnonzero(deviation > 0)
     train, centre = _standardised(examples.values["train"][:, alive], mean[alive], deviation[alive])
@@ -286,7 +326,10 @@ def _fitted(
 def _standardised(
     values: Matrix, mean: np.ndarray, deviation: np.ndarray
 ) -> tuple[Matrix, np.ndarray]:
-    """In units of the deviation, and the centre that was taken off: dense values are centred, which speeds the solver, sparse ones stay sparse."""
+    """Values in units of the deviation, and the centre that was subtracted.
+
+    Dense values are centred, which speeds up the solver; sparse ones are not, to stay sparse.
+    """
     if isinstance(values, np.ndarray):
         return (values - mean.astype(np.float32)) / deviation.astype(np.float32), mean
     return csr_array(
@@ -296,11 +339,11 @@ def _standardised(
 
 
 def _path(train: Matrix, labels: np.ndarray) -> Iterator[tuple[float, np.ndarray, float]]:
-    """Penalty, weights and intercept, for each penalty."""
+    """Yield penalty, weights and intercept for each penalty."""
     from sklearn.linear_model import LogisticRegression
 
     newton = shape_of(train)[1] <= _NEWTON_WIDTH
-    # A Newton step from where the last penalty ended may be lost in float32's last digits: it starts from 0.
+    # A Newton step from the previous solution may be lost in float32's last digits, so start at 0.
     model = LogisticRegression(
         solver="newton-cholesky" if newton else "lbfgs", max_iter=1000, warm_start=not newton
     )

@@ -1,4 +1,4 @@
-"""How much of a task the concept-linked features carry, and how much the rest: the residual view of PLM-eXplain."""
+"""How much of a task concept-linked features explain, and the rest: PLM-eXplain's residual view."""
 
 from collections.abc import Collection
 
@@ -29,14 +29,32 @@ def residual_view(
     linked: Collection[int],
     seed: int = 0,
 ) -> pl.DataFrame:
-    """Logistic probes of one task on parts of the features, on the same examples and by the same rule (`logistic_probe`): columns of `RESIDUAL`.
+    """Probe one task on subsets of the features, on the same examples (`logistic_probe`).
 
-    PLM-eXplain (Bioinformatics btaf631) splits an embedding into a subspace of known properties and the rest, and compares what is predicted from
-    each. Here the known part is the features that are linked to concepts (`ConceptLinks.table`). Rows: "linked features"; "as many others" (drawn
-    with `seed` from those that vary on train: the control of size; all of them where they are fewer); "other features"; "all features";
-    "embedding"; "all positive"; "majority".
-    share: (auprc - prevalence) / (the same of "embedding"), the part of what the embedding says of the task; null where it says nothing.
-    `carried` and `embedding` as in `probe_table`. Links that come from the same concept as the task make the first row circular: leave them out.
+    PLM-eXplain (Bioinformatics btaf631) splits an embedding into a subspace of known properties
+    and the rest, and compares what each predicts. Here the known part is the features linked to
+    concepts. Links to the task's own concept make the first row circular: leave them out.
+
+    Parameters
+    ----------
+    examples, embedding : Examples
+        The features, and the same examples with the PLM's dimensions, as in `probe_table`.
+    task : str
+        Name of the task.
+    carried : np.ndarray
+        bool over all rows, or over all proteins.
+    linked : collection of int
+        Features linked to concepts (`ConceptLinks.table`).
+    seed : int
+        Of the control.
+
+    Returns
+    -------
+    pl.DataFrame
+        Columns of `RESIDUAL`. Rows: "linked features"; "as many others" (a random subset of the
+        others that vary on train, of the same size if possible: the control); "other features";
+        "all features"; "embedding"; "all positive"; "majority". share is (auprc - prevalence) /
+        (the same of "embedding"); null if the embedding predicts nothing.
     """
     check_same(examples, embedding)
     known = np.unique(np.fromiter(linked, np.int64))
@@ -71,9 +89,12 @@ def residual_view(
 def _check(known: np.ndarray, others: np.ndarray, n_features: int) -> None:
     if not len(known) or not len(others):
         raise ValueError(
-            f"{len(known)} of {n_features} features are linked; a residual view needs some that are and some that are not"
+            f"{len(known)} of {n_features} features are linked; a residual view needs some that "
+            "are "
+            "and some that are not"
         )
     if known[0] < 0 or known[-1] >= n_features:
         raise ValueError(
-            f"linked features are 0 to {n_features - 1}, not {known[0]} to {known[-1]}; take links and examples from one source"
+            f"linked features must be 0 to {n_features - 1}, not {known[0]} to {known[-1]}; take "
+            "links and examples from one source"
         )

@@ -1,4 +1,4 @@
-"""Which protein family a feature stands for: families of the proteins on which it fires strongly."""
+"""Family specificity: the protein families on which a feature fires strongly."""
 
 from collections.abc import Collection
 from typing import Any, NamedTuple
@@ -13,9 +13,17 @@ from interplm_nb.concepts.source import Source
 from interplm_nb.proteins import Proteins
 
 SPECIFICITY: dict[str, Any] = {
-    "feature": pl.UInt32, "n_strong": pl.Int64, "family": pl.String, "n_family": pl.Int64, "n_both": pl.Int64, "share": pl.Float64,
-    "recall": pl.Float64, "f1": pl.Float64, "p_value": pl.Float64, "q_value": pl.Float64,
-}  # fmt: skip
+    "feature": pl.UInt32,
+    "n_strong": pl.Int64,
+    "family": pl.String,
+    "n_family": pl.Int64,
+    "n_both": pl.Int64,
+    "share": pl.Float64,
+    "recall": pl.Float64,
+    "f1": pl.Float64,
+    "p_value": pl.Float64,
+    "q_value": pl.Float64,
+}
 """Columns of `family_specificity`; counts are of proteins, or of clusters."""
 
 
@@ -26,23 +34,48 @@ def family_specificity(
     threshold: float = 0.5,
     clusters: pl.DataFrame | None = None,
 ) -> pl.DataFrame:
-    """For each feature, the family that its strong proteins are of: columns of `SPECIFICITY`, one row per feature, in order.
+    """The best-matching family of each feature, by the proteins on which it fires strongly.
 
-    A protein is strong where the feature's maximum on it is above `threshold` (unit "max"), strictly. `families` has accession, family; a protein may
-    be of several, and one of none counts against all. share = n_both / n_strong, recall = n_both / n_family, f1 of both; the best family by f1, ties
-    to the first by name. A feature without a strong protein of any family has none (null), figures 0 and p 1.
+    Families are homologous, so the family cannot be chosen on one part and tested on another
+    without shared clusters: both use these proteins. q accounts for the choice; share and recall
+    do not. A long protein is strong more often by chance, so a common feature may seem to favour a
+    family of long proteins, with a small share. (InterProt splits proteins at random and tests
+    only the families of the strongest protein.)
 
-    `clusters` (accession, cluster, such as a run's splits) counts each homology cluster once: it is strong, or of a family, where at least half of
-    its proteins are. p_value: hypergeometric, n_both or more when n_strong of the n proteins (or clusters) are drawn at random; q_value:
-    Benjamini-Hochberg over all pairs of a feature with a strong protein and a family. Proteins of a cluster are not independent: q is honest by
-    clusters alone. Families are homologous, so that choice and figures cannot be on parts without shared clusters: both are on these proteins; q
-    accounts for the choice, share and recall do not. A long protein is strong more often by chance: a common feature may seem to favour a family of
-    long proteins, with a small share. (InterProt splits proteins at random and tests the families of the strongest protein only.)
-    ValueError for another unit than "max", proteins without a cluster, or families of no such protein.
+    Parameters
+    ----------
+    source : Source
+        In unit "max".
+    families : pl.DataFrame
+        accession, family. A protein may have several families; one without counts against all.
+    accessions : collection of str
+        Proteins to use.
+    threshold : float
+        A protein is strong if the feature's maximum on it is strictly above this.
+    clusters : pl.DataFrame, optional
+        accession, cluster, such as a run's splits. Counts each homology cluster once, as strong or
+        in a family if at least half of its proteins are. Proteins of a cluster are not
+        independent: only with clusters is q valid.
+
+    Returns
+    -------
+    pl.DataFrame
+        Columns of `SPECIFICITY`, one row per feature, in order. share = n_both / n_strong, recall
+        = n_both / n_family, and their f1, by which the family is chosen (ties to the first name).
+        p_value: hypergeometric, n_both or more among n_strong random proteins (or clusters).
+        q_value: Benjamini-Hochberg over all pairs of a family and a feature with a strong protein.
+        Without a strong protein in a family, family is null, figures are 0 and p is 1.
+
+    Raises
+    ------
+    ValueError
+        For another unit than "max", proteins without a cluster, or no family on these proteins.
     """
     if source.unit != "max":
         raise ValueError(
-            f"strong is a fraction of each feature's maximum (unit 'max'), not of unit {source.unit!r}: activations.relative_to(maxima)"
+            "the threshold is a fraction of each feature's maximum (unit 'max'), but the source "
+            "has "
+            f"unit {source.unit!r}; use activations.relative_to(maxima)"
         )
     places, maxima = pooled(source, accessions, "maximum")
     strong = csr_array(maxima > threshold, dtype=np.int64)
@@ -83,8 +116,8 @@ def _pairs(strong: csr_array, member: csr_array) -> _Pairs:
     both = csr_array(strong.T @ member).tocoo()
     feature, family = both.coords
     p = hypergeom.sf(both.data - 1, shape_of(strong)[0], n_family[family], n_strong[feature])
-    # Pairs that share no protein have p = 1: they count as tests, and change nothing else, so that q among all tests is q among these times
-    # tests / len(p). Millions of them need not be written out.
+    # Pairs that share no protein have p = 1 and only add to the number of tests: q among all tests
+    # is q among these times tests / len(p). Millions of them need not be listed.
     tests = int((n_strong > 0).sum()) * int((n_family > 0).sum())
     q = np.minimum(false_discovery_control(p) * (tests / len(p)), 1) if len(p) else np.empty(0)
     return _Pairs(feature, family, both.data, n_strong[feature], n_family[family], p, q)
@@ -97,11 +130,17 @@ def _best(pairs: _Pairs, names: list[str], n_features: int) -> pl.DataFrame:
     best = _Pairs(*(column[first] for column in pairs))
     return pl.DataFrame(
         {
-            "feature": best.feature.astype(np.uint32), "family": pl.Series([names[i] for i in best.family], dtype=pl.String),
-            "n_family": best.n_family, "n_both": best.n_both, "share": best.n_both / best.n_strong, "recall": best.n_both / best.n_family,
-            "f1": f1[first], "p_value": best.p_value, "q_value": best.q_value,
+            "feature": best.feature.astype(np.uint32),
+            "family": pl.Series([names[i] for i in best.family], dtype=pl.String),
+            "n_family": best.n_family,
+            "n_both": best.n_both,
+            "share": best.n_both / best.n_strong,
+            "recall": best.n_both / best.n_family,
+            "f1": f1[first],
+            "p_value": best.p_value,
+            "q_value": best.q_value,
         }
-    )  # fmt: skip
+    )
 
 
 def _membership(
@@ -117,7 +156,9 @@ def _membership(
     )
     if not known.height:
         raise ValueError(
-            f"none of the {families.height} rows of families is of these {len(row)} proteins; give accessions as the run has them"
+            f"none of the {families.height} rows of families is on these {len(row)} proteins; use "
+            "the "
+            "run's accessions"
         )
     names = known["family"].unique().sort().to_list()
     column = {name: j for j, name in enumerate(names)}
@@ -126,20 +167,22 @@ def _membership(
 
 
 def _groups(clusters: pl.DataFrame, places: np.ndarray, proteins: Proteins) -> csr_array:
-    """int64 [n_clusters, n_proteins]: 1 where a protein is of a cluster."""
+    """int64 [n_clusters, n_proteins]: 1 where a protein belongs to a cluster."""
     cluster = dict(clusters.select("accession", "cluster").iter_rows())
     accessions = [proteins.accessions[place] for place in places.tolist()]
     missing = [accession for accession in accessions if accession not in cluster]
     if missing:
         raise ValueError(
-            f"{len(missing)} of {len(accessions)} proteins have no cluster, such as {missing[0]!r}; give the clusters of all of them"
+            f"{len(missing)} of {len(accessions)} proteins have no cluster, such as "
+            f"{missing[0]!r}; "
+            "pass the clusters of all of them"
         )
     _, number = np.unique([cluster[accession] for accession in accessions], return_inverse=True)
     return csr_array((np.ones(len(number), np.int64), (number, np.arange(len(number)))))
 
 
 def _half(groups: csr_array, marks: csr_array) -> csr_array:
-    """1 for the clusters of which at least half of the proteins are marked."""
+    """1 for clusters with at least half of their proteins marked."""
     counts = csr_array(groups @ marks).tocoo()
     size = np.asarray(groups.sum(axis=1))
     enough = 2 * counts.data >= size[counts.coords[0]]

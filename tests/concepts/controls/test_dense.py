@@ -43,7 +43,7 @@ def test_the_range_is_that_of_the_rows_given(embeddings: Embeddings) -> None:
     assert_array_equal(minimum, values.min(axis=0))
     assert_array_equal(maximum, values.max(axis=0))
     assert minimum.dtype == maximum.dtype == np.float32
-    with pytest.raises(ValueError, match="fitted on at least one residue"):
+    with pytest.raises(ValueError, match="needs at least one residue; got 0"):
         fit_range(embeddings, np.empty(0, np.int64))
 
 
@@ -108,10 +108,11 @@ def test_neurons_are_counted_as_the_same_values_in_a_sparse_source(embeddings: E
 def test_what_does_not_fit_is_refused(embeddings: Embeddings) -> None:
     zeros, ones = np.zeros(3), np.ones(3)
     with pytest.raises(
-        ValueError, match=r"minimum is one finite value per feature, shape \(3,\), not shape \(2,\)"
+        ValueError,
+        match=r"minimum must be one finite value per feature, shape \(3,\), not shape \(2,\)",
     ):
         DenseSource(embeddings, PROTEINS, zeros[:2], ones)
-    with pytest.raises(ValueError, match="maximum is one finite value"):
+    with pytest.raises(ValueError, match="maximum must be one finite value"):
         DenseSource(embeddings, PROTEINS, zeros, ones * np.nan)
     with pytest.raises(ValueError, match="feature 0 has a maximum below its minimum"):
         DenseSource(embeddings, PROTEINS, ones, zeros)

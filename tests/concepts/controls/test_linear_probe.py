@@ -1,4 +1,6 @@
-"""Linear probes against scikit-learn, and their thresholds and figures against the slow, obvious reading."""
+"""Linear probes against scikit-learn, and their thresholds and figures against the slow, obvious
+reading.
+"""
 
 from pathlib import Path
 
@@ -10,13 +12,13 @@ from scipy.sparse import csc_array
 from sklearn.linear_model import LogisticRegression
 
 from interplm_nb.annotations import Annotations
+from interplm_nb.concepts.best_pairs import PAIRS, BestPairs
 from interplm_nb.concepts.controls import linear_probe
 from interplm_nb.concepts.controls.dense import DenseBlock
-from interplm_nb.concepts.controls.linear_probe import linear_probes, selected_probes
+from interplm_nb.concepts.controls.linear_probe import linear_probes, probe_pairs
 from interplm_nb.concepts.controls.projection import Projected, Projection
 from interplm_nb.concepts.count import count
 from interplm_nb.concepts.intervals import by_cluster
-from interplm_nb.concepts.selection import PAIRS, Selected
 from interplm_nb.embeddings import Embeddings
 from interplm_nb.proteins import Proteins
 
@@ -39,7 +41,9 @@ def embedded(path: Path, values: np.ndarray, layer: int = 1) -> Embeddings:
 
 
 def annotated(values: np.ndarray, seed: int = 1) -> Annotations:
-    """planted: residues far along a direction; segments: runs of three residues around some of those; noise: any residues."""
+    """planted: residues far along a direction; segments: runs of three residues around some of
+    those; noise: any residues.
+    """
     rng = np.random.default_rng(seed)
     far = np.asarray(values - [0, 0, 0, 0, 0, 50]) @ DIRECTION > 3
     segments = []
@@ -89,8 +93,8 @@ def probes(embeddings: Embeddings, annotations: Annotations) -> Projection:
 
 
 @pytest.fixture(scope="module")
-def selected(probes: Projection, embeddings: Embeddings, annotations: Annotations) -> Selected:
-    return selected_probes(probes, embeddings, annotations, VALIDATION, TEST)
+def selected(probes: Projection, embeddings: Embeddings, annotations: Annotations) -> BestPairs:
+    return probe_pairs(probes, embeddings, annotations, VALIDATION, TEST)
 
 
 @pytest.mark.parametrize("l2", [1.0, 30.0])
@@ -159,7 +163,9 @@ def test_what_a_gigabyte_does_not_hold_is_sampled_and_said(
 def test_a_rough_beginning_ends_at_the_same_probes(
     embeddings: Embeddings, annotations: Annotations, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fit = lambda: linear_probes(embeddings, annotations, TRAIN, max_iter=200, tolerance=1e-9)  # noqa: E731
+    def fit() -> Projection:
+        return linear_probes(embeddings, annotations, TRAIN, max_iter=200, tolerance=1e-9)
+
     exact = fit()
     monkeypatch.setattr(linear_probe, "_CURVED", 100)
     scale = np.abs(exact.W).max()
@@ -189,7 +195,7 @@ def test_a_sample_finds_the_same_direction(
     assert a @ b / np.linalg.norm(a) / np.linalg.norm(b) > 0.95
 
 
-def test_a_planted_direction_is_found_on_test_and_noise_is_not(selected: Selected) -> None:
+def test_a_planted_direction_is_found_on_test_and_noise_is_not(selected: BestPairs) -> None:
     f1 = dict(selected.pairs.select("concept", "f1").iter_rows())
     assert f1["planted"] > 0.9
     assert (
@@ -211,7 +217,7 @@ def test_train_alone_is_fitted_on(
 
 
 def test_test_labels_change_figures_and_no_choice(
-    probes: Projection, embeddings: Embeddings, annotations: Annotations, selected: Selected
+    probes: Projection, embeddings: Embeddings, annotations: Annotations, selected: BestPairs
 ) -> None:
     table = annotations.table
     on_test = pl.col("accession").is_in(TEST) & (pl.col("concept") == "planted")
@@ -219,7 +225,7 @@ def test_test_labels_change_figures_and_no_choice(
         start=pl.when(on_test).then(1).otherwise("start"),
         end=pl.when(on_test).then(1).otherwise("end"),
     )
-    again = selected_probes(probes, embeddings, Annotations(moved, PROTEINS), VALIDATION, TEST)
+    again = probe_pairs(probes, embeddings, Annotations(moved, PROTEINS), VALIDATION, TEST)
     chosen = [
         "concept",
         "feature",
@@ -271,11 +277,13 @@ def slow(
 def test_thresholds_and_figures_are_those_of_the_slow_reading(
     probes: Projection, embeddings: Embeddings, annotations: Annotations, concept: str
 ) -> None:
-    """With a level for every residue that carries the concept, the threshold is the best of all there are."""
+    """With a level for every residue that carries the concept, the threshold is the best of all
+    there are.
+    """
     source = probes.on(embeddings, PROTEINS)
     values = np.concatenate([b.values for b in source.blocks()])[:, probes.names.index(concept)]
     exact = (
-        selected_probes(probes, embeddings, annotations, VALIDATION, TEST, n_levels=3000)
+        probe_pairs(probes, embeddings, annotations, VALIDATION, TEST, n_levels=3000)
         .pairs.filter(concept=concept)
         .row(0, named=True)
     )
@@ -293,16 +301,16 @@ def test_thresholds_and_figures_are_those_of_the_slow_reading(
 
 
 def test_few_levels_come_near_the_best(
-    probes: Projection, embeddings: Embeddings, annotations: Annotations, selected: Selected
+    probes: Projection, embeddings: Embeddings, annotations: Annotations, selected: BestPairs
 ) -> None:
-    exact = selected_probes(probes, embeddings, annotations, VALIDATION, TEST, n_levels=3000)
+    exact = probe_pairs(probes, embeddings, annotations, VALIDATION, TEST, n_levels=3000)
     few, all_levels = (s.pairs["validation_f1_per_domain"].to_numpy() for s in (selected, exact))
     assert (few <= all_levels + 1e-12).all()
     assert_allclose(few, all_levels, atol=0.03)
 
 
 def test_the_scorer_and_the_intervals_count_the_same(
-    probes: Projection, embeddings: Embeddings, annotations: Annotations, selected: Selected
+    probes: Projection, embeddings: Embeddings, annotations: Annotations, selected: BestPairs
 ) -> None:
     source = probes.on(embeddings, PROTEINS)
     clusters = pl.DataFrame({"accession": TEST, "cluster": np.arange(len(TEST)) // 2})
@@ -326,7 +334,7 @@ CROWDED = [0.9, 0.9, 0.0, 0.5, *[0.9] * 8, *[0.01] * 28]
 
 def by_hand(
     path: Path, on_validation: list[float], on_test: list[float], n_levels: int = 50
-) -> Selected:
+) -> BestPairs:
     """One embedding dimension, whose value is the probe's."""
     arrays = {
         "V": np.array(on_validation, np.float32)[:, None],
@@ -341,13 +349,15 @@ def by_hand(
         table.with_columns(concept=pl.lit("c"), category=pl.lit("x"), level=pl.lit("instance")),
         HAND,
     )
-    return selected_probes(
+    return probe_pairs(
         probe, embeddings, annotations, ["V"], ["T"], min_instances=2, n_levels=n_levels
     )
 
 
 def test_of_equal_thresholds_the_one_with_the_higher_residue_f1(tmp_path: Path) -> None:
-    """Above 0.9: precision 1, half of the instances. Above 0.5: precision 1/2, all instances. Residue F1 4/6 against 6/10."""
+    """Above 0.9: precision 1, half of the instances. Above 0.5: precision 1/2, all instances.
+    Residue F1 4/6 against 6/10.
+    """
     pair = by_hand(tmp_path / "x", GOOD, GOOD).pairs.row(0, named=True)
     assert pair["threshold"] == np.nextafter(np.float32(0.9), np.float32(0))
     figures = {
@@ -430,7 +440,7 @@ def test_active_is_strictly_above_a_threshold() -> None:
 
 
 def test_a_concept_without_a_probe_counts_zero(
-    probes: Projection, embeddings: Embeddings, annotations: Annotations, selected: Selected
+    probes: Projection, embeddings: Embeddings, annotations: Annotations, selected: BestPairs
 ) -> None:
     assert selected.pairs["concept"].to_list() == ["noise", "only_test", "planted", "segments"]
     lacking = selected.pairs.filter(concept="only_test").row(0, named=True)
@@ -440,7 +450,7 @@ def test_a_concept_without_a_probe_counts_zero(
         lacking["f1_per_domain"],
         lacking["n_instances"],
     ) == (None, None, 0, len(TEST))
-    none = selected_probes(
+    none = probe_pairs(
         linear_probes(embeddings, annotations, TRAIN, ["amino_acid_K"]),
         embeddings,
         annotations,
@@ -449,9 +459,7 @@ def test_a_concept_without_a_probe_counts_zero(
     )
     assert none.mean_f1_per_domain == 0
     assert none.pairs["feature"].null_count() == none.pairs.height == 4
-    nothing = selected_probes(
-        probes, embeddings, annotations, VALIDATION, TEST, min_instances=10**6
-    )
+    nothing = probe_pairs(probes, embeddings, annotations, VALIDATION, TEST, min_instances=10**6)
     assert nothing.pairs.height == nothing.mean_f1_per_domain == 0
 
 
@@ -463,15 +471,16 @@ def test_what_does_not_fit_is_refused(
     tmp_path: Path,
 ) -> None:
     with pytest.raises(
-        ValueError, match="none of the 1 concepts is on the 20 proteins that probes are fitted on"
+        ValueError, match="none of the 1 concepts occurs on the 20 proteins to fit probes on"
     ):
         linear_probes(embeddings, annotations, TRAIN, ["only_test"])
     with pytest.raises(ValueError, match="embeds other proteins"):
         linear_probes(embeddings, annotations.of(PROTEINS.select(TRAIN)), TRAIN)
     with pytest.raises(
         ValueError,
-        match=r"\(linear_probe\) was fitted on a PLM .*, layer 1; the embeddings are of a PLM .*, layer 2",
+        match=r"\(linear_probe\) was fitted on a PLM .*, layer 1; "
+        r"the embeddings are of a PLM .*, layer 2",
     ):
-        selected_probes(
+        probe_pairs(
             probes, embedded(tmp_path / "x", values, layer=2), annotations, VALIDATION, TEST
         )

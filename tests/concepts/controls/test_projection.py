@@ -1,4 +1,6 @@
-"""Principal and independent components against numpy's SVD and known sources, and what a stored projection refuses."""
+"""Principal and independent components against numpy's SVD and known sources, and what a stored
+projection refuses.
+"""
 
 import logging
 from dataclasses import replace
@@ -52,7 +54,7 @@ def test_moments_are_the_mean_and_covariance_of_the_rows(
     x = embeddings[ROWS].astype(np.float64)
     assert_allclose(moments.mean, x.mean(axis=0), rtol=1e-12)
     assert_allclose(moments.covariance, np.cov(x.T, bias=True), rtol=1e-9)
-    with pytest.raises(ValueError, match="a covariance needs at least two residues; 1 given"):
+    with pytest.raises(ValueError, match="a covariance needs at least two residues; got 1"):
         Moments.of(embeddings, ROWS[:1])
 
 
@@ -312,7 +314,8 @@ def test_the_wrong_company_is_refused_with_both_names(
     other_plm = embedded(tmp_path / "x", embeddings[:], plm="another PLM")
     with pytest.raises(
         ValueError,
-        match=r"\(pca\) was fitted on a PLM \(sha256:1\), layer 1; the embeddings are of another PLM \(sha256:1\), layer 1",
+        match=r"\(pca\) was fitted on a PLM \(sha256:1\), layer 1; "
+        r"the embeddings are of another PLM \(sha256:1\), layer 1",
     ):
         found.on(other_plm, PROTEINS)
     with pytest.raises(
@@ -321,7 +324,7 @@ def test_the_wrong_company_is_refused_with_both_names(
         found.on(embedded(tmp_path / "y", embeddings[:], layer=2), PROTEINS)
     with pytest.raises(ValueError, match="embeds other proteins"):
         found.on(embeddings, PROTEINS.select(TRAIN))
-    with pytest.raises(ValueError, match=r"W is \[d_in, n_features\].*they are \(4, 3\)"):
+    with pytest.raises(ValueError, match=r"W must be \[d_in, n_features\].*got \(4, 3\)"):
         Projected(embeddings, np.zeros((4, 3)), np.zeros(3))
     with pytest.raises(
         ValueError,

@@ -16,7 +16,9 @@ CONCEPTS = {"Domain_Motif": "Domain", "Domain_any": "Domain", "Region_Other": "R
 
 @dataclass(frozen=True)
 class World:
-    """proteins P000...; the motif of every second one at `places` (position of its first residue); three in five are train, then validation, test."""
+    """proteins P000...; the motif of every second one at `places` (position of its first residue);
+    three in five are train, then validation, test.
+    """
 
     proteins: Proteins
     places: dict[str, int]
@@ -24,7 +26,9 @@ class World:
     splits: pl.DataFrame
 
     def annotations(self, without: tuple[str, ...] = (), shift: int = 0) -> Annotations:
-        """Motif and any of its category on each motif; a region, which no feature marks, on each protein."""
+        """Motif and any of its category on each motif; a region, which no feature marks, on each
+        protein.
+        """
         rows = []
         for i, (accession, place) in enumerate(self.places.items()):
             if accession in without:
@@ -54,8 +58,9 @@ class World:
 
 
 def world(n: int = 60, seed: int = 0, blind: float = 0.0) -> World:
-    """Feature 0 fires on motifs, 0.6 to 1; feature 1 on single residues of all proteins, 0 to 0.5; feature 2 never. blind: share of firing sites on
-    the motif's scale where there is no motif."""
+    """Feature 0 fires on motifs, 0.6 to 1; feature 1 on single residues of all proteins, 0 to 0.5;
+    feature 2 never. blind: share of firing sites on the motif's scale where there is no motif.
+    """
     rng = np.random.default_rng(seed)
     sequences, places, fires = {}, {}, {}
     for i in range(n):

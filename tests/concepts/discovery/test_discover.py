@@ -230,7 +230,7 @@ def test_a_concept_without_an_instance_on_train_has_no_confidence() -> None:
 
 def test_what_cannot_be_discovered_is_refused() -> None:
     annotations, train = WORLD.annotations(), WORLD.of("train")
-    with pytest.raises(ValueError, match=r"no pair of concept and feature is given.*lower min_f1"):
+    with pytest.raises(ValueError, match=r"no pairs of concept and feature.*lower min_f1"):
         candidates(WORLD.source, annotations, PAIRS.clear(), train)
     with pytest.raises(ValueError, match=r"\['threshold'\] not among"):
         candidates(WORLD.source, annotations, PAIRS.drop("threshold"), train)

@@ -29,7 +29,9 @@ def noting(function: Callable[..., Any], seen: list[Annotations]) -> Callable[..
 
 @pytest.fixture(autouse=True)
 def searched(monkeypatch: pytest.MonkeyPatch) -> list[Annotations]:
-    """The annotations that pairs, sites and homology are given. Every even protein of test gets a labelled relative, the later the nearer."""
+    """The annotations that pairs, sites and homology are given. Every even protein of test gets a
+    labelled relative, the later the nearer.
+    """
     seen: list[Annotations] = []
 
     def found(annotations: Annotations, concepts: list[str], among: list[str]) -> pl.DataFrame:
@@ -179,7 +181,8 @@ def test_confidence_is_calibrated_on_what_was_hidden() -> None:
     made = world(6000, 0, blind=0.4)
     found = hide_and_refind(made.source, made.annotations(), made.splits, **SMALL)
     strong = found.ranking.filter(pl.col("confidence") > 0.4)
-    # Feature 0 fires on 50 motifs for 20 other places: with a fifth hidden, 40 of 70 of its sites have the label, 10 of 30 without it are true.
+    # Feature 0 fires on 50 motifs for 20 other places: with a fifth hidden, 40 of 70 of its sites
+    # have the label, 10 of 30 without it are true.
     assert strong["confidence"].to_numpy().mean() == pytest.approx(40 / 70, abs=0.05)
     assert strong["at_place"].to_numpy().mean() == pytest.approx(10 / 30, abs=0.05)
     assert found.calibration.n.sum() == found.ranking["rank_sae"].count()
@@ -190,8 +193,9 @@ def test_what_cannot_be_evaluated_is_refused() -> None:
     annotations = WORLD.annotations()
     with pytest.raises(ValueError, match=r"above 0 and below 1, not 1\.5"):
         hide_and_refind(WORLD.source, annotations, WORLD.splits, share=1.5)
-    with pytest.raises(ValueError, match="by 'protein' or by 'cluster', not by 'family'"):
-        hide_and_refind(WORLD.source, annotations, WORLD.splits, by="family")  # pyright: ignore[reportArgumentType]
+    with pytest.raises(ValueError, match="hidden by 'protein' or 'cluster', not by 'family'"):
+        by: Any = "family"
+        hide_and_refind(WORLD.source, annotations, WORLD.splits, by=by)
     with pytest.raises(
         ValueError, match=r"no feature reaches an F1 of 1\.1 .*lower min_f1 or min_instances"
     ):

@@ -1,4 +1,6 @@
-"""Alignments of sites against written ones; which example is taken; what else is annotated at a place."""
+"""Alignments of sites against written ones; which example is taken; what else is annotated at a
+place.
+"""
 
 from pathlib import Path
 
@@ -48,7 +50,9 @@ def test_nothing_alike_is_an_empty_alignment() -> None:
 
 
 def family() -> tuple[FeatureActivations, Annotations]:
-    """P0 lacks the label; P1's site is far from its, P2's is the same but for one letter, P3's is the strongest and shares half."""
+    """P0 lacks the label; P1's site is far from its, P2's differs in one letter, P3's is
+    the strongest and shares half.
+    """
     sites = [SITE, "DEDKDEDKDEA", "GWCHWPGGHWK", "GWCHWAAAAAA"]
     proteins = Proteins.from_sequences(
         {f"P{i}": BEFORE + site + BEFORE for i, site in enumerate(sites)}

@@ -1,4 +1,6 @@
-"""Precision and average precision against lists with clusters written out as often as they are drawn."""
+"""Precision and average precision against lists with clusters written out as often as they are
+drawn.
+"""
 
 import numpy as np
 import pytest

@@ -1,4 +1,6 @@
-"""The nearest relative with a label, by MMseqs2 itself on a made family, and by hand on made hits."""
+"""The nearest relative with a label, by MMseqs2 itself on a made family, and by hand on made
+hits.
+"""
 
 import numpy as np
 import polars as pl

@@ -1,6 +1,8 @@
 """Examples of residues and proteins against slices of the whole array."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -34,8 +36,8 @@ VALUES[:, 3] = 0.5
 SOURCE = FeatureActivations.from_dense(VALUES, PROTEINS, "max")
 
 
-def array(values: object) -> np.ndarray:
-    return values if isinstance(values, np.ndarray) else values.toarray()  # type: ignore[attr-defined]
+def array(values: Any) -> np.ndarray:
+    return values if isinstance(values, np.ndarray) else values.toarray()
 
 
 @pytest.fixture
@@ -87,14 +89,14 @@ def test_another_seed_draws_others() -> None:
 
 
 @pytest.mark.parametrize(("pool", "by_hand"), [("maximum", np.max), ("mean", np.mean)])
-def test_proteins_are_pooled(pool: str, by_hand: object, neurons: DenseSource) -> None:
+def test_proteins_are_pooled(pool: Any, by_hand: Callable[..., Any], neurons: DenseSource) -> None:
     for source, values in ((SOURCE, VALUES), (neurons, VALUES - np.float32(0.5))):
-        places, found = pooled(source, ["P6", "P0", "P2", "P3"], pool)  # type: ignore[arg-type]
+        places, found = pooled(source, ["P6", "P0", "P2", "P3"], pool)
         assert places.tolist() == [0, 2, 3, 6]
-        wanted = [by_hand(values[PROTEINS.rows(PROTEINS.accessions[i])], axis=0) for i in places]  # type: ignore[operator]
+        wanted = [by_hand(values[PROTEINS.rows(PROTEINS.accessions[i])], axis=0) for i in places]
         assert_allclose(array(found), wanted, rtol=1e-6)
         assert array(found).dtype == np.float32
-    examples = Examples.proteins(SOURCE, SPLIT, pool)  # type: ignore[arg-type]
+    examples = Examples.proteins(SOURCE, SPLIT, pool)
     assert examples.kind == f"proteins by {pool}"
     assert examples.places["test"].tolist() == [0, 1, 7]
 
@@ -137,7 +139,7 @@ def test_a_label_that_all_or_none_carry_is_refused() -> None:
 def test_splits_that_do_not_fit_are_refused() -> None:
     with pytest.raises(
         ValueError,
-        match=r"splits need the columns accession, cluster and split, \['cluster'\] not among",
+        match=r"splits need the columns accession, cluster and split; \['cluster'\] not among",
     ):
         Examples.residues(SOURCE, SPLIT.drop("cluster"))
     with pytest.raises(ValueError, match="1 proteins of the splits, such as 'P2', are not among"):
@@ -149,5 +151,5 @@ def test_splits_that_do_not_fit_are_refused() -> None:
         Examples.residues(SOURCE, SPLIT.with_columns(cluster=pl.Series([0, 1, 0, 2, 3, 4, 5, 6])))
     with pytest.raises(ValueError, match="no protein in validation"):
         Examples.residues(SOURCE, SPLIT.filter(pl.col("split") != "validation"))
-    with pytest.raises(ValueError, match="pooled by maximum or mean, not 'sum'"):
+    with pytest.raises(ValueError, match="pool must be maximum or mean, not 'sum'"):
         pooled(SOURCE, ["P0"], "sum")  # type: ignore[arg-type]

@@ -28,8 +28,10 @@ N_FEATURES = 6
 
 
 def made(seed: int, n: int = 300, dense: bool = False) -> tuple[Examples, np.ndarray, np.ndarray]:
-    """Examples of sparse values, a label that features 1 and 4 tell in part, and the values as an array. Feature 3 is
-    active everywhere, feature 5 constant on train."""
+    """Examples of sparse values, a label that features 1 and 4 partly predict, and the array.
+
+    Feature 3 is active everywhere, feature 5 constant on train.
+    """
     rng = np.random.default_rng(seed)
     values = (rng.random((n, N_FEATURES)) * (rng.random((n, N_FEATURES)) < 0.3)).astype(np.float32)
     carried = 3 * values[:, 1] - 2 * values[:, 4] + 0.3 * rng.standard_normal(n) > 0.4
@@ -129,7 +131,7 @@ def test_a_sparse_probe_takes_the_strongest_features() -> None:
     assert sorted(five.features.tolist()) == [0, 1, 2, 3, 4]
     assert five.weights[0] > 0 > five.weights[1]
     assert five.test.f1 > k_sparse_probe(examples, carried, 1).test.f1 > 0.5
-    with pytest.raises(ValueError, match="k = 1 feature or more, not 0"):
+    with pytest.raises(ValueError, match="k = 1 or more, not 0"):
         k_sparse_probe(examples, carried, 0)
 
 

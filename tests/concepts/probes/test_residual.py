@@ -76,6 +76,7 @@ def test_links_that_do_not_fit_are_refused() -> None:
             residual_view(examples, embedding, "task", carried, linked)
     with pytest.raises(
         ValueError,
-        match="linked features are 0 to 10, not 3 to 11; take links and examples from one source",
+        match="linked features must be 0 to 10, not 3 to 11; "
+        "take links and examples from one source",
     ):
         residual_view(examples, embedding, "task", carried, [3, 11])

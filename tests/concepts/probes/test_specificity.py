@@ -65,8 +65,18 @@ def test_the_best_family_is_that_of_sets(
         for f in range(N_FEATURES)
     ]
     of = {name: units(proteins) for name, proteins in families.items()}
-    every = [(f, name, hypergeom.sf(len(strong[f] & of[name]) - 1, len(members), len(of[name]), len(strong[f])))
-             for f in range(N_FEATURES) for name in FAMILIES if strong[f] and of[name]]  # fmt: skip
+    every = [
+        (
+            f,
+            name,
+            hypergeom.sf(
+                len(strong[f] & of[name]) - 1, len(members), len(of[name]), len(strong[f])
+            ),
+        )
+        for f in range(N_FEATURES)
+        for name in FAMILIES
+        if strong[f] and of[name]
+    ]
     q = {
         (f, name): value
         for (f, name, _), value in zip(
@@ -108,7 +118,9 @@ def test_the_best_family_is_that_of_sets(
 def test_q_values_are_scipys_with_the_pairs_that_share_no_protein_at_one(
     strong: list[int], sizes: list[int]
 ) -> None:
-    """Feature f is strong on the last strong[f] of 40 proteins, and each family is so many of them, one family after another."""
+    """Feature f is strong on the last strong[f] of 40 proteins; families of these sizes follow one
+    another.
+    """
     proteins = Proteins.from_sequences({f"P{i}": "A" for i in range(40)})
     values = np.array([[float(i >= 40 - n) for n in strong] for i in range(40)], np.float32)
     ends = np.minimum(np.cumsum(sizes), 40)
@@ -144,7 +156,7 @@ def test_q_values_are_scipys_with_the_pairs_that_share_no_protein_at_one(
 
 
 def test_relatives_count_once() -> None:
-    """Six strong globins of one cluster are one: what is significant by proteins is not by clusters."""
+    """Six strong globins of one cluster count once: significant by proteins, not by clusters."""
     proteins = Proteins.from_sequences({f"P{i}": "AA" for i in range(30)})
     values = np.zeros((60, 1), np.float32)
     values[:12] = 1
@@ -175,13 +187,13 @@ def test_some_of_the_proteins() -> None:
 def test_what_does_not_fit_is_refused() -> None:
     source = FeatureActivations.from_dense(np.ones((PROTEINS.n_residues, 1)), PROTEINS, "max")
     families = table_of([(1, "a")])
-    with pytest.raises(ValueError, match=r"not of unit 'raw': activations\.relative_to"):
+    with pytest.raises(ValueError, match=r"has unit 'raw'; use activations\.relative_to"):
         family_specificity(
             FeatureActivations.from_dense(np.ones((PROTEINS.n_residues, 1)), PROTEINS),
             families,
             ["P1"],
         )
-    with pytest.raises(ValueError, match="none of the 1 rows of families is of these 1 proteins"):
+    with pytest.raises(ValueError, match="none of the 1 rows of families is on these 1 proteins"):
         family_specificity(source, families, ["P2"])
     with pytest.raises(ValueError, match="1 of 2 proteins have no cluster, such as 'P2'"):
         family_specificity(

@@ -1,4 +1,4 @@
-"""Selection against loops over all rows of the score table."""
+"""Best pairs against loops over all rows of the score table."""
 
 from typing import Any
 
@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from interplm_nb.concepts.best_pairs import PAIRS, BestPairs, published, strict
 from interplm_nb.concepts.scores import ConceptScores
-from interplm_nb.concepts.selection import PAIRS, Selected, published, strict
 
 THRESHOLDS = (0.0, 0.15, 0.5)
 NAMES = ("Active site", "Domain_any", "Helix", "Kinase", "amino_acid_W")
@@ -204,7 +204,7 @@ def test_summaries_of_sources_stack_into_one_table() -> None:
 
 def test_nothing_to_score_is_a_mean_of_zero() -> None:
     scores = exact([[1, 1, 1]])
-    nothing: Selected = strict(scores, scores, min_instances=5)
+    nothing: BestPairs = strict(scores, scores, min_instances=5)
     assert (
         nothing.pairs.height,
         nothing.mean_f1_per_domain,
