@@ -10,8 +10,8 @@ import scipy.sparse as sp
 from interplm_nb.activations import FeatureActivations
 from interplm_nb.activations_writer import ActivationsWriter
 from interplm_nb.annotations import Annotations
+from interplm_nb.concepts.best_pairs import strict
 from interplm_nb.concepts.count import count
-from interplm_nb.concepts.selection import strict
 from interplm_nb.pipeline.run import Run
 from interplm_nb.proteins import Proteins
 from interplm_nb.saving import write_json, write_parquet
