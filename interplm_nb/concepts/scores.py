@@ -107,7 +107,7 @@ class ConceptScores:
     ) -> pl.DataFrame:
         """One row per concept, feature and threshold with at least one true positive; sorted by concept, feature, threshold.
 
-        Columns as in InterPLM's `concept_f1_scores.csv` (concept, feature, threshold_pct, precision, recall, recall_per_domain, f1,
+        Columns as in InterPLM's `concept_f1_scores.csv` (concept, feature, threshold, there threshold_pct, precision, recall, recall_per_domain, f1,
         f1_per_domain, tp, fp, tp_per_domain, is_aa_level_concept), then category, level, n_instances, n_residues.
         """
         wanted = (
@@ -145,7 +145,7 @@ class ConceptScores:
         columns = {
             "concept": about["concept"],
             "feature": f.astype(np.uint32),
-            "threshold_pct": np.asarray(self.thresholds)[t],
+            "threshold": np.asarray(self.thresholds)[t],
         }
         columns |= m._asdict() | {
             "tp": tp,

@@ -86,9 +86,9 @@ def concepts(table: pl.DataFrame) -> Chart:
     figure, rows = _rows(table)
     for layer, axes in rows.items():
         part = table.filter(pl.col("layer") == layer)
-        neurons = part.filter(pl.col("kind") == "neurons")["f1_test"].to_list()
+        neurons = part.filter(pl.col("kind") == "neurons")["mean_f1_per_domain"].to_list()
         for axis, x in zip(axes, ("l0", "loss_recovered"), strict=True):
-            _points(axis, part, x, "f1_test", joined=x == "l0")
+            _points(axis, part, x, "mean_f1_per_domain", joined=x == "l0")
             for value in neurons:
                 axis.axhline(
                     value,
@@ -98,7 +98,7 @@ def concepts(table: pl.DataFrame) -> Chart:
                     zorder=0,
                 )
         n = part["concepts_test"].max() or 0
-        top = 1.15 * max([0.05, *part["f1_test"].drop_nulls()])
+        top = 1.15 * max([0.05, *part["mean_f1_per_domain"].drop_nulls()])
         axes[0].set(xlabel=_L0, ylabel="mean best F1 on test", ylim=(0, top))
         axes[1].set(
             xlabel=f"{_recovered(part)} (1: no harm)",
@@ -113,7 +113,7 @@ def concepts(table: pl.DataFrame) -> Chart:
     )
     _legend(figure, table, ("neurons", dash))
     words = "; ".join(
-        f"layer {r['layer']}: {r['label']} {r['f1_test']:.2f}"
+        f"layer {r['layer']}: {r['label']} {r['mean_f1_per_domain']:.2f}"
         for r in table.filter(pl.col("chosen")).iter_rows(named=True)
     )
     return Chart(

@@ -239,14 +239,14 @@ def compared(table: pl.DataFrame) -> Table:
         "fvu",
     ]
     measured = {c: name for c, name in _MEASURED.items() if table[c].null_count() < table.height}
-    columns += [*measured, "alive", "f1_tuning", "f1_test", "concepts_found", "seconds"]
+    columns += [*measured, "alive", "f1_tuning", "mean_f1_per_domain", "concepts_found", "seconds"]
     names = {
         "l0": "L0",
         "fvu": "FVU",
         **measured,
         "alive": "alive features",
         "f1_tuning": "F1 (tuning)",
-        "f1_test": "F1 (test)",
+        "mean_f1_per_domain": "F1 (test)",
         "concepts_found": "concepts with F1 > 0.5 on both",
     }
     chosen = pl.when("chosen").then(pl.lit("chosen")).otherwise(pl.lit("")).alias("by F1 (tuning)")

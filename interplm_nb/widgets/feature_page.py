@@ -67,13 +67,13 @@ class FeaturePages:
     def ranked(self) -> pl.DataFrame:
         """Each concept's features at the threshold that is best on validation, with the F1 of that pair on test; best first.
 
-        Of concepts with `MIN_INSTANCES`. Columns: concept, category, feature, threshold_pct, f1_validation, f1_test (both f1_per_domain; 0 without
+        Of concepts with `MIN_INSTANCES`. Columns: concept, category, feature, threshold, f1_validation, f1_test (both f1_per_domain; 0 without
         a true positive), n_instances (on test).
         """
-        pair = ["concept", "feature", "threshold_pct"]
+        pair = ["concept", "feature", "threshold"]
         chosen = (
             self._scores("validation")
-            .sort(["f1_per_domain", "f1", "threshold_pct"], descending=[True, True, False])
+            .sort(["f1_per_domain", "f1", "threshold"], descending=[True, True, False])
             .group_by("concept", "feature", maintain_order=True)
             .first()
             .rename({"f1_per_domain": "f1_validation"})
@@ -95,7 +95,7 @@ class FeaturePages:
             "concept",
             "category",
             "feature",
-            "threshold_pct",
+            "threshold",
             "f1_validation",
             "f1_test",
             "n_instances",

@@ -65,7 +65,7 @@ def test_help_explains_itself(capsys, command):
         (["explore", "nowhere"], "nowhere is not a run"),
         (["explore", "nowhere", "--app"], "nowhere is not a run"),
         (["data", "check", "nowhere.fasta"], "no file nowhere.fasta"),
-        (["data", "fetch", "--out", "x.tsv"], "give a query or --accessions FILE"),
+        (["data", "fetch", "--out", "x.tsv"], "give either a query or --accessions FILE"),
     ],
 )
 def test_an_error_is_one_sentence_and_exit_code_2(tmp_path, monkeypatch, capsys, words, text):

@@ -48,7 +48,7 @@ def test_an_export_says_how_many_pairs_it_holds(tiny_run, tmp_path):
     text = said(tiny_run.folder, "--export", tmp_path / "t.tsv", "--source", "neurons")
     table = read_exported(tmp_path / "t.tsv").table
     assert text == f"{tmp_path / 't.tsv'}: {table.height:,} pairs of feature and concept"
-    with pytest.raises(ValueError, match="one run, not of 2"):
+    with pytest.raises(PipelineError, match="one run; got 2"):
         said(tiny_run.folder, tiny_run.folder, "--export", tmp_path / "t.tsv")
 
 
@@ -89,9 +89,9 @@ def test_saes_are_scored_on_a_run(tiny_run, tmp_path):
         (["nowhere"], "nowhere is not a run"),
         (
             ["nowhere", "--layer", "4"],
-            "--layer says what an SAE is, and SAEs are counted on a run: give it with --run RUN",
+            "--layer describes an SAE, and SAEs are scored on a run; add --run RUN",
         ),
-        (["nowhere", "--input-scale", "1"], "--input-scale says what an SAE is"),
+        (["nowhere", "--input-scale", "1"], "--input-scale describes an SAE"),
         (["a.pt", "--run", "nowhere"], "nowhere is not a run"),
     ],
 )

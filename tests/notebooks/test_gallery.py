@@ -40,9 +40,7 @@ def test_its_figures_are_the_runs_scores(notebook: Any) -> None:
     for feature, concept, validation, test, _, threshold in found:
         pair = (pl.col("feature") == int(feature), pl.col("concept") == concept)
         assert f"{tables['validation'].filter(*pair)['f1_per_domain'].max():.2f}" == validation
-        at = tables["test"].filter(*pair, pl.col("threshold_pct") == float(threshold))[
-            "f1_per_domain"
-        ]
+        at = tables["test"].filter(*pair, pl.col("threshold") == float(threshold))["f1_per_domain"]
         assert f"{(at.item() if len(at) else None) or 0:.2f}" == test
 
 

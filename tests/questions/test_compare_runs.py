@@ -152,7 +152,7 @@ def test_a_concept_that_one_run_alone_scores_is_neither_gained_nor_lost(tiny_run
     assert table["difference"].is_null().to_list() == [True] * 3 + [False] * (len(concepts) - 3)
     row = compared.runs.row(1, named=True)
     assert (row["gained"], row["lost"], row["n_concepts"]) == (0, 0, len(concepts) - 3)
-    said = "0 gained, 0 lost. Neither gained nor lost are the concepts that one run alone scores: 1 of a, 2 of b."
+    said = "0 gained, 0 lost. Concepts that only one run scores count as neither gained nor lost: 1 of a, 2 of b."
     assert compared.words.endswith(said) and "concepts gained and lost:" not in str(compared)
 
 
@@ -186,13 +186,13 @@ def test_runs_of_different_models_are_refused_unless_told(tiny_run, tmp_path):
 def test_runs_on_other_proteins_annotations_or_splits_are_refused(tiny_run, tmp_path):
     with pytest.raises(
         PipelineError,
-        match=r"are on other proteins \(sha256:.*cannot be compared; run both on the same file",
+        match=r"are on different proteins \(sha256:.*cannot be compared; run both on the same file",
     ):
         compare_runs(tiny_run, Run.shipped())
     run = copied(tiny_run, tmp_path / "fewer")
     annotations = run.annotations()
     annotations.only(annotations.concepts[1:]).save(run.folder / "annotations.parquet")
-    with pytest.raises(PipelineError, match="are on other annotations"):
+    with pytest.raises(PipelineError, match="are on different annotations"):
         compare_runs(tiny_run, run)
     run = copied(tiny_run, tmp_path / "split")
     splits, about = read_parquet(run.folder / "splits.parquet", "Splits", 1)
@@ -201,7 +201,7 @@ def test_runs_on_other_proteins_annotations_or_splits_are_refused(tiny_run, tmp_
     )
     with pytest.raises(PipelineError, match="are split differently"):
         compare_runs(tiny_run, run)
-    with pytest.raises(PipelineError, match="takes two runs or more, not 1"):
+    with pytest.raises(PipelineError, match="needs two or more runs; got 1"):
         compare_runs(tiny_run)
     with pytest.raises(
         PipelineError, match="has no strict scores of 'umap'; its sources are sae, neurons"

@@ -209,7 +209,7 @@ def test_an_sae_that_does_not_know_its_weights_is_taken_by_name(run):
     sae.about = SAEAbout(sae.about.plm, "", sae.about.layer, "imported")
     assert rescore(run, {"nameless": sae}, device="cpu")["sae"][0] == "nameless"
     sae.about = None
-    with pytest.raises(PipelineError, match="it does not say of which PLM and layer it is"):
+    with pytest.raises(PipelineError, match="it does not say to which PLM and layer it belongs"):
         rescore(run, {"it": sae}, device="cpu")
 
 

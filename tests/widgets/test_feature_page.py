@@ -25,9 +25,7 @@ def test_the_feature_that_fires_on_helices_is_ranked_first_for_helices(pages: Fe
 def test_the_test_f1_is_read_at_the_threshold_chosen_on_validation(pages: FeaturePages) -> None:
     scores = pages.run.scores("sae", "test", "strict").table()
     row = pages.ranked.filter(pl.col("f1_test") > 0).sample(1, seed=0).row(0, named=True)
-    same = scores.filter(
-        concept=row["concept"], feature=row["feature"], threshold_pct=row["threshold_pct"]
-    )
+    same = scores.filter(concept=row["concept"], feature=row["feature"], threshold=row["threshold"])
     assert same["f1_per_domain"].item() == row["f1_test"]
 
 
