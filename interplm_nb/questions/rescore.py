@@ -50,7 +50,7 @@ class Settings(NamedTuple):
 
     @classmethod
     def of(cls, run: Run) -> "Settings":
-        """Those of the run's stage `concepts`, so that figures are comparable; else the defaults."""
+        """Those of the run's stage `concepts`, so that figures compare; else the defaults."""
         try:
             params = manifest.read(run, "concepts")["params"]
         except PipelineError:

@@ -61,6 +61,6 @@ def test_it_runs_as_it_is_and_where_no_label_can_be_probed(
     for name in PICTURES:
         assert values[name]._repr_mimebundle_()[0]["image/png"].startswith(b"\x89PNG")
     assert repr(values["probes"]).startswith("no label could be probed")
-    assert values["residual"] == "no label could be probed, so that none can be split"
+    assert values["residual"] == "no label could be probed, so none can be split"
     assert f"left out: {lone}: " in capsys.readouterr().out
     assert "AUPRC on test" in repr(values_of(notebook, small(run, residues=3000))["probes"])
