@@ -1,4 +1,4 @@
-"""`interplm-nb annotate`: what it writes and says, and what it refuses. Here, and not beside `test_cli`, for the tiny run that this folder shares."""
+"""`interplm-nb annotate`: what it writes and prints, and what it refuses."""
 
 import argparse
 import csv

@@ -58,7 +58,10 @@ def test_a_limit_that_no_concept_reaches_is_named(tiny_run, tmp_path):
         Run.open(tmp_path / "run"),
         tiny_parameters(tmp_path / "run")["concepts"].model_copy(update={"min_instances": 1234}),
     )
-    why = r"no concept of .*run has at least 1234 instances in validation and in test, so that '\w+' has no strict scores: .*concepts.min_instances=N"
+    why = (
+        r"no concept of .*run has at least 1234 instances in validation and in test, "
+        r"so '\w+' has no strict scores: .*concepts.min_instances=N"
+    )
     for words in (
         [],
         ["--source", "linear_probe"],

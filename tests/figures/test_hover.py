@@ -1,4 +1,4 @@
-"""Charts to hover: what plotly is given is what the table says, small, and in no need of a network."""
+"""Charts to hover: plotly shows what the table says, is small and needs no network."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Lesson `11_discover`: committed clean, and every cell runs on a finished run, also where nothing can be evaluated."""
+"""Lesson `11_discover` is clean and runs, also if nothing can be evaluated."""
 
 from typing import Any
 

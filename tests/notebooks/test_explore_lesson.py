@@ -1,4 +1,4 @@
-"""Lesson `00_explore`: committed clean, and every cell runs: on the shipped run, and on one that holds a control's activations."""
+"""Lesson `00_explore` is clean and runs, on the shipped run and with a control's activations."""
 
 import shutil
 from pathlib import Path

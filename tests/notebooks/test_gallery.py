@@ -1,4 +1,4 @@
-"""`09_gallery`, the one notebook that is committed with outputs: what it says is what the shipped run says."""
+"""`09_gallery`, the one notebook that is committed with outputs, agrees with the shipped run."""
 
 import base64
 import re
@@ -33,7 +33,8 @@ def test_its_figures_are_the_runs_scores(notebook: Any) -> None:
     run = Run.shipped()
     tables = {split: run.scores("sae", split, "strict").table() for split in ("validation", "test")}
     said = re.compile(
-        r"## Feature (\d+): (.+)\n\nF1 ([\d.]+) on validation, \*\*([\d.]+) on test\*\* \((\d+) instances, threshold ([\d.]+)\)"
+        r"## Feature (\d+): (.+)\n\nF1 ([\d.]+) on validation, "
+        r"\*\*([\d.]+) on test\*\* \((\d+) instances, threshold ([\d.]+)\)"
     )
     found = [match.groups() for cell in notebook.cells if (match := said.match(cell.source))]
     assert len(found) == 10

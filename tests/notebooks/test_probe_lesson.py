@@ -1,4 +1,4 @@
-"""Lesson `12_probe`: committed clean, and every cell runs on a finished run, also with labels of one's own and where none can be probed."""
+"""Lesson `12_probe` is clean and runs, also with own labels and if none can be probed."""
 
 from pathlib import Path
 from typing import Any

@@ -39,7 +39,7 @@ def proteins(run) -> Proteins:
 
 
 def plain_names(annotator: Annotator, proteins: Proteins, least: float) -> list[tuple]:
-    """Every name, residue by residue: accession, concept, feature, start, end, position, maximum, confidence, mean confidence."""
+    """Every name, found residue by residue; columns as `NAMED`, up to mean_confidence."""
     found, rows = annotator.activations(proteins), []
     for link in annotator.links.table.filter(pl.col("n_instances") > 0).iter_rows(named=True):
         for accession in proteins.accessions:
@@ -193,7 +193,8 @@ def test_concepts_asked_for_alone(annotator, proteins, run):
     )
     with pytest.raises(
         PipelineError,
-        match=f"no feature of this run is linked to the concept '{concept}x'; did you mean .*{concept}",
+        match=f"no feature of this run is linked to the concept '{concept}x'; "
+        f"did you mean .*{concept}",
     ):
         annotator(proteins, 0, [f"{concept}x"])
 
@@ -235,7 +236,8 @@ def test_what_cannot_be_annotated_is_left_out_and_said():
         read_sequences({"long": "A" * 1023}, 1022, strict=True)
     with pytest.raises(
         InputError,
-        match=r"(?s)no sequence can be annotated; each needs 1 to 1,022 residues.*digit in the sequence",
+        match=r"(?s)no sequence can be annotated; each needs 1 to 1,022 residues"
+        r".*digit in the sequence",
     ):
         read_sequences("AC1", 1022)
 

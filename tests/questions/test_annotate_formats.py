@@ -24,7 +24,7 @@ def found(tiny_run, tmp_path_factory) -> AnnotatedSequences:
     sequences = run.proteins().sequences
     asked = {EVIL: sequences[0], "plain": sequences[1], "long": "A" * 1023, "silent": "W"}
     found = Annotator(run, device="cpu")(asked, 0.05)
-    # half of the features keep their names, and one sequence has none, whatever the tiny run learned
+    # half of the features keep their names, and one sequence has none, in every tiny run
     concepts = found.concepts.filter(pl.col("feature") % 2 == 0, pl.col("accession") != "silent")
     named = (pl.col("feature") % 2 == 0) & (pl.col("accession") != "silent") & pl.col("named")
     return replace(

@@ -1,4 +1,4 @@
-"""Missing annotations of a run: what is asked of the concept engine, what is kept, and what is said of it."""
+"""Missing annotations of a run: the question, what the run stores, and the words."""
 
 import re
 import shutil
@@ -237,7 +237,8 @@ def test_texts_say_what_was_measured() -> None:
         (
             0.1,
             {"random_sae": 0.3, "shuffled_sae": 0.15},
-            r"\(random SAE\) finds hidden labels at least as well: .* training the SAE added nothing",
+            r"\(random SAE\) finds hidden labels at least as well: "
+            ".* training the SAE added nothing",
         ),
         (
             0.1,
@@ -247,7 +248,8 @@ def test_texts_say_what_was_measured() -> None:
         (
             0.4,
             {},
-            "no activations of random_sae or shuffled_sae: what an untrained dictionary finds is unknown",
+            "no activations of random_sae or shuffled_sae: "
+            "what an untrained dictionary finds is unknown",
         ),
     ],
 )

@@ -103,7 +103,8 @@ def test_the_probe_has_nothing_to_export(tiny_run, tmp_path, convention):
 def test_a_source_that_a_convention_leaves_out_is_not_offered(tiny_run):
     with pytest.raises(
         PipelineError,
-        match=r"has no published scores of 'pca'; its sources are sae, neurons, shuffled_sae, random_sae$",
+        match=r"has no published scores of 'pca'; its sources are sae, neurons, shuffled_sae, "
+        r"random_sae$",
     ):
         best_pairs(tiny_run, "pca", "published")
 
@@ -113,11 +114,13 @@ def test_a_source_that_a_convention_leaves_out_is_not_offered(tiny_run):
     [
         (
             0,
-            r"no concept of .* has more than 10 instances or 1,500 residues in validation, so 'sae' has no published .*: run on more proteins$",
+            r"no concept of .* has more than 10 instances or 1,500 residues in validation, "
+            r"so 'sae' has no published .*: run on more proteins$",
         ),
         (
             7,
-            "'sae' hits none of the 7 concepts of .* on test, and published drops a concept without a hit; use the strict convention",
+            "'sae' hits none of the 7 concepts of .* on test, and published drops a concept "
+            "without a hit; use the strict convention",
         ),
     ],
 )

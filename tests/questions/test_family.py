@@ -36,7 +36,7 @@ def annotator(tiny_run, tmp_path_factory) -> Annotator:
 
 @pytest.fixture(scope="module")
 def alignment(annotator) -> Alignment:
-    """Six stretches of the run's proteins; every other one has a gap of two columns in the middle, and column 43 nobody has."""
+    """Six stretches of the run's proteins, every other one with a gap; column 43 is empty."""
     sequences = {
         name: s[:LENGTH] for name, s in zip(NAMES, annotator.run.proteins().sequences, strict=False)
     }

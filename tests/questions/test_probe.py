@@ -1,4 +1,4 @@
-"""Probes of a run: the examples and labels that are handed to the concept engine, and what is said where a label cannot be probed."""
+"""Probes of a run: the examples and labels, and why a label cannot be probed."""
 
 import math
 from pathlib import Path

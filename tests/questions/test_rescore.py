@@ -1,4 +1,4 @@
-"""Any SAE through a run's engine: the run's own SAE gets the run's own figures, by whatever door it comes in."""
+"""Any SAE on a run: the run's own SAE gets the run's own figures, in whatever format it comes."""
 
 import shutil
 
