@@ -30,6 +30,8 @@ SYMBOLS = {
 """plotly's symbol for each matplotlib mark in use."""
 
 _GRID = {"gridcolor": "#E5E5E5", "zeroline": False, "showline": True, "linecolor": "#6F6F6F"}
+_TICKS = [float(f"{digit}e{power}") for power in range(-5, 6) for digit in (1, 2, 5)]
+_LOG = {"type": "log", "tickvals": _TICKS, "ticktext": [f"{tick:g}" for tick in _TICKS]}
 
 
 class Panel(NamedTuple):
@@ -58,6 +60,17 @@ def saes(table: pl.DataFrame, panels: Sequence[Panel], words: str) -> go.Figure:
         for column, panel in enumerate(panels, 1):
             part = table.filter(pl.col("layer") == layer, pl.col(panel.y).is_not_null())
             shown = part.filter(pl.col("kind") != "neurons", pl.col(panel.x).is_not_null())
+            if shown.is_empty():  # a text as a point, since axes without points are not drawn
+                figure.add_scatter(
+                    x=[1],
+                    y=[1],
+                    text=["absent for these models"],
+                    mode="text",
+                    hoverinfo="skip",
+                    showlegend=False,
+                    row=row,
+                    col=column,
+                )
             for recipe, style in STYLES.items():
                 own = shown.filter(pl.col("recipe") == recipe)
                 if own.is_empty():
@@ -100,14 +113,16 @@ def saes(table: pl.DataFrame, panels: Sequence[Panel], words: str) -> go.Figure:
                 marker={"symbol": "circle-open", "color": "#000000", "size": 17},
                 name="chosen on the tuning part",
                 legendgroup="chosen",
-                showlegend=(row, column) == (1, 1),
+                showlegend="chosen" not in named and not chosen.is_empty(),
                 hoverinfo="skip",
                 row=row,
                 col=column,
             )
-            kinds = ("log" if panel.log_x else "linear", "log" if panel.log_y else "linear")
-            figure.update_xaxes(title=panel.x_title, type=kinds[0], row=row, col=column)
-            figure.update_yaxes(title=panel.y_title, type=kinds[1], row=row, col=column)
+            if chosen.height:
+                named.add("chosen")
+            x, y = (_LOG if log else {} for log in (panel.log_x, panel.log_y))
+            figure.update_xaxes(title=panel.x_title, **x, row=row, col=column)
+            figure.update_yaxes(title=panel.y_title, **y, row=row, col=column)
     return _plain_layout(figure, words, 360 * n_rows + 90)
 
 

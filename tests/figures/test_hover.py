@@ -76,6 +76,14 @@ def test_two_layers_have_a_row_each_and_an_empty_table_is_drawn(compared) -> Non
     assert shown(compare.fidelity(pl.DataFrame(schema=COMPARISON)))
 
 
+def test_a_measure_that_no_model_has_is_said_to_be_absent(compared) -> None:
+    table = compared[1].comparison.with_columns(fidelity_measure=pl.lit(None, pl.String))
+    figure = shown(compare.fidelity(table))
+    absent = [t for t in figure["data"] if t.get("text") == ["absent for these models"]]
+    assert [t["xaxis"] for t in absent] == ["x"]
+    assert "chosen on the tuning part" in {t["name"] for t in figure["data"] if t["showlegend"]}
+
+
 def test_concepts_by_source_name_the_feature_behind_each_mark(best) -> None:
     figure = shown(stages.concepts_by_source(best))
     assert [t["name"] for t in figure["data"]] == ["linear probe", "random SAE", "SAE"]
