@@ -14,15 +14,12 @@ from interplm_nb.concepts.discovery.evaluation import Refound, hide_and_refind
 from interplm_nb.concepts.links import linked
 from interplm_nb.pipeline.errors import PipelineError
 from interplm_nb.pipeline.lock import locked
+from interplm_nb.pipeline.named_sources import NAMES
 from interplm_nb.pipeline.run import Run
 from interplm_nb.pipeline.text import text_table
 from interplm_nb.proteins import Proteins
-from interplm_nb.questions.lookup import of_concepts, sparse_of
+from interplm_nb.questions.lookup import CONTROLS, of_concepts, sparse_of
 from interplm_nb.readers import demo
-
-CONTROLS = ("random_sae", "shuffled_sae")
-"""What the SAE's candidates are compared with: an untrained dictionary, and an SAE trained on a
-PLM with shuffled weights."""
 
 SHARE = 0.2
 """Share of the labels that an evaluation hides."""
@@ -34,14 +31,7 @@ always linked. Stage 'concepts' links the SAE's features by the same rule."""
 ON_TEST = ("precision", "f1_per_domain", "n_instances")
 """Figures of a pair on test proteins, as in the run's links."""
 
-METHOD_NAMES = {
-    "sae": "SAE",
-    "mmseqs2": "MMseqs2",
-    "both": "both",
-    "random_sae": "random SAE",
-    "shuffled_sae": "shuffled PLM",
-    "random": "chance",
-}
+METHOD_NAMES = NAMES | {"mmseqs2": "MMseqs2", "both": "both", "random": "chance"}
 """Names of the methods of an evaluation, for people."""
 
 _NEEDLESS = {

@@ -11,6 +11,10 @@ from interplm_nb.pipeline.layout import SAES
 from interplm_nb.pipeline.run import Run
 from interplm_nb.proteins import Proteins
 
+CONTROLS = ("random_sae", "shuffled_sae")
+"""What the SAE is compared with: an untrained dictionary, and an SAE trained on a PLM with shuffled
+weights."""
+
 
 def of_concepts(pairs: pl.DataFrame, concepts: Sequence[str]) -> pl.DataFrame:
     """The rows of `pairs` with one of these concepts; all if `concepts` is empty.

@@ -22,11 +22,7 @@ from interplm_nb.pipeline.errors import PipelineError
 from interplm_nb.pipeline.named_sources import NAMES
 from interplm_nb.pipeline.run import Run
 from interplm_nb.proteins import Proteins
-from interplm_nb.questions.lookup import sparse_of
-
-CONTROLS = ("random_sae", "shuffled_sae")
-"""Sources whose sparse probes are compared with the SAE's: an untrained dictionary, and an SAE
-trained on a PLM with shuffled weights."""
+from interplm_nb.questions.lookup import CONTROLS, sparse_of
 
 MOST = 200_000
 """Maximum number of residues per split."""
