@@ -423,7 +423,15 @@ def _plm(run: Run, source: str, about: "SAEAbout", device: str) -> "PLM":
 
 
 def above_chance(links: pl.DataFrame, max_q: float = MAX_Q) -> pl.DataFrame:
-    """The pairs with instances on test, and a q value of at most `max_q` if they have one."""
+    """The pairs with instances on test, and a q value of at most `max_q` if they have one.
+
+    Examples
+    --------
+    >>> columns = {"feature": [1, 2, 3], "n_instances": [9, 0, 9], "q_value": [0.01, 0.01, 0.5]}
+    >>> links = pl.DataFrame(columns)
+    >>> above_chance(links)["feature"].to_list()
+    [1]
+    """
     controlled = links.filter(pl.col("n_instances") > 0)
     return (
         controlled.filter(pl.col("q_value").is_null() | (pl.col("q_value") <= max_q))

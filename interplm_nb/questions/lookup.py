@@ -20,6 +20,12 @@ def of_concepts(pairs: pl.DataFrame, concepts: Sequence[str]) -> pl.DataFrame:
     """The rows of `pairs` with one of these concepts; all if `concepts` is empty.
 
     PipelineError for a concept that no pair has.
+
+    Examples
+    --------
+    >>> pairs = pl.DataFrame({"concept": ["Helix", "Turn"], "feature": [1, 2]})
+    >>> of_concepts(pairs, ["Turn"])["feature"].to_list()
+    [2]
     """
     known = pairs["concept"].unique().to_list()
     for concept in concepts:
