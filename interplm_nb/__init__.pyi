@@ -12,7 +12,7 @@ from interplm_nb.plm import load as load_plm
 from interplm_nb.plm.store import embed_to as embed
 from interplm_nb.proteins import Proteins
 from interplm_nb.questions.annotate import Annotator, annotate
-from interplm_nb.questions.discover import missing as discover
+from interplm_nb.questions.discover import discover as discover
 from interplm_nb.questions.family import family as compare_family
 from interplm_nb.questions.probe import probes as probe
 from interplm_nb.sae.checkpoint import load as load_sae

@@ -10,7 +10,7 @@ from interplm_nb.pipeline.errors import PipelineError
 from interplm_nb.pipeline.layout import PROBE, SOURCES
 from interplm_nb.pipeline.run import Run
 from interplm_nb.questions.annotate import above_chance
-from interplm_nb.questions.discover import missing
+from interplm_nb.questions.discover import discover
 from interplm_nb.readers import demo
 from interplm_nb.readers.uniprot_tsv import read_uniprot_tsv
 from interplm_nb.saving import read_json
@@ -93,7 +93,7 @@ def test_its_candidates_were_judged_and_there_are_some(run: Run) -> None:
     assert {"sae", "mmseqs2", "random_sae", "shuffled_sae"} <= set(
         run.table("concepts", "refound_precision")["method"]
     )
-    assert missing(run).table.height > 0
+    assert discover(run).table.height > 0
 
 
 def test_it_has_a_licence_of_its_own_that_the_package_lists(run: Run) -> None:

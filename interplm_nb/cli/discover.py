@@ -1,4 +1,4 @@
-"""The command line's `discover`: proteins of a run that lack an annotation where a feature fires as on annotated ones."""
+"""`interplm-nb discover`: proteins of a run that may lack an annotation."""
 
 import argparse
 from collections.abc import Callable
@@ -7,34 +7,41 @@ from typing import Any
 
 _EXAMPLES = """\
 examples:
-  interplm-nb discover runs/p                                            the most believable candidates, and what their confidence means
-  interplm-nb discover runs/p --evaluate                                 hide a fifth of the labels, look for them again: how good are candidates?
-  interplm-nb discover runs/p --out missing.tsv                          all of them with their evidence, to work from
+  interplm-nb discover runs/p                        the best candidates and what confidence means
+  interplm-nb discover runs/p --evaluate             hide a fifth of the labels and search for them
+  interplm-nb discover runs/p --out candidates.tsv   all candidates with their evidence
   interplm-nb discover runs/p --concept "Signal peptide" --concept Helix --min-confidence 0.3
-  interplm-nb discover runs/p --source random_sae                        what a dictionary proposes that was never trained
+  interplm-nb discover runs/p --source random_sae    what an untrained dictionary proposes
 
-A candidate is a stretch of a protein without the label where a feature that speaks for the concept fires. Its row names the most alike annotated
-site with the alignment, what else is annotated there, and a structure where there is one. An evaluation is kept in the run and shown from then on.
+A candidate is a stretch of a protein without the label where a feature linked to the concept is
+active. Its row names the most similar annotated site with the alignment, other annotations there
+and a structure if one is known. An evaluation is stored in the run and shown from then on.
 """
 
 _SHOWN = 20
 """Candidates on the terminal."""
 
-_COLUMNS = {
-    "rank": "rank", "accession": "accession", "concept": "concept", "confidence": "confidence", "feature": "feature", "start": "from", "end": "to",
-    "n_annotated": "elsewhere", "alike": "most alike", "identity": "identity", "n_aligned": "over", "test_precision": "precision on test",
-    "structure": "structure",
-}  # fmt: skip
+_HEADINGS = {
+    "start": "from",
+    "end": "to",
+    "n_annotated": "elsewhere",
+    "alike": "most alike",
+    "n_aligned": "over",
+    "precision": "precision on test",
+}
+
+_COLUMNS = ("rank", "accession", "concept", "confidence", "feature", "start", "end")
+_COLUMNS += ("n_annotated", "alike", "identity", "n_aligned", "precision", "structure")
 
 
 def add_discover_command(
     commands: Any, add: Callable[..., argparse.ArgumentParser], say: Callable[[str], None]
 ) -> None:
-    """Add `discover` to the commands; `add` makes a parser, `say` writes a text."""
+    """Add `discover` to the commands; `add` makes a parser, `say` prints a text."""
     command = add(
         commands,
         "discover",
-        "find proteins that lack an annotation where its features fire",
+        "find proteins that may lack an annotation where its features are active",
         _EXAMPLES,
     )
     command.add_argument("run", type=Path, metavar="RUN", help="folder of a finished run")
@@ -49,14 +56,14 @@ def add_discover_command(
         action="append",
         default=[],
         metavar="NAME",
-        help="this concept alone; may be given often",
+        help="only this concept; can be repeated",
     )
     command.add_argument(
         "--min-confidence",
         type=float,
         default=0.5,
         metavar="P",
-        help="leave out what is less sure (default: %(default)s)",
+        help="minimum confidence of a candidate (default: %(default)s)",
     )
     command.add_argument(
         "--per-concept",
@@ -73,7 +80,7 @@ def add_discover_command(
     command.add_argument(
         "--evaluate",
         action="store_true",
-        help="measure how well hidden labels are found again, and keep that in the run",
+        help="measure how well hidden labels are recovered, and store the result in the run",
     )
     command.set_defaults(do=lambda options: say(_discover(options)))
 
@@ -82,10 +89,10 @@ def _discover(options: argparse.Namespace) -> str:
     from interplm_nb.concepts.discovery.discover import write_tsv
     from interplm_nb.pipeline.model_note import model_note
     from interplm_nb.pipeline.run import Run
-    from interplm_nb.questions.discover import confidence_meaning, missing
+    from interplm_nb.questions.discover import confidence_meaning, discover
 
     run = Run.open(options.run)
-    found = missing(
+    found = discover(
         run, options.concept, options.min_confidence, options.per_concept, options.source
     )
     control = _control(run, options)
@@ -109,7 +116,7 @@ def _discover(options: argparse.Namespace) -> str:
 
 
 def _control(run: Any, options: argparse.Namespace) -> str:
-    """How well such candidates were found again: measured now, or before, or the sentence that says how to."""
+    """How well hidden labels are recovered, or how to measure it."""
     from interplm_nb.questions.discover import (
         not_evaluated,
         refound,
@@ -136,16 +143,18 @@ def _first(table: Any) -> str:
     if table.is_empty():
         return ""
     of = (
-        f"the first {_SHOWN} of {table.height:,}; all, with their evidence, with --out missing.tsv"
+        f"the first {_SHOWN} of {table.height:,}; all, with their evidence, with --out FILE.tsv"
         if table.height > _SHOWN
-        else "all of them"
+        else "all candidates"
     )
-    explained = "elsewhere: instances of the concept at other places of the protein. most alike, identity, over: the annotated protein whose site"
-    explained += " aligns best, and the share of equal letters over so many columns"
     shown = (
         table.head(_SHOWN)
-        .select(*_COLUMNS)
-        .rename(_COLUMNS)
+        .select(_COLUMNS)
+        .rename(_HEADINGS)
         .with_columns(pl.col(pl.String).fill_null("–"))
     )
-    return f"{text_table(shown)}\n{of}. {explained}."
+    return (
+        f"{text_table(shown)}\n{of}. elsewhere: instances of the concept at other places of the "
+        "protein. most alike, identity, over: the annotated protein whose site aligns best, and "
+        "the share of identical residues over that many columns."
+    )

@@ -1,4 +1,4 @@
-"""The command line's `models list | get | convert | push`: PLMs known by name, SAEs from and to others' formats and the Hugging Face Hub."""
+"""`interplm-nb models list | get | convert | push`: PLMs known by name, and SAEs in all formats."""
 
 import argparse
 from collections.abc import Callable
@@ -7,41 +7,42 @@ from typing import Any
 
 _EXAMPLES = """\
 examples:
-  interplm-nb models                                                     PLMs and published SAEs that are known by name
-  interplm-nb models get Elana/InterPLM-esm2-8m --layer 4 --out sae      a published SAE, into a folder of this package's format
+  interplm-nb models                                    PLMs and published SAEs known by name
+  interplm-nb models get Elana/InterPLM-esm2-8m --layer 4 --out sae      download a published SAE
   interplm-nb models convert ae.pt --plm esm2_t6_8M_UR50D --layer 4 --out sae
   interplm-nb models convert sae --to saelens --out for_saelens
   interplm-nb models push sae someone/my-sae --private
 
-An SAE is never guessed: what its file does not say is asked for, and what you say must agree with what it says.
+Nothing about an SAE is guessed: what its file does not say, you are asked for, and what you say
+must agree with the file.
 """
 
 
 def add_models_command(
     commands: Any, add: Callable[..., argparse.ArgumentParser], say: Callable[[str], None]
 ) -> None:
-    """Add `models` and its parts to the commands; `add` makes a parser, `say` writes a text."""
+    """Add `models` and its parts to the commands; `add` makes a parser, `say` prints a text."""
     command = add(
         commands, "models", "list, download, convert and publish models and SAEs", _EXAMPLES
     )
     command.set_defaults(do=lambda options: say(_listed()))
     parts = command.add_subparsers(metavar="PART")
-    add(parts, "list", "list the PLMs and the published SAEs that are known by name").set_defaults(
+    add(parts, "list", "list the PLMs and published SAEs known by name").set_defaults(
         do=lambda options: say(_listed())
     )
     _add_get(
-        add(parts, "get", "download an SAE from the Hugging Face Hub at one commit, and save it"),
+        add(parts, "get", "download an SAE from the Hugging Face Hub at one commit and save it"),
         say,
     )
     _add_convert(
-        add(parts, "convert", "read an SAE of another project's format, or write one"), say
+        add(parts, "convert", "read an SAE in another project's format, or write one"), say
     )
-    push = add(parts, "push", "publish a saved SAE on the Hugging Face Hub, with a model card")
+    push = add(parts, "push", "publish a saved SAE on the Hugging Face Hub with a model card")
     push.add_argument(
         "folder", type=Path, metavar="DIR", help="folder of an SAE: sae.safetensors and config.json"
     )
     push.add_argument(
-        "repository", metavar="REPO", help="owner/name on the Hub; made where there is none"
+        "repository", metavar="REPO", help="owner/name on the Hub; created if it does not exist"
     )
     push.add_argument("--private", action="store_true", help="make the repository private")
     push.set_defaults(do=lambda options: say(_push(options)))
@@ -53,9 +54,9 @@ def _add_get(command: argparse.ArgumentParser, say: Callable[[str], None]) -> No
     )
     command.add_argument(
         "--revision",
-        help="a commit (best), branch or tag; the newest is resolved to its commit and said (default)",
+        help="commit (best), branch or tag (default: the newest commit, which is reported)",
     )
-    command.add_argument("--file", metavar="PATH", help="which weights of the repository")
+    command.add_argument("--file", metavar="PATH", help="weights file in the repository")
     _add_given(command)
     command.set_defaults(do=lambda options: say(_get(options)))
 
@@ -65,7 +66,7 @@ def _add_convert(command: argparse.ArgumentParser, say: Callable[[str], None]) -
         "path",
         type=Path,
         metavar="FILE_OR_FOLDER",
-        help="weights, or a folder with them; config.json or cfg.json beside them is read",
+        help="weights file or its folder; config.json or cfg.json beside it is read",
     )
     command.add_argument(
         "--to",
@@ -83,29 +84,28 @@ def _add_given(command: argparse.ArgumentParser) -> None:
         type=Path,
         required=True,
         metavar="DIR",
-        help="folder to write; it must not be there yet",
+        help="folder to write; must not exist yet",
     )
     said = command.add_argument_group("what the file does not say")
     said.add_argument("--plm", help="name of the PLM, such as esm2_t6_8M_UR50D")
     said.add_argument("--layer", type=int, help="0 (embedding) to the PLM's number of layers")
-    said.add_argument("--hook", help="residual (after the layer), or a name of its own")
-    said.add_argument(
-        "--architecture", help="where its tensors are those of several: topk or batchtopk"
-    )
+    said.add_argument("--hook", help="residual (after the layer), or another hook's name")
+    said.add_argument("--architecture", help="topk or batchtopk, if the tensors fit both")
     said.add_argument("--k", type=int, help="active features per residue")
     said.add_argument(
-        "--threshold", type=float, help="of BatchTopK, where it was never set in training"
+        "--threshold", type=float, help="threshold of BatchTopK, if training did not set it"
     )
     said.add_argument(
         "--input-scale",
         type=float,
-        help="what embeddings are multiplied by before they are encoded; 1 for nothing",
+        help="factor that multiplies embeddings before encoding; 1: none",
     )
     said.add_argument(
         "--format",
-        help="where the file fits several: interplm, interprot, reticular, saelens, dictionary-learning, esmc, sparsify",
+        help="if the file fits several: interplm, interprot, reticular, saelens, "
+        "dictionary-learning, esmc or sparsify",
     )
-    command.add_argument("--sha256", help="checksum that the weights' file must have")
+    command.add_argument("--sha256", help="checksum that the weights file must have")
 
 
 def _given(options: argparse.Namespace) -> Any:
@@ -162,5 +162,9 @@ def _listed() -> str:
         "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[3]])
         for row in rows
     )
-    table += "\n\nReticular's lie on github.com/johnyang101/reticular-sae (pretrained_models): download one, then interplm-nb models convert FILE."
-    return f"PLMs:\n\n{describe_models()}\n\nPublished SAEs (interplm-nb models get REPOSITORY --layer N --out DIR):\n\n{table}"
+    return (
+        f"PLMs:\n\n{describe_models()}\n\n"
+        f"Published SAEs (interplm-nb models get REPOSITORY --layer N --out DIR):\n\n{table}\n\n"
+        "Reticular's SAEs are on github.com/johnyang101/reticular-sae (pretrained_models): "
+        "download one, then interplm-nb models convert FILE."
+    )

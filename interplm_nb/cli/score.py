@@ -1,19 +1,22 @@
-"""The command line's `score`: a run's tables, several runs side by side, an export, and any SAE through a run's engine."""
+"""`interplm-nb score`: a run's scores, runs compared, an export, and other SAEs on a run."""
 
 import argparse
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from interplm_nb.pipeline.errors import PipelineError
+
 _EXAMPLES = """\
 examples:
-  interplm-nb score runs/demo                                            which features match which concepts, beside the controls
-  interplm-nb score runs/demo --export table.tsv                         all pairs, with a header that says how they were made
-  interplm-nb score runs/a runs/b                                        concepts gained and lost, and differences with intervals
-  interplm-nb score sae other/ae.pt --run runs/demo                      other SAEs of the same model, counted on the run's proteins
-  interplm-nb score Elana/InterPLM-esm2-8m --layer 4 --run runs/esm2     a published one
+  interplm-nb score runs/demo                        features and their concepts, with controls
+  interplm-nb score runs/demo --export table.tsv     all pairs, with a header of how they were made
+  interplm-nb score runs/a runs/b                    concepts gained and lost, with intervals
+  interplm-nb score sae other/ae.pt --run runs/demo  other SAEs of the same PLM on a run's proteins
+  interplm-nb score Elana/InterPLM-esm2-8m --layer 4 --run runs/esm2     a published SAE
 
-With --run, an SAE is a folder of this package, a file or folder of another project's, or a repository on huggingface.co. It must be of the run's PLM.
+With --run, an SAE is a folder of this package, another project's file or folder, or a repository
+on huggingface.co. It must belong to the run's PLM.
 """
 
 _GIVEN = {
@@ -31,48 +34,48 @@ _GIVEN = {
 def add_score_command(
     commands: Any, add: Callable[..., argparse.ArgumentParser], say: Callable[[str], None]
 ) -> None:
-    """Add `score` to the commands; `add` makes a parser, `say` writes a text."""
+    """Add `score` to the commands; `add` makes a parser, `say` prints a text."""
     command = add(
         commands,
         "score",
-        "show which features match which concepts, beside the controls; compare runs; score any SAE",
+        "show which features match which concepts, with controls; compare runs; score any SAE",
         _EXAMPLES,
     )
     command.add_argument(
         "paths",
         nargs="+",
         metavar="RUN_OR_SAE",
-        help="folder of a run, or of several to compare; with --run: SAEs",
+        help="folder of a run, or of several runs to compare; with --run: SAEs",
     )
     command.add_argument(
         "--source",
-        help="one source's concepts: sae, or a control such as neurons, shuffled_sae, random_sae (default: sae)",
+        help="sae, or a control such as neurons, shuffled_sae, random_sae (default: sae)",
     )
     command.add_argument(
         "--convention", default="strict", choices=("strict", "published"), help="default: strict"
     )
-    command.add_argument("--tsv", action="store_true", help="the table alone, as TSV")
+    command.add_argument("--tsv", action="store_true", help="print only the table, as TSV")
     command.add_argument(
         "--export",
         type=Path,
         metavar="FILE",
-        help="write all pairs of feature and concept to a TSV file, to publish",
+        help="write all pairs of feature and concept to a TSV file for publication",
     )
     command.add_argument(
-        "--across-models", action="store_true", help="compare runs of different models"
+        "--across-models", action="store_true", help="allow runs of different PLMs"
     )
     command.add_argument(
-        "--run", type=Path, metavar="RUN", help="count the SAEs on this run's proteins"
+        "--run", type=Path, metavar="RUN", help="score the SAEs on this run's proteins"
     )
     command.add_argument(
         "--device",
         default="auto",
         help="with --run: auto, cpu, cuda, cuda:1 or mps (default: auto)",
     )
-    command.add_argument("--revision", help="with --run: a commit, branch or tag of a repository")
-    command.add_argument("--file", metavar="PATH", help="with --run: which weights of a repository")
+    command.add_argument("--revision", help="with --run: commit, branch or tag of a repository")
+    command.add_argument("--file", metavar="PATH", help="with --run: weights file in a repository")
     said = command.add_argument_group(
-        "with --run, what the SAE's file does not say (interplm-nb models convert --help explains each)"
+        "with --run, what the SAE's file does not say (see interplm-nb models convert --help)"
     )
     for name, kind in _GIVEN.items():
         said.add_argument(f"--{name}", type=kind)
@@ -93,8 +96,9 @@ def _score(options: argparse.Namespace) -> str:
         if value is not None
     ]
     if said:
-        raise ValueError(
-            f"--{said[0].replace('_', '-')} says what an SAE is, and SAEs are counted on a run: give it with --run RUN"
+        raise PipelineError(
+            f"--{said[0].replace('_', '-')} describes an SAE, and SAEs are scored on a run; "
+            "add --run RUN"
         )
     if options.export is not None:
         return _exported(options, source)
@@ -119,8 +123,8 @@ def _exported(options: argparse.Namespace, source: str) -> str:
     from interplm_nb.questions.export import export_links
 
     if len(options.paths) > 1:
-        raise ValueError(
-            f"--export writes the table of one run, not of {len(options.paths)}; give them one by one"
+        raise PipelineError(
+            f"--export writes the table of one run; got {len(options.paths)}. Export one at a time"
         )
     n = export_links(Run.open(options.paths[0]), source, options.convention, options.export)
     return f"{options.export}: {n:,} pairs of feature and concept"

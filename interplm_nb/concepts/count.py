@@ -152,7 +152,7 @@ def count(
     >>> values = np.array([[0.0], [0.9], [0.2], [0.5]])
     >>> source = FeatureActivations.from_dense(values, proteins, unit="max")
     >>> scores = count(source, annotations, thresholds=(0.15, 0.6))
-    >>> scores.table().select("threshold_pct", "precision", "recall").rows()[1]
+    >>> scores.table().select("threshold", "precision", "recall").rows()[1]
     (0.6, 1.0, 0.5)
     """
     counting = Counting(source, annotations, accessions, thresholds, overlap, sums)

@@ -136,7 +136,7 @@ class ConceptScores:
     ) -> pl.DataFrame:
         """One row per concept, feature and threshold with a true positive, sorted by these.
 
-        Columns as in InterPLM's `concept_f1_scores.csv` (concept, feature, threshold_pct,
+        Columns as in InterPLM's `concept_f1_scores.csv` (concept, feature, threshold,
         precision, recall, recall_per_domain, f1, f1_per_domain, tp, fp, tp_per_domain,
         is_aa_level_concept), then category, level, n_instances, n_residues.
         """
@@ -175,7 +175,7 @@ class ConceptScores:
         columns = {
             "concept": about["concept"],
             "feature": f.astype(np.uint32),
-            "threshold_pct": np.asarray(self.thresholds)[t],
+            "threshold": np.asarray(self.thresholds)[t],
         }
         columns |= m._asdict() | {
             "tp": tp,

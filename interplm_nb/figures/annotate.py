@@ -1,4 +1,4 @@
-"""Picture of one annotated sequence: its named features and its strongest others, residue by residue."""
+"""Picture of one annotated sequence: named features and the strongest others, by residue."""
 
 import numpy as np
 import polars as pl
@@ -8,11 +8,11 @@ from interplm_nb.figures.chart import Chart
 from interplm_nb.questions.annotate import AnnotatedSequences
 
 _LETTERS = 100
-"""Residues up to which the sequence is written out."""
+"""Maximum length of a sequence that is written out."""
 
 
 def along(found: AnnotatedSequences, accession: str, n: int = 8) -> Chart:
-    """Activations along one sequence: of the n surest pairs of concept and feature, then of the n strongest features that are not named.
+    """Activations along one sequence: the n most confident pairs and n strongest other features.
 
     KeyError for a sequence that was not annotated.
     """
@@ -61,7 +61,7 @@ def along(found: AnnotatedSequences, accession: str, n: int = 8) -> Chart:
     )
     named = (
         "; ".join(labels[: len(pairs)])
-        or f"none of confidence {found.about['min_confidence']:g} or more"
+        or f"none with confidence >= {found.about['min_confidence']:g}"
     )
     return Chart(
         figure,

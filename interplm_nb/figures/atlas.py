@@ -1,4 +1,4 @@
-"""Picture of the map of all features, for lesson 04."""
+"""Picture of the map of all features."""
 
 import polars as pl
 from matplotlib.colors import LogNorm
@@ -7,15 +7,16 @@ from interplm_nb.figures.chart import Chart, panels
 
 
 def atlas(table: pl.DataFrame) -> Chart:
-    """Every feature of the map at its place, coloured by the share of residues on which it is active; the rarest are drawn last.
+    """Every feature at its place, coloured by the share of residues on which it is active.
 
-    table: of `Run.atlas`; may be empty. A feature that is silent on the run's own residues has the colour of the rarest.
+    The rarest are drawn last. table: of `Run.atlas`; may be empty. A feature that is silent on the
+    run's own residues has the colour of the rarest.
     """
     figure, (axis,) = panels(width=7.0, height=5.4)
     ordered = table.sort("density", "feature", descending=[True, False])
     active = ordered["density"].filter(ordered["density"] > 0)
     rarest, commonest = (active[-1], active[0]) if len(active) else (1e-6, 1.0)
-    # One value alone would leave a logarithmic scale without length.
+    # A single value would leave a logarithmic scale without length.
     shades = LogNorm(rarest, max(commonest, 10 * rarest))
     points = axis.scatter(
         ordered["x"],
@@ -39,8 +40,9 @@ def atlas(table: pl.DataFrame) -> Chart:
         "share of residues on which the feature is active"
     )
     clusters = table.filter(pl.col("cluster") >= 0)["cluster"].n_unique()
-    words = f"Scatter plot of {table.height:,} living features by the directions of their decoder vectors (UMAP), in {clusters:,} clusters"
     return Chart(
         figure,
-        f"{words}, coloured by the share of residues on which each is active, from {rarest:.1e} to {commonest:.1e}.",
+        f"Scatter plot of {table.height:,} living features by the directions of their decoder "
+        f"vectors (UMAP), in {clusters:,} clusters, coloured by the share of residues on which "
+        f"each is active, from {rarest:.1e} to {commonest:.1e}.",
     )

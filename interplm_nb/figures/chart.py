@@ -1,22 +1,39 @@
-"""A picture of a lesson: matplotlib, drawn once, saved in the notebook as PNG, so that it shows
-everywhere, also where nothing runs."""
+"""A picture of a lesson: PNG everywhere, plotly where scripts run, words where neither shows."""
 
 import io
-from typing import Any
+import json
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
 _DPI = 110
+_PLOTLY = "application/vnd.plotly.v1+json"
 
 
 class Chart:
-    """A figure with a description in words; shown as PNG, and as the words where pictures are not shown."""
+    """A figure with a description in words.
 
-    def __init__(self, figure: Figure, description: str) -> None:
+    Jupyter shows it as PNG, saved in the notebook; with `hover`, JupyterLab shows that plotly
+    figure instead.
+
+    Examples
+    --------
+    >>> figure, (axis,) = panels()
+    >>> axis.set(xlabel="step", ylabel="loss (nats)")  # doctest: +ELLIPSIS
+    [...]
+    >>> Chart(figure, "The loss falls with the steps.")
+    The loss falls with the steps.
+    """
+
+    def __init__(self, figure: Figure, description: str, hover: "go.Figure | None" = None) -> None:
         self.figure = figure
         self.description = description
+        self.hover = hover
 
     def __repr__(self) -> str:
         return self.description
@@ -25,18 +42,20 @@ class Chart:
         self, include: Any = None, exclude: Any = None
     ) -> tuple[dict[str, Any], dict[str, Any]]:
         buffer = io.BytesIO()
-        # Twice the pixels for sharp screens; no date and no version inside, so that equal charts are equal bytes.
+        # Twice the pixels for sharp screens; no date or version, so that equal charts have equal
+        # bytes.
         self.figure.savefig(buffer, format="png", dpi=2 * _DPI, metadata={"Software": None})
         width, height = (round(inches * _DPI) for inches in self.figure.get_size_inches())
-        return {"image/png": buffer.getvalue(), "text/plain": self.description}, {
-            "image/png": {"width": width, "height": height}
-        }
+        shown = {"image/png": buffer.getvalue(), "text/plain": self.description}
+        if self.hover is not None:
+            shown[_PLOTLY] = json.loads(self.hover.to_json() or "{}")
+        return shown, {"image/png": {"width": width, "height": height}}
 
 
 def panels(
     n: int = 1, width: float = 8.0, height: float = 3.2, **options: Any
 ) -> tuple[Figure, list[Axes]]:
-    """A figure with n panels in a row, without the frame's upper and right edge."""
+    """A figure with n panels in a row, without top and right edges."""
     figure = Figure(figsize=(width, height), layout="constrained")
     axes = list(np.atleast_1d(figure.subplots(1, n, **options)))
     for axis in axes:

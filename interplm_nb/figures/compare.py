@@ -1,5 +1,4 @@
-"""Pictures of stage `compare`: fidelity against sparsity, concepts against both, and which features
-come again from another seed."""
+"""Pictures of stage `compare`: fidelity against sparsity, concepts against both, and stability."""
 
 from typing import Any
 
@@ -9,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from interplm_nb.figures import hover
 from interplm_nb.figures.chart import Chart
 from interplm_nb.figures.styles import STYLES, Style, logarithmic
 from interplm_nb.sae.evaluation.measures import COLUMNS, Measure
@@ -40,8 +40,16 @@ _BAND: dict[str, Any] = {
 
 
 def front(table: pl.DataFrame, y: str, higher: bool, x: str = "l0") -> pl.DataFrame:
-    """The SAEs that no other beats: none has a lower (or equal) x with a better y. Controls are
-    left out; sorted by x."""
+    """The SAEs that no other beats: none has a lower (or equal) x with a better y.
+
+    Controls are left out; sorted by x.
+
+    Examples
+    --------
+    >>> table = pl.DataFrame({"kind": "sae", "l0": [8.0, 16.0, 32.0], "fvu": [0.5, 0.6, 0.2]})
+    >>> front(table, "fvu", higher=False)["l0"].to_list()
+    [8.0, 32.0]
+    """
     saes = table.filter(pl.col("kind") == "sae", pl.col(y).is_not_null()).sort(
         x, y, descending=[False, higher]
     )
@@ -50,8 +58,10 @@ def front(table: pl.DataFrame, y: str, higher: bool, x: str = "l0") -> pl.DataFr
 
 
 def fidelity(table: pl.DataFrame) -> Chart:
-    """What an SAE keeps, against how many features it takes: loss recovered by the headline measure
-    of each layer, and FVU, over L0, a row per layer; the front that none beats."""
+    """Loss recovered (the headline measure of each layer) and FVU over L0, a row per layer.
+
+    A band follows the SAEs that no other beats.
+    """
     table = _with_headline(table)
     figure, rows = _rows(table)
     for layer, axes in rows.items():
@@ -72,23 +82,34 @@ def fidelity(table: pl.DataFrame) -> Chart:
         f"{r['label']} {r['loss_recovered']:.3f} at L0 {r['l0']:.0f}"
         for r in best.iter_rows(named=True)
     )
+    interactive = hover.saes(
+        table,
+        [
+            hover.Panel("l0", "loss_recovered", _L0, f"{_recovered(table)} (1: no harm)", True),
+            hover.Panel("l0", "fvu", _L0, "variance not explained (FVU, share)", True, True),
+        ],
+        "Fidelity against the number of active features",
+    )
     return Chart(
         figure,
         f"Two scatter plots per layer, {_recovered(table)} and variance not explained against L0. "
         f"SAEs that no other beats: {words or _ABSENT}.",
+        interactive,
     )
 
 
 def concepts(table: pl.DataFrame) -> Chart:
-    """Mean best F1 on test, features chosen on the tuning part, against L0 and against loss
-    recovered by the headline measure; a row per layer."""
+    """Mean best F1 on test against L0 and against loss recovered, a row per layer.
+
+    Features are chosen on the tuning part.
+    """
     table = _with_headline(table)
     figure, rows = _rows(table)
     for layer, axes in rows.items():
         part = table.filter(pl.col("layer") == layer)
-        neurons = part.filter(pl.col("kind") == "neurons")["f1_test"].to_list()
+        neurons = part.filter(pl.col("kind") == "neurons")["mean_f1_per_domain"].to_list()
         for axis, x in zip(axes, ("l0", "loss_recovered"), strict=True):
-            _points(axis, part, x, "f1_test", joined=x == "l0")
+            _points(axis, part, x, "mean_f1_per_domain", joined=x == "l0")
             for value in neurons:
                 axis.axhline(
                     value,
@@ -98,7 +119,7 @@ def concepts(table: pl.DataFrame) -> Chart:
                     zorder=0,
                 )
         n = part["concepts_test"].max() or 0
-        top = 1.15 * max([0.05, *part["f1_test"].drop_nulls()])
+        top = 1.15 * max([0.05, *part["mean_f1_per_domain"].drop_nulls()])
         axes[0].set(xlabel=_L0, ylabel="mean best F1 on test", ylim=(0, top))
         axes[1].set(
             xlabel=f"{_recovered(part)} (1: no harm)",
@@ -113,19 +134,31 @@ def concepts(table: pl.DataFrame) -> Chart:
     )
     _legend(figure, table, ("neurons", dash))
     words = "; ".join(
-        f"layer {r['layer']}: {r['label']} {r['f1_test']:.2f}"
+        f"layer {r['layer']}: {r['label']} {r['mean_f1_per_domain']:.2f}"
         for r in table.filter(pl.col("chosen")).iter_rows(named=True)
+    )
+    f1, recovered = "mean best F1 on test", f"{_recovered(table)} (1: no harm)"
+    interactive = hover.saes(
+        table,
+        [
+            hover.Panel("l0", "mean_f1_per_domain", _L0, f1, True),
+            hover.Panel("loss_recovered", "mean_f1_per_domain", recovered, f1),
+        ],
+        "Concepts found against sparsity and fidelity",
     )
     return Chart(
         figure,
         "Two scatter plots per layer, mean best F1 on test against L0 and against "
         f"{_recovered(table)}. Chosen on the tuning part: {words}.",
+        interactive,
     )
 
 
 def stability(table: pl.DataFrame) -> Chart:
-    """Share of features that come again from another seed, and the mean cosine with the nearest,
-    beside both nulls; a line per setting."""
+    """Share of features that recur from another seed, and mean cosine with the nearest feature.
+
+    Both nulls stand beside; a line per setting.
+    """
     names = ["layer", "recipe", "sparsity", "lr"]
     figures = [name for name in table.columns if name.startswith(("recur", "mean_cosine"))]
     groups = (
@@ -176,15 +209,14 @@ def stability(table: pl.DataFrame) -> Chart:
         for r in rows
     )
     what = (
-        "Dots: share of features that recur from another seed, and mean cosine with the nearest, "
-        "beside two nulls"
+        "Dots: share of features that recur from another seed, and mean cosine with the nearest "
+        "feature, beside two nulls"
     )
     return Chart(figure, f"{what}. {words or 'There is no pair of seeds'}.")
 
 
 def _with_headline(table: pl.DataFrame) -> pl.DataFrame:
-    """The table with `loss_recovered`: by the headline measure of each row, null where there is
-    none."""
+    """The table with `loss_recovered`: the headline measure of each row, null without one."""
     by_measure = [
         pl.when(pl.col("fidelity_measure") == measure).then(pl.col(f"loss_recovered_{end}"))
         for measure, end in COLUMNS.items()
@@ -193,7 +225,7 @@ def _with_headline(table: pl.DataFrame) -> pl.DataFrame:
 
 
 def _recovered(table: pl.DataFrame) -> str:
-    """What `loss_recovered` is called: the headline measures of a table's rows."""
+    """Names of the headline measures of a table's rows."""
     measures = table["fidelity_measure"].drop_nulls().unique(maintain_order=True)
     return " or ".join(_RECOVERED[measure] for measure in measures) or "loss recovered"
 
@@ -214,8 +246,7 @@ def _rows(table: pl.DataFrame) -> tuple[Figure, dict[int, list[Axes]]]:
 
 
 def _points(axis: Axes, part: pl.DataFrame, x: str, y: str, joined: bool) -> None:
-    """A mark per SAE; where `joined`, a thin line through the means over seeds of one recipe and
-    learning rate."""
+    """A mark per SAE; if `joined`, a thin line through the means over seeds of each setting."""
     shown = part.filter(pl.col(x).is_not_null(), pl.col(y).is_not_null())
     for (recipe, _), group in shown.group_by(["recipe", "lr"], maintain_order=True):
         style = STYLES[str(recipe)]
@@ -235,7 +266,7 @@ def _points(axis: Axes, part: pl.DataFrame, x: str, y: str, joined: bool) -> Non
 
 
 def _band(axis: Axes, ends: pl.DataFrame, y: str) -> None:
-    """The front as steps: from each of its SAEs to the next nothing better is known."""
+    """The front as steps: between two of its SAEs nothing better is known."""
     if ends.height:
         right = axis.get_xlim()[1]
         axis.plot([*ends["l0"], right], [*ends[y], ends[y][-1]], drawstyle="steps-post", **_BAND)
@@ -249,8 +280,11 @@ def _legend(figure: Figure, table: pl.DataFrame, extra: tuple[str, Line2D]) -> N
     figure.legend(
         [*marks, extra[1], Line2D([], [], **{**_CHOSEN, "markersize": 11})],
         [*names, extra[0], "chosen on the tuning part"],
-        loc="outside lower center", ncols=5, frameon=False, fontsize=9,
-    )  # fmt: skip
+        loc="outside lower center",
+        ncols=5,
+        frameon=False,
+        fontsize=9,
+    )
 
 
 def _mark(style: Style) -> Line2D:
@@ -270,7 +304,7 @@ def _clean(axis: Axes) -> None:
 
 
 def _setting(row: dict[str, Any], with_layer: bool, with_lr: bool) -> str:
-    """ "TopK, k 16", with the layer and the learning rate where there are several."""
+    """Such as "TopK, k 16", with layer and learning rate if there are several."""
     name = {"k": "k ", "t": "target L0 ", "l": "L1 "}[row["sparsity"][0]] + row["sparsity"][1:]
     parts = [STYLES[row["recipe"]].name, name, *([f"lr {row['lr']:g}"] if with_lr else [])]
     return ", ".join([f"layer {row['layer']}", *parts] if with_layer else parts)

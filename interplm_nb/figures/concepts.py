@@ -1,4 +1,4 @@
-"""Pictures of the concept engine over layers, categories and sources: InterPLM's figures 2 and 3 and Supplementary Figures 3c and 5a."""
+"""Concepts over layers, categories and sources: InterPLM's figures 2, 3, S3c and S5a."""
 
 import math
 from typing import Any
@@ -16,13 +16,14 @@ from interplm_nb.pipeline.named_sources import COLOURS, MARKERS, NAMES
 _OTHERS = "PDX*hp<>"
 _GREY = "#6F6F6F"
 _LONGEST = 48
-"""Letters of a name that a tick shows."""
+"""Maximum length of a name at a tick."""
 
 
 def heat_map(table: pl.DataFrame, n: int = 40) -> Chart:
-    """Best test F1 of the n best concepts at each layer (or source, or run), grouped by category; grey: not scored there.
+    """Best test F1 of the n best concepts at each layer (or source, or run), by category.
 
-    table: `concepts.by_category.by_layer`, its labels in the order of the columns. A cell's number is its F1, so that no colour need be read.
+    table: `concepts.by_category.by_layer`, labels in the order of the columns. Each cell shows its
+    F1 as a number too; grey cells are not scored.
     """
     best = (
         table.group_by("concept", "category")
@@ -74,7 +75,7 @@ def heat_map(table: pl.DataFrame, n: int = 40) -> Chart:
     ]
     axis.set_yticks(range(len(names)), names, fontsize=8, parse_math=False)
     axis.set_title(
-        f"best F1 on test, {shown.height} of {best.height} concepts (those with the highest)",
+        f"best F1 on test, the top {shown.height} of {best.height} concepts",
         fontsize=10,
     )
     figure.colorbar(
@@ -84,14 +85,16 @@ def heat_map(table: pl.DataFrame, n: int = 40) -> Chart:
     words = "; ".join(f"{label} {mean:.2f}" for label, mean in means.iter_rows())
     return Chart(
         figure,
-        f"Heat map: best F1 on test of {shown.height} concepts at each of {len(labels)} layers. Means over all concepts: {words}.",
+        f"Heat map: best F1 on test of {shown.height} concepts at each of {len(labels)} layers. "
+        f"Means over all concepts: {words}.",
     )
 
 
 def found(table: pl.DataFrame, limit: float = 0.5) -> Chart:
-    """Figure 2: how many features have a concept, and how many concepts are found, per layer and source; an axis that holds 0 and thousands.
+    """InterPLM's figure 2: features with a concept, and concepts found, per layer and source.
 
-    table: layer (int or text), source, features_found, concepts_found, as `BestPairs.summary` counts them; `limit` is the F1 that they are above.
+    table: layer (int or text), source, features_found, concepts_found, as `BestPairs.summary` counts
+    them above an F1 of `limit`. The axis shows 0 and thousands.
     """
     figure, axes = panels(2, height=3.6)
     layers = table["layer"].unique(maintain_order=True).to_list()
@@ -102,7 +105,7 @@ def found(table: pl.DataFrame, limit: float = 0.5) -> Chart:
     ):
         for i, source in enumerate(sources):
             part = table.filter(pl.col("source") == source)
-            # Side by side, so that marks of equal height do not hide one another.
+            # Side by side, so that marks of equal height do not hide each other.
             x = [
                 layers.index(layer) + (i - (len(sources) - 1) / 2) * 0.75 / len(sources)
                 for layer in part["layer"]
@@ -139,14 +142,16 @@ def found(table: pl.DataFrame, limit: float = 0.5) -> Chart:
     )
     return Chart(
         figure,
-        f"Two panels over {len(layers)} layers. At the layer with most features: {words or 'nothing'}.",
+        f"Two panels over {len(layers)} layers. At the layer with most features: "
+        f"{words or 'nothing'}.",
     )
 
 
 def categories(table: pl.DataFrame) -> Chart:
-    """Features that have a concept of each category, a bar within a bar per limit of F1: the darker, the stricter.
+    """Features with a concept of each category, nested bars by limit of F1: darker is stricter.
 
-    table: `concepts.by_category.by_category` of one source. The axis is logarithmic, a category without a feature at any limit has no bar.
+    table: `concepts.by_category.by_category` of one source. The axis is logarithmic; a category
+    without a feature at any limit has no bar.
     """
     limits = table["limit"].unique().sort().to_list()
     widest = table.filter(pl.col("limit") == (limits[0] if limits else 0)).sort(
@@ -206,14 +211,16 @@ def categories(table: pl.DataFrame) -> Chart:
     )
     return Chart(
         figure,
-        f"Bars: features with a concept of each of {max(len(order) - 1, 0)} categories, by limit of F1. {words or 'There is none'}.",
+        f"Bars: features with a concept of each of {max(len(order) - 1, 0)} categories, by limit "
+        f"of F1. {words or 'There is none'}.",
     )
 
 
 def coverage(tables: dict[str, pl.DataFrame]) -> Chart:
-    """Supplementary Figure 3c: what share of the concept instances that they hit features cover; one panel per source, three in a row.
+    """InterPLM's figure S3c: the share of the instances they hit that features cover, by source.
 
-    tables: source -> `domain_coverage`, a row per pair; give each feature's best pair (`best_of_feature`) to count features.
+    tables: source -> `domain_coverage`, a row per pair; give each feature's best pair
+    (`best_of_feature`) to count features. Three panels in a row.
     """
     columns = max(min(len(tables), 3), 1)
     n_rows = max(-(-len(tables) // columns), 1)
@@ -227,12 +234,13 @@ def coverage(tables: dict[str, pl.DataFrame]) -> Chart:
         axis.remove()
     return Chart(
         figure,
-        f"Histograms of how much of an instance is active. {'; '.join(words) or 'There is no pair'}.",
+        "Histograms of how much of an instance is active. "
+        f"{'; '.join(words) or 'There is no pair'}.",
     )
 
 
 def _covered(axis: Axes, source: str, table: pl.DataFrame) -> str:
-    """One panel; returns what it shows, in words."""
+    """Draw one panel; return its description."""
     hit = table.filter(pl.col("n_hit") > 0)
     mean = hit["mean"].to_numpy()
     what = "features" if hit["feature"].is_unique().all() else "pairs"
@@ -246,17 +254,23 @@ def _covered(axis: Axes, source: str, table: pl.DataFrame) -> str:
     for limit in (POINT, FULL):
         axis.axvline(limit, color="#000000", linestyle=(0, (4, 2)), linewidth=1)
     point, full = (float(of.mean()) if len(mean) else 0.0 for of in (mean < POINT, mean > FULL))
-    title = f"{NAMES.get(source, source)}: {hit.height:,} {what}\n{point:.0%} cover < {POINT:.0%}, {full:.0%} > {FULL:.0%}"
+    title = (
+        f"{NAMES.get(source, source)}: {hit.height:,} {what}\n"
+        f"{point:.0%} cover < {POINT:.0%}, {full:.0%} > {FULL:.0%}"
+    )
     axis.set_title(title, fontsize=9, parse_math=False)
     axis.set_xlabel("residues of an instance (mean share)", fontsize=9)
     axis.set(ylabel=what, xlim=(0, 1))
     axis.spines[["top", "right"]].set_visible(False)
     axis.xaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
-    return f"{source}: {point:.0%} of {hit.height} {what} cover under {POINT:.0%} of an instance, {full:.0%} over {FULL:.0%}"
+    return (
+        f"{source}: {point:.0%} of {hit.height} {what} cover under {POINT:.0%} of an instance, "
+        f"{full:.0%} over {FULL:.0%}"
+    )
 
 
 def unlabelled(table: pl.DataFrame) -> Chart:
-    """Supplementary Figure 5a: share of the alive features that no concept explains, against the F1 that is asked for.
+    """InterPLM's figure S5a: share of alive features without a concept, by minimum F1.
 
     table: `concepts.by_category.unlabelled` of each source, with a column source.
     """
@@ -268,12 +282,13 @@ def unlabelled(table: pl.DataFrame) -> Chart:
         style["label"] = f"{style['label']} ({part['alive'][0]:,} alive)"
         axis.plot(part["limit"], 100 * part["unlabelled"], markersize=6, **style)
         words.append(
-            f"{source} {part['unlabelled'][-1]:.0%} of {part['alive'][-1]:,} at F1 > {part['limit'][-1]:g}"
+            f"{source} {part['unlabelled'][-1]:.0%} of {part['alive'][-1]:,} "
+            f"at F1 > {part['limit'][-1]:g}"
         )
     limits = table["limit"].unique().sort().to_list()
     axis.set_xticks(limits, [f"> {limit:g}" for limit in limits])
     axis.set(
-        xlabel="F1 asked for, on validation and on test",
+        xlabel="minimum F1, on validation and on test",
         ylabel="alive features\nwithout a concept (%)",
         ylim=(-2, 102),
     )
@@ -283,12 +298,13 @@ def unlabelled(table: pl.DataFrame) -> Chart:
     )
     return Chart(
         figure,
-        f"Lines: share of alive features without a concept. {'; '.join(words) or 'There is no source'}.",
+        "Lines: share of alive features without a concept. "
+        f"{'; '.join(words) or 'There is no source'}.",
     )
 
 
 def _grid(table: pl.DataFrame, labels: list[str], concepts: list[str]) -> np.ndarray:
-    """float64 [n_concepts, n_labels] (one of each where there is none), NaN where a label does not score a concept."""
+    """float64 [n_concepts, n_labels], at least 1 x 1; NaN where a concept is not scored."""
     values = np.full((max(len(concepts), 1), max(len(labels), 1)), np.nan)
     row, column = ({name: i for i, name in enumerate(names)} for names in (concepts, labels))
     for label, concept, f1 in table.select("label", "concept", "f1_per_domain").iter_rows():
@@ -313,14 +329,14 @@ def _style(source: str) -> dict[str, Any]:
 
 
 def _in_order(sources: list[str]) -> list[str]:
-    """In the order of tables, others after them."""
+    """Sources in the order of tables, others last."""
     return [source for source in NAMES if source in sources] + [
         source for source in sources if source not in NAMES
     ]
 
 
 def _shades(n: int) -> list[str]:
-    """Blues from light to dark, of one hue: order, not kind."""
+    """n blues from light to dark: one hue, as the bars are ordered."""
     from matplotlib import colormaps
     from matplotlib.colors import to_hex
 

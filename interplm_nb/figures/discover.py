@@ -1,4 +1,4 @@
-"""Pictures of missing annotations: how well hidden labels are found again, and how true the confidences are."""
+"""Pictures of missing annotations: how well hidden labels are recovered, and calibration."""
 
 import math
 
@@ -11,17 +11,20 @@ from interplm_nb.pipeline.named_sources import COLOURS
 from interplm_nb.questions.discover import METHOD_NAMES, SHARE
 
 _STYLES = {
-    "sae": (COLOURS["sae"], "o"), "mmseqs2": ("#D55E00", "s"), "both": ("#000000", "D"), "random_sae": (COLOURS["random_sae"], "v"),
+    "sae": (COLOURS["sae"], "o"),
+    "mmseqs2": ("#D55E00", "s"),
+    "both": ("#000000", "D"),
+    "random_sae": (COLOURS["random_sae"], "v"),
     "shuffled_sae": (COLOURS["shuffled_sae"], "^"),
-}  # fmt: skip
+}
 _GREY = "#6F6F6F"
 _FEW = 10
-"""Below so many cases a bin is drawn hollow."""
+"""A bin with fewer cases is drawn hollow."""
 _Z = 1.96
 
 
 def precision_at_k(found: Refound) -> Chart:
-    """Share of hidden labels among the first k of each method, with 95 % intervals, and what chance gives."""
+    """Share of hidden labels among the first k of each method, with 95 % intervals, and chance."""
     figure, (axis,) = panels(height=3.8)
     methods = [m for m in _STYLES if m in set(found.precision["method"])]
     chance = found.precision.filter(pl.col("method") == "random")["precision"][0]
@@ -53,7 +56,8 @@ def precision_at_k(found: Refound) -> Chart:
     axis.set_xticks(range(len(KS)), [f"first {k}" for k in KS])
     axis.set(ylabel="share that had been hidden", ylim=(0, 1.02), xlim=(-0.5, len(KS) - 0.5))
     axis.set_title(
-        f"{found.n_hidden:,} hidden labels among {found.n_cases:,} pairs of a test protein and a concept (bars: 95 %)",
+        f"{found.n_hidden:,} hidden labels among {found.n_cases:,} pairs of a test protein and a "
+        "concept (bars: 95 %)",
         fontsize=10,
         loc="left",
     )
@@ -67,12 +71,16 @@ def precision_at_k(found: Refound) -> Chart:
     )
     return Chart(
         figure,
-        f"Precision at k of each method, {found.n_hidden:,} hidden labels among {found.n_cases:,}. Among the first {KS[-2]}: {words}.",
+        f"Precision at k of each method, {found.n_hidden:,} hidden labels among "
+        f"{found.n_cases:,}. Among the first {KS[-2]}: {words}.",
     )
 
 
 def calibration(found: Refound) -> Chart:
-    """The chance that follows from a confidence against the share found at the site, by bin, with 95 % intervals (Wilson) and numbers of cases."""
+    """Share found at the site by the probability that follows from the confidence, in bins.
+
+    With 95 % intervals (Wilson) and numbers of cases.
+    """
     figure, (axis,) = panels(width=5.6, height=4.2)
     axis.plot([0, 1], [0, 1], color=_GREY, linestyle=(0, (4, 2)), linewidth=1.2)
     bins = found.calibration
@@ -100,7 +108,7 @@ def calibration(found: Refound) -> Chart:
             bbox=box,
         )
     axis.set(
-        xlabel=f"chance that follows from the confidence ({SHARE:.0%} hidden)",
+        xlabel=f"probability from the confidence ({SHARE:.0%} hidden)",
         ylabel="share found at the site",
         xlim=(-0.02, 1.02),
         ylim=(-0.02, 1.1),
@@ -111,17 +119,21 @@ def calibration(found: Refound) -> Chart:
         loc="left",
     )
     words = "; ".join(
-        f"{x:.2f} said, {y:.2f} found (n = {n:,})"
+        f"{x:.2f} predicted, {y:.2f} found (n = {n:,})"
         for x, y, n in zip(bins.confidence, bins.observed, bins.n, strict=True)
     )
     return Chart(
         figure,
-        f"Calibration of the confidences on hidden labels, expected calibration error {bins.error:.3f}: {words}.",
+        "Calibration of the confidences on hidden labels, expected calibration error "
+        f"{bins.error:.3f}: {words}.",
     )
 
 
 def _wilson(share: float, n: int) -> tuple[float, float]:
-    """95 % interval of a share of n cases (Wilson 1927); cases of one protein count as independent, so that it is rather too narrow."""
+    """95 % interval of a share of n cases (Wilson 1927).
+
+    Cases of one protein count as independent, so it is somewhat too narrow.
+    """
     centre = (share + _Z**2 / (2 * n)) / (1 + _Z**2 / n)
     half = _Z / (1 + _Z**2 / n) * math.sqrt(share * (1 - share) / n + _Z**2 / (4 * n**2))
     return max(centre - half, 0.0), min(centre + half, 1.0)

@@ -1,4 +1,4 @@
-"""Picture of a family: what its members share, column by column of their alignment, or beside the background where they are not aligned."""
+"""Picture of a family: what its members share, by alignment column or beside the background."""
 
 import numpy as np
 import polars as pl
@@ -10,14 +10,15 @@ from interplm_nb.questions.family import Family
 
 _BLUE, _GREY = "#0072B2", "#6F6F6F"
 _LETTERS = 130
-"""Columns up to which the consensus is written out."""
+"""Maximum number of columns for which the consensus is written out."""
 
 
 def picture(family: Family, n: int = 12) -> Chart:
-    """The first n features (of an alignment those whose columns were kept).
+    """The first n features; for an alignment, at most those whose columns were kept.
 
-    Aligned: the mean activation in each column in which half of the members or more have a residue, below the share of members that have one, with
-    the consensus. Not aligned: the share of members, and of the background, in which each feature fires.
+    Aligned: the mean activation in each column in which at least half of the members have a
+    residue, below the share of members that have one, with the consensus. Not aligned: the share of
+    members, and of the background, in which each feature is active.
     """
     table = family.features.head(
         min(n, family.columns["feature"].n_unique()) if family.alignment else n
@@ -29,7 +30,8 @@ def picture(family: Family, n: int = 12) -> Chart:
     )
     return Chart(
         chart,
-        f"{family.caption}. Share of members in which a feature fires (and of the background): {words}.",
+        f"{family.caption}. Share of members in which a feature is active (and of the "
+        f"background): {words}.",
     )
 
 
@@ -128,7 +130,7 @@ def _bars(family: Family, table: pl.DataFrame) -> Figure:
 
 
 def _label(row: dict) -> str:
-    """Feature, its concept with the test F1 beside it."""
+    """The feature's concept with its F1 on test, and the feature."""
     if row["concept"] is None:
         return f"f/{row['feature']}"
     concept = row["concept"] if len(row["concept"]) <= 34 else f"{row['concept'][:33]}…"

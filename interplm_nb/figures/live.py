@@ -10,18 +10,28 @@ from interplm_nb.figures.styles import line_styles, logarithmic
 
 _PANELS = (
     ("fvu", 1.0, "variance not explained (share)"),
-    ("dead", 100.0, "features silent of late (%)"),
+    ("dead", 100.0, "features silent lately (%)"),
     ("l0", 1.0, "active features per residue (L0)"),
 )
 _DRAWING_SHARE = 20
-"""A picture that takes a second to draw is drawn again after so many seconds at the earliest: training goes first."""
+"""Minimum ratio of the time between two pictures to the time to draw one: training goes first."""
 
 
 class LiveLearning:
-    """Give it as `log=` to a training: one picture below the cell, drawn anew as metrics come, of FVU, silent features and L0 against the step.
+    """Pass it as `log=` to a training: a picture below the cell, redrawn as metrics come.
 
-    At most every `every_seconds`, and when all SAEs so far have reached `steps`. The last picture stays in the saved notebook. It begins with the
-    first line of metrics of this call, so after a kill it shows what came since. Outside a notebook's kernel it keeps the lines and shows nothing.
+    It shows FVU, silent features and L0 against the step, and is redrawn at most every
+    `every_seconds`, and when all SAEs so far have reached `steps`. The last picture stays in the
+    saved notebook. It begins with the first metrics of this call, so after a kill it shows only
+    what came since. Outside a notebook it collects metrics and shows nothing.
+
+    Examples
+    --------
+    >>> live = LiveLearning(steps=2)
+    >>> for step, fvu in ((1, 0.9), (2, 0.5)):
+    ...     live({"sae": "sae", "step": step, "fvu": fvu, "dead": 0.0, "l0": 16.0})
+    >>> live.lines["sae"][2]["fvu"]
+    0.5
     """
 
     def __init__(self, steps: int, every_seconds: float = 2.0) -> None:
@@ -39,7 +49,7 @@ class LiveLearning:
             self._show()
 
     def chart(self) -> Chart:
-        """The picture as it is now."""
+        """The current picture."""
         figure, axes = panels(3, width=10.0)
         styles = line_styles(self.lines)
         for axis, (name, factor, label) in zip(axes, _PANELS, strict=True):
@@ -58,9 +68,12 @@ class LiveLearning:
         axes[1].set_ylim(-2, 102)
         _legend(figure, axes[0])
         step = max((max(lines) for lines in self.lines.values()), default=0)
-        what = f"Three panels of lines, one per SAE ({', '.join(self.lines)}), to step {step:,} of {self.steps:,}"
-        words = f"{what}: variance not explained, silent features, active features per residue."
-        return Chart(figure, words)
+        return Chart(
+            figure,
+            f"Three panels of lines, one per SAE ({', '.join(self.lines)}), to step {step:,} of "
+            f"{self.steps:,}: variance not explained, silent features, active features per "
+            "residue.",
+        )
 
     def _show(self) -> None:
         from IPython.display import display, update_display
@@ -78,7 +91,7 @@ class LiveLearning:
 
 
 def in_kernel() -> bool:
-    """Does this run in a notebook's kernel?"""
+    """Whether this runs in a notebook's kernel."""
     if "IPython" not in sys.modules:
         return False
     from IPython import get_ipython  # type: ignore[attr-defined]
@@ -87,7 +100,7 @@ def in_kernel() -> bool:
 
 
 def _legend(figure: Any, axis: Any) -> None:
-    """One entry per style's label, below the panels."""
+    """One entry per label, below the panels."""
     found = dict(zip(*axis.get_legend_handles_labels()[::-1], strict=True))
     if found:
         figure.legend(

@@ -1,26 +1,22 @@
-"""How the SAE of the demo run that ships was judged, in plain words."""
+"""How the SAE of the shipped demo run compares with its controls, in plain words."""
 
 import polars as pl
 
 from interplm_nb.pipeline.errors import PipelineError
 from interplm_nb.pipeline.layout import PROBE
+from interplm_nb.pipeline.named_sources import NAMES
 from interplm_nb.pipeline.run import Run
 
-NAMES = {
-    "sae": "SAE",
-    "neurons": "neurons",
-    "pca": "PCA",
-    "ica": "ICA",
+_NAMES = NAMES | {
     "shuffled_sae": "SAE on the shuffled model",
-    "random_sae": "random SAE",
     "linear_probe": "linear probe, which is trained with the labels",
 }
 
 
 def model_verdict() -> str:
-    """Markdown: mean best F1 of SAE and controls on the embedded proteins, with intervals, and whether the SAE lies above its controls.
+    """Markdown: mean best F1 of SAE and controls on the embedded proteins, and who is ahead.
 
-    Empty where no run ships, as while that run is being made.
+    Empty if no run ships, as while that run is being made.
     """
     try:
         run = Run.shipped()
@@ -28,7 +24,7 @@ def model_verdict() -> str:
         return ""
     scores = run.table("concepts", "comparison").filter(pl.col("convention") == "strict")
     figures = ", ".join(
-        f"{NAMES.get(source, source)} **{mean:.3f}** ({low:.3f} to {high:.3f})"
+        f"{_NAMES.get(source, source)} **{mean:.3f}** ({low:.3f} to {high:.3f})"
         for source, mean, low, high in scores.select(
             "source", "mean_f1_per_domain", "low", "high"
         ).iter_rows()
@@ -38,25 +34,28 @@ def model_verdict() -> str:
         f"Mean best F1 over {scores['n_concepts'][0]} concepts on test proteins, "
         f"with 95 % intervals: {figures}.",
         _sentence(run.table("concepts", "differences").filter(pl.col("control") != PROBE)),
-        "ICA is where FastICA stood when it was stopped, and moves between runs: read no difference "
-        "from it as one.",
+        "FastICA was stopped before it converged and varies between runs, so no difference from "
+        "ICA counts.",
         "Another model (`embed.plm`) is measured by the same notebooks.",
     )
     return " ".join(sentences)
 
 
 def _sentence(differences: pl.DataFrame) -> str:
-    """Which controls the SAE beats: those whose difference has an interval above 0."""
+    """Which controls the SAE beats: the interval of the difference is above 0."""
     above = differences.filter(pl.col("low") > 0)["control"].to_list()
     rest = [control for control in differences["control"].to_list() if control not in above]
     if not rest:
         return "The SAE's features match annotations better than every control."
-    words = f"The SAE's features match annotations **no better than {_joined(rest)}**, so they show no biology that these controls lack."
-    return f"The SAE is above {_joined(above)}; but: {words}" if above else words
+    words = (
+        f"The SAE's features match annotations **no better than {_joined(rest)}**, "
+        "so they show no biology that these controls lack."
+    )
+    return f"The SAE is above {_joined(above)}, but: {words}" if above else words
 
 
 def _joined(controls: list[str]) -> str:
     names = [
-        f"the {NAMES.get(c, c)}" if c != "neurons" else "the model's neurons" for c in controls
+        f"the {_NAMES.get(c, c)}" if c != "neurons" else "the model's neurons" for c in controls
     ]
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

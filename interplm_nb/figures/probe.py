@@ -1,4 +1,4 @@
-"""Pictures of probes: labels by a few features, the residual view, activation patterns and family specificity, beside their controls."""
+"""Pictures of probes, the residual view, activation patterns and family specificity."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,7 +12,7 @@ from interplm_nb.figures.chart import Chart, panels
 from interplm_nb.pipeline.named_sources import COLOURS, MARKERS, NAMES
 
 PATTERN_ORDER = ("point", "motif", "domain", "whole protein", "periodic", "mixed", "too few")
-"""Classes of `activation_patterns`, in the order of the bars: shapes from small to large, then the rest."""
+"""Classes of `activation_patterns` in the order of the bars: shapes by size, then the rest."""
 
 _GREY = "#6F6F6F"
 _SPARSE = {"k = 1": 5, "k = 5": 7, "k = 20": 9}
@@ -28,7 +28,10 @@ _LONGEST = 44
 
 
 def probes(table: pl.DataFrame) -> Chart:
-    """AUPRC on test of each label's probes (`probing.probes`): sparse ones, larger marks for more features, their controls, the embedding, chance."""
+    """AUPRC on test of each label's probes: sparse ones, their controls, the embedding, chance.
+
+    table: `questions.probe.probes`. Larger marks use more features.
+    """
     tasks = table["task"].unique(maintain_order=True).to_list()[::-1]
     if not tasks:
         return nothing(
@@ -91,7 +94,7 @@ def probes(table: pl.DataFrame) -> Chart:
     axis.grid(axis="x", alpha=0.25)
     handles, labels = axis.get_legend_handles_labels()
     named = dict(zip(labels, handles, strict=True))
-    # Columns of the legend are filled downward: a source each, the embedding and chance below the first two.
+    # Columns of the legend fill downward: a source each, embedding and chance below the first two.
     owners = list(dict.fromkeys(label.rpartition(", ")[0] for label in labels if ", " in label))
     columns = [[label for label in named if label.startswith(f"{owner}, ")] for owner in owners]
     for column, label in zip(
@@ -119,12 +122,13 @@ def probes(table: pl.DataFrame) -> Chart:
     )
     return Chart(
         figure,
-        f"AUPRC on test of sparse probes, controls and the dense embedding, for {len(tasks)} labels. {words}.",
+        "AUPRC on test of sparse probes, controls and the dense embedding, for "
+        f"{len(tasks)} labels. {words}.",
     )
 
 
 def residual(table: pl.DataFrame) -> Chart:
-    """AUPRC on test of one label from parts of the features (`probing.residual`), above chance."""
+    """AUPRC on test of one label from parts of the features (`questions.probe.residual`)."""
     parts = table.filter(pl.col("probe").is_in(list(_PARTS)))
     figure, (axis,) = panels(height=0.36 * parts.height + 1.2)
     names, values = parts["probe"].to_list(), parts["auprc"].to_numpy()
@@ -160,7 +164,7 @@ def residual(table: pl.DataFrame) -> Chart:
 
 
 def patterns(tables: Mapping[str, pl.DataFrame]) -> Chart:
-    """How many features of each source have which pattern; source -> `probing.patterns`."""
+    """Number of features with each pattern; tables: source -> `questions.probe.patterns`."""
     figure, (axis,) = panels(height=3.8)
     width = 0.8 / max(len(tables), 1)
     words, most = [], 1
@@ -218,7 +222,11 @@ def patterns(tables: Mapping[str, pl.DataFrame]) -> Chart:
 
 
 def specificity(tables: Mapping[str, pl.DataFrame], q: float = 0.05) -> Chart:
-    """Features with a family at this false discovery rate: of their strong proteins the share that is of it, and the share of it that they reach."""
+    """Features with a family at false discovery rate `q`, by specificity and reach.
+
+    y: share of the feature's strong clusters that belong to the family. x: share of the family's
+    clusters reached. tables: source -> `questions.probe.specificity`.
+    """
     figure, axes = panels(max(len(tables), 1), height=3.4, sharex=True, sharey=True)
     words = []
     for axis, (source, table) in zip(axes, tables.items(), strict=True):
@@ -246,14 +254,15 @@ def specificity(tables: Mapping[str, pl.DataFrame], q: float = 0.05) -> Chart:
             f"{NAMES.get(source, source)}\n{there.height} of {fired:,} features", fontsize=10
         )
         words.append(
-            f"{source}: {there.height} of {fired:,} features that fire strongly have a family, {specific} with a share above one half"
+            f"{source}: {there.height} of {fired:,} strongly active features have a family, "
+            f"{specific} with a share above one half"
         )
-    axes[0].set_ylabel("share of the feature's strong\nclusters that is of the family")
+    axes[0].set_ylabel("share of the feature's strong\nclusters in the family")
     return Chart(figure, f"Family specificity, q < {q:g}. {'; '.join(words)}.")
 
 
 def nothing(why: str) -> Chart:
-    """A picture that says why there is none."""
+    """A picture that says why there is nothing to draw."""
     figure, (axis,) = panels(height=1.0)
     axis.set_axis_off()
     axis.annotate(

@@ -1,4 +1,4 @@
-"""The pictures of the stages' lessons."""
+"""Pictures of the lessons on stages."""
 
 from typing import Any
 
@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 
 from interplm_nb.annotations import Annotations
 from interplm_nb.embeddings import Embeddings
+from interplm_nb.figures import hover
 from interplm_nb.figures.chart import Chart, panels
 from interplm_nb.pipeline.named_sources import COLOURS, MARKERS, NAMES
 from interplm_nb.proteins import Proteins
@@ -39,12 +40,13 @@ def lengths(proteins: Proteins, splits: pl.DataFrame) -> Chart:
     axis.legend(frameon=False, title="split")
     return Chart(
         figure,
-        f"Histogram of the lengths of {len(proteins):,} proteins, stacked by split; median {int(np.median(proteins.lengths))} residues.",
+        f"Histogram of the lengths of {len(proteins):,} proteins, stacked by split; "
+        f"median {int(np.median(proteins.lengths))} residues.",
     )
 
 
 def concept_sizes(annotations: Annotations, n: int = 20) -> Chart:
-    """The concepts with most instances."""
+    """The n concepts with most instances."""
     table = (
         annotations.summary()
         .sort("n_instances", "concept", descending=[True, False])
@@ -65,9 +67,9 @@ def residue_map(
     n: int = 4000,
     seed: int = 0,
 ) -> Chart:
-    """Residues on the first two principal components of each model, coloured by kind of amino acid.
+    """Residues on the first two principal components of each PLM, coloured by kind of amino acid.
 
-    Embeddings from arrays have no shuffled control: theirs is one panel.
+    Embeddings from arrays have no shuffled control and get one panel.
     """
     models = [model for model in (embeddings, shuffled) if model is not None]
     figure, axes = panels(len(models), height=3.8)
@@ -107,7 +109,7 @@ def residue_map(
 
 
 def learning(metrics: pl.DataFrame) -> Chart:
-    """What is not explained, and what is dead, along the training."""
+    """Variance not explained, and features silent lately, against the training step."""
     figure, axes = panels(2)
     for (source,), part in metrics.group_by("source", maintain_order=True):
         line = {
@@ -119,16 +121,17 @@ def learning(metrics: pl.DataFrame) -> Chart:
         axes[0].plot(part["step"], part["fvu"], **line)
         axes[1].plot(part["step"], 100 * part["dead"], **line)
     axes[0].set(xlabel="step", ylabel="variance not explained (share)", yscale="log")
-    axes[1].set(xlabel="step", ylabel="features silent of late (%)", ylim=(-2, 102))
+    axes[1].set(xlabel="step", ylabel="features silent lately (%)", ylim=(-2, 102))
     axes[0].legend(frameon=False)
     return Chart(
         figure,
-        "Two lines per panel: the share of variance that is not explained falls with the steps; the share of silent features beside it.",
+        "Two lines per panel: the share of variance not explained, and the share of silent "
+        "features, against the training step.",
     )
 
 
 def frequencies(table: pl.DataFrame) -> Chart:
-    """How often features fire."""
+    """How often features are active."""
     figure, (axis,) = panels()
     bins = np.linspace(-6, 0, 49)
     for (source,), part in table.group_by("source", maintain_order=True):
@@ -148,15 +151,16 @@ def frequencies(table: pl.DataFrame) -> Chart:
     axis.legend(frameon=False, loc="upper left")
     return Chart(
         figure,
-        "Histograms of how often features are active, on a logarithmic axis, for the SAE, the shuffled PLM's SAE and the random SAE.",
+        "Histograms of how often features are active, on a logarithmic axis, for the SAE, the "
+        "shuffled PLM's SAE and the random SAE.",
     )
 
 
 def comparison(table: pl.DataFrame) -> Chart:
-    """Mean best F1 of each source, in both conventions, with 95 % intervals where there are any.
+    """Mean best F1 of each source in both conventions, with 95 % intervals if the table has them.
 
-    table: `comparison` of stage `concepts`. Each `published` mean is over other concepts, as each source drops those that it misses: it names its own
-    number of them.
+    table: `comparison` of stage `concepts`. Each `published` mean is labelled with its number of
+    concepts, because each source drops the concepts that it misses.
     """
     order = [source for source in NAMES if source in set(table["source"])][::-1]
     figure, axes = panels(2, height=0.36 * len(order) + 1.2, sharey=True)
@@ -183,7 +187,7 @@ def comparison(table: pl.DataFrame) -> Chart:
 
 
 def _mean(axis: Axes, row: dict[str, Any], y: int, right: float) -> None:
-    """One source's mean, its interval and its number; `right`: where the axis ends."""
+    """One source's mean, interval and number; `right` is the end of the axis."""
     mean, colour = row["mean_f1_per_domain"], COLOURS[row["source"]]
     if row["low"] is not None:
         axis.plot(
@@ -200,7 +204,7 @@ def _mean(axis: Axes, row: dict[str, Any], y: int, right: float) -> None:
             f"{mean:.2f}", (mean, y), (0, 8), textcoords="offset points", ha="center", fontsize=9
         )
         return
-    # On the side that has room: a longer text over a point near either end would leave the panel.
+    # On the side with room: a long text over a point near either end would leave the panel.
     side, place = ("left", 8) if mean < right / 2 else ("right", -8)
     number = f"{mean:.2f} of {row['n_concepts']}"
     axis.annotate(
@@ -209,7 +213,7 @@ def _mean(axis: Axes, row: dict[str, Any], y: int, right: float) -> None:
 
 
 def concepts_by_source(best: pl.DataFrame, n: int = 20) -> Chart:
-    """The SAE's best concepts, and what the controls reach on the same ones."""
+    """The n concepts that the SAE matches best, and the F1 of the controls on the same ones."""
     strict = best.filter(pl.col("convention") == "strict")
     order = (
         strict.filter(pl.col("source") == "sae")
@@ -218,20 +222,25 @@ def concepts_by_source(best: pl.DataFrame, n: int = 20) -> Chart:
         .to_list()[::-1]
     )
     figure, (axis,) = panels(height=0.25 * max(len(order), 4) + 1.2)
-    for source, marker in MARKERS.items():
-        values = dict(
-            strict.filter(pl.col("source") == source).select("concept", "f1_per_domain").iter_rows()
-        )
-        if not values:
-            continue
-        axis.plot(
-            [values.get(c, 0.0) for c in order],
-            range(len(order)),
-            marker,
-            color=COLOURS[source],
-            label=NAMES[source],
-            alpha=0.9,
-        )
+    by_source = {
+        source: {
+            concept: (f1, feature)
+            for concept, f1, feature in strict.filter(pl.col("source") == source)
+            .select("concept", "f1_per_domain", "feature")
+            .iter_rows()
+        }
+        for source in MARKERS
+    }
+    for source, values in by_source.items():
+        if values:
+            axis.plot(
+                [values.get(concept, (0.0, None))[0] for concept in order],
+                range(len(order)),
+                MARKERS[source],
+                color=COLOURS[source],
+                label=NAMES[source],
+                alpha=0.9,
+            )
     axis.set_yticks(
         range(len(order)), [c if len(c) <= 60 else f"{c[:59]}…" for c in order], parse_math=False
     )
@@ -242,5 +251,7 @@ def concepts_by_source(best: pl.DataFrame, n: int = 20) -> Chart:
     )
     return Chart(
         figure,
-        f"The {len(order)} concepts that the SAE's features match best, with the F1 that each control reaches on the same concepts.",
+        f"The {len(order)} concepts that the SAE's features match best, with the F1 that each "
+        "control reaches on the same concepts.",
+        hover.concepts(order, by_source),
     )

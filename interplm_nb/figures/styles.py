@@ -1,4 +1,4 @@
-"""How architectures and their SAEs are drawn: by colour and by mark or dash, so that neither is needed to tell them apart."""
+"""How SAE architectures are drawn: colour and mark, or dash, each enough to tell them apart."""
 
 from collections.abc import Iterable
 from typing import Any, Literal, NamedTuple
@@ -8,7 +8,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 
 class Style(NamedTuple):
-    """Of one recipe: a colour of Okabe and Ito's palette, a mark, a dash, and its name for people."""
+    """Style of a recipe: a colour (Okabe and Ito), a mark, a dash, and the recipe's name."""
 
     colour: str
     marker: str
@@ -45,14 +45,20 @@ def logarithmic(axes: Axes, which: Literal["x", "y"]) -> None:
 
 
 def recipe_of(label: str) -> str | None:
-    """The recipe named in an SAE's label, such as "layer_03-topk-k16-s0"; None where none is."""
+    """The recipe in an SAE's label, if any.
+
+    Examples
+    --------
+    >>> recipe_of("layer_03-topk-k16-s0")
+    'topk'
+    """
     return max(
         (recipe for recipe in STYLES if f"-{recipe}-" in f"-{label}-"), key=len, default=None
     )
 
 
 def line_styles(labels: Iterable[str]) -> dict[str, dict[str, Any]]:
-    """matplotlib's settings of one line per SAE: by recipe where the labels name recipes, else each its own."""
+    """matplotlib's settings of one line per SAE: by recipe if the label names one."""
     labels = list(labels)
     palette = list(STYLES.values())
     found = {}

@@ -1,4 +1,4 @@
-"""Tables of the lessons: readable HTML, escaped, with the same in plain text."""
+"""Tables of the lessons: HTML, escaped, and plain text."""
 
 import html
 from collections.abc import Callable, Mapping
@@ -15,7 +15,7 @@ Cell = Callable[[Any], str]
 
 
 class Sentence:
-    """A line for people where a table would be empty: it says why."""
+    """A line that says why a table would be empty."""
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -28,7 +28,24 @@ class Sentence:
 
 
 class Table:
-    """A table for people: HTML where it can be shown, text elsewhere. Everything in it is escaped."""
+    """A table as HTML if it can be shown, else as text; everything in it is escaped.
+
+    Parameters
+    ----------
+    table
+        Rows to show.
+    caption
+        Text above the table.
+    names
+        Column -> heading.
+    cells
+        Column -> function that writes a value, as HTML.
+
+    Examples
+    --------
+    >>> Table(pl.DataFrame({"n": [1234]}), "residues", {"n": "count"}).html()[:42]
+    '<table><caption style="caption-side:top;te'
+    """
 
     def __init__(
         self,
@@ -43,7 +60,8 @@ class Table:
         self.cells = dict(cells or {})
 
     def __repr__(self) -> str:
-        return f"{self.caption}\n{text_table(self.table.rename({k: v for k, v in self.names.items() if k in self.table.columns}))}".strip()
+        names = {k: v for k, v in self.names.items() if k in self.table.columns}
+        return f"{self.caption}\n{text_table(self.table.rename(names))}".strip()
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         return {"text/html": self.html(), "text/plain": repr(self)}
@@ -59,7 +77,8 @@ class Table:
             for row in self.table.iter_rows(named=True)
         )
         caption = (
-            f'<caption style="caption-side:top;text-align:left">{html.escape(self.caption)}</caption>'
+            '<caption style="caption-side:top;text-align:left">'
+            f"{html.escape(self.caption)}</caption>"
             if self.caption
             else ""
         )
@@ -78,7 +97,13 @@ class Table:
 
 
 def plain(value: Any) -> str:
-    """A value as people write it."""
+    """A value as people write it.
+
+    Examples
+    --------
+    >>> plain(1234), plain(0.12345), plain(None)
+    ('1,234', '0.123', '–')
+    """
     if value is None:
         return "–"
     if isinstance(value, bool) or not isinstance(value, int | float):
@@ -138,7 +163,9 @@ def comparison(table: pl.DataFrame, convention: str = "strict") -> Table:
         columns = [c for c in columns if not part[c].is_null().all()]
     return Table(
         part.select(columns),
-        f"{convention}: scored are concepts with {part['concepts_scored'][0] if part.height else 'none'}",
+        f"{convention}: concepts with {part['concepts_scored'][0]}"
+        if part.height
+        else f"{convention}: no concept is scored",
         names,
     )
 
@@ -146,7 +173,10 @@ def comparison(table: pl.DataFrame, convention: str = "strict") -> Table:
 def best_features(
     best: pl.DataFrame, source: str = "sae", convention: str = "strict", n: int = 25
 ) -> Table:
-    """The best feature of each concept, linked to its anchor `feature-N` in the same notebook (`FeaturePages.gallery_html`)."""
+    """The best feature of each concept.
+
+    Features link to their anchors `feature-N` in the same notebook (`FeaturePages.gallery_html`).
+    """
     part = best.filter(pl.col("source") == source, pl.col("convention") == convention).head(n)
     columns = [
         "concept",
@@ -182,15 +212,15 @@ def best_features(
     link = {"feature": lambda f: f'<a href="#feature-{int(f)}">f/{int(f)}</a>'}
     return Table(
         part.select(columns),
-        f"best feature of {source} for each concept ({convention}), chosen on validation, figures from test",
+        f"best feature of {source} for each concept ({convention}), chosen on validation, "
+        "figures from test",
         names,
         link,
     )
 
 
 def fidelity(table: pl.DataFrame, why_absent: str = "") -> "Table | Sentence":
-    """What the PLM's predictions lose when an SAE stands in for its layer; why not, where it is
-    absent."""
+    """What the PLM's predictions lose when an SAE replaces its layer, or why that is unknown."""
     if table.is_empty():
         return Sentence(why_absent)
     columns = [
@@ -224,7 +254,7 @@ _MEASURED = {
     "kl_recurrence": "KL, in the recurrence (nats)",
     "kl_output": "KL, output replaced (nats)",
 }
-"""Columns of fidelity, which a table shows where its models have them."""
+"""Columns of fidelity, shown if the table's PLMs have them."""
 
 
 def compared(table: pl.DataFrame) -> Table:
@@ -239,21 +269,24 @@ def compared(table: pl.DataFrame) -> Table:
         "fvu",
     ]
     measured = {c: name for c, name in _MEASURED.items() if table[c].null_count() < table.height}
-    columns += [*measured, "alive", "f1_tuning", "f1_test", "concepts_found", "seconds"]
+    columns += [*measured, "alive", "f1_tuning", "mean_f1_per_domain", "concepts_found", "seconds"]
     names = {
         "l0": "L0",
         "fvu": "FVU",
         **measured,
         "alive": "alive features",
         "f1_tuning": "F1 (tuning)",
-        "f1_test": "F1 (test)",
+        "mean_f1_per_domain": "F1 (test)",
         "concepts_found": "concepts with F1 > 0.5 on both",
     }
     chosen = pl.when("chosen").then(pl.lit("chosen")).otherwise(pl.lit("")).alias("by F1 (tuning)")
-    scored = f"{table['concepts_tuning'].max() or 0} concepts on the tuning part, {table['concepts_test'].max() or 0} on test"
+    scored = (
+        f"{table['concepts_tuning'].max() or 0} concepts on the tuning part, "
+        f"{table['concepts_test'].max() or 0} on test"
+    )
     rates = pl.Series(
         "learning rate",
         [None if lr is None else f"{lr:.2g}" for lr in table["lr"]],
         dtype=pl.String,
     )
-    return Table(table.with_columns(rates).select(chosen, *columns), f"scored are {scored}", names)
+    return Table(table.with_columns(rates).select(chosen, *columns), f"scored: {scored}", names)

@@ -1,6 +1,6 @@
-"""Ask a finished run about new sequences.
+"""New sequences through a finished run.
 
-Which features fire where, which concepts they speak for, and how much to believe each.
+Which features are active where, which concepts they are linked to, and with what confidence.
 """
 
 from collections.abc import Mapping, Sequence
@@ -28,29 +28,47 @@ if TYPE_CHECKING:
     from interplm_nb.sae.checkpoint import SAEAbout
 
 FIRES = 0.15
-"""A feature that speaks for no concept fires on a residue where it is above this share of its
-maximum on train."""
+"""A feature without a concept is active on a residue above this share of its maximum on train."""
 
 Asked = str | Path | Mapping[str, str] | Proteins
-"""One sequence, the path of a FASTA file, `{name: sequence}`, or proteins. A text is a sequence,
-never a path."""
+"""One sequence, the `Path` of a FASTA file, `{name: sequence}`, or proteins. A string is a
+sequence, never a path."""
 
 MAX_Q = 0.05
-"""False discovery rate above which a pair names nothing."""
+"""False discovery rate above which a pair gives no name."""
 
 NAMED: dict[str, Any] = {
-    "accession": pl.String, "concept": pl.String, "category": pl.String, "feature": pl.UInt32, "threshold": pl.Float64, "start": pl.Int64,
-    "end": pl.Int64, "position": pl.Int64, "maximum": pl.Float64, "confidence": pl.Float64, "mean_confidence": pl.Float64,
-    "precision": pl.Float64, "recall_per_domain": pl.Float64, "f1": pl.Float64, "f1_per_domain": pl.Float64, "n_instances": pl.Int64,
-}  # fmt: skip
-"""Columns of `AnnotatedSequences.concepts`; q_value follows where the run's links have it."""
+    "accession": pl.String,
+    "concept": pl.String,
+    "category": pl.String,
+    "feature": pl.UInt32,
+    "threshold": pl.Float64,
+    "start": pl.Int64,
+    "end": pl.Int64,
+    "position": pl.Int64,
+    "maximum": pl.Float64,
+    "confidence": pl.Float64,
+    "mean_confidence": pl.Float64,
+    "precision": pl.Float64,
+    "recall_per_domain": pl.Float64,
+    "f1": pl.Float64,
+    "f1_per_domain": pl.Float64,
+    "n_instances": pl.Int64,
+}
+"""Columns of `AnnotatedSequences.concepts`; q_value follows if the run's links have it."""
 
 _SPAN = pl.Struct({"start": pl.Int64, "end": pl.Int64, "position": pl.Int64, "maximum": pl.Float64})
 
 FOUND: dict[str, Any] = {
-    "accession": pl.String, "feature": pl.UInt32, "named": pl.Boolean, "threshold": pl.Float64, "maximum": pl.Float64, "position": pl.Int64,
-    "n_residues": pl.Int64, "spans": pl.List(_SPAN),
-}  # fmt: skip
+    "accession": pl.String,
+    "feature": pl.UInt32,
+    "named": pl.Boolean,
+    "threshold": pl.Float64,
+    "maximum": pl.Float64,
+    "position": pl.Int64,
+    "n_residues": pl.Int64,
+    "spans": pl.List(_SPAN),
+}
 """Columns of `AnnotatedSequences.features`."""
 
 
@@ -58,17 +76,17 @@ FOUND: dict[str, Any] = {
 class AnnotatedSequences:
     """What a run says about sequences.
 
-    Positions count from 1, ends included; maxima and thresholds are in unit "max", a share of the
+    Positions start at 1, ends included. Maxima and thresholds are in unit "max", a share of the
     maximum on train.
 
-    concepts: columns of `NAMED`, a row per stretch on which a feature is above the threshold that
-    was chosen for the concept on validation; by sequence, the surest first. confidence is the
+    concepts: columns of `NAMED`; a row per stretch on which a feature is above the threshold
+    chosen for the concept on validation, by sequence, the most confident first. confidence is the
     calibrated probability, fitted on train, that the stretch's strongest residue carries the
-    concept; mean_confidence the mean over the stretch. precision, recall_per_domain, f1,
-    f1_per_domain, n_instances: the pair's control, on test proteins.
-    features: columns of `FOUND`, a row per sequence and feature that fires (above its lowest
-    threshold of a concept, `FIRES` where it speaks for none), the strongest first; `named` where it
-    is among `concepts`.
+    concept; mean_confidence is the mean over the stretch. precision, recall_per_domain, f1,
+    f1_per_domain and n_instances describe the pair on test proteins.
+    features: columns of `FOUND`; a row per sequence and active feature (above its lowest threshold
+    for a concept, or above `FIRES` without one), the strongest first; `named` if it is in
+    `concepts`.
     """
 
     proteins: Proteins
@@ -85,13 +103,13 @@ class AnnotatedSequences:
         least = self.about["min_confidence"]
         text = (
             f"{self.proteins}: {self.concepts.height} named stretches; {silent} without a named "
-            f"concept of confidence {least:g} or more"
+            f"concept with confidence >= {least:g}"
         )
         n = sum(self.report.counts().values())
-        return f"AnnotatedSequences({text}{f'; {n} notes on what was read' if n else ''})"
+        return f"AnnotatedSequences({text}{f'; {n} notes from reading' if n else ''})"
 
     def top(self, n: int) -> tuple[pl.DataFrame, pl.DataFrame]:
-        """Of each sequence the n surest rows of `concepts`, and its n strongest unnamed features."""
+        """Per sequence, the n most confident `concepts` and the n strongest unnamed features."""
         return self.concepts.group_by("accession", maintain_order=True).head(n).select(
             self.concepts.columns
         ), (
@@ -103,14 +121,32 @@ class AnnotatedSequences:
 
 
 class Annotator:
-    """A run's PLM, SAE, maxima and links, loaded once and asked often.
+    """A run's PLM, SAE, maxima and links, loaded once to annotate many sequences.
 
-    The one model object stays, so that a recurrent model can go on from what it has read. Works
-    offline where the weights are here; else they are fetched (`plm.fetching.to_fetch` says so
-    beforehand).
+    Keeping one PLM object lets a recurrent PLM resume from what it has read. Works offline if the
+    PLM's weights are on this computer; otherwise they are downloaded (`plm.fetching.to_fetch` lists
+    them beforehand).
 
-    device: "auto", "cpu", "cuda", ... PipelineError for a run without links (stage 'concepts'),
-    without a model (embeddings from arrays), or whose PLM is not the source's own.
+    Parameters
+    ----------
+    run
+        A run with its stage 'concepts'.
+    source
+        Which of the run's SAEs to use.
+    device
+        "auto", "cpu", "cuda", "cuda:1" or "mps".
+
+    Raises
+    ------
+    PipelineError
+        For a run without links (stage 'concepts'), without a PLM (embeddings from arrays), or
+        whose PLM is not the one that the source was trained on.
+
+    Examples
+    --------
+    >>> annotate = Annotator(Run.open("runs/demo"))  # doctest: +SKIP
+    >>> found = annotate("MKTAYIAKQRQISFVKSHFSRQ", min_confidence=0.8)  # doctest: +SKIP
+    >>> found.concepts.select("concept", "start", "end", "confidence")  # doctest: +SKIP
     """
 
     def __init__(self, run: Run, source: str = "sae", device: str = "auto") -> None:
@@ -130,7 +166,7 @@ class Annotator:
 
     @cached_property
     def about(self) -> dict[str, Any]:
-        """What answers: run's profile, source, PLM and its revision, layer, SAE, package version."""
+        """What annotates: profile, source, PLM and its revision, layer, SAE, package version."""
         return {
             "profile": self.run.profile,
             "source": self.source,
@@ -142,11 +178,11 @@ class Annotator:
         }
 
     def activations(self, proteins: Proteins, progress: bool = False) -> FeatureActivations:
-        """Every feature on every residue, unit "max"; a feature dead on train is 0.
+        """Every feature on every residue in unit "max"; a feature that is dead on train is 0.
 
-        PLM to the run's layer, SAE, divided by the maxima on train. All proteins go to the PLM in
-        one call. All in memory: about 8 bytes per active feature and residue. ValueError for a
-        protein of over `max_residues`.
+        The SAE encodes the PLM's embeddings; values are divided by the maxima on train. All
+        proteins go to the PLM in one call. Everything is in memory: about 8 bytes per active
+        feature and residue. ValueError for a protein longer than `max_residues`.
         """
         from scipy.sparse import csr_array, vstack
 
@@ -173,17 +209,37 @@ class Annotator:
         strict: bool = False,
         progress: bool = False,
     ) -> AnnotatedSequences:
-        """Annotate sequences: names with a confidence of `min_confidence` or more.
+        """Annotate sequences.
 
-        Of these `concepts` alone where some are given. What cannot be read, and what is longer than
-        `max_residues`, is left out and noted; with `strict` it stops the reading. A pair of concept
-        and feature names nothing where its concept has no instance on test, and so no control, or
-        where its q there is above `max_q` (1: any; a run without q values has not asked). Raises
-        PipelineError for a concept that the run has no feature for, ValueError for a confidence
-        outside [0, 1], `InputError` where no sequence is left.
+        Sequences that cannot be read or are longer than `max_residues` are skipped and reported.
+        A pair of concept and feature gives no name if its concept has no instance on test, and so
+        no control.
+
+        Parameters
+        ----------
+        sequences
+            A sequence, the `Path` of a FASTA file, `{name: sequence}`, or `Proteins`.
+        min_confidence
+            Minimum confidence of a name, 0 to 1.
+        concepts
+            Only these concepts; empty: all.
+        max_q
+            Largest false discovery rate on test of a pair that gives a name; 1: any. Ignored by
+            runs without q values.
+        strict
+            Stop at the first sequence that cannot be used.
+        progress
+            Show a progress bar.
+
+        Raises
+        ------
+        PipelineError
+            For a concept that is linked to no feature, or `min_confidence` outside [0, 1].
+        InputError
+            If no sequence is left.
         """
         if not 0 <= min_confidence <= 1:
-            raise ValueError(f"min_confidence is a probability, 0 to 1, not {min_confidence:g}")
+            raise PipelineError(f"min_confidence must be from 0 to 1; got {min_confidence:g}")
         links = above_chance(of_concepts(self.links.table, concepts), max_q)
         proteins, report = read_sequences(sequences, self.max_residues, strict)
         found = self.activations(proteins, progress)
@@ -296,16 +352,22 @@ def annotate(
     concepts: Sequence[str] = (),
     source: str = "sae",
 ) -> AnnotatedSequences:
-    """Ask a run once; `Annotator(run)` keeps the models for more. Arguments and errors as there."""
+    """Annotate once; `Annotator(run)` keeps the models in memory. Arguments and errors as there."""
     return Annotator(run, source)(sequences, min_confidence, concepts)
 
 
 def read_sequences(
     sequences: Asked, longest: int, strict: bool = False
 ) -> tuple[Proteins, ReadReport]:
-    """Proteins of at most `longest` residues, and what was left out.
+    """Proteins of at most `longest` residues, and a report of what was skipped.
 
-    `InputError` where none is left, or with `strict` for the first that is wrong.
+    `InputError` if none is left, or with `strict` at the first that cannot be used.
+
+    Examples
+    --------
+    >>> proteins, report = read_sequences({"good": "ACDE", "long": "A" * 30}, longest=20)
+    >>> proteins.accessions, report.counts()
+    (['good'], {'over 20 residues': 1})
     """
     if isinstance(sequences, Path):
         proteins, report = read_fasta(sequences, strict)
@@ -320,10 +382,9 @@ def read_sequences(
 
 
 def within_limit(proteins: Proteins, report: ReadReport, longest: int) -> Proteins:
-    """Those of at most `longest` residues.
+    """The proteins of at most `longest` residues.
 
-    The others are noted in `report`, or stop the reading where it is strict. `InputError` where
-    none is left.
+    The others are noted in `report`, which raises if it is strict. `InputError` if none is left.
     """
     for accession, length in zip(proteins.accessions, proteins.lengths.tolist(), strict=True):
         if length > longest:
@@ -337,7 +398,7 @@ def within_limit(proteins: Proteins, report: ReadReport, longest: int) -> Protei
     report.kept = len(kept)
     if not len(kept):
         raise InputError(
-            f"no sequence can be annotated; wanted 1 to {longest:,} residues. {report}"
+            f"no sequence can be annotated; each needs 1 to {longest:,} residues. {report}"
         )
     return kept
 
@@ -356,13 +417,21 @@ def _plm(run: Run, source: str, about: "SAEAbout", device: str) -> "PLM":
         raise PipelineError(
             f"source {source!r} of {run.folder} was trained on {about.plm} "
             f"({about.plm_revision[:19]}), not on {plm.name} ({plm.revision[:19]}); "
-            "ask with a source of the run's own PLM, such as 'sae'"
+            "use a source of the run's own PLM, such as 'sae'"
         )
     return plm
 
 
 def above_chance(links: pl.DataFrame, max_q: float = MAX_Q) -> pl.DataFrame:
-    """The pairs with a control on test, and a q of at most `max_q` there where it was tested."""
+    """The pairs with instances on test, and a q value of at most `max_q` if they have one.
+
+    Examples
+    --------
+    >>> columns = {"feature": [1, 2, 3], "n_instances": [9, 0, 9], "q_value": [0.01, 0.01, 0.5]}
+    >>> links = pl.DataFrame(columns)
+    >>> above_chance(links)["feature"].to_list()
+    [1]
+    """
     controlled = links.filter(pl.col("n_instances") > 0)
     return (
         controlled.filter(pl.col("q_value").is_null() | (pl.col("q_value") <= max_q))

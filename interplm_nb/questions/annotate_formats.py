@@ -1,4 +1,4 @@
-"""Annotated sequences as JSON, GFF3 and TSV. Names from files are data: each format's own escapes keep them apart from its marks."""
+"""Annotated sequences as JSON, GFF3 and TSV, with names from files escaped as each requires."""
 
 import json
 from pathlib import Path
@@ -15,35 +15,49 @@ FORMATS = {".json": "json", ".gff3": "gff3", ".gff": "gff3", ".tsv": "tsv", ".tx
 """Format of a file by its suffix."""
 
 _SEQID = ".:^*$@!+_?-|"
-"""What a GFF3 sequence id holds unescaped, beside letters and digits."""
+"""Characters besides letters and digits that a GFF3 sequence id holds unescaped."""
 
 _ATTRIBUTE = " .:^*$@!+_?-|/()[]{}<>'#~\""
-"""The same of an attribute's value: what GFF3 reserves there (tab, newline, % ; = & and comma) is not among it."""
+"""The same for an attribute's value; GFF3 reserves tab, newline, % ; = & and comma there."""
 
 _CONTROL = ("precision", "recall_per_domain", "f1", "f1_per_domain", "n_instances", "q_value")
 
 
 def format_of(path: Path | None, wanted: str | None) -> str:
-    """The format that was asked for, else by the file's suffix, else "tsv". PipelineError for a suffix that names none."""
+    """The wanted format, else the one of the file's suffix, else "tsv".
+
+    PipelineError for an unknown suffix.
+
+    Examples
+    --------
+    >>> format_of(Path("mine.gff"), None), format_of(None, None)
+    ('gff3', 'tsv')
+    """
     if wanted or path is None:
         return wanted or "tsv"
     if path.suffix.lower() not in FORMATS:
         raise PipelineError(
-            f"{path}: no format has the suffix {path.suffix!r}; name the file .json, .gff3 or .tsv, or give the format"
+            f"{path}: no format has the suffix {path.suffix!r}; "
+            "name the file .json, .gff3 or .tsv, or give the format"
         )
     return FORMATS[path.suffix.lower()]
 
 
 def written(found: AnnotatedSequences, kind: str, top: int) -> str:
-    """The text of `found` as "json", "gff3" or "tsv"; of each sequence the `top` surest names and the `top` strongest other features."""
+    """`found` as "json", "gff3" or "tsv".
+
+    Per sequence: the `top` most confident names and the `top` strongest other features.
+    """
     return {"json": to_json, "gff3": to_gff3, "tsv": to_tsv}[kind](found, top)
 
 
 def to_json(found: AnnotatedSequences, top: int = 20) -> str:
     """One JSON object, keys in this order: type, version, about, note, left_out, sequences.
 
-    about: what answered and the settings. note: what a reader must know of the PLM, or "". left_out: reason, n, records. A sequence: accession,
-    length, n_concepts and n_features (before `top`), concepts (columns of `NAMED`), features (of `FOUND`). Floats have 4 decimals, q_value 4 digits.
+    about: what annotated, and the settings. note: what a reader must know about the PLM, or "".
+    left_out: reason, n, records. A sequence: accession, length, n_concepts and n_features (before
+    `top`), concepts (columns of `NAMED`), features (of `FOUND`). Floats have 4 decimals, q_value 4
+    digits.
     """
     concepts, features = (_by_accession(table) for table in found.top(top))
     totals = [
@@ -98,10 +112,11 @@ def _rounded(value: Any, name: str = "") -> Any:
 
 
 def to_gff3(found: AnnotatedSequences, top: int = 20) -> str:
-    """GFF3: a `polypeptide_region` per stretch, from 1, ends included; score is the confidence, "." for a feature that is not named.
+    """GFF3: a `polypeptide_region` per stretch; positions start at 1, ends included.
 
-    Attributes: ID, Name (the concept, or f/FEATURE), feature, position, maximum, threshold, and of a name its control on test. A sequence without a
-    name gets a comment that says so.
+    The score is the confidence, or "." for a feature without a name. Attributes: ID, Name (the
+    concept, or f/FEATURE), feature, position, maximum, threshold and, for a name, its figures on
+    test. A sequence without a name gets a comment that says so.
     """
     concepts, features = found.top(top)
     named, others = _by_accession(concepts), _by_accession(_stretches(features))
@@ -112,7 +127,8 @@ def to_gff3(found: AnnotatedSequences, top: int = 20) -> str:
         lines.append(f"##sequence-region {_seqid(accession)} 1 {length}")
         if accession not in named:
             lines.append(
-                f"# {_seqid(accession)}: no named concept of confidence {found.about['min_confidence']:g} or more"
+                f"# {_seqid(accession)}: no named concept with confidence >= "
+                f"{found.about['min_confidence']:g}"
             )
         rows = [*named.get(accession, []), *others.get(accession, [])]
         lines += [_gff3_line(accession, i, row) for i, row in enumerate(rows, 1)]
@@ -152,7 +168,10 @@ def _gff3_line(accession: str, number: int, row: dict[str, Any]) -> str:
 
 
 def to_tsv(found: AnnotatedSequences, top: int = 20) -> str:
-    """A row per stretch, columns of `NAMED`; of a feature that is not named the concept, its confidence and its control are empty."""
+    """A row per stretch, columns of `NAMED`.
+
+    For a feature without a name, the concept, its confidence and its figures on test are empty.
+    """
     concepts, features = found.top(top)
     order = {accession: i for i, accession in enumerate(found.proteins.accessions)}
     table = pl.concat([concepts, _stretches(features)], how="diagonal")
@@ -160,7 +179,7 @@ def to_tsv(found: AnnotatedSequences, top: int = 20) -> str:
     table = (
         table.with_columns(place.alias("order")).sort("order", maintain_order=True).drop("order")
     )
-    if "q_value" in table.columns:  # fixed decimals would make every small one 0
+    if "q_value" in table.columns:  # fixed decimals would round small ones to 0
         table = table.with_columns(
             pl.Series(
                 "q_value", [None if q is None else _text(q) for q in table["q_value"]], pl.String
@@ -170,7 +189,7 @@ def to_tsv(found: AnnotatedSequences, top: int = 20) -> str:
 
 
 def _stretches(features: pl.DataFrame) -> pl.DataFrame:
-    """A row per stretch of each feature: accession, feature, threshold, start, end, position, maximum."""
+    """A row per stretch: accession, feature, threshold, start, end, position, maximum."""
     return (
         features.select("accession", "feature", "threshold", "spans")
         .explode("spans")
@@ -181,7 +200,8 @@ def _stretches(features: pl.DataFrame) -> pl.DataFrame:
 def _remarks(found: AnnotatedSequences) -> list[str]:
     about = found.about
     lines = [
-        f"{about['plm']}, layer {about['layer']}, source {about['source']} of a run of profile {about['profile']}; interplm-nb {about['package']}"
+        f"{about['plm']}, layer {about['layer']}, source {about['source']} of a run of profile "
+        f"{about['profile']}; interplm-nb {about['package']}"
     ]
     lines += [model_note(about["plm"])] if model_note(about["plm"]) else []
     return lines + [

@@ -1,4 +1,4 @@
-"""Two or more runs side by side, concept by concept: which were gained, which lost, and how sure the differences are."""
+"""Runs compared concept by concept: gained, lost, and the differences with their intervals."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,24 +16,52 @@ if TYPE_CHECKING:
     from interplm_nb.concepts.intervals import ClusterCounts
 
 CONCEPTS: dict[str, Any] = {
-    "first": pl.String, "second": pl.String, "concept": pl.String, "category": pl.String, "n_instances": pl.Int64, "first_f1": pl.Float64,
-    "second_f1": pl.Float64, "difference": pl.Float64, "low": pl.Float64, "high": pl.Float64, "change": pl.String,
-}  # fmt: skip
-"""Columns of `RunsCompared.concepts`. difference: second less first, of f1_per_domain on test; low, high: its 95 % interval over homology clusters.
+    "first": pl.String,
+    "second": pl.String,
+    "concept": pl.String,
+    "category": pl.String,
+    "n_instances": pl.Int64,
+    "first_f1": pl.Float64,
+    "second_f1": pl.Float64,
+    "difference": pl.Float64,
+    "low": pl.Float64,
+    "high": pl.Float64,
+    "change": pl.String,
+}
+"""Columns of `RunsCompared.concepts`.
 
-change: "gained" where F1 is above 0.5 on both splits in the second run alone, "lost" in the first alone, "both" or "neither". Null, as
-the differences are, where one of the two does not score a concept."""
+difference: second minus first, of f1_per_domain on test; low, high: its 95 % interval over homology
+clusters. change: "gained" if F1 is above 0.5 on both splits only in the second run, "lost" if only
+in the first, else "both" or "neither". Null, like the differences, if one run does not score the
+concept.
+"""
 
 RUNS: dict[str, Any] = {
-    "run": pl.String, "model": pl.String, "layer": pl.Int64, "n_concepts": pl.Int64, "mean_f1_per_domain": pl.Float64, "difference": pl.Float64,
-    "low": pl.Float64, "high": pl.Float64, "gained": pl.Int64, "lost": pl.Int64,
-}  # fmt: skip
-"""Columns of `RunsCompared.runs`: means are over the concepts that all runs score; difference, gained and lost are against the first run."""
+    "run": pl.String,
+    "model": pl.String,
+    "layer": pl.Int64,
+    "n_concepts": pl.Int64,
+    "mean_f1_per_domain": pl.Float64,
+    "difference": pl.Float64,
+    "low": pl.Float64,
+    "high": pl.Float64,
+    "gained": pl.Int64,
+    "lost": pl.Int64,
+}
+"""Columns of `RunsCompared.runs`.
+
+Means are over the concepts that all runs score; difference, gained and lost are relative to the
+first run.
+"""
 
 
 @dataclass(frozen=True)
 class RunsCompared:
-    """What `compare_runs` finds: `concepts`, a row per concept and run after the first; `runs`, a row per run; `words`, a sentence each."""
+    """What `compare_runs` finds.
+
+    concepts: a row per concept and run after the first. runs: a row per run. words: a sentence per
+    run after the first.
+    """
 
     concepts: pl.DataFrame
     runs: pl.DataFrame
@@ -66,7 +94,8 @@ class RunsCompared:
         )
         parts += (
             [
-                f"largest differences ({most.height} of {self.concepts.height}):\n{text_table(most.select(columns))}"
+                f"largest differences ({most.height} of {self.concepts.height}):\n"
+                f"{text_table(most.select(columns))}"
             ]
             if most.height
             else []
@@ -76,7 +105,7 @@ class RunsCompared:
 
 @dataclass(frozen=True)
 class _Side:
-    """One run and what is compared of it."""
+    """One run and what is compared."""
 
     run: Run
     label: str
@@ -94,13 +123,48 @@ def compare_runs(
     resamples: int = 1000,
     seed: int = 0,
 ) -> RunsCompared:
-    """Compare a source of the first run with the same of each other, on test, features chosen on validation by each run itself.
+    """Compare one source of the first run with the same source of each other run, on test.
 
-    Intervals (`strict` only) need the activations of both runs, and are null where one lacks them, or for `resamples` 0. PipelineError for runs of
-    different models, with both names, unless `across_models` (then the tables name the models); for runs on other proteins, splits or annotations.
+    Each run's features are chosen on its own validation proteins.
+
+    Parameters
+    ----------
+    runs
+        Two or more runs on the same proteins, splits and annotations.
+    source
+        What is compared: "sae" or a control.
+    convention
+        "strict" or "published".
+    across_models
+        Allow runs of different PLMs; the tables then name them.
+    resamples
+        Resamples of the homology clusters behind the intervals; 0: none. Intervals need `strict`
+        and the activations of both runs, else they are null.
+    seed
+        Seed of the resamples.
+
+    Returns
+    -------
+    RunsCompared
+        Tables of concepts and runs, and the result in words; print it for all of them.
+
+    Raises
+    ------
+    PipelineError
+        For runs of different PLMs without `across_models`, or runs on different proteins, splits
+        or annotations.
+
+    Examples
+    --------
+    >>> run = Run.shipped()
+    >>> compared = compare_runs(run, run, resamples=0)
+    >>> compared.runs["difference"].to_list()
+    [None, 0.0]
+    >>> set(compared.concepts["change"]) <= {"both", "neither"}
+    True
     """
     if len(runs) < 2:
-        raise PipelineError(f"a comparison takes two runs or more, not {len(runs)}")
+        raise PipelineError(f"a comparison needs two or more runs; got {len(runs)}")
     sides = [
         _side(run, label, source, convention)
         for run, label in zip(runs, _labels(runs), strict=True)
@@ -156,7 +220,7 @@ def _side(run: Run, label: str, source: str, convention: str) -> _Side:
 
 
 def _labels(runs: Sequence[Run]) -> list[str]:
-    """Folder names; whole paths where two folders are named alike."""
+    """Folder names; whole paths if two folders have the same name."""
     names = [run.folder.resolve().name for run in runs]
     return names if len(set(names)) == len(names) else [str(run.folder) for run in runs]
 
@@ -168,12 +232,14 @@ def _check_grounds(runs: Sequence[Run], source: str, convention: str) -> None:
             mine, theirs = first[1][name], ground[name]
             if None not in (mine, theirs) and mine != theirs:
                 raise PipelineError(
-                    f"{first[0].folder} and {run.folder} are on other {what} ({str(mine)[:15]}, {str(theirs)[:15]}): their F1 cannot be compared; "
+                    f"{first[0].folder} and {run.folder} are on different {what} "
+                    f"({str(mine)[:15]}, {str(theirs)[:15]}), so their F1 cannot be compared; "
                     "run both on the same file with the same settings of stage 'proteins'"
                 )
         if not first[0].splits().equals(run.splits()):
             raise PipelineError(
-                f"{first[0].folder} and {run.folder} are split differently: run both with the same settings of stage 'proteins'"
+                f"{first[0].folder} and {run.folder} are split differently; "
+                "run both with the same settings of stage 'proteins'"
             )
 
 
@@ -181,13 +247,13 @@ def _check_models(sides: Sequence[_Side], across_models: bool) -> None:
     other = next((side for side in sides if side.model != sides[0].model), None)
     if other and not across_models:
         raise PipelineError(
-            f"{sides[0].label} is of {sides[0].model}, {other.label} of {other.model}: runs of different models are compared only when that is "
-            "what you want; say so with across_models=True (--across-models)"
+            f"{sides[0].label} is of {sides[0].model}, {other.label} of {other.model}; "
+            "to compare runs of different PLMs, set across_models=True (--across-models)"
         )
 
 
 def _counts(side: _Side, source: str, concepts: set[str]) -> "ClusterCounts | None":
-    """By cluster of test; None where the run holds no activations to count again."""
+    """Counts by cluster of test; None if the run lacks the activations to count again."""
     from interplm_nb.concepts.intervals import by_cluster
 
     try:
@@ -212,14 +278,14 @@ class _Drawn:
         self._first, self._second, self._resamples, self._seed = first, second, resamples, seed
 
     def mean(self) -> dict[str, float]:
-        """The difference of the means with its interval."""
+        """The difference of the means and its interval."""
         from interplm_nb.concepts.intervals import difference
 
         found = difference(self._second, self._first, self._resamples, self._seed)
         return {"difference": found.estimate, "low": found.low, "high": found.high}
 
     def concepts(self) -> pl.DataFrame:
-        """concept, low, high: percentiles over the resamples that hold the concept."""
+        """concept, low, high: percentiles over the resamples that contain the concept."""
         n = len(self._first.clusters)
         weights = np.random.default_rng(self._seed).multinomial(
             n, np.full(n, 1 / n), size=self._resamples
@@ -290,15 +356,16 @@ def _row(side: _Side, common: set[str], first: _Side | None = None) -> dict[str,
 def _words(first: dict[str, Any], row: dict[str, Any], n: int) -> str:
     sure = f" [{row['low']:+.3f}, {row['high']:+.3f}]" if row["low"] is not None else ""
     return (
-        f"{row['run']} against {first['run']}: mean best F1 {row['mean_f1_per_domain']:.3f} against {first['mean_f1_per_domain']:.3f} "
-        f"({row['difference']:+.3f}{sure}) over {n} concepts; {row['gained']} gained, {row['lost']} lost."
+        f"{row['run']} against {first['run']}: mean best F1 {row['mean_f1_per_domain']:.3f} "
+        f"against {first['mean_f1_per_domain']:.3f} ({row['difference']:+.3f}{sure}) "
+        f"over {n} concepts; {row['gained']} gained, {row['lost']} lost."
     )
 
 
 def _alone(first: _Side, second: _Side) -> str:
-    """A further sentence, where one of the two scores concepts that the other does not."""
+    """A further sentence if one of the two scores concepts that the other does not."""
     one, other = (set(side.pairs["concept"]) for side in (first, second))
     if one == other:
         return ""
     alone = f"{len(one - other)} of {first.label}, {len(other - one)} of {second.label}"
-    return f" Neither gained nor lost are the concepts that one run alone scores: {alone}."
+    return f" Concepts that only one run scores count as neither gained nor lost: {alone}."

@@ -1,4 +1,4 @@
-"""Missing annotations of a run: the curator's table, and how well such candidates are found again when known labels are hidden."""
+"""Missing annotations of a run: the candidates, and how well hidden labels are recovered."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,111 +9,135 @@ import numpy as np
 import polars as pl
 
 from interplm_nb.concepts.calibration import Reliability
-from interplm_nb.concepts.discovery.discover import PER_CONCEPT, among_unlabelled, discover
+from interplm_nb.concepts.discovery import discover as discovery
 from interplm_nb.concepts.discovery.evaluation import Refound, hide_and_refind
 from interplm_nb.concepts.links import linked
 from interplm_nb.pipeline.errors import PipelineError
 from interplm_nb.pipeline.lock import locked
+from interplm_nb.pipeline.named_sources import NAMES
 from interplm_nb.pipeline.run import Run
 from interplm_nb.pipeline.text import text_table
 from interplm_nb.proteins import Proteins
-from interplm_nb.questions.lookup import of_concepts, sparse_of
+from interplm_nb.questions.lookup import CONTROLS, of_concepts, sparse_of
 from interplm_nb.readers import demo
-
-CONTROLS = ("random_sae", "shuffled_sae")
-"""What the SAE's candidates are read against: a dictionary that was never trained, and one trained on a PLM with shuffled weights."""
 
 SHARE = 0.2
 """Share of the labels that an evaluation hides."""
 
 LINK_F1 = 0.2
-"""From this F1 on validation on, a control's feature speaks for a concept, its best one always; as stage 'concepts' links the SAE's."""
+"""Minimum validation F1 for linking a control's feature to a concept; a concept's best feature is
+always linked. Stage 'concepts' links the SAE's features by the same rule."""
 
-ON_TEST = {
-    "precision": "test_precision",
-    "f1_per_domain": "test_f1_per_domain",
-    "n_instances": "test_instances",
-}
-"""Of the links, the figures of a pair on test proteins, and their names in the table of candidates."""
+ON_TEST = ("precision", "f1_per_domain", "n_instances")
+"""Figures of a pair on test proteins, as in the run's links."""
 
-METHOD_NAMES = {
-    "sae": "SAE",
-    "mmseqs2": "MMseqs2",
-    "both": "both",
-    "random_sae": "random SAE",
-    "shuffled_sae": "shuffled PLM",
-    "random": "chance",
-}
-"""Of the methods of an evaluation, for people."""
+METHOD_NAMES = NAMES | {"mmseqs2": "MMseqs2", "both": "both", "random": "chance"}
+"""Names of the methods of an evaluation, for people."""
 
 _NEEDLESS = {
-    "random_sae": "what these candidates rest on is in the embeddings, and training the SAE has added nothing",
-    "shuffled_sae": "what these candidates rest on is in the sequence, and needs no trained PLM",
+    "random_sae": "the embeddings alone explain these candidates; training the SAE added nothing",
+    "shuffled_sae": "the sequences alone explain these candidates; no trained PLM is needed",
 }
 
 
 @dataclass(frozen=True)
-class Missing:
-    """Candidates, and what they were looked for with."""
+class Discovered:
+    """Candidates for missing annotations, and how they were found."""
 
     table: pl.DataFrame
-    """Columns as of `concepts.discovery.discover.discover`, the most believable first; then those of `ON_TEST`, what the pair is worth there."""
+    """Columns as of `concepts.discovery.discover.discover`, the most believable first; then those
+    of `ON_TEST`."""
     min_confidence: float
     n_concepts: int
-    """Concepts that a feature speaks for and that were looked for."""
+    """Linked concepts that were searched for."""
     n_pairs: int
     left_out: list[str]
-    """Linked concepts without an instance in the run's annotations, as where a run was cut down to fewer proteins."""
+    """Linked concepts without an instance in the run's annotations, as in a run that was cut down
+    to fewer proteins."""
 
     @property
     def caption(self) -> str:
-        """How many candidates there are, and what their confidence is worth."""
+        """The number of candidates, and what they cover."""
         n, elsewhere = self.table.height, int((self.table["n_annotated"] > 0).sum())
-        counted = (
-            f"{n:,} candidates of confidence {self.min_confidence:g} or more in {self.table['accession'].n_unique():,} proteins, for "
-            f"{self.table['concept'].n_unique()} of the {self.n_concepts} concepts that a feature speaks for ({self.n_pairs} pairs of concept and "
-            f"feature)"
+        text = (
+            f"{n:,} candidates with confidence >= {self.min_confidence:g} in "
+            f"{self.table['accession'].n_unique():,} proteins, for "
+            f"{self.table['concept'].n_unique()} of {self.n_concepts} linked concepts "
+            f"({self.n_pairs} pairs of concept and feature)"
         )
-        more = (
-            f"; {elsewhere:,} of them have the concept at another place of the protein"
-            if elsewhere
-            else ""
-        )
-        lacking = (
-            f". {len(self.left_out)} linked concepts have no instance in these annotations and are left out"
-            if self.left_out
-            else ""
-        )
-        return f"{counted}{more}{lacking}."
+        if elsewhere:
+            text += f"; {elsewhere:,} have the concept at another place of the protein"
+        if self.left_out:
+            text += (
+                f". {len(self.left_out)} linked concepts have no instance in these annotations "
+                "and are left out"
+            )
+        return f"{text}."
 
 
 def confidence_meaning(min_confidence: float) -> str:
-    """What a confidence says and what it does not, in two sentences."""
+    """What a confidence says and what it does not."""
     c = min(max(min_confidence, 0.01), 0.99)
-    worth = float(among_unlabelled(np.array([c]), 0.1)[0])
+    worth = float(discovery.among_unlabelled(np.array([c]), 0.1)[0])
     return (
-        "confidence: of the sites on train proteins where the feature fires as strongly, the share that carries the label. Labels are incomplete, "
-        "so more of such sites are truly of the concept. But the surest of several features is shown, and a candidate is a site that lacks the "
-        "label: if a share m of the true sites lacks it, the chance of a candidate is m / (1 - m) x confidence / (1 - confidence): "
+        "confidence: the share of sites on train proteins with the same activation that carry the "
+        "label. Labels are incomplete, so the true share is higher. But only the most confident of "
+        "several features is shown, and a candidate is a site without the label: if a share m of "
+        "true sites lacks the label, the probability of a candidate is "
+        "m / (1 - m) x confidence / (1 - confidence): "
         f"{worth:.2f} at confidence {c:g} and m = 0.1."
     )
 
 
-def missing(
+def discover(
     run: Run,
     concepts: Sequence[str] = (),
     min_confidence: float = 0.5,
-    per_concept: int = PER_CONCEPT,
+    per_concept: int = discovery.PER_CONCEPT,
     source: str = "sae",
     among: Collection[str] | None = None,
     structures: Mapping[str, Path] | None = None,
-) -> Missing:
-    """Sites that lack an annotation where a linked feature fires as on annotated ones; `strict`, calibrated on the run's train proteins.
+) -> Discovered:
+    """Find sites without an annotation where a linked feature is active as on annotated ones.
 
-    concepts: these alone (all that are linked, where none is named). per_concept: so many of a concept's features. source: an SAE of the run; one
-    without links of its own, such as random_sae, speaks for the SAE's concepts by the same rule. among: the proteins that are looked through (None:
-    all). structures: the structure file of an accession (None: the embedded ones, `demo_structures`).
-    PipelineError for a concept that no feature speaks for, values out of range, or a source that is not an SAE.
+    The convention is `strict`; confidences are calibrated on the run's train proteins.
+
+    Parameters
+    ----------
+    run
+        A run with its stage 'concepts'.
+    concepts
+        Concepts to search for; empty: all that are linked.
+    min_confidence
+        Minimum confidence of a candidate, 0 to 1.
+    per_concept
+        Number of a concept's best features to use.
+    source
+        An SAE of the run. One without links of its own, such as random_sae, is linked to the
+        SAE's concepts by the same rule.
+    among
+        Accessions to search; None: all proteins.
+    structures
+        Structure files by accession; None: the embedded ones (`demo_structures`).
+
+    Returns
+    -------
+    Discovered
+        `table` has one row per candidate, the most believable first.
+
+    Raises
+    ------
+    PipelineError
+        For a concept that is linked to no feature, a value out of range, or a source that is not
+        an SAE.
+
+    Examples
+    --------
+    >>> found = discover(Run.shipped(), min_confidence=0.9)
+    >>> found.table.select("accession", "concept", "start", "end", "confidence").width
+    5
+    >>> bool((found.table["confidence"] >= 0.9).all())
+    True
     """
     _check(min_confidence, per_concept)
     proteins = run.proteins()
@@ -128,10 +152,11 @@ def missing(
     )
     if pairs.is_empty():
         raise PipelineError(
-            f"no feature of {source!r} speaks for a concept of the {len(known)} in {run.folder}; run stage 'concepts' on more proteins"
+            f"no feature of {source!r} is linked to any of the {len(known)} concepts in "
+            f"{run.folder}; run stage 'concepts' on more proteins"
         )
     files = demo_structures(proteins) if structures is None else structures
-    table = discover(
+    table = discovery.discover(
         values,
         annotations,
         pairs,
@@ -146,12 +171,12 @@ def missing(
         on=("concept", "feature"),
         how="left",
         maintain_order="left",
-    ).rename(ON_TEST)
-    return Missing(table, min_confidence, pairs["concept"].n_unique(), pairs.height, left_out)
+    )
+    return Discovered(table, min_confidence, pairs["concept"].n_unique(), pairs.height, left_out)
 
 
 def demo_structures(proteins: Proteins) -> dict[str, Path]:
-    """Files of the embedded structures, by accession, of these proteins."""
+    """Files of the embedded structures of these proteins, by accession."""
     return {
         a: demo.folder() / "structures" / f"{a}.pdb.gz" for a in demo.structures() if a in proteins
     }
@@ -161,15 +186,24 @@ def refound(
     run: Run,
     source: str = "sae",
     by: Literal["protein", "cluster"] = "protein",
-    per_concept: int = PER_CONCEPT,
+    per_concept: int = discovery.PER_CONCEPT,
     min_instances: int = 10,
     n_resamples: int = 1000,
     seed: int = 0,
 ) -> Refound:
-    """Hide a fifth (`SHARE`) of the run's labels and look for them again: `hide_and_refind` beside MMseqs2 and the `CONTROLS` that the run has.
+    """Hide a fifth (`SHARE`) of the run's labels and search for them: `hide_and_refind`.
 
-    ValueError where no concept has `min_instances` instances left on validation, PipelineError where none of the hidden labels can be looked for,
-    FileNotFoundError without MMseqs2. About 10 s on 1,200 proteins.
+    The SAE stands beside MMseqs2 and those of `CONTROLS` that the run has. Takes about 10 s on
+    1,200 proteins.
+
+    Raises
+    ------
+    ValueError
+        If no concept has `min_instances` instances left on validation.
+    PipelineError
+        If no hidden label is on a test protein.
+    FileNotFoundError
+        If MMseqs2 is not installed.
     """
     proteins = run.proteins()
     controls = {
@@ -195,14 +229,18 @@ def refound(
     )
     if not found.n_hidden:
         raise PipelineError(
-            f"none of the hidden labels of {run.folder} is on a test protein ({found.n_cases} pairs of protein and concept were looked at): there "
-            "are too few proteins to say how well labels are found again"
+            f"no hidden label of {run.folder} is on a test protein ({found.n_cases} pairs of "
+            "protein and concept searched): too few proteins to measure how well labels are "
+            "recovered"
         )
     return found
 
 
 def refound_or_reason(run: Run, source: str = "sae", **settings: Any) -> Refound | str:
-    """`refound`, or the sentence that says why there is none: too few proteins, no MMseqs2. For lessons, which go on without it."""
+    """`refound`, or a sentence that says why it failed: too few proteins, no MMseqs2.
+
+    For lessons, which continue without it.
+    """
     try:
         return refound(run, source, **settings)
     except (ValueError, PipelineError, FileNotFoundError) as error:
@@ -210,7 +248,10 @@ def refound_or_reason(run: Run, source: str = "sae", **settings: Any) -> Refound
 
 
 def store_refound(run: Run, found: Refound, source: str = "sae") -> None:
-    """Keep an evaluation in the run, as tables `refound_*` of stage 'concepts'; the stage removes them when it is made anew."""
+    """Store an evaluation in the run, as tables `refound_*` of stage 'concepts'.
+
+    The stage removes them when it runs again.
+    """
     about = {
         "source": source,
         "share": SHARE,
@@ -223,7 +264,8 @@ def store_refound(run: Run, found: Refound, source: str = "sae") -> None:
         name: getattr(found, name) for name in ("ranking", "precision", "overlap", "concepts")
     }
     with locked(run.folder / ".lock"):
-        # Written last: what a kill leaves half-written has no `about`, or the old one with tables of the same shape.
+        # `about` is written last: a half-written evaluation has none, or the old one with tables
+        # of the same shape.
         for name, table in {
             **tables,
             "calibration": pl.DataFrame(bins),
@@ -233,7 +275,7 @@ def store_refound(run: Run, found: Refound, source: str = "sae") -> None:
 
 
 def stored_refound(run: Run, source: str = "sae") -> Refound | None:
-    """The evaluation that `store_refound` kept of this source; None where there is none."""
+    """The evaluation that `store_refound` stored for this source, if any."""
     if not (run.stage_folder("concepts") / "refound_about.parquet").is_file():
         return None
     about = run.table("concepts", "refound_about").row(0, named=True)
@@ -257,7 +299,10 @@ def stored_refound(run: Run, source: str = "sae") -> Refound | None:
 
 
 def refound_table(found: Refound, source: str = "sae") -> pl.DataFrame:
-    """One row per method: its name, precision among the first k as "0.34 [0.18, 0.52]" (95 %, clusters resampled), and average precision."""
+    """One row per method: precision among the first k, and average precision.
+
+    Cells read "0.34 [0.18, 0.52]": the estimate and its 95 % interval over resampled clusters.
+    """
     names = {**METHOD_NAMES, "sae": METHOD_NAMES.get(source, source)}
     shown = found.precision.filter(pl.col("method") != "sae - mmseqs2")
     rows = []
@@ -271,11 +316,13 @@ def refound_table(found: Refound, source: str = "sae") -> pl.DataFrame:
 
 
 def refound_text(found: Refound, source: str = "sae") -> str:
-    """An evaluation in words and a table: what was hidden, how well each method finds it, how true the confidences are, and a verdict."""
+    """An evaluation in words: what was hidden, the methods compared, calibration, a verdict."""
     hidden = (
-        f"Control: of the annotations {SHARE:.0%} were hidden, and looked for among the {found.n_cases:,} pairs of a test protein and a concept that "
-        f"it then lacked; {found.n_hidden:,} of these had been hidden ({found.n_pairs} pairs of concept and feature, chosen without them). Share of "
-        "them among the first k [95 %, homology clusters resampled]; where a method ranks fewer than k, the rest counts as wrong:"
+        f"Control: {SHARE:.0%} of the annotations were hidden and searched for among the "
+        f"{found.n_cases:,} pairs of a test protein and a concept that it then lacked; "
+        f"{found.n_hidden:,} of these had been hidden ({found.n_pairs} pairs of concept and "
+        "feature, chosen without them). Share of hidden labels among the first k [95 %, homology "
+        "clusters resampled]; if a method ranks fewer than k, the rest count as wrong:"
     )
     return "\n\n".join(
         [
@@ -288,16 +335,18 @@ def refound_text(found: Refound, source: str = "sae") -> str:
 
 
 def calibration_text(found: Refound) -> str:
-    """How far the confidences are from what was found, in a sentence."""
+    """How far the confidences are from what was found."""
     n = int(found.calibration.n.sum())
     return (
-        f"Calibration: over the {n:,} pairs that the features rank, the chance that follows from a confidence (with m = {SHARE:g}) and the share "
-        f"truly found at the site differ by {found.calibration.error:.3f} on average (expected calibration error); most of these chances are near 0."
+        f"Calibration: over the {n:,} pairs that the features rank, the probability that follows "
+        f"from a confidence (with m = {SHARE:g}) and the share found at the site differ by "
+        f"{found.calibration.error:.3f} on average (expected calibration error); most of these "
+        "probabilities are near 0."
     )
 
 
 def verdict(found: Refound, source: str = "sae") -> str:
-    """What the controls leave of the claim, by average precision, in a sentence or two."""
+    """The SAE against its controls, by average precision, in a sentence or two."""
     whole = found.precision.filter(pl.col("k").is_null())
     average = dict(whole.select("method", "precision").iter_rows())
     own, controls = average["sae"], {name: average[name] for name in CONTROLS if name in average}
@@ -308,10 +357,16 @@ def verdict(found: Refound, source: str = "sae") -> str:
     )
     text = f"Average precision of {_source_name(source)} {own:.3f}; {said}."
     if not controls:
-        return f"{text} The run has no activations of {' or '.join(CONTROLS)}: nothing says what an untrained one finds."
+        return (
+            f"{text} The run has no activations of {' or '.join(CONTROLS)}: "
+            "what an untrained dictionary finds is unknown."
+        )
     best = max(controls, key=lambda name: controls[name])
     if controls[best] >= own:
-        return f"{text} A control ({METHOD_NAMES[best]}) finds hidden labels at least as well: {_NEEDLESS[best]}."
+        return (
+            f"{text} A control ({METHOD_NAMES[best]}) finds hidden labels at least as well: "
+            f"{_NEEDLESS[best]}."
+        )
     low, high = whole.filter(pl.col("method") == "sae").select("low", "high").row(0)
     inside = low <= controls[best] <= high
     return f"{text} That is above every control" + (
@@ -322,18 +377,23 @@ def verdict(found: Refound, source: str = "sae") -> str:
 
 
 def not_evaluated(run: Run, source: str = "sae") -> str:
-    """The sentence for a run whose candidates have no control yet."""
+    """How to evaluate a run whose candidates have no control yet."""
     chosen = "" if source == "sae" else f" --source {source}"
     return (
-        "No control yet: how often such candidates are right has not been measured on this run. To hide a fifth of its labels and look for them "
-        f"again, beside MMseqs2 and the controls: interplm-nb discover {run.folder}{chosen} --evaluate"
+        "No control yet: how often such candidates are right has not been measured on this run. "
+        "To hide a fifth of its labels and search for them, beside MMseqs2 and the controls: "
+        f"interplm-nb discover {run.folder}{chosen} --evaluate"
     )
 
 
 def aligned_text(candidate: Mapping[str, Any]) -> str:
-    """The aligned site of a row of the table above the annotated one, equal letters marked; a sentence where nothing is aligned."""
+    """The site of a candidate aligned above the annotated one, identical residues marked.
+
+    A sentence if nothing aligns.
+    """
     if not candidate["alike"]:
-        return f"no annotated site aligns with {candidate['accession']} {candidate['start']}-{candidate['end']}"
+        site = f"{candidate['accession']} {candidate['start']}-{candidate['end']}"
+        return f"no annotated site aligns with {site}"
     above, below = candidate["aligned_site"], candidate["aligned_alike"]
     marks = "".join("|" if a == b else " " for a, b in zip(above, below, strict=True))
     names = [
@@ -349,13 +409,13 @@ def aligned_text(candidate: Mapping[str, Any]) -> str:
 
 def _check(min_confidence: float, per_concept: int) -> None:
     if not 0 <= min_confidence <= 1:
-        raise PipelineError(f"a confidence is from 0 to 1, not {min_confidence:g}")
+        raise PipelineError(f"min_confidence must be from 0 to 1; got {min_confidence:g}")
     if per_concept < 1:
-        raise PipelineError(f"one feature of a concept or more is used, not {per_concept}")
+        raise PipelineError(f"per_concept must be 1 or more; got {per_concept}")
 
 
 def _pairs(run: Run, source: str) -> pl.DataFrame:
-    """The pairs that stage 'concepts' linked; of a source that it did not link, those of the same concepts."""
+    """The pairs that stage 'concepts' linked; for other sources, pairs of the same concepts."""
     linked_before = run.links().table
     if source == "sae":
         return linked_before

@@ -13,18 +13,20 @@ from interplm_nb.saving import read_parquet
 _PAIR = ["concept", "feature"]
 
 _HOW = {
-    "strict": "features and thresholds are chosen on validation and read on test; no homology cluster is in two splits; maxima of train; overlapping "
-    "instances are kept",
-    "published": "InterPLM's own: thresholds taken anew on test, pairs without a hit there dropped; random halves; maxima of all proteins; "
-    "overlapping instances are overwritten",
+    "strict": "features and thresholds are chosen on validation and read on test; no homology "
+    "cluster is in two splits; maxima of train; overlapping instances are kept",
+    "published": "InterPLM's own: thresholds chosen again on test, pairs without a hit there "
+    "dropped; random halves; maxima of all proteins; overlapping instances are overwritten",
 }
 
 
 def export_links(run: Run, source: str, convention: str, path: Path, min_f1: float = 0.1) -> int:
-    """Write the pairs of feature and concept with f1_per_domain of `min_f1` or more on validation (`exported.write_exported`); returns how many.
+    """Write the pairs of feature and concept with validation F1 of at least `min_f1`.
 
-    Concepts are those that the run scores. Where the source has links (stage `concepts`), their further columns, such as q_value, go with the pairs
-    that are among them (`strict`). PipelineError where the run has no such scores, and for the linear probe.
+    The format is `exported.write_exported`; returns the number of pairs. Concepts are those that
+    the run scores. If the source has links (stage `concepts`), their further columns, such as
+    q_value, are added to linked pairs (`strict`). PipelineError if the run has no such scores, and
+    for the linear probe.
     """
     best = counted_pairs(run, source, convention)
     table = _pairs(run, source, convention, best["concept"].to_list(), min_f1)
@@ -49,14 +51,17 @@ def export_links(run: Run, source: str, convention: str, path: Path, min_f1: flo
 
 
 def best_pairs(run: Run, source: str, convention: str) -> pl.DataFrame:
-    """A source's rows of the table `best` of stage `concepts`; PipelineError that says why, where there are none."""
+    """A source's rows of the table `best` of stage `concepts`.
+
+    PipelineError if there are none; it says why.
+    """
     pairs = run.table("concepts", "best").filter(
         pl.col("source") == source, pl.col("convention") == convention
     )
     if pairs.height:
         return pairs
     comparison = run.table("concepts", "comparison").filter(pl.col("convention") == convention)
-    # The probe is fitted on the concepts that are scored: without any it has no row of its own.
+    # The probe is fitted on the scored concepts: without any it has no row of its own.
     scored_as = "sae" if (source, convention) == (PROBE, "strict") else source
     row = next(
         comparison.filter(pl.col("source") == scored_as, pl.col("n_concepts") == 0).iter_rows(
@@ -66,37 +71,47 @@ def best_pairs(run: Run, source: str, convention: str) -> pl.DataFrame:
     )
     if row is None:
         raise PipelineError(
-            f"{run.folder} has no {convention} scores of {source!r}; its sources are {', '.join(comparison['source'])}"
+            f"{run.folder} has no {convention} scores of {source!r}; "
+            f"its sources are {', '.join(comparison['source'])}"
         )
     if row["n_dropped"]:
         raise PipelineError(
-            f"{source!r} hits none of the {row['n_dropped']} concepts of {run.folder} on test, and {convention} drops a concept without a hit: "
-            "take the strict convention, which counts it as 0"
+            f"{source!r} hits none of the {row['n_dropped']} concepts of {run.folder} on test, "
+            f"and {convention} drops a concept without a hit; "
+            "use the strict convention, which counts it as 0"
         )
     fewer = (
         "ask for fewer (interplm-nb run ... -p concepts.min_instances=N), or "
         if convention == "strict"
         else ""
     )
-    why = f"no concept of {run.folder} has {row['concepts_scored']}, so that {source!r} has no {convention} scores"
+    why = (
+        f"no concept of {run.folder} has {row['concepts_scored']}, "
+        f"so {source!r} has no {convention} scores"
+    )
     raise PipelineError(f"{why}: {fewer}run on more proteins")
 
 
 def counted_pairs(run: Run, source: str, convention: str) -> pl.DataFrame:
-    """The same of a source whose features are counted on every concept; PipelineError for the linear probe, which has one direction per concept."""
+    """`best_pairs` of a source whose features are counted on every concept.
+
+    PipelineError for the linear probe, which has one direction per concept.
+    """
     if source == PROBE:
         others = ", ".join(name for name in run.sources() if name != PROBE)
         raise PipelineError(
-            f"{PROBE} has no counts of features on concepts, so that nothing can be exported or compared; "
-            f"interplm-nb score {run.folder} --source {PROBE} shows its figures; take another source: {others}"
+            f"{PROBE} has no counts of features on concepts, so it cannot be exported or compared; "
+            f"interplm-nb score {run.folder} --source {PROBE} shows its figures; "
+            f"use another source: {others}"
         )
     return best_pairs(run, source, convention)
 
 
 def grounds(run: Run, source: str, convention: str) -> dict[str, str | None]:
-    """What a source was counted on: `sequences` (`Proteins.sequence_hash`), `annotations` (`Annotations.fingerprint`).
+    """Hashes of what a source was counted on.
 
-    A run that was cut down to look at, as the shipped one is, holds other proteins than were counted: its annotations are not those, so None.
+    sequences: `Proteins.sequence_hash`. annotations: `Annotations.fingerprint`, or None in a run
+    that was cut down for viewing, like the shipped one: it no longer holds them.
     """
     counted = read_parquet(run.source(source) / "scores.parquet", "ConceptScores.scores", 1)[1][
         "sequences"
@@ -120,20 +135,20 @@ def _pairs(
         links = (
             run.links(source).table if (run.source(source) / "links.parquet").is_file() else chosen
         )
-        # The stage keeps the strongest links alone: other pairs have no value in its columns.
+        # The stage keeps only the strongest links: other pairs have no value in its columns.
         return chosen.join(
             links.drop(set(chosen.columns) - set(_PAIR)),
             on=_PAIR,
             how="left",
             maintain_order="left",
         )
-    # The published convention gives each pair its best threshold on test, and drops what has no hit there.
+    # `published` gives each pair its best threshold on test and drops pairs without a hit there.
     again = test.table(concepts, chosen["feature"].unique()).sort(
-        "f1_per_domain", "f1", "threshold_pct", descending=[True, True, False]
+        "f1_per_domain", "f1", "threshold", descending=[True, True, False]
     )
     again = again.unique(_PAIR, keep="first", maintain_order=True)
     measures = [
-        pl.col("threshold_pct").alias("test_threshold"),
+        pl.col("threshold").alias("test_threshold"),
         "precision",
         "recall",
         "recall_per_domain",

@@ -1,4 +1,4 @@
-"""Features that the members of a protein family share, whether that is more than a background has, and where in the alignment they fire."""
+"""Features that the members of a protein family share, compared with a background."""
 
 import copy
 import json
@@ -27,25 +27,29 @@ COLUMNS: dict[str, Any] = {
 
 
 class Background(NamedTuple):
-    """Proteins that a family is compared with."""
+    """Proteins with which a family is compared."""
 
     maxima: csr_array
-    """float32 [n_proteins, n_features]: each feature's maximum on each protein, or on the part of it that counts; unit "max"."""
+    """float32 [n_proteins, n_features], unit "max": each feature's maximum on each protein, or on
+    the part of it that counts."""
     accessions: list[str]
     description: str
-    """What it is, for captions."""
+    """The background in words, for captions."""
 
 
 @dataclass(frozen=True)
 class Family:
     """What the members of a family have in common.
 
-    features: a row per feature that fires in a member or in the background, the surest first: `concepts.enrich.ENRICHED`, then the concept that it
-    speaks for best on validation with its control on test (concept, precision, f1_per_domain; empty where it speaks for none).
-    columns: columns of `COLUMNS`, for the first features: mean activation of the n members that have a residue in an alignment column (from 1); gaps
-    are not counted. Empty where the members are not aligned.
+    features: a row per feature that is active in a member or in the background, sorted by q value:
+    `concepts.enrich.ENRICHED`, then the concept linked to it best on validation, with its figures
+    on test (concept, precision, f1_per_domain; null if no concept is linked).
+    columns: columns of `COLUMNS`, for the first features: mean activation over the n members with a
+    residue in an alignment column (from 1); gaps are not counted. Empty if the members are not
+    aligned.
 
-    Members are relatives and not independent draws, so q orders features and is no error rate (`concepts.enrich.enriched`).
+    Members are related, not independent samples, so q orders features and is no error rate
+    (`concepts.enrich.enriched`).
     """
 
     members: Proteins
@@ -56,7 +60,7 @@ class Family:
     background: Background
     threshold: float
     report: ReadReport
-    """What was left out of the family, and why."""
+    """Members that were skipped, and why."""
     about: dict[str, Any]
 
     def __repr__(self) -> str:
@@ -67,12 +71,12 @@ class Family:
         """Sizes, threshold and background, in words."""
         shared = self.features.filter(pl.col("share") >= 0.5).height
         return (
-            f"{len(self.members)} members; {shared} features above {self.threshold:g} of their maximum in half of them or more; "
-            f"background: {self.background.description}"
+            f"{len(self.members)} members; {shared} features above {self.threshold:g} of their "
+            f"maximum in at least half of them; background: {self.background.description}"
         )
 
     def to_tsv(self) -> str:
-        """`features` as TSV: p and q with 4 digits, the rest with 4 decimals."""
+        """`features` as TSV: p and q with 4 digits, other numbers with 4 decimals."""
         exact = [
             pl.Series(c, [f"{v:.4g}" for v in self.features[c]], pl.String)
             for c in ("p_count", "q_count", "p_rank", "q_rank")
@@ -84,7 +88,11 @@ class Family:
         )
 
     def to_json(self) -> str:
-        """One JSON object: type, version, about, note, name, members, n_columns, left_out, background, features, columns."""
+        """One JSON object.
+
+        Keys: type, version, about, note, name, members, n_columns, left_out, background, features,
+        columns.
+        """
         name, n_columns = (
             (self.alignment.name, self.alignment.n_columns) if self.alignment else ("", None)
         )
@@ -121,11 +129,11 @@ def family(
     top: int = 20,
     progress: bool = False,
 ) -> Family:
-    """Compare a family with a background: by default `windows` of the run's proteins, as long as the members.
+    """Compare a family with a background, by default `windows` of the run's proteins.
 
-    A feature fires in a protein where its maximum, unit "max", is above `threshold`, strictly.
-    `top`: features whose columns are kept. Members that are longer than the model reads
-    (`annotator.max_residues`) are left out and noted; `InputError` where none is left.
+    A feature is active in a protein if its maximum, unit "max", is above `threshold`. `top`: number
+    of features whose columns are kept. Members longer than the PLM reads
+    (`annotator.max_residues`) are skipped and reported; `InputError` if none is left.
     """
     from interplm_nb.concepts.enrich import enriched
 
@@ -155,10 +163,11 @@ def family(
 
 
 def windows(annotator: Annotator, members: Proteins, seed: int = 0) -> Background:
-    """A stretch of each of the run's proteins, as long as a member drawn at random and placed at random; a protein that is shorter counts whole.
+    """A random stretch of each of the run's proteins, with the length of a random member.
 
-    A longer protein reaches a higher maximum by its length alone; so the stretches have the members' lengths. Proteins that hold the whole sequence
-    of a member are left out; more distant relatives of the family stay, which makes it look less special than it is.
+    Longer proteins reach higher maxima by their length alone, so the stretches have the members'
+    lengths; a protein that is shorter counts whole. Proteins that contain a whole member are left
+    out; distant relatives of the family stay, which makes it look less special than it is.
     """
     proteins = annotator.run.proteins()
     random = np.random.default_rng(seed)
@@ -170,22 +179,29 @@ def windows(annotator: Annotator, members: Proteins, seed: int = 0) -> Backgroun
     values = annotator.run.scored(annotator.source, "strict", proteins)
     if not isinstance(values, FeatureActivations):
         raise PipelineError(
-            f"source {annotator.source!r} has no stored activations to compare a family with; ask with source 'sae'"
+            f"source {annotator.source!r} has no stored activations to compare a family with; "
+            "use source 'sae'"
         )
     maxima = csr_array(protein_maxima(values, first, first + lengths)[kept])
     left_out = (
-        f", {len(proteins) - len(kept)} that hold a member left out"
+        f", without {len(proteins) - len(kept)} that contain a member"
         if len(kept) < len(proteins)
         else ""
     )
-    text = f"a stretch of each of {len(kept):,} proteins of the run, as long as a member drawn at random{left_out}"
+    text = (
+        f"a stretch of each of {len(kept):,} proteins of the run, "
+        f"as long as a random member{left_out}"
+    )
     return Background(maxima, [proteins.accessions[i] for i in kept.tolist()], text)
 
 
 def protein_maxima(
     found: FeatureActivations, first: np.ndarray | None = None, last: np.ndarray | None = None
 ) -> csr_array:
-    """float32 [n_proteins, n_features]: each feature's maximum on each protein, or on its rows `first` to `last` (excluded), int64 [n_proteins]."""
+    """float32 [n_proteins, n_features]: each feature's maximum on each protein.
+
+    With `first` and `last`, int64 [n_proteins], only on rows `first` to `last` (excluded).
+    """
     offsets = found.proteins.offsets
     first, last = (
         (offsets[:-1] if first is None else first),
@@ -208,7 +224,7 @@ def protein_maxima(
 
 
 def _read(members: FamilyRead | Alignment | Proteins) -> FamilyRead:
-    """With a report of its own, as more is noted in it."""
+    """The members with a copy of their report, to which more is added."""
     if isinstance(members, FamilyRead):
         return members._replace(report=copy.deepcopy(members.report))
     report = ReadReport("the family")
@@ -220,7 +236,7 @@ def _read(members: FamilyRead | Alignment | Proteins) -> FamilyRead:
 
 
 def _holding(members: Proteins, proteins: Proteins) -> np.ndarray:
-    """bool [n_proteins]: which hold the whole sequence of a member."""
+    """bool [n_proteins]: which contain the whole sequence of a member."""
     text = "\n".join(proteins.sequences)
     starts = proteins.offsets[:-1] + np.arange(len(proteins))
     holding = np.zeros(len(proteins), bool)
@@ -233,7 +249,7 @@ def _holding(members: Proteins, proteins: Proteins) -> np.ndarray:
 
 
 def _columns(found: FeatureActivations, alignment: Alignment, features: list[int]) -> pl.DataFrame:
-    """Mean activation per alignment column of these features; columns of `COLUMNS`."""
+    """Mean activation of these features per alignment column; columns of `COLUMNS`."""
     n = alignment.occupancy()
     there = np.flatnonzero(n)
     parts = [pl.DataFrame(schema=COLUMNS)]
@@ -255,7 +271,7 @@ def _columns(found: FeatureActivations, alignment: Alignment, features: list[int
 
 
 def _with_names(table: pl.DataFrame, annotator: Annotator) -> pl.DataFrame:
-    """The concept of each feature's best pair on validation among those that may name (`above_chance`)."""
+    """The concept of each feature's best pair on validation that is `above_chance`."""
     links = above_chance(annotator.links.table)
     best = links.sort("validation_f1_per_domain", "concept", descending=[True, False]).unique(
         "feature", keep="first", maintain_order=True

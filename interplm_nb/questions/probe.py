@@ -1,6 +1,7 @@
-"""Probes of a run's features: labels by a few features beside the dense embedding, the residual view, activation patterns, family specificity.
+"""Probes of a run's features, the residual view, activation patterns and family specificity.
 
-Everything is `strict`: fitted on train, chosen on validation, read on test, in splits that share no homology cluster.
+Everything is `strict`: fitted on train, chosen on validation, read on test, in splits that share no
+homology cluster.
 """
 
 import difflib
@@ -21,22 +22,19 @@ from interplm_nb.pipeline.errors import PipelineError
 from interplm_nb.pipeline.named_sources import NAMES
 from interplm_nb.pipeline.run import Run
 from interplm_nb.proteins import Proteins
-from interplm_nb.questions.lookup import sparse_of
-
-CONTROLS = ("random_sae", "shuffled_sae")
-"""Sources whose sparse probes stand beside those of the SAE: a dictionary that was never trained, and one of a PLM with shuffled weights."""
+from interplm_nb.questions.lookup import CONTROLS, sparse_of
 
 MOST = 200_000
-"""Residues of a split, at most."""
+"""Maximum number of residues per split."""
 
 
 class Probed(NamedTuple):
     """Probes, and the concepts that could not be probed."""
 
     table: pl.DataFrame
-    """Columns of `concepts.probes.fitting.PROBES`; a control's probe is called "random SAE, k = 5"."""
+    """Columns of `concepts.probes.fitting.PROBES`; controls read like "random SAE, k = 5"."""
     left_out: dict[str, str]
-    """Concept -> the sentence that says why."""
+    """Concept -> why it could not be probed."""
 
 
 def probes(
@@ -49,13 +47,41 @@ def probes(
     most: int = MOST,
     seed: int = 0,
 ) -> Probed:
-    """Sparse probes of each concept, an example per residue, beside a probe of the dense embedding, constant answers, and sparse ones of `controls`.
+    """Sparse probes of each concept; each residue is an example.
 
-    concepts: names of the run's annotations, or labels of one's own on the run's proteins (`readers.label_files` reads DSSP strings, tables, GFF3, BED).
-    controls: sources (None: those of `CONTROLS` that the run has activations of). among: the proteins that were looked at for the label (None: all);
-    of helices, those with a known structure, since elsewhere a residue without the label is not known to lack it. most: residues of each split, drawn
-    by whole proteins with `seed`. A concept that a split lacks is left out. PipelineError for an unknown concept, labels on other proteins, or a run
-    without embeddings. About 2 s a concept with 20,000 residues a split.
+    They stand beside a probe of the dense embedding, constant answers, and sparse probes of
+    `controls`. Takes about 2 s per concept with 20,000 residues per split.
+
+    Parameters
+    ----------
+    run
+        A run with its embeddings.
+    concepts
+        Names of the run's annotations, or your own labels on the run's proteins (`readers.label_files`
+        reads DSSP strings, tables, GFF3 and BED).
+    ks
+        Numbers of features per probe.
+    source
+        Source whose features are probed.
+    controls
+        Sources to compare with; None: those of `CONTROLS` whose activations the run has.
+    among
+        Accessions that were examined for the label; None: all. For helices, use proteins with a
+        known structure: elsewhere a residue without the label is not known to lack it.
+    most
+        Maximum number of residues per split, drawn as whole proteins.
+    seed
+        Seed of that draw.
+
+    Returns
+    -------
+    Probed
+        A row per probe, and the concepts that a split lacks.
+
+    Raises
+    ------
+    PipelineError
+        For an unknown concept, labels on other proteins, or a run without embeddings.
     """
     proteins = run.proteins()
     tasks, splits = _tasks(run, proteins, concepts), _splits(run, among)
@@ -87,17 +113,20 @@ def residual(
     most: int = MOST,
     seed: int = 0,
 ) -> pl.DataFrame:
-    """How much of a label the features that speak for *other* concepts carry, and how much the rest: `residual_view`, columns of `RESIDUAL`.
+    """How much of a label is in features linked to *other* concepts, and how much in the rest.
 
-    Linked are the features of the run's links to concepts of other categories than the label's: links of its own would make the answer circular. (A
-    feature that speaks for its own category too stays among them.) Other arguments as of `probes`. PipelineError for labels of more than one concept,
-    ValueError where a split lacks the label.
+    See `residual_view`; columns of `RESIDUAL`. Linked features are those that the run links to
+    concepts of other categories: links of the label's own category would make the answer circular.
+    (A feature that is also linked to its own category stays among them.) Other arguments as of
+    `probes`. PipelineError for labels of more than one concept, ValueError if a split lacks the
+    label.
     """
     proteins = run.proteins()
     tasks = _tasks(run, proteins, [concept] if isinstance(concept, str) else concept)
     if len(tasks) != 1:
         raise PipelineError(
-            f"a residual view is of one label, not of {len(tasks)} ({', '.join(list(tasks)[:3])}, ...); take annotations.only([name])"
+            f"a residual view takes one label; got {len(tasks)} "
+            f"({', '.join(list(tasks)[:3])}, ...). Use annotations.only([name])"
         )
     labels = run.annotations("strict", proteins) if isinstance(concept, str) else concept
     ((task, carried),) = tasks.items()
@@ -116,9 +145,10 @@ def residual(
 def patterns(
     run: Run, source: str = "sae", accessions: Collection[str] | None = None
 ) -> pl.DataFrame:
-    """The shape of every feature's activations along proteins (all, where None): `activation_patterns`, columns of `features.patterns.PATTERNS`.
+    """The shape of every feature's activations along proteins (None: all).
 
-    PipelineError for a source that is not an SAE.
+    See `activation_patterns`; columns of `features.patterns.PATTERNS`. PipelineError for a source
+    that is not an SAE.
     """
     return activation_patterns(sparse_of(run, source, run.proteins()), accessions)
 
@@ -130,11 +160,24 @@ def specificity(
     families: pl.DataFrame | None = None,
     by_cluster: bool = True,
 ) -> pl.DataFrame:
-    """For each feature, the family whose proteins it fires strongly on: `family_specificity` over all proteins, columns of `SPECIFICITY`.
+    """For each feature, the family on whose proteins it is most specifically active.
 
-    category: its concepts are the families, without the one for any of them. families: accession, family in their place, such as a table of Pfam.
-    by_cluster: count homology clusters, not proteins: proteins of a cluster are not independent, and q is honest by clusters alone.
-    PipelineError for a category that the annotations lack.
+    See `family_specificity`; columns of `SPECIFICITY`. PipelineError for a category that the
+    annotations lack, or a source that is not an SAE.
+
+    Parameters
+    ----------
+    run
+        A run with its stage 'activations'.
+    category
+        Its concepts are the families, except the one for any of them.
+    source
+        One of the run's SAEs.
+    families
+        Families instead of a category: columns accession and family, such as from Pfam.
+    by_cluster
+        Count homology clusters, not proteins. Proteins of a cluster are not independent, so only
+        then is q an error rate.
     """
     proteins = run.proteins()
     table = _families(run, proteins, category) if families is None else families
@@ -147,11 +190,12 @@ def specificity(
 def _tasks(
     run: Run, proteins: Proteins, concepts: Sequence[str] | Annotations
 ) -> dict[str, np.ndarray]:
-    """bool [n_residues] of each label."""
+    """Label -> bool [n_residues]."""
     labels = concepts if isinstance(concepts, Annotations) else run.annotations("strict", proteins)
     if labels.proteins.sequence_hash != proteins.sequence_hash:
         raise PipelineError(
-            f"the labels are of {labels.proteins}, the run of {proteins}; read them with proteins=run.proteins()"
+            f"the labels are of {labels.proteins}, the run of {proteins}; "
+            "read them with proteins=run.proteins()"
         )
     known = labels.concepts
     names = (
@@ -170,7 +214,7 @@ def _tasks(
 def _possible(
     examples: Examples, tasks: Mapping[str, np.ndarray]
 ) -> tuple[dict[str, np.ndarray], dict[str, str]]:
-    """The labels that every split has, and why not the others."""
+    """The labels that every split has, and why the others are left out."""
     possible, left_out = {}, {}
     for name, carried in tasks.items():
         try:
@@ -206,7 +250,7 @@ def _splits(run: Run, among: Collection[str] | None) -> pl.DataFrame:
 
 
 def _embedding(run: Run, proteins: Proteins) -> DenseSource:
-    """The PLM's dimensions as they are: between 0 and 1, scaling changes nothing."""
+    """The PLM's dimensions, not scaled."""
     embeddings = run.embeddings()
     return DenseSource(
         embeddings,
@@ -221,6 +265,7 @@ def _families(run: Run, proteins: Proteins, category: str) -> pl.DataFrame:
     own = table.filter(pl.col("category") == category, ~pl.col("concept").str.ends_with("_any"))
     if own.is_empty():
         raise PipelineError(
-            f"no concept of category {category!r} in {run.folder}; there are {', '.join(sorted(table['category'].unique()))}"
+            f"no concept of category {category!r} in {run.folder}; "
+            f"there are {', '.join(sorted(table['category'].unique()))}"
         )
     return own.select("accession", pl.col("concept").alias("family")).unique()

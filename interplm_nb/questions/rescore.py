@@ -1,10 +1,11 @@
-"""Any SAE through a run's own engine: the same proteins, splits, concepts and conventions, beside the run's own sources and controls.
+"""Any SAE scored like a run's own sources: same proteins, splits, concepts and conventions.
 
-    rescored/<label>/about.json                            the plan (SAE, PLM, layer, sequences, annotations, splits), and what of it is done
-    rescored/<label>/maxima.parquet                        feature, maximum_train, maximum_all
+    rescored/<label>/about.json       the plan (SAE, PLM, layer, hashes) and what of it is done
+    rescored/<label>/maxima.parquet   feature, maximum_train, maximum_all
     rescored/<label>/{scores,active,concepts}.parquet      counts, as in `sources/<id>/`
 
-An SAE that others published was mostly trained on sequences among which are the run's test proteins, though never on their annotations.
+A published SAE was mostly trained on sequences that include the run's test proteins, though never
+on their annotations.
 """
 
 import logging
@@ -41,7 +42,7 @@ _log = logging.getLogger(__name__)
 
 
 class Settings(NamedTuple):
-    """How the counts are read; they do not depend on it."""
+    """How the counts are read; the counts do not depend on it."""
 
     min_instances: int = 10
     resamples: int = 200
@@ -49,7 +50,7 @@ class Settings(NamedTuple):
 
     @classmethod
     def of(cls, run: Run) -> "Settings":
-        """Those of the run's stage `concepts`, so that its figures and the new ones are alike; the defaults before it."""
+        """Those of the run's stage `concepts`, so that figures compare; else the defaults."""
         try:
             params = manifest.read(run, "concepts")["params"]
         except PipelineError:
@@ -59,7 +60,7 @@ class Settings(NamedTuple):
 
 @dataclass(frozen=True)
 class _Grounds:
-    """What every SAE is counted on."""
+    """The proteins and labels that every SAE is counted on."""
 
     run: Run
     proteins: Proteins
@@ -69,7 +70,7 @@ class _Grounds:
 
     @classmethod
     def of(cls, run: Run) -> "_Grounds":
-        """Those of a run, in both conventions."""
+        """The grounds of a run, in both conventions."""
         proteins = run.proteins()
         annotations = {
             convention: run.annotations(convention, proteins) for convention in CONVENTIONS
@@ -90,8 +91,11 @@ class _Grounds:
 def opened(
     names: "Sequence[str]", given: "Given", revision: str | None = None, file: str | None = None
 ) -> "dict[str, SAE]":
-    """SAEs by what a person calls them: a folder of this package, another project's file or folder, or, where no such path is there, a repository of
-    the Hugging Face Hub. `given` says what the files do not, of all of them. Keys are short names; errors are those of `importers.read`, `hub.get`.
+    """Open SAEs by path or name; keys are short names.
+
+    A name is a folder of this package, another project's file or folder or, if no such path exists,
+    a repository of the Hugging Face Hub. `given` says what the files do not, for all of them.
+    Errors are those of `importers.read` and `hub.get`.
     """
     from interplm_nb.sae import convert, hub
 
@@ -113,12 +117,15 @@ def opened(
 def rescore(
     run: Run, saes: "Mapping[str, SAE]", settings: Settings | None = None, device: str = "auto"
 ) -> pl.DataFrame:
-    """Count every SAE (name -> SAE) on the run's proteins in both conventions, and show it beside what the run has scored: `RESCORED`.
+    """Score SAEs (name -> SAE) on the run's proteins in both conventions; columns of `RESCORED`.
 
-    An SAE must be of the run's PLM: its name, and its weights where the SAE knows them. A layer that the run does not store is embedded, and removed
-    afterwards. Features are scaled by their maxima on train (`published`: on all proteins), whatever unit the SAE has. Counts are kept under
-    `rescored/`: a second call, or one after a kill, does what is lacking. PipelineError or ValueError, with both names, for an SAE of another PLM,
-    hook or width, before anything is computed.
+    The run's own sources are in the same table. Features are scaled by their maxima on train
+    (`published`: on all proteins), whatever unit the SAE has. A layer that the run does not store
+    is embedded, and removed afterwards. Counts are kept under `rescored/`: a second call, or one
+    after a kill, does only what is left.
+
+    PipelineError or ValueError, before anything is computed, for an SAE of another PLM (by name,
+    and by weights if the SAE knows them), hook or width; the error names both.
     """
     settings = settings or Settings.of(run)
     for name, sae in saes.items():
@@ -143,20 +150,25 @@ def _check(run: Run, name: str, sae: "SAE") -> None:
     model, about = run.summary("embed"), sae.about
     if about is None:
         raise PipelineError(
-            f"{name} does not say of which PLM and layer it is; set its `about`, or save it first"
+            f"{name} does not say to which PLM and layer it belongs; "
+            "set its `about`, or save it first"
         )
     known = about.plm_revision or model["plm_revision"]
     if (about.plm, known) != (model["plm"], model["plm_revision"]):
         raise PipelineError(
-            f"{name} is an SAE of {about.plm} ({known[:15]}), {run.folder} is embedded with {model['plm']} ({model['plm_revision'][:15]}); "
-            "take an SAE of that model, or a run with this one (-p embed.plm=...)"
+            f"{name} is an SAE of {about.plm} ({known[:15]}), but {run.folder} is embedded with "
+            f"{model['plm']} ({model['plm_revision'][:15]}); "
+            "use an SAE of that PLM, or a run with the SAE's (-p embed.plm=...)"
         )
     check_place(sae, int(model["d_in"]), f"{model['plm']} of {run.folder}")
 
 
 @contextmanager
 def _embedded(run: Run, proteins: Proteins, layer: int, device: str) -> "Iterator[Embeddings]":
-    """A layer of the run's PLM on all proteins: stored, or made for this and removed when all is done (what a kill leaves is gone on with)."""
+    """A layer of the run's PLM on all proteins: stored, or embedded here and removed afterwards.
+
+    After a kill, embedding resumes.
+    """
     if layer in run.layers():
         yield run.embeddings(layer)
         return
@@ -169,7 +181,7 @@ def _embedded(run: Run, proteins: Proteins, layer: int, device: str) -> "Iterato
     except ValueError as error:
         raise PipelineError(f"{error}; the SAE is of another model of that name") from None
     _log.warning(
-        "layer %d is not stored in %s: embedding it; the run's own sources are of its own layer",
+        "layer %d is not stored in %s: embedding it; the run's own sources are of another layer",
         layer,
         run.folder,
     )
@@ -180,7 +192,7 @@ def _embedded(run: Run, proteins: Proteins, layer: int, device: str) -> "Iterato
 
 @dataclass
 class _Work:
-    """One SAE: what of it is counted, and counting what is not."""
+    """One SAE: what is counted, and counting the rest."""
 
     grounds: _Grounds
     name: str
@@ -196,7 +208,7 @@ class _Work:
 
     @property
     def folder(self) -> Path:
-        """Named after the SAE and its weights; that of the same weights under another name, where there is one."""
+        """Named after the SAE and its weights; reused if the same weights had another name."""
         root, weights = (
             self.grounds.run.folder / "rescored",
             self.plan["sae"].removeprefix("sha256:")[:12],
@@ -218,21 +230,21 @@ class _Work:
             }
 
     def is_done(self, settings: Settings) -> bool:
-        """Is everything counted, and the interval of these settings taken?"""
+        """Whether everything is counted, and the interval of these settings computed."""
         counted = {f"{c}/{split}" for c, split in self.grounds.accessions} <= set(
             self.about["counted"]
         )
         return counted and _key(settings) in self.about["intervals"]
 
     def do(self, embeddings: "Embeddings", settings: Settings, device: str) -> None:
-        """Everything that is lacking, step by step; a step that is done is noted."""
+        """Everything that is left, step by step; each step is recorded when done."""
         from interplm_nb.plm.devices import choose_device
         from interplm_nb.sae.on_demand import on_demand
 
         self._read()  # the same SAE may have come before, under another name
         if "l0" not in self.about:
             remove(self.folder)
-        # An SAE whose features are fractions of its publisher's maxima is scaled anew like any other.
+        # Features that are fractions of their publisher's maxima are rescaled like any other.
         values = on_demand(
             self.sae.to(choose_device(device)), embeddings, self.grounds.proteins, unit="raw"
         )
@@ -340,7 +352,7 @@ def _key(settings: Settings) -> str:
 
 
 def _maxima(values: "FeatureActivations", train: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
-    """Maxima over train rows and over all (float32 [n_features] each), and the number of entries, in one pass."""
+    """Maxima over train rows and over all rows, float32 [n_features]; number of entries."""
     on_train, every = (np.zeros(values.n_features, np.float32) for _ in range(2))
     is_train = np.zeros(values.n_residues, bool)
     is_train[train] = True

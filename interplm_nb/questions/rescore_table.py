@@ -1,4 +1,4 @@
-"""The like-for-like table of SAEs that were put through a run's engine, beside what the run itself has scored."""
+"""The table of rescored SAEs beside the sources that the run itself has scored."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,18 +11,33 @@ from interplm_nb.pipeline.run import Run
 from interplm_nb.pipeline.text import text_table
 
 RESCORED: dict[str, Any] = {
-    "sae": pl.String, "of": pl.String, "layer": pl.Int64, "convention": pl.String, "n_features": pl.Int64, "l0": pl.Float64, "alive": pl.Float64,
-    "n_concepts": pl.Int64, "mean_f1_per_domain": pl.Float64, "low": pl.Float64, "high": pl.Float64, "features_found": pl.Int64,
-    "concepts_found": pl.Int64, "seconds": pl.Float64,
-}  # fmt: skip
-"""Columns of the table of `rescore`. of: "rescored", or "run" for what the run itself has scored. l0: active features per residue, over all
-proteins; alive: share of the features that fire on train. mean_f1_per_domain: on test, with its 95 % interval over homology clusters (`strict`).
-features_found, concepts_found: with F1 above 0.5 on both splits. seconds: of encoding and counting; null for what the run has scored.
-layer, n_features: null for a source of the run whose folder is gone."""
+    "sae": pl.String,
+    "of": pl.String,
+    "layer": pl.Int64,
+    "convention": pl.String,
+    "n_features": pl.Int64,
+    "l0": pl.Float64,
+    "alive": pl.Float64,
+    "n_concepts": pl.Int64,
+    "mean_f1_per_domain": pl.Float64,
+    "low": pl.Float64,
+    "high": pl.Float64,
+    "features_found": pl.Int64,
+    "concepts_found": pl.Int64,
+    "seconds": pl.Float64,
+}
+"""Columns of the table of `rescore`.
+
+of: "rescored", or "run" for the run's own sources. l0: active features per residue, over all
+proteins; alive: share of features that are active on train. mean_f1_per_domain: on test, with its
+95 % interval over homology clusters (`strict`). features_found, concepts_found: with F1 above 0.5
+on both splits. seconds: of encoding and counting; null for the run's own sources. layer,
+n_features: null for a source of the run whose folder is gone.
+"""
 
 
 def own_rows(run: Run) -> list[dict[str, Any]]:
-    """What the run has scored itself; nothing before stage `concepts`."""
+    """Rows of the run's own sources; empty before stage `concepts`."""
     try:
         comparison, sizes = run.table("concepts", "comparison"), run.table("activations", "sources")
     except PipelineError:
@@ -49,7 +64,7 @@ def own_rows(run: Run) -> list[dict[str, Any]]:
 
 
 def _about(run: Run, source: str) -> dict[str, Any]:
-    """A source's `about.json`; nothing where it was removed to save space: its figures are in the stage's table."""
+    """A source's `about.json`; empty if the folder was removed to save space."""
     try:
         return run.about(source)
     except PipelineError:
@@ -57,15 +72,18 @@ def _about(run: Run, source: str) -> dict[str, Any]:
 
 
 def row_of(of: Mapping[str, Any], summary: Mapping[str, Any]) -> dict[str, Any]:
-    """A row of `RESCORED`: what an SAE is, and the figures of `BestPairs.summary`."""
+    """A row of `RESCORED`: the description `of` an SAE, and figures of `BestPairs.summary`."""
     figures = ("convention", "n_concepts", "mean_f1_per_domain", "features_found", "concepts_found")
     return dict.fromkeys(RESCORED) | dict(of) | {name: summary[name] for name in figures}
 
 
 def rescored_text(table: pl.DataFrame, convention: str, model: str) -> str:
-    """One convention of the table, for people; `model` is the PLM's name."""
+    """One convention of the table as text; `model` is the PLM's name."""
     part = table.filter(pl.col("convention") == convention).drop("convention")
     n = ", ".join(str(k) for k in part["n_concepts"].unique().sort())
-    words = f"{convention} convention, {n} concepts; mean best F1 on test, features chosen on validation; found: F1 > 0.5 on both"
+    words = (
+        f"{convention} convention, {n} concepts; mean best F1 on test, features chosen on "
+        "validation; found: F1 > 0.5 on both"
+    )
     parts = [words, text_table(part), model_note(model)]
     return "\n\n".join(text for text in parts if text)

@@ -25,7 +25,7 @@ COMPARISON: dict[str, Any] = {
     "loss_recovered_recurrence": pl.Float64, "kl_strict": pl.Float64, "kl_published": pl.Float64,
     "kl_output": pl.Float64, "kl_recurrence": pl.Float64, "concepts_tuning": pl.Int64,
     "f1_tuning": pl.Float64, "concepts_above_tuning": pl.Int64, "concepts_test": pl.Int64,
-    "f1_test": pl.Float64, "f1_residues_test": pl.Float64, "concepts_found": pl.Int64,
+    "mean_f1_per_domain": pl.Float64, "mean_f1": pl.Float64, "concepts_found": pl.Int64,
     "seconds": pl.Float64, "tokens_per_second": pl.Float64, "control": pl.String,
     "chosen": pl.Boolean,
 }  # fmt: skip
@@ -39,7 +39,7 @@ fidelity is absent. loss_recovered, kl (nats per residue): on validation protein
 masked (strict) and not (published), next residue with the output or the recurrence replaced; null
 for a measure that the model does not have. concepts_tuning, f1_tuning, concepts_above_tuning:
 concepts that are scored on the tuning part, the mean of their best F1 there, those with one above
-0.5. concepts_test, f1_test, f1_residues_test: the same features and thresholds on test, F1 with
+0.5. concepts_test, mean_f1_per_domain, mean_f1: the same features and thresholds on test, F1 with
 recall by instances and by residues. concepts_found: concepts with a pair that has F1 above 0.5 on
 both. seconds: of training, an equal share of the pass that trains all SAEs at once;
 tokens_per_second: residues per second of that pass. control: label of the random SAE with the

@@ -144,8 +144,8 @@ class Yardstick:
             "f1_tuning": best.mean_f1,
             "concepts_above_tuning": best.n_found,
             "concepts_test": chosen.pairs.height,
-            "f1_test": chosen.mean_f1_per_domain,
-            "f1_residues_test": chosen.mean_f1,
+            "mean_f1_per_domain": chosen.mean_f1_per_domain,
+            "mean_f1": chosen.mean_f1,
             "concepts_found": chosen.found["concept"].n_unique(),
         }
 

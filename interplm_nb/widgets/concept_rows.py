@@ -39,4 +39,4 @@ def _row(row: dict[str, Any], best: pl.DataFrame, source: str) -> dict[str, Any]
         name: value if value is not None and value == value else None
         for name, value in figures.items()
     }
-    return {"threshold": row.pop("threshold_pct"), **row, **figures, "controls": controls}
+    return {"threshold": row.pop("threshold"), **row, **figures, "controls": controls}

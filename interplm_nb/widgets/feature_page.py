@@ -67,20 +67,20 @@ class FeaturePages:
         """Every pair of a scored concept and a feature, best on validation first.
 
         Each feature is taken at its best threshold on validation; `f1_test` is of that pair.
-        Columns: concept, category, feature, threshold_pct (share of the maximum), f1_validation,
+        Columns: concept, category, feature, threshold (share of the maximum), f1_validation,
         f1_test (both f1_per_domain; 0 without a true positive), n_instances (on test).
         The first row of a concept is its row in `best_of_sources`.
         """
         sizes = self.best_of_sources.select("concept", "n_instances").unique()
         chosen = (
             self._scores("validation")
-            .sort("f1_per_domain", "f1", "threshold_pct", descending=[True, True, False])
+            .sort("f1_per_domain", "f1", "threshold", descending=[True, True, False])
             .unique(["concept", "feature"], keep="first", maintain_order=True)
             .rename({"f1_per_domain": "f1_validation"})
             .drop("n_instances")
             .join(sizes, on="concept", maintain_order="left")
         )
-        pair = ["concept", "feature", "threshold_pct"]
+        pair = ["concept", "feature", "threshold"]
         test = self._scores("test").select(*pair, pl.col("f1_per_domain").alias("f1_test"))
         return (
             chosen.join(test, on=pair, how="left", maintain_order="left")

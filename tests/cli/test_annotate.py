@@ -1,4 +1,4 @@
-"""`interplm-nb annotate`: what it writes and says, and what it refuses. Here, and not beside `test_cli`, for the tiny run that this folder shares."""
+"""`interplm-nb annotate`: what it writes and prints, and what it refuses."""
 
 import argparse
 import csv
@@ -55,7 +55,7 @@ def test_the_answer_is_on_standard_output_and_the_rest_on_standard_error(run, fa
     assert said.out == ""
     assert "2 proteins kept" in said.err and "digit in the sequence (bad" in said.err
     assert (
-        "named stretches of confidence 0.1 or more; no named concept in" in said.err
+        "named stretches with confidence >= 0.1; no named concept in" in said.err
         and "It is not ESM-2" in said.err
     )
 
@@ -110,8 +110,8 @@ def test_a_family_with_its_picture(run, tmp_path):
 @pytest.mark.parametrize(
     ("words", "text"),
     [
-        (["--top", "0"], "--top is 1 or more, not 0"),
-        (["--picture", "a.png"], "--picture draws a family; give --family too"),
+        (["--top", "0"], "--top must be 1 or more; got 0"),
+        (["--picture", "a.png"], "--picture draws a family; add --family"),
         (["--family", "--picture", "a.bmp"], "name it .png, .svg or .pdf"),
         (["--family", "--out", "a.gff3"], "a family is written as json or tsv"),
         (["--out", "a.docx"], "no format has the suffix '.docx'"),

@@ -9,7 +9,7 @@ import pytest
 from interplm_nb.cli import main as cli
 from interplm_nb.concepts.discovery.evaluation import Refound
 from interplm_nb.pipeline.run import Run
-from interplm_nb.questions import discover as pipeline_missing
+from interplm_nb.questions import discover as questions_discover
 from interplm_nb.questions.discover import refound, store_refound, stored_refound
 from tests.pipeline.asked import with_links
 
@@ -42,7 +42,7 @@ def test_the_first_rows_come_with_what_they_mean_and_how_to_get_their_control(
     code, out, _ = ask(capsys, run.folder, "--min-confidence", "0")
     assert code == 0
     assert (
-        "candidates of confidence 0 or more in" in out
+        "candidates with confidence >= 0 in" in out
         and "the first 20 of" in out
         and " elsewhere " in out
     )
@@ -55,7 +55,7 @@ def test_the_first_rows_come_with_what_they_mean_and_how_to_get_their_control(
     code, out, _ = ask(capsys, run.folder, "--min-confidence", "1")
     assert (
         code == 0
-        and out.startswith("0 candidates of confidence 1 or more")
+        and out.startswith("0 candidates with confidence >= 1")
         and "elsewhere:" not in out
     )
 
@@ -68,16 +68,18 @@ def test_all_rows_are_written(run: Run, tmp_path: Path, capsys: pytest.CaptureFi
         "--min-confidence",
         "0",
         "--out",
-        tmp_path / "missing.tsv",
+        tmp_path / "candidates.tsv",
         "--concept",
         concept,
         "--per-concept",
         "1",
     )
-    rows = list(csv.DictReader((tmp_path / "missing.tsv").read_text().splitlines(), delimiter="\t"))
+    rows = list(
+        csv.DictReader((tmp_path / "candidates.tsv").read_text().splitlines(), delimiter="\t")
+    )
     assert (
         code == 0
-        and f"written: {tmp_path / 'missing.tsv'}" in out
+        and f"written: {tmp_path / 'candidates.tsv'}" in out
         and out.startswith(f"{len(rows):,} candidates")
     )
     assert {row["concept"] for row in rows} == {concept} and len(
@@ -90,18 +92,18 @@ def test_all_rows_are_written(run: Run, tmp_path: Path, capsys: pytest.CaptureFi
         "aligned_site",
         "other_concepts",
         "structure",
-        "test_precision",
+        "f1_per_domain",
     } <= set(rows[0])
 
 
 def test_an_evaluation_is_shown_and_kept(
     run: Run, again: Refound, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(pipeline_missing, "refound", lambda run, source, per_concept: again)
+    monkeypatch.setattr(questions_discover, "refound", lambda run, source, per_concept: again)
     code, out, _ = ask(capsys, run.folder, "--evaluate")
     assert code == 0 and stored_refound(run) is not None
     for text in (
-        "Control: of the annotations 20% were hidden",
+        "Control: 20% of the annotations were hidden",
         "MMseqs2",
         "random SAE",
         "shuffled PLM",
@@ -125,9 +127,9 @@ def test_a_kept_evaluation_goes_with_its_stage(run: Run, again: Refound) -> None
 @pytest.mark.parametrize(
     ("words", "text"),
     [
-        (["--concept", "Signal"], "no feature of this run speaks for the concept 'Signal'"),
-        (["--min-confidence", "2"], "a confidence is from 0 to 1, not 2"),
-        (["--per-concept", "0"], "one feature of a concept or more is used, not 0"),
+        (["--concept", "Signal"], "no feature of this run is linked to the concept 'Signal'"),
+        (["--min-confidence", "2"], "min_confidence must be from 0 to 1; got 2"),
+        (["--per-concept", "0"], "per_concept must be 1 or more; got 0"),
         (["--source", "neurons"], "'neurons' is dense"),
         (["--source", "transcoder"], "no source 'transcoder'"),
         (["--evaluate"], "MMSEQS2_PATH is 'nowhere', which is no file"),

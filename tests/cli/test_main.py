@@ -1,15 +1,18 @@
-"""The command line: help that explains itself, texts for people, errors in one sentence with exit code 2."""
+"""The command line: help, texts for people, a user's mistake in one sentence, a fault as such."""
 
 import json
 import subprocess
 import sys
+import traceback
 from pathlib import Path
 
 import nbformat
 import pytest
 
 from interplm_nb.cli import main as cli
+from interplm_nb.pipeline.errors import PipelineError
 from interplm_nb.pipeline.run import Run
+from interplm_nb.readers.report import InputError
 
 
 def ask(capsys, *words):
@@ -65,7 +68,7 @@ def test_help_explains_itself(capsys, command):
         (["explore", "nowhere"], "nowhere is not a run"),
         (["explore", "nowhere", "--app"], "nowhere is not a run"),
         (["data", "check", "nowhere.fasta"], "no file nowhere.fasta"),
-        (["data", "fetch", "--out", "x.tsv"], "give a query or --accessions FILE"),
+        (["data", "fetch", "--out", "x.tsv"], "give either a query or --accessions FILE"),
     ],
 )
 def test_an_error_is_one_sentence_and_exit_code_2(tmp_path, monkeypatch, capsys, words, text):
@@ -77,6 +80,77 @@ def test_an_error_is_one_sentence_and_exit_code_2(tmp_path, monkeypatch, capsys,
     assert text in err
     assert "Traceback" not in err
     assert list(tmp_path.iterdir()) == []
+
+
+def _stop(monkeypatch, stop) -> None:
+    """Let `interplm-nb data` end in `stop`."""
+    from interplm_nb.cli import describe
+
+    monkeypatch.setattr(describe, "describe_demo", stop)
+
+
+@pytest.mark.parametrize(
+    "stop",
+    [lambda: {}["x"], lambda: int("x"), lambda: [][0], lambda: None.folder],
+    ids=["KeyError", "ValueError", "IndexError", "AttributeError"],
+)
+def test_a_fault_of_ours_is_a_traceback_and_where_to_report_it(monkeypatch, stop):
+    _stop(monkeypatch, stop)
+    with pytest.raises((LookupError, ValueError, AttributeError)) as fault:
+        cli.main(["data"])
+    shown = "".join(traceback.format_exception(fault.value))
+    assert shown.startswith("Traceback")
+    assert "this is a fault of interplm-nb" in shown.splitlines()[-1]
+    assert "the project's issue tracker" in shown.splitlines()[-1]
+
+
+def test_a_fault_ends_the_program_with_exit_code_1():
+    code = (
+        "import sys; from interplm_nb.cli import describe, main; "
+        "describe.describe_demo = lambda: {}['x']; sys.exit(main.main(['data']))"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    *_, error, note = ended.stderr.splitlines()
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert error == "KeyError: 'x'" and note.endswith("on the project's issue tracker")
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (PipelineError("no run"), "no run"),
+        (InputError("no sequence"), "no sequence"),
+        (OSError(28, "No space left on device"), "[Errno 28] No space left on device"),
+        (
+            ModuleNotFoundError("No module named 'umap'", name="umap"),
+            "umap is not installed in this environment; "
+            "install interplm-nb with all of its dependencies",
+        ),
+    ],
+)
+def test_what_a_user_can_correct_is_one_sentence(monkeypatch, capsys, error, text):
+    def stop():
+        raise error
+
+    _stop(monkeypatch, stop)
+    assert ask(capsys, "data") == (2, "", f"interplm-nb: {text}\n")
+
+
+@pytest.mark.parametrize("words", [["--debug", "score"], ["score", "--debug"]])
+def test_debug_shows_the_traceback_of_a_users_mistake(tmp_path, capsys, words):
+    code, out, err = ask(capsys, *words, tmp_path / "nowhere")
+    assert (code, out) == (2, "") and err.startswith("Traceback")
+    last = err.splitlines()[-1]
+    assert last.startswith("interplm-nb: ") and "is not a run" in last
+
+
+def test_a_module_of_ours_that_is_gone_is_a_fault(monkeypatch):
+    def stop():
+        raise ModuleNotFoundError("gone", name="interplm_nb.gone")
+
+    _stop(monkeypatch, stop)
+    with pytest.raises(ModuleNotFoundError):
+        cli.main(["data"])
 
 
 def test_data_check_counts_what_is_left_out(tmp_path, capsys):
@@ -175,7 +249,10 @@ def test_lessons_are_copied_and_never_overwritten(tmp_path, capsys):
 
 
 def test_help_needs_neither_torch_nor_jupyter():
-    code = "import sys; from interplm_nb.cli import main as cli; cli._parser(); print([m for m in ('torch', 'papermill', 'matplotlib') if m in sys.modules])"
+    code = (
+        "import sys; from interplm_nb.cli import main as cli; cli._parser(); "
+        "print([m for m in ('torch', 'papermill', 'matplotlib') if m in sys.modules])"
+    )
     assert (
         subprocess.run(
             [sys.executable, "-c", code], capture_output=True, text=True, check=True

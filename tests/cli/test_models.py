@@ -1,4 +1,4 @@
-"""`interplm-nb models list | get | convert | push`: what they write and say, and errors in one sentence with exit code 2."""
+"""`interplm-nb models list | get | convert | push`: what they write and print; mistakes."""
 
 import io
 import json
@@ -32,7 +32,7 @@ def loopback():
 
 
 def on_hub(server: Hub, home: Path, *words: object) -> tuple[int, str, str]:
-    """`interplm-nb models ...` in a process of its own, where huggingface_hub's own variables name the hub."""
+    """`interplm-nb models ...` in its own process: huggingface_hub's variables name the hub."""
     variables = {
         "HF_ENDPOINT": server.address,
         "HF_HOME": str(home),
@@ -74,7 +74,8 @@ def test_convert_to_this_package_and_on(tmp_path, capsys, ae):
     assert code == 0
     assert (
         out.splitlines()[0]
-        == "SAE of some-plm, layer 4, hook residual: relu, 8 inputs, 24 features in unit raw, from interplm"
+        == "SAE of some-plm, layer 4, hook residual: relu, 8 inputs, 24 features in unit raw, "
+        "from interplm"
     )
     first = checkpoint.load(tmp_path / "sae", plm="some-plm", layer=4)
     for to, file in (("saelens", "sae_weights.safetensors"), ("interplm", "ae_unnormalized.pt")):
@@ -193,7 +194,10 @@ def test_get_at_a_revision_with_a_file_and_a_checksum(tmp_path, loopback):
 
 
 def test_listing_needs_neither_huggingface_hub_nor_a_network():
-    code = "import sys; from interplm_nb.cli import main as cli; cli.main(['models']); print([m for m in ('huggingface_hub', 'httpx2') if m in sys.modules])"
+    code = (
+        "import sys; from interplm_nb.cli import main as cli; cli.main(['models']); "
+        "print([m for m in ('huggingface_hub', 'httpx2') if m in sys.modules])"
+    )
     said = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     ).stdout

@@ -48,7 +48,7 @@ def test_an_export_says_how_many_pairs_it_holds(tiny_run, tmp_path):
     text = said(tiny_run.folder, "--export", tmp_path / "t.tsv", "--source", "neurons")
     table = read_exported(tmp_path / "t.tsv").table
     assert text == f"{tmp_path / 't.tsv'}: {table.height:,} pairs of feature and concept"
-    with pytest.raises(ValueError, match="one run, not of 2"):
+    with pytest.raises(PipelineError, match="one run; got 2"):
         said(tiny_run.folder, tiny_run.folder, "--export", tmp_path / "t.tsv")
 
 
@@ -58,7 +58,10 @@ def test_a_limit_that_no_concept_reaches_is_named(tiny_run, tmp_path):
         Run.open(tmp_path / "run"),
         tiny_parameters(tmp_path / "run")["concepts"].model_copy(update={"min_instances": 1234}),
     )
-    why = r"no concept of .*run has at least 1234 instances in validation and in test, so that '\w+' has no strict scores: .*concepts.min_instances=N"
+    why = (
+        r"no concept of .*run has at least 1234 instances in validation and in test, "
+        r"so '\w+' has no strict scores: .*concepts.min_instances=N"
+    )
     for words in (
         [],
         ["--source", "linear_probe"],
@@ -89,9 +92,9 @@ def test_saes_are_scored_on_a_run(tiny_run, tmp_path):
         (["nowhere"], "nowhere is not a run"),
         (
             ["nowhere", "--layer", "4"],
-            "--layer says what an SAE is, and SAEs are counted on a run: give it with --run RUN",
+            "--layer describes an SAE, and SAEs are scored on a run; add --run RUN",
         ),
-        (["nowhere", "--input-scale", "1"], "--input-scale says what an SAE is"),
+        (["nowhere", "--input-scale", "1"], "--input-scale describes an SAE"),
         (["a.pt", "--run", "nowhere"], "nowhere is not a run"),
     ],
 )

@@ -40,7 +40,7 @@ def best(table: pl.DataFrame, concept: str) -> dict[str, Any] | None:
     rows = [row for row in table.iter_rows(named=True) if row["concept"] == concept]
     return min(
         rows,
-        key=lambda r: (-r["f1_per_domain"], -r["f1"], r["feature"], r["threshold_pct"]),
+        key=lambda r: (-r["f1_per_domain"], -r["f1"], r["feature"], r["threshold"]),
         default=None,
     )
 
@@ -50,7 +50,7 @@ def at(
 ) -> list[dict[str, Any]]:
     found = table.filter(pl.col("concept") == concept, pl.col("feature") == feature)
     return (
-        found if threshold is None else found.filter(pl.col("threshold_pct") == threshold)
+        found if threshold is None else found.filter(pl.col("threshold") == threshold)
     ).to_dicts()
 
 
@@ -77,14 +77,14 @@ def test_strict_keeps_threshold_and_counts_what_is_missing_as_zero(
             continue
         assert (row["feature"], row["threshold"], row["test_threshold"]) == (
             chosen["feature"],
-            chosen["threshold_pct"],
-            chosen["threshold_pct"],
+            chosen["threshold"],
+            chosen["threshold"],
         )
         assert (row["validation_f1_per_domain"], row["validation_f1"]) == (
             chosen["f1_per_domain"],
             chosen["f1"],
         )
-        read = at(test.table(), row["concept"], chosen["feature"], chosen["threshold_pct"])
+        read = at(test.table(), row["concept"], chosen["feature"], chosen["threshold"])
         for name in ("precision", "recall", "recall_per_domain", "f1", "f1_per_domain"):
             assert row[name] == (read[0][name] if read else 0)
     assert selected.mean_f1_per_domain == pytest.approx(
@@ -102,11 +102,9 @@ def test_strict_finds_the_pairs_that_hold_at_the_threshold_of_validation(
         for feature in range(3):
             chosen = best(validation.table(features=[feature]), concept)
             if chosen and chosen["f1_per_domain"] > 0.5:
-                read = at(test.table(), concept, feature, chosen["threshold_pct"])
+                read = at(test.table(), concept, feature, chosen["threshold"])
                 if read and read[0]["f1_per_domain"] > 0.5:
-                    wanted.add(
-                        (concept, feature, chosen["threshold_pct"], read[0]["f1_per_domain"])
-                    )
+                    wanted.add((concept, feature, chosen["threshold"], read[0]["f1_per_domain"]))
     found = strict(validation, test, min_instances=0).found
     assert set(found.select("concept", "feature", "threshold", "f1_per_domain").rows()) == wanted
 
@@ -127,7 +125,7 @@ def test_published_takes_the_threshold_anew_and_drops_what_is_missing(
             continue
         read = best(test.table(features=[chosen["feature"]]), concept)
         if read:
-            wanted[concept] = (chosen["feature"], chosen["threshold_pct"], read["f1_per_domain"])
+            wanted[concept] = (chosen["feature"], chosen["threshold"], read["f1_per_domain"])
     assert {
         c: tuple(row)
         for c, *row in selected.pairs.select(

@@ -15,7 +15,7 @@ from interplm_nb.saving import write_parquet
 REFERENCE = [
     "concept",
     "feature",
-    "threshold_pct",
+    "threshold",
     "precision",
     "recall",
     "recall_per_domain",
@@ -78,7 +78,7 @@ def test_the_table_follows_the_formulas_and_omits_what_has_no_true_positive(
     for row in table.iter_rows(named=True):
         c, t = (
             scores.concepts["concept"].to_list().index(row["concept"]),
-            scores.thresholds.index(row["threshold_pct"]),
+            scores.thresholds.index(row["threshold"]),
         )
         tp, active, hits = (
             scores.tp[c, row["feature"], t],
@@ -117,7 +117,7 @@ def test_a_part_of_the_table_is_that_part(
 def test_measures_of_a_concept_are_the_rows_of_the_table(scores: ConceptScores) -> None:
     found = scores.measures(0)
     for row in scores.table(concepts=[scores.concepts["concept"][0]]).iter_rows(named=True):
-        place = row["feature"], scores.thresholds.index(row["threshold_pct"])
+        place = row["feature"], scores.thresholds.index(row["threshold"])
         for name, values in found._asdict().items():
             assert values[place] == row[name]
 

@@ -1,4 +1,4 @@
-"""The picture of the atlas: one point per living feature, a named colour bar, words; also of one feature and of none."""
+"""The picture of the atlas: a point per living feature, a colour bar, words; also if empty."""
 
 import numpy as np
 import polars as pl

@@ -1,4 +1,4 @@
-"""Figures of stage `compare`: what they show is what the tables say, in words too, and told apart without colour."""
+"""Figures of stage `compare` show what the tables say, in words too, and without colour."""
 
 import itertools
 
@@ -129,8 +129,6 @@ def test_the_table_marks_the_chosen_and_says_on_how_many_concepts(compared):
     table = compared[1].comparison
     shown = tables.compared(table)
     assert shown.html().count(">chosen<") == 1
-    assert (
-        f"{table['concepts_tuning'][0]} concepts on the tuning part, {table['concepts_test'][0]} on test"
-        in repr(shown)
-    )
+    scored = table["concepts_tuning"][0], table["concepts_test"][0]
+    assert "{} concepts on the tuning part, {} on test".format(*scored) in repr(shown)
     assert shown.table.height == table.height

@@ -1,4 +1,4 @@
-"""Figures over layers, categories and sources: what they show is what the tables say, in words too."""
+"""Figures over layers, categories and sources show what the tables say, in words too."""
 
 import numpy as np
 import polars as pl

@@ -1,4 +1,4 @@
-"""The live picture: one display that is updated in place, throttled, with its last state in the saved notebook."""
+"""The live picture: one display, updated in place and throttled; its last state is saved."""
 
 import nbformat
 import pytest
@@ -15,7 +15,8 @@ from interplm_nb.figures.live import LiveLearning
 live = LiveLearning(20, every_seconds=0.0)
 for step in range(1, 21):
     for sae in ("layer_03-topk-k16-s0", "layer_03-gated-l0.02-s0"):
-        live({"sae": sae, "step": step, "fvu": 1 / step, "l0": 16.0, "dead": 0.1, "density": [1, 2]})
+        line = {"sae": sae, "step": step, "fvu": 1 / step, "l0": 16.0, "dead": 0.1}
+        live({**line, "density": [1, 2]})
 """
 
 

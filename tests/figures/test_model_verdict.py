@@ -18,7 +18,7 @@ CONTROLS = ["neurons", "shuffled_sae", "random_sae"]
             "no better than the model's neurons, the SAE on the shuffled model and the random SAE",
             "above",
         ),
-        ([0.01, -0.02, 0.03], "above the model's neurons and the random SAE; but", "every control"),
+        ([0.01, -0.02, 0.03], "above the model's neurons and the random SAE, but", "every control"),
     ],
 )
 def test_only_an_interval_above_0_is_a_difference(low: list[float], said: str, unsaid: str) -> None:

@@ -19,7 +19,7 @@ def value_of(source: str, names: dict[str, Any]) -> Any:
 
 
 def values_of(notebook: Any, given: dict[str, Any]) -> dict[str, Any]:
-    """Run the code cells, the parameters changed; the value of each cell's last expression, by the cell's id."""
+    """Run the code cells with parameters `given`; each cell's last value, by the cell's id."""
     names: dict[str, Any] = {}
     values = {}
     for cell in notebook.cells:
@@ -33,7 +33,7 @@ def values_of(notebook: Any, given: dict[str, Any]) -> dict[str, Any]:
 
 
 def assert_clean_lesson(notebook: Any) -> None:
-    """Without outputs, with stable ids, prose first, things to try, and a word about the embedded model."""
+    """No outputs, stable ids, prose first, things to try, and the note on the embedded model."""
     nbformat.validate(notebook)
     for cell in notebook.cells:
         assert set(cell.metadata) <= {"tags"} and len(cell.id) > 2

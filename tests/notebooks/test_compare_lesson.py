@@ -1,4 +1,4 @@
-"""Lesson 03b under the runner: what a person gets from `interplm-nb run laboratory`, on few proteins."""
+"""Lesson 03b under the runner: the output of `interplm-nb run laboratory` on few proteins."""
 
 import nbformat
 import pytest
@@ -7,10 +7,23 @@ from interplm_nb.pipeline.runner import Request, run
 
 SMALL = {
     "embed.plm": "esm2-mini",
-    "proteins.max_proteins": 60, "embed.layer": 1, "train.d_sae": 64, "train.steps": 20, "train.k": 4, "train.batch_size": 256,
-    "train.fidelity_proteins": 2, "compare.d_sae": 64, "compare.steps": 20, "compare.batch_size": 256, "compare.fidelity_proteins": 2,
-    "compare.sparsities": [4], "compare.l1s": [0.05], "compare.min_instances": 2, "concepts.min_instances": 2, "concepts.bootstrap": 5,
-}  # fmt: skip
+    "proteins.max_proteins": 60,
+    "embed.layer": 1,
+    "train.d_sae": 64,
+    "train.steps": 20,
+    "train.k": 4,
+    "train.batch_size": 256,
+    "train.fidelity_proteins": 2,
+    "compare.d_sae": 64,
+    "compare.steps": 20,
+    "compare.batch_size": 256,
+    "compare.fidelity_proteins": 2,
+    "compare.sparsities": [4],
+    "compare.l1s": [0.05],
+    "compare.min_instances": 2,
+    "concepts.min_instances": 2,
+    "concepts.bootstrap": 5,
+}
 
 
 @pytest.mark.slow
@@ -26,8 +39,13 @@ def test_the_laboratory_runs_as_notebooks_and_shows_its_curves_and_charts(tmp_pa
         said.append,
     )
     assert [line.split(":")[0] for line in said if "done in" in line] == [
-        "01_proteins", "02_embed", "03_train", "03b_compare", "04_activations", "05_concepts",
-    ]  # fmt: skip
+        "01_proteins",
+        "02_embed",
+        "03_train",
+        "03b_compare",
+        "04_activations",
+        "05_concepts",
+    ]
     for stage, cell, sae in (
         ("train", "work", "sae, shuffled_sae"),
         ("compare", "work", "layer_01-matryoshka-k4-s1"),
@@ -47,6 +65,8 @@ def test_the_laboratory_runs_as_notebooks_and_shows_its_curves_and_charts(tmp_pa
         if c.id.endswith(("-figure", "-table"))
     }
     assert all("image/png" in data for name, data in shown.items() if name.endswith("-figure"))
+    for name in ("fidelity-figure", "concepts-figure"):
+        assert "layer_01-topk-k4" in str(shown[name]["application/vnd.plotly.v1+json"])
     assert shown["comparison-table"]["text/html"].count(">chosen<") == 1
     assert done.summary("compare")["chosen"][0] in shown["chosen-table"]["text/plain"]
     said.clear()

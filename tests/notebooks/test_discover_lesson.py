@@ -1,4 +1,4 @@
-"""Lesson `11_discover`: committed clean, and every cell runs on a finished run, also where nothing can be evaluated."""
+"""Lesson `11_discover` is clean and runs, also if nothing can be evaluated."""
 
 from typing import Any
 
@@ -34,7 +34,7 @@ def test_every_cell_runs(notebook: Any, run: Run, capsys: pytest.CaptureFixture[
     )
     for name in PICTURES:
         assert values[name]._repr_mimebundle_()[0]["image/png"].startswith(b"\x89PNG")
-    assert "candidates of confidence 0.05 or more" in repr(values["candidates"])
+    assert "candidates with confidence >= 0.05" in repr(values["candidates"])
     assert (
         "random SAE" in repr(values["precision-table"])
         and "Average precision of the SAE" in values["evaluation"].data
@@ -54,7 +54,7 @@ def test_what_cannot_be_evaluated_or_found_is_words(
         for name in (*PICTURES, "precision-table", "by-concept")
     )
     assert (
-        "no candidate of confidence 1 or more" in values["residues"].data
+        "no candidate with confidence >= 1" in values["residues"].data
         and "no candidate" in capsys.readouterr().out
     )
 
@@ -70,5 +70,5 @@ def test_the_run_that_ships_shows_what_its_whole_run_gave(notebook: Any) -> None
     values = values_of(notebook, {})
     kept = stored_refound(Run.shipped())
     assert kept is not None and values["evaluation"].data == verdict(kept)
-    assert "candidates of confidence 0.5 or more" in repr(values["candidates"])
+    assert "candidates with confidence >= 0.5" in repr(values["candidates"])
     assert values["precision"]._repr_mimebundle_()[0]["image/png"].startswith(b"\x89PNG")

@@ -1,4 +1,4 @@
-"""Lesson `00_explore`: committed clean, and every cell runs: on the shipped run, and on one that holds a control's activations."""
+"""Lesson `00_explore` is clean and runs, on the shipped run and with a control's activations."""
 
 import shutil
 from pathlib import Path
@@ -38,6 +38,7 @@ def test_the_workbench_is_the_first_thing_after_the_imports(notebook: Any) -> No
     }
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_every_cell_runs_on_the_shipped_run(notebook: Any, tmp_path: Path) -> None:
     values = values_of(notebook, {"run": ""})
     bench = values["workbench"]
@@ -59,6 +60,26 @@ def test_every_cell_runs_on_the_shipped_run(notebook: Any, tmp_path: Path) -> No
     assert sorted(path.suffix for path in values["scripts"]) == [".cxc", ".pdb", ".pml"]
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_nglview_shows_the_workbenchs_structure_and_follows_its_selection(notebook: Any) -> None:
+    values = values_of(notebook, {"run": ""})
+    bench, view = values["workbench"], values["nglview"]
+    structure = bench.structure.structure()
+
+    def drawn() -> list[dict[str, Any]]:
+        messages = view._ngl_msg_archive
+        return [m["kwargs"] for m in messages if m["methodName"] == "addRepresentation"]
+
+    assert drawn()[0]["colorScheme"] == "bfactor"
+    whole = len(drawn())
+    bench.selection.brush = [0.8, 1.0]
+    assert len(drawn()) > whole, "residues outside the brush are drawn pale"
+    number, position = next(iter(structure.positions.items()))
+    view.picked = {"atom1": {"name": f"[ALA]{number}:A.CA"}}
+    assert (bench.selection.accession, bench.selection.position) == (structure.accession, position)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_a_residue_that_is_chosen_is_said(notebook: Any) -> None:
     values = values_of(notebook, {"run": ""})
     bench, label = values["workbench"], values["observe"]
@@ -87,7 +108,7 @@ def small(tmp_path: Path) -> Run:
 
 def test_a_run_without_a_controls_activations_says_so(notebook: Any, small: Run) -> None:
     values = values_of(notebook, {"run": str(small.folder)})
-    assert "does not hold the activations of `random_sae`" in values["control"].data
+    assert "does not have the activations of `random_sae`" in values["control"].data
 
 
 def test_a_run_with_a_controls_activations_is_compared_and_no_concept_is_no_error(
@@ -100,5 +121,7 @@ def test_a_run_with_a_controls_activations_is_compared_and_no_concept_is_no_erro
     assert values["control"].right.data.pages.source == "random_sae"
     assert (
         values["workbench"].selection.feature == 0
-        and values["scripts"] == "no protein in which this feature fires has a structure here"
+        and values["nglview"]
+        == values["scripts"]
+        == "no protein in which this feature is active has a structure here"
     )

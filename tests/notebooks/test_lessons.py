@@ -1,4 +1,4 @@
-"""The lessons as files: parameters that are the models', no outputs, stable ids, prose before work."""
+"""The lessons as files: the parameters of the models, no outputs, stable ids, prose first."""
 
 import re
 from typing import Any, Literal, get_args, get_origin

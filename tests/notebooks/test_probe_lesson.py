@@ -1,4 +1,4 @@
-"""Lesson `12_probe`: committed clean, and every cell runs on a finished run, also with labels of one's own and where none can be probed."""
+"""Lesson `12_probe` is clean and runs, also with own labels and if none can be probed."""
 
 from pathlib import Path
 from typing import Any
@@ -61,6 +61,6 @@ def test_it_runs_as_it_is_and_where_no_label_can_be_probed(
     for name in PICTURES:
         assert values[name]._repr_mimebundle_()[0]["image/png"].startswith(b"\x89PNG")
     assert repr(values["probes"]).startswith("no label could be probed")
-    assert values["residual"] == "no label could be probed, so that none can be split"
+    assert values["residual"] == "no label could be probed, so none can be split"
     assert f"left out: {lone}: " in capsys.readouterr().out
     assert "AUPRC on test" in repr(values_of(notebook, small(run, residues=3000))["probes"])

@@ -31,7 +31,14 @@ def table(*rows: dict) -> pl.DataFrame:
     """The comparison of SAEs with these figures, and their layer's neurons."""
     common = {"kind": "sae", "recipe": "topk", "sparsity": "k5", "lr": 1e-3, "seed": 0, "fvu": 0.5}
     saes = [
-        {**common, "label": f"topk{i}", "l0": 5.0 + i, "f1_tuning": 0.1 * i, "f1_test": 0.2, **row}
+        {
+            **common,
+            "label": f"topk{i}",
+            "l0": 5.0 + i,
+            "f1_tuning": 0.1 * i,
+            "mean_f1_per_domain": 0.2,
+            **row,
+        }
         for i, row in enumerate(rows)
     ]
     neurons = [
@@ -40,7 +47,7 @@ def table(*rows: dict) -> pl.DataFrame:
             "kind": "neurons",
             "recipe": "neurons",
             "layer": layer,
-            "f1_test": 0.1,
+            "mean_f1_per_domain": 0.1,
         }
         for layer in {row["layer"] for row in rows}
     ]

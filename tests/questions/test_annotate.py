@@ -39,7 +39,7 @@ def proteins(run) -> Proteins:
 
 
 def plain_names(annotator: Annotator, proteins: Proteins, least: float) -> list[tuple]:
-    """Every name, residue by residue: accession, concept, feature, start, end, position, maximum, confidence, mean confidence."""
+    """Every name, found residue by residue; columns as `NAMED`, up to mean_confidence."""
     found, rows = annotator.activations(proteins), []
     for link in annotator.links.table.filter(pl.col("n_instances") > 0).iter_rows(named=True):
         for accession in proteins.accessions:
@@ -193,7 +193,8 @@ def test_concepts_asked_for_alone(annotator, proteins, run):
     )
     with pytest.raises(
         PipelineError,
-        match=f"no feature of this run speaks for the concept '{concept}x'; did you mean .*{concept}",
+        match=f"no feature of this run is linked to the concept '{concept}x'; "
+        f"did you mean .*{concept}",
     ):
         annotator(proteins, 0, [f"{concept}x"])
 
@@ -216,7 +217,7 @@ def test_a_confidence_that_nothing_reaches_names_nothing(annotator, proteins, mo
     )
     found = annotator(proteins, 0.5)
     assert found.concepts.is_empty() and not found.features["named"].any()
-    assert "0 named stretches; 7 without a named concept of confidence 0.5 or more" in repr(found)
+    assert "0 named stretches; 7 without a named concept with confidence >= 0.5" in repr(found)
 
 
 def test_what_cannot_be_annotated_is_left_out_and_said():
@@ -235,7 +236,8 @@ def test_what_cannot_be_annotated_is_left_out_and_said():
         read_sequences({"long": "A" * 1023}, 1022, strict=True)
     with pytest.raises(
         InputError,
-        match=r"(?s)no sequence can be annotated; wanted 1 to 1,022 residues.*digit in the sequence",
+        match=r"(?s)no sequence can be annotated; each needs 1 to 1,022 residues"
+        r".*digit in the sequence",
     ):
         read_sequences("AC1", 1022)
 
@@ -250,7 +252,7 @@ def test_the_longest_sequence_is_what_the_runs_model_reads(tiny_run, tmp_path):
     found = annotator({"fits": "M" * 50, "long": "M" * 51}, 0)
     assert found.proteins.accessions == ["fits"]
     assert found.report.counts() == {"over 50 residues": 1}
-    with pytest.raises(InputError, match="wanted 1 to 50 residues"):
+    with pytest.raises(InputError, match="each needs 1 to 50 residues"):
         annotator("M" * 51)
     assert Run.create(tmp_path / "bare", "tiny").max_residues() == 1022, "nothing says otherwise"
 
@@ -278,7 +280,7 @@ def test_all_proteins_go_to_the_model_in_one_call(annotator, proteins, monkeypat
 
 
 def test_a_confidence_is_a_probability(annotator):
-    with pytest.raises(ValueError, match="min_confidence is a probability, 0 to 1, not 50"):
+    with pytest.raises(PipelineError, match="min_confidence must be from 0 to 1; got 50"):
         annotator("ACDE", 50)
 
 

@@ -24,7 +24,7 @@ def found(tiny_run, tmp_path_factory) -> AnnotatedSequences:
     sequences = run.proteins().sequences
     asked = {EVIL: sequences[0], "plain": sequences[1], "long": "A" * 1023, "silent": "W"}
     found = Annotator(run, device="cpu")(asked, 0.05)
-    # half of the features keep their names, and one sequence has none, whatever the tiny run learned
+    # half of the features keep their names, and one sequence has none, in every tiny run
     concepts = found.concepts.filter(pl.col("feature") % 2 == 0, pl.col("accession") != "silent")
     named = (pl.col("feature") % 2 == 0) & (pl.col("accession") != "silent") & pl.col("named")
     return replace(
@@ -90,7 +90,7 @@ def test_gff3_lines_are_whole_and_a_silent_sequence_is_said_to_be_so(found):
     assert lines[0] == "##gff-version 3"
     assert all(line.startswith("#") or line.count("\t") == 8 for line in lines)
     assert "# left out or changed: 1 x over 1,022 residues" in lines
-    assert "# silent: no named concept of confidence 0.05 or more" in lines
+    assert "# silent: no named concept with confidence >= 0.05" in lines
 
 
 def test_tsv_has_a_row_per_stretch_in_the_order_of_the_sequences(found):
@@ -161,4 +161,4 @@ def test_the_picture_shows_names_above_and_others_below(found, accession):
     assert shown is not None
     assert (found.activations.of(accession)[:, features].toarray() == shown.T).all()
     assert chart._repr_mimebundle_()[0]["image/png"].startswith(b"\x89PNG")
-    assert ("none of confidence 0.05 or more" in chart.description) == (names.height == 0)
+    assert ("none with confidence >= 0.05" in chart.description) == (names.height == 0)

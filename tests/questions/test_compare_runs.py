@@ -1,4 +1,4 @@
-"""Runs side by side: the first's own SAE against a second run whose SAE is the first's random one."""
+"""Runs compared: the first's own SAE against a second run with the first's random one."""
 
 import shutil
 
@@ -15,7 +15,7 @@ from interplm_nb.saving import read_json, read_parquet, write_json, write_parque
 
 @pytest.fixture(scope="module")
 def other(tiny_run, tmp_path_factory):
-    """A copy of the run whose source `sae` is the run's random_sae, or, for changes of tables, any."""
+    """A copy of the run, with its random_sae, or another source, as `sae`."""
     folder = tmp_path_factory.mktemp("runs") / "other"
     shutil.copytree(tiny_run.folder, folder, ignore=shutil.ignore_patterns("shuffled*"))
     shutil.rmtree(folder / "sources" / "sae")
@@ -152,7 +152,10 @@ def test_a_concept_that_one_run_alone_scores_is_neither_gained_nor_lost(tiny_run
     assert table["difference"].is_null().to_list() == [True] * 3 + [False] * (len(concepts) - 3)
     row = compared.runs.row(1, named=True)
     assert (row["gained"], row["lost"], row["n_concepts"]) == (0, 0, len(concepts) - 3)
-    said = "0 gained, 0 lost. Neither gained nor lost are the concepts that one run alone scores: 1 of a, 2 of b."
+    said = (
+        "0 gained, 0 lost. Concepts that only one run scores count as neither gained nor lost: "
+        "1 of a, 2 of b."
+    )
     assert compared.words.endswith(said) and "concepts gained and lost:" not in str(compared)
 
 
@@ -186,13 +189,13 @@ def test_runs_of_different_models_are_refused_unless_told(tiny_run, tmp_path):
 def test_runs_on_other_proteins_annotations_or_splits_are_refused(tiny_run, tmp_path):
     with pytest.raises(
         PipelineError,
-        match=r"are on other proteins \(sha256:.*cannot be compared; run both on the same file",
+        match=r"are on different proteins \(sha256:.*cannot be compared; run both on the same file",
     ):
         compare_runs(tiny_run, Run.shipped())
     run = copied(tiny_run, tmp_path / "fewer")
     annotations = run.annotations()
     annotations.only(annotations.concepts[1:]).save(run.folder / "annotations.parquet")
-    with pytest.raises(PipelineError, match="are on other annotations"):
+    with pytest.raises(PipelineError, match="are on different annotations"):
         compare_runs(tiny_run, run)
     run = copied(tiny_run, tmp_path / "split")
     splits, about = read_parquet(run.folder / "splits.parquet", "Splits", 1)
@@ -201,7 +204,7 @@ def test_runs_on_other_proteins_annotations_or_splits_are_refused(tiny_run, tmp_
     )
     with pytest.raises(PipelineError, match="are split differently"):
         compare_runs(tiny_run, run)
-    with pytest.raises(PipelineError, match="takes two runs or more, not 1"):
+    with pytest.raises(PipelineError, match="needs two or more runs; got 1"):
         compare_runs(tiny_run)
     with pytest.raises(
         PipelineError, match="has no strict scores of 'umap'; its sources are sae, neurons"
@@ -212,6 +215,7 @@ def test_runs_on_other_proteins_annotations_or_splits_are_refused(tiny_run, tmp_
 def test_the_probe_has_nothing_to_compare(tiny_run):
     with pytest.raises(
         PipelineError,
-        match=r"linear_probe has no counts .* compared; .* --source linear_probe shows its figures; .* sae, neurons, pca",
+        match=r"linear_probe has no counts .* compared; .* --source linear_probe shows its "
+        r"figures; .* sae, neurons, pca",
     ):
         compare_runs(tiny_run, tiny_run, source="linear_probe")

@@ -1,4 +1,4 @@
-"""Missing annotations of a run: what is asked of the concept engine, what is kept, and what is said of it."""
+"""Missing annotations of a run: the question, what the run stores, and the words."""
 
 import re
 import shutil
@@ -12,9 +12,9 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from interplm_nb.concepts.calibration import reliability
-from interplm_nb.concepts.discovery.discover import discover
+from interplm_nb.concepts.discovery import discover as discovery
 from interplm_nb.concepts.discovery.evaluation import KS, Refound
-from interplm_nb.figures import discover as figures_missing
+from interplm_nb.figures import discover as figures_discover
 from interplm_nb.pipeline.errors import PipelineError
 from interplm_nb.pipeline.run import Run
 from interplm_nb.questions.discover import (
@@ -23,7 +23,7 @@ from interplm_nb.questions.discover import (
     calibration_text,
     confidence_meaning,
     demo_structures,
-    missing,
+    discover,
     not_evaluated,
     refound,
     refound_or_reason,
@@ -40,7 +40,7 @@ SMALL: dict[str, Any] = {"min_instances": 1, "n_resamples": 20}
 
 @pytest.fixture(scope="module")
 def run(tiny_run: Run, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    return with_links(tiny_run, tmp_path_factory.mktemp("missing") / "run")
+    return with_links(tiny_run, tmp_path_factory.mktemp("discover") / "run")
 
 
 @pytest.fixture(scope="module")
@@ -70,10 +70,10 @@ def made(sae: float, controls: dict[str, float]) -> Refound:
 
 
 def test_the_table_is_that_of_discover_with_the_pairs_worth_on_test(run: Run) -> None:
-    found = missing(run, min_confidence=0.05)
+    found = discover(run, min_confidence=0.05)
     proteins = run.proteins()
     pairs, annotations = run.links().table, run.annotations("strict", proteins)
-    wanted = discover(
+    wanted = discovery.discover(
         run.scored("sae", "strict", proteins),
         annotations,
         pairs,
@@ -82,35 +82,32 @@ def test_the_table_is_that_of_discover_with_the_pairs_worth_on_test(run: Run) ->
         structures=demo_structures(proteins),
     )
     assert found.table.height > 0
-    assert_frame_equal(found.table.drop(ON_TEST.values()), wanted)
+    assert_frame_equal(found.table.drop(ON_TEST), wanted)
     row = found.table.row(0, named=True)
     link = pairs.filter(concept=row["concept"], feature=row["feature"]).row(0, named=True)
-    assert (row["test_precision"], row["test_instances"]) == (
+    assert (row["precision"], row["n_instances"]) == (
         link["precision"],
         link["n_instances"],
     )
     assert found.caption.startswith(
-        f"{found.table.height:,} candidates of confidence 0.05 or more in "
+        f"{found.table.height:,} candidates with confidence >= 0.05 in "
     )
-    assert (
-        f"of the {found.n_concepts} concepts that a feature speaks for ({found.n_pairs} pairs"
-        in found.caption
-    )
+    assert f"of {found.n_concepts} linked concepts ({found.n_pairs} pairs" in found.caption
     assert found.left_out == []
 
 
 def test_concepts_proteins_and_sources_are_chosen(run: Run) -> None:
-    whole = missing(run, min_confidence=0.0)
+    whole = discover(run, min_confidence=0.0)
     concept, accession = (
         whole.table.row(0, named=True)["concept"],
         whole.table.row(0, named=True)["accession"],
     )
-    found = missing(
+    found = discover(
         run, [concept], 0.0, among=[accession], structures={accession: Path("there.cif")}
     )
     assert set(found.table["concept"]) == {concept} and set(found.table["accession"]) == {accession}
     assert (found.n_concepts, found.table["structure"].to_list()) == (1, ["there.cif"])
-    control = missing(run, min_confidence=0.0, source="random_sae", structures={})
+    control = discover(run, min_confidence=0.0, source="random_sae", structures={})
     assert set(control.table["concept"]) <= set(run.links().table["concept"])
     assert control.table["structure"].null_count() == control.table.height
     assert not control.table.equals(whole.table)
@@ -124,7 +121,7 @@ def test_linked_concepts_that_the_annotations_lack_are_left_out_and_counted(
     annotations = cut.annotations()
     gone, *kept = sorted(cut.links().table["concept"].unique())
     annotations.only(kept).save(cut.folder / "annotations.parquet")
-    found = missing(cut, min_confidence=0.0)
+    found = discover(cut, min_confidence=0.0)
     assert found.left_out == [gone] and gone not in set(found.table["concept"])
     assert found.caption.endswith(
         "1 linked concepts have no instance in these annotations and are left out."
@@ -136,17 +133,17 @@ def test_linked_concepts_that_the_annotations_lack_are_left_out_and_counted(
     [
         (
             {"concepts": ["Signal peptid"]},
-            "no feature of this run speaks for the concept 'Signal peptid'; did you mean",
+            "no feature of this run is linked to the concept 'Signal peptid'; did you mean",
         ),
-        ({"concepts": ["§"]}, "concepts have one"),
-        ({"min_confidence": 1.5}, "a confidence is from 0 to 1, not 1.5"),
-        ({"per_concept": 0}, "one feature of a concept or more is used, not 0"),
-        ({"source": "neurons"}, "'neurons' is dense; take one of sae, shuffled_sae, random_sae"),
+        ({"concepts": ["§"]}, "concepts are linked"),
+        ({"min_confidence": 1.5}, "min_confidence must be from 0 to 1; got 1.5"),
+        ({"per_concept": 0}, "per_concept must be 1 or more; got 0"),
+        ({"source": "neurons"}, "'neurons' is dense; use one of sae, shuffled_sae, random_sae"),
     ],
 )
 def test_what_cannot_be_asked_is_a_sentence(run: Run, asked: dict[str, Any], text: str) -> None:
     with pytest.raises(PipelineError, match=text):
-        missing(run, **asked)
+        discover(run, **asked)
 
 
 def test_an_evaluation_has_the_runs_controls(again: Refound) -> None:
@@ -219,7 +216,7 @@ def test_texts_say_what_was_measured() -> None:
     assert refound_table(found, "random_sae")["method"][0] == "random SAE"
     text = refound_text(found)
     assert (
-        "20% were hidden" in text
+        "20% of the annotations were hidden" in text
         and "1,000 pairs" in text
         and "50 of these had been hidden (3 pairs of concept and feature" in text
     )
@@ -240,17 +237,19 @@ def test_texts_say_what_was_measured() -> None:
         (
             0.1,
             {"random_sae": 0.3, "shuffled_sae": 0.15},
-            r"\(random SAE\) finds hidden labels at least as well: .* training the SAE has added nothing",
+            r"\(random SAE\) finds hidden labels at least as well: "
+            ".* training the SAE added nothing",
         ),
         (
             0.1,
             {"random_sae": 0.1, "shuffled_sae": 0.15},
-            r"\(shuffled PLM\) finds hidden labels at least as well: .* needs no trained PLM",
+            r"\(shuffled PLM\) finds hidden labels at least as well: .* no trained PLM is needed",
         ),
         (
             0.4,
             {},
-            "no activations of random_sae or shuffled_sae: nothing says what an untrained one finds",
+            "no activations of random_sae or shuffled_sae: "
+            "what an untrained dictionary finds is unknown",
         ),
     ],
 )
@@ -278,7 +277,7 @@ def test_a_site_is_shown_above_the_annotated_one() -> None:
     assert aligned_text(row | {"alike": None}) == "no annotated site aligns with P1 5-9"
 
 
-@pytest.mark.parametrize("draw", [figures_missing.precision_at_k, figures_missing.calibration])
+@pytest.mark.parametrize("draw", [figures_discover.precision_at_k, figures_discover.calibration])
 def test_pictures_are_drawn_of_any_evaluation(
     draw: Callable[[Refound], Any], again: Refound
 ) -> None:
@@ -291,5 +290,5 @@ def test_pictures_are_drawn_of_any_evaluation(
 
 
 def test_the_interval_of_a_bin_is_wilsons() -> None:
-    assert figures_missing._wilson(0.5, 10) == pytest.approx((0.2366, 0.7634), abs=1e-4)
-    assert figures_missing._wilson(0.0, 1)[0] == 0
+    assert figures_discover._wilson(0.5, 10) == pytest.approx((0.2366, 0.7634), abs=1e-4)
+    assert figures_discover._wilson(0.0, 1)[0] == 0

@@ -52,9 +52,9 @@ def test_published_pairs_have_their_best_threshold_on_test(tiny_run, tmp_path):
         )
         best = min(
             of.iter_rows(named=True),
-            key=lambda r: (-r["f1_per_domain"], -r["f1"], r["threshold_pct"]),
+            key=lambda r: (-r["f1_per_domain"], -r["f1"], r["threshold"]),
         )
-        assert row["test_threshold"] == best["threshold_pct"]
+        assert row["test_threshold"] == best["threshold"]
         assert all(
             row[name] == best[name]
             for name in ("precision", "recall", "recall_per_domain", "f1", "f1_per_domain")
@@ -95,7 +95,7 @@ def test_a_source_without_scores_is_refused(tiny_run, tmp_path):
 def test_the_probe_has_nothing_to_export(tiny_run, tmp_path, convention):
     with pytest.raises(
         PipelineError,
-        match="linear_probe has no counts of features on concepts, so that nothing can be exported",
+        match="linear_probe has no counts of features on concepts, so it cannot be exported",
     ):
         export_links(tiny_run, "linear_probe", convention, tmp_path / "t.tsv")
 
@@ -103,7 +103,8 @@ def test_the_probe_has_nothing_to_export(tiny_run, tmp_path, convention):
 def test_a_source_that_a_convention_leaves_out_is_not_offered(tiny_run):
     with pytest.raises(
         PipelineError,
-        match=r"has no published scores of 'pca'; its sources are sae, neurons, shuffled_sae, random_sae$",
+        match=r"has no published scores of 'pca'; its sources are sae, neurons, shuffled_sae, "
+        r"random_sae$",
     ):
         best_pairs(tiny_run, "pca", "published")
 
@@ -113,11 +114,13 @@ def test_a_source_that_a_convention_leaves_out_is_not_offered(tiny_run):
     [
         (
             0,
-            r"no concept of .* has more than 10 instances or 1,500 residues in validation, so that 'sae' has no published .*: run on more proteins$",
+            r"no concept of .* has more than 10 instances or 1,500 residues in validation, "
+            r"so 'sae' has no published .*: run on more proteins$",
         ),
         (
             7,
-            "'sae' hits none of the 7 concepts of .* on test, and published drops a concept without a hit: take the strict convention",
+            "'sae' hits none of the 7 concepts of .* on test, and published drops a concept "
+            "without a hit; use the strict convention",
         ),
     ],
 )

@@ -36,7 +36,7 @@ def annotator(tiny_run, tmp_path_factory) -> Annotator:
 
 @pytest.fixture(scope="module")
 def alignment(annotator) -> Alignment:
-    """Six stretches of the run's proteins; every other one has a gap of two columns in the middle, and column 43 nobody has."""
+    """Six stretches of the run's proteins, every other one with a gap; column 43 is empty."""
     sequences = {
         name: s[:LENGTH] for name, s in zip(NAMES, annotator.run.proteins().sequences, strict=False)
     }
@@ -94,7 +94,7 @@ def test_the_background_is_stretches_as_long_as_members_without_their_own_protei
     ]
     assert background.accessions == kept and len(kept) <= len(proteins) - 6
     assert f"a stretch of each of {len(kept)} proteins" in background.description
-    assert f"{len(proteins) - len(kept)} that hold a member left out" in background.description
+    assert f"without {len(proteins) - len(kept)} that contain a member" in background.description
     activations = annotator.run.scored("sae", "strict", proteins)
     for accession, own in zip(kept, background.maxima.toarray(), strict=True):
         values = activations.of(accession).toarray()

@@ -1,4 +1,4 @@
-"""Probes of a run: the examples and labels that are handed to the concept engine, and what is said where a label cannot be probed."""
+"""Probes of a run: the examples and labels, and why a label cannot be probed."""
 
 import math
 from pathlib import Path
@@ -150,7 +150,7 @@ def test_the_residual_view_leaves_out_links_of_the_labels_own_category(
         own.filter(probe="linked features")["n_features"][0]
         == links.filter(pl.col("category") != category)["feature"].n_unique()
     )
-    with pytest.raises(PipelineError, match=r"of one label, not of \d+"):
+    with pytest.raises(PipelineError, match=r"takes one label; got \d+"):
         probing.residual(run, run.annotations())
 
 

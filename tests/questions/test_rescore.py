@@ -1,4 +1,4 @@
-"""Any SAE through a run's engine: the run's own SAE gets the run's own figures, by whatever door it comes in."""
+"""Any SAE on a run: the run's own SAE gets the run's own figures, in whatever format it comes."""
 
 import shutil
 
@@ -209,7 +209,7 @@ def test_an_sae_that_does_not_know_its_weights_is_taken_by_name(run):
     sae.about = SAEAbout(sae.about.plm, "", sae.about.layer, "imported")
     assert rescore(run, {"nameless": sae}, device="cpu")["sae"][0] == "nameless"
     sae.about = None
-    with pytest.raises(PipelineError, match="it does not say of which PLM and layer it is"):
+    with pytest.raises(PipelineError, match="it does not say to which PLM and layer it belongs"):
         rescore(run, {"it": sae}, device="cpu")
 
 

@@ -44,7 +44,13 @@ def test_every_sae_and_its_controls_are_in_one_table(compared):
     assert set(saes["control"]) == set(table.filter(pl.col("kind") == "random")["label"])
     assert (
         saes.select(
-            "fvu", "l0", "loss_recovered_strict", "kl_strict", "f1_tuning", "f1_test", "seconds"
+            "fvu",
+            "l0",
+            "loss_recovered_strict",
+            "kl_strict",
+            "f1_tuning",
+            "mean_f1_per_domain",
+            "seconds",
         )
         .null_count()
         .sum_horizontal()[0]

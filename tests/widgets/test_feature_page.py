@@ -31,9 +31,7 @@ def test_the_feature_that_fires_on_helices_is_ranked_first_for_helices(pages: Fe
 def test_the_test_f1_is_read_at_the_threshold_chosen_on_validation(pages: FeaturePages) -> None:
     scores = pages.run.scores("sae", "test", "strict").table()
     row = pages.ranked.filter(pl.col("f1_test") > 0).sample(1, seed=0).row(0, named=True)
-    same = scores.filter(
-        concept=row["concept"], feature=row["feature"], threshold_pct=row["threshold_pct"]
-    )
+    same = scores.filter(concept=row["concept"], feature=row["feature"], threshold=row["threshold"])
     assert same["f1_per_domain"].item() == row["f1_test"]
 
 
@@ -55,7 +53,7 @@ def test_the_views_rank_the_concepts_that_the_stage_scored(tiny_run: Run, tmp_pa
         first = pages.ranked.unique("concept", keep="first", maintain_order=True).sort("concept")
         assert first["concept"].to_list() == found["concept"].to_list()
         assert first["feature"].to_list() == found["feature"].to_list()
-        assert first["threshold_pct"].to_list() == found["threshold"].to_list()
+        assert first["threshold"].to_list() == found["threshold"].to_list()
         assert pages.concepts_scored == "at least 3 instances in validation and in test"
         assert (
             f"no concept with {pages.concepts_scored}."
@@ -69,7 +67,7 @@ def test_the_best_pair_of_each_concept_is_the_stages() -> None:
     first = pages.ranked.unique("concept", keep="first", maintain_order=True)
     both = first.join(stored, on=["concept", "feature", "n_instances"])
     assert both.height == stored.height
-    assert both["threshold_pct"].to_list() == both["threshold"].to_list()
+    assert both["threshold"].to_list() == both["threshold"].to_list()
     assert both["f1_test"].to_list() == pytest.approx(both["f1_per_domain"].to_list())
 
 

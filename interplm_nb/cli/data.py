@@ -1,0 +1,82 @@
+"""`interplm-nb data`: the embedded proteins, a file checked, a download from UniProt."""
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+_EXAMPLES = """\
+examples:
+  interplm-nb data                            describe the embedded proteins
+  interplm-nb data check mine.tsv.gz          what would be kept and what left out
+  interplm-nb data fetch "organism_id:559292 AND reviewed:true" --out yeast.tsv
+  interplm-nb data fetch --accessions list.txt --out mine.tsv
+"""
+
+
+def add_data_command(
+    commands: Any, add: Callable[..., argparse.ArgumentParser], say: Callable[[str], None]
+) -> None:
+    """Add `data` and its parts to the commands; `add` makes a parser, `say` prints a text."""
+    command = add(
+        commands,
+        "data",
+        "describe the embedded proteins, check a file, fetch from UniProt",
+        _EXAMPLES,
+    )
+    command.set_defaults(do=lambda _: say(_data()))
+    parts = command.add_subparsers(metavar="PART")
+    check = add(
+        parts, "check", "read a file of proteins and report what would be kept and left out"
+    )
+    check.add_argument("file", type=Path)
+    check.add_argument("--format", default="auto", choices=("auto", "fasta", "tsv", "text", "xml"))
+    check.add_argument("--strict", action="store_true", help="stop at the first bad record")
+    check.set_defaults(do=lambda options: say(_data_check(options)))
+    fetch = add(
+        parts, "fetch", "download annotated proteins from UniProt, by query or by accession"
+    )
+    fetch.add_argument(
+        "query", nargs="?", help='a UniProt query, such as "organism_id:559292 AND reviewed:true"'
+    )
+    fetch.add_argument(
+        "--accessions", type=Path, metavar="FILE", help="file with one accession per line"
+    )
+    fetch.add_argument("--out", type=Path, required=True, metavar="FILE", help="TSV file to write")
+    fetch.add_argument(
+        "--cache",
+        type=Path,
+        default=Path("~/.cache/interplm-nb/uniprot"),
+        metavar="DIR",
+        help="folder of downloads (default: %(default)s)",
+    )
+    fetch.add_argument("--offline", action="store_true", help="use only the cache")
+    fetch.add_argument(
+        "--strict", action="store_true", help="stop at an accession that UniProt does not return"
+    )
+    fetch.set_defaults(do=lambda options: say(_data_fetch(options)))
+
+
+def _data() -> str:
+    from interplm_nb.cli.describe import describe_demo
+
+    return describe_demo()
+
+
+def _data_check(options: argparse.Namespace) -> str:
+    from interplm_nb.cli.describe import check_file
+
+    return check_file(options.file, options.format, options.strict)
+
+
+def _data_fetch(options: argparse.Namespace) -> str:
+    from interplm_nb.cli.describe import fetch_uniprot
+
+    return fetch_uniprot(
+        options.query,
+        options.accessions,
+        options.out,
+        options.cache.expanduser(),
+        options.offline,
+        options.strict,
+    )

@@ -1,0 +1,91 @@
+"""`interplm-nb run`: a profile, from protein files to scored features."""
+
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+_EXAMPLES = """\
+PROFILE is a packaged profile (demo, laboratory, proteomes, esm2-8m, sweep-8m) or the path of a
+.toml file with a table per stage. The stages are proteins, embed, train, activations, concepts.
+Unchanged stages are skipped. To resume a run that was stopped, give the same command again.
+
+Stage compare follows train if the profile has a table [compare], as laboratory and sweep-8m have,
+or if you set one of its parameters. It trains SAEs over layers x recipes x sparsities x learning
+rates x seeds in one pass over the model, evaluates them alike and recommends one per layer.
+
+examples:
+  interplm-nb run demo --out runs/demo
+  interplm-nb run demo --out runs/demo -p train.steps=10000      rerun train and all that follows
+  interplm-nb run demo --out runs/esm2 -p embed.plm=esm2_t6_8M_UR50D --device cuda
+  interplm-nb run demo --out runs/demo --dry-run                 estimate time, memory and disk
+  interplm-nb run demo --out runs/demo --force concepts          redo stage concepts
+  interplm-nb run laboratory --out runs/lab                      compare all SAE architectures
+  interplm-nb run demo --out runs/demo -p 'compare.recipes=["topk", "jumprelu"]' \\
+      -p 'compare.sparsities=[16, 32]' -p 'compare.seeds=[0, 1]'
+"""
+
+
+def add_run_command(
+    commands: Any, add: Callable[..., argparse.ArgumentParser], say: Callable[[str], None]
+) -> None:
+    """Add `run` to the commands; `add` makes a parser, `say` prints a text."""
+    command = add(
+        commands, "run", "run a profile: from protein files to scored features", _EXAMPLES
+    )
+    command.add_argument(
+        "profile",
+        metavar="PROFILE",
+        help="demo, laboratory, proteomes, esm2-8m, sweep-8m, or a .toml file",
+    )
+    command.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the run")
+    command.add_argument(
+        "-p",
+        dest="settings",
+        action="append",
+        default=[],
+        metavar="stage.name=value",
+        help="set a parameter; can be repeated",
+    )
+    command.add_argument(
+        "--from",
+        dest="first",
+        default="proteins",
+        metavar="STAGE",
+        help="start here; keep the earlier stages as they are",
+    )
+    command.add_argument("--force", metavar="STAGE", help="redo this stage and all later ones")
+    command.add_argument(
+        "--device", default="auto", help="auto, cpu, cuda, cuda:1 or mps (default: auto)"
+    )
+    command.add_argument(
+        "--strict",
+        action="store_true",
+        help="stop at the first bad record instead of skipping and counting it",
+    )
+    command.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="check everything and estimate time, memory and disk; start nothing",
+    )
+    command.set_defaults(do=lambda options: _run(options, say))
+
+
+def _run(options: argparse.Namespace, say: Callable[[str], None]) -> None:
+    from interplm_nb.pipeline.runner import Request, run
+
+    settings = [*options.settings, *(["proteins.strict=true"] if options.strict else [])]
+    request = Request(
+        options.profile, options.out, settings, options.first, options.force, options.device
+    )
+    if options.dry_run:
+        from interplm_nb.stages.estimate import estimated
+
+        say(estimated(request))
+        return
+    done = run(request, say, sys.stderr if sys.stderr.isatty() else None)
+    say(
+        f"{done.folder}: all stages are done. Next: "
+        f"interplm-nb score {options.out}, interplm-nb explore {options.out}"
+    )

@@ -1,0 +1,190 @@
+"""Charts to hover and zoom, in plotly: the scatter of SAEs, and concepts by source.
+
+JupyterLab draws them itself, without a network; where no scripts run, a page shows the matplotlib
+picture of the same `Chart`.
+"""
+
+import html
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import plotly.graph_objects as go
+import polars as pl
+from plotly.subplots import make_subplots
+
+from interplm_nb.figures.styles import STYLES
+from interplm_nb.pipeline.named_sources import COLOURS, MARKERS, NAMES
+
+SYMBOLS = {
+    "o": "circle",
+    "p": "pentagon",
+    "s": "square",
+    "D": "diamond",
+    "^": "triangle-up",
+    "v": "triangle-down",
+    "P": "cross",
+    "x": "x",
+    "*": "star",
+    "|": "line-ns",
+}
+"""plotly's symbol for each matplotlib mark in use."""
+
+_GRID = {"gridcolor": "#E5E5E5", "zeroline": False, "showline": True, "linecolor": "#6F6F6F"}
+_TICKS = [float(f"{digit}e{power}") for power in range(-5, 6) for digit in (1, 2, 5)]
+_LOG = {"type": "log", "tickvals": _TICKS, "ticktext": [f"{tick:g}" for tick in _TICKS]}
+
+
+class Panel(NamedTuple):
+    """Columns and axis titles of a scatter plot."""
+
+    x: str
+    y: str
+    x_title: str
+    y_title: str
+    log_x: bool = False
+    log_y: bool = False
+
+
+def saes(table: pl.DataFrame, panels: Sequence[Panel], words: str) -> go.Figure:
+    """SAEs and random SAEs of stage `compare` as points, a row of panels per layer.
+
+    Hovering names the SAE; a ring marks the chosen one, a dashed line the neurons. `words` is the
+    figure's title.
+    """
+    layers = table["layer"].unique().sort().to_list()
+    n_rows = max(len(layers), 1)
+    titles = [f"layer {layer}" if i == 0 else "" for layer in layers for i in range(len(panels))]
+    figure = make_subplots(n_rows, len(panels), subplot_titles=titles or None)
+    named = set()
+    for row, layer in enumerate(layers, 1):
+        for column, panel in enumerate(panels, 1):
+            part = table.filter(pl.col("layer") == layer, pl.col(panel.y).is_not_null())
+            shown = part.filter(pl.col("kind") != "neurons", pl.col(panel.x).is_not_null())
+            if shown.is_empty():  # a text as a point, since axes without points are not drawn
+                figure.add_scatter(
+                    x=[1],
+                    y=[1],
+                    text=["absent for these models"],
+                    mode="text",
+                    hoverinfo="skip",
+                    showlegend=False,
+                    row=row,
+                    col=column,
+                )
+            for recipe, style in STYLES.items():
+                own = shown.filter(pl.col("recipe") == recipe)
+                if own.is_empty():
+                    continue
+                mark = {"symbol": SYMBOLS[style.marker], "color": style.colour, "size": 9}
+                figure.add_scatter(
+                    x=own[panel.x].to_list(),
+                    y=own[panel.y].to_list(),
+                    text=[plain(label) for label in own["label"]],
+                    hovertemplate=f"%{{text}}<br>{panel.x_title}: %{{x:.3g}}"
+                    f"<br>{panel.y_title}: %{{y:.3f}}<extra></extra>",
+                    mode="markers",
+                    marker=mark,
+                    name=style.name,
+                    legendgroup=recipe,
+                    showlegend=recipe not in named,
+                    row=row,
+                    col=column,
+                )
+                named.add(recipe)
+            reach = [shown[panel.x].min(), shown[panel.x].max()]
+            for value in part.filter(pl.col("kind") == "neurons")[panel.y]:
+                figure.add_scatter(
+                    x=reach,
+                    y=[value, value],
+                    mode="lines",
+                    line={"dash": "dash", "color": STYLES["neurons"].colour},
+                    name="neurons",
+                    legendgroup="neurons",
+                    showlegend="neurons" not in named,
+                    row=row,
+                    col=column,
+                )
+                named.add("neurons")
+            chosen = shown.filter(pl.col("chosen"))
+            figure.add_scatter(
+                x=chosen[panel.x].to_list(),
+                y=chosen[panel.y].to_list(),
+                mode="markers",
+                marker={"symbol": "circle-open", "color": "#000000", "size": 17},
+                name="chosen on the tuning part",
+                legendgroup="chosen",
+                showlegend="chosen" not in named and not chosen.is_empty(),
+                hoverinfo="skip",
+                row=row,
+                col=column,
+            )
+            if chosen.height:
+                named.add("chosen")
+            x, y = (_LOG if log else {} for log in (panel.log_x, panel.log_y))
+            figure.update_xaxes(title=panel.x_title, **x, row=row, col=column)
+            figure.update_yaxes(title=panel.y_title, **y, row=row, col=column)
+    return _plain_layout(figure, words, 360 * n_rows + 90)
+
+
+def concepts(
+    order: Sequence[str], by_source: Mapping[str, Mapping[str, tuple[float, int | None]]]
+) -> go.Figure:
+    """F1 on test of each concept by source, from bottom to top; source -> concept -> (F1, feature).
+
+    Examples
+    --------
+    >>> figure = concepts(["Helix"], {"sae": {"Helix": (0.5, 7)}, "pca": {"Helix": (0.25, 3)}})
+    >>> [(trace.name, trace.x, trace.text) for trace in figure.data]
+    [('PCA', (0.25,), ('f/3',)), ('SAE', (0.5,), ('f/7',))]
+    """
+    figure = go.Figure()
+    for source, marker in MARKERS.items():
+        own = by_source.get(source)
+        if not own:
+            continue
+        found = [own.get(concept, (0.0, None)) for concept in order]
+        mark = {"symbol": SYMBOLS[marker], "color": COLOURS[source], "size": 10}
+        if marker == "|":  # drawn by its outline alone
+            mark["line"] = {"width": 3, "color": COLOURS[source]}
+        figure.add_scatter(
+            x=[f1 for f1, _ in found],
+            y=list(range(len(order))),
+            text=["" if feature is None else f"f/{feature}" for _, feature in found],
+            customdata=[plain(concept) for concept in order],
+            hovertemplate=f"%{{customdata}}<br>{NAMES[source]} %{{text}}: F1 %{{x:.3f}}"
+            "<extra></extra>",
+            mode="markers",
+            marker=mark,
+            name=NAMES[source],
+        )
+    ticks = [plain(c if len(c) <= 40 else f"{c[:39]}…") for c in order]
+    figure.update_yaxes(tickvals=list(range(len(order))), ticktext=ticks)
+    figure.update_xaxes(
+        title="F1 on test (precision by residues, recall by instances)", range=[-0.02, 1.02]
+    )
+    return _plain_layout(figure, "F1 of the best feature, by source", 22 * len(order) + 190)
+
+
+def plain(text: str) -> str:
+    """Text from a file as plotly shows it, neither markup nor a formula.
+
+    Examples
+    --------
+    >>> plain("a <b> $x$")
+    'a &lt;b&gt; &#36;x&#36;'
+    """
+    return html.escape(text, quote=False).replace("$", "&#36;")
+
+
+def _plain_layout(figure: go.Figure, title: str, height: int) -> go.Figure:
+    """White, without plotly's template, which is larger than the data."""
+    figure.update_layout(
+        template="none",
+        title={"text": title, "font": {"size": 14}},
+        height=height,
+        margin={"l": 70, "r": 20, "t": 70, "b": 60},
+        legend={"orientation": "h", "yanchor": "top", "y": -60 / (height - 130)},
+    )
+    figure.update_xaxes(**_GRID)
+    figure.update_yaxes(**_GRID, automargin=True)
+    return figure
