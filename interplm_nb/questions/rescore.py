@@ -138,8 +138,6 @@ def rescore(
 
 
 def _check(run: Run, name: str, sae: "SAE") -> None:
-    from interplm_nb.sae.company import check_place
-
     model, about = run.summary("embed"), sae.about
     if about is None:
         raise PipelineError(
@@ -151,7 +149,7 @@ def _check(run: Run, name: str, sae: "SAE") -> None:
             f"{name} is an SAE of {about.plm} ({known[:15]}), {run.folder} is embedded with {model['plm']} ({model['plm_revision'][:15]}); "
             "take an SAE of that model, or a run with this one (-p embed.plm=...)"
         )
-    check_place(sae, int(model["d_in"]), f"{model['plm']} of {run.folder}")
+    sae.check_place(int(model["d_in"]), f"{model['plm']} of {run.folder}")
 
 
 @contextmanager

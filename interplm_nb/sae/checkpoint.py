@@ -1,6 +1,6 @@
 """An SAE on disk: `sae.safetensors` and a `config.json` that says which PLM, layer and data it belongs to."""
 
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, Literal
 
@@ -10,43 +10,18 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 import interplm_nb
-from interplm_nb.sae import architectures
-from interplm_nb.sae.architectures import TopK
-from interplm_nb.sae.controls import random_sae
+from interplm_nb.sae.about import SAEAbout
+from interplm_nb.sae.architectures import TopK, from_record
 from interplm_nb.sae.model import OPTIONAL, SAE
+from interplm_nb.sae.random_sae import random_sae
 from interplm_nb.sae.residue_norm import ResidueNorm
 from interplm_nb.saving import atomic_path, file_hash, read_json, write_json
 
 WEIGHTS = "sae.safetensors"
 CONFIG = "config.json"
 VERSION = 3
-RESIDUAL = "residual"
-"""The hook that `Embeddings` hold: the PLM's representation after a layer."""
 Stored = Literal["float32", "float16", "seed"]
 """How weights are kept in the file."""
-
-
-@dataclass(frozen=True)
-class SAEAbout:
-    """Where an SAE comes from."""
-
-    plm: str
-    """Name of the PLM, such as "esm2_t6_8M_UR50D"."""
-    plm_revision: str
-    """`sha256:...` of the PLM's weights; empty where an imported file does not say: then the name alone is checked."""
-    layer: int
-    """0 (embedding) to the PLM's number of layers."""
-    recipe: str
-    """"interplm-paper", "topk", ...; "random" for a control, "imported" for others' weights."""
-    hook: str = RESIDUAL
-    """Where in the layer: "residual", the representation after it, or what an imported file says, such as "mlp"."""
-    data: str = ""
-    """Hash of what it was trained on."""
-    seed: int = 0
-    training: dict[str, Any] = field(default_factory=dict)
-    """The whole `SAEConfig` with steps and batch size; empty for a control and for others' weights."""
-    origin: dict[str, Any] = field(default_factory=dict)
-    """Of an imported SAE: format, file, sha256, and repository and revision where it was downloaded."""
 
 
 def save(sae: SAE, folder: Path, about: SAEAbout, stored: Stored = "float32") -> None:
@@ -73,7 +48,7 @@ def save(sae: SAE, folder: Path, about: SAEAbout, stored: Stored = "float32") ->
         "package": interplm_nb.__version__,
         "d_in": sae.d_in,
         "d_sae": sae.d_sae,
-        "architecture": architectures.record(sae.architecture),
+        "architecture": sae.architecture.record(),
         "residue_norm": sae.residue_norm.record() if sae.residue_norm else None,
         "unit": sae.unit,
         "weights": file_hash(folder / WEIGHTS),
@@ -119,7 +94,7 @@ def load(folder: Path, *, plm: str | None = None, layer: int | None = None) -> S
 
 def _read(config: dict[str, Any], config_path: Path, weights: dict[str, Tensor], path: Path) -> SAE:
     d_in, d_sae = config["d_in"], config["d_sae"]
-    architecture = architectures.from_record(config["architecture"], config_path)
+    architecture = from_record(config["architecture"], config_path)
     if config["stored"] == "seed":
         if not isinstance(architecture, TopK) or set(weights) != {"b_dec"}:
             raise ValueError(

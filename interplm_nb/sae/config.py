@@ -5,7 +5,6 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, Self
 
-from interplm_nb.sae import architectures
 from interplm_nb.sae.architectures import (
     Architecture,
     BatchTopK,
@@ -87,7 +86,7 @@ class SAEConfig:
                 )
         if self.d_sae < 1:
             raise ValueError(f"d_sae is at least 1, not {self.d_sae}")
-        if self.sparsity > 0 and isinstance(self.architecture, TopK | BatchTopK):
+        if self.sparsity > 0 and not self.architecture.has_sparsity_term:
             raise ValueError(
                 f"{self.architecture.name} is sparse by its k: it has no sparsity term; leave sparsity at 0"
             )
@@ -137,13 +136,8 @@ class SAEConfig:
 
     @property
     def sparsity_label(self) -> str:
-        """What sets how sparse it is: "k32", "l0.1" or "t32"."""
-        match self.architecture:
-            case TopK(k) | BatchTopK(k):
-                return f"k{k}"
-            case JumpReLU():
-                return f"t{self.target_l0:g}"
-        return f"l{self.sparsity:g}"
+        """The setting that decides how sparse it is: "k32", "l0.1" or "t32"."""
+        return self.architecture.sparsity_label(self)
 
     def lr_at(self, step: int, steps: int) -> float:
         """Learning rate of a step (from 0) of `steps`; the first warm-up step has lr 0, as in InterPLM's code."""
@@ -164,7 +158,7 @@ class SAEConfig:
         """A JSON record."""
         return {
             **asdict(self),
-            "architecture": architectures.record(self.architecture),
+            "architecture": self.architecture.record(),
             "betas": list(self.betas),
         }
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from interplm_nb.sae import checkpoint, hub, importers
-from interplm_nb.sae.checkpoint import SAEAbout
+from interplm_nb.sae.about import SAEAbout
 from interplm_nb.sae.exporters import to_interplm, to_saelens
 from interplm_nb.sae.importers.given import Given
 from interplm_nb.sae.importers.tensors import read_config

@@ -12,7 +12,6 @@ from tqdm.auto import tqdm
 from interplm_nb.activations import MAX_L0, ActivationsWriter, FeatureActivations
 from interplm_nb.embeddings import Embeddings
 from interplm_nb.proteins import Proteins
-from interplm_nb.sae.company import check_place
 from interplm_nb.sae.model import SAE
 
 _CELLS = 16 * 2**20
@@ -76,7 +75,7 @@ def check_company(sae: SAE, embeddings: Embeddings, proteins: Proteins) -> None:
             _Weights(about.plm, about.plm_revision) if about.plm_revision else about.plm,
             about.layer,
         )
-    check_place(sae, embeddings.d_in, str(embeddings.path))
+    sae.check_place(embeddings.d_in, str(embeddings.path))
 
 
 def encoded(sae: SAE, x: np.ndarray) -> Iterator[tuple[int, sparse.csr_array]]:

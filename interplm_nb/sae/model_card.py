@@ -1,6 +1,5 @@
 """The card of an SAE on the Hugging Face Hub: what it says of itself, and how to read it."""
 
-from interplm_nb.sae import architectures
 from interplm_nb.sae.model import SAE
 
 
@@ -10,7 +9,7 @@ def model_card(sae: SAE, repository: str) -> str:
     assert about is not None, "a saved SAE has about"
     kind = ", ".join(
         f"{key} {value}" if key != "name" else str(value)
-        for key, value in architectures.record(sae.architecture).items()
+        for key, value in sae.architecture.record().items()
     )
     rows = {
         "PLM": about.plm,

@@ -136,7 +136,8 @@ def _batches(
 def _random(run: Run, params: TrainParameters, batches: "StoredBatches") -> None:
     """A random SAE with the trained one's shape and its mean L0, centred on the mean of the training residues."""
     from interplm_nb.sae import checkpoint
-    from interplm_nb.sae.controls import random_sae
+    from interplm_nb.sae.about import SAEAbout
+    from interplm_nb.sae.random_sae import random_sae
 
     if (run.source("random_sae") / "config.json").exists():
         return
@@ -148,7 +149,7 @@ def _random(run: Run, params: TrainParameters, batches: "StoredBatches") -> None
     checkpoint.save(
         sae,
         run.source("random_sae"),
-        checkpoint.SAEAbout(recipe="random", seed=params.seed, **batches.about(layer)),
+        SAEAbout(recipe="random", seed=params.seed, **batches.about(layer)),
     )
 
 

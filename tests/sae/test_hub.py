@@ -12,11 +12,11 @@ from torch import Tensor
 from torch.testing import assert_close
 
 from interplm_nb.sae import checkpoint, hub, published
-from interplm_nb.sae.checkpoint import SAEAbout
-from interplm_nb.sae.controls import random_sae
+from interplm_nb.sae.about import SAEAbout
 from interplm_nb.sae.importers import FORMATS, Given
 from interplm_nb.sae.importers.widths import KNOWN
 from interplm_nb.sae.model import SAE
+from interplm_nb.sae.random_sae import random_sae
 from tests.sae.importers import peers
 from tests.sae.importers.peers import D_IN, embeddings, linear, numbers
 from tests.sae.loopback_hub import Hub, running

@@ -30,7 +30,6 @@ from tqdm.auto import tqdm
 
 from interplm_nb.plm.protocol import PLM
 from interplm_nb.proteins import Proteins
-from interplm_nb.sae.company import check_place
 from interplm_nb.sae.evaluation.measures import Measure, measures_of, why_absent
 from interplm_nb.sae.evaluation.quality import Moments, Quality
 from interplm_nb.sae.evaluation.replaced import three_logits
@@ -194,7 +193,7 @@ def layer_of(sae: SAE, plm: PLM, layer: int | None = None) -> int:
             f"this SAE is for layer {own}, {plm.name} has layers 0 to {plm.n_layers}; load the "
             "SAE's own PLM"
         )
-    check_place(sae, plm.widths[own], plm.name)
+    sae.check_place(plm.widths[own], plm.name)
     return own
 
 

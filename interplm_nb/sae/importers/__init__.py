@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
-from interplm_nb.sae.checkpoint import SAEAbout
+from interplm_nb.sae.about import SAEAbout
 from interplm_nb.sae.importers import (
     dictionary_learning,
     esmc,
@@ -187,7 +187,7 @@ def _check_said(path: Path, given: Given, sae: SAE) -> None:
         raise ValueError(
             f"{path}: the file says architecture {kind.name!r}{'' if k is None else f', k {k}'}; you say {said}"
         )
-    if given.threshold is not None and kind.name not in ("batchtopk", "matryoshka"):
+    if given.threshold is not None and kind.calibrated_k is None:
         raise ValueError(
             f"{path}: a threshold cannot be said of an SAE of architecture {kind.name!r}; leave it out"
         )

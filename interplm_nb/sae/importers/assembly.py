@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from interplm_nb.sae.architectures import Architecture, Gated
+from interplm_nb.sae.architectures import Architecture
 from interplm_nb.sae.importers.tensors import Found
 from interplm_nb.sae.model import SAE
 from interplm_nb.sae.residue_norm import ResidueNorm
@@ -41,11 +41,7 @@ def assemble(
     weights = {"W_enc": W_enc, "b_enc": b_enc, "W_dec": W_dec, "b_dec": b_dec, **(extra or {})}
     if not centred:
         shift = (b_dec.double() @ W_enc.double()).float()
-        if isinstance(architecture, Gated):
-            weights["b_gate"] = weights["b_gate"] + shift
-            weights["b_enc"] = weights["b_enc"] + shift * weights["r_mag"].exp()
-        else:
-            weights["b_enc"] = weights["b_enc"] + shift
+        weights |= architecture.shifted(weights, shift)
     if input_scale != 1:
         weights |= {
             "W_enc": W_enc * input_scale,

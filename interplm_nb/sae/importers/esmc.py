@@ -10,8 +10,8 @@ import re
 
 import torch
 
+from interplm_nb.sae.about import RESIDUAL
 from interplm_nb.sae.architectures import TopK
-from interplm_nb.sae.checkpoint import RESIDUAL
 from interplm_nb.sae.importers.assembly import assemble, expect, refuse_non_finite, sizes
 from interplm_nb.sae.importers.given import Given, Reading
 from interplm_nb.sae.importers.tensors import Found

@@ -19,8 +19,8 @@ import logging
 import torch
 from torch import Tensor
 
+from interplm_nb.sae.about import RESIDUAL
 from interplm_nb.sae.architectures import BatchTopK, JumpReLU, ReLU, TopK
-from interplm_nb.sae.checkpoint import RESIDUAL
 from interplm_nb.sae.importers.assembly import (
     EXACT,
     assemble,

@@ -7,8 +7,8 @@ has the names with "sae_model." before them and k, layer_to_use in its arguments
 Their training runs ESM-2 without its token dropout, which rescales all embeddings; what is published for use does not.
 """
 
+from interplm_nb.sae.about import RESIDUAL
 from interplm_nb.sae.architectures import TopK
-from interplm_nb.sae.checkpoint import RESIDUAL
 from interplm_nb.sae.importers.assembly import assemble, expect, refuse_non_finite, sizes
 from interplm_nb.sae.importers.given import Given, Reading
 from interplm_nb.sae.importers.tensors import Found

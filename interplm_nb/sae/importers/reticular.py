@@ -7,7 +7,7 @@ mean squared norm (`normalize_activations: true` in its settings); nothing in th
 The tensors' names are read from the loader that its README calls; the files themselves (git-LFS) were not at hand.
 """
 
-from interplm_nb.sae.checkpoint import RESIDUAL
+from interplm_nb.sae.about import RESIDUAL
 from interplm_nb.sae.importers.assembly import refuse_non_finite
 from interplm_nb.sae.importers.dictionary_learning import MATRYOSHKA, matryoshka
 from interplm_nb.sae.importers.given import Given, Reading

@@ -20,6 +20,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from interplm_nb.sae.about import RESIDUAL
 from interplm_nb.sae.architectures import (
     Architecture,
     BatchTopK,
@@ -30,7 +31,6 @@ from interplm_nb.sae.architectures import (
     TopK,
     from_record,
 )
-from interplm_nb.sae.checkpoint import RESIDUAL
 from interplm_nb.sae.importers.assembly import (
     EXACT,
     assemble,

@@ -14,7 +14,8 @@ from typing import Any
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from interplm_nb.sae.checkpoint import SAEAbout, save
+from interplm_nb.sae.about import SAEAbout
+from interplm_nb.sae.checkpoint import save
 from interplm_nb.sae.config import SAEConfig
 from interplm_nb.sae.model import SAE
 from interplm_nb.sae.training.progress import (
@@ -256,7 +257,7 @@ class Loop:
         layer, steps = layer_of(trainee.config, self.batches), self.setting.steps
         calibration = (
             (self.batches.batch(steps + i)[layer] for i in range(_CALIBRATION_BATCHES))
-            if trainee.needs_calibration
+            if trainee.config.architecture.calibrated_k is not None
             else ()
         )
         trainee.check_finite()

@@ -10,7 +10,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from interplm_nb.sae.architectures import BatchTopK, JumpReLU
 from interplm_nb.sae.config import SAEConfig
 from interplm_nb.sae.model import SAE
 from interplm_nb.sae.training.atoms import project_gradient, renormalise
@@ -186,9 +185,10 @@ class Trainee:
         self.optimizer.step()
         if config.unit_norm:
             renormalise(self.sae.W_dec)
-        if isinstance(self.sae.architecture, JumpReLU):
-            with torch.no_grad():
-                self.sae.threshold.clamp_(min=0)
+        for name, own in self.sae.architecture.own_weights.items():
+            if own.minimum is not None:
+                with torch.no_grad():
+                    getattr(self.sae, name).clamp_(min=own.minimum)
 
     @torch.no_grad()
     def _count(self, output: Loss) -> None:
@@ -280,17 +280,15 @@ class Trainee:
                 "checkpoint is kept, where one was due; train again with a smaller lr and restart=True, and check the embeddings for NaN"
             )
 
-    @property
-    def needs_calibration(self) -> bool:
-        """Has it a threshold that batches of embeddings must set?"""
-        return isinstance(self.sae.architecture, BatchTopK)
-
     @torch.no_grad()
     def finished(self, calibration: Iterable[Tensor] = ()) -> SAE:
-        """The SAE of embeddings: scaling folded in, eval mode. BatchTopK's threshold is calibrated on batches of embeddings, where there are any."""
+        """The SAE of embeddings: scaling folded in, eval mode, its threshold calibrated on batches
+        of embeddings where it has one to calibrate and there are any."""
         batches = [self.scaling(x.to(self.setting.device, self.setting.dtype)) for x in calibration]
-        if batches:
-            self.sae.threshold.fill_(calibrated_threshold(self.sae, batches, self.setting.world))
+        k = self.sae.architecture.calibrated_k
+        if batches and k is not None:
+            threshold = calibrated_threshold(self.sae, k, batches, self.setting.world)
+            self.sae.threshold.fill_(threshold)
         return self.scaling.folded_into(self.sae).float().eval()
 
 

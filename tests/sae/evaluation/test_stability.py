@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
+from interplm_nb.sae.about import SAEAbout
 from interplm_nb.sae.architectures import ReLU
-from interplm_nb.sae.checkpoint import SAEAbout
 from interplm_nb.sae.evaluation.stability import random_rotation, stability
 from tests.sae.small_sae import any_sae
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from interplm_nb.sae.architectures import ARCHITECTURES
 from interplm_nb.sae.checkpoint import load
 from interplm_nb.sae.config import SAEConfig
 from interplm_nb.sae.model import SAE
@@ -104,6 +105,10 @@ def test_a_batchs_choice_is_replaced_by_a_threshold_of_the_same_l0(tmp_path, nam
             .mean()
         )
     assert active.item() == pytest.approx(3, abs=0.3)
+
+
+def test_the_trainings_here_cover_every_architecture():
+    assert {config.architecture.name for config in CONFIGS.values()} == set(ARCHITECTURES)
 
 
 def test_jumprelu_reaches_its_target(tmp_path):
