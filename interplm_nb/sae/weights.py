@@ -81,5 +81,5 @@ class Terms(Protocol):
 
     @property
     def reconstruction(self) -> str:
-        """"squared" or "norm"."""
+        """ "squared" or "norm"."""
         ...

@@ -58,7 +58,7 @@ class TrainStage:
 def train(run: Run, params: TrainParameters, log: Log | None = None) -> TrainStage:
     """Train on the residues of `train` proteins alone; goes on from the last checkpoint after a kill. `log` gets the metrics as they come."""
     from interplm_nb.plm.devices import choose_device
-    from interplm_nb.sae.training.train import train_on
+    from interplm_nb.sae.training.train import TrainingOptions, train_on
 
     manifest.begin(run, params)
     proteins = run.proteins()
@@ -69,14 +69,16 @@ def train(run: Run, params: TrainParameters, log: Log | None = None) -> TrainSta
             _batches(run, params, proteins, source),
             {run.source(source): _config(params, source)},
             params.steps,
-            device=params.device,
-            log=log,
-            log_every=log_every(params.steps),
-            checkpoint_every=params.checkpoint_every,
-            **(
-                meanwhile(plm, faithful, params.fidelity_every, params.steps)
-                if plm and source in FAITHFUL
-                else {}
+            TrainingOptions(
+                device=params.device,
+                log=log,
+                log_every=log_every(params.steps),
+                checkpoint_every=params.checkpoint_every,
+                **(
+                    meanwhile(plm, faithful, params.fidelity_every, params.steps)
+                    if plm and source in FAITHFUL
+                    else {}
+                ),
             ),
         )
         _describe(run, params, proteins, source)

@@ -11,7 +11,9 @@ from interplm_nb.sae.training.distributed import ALONE, World
 
 
 @torch.no_grad()
-def calibrated_threshold(sae: SAE, k: int, batches: Sequence[Tensor], world: World = ALONE) -> float:
+def calibrated_threshold(
+    sae: SAE, k: int, batches: Sequence[Tensor], world: World = ALONE
+) -> float:
     """The threshold under which residues of these batches ([n, d_in], as the SAE takes them) have k
     active features on average.
 

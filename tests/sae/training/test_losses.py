@@ -218,9 +218,7 @@ def test_squared_error_norm_and_fvu(seed):
     )
     spread = sum((x[i, d] - x[:, d].mean()).item() ** 2 for i in range(5) for d in range(3))
     assert squared_error(x, x_hat).item() == pytest.approx(error / 5, rel=1e-4)
-    assert reconstruction_error("norm", x, x_hat[None]).item() == pytest.approx(
-        norms / 5, rel=1e-4
-    )
+    assert reconstruction_error("norm", x, x_hat[None]).item() == pytest.approx(norms / 5, rel=1e-4)
     assert fraction_unexplained(x, x_hat).item() == pytest.approx(error / spread, rel=1e-4)
 
 

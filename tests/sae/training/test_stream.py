@@ -14,6 +14,7 @@ from interplm_nb.sae.training.buffer import ShuffleBuffer, groups_of
 from interplm_nb.sae.training.stream import StoredBatches, StreamedBatches
 from interplm_nb.sae.training.train import train
 from tests.sae.fake_plm import FakePLM
+from tests.sae.gaussian_training import on_cpu
 from tests.sae.residue_batches import JoinedBatches
 
 PROTEINS = Proteins.from_sequences(
@@ -209,9 +210,7 @@ def test_training_many_from_one_stream(tmp_path):
         for layer in (0, 1)
         for recipe in ("topk", "interplm-paper")
     ]
-    saes = train(
-        plm, PROTEINS, configs, tmp_path, steps=30, batch_size=16, device="cpu", progress=False
-    )
+    saes = train(plm, PROTEINS, configs, tmp_path, 30, 16, on_cpu())
     assert set(saes) == {p.name for p in tmp_path.iterdir()} == {c.label for c in configs}
     for config in configs:
         about = saes[config.label].about
@@ -221,23 +220,16 @@ def test_training_many_from_one_stream(tmp_path):
             "sha256:fake",
         )
     forwards = plm.n_forward
-    train(plm, PROTEINS, configs, tmp_path, steps=30, batch_size=16, device="cpu", progress=False)
+    train(plm, PROTEINS, configs, tmp_path, 30, 16, on_cpu())
     assert plm.n_forward == forwards, "finished ones are loaded"
     more = [*configs, SAEConfig.recipe("gated", 20, lr=0.01, layer=1)]
-    assert (
-        len(
-            train(
-                plm, PROTEINS, more, tmp_path, steps=30, batch_size=16, device="cpu", progress=False
-            )
-        )
-        == 5
-    )
+    assert len(train(plm, PROTEINS, more, tmp_path, 30, 16, on_cpu())) == 5
     with pytest.raises(
         ValueError,
-        match="two SAEs are called 'layer_00-topk-k3-d20-s0'; give them names of their own",
+        match=r"two SAEs are called 'layer_00-topk-k3-d20-s0'; give each its own SAEConfig\.name",
     ):
         train(plm, PROTEINS, [configs[0], configs[0]], tmp_path, steps=30)
-    with pytest.raises(ValueError, match=r"which layer\? Give SAEConfig\(layer=...\)"):
+    with pytest.raises(ValueError, match=r"has no layer; give SAEConfig\(layer=...\)"):
         train(plm, PROTEINS, [SAEConfig.recipe("topk", 20, k=3)], tmp_path, steps=30)
 
 

@@ -14,7 +14,7 @@ from interplm_nb.sae.training import trainee
 from interplm_nb.sae.training.initial import new_sae
 from interplm_nb.sae.training.progress import read_metrics, states
 from interplm_nb.sae.training.train import train_on
-from tests.sae.gaussian_training import CONFIGS, PAPER, STEPS, TOPK, Gaussian, run, same
+from tests.sae.gaussian_training import CONFIGS, PAPER, STEPS, TOPK, Gaussian, on_cpu, run, same
 
 
 def test_the_papers_steps_are_plain_adam_on_the_plain_loss(tmp_path):
@@ -118,7 +118,7 @@ def test_jumprelu_reaches_its_target(tmp_path):
 
 def test_saes_of_one_pass_are_those_trained_alone(tmp_path):
     plan = {tmp_path / "all" / name: config for name, config in CONFIGS.items()}
-    together = train_on(Gaussian(), plan, STEPS, device="cpu", progress=False)
+    together = train_on(Gaussian(), plan, STEPS, on_cpu())
     for sae, (name, config) in zip(together, CONFIGS.items(), strict=True):
         assert same(sae, run(tmp_path / name, config)), name
 
@@ -202,15 +202,17 @@ def test_a_kill_does_not_forget_the_best(tmp_path):
 
 
 def test_a_best_that_is_no_metric_or_says_no_direction_is_refused(tmp_path):
-    with pytest.raises(ValueError, match="best='l00' is no metric of this training; there are"):
+    with pytest.raises(
+        ValueError, match="best='l00' is not a metric of this training; take one of"
+    ):
         run(tmp_path / "a", TOPK, best="l00", best_is="lowest")
-    with pytest.raises(ValueError, match="best='f2' is no metric of this training"):
+    with pytest.raises(ValueError, match="best='f2' is not a metric of this training"):
         run(tmp_path / "b", TOPK, best="f2", best_is="highest", evaluate=lambda sae: {"f1": 1.0})
     with pytest.raises(
-        ValueError, match=r"best='f1': is the lowest or the highest value the best\? Say best_is="
+        ValueError, match=r"best='f1': is the lowest or the highest value the best\? Give best_is="
     ):
         run(tmp_path / "c", TOPK, best="f1")
-    with pytest.raises(ValueError, match=r"best='fvu': .* not 'highest'"):
+    with pytest.raises(ValueError, match=r"best='fvu': .* got 'highest'"):
         run(tmp_path / "c", TOPK, best="fvu", best_is="highest")
 
 
@@ -222,9 +224,7 @@ def test_an_sae_that_diverges_stops_no_other(tmp_path, caplog):
             Gaussian(),
             {tmp_path / "wild": wild, tmp_path / "tame": TOPK},
             STEPS,
-            device="cpu",
-            progress=False,
-            log_every=10,
+            on_cpu(log_every=10),
         )
     assert (
         "wild: the loss became NaN" in caplog.text
@@ -241,16 +241,7 @@ def test_weights_that_are_no_numbers_are_divergence_too(tmp_path, lr):
         tmp_path / "tame": TOPK,
     }
     with pytest.raises(FloatingPointError, match="wild: the loss became NaN or infinite"):
-        train_on(
-            Gaussian(),
-            plan,
-            3,
-            device="cpu",
-            progress=False,
-            log_every=1,
-            checkpoint_every=1,
-            keep=1,
-        )
+        train_on(Gaussian(), plan, 3, on_cpu(log_every=1, checkpoint_every=1, keep=1))
     assert load(tmp_path / "tame").about is not None
 
 
@@ -263,9 +254,7 @@ def test_an_evaluation_that_fails_costs_no_other_sae_its_end(tmp_path):
             Gaussian(),
             {tmp_path / "a": TOPK, tmp_path / "b": PAPER},
             STEPS,
-            device="cpu",
-            progress=False,
-            evaluate=fails,
+            on_cpu(evaluate=fails),
         )
     assert same(load(tmp_path / "b"), run(tmp_path / "alone", PAPER))
 
@@ -390,15 +379,15 @@ def test_a_cut_off_line_of_metrics_is_left_out(tmp_path):
 
 
 def test_what_is_refused(tmp_path):
-    with pytest.raises(ValueError, match="steps is at least 1, not 0"):
+    with pytest.raises(ValueError, match="steps must be at least 1; got 0"):
         run(tmp_path, TOPK, steps=0)
     with pytest.raises(ValueError, match="is for layer 5; the batches hold layers 2"):
         run(tmp_path, replace(TOPK, layer=5))
-    with pytest.raises(ValueError, match="keep is at least 1, not 0"):
+    with pytest.raises(ValueError, match="keep must be at least 1; got 0"):
         run(tmp_path, TOPK, keep=0)
     with pytest.raises(
-        ValueError, match="'bfloat16' needs a CUDA device that computes in it, not cpu"
+        ValueError, match="'bfloat16' needs a CUDA device that supports it, not cpu"
     ):
         run(tmp_path, TOPK, precision="bfloat16")
-    with pytest.raises(ValueError, match=r"precision is 'auto'.*not 'half'"):
+    with pytest.raises(ValueError, match=r"precision must be one of 'auto'.*got 'half'"):
         run(tmp_path, TOPK, precision="half")
