@@ -315,7 +315,8 @@ class Matryoshka(BatchTopK):
     """BatchTopK whose first features alone must reconstruct too (Bussmann et al. 2025, arXiv
     2503.17547).
 
-    `prefixes` are the numbers of features, ascending, that the loss decodes from; the last is d_sae.
+    `prefixes` are the numbers of features, ascending, that the loss decodes from; the last is
+    d_sae.
 
     Loss: the mean over prefixes m of R for x_hat = f[:m] @ W_dec[:m] + b_dec.
     """
@@ -333,7 +334,8 @@ class Matryoshka(BatchTopK):
             or any(a >= b for a, b in zip(self.prefixes, self.prefixes[1:], strict=False))
         ):
             raise ValueError(
-                "Matryoshka's prefixes must be numbers of features, ascending, with d_sae last; got "
+                "Matryoshka's prefixes must be numbers of features, ascending, with d_sae last; "
+                "got "
                 f"{list(self.prefixes)}"
             )
 

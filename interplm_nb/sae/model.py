@@ -164,8 +164,8 @@ class SAE(nn.Module):
         return x_hat if self.residue_norm is None else x_hat * normed.scale + normed.shift
 
     def pre_activation(self, x: Tensor, features: Tensor | None = None) -> Tensor:
-        """(x - b_dec) @ W_enc + b_enc, [..., d_sae] or [..., n], for x normalised already; for Gated
-        without its b_enc (u in its equation)."""
+        """(x - b_dec) @ W_enc + b_enc, [..., d_sae] or [..., n], for x normalised already; for
+        Gated without its b_enc (u in its equation)."""
         return self.architecture.pre_activation(self, x, features)
 
     @torch.no_grad()
@@ -250,8 +250,8 @@ class SAE(nn.Module):
             )
 
     def weights(self) -> dict[str, Tensor]:
-        """What a checkpoint holds, on the CPU in float32: the weights, and `maxima` and `rank` where
-        they are set."""
+        """What a checkpoint holds, on the CPU in float32: the weights, and `maxima` and `rank`
+        where they are set."""
         return {
             name: value.detach().float().cpu().contiguous()
             for name, value in self.state_dict().items()

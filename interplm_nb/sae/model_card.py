@@ -1,10 +1,11 @@
-"""The card of an SAE on the Hugging Face Hub: what it says of itself, and how to read it."""
+"""The card of an SAE on the Hugging Face Hub: what it is, and how to read it."""
 
 from interplm_nb.sae.model import SAE
 
 
 def model_card(sae: SAE, repository: str) -> str:
-    """README.md for a saved SAE, with the Hub's metadata before it. No licence is claimed: that is its maker's to say."""
+    """README.md for a saved SAE, with the Hub's metadata before it. It claims no licence: the SAE's
+    maker decides that."""
     about = sae.about
     assert about is not None, "a saved SAE has about"
     kind = ", ".join(

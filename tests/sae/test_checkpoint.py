@@ -1,4 +1,5 @@
-"""A saved SAE comes back bit for bit and names its PLM and layer; the wrong company and broken files are refused."""
+"""A saved SAE comes back bit for bit and names its PLM and layer; the wrong company and broken
+files are refused."""
 
 import json
 from dataclasses import replace

@@ -1,4 +1,5 @@
-"""What is exported comes back the same, and gives the peers' own equations the same features; what a format cannot say is refused."""
+"""What is exported comes back the same, and gives the peers' own equations the same features; what
+a format cannot say is refused."""
 
 import json
 from pathlib import Path

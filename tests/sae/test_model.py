@@ -1,4 +1,5 @@
-"""Each architecture's equation, TopK's choice, subsets of features, sparse codes, and scales folded into weights."""
+"""Each architecture's equation, TopK's choice, subsets of features, sparse codes, and scales folded
+into weights."""
 
 import math
 from collections.abc import Callable
@@ -179,7 +180,8 @@ def test_folding_is_division_by_the_maxima(architecture, seed, dead):
     architecture=architectures, kind=st.sampled_from(["none", "scalar", "dimension"]), seed=seeds
 )
 def test_folding_the_scale_of_inputs_changes_nothing(architecture, kind, seed):
-    """Neither which features are active, nor what is reconstructed; and atoms have unit norm again."""
+    """Neither which features are active, nor what is reconstructed; and atoms have unit norm
+    again."""
     sae = any_sae(architecture, seed=seed)
     with torch.no_grad():
         sae.W_dec /= sae.W_dec.norm(dim=1, keepdim=True)
@@ -267,7 +269,7 @@ def test_what_is_refused():
         from_record({"name": "moe"}, "config.json")
     with pytest.raises(ValueError, match=r"config.json: unknown architecture .*k"):
         from_record({"name": "topk"}, "config.json")
-    with pytest.raises(ValueError, match="layer-norm, sqrt-d, not 'batch'"):
+    with pytest.raises(ValueError, match="layer-norm, sqrt-d; got 'batch'"):
         ResidueNorm("batch")  # pyright: ignore[reportArgumentType]
     with pytest.raises(ValueError, match=r"shape \(20,\); got shape \(3,\)"):
         any_sae(ReLU()).folded(np.ones(3))

@@ -1,4 +1,5 @@
-"""The steps of a training, with its metrics, checkpoints and evaluations, and stopping on Ctrl-C."""
+"""The steps of a training, with its metrics, checkpoints and evaluations, and stopping on
+Ctrl-C."""
 
 import logging
 import signal
@@ -91,7 +92,8 @@ class Loop:
             raise self._failed[0]
 
     def _finish(self, interrupted: threading.Event) -> None:
-        """Save all before any is evaluated: an evaluation that fails, or takes long, loses nothing."""
+        """Save all before any is evaluated: an evaluation that fails, or takes long, loses
+        nothing."""
         finished = [
             (t, sae)
             for t in list(self.trainees)
@@ -312,7 +314,8 @@ def _finished(trainee: Trainee, calibration: Iterable[Tensor] = ()) -> SAE:
 def _ahead(
     batches: Batches, first: int, last: int
 ) -> Generator[tuple[int, Mapping[int, Tensor]], None, None]:
-    """Batches of the steps `first` to `last` (excluded), each fetched while the one before is used."""
+    """Batches of the steps `first` to `last` (excluded), each fetched while the one before is
+    used."""
     with ThreadPoolExecutor(1, thread_name_prefix="batches") as pool:
         coming = pool.submit(batches.batch, first) if first < last else None
         for step in range(first, last):

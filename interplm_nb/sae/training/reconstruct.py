@@ -62,10 +62,10 @@ def decode_code(
     """Decode activations of x [B, d_in] on a CPU, from the first `sizes` features each."""
     weights = sae.W_enc, sae.b_enc, sae.W_dec, sae.b_dec
     if isinstance(code, DenseCode):
-        x_hat, activity = _Dense.apply(x, code.f, *weights)  # pyright: ignore[reportGeneralTypeIssues]
+        x_hat, activity = _dense(x, code.f, *weights)
         return Reconstruction(x_hat[None], activity, code.counts)
     entries = _by_prefix(code, sizes)
-    partial, activity = _Sparse.apply(x, entries, *weights)  # pyright: ignore[reportGeneralTypeIssues]
+    partial, activity = _sparse(x, entries, *weights)
     counts = torch.from_numpy(np.bincount(code.features, minlength=sae.d_sae))
     prefixes = sae.b_dec + partial.view(-1, *x.shape).cumsum(0)
     threshold = None if code.threshold is None else torch.tensor(code.threshold, dtype=x.dtype)
@@ -100,13 +100,13 @@ def decode_kept(sae: Weights, z: Tensor, kept: Kept, sizes: Sequence[int]) -> Re
 def sparse_decode(sae: Weights, x: Tensor, entries: Entries) -> Tensor:
     """f @ W_dec [B, d_in] from listed activations of x on a CPU, differentiable in the weights."""
     weights = sae.W_enc, sae.b_enc, sae.W_dec, sae.b_dec
-    return _Sparse.apply(x, entries, *weights)[0]  # pyright: ignore[reportGeneralTypeIssues]
+    return _sparse(x, entries, *weights)[0]
 
 
 def jump(z: Tensor, theta: Tensor, bandwidth: float) -> tuple[Tensor, Tensor]:
     """JumpReLU's f = z where z > theta, else 0, and H = 1 where z > theta, else 0, with
     straight-through gradients for theta."""
-    return _Jump.apply(z, theta, bandwidth)  # pyright: ignore[reportGeneralTypeIssues, reportReturnType]
+    return _jump(z, theta, bandwidth)
 
 
 def _by_prefix(entries: Entries, sizes: Sequence[int]) -> Entries:
@@ -223,3 +223,9 @@ def _transposed_product(
         (values, entries.features, entries.offsets), shape=(len(entries.offsets) - 1, n_features)
     )
     return torch.from_numpy(matrix.T @ right.numpy())
+
+
+# Any, because torch types the arguments of `apply` as those of the context's methods.
+_dense: Any = _Dense.apply
+_sparse: Any = _Sparse.apply
+_jump: Any = _Jump.apply

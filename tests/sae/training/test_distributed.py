@@ -29,8 +29,8 @@ from interplm_nb.sae.training.distributed import rank_and_size
 from interplm_nb.sae.training.train import train, train_on
 folder, steps, precision, spread = Path(sys.argv[2]), int(sys.argv[3]), sys.argv[4], sys.argv[5]
 if spread == "layers":
-    configs = [replace(CONFIGS["topk"], layer=layer) for layer in (0, 1)]
-    found = train(FakePLM(), PROTEINS, configs, folder, steps, 32, on_cpu(spread="layers"), seed=3, buffer_residues=150)
+    configs = [replace(CONFIGS["topk"], layer=layer) for layer in (0, 1)] found = train(FakePLM(),
+    PROTEINS, configs, folder, steps, 32, on_cpu(spread="layers"), seed=3, buffer_residues=150)
     print("trained", rank_and_size()[0], *found)
 else:
     plan = {folder / name: config for name, config in CONFIGS.items()}
@@ -73,7 +73,7 @@ def one_process(folder: Path, steps: int, precision: str) -> None:
         [residue_batches("streamed", folder, 32, (rank, 2)) for rank in range(2)]
     )
     plan = {folder / name: config for name, config in CONFIGS.items()}
-    train_on(batches, plan, steps, on_cpu(precision=precision, log_every=5))  # pyright: ignore[reportArgumentType]
+    train_on(batches, plan, steps, on_cpu(precision=precision, log_every=5))
 
 
 @pytest.mark.skipif(os.name == "nt", reason="gloo under torchrun is tried on POSIX")

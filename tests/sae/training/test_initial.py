@@ -1,4 +1,5 @@
-"""First weights, the decoder's constraint, the revival of dead features and the calibrated threshold, against plain definitions."""
+"""First weights, the decoder's constraint, the revival of dead features and the calibrated
+threshold, against plain definitions."""
 
 import pytest
 import torch

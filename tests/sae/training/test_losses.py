@@ -1,4 +1,5 @@
-"""Each loss against its definition written out, and the training step's gradients against autograd's."""
+"""Each loss against its definition written out, and the training step's gradients against
+autograd's."""
 
 import math
 
@@ -35,11 +36,11 @@ def normal(*shape: int, seed: int) -> torch.Tensor:
 
 
 def reconstruct(sae: SAE, x: torch.Tensor) -> Reconstruction:
-    return sae.architecture.reconstruct(sae, x, ALONE)  # pyright: ignore[reportAttributeAccessIssue]
+    return sae.architecture.reconstruct(sae, x, ALONE)
 
 
 def by_autograd(sae: SAE, x: torch.Tensor) -> Reconstruction:
-    return sae.architecture.by_autograd(sae, x, ALONE)  # pyright: ignore[reportAttributeAccessIssue]
+    return sae.architecture.by_autograd(sae, x, ALONE)
 
 
 def config_of(recipe: str, **changes: object) -> SAEConfig:

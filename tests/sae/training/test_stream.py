@@ -1,4 +1,5 @@
-"""Batches are a function of (seed, step): each epoch holds each residue at most once, and asking in any order gives the same."""
+"""Batches are a function of (seed, step): each epoch holds each residue at most once, and asking in
+any order gives the same."""
 
 import numpy as np
 import pytest
@@ -173,9 +174,7 @@ def test_shares_together_are_all_residues(embeddings, monkeypatch):
     )
     ever = [{n for step in range(60) for n in numbers(share.batch(step))} for share in shares]
     assert not ever[0] & ever[1], "a process has its own residues for good"
-    with pytest.raises(
-        ValueError, match="batch of 15 residues cannot be shared evenly by 2 processes"
-    ):
+    with pytest.raises(ValueError, match="2 processes cannot share a batch of 15 residues evenly"):
         StoredBatches(embeddings, rows, 15, 3, (0, 2))
 
 
@@ -191,11 +190,11 @@ def test_a_plm_batch_that_does_not_fit_is_halved_and_said(caplog):
     found = StreamedBatches(Small(), PROTEINS, 1, 16, 0).batch(3)[1]
     assert torch.equal(found, StreamedBatches(FakePLM(), PROTEINS, 1, 16, 0).batch(3)[1])
     assert (
-        "out of memory with 256 tokens at once; going on with 128" in caplog.text
-        and "with 128 tokens at once; going on with 64" in caplog.text
+        "out of memory with 256 tokens at once; continuing with 128" in caplog.text
+        and "with 128 tokens at once; continuing with 64" in caplog.text
     )
     Small.tokens_per_batch = 40
-    Small.embed = lambda *_, **__: (_ for _ in ()).throw(torch.OutOfMemoryError("made up"))  # pyright: ignore
+    Small.embed = lambda *_, **__: (_ for _ in ()).throw(torch.OutOfMemoryError("made up"))
     with pytest.raises(
         torch.OutOfMemoryError,
         match="does not fit cpu with one protein at once; take a smaller PLM",

@@ -1,4 +1,5 @@
-"""Training: the step against plain Adam, NaN, memory that runs out, and what a folder refuses; see test_resume.py for killing it."""
+"""Training: the step against plain Adam, NaN, memory that runs out, and what a folder refuses; see
+test_resume.py for killing it."""
 
 import json
 from dataclasses import replace
@@ -132,7 +133,8 @@ def test_auxk_joins_once_a_feature_is_dead(tmp_path):
 def test_a_nan_loss_stops_with_the_step_and_the_way_out(tmp_path):
     with pytest.raises(
         FloatingPointError,
-        match=r"NaN or infinite at step 34 of 60 .*good checkpoint is kept.*train again with a smaller lr",
+        match=r"NaN or infinite at step 34 of 60 .*good checkpoint is kept.*train again "
+        r"with a smaller lr",
     ):
         run(tmp_path, PAPER, Gaussian(bad_step=33), log_every=10, checkpoint_every=20)
     assert not (tmp_path / "sae.safetensors").exists() and [p.stem for p in states(tmp_path)] == [
@@ -266,7 +268,8 @@ def test_a_batch_that_was_not_shared_is_refused(tmp_path):
 
     with pytest.raises(
         ValueError,
-        match=r"16 residues came to one of 1 processes that share 32; make batches with share=",
+        match=r"one of 1 processes that share 32 residues got a batch of 16; make batches "
+        r"with share=",
     ):
         run(tmp_path, TOPK, Whole())
 
@@ -324,8 +327,8 @@ def test_a_batch_that_does_not_fit_is_halved_and_said(tmp_path, monkeypatch, cap
 
     monkeypatch.setattr(trainee, "loss", small)
     halved = run(tmp_path / "halved", replace(CONFIGS[name], dead="none"))
-    assert "out of memory with 32 residues at once; going on with 16 at once" in caplog.text
-    assert "out of memory with 16 residues at once; going on with 8 at once" in caplog.text
+    assert "out of memory with 32 residues at once; continuing with 16 at once" in caplog.text
+    assert "out of memory with 16 residues at once; continuing with 8 at once" in caplog.text
     assert sizes.count(32) == 1 and sizes.count(16) == 1
     for one, other in zip(whole.parameters(), halved.parameters(), strict=True):
         torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-4)
@@ -337,7 +340,8 @@ def test_a_folder_is_not_shared_by_two_trainings(tmp_path):
     other = replace(PAPER, sparsity=0.3)
     with pytest.raises(
         ValueError,
-        match=r"finished training with other settings \(sparsity 0.1 there, 0.3 now\).*restart=True",
+        match=r"finished training with other settings \(sparsity 0.1 there, 0.3 "
+        r"now\).*restart=True",
     ):
         run(tmp_path, other)
     with pytest.raises(ValueError, match="data 'gaussian-0' there, 'gaussian-1' now"):
@@ -363,7 +367,8 @@ def test_a_checkpoint_that_cannot_be_read_is_named(tmp_path):
     newest.write_bytes(newest.read_bytes()[:100])
     with pytest.raises(
         ValueError,
-        match=r"step_00000030.safetensors: not a training state .* remove it to go on from the one before",
+        match=r"step_00000030.safetensors: cannot read this training state .* remove it to "
+        r"resume from the one before",
     ):
         run(tmp_path, PAPER)
     newest.unlink()
