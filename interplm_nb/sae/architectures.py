@@ -85,7 +85,7 @@ class Architecture(ABC):
 
     @abstractmethod
     def rescale(self, sae: Weights, scale: "Tensor") -> None:
-        """Make f into f * scale (scale [d_sae], above 0), in place; W_dec is left alone."""
+        """Make f into f * scale (scale [d_sae], above 0), in place; W_dec does not change."""
 
     def silence(self, sae: Weights, features: "Tensor") -> None:
         """Make features (bool [d_sae]) 0 everywhere, in place."""

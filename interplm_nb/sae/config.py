@@ -62,7 +62,7 @@ class SAEConfig:
     lr_decay_from: float = 1.0
     """Share of the steps after which lr falls linearly to 0; at 1 it stays."""
     betas: tuple[float, float] = (0.9, 0.999)
-    """Of Adam."""
+    """Adam's decay rates."""
     clip_norm: float | None = 1.0
     """Largest norm of the gradient; None does not clip."""
     clip_before_projection: bool = False

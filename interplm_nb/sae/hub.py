@@ -40,7 +40,7 @@ class Fetched(NamedTuple):
     """Files of one commit."""
 
     paths: list[Path]
-    """Where they lie, in the order asked for; beside one another as in the repository."""
+    """Local paths, in the order asked for; arranged as in the repository."""
     revision: str
     """The commit, 40 hexadecimal digits."""
 

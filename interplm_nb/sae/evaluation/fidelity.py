@@ -14,8 +14,8 @@ Next-residue models. CE is the mean over all residues, each predicted from the p
 so that a protein's first residue counts only behind a start token. Only residues are replaced,
 nothing is clipped. "next residue, output" replaces the layer's whole output, which the layers above
 see. "next residue, recurrence" replaces a recurrent layer's state step by step, so that its own
-later steps see it too; whatever else the layer carries along (the cell of an LSTM) stays its own.
-Zeros are put in the same way as the reconstruction.
+later steps see it too; the rest of the layer's state (the cell of an LSTM) is not replaced. Zeros
+replace the representation in the same way as the reconstruction does.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -80,7 +80,7 @@ def fidelity(
     and with zeros there.
 
     `measure` is the headline of `measures_of` unless given. `layer` is the SAE's own (`sae.about`)
-    unless given. `seed` chooses the masked residues of "strict", and only it does: not the batches.
+    unless given. The masked residues of "strict" depend only on `seed`, not on the batches.
     A protein longer than the model reads is cut to its first `plm.max_residues` residues.
 
     Raises ValueError for an SAE of another PLM or layer, for a model without fidelity
@@ -169,7 +169,7 @@ def loss_recovered(ce_original: float, ce_sae: float, ce_zero: float, clip: bool
 
 
 def layer_of(sae: SAE, plm: PLM, layer: int | None = None) -> int:
-    """The layer that an SAE is for: its own, else `layer`.
+    """The layer that an SAE is for: its own, or `layer` where it does not say.
 
     Raises ValueError for an SAE of another PLM, layer, hook or width, with both values.
     """

@@ -92,9 +92,7 @@ def read(found: Found, given: Given) -> Reading:
     stated = _CLASSES[trainer["dict_class"]][0] if trainer else _only_kind(found)
     kind = given.settle(found.path, {"architecture": stated})["architecture"]
     if _KINDS.get(kind) != found.keys:
-        raise ValueError(
-            f"{found.path}: its tensors are not those of {kind!r}; found {found.outline()}"
-        )
+        raise ValueError(f"{found.path}: its tensors do not fit {kind!r}; found {found.outline()}")
     sae = _sae(found, given, kind, trainer.get("k"))
     for name, ours in (("activation_dim", sae.d_in), ("dict_size", sae.d_sae)):
         if trainer.get(name, ours) != ours:

@@ -82,10 +82,8 @@ def newest_state(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]] | Non
         return None
     try:
         with safe_open(paths[-1], "pt") as file:
-            return json.loads(file.metadata()[_RECORD]), {
-                name: file.get_tensor(name)
-                for name in file.keys()  # noqa: SIM118  (safe_open is no mapping)
-            }
+            names = file.keys()
+            return json.loads(file.metadata()[_RECORD]), {n: file.get_tensor(n) for n in names}
     except (SafetensorError, TypeError, KeyError, ValueError) as error:
         raise ValueError(
             f"{paths[-1]}: cannot read this training state ({error}); remove it to resume from the "
