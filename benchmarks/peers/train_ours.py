@@ -18,7 +18,7 @@ from torch import Tensor
 import interplm_nb
 from benchmarks.peers.batches import Measured, arguments, batches, report
 from interplm_nb.sae.config import SAEConfig
-from interplm_nb.sae.training.train import train_on
+from interplm_nb.sae.training.train import TrainingOptions, train_on
 
 
 class _Drawn:
@@ -58,8 +58,7 @@ def main() -> None:
                 _Drawn(measured, args.batch_size),
                 {folder: config},
                 args.steps,
-                device="cpu",
-                progress=False,
+                TrainingOptions(device="cpu", progress=False),
             )
     report("interplm-nb", interplm_nb.__version__, args, measured, lambda x: sae(x).x_hat)
 

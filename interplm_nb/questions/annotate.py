@@ -25,7 +25,7 @@ from interplm_nb.readers.sequences import clean_sequence
 
 if TYPE_CHECKING:
     from interplm_nb.plm.protocol import PLM
-    from interplm_nb.sae.checkpoint import SAEAbout
+    from interplm_nb.sae.about import SAEAbout
 
 FIRES = 0.15
 """A feature without a concept is active on a residue above this share of its maximum on train."""

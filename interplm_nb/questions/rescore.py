@@ -145,8 +145,6 @@ def rescore(
 
 
 def _check(run: Run, name: str, sae: "SAE") -> None:
-    from interplm_nb.sae.company import check_place
-
     model, about = run.summary("embed"), sae.about
     if about is None:
         raise PipelineError(
@@ -160,7 +158,7 @@ def _check(run: Run, name: str, sae: "SAE") -> None:
             f"{model['plm']} ({model['plm_revision'][:15]}); "
             "use an SAE of that PLM, or a run with the SAE's (-p embed.plm=...)"
         )
-    check_place(sae, int(model["d_in"]), f"{model['plm']} of {run.folder}")
+    sae.check_place(int(model["d_in"]), f"{model['plm']} of {run.folder}")
 
 
 @contextmanager

@@ -1,6 +1,6 @@
-"""An SAE on disk: `sae.safetensors` and a `config.json` that says which PLM, layer and data it belongs to."""
+"""An SAE on disk: `sae.safetensors`, and a `config.json` that names its PLM, layer and data."""
 
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, Literal
 
@@ -10,51 +10,26 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 import interplm_nb
-from interplm_nb.sae import architectures
-from interplm_nb.sae.architectures import TopK
-from interplm_nb.sae.controls import random_sae
+from interplm_nb.sae.about import SAEAbout
+from interplm_nb.sae.architectures import TopK, from_record
 from interplm_nb.sae.model import OPTIONAL, SAE
+from interplm_nb.sae.random_sae import random_sae
 from interplm_nb.sae.residue_norm import ResidueNorm
 from interplm_nb.saving import atomic_path, file_hash, read_json, write_json
 
 WEIGHTS = "sae.safetensors"
 CONFIG = "config.json"
 VERSION = 3
-RESIDUAL = "residual"
-"""The hook that `Embeddings` hold: the PLM's representation after a layer."""
 Stored = Literal["float32", "float16", "seed"]
 """How weights are kept in the file."""
-
-
-@dataclass(frozen=True)
-class SAEAbout:
-    """Where an SAE comes from."""
-
-    plm: str
-    """Name of the PLM, such as "esm2_t6_8M_UR50D"."""
-    plm_revision: str
-    """`sha256:...` of the PLM's weights; empty where an imported file does not say: then the name alone is checked."""
-    layer: int
-    """0 (embedding) to the PLM's number of layers."""
-    recipe: str
-    """"interplm-paper", "topk", ...; "random" for a control, "imported" for others' weights."""
-    hook: str = RESIDUAL
-    """Where in the layer: "residual", the representation after it, or what an imported file says, such as "mlp"."""
-    data: str = ""
-    """Hash of what it was trained on."""
-    seed: int = 0
-    training: dict[str, Any] = field(default_factory=dict)
-    """The whole `SAEConfig` with steps and batch size; empty for a control and for others' weights."""
-    origin: dict[str, Any] = field(default_factory=dict)
-    """Of an imported SAE: format, file, sha256, and repository and revision where it was downloaded."""
 
 
 def save(sae: SAE, folder: Path, about: SAEAbout, stored: Stored = "float32") -> None:
     """Write `sae.safetensors` and `config.json` to `folder`, each atomically.
 
-    The config names the hash of the weights, so that a half-done save is noticed. `stored`:
-    "float16" rounds the weights, to ship them; "seed" keeps of a random SAE only its `b_dec`, as
-    `controls.random_sae` draws the rest from `about.seed`. ValueError where that is not so.
+    The config holds the hash of the weights, so that an interrupted save is noticed. `stored`:
+    "float16" rounds the weights, to ship them; "seed" stores only `b_dec` of a random SAE, because
+    `random_sae` draws the rest from `about.seed`. ValueError where it does not.
     """
     weights = sae.weights()
     _refuse_nan(weights, "the SAE to be saved")
@@ -73,7 +48,7 @@ def save(sae: SAE, folder: Path, about: SAEAbout, stored: Stored = "float32") ->
         "package": interplm_nb.__version__,
         "d_in": sae.d_in,
         "d_sae": sae.d_sae,
-        "architecture": architectures.record(sae.architecture),
+        "architecture": sae.architecture.record(),
         "residue_norm": sae.residue_norm.record() if sae.residue_norm else None,
         "unit": sae.unit,
         "weights": file_hash(folder / WEIGHTS),
@@ -97,20 +72,23 @@ def _check_seed(sae: SAE, about: SAEAbout) -> None:
 def load(folder: Path, *, plm: str | None = None, layer: int | None = None) -> SAE:
     """Read an SAE, on the CPU, in eval mode, with `about` set.
 
-    With `plm` or `layer` an SAE of another PLM or layer is refused. NaN, unknown keys, wrong shapes and weights that are not the config's are too.
+    ValueError for an SAE of another `plm` or `layer`, where they are given, and for NaN, unknown
+    keys, wrong shapes, or weights that the config was not written for.
     """
     config_path, path = folder / CONFIG, folder / WEIGHTS
     for needed in (config_path, path):
         if not needed.exists():
             raise FileNotFoundError(
-                f"{needed}: no such file; an SAE is a folder with {WEIGHTS} and {CONFIG} (stage 'train' makes one)"
+                f"{needed}: no such file; an SAE is a folder with {WEIGHTS} and {CONFIG} (stage "
+                "'train' makes one)"
             )
     config = read_json(config_path, "SAE", VERSION)
     about = _about(config, config_path)
     _check_company(about, folder, plm, layer)
     if file_hash(path) != config["weights"]:
         raise ValueError(
-            f"{path}: these are not the weights that {CONFIG} was written for (a copy went wrong, or a save was cut off); train or copy again"
+            f"{path}: these are not the weights that {CONFIG} was written for (a copy went wrong, "
+            "or a save was cut off); train or copy again"
         )
     sae = _read(config, config_path, read_safetensors(path), path)
     sae.about = about
@@ -119,11 +97,11 @@ def load(folder: Path, *, plm: str | None = None, layer: int | None = None) -> S
 
 def _read(config: dict[str, Any], config_path: Path, weights: dict[str, Tensor], path: Path) -> SAE:
     d_in, d_sae = config["d_in"], config["d_sae"]
-    architecture = architectures.from_record(config["architecture"], config_path)
+    architecture = from_record(config["architecture"], config_path)
     if config["stored"] == "seed":
         if not isinstance(architecture, TopK) or set(weights) != {"b_dec"}:
             raise ValueError(
-                f"{path}: an SAE that is stored by its seed is a TopK one and holds b_dec alone"
+                f"{path}: an SAE that is stored by its seed must be TopK and hold only b_dec"
             )
         return random_sae(d_in, d_sae, architecture.k, weights["b_dec"], config["seed"])
     norm = ResidueNorm(**config["residue_norm"]) if config["residue_norm"] else None
@@ -133,7 +111,8 @@ def _read(config: dict[str, Any], config_path: Path, weights: dict[str, Tensor],
 
 
 def read_safetensors(path: Path) -> dict[str, Tensor]:
-    """The tensors of a safetensors file. ValueError for a file that is none, is cut off, or holds NaN or infinity."""
+    """The tensors of a safetensors file. ValueError for another kind of file, or one that is cut
+    off or holds NaN or infinity."""
     try:
         weights = load_file(path)
     except SafetensorError as error:
@@ -153,7 +132,8 @@ def _fill(sae: SAE, weights: dict[str, Tensor], path: Path) -> None:
     for name, value in wanted.items():
         if weights[name].shape != value.shape:
             raise ValueError(
-                f"{path}: {name} has shape {tuple(weights[name].shape)}, {CONFIG} says {tuple(value.shape)}"
+                f"{path}: {name} has shape {tuple(weights[name].shape)}, {CONFIG} says "
+                f"{tuple(value.shape)}"
             )
     sae.load_state_dict(weights)
 
@@ -162,7 +142,8 @@ def _refuse_nan(weights: dict[str, Tensor], what: str) -> None:
     bad = [name for name, value in weights.items() if not value.isfinite().all()]
     if bad:
         raise ValueError(
-            f"{what}: {', '.join(sorted(bad))} holds NaN or infinity; train again, with a smaller lr if the training diverged"
+            f"{what}: {', '.join(sorted(bad))} holds NaN or infinity; train again, with a "
+            "smaller lr if the training diverged"
         )
 
 
@@ -170,8 +151,9 @@ def _check_company(about: SAEAbout, folder: Path, plm: str | None, layer: int | 
     wanted = (about.plm if plm is None else plm, about.layer if layer is None else layer)
     if wanted != (about.plm, about.layer):
         raise ValueError(
-            f"{folder} is an SAE of {about.plm!r}, layer {about.layer}; wanted one of {wanted[0]!r}, layer {wanted[1]}. "
-            "Give it embeddings of its own PLM and layer, or train one on these"
+            f"{folder} is an SAE of {about.plm!r}, layer {about.layer}; wanted one of "
+            f"{wanted[0]!r}, layer {wanted[1]}. Give it embeddings of its own PLM and layer, or "
+            "train one on these"
         )
 
 
@@ -192,6 +174,7 @@ def _about(config: dict[str, Any], path: Path) -> SAEAbout:
     if set(config) != known:
         unknown, missing = sorted(set(config) - known), sorted(known - set(config))
         raise ValueError(
-            f"{path}: unknown keys {unknown}, missing keys {missing}; a config of an SAE has {sorted(known)}"
+            f"{path}: unknown keys {unknown}, missing keys {missing}; a config of an SAE has "
+            f"{sorted(known)}"
         )
     return SAEAbout(**{name: config[name] for name in names})

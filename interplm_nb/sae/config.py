@@ -5,7 +5,6 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, Self
 
-from interplm_nb.sae import architectures
 from interplm_nb.sae.architectures import (
     Architecture,
     BatchTopK,
@@ -27,9 +26,15 @@ _CHOICES = {
 
 @dataclass(frozen=True)
 class SAEConfig:
-    """One SAE and how it is trained. The same settings on the same batches give the same weights (on a CPU, bit for bit).
+    """One SAE and how it is trained. The same settings on the same batches give the same weights
+    (on a CPU, bit for bit).
 
-    `SAEConfig.recipe("topk", d_sae, ...)` gives the settings of a published recipe; every one of them can be changed.
+    `SAEConfig.recipe` gives the settings of a published recipe; each of them can be changed.
+
+    Examples
+    --------
+    >>> SAEConfig(TopK(32), d_sae=2048, layer=3).label
+    'layer_03-topk-k32-d2048-s0'
     """
 
     architecture: Architecture
@@ -38,12 +43,13 @@ class SAEConfig:
     layer: int | None = None
     """Layer of the PLM; None where the batches are of one layer."""
     name: str = ""
-    """Of its folder; empty is a name made of layer, architecture and seed (`label`)."""
+    """Names its folder; where empty, `label` is made of layer, architecture and seed."""
     recipe_name: str = "custom"
     reconstruction: Literal["squared", "norm"] = "squared"
     """Mean over residues of ||x - x_hat||^2, or of ||x - x_hat||."""
     sparsity: float = 0.0
-    """Weight of the sparsity term: the L1 norm (ReLU, Gated) or (L0 / target_l0 - 1)^2 (JumpReLU)."""
+    """Weight of the sparsity term: the L1 norm (ReLU, Gated) or (L0 / target_l0 - 1)^2
+    (JumpReLU)."""
     sparsity_warmup: float = 0.05
     """Share of the steps over which that weight rises linearly from 0."""
     target_l0: float = 32
@@ -54,52 +60,60 @@ class SAEConfig:
     lr_warmup: float = 0.05
     """Share of the steps over which lr rises linearly from 0."""
     lr_decay_from: float = 1.0
-    """Share of the steps after which lr falls linearly to 0; 1 is never."""
+    """Share of the steps after which lr falls linearly to 0; at 1 it stays."""
     betas: tuple[float, float] = (0.9, 0.999)
-    """Adam's."""
+    """Adam's decay rates."""
     clip_norm: float | None = 1.0
-    """Greatest norm of the gradient; None is no clipping."""
+    """Largest norm of the gradient; None does not clip."""
     clip_before_projection: bool = False
+    """Clip before the part of the gradient along each atom is removed, not after."""
     unit_norm: bool = True
-    """Keep atoms at norm 1 and take from their gradients what lies along them."""
+    """Keep atoms at norm 1, and remove from their gradients the part along them."""
     encoder_init: Literal["tied", "linear", "linear, b_enc 0"] = "tied"
-    """The decoder's transpose with b_enc 0; or torch's Linear default, uniform within 1 / sqrt(d_in), b_enc too or 0."""
+    """The decoder's transpose with b_enc 0, or torch's Linear default: uniform within
+    1 / sqrt(d_in), with b_enc alike or 0."""
     b_dec_init: Literal["zero", "mean", "geometric median"] = "mean"
-    """Of the first batches."""
+    """Start of b_dec: 0, or a centre of the first batches."""
     scaling: Literal["none", "scalar", "dimension"] = "none"
-    """Inputs brought to mean squared distance 1 from their mean, by one factor or per dimension; folded into the weights when they are saved."""
+    """Scale inputs to mean squared distance 1 from their mean, by one factor or per dimension; the
+    scale is folded into the weights when they are saved."""
     dead: Literal["none", "auxk", "resample by error", "resample at random"] = "auxk"
-    """What is done for features that do not fire."""
+    """How features that do not fire are revived."""
     dead_after_tokens: int = 10_000_000
-    """Residues without firing after which AuxK takes a feature for dead."""
+    """Residues without firing after which a feature is dead for AuxK."""
     auxk_alpha: float = 1 / 32
     """Weight of AuxK."""
     resample_every: int = 0
-    """Steps between resamplings of the features that were silent for half of them; lr warms up again after each."""
+    """Steps between resamplings of features that were silent for half of these steps; lr warms up
+    again after each."""
     seed: int = 0
-    """Of the first weights and of resampling."""
+    """Seed of the first weights and of resampling."""
 
     def __post_init__(self) -> None:
         for name, choices in _CHOICES.items():
             if getattr(self, name) not in choices:
                 raise ValueError(
-                    f"{name} is one of {', '.join(map(repr, choices))}; not {getattr(self, name)!r}"
+                    f"{name} must be one of {', '.join(map(repr, choices))}; got "
+                    f"{getattr(self, name)!r}"
                 )
         if self.d_sae < 1:
-            raise ValueError(f"d_sae is at least 1, not {self.d_sae}")
-        if self.sparsity > 0 and isinstance(self.architecture, TopK | BatchTopK):
+            raise ValueError(f"d_sae must be at least 1; got {self.d_sae}")
+        if self.sparsity > 0 and not self.architecture.has_sparsity_term:
             raise ValueError(
-                f"{self.architecture.name} is sparse by its k: it has no sparsity term; leave sparsity at 0"
+                f"{self.architecture.name} is sparse by its k and has no sparsity term; leave "
+                "sparsity at 0"
             )
         if self.lr <= 0:
-            raise ValueError(f"lr is above 0, not {self.lr}")
+            raise ValueError(f"lr must be above 0; got {self.lr}")
         if self.dead.startswith("resample") and self.resample_every < 1:
             raise ValueError(
                 f"dead={self.dead!r} needs resample_every, the steps between resamplings"
             )
         if self.name and not re.fullmatch(r"[\w.+-]+", self.name):
             raise ValueError(
-                f"an SAE's name is letters, digits, '.', '_', '+' and '-', as it names a folder; not {self.name!r}"
+                "an SAE's name must be letters, digits, '.', '_', '+' and '-', as it names a "
+                "folder; "
+                f"got {self.name!r}"
             )
         object.__setattr__(self, "betas", tuple(self.betas))
 
@@ -114,10 +128,29 @@ class SAEConfig:
         prefixes: tuple[int, ...] | None = None,
         **changes: Any,
     ) -> Self:
-        """The settings of a recipe (`RECIPES`), with changes. `k` for TopK, BatchTopK and Matryoshka (default 32), where it is also JumpReLU's
-        target_l0; `prefixes` for Matryoshka (default d_sae / 16, / 8, / 4, / 2 and d_sae)."""
+        """The settings of a published recipe, with changes.
+
+        Parameters
+        ----------
+        recipe
+            One of `RECIPES`.
+        d_sae
+            Features.
+        k
+            Active features per residue of TopK, BatchTopK and Matryoshka, and JumpReLU's target_l0;
+            32 unless given.
+        prefixes
+            Of Matryoshka; d_sae / 16, / 8, / 4, / 2 and d_sae unless given.
+        **changes
+            Other fields.
+
+        Examples
+        --------
+        >>> SAEConfig.recipe("topk", 2048, k=16, layer=3, seed=1).label
+        'layer_03-topk-k16-d2048-s1'
+        """
         if recipe not in RECIPES:
-            raise ValueError(f"no recipe {recipe!r}; there are {', '.join(RECIPES)}")
+            raise ValueError(f"unknown recipe {recipe!r}; take one of {', '.join(RECIPES)}")
         config = cls(**RECIPES[recipe](d_sae, 32 if k is None else k), recipe_name=recipe)
         if prefixes is not None:
             if not isinstance(config.architecture, Matryoshka):
@@ -127,7 +160,8 @@ class SAEConfig:
 
     @property
     def label(self) -> str:
-        """`name`, or one made of layer, architecture, sparsity and seed, such as "layer_03-topk-k32-d2048-s0"."""
+        """`name`, or one made of layer, architecture, sparsity and seed, such as
+        "layer_03-topk-k32-d2048-s0"."""
         if self.name:
             return self.name
         layer = [] if self.layer is None else [f"layer_{self.layer:02d}"]
@@ -137,24 +171,18 @@ class SAEConfig:
 
     @property
     def sparsity_label(self) -> str:
-        """What sets how sparse it is: "k32", "l0.1" or "t32"."""
-        match self.architecture:
-            case TopK(k) | BatchTopK(k):
-                return f"k{k}"
-            case JumpReLU():
-                return f"t{self.target_l0:g}"
-        return f"l{self.sparsity:g}"
+        """The setting that decides how sparse it is: "k32", "l0.1" or "t32"."""
+        return self.architecture.sparsity_label(self)
 
     def lr_at(self, step: int, steps: int) -> float:
-        """Learning rate of a step (from 0) of `steps`; the first warm-up step has lr 0, as in InterPLM's code."""
+        """Learning rate of a step (from 0) of `steps`; the first warm-up step has lr 0, as in
+        InterPLM's code."""
         since = step % self.resample_every if self.dead.startswith("resample") else step
         lr = self.lr * _rise(since, self.lr_warmup, steps)
         decay_from = int(self.lr_decay_from * steps)
-        return (
-            lr * (steps - step) / (steps - decay_from)
-            if step >= decay_from and self.lr_decay_from < 1
-            else lr
-        )
+        if step >= decay_from and self.lr_decay_from < 1:
+            return lr * (steps - step) / (steps - decay_from)
+        return lr
 
     def sparsity_at(self, step: int, steps: int) -> float:
         """Weight of the sparsity term at a step."""
@@ -164,7 +192,7 @@ class SAEConfig:
         """A JSON record."""
         return {
             **asdict(self),
-            "architecture": architectures.record(self.architecture),
+            "architecture": self.architecture.record(),
             "betas": list(self.betas),
         }
 
@@ -248,9 +276,14 @@ RECIPES: dict[str, Callable[[int, int], dict[str, Any]]] = {
 }
 """Settings by recipe, from (d_sae, k).
 
-"interplm-paper": as InterPLM's first release, ReLU with mean L2 norm + 0.1 * mean L1 norm, no clipping, constant lr (Simon & Zou 2025).
-"interplm-v1": the same loss as its later release trains it: lr falling to 0 over the second half, gradients clipped before they are projected.
-"topk": Gao et al. 2024, with AuxK / 32 and lr 2e-4 / sqrt(d_sae / 16384); "batchtopk", "matryoshka" (Bussmann et al. 2024, 2025) likewise.
-"jumprelu": (L0 / target - 1)^2 on the straight-through L0 (Rajamanoharan et al. 2024b, with the target of Anthropic's and InterPLM's variants).
-"gated": Rajamanoharan et al. 2024a: squared error, L1 of the gate, and the gate's own reconstruction through the frozen decoder.
+"interplm-paper": as InterPLM's first release: ReLU with mean L2 norm + 0.1 * mean L1 norm, no
+clipping, constant lr (Simon & Zou 2025).
+"interplm-v1": the same loss as its later release trains it: lr falls to 0 over the second half,
+gradients are clipped before they are projected.
+"topk": Gao et al. 2024, with AuxK / 32 and lr 2e-4 / sqrt(d_sae / 16384); "batchtopk" and
+"matryoshka" (Bussmann et al. 2024, 2025) likewise.
+"jumprelu": (L0 / target - 1)^2 on the straight-through L0 (Rajamanoharan et al. 2024b, with the
+target of Anthropic's and InterPLM's variants).
+"gated": Rajamanoharan et al. 2024a: squared error, L1 of the gate, and the gate's own
+reconstruction through the frozen decoder.
 """

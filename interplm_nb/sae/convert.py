@@ -1,9 +1,9 @@
-"""An SAE of any format that is known, in another: what `interplm-nb models get` and `convert` do."""
+"""Convert an SAE of any known format to another, for `interplm-nb models get` and `convert`."""
 
 from pathlib import Path
 
 from interplm_nb.sae import checkpoint, hub, importers
-from interplm_nb.sae.checkpoint import SAEAbout
+from interplm_nb.sae.about import SAEAbout
 from interplm_nb.sae.exporters import to_interplm, to_saelens
 from interplm_nb.sae.importers.given import Given
 from interplm_nb.sae.importers.tensors import read_config
@@ -13,9 +13,10 @@ TARGETS = ("interplm-nb", "interplm", "saelens")
 
 
 def convert(path: Path, out: Path, to: str, given: Given, sha256: str | None = None) -> str:
-    """Read an SAE of this package or another's, write it to the folder `out` in format `to` (of TARGETS); says what was read and written.
+    """Read an SAE of this package or another project and write it to the folder `out` in format
+    `to` (one of TARGETS); returns a text that says what was read and written.
 
-    ValueError as `importers.read` and `exporters`, and for a folder that holds something already.
+    ValueError as in `importers.read` and `exporters`, and for a folder that is not empty.
     """
     _check_out(out, to)
     return _written(opened(path, given, sha256), out, to)
@@ -29,7 +30,8 @@ def download(
     file: str | None = None,
     sha256: str | None = None,
 ) -> str:
-    """`hub.get` an SAE and save it in the folder `out`; says what was read and written."""
+    """Download an SAE (`hub.get`) and save it in the folder `out`; returns a text that says what
+    was read and written."""
     _check_out(out, TARGETS[0])
     return _written(
         hub.get(repository, given, revision=revision, file=file, sha256=sha256), out, TARGETS[0]
@@ -37,10 +39,11 @@ def download(
 
 
 def opened(path: Path, given: Given, sha256: str | None = None) -> SAE:
-    """An SAE in a folder of this package, or in another project's file or folder (`importers.read`); `given` says what the files do not.
+    """Read an SAE from a folder of this package, or from another project's file or folder
+    (`importers.read`); `given` says what the files do not.
 
-    ValueError where `given` says of this package's own SAE more than the PLM and layer it is asked to be of, or another than it is; where the
-    weights are not `sha256`; and as `importers.read`.
+    ValueError as in `importers.read`, for weights whose checksum is not `sha256`, and, for this
+    package's own SAE, where `given` says more than PLM and layer, or another PLM or layer.
     """
     config = path / checkpoint.CONFIG
     if not (path.is_dir() and config.is_file() and read_config(config).get("type") == "SAE"):
@@ -48,7 +51,8 @@ def opened(path: Path, given: Given, sha256: str | None = None) -> SAE:
     strange = sorted(given.said().keys() - {"plm", "layer"})
     if strange:
         raise ValueError(
-            f"{path} is an SAE of this package and says itself what it is; leave {', '.join(strange)} out"
+            f"{path} is an SAE of this package and says itself what it is; leave "
+            f"{', '.join(strange)} out"
         )
     if sha256 is not None:
         importers.find(path / checkpoint.WEIGHTS, sha256)
@@ -57,9 +61,9 @@ def opened(path: Path, given: Given, sha256: str | None = None) -> SAE:
 
 def _check_out(out: Path, to: str) -> None:
     if to not in TARGETS:
-        raise ValueError(f"no format {to!r} to write; there are {', '.join(TARGETS)}")
+        raise ValueError(f"cannot write format {to!r}; take one of {', '.join(TARGETS)}")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise ValueError(f"{out} is there already; give another folder (--out)")
+        raise ValueError(f"{out} exists already; give another folder (--out)")
 
 
 def _written(sae: SAE, out: Path, to: str) -> str:
@@ -76,4 +80,7 @@ def _summary(sae: SAE, about: SAEAbout) -> str:
     where = f"{about.plm}, layer {about.layer}, hook {about.hook}"
     origin = f", from {about.origin['format']}" if "format" in about.origin else ""
     revision = f" at {about.origin['revision']}" if "revision" in about.origin else ""
-    return f"SAE of {where}: {sae.architecture.name}, {sae.d_in} inputs, {sae.d_sae} features in unit {sae.unit}{origin}{revision}"
+    return (
+        f"SAE of {where}: {sae.architecture.name}, {sae.d_in} inputs, {sae.d_sae} features in unit "
+        f"{sae.unit}{origin}{revision}"
+    )

@@ -1,9 +1,11 @@
-"""Counting concepts on an accelerator: the sums that `concepts.count.count` adds blocks to, held and made on a device.
+"""Counting concepts on an accelerator: the sums to which `concepts.count.count` adds blocks, kept
+and computed on a device.
 
     count(source, annotations, sums=on_device("cuda"))
 
-A block is taken in slices of features, made dense there. Products of 0 and 1 in float32 are whole numbers below 2**24, which float32 (and TF32, whose
-sums are float32) holds exactly, so the integers are those of the sparse products.
+A block is taken in slices of features, made dense there. Products of 0 and 1 in float32 are whole
+numbers below 2**24, which float32 (and TF32, whose sums are float32) represents exactly, so the
+integers equal those of the sparse products.
 """
 
 from collections.abc import Iterator
@@ -22,12 +24,13 @@ _EXACT = 2**24
 
 
 def on_device(device: str) -> "partial[DeviceSums]":
-    """What `concepts.count.count` takes as `sums`, on a torch device ("cuda", "cpu")."""
+    """The `sums` of `concepts.count.count` on a torch device ("cuda", "cpu")."""
     return partial(DeviceSums, device=torch.device(device))
 
 
 class DeviceSums:
-    """Sums on a device for C concepts, F features and T ascending thresholds (float32): 8 bytes per cell, and a few dense slices of a block.
+    """Sums on a device for C concepts, F features and T ascending thresholds (float32): 8 bytes per
+    cell, and a few dense slices of a block.
 
     Blocks are added one after another, while other threads read and label the next.
     """
@@ -48,14 +51,17 @@ class DeviceSums:
         members: sparse.csr_array,
         concept_of: np.ndarray,
     ) -> None:
-        """Add a block of whole proteins: float32 values [n, F] (csr or ndarray); carried [C, n] and members [instances, n] of 0 and 1.
+        """Add a block of whole proteins.
 
-        concept_of: int64 [instances]. ValueError for a block of 2**24 residues or more: their counts would not be exact.
+        `values` float32 [n, F], csr or ndarray; `carried` [C, n] and `members` [instances, n] hold
+        0 and 1; `concept_of` int64 [instances]. ValueError for a block of 2**24 residues or more,
+        whose counts would not be exact.
         """
         n = int(values.shape[0])
         if n >= _EXACT:
             raise ValueError(
-                f"a block has {n:,} residues; counts on a device are exact below {_EXACT:,}: give smaller blocks"
+                f"a block has {n:,} residues; counts on a device are exact below {_EXACT:,}: give "
+                "smaller blocks"
             )
         with self._lock:
             labels = self._sparse(carried)
@@ -65,11 +71,12 @@ class DeviceSums:
                 self._add(slice(start, start + part.shape[1]), part, labels, instances, concepts)
 
     def counts(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """The sums so far, copied to memory: tp and instance_hits int32 [T, C, F], active int64 [T, F]."""
+        """The sums so far, copied to memory: tp and instance_hits int32 [T, C, F], active int64
+        [T, F]."""
         return self._tp.cpu().numpy(), self._hits.cpu().numpy(), self._active.cpu().numpy()
 
     def restore(self, counts: tuple[np.ndarray, np.ndarray, np.ndarray]) -> None:
-        """Go on from these sums, as `counts` gives them."""
+        """Resume from these sums, as `counts` gives them."""
         for mine, given in zip((self._tp, self._hits, self._active), counts, strict=True):
             mine.copy_(torch.tensor(given))
 
@@ -78,7 +85,7 @@ class DeviceSums:
     ) -> None:
         """part: float32 [n, f], the values of these columns."""
         for t, level in enumerate(self._levels):
-            # The level is the float64 of a float32, and torch compares in the values' type, float32.
+            # The level is a float32 in a float64; torch compares in the values' type, float32.
             above = part > level
             on = above.float()
             self._active[t, columns] += above.sum(dim=0)
@@ -90,7 +97,7 @@ class DeviceSums:
         coo = matrix.tocoo()
         places = torch.as_tensor(np.stack([coo.row, coo.col]).astype(np.int64))
         ones = torch.ones(places.shape[1], dtype=torch.float32)
-        # csr's order is COO's own, so there is nothing to coalesce.
+        # csr has the order of COO, so there is nothing to coalesce.
         return torch.sparse_coo_tensor(
             places, ones, coo.shape, is_coalesced=True, check_invariants=False
         ).to(self._device)

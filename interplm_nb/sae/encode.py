@@ -1,4 +1,5 @@
-"""From embeddings to the sparse store of feature activations: every residue is encoded once, everything later reads the store."""
+"""From embeddings to the sparse store of feature activations: every residue is encoded once, and
+everything later reads the store."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +13,6 @@ from tqdm.auto import tqdm
 from interplm_nb.activations import MAX_L0, ActivationsWriter, FeatureActivations
 from interplm_nb.embeddings import Embeddings
 from interplm_nb.proteins import Proteins
-from interplm_nb.sae.company import check_place
 from interplm_nb.sae.model import SAE
 
 _CELLS = 16 * 2**20
@@ -32,11 +32,20 @@ def encode_to(
     max_l0: float = MAX_L0,
     progress: bool = True,
 ) -> FeatureActivations:
-    """Encode all residues of `proteins` and write their activations to `folder`; returns the store, opened.
+    """Encode all residues of `proteins` and write their activations to `folder`.
 
-    The embeddings must be those of `proteins`, of the SAE's own PLM, layer, hook and width; of an imported SAE that does not know its PLM's weights
-    the name alone is checked. A code with more than `max_l0` active features per residue is refused
-    while it is being written.
+    Parameters
+    ----------
+    embeddings
+        Of `proteins`, from the SAE's own PLM, layer, hook and width (ValueError otherwise, naming
+        both). For an imported SAE that does not know its PLM's weights, only the name is checked.
+    max_l0
+        More active features per residue than this are refused while they are being written.
+
+    Returns
+    -------
+    FeatureActivations
+        The store, opened.
     """
     check_company(sae, embeddings, proteins)
     about = {
@@ -66,7 +75,8 @@ def encode_to(
 
 
 def check_company(sae: SAE, embeddings: Embeddings, proteins: Proteins) -> None:
-    """Refuse embeddings of other proteins, or of another PLM, layer, hook or width than the SAE's, with both names (ValueError)."""
+    """Refuse embeddings of other proteins, or of another PLM, layer, hook or width than the SAE's
+    (ValueError, naming both)."""
     about = sae.about
     if about is None:
         embeddings.check(proteins)
@@ -76,11 +86,24 @@ def check_company(sae: SAE, embeddings: Embeddings, proteins: Proteins) -> None:
             _Weights(about.plm, about.plm_revision) if about.plm_revision else about.plm,
             about.layer,
         )
-    check_place(sae, embeddings.d_in, str(embeddings.path))
+    sae.check_place(embeddings.d_in, str(embeddings.path))
 
 
 def encoded(sae: SAE, x: np.ndarray) -> Iterator[tuple[int, sparse.csr_array]]:
-    """Activations of x (float32 [n, d_in]) as csr blocks with the row of x each begins at."""
+    """Activations of x as csr blocks, each with the row of x at which it begins.
+
+    Parameters
+    ----------
+    x
+        float32 [n, d_in].
+
+    Examples
+    --------
+    >>> from interplm_nb.sae.random_sae import random_sae
+    >>> sae = random_sae(d_in=4, d_sae=8, k=2, b_dec=torch.zeros(4), seed=0)
+    >>> [(start, f.shape, f.nnz) for start, f in encoded(sae, np.ones((3, 4), np.float32))]
+    [(0, (3, 8), 6)]
+    """
     rows = max(1, _CELLS // sae.d_sae)
     for start in range(0, len(x), rows):
         part = x[start : start + rows]

@@ -1,6 +1,7 @@
-"""SAEs from and to the Hugging Face Hub, by huggingface_hub: a pinned revision in, a checked folder with its card out.
+"""SAEs from and to the Hugging Face Hub: a pinned revision in, a checked folder with its card out.
 
-Whatever was asked for, what is read is one commit, and the SAE says which (`about.origin`). Every error is one sentence with the way out.
+Every download is of one commit, which the SAE records (`about.origin`). Every error is one sentence
+that says what to do.
 """
 
 import logging
@@ -16,7 +17,8 @@ from huggingface_hub.errors import (
     EntryNotFoundError,
     GatedRepoError,
     HfHubHTTPError,
-    HTTPError,  # pyright: ignore[reportPrivateImportUsage]  (httpx's or httpx2's, whichever huggingface_hub has)
+    # Of httpx or httpx2, whichever huggingface_hub has.
+    HTTPError,  # pyright: ignore[reportPrivateImportUsage]
     LocalEntryNotFoundError,
     OfflineModeIsEnabled,
     RepositoryNotFoundError,
@@ -38,20 +40,22 @@ class Fetched(NamedTuple):
     """Files of one commit."""
 
     paths: list[Path]
-    """Where they lie, in the order asked for; beside one another as in the repository."""
+    """Local paths, in the order asked for; arranged as in the repository."""
     revision: str
     """The commit, 40 hexadecimal digits."""
 
 
 def resolve(repository: str, revision: str | None = None, *, endpoint: str | None = None) -> str:
-    """The commit that a branch, a tag or nothing (the newest) stands for; a commit stands for itself and asks no one."""
+    """The commit of a branch, a tag or nothing (the newest); a commit is returned without asking
+    the Hub."""
     if revision is not None and _COMMIT.fullmatch(revision):
         return revision
     with _explained(repository, revision):
         found = HfApi(endpoint=endpoint).model_info(repository, revision=revision).sha
     if found is None:
         raise ConnectionError(
-            f"{repository}: the Hub does not say which commit {revision or 'the newest'} is; give a commit with revision"
+            f"{repository}: the Hub does not say which commit {revision or 'the newest'} is; give "
+            "a commit as the revision"
         )
     _log.warning(
         "%s: %s is commit %s; give it as the revision to get the same again",
@@ -70,10 +74,11 @@ def fetch(
     endpoint: str | None = None,
     cache: Path | None = None,
 ) -> Fetched:
-    """Download files of a repository at one commit, into huggingface_hub's cache; what is there already is not asked for again.
+    """Download files of a repository at one commit to huggingface_hub's cache; files that are there
+    already are not downloaded again.
 
-    Raises FileNotFoundError for a repository, revision or file that does not exist, PermissionError for one that is closed, ConnectionError where
-    the Hub cannot be reached.
+    Raises FileNotFoundError for a repository, revision or file that does not exist, PermissionError
+    for a gated one, ConnectionError where the Hub cannot be reached.
     """
     commit = resolve(repository, revision, endpoint=endpoint)
     paths = []
@@ -99,9 +104,31 @@ def get(
     endpoint: str | None = None,
     cache: Path | None = None,
 ) -> SAE:
-    """Download and read an SAE: of a repository in `published` by its layer, of another by its `file`, or one that `push` wrote.
+    """Download and read an SAE from the Hugging Face Hub.
 
-    What the table says (PLM, format, k) and `given` says must agree. ValueError as `importers.read`, and the errors of `fetch`.
+    Parameters
+    ----------
+    repository
+        One in `published`, read by `given.layer`; another project's, read by its `file`; or one
+        that `push` wrote.
+    given
+        What the file does not say. It must agree with what `published` says (PLM, format, k).
+    revision
+        Branch, tag or commit; for a repository in `published`, a commit known to hold its files
+        unless given.
+    file
+        The weights file, where the repository has several.
+    sha256
+        The checksum that the file must have.
+    endpoint, cache
+        Another hub, and another cache than huggingface_hub's own.
+
+    Raises
+    ------
+    ValueError
+        As in `importers.read`.
+    FileNotFoundError, PermissionError, ConnectionError
+        As in `fetch`.
     """
     given = given or Given()
     entry = BY_REPOSITORY.get(repository.lower())
@@ -142,10 +169,11 @@ def push(
     endpoint: str | None = None,
     token: str | None = None,
 ) -> str:
-    """Upload a saved SAE with a model card (the folder's README.md, or one made from what the SAE says of itself); returns the commit's address.
+    """Upload a saved SAE with a model card (the folder's README.md, or one written from its
+    `about`); returns the address of the commit.
 
-    The folder is loaded first: what is broken is not published. The repository is made where there is none. The token is huggingface_hub's own
-    (`hf auth login`, or HF_TOKEN) unless given.
+    The folder is loaded first, so that nothing broken is published. A missing repository is
+    created. The token is huggingface_hub's own (`hf auth login`, or HF_TOKEN) unless given.
     """
     sae = checkpoint.load(folder)
     api = HfApi(endpoint=endpoint, token=token)
@@ -160,7 +188,8 @@ def push(
         api.create_repo(repository, private=private, exist_ok=True)
         if private and not api.model_info(repository).private:
             raise ValueError(
-                f"{repository} exists already and is public; give another name, make it private on the Hub, or leave --private out"
+                f"{repository} exists already and is public; give another name, make it private on "
+                "the Hub, or drop --private"
             )
         operations = [
             CommitOperationAdd(name, str(value) if isinstance(value, Path) else value)
@@ -176,7 +205,8 @@ def push(
 def _with_entry(given: Given, entry: Published) -> Given:
     if given.layer is None and len(entry.layers) != 1:
         raise ValueError(
-            f"{entry.repository} has the layers {', '.join(map(str, entry.layers))}; say which (--layer)"
+            f"{entry.repository} has the layers {', '.join(map(str, entry.layers))}; give one "
+            "(--layer)"
         )
     layer = given.layer if given.layer is not None else entry.layers[0]
     says = {"plm": entry.plm, "format": entry.format, "layer": layer, "k": entry.k.get(layer)}
@@ -184,7 +214,8 @@ def _with_entry(given: Given, entry: Published) -> Given:
         mine = getattr(given, name)
         if None not in (mine, value) and mine != value:
             raise ValueError(
-                f"{entry.repository} has {name} {value!r}, you say {mine!r}; leave {name} out, or look for another repository"
+                f"{entry.repository} has {name} {value!r}, you say {mine!r}; leave {name} out, or "
+                "look for another repository"
             )
     return replace(given, **{name: value for name, value in says.items() if value is not None})
 
@@ -194,7 +225,8 @@ def _wanted(repository: str, names: Sequence[str], file: str | None) -> list[str
     weights = [name for name in names if PurePosixPath(name).suffix in WEIGHT_SUFFIXES]
     if file is None and len(weights) != 1:
         held = (
-            f"{len(weights)} weights files, {', '.join(weights[:12])}{', ...' if len(weights) > 12 else ''}"
+            f"{len(weights)} weights files, "
+            f"{', '.join(weights[:12])}{', ...' if len(weights) > 12 else ''}"
             if weights
             else "no weights file"
         )
@@ -205,11 +237,12 @@ def _wanted(repository: str, names: Sequence[str], file: str | None) -> list[str
 
 
 def _own(path: Path, given: Given, sha256: str | None, repository: str, commit: str) -> SAE:
-    """An SAE that `push` wrote; it says itself what it is of."""
+    """An SAE that `push` wrote; its config says what it belongs to."""
     strange = sorted(given.said().keys() - {"plm", "layer", "hook"})
     if strange:
         raise ValueError(
-            f"{repository} is an SAE of this package and says itself what it is; leave {', '.join(strange)} out"
+            f"{repository} is an SAE of this package and says itself what it is; leave "
+            f"{', '.join(strange)} out"
         )
     if sha256 is not None:
         importers.find(path, sha256)
@@ -217,7 +250,8 @@ def _own(path: Path, given: Given, sha256: str | None, repository: str, commit: 
     assert sae.about is not None
     if given.hook not in (None, sae.about.hook):
         raise ValueError(
-            f"{repository}: the file says hook {sae.about.hook!r}, you say {given.hook!r}; leave hook out to take the file's"
+            f"{repository}: the file says hook {sae.about.hook!r}, you say {given.hook!r}; leave "
+            "hook out to take the file's"
         )
     sae.about = replace(
         sae.about, origin={**sae.about.origin, "repository": repository, "revision": commit}
@@ -229,13 +263,14 @@ def _own(path: Path, given: Given, sha256: str | None, repository: str, commit: 
 def _explained(
     repository: str, revision: str | None, file: str = "", push: bool = False
 ) -> Iterator[None]:
-    """huggingface_hub's errors as one sentence each, with what to do."""
+    """Turn huggingface_hub's errors into one sentence each that says what to do."""
     where = f"{repository}{f'/{file}' if file else ''}{f' at {revision}' if revision else ''}"
-    away = f"download {file or 'its files'} on another machine from https://huggingface.co/{repository}, copy it here, and read it by "
     away = (
         "try again when the Hub can be reached"
         if push
-        else f"{away}interplm-nb models convert FILE"
+        else f"download {file or 'its files'} on another machine from "
+        f"https://huggingface.co/{repository}, copy it here, and read it by "
+        "interplm-nb models convert FILE"
     )
     try:
         yield
@@ -245,7 +280,8 @@ def _explained(
         ) from error
     except RepositoryNotFoundError as error:
         raise FileNotFoundError(
-            f"{where}: there is no such repository, or it is private: check the name, or sign in with hf auth login"
+            f"{where}: the repository does not exist or is private: check the name, or sign in "
+            "with hf auth login"
         ) from error
     except RevisionNotFoundError as error:
         raise FileNotFoundError(
@@ -257,18 +293,21 @@ def _explained(
         ) from error
     except EntryNotFoundError as error:
         raise FileNotFoundError(
-            f"{where}: the repository has no such file; look at its files on https://huggingface.co/{repository}"
+            f"{where}: the repository has no such file; see its files on "
+            f"https://huggingface.co/{repository}"
         ) from error
     except HfHubHTTPError as error:
         status = error.response.status_code
         if push and status in (401, 403):
             raise PermissionError(
-                f"{where}: the Hub does not let you write there ({status}); sign in with hf auth login and a token that may"
+                f"{where}: the Hub does not let you write there ({status}); sign in with hf auth "
+                "login and a token with write access"
             ) from error
         raise ConnectionError(f"{where}: the Hub answered {status}; {away}") from error
     except RuntimeError as error:  # what huggingface_hub raises where an upload breaks off
         raise ConnectionError(
-            f"{where}: the {'upload' if push else 'download'} failed ({error.__cause__ or error}); {away}"
+            f"{where}: the {'upload' if push else 'download'} failed ({error.__cause__ or error}); "
+            f"{away}"
         ) from error
     except (HTTPError, ConnectionError, TimeoutError) as error:
         raise ConnectionError(f"{where}: the Hub could not be reached ({error}); {away}") from error

@@ -1,32 +1,23 @@
-"""The sparse autoencoder: weights, one `encode`, one `decode`. It knows its PLM and layer (`about`) and nothing of proteins."""
+"""The sparse autoencoder: weights, one `encode`, one `decode`. It knows its PLM and layer (`about`)
+and nothing of proteins."""
 
 import hashlib
-from typing import TYPE_CHECKING, NamedTuple, Self
+from typing import NamedTuple, Self
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from interplm_nb.sae.architectures import (
-    Architecture,
-    BatchTopK,
-    Gated,
-    JumpReLU,
-    Matryoshka,
-    ReLU,
-    TopK,
-)
+from interplm_nb.sae.about import RESIDUAL, SAEAbout
+from interplm_nb.sae.architectures import Architecture, ReLU
 from interplm_nb.sae.residue_norm import Normed, ResidueNorm
 
-if TYPE_CHECKING:
-    from interplm_nb.sae.checkpoint import SAEAbout
-
 OPTIONAL = ("maxima", "rank")
-"""Buffers that are set on some SAEs alone."""
+"""Buffers that only some SAEs have."""
 
 
 class SAEOutput(NamedTuple):
-    """What a forward pass gives."""
+    """The result of a forward pass."""
 
     f: Tensor
     """[..., d_sae]: feature activations."""
@@ -35,7 +26,7 @@ class SAEOutput(NamedTuple):
 
 
 class SparseCode(NamedTuple):
-    """The non-zero activations of n inputs, by input, then feature."""
+    """The non-zero activations of n inputs, sorted by input, then feature."""
 
     rows: np.ndarray
     """int64: input, from 0."""
@@ -49,14 +40,48 @@ class SAE(nn.Module):
     """A sparse autoencoder of a PLM's residue embeddings.
 
         z     = (x - b_dec) @ W_enc + b_enc
-        f     = what `architecture` makes of z (`sae.architectures` has each equation)
+        f     = the architecture's activations (`sae.architectures` has each equation)
         x_hat = f @ W_dec + b_dec
 
-    W_enc [d_in, d_sae], b_enc [d_sae], W_dec [d_sae, d_in] (rows are the features' atoms), b_dec [d_in]; zeros when made: `train`,
-    `checkpoint.load`, `importers` and `controls.random_sae` fill them. BatchTopK, Matryoshka and JumpReLU have a `threshold` [d_sae], Gated has
-    `r_mag` and `b_gate` [d_sae]. `maxima` [d_sae] is set on an SAE whose features have unit "max" (`folded`); `rank` [d_sae] where a TopK SAE chooses
-    by z * rank because its features were rescaled. With a `residue_norm`, x above is the residue's normalised embedding, and `forward` undoes it.
-    `about` says which PLM and layer the SAE belongs to, None until trained or loaded.
+    Its weights are zeros until `train`, `checkpoint.load`, `importers.read` or `random_sae` fill
+    them. With a `residue_norm`, x above is the residue's normalised embedding, and `forward` undoes
+    the normalisation.
+
+    Parameters
+    ----------
+    d_in
+        Values per residue.
+    d_sae
+        Features.
+    architecture
+        ReLU unless given.
+    residue_norm
+        What is done to each residue's embedding before it is encoded.
+
+    Attributes
+    ----------
+    W_enc, b_enc, W_dec, b_dec
+        float32 [d_in, d_sae], [d_sae], [d_sae, d_in] (rows are the features' atoms), [d_in].
+    threshold
+        [d_sae], of BatchTopK, Matryoshka and JumpReLU.
+    r_mag, b_gate
+        [d_sae], of Gated.
+    maxima
+        [d_sae], of an SAE whose features have unit "max" (`folded`); None otherwise.
+    rank
+        [d_sae], of a TopK SAE that chooses by z * rank because its features were rescaled.
+    about
+        The PLM and layer that the SAE belongs to; None until it is trained or loaded.
+
+    Examples
+    --------
+    >>> sae = SAE(d_in=2, d_sae=3)
+    >>> with torch.no_grad():
+    ...     _ = sae.W_enc.copy_(torch.tensor([[1.0, 0.0, -1.0], [0.0, 1.0, 0.0]]))
+    ...     _ = sae.W_dec.copy_(sae.W_enc.T)
+    >>> f, x_hat = sae(torch.tensor([[2.0, 3.0]]))
+    >>> f.tolist(), x_hat.tolist()
+    ([[2.0, 3.0, 0.0]], [[2.0, 3.0]])
     """
 
     threshold: Tensor
@@ -74,7 +99,7 @@ class SAE(nn.Module):
     ) -> None:
         super().__init__()
         self.architecture = architecture or ReLU()
-        _check_size(self.architecture, d_sae)
+        self.architecture.check_size(d_sae)
         self.d_in = d_in
         self.d_sae = d_sae
         self.residue_norm = residue_norm
@@ -83,13 +108,11 @@ class SAE(nn.Module):
         self.b_enc = nn.Parameter(torch.zeros(d_sae))
         self.W_dec = nn.Parameter(torch.zeros(d_sae, d_in))
         self.b_dec = nn.Parameter(torch.zeros(d_in))
-        if isinstance(self.architecture, JumpReLU):
-            self.threshold = nn.Parameter(torch.zeros(d_sae))
-        elif isinstance(self.architecture, BatchTopK):
-            self.register_buffer("threshold", torch.zeros(d_sae))
-        elif isinstance(self.architecture, Gated):
-            self.r_mag = nn.Parameter(torch.zeros(d_sae))
-            self.b_gate = nn.Parameter(torch.zeros(d_sae))
+        for name, own in self.architecture.own_weights.items():
+            if own.trained:
+                self.register_parameter(name, nn.Parameter(torch.zeros(d_sae)))
+            else:
+                self.register_buffer(name, torch.zeros(d_sae))
         for name in OPTIONAL:
             self.register_buffer(name, None)
 
@@ -100,111 +123,66 @@ class SAE(nn.Module):
 
     @property
     def device(self) -> torch.device:
-        """Where the weights lie."""
+        """The device of the weights."""
         return self.W_enc.device
 
     def encode(self, x: Tensor, features: Tensor | None = None) -> Tensor:
-        """Activations [..., d_sae] of x [..., d_in]; with `features` (int64 [n]) those columns of it, [..., n].
+        """Activations [..., d_sae] of x [..., d_in]; with `features` (int64 [n]), only these
+        columns [..., n].
 
-        For TopK the k largest are chosen among all features, whichever columns are asked for.
+        TopK chooses the k largest among all features, whichever columns are asked for.
         """
-        return self._encode(self.normed(x).x, features)
+        return self.architecture.encode(self, self.normed(x).x, features)
 
     def decode(self, f: Tensor, x: Tensor | None = None) -> Tensor:
-        """The reconstruction [..., d_in] from activations [..., d_sae]. An SAE with a residue_norm needs the `x` that was encoded, to undo it."""
+        """The reconstruction [..., d_in] from activations [..., d_sae].
+
+        An SAE with a `residue_norm` needs the `x` that was encoded, to undo it.
+        """
         if self.residue_norm is None:
             return f @ self.W_dec + self.b_dec
         if x is None:
             raise ValueError(
-                f"this SAE normalises each residue ({self.residue_norm.kind}); give decode() the x that was encoded, or call the SAE on x"
+                f"this SAE normalises each residue ({self.residue_norm.kind}); give decode() the x "
+                "that was encoded, or call the SAE on x"
             )
         return self._undone(f @ self.W_dec + self.b_dec, self.normed(x))
 
     def forward(self, x: Tensor) -> SAEOutput:
-        """Activations [..., d_sae] of x [..., d_in], and the reconstruction [..., d_in] from them."""
+        """Activations [..., d_sae] of x [..., d_in], and their reconstruction [..., d_in]."""
         normed = self.normed(x)
-        f = self._encode(normed.x)
+        f = self.architecture.encode(self, normed.x)
         return SAEOutput(f, self._undone(f @ self.W_dec + self.b_dec, normed))
 
     def normed(self, x: Tensor) -> Normed:
         """x as the equation takes it, and the way back."""
-        return (
-            Normed(x, x.new_ones(()), x.new_zeros(()))
-            if self.residue_norm is None
-            else self.residue_norm(x)
-        )
+        if self.residue_norm is None:
+            return Normed(x, x.new_ones(()), x.new_zeros(()))
+        return self.residue_norm(x)
 
     def _undone(self, x_hat: Tensor, normed: Normed) -> Tensor:
         return x_hat if self.residue_norm is None else x_hat * normed.scale + normed.shift
 
-    def _encode(self, x: Tensor, features: Tensor | None = None) -> Tensor:
-        if isinstance(self.architecture, TopK):
-            values, chosen = self.top_k(x)
-            f = values.new_zeros((*values.shape[:-1], self.d_sae)).scatter(-1, chosen, values)
-            return f if features is None else f[..., features]
-        return self.activated(self.pre_activation(x, features), features)
-
     def pre_activation(self, x: Tensor, features: Tensor | None = None) -> Tensor:
-        """(x - b_dec) @ W_enc + b_enc, [..., d_sae] or [..., n], for x normalised already; for Gated without its b_enc (u in its equation)."""
-        W_enc, b_enc = (
-            (self.W_enc, self.b_enc)
-            if features is None
-            else (self.W_enc[:, features], self.b_enc[features])
-        )
-        flat = (x - self.b_dec).reshape(-1, self.d_in)
-        z = (
-            flat @ W_enc
-            if isinstance(self.architecture, Gated)
-            else torch.addmm(b_enc, flat, W_enc)
-        )
-        return z.reshape(*x.shape[:-1], z.shape[-1])
-
-    def activated(self, z: Tensor, features: Tensor | None = None) -> Tensor:
-        """Activations from pre-activations, for every kind but TopK, whose choice takes a whole residue."""
-
-        def of(weight: Tensor) -> Tensor:
-            return weight if features is None else weight[features]
-
-        match self.architecture:
-            case Gated():
-                return torch.where(
-                    z + of(self.b_gate) > 0, (of(self.r_mag).exp() * z + of(self.b_enc)).relu(), 0
-                )
-            case JumpReLU() | BatchTopK() | Matryoshka():
-                return torch.where(z > of(self.threshold), z, 0).relu()
-            case _:
-                return z.relu()
-
-    def top_k(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Values (0 or more) and features, both [..., k], of a TopK SAE's choice, in no order; where fewer than k are above 0 the rest are 0."""
-        if not isinstance(self.architecture, TopK):
-            raise TypeError(
-                f"top_k is for an SAE with TopK activation; this one has {self.architecture}"
-            )
-        z = self.pre_activation(x)
-        if self.rank is None:
-            values, chosen = z.topk(self.architecture.k, dim=-1, sorted=False)
-        else:
-            # The choice is made as it was trained, also by features that are dead on the maxima's proteins: scaling must not change what is chosen.
-            chosen = (z * self.rank).topk(self.architecture.k, dim=-1, sorted=False).indices
-            values = z.gather(-1, chosen)
-        return values.relu() if self.maxima is None else torch.where(
-            self.maxima[chosen] == 0, 0, values
-        ).relu(), chosen
+        """(x - b_dec) @ W_enc + b_enc, [..., d_sae] or [..., n], for x normalised already; for
+        Gated without its b_enc (u in its equation)."""
+        return self.architecture.pre_activation(self, x, features)
 
     @torch.no_grad()
     def encode_sparse(self, x: Tensor) -> SparseCode:
-        """The non-zero entries of `encode(x)` for x [n, d_in], without a dense array's scan for TopK."""
-        if isinstance(self.architecture, TopK):
-            values, chosen = self.top_k(self.normed(x).x)
-            chosen, order = chosen.sort(dim=-1)
-            dense, features = values.gather(-1, order).cpu().numpy(), chosen.cpu().numpy()
-            at = np.flatnonzero(dense > 0)
+        """The non-zero entries of `encode(x)` for x [n, d_in], without a dense code where the
+        architecture needs none."""
+        choice = self.architecture.choice(self, self.normed(x).x)
+        if choice is not None:
+            features, order = choice[1].sort(dim=-1)
+            values = choice[0].gather(-1, order).cpu().numpy()
+            chosen = features.cpu().numpy()
+            at = np.flatnonzero(values > 0)
             return SparseCode(
-                at // self.architecture.k, features.ravel()[at].astype(np.int32), dense.ravel()[at]
+                at // chosen.shape[1], chosen.ravel()[at].astype(np.int32), values.ravel()[at]
             )
         dense = self.encode(x)
-        # Of the ways to list non-zeros of a CPU array, measured, numpy's on a boolean array is the fastest (5 times torch.nonzero).
+        # On a CPU, numpy lists the non-zeros of a boolean array 5 times faster than torch.nonzero.
         if dense.device.type == "cpu":
             f = dense.numpy()
             at = np.flatnonzero(f > 0)
@@ -216,9 +194,10 @@ class SAE(nn.Module):
 
     @torch.no_grad()
     def folded(self, maxima: np.ndarray) -> Self:
-        """An SAE whose features have unit "max": fractions of `maxima` (float32 [d_sae]); what it decodes to is unchanged.
+        """This SAE with features of unit "max": fractions of `maxima` (float32 [d_sae]).
 
-        The encoder is divided by a feature's maximum, its atom multiplied by it (Simon & Zou 2025). A feature with maximum 0 is 0 everywhere.
+        It decodes to the same: a feature's encoder is divided by its maximum and its atom
+        multiplied by it (Simon & Zou 2025). A feature with maximum 0 becomes 0 everywhere.
         """
         if self.maxima is not None:
             raise ValueError(
@@ -227,7 +206,8 @@ class SAE(nn.Module):
         m = torch.as_tensor(np.asarray(maxima, np.float32)).to(self.device)
         if m.shape != (self.d_sae,) or not m.isfinite().all() or (m < 0).any():
             raise ValueError(
-                f"maxima are one finite value of 0 or more per feature, shape ({self.d_sae},), not {tuple(m.shape)}"
+                f"maxima must be one finite value of 0 or more per feature, shape ({self.d_sae},); "
+                f"got shape {tuple(m.shape)}"
             )
         folded = self.rescaled(torch.where(m > 0, 1 / torch.where(m > 0, m, 1), 1))
         folded.silence(m == 0)
@@ -236,41 +216,42 @@ class SAE(nn.Module):
 
     @torch.no_grad()
     def rescaled(self, scale: Tensor) -> Self:
-        """An SAE with f * scale in place of f (scale [d_sae], above 0) that decodes to the same."""
+        """This SAE with f * scale instead of f (scale [d_sae], above 0); it decodes to the same."""
         new = type(self)(self.d_in, self.d_sae, self.architecture, self.residue_norm).to(
             self.device, self.W_enc.dtype
         )
         new.load_state_dict(
             {name: value for name, value in self.state_dict().items() if name not in OPTIONAL}
         )
-        new.about = self.about
+        new.about, new.rank = self.about, self.rank
         new.W_dec /= scale[:, None]
-        new.b_enc *= scale
-        if isinstance(self.architecture, Gated):  # its gate stays as it is
-            new.r_mag += scale.log()
-        else:
-            new.W_enc *= scale
-        if isinstance(self.architecture, BatchTopK | JumpReLU):
-            new.threshold *= scale
-        if isinstance(self.architecture, TopK) and (
-            self.rank is not None or not bool((scale == scale[0]).all())
-        ):
-            new.rank = (1 if self.rank is None else self.rank) / scale
+        self.architecture.rescale(new, scale)
         return new
 
     @torch.no_grad()
     def silence(self, features: Tensor) -> None:
-        """Make features (bool [d_sae]) 0 everywhere and their atoms 0, in place. TopK must still rank them, and zeroes them by their maxima of 0."""
+        """Make features (bool [d_sae]) 0 everywhere and their atoms 0, in place."""
         self.W_dec[features] = 0
-        if isinstance(self.architecture, TopK):
-            return
-        self.W_enc[:, features] = 0
-        for name in ("b_enc", "threshold", "r_mag", "b_gate"):
-            if hasattr(self, name):
-                getattr(self, name)[features] = 0
+        self.architecture.silence(self, features)
+
+    def check_place(self, d_in: int, whose: str) -> None:
+        """Refuse to encode what is not this SAE's: another hook than the residual stream, or
+        another width than the `d_in` values per residue of `whose` (ValueError)."""
+        if self.about is not None and self.about.hook != RESIDUAL:
+            raise ValueError(
+                f"this SAE was trained on hook {self.about.hook!r} of layer {self.about.layer}, "
+                f"{whose} gives hook {RESIDUAL!r}, the representation after a layer; take an SAE "
+                f"of hook {RESIDUAL!r}"
+            )
+        if self.d_in != d_in:
+            raise ValueError(
+                f"this SAE takes {self.d_in} values per residue, {whose} has {d_in}; take an SAE "
+                "of the same PLM"
+            )
 
     def weights(self) -> dict[str, Tensor]:
-        """What a checkpoint holds: the weights, and `maxima` and `rank` where they are set; CPU, float32."""
+        """What a checkpoint holds, on the CPU in float32: the weights, and `maxima` and `rank`
+        where they are set."""
         return {
             name: value.detach().float().cpu().contiguous()
             for name, value in self.state_dict().items()
@@ -278,20 +259,9 @@ class SAE(nn.Module):
 
     @property
     def weight_hash(self) -> str:
-        """sha256 over names, shapes and values of the weights: the name of these weights."""
+        """sha256 over names, shapes and values of the weights, which identifies them."""
         digest = hashlib.sha256(repr((self.architecture, self.residue_norm)).encode())
         for name, value in sorted(self.weights().items()):
             digest.update(f"{name}{tuple(value.shape)}".encode())
             digest.update(value.numpy().tobytes())
         return f"sha256:{digest.hexdigest()}"
-
-
-def _check_size(architecture: Architecture, d_sae: int) -> None:
-    if isinstance(architecture, TopK | BatchTopK) and architecture.k > d_sae:
-        raise ValueError(
-            f"{type(architecture).__name__} cannot keep k={architecture.k} of {d_sae} features; take k of at most {d_sae}"
-        )
-    if isinstance(architecture, Matryoshka) and architecture.prefixes[-1] != d_sae:
-        raise ValueError(
-            f"Matryoshka's last prefix is all features: {d_sae}, not {architecture.prefixes[-1]}"
-        )

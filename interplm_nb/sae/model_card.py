@@ -1,16 +1,16 @@
-"""The card of an SAE on the Hugging Face Hub: what it says of itself, and how to read it."""
+"""The card of an SAE on the Hugging Face Hub: what it is, and how to read it."""
 
-from interplm_nb.sae import architectures
 from interplm_nb.sae.model import SAE
 
 
 def model_card(sae: SAE, repository: str) -> str:
-    """README.md for a saved SAE, with the Hub's metadata before it. No licence is claimed: that is its maker's to say."""
+    """README.md for a saved SAE, with the Hub's metadata before it. It claims no licence: the SAE's
+    maker decides that."""
     about = sae.about
     assert about is not None, "a saved SAE has about"
     kind = ", ".join(
         f"{key} {value}" if key != "name" else str(value)
-        for key, value in architectures.record(sae.architecture).items()
+        for key, value in sae.architecture.record().items()
     )
     rows = {
         "PLM": about.plm,

@@ -1,4 +1,5 @@
-"""Feature activations that are encoded when they are asked for, and kept nowhere: for what reads each residue once."""
+"""Feature activations that are encoded when they are asked for and not stored, for callers that
+read each residue once."""
 
 from collections.abc import Iterator
 
@@ -17,12 +18,14 @@ _ROWS = 2**15
 def on_demand(
     sae: SAE, embeddings: Embeddings, proteins: Proteins, unit: Unit | None = None
 ) -> FeatureActivations:
-    """What `encode_to` would store, with nothing stored: each block is encoded when it is read.
+    """What `encode_to` would store, without storing it: each block is encoded when it is read.
 
-    `unit` (None: the SAE's own) "raw" takes what an SAE of unit "max" encodes, fractions of its publisher's maxima, as values to be scaled anew.
+    `unit` is the SAE's own unless given; "raw" treats what an SAE of unit "max" encodes, fractions
+    of its publisher's maxima, as values that are still to be scaled.
 
-    The embeddings must be those of `proteins`, of the SAE's own PLM and layer (ValueError, with both names). To read one feature, or to count them
-    all, is to encode every residue: what is read again and again belongs in a store.
+    The embeddings must be those of `proteins`, from the SAE's own PLM and layer (ValueError, naming
+    both). Reading one feature, or counting all of them, encodes every residue: store what is read
+    more than once.
     """
     check_company(sae, embeddings, proteins)
     about = {

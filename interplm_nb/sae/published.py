@@ -1,4 +1,5 @@
-"""SAEs of protein language models that others published on the Hugging Face Hub: where they lie, and what their files do not say."""
+"""SAEs of protein language models that others published on the Hugging Face Hub: where they are,
+and what their files do not say."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,15 +19,17 @@ class Published:
     config: str | None = None
     """The JSON beside it, if it has one."""
     k: Mapping[int, int] = field(default_factory=dict)
-    """By layer, where the file does not say it and its authors do elsewhere."""
+    """k by layer, where the file does not say it but its authors do elsewhere."""
     revision: str | None = None
-    """A commit that is known to hold these files; None where none is: then the newest is resolved, and said."""
+    """A commit known to hold these files; where None, the newest is resolved and reported."""
 
     def files(self, layer: int, weights: str | None = None) -> list[str]:
         """The weights of a layer (or the file `weights`), and the JSON beside them."""
         if layer not in self.layers and weights is None:
             raise ValueError(
-                f"{self.repository} has the layers {', '.join(map(str, self.layers))}, not {layer}; or name a file of it (--file)"
+                f"{self.repository} has the layers {', '.join(map(str, self.layers))}, not "
+                f"{layer}; "
+                "take one of these, or name a file of it (--file)"
             )
         names = [weights or self.weights.format(layer=layer)]
         return [*names, self.config.format(layer=layer)] if self.config else names
@@ -87,7 +90,8 @@ PUBLISHED = (
         "config.json",
     ),
 )
-"""k of InterProt's layers is in the names that its authors' site stores their results under; of layer 24 it is not: it must be given."""
+"""InterProt's k is in the names under which its authors' site stores the results of a layer. For
+layer 24 it is not: k must be given."""
 
 BY_REPOSITORY = {entry.repository.lower(): entry for entry in PUBLISHED}
-"""The Hub tells no capital letters from small ones."""
+"""By lower-case name: the Hub ignores case."""

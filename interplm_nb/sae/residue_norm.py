@@ -1,5 +1,6 @@
-"""What some published SAEs do to each residue's embedding before they encode it, and undo after decoding. It depends on the residue, so that it
-cannot be folded into the weights; our own trainings have none (see `input_scaling`)."""
+"""What some published SAEs do to each residue's embedding before they encode it, and undo after
+decoding. It depends on the residue, so that it cannot be folded into the weights; our own trainings
+do not use it (see `input_scaling`)."""
 
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
@@ -10,7 +11,8 @@ KINDS = ("layer-norm", "sqrt-d")
 
 
 class Normed(NamedTuple):
-    """A residue's embedding as the SAE sees it, and the way back that its authors take: x_hat = x_hat_normed * scale + shift."""
+    """A residue's embedding as the SAE sees it, and its authors' way back:
+    x_hat = x_hat_normed * scale + shift."""
 
     x: Tensor
     """[..., d_in]"""
@@ -22,9 +24,10 @@ class Normed(NamedTuple):
 
 @dataclass(frozen=True)
 class ResidueNorm:
-    """A residue's own normalisation.
+    """Normalisation of each residue by itself.
 
-    "layer-norm": (x - mean(x)) / (std(x) + eps), mean and unbiased standard deviation over the d_in values of a residue (InterProt, OpenAI's SAEs).
+    "layer-norm": (x - mean(x)) / (std(x) + eps), with mean and unbiased standard deviation over the
+    d_in values of a residue (InterProt, OpenAI's SAEs).
     "sqrt-d": x * sqrt(d_in) / (||x||_2 + eps) (InterPLM's option `normalize_to_sqrt_d`).
     """
 
@@ -34,7 +37,7 @@ class ResidueNorm:
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
             raise ValueError(
-                f"a residue's normalisation is one of {', '.join(KINDS)}, not {self.kind!r}"
+                f"a residue's normalisation must be one of {', '.join(KINDS)}; got {self.kind!r}"
             )
 
     def __call__(self, x: Tensor) -> Normed:

@@ -88,21 +88,19 @@ def _train(
     configs: "Sequence[SAEConfig]",
     log: Log | None,
 ) -> None:
-    from interplm_nb.sae.training.train import train_on
+    from interplm_nb.sae.training.train import TrainingOptions, train_on
 
+    validation = proteins.select(run.accessions("validation")[: params.fidelity_proteins])
     train_on(
         _batches(run, params, proteins, plm, sorted({config.layer or 0 for config in configs})),
         {run.compared(config.label): config for config in configs},
         params.steps,
-        device=params.device,
-        log=log,
-        log_every=log_every(params.steps),
-        checkpoint_every=params.checkpoint_every,
-        **meanwhile(
-            plm,
-            proteins.select(run.accessions("validation")[: params.fidelity_proteins]),
-            params.fidelity_every,
-            params.steps,
+        TrainingOptions(
+            device=params.device,
+            log=log,
+            log_every=log_every(params.steps),
+            checkpoint_every=params.checkpoint_every,
+            **meanwhile(plm, validation, params.fidelity_every, params.steps),
         ),
     )
 

@@ -58,7 +58,7 @@ class TrainStage:
 def train(run: Run, params: TrainParameters, log: Log | None = None) -> TrainStage:
     """Train on the residues of `train` proteins alone; goes on from the last checkpoint after a kill. `log` gets the metrics as they come."""
     from interplm_nb.plm.devices import choose_device
-    from interplm_nb.sae.training.train import train_on
+    from interplm_nb.sae.training.train import TrainingOptions, train_on
 
     manifest.begin(run, params)
     proteins = run.proteins()
@@ -69,14 +69,16 @@ def train(run: Run, params: TrainParameters, log: Log | None = None) -> TrainSta
             _batches(run, params, proteins, source),
             {run.source(source): _config(params, source)},
             params.steps,
-            device=params.device,
-            log=log,
-            log_every=log_every(params.steps),
-            checkpoint_every=params.checkpoint_every,
-            **(
-                meanwhile(plm, faithful, params.fidelity_every, params.steps)
-                if plm and source in FAITHFUL
-                else {}
+            TrainingOptions(
+                device=params.device,
+                log=log,
+                log_every=log_every(params.steps),
+                checkpoint_every=params.checkpoint_every,
+                **(
+                    meanwhile(plm, faithful, params.fidelity_every, params.steps)
+                    if plm and source in FAITHFUL
+                    else {}
+                ),
             ),
         )
         _describe(run, params, proteins, source)
@@ -136,7 +138,8 @@ def _batches(
 def _random(run: Run, params: TrainParameters, batches: "StoredBatches") -> None:
     """A random SAE with the trained one's shape and its mean L0, centred on the mean of the training residues."""
     from interplm_nb.sae import checkpoint
-    from interplm_nb.sae.controls import random_sae
+    from interplm_nb.sae.about import SAEAbout
+    from interplm_nb.sae.random_sae import random_sae
 
     if (run.source("random_sae") / "config.json").exists():
         return
@@ -148,7 +151,7 @@ def _random(run: Run, params: TrainParameters, batches: "StoredBatches") -> None
     checkpoint.save(
         sae,
         run.source("random_sae"),
-        checkpoint.SAEAbout(recipe="random", seed=params.seed, **batches.about(layer)),
+        SAEAbout(recipe="random", seed=params.seed, **batches.about(layer)),
     )
 
 

@@ -22,8 +22,8 @@ def log_every(steps: int) -> int:
 
 
 def meanwhile(plm: "PLM", proteins: Proteins, every: int, steps: int) -> dict[str, Any]:
-    """Options of `train_on` that measure fidelity about every so many steps, where a line of
-    metrics is due; none for 0, and none for a model without fidelity."""
+    """Fields of `TrainingOptions` that measure fidelity about every `every` steps, where a line of
+    metrics is due; empty for 0 and for a model without fidelity."""
     from interplm_nb.sae.evaluation.fidelity import probe
 
     if not every or why_absent(plm):

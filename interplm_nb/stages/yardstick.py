@@ -85,8 +85,7 @@ class Yardstick:
 
     def random_sae(self, d_sae: int, k: int, seed: int) -> "SAE":
         """The untrained control, centred on the mean of the residues for maxima."""
-        from interplm_nb.sae.controls import random_sae
-        from interplm_nb.sae.mean import mean_embedding
+        from interplm_nb.sae.random_sae import mean_embedding, random_sae
 
         return random_sae(
             self.embeddings.d_in,

@@ -20,13 +20,11 @@ sys.path.insert(0, {str(Path(__file__).parents[2])!r})
 from pathlib import Path
 from tempfile import mkdtemp
 from interplm_nb.figures.live import LiveLearning
-from interplm_nb.sae.training.train import train_on
+from interplm_nb.sae.training.train import TrainingOptions, train_on
 from tests.sae.gaussian_training import CONFIGS, Gaussian
 names = ["topk", "batchtopk", "gated"]
 folder = Path(mkdtemp())
-live = LiveLearning(400, every_seconds=0.5)
-configs = {{folder / n: CONFIGS[n] for n in names}}
-train_on(Gaussian(pause=0.06), configs, 400, log=live, log_every=20, progress=False)
+train_on(Gaussian(pause=0.06), {{folder / n: CONFIGS[n] for n in names}}, 400, TrainingOptions(log=LiveLearning(400, every_seconds=0.5), log_every=20, progress=False))
 print("trained")
 """
 PICTURE = ".jp-OutputArea-output img"

@@ -131,7 +131,7 @@ def test_what_is_said_on_the_command_line_reaches_the_reader(tmp_path, capsys):
     code, _, err = ask(
         capsys, "models", "convert", tmp_path / "m.ckpt", *HERE, *said, "--out", tmp_path / "more"
     )
-    assert code == 2 and "architecture cannot be said of an SAE of format reticular" in err
+    assert code == 2 and "architecture cannot be given for an SAE of format reticular" in err
 
 
 @pytest.mark.parametrize(
@@ -142,7 +142,7 @@ def test_what_is_said_on_the_command_line_reaches_the_reader(tmp_path, capsys):
         (["convert", "nothing.pt", "--out", "x"], "nothing.pt: no such file"),
         (
             ["convert", "ae.pt", *HERE, "--out", "full"],
-            "full is there already; give another folder",
+            "full exists already; give another folder",
         ),
         (["convert", "evil.pt", *HERE, "--out", "x"], "asks for the Python object"),
         (

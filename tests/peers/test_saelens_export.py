@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from interplm_nb.sae.about import SAEAbout
 from interplm_nb.sae.architectures import (
     Architecture,
     BatchTopK,
@@ -16,7 +17,6 @@ from interplm_nb.sae.architectures import (
     ReLU,
     TopK,
 )
-from interplm_nb.sae.checkpoint import SAEAbout
 from interplm_nb.sae.exporters import to_saelens
 from interplm_nb.sae.model import SAE
 from interplm_nb.sae.residue_norm import ResidueNorm

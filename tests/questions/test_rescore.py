@@ -17,10 +17,10 @@ from interplm_nb.questions import rescore as module
 from interplm_nb.questions.rescore import Settings, opened, rescore
 from interplm_nb.questions.rescore_table import RESCORED, rescored_text
 from interplm_nb.sae import checkpoint, hub
-from interplm_nb.sae.checkpoint import SAEAbout
-from interplm_nb.sae.controls import random_sae
+from interplm_nb.sae.about import SAEAbout
 from interplm_nb.sae.importers.given import Given
 from interplm_nb.sae.on_demand import on_demand
+from interplm_nb.sae.random_sae import random_sae
 from interplm_nb.saving import read_json
 
 

@@ -8,7 +8,7 @@ import torch
 
 from interplm_nb.sae.config import SAEConfig
 from interplm_nb.sae.model import SAE
-from interplm_nb.sae.training.train import train_on
+from interplm_nb.sae.training.train import TrainingOptions, train_on
 
 STEPS = 60
 _FAST: dict[str, Any] = {"lr": 0.01, "seed": 3, "dead_after_tokens": 320}
@@ -62,9 +62,11 @@ def run(
     steps: int = STEPS,
     **options: Any,
 ) -> SAE:
-    return train_on(
-        batches or Gaussian(), {folder: config}, steps, device="cpu", progress=False, **options
-    )[0]
+    return train_on(batches or Gaussian(), {folder: config}, steps, on_cpu(**options))[0]
+
+
+def on_cpu(**options: Any) -> TrainingOptions:
+    return TrainingOptions(device="cpu", progress=False, **options)
 
 
 def same(a: torch.nn.Module, b: torch.nn.Module) -> bool:

@@ -1,4 +1,5 @@
-"""A Hugging Face Hub on this machine: commits, files with ETag and Range, uploads by git and by LFS, as far as huggingface_hub asks for it."""
+"""A Hugging Face Hub on this machine: commits, files with ETag and Range, uploads by git and by
+LFS, as far as huggingface_hub asks for it."""
 
 import base64
 import hashlib
@@ -39,7 +40,8 @@ class Repository:
 
 
 class Hub(http.server.ThreadingHTTPServer):
-    """`asked` holds each request as (method, path, Range); `cut_after` bytes the next `cuts` file downloads are cut off."""
+    """`asked` holds each request as (method, path, Range); `cut_after` bytes the next `cuts` file
+    downloads are cut off."""
 
     daemon_threads = True
 

@@ -22,7 +22,8 @@ PROTEINS = Proteins.from_sequences(
 def residue_batches(
     path: str, folder: Path, batch_size: int = 32, share: tuple[int, int] | None = None
 ) -> Batches:
-    """`path` is "stored" (embeddings are written to `folder` where they are not there) or "streamed"; a buffer far smaller than an epoch."""
+    """`path` is "stored" (embeddings are written to `folder` where they are not there) or
+    "streamed"; a buffer far smaller than an epoch."""
     if path == "streamed":
         return StreamedBatches(FakePLM(), PROTEINS, 1, batch_size, 3, share, buffer_residues=150)
     if not (folder / "about.json").exists():
@@ -38,7 +39,8 @@ def residue_batches(
 
 
 class JoinedBatches:
-    """The shares of several processes end to end: what one process trains on to get what they get together."""
+    """The shares of several processes end to end: what one process trains on to get what they get
+    together."""
 
     def __init__(self, shares: Sequence[Batches]) -> None:
         self._shares = list(shares)

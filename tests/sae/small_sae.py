@@ -1,24 +1,29 @@
 """An SAE of a few features with random weights, for the tests of this folder."""
 
+from dataclasses import fields
+
 import torch
 from hypothesis import strategies as st
 
-from interplm_nb.sae.architectures import (
-    Architecture,
-    BatchTopK,
-    Gated,
-    JumpReLU,
-    Matryoshka,
-    ReLU,
-    TopK,
-)
+from interplm_nb.sae.architectures import ARCHITECTURES, Architecture, TopK
 from interplm_nb.sae.model import SAE
 from interplm_nb.sae.residue_norm import ResidueNorm
 
 D_SAE = 20
-architectures: st.SearchStrategy[Architecture] = st.sampled_from(
-    [ReLU(), JumpReLU(), Gated(), BatchTopK(3), Matryoshka(3, (4, 9, D_SAE))]
-) | st.integers(1, D_SAE).map(TopK)
+
+
+def examples(d_sae: int = D_SAE, k: int = 3) -> list[Architecture]:
+    """One of each kind in the table, for an SAE of `d_sae` features."""
+    values = {"k": k, "prefixes": (d_sae // 5, d_sae // 2, d_sae)}
+    return [
+        kind(**{field.name: values[field.name] for field in fields(kind)})
+        for kind in ARCHITECTURES.values()
+    ]
+
+
+architectures: st.SearchStrategy[Architecture] = st.sampled_from(examples()) | st.integers(
+    1, D_SAE
+).map(TopK)
 """Every kind, for an SAE of 20 features."""
 
 

@@ -1,4 +1,5 @@
-"""A saved SAE comes back bit for bit and names its PLM and layer; the wrong company and broken files are refused."""
+"""A saved SAE comes back bit for bit and names its PLM and layer; the wrong company and broken
+files are refused."""
 
 import json
 from dataclasses import replace
@@ -11,10 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
+from interplm_nb.sae.about import SAEAbout
 from interplm_nb.sae.architectures import ReLU, TopK
-from interplm_nb.sae.checkpoint import SAEAbout, load, save
-from interplm_nb.sae.controls import random_sae
+from interplm_nb.sae.checkpoint import load, save
 from interplm_nb.sae.model import SAE
+from interplm_nb.sae.random_sae import random_sae
 from interplm_nb.sae.residue_norm import ResidueNorm
 from interplm_nb.saving import file_hash, read_json
 from tests.sae.small_sae import any_sae, architectures
@@ -117,7 +119,7 @@ def test_broken_files_are_refused(tmp_path):
     with pytest.raises(ValueError, match=r"W_enc has shape \(8, 32\), config.json says \(8, 31\)"):
         load(tmp_path)
     change(tmp_path, d_sae=32, architecture={"name": "moe"})
-    with pytest.raises(ValueError, match=r"config.json: no architecture \{'name': 'moe'\}"):
+    with pytest.raises(ValueError, match=r"config.json: unknown architecture \{'name': 'moe'\}"):
         load(tmp_path)
     saved(tmp_path)
     (tmp_path / "sae.safetensors").write_bytes(b"half")

@@ -72,19 +72,19 @@ def test_a_record_is_json(name):
 
 
 def test_what_is_refused():
-    with pytest.raises(ValueError, match="no recipe 'relu'; there are interplm-paper"):
+    with pytest.raises(ValueError, match="unknown recipe 'relu'; take one of interplm-paper"):
         SAEConfig.recipe("relu", 8)
-    with pytest.raises(ValueError, match="d_sae is at least 1, not 0"):
+    with pytest.raises(ValueError, match="d_sae must be at least 1; got 0"):
         SAEConfig(ReLU(), 0)
-    with pytest.raises(ValueError, match="lr is above 0, not -1"):
+    with pytest.raises(ValueError, match="lr must be above 0; got -1"):
         SAEConfig.recipe("topk", 8, lr=-1)
     with pytest.raises(
-        ValueError, match="scaling is one of 'none', 'scalar', 'dimension'; not 'zscore'"
+        ValueError, match="scaling must be one of 'none', 'scalar', 'dimension'; got 'zscore'"
     ):
         SAEConfig.recipe("topk", 8, scaling="zscore")
     with pytest.raises(ValueError, match="needs resample_every"):
         SAEConfig.recipe("interplm-paper", 8, dead="resample by error")
-    with pytest.raises(ValueError, match=r"not '\.\./x'"):
+    with pytest.raises(ValueError, match=r"got '\.\./x'"):
         SAEConfig.recipe("topk", 8, name="../x")
     with pytest.raises(ValueError, match="prefixes are for the recipe 'matryoshka', not 'topk'"):
         SAEConfig.recipe("topk", 8, prefixes=(4, 8))

@@ -7,11 +7,11 @@ import torch
 from interplm_nb.embeddings import Embeddings
 from interplm_nb.proteins import Proteins
 from interplm_nb.sae import encode
+from interplm_nb.sae.about import SAEAbout
 from interplm_nb.sae.architectures import ReLU, TopK
-from interplm_nb.sae.checkpoint import SAEAbout
-from interplm_nb.sae.controls import random_sae
 from interplm_nb.sae.encode import encode_to, encoded
 from interplm_nb.sae.model import SAE
+from interplm_nb.sae.random_sae import random_sae
 
 
 @pytest.fixture

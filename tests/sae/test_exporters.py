@@ -1,4 +1,5 @@
-"""What is exported comes back the same, and gives the peers' own equations the same features; what a format cannot say is refused."""
+"""What is exported comes back the same, and gives the peers' own equations the same features; what
+a format cannot say is refused."""
 
 import json
 from pathlib import Path
@@ -8,6 +9,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
+from interplm_nb.sae.about import SAEAbout
 from interplm_nb.sae.architectures import (
     Architecture,
     BatchTopK,
@@ -17,22 +19,16 @@ from interplm_nb.sae.architectures import (
     ReLU,
     TopK,
 )
-from interplm_nb.sae.checkpoint import SAEAbout
 from interplm_nb.sae.exporters import to_interplm, to_saelens
 from interplm_nb.sae.importers import read
 from interplm_nb.sae.model import SAE
 from interplm_nb.sae.residue_norm import ResidueNorm
 from tests.sae.importers import peers
 from tests.sae.importers.peers import D_IN, D_SAE, embeddings, numbers
+from tests.sae.small_sae import examples
 
-KINDS: list[Architecture] = [
-    ReLU(),
-    TopK(5),
-    BatchTopK(5),
-    Matryoshka(5, (6, 24)),
-    JumpReLU(),
-    Gated(),
-]
+KINDS = examples(D_SAE, k=5)
+INTERPLM_LACKS = (Gated, Matryoshka)
 ABOUT = SAEAbout("some-plm", "sha256:1", 4, "topk")
 
 
@@ -100,7 +96,9 @@ def test_saelens_and_back_with_unit_max(tmp_path, kind):
 
 
 @pytest.mark.parametrize(
-    "kind", [ReLU(), TopK(5), JumpReLU(), BatchTopK(5)], ids=lambda kind: kind.name
+    "kind",
+    [kind for kind in KINDS if not isinstance(kind, INTERPLM_LACKS)],
+    ids=lambda kind: kind.name,
 )
 @pytest.mark.parametrize("unit", ["raw", "max"])
 @pytest.mark.parametrize("norm", [None, ResidueNorm("sqrt-d", 1e-12)])
@@ -212,3 +210,11 @@ def test_what_a_format_cannot_say_is_refused(tmp_path):
     nameless.about = None
     for export in (to_interplm, to_saelens):
         refused(export, nameless, folder, "does not say which PLM and layer")
+
+
+def test_a_kind_that_no_format_knows_is_refused_not_written_as_another(tmp_path):
+    class Newer(ReLU):
+        """An architecture that joins the table after these formats were written."""
+
+    refused(to_interplm, sae_of(Newer()), tmp_path / "out", "InterPLM has no Newer")
+    refused(to_saelens, sae_of(Newer()), tmp_path / "out", "SAELens has no Newer")

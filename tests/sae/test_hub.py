@@ -1,4 +1,5 @@
-"""SAEs from and to a hub on this machine: pinned, cached, resumed, checked; and each way that it can fail, in one sentence."""
+"""SAEs from and to a hub on this machine: pinned, cached, resumed, checked; and each way that it
+can fail, in one sentence."""
 
 import io
 import json
@@ -12,11 +13,11 @@ from torch import Tensor
 from torch.testing import assert_close
 
 from interplm_nb.sae import checkpoint, hub, published
-from interplm_nb.sae.checkpoint import SAEAbout
-from interplm_nb.sae.controls import random_sae
+from interplm_nb.sae.about import SAEAbout
 from interplm_nb.sae.importers import FORMATS, Given
 from interplm_nb.sae.importers.widths import KNOWN
 from interplm_nb.sae.model import SAE
+from interplm_nb.sae.random_sae import random_sae
 from tests.sae.importers import peers
 from tests.sae.importers.peers import D_IN, embeddings, linear, numbers
 from tests.sae.loopback_hub import Hub, running
@@ -163,7 +164,7 @@ def test_a_published_repository_needs_its_layer_alone(loopback, cache):
         "max",
     )
     for given, text in (
-        (Given(), "has the layers 1, 2, 3, 4, 5, 6; say which"),
+        (Given(), "has the layers 1, 2, 3, 4, 5, 6; give one"),
         (Given(layer=7), "has the layers 1, 2, 3, 4, 5, 6, not 7"),
         (Given(layer=4, plm="another"), "has plm 'esm2_t6_8M_UR50D', you say 'another'"),
     ):
@@ -171,7 +172,8 @@ def test_a_published_repository_needs_its_layer_alone(loopback, cache):
             hub.get(entry.repository, given, endpoint=loopback.address, cache=cache)
     with pytest.raises(
         FileNotFoundError,
-        match=r"Elana/InterPLM-esm2-8m/layer_5/ae_normalized\.pt at .*: the repository has no such file",
+        match=r"Elana/InterPLM-esm2-8m/layer_5/ae_normalized\.pt at .*: the repository has "
+        r"no such file",
     ):
         hub.get(entry.repository, Given(layer=5), endpoint=loopback.address, cache=cache)
 
@@ -201,7 +203,7 @@ def test_what_is_not_there_is_said(loopback, cache):
     commit = loopback.repository(NAME, {"ae.pt": b""})
     where = {"endpoint": loopback.address, "cache": cache}
     with pytest.raises(
-        FileNotFoundError, match="someone/else: there is no such repository, or it is private"
+        FileNotFoundError, match="someone/else: the repository does not exist or is private"
     ):
         hub.get("someone/else", **where)
     with pytest.raises(
@@ -224,7 +226,10 @@ def test_no_network_is_one_sentence_with_the_way_out(monkeypatch, cache):
     monkeypatch.setattr(
         "huggingface_hub.utils._http.time.sleep", lambda seconds: None
     )  # between its own tries
-    way = r"could not be reached.*download .* on another machine from https://huggingface\.co/someone/something, copy it here, .*models convert"
+    way = (
+        r"could not be reached.*download .* on another machine from "
+        r"https://huggingface\.co/someone/something, copy it here, .*models convert"
+    )
     for revision in (None, "0" * 40):
         with pytest.raises(ConnectionError, match=way):
             hub.fetch(NAME, revision, ["ae.pt"], endpoint="http://127.0.0.1:1", cache=cache)
@@ -234,7 +239,8 @@ def test_offline_mode_is_one_sentence(monkeypatch, cache):
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
     with pytest.raises(
         ConnectionError,
-        match=r"someone/something/ae\.pt at 0{40} is not in the cache and the Hub could not be reached; download",
+        match=r"someone/something/ae\.pt at 0{40} is not in the cache and the Hub could not "
+        r"be reached; download",
     ):
         hub.fetch(NAME, "0" * 40, ["ae.pt"], cache=cache)
 

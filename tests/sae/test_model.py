@@ -1,4 +1,10 @@
-"""Each architecture's equation, TopK's choice, subsets of features, sparse codes, and scales folded into weights."""
+"""Each architecture's equation, TopK's choice, subsets of features, sparse codes, and scales folded
+into weights."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -8,16 +14,17 @@ from hypothesis import strategies as st
 
 from interplm_nb.sae.architectures import (
     ARCHITECTURES,
+    Architecture,
     BatchTopK,
     Gated,
+    JumpReLU,
     Matryoshka,
     ReLU,
     TopK,
     from_record,
-    record,
 )
-from interplm_nb.sae.controls import random_sae
 from interplm_nb.sae.model import SAE
+from interplm_nb.sae.random_sae import random_sae
 from interplm_nb.sae.residue_norm import ResidueNorm
 from interplm_nb.sae.training.input_scaling import InputScaling
 from tests.sae.small_sae import any_sae, architectures
@@ -29,20 +36,41 @@ def normal(*shape: int, seed: int) -> torch.Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
 
+def plain_gated(weight: dict[str, float], u: float) -> float:
+    """exp(r_mag) * u + b_enc, where the gate is open."""
+    value = math.exp(weight["r_mag"]) * u + weight["b_enc"]
+    return max(value, 0.0) if u + weight["b_gate"] > 0 else 0.0
+
+
+def plain_threshold(weight: dict[str, float], u: float) -> float:
+    """z, where it is above the threshold."""
+    z = u + weight["b_enc"]
+    return z if z > weight["threshold"] else 0.0
+
+
+def plain_relu(weight: dict[str, float], u: float) -> float:
+    return max(u + weight["b_enc"], 0.0)
+
+
+PLAIN: dict[type[Architecture], Callable[[dict[str, float], float], float]] = {
+    ReLU: plain_relu,
+    TopK: plain_relu,
+    BatchTopK: plain_threshold,
+    Matryoshka: plain_threshold,
+    JumpReLU: plain_threshold,
+    Gated: plain_gated,
+}
+"""The definition of each kind: one activation from one feature's weights and
+u = (x - b_dec) @ W_enc[:, j]. A kind that joins the table needs its own here."""
+
+
 def plain_feature(sae: SAE, u: float, j: int) -> float:
-    """One activation from u = (x - b_dec) @ W_enc[:, j]: the definition."""
-    weight = {name: value.double() for name, value in sae.state_dict().items()}
-    z = u + float(weight["b_enc"][j])
-    match sae.architecture:
-        case ReLU() | TopK():
-            return max(z, 0.0)
-        case Gated():
-            return (
-                max(float(weight["r_mag"][j].exp()) * u + float(weight["b_enc"][j]), 0.0)
-                if u + float(weight["b_gate"][j]) > 0
-                else 0.0
-            )
-    return z if z > float(weight["threshold"][j]) else 0.0
+    weights = {
+        name: float(value[j])
+        for name, value in sae.state_dict().items()
+        if name == "b_enc" or name in sae.architecture.own_weights
+    }
+    return PLAIN[type(sae.architecture)](weights, u)
 
 
 def plain_code(sae: SAE, x: np.ndarray) -> np.ndarray:
@@ -152,7 +180,8 @@ def test_folding_is_division_by_the_maxima(architecture, seed, dead):
     architecture=architectures, kind=st.sampled_from(["none", "scalar", "dimension"]), seed=seeds
 )
 def test_folding_the_scale_of_inputs_changes_nothing(architecture, kind, seed):
-    """Neither which features are active, nor what is reconstructed; and atoms have unit norm again."""
+    """Neither which features are active, nor what is reconstructed; and atoms have unit norm
+    again."""
     sae = any_sae(architecture, seed=seed)
     with torch.no_grad():
         sae.W_dec /= sae.W_dec.norm(dim=1, keepdim=True)
@@ -212,31 +241,42 @@ def test_a_residues_norm_is_its_definition(kind):
 
 @given(architecture=architectures)
 def test_a_record_names_the_architecture(architecture):
-    assert from_record(record(architecture), "config.json") == architecture
+    assert from_record(architecture.record(), "config.json") == architecture
     assert set(ARCHITECTURES) == {"relu", "topk", "batchtopk", "matryoshka", "jumprelu", "gated"}
 
 
+def test_a_kind_that_lacks_its_equation_is_no_relu():
+    """Nothing stands in for what a new architecture does not say."""
+
+    @dataclass(frozen=True)
+    class Unfinished(Architecture):
+        name: ClassVar[str] = "unfinished"
+
+    with pytest.raises(TypeError, match=r"abstract methods?.*encode.*rescale.*training_pass"):
+        SAE(6, 20, Unfinished())  # pyright: ignore[reportAbstractUsage]
+
+
 def test_what_is_refused():
-    with pytest.raises(ValueError, match="at least 1 feature per residue, not k=0"):
+    with pytest.raises(ValueError, match="TopK needs k of at least 1; got 0"):
         TopK(0)
     with pytest.raises(ValueError, match="TopK cannot keep k=21 of 20 features"):
         SAE(6, 20, TopK(21))
-    with pytest.raises(ValueError, match=r"ascending, the last of them d_sae; not \[4, 4\]"):
+    with pytest.raises(ValueError, match=r"ascending, with d_sae last; got \[4, 4\]"):
         Matryoshka(2, (4, 4))
-    with pytest.raises(ValueError, match="last prefix is all features: 20, not 8"):
+    with pytest.raises(ValueError, match="last prefix must be all 20 features; got 8"):
         SAE(6, 20, Matryoshka(2, (4, 8)))
-    with pytest.raises(ValueError, match=r"config.json: no architecture \{'name': 'moe'\}"):
+    with pytest.raises(ValueError, match=r"config.json: unknown architecture \{'name': 'moe'\}"):
         from_record({"name": "moe"}, "config.json")
-    with pytest.raises(ValueError, match=r"config.json: no architecture .*k"):
+    with pytest.raises(ValueError, match=r"config.json: unknown architecture .*k"):
         from_record({"name": "topk"}, "config.json")
-    with pytest.raises(ValueError, match="layer-norm, sqrt-d, not 'batch'"):
+    with pytest.raises(ValueError, match="layer-norm, sqrt-d; got 'batch'"):
         ResidueNorm("batch")  # pyright: ignore[reportArgumentType]
-    with pytest.raises(ValueError, match=r"shape \(20,\), not \(3,\)"):
+    with pytest.raises(ValueError, match=r"shape \(20,\); got shape \(3,\)"):
         any_sae(ReLU()).folded(np.ones(3))
     with pytest.raises(ValueError, match="unit 'max' already"):
         any_sae(ReLU()).folded(np.ones(20)).folded(np.ones(20))
-    with pytest.raises(TypeError, match="TopK activation"):
-        any_sae(BatchTopK(2)).top_k(torch.zeros(1, 6))
+    batch_top_k = any_sae(BatchTopK(2))
+    assert batch_top_k.architecture.choice(batch_top_k, torch.zeros(1, 6)) is None
 
 
 def test_the_random_control_has_unit_atoms_a_tied_encoder_and_k_active_features():

@@ -6,8 +6,8 @@ import pytest
 from interplm_nb.embeddings import Embeddings
 from interplm_nb.proteins import Proteins
 from interplm_nb.sae import on_demand as module
+from interplm_nb.sae.about import SAEAbout
 from interplm_nb.sae.architectures import BatchTopK, Gated, TopK
-from interplm_nb.sae.checkpoint import SAEAbout
 from interplm_nb.sae.encode import encode_to
 from interplm_nb.sae.on_demand import on_demand
 from tests.sae.small_sae import any_sae

@@ -18,7 +18,7 @@ from interplm_nb.sae.evaluation.quality import quality
 from interplm_nb.sae.model import SAE
 from interplm_nb.sae.training.progress import METRICS, read_metrics
 from interplm_nb.sae.training.stream import StoredBatches, StreamedBatches
-from interplm_nb.sae.training.train import train_on
+from interplm_nb.sae.training.train import TrainingOptions, train_on
 from tests.sae.small_sae import any_sae
 
 SMALL = Architecture(n_layers=2, d_model=24, n_heads=3)
@@ -51,10 +51,7 @@ def test_train_encode_and_measure_on_stored_embeddings(tmp_path, plm, proteins):
         batches,
         {tmp_path / "sae": config},
         120,
-        device="cpu",
-        progress=False,
-        log_every=60,
-        **options,
+        TrainingOptions(device="cpu", progress=False, log_every=60, **options),
     )
     lines = read_metrics(tmp_path / "sae" / METRICS)
     assert {"loss_recovered", "loss_recovered_published", "kl", "ce"} <= set(lines[1]) & set(

@@ -14,8 +14,8 @@ Next-residue models. CE is the mean over all residues, each predicted from the p
 so that a protein's first residue counts only behind a start token. Only residues are replaced,
 nothing is clipped. "next residue, output" replaces the layer's whole output, which the layers above
 see. "next residue, recurrence" replaces a recurrent layer's state step by step, so that its own
-later steps see it too; whatever else the layer carries along (the cell of an LSTM) stays its own.
-Zeros are put in the same way as the reconstruction.
+later steps see it too; the rest of the layer's state (the cell of an LSTM) is not replaced. Zeros
+replace the representation in the same way as the reconstruction does.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -30,7 +30,6 @@ from tqdm.auto import tqdm
 
 from interplm_nb.plm.protocol import PLM
 from interplm_nb.proteins import Proteins
-from interplm_nb.sae.company import check_place
 from interplm_nb.sae.evaluation.measures import Measure, measures_of, why_absent
 from interplm_nb.sae.evaluation.quality import Moments, Quality
 from interplm_nb.sae.evaluation.replaced import three_logits
@@ -81,7 +80,7 @@ def fidelity(
     and with zeros there.
 
     `measure` is the headline of `measures_of` unless given. `layer` is the SAE's own (`sae.about`)
-    unless given. `seed` chooses the masked residues of "strict", and only it does: not the batches.
+    unless given. The masked residues of "strict" depend only on `seed`, not on the batches.
     A protein longer than the model reads is cut to its first `plm.max_residues` residues.
 
     Raises ValueError for an SAE of another PLM or layer, for a model without fidelity
@@ -170,7 +169,7 @@ def loss_recovered(ce_original: float, ce_sae: float, ce_zero: float, clip: bool
 
 
 def layer_of(sae: SAE, plm: PLM, layer: int | None = None) -> int:
-    """The layer that an SAE is for: its own, else `layer`.
+    """The layer that an SAE is for: its own, or `layer` where it does not say.
 
     Raises ValueError for an SAE of another PLM, layer, hook or width, with both values.
     """
@@ -194,7 +193,7 @@ def layer_of(sae: SAE, plm: PLM, layer: int | None = None) -> int:
             f"this SAE is for layer {own}, {plm.name} has layers 0 to {plm.n_layers}; load the "
             "SAE's own PLM"
         )
-    check_place(sae, plm.widths[own], plm.name)
+    sae.check_place(plm.widths[own], plm.name)
     return own
 
 

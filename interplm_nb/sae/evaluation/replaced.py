@@ -78,7 +78,7 @@ def _at_once(
     if measure == "next residue, recurrence":
         edits = {"step_edits": {layer: put_at}}
     found = plm.forward(tokens.repeat(3, 1), [layer], logits=True, **edits)
-    # Of the model as it is: inside the recurrence the SAE sees states that its errors have moved.
+    # From the unchanged model: in the recurrence the SAE sees states that its own errors moved.
     h = found.representations[layer][:n][residues].float()
     moments.add(h, *sae(h))
     own, moved, zeroed = _float(found.logits).split(n)

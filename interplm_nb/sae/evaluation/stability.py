@@ -1,4 +1,5 @@
-"""Which features of an SAE come again when it is trained from another seed, and how many would by chance."""
+"""Which features of an SAE recur when it is trained from another seed, and how many would by
+chance."""
 
 from dataclasses import dataclass
 
@@ -9,22 +10,24 @@ from torch import Tensor
 from interplm_nb.sae.model import SAE
 
 RECURS = 0.7
-"""Cosine of decoder atoms from which a feature is taken for the same."""
+"""Cosine of decoder atoms from which two features count as the same."""
 _CELLS = 2**24
 
 
 @dataclass(frozen=True)
 class Stability:
-    """How far the alive features of one SAE recur in another of the same layer. Each share stands beside the same figure of two nulls.
+    """How far the alive features of one SAE recur in another of the same layer, beside the same
+    figures for two nulls.
 
-    `random`: atoms drawn at random, as many as the other SAE has alive. `rotated`: the other SAE's own atoms, turned by a random rotation, so that
-    their angles among each other stay as they are and nothing else does.
+    `random`: random atoms, as many as the other SAE has alive features. `rotated`: the other SAE's
+    own atoms under a random rotation, which keeps only their angles to each other.
     """
 
     n_alive: int
     n_alive_other: int
     recur: float
-    """Share of the alive features whose nearest atom in the other SAE has a cosine of at least the threshold."""
+    """Share of the alive features whose nearest atom in the other SAE has a cosine of at least the
+    threshold."""
     mean_cosine: float
     """Mean cosine with the nearest atom."""
     recur_random: float
@@ -42,9 +45,10 @@ def stability(
     threshold: float = RECURS,
     seed: int = 0,
 ) -> Stability:
-    """Compare the decoder atoms of two SAEs of one layer (signed cosine). `alive`, `alive_other`: bool [d_sae], features that fire.
+    """Compare the decoder atoms of two SAEs of one layer by signed cosine.
 
-    ValueError for SAEs of another width or layer. Where either has no alive feature all shares are 0.
+    `alive` and `alive_other`, bool [d_sae], mark the features that fire. ValueError for SAEs of
+    different widths or layers. Where either has no alive feature, all shares are 0.
     """
     _check(sae, other, alive, alive_other)
     mine, theirs = unit_atoms(sae, alive), unit_atoms(other, alive_other)
@@ -66,7 +70,8 @@ def unit_atoms(sae: SAE, alive: np.ndarray) -> Tensor:
 
 
 def nearest_cosines(atoms: Tensor, others: Tensor) -> Tensor:
-    """float32 [n]: for each atom (unit rows [n, d_in]) the largest cosine with any of the others ([m, d_in])."""
+    """float32 [n]: each atom's (unit rows [n, d_in]) largest cosine with any of the others ([m,
+    d_in])."""
     if not len(others):
         return atoms.new_zeros(len(atoms))
     blocks = atoms.split(max(1, _CELLS // len(others)))
@@ -78,7 +83,8 @@ def nearest_cosines(atoms: Tensor, others: Tensor) -> Tensor:
 
 
 def random_rotation(d_in: int, generator: torch.Generator) -> Tensor:
-    """float64 [d_in, d_in]: an orthogonal matrix, uniformly at random (QR of a Gaussian one, with the signs of R's diagonal; Mezzadri 2007)."""
+    """float64 [d_in, d_in]: a uniformly random orthogonal matrix (QR of a Gaussian matrix, with the
+    signs of R's diagonal; Mezzadri 2007)."""
     q, r = torch.linalg.qr(torch.randn(d_in, d_in, generator=generator, dtype=torch.float64))
     return q * r.diagonal().sign()
 
@@ -90,7 +96,8 @@ def _mean(values: Tensor) -> float:
 def _check(sae: SAE, other: SAE, alive: np.ndarray, alive_other: np.ndarray) -> None:
     if sae.d_in != other.d_in:
         raise ValueError(
-            f"atoms of {sae.d_in} and of {other.d_in} dimensions cannot be compared; take two SAEs of one layer of one PLM"
+            f"cannot compare atoms of {sae.d_in} and of {other.d_in} dimensions; take two SAEs of "
+            "one layer of one PLM"
         )
     if (
         sae.about
@@ -99,10 +106,12 @@ def _check(sae: SAE, other: SAE, alive: np.ndarray, alive_other: np.ndarray) -> 
     ):
         places = [f"{a.plm}, layer {a.layer}" for a in (sae.about, other.about)]
         raise ValueError(
-            f"these SAEs are of {places[0]} and of {places[1]}; features recur within one layer of one PLM"
+            f"these SAEs are of {places[0]} and of {places[1]}; compare SAEs of one layer of one "
+            "PLM"
         )
     for one, mask in ((sae, alive), (other, alive_other)):
         if np.asarray(mask).shape != (one.d_sae,) or np.asarray(mask).dtype != bool:
             raise ValueError(
-                f"alive is one bool per feature, shape ({one.d_sae},), not {np.asarray(mask).dtype} {np.asarray(mask).shape}"
+                f"alive must be one bool per feature, shape ({one.d_sae},); got "
+                f"{np.asarray(mask).dtype} {np.asarray(mask).shape}"
             )

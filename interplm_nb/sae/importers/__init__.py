@@ -1,6 +1,8 @@
-"""Others' SAEs, read into this package's `SAE`: a reader per format, chosen by what a file holds, never by its name.
+"""Others' SAEs, read into this package's `SAE`: a reader per format, chosen by a file's content,
+never by its name.
 
-Where no reader fits, or several do, the file is refused with what was found and what each format wants. What a file does not say is asked for.
+Where no reader fits, or several do, the refusal says what was found and what each format wants.
+What a file does not say is asked for.
 """
 
 import re
@@ -8,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
-from interplm_nb.sae.checkpoint import SAEAbout
+from interplm_nb.sae.about import SAEAbout
 from interplm_nb.sae.importers import (
     dictionary_learning,
     esmc,
@@ -41,15 +43,15 @@ class Reader(Protocol):
 
     @property
     def TAKES(self) -> frozenset[str]:  # noqa: N802
-        """What the user may say beside plm, layer and hook."""
+        """What the user may say besides plm, layer and hook."""
         ...
 
     def mismatch(self, found: Found, given: Given) -> str:
-        """Why this is no file of the format; empty where it is one."""
+        """Why this is not a file of the format; empty where it is."""
         ...
 
     def read(self, found: Found, given: Given) -> Reading:
-        """The SAE and what the file says of where it belongs."""
+        """The SAE, and what the file says about where it belongs."""
         ...
 
 
@@ -74,11 +76,48 @@ def read(
     repository: str = "",
     revision: str = "",
 ) -> SAE:
-    """Read another project's SAE from its weights file, or from a folder with one; on the CPU, in eval mode, with `about` set.
+    """Read another project's SAE.
 
-    `given` says what the file does not; `sha256` is the checksum that it must have; `repository` and `revision` say where it was downloaded, for
-    `about.origin`. ValueError for a file that is of no known format or of several, unsafe, damaged, not what the user says, or that leaves something
-    unsaid; FileNotFoundError.
+    Parameters
+    ----------
+    path
+        Its weights file, or a folder with one.
+    given
+        What the file does not say.
+    sha256
+        The checksum that the file must have.
+    plm_revision
+        `sha256:...` of the PLM's weights, where known.
+    repository, revision
+        Where it was downloaded, for `about.origin`.
+
+    Returns
+    -------
+    SAE
+        On the CPU, in eval mode, with `about` set.
+
+    Raises
+    ------
+    ValueError
+        For a file of no known format or of several, or that is unsafe, damaged, not what the user
+        says, or incomplete without more from the user.
+    FileNotFoundError
+        For a missing file.
+
+    Examples
+    --------
+    >>> import tempfile, torch
+    >>> weights = {
+    ...     "bias": torch.zeros(2),
+    ...     "encoder.weight": torch.eye(2),
+    ...     "encoder.bias": torch.zeros(2),
+    ...     "decoder.weight": torch.eye(2),
+    ... }
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     torch.save(weights, Path(folder) / "ae.pt")
+    ...     sae = read(Path(folder), Given(plm="my-plm", layer=3))
+    >>> sae.architecture, sae.about.origin["format"]
+    (ReLU(), 'interplm')
     """
     given = given or Given()
     found = find(_weights_file(Path(path), given), sha256)
@@ -86,7 +125,8 @@ def read(
     strange = sorted(given.said().keys() - {"plm", "layer", "hook"} - reader.TAKES)
     if strange:
         raise ValueError(
-            f"{found.path}: {', '.join(strange)} cannot be said of an SAE of format {reader.NAME}; leave it out"
+            f"{found.path}: {', '.join(strange)} cannot be given for an SAE of format "
+            f"{reader.NAME}; leave it out"
         )
     sae, says = _reading(reader, found, given)
     settled = given.settle(found.path, {name: says.get(name) for name in ("plm", "layer", "hook")})
@@ -106,21 +146,22 @@ def read(
 
 
 def _reading(reader: Reader, found: Found, given: Given) -> Reading:
-    """A JSON or a tensor of another kind than the format has raises what it happens to break; that is a damaged file."""
+    """Read the file; whatever an unexpected JSON or tensor raises means that it is damaged."""
     try:
         return reader.read(found, given)
     except ValueError as error:
         if found.path.name in str(error):
             raise
-        raise ValueError(f"{found.path}: {error}") from error  # such as an architecture's own
+        raise ValueError(f"{found.path}: {error}") from error  # such as from an architecture
     except (TypeError, AttributeError, LookupError, RuntimeError) as error:
         raise ValueError(
-            f"{found.path}: damaged, or not what {reader.NAME} writes ({error}). Found: {found.outline()}"
+            f"{found.path}: damaged, or not what {reader.NAME} writes ({error}). Found: "
+            f"{found.outline()}"
         ) from error
 
 
 def _weights_file(path: Path, given: Given) -> Path:
-    """`path`, or the one weights file of a folder; of Biohub's folders the layer's."""
+    """`path`, or the only weights file of a folder; in Biohub's folders, the file of the layer."""
     if not path.is_dir():
         return path
     config = path / "config.json"
@@ -148,7 +189,7 @@ def _weights_file(path: Path, given: Given) -> Path:
 
 def _chosen(found: Found, given: Given) -> Reader:
     if given.format is not None and given.format not in FORMATS:
-        raise ValueError(f"no format {given.format!r}; there are {', '.join(FORMATS)}")
+        raise ValueError(f"unknown format {given.format!r}; take one of {', '.join(FORMATS)}")
     asked = [reader for reader in _READERS if given.format in (None, reader.NAME)]
     reasons = {reader.NAME: _mismatch(reader, found, given) for reader in asked}
     fitting = [reader for reader in asked if not reasons[reader.NAME]]
@@ -161,7 +202,7 @@ def _mismatch(reader: Reader, found: Found, given: Given) -> str:
     try:
         return reader.mismatch(found, given)
     except (TypeError, AttributeError, LookupError) as error:
-        return f"a JSON beside it that no one of its kind has ({error})"
+        return f"an unexpected JSON beside it ({error})"
 
 
 def _refusal(
@@ -169,15 +210,18 @@ def _refusal(
 ) -> str:
     if fitting:
         names = ", ".join(reader.NAME for reader in fitting)
-        return f"{found.path}: fits several formats ({names}); say which with format= (--format). Found: {found.outline()}"
+        return (
+            f"{found.path}: fits several formats ({names}); choose one with format= (--format). "
+            f"Found: {found.outline()}"
+        )
     wants = "\n".join(
         f"  {reader.NAME}: {reasons[reader.NAME]}; wants {reader.WANTS}" for reader in asked
     )
-    return f"{found.path}: of no known format. Found: {found.outline()}.\n{wants}"
+    return f"{found.path}: unknown format. Found: {found.outline()}.\n{wants}"
 
 
 def _check_said(path: Path, given: Given, sae: SAE) -> None:
-    """What the user said of the architecture is what came out."""
+    """Refuse an SAE that is not of the architecture, k or threshold that the user said."""
     kind = sae.architecture
     k = getattr(kind, "k", None)
     if given.architecture not in (None, kind.name) or given.k not in (None, k):
@@ -185,9 +229,10 @@ def _check_said(path: Path, given: Given, sae: SAE) -> None:
             f", k {given.k}" if given.k is not None else ""
         )
         raise ValueError(
-            f"{path}: the file says architecture {kind.name!r}{'' if k is None else f', k {k}'}; you say {said}"
+            f"{path}: the file says architecture {kind.name!r}{'' if k is None else f', k {k}'}; "
+            f"you say {said}"
         )
-    if given.threshold is not None and kind.name not in ("batchtopk", "matryoshka"):
+    if given.threshold is not None and kind.calibrated_k is None:
         raise ValueError(
-            f"{path}: a threshold cannot be said of an SAE of architecture {kind.name!r}; leave it out"
+            f"{path}: an SAE of architecture {kind.name!r} has no threshold to give; leave it out"
         )

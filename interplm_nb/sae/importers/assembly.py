@@ -6,13 +6,14 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from interplm_nb.sae.architectures import Architecture, Gated
+from interplm_nb.sae.architectures import Architecture
 from interplm_nb.sae.importers.tensors import Found
 from interplm_nb.sae.model import SAE
 from interplm_nb.sae.residue_norm import ResidueNorm
 
 EXACT = 1e-12
-"""eps of a "sqrt-d" normalisation that its authors divide by the norm itself: keeps a residue of zeros from being 0 / 0."""
+"""eps of a "sqrt-d" normalisation whose authors divide by the norm itself; it only keeps a residue
+of zeros from 0 / 0."""
 
 
 @torch.no_grad()
@@ -28,24 +29,20 @@ def assemble(
     residue_norm: ResidueNorm | None = None,
     extra: Mapping[str, Tensor] | None = None,
 ) -> SAE:
-    """An SAE with these weights: W_enc [d_in, d_sae], W_dec [d_sae, d_in], and `threshold`, `r_mag`, `b_gate` [d_sae] in `extra` where it has them.
+    """An SAE with these weights: W_enc [d_in, d_sae], W_dec [d_sae, d_in], and `threshold`,
+    `r_mag`, `b_gate` [d_sae] in `extra` where it has them.
 
-    With `centred` False the encoder takes x itself, not x - b_dec: then b_enc + b_dec @ W_enc stands in for b_enc. With `input_scale` s the weights
-    are for s * x and reconstruct s * x; s is folded into them. All float32.
+    With `centred` False the encoder takes x, not x - b_dec: b_enc becomes b_enc + b_dec @ W_enc.
+    With `input_scale` s the weights are for s * x and reconstruct s * x; s is folded into them. All
+    are float32.
     """
     if not 0 < abs(input_scale) < float("inf"):
-        raise ValueError(
-            f"input_scale multiplies embeddings: a finite number other than 0, not {input_scale}"
-        )
+        raise ValueError(f"input_scale must be a finite number other than 0; got {input_scale}")
     sae = SAE(W_enc.shape[0], W_enc.shape[1], architecture, residue_norm)
     weights = {"W_enc": W_enc, "b_enc": b_enc, "W_dec": W_dec, "b_dec": b_dec, **(extra or {})}
     if not centred:
         shift = (b_dec.double() @ W_enc.double()).float()
-        if isinstance(architecture, Gated):
-            weights["b_gate"] = weights["b_gate"] + shift
-            weights["b_enc"] = weights["b_enc"] + shift * weights["r_mag"].exp()
-        else:
-            weights["b_enc"] = weights["b_enc"] + shift
+        weights |= architecture.shifted(weights, shift)
     if input_scale != 1:
         weights |= {
             "W_enc": W_enc * input_scale,
@@ -63,12 +60,14 @@ def expect(found: Found, shapes: Mapping[str, tuple[int, ...]]) -> None:
     for name, shape in shapes.items():
         if tuple(found.tensors[name].shape) != shape:
             raise ValueError(
-                f"{found.path}: {name} has shape {tuple(found.tensors[name].shape)}, wanted {shape} to fit the other tensors"
+                f"{found.path}: {name} has shape {tuple(found.tensors[name].shape)}, wanted "
+                f"{shape} to fit the other tensors"
             )
 
 
 def sizes(found: Found, name: str, transposed: bool) -> tuple[int, int]:
-    """d_in and d_sae by the encoder: [d_in, d_sae], or [d_sae, d_in] where `transposed` (torch's Linear)."""
+    """d_in and d_sae from the encoder's shape [d_in, d_sae], or [d_sae, d_in] where `transposed`
+    (torch's Linear)."""
     shape = tuple(found.tensors[name].shape)
     if len(shape) != 2:
         raise ValueError(
@@ -100,20 +99,24 @@ def refuse_non_finite(tensors: Mapping[str, Tensor], path: Path) -> None:
             (~value.isfinite()).reshape(value.shape[0] if value.ndim else 1, -1).any(1).nonzero()[0]
         )
         raise ValueError(
-            f"{path}: {name} holds NaN or infinity in row {row} (from 0); the file is damaged or its training diverged: get another"
+            f"{path}: {name} holds NaN or infinity in row {row} (from 0); the file is damaged or "
+            "its training diverged: get another file"
         )
 
 
 def threshold_of(found: Found, given: float | None) -> Tensor:
-    """The one threshold of a BatchTopK SAE, [] float32. Below 0 it was never set in training: then the user's is taken, or asked for."""
+    """The threshold of a BatchTopK SAE, [] float32. One below 0 was never set in training: the user
+    must give it."""
     stored = float(found.tensors["threshold"])
     if stored >= 0 and given is not None and abs(given - stored) > 1e-6 * max(stored, 1):
         raise ValueError(
-            f"{found.path}: the file says threshold {stored}, you say {given}; leave threshold out to take the file's"
+            f"{found.path}: the file says threshold {stored}, you say {given}; leave threshold out "
+            "to take the file's"
         )
     if stored < 0 and given is None:
         raise ValueError(
-            f"{found.path}: its threshold is {stored}, never set in training, so that every feature above 0 would count as active. "
+            f"{found.path}: its threshold is {stored}, never set in training, so that every "
+            "feature above 0 would be active. "
             "Give threshold (--threshold ...), calibrated on data of your own"
         )
     return torch.tensor(stored if stored >= 0 else given, dtype=torch.float32)

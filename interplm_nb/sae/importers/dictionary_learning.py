@@ -1,16 +1,21 @@
-"""Checkpoints of dictionary_learning (Marks, Karvonen & Mueller; PyPI 0.1.0: `dictionary.py`, `trainers/*.py`, `training.py`).
+"""Checkpoints of dictionary_learning (Marks, Karvonen & Mueller; PyPI 0.1.0: `dictionary.py`,
+`trainers/*.py`, `training.py`).
 
-A training writes `ae.pt` and `config.json` with "trainer": dict_class, activation_dim, dict_size, k, layer, lm_name, submodule_name and more:
+A training writes `ae.pt` and `config.json` with "trainer": dict_class, activation_dim, dict_size,
+k, layer, lm_name, submodule_name and more:
 
-    AutoEncoder             bias, encoder.*, decoder.weight                           ReLU; its loader makes atoms unit norm, and so is it read here
-    AutoEncoderTopK         b_dec, k, threshold, encoder.*, decoder.weight            TopK; the threshold is not its choice
-    BatchTopKSAE            the same tensors                                          z where z > threshold
-    MatryoshkaBatchTopKSAE  W_enc, b_enc, W_dec, b_dec, k, threshold, group_sizes     the same
-    JumpReluAutoEncoder     W_enc, b_enc, W_dec, b_dec, threshold                     does not centre
+    AutoEncoder             bias, encoder.*, decoder.weight
+    AutoEncoderTopK         b_dec, k, threshold, encoder.*, decoder.weight
+    BatchTopKSAE            the same tensors; f = z where z > threshold
+    MatryoshkaBatchTopKSAE  W_enc, b_enc, W_dec, b_dec, k, threshold, group_sizes; the same f
+    JumpReluAutoEncoder     W_enc, b_enc, W_dec, b_dec, threshold; does not centre
     GatedAutoEncoder        decoder_bias, r_mag, gate_bias, mag_bias, encoder.weight, decoder.weight
 
-A training that normalises its input scales the biases back before it saves, so that x is encoded as it is. `layer` counts a model's blocks as the
-caller did and `submodule_name` is free text: our layer and hook are the user's to say, the layer within one of theirs. `lm_name` is the PLM.
+AutoEncoder is ReLU; its loader gives atoms unit norm, and so does this reader. AutoEncoderTopK does
+not choose by its threshold. A training that normalises its input scales the biases back before it
+saves, so that x is encoded as it is. `layer` counts a model's blocks as the caller did and
+`submodule_name` is free text, so the user gives our layer and hook; the layer must be within one of
+theirs. `lm_name` is the PLM.
 """
 
 from typing import Any
@@ -64,13 +69,14 @@ _KINDS = dict(_CLASSES.values())
 
 
 def mismatch(found: Found, given: Given) -> str:
-    """Why this is no file of dictionary_learning's; empty where it is one. Named as the format, it may come without its config.json."""
+    """Why this is not a file of dictionary_learning's; empty where it is. A file that the user says
+    has this format needs no config.json."""
     trainer = found.config("trainer").get("trainer")
     if not isinstance(trainer, dict):
         fits = given.format == NAME and any(found.keys == keys for keys in _KINDS.values())
         return "" if fits else "no config.json with 'trainer' beside it"
     if trainer.get("dict_class") not in _CLASSES:
-        return f"dict_class {trainer.get('dict_class')!r} is none of {', '.join(_CLASSES)}"
+        return f"dict_class {trainer.get('dict_class')!r} is not one of {', '.join(_CLASSES)}"
     return (
         ""
         if found.keys == _CLASSES[trainer["dict_class"]][1]
@@ -79,30 +85,31 @@ def mismatch(found: Found, given: Given) -> str:
 
 
 def read(found: Found, given: Given) -> Reading:
-    """The SAE. ValueError for shapes that do not fit, NaN, or an architecture or k that file and user say differently."""
+    """The SAE. ValueError for shapes that do not fit, NaN, or an architecture or k on which file
+    and user disagree."""
     trainer: dict[str, Any] = found.config("trainer").get("trainer", {})
     refuse_non_finite(found.tensors, found.path)
     stated = _CLASSES[trainer["dict_class"]][0] if trainer else _only_kind(found)
     kind = given.settle(found.path, {"architecture": stated})["architecture"]
     if _KINDS.get(kind) != found.keys:
-        raise ValueError(
-            f"{found.path}: its tensors are not those of {kind!r}; found {found.outline()}"
-        )
+        raise ValueError(f"{found.path}: its tensors do not fit {kind!r}; found {found.outline()}")
     sae = _sae(found, given, kind, trainer.get("k"))
     for name, ours in (("activation_dim", sae.d_in), ("dict_size", sae.d_sae)):
         if trainer.get(name, ours) != ours:
             raise ValueError(
-                f"{found.path}: config.json says {name} {trainer[name]}, the tensors say {ours}; they are not of one SAE"
+                f"{found.path}: config.json says {name} {trainer[name]}, the tensors say {ours}; "
+                "they belong to different SAEs"
             )
     _check_layer(found, given, trainer.get("layer"))
     return Reading(sae, {"plm": plm_name(trainer.get("lm_name")), "layer": None, "hook": None})
 
 
 def _check_layer(found: Found, given: Given, block: object) -> None:
-    """A block's number there is our layer (what goes into it) or one less (what comes out)."""
+    """A block's number there is our layer (the block's input) or one less (its output)."""
     if isinstance(block, int) and given.layer not in (None, block, block + 1):
         raise ValueError(
-            f"{found.path}: config.json says block {block}, whose input is layer {block} and output layer {block + 1}; you say {given.layer}"
+            f"{found.path}: config.json says block {block}, whose input is layer {block} and "
+            f"output layer {block + 1}; you say {given.layer}"
         )
 
 
@@ -136,7 +143,8 @@ def stored_k(found: Found, given: Given, stated: int | None = None) -> int:
     k = int(found.tensors["k"])
     if stated not in (None, k):
         raise ValueError(
-            f"{found.path}: config.json says k {stated}, the tensors say {k}; they are not of one SAE"
+            f"{found.path}: config.json says k {stated}, the tensors say {k}; they belong to "
+            "different SAEs"
         )
     return given.settle(found.path, {"k": k})["k"]
 

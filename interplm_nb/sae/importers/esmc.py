@@ -1,17 +1,20 @@
-"""Biohub's SAEs of ESM C (github.com/Biohub/esm, `esm/models/esmc/sae.py`; Hugging Face biohub/ESMC-*-sae-*).
+"""Biohub's SAEs of ESM C (github.com/Biohub/esm, `esm/models/esmc/sae.py`; Hugging Face
+biohub/ESMC-*-sae-*).
 
-A repository has `config.json` (model_type "esmc_sae", d_model, codebook_dim, k, available_layers, use_residual_update_instead_of_states) and a
-`layer_<layer>.safetensors` per layer: `W_enc` [d_in, d_sae], `W_dec` [d_sae, d_in], `b_dec`, `idf`, `max`. TopK of relu((x_n - b_dec) @ W_enc), with
-x_n = (x - mean) / (std + 1e-5) over a residue's values. `max` is each feature's maximum where it is not 1: then features have unit "max"; their
-weighting by `idf` is not applied. x is hidden_states[layer], or, by the flag, what the layer adds to it. The file does not name its PLM.
+A repository has `config.json` (model_type "esmc_sae", d_model, codebook_dim, k, available_layers,
+use_residual_update_instead_of_states) and a `layer_<layer>.safetensors` per layer: `W_enc` [d_in,
+d_sae], `W_dec` [d_sae, d_in], `b_dec`, `idf`, `max`. TopK of relu((x_n - b_dec) @ W_enc), with x_n
+= (x - mean) / (std + 1e-5) over a residue's values. `max` holds each feature's maximum, and
+features then have unit "max", unless it is 1 throughout; the weighting by `idf` is not applied. x
+is hidden_states[layer], or with the flag what the layer adds to it. The file does not name its PLM.
 """
 
 import re
 
 import torch
 
+from interplm_nb.sae.about import RESIDUAL
 from interplm_nb.sae.architectures import TopK
-from interplm_nb.sae.checkpoint import RESIDUAL
 from interplm_nb.sae.importers.assembly import assemble, expect, refuse_non_finite, sizes
 from interplm_nb.sae.importers.given import Given, Reading
 from interplm_nb.sae.importers.tensors import Found
@@ -26,7 +29,7 @@ _KEYS = frozenset({"W_enc", "W_dec", "b_dec", "idf", "max"})
 
 
 def mismatch(found: Found, given: Given) -> str:
-    """Why this is no file of Biohub's; empty where it is one."""
+    """Why this is not a file of Biohub's; empty where it is."""
     if found.keys != _KEYS:
         return "other tensors"
     return (
@@ -67,7 +70,7 @@ def read(found: Found, given: Given) -> Reading:
 
 
 def _layer(found: Found, available: object, given: int | None) -> int | None:
-    """The layer by the file's name, which is where the format keeps it, or the only one of config.json."""
+    """The layer by the file's name, where the format keeps it, or the only one in config.json."""
     named = re.fullmatch(r"layer_(\d+)\.safetensors", found.path.name)
     layers = available if isinstance(available, list) else []
     layer = int(named[1]) if named else layers[0] if len(layers) == 1 else None

@@ -1,4 +1,5 @@
-"""What the user says about an SAE, what its file says, and the rule between them: both must agree, and what neither says is asked for."""
+"""What the user says about an SAE and what its file says: both must agree, and what neither says is
+asked for."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -9,22 +10,35 @@ from interplm_nb.sae.model import SAE
 
 _HINTS = {
     "plm": "the PLM's name, such as esm2_t6_8M_UR50D",
-    "layer": "counted from 0, the embedding: layer 4 is what the 4th block gives, hidden_states[4] in transformers",
-    "hook": "where in the layer: residual for the representation after it, else a name such as mlp",
-    "architecture": "topk or batchtopk, ... : the file's tensors are the same for several",
+    "layer": (
+        "counted from 0, the embedding: layer 4 is the output of the 4th block, hidden_states[4] "
+        "in "
+        "transformers"
+    ),
+    "hook": "where in the layer: residual for the representation after it, or a name such as mlp",
+    "architecture": "such as topk or batchtopk: the file's tensors are the same for several",
     "k": "the number of active features per residue that it was trained with",
-    "threshold": "the activation below which a feature counts as 0; the file's was never set in training",
-    "input_scale": "what an embedding is multiplied by before it is encoded; 1 where it is encoded as it is",
+    "threshold": (
+        "the activation below which a feature counts as 0; the file's was never set in training"
+    ),
+    "input_scale": (
+        "the factor that multiplies an embedding before it is encoded; 1 where it is encoded as it "
+        "is"
+    ),
 }
-
-
 _TYPES = {"layer": int, "k": int, "threshold": (int, float), "input_scale": (int, float)}
-"""Of what is no text."""
+"""All other values are text."""
 
 
 @dataclass(frozen=True)
 class Given:
-    """What the user says; None is nothing."""
+    """What the user says about an SAE; None says nothing.
+
+    Examples
+    --------
+    >>> Given(plm="esm2_t6_8M_UR50D", layer=3).said()
+    {'plm': 'esm2_t6_8M_UR50D', 'layer': 3}
+    """
 
     plm: str | None = None
     layer: int | None = None
@@ -37,7 +51,7 @@ class Given:
     """Name of the one reader to ask, where the file fits several."""
 
     def said(self) -> dict[str, Any]:
-        """What was given, by name, without the format."""
+        """The values that were given, by name, without the format."""
         return {
             f.name: getattr(self, f.name)
             for f in fields(self)
@@ -45,18 +59,21 @@ class Given:
         }
 
     def settle(self, path: Path, says: Mapping[str, Any]) -> dict[str, Any]:
-        """One value for each name in `says` (None where the file does not say). ValueError where the two differ, or neither says anything."""
+        """One value for each name in `says`, the file's values (None where it does not say).
+        ValueError where file and user differ, or neither says anything."""
         for name, value in says.items():
             mine = getattr(self, name)
             if value is not None and (
                 not isinstance(value, _TYPES.get(name, str)) or isinstance(value, bool)
             ):
                 raise ValueError(
-                    f"{path}: the file says {name} {value!r}, which is none; the file is damaged or of another format"
+                    f"{path}: the file says {name} {value!r}, which is not valid; the file is "
+                    "damaged or of another format"
                 )
             if None not in (mine, value) and mine != value:
                 raise ValueError(
-                    f"{path}: the file says {name} {value!r}, you say {mine!r}; leave {name} out to take the file's, or look for another file"
+                    f"{path}: the file says {name} {value!r}, you say {mine!r}; leave {name} out "
+                    "to take the file's, or look for another file"
                 )
         settled = {
             name: getattr(self, name) if value is None else value for name, value in says.items()
@@ -66,17 +83,18 @@ class Given:
             wanted = "; ".join(f"{name} ({_HINTS[name]})" for name in lacking)
             options = " ".join(f"--{name.replace('_', '-')} ..." for name in lacking)
             raise ValueError(
-                f"{path}: the file does not say {', '.join(lacking)}. Give {wanted}. On the command line: {options}"
+                f"{path}: the file does not say {', '.join(lacking)}. Give {wanted}. On the "
+                f"command line: {options}"
             )
         return settled
 
 
 OURS = "interplm_nb"
-"""The key of our own record in what we export: plm, plm_revision, layer, hook, architecture, maxima."""
+"""The key of our own record in exports: plm, plm_revision, layer, hook, architecture, maxima."""
 
 
 def recorded(record: Any) -> dict[str, Any]:
-    """plm, plm_revision, layer and hook of our own record; empty where there is none."""
+    """plm, plm_revision, layer and hook in our own record; empty without one."""
     return (
         {key: record.get(key) for key in ("plm", "plm_revision", "layer", "hook")}
         if isinstance(record, dict)
@@ -85,7 +103,7 @@ def recorded(record: Any) -> dict[str, Any]:
 
 
 class Reading(NamedTuple):
-    """What a reader makes of a file."""
+    """What a reader finds in a file."""
 
     sae: SAE
     says: dict[str, Any]

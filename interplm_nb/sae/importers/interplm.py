@@ -1,17 +1,23 @@
-"""InterPLM's checkpoints (Simon & Zou 2025, github.com/ElanaPearl/InterPLM, `interplm/sae/dictionary.py` at its first release, 1.0.0 and after).
+"""InterPLM's checkpoints (Simon & Zou 2025, github.com/ElanaPearl/InterPLM,
+`interplm/sae/dictionary.py` at its first release, 1.0.0 and later).
 
-Published (Hugging Face Elana/InterPLM-esm2-8m, -650m): `bias`, `encoder.weight`, `encoder.bias`, `decoder.weight`; ReLU. In `ae_normalized.pt` each
-feature is divided by its maximum m over Swiss-Prot and its atom multiplied by it; atoms had norm 1 before, so that m is the atom's norm: such a file
-gives unit "max", one with unit atoms "raw". A dead feature has m = 0, an atom of zeros, and may have NaN (0 / 0) in its encoder.
+Published (Hugging Face Elana/InterPLM-esm2-8m, -650m): `bias`, `encoder.weight`, `encoder.bias`,
+`decoder.weight`; ReLU. In `ae_normalized.pt` each feature is divided by its maximum m over
+Swiss-Prot and its atom multiplied by it; atoms had norm 1 before, so that m is the atom's norm:
+such a file gives unit "max", one with unit atoms "raw". A dead feature has m = 0, an atom of zeros,
+and may have NaN (0 / 0) in its encoder.
 
-1.0.0 and after add `activation_rescale_factor` (m; the weights stay as trained) and `normalize_to_sqrt_d` to five kinds:
+1.0.0 and later add `activation_rescale_factor` (m; the weights stay as trained) and
+`normalize_to_sqrt_d` to five kinds:
 
-    ReLU            bias, encoder.weight, encoder.bias, decoder.weight
-    TopK, BatchTopK b_dec, k, threshold, encoder.*, decoder.weight      the same tensors: the user says which; TopK's threshold is not its choice
-    JumpReLU        threshold, encoder.*, decoder.*                     does not centre; in 1.0.0 W_enc, b_enc, W_dec, b_dec, threshold
-    ReLU, tied      encoder.*, decoder.*                                does not centre
+    ReLU             bias, encoder.weight, encoder.bias, decoder.weight
+    TopK, BatchTopK  b_dec, k, threshold, encoder.*, decoder.weight
+    JumpReLU         threshold, encoder.*, decoder.*; 1.0.0: W_enc, b_enc, W_dec, b_dec, threshold
+    ReLU, tied       encoder.*, decoder.*
 
-All of them take x as transformers' hidden_states[layer]. The file says neither PLM nor layer. `config.yaml` may hold Python objects and is not read.
+The user says which of TopK and BatchTopK it is; TopK does not choose by its threshold. JumpReLU and
+tied ReLU do not centre. All of them take x as transformers' hidden_states[layer]. The file says
+neither PLM nor layer. `config.yaml` may hold Python objects and is not read.
 """
 
 import logging
@@ -19,8 +25,8 @@ import logging
 import torch
 from torch import Tensor
 
+from interplm_nb.sae.about import RESIDUAL
 from interplm_nb.sae.architectures import BatchTopK, JumpReLU, ReLU, TopK
-from interplm_nb.sae.checkpoint import RESIDUAL
 from interplm_nb.sae.importers.assembly import (
     EXACT,
     assemble,
@@ -37,7 +43,10 @@ from interplm_nb.sae.model import SAE
 from interplm_nb.sae.residue_norm import ResidueNorm
 
 NAME = "interplm"
-WANTS = "bias or b_dec, encoder.weight, encoder.bias, decoder.weight (or W_enc, b_enc, W_dec, b_dec, threshold), and config.json, if any, InterPLM's"
+WANTS = (
+    "bias or b_dec, encoder.weight, encoder.bias, decoder.weight (or W_enc, b_enc, W_dec, b_dec, "
+    "threshold), and config.json, if any, InterPLM's"
+)
 TAKES = frozenset({"architecture", "k", "threshold"})
 _LINEAR = frozenset({"encoder.weight", "encoder.bias", "decoder.weight"})
 _LATER = frozenset({"activation_rescale_factor", "normalize_to_sqrt_d"})
@@ -52,7 +61,7 @@ _log = logging.getLogger(__name__)
 
 
 def mismatch(found: Found, given: Given) -> str:
-    """Why this is no file of InterPLM's; empty where it is one."""
+    """Why this is not a file of InterPLM's; empty where it is."""
     keys = found.keys - _LATER
     if keys not in (_RELU, _TOPK, _TIED, _JUMPRELU, _JUMPRELU_100):
         return "other tensors"
@@ -64,19 +73,14 @@ def mismatch(found: Found, given: Given) -> str:
 
 
 def read(found: Found, given: Given) -> Reading:
-    """The SAE. ValueError for shapes that do not fit, for NaN outside dead features, and where both published files are there and do not agree."""
+    """The SAE. ValueError for shapes that do not fit, for NaN outside dead features, and where both
+    published files exist and do not agree."""
     keys = found.keys - _LATER
     plain = keys == _JUMPRELU_100
     d_in, d_sae = sizes(found, "W_enc" if plain else "encoder.weight", transposed=not plain)
     expect(found, matrix_shapes(d_in, d_sae) if plain else linear_shapes(d_in, d_sae))
-    expect(
-        found,
-        {
-            name: shape
-            for name, shape in _other_shapes(d_in, d_sae, keys).items()
-            if name in found.keys
-        },
-    )
+    others = _other_shapes(d_in, d_sae, keys)
+    expect(found, {name: shape for name, shape in others.items() if name in found.keys})
     _check_config(found, d_in, d_sae)
     if keys == _RELU and not found.keys & _LATER:
         sae = _published(found)
@@ -107,7 +111,8 @@ def _check_config(found: Found, d_in: int, d_sae: int) -> None:
     for key, ours in (("esm_dim", d_in), ("feature_dim", d_sae)):
         if stated.get(key, ours) != ours:
             raise ValueError(
-                f"{found.path}: config.json says {key} {stated[key]}, the tensors say {ours}; they are not of one SAE"
+                f"{found.path}: config.json says {key} {stated[key]}, the tensors say {ours}; they "
+                "belong to different SAEs"
             )
 
 
@@ -132,7 +137,8 @@ def _published(found: Found) -> SAE:
     refuse_non_finite({"encoder.weight": W_enc.T, "encoder.bias": b_enc}, found.path)
     if broken.any():
         _log.warning(
-            "%s: %d dead features had NaN in their encoder (0 / 0 of their maximum); they are 0 now",
+            "%s: %d dead features had NaN in their encoder (divided by a maximum of 0); they are 0 "
+            "now",
             found.path,
             int(broken.sum()),
         )
@@ -144,14 +150,15 @@ def _published(found: Found) -> SAE:
 
 
 def _check_partner(found: Found) -> None:
-    """Of one feature the two published files hold the same, but for its maximum."""
+    """Refuse published files that differ by more than the features' maxima."""
     partner = found.path.with_name(_PAIR.get(found.path.name, found.path.name))
     if partner == found.path or not partner.is_file():
         return
     mine, theirs = _weights(found), _weights(find(partner))
     if mine[0].shape != theirs[0].shape:
         raise ValueError(
-            f"{found.path} and {partner.name} are not of one SAE: encoders {tuple(mine[0].shape)} and {tuple(theirs[0].shape)}"
+            f"{found.path} and {partner.name} belong to different SAEs: encoders "
+            f"{tuple(mine[0].shape)} and {tuple(theirs[0].shape)}"
         )
     ratio = mine[2].norm(dim=1) / theirs[2].norm(dim=1)
     alive = ratio.isfinite() & (ratio > 0)
@@ -165,7 +172,8 @@ def _check_partner(found: Found) -> None:
     for name, (a, b) in pairs.items():
         if not torch.allclose(a, b, rtol=1e-3, atol=1e-5):
             raise ValueError(
-                f"{found.path} and {partner.name} are not of one SAE: {name} differs beyond the features' maxima; download both again"
+                f"{found.path} and {partner.name} belong to different SAEs: {name} differs beyond "
+                "the features' maxima; download both again"
             )
 
 
@@ -176,7 +184,8 @@ def _trained(found: Found, given: Given, keys: frozenset[str]) -> SAE:
         kind = given.settle(found.path, {"architecture": stated, "k": int(found.tensors["k"])})
         if kind["architecture"] not in ("topk", "batchtopk"):
             raise ValueError(
-                f"{found.path}: its tensors are those of topk and batchtopk, not of {kind['architecture']!r}; give one of the two"
+                f"{found.path}: its tensors fit topk and batchtopk, not {kind['architecture']!r}; "
+                "give one of the two"
             )
         architecture = TopK(kind["k"]) if kind["architecture"] == "topk" else BatchTopK(kind["k"])
         if isinstance(architecture, BatchTopK):

@@ -1,14 +1,18 @@
-"""InterProt's checkpoints (Adams et al. 2025, github.com/etowahadams/interprot, `interprot/sae_model.py`; Hugging Face liambai/InterProt-ESM2-SAEs).
+"""InterProt's checkpoints (Adams et al. 2025, github.com/etowahadams/interprot,
+`interprot/sae_model.py`; Hugging Face liambai/InterProt-ESM2-SAEs).
 
-`w_enc` [d_in, d_sae], `w_dec` [d_sae, d_in], `b_enc`, `b_pre`, `stats_last_nonzero`; TopK of (LN(x) - b_pre) @ w_enc + b_enc, where LN takes from a
-residue its mean and divides by its standard deviation + 1e-5. Published as safetensors, which say neither k nor layer nor PLM. A Lightning checkpoint
-has the names with "sae_model." before them and k, layer_to_use in its arguments. x is transformers' hidden_states[layer].
+`w_enc` [d_in, d_sae], `w_dec` [d_sae, d_in], `b_enc`, `b_pre`, `stats_last_nonzero`; TopK of (LN(x)
+- b_pre) @ w_enc + b_enc, where LN subtracts a residue's mean and divides by its standard deviation
++ 1e-5. Published as safetensors, which say neither k nor layer nor PLM. A Lightning checkpoint
+prefixes the names with "sae_model." and has k and layer_to_use in its arguments. x is transformers'
+hidden_states[layer].
 
-Their training runs ESM-2 without its token dropout, which rescales all embeddings; what is published for use does not.
+Their training runs ESM-2 without its token dropout, which rescales all embeddings; their published
+code runs it with token dropout.
 """
 
+from interplm_nb.sae.about import RESIDUAL
 from interplm_nb.sae.architectures import TopK
-from interplm_nb.sae.checkpoint import RESIDUAL
 from interplm_nb.sae.importers.assembly import assemble, expect, refuse_non_finite, sizes
 from interplm_nb.sae.importers.given import Given, Reading
 from interplm_nb.sae.importers.tensors import Found
@@ -23,12 +27,12 @@ _PREFIX = "sae_model."
 
 
 def mismatch(found: Found, given: Given) -> str:
-    """Why this is no file of InterProt's; empty where it is one."""
+    """Why this is not a file of InterProt's; empty where it is."""
     return "" if _renamed(found).keys - {_COUNTER} == _KEYS else "other tensors"
 
 
 def read(found: Found, given: Given) -> Reading:
-    """The SAE. ValueError for shapes that do not fit, NaN, or k unsaid."""
+    """The SAE. ValueError for shapes that do not fit, NaN, or a missing k."""
     stated = found.settings
     found = _renamed(found)
     d_in, d_sae = sizes(found, "w_enc", transposed=False)

@@ -1,13 +1,17 @@
-"""Reticular's Matryoshka SAEs of ESM-2 3B, layer 36 (Parsan, Yang & Yang 2025, github.com/johnyang101/reticular-sae, `pretrained_models/*.ckpt`).
+"""Reticular's Matryoshka SAEs of ESM-2 3B, layer 36 (Parsan, Yang & Yang 2025,
+github.com/johnyang101/reticular-sae, `pretrained_models/*.ckpt`).
 
-The tensors of dictionary_learning's MatryoshkaBatchTopKSAE, in 5 groups, without a config.json. Its training divides embeddings by the root of their
-mean squared norm (`normalize_activations: true` in its settings); nothing in the file says whether the biases were scaled back before it was saved:
-`input_scale` is the user's to say, 1 where x is encoded as it is, as its README does, else 1 / that norm. x is transformers' hidden_states[layer].
+The tensors of dictionary_learning's MatryoshkaBatchTopKSAE, in 5 groups, without a config.json. Its
+training divides embeddings by the root of their mean squared norm (`normalize_activations: true` in
+its settings). The file does not say whether the biases were scaled back before it was saved, so the
+user gives `input_scale`: 1 where x is encoded as it is, as in its README, otherwise 1 / that norm.
+x is transformers' hidden_states[layer].
 
-The tensors' names are read from the loader that its README calls; the files themselves (git-LFS) were not at hand.
+The tensors' names come from the loader that its README calls; the files themselves (git-LFS) were
+not available.
 """
 
-from interplm_nb.sae.checkpoint import RESIDUAL
+from interplm_nb.sae.about import RESIDUAL
 from interplm_nb.sae.importers.assembly import refuse_non_finite
 from interplm_nb.sae.importers.dictionary_learning import MATRYOSHKA, matryoshka
 from interplm_nb.sae.importers.given import Given, Reading
@@ -20,7 +24,7 @@ _GROUPS = 5
 
 
 def mismatch(found: Found, given: Given) -> str:
-    """Why this is no file of Reticular's; empty where it is one."""
+    """Why this is not a file of Reticular's; empty where it is."""
     if found.keys != MATRYOSHKA:
         return "other tensors"
     if found.configs:
@@ -33,7 +37,7 @@ def mismatch(found: Found, given: Given) -> str:
 
 
 def read(found: Found, given: Given) -> Reading:
-    """The SAE. ValueError for shapes that do not fit, NaN, or input_scale unsaid."""
+    """The SAE. ValueError for shapes that do not fit, NaN, or a missing input_scale."""
     refuse_non_finite(found.tensors, found.path)
     scale = given.settle(found.path, {"input_scale": None})["input_scale"]
     return Reading(matryoshka(found, given, scale), {"plm": None, "layer": None, "hook": RESIDUAL})

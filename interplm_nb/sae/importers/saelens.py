@@ -1,17 +1,22 @@
-"""SAELens' checkpoints (PyPI sae-lens 6.54, `saes/`, `loading/pretrained_sae_loaders.py`): a folder with `cfg.json` and `sae_weights.safetensors`.
+"""SAELens' checkpoints (PyPI sae-lens 6.54, `saes/`, `loading/pretrained_sae_loaders.py`): a folder
+with `cfg.json` and `sae_weights.safetensors`.
 
 `W_enc` [d_in, d_sae], `W_dec` [d_sae, d_in], `b_dec`, and by cfg.json's architecture:
 
     standard                         b_enc
-    topk                             b_enc; with rescale_acts_by_decoder_norm the choice is among z * ||atom||, and so are the features
-    jumprelu                         b_enc, threshold [d_sae]           what batchtopk and matryoshka_batchtopk are saved as for use
-    batchtopk, matryoshka_batchtopk  b_enc, topk_threshold []           as a training saves itself
+    topk                             b_enc
+    jumprelu                         b_enc, threshold [d_sae]
+    batchtopk, matryoshka_batchtopk  b_enc, topk_threshold [], as a training saves itself
     gated                            b_gate, b_mag, r_mag
 
-`apply_b_dec_to_input` says whether the encoder centres. normalize_activations: none, layer_norm, constant_norm_rescale; expected_average_only_in
-multiplies x by a factor that the file does not have (input_scale); covariance_whitening is refused, as are head outputs (hook_z), transcoders and
-the other architectures. Files of SAELens before 6 have other defaults and are read by its own rules. `metadata` names the model and a hook of
-TransformerLens: blocks.3.hook_resid_post is our layer 4, blocks.3.hook_resid_pre our layer 3.
+For use, batchtopk and matryoshka_batchtopk are saved as jumprelu. With
+`rescale_acts_by_decoder_norm`, topk chooses among z * ||atom||, which are its features too.
+`apply_b_dec_to_input` says whether the encoder centres. normalize_activations: none, layer_norm,
+constant_norm_rescale; expected_average_only_in multiplies x by a factor that the file does not have
+(input_scale); covariance_whitening is refused, as are head outputs (hook_z), transcoders and the
+other architectures. Files of SAELens before 6 have other defaults and are read by its own rules.
+`metadata` names the model and a hook of TransformerLens: blocks.3.hook_resid_post is our layer 4,
+blocks.3.hook_resid_pre our layer 3.
 """
 
 import re
@@ -20,6 +25,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from interplm_nb.sae.about import RESIDUAL
 from interplm_nb.sae.architectures import (
     Architecture,
     BatchTopK,
@@ -30,7 +36,6 @@ from interplm_nb.sae.architectures import (
     TopK,
     from_record,
 )
-from interplm_nb.sae.checkpoint import RESIDUAL
 from interplm_nb.sae.importers.assembly import (
     EXACT,
     assemble,
@@ -45,7 +50,10 @@ from interplm_nb.sae.model import SAE
 from interplm_nb.sae.residue_norm import ResidueNorm
 
 NAME = "saelens"
-WANTS = "W_enc, W_dec, b_dec and its architecture's other weights, and SAELens' cfg.json with d_in and d_sae"
+WANTS = (
+    "W_enc, W_dec, b_dec and its architecture's other weights, and SAELens' cfg.json with d_in and "
+    "d_sae"
+)
 TAKES = frozenset({"architecture", "k", "input_scale"})
 _MATRICES = frozenset({"W_enc", "W_dec", "b_dec"})
 _OTHERS = {
@@ -66,12 +74,12 @@ _SCALED = "expected_average_only_in"
 
 
 def mismatch(found: Found, given: Given) -> str:
-    """Why this is no file of SAELens'; empty where it is one."""
+    """Why this is not a file of SAELens'; empty where it is."""
     config = _config(found)
     if not config:
         return "no cfg.json with d_in and d_sae beside it"
     if config["architecture"] not in _OTHERS:
-        return f"architecture {config['architecture']!r} is none of {', '.join(_OTHERS)}"
+        return f"architecture {config['architecture']!r} is not one of {', '.join(_OTHERS)}"
     wanted = _MATRICES | _OTHERS[config["architecture"]]
     return (
         ""
@@ -81,12 +89,13 @@ def mismatch(found: Found, given: Given) -> str:
 
 
 def read(found: Found, given: Given) -> Reading:
-    """The SAE. ValueError for settings that have no equal here, shapes that do not fit, or NaN."""
+    """The SAE. ValueError for settings that this package lacks, shapes that do not fit, or NaN."""
     config = _config(found)
     d_in, d_sae = sizes(found, "W_enc", transposed=False)
     if (config["d_in"], config["d_sae"]) != (d_in, d_sae):
         raise ValueError(
-            f"{found.path}: cfg.json says d_in {config['d_in']} and d_sae {config['d_sae']}, the tensors say {d_in} and {d_sae}"
+            f"{found.path}: cfg.json says d_in {config['d_in']} and d_sae {config['d_sae']}, the "
+            f"tensors say {d_in} and {d_sae}"
         )
     vectors = {
         name: (d_sae,) for name in ("threshold", "b_gate", "b_mag", "r_mag") if name in found.keys
@@ -108,7 +117,7 @@ def read(found: Found, given: Given) -> Reading:
 
 
 def _config(found: Found) -> dict[str, Any]:
-    """cfg.json as SAELens 6 has it; empty where there is none."""
+    """cfg.json in the form of SAELens 6; empty where there is none."""
     config = found.configs.get("cfg.json", {})
     if not {"d_in", "d_sae"} <= config.keys():
         return {}
@@ -153,7 +162,8 @@ def _refuse_settings(found: Found, config: dict[str, Any]) -> None:
     for name, refused in reasons.items():
         if refused:
             raise ValueError(
-                f"{found.path}: cfg.json says {name} {config[name]!r}, which has no equal here; only SAEs of whole residue vectors can be read"
+                f"{found.path}: cfg.json says {name} {config[name]!r}, which this package lacks; "
+                "only SAEs of whole residue vectors can be read"
             )
 
 
@@ -166,7 +176,8 @@ def _sae(found: Found, given: Given, config: dict[str, Any]) -> SAE:
     )
     if normalize != _SCALED and given.input_scale is not None:
         raise ValueError(
-            f"{found.path}: cfg.json says normalize_activations {normalize!r}: its input is not scaled; leave input_scale out"
+            f"{found.path}: cfg.json says normalize_activations {normalize!r}: its input is not "
+            "scaled; leave input_scale out"
         )
     W_enc, W_dec, b_dec = found.floats("W_enc", "W_dec", "b_dec")
     b_enc = found.tensors["b_enc" if "b_enc" in found.keys else "b_mag"].float()
@@ -195,22 +206,23 @@ def _sae(found: Found, given: Given, config: dict[str, Any]) -> SAE:
 
 
 def _check_maxima(found: Found, sae: SAE) -> None:
-    """Refuse our own record's maxima where they are not one value of 0 or more per feature."""
+    """Refuse maxima in our own record other than one value of 0 or more per feature."""
     if sae.maxima is None or sae.maxima.shape != (sae.d_sae,) or not bool((sae.maxima >= 0).all()):
         raise ValueError(
-            f"{found.path}: the maxima in cfg.json are not one value of 0 or more for each of {sae.d_sae} features"
+            f"{found.path}: the maxima in cfg.json must be one value of 0 or more for each of "
+            f"{sae.d_sae} features"
         )
 
 
 def _architecture(found: Found, given: Given, config: dict[str, Any]) -> Architecture:
     ours = ((config.get("metadata") or {}).get(OURS) or {}).get("architecture")
-    if (
-        ours and config["architecture"] == "jumprelu"
-    ):  # what BatchTopK and Matryoshka are exported as
+    # BatchTopK and Matryoshka are exported as jumprelu.
+    if ours and config["architecture"] == "jumprelu":
         kind = from_record(ours, found.path)
         if not isinstance(kind, BatchTopK | JumpReLU):
             raise ValueError(
-                f"{found.path}: our record in cfg.json says {kind.name}, SAELens' architecture is jumprelu; they are not of one SAE"
+                f"{found.path}: our record in cfg.json says {kind.name}, SAELens' architecture "
+                "jumprelu; they belong to different SAEs"
             )
         return kind
     match config["architecture"]:
@@ -222,7 +234,7 @@ def _architecture(found: Found, given: Given, config: dict[str, Any]) -> Archite
             return Gated()
     k = config.get("k")
     if isinstance(k, float) and not k.is_integer():
-        raise ValueError(f"{found.path}: cfg.json says k {k}; k is a whole number of features here")
+        raise ValueError(f"{found.path}: k must be a whole number; cfg.json says {k}")
     k = given.settle(found.path, {"k": None if k is None else int(k)})["k"]
     if config["architecture"] == "matryoshka_batchtopk":
         widths = [*config.get("matryoshka_widths", []), config["d_sae"]]

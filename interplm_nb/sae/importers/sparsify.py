@@ -1,8 +1,11 @@
-"""Checkpoints of EleutherAI's sparsify (PyPI eai-sparsify 1.3.3, `sparse_coder.py`): a folder per hookpoint with `cfg.json` and `sae.safetensors`.
+"""Checkpoints of EleutherAI's sparsify (PyPI eai-sparsify 1.3.3, `sparse_coder.py`): a folder per
+hookpoint with `cfg.json` and `sae.safetensors`.
 
-`encoder.weight` [d_sae, d_in], `encoder.bias`, `W_dec` [d_sae, d_in], `b_dec`; TopK of (x - b_dec) @ encoder.weight.T + encoder.bias. cfg.json says
-d_in, k, num_latents or expansion_factor, activation. Transcoders, skip connections, "groupmax" and signed latents are refused. PLM, layer and hook
-are in the folder's name at best: "layers.3" is what block 3, counted from 0, gives, and that is our layer 4.
+`encoder.weight` [d_sae, d_in], `encoder.bias`, `W_dec` [d_sae, d_in], `b_dec`; TopK of (x - b_dec)
+@ encoder.weight.T + encoder.bias. cfg.json has d_in, k, num_latents or expansion_factor, and
+activation. Transcoders, skip connections, "groupmax" and signed latents are refused. PLM, layer and
+hook are at best in the folder's name: "layers.3" is the output of block 3, counted from 0, which is
+our layer 4.
 """
 
 from typing import Any
@@ -19,7 +22,7 @@ _KEYS = frozenset({"encoder.weight", "encoder.bias", "W_dec", "b_dec"})
 
 
 def mismatch(found: Found, given: Given) -> str:
-    """Why this is no file of sparsify's; empty where it is one."""
+    """Why this is not a file of sparsify's; empty where it is."""
     if found.keys - {"W_skip"} != _KEYS:
         return "other tensors"
     return (
@@ -30,7 +33,8 @@ def mismatch(found: Found, given: Given) -> str:
 
 
 def read(found: Found, given: Given) -> Reading:
-    """The SAE. ValueError for what is no autoencoder with TopK, shapes that do not fit, or NaN."""
+    """The SAE. ValueError for anything but an autoencoder with TopK, shapes that do not fit, or
+    NaN."""
     config = found.config("d_in")
     _refuse_others(found, config)
     d_in, d_sae = sizes(found, "encoder.weight", transposed=True)
@@ -40,7 +44,8 @@ def read(found: Found, given: Given) -> Reading:
     )
     if stated != (d_in, d_sae):
         raise ValueError(
-            f"{found.path}: cfg.json says {stated[0]} inputs and {stated[1]} features, the tensors say {d_in} and {d_sae}"
+            f"{found.path}: cfg.json says {stated[0]} inputs and {stated[1]} features, the tensors "
+            f"say {d_in} and {d_sae}"
         )
     expect(found, {"encoder.bias": (d_sae,), "W_dec": (d_sae, d_in), "b_dec": (d_in,)})
     refuse_non_finite(found.tensors, found.path)
@@ -59,9 +64,10 @@ def _refuse_others(found: Found, config: dict[str, Any]) -> None:
     ):
         if config.get(key) or (key == "skip_connection" and "W_skip" in found.keys):
             raise ValueError(
-                f"{found.path}: {meaning}; only autoencoders with activations of 0 or more can be read"
+                f"{found.path}: {meaning}; only autoencoders with activations of 0 or more can be "
+                "read"
             )
     if config.get("activation", "topk") != "topk":
         raise ValueError(
-            f"{found.path}: activation {config['activation']!r} has no equal here; topk has"
+            f"{found.path}: activation {config['activation']!r} cannot be read; only topk can"
         )

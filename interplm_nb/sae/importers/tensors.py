@@ -1,6 +1,8 @@
-"""Reading other people's files so that no code of theirs runs: tensors from .pt and .safetensors, settings from JSON, nothing from YAML.
+"""Reading others' files without running code in them: tensors from .pt and .safetensors, settings
+from JSON, nothing from YAML.
 
-What a file is follows from its first bytes, not from its name. Every refusal says what was wanted, what came, and the way out.
+A file's type follows from its first bytes, not from its name. Every refusal says what was wanted,
+what was found, and what to do.
 """
 
 import argparse
@@ -22,7 +24,7 @@ from torch import Tensor
 from interplm_nb.saving import file_hash
 
 CONFIGS = ("config.json", "cfg.json")
-"""The JSON files that formats put beside their weights."""
+"""The JSON files that formats keep beside their weights."""
 WEIGHT_SUFFIXES = (".pt", ".pth", ".ckpt", ".bin", ".safetensors")
 _DAMAGED = (
     RuntimeError,
@@ -34,7 +36,7 @@ _DAMAGED = (
     AssertionError,
     struct.error,
 )
-"""What torch raises for damaged files, by trial."""
+"""What torch was found to raise for damaged files."""
 _log = logging.getLogger(__name__)
 
 
@@ -45,7 +47,7 @@ class Found:
     path: Path
     tensors: dict[str, Tensor]
     settings: dict[str, Any]
-    """Of a Lightning checkpoint, the arguments that the training was called with; else empty."""
+    """For a Lightning checkpoint, the arguments of its training; otherwise empty."""
     configs: dict[str, dict[str, Any]]
     """File name (one of CONFIGS) and content."""
     sha256: str
@@ -57,7 +59,7 @@ class Found:
         return frozenset(self.tensors)
 
     def config(self, key: str) -> dict[str, Any]:
-        """The JSON beside the weights that has `key`; empty where none has."""
+        """The JSON beside the weights that has `key`; empty where there is none."""
         return next((config for config in self.configs.values() if key in config), {})
 
     def floats(self, *names: str) -> list[Tensor]:
@@ -78,8 +80,9 @@ class Found:
 def find(path: Path, sha256: str | None = None) -> Found:
     """Read a weights file and the JSON beside it.
 
-    `sha256` is the hash that the file must have, with or without "sha256:". ValueError for another hash, for a file that is damaged, cut off, unsafe
-    or of no known type; FileNotFoundError where there is none.
+    `sha256` is the checksum that the file must have, with or without "sha256:". ValueError for
+    another checksum, or a file that is damaged, cut off, unsafe or of unknown type;
+    FileNotFoundError for a missing file.
     """
     if not path.is_file():
         raise FileNotFoundError(
@@ -90,8 +93,10 @@ def find(path: Path, sha256: str | None = None) -> Found:
         "sha256:"
     ):
         raise ValueError(
-            f"{path}: wrong checksum: wanted sha256 {sha256.removeprefix('sha256:')}, the file has {digest.removeprefix('sha256:')}. "
-            "It is another file, or damaged: download it again, and ask its publisher for the checksum"
+            f"{path}: wrong checksum: wanted sha256 {sha256.removeprefix('sha256:')}, the file has "
+            f"{digest.removeprefix('sha256:')}. "
+            "It is another file, or damaged: download it again, and ask its publisher for the "
+            "checksum"
         )
     tensors, settings = _read(path)
     return Found(path, tensors, settings, _configs(path.parent), digest)
@@ -102,34 +107,38 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         head = stream.read(9)
     if path.suffix in (".yaml", ".yml"):
         raise ValueError(
-            f"{path}: YAML is not read{_objects(path)}; give the weights' file, and what only the YAML says as arguments"
+            f"{path}: YAML is not read{_objects(path)}; give the weights file, and as arguments "
+            "what only the YAML says"
         )
     if head[:2] == b"PK" or head[:1] == b"\x80":
         return _unpacked(read_pt(path), path)
     if len(head) == 9 and head[8:] == b"{":
         return read_safetensors(path), {}
     raise ValueError(
-        f"{path}: neither a .pt nor a .safetensors file by its first bytes ({head[:8]!r}), or one that was cut off; download it again"
+        f"{path}: neither a .pt nor a .safetensors file by its first bytes ({head[:8]!r}), or one "
+        "that was cut off; download it again"
     )
 
 
 def read_pt(path: Path) -> Any:
-    """What a .pt file holds: tensors, plain containers and `argparse.Namespace` (Lightning's arguments). Anything else is refused, unread."""
+    """The content of a .pt file: tensors, plain containers and `argparse.Namespace` (Lightning's
+    arguments). Anything else is refused unread."""
     try:
         with torch.serialization.safe_globals([argparse.Namespace]), warnings.catch_warnings():
-            warnings.filterwarnings(
-                "ignore", "Detected pickle protocol", UserWarning
-            )  # what it cannot read it refuses
+            # What torch cannot read with another pickle protocol, it refuses.
+            warnings.filterwarnings("ignore", "Detected pickle protocol", UserWarning)
             return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         named = re.search(r"GLOBAL ([\w.]+)", str(error))
         if named is None:
             raise ValueError(
-                f"{path}: no file of torch.save's, or damaged or cut off ({_reason(error)}); download it again"
+                f"{path}: not a file of torch.save, or damaged or cut off ({_reason(error)}); "
+                "download it again"
             ) from None
         raise ValueError(
-            f"{path}: not a checkpoint that can be read safely: it asks for the Python object {named[1]}, which could run code. "
-            "Nothing of it was run. Wanted tensors alone; ask for them as .safetensors"
+            f"{path}: cannot be read safely: it asks for the Python object "
+            f"{named[1]}, which could run code. "
+            "Nothing in it was run. Only tensors can be read; ask for them as .safetensors"
         ) from None
     except _DAMAGED as error:
         raise ValueError(
@@ -141,7 +150,8 @@ def read_safetensors(path: Path) -> dict[str, Tensor]:
     """The tensors of a safetensors file, as they are."""
     try:
         with safe_open(path, "pt") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (safe_open is no mapping)
+            names = file.keys()
+            return {name: file.get_tensor(name) for name in names}
     except SafetensorError as error:
         raise ValueError(
             f"{path}: damaged or cut off ({_reason(error)}); download it again"
@@ -202,20 +212,20 @@ def read_config(path: Path) -> dict[str, Any]:
 
 
 def _objects(path: Path) -> str:
-    """Says which Python object a YAML file asks for, by its text alone."""
+    """A remark on the Python object that a YAML file asks for, from its text."""
     tag = re.search(
         r"!!python/[\w/]+:?[\w.]*|!<tag:yaml.org,2002:python/[^>]*>|!!python/[\w/]+",
         path.read_text(encoding="utf-8", errors="replace"),
     )
     return (
-        f" (it asks for a Python object, {tag[0]}, which could run code; nothing of it was run)"
+        f" (it asks for a Python object, {tag[0]}, which could run code; nothing in it was run)"
         if tag
         else ""
     )
 
 
 def _reason(error: Exception) -> str:
-    """One line of an error; of torch's long text the part that says what was wrong."""
+    """One line of an error; for torch's long text, the part that says what is wrong."""
     text = str(error).strip() or type(error).__name__
     own = re.search(r"WeightsUnpickler error:\s*(.*)", text)
     return (own[1] if own else text.splitlines()[0])[:160]

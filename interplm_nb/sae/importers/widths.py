@@ -14,9 +14,10 @@ KNOWN = {
 
 
 def check_width(path: Path, plm: str, layer: int, d_in: int) -> None:
-    """Refuse an SAE whose d_in or layer the named PLM does not have. A PLM that is not in KNOWN is taken at its word."""
+    """Refuse an SAE whose d_in or layer the named PLM does not have; a PLM that is not in KNOWN is
+    not checked."""
     if layer < 0:
-        raise ValueError(f"{path}: a layer is 0 or more, not {layer}")
+        raise ValueError(f"{path}: a layer must be 0 or more; got {layer}")
     if plm not in KNOWN:
         return
     width, n_layers = KNOWN[plm]
@@ -26,7 +27,8 @@ def check_width(path: Path, plm: str, layer: int, d_in: int) -> None:
             or "none of the known PLMs"
         )
         raise ValueError(
-            f"{path}: this SAE takes {d_in} values per residue, {plm} has {width}; {d_in} fits {fitting}"
+            f"{path}: this SAE takes {d_in} values per residue, {plm} has {width}; {d_in} fits "
+            f"{fitting}"
         )
     if layer > n_layers:
         raise ValueError(f"{path}: {plm} has layers 0 to {n_layers}, not {layer}")

@@ -1,4 +1,4 @@
-"""The decoder's constraint: every feature's atom (row of W_dec) keeps unit norm."""
+"""The decoder's constraint: each feature's atom (row of W_dec) keeps unit norm."""
 
 import torch
 from torch import Tensor
@@ -12,6 +12,9 @@ def renormalise(atoms: Tensor) -> None:
 
 @torch.no_grad()
 def project_gradient(W_dec: Tensor) -> None:
-    """Take from each atom's gradient the part along the atom, which renormalising would undo; atoms have unit norm."""
+    """Remove from each atom's gradient the part along the atom, which renormalising would undo.
+
+    Atoms have unit norm.
+    """
     if W_dec.grad is not None:
         W_dec.grad.addcmul_((W_dec.grad * W_dec).sum(1, keepdim=True), W_dec, value=-1)

@@ -1,4 +1,5 @@
-"""The buffer between what makes residue embeddings and what trains on them: a group of residues goes in, and leaves in batches, shuffled."""
+"""The buffer between the source of residue embeddings and training: a group of residues goes in,
+and leaves shuffled in batches."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -12,15 +13,16 @@ class Group(NamedTuple):
     """Residues that are shuffled among each other."""
 
     first: int
-    """Place of its first residue in the epoch."""
+    """Position of its first residue in the epoch, from 0."""
     n: int
     """Residues."""
     units: np.ndarray
-    """int64: what the residues are those of, such as proteins."""
+    """int64: the units that hold the residues, such as proteins."""
 
 
 class ShuffleBuffer:
-    """Rows of one group per layer, allocated once on one device: written in order, read in any."""
+    """Rows of one group per layer, allocated once on one device: written in order, read in any
+    order."""
 
     def __init__(self, capacity: int, widths: Mapping[int, int], device: torch.device) -> None:
         self._rows = {
@@ -34,13 +36,15 @@ class ShuffleBuffer:
         self._rows[layer][at] = values.to(self._device, torch.float32)
 
     def read(self, rows: np.ndarray) -> dict[int, Tensor]:
-        """Copies of the rows (int64 [n]), float32 [n, width] per layer: the group may be written over at once."""
+        """Copies of the rows (int64 [n]), float32 [n, width] per layer, so that the group can be
+        overwritten at once."""
         at = torch.from_numpy(rows).to(self._device)
         return {layer: values.index_select(0, at) for layer, values in self._rows.items()}
 
 
 def groups_of(lengths: np.ndarray, order: np.ndarray, residues: int) -> list[Group]:
-    """Groups of units in `order`, each closed when it has `residues` or more (the last has what is left)."""
+    """Groups of units in `order`, each closed when it has `residues` or more (the last has the
+    rest)."""
     ends = np.cumsum(lengths[order])
     groups, at, first = [], 0, 0
     while at < len(order):

@@ -4,10 +4,9 @@ import torch
 from torch import Tensor
 
 from interplm_nb.sae.model import SAE
-from interplm_nb.sae.training.initial import FIRST_THRESHOLD
 
 NOISE = 0.01
-"""Standard deviation of what "resample at random" adds to each value of an input."""
+"""Standard deviation of the noise that "resample at random" adds to each value of an input."""
 
 
 @torch.no_grad()
@@ -19,11 +18,14 @@ def resample(
     seed: int,
     by_error: bool = True,
 ) -> int:
-    """Give dead features (bool [d_sae]) the directions of inputs x [B, d_in]; returns how many. At most as many as there are inputs.
+    """Give dead features (bool [d_sae]) the directions of inputs x [B, d_in]; returns how many, at
+    most one per input.
 
-    `by_error`, as InterPLM's first release: inputs are drawn in proportion to ||x - x_hat||; atom = x / ||x||, encoder = x * 0.2 * mean norm of the
-    living encoders. Else, as its later one: inputs are drawn evenly and get noise; encoder = atom = x / ||x||. In both b_enc is 0, a threshold or
-    gate as at the start, and the optimizer's moments of these features are 0 (the later release forgets that).
+    With `by_error`, as in InterPLM's first release: inputs are drawn in proportion to
+    ||x - x_hat||; atom = x / ||x||, encoder = x * 0.2 * mean norm of the living encoders. Without,
+    as in its later release: inputs are drawn evenly and get noise; encoder = atom = x / ||x||. In
+    both, b_enc becomes 0, a threshold or gate starts again, and the optimizer's moments of these
+    features become 0 (the later release does not reset them).
     """
     error = (x - sae(x).x_hat).norm(dim=1) if by_error else torch.ones(len(x), device=x.device)
     n = min(int(dead.sum()), len(x), int((error > 0).sum()))
@@ -44,7 +46,8 @@ def resample(
 
 
 def _begin_again(sae: SAE, features: Tensor, optimizer: torch.optim.Optimizer) -> None:
-    first = {"b_enc": 0.0, "threshold": FIRST_THRESHOLD, "r_mag": 0.0, "b_gate": 0.0}
+    own = sae.architecture.own_weights
+    first = {"b_enc": 0.0} | {name: weight.first for name, weight in own.items()}
     for name, weight in sae.named_parameters():
         if name in first:
             weight[features] = first[name]

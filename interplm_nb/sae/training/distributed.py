@@ -1,4 +1,5 @@
-"""Training on several processes (`torchrun`): what has to be agreed on between them. Alone, everything here is the identity."""
+"""Training on several processes (`torchrun`): what they must agree on. For one process, everything
+here is the identity."""
 
 import os
 from collections.abc import Iterator
@@ -35,8 +36,8 @@ class World:
         return self.sum(value) / self.size
 
     def agreed(self, value: Tensor) -> Tensor:
-        """A mean over this process's residues as the mean over all, differentiable: averaging gradients over processes gives the gradient of a
-        function of the global mean."""
+        """The mean over all residues from this process's mean, differentiable: averaging gradients
+        over processes gives the gradient of a function of the global mean."""
         return value if self.size == 1 else value + (self.mean(value) - value.detach())
 
     def gather(self, value: Tensor) -> Tensor:
@@ -56,13 +57,13 @@ class World:
                     parameter.grad /= self.size
 
     def any(self, flag: bool, device: torch.device) -> bool:
-        """Is the flag set on one of the processes?"""
+        """Is the flag set on any process?"""
         return (
             flag if self.size == 1 else bool(self.sum(torch.tensor(int(flag), device=device)) > 0)
         )
 
     def wait(self) -> None:
-        """Until all processes are here."""
+        """Wait until all processes are here."""
         if self.size > 1:
             dist.barrier()
 
@@ -72,7 +73,8 @@ ALONE = World()
 
 @contextmanager
 def joined(device: torch.device) -> Iterator[World]:
-    """The world that `torchrun` set up (RANK, WORLD_SIZE), by NCCL for CUDA devices and gloo elsewhere; `ALONE` where there is none."""
+    """The world that `torchrun` set up (RANK, WORLD_SIZE), by NCCL for CUDA devices and gloo
+    elsewhere; `ALONE` without it."""
     size = int(os.environ.get("WORLD_SIZE", "1"))
     if size == 1:
         yield ALONE
@@ -81,7 +83,7 @@ def joined(device: torch.device) -> Iterator[World]:
     if ours:
         if device.type == "cuda":
             torch.cuda.set_device(device)
-        # Long, as the others wait while one process evaluates.
+        # Long, because the others wait while one process evaluates.
         dist.init_process_group(
             "nccl" if device.type == "cuda" else "gloo", timeout=timedelta(hours=12)
         )

@@ -3,17 +3,14 @@
 import torch
 from torch import Tensor
 
-from interplm_nb.sae.architectures import JumpReLU
 from interplm_nb.sae.config import SAEConfig
 from interplm_nb.sae.model import SAE
 from interplm_nb.sae.training.atoms import renormalise
 
-FIRST_THRESHOLD = 0.001
-"""JumpReLU's thresholds at the start, as in InterPLM's and dictionary_learning's code."""
-
 
 def new_sae(config: SAEConfig, sample: Tensor) -> SAE:
-    """An SAE with the first weights of a config, in the dtype of `sample` [n, d_in]: some of the training residues, scaled as they will be."""
+    """An SAE with the first weights of a config, in the dtype of `sample` [n, d_in], which are some
+    of the training residues, scaled as in training."""
     d_in = sample.shape[1]
     generator = torch.Generator().manual_seed(config.seed)
     sae = SAE(d_in, config.d_sae, config.architecture)
@@ -31,13 +28,14 @@ def new_sae(config: SAEConfig, sample: Tensor) -> SAE:
             sae.b_dec.copy_(
                 sample.mean(0) if config.b_dec_init == "mean" else geometric_median(sample)
             )
-        if isinstance(config.architecture, JumpReLU):
-            sae.threshold.fill_(FIRST_THRESHOLD)
+        for name, own in config.architecture.own_weights.items():
+            getattr(sae, name).fill_(own.first)
     return sae.to(sample.dtype)
 
 
 def geometric_median(x: Tensor, iterations: int = 100, tolerance: float = 1e-6) -> Tensor:
-    """The point [d_in] with the least sum of distances to x [n, d_in], by Weiszfeld's iteration: a centre that outliers move little."""
+    """The point [d_in] with the smallest sum of distances to x [n, d_in], by Weiszfeld's iteration:
+    a centre that outliers move little."""
     x = x.double()
     centre = x.mean(0)
     for _ in range(iterations):

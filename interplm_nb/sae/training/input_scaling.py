@@ -1,4 +1,4 @@
-"""Inputs brought to a common scale for training, and the scale folded into the weights afterwards."""
+"""Inputs scaled for training, and the scale folded into the weights afterwards."""
 
 from dataclasses import dataclass
 
@@ -10,14 +10,16 @@ from interplm_nb.sae.model import SAE
 
 @dataclass(frozen=True)
 class InputScaling:
-    """x_scaled = (x - shift) / scale, both [d_in]. With it the mean of ||x_scaled - mean(x_scaled)||^2 is 1."""
+    """x_scaled = (x - shift) / scale, both [d_in], which makes the mean of ||x_scaled -
+    mean(x_scaled)||^2 1."""
 
     shift: Tensor
     scale: Tensor
 
     @classmethod
     def of(cls, kind: str, x: Tensor) -> "InputScaling":
-        """From a sample [n, d_in]: "none", "scalar" (one factor, no shift), or "dimension" (each dimension's mean and standard deviation)."""
+        """Measured on a sample [n, d_in]: "none", "scalar" (one factor, no shift), or "dimension"
+        (each dimension's mean and standard deviation)."""
         d_in = x.shape[1]
         if kind == "none":
             return cls(x.new_zeros(d_in), x.new_ones(d_in))
@@ -25,7 +27,7 @@ class InputScaling:
         if kind == "scalar":
             scale = variance.sum().sqrt().clamp_min(torch.finfo(x.dtype).tiny)
             return cls(x.new_zeros(d_in), scale.to(x.dtype).expand(d_in).contiguous())
-        # A dimension that never changes carries nothing: it is left at its scale.
+        # A dimension that never changes is left at its scale.
         scale = torch.where(variance > 0, variance * d_in, 1).sqrt()
         return cls(x.double().mean(0).to(x.dtype), scale.to(x.dtype))
 
@@ -35,9 +37,11 @@ class InputScaling:
 
     @torch.no_grad()
     def folded_into(self, sae: SAE) -> SAE:
-        """The SAE of unscaled x that gives the same features up to a factor each, and the same reconstruction; its atoms have unit norm again.
+        """The SAE of unscaled x with the same reconstruction, and the same features up to a factor
+        each; its atoms have unit norm again.
 
-        W_enc / scale, b_dec * scale + shift, W_dec * scale; then each atom's norm n_j is moved to its feature: f_j * n_j.
+        W_enc / scale, b_dec * scale + shift, W_dec * scale; then each atom's norm n_j moves to its
+        feature: f_j * n_j.
         """
         new = sae.rescaled(torch.ones(sae.d_sae, device=sae.device, dtype=sae.W_enc.dtype))
         if bool((self.scale == 1).all()) and not bool(self.shift.any()):

@@ -1,4 +1,5 @@
-"""The steps of a training, and what is done beside them: metrics, checkpoints, evaluations, and stopping when asked to."""
+"""The steps of a training, with its metrics, checkpoints and evaluations, and stopping on
+Ctrl-C."""
 
 import logging
 import signal
@@ -7,16 +8,18 @@ import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from interplm_nb.sae.checkpoint import SAEAbout, save
+from interplm_nb.sae.about import SAEAbout
+from interplm_nb.sae.checkpoint import save
 from interplm_nb.sae.config import SAEConfig
 from interplm_nb.sae.model import SAE
+from interplm_nb.sae.training.options import TrainingOptions
 from interplm_nb.sae.training.progress import (
     CHECKPOINTS,
     METRICS,
@@ -31,47 +34,29 @@ from interplm_nb.saving import remove
 _log = logging.getLogger(__name__)
 BEST = "best"
 _CALIBRATION_BATCHES = 16
-"""Batches after the last step, on which BatchTopK's threshold is calibrated."""
-
-Log = Callable[[Mapping[str, Any]], None]
-Evaluate = Callable[[SAE], Mapping[str, float]]
-
-
-@dataclass(frozen=True)
-class Upkeep:
-    """What is done beside the steps, as `train_on` says."""
-
-    log: Log | None
-    log_every: int
-    checkpoint_every: int
-    keep: int
-    evaluate: Evaluate | None
-    evaluate_every: int
-    best: str | None
-    highest: bool
-    """Is the best of `best` the highest?"""
-    progress: bool
+"""Batches after the last step, on which a threshold is calibrated."""
 
 
 class Loop:
-    """The steps, and what is done beside them."""
+    """The steps of all SAEs that share batches."""
 
     def __init__(
-        self, batches: Batches, trainees: Sequence[Trainee], setting: Setting, upkeep: Upkeep
+        self,
+        batches: Batches,
+        trainees: Sequence[Trainee],
+        setting: Setting,
+        options: TrainingOptions,
     ) -> None:
-        self.batches, self.trainees, self.setting, self.upkeep = (
-            batches,
-            list(trainees),
-            setting,
-            upkeep,
-        )
+        self.batches, self.trainees = batches, list(trainees)
+        self.setting, self.options = setting, options
         self._metrics: dict[Path, Metrics] = {}
         self._failed: list[FloatingPointError] = []
         self._best: dict[Path, float | None] = {}
         self._names: set[str] = set()
 
     def run(self) -> None:
-        """From the least advanced SAE's step to the end; each joins at its own. One that diverges leaves, and is an error after the others."""
+        """Run from the step of the least advanced SAE to the end; each joins at its own step. One
+        that diverges is left out; its error is raised when the others are finished."""
         first, steps = min(t.step for t in self.trainees), self.setting.steps
         names = (
             f"{len(self.trainees)} SAEs"
@@ -80,7 +65,7 @@ class Loop:
         )
         clock = _Clock(self.setting.batch_size, first)
         with ExitStack() as stack:
-            hidden = not (self.upkeep.progress and self.setting.world.writes)
+            hidden = not (self.options.progress and self.setting.world.writes)
             bar = stack.enter_context(
                 tqdm(
                     total=steps, initial=first, desc=f"train {names}", unit=" steps", disable=hidden
@@ -107,18 +92,19 @@ class Loop:
             raise self._failed[0]
 
     def _finish(self, interrupted: threading.Event) -> None:
-        """All are saved before one is evaluated: an evaluation that fails, or takes long, loses nothing."""
+        """Save all before any is evaluated: an evaluation that fails, or takes long, loses
+        nothing."""
         finished = [
             (t, sae)
             for t in list(self.trainees)
             if (sae := self._unless_diverged(t, self._save_finished)) is not None
         ]
-        for trainee, sae in (
-            finished if self.upkeep.evaluate is not None and self.setting.world.writes else ()
-        ):
+        if self.options.evaluate is None or not self.setting.world.writes:
+            return
+        for trainee, sae in finished:
             if interrupted.is_set():
                 raise KeyboardInterrupt(
-                    "training is finished and saved; the same call makes the evaluations that are left"
+                    "training is finished and saved; the same call makes the remaining evaluations"
                 )
             self._evaluate(trainee, sae)
 
@@ -131,7 +117,7 @@ class Loop:
         clock: "_Clock",
     ) -> None:
         stop = self.setting.world.any(interrupted.is_set(), self.setting.device)
-        if step % self.upkeep.log_every == 0 or step == self.setting.steps:
+        if step % self.options.log_every == 0 or step == self.setting.steps:
             speed = clock.tokens_per_second(step)
             lines = [
                 line
@@ -147,22 +133,23 @@ class Loop:
                 else {}
             )
             bar.set_postfix({name: f"{value:.3g}" for name, value in shown.items()})
-        # After the line: what a checkpoint counts begins behind the last line that is written.
+        # After the line, which starts the counts again: a checkpoint counts from the last line.
         evaluates = [t for t in active if self._evaluates(step) and t in self.trainees]
-        if step % self.upkeep.checkpoint_every == 0 or stop or evaluates:
+        if step % self.options.checkpoint_every == 0 or stop or evaluates:
             for trainee in active:
                 self._unless_diverged(trainee, self._save)
         for trainee in evaluates:  # saved first: no evaluation can lose what was trained
             self._unless_diverged(trainee, lambda t: self._evaluate(t, _finished(t)))
         if stop:
             raise KeyboardInterrupt(
-                f"training stopped after step {step} of {self.setting.steps} and saved; the same call goes on from there"
+                f"training stopped after step {step} of {self.setting.steps} and saved; the same "
+                "call resumes from there"
             )
         if not self.trainees:
             raise self._failed[0]
 
     def _unless_diverged(self, trainee: Trainee, what: Callable[[Trainee], Any]) -> Any:
-        """Do it; an SAE whose loss is no number is left out from then on."""
+        """Do it; an SAE whose loss is NaN or infinite is left out from then on."""
         if trainee not in self.trainees:
             return None
         try:
@@ -176,7 +163,7 @@ class Loop:
     def _line(self, trainee: Trainee, speed: float) -> dict[str, Any]:
         values = {**trainee.metrics(), "tokens_per_second": speed}
         self._names = set(values)
-        if self.upkeep.evaluate is None:
+        if self.options.evaluate is None:
             self._check_best(self._names)
         self._keep_best(trainee, values, None)
         self._write(trainee, values)
@@ -185,28 +172,28 @@ class Loop:
     def _write(self, trainee: Trainee, values: Mapping[str, Any]) -> None:
         if self.setting.world.writes:
             self._metrics[trainee.folder].write(values)
-            if self.upkeep.log is not None:
-                self.upkeep.log({"sae": trainee.config.label, **values})
+            if self.options.log is not None:
+                self.options.log({"sae": trainee.config.label, **values})
 
     def _evaluates(self, step: int) -> bool:
-        every = self.upkeep.evaluate_every
+        every = self.options.evaluate_every
         return (
-            self.upkeep.evaluate is not None
+            self.options.evaluate is not None
             and every > 0
             and step % every == 0
             and step < self.setting.steps
         )
 
     def _evaluate(self, trainee: Trainee, sae: SAE) -> None:
-        """Measure, and write a further line of the same step."""
-        assert self.upkeep.evaluate is not None
-        values = evaluation_line(self.upkeep.evaluate(sae), trainee.step)
+        """Measure, and write another line for the same step."""
+        assert self.options.evaluate is not None
+        values = evaluation_line(self.options.evaluate(sae), trainee.step)
         self._check_best(self._names | set(values))
         self._keep_best(trainee, values, sae)
         self._write(trainee, values)
 
     def _catch_up(self) -> None:
-        """An evaluation that a process died in is made now."""
+        """Make the evaluations that a kill cut off."""
         for trainee in self.trainees:
             if (
                 trainee.step
@@ -216,26 +203,27 @@ class Loop:
                 self._evaluate(trainee, _finished(trainee))
 
     def _check_best(self, known: set[str]) -> None:
-        if self.upkeep.best is not None and self._names and self.upkeep.best not in known:
+        if self.options.best is not None and self._names and self.options.best not in known:
             raise ValueError(
-                f"best={self.upkeep.best!r} is no metric of this training; there are {', '.join(sorted(known))}"
+                f"best={self.options.best!r} is not a metric of this training; take one of "
+                f"{', '.join(sorted(known))}"
             )
 
     def _best_so_far(self, trainee: Trainee) -> float | None:
-        """From the lines that are kept, so that a kill changes nothing."""
+        """The best value in the lines on disk, so that a kill changes nothing."""
         found = [
-            float(line[self.upkeep.best])
+            float(line[self.options.best])
             for line in read_metrics(trainee.folder / METRICS)
-            if self.upkeep.best in line
+            if self.options.best in line
         ]
-        return (max if self.upkeep.highest else min)(found, default=None)
+        return (max if self.options.highest_is_best else min)(found, default=None)
 
     def _keep_best(self, trainee: Trainee, values: Mapping[str, Any], sae: SAE | None) -> None:
-        name, best = self.upkeep.best, self._best.get(trainee.folder)
+        name, best = self.options.best, self._best.get(trainee.folder)
         if name is None or name not in values or not self.setting.world.writes:
             return
         value = float(values[name])
-        if best is None or (value > best if self.upkeep.highest else value < best):
+        if best is None or (value > best if self.options.highest_is_best else value < best):
             self._best[trainee.folder] = value
             kept = {"kept": {"step": trainee.step, "metric": name, "value": value}}
             about = about_of(trainee)
@@ -249,19 +237,19 @@ class Loop:
         trainee.check_finite()
         record, tensors = trainee.state()
         if self.setting.world.writes:
-            save_state(trainee.folder, tensors, trainee.step, record, self.upkeep.keep)
+            save_state(trainee.folder, tensors, trainee.step, record, self.options.keep)
         self.setting.world.wait()
 
     def _save_finished(self, trainee: Trainee) -> SAE:
         layer, steps = layer_of(trainee.config, self.batches), self.setting.steps
         calibration = (
             (self.batches.batch(steps + i)[layer] for i in range(_CALIBRATION_BATCHES))
-            if trainee.needs_calibration
+            if trainee.config.architecture.calibrated_k is not None
             else ()
         )
         trainee.check_finite()
         sae = _finished(trainee, calibration)
-        trainee.check_finite()  # a threshold may be too large for a number
+        trainee.check_finite()  # the calibrated threshold may overflow
         if self.setting.world.writes:
             save(sae, trainee.folder, about_of(trainee))
             remove(trainee.folder / CHECKPOINTS)
@@ -269,7 +257,7 @@ class Loop:
 
 
 def evaluation_line(values: Mapping[str, float], step: int) -> dict[str, Any]:
-    """A line of metrics that is an evaluation."""
+    """The line of metrics that an evaluation writes."""
     return {**values, "step": step, "evaluation": True}
 
 
@@ -299,13 +287,14 @@ def layer_of(config: SAEConfig, batches: Batches) -> int:
     layer = batches.layers[0] if config.layer is None and len(batches.layers) == 1 else config.layer
     if layer is None or layer not in batches.layers:
         raise ValueError(
-            f"{config.label} is for layer {layer}; the batches hold layers {', '.join(map(str, batches.layers))}"
+            f"{config.label} is for layer {layer}; the batches hold layers "
+            f"{', '.join(map(str, batches.layers))}"
         )
     return layer
 
 
 def about_of(trainee: Trainee) -> SAEAbout:
-    """What a trained SAE is saved with."""
+    """The record that a trained SAE is saved with."""
     config, identity = trainee.config, trainee.identity
     training = {
         **identity["config"],
@@ -325,7 +314,8 @@ def _finished(trainee: Trainee, calibration: Iterable[Tensor] = ()) -> SAE:
 def _ahead(
     batches: Batches, first: int, last: int
 ) -> Generator[tuple[int, Mapping[int, Tensor]], None, None]:
-    """Batches of the steps `first` to `last` (excluded), each fetched while the one before it is used."""
+    """Batches of the steps `first` to `last` (excluded), each fetched while the one before is
+    used."""
     with ThreadPoolExecutor(1, thread_name_prefix="batches") as pool:
         coming = pool.submit(batches.batch, first) if first < last else None
         for step in range(first, last):
@@ -338,7 +328,8 @@ def _ahead(
 
 @contextmanager
 def _interruptible() -> Iterator[threading.Event]:
-    """An event that Ctrl-C sets, so that a step is never cut in two; a second Ctrl-C interrupts at once."""
+    """An event that Ctrl-C sets, so that it never cuts a step in two; a second Ctrl-C interrupts at
+    once."""
     event = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield event

@@ -1,4 +1,5 @@
-"""What a training leaves on disk while it runs: metrics line by line, and states that another process can go on from."""
+"""What a training writes while it runs: metrics line by line, and states from which it can
+resume."""
 
 import json
 import re
@@ -22,23 +23,25 @@ class Metrics:
     """`metrics.jsonl`: one JSON object per line, each on disk as soon as it is known."""
 
     def __init__(self, path: Path, after_step: int) -> None:
-        """Open for appending; lines later than `after_step`, written by a process that then died, are dropped: they will come again."""
+        """Open for appending. Lines after `after_step`, from a process that was then killed, are
+        dropped: they will be written again."""
         kept = [line for line in read_metrics(path) if line["step"] <= after_step]
         with atomic_path(path) as draft:
             draft.write_text("".join(_line(values) for values in kept), encoding="utf-8")
         self._stream = path.open("a", encoding="utf-8", buffering=1)
 
     def write(self, values: Mapping[str, Any]) -> None:
-        """Append one line; `values` hold `step`."""
+        """Append one line; `values` has `step`."""
         self._stream.write(_line(values))
 
     def close(self) -> None:
-        """Close the file; `write` is a ValueError from then on."""
+        """Close the file; `write` then raises ValueError."""
         self._stream.close()
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """The lines of a `metrics.jsonl`; a last line that was cut off is left out. Empty if there is no such file."""
+    """The lines of a `metrics.jsonl`, without a last line that was cut off; empty if there is no
+    such file."""
     found: list[dict[str, Any]] = []
     for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
         try:
@@ -51,7 +54,8 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
 def save_state(
     folder: Path, tensors: Mapping[str, Tensor], step: int, record: Mapping[str, Any], keep: int
 ) -> None:
-    """Write `checkpoints/step_NNNNNNNN.safetensors`, atomically, and remove all but the newest `keep`."""
+    """Write `checkpoints/step_NNNNNNNN.safetensors`, atomically, and remove all but the newest
+    `keep`."""
     path = folder / CHECKPOINTS / f"step_{step:08d}.safetensors"
     with atomic_path(path) as draft:
         metadata = {_RECORD: json.dumps({"step": step, **record})}
@@ -71,19 +75,19 @@ def states(folder: Path) -> list[Path]:
 
 
 def newest_state(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]] | None:
-    """Record (with `step`) and tensors of the newest state; None where there is none. ValueError for one that cannot be read."""
+    """Record (with `step`) and tensors of the newest state, or None without one. ValueError for a
+    state that cannot be read."""
     paths = states(folder)
     if not paths:
         return None
     try:
         with safe_open(paths[-1], "pt") as file:
-            return json.loads(file.metadata()[_RECORD]), {
-                name: file.get_tensor(name)
-                for name in file.keys()  # noqa: SIM118  (safe_open is no mapping)
-            }
+            names = file.keys()
+            return json.loads(file.metadata()[_RECORD]), {n: file.get_tensor(n) for n in names}
     except (SafetensorError, TypeError, KeyError, ValueError) as error:
         raise ValueError(
-            f"{paths[-1]}: not a training state that can be read ({error}); remove it to go on from the one before"
+            f"{paths[-1]}: cannot read this training state ({error}); remove it to resume from the "
+            "one before"
         ) from error
 
 
@@ -103,14 +107,14 @@ def load_optimizer(
     parameters: Mapping[str, Tensor],
     tensors: Mapping[str, Tensor],
 ) -> None:
-    """Fill the optimizer's moments from what `optimizer_tensors` gave."""
+    """Fill the optimizer's moments from the result of `optimizer_tensors`."""
     for name, weight in parameters.items():
         moments = {
             key.removeprefix(f"{name}."): value
             for key, value in tensors.items()
             if key.startswith(f"{name}.")
         }
-        # Adam's own step count stays where a fused Adam keeps it: with the weights.
+        # A fused Adam keeps its step count on the device of the weights.
         optimizer.state[weight] = {
             moment: value.to(weight.device) for moment, value in moments.items()
         }

@@ -1,10 +1,14 @@
-"""The training step's forward and backward pass, with gradients written out so that few active features cost little.
+"""The training step's forward and backward passes, with gradients written out so that few active
+features cost little.
 
-An SAE with 64 of 10,240 features active spends most of a dense step on zeros. On a CPU the encoder is one matrix product, taken in blocks of rows
-that caches hold, and everything after it runs over the non-zero activations where those are few. On a GPU the top-k family decodes by
-`embedding_bag`. All are the same mathematics; the tests hold them to autograd's gradients of the plain equation.
+An SAE with 64 of 10,240 features active spends most of a dense step on zeros. On a CPU the encoder
+is one matrix product, taken in blocks of rows that fit the caches, and everything after it runs
+over the non-zero activations where they are few. On a GPU the top-k family decodes by
+`embedding_bag`. All are the same mathematics; the tests compare them with autograd's gradients of
+the plain equation.
 """
 
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,36 +18,24 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn.functional import embedding_bag
 
-from interplm_nb.sae.architectures import BatchTopK, Matryoshka, TopK
-from interplm_nb.sae.model import SAE
-from interplm_nb.sae.training.choice import (
-    DenseCode,
-    Entries,
-    batch_top_k_entries,
-    batch_top_k_threshold,
-    block_rows,
-    dense_entries,
-    relu_code,
-    top_k_entries,
-)
-from interplm_nb.sae.training.distributed import ALONE, World
-
-SPARSE_BELOW = 0.06
-"""Share of non-zero activations below which the sparse products are faster on a CPU (measured at d_in 192, d_sae 2048: equal at about 0.08)."""
+from interplm_nb.sae.training.choice import DenseCode, Entries, Kept, block_rows
+from interplm_nb.sae.weights import Weights
 
 
 class Reconstruction(NamedTuple):
     """A forward pass with what the losses need."""
 
     prefixes: Tensor
-    """[n_prefixes, B, d_in]: x_hat from the first features alone, for each of Matryoshka's prefixes; the last is from all, for others the only
-    one."""
+    """[n_prefixes, B, d_in]: x_hat from the first features alone, for each of Matryoshka's
+    prefixes; the last is from all features, and is the only one for other kinds."""
     activity: Tensor
     """scalar: the sum of all activations, so the mean L1 norm is `activity / B`."""
     counts: Tensor
     """int64 [d_sae]: inputs on which each feature is active."""
     threshold: Tensor | None = None
-    """scalar, BatchTopK's: the least activation that was kept; 0 where fewer than k * B are above 0."""
+    """scalar, BatchTopK's: the smallest activation kept; 0 where fewer than k * B are above 0."""
+    parts: Mapping[str, Tensor] = {}
+    """What the loss has besides the reconstruction error: sparsity (before its weight), gate."""
 
     @property
     def x_hat(self) -> Tensor:
@@ -51,113 +43,81 @@ class Reconstruction(NamedTuple):
         return self.prefixes[-1]
 
 
-def reconstruct(sae: SAE, x: Tensor, world: World = ALONE) -> Reconstruction:
-    """`decode(encode(x))` for x [B, d_in] as it is trained, differentiable in W_enc, b_enc, W_dec and b_dec (not in x): ReLU, TopK, BatchTopK (on the
-    k * B largest of the batch, over all processes of `world`) and Matryoshka."""
-    if x.device.type != "cpu":
-        return by_autograd(sae, x, world)
-    code = _code(sae, x, world)
+def squared_error(x: Tensor, x_hat: Tensor) -> Tensor:
+    """mean_i ||x_i - x_hat_i||_2^2"""
+    return (x - x_hat).square().sum(-1).mean()
+
+
+def reconstruction_error(kind: str, x: Tensor, prefixes: Tensor) -> Tensor:
+    """R: mean_i ||x_i - x_hat_i||_2^2 ("squared") or mean_i ||x_i - x_hat_i||_2 ("norm"), averaged
+    over Matryoshka's prefixes [n, B, d_in]."""
+    if kind == "norm":
+        return (x - prefixes).norm(dim=-1).mean()
+    return squared_error(x, prefixes)
+
+
+def decode_code(
+    sae: Weights, x: Tensor, code: Entries | DenseCode, sizes: Sequence[int]
+) -> Reconstruction:
+    """Decode activations of x [B, d_in] on a CPU, from the first `sizes` features each."""
     weights = sae.W_enc, sae.b_enc, sae.W_dec, sae.b_dec
     if isinstance(code, DenseCode):
-        x_hat, activity = _Dense.apply(x, code.f, *weights)  # pyright: ignore[reportGeneralTypeIssues]
+        x_hat, activity = _dense(x, code.f, *weights)
         return Reconstruction(x_hat[None], activity, code.counts)
-    entries = _by_prefix(code, sae)
-    partial, activity = _Sparse.apply(x, entries, *weights)  # pyright: ignore[reportGeneralTypeIssues]
+    entries = _by_prefix(code, sizes)
+    partial, activity = _sparse(x, entries, *weights)
     counts = torch.from_numpy(np.bincount(code.features, minlength=sae.d_sae))
     prefixes = sae.b_dec + partial.view(-1, *x.shape).cumsum(0)
-    return Reconstruction(
-        prefixes,
-        activity,
-        counts,
-        None if code.threshold is None else torch.tensor(code.threshold, dtype=x.dtype),
-    )
+    threshold = None if code.threshold is None else torch.tensor(code.threshold, dtype=x.dtype)
+    return Reconstruction(prefixes, activity, counts, threshold)
 
 
-def sparse_decode(sae: SAE, x: Tensor, entries: Entries) -> Tensor:
-    """f @ W_dec [B, d_in] from listed activations of x on a CPU, differentiable in the four weights."""
-    return _Sparse.apply(x, entries, sae.W_enc, sae.b_enc, sae.W_dec, sae.b_dec)[0]  # pyright: ignore[reportGeneralTypeIssues]
+def decode_dense(sae: Weights, f: Tensor) -> Reconstruction:
+    """Decode f [B, d_sae] by torch's own gradients."""
+    return Reconstruction((f @ sae.W_dec + sae.b_dec)[None], f.sum(), (f.detach() > 0).sum(0))
 
 
-def by_autograd(sae: SAE, x: Tensor, world: World = ALONE) -> Reconstruction:
-    """`reconstruct` by torch's own gradients, for every device: ReLU dense, the top-k family without a dense product in the decoder."""
-    z = sae.pre_activation(x)
-    if not isinstance(sae.architecture, TopK | BatchTopK):
-        f = z.relu()
-        return Reconstruction((f @ sae.W_dec + sae.b_dec)[None], f.sum(), (f > 0).sum(0))
-    threshold = (
-        batch_top_k_threshold(z.detach(), sae.architecture.k * len(x), world)
-        if isinstance(sae.architecture, BatchTopK)
-        else None
-    )
-    rows, features = _chosen(sae, z.detach(), threshold)
-    group = _prefix_of(sae, features)
-    order = (group * len(x) + rows).argsort(stable=True)
+def decode_kept(sae: Weights, z: Tensor, kept: Kept, sizes: Sequence[int]) -> Reconstruction:
+    """Decode the kept places of z [B, d_sae] by torch's own gradients, without a dense product."""
+    rows, features, threshold = kept
+    group = torch.zeros_like(features)
+    if len(sizes) > 1:
+        bounds = torch.tensor(sizes, device=features.device)
+        group = torch.searchsorted(bounds, features, right=True)
+    order = (group * len(z) + rows).argsort(stable=True)
     rows, features, group = rows[order], features[order], group[order]
-    bags = group * len(x) + rows
-    n_bags = _n_prefixes(sae) * len(x)
+    bags = group * len(z) + rows
     values = z[rows, features]
-    offsets = torch.searchsorted(bags, torch.arange(n_bags, device=x.device))
+    offsets = torch.searchsorted(bags, torch.arange(len(sizes) * len(z), device=z.device))
     partial = embedding_bag(
         features, sae.W_dec, offsets, mode="sum", per_sample_weights=values.to(sae.W_dec.dtype)
     )
     counts = torch.bincount(features, minlength=sae.d_sae)
-    return Reconstruction(
-        sae.b_dec + partial.view(-1, *x.shape).cumsum(0), values.sum(), counts, threshold
-    )
+    prefixes = sae.b_dec + partial.view(len(sizes), len(z), -1).cumsum(0)
+    return Reconstruction(prefixes, values.sum(), counts, threshold)
 
 
-def _chosen(sae: SAE, z: Tensor, threshold: Tensor | None) -> tuple[Tensor, Tensor]:
-    """Rows and features of the activations that are kept and above 0."""
-    if threshold is not None:
-        return tuple(((z >= threshold) & (z > 0)).nonzero(as_tuple=True))  # type: ignore[return-value]
-    assert isinstance(sae.architecture, TopK)
-    values, features = z.topk(sae.architecture.k, dim=1, sorted=False)
-    kept = values > 0
-    return kept.nonzero(as_tuple=True)[0], features[kept]
+def sparse_decode(sae: Weights, x: Tensor, entries: Entries) -> Tensor:
+    """f @ W_dec [B, d_in] from listed activations of x on a CPU, differentiable in the weights."""
+    weights = sae.W_enc, sae.b_enc, sae.W_dec, sae.b_dec
+    return _sparse(x, entries, *weights)[0]
 
 
-def _n_prefixes(sae: SAE) -> int:
-    return len(sae.architecture.prefixes) if isinstance(sae.architecture, Matryoshka) else 1
+def jump(z: Tensor, theta: Tensor, bandwidth: float) -> tuple[Tensor, Tensor]:
+    """JumpReLU's f = z where z > theta, else 0, and H = 1 where z > theta, else 0, with
+    straight-through gradients for theta."""
+    return _jump(z, theta, bandwidth)
 
 
-def _prefix_of(sae: SAE, features: Tensor) -> Tensor:
-    """The first of Matryoshka's prefixes that holds a feature; 0 for others."""
-    if not isinstance(sae.architecture, Matryoshka):
-        return torch.zeros_like(features)
-    return torch.searchsorted(
-        torch.tensor(sae.architecture.prefixes, device=features.device), features, right=True
-    )
-
-
-def _code(sae: SAE, x: Tensor, world: World) -> Entries | DenseCode:
-    """The activations of x, listed where that is faster."""
-    match sae.architecture:
-        case TopK(k) if k < SPARSE_BELOW * sae.d_sae:
-            return top_k_entries(sae, x, k)
-        case TopK():
-            f = sae.encode(x).detach()
-            return DenseCode(f, (f > 0).sum(0))
-        case BatchTopK():
-            return batch_top_k_entries(sae, x, world)
-    code = relu_code(sae, x)
-    return (
-        dense_entries(code.f.numpy())
-        if int(code.counts.sum()) < SPARSE_BELOW * code.f.numel()
-        else code
-    )
-
-
-def _by_prefix(entries: Entries, sae: SAE) -> Entries:
+def _by_prefix(entries: Entries, sizes: Sequence[int]) -> Entries:
     """Entries in order of prefix and row, as bags: (prefix, row) is bag prefix * B + row."""
-    if not isinstance(sae.architecture, Matryoshka):
+    if len(sizes) == 1:
         return entries
     n_rows = len(entries.offsets) - 1
     rows = np.repeat(np.arange(n_rows), np.diff(entries.offsets))
-    bags = (
-        np.searchsorted(sae.architecture.prefixes, entries.features, side="right") * n_rows + rows
-    )
+    bags = np.searchsorted(sizes, entries.features, side="right") * n_rows + rows
     order = np.argsort(bags, kind="stable")
-    offsets = np.searchsorted(bags[order], np.arange(_n_prefixes(sae) * n_rows + 1))
+    offsets = np.searchsorted(bags[order], np.arange(len(sizes) * n_rows + 1))
     return Entries(offsets, entries.features[order], entries.values[order], entries.threshold)
 
 
@@ -187,7 +147,8 @@ class _Dense(torch.autograd.Function):
 
 
 class _Sparse(torch.autograd.Function):
-    """Sums of value * atom per bag, [n_bags, d_in]; with the encoder's gradients, as the values are pre-activations of x."""
+    """Sums of value * atom per bag, [n_bags, d_in], with the encoder's gradients: the values are z
+    of x."""
 
     @staticmethod
     def forward(
@@ -201,7 +162,8 @@ class _Sparse(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor]:
         values = torch.from_numpy(entries.values).requires_grad_()
         with torch.enable_grad():
-            # Autograd of this sum gives the activations' gradient; that of W_dec is left out, torch's sorts all entries and is 10 times slower.
+            # Autograd gives the activations' gradient. W_dec is detached: torch's own gradient for
+            # it sorts all entries and is 10 times slower than the product below.
             decoded = embedding_bag(
                 torch.from_numpy(entries.features),
                 W_dec.detach(),
@@ -230,6 +192,29 @@ class _Sparse(torch.autograd.Function):
         return None, None, dW_enc, db_enc, dW_dec, -(W_enc @ db_enc)
 
 
+class _Jump(torch.autograd.Function):
+    """`jump` (Rajamanoharan et al. 2024b, eq. 11 and 12).
+
+    With h the bandwidth, theta's gradients are -(theta / h) * rect((z - theta) / h) through f and
+    -(1 / h) * rect((z - theta) / h) through H; z has a gradient only through f.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, z: Tensor, theta: Tensor, bandwidth: float) -> tuple[Tensor, Tensor]:
+        ctx.save_for_backward(z, theta)
+        ctx.bandwidth = bandwidth
+        return torch.where(z > theta, z, 0), (z > theta).to(z.dtype)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        g_f, g_on = gradients
+        z, theta = ctx.saved_tensors
+        near = ((z - theta).abs() < ctx.bandwidth / 2) & (z > 0)
+        dtheta = -torch.where(near, theta * g_f + g_on, 0).sum(0) / ctx.bandwidth
+        return torch.where(z > theta, g_f, 0), dtheta, None
+
+
 def _transposed_product(
     entries: Entries, values: np.ndarray, right: Tensor, n_features: int
 ) -> Tensor:
@@ -238,3 +223,9 @@ def _transposed_product(
         (values, entries.features, entries.offsets), shape=(len(entries.offsets) - 1, n_features)
     )
     return torch.from_numpy(matrix.T @ right.numpy())
+
+
+# Any, because torch types the arguments of `apply` as those of the context's methods.
+_dense: Any = _Dense.apply
+_sparse: Any = _Sparse.apply
+_jump: Any = _Jump.apply

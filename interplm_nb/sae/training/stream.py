@@ -1,7 +1,9 @@
-"""Batches of residue embeddings, as a pure function of (seed, step): a training that was killed goes on where it was, by asking for its next step.
+"""Batches of residue embeddings, as a pure function of (seed, step): a training that was killed
+resumes by asking for its next step.
 
-An epoch shows every residue once. Its units (proteins, or blocks of stored rows) are put in a new order and cut into groups; the residues of a group
-go through a buffer that shuffles them. What the buffer holds at a step is told by (seed, step), so that nothing of it needs to be saved.
+An epoch shows every residue once. Its units (proteins, or blocks of stored rows) are put in a new
+order and cut into groups; the residues of a group go through a buffer that shuffles them. The
+content of the buffer follows from (seed, step), so that it need not be saved.
 """
 
 import hashlib
@@ -23,17 +25,18 @@ from interplm_nb.saving import json_hash
 
 _log = logging.getLogger(__name__)
 BUFFER_RESIDUES = 2**17
-"""Residues that are shuffled among each other by default: some 400 proteins, 168 MB at width 320."""
+"""Residues that are shuffled among each other by default: about 400 proteins, 168 MB at width
+320."""
 BUFFER_BYTES = 2**29
-"""Bytes of the buffer of a layer at most, unless its residues are given: fewer residues of wide
-layers are shuffled, so that memory stays small (70,000 at width 1,900)."""
+"""Largest buffer of a layer in bytes, unless its residues are given: wide layers shuffle fewer
+residues, so that memory stays small (70,000 at width 1,900)."""
 BLOCK_ROWS = 512
 """Stored rows that are read together."""
 Write = Callable[[int, np.ndarray | slice, Tensor], None]
 
 
 class Batches(Protocol):
-    """What training needs."""
+    """What training needs of its data."""
 
     @property
     def layers(self) -> Sequence[int]:
@@ -50,12 +53,14 @@ class Batches(Protocol):
         ...
 
     def batch(self, step: int) -> Mapping[int, Tensor]:
-        """layer -> float32 [batch_size, d_in] (this process's share of it), always the same residues for a step."""
+        """layer -> float32 [batch_size, d_in] (this process's share of it), always the same
+        residues for a step."""
         ...
 
 
 class _Grouped:
-    """Batches of units that are loaded by groups into a buffer; what is left over at an epoch's end, less than a batch, is not used in that epoch."""
+    """Batches of units that are loaded by groups into a buffer. The rest at an epoch's end, less
+    than a batch, is not used in that epoch."""
 
     def __init__(
         self,
@@ -69,10 +74,11 @@ class _Grouped:
         self._rank, self._n_ranks = share or rank_and_size()
         if batch_size % self._n_ranks:
             raise ValueError(
-                f"a batch of {batch_size} residues cannot be shared evenly by {self._n_ranks} processes; take a multiple of it"
+                f"{self._n_ranks} processes cannot share a batch of {batch_size} residues evenly; "
+                f"take a batch_size that is a multiple of {self._n_ranks}"
             )
         self._seed = seed
-        # Dealt once and for all: each process has its own units, in epochs of its own.
+        # Dealt once: each process has its own units, and its own epochs of them.
         self._units = np.random.default_rng([seed, 0]).permutation(len(lengths))[
             self._rank :: self._n_ranks
         ]
@@ -80,16 +86,16 @@ class _Grouped:
         self._lengths = lengths
         self._residues = buffer_residues or min(BUFFER_RESIDUES, BUFFER_BYTES // (4 * widest))
         self._plan: tuple[int, list[Group]] | None = None
-        self._held: tuple[int, int, np.ndarray] | None = (
-            None  # epoch, group in the buffer, the order in which its residues leave
-        )
+        # Epoch, group in the buffer, the order in which its residues leave.
+        self._held: tuple[int, int, np.ndarray] | None = None
         self._buffer: ShuffleBuffer | None = None
         n = int(lengths[self._units].sum())
         self.steps_per_epoch = n // self._share_size
         if not self.steps_per_epoch:
             whose = "" if self._n_ranks == 1 else f" of process {self._rank}"
             raise ValueError(
-                f"{n} residues{whose} do not fill one batch of {self._share_size}; take a smaller batch_size or more proteins"
+                f"{n} residues{whose} do not fill one batch of {self._share_size}; take a smaller "
+                "batch_size or more proteins"
             )
 
     @property
@@ -109,7 +115,8 @@ class _Grouped:
         raise NotImplementedError
 
     def batch(self, step: int) -> dict[int, Tensor]:
-        """layer -> float32 [batch_size, d_in] (this process's share), always the same residues for a step (from 0)."""
+        """layer -> float32 [batch_size, d_in] (this process's share), always the same residues for
+        a step (from 0)."""
         epoch, place = divmod(step, self.steps_per_epoch)
         first, last = place * self._share_size, (place + 1) * self._share_size
         groups = self._groups(epoch)
@@ -130,14 +137,14 @@ class _Grouped:
     def _part(
         self, epoch: int, number: int, group: Group, first: int, last: int
     ) -> dict[int, Tensor]:
-        """The residues at the places `first` to `last` of the epoch that are of one group."""
+        """The residues of one group among positions `first` to `last` (excluded) of the epoch."""
         if self._buffer is None:  # a group is at most one unit over its size
             capacity = min(
                 self._residues + int(self._lengths.max()), int(self._lengths[self._units].sum())
             )
             self._buffer = ShuffleBuffer(capacity, self._widths, self._device)
         if self._held is None or self._held[:2] != (epoch, number):
-            self._held = None  # what is cut off here is not held
+            self._held = None  # a load that is interrupted leaves nothing valid
             self._load(group.units, self._buffer.write)
             order = np.random.default_rng([self._seed, 2, epoch, self._rank, number]).permutation(
                 group.n
@@ -154,7 +161,7 @@ class _Grouped:
         return self._plan[1]
 
     def _order(self, **what: Any) -> str:
-        """A hash of what decides which residues come in which order."""
+        """A hash of everything that decides which residues come in which order."""
         size = {
             "batch_size": self.batch_size,
             "seed": self._seed,
@@ -167,8 +174,8 @@ class _Grouped:
 class StoredBatches(_Grouped):
     """Batches from stored embeddings of one or more layers, by blocks of neighbouring rows.
 
-    `rows` int64: the residues to train on, such as `proteins.rows_of(train)`. `share` (rank, processes): this process's part of
-    each batch; by default that which `torchrun` gives it.
+    `rows`, int64, are the residues to train on, such as `proteins.rows_of(train)`. `share` (rank,
+    processes) is this process's part of each batch; by default it follows `torchrun`.
     """
 
     def __init__(
@@ -229,10 +236,11 @@ class StoredBatches(_Grouped):
 
 
 class StreamedBatches(_Grouped):
-    """Batches straight from a PLM, nothing stored: proteins are embedded by groups, at all layers in one run of the PLM, which stops at the deepest.
+    """Batches straight from a PLM, without storing embeddings: proteins are embedded by groups, at
+    all layers in one run of the PLM, which stops at the deepest.
 
-    Residues of a group are shuffled, as in the InterPLM paper, in a buffer of `buffer_residues` per layer on the PLM's device. `share` (rank,
-    processes): this process's proteins.
+    Residues of a group are shuffled, as in the InterPLM paper, in a buffer of `buffer_residues` per
+    layer on the PLM's device. `share` (rank, processes) selects this process's proteins.
     """
 
     def __init__(
@@ -289,16 +297,15 @@ class StreamedBatches(_Grouped):
                 self._tokens_per_batch = self._halved()
 
     def _halved(self) -> int:
-        before, longest = (
-            self._tokens_per_batch or self._plm.tokens_per_batch,
-            int(self._proteins.lengths.max()) + 2,
-        )
+        before = self._tokens_per_batch or self._plm.tokens_per_batch
+        longest = int(self._proteins.lengths.max()) + 2
         if before <= longest:
             raise torch.OutOfMemoryError(
-                f"{self._plm.name} does not fit {self._plm.device} with one protein at once; take a smaller PLM or another device"
+                f"{self._plm.name} does not fit {self._plm.device} with one protein at once; take "
+                "a smaller PLM or another device"
             )
         _log.warning(
-            "%s: out of memory with %d tokens at once; going on with %d",
+            "%s: out of memory with %d tokens at once; continuing with %d",
             self._plm.name,
             before,
             max(before // 2, longest),
@@ -307,7 +314,8 @@ class StreamedBatches(_Grouped):
 
 
 def _block_bounds(rows: np.ndarray, cuts: np.ndarray) -> np.ndarray:
-    """int64: where blocks of at most `BLOCK_ROWS` neighbouring rows begin in the sorted rows, and the end; no block goes beyond one of the `cuts`."""
+    """int64: where blocks of at most `BLOCK_ROWS` neighbouring rows begin in the sorted rows, and
+    the end; no block crosses one of the `cuts`."""
     new_runs = np.flatnonzero(np.diff(rows, prepend=rows[:1] - 2) != 1)
     at_cuts = np.searchsorted(rows, cuts)
     run_starts = np.union1d(new_runs, at_cuts[at_cuts < len(rows)])
@@ -317,9 +325,10 @@ def _block_bounds(rows: np.ndarray, cuts: np.ndarray) -> np.ndarray:
 
 
 def _tensor(values: np.ndarray) -> Tensor:
-    """A tensor over stored rows, which is only read."""
+    """A tensor that views stored rows; it is only read."""
     view = values.view()
-    view.flags.writeable = True  # torch takes no other; what is mapped lets it, and nothing written would reach the file
+    # torch takes only writeable arrays; the mapping is private, so that no write reaches the file.
+    view.flags.writeable = True
     return torch.from_numpy(view)
 
 

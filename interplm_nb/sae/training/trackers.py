@@ -1,6 +1,8 @@
-"""Metrics to the trackers that people use: give one as `log=` to a training. Neither is needed, and neither is imported before it is used.
+"""Metrics for Weights & Biases and TensorBoard: give one as `TrainingOptions(log=...)`. Neither is
+needed, and neither is imported before it is used.
 
-`metrics.jsonl` is written whether or not there is a tracker. Install them with: pip install 'interplm-nb[track]'
+`metrics.jsonl` is written with or without a tracker. Install them with: pip install
+'interplm-nb[track]'
 """
 
 import importlib
@@ -18,9 +20,11 @@ _NO_METRICS = ("sae", "step", "density")
 
 
 class WandB:
-    """Weights & Biases: one run for a training, its SAEs side by side under `<sae>/<metric>`, each against its own step.
+    """Weights & Biases: one run per training, its SAEs side by side under `<sae>/<metric>`, each
+    against its own step.
 
-    `options` go to `wandb.init`, such as name, mode="offline", dir, config. It logs to wandb's servers unless the mode is offline: their terms apply.
+    `options` go to `wandb.init`, such as name, mode="offline", dir, config. It logs to wandb's
+    servers, under their terms, unless the mode is offline.
     """
 
     def __init__(self, project: str, **options: Any) -> None:
@@ -29,7 +33,8 @@ class WandB:
         self._known: set[str] = set()
 
     def __call__(self, line: Line) -> None:
-        """Log one line of metrics: "sae", "step", numbers, and the density as a histogram over log10 of the share of residues."""
+        """Log one line of metrics: "sae", "step", numbers, and the density as a histogram over
+        log10 of the share of residues."""
         sae = str(line["sae"])
         if sae not in self._known:
             self.run.define_metric(f"{sae}/*", step_metric=f"{sae}/step")
@@ -43,7 +48,7 @@ class WandB:
         self.run.log(values)
 
     def close(self) -> None:
-        """End the run; what is not yet sent is sent."""
+        """Send the rest, and end the run."""
         self.run.finish()
 
     def __enter__(self) -> Self:
@@ -54,7 +59,8 @@ class WandB:
 
 
 class TensorBoard:
-    """TensorBoard, which runs on this computer alone: one folder of event files per SAE below `folder`. Look with: tensorboard --logdir FOLDER"""
+    """TensorBoard, which runs only on this computer: one folder of event files per SAE below
+    `folder`. View them with: tensorboard --logdir FOLDER"""
 
     def __init__(self, folder: Path | str) -> None:
         _imported("tensorboard", "tensorboard")
@@ -65,7 +71,8 @@ class TensorBoard:
         self._writers: dict[str, Any] = {}
 
     def __call__(self, line: Line) -> None:
-        """Log one line of metrics: "sae", "step", numbers, and the density as a histogram over log10 of the share of residues."""
+        """Log one line of metrics: "sae", "step", numbers, and the density as a histogram over
+        log10 of the share of residues."""
         sae, step = str(line["sae"]), int(line["step"])
         if sae not in self._writers:
             self._writers[sae] = self._new(str(self.folder / sae))
@@ -75,7 +82,7 @@ class TensorBoard:
             self._histogram(self._writers[sae], np.asarray(line["density"], np.float64), step)
 
     def close(self) -> None:
-        """Write what is not yet on disk."""
+        """Write the rest to disk."""
         for writer in self._writers.values():
             writer.close()
 
@@ -115,7 +122,8 @@ def _numbers(line: Line) -> dict[str, float]:
 
 
 def _edges() -> list[int]:
-    """log10 of the shares of residues between which features are counted; the first bin also holds those that are silent."""
+    """log10 of the shares of residues between which features are counted; the first bin also holds
+    silent features."""
     return [DENSITY_BINS[0] - 1, *DENSITY_BINS]
 
 
@@ -124,6 +132,7 @@ def _imported(module: str, package: str) -> ModuleType:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(
-            f"{package} is not installed here; install it with pip install 'interplm-nb[track]', or train without: metrics.jsonl is written anyway",
+            f"{package} is not installed here; install it with pip install 'interplm-nb[track]', "
+            "or train without it: metrics.jsonl is written anyway",
             name=error.name,
         ) from error

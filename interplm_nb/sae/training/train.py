@@ -1,9 +1,10 @@
-"""Training SAEs: one loop for all that take the same batches, which may be killed at any step and run again to the same weights."""
+"""Training SAEs: one loop for all that take the same batches. It can be killed at any step and run
+again to the same weights."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import closing, nullcontext
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 
@@ -13,29 +14,19 @@ from interplm_nb.proteins import Proteins
 from interplm_nb.sae.checkpoint import CONFIG, load
 from interplm_nb.sae.config import SAEConfig
 from interplm_nb.sae.model import SAE
-from interplm_nb.sae.training.distributed import World, joined, rank_and_size
-from interplm_nb.sae.training.loop import (
-    BEST,
-    Evaluate,
-    Log,
-    Loop,
-    Upkeep,
-    evaluated,
-    evaluation_line,
-    layer_of,
-)
+from interplm_nb.sae.training.distributed import ALONE, World, joined, rank_and_size
+from interplm_nb.sae.training.loop import BEST, Loop, evaluated, evaluation_line, layer_of
+from interplm_nb.sae.training.options import Precision, TrainingOptions
 from interplm_nb.sae.training.progress import CHECKPOINTS, METRICS, Metrics, newest_state
 from interplm_nb.sae.training.stream import Batches, StreamedBatches
 from interplm_nb.sae.training.trainee import Setting, Trainee
 from interplm_nb.saving import remove
 
-__all__ = ["SAEConfig", "train", "train_on"]
+__all__ = ["SAEConfig", "TrainingOptions", "train", "train_on"]
 
-Precision = Literal["auto", "float32", "bfloat16", "float64"]
-_LOWEST_IS_BEST = ("loss", "reconstruction", "fvu", "dead", "ce", "kl")
-_HIGHEST_IS_BEST = ("loss_recovered", "loss_recovered_published")
 _SAMPLE_BATCHES = 4
 """Batches from which b_dec and the scaling of inputs are measured."""
+_DEFAULT = TrainingOptions()
 
 
 def train(
@@ -45,34 +36,51 @@ def train(
     folder: Path,
     steps: int,
     batch_size: int = 2048,
+    options: TrainingOptions = _DEFAULT,
     *,
     seed: int = 0,
     buffer_residues: int | None = None,
-    spread: Literal["residues", "layers"] = "residues",
-    **options: Any,
 ) -> dict[str, SAE]:
-    """Train SAEs of one or more layers from one pass of the PLM over proteins; returns them by their label, saved in `folder/<label>`.
+    """Train SAEs of one or more layers from one pass of the PLM over proteins.
 
-    Every SAE of a layer sees the same batches. Under `torchrun` each process embeds its share of the proteins and gradients are averaged, or with
-    `spread="layers"` each trains the SAEs of its share of the layers. `options` are those of `train_on`.
+    Every SAE of a layer sees the same batches.
+
+    Parameters
+    ----------
+    configs
+        One per SAE, each with its `layer`.
+    folder
+        Each SAE is saved in `folder/<label>`; killed or repeated calls behave as in `train_on`.
+    steps, batch_size
+        Steps of the optimizer, and residues per step over all processes.
+    options
+        Device, metrics, checkpoints and evaluations. Under `torchrun`, each process embeds its
+        share of the proteins and gradients are averaged, or with `spread="layers"` each trains the
+        SAEs of its share of the layers.
+    seed
+        Order of the proteins and residues.
+    buffer_residues
+        Residues shuffled among each other; by default as many as `stream.BUFFER_RESIDUES` and
+        `stream.BUFFER_BYTES` allow.
+
+    Returns
+    -------
+    dict
+        The SAEs (of this process's layers) by their label.
     """
     rank, size = rank_and_size()
     plan = _named(configs, folder)
     layers = [_own_layer(config) for config in plan.values()]
-    if spread == "layers" and size > 1:
-        mine = sorted(set(layers))[rank::size]
-        plan, rank, size = (
-            {path: config for path, config in plan.items() if config.layer in mine},
-            0,
-            1,
-        )
-        layers = mine
+    if options.spread == "layers" and size > 1:
+        layers = sorted(set(layers))[rank::size]
+        plan = {path: config for path, config in plan.items() if config.layer in layers}
+        rank, size = 0, 1
     if not layers:
         return {}
     batches = StreamedBatches(
         plm, proteins, layers, batch_size, seed, (rank, size), buffer_residues
     )
-    saes = train_on(batches, plan, steps, alone=size == 1, **options)
+    saes = train_on(batches, plan, steps, options)
     return {config.label: sae for config, sae in zip(plan.values(), saes, strict=True)}
 
 
@@ -80,148 +88,122 @@ def train_on(
     batches: Batches,
     plan: Mapping[Path, SAEConfig],
     steps: int,
-    *,
-    device: str = "auto",
-    precision: Precision = "auto",
-    log: Log | None = None,
-    log_every: int = 100,
-    checkpoint_every: int = 1000,
-    keep: int = 2,
-    evaluate: Evaluate | None = None,
-    evaluate_every: int = 0,
-    best: str | None = None,
-    best_is: Literal["lowest", "highest"] | None = None,
-    restart: bool = False,
-    progress: bool = True,
-    alone: bool = False,
+    options: TrainingOptions = _DEFAULT,
 ) -> list[SAE]:
-    """Train the SAE of each config on the same batches and save it to its folder (`sae.safetensors`, `config.json`, `metrics.jsonl`); in `plan`'s
-    order.
+    """Train the SAE of each config on the same batches.
 
-    A training that was killed goes on from its checkpoints (`keep` newest of each SAE, every `checkpoint_every` steps) when called again with the
-    same batches and configs, on a CPU to the same weights bit for bit; SAEs that are finished are loaded. A folder with a training of other batches
-    or another config is refused unless `restart`.
+    A training that was killed resumes from its checkpoints when called again with the same batches
+    and configs, on a CPU to the same weights bit for bit; SAEs that are finished are loaded. Ctrl-C
+    saves and raises KeyboardInterrupt. An SAE whose loss becomes NaN or infinite is left out, the
+    others are trained to the end, and then FloatingPointError is raised for it. Under `torchrun`,
+    the folders must be on a disk that all processes see.
 
-    `log` gets each line of metrics with the SAE's label: step, loss and its parts, fvu, l0, dead (share), density, lr, tokens_per_second; with
-    `evaluate`, every `evaluate_every` steps and at the end, what it measures too (`fidelity.probe` gives one). `best` names a metric: the weights
-    with its best value so far are kept in `<folder>/best`. `precision` "auto" is bfloat16 autocast on a CUDA device that has it, else float32.
+    Parameters
+    ----------
+    batches
+        Such as `StoredBatches` or `StreamedBatches`.
+    plan
+        By folder, the SAE that is saved there: `sae.safetensors`, `config.json`, `metrics.jsonl`.
+    steps
+        Steps of the optimizer.
+    options
+        Device, metrics, checkpoints and evaluations.
 
-    Under `torchrun` the processes train together on their shares of each batch, unless `alone`; the folders must be on a disk that all of them see.
-    Ctrl-C saves and raises KeyboardInterrupt. An SAE whose loss becomes NaN or infinite is left out, the others are trained to the end, and then
-    FloatingPointError is raised for it.
+    Returns
+    -------
+    list
+        The SAEs in the order of `plan`.
+
+    Raises
+    ------
+    ValueError
+        For a folder with a training of other batches or another config, unless
+        `options.restart`.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> class Gaussian:
+    ...     layers, batch_size = (1,), 64
+    ...     def about(self, layer):
+    ...         return {"plm": "none", "plm_revision": "", "layer": layer, "data": "gaussian"}
+    ...     def batch(self, step):
+    ...         return {1: torch.randn(64, 8, generator=torch.Generator().manual_seed(step))}
+    >>> config = SAEConfig.recipe("topk", 16, k=2)
+    >>> with TemporaryDirectory() as folder:
+    ...     options = TrainingOptions(device="cpu", progress=False)
+    ...     (sae,) = train_on(Gaussian(), {Path(folder): config}, 5, options)
+    >>> sae.architecture, sae.about.layer
+    (TopK(k=2), 1)
     """
-    for name, value in (
-        ("log_every", log_every),
-        ("checkpoint_every", checkpoint_every),
-        ("keep", keep),
-    ):
-        if value < 1:
-            raise ValueError(f"{name} is at least 1, not {value}")
-    upkeep = Upkeep(
-        log,
-        log_every,
-        checkpoint_every,
-        keep,
-        evaluate,
-        evaluate_every,
-        best,
-        _highest(best, best_is),
-        progress,
-    )
-    where = choose_device(device)
-    with joined(where) if not alone else _alone() as world:
-        setting = _setting(steps, batches.batch_size, where, precision, world)
+    where = choose_device(options.device)
+    with nullcontext(ALONE) if options.spread == "layers" else joined(where) as world:
+        setting = _setting(steps, batches.batch_size, where, options.precision, world)
         identities = {
             folder: _identity(config, batches, setting) for folder, config in plan.items()
         }
-        _prepare(identities, restart, world)
-        unfinished = [
-            folder
+        _prepare(identities, options.restart, world)
+        trainees = [
+            Trainee(plan[folder], folder, identity, setting)
             for folder, identity in identities.items()
             if not _finished(folder, identity, world)
         ]
-        trainees = [
-            Trainee(plan[folder], folder, identities[folder], setting) for folder in unfinished
-        ]
         if trainees:
             _begin(trainees, batches)
-            Loop(batches, trainees, setting, upkeep).run()
+            Loop(batches, trainees, setting, options).run()
         world.wait()
         saes = [load(folder).to(where) for folder in plan]
-        if evaluate is not None and world.writes:
-            _catch_up(plan, saes, steps, upkeep)
+        if options.evaluate is not None and world.writes:
+            _catch_up(plan, saes, steps, options)
         return saes
 
 
 def _catch_up(
-    plan: Mapping[Path, SAEConfig], saes: Sequence[SAE], steps: int, upkeep: Upkeep
+    plan: Mapping[Path, SAEConfig], saes: Sequence[SAE], steps: int, options: TrainingOptions
 ) -> None:
-    """Finished SAEs whose last evaluation a process died in."""
-    assert upkeep.evaluate is not None
+    """Evaluate finished SAEs whose last evaluation was cut off by a kill."""
+    assert options.evaluate is not None
     for (folder, config), sae in zip(plan.items(), saes, strict=True):
         if not evaluated(folder, steps):
-            line = evaluation_line(upkeep.evaluate(sae), steps)
+            line = evaluation_line(options.evaluate(sae), steps)
             with closing(Metrics(folder / METRICS, steps)) as metrics:
                 metrics.write(line)
-            if upkeep.log is not None:
-                upkeep.log({"sae": config.label, **line})
-
-
-def _highest(best: str | None, best_is: str | None) -> bool:
-    """Is the best value of a metric the highest?"""
-    known = (
-        "lowest" if best in _LOWEST_IS_BEST else "highest" if best in _HIGHEST_IS_BEST else best_is
-    )
-    if best is not None and (known is None or best_is not in (None, known)):
-        raise ValueError(
-            f"best={best!r}: is the lowest or the highest value the best? Say best_is='lowest' or 'highest', not {best_is!r}"
-        )
-    return known == "highest"
+            if options.log is not None:
+                options.log({"sae": config.label, **line})
 
 
 def _setting(
     steps: int, batch_size: int, device: torch.device, precision: Precision, world: World
 ) -> Setting:
     if steps < 1:
-        raise ValueError(f"steps is at least 1, not {steps}")
+        raise ValueError(f"steps must be at least 1; got {steps}")
     capable = device.type == "cuda" and torch.cuda.is_bf16_supported()
     if precision == "bfloat16" and not capable:
         raise ValueError(
-            f"precision 'bfloat16' needs a CUDA device that computes in it, not {device}; use precision='auto' or 'float32'"
+            f"precision 'bfloat16' needs a CUDA device that supports it, not {device}; use "
+            "precision='auto' or 'float32'"
         )
-    if precision not in ("auto", "float32", "bfloat16", "float64"):
-        raise ValueError(
-            f"precision is 'auto', 'float32', 'bfloat16' or 'float64', not {precision!r}"
-        )
+    dtype = torch.float64 if precision == "float64" else torch.float32
     autocast = precision == "bfloat16" or (precision == "auto" and capable)
-    return Setting(
-        steps,
-        batch_size,
-        device,
-        torch.float64 if precision == "float64" else torch.float32,
-        autocast,
-        world,
-    )
+    return Setting(steps, batch_size, device, dtype, autocast, world)
 
 
 def _named(configs: Sequence[SAEConfig], folder: Path) -> dict[Path, SAEConfig]:
     labels = [config.label for config in configs]
     twice = sorted({label for label in labels if labels.count(label) > 1})
     if twice:
-        raise ValueError(
-            f"two SAEs are called {twice[0]!r}; give them names of their own (SAEConfig.name)"
-        )
+        raise ValueError(f"two SAEs are called {twice[0]!r}; give each its own SAEConfig.name")
     return {folder / config.label: config for config in configs}
 
 
 def _own_layer(config: SAEConfig) -> int:
     if config.layer is None:
-        raise ValueError(f"{config.label}: which layer? Give SAEConfig(layer=...)")
+        raise ValueError(f"{config.label} has no layer; give SAEConfig(layer=...)")
     return config.layer
 
 
 def _identity(config: SAEConfig, batches: Batches, setting: Setting) -> dict[str, Any]:
-    """What the weights depend on."""
+    """Everything that the weights depend on."""
     precision = "bfloat16" if setting.autocast else str(setting.dtype).removeprefix("torch.")
     about = batches.about(layer_of(config, batches))
     return {
@@ -263,7 +245,7 @@ def _finished(folder: Path, identity: Mapping[str, Any], world: World) -> bool:
 
 
 def _begin(trainees: Sequence[Trainee], batches: Batches) -> None:
-    """Each from its newest checkpoint, or from first weights."""
+    """Start each SAE from its newest checkpoint, or from first weights."""
     new = []
     for trainee in trainees:
         found = newest_state(trainee.folder)
@@ -291,10 +273,7 @@ def _refuse_other(
     folder: Path, found: Mapping[str, Any], wanted: Mapping[str, Any], what: str
 ) -> None:
     def flat(identity: Mapping[str, Any]) -> dict[str, Any]:
-        return {
-            **identity["config"],
-            **{name: value for name, value in identity.items() if name != "config"},
-        }
+        return {**identity["config"], **{k: v for k, v in identity.items() if k != "config"}}
 
     old, new = flat(found), flat(wanted)
     differences = [
@@ -304,10 +283,6 @@ def _refuse_other(
     ]
     if differences:
         raise ValueError(
-            f"{folder} holds {what} with other settings ({'; '.join(differences)}); take another folder, or restart=True to begin anew"
+            f"{folder} holds {what} with other settings ({'; '.join(differences)}); take another "
+            "folder, or restart=True to start again"
         )
-
-
-@contextmanager
-def _alone() -> Iterator[World]:
-    yield World()

@@ -1,4 +1,5 @@
-"""One SAE in training: its weights, optimizer and counters after `step` steps, and the step itself."""
+"""One SAE in training: its weights, optimizer and counters after `step` steps, and the step
+itself."""
 
 import logging
 from collections.abc import Iterable, Mapping
@@ -10,7 +11,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from interplm_nb.sae.architectures import BatchTopK, JumpReLU
 from interplm_nb.sae.config import SAEConfig
 from interplm_nb.sae.model import SAE
 from interplm_nb.sae.training.atoms import project_gradient, renormalise
@@ -26,10 +26,10 @@ _log = logging.getLogger(__name__)
 _DEAD_STEPS = 1000
 """The metric `dead` counts features that did not fire in this many steps, or since the first."""
 _THRESHOLD_MEMORY = 0.99
-"""Of BatchTopK's running threshold, which stands in until the calibrated one."""
+"""Memory of the running threshold that BatchTopK has until its threshold is calibrated."""
 DENSITY_BINS = tuple(range(-6, 1))
-"""Powers of ten between which the metric `density` counts features by the share of residues on which they fired since the line before; the first
-count is of those below 1e-6 or silent."""
+"""Powers of ten between which the metric `density` counts features, by the share of residues on
+which they fired since the line before; the first count is of features below 1e-6 or silent."""
 
 
 @dataclass(frozen=True)
@@ -46,23 +46,20 @@ class Setting:
 
 
 class Trainee:
-    """An SAE on its way. `sae` takes scaled inputs; `finished` gives the one that takes embeddings."""
+    """An SAE in training. `sae` takes scaled inputs; `finished` gives the one that takes
+    embeddings."""
 
     def __init__(
         self, config: SAEConfig, folder: Path, identity: Mapping[str, Any], setting: Setting
     ) -> None:
-        self.config, self.folder, self.identity, self.setting = (
-            config,
-            folder,
-            dict(identity),
-            setting,
-        )
+        self.config, self.folder = config, folder
+        self.identity, self.setting = dict(identity), setting
         self.step = 0
         self._rows_at_once = setting.batch_size
         self._last: tuple[Tensor, Loss] | None = None
 
     def begin(self, sample: Tensor) -> None:
-        """First weights, from a sample [n, d_in] of embeddings on the CPU."""
+        """Set first weights, from a sample [n, d_in] of embeddings on the CPU."""
         sample = sample.to(self.setting.dtype)
         scaling = InputScaling.of(self.config.scaling, sample)
         sae = new_sae(self.config, scaling(sample))
@@ -75,7 +72,7 @@ class Trainee:
         self._set(sae, scaling, counters)
 
     def restore(self, record: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
-        """Everything as `state` gave it."""
+        """Restore what `state` gave."""
         scaling = InputScaling(tensors["scaling.shift"], tensors["scaling.scale"])
         sae = SAE(len(scaling.shift), self.config.d_sae, self.config.architecture).to(
             self.setting.dtype
@@ -99,8 +96,8 @@ class Trainee:
         self._first_bad = torch.full((), -1, dtype=torch.int64, device=device)
 
     def state(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
-        """What another process needs to go on: a JSON record and tensors. There is no generator state: what is drawn is a function of (seed,
-        step)."""
+        """A JSON record and tensors from which another process can resume. There is no generator
+        state: random draws are a function of (seed, step)."""
         parameters = dict(self.sae.named_parameters())
         scaling = {"scaling.shift": self.scaling.shift, "scaling.scale": self.scaling.scale}
         tensors = {
@@ -115,7 +112,8 @@ class Trainee:
         """One step of the optimizer on this process's residues [batch_size / processes, d_in]."""
         if len(embeddings) * self.setting.world.size != self.setting.batch_size:
             raise ValueError(
-                f"a batch of {len(embeddings)} residues came to one of {self.setting.world.size} processes that share {self.setting.batch_size}; "
+                f"one of {self.setting.world.size} processes that share {self.setting.batch_size} "
+                f"residues got a batch of {len(embeddings)}; "
                 "make batches with share=(rank, processes)"
             )
         x = self.scaling(embeddings.to(self.setting.device, self.setting.dtype))
@@ -133,8 +131,9 @@ class Trainee:
         self._last = x, output
 
     def _gradients(self, x: Tensor) -> Loss:
-        """Fill the gradients. A batch that does not fit the device is halved, and halved from then on: each part is then a batch of its own to what
-        looks at a whole batch (BatchTopK's choice, JumpReLU's L0, AuxK's spread)."""
+        """Fill the gradients. A batch that does not fit the device is halved from then on; what
+        depends on a whole batch (BatchTopK's choice, JumpReLU's L0, AuxK's spread) then takes each
+        part as a batch."""
         while True:
             self.optimizer.zero_grad(set_to_none=True)
             try:
@@ -150,7 +149,7 @@ class Trainee:
                     raise
                 self._rows_at_once = -(-rows // 2)
                 _log.warning(
-                    "%s: out of memory with %d residues at once; going on with %d at once",
+                    "%s: out of memory with %d residues at once; continuing with %d at once",
                     self.config.label,
                     rows,
                     self._rows_at_once,
@@ -186,9 +185,10 @@ class Trainee:
         self.optimizer.step()
         if config.unit_norm:
             renormalise(self.sae.W_dec)
-        if isinstance(self.sae.architecture, JumpReLU):
-            with torch.no_grad():
-                self.sae.threshold.clamp_(min=0)
+        for name, own in self.sae.architecture.own_weights.items():
+            if own.minimum is not None:
+                with torch.no_grad():
+                    getattr(self.sae, name).clamp_(min=own.minimum)
 
     @torch.no_grad()
     def _count(self, output: Loss) -> None:
@@ -202,7 +202,8 @@ class Trainee:
             self.sae.threshold.mul_(memory).add_((1 - memory) * output.threshold)
 
     def _dead_features(self) -> Tensor | None:
-        # No feature can be dead before enough residues were seen; asking the device only then keeps the first steps free of waiting.
+        # No feature can be dead before enough residues were seen. Not asking the device before
+        # that spares the first steps its wait.
         if (
             self.config.dead != "auxk"
             or self.step * self.setting.batch_size < self.config.dead_after_tokens
@@ -230,7 +231,7 @@ class Trainee:
 
     @torch.no_grad()
     def metrics(self) -> dict[str, Any]:
-        """The numbers of the step just taken; the density of all steps since they were last asked for."""
+        """Metrics of the step just taken; the density covers all steps since the last call."""
         self.check_finite()
         assert self._last is not None
         (x, output), world = self._last, self.setting.world
@@ -257,7 +258,8 @@ class Trainee:
         }
 
     def _density(self) -> list[int]:
-        """Features by share of residues: below each power of `DENSITY_BINS`, and at most 1; the counters begin anew."""
+        """Features by share of residues: below each power of `DENSITY_BINS`, and at most 1. Resets
+        the counters."""
         share = (self.counters["fired"] / self.counters["fired_among"]).cpu()
         bounds = torch.tensor([10.0**power for power in DENSITY_BINS])
         self.counters["fired"].zero_()
@@ -272,30 +274,30 @@ class Trainee:
         if bad < 0 and not all(
             bool(value.isfinite().all()) for value in self.sae.state_dict().values()
         ):
-            bad = self.step  # the loss was a number still
+            bad = self.step  # the loss was still finite
         if bad >= 0:
             lr = self.config.lr_at(bad - 1, self.setting.steps)
             raise FloatingPointError(
-                f"{self.config.label}: the loss became NaN or infinite at step {bad} of {self.setting.steps} (lr {lr:g}). The last good "
-                "checkpoint is kept, where one was due; train again with a smaller lr and restart=True, and check the embeddings for NaN"
+                f"{self.config.label}: the loss became NaN or infinite at step {bad} of "
+                f"{self.setting.steps} (lr {lr:g}). The last good "
+                "checkpoint is kept, where one was due; train again with a smaller lr and "
+                "restart=True, and check the embeddings for NaN"
             )
-
-    @property
-    def needs_calibration(self) -> bool:
-        """Has it a threshold that batches of embeddings must set?"""
-        return isinstance(self.sae.architecture, BatchTopK)
 
     @torch.no_grad()
     def finished(self, calibration: Iterable[Tensor] = ()) -> SAE:
-        """The SAE of embeddings: scaling folded in, eval mode. BatchTopK's threshold is calibrated on batches of embeddings, where there are any."""
+        """The SAE of embeddings: scaling folded in, eval mode, its threshold calibrated on batches
+        of embeddings where it has one to calibrate and there are any."""
         batches = [self.scaling(x.to(self.setting.device, self.setting.dtype)) for x in calibration]
-        if batches:
-            self.sae.threshold.fill_(calibrated_threshold(self.sae, batches, self.setting.world))
+        k = self.sae.architecture.calibrated_k
+        if batches and k is not None:
+            threshold = calibrated_threshold(self.sae, k, batches, self.setting.world)
+            self.sae.threshold.fill_(threshold)
         return self.scaling.folded_into(self.sae).float().eval()
 
 
 def _joined(outputs: list[Loss]) -> Loss:
-    """The loss of a batch from those of its parts, of equal size but for the last."""
+    """The loss of a batch from the losses of its parts; all but the last have equal size."""
     if len(outputs) == 1:
         return outputs[0]
     sizes = torch.tensor([float(len(o.x_hat)) for o in outputs])

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from interplm_nb.plm.tokens import MASK
 from interplm_nb.proteins import Proteins
+from interplm_nb.sae.about import SAEAbout
 from interplm_nb.sae.architectures import ReLU, TopK
-from interplm_nb.sae.checkpoint import SAEAbout
 from interplm_nb.sae.evaluation.fidelity import (
     _masked_residues,
     fidelities,

@@ -1,11 +1,12 @@
-"""Features that recur from another seed: by the slow definition, and beside nulls that know nothing."""
+"""Features that recur from another seed: by the slow definition, and beside nulls that know
+nothing."""
 
 import numpy as np
 import pytest
 import torch
 
+from interplm_nb.sae.about import SAEAbout
 from interplm_nb.sae.architectures import ReLU
-from interplm_nb.sae.checkpoint import SAEAbout
 from interplm_nb.sae.evaluation.stability import random_rotation, stability
 from tests.sae.small_sae import any_sae
 
@@ -49,7 +50,8 @@ def test_the_same_sae_recurs_and_its_nulls_do_not() -> None:
 
 
 def test_the_rotated_null_keeps_what_random_atoms_lack() -> None:
-    """Atoms that all lie in one direction are near a rotated copy of each other all at once or not at all, never in between."""
+    """Atoms that all lie in one direction are near a rotated copy of each other all at once or not
+    at all, never in between."""
     sae = any_sae(ReLU(), d_in=8)
     with torch.no_grad():
         sae.W_dec[:] = torch.eye(8)[0]
@@ -78,7 +80,7 @@ def test_what_cannot_be_compared_is_refused() -> None:
     with pytest.raises(ValueError, match="atoms of 6 and of 8 dimensions"):
         stability(sae, any_sae(ReLU(), d_in=8), ALL, ALL)
     with pytest.raises(
-        ValueError, match=r"alive is one bool per feature, shape \(20,\), not float64 \(20,\)"
+        ValueError, match=r"alive must be one bool per feature, shape \(20,\); got float64 \(20,\)"
     ):
         stability(sae, sae, np.ones(20), ALL)
     sae.about, other = SAEAbout("esm2-mini", "x", 1, "topk"), any_sae(ReLU())

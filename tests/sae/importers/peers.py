@@ -1,4 +1,5 @@
-"""Each peer's own equation, written out plainly, and its file's exact tensors, for the tests of the importers."""
+"""Each peer's own equation, written out plainly, and its file's exact tensors, for the tests of the
+importers."""
 
 from typing import Any, NamedTuple
 

@@ -27,7 +27,8 @@ def test_what_the_file_does_not_say_is_asked_for_together(tmp_path):
     path = save(linear(bias=numbers(D_IN)), tmp_path / "ae.pt")
     with pytest.raises(
         ValueError,
-        match=r"the file does not say plm, layer\. Give plm \(.*\); layer \(.*\)\. On the command line: --plm \.\.\. --layer",
+        match=r"the file does not say plm, layer\. Give plm \(.*\); layer \(.*\)\. On the "
+        r"command line: --plm \.\.\. --layer",
     ):
         read(path)
     with pytest.raises(ValueError, match="the file says hook 'residual', you say 'mlp'"):
@@ -38,7 +39,8 @@ def test_a_known_plm_of_another_width_or_depth_is_refused(tmp_path):
     path = save(linear(bias=numbers(D_IN)), tmp_path / "ae.pt")
     with pytest.raises(
         ValueError,
-        match=rf"takes {D_IN} values per residue, esm2_t6_8M_UR50D has 320; {D_IN} fits none of the known PLMs",
+        match=rf"takes {D_IN} values per residue, esm2_t6_8M_UR50D has 320; {D_IN} fits none "
+        rf"of the known PLMs",
     ):
         read(path, Given(plm="esm2_t6_8M_UR50D", layer=4))
     wide = {
@@ -59,7 +61,7 @@ def test_no_reader_fits(tmp_path):
     path = save(
         {"W": torch.ones(2, 3), "threshold": torch.ones(3)}, tmp_path / "ae.pt", {"name": "mine"}
     )
-    with pytest.raises(ValueError, match="of no known format") as raised:
+    with pytest.raises(ValueError, match="unknown format") as raised:
         read(path, HERE)
     text = str(raised.value)
     assert "Found: tensors W [2, 3], threshold [3]; config.json with name" in text
@@ -73,9 +75,9 @@ def test_no_reader_fits(tmp_path):
 def test_the_same_four_tensors_go_by_the_config(tmp_path, config):
     path = save(linear(bias=numbers(D_IN)), tmp_path / "ae.pt", config)
     if config is None:
-        assert read(path, HERE).about.origin["format"] == "interplm"  # pyright: ignore[reportOptionalMemberAccess]
+        assert read(path, HERE).about.origin["format"] == "interplm"
     elif "trainer" in config:
-        assert read(path, HERE).about.origin["format"] == "dictionary-learning"  # pyright: ignore[reportOptionalMemberAccess]
+        assert read(path, HERE).about.origin["format"] == "dictionary-learning"
     else:
         with pytest.raises(ValueError, match="interplm: the JSON beside it is another format's"):
             read(path, HERE)
@@ -106,7 +108,7 @@ def test_five_groups_without_a_config_are_reticulars_or_what_the_user_says(tmp_p
         rtol=1e-5,
         atol=1e-5,
     )
-    with pytest.raises(ValueError, match="no format 'theirs'; there are interplm"):
+    with pytest.raises(ValueError, match="unknown format 'theirs'; take one of interplm"):
         read(path, Given(format="theirs"))
     with pytest.raises(ValueError, match="sparsify: other tensors"):
         read(path, Given(format="sparsify"))
@@ -114,7 +116,9 @@ def test_five_groups_without_a_config_are_reticulars_or_what_the_user_says(tmp_p
 
 def test_what_a_format_does_not_take_is_refused(tmp_path):
     path = save(linear(bias=numbers(D_IN)), tmp_path / "ae.pt")
-    with pytest.raises(ValueError, match="input_scale cannot be said of an SAE of format interplm"):
+    with pytest.raises(
+        ValueError, match="input_scale cannot be given for an SAE of format interplm"
+    ):
         read(path, Given(plm="some-plm", layer=4, input_scale=2.0))
     with pytest.raises(
         ValueError, match="the file says architecture 'relu'; you say architecture 'relu', k 3"

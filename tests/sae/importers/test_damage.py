@@ -1,4 +1,5 @@
-"""Whatever a file's JSON or tensors hold, a reader gives an SAE or a ValueError that names the file; nothing else escapes it."""
+"""Whatever a file's JSON or tensors hold, a reader gives an SAE or a ValueError that names the
+file; nothing else escapes it."""
 
 import json
 from typing import Any
@@ -50,9 +51,17 @@ FILES: dict[str, tuple[dict[str, Tensor], str, dict[str, Any]]] = {
     "sparsify": (SPARSE, "cfg.json", SPARSE_CONFIG),
 }
 ANYTHING = st.one_of(
-    st.none(), st.booleans(), st.integers(-3, 70), st.floats(-3, 3), st.text(max_size=3), st.lists(st.integers(-1, 30), max_size=3), st.just({}),
-    st.dictionaries(st.sampled_from(["name", "k", "esm_dim", "dict_class"]), st.integers(0, 30), max_size=2),
-)  # fmt: skip
+    st.none(),
+    st.booleans(),
+    st.integers(-3, 70),
+    st.floats(-3, 3),
+    st.text(max_size=3),
+    st.lists(st.integers(-1, 30), max_size=3),
+    st.just({}),
+    st.dictionaries(
+        st.sampled_from(["name", "k", "esm_dim", "dict_class"]), st.integers(0, 30), max_size=2
+    ),
+)
 SHAPES = st.lists(st.integers(0, 25), max_size=3)
 
 
@@ -102,5 +111,5 @@ def test_an_sae_or_a_value_error(tmp_path, file, said):
 def test_an_input_scale_of_nothing_is_refused(tmp_path):
     torch.save(MATRYOSHKA, tmp_path / "m.ckpt")
     for scale in (0.0, float("inf"), float("nan")):
-        with pytest.raises(ValueError, match="a finite number other than 0, not"):
+        with pytest.raises(ValueError, match="a finite number other than 0; got"):
             read(tmp_path / "m.ckpt", Given("p", 4, "residual", input_scale=scale))

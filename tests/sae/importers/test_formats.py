@@ -1,4 +1,5 @@
-"""InterProt, Reticular, dictionary_learning, sparsify and Biohub: files of their exact tensors give their own features and reconstructions."""
+"""InterProt, Reticular, dictionary_learning, sparsify and Biohub: files of their exact tensors give
+their own features and reconstructions."""
 
 import argparse
 import json
@@ -95,7 +96,8 @@ MATRYOSHKA = matrices(
 
 @pytest.mark.parametrize("scale", [1.0, 0.25])
 def test_reticular(tmp_path, scale):
-    """Trained on scaled embeddings: what it makes of x is what its own equation makes of scale * x, brought back."""
+    """Trained on scaled embeddings: what it makes of x is what its own equation makes of scale * x,
+    brought back."""
     path = write(tmp_path, MATRYOSHKA, "3b-l36-matry-k-5.ckpt")
     sae = read(path, Given(plm="some-plm", layer=36, input_scale=scale))
     f, x_hat = peers.matryoshka(MATRYOSHKA, embeddings() * scale)
@@ -194,7 +196,7 @@ def test_dictionary_learning_and_the_user_must_agree(tmp_path):
         read(path, Given(layer=4, hook="residual"))
     write(tmp_path, DICTIONARIES["AutoEncoderTopK"][0], "ae.pt", trainer("CrossCoder"))
     with pytest.raises(
-        ValueError, match="dictionary-learning: dict_class 'CrossCoder' is none of AutoEncoder,"
+        ValueError, match="dictionary-learning: dict_class 'CrossCoder' is not one of AutoEncoder,"
     ):
         read(path, Given(layer=4, hook="residual"))
 
@@ -224,7 +226,7 @@ def test_sparsify(tmp_path):
         ({"transcode": True}, "a transcoder"),
         ({"skip_connection": True}, "a skip connection"),
         ({"signed": True}, "signed latents"),
-        ({"activation": "groupmax"}, "activation 'groupmax' has no equal"),
+        ({"activation": "groupmax"}, "activation 'groupmax' cannot be read"),
         ({"num_latents": 30}, "8 inputs and 30 features, the tensors say 8 and 24"),
     ):
         write(tmp_path, SPARSE, "sae.safetensors", SPARSE_CONFIG | change, "cfg.json")

@@ -125,7 +125,8 @@ def test_both_published_files_check_one_another(tmp_path):
     save(changed, tmp_path / "ae_unnormalized.pt")
     with pytest.raises(
         ValueError,
-        match=r"ae_normalized\.pt and ae_unnormalized\.pt are not of one SAE: encoder\.weight differs",
+        match=r"ae_normalized\.pt and ae_unnormalized\.pt belong to different SAEs: "
+        r"encoder\.weight differs",
     ):
         read(tmp_path / "ae_normalized.pt", HERE)
 
@@ -213,16 +214,15 @@ def test_topk_and_batchtopk_have_one_set_of_tensors_so_the_user_says_which(tmp_p
     path = save(later(KINDS["topk"][0]), tmp_path / "ae.pt")
     with pytest.raises(
         ValueError,
-        match=r"the file does not say architecture\. Give architecture \(topk or batchtopk.*--architecture",
+        match=r"the file does not say architecture\. Give architecture \(such as topk or "
+        r"batchtopk.*--architecture",
     ):
         read(path, HERE)
-    with pytest.raises(ValueError, match="tensors are those of topk and batchtopk, not of 'gated'"):
+    with pytest.raises(ValueError, match="tensors fit topk and batchtopk, not 'gated'"):
         read(path, Given(plm="some-plm", layer=4, architecture="gated"))
     with pytest.raises(ValueError, match="the file says k 5, you say 6"):
         read(path, Given(plm="some-plm", layer=4, architecture="topk", k=6))
-    with pytest.raises(
-        ValueError, match="a threshold cannot be said of an SAE of architecture 'topk'"
-    ):
+    with pytest.raises(ValueError, match="an SAE of architecture 'topk' has no threshold to give"):
         read(path, Given(plm="some-plm", layer=4, architecture="topk", threshold=0.7))
 
 

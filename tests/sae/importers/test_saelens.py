@@ -1,4 +1,5 @@
-"""SAELens' architectures, normalisations and older files give their own features; what has no equal here is refused."""
+"""SAELens' architectures, normalisations and older files give their own features; what has no equal
+here is refused."""
 
 import json
 from pathlib import Path
@@ -116,10 +117,10 @@ def test_files_before_version_6(tmp_path, normalize):
     )
     assert sae.about is not None and (sae.about.layer, sae.about.plm) == (0, "some-plm")
     write(tmp_path, matrices(), old | {"hook_point": "blocks.0.attn.hook_z"})
-    with pytest.raises(ValueError, match="reshape_activations 'hook_z', which has no equal here"):
+    with pytest.raises(ValueError, match="reshape_activations 'hook_z', which this package lacks"):
         read(tmp_path, Given(layer=0))
     write(tmp_path, matrices(), old | {"activation_fn_str": "tanh-relu"})
-    with pytest.raises(ValueError, match="activation 'tanh-relu', which has no equal"):
+    with pytest.raises(ValueError, match="activation 'tanh-relu', which this package lacks"):
         read(tmp_path)
 
 
@@ -128,11 +129,14 @@ def test_files_before_version_6(tmp_path, normalize):
     [
         (
             {"normalize_activations": "covariance_whitening"},
-            "normalize_activations 'covariance_whitening', which has no equal here",
+            "normalize_activations 'covariance_whitening', which this package lacks",
         ),
         ({"reshape_activations": "hook_z"}, "reshape_activations 'hook_z'"),
         ({"finetuning_scaling_factor": True}, "finetuning_scaling_factor True"),
-        ({"architecture": "transcoder"}, "saelens: architecture 'transcoder' is none of standard"),
+        (
+            {"architecture": "transcoder"},
+            "saelens: architecture 'transcoder' is not one of standard",
+        ),
         (
             {"architecture": "jumprelu"},
             r"saelens: not the weights of jumprelu \(W_dec, W_enc, b_dec, b_enc, threshold\)",
@@ -148,7 +152,7 @@ def test_what_is_refused(tmp_path, change, text):
 
 def test_more_that_is_refused(tmp_path):
     write(tmp_path, matrices(), settings("topk", k=2.5))
-    with pytest.raises(ValueError, match=r"k 2\.5; k is a whole number"):
+    with pytest.raises(ValueError, match=r"k must be a whole number; cfg\.json says 2\.5"):
         read(tmp_path)
     write(tmp_path, matrices(), settings("topk"))
     with pytest.raises(ValueError, match=r"its input is not scaled; leave input_scale out"):

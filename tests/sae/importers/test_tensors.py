@@ -1,4 +1,5 @@
-"""Files that would run code, or are damaged: each is refused with its own message, and no code of theirs runs."""
+"""Files that would run code, or are damaged: each is refused with its own message, and no code of
+theirs runs."""
 
 import argparse
 import json
@@ -49,7 +50,8 @@ def test_a_malicious_pickle_is_refused_and_does_not_run(tmp_path, zipped, where)
     torch.save(holds, path, _use_new_zipfile_serialization=zipped)
     with pytest.raises(
         ValueError,
-        match=r"not a checkpoint that can be read safely: it asks for the Python object (posix|nt)\.mkdir.*Nothing of it was run",
+        match=r"cannot be read safely: it asks for the Python object "
+        r"(posix|nt)\.mkdir.*Nothing in it was run",
     ):
         read(path, HERE)
     assert not sign.exists()
@@ -63,7 +65,7 @@ def test_a_malicious_pickle_is_refused_and_does_not_run(tmp_path, zipped, where)
     ("protocol", "text"),
     [
         (2, r"safely: it asks for the Python object (posix|nt)\.mkdir"),
-        (4, r"no file of torch\.save's"),
+        (4, r"not a file of torch\.save"),
     ],
 )
 def test_a_bare_pickle_is_refused_and_does_not_run(tmp_path, protocol, text):
@@ -88,7 +90,8 @@ def test_a_yaml_object_is_named_and_does_not_run(tmp_path, caplog):
     )
     with pytest.raises(
         ValueError,
-        match=r"config\.yaml: YAML is not read \(it asks for a Python object, !!python/object/apply:os\.mkdir.*nothing of it",
+        match=r"config\.yaml: YAML is not read \(it asks for a Python object, "
+        r"!!python/object/apply:os\.mkdir.*nothing in it",
     ):
         read(tmp_path / "config.yaml", HERE)
     assert not sign.exists()
@@ -132,7 +135,8 @@ def test_a_wrong_checksum_is_refused_before_the_file_is_read(tmp_path):
     torch.save(Malicious(tmp_path / "sign"), path)
     with pytest.raises(
         ValueError,
-        match=r"ae\.pt: wrong checksum: wanted sha256 00ff, the file has [0-9a-f]{64}\. It is another file, or damaged",
+        match=r"ae\.pt: wrong checksum: wanted sha256 00ff, the file has [0-9a-f]{64}\. It "
+        r"is another file, or damaged",
     ):
         read(path, HERE, sha256="sha256:00ff")
     digest = find(published(path)).sha256

@@ -12,7 +12,7 @@ import torch
 from interplm_nb.sae.checkpoint import load
 from interplm_nb.sae.training.progress import read_metrics
 from interplm_nb.sae.training.train import train_on
-from tests.sae.gaussian_training import CONFIGS
+from tests.sae.gaussian_training import CONFIGS, on_cpu
 from tests.sae.residue_batches import JoinedBatches, residue_batches
 
 _CHILD = """
@@ -23,19 +23,19 @@ torch.set_num_threads(1)
 from dataclasses import replace
 from pathlib import Path
 from tests.sae.fake_plm import FakePLM
-from tests.sae.gaussian_training import CONFIGS
+from tests.sae.gaussian_training import CONFIGS, on_cpu
 from tests.sae.residue_batches import PROTEINS, residue_batches
 from interplm_nb.sae.training.distributed import rank_and_size
 from interplm_nb.sae.training.train import train, train_on
 folder, steps, precision, spread = Path(sys.argv[2]), int(sys.argv[3]), sys.argv[4], sys.argv[5]
 if spread == "layers":
-    configs = [replace(CONFIGS["topk"], layer=layer) for layer in (0, 1)]
-    found = train(FakePLM(), PROTEINS, configs, folder, steps, 32, seed=3, buffer_residues=150, spread="layers", device="cpu", progress=False)
+    configs = [replace(CONFIGS["topk"], layer=layer) for layer in (0, 1)] found = train(FakePLM(),
+    PROTEINS, configs, folder, steps, 32, on_cpu(spread="layers"), seed=3, buffer_residues=150)
     print("trained", rank_and_size()[0], *found)
 else:
     plan = {folder / name: config for name, config in CONFIGS.items()}
     batches = residue_batches("streamed", folder, 32)
-    train_on(batches, plan, steps, device="cpu", precision=precision, progress=False, log_every=5, checkpoint_every=7)
+    train_on(batches, plan, steps, on_cpu(precision=precision, log_every=5, checkpoint_every=7))
 """
 
 
@@ -73,7 +73,7 @@ def one_process(folder: Path, steps: int, precision: str) -> None:
         [residue_batches("streamed", folder, 32, (rank, 2)) for rank in range(2)]
     )
     plan = {folder / name: config for name, config in CONFIGS.items()}
-    train_on(batches, plan, steps, device="cpu", precision=precision, progress=False, log_every=5)  # pyright: ignore[reportArgumentType]
+    train_on(batches, plan, steps, on_cpu(precision=precision, log_every=5))
 
 
 @pytest.mark.skipif(os.name == "nt", reason="gloo under torchrun is tried on POSIX")

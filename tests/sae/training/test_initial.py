@@ -1,17 +1,18 @@
-"""First weights, the decoder's constraint, the revival of dead features and the calibrated threshold, against plain definitions."""
+"""First weights, the decoder's constraint, the revival of dead features and the calibrated
+threshold, against plain definitions."""
 
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from interplm_nb.sae.architectures import BatchTopK, Gated, JumpReLU, ReLU
+from interplm_nb.sae.architectures import BatchTopK, ReLU
 from interplm_nb.sae.config import SAEConfig
 from interplm_nb.sae.training.atoms import project_gradient, renormalise
 from interplm_nb.sae.training.calibrate import calibrated_threshold
 from interplm_nb.sae.training.dead import resample
-from interplm_nb.sae.training.initial import FIRST_THRESHOLD, geometric_median, new_sae
-from tests.sae.small_sae import any_sae
+from interplm_nb.sae.training.initial import geometric_median, new_sae
+from tests.sae.small_sae import any_sae, examples
 
 
 def normal(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -30,7 +31,7 @@ def test_first_weights():
     torch.testing.assert_close(tied.W_enc, tied.W_dec.T.contiguous())
     torch.testing.assert_close(tied.b_dec.detach(), sample.mean(0))
     assert not tied.b_enc.any()
-    assert (new_sae(SAEConfig.recipe("jumprelu", 400), sample).threshold == FIRST_THRESHOLD).all()
+    assert (new_sae(SAEConfig.recipe("jumprelu", 400), sample).threshold == 0.001).all()
     assert new_sae(SAEConfig.recipe("gated", 40), sample.double()).r_mag.dtype == torch.float64
 
 
@@ -80,7 +81,7 @@ def stepped(architecture, dead):
     )
 
 
-@pytest.mark.parametrize("architecture", [ReLU(), JumpReLU(), Gated()])
+@pytest.mark.parametrize("architecture", examples(), ids=lambda kind: kind.name)
 def test_dead_features_take_the_directions_of_badly_reconstructed_inputs(architecture):
     sae, optimizer, before, x, dead = stepped(architecture, {3, 11})
     assert resample(sae, x, dead, optimizer, seed=5) == 2
@@ -129,7 +130,7 @@ def test_the_calibrated_threshold_gives_k_on_average(k, seed):
     sae = any_sae(BatchTopK(k), seed=seed)
     batches = [normal(30, 6, seed=seed + i) for i in range(4)]
     z = sae.pre_activation(torch.cat(batches)).detach().flatten()
-    theta = calibrated_threshold(sae, batches)
+    theta = calibrated_threshold(sae, k, batches)
     wanted = min(k * 120, int((z > 0).sum()))
     assert abs(int((z > theta).sum()) - wanted) <= 1
     assert theta >= 0
@@ -140,5 +141,5 @@ def test_the_threshold_is_exact_where_one_batch_has_nearly_all():
     sae = any_sae(BatchTopK(2), seed=1)
     batches = [normal(30, 6, seed=1) * 0.01 + sae.b_dec.detach(), normal(30, 6, seed=2) * 50]
     z = sae.pre_activation(torch.cat(batches)).detach()
-    theta = calibrated_threshold(sae, batches)
+    theta = calibrated_threshold(sae, 2, batches)
     assert abs(int((z > theta).sum()) - 120) <= 1 and int((z[30:] > theta).sum()) > 110

@@ -1,4 +1,5 @@
-"""Training that is killed or interrupted, and run again: the same bits as an undisturbed one, for every architecture and both data paths."""
+"""Training that is killed or interrupted, and run again: the same bits as an undisturbed one, for
+every architecture and both data paths."""
 
 import os
 import signal
@@ -12,21 +13,16 @@ import pytest
 
 from interplm_nb.sae.training.progress import read_metrics, states
 from interplm_nb.sae.training.train import train_on
-from tests.sae.gaussian_training import CONFIGS, STEPS, same
+from tests.sae.gaussian_training import CONFIGS, STEPS, on_cpu, same
 from tests.sae.residue_batches import residue_batches
 
-_CHILD = """
-import sys, time
-sys.path.insert(0, sys.argv[1])
-from pathlib import Path
-from tests.sae.gaussian_training import CONFIGS, STEPS
-from tests.sae.residue_batches import residue_batches
-from interplm_nb.sae.training.train import train_on
-folder, path, names = Path(sys.argv[2]), sys.argv[3], sys.argv[4].split(",")
-batches = residue_batches(path, folder / "embeddings")
-plain = batches.batch
-batches.batch = lambda step: (time.sleep(0.02), plain(step))[1]
-train_on(batches, {folder / n: CONFIGS[n] for n in names}, STEPS, device="cpu", progress=False, log_every=5, checkpoint_every=7)
+_CHILD = """ import sys, time sys.path.insert(0, sys.argv[1]) from pathlib import Path from
+tests.sae.gaussian_training import CONFIGS, STEPS, on_cpu from tests.sae.residue_batches import
+residue_batches from interplm_nb.sae.training.train import train_on folder, path, names =
+Path(sys.argv[2]), sys.argv[3], sys.argv[4].split(",") batches = residue_batches(path, folder /
+"embeddings") plain = batches.batch batches.batch = lambda step: (time.sleep(0.02), plain(step))[1]
+train_on(batches, {folder / n: CONFIGS[n] for n in names}, STEPS, on_cpu(log_every=5,
+checkpoint_every=7))
 """
 
 
@@ -45,7 +41,7 @@ def trained(folder: Path, path: str, names: list[str], **options: Any) -> dict[s
     return dict(
         zip(
             names,
-            train_on(batches, plan, STEPS, device="cpu", progress=False, log_every=5, **options),
+            train_on(batches, plan, STEPS, on_cpu(log_every=5, **options)),
             strict=True,
         )
     )
@@ -104,7 +100,7 @@ def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path):
     wait_for_step(tmp_path / "run" / "topk", 10)
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=60)
-    assert process.returncode != 0 and "and saved; the same call goes on from there" in errors
+    assert process.returncode != 0 and "and saved; the same call resumes from there" in errors
     assert same(
         trained(tmp_path / "run", "streamed", ["topk"])["topk"],
         trained(tmp_path / "whole", "streamed", ["topk"])["topk"],

@@ -1,4 +1,5 @@
-"""Batches are a function of (seed, step): each epoch holds each residue at most once, and asking in any order gives the same."""
+"""Batches are a function of (seed, step): each epoch holds each residue at most once, and asking in
+any order gives the same."""
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from interplm_nb.sae.training.buffer import ShuffleBuffer, groups_of
 from interplm_nb.sae.training.stream import StoredBatches, StreamedBatches
 from interplm_nb.sae.training.train import train
 from tests.sae.fake_plm import FakePLM
+from tests.sae.gaussian_training import on_cpu
 from tests.sae.residue_batches import JoinedBatches
 
 PROTEINS = Proteins.from_sequences(
@@ -172,9 +174,7 @@ def test_shares_together_are_all_residues(embeddings, monkeypatch):
     )
     ever = [{n for step in range(60) for n in numbers(share.batch(step))} for share in shares]
     assert not ever[0] & ever[1], "a process has its own residues for good"
-    with pytest.raises(
-        ValueError, match="batch of 15 residues cannot be shared evenly by 2 processes"
-    ):
+    with pytest.raises(ValueError, match="2 processes cannot share a batch of 15 residues evenly"):
         StoredBatches(embeddings, rows, 15, 3, (0, 2))
 
 
@@ -190,11 +190,11 @@ def test_a_plm_batch_that_does_not_fit_is_halved_and_said(caplog):
     found = StreamedBatches(Small(), PROTEINS, 1, 16, 0).batch(3)[1]
     assert torch.equal(found, StreamedBatches(FakePLM(), PROTEINS, 1, 16, 0).batch(3)[1])
     assert (
-        "out of memory with 256 tokens at once; going on with 128" in caplog.text
-        and "with 128 tokens at once; going on with 64" in caplog.text
+        "out of memory with 256 tokens at once; continuing with 128" in caplog.text
+        and "with 128 tokens at once; continuing with 64" in caplog.text
     )
     Small.tokens_per_batch = 40
-    Small.embed = lambda *_, **__: (_ for _ in ()).throw(torch.OutOfMemoryError("made up"))  # pyright: ignore
+    Small.embed = lambda *_, **__: (_ for _ in ()).throw(torch.OutOfMemoryError("made up"))
     with pytest.raises(
         torch.OutOfMemoryError,
         match="does not fit cpu with one protein at once; take a smaller PLM",
@@ -209,9 +209,7 @@ def test_training_many_from_one_stream(tmp_path):
         for layer in (0, 1)
         for recipe in ("topk", "interplm-paper")
     ]
-    saes = train(
-        plm, PROTEINS, configs, tmp_path, steps=30, batch_size=16, device="cpu", progress=False
-    )
+    saes = train(plm, PROTEINS, configs, tmp_path, 30, 16, on_cpu())
     assert set(saes) == {p.name for p in tmp_path.iterdir()} == {c.label for c in configs}
     for config in configs:
         about = saes[config.label].about
@@ -221,23 +219,16 @@ def test_training_many_from_one_stream(tmp_path):
             "sha256:fake",
         )
     forwards = plm.n_forward
-    train(plm, PROTEINS, configs, tmp_path, steps=30, batch_size=16, device="cpu", progress=False)
+    train(plm, PROTEINS, configs, tmp_path, 30, 16, on_cpu())
     assert plm.n_forward == forwards, "finished ones are loaded"
     more = [*configs, SAEConfig.recipe("gated", 20, lr=0.01, layer=1)]
-    assert (
-        len(
-            train(
-                plm, PROTEINS, more, tmp_path, steps=30, batch_size=16, device="cpu", progress=False
-            )
-        )
-        == 5
-    )
+    assert len(train(plm, PROTEINS, more, tmp_path, 30, 16, on_cpu())) == 5
     with pytest.raises(
         ValueError,
-        match="two SAEs are called 'layer_00-topk-k3-d20-s0'; give them names of their own",
+        match=r"two SAEs are called 'layer_00-topk-k3-d20-s0'; give each its own SAEConfig\.name",
     ):
         train(plm, PROTEINS, [configs[0], configs[0]], tmp_path, steps=30)
-    with pytest.raises(ValueError, match=r"which layer\? Give SAEConfig\(layer=...\)"):
+    with pytest.raises(ValueError, match=r"has no layer; give SAEConfig\(layer=...\)"):
         train(plm, PROTEINS, [SAEConfig.recipe("topk", 20, k=3)], tmp_path, steps=30)
 
 

@@ -15,6 +15,7 @@ def test_what_is_not_installed_is_named_with_the_way_out(monkeypatch, module, ma
     monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(
         ModuleNotFoundError,
-        match=rf"{module} is not installed here; install it with pip install 'interplm-nb\[track\]'",
+        match=rf"{module} is not installed here; install it with pip install "
+        rf"'interplm-nb\[track\]'",
     ):
         make()

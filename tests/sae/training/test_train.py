@@ -1,4 +1,5 @@
-"""Training: the step against plain Adam, NaN, memory that runs out, and what a folder refuses; see test_resume.py for killing it."""
+"""Training: the step against plain Adam, NaN, memory that runs out, and what a folder refuses; see
+test_resume.py for killing it."""
 
 import json
 from dataclasses import replace
@@ -6,6 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from interplm_nb.sae.architectures import ARCHITECTURES
 from interplm_nb.sae.checkpoint import load
 from interplm_nb.sae.config import SAEConfig
 from interplm_nb.sae.model import SAE
@@ -13,7 +15,7 @@ from interplm_nb.sae.training import trainee
 from interplm_nb.sae.training.initial import new_sae
 from interplm_nb.sae.training.progress import read_metrics, states
 from interplm_nb.sae.training.train import train_on
-from tests.sae.gaussian_training import CONFIGS, PAPER, STEPS, TOPK, Gaussian, run, same
+from tests.sae.gaussian_training import CONFIGS, PAPER, STEPS, TOPK, Gaussian, on_cpu, run, same
 
 
 def test_the_papers_steps_are_plain_adam_on_the_plain_loss(tmp_path):
@@ -106,6 +108,10 @@ def test_a_batchs_choice_is_replaced_by_a_threshold_of_the_same_l0(tmp_path, nam
     assert active.item() == pytest.approx(3, abs=0.3)
 
 
+def test_the_trainings_here_cover_every_architecture():
+    assert {config.architecture.name for config in CONFIGS.values()} == set(ARCHITECTURES)
+
+
 def test_jumprelu_reaches_its_target(tmp_path):
     run(tmp_path, CONFIGS["jumprelu"], steps=400, log_every=100)
     assert read_metrics(tmp_path / "metrics.jsonl")[-1]["l0"] == pytest.approx(3, abs=0.6)
@@ -113,7 +119,7 @@ def test_jumprelu_reaches_its_target(tmp_path):
 
 def test_saes_of_one_pass_are_those_trained_alone(tmp_path):
     plan = {tmp_path / "all" / name: config for name, config in CONFIGS.items()}
-    together = train_on(Gaussian(), plan, STEPS, device="cpu", progress=False)
+    together = train_on(Gaussian(), plan, STEPS, on_cpu())
     for sae, (name, config) in zip(together, CONFIGS.items(), strict=True):
         assert same(sae, run(tmp_path / name, config)), name
 
@@ -127,7 +133,8 @@ def test_auxk_joins_once_a_feature_is_dead(tmp_path):
 def test_a_nan_loss_stops_with_the_step_and_the_way_out(tmp_path):
     with pytest.raises(
         FloatingPointError,
-        match=r"NaN or infinite at step 34 of 60 .*good checkpoint is kept.*train again with a smaller lr",
+        match=r"NaN or infinite at step 34 of 60 .*good checkpoint is kept.*train again "
+        r"with a smaller lr",
     ):
         run(tmp_path, PAPER, Gaussian(bad_step=33), log_every=10, checkpoint_every=20)
     assert not (tmp_path / "sae.safetensors").exists() and [p.stem for p in states(tmp_path)] == [
@@ -197,15 +204,17 @@ def test_a_kill_does_not_forget_the_best(tmp_path):
 
 
 def test_a_best_that_is_no_metric_or_says_no_direction_is_refused(tmp_path):
-    with pytest.raises(ValueError, match="best='l00' is no metric of this training; there are"):
+    with pytest.raises(
+        ValueError, match="best='l00' is not a metric of this training; take one of"
+    ):
         run(tmp_path / "a", TOPK, best="l00", best_is="lowest")
-    with pytest.raises(ValueError, match="best='f2' is no metric of this training"):
+    with pytest.raises(ValueError, match="best='f2' is not a metric of this training"):
         run(tmp_path / "b", TOPK, best="f2", best_is="highest", evaluate=lambda sae: {"f1": 1.0})
     with pytest.raises(
-        ValueError, match=r"best='f1': is the lowest or the highest value the best\? Say best_is="
+        ValueError, match=r"best='f1': is the lowest or the highest value the best\? Give best_is="
     ):
         run(tmp_path / "c", TOPK, best="f1")
-    with pytest.raises(ValueError, match=r"best='fvu': .* not 'highest'"):
+    with pytest.raises(ValueError, match=r"best='fvu': .* got 'highest'"):
         run(tmp_path / "c", TOPK, best="fvu", best_is="highest")
 
 
@@ -217,9 +226,7 @@ def test_an_sae_that_diverges_stops_no_other(tmp_path, caplog):
             Gaussian(),
             {tmp_path / "wild": wild, tmp_path / "tame": TOPK},
             STEPS,
-            device="cpu",
-            progress=False,
-            log_every=10,
+            on_cpu(log_every=10),
         )
     assert (
         "wild: the loss became NaN" in caplog.text
@@ -236,16 +243,7 @@ def test_weights_that_are_no_numbers_are_divergence_too(tmp_path, lr):
         tmp_path / "tame": TOPK,
     }
     with pytest.raises(FloatingPointError, match="wild: the loss became NaN or infinite"):
-        train_on(
-            Gaussian(),
-            plan,
-            3,
-            device="cpu",
-            progress=False,
-            log_every=1,
-            checkpoint_every=1,
-            keep=1,
-        )
+        train_on(Gaussian(), plan, 3, on_cpu(log_every=1, checkpoint_every=1, keep=1))
     assert load(tmp_path / "tame").about is not None
 
 
@@ -258,9 +256,7 @@ def test_an_evaluation_that_fails_costs_no_other_sae_its_end(tmp_path):
             Gaussian(),
             {tmp_path / "a": TOPK, tmp_path / "b": PAPER},
             STEPS,
-            device="cpu",
-            progress=False,
-            evaluate=fails,
+            on_cpu(evaluate=fails),
         )
     assert same(load(tmp_path / "b"), run(tmp_path / "alone", PAPER))
 
@@ -272,7 +268,8 @@ def test_a_batch_that_was_not_shared_is_refused(tmp_path):
 
     with pytest.raises(
         ValueError,
-        match=r"16 residues came to one of 1 processes that share 32; make batches with share=",
+        match=r"one of 1 processes that share 32 residues got a batch of 16; make batches "
+        r"with share=",
     ):
         run(tmp_path, TOPK, Whole())
 
@@ -330,8 +327,8 @@ def test_a_batch_that_does_not_fit_is_halved_and_said(tmp_path, monkeypatch, cap
 
     monkeypatch.setattr(trainee, "loss", small)
     halved = run(tmp_path / "halved", replace(CONFIGS[name], dead="none"))
-    assert "out of memory with 32 residues at once; going on with 16 at once" in caplog.text
-    assert "out of memory with 16 residues at once; going on with 8 at once" in caplog.text
+    assert "out of memory with 32 residues at once; continuing with 16 at once" in caplog.text
+    assert "out of memory with 16 residues at once; continuing with 8 at once" in caplog.text
     assert sizes.count(32) == 1 and sizes.count(16) == 1
     for one, other in zip(whole.parameters(), halved.parameters(), strict=True):
         torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-4)
@@ -343,7 +340,8 @@ def test_a_folder_is_not_shared_by_two_trainings(tmp_path):
     other = replace(PAPER, sparsity=0.3)
     with pytest.raises(
         ValueError,
-        match=r"finished training with other settings \(sparsity 0.1 there, 0.3 now\).*restart=True",
+        match=r"finished training with other settings \(sparsity 0.1 there, 0.3 "
+        r"now\).*restart=True",
     ):
         run(tmp_path, other)
     with pytest.raises(ValueError, match="data 'gaussian-0' there, 'gaussian-1' now"):
@@ -369,7 +367,8 @@ def test_a_checkpoint_that_cannot_be_read_is_named(tmp_path):
     newest.write_bytes(newest.read_bytes()[:100])
     with pytest.raises(
         ValueError,
-        match=r"step_00000030.safetensors: not a training state .* remove it to go on from the one before",
+        match=r"step_00000030.safetensors: cannot read this training state .* remove it to "
+        r"resume from the one before",
     ):
         run(tmp_path, PAPER)
     newest.unlink()
@@ -385,15 +384,15 @@ def test_a_cut_off_line_of_metrics_is_left_out(tmp_path):
 
 
 def test_what_is_refused(tmp_path):
-    with pytest.raises(ValueError, match="steps is at least 1, not 0"):
+    with pytest.raises(ValueError, match="steps must be at least 1; got 0"):
         run(tmp_path, TOPK, steps=0)
     with pytest.raises(ValueError, match="is for layer 5; the batches hold layers 2"):
         run(tmp_path, replace(TOPK, layer=5))
-    with pytest.raises(ValueError, match="keep is at least 1, not 0"):
+    with pytest.raises(ValueError, match="keep must be at least 1; got 0"):
         run(tmp_path, TOPK, keep=0)
     with pytest.raises(
-        ValueError, match="'bfloat16' needs a CUDA device that computes in it, not cpu"
+        ValueError, match="'bfloat16' needs a CUDA device that supports it, not cpu"
     ):
         run(tmp_path, TOPK, precision="bfloat16")
-    with pytest.raises(ValueError, match=r"precision is 'auto'.*not 'half'"):
+    with pytest.raises(ValueError, match=r"precision must be one of 'auto'.*got 'half'"):
         run(tmp_path, TOPK, precision="half")
