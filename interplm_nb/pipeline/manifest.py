@@ -11,17 +11,8 @@ from interplm_nb.pipeline.errors import PipelineError
 from interplm_nb.pipeline.hashes import FileHashes
 from interplm_nb.pipeline.parameters import StageParameters
 from interplm_nb.pipeline.run import Run
+from interplm_nb.pipeline.stage_table import STAGES
 from interplm_nb.saving import json_hash, read_json, write_json
-
-READS: dict[str, tuple[str, ...]] = {
-    "proteins": (),
-    "embed": ("proteins",),
-    "train": ("proteins", "embed"),
-    "compare": ("proteins", "embed"),
-    "activations": ("proteins", "embed", "train"),
-    "concepts": ("proteins", "embed", "activations"),
-}
-"""Stages whose outputs a stage reads."""
 
 VOLATILE = ("metrics.jsonl", "fidelity.json", "atlas.parquet")
 """Outputs that later stages do not read; `metrics.jsonl` holds times, so it also differs between equal runs."""
@@ -43,7 +34,7 @@ class Key:
 def key(run: Run, params: StageParameters) -> Key:
     """The key of a stage as the run's files are now."""
     hashes = run_hashes(run)
-    inputs = {stage: _outputs_hash(run, stage, hashes) for stage in READS[params.stage]}
+    inputs = {stage: _outputs_hash(run, stage, hashes) for stage in STAGES[params.stage].reads}
     if params.stage == "embed" and (model := run.model()) and model.record:
         inputs["model"] = model.record.revision
     for field, path in params.input_files().items():
@@ -54,7 +45,7 @@ def key(run: Run, params: StageParameters) -> Key:
 
 def run_hashes(run: Run) -> FileHashes:
     """The file hashes that a run remembers in its `.hashes.json`."""
-    return FileHashes(run.folder / ".hashes.json")
+    return FileHashes(run.hashes)
 
 
 def begin(run: Run, params: StageParameters) -> None:

@@ -341,20 +341,6 @@ class ConceptsParameters(StageParameters):
     seed: int = Field(0, ge=0, description="Seed of resamples, draws and probes.")
 
 
-PARAMETERS: dict[str, type[StageParameters]] = {
-    model.stage: model
-    for model in (
-        ProteinsParameters,
-        EmbedParameters,
-        TrainParameters,
-        CompareParameters,
-        ActivationsParameters,
-        ConceptsParameters,
-    )
-}
-"""The model of each stage, in order, the optional ones too."""
-
-
 def unknown_name(name: str, known: list[str]) -> str:
     """A sentence that refuses a name and offers the nearest known ones."""
     near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)

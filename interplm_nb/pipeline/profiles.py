@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from interplm_nb.pipeline.errors import PipelineError
-from interplm_nb.pipeline.layout import STAGES
-from interplm_nb.pipeline.parameters import PARAMETERS, PLACE, StageParameters, unknown_name
+from interplm_nb.pipeline.parameters import PLACE, StageParameters, unknown_name
+from interplm_nb.pipeline.stage_table import REQUIRED, STAGES
 
 _TOP_LEVEL = ("about", "required")
 
@@ -69,13 +69,13 @@ def load(profile: str, settings: Sequence[str] = ()) -> Profile:
     _check_keys(tables, path)
     given = dict(setting_value(s) for s in settings)
     asked = {
-        *STAGES,
+        *REQUIRED,
         *tables,
         *(stage for stage, _ in given),
     }  # an optional stage runs where it has a table or a setting
     stages = {
-        stage: _stage(model, tables.get(stage, {}), given, path)
-        for stage, model in PARAMETERS.items()
+        stage: _stage(record.parameters, tables.get(stage, {}), given, path)
+        for stage, record in STAGES.items()
         if stage in asked
     }
     _check_required(tables.get("required", []), stages, path)
@@ -90,7 +90,7 @@ def setting_value(setting: str) -> tuple[tuple[str, str], Any]:
     stage, dot, name = key.strip().partition(".")
     if not (equals and dot and stage and name):
         raise PipelineError(f"-p {setting}: wanted stage.name=value, such as -p train.steps=500")
-    if stage not in PARAMETERS:
+    if stage not in STAGES:
         raise PipelineError(f"-p {setting}: {unknown_name(f'{stage}.{name}', _all_names())}")
     try:
         value = tomllib.loads(f"value = {text}")
@@ -117,9 +117,9 @@ def _check_keys(tables: Mapping[str, Any], path: Path) -> None:
     for key, value in tables.items():
         if key in _TOP_LEVEL:
             continue
-        if key not in PARAMETERS:
+        if key not in STAGES:
             raise PipelineError(
-                f"{path}: {unknown_name(key, [*PARAMETERS, *_TOP_LEVEL]).replace('parameter', 'key', 1)}"
+                f"{path}: {unknown_name(key, [*STAGES, *_TOP_LEVEL]).replace('parameter', 'key', 1)}"
             )
         if not isinstance(value, dict):
             raise PipelineError(
@@ -155,12 +155,12 @@ def _check_required(
 ) -> None:
     for key in required:
         stage, _, name = key.partition(".")
-        if stage not in PARAMETERS or name not in PARAMETERS[stage].model_fields:
+        if stage not in STAGES or name not in STAGES[stage].parameters.model_fields:
             raise PipelineError(
                 f"{path}: required names {key!r}, which is no parameter; {unknown_name(key, _all_names())}"
             )
         if stage in stages and getattr(stages[stage], name) in ("", 0, []):
-            about = PARAMETERS[stage].model_fields[name].description
+            about = STAGES[stage].parameters.model_fields[name].description
             raise PipelineError(
                 f"profile {path.stem} needs {key}; give it with -p {key}=VALUE. {about}"
             )
@@ -169,7 +169,7 @@ def _check_required(
 def _all_names() -> list[str]:
     return [
         f"{stage}.{name}"
-        for stage, model in PARAMETERS.items()
-        for name in model.model_fields
+        for stage, record in STAGES.items()
+        for name in record.parameters.model_fields
         if name not in PLACE
     ]

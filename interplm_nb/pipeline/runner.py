@@ -12,7 +12,6 @@ from typing import TextIO, cast
 from interplm_nb.pipeline import manifest
 from interplm_nb.pipeline.errors import PipelineError, StageError
 from interplm_nb.pipeline.explore_run import EXPLORE, prepare
-from interplm_nb.pipeline.layout import ALL_STAGES, STAGES, check_stages
 from interplm_nb.pipeline.lock import locked
 from interplm_nb.pipeline.memory import MEASURE, PeakMemory
 from interplm_nb.pipeline.model_choice import check_fits, settle_model, settled, suited
@@ -23,6 +22,7 @@ from interplm_nb.pipeline.parameters import (
 )
 from interplm_nb.pipeline.profiles import Profile, load
 from interplm_nb.pipeline.run import Run
+from interplm_nb.pipeline.stage_table import REQUIRED, STAGES, stage_named
 from interplm_nb.saving import remove
 
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
@@ -35,7 +35,7 @@ class Request:
     profile: str
     out: Path
     settings: Sequence[str] = ()
-    first: str = STAGES[0]
+    first: str = REQUIRED[0]
     force: str | None = None
     device: str = "auto"
     notebooks: Path | None = field(default=None, compare=False)
@@ -54,14 +54,15 @@ def run(request: Request, say: Callable[[str], None], progress: TextIO | None = 
     Everything is checked before the first kernel starts. `say` gets one line per stage. Raises `StageError` with the notebook, the cell, the last
     line of the error and the way to resume.
     """
-    check_stages([request.first, *([request.force] if request.force else [])])
+    for stage in (request.first, *([request.force] if request.force else [])):
+        stage_named(stage)
     profile = load(request.profile, request.settings)
     _check_asked(profile, request)
     folder = request.notebooks or lessons()
     try:
         run = Run(request.out.expanduser().resolve())
         run.folder.mkdir(parents=True, exist_ok=True)
-        with locked(run.folder / ".lock") as descriptor:
+        with locked(run.lock) as descriptor:
             run = Run.create(run.folder, profile.name)
             run.clear_drafts()
             profile = fitted(run, profile, say)
@@ -108,10 +109,11 @@ def _stages(
     say: Callable[[str], None],
     progress: TextIO | None,
 ) -> None:
-    forced = ALL_STAGES.index(request.force) if request.force else len(ALL_STAGES)
+    order = list(STAGES)
+    forced = order.index(request.force) if request.force else len(order)
     for stage, params in profile.at(str(run.folder), request.device).items():
-        name, number = run.stage_name(stage), ALL_STAGES.index(stage)
-        if number < ALL_STAGES.index(request.first):
+        name, number = STAGES[stage].folder, order.index(stage)
+        if number < order.index(request.first):
             manifest.read(run, stage)  # it must have ended; what it made is taken as it is
             say(f"{name}: taken as it is (--from {request.first})")
             continue
@@ -134,7 +136,7 @@ def _stage(
     say: Callable[[str], None],
     progress: TextIO | None,
 ) -> None:
-    name = run.stage_name(params.stage)
+    name = STAGES[params.stage].folder
     manifest.begin(run, params)
     run.manifest_path(params.stage).unlink(missing_ok=True)
     started, clock = datetime.now(UTC), time.perf_counter()

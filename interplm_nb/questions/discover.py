@@ -15,13 +15,11 @@ from interplm_nb.concepts.links import linked
 from interplm_nb.pipeline.errors import PipelineError
 from interplm_nb.pipeline.lock import locked
 from interplm_nb.pipeline.run import Run
+from interplm_nb.pipeline.scored_sources import SAE_CONTROLS, SAES, SOURCES
 from interplm_nb.pipeline.text import text_table
 from interplm_nb.proteins import Proteins
 from interplm_nb.questions.lookup import of_concepts, sparse_of
 from interplm_nb.readers import demo
-
-CONTROLS = ("random_sae", "shuffled_sae")
-"""What the SAE's candidates are read against: a dictionary that was never trained, and one trained on a PLM with shuffled weights."""
 
 SHARE = 0.2
 """Share of the labels that an evaluation hides."""
@@ -37,11 +35,9 @@ ON_TEST = {
 """Of the links, the figures of a pair on test proteins, and their names in the table of candidates."""
 
 METHOD_NAMES = {
-    "sae": "SAE",
+    **{source: SOURCES[source].name for source in SAES},
     "mmseqs2": "MMseqs2",
     "both": "both",
-    "random_sae": "random SAE",
-    "shuffled_sae": "shuffled PLM",
     "random": "chance",
 }
 """Of the methods of an evaluation, for people."""
@@ -117,7 +113,7 @@ def missing(
     """
     _check(min_confidence, per_concept)
     proteins = run.proteins()
-    values, annotations = sparse_of(run, source, proteins), run.annotations("strict", proteins)
+    values, annotations = sparse_of(run, source), run.annotations()
     pairs = of_concepts(_pairs(run, source), concepts)
     known = set(annotations.concepts)
     left_out = sorted(set(pairs["concept"]) - known)
@@ -166,16 +162,15 @@ def refound(
     n_resamples: int = 1000,
     seed: int = 0,
 ) -> Refound:
-    """Hide a fifth (`SHARE`) of the run's labels and look for them again: `hide_and_refind` beside MMseqs2 and the `CONTROLS` that the run has.
+    """Hide a fifth (`SHARE`) of the run's labels and look for them again: `hide_and_refind` beside MMseqs2 and the `SAE_CONTROLS` that the run has.
 
     ValueError where no concept has `min_instances` instances left on validation, PipelineError where none of the hidden labels can be looked for,
     FileNotFoundError without MMseqs2. About 10 s on 1,200 proteins.
     """
-    proteins = run.proteins()
     controls = {
-        name: sparse_of(run, name, proteins)
-        for name in CONTROLS
-        if name != source and (run.source(name) / "activations").is_dir()
+        name: sparse_of(run, name)
+        for name in SAE_CONTROLS
+        if name != source and name in run.with_activations()
     }
     settings: dict[str, Any] = {
         "per_concept": per_concept,
@@ -183,9 +178,9 @@ def refound(
         "n_resamples": n_resamples,
         "seed": seed,
     }
-    annotations = run.annotations("strict", proteins)
+    annotations = run.annotations()
     found = hide_and_refind(
-        sparse_of(run, source, proteins),
+        sparse_of(run, source),
         annotations,
         run.splits(),
         controls,
@@ -222,7 +217,7 @@ def store_refound(run: Run, found: Refound, source: str = "sae") -> None:
     tables = {
         name: getattr(found, name) for name in ("ranking", "precision", "overlap", "concepts")
     }
-    with locked(run.folder / ".lock"):
+    with locked(run.lock):
         # Written last: what a kill leaves half-written has no `about`, or the old one with tables of the same shape.
         for name, table in {
             **tables,
@@ -300,7 +295,10 @@ def verdict(found: Refound, source: str = "sae") -> str:
     """What the controls leave of the claim, by average precision, in a sentence or two."""
     whole = found.precision.filter(pl.col("k").is_null())
     average = dict(whole.select("method", "precision").iter_rows())
-    own, controls = average["sae"], {name: average[name] for name in CONTROLS if name in average}
+    own, controls = (
+        average["sae"],
+        {name: average[name] for name in SAE_CONTROLS if name in average},
+    )
     said = ", ".join(
         f"{METHOD_NAMES.get(name, name)} {average[name]:.3f}"
         for name in ("mmseqs2", *controls, "random")
@@ -308,7 +306,11 @@ def verdict(found: Refound, source: str = "sae") -> str:
     )
     text = f"Average precision of {_source_name(source)} {own:.3f}; {said}."
     if not controls:
-        return f"{text} The run has no activations of {' or '.join(CONTROLS)}: nothing says what an untrained one finds."
+        lacking = " or ".join(f"the {SOURCES[name].words}" for name in SAE_CONTROLS)
+        return (
+            f"{text} The run has no activations of {lacking}: nothing says what an untrained one "
+            "finds."
+        )
     best = max(controls, key=lambda name: controls[name])
     if controls[best] >= own:
         return f"{text} A control ({METHOD_NAMES[best]}) finds hidden labels at least as well: {_NEEDLESS[best]}."

@@ -7,9 +7,8 @@ import polars as pl
 
 from interplm_nb.activations import FeatureActivations
 from interplm_nb.pipeline.errors import PipelineError
-from interplm_nb.pipeline.layout import SAES
 from interplm_nb.pipeline.run import Run
-from interplm_nb.proteins import Proteins
+from interplm_nb.pipeline.scored_sources import SAES
 
 
 def of_concepts(pairs: pl.DataFrame, concepts: Sequence[str]) -> pl.DataFrame:
@@ -25,10 +24,10 @@ def of_concepts(pairs: pl.DataFrame, concepts: Sequence[str]) -> pl.DataFrame:
     return pairs.filter(pl.col("concept").is_in(list(concepts))) if concepts else pairs
 
 
-def sparse_of(run: Run, source: str, proteins: Proteins) -> FeatureActivations:
+def sparse_of(run: Run, source: str) -> FeatureActivations:
     """A source's activations in unit "max". PipelineError for one that the run lacks, and for a dense one, which fires on every residue."""
     run.source(source)  # a source that is none is named here
-    values = run.scored(source, "strict", proteins)
+    values = run.scored(source, "strict")
     if not isinstance(values, FeatureActivations):
         raise PipelineError(
             f"{source!r} is dense; take one of {', '.join(SAES)}, whose features fire on few residues"

@@ -18,13 +18,10 @@ from interplm_nb.concepts.probes.residual import residual_view
 from interplm_nb.concepts.probes.specificity import family_specificity
 from interplm_nb.features.patterns import activation_patterns
 from interplm_nb.pipeline.errors import PipelineError
-from interplm_nb.pipeline.named_sources import NAMES
 from interplm_nb.pipeline.run import Run
+from interplm_nb.pipeline.scored_sources import SAE_CONTROLS, scored_source
 from interplm_nb.proteins import Proteins
 from interplm_nb.questions.lookup import sparse_of
-
-CONTROLS = ("random_sae", "shuffled_sae")
-"""Sources whose sparse probes stand beside those of the SAE: a dictionary that was never trained, and one of a PLM with shuffled weights."""
 
 MOST = 200_000
 """Residues of a split, at most."""
@@ -52,14 +49,14 @@ def probes(
     """Sparse probes of each concept, an example per residue, beside a probe of the dense embedding, constant answers, and sparse ones of `controls`.
 
     concepts: names of the run's annotations, or labels of one's own on the run's proteins (`readers.labels` reads DSSP strings, tables, GFF3, BED).
-    controls: sources (None: those of `CONTROLS` that the run has activations of). among: the proteins that were looked at for the label (None: all);
+    controls: sources (None: those of `SAE_CONTROLS` that the run has activations of). among: the proteins that were looked at for the label (None: all);
     of helices, those with a known structure, since elsewhere a residue without the label is not known to lack it. most: residues of each split, drawn
     by whole proteins with `seed`. A concept that a split lacks is left out. PipelineError for an unknown concept, labels on other proteins, or a run
     without embeddings. About 2 s a concept with 20,000 residues a split.
     """
     proteins = run.proteins()
     tasks, splits = _tasks(run, proteins, concepts), _splits(run, among)
-    examples = Examples.residues(run.scored(source, "strict", proteins), splits, most, seed)
+    examples = Examples.residues(run.scored(source, "strict"), splits, most, seed)
     tasks, left_out = _possible(examples, tasks)
     if not tasks:
         return Probed(pl.DataFrame(schema=PROBES), left_out)
@@ -69,8 +66,8 @@ def probes(
     del examples
     parts = [table]
     for control in _controls(run, source) if controls is None else controls:
-        other = Examples.residues(run.scored(control, "strict", proteins), splits, most, seed)
-        parts.append(_sparse_probes(other, tasks, ks, NAMES.get(control, control)))
+        other = Examples.residues(run.scored(control, "strict"), splits, most, seed)
+        parts.append(_sparse_probes(other, tasks, ks, scored_source(control).name))
     return Probed(
         pl.concat(parts).sort(
             pl.col("task").replace_strict(list(tasks), range(len(tasks))), maintain_order=True
@@ -99,7 +96,7 @@ def residual(
         raise PipelineError(
             f"a residual view is of one label, not of {len(tasks)} ({', '.join(list(tasks)[:3])}, ...); take annotations.only([name])"
         )
-    labels = run.annotations("strict", proteins) if isinstance(concept, str) else concept
+    labels = run.annotations() if isinstance(concept, str) else concept
     ((task, carried),) = tasks.items()
     own = labels.only([task]).table["category"].unique().to_list()
     linked = (
@@ -108,7 +105,7 @@ def residual(
     splits = _splits(run, among)
     examples, embedding = (
         Examples.residues(s, splits, most, seed)
-        for s in (run.scored(source, "strict", proteins), _embedding(run, proteins))
+        for s in (run.scored(source, "strict"), _embedding(run, proteins))
     )
     return residual_view(examples, embedding, task, carried, linked, seed)
 
@@ -120,7 +117,7 @@ def patterns(
 
     PipelineError for a source that is not an SAE.
     """
-    return activation_patterns(sparse_of(run, source, run.proteins()), accessions)
+    return activation_patterns(sparse_of(run, source), accessions)
 
 
 def specificity(
@@ -139,16 +136,14 @@ def specificity(
     proteins = run.proteins()
     table = _families(run, proteins, category) if families is None else families
     clusters = run.splits().select("accession", "cluster") if by_cluster else None
-    return family_specificity(
-        sparse_of(run, source, proteins), table, proteins.accessions, clusters=clusters
-    )
+    return family_specificity(sparse_of(run, source), table, proteins.accessions, clusters=clusters)
 
 
 def _tasks(
     run: Run, proteins: Proteins, concepts: Sequence[str] | Annotations
 ) -> dict[str, np.ndarray]:
     """bool [n_residues] of each label."""
-    labels = concepts if isinstance(concepts, Annotations) else run.annotations("strict", proteins)
+    labels = concepts if isinstance(concepts, Annotations) else run.annotations()
     if labels.proteins.sequence_hash != proteins.sequence_hash:
         raise PipelineError(
             f"the labels are of {labels.proteins}, the run of {proteins}; read them with proteins=run.proteins()"
@@ -195,9 +190,7 @@ def _sparse_probes(
 
 
 def _controls(run: Run, source: str) -> list[str]:
-    return [
-        name for name in CONTROLS if name != source and (run.source(name) / "activations").is_dir()
-    ]
+    return [name for name in SAE_CONTROLS if name != source and name in run.with_activations()]
 
 
 def _splits(run: Run, among: Collection[str] | None) -> pl.DataFrame:
@@ -217,7 +210,7 @@ def _embedding(run: Run, proteins: Proteins) -> DenseSource:
 
 
 def _families(run: Run, proteins: Proteins, category: str) -> pl.DataFrame:
-    table = run.annotations("strict", proteins).table
+    table = run.annotations().table
     own = table.filter(pl.col("category") == category, ~pl.col("concept").str.ends_with("_any"))
     if own.is_empty():
         raise PipelineError(

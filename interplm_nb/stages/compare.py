@@ -8,16 +8,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import polars as pl
 from tqdm.auto import tqdm
 
 from interplm_nb.pipeline import manifest
 from interplm_nb.pipeline.errors import PipelineError
+from interplm_nb.pipeline.maxima import Maxima
 from interplm_nb.pipeline.parameters import CompareParameters
 from interplm_nb.pipeline.run import Run
 from interplm_nb.proteins import Proteins
-from interplm_nb.saving import read_json, write_json, write_parquet
+from interplm_nb.saving import read_json, write_json
 from interplm_nb.stages import sweep
 from interplm_nb.stages.compare_tables import (
     comparison_table,
@@ -32,8 +32,6 @@ if TYPE_CHECKING:
     from interplm_nb.plm.protocol import PLM
     from interplm_nb.sae.config import SAEConfig
     from interplm_nb.sae.training.stream import Batches
-
-EVALUATION = "evaluation.json"
 
 
 @dataclass(frozen=True)
@@ -136,7 +134,7 @@ def _measure(
     plm: "PLM",
     configs: "Sequence[SAEConfig]",
 ) -> None:
-    annotations, parts = run.annotations("strict", proteins), parts_of(run, proteins, params)
+    annotations, parts = run.annotations(), parts_of(run, proteins, params)
     for layer in sorted({config.layer or 0 for config in configs}):
         own = [config for config in configs if config.layer == layer]
         if _measured(run, params, own):
@@ -148,10 +146,10 @@ def _measure(
 
 
 def _measured(run: Run, params: CompareParameters, configs: "Sequence[SAEConfig]") -> bool:
-    if not all((run.compared(config.label) / EVALUATION).exists() for config in configs):
+    if not all(run.of_compared(config.label, "evaluation").exists() for config in configs):
         return False
     return all(
-        (run.compared(label) / EVALUATION).exists()
+        run.of_compared(label, "evaluation").exists()
         for label in _control_labels(run, params, configs)
     )
 
@@ -160,22 +158,11 @@ def _sae(run: Run, params: CompareParameters, measure: Yardstick, config: "SAECo
     from interplm_nb.sae import checkpoint
 
     folder = run.compared(config.label)
-    if (folder / EVALUATION).exists():
+    if run.of_compared(config.label, "evaluation").exists():
         return
     figures, maxima = measure.of_sae(checkpoint.load(folder).to(measure.plm.device))
-    table = pl.DataFrame(
-        {"feature": np.arange(len(maxima), dtype=np.uint32), "maximum_train": maxima}
-    )
-    write_parquet(
-        table,
-        folder / "maxima.parquet",
-        {
-            "type": "Maxima",
-            "version": 1,
-            "source": config.label,
-            "sequences": measure.proteins.sequence_hash,
-        },
-    )
+    about = {"source": config.label, "sequences": measure.proteins.sequence_hash}
+    Maxima(maxima).save(run.of_compared(config.label, "maxima"), about)
     of = {
         "kind": "sae",
         "recipe": config.recipe_name,
@@ -191,7 +178,7 @@ def _controls(
 ) -> None:
     """Neurons, and random SAEs whose k are the L0 of the trained ones."""
     for label, k in _control_labels(run, params, configs).items():
-        if (run.compared(label) / EVALUATION).exists():
+        if run.of_compared(label, "evaluation").exists():
             continue
         if k is None:
             of, figures = (
@@ -228,13 +215,13 @@ def _write(run: Run, label: str, measure: Yardstick, figures: dict[str, Any]) ->
     about = {"type": "SAEEvaluation", "version": 1, "label": label, "layer": measure.layer}
     write_json(
         {**about, "plm": measure.plm.name, "plm_revision": measure.plm.revision, **figures},
-        run.compared(label) / EVALUATION,
+        run.of_compared(label, "evaluation"),
     )
 
 
 def evaluation(run: Run, label: str) -> dict[str, Any]:
     """What stage `compare` measured of an SAE or a control."""
-    return read_json(run.compared(label) / EVALUATION, "SAEEvaluation", 1)
+    return read_json(run.of_compared(label, "evaluation"), "SAEEvaluation", 1)
 
 
 def _result(

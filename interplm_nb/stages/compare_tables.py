@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from interplm_nb.pipeline.maxima import Maxima
 from interplm_nb.pipeline.run import Run
-from interplm_nb.saving import read_parquet
 from interplm_nb.stages import sweep
 from interplm_nb.stages.training import logged
 
@@ -110,7 +110,7 @@ def metrics_table(run: Run, labels: Sequence[str]) -> pl.DataFrame:
     lines = [
         {"label": label, **line}
         for label in labels
-        for line in logged(run.compared(label) / "metrics.jsonl")
+        for line in logged(run.of_compared(label, "metrics"))
     ]
     return pl.DataFrame(lines, infer_schema_length=None)
 
@@ -137,13 +137,7 @@ def _pair(run: Run, one: "SAEConfig", other: "SAEConfig") -> dict[str, Any]:
     from interplm_nb.sae.evaluation.stability import stability
 
     first, second = (checkpoint.load(run.compared(config.label)) for config in (one, other))
-    alive = [
-        (
-            read_parquet(run.compared(c.label) / "maxima.parquet", "Maxima", 1)[0]["maximum_train"]
-            > 0
-        ).to_numpy()
-        for c in (one, other)
-    ]
+    alive = [Maxima.load(run.of_compared(c.label, "maxima")).alive for c in (one, other)]
     about = {
         "label": one.label,
         "other": other.label,

@@ -10,13 +10,12 @@ import polars as pl
 from interplm_nb.annotations import Annotations
 from interplm_nb.pipeline import manifest
 from interplm_nb.pipeline.errors import PipelineError
-from interplm_nb.pipeline.layout import CONVENTIONS, annotations_name
 from interplm_nb.pipeline.model_choice import settled
 from interplm_nb.pipeline.parameters import ProteinsParameters
 from interplm_nb.pipeline.run import Run
+from interplm_nb.pipeline.scored_sources import CONVENTIONS
 from interplm_nb.proteins import Proteins
 from interplm_nb.readers.report import ReadReport
-from interplm_nb.saving import write_parquet
 
 _ENDINGS = {
     "fasta": (".fasta", ".fa", ".faa", ".fas"),
@@ -55,7 +54,7 @@ def proteins(run: Run, params: ProteinsParameters) -> ProteinsStage:
     """Read, filter, annotate in both conventions, cluster by homology, split, and look for leaks between the splits."""
     params = settled(run, params)
     manifest.begin(run, params)
-    if not (run.folder / "proteins.parquet").exists():  # it is written last
+    if not run.has_proteins():
         _make(run, params)
     return _result(run, params)
 
@@ -141,14 +140,8 @@ def _make(run: Run, params: ProteinsParameters) -> None:
     for name, table in (tables | {"read": read.report.table()}).items():
         if name != "splits":
             run.write_table("proteins", name, table)
-    for convention in CONVENTIONS:
-        read.annotations[convention].of(kept).save(run.folder / annotations_name(convention))
-    write_parquet(
-        tables["splits"],
-        run.folder / "splits.parquet",
-        {"type": "Splits", "version": 1, "sequences": kept.sequence_hash},
-    )
-    kept.save(run.folder / "proteins.parquet")
+    annotations = {convention: read.annotations[convention].of(kept) for convention in CONVENTIONS}
+    run.write_axis(kept, annotations, tables["splits"])
 
 
 def _draw(found: Proteins, params: ProteinsParameters, report: ReadReport) -> Proteins:
@@ -211,7 +204,7 @@ def _result(run: Run, params: ProteinsParameters) -> ProteinsStage:
         run.table("proteins", "clusters")["text"][0],
     )
     result = ProteinsStage(
-        kept, run.annotations("strict", kept), run.annotations("published", kept), splits, *tables
+        kept, run.annotations("strict"), run.annotations("published"), splits, *tables
     )
     run.write_summary(
         "proteins",

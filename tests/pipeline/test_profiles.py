@@ -3,9 +3,9 @@
 import pytest
 
 from interplm_nb.pipeline.errors import PipelineError
-from interplm_nb.pipeline.layout import ALL_STAGES, STAGES
 from interplm_nb.pipeline.parameters import CompareParameters
 from interplm_nb.pipeline.profiles import load, packaged, setting_value
+from interplm_nb.pipeline.stage_table import REQUIRED, STAGES
 from interplm_nb.sae.architectures import BatchTopK, Gated, JumpReLU, Matryoshka, ReLU, TopK
 from interplm_nb.stages.sweep import grid
 
@@ -31,9 +31,9 @@ def test_the_papers_settings():
 
 
 def test_an_optional_stage_is_there_where_a_table_or_a_setting_asks_for_it(tmp_path):
-    assert list(load("demo").stages) == list(STAGES)
+    assert list(load("demo").stages) == list(REQUIRED)
     for name in ("laboratory", "sweep-8m"):
-        assert list(load(name, ["proteins.path=x.tsv"]).stages) == list(ALL_STAGES)
+        assert list(load(name, ["proteins.path=x.tsv"]).stages) == list(STAGES)
     compare = load("demo", ["compare.seeds=[0, 1]"]).stages["compare"]
     assert (compare.seeds, compare.recipes) == ([0, 1], ["topk"])
     (tmp_path / "own.toml").write_text("required = ['compare.layers']\n[compare]\n")

@@ -72,9 +72,9 @@ def made(sae: float, controls: dict[str, float]) -> Refound:
 def test_the_table_is_that_of_discover_with_the_pairs_worth_on_test(run: Run) -> None:
     found = missing(run, min_confidence=0.05)
     proteins = run.proteins()
-    pairs, annotations = run.links().table, run.annotations("strict", proteins)
+    pairs, annotations = run.links().table, run.annotations()
     wanted = discover(
-        run.scored("sae", "strict", proteins),
+        run.scored("sae", "strict"),
         annotations,
         pairs,
         run.accessions("train"),
@@ -124,7 +124,7 @@ def test_linked_concepts_that_the_annotations_lack_are_left_out_and_counted(
     annotations = cut.annotations()
     gone, *kept = sorted(cut.links().table["concept"].unique())
     annotations.only(kept).save(cut.folder / "annotations.parquet")
-    found = missing(cut, min_confidence=0.0)
+    found = missing(Run.open(cut.folder), min_confidence=0.0)
     assert found.left_out == [gone] and gone not in set(found.table["concept"])
     assert found.caption.endswith(
         "1 linked concepts have no instance in these annotations and are left out."
@@ -250,7 +250,8 @@ def test_texts_say_what_was_measured() -> None:
         (
             0.4,
             {},
-            "no activations of random_sae or shuffled_sae: nothing says what an untrained one finds",
+            "no activations of the random SAE or the SAE on the shuffled model: "
+            "nothing says what an untrained one finds",
         ),
     ],
 )
