@@ -72,8 +72,9 @@ class Maxima:
     def load(cls, path: Path) -> Self:
         """Read what `save` wrote."""
         table, _ = read_parquet(path, "Maxima", 1)
-        names = ("maximum_train", "maximum_all", "minimum_train", "minimum_all")
-        return cls(*(table[name].to_numpy() if name in table.columns else None for name in names))  # type: ignore[arg-type]
+        names = ("maximum_all", "minimum_train", "minimum_all")
+        others = (table[name].to_numpy() if name in table.columns else None for name in names)
+        return cls(table["maximum_train"].to_numpy(), *others)
 
     def _columns(self) -> dict[str, np.ndarray | None]:
         return {

@@ -205,7 +205,7 @@ class Run:
 
     @property
     def rescored(self) -> Path:
-        """The folder of SAEs that were scored on this run's proteins, whether or not it is there."""
+        """The folder of other SAEs that were scored on this run, whether or not it is there."""
         return self.folder / "rescored"
 
     @property

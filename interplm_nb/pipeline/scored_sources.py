@@ -1,6 +1,6 @@
-"""Every source whose features are scored against concepts, one record each: the SAE and its controls.
+"""Sources whose features are scored against concepts, one record each: the SAE and its controls.
 
-A source that is added here has its files, its place in tables and its look in figures.
+The record gives a source its files, its place in tables and its look in figures.
 """
 
 from dataclasses import dataclass

@@ -1,4 +1,10 @@
-"""The stages of a run, one record each; what runs, what is skipped and what is cleared follow it."""
+"""The stages of a run, one record each.
+
+    proteins -> embed -> train -> activations -> concepts
+                      -> compare, where a profile asks for it
+
+Adding a stage takes a record here, its parameters, its function, its notebook and its test.
+"""
 
 import importlib
 from collections.abc import Callable

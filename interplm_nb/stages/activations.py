@@ -103,7 +103,7 @@ def _components(run: Run, rows: np.ndarray) -> None:
 
 
 def write_dense_about(run: Run, source: str, n_features: int) -> None:
-    """Write what `Run.about` reads, for a source that is computed from embeddings when it is read."""
+    """Write what `Run.about` reads, for a source that is computed from embeddings when read."""
     embeddings = run.embeddings()
     run.write_about(
         source,

@@ -1,7 +1,9 @@
-"""Stage `compare`, which runs where a profile asks for it: many SAEs from one pass over the PLM, measured alike, and the best of each layer chosen.
+"""Stage `compare`, optional: many SAEs from one pass over the PLM, measured alike, and the best of
+each layer chosen.
 
-Every SAE sees the same batches, so that a seed changes the first weights alone. SAEs are trained on `train`, maxima measured there too; the SAE of a
-layer and each concept's feature and threshold are chosen on a part of `validation`, and figures of what was chosen come from `test`.
+Every SAE sees the same batches, so that a seed changes only the initial weights. SAEs are trained
+on `train`, where maxima are measured too; the SAE of a layer and each concept's feature and
+threshold are chosen on a part of `validation`, and figures of what was chosen come from `test`.
 """
 
 from collections.abc import Sequence
@@ -38,8 +40,9 @@ if TYPE_CHECKING:
 class CompareStage:
     """What stage `compare` made.
 
-    `comparison`: one row per SAE and control (`compare_tables.COMPARISON` has the columns), the best of each layer marked `chosen`.
-    `stability`: label, other, and the figures of `sae.evaluation.stability`: one row per ordered pair of SAEs that differ in their seed alone.
+    `comparison`: one row per SAE and control (columns: `compare_tables.COMPARISON`), the best of
+    each layer marked `chosen`. `stability`: label, other, and the figures of
+    `sae.evaluation.stability`: one row per ordered pair of SAEs that differ only in their seed.
     `metrics`: label, step and what training measured there.
     """
 
@@ -51,7 +54,10 @@ class CompareStage:
 
 
 def compare(run: Run, params: CompareParameters, log: Log | None = None) -> CompareStage:
-    """Train the grid, measure every SAE and its controls, choose; after a kill it goes on from checkpoints and from what is measured."""
+    """Train the grid, measure every SAE and its controls, choose.
+
+    After a kill it resumes from checkpoints and from what is already measured.
+    """
     manifest.begin(run, params)
     proteins = run.proteins()
     plm = run.plm(params.device)
@@ -73,7 +79,8 @@ def _layers(run: Run, params: CompareParameters, plm: "PLM") -> list[int]:
             raise PipelineError(f"compare.layers = {params.layers}: {error}") from None
     if not layers:
         raise PipelineError(
-            f"{run.folder} has no layer embedded, and compare.layers names none; run stage 'embed', or name layers"
+            f"{run.folder} has no layer embedded, and compare.layers names none; "
+            "run stage 'embed', or name layers"
         )
     return layers
 
@@ -108,14 +115,16 @@ def _train(
 def _batches(
     run: Run, params: CompareParameters, proteins: Proteins, plm: "PLM", layers: list[int]
 ) -> "Batches":
-    """Of train residues: stored ones where the run stores every layer, else straight from the PLM."""
+    """Batches of train residues: stored where the run has every layer, else straight from the
+    PLM."""
     from interplm_nb.sae.training.stream import StoredBatches, StreamedBatches
 
     train, seed = run.accessions("train"), params.seeds[0]
     n = int(proteins.select(train).n_residues)
     if n < params.batch_size:
         raise PipelineError(
-            f"compare.batch_size = {params.batch_size}: the train proteins have {n:,} residues in all; take a smaller batch, or more proteins"
+            f"compare.batch_size = {params.batch_size}: the train proteins have {n:,} residues in "
+            "all; take a smaller batch, or more proteins"
         )
     if set(layers) <= set(run.layers()):
         return StoredBatches(
@@ -176,7 +185,7 @@ def _sae(run: Run, params: CompareParameters, measure: Yardstick, config: "SAECo
 def _controls(
     run: Run, params: CompareParameters, measure: Yardstick, configs: "Sequence[SAEConfig]"
 ) -> None:
-    """Neurons, and random SAEs whose k are the L0 of the trained ones."""
+    """Measure neurons, and random SAEs with the L0 of the trained ones as their k."""
     for label, k in _control_labels(run, params, configs).items():
         if run.of_compared(label, "evaluation").exists():
             continue
@@ -202,7 +211,8 @@ def _controls(
 def _control_labels(
     run: Run, params: CompareParameters, configs: "Sequence[SAEConfig]"
 ) -> dict[str, int | None]:
-    """Label and k of the random SAEs of a layer; None is the k of its neurons. The layer's SAEs are measured."""
+    """Label and k of a layer's random SAEs; None for its neurons. Needs the layer's SAEs
+    measured."""
     layer = f"layer_{configs[0].layer or 0:02d}"
     l0s = [evaluation(run, config.label)["l0"] for config in configs]
     return {
@@ -220,7 +230,7 @@ def _write(run: Run, label: str, measure: Yardstick, figures: dict[str, Any]) ->
 
 
 def evaluation(run: Run, label: str) -> dict[str, Any]:
-    """What stage `compare` measured of an SAE or a control."""
+    """What stage `compare` measured on an SAE or a control."""
     return read_json(run.of_compared(label, "evaluation"), "SAEEvaluation", 1)
 
 

@@ -29,8 +29,9 @@ _ENDINGS = {
 class ProteinsStage:
     """What stage `proteins` made.
 
-    `read`: reason, n, records, example: what was left out or changed. `shares`: split, n_proteins, n_residues. `leaks`: pairs of a test protein and
-    one of train or validation that are relatives all the same; expected: none. `clusters` says how they were made.
+    `read`: reason, n, records, example: what was left out or changed. `shares`: split, n_proteins,
+    n_residues. `leaks`: homologous pairs of a test protein and one of train or validation, of which
+    there should be none. `clusters` says how clusters were made.
     """
 
     proteins: Proteins
@@ -51,7 +52,8 @@ class ReadFile(NamedTuple):
 
 
 def proteins(run: Run, params: ProteinsParameters) -> ProteinsStage:
-    """Read, filter, annotate in both conventions, cluster by homology, split, and look for leaks between the splits."""
+    """Read, filter, annotate in both conventions, cluster by homology, split, and look for leaks
+    between the splits."""
     params = settled(run, params)
     manifest.begin(run, params)
     if not run.has_proteins():
@@ -93,12 +95,13 @@ def file_format(path: Path, asked: str = "auto") -> str:
             return kind
     known = ", ".join(ending for endings in _ENDINGS.values() for ending in endings)
     raise PipelineError(
-        f"{path}: its name does not say what it is (known: {known}, plain, .gz or .zst); set proteins.format to fasta, tsv, text or xml"
+        f"{path}: its name does not tell its format (known: {known}, plain, .gz or .zst); "
+        "set proteins.format to fasta, tsv, text or xml"
     )
 
 
 def with_labels(read: ReadFile, params: ProteinsParameters) -> ReadFile:
-    """The annotations with the person's own labels among them, in both conventions."""
+    """The annotations joined with your own labels, in both conventions."""
     from interplm_nb.readers import labels
 
     path = Path(params.labels).expanduser()
@@ -122,7 +125,8 @@ def _joined(file: Annotations, own: Annotations) -> Annotations:
     common = sorted(set(file.concepts) & set(own.concepts))
     if common:
         raise PipelineError(
-            f"proteins.labels: concept {common[0]!r} is among the file's own annotations too; give it another name"
+            f"proteins.labels: the file's own annotations also have a concept {common[0]!r}; "
+            "give yours another name"
         )
     return Annotations(pl.concat([file.table, own.table]), file.proteins)
 
@@ -145,7 +149,7 @@ def _make(run: Run, params: ProteinsParameters) -> None:
 
 
 def _draw(found: Proteins, params: ProteinsParameters, report: ReadReport) -> Proteins:
-    """So many proteins, drawn at random; all of them where 0 is asked for, or more than there are."""
+    """`max_proteins` proteins drawn at random; all of them for 0, or where there are no more."""
     if not 0 < params.max_proteins < len(found):
         return found
     chosen = np.random.default_rng(params.seed).choice(
@@ -165,7 +169,8 @@ def _split(kept: Proteins, params: ProteinsParameters) -> dict[str, pl.DataFrame
     test_share = 1 - params.train_share - params.validation_share
     if test_share < 0.01:
         raise PipelineError(
-            f"train_share {params.train_share} and validation_share {params.validation_share} leave nothing for test; lower them"
+            f"train_share {params.train_share} and validation_share {params.validation_share} "
+            "leave nothing for test; lower them"
         )
     clusters = homology.cluster(
         kept, params.identity, params.coverage, max_share=params.train_share

@@ -1,4 +1,4 @@
-"""Stage `train`: the SAE, the same recipe on the shuffled PLM, and the random SAE; how good each is."""
+"""Stage `train`: the SAE, the same recipe on the shuffled PLM, and a random SAE; their quality."""
 
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from interplm_nb.sae.training.stream import StoredBatches
 
 FAITHFUL = tuple(s for s in SAES if not SOURCES[s].shuffled)
-"""SAEs on the PLM itself, whose fidelity is measured: the shuffled PLM has no predictions to keep."""
+"""SAEs whose fidelity is measured: a shuffled PLM has no predictions that could be kept."""
 
 FIDELITY: dict[str, Any] = {
     "source": pl.String,
@@ -42,8 +42,8 @@ class TrainStage:
 
     `metrics`: source, step, fvu, l0, dead, loss: one row per logged step. `quality`: source,
     variance_explained, l0, dead and more, on residues of validation proteins. `fidelity`: source,
-    measure, and the figures of `sae.evaluation.fidelity`: what becomes of the PLM's predictions when the SAE
-    stands in for the layer; the headline measure first, no row where there is none.
+    measure, and the figures of `sae.evaluation.fidelity`: what becomes of the PLM's predictions
+    when the SAE replaces the layer; the headline measure first, no row where there is none.
     """
 
     metrics: pl.DataFrame
@@ -56,7 +56,10 @@ class TrainStage:
 
 
 def train(run: Run, params: TrainParameters, log: Log | None = None) -> TrainStage:
-    """Train on the residues of `train` proteins alone; goes on from the last checkpoint after a kill. `log` gets the metrics as they come."""
+    """Train on the residues of `train` proteins only.
+
+    After a kill it resumes from the last checkpoint. `log` gets the metrics as they come.
+    """
     from interplm_nb.plm.devices import choose_device
     from interplm_nb.sae.training.train import train_on
 
@@ -128,13 +131,15 @@ def _batches(
     size = params.batch_size if split == "train" else min(params.batch_size, len(rows))
     if len(rows) < size:
         raise PipelineError(
-            f"train.batch_size = {size}: the {split} proteins have {len(rows):,} residues in all; take a smaller batch, or more proteins"
+            f"train.batch_size = {size}: the {split} proteins have {len(rows):,} residues in all; "
+            "take a smaller batch, or more proteins"
         )
     return StoredBatches(run.embeddings(shuffled=SOURCES[source].shuffled), rows, size, params.seed)
 
 
 def _random(run: Run, params: TrainParameters, batches: "StoredBatches") -> None:
-    """A random SAE with the trained one's shape and its mean L0, centred on the mean of the training residues."""
+    """A random SAE with the trained one's shape and mean L0, centred on the mean of the training
+    residues."""
     from interplm_nb.sae import checkpoint
     from interplm_nb.sae.controls import random_sae
 

@@ -1,5 +1,5 @@
-"""What the stages that train SAEs share: how often is logged, what is measured meanwhile, and what
-the lines of metrics say in the end."""
+"""What the stages that train SAEs share: how often they log, what they measure meanwhile, and how
+the lines of metrics are read."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -22,8 +22,8 @@ def log_every(steps: int) -> int:
 
 
 def meanwhile(plm: "PLM", proteins: Proteins, every: int, steps: int) -> dict[str, Any]:
-    """Options of `train_on` that measure fidelity about every so many steps, where a line of
-    metrics is due; none for 0, and none for a model without fidelity."""
+    """Options of `train_on` that measure fidelity about every `every` steps, where a line of
+    metrics is due; empty for 0 and for a model without fidelity."""
     from interplm_nb.sae.evaluation.fidelity import probe
 
     if not every or why_absent(plm):
@@ -33,7 +33,7 @@ def meanwhile(plm: "PLM", proteins: Proteins, every: int, steps: int) -> dict[st
 
 
 def logged(path: Path) -> list[dict[str, Any]]:
-    """One record per step from a `metrics.jsonl`; what was measured after the last step joins its
+    """One record per step from a `metrics.jsonl`; measurements after the last step join its
     line."""
     from interplm_nb.sae.training.progress import read_metrics
 

@@ -1,4 +1,4 @@
-"""Notebooks that stand in for the lessons: each writes one small output of its stage, in a kernel, in seconds."""
+"""Notebooks that replace the lessons: each writes one small output of its stage, within seconds."""
 
 from pathlib import Path
 
@@ -23,7 +23,8 @@ WRITE = """
 output = here.folder / "{output}"
 output.parent.mkdir(parents=True, exist_ok=True)
 output.write_text("{stage} " + str(params.made()))
-sys.stderr.write("\\rwork:  50%|#####     | 1/2 [00:00<00:00,  2.00it/s]\\rwork: 100%|##########| 2/2 [00:01<00:00,  2.00it/s]\\n")
+sys.stderr.write("\\rwork:  50%|#####     | 1/2 [00:00<00:00,  2.00it/s]")
+sys.stderr.write("\\rwork: 100%|##########| 2/2 [00:01<00:00,  2.00it/s]\\n")
 print("wrote", output.name)
 """
 

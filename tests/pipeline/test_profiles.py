@@ -1,4 +1,4 @@
-"""Profiles: packaged and own, settings from the command line, and what is refused before anything runs."""
+"""Profiles: packaged and own, settings from the command line, and what is refused."""
 
 import pytest
 

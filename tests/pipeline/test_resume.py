@@ -1,4 +1,4 @@
-"""SIGKILL at a random moment, then the same call again: the files are those of a run that nothing disturbed."""
+"""SIGKILL at a random moment, then the same call: the files equal those of an undisturbed run."""
 
 import os
 import random
@@ -34,7 +34,8 @@ RUNNER = """
 import sys
 from pathlib import Path
 from interplm_nb.pipeline.runner import Request, run
-run(Request("demo", Path(sys.argv[1]), ["embed.plm=esm2-mini"], notebooks=Path(sys.argv[2])), lambda text: print(text, flush=True))
+request = Request("demo", Path(sys.argv[1]), ["embed.plm=esm2-mini"], notebooks=Path(sys.argv[2]))
+run(request, lambda text: print(text, flush=True))
 """
 
 

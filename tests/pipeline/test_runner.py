@@ -115,7 +115,8 @@ def test_no_space_is_said(tmp_path, monkeypatch):
     monkeypatch.setattr(runner, "execute", full)
     with pytest.raises(
         PipelineError,
-        match=r"no space left on the disk that holds .*; free some and run again: interplm-nb run demo --out",
+        match=r"no space left on the disk that holds .*; "
+        "free some and run again: interplm-nb run demo --out",
     ):
         ask(tmp_path)
 
@@ -125,8 +126,8 @@ def test_the_command_to_resume_is_whole(tmp_path):
         "demo", tmp_path / "a b", ["train.steps=5", "proteins.path=x y.tsv"], device="cpu"
     )
     assert (
-        request.command()
-        == f"interplm-nb run demo --out '{tmp_path}/a b' -p train.steps=5 -p 'proteins.path=x y.tsv' --device cpu"
+        request.command() == f"interplm-nb run demo --out '{tmp_path}/a b' -p train.steps=5 "
+        "-p 'proteins.path=x y.tsv' --device cpu"
     )
 
 

@@ -1,4 +1,4 @@
-"""Stage `compare` on a tiny run: one pass for all, honest about who saw what, the same after a kill."""
+"""Stage `compare` on a tiny run: one pass for all, no split sees another, the same after a kill."""
 
 import os
 import shutil

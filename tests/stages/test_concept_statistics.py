@@ -1,4 +1,4 @@
-"""What stage `concepts` says beyond F1: it is of the pairs that were selected, and of test alone."""
+"""What stage `concepts` reports beyond F1: on the selected pairs, and from test only."""
 
 import shutil
 

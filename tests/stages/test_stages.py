@@ -205,8 +205,14 @@ def test_a_recipe_is_trained_with_the_parameters_that_it_takes(tiny_run, tmp_pat
         for name in ("sparsity", "dead", "resample_every", "lr_warmup", "lr", "steps", "batch_size")
     }
     assert made == {
-        "sparsity": 0.05, "dead": "resample by error", "resample_every": 8, "lr_warmup": 0.5, "lr": 3e-3, "steps": 20, "batch_size": 256,
-    }  # fmt: skip
+        "sparsity": 0.05,
+        "dead": "resample by error",
+        "resample_every": 8,
+        "lr_warmup": 0.5,
+        "lr": 3e-3,
+        "steps": 20,
+        "batch_size": 256,
+    }
     assert run.sae("shuffled_sae").about.training == about.training
     assert result.metrics["step"].to_list() == 2 * list(range(1, 21))
     measured = {line["step"] for line in lines if line["sae"] == "sae" and "loss_recovered" in line}
