@@ -166,9 +166,7 @@ def _check_required(
     for key in required:
         stage, _, name = key.partition(".")
         if stage not in STAGES or name not in STAGES[stage].parameters.model_fields:
-            raise PipelineError(
-                f"{path}: required names {key!r}: {unknown_name(key, _all_names())}"
-            )
+            raise PipelineError(f"{path}: required: {unknown_name(key, _all_names())}")
         if stage in stages and getattr(stages[stage], name) in ("", 0, []):
             about = STAGES[stage].parameters.model_fields[name].description
             raise PipelineError(

@@ -49,7 +49,7 @@ class RunModel(NamedTuple):
     weights: str
     """What `plm.load` takes; the name of the file where embeddings came from arrays."""
     record: ModelRecord | None
-    """What the model says of itself; None where embeddings came from arrays without a model."""
+    """What the model declares; None where embeddings came from arrays without a model."""
 
     @property
     def name(self) -> str:
@@ -78,7 +78,7 @@ class Run:
 
     @classmethod
     def create(cls, folder: Path | str, profile: str) -> Self:
-        """Make the folder a run, or open the run that it is; `profile` is noted."""
+        """Make the folder a run, or open the run in it; `profile` is noted."""
         run = cls(Path(folder).expanduser())
         if run.folder.exists() and not run.folder.is_dir():
             raise PipelineError(f"{run.folder} is a file; a run needs a folder")
@@ -214,7 +214,7 @@ class Run:
         return str(read_json(self.record, "Run", 1)["profile"])
 
     def model(self) -> RunModel | None:
-        """The model that was chosen for this run; None before it was."""
+        """The model that was chosen for this run; None before that."""
         found = read_json(self.record, "Run", 1).get("model")
         if found is None:
             return None
@@ -378,7 +378,7 @@ class Run:
     # Scored sources
 
     def possible(self, sources: Iterable[str]) -> list[str]:
-        """The sources that the run can have: without a model there is no shuffled one."""
+        """The sources that the run can have: without a model there is no shuffled source."""
         model = self.model()
         without = model is not None and model.record is None
         return [s for s in sources if not (without and SOURCES[s].shuffled)]
@@ -456,7 +456,7 @@ class Run:
 
         Columns: feature (u32); x, y (f32), cluster (i32), as in `features.atlas`; n_active,
         density, n_proteins, maximum (unit `raw`), mean_active, as in `features.statistics`.
-        Statistics are those of the whole run. PipelineError before stage 'activations', and for
+        Statistics are over the whole run. PipelineError before stage 'activations', and for
         other sources, which have no map.
         """
         return self._table("activations", source_file(source, "atlas"), "FeatureAtlas")
@@ -557,7 +557,7 @@ class Run:
         write_parquet(table, self.stage_folder(stage) / f"{name}.parquet", about)
 
     def summary(self, stage: str) -> dict[str, Any]:
-        """What a stage noted about itself: counts, and the device it worked on."""
+        """What a stage recorded: counts, and the device it ran on."""
         return self._read(
             stage,
             f"{stage_named(stage).folder}/summary.json",

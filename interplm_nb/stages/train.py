@@ -50,7 +50,7 @@ class TrainStage:
     quality: pl.DataFrame
     fidelity: pl.DataFrame
     why_absent: str
-    """Why there is no fidelity, in one sentence; "" where there is."""
+    """Why there is no fidelity, in one sentence; else ""."""
     plm: str
     device: str
 
@@ -158,7 +158,7 @@ def _random(run: Run, params: TrainParameters, batches: "StoredBatches") -> None
 
 
 def _describe(run: Run, params: TrainParameters, proteins: Proteins, source: str) -> None:
-    """Write a source's `about.json`: what it is, and its quality on validation residues."""
+    """Record what a source is, and its quality on validation residues."""
     from interplm_nb.sae.evaluation.quality import quality
 
     if run.of_source(source, "about").exists():

@@ -44,7 +44,8 @@ def test_an_optional_stage_is_there_where_a_table_or_a_setting_asks_for_it(tmp_p
         load(str(tmp_path / "own.toml"))
     with pytest.raises(
         PipelineError,
-        match=r"compare\.recipes = .*should be 'interplm-paper', .* Recipes, as train\.recipe",
+        match=r"compare\.recipes = .*should be 'interplm-paper', .* "
+        r"Recipes, named as in train\.recipe",
     ):
         load("demo", ['compare.recipes=["top-k"]'])
 
@@ -92,12 +93,12 @@ def test_a_setting_is_a_toml_literal_else_a_string(setting, value):
 @pytest.mark.parametrize(
     ("setting", "text"),
     [
-        ("steps=500", "wanted stage.name=value"),
-        ("train.steps", "wanted stage.name=value"),
+        ("steps=500", "expected stage.name=value"),
+        ("train.steps", "expected stage.name=value"),
         ("trian.steps=5", r"unknown parameter 'trian\.steps'; did you mean train\.steps"),
         ("train.step=5", r"unknown parameter 'train\.step'; did you mean train\.steps"),
         ("train.steps=many", r"train\.steps = 'many': input should be a valid integer"),
-        ("train.run=elsewhere", "give --out and --device in its place"),
+        ("train.run=elsewhere", "use --out and --device instead"),
     ],
 )
 def test_a_bad_setting_is_refused(setting, text):
@@ -116,7 +117,10 @@ def test_a_bad_setting_is_refused(setting, text):
         ("train = 5", r"own\.toml: train is a table, written \[train\]"),
         ("[train\n", r"own\.toml is not a TOML file"),
         ("[train]\ndevice = 'cpu'", r"train\.device does not belong in a profile"),
-        ("required = ['proteins.paht']", r"required names 'proteins\.paht', which is no parameter"),
+        (
+            "required = ['proteins.paht']",
+            r"own\.toml: required: unknown parameter 'proteins\.paht'; did you mean",
+        ),
     ],
 )
 def test_a_bad_profile_is_refused_by_file_and_key(tmp_path, text, message):
@@ -128,7 +132,8 @@ def test_a_bad_profile_is_refused_by_file_and_key(tmp_path, text, message):
 def test_an_unknown_profile_names_the_known():
     with pytest.raises(
         PipelineError,
-        match="no profile 'dmeo': packaged are demo, esm2-8m, laboratory, proteomes, sweep-8m",
+        match="no profile 'dmeo': packaged profiles are demo, esm2-8m, laboratory, "
+        "proteomes, sweep-8m",
     ):
         load("dmeo")
     with pytest.raises(PipelineError, match=r"no profile file nowhere\.toml"):

@@ -149,7 +149,7 @@ def test_the_format_is_told_by_the_name(tmp_path, name, kind):
 def test_a_name_that_says_nothing_asks_for_the_format(tmp_path):
     with pytest.raises(
         PipelineError,
-        match=r"mine\.seqs: its name does not say what it is .* set proteins\.format to fasta",
+        match=r"mine\.seqs: its name does not tell its format .* set proteins\.format to fasta",
     ):
         file_format(tmp_path / "mine.seqs")
     assert file_format(tmp_path / "mine.seqs", "tsv") == "tsv"
