@@ -39,8 +39,8 @@ def run() -> list[Figure]:
     made = Run.open(Path(os.environ[VARIABLE]))
     proteins = made.proteins()
     annotations, source, clusters = (
-        made.annotations("strict", proteins),
-        made.scored("sae", "strict", proteins),
+        made.annotations(),
+        made.scored("sae", "strict"),
         made.splits().filter(split="test"),
     )
     spent: dict[str, float] = {}

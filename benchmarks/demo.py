@@ -11,8 +11,8 @@ import time
 from pathlib import Path
 
 from benchmarks.harness import Figure
-from interplm_nb.pipeline.layout import STAGES
 from interplm_nb.pipeline.run import Run
+from interplm_nb.pipeline.stage_table import REQUIRED
 from interplm_nb.saving import read_json
 
 SECONDS, GIB, GB = 600.0, 3.0, 4.0
@@ -32,7 +32,8 @@ def run() -> list[Figure]:
         disk = sum(f.stat().st_size for f in out.rglob("*") if f.is_file()) / 1e9
         model = Run.open(out).model()
         manifests = {
-            stage: read_json(Run.open(out).manifest_path(stage), "Manifest", 1) for stage in STAGES
+            stage: read_json(Run.open(out).manifest_path(stage), "Manifest", 1)
+            for stage in REQUIRED
         }
     peak = max(manifest["peak_memory_bytes"] for manifest in manifests.values()) / 2**30
     parts = ", ".join(

@@ -11,8 +11,8 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.gpu_rows import Clock, Measurement, Row, Setting
-from interplm_nb.pipeline.layout import STAGES
 from interplm_nb.pipeline.run import Run
+from interplm_nb.pipeline.stage_table import REQUIRED
 from interplm_nb.saving import read_json
 
 PART = "notebooks"
@@ -37,7 +37,7 @@ def _stages(setting: Setting, clock: Clock) -> list[Row]:
         if clock.left > 10 and setting.device.type != "cpu":
             other, said_by_cpu = staged(Path(folder) / "cpu", "cpu", clock.left)
     rows = []
-    for stage in STAGES:
+    for stage in REQUIRED:
         found, cpu = ours.get(stage), other.get(stage)
         note = f"on {found[1]}; other: the CPU's" if found else f"did not end: {said}"
         note += "" if cpu or not found else f", which did not end: {said_by_cpu}"
@@ -56,7 +56,7 @@ def staged(out: Path, device: str, seconds: float) -> tuple[dict[str, tuple[floa
     run = Run.open(out)
     found = {
         stage: read_json(run.manifest_path(stage), "Manifest", 1)
-        for stage in STAGES
+        for stage in REQUIRED
         if run.manifest_path(stage).is_file()
     }
     return {stage: (about["seconds"], about["device"]) for stage, about in found.items()}, said

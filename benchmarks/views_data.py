@@ -1,22 +1,17 @@
 """Synthetic runs for the benchmark of views: one that fills the screen, one with a large store."""
 
-from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 import polars as pl
-from scipy.sparse import csr_array
 
 from benchmarks.concepts_data import annotations_of, blocks_of, proteins_of
-from interplm_nb.activations import FeatureActivations
-from interplm_nb.activations_writer import ActivationsWriter
 from interplm_nb.annotations import Annotations
-from interplm_nb.concepts.count import count
 from interplm_nb.pipeline.run import Run
 from interplm_nb.proteins import Proteins
 from interplm_nb.readers import demo
 from interplm_nb.readers.uniprot_tsv import read_uniprot_tsv
-from interplm_nb.saving import write_json, write_parquet
+from interplm_nb.saving import write_parquet
 
 N_PROTEINS, LENGTH = 50, 600
 WITH_STRUCTURE = "P32324"
@@ -51,24 +46,18 @@ def screenful(folder: Path, n_features: int = 8) -> Run:
     )
     fires = rng.random((proteins.n_residues, n_features)) < SHARE
     values = np.where(fires, rng.beta(0.7, 2, fires.shape), 0).astype(np.float32)
-    return made(
-        folder, proteins, Annotations(domains, proteins), [(0, csr_array(values))], n_features
-    )
+    return Run.from_parts(folder, proteins, Annotations(domains, proteins), values)
 
 
 def large(folder: Path, n_residues: int) -> Run:
     """`n_residues` with about 64 of 10,240 features active on each, 60 concepts, and a full map."""
     rng = np.random.default_rng(SEED)
     proteins = proteins_of(rng, n_residues)
-    run = made(
-        folder,
-        proteins,
-        annotations_of(rng, proteins, N_CONCEPTS, 0.75),
-        blocks_of(rng, n_residues, N_LARGE, DRAWN),
-        N_LARGE,
-    )
+    annotations = annotations_of(rng, proteins, N_CONCEPTS, 0.75)
+    blocks = blocks_of(rng, n_residues, N_LARGE, DRAWN)
+    run = Run.from_parts(folder, proteins, annotations, blocks)
     places = rng.normal(0, 0.35, (N_LARGE, 2)).astype(np.float32).clip(-1, 1)
-    statistics = pl.read_parquet(run.source("sae") / "activations" / "features.parquet")
+    statistics = pl.read_parquet(run.of_source("sae", "activations") / "features.parquet")
     atlas = pl.DataFrame(
         {
             "feature": np.arange(N_LARGE, dtype=np.uint32),
@@ -82,56 +71,5 @@ def large(folder: Path, n_residues: int) -> Run:
             "mean_active": statistics["maximum"] / 4,
         }
     )
-    write_parquet(
-        atlas, run.source("sae") / "atlas.parquet", {"type": "FeatureAtlas", "version": 1}
-    )
-    return run
-
-
-def made(
-    folder: Path,
-    proteins: Proteins,
-    annotations: Annotations,
-    blocks: Iterable[tuple[int, csr_array]],
-    n_features: int,
-) -> Run:
-    """A run with source `sae`, scored on validation and test; proteins go to the splits in turn."""
-    run = Run.create(folder, "benchmark")
-    proteins.save(run.folder / "proteins.parquet")
-    annotations.save(run.folder / "annotations.parquet")
-    split = np.resize(["train", "validation", "test"], len(proteins))
-    splits = {
-        "accession": proteins.accessions,
-        "cluster": np.arange(len(proteins), dtype=np.uint32),
-        "split": split,
-        "split_published": split,
-    }
-    write_parquet(
-        pl.DataFrame(splits), run.folder / "splits.parquet", {"type": "Splits", "version": 1}
-    )
-    source = run.folder / "sources" / "sae"
-    with ActivationsWriter(
-        source / "activations",
-        proteins,
-        n_features,
-        {"plm": "none", "layer": 0, "sae": "sha256:none"},
-    ) as writer:
-        for first, block in blocks:
-            writer.write(first, block)
-        writer.finish()
-    activations = FeatureActivations.open(source / "activations", proteins)
-    maxima = activations.largest(run.accessions("train"))
-    columns = {
-        "feature": np.arange(n_features, dtype=np.uint32),
-        "maximum_train": maxima,
-        "maximum_all": activations.largest(),
-    }
-    write_parquet(
-        pl.DataFrame(columns), source / "maxima.parquet", {"type": "Maxima", "version": 1}
-    )
-    write_json({"type": "Source", "version": 1, "plm": "none", "layer": 0}, source / "about.json")
-    for part in ("validation", "test"):
-        count(activations.relative_to(maxima), annotations, run.accessions(part)).save(
-            source, part, "strict"
-        )
+    write_parquet(atlas, run.of_source("sae", "atlas"), {"type": "FeatureAtlas", "version": 1})
     return run

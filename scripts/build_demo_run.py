@@ -18,15 +18,14 @@ import polars as pl
 from interplm_nb.embeddings import Embeddings
 from interplm_nb.features.atlas import ATLAS
 from interplm_nb.features.statistics import feature_statistics
-from interplm_nb.pipeline.layout import PROBE, SOURCES
 from interplm_nb.pipeline.run import Run
+from interplm_nb.pipeline.scored_sources import SOURCES
 from interplm_nb.proteins import Proteins
 from interplm_nb.questions.discover import refound, store_refound, stored_refound
 from interplm_nb.readers import demo
 from interplm_nb.sae import checkpoint
 from interplm_nb.sae.encode import encode_to
-from interplm_nb.saving import read_json, remove, write_json, write_parquet
-from interplm_nb.stages.activations import write_atlas
+from interplm_nb.saving import read_json, remove, write_json
 
 N_PROTEINS = 120
 HELD = ("sae", "random_sae")
@@ -62,7 +61,7 @@ def main() -> None:
     small.note_model(model)
     proteins = shown(whole.proteins())
     write_axis(whole, small, proteins)
-    for source in (*SOURCES, PROBE):
+    for source in SOURCES:
         copy_source(whole, small, source)
     for source in HELD:
         write_sae(whole, small, source)
@@ -88,10 +87,8 @@ def shown(proteins: Proteins) -> Proteins:
 
 
 def write_axis(whole: Run, small: Run, proteins: Proteins) -> None:
-    proteins.save(small.folder / "proteins.parquet")
-    whole.annotations("strict").of(proteins).save(small.folder / "annotations.parquet")
     splits = whole.splits().filter(pl.col("accession").is_in(proteins.accessions))
-    write_parquet(splits, small.folder / "splits.parquet", {"type": "Splits", "version": 1})
+    small.write_axis(proteins, {"strict": whole.annotations().of(proteins)}, splits)
 
 
 def copy_source(whole: Run, small: Run, source: str) -> None:
@@ -128,7 +125,7 @@ def write_activations(whole: Run, small: Run, source: str, proteins: Proteins) -
             embeddings.layer,
             embeddings.plm_revision,
         )
-        encode_to(small.sae(source), part, proteins, small.source(source) / "activations")
+        encode_to(small.sae(source), part, proteins, small.of_source(source, "activations"))
 
 
 def write_map(whole: Run, small: Run, proteins: Proteins) -> None:
@@ -139,7 +136,7 @@ def write_map(whole: Run, small: Run, proteins: Proteins) -> None:
         "sae": small.about("sae")["weights"],
         "sequences": proteins.sequence_hash,
     }
-    write_atlas(small, places, feature_statistics(small.activations("sae", proteins)), about)
+    small.write_atlas(places, feature_statistics(small.activations("sae")), about)
 
 
 def copy_tables(source: Path, target: Path) -> None:

@@ -2,7 +2,8 @@
 
 import os
 
-# One thread a process: the tests' tensors are small, and threads that wait for one another make a busy machine many times slower.
+# One thread a process: the tests' tensors are small, and threads that wait for one another make a
+# busy machine many times slower.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import shutil
@@ -14,11 +15,13 @@ from hypothesis import settings
 
 from interplm_nb.pipeline import manifest
 from interplm_nb.pipeline.run import Run
+from interplm_nb.pipeline.stage_table import STAGES
 from interplm_nb.saving import remove
-from interplm_nb.stages import registry as stages
+from interplm_nb.stages.compare import CompareStage, compare
 from tests.pipeline.tiny import tiny_compare, tiny_parameters
 
-# On a shared machine a first example may take long (imports, caches): a time limit per example would make results depend on the load.
+# A first example may take long on a shared machine (imports, caches): with a time limit per
+# example, results would depend on the load.
 settings.register_profile("project", deadline=None, max_examples=30, derandomize=True)
 settings.load_profile("project")
 
@@ -29,7 +32,7 @@ def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     folder = Path(tmp_path_factory.mktemp("tiny")) / "run"
     run = Run.create(folder, "tiny")
     for stage, params in tiny_parameters(folder).items():
-        stages.STAGE_FUNCTIONS[stage](run, params)
+        STAGES[stage].call(run, params)
         manifest.write(run, params, manifest.key(run, params), {"device": "cpu"})
         remove(
             run.work(stage)
@@ -40,13 +43,13 @@ def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
 @pytest.fixture(scope="session")
 def compared(
     tiny_run: Run, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[Run, stages.CompareStage, list[Any]]:
-    """A copy of the tiny run with stage `compare` done, what it made, and the lines that it logged; do not change it."""
+) -> tuple[Run, CompareStage, list[Any]]:
+    """A copy of the tiny run after stage `compare`, its result, and its log; do not change it."""
     folder = Path(tmp_path_factory.mktemp("compared")) / "run"
     shutil.copytree(tiny_run.folder, folder)
     lines: list[Any] = []
     return (
         Run.open(folder),
-        stages.compare(Run.open(folder), tiny_compare(folder), log=lines.append),
+        compare(Run.open(folder), tiny_compare(folder), log=lines.append),
         lines,
     )

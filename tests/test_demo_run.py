@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from interplm_nb.pipeline.errors import PipelineError
-from interplm_nb.pipeline.layout import PROBE, SOURCES
 from interplm_nb.pipeline.run import Run
+from interplm_nb.pipeline.scored_sources import SOURCES
 from interplm_nb.questions.annotate import above_chance
 from interplm_nb.questions.discover import discover
 from interplm_nb.readers import demo
@@ -71,7 +71,7 @@ def test_it_holds_every_structure_and_what_views_read(run: Run) -> None:
         for split in ("validation", "test"):
             for convention in ("strict", "published"):
                 assert run.scores(source, split, convention).n_concepts > 20
-    assert set(run.table("concepts", "comparison")["source"]) == {*SOURCES, PROBE}
+    assert set(run.table("concepts", "comparison")["source"]) == set(SOURCES)
 
 
 def test_counts_of_other_sources_are_elsewhere(run: Run) -> None:

@@ -67,6 +67,19 @@ FOUND_PAIRS = {
 }
 """Columns of `BestPairs.found`."""
 
+TESTED = (
+    "shifted_f1_per_domain",
+    "exchanged_f1_per_domain",
+    "p_shifted",
+    "p_exchanged",
+    "q_value",
+)
+"""Columns of `significance.significance`."""
+
+STATISTICS = dict.fromkeys(("low", "high", "auprc", "prevalence", *TESTED), pl.Float64)
+"""Columns that a run adds to its pairs; null where no draws or resamples were asked for. low, high:
+95 % interval of f1_per_domain."""
+
 
 @dataclass(frozen=True)
 class BestPairs:

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from interplm_nb.concepts.by_category import ALL
 from interplm_nb.concepts.point_or_domain import FULL, POINT
 from interplm_nb.figures.chart import Chart, panels
-from interplm_nb.pipeline.named_sources import COLOURS, MARKERS, NAMES
+from interplm_nb.pipeline.scored_sources import SOURCES, scored_source
 
 _OTHERS = "PDX*hp<>"
 _GREY = "#6F6F6F"
@@ -56,7 +56,7 @@ def heat_map(table: pl.DataFrame, n: int = 40) -> Chart:
         i - 0.5 for i in range(1, shown.height) if shown["category"][i] != shown["category"][i - 1]
     ]
     axis.hlines(edges, -0.5, len(labels) - 0.5, color="#FFFFFF", linewidth=2)
-    ticks = [_short(NAMES.get(label, label)) for label in map(str, labels)]
+    ticks = [_short(scored_source(label).name) for label in map(str, labels)]
     slanted = max(map(len, ticks), default=0) > 8
     axis.set_xticks(
         range(len(labels)),
@@ -247,17 +247,14 @@ def _covered(axis: Axes, source: str, table: pl.DataFrame) -> str:
     axis.hist(
         mean,
         bins=np.linspace(0, 1, 21).tolist(),
-        color=COLOURS.get(source, _GREY),
+        color=scored_source(source).colour,
         edgecolor="#FFFFFF",
         linewidth=0.6,
     )
     for limit in (POINT, FULL):
         axis.axvline(limit, color="#000000", linestyle=(0, (4, 2)), linewidth=1)
     point, full = (float(of.mean()) if len(mean) else 0.0 for of in (mean < POINT, mean > FULL))
-    title = (
-        f"{NAMES.get(source, source)}: {hit.height:,} {what}\n"
-        f"{point:.0%} cover < {POINT:.0%}, {full:.0%} > {FULL:.0%}"
-    )
+    title = f"{scored_source(source).name}: {hit.height:,} {what}\n{point:.0%} cover < {POINT:.0%}, {full:.0%} > {FULL:.0%}"
     axis.set_title(title, fontsize=9, parse_math=False)
     axis.set_xlabel("residues of an instance (mean share)", fontsize=9)
     axis.set(ylabel=what, xlim=(0, 1))
@@ -324,14 +321,16 @@ def _by_limit(table: pl.DataFrame, category: str) -> dict[float, int]:
 
 
 def _style(source: str) -> dict[str, Any]:
-    mark = MARKERS.get(source) or _OTHERS[sum(source.encode()) % len(_OTHERS)]
-    return {"color": COLOURS.get(source, _GREY), "marker": mark, "label": NAMES.get(source, source)}
+    known = scored_source(source)
+    other = _OTHERS[sum(source.encode()) % len(_OTHERS)]
+    marker = known.marker if source in SOURCES else other
+    return {"color": known.colour, "marker": marker, "label": known.name}
 
 
 def _in_order(sources: list[str]) -> list[str]:
-    """Sources in the order of tables, others last."""
-    return [source for source in NAMES if source in sources] + [
-        source for source in sources if source not in NAMES
+    """In the order of tables, others after them."""
+    return [source for source in SOURCES if source in sources] + [
+        source for source in sources if source not in SOURCES
     ]
 
 

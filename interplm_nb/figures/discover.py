@@ -7,15 +7,15 @@ import polars as pl
 
 from interplm_nb.concepts.discovery.evaluation import KS, Refound
 from interplm_nb.figures.chart import Chart, panels
-from interplm_nb.pipeline.named_sources import COLOURS
+from interplm_nb.pipeline.scored_sources import SAE_CONTROLS, SOURCES
 from interplm_nb.questions.discover import METHOD_NAMES, SHARE
 
+_OF_SOURCES = {s: (SOURCES[s].colour, SOURCES[s].marker) for s in ("sae", *SAE_CONTROLS)}
 _STYLES = {
-    "sae": (COLOURS["sae"], "o"),
+    "sae": _OF_SOURCES.pop("sae"),
     "mmseqs2": ("#D55E00", "s"),
     "both": ("#000000", "D"),
-    "random_sae": (COLOURS["random_sae"], "v"),
-    "shuffled_sae": (COLOURS["shuffled_sae"], "^"),
+    **_OF_SOURCES,
 }
 _GREY = "#6F6F6F"
 _FEW = 10
@@ -86,14 +86,14 @@ def calibration(found: Refound) -> Chart:
     bins = found.calibration
     for x, y, n in zip(bins.confidence, bins.observed, bins.n, strict=True):
         low, high = _wilson(float(y), int(n))
-        axis.vlines(x, low, high, color=COLOURS["sae"], linewidth=2, alpha=0.45)
+        axis.vlines(x, low, high, color=_STYLES["sae"][0], linewidth=2, alpha=0.45)
         axis.plot(
             x,
             y,
             "o",
-            color=COLOURS["sae"],
+            color=_STYLES["sae"][0],
             markersize=8,
-            markerfacecolor=COLOURS["sae"] if n >= _FEW else "#FFFFFF",
+            markerfacecolor=_STYLES["sae"][0] if n >= _FEW else "#FFFFFF",
             clip_on=False,
         )
         box = {"facecolor": "#FFFFFF", "edgecolor": "none", "pad": 0.8}

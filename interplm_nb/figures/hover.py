@@ -13,7 +13,7 @@ import polars as pl
 from plotly.subplots import make_subplots
 
 from interplm_nb.figures.styles import STYLES
-from interplm_nb.pipeline.named_sources import COLOURS, MARKERS, NAMES
+from interplm_nb.pipeline.scored_sources import SOURCES
 
 SYMBOLS = {
     "o": "circle",
@@ -138,24 +138,24 @@ def concepts(
     [('PCA', (0.25,), ('f/3',)), ('SAE', (0.5,), ('f/7',))]
     """
     figure = go.Figure()
-    for source, marker in MARKERS.items():
+    for source, known in reversed(SOURCES.items()):
         own = by_source.get(source)
         if not own:
             continue
         found = [own.get(concept, (0.0, None)) for concept in order]
-        mark = {"symbol": SYMBOLS[marker], "color": COLOURS[source], "size": 10}
-        if marker == "|":  # drawn by its outline alone
-            mark["line"] = {"width": 3, "color": COLOURS[source]}
+        mark = {"symbol": SYMBOLS[known.marker], "color": known.colour, "size": 10}
+        if known.marker == "|":  # drawn by its outline alone
+            mark["line"] = {"width": 3, "color": known.colour}
         figure.add_scatter(
             x=[f1 for f1, _ in found],
             y=list(range(len(order))),
             text=["" if feature is None else f"f/{feature}" for _, feature in found],
             customdata=[plain(concept) for concept in order],
-            hovertemplate=f"%{{customdata}}<br>{NAMES[source]} %{{text}}: F1 %{{x:.3f}}"
+            hovertemplate=f"%{{customdata}}<br>{known.name} %{{text}}: F1 %{{x:.3f}}"
             "<extra></extra>",
             mode="markers",
             marker=mark,
-            name=NAMES[source],
+            name=known.name,
         )
     ticks = [plain(c if len(c) <= 40 else f"{c[:39]}…") for c in order]
     figure.update_yaxes(tickvals=list(range(len(order))), ticktext=ticks)

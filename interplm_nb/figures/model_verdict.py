@@ -3,14 +3,8 @@
 import polars as pl
 
 from interplm_nb.pipeline.errors import PipelineError
-from interplm_nb.pipeline.layout import PROBE
-from interplm_nb.pipeline.named_sources import NAMES
 from interplm_nb.pipeline.run import Run
-
-_NAMES = NAMES | {
-    "shuffled_sae": "SAE on the shuffled model",
-    "linear_probe": "linear probe, which is trained with the labels",
-}
+from interplm_nb.pipeline.scored_sources import PROBE, scored_source
 
 
 def model_verdict() -> str:
@@ -24,7 +18,7 @@ def model_verdict() -> str:
         return ""
     scores = run.table("concepts", "comparison").filter(pl.col("convention") == "strict")
     figures = ", ".join(
-        f"{_NAMES.get(source, source)} **{mean:.3f}** ({low:.3f} to {high:.3f})"
+        f"{scored_source(source).words} **{mean:.3f}** ({low:.3f} to {high:.3f})"
         for source, mean, low, high in scores.select(
             "source", "mean_f1_per_domain", "low", "high"
         ).iter_rows()
@@ -55,7 +49,5 @@ def _sentence(differences: pl.DataFrame) -> str:
 
 
 def _joined(controls: list[str]) -> str:
-    names = [
-        f"the {_NAMES.get(c, c)}" if c != "neurons" else "the model's neurons" for c in controls
-    ]
+    names = [f"the {scored_source(c).words}" for c in controls]
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

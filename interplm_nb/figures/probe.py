@@ -9,7 +9,7 @@ from matplotlib.ticker import NullLocator
 
 from interplm_nb.features.patterns import SHAPES
 from interplm_nb.figures.chart import Chart, panels
-from interplm_nb.pipeline.named_sources import COLOURS, MARKERS, NAMES
+from interplm_nb.pipeline.scored_sources import PROBE, SAE_CONTROLS, SOURCES, scored_source
 
 PATTERN_ORDER = ("point", "motif", "domain", "whole protein", "periodic", "mixed", "too few")
 """Classes of `activation_patterns` in the order of the bars: shapes by size, then the rest."""
@@ -38,7 +38,7 @@ def probes(table: pl.DataFrame) -> Chart:
             "no label could be probed: each needs residues with and without it in every split"
         )
     figure, (axis,) = panels(height=0.55 * max(len(tasks), 3) + 1.6)
-    known = {NAMES[name]: name for name in ("random_sae", "shuffled_sae")}
+    known = {SOURCES[name].name: name for name in SAE_CONTROLS}
     for row in table.filter(
         pl.col("n_features") > 0, pl.col("probe") != "best single feature"
     ).iter_rows(named=True):
@@ -48,7 +48,7 @@ def probes(table: pl.DataFrame) -> Chart:
                 row["auprc"],
                 y,
                 "|",
-                color=COLOURS["linear_probe"],
+                color=SOURCES[PROBE].colour,
                 markersize=17,
                 markeredgewidth=3,
                 label="dense embedding",
@@ -57,15 +57,15 @@ def probes(table: pl.DataFrame) -> Chart:
         source = known.get(owner, owner or "sae")
         shift = 0.0 if source == "sae" else 0.2 if source == "random_sae" else -0.2
         style: dict[str, Any] = {
-            "color": COLOURS.get(source, _GREY),
+            "color": scored_source(source).colour,
             "markersize": _SPARSE.get(sparse, 6),
             "alpha": 0.85,
         }
         axis.plot(
             row["auprc"],
             y + shift,
-            MARKERS.get(source, "*"),
-            label=f"{NAMES.get(source, source)}, {sparse}",
+            scored_source(source).marker,
+            label=f"{scored_source(source).name}, {sparse}",
             **style,
         )
     for task, prevalence in (
@@ -172,7 +172,7 @@ def patterns(tables: Mapping[str, pl.DataFrame]) -> Chart:
         counts = [int((table["pattern"] == name).sum()) for name in PATTERN_ORDER]
         most = max(most, *counts)
         x = np.arange(len(counts)) + (i - (len(tables) - 1) / 2) * width
-        colour = COLOURS.get(source, _GREY)
+        colour = scored_source(source).colour
         fill: dict[str, Any] = (
             {"color": colour}
             if not _HATCHES.get(source)
@@ -182,7 +182,7 @@ def patterns(tables: Mapping[str, pl.DataFrame]) -> Chart:
             x,
             counts,
             0.9 * width,
-            label=f"{NAMES.get(source, source)} ({table.height:,} features)",
+            label=f"{scored_source(source).name} ({table.height:,} features)",
             **fill,
         )
         for place, count in zip(x, counts, strict=True):
@@ -235,8 +235,8 @@ def specificity(tables: Mapping[str, pl.DataFrame], q: float = 0.05) -> Chart:
             there["recall"],
             there["share"],
             s=22,
-            color=COLOURS.get(source, _GREY),
-            marker=MARKERS.get(source, "*"),
+            color=scored_source(source).colour,
+            marker=scored_source(source).marker,
             alpha=0.6,
             clip_on=False,
         )
@@ -251,7 +251,7 @@ def specificity(tables: Mapping[str, pl.DataFrame], q: float = 0.05) -> Chart:
         )
         fired = table.filter(pl.col("n_strong") > 0).height
         axis.set_title(
-            f"{NAMES.get(source, source)}\n{there.height} of {fired:,} features", fontsize=10
+            f"{scored_source(source).name}\n{there.height} of {fired:,} features", fontsize=10
         )
         words.append(
             f"{source}: {there.height} of {fired:,} strongly active features have a family, "

@@ -10,7 +10,7 @@ from interplm_nb.annotations import Annotations
 from interplm_nb.embeddings import Embeddings
 from interplm_nb.figures import hover
 from interplm_nb.figures.chart import Chart, panels
-from interplm_nb.pipeline.named_sources import COLOURS, MARKERS, NAMES
+from interplm_nb.pipeline.scored_sources import SOURCES
 from interplm_nb.proteins import Proteins
 
 GROUPS = {
@@ -113,8 +113,8 @@ def learning(metrics: pl.DataFrame) -> Chart:
     figure, axes = panels(2)
     for (source,), part in metrics.group_by("source", maintain_order=True):
         line = {
-            "color": COLOURS[str(source)],
-            "label": NAMES[str(source)],
+            "color": SOURCES[str(source)].colour,
+            "label": SOURCES[str(source)].name,
             "linewidth": 1.6,
             "marker": "." if part.height < 3 else "",
         }
@@ -136,13 +136,13 @@ def frequencies(table: pl.DataFrame) -> Chart:
     bins = np.linspace(-6, 0, 49)
     for (source,), part in table.group_by("source", maintain_order=True):
         fired = part["frequency"].to_numpy()
-        label = f"{NAMES[str(source)]} ({(fired == 0).mean():.0%} never fire)"
+        label = f"{SOURCES[str(source)].name} ({(fired == 0).mean():.0%} never fire)"
         axis.hist(
             np.log10(fired[fired > 0]),
             bins=bins.tolist(),
             histtype="step",
             linewidth=1.8,
-            color=COLOURS[str(source)],
+            color=SOURCES[str(source)].colour,
             label=label,
         )
     ticks = range(-6, 1)
@@ -162,7 +162,7 @@ def comparison(table: pl.DataFrame) -> Chart:
     table: `comparison` of stage `concepts`. Each `published` mean is labelled with its number of
     concepts, because each source drops the concepts that it misses.
     """
-    order = [source for source in NAMES if source in set(table["source"])][::-1]
+    order = [source for source in SOURCES if source in set(table["source"])][::-1]
     figure, axes = panels(2, height=0.36 * len(order) + 1.2, sharey=True)
     right = max(
         [0.3, *(1.15 * x for x in [*table["mean_f1_per_domain"], *table["high"].drop_nulls()])]
@@ -171,7 +171,7 @@ def comparison(table: pl.DataFrame) -> Chart:
         part = table.filter(pl.col("convention") == convention)
         for row in part.iter_rows(named=True):
             _mean(axis, row, order.index(row["source"]), right)
-        axis.set_yticks(range(len(order)), [NAMES[s] for s in order])
+        axis.set_yticks(range(len(order)), [SOURCES[s].name for s in order])
         over = (
             f"{part['n_concepts'].max() or 0} concepts"
             if convention == "strict"
@@ -187,8 +187,8 @@ def comparison(table: pl.DataFrame) -> Chart:
 
 
 def _mean(axis: Axes, row: dict[str, Any], y: int, right: float) -> None:
-    """One source's mean, interval and number; `right` is the end of the axis."""
-    mean, colour = row["mean_f1_per_domain"], COLOURS[row["source"]]
+    """One source's mean, its interval and its number; `right`: where the axis ends."""
+    mean, colour = row["mean_f1_per_domain"], SOURCES[row["source"]].colour
     if row["low"] is not None:
         axis.plot(
             [row["low"], row["high"]],
@@ -229,16 +229,16 @@ def concepts_by_source(best: pl.DataFrame, n: int = 20) -> Chart:
             .select("concept", "f1_per_domain", "feature")
             .iter_rows()
         }
-        for source in MARKERS
+        for source in reversed(SOURCES)
     }
     for source, values in by_source.items():
         if values:
             axis.plot(
                 [values.get(concept, (0.0, None))[0] for concept in order],
                 range(len(order)),
-                MARKERS[source],
-                color=COLOURS[source],
-                label=NAMES[source],
+                SOURCES[source].marker,
+                color=SOURCES[source].colour,
+                label=SOURCES[source].name,
                 alpha=0.9,
             )
     axis.set_yticks(

@@ -1,4 +1,4 @@
-"""Opens JupyterLab, or an app without code, on a run, and copies the lessons for a person to change."""
+"""Opens JupyterLab, or an app without code, on a run, and copies the lessons for you to edit."""
 
 import json
 import os
@@ -17,8 +17,12 @@ from interplm_nb.saving import atomic_path
 
 EXPLORE = "00_explore.ipynb"
 
-OWN_HOST = "default-src 'self' 'unsafe-inline' 'unsafe-eval' blob: data:; connect-src 'self' ws://127.0.0.1:* blob: data:"
-"""The app's page may ask nothing of other hosts: Voila's template links to icon fonts on a CDN, which the workbench does not need."""
+OWN_HOST = (
+    "default-src 'self' 'unsafe-inline' 'unsafe-eval' blob: data:; "
+    "connect-src 'self' ws://127.0.0.1:* blob: data:"
+)
+"""The app's page may load nothing from other hosts: Voila's template links to icon fonts on a CDN,
+which the workbench does not need."""
 
 APP_SETTINGS = {
     "Voila": {
@@ -30,7 +34,7 @@ APP_SETTINGS = {
 
 
 def prepare(folder: Path) -> Path:
-    """Put a copy of `00_explore` into a run's folder, set to that run; a copy that is there already is kept."""
+    """Put a copy of `00_explore`, set to the run, into its folder; an existing copy is kept."""
     run = Run.open(folder)
     target = run.folder / EXPLORE
     if target.exists():
@@ -43,7 +47,8 @@ def prepare(folder: Path) -> Path:
 
 
 def app_notebook(run: Run) -> nbformat.NotebookNode:
-    """A title, and the cells of `00_explore` that are tagged `parameters` or `app`, set to the run: the workbench and nothing else."""
+    """The workbench alone: a title, and the cells of `00_explore` that are tagged `parameters` or
+    `app`, set to the run."""
     notebook = _explore()
     notebook.cells = [
         cell
@@ -84,7 +89,7 @@ def set_parameter(notebook: nbformat.NotebookNode, name: str, value: str) -> Non
 
 
 def open_lab(notebook: Path, browser: bool) -> int:
-    """Start JupyterLab in the notebook's folder, on this Python; returns its exit code when it ends."""
+    """Start JupyterLab in the notebook's folder with this Python; return its exit code."""
     command = [
         sys.executable,
         "-m",
@@ -98,10 +103,12 @@ def open_lab(notebook: Path, browser: bool) -> int:
 
 
 def open_app(folder: Path, browser: bool) -> int:
-    """Serve the workbench of a run with Voila on 127.0.0.1, on this Python, until it is stopped; returns Voila's exit code.
+    """Serve the workbench of a run with Voila on 127.0.0.1 until it is stopped; return its exit
+    code.
 
-    Voila says the address. Its kernel takes messages of widgets alone, so that a page cannot run code. PipelineError for a folder that is no run,
-    and for a run that is not scored yet.
+    Voila runs on this Python and prints the address. Its kernel accepts only widget messages, so
+    that a page cannot run code. PipelineError for a folder that is not a run, and for a run that is
+    not scored yet.
     """
     run = Run.open(folder)
     run.scores()
@@ -114,12 +121,12 @@ def open_app(folder: Path, browser: bool) -> int:
 
 
 def copy_lessons(folder: Path) -> list[Path]:
-    """Copy the source notebooks into a folder; a file that is there is never overwritten."""
+    """Copy the source notebooks into a folder; an existing file is never overwritten."""
     folder.mkdir(parents=True, exist_ok=True)
     sources = sorted(lessons().glob("*.ipynb"))
     present = [source.name for source in sources if (folder / source.name).exists()]
     if present:
-        raise PipelineError(f"{folder} has {', '.join(present)} already; give another folder")
+        raise PipelineError(f"{folder} already has {', '.join(present)}; give another folder")
     for source in sources:
         shutil.copyfile(source, folder / source.name)
     return [folder / source.name for source in sources]

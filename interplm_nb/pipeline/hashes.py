@@ -1,4 +1,4 @@
-"""Hashes of a run's files, remembered by size and time of change, so that gigabytes are read once."""
+"""Hashes of a run's files, remembered by size and modification time: gigabytes are read once."""
 
 import contextlib
 import json
@@ -8,7 +8,10 @@ from interplm_nb.saving import file_hash, write_json
 
 
 class FileHashes:
-    """sha256 of files; `memory` is a JSON file that remembers them by (size, mtime). Losing it costs time only."""
+    """sha256 of files; `memory` is a JSON file that remembers them by (size, mtime).
+
+    Losing it only costs time.
+    """
 
     def __init__(self, memory: Path) -> None:
         self._memory = memory
@@ -28,6 +31,6 @@ class FileHashes:
         return digest
 
     def save(self) -> None:
-        """Remember for the next time; files that are gone are forgotten."""
+        """Write the memory, without files that are gone."""
         self._known = {name: known for name, known in self._known.items() if Path(name).exists()}
         write_json(self._known, self._memory)

@@ -1,4 +1,5 @@
-"""The kernel in which notebooks run: this very Python, reached over private socket files, tied to the runner's lock."""
+"""The kernel in which notebooks run: this Python, reached over private socket files, holding the
+runner's lock."""
 
 import os
 import shutil
@@ -15,16 +16,17 @@ from traitlets.config import Config
 
 
 class RunKernelManager(AsyncKernelManager):
-    """Starts the kernel of the running Python, whatever kernel is installed under the name `python3`."""
+    """Starts a kernel of the running Python, whichever kernel is installed as `python3`."""
 
     lock_descriptor = Int(
         -1,
-        help="Open lock file that the kernel inherits: one that outlives a killed runner keeps the folder.",
+        help="Open lock file that the kernel inherits: if it outlives a killed runner, the folder "
+        "stays locked.",
     ).tag(config=True)
 
     @property
     def kernel_spec(self) -> KernelSpec:
-        """How the kernel is started: `kernel_main`, by the Python that runs now."""
+        """How the kernel starts: `kernel_main`, with the running Python."""
         if self._kernel_spec is None:
             argv = [
                 sys.executable,
@@ -39,7 +41,9 @@ class RunKernelManager(AsyncKernelManager):
             )
         return self._kernel_spec
 
-    async def _async_pre_start_kernel(self, **kw: Any) -> tuple[list[str], dict[str, Any]]:  # type: ignore[override]
+    async def _async_pre_start_kernel(  # type: ignore[override]
+        self, **kw: Any
+    ) -> tuple[list[str], dict[str, Any]]:
         command, kw = await super()._async_pre_start_kernel(**kw)
         if self.lock_descriptor >= 0 and os.name == "posix":
             kw["pass_fds"] = (self.lock_descriptor,)
@@ -49,9 +53,8 @@ class RunKernelManager(AsyncKernelManager):
 @contextmanager
 def kernel_settings(lock_descriptor: int) -> Iterator[Config]:
     """Settings for `RunKernelManager`; on POSIX nothing listens on a port."""
-    folder = tempfile.mkdtemp(
-        prefix="inb-"
-    )  # short: the path of a socket file has at most about 100 characters
+    # Short, because the path of a socket file has at most about 100 characters.
+    folder = tempfile.mkdtemp(prefix="inb-")
     settings = Config()
     settings.RunKernelManager.lock_descriptor = lock_descriptor
     if os.name == "posix":

@@ -1,7 +1,8 @@
 """One process at a time in a run folder.
 
-The lock is the kernel's (`flock`), on an open file: it ends with the process that holds it, however that process ends. A notebook kernel inherits
-the open file, so that a kernel which outlives a killed runner for a moment still keeps the folder.
+The lock is the operating system's (`flock`), on an open file: it ends with the process that holds
+it, however that process ends. A notebook kernel inherits the open file, so that a kernel which
+briefly outlives a killed runner still holds the folder.
 """
 
 import logging
@@ -22,7 +23,10 @@ log = logging.getLogger(__name__)
 
 @contextmanager
 def locked(path: Path) -> Iterator[int]:
-    """Hold the lock file `path`; yields its descriptor, for child processes to inherit. Raises `RunLockedError` with the holder's pid."""
+    """Hold the lock file `path`; yield its descriptor, for child processes to inherit.
+
+    RunLockedError with the holder's pid where another process holds it.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
     try:
@@ -43,5 +47,6 @@ def _take(descriptor: int, path: Path) -> None:
     except BlockingIOError:
         pid = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip() or "unknown"
         raise RunLockedError(
-            f"{path.parent} is in use by another run (process {pid}); wait until it ends, or stop it, or give another folder with --out"
+            f"{path.parent} is in use by another run (process {pid}); wait until it ends, stop it, "
+            "or give another folder with --out"
         ) from None

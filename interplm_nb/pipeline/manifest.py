@@ -1,4 +1,7 @@
-"""One manifest per stage: what was asked for, what went in, what came out. It is written last, and it decides what a later run may skip."""
+"""One manifest per stage: what was asked for, what went in, what came out.
+
+It is written last, and it decides what a later run may skip.
+"""
 
 import platform
 from dataclasses import dataclass
@@ -11,20 +14,12 @@ from interplm_nb.pipeline.errors import PipelineError
 from interplm_nb.pipeline.hashes import FileHashes
 from interplm_nb.pipeline.parameters import StageParameters
 from interplm_nb.pipeline.run import Run
+from interplm_nb.pipeline.stage_table import STAGES
 from interplm_nb.saving import json_hash, read_json, write_json
 
-READS: dict[str, tuple[str, ...]] = {
-    "proteins": (),
-    "embed": ("proteins",),
-    "train": ("proteins", "embed"),
-    "compare": ("proteins", "embed"),
-    "activations": ("proteins", "embed", "train"),
-    "concepts": ("proteins", "embed", "activations"),
-}
-"""Stages whose outputs a stage reads."""
-
 VOLATILE = ("metrics.jsonl", "fidelity.json", "atlas.parquet")
-"""Outputs that later stages do not read; `metrics.jsonl` holds times, so it also differs between equal runs."""
+"""Outputs that later stages do not read; `metrics.jsonl` holds times, so that it differs between
+equal runs."""
 
 
 @dataclass(frozen=True)
@@ -41,9 +36,9 @@ class Key:
 
 
 def key(run: Run, params: StageParameters) -> Key:
-    """The key of a stage as the run's files are now."""
+    """The key of a stage for the run's present files."""
     hashes = run_hashes(run)
-    inputs = {stage: _outputs_hash(run, stage, hashes) for stage in READS[params.stage]}
+    inputs = {stage: _outputs_hash(run, stage, hashes) for stage in STAGES[params.stage].reads}
     if params.stage == "embed" and (model := run.model()) and model.record:
         inputs["model"] = model.record.revision
     for field, path in params.input_files().items():
@@ -54,11 +49,11 @@ def key(run: Run, params: StageParameters) -> Key:
 
 def run_hashes(run: Run) -> FileHashes:
     """The file hashes that a run remembers in its `.hashes.json`."""
-    return FileHashes(run.folder / ".hashes.json")
+    return FileHashes(run.hashes)
 
 
 def begin(run: Run, params: StageParameters) -> None:
-    """Make a stage ready to work or to resume: what another key left behind is removed, what this key left is kept."""
+    """Prepare a stage to start or resume: remove what another key left, keep what this key left."""
     now = key(run, params)
     started = run.work(params.stage) / "started.json"
     if started.exists() and read_json(started, "StageStarted", 1)["key"] == now.hash:
@@ -80,7 +75,7 @@ def begin(run: Run, params: StageParameters) -> None:
 
 
 def is_current(run: Run, params: StageParameters, now: Key) -> bool:
-    """Does the run hold this stage's result, whole, for this key?"""
+    """Whether the run holds the complete result of this stage for this key."""
     path = run.manifest_path(params.stage)
     if not path.is_file():
         return False
@@ -97,7 +92,10 @@ def is_current(run: Run, params: StageParameters, now: Key) -> bool:
 
 
 def write(run: Run, params: StageParameters, now: Key, measured: dict[str, Any]) -> None:
-    """Write the manifest of a stage that ended well; `measured` holds started, ended, seconds, peak memory and device."""
+    """Write the manifest of a stage that succeeded.
+
+    `measured` holds started, ended, seconds, peak memory and device.
+    """
     hashes = run_hashes(run)
     outputs = {
         str(f.relative_to(run.folder)): {"hash": hashes.of(f), "bytes": f.stat().st_size}
@@ -124,13 +122,14 @@ def read(run: Run, stage: str) -> dict[str, Any]:
     path = run.manifest_path(stage)
     if not path.is_file():
         raise PipelineError(
-            f"stage {stage!r} has not ended in {run.folder}: no {path.relative_to(run.folder)}; run it with interplm-nb run"
+            f"stage {stage!r} has not ended in {run.folder}: no {path.relative_to(run.folder)}; "
+            "run it with interplm-nb run"
         )
     return read_json(path, "Manifest", 1)
 
 
 def versions() -> dict[str, str]:
-    """Versions of what computes."""
+    """Versions of Python and of the packages that compute results."""
     found = {"interplm-nb": interplm_nb.__version__, "python": platform.python_version()}
     for name in (
         "torch",

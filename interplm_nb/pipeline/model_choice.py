@@ -1,6 +1,6 @@
-"""Which model a run is made with, the settings that suit a model, and what is refused beforehand.
+"""Which model a run uses, the settings that suit a model, and what is refused before it starts.
 
-`run.json` keeps the choice, so that a resumed run keeps it.
+`run.json` records the choice, so that a resumed run keeps it.
 """
 
 import logging
@@ -20,15 +20,15 @@ P = TypeVar("P", bound=StageParameters)
 
 AUTO = "auto"
 REAL, STAND_IN = "unirep-1900", names.MINI
-"""What `auto` is: a published model that pip can fetch, else the small one in this package."""
+"""What `auto` means: a published model that pip can fetch, else the small one in this package."""
 
 OWN_LAYER = -1
-"""`embed.layer` of a person who leaves the layer to the table below."""
+"""`embed.layer` that leaves the layer to the table below."""
 
 
 @dataclass(frozen=True)
 class Suited:
-    """Settings that follow the model where neither a profile nor a person says otherwise."""
+    """Settings that follow the model where neither the profile nor a setting says otherwise."""
 
     layer: int
     d_sae: int = 2048
@@ -56,12 +56,13 @@ SUITED = {
     "esm2_t36_3B_UR50D": Suited(24, 4096, 32, 6000, "bfloat16"),
     "esm2_t48_15B_UR50D": Suited(32, 8192, 32, 6000, "bfloat16"),
 }
-"""By name of the model. Layers of ESM-2 8M and 650M are those of the InterPLM paper; the others'
-lie as deep in proportion."""
+"""By name of the model. ESM-2 8M and 650M have the layers of the InterPLM paper; the others' layers
+lie at the same relative depth."""
 
 
 def suited(record: ModelRecord | None) -> Suited:
-    """The settings that suit a model; for one that the table lacks, a layer at two thirds."""
+    """The settings that suit a model; for one outside the table, the layer at two thirds of its
+    depth."""
     if record is None:
         return Suited(0)
     return SUITED.get(record.name, Suited(max(min(1, record.n_layers), record.n_layers * 2 // 3)))
@@ -73,8 +74,8 @@ def settle_model(
     """The run's model, chosen once and noted in `run.json`.
 
     `auto` becomes unirep-1900 where its weights are here or pip can fetch them, else esm2-mini; a
-    run that has chosen keeps its choice. `say` gets one line where something was chosen. Raises
-    PipelineError or what `plm.inspect` raises for a model that cannot be had.
+    run keeps its earlier choice. `say` gets one line where something is chosen. Raises
+    PipelineError, or what `plm.inspect` raises for a model that is not available.
     """
     found = run.model()
     if params.arrays:
@@ -92,7 +93,7 @@ def settle_model(
 
 
 def _is_here(name: str) -> bool:
-    """Whether a model is files of the person's own, which may have changed."""
+    """Whether a model is the user's own files, which may have changed."""
     return name not in names.KNOWN and Path(name).expanduser().exists()
 
 
@@ -116,9 +117,9 @@ def _licence(record: ModelRecord) -> str:
 
 
 def settled(run: Run, params: P) -> P:
-    """A stage's parameters with what is left to the model filled in from the run's model.
+    """A stage's parameters, completed from the run's model.
 
-    Raises PipelineError for what does not fit it.
+    PipelineError for what does not fit the model.
     """
     changes: dict[str, Any] = {}
     if isinstance(params, ProteinsParameters):
@@ -131,9 +132,9 @@ def settled(run: Run, params: P) -> P:
 
 
 def _longest(run: Run, params: ProteinsParameters) -> int:
-    """The longest protein that stage 1 keeps: what the model reads in one pass, or less as asked.
+    """The longest protein that stage 1 keeps: what the model reads in one pass, or less if asked.
 
-    With windows the model reads any length, and only what is asked for counts.
+    With windows the model reads any length, and only the asked limit counts.
     """
     if params.too_long == "window" and params.max_residues:
         return params.max_residues
@@ -141,12 +142,12 @@ def _longest(run: Run, params: ProteinsParameters) -> int:
 
 
 def check_fits(model: RunModel, stages: Mapping[str, StageParameters]) -> None:
-    """Refuse a layer that the model does not have, and what needs a model where there is none."""
+    """Refuse a layer that the model lacks, and stages that need a model in a run without one."""
     if model.record is None:
         if "compare" in stages:
             raise PipelineError(
-                "stage 'compare' measures what becomes of a model's predictions, and embeddings "
-                "from arrays have no model; take a profile without a [compare] table"
+                "stage 'compare' measures a model's predictions, and embeddings from arrays have "
+                "no model; take a profile without a [compare] table"
             )
         return
     embed = cast(EmbedParameters, stages["embed"])

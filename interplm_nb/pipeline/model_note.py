@@ -1,4 +1,4 @@
-"""One sentence for every table that rests on a model whose limits a reader must know."""
+"""A note for every table that rests on a model whose limits a reader must know."""
 
 from interplm_nb.pipeline.parameters import MINI
 from interplm_nb.saving import read_json
@@ -12,7 +12,7 @@ _UNIREP = (
 
 
 def model_note(plm: str) -> str:
-    """What a reader of results must know about a model or its shuffled control; "" for others."""
+    """What a reader of results must know about a model or its shuffled control; else ""."""
     if plm.startswith("unirep-"):
         return _UNIREP.format(plm=plm)
     if not plm.startswith("esm2-mini"):
@@ -26,7 +26,8 @@ def model_note(plm: str) -> str:
 
 
 def card_figures() -> dict[str, float]:
-    """Figures of the model card: held_out_masked_perplexity, unigram_perplexity, residues_seen, steps; empty where they do not come with it."""
+    """Figures of the model card: held_out_masked_perplexity, unigram_perplexity, residues_seen,
+    steps; empty where the model comes without them."""
     path = MINI / "training.json"
     if not path.is_file():
         return {}
@@ -41,4 +42,7 @@ def _perplexity() -> str:
     figures = card_figures()
     if not {"held_out_masked_perplexity", "unigram_perplexity"} <= set(figures):
         return ""
-    return f" (masked perplexity {figures['held_out_masked_perplexity']:.1f}; amino acid frequencies alone give {figures['unigram_perplexity']:.1f})"
+    return (
+        f" (masked perplexity {figures['held_out_masked_perplexity']:.1f}; "
+        f"amino acid frequencies alone give {figures['unigram_perplexity']:.1f})"
+    )

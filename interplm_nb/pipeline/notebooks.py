@@ -27,7 +27,8 @@ def lessons() -> Path:
         if (folder / "01_proteins.ipynb").is_file():
             return folder
     raise PipelineError(
-        f"the notebooks are missing: neither {package / 'notebooks'} nor {package.parent / 'notebooks'} has 01_proteins.ipynb"
+        f"the notebooks are missing: neither {package / 'notebooks'} nor "
+        f"{package.parent / 'notebooks'} has 01_proteins.ipynb"
     )
 
 
@@ -38,9 +39,10 @@ def execute(
     lock_descriptor: int,
     progress: TextIO | None = None,
 ) -> None:
-    """Run a stage's notebook in the run's folder and keep it there, cleaned and signed, whether it ends well or not.
+    """Run a stage's notebook in the run's folder and keep it there, cleaned and signed, even if it
+    fails.
 
-    `progress` gets what the notebook writes to stderr, while it runs: progress bars.
+    `progress` gets what the notebook writes to stderr while it runs: progress bars.
     """
     from nbclient.exceptions import DeadKernelError
     from papermill.exceptions import PapermillExecutionError
@@ -77,7 +79,7 @@ def _papermill(
     for name in (
         "papermill",
         "asyncio",
-    ):  # what they would say of a kernel that was stopped is said by us, in one sentence
+    ):  # `execute` reports a stopped kernel itself, in a sentence
         logging.getLogger(name).setLevel(logging.CRITICAL)
     with kernel_settings(lock_descriptor) as settings:
         papermill.execute_notebook(
@@ -91,12 +93,13 @@ def _papermill(
             kernel_manager_class=RunKernelManager,
             config=settings,
             start_timeout=300,
-            shutdown_kernel="immediate",  # a polite shutdown interrupts the kernel, which then complains on the terminal
+            # A polite shutdown interrupts the kernel, which then writes to the terminal.
+            shutdown_kernel="immediate",
         )
 
 
 def _cell_failure(error: Any, notebook: Path) -> str:
-    """One sentence for a cell that failed: which, of which notebook, and the last line of its error."""
+    """One sentence for a failed cell: which one, its notebook, and the last line of its error."""
     lines = [line for line in str(error.evalue).strip().splitlines() if line.strip()]
     last = f"{error.ename}: {lines[-1].strip()}" if lines else str(error.ename)
     if error.ename in ("PipelineError", "StageError"):
@@ -107,12 +110,13 @@ def _cell_failure(error: Any, notebook: Path) -> str:
         (line for line in error.source.splitlines() if line.strip() and not line.startswith("#")),
         "",
     )
-    # papermill counts its own red marker cell and the injected cell; the person counts [n] in the margin
+    # papermill also counts its red marker and the injected cell; a reader counts [n] in the margin
     return f"cell [{error.exec_count}] of {notebook} failed ({code.strip()[:80]}): {last}"
 
 
 def keep(notebook: NotebookNode, target: Path) -> None:
-    """Write an executed notebook without machine traces, and sign it so that Jupyter trusts what it shows."""
+    """Write an executed notebook without traces of the machine, and sign it so that Jupyter trusts
+    its outputs."""
     clean(notebook)
     with atomic_path(target) as draft:
         nbformat.write(notebook, draft)
@@ -120,14 +124,14 @@ def keep(notebook: NotebookNode, target: Path) -> None:
     try:
         notary.sign(notebook)
     except (OSError, sqlite3.Error) as error:
-        log.warning("%s is not signed (%s): Jupyter will ask you to trust it", target, error)
+        log.warning("%s is not signed (%s): Jupyter will ask whether you trust it", target, error)
     finally:
         with contextlib.suppress(AttributeError, sqlite3.Error):
             notary.store.close()
 
 
 def clean(notebook: NotebookNode) -> None:
-    """Drop papermill's records (paths, times), progress bars and their widgets; keep tags and results."""
+    """Drop papermill's records (paths, times) and progress bars; keep tags and results."""
     notebook.metadata.pop("papermill", None)
     notebook.metadata.pop("widgets", None)
     for cell in notebook.cells:
@@ -151,7 +155,7 @@ def _clean_output(output: NotebookNode) -> NotebookNode | None:
 
 
 def _settled(text: str) -> str:
-    """What a terminal would show in the end: progress bars, which return the carriage, are gone."""
+    """What a terminal shows in the end, without progress bars."""
     return "".join(
         line
         for line in text.splitlines(keepends=True)

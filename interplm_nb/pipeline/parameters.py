@@ -1,7 +1,7 @@
-"""What each stage takes: one strict model per stage.
+"""The parameters of each stage: one strict model per stage.
 
-The runner checks a profile against these before a kernel starts, and cell two of each notebook checks its own `parameters` cell, so that a
-misspelt name or a wrong type is never ignored.
+The runner checks a profile against these before a kernel starts, and the second cell of each
+notebook checks its own `parameters` cell, so that a misspelt name or a wrong type is never ignored.
 """
 
 import difflib
@@ -14,39 +14,43 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from interplm_nb.pipeline.errors import PipelineError
 
 PLACE = ("run", "device")
-"""Fields that say where a stage works, not what it makes: given by the runner, never part of what a result is keyed by."""
+"""Fields that say where a stage works, not what it makes: set by the runner, and no part of the key
+of a result."""
 
 Recipe = Literal[
     "interplm-paper", "interplm-v1", "topk", "batchtopk", "jumprelu", "gated", "matryoshka"
 ]
-"""Names of `sae.config.RECIPES`, which says what each is."""
+"""Names in `sae.config.RECIPES`, which describes them."""
 
 L1_RECIPES = ("interplm-paper", "interplm-v1", "gated")
-"""Recipes whose sparsity is set by the weight of an L1 term; the others' by k."""
+"""Recipes whose sparsity is set by the weight of an L1 term; k sets the others'."""
 
 MINI = Path(__file__).resolve().parents[1] / "data" / "esm2_mini"
-"""The embedded model."""
+"""The model that comes with the package."""
 
 
 class StageParameters(BaseModel):
-    """Where a stage works; the models below add what it makes."""
+    """Where a stage works; the models below add what it makes.
+
+    >>> TrainParameters.checked({"steps": 500}, "here").steps
+    500
+    """
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
     stage: ClassVar[str]
     files: ClassVar[tuple[str, ...]] = ()
-    """Fields that are paths of files: their content counts, not their name. Empty text means none."""
+    """Fields that are file paths: their content counts, not their name. Empty: no file."""
 
     run: str = Field("runs/demo", description="Folder of the run.")
     device: str = Field("auto", description="Where torch works: auto, cpu, cuda, cuda:1 or mps.")
 
     @classmethod
     def checked(cls, values: Mapping[str, Any], where: str) -> Self:
-        """The parameters in `values`; `where` (a file, a notebook) is named when they do not fit."""
+        """The parameters in `values`; errors name `where` (a file, a notebook)."""
         unknown = [name for name in values if name not in cls.model_fields]
         if unknown:
-            raise PipelineError(
-                f"{where}: {unknown_name(f'{cls.stage}.{unknown[0]}', [f'{cls.stage}.{n}' for n in cls.model_fields])}"
-            )
+            known = [f"{cls.stage}.{name}" for name in cls.model_fields]
+            raise PipelineError(f"{where}: {unknown_name(f'{cls.stage}.{unknown[0]}', known)}")
         try:
             return cls(**values)
         except ValidationError as error:
@@ -54,11 +58,13 @@ class StageParameters(BaseModel):
 
     @classmethod
     def from_notebook(cls, namespace: Mapping[str, Any]) -> Self:
-        """The parameters that a notebook's `parameters` cell (and papermill after it) left in `globals()`."""
+        """The parameters that a notebook's `parameters` cell, and papermill after it, set in
+        `globals()`."""
         missing = [name for name in cls.model_fields if name not in namespace]
         if missing:
             raise PipelineError(
-                f"the parameters cell of the {cls.stage} notebook has no {', '.join(missing)}; run that cell first"
+                f"the parameters cell of the {cls.stage} notebook has no {', '.join(missing)}; "
+                "run that cell first"
             )
         return cls.checked(
             {name: namespace[name] for name in cls.model_fields},
@@ -66,11 +72,12 @@ class StageParameters(BaseModel):
         )
 
     def made(self) -> dict[str, Any]:
-        """What a result is keyed by: the parameters less the place, and less file names (their content is hashed instead)."""
+        """What a result is keyed by: the parameters without the place and without file names, whose
+        content is hashed instead."""
         return self.model_dump(exclude={*PLACE, *self.paths()})
 
     def shown(self) -> dict[str, Any]:
-        """The parameters for people: without the place, files by name alone."""
+        """The parameters for people: without the place, and files without their folder."""
         return self.model_dump(exclude=set(PLACE)) | {
             field: path.name for field, path in self.paths().items()
         }
@@ -84,7 +91,8 @@ class StageParameters(BaseModel):
         }
 
     def input_files(self) -> dict[str, Path]:
-        """Files that the stage reads and that are no part of the run, by name; their content is part of the key."""
+        """Files outside the run that the stage reads, by field; their content is part of the
+        key."""
         return self.paths()
 
 
@@ -96,48 +104,51 @@ class ProteinsParameters(StageParameters):
 
     path: str = Field(
         "",
-        description="FASTA, UniProt TSV, flat file or XML (.gz, .zst too). Empty: the embedded ones.",
+        description="FASTA, UniProt TSV, flat file or XML, plain, .gz or .zst; empty: the demo.",
     )
     format: Literal["auto", "fasta", "tsv", "text", "xml"] = Field(
         "auto", description="Format of the file; auto recognises it from the content."
     )
     labels: str = Field(
         "",
-        description="Own labels, added to the file's: .tsv, .csv, .parquet, .gff3 or .bed.",
+        description="Your own labels, added to the file's: .tsv, .csv, .parquet, .gff3 or .bed.",
     )
     strict: bool = Field(
-        False, description="Stop at the first bad record, in place of reporting and skipping it."
+        False, description="Stop at the first bad record instead of reporting and skipping it."
     )
     min_instances: int = Field(
-        10, ge=1, description="Instances that a note or ligand needs for a concept of its own."
+        10, ge=1, description="Instances that a note or ligand needs to be a concept of its own."
     )
     max_residues: int = Field(
         0,
         ge=0,
-        description="Longest protein kept; 0, and at most: what the model reads at once.",
+        description="Longest protein kept, up to the model's limit; 0: that limit.",
     )
     too_long: Literal["skip", "refuse", "window"] = Field(
-        "skip", description="Longer proteins: skipped and counted, an error, or read in windows."
+        "skip", description="Longer proteins: skip and count, refuse, or read in windows."
     )
     max_proteins: int = Field(
-        0, ge=0, description="Keep so many proteins, drawn at random; 0 keeps all."
+        0, ge=0, description="Number of proteins to keep, drawn at random; 0: all."
     )
     identity: float = Field(
-        0.3, gt=0, le=1, description="Sequence identity from which two proteins are relatives."
+        0.3, gt=0, le=1, description="Minimum sequence identity of homologs, which share a split."
     )
     coverage: float = Field(
-        0.5, gt=0, le=1, description="Share of the shorter protein that their alignment covers."
+        0.5,
+        gt=0,
+        le=1,
+        description="Minimum share of the shorter protein that the alignment covers.",
     )
     train_share: float = Field(
-        0.6, gt=0, lt=1, description="Share of proteins that the SAE learns from."
+        0.6, gt=0, lt=1, description="Share of proteins that the SAE is trained on."
     )
     validation_share: float = Field(
         0.2,
         gt=0,
         lt=1,
-        description="Share on which features are chosen; the rest is test.",
+        description="Share of proteins on which features are chosen; the rest is test.",
     )
-    seed: int = Field(42, ge=0, description="Seed of the splits and of the draw.")
+    seed: int = Field(42, ge=0, description="Seed of the splits and of the drawn proteins.")
 
 
 class EmbedParameters(StageParameters):
@@ -151,24 +162,27 @@ class EmbedParameters(StageParameters):
         description="Model: a name, owner/name or files; auto: unirep-1900, else esm2-mini.",
     )
     layer: int = Field(
-        -1, ge=-1, description="Layer that is read; 0 is the embedding, -1 what suits the model."
+        -1,
+        ge=-1,
+        description="Layer to read; 0: the token embedding, -1: the one that suits the model.",
     )
     arrays: str = Field(
-        "", description="Own embeddings (.npz, .safetensors, .h5) to read, without a model."
+        "",
+        description="Your own embeddings (.npz, .safetensors, .h5), instead of a model's.",
     )
     shuffled_seed: int = Field(42, ge=0, description="Seed of the control with shuffled weights.")
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
         "auto", description="Arithmetic of the PLM; auto: what suits the model and the device."
     )
     stored: Literal["float32", "bfloat16"] = Field(
-        "float32", description="How embeddings are stored; bfloat16 takes half the disk."
+        "float32", description="How embeddings are stored; bfloat16 takes half the disk space."
     )
     tokens_per_batch: int = Field(
-        0, ge=0, description="Tokens run at once; 0: what suits the device."
+        0, ge=0, description="Tokens in a batch; 0: what suits the device."
     )
 
     def paths(self) -> dict[str, Path]:
-        """The arrays, and the weights where `plm` is a path and not a name."""
+        """The arrays, and the weights where `plm` is a path, not a name."""
         path = Path(self.plm).expanduser()
         here = path.exists() and (path.suffix or len(path.parts) > 1)
         return super().paths() | ({"plm": path} if here else {})
@@ -185,7 +199,7 @@ class TrainParameters(StageParameters):
 
     recipe: Recipe = Field(
         "topk",
-        description="Or batchtopk, jumprelu, gated, matryoshka, interplm-paper, interplm-v1.",
+        description="topk, batchtopk, jumprelu, gated, matryoshka, interplm-paper or interplm-v1.",
     )
     d_sae: int = Field(2048, ge=1, description="Number of features.")
     steps: int = Field(3000, ge=1, description="Training steps.")
@@ -194,12 +208,12 @@ class TrainParameters(StageParameters):
     k: int = Field(
         32,
         ge=1,
-        description="Features active per residue; topk, batchtopk, matryoshka, and jumprelu's target.",
+        description="Active features per residue, without an L1 term; jumprelu: the target.",
     )
     l1: float = Field(
         0.0,
         ge=0,
-        description="Weight of the L1 term of recipes that have one; 0: the recipe's own.",
+        description="Weight of the L1 term, for recipes with one; 0: the recipe's own.",
     )
     warmup_fraction: float = Field(
         0.05, ge=0, le=1, description="Share of the steps over which the learning rate rises."
@@ -207,16 +221,16 @@ class TrainParameters(StageParameters):
     resample_every: int = Field(
         0,
         ge=0,
-        description="Steps between revivals of silent features; 0: the recipe's way.",
+        description="Steps between resamplings of dead features; 0: the recipe's own way.",
     )
     dead_after_tokens: int = Field(
         1_000_000,
         ge=1,
-        description="Residues of silence after which AuxK revives a feature.",
+        description="Residues without firing after which AuxK revives a feature.",
     )
     seed: int = Field(0, ge=0, description="Seed of the weights and of the order of residues.")
     checkpoint_every: int = Field(
-        1000, ge=1, description="Steps between checkpoints: what a killed run does again at most."
+        1000, ge=1, description="Steps between checkpoints: the most that a killed run repeats."
     )
     fidelity_proteins: int = Field(
         50, ge=1, description="Validation proteins on which fidelity is measured."
@@ -224,22 +238,23 @@ class TrainParameters(StageParameters):
     fidelity_every: int = Field(
         0,
         ge=0,
-        description="Steps between measurements of fidelity while training; 0: after it alone.",
+        description="Steps between measurements of fidelity in training; 0: only at the end.",
     )
 
     def made(self) -> dict[str, Any]:
-        """How often it saves changes nothing in what it makes."""
+        """How often checkpoints are saved does not change the result."""
         return {name: value for name, value in super().made().items() if name != "checkpoint_every"}
 
 
 class CompareParameters(StageParameters):
-    """Stage `compare`, which runs where a profile asks for it: SAEs over layers, recipes, sparsities, learning rates and seeds, side by side."""
+    """Stage `compare`, optional: SAEs over layers, recipes, sparsities, learning rates and seeds,
+    side by side."""
 
     stage: ClassVar[str] = "compare"
 
-    layers: list[int] = Field([], description="Layers of the PLM; empty: the one that is embedded.")
+    layers: list[int] = Field([], description="Layers of the PLM; empty: the embedded one.")
     recipes: list[Recipe] = Field(
-        ["topk"], min_length=1, description="Recipes, as train.recipe has them."
+        ["topk"], min_length=1, description="Recipes, named as in train.recipe."
     )
     sparsities: list[int] = Field(
         [],
@@ -259,15 +274,15 @@ class CompareParameters(StageParameters):
     steps: int = Field(3000, ge=1, description="Training steps.")
     batch_size: int = Field(2048, ge=1, description="Residues per step; all SAEs see the same.")
     scaling: Literal["own", "none", "scalar", "dimension"] = Field(
-        "own", description="Scaling of the inputs; own: the recipe's."
+        "own", description="Scaling of the inputs; own: the recipe's own."
     )
     dead_after_tokens: int = Field(
         1_000_000,
         ge=1,
-        description="Residues of silence after which AuxK revives a feature.",
+        description="Residues without firing after which AuxK revives a feature.",
     )
     checkpoint_every: int = Field(
-        1000, ge=1, description="Steps between checkpoints: what a killed run does again at most."
+        1000, ge=1, description="Steps between checkpoints: the most that a killed run repeats."
     )
     fidelity_proteins: int = Field(
         50, ge=1, description="Validation proteins on which fidelity is measured."
@@ -275,7 +290,7 @@ class CompareParameters(StageParameters):
     fidelity_every: int = Field(
         0,
         ge=0,
-        description="Steps between measurements of fidelity while training; 0: after it alone.",
+        description="Steps between measurements of fidelity in training; 0: only at the end.",
     )
     tuning_share: float = Field(
         0.2,
@@ -286,14 +301,14 @@ class CompareParameters(StageParameters):
     min_instances: int = Field(
         10,
         ge=1,
-        description="Instances that a concept needs on the tuning part and on test.",
+        description="Minimum instances of a concept, in the tuning part and in test.",
     )
     maxima_residues: int = Field(
         200_000, ge=0, description="Train residues on which features' maxima are measured; 0: all."
     )
 
     def made(self) -> dict[str, Any]:
-        """How often it saves changes nothing in what it makes."""
+        """How often checkpoints are saved does not change the result."""
         return {name: value for name, value in super().made().items() if name != "checkpoint_every"}
 
 
@@ -305,7 +320,7 @@ class ActivationsParameters(StageParameters):
     max_l0: float = Field(
         256.0,
         gt=0,
-        description="Refuse an SAE with more active features per residue than this.",
+        description="Maximum mean active features per residue; a denser SAE is refused.",
     )
 
 
@@ -315,7 +330,7 @@ class ConceptsParameters(StageParameters):
     stage: ClassVar[str] = "concepts"
 
     min_instances: int = Field(
-        10, ge=1, description="A concept needs so many instances on validation and on test."
+        10, ge=1, description="Minimum instances of a concept, in validation and in test."
     )
     bootstrap: int = Field(
         1000,
@@ -323,46 +338,29 @@ class ConceptsParameters(StageParameters):
         description="Resamples of the homology clusters behind the 95 % intervals; 0: none.",
     )
     null_draws: int = Field(
-        1000, ge=0, description="Draws of each null behind the q values; 0: none."
+        1000, ge=0, description="Draws from each null distribution behind the q values; 0: none."
     )
     link_f1: float = Field(
         0.2,
         ge=0,
         le=1,
-        description="Least F1 on validation of a link to a concept; its best is kept always.",
+        description="Minimum validation F1 of a link; a concept's best feature is always linked.",
     )
     links_per_concept: int = Field(
-        10, ge=1, description="So many features speak for a concept at most."
+        10, ge=1, description="Maximum number of features that are linked to a concept."
     )
     merge_repeats: bool = Field(
         False,
-        description="Count Sushi 1 and Sushi 2 as one concept too, in a second table.",
+        description="Also score numbered repeats (Sushi 1, Sushi 2) as one concept.",
     )
     seed: int = Field(0, ge=0, description="Seed of resamples, draws and probes.")
 
 
-PARAMETERS: dict[str, type[StageParameters]] = {
-    model.stage: model
-    for model in (
-        ProteinsParameters,
-        EmbedParameters,
-        TrainParameters,
-        CompareParameters,
-        ActivationsParameters,
-        ConceptsParameters,
-    )
-}
-"""The model of each stage, in order, the optional ones too."""
-
-
-def unknown_name(name: str, known: list[str]) -> str:
+def unknown_name(name: str, known: list[str], what: str = "parameter") -> str:
     """A sentence that refuses a name and offers the nearest known ones."""
     near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
-    return (
-        f"unknown parameter {name!r}; did you mean {' or '.join(near)}?"
-        if near
-        else f"unknown parameter {name!r}; known are {', '.join(known)}"
-    )
+    hint = f"did you mean {' or '.join(near)}?" if near else f"known are {', '.join(known)}"
+    return f"unknown {what} {name!r}; {hint}"
 
 
 def _sentence(model: type[StageParameters], error: ValidationError) -> str:
@@ -371,4 +369,6 @@ def _sentence(model: type[StageParameters], error: ValidationError) -> str:
     name = str(first["loc"][0]) if first["loc"] else ""
     about = model.model_fields[name].description if name in model.model_fields else None
     more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
-    return f"{model.stage}.{name} = {first.get('input')!r}: {first['msg'][0].lower()}{first['msg'][1:]}{more}. {about or ''}".rstrip()
+    message = first["msg"][0].lower() + first["msg"][1:]
+    value = first.get("input")
+    return f"{model.stage}.{name} = {value!r}: {message}{more}. {about or ''}".rstrip()

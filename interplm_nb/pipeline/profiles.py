@@ -1,4 +1,4 @@
-"""Profiles: a TOML file with one table per stage, checked against the stages' models before anything runs."""
+"""Profiles: a TOML file with one table per stage, checked before anything runs."""
 
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from interplm_nb.pipeline.errors import PipelineError
-from interplm_nb.pipeline.layout import STAGES
-from interplm_nb.pipeline.parameters import PARAMETERS, PLACE, StageParameters, unknown_name
+from interplm_nb.pipeline.parameters import PLACE, StageParameters, unknown_name
+from interplm_nb.pipeline.stage_table import REQUIRED, STAGES
 
 _TOP_LEVEL = ("about", "required")
 
@@ -18,17 +18,18 @@ _TOP_LEVEL = ("about", "required")
 class Profile:
     """The parameters of every stage, checked.
 
-    `name` is the packaged name or the file's; `stages` holds one model per stage, in order, with the optional ones that the profile asks for.
+    `name` is the packaged name or the file's; `stages` holds the parameters of every required stage
+    and of the optional ones that the profile asks for, in order.
     """
 
     name: str
     about: str
     stages: Mapping[str, StageParameters]
     given: Mapping[str, Mapping[str, Any]]
-    """By stage, what the profile and the person say; the rest of `stages` are defaults."""
+    """By stage, what the profile and the settings say; the rest of `stages` are defaults."""
 
     def over(self, defaults: Mapping[str, Mapping[str, Any]]) -> "Profile":
-        """The same profile laid over other defaults, by stage, such as those that suit a model."""
+        """The same profile over other defaults, by stage, such as those that suit a model."""
         stages = {
             stage: type(p).checked(
                 {**defaults.get(stage, {}), **self.given.get(stage, {})}, self.name
@@ -38,7 +39,8 @@ class Profile:
         return replace(self, stages=stages)
 
     def at(self, run: str, device: str) -> dict[str, StageParameters]:
-        """The same parameters, at a place; file names become absolute, because a notebook runs in the run's folder."""
+        """The same parameters, at a place; file names become absolute, because a notebook runs in
+        the run's folder."""
         place = {"run": run, "device": device}
         return {
             name: type(p).checked(
@@ -60,7 +62,11 @@ def packaged() -> dict[str, Path]:
 
 
 def load(profile: str, settings: Sequence[str] = ()) -> Profile:
-    """Read a packaged profile by name, or a `.toml` file, and lay `settings` (`stage.name=value`) over it."""
+    """Read a packaged profile by name, or a `.toml` file, and override it with `settings`.
+
+    >>> load("demo", ["train.steps=500"]).stages["train"].steps
+    500
+    """
     path = _find(profile)
     try:
         tables = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -69,13 +75,13 @@ def load(profile: str, settings: Sequence[str] = ()) -> Profile:
     _check_keys(tables, path)
     given = dict(setting_value(s) for s in settings)
     asked = {
-        *STAGES,
+        *REQUIRED,
         *tables,
         *(stage for stage, _ in given),
     }  # an optional stage runs where it has a table or a setting
     stages = {
-        stage: _stage(model, tables.get(stage, {}), given, path)
-        for stage, model in PARAMETERS.items()
+        stage: _stage(record.parameters, tables.get(stage, {}), given, path)
+        for stage, record in STAGES.items()
         if stage in asked
     }
     _check_required(tables.get("required", []), stages, path)
@@ -85,12 +91,16 @@ def load(profile: str, settings: Sequence[str] = ()) -> Profile:
 
 
 def setting_value(setting: str) -> tuple[tuple[str, str], Any]:
-    """`stage.name=value` as ((stage, name), value); the value is read as a TOML literal, else it is a string."""
+    """`stage.name=value` as ((stage, name), value); a value that is not TOML is a string.
+
+    >>> setting_value("train.steps=500")
+    (('train', 'steps'), 500)
+    """
     key, equals, text = setting.partition("=")
     stage, dot, name = key.strip().partition(".")
     if not (equals and dot and stage and name):
-        raise PipelineError(f"-p {setting}: wanted stage.name=value, such as -p train.steps=500")
-    if stage not in PARAMETERS:
+        raise PipelineError(f"-p {setting}: expected stage.name=value, such as -p train.steps=500")
+    if stage not in STAGES:
         raise PipelineError(f"-p {setting}: {unknown_name(f'{stage}.{name}', _all_names())}")
     try:
         value = tomllib.loads(f"value = {text}")
@@ -106,7 +116,8 @@ def _find(profile: str) -> Path:
     path = Path(profile).expanduser()
     if path.suffix != ".toml":
         raise PipelineError(
-            f"no profile {profile!r}: packaged are {', '.join(known)}; or give the path of a .toml file"
+            f"no profile {profile!r}: packaged profiles are {', '.join(known)}; "
+            "or give the path of a .toml file"
         )
     if not path.is_file():
         raise PipelineError(f"no profile file {path}; packaged profiles are {', '.join(known)}")
@@ -117,10 +128,8 @@ def _check_keys(tables: Mapping[str, Any], path: Path) -> None:
     for key, value in tables.items():
         if key in _TOP_LEVEL:
             continue
-        if key not in PARAMETERS:
-            raise PipelineError(
-                f"{path}: {unknown_name(key, [*PARAMETERS, *_TOP_LEVEL]).replace('parameter', 'key', 1)}"
-            )
+        if key not in STAGES:
+            raise PipelineError(f"{path}: {unknown_name(key, [*STAGES, *_TOP_LEVEL], 'key')}")
         if not isinstance(value, dict):
             raise PipelineError(
                 f"{path}: {key} is a table, written [{key}] on a line of its own, not {value!r}"
@@ -128,7 +137,8 @@ def _check_keys(tables: Mapping[str, Any], path: Path) -> None:
         placed = [name for name in PLACE if name in value]
         if placed:
             raise PipelineError(
-                f"{path}: {key}.{placed[0]} does not belong in a profile; give --out and --device on the command line"
+                f"{path}: {key}.{placed[0]} does not belong in a profile; "
+                "give --out and --device on the command line"
             )
 
 
@@ -142,7 +152,7 @@ def _stage(
     own = _of_stage(given, model.stage)
     placed = [name for name in PLACE if name in own]
     if placed:
-        raise PipelineError(f"-p {model.stage}.{placed[0]}: give --out and --device in its place")
+        raise PipelineError(f"-p {model.stage}.{placed[0]}: use --out and --device instead")
     return model.checked({**table, **own}, "-p" if own else str(path))
 
 
@@ -155,12 +165,10 @@ def _check_required(
 ) -> None:
     for key in required:
         stage, _, name = key.partition(".")
-        if stage not in PARAMETERS or name not in PARAMETERS[stage].model_fields:
-            raise PipelineError(
-                f"{path}: required names {key!r}, which is no parameter; {unknown_name(key, _all_names())}"
-            )
+        if stage not in STAGES or name not in STAGES[stage].parameters.model_fields:
+            raise PipelineError(f"{path}: required: {unknown_name(key, _all_names())}")
         if stage in stages and getattr(stages[stage], name) in ("", 0, []):
-            about = PARAMETERS[stage].model_fields[name].description
+            about = STAGES[stage].parameters.model_fields[name].description
             raise PipelineError(
                 f"profile {path.stem} needs {key}; give it with -p {key}=VALUE. {about}"
             )
@@ -169,7 +177,7 @@ def _check_required(
 def _all_names() -> list[str]:
     return [
         f"{stage}.{name}"
-        for stage, model in PARAMETERS.items()
-        for name in model.model_fields
+        for stage, record in STAGES.items()
+        for name in record.parameters.model_fields
         if name not in PLACE
     ]

@@ -1,41 +1,41 @@
-"""A run: one folder, and the only code that knows the paths in it."""
+"""A run: one folder, and the only code that opens the files in it."""
 
 import contextlib
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeVar
 
 import polars as pl
 
 import interplm_nb
 from interplm_nb.annotations import Annotations
+from interplm_nb.pipeline import run_files
 from interplm_nb.pipeline.errors import PipelineError
-from interplm_nb.pipeline.layout import (
-    ALL_STAGES,
-    OUTPUTS,
-    PROBE,
-    PROJECTIONS,
-    SAES,
-    SOURCES,
-    STAGE_NAMES,
-    annotations_name,
-)
+from interplm_nb.pipeline.maxima import Maxima
+from interplm_nb.pipeline.run_files import Content, annotations_file, compared_file, source_file
+from interplm_nb.pipeline.scored_sources import SOURCES, scored_source
+from interplm_nb.pipeline.stage_table import stage_named
 from interplm_nb.plm.lengths import MAX_RESIDUES
 from interplm_nb.plm.record import ModelRecord
 from interplm_nb.proteins import Proteins
 from interplm_nb.saving import read_json, read_parquet, remove, write_json, write_parquet
 
 if TYPE_CHECKING:
+    import numpy as np
+    from scipy import sparse
+
     from interplm_nb.activations import FeatureActivations
     from interplm_nb.concepts.controls.dense import DenseSource
     from interplm_nb.concepts.controls.projection import Projection
     from interplm_nb.concepts.links import ConceptLinks
     from interplm_nb.concepts.scores import ConceptScores
     from interplm_nb.embeddings import Embeddings
+    from interplm_nb.pipeline.own_activations import Blocks
     from interplm_nb.plm.protocol import PLM
     from interplm_nb.sae.model import SAE
 
+T = TypeVar("T")
 
 ANY_LENGTH = 1_000_000
 """More residues than any protein has."""
@@ -49,7 +49,7 @@ class RunModel(NamedTuple):
     weights: str
     """What `plm.load` takes; the name of the file where embeddings came from arrays."""
     record: ModelRecord | None
-    """What the model says of itself; None where embeddings came from arrays without a model."""
+    """What the model declares; None where embeddings came from arrays without a model."""
 
     @property
     def name(self) -> str:
@@ -59,13 +59,26 @@ class RunModel(NamedTuple):
 
 @dataclass(frozen=True)
 class Run:
-    """A folder that holds one run; typed access to everything in it. What is missing is an error that names the stage to run."""
+    """A folder that holds one run, and typed access to everything in it.
+
+    What is missing is a PipelineError that names the stage to run. Proteins, annotations, splits
+    and maxima are read once per `Run` object: open the run again to see what another process made.
+
+    Examples
+    --------
+    >>> run = Run.shipped()
+    >>> run.proteins()
+    Proteins(120 proteins, 42,866 residues)
+    >>> run.maxima().train.shape
+    (1024,)
+    """
 
     folder: Path
+    _once: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @classmethod
     def create(cls, folder: Path | str, profile: str) -> Self:
-        """Make the folder a run, or open the run that it is; `profile` is noted."""
+        """Make the folder a run, or open the run in it; `profile` is noted."""
         run = cls(Path(folder).expanduser())
         if run.folder.exists() and not run.folder.is_dir():
             raise PipelineError(f"{run.folder} is a file; a run needs a folder")
@@ -88,7 +101,8 @@ class Run:
         run = cls(Path(folder).expanduser())
         if not run.record.is_file():
             raise PipelineError(
-                f"{run.folder} is not a run: it has no run.json; make one with: interplm-nb run demo --out {run.folder}"
+                f"{run.folder} is not a run: it has no run.json; "
+                f"make one with: interplm-nb run demo --out {run.folder}"
             )
         read_json(run.record, "Run", 1)
         return run
@@ -96,28 +110,103 @@ class Run:
     @classmethod
     def at(cls, folder: Path | str) -> Self:
         """Open the run in `folder`, or make a new one: how the first notebook starts."""
-        return (
-            cls.open(folder)
-            if (Path(folder).expanduser() / "run.json").is_file()
-            else cls.create(folder, "notebook")
-        )
+        is_run = cls(Path(folder).expanduser()).record.is_file()
+        return cls.open(folder) if is_run else cls.create(folder, "notebook")
 
     @classmethod
     def shipped(cls) -> Self:
         """The finished demo run that comes with the package."""
-        folder = Path(__file__).resolve().parents[1] / "data" / "demo_run"
-        if not (folder / "run.json").is_file():
+        run = cls(Path(__file__).resolve().parents[1] / "data" / "demo_run")
+        if not run.record.is_file():
             raise PipelineError(
-                "this copy of the package has no finished demo run; make one with: interplm-nb run demo --out runs/demo"
+                "this copy of the package has no finished demo run; "
+                "make one with: interplm-nb run demo --out runs/demo"
             )
-        return cls.open(folder)
+        return cls.open(run.folder)
+
+    @classmethod
+    def from_parts(
+        cls,
+        folder: Path | str,
+        proteins: Proteins,
+        annotations: Annotations,
+        activations: "np.ndarray | sparse.sparray | Blocks",
+        *,
+        splits: pl.DataFrame | None = None,
+        plm: str = "own model",
+        layer: int = 0,
+    ) -> Self:
+        """Make a run from your own activations, so that the workbench opens on it.
+
+        The activations become source `sae`, with its maxima and its `strict` scores.
+
+        Parameters
+        ----------
+        folder
+            A new or empty folder.
+        proteins, annotations
+            The residue axis, and concepts on it (`Annotations.empty(proteins)`: no concepts).
+        activations
+            [n_residues, n_features], unit `raw`, not negative: an array, a sparse array, or blocks
+            (first row, sparse array) of consecutive residues. Stored as float32.
+        splits
+            accession and split (train, validation, test), and if you have them cluster (u32) and
+            split_published. By default proteins take turns, each a cluster of its own. Homologs
+            may then share splits: pass `readers.homology.split` for figures that you cite.
+        plm, layer
+            What the activations come from, as views name it.
+
+        Returns
+        -------
+        Run
+            Without embeddings, weights or a feature map, so that views that need these say so.
+
+        Raises
+        ------
+        PipelineError
+            Where the folder holds other files.
+        ValueError
+            Where activations do not fit the proteins.
+
+        Examples
+        --------
+        >>> import tempfile, numpy as np
+        >>> proteins = Proteins.from_sequences({"P1": "ACDEF", "P2": "GHIK", "P3": "LMN"})
+        >>> values = np.zeros((proteins.n_residues, 2))
+        >>> values[3, 1] = 0.5
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     run = Run.from_parts(folder, proteins, Annotations.empty(proteins), values)
+        ...     run.maxima().train.tolist()
+        [0.0, 0.5]
+        """
+        from interplm_nb.pipeline.own_activations import write_parts
+
+        run = cls.create(folder, "own activations")
+        about = {"plm": plm, "layer": layer}
+        write_parts(run, proteins, annotations, activations, splits, about)
+        return run
 
     # Paths of the run itself and of its stages
 
     @property
     def record(self) -> Path:
         """`run.json`: what makes the folder a run."""
-        return self.folder / "run.json"
+        return self.folder / run_files.RECORD
+
+    @property
+    def lock(self) -> Path:
+        """The file that a process locks while it works in the run."""
+        return self.folder / ".lock"
+
+    @property
+    def hashes(self) -> Path:
+        """The file that remembers hashes of the run's files."""
+        return self.folder / ".hashes.json"
+
+    @property
+    def rescored(self) -> Path:
+        """The folder of other SAEs that were scored on this run, whether or not it is there."""
+        return self.folder / "rescored"
 
     @property
     def profile(self) -> str:
@@ -125,7 +214,7 @@ class Run:
         return str(read_json(self.record, "Run", 1)["profile"])
 
     def model(self) -> RunModel | None:
-        """The model that was chosen for this run; None before it was."""
+        """The model that was chosen for this run; None before that."""
         found = read_json(self.record, "Run", 1).get("model")
         if found is None:
             return None
@@ -149,19 +238,12 @@ class Run:
         return model
 
     def stage_folder(self, stage: str) -> Path:
-        """`NN_stage/`: the manifest and the small tables that a stage's notebook shows."""
-        return self.folder / self.stage_name(stage)
+        """`NN_stage/`: a stage's manifest, summary and small tables."""
+        return self.folder / stage_named(stage).folder
 
     def notebook(self, stage: str) -> Path:
         """The executed notebook of a stage."""
-        return self.folder / f"{self.stage_name(stage)}.ipynb"
-
-    @staticmethod
-    def stage_name(stage: str) -> str:
-        """`NN_stage`, counted from 01, and `03b_compare`; ValueError for what is not in `ALL_STAGES`."""
-        if stage not in STAGE_NAMES:
-            raise ValueError(f"no stage {stage!r}; stages are {', '.join(ALL_STAGES)}")
-        return STAGE_NAMES[stage]
+        return self.folder / f"{stage_named(stage).folder}.ipynb"
 
     def manifest_path(self, stage: str) -> Path:
         """`NN_stage/manifest.json`, whether or not it is there."""
@@ -172,8 +254,8 @@ class Run:
         return self.stage_folder(stage) / "work"
 
     def outputs(self, stage: str) -> list[Path]:
-        """The files that a stage has made so far, sorted; its manifest, notebook and working files are not among them."""
-        roots = [self.folder / name for name in OUTPUTS[stage]] + [
+        """The files that a stage has made so far, sorted; no manifest, notebook, working files."""
+        roots = [self.folder / name for name in stage_named(stage).outputs] + [
             p for p in self.stage_folder(stage).glob("*.*") if p.suffix in (".parquet", ".json")
         ]
         files = [
@@ -191,8 +273,10 @@ class Run:
 
     def clear(self, stage: str) -> None:
         """Remove everything that a stage has made, its manifest first."""
+        self._once.clear()
         self.manifest_path(stage).unlink(missing_ok=True)
-        for path in (*(self.folder / name for name in OUTPUTS[stage]), self.stage_folder(stage)):
+        made = (self.folder / name for name in stage_named(stage).outputs)
+        for path in (*made, self.stage_folder(stage)):
             remove(path)
 
     def clear_drafts(self) -> None:
@@ -201,38 +285,57 @@ class Run:
             with contextlib.suppress(FileNotFoundError):
                 remove(draft)
 
-    # What the stages made
+    # The residue axis
 
     def proteins(self) -> Proteins:
-        """The residue axis, read anew at each call. PipelineError where stage 'proteins' has not made it."""
-        return Proteins.load(self._made("proteins.parquet", "proteins"))
+        """The residue axis. PipelineError before stage 'proteins'."""
+        return self._read("proteins", run_files.PROTEINS, Proteins.load, once=True)
 
-    def annotations(
-        self, convention: str = "strict", proteins: Proteins | None = None
-    ) -> Annotations:
-        """Annotations as parsed by a convention; give `proteins` where they are loaded already."""
-        return Annotations.load(
-            self._made(annotations_name(convention), "proteins"), proteins or self.proteins()
+    def annotations(self, convention: str = "strict") -> Annotations:
+        """Annotations as parsed by a convention."""
+        return self._read(
+            "proteins",
+            annotations_file(convention),
+            lambda path: Annotations.load(path, self.proteins()),
+            once=True,
         )
 
     def splits(self) -> pl.DataFrame:
-        """accession, cluster (u32), split (train, validation, test), split_published (validation, test)."""
-        return read_parquet(self._made("splits.parquet", "proteins"), "Splits", 1)[0]
+        """accession, cluster (u32), split (train, validation, test), split_published (validation,
+        test)."""
+        return self._table("proteins", run_files.SPLITS, "Splits", once=True)
 
     def accessions(self, split: str, convention: str = "strict") -> list[str]:
         """The proteins of one split."""
         column = "split" if convention == "strict" else "split_published"
         return self.splits().filter(pl.col(column) == split)["accession"].to_list()
 
+    def has_proteins(self) -> bool:
+        """Whether stage 'proteins' has made the residue axis, which it writes last."""
+        return (self.folder / run_files.PROTEINS).exists()
+
+    def write_axis(
+        self, proteins: Proteins, annotations: Mapping[str, Annotations], splits: pl.DataFrame
+    ) -> None:
+        """Write annotations by convention, splits, and the proteins last."""
+        for convention, found in annotations.items():
+            found.save(self.folder / annotations_file(convention))
+        about = {"type": "Splits", "version": 1, "sequences": proteins.sequence_hash}
+        write_parquet(splits, self.folder / run_files.SPLITS, about)
+        proteins.save(self.folder / run_files.PROTEINS)
+        self._once.clear()
+
+    # Embeddings and their model
+
     def embeddings_folder(self, layer: int, shuffled: bool = False) -> Path:
-        """`embeddings/layer_LL`, or with `shuffled` `embeddings/shuffled/layer_LL`, whether or not it is there."""
-        return self.folder / "embeddings" / ("shuffled" if shuffled else "") / f"layer_{layer:02d}"
+        """`embeddings/layer_LL`, or with `shuffled` `embeddings/shuffled/layer_LL`, whether or not
+        it is there."""
+        return self.folder / _layer_folder(layer, shuffled)
 
     def layers(self) -> list[int]:
         """Layers of the PLM that are embedded."""
-        return sorted(
-            int(p.name.removeprefix("layer_")) for p in (self.folder / "embeddings").glob("layer_*")
-        )
+        folder = self.folder / run_files.EMBEDDINGS
+        return sorted(int(p.name.removeprefix("layer_")) for p in folder.glob("layer_*"))
 
     def embeddings(self, layer: int | None = None, shuffled: bool = False) -> "Embeddings":
         """Embeddings of one layer; the only one where none is named."""
@@ -242,16 +345,16 @@ class Run:
             layers = self.layers()
             if len(layers) != 1:
                 raise PipelineError(
-                    f"{self.folder} has embeddings of layers {layers}, not of one; run stage 'embed', or name the layer"
+                    f"{self.folder} has embeddings of layers {layers}, not of one; "
+                    "run stage 'embed', or name the layer"
                 )
             layer = layers[0]
-        folder = self.embeddings_folder(layer, shuffled)
-        return Embeddings.open(self._made(str(folder.relative_to(self.folder)), "embed"))
+        return self._read("embed", _layer_folder(layer, shuffled), Embeddings.open)
 
     def plm(self, device: str = "auto") -> "PLM":
         """The model of this run, loaded again and checked against its embeddings.
 
-        PipelineError where embeddings came from arrays, or where the weights are others now.
+        PipelineError where embeddings came from arrays, or where the weights have changed.
         """
         from interplm_nb import plm
 
@@ -272,164 +375,219 @@ class Run:
             )
         return found
 
+    # Scored sources
+
     def possible(self, sources: Iterable[str]) -> list[str]:
-        """Those of these sources that the run can have: without a model there is no shuffled one."""
+        """The sources that the run can have: without a model there is no shuffled source."""
         model = self.model()
         without = model is not None and model.record is None
-        return [s for s in sources if not (without and s == "shuffled_sae")]
+        return [s for s in sources if not (without and SOURCES[s].shuffled)]
 
     def source(self, source: str) -> Path:
-        """`sources/<id>/`."""
-        if source not in (*SOURCES, PROBE) and not (self.folder / "sources" / source).is_dir():
-            raise PipelineError(
-                f"no source {source!r} in {self.folder}; there are {', '.join(self.sources()) or 'none yet'}"
-            )
-        return self.folder / "sources" / source
+        """`sources/<id>/`; PipelineError for an id that is neither known nor there."""
+        folder = self.of_source(source, "about").parent
+        if source not in SOURCES and not folder.is_dir():
+            there = ", ".join(self.sources()) or "none yet"
+            raise PipelineError(f"no source {source!r} in {self.folder}; there are {there}")
+        return folder
+
+    def of_source(self, source: str, content: Content) -> Path:
+        """The file or folder that holds this of a source, whether or not it is there."""
+        return self.folder / source_file(source, content)
 
     def sources(self) -> list[str]:
         """Sources that exist, in the order of tables."""
         found = {p.name for p in (self.folder / "sources").glob("*") if p.is_dir()}
-        known = (*SOURCES, PROBE)
-        return [s for s in known if s in found] + sorted(found - set(known))
+        return [s for s in SOURCES if s in found] + sorted(found - set(SOURCES))
 
     def with_activations(self) -> list[str]:
-        """Sources whose activations are stored, in the order of tables; dense ones (neurons, pca, ica, linear_probe) never are."""
-        return [s for s in self.sources() if (self.folder / "sources" / s / "activations").is_dir()]
+        """Sources whose activations are stored, in the order of tables; dense ones (neurons, pca,
+        ica, linear_probe) never are."""
+        return [s for s in self.sources() if self.of_source(s, "activations").is_dir()]
 
     def about(self, source: str) -> dict[str, Any]:
-        """A source's `about.json`: kind, PLM, layer, size; an SAE's recipe and quality too. PipelineError where no stage has written it."""
-        stage = "train" if source in SAES else "concepts" if source == PROBE else "activations"
-        return read_json(self._made(f"sources/{source}/about.json", stage), "Source", 1)
+        """A source's kind, PLM, layer and size; an SAE's recipe and quality too.
+
+        PipelineError where no stage has written it.
+        """
+        stage = SOURCES[source].made_by if source in SOURCES else "activations"
+        return self._read(
+            stage, source_file(source, "about"), lambda path: read_json(path, "Source", 1)
+        )
+
+    def write_about(self, source: str, **about: Any) -> None:
+        """Write what `about` reads."""
+        write_json({"type": "Source", "version": 1, **about}, self.of_source(source, "about"))
 
     def sae(self, source: str = "sae", device: str = "cpu") -> "SAE":
-        """The SAE of a source on a device ("auto": CUDA, then MPS, then the CPU). PipelineError for a source without an SAE."""
-        self._made(f"sources/{source}/sae.safetensors", "train")
+        """The SAE of a source on a device ("auto": CUDA, then MPS, then the CPU).
+
+        PipelineError for a source without an SAE.
+        """
         from interplm_nb.plm.devices import choose_device
         from interplm_nb.sae import checkpoint
 
-        return checkpoint.load(self.source(source)).to(choose_device(device))
+        path = source_file(source, "sae")
+        found = self._read("train", path, lambda path: checkpoint.load(path.parent))
+        return found.to(choose_device(device))
 
-    def compared(self, label: str) -> Path:
-        """`comparison/<label>/`: an SAE of stage `compare`, or a control, whether or not it is there."""
-        return self.folder / "comparison" / label
-
-    def activations(
-        self, source: str = "sae", proteins: Proteins | None = None
-    ) -> "FeatureActivations":
+    def activations(self, source: str = "sae") -> "FeatureActivations":
         """Activations in unit `raw`."""
         from interplm_nb.activations import FeatureActivations
 
-        return FeatureActivations.open(
-            self._made(f"sources/{source}/activations", "activations"), proteins or self.proteins()
+        return self._read(
+            "activations",
+            source_file(source, "activations"),
+            lambda path: FeatureActivations.open(path, self.proteins()),
         )
 
-    def maxima(self, source: str = "sae") -> pl.DataFrame:
-        """feature, maximum_train, maximum_all; for neurons also minimum_train, minimum_all."""
-        return read_parquet(
-            self._made(f"sources/{source}/maxima.parquet", "activations"), "Maxima", 1
-        )[0]
+    def maxima(self, source: str = "sae") -> Maxima:
+        """Each feature's largest activation; of neurons the smallest too."""
+        return self._read("activations", source_file(source, "maxima"), Maxima.load, once=True)
+
+    def write_maxima(self, source: str, maxima: Maxima) -> None:
+        """Write what `maxima` reads."""
+        about = {"source": source, "sequences": self.proteins().sequence_hash}
+        maxima.save(self.of_source(source, "maxima"), about)
+        self._once.clear()
 
     def atlas(self, source: str = "sae") -> pl.DataFrame:
-        """The map of the living features of the trained SAE, the only source that has one, and their statistics over all proteins of the whole run.
+        """The map of the trained SAE's living features, and their statistics over all proteins.
 
-        Columns: feature (u32); x, y (f32), cluster (i32), as in `features.atlas`; n_active, density, n_proteins, maximum (unit `raw`), mean_active,
-        as in `features.statistics`. PipelineError before stage 'activations'.
+        Columns: feature (u32); x, y (f32), cluster (i32), as in `features.atlas`; n_active,
+        density, n_proteins, maximum (unit `raw`), mean_active, as in `features.statistics`.
+        Statistics are over the whole run. PipelineError before stage 'activations', and for
+        other sources, which have no map.
         """
-        return read_parquet(
-            self._made(f"sources/{source}/atlas.parquet", "activations"), "FeatureAtlas", 1
-        )[0]
+        return self._table("activations", source_file(source, "atlas"), "FeatureAtlas")
 
-    def scored(
-        self, source: str, convention: str, proteins: Proteins | None = None
-    ) -> "FeatureActivations | DenseSource":
-        """What concepts are counted on: unit `max`, by the training maxima (`strict`) or those of all proteins (`published`)."""
-        if source in (*PROJECTIONS, PROBE):
-            return self.projection(source).on(self.embeddings(), proteins or self.proteins())
-        column, maxima = ("train" if convention == "strict" else "all"), self.maxima(source)
-        top = maxima[f"maximum_{column}"].to_numpy()
-        if source != "neurons":
-            return self.activations(source, proteins).relative_to(top)
+    def write_atlas(
+        self, places: pl.DataFrame, statistics: pl.DataFrame, about: Mapping[str, str]
+    ) -> None:
+        """Write what `atlas` reads: the map, each feature with its statistics."""
+        table = places.join(statistics, on="feature", how="left", maintain_order="left")
+        record = {"type": "FeatureAtlas", "version": 1, **about}
+        write_parquet(table, self.of_source("sae", "atlas"), record)
+
+    def projection(self, source: str) -> "Projection":
+        """The directions of "pca", "ica" or "linear_probe".
+
+        PipelineError before the stage that finds them.
+        """
+        from interplm_nb.concepts.controls.projection import Projection
+
+        stage = scored_source(source).made_by
+        path = source_file(source, "projection")
+        return self._read(stage, path, lambda path: Projection.load(path.parent))
+
+    def scored(self, source: str, convention: str) -> "FeatureActivations | DenseSource":
+        """What concepts are counted on: unit `max`, by the maxima that the convention takes."""
+        kind = SOURCES[source].kind if source in SOURCES else "sae"
+        if kind in ("projection", "probe"):
+            return self.projection(source).on(self.embeddings(), self.proteins())
+        maxima = self.maxima(source)
+        if kind == "sae":
+            return self.activations(source).relative_to(maxima.of(convention))
         from interplm_nb.concepts.controls.dense import DenseSource
 
         return DenseSource(
-            self.embeddings(),
-            proteins or self.proteins(),
-            maxima[f"minimum_{column}"].to_numpy(),
-            top,
+            self.embeddings(), self.proteins(), maxima.minimum_of(convention), maxima.of(convention)
         )
-
-    def projection(self, source: str) -> "Projection":
-        """The directions of "pca", "ica" or "linear_probe". PipelineError before the stage that finds them."""
-        self._made(
-            f"sources/{source}/projection.json", "concepts" if source == PROBE else "activations"
-        )
-        from interplm_nb.concepts.controls.projection import Projection
-
-        return Projection.load(self.source(source))
 
     def scores(
         self, source: str = "sae", split: str = "test", convention: str = "strict"
     ) -> "ConceptScores":
-        """A source's counts on one split, under one convention. PipelineError before stage 'concepts', KeyError for a split that is not there."""
-        self._not_cut_down(source)
-        self._made(f"sources/{source}/scores.parquet", "concepts")
+        """A source's counts on one split, under one convention.
+
+        PipelineError before stage 'concepts', KeyError for a split that is not there.
+        """
         from interplm_nb.concepts.scores import ConceptScores
 
-        return ConceptScores.load(self.source(source), split, convention)
+        self._not_cut_down(source)
+        return self._read(
+            "concepts",
+            source_file(source, "scores"),
+            lambda path: ConceptScores.load(path.parent, split, convention),
+        )
 
     def _not_cut_down(self, source: str) -> None:
-        """PipelineError for a source that was scored, in a run that keeps counts of others alone, as the one that ships does."""
-        kept = [
-            s for s in self.sources() if (self.folder / f"sources/{s}/scores.parquet").is_file()
-        ]
+        """PipelineError for a source that was scored, in a run that keeps counts of others alone,
+        as the one that ships does."""
+        kept = [s for s in self.sources() if self.of_source(s, "scores").is_file()]
         table = self.stage_folder("concepts") / "comparison.parquet"
         if not kept or source in kept or not table.is_file():
             return
         if source in set(self.table("concepts", "comparison")["source"]):
             raise PipelineError(
-                f"{self.folder} keeps scores by feature of {' and '.join(kept)} alone, not of {source!r}; "
-                "make a run that has them with: interplm-nb run demo --out runs/demo"
+                f"{self.folder} keeps scores by feature of {' and '.join(kept)} alone, not of "
+                f"{source!r}; make a run that has them with: interplm-nb run demo --out runs/demo"
             )
 
     def links(self, source: str = "sae") -> "ConceptLinks":
-        """Which of a source's features speak for which concepts, calibrated. PipelineError before stage 'concepts'."""
-        self._made(f"sources/{source}/links.parquet", "concepts")
+        """Which of a source's features are linked to which concepts, calibrated.
+
+        PipelineError before stage 'concepts'.
+        """
         from interplm_nb.concepts.links import ConceptLinks
 
-        return ConceptLinks.load(self.source(source))
+        path = source_file(source, "links")
+        return self._read("concepts", path, lambda path: ConceptLinks.load(path.parent))
+
+    # Stage `compare`
+
+    def compared(self, label: str) -> Path:
+        """`comparison/<label>/`: an SAE or a control of stage `compare`, whether or not it is
+        there."""
+        return self.of_compared(label, "about").parent
+
+    def of_compared(self, label: str, content: Content) -> Path:
+        """The file that holds this of an SAE or a control of stage `compare`, whether or not it is
+        there."""
+        return self.folder / compared_file(label, content)
+
+    # Small tables and summaries of stages
 
     def table(self, stage: str, name: str) -> pl.DataFrame:
         """A small table that a stage shows: `NN_stage/<name>.parquet`."""
-        return read_parquet(
-            self._made(f"{self.stage_name(stage)}/{name}.parquet", stage), "StageTable", 1
-        )[0]
+        return self._table(stage, f"{stage_named(stage).folder}/{name}.parquet", "StageTable")
 
     def write_table(self, stage: str, name: str, table: pl.DataFrame) -> None:
-        """Write what `table` reads: `NN_stage/<name>.parquet`, atomically."""
-        write_parquet(
-            table,
-            self.stage_folder(stage) / f"{name}.parquet",
-            {"type": "StageTable", "version": 1},
-        )
+        """Write what `table` reads, atomically."""
+        about = {"type": "StageTable", "version": 1}
+        write_parquet(table, self.stage_folder(stage) / f"{name}.parquet", about)
 
     def summary(self, stage: str) -> dict[str, Any]:
-        """What a stage noted about itself: counts, and the device it worked on."""
-        return read_json(
-            self._made(f"{self.stage_name(stage)}/summary.json", stage), "StageSummary", 1
+        """What a stage recorded: counts, and the device it ran on."""
+        return self._read(
+            stage,
+            f"{stage_named(stage).folder}/summary.json",
+            lambda path: read_json(path, "StageSummary", 1),
         )
 
     def write_summary(self, stage: str, **values: Any) -> None:
-        """Write what `summary` reads: `NN_stage/summary.json`, atomically; `values` are JSON."""
-        write_json(
-            {"type": "StageSummary", "version": 1, **values},
-            self.stage_folder(stage) / "summary.json",
-        )
+        """Write what `summary` reads, atomically; `values` are JSON."""
+        record = {"type": "StageSummary", "version": 1, **values}
+        write_json(record, self.stage_folder(stage) / "summary.json")
 
-    def _made(self, name: str, stage: str) -> Path:
+    def _table(self, stage: str, name: str, kind: str, once: bool = False) -> pl.DataFrame:
+        return self._read(stage, name, lambda path: read_parquet(path, kind, 1)[0], once)
+
+    def _read(self, stage: str, name: str, load: Callable[[Path], T], once: bool = False) -> T:
+        """What `load` makes of a file or folder that a stage makes; everything is read here."""
+        if name in self._once:
+            return self._once[name]
         path = self.folder / name
         if not path.exists():
             raise PipelineError(
-                f"{self.folder} has no {name}: run stage {stage!r} first, with the notebook {self.stage_name(stage)}.ipynb or with "
+                f"{self.folder} has no {name}: run stage {stage!r} first, with the notebook "
+                f"{stage_named(stage).folder}.ipynb or with "
                 f"interplm-nb run PROFILE --out {self.folder}"
             )
-        return path
+        found = load(path)
+        if once:
+            self._once[name] = found
+        return found
+
+
+def _layer_folder(layer: int, shuffled: bool) -> str:
+    return f"{run_files.EMBEDDINGS}/{'shuffled/' if shuffled else ''}layer_{layer:02d}"

@@ -12,17 +12,14 @@ from typing import TextIO, cast
 from interplm_nb.pipeline import manifest
 from interplm_nb.pipeline.errors import PipelineError, StageError
 from interplm_nb.pipeline.explore_run import EXPLORE, prepare
-from interplm_nb.pipeline.layout import ALL_STAGES, STAGES, check_stages
 from interplm_nb.pipeline.lock import locked
 from interplm_nb.pipeline.memory import MEASURE, PeakMemory
 from interplm_nb.pipeline.model_choice import check_fits, settle_model, settled, suited
 from interplm_nb.pipeline.notebooks import execute, lessons
-from interplm_nb.pipeline.parameters import (
-    EmbedParameters,
-    StageParameters,
-)
+from interplm_nb.pipeline.parameters import EmbedParameters, StageParameters
 from interplm_nb.pipeline.profiles import Profile, load
 from interplm_nb.pipeline.run import Run
+from interplm_nb.pipeline.stage_table import REQUIRED, STAGES, stage_named
 from interplm_nb.saving import remove
 
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
@@ -35,7 +32,7 @@ class Request:
     profile: str
     out: Path
     settings: Sequence[str] = ()
-    first: str = STAGES[0]
+    first: str = REQUIRED[0]
     force: str | None = None
     device: str = "auto"
     notebooks: Path | None = field(default=None, compare=False)
@@ -51,17 +48,18 @@ class Request:
 def run(request: Request, say: Callable[[str], None], progress: TextIO | None = None) -> Run:
     """Bring a run up to date with a profile.
 
-    Everything is checked before the first kernel starts. `say` gets one line per stage. Raises `StageError` with the notebook, the cell, the last
-    line of the error and the way to resume.
+    Everything is checked before the first kernel starts. `say` gets one line per stage. Raises
+    `StageError` with the notebook, the cell, the last line of the error and the way to resume.
     """
-    check_stages([request.first, *([request.force] if request.force else [])])
+    for stage in (request.first, *([request.force] if request.force else [])):
+        stage_named(stage)
     profile = load(request.profile, request.settings)
     _check_asked(profile, request)
     folder = request.notebooks or lessons()
     try:
         run = Run(request.out.expanduser().resolve())
         run.folder.mkdir(parents=True, exist_ok=True)
-        with locked(run.folder / ".lock") as descriptor:
+        with locked(run.lock) as descriptor:
             run = Run.create(run.folder, profile.name)
             run.clear_drafts()
             profile = fitted(run, profile, say)
@@ -73,14 +71,15 @@ def run(request: Request, say: Callable[[str], None], progress: TextIO | None = 
     except OSError as error:
         if error.errno in NO_SPACE:
             raise PipelineError(
-                f"no space left on the disk that holds {request.out}; free some and run again: {request.command()}"
+                f"no space left on the disk that holds {request.out}; "
+                f"free some and run again: {request.command()}"
             ) from None
         raise
     return run
 
 
 def fitted(run: Run, profile: Profile, say: Callable[[str], None]) -> Profile:
-    """The profile with the run's model and what follows from it, checked before a stage starts."""
+    """The profile with the run's model and its settings, checked before a stage starts."""
     embed = cast(EmbedParameters, profile.stages["embed"])
     model = settle_model(run, embed, say)
     profile = profile.over(suited(model.record).tables())
@@ -90,12 +89,13 @@ def fitted(run: Run, profile: Profile, say: Callable[[str], None]) -> Profile:
 
 
 def _check_asked(profile: Profile, request: Request) -> None:
-    """Refuse to begin with an optional stage that the profile does not ask for."""
+    """Refuse to start at an optional stage that the profile does not ask for."""
     for stage in (request.first, request.force):
         if stage and stage not in profile.stages:
             raise PipelineError(
-                f"stage {stage!r} is optional, and profile {profile.name} has no table [{stage}]; take one that has, such as laboratory, "
-                f"or set one of its parameters with -p {stage}.name=value"
+                f"stage {stage!r} is optional, and profile {profile.name} has no table [{stage}]; "
+                f"take a profile that has it, such as laboratory, or set one of its "
+                f"parameters with -p {stage}.name=value"
             )
 
 
@@ -108,11 +108,12 @@ def _stages(
     say: Callable[[str], None],
     progress: TextIO | None,
 ) -> None:
-    forced = ALL_STAGES.index(request.force) if request.force else len(ALL_STAGES)
+    order = list(STAGES)
+    forced = order.index(request.force) if request.force else len(order)
     for stage, params in profile.at(str(run.folder), request.device).items():
-        name, number = run.stage_name(stage), ALL_STAGES.index(stage)
-        if number < ALL_STAGES.index(request.first):
-            manifest.read(run, stage)  # it must have ended; what it made is taken as it is
+        name, number = STAGES[stage].folder, order.index(stage)
+        if number < order.index(request.first):
+            manifest.read(run, stage)  # it must have ended; its outputs are used as they are
             say(f"{name}: taken as it is (--from {request.first})")
             continue
         now = manifest.key(run, params)
@@ -134,7 +135,7 @@ def _stage(
     say: Callable[[str], None],
     progress: TextIO | None,
 ) -> None:
-    name = run.stage_name(params.stage)
+    name = STAGES[params.stage].folder
     manifest.begin(run, params)
     run.manifest_path(params.stage).unlink(missing_ok=True)
     started, clock = datetime.now(UTC), time.perf_counter()
@@ -152,12 +153,13 @@ def _stage(
     manifest.write(run, params, now, measured)
     remove(run.work(params.stage))
     say(
-        f"{name}: done in {seconds:.0f} s on {measured['device']}, peak memory {memory.peak / 2**20:.0f} MiB"
+        f"{name}: done in {seconds:.0f} s on {measured['device']}, "
+        f"peak memory {memory.peak / 2**20:.0f} MiB"
     )
 
 
 def _device(run: Run, stage: str) -> str:
-    """The device that a stage says it worked on; stages without torch say nothing."""
+    """The device that a stage reports; stages without torch report none."""
     return (
         run.summary(stage).get("device", "cpu")
         if (run.stage_folder(stage) / "summary.json").is_file()

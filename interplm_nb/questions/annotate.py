@@ -154,7 +154,7 @@ class Annotator:
         self.source = source
         self.max_residues = run.max_residues()
         self.links = run.links(source)
-        self.maxima = run.maxima(source)["maximum_train"].to_numpy()
+        self.maxima = run.maxima(source).train
         self.sae = run.sae(source, device)
         if self.sae.about is None:
             raise PipelineError(

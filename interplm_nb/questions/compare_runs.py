@@ -258,7 +258,7 @@ def _counts(side: _Side, source: str, concepts: set[str]) -> "ClusterCounts | No
 
     try:
         values = side.run.scored(source, "strict")
-        annotations = side.run.annotations("strict", values.proteins)
+        annotations = side.run.annotations()
     except (PipelineError, FileNotFoundError):
         return None
     if values.proteins.sequence_hash != grounds(side.run, source, "strict")["sequences"]:

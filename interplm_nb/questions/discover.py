@@ -14,11 +14,11 @@ from interplm_nb.concepts.discovery.evaluation import Refound, hide_and_refind
 from interplm_nb.concepts.links import linked
 from interplm_nb.pipeline.errors import PipelineError
 from interplm_nb.pipeline.lock import locked
-from interplm_nb.pipeline.named_sources import NAMES
 from interplm_nb.pipeline.run import Run
+from interplm_nb.pipeline.scored_sources import SAE_CONTROLS, SAES, SOURCES
 from interplm_nb.pipeline.text import text_table
 from interplm_nb.proteins import Proteins
-from interplm_nb.questions.lookup import CONTROLS, of_concepts, sparse_of
+from interplm_nb.questions.lookup import of_concepts, sparse_of
 from interplm_nb.readers import demo
 
 SHARE = 0.2
@@ -31,7 +31,12 @@ always linked. Stage 'concepts' links the SAE's features by the same rule."""
 ON_TEST = ("precision", "f1_per_domain", "n_instances")
 """Figures of a pair on test proteins, as in the run's links."""
 
-METHOD_NAMES = NAMES | {"mmseqs2": "MMseqs2", "both": "both", "random": "chance"}
+METHOD_NAMES = {
+    **{source: SOURCES[source].name for source in SAES},
+    "mmseqs2": "MMseqs2",
+    "both": "both",
+    "random": "chance",
+}
 """Names of the methods of an evaluation, for people."""
 
 _NEEDLESS = {
@@ -141,7 +146,7 @@ def discover(
     """
     _check(min_confidence, per_concept)
     proteins = run.proteins()
-    values, annotations = sparse_of(run, source, proteins), run.annotations("strict", proteins)
+    values, annotations = sparse_of(run, source), run.annotations()
     pairs = of_concepts(_pairs(run, source), concepts)
     known = set(annotations.concepts)
     left_out = sorted(set(pairs["concept"]) - known)
@@ -193,7 +198,7 @@ def refound(
 ) -> Refound:
     """Hide a fifth (`SHARE`) of the run's labels and search for them: `hide_and_refind`.
 
-    The SAE stands beside MMseqs2 and those of `CONTROLS` that the run has. Takes about 10 s on
+    The SAE stands beside MMseqs2 and those of `SAE_CONTROLS` that the run has. Takes about 10 s on
     1,200 proteins.
 
     Raises
@@ -205,11 +210,10 @@ def refound(
     FileNotFoundError
         If MMseqs2 is not installed.
     """
-    proteins = run.proteins()
     controls = {
-        name: sparse_of(run, name, proteins)
-        for name in CONTROLS
-        if name != source and (run.source(name) / "activations").is_dir()
+        name: sparse_of(run, name)
+        for name in SAE_CONTROLS
+        if name != source and name in run.with_activations()
     }
     settings: dict[str, Any] = {
         "per_concept": per_concept,
@@ -217,9 +221,9 @@ def refound(
         "n_resamples": n_resamples,
         "seed": seed,
     }
-    annotations = run.annotations("strict", proteins)
+    annotations = run.annotations()
     found = hide_and_refind(
-        sparse_of(run, source, proteins),
+        sparse_of(run, source),
         annotations,
         run.splits(),
         controls,
@@ -349,7 +353,10 @@ def verdict(found: Refound, source: str = "sae") -> str:
     """The SAE against its controls, by average precision, in a sentence or two."""
     whole = found.precision.filter(pl.col("k").is_null())
     average = dict(whole.select("method", "precision").iter_rows())
-    own, controls = average["sae"], {name: average[name] for name in CONTROLS if name in average}
+    own, controls = (
+        average["sae"],
+        {name: average[name] for name in SAE_CONTROLS if name in average},
+    )
     said = ", ".join(
         f"{METHOD_NAMES.get(name, name)} {average[name]:.3f}"
         for name in ("mmseqs2", *controls, "random")
@@ -358,7 +365,7 @@ def verdict(found: Refound, source: str = "sae") -> str:
     text = f"Average precision of {_source_name(source)} {own:.3f}; {said}."
     if not controls:
         return (
-            f"{text} The run has no activations of {' or '.join(CONTROLS)}: "
+            f"{text} The run has no activations of {' or '.join(SAE_CONTROLS)}: "
             "what an untrained dictionary finds is unknown."
         )
     best = max(controls, key=lambda name: controls[name])

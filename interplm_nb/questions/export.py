@@ -6,8 +6,8 @@ import polars as pl
 
 from interplm_nb.concepts.exported import write_exported
 from interplm_nb.pipeline.errors import PipelineError
-from interplm_nb.pipeline.layout import PROBE
 from interplm_nb.pipeline.run import Run
+from interplm_nb.pipeline.scored_sources import PROBE
 from interplm_nb.saving import read_parquet
 
 _PAIR = ["concept", "feature"]
@@ -113,14 +113,14 @@ def grounds(run: Run, source: str, convention: str) -> dict[str, str | None]:
     sequences: `Proteins.sequence_hash`. annotations: `Annotations.fingerprint`, or None in a run
     that was cut down for viewing, like the shipped one: it no longer holds them.
     """
-    counted = read_parquet(run.source(source) / "scores.parquet", "ConceptScores.scores", 1)[1][
+    counted = read_parquet(run.of_source(source, "scores"), "ConceptScores.scores", 1)[1][
         "sequences"
     ]
     proteins = run.proteins()
     whole = proteins.sequence_hash == counted
     return {
         "sequences": counted,
-        "annotations": run.annotations(convention, proteins).fingerprint if whole else None,
+        "annotations": run.annotations(convention).fingerprint if whole else None,
     }
 
 
@@ -132,10 +132,8 @@ def _pairs(
     validation, test = (run.scores(source, split, convention) for split in ("validation", "test"))
     chosen = linked(validation, test, concepts, min_f1)
     if convention == "strict":
-        links = (
-            run.links(source).table if (run.source(source) / "links.parquet").is_file() else chosen
-        )
-        # The stage keeps only the strongest links: other pairs have no value in its columns.
+        links = run.links(source).table if run.of_source(source, "links").is_file() else chosen
+        # The stage keeps the strongest links alone: other pairs have no value in its columns.
         return chosen.join(
             links.drop(set(chosen.columns) - set(_PAIR)),
             on=_PAIR,

@@ -176,7 +176,7 @@ def windows(annotator: Annotator, members: Proteins, seed: int = 0) -> Backgroun
         random.random(len(proteins)) * (proteins.lengths - lengths + 1)
     ).astype(np.int64)
     kept = np.flatnonzero(~_holding(members, proteins))
-    values = annotator.run.scored(annotator.source, "strict", proteins)
+    values = annotator.run.scored(annotator.source, "strict")
     if not isinstance(values, FeatureActivations):
         raise PipelineError(
             f"source {annotator.source!r} has no stored activations to compare a family with; "

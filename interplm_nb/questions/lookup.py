@@ -7,13 +7,8 @@ import polars as pl
 
 from interplm_nb.activations import FeatureActivations
 from interplm_nb.pipeline.errors import PipelineError
-from interplm_nb.pipeline.layout import SAES
 from interplm_nb.pipeline.run import Run
-from interplm_nb.proteins import Proteins
-
-CONTROLS = ("random_sae", "shuffled_sae")
-"""What the SAE is compared with: an untrained dictionary, and an SAE trained on a PLM with shuffled
-weights."""
+from interplm_nb.pipeline.scored_sources import SAES
 
 
 def of_concepts(pairs: pl.DataFrame, concepts: Sequence[str]) -> pl.DataFrame:
@@ -40,13 +35,13 @@ def of_concepts(pairs: pl.DataFrame, concepts: Sequence[str]) -> pl.DataFrame:
     return pairs.filter(pl.col("concept").is_in(list(concepts))) if concepts else pairs
 
 
-def sparse_of(run: Run, source: str, proteins: Proteins) -> FeatureActivations:
+def sparse_of(run: Run, source: str) -> FeatureActivations:
     """A source's activations in unit "max".
 
     PipelineError for a source that the run lacks, or a dense one, which is active on every residue.
     """
     run.source(source)  # refuses a name that is no source
-    values = run.scored(source, "strict", proteins)
+    values = run.scored(source, "strict")
     if not isinstance(values, FeatureActivations):
         raise PipelineError(
             f"{source!r} is dense; use one of {', '.join(SAES)}, whose features are active on few "

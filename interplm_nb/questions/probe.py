@@ -19,10 +19,10 @@ from interplm_nb.concepts.probes.residual import residual_view
 from interplm_nb.concepts.probes.specificity import family_specificity
 from interplm_nb.features.patterns import activation_patterns
 from interplm_nb.pipeline.errors import PipelineError
-from interplm_nb.pipeline.named_sources import NAMES
 from interplm_nb.pipeline.run import Run
+from interplm_nb.pipeline.scored_sources import SAE_CONTROLS, scored_source
 from interplm_nb.proteins import Proteins
-from interplm_nb.questions.lookup import CONTROLS, sparse_of
+from interplm_nb.questions.lookup import sparse_of
 
 MOST = 200_000
 """Maximum number of residues per split."""
@@ -47,7 +47,7 @@ def probes(
     most: int = MOST,
     seed: int = 0,
 ) -> Probed:
-    """Sparse probes of each concept; each residue is an example.
+    """Sparse probes of each concept, an example per residue, beside a probe of the dense embedding, constant answers, and sparse ones of `controls`.
 
     They stand beside a probe of the dense embedding, constant answers, and sparse probes of
     `controls`. Takes about 2 s per concept with 20,000 residues per split.
@@ -57,14 +57,14 @@ def probes(
     run
         A run with its embeddings.
     concepts
-        Names of the run's annotations, or your own labels on the run's proteins (`readers.label_files`
-        reads DSSP strings, tables, GFF3 and BED).
+        Names of the run's annotations, or your own labels on the run's proteins
+        (`readers.label_files` reads DSSP strings, tables, GFF3 and BED).
     ks
         Numbers of features per probe.
     source
         Source whose features are probed.
     controls
-        Sources to compare with; None: those of `CONTROLS` whose activations the run has.
+        Sources to compare with; None: those of `SAE_CONTROLS` whose activations the run has.
     among
         Accessions that were examined for the label; None: all. For helices, use proteins with a
         known structure: elsewhere a residue without the label is not known to lack it.
@@ -85,7 +85,7 @@ def probes(
     """
     proteins = run.proteins()
     tasks, splits = _tasks(run, proteins, concepts), _splits(run, among)
-    examples = Examples.residues(run.scored(source, "strict", proteins), splits, most, seed)
+    examples = Examples.residues(run.scored(source, "strict"), splits, most, seed)
     tasks, left_out = _possible(examples, tasks)
     if not tasks:
         return Probed(pl.DataFrame(schema=PROBES), left_out)
@@ -95,8 +95,8 @@ def probes(
     del examples
     parts = [table]
     for control in _controls(run, source) if controls is None else controls:
-        other = Examples.residues(run.scored(control, "strict", proteins), splits, most, seed)
-        parts.append(_sparse_probes(other, tasks, ks, NAMES.get(control, control)))
+        other = Examples.residues(run.scored(control, "strict"), splits, most, seed)
+        parts.append(_sparse_probes(other, tasks, ks, scored_source(control).name))
     return Probed(
         pl.concat(parts).sort(
             pl.col("task").replace_strict(list(tasks), range(len(tasks))), maintain_order=True
@@ -128,7 +128,7 @@ def residual(
             f"a residual view takes one label; got {len(tasks)} "
             f"({', '.join(list(tasks)[:3])}, ...). Use annotations.only([name])"
         )
-    labels = run.annotations("strict", proteins) if isinstance(concept, str) else concept
+    labels = run.annotations() if isinstance(concept, str) else concept
     ((task, carried),) = tasks.items()
     own = labels.only([task]).table["category"].unique().to_list()
     linked = (
@@ -137,7 +137,7 @@ def residual(
     splits = _splits(run, among)
     examples, embedding = (
         Examples.residues(s, splits, most, seed)
-        for s in (run.scored(source, "strict", proteins), _embedding(run, proteins))
+        for s in (run.scored(source, "strict"), _embedding(run, proteins))
     )
     return residual_view(examples, embedding, task, carried, linked, seed)
 
@@ -150,7 +150,7 @@ def patterns(
     See `activation_patterns`; columns of `features.patterns.PATTERNS`. PipelineError for a source
     that is not an SAE.
     """
-    return activation_patterns(sparse_of(run, source, run.proteins()), accessions)
+    return activation_patterns(sparse_of(run, source), accessions)
 
 
 def specificity(
@@ -182,16 +182,14 @@ def specificity(
     proteins = run.proteins()
     table = _families(run, proteins, category) if families is None else families
     clusters = run.splits().select("accession", "cluster") if by_cluster else None
-    return family_specificity(
-        sparse_of(run, source, proteins), table, proteins.accessions, clusters=clusters
-    )
+    return family_specificity(sparse_of(run, source), table, proteins.accessions, clusters=clusters)
 
 
 def _tasks(
     run: Run, proteins: Proteins, concepts: Sequence[str] | Annotations
 ) -> dict[str, np.ndarray]:
-    """Label -> bool [n_residues]."""
-    labels = concepts if isinstance(concepts, Annotations) else run.annotations("strict", proteins)
+    """bool [n_residues] of each label."""
+    labels = concepts if isinstance(concepts, Annotations) else run.annotations()
     if labels.proteins.sequence_hash != proteins.sequence_hash:
         raise PipelineError(
             f"the labels are of {labels.proteins}, the run of {proteins}; "
@@ -239,9 +237,7 @@ def _sparse_probes(
 
 
 def _controls(run: Run, source: str) -> list[str]:
-    return [
-        name for name in CONTROLS if name != source and (run.source(name) / "activations").is_dir()
-    ]
+    return [name for name in SAE_CONTROLS if name != source and name in run.with_activations()]
 
 
 def _splits(run: Run, among: Collection[str] | None) -> pl.DataFrame:
@@ -261,7 +257,7 @@ def _embedding(run: Run, proteins: Proteins) -> DenseSource:
 
 
 def _families(run: Run, proteins: Proteins, category: str) -> pl.DataFrame:
-    table = run.annotations("strict", proteins).table
+    table = run.annotations().table
     own = table.filter(pl.col("category") == category, ~pl.col("concept").str.ends_with("_any"))
     if own.is_empty():
         raise PipelineError(

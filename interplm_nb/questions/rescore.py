@@ -24,12 +24,13 @@ from tqdm.auto import tqdm
 from interplm_nb.annotations import Annotations
 from interplm_nb.pipeline import manifest
 from interplm_nb.pipeline.errors import PipelineError
-from interplm_nb.pipeline.layout import CONVENTIONS
 from interplm_nb.pipeline.lock import locked
+from interplm_nb.pipeline.maxima import Maxima
 from interplm_nb.pipeline.run import Run
+from interplm_nb.pipeline.scored_sources import CONVENTIONS
 from interplm_nb.proteins import Proteins
 from interplm_nb.questions.rescore_table import RESCORED, own_rows, row_of
-from interplm_nb.saving import json_hash, read_json, read_parquet, remove, write_json, write_parquet
+from interplm_nb.saving import json_hash, read_json, remove, write_json
 
 if TYPE_CHECKING:
     from interplm_nb.activations import FeatureActivations
@@ -72,9 +73,7 @@ class _Grounds:
     def of(cls, run: Run) -> "_Grounds":
         """The grounds of a run, in both conventions."""
         proteins = run.proteins()
-        annotations = {
-            convention: run.annotations(convention, proteins) for convention in CONVENTIONS
-        }
+        annotations = {convention: run.annotations(convention) for convention in CONVENTIONS}
         accessions = {
             (c, split): run.accessions(split, c)
             for c in CONVENTIONS
@@ -131,7 +130,7 @@ def rescore(
     for name, sae in saes.items():
         _check(run, name, sae)
     grounds = _Grounds.of(run)
-    with locked(run.folder / ".lock"):
+    with locked(run.lock):
         works = [_Work(grounds, name, sae) for name, sae in saes.items()]
         for layer in sorted({work.layer for work in works}):
             lacking = [work for work in works if work.layer == layer and not work.is_done(settings)]
@@ -183,7 +182,7 @@ def _embedded(run: Run, proteins: Proteins, layer: int, device: str) -> "Iterato
         layer,
         run.folder,
     )
-    folder = run.folder / "rescored" / "work" / f"layer_{layer:02d}"
+    folder = run.rescored / "work" / f"layer_{layer:02d}"
     yield embed_to(plm, proteins, [layer], lambda _: folder)[layer]
     remove(folder.parent)
 
@@ -208,7 +207,7 @@ class _Work:
     def folder(self) -> Path:
         """Named after the SAE and its weights; reused if the same weights had another name."""
         root, weights = (
-            self.grounds.run.folder / "rescored",
+            self.grounds.run.rescored,
             self.plan["sae"].removeprefix("sha256:")[:12],
         )
         slug = re.sub(r"[^A-Za-z0-9_-]+", "-", self.name).strip("-")[-60:]
@@ -281,25 +280,15 @@ class _Work:
         train, every, entries = _maxima(
             values, self.grounds.proteins.rows_of(self.grounds.run.accessions("train"))
         )
-        features = np.arange(len(train), dtype=np.uint32)
-        table = pl.DataFrame({"feature": features, "maximum_train": train, "maximum_all": every})
-        about = {
-            "type": "Maxima",
-            "version": 1,
-            "source": self.name,
-            "sequences": values.proteins.sequence_hash,
-        }
-        write_parquet(table, self.folder / "maxima.parquet", about)
+        about = {"source": self.name, "sequences": values.proteins.sequence_hash}
+        Maxima(train, every).save(self.folder / "maxima.parquet", about)
         self.about |= {
             "l0": entries / max(values.n_residues, 1),
             "alive": float((train > 0).mean()),
         }
 
     def _scaled(self, values: "FeatureActivations", convention: str) -> "FeatureActivations":
-        maxima = read_parquet(self.folder / "maxima.parquet", "Maxima", 1)[0]
-        return values.relative_to(
-            maxima["maximum_train" if convention == "strict" else "maximum_all"].to_numpy()
-        )
+        return values.relative_to(Maxima.load(self.folder / "maxima.parquet").of(convention))
 
     def _count(self, values: "FeatureActivations", convention: str, split: str) -> None:
         from interplm_nb.concepts.count import count

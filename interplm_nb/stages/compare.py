@@ -1,23 +1,25 @@
-"""Stage `compare`, which runs where a profile asks for it: many SAEs from one pass over the PLM, measured alike, and the best of each layer chosen.
+"""Stage `compare`, optional: many SAEs from one pass over the PLM, measured alike, and the best of
+each layer chosen.
 
-Every SAE sees the same batches, so that a seed changes the first weights alone. SAEs are trained on `train`, maxima measured there too; the SAE of a
-layer and each concept's feature and threshold are chosen on a part of `validation`, and figures of what was chosen come from `test`.
+Every SAE sees the same batches, so that a seed changes only the initial weights. SAEs are trained
+on `train`, where maxima are measured too; the SAE of a layer and each concept's feature and
+threshold are chosen on a part of `validation`, and figures of what was chosen come from `test`.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import polars as pl
 from tqdm.auto import tqdm
 
 from interplm_nb.pipeline import manifest
 from interplm_nb.pipeline.errors import PipelineError
+from interplm_nb.pipeline.maxima import Maxima
 from interplm_nb.pipeline.parameters import CompareParameters
 from interplm_nb.pipeline.run import Run
 from interplm_nb.proteins import Proteins
-from interplm_nb.saving import read_json, write_json, write_parquet
+from interplm_nb.saving import read_json, write_json
 from interplm_nb.stages import sweep
 from interplm_nb.stages.compare_tables import (
     comparison_table,
@@ -33,15 +35,14 @@ if TYPE_CHECKING:
     from interplm_nb.sae.config import SAEConfig
     from interplm_nb.sae.training.stream import Batches
 
-EVALUATION = "evaluation.json"
-
 
 @dataclass(frozen=True)
 class CompareStage:
     """What stage `compare` made.
 
-    `comparison`: one row per SAE and control (`compare_tables.COMPARISON` has the columns), the best of each layer marked `chosen`.
-    `stability`: label, other, and the figures of `sae.evaluation.stability`: one row per ordered pair of SAEs that differ in their seed alone.
+    `comparison`: one row per SAE and control (columns: `compare_tables.COMPARISON`), the best of
+    each layer marked `chosen`. `stability`: label, other, and the figures of
+    `sae.evaluation.stability`: one row per ordered pair of SAEs that differ only in their seed.
     `metrics`: label, step and what training measured there.
     """
 
@@ -53,7 +54,10 @@ class CompareStage:
 
 
 def compare(run: Run, params: CompareParameters, log: Log | None = None) -> CompareStage:
-    """Train the grid, measure every SAE and its controls, choose; after a kill it goes on from checkpoints and from what is measured."""
+    """Train the grid, measure every SAE and its controls, choose.
+
+    After a kill it resumes from checkpoints and from what is already measured.
+    """
     manifest.begin(run, params)
     proteins = run.proteins()
     plm = run.plm(params.device)
@@ -75,7 +79,8 @@ def _layers(run: Run, params: CompareParameters, plm: "PLM") -> list[int]:
             raise PipelineError(f"compare.layers = {params.layers}: {error}") from None
     if not layers:
         raise PipelineError(
-            f"{run.folder} has no layer embedded, and compare.layers names none; run stage 'embed', or name layers"
+            f"{run.folder} has no layer embedded, and compare.layers names none; "
+            "run stage 'embed', or name layers"
         )
     return layers
 
@@ -108,14 +113,16 @@ def _train(
 def _batches(
     run: Run, params: CompareParameters, proteins: Proteins, plm: "PLM", layers: list[int]
 ) -> "Batches":
-    """Of train residues: stored ones where the run stores every layer, else straight from the PLM."""
+    """Batches of train residues: stored where the run has every layer, else straight from the
+    PLM."""
     from interplm_nb.sae.training.stream import StoredBatches, StreamedBatches
 
     train, seed = run.accessions("train"), params.seeds[0]
     n = int(proteins.select(train).n_residues)
     if n < params.batch_size:
         raise PipelineError(
-            f"compare.batch_size = {params.batch_size}: the train proteins have {n:,} residues in all; take a smaller batch, or more proteins"
+            f"compare.batch_size = {params.batch_size}: the train proteins have {n:,} residues in "
+            "all; take a smaller batch, or more proteins"
         )
     if set(layers) <= set(run.layers()):
         return StoredBatches(
@@ -134,7 +141,7 @@ def _measure(
     plm: "PLM",
     configs: "Sequence[SAEConfig]",
 ) -> None:
-    annotations, parts = run.annotations("strict", proteins), parts_of(run, proteins, params)
+    annotations, parts = run.annotations(), parts_of(run, proteins, params)
     for layer in sorted({config.layer or 0 for config in configs}):
         own = [config for config in configs if config.layer == layer]
         if _measured(run, params, own):
@@ -146,10 +153,10 @@ def _measure(
 
 
 def _measured(run: Run, params: CompareParameters, configs: "Sequence[SAEConfig]") -> bool:
-    if not all((run.compared(config.label) / EVALUATION).exists() for config in configs):
+    if not all(run.of_compared(config.label, "evaluation").exists() for config in configs):
         return False
     return all(
-        (run.compared(label) / EVALUATION).exists()
+        run.of_compared(label, "evaluation").exists()
         for label in _control_labels(run, params, configs)
     )
 
@@ -158,22 +165,11 @@ def _sae(run: Run, params: CompareParameters, measure: Yardstick, config: "SAECo
     from interplm_nb.sae import checkpoint
 
     folder = run.compared(config.label)
-    if (folder / EVALUATION).exists():
+    if run.of_compared(config.label, "evaluation").exists():
         return
     figures, maxima = measure.of_sae(checkpoint.load(folder).to(measure.plm.device))
-    table = pl.DataFrame(
-        {"feature": np.arange(len(maxima), dtype=np.uint32), "maximum_train": maxima}
-    )
-    write_parquet(
-        table,
-        folder / "maxima.parquet",
-        {
-            "type": "Maxima",
-            "version": 1,
-            "source": config.label,
-            "sequences": measure.proteins.sequence_hash,
-        },
-    )
+    about = {"source": config.label, "sequences": measure.proteins.sequence_hash}
+    Maxima(maxima).save(run.of_compared(config.label, "maxima"), about)
     of = {
         "kind": "sae",
         "recipe": config.recipe_name,
@@ -187,9 +183,9 @@ def _sae(run: Run, params: CompareParameters, measure: Yardstick, config: "SAECo
 def _controls(
     run: Run, params: CompareParameters, measure: Yardstick, configs: "Sequence[SAEConfig]"
 ) -> None:
-    """Neurons, and random SAEs whose k are the L0 of the trained ones."""
+    """Measure neurons, and random SAEs with the L0 of the trained ones as their k."""
     for label, k in _control_labels(run, params, configs).items():
-        if (run.compared(label) / EVALUATION).exists():
+        if run.of_compared(label, "evaluation").exists():
             continue
         if k is None:
             of, figures = (
@@ -213,7 +209,8 @@ def _controls(
 def _control_labels(
     run: Run, params: CompareParameters, configs: "Sequence[SAEConfig]"
 ) -> dict[str, int | None]:
-    """Label and k of the random SAEs of a layer; None is the k of its neurons. The layer's SAEs are measured."""
+    """Label and k of a layer's random SAEs; None for its neurons. Needs the layer's SAEs
+    measured."""
     layer = f"layer_{configs[0].layer or 0:02d}"
     l0s = [evaluation(run, config.label)["l0"] for config in configs]
     return {
@@ -226,13 +223,13 @@ def _write(run: Run, label: str, measure: Yardstick, figures: dict[str, Any]) ->
     about = {"type": "SAEEvaluation", "version": 1, "label": label, "layer": measure.layer}
     write_json(
         {**about, "plm": measure.plm.name, "plm_revision": measure.plm.revision, **figures},
-        run.compared(label) / EVALUATION,
+        run.of_compared(label, "evaluation"),
     )
 
 
 def evaluation(run: Run, label: str) -> dict[str, Any]:
-    """What stage `compare` measured of an SAE or a control."""
-    return read_json(run.compared(label) / EVALUATION, "SAEEvaluation", 1)
+    """What stage `compare` measured on an SAE or a control."""
+    return read_json(run.of_compared(label, "evaluation"), "SAEEvaluation", 1)
 
 
 def _result(

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from interplm_nb.pipeline.maxima import Maxima
 from interplm_nb.pipeline.run import Run
-from interplm_nb.saving import read_parquet
 from interplm_nb.stages import sweep
 from interplm_nb.stages.training import logged
 
@@ -17,50 +17,85 @@ if TYPE_CHECKING:
     from interplm_nb.sae.config import SAEConfig
 
 COMPARISON: dict[str, Any] = {
-    "label": pl.String, "kind": pl.String, "recipe": pl.String, "layer": pl.Int64,
-    "sparsity": pl.String, "lr": pl.Float64, "seed": pl.Int64, "d_sae": pl.Int64,
-    "fvu": pl.Float64, "variance_explained": pl.Float64, "l0": pl.Float64, "dead": pl.Int64,
-    "alive": pl.Int64, "fidelity_measure": pl.String, "loss_recovered_strict": pl.Float64,
-    "loss_recovered_published": pl.Float64, "loss_recovered_output": pl.Float64,
-    "loss_recovered_recurrence": pl.Float64, "kl_strict": pl.Float64, "kl_published": pl.Float64,
-    "kl_output": pl.Float64, "kl_recurrence": pl.Float64, "concepts_tuning": pl.Int64,
-    "f1_tuning": pl.Float64, "concepts_above_tuning": pl.Int64, "concepts_test": pl.Int64,
-    "mean_f1_per_domain": pl.Float64, "mean_f1": pl.Float64, "concepts_found": pl.Int64,
-    "seconds": pl.Float64, "tokens_per_second": pl.Float64, "control": pl.String,
+    "label": pl.String,
+    "kind": pl.String,
+    "recipe": pl.String,
+    "layer": pl.Int64,
+    "sparsity": pl.String,
+    "lr": pl.Float64,
+    "seed": pl.Int64,
+    "d_sae": pl.Int64,
+    "fvu": pl.Float64,
+    "variance_explained": pl.Float64,
+    "l0": pl.Float64,
+    "dead": pl.Int64,
+    "alive": pl.Int64,
+    "fidelity_measure": pl.String,
+    "loss_recovered_strict": pl.Float64,
+    "loss_recovered_published": pl.Float64,
+    "loss_recovered_output": pl.Float64,
+    "loss_recovered_recurrence": pl.Float64,
+    "kl_strict": pl.Float64,
+    "kl_published": pl.Float64,
+    "kl_output": pl.Float64,
+    "kl_recurrence": pl.Float64,
+    "concepts_tuning": pl.Int64,
+    "f1_tuning": pl.Float64,
+    "concepts_above_tuning": pl.Int64,
+    "concepts_test": pl.Int64,
+    "mean_f1_per_domain": pl.Float64,
+    "mean_f1": pl.Float64,
+    "concepts_found": pl.Int64,
+    "seconds": pl.Float64,
+    "tokens_per_second": pl.Float64,
+    "control": pl.String,
     "chosen": pl.Boolean,
-}  # fmt: skip
+}
 """Columns of `comparison.parquet`.
 
 kind: sae, random or neurons. sparsity: k32 (k), t32 (target L0), l0.1 (weight of L1). fvu,
 variance_explained, l0, dead (features that never fire there): on residues of the tuning part of
 validation; alive: features that fire on the train residues on which maxima are measured.
-fidelity_measure: the headline of the row's layer, one of `sae.evaluation.measures.Measure`; null where
-fidelity is absent. loss_recovered, kl (nats per residue): on validation proteins, by each measure:
-masked (strict) and not (published), next residue with the output or the recurrence replaced; null
-for a measure that the model does not have. concepts_tuning, f1_tuning, concepts_above_tuning:
-concepts that are scored on the tuning part, the mean of their best F1 there, those with one above
-0.5. concepts_test, mean_f1_per_domain, mean_f1: the same features and thresholds on test, F1 with
-recall by instances and by residues. concepts_found: concepts with a pair that has F1 above 0.5 on
-both. seconds: of training, an equal share of the pass that trains all SAEs at once;
+fidelity_measure: the headline of the row's layer, one of `sae.evaluation.measures.Measure`; null
+where fidelity is absent. loss_recovered, kl (nats per residue): on validation proteins, by each
+measure: masked (strict) and not (published), next residue with the output or the recurrence
+replaced; null for a measure that the model does not have. concepts_tuning, f1_tuning,
+concepts_above_tuning: concepts that are scored on the tuning part, the mean of their best F1 there,
+those with one above 0.5. concepts_test, mean_f1_per_domain, mean_f1: the same features and thresholds
+on test, F1 with recall by instances and by residues. concepts_found: concepts with a pair that has
+F1 above 0.5 on both. seconds: of training, an equal share of the pass that trains all SAEs at once;
 tokens_per_second: residues per second of that pass. control: label of the random SAE with the
 nearest L0. chosen: the best of its layer by f1_tuning.
 """
 
 STABILITY: dict[str, Any] = {
-    "label": pl.String, "other": pl.String, "recipe": pl.String, "layer": pl.Int64,
-    "sparsity": pl.String, "lr": pl.Float64, "seed": pl.Int64, "other_seed": pl.Int64,
-    "n_alive": pl.Int64, "n_alive_other": pl.Int64, "recur": pl.Float64, "mean_cosine": pl.Float64,
-    "recur_random": pl.Float64, "mean_cosine_random": pl.Float64, "recur_rotated": pl.Float64,
+    "label": pl.String,
+    "other": pl.String,
+    "recipe": pl.String,
+    "layer": pl.Int64,
+    "sparsity": pl.String,
+    "lr": pl.Float64,
+    "seed": pl.Int64,
+    "other_seed": pl.Int64,
+    "n_alive": pl.Int64,
+    "n_alive_other": pl.Int64,
+    "recur": pl.Float64,
+    "mean_cosine": pl.Float64,
+    "recur_random": pl.Float64,
+    "mean_cosine_random": pl.Float64,
+    "recur_rotated": pl.Float64,
     "mean_cosine_rotated": pl.Float64,
-}  # fmt: skip
+}
 """Columns of `stability.parquet`; the figures are those of `sae.evaluation.stability.Stability`."""
 
 
 def comparison_table(
     found: Sequence[Mapping[str, Any]], seconds: Mapping[str, tuple[float, float]]
 ) -> pl.DataFrame:
-    """The evaluations as a table; `seconds`: label -> (seconds, tokens per second). Controls have
-    no training and no control."""
+    """The evaluations as a table; `seconds`: label -> (seconds, tokens per second).
+
+    A control has neither a training time nor a control.
+    """
     ks = {
         layer: [_k(row) for row in found if row["kind"] == "random" and row["layer"] == layer]
         for layer in {row["layer"] for row in found}
@@ -92,7 +127,7 @@ def comparison_table(
 
 
 def stability_table(run: Run, configs: "Sequence[SAEConfig]") -> pl.DataFrame:
-    """Every ordered pair of SAEs that differ in their seed alone."""
+    """Every ordered pair of SAEs that differ only in their seed."""
     groups: dict[tuple[Any, ...], list[SAEConfig]] = {}
     for config in configs:
         groups.setdefault(
@@ -110,7 +145,7 @@ def metrics_table(run: Run, labels: Sequence[str]) -> pl.DataFrame:
     lines = [
         {"label": label, **line}
         for label in labels
-        for line in logged(run.compared(label) / "metrics.jsonl")
+        for line in logged(run.of_compared(label, "metrics"))
     ]
     return pl.DataFrame(lines, infer_schema_length=None)
 
@@ -137,13 +172,7 @@ def _pair(run: Run, one: "SAEConfig", other: "SAEConfig") -> dict[str, Any]:
     from interplm_nb.sae.evaluation.stability import stability
 
     first, second = (checkpoint.load(run.compared(config.label)) for config in (one, other))
-    alive = [
-        (
-            read_parquet(run.compared(c.label) / "maxima.parquet", "Maxima", 1)[0]["maximum_train"]
-            > 0
-        ).to_numpy()
-        for c in (one, other)
-    ]
+    alive = [Maxima.load(run.of_compared(c.label, "maxima")).alive for c in (one, other)]
     about = {
         "label": one.label,
         "other": other.label,

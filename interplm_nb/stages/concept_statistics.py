@@ -1,4 +1,5 @@
-"""What is said of pairs beyond F1: ranking, intervals and chance, read on test for pairs fixed on validation."""
+"""What pairs have beyond F1: ranking, intervals and tests against chance, on test for pairs that
+validation fixed."""
 
 import logging
 from typing import TYPE_CHECKING
@@ -7,6 +8,7 @@ import polars as pl
 
 from interplm_nb.annotations import Annotations
 from interplm_nb.concepts.auprc import average_precision
+from interplm_nb.concepts.best_pairs import STATISTICS, TESTED
 from interplm_nb.concepts.intervals import ClusterCounts, by_cluster, pair_intervals
 from interplm_nb.concepts.links import ConceptLinks, linked
 from interplm_nb.concepts.nulls import exchangeable
@@ -19,12 +21,6 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-STATISTICS = {
-    "low": pl.Float64, "high": pl.Float64, "auprc": pl.Float64, "prevalence": pl.Float64, "shifted_f1_per_domain": pl.Float64,
-    "exchanged_f1_per_domain": pl.Float64, "p_shifted": pl.Float64, "p_exchanged": pl.Float64, "q_value": pl.Float64,
-}  # fmt: skip
-"""Columns that `with_statistics` adds; null where draws or resamples were not asked for. low, high: 95 % interval of f1_per_domain."""
-
 
 def with_statistics(
     source: "Source",
@@ -33,7 +29,8 @@ def with_statistics(
     clusters: pl.DataFrame,
     params: ConceptsParameters,
 ) -> tuple[pl.DataFrame, ClusterCounts | None]:
-    """`pairs` (one per concept, sorted) with the columns of `STATISTICS`, and their counts by cluster; those of no pairs are none."""
+    """`pairs` (one per concept, sorted) with the columns of `STATISTICS`, and their counts by
+    cluster (None without pairs or resamples)."""
     table, counts = (
         pairs.with_columns(pl.lit(None, kind).alias(name) for name, kind in STATISTICS.items()),
         None,
@@ -50,24 +47,17 @@ def with_statistics(
         )
     if _testable(clusters, params):
         tested = significance(source, annotations, pairs, clusters, params.null_draws, params.seed)
-        table = table.with_columns(
-            tested.select(
-                "shifted_f1_per_domain",
-                "exchanged_f1_per_domain",
-                "p_shifted",
-                "p_exchanged",
-                "q_value",
-            )
-        )
+        table = table.with_columns(tested.select(TESTED))
     return table, counts
 
 
 def _testable(clusters: pl.DataFrame, params: ConceptsParameters) -> bool:
-    """Is a test against chance asked for, and can it be made?"""
+    """Whether a test against chance is asked for and possible."""
     possible = exchangeable(clusters["cluster"].to_numpy())
     if params.null_draws and not possible:
         _log.warning(
-            "no q values: one homology cluster holds more than half of the %d test proteins, so labels cannot change places",
+            "no q values: one homology cluster holds more than half of the %d test proteins, "
+            "so labels cannot be exchanged",
             len(clusters),
         )
     return params.null_draws > 0 and possible
@@ -82,9 +72,11 @@ def links_of(
     train: pl.DataFrame,
     params: ConceptsParameters,
 ) -> ConceptLinks:
-    """The features that speak for each concept, by F1 on validation, tested on test against chance as one family, calibrated on train.
+    """The features that are linked to each concept by F1 on validation, tested against chance on
+    test as one family, calibrated on train.
 
-    scores: those of validation and of test; concepts: those that are scored; clusters, train: accession and cluster, of test and of train.
+    scores: on validation and on test. concepts: the scored ones. clusters, train: accession and
+    cluster of the test and of the train proteins.
     """
     table = linked(*scores, concepts, min_f1=0.0)
     rank = pl.int_range(pl.len()).over("concept")

@@ -20,7 +20,8 @@ def summary(
     counts: Mapping[str, ClusterCounts],
     params: ConceptsParameters,
 ) -> pl.DataFrame:
-    """One row: what `BestPairs.summary` says, the mean's interval, the mean AUPRC, and the concepts whose pair beats chance (null: not tested)."""
+    """One row: `BestPairs.summary`, the mean's interval, the mean AUPRC, and the number of concepts
+    whose pair beats chance (null: not tested)."""
     mean = interval(counts[source], params.bootstrap, params.seed) if source in counts else None
     tested = best["q_value"].drop_nulls()
     return selected.summary(source).with_columns(
@@ -35,7 +36,10 @@ def summary(
 
 
 def differences(counts: Mapping[str, ClusterCounts], params: ConceptsParameters) -> pl.DataFrame:
-    """The SAE's mean best F1 less each control's, on the same resamples: control, difference, low, high."""
+    """The SAE's mean best F1 minus each control's, on the same resamples.
+
+    Columns: control, difference, low, high.
+    """
     found = (
         {
             s: difference(counts["sae"], counts[s], params.bootstrap, params.seed)
@@ -51,10 +55,5 @@ def differences(counts: Mapping[str, ClusterCounts], params: ConceptsParameters)
     ]
     return pl.DataFrame(
         rows,
-        schema={
-            "control": pl.String,
-            "difference": pl.Float64,
-            "low": pl.Float64,
-            "high": pl.Float64,
-        },
+        schema={"control": pl.String} | dict.fromkeys(("difference", "low", "high"), pl.Float64),
     )

@@ -1,4 +1,5 @@
-"""Stage `embed`: one vector per residue, from the protein language model and from its control with shuffled weights."""
+"""Stage `embed`: one vector per residue, from the protein language model and from its control with
+shuffled weights."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,7 +32,7 @@ class EmbedStage:
 def embed(run: Run, params: EmbedParameters) -> EmbedStage:
     """Embed every residue with the model and with its shuffled copy, or read them from arrays.
 
-    Goes on with the next shard after a kill.
+    After a kill it resumes with the next shard.
     """
     params = settled(run, params)
     manifest.begin(run, params)
@@ -100,7 +101,8 @@ def _result(
 
 
 def _spread(x: np.ndarray, letters: np.ndarray) -> dict[str, float]:
-    """How long the vectors are, how much they vary, and how much of that the amino acid alone explains."""
+    """Mean length of the vectors, their variance, and the share of it that the amino acid
+    explains."""
     x = x.astype(np.float64)
     total = float(((x - x.mean(axis=0)) ** 2).sum())
     between = sum(

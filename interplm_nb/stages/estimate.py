@@ -1,8 +1,8 @@
 """What a run will take, before it starts: time, memory and disk of each stage, from its sizes and
 from how fast this machine multiplies matrices.
 
-The products of the model, of the SAEs and of the controls are counted; a factor per stage, measured
-on the demo, stands for all else. Real times differ by about two, more on a GPU.
+The matrix products of the model, the SAEs and the controls are counted; a factor per stage,
+measured on the demo, covers the rest. Real times differ by a factor of about two, more on a GPU.
 """
 
 import shutil
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from interplm_nb.pipeline.runner import Request
 
 OVER_PRODUCTS = {"embed": 1.2, "train": 2.0, "activations": 2.9, "concepts": 4.5}
-"""Measured time of a stage over that of its products, on the demo with unirep-1900 and 2 cores."""
+"""Measured time of a stage over the time of its products, on the demo, unirep-1900 and 2 cores."""
 
 FIXED_SECONDS = {
     "proteins": 14.0,
@@ -37,17 +37,17 @@ FIXED_SECONDS = {
     "activations": 50.0,
     "concepts": 60.0,
 }
-"""What a stage takes besides: its kernel, clusters, fidelity, the map of features, the tables."""
+"""The rest of a stage: its kernel, clusters, fidelity, the map of features, the tables."""
 
 BASE_MEMORY = 1.2e9
-"""Bytes of a kernel with what it imports, and of the notebook's runner."""
+"""Bytes of a kernel with its imports, and of the runner."""
 
 BUFFER = (2**17, 2**29)
-"""Residues and bytes that training holds in memory at most (`sae.training.stream`)."""
+"""Most residues and bytes that training holds in memory (`sae.training.stream`)."""
 
 N_SAES = 3
 STORED_VALUE_BYTES = 11.0
-"""Bytes of an active feature on a residue in a store, sorted both ways, with its index."""
+"""Bytes of one active feature on one residue in a store, sorted both ways, with its index."""
 
 
 class Sizes(NamedTuple):
@@ -60,19 +60,19 @@ class Sizes(NamedTuple):
     stored_bytes: int
     """Bytes of a stored value."""
     passes: int
-    """1 of arrays, else 2: the model and its shuffled control."""
+    """1 for arrays, else 2: the model and its shuffled control."""
     d_sae: int
     k: int
     trained_residues: int
-    """Steps times batch, of one SAE."""
+    """Steps times batch size, for one SAE."""
     resamples: int
 
 
 def estimated(request: "Request") -> str:
-    """A table for people: each stage's time, peak memory and disk; the run's model is chosen and
-    everything checked as a run would, and nothing is left behind.
+    """A table for people: each stage's time, peak memory and disk.
 
-    Raises what a run would raise before its first stage.
+    Chooses the model and checks everything as a run would, leaves nothing behind, and raises what a
+    run would raise before its first stage.
     """
     from interplm_nb.pipeline.runner import fitted
     from interplm_nb.plm.product_rate import product_rate
@@ -106,15 +106,15 @@ def estimated(request: "Request") -> str:
             f"in all about {_time(total)}, {memory / 2**30:.1f} GiB of memory at most and "
             f"{disk / 1e9:.1f} GB of disk ({free / 1e9:.0f} GB are free)",
             "Estimated from the sizes and from this CPU's speed of matrix products; real times "
-            "differ by about two, and a GPU is faster. Nothing was started.",
+            "differ by a factor of about two, and a GPU is faster. Nothing was started.",
         ]
     )
 
 
 def stages_table(sizes: Sizes, rate: float) -> pl.DataFrame:
-    """stage, seconds, memory (bytes at the peak), disk (bytes that stay); `rate` in FLOP/s."""
+    """stage, seconds, memory (peak bytes), disk (bytes kept); `rate` in FLOP/s."""
     n, d, m = sizes.residues, sizes.width, sizes.d_sae
-    probed = min(200_000, 2**29 // (4 * d), n)  # residues that linear probes are fitted on
+    probed = min(200_000, 2**29 // (4 * d), n)  # residues on which linear probes are fitted
     products = {
         "proteins": 0.0,
         "embed": sizes.passes * n * sizes.model_flops,
@@ -169,8 +169,8 @@ def _sizes(stages: Mapping[str, StageParameters], model: RunModel) -> Sizes:
 
 
 def _flops(model: RunModel, layer: int) -> float:
-    """Of a recurrent layer of width H, two operations for each of 5 H^2 weights; of a transformer's
-    layer for each of 12 d^2."""
+    """Two operations per weight: a recurrent layer of width H has 5 H^2 weights, a transformer
+    layer of width d has 12 d^2."""
     if model.record is None:
         return 0.0
     per_weight = 10.0 if model.record.recurrent else 24.0

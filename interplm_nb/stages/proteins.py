@@ -10,21 +10,21 @@ import polars as pl
 from interplm_nb.annotations import Annotations
 from interplm_nb.pipeline import manifest
 from interplm_nb.pipeline.errors import PipelineError
-from interplm_nb.pipeline.layout import CONVENTIONS, annotations_name
 from interplm_nb.pipeline.model_choice import settled
 from interplm_nb.pipeline.parameters import ProteinsParameters
 from interplm_nb.pipeline.run import Run
+from interplm_nb.pipeline.scored_sources import CONVENTIONS
 from interplm_nb.proteins import Proteins
 from interplm_nb.readers.report import ReadReport
-from interplm_nb.saving import write_parquet
 
 
 @dataclass(frozen=True)
 class ProteinsStage:
     """What stage `proteins` made.
 
-    `read`: reason, n, records, example: what was left out or changed. `shares`: split, n_proteins, n_residues. `leaks`: pairs of a test protein and
-    one of train or validation that are relatives all the same; expected: none. `clusters` says how they were made.
+    `read`: reason, n, records, example: what was left out or changed. `shares`: split, n_proteins,
+    n_residues. `leaks`: homologous pairs of a test protein and one of train or validation, of which
+    there should be none. `clusters` says how clusters were made.
     """
 
     proteins: Proteins
@@ -45,10 +45,11 @@ class ReadFile(NamedTuple):
 
 
 def proteins(run: Run, params: ProteinsParameters) -> ProteinsStage:
-    """Read, filter, annotate in both conventions, cluster by homology, split, and look for leaks between the splits."""
+    """Read, filter, annotate in both conventions, cluster by homology, split, and look for leaks
+    between the splits."""
     params = settled(run, params)
     manifest.begin(run, params)
-    if not (run.folder / "proteins.parquet").exists():  # it is written last
+    if not run.has_proteins():
         _make(run, params)
     return _result(run, params)
 
@@ -94,7 +95,8 @@ def _joined(file: Annotations, own: Annotations) -> Annotations:
     common = sorted(set(file.concepts) & set(own.concepts))
     if common:
         raise PipelineError(
-            f"proteins.labels: concept {common[0]!r} is among the file's own annotations too; give it another name"
+            f"proteins.labels: the file's own annotations also have a concept {common[0]!r}; "
+            "give yours another name"
         )
     return Annotations(pl.concat([file.table, own.table]), file.proteins)
 
@@ -112,18 +114,12 @@ def _make(run: Run, params: ProteinsParameters) -> None:
     for name, table in (tables | {"read": read.report.table()}).items():
         if name != "splits":
             run.write_table("proteins", name, table)
-    for convention in CONVENTIONS:
-        read.annotations[convention].of(kept).save(run.folder / annotations_name(convention))
-    write_parquet(
-        tables["splits"],
-        run.folder / "splits.parquet",
-        {"type": "Splits", "version": 1, "sequences": kept.sequence_hash},
-    )
-    kept.save(run.folder / "proteins.parquet")
+    annotations = {convention: read.annotations[convention].of(kept) for convention in CONVENTIONS}
+    run.write_axis(kept, annotations, tables["splits"])
 
 
 def _draw(found: Proteins, params: ProteinsParameters, report: ReadReport) -> Proteins:
-    """So many proteins, drawn at random; all of them where 0 is asked for, or more than there are."""
+    """`max_proteins` proteins drawn at random; all of them for 0, or where there are no more."""
     if not 0 < params.max_proteins < len(found):
         return found
     chosen = np.random.default_rng(params.seed).choice(
@@ -143,7 +139,8 @@ def _split(kept: Proteins, params: ProteinsParameters) -> dict[str, pl.DataFrame
     test_share = 1 - params.train_share - params.validation_share
     if test_share < 0.01:
         raise PipelineError(
-            f"train_share {params.train_share} and validation_share {params.validation_share} leave nothing for test; lower them"
+            f"train_share {params.train_share} and validation_share {params.validation_share} "
+            "leave nothing for test; lower them"
         )
     clusters = homology.cluster(
         kept, params.identity, params.coverage, max_share=params.train_share
@@ -182,7 +179,7 @@ def _result(run: Run, params: ProteinsParameters) -> ProteinsStage:
         run.table("proteins", "clusters")["text"][0],
     )
     result = ProteinsStage(
-        kept, run.annotations("strict", kept), run.annotations("published", kept), splits, *tables
+        kept, run.annotations("strict"), run.annotations("published"), splits, *tables
     )
     run.write_summary(
         "proteins",

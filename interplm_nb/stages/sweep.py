@@ -1,8 +1,10 @@
-"""Which SAEs are compared, and which is chosen: the grid of a profile, and the InterPLM paper's own procedure.
+"""Which SAEs are compared, and which is chosen: a profile's grid, and the InterPLM paper's
+procedure.
 
-The paper trains 20 SAEs per layer over learning rate and L1 weight and takes, for each layer, the one with the highest mean best F1 over the concepts
-of a fifth of the validation proteins (Simon & Zou 2025). It states the ranges and not the values between; `paper_grid` takes five learning rates and
-four L1 weights, evenly spaced on a logarithmic axis.
+The paper trains 20 SAEs per layer over learning rate and L1 weight and takes, for each layer, the
+one with the highest mean best F1 over the concepts of a fifth of the validation proteins (Simon &
+Zou 2025). It states the ranges but not the values between; `paper_grid` takes five learning rates
+and four L1 weights, evenly spaced on a logarithmic axis.
 """
 
 from collections.abc import Sequence
@@ -16,17 +18,18 @@ from interplm_nb.pipeline.parameters import L1_RECIPES, CompareParameters
 from interplm_nb.sae.config import SAEConfig
 
 PAPER_LRS = {"8M": (1e-4, 1e-5, 1e-6, 1e-7, 1e-8), "650M": (5e-4, 1.58e-4, 5e-5, 1.58e-5, 5e-6)}
-"""Of ESM-2 by size: 1e-4 to 1e-8 and 5e-4 to 5e-6."""
+"""Learning rates by size of ESM-2: 1e-4 to 1e-8 and 5e-4 to 5e-6."""
 
 PAPER_L1S = {"8M": (0.07, 0.1, 0.14, 0.2), "650M": (0.04, 0.068, 0.117, 0.2)}
-"""0.07 to 0.2 and 0.04 to 0.2."""
+"""Weights of L1 by size of ESM-2: 0.07 to 0.2 and 0.04 to 0.2."""
 
 MATCH = 1.25
 """SAEs whose L0 differ by at most this factor share a random control."""
 
 
 def grid(params: CompareParameters, layers: Sequence[int]) -> list[SAEConfig]:
-    """Layers x recipes x sparsities x learning rates x seeds, in that order; each has a name of its own, such as "layer_03-topk-k16-s0"."""
+    """Layers x recipes x sparsities x learning rates x seeds, in that order, each with its own
+    name, such as "layer_03-topk-k16-s0"."""
     return [
         _config(params, layer, recipe, *settings)
         for layer, recipe in product(layers, dict.fromkeys(params.recipes))
@@ -41,9 +44,11 @@ def grid(params: CompareParameters, layers: Sequence[int]) -> list[SAEConfig]:
 def paper_grid(
     layer: int, d_sae: int, model: Literal["8M", "650M"] = "8M", seed: int = 0
 ) -> list[SAEConfig]:
-    """The 20 SAEs of one layer that the paper's procedure compares: ReLU with L1, five learning rates and four L1 weights.
+    """The 20 SAEs of one layer that the paper's procedure compares: ReLU with L1, five learning
+    rates and four L1 weights.
 
-    The paper's d_sae is 10,240, its training 500,000 (8M) or 200,000 (650M) steps of 2,048 residues.
+    The paper's d_sae is 10,240; it trains for 500,000 (8M) or 200,000 (650M) steps of 2,048
+    residues.
     """
     if model not in PAPER_LRS:
         raise ValueError(f"the paper has settings for {' and '.join(PAPER_LRS)}, not for {model!r}")
@@ -59,7 +64,9 @@ def paper_grid(
 
 
 def choose(table: pl.DataFrame) -> pl.DataFrame:
-    """The best SAE of each layer: layer, label, f1_tuning; by f1_tuning, of equals the one that comes first. Controls are not chosen.
+    """The SAE of each layer with the best f1_tuning, the first of equals: layer, label, f1_tuning.
+
+    Controls are not chosen.
 
     `table` holds kind, layer, label, f1_tuning: `comparison.parquet` of stage `compare`.
     """
@@ -71,7 +78,8 @@ def choose(table: pl.DataFrame) -> pl.DataFrame:
 
 
 def random_ks(l0s: Sequence[float], d_sae: int) -> list[int]:
-    """k of the random SAEs that stand beside SAEs of these L0: every L0 is within a factor of sqrt(`MATCH`) of one of them, to rounding."""
+    """k of the random SAEs that control SAEs of these L0: every L0 is within a factor of
+    sqrt(`MATCH`) of one of them, up to rounding."""
     groups: list[list[float]] = []
     for l0 in sorted(max(l0, 1.0) for l0 in l0s):
         if groups and l0 <= MATCH * groups[-1][0]:

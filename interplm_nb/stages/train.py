@@ -1,4 +1,4 @@
-"""Stage `train`: the SAE, the same recipe on the shuffled PLM, and the random SAE; how good each is."""
+"""Stage `train`: the SAE, the same recipe on the shuffled PLM, and a random SAE; their quality."""
 
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
@@ -7,9 +7,9 @@ import polars as pl
 
 from interplm_nb.pipeline import manifest
 from interplm_nb.pipeline.errors import PipelineError
-from interplm_nb.pipeline.layout import SAES
 from interplm_nb.pipeline.parameters import L1_RECIPES, TrainParameters
 from interplm_nb.pipeline.run import Run
+from interplm_nb.pipeline.scored_sources import SAES, SOURCES
 from interplm_nb.proteins import Proteins
 from interplm_nb.sae.evaluation.measures import why_absent
 from interplm_nb.saving import read_json, write_json
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from interplm_nb.sae.config import SAEConfig
     from interplm_nb.sae.training.stream import StoredBatches
 
-FAITHFUL = ("sae", "random_sae")
-"""Sources whose fidelity is measured: those on the PLM itself. The shuffled PLM predicts nothing that could be kept or lost."""
+FAITHFUL = tuple(s for s in SAES if not SOURCES[s].shuffled)
+"""SAEs whose fidelity is measured: a shuffled PLM has no predictions that could be kept."""
 
 FIDELITY: dict[str, Any] = {
     "source": pl.String,
@@ -42,21 +42,24 @@ class TrainStage:
 
     `metrics`: source, step, fvu, l0, dead, loss: one row per logged step. `quality`: source,
     variance_explained, l0, dead and more, on residues of validation proteins. `fidelity`: source,
-    measure, and the figures of `sae.evaluation.fidelity`: what becomes of the PLM's predictions when the SAE
-    stands in for the layer; the headline measure first, no row where there is none.
+    measure, and the figures of `sae.evaluation.fidelity`: what becomes of the PLM's predictions
+    when the SAE replaces the layer; the headline measure first, no row where there is none.
     """
 
     metrics: pl.DataFrame
     quality: pl.DataFrame
     fidelity: pl.DataFrame
     why_absent: str
-    """Why there is no fidelity, in one sentence; "" where there is."""
+    """Why there is no fidelity, in one sentence; else ""."""
     plm: str
     device: str
 
 
 def train(run: Run, params: TrainParameters, log: Log | None = None) -> TrainStage:
-    """Train on the residues of `train` proteins alone; goes on from the last checkpoint after a kill. `log` gets the metrics as they come."""
+    """Train on the residues of `train` proteins only.
+
+    After a kill it resumes from the last checkpoint. `log` gets the metrics as they come.
+    """
     from interplm_nb.plm.devices import choose_device
     from interplm_nb.sae.training.train import TrainingOptions, train_on
 
@@ -130,18 +133,20 @@ def _batches(
     size = params.batch_size if split == "train" else min(params.batch_size, len(rows))
     if len(rows) < size:
         raise PipelineError(
-            f"train.batch_size = {size}: the {split} proteins have {len(rows):,} residues in all; take a smaller batch, or more proteins"
+            f"train.batch_size = {size}: the {split} proteins have {len(rows):,} residues in all; "
+            "take a smaller batch, or more proteins"
         )
-    return StoredBatches(run.embeddings(shuffled=source == "shuffled_sae"), rows, size, params.seed)
+    return StoredBatches(run.embeddings(shuffled=SOURCES[source].shuffled), rows, size, params.seed)
 
 
 def _random(run: Run, params: TrainParameters, batches: "StoredBatches") -> None:
-    """A random SAE with the trained one's shape and its mean L0, centred on the mean of the training residues."""
+    """A random SAE with the trained one's shape and mean L0, centred on the mean of the training
+    residues."""
     from interplm_nb.sae import checkpoint
     from interplm_nb.sae.about import SAEAbout
     from interplm_nb.sae.random_sae import random_sae
 
-    if (run.source("random_sae") / "config.json").exists():
+    if run.of_source("random_sae", "config").exists():
         return
     k = min(max(1, round(run.about("sae")["quality"]["l0"])), params.d_sae)
     (layer,) = batches.layers
@@ -156,29 +161,25 @@ def _random(run: Run, params: TrainParameters, batches: "StoredBatches") -> None
 
 
 def _describe(run: Run, params: TrainParameters, proteins: Proteins, source: str) -> None:
-    """Write a source's `about.json`: what it is, and its quality on validation residues."""
+    """Record what a source is, and its quality on validation residues."""
     from interplm_nb.sae.evaluation.quality import quality
 
-    if (run.source(source) / "about.json").exists():
+    if run.of_source(source, "about").exists():
         return
     sae = run.sae(source, params.device)
     batches = _batches(run, params, proteins, source, "validation")
     (layer,) = batches.layers
     steps = range(min(batches.steps_per_epoch, max(1, _QUALITY_RESIDUES // batches.batch_size)))
     measured = asdict(quality(sae, (batches.batch(step)[layer] for step in steps)))
-    about = {
-        "kind": "sae",
+    run.write_about(
+        source,
+        kind="sae",
         **{name: batches.about(layer)[name] for name in ("plm", "plm_revision", "layer")},
-    }
-    shape = {
-        "d_in": sae.d_in,
-        "d_sae": sae.d_sae,
-        "recipe": sae.about.recipe if sae.about else None,
-        "weights": sae.weight_hash,
-    }
-    write_json(
-        {"type": "Source", "version": 1, **about, **shape, "quality": measured},
-        run.source(source) / "about.json",
+        d_in=sae.d_in,
+        d_sae=sae.d_sae,
+        recipe=sae.about.recipe if sae.about else None,
+        weights=sae.weight_hash,
+        quality=measured,
     )
 
 
@@ -187,7 +188,7 @@ def _fidelity(run: Run, params: TrainParameters, plm: "PLM", faithful: Proteins)
     from interplm_nb.sae.evaluation.fidelity import fidelities
 
     for source in FAITHFUL:
-        path = run.source(source) / "fidelity.json"
+        path = run.of_source(source, "fidelity")
         if not path.exists():
             found = fidelities(run.sae(source, params.device), plm, faithful)
             measured = [asdict(f) for f in found]
@@ -207,7 +208,7 @@ def _result(run: Run, device: str) -> TrainStage:
     rows = [
         {"source": s, **{n: line[n] for n in shown}}
         for s in run.possible(SAES)
-        for line in logged(run.source(s) / "metrics.jsonl")
+        for line in logged(run.of_source(s, "metrics"))
     ]
     quality = pl.DataFrame(
         [{"source": source, **run.about(source)["quality"]} for source in run.possible(SAES)]
@@ -230,7 +231,7 @@ def _result(run: Run, device: str) -> TrainStage:
 
 
 def _rows(run: Run, source: str) -> list[dict[str, Any]]:
-    path = run.source(source) / "fidelity.json"
+    path = run.of_source(source, "fidelity")
     if not path.exists():
         return []
     measures = read_json(path, "FidelityOfSource", 2)["measures"]

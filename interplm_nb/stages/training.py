@@ -1,5 +1,5 @@
-"""What the stages that train SAEs share: how often is logged, what is measured meanwhile, and what
-the lines of metrics say in the end."""
+"""What the stages that train SAEs share: how often they log, what they measure meanwhile, and how
+the lines of metrics are read."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -33,7 +33,7 @@ def meanwhile(plm: "PLM", proteins: Proteins, every: int, steps: int) -> dict[st
 
 
 def logged(path: Path) -> list[dict[str, Any]]:
-    """One record per step from a `metrics.jsonl`; what was measured after the last step joins its
+    """One record per step from a `metrics.jsonl`; measurements after the last step join its
     line."""
     from interplm_nb.sae.training.progress import read_metrics
 

@@ -1,5 +1,5 @@
-"""What SAEs of one layer are measured with, the same for all: residues that each part of the
-measuring may see, the PLM, the concepts."""
+"""What all SAEs of one layer are measured with: the residues that each measurement may see, the
+PLM, the concepts."""
 
 import logging
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 _QUALITY_RESIDUES = 65_536
 _SEED = 0
-"""Of what is drawn here: the tuning clusters, the proteins for maxima, the residues for quality."""
+"""Seed of what is drawn here: tuning clusters, proteins for maxima, residues for quality."""
 
 
 @dataclass(frozen=True)
@@ -42,8 +42,8 @@ class Parts:
 
 @dataclass(frozen=True)
 class Yardstick:
-    """The grounds of one layer: embeddings of `proteins` (the run's, or those that are needed),
-    their annotations, and who sees what."""
+    """What the SAEs of one layer are measured on: embeddings of `proteins` (the run's, or the ones
+    needed), their annotations, and who sees what."""
 
     layer: int
     proteins: Proteins
@@ -52,11 +52,11 @@ class Yardstick:
     parts: Parts
     plm: "PLM"
     faithful: Proteins
-    """On which fidelity is measured."""
+    """Proteins on which fidelity is measured."""
     min_instances: int
 
     def rows(self, part: str) -> np.ndarray:
-        """int64: residues of a part."""
+        """int64: rows of a part's residues."""
         return self.proteins.rows_of(getattr(self.parts, part))
 
     def of_sae(self, sae: "SAE") -> tuple[dict[str, Any], np.ndarray]:
@@ -74,8 +74,8 @@ class Yardstick:
         return figures, maxima
 
     def of_neurons(self) -> dict[str, Any]:
-        """The figures of the PLM's own dimensions, scaled by their range on train: concepts alone,
-        as they reconstruct everything."""
+        """The figures of the PLM's own dimensions, scaled by their range on train: only concepts,
+        because they reconstruct everything."""
         from interplm_nb.concepts.controls.dense import DenseSource, fit_range
 
         neurons = DenseSource(
@@ -98,9 +98,8 @@ class Yardstick:
     def _quality(self, sae: "SAE") -> dict[str, Any]:
         from interplm_nb.sae.evaluation.quality import quality
 
-        rows = self.rows(
-            "tuning"
-        )  # of a layer that is not stored no more of validation is embedded
+        # Where the layer is not stored, no other validation residues are embedded.
+        rows = self.rows("tuning")
         if len(rows) > _QUALITY_RESIDUES:
             rows = np.sort(
                 np.random.default_rng(_SEED).choice(rows, _QUALITY_RESIDUES, replace=False)
@@ -113,8 +112,8 @@ class Yardstick:
         return {"quality_residues": measured.pop("n_residues"), **measured}
 
     def _fidelity(self, sae: "SAE") -> dict[str, Any]:
-        """The figures of every measure that exists for the layer, and which one is the headline:
-        None, and no figures, for a model without fidelity."""
+        """The figures of every measure that exists for the layer, and which one is the headline;
+        for a model without fidelity None, and no figures."""
         from interplm_nb.sae.evaluation.fidelity import fidelities
 
         measured = fidelities(sae, self.plm, self.faithful, self.layer, progress=False)
@@ -128,7 +127,7 @@ class Yardstick:
         }
 
     def _concepts(self, source: "Source") -> dict[str, Any]:
-        """Best F1 on the tuning part, and on test what was chosen there."""
+        """Best F1 on the tuning part, and the test figures of what was chosen there."""
         from interplm_nb.concepts.best_pairs import strict
         from interplm_nb.concepts.count import count
         from interplm_nb.concepts.tuning import tuned
@@ -150,21 +149,21 @@ class Yardstick:
 
 
 def parts_of(run: Run, proteins: Proteins, params: CompareParameters) -> Parts:
-    """Who sees what: nothing of train, validation and test is mixed, and the tuning part is whole
+    """Who sees what: train, validation and test stay apart, and the tuning part consists of whole
     homology clusters."""
     splits = run.splits().filter(pl.col("split") == "validation")
     clusters = splits["cluster"].unique().sort().to_numpy()
     n = max(1, round(params.tuning_share * len(clusters)))
     drawn = np.random.default_rng([_SEED, 1]).permutation(clusters)[:n]
     tuning = splits.filter(pl.col("cluster").is_in(drawn.tolist()))["accession"].to_list()
-    faithful = run.accessions("validation")[: params.fidelity_proteins]  # those of stage `train`
+    faithful = run.accessions("validation")[: params.fidelity_proteins]  # as in stage `train`
     return Parts(
         _enough(run, proteins, params.maxima_residues), tuning, run.accessions("test"), faithful
     )
 
 
 def _enough(run: Run, proteins: Proteins, residues: int) -> list[str]:
-    """Train proteins, drawn at random, that have `residues` together; all, for 0."""
+    """Train proteins drawn at random until they have `residues` together; all for 0."""
     train = run.accessions("train")
     order = np.random.default_rng([_SEED, 2]).permutation(len(train)).tolist()
     total, chosen = 0, []
@@ -186,8 +185,11 @@ def yardstick(
     plm: "PLM",
     layer: int,
 ) -> Iterator[Yardstick]:
-    """The yardstick of a layer. A layer that the run does not store is embedded for it, on the
-    proteins that are needed, and removed afterwards."""
+    """The yardstick of a layer.
+
+    A layer that the run does not store is embedded for it, on the proteins that are needed, and
+    removed afterwards.
+    """
     faithful = proteins.select(parts.fidelity)
     if layer in run.layers():
         yield Yardstick(

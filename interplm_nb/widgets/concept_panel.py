@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import traitlets as t
 
+from interplm_nb.pipeline.scored_sources import SOURCES
 from interplm_nb.widgets import assets
 from interplm_nb.widgets.print_style import panel
 from interplm_nb.widgets.view import View
@@ -37,11 +38,9 @@ class ConceptPanel(View):
 
     @t.default("sources")
     def _drawn(self) -> dict[str, dict[str, str]]:
-        from interplm_nb.pipeline.named_sources import COLOURS, MARKERS, NAMES  # imports matplotlib
-
         return {
-            name: {"name": NAMES[name], "colour": COLOURS[name], "marker": MARKERS[name]}
-            for name in NAMES
+            source.id: {"name": source.name, "colour": source.colour, "marker": source.marker}
+            for source in SOURCES.values()
         }
 
     def figure(self) -> "Figure":

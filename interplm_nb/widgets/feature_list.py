@@ -23,9 +23,13 @@ def feature_list(pages: FeaturePages) -> pl.DataFrame:
     """
     maxima = pages.run.maxima(pages.source)
     n_active = pages.activations.n_active()
-    table = maxima.select("feature", pl.col("maximum_train").alias("maximum")).with_columns(
-        pl.Series("n_active", n_active),
-        pl.Series("density", n_active / max(1, pages.activations.n_residues)),
+    table = pl.DataFrame(
+        {
+            "feature": np.arange(len(maxima), dtype=np.uint32),
+            "maximum": maxima.train,
+            "n_active": n_active,
+            "density": n_active / max(1, pages.activations.n_residues),
+        }
     )
     try:
         atlas = pages.run.atlas(pages.source)

@@ -39,13 +39,12 @@ class FeaturePages:
     @cached_property
     def annotations(self) -> Annotations:
         """The run's `strict` annotations, on `proteins`."""
-        return self.run.annotations("strict", self.proteins)
+        return self.run.annotations()
 
     @cached_property
     def activations(self) -> FeatureActivations:
         """The source's activations as fractions of the training maxima (unit `max`)."""
-        maxima = self.run.maxima(self.source)["maximum_train"].to_numpy()
-        return self.run.activations(self.source, self.proteins).relative_to(maxima)
+        return self.run.activations(self.source).relative_to(self.run.maxima(self.source).train)
 
     @cached_property
     def colours(self) -> dict[str, str]:
@@ -60,7 +59,7 @@ class FeaturePages:
     @cached_property
     def alive(self) -> np.ndarray:
         """int64: features that fire on a training protein."""
-        return np.flatnonzero(self.run.maxima(self.source)["maximum_train"].to_numpy() > 0)
+        return np.flatnonzero(self.run.maxima(self.source).alive)
 
     @cached_property
     def ranked(self) -> pl.DataFrame:

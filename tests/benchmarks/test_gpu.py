@@ -19,7 +19,7 @@ from benchmarks.gpu_models import SMALLEST, esm2_flop, random_esm2, sampled
 from benchmarks.gpu_parity import difference, drift_of
 from benchmarks.gpu_rows import Clock, Measurement, Row, Setting
 from benchmarks.gpu_unirep import random_unirep, unirep_flop
-from interplm_nb.pipeline.layout import STAGES
+from interplm_nb.pipeline.stage_table import REQUIRED
 from interplm_nb.plm import esm2
 from interplm_nb.plm.tokens import PAD
 from interplm_nb.proteins import Proteins
@@ -299,7 +299,7 @@ def test_the_stages_of_both_devices_stand_side_by_side(monkeypatch: pytest.Monke
     monkeypatch.setattr(gpu_notebooks, "staged", _staged)
     rows = gpu_notebooks._stages(Setting(torch.device("cuda")), Clock(100))
     found = {r.what: r for r in rows}
-    assert len(found) == len(STAGES)
+    assert len(found) == len(REQUIRED)
     train = found["demo on esm2-mini, stage train"]
     assert (train.ours, train.other, train.ratio) == (10.0, 40.0, 0.25)
     embed = found["demo on esm2-mini, stage embed"]

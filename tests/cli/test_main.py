@@ -52,7 +52,8 @@ def test_help_explains_itself(capsys, command):
     [
         (
             ["run", "dmeo", "--out", "x"],
-            "no profile 'dmeo': packaged are demo, esm2-8m, laboratory, proteomes, sweep-8m",
+            "no profile 'dmeo': packaged profiles are demo, esm2-8m, laboratory, "
+            "proteomes, sweep-8m",
         ),
         (["run", "demo", "--out", "x", "-p", "train.stesp=5"], "did you mean train.steps"),
         (
@@ -245,7 +246,7 @@ def test_lessons_are_copied_and_never_overwritten(tmp_path, capsys):
     assert "01_proteins.ipynb" in out
     code, _, err = ask(capsys, "notebooks", tmp_path / "mine")
     assert code == 2
-    assert "already; give another folder" in err
+    assert "already has 00_explore.ipynb" in err and "give another folder" in err
 
 
 def test_help_needs_neither_torch_nor_jupyter():

@@ -13,7 +13,7 @@ from interplm_nb.cli.score import add_score_command
 from interplm_nb.concepts.exported import read_exported
 from interplm_nb.pipeline.errors import PipelineError
 from interplm_nb.pipeline.run import Run
-from interplm_nb.stages.registry import STAGE_FUNCTIONS
+from interplm_nb.stages.concepts import concepts
 from tests.pipeline.tiny import tiny_parameters
 
 
@@ -54,7 +54,7 @@ def test_an_export_says_how_many_pairs_it_holds(tiny_run, tmp_path):
 
 def test_a_limit_that_no_concept_reaches_is_named(tiny_run, tmp_path):
     shutil.copytree(tiny_run.folder, tmp_path / "run")
-    STAGE_FUNCTIONS["concepts"](
+    concepts(
         Run.open(tmp_path / "run"),
         tiny_parameters(tmp_path / "run")["concepts"].model_copy(update={"min_instances": 1234}),
     )

@@ -8,7 +8,7 @@ import pytest
 from interplm_nb.figures import compare, hover, stages
 from interplm_nb.figures.chart import Chart, panels
 from interplm_nb.figures.styles import STYLES
-from interplm_nb.pipeline.named_sources import COLOURS, MARKERS, NAMES
+from interplm_nb.pipeline.scored_sources import SOURCES
 from interplm_nb.stages.compare_tables import COMPARISON
 
 PLOTLY = "application/vnd.plotly.v1+json"
@@ -91,8 +91,8 @@ def test_concepts_by_source_name_the_feature_behind_each_mark(best) -> None:
     assert own["x"] == [0.4, 0.8] and own["text"] == ["f/7", "f/7"]
     assert own["customdata"][1] == "Helix" and figure["data"][0]["text"] == ["", ""]
     for trace in figure["data"]:
-        source = next(key for key, name in NAMES.items() if name == trace["name"])
-        assert trace["marker"]["color"] == COLOURS[source]
+        source = next(s for s in SOURCES.values() if s.name == trace["name"])
+        assert trace["marker"]["color"] == source.colour
     axes = figure["layout"]["xaxis"], figure["layout"]["yaxis"]
     assert "F1 on test" in axes[0]["title"]["text"] and axes[1]["tickvals"] == [0, 1]
 
@@ -110,5 +110,7 @@ def test_it_is_small_and_asks_no_other_host(compared, best) -> None:
 
 
 def test_every_mark_has_a_symbol_of_its_own() -> None:
-    assert {style.marker for style in STYLES.values()} | set(MARKERS.values()) <= set(hover.SYMBOLS)
+    assert {style.marker for style in STYLES.values()} | {
+        source.marker for source in SOURCES.values()
+    } <= set(hover.SYMBOLS)
     assert len(set(hover.SYMBOLS.values())) == len(hover.SYMBOLS)

@@ -8,7 +8,7 @@ import pytest
 from interplm_nb.annotations import Annotations
 from interplm_nb.figures import stages as figures
 from interplm_nb.figures import tables
-from interplm_nb.stages import registry as stages
+from interplm_nb.pipeline.stage_table import STAGES
 from interplm_nb.widgets.feature_page import FeaturePages
 from tests.pipeline.tiny import tiny_parameters
 
@@ -16,9 +16,7 @@ from tests.pipeline.tiny import tiny_parameters
 @pytest.fixture(scope="module")
 def results(tiny_run):
     parameters = tiny_parameters(tiny_run.folder)
-    return {
-        name: stages.STAGE_FUNCTIONS[name](tiny_run, params) for name, params in parameters.items()
-    }
+    return {name: STAGES[name].call(tiny_run, params) for name, params in parameters.items()}
 
 
 @pytest.mark.parametrize(

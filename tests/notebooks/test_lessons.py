@@ -7,27 +7,25 @@ import nbformat
 import papermill
 import pytest
 
-from interplm_nb.pipeline.layout import ALL_STAGES
 from interplm_nb.pipeline.notebooks import lessons
-from interplm_nb.pipeline.parameters import PARAMETERS
-from interplm_nb.pipeline.run import Run
+from interplm_nb.pipeline.stage_table import STAGES
 
-IDS = [Run.stage_name(stage) for stage in ALL_STAGES]
+IDS = [stage.folder for stage in STAGES.values()]
 
 
-@pytest.fixture(params=ALL_STAGES, ids=IDS)
+@pytest.fixture(params=STAGES, ids=IDS)
 def stage(request: pytest.FixtureRequest) -> str:
     return request.param
 
 
 @pytest.fixture
 def notebook(stage: str) -> Any:
-    return nbformat.read(lessons() / f"{Run.stage_name(stage)}.ipynb", as_version=4)
+    return nbformat.read(lessons() / f"{STAGES[stage].folder}.ipynb", as_version=4)
 
 
 def test_the_parameters_cell_is_the_model(stage):
-    found = papermill.inspect_notebook(str(lessons() / f"{Run.stage_name(stage)}.ipynb"))
-    fields = PARAMETERS[stage].model_fields
+    found = papermill.inspect_notebook(str(lessons() / f"{STAGES[stage].folder}.ipynb"))
+    fields = STAGES[stage].parameters.model_fields
     assert list(found) == list(fields)
     for name, field in fields.items():
         assert found[name]["inferred_type_name"] == type_name(field.annotation)
@@ -46,7 +44,7 @@ def type_name(annotation: Any) -> str:
 def test_cell_two_checks_the_parameters(stage, notebook):
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     assert code[0].metadata["tags"] == ["parameters"]
-    assert f"{PARAMETERS[stage].__name__}.from_notebook(globals())" in code[1].source
+    assert f"{STAGES[stage].parameters.__name__}.from_notebook(globals())" in code[1].source
 
 
 def test_it_is_committed_clean(notebook):

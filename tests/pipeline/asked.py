@@ -16,11 +16,7 @@ def with_links(run: Run, folder: Path) -> Run:
     """A copy of a run in which every concept's features are linked and calibrated."""
     shutil.copytree(run.folder, folder)
     copy = Run.open(folder)
-    proteins = copy.proteins()
-    values, annotations = (
-        copy.scored("sae", "strict", proteins),
-        copy.annotations("strict", proteins),
-    )
+    values, annotations = copy.scored("sae", "strict"), copy.annotations()
     validation, test = (
         count(values, annotations, copy.accessions(split), overlap="keep")
         for split in ("validation", "test")

@@ -83,9 +83,15 @@ def test_settings_follow_the_model_where_nobody_says_otherwise(run, monkeypatch)
 
 @pytest.mark.parametrize(
     ("asked", "policy", "kept"),
-    [(0, "skip", 2000), (1022, "skip", 1022), (5000, "skip", 2000), (5000, "refuse", 2000),
-     (0, "window", 2000), (5000, "window", 5000)],
-)  # fmt: skip
+    [
+        (0, "skip", 2000),
+        (1022, "skip", 1022),
+        (5000, "skip", 2000),
+        (5000, "refuse", 2000),
+        (0, "window", 2000),
+        (5000, "window", 5000),
+    ],
+)
 def test_the_longest_protein_is_what_the_model_reads(run, asked, policy, kept):
     assert settled(run, ProteinsParameters()).max_residues == 1022  # no model yet
     run.note_model(RunModel("unirep-1900", "unirep-1900", UNIREP))

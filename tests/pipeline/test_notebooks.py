@@ -6,7 +6,10 @@ from nbformat.v4 import new_code_cell, new_notebook, new_output
 from interplm_nb.pipeline.model_note import model_note
 from interplm_nb.pipeline.notebooks import clean
 
-BAR = "embed:   0%|          | 0.00/403k [00:00<?, ? residues/s]\rembed: 100%|██████████| 403k/403k [01:00<00:00, 6.61k residues/s]\n"
+BAR = (
+    "embed:   0%|          | 0.00/403k [00:00<?, ? residues/s]\r"
+    "embed: 100%|██████████| 403k/403k [01:00<00:00, 6.61k residues/s]\n"
+)
 
 
 def test_progress_bars_and_machine_traces_go_and_results_stay():

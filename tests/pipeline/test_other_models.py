@@ -11,9 +11,9 @@ from interplm_nb.figures.tables import fidelity as fidelity_table
 from interplm_nb.pipeline.errors import PipelineError
 from interplm_nb.pipeline.parameters import EmbedParameters, ProteinsParameters
 from interplm_nb.pipeline.run import Run
+from interplm_nb.pipeline.stage_table import STAGES
 from interplm_nb.plm.unirep_weights import shapes
 from interplm_nb.readers.report import InputError
-from interplm_nb.stages import registry as stages
 from tests.pipeline.tiny import tiny_parameters
 
 
@@ -23,7 +23,7 @@ def staged(folder: Path, **embed: object) -> Run:
     parameters = tiny_parameters(folder)
     parameters["embed"] = parameters["embed"].model_copy(update=embed)
     for stage, params in parameters.items():
-        stages.STAGE_FUNCTIONS[stage](run, params)
+        STAGES[stage].call(run, params)
     return run
 
 
@@ -89,7 +89,7 @@ def test_what_needs_a_model_is_absent_and_said(own: Run) -> None:
     assert "shuffled_sae" not in own.sources()
     assert "shuffled_sae" not in own.table("concepts", "comparison")["source"].to_list()
     assert own.table("train", "fidelity").is_empty()
-    result = stages.train(own, tiny_parameters(own.folder)["train"])
+    result = STAGES["train"].call(own, tiny_parameters(own.folder)["train"])
     assert repr(fidelity_table(result.fidelity, result.why_absent)) == (
         "fidelity is absent: the embeddings came from arrays, so there is no model whose "
         "predictions an SAE could keep"
@@ -120,9 +120,9 @@ def test_long_proteins_are_read_in_windows(tiny_run: Run, tmp_path: Path) -> Non
     model = tiny_run.model()
     assert model is not None
     run.note_model(model)
-    kept = stages.proteins(run, params).proteins
+    kept = STAGES["proteins"].call(run, params).proteins
     assert kept.lengths.max() == 1100
-    found = stages.embed(run, EmbedParameters(plm="esm2-mini", layer=1, **place)).embeddings
+    found = STAGES["embed"].call(run, EmbedParameters(plm="esm2-mini", layer=1, **place)).embeddings
     assert found.n_residues == kept.n_residues
     plm = run.plm("cpu")
     batch = next(iter(plm.embed(kept.select(["P0"]), [1], progress=False, long="window")))

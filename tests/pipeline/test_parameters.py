@@ -5,22 +5,22 @@ from typing import get_args
 import pytest
 
 from interplm_nb.pipeline.errors import PipelineError
-from interplm_nb.pipeline.layout import ALL_STAGES
 from interplm_nb.pipeline.parameters import (
     L1_RECIPES,
-    PARAMETERS,
     ProteinsParameters,
     Recipe,
     TrainParameters,
 )
+from interplm_nb.pipeline.stage_table import STAGES
 from interplm_nb.sae.architectures import Gated, ReLU
 from interplm_nb.sae.config import RECIPES, SAEConfig
 
 
 def test_every_stage_has_a_model_and_every_field_says_what_it_is():
-    assert tuple(PARAMETERS) == ALL_STAGES
-    for model in PARAMETERS.values():
-        assert all(field.description for field in model.model_fields.values())
+    for stage in STAGES.values():
+        assert stage.parameters.stage == stage.name
+        fields = stage.parameters.model_fields.values()
+        assert all(field.description for field in fields)
 
 
 def test_every_recipe_of_training_can_be_asked_for():

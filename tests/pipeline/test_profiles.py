@@ -1,11 +1,11 @@
-"""Profiles: packaged and own, settings from the command line, and what is refused before anything runs."""
+"""Profiles: packaged and own, settings from the command line, and what is refused."""
 
 import pytest
 
 from interplm_nb.pipeline.errors import PipelineError
-from interplm_nb.pipeline.layout import ALL_STAGES, STAGES
 from interplm_nb.pipeline.parameters import CompareParameters
 from interplm_nb.pipeline.profiles import load, packaged, setting_value
+from interplm_nb.pipeline.stage_table import REQUIRED, STAGES
 from interplm_nb.sae.architectures import BatchTopK, Gated, JumpReLU, Matryoshka, ReLU, TopK
 from interplm_nb.stages.sweep import grid
 
@@ -31,9 +31,9 @@ def test_the_papers_settings():
 
 
 def test_an_optional_stage_is_there_where_a_table_or_a_setting_asks_for_it(tmp_path):
-    assert list(load("demo").stages) == list(STAGES)
+    assert list(load("demo").stages) == list(REQUIRED)
     for name in ("laboratory", "sweep-8m"):
-        assert list(load(name, ["proteins.path=x.tsv"]).stages) == list(ALL_STAGES)
+        assert list(load(name, ["proteins.path=x.tsv"]).stages) == list(STAGES)
     compare = load("demo", ["compare.seeds=[0, 1]"]).stages["compare"]
     assert (compare.seeds, compare.recipes) == ([0, 1], ["topk"])
     (tmp_path / "own.toml").write_text("required = ['compare.layers']\n[compare]\n")
@@ -44,7 +44,8 @@ def test_an_optional_stage_is_there_where_a_table_or_a_setting_asks_for_it(tmp_p
         load(str(tmp_path / "own.toml"))
     with pytest.raises(
         PipelineError,
-        match=r"compare\.recipes = .*should be 'interplm-paper', .* Recipes, as train\.recipe",
+        match=r"compare\.recipes = .*should be 'interplm-paper', .* "
+        r"Recipes, named as in train\.recipe",
     ):
         load("demo", ['compare.recipes=["top-k"]'])
 
@@ -92,12 +93,12 @@ def test_a_setting_is_a_toml_literal_else_a_string(setting, value):
 @pytest.mark.parametrize(
     ("setting", "text"),
     [
-        ("steps=500", "wanted stage.name=value"),
-        ("train.steps", "wanted stage.name=value"),
+        ("steps=500", "expected stage.name=value"),
+        ("train.steps", "expected stage.name=value"),
         ("trian.steps=5", r"unknown parameter 'trian\.steps'; did you mean train\.steps"),
         ("train.step=5", r"unknown parameter 'train\.step'; did you mean train\.steps"),
         ("train.steps=many", r"train\.steps = 'many': input should be a valid integer"),
-        ("train.run=elsewhere", "give --out and --device in its place"),
+        ("train.run=elsewhere", "use --out and --device instead"),
     ],
 )
 def test_a_bad_setting_is_refused(setting, text):
@@ -116,7 +117,10 @@ def test_a_bad_setting_is_refused(setting, text):
         ("train = 5", r"own\.toml: train is a table, written \[train\]"),
         ("[train\n", r"own\.toml is not a TOML file"),
         ("[train]\ndevice = 'cpu'", r"train\.device does not belong in a profile"),
-        ("required = ['proteins.paht']", r"required names 'proteins\.paht', which is no parameter"),
+        (
+            "required = ['proteins.paht']",
+            r"own\.toml: required: unknown parameter 'proteins\.paht'; did you mean",
+        ),
     ],
 )
 def test_a_bad_profile_is_refused_by_file_and_key(tmp_path, text, message):
@@ -128,7 +132,8 @@ def test_a_bad_profile_is_refused_by_file_and_key(tmp_path, text, message):
 def test_an_unknown_profile_names_the_known():
     with pytest.raises(
         PipelineError,
-        match="no profile 'dmeo': packaged are demo, esm2-8m, laboratory, proteomes, sweep-8m",
+        match="no profile 'dmeo': packaged profiles are demo, esm2-8m, laboratory, "
+        "proteomes, sweep-8m",
     ):
         load("dmeo")
     with pytest.raises(PipelineError, match=r"no profile file nowhere\.toml"):

@@ -1,4 +1,4 @@
-"""SIGKILL at a random moment, then the same call again: the files are those of a run that nothing disturbed."""
+"""SIGKILL at a random moment, then the same call: the files equal those of an undisturbed run."""
 
 import os
 import random
@@ -12,23 +12,21 @@ import pytest
 
 from interplm_nb.pipeline import manifest, runner
 from interplm_nb.pipeline.errors import RunLockedError
-from interplm_nb.pipeline.layout import STAGES
 from interplm_nb.pipeline.run import Run
+from interplm_nb.pipeline.stage_table import REQUIRED, STAGES
 from interplm_nb.saving import file_hash
-from interplm_nb.stages import registry as stages
 from tests.pipeline.fakes import write_fakes
 from tests.pipeline.tiny import tiny_parameters
 
 CHILD = """
 import sys
-from interplm_nb.stages import registry as stages
-from interplm_nb.pipeline.parameters import PARAMETERS
+from interplm_nb.pipeline.stage_table import STAGES
 from interplm_nb.pipeline.run import Run
 stage, folder, params = sys.argv[1:]
 import interplm_nb.plm.esm2, interplm_nb.sae.evaluation.fidelity, interplm_nb.sae.training.train
-params = PARAMETERS[stage].model_validate_json(params)
+params = STAGES[stage].parameters.model_validate_json(params)
 print("begin", flush=True)
-stages.STAGE_FUNCTIONS[stage](Run.open(folder), params)
+STAGES[stage].call(Run.open(folder), params)
 print("end", flush=True)
 """
 
@@ -36,7 +34,8 @@ RUNNER = """
 import sys
 from pathlib import Path
 from interplm_nb.pipeline.runner import Request, run
-run(Request("demo", Path(sys.argv[1]), ["embed.plm=esm2-mini"], notebooks=Path(sys.argv[2])), lambda text: print(text, flush=True))
+request = Request("demo", Path(sys.argv[1]), ["embed.plm=esm2-mini"], notebooks=Path(sys.argv[2]))
+run(request, lambda text: print(text, flush=True))
 """
 
 
@@ -62,7 +61,7 @@ def outcome(run, stage):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("stage", REQUIRED)
 def test_a_killed_stage_ends_as_an_undisturbed_one(stage, tiny_run, tmp_path):
     shutil.copytree(tiny_run.folder, tmp_path / "run")
     run = Run.open(tmp_path / "run")
@@ -81,7 +80,7 @@ def test_a_killed_stage_ends_as_an_undisturbed_one(stage, tiny_run, tmp_path):
             time.sleep(moments.uniform(0, 0.8 * lasts))
             os.killpg(child.pid, signal.SIGKILL)
     run.clear_drafts()  # as the runner does under its lock
-    stages.STAGE_FUNCTIONS[stage](run, tiny_parameters(run.folder)[stage])
+    STAGES[stage].call(run, tiny_parameters(run.folder)[stage])
     assert outcome(run, stage) == outcome(tiny_run, stage)
 
 

@@ -1,13 +1,18 @@
 """A run's folder: made, opened, refused; what is missing names the stage to run."""
 
+from unittest.mock import patch
+
+import numpy as np
 import polars as pl
 import pytest
+from scipy.sparse import csr_array
 
 from interplm_nb.annotations import Annotations
+from interplm_nb.concepts.best_pairs import strict
 from interplm_nb.pipeline.errors import PipelineError
 from interplm_nb.pipeline.run import Run
 from interplm_nb.proteins import Proteins
-from interplm_nb.saving import write_parquet
+from interplm_nb.saving import read_parquet
 
 
 @pytest.fixture
@@ -67,8 +72,6 @@ def test_a_source_or_convention_that_is_none(run):
 
 
 def test_proteins_annotations_and_splits_come_back(run, proteins):
-    proteins.save(run.folder / "proteins.parquet")
-    Annotations.empty(proteins).save(run.folder / "annotations.parquet")
     splits = pl.DataFrame(
         {
             "accession": ["P1", "P2"],
@@ -77,15 +80,59 @@ def test_proteins_annotations_and_splits_come_back(run, proteins):
             "split_published": ["test", "validation"],
         }
     )
-    write_parquet(
-        splits.cast({"cluster": pl.UInt32}),
-        run.folder / "splits.parquet",
-        {"type": "Splits", "version": 1},
-    )
+    annotations = {"strict": Annotations.empty(proteins)}
+    run.write_axis(proteins, annotations, splits.cast({"cluster": pl.UInt32}))
     assert run.proteins().sequence_hash == proteins.sequence_hash
     assert len(run.annotations()) == 0
     assert run.accessions("train") == ["P1"]
     assert run.accessions("validation", "published") == ["P2"]
+
+
+def test_the_axis_is_read_once_and_a_rerun_stage_is_seen_after_it(run, proteins):
+    splits = pl.DataFrame({"accession": ["P1", "P2"], "cluster": [0, 1], "split": "train"})
+    splits = splits.with_columns(split_published=pl.lit("test"))
+    axis = (proteins, {"strict": Annotations.empty(proteins)}, splits)
+    run.write_axis(*axis)
+    with (
+        patch.object(Proteins, "load", wraps=Proteins.load) as opened,
+        patch("interplm_nb.pipeline.run.read_parquet", wraps=read_parquet) as read,
+    ):
+        for _ in range(2):
+            assert run.accessions("train") == ["P1", "P2"]
+            assert run.annotations().proteins is run.proteins()
+    assert opened.call_count == read.call_count == 1
+    Run.open(run.folder).write_axis(*axis[:2], splits.with_columns(split=pl.lit("test")))
+    assert Run.open(run.folder).accessions("test") == ["P1", "P2"]
+    assert run.accessions("test") == []
+    run.clear("proteins")
+    with pytest.raises(PipelineError, match="run stage 'proteins' first"):
+        run.splits()
+
+
+@pytest.mark.parametrize("form", ["array", "sparse", "blocks"])
+def test_a_run_from_ones_own_activations_is_scored(tmp_path, form):
+    proteins = Proteins.from_sequences({f"P{i}": "ACDEFG" for i in range(3)})
+    rows = {
+        "accession": proteins.accessions,
+        "concept": "site",
+        "category": "Site",
+        "level": "instance",
+        "start": 2,
+        "end": 3,
+        "instance": range(3),
+    }
+    values = np.zeros((18, 2), np.float32)
+    values[[1, 2, 7, 8, 13, 14], 1] = 0.5
+    blocks = [(0, csr_array(values[:5])), (5, csr_array(values[5:]))]
+    given = {"array": values, "sparse": csr_array(values), "blocks": blocks}[form]
+    found = Annotations(pl.DataFrame(rows), proteins)
+    run = Run.from_parts(tmp_path / "run", proteins, found, given, plm="mine", layer=3)
+    np.testing.assert_array_equal(run.maxima().of("strict"), np.float32([0, 0.5]))
+    np.testing.assert_array_equal(run.activations().of("P2").toarray(), values[12:])
+    assert [run.accessions(s) for s in ("train", "validation", "test")] == [["P0"], ["P1"], ["P2"]]
+    chosen = strict(run.scores("sae", "validation"), run.scores("sae", "test"), 1)
+    assert chosen.pairs.select("concept", "feature", "f1_per_domain").rows() == [("site", 1, 1)]
+    assert (run.about("sae")["plm"], run.about("sae")["layer"]) == ("mine", 3)
 
 
 def test_outputs_are_the_stages_files_without_manifest_work_and_drafts(run):

@@ -8,9 +8,9 @@ from nbformat.sign import NotebookNotary
 
 from interplm_nb.pipeline import manifest, runner
 from interplm_nb.pipeline.errors import PipelineError, StageError
-from interplm_nb.pipeline.layout import ALL_STAGES, STAGES
 from interplm_nb.pipeline.lock import locked
 from interplm_nb.pipeline.run import Run
+from interplm_nb.pipeline.stage_table import REQUIRED, STAGES
 from tests.pipeline.fakes import work_like, write_fakes
 
 MINI = ["embed.plm=esm2-mini"]
@@ -40,12 +40,12 @@ def ask(tmp_path, *settings, **options):
 
 
 def test_stages_run_in_order_once(tmp_path, ran):
-    run, said = ask(tmp_path)
-    assert ran == list(STAGES)
+    said = ask(tmp_path)[1]
+    assert ran == list(REQUIRED)
     assert said[0] == "model: esm2-mini (weights: MIT)"
     assert said[2].startswith("01_proteins: done in")
     ran.clear()
-    assert ask(tmp_path)[1] == [f"{run.stage_name(stage)}: unchanged, skipped" for stage in STAGES]
+    assert ask(tmp_path)[1] == [f"{STAGES[stage].folder}: unchanged, skipped" for stage in REQUIRED]
     assert ran == []
 
 
@@ -76,7 +76,7 @@ def test_a_stage_can_be_forced_or_started_from(tmp_path, ran):
 
 def test_an_optional_stage_runs_in_its_place_where_it_is_asked_for(tmp_path, ran):
     run, said = ask(tmp_path, "compare.steps=5")
-    assert ran == list(ALL_STAGES)
+    assert ran == list(STAGES)
     assert said[8].startswith("03b_compare: done in")
     ran.clear()
     ask(tmp_path, "compare.steps=6")
@@ -115,7 +115,8 @@ def test_no_space_is_said(tmp_path, monkeypatch):
     monkeypatch.setattr(runner, "execute", full)
     with pytest.raises(
         PipelineError,
-        match=r"no space left on the disk that holds .*; free some and run again: interplm-nb run demo --out",
+        match=r"no space left on the disk that holds .*; "
+        "free some and run again: interplm-nb run demo --out",
     ):
         ask(tmp_path)
 
@@ -125,8 +126,8 @@ def test_the_command_to_resume_is_whole(tmp_path):
         "demo", tmp_path / "a b", ["train.steps=5", "proteins.path=x y.tsv"], device="cpu"
     )
     assert (
-        request.command()
-        == f"interplm-nb run demo --out '{tmp_path}/a b' -p train.steps=5 -p 'proteins.path=x y.tsv' --device cpu"
+        request.command() == f"interplm-nb run demo --out '{tmp_path}/a b' -p train.steps=5 "
+        "-p 'proteins.path=x y.tsv' --device cpu"
     )
 
 
@@ -175,4 +176,4 @@ def check_notebook(run: Run) -> None:
         ["injected-parameters"],
     ]
     assert {key for cell in notebook.cells for key in cell.metadata} == {"tags"}
-    assert notebook.cells[-1].outputs[0].text == "wrote config.json\n"
+    assert notebook.cells[-1].outputs[0].text == "wrote sae.safetensors\n"

@@ -10,7 +10,7 @@ from interplm_nb.concepts.intervals import by_cluster, difference
 from interplm_nb.pipeline.errors import PipelineError
 from interplm_nb.pipeline.run import Run
 from interplm_nb.questions.compare_runs import CONCEPTS, RUNS, compare_runs
-from interplm_nb.saving import read_json, read_parquet, write_json, write_parquet
+from interplm_nb.saving import read_json, write_json
 
 
 @pytest.fixture(scope="module")
@@ -198,10 +198,8 @@ def test_runs_on_other_proteins_annotations_or_splits_are_refused(tiny_run, tmp_
     with pytest.raises(PipelineError, match="are on different annotations"):
         compare_runs(tiny_run, run)
     run = copied(tiny_run, tmp_path / "split")
-    splits, about = read_parquet(run.folder / "splits.parquet", "Splits", 1)
-    write_parquet(
-        splits.with_columns(cluster=splits["cluster"] + 1), run.folder / "splits.parquet", about
-    )
+    other = run.splits().with_columns(pl.col("cluster") + 1)
+    run.write_axis(run.proteins(), {"strict": run.annotations()}, other)
     with pytest.raises(PipelineError, match="are split differently"):
         compare_runs(tiny_run, run)
     with pytest.raises(PipelineError, match="needs two or more runs; got 1"):

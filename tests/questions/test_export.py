@@ -35,7 +35,7 @@ def test_strict_pairs_are_those_linked_on_validation(tiny_run, tmp_path):
     assert about["thresholds"] == [0.0, 0.15, 0.5, 0.6, 0.8]
     assert (about["sequences"], about["annotations"]) == (
         proteins.sequence_hash,
-        tiny_run.annotations("strict", proteins).fingerprint,
+        tiny_run.annotations().fingerprint,
     )
     assert "at least 1 instances" in about["concepts_scored"]
 

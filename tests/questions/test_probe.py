@@ -54,10 +54,10 @@ def test_probes_stand_beside_controls_and_the_embedding(probed: probing.Probed) 
 def test_the_figures_are_those_of_the_engine(
     run: Run, helices: Annotations, probed: probing.Probed
 ) -> None:
-    proteins, splits, carried = run.proteins(), run.splits(), helices.mask("Alpha helix")
+    splits, carried = run.splits(), helices.mask("Alpha helix")
     rows = {row["probe"]: row for row in probed.table.iter_rows(named=True)}
     for name, source in (("k = 3", "sae"), ("random SAE, k = 3", "random_sae")):
-        examples = Examples.residues(run.scored(source, "strict", proteins), splits, 1500)
+        examples = Examples.residues(run.scored(source, "strict"), splits, 1500)
         assert rows[name]["auprc"] == k_sparse_probe(examples, carried, 3).test.auprc
     embeddings = run.embeddings()
     values = {s: embeddings[examples.places[s]] for s in examples.places}

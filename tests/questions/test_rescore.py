@@ -176,7 +176,8 @@ def test_counts_on_other_annotations_are_begun_anew(fresh):
     rescore(fresh, {"it": fresh.sae()}, Settings(1, 0), device="cpu")
     annotations = fresh.annotations()
     annotations.only(annotations.concepts[:4]).save(fresh.folder / "annotations.parquet")
-    table = rescore(fresh, {"it": fresh.sae()}, Settings(1, 0), device="cpu")
+    again = Run.open(fresh.folder)
+    table = rescore(again, {"it": fresh.sae()}, Settings(1, 0), device="cpu")
     assert table.filter(pl.col("sae") == "it")["n_concepts"][0] <= 4
 
 

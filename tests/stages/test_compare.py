@@ -1,4 +1,4 @@
-"""Stage `compare` on a tiny run: one pass for all, honest about who saw what, the same after a kill."""
+"""Stage `compare` on a tiny run: one pass for all, no split sees another, the same after a kill."""
 
 import os
 import shutil
@@ -18,11 +18,11 @@ from interplm_nb.pipeline import manifest
 from interplm_nb.pipeline.errors import PipelineError
 from interplm_nb.pipeline.parameters import CompareParameters
 from interplm_nb.pipeline.run import Run
+from interplm_nb.pipeline.stage_table import STAGES
 from interplm_nb.sae import checkpoint
 from interplm_nb.sae.encode import encode_to
 from interplm_nb.sae.evaluation.fidelity import fidelity
 from interplm_nb.sae.evaluation.quality import quality
-from interplm_nb.stages import registry as stages
 from interplm_nb.stages.compare import evaluation
 from interplm_nb.stages.yardstick import parts_of
 from tests.pipeline.test_resume import start
@@ -148,7 +148,7 @@ def test_a_layer_that_is_not_stored_is_streamed_and_measured_on_the_same_protein
     shutil.copytree(tiny_run.folder, tmp_path / "run")
     run = Run.open(tmp_path / "run")
     values = {"layers": [1, 2], "recipes": ["topk"], "seeds": [0], "sparsities": [4]}
-    result = stages.compare(run, tiny_compare(run.folder, **values))
+    result = STAGES["compare"].call(run, tiny_compare(run.folder, **values))
     assert result.comparison.filter(pl.col("kind") == "sae")["label"].to_list() == [
         "layer_01-topk-k4-s0",
         "layer_02-topk-k4-s0",
@@ -191,7 +191,7 @@ def test_what_cannot_be_is_refused_before_work(tiny_run, tmp_path, values, text)
     shutil.copytree(tiny_run.folder, tmp_path / "run")
     run = Run.open(tmp_path / "run")
     with pytest.raises(PipelineError, match=text):
-        stages.compare(run, tiny_compare(run.folder, **values))
+        STAGES["compare"].call(run, tiny_compare(run.folder, **values))
 
 
 @pytest.mark.slow
@@ -217,7 +217,7 @@ def test_a_killed_comparison_ends_with_the_same_tables(compared, tmp_path):
         path: path.stat().st_mtime_ns
         for path in (run.folder / "comparison").glob("*/evaluation.json")
     }
-    again = stages.compare(run, params)
+    again = STAGES["compare"].call(run, params)
     assert evaluated and all(
         path.stat().st_mtime_ns == time for path, time in evaluated.items()
     )  # what was measured is not measured again
@@ -242,7 +242,7 @@ def test_the_same_parameters_make_nothing_anew_and_others_begin_again(compared, 
     )
     weights = run.compared("layer_01-topk-k4-s0") / "sae.safetensors"
     made = weights.stat().st_mtime_ns
-    stages.compare(run, params)
+    STAGES["compare"].call(run, params)
     assert weights.stat().st_mtime_ns == made
     manifest.begin(run, CompareParameters.checked({**params.model_dump(), "steps": 41}, "test"))
     assert not weights.exists() and (run.folder / "sources/sae/sae.safetensors").exists()

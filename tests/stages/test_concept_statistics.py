@@ -1,4 +1,4 @@
-"""What stage `concepts` says beyond F1: it is of the pairs that were selected, and of test alone."""
+"""What stage `concepts` reports beyond F1: on the selected pairs, and from test only."""
 
 import shutil
 
@@ -9,10 +9,10 @@ import pytest
 from interplm_nb.concepts.auprc import average_precision
 from interplm_nb.concepts.intervals import by_cluster, interval
 from interplm_nb.concepts.significance import significance
-from interplm_nb.pipeline.layout import PROBE, SOURCES
 from interplm_nb.pipeline.parameters import ConceptsParameters
 from interplm_nb.pipeline.run import Run
-from interplm_nb.stages import registry as stages
+from interplm_nb.pipeline.scored_sources import MATCHED, PROBE
+from interplm_nb.pipeline.stage_table import STAGES
 from interplm_nb.stages.concept_overview import by_source
 from interplm_nb.stages.concept_statistics import STATISTICS, with_statistics
 from interplm_nb.stages.concepts import MERGED
@@ -23,7 +23,7 @@ from tests.pipeline.tiny import tiny_parameters
 def result(tiny_run, tmp_path_factory):
     folder = tmp_path_factory.mktemp("statistics") / "run"
     shutil.copytree(tiny_run.folder, folder)
-    return stages.concepts(
+    return STAGES["concepts"].call(
         Run.open(folder), tiny_parameters(folder)["concepts"]
     )  # all is counted: it reads
 
@@ -88,8 +88,8 @@ def test_each_concept_is_linked_to_its_best_feature_and_to_strong_ones(tiny_run,
 
 
 def test_the_overview_has_every_source(result):
-    assert result.categories["source"].unique(maintain_order=True).to_list() == list(SOURCES)
-    assert dict(by_source(result.unlabelled)).keys() == set(SOURCES)
+    assert result.categories["source"].unique(maintain_order=True).to_list() == list(MATCHED)
+    assert dict(by_source(result.unlabelled)).keys() == set(MATCHED)
     sae = result.unlabelled.filter(pl.col("source") == "sae")
     assert (sae["unlabelled"] * sae["alive"] == sae["alive"] - sae["labelled"]).all()
 
@@ -104,8 +104,8 @@ def test_a_feature_covers_instances_of_its_best_concept_alone(result):
 def test_repeats_are_counted_both_ways_where_that_is_asked_for(tiny_run, params, tmp_path):
     shutil.copytree(tiny_run.folder, tmp_path / "run")
     asked = {"run": str(tmp_path / "run"), "merge_repeats": True, "bootstrap": 0, "null_draws": 0}
-    both = stages.concepts(Run.open(tmp_path / "run"), params.model_copy(update=asked))
-    assert set(both.comparison.filter(pl.col("convention") == MERGED)["source"]) == set(SOURCES)
+    both = STAGES["concepts"].call(Run.open(tmp_path / "run"), params.model_copy(update=asked))
+    assert set(both.comparison.filter(pl.col("convention") == MERGED)["source"]) == set(MATCHED)
     apart = set(both.best.filter(pl.col("convention") == "strict")["concept"])
     merged = set(both.best.filter(pl.col("convention") == MERGED)["concept"])
     numbered = {c for c in apart if c.rsplit(" ", 1)[-1].isdigit()}

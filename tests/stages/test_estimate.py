@@ -5,8 +5,8 @@ import re
 import pytest
 
 from interplm_nb.pipeline.errors import PipelineError
-from interplm_nb.pipeline.layout import STAGES
 from interplm_nb.pipeline.runner import Request
+from interplm_nb.pipeline.stage_table import REQUIRED
 from interplm_nb.stages.estimate import Sizes, estimated, stages_table
 
 SIZES = Sizes(400_000, 36e6, 1900, 2, 2, 1024, 16, 600_000, 3000)
@@ -16,7 +16,7 @@ def test_every_stage_has_time_memory_and_disk_and_nothing_is_left(tmp_path):
     request = Request("demo", tmp_path / "run", ["embed.plm=esm2-mini", "proteins.max_proteins=50"])
     text = estimated(request)
     assert text.startswith("model: esm2-mini")
-    for stage in STAGES:
+    for stage in REQUIRED:
         assert re.search(rf"{stage} +\d+ (s|min) +\d+\.\d+ +\d+\.\d+", text)
     assert re.search(
         r"in all about .* GiB of memory at most and .* GB of disk \(\d+ GB are free", text

@@ -5,7 +5,6 @@ import polars as pl
 import pytest
 
 from interplm_nb.pipeline.errors import PipelineError
-from interplm_nb.pipeline.layout import IN_PUBLISHED, PROBE, SAES, SOURCES
 from interplm_nb.pipeline.parameters import (
     ConceptsParameters,
     EmbedParameters,
@@ -13,7 +12,8 @@ from interplm_nb.pipeline.parameters import (
     TrainParameters,
 )
 from interplm_nb.pipeline.run import Run
-from interplm_nb.stages import registry as stages
+from interplm_nb.pipeline.scored_sources import CONVENTIONS, SAES, SOURCES
+from interplm_nb.pipeline.stage_table import STAGES
 from tests.pipeline.tiny import tiny_parameters
 
 
@@ -39,8 +39,8 @@ def test_maxima_see_train_alone(tiny_run):
     dense = np.concatenate([block.values.toarray() for block in activations.blocks()])
     rows = tiny_run.proteins().rows_of(tiny_run.accessions("train"))
     maxima = tiny_run.maxima("sae")
-    np.testing.assert_array_equal(maxima["maximum_train"], dense[rows].max(axis=0))
-    np.testing.assert_array_equal(maxima["maximum_all"], dense.max(axis=0))
+    np.testing.assert_array_equal(maxima.train, dense[rows].max(axis=0))
+    np.testing.assert_array_equal(maxima.everywhere, dense.max(axis=0))
 
 
 def test_the_atlas_has_every_living_feature_and_its_statistics_over_all_proteins(tiny_run):
@@ -69,8 +69,8 @@ def test_neurons_are_scaled_by_the_range_of_train(tiny_run):
     x = tiny_run.embeddings()[:]
     rows = tiny_run.proteins().rows_of(tiny_run.accessions("train"))
     maxima = tiny_run.maxima("neurons")
-    np.testing.assert_array_equal(maxima["minimum_train"], x[rows].min(axis=0))
-    np.testing.assert_array_equal(maxima["maximum_all"], x.max(axis=0))
+    np.testing.assert_array_equal(maxima.minimum_train, x[rows].min(axis=0))
+    np.testing.assert_array_equal(maxima.everywhere, x.max(axis=0))
 
 
 def test_the_random_sae_is_as_sparse_and_as_large(tiny_run):
@@ -86,10 +86,10 @@ def test_the_random_sae_is_as_sparse_and_as_large(tiny_run):
 
 
 def test_every_source_is_scored_in_both_conventions(tiny_run):
-    result = stages.concepts(tiny_run, tiny_parameters(tiny_run.folder)["concepts"])
+    result = STAGES["concepts"].call(tiny_run, tiny_parameters(tiny_run.folder)["concepts"])
     strict, published = (
-        ((s, "strict") for s in (*SOURCES, PROBE)),
-        ((s, "published") for s in IN_PUBLISHED),
+        ((s, "strict") for s in SOURCES),
+        ((s.id, "published") for s in SOURCES.values() if s.published),
     )
     assert set(result.comparison.select("source", "convention").iter_rows()) == {
         *strict,
@@ -127,7 +127,7 @@ def test_every_source_says_what_it_is(tiny_run):
         assert about["plm"] == (
             "esm2-mini-shuffled-42" if source == "shuffled_sae" else "esm2-mini"
         )
-    assert tiny_run.sources() == [*SOURCES, PROBE]
+    assert tiny_run.sources() == list(SOURCES)
 
 
 def test_a_layer_that_is_not_there(tiny_run, tmp_path):
@@ -137,7 +137,7 @@ def test_a_layer_that_is_not_there(tiny_run, tmp_path):
     )
     params = EmbedParameters(run=str(run.folder), plm="esm2-mini", layer=99, device="cpu")
     with pytest.raises(ValueError, match=r"esm2-mini has no layer 99; its layers are 0"):
-        stages.embed(run, params)
+        STAGES["embed"].call(run, params)
 
 
 def test_shares_that_leave_no_test(tmp_path):
@@ -146,7 +146,7 @@ def test_shares_that_leave_no_test(tmp_path):
         run=str(run.folder), max_proteins=10, train_share=0.8, validation_share=0.2
     )
     with pytest.raises(PipelineError, match="leave nothing for test"):
-        stages.proteins(run, params)
+        STAGES["proteins"].call(run, params)
 
 
 def test_a_batch_larger_than_the_training_data(tiny_run, tmp_path):
@@ -155,7 +155,9 @@ def test_a_batch_larger_than_the_training_data(tiny_run, tmp_path):
         PipelineError,
         match=r"train\.batch_size = 10000000: the train proteins have [\d,]+ residues in all",
     ):
-        stages.train(run, TrainParameters(run=str(run.folder), batch_size=10_000_000, device="cpu"))
+        STAGES["train"].call(
+            run, TrainParameters(run=str(run.folder), batch_size=10_000_000, device="cpu")
+        )
 
 
 def test_a_recipe_is_trained_with_the_parameters_that_it_takes(tiny_run, tmp_path):
@@ -170,7 +172,7 @@ def test_a_recipe_is_trained_with_the_parameters_that_it_takes(tiny_run, tmp_pat
     }
     lines = []
     params = TrainParameters(**values | {"steps": 20, "resample_every": 8, "fidelity_every": 10})
-    result = stages.train(run, params, log=lines.append)
+    result = STAGES["train"].call(run, params, log=lines.append)
     about = run.sae("sae").about
     assert about.recipe == run.summary("train")["recipe"] == "interplm-paper"
     made = {
@@ -178,8 +180,14 @@ def test_a_recipe_is_trained_with_the_parameters_that_it_takes(tiny_run, tmp_pat
         for name in ("sparsity", "dead", "resample_every", "lr_warmup", "lr", "steps", "batch_size")
     }
     assert made == {
-        "sparsity": 0.05, "dead": "resample by error", "resample_every": 8, "lr_warmup": 0.5, "lr": 3e-3, "steps": 20, "batch_size": 256,
-    }  # fmt: skip
+        "sparsity": 0.05,
+        "dead": "resample by error",
+        "resample_every": 8,
+        "lr_warmup": 0.5,
+        "lr": 3e-3,
+        "steps": 20,
+        "batch_size": 256,
+    }
     assert run.sae("shuffled_sae").about.training == about.training
     assert result.metrics["step"].to_list() == 2 * list(range(1, 21))
     measured = {line["step"] for line in lines if line["sae"] == "sae" and "loss_recovered" in line}
@@ -196,7 +204,7 @@ def test_what_is_not_given_is_the_recipes_own(tiny_run, tmp_path, recipe, sparsi
         "steps": 5,
         "l1": 0.0 if recipe == "gated" else 0.3,
     }
-    stages.train(run, TrainParameters(**values))
+    STAGES["train"].call(run, TrainParameters(**values))
     about = run.sae("sae").about
     assert (about.recipe, about.training["sparsity"], about.training["dead"]) == (
         recipe,
@@ -219,7 +227,7 @@ def test_own_fasta_with_own_labels_goes_through(tmp_path, tiny_run):
     params = ProteinsParameters(
         run=str(run.folder), path=str(tmp_path / "own.fasta"), labels=str(tmp_path / "own.tsv")
     )
-    result = stages.proteins(run, params)
+    result = STAGES["proteins"].call(run, params)
     assert result.proteins.sequence_hash == proteins.sequence_hash
     assert result.annotations.concepts == ["start"]
     assert len(result.annotations) == len(proteins)
@@ -227,23 +235,22 @@ def test_own_fasta_with_own_labels_goes_through(tmp_path, tiny_run):
 
 def test_without_annotations_nothing_is_scored_and_nothing_fails(tmp_path, tiny_run):
     run = copied(tiny_run, tmp_path, "concepts")
-    proteins = run.proteins()
-    for name in ("annotations", "annotations_published"):
-        run.annotations().only([]).save(run.folder / f"{name}.parquet")
-    result = stages.concepts(run, ConceptsParameters(run=str(run.folder)))
+    nothing = dict.fromkeys(CONVENTIONS, run.annotations().only([]))
+    run.write_axis(run.proteins(), nothing, run.splits())
+    result = STAGES["concepts"].call(run, ConceptsParameters(run=str(run.folder)))
     assert result.comparison["n_concepts"].sum() == 0
     assert result.differences.is_empty()
-    assert len(run.annotations("strict", proteins)) == 0
+    assert len(run.annotations()) == 0
 
 
 def copied(run, tmp_path, stage):
     """A copy of a run, less a stage and what follows from it."""
     import shutil
 
-    from interplm_nb.pipeline.layout import STAGES
+    from interplm_nb.pipeline.stage_table import REQUIRED
 
     shutil.copytree(run.folder, tmp_path / "copy")
     copy = Run.open(tmp_path / "copy")
-    for later in STAGES[STAGES.index(stage) :]:
+    for later in REQUIRED[REQUIRED.index(stage) :]:
         copy.clear(later)
     return copy

@@ -5,17 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
-import scipy.sparse as sp
 
-from interplm_nb.activations import FeatureActivations
-from interplm_nb.activations_writer import ActivationsWriter
 from interplm_nb.annotations import Annotations
-from interplm_nb.concepts.best_pairs import strict
-from interplm_nb.concepts.count import count
 from interplm_nb.pipeline.run import Run
 from interplm_nb.proteins import Proteins
-from interplm_nb.saving import write_json, write_parquet
-from interplm_nb.stages.concept_statistics import STATISTICS
 
 
 def make_run(
@@ -29,57 +22,11 @@ def make_run(
 
     Proteins go to the splits in turn.
     """
-    run = Run.create(folder, "test")
-    proteins.save(run.folder / "proteins.parquet")
-    annotations.save(run.folder / "annotations.parquet")
     split = np.resize(splits, len(proteins))
-    table = pl.DataFrame(
-        {
-            "accession": proteins.accessions,
-            "cluster": range(len(proteins)),
-            "split": split,
-            "split_published": split,
-        }
+    table = pl.DataFrame({"accession": proteins.accessions, "split": split})
+    return Run.from_parts(
+        folder, proteins, annotations, values, splits=table, plm="esm2-mini", layer=2
     )
-    write_parquet(table, run.folder / "splits.parquet", {"type": "Splits", "version": 1})
-    source = run.folder / "sources" / "sae"
-    n_features = values.shape[1]
-    with ActivationsWriter(
-        source / "activations",
-        proteins,
-        n_features,
-        {"plm": "esm2-mini", "layer": 2, "sae": "sha256:0"},
-    ) as writer:
-        writer.write(0, sp.csr_array(values.astype(np.float32)))
-        writer.finish()
-    activations = FeatureActivations.open(source / "activations", proteins)
-    maxima = activations.largest(run.accessions("train"))
-    columns = {
-        "feature": np.arange(n_features, dtype=np.uint32),
-        "maximum_train": maxima,
-        "maximum_all": activations.largest(),
-    }
-    write_parquet(
-        pl.DataFrame(columns), source / "maxima.parquet", {"type": "Maxima", "version": 1}
-    )
-    write_json(
-        {"type": "Source", "version": 1, "plm": "esm2-mini", "layer": 2}, source / "about.json"
-    )
-    for part in ("validation", "test"):
-        count(activations.relative_to(maxima), annotations, run.accessions(part)).save(
-            source, part, "strict"
-        )
-    _select(run)
-    return run
-
-
-def _select(run: Run) -> None:
-    """What stage `concepts` writes of its choices, without intervals and q values."""
-    chosen = strict(run.scores("sae", "validation"), run.scores("sae", "test"))
-    source = (pl.lit("sae").alias("source"), pl.lit("strict").alias("convention"), pl.all())
-    statistics = (pl.lit(None, kind).alias(name) for name, kind in STATISTICS.items())
-    run.write_table("concepts", "best", chosen.pairs.select(source).with_columns(statistics))
-    run.write_table("concepts", "comparison", chosen.summary("sae"))
 
 
 def simple_run(

@@ -11,8 +11,8 @@ import polars as pl
 import pytest
 from matplotlib.patches import Rectangle
 
-from interplm_nb.pipeline.named_sources import COLOURS, MARKERS, NAMES
 from interplm_nb.pipeline.run import Run
+from interplm_nb.pipeline.scored_sources import SOURCES
 from interplm_nb.widgets.concept_panel import ConceptPanel
 from interplm_nb.widgets.concept_rows import SHOWN, concept_rows
 from interplm_nb.widgets.feature_data import FeatureData
@@ -32,8 +32,8 @@ def record(data: FeatureData) -> dict[str, Any]:
 def test_sources_are_named_and_drawn_as_in_the_lessons(data: FeatureData) -> None:
     sources = ConceptPanel(data).sources
     assert sources == {
-        name: {"name": NAMES[name], "colour": COLOURS[name], "marker": MARKERS[name]}
-        for name in NAMES
+        name: {"name": source.name, "colour": source.colour, "marker": source.marker}
+        for name, source in SOURCES.items()
     }
 
 
@@ -83,7 +83,7 @@ def test_the_printed_scores_are_the_rows(data: FeatureData) -> None:
     lines = [(str(line.get_label()), np.asarray(line.get_xdata()).tolist()) for line in axes.lines]
     marks = {(label, x[0]) for label, x in lines if not label.startswith("_")}
     assert marks == {
-        (NAMES[name], value) for row in rows for name, value in row["controls"].items()
+        (SOURCES[name].name, value) for row in rows for name, value in row["controls"].items()
     }
     whiskers = [x for label, x in lines if label.startswith("_")]
     assert whiskers == [[row["low"], row["high"]] for row in rows if row["low"] is not None]
@@ -93,7 +93,7 @@ def test_the_printed_scores_are_the_rows(data: FeatureData) -> None:
     )
     assert {text.get_text() for text in figure.legends[0].get_texts()} == {
         "this feature (SAE)",
-        *(NAMES[n] for n in rows[0]["controls"]),
+        *(SOURCES[n].name for n in rows[0]["controls"]),
     }
 
 

@@ -39,7 +39,7 @@ def data(run: Run, tmp_path_factory: pytest.TempPathFactory) -> FeatureData:
         }
     )
     table = places.join(
-        feature_statistics(copied.activations("sae", copied.proteins())),
+        feature_statistics(copied.activations("sae")),
         on="feature",
         maintain_order="left",
     )

@@ -19,7 +19,7 @@ def pages(run: Run) -> FeaturePages:
 def test_one_row_per_feature(pages: FeaturePages) -> None:
     table = feature_list(pages)
     assert table["feature"].to_list() == list(range(N_FEATURES))
-    raw = pages.run.activations("sae", pages.proteins)
+    raw = pages.run.activations("sae")
     train = set(pages.run.accessions("train"))
     for row in table.iter_rows(named=True):
         tracks = {a: raw.along(a, row["feature"]) for a in pages.proteins.accessions}

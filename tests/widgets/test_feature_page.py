@@ -4,11 +4,11 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from interplm_nb.stages.registry import STAGE_FUNCTIONS
 
 from interplm_nb.pipeline.parameters import ConceptsParameters
 from interplm_nb.pipeline.run import Run
 from interplm_nb.readers import demo
-from interplm_nb.stages.registry import STAGE_FUNCTIONS
 from interplm_nb.widgets.concept_panel import ConceptPanel
 from interplm_nb.widgets.feature_data import FeatureData
 from interplm_nb.widgets.feature_page import FeaturePages

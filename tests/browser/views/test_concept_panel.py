@@ -16,7 +16,7 @@ import pytest
 
 from interplm_nb.annotations import Annotations
 from interplm_nb.pipeline.model_note import model_note
-from interplm_nb.pipeline.named_sources import NAMES
+from interplm_nb.pipeline.scored_sources import SOURCES
 from interplm_nb.proteins import Proteins
 from interplm_nb.widgets.concept_panel import ConceptPanel
 from interplm_nb.widgets.concept_rows import concept_rows
@@ -98,7 +98,9 @@ def test_it_says_what_the_controls_say(shown: Any, data: FeatureData) -> None:
     else:
         assert f"On {first['concept']} these reach more than this feature: " in text
     places = [
-        text.index(f"{NAMES[c]}{PROBE if c == 'linear_probe' else ''} {first['controls'][c]:.2f}")
+        text.index(
+            f"{SOURCES[c].name}{PROBE if c == 'linear_probe' else ''} {first['controls'][c]:.2f}"
+        )
         for c in beaten(first)
     ]
     assert places == sorted(places)

@@ -1,0 +1,73 @@
+"""The names of a run's files; `Run` opens them, and the records of the stages list them."""
+
+from typing import Literal
+
+from interplm_nb.pipeline.scored_sources import CONVENTIONS
+
+RECORD = "run.json"
+PROTEINS = "proteins.parquet"
+SPLITS = "splits.parquet"
+EMBEDDINGS = "embeddings"
+COMPARISON = "comparison"
+
+Content = Literal[
+    "about",
+    "sae",
+    "config",
+    "metrics",
+    "fidelity",
+    "checkpoints",
+    "projection",
+    "vectors",
+    "activations",
+    "maxima",
+    "atlas",
+    "scores",
+    "active",
+    "concepts",
+    "links",
+    "calibration",
+    "evaluation",
+]
+"""What a file of a source holds."""
+
+_FILES: dict[Content, str] = {
+    "about": "about.json",
+    "sae": "sae.safetensors",
+    "config": "config.json",
+    "metrics": "metrics.jsonl",
+    "fidelity": "fidelity.json",
+    "checkpoints": "checkpoints",
+    "projection": "projection.json",
+    "vectors": "projection.safetensors",
+    "activations": "activations",
+    "maxima": "maxima.parquet",
+    "atlas": "atlas.parquet",
+    "scores": "scores.parquet",
+    "active": "active.parquet",
+    "concepts": "concepts.parquet",
+    "links": "links.parquet",
+    "calibration": "calibration.parquet",
+    "evaluation": "evaluation.json",
+}
+
+
+def annotations_file(convention: str) -> str:
+    """The file of the annotations as parsed by a convention."""
+    if convention not in CONVENTIONS:
+        raise ValueError(f"a convention is one of {CONVENTIONS}, not {convention!r}")
+    return "annotations.parquet" if convention == "strict" else "annotations_published.parquet"
+
+
+def source_file(source: str, content: Content) -> str:
+    """A file of a scored source, relative to the run.
+
+    >>> source_file("sae", "maxima")
+    'sources/sae/maxima.parquet'
+    """
+    return f"sources/{source}/{_FILES[content]}"
+
+
+def compared_file(label: str, content: Content) -> str:
+    """A file of an SAE or a control of stage `compare`, relative to the run."""
+    return f"{COMPARISON}/{label}/{_FILES[content]}"

@@ -1,0 +1,151 @@
+"""The stages of a run, one record each.
+
+    proteins -> embed -> train -> activations -> concepts
+                      -> compare, where a profile asks for it
+
+Adding a stage takes a record here, its parameters, its function, its notebook and its test.
+"""
+
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from interplm_nb.pipeline.errors import PipelineError
+from interplm_nb.pipeline.parameters import (
+    ActivationsParameters,
+    CompareParameters,
+    ConceptsParameters,
+    EmbedParameters,
+    ProteinsParameters,
+    StageParameters,
+    TrainParameters,
+)
+from interplm_nb.pipeline.run_files import (
+    COMPARISON,
+    EMBEDDINGS,
+    PROTEINS,
+    SPLITS,
+    Content,
+    annotations_file,
+    source_file,
+)
+from interplm_nb.pipeline.scored_sources import CONVENTIONS, MATCHED, PROBE, PROJECTIONS, SAES
+
+_PROJECTION: tuple[Content, ...] = ("vectors", "projection", "about")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage: its parameters, what it reads and makes, and the function that does it.
+
+    >>> STAGES["train"].folder, STAGES["train"].reads
+    ('03_train', ('proteins', 'embed'))
+    """
+
+    number: str
+    """Place among the stages, as in the name of its notebook."""
+    parameters: type[StageParameters]
+    function: str
+    """`module:function`, imported at the first call: its module may import slow packages."""
+    reads: tuple[str, ...]
+    """Stages whose outputs it reads."""
+    outputs: tuple[str, ...]
+    """Files and folders that it makes, relative to the run."""
+    optional: bool = False
+    """Whether it runs only where a profile has its table."""
+
+    @property
+    def name(self) -> str:
+        """Name in profiles, commands and messages."""
+        return self.parameters.stage
+
+    @property
+    def folder(self) -> str:
+        """`NN_name`: its folder in a run, and the stem of its notebook."""
+        return f"{self.number}_{self.name}"
+
+    @property
+    def call(self) -> Callable[..., Any]:
+        """The stage's function: it takes a run and the stage's parameters."""
+        module, _, function = self.function.partition(":")
+        return getattr(importlib.import_module(module), function)
+
+
+def _files(sources: tuple[str, ...], *contents: Content) -> tuple[str, ...]:
+    return tuple(source_file(source, content) for source in sources for content in contents)
+
+
+STAGES = {
+    stage.name: stage
+    for stage in (
+        Stage(
+            number="01",
+            parameters=ProteinsParameters,
+            function="interplm_nb.stages.proteins:proteins",
+            reads=(),
+            outputs=(
+                SPLITS,
+                PROTEINS,
+                *(annotations_file(convention) for convention in CONVENTIONS),
+            ),
+        ),
+        Stage(
+            number="02",
+            parameters=EmbedParameters,
+            function="interplm_nb.stages.embed:embed",
+            reads=("proteins",),
+            outputs=(EMBEDDINGS,),
+        ),
+        Stage(
+            number="03",
+            parameters=TrainParameters,
+            function="interplm_nb.stages.train:train",
+            reads=("proteins", "embed"),
+            outputs=_files(SAES, "sae", "config", "about", "metrics", "fidelity", "checkpoints"),
+        ),
+        Stage(
+            number="03b",
+            parameters=CompareParameters,
+            function="interplm_nb.stages.compare:compare",
+            reads=("proteins", "embed"),
+            outputs=(COMPARISON,),
+            optional=True,
+        ),
+        Stage(
+            number="04",
+            parameters=ActivationsParameters,
+            function="interplm_nb.stages.activations:activations",
+            reads=("proteins", "embed", "train"),
+            outputs=(
+                *_files((*SAES, "neurons"), "maxima"),
+                *_files(SAES, "activations"),
+                *_files(PROJECTIONS, *_PROJECTION),
+                source_file("neurons", "about"),
+                source_file("sae", "atlas"),
+            ),
+        ),
+        Stage(
+            number="05",
+            parameters=ConceptsParameters,
+            function="interplm_nb.stages.concepts:concepts",
+            reads=("proteins", "embed", "activations"),
+            outputs=(
+                *_files(MATCHED, "scores", "active", "concepts"),
+                *_files((PROBE,), *_PROJECTION),
+                *_files(("sae",), "links", "calibration"),
+            ),
+        ),
+    )
+}
+"""By name, in the order in which they run."""
+
+REQUIRED = tuple(stage.name for stage in STAGES.values() if not stage.optional)
+"""Stages that every run has."""
+
+
+def stage_named(name: str) -> Stage:
+    """The record of a stage; PipelineError for an unknown name."""
+    if name not in STAGES:
+        raise PipelineError(f"no stage {name!r}; stages are {', '.join(STAGES)}")
+    return STAGES[name]
