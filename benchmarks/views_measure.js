@@ -1,5 +1,5 @@
-// Runs in a page before its own scripts and says when its views last changed: canvases (Plot counts its drawings in data-drawn), elements, and what
-// WebGL has drawn, waited for by reading one pixel.
+// Runs in a page before its own scripts and says when its views last changed: canvases (Plot counts
+// its drawings in data-drawn), elements, and what WebGL has drawn, waited for by reading one pixel.
 (() => {
   let last = 0;
   let painted = 0;
@@ -8,8 +8,16 @@
   const frame = () => new Promise((done) => requestAnimationFrame(done));
   new MutationObserver((changes) => {
     note();
-    if (changes.some(({ target }) => target.dataset?.drawn === "1" && !target.closest(".iplm-structure"))) painted = last;
-  }).observe(document, { subtree: true, childList: true, characterData: true, attributes: true, attributeFilter: ["data-drawn"] });
+    const first = ({ target }) =>
+      target.dataset?.drawn === "1" && !target.closest(".iplm-structure");
+    if (changes.some(first)) painted = last;
+  }).observe(document, {
+    subtree: true,
+    childList: true,
+    characterData: true,
+    attributes: true,
+    attributeFilter: ["data-drawn"],
+  });
 
   const drawing = new Set();
   const pixel = new Uint8Array(4);
@@ -32,7 +40,7 @@
     }
   }
 
-  /** ms from the start of `act` to the last change that it leads to; the page has then been quiet for a while. */
+  /** ms from the start of `act` to the last change that follows; the page is quiet after that. */
   async function changed(act, quiet = 300, most = 60000) {
     const start = performance.now();
     last = start;
@@ -41,15 +49,18 @@
     return last - start;
   }
 
-  /** ms since navigation began at which the last canvas of a view was drawn for the first time, the structure's aside, and at which the page last changed. */
+  /** ms since navigation began at which the last canvas of a view was first drawn (without the
+   * structure's), and at which the page last changed. */
   async function settled(quiet = 500, most = 120000) {
-    while ((last === 0 || performance.now() - last < quiet) && performance.now() < most) await later(25);
+    const busy = () => last === 0 || performance.now() - last < quiet;
+    while (busy() && performance.now() < most) await later(25);
     return [painted, last];
   }
 
   /** ms from the next movement of the mouse to the last change that follows. */
   const moved = (quiet = 200) => new Promise((done) => {
-    addEventListener("pointermove", () => done(changed(() => {}, quiet)), { capture: true, once: true });
+    const moved = () => done(changed(() => {}, quiet));
+    addEventListener("pointermove", moved, { capture: true, once: true });
   });
 
   let samples = [];
@@ -66,7 +77,8 @@
     samples.push(last - start);
     open = false;
   }
-  for (const name of ["pointermove", "mousemove"]) addEventListener(name, follow, { capture: true });
+  for (const name of ["pointermove", "mousemove"])
+    addEventListener(name, follow, { capture: true });
   const listen = () => ([samples, open] = [[], false]);
   const sample = async (n) => {
     while (samples.length < n) await later(1);

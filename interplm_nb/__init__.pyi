@@ -12,9 +12,10 @@ from interplm_nb.plm import load as load_plm
 from interplm_nb.plm.store import embed_to as embed
 from interplm_nb.proteins import Proteins
 from interplm_nb.questions.annotate import Annotator, annotate
-from interplm_nb.questions.discover import discover as discover
+from interplm_nb.questions.discover import discover
 from interplm_nb.questions.family import family as compare_family
 from interplm_nb.questions.probe import probes as probe
+from interplm_nb.readers.read import read
 from interplm_nb.sae.checkpoint import load as load_sae
 from interplm_nb.sae.config import SAEConfig
 from interplm_nb.sae.encode import encode_to as encode
@@ -50,5 +51,6 @@ __all__ = [
     "load_plm",
     "load_sae",
     "probe",
+    "read",
     "train",
 ]

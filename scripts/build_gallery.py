@@ -143,7 +143,8 @@ def unnamed(pages: FeaturePages) -> list[int]:
         top = proteins_of(pages.activations, feature)
         if (
             top.height >= MIN_PROTEINS
-            and pages.best.get(feature, {"f1_validation": 0})["f1_validation"] < UNNAMED_BELOW
+            and pages.best.get(feature, {"validation_f1_per_domain": 0})["validation_f1_per_domain"]
+            < UNNAMED_BELOW
         ):
             around = windows(pages.proteins, top.select("accession", "position").iter_rows(), FLANK)
             bits[feature] = float(position_weights(around).information.sum())
@@ -169,7 +170,9 @@ def overview(picks: list[Pick]) -> str:
 
 def figures(scores: dict[str, Any]) -> str:
     interval = "" if scores["low"] is None else f"{scores['low']:.2f} to {scores['high']:.2f}"
-    own = f"{scores['f1_validation']:.2f} | **{scores['f1_test']:.2f}** | {interval}"
+    own = (
+        f"{scores['validation_f1_per_domain']:.2f} | **{scores['f1_per_domain']:.2f}** | {interval}"
+    )
     return " | ".join([own, *(f"{value:.2f}" for value in untrained(scores))])
 
 
@@ -200,7 +203,7 @@ def words(pages: FeaturePages, feature: int, scores: dict[str, Any] | None) -> s
 
 def verdict(scores: dict[str, Any]) -> str:
     """The pair's F1 on both splits, beside controls that need no trained SAE."""
-    validation, test = scores["f1_validation"], scores["f1_test"]
+    validation, test = scores["validation_f1_per_domain"], scores["f1_per_domain"]
     random, neurons = untrained(scores)
     text = (
         f"F1 {validation:.2f} on validation, **{test:.2f} on test** "
@@ -228,8 +231,8 @@ def own_best(pages: FeaturePages, feature: int, scores: dict[str, Any]) -> str:
         return ""
     share = pages.carried(best["concept"]).mean()
     return (
-        f"Its own best concept, in blue, is {best['concept']} (F1 {best['f1_test']:.2f} on test), "
-        f"which {share:.0%} of all residues carry."
+        f"Its own best concept, in blue, is {best['concept']} "
+        f"(F1 {best['f1_per_domain']:.2f} on test), which {share:.0%} of all residues carry."
     )
 
 

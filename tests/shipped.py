@@ -1,4 +1,4 @@
-"""The run that ships, and its features by what a test needs of them: no test names one by number."""
+"""The run that ships, and features chosen by what a test needs: no test names one by number."""
 
 from collections.abc import Iterator
 from functools import cache
@@ -73,10 +73,10 @@ def silent() -> list[int]:
 
 @cache
 def spread() -> int:
-    """The best feature whose strengths differ from protein to protein, all below the training maximum.
+    """The best feature whose strengths differ between proteins, all below the training maximum.
 
-    Over 0.5, 0.6 and 0.8 in ten proteins or more, over 0.9 in two or more, and never above 1; no end of
-    a sequence lies within `FLANK` of the maxima of the strongest ten.
+    Over 0.5, 0.6 and 0.8 in ten proteins or more, over 0.9 in two or more, and never above 1; no
+    end of a sequence lies within `FLANK` of the maxima of the strongest ten.
     """
     return next(filter(_is_spread, ranked()))
 
@@ -108,9 +108,9 @@ def _is_motif(feature: int) -> bool:
 def on_structure() -> OnStructure:
     """The best feature that can be seen well on a structure, whose numbers are not positions.
 
-    Of the strongest protein with a structure: not one of `PAIR`, active on 20 residues or more, over 0.6
-    on two or more, below the training maximum; one of the 50 strongest has no structure. It fires in both
-    of `PAIR`.
+    Of the strongest protein with a structure: not one of `PAIR`, active on 20 residues or more,
+    over 0.6 on two or more, below the training maximum; one of the 50 strongest has no structure.
+    It fires in both of `PAIR`.
     """
     return next(found for feature in ranked() for found in _on_structure(feature))
 

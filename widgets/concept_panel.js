@@ -101,7 +101,9 @@ class ConceptPanel {
       parts.honest,
       `${honestly(kit, record.concepts, view.model.get("sources"))} ${limits}`.trim(),
     );
-    const match = best ? `${best.concept}, F1 ${kit.fixed(best.f1_test)} on test` : "no concept";
+    const match = best
+      ? `${best.concept}, F1 ${kit.fixed(best.f1_per_domain)} on test`
+      : "no concept";
     view.say(`Feature ${feature}: ${match}`);
   }
 
@@ -159,8 +161,8 @@ class ConceptPanel {
       "concept",
       "category",
       "threshold",
-      "f1_validation",
-      "f1_test",
+      "validation_f1_per_domain",
+      "f1_per_domain",
       "low",
       "high",
       "q_value",

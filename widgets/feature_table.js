@@ -311,7 +311,7 @@ class FeatureTable {
     const { record, arrays } = this.table;
     const concept = record.concept?.[arrays.concept[row]];
     return concept
-      ? `best concept ${concept}, F1 ${this.kit.fixed(arrays.f1_test[row])} on test`
+      ? `best concept ${concept}, F1 ${this.kit.fixed(arrays.f1_per_domain[row])} on test`
       : "no concept";
   }
 }

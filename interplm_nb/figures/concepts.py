@@ -93,8 +93,8 @@ def heat_map(table: pl.DataFrame, n: int = 40) -> Chart:
 def found(table: pl.DataFrame, limit: float = 0.5) -> Chart:
     """InterPLM's figure 2: features with a concept, and concepts found, per layer and source.
 
-    table: layer (int or text), source, features_found, concepts_found, as `BestPairs.summary` counts
-    them above an F1 of `limit`. The axis shows 0 and thousands.
+    table: layer (int or text), source, features_found, concepts_found, as `BestPairs.summary`
+    counts them above an F1 of `limit`. The axis shows 0 and thousands.
     """
     figure, axes = panels(2, height=3.6)
     layers = table["layer"].unique(maintain_order=True).to_list()
@@ -254,7 +254,10 @@ def _covered(axis: Axes, source: str, table: pl.DataFrame) -> str:
     for limit in (POINT, FULL):
         axis.axvline(limit, color="#000000", linestyle=(0, (4, 2)), linewidth=1)
     point, full = (float(of.mean()) if len(mean) else 0.0 for of in (mean < POINT, mean > FULL))
-    title = f"{scored_source(source).name}: {hit.height:,} {what}\n{point:.0%} cover < {POINT:.0%}, {full:.0%} > {FULL:.0%}"
+    title = (
+        f"{scored_source(source).name}: {hit.height:,} {what}\n"
+        f"{point:.0%} cover < {POINT:.0%}, {full:.0%} > {FULL:.0%}"
+    )
     axis.set_title(title, fontsize=9, parse_math=False)
     axis.set_xlabel("residues of an instance (mean share)", fontsize=9)
     axis.set(ylabel=what, xlim=(0, 1))

@@ -47,7 +47,7 @@ def probes(
     most: int = MOST,
     seed: int = 0,
 ) -> Probed:
-    """Sparse probes of each concept, an example per residue, beside a probe of the dense embedding, constant answers, and sparse ones of `controls`.
+    """Sparse probes of each concept; each residue is an example.
 
     They stand beside a probe of the dense embedding, constant answers, and sparse probes of
     `controls`. Takes about 2 s per concept with 20,000 residues per split.

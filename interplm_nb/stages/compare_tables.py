@@ -61,12 +61,11 @@ where fidelity is absent. loss_recovered, kl (nats per residue): on validation p
 measure: masked (strict) and not (published), next residue with the output or the recurrence
 replaced; null for a measure that the model does not have. concepts_tuning, f1_tuning,
 concepts_above_tuning: concepts that are scored on the tuning part, the mean of their best F1 there,
-those with one above 0.5. concepts_test, mean_f1_per_domain, mean_f1: the same features and thresholds
-on test, F1 with recall by instances and by residues. concepts_found: concepts with a pair that has
-F1 above 0.5 on both. seconds: of training, an equal share of the pass that trains all SAEs at once;
-tokens_per_second: residues per second of that pass. control: label of the random SAE with the
-nearest L0. chosen: the best of its layer by f1_tuning.
-"""
+those with one above 0.5. concepts_test, mean_f1_per_domain, mean_f1: the same features and
+thresholds on test, F1 with recall by instances and by residues. concepts_found: concepts with a
+pair that has F1 above 0.5 on both. seconds: of training, an equal share of the pass that trains all
+SAEs at once; tokens_per_second: residues per second of that pass. control: label of the random SAE
+with the nearest L0. chosen: the best of its layer by f1_tuning."""
 
 STABILITY: dict[str, Any] = {
     "label": pl.String,

@@ -79,7 +79,7 @@ class ConceptPanel(View):
         own = self._look(self.data.pages.source)
         axes.barh(
             y + 0.15,
-            row["f1_test"],
+            row["f1_per_domain"],
             0.26,
             color=own["colour"],
             label=f"this feature ({own['name']})",

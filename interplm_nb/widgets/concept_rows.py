@@ -12,7 +12,7 @@ SHOWN = 8
 def concept_rows(pages: FeaturePages, feature: int, n: int = SHOWN) -> list[dict[str, Any]]:
     """The concepts that a feature matches best on validation, at most `n`, as JSON.
 
-    Each has concept, category, threshold, f1_validation and f1_test (f1_per_domain), n_instances
+    Each has concept, category, threshold, validation_f1_per_domain, f1_per_domain, n_instances
     (on test); low, high (95 % interval over homology clusters) and q_value where the feature is the
     concept's best; controls: {source: f1 on test} of the best feature of each other source.
     """

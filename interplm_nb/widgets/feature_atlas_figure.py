@@ -18,7 +18,12 @@ SCALES = {
     "density": "density (share of residues on which a feature is active)",
     "f1": "F1 on test of the best concept on validation",
 }
-COLUMNS = {"category": "category", "cluster": "cluster", "density": "density", "f1": "f1_test"}
+COLUMNS = {
+    "category": "category",
+    "cluster": "cluster",
+    "density": "density",
+    "f1": "f1_per_domain",
+}
 IN_KEY = 20
 FADED = 0.15
 

@@ -16,8 +16,8 @@ def feature_list(pages: FeaturePages) -> pl.DataFrame:
     """One row per feature, dead ones included, by number.
 
     Columns: feature (u32); n_active (i64), residues above 0, and density, their share; maximum
-    (f32, raw, on train); concept, category, f1_validation and f1_test of the best pair on
-    validation, null where it matches none. With a run's atlas also n_proteins, mean_active, x, y,
+    (f32, raw, on train); concept, category, validation_f1_per_domain and f1_per_domain of the best
+    pair on validation, null where it matches none. With a run's atlas also n_proteins, mean_active, x, y,
     cluster, the last four null where the feature is dead; a column that the run cannot fill is
     absent.
     """
@@ -42,7 +42,7 @@ def feature_list(pages: FeaturePages) -> pl.DataFrame:
     except PipelineError:  # a control has none
         pass
     best = pages.ranked.unique("feature", keep="first", maintain_order=True).select(
-        "feature", *NAMES, "f1_validation", "f1_test"
+        "feature", *NAMES, "validation_f1_per_domain", "f1_per_domain"
     )
     return table.join(best, on="feature", how="left").sort("feature")
 

@@ -65,9 +65,9 @@ class FeaturePages:
     def ranked(self) -> pl.DataFrame:
         """Every pair of a scored concept and a feature, best on validation first.
 
-        Each feature is taken at its best threshold on validation; `f1_test` is of that pair.
-        Columns: concept, category, feature, threshold (share of the maximum), f1_validation,
-        f1_test (both f1_per_domain; 0 without a true positive), n_instances (on test).
+        Each feature is taken at its best threshold on validation; test figures are of that pair.
+        Columns: concept, category, feature, threshold (share of the maximum),
+        validation_f1_per_domain, f1_per_domain (0 without a true positive), n_instances (on test).
         The first row of a concept is its row in `best_of_sources`.
         """
         sizes = self.best_of_sources.select("concept", "n_instances").unique()
@@ -75,33 +75,42 @@ class FeaturePages:
             self._scores("validation")
             .sort("f1_per_domain", "f1", "threshold", descending=[True, True, False])
             .unique(["concept", "feature"], keep="first", maintain_order=True)
-            .rename({"f1_per_domain": "f1_validation"})
+            .rename({"f1_per_domain": "validation_f1_per_domain"})
             .drop("n_instances")
             .join(sizes, on="concept", maintain_order="left")
         )
         pair = ["concept", "feature", "threshold"]
-        test = self._scores("test").select(*pair, pl.col("f1_per_domain").alias("f1_test"))
+        test = self._scores("test").select(*pair, "f1_per_domain")
         return (
             chosen.join(test, on=pair, how="left", maintain_order="left")
-            .with_columns(pl.col("f1_test").fill_null(0))
+            .with_columns(pl.col("f1_per_domain").fill_null(0))
             .sort(
-                "f1_validation",
+                "validation_f1_per_domain",
                 "f1",
                 "feature",
                 descending=[True, True, False],
                 maintain_order=True,
             )
-            .select("concept", "category", *pair[1:], "f1_validation", "f1_test", "n_instances")
+            .select(
+                "concept",
+                "category",
+                *pair[1:],
+                "validation_f1_per_domain",
+                "f1_per_domain",
+                "n_instances",
+            )
         )
 
     @cached_property
     def best(self) -> dict[int, dict[str, Any]]:
-        """Each feature's best pair on validation: concept, category, f1_validation, f1_test.
+        """Each feature's best pair on validation: concept, category, and its F1 on both splits.
 
         Features that match no concept are left out.
         """
         first = self.ranked.unique("feature", keep="first", maintain_order=True)
-        rows = first.select("feature", "concept", "category", "f1_validation", "f1_test").to_dicts()
+        rows = first.select(
+            "feature", "concept", "category", "validation_f1_per_domain", "f1_per_domain"
+        ).to_dicts()
         return {row.pop("feature"): row for row in rows}
 
     @cached_property

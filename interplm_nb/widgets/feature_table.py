@@ -20,8 +20,8 @@ _COLUMNS: dict[str, tuple[str, float, str]] = {
     "feature": ("feature", 0.6, "d"),
     "concept": ("best concept", 2.2, ""),
     "category": ("category", 1.3, ""),
-    "f1_validation": ("F1 validation", 0.85, ".2f"),
-    "f1_test": ("F1 test", 0.85, ".2f"),
+    "validation_f1_per_domain": ("F1 validation", 0.85, ".2f"),
+    "f1_per_domain": ("F1 test", 0.85, ".2f"),
     "density": ("density", 0.75, "%"),
     "n_proteins": ("proteins", 0.65, ",d"),
     "maximum": ("maximum", 0.7, ".1f"),
@@ -29,7 +29,7 @@ _COLUMNS: dict[str, tuple[str, float, str]] = {
 }
 """Columns for print: heading, width in inches, number format ("%": percent, two digits)."""
 
-_BARS = ("f1_validation", "f1_test")
+_BARS = ("validation_f1_per_domain", "f1_per_domain")
 
 
 class FeatureTable(View):
@@ -53,7 +53,9 @@ class FeatureTable(View):
     dead = t.Bool(False, help="show features that never fire on training proteins too").tag(
         sync=True
     )
-    sort = t.Unicode("f1_validation", help="the column that orders the rows").tag(sync=True)
+    sort = t.Unicode("validation_f1_per_domain", help="the column that orders the rows").tag(
+        sync=True
+    )
     descending = t.Bool(True, help="from the highest").tag(sync=True)
     height = t.Int(340, min=100, help="height of the list in CSS pixels").tag(sync=True)
 
@@ -86,7 +88,9 @@ class FeatureTable(View):
         if self.category:
             wanted.append(pl.col("category") == self.category)
         if self.least_f1:  # the browser holds float32
-            wanted.append(pl.col("f1_test").cast(pl.Float32) >= pl.lit(self.least_f1, pl.Float32))
+            wanted.append(
+                pl.col("f1_per_domain").cast(pl.Float32) >= pl.lit(self.least_f1, pl.Float32)
+            )
         names = [name for name, kind in table.schema.items() if kind == pl.String]
         wanted += [_matching(word, names) for word in self.search.lower().split()]
         shown = table.filter(*wanted) if wanted else table

@@ -66,7 +66,7 @@ class Workbench(View):
     >>> bench = Workbench(Run.shipped())
     >>> bench.selection.feature = 12
     >>> bench.table.least_f1 = 0.5
-    >>> bench.table.rows()["f1_test"].min() >= 0.5
+    >>> bench.table.rows()["f1_per_domain"].min() >= 0.5
     True
     """
 

@@ -24,7 +24,9 @@ from interplm_nb.sae.training.train import TrainingOptions, train_on
 from tests.sae.gaussian_training import CONFIGS, Gaussian
 names = ["topk", "batchtopk", "gated"]
 folder = Path(mkdtemp())
-train_on(Gaussian(pause=0.06), {{folder / n: CONFIGS[n] for n in names}}, 400, TrainingOptions(log=LiveLearning(400, every_seconds=0.5), log_every=20, progress=False))
+configs = {{folder / n: CONFIGS[n] for n in names}}
+options = TrainingOptions(log=LiveLearning(400, every_seconds=0.5), log_every=20, progress=False)
+train_on(Gaussian(pause=0.06), configs, 400, options)
 print("trained")
 """
 PICTURE = ".jp-OutputArea-output img"

@@ -1,4 +1,5 @@
-"""The sae-lens package itself, in its own environment, loads what is exported and computes the same features and reconstructions."""
+"""The sae-lens package itself, in its own environment, loads what is exported and computes the same
+features and reconstructions."""
 
 import subprocess
 from pathlib import Path
@@ -68,13 +69,22 @@ def sae_of(kind: Architecture, norm: ResidueNorm | None, folded: bool) -> SAE:
 
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory) -> Path:
-    """A folder per kind with the export and out.npz, what sae-lens makes of it; one process for all, which takes seconds to start."""
+    """A folder per kind with the export and out.npz, what sae-lens makes of it.
+
+    One process serves all: it takes seconds to start.
+    """
     folder = tmp_path_factory.mktemp("saelens")
     np.save(folder / "x.npy", embeddings().numpy())
     for name, kind in KINDS.items():
         to_saelens(sae_of(*kind), folder / name)
-    code = "import sys; from benchmarks.peers import load_saelens as load; folder, *names = sys.argv[1:]\n"
-    code += "for name in names: sys.argv[1:] = [f'{folder}/{name}', f'{folder}/x.npy', f'{folder}/{name}/out.npz']; load.main()"
+    code = """
+import sys
+from benchmarks.peers import load_saelens
+folder, *names = sys.argv[1:]
+for name in names:
+    sys.argv[1:] = [f"{folder}/{name}", f"{folder}/x.npy", f"{folder}/{name}/out.npz"]
+    load_saelens.main()
+"""
     done = subprocess.run(
         [PYTHON, "-c", code, folder, *KINDS], cwd=ROOT, capture_output=True, text=True, check=False
     )

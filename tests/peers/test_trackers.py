@@ -1,4 +1,5 @@
-"""Trackers log what training logs: into an offline W&B run and into TensorBoard's event files, each read back by its own package."""
+"""Trackers log what training logs: into an offline W&B run and into TensorBoard's event files, each
+read back by its own package."""
 
 import json
 import os
@@ -21,7 +22,8 @@ LOG = """
 import json, sys
 from interplm_nb.sae.training.trackers import TensorBoard, WandB
 folder = sys.argv[1]
-line = {"loss": 2.5, "fvu": 0.25, "l0": 16, "dead": 0.5, "lr": 1e-4, "tokens_per_second": 1e5, "density": [3, 0, 0, 0, 1, 2, 2]}
+line = {"loss": 2.5, "fvu": 0.25, "l0": 16, "dead": 0.5, "lr": 1e-4, "tokens_per_second": 1e5}
+line["density"] = [3, 0, 0, 0, 1, 2, 2]
 """
 
 TENSORBOARD = (
@@ -37,7 +39,8 @@ found = {}
 for sae in ("one", "other"):
     events = EventAccumulator(f"{folder}/{sae}", size_guidance={"histograms": 0, "scalars": 0})
     events.Reload()
-    found[sae] = {tag: [(e.step, e.value) for e in events.Scalars(tag)] for tag in events.Tags()["scalars"]}
+    tags = events.Tags()["scalars"]
+    found[sae] = {tag: [(e.step, e.value) for e in events.Scalars(tag)] for tag in tags}
     (first, _) = events.Histograms("density")
     found[sae]["density"] = [first.histogram_value.bucket_limit, first.histogram_value.bucket]
 print("FOUND" + json.dumps(found))
@@ -57,7 +60,8 @@ with WandB("interplm-test", mode="offline", dir=folder, name="tiny") as log:
 (path,) = Path(folder).rglob("*.wandb")
 data, at, parts, rows = path.read_bytes(), 7, [], []
 assert data.startswith(b":W&B")
-while at + 7 <= len(data):  # LevelDB's log: blocks of 32 KiB, in them (crc32, length, kind) and a record or a part of one
+# LevelDB's log: blocks of 32 KiB, in them (crc32, length, kind) and a record or a part of one.
+while at + 7 <= len(data):
     if 32768 - at % 32768 < 7:
         at += 32768 - at % 32768
         continue
@@ -69,7 +73,10 @@ while at + 7 <= len(data):  # LevelDB's log: blocks of 32 KiB, in them (crc32, l
         record.ParseFromString(b"".join(parts))
         parts = []
         if record.HasField("history"):
-            rows.append({item.key or "/".join(item.nested_key): json.loads(item.value_json) for item in record.history.item})
+            rows.append({
+                item.key or "/".join(item.nested_key): json.loads(item.value_json)
+                for item in record.history.item
+            })
 print("FOUND" + json.dumps(rows))
 """
 )

@@ -23,9 +23,9 @@ def test_a_childs_memory_is_counted():
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
 def test_a_child_that_still_shares_its_parents_memory_is_not_counted_twice():
     held = np.ones(16 << 20, np.float64)  # 128 MiB
-    with PeakMemory(every=0.02) as alone:
-        time.sleep(0.05)
-    with PeakMemory(every=0.02) as both:
-        for _ in range(20):  # each is forked, then waits 15 ms before it starts its program
+    with PeakMemory(every=0.2) as alone:
+        time.sleep(0.5)
+    with PeakMemory(every=0.2) as both:
+        for _ in range(60):  # each is forked, then waits 15 ms before it starts its program
             subprocess.run(["true"], check=True, preexec_fn=lambda: time.sleep(0.015))
     assert both.peak - alone.peak < held.nbytes / 2

@@ -196,7 +196,7 @@ def test_runs_on_other_proteins_annotations_or_splits_are_refused(tiny_run, tmp_
     annotations = run.annotations()
     annotations.only(annotations.concepts[1:]).save(run.folder / "annotations.parquet")
     with pytest.raises(PipelineError, match="are on different annotations"):
-        compare_runs(tiny_run, run)
+        compare_runs(tiny_run, Run.open(run.folder))
     run = copied(tiny_run, tmp_path / "split")
     other = run.splits().with_columns(pl.col("cluster") + 1)
     run.write_axis(run.proteins(), {"strict": run.annotations()}, other)

@@ -55,9 +55,9 @@ def test_rows_agree_with_the_runs_tables(data: FeatureData) -> None:
             [own[0]["low"], own[0]["high"], own[0]["q_value"]] if own else [None] * 3
         )
         if own:
-            assert row["f1_test"] == pytest.approx(own[0]["f1_per_domain"])
-    assert [row["f1_validation"] for row in rows] == sorted(
-        (row["f1_validation"] for row in rows), reverse=True
+            assert row["f1_per_domain"] == pytest.approx(own[0]["f1_per_domain"])
+    assert [row["validation_f1_per_domain"] for row in rows] == sorted(
+        (row["validation_f1_per_domain"] for row in rows), reverse=True
     )
 
 
@@ -78,7 +78,7 @@ def test_the_printed_scores_are_the_rows(data: FeatureData) -> None:
     figure = ConceptPanel(data).figure()
     (axes,) = figure.axes
     assert [bar.get_width() for bar in axes.patches if isinstance(bar, Rectangle)] == pytest.approx(
-        [row["f1_test"] for row in rows]
+        [row["f1_per_domain"] for row in rows]
     )
     lines = [(str(line.get_label()), np.asarray(line.get_xdata()).tolist()) for line in axes.lines]
     marks = {(label, x[0]) for label, x in lines if not label.startswith("_")}

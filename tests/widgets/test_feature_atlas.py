@@ -48,7 +48,7 @@ def data(run: Run, tmp_path_factory: pytest.TempPathFactory) -> FeatureData:
     )
     data = FeatureData(copied, structures={})
     silent = pl.col("feature").is_in([0, 2])  # as if they matched nothing
-    names = ("concept", "category", "f1_validation", "f1_test")
+    names = ("concept", "category", "validation_f1_per_domain", "f1_per_domain")
     data.features = data.features.with_columns(
         pl.when(~silent).then(pl.col(name)).alias(name) for name in names
     )
@@ -166,7 +166,7 @@ def test_one_feature_and_none_that_matches_can_be_drawn() -> None:
         "cluster": pl.Int32,
         "category": pl.String,
         "density": pl.Float64,
-        "f1_test": pl.Float64,
+        "f1_per_domain": pl.Float64,
     }
     one = pl.DataFrame([[5], [0.5], [0.5], [-1], [None], [0.1], [None]], schema=schema)
     for colour in ("category", "cluster", "density", "f1"):

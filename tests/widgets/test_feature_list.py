@@ -39,13 +39,15 @@ def test_the_best_pair_of_a_feature_is_that_of_validation(pages: FeaturePages) -
             assert (
                 row["concept"] is None
                 and row["category"] is None
-                and row["f1_validation"] is None
-                and row["f1_test"] is None
+                and row["validation_f1_per_domain"] is None
+                and row["f1_per_domain"] is None
             )
             continue
-        assert row["f1_validation"] == pairs["f1_validation"].max()
+        assert row["validation_f1_per_domain"] == pairs["validation_f1_per_domain"].max()
         assert pairs.filter(
-            concept=row["concept"], f1_validation=row["f1_validation"], f1_test=row["f1_test"]
+            concept=row["concept"],
+            validation_f1_per_domain=row["validation_f1_per_domain"],
+            f1_per_domain=row["f1_per_domain"],
         ).height
     assert table.row(HELIX, named=True)["concept"] == "Helix"
     assert (
@@ -82,4 +84,4 @@ def test_what_is_missing_is_nan_or_minus_one(pages: FeaturePages) -> None:
                 assert sent == -1 if name == "cluster" else np.isnan(sent)
             else:
                 assert sent == np.float32(value)
-    assert arrays["feature"].dtype == np.int32 and arrays["f1_test"].dtype == np.float32
+    assert arrays["feature"].dtype == np.int32 and arrays["f1_per_domain"].dtype == np.float32

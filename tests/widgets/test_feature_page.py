@@ -25,14 +25,16 @@ def pages(run: Run) -> FeaturePages:
 def test_the_feature_that_fires_on_helices_is_ranked_first_for_helices(pages: FeaturePages) -> None:
     best = pages.ranked.filter(concept="Helix").row(0, named=True)
     assert best["feature"] == HELIX
-    assert best["f1_validation"] == pytest.approx(1.0) and best["f1_test"] == pytest.approx(1.0)
+    assert best["validation_f1_per_domain"] == pytest.approx(1.0) and best[
+        "f1_per_domain"
+    ] == pytest.approx(1.0)
 
 
 def test_the_test_f1_is_read_at_the_threshold_chosen_on_validation(pages: FeaturePages) -> None:
     scores = pages.run.scores("sae", "test", "strict").table()
-    row = pages.ranked.filter(pl.col("f1_test") > 0).sample(1, seed=0).row(0, named=True)
+    row = pages.ranked.filter(pl.col("f1_per_domain") > 0).sample(1, seed=0).row(0, named=True)
     same = scores.filter(concept=row["concept"], feature=row["feature"], threshold=row["threshold"])
-    assert same["f1_per_domain"].item() == row["f1_test"]
+    assert same["f1_per_domain"].item() == row["f1_per_domain"]
 
 
 def test_the_views_rank_the_concepts_that_the_stage_scored(tiny_run: Run, tmp_path: Path) -> None:
@@ -68,7 +70,7 @@ def test_the_best_pair_of_each_concept_is_the_stages() -> None:
     both = first.join(stored, on=["concept", "feature", "n_instances"])
     assert both.height == stored.height
     assert both["threshold"].to_list() == both["threshold"].to_list()
-    assert both["f1_test"].to_list() == pytest.approx(both["f1_per_domain"].to_list())
+    assert both["f1_per_domain"].to_list() == pytest.approx(both["f1_per_domain"].to_list())
 
 
 def test_a_dead_feature_is_said_to_be_so(pages: FeaturePages) -> None:

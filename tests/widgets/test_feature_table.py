@@ -38,7 +38,7 @@ def slow_rows(
             str(row["feature"]).startswith(word) or any(word in name for name in names)
             for word in search.lower().split()
         )
-        strong = not least or (row["f1_test"] is not None and row["f1_test"] >= least)
+        strong = not least or (row["f1_per_domain"] is not None and row["f1_per_domain"] >= least)
         return (
             found
             and strong
@@ -60,7 +60,9 @@ def slow_rows(
     category=st.sampled_from(["", "Domain", "Zinc finger"]),
     least=st.sampled_from([0, 0.1, 0.3, 1]),
     dead=st.booleans(),
-    sort=st.sampled_from(["feature", "concept", "f1_validation", "f1_test", "n_active", "maximum"]),
+    sort=st.sampled_from(
+        ["feature", "concept", "validation_f1_per_domain", "f1_per_domain", "n_active", "maximum"]
+    ),
     descending=st.booleans(),
 )
 def test_rows_are_those_that_the_settings_say(
@@ -105,11 +107,11 @@ def test_settings_that_make_no_sense_are_refused(data: FeatureData) -> None:
 
 
 def test_the_printed_table_holds_the_first_rows(data: FeatureData) -> None:
-    table = FeatureTable(data, sort="f1_test", search="zinc")
+    table = FeatureTable(data, sort="f1_per_domain", search="zinc")
     (axes,) = table.figure().axes
     texts = [text.get_text() for text in axes.texts]
     first = table.rows().row(0, named=True)
-    assert {str(first["feature"]), first["concept"], f"{first['f1_test']:.2f}"} <= set(texts)
+    assert {str(first["feature"]), first["concept"], f"{first['f1_per_domain']:.2f}"} <= set(texts)
     assert sum(text == first["category"] for text in texts) <= PRINTED
     assert axes.get_title(loc="left").startswith(
         "Features of sae, by F1 test, from the highest: "
@@ -121,7 +123,9 @@ def test_a_table_of_nothing_and_missing_numbers_can_be_printed(data: FeatureData
     assert "0 of 0" in FeatureTable(data, search="no such thing").figure().axes[0].get_title(
         loc="left"
     )
-    lowest = FeatureTable(data, sort="f1_validation", descending=True, dead=True, search="3")
+    lowest = FeatureTable(
+        data, sort="validation_f1_per_domain", descending=True, dead=True, search="3"
+    )
     assert "–" in [
         text.get_text()
         for text in FeatureTable(data, dead=True, sort="maximum", descending=False)
@@ -129,7 +133,7 @@ def test_a_table_of_nothing_and_missing_numbers_can_be_printed(data: FeatureData
         .axes[0]
         .texts
     ]
-    assert lowest.rows()["f1_validation"].to_list()[-1] is None
+    assert lowest.rows()["validation_f1_per_domain"].to_list()[-1] is None
 
 
 def test_bars_of_the_printed_table_are_as_long_as_f1(data: FeatureData) -> None:
@@ -140,7 +144,9 @@ def test_bars_of_the_printed_table_are_as_long_as_f1(data: FeatureData) -> None:
     head = table.rows().head(PRINTED)
     assert all(
         math.isclose(a, b, abs_tol=1e-6)
-        for a, b in zip(shares, [*head["f1_validation"], *head["f1_test"]], strict=True)
+        for a, b in zip(
+            shares, [*head["validation_f1_per_domain"], *head["f1_per_domain"]], strict=True
+        )
     )
 
 

@@ -122,7 +122,7 @@ export function drawScore(surface, theme, sources, own, row, x, y, w) {
   surface.rect(
     at(0),
     y + BAR_AT - 4,
-    at(row.f1_test) - at(0),
+    at(row.f1_per_domain) - at(0),
     8,
     sources[own]?.colour ?? theme.bar,
   );

@@ -43,7 +43,7 @@ export function drawPanel(kit, view, surface, scores, feature, none) {
     surface.text(MARGIN, y + SCORE / 2, kit.fitted(row.concept, NAMES - 10, 12), style);
     drawScore(surface, theme, scores.sources, scores.own, row, chart, y, CHART);
     const range = row.low === null ? "" : `  (${rangeOf(kit, row)})`;
-    surface.text(numbers, y + SCORE / 2, `${kit.fixed(row.f1_test)}${range}`, style);
+    surface.text(numbers, y + SCORE / 2, `${kit.fixed(row.f1_per_domain)}${range}`, style);
   });
   drawLegend(kit, surface, scores, theme, TOP + scores.rows.length * SCORE + 18);
 }

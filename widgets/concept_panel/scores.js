@@ -87,9 +87,9 @@ export class Scores {
     ]);
     const canvas = element("canvas", { role: "img", "aria-label": line });
     const texts = [
-      fixed(row.f1_test),
+      fixed(row.f1_per_domain),
       rangeOf(this.kit, row),
-      fixed(row.f1_validation),
+      fixed(row.validation_f1_per_domain),
       String(row.threshold),
       qOf(this.kit, row.q_value),
       this.kit.count(row.n_instances),

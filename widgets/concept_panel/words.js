@@ -10,8 +10,8 @@
  * @property {string} category
  * @property {number} feature
  * @property {number} threshold
- * @property {number} f1_validation
- * @property {number} f1_test
+ * @property {number} validation_f1_per_domain
+ * @property {number} f1_per_domain
  * @property {number} n_instances
  * @property {number | null} low
  * @property {number | null} high
@@ -41,7 +41,8 @@ export function factsOf(kit, record, maximum) {
 export function bestOf(kit, row) {
   const range =
     row.low === null ? "" : ` (95\u00a0% interval ${kit.fixed(row.low)} to ${kit.fixed(row.high)})`;
-  const [test, validation] = [kit.fixed(row.f1_test), kit.fixed(row.f1_validation)];
+  const test = kit.fixed(row.f1_per_domain);
+  const validation = kit.fixed(row.validation_f1_per_domain);
   return (
     `Best match, chosen on validation proteins: ${row.concept}, ` +
     `above ${row.threshold} of the maximum. ` +
@@ -55,7 +56,7 @@ export function bestOf(kit, row) {
  * @returns {string[]}
  */
 export function above(row) {
-  const names = Object.keys(row.controls).filter((name) => row.controls[name] > row.f1_test);
+  const names = Object.keys(row.controls).filter((name) => row.controls[name] > row.f1_per_domain);
   return names.sort((a, b) => row.controls[b] - row.controls[a]);
 }
 
@@ -109,7 +110,7 @@ export function lineOf(kit, row, sources, own) {
     ([name, value]) => `${nameOf(sources, name)} ${kit.fixed(value)}`,
   );
   const rest = others.length ? `; best of ${others.join(", ")}` : "";
-  return `F1 on test: ${nameOf(sources, own)} ${kit.fixed(row.f1_test)}${range}${rest}`;
+  return `F1 on test: ${nameOf(sources, own)} ${kit.fixed(row.f1_per_domain)}${range}${rest}`;
 }
 
 /** a, b and c. @param {string[]} parts */

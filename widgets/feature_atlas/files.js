@@ -52,7 +52,7 @@ export function rowsOf({ points, chosen }) {
     ...[points.conceptOf(i), points.categoryOf(i), points.density[i], points.f1[i]],
   ];
   return [
-    ["feature", "x", "y", "cluster", "concept", "category", "density", "f1_test"],
+    ["feature", "x", "y", "cluster", "concept", "category", "density", "f1_per_domain"],
     ...shown.map(row),
   ];
 }

@@ -24,7 +24,7 @@ export class Points {
     /** @type {Int32Array} number of the name, -1: none */ this.concept = take("concept");
     /** @type {Int32Array} number of the name, -1: none */ this.category = take("category");
     /** @type {Float32Array} share of residues */ this.density = take("density");
-    /** @type {Float32Array} NaN where there is no concept */ this.f1 = take("f1_test");
+    /** @type {Float32Array} NaN where there is no concept */ this.f1 = take("f1_per_domain");
     this.places = new Map(Array.from(this.feature, (feature, i) => [feature, i]));
     this.grid = new Grid(this.x, this.y);
   }

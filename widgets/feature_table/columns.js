@@ -40,7 +40,7 @@ const COLUMNS = [
     hint: "Best match on validation proteins, among concepts with enough instances",
   },
   {
-    name: "f1_validation",
+    name: "validation_f1_per_domain",
     label: "F1 validation",
     width: 116,
     kind: "share",
@@ -48,7 +48,7 @@ const COLUMNS = [
     hint: "F1 per domain on validation proteins, where the pair was chosen: biased upward",
   },
   {
-    name: "f1_test",
+    name: "f1_per_domain",
     label: "F1 test",
     width: 92,
     kind: "share",

@@ -53,7 +53,7 @@ export function filtered(table, order, { search, category, least_f1, dead, only 
     (row) =>
       (dead || isAlive(table, row)) &&
       (!category || arrays.category[row] === place) &&
-      (!least || arrays.f1_test[row] >= least) &&
+      (!least || arrays.f1_per_domain[row] >= least) &&
       (!only || only.has(arrays.feature[row])) &&
       tests.every((test) => test(row)),
   );

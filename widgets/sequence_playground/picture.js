@@ -68,7 +68,8 @@ export function picturesOf(playground) {
 export function featureTable(reading) {
   const maxima = ["reference_maximum", "reference_position", "mutant_maximum", "mutant_position"];
   const changes = ["change", "change_position", "reference_there", "mutant_there"];
-  const head = ["sequence", "mutations", "feature", "concept", "f1_test", ...maxima, ...changes];
+  const named = ["sequence", "mutations", "feature", "concept", "f1_per_domain"];
+  const head = [...named, ...maxima, ...changes];
   if (!reading) return [head];
   const { name, mutations } = reading.record;
   const all = mutations.map(written).join(" ");
@@ -79,7 +80,7 @@ export function featureTable(reading) {
       all,
       feature,
       best?.concept ?? null,
-      rounded(best?.f1_test),
+      rounded(best?.f1_per_domain),
       rounded(reference.maximum),
       reference.position,
       rounded(mutant?.maximum),

@@ -9,7 +9,7 @@
 /**
  * @typedef {object} FeatureRow
  * @property {number} feature
- * @property {{ concept: string, category: string, f1_test: number } | null} best its concept,
+ * @property {{ concept: string, category: string, f1_per_domain: number } | null} best its concept,
  *   chosen on validation
  * @property {boolean} chosen false: shown because it is selected
  * @property {Peak} reference

@@ -206,7 +206,7 @@ function label(surface, theme, kit, { layout, reading, feature }, item) {
   const [name, end] = item.lane
     ? [item.lane.concept, `, feature ${item.lane.feature}`]
     : row.best
-      ? [`${row.feature}  ${row.best.concept}`, ` (F1 ${kit.fixed(row.best.f1_test)})`]
+      ? [`${row.feature}  ${row.best.concept}`, ` (F1 ${kit.fixed(row.best.f1_per_domain)})`]
       : [String(row.feature), ""];
   const value = item.lane ? confidenceWords(reading, item.lane) : valueWords(reading, row);
   const y = layout.narrow ? item.y + LABEL / 2 + 1 : item.y + item.height / 2;

@@ -75,7 +75,7 @@ export function itemWords(reading, item) {
     return `${concept}, named by feature ${feature}: confidence ${confidence}`;
   }
   const row = reading.rows[item.row];
-  const f1 = row.best ? `, F1 on test ${fixed(row.best.f1_test)}` : "";
+  const f1 = row.best ? `, F1 on test ${fixed(row.best.f1_per_domain)}` : "";
   return `${featureWords(row)}${f1}: ${valueWords(reading, row)}`.replace(/^f/, "F");
 }
 

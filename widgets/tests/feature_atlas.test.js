@@ -62,7 +62,7 @@ const TABLE = {
     concept: Int32Array.of(1, -1, 0, 1, -1),
     category: Int32Array.of(1, -1, 0, 1, -1),
     density: Float32Array.of(0.1, NaN, 0.02, 0.001, 0.1),
-    f1_test: Float32Array.of(0.5, NaN, 0, 1, NaN),
+    f1_per_domain: Float32Array.of(0.5, NaN, 0, 1, NaN),
   },
 };
 

@@ -9,7 +9,7 @@ const NONE = { search: "", category: "", least_f1: 0, dead: false };
 function table() {
   return {
     record: {
-      columns: ["feature", "maximum", "concept", "category", "f1_test", "cluster"],
+      columns: ["feature", "maximum", "concept", "category", "f1_per_domain", "cluster"],
       concept: ["Beta strand", "Helix"],
       category: ["fold"],
     },
@@ -18,7 +18,7 @@ function table() {
       maximum: Float32Array.of(2, 2, 5, 0, 1),
       concept: Int32Array.of(1, -1, 0, -1, 1),
       category: Int32Array.of(0, -1, 0, -1, 0),
-      f1_test: Float32Array.of(0.35, NaN, 0.5, NaN, 0.35),
+      f1_per_domain: Float32Array.of(0.35, NaN, 0.5, NaN, 0.35),
       cluster: Int32Array.of(3, -1, 0, -1, 3),
     },
   };
@@ -26,8 +26,8 @@ function table() {
 const all = [0, 1, 2, 3, 4];
 
 test("sorting is stable and puts what is missing last, both ways", () => {
-  assert.deepEqual(ordered(table(), "f1_test", true), [2, 0, 4, 1, 3]);
-  assert.deepEqual(ordered(table(), "f1_test", false), [0, 4, 2, 1, 3]);
+  assert.deepEqual(ordered(table(), "f1_per_domain", true), [2, 0, 4, 1, 3]);
+  assert.deepEqual(ordered(table(), "f1_per_domain", false), [0, 4, 2, 1, 3]);
   assert.deepEqual(ordered(table(), "concept", false), [2, 0, 4, 1, 3]);
   assert.deepEqual(ordered(table(), "cluster", true), [0, 4, 2, 1, 3]);
 });
@@ -53,7 +53,8 @@ test("filters by category, by F1 and by life; F1 is compared as the column is ke
 
 test("a column that is not there is absent, a value that is not there is a dash", () => {
   const names = columnsOf(table()).map(({ name }) => name);
-  assert.deepEqual(names, ["feature", "concept", "f1_test", "category", "maximum", "cluster"]);
+  const wanted = ["feature", "concept", "f1_per_domain", "category", "maximum", "cluster"];
+  assert.deepEqual(names, wanted);
   const kit = { fixed: (/** @type {number} */ v, /** @type {number} */ n) => v.toFixed(n) };
   const cells = (/** @type {number} */ row) =>
     columnsOf(table()).map((column) => textOf(kit, table(), column, row));

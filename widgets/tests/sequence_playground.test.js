@@ -8,7 +8,7 @@ import { substituted } from "../sequence_playground/residues.js";
 import { itemAt, positionAt, stripLayout } from "../sequence_playground/strips.js";
 import { effectWords, residueWords, valueWords } from "../sequence_playground/words.js";
 
-const best = { concept: "Domain_any", category: "Domain", f1_test: 0.4 };
+const best = { concept: "Domain_any", category: "Domain", f1_per_domain: 0.4 };
 const rows = [
   {
     feature: 761,

@@ -112,7 +112,7 @@ def limit_of(largest: float) -> float:
 def _label(row: dict[str, Any]) -> str:
     best = row["best"]
     return (
-        f"{row['feature']} {_cut(best['concept'])} (F1 {best['f1_test']:.2f})"
+        f"{row['feature']} {_cut(best['concept'])} (F1 {best['f1_per_domain']:.2f})"
         if best
         else str(row["feature"])
     )

@@ -65,10 +65,10 @@ def test_numbers_and_bars_are_the_bundles(shown: Any, data: FeatureData) -> None
         "rows => rows.map(row => [...row.cells].map(cell => cell.textContent))"
     )
     assert [cell[0] for cell in cells] == [row["concept"] for row in rows]
-    assert [cell[2] for cell in cells] == [f"{row['f1_test']:.2f}" for row in rows]
+    assert [cell[2] for cell in cells] == [f"{row['f1_per_domain']:.2f}" for row in rows]
     assert cells[0][3] == f"{rows[0]['low']:.2f} to {rows[0]['high']:.2f}"
     ends = shown.page.locator(f"{PANEL} tbody canvas").evaluate_all(BAR_ENDS)
-    assert ends == pytest.approx([row["f1_test"] for row in rows], abs=0.01)
+    assert ends == pytest.approx([row["f1_per_domain"] for row in rows], abs=0.01)
     said = shown.page.locator(f"{PANEL} tbody canvas").first.get_attribute("aria-label")
     assert f"neurons {rows[0]['controls']['neurons']:.2f}" in said
     assert shown.page.locator(f"{PANEL} .iplm-legend li").all_inner_texts()[1:] == [
@@ -85,7 +85,7 @@ def beaten(row: dict[str, Any]) -> list[str]:
     """The controls that reach more than the feature, the highest first."""
     controls = row["controls"]
     return sorted(
-        (name for name in controls if controls[name] > row["f1_test"]),
+        (name for name in controls if controls[name] > row["f1_per_domain"]),
         key=lambda name: -controls[name],
     )
 
@@ -164,7 +164,7 @@ def test_another_feature_is_shown_when_it_is_selected(show: Callable, data: Feat
     best = concept_rows(data.pages, other)[0]
     shown.page.locator(
         ".iplm-say",
-        has_text=f"Feature {other}: {best['concept']}, F1 {best['f1_test']:.2f} on test",
+        has_text=f"Feature {other}: {best['concept']}, F1 {best['f1_per_domain']:.2f} on test",
     ).wait_for()
     shown.select(feature=dead)
     shown.page.locator(".iplm-best", has_text="This feature matches no concept with").wait_for()

@@ -108,8 +108,8 @@ def made_up(data: FeatureData, n: int, **columns: Any) -> FeatureData:
         cluster=pl.lit(-1, pl.Int32),
         concept=pl.lit(None, pl.String),
         category=pl.lit(None, pl.String),
-        f1_validation=pl.lit(None, pl.Float64),
-        f1_test=pl.lit(None, pl.Float64),
+        validation_f1_per_domain=pl.lit(None, pl.Float64),
+        f1_per_domain=pl.lit(None, pl.Float64),
     )
     data.features = table.with_columns(
         **{name: pl.Series(values) for name, values in columns.items()}
@@ -157,7 +157,11 @@ def test_the_pointer_is_told_what_it_is_on(atlas: Map, demo_data: FeatureData) -
     atlas.page.mouse.move(*atlas.at(feature))
     tip = atlas.page.locator(".iplm-tip")
     lines = tip.inner_text().splitlines()
-    assert lines[:3] == [f"Feature {feature}", best["concept"], f"F1 {best['f1_test']:.2f} on test"]
+    assert lines[:3] == [
+        f"Feature {feature}",
+        best["concept"],
+        f"F1 {best['f1_per_domain']:.2f} on test",
+    ]
     assert re.fullmatch(r"active on [\d.]+ % of residues", lines[3])
     for feature in (atlas.table.sort(axis)["feature"][end] for axis in "xy" for end in (0, -1)):
         atlas.page.mouse.move(*atlas.at(feature))
@@ -310,7 +314,7 @@ def test_files_hold_what_is_seen(atlas: Map) -> None:
     assert saved("PNG").read_bytes()[:4] == b"\x89PNG"
     atlas.page.locator(".iplm-legend button").nth(1).click()
     rows = saved("CSV").read_text().splitlines()
-    assert rows[0] == "feature,x,y,cluster,concept,category,density,f1_test"
+    assert rows[0] == "feature,x,y,cluster,concept,category,density,f1_per_domain"
     assert [int(row.split(",")[0]) for row in rows[1:]] == atlas.of(next_largest)
     assert all(next_largest in row for row in rows[1:])
 
@@ -322,7 +326,7 @@ def test_names_from_data_stay_text(show: Callable, other_data: FeatureData) -> N
         3,
         concept=names,
         category=names,
-        f1_test=[0.5, 0.5, 0.5],
+        f1_per_domain=[0.5, 0.5, 0.5],
         x=[0.0, 1.0, 2.0],
         y=[0.0, 1.0, 0.0],
     )

@@ -141,7 +141,7 @@ def test_a_search_narrows_as_it_is_typed(shown: Any, data: FeatureData) -> None:
 
 def test_a_heading_sorts_and_sorts_back(shown: Any, data: FeatureData) -> None:
     for heading, column, first in [
-        ("F1 test", "f1_test", True),
+        ("F1 test", "f1_per_domain", True),
         ("best concept", "concept", False),
         ("maximum", "maximum", True),
     ]:
@@ -161,8 +161,8 @@ def test_filters_by_category_strength_and_life(shown: Any, data: FeatureData) ->
     expected = FeatureTable(data, category="Domain", least_f1=0.38).rows()
     rows = saved(shown)
     assert [int(row["feature"]) for row in rows] == expected["feature"].to_list()
-    assert [float(row["f1_test"]) for row in rows] == pytest.approx(
-        expected["f1_test"].to_list(), rel=1e-5
+    assert [float(row["f1_per_domain"]) for row in rows] == pytest.approx(
+        expected["f1_per_domain"].to_list(), rel=1e-5
     )
     assert list(rows[0]) == data.features.columns
     shown.page.get_by_role("combobox", name="category").select_option("all")

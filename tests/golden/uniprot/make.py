@@ -1,4 +1,7 @@
-"""Copy a few real UniProt entries out of a folder of test entries (see README.md): `python make.py FOLDER`, which has `annotated/`."""
+"""Copy a few real UniProt entries out of a folder of test entries (see README.md).
+
+python make.py FOLDER        # FOLDER has annotated/
+"""
 
 import gzip
 import sys
