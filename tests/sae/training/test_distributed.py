@@ -29,8 +29,9 @@ from interplm_nb.sae.training.distributed import rank_and_size
 from interplm_nb.sae.training.train import train, train_on
 folder, steps, precision, spread = Path(sys.argv[2]), int(sys.argv[3]), sys.argv[4], sys.argv[5]
 if spread == "layers":
-    configs = [replace(CONFIGS["topk"], layer=layer) for layer in (0, 1)] found = train(FakePLM(),
-    PROTEINS, configs, folder, steps, 32, on_cpu(spread="layers"), seed=3, buffer_residues=150)
+    configs = [replace(CONFIGS["topk"], layer=layer) for layer in (0, 1)]
+    found = train(FakePLM(), PROTEINS, configs, folder, steps, 32,
+        on_cpu(spread="layers"), seed=3, buffer_residues=150)
     print("trained", rank_and_size()[0], *found)
 else:
     plan = {folder / name: config for name, config in CONFIGS.items()}

@@ -16,13 +16,19 @@ from interplm_nb.sae.training.train import train_on
 from tests.sae.gaussian_training import CONFIGS, STEPS, on_cpu, same
 from tests.sae.residue_batches import residue_batches
 
-_CHILD = """ import sys, time sys.path.insert(0, sys.argv[1]) from pathlib import Path from
-tests.sae.gaussian_training import CONFIGS, STEPS, on_cpu from tests.sae.residue_batches import
-residue_batches from interplm_nb.sae.training.train import train_on folder, path, names =
-Path(sys.argv[2]), sys.argv[3], sys.argv[4].split(",") batches = residue_batches(path, folder /
-"embeddings") plain = batches.batch batches.batch = lambda step: (time.sleep(0.02), plain(step))[1]
-train_on(batches, {folder / n: CONFIGS[n] for n in names}, STEPS, on_cpu(log_every=5,
-checkpoint_every=7))
+_CHILD = """
+import sys, time
+sys.path.insert(0, sys.argv[1])
+from pathlib import Path
+from tests.sae.gaussian_training import CONFIGS, STEPS, on_cpu
+from tests.sae.residue_batches import residue_batches
+from interplm_nb.sae.training.train import train_on
+folder, path, names = Path(sys.argv[2]), sys.argv[3], sys.argv[4].split(",")
+batches = residue_batches(path, folder / "embeddings")
+plain = batches.batch
+batches.batch = lambda step: (time.sleep(0.02), plain(step))[1]
+options = on_cpu(log_every=5, checkpoint_every=7)
+train_on(batches, {folder / n: CONFIGS[n] for n in names}, STEPS, options)
 """
 
 
