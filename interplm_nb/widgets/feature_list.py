@@ -17,9 +17,9 @@ def feature_list(pages: FeaturePages) -> pl.DataFrame:
 
     Columns: feature (u32); n_active (i64), residues above 0, and density, their share; maximum
     (f32, raw, on train); concept, category, validation_f1_per_domain and f1_per_domain of the best
-    pair on validation, null where it matches none. With a run's atlas also n_proteins, mean_active, x, y,
-    cluster, the last four null where the feature is dead; a column that the run cannot fill is
-    absent.
+    pair on validation, null where it matches none. With a run's atlas also n_proteins, mean_active,
+    x, y, cluster, the last four null where the feature is dead; a column that the run cannot fill
+    is absent.
     """
     maxima = pages.run.maxima(pages.source)
     n_active = pages.activations.n_active()
