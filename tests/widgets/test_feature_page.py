@@ -4,11 +4,11 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from interplm_nb.stages.registry import STAGE_FUNCTIONS
 
 from interplm_nb.pipeline.parameters import ConceptsParameters
 from interplm_nb.pipeline.run import Run
 from interplm_nb.readers import demo
+from interplm_nb.stages.concepts import concepts
 from interplm_nb.widgets.concept_panel import ConceptPanel
 from interplm_nb.widgets.feature_data import FeatureData
 from interplm_nb.widgets.feature_page import FeaturePages
@@ -44,7 +44,7 @@ def test_the_views_rank_the_concepts_that_the_stage_scored(tiny_run: Run, tmp_pa
     asked = ConceptsParameters(
         run=str(run.folder), device="cpu", min_instances=3, bootstrap=0, null_draws=0
     )
-    STAGE_FUNCTIONS["concepts"](run, asked)
+    concepts(run, asked)
     for source in run.with_activations():
         pages = FeaturePages(run, source)
         stored = run.table("concepts", "best").filter(convention="strict", source=source)
