@@ -82,7 +82,7 @@ def concepts(run: Run, params: ConceptsParameters) -> ConceptsStage:
         [(c, s) for c in work for s in SPLITS], desc="count concepts", unit=" splits"
     ):
         if not _is_counted(run, counted, split):
-            _count(run, annotations[counted.convention], counted, split)
+            _count(run, annotations[counted.convention], counted, split, params.device)
     selected = {}
     for counted in work:
         selected[counted] = _selected(
@@ -143,8 +143,15 @@ def _is_counted(run: Run, counted: _Counted, split: str) -> bool:
     return True
 
 
-def _count(run: Run, annotations: Annotations, counted: _Counted, split: str) -> None:
+def _count(run: Run, annotations: Annotations, counted: _Counted, split: str, device: str) -> None:
+    from interplm_nb.concepts.count import SparseSums
     from interplm_nb.concepts.resumed import count_resumed
+
+    sums = SparseSums
+    if device not in ("auto", "cpu"):  # only then: this stage needs no torch
+        from interplm_nb.sae.count_on_device import on_device
+
+        sums = on_device(device)
 
     state = run.work("concepts") / f"{counted.source}_{counted.rules}_{split}.safetensors"
     scores = count_resumed(
@@ -153,6 +160,7 @@ def _count(run: Run, annotations: Annotations, counted: _Counted, split: str) ->
         state,
         run.accessions(split, counted.rules),
         overlap="overwrite" if counted.convention == "published" else "keep",
+        sums=sums,
     )
     about = _record(run, counted.source) | {"source": counted.source}
     scores.save(run.source(counted.source), split, counted.convention, about)

@@ -132,7 +132,7 @@ def test_a_kept_evaluation_goes_with_its_stage(run: Run, again: Refound) -> None
         (["--per-concept", "0"], "per_concept must be 1 or more; got 0"),
         (["--source", "neurons"], "'neurons' is dense"),
         (["--source", "transcoder"], "no source 'transcoder'"),
-        (["--evaluate"], "MMSEQS2_PATH is 'nowhere', which is no file"),
+        (["--evaluate"], "MMSEQS2_PATH is 'nowhere', which is not a file"),
     ],
 )
 def test_an_error_is_one_sentence(

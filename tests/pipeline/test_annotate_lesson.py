@@ -35,7 +35,7 @@ def test_every_cell_runs(given, tiny_run, tmp_path, monkeypatch, capsys):
         assert values[name]._repr_mimebundle_()[0]["image/png"].startswith(b"\x89PNG")
     assert "background: a stretch of each of" in repr(values["family-table"])
     assert repr(values["named-table"]).startswith(
-        "no named concept" if given else "the surest names"
+        "no named concept" if given else "the most confident names"
     )
     assert ("HTH tetR-type" in values["picture"].figure.axes[0].get_title(loc="left")) == (
         not given

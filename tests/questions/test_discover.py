@@ -72,9 +72,9 @@ def made(sae: float, controls: dict[str, float]) -> Refound:
 def test_the_table_is_that_of_discover_with_the_pairs_worth_on_test(run: Run) -> None:
     found = discover(run, min_confidence=0.05)
     proteins = run.proteins()
-    pairs, annotations = run.links().table, run.annotations("strict", proteins)
+    pairs, annotations = run.links().table, run.annotations()
     wanted = discovery.discover(
-        run.scored("sae", "strict", proteins),
+        run.scored("sae", "strict"),
         annotations,
         pairs,
         run.accessions("train"),
@@ -121,7 +121,7 @@ def test_linked_concepts_that_the_annotations_lack_are_left_out_and_counted(
     annotations = cut.annotations()
     gone, *kept = sorted(cut.links().table["concept"].unique())
     annotations.only(kept).save(cut.folder / "annotations.parquet")
-    found = discover(cut, min_confidence=0.0)
+    found = discover(Run.open(cut.folder), min_confidence=0.0)
     assert found.left_out == [gone] and gone not in set(found.table["concept"])
     assert found.caption.endswith(
         "1 linked concepts have no instance in these annotations and are left out."
@@ -189,7 +189,7 @@ def test_what_cannot_be_evaluated_is_words_for_a_lesson(
         "Not evaluated: no feature reaches an F1 of 0.1 for a concept with 10000 instances left"
     )
     monkeypatch.setenv("MMSEQS2_PATH", "nowhere")
-    assert "MMSEQS2_PATH is 'nowhere', which is no file" in str(refound_or_reason(run, **SMALL))
+    assert "MMSEQS2_PATH is 'nowhere', which is not a file" in str(refound_or_reason(run, **SMALL))
     assert "--source random_sae --evaluate" in not_evaluated(run, "random_sae")
 
 

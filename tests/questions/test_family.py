@@ -95,7 +95,7 @@ def test_the_background_is_stretches_as_long_as_members_without_their_own_protei
     assert background.accessions == kept and len(kept) <= len(proteins) - 6
     assert f"a stretch of each of {len(kept)} proteins" in background.description
     assert f"without {len(proteins) - len(kept)} that contain a member" in background.description
-    activations = annotator.run.scored("sae", "strict", proteins)
+    activations = annotator.run.scored("sae", "strict")
     for accession, own in zip(kept, background.maxima.toarray(), strict=True):
         values = activations.of(accession).toarray()
         width = min(LENGTH, len(values))

@@ -13,6 +13,7 @@ from interplm_nb.pipeline.parameters import ConceptsParameters
 from interplm_nb.pipeline.run import Run
 from interplm_nb.pipeline.scored_sources import MATCHED, PROBE
 from interplm_nb.pipeline.stage_table import STAGES
+from interplm_nb.sae.count_on_device import on_device
 from interplm_nb.stages.concept_overview import by_source
 from interplm_nb.stages.concept_statistics import STATISTICS, with_statistics
 from interplm_nb.stages.concepts import MERGED
@@ -110,3 +111,25 @@ def test_repeats_are_counted_both_ways_where_that_is_asked_for(tiny_run, params,
     merged = set(both.best.filter(pl.col("convention") == MERGED)["concept"])
     numbered = {c for c in apart if c.rsplit(" ", 1)[-1].isdigit()}
     assert apart - merged <= numbered
+
+
+def test_counts_on_a_named_device_are_the_same(tiny_run, tmp_path, monkeypatch):
+    shutil.copytree(tiny_run.folder, tmp_path / "run")
+    run = Run.open(tmp_path / "run")
+    for scores in (run.folder / "sources").glob("*/scores.parquet"):
+        scores.unlink()
+    asked = []
+
+    def on_the_cpu(device: str):
+        asked.append(device)
+        return on_device("cpu")
+
+    monkeypatch.setattr("interplm_nb.sae.count_on_device.on_device", on_the_cpu)
+    params = tiny_parameters(run.folder)["concepts"].model_copy(update={"device": "cuda"})
+    STAGES["concepts"].call(run, params)
+    assert set(asked) == {"cuda"}
+    again = Run.open(run.folder)
+    for source in MATCHED:
+        for split in ("validation", "test"):
+            found, wanted = (r.scores(source, split).table() for r in (again, tiny_run))
+            assert found.equals(wanted)

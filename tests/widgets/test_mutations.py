@@ -28,7 +28,7 @@ def test_a_sequence_is_read_plain_or_as_fasta(text: str, name: str, sequence: st
     [
         ("MK-V", "gap in the sequence: '-' at position 3; remove the gaps"),
         ("1 MKV", "digit in the sequence: '1' at position 1"),
-        ("MKJ", "letter that is no residue: 'J' at position 3; the letters are A"),
+        ("MKJ", "letter that is no residue: 'J' at position 3; residues are A"),
         ("ßMK", "letter that is no residue"),
         (">only a name", "no sequence"),
         (">a\nMK\n>b\nMV", "2 sequences: one is read at a time"),

@@ -94,6 +94,7 @@ def test_two_processes_give_the_single_process_result_in_float64(tmp_path):
             torch.testing.assert_close(value, saes[1][weight], rtol=2e-7, atol=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="gloo under torchrun is tried on POSIX")
 def test_two_processes_end_with_the_same_loss_in_float32(tmp_path):
     two_processes(tmp_path / "two", 60, "float32")
@@ -106,6 +107,7 @@ def test_two_processes_end_with_the_same_loss_in_float32(tmp_path):
         assert last[0] == pytest.approx(last[1], rel=0.01), name
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="gloo under torchrun is tried on POSIX")
 def test_layers_can_be_spread_over_processes(tmp_path):
     said = two_processes(tmp_path / "two", 10, "float32", "layers")

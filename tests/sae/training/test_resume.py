@@ -67,8 +67,17 @@ def wait_for_step(folder: Path, step: int) -> None:
         time.sleep(0.01)
 
 
-@pytest.mark.parametrize("path", ["stored", "streamed"])
-@pytest.mark.parametrize("name", CONFIGS)
+QUICK = {("batchtopk", "stored"), ("jumprelu", "streamed")}
+"""What `make test` kills; the slow tests kill every architecture on both data paths."""
+
+KILLED = [
+    pytest.param(name, path, marks=() if (name, path) in QUICK else pytest.mark.slow)
+    for name in CONFIGS
+    for path in ("stored", "streamed")
+]
+
+
+@pytest.mark.parametrize(("name", "path"), KILLED)
 def test_sigkill_and_again_gives_the_same_bits(tmp_path, name, path):
     whole = trained(tmp_path / "whole", path, [name])[name]
     process = child(tmp_path / "killed", path, [name])
