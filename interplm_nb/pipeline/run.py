@@ -1,12 +1,15 @@
 """A run: one folder, and the only code that opens the files in it."""
 
 import contextlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeVar
 
+import numpy as np
 import polars as pl
+from scipy import sparse
 
 import interplm_nb
 from interplm_nb.annotations import Annotations
@@ -22,20 +25,19 @@ from interplm_nb.proteins import Proteins
 from interplm_nb.saving import read_json, read_parquet, remove, write_json, write_parquet
 
 if TYPE_CHECKING:
-    import numpy as np
-    from scipy import sparse
-
     from interplm_nb.activations import FeatureActivations
     from interplm_nb.concepts.controls.dense import DenseSource
     from interplm_nb.concepts.controls.projection import Projection
     from interplm_nb.concepts.links import ConceptLinks
     from interplm_nb.concepts.scores import ConceptScores
     from interplm_nb.embeddings import Embeddings
-    from interplm_nb.pipeline.own_activations import Blocks
     from interplm_nb.plm.protocol import PLM
     from interplm_nb.sae.model import SAE
 
 T = TypeVar("T")
+
+Blocks = Iterable[tuple[int, sparse.csr_array]]
+"""First row and values [n, n_features] of consecutive residues."""
 
 ANY_LENGTH = 1_000_000
 """More residues than any protein has."""
@@ -130,7 +132,7 @@ class Run:
         folder: Path | str,
         proteins: Proteins,
         annotations: Annotations,
-        activations: "np.ndarray | sparse.sparray | Blocks",
+        activations: np.ndarray | sparse.sparray | Blocks,
         *,
         splits: pl.DataFrame | None = None,
         plm: str = "own model",
@@ -179,11 +181,27 @@ class Run:
         ...     run.maxima().train.tolist()
         [0.0, 0.5]
         """
-        from interplm_nb.pipeline.own_activations import write_parts
+        from interplm_nb.activations_writer import ActivationsWriter, shape_of
+        from interplm_nb.concepts.count import count
 
         run = cls.create(folder, "own activations")
+        run.write_axis(proteins, {"strict": annotations}, _completed(splits, proteins))
+        blocks = _blocks(activations)
+        first, block = next(blocks)
         about = {"plm": plm, "layer": layer}
-        write_parts(run, proteins, annotations, activations, splits, about)
+        store = run.of_source("sae", "activations")
+        with ActivationsWriter(store, proteins, shape_of(block)[1], about) as writer:
+            for row, values in chain([(first, block)], blocks):
+                writer.write(row, values)
+            writer.finish()
+        run.write_about("sae", kind="sae", **about)
+        found = run.activations()
+        maxima = Maxima(found.largest(run.accessions("train")), found.largest())
+        run.write_maxima("sae", maxima)
+        for split in ("validation", "test"):
+            scores = count(found.relative_to(maxima.train), annotations, run.accessions(split))
+            scores.save(run.source("sae"), split, "strict")
+        _write_choice(run)
         return run
 
     # Paths of the run itself and of its stages
@@ -591,3 +609,34 @@ class Run:
 
 def _layer_folder(layer: int, shuffled: bool) -> str:
     return f"{run_files.EMBEDDINGS}/{'shuffled/' if shuffled else ''}layer_{layer:02d}"
+
+
+def _write_choice(run: Run) -> None:
+    """Each concept's best pair, as stage `concepts` writes it, without statistics."""
+    from interplm_nb.concepts.best_pairs import STATISTICS, strict
+
+    chosen = strict(run.scores("sae", "validation"), run.scores("sae", "test"))
+    named = (pl.lit("sae").alias("source"), pl.lit("strict").alias("convention"), pl.all())
+    untested = (pl.lit(None, kind).alias(name) for name, kind in STATISTICS.items())
+    run.write_table("concepts", "best", chosen.pairs.select(named).with_columns(untested))
+    run.write_table("concepts", "comparison", chosen.summary("sae"))
+
+
+def _blocks(activations: Any) -> Iterator[tuple[int, sparse.csr_array]]:
+    if isinstance(activations, np.ndarray) or sparse.issparse(activations):
+        return iter([(0, sparse.csr_array(activations, dtype=np.float32))])
+    return iter(activations)
+
+
+def _completed(splits: pl.DataFrame | None, proteins: Proteins) -> pl.DataFrame:
+    """Every protein a cluster of its own, and in `published` the same split, where not said."""
+    if splits is None:
+        turns = np.resize(("train", "validation", "test"), len(proteins))
+        splits = pl.DataFrame({"accession": proteins.accessions, "split": turns})
+    lacking = {
+        "cluster": pl.int_range(pl.len(), dtype=pl.UInt32),
+        "split_published": pl.col("split"),
+    }
+    return splits.with_columns(
+        **{name: value for name, value in lacking.items() if name not in splits.columns}
+    ).select("accession", pl.col("cluster").cast(pl.UInt32), "split", "split_published")

@@ -2,10 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Literal, Self
-
-if TYPE_CHECKING:
-    from interplm_nb.plm.protocol import PLM
+from typing import Any, Literal, Protocol, Self
 
 Objective = Literal["masked", "next residue"]
 """What a model's logits predict: the masked residue at their position, or the next residue."""
@@ -49,12 +46,26 @@ class ModelRecord:
         return cls(**{**record, "widths": tuple(record["widths"])})
 
 
-def record_of(plm: "PLM") -> ModelRecord:
+class Declared(Protocol):
+    """A PLM, or its record: what declares a name and the width of each layer."""
+
+    @property
+    def name(self) -> str:
+        """The model's name."""
+        ...
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """Values per residue at layer 0 and after each layer."""
+        ...
+
+
+def record_of(plm: Declared) -> ModelRecord:
     """The record of a loaded model."""
     return ModelRecord(**{name: getattr(plm, name) for name in ModelRecord.__dataclass_fields__})
 
 
-def check_layer(plm: "PLM | ModelRecord", layer: int) -> None:
+def check_layer(plm: Declared, layer: int) -> None:
     """Raise ValueError for a layer that the model does not have."""
     last = len(plm.widths) - 1
     if not 0 <= layer <= last:

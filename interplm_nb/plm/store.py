@@ -53,6 +53,15 @@ def embed_to(
     -------
     dict[int, Embeddings]
         The opened embeddings of each layer.
+
+    Examples
+    --------
+    >>> import interplm_nb as ipn
+    >>> plm = ipn.load_plm("esm2-mini", "cpu")
+    >>> proteins = ipn.Proteins.from_sequences({"P1": "MKTAYIAK", "P2": "GGSAVLKE"})
+    >>> found = ipn.embed(plm, proteins, [3], lambda layer: Path(f"layer_{layer}"))
+    >>> found[3][0:4].shape == (4, plm.widths[3])
+    True
     """
     row_bytes = item_size(stored) * max(plm.widths[k] for k in layers)
     shard_rows = shard_rows or max(

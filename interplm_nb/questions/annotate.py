@@ -352,7 +352,13 @@ def annotate(
     concepts: Sequence[str] = (),
     source: str = "sae",
 ) -> AnnotatedSequences:
-    """Annotate once; `Annotator(run)` keeps the models in memory. Arguments and errors as there."""
+    """Annotate once; `Annotator(run)` keeps the models in memory. Arguments and errors as there.
+
+    Examples
+    --------
+    >>> import interplm_nb as ipn
+    >>> ipn.annotate(ipn.Run.shipped(), "MKTAYIAKQR", 0.15).concepts  # doctest: +SKIP
+    """
     return Annotator(run, source)(sequences, min_confidence, concepts)
 
 

@@ -134,6 +134,12 @@ def family(
     A feature is active in a protein if its maximum, unit "max", is above `threshold`. `top`: number
     of features whose columns are kept. Members longer than the PLM reads
     (`annotator.max_residues`) are skipped and reported; `InputError` if none is left.
+
+    Examples
+    --------
+    >>> import interplm_nb as ipn
+    >>> annotator = ipn.Annotator(ipn.Run.shipped())  # doctest: +SKIP
+    >>> ipn.compare_family(annotator, ipn.read("family.fasta").proteins).features  # doctest: +SKIP
     """
     from interplm_nb.concepts.enrich import enriched
 

@@ -82,6 +82,11 @@ def probes(
     ------
     PipelineError
         For an unknown concept, labels on other proteins, or a run without embeddings.
+
+    Examples
+    --------
+    >>> import interplm_nb as ipn
+    >>> ipn.probe(ipn.Run.open("runs/demo"), ["Signal peptide"]).table  # doctest: +SKIP
     """
     proteins = run.proteins()
     tasks, splits = _tasks(run, proteins, concepts), _splits(run, among)

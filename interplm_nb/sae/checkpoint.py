@@ -74,6 +74,13 @@ def load(folder: Path, *, plm: str | None = None, layer: int | None = None) -> S
 
     ValueError for an SAE of another `plm` or `layer`, where they are given, and for NaN, unknown
     keys, wrong shapes, or weights that the config was not written for.
+
+    Examples
+    --------
+    >>> import interplm_nb as ipn
+    >>> sae = ipn.load_sae(ipn.Run.shipped().source("sae"))
+    >>> sae.d_in, sae.d_sae, sae.about.plm
+    (1900, 1024, 'unirep-1900')
     """
     config_path, path = folder / CONFIG, folder / WEIGHTS
     for needed in (config_path, path):

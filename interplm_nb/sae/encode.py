@@ -46,6 +46,20 @@ def encode_to(
     -------
     FeatureActivations
         The store, opened.
+
+    Examples
+    --------
+    Embed two proteins with the embedded model, train a small SAE on them, and encode them:
+
+    >>> import interplm_nb as ipn
+    >>> plm = ipn.load_plm("esm2-mini", "cpu")
+    >>> proteins = ipn.Proteins.from_sequences({"P1": "MKTAYIAK" * 8, "P2": "GGSAVLKE" * 8})
+    >>> configs = [ipn.SAEConfig.recipe("topk", 256, k=8, layer=3)]
+    >>> (sae,) = ipn.train(plm, proteins, configs, Path("saes"), steps=2, batch_size=64).values()
+    >>> found = ipn.embed(plm, proteins, [3], lambda layer: Path(f"layer_{layer}"))
+    >>> values = ipn.encode(sae, found[3], proteins, Path("activations"))
+    >>> values.n_features, values.proteins.n_residues
+    (256, 128)
     """
     check_company(sae, embeddings, proteins)
     about = {

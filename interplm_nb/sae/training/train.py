@@ -67,6 +67,16 @@ def train(
     -------
     dict
         The SAEs (of this process's layers) by their label.
+
+    Examples
+    --------
+    >>> import interplm_nb as ipn
+    >>> plm = ipn.load_plm("esm2-mini", "cpu")
+    >>> proteins = ipn.Proteins.from_sequences({"P1": "MKTAYIAK" * 8, "P2": "GGSAVLKE" * 8})
+    >>> configs = [ipn.SAEConfig.recipe("topk", 256, k=8, layer=layer) for layer in (2, 3)]
+    >>> saes = ipn.train(plm, proteins, configs, Path("saes"), steps=2, batch_size=64)
+    >>> sorted(sae.about.layer for sae in saes.values())
+    [2, 3]
     """
     rank, size = rank_and_size()
     plan = _named(configs, folder)
