@@ -1,10 +1,12 @@
-"""A picture of a lesson: PNG everywhere, plotly where scripts run, words where neither shows."""
+"""A picture of a lesson: a picture everywhere, plotly where scripts run, words where neither
+shows."""
 
 import io
 import json
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -18,8 +20,8 @@ _PLOTLY = "application/vnd.plotly.v1+json"
 class Chart:
     """A figure with a description in words.
 
-    Jupyter shows it as PNG, saved in the notebook; with `hover`, JupyterLab shows that plotly
-    figure instead.
+    Jupyter shows it as PNG, saved in the notebook; with `hover`, as SVG, and JupyterLab shows
+    that plotly figure instead.
 
     Examples
     --------
@@ -41,15 +43,27 @@ class Chart:
     def _repr_mimebundle_(
         self, include: Any = None, exclude: Any = None
     ) -> tuple[dict[str, Any], dict[str, Any]]:
+        if self.hover is not None:
+            return self._with_hover(self.hover), {}
         buffer = io.BytesIO()
         # Twice the pixels for sharp screens; no date or version, so that equal charts have equal
         # bytes.
         self.figure.savefig(buffer, format="png", dpi=2 * _DPI, metadata={"Software": None})
         width, height = (round(inches * _DPI) for inches in self.figure.get_size_inches())
-        shown = {"image/png": buffer.getvalue(), "text/plain": self.description}
-        if self.hover is not None:
-            shown[_PLOTLY] = json.loads(self.hover.to_json() or "{}")
-        return shown, {"image/png": {"width": width, "height": height}}
+        return {"image/png": buffer.getvalue(), "text/plain": self.description}, {
+            "image/png": {"width": width, "height": height}
+        }
+
+    def _with_hover(self, hover: "go.Figure") -> dict[str, Any]:
+        # SVG, because plotly's renderer in JupyterLab shows a PNG beside it instead of itself.
+        buffer = io.BytesIO()
+        with rc_context({"svg.hashsalt": "interplm-nb"}):  # equal charts have equal bytes
+            self.figure.savefig(buffer, format="svg", metadata={"Date": None})
+        return {
+            "image/svg+xml": buffer.getvalue().decode(),
+            "text/plain": self.description,
+            _PLOTLY: json.loads(hover.to_json() or "{}"),
+        }
 
 
 def panels(

@@ -29,7 +29,9 @@ def best() -> pl.DataFrame:
 
 def shown(chart: Chart) -> dict:
     data, _ = chart._repr_mimebundle_()
-    assert data["image/png"].startswith(b"\x89PNG") and data["text/plain"] == chart.description
+    assert data["image/svg+xml"].startswith("<?xml")
+    assert "image/png" not in data  # JupyterLab would show it instead of plotly
+    assert data["text/plain"] == chart.description
     return data[PLOTLY]
 
 

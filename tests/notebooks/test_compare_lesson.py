@@ -64,7 +64,8 @@ def test_the_laboratory_runs_as_notebooks_and_shows_its_curves_and_charts(tmp_pa
         for c in nbformat.read(done.notebook("compare"), as_version=4).cells
         if c.id.endswith(("-figure", "-table"))
     }
-    assert all("image/png" in data for name, data in shown.items() if name.endswith("-figure"))
+    drawn = [data for name, data in shown.items() if name.endswith("-figure")]
+    assert all({"image/png", "image/svg+xml"} & set(data) for data in drawn)
     for name in ("fidelity-figure", "concepts-figure"):
         assert "layer_01-topk-k4" in str(shown[name]["application/vnd.plotly.v1+json"])
     assert shown["comparison-table"]["text/html"].count(">chosen<") == 1
