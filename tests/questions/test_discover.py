@@ -178,7 +178,7 @@ def test_an_evaluation_is_kept_and_read_as_it_was(run: Run, again: Refound, tmp_
     assert stored_refound(copy, "random_sae") is None
     assert {p.name for p in copy.outputs("concepts")} >= {
         "refound_about.parquet"
-    }  # so that the stage removes it when it is made anew
+    }  # so that the stage removes it when it runs again
 
 
 def test_what_cannot_be_evaluated_is_words_for_a_lesson(

@@ -91,7 +91,7 @@ def plain_code(sae: SAE, x: np.ndarray) -> np.ndarray:
 
 
 def assert_close_but_for_ties(found: np.ndarray, expected: np.ndarray) -> None:
-    """Equal within 1e-4, but for values that a threshold decides within rounding."""
+    """Equal within 1e-4, except values that a threshold decides within rounding."""
     differs = ~np.isclose(found, expected, atol=1e-4)
     assert differs.mean() < 0.02, (found[differs], expected[differs])
 
@@ -193,7 +193,7 @@ def test_folding_the_scale_of_inputs_changes_nothing(architecture, kind, seed):
         found, found_hat = folded(x)
         expected_hat = x_hat * scaling.scale + scaling.shift
     same = ((f > 0) == (found > 0)).all(1)
-    assert same.float().mean() > 0.9, "but for ties within rounding"
+    assert same.float().mean() > 0.9, "except ties within rounding"
     torch.testing.assert_close(found_hat[same], expected_hat[same], rtol=1e-3, atol=1e-3)
     torch.testing.assert_close(folded.W_dec.norm(dim=1), torch.ones(20))
 
