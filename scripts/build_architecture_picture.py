@@ -21,7 +21,7 @@ ROOMS = {
     "figures": (1, "matplotlib and plotly"),
     "questions": (0.5, "what is asked of a finished run"),
     "stages": (1.5, "one file a stage"),
-    "pipeline": (2, "Run, layout, manifest, runner"),
+    "pipeline": (2, "Run, manifest, profiles, runner"),
     "features": (0, "features without concepts"),
     "concepts": (1, "features against biology"),
     "sae": (2, "sparse autoencoders"),

@@ -60,6 +60,16 @@ def linked(
     return ranked_pairs(validation, test, concepts, min_f1).select(LINKS.keys())
 
 
+def strongest(pairs: pl.DataFrame, min_f1: float, most: int) -> pl.DataFrame:
+    """A concept's best feature, and its other features with at least this validation F1.
+
+    `pairs`: rows of `linked`, best first. At most `most` features per concept.
+    """
+    rank = pl.int_range(pl.len()).over("concept")
+    strong = (rank < most) & (pl.col("validation_f1_per_domain") >= min_f1)
+    return pairs.filter((rank == 0) | strong)
+
+
 @dataclass(frozen=True)
 class ConceptLinks:
     """Pairs of concept and feature, each with the calibrated confidence of an activation.

@@ -8,7 +8,7 @@ For each position, with x the input, h and c the state, and each weight matrix n
     z = x @ wx + m @ wh + b;  i, f, o, u = the four quarters of z
     c = sigmoid(f) * c + sigmoid(i) * tanh(u);  h = sigmoid(o) * tanh(c)
 
-Products run in the layer's dtype; h, c and the gates stay float32.
+Products run in the layer's dtype; h, c and the gates in `state_dtype`, float32 or wider.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -27,7 +27,7 @@ BLOCK_STEPS = 128
 
 
 class State(NamedTuple):
-    """State of a layer; both float32 [B, H]."""
+    """State of a layer; both [B, H], in the layer's `state_dtype`."""
 
     h: Tensor
     c: Tensor
@@ -83,14 +83,14 @@ class Layer:
             k: weights[f"mlstm.{n}.{k}"].to(at, torch.float64)
             for k in ("wx", "wh", "wmx", "wmh", "gx", "gh", "gmx", "gmh", "b")
         }
+        self.dtype, self.state_dtype = dtype, torch.promote_types(dtype, torch.float32)
         self.wx, self.wh, self.wmx, self.wmh, self.b = (
-            value.to(device, torch.float32)
+            value.to(device, self.state_dtype)
             for value in (
                 *(_normalised(w[k], w["g" + k[1:]]) for k in ("wx", "wh", "wmx", "wmh")),
                 w["b"],
             )
         )
-        self.dtype = dtype
         self.units = self.wmh.shape[0]
         self.by_h, self.by_m = Product(self.wmh.to(dtype)), Product(self.wh.to(dtype))
 
@@ -148,7 +148,7 @@ def scan(
 
     At a step in `begins`, its lanes (int64) restart from `start`, [1, H]. Returns the last state.
     """
-    wide = layer.dtype == torch.float32
+    wide = layer.dtype == layer.state_dtype
     before, cell = state.h.clone(), state.c.clone()
     narrow = before if wide else before.to(layer.dtype)
     step = _gates(layer, cell)
@@ -181,7 +181,7 @@ def _gates(layer: Layer, cell: Tensor) -> Callable[[Tensor, Tensor], None]:
     def step(z: Tensor, h: Tensor) -> None:
         for part in parts:
             n = part.stop - part.start
-            g = z[part] if z.dtype == torch.float32 else gates[:n].copy_(z[part])
+            g = z[part] if z.dtype == cell.dtype else gates[:n].copy_(z[part])
             g[:, : 3 * units].sigmoid_()
             g[:, 3 * units :].tanh_()
             i, f, o, u = g.chunk(4, 1)
@@ -205,7 +205,7 @@ def scan_with_gradient(
     out: list[Tensor] = []
     for t, (xm, xz) in enumerate(zip(*inputs, strict=True)):
         m = xm * layer.by_h(h.to(layer.dtype))
-        i, f, o, u = (xz + layer.by_m(m)).float().chunk(4, 1)
+        i, f, o, u = (xz + layer.by_m(m)).to(layer.state_dtype).chunk(4, 1)
         c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(u)
         h = torch.sigmoid(o) * torch.tanh(c)
         if step_edit is not None:

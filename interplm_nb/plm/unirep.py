@@ -66,8 +66,8 @@ def load(
     device
         "auto": CUDA, then MPS, then the CPU.
     dtype
-        Of the matrix products; the state is always float32. "auto" is bfloat16 for 1,900 units on a
-        processor that multiplies it, else float32.
+        Of the matrix products. The state is float32, or float64 where the products are. "auto" is
+        bfloat16 for 1,900 units on a processor that multiplies it, else float32.
 
     Raises
     ------
@@ -119,10 +119,11 @@ class UniRep:
         self.revision = revision
         self.device = choose_device(device)
         self._raw = dict(weights)
-        self._embedding = weights["embedding"].to(self.device, torch.float32)
-        self._head = tuple(weights[f"dense.{k}"].to(self.device, torch.float32) for k in "wb")
         units = weights["mlstm.0.wmh"].shape[0]
         self.dtype = choose_dtype(dtype, _best_dtype(self.device, units))
+        wide = torch.promote_types(self.dtype, torch.float32)
+        self._embedding = weights["embedding"].to(self.device, wide)
+        self._head = tuple(weights[f"dense.{k}"].to(self.device, wide) for k in "wb")
         n_layers = sum(k.endswith(".wmh") for k in weights)
         self._layers = [Layer(weights, n, self.device, self.dtype) for n in range(n_layers)]
         self._tables = self._layers[0].tables(self._embedding)
@@ -203,7 +204,9 @@ class UniRep:
         logits: bool = False,
         step_edits: Mapping[int, StepEdit] | None = None,
     ) -> Output:
-        """Representations at `layers`, float32, and logits on request; runs no deeper than needed.
+        """Representations at `layers` and logits on request; runs no deeper than needed.
+
+        Both are float32, or float64 if the model is.
 
         `edit` maps a layer to a function of its whole output, [B, T, width], start and padding
         included: layers above see its result. `step_edits` maps a recurrent layer to a function of
@@ -365,7 +368,7 @@ class UniRep:
         last, every = [], []
         for n in range(1, max(layers, default=0) + 1):
             layer = self._layers[n - 1]
-            h = torch.empty(steps, lanes, layer.units, device=self.device)
+            h = layer.b.new_empty(steps, lanes, layer.units)
             c = torch.empty_like(h) if keep else None
             start = self._start_states()[n - 1] if begins else None
             state = states[n - 1].at(slice(lanes))
@@ -387,7 +390,7 @@ class UniRep:
             inputs = (xm[x], xz[x]) if x.ndim == 2 else layer.inputs(x)
             edit = None if step_edit is None else partial(_stepped, step_edit, n)
             return scan_with_gradient(layer, inputs, state, edit)
-        h = torch.empty(*x.shape[:2], layer.units, device=self.device)
+        h = layer.b.new_empty(*x.shape[:2], layer.units)
         scan(layer, self._inputs(n, x), state, h)
         return h
 
@@ -403,7 +406,7 @@ class UniRep:
             x = torch.full((1, 1), START, device=self.device)
             found = []
             for n, layer in enumerate(self._layers, 1):
-                h = torch.empty(1, 1, layer.units, device=self.device)
+                h = layer.b.new_empty(1, 1, layer.units)
                 found.append(scan(layer, self._inputs(n, x), layer.zero(1), h))
                 x = h
             self._start = found

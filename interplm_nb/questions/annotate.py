@@ -144,9 +144,10 @@ class Annotator:
 
     Examples
     --------
-    >>> annotate = Annotator(Run.open("runs/demo"))  # doctest: +SKIP
-    >>> found = annotate("MKTAYIAKQRQISFVKSHFSRQ", min_confidence=0.8)  # doctest: +SKIP
-    >>> found.concepts.select("concept", "start", "end", "confidence")  # doctest: +SKIP
+    >>> annotate = Annotator(Run.open("runs/demo"))
+    >>> found = annotate("MKTAYIAKQRQISFVKSHFSRQ", min_confidence=0.8)
+    >>> found.concepts.select("concept", "start", "end", "confidence").columns
+    ['concept', 'start', 'end', 'confidence']
     """
 
     def __init__(self, run: Run, source: str = "sae", device: str = "auto") -> None:
@@ -357,7 +358,9 @@ def annotate(
     Examples
     --------
     >>> import interplm_nb as ipn
-    >>> ipn.annotate(ipn.Run.shipped(), "MKTAYIAKQR", 0.15).concepts  # doctest: +SKIP
+    >>> found = ipn.annotate(ipn.Run.open("runs/demo"), {"mine": "MKTAYIAKQR"}, min_confidence=0.15)
+    >>> found.proteins
+    Proteins(1 proteins, 10 residues)
     """
     return Annotator(run, source)(sequences, min_confidence, concepts)
 

@@ -11,9 +11,10 @@ import polars as pl
 from interplm_nb.concepts.calibration import Reliability
 from interplm_nb.concepts.discovery import discover as discovery
 from interplm_nb.concepts.discovery.evaluation import Refound, hide_and_refind
-from interplm_nb.concepts.links import linked
+from interplm_nb.concepts.links import linked, strongest
 from interplm_nb.pipeline.errors import PipelineError
 from interplm_nb.pipeline.lock import locked
+from interplm_nb.pipeline.parameters import ConceptsParameters
 from interplm_nb.pipeline.run import Run
 from interplm_nb.pipeline.scored_sources import SAE_CONTROLS, SAES, SOURCES
 from interplm_nb.pipeline.text import text_table
@@ -23,10 +24,6 @@ from interplm_nb.readers import demo
 
 SHARE = 0.2
 """Share of the labels that an evaluation hides."""
-
-LINK_F1 = 0.2
-"""Minimum validation F1 for linking a control's feature to a concept; a concept's best feature is
-always linked. Stage 'concepts' links the SAE's features by the same rule."""
 
 ON_TEST = ("precision", "f1_per_domain", "n_instances")
 """Figures of a pair on test proteins, as in the run's links."""
@@ -422,16 +419,15 @@ def _check(min_confidence: float, per_concept: int) -> None:
 
 
 def _pairs(run: Run, source: str) -> pl.DataFrame:
-    """The pairs that stage 'concepts' linked; for other sources, pairs of the same concepts."""
+    """The pairs that stage 'concepts' linked; for other sources, pairs of the same concepts by the
+    stage's rule and its default settings."""
     linked_before = run.links().table
     if source == "sae":
         return linked_before
     scores = run.scores(source, "validation"), run.scores(source, "test")
-    table = linked(*scores, linked_before["concept"].unique().to_list(), min_f1=0.0)
-    return table.filter(
-        (pl.int_range(pl.len()).over("concept") == 0)
-        | (pl.col("validation_f1_per_domain") >= LINK_F1)
-    )
+    pairs = linked(*scores, linked_before["concept"].unique().to_list(), min_f1=0.0)
+    usual = ConceptsParameters.model_fields
+    return strongest(pairs, usual["link_f1"].default, usual["links_per_concept"].default)
 
 
 def _source_name(source: str) -> str:

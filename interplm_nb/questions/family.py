@@ -10,6 +10,7 @@ import polars as pl
 from scipy.sparse import csr_array, vstack
 
 from interplm_nb.activations import FeatureActivations
+from interplm_nb.concepts.by_category import best_of_feature
 from interplm_nb.pipeline.errors import PipelineError
 from interplm_nb.pipeline.model_note import model_note
 from interplm_nb.proteins import Proteins
@@ -138,8 +139,10 @@ def family(
     Examples
     --------
     >>> import interplm_nb as ipn
-    >>> annotator = ipn.Annotator(ipn.Run.shipped())  # doctest: +SKIP
-    >>> ipn.compare_family(annotator, ipn.read("family.fasta").proteins).features  # doctest: +SKIP
+    >>> annotator = ipn.Annotator(ipn.Run.open("runs/demo"))
+    >>> members = ipn.Proteins.from_sequences({"a": "MKTAYIAKQRQISFVK", "b": "MKSAYLAKQKQVSFVR"})
+    >>> ipn.compare_family(annotator, members).features.columns[:3]
+    ['feature', 'members', 'share']
     """
     from interplm_nb.concepts.enrich import enriched
 
@@ -278,10 +281,7 @@ def _columns(found: FeatureActivations, alignment: Alignment, features: list[int
 
 def _with_names(table: pl.DataFrame, annotator: Annotator) -> pl.DataFrame:
     """The concept of each feature's best pair on validation that is `above_chance`."""
-    links = above_chance(annotator.links.table)
-    best = links.sort("validation_f1_per_domain", "concept", descending=[True, False]).unique(
-        "feature", keep="first", maintain_order=True
-    )
+    best = best_of_feature(above_chance(annotator.links.table))
     return table.join(
         best.select("feature", "concept", "precision", "f1_per_domain"),
         on="feature",

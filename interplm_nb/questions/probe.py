@@ -86,7 +86,9 @@ def probes(
     Examples
     --------
     >>> import interplm_nb as ipn
-    >>> ipn.probe(ipn.Run.open("runs/demo"), ["Signal peptide"]).table  # doctest: +SKIP
+    >>> probed = ipn.probe(ipn.Run.open("runs/demo"), ["Signal peptide"])
+    >>> probed.table.filter(n_features=1).select("task", "probe", "features").columns
+    ['task', 'probe', 'features']
     """
     proteins = run.proteins()
     tasks, splits = _tasks(run, proteins, concepts), _splits(run, among)

@@ -54,7 +54,7 @@ def whole_number(text: str | None) -> int | None:
     return int(text) if text is not None and _NUMBER.fullmatch(text) else None
 
 
-class Selection(TypedDict, total=False):
+class Filters(TypedDict, total=False):
     """Filters and options that every reader of proteins takes as keywords.
 
     A filter keeps proteins whose file has no value for it. FASTA has lengths and sequences only.
@@ -77,7 +77,7 @@ class Selection(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class ReadOptions:
-    """How to read entries; `Selection` describes the fields from `max_length` on."""
+    """How to read entries; `Filters` describes the fields from `max_length` on."""
 
     convention: Convention = "strict"
     strict: bool = False

@@ -8,7 +8,7 @@ from typing import NamedTuple, TextIO, Unpack
 import polars as pl
 
 from interplm_nb.proteins import Proteins
-from interplm_nb.readers.entries import Entry, ReadOptions, Selection, collect
+from interplm_nb.readers.entries import Entry, Filters, ReadOptions, collect
 from interplm_nb.readers.opening import open_text
 from interplm_nb.readers.report import InputError, ReadReport
 
@@ -22,7 +22,7 @@ class FastaRead(NamedTuple):
     report: ReadReport
 
 
-def read_fasta(path: Path | str, strict: bool = False, **selection: Unpack[Selection]) -> FastaRead:
+def read_fasta(path: Path | str, strict: bool = False, **filters: Unpack[Filters]) -> FastaRead:
     """Read a FASTA file, plain or compressed with gzip or zstd.
 
     The accession is UniProt's (`>sp|P69905|HBA_HUMAN ...`) or the first word of the header. Lower
@@ -36,8 +36,8 @@ def read_fasta(path: Path | str, strict: bool = False, **selection: Unpack[Selec
         Stop at the first invalid record instead of skipping and reporting it. A record is invalid
         with gaps, an inner `*`, digits, blanks or no residues, and when its accession came before
         with another sequence.
-    **selection
-        Filters: see `entries.Selection`.
+    **filters
+        Filters: see `entries.Filters`.
 
     Returns
     -------
@@ -60,7 +60,7 @@ def read_fasta(path: Path | str, strict: bool = False, **selection: Unpack[Selec
     (['MKV'], {'gap in the sequence': 1})
     """
     report = ReadReport(path, strict)
-    options = ReadOptions(strict=strict, **selection)
+    options = ReadOptions(strict=strict, **filters)
     with open_text(path) as text:
         proteins, _, _ = collect(
             _entries(text, path, report),

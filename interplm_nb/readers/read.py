@@ -5,7 +5,7 @@ from typing import Literal, Unpack
 
 from interplm_nb.annotations import Annotations
 from interplm_nb.readers.concepts import Convention
-from interplm_nb.readers.entries import ProteinsRead, Selection
+from interplm_nb.readers.entries import Filters, ProteinsRead
 from interplm_nb.readers.fasta import read_fasta
 from interplm_nb.readers.opening import open_bytes
 from interplm_nb.readers.report import InputError
@@ -25,7 +25,7 @@ def read(
     strict: bool = False,
     *,
     format: Format | Literal["auto"] = "auto",
-    **selection: Unpack[Selection],
+    **filters: Unpack[Filters],
 ) -> ProteinsRead:
     """Read proteins and their annotations from FASTA or a UniProt TSV, flat file or XML.
 
@@ -42,8 +42,8 @@ def read(
     format
         "fasta", "tsv", "text" (a UniProt flat file) or "xml"; "auto" recognises it from the
         content, whatever the file's name.
-    **selection
-        Filters and options: see `entries.Selection`.
+    **filters
+        Filters and options: see `entries.Filters`.
 
     Returns
     -------
@@ -66,9 +66,9 @@ def read(
     """
     kind = recognise(path) if format == "auto" else format
     if kind == "fasta":
-        proteins, report = read_fasta(path, strict, **selection)
+        proteins, report = read_fasta(path, strict, **filters)
         return ProteinsRead(proteins, Annotations.empty(proteins), report)
-    return _UNIPROT[kind](path, convention, strict, **selection)
+    return _UNIPROT[kind](path, convention, strict, **filters)
 
 
 def recognise(path: Path | str) -> Format:

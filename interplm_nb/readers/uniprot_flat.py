@@ -12,9 +12,9 @@ from typing import TextIO, Unpack
 from interplm_nb.readers.concepts import Convention
 from interplm_nb.readers.entries import (
     Entry,
+    Filters,
     ProteinsRead,
     ReadOptions,
-    Selection,
     collect,
     whole_number,
 )
@@ -39,14 +39,14 @@ def read_uniprot_flat(
     path: Path | str,
     convention: Convention = "strict",
     strict: bool = False,
-    **selection: Unpack[Selection],
+    **filters: Unpack[Filters],
 ) -> ProteinsRead:
     """Read a UniProt flat file (plain, gzip or zstd), one entry in memory at a time.
 
     Arguments and errors as `read_uniprot_tsv`; also raises `InputError` if the file ends inside an
     entry (each ends with `//`).
     """
-    options = ReadOptions(convention, strict, **selection)
+    options = ReadOptions(convention, strict, **filters)
     report = ReadReport(path, strict)
     with open_text(path) as text:
         entries = (_entry(draft, report) for draft in _drafts(text, path))

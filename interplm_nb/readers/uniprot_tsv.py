@@ -14,9 +14,9 @@ from interplm_nb.readers.concepts import (
 )
 from interplm_nb.readers.entries import (
     Entry,
+    Filters,
     ProteinsRead,
     ReadOptions,
-    Selection,
     collect,
     whole_number,
 )
@@ -49,7 +49,7 @@ def read_uniprot_tsv(
     path: Path | str,
     convention: Convention = "strict",
     strict: bool = False,
-    **selection: Unpack[Selection],
+    **filters: Unpack[Filters],
 ) -> ProteinsRead:
     """Read a UniProt TSV download (plain, gzip or zstd).
 
@@ -62,8 +62,8 @@ def read_uniprot_tsv(
         How features become concepts: "strict" or "published" (`concepts.py`).
     strict
         Stop at the first invalid record instead of skipping and reporting it.
-    **selection
-        Filters and options: see `entries.Selection`.
+    **filters
+        Filters and options: see `entries.Filters`.
 
     Returns
     -------
@@ -75,7 +75,7 @@ def read_uniprot_tsv(
     InputError
         If the file is missing or truncated, lacks a column, or has no valid protein.
     """
-    options = ReadOptions(convention, strict, **selection)
+    options = ReadOptions(convention, strict, **filters)
     report = ReadReport(path, strict)
     with open_text(path) as text:
         header = text.readline().rstrip("\r\n").split("\t")

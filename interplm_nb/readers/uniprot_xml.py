@@ -9,9 +9,9 @@ from xml.parsers import expat
 from interplm_nb.readers.concepts import BY_XML, Convention
 from interplm_nb.readers.entries import (
     Entry,
+    Filters,
     ProteinsRead,
     ReadOptions,
-    Selection,
     collect,
     whole_number,
 )
@@ -27,7 +27,7 @@ def read_uniprot_xml(
     path: Path | str,
     convention: Convention = "strict",
     strict: bool = False,
-    **selection: Unpack[Selection],
+    **filters: Unpack[Filters],
 ) -> ProteinsRead:
     """Read UniProt XML (plain, gzip or zstd), one entry in memory at a time.
 
@@ -35,7 +35,7 @@ def read_uniprot_xml(
     well-formed (a truncated download) or declares a document type or entities: UniProt's does not,
     and entities can refer to other files or grow without limit.
     """
-    options = ReadOptions(convention, strict, **selection)
+    options = ReadOptions(convention, strict, **filters)
     report = ReadReport(path, strict)
     with open_bytes(path) as stream:
         entries = (_entry(element, line) for element, line in _EntryElements(path).read(stream))

@@ -10,7 +10,7 @@ from interplm_nb.annotations import Annotations
 from interplm_nb.concepts.auprc import average_precision
 from interplm_nb.concepts.best_pairs import STATISTICS, TESTED
 from interplm_nb.concepts.intervals import ClusterCounts, by_cluster, pair_intervals
-from interplm_nb.concepts.links import ConceptLinks, linked
+from interplm_nb.concepts.links import ConceptLinks, linked, strongest
 from interplm_nb.concepts.nulls import exchangeable
 from interplm_nb.concepts.scores import ConceptScores
 from interplm_nb.concepts.significance import significance
@@ -78,12 +78,8 @@ def links_of(
     scores: on validation and on test. concepts: the scored ones. clusters, train: accession and
     cluster of the test and of the train proteins.
     """
-    table = linked(*scores, concepts, min_f1=0.0)
-    rank = pl.int_range(pl.len()).over("concept")
-    strong = (rank < params.links_per_concept) & (
-        pl.col("validation_f1_per_domain") >= params.link_f1
-    )
-    table = table.filter((rank == 0) | strong)
+    pairs = linked(*scores, concepts, min_f1=0.0)
+    table = strongest(pairs, params.link_f1, params.links_per_concept)
     q_value = pl.lit(None, pl.Float64).alias("q_value")
     if table.height and _testable(clusters, params):
         q_value = significance(
