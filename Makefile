@@ -63,7 +63,7 @@ lint: $(STAMP)
 	if test -e $(TSC); then $(NODE) $(TSC) -p widgets; else echo "The check of the JavaScript is left out: npm could not be reached; make -B install tries again" >&2; fi
 
 test: lint
-	$(BIN)/python -m pytest -m "not slow and not peers" $(TEST_ARGS)
+	$(BIN)/python -m pytest -m "not slow and not peers" -n auto --maxprocesses 4 --dist loadfile $(TEST_ARGS)
 
 bench: $(STAMP) $(if $(BENCH),$(if $(filter sae embed gpu,$(BENCH)),$(PEERS_STAMP)),$(PEERS_STAMP))
 	$(BIN)/python -m benchmarks $(BENCH)

@@ -162,7 +162,7 @@ def comparison(studio: Studio) -> None:
         halves = []
         for side in ("left", "right"):
             first, last = (
-                page.locator(f".iplm-{side} .iplm-place-{name}").bounding_box()
+                page.locator(f".iplm-{side} [data-view={name}]").bounding_box()
                 for name in ("histogram", "tracks")
             )
             clip = {

@@ -76,3 +76,14 @@ def test_contributing_has_the_table() -> None:
     columns = house.columns_of(text)
     assert house.HERE in columns
     assert house.table(columns).strip() == text.strip()
+
+
+def test_no_line_of_javascript_and_css_is_over_100_columns() -> None:
+    """As ruff says of Python."""
+    widgets = Path(house.__file__).parents[1] / "widgets"
+    files = [p for p in widgets.rglob("*.*s*") if p.suffix in (".js", ".css")]
+    files = [p for p in files if "node_modules" not in p.parts]
+    assert len(files) > 30
+    lines = {p: p.read_text(encoding="utf-8").splitlines() for p in files}
+    long = [f"{p}:{n}" for p in files for n, x in enumerate(lines[p], 1) if len(x) > house.COLUMNS]
+    assert not long

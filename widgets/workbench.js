@@ -22,8 +22,11 @@ async function render(context) {
   const store = (await host.getWidget(model.get("data"))).exports;
   store.attach(link);
   kit.dress(el);
-  const place = (/** @type {string} */ name) =>
-    kit.element("div", { class: `iplm-place iplm-place-${name}`, "data-view": name });
+  const place = (/** @type {string} */ name) => {
+    const element = kit.element("div", { class: "iplm-place", "data-view": name });
+    element.style.gridArea = name; // style.css lays the areas out
+    return element;
+  };
   const main = kit.element("div", { class: "iplm-main" }, MAIN.map(place));
   const grid = kit.element("div", { class: "iplm-grid" }, [
     main,

@@ -61,6 +61,12 @@ def packaged() -> dict[str, Path]:
     return {path.stem: path for path in sorted(folder.glob("*.toml"))}
 
 
+def asking_for(stage: str) -> list[str]:
+    """The packaged profiles that have a table for this stage."""
+    read = {name: tomllib.loads(path.read_text("utf-8")) for name, path in packaged().items()}
+    return [name for name, tables in read.items() if stage in tables]
+
+
 def load(profile: str, settings: Sequence[str] = ()) -> Profile:
     """Read a packaged profile by name, or a `.toml` file, and override it with `settings`.
 

@@ -17,7 +17,7 @@ from interplm_nb.pipeline.memory import MEASURE, PeakMemory
 from interplm_nb.pipeline.model_choice import check_fits, settle_model, settled, suited
 from interplm_nb.pipeline.notebooks import execute, lessons
 from interplm_nb.pipeline.parameters import EmbedParameters, StageParameters
-from interplm_nb.pipeline.profiles import Profile, load
+from interplm_nb.pipeline.profiles import Profile, asking_for, load
 from interplm_nb.pipeline.run import Run
 from interplm_nb.pipeline.stage_table import REQUIRED, STAGES, stage_named
 from interplm_nb.saving import remove
@@ -92,10 +92,11 @@ def _check_asked(profile: Profile, request: Request) -> None:
     """Refuse to start at an optional stage that the profile does not ask for."""
     for stage in (request.first, request.force):
         if stage and stage not in profile.stages:
+            others = asking_for(stage)
             raise PipelineError(
                 f"stage {stage!r} is optional, and profile {profile.name} has no table [{stage}]; "
-                f"take a profile that has it, such as laboratory, or set one of its "
-                f"parameters with -p {stage}.name=value"
+                f"set one of its parameters with -p {stage}.name=value"
+                + (f", or take a profile that has it: {', '.join(others)}" if others else "")
             )
 
 

@@ -60,7 +60,7 @@ def save(sae: SAE, folder: Path, about: SAEAbout, stored: Stored = "float32") ->
 
 
 def _check_seed(sae: SAE, about: SAEAbout) -> None:
-    if not isinstance(sae.architecture, TopK):
+    if type(sae.architecture) is not TopK:
         raise ValueError("only a random SAE (TopK) can be stored by its seed")
     again = random_sae(sae.d_in, sae.d_sae, sae.architecture.k, sae.b_dec.detach(), about.seed)
     if again.weight_hash != sae.weight_hash:
@@ -106,7 +106,7 @@ def _read(config: dict[str, Any], config_path: Path, weights: dict[str, Tensor],
     d_in, d_sae = config["d_in"], config["d_sae"]
     architecture = from_record(config["architecture"], config_path)
     if config["stored"] == "seed":
-        if not isinstance(architecture, TopK) or set(weights) != {"b_dec"}:
+        if type(architecture) is not TopK or set(weights) != {"b_dec"}:
             raise ValueError(
                 f"{path}: an SAE that is stored by its seed must be TopK and hold only b_dec"
             )

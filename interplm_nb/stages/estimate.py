@@ -88,6 +88,7 @@ def estimated(request: "Request") -> str:
     assert model is not None  # `fitted` has chosen it
     sizes = _sizes(profile.stages, model)
     table = stages_table(sizes, product_rate())
+    left_out = [stage for stage in profile.stages if stage not in table["stage"]]
     total, disk = sum(table["seconds"].to_list()), sum(table["disk"].to_list())
     memory = max(table["memory"].to_list())
     free = shutil.disk_usage(_existing(request.out)).free
@@ -103,6 +104,7 @@ def estimated(request: "Request") -> str:
                     (pl.col("disk") / 1e9).round(2).alias("disk, GB"),
                 )
             ),
+            *(f"stage {stage!r} is not estimated, and comes on top" for stage in left_out),
             f"in all about {_time(total)}, {memory / 2**30:.1f} GiB of memory at most and "
             f"{disk / 1e9:.1f} GB of disk ({free / 1e9:.0f} GB are free)",
             "Estimated from the sizes and from this CPU's speed of matrix products; real times "

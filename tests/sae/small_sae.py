@@ -2,10 +2,10 @@
 
 from dataclasses import fields
 
+import pytest
 import torch
-from hypothesis import strategies as st
 
-from interplm_nb.sae.architectures import ARCHITECTURES, Architecture, TopK
+from interplm_nb.sae.architectures import ARCHITECTURES, Architecture, BatchTopK, TopK
 from interplm_nb.sae.model import SAE
 from interplm_nb.sae.residue_norm import ResidueNorm
 
@@ -21,10 +21,24 @@ def examples(d_sae: int = D_SAE, k: int = 3) -> list[Architecture]:
     ]
 
 
-architectures: st.SearchStrategy[Architecture] = st.sampled_from(examples()) | st.integers(
-    1, D_SAE
-).map(TopK)
-"""Every kind, for an SAE of 20 features."""
+def _name(architecture: Architecture) -> str:
+    return str(architecture).replace(" ", "")
+
+
+every_architecture = pytest.mark.parametrize(
+    "architecture", [*examples(), TopK(1), TopK(D_SAE)], ids=_name
+)
+"""Every kind, for an SAE of 20 features: a kind that joins the table is tested by being there."""
+
+every_listed = pytest.mark.parametrize(
+    "architecture",
+    [
+        *(kind for kind in examples() if hasattr(kind, "reconstruct")),
+        *(TopK(1), TopK(D_SAE), BatchTopK(D_SAE)),
+    ],
+    ids=_name,
+)
+"""Every kind whose training pass runs over listed activations."""
 
 
 def any_sae(

@@ -19,7 +19,7 @@ from interplm_nb.sae.model import SAE
 from interplm_nb.sae.random_sae import random_sae
 from interplm_nb.sae.residue_norm import ResidueNorm
 from interplm_nb.saving import file_hash, read_json
-from tests.sae.small_sae import any_sae, architectures
+from tests.sae.small_sae import any_sae, every_architecture
 
 ABOUT = SAEAbout(
     plm="esm2-mini",
@@ -43,8 +43,8 @@ def change(folder: Path, **values: object) -> None:
     (folder / "config.json").write_text(json.dumps({**config, **values}))
 
 
+@every_architecture
 @given(
-    architecture=architectures,
     folded=st.booleans(),
     scaled=st.booleans(),
     norm=st.sampled_from([None, ResidueNorm("layer-norm", 1e-6)]),

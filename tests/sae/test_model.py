@@ -27,7 +27,7 @@ from interplm_nb.sae.model import SAE
 from interplm_nb.sae.random_sae import random_sae
 from interplm_nb.sae.residue_norm import ResidueNorm
 from interplm_nb.sae.training.input_scaling import InputScaling
-from tests.sae.small_sae import any_sae, architectures
+from tests.sae.small_sae import any_sae, every_architecture
 
 seeds = st.integers(0, 99)
 
@@ -62,6 +62,7 @@ PLAIN: dict[type[Architecture], Callable[[dict[str, float], float], float]] = {
 }
 """The definition of each kind: one activation from one feature's weights and
 u = (x - b_dec) @ W_enc[:, j]. A kind that joins the table needs its own here."""
+assert set(PLAIN) == set(ARCHITECTURES.values())
 
 
 def plain_feature(sae: SAE, u: float, j: int) -> float:
@@ -96,7 +97,8 @@ def assert_close_but_for_ties(found: np.ndarray, expected: np.ndarray) -> None:
     assert differs.mean() < 0.02, (found[differs], expected[differs])
 
 
-@given(architecture=architectures, seed=seeds, n=st.integers(1, 6))
+@every_architecture
+@given(seed=seeds, n=st.integers(1, 6))
 def test_encode_and_decode_are_the_equation(architecture, seed, n):
     sae = any_sae(architecture, seed=seed)
     x = normal(n, 6, seed=seed + 1)
@@ -110,7 +112,8 @@ def test_encode_and_decode_are_the_equation(architecture, seed, n):
     assert (f >= 0).all() and f.isfinite().all()
 
 
-@given(architecture=architectures, seed=seeds, features=st.lists(st.integers(0, 19), max_size=8))
+@every_architecture
+@given(seed=seeds, features=st.lists(st.integers(0, 19), max_size=8))
 def test_a_subset_of_features_is_a_slice(architecture, seed, features):
     sae = any_sae(architecture, seed=seed)
     x = normal(2, 3, 6, seed=seed)
@@ -118,7 +121,8 @@ def test_a_subset_of_features_is_a_slice(architecture, seed, features):
     torch.testing.assert_close(sae.encode(x, chosen), sae.encode(x)[..., chosen])
 
 
-@given(architecture=architectures, seed=seeds)
+@every_architecture
+@given(seed=seeds)
 def test_a_residues_features_do_not_depend_on_its_batch(architecture, seed):
     sae = any_sae(architecture, seed=seed)
     x = normal(40, 6, seed=seed)
@@ -140,7 +144,8 @@ def test_a_residues_features_do_not_depend_on_its_batch(architecture, seed):
     torch.testing.assert_close(together[clear], alone[clear], rtol=1e-5, atol=1e-5)
 
 
-@given(architecture=architectures, seed=seeds)
+@every_architecture
+@given(seed=seeds)
 def test_the_sparse_code_is_the_dense_one(architecture, seed):
     sae = any_sae(architecture, seed=seed)
     x = normal(7, 6, seed=seed)
@@ -151,7 +156,8 @@ def test_the_sparse_code_is_the_dense_one(architecture, seed):
     assert (np.diff(rows * 20 + features) > 0).all() and (values > 0).all()
 
 
-@given(architecture=architectures, seed=seeds, dead=st.sets(st.integers(0, 19), max_size=6))
+@every_architecture
+@given(seed=seeds, dead=st.sets(st.integers(0, 19), max_size=6))
 def test_folding_is_division_by_the_maxima(architecture, seed, dead):
     sae = any_sae(architecture, seed=seed)
     x = normal(9, 6, seed=seed)
@@ -176,9 +182,8 @@ def test_folding_is_division_by_the_maxima(architecture, seed, dead):
     assert folded.weight_hash != sae.weight_hash
 
 
-@given(
-    architecture=architectures, kind=st.sampled_from(["none", "scalar", "dimension"]), seed=seeds
-)
+@every_architecture
+@given(kind=st.sampled_from(["none", "scalar", "dimension"]), seed=seeds)
 def test_folding_the_scale_of_inputs_changes_nothing(architecture, kind, seed):
     """Neither which features are active, nor what is reconstructed; and atoms have unit norm
     again."""
@@ -239,10 +244,9 @@ def test_a_residues_norm_is_its_definition(kind):
     torch.testing.assert_close(ResidueNorm(kind)(x).x, torch.stack(rows))
 
 
-@given(architecture=architectures)
+@every_architecture
 def test_a_record_names_the_architecture(architecture):
     assert from_record(architecture.record(), "config.json") == architecture
-    assert set(ARCHITECTURES) == {"relu", "topk", "batchtopk", "matryoshka", "jumprelu", "gated"}
 
 
 def test_a_kind_that_lacks_its_equation_is_no_relu():

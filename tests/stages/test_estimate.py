@@ -24,6 +24,12 @@ def test_every_stage_has_time_memory_and_disk_and_nothing_is_left(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_stage_that_is_not_estimated_is_named(tmp_path):
+    asked = ["embed.plm=esm2-mini", "proteins.max_proteins=50", "compare.seeds=[0]"]
+    text = estimated(Request("demo", tmp_path / "run", asked))
+    assert "\nstage 'compare' is not estimated, and comes on top\nin all about" in text
+
+
 def test_what_a_run_would_refuse_is_refused(tmp_path):
     with pytest.raises(PipelineError, match=r"embed\.layer = 99"):
         estimated(Request("demo", tmp_path / "run", ["embed.plm=esm2-mini", "embed.layer=99"]))

@@ -20,15 +20,9 @@ from interplm_nb.sae.training.reconstruct import (
     reconstruction_error,
     squared_error,
 )
-from tests.sae.small_sae import any_sae, examples
+from tests.sae.small_sae import any_sae, every_architecture, every_listed
 
 seeds = st.integers(0, 999)
-trained_by_reconstruct = (
-    st.sampled_from([kind for kind in examples() if hasattr(kind, "reconstruct")])
-    | st.integers(1, 20).map(TopK)
-    | st.just(BatchTopK(20))
-)
-"""Every kind whose training pass runs over listed activations."""
 
 
 def normal(*shape: int, seed: int) -> torch.Tensor:
@@ -73,8 +67,8 @@ def gradients(total: torch.Tensor, sae: SAE) -> dict[str, torch.Tensor]:
     }
 
 
+@every_listed
 @given(
-    architecture=trained_by_reconstruct,
     way=st.sampled_from(["sparse", "dense", "autograd"]),
     seed=seeds,
     l1=st.floats(0, 2),
@@ -104,7 +98,8 @@ def test_the_steps_gradients_are_autograds(architecture, way, seed, l1):
         assert output.threshold is not None and output.threshold.item() == pytest.approx(lowest)
 
 
-@given(architecture=trained_by_reconstruct, seed=seeds)
+@every_listed
+@given(seed=seeds)
 def test_half_precision_changes_little_and_gradients_stay_float32(architecture, seed):
     """What a GPU does under autocast, on a CPU."""
     sae, x = any_sae(architecture, seed=seed), normal(9, 6, seed=seed)
@@ -223,8 +218,8 @@ def test_squared_error_norm_and_fvu(seed):
     assert fraction_unexplained(x, x_hat).item() == pytest.approx(error / spread, rel=1e-4)
 
 
+@every_architecture
 @given(
-    architecture=st.sampled_from(examples()),
     seed=seeds,
     dead=st.sets(st.integers(0, 19), min_size=1, max_size=12),
 )
