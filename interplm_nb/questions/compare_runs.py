@@ -209,7 +209,7 @@ def _side(run: Run, label: str, source: str, convention: str) -> _Side:
     own = (pl.col("source") == source, pl.col("convention") == convention)
     pairs = counted_pairs(run, source, convention)
     about = run.about(source)
-    found = frozenset(run.table("concepts", "found").filter(*own, "supported")["concept"])
+    found = frozenset(run.table("concepts", "found").filter(*own)["concept"])
     return _Side(
         run,
         label,

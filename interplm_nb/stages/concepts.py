@@ -38,8 +38,8 @@ class ConceptsStage:
     under. `differences`: how far the SAE's mean lies above each control's, with its interval.
     `best`: source, convention, and the best feature of each concept, chosen on validation, its
     figures from test, with the statistics of `concept_statistics.STATISTICS`. `found`: all pairs
-    with F1 above 0.5 on both splits, and whether they have the support to count as found. `links`:
-    the SAE's features that are linked to a concept.
+    with F1 above 0.5 on both splits and support (`concepts.support`), `unsupported`: those without.
+    `links`: the SAE's features that are linked to a concept.
     `categories`, `unlabelled`, `coverage`: `concept_overview.overview`.
     """
 
@@ -48,6 +48,7 @@ class ConceptsStage:
     differences: pl.DataFrame
     best: pl.DataFrame
     found: pl.DataFrame
+    unsupported: pl.DataFrame
     links: pl.DataFrame
     categories: pl.DataFrame
     unlabelled: pl.DataFrame
@@ -245,6 +246,7 @@ def _tables(
         ordered = best[counted].sort("f1_per_domain", "concept", descending=[True, False])
         pairs.append(ordered.select(named))
         high.append(found[counted].select(named))
+    above_half = pl.concat(high)
     return {
         "comparison": pl.concat(rows),
         "scored": pl.concat(
@@ -253,5 +255,6 @@ def _tables(
         ),
         "differences": differences(counts, params),
         "best": pl.concat(pairs),
-        "found": pl.concat(high),
+        "found": above_half.filter("supported").drop("supported"),
+        "unsupported": above_half.filter(~pl.col("supported")).drop("supported"),
     }

@@ -116,14 +116,11 @@ def test_a_run_against_itself_gains_and_loses_nothing(tiny_run):
     ]
 
 
-def test_gained_and_lost_are_what_one_run_alone_has_found_with_support(tiny_run, tmp_path):
+def test_gained_and_lost_are_what_one_run_alone_has_found(tiny_run, tmp_path):
     concepts = own(tiny_run, "best", "sae")["concept"].sort().to_list()
     runs = [copied(tiny_run, tmp_path / name) for name in "ab"]
     for run, found in zip(runs, (concepts[:2], concepts[1:4]), strict=True):
-        rows = pl.DataFrame(
-            {"concept": [*found, concepts[4]], "supported": [True] * len(found) + [False]}
-        )
-        rows = rows.with_columns(source=pl.lit("sae"), convention=pl.lit("strict"))
+        rows = pl.DataFrame({"source": "sae", "convention": "strict", "concept": found})
         run.write_table("concepts", "found", rows)
     compared = compare_runs(*runs)
     changes = dict(compared.concepts.select("concept", "change").iter_rows())
@@ -145,9 +142,7 @@ def test_a_concept_that_one_run_alone_scores_is_neither_gained_nor_lost(tiny_run
         run.write_table(
             "concepts",
             "found",
-            pl.DataFrame(
-                {"source": "sae", "convention": "strict", "concept": scored, "supported": True}
-            ),
+            pl.DataFrame({"source": "sae", "convention": "strict", "concept": scored}),
         )
     compared = compare_runs(*runs)
     table = compared.concepts.sort("concept")

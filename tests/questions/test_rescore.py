@@ -170,7 +170,7 @@ def test_other_settings_read_the_same_counts(fresh, monkeypatch):
     two = rescore(fresh, {"it": fresh.sae()}, Settings(3, 1, 7), device="cpu")
     assert two["n_concepts"][0] < one["n_concepts"][0]
     (folder,) = (fresh.folder / "rescored").iterdir()
-    assert set(read_json(folder / "about.json", "Rescored", 1)["intervals"]) == {"1/5/0", "3/7/0"}
+    assert set(read_json(folder / "about.json", "Rescored", 2)["read"]) == {"1/1/5/0", "3/1/7/0"}
 
 
 def test_counts_on_other_annotations_are_begun_anew(fresh):
