@@ -20,6 +20,7 @@ from interplm_nb.concepts.best_pairs import strict
 from interplm_nb.concepts.count import count
 from interplm_nb.concepts.intervals import by_cluster, pair_intervals
 from interplm_nb.concepts.links import linked
+from interplm_nb.concepts.scored_concepts import scored_concepts
 from interplm_nb.concepts.significance import significance
 from interplm_nb.pipeline.run import Run
 
@@ -44,11 +45,12 @@ def run() -> list[Figure]:
         made.splits().filter(split="test"),
     )
     spent: dict[str, float] = {}
+    scored = _timed(spent, "concepts", lambda: scored_concepts(annotations, made.splits()))
     validation, test = (
         _timed(spent, f"counts of {s}", lambda s=s: count(source, annotations, made.accessions(s)))
         for s in ("validation", "test")
     )
-    pairs = _timed(spent, "selection", lambda: strict(validation, test)).pairs
+    pairs = _timed(spent, "selection", lambda: strict(validation, test, scored)).pairs
     _timed(
         spent,
         "AUPRC",

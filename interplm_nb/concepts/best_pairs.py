@@ -17,10 +17,12 @@ import numpy as np
 import polars as pl
 
 from interplm_nb.concepts.measures import Measures
+from interplm_nb.concepts.scored_concepts import ScoredConcepts, is_amino_acid
 from interplm_nb.concepts.scores import ConceptScores
 
 FOUND = 0.5
-"""A pair is found where its f1_per_domain is above this on validation and on test."""
+"""A pair may be found where its f1_per_domain is above this on validation and on test;
+`support.with_support` says whether enough residues and families stand behind it."""
 
 NOT_PUBLISHED = (
     "Region_any",
@@ -54,7 +56,7 @@ test_threshold on describe the test split."""
 MEASURED = [name for name in PAIRS if name.startswith(("validation_", "precision", "recall", "f1"))]
 """Columns of `PAIRS` that are 0 where a concept has no feature."""
 
-FOUND_PAIRS = {
+CANDIDATES = {
     name: PAIRS[name]
     for name in (
         "concept",
@@ -65,7 +67,7 @@ FOUND_PAIRS = {
         "f1_per_domain",
     )
 }
-"""Columns of `BestPairs.found`."""
+"""Columns of `BestPairs.candidates`."""
 
 TESTED = (
     "shifted_f1_per_domain",
@@ -76,14 +78,17 @@ TESTED = (
 )
 """Columns of `significance.significance`."""
 
-STATISTICS = dict.fromkeys(("low", "high", "auprc", "prevalence", *TESTED), pl.Float64)
+STATISTICS = dict.fromkeys(
+    ("low", "high", "recall_upper_bound", "auprc", "prevalence", *TESTED), pl.Float64
+)
 """Columns that a run adds to its pairs; null where no draws or resamples were asked for. low, high:
-95 % interval of f1_per_domain."""
+95 % interval of f1_per_domain, null where that is 0; recall_upper_bound: there alone, as in
+`intervals.recall_upper_bound`."""
 
 
 @dataclass(frozen=True)
 class BestPairs:
-    """The best feature of each concept, and all pairs that are found on both splits."""
+    """The best feature of each concept, and all pairs with a high F1 on both splits."""
 
     convention: str
     """ "strict" or "published"."""
@@ -92,9 +97,9 @@ class BestPairs:
     pairs: pl.DataFrame
     """One row per scored concept, with the columns of `PAIRS`. Where no feature is active on the
     concept, the feature is null and the figures are 0."""
-    found: pl.DataFrame
+    candidates: pl.DataFrame
     """One row per concept and feature with f1_per_domain above 0.5 on both splits, with the
-    columns of `FOUND_PAIRS`."""
+    columns of `CANDIDATES`. Those with support are found (`support.with_support`)."""
     n_dropped: int
     """Concepts left out of the mean because their feature has no true positive on test
     (`published` only)."""
@@ -112,8 +117,12 @@ class BestPairs:
         """The same mean of f1, which counts residues only."""
         return _mean(self.pairs["f1"])
 
-    def summary(self, source: str) -> pl.DataFrame:
-        """One row for a table of sources: the means, and what is found on both splits."""
+    def summary(self, source: str, found: pl.DataFrame) -> pl.DataFrame:
+        """One row for a table of sources: the means, and what is found on both splits.
+
+        found: `candidates` after `support.with_support`. features_found, concepts_found,
+        pairs_found count those with support; `..._by_f1_alone` all of them.
+        """
         return pl.DataFrame(
             {
                 "source": [source],
@@ -122,15 +131,14 @@ class BestPairs:
                 "n_dropped": [self.n_dropped],
                 "mean_f1_per_domain": [self.mean_f1_per_domain],
                 "mean_f1": [self.mean_f1],
-                "features_found": [self.found["feature"].n_unique()],
-                "concepts_found": [self.found["concept"].n_unique()],
-                "pairs_found": [self.found.height],
+                **_numbers(found.filter("supported"), "found"),
+                **_numbers(found, "found_by_f1_alone"),
                 "concepts_scored": [self.concepts_scored],
             }
         )
 
 
-def strict(validation: ConceptScores, test: ConceptScores, min_instances: int = 10) -> BestPairs:
+def strict(validation: ConceptScores, test: ConceptScores, scored: ScoredConcepts) -> BestPairs:
     """Choose feature and threshold on validation, and read them on test.
 
     The pair with the highest (f1_per_domain, f1) on validation is chosen; ties go to the lowest
@@ -141,8 +149,8 @@ def strict(validation: ConceptScores, test: ConceptScores, min_instances: int = 
     ----------
     validation, test : ConceptScores
         Counts of one source on the two splits, such as `run.scores("sae", "validation")`.
-    min_instances : int
-        Concepts with fewer instances in either split are not scored.
+    scored : ScoredConcepts
+        The concepts to score, from `scored_concepts`.
 
     Returns
     -------
@@ -157,31 +165,18 @@ def strict(validation: ConceptScores, test: ConceptScores, min_instances: int = 
     --------
     >>> import numpy as np
     >>> import polars as pl
+    >>> from interplm_nb.concepts.scored_concepts import SCORED
     >>> from interplm_nb.concepts.scores import ConceptScores
     >>> about = {"concept": "Helix", "category": "Helix", "level": "residue"}
     >>> concepts = pl.DataFrame([about | {"n_residues": 4, "n_instances": 4}])
     >>> tp, active = np.array([[[1], [3]]], np.int32), np.array([[4], [4]])
     >>> scores = ConceptScores(concepts, (0.5,), tp, np.zeros_like(tp), active)
-    >>> strict(scores, scores, min_instances=4).pairs.select("concept", "feature", "f1").rows()
+    >>> row = ("Helix", "Helix", "residue", 4, 4, 4, "Helix")
+    >>> scored = ScoredConcepts(pl.DataFrame([row], SCORED, orient="row"), 4, 4)
+    >>> strict(scores, scores, scored).pairs.select("concept", "feature", "f1").rows()
     [('Helix', 1, 0.75)]
     """
-    concepts, words = strictly_scored(validation.concepts, test.concepts, min_instances)
-    return _best_pairs("strict", words, validation, test, concepts)
-
-
-def strictly_scored(
-    validation: pl.DataFrame, test: pl.DataFrame, min_instances: int
-) -> tuple[list[str], str]:
-    """The concepts that `strict` scores, sorted, and a phrase that describes them.
-
-    `validation` and `test` are the `concepts` table of each split's scores or labels.
-    """
-    enough = [
-        set(concepts.filter(pl.col("n_instances") >= min_instances)["concept"])
-        for concepts in (validation, test)
-    ]
-    chosen = sorted(concept for concept in enough[0] & enough[1] if not is_amino_acid(concept))
-    return chosen, f"at least {min_instances} instances in validation and in test"
+    return _best_pairs("strict", scored.words, validation, test, scored.names)
 
 
 def published(
@@ -228,7 +223,7 @@ def ranked_pairs(
     validation, test : ConceptScores
         Counts of one source on the two splits, such as `run.scores("sae", "validation")`.
     concepts : collection of str
-        Concepts to rank; `strictly_scored` gives those that a run scores. A concept that
+        Concepts to rank; `scored_concepts` gives those that a run scores. A concept that
         validation lacks has no row.
     min_f1 : float
         Lowest f1_per_domain on validation. A pair with 0 is never listed.
@@ -272,11 +267,6 @@ def best_thresholds(measured: Measures) -> np.ndarray:
     return np.where(measured.f1_per_domain == top, measured.f1, -1.0).argmax(axis=1)
 
 
-def is_amino_acid(concept: str) -> bool:
-    """Whether a concept is a letter of the sequence, such as `amino_acid_W`."""
-    return "amino_acid" in concept.lower()
-
-
 def _best_pairs(
     convention: str,
     words: str,
@@ -285,15 +275,15 @@ def _best_pairs(
     concepts: list[str],
 ) -> BestPairs:
     _check(validation, test)
-    pairs, found = [pl.DataFrame(schema=PAIRS)], [pl.DataFrame(schema=FOUND_PAIRS)]
+    pairs, high = [pl.DataFrame(schema=PAIRS)], [pl.DataFrame(schema=CANDIDATES)]
     for concept in concepts:
         ranked = _ranked(validation, test, concept, convention)
         pairs.append(ranked.head(1) if ranked.height else _unmatched(validation, test, concept))
         both = pl.min_horizontal("validation_f1_per_domain", "f1_per_domain") > FOUND
-        found.append(ranked.filter(both).sort("feature").select(FOUND_PAIRS.keys()))
+        high.append(ranked.filter(both).sort("feature").select(CANDIDATES.keys()))
     table = pl.concat(pairs)
     kept = table.filter(pl.col("f1_per_domain") > 0) if convention == "published" else table
-    return BestPairs(convention, words, kept, pl.concat(found), table.height - kept.height)
+    return BestPairs(convention, words, kept, pl.concat(high), table.height - kept.height)
 
 
 def _ranked(
@@ -352,6 +342,14 @@ def _check(validation: ConceptScores, test: ConceptScores) -> None:
             "validation and test are scores of one source at the same thresholds, "
             f"not {validation} and {test}"
         )
+
+
+def _numbers(found: pl.DataFrame, name: str) -> dict[str, list[int]]:
+    return {
+        f"features_{name}": [found["feature"].n_unique()],
+        f"concepts_{name}": [found["concept"].n_unique()],
+        f"pairs_{name}": [found.height],
+    }
 
 
 def _mean(values: pl.Series) -> float:

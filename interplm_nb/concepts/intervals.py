@@ -20,16 +20,23 @@ from interplm_nb.concepts.source import Matrix, Source, joined
 
 LEVEL = 0.95
 
-INTERVALS: dict[str, Any] = {
-    "concept": pl.String,
-    "feature": pl.UInt32,
-    "n_resamples": pl.Int64,
-} | {
-    f"{name}{end}": pl.Float64
-    for name in ("f1_per_domain", "precision", "recall_per_domain")
-    for end in ("", "_low", "_high")
-}
-"""Columns of `pair_intervals`; the bounds are percentiles of the n_resamples that hold the
+COVERS = "95 % over test clusters, one seed"
+"""What the interval of a mean covers, wherever it is shown: other proteins, not other trainings."""
+
+INTERVALS: dict[str, Any] = (
+    {
+        "concept": pl.String,
+        "feature": pl.UInt32,
+        "n_resamples": pl.Int64,
+    }
+    | {
+        f"{name}{end}": pl.Float64
+        for name in ("f1_per_domain", "precision", "recall_per_domain")
+        for end in ("", "_low", "_high")
+    }
+    | {"recall_upper_bound": pl.Float64}
+)
+"""Columns of `pair_intervals`; low and high are percentiles of the n_resamples that hold the
 concept."""
 
 
@@ -175,6 +182,10 @@ def pair_intervals(counts: ClusterCounts, n_resamples: int = 1000, seed: int = 0
 
     Columns of `INTERVALS`, one row per pair, in the order of `counts`, on the resamples of
     `interval`. Bounds are percentiles over the resamples that hold the concept, null if none does.
+
+    Resamples of nothing are nothing: a pair without a true positive would have the interval 0 to 0,
+    as if it were certain. Its bounds are null, and recall_upper_bound (null for other pairs, and
+    where a concept has no feature) says how high its recall may be.
     """
     whole = counts.resampled(np.ones((1, len(counts.clusters))))[0]
     found, there = counts.resampled(_weights(counts, n_resamples, seed))
@@ -190,7 +201,35 @@ def pair_intervals(counts: ClusterCounts, n_resamples: int = 1000, seed: int = 0
         ]
         low, high = zip(*bounds, strict=True)
         columns |= {name: getattr(whole, name)[:, 0], f"{name}_low": low, f"{name}_high": high}
-    return pl.DataFrame(columns, schema=INTERVALS)
+    nothing = pl.col("f1_per_domain") == 0
+    ends = [name for name in INTERVALS if name.endswith(("_low", "_high"))]
+    bounded = pl.Series("recall_upper_bound", recall_upper_bound(_trials(counts)))
+    return (
+        pl.DataFrame(columns, schema={n: k for n, k in INTERVALS.items() if n in columns})
+        .with_columns(bounded)
+        .with_columns(
+            *(pl.when(~nothing).then(name).alias(name) for name in ends),
+            pl.when(nothing & pl.col("feature").is_not_null() & bounded.is_not_nan())
+            .then("recall_upper_bound")
+            .alias("recall_upper_bound"),
+        )
+    )
+
+
+def recall_upper_bound(n: np.ndarray) -> np.ndarray:
+    """float64: the highest recall that none of `n` is compatible with, at 95 %.
+
+    The upper end of the exact two-sided interval (Clopper & Pearson 1934) for 0 of n. It takes
+    instances (residues, for residue-level concepts) for independent; relatives are not, so the true
+    bound is higher. NaN for 0 of 0.
+
+    Examples
+    --------
+    >>> recall_upper_bound(np.array([10, 100])).round(3).tolist()
+    [0.308, 0.036]
+    """
+    trials = np.asarray(n, float)
+    return 1 - ((1 - LEVEL) / 2) ** (1 / np.where(trials > 0, trials, np.nan))
 
 
 def difference(
@@ -223,6 +262,13 @@ def draws_of_clusters(n_clusters: int, n: int, seed: int) -> np.ndarray:
 def middle(values: np.ndarray) -> np.ndarray:
     """float64 [2, ...]: the ends of the 95 % percentile interval over the first axis."""
     return np.quantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
+
+
+def _trials(counts: ClusterCounts) -> np.ndarray:
+    """int64 [n_pairs]: of how many recall is a share."""
+    return np.where(counts.residue_level[:, None], counts.n_residues, counts.n_instances).sum(
+        axis=1
+    )
 
 
 def _counted(

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from interplm_nb.concepts.best_pairs import FOUND, is_amino_acid
+from interplm_nb.concepts.best_pairs import FOUND
+from interplm_nb.concepts.scored_concepts import is_amino_acid
 from interplm_nb.concepts.scores import ConceptScores
 
 

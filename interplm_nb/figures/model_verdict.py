@@ -2,6 +2,7 @@
 
 import polars as pl
 
+from interplm_nb.concepts.intervals import COVERS
 from interplm_nb.pipeline.errors import PipelineError
 from interplm_nb.pipeline.run import Run
 from interplm_nb.pipeline.scored_sources import PROBE, scored_source
@@ -26,7 +27,7 @@ def model_verdict() -> str:
     sentences = (
         f"**What to expect of the demo**, on {run.about('sae')['plm']}.",
         f"Mean best F1 over {scores['n_concepts'][0]} concepts on test proteins, "
-        f"with 95 % intervals: {figures}.",
+        f"with intervals that cover {COVERS}: {figures}.",
         _sentence(run.table("concepts", "differences").filter(pl.col("control") != PROBE)),
         "FastICA was stopped before it converged and varies between runs, so no difference from "
         "ICA counts.",

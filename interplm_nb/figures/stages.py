@@ -7,6 +7,7 @@ import polars as pl
 from matplotlib.axes import Axes
 
 from interplm_nb.annotations import Annotations
+from interplm_nb.concepts.intervals import COVERS
 from interplm_nb.embeddings import Embeddings
 from interplm_nb.figures import hover
 from interplm_nb.figures.chart import Chart, panels
@@ -157,7 +158,7 @@ def frequencies(table: pl.DataFrame) -> Chart:
 
 
 def comparison(table: pl.DataFrame) -> Chart:
-    """Mean best F1 of each source in both conventions, with 95 % intervals if the table has them.
+    """Mean best F1 of each source in both conventions, with intervals if the table has them.
 
     table: `comparison` of stage `concepts`. Each `published` mean is labelled with its number of
     concepts, because each source drops the concepts that it misses.
@@ -183,7 +184,10 @@ def comparison(table: pl.DataFrame) -> Chart:
         f"{r['source']} {r['mean_f1_per_domain']:.2f}"
         for r in table.filter(pl.col("convention") == "strict").iter_rows(named=True)
     )
-    return Chart(figure, f"Mean best F1 over the concepts, by source; strict: {words}.")
+    figure.supxlabel(f"bars: {COVERS}", fontsize=9)
+    return Chart(
+        figure, f"Mean best F1 over the concepts, by source; bars: {COVERS}; strict: {words}."
+    )
 
 
 def _mean(axis: Axes, row: dict[str, Any], y: int, right: float) -> None:

@@ -6,6 +6,9 @@ from typing import Any
 
 import polars as pl
 
+from interplm_nb.concepts.intervals import COVERS
+from interplm_nb.concepts.same_residues import SAME
+from interplm_nb.concepts.scored_concepts import FEW_CLUSTERS
 from interplm_nb.pipeline.text import text_table
 
 _STYLE = "text-align:left;padding:2px 12px 2px 0"
@@ -135,7 +138,7 @@ def shares(table: pl.DataFrame) -> Table:
 
 
 def comparison(table: pl.DataFrame, convention: str = "strict") -> Table:
-    """The sources side by side."""
+    """The sources side by side, with what is found with support and without."""
     part = table.filter(pl.col("convention") == convention)
     columns = [
         "source",
@@ -148,25 +151,54 @@ def comparison(table: pl.DataFrame, convention: str = "strict") -> Table:
         "concepts_above_chance",
     ]
     columns += ["features_found", "concepts_found"]
+    columns += ["features_found_by_f1_alone", "concepts_found_by_f1_alone"]
     names = {
         "n_concepts": "concepts",
         "mean_f1_per_domain": "mean best F1",
-        "low": "95 % from",
+        "low": f"{COVERS}: from",
         "high": "to",
         "mean_f1": "the same by residues",
         "mean_auprc": "mean AUPRC",
         "concepts_above_chance": "concepts above chance (q < 0.05)",
-        "features_found": "features with F1 > 0.5",
-        "concepts_found": "concepts with F1 > 0.5",
+        "features_found": "features found",
+        "concepts_found": "concepts found",
+        "features_found_by_f1_alone": "features by F1 > 0.5 alone",
+        "concepts_found_by_f1_alone": "concepts by F1 > 0.5 alone",
     }
     if convention != "strict":
         columns = [c for c in columns if not part[c].is_null().all()]
+    return Table(part.select(columns), _scored_on(part, convention), names)
+
+
+def _scored_on(part: pl.DataFrame, convention: str) -> str:
+    """Which concepts a comparison is over, and how many rest on few families."""
+    if part.is_empty():
+        return f"{convention}: no concept is scored"
+    words = f"{convention}: concepts with {part['concepts_scored'][0]}"
+    few = part["n_few_clusters"][0]
+    if few is None:
+        return words
+    return f"{words}; {few} of {part['n_concepts'][0]} rest on fewer than {FEW_CLUSTERS} clusters"
+
+
+def counted_once(scored: pl.DataFrame, convention: str = "strict") -> "Table | Sentence":
+    """The concepts that lie on the residues of another one, and the name they are counted under.
+
+    scored: the table of that name of stage `concepts`.
+    """
+    others = scored.filter(
+        pl.col("convention") == convention, pl.col("concept") != pl.col("counted_under")
+    )
+    if others.is_empty():
+        return Sentence("No two of the scored concepts lie on the same residues.")
     return Table(
-        part.select(columns),
-        f"{convention}: concepts with {part['concepts_scored'][0]}"
-        if part.height
-        else f"{convention}: no concept is scored",
-        names,
+        others.select("concept", "counted_under", "n_instances", "n_clusters"),
+        f"concepts on the same residues as another (Jaccard index above {SAME:g}): counted once",
+        {
+            "counted_under": "counted under",
+            "n_instances": "instances on test",
+            "n_clusters": "in homology clusters",
+        },
     )
 
 
@@ -188,6 +220,7 @@ def best_features(
         "f1_per_domain",
         "low",
         "high",
+        "recall_upper_bound",
     ]
     columns += [
         "shifted_f1_per_domain",
@@ -203,6 +236,7 @@ def best_features(
         "f1_per_domain": "F1 on test",
         "low": "95 % from",
         "high": "to",
+        "recall_upper_bound": "recall at most, where F1 is 0",
         "shifted_f1_per_domain": "F1 by chance: shifted",
         "exchanged_f1_per_domain": "exchanged",
         "q_value": "q",

@@ -303,6 +303,9 @@ class CompareParameters(StageParameters):
         ge=1,
         description="Minimum instances of a concept, in the tuning part and in test.",
     )
+    min_clusters: int = Field(
+        5, ge=1, description="Minimum homology clusters of test that hold a concept's instances."
+    )
     maxima_residues: int = Field(
         200_000, ge=0, description="Train residues on which features' maxima are measured; 0: all."
     )
@@ -331,6 +334,9 @@ class ConceptsParameters(StageParameters):
 
     min_instances: int = Field(
         10, ge=1, description="Minimum instances of a concept, in validation and in test."
+    )
+    min_clusters: int = Field(
+        5, ge=1, description="Minimum homology clusters of test that hold a concept's instances."
     )
     bootstrap: int = Field(
         1000,

@@ -614,12 +614,21 @@ def _layer_folder(layer: int, shuffled: bool) -> str:
 def _write_choice(run: Run) -> None:
     """Each concept's best pair, as stage `concepts` writes it, without statistics."""
     from interplm_nb.concepts.best_pairs import STATISTICS, strict
+    from interplm_nb.concepts.scored_concepts import scored_concepts
+    from interplm_nb.concepts.support import with_support
 
-    chosen = strict(run.scores("sae", "validation"), run.scores("sae", "test"))
+    splits, annotations = run.splits(), run.annotations()
+    chosen = strict(
+        run.scores("sae", "validation"),
+        run.scores("sae", "test"),
+        scored_concepts(annotations, splits),
+    )
+    test = splits.filter(pl.col("split") == "test")
+    found = with_support(run.scored("sae", "strict"), annotations, chosen.candidates, test)
     named = (pl.lit("sae").alias("source"), pl.lit("strict").alias("convention"), pl.all())
     untested = (pl.lit(None, kind).alias(name) for name, kind in STATISTICS.items())
     run.write_table("concepts", "best", chosen.pairs.select(named).with_columns(untested))
-    run.write_table("concepts", "comparison", chosen.summary("sae"))
+    run.write_table("concepts", "comparison", chosen.summary("sae", found))
 
 
 def _blocks(activations: Any) -> Iterator[tuple[int, sparse.csr_array]]:

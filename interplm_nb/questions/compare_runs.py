@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
+from interplm_nb.concepts.intervals import COVERS
 from interplm_nb.pipeline.errors import PipelineError
 from interplm_nb.pipeline.run import Run
 from interplm_nb.pipeline.text import text_table
@@ -30,10 +31,10 @@ CONCEPTS: dict[str, Any] = {
 }
 """Columns of `RunsCompared.concepts`.
 
-difference: second minus first, of f1_per_domain on test; low, high: its 95 % interval over homology
-clusters. change: "gained" if F1 is above 0.5 on both splits only in the second run, "lost" if only
-in the first, else "both" or "neither". Null, like the differences, if one run does not score the
-concept.
+difference: second minus first, of f1_per_domain on test; low, high: its 95 % interval over test
+clusters, for one seed of each. change: "gained" if only the second run finds the concept, with
+support (`concepts.support`), "lost" if only the first does, else "both" or "neither". Null, like
+the differences, if one run does not score the concept.
 """
 
 RUNS: dict[str, Any] = {
@@ -354,7 +355,7 @@ def _row(side: _Side, common: set[str], first: _Side | None = None) -> dict[str,
 
 
 def _words(first: dict[str, Any], row: dict[str, Any], n: int) -> str:
-    sure = f" [{row['low']:+.3f}, {row['high']:+.3f}]" if row["low"] is not None else ""
+    sure = f"; {row['low']:+.3f} to {row['high']:+.3f}, {COVERS}" if row["low"] is not None else ""
     return (
         f"{row['run']} against {first['run']}: mean best F1 {row['mean_f1_per_domain']:.3f} "
         f"against {first['mean_f1_per_domain']:.3f} ({row['difference']:+.3f}{sure}) "

@@ -34,7 +34,6 @@ from interplm_nb.saving import json_hash, read_json, remove, write_json
 
 if TYPE_CHECKING:
     from interplm_nb.activations import FeatureActivations
-    from interplm_nb.concepts.best_pairs import BestPairs
     from interplm_nb.embeddings import Embeddings
     from interplm_nb.sae.importers.given import Given
     from interplm_nb.sae.model import SAE
@@ -46,6 +45,7 @@ class Settings(NamedTuple):
     """How the counts are read; the counts do not depend on it."""
 
     min_instances: int = 10
+    min_clusters: int = 5
     resamples: int = 200
     seed: int = 0
 
@@ -56,7 +56,7 @@ class Settings(NamedTuple):
             params = manifest.read(run, "concepts")["params"]
         except PipelineError:
             return cls()
-        return cls(params["min_instances"], params["bootstrap"], params["seed"])
+        return cls(*(params[n] for n in ("min_instances", "min_clusters", "bootstrap", "seed")))
 
 
 @dataclass(frozen=True)
@@ -215,23 +215,23 @@ class _Work:
 
     def _read(self) -> None:
         path = self.folder / "about.json"
-        self.about = read_json(path, "Rescored", 1) if path.is_file() else {}
+        self.about = read_json(path, "Rescored", 2) if path.is_file() else {}
         if self.about.get("plan") != self.plan:
             self.about = {
                 "type": "Rescored",
-                "version": 1,
+                "version": 2,
                 "plan": self.plan,
                 "counted": [],
-                "intervals": {},
+                "read": {},
                 "seconds": 0.0,
             }
 
     def is_done(self, settings: Settings) -> bool:
-        """Whether everything is counted, and the interval of these settings computed."""
+        """Whether everything is counted, and read with these settings."""
         counted = {f"{c}/{split}" for c, split in self.grounds.accessions} <= set(
             self.about["counted"]
         )
-        return counted and _key(settings) in self.about["intervals"]
+        return counted and _key(settings) in self.about["read"]
 
     def do(self, embeddings: "Embeddings", settings: Settings, device: str) -> None:
         """Everything that is left, step by step; each step is recorded when done."""
@@ -250,25 +250,15 @@ class _Work:
         for convention, split in self.grounds.accessions:
             if f"{convention}/{split}" not in self.about["counted"]:
                 self._step(lambda c=convention, s=split: self._count(values, c, s))
-        if _key(settings) not in self.about["intervals"]:
-            self._step(lambda: self._interval(values, settings))
+        if _key(settings) not in self.about["read"]:
+            self._step(lambda: self._read_counts(values, settings))
 
     def rows(self, settings: Settings) -> list[dict[str, Any]]:
         """A row per convention."""
         self._read()
-        low, high = self.about["intervals"][_key(settings)]
         of = {"sae": self.name, "of": "rescored", "layer": self.layer, "n_features": self.sae.d_sae}
         of |= {name: self.about[name] for name in ("l0", "alive", "seconds")}
-        found = []
-        for convention in CONVENTIONS:
-            bounds = {"low": low, "high": high} if convention == "strict" else {}
-            found.append(
-                row_of(
-                    of | bounds,
-                    self._selected(convention, settings).summary(self.name).row(0, named=True),
-                )
-            )
-        return found
+        return [row_of(of, figures) for figures in self.about["read"][_key(settings)]]
 
     def _step(self, work: Callable[[], None]) -> None:
         started = time.perf_counter()
@@ -306,32 +296,55 @@ class _Work:
         scores.save(self.folder, split, convention, {"source": self.name, **self.plan})
         self.about["counted"].append(f"{convention}/{split}")
 
-    def _selected(self, convention: str, settings: Settings) -> "BestPairs":
+    def _read_counts(self, values: "FeatureActivations", settings: Settings) -> None:
+        """Keep the figures of both conventions: they need one more pass over test."""
         from interplm_nb.concepts import best_pairs
+        from interplm_nb.concepts.scored_concepts import scored_concepts
         from interplm_nb.concepts.scores import ConceptScores
+        from interplm_nb.concepts.support import with_support
 
-        validation, test = (
-            ConceptScores.load(self.folder, split, convention) for split in ("validation", "test")
+        annotations, splits = self.grounds.annotations, self.grounds.run.splits()
+        scored = scored_concepts(
+            annotations["strict"], splits, settings.min_instances, settings.min_clusters
         )
-        return (
-            best_pairs.strict(validation, test, settings.min_instances)
-            if convention == "strict"
-            else best_pairs.published(validation, test)
-        )
+        read = []
+        for convention in CONVENTIONS:
+            validation, test = (
+                ConceptScores.load(self.folder, split, convention)
+                for split in ("validation", "test")
+            )
+            chosen = (
+                best_pairs.strict(validation, test, scored)
+                if convention == "strict"
+                else best_pairs.published(validation, test)
+            )
+            source = self._scaled(values, convention)
+            clusters = splits.filter(
+                pl.col("accession").is_in(self.grounds.accessions[convention, "test"])
+            )
+            found = with_support(source, annotations[convention], chosen.candidates, clusters)
+            bounds = (
+                self._interval(source, chosen.pairs, clusters, settings)
+                if convention == "strict"
+                else {}
+            )
+            read.append(chosen.summary(self.name, found).row(0, named=True) | bounds)
+        self.about["read"][_key(settings)] = read
 
-    def _interval(self, values: "FeatureActivations", settings: Settings) -> None:
+    def _interval(
+        self,
+        source: "FeatureActivations",
+        pairs: pl.DataFrame,
+        clusters: pl.DataFrame,
+        settings: Settings,
+    ) -> dict[str, float]:
         from interplm_nb.concepts.intervals import by_cluster, interval
 
-        pairs = self._selected("strict", settings).pairs
-        bounds: list[float | None] = [None, None]
-        if settings.resamples and pairs.height:
-            clusters = self.grounds.run.splits().filter(pl.col("split") == "test")
-            counts = by_cluster(
-                self._scaled(values, "strict"), self.grounds.annotations["strict"], pairs, clusters
-            )
-            found = interval(counts, settings.resamples, settings.seed)
-            bounds = [found.low, found.high]
-        self.about["intervals"][_key(settings)] = bounds
+        if not settings.resamples or pairs.is_empty():
+            return {}
+        counts = by_cluster(source, self.grounds.annotations["strict"], pairs, clusters)
+        found = interval(counts, settings.resamples, settings.seed)
+        return {"low": found.low, "high": found.high}
 
 
 def _key(settings: Settings) -> str:

@@ -5,6 +5,7 @@ from typing import Any
 
 import polars as pl
 
+from interplm_nb.concepts.intervals import COVERS
 from interplm_nb.pipeline.errors import PipelineError
 from interplm_nb.pipeline.model_note import model_note
 from interplm_nb.pipeline.run import Run
@@ -24,14 +25,16 @@ RESCORED: dict[str, Any] = {
     "high": pl.Float64,
     "features_found": pl.Int64,
     "concepts_found": pl.Int64,
+    "concepts_found_by_f1_alone": pl.Int64,
     "seconds": pl.Float64,
 }
 """Columns of the table of `rescore`.
 
 of: "rescored", or "run" for the run's own sources. l0: active features per residue, over all
 proteins; alive: share of features that are active on train. mean_f1_per_domain: on test, with its
-95 % interval over homology clusters (`strict`). features_found, concepts_found: with F1 above 0.5
-on both splits. seconds: of encoding and counting; null for the run's own sources. layer,
+95 % interval over test clusters, for one seed (`strict`). features_found, concepts_found: with F1
+above 0.5 on both splits and support on test (`concepts.support`); concepts_found_by_f1_alone:
+whatever their support. seconds: of encoding and counting; null for the run's own sources. layer,
 n_features: null for a source of the run whose folder is gone.
 """
 
@@ -52,14 +55,7 @@ def own_rows(run: Run) -> list[dict[str, Any]]:
             "layer": about.get("layer"),
             "n_features": about.get("d_sae"),
         }
-        rows.append(
-            row_of(
-                of
-                | {name: size.get(name) for name in ("l0", "alive")}
-                | {name: row[name] for name in ("low", "high")},
-                row,
-            )
-        )
+        rows.append(row_of(of | {name: size.get(name) for name in ("l0", "alive")}, row))
     return rows
 
 
@@ -72,9 +68,9 @@ def _about(run: Run, source: str) -> dict[str, Any]:
 
 
 def row_of(of: Mapping[str, Any], summary: Mapping[str, Any]) -> dict[str, Any]:
-    """A row of `RESCORED`: the description `of` an SAE, and figures of `BestPairs.summary`."""
-    figures = ("convention", "n_concepts", "mean_f1_per_domain", "features_found", "concepts_found")
-    return dict.fromkeys(RESCORED) | dict(of) | {name: summary[name] for name in figures}
+    """A row of `RESCORED`: the description `of` an SAE, and figures of `BestPairs.summary` with the
+    interval of the mean, if there is one."""
+    return {name: of.get(name, summary.get(name)) for name in RESCORED}
 
 
 def rescored_text(table: pl.DataFrame, convention: str, model: str) -> str:
@@ -83,7 +79,7 @@ def rescored_text(table: pl.DataFrame, convention: str, model: str) -> str:
     n = ", ".join(str(k) for k in part["n_concepts"].unique().sort())
     words = (
         f"{convention} convention, {n} concepts; mean best F1 on test, features chosen on "
-        "validation; found: F1 > 0.5 on both"
+        f"validation; low, high: {COVERS}; found: F1 > 0.5 on both, with support on test"
     )
     parts = [words, text_table(part), model_note(model)]
     return "\n\n".join(text for text in parts if text)

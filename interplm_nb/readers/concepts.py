@@ -47,9 +47,8 @@ FEATURE_TYPES = (
     FeatureType(
         "ACT_SITE", "Active site", "active site", "ft_act_site", "options", "residue", "options"
     ),
-    FeatureType(
-        "BINDING", "Binding site", "binding site", "ft_binding", "options", "instance", "options"
-    ),
+    # InterPLM's parser makes options of ligands and then looks for them in notes: it finds none.
+    FeatureType("BINDING", "Binding site", "binding site", "ft_binding", "options"),
     FeatureType(
         "CARBOHYD",
         "Glycosylation",
@@ -185,15 +184,6 @@ REST_FIELDS = (
     "xref_alphafolddb",
 )
 """Fields to request from UniProt's REST API for a table with every concept."""
-
-PUBLISHED_NOT_SCORED = (
-    "Region_any",
-    "Modified residue_any",
-    "Domain_any",
-    "Compositional bias_any",
-    "Motif_any",
-)
-"""Concepts that InterPLM's evaluation excludes."""
 
 # InterPLM searches the whole name of the concept for these words.
 _PUBLISHED_RESIDUE = (

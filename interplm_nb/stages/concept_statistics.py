@@ -43,7 +43,9 @@ def with_statistics(
         counts = by_cluster(source, annotations, pairs, clusters)
         bounds = pair_intervals(counts, params.bootstrap, params.seed)
         table = table.with_columns(
-            bounds["f1_per_domain_low"].alias("low"), bounds["f1_per_domain_high"].alias("high")
+            bounds["f1_per_domain_low"].alias("low"),
+            bounds["f1_per_domain_high"].alias("high"),
+            bounds["recall_upper_bound"],
         )
     if _testable(clusters, params):
         tested = significance(source, annotations, pairs, clusters, params.null_draws, params.seed)

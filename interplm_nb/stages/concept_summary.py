@@ -6,6 +6,7 @@ import polars as pl
 
 from interplm_nb.concepts.best_pairs import BestPairs
 from interplm_nb.concepts.intervals import ClusterCounts, difference, interval
+from interplm_nb.concepts.scored_concepts import ScoredConcepts
 from interplm_nb.pipeline.parameters import ConceptsParameters
 
 SIGNIFICANT = 0.05
@@ -17,14 +18,17 @@ def summary(
     convention: str,
     selected: BestPairs,
     best: pl.DataFrame,
+    found: pl.DataFrame,
     counts: Mapping[str, ClusterCounts],
     params: ConceptsParameters,
+    scored: ScoredConcepts | None,
 ) -> pl.DataFrame:
-    """One row: `BestPairs.summary`, the mean's interval, the mean AUPRC, and the number of concepts
-    whose pair beats chance (null: not tested)."""
+    """One row: `BestPairs.summary`, the mean's interval, the mean AUPRC, the number of concepts
+    whose pair beats chance (null: not tested), and how many of the concepts rest on few homology
+    clusters (null in `published`, which has its own rule, not `scored`)."""
     mean = interval(counts[source], params.bootstrap, params.seed) if source in counts else None
     tested = best["q_value"].drop_nulls()
-    return selected.summary(source).with_columns(
+    return selected.summary(source, found).with_columns(
         pl.lit(convention).alias("convention"),
         pl.lit(mean.low if mean else None, pl.Float64).alias("low"),
         pl.lit(mean.high if mean else None, pl.Float64).alias("high"),
@@ -32,6 +36,7 @@ def summary(
         pl.lit(int((tested < SIGNIFICANT).sum()) if len(tested) else None, pl.Int64).alias(
             "concepts_above_chance"
         ),
+        pl.lit(scored.n_few_clusters if scored else None, pl.Int64).alias("n_few_clusters"),
     )
 
 

@@ -19,6 +19,7 @@ from interplm_nb.stages.activations import write_dense_about
 if TYPE_CHECKING:
     from interplm_nb.concepts.best_pairs import BestPairs
     from interplm_nb.concepts.intervals import ClusterCounts
+    from interplm_nb.concepts.scored_concepts import ScoredConcepts
     from interplm_nb.concepts.scores import ConceptScores
 
 SPLITS = ("validation", "test")
@@ -33,17 +34,21 @@ class ConceptsStage:
 
     `comparison`: one row per source and convention: mean best F1 over the concepts (with its 95 %
     interval, `strict`), how many concepts beat chance, what is found on both splits.
-    `differences`: how far the SAE's mean lies above each control's, with its interval. `best`:
-    source, convention, and the best feature of each concept, chosen on validation, its figures
-    from test, with the statistics of `concept_statistics.STATISTICS`. `found`: all pairs with F1
-    above 0.5 on both splits. `links`: the SAE's features that are linked to a concept.
+    `scored`: the concepts with enough instances, by convention, and the name that each is counted
+    under. `differences`: how far the SAE's mean lies above each control's, with its interval.
+    `best`: source, convention, and the best feature of each concept, chosen on validation, its
+    figures from test, with the statistics of `concept_statistics.STATISTICS`. `found`: all pairs
+    with F1 above 0.5 on both splits and support (`concepts.support`), `unsupported`: those without.
+    `links`: the SAE's features that are linked to a concept.
     `categories`, `unlabelled`, `coverage`: `concept_overview.overview`.
     """
 
     comparison: pl.DataFrame
+    scored: pl.DataFrame
     differences: pl.DataFrame
     best: pl.DataFrame
     found: pl.DataFrame
+    unsupported: pl.DataFrame
     links: pl.DataFrame
     categories: pl.DataFrame
     unlabelled: pl.DataFrame
@@ -69,6 +74,8 @@ def concepts(run: Run, params: ConceptsParameters) -> ConceptsStage:
     After a kill it resumes within the count that was cut off.
     """
     from interplm_nb.concepts.repeats import merge_repeats
+    from interplm_nb.concepts.scored_concepts import scored_concepts
+    from interplm_nb.concepts.support import with_support
     from interplm_nb.stages.concept_overview import overview
     from interplm_nb.stages.concept_statistics import STATISTICS, links_of, with_statistics
 
@@ -83,38 +90,46 @@ def concepts(run: Run, params: ConceptsParameters) -> ConceptsStage:
     ):
         if not _is_counted(run, counted, split):
             _count(run, annotations[counted.convention], counted, split, params.device)
+    splits = run.splits()
+    scored = {
+        convention: scored_concepts(own, splits, params.min_instances, params.min_clusters)
+        for convention, own in annotations.items()
+        if convention != "published"
+    }
     selected = {}
     for counted in work:
         selected[counted] = _selected(
             run.scores(counted.source, "validation", counted.convention),
             run.scores(counted.source, "test", counted.convention),
-            counted.convention,
-            params.min_instances,
+            scored.get(counted.convention),
         )
-    names = selected[_Counted("sae", "strict")].pairs["concept"].to_list()
-    clusters = {
-        split: part for (split,), part in run.splits().group_by("split", maintain_order=True)
-    }
+    names = scored["strict"].names
+    clusters = {split: part for (split,), part in splits.group_by("split", maintain_order=True)}
     learned = run.proteins().select(run.accessions("train"))
     if not strict.only(names).of(learned).table.is_empty():
-        selected[_Counted(PROBE, "strict")] = _probe(run, strict, names, params)
+        selected[_Counted(PROBE, "strict")] = _probe(run, strict, scored["strict"], params)
     sae = run.scored("sae", "strict")
     scores = (run.scores("sae", "validation"), run.scores("sae", "test"))
     links = links_of(sae, strict, scores, names, clusters["test"], clusters["train"], params)
     links.save(run.source("sae"), _record(run, "sae") | {"min_instances": params.min_instances})
-    best, counts = {}, {}
+    best, found, counts = {}, {}, {}
     for counted, chosen in tqdm(selected.items(), desc="intervals and chance", unit=" sources"):
+        values = run.scored(counted.source, counted.rules)
+        on_test = splits.filter(pl.col("accession").is_in(run.accessions("test", counted.rules)))
+        found[counted] = with_support(
+            values, annotations[counted.convention], chosen.candidates, on_test
+        )
         if counted.convention != "strict":
             best[counted] = chosen.pairs.with_columns(
                 pl.lit(None, kind).alias(name) for name, kind in STATISTICS.items()
             )
             continue
-        best[counted], found = with_statistics(
-            run.scored(counted.source, "strict"), strict, chosen.pairs, clusters["test"], params
+        best[counted], by_cluster = with_statistics(
+            values, strict, chosen.pairs, clusters["test"], params
         )
-        if found is not None:
-            counts[counted.source] = found
-    tables = _tables(selected, best, counts, params)
+        if by_cluster is not None:
+            counts[counted.source] = by_cluster
+    tables = _tables(selected, best, found, counts, params, scored)
     tables |= {"links": links.table, **overview(run, strict, names)}
     for name, table in tables.items():
         run.write_table("concepts", name, table)
@@ -174,17 +189,18 @@ def _record(run: Run, source: str) -> dict[str, Any]:
 
 
 def _selected(
-    validation: "ConceptScores", test: "ConceptScores", convention: str, min_instances: int
+    validation: "ConceptScores", test: "ConceptScores", scored: "ScoredConcepts | None"
 ) -> "BestPairs":
+    """`published` has its own rule for which concepts are scored."""
     from interplm_nb.concepts import best_pairs
 
-    if convention == "published":
+    if scored is None:
         return best_pairs.published(validation, test)
-    return best_pairs.strict(validation, test, min_instances)
+    return best_pairs.strict(validation, test, scored)
 
 
 def _probe(
-    run: Run, annotations: Annotations, concepts: list[str], params: ConceptsParameters
+    run: Run, annotations: Annotations, scored: "ScoredConcepts", params: ConceptsParameters
 ) -> "BestPairs":
     """The upper bound on the concepts that are scored: fitted on train, thresholds chosen on
     validation, figures from test."""
@@ -193,35 +209,52 @@ def _probe(
     embeddings = run.embeddings()
     if not run.of_source(PROBE, "about").exists():
         train = run.accessions("train")
-        probes = linear_probes(embeddings, annotations, train, concepts, seed=params.seed)
+        probes = linear_probes(embeddings, annotations, train, scored.names, seed=params.seed)
         probes.save(run.source(PROBE))
         write_dense_about(run, PROBE, len(probes.names))
     validation, test = (run.accessions(split) for split in SPLITS)
-    return probe_pairs(
-        run.projection(PROBE), embeddings, annotations, validation, test, params.min_instances
-    )
+    return probe_pairs(run.projection(PROBE), embeddings, annotations, validation, test, scored)
 
 
 def _tables(
     selected: "Mapping[_Counted, BestPairs]",
     best: Mapping[_Counted, pl.DataFrame],
+    found: Mapping[_Counted, pl.DataFrame],
     counts: "Mapping[str, ClusterCounts]",
     params: ConceptsParameters,
+    scored: "Mapping[str, ScoredConcepts]",
 ) -> dict[str, pl.DataFrame]:
     from interplm_nb.stages.concept_summary import differences, summary
 
-    rows, pairs, found = [], [], []
+    rows, pairs, high = [], [], []
     for counted, chosen in selected.items():
         source, convention = counted
         named = (pl.lit(source).alias("source"), pl.lit(convention).alias("convention"), pl.all())
         by_cluster = counts if convention == "strict" else {}
-        rows.append(summary(source, convention, chosen, best[counted], by_cluster, params))
+        rows.append(
+            summary(
+                source,
+                convention,
+                chosen,
+                best[counted],
+                found[counted],
+                by_cluster,
+                params,
+                scored.get(convention),
+            )
+        )
         ordered = best[counted].sort("f1_per_domain", "concept", descending=[True, False])
         pairs.append(ordered.select(named))
-        found.append(chosen.found.select(named))
+        high.append(found[counted].select(named))
+    above_half = pl.concat(high)
     return {
         "comparison": pl.concat(rows),
+        "scored": pl.concat(
+            own.table.select(pl.lit(convention).alias("convention"), pl.all())
+            for convention, own in scored.items()
+        ),
         "differences": differences(counts, params),
         "best": pl.concat(pairs),
-        "found": pl.concat(found),
+        "found": above_half.filter("supported").drop("supported"),
+        "unsupported": above_half.filter(~pl.col("supported")).drop("supported"),
     }

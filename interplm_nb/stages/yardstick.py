@@ -19,6 +19,7 @@ from interplm_nb.sae.evaluation.measures import COLUMNS
 from interplm_nb.saving import remove
 
 if TYPE_CHECKING:
+    from interplm_nb.concepts.scored_concepts import ScoredConcepts
     from interplm_nb.concepts.source import Source
     from interplm_nb.plm.protocol import PLM
     from interplm_nb.sae.model import SAE
@@ -54,6 +55,9 @@ class Yardstick:
     faithful: Proteins
     """Proteins on which fidelity is measured."""
     min_instances: int
+    """Of concepts on the tuning part; `scored` are those of test."""
+    scored: "ScoredConcepts"
+    test_clusters: pl.DataFrame
 
     def rows(self, part: str) -> np.ndarray:
         """int64: rows of a part's residues."""
@@ -130,13 +134,15 @@ class Yardstick:
         """Best F1 on the tuning part, and the test figures of what was chosen there."""
         from interplm_nb.concepts.best_pairs import strict
         from interplm_nb.concepts.count import count
+        from interplm_nb.concepts.support import with_support
         from interplm_nb.concepts.tuning import tuned
 
         tuning, test = (
             count(source, self.annotations, accessions)
             for accessions in (self.parts.tuning, self.parts.test)
         )
-        best, chosen = tuned(tuning, self.min_instances), strict(tuning, test, self.min_instances)
+        best, chosen = tuned(tuning, self.min_instances), strict(tuning, test, self.scored)
+        found = with_support(source, self.annotations, chosen.candidates, self.test_clusters)
         return {
             "concepts_tuning": best.concepts.height,
             "f1_tuning": best.mean_f1,
@@ -144,7 +150,7 @@ class Yardstick:
             "concepts_test": chosen.pairs.height,
             "mean_f1_per_domain": chosen.mean_f1_per_domain,
             "mean_f1": chosen.mean_f1,
-            "concepts_found": chosen.found["concept"].n_unique(),
+            "concepts_found": found.filter("supported")["concept"].n_unique(),
         }
 
 
@@ -190,7 +196,18 @@ def yardstick(
     A layer that the run does not store is embedded for it, on the proteins that are needed, and
     removed afterwards.
     """
+    from interplm_nb.concepts.scored_concepts import scored_concepts
+
     faithful = proteins.select(parts.fidelity)
+    splits = run.splits()
+    test_clusters = splits.filter(pl.col("split") == "test")
+    tuning = splits.filter(pl.col("accession").is_in(parts.tuning))
+    scored = scored_concepts(
+        annotations,
+        pl.concat([tuning, test_clusters]),
+        params.min_instances,
+        params.min_clusters,
+    )
     if layer in run.layers():
         yield Yardstick(
             layer,
@@ -201,6 +218,8 @@ def yardstick(
             plm,
             faithful,
             params.min_instances,
+            scored,
+            test_clusters,
         )
         return
     from interplm_nb.plm.store import embed_to
@@ -211,6 +230,15 @@ def yardstick(
     _log.info("layer %d is not stored; embedding %d proteins to measure SAEs on", layer, len(some))
     embeddings = embed_to(plm, some, [layer], lambda _: folder)[layer]
     yield Yardstick(
-        layer, some, embeddings, annotations.of(some), parts, plm, faithful, params.min_instances
+        layer,
+        some,
+        embeddings,
+        annotations.of(some),
+        parts,
+        plm,
+        faithful,
+        params.min_instances,
+        scored,
+        test_clusters,
     )
     remove(folder)

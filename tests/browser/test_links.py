@@ -24,11 +24,13 @@ def test_a_number_in_the_table_leads_to_its_feature(open_and_run: Callable, tmp_
         "train.d_sae=64",
         "train.k=4",
         "concepts.min_instances=2",
+        "concepts.min_clusters=1",
         "concepts.bootstrap=10",
     ]
     run = run_profile(Request("demo", tmp_path / "run", small), say=lambda line: None)
     page = open_and_run(
-        LESSON, parameters={"run": str(run.folder), "min_instances": 2, "bootstrap": 10}
+        LESSON,
+        parameters={"run": str(run.folder), "min_instances": 2, "min_clusters": 1, "bootstrap": 10},
     ).page
     page.set_viewport_size({"width": 1300, "height": 700})
     link = page.locator('a[href^="#feature-"]').last

@@ -11,6 +11,7 @@ import pytest
 from interplm_nb.cli import main as cli
 from interplm_nb.cli.score import add_score_command
 from interplm_nb.concepts.exported import read_exported
+from interplm_nb.concepts.intervals import COVERS
 from interplm_nb.pipeline.errors import PipelineError
 from interplm_nb.pipeline.run import Run
 from interplm_nb.stages.concepts import concepts
@@ -38,7 +39,7 @@ def test_one_run_shows_its_tables(tiny_run):
 
 def test_two_runs_are_compared(tiny_run):
     text = said(tiny_run.folder, tiny_run.folder)
-    assert "0 gained, 0 lost." in text and "(+0.000 [+0.000, +0.000])" in text
+    assert "0 gained, 0 lost." in text and f"(+0.000; +0.000 to +0.000, {COVERS})" in text
     assert said(tiny_run.folder, tiny_run.folder, "--tsv").startswith(
         "first\tsecond\tconcept\tcategory\t"
     )
@@ -60,6 +61,7 @@ def test_a_limit_that_no_concept_reaches_is_named(tiny_run, tmp_path):
     )
     why = (
         r"no concept of .*run has at least 1234 instances in validation and in test, "
+        r"there in at least 1 homology clusters, "
         r"so '\w+' has no strict scores: .*concepts.min_instances=N"
     )
     for words in (

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from interplm_nb.concepts.best_pairs import PAIRS, BestPairs, published, strict
+from interplm_nb.concepts.scored_concepts import SCORED, ScoredConcepts
 from interplm_nb.concepts.scores import ConceptScores
 
 THRESHOLDS = (0.0, 0.15, 0.5)
@@ -34,6 +35,12 @@ def some_scores(draw: st.DrawFn, names: tuple[str, ...] = NAMES) -> ConceptScore
         "n_instances": rng.integers(2, 5, len(names)),
     }
     return ConceptScores(pl.DataFrame(table), THRESHOLDS, tp, hits.astype(np.int32), active)
+
+
+def scored(*names: str) -> ScoredConcepts:
+    """These concepts, whatever their instances: `test_scored_concepts` tests the rule."""
+    rows = [(name, "x", "instance", 4, 4, 4, name) for name in sorted(names)]
+    return ScoredConcepts(pl.DataFrame(rows, SCORED, orient="row"), 4, 3)
 
 
 def best(table: pl.DataFrame, concept: str) -> dict[str, Any] | None:
@@ -62,12 +69,12 @@ def instances(scores: ConceptScores, concept: str) -> int:
 def test_strict_keeps_threshold_and_counts_what_is_missing_as_zero(
     validation: ConceptScores, test: ConceptScores
 ) -> None:
-    selected = strict(validation, test, min_instances=3)
     wanted = [
         c
         for c in NAMES
         if c != "amino_acid_W" and min(instances(validation, c), instances(test, c)) >= 3
     ]
+    selected = strict(validation, test, scored(*wanted))
     assert selected.pairs["concept"].to_list() == wanted
     assert selected.pairs.schema == PAIRS
     for row in selected.pairs.iter_rows(named=True):
@@ -94,7 +101,7 @@ def test_strict_keeps_threshold_and_counts_what_is_missing_as_zero(
 
 
 @given(some_scores(), some_scores())
-def test_strict_finds_the_pairs_that_hold_at_the_threshold_of_validation(
+def test_candidates_are_the_pairs_that_hold_at_the_threshold_of_validation(
     validation: ConceptScores, test: ConceptScores
 ) -> None:
     wanted = set()
@@ -105,7 +112,7 @@ def test_strict_finds_the_pairs_that_hold_at_the_threshold_of_validation(
                 read = at(test.table(), concept, feature, chosen["threshold"])
                 if read and read[0]["f1_per_domain"] > 0.5:
                     wanted.add((concept, feature, chosen["threshold"], read[0]["f1_per_domain"]))
-    found = strict(validation, test, min_instances=0).found
+    found = strict(validation, test, scored(*NAMES[:-1])).candidates
     assert set(found.select("concept", "feature", "threshold", "f1_per_domain").rows()) == wanted
 
 
@@ -145,14 +152,14 @@ def test_published_takes_the_threshold_anew_and_drops_what_is_missing(
         if concept not in ("amino_acid_W", "Domain_any") and instances(validation, concept) > 2
         if max((r["f1_per_domain"] for r in at(test.table(), concept, feature)), default=0) > 0.5
     }
-    assert set(selected.found.select("concept", "feature").rows()) == on_both
+    assert set(selected.candidates.select("concept", "feature").rows()) == on_both
 
 
 @given(some_scores(), some_scores())
 def test_the_best_threshold_on_test_is_never_worse_than_the_one_of_validation(
     validation: ConceptScores, test: ConceptScores
 ) -> None:
-    fixed, anew = strict(validation, test, 0), published(validation, test, 0)
+    fixed, anew = strict(validation, test, scored(*NAMES[:-1])), published(validation, test, 0)
     both = fixed.pairs.join(anew.pairs, on="concept", suffix="_anew")
     assert (both["f1_per_domain_anew"] >= both["f1_per_domain"]).all()
 
@@ -173,19 +180,24 @@ def exact(tp: list[list[int]]) -> ConceptScores:
 
 
 def test_equal_pairs_go_to_the_lowest_feature_then_threshold() -> None:
-    row = strict(exact([[1, 1, 1], [2, 3, 3], [3, 3, 0]]), exact([[4] * 3] * 3), 0).pairs.row(
-        0, named=True
-    )
+    row = strict(
+        exact([[1, 1, 1], [2, 3, 3], [3, 3, 0]]), exact([[4] * 3] * 3), scored("Helix")
+    ).pairs.row(0, named=True)
     assert (row["feature"], row["threshold"]) == (1, 0.15)
+
+
+def supported(candidates: pl.DataFrame) -> pl.DataFrame:
+    """Feature 0 alone has support."""
+    return candidates.with_columns((pl.col("feature") == 0).alias("supported"))
 
 
 def test_summaries_of_sources_stack_into_one_table() -> None:
     scores = exact([[4, 3, 0], [2, 2, 2], [0, 0, 0]])
     rows = pl.concat(
         [
-            made.summary(name)
+            made.summary(name, supported(made.candidates))
             for name in ("sae", "neurons")
-            for made in (strict(scores, scores, 1), published(scores, scores, 1))
+            for made in (strict(scores, scores, scored("Helix")), published(scores, scores, 1))
         ]
     )
     assert rows.select("source", "convention").rows() == [
@@ -196,21 +208,23 @@ def test_summaries_of_sources_stack_into_one_table() -> None:
     ]
     first = rows.row(0, named=True)
     assert (first["n_concepts"], first["mean_f1_per_domain"], first["mean_f1"]) == (1, 1, 1)
-    assert (first["features_found"], first["concepts_found"], first["pairs_found"]) == (2, 1, 2)
-    assert first["concepts_scored"] == "at least 1 instances in validation and in test"
+    kinds = ("features", "concepts", "pairs")
+    assert [first[f"{kind}_found"] for kind in kinds] == [1, 1, 1]
+    assert [first[f"{kind}_found_by_f1_alone"] for kind in kinds] == [2, 1, 2]
+    assert first["concepts_scored"] == scored().words
 
 
 def test_nothing_to_score_is_a_mean_of_zero() -> None:
     scores = exact([[1, 1, 1]])
-    nothing: BestPairs = strict(scores, scores, min_instances=5)
+    nothing: BestPairs = strict(scores, scores, scored())
     assert (
         nothing.pairs.height,
         nothing.mean_f1_per_domain,
         nothing.mean_f1,
-        nothing.found.height,
+        nothing.candidates.height,
     ) == (0, 0, 0, 0)
 
 
 def test_scores_of_two_sources_are_not_mixed() -> None:
     with pytest.raises(ValueError, match="validation and test are scores of one source"):
-        strict(exact([[1, 1, 1]]), exact([[1, 1, 1], [1, 1, 1]]))
+        strict(exact([[1, 1, 1]]), exact([[1, 1, 1], [1, 1, 1]]), scored("Helix"))

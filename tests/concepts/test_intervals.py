@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
+from scipy.stats import beta, binomtest
 
 from interplm_nb.activations import FeatureActivations
 from interplm_nb.annotations import Annotations
@@ -20,7 +21,9 @@ from interplm_nb.concepts.intervals import (
     difference,
     interval,
     pair_intervals,
+    recall_upper_bound,
 )
+from interplm_nb.concepts.scored_concepts import SCORED, ScoredConcepts
 from interplm_nb.proteins import Proteins
 from tests.concepts.test_count import Block, DenseValues, GivenBlocks
 
@@ -95,7 +98,9 @@ def test_a_dense_source_is_counted_as_a_sparse_one() -> None:
 def selected_counts(seed: int) -> tuple[ClusterCounts, float]:
     source, annotations = activations(seed), annotated(1)
     scores = count(source, annotations, CLUSTERS["accession"])
-    selected = strict(scores, scores, min_instances=2)
+    rows = [(name, "x", level, 2, 2, 2, name) for name, level in LEVELS.items()]
+    scored = ScoredConcepts(pl.DataFrame(rows, SCORED, orient="row"), 2, 2)
+    selected = strict(scores, scores, scored)
     return by_cluster(source, annotations, selected.pairs, CLUSTERS), selected.mean_f1_per_domain
 
 
@@ -197,6 +202,41 @@ def test_a_pair_whose_concept_no_resample_holds_has_no_bounds() -> None:
         "precision": 0,
         "recall_per_domain": 0,
     }
+
+
+@given(st.integers(1, 5000))
+def test_the_bound_of_nothing_found_is_clopper_and_pearsons(n: int) -> None:
+    exact = binomtest(0, n).proportion_ci(0.95, method="exact")
+    bound = recall_upper_bound(np.array([n])).item()
+    assert bound == pytest.approx(exact.high, rel=1e-9)
+    # statsmodels' proportion_confint(0, n, method="beta"), written out
+    assert bound == pytest.approx(float(beta.ppf(1 - 0.05 / 2, 0 + 1, n - 0)), rel=1e-9)
+
+
+def test_a_pair_without_a_true_positive_has_a_bound_of_recall_instead_of_an_interval() -> None:
+    none, one = np.zeros((4, 2), int), np.ones((4, 2), int)
+    hit = none + np.array([[0], [0], [0], [1]])
+    counts = ClusterCounts(
+        ("a", "b", "c", "d"),
+        (0, 1, None, 3),
+        (0, 1),
+        np.array([False, True, False, False]),
+        hit,
+        one,
+        hit,
+        8 * one,
+        np.array([[3, 4], [0, 0], [3, 4], [3, 4]]),
+    )
+    found = pair_intervals(counts, 20)
+    # 7 instances; 16 residues of a residue-level concept; a concept without a feature; a hit.
+    bounds = recall_upper_bound(np.array([7, 16]))
+    assert found["recall_upper_bound"].to_list() == pytest.approx([*bounds, None, None])
+    ends = found.select(pl.col("^.*(_low|_high)$"))
+    assert all(v is None for row in ends.rows()[:3] for v in row)
+    assert all(
+        v == (1 if "precision" in name else v) is not None
+        for name, v in ends.row(3, named=True).items()
+    )
 
 
 def test_a_source_does_not_differ_from_itself_and_differences_are_paired() -> None:

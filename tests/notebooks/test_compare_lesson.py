@@ -21,7 +21,9 @@ SMALL = {
     "compare.sparsities": [4],
     "compare.l1s": [0.05],
     "compare.min_instances": 2,
+    "compare.min_clusters": 1,
     "concepts.min_instances": 2,
+    "concepts.min_clusters": 1,
     "concepts.bootstrap": 5,
 }
 

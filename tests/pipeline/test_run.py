@@ -9,6 +9,7 @@ from scipy.sparse import csr_array
 
 from interplm_nb.annotations import Annotations
 from interplm_nb.concepts.best_pairs import strict
+from interplm_nb.concepts.scored_concepts import scored_concepts
 from interplm_nb.pipeline.errors import PipelineError
 from interplm_nb.pipeline.run import Run
 from interplm_nb.proteins import Proteins
@@ -130,7 +131,8 @@ def test_a_run_from_ones_own_activations_is_scored(tmp_path, form):
     np.testing.assert_array_equal(run.maxima().of("strict"), np.float32([0, 0.5]))
     np.testing.assert_array_equal(run.activations().of("P2").toarray(), values[12:])
     assert [run.accessions(s) for s in ("train", "validation", "test")] == [["P0"], ["P1"], ["P2"]]
-    chosen = strict(run.scores("sae", "validation"), run.scores("sae", "test"), 1)
+    scored = scored_concepts(found, run.splits(), 1, 1)
+    chosen = strict(run.scores("sae", "validation"), run.scores("sae", "test"), scored)
     assert chosen.pairs.select("concept", "feature", "f1_per_domain").rows() == [("site", 1, 1)]
     assert (run.about("sae")["plm"], run.about("sae")["layer"]) == ("mine", 3)
 

@@ -31,7 +31,9 @@ def tiny_parameters(folder: Path) -> dict[str, StageParameters]:
         "embed": EmbedParameters(plm="esm2-mini", layer=1, **place),
         "train": TrainParameters(**train, **place),
         "activations": ActivationsParameters(**place),
-        "concepts": ConceptsParameters(min_instances=1, bootstrap=5, null_draws=20, **place),
+        "concepts": ConceptsParameters(
+            min_instances=1, min_clusters=1, bootstrap=5, null_draws=20, **place
+        ),
     }
 
 
@@ -52,7 +54,7 @@ def tiny_compare(folder: Path, **changes: Any) -> CompareParameters:
         "fidelity_proteins": 2,
         "fidelity_every": 20,
     }
-    shares = {"tuning_share": 0.5, "min_instances": 1, "maxima_residues": 2000}
+    shares = {"tuning_share": 0.5, "min_instances": 1, "min_clusters": 1, "maxima_residues": 2000}
     return CompareParameters.checked(
         {"run": str(folder), "device": "cpu", **grid, **sizes, **shares, **changes}, "tiny"
     )

@@ -61,6 +61,7 @@ FIGURES = [
     "high",
     "features_found",
     "concepts_found",
+    "concepts_found_by_f1_alone",
 ]
 
 
@@ -84,7 +85,7 @@ def test_the_runs_own_sae_gets_the_runs_own_figures(run):
 
 def test_a_control_whose_folder_is_gone_keeps_its_figures(fresh):
     shutil.rmtree(fresh.source("random_sae"))
-    table = rescore(fresh, {"it": fresh.sae()}, Settings(1, 0), device="cpu")
+    table = rescore(fresh, {"it": fresh.sae()}, Settings(1, 1, 0), device="cpu")
     row = rows(table, "random_sae", "run").row(0, named=True)
     scored = fresh.table("concepts", "comparison").filter(
         pl.col("source") == "random_sae", pl.col("convention") == row["convention"]
@@ -107,7 +108,7 @@ def test_an_sae_in_units_of_its_publishers_maxima_is_scaled_anew(run):
 
 def test_a_layer_that_is_not_stored_is_embedded_and_removed(run, tmp_path):
     sae = other_sae(run, layer=2)
-    table = rescore(run, {"deeper": sae}, Settings(1, 0), device="cpu")
+    table = rescore(run, {"deeper": sae}, Settings(1, 1, 0), device="cpu")
     row = table.filter(pl.col("sae") == "deeper", pl.col("convention") == "strict").row(
         0, named=True
     )
@@ -164,20 +165,20 @@ def test_one_sae_under_two_names_is_counted_once(fresh, monkeypatch):
 
 
 def test_other_settings_read_the_same_counts(fresh, monkeypatch):
-    one = rescore(fresh, {"it": fresh.sae()}, Settings(1, 5), device="cpu")
+    one = rescore(fresh, {"it": fresh.sae()}, Settings(1, 1, 5), device="cpu")
     monkeypatch.setattr(module._Work, "_count", None)
-    two = rescore(fresh, {"it": fresh.sae()}, Settings(3, 7), device="cpu")
+    two = rescore(fresh, {"it": fresh.sae()}, Settings(3, 1, 7), device="cpu")
     assert two["n_concepts"][0] < one["n_concepts"][0]
     (folder,) = (fresh.folder / "rescored").iterdir()
-    assert set(read_json(folder / "about.json", "Rescored", 1)["intervals"]) == {"1/5/0", "3/7/0"}
+    assert set(read_json(folder / "about.json", "Rescored", 2)["read"]) == {"1/1/5/0", "3/1/7/0"}
 
 
 def test_counts_on_other_annotations_are_begun_anew(fresh):
-    rescore(fresh, {"it": fresh.sae()}, Settings(1, 0), device="cpu")
+    rescore(fresh, {"it": fresh.sae()}, Settings(1, 1, 0), device="cpu")
     annotations = fresh.annotations()
     annotations.only(annotations.concepts[:4]).save(fresh.folder / "annotations.parquet")
     again = Run.open(fresh.folder)
-    table = rescore(again, {"it": fresh.sae()}, Settings(1, 0), device="cpu")
+    table = rescore(again, {"it": fresh.sae()}, Settings(1, 1, 0), device="cpu")
     assert table.filter(pl.col("sae") == "it")["n_concepts"][0] <= 4
 
 

@@ -160,11 +160,14 @@ def test_binding_sites_are_named_by_ligand_and_also_by_their_older_type():
         "Nucleotide binding_any",
     }
     assert set(build(feature)[0].concepts) == names
-    assert build(feature, convention="published")[0].concepts == [
-        "Binding site_any",
-        "Binding site_catalytic",
-    ]
-    assert build(feature._replace(note=""), convention="published")[0].concepts == []
+
+
+@pytest.mark.parametrize("note", ["catalytic", ""])
+@pytest.mark.parametrize("ligand", ["ATP", ""])
+def test_no_dialect_has_binding_sites_in_published(note, ligand):
+    annotations, report = build(Feature("BINDING", "4..6", note, ligand), convention="published")
+    assert annotations.concepts == []
+    assert report.counts() == {"no concept in the published convention: Binding site": 1}
 
 
 kinds = st.sampled_from(["DOMAIN", "HELIX", "DISULFID", "CROSSLNK", "METAL", "SIGNAL", "LIPID"])

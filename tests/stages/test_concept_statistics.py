@@ -8,7 +8,9 @@ import pytest
 
 from interplm_nb.concepts.auprc import average_precision
 from interplm_nb.concepts.intervals import by_cluster, interval
+from interplm_nb.concepts.scored_concepts import scored_concepts
 from interplm_nb.concepts.significance import significance
+from interplm_nb.concepts.support import MIN_CLUSTERS
 from interplm_nb.pipeline.parameters import ConceptsParameters
 from interplm_nb.pipeline.run import Run
 from interplm_nb.pipeline.scored_sources import MATCHED, PROBE
@@ -133,3 +135,32 @@ def test_counts_on_a_named_device_are_the_same(tiny_run, tmp_path, monkeypatch):
         for split in ("validation", "test"):
             found, wanted = (r.scores(source, split).table() for r in (again, tiny_run))
             assert found.equals(wanted)
+
+
+def test_the_scored_concepts_are_those_that_means_are_over(tiny_run, result, params):
+    scored = scored_concepts(
+        tiny_run.annotations(), tiny_run.splits(), params.min_instances, params.min_clusters
+    )
+    own = result.scored.filter(convention="strict").drop("convention")
+    assert own.equals(scored.table)
+    for (source,), part in result.best.filter(convention="strict").group_by("source"):
+        assert part["concept"].sort().to_list() == scored.names, source
+    strict = result.comparison.filter(convention="strict")
+    assert set(strict["n_concepts"]) == {len(scored.names)}
+    assert set(strict["n_few_clusters"]) == {scored.n_few_clusters}
+    assert result.comparison.filter(convention="published")["n_few_clusters"].is_null().all()
+
+
+def test_found_and_unsupported_pairs_are_those_that_the_comparison_counts(tiny_run, result):
+    assert (result.found["clusters"] >= MIN_CLUSTERS).all()
+    assert (result.unsupported["clusters"] >= 0).all()
+    for row in result.comparison.iter_rows(named=True):
+        own = (pl.col("source") == row["source"], pl.col("convention") == row["convention"])
+        found, rest = (table.filter(*own) for table in (result.found, result.unsupported))
+        above = pl.concat([found, rest])
+        assert (above.select("f1_per_domain", "validation_f1_per_domain") > 0.5).to_numpy().all()
+        for name, table in (("found", found), ("found_by_f1_alone", above)):
+            assert row[f"features_{name}"] == table["feature"].n_unique()
+            assert row[f"concepts_{name}"] == table["concept"].n_unique()
+            assert row[f"pairs_{name}"] == table.height
+    assert result.unsupported.height > 0  # 8 proteins support little

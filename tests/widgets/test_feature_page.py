@@ -42,7 +42,12 @@ def test_the_views_rank_the_concepts_that_the_stage_scored(tiny_run: Run, tmp_pa
     shutil.copytree(tiny_run.folder, tmp_path / "run")
     run = Run.open(tmp_path / "run")
     asked = ConceptsParameters(
-        run=str(run.folder), device="cpu", min_instances=3, bootstrap=0, null_draws=0
+        run=str(run.folder),
+        device="cpu",
+        min_instances=3,
+        min_clusters=2,
+        bootstrap=0,
+        null_draws=0,
     )
     concepts(run, asked)
     for source in run.with_activations():
@@ -56,7 +61,9 @@ def test_the_views_rank_the_concepts_that_the_stage_scored(tiny_run: Run, tmp_pa
         assert first["concept"].to_list() == found["concept"].to_list()
         assert first["feature"].to_list() == found["feature"].to_list()
         assert first["threshold"].to_list() == found["threshold"].to_list()
-        assert pages.concepts_scored == "at least 3 instances in validation and in test"
+        assert pages.concepts_scored == (
+            "at least 3 instances in validation and in test, there in at least 2 homology clusters"
+        )
         assert (
             f"no concept with {pages.concepts_scored}."
             in ConceptPanel(FeatureData(run, source, structures={})).no_match

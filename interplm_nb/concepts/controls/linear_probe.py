@@ -15,17 +15,17 @@ from scipy.sparse import csc_array, csr_array
 
 from interplm_nb.annotations import Annotations
 from interplm_nb.concepts.best_pairs import (
+    CANDIDATES,
     FOUND,
-    FOUND_PAIRS,
     MEASURED,
     PAIRS,
     BestPairs,
     best_thresholds,
-    strictly_scored,
 )
 from interplm_nb.concepts.controls.projection import Projection
 from interplm_nb.concepts.labels import Labels
 from interplm_nb.concepts.measures import Measures, measures
+from interplm_nb.concepts.scored_concepts import ScoredConcepts
 from interplm_nb.concepts.source import Source, check_source, joined
 from interplm_nb.embeddings import Embeddings
 
@@ -314,7 +314,7 @@ def probe_pairs(
     annotations: Annotations,
     validation: Collection[str],
     test: Collection[str],
-    min_instances: int = 10,
+    scored: ScoredConcepts,
     n_levels: int = 50,
 ) -> BestPairs:
     """Pair each concept with its own probe: `best_pairs.strict` for probes.
@@ -328,12 +328,8 @@ def probe_pairs(
     """
     source = probes.on(embeddings, annotations.proteins)
     check_source(source, annotations)
-    counted = [
-        Labels.of(annotations, accessions, "keep").concepts for accessions in (validation, test)
-    ]
-    scored, words = strictly_scored(counted[0], counted[1], min_instances)
     own = {name: i for i, name in enumerate(probes.names)}
-    probed = [concept for concept in scored if concept in own]
+    probed = [concept for concept in scored.names if concept in own]
     features = np.array([own[concept] for concept in probed], np.int64)
     on_validation, on_test = (
         _Own.of(source, annotations.only(probed), accessions, features)
@@ -356,7 +352,9 @@ def probe_pairs(
     }
     columns |= {name: values[:, 0] for name, values in read._asdict().items()}
     return _selected(
-        counted[1].filter(pl.col("concept").is_in(scored)), pl.DataFrame(columns), words
+        Labels.of(annotations.only(scored.names), test, "keep").concepts,
+        pl.DataFrame(columns),
+        scored.words,
     )
 
 
@@ -369,7 +367,7 @@ def _selected(concepts: pl.DataFrame, chosen: pl.DataFrame, words: str) -> BestP
         .select(list(PAIRS))
     )
     both = pairs.filter(pl.col("validation_f1_per_domain") > FOUND, pl.col("f1_per_domain") > FOUND)
-    return BestPairs("strict", words, pairs, both.select(list(FOUND_PAIRS)), 0)
+    return BestPairs("strict", words, pairs, both.select(list(CANDIDATES)), 0)
 
 
 class _Own(NamedTuple):

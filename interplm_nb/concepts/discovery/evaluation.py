@@ -19,13 +19,13 @@ import polars as pl
 
 from interplm_nb.activations import FeatureActivations
 from interplm_nb.annotations import Annotations
-from interplm_nb.concepts.best_pairs import is_amino_acid
 from interplm_nb.concepts.calibration import Reliability, reliability
 from interplm_nb.concepts.count import count
 from interplm_nb.concepts.discovery.discover import PER_CONCEPT, among_unlabelled, candidates
 from interplm_nb.concepts.discovery.ranking import Ranked, quality, resamples, spread
 from interplm_nb.concepts.discovery.relatives import nearest_relatives
 from interplm_nb.concepts.links import linked
+from interplm_nb.concepts.scored_concepts import is_amino_acid
 
 METHODS = ("sae", "mmseqs2", "both")
 """`both` adds 1 / (60 + rank) of the two (reciprocal rank fusion, Cormack et al. 2009). Controls

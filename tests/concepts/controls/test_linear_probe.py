@@ -2,6 +2,7 @@
 reading.
 """
 
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from interplm_nb.concepts.controls.linear_probe import linear_probes, probe_pair
 from interplm_nb.concepts.controls.projection import Projected, Projection
 from interplm_nb.concepts.count import count
 from interplm_nb.concepts.intervals import by_cluster
+from interplm_nb.concepts.scored_concepts import ScoredConcepts, scored_concepts
 from interplm_nb.embeddings import Embeddings
 from interplm_nb.proteins import Proteins
 
@@ -69,6 +71,14 @@ def annotated(values: np.ndarray, seed: int = 1) -> Annotations:
     )
 
 
+def scored(annotations: Annotations, min_instances: int = 10) -> ScoredConcepts:
+    """Every protein is a cluster of its own."""
+    names = ("train", "validation", "test")
+    split = dict(zip(PROTEINS.accessions, itertools.cycle(names), strict=False))
+    splits = pl.DataFrame({"accession": list(split), "split": list(split.values())})
+    return scored_concepts(annotations, splits.with_row_index("cluster"), min_instances)
+
+
 @pytest.fixture(scope="module")
 def values() -> np.ndarray:
     rng = np.random.default_rng(0)
@@ -94,7 +104,7 @@ def probes(embeddings: Embeddings, annotations: Annotations) -> Projection:
 
 @pytest.fixture(scope="module")
 def selected(probes: Projection, embeddings: Embeddings, annotations: Annotations) -> BestPairs:
-    return probe_pairs(probes, embeddings, annotations, VALIDATION, TEST)
+    return probe_pairs(probes, embeddings, annotations, VALIDATION, TEST, scored(annotations))
 
 
 @pytest.mark.parametrize("l2", [1.0, 30.0])
@@ -201,7 +211,7 @@ def test_a_planted_direction_is_found_on_test_and_noise_is_not(selected: BestPai
     assert (
         f1["noise"] < 0.25
     )  # one residue in ten carries it: 2 * 0.1 / 1.1 = 0.18 for a probe that is always on
-    assert selected.found["concept"].to_list() == ["planted", "segments"]
+    assert selected.candidates["concept"].to_list() == ["planted", "segments"]
     assert selected.pairs.schema == pl.Schema(PAIRS)
 
 
@@ -225,7 +235,14 @@ def test_test_labels_change_figures_and_no_choice(
         start=pl.when(on_test).then(1).otherwise("start"),
         end=pl.when(on_test).then(1).otherwise("end"),
     )
-    again = probe_pairs(probes, embeddings, Annotations(moved, PROTEINS), VALIDATION, TEST)
+    again = probe_pairs(
+        probes,
+        embeddings,
+        Annotations(moved, PROTEINS),
+        VALIDATION,
+        TEST,
+        scored(Annotations(moved, PROTEINS)),
+    )
     chosen = [
         "concept",
         "feature",
@@ -283,7 +300,9 @@ def test_thresholds_and_figures_are_those_of_the_slow_reading(
     source = probes.on(embeddings, PROTEINS)
     values = np.concatenate([b.values for b in source.blocks()])[:, probes.names.index(concept)]
     exact = (
-        probe_pairs(probes, embeddings, annotations, VALIDATION, TEST, n_levels=3000)
+        probe_pairs(
+            probes, embeddings, annotations, VALIDATION, TEST, scored(annotations), n_levels=3000
+        )
         .pairs.filter(concept=concept)
         .row(0, named=True)
     )
@@ -303,7 +322,9 @@ def test_thresholds_and_figures_are_those_of_the_slow_reading(
 def test_few_levels_come_near_the_best(
     probes: Projection, embeddings: Embeddings, annotations: Annotations, selected: BestPairs
 ) -> None:
-    exact = probe_pairs(probes, embeddings, annotations, VALIDATION, TEST, n_levels=3000)
+    exact = probe_pairs(
+        probes, embeddings, annotations, VALIDATION, TEST, scored(annotations), n_levels=3000
+    )
     few, all_levels = (s.pairs["validation_f1_per_domain"].to_numpy() for s in (selected, exact))
     assert (few <= all_levels + 1e-12).all()
     assert_allclose(few, all_levels, atol=0.03)
@@ -349,8 +370,17 @@ def by_hand(
         table.with_columns(concept=pl.lit("c"), category=pl.lit("x"), level=pl.lit("instance")),
         HAND,
     )
+    splits = pl.DataFrame(
+        {"accession": ["V", "T"], "split": ["validation", "test"], "cluster": [0, 1]}
+    )
     return probe_pairs(
-        probe, embeddings, annotations, ["V"], ["T"], min_instances=2, n_levels=n_levels
+        probe,
+        embeddings,
+        annotations,
+        ["V"],
+        ["T"],
+        scored_concepts(annotations, splits, min_instances=2, min_clusters=1),
+        n_levels=n_levels,
     )
 
 
@@ -383,7 +413,7 @@ def test_of_equal_thresholds_the_one_with_the_higher_residue_f1(tmp_path: Path) 
 
 
 def test_found_is_what_is_above_one_half_on_both_splits(tmp_path: Path) -> None:
-    assert by_hand(tmp_path / "a", GOOD, GOOD).found["concept"].to_list() == ["c"]
+    assert by_hand(tmp_path / "a", GOOD, GOOD).candidates["concept"].to_list() == ["c"]
     on_test_alone, on_validation_alone = (
         by_hand(tmp_path / "b", CROWDED, GOOD),
         by_hand(tmp_path / "c", GOOD, CROWDED),
@@ -398,7 +428,7 @@ def test_found_is_what_is_above_one_half_on_both_splits(tmp_path: Path) -> None:
         < 0.5
         < on_validation_alone.pairs["validation_f1_per_domain"][0]
     )
-    assert on_test_alone.found.height == on_validation_alone.found.height == 0
+    assert on_test_alone.candidates.height == on_validation_alone.candidates.height == 0
 
 
 def test_levels_are_quantiles_of_residues_and_of_instances() -> None:
@@ -456,10 +486,13 @@ def test_a_concept_without_a_probe_counts_zero(
         annotations,
         VALIDATION,
         TEST,
+        scored(annotations),
     )
     assert none.mean_f1_per_domain == 0
     assert none.pairs["feature"].null_count() == none.pairs.height == 4
-    nothing = probe_pairs(probes, embeddings, annotations, VALIDATION, TEST, min_instances=10**6)
+    nothing = probe_pairs(
+        probes, embeddings, annotations, VALIDATION, TEST, scored(annotations, 10**6)
+    )
     assert nothing.pairs.height == nothing.mean_f1_per_domain == 0
 
 
@@ -482,5 +515,10 @@ def test_what_does_not_fit_is_refused(
         r"the embeddings are of a PLM .*, layer 2",
     ):
         probe_pairs(
-            probes, embedded(tmp_path / "x", values, layer=2), annotations, VALIDATION, TEST
+            probes,
+            embedded(tmp_path / "x", values, layer=2),
+            annotations,
+            VALIDATION,
+            TEST,
+            scored(annotations),
         )
