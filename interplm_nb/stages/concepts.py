@@ -13,7 +13,14 @@ from interplm_nb.pipeline import manifest
 from interplm_nb.pipeline.errors import PipelineError
 from interplm_nb.pipeline.parameters import ConceptsParameters
 from interplm_nb.pipeline.run import Run
-from interplm_nb.pipeline.scored_sources import CONVENTIONS, MATCHED, PROBE, SOURCES
+from interplm_nb.pipeline.scored_sources import (
+    CONVENTIONS,
+    COUNTED,
+    PROBES,
+    PROJECTIONS,
+    SOURCES,
+    scored_source,
+)
 from interplm_nb.stages.activations import write_dense_about
 
 if TYPE_CHECKING:
@@ -32,8 +39,9 @@ class ConceptsStage:
     """What stage `concepts` made.
 
     `comparison`: one row per source and convention: mean best F1 over the concepts (with its 95 %
-    interval, `strict`), how many concepts beat chance, what is found on both splits.
-    `differences`: how far the SAE's mean lies above each control's, with its interval. `best`:
+    interval, `strict`), how many concepts beat chance, what is found on both splits; of a control
+    with several seeds, `concept_summary.over_seeds`. `differences`: how far the SAE's mean lies
+    above each control's and reference's, with its interval; `verdict` says it in words. `best`:
     source, convention, and the best feature of each concept, chosen on validation, its figures
     from test, with the statistics of `concept_statistics.STATISTICS`. `found`: all pairs with F1
     above 0.5 on both splits. `links`: the SAE's features that are linked to a concept.
@@ -48,6 +56,7 @@ class ConceptsStage:
     categories: pl.DataFrame
     unlabelled: pl.DataFrame
     coverage: pl.DataFrame
+    verdict: str
     plm: str
 
 
@@ -71,13 +80,14 @@ def concepts(run: Run, params: ConceptsParameters) -> ConceptsStage:
     from interplm_nb.concepts.repeats import merge_repeats
     from interplm_nb.stages.concept_overview import overview
     from interplm_nb.stages.concept_statistics import STATISTICS, links_of, with_statistics
+    from interplm_nb.stages.concept_summary import verdict
 
     manifest.begin(run, params)
     annotations = {convention: run.annotations(convention) for convention in CONVENTIONS}
     strict = annotations["strict"]
     if params.merge_repeats:
         annotations[MERGED] = merge_repeats(strict)
-    work = _work(run.possible(MATCHED), params.merge_repeats)
+    work = _work(run.possible(COUNTED), params.merge_repeats)
     for counted, split in tqdm(
         [(c, s) for c in work for s in SPLITS], desc="count concepts", unit=" splits"
     ):
@@ -97,7 +107,8 @@ def concepts(run: Run, params: ConceptsParameters) -> ConceptsStage:
     }
     learned = run.proteins().select(run.accessions("train"))
     if not strict.only(names).of(learned).table.is_empty():
-        selected[_Counted(PROBE, "strict")] = _probe(run, strict, names, params)
+        for probe in PROBES:
+            selected[_Counted(probe, "strict")] = _probe(run, strict, names, params, probe)
     sae = run.scored("sae", "strict")
     scores = (run.scores("sae", "validation"), run.scores("sae", "test"))
     links = links_of(sae, strict, scores, names, clusters["test"], clusters["train"], params)
@@ -114,21 +125,22 @@ def concepts(run: Run, params: ConceptsParameters) -> ConceptsStage:
         )
         if found is not None:
             counts[counted.source] = found
-    tables = _tables(selected, best, counts, params)
+    tables = _tables(run, selected, best, counts, params)
     tables |= {"links": links.table, **overview(run, strict, names)}
     for name, table in tables.items():
         run.write_table("concepts", name, table)
     comparison = tables["comparison"].filter(pl.col("convention") == "strict")
     means = dict(comparison.select("source", "mean_f1_per_domain").iter_rows())
     run.write_summary("concepts", mean_f1_per_domain=means)
-    return ConceptsStage(**tables, plm=str(run.about("sae")["plm"]))
+    words = verdict(tables["differences"])
+    return ConceptsStage(**tables, verdict=words, plm=str(run.about("sae")["plm"]))
 
 
 def _work(sources: list[str], merged: bool) -> list[_Counted]:
     work = []
     for source in sources:
         work.append(_Counted(source, "strict"))
-        if SOURCES[source].published:
+        if scored_source(source).published:
             work.append(_Counted(source, "published"))
         if merged:
             work.append(_Counted(source, MERGED))
@@ -153,7 +165,8 @@ def _count(run: Run, annotations: Annotations, counted: _Counted, split: str, de
 
         sums = on_device(device)
 
-    state = run.work("concepts") / f"{counted.source}_{counted.rules}_{split}.safetensors"
+    name = f"{counted.source.replace('/', '_')}_{counted.rules}_{split}.safetensors"
+    state = run.work("concepts") / name
     scores = count_resumed(
         run.scored(counted.source, counted.rules),
         annotations,
@@ -163,7 +176,8 @@ def _count(run: Run, annotations: Annotations, counted: _Counted, split: str, de
         sums=sums,
     )
     about = _record(run, counted.source) | {"source": counted.source}
-    scores.save(run.source(counted.source), split, counted.convention, about)
+    folder = run.of_source(counted.source, "scores").parent
+    scores.save(folder, split, counted.convention, about)
 
 
 def _record(run: Run, source: str) -> dict[str, Any]:
@@ -184,44 +198,83 @@ def _selected(
 
 
 def _probe(
-    run: Run, annotations: Annotations, concepts: list[str], params: ConceptsParameters
+    run: Run,
+    annotations: Annotations,
+    concepts: list[str],
+    params: ConceptsParameters,
+    source: str,
 ) -> "BestPairs":
-    """The upper bound on the concepts that are scored: fitted on train, thresholds chosen on
-    validation, figures from test."""
-    from interplm_nb.concepts.controls.linear_probe import linear_probes, probe_pairs
+    """The reference with labels, on the concepts that are scored: fitted on train, thresholds
+    chosen on validation, figures from test."""
+    from interplm_nb.concepts.controls.linear_probe import (
+        BACKGROUND,
+        affordable,
+        linear_probes,
+        probe_pairs,
+    )
 
-    embeddings = run.embeddings()
-    if not run.of_source(PROBE, "about").exists():
+    inputs = run.inputs(source)
+    if not run.of_source(source, "about").exists():
+        # All probes are fitted on one sample: the widest says how large it may be.
+        background = min(BACKGROUND, *(affordable(run.inputs(probe).d_in) for probe in PROBES))
         train = run.accessions("train")
-        probes = linear_probes(embeddings, annotations, train, concepts, seed=params.seed)
-        probes.save(run.source(PROBE))
-        write_dense_about(run, PROBE, len(probes.names))
+        probes = linear_probes(
+            inputs, annotations, train, concepts, background=background, seed=params.seed
+        )
+        probes.save(run.source(source))
+        write_dense_about(run, source, len(probes.names))
     validation, test = (run.accessions(split) for split in SPLITS)
     return probe_pairs(
-        run.projection(PROBE), embeddings, annotations, validation, test, params.min_instances
+        run.projection(source), inputs, annotations, validation, test, params.min_instances
     )
 
 
 def _tables(
+    run: Run,
     selected: "Mapping[_Counted, BestPairs]",
     best: Mapping[_Counted, pl.DataFrame],
     counts: "Mapping[str, ClusterCounts]",
     params: ConceptsParameters,
 ) -> dict[str, pl.DataFrame]:
-    from interplm_nb.stages.concept_summary import differences, summary
+    from interplm_nb.concepts.controls.seeds import stacked
+    from interplm_nb.stages.concept_summary import differences, over_seeds, summary
 
     rows, pairs, found = [], [], []
+    by_source = {
+        source: stacked([counts[member] for member in SOURCES[source].members])
+        for source in counts
+        if source in SOURCES
+    }
     for counted, chosen in selected.items():
         source, convention = counted
-        named = (pl.lit(source).alias("source"), pl.lit(convention).alias("convention"), pl.all())
+        if source not in SOURCES:
+            continue  # a further seed: part of its source's row
         by_cluster = counts if convention == "strict" else {}
-        rows.append(summary(source, convention, chosen, best[counted], by_cluster, params))
+        seeds = [counted._replace(source=member) for member in SOURCES[source].members]
+        parts = [
+            summary(seed.source, convention, selected[seed], best[seed], by_cluster, params)
+            for seed in seeds
+        ]
+        whole = by_source.get(source) if convention == "strict" else None
+        row = over_seeds(parts, whole, params)
+        rows.append(row.with_columns(pl.lit(_note(run, source), pl.String).alias("note")))
+        named = (pl.lit(source).alias("source"), pl.lit(convention).alias("convention"), pl.all())
         ordered = best[counted].sort("f1_per_domain", "concept", descending=[True, False])
         pairs.append(ordered.select(named))
         found.append(chosen.found.select(named))
     return {
         "comparison": pl.concat(rows),
-        "differences": differences(counts, params),
+        "differences": differences(by_source, params),
         "best": pl.concat(pairs),
         "found": pl.concat(found),
     }
+
+
+def _note(run: Run, source: str) -> str | None:
+    """What weakens a source's figures, if anything does."""
+    if source not in PROJECTIONS:
+        return None
+    settings = run.projection(source).settings
+    if settings.get("converged", True):
+        return None
+    return f"not converged: gradient {settings['gradient']:.1e} after {settings['steps']} steps"
