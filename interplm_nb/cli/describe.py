@@ -11,6 +11,7 @@ from interplm_nb.pipeline.parameters import ProteinsParameters
 from interplm_nb.pipeline.run import Run
 from interplm_nb.pipeline.text import text_table
 from interplm_nb.questions.export import best_pairs
+from interplm_nb.stages.concept_summary import verdict
 
 _CHOSEN = {
     "strict": "features and thresholds chosen on validation, figures from test; "
@@ -108,6 +109,11 @@ def describe_models() -> str:
     return "\n".join([*lines, *([f"Model card of {MINI}: {figures}."] if figures else [])])
 
 
+def _verdict(run: Run, comparison: pl.DataFrame) -> str:
+    """How the SAE compares with the rest; "" where it is alone, as in a run from parts."""
+    return verdict(run.table("concepts", "differences")) if comparison.height > 1 else ""
+
+
 def describe_scores(folder: Path, source: str, convention: str, tsv: bool) -> str:
     """A run's comparison of sources, and one source's best feature per concept."""
     run = Run.open(folder)
@@ -132,6 +138,7 @@ def describe_scores(folder: Path, source: str, convention: str, tsv: bool) -> st
     parts = [
         f"{convention} convention: {_CHOSEN[convention]}",
         text_table(comparison),
+        _verdict(run, comparison) if convention == "strict" else "",
         f"best feature of {source} per concept "
         f"({min(50, best.height)} of {best.height}; all with --tsv):",
         text_table(shown),

@@ -240,14 +240,17 @@ def difference(
     Both means are taken on the same resamples; an interval above 0 is a difference that holds.
     ValueError for sources scored on other concepts or clusters.
     """
-    if (first.concepts, first.clusters) != (second.concepts, second.clusters):
+    a, b = (list(dict.fromkeys(counts.concepts)) for counts in (first, second))
+    if (a, first.clusters) != (b, second.clusters):
         raise ValueError(
             "sources must be compared on the same concepts and clusters, not "
-            f"{len(first.concepts)} and {len(second.concepts)} concepts, {len(first.clusters)} and "
+            f"{len(a)} and {len(b)} concepts, {len(first.clusters)} and "
             f"{len(second.clusters)} clusters; choose both with the same splits and min_instances"
         )
-    (a, drawn_a), (b, drawn_b) = _means(first, n_resamples, seed), _means(second, n_resamples, seed)
-    return _interval(a - b, drawn_a - drawn_b, len(first.clusters))
+    (mean, drawn), (other, drawn_other) = (
+        _means(counts, n_resamples, seed) for counts in (first, second)
+    )
+    return _interval(mean - other, drawn - drawn_other, len(first.clusters))
 
 
 def draws_of_clusters(n_clusters: int, n: int, seed: int) -> np.ndarray:

@@ -5,7 +5,8 @@ import polars as pl
 from interplm_nb.concepts.intervals import COVERS
 from interplm_nb.pipeline.errors import PipelineError
 from interplm_nb.pipeline.run import Run
-from interplm_nb.pipeline.scored_sources import PROBE, scored_source
+from interplm_nb.pipeline.scored_sources import scored_source
+from interplm_nb.stages.concept_summary import verdict
 
 
 def model_verdict() -> str:
@@ -28,27 +29,7 @@ def model_verdict() -> str:
         f"**What to expect of the demo**, on {run.about('sae')['plm']}.",
         f"Mean best F1 over {scores['n_concepts'][0]} concepts on test proteins, "
         f"with intervals that cover {COVERS}: {figures}.",
-        _sentence(run.table("concepts", "differences").filter(pl.col("control") != PROBE)),
-        "FastICA was stopped before it converged and varies between runs, so no difference from "
-        "ICA counts.",
+        verdict(run.table("concepts", "differences")),
         "Another model (`embed.plm`) is measured by the same notebooks.",
     )
     return " ".join(sentences)
-
-
-def _sentence(differences: pl.DataFrame) -> str:
-    """Which controls the SAE beats: the interval of the difference is above 0."""
-    above = differences.filter(pl.col("low") > 0)["control"].to_list()
-    rest = [control for control in differences["control"].to_list() if control not in above]
-    if not rest:
-        return "The SAE's features match annotations better than every control."
-    words = (
-        f"The SAE's features match annotations **no better than {_joined(rest)}**, "
-        "so they show no biology that these controls lack."
-    )
-    return f"The SAE is above {_joined(above)}, but: {words}" if above else words
-
-
-def _joined(controls: list[str]) -> str:
-    names = [f"the {scored_source(c).words}" for c in controls]
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

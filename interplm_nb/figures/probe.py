@@ -9,7 +9,7 @@ from matplotlib.ticker import NullLocator
 
 from interplm_nb.features.patterns import SHAPES
 from interplm_nb.figures.chart import Chart, panels
-from interplm_nb.pipeline.scored_sources import PROBE, SAE_CONTROLS, SOURCES, scored_source
+from interplm_nb.pipeline.scored_sources import SAE_CONTROLS, SOURCES, scored_source
 
 PATTERN_ORDER = ("point", "motif", "domain", "whole protein", "periodic", "mixed", "too few")
 """Classes of `activation_patterns` in the order of the bars: shapes by size, then the rest."""
@@ -48,7 +48,7 @@ def probes(table: pl.DataFrame) -> Chart:
                 row["auprc"],
                 y,
                 "|",
-                color=SOURCES[PROBE].colour,
+                color=SOURCES["linear_probe"].colour,
                 markersize=17,
                 markeredgewidth=3,
                 label="dense embedding",

@@ -146,17 +146,22 @@ def comparison(table: pl.DataFrame, convention: str = "strict") -> Table:
         "mean_f1_per_domain",
         "low",
         "high",
+        "seeds",
+        "lowest_seed",
+        "highest_seed",
         "mean_f1",
         "mean_auprc",
         "concepts_above_chance",
     ]
     columns += ["features_found", "concepts_found"]
-    columns += ["features_found_by_f1_alone", "concepts_found_by_f1_alone"]
+    columns += ["features_found_by_f1_alone", "concepts_found_by_f1_alone", "note"]
     names = {
         "n_concepts": "concepts",
         "mean_f1_per_domain": "mean best F1",
         "low": f"{COVERS}: from",
         "high": "to",
+        "lowest_seed": "lowest of the seeds",
+        "highest_seed": "highest",
         "mean_f1": "the same by residues",
         "mean_auprc": "mean AUPRC",
         "concepts_above_chance": "concepts above chance (q < 0.05)",
@@ -165,8 +170,7 @@ def comparison(table: pl.DataFrame, convention: str = "strict") -> Table:
         "features_found_by_f1_alone": "features by F1 > 0.5 alone",
         "concepts_found_by_f1_alone": "concepts by F1 > 0.5 alone",
     }
-    if convention != "strict":
-        columns = [c for c in columns if not part[c].is_null().all()]
+    columns = [c for c in columns if c in part.columns and not part[c].is_null().all()]
     return Table(part.select(columns), _scored_on(part, convention), names)
 
 

@@ -26,7 +26,7 @@ from interplm_nb.saving import read_json, read_parquet, remove, write_json, writ
 
 if TYPE_CHECKING:
     from interplm_nb.activations import FeatureActivations
-    from interplm_nb.concepts.controls.dense import DenseSource
+    from interplm_nb.concepts.controls.dense import DenseSource, Inputs
     from interplm_nb.concepts.controls.projection import Projection
     from interplm_nb.concepts.links import ConceptLinks
     from interplm_nb.concepts.scores import ConceptScores
@@ -399,7 +399,7 @@ class Run:
         """The sources that the run can have: without a model there is no shuffled source."""
         model = self.model()
         without = model is not None and model.record is None
-        return [s for s in sources if not (without and SOURCES[s].shuffled)]
+        return [s for s in sources if not (without and scored_source(s).shuffled)]
 
     def source(self, source: str) -> Path:
         """`sources/<id>/`; PipelineError for an id that is neither known nor there."""
@@ -419,8 +419,7 @@ class Run:
         return [s for s in SOURCES if s in found] + sorted(found - set(SOURCES))
 
     def with_activations(self) -> list[str]:
-        """Sources whose activations are stored, in the order of tables; dense ones (neurons, pca,
-        ica, linear_probe) never are."""
+        """Sources whose activations are stored, in the order of tables: SAEs, no others."""
         return [s for s in self.sources() if self.of_source(s, "activations").is_dir()]
 
     def about(self, source: str) -> dict[str, Any]:
@@ -428,7 +427,7 @@ class Run:
 
         PipelineError where no stage has written it.
         """
-        stage = SOURCES[source].made_by if source in SOURCES else "activations"
+        stage = scored_source(source).made_by
         return self._read(
             stage, source_file(source, "about"), lambda path: read_json(path, "Source", 1)
         )
@@ -460,7 +459,7 @@ class Run:
         )
 
     def maxima(self, source: str = "sae") -> Maxima:
-        """Each feature's largest activation; of neurons the smallest too."""
+        """Each feature's largest activation; of dense sources the smallest too."""
         return self._read("activations", source_file(source, "maxima"), Maxima.load, once=True)
 
     def write_maxima(self, source: str, maxima: Maxima) -> None:
@@ -488,7 +487,7 @@ class Run:
         write_parquet(table, self.of_source("sae", "atlas"), record)
 
     def projection(self, source: str) -> "Projection":
-        """The directions of "pca", "ica" or "linear_probe".
+        """The directions of a projection, such as "pca", or of a probe.
 
         PipelineError before the stage that finds them.
         """
@@ -500,17 +499,29 @@ class Run:
 
     def scored(self, source: str, convention: str) -> "FeatureActivations | DenseSource":
         """What concepts are counted on: unit `max`, by the maxima that the convention takes."""
-        kind = SOURCES[source].kind if source in SOURCES else "sae"
+        kind = scored_source(source).kind
         if kind in ("projection", "probe"):
-            return self.projection(source).on(self.embeddings(), self.proteins())
+            return self.projection(source).on(self.inputs(source), self.proteins())
         maxima = self.maxima(source)
         if kind == "sae":
             return self.activations(source).relative_to(maxima.of(convention))
         from interplm_nb.concepts.controls.dense import DenseSource
 
         return DenseSource(
-            self.embeddings(), self.proteins(), maxima.minimum_of(convention), maxima.of(convention)
+            self.inputs(source),
+            self.proteins(),
+            maxima.minimum_of(convention),
+            maxima.of(convention),
         )
+
+    def inputs(self, source: str) -> "Inputs":
+        """What a source is computed from: the embeddings, or the letters around each residue."""
+        from interplm_nb.concepts.controls.letters import Letters
+
+        record = scored_source(source)
+        if record.reach is not None:
+            return Letters(self.proteins(), record.reach)
+        return self.embeddings(shuffled=record.shuffled)
 
     def scores(
         self, source: str = "sae", split: str = "test", convention: str = "strict"

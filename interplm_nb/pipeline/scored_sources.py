@@ -17,6 +17,8 @@ class ScoredSource:
     'SAE on the shuffled model'
     >>> SAES
     ('sae', 'shuffled_sae', 'random_sae')
+    >>> SOURCES["random_sae"].members
+    ('random_sae', 'random_sae/2', 'random_sae/3')
     """
 
     id: str
@@ -28,91 +30,162 @@ class ScoredSource:
     colour: str
     marker: str
     """A marker of matplotlib."""
-    kind: Literal["sae", "neurons", "projection", "probe"]
-    """An SAE, the PLM's own dimensions, directions found without labels, or with them."""
+    kind: Literal["sae", "dense", "projection", "probe"]
+    """An SAE, values as they are, directions found without labels, or with them."""
     made_by: str
     """Stage that writes its `about.json`."""
     published: bool = False
     """Whether the InterPLM paper scores it, and so the `published` convention."""
     shuffled: bool = False
     """Whether it reads the PLM with shuffled weights."""
+    seeds: int = 1
+    """How many of its kind are scored; tables show their mean. Views show the first."""
+    reach: int | None = None
+    """It reads the letters within so many residues, and no model; None: the embeddings."""
+
+    @property
+    def members(self) -> tuple[str, ...]:
+        """Ids of all seeds: the source's own, then folders in its folder."""
+        return (self.id, *(f"{self.id}/{n}" for n in range(2, self.seeds + 1)))
 
 
 SOURCES = {
     source.id: source
     for source in (
-        ScoredSource("sae", "SAE", "SAE", "#0072B2", "o", "sae", "train", published=True),
         ScoredSource(
-            "neurons",
-            "neurons",
-            "model's neurons",
-            "#E69F00",
-            "s",
-            "neurons",
-            "activations",
+            "sae",
+            name="SAE",
+            words="SAE",
+            colour="#0072B2",
+            marker="o",
+            kind="sae",
+            made_by="train",
             published=True,
         ),
         ScoredSource(
-            "pca", "PCA", "principal components", "#009E73", "D", "projection", "activations"
+            "neurons",
+            name="neurons",
+            words="model's neurons",
+            colour="#E69F00",
+            marker="s",
+            kind="dense",
+            made_by="activations",
+            published=True,
         ),
         ScoredSource(
-            "ica", "ICA", "independent components", "#56B4E9", "P", "projection", "activations"
+            "pca",
+            name="PCA",
+            words="principal components",
+            colour="#009E73",
+            marker="D",
+            kind="projection",
+            made_by="activations",
+        ),
+        ScoredSource(
+            "ica",
+            name="ICA",
+            words="independent components",
+            colour="#56B4E9",
+            marker="P",
+            kind="projection",
+            made_by="activations",
         ),
         ScoredSource(
             "shuffled_sae",
-            "shuffled PLM",
-            "SAE on the shuffled model",
-            "#6F6F6F",
-            "^",
-            "sae",
-            "train",
+            name="shuffled PLM",
+            words="SAE on the shuffled model",
+            colour="#6F6F6F",
+            marker="^",
+            kind="sae",
+            made_by="train",
             published=True,
             shuffled=True,
         ),
         ScoredSource(
             "random_sae",
-            "random SAE",
-            "random SAE",
-            "#CC79A7",
-            "v",
-            "sae",
-            "train",
+            name="random SAE",
+            words="random SAE",
+            colour="#CC79A7",
+            marker="v",
+            kind="sae",
+            made_by="train",
             published=True,
+            seeds=3,
+        ),
+        ScoredSource(
+            "letters",
+            name="letters",
+            words="20 amino acids",
+            colour="#000000",
+            marker="X",
+            kind="dense",
+            made_by="activations",
+            reach=0,
+        ),
+        ScoredSource(
+            "window_3",
+            name="window ±3",
+            words="probe of the letters within 3 residues",
+            colour="#882255",
+            marker="<",
+            kind="probe",
+            made_by="concepts",
+            reach=3,
+        ),
+        ScoredSource(
+            "window_7",
+            name="window ±7",
+            words="probe of the letters within 7 residues",
+            colour="#332288",
+            marker=">",
+            kind="probe",
+            made_by="concepts",
+            reach=7,
         ),
         ScoredSource(
             "linear_probe",
-            "linear probe",
-            "linear probe (trained with the labels)",
-            "#D55E00",
-            "|",
-            "probe",
-            "concepts",
+            name="linear probe",
+            words="linear probe",
+            colour="#D55E00",
+            marker="|",
+            kind="probe",
+            made_by="concepts",
         ),
     )
 }
 """By id, in the order of tables; figures draw in reverse, so that the SAE lies on top. Colours are
-Okabe and Ito's, which readers of every colour vision tell apart."""
+Okabe and Ito's, and for the windows Tol's, which readers of every colour vision tell apart."""
 
 SAES = tuple(s.id for s in SOURCES.values() if s.kind == "sae")
 """The trained SAE, the same recipe on the PLM with shuffled weights, and a random SAE."""
 
 SAE_CONTROLS = tuple(s for s in reversed(SAES) if s != "sae")
 
+SEEDS = tuple(member for s in SAES for member in SOURCES[s].members)
+"""`SAES`, each with all its seeds."""
+
+DENSE = tuple(s.id for s in SOURCES.values() if s.kind == "dense")
+
 PROJECTIONS = tuple(s.id for s in SOURCES.values() if s.kind == "projection")
 
 MATCHED = tuple(s.id for s in SOURCES.values() if s.kind != "probe")
 """Sources whose features are matched to concepts."""
 
-PROBE = "linear_probe"
-"""The upper bound: one direction of the embeddings per concept, found with its labels."""
+COUNTED = tuple(member for s in MATCHED for member in SOURCES[s].members)
+"""`MATCHED`, each with all its seeds."""
+
+PROBES = tuple(s.id for s in SOURCES.values() if s.kind == "probe")
+"""References, not controls: one direction per concept, found with its labels."""
 
 
 def scored_source(source: str) -> ScoredSource:
     """The record of a source; an unknown one, such as a rescored SAE, is a grey star by its id.
 
+    A further seed has the record of its source.
+
     >>> scored_source("pca").name, scored_source("mine").name
     ('PCA', 'mine')
     """
-    return SOURCES.get(source) or ScoredSource(
+    return SOURCES.get(source.split("/")[0]) or ScoredSource(
         source, source, source, "#6F6F6F", "*", "sae", "train"
     )

@@ -30,7 +30,14 @@ from interplm_nb.pipeline.run_files import (
     annotations_file,
     source_file,
 )
-from interplm_nb.pipeline.scored_sources import CONVENTIONS, MATCHED, PROBE, PROJECTIONS, SAES
+from interplm_nb.pipeline.scored_sources import (
+    CONVENTIONS,
+    COUNTED,
+    DENSE,
+    PROBES,
+    PROJECTIONS,
+    SEEDS,
+)
 
 _PROJECTION: tuple[Content, ...] = ("vectors", "projection", "about")
 
@@ -102,7 +109,7 @@ STAGES = {
             parameters=TrainParameters,
             function="interplm_nb.stages.train:train",
             reads=("proteins", "embed"),
-            outputs=_files(SAES, "sae", "config", "about", "metrics", "fidelity", "checkpoints"),
+            outputs=_files(SEEDS, "sae", "config", "about", "metrics", "fidelity", "checkpoints"),
         ),
         Stage(
             number="03b",
@@ -118,10 +125,10 @@ STAGES = {
             function="interplm_nb.stages.activations:activations",
             reads=("proteins", "embed", "train"),
             outputs=(
-                *_files((*SAES, "neurons"), "maxima"),
-                *_files(SAES, "activations"),
+                *_files((*SEEDS, *DENSE), "maxima"),
+                *_files(SEEDS, "activations"),
                 *_files(PROJECTIONS, *_PROJECTION),
-                source_file("neurons", "about"),
+                *_files(DENSE, "about"),
                 source_file("sae", "atlas"),
             ),
         ),
@@ -131,8 +138,8 @@ STAGES = {
             function="interplm_nb.stages.concepts:concepts",
             reads=("proteins", "embed", "activations"),
             outputs=(
-                *_files(MATCHED, "scores", "active", "concepts"),
-                *_files((PROBE,), *_PROJECTION),
+                *_files(COUNTED, "scores", "active", "concepts"),
+                *_files(PROBES, *_PROJECTION),
                 *_files(("sae",), "links", "calibration"),
             ),
         ),

@@ -7,7 +7,7 @@ import polars as pl
 from interplm_nb.concepts.exported import write_exported
 from interplm_nb.pipeline.errors import PipelineError
 from interplm_nb.pipeline.run import Run
-from interplm_nb.pipeline.scored_sources import PROBE
+from interplm_nb.pipeline.scored_sources import scored_source
 from interplm_nb.saving import read_parquet
 
 _PAIR = ["concept", "feature"]
@@ -61,8 +61,9 @@ def best_pairs(run: Run, source: str, convention: str) -> pl.DataFrame:
     if pairs.height:
         return pairs
     comparison = run.table("concepts", "comparison").filter(pl.col("convention") == convention)
-    # The probe is fitted on the scored concepts: without any it has no row of its own.
-    scored_as = "sae" if (source, convention) == (PROBE, "strict") else source
+    # Probes are fitted on the scored concepts: without any they have no row of their own.
+    probe = scored_source(source).kind == "probe"
+    scored_as = "sae" if probe and convention == "strict" else source
     row = next(
         comparison.filter(pl.col("source") == scored_as, pl.col("n_concepts") == 0).iter_rows(
             named=True
@@ -95,13 +96,14 @@ def best_pairs(run: Run, source: str, convention: str) -> pl.DataFrame:
 def counted_pairs(run: Run, source: str, convention: str) -> pl.DataFrame:
     """`best_pairs` of a source whose features are counted on every concept.
 
-    PipelineError for the linear probe, which has one direction per concept.
+    PipelineError for a probe, which has one direction per concept.
     """
-    if source == PROBE:
-        others = ", ".join(name for name in run.sources() if name != PROBE)
+    if scored_source(source).kind == "probe":
+        others = ", ".join(name for name in run.sources() if scored_source(name).kind != "probe")
         raise PipelineError(
-            f"{PROBE} has no counts of features on concepts, so it cannot be exported or compared; "
-            f"interplm-nb score {run.folder} --source {PROBE} shows its figures; "
+            f"{source} has no counts of features on concepts, so it cannot be exported or "
+            "compared; "
+            f"interplm-nb score {run.folder} --source {source} shows its figures; "
             f"use another source: {others}"
         )
     return best_pairs(run, source, convention)

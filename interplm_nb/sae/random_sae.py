@@ -1,5 +1,7 @@
 """The random SAE: the control that shows what a dictionary is worth without training."""
 
+from collections.abc import Collection
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -9,6 +11,15 @@ from interplm_nb.sae.architectures import TopK
 from interplm_nb.sae.model import SAE
 
 _ROWS = 65_536
+
+
+def random_seeds(trained: Collection[int], n: int) -> list[int]:
+    """The n lowest seeds above those of the trained SAEs, whose atoms start from their own seeds.
+
+    >>> random_seeds([0], 3)
+    [1, 2, 3]
+    """
+    return [max(trained) + 1 + i for i in range(n)]
 
 
 def random_sae(d_in: int, d_sae: int, k: int, b_dec: Tensor, seed: int) -> SAE:
@@ -24,7 +35,8 @@ def random_sae(d_in: int, d_sae: int, k: int, b_dec: Tensor, seed: int) -> SAE:
         [d_in], the mean of the training data (`mean_embedding`). Without it, every random feature
         would mostly measure the distance to the origin.
     seed
-        The same seed gives the same weights.
+        The same seed gives the same weights. A trained SAE of this seed starts from the same atoms,
+        so take one of `random_seeds`.
 
     Examples
     --------

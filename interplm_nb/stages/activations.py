@@ -8,15 +8,15 @@ import numpy as np
 import polars as pl
 
 from interplm_nb.activations import FeatureActivations
-from interplm_nb.embeddings import Embeddings
 from interplm_nb.pipeline import manifest
 from interplm_nb.pipeline.maxima import Maxima
 from interplm_nb.pipeline.parameters import ActivationsParameters
 from interplm_nb.pipeline.run import Run
-from interplm_nb.pipeline.scored_sources import PROJECTIONS, SAES, SOURCES
+from interplm_nb.pipeline.scored_sources import DENSE, PROJECTIONS, SAES, SEEDS, scored_source
 from interplm_nb.proteins import Proteins
 
 if TYPE_CHECKING:
+    from interplm_nb.concepts.controls.dense import Inputs
     from interplm_nb.sae.model import SAE
 
 
@@ -38,18 +38,18 @@ class ActivationsStage:
 
 def activations(run: Run, params: ActivationsParameters) -> ActivationsStage:
     """Encode all residues with each SAE; measure maxima on train and on all proteins, and the range
-    of the neurons; map the SAE's features."""
+    of neurons and letters; map the SAE's features."""
     from interplm_nb.sae.encode import encode_to
 
     manifest.begin(run, params)
     proteins = run.proteins()
     train = run.accessions("train")
-    for source in run.possible(SAES):
+    for source in run.possible(SEEDS):
         store = run.of_source(source, "activations")
         if not store.exists():  # a store gets its name when it is whole
             encode_to(
                 run.sae(source, params.device),
-                run.embeddings(shuffled=SOURCES[source].shuffled),
+                run.embeddings(shuffled=scored_source(source).shuffled),
                 proteins,
                 store,
                 params.max_l0,
@@ -60,9 +60,11 @@ def activations(run: Run, params: ActivationsParameters) -> ActivationsStage:
     if not run.of_source("sae", "atlas").exists():
         _map_features(run, run.sae(), run.activations())
     rows = proteins.rows_of(train)
-    if not run.of_source("neurons", "maxima").exists():
-        write_dense_about(run, "neurons", run.embeddings().d_in)
-        run.write_maxima("neurons", _ranges(run.embeddings(), rows))
+    for source in DENSE:
+        if not run.of_source(source, "maxima").exists():
+            values = run.inputs(source)
+            write_dense_about(run, source, values.d_in)
+            run.write_maxima(source, _ranges(values, rows))
     if not all(run.of_source(source, "about").exists() for source in PROJECTIONS):
         _components(run, rows)
     return _result(run)
@@ -80,13 +82,13 @@ def _map_features(run: Run, sae: "SAE", found: FeatureActivations) -> None:
     run.write_atlas(places, statistics, about)
 
 
-def _ranges(embeddings: Embeddings, train: np.ndarray) -> Maxima:
-    """The PLM's own dimensions, scaled to 0..1 by their range; they are streamed when they are
-    scored, and never stored."""
+def _ranges(values: "Inputs", train: np.ndarray) -> Maxima:
+    """Of the PLM's own dimensions, or of letters, which are scaled to 0..1 when they are scored,
+    and never stored."""
     from interplm_nb.concepts.controls.dense import fit_range
 
-    minimum, maximum = fit_range(embeddings, train)
-    lowest, highest = fit_range(embeddings, np.arange(embeddings.n_residues))
+    minimum, maximum = fit_range(values, train)
+    lowest, highest = fit_range(values, np.arange(len(values)))
     return Maxima(maximum, highest, minimum, lowest)
 
 
@@ -103,14 +105,14 @@ def _components(run: Run, rows: np.ndarray) -> None:
 
 
 def write_dense_about(run: Run, source: str, n_features: int) -> None:
-    """Write what `Run.about` reads, for a source that is computed from embeddings when read."""
-    embeddings = run.embeddings()
+    """Write what `Run.about` reads, for a source that is computed when it is read."""
+    inputs = run.inputs(source)
     run.write_about(
         source,
         kind=source,
-        plm=embeddings.plm,
-        plm_revision=embeddings.plm_revision,
-        layer=embeddings.layer,
+        plm=inputs.plm,
+        plm_revision=inputs.plm_revision,
+        layer=inputs.layer,
         d_sae=n_features,
     )
 

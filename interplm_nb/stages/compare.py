@@ -193,14 +193,17 @@ def _controls(
                 measure.of_neurons(),
             )
         else:
+            from interplm_nb.sae.random_sae import random_seeds
+
+            (seed,) = random_seeds(params.seeds, 1)
             figures, _ = measure.of_sae(
-                measure.random_sae(params.d_sae, k, params.seeds[0]).to(measure.plm.device)
+                measure.random_sae(params.d_sae, k, seed).to(measure.plm.device)
             )
             of = {
                 "kind": "random",
                 "recipe": "random",
                 "sparsity": f"k{k}",
-                "seed": params.seeds[0],
+                "seed": seed,
                 "d_sae": params.d_sae,
             }
         _write(run, label, measure, {**of, **figures})

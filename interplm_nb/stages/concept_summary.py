@@ -1,13 +1,15 @@
-"""The sources side by side: one row each, and how far the SAE lies above each control."""
+"""The sources side by side: one row each, how far the SAE lies above each control, and what that
+amounts to in words."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import polars as pl
 
 from interplm_nb.concepts.best_pairs import BestPairs
-from interplm_nb.concepts.intervals import ClusterCounts, difference, interval
+from interplm_nb.concepts.intervals import COVERS, ClusterCounts, difference, interval
 from interplm_nb.concepts.scored_concepts import ScoredConcepts
 from interplm_nb.pipeline.parameters import ConceptsParameters
+from interplm_nb.pipeline.scored_sources import scored_source
 
 SIGNIFICANT = 0.05
 """A pair beats chance where its false discovery rate is below this."""
@@ -40,10 +42,36 @@ def summary(
     )
 
 
-def differences(counts: Mapping[str, ClusterCounts], params: ConceptsParameters) -> pl.DataFrame:
-    """The SAE's mean best F1 minus each control's, on the same resamples.
+def over_seeds(
+    rows: Sequence[pl.DataFrame], counts: ClusterCounts | None, params: ConceptsParameters
+) -> pl.DataFrame:
+    """One row of several seeds' `summary`, the first seed's first.
 
-    Columns: control, difference, low, high.
+    Figures are means over seeds, numbers of things rounded to whole ones. low, high: the interval
+    of the mean over seeds, which is taken within each resample of clusters (`counts`: the seeds,
+    `stacked`; None: no interval). Adds seeds, their number, and lowest_seed, highest_seed, the
+    range of their mean best F1 (null for one seed).
+    """
+    table = pl.concat(rows)
+    numbers = [name for name, kind in table.schema.items() if kind.is_numeric()]
+    means = table.select(pl.col(numbers).mean())
+    whole = [name for name in numbers if table.schema[name].is_integer()]
+    row = rows[0].with_columns(means).with_columns(pl.col(whole).round().cast(pl.Int64))
+    mean = interval(counts, params.bootstrap, params.seed) if counts else None
+    f1 = table["mean_f1_per_domain"] if table.height > 1 else pl.Series([None], dtype=pl.Float64)
+    return row.with_columns(
+        pl.lit(mean.low if mean else None, pl.Float64).alias("low"),
+        pl.lit(mean.high if mean else None, pl.Float64).alias("high"),
+        pl.lit(table.height, pl.Int64).alias("seeds"),
+        pl.lit(f1.min(), pl.Float64).alias("lowest_seed"),
+        pl.lit(f1.max(), pl.Float64).alias("highest_seed"),
+    )
+
+
+def differences(counts: Mapping[str, ClusterCounts], params: ConceptsParameters) -> pl.DataFrame:
+    """The SAE's mean best F1 minus each other source's, on the same resamples.
+
+    counts: by source, several seeds `stacked`. Columns: control, difference, low, high.
     """
     found = (
         {
@@ -62,3 +90,53 @@ def differences(counts: Mapping[str, ClusterCounts], params: ConceptsParameters)
         rows,
         schema={"control": pl.String} | dict.fromkeys(("difference", "low", "high"), pl.Float64),
     )
+
+
+def verdict(differences: pl.DataFrame) -> str:
+    """The table `differences` in one sentence, control by control; "" for an empty table.
+
+    The SAE is better or worse where the interval of the difference excludes 0. References trained
+    with the labels are named apart from the controls.
+
+    >>> found = {"control": ["pca", "ica"], "low": [0.01, -0.02], "high": [0.03, 0.01]}
+    >>> print(verdict(pl.DataFrame(found)))  # doctest: +NORMALIZE_WHITESPACE
+    The SAE's mean best F1 is better than that of the principal components and not distinguishable
+    from that of the independent components (intervals of the paired differences: 95 % over test
+    clusters, one seed).
+    """
+    rows = list(differences.select("control", "low", "high").iter_rows())
+    references = [row for row in rows if scored_source(row[0]).kind == "probe"]
+    controls = [row for row in rows if row not in references]
+    said = [f"the SAE's mean best F1 is {_compared(controls)}"] if controls else []
+    if references:
+        it = "it" if controls else "the SAE's mean best F1"
+        said.append(f"beside references trained with the labels, {it} is {_compared(references)}")
+    if not said:
+        return ""
+    sentence = "; ".join(said)
+    return f"{sentence[0].upper()}{sentence[1:]} (intervals of the paired differences: {COVERS})."
+
+
+def _compared(rows: list[tuple[str, float, float]]) -> str:
+    """Sources by how the SAE compares with them: (source, low, high) of the difference."""
+    groups: dict[str, list[str]] = {
+        "better than": [s for s, low, _ in rows if low > 0],
+        "not distinguishable from": [s for s, low, high in rows if not (low > 0 or high < 0)],
+        "worse than": [s for s, _, high in rows if high < 0],
+    }
+    return _listed(
+        [
+            f"{how} that of {_listed([f'the {_named(source)}' for source in sources])}"
+            for how, sources in groups.items()
+            if sources
+        ]
+    )
+
+
+def _named(source: str) -> str:
+    record = scored_source(source)
+    return f"{record.words} (mean of {record.seeds} seeds)" if record.seeds > 1 else record.words
+
+
+def _listed(parts: list[str]) -> str:
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"

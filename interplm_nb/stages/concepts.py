@@ -13,7 +13,14 @@ from interplm_nb.pipeline import manifest
 from interplm_nb.pipeline.errors import PipelineError
 from interplm_nb.pipeline.parameters import ConceptsParameters
 from interplm_nb.pipeline.run import Run
-from interplm_nb.pipeline.scored_sources import CONVENTIONS, MATCHED, PROBE, SOURCES
+from interplm_nb.pipeline.scored_sources import (
+    CONVENTIONS,
+    COUNTED,
+    PROBES,
+    PROJECTIONS,
+    SOURCES,
+    scored_source,
+)
 from interplm_nb.stages.activations import write_dense_about
 
 if TYPE_CHECKING:
@@ -33,9 +40,10 @@ class ConceptsStage:
     """What stage `concepts` made.
 
     `comparison`: one row per source and convention: mean best F1 over the concepts (with its 95 %
-    interval, `strict`), how many concepts beat chance, what is found on both splits.
-    `scored`: the concepts with enough instances, by convention, and the name that each is counted
-    under. `differences`: how far the SAE's mean lies above each control's, with its interval.
+    interval, `strict`), how many concepts beat chance, what is found on both splits; of a control
+    with several seeds, `concept_summary.over_seeds`. `scored`: the concepts with enough instances,
+    by convention, and the name that each is counted under. `differences`: how far the SAE's mean
+    lies above each control's and reference's, with its interval; `verdict` says it in words.
     `best`: source, convention, and the best feature of each concept, chosen on validation, its
     figures from test, with the statistics of `concept_statistics.STATISTICS`. `found`: all pairs
     with F1 above 0.5 on both splits and support (`concepts.support`), `unsupported`: those without.
@@ -53,6 +61,7 @@ class ConceptsStage:
     categories: pl.DataFrame
     unlabelled: pl.DataFrame
     coverage: pl.DataFrame
+    verdict: str
     plm: str
 
 
@@ -78,13 +87,14 @@ def concepts(run: Run, params: ConceptsParameters) -> ConceptsStage:
     from interplm_nb.concepts.support import with_support
     from interplm_nb.stages.concept_overview import overview
     from interplm_nb.stages.concept_statistics import STATISTICS, links_of, with_statistics
+    from interplm_nb.stages.concept_summary import verdict
 
     manifest.begin(run, params)
     annotations = {convention: run.annotations(convention) for convention in CONVENTIONS}
     strict = annotations["strict"]
     if params.merge_repeats:
         annotations[MERGED] = merge_repeats(strict)
-    work = _work(run.possible(MATCHED), params.merge_repeats)
+    work = _work(run.possible(COUNTED), params.merge_repeats)
     for counted, split in tqdm(
         [(c, s) for c in work for s in SPLITS], desc="count concepts", unit=" splits"
     ):
@@ -107,7 +117,10 @@ def concepts(run: Run, params: ConceptsParameters) -> ConceptsStage:
     clusters = {split: part for (split,), part in splits.group_by("split", maintain_order=True)}
     learned = run.proteins().select(run.accessions("train"))
     if not strict.only(names).of(learned).table.is_empty():
-        selected[_Counted(PROBE, "strict")] = _probe(run, strict, scored["strict"], params)
+        for probe in PROBES:
+            selected[_Counted(probe, "strict")] = _probe(
+                run, strict, scored["strict"], params, probe
+            )
     sae = run.scored("sae", "strict")
     scores = (run.scores("sae", "validation"), run.scores("sae", "test"))
     links = links_of(sae, strict, scores, names, clusters["test"], clusters["train"], params)
@@ -129,21 +142,22 @@ def concepts(run: Run, params: ConceptsParameters) -> ConceptsStage:
         )
         if by_cluster is not None:
             counts[counted.source] = by_cluster
-    tables = _tables(selected, best, found, counts, params, scored)
+    tables = _tables(run, selected, best, found, counts, params, scored)
     tables |= {"links": links.table, **overview(run, strict, names)}
     for name, table in tables.items():
         run.write_table("concepts", name, table)
     comparison = tables["comparison"].filter(pl.col("convention") == "strict")
     means = dict(comparison.select("source", "mean_f1_per_domain").iter_rows())
     run.write_summary("concepts", mean_f1_per_domain=means)
-    return ConceptsStage(**tables, plm=str(run.about("sae")["plm"]))
+    words = verdict(tables["differences"])
+    return ConceptsStage(**tables, verdict=words, plm=str(run.about("sae")["plm"]))
 
 
 def _work(sources: list[str], merged: bool) -> list[_Counted]:
     work = []
     for source in sources:
         work.append(_Counted(source, "strict"))
-        if SOURCES[source].published:
+        if scored_source(source).published:
             work.append(_Counted(source, "published"))
         if merged:
             work.append(_Counted(source, MERGED))
@@ -168,7 +182,8 @@ def _count(run: Run, annotations: Annotations, counted: _Counted, split: str, de
 
         sums = on_device(device)
 
-    state = run.work("concepts") / f"{counted.source}_{counted.rules}_{split}.safetensors"
+    name = f"{counted.source.replace('/', '_')}_{counted.rules}_{split}.safetensors"
+    state = run.work("concepts") / name
     scores = count_resumed(
         run.scored(counted.source, counted.rules),
         annotations,
@@ -178,7 +193,8 @@ def _count(run: Run, annotations: Annotations, counted: _Counted, split: str, de
         sums=sums,
     )
     about = _record(run, counted.source) | {"source": counted.source}
-    scores.save(run.source(counted.source), split, counted.convention, about)
+    folder = run.of_source(counted.source, "scores").parent
+    scores.save(folder, split, counted.convention, about)
 
 
 def _record(run: Run, source: str) -> dict[str, Any]:
@@ -200,23 +216,37 @@ def _selected(
 
 
 def _probe(
-    run: Run, annotations: Annotations, scored: "ScoredConcepts", params: ConceptsParameters
+    run: Run,
+    annotations: Annotations,
+    scored: "ScoredConcepts",
+    params: ConceptsParameters,
+    source: str,
 ) -> "BestPairs":
-    """The upper bound on the concepts that are scored: fitted on train, thresholds chosen on
-    validation, figures from test."""
-    from interplm_nb.concepts.controls.linear_probe import linear_probes, probe_pairs
+    """The reference with labels, on the concepts that are scored: fitted on train, thresholds
+    chosen on validation, figures from test."""
+    from interplm_nb.concepts.controls.linear_probe import (
+        BACKGROUND,
+        affordable,
+        linear_probes,
+        probe_pairs,
+    )
 
-    embeddings = run.embeddings()
-    if not run.of_source(PROBE, "about").exists():
+    inputs = run.inputs(source)
+    if not run.of_source(source, "about").exists():
+        # All probes are fitted on one sample: the widest says how large it may be.
+        background = min(BACKGROUND, *(affordable(run.inputs(probe).d_in) for probe in PROBES))
         train = run.accessions("train")
-        probes = linear_probes(embeddings, annotations, train, scored.names, seed=params.seed)
-        probes.save(run.source(PROBE))
-        write_dense_about(run, PROBE, len(probes.names))
+        probes = linear_probes(
+            inputs, annotations, train, scored.names, background=background, seed=params.seed
+        )
+        probes.save(run.source(source))
+        write_dense_about(run, source, len(probes.names))
     validation, test = (run.accessions(split) for split in SPLITS)
-    return probe_pairs(run.projection(PROBE), embeddings, annotations, validation, test, scored)
+    return probe_pairs(run.projection(source), inputs, annotations, validation, test, scored)
 
 
 def _tables(
+    run: Run,
     selected: "Mapping[_Counted, BestPairs]",
     best: Mapping[_Counted, pl.DataFrame],
     found: Mapping[_Counted, pl.DataFrame],
@@ -224,25 +254,38 @@ def _tables(
     params: ConceptsParameters,
     scored: "Mapping[str, ScoredConcepts]",
 ) -> dict[str, pl.DataFrame]:
-    from interplm_nb.stages.concept_summary import differences, summary
+    from interplm_nb.concepts.controls.seeds import stacked
+    from interplm_nb.stages.concept_summary import differences, over_seeds, summary
 
     rows, pairs, high = [], [], []
+    by_source = {
+        source: stacked([counts[member] for member in SOURCES[source].members])
+        for source in counts
+        if source in SOURCES
+    }
     for counted, chosen in selected.items():
         source, convention = counted
-        named = (pl.lit(source).alias("source"), pl.lit(convention).alias("convention"), pl.all())
+        if source not in SOURCES:
+            continue  # a further seed: part of its source's row
         by_cluster = counts if convention == "strict" else {}
-        rows.append(
+        seeds = [counted._replace(source=member) for member in SOURCES[source].members]
+        parts = [
             summary(
-                source,
+                seed.source,
                 convention,
-                chosen,
-                best[counted],
-                found[counted],
+                selected[seed],
+                best[seed],
+                found[seed],
                 by_cluster,
                 params,
                 scored.get(convention),
             )
-        )
+            for seed in seeds
+        ]
+        whole = by_source.get(source) if convention == "strict" else None
+        row = over_seeds(parts, whole, params)
+        rows.append(row.with_columns(pl.lit(_note(run, source), pl.String).alias("note")))
+        named = (pl.lit(source).alias("source"), pl.lit(convention).alias("convention"), pl.all())
         ordered = best[counted].sort("f1_per_domain", "concept", descending=[True, False])
         pairs.append(ordered.select(named))
         high.append(found[counted].select(named))
@@ -253,8 +296,18 @@ def _tables(
             own.table.select(pl.lit(convention).alias("convention"), pl.all())
             for convention, own in scored.items()
         ),
-        "differences": differences(counts, params),
+        "differences": differences(by_source, params),
         "best": pl.concat(pairs),
         "found": above_half.filter("supported").drop("supported"),
         "unsupported": above_half.filter(~pl.col("supported")).drop("supported"),
     }
+
+
+def _note(run: Run, source: str) -> str | None:
+    """What weakens a source's figures, if anything does."""
+    if source not in PROJECTIONS:
+        return None
+    settings = run.projection(source).settings
+    if settings.get("converged", True):
+        return None
+    return f"not converged: gradient {settings['gradient']:.1e} after {settings['steps']} steps"

@@ -22,6 +22,7 @@ from interplm_nb.pipeline.parameters import (
 )
 from interplm_nb.pipeline.profiles import load
 from interplm_nb.pipeline.run import Run, RunModel
+from interplm_nb.pipeline.scored_sources import SAES, SEEDS
 from interplm_nb.pipeline.text import text_table
 
 if TYPE_CHECKING:
@@ -45,7 +46,9 @@ BASE_MEMORY = 1.2e9
 BUFFER = (2**17, 2**29)
 """Most residues and bytes that training holds in memory (`sae.training.stream`)."""
 
-N_SAES = 3
+N_TRAINED = len(SAES) - 1
+"""SAEs that are trained; random ones are drawn, and kept by their seeds."""
+
 STORED_VALUE_BYTES = 11.0
 """Bytes of one active feature on one residue in a store, sorted both ways, with its index."""
 
@@ -120,8 +123,8 @@ def stages_table(sizes: Sizes, rate: float) -> pl.DataFrame:
     products = {
         "proteins": 0.0,
         "embed": sizes.passes * n * sizes.model_flops,
-        "train": (N_SAES - 1) * sizes.trained_residues * 6.0 * d * m,
-        "activations": N_SAES * n * 2.0 * d * m + 2.0 * n * d * d,
+        "train": N_TRAINED * sizes.trained_residues * 6.0 * d * m,
+        "activations": len(SEEDS) * n * 2.0 * d * m + 2.0 * n * d * d,
         "concepts": n * 2.0 * d * min(d, 256) * 4 + sizes.resamples * 2e8 + probed * d * 1e4,
     }
     block = 65_536 * d * 4.0
@@ -135,8 +138,8 @@ def stages_table(sizes: Sizes, rate: float) -> pl.DataFrame:
     disk = {
         "proteins": n * 2.0,
         "embed": sizes.passes * n * d * sizes.stored_bytes,
-        "train": N_SAES * 2 * 4.0 * d * m,
-        "activations": N_SAES * n * sizes.k * STORED_VALUE_BYTES,
+        "train": N_TRAINED * 2 * 4.0 * d * m,
+        "activations": len(SEEDS) * n * sizes.k * STORED_VALUE_BYTES,
         "concepts": 2e7,
     }
     rows = [

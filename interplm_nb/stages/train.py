@@ -1,4 +1,4 @@
-"""Stage `train`: the SAE, the same recipe on the shuffled PLM, and a random SAE; their quality."""
+"""Stage `train`: the SAE, the same recipe on the shuffled PLM, and random SAEs; their quality."""
 
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
@@ -9,7 +9,7 @@ from interplm_nb.pipeline import manifest
 from interplm_nb.pipeline.errors import PipelineError
 from interplm_nb.pipeline.parameters import L1_RECIPES, TrainParameters
 from interplm_nb.pipeline.run import Run
-from interplm_nb.pipeline.scored_sources import SAES, SOURCES
+from interplm_nb.pipeline.scored_sources import SAES, SOURCES, scored_source
 from interplm_nb.proteins import Proteins
 from interplm_nb.sae.evaluation.measures import why_absent
 from interplm_nb.saving import read_json, write_json
@@ -86,7 +86,8 @@ def train(run: Run, params: TrainParameters, log: Log | None = None) -> TrainSta
         )
         _describe(run, params, proteins, source)
     _random(run, params, _batches(run, params, proteins, "random_sae"))
-    _describe(run, params, proteins, "random_sae")
+    for member in SOURCES["random_sae"].members:
+        _describe(run, params, proteins, member)
     if plm:
         _fidelity(run, params, plm, faithful)
     return _result(run, str(choose_device(params.device)))
@@ -136,28 +137,32 @@ def _batches(
             f"train.batch_size = {size}: the {split} proteins have {len(rows):,} residues in all; "
             "take a smaller batch, or more proteins"
         )
-    return StoredBatches(run.embeddings(shuffled=SOURCES[source].shuffled), rows, size, params.seed)
+    return StoredBatches(
+        run.embeddings(shuffled=scored_source(source).shuffled), rows, size, params.seed
+    )
 
 
 def _random(run: Run, params: TrainParameters, batches: "StoredBatches") -> None:
-    """A random SAE with the trained one's shape and mean L0, centred on the mean of the training
-    residues."""
+    """Random SAEs with the trained one's shape and mean L0, centred on the mean of the training
+    residues. None starts from the trained one's atoms; each is kept by its seed and that mean."""
     from interplm_nb.sae import checkpoint
     from interplm_nb.sae.about import SAEAbout
-    from interplm_nb.sae.random_sae import random_sae
+    from interplm_nb.sae.random_sae import random_sae, random_seeds
 
-    if run.of_source("random_sae", "config").exists():
+    members = SOURCES["random_sae"].members
+    if all(run.of_source(member, "config").exists() for member in members):
         return
     k = min(max(1, round(run.about("sae")["quality"]["l0"])), params.d_sae)
     (layer,) = batches.layers
     means = [batches.batch(step)[layer].double().mean(0) for step in range(batches.steps_per_epoch)]
     mean = sum(means[1:], means[0]) / len(means)
-    sae = random_sae(len(mean), params.d_sae, k, mean.float(), params.seed)
-    checkpoint.save(
-        sae,
-        run.source("random_sae"),
-        SAEAbout(recipe="random", seed=params.seed, **batches.about(layer)),
-    )
+    for member, seed in zip(members, random_seeds([params.seed], len(members)), strict=True):
+        checkpoint.save(
+            random_sae(len(mean), params.d_sae, k, mean.float(), seed),
+            run.of_source(member, "config").parent,
+            SAEAbout(recipe="random", seed=seed, **batches.about(layer)),
+            stored="seed",
+        )
 
 
 def _describe(run: Run, params: TrainParameters, proteins: Proteins, source: str) -> None:

@@ -27,7 +27,9 @@ class ConceptPanel(View):
 
     _esm = assets.esm("concept_panel")
 
-    sources = t.Dict(read_only=True, help="name, colour and mark of each source").tag(sync=True)
+    sources = t.Dict(read_only=True, help="name, colour, mark and kind of each source").tag(
+        sync=True
+    )
     no_match = t.Unicode(read_only=True, help="said of a feature that matches no concept").tag(
         sync=True
     )
@@ -39,7 +41,9 @@ class ConceptPanel(View):
     @t.default("sources")
     def _drawn(self) -> dict[str, dict[str, str]]:
         return {
-            source.id: {"name": source.name, "colour": source.colour, "marker": source.marker}
+            source.id: {
+                name: getattr(source, name) for name in ("name", "colour", "marker", "kind")
+            }
             for source in SOURCES.values()
         }
 

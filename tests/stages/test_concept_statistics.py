@@ -7,13 +7,14 @@ import polars as pl
 import pytest
 
 from interplm_nb.concepts.auprc import average_precision
-from interplm_nb.concepts.intervals import by_cluster, interval
+from interplm_nb.concepts.best_pairs import strict
+from interplm_nb.concepts.intervals import by_cluster, draws_of_clusters, interval
 from interplm_nb.concepts.scored_concepts import scored_concepts
 from interplm_nb.concepts.significance import significance
 from interplm_nb.concepts.support import MIN_CLUSTERS
 from interplm_nb.pipeline.parameters import ConceptsParameters
 from interplm_nb.pipeline.run import Run
-from interplm_nb.pipeline.scored_sources import MATCHED, PROBE
+from interplm_nb.pipeline.scored_sources import MATCHED, PROBES, SOURCES
 from interplm_nb.pipeline.stage_table import STAGES
 from interplm_nb.sae.count_on_device import on_device
 from interplm_nb.stages.concept_overview import by_source
@@ -36,7 +37,7 @@ def params(tiny_run) -> ConceptsParameters:
     return tiny_parameters(tiny_run.folder)["concepts"]
 
 
-@pytest.mark.parametrize("source", ["sae", "neurons", "pca", PROBE])
+@pytest.mark.parametrize("source", ["sae", "neurons", "pca", "letters", "window_3", "linear_probe"])
 def test_the_statistics_are_of_the_selected_pairs_on_test(tiny_run, result, params, source):
     pairs = result.best.filter(pl.col("source") == source, pl.col("convention") == "strict").sort(
         "concept"
@@ -56,6 +57,53 @@ def test_the_statistics_are_of_the_selected_pairs_on_test(tiny_run, result, para
         (mean.estimate, mean.low, mean.high)
     )
     assert row["concepts_above_chance"] == (pairs["q_value"] < 0.05).sum()
+
+
+def test_the_random_row_is_the_mean_over_its_seeds(tiny_run, result, params):
+    members = SOURCES["random_sae"].members
+    assert members == ("random_sae", "random_sae/2", "random_sae/3")
+    test = tiny_run.splits().filter(pl.col("split") == "test")
+    clusters = test["cluster"].n_unique()
+    draws = draws_of_clusters(clusters, params.bootstrap, params.seed)
+    scored = scored_concepts(
+        tiny_run.annotations(), tiny_run.splits(), params.min_instances, params.min_clusters
+    )
+    means, resampled, found = [], [], []
+    for member in members:
+        chosen = strict(
+            tiny_run.scores(member, "validation"), tiny_run.scores(member, "test"), scored
+        )
+        counts = by_cluster(
+            tiny_run.scored(member, "strict"), tiny_run.annotations(), chosen.pairs, test
+        )
+        means.append(chosen.mean_f1_per_domain)
+        resampled.append(counts.mean_f1_per_domain(draws))
+        found.append(chosen.candidates["feature"].n_unique())
+    assert len(set(means)) == 3
+    row = result.comparison.row(
+        by_predicate=(pl.col("source") == "random_sae") & (pl.col("convention") == "strict"),
+        named=True,
+    )
+    low, high = np.quantile(np.mean(resampled, axis=0), [0.025, 0.975])
+    figures = ("mean_f1_per_domain", "low", "high", "lowest_seed", "highest_seed")
+    wanted = (np.mean(means), low, high, min(means), max(means))
+    assert [row[name] for name in figures] == pytest.approx(wanted)
+    assert (row["seeds"], row["features_found_by_f1_alone"]) == (3, round(np.mean(found)))
+    sae = result.comparison.row(
+        by_predicate=(pl.col("source") == "sae") & (pl.col("convention") == "strict"), named=True
+    )
+    assert (sae["seeds"], sae["lowest_seed"]) == (1, None)
+    difference = result.differences.row(by_predicate=pl.col("control") == "random_sae", named=True)
+    assert difference["difference"] == pytest.approx(sae["mean_f1_per_domain"] - np.mean(means))
+    first = result.best.filter(source="random_sae", convention="strict")
+    assert first["f1_per_domain"].mean() == pytest.approx(means[0])
+
+
+def test_probes_are_fitted_on_one_sample(tiny_run):
+    settings = [tiny_run.projection(probe).settings for probe in PROBES]
+    assert len({(s["n_sampled"], s["background"], s["seed"]) for s in settings}) == 1
+    window = tiny_run.projection("window_3")
+    assert window.W.shape[0] == 7 * 20 and "letters within 3 residues" in window.plm
 
 
 def test_what_is_not_asked_for_is_null(tiny_run, result, params):

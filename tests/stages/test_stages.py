@@ -1,5 +1,7 @@
 """The stages on a tiny run: what they make fits together and is honest about who saw what."""
 
+from itertools import combinations
+
 import numpy as np
 import polars as pl
 import pytest
@@ -14,6 +16,8 @@ from interplm_nb.pipeline.parameters import (
 from interplm_nb.pipeline.run import Run
 from interplm_nb.pipeline.scored_sources import CONVENTIONS, SAES, SOURCES
 from interplm_nb.pipeline.stage_table import STAGES
+from interplm_nb.sae.random_sae import random_sae
+from interplm_nb.stages.concept_summary import verdict
 from tests.pipeline.tiny import tiny_parameters
 
 
@@ -80,6 +84,10 @@ def test_the_random_sae_is_as_sparse_and_as_large(tiny_run):
     mean = tiny_run.embeddings()[tiny_run.proteins().rows_of(tiny_run.accessions("train"))].mean(
         axis=0
     )
+    starts = [tiny_run.sae(member).W_dec for member in SOURCES["random_sae"].members]
+    own = random_sae(trained.d_in, trained.d_sae, 4, trained.b_dec.detach(), trained.about.seed)
+    for one, other in combinations([own.W_dec, *starts], 2):
+        assert float((one * other).sum(dim=1).abs().max()) < 0.5, "no two start from one seed"
     np.testing.assert_allclose(
         random.b_dec.detach().numpy(), mean, rtol=0.2, atol=0.05 * np.abs(mean).max()
     )
@@ -98,14 +106,8 @@ def test_every_source_is_scored_in_both_conventions(tiny_run):
     strict = result.comparison.filter(pl.col("convention") == "strict")
     assert strict["n_concepts"].n_unique() == 1
     assert (strict["low"] <= strict["high"]).all()
-    assert result.differences["control"].to_list() == [
-        "neurons",
-        "pca",
-        "ica",
-        "shuffled_sae",
-        "random_sae",
-        "linear_probe",
-    ]
+    assert result.differences["control"].to_list() == [s for s in SOURCES if s != "sae"]
+    assert result.verdict == verdict(result.differences)
 
 
 def test_scores_are_what_counting_by_hand_gives(tiny_run):

@@ -39,6 +39,16 @@ export function drawMark(surface, marker, x, y, fill, edge) {
       [r, r * 0.8],
       [0, -r],
     ],
+    "<": [
+      [r * 0.8, -r],
+      [r * 0.8, r],
+      [-r, 0],
+    ],
+    ">": [
+      [-r * 0.8, -r],
+      [-r * 0.8, r],
+      [r, 0],
+    ],
     s: [
       [-3.8, -3.8],
       [3.8, -3.8],
@@ -64,6 +74,20 @@ export function drawMark(surface, marker, x, y, fill, edge) {
       [-r, t],
       [-r, -t],
       [-t, -t],
+    ],
+    X: [
+      [0, -t],
+      [r - t, -r],
+      [r, t - r],
+      [t, 0],
+      [r, r - t],
+      [r - t, r],
+      [0, t],
+      [t - r, r],
+      [-r, r - t],
+      [-t, 0],
+      [-r, t - r],
+      [t - r, -r],
     ],
     "|": [
       [-1.2, -r - 1.5],

@@ -18,9 +18,7 @@
  * @property {number | null} q_value
  * @property {Record<string, number>} controls
  */
-/** @typedef {Record<string, { name: string, colour: string, marker: string }>} Sources */
-
-const PROBE = "linear_probe"; // it is trained on the labels, with all directions of the embedding
+/** @typedef {Record<string, { name: string, colour: string, marker: string, kind: string }>} Sources */
 
 /** @param {Kit} kit @param {any} record @param {number | undefined} maximum raw */
 export function factsOf(kit, record, maximum) {
@@ -79,7 +77,7 @@ export function honestly(kit, rows, sources) {
   if (!best) return "";
   if (Object.keys(best.controls).length === 0) return "This run has no controls to compare with.";
   const said = (/** @type {string} */ name) => {
-    const note = name === PROBE ? " (trained on the labels)" : "";
+    const note = sources[name]?.kind === "probe" ? " (trained on the labels)" : "";
     return `${nameOf(sources, name)}${note} ${kit.fixed(best.controls[name])}`;
   };
   const rival = kindOf(best);

@@ -7,8 +7,8 @@ const kit = {
   fixed: (/** @type {number | null} */ v, n = 2) => (v === null ? "–" : v.toFixed(n)),
 };
 const sources = {
-  neurons: { name: "neurons", colour: "#000000", marker: "s" },
-  linear_probe: { name: "linear probe", colour: "#000000", marker: "|" },
+  neurons: { name: "neurons", colour: "#000000", marker: "s", kind: "dense" },
+  linear_probe: { name: "linear probe", colour: "#000000", marker: "|", kind: "probe" },
 };
 
 /** @param {Record<string, any>} [changes] */

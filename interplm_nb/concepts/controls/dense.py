@@ -1,4 +1,4 @@
-"""Dense features as a source of scores: neurons, or affine maps of them, scaled to [0, 1].
+"""Dense features as a source of scores: neurons, letters, or affine maps of them, in [0, 1].
 
 Each is scaled between its minimum and maximum over stated residues. Values are streamed to the
 counter in blocks and never written to the sparse store.
@@ -19,7 +19,7 @@ _RANGE_ENTRIES = 2**24
 
 
 class Dense(Protocol):
-    """Values of every residue: `Embeddings` (neurons), or a map of them
+    """Values of every residue: `Embeddings` (neurons), `Letters`, or a map of either
     (`projection.Projected`).
     """
 
@@ -39,6 +39,29 @@ class Dense(Protocol):
 
     def __getitem__(self, rows: slice | np.ndarray) -> np.ndarray:
         """float32 [n, d_in]: a slice of rows, or the rows at int64 indices."""
+        ...
+
+
+class Inputs(Dense, Protocol):
+    """Values of every residue that say what they are of: `Embeddings`, or `Letters`."""
+
+    @property
+    def plm(self) -> str:
+        """The PLM, or what is read instead."""
+        ...
+
+    @property
+    def plm_revision(self) -> str:
+        """The PLM's weights."""
+        ...
+
+    @property
+    def layer(self) -> int:
+        """Layer of the PLM; 0 for what is read instead."""
+        ...
+
+    def __len__(self) -> int:
+        """Number of residues."""
         ...
 
 

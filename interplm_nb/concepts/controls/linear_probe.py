@@ -1,8 +1,9 @@
-"""A linear probe per concept: how well one direction, fitted to labels, can predict it.
+"""A linear probe per concept: how well one direction, fitted to labels, predicts it.
 
-Probes are fitted on train, thresholds chosen on validation, figures read on test. A probe bounds
-what a linear feature found without labels can reach, not what the embeddings contain: several
-features together, or a nonlinear one, may do better.
+Probes are fitted on train, thresholds chosen on validation, figures read on test. A probe is a
+reference for features that were found without labels, and no bound: it minimises a log loss, not
+F1, and several features together, or a nonlinear one, may do better. The same rule fits probes on
+embeddings and on `Letters`, which need no model.
 """
 
 import logging
@@ -22,12 +23,15 @@ from interplm_nb.concepts.best_pairs import (
     BestPairs,
     best_thresholds,
 )
+from interplm_nb.concepts.controls.dense import Inputs
 from interplm_nb.concepts.controls.projection import Projection
 from interplm_nb.concepts.labels import Labels
 from interplm_nb.concepts.measures import Measures, measures
 from interplm_nb.concepts.scored_concepts import ScoredConcepts
 from interplm_nb.concepts.source import Source, check_source, joined
-from interplm_nb.embeddings import Embeddings
+
+BACKGROUND = 200_000
+"""Residues that a sample is expected to hold, beside those of rare concepts."""
 
 _BLOCK = 8192
 _MEMORY = 10
@@ -42,13 +46,13 @@ _Objective: TypeAlias = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.
 
 
 def linear_probes(
-    embeddings: Embeddings,
+    embeddings: Inputs,
     annotations: Annotations,
     accessions: Collection[str],
     concepts: Collection[str] | None = None,
     l2: float = 1.0,
     positives: int = 2_000,
-    background: int = 200_000,
+    background: int = BACKGROUND,
     max_iter: int = 50,
     tolerance: float = 1e-3,
     seed: int = 0,
@@ -58,7 +62,7 @@ def linear_probes(
         minimise over w, w_0:   sum_r  s_r (log(1 + exp(z_r)) - y_r z_r)  +  l2 / 2 |w|^2,
         z = x . w + w_0
 
-    x: standardised embeddings; y: 1 where residue r carries the concept. All probes share one
+    x: standardised values; y: 1 where residue r carries the concept. All probes share one
     sample of residues: each is drawn independently with probability p_r = min(1, max(background /
     n, positives / n_c over the concepts c it carries)), where n_c of the n residues carry c, and
     has weight s_r = 1 / p_r. So the sum is an unbiased estimate of that over all residues
@@ -67,7 +71,7 @@ def linear_probes(
 
     Parameters
     ----------
-    embeddings : Embeddings
+    embeddings : Embeddings or Letters
         Of the annotations' proteins.
     annotations : Annotations
         The labels.
@@ -79,7 +83,8 @@ def linear_probes(
         Penalty; 1 is scikit-learn's C = 1.
     positives, background : int
         Expected sample sizes per concept and overall. For wide embeddings `background` is lowered
-        to fit in 512 MiB (70,604 at a width of 1,900), as the settings record.
+        to what is `affordable`, as the settings record. Probes of the same seed and background
+        share their sample, whatever they are fitted on.
     max_iter, tolerance : int, float
         A probe stops when a step promises less than `tolerance` of its sum, or after `max_iter`.
     seed : int
@@ -95,7 +100,7 @@ def linear_probes(
     ValueError
         If no concept is left.
     """
-    background = min(background, _ROOM // (4 * (embeddings.d_in + 1)))
+    background = min(background, affordable(embeddings.d_in))
     embeddings.check(annotations.proteins)
     labels = Labels.of(
         annotations if concepts is None else annotations.only(concepts), accessions, "keep"
@@ -133,6 +138,15 @@ def linear_probes(
     return Projection.fit("linear_probe", embeddings, rows, W, w[:, -1] - mean @ W, names, settings)
 
 
+def affordable(width: int) -> int:
+    """How many residues of so many values fit in 512 MiB.
+
+    >>> affordable(1900)
+    70604
+    """
+    return _ROOM // (4 * (width + 1))
+
+
 def _sampled(
     y: csc_array, rows: np.ndarray, positives: int, background: int, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -146,7 +160,7 @@ def _sampled(
 
 
 def _standardised(
-    embeddings: Embeddings, rows: np.ndarray, weights: np.ndarray
+    embeddings: Inputs, rows: np.ndarray, weights: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Standardised values, float32 [n, d_in + 1], with 1 in the last column; mean and deviation.
 
@@ -310,7 +324,7 @@ def _two_loops(
 
 def probe_pairs(
     probes: Projection,
-    embeddings: Embeddings,
+    embeddings: Inputs,
     annotations: Annotations,
     validation: Collection[str],
     test: Collection[str],

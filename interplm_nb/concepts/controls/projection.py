@@ -13,7 +13,6 @@ record their share of the variance.
 
 import hashlib
 import logging
-import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,7 +24,8 @@ from safetensors.numpy import load_file, save_file
 from scipy.linalg import eigh
 
 import interplm_nb
-from interplm_nb.concepts.controls.dense import DenseSource, fit_range
+from interplm_nb.concepts.controls.dense import DenseSource, Inputs, fit_range
+from interplm_nb.concepts.controls.unmixing import unmixed
 from interplm_nb.embeddings import Embeddings
 from interplm_nb.proteins import Proteins
 from interplm_nb.saving import atomic_path, file_hash, json_hash, read_json, write_json
@@ -53,7 +53,7 @@ class Projected:
     """
 
     def __init__(
-        self, embeddings: Embeddings, W: np.ndarray, b: np.ndarray, two_sided: bool = False
+        self, embeddings: Inputs, W: np.ndarray, b: np.ndarray, two_sided: bool = False
     ) -> None:
         if W.shape != (embeddings.d_in, len(b)):
             raise ValueError(
@@ -108,7 +108,7 @@ class Projected:
 
 @dataclass(frozen=True)
 class Projection:
-    """An affine map of one layer's embeddings, scaled to [0, 1] over a range.
+    """An affine map of one layer's embeddings, or of letters, scaled to [0, 1] over a range.
 
         (x W + b - minimum) / (maximum - minimum)
 
@@ -144,7 +144,7 @@ class Projection:
     def fit(
         cls,
         kind: str,
-        embeddings: Embeddings,
+        embeddings: Inputs,
         rows: np.ndarray,
         W: np.ndarray,
         b: np.ndarray,
@@ -167,7 +167,7 @@ class Projection:
             settings,
         )
 
-    def on(self, embeddings: Embeddings, proteins: Proteins) -> DenseSource:
+    def on(self, embeddings: Inputs, proteins: Proteins) -> DenseSource:
         """The features of these proteins, as a source of scores.
 
         ValueError for embeddings of another PLM, other weights or another layer than fitted on.
@@ -354,15 +354,14 @@ def ica(
     rows: np.ndarray,
     moments: Moments | None = None,
     n_components: int | None = MAX_COMPONENTS,
-    sample: int = 50_000,
-    max_iter: int | None = None,
+    sample: int = 25_000,
+    max_iter: int = 500,
     seed: int = 0,
 ) -> Projection:
-    """Independent components (FastICA, logcosh; Hyvärinen & Oja 2000) of some residues.
+    """Independent components (contrast logcosh; Hyvärinen & Oja 2000) of some residues.
 
-    If FastICA does not converge, this is logged and recorded in `settings`, and the components are
-    used as they are. It cannot converge if several directions are Gaussian: they keep rotating
-    among themselves.
+    If the search (`unmixing.unmixed`) does not converge, this is logged and recorded in `settings`,
+    and the components are used as they are.
 
     Parameters
     ----------
@@ -376,19 +375,19 @@ def ica(
         How many leading principal components to unmix (None: all).
     sample : int
         Number of rows to fit on, whitened by their PCA.
-    max_iter : int, optional
-        Number of steps (None: 200, or 100 for embeddings wider than `MAX_COMPONENTS`).
+    max_iter : int
+        Maximum number of steps.
     seed : int
-        Of the sample and of FastICA.
+        Of the sample and of the rotation that the search starts from.
 
     Returns
     -------
     Projection
-        Two features per component, see the module. settings: n_residues, max_iter, seed,
-        converged, and explained_variance, the share that the unmixed components hold.
+        Two features per component, see the module. settings: n_residues, seed, steps, gradient
+        (the largest entry at the end), converged, and explained_variance, the share that the
+        unmixed components hold.
     """
     moments = moments or Moments.of(embeddings, rows)
-    max_iter = max_iter or (200 if embeddings.d_in <= MAX_COMPONENTS else 100)
     axes, variances = moments.axes(n_components)
     whitening = axes / np.sqrt(variances)
     chosen = (
@@ -399,36 +398,25 @@ def ica(
     white = np.empty((len(chosen), len(variances)), np.float32)
     for at in _blocks(*white.shape):
         white[at] = (embeddings[chosen[at]] - moments.mean) @ whitening
-    unmixing, converged = _unmixed(white, max_iter, seed)
+    found = unmixed(white, max_iter, seed=seed)
+    if not found.converged:
+        _log.warning(
+            "ICA did not converge in %d steps on %d residues x %d (gradient %.1e); its components "
+            "are used as they are",
+            found.steps,
+            *white.shape,
+            found.gradient,
+        )
     settings = {
         "n_residues": len(chosen),
-        "max_iter": max_iter,
         "seed": seed,
-        "converged": converged,
+        "steps": found.steps,
+        "gradient": found.gradient,
+        "converged": found.converged,
         "explained_variance": float(variances.sum() / np.trace(moments.covariance)),
     }
-    return _two_sided("ica", embeddings, rows, _positive(whitening @ unmixing), moments, settings)
-
-
-def _unmixed(white: np.ndarray, max_iter: int, seed: int) -> tuple[np.ndarray, bool]:
-    """float64 [k, k], from whitened values to independent components; whether FastICA converged."""
-    from sklearn.decomposition import FastICA
-    from sklearn.exceptions import ConvergenceWarning
-
-    whiten: Any = False  # scikit-learn's stub infers a string from the default
-    model = FastICA(whiten=whiten, max_iter=max_iter, random_state=seed)
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", ConvergenceWarning)
-        model.fit(white)
-    converged = not any(issubclass(w.category, ConvergenceWarning) for w in caught)
-    if not converged:
-        _log.warning(
-            "FastICA did not converge in %d steps on %d residues x %d; its components are used as "
-            "they are",
-            max_iter,
-            *white.shape,
-        )
-    return model.components_.T.astype(np.float64), converged
+    directions = _positive(whitening @ found.rotation)
+    return _two_sided("ica", embeddings, rows, directions, moments, settings)
 
 
 def _positive(axes: np.ndarray) -> np.ndarray:
