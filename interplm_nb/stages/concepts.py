@@ -263,7 +263,7 @@ def _tables(
         for source in counts
         if source in SOURCES
     }
-    for counted, chosen in selected.items():
+    for counted in selected:
         source, convention = counted
         if source not in SOURCES:
             continue  # a further seed: part of its source's row
