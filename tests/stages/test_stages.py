@@ -190,9 +190,9 @@ def test_a_recipe_is_trained_with_the_parameters_that_it_takes(tiny_run, tmp_pat
     }
     assert run.sae("shuffled_sae").about.training == about.training
     assert result.metrics["step"].to_list() == 2 * list(range(1, 21))
-    measured = {line["step"] for line in lines if line["sae"] == "sae" and "loss_recovered" in line}
+    measured = {line["step"] for line in lines if line["sae"] == "sae" and "kl" in line}
     assert measured == {10, 20} and not any(
-        "loss_recovered" in line for line in lines if line["sae"] == "shuffled_sae"
+        "kl" in line for line in lines if line["sae"] == "shuffled_sae"
     )
 
 
