@@ -250,7 +250,7 @@ def _recovered(table: pl.DataFrame) -> str:
 
 def _say_absent(axis: Axes, part: pl.DataFrame) -> None:
     if part["loss_recovered"].is_null().all():
-        axis.text(0.5, 0.5, _absent(part), transform=axis.transAxes, ha="center", fontsize=8)
+        axis.text(0.5, 0.6, _absent(part), transform=axis.transAxes, ha="center", fontsize=8)
 
 
 def _absent(part: pl.DataFrame) -> str:
