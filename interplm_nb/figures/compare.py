@@ -10,8 +10,9 @@ from matplotlib.lines import Line2D
 
 from interplm_nb.figures import hover
 from interplm_nb.figures.chart import Chart
+from interplm_nb.figures.not_defined import by_layer
 from interplm_nb.figures.styles import STYLES, Style, logarithmic
-from interplm_nb.sae.evaluation.measures import COLUMNS, Measure
+from interplm_nb.sae.evaluation.measures import COLUMNS, LEAST_COST, Measure
 
 _L0 = "active features per residue (L0)"
 _CHOSEN = {
@@ -25,11 +26,13 @@ _CHOSEN = {
 _GREY = "#6F6F6F"
 _RECOVERED: dict[Measure, str] = {
     "strict": "masked loss recovered",
+    "including masked positions": "masked loss recovered, masked positions replaced too",
     "published": "loss recovered, not masked",
     "next residue, output": "next-residue loss recovered, output replaced",
     "next residue, recurrence": "next-residue loss recovered, in the recurrence",
 }
 _ABSENT = "fidelity is absent: this model predicts no residues"
+_NOT_DEFINED = f"not defined: zeros cost under {LEAST_COST} nats per residue"
 _BAND: dict[str, Any] = {
     "color": "#000000",
     "linewidth": 6,
@@ -60,6 +63,8 @@ def front(table: pl.DataFrame, y: str, higher: bool, x: str = "l0") -> pl.DataFr
 def fidelity(table: pl.DataFrame) -> Chart:
     """Loss recovered (the headline measure of each layer) and FVU over L0, a row per layer.
 
+    Whiskers are 95 % intervals over proteins, for one seed.
+
     A band follows the SAEs that no other beats.
     """
     table = _with_headline(table)
@@ -70,6 +75,7 @@ def fidelity(table: pl.DataFrame) -> Chart:
             _points(axis, part, "l0", y, joined=True)
             logarithmic(axis, "x")
             _band(axis, front(part, y, higher), y)
+        _whiskers(axes[0], part)
         axes[0].axhline(1, color=_GREY, linewidth=0.8, zorder=0)
         axes[0].set(xlabel=_L0, ylabel=f"{_recovered(part)}\n(1: no harm)")
         _say_absent(axes[0], part)
@@ -78,6 +84,7 @@ def fidelity(table: pl.DataFrame) -> Chart:
         axes[0].set_title(f"layer {layer}", loc="left", fontsize=10)
     _legend(figure, table, ("none beats these", Line2D([], [], **_BAND)))
     best = front(table, "loss_recovered", True)
+    undefined = "".join(f" {sentence}." for sentence in by_layer(table))
     words = "; ".join(
         f"{r['label']} {r['loss_recovered']:.3f} at L0 {r['l0']:.0f}"
         for r in best.iter_rows(named=True)
@@ -85,7 +92,14 @@ def fidelity(table: pl.DataFrame) -> Chart:
     interactive = hover.saes(
         table,
         [
-            hover.Panel("l0", "loss_recovered", _L0, f"{_recovered(table)} (1: no harm)", True),
+            hover.Panel(
+                "l0",
+                "loss_recovered",
+                _L0,
+                f"{_recovered(table)} (1: no harm)",
+                True,
+                whiskers=("loss_recovered_low", "loss_recovered_high"),
+            ),
             hover.Panel("l0", "fvu", _L0, "variance not explained (FVU, share)", True, True),
         ],
         "Fidelity against the number of active features",
@@ -93,7 +107,7 @@ def fidelity(table: pl.DataFrame) -> Chart:
     return Chart(
         figure,
         f"Two scatter plots per layer, {_recovered(table)} and variance not explained against L0. "
-        f"SAEs that no other beats: {words or _ABSENT}.",
+        f"SAEs that no other beats: {words or _absent(table)}.{undefined}",
         interactive,
     )
 
@@ -216,12 +230,16 @@ def stability(table: pl.DataFrame) -> Chart:
 
 
 def _with_headline(table: pl.DataFrame) -> pl.DataFrame:
-    """The table with `loss_recovered`: the headline measure of each row, null without one."""
-    by_measure = [
-        pl.when(pl.col("fidelity_measure") == measure).then(pl.col(f"loss_recovered_{end}"))
-        for measure, end in COLUMNS.items()
-    ]
-    return table.with_columns(pl.coalesce(by_measure).alias("loss_recovered"))
+    """The table with `loss_recovered` and its interval: the headline measure of each row, null
+    without one."""
+    figures = ("loss_recovered", "loss_recovered_low", "loss_recovered_high")
+    return table.with_columns(
+        pl.coalesce(
+            pl.when(pl.col("fidelity_measure") == measure).then(pl.col(f"{figure}_{end}"))
+            for measure, end in COLUMNS.items()
+        ).alias(figure)
+        for figure in figures
+    )
 
 
 def _recovered(table: pl.DataFrame) -> str:
@@ -232,7 +250,25 @@ def _recovered(table: pl.DataFrame) -> str:
 
 def _say_absent(axis: Axes, part: pl.DataFrame) -> None:
     if part["loss_recovered"].is_null().all():
-        axis.text(0.5, 0.5, _ABSENT, transform=axis.transAxes, ha="center", fontsize=8)
+        axis.text(0.5, 0.6, _absent(part), transform=axis.transAxes, ha="center", fontsize=8)
+
+
+def _absent(part: pl.DataFrame) -> str:
+    measured = part["fidelity_measure"].is_not_null().any()
+    return _NOT_DEFINED if measured else _ABSENT
+
+
+def _whiskers(axis: Axes, part: pl.DataFrame) -> None:
+    """95 % intervals of the loss recovered, where there are any."""
+    shown = part.drop_nulls("loss_recovered_low")
+    axis.vlines(
+        shown["l0"],
+        shown["loss_recovered_low"],
+        shown["loss_recovered_high"],
+        colors=[STYLES[recipe].colour for recipe in shown["recipe"]],
+        linewidth=0.8,
+        alpha=0.6,
+    )
 
 
 def _rows(table: pl.DataFrame) -> tuple[Figure, dict[int, list[Axes]]]:

@@ -6,7 +6,7 @@ picture of the same `Chart`.
 
 import html
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import plotly.graph_objects as go
 import polars as pl
@@ -46,6 +46,8 @@ class Panel(NamedTuple):
     y_title: str
     log_x: bool = False
     log_y: bool = False
+    whiskers: tuple[str, str] | None = None
+    """Columns of the ends of an interval of y."""
 
 
 def saes(table: pl.DataFrame, panels: Sequence[Panel], words: str) -> go.Figure:
@@ -67,7 +69,7 @@ def saes(table: pl.DataFrame, panels: Sequence[Panel], words: str) -> go.Figure:
                 figure.add_scatter(
                     x=[1],
                     y=[1],
-                    text=["absent for these models"],
+                    text=["absent or not defined for these models"],
                     mode="text",
                     hoverinfo="skip",
                     showlegend=False,
@@ -87,6 +89,7 @@ def saes(table: pl.DataFrame, panels: Sequence[Panel], words: str) -> go.Figure:
                     f"<br>{panel.y_title}: %{{y:.3f}}<extra></extra>",
                     mode="markers",
                     marker=mark,
+                    error_y=_whiskers(own, panel),
                     name=style.name,
                     legendgroup=recipe,
                     showlegend=recipe not in named,
@@ -127,6 +130,14 @@ def saes(table: pl.DataFrame, panels: Sequence[Panel], words: str) -> go.Figure:
             figure.update_xaxes(title=panel.x_title, **x, row=row, col=column)
             figure.update_yaxes(title=panel.y_title, **y, row=row, col=column)
     return _plain_layout(figure, words, 360 * n_rows + 90)
+
+
+def _whiskers(own: pl.DataFrame, panel: Panel) -> dict[str, Any]:
+    if panel.whiskers is None:
+        return {"visible": False}
+    low, high = (own[column] for column in panel.whiskers)
+    ends = {"array": (high - own[panel.y]).to_list(), "arrayminus": (own[panel.y] - low).to_list()}
+    return {"type": "data", "symmetric": False, "thickness": 1, "width": 0, **ends}
 
 
 def concepts(

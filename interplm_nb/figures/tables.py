@@ -9,6 +9,7 @@ import polars as pl
 from interplm_nb.concepts.intervals import COVERS
 from interplm_nb.concepts.same_residues import SAME
 from interplm_nb.concepts.scored_concepts import FEW_CLUSTERS
+from interplm_nb.figures.not_defined import by_layer, by_source
 from interplm_nb.pipeline.text import text_table
 
 _STYLE = "text-align:left;padding:2px 12px 2px 0"
@@ -269,6 +270,8 @@ def fidelity(table: pl.DataFrame, why_absent: str = "") -> "Table | Sentence":
         "ce_sae",
         "ce_zero",
         "loss_recovered",
+        "loss_recovered_low",
+        "loss_recovered_high",
         "kl",
     ]
     names = {
@@ -276,18 +279,30 @@ def fidelity(table: pl.DataFrame, why_absent: str = "") -> "Table | Sentence":
         "ce_original": "ce as it is",
         "ce_sae": "ce with the SAE",
         "ce_zero": "ce with zeros",
+        "loss_recovered": "loss recovered",
+        "loss_recovered_low": "95 % from",
+        "loss_recovered_high": "to",
         "kl": "KL",
     }
-    return Table(
-        table.select(columns), "predictions of the PLM, cross entropy in nats per residue", names
+    caption = (
+        "predictions of the PLM, cross entropy in nats per residue; the interval is over "
+        f"{table['n_proteins'].max()} validation proteins, for one seed of the SAE"
     )
+    return Table(table.select(columns), ". ".join([caption, *by_source(table)]), names)
 
 
 _MEASURED = {
     "loss_recovered_strict": "loss recovered, masked",
+    "loss_recovered_low_strict": "95 % from, masked",
+    "loss_recovered_high_strict": "to, masked",
+    "loss_recovered_including_masked": "including masked positions",
     "loss_recovered_published": "not masked",
     "loss_recovered_recurrence": "loss recovered, in the recurrence",
+    "loss_recovered_low_recurrence": "95 % from, in the recurrence",
+    "loss_recovered_high_recurrence": "to, in the recurrence",
     "loss_recovered_output": "loss recovered, output replaced",
+    "loss_recovered_low_output": "95 % from, output replaced",
+    "loss_recovered_high_output": "to, output replaced",
     "kl_strict": "KL, masked (nats)",
     "kl_recurrence": "KL, in the recurrence (nats)",
     "kl_output": "KL, output replaced (nats)",
@@ -327,4 +342,5 @@ def compared(table: pl.DataFrame) -> Table:
         [None if lr is None else f"{lr:.2g}" for lr in table["lr"]],
         dtype=pl.String,
     )
-    return Table(table.with_columns(rates).select(chosen, *columns), f"scored: {scored}", names)
+    caption = ". ".join([f"scored: {scored}", *by_layer(table)])
+    return Table(table.with_columns(rates).select(chosen, *columns), caption, names)

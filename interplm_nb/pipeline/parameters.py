@@ -233,7 +233,9 @@ class TrainParameters(StageParameters):
         1000, ge=1, description="Steps between checkpoints: the most that a killed run repeats."
     )
     fidelity_proteins: int = Field(
-        50, ge=1, description="Validation proteins on which fidelity is measured."
+        50,
+        ge=1,
+        description="Validation proteins on which fidelity is measured, drawn at random.",
     )
     fidelity_every: int = Field(
         0,
@@ -285,7 +287,9 @@ class CompareParameters(StageParameters):
         1000, ge=1, description="Steps between checkpoints: the most that a killed run repeats."
     )
     fidelity_proteins: int = Field(
-        50, ge=1, description="Validation proteins on which fidelity is measured."
+        50,
+        ge=1,
+        description="Validation proteins on which fidelity is measured, drawn at random.",
     )
     fidelity_every: int = Field(
         0,

@@ -27,7 +27,7 @@ from interplm_nb.stages.compare_tables import (
     seconds_of,
     stability_table,
 )
-from interplm_nb.stages.training import Log, log_every, meanwhile
+from interplm_nb.stages.training import Log, for_fidelity, log_every, meanwhile
 from interplm_nb.stages.yardstick import Yardstick, parts_of, yardstick
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def _train(
 ) -> None:
     from interplm_nb.sae.training.train import TrainingOptions, train_on
 
-    validation = proteins.select(run.accessions("validation")[: params.fidelity_proteins])
+    faithful = proteins.select(for_fidelity(run, params.fidelity_proteins))
     train_on(
         _batches(run, params, proteins, plm, sorted({config.layer or 0 for config in configs})),
         {run.compared(config.label): config for config in configs},
@@ -105,7 +105,7 @@ def _train(
             log=log,
             log_every=log_every(params.steps),
             checkpoint_every=params.checkpoint_every,
-            **meanwhile(plm, validation, params.fidelity_every, params.steps),
+            **meanwhile(plm, faithful, params.fidelity_every, params.steps),
         ),
     )
 
@@ -223,7 +223,7 @@ def _control_labels(
 
 
 def _write(run: Run, label: str, measure: Yardstick, figures: dict[str, Any]) -> None:
-    about = {"type": "SAEEvaluation", "version": 1, "label": label, "layer": measure.layer}
+    about = {"type": "SAEEvaluation", "version": 2, "label": label, "layer": measure.layer}
     write_json(
         {**about, "plm": measure.plm.name, "plm_revision": measure.plm.revision, **figures},
         run.of_compared(label, "evaluation"),
@@ -232,7 +232,7 @@ def _write(run: Run, label: str, measure: Yardstick, figures: dict[str, Any]) ->
 
 def evaluation(run: Run, label: str) -> dict[str, Any]:
     """What stage `compare` measured on an SAE or a control."""
-    return read_json(run.of_compared(label, "evaluation"), "SAEEvaluation", 1)
+    return read_json(run.of_compared(label, "evaluation"), "SAEEvaluation", 2)
 
 
 def _result(

@@ -10,6 +10,7 @@ import polars as pl
 
 from interplm_nb.pipeline.maxima import Maxima
 from interplm_nb.pipeline.run import Run
+from interplm_nb.sae.evaluation.measures import COLUMNS, FIGURES
 from interplm_nb.stages import sweep
 from interplm_nb.stages.training import logged
 
@@ -31,14 +32,7 @@ COMPARISON: dict[str, Any] = {
     "dead": pl.Int64,
     "alive": pl.Int64,
     "fidelity_measure": pl.String,
-    "loss_recovered_strict": pl.Float64,
-    "loss_recovered_published": pl.Float64,
-    "loss_recovered_output": pl.Float64,
-    "loss_recovered_recurrence": pl.Float64,
-    "kl_strict": pl.Float64,
-    "kl_published": pl.Float64,
-    "kl_output": pl.Float64,
-    "kl_recurrence": pl.Float64,
+    **{f"{figure}_{end}": pl.Float64 for figure in FIGURES for end in COLUMNS.values()},
     "concepts_tuning": pl.Int64,
     "f1_tuning": pl.Float64,
     "concepts_above_tuning": pl.Int64,
@@ -57,9 +51,11 @@ kind: sae, random or neurons. sparsity: k32 (k), t32 (target L0), l0.1 (weight o
 variance_explained, l0, dead (features that never fire there): on residues of the tuning part of
 validation; alive: features that fire on the train residues on which maxima are measured.
 fidelity_measure: the headline of the row's layer, one of `sae.evaluation.measures.Measure`; null
-where fidelity is absent. loss_recovered, kl (nats per residue): on validation proteins, by each
-measure: masked (strict) and not (published), next residue with the output or the recurrence
-replaced; null for a measure that the model does not have. concepts_tuning, f1_tuning,
+where fidelity is absent. loss_recovered, its 95 % interval over proteins (loss_recovered_low,
+loss_recovered_high), kl, ce_original, ce_sae, ce_zero (nats per residue): on validation proteins,
+by each measure: masked (strict; including_masked) and not (published), next residue with the output
+or the recurrence replaced; null for a measure that the model does not have. loss_recovered is null
+too where zeros cost under 0.01 nats per residue. concepts_tuning, f1_tuning,
 concepts_above_tuning: concepts that are scored on the tuning part, the mean of their best F1 there,
 those with one above 0.5. concepts_test, mean_f1_per_domain, mean_f1: the same features and
 thresholds on test, F1 with recall by instances and by residues. concepts_found: concepts with a

@@ -11,9 +11,9 @@ from interplm_nb.pipeline.parameters import L1_RECIPES, TrainParameters
 from interplm_nb.pipeline.run import Run
 from interplm_nb.pipeline.scored_sources import SAES, SOURCES, scored_source
 from interplm_nb.proteins import Proteins
-from interplm_nb.sae.evaluation.measures import why_absent
+from interplm_nb.sae.evaluation.measures import FIGURES, why_absent
 from interplm_nb.saving import read_json, write_json
-from interplm_nb.stages.training import Log, log_every, logged, meanwhile
+from interplm_nb.stages.training import Log, for_fidelity, log_every, logged, meanwhile
 
 if TYPE_CHECKING:
     from interplm_nb.plm.protocol import PLM
@@ -29,9 +29,10 @@ FIDELITY: dict[str, Any] = {
     "layer": pl.Int64,
     "n_proteins": pl.Int64,
     "n_residues": pl.Int64,
-    **dict.fromkeys(("ce_original", "ce_sae", "ce_zero", "loss_recovered", "kl"), pl.Float64),
+    **dict.fromkeys(FIGURES, pl.Float64),
 }
-"""Columns of `TrainStage.fidelity`."""
+"""Columns of `TrainStage.fidelity`; low and high: 95 % over proteins. `loss_recovered` is null
+where it is not defined, its interval also where zeros cost too little to bound it."""
 
 _QUALITY_RESIDUES = 65_536
 
@@ -66,7 +67,7 @@ def train(run: Run, params: TrainParameters, log: Log | None = None) -> TrainSta
     manifest.begin(run, params)
     proteins = run.proteins()
     plm = run.plm(params.device) if _has_model(run) else None
-    faithful = proteins.select(run.accessions("validation")[: params.fidelity_proteins])
+    faithful = proteins.select(for_fidelity(run, params.fidelity_proteins))
     for source in run.possible(("sae", "shuffled_sae")):
         train_on(
             _batches(run, params, proteins, source),
@@ -200,7 +201,7 @@ def _fidelity(run: Run, params: TrainParameters, plm: "PLM", faithful: Proteins)
             write_json(
                 {
                     "type": "FidelityOfSource",
-                    "version": 2,
+                    "version": 3,
                     "proteins": len(faithful),
                     "measures": measured,
                 },
@@ -239,5 +240,5 @@ def _rows(run: Run, source: str) -> list[dict[str, Any]]:
     path = run.of_source(source, "fidelity")
     if not path.exists():
         return []
-    measures = read_json(path, "FidelityOfSource", 2)["measures"]
+    measures = read_json(path, "FidelityOfSource", 3)["measures"]
     return [{"source": source, **{k: m[k] for k in FIDELITY if k in m}} for m in measures]

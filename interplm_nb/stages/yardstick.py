@@ -15,8 +15,9 @@ from interplm_nb.embeddings import Embeddings
 from interplm_nb.pipeline.parameters import CompareParameters
 from interplm_nb.pipeline.run import Run
 from interplm_nb.proteins import Proteins
-from interplm_nb.sae.evaluation.measures import COLUMNS
+from interplm_nb.sae.evaluation.measures import COLUMNS, FIGURES
 from interplm_nb.saving import remove
+from interplm_nb.stages.training import for_fidelity
 
 if TYPE_CHECKING:
     from interplm_nb.concepts.scored_concepts import ScoredConcepts
@@ -33,7 +34,7 @@ _SEED = 0
 @dataclass(frozen=True)
 class Parts:
     """Accessions: `maxima` of train; `tuning`, whole homology clusters of validation; `test`;
-    `fidelity`, the first of validation."""
+    `fidelity`, some of validation."""
 
     maxima: list[str]
     tuning: list[str]
@@ -116,8 +117,8 @@ class Yardstick:
         return {"quality_residues": measured.pop("n_residues"), **measured}
 
     def _fidelity(self, sae: "SAE") -> dict[str, Any]:
-        """The figures of every measure that exists for the layer, and which one is the headline;
-        for a model without fidelity None, and no figures."""
+        """The figures of every measure that exists for the layer, what each protein adds to them,
+        and which one is the headline; for a model without fidelity None, and no figures."""
         from interplm_nb.sae.evaluation.fidelity import fidelities
 
         measured = fidelities(sae, self.plm, self.faithful, self.layer, progress=False)
@@ -126,8 +127,9 @@ class Yardstick:
             **{
                 f"{name}_{COLUMNS[f.measure]}": getattr(f, name)
                 for f in measured
-                for name in ("loss_recovered", "kl", "ce_original", "ce_sae", "ce_zero")
+                for name in FIGURES
             },
+            **{f"sums_{COLUMNS[f.measure]}": asdict(f.sums) for f in measured},
         }
 
     def _concepts(self, source: "Source") -> dict[str, Any]:
@@ -162,7 +164,7 @@ def parts_of(run: Run, proteins: Proteins, params: CompareParameters) -> Parts:
     n = max(1, round(params.tuning_share * len(clusters)))
     drawn = np.random.default_rng([_SEED, 1]).permutation(clusters)[:n]
     tuning = splits.filter(pl.col("cluster").is_in(drawn.tolist()))["accession"].to_list()
-    faithful = run.accessions("validation")[: params.fidelity_proteins]  # as in stage `train`
+    faithful = for_fidelity(run, params.fidelity_proteins)
     return Parts(
         _enough(run, proteins, params.maxima_residues), tuning, run.accessions("test"), faithful
     )

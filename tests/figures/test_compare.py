@@ -12,6 +12,7 @@ from interplm_nb.figures.styles import STYLES, line_styles, recipe_of
 from interplm_nb.pipeline.parameters import L1_RECIPES
 from interplm_nb.sae.config import RECIPES
 from interplm_nb.stages.compare_tables import COMPARISON, STABILITY
+from tests.figures.with_fidelity import with_fidelity
 
 
 @pytest.mark.parametrize(
@@ -31,7 +32,7 @@ def test_a_chart_is_a_picture_with_axes_named_and_words_beside_it(compared, draw
 
 
 def test_every_sae_is_a_point_where_its_figures_are(compared):
-    table = compared[1].comparison
+    table = with_fidelity(compared[1].comparison)
     left, right = figures.fidelity(table).figure.axes
     for axis, y in ((left, "loss_recovered_strict"), (right, "fvu")):
         drawn = {
@@ -47,6 +48,11 @@ def test_every_sae_is_a_point_where_its_figures_are(compared):
         ring.get_xydata().tolist()
         == chosen.select("l0", "loss_recovered_strict").to_numpy().tolist()
     )
+    whiskers = np.concatenate([lines.get_segments() for lines in left.collections])
+    ends = table.filter(pl.col("kind") != "neurons").select(
+        "l0", "loss_recovered_low_strict", "loss_recovered_high_strict"
+    )
+    assert {(w[0, 0], w[0, 1], w[1, 1]) for w in whiskers} == set(ends.iter_rows())
 
 
 def test_the_front_is_what_nothing_beats():

@@ -10,6 +10,7 @@ from interplm_nb.figures.chart import Chart, panels
 from interplm_nb.figures.styles import STYLES
 from interplm_nb.pipeline.scored_sources import SOURCES
 from interplm_nb.stages.compare_tables import COMPARISON
+from tests.figures.with_fidelity import with_fidelity
 
 PLOTLY = "application/vnd.plotly.v1+json"
 
@@ -41,7 +42,7 @@ def test_a_chart_without_hover_is_a_picture_alone() -> None:
 
 @pytest.mark.parametrize("draw", [compare.fidelity, compare.concepts])
 def test_every_sae_of_the_comparison_is_a_point_with_its_name(compared, draw) -> None:
-    table = compared[1].comparison
+    table = with_fidelity(compared[1].comparison)
     figure = shown(draw(table))
     points = [t for t in figure["data"] if t.get("mode") == "markers" and "text" in t]
     saes = table.filter(pl.col("kind") != "neurons")
@@ -52,6 +53,13 @@ def test_every_sae_of_the_comparison_is_a_point_with_its_name(compared, draw) ->
     assert len({(t["marker"]["symbol"], t["marker"]["color"]) for t in points}) == len(
         {t["name"] for t in points}
     )
+    for t in points:
+        if draw is compare.fidelity and t["xaxis"] == "x":
+            errors = t["error_y"]
+            assert errors["arrayminus"] == pytest.approx([0.1] * len(t["x"]))
+            assert errors["array"] == pytest.approx([0.2] * len(t["x"]))
+        else:
+            assert t["error_y"] == {"visible": False}
     ring = next(t for t in figure["data"] if t["name"] == "chosen on the tuning part")
     assert ring["x"] == table.filter("chosen")["l0"].to_list()
     titles = [figure["layout"][name]["title"]["text"] for name in ("xaxis", "yaxis", "yaxis2")]
@@ -61,7 +69,7 @@ def test_every_sae_of_the_comparison_is_a_point_with_its_name(compared, draw) ->
 
 
 def test_neurons_are_a_line_at_their_f1(compared) -> None:
-    table = compared[1].comparison
+    table = with_fidelity(compared[1].comparison)
     lines = [t for t in shown(compare.concepts(table))["data"] if t["name"] == "neurons"]
     f1 = table.filter(pl.col("kind") == "neurons")["mean_f1_per_domain"].item()
     assert [t["y"] for t in lines] == [[f1, f1]] * 2
@@ -81,7 +89,9 @@ def test_two_layers_have_a_row_each_and_an_empty_table_is_drawn(compared) -> Non
 def test_a_measure_that_no_model_has_is_said_to_be_absent(compared) -> None:
     table = compared[1].comparison.with_columns(fidelity_measure=pl.lit(None, pl.String))
     figure = shown(compare.fidelity(table))
-    absent = [t for t in figure["data"] if t.get("text") == ["absent for these models"]]
+    absent = [
+        t for t in figure["data"] if t.get("text") == ["absent or not defined for these models"]
+    ]
     assert [t["xaxis"] for t in absent] == ["x"]
     assert "chosen on the tuning part" in {t["name"] for t in figure["data"] if t["showlegend"]}
 

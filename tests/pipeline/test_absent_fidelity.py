@@ -6,17 +6,19 @@ import polars as pl
 import pytest
 
 from interplm_nb.figures import compare as figures
+from interplm_nb.figures import tables
 from interplm_nb.proteins import Proteins
 from interplm_nb.sae.architectures import TopK
 from interplm_nb.sae.evaluation.fidelity import fidelities
+from interplm_nb.sae.evaluation.measures import FIGURES
 from interplm_nb.stages.compare_tables import comparison_table
 from interplm_nb.stages.training import meanwhile
 from interplm_nb.stages.yardstick import Yardstick
+from tests.sae.evaluation.fitted import fitted
 from tests.sae.fake_plm import FakePLM, FakeRecurrentPLM
 from tests.sae.small_sae import any_sae
 
 PROTEINS = Proteins.from_sequences({"P0": "ACDEFGHIKL", "P1": "MNPQRSTVWY"})
-FIGURES = ("loss_recovered", "kl", "ce_original", "ce_sae", "ce_zero")
 
 
 def measured(plm, layer: int) -> dict:
@@ -60,12 +62,14 @@ def test_a_yardstick_measures_what_exists_and_names_the_headline():
     for layer, expected in ends.items():
         found = measured(plm, layer)
         assert found.pop("fidelity_measure") == f"next residue, {expected[0]}"
-        assert set(found) == {f"{name}_{end}" for name in FIGURES for end in expected}
+        names = {f"{name}_{end}" for name in (*FIGURES, "sums") for end in expected}
+        assert set(found) == names
         by_end = fidelities(any_sae(TopK(5), seed=3), plm, PROTEINS, layer, progress=False)
         assert found[f"kl_{expected[0]}"] == by_end[0].kl
     masked = measured(FakePLM(), 1)
     assert masked.pop("fidelity_measure") == "strict"
-    assert set(masked) == {f"{name}_{end}" for name in FIGURES for end in ("strict", "published")}
+    ends = ("strict", "including_masked", "published")
+    assert set(masked) == {f"{name}_{end}" for name in (*FIGURES, "sums") for end in ends}
 
 
 @pytest.mark.parametrize("lacking", [{"objective": None}, {"has_logits": False}])
@@ -77,7 +81,7 @@ def test_a_model_without_fidelity_has_nulls_and_is_compared_all_the_same(lacking
     assert meanwhile(plm, PROTEINS, every=10, steps=100) == {}
     found = table({"layer": 1, **measured(plm, 1)}, {"layer": 1, **measured(plm, 1)})
     absent = found.select(pl.col("^(loss_recovered|kl)_.*$"), "fidelity_measure")
-    assert absent.width == 9 and all(n == found.height for n in absent.null_count().row(0))
+    assert absent.width == 21 and all(n == found.height for n in absent.null_count().row(0))
     assert found.filter("chosen")["label"].to_list() == ["topk1"]
     fidelity, concepts = figures.fidelity(found), figures.concepts(found)
     for chart, axis in ((fidelity, 0), (concepts, 1)):
@@ -95,7 +99,7 @@ def test_fidelity_is_asked_for_where_it_is_measured():
 
 
 def test_each_layer_shows_its_own_headline():
-    plm = FakeRecurrentPLM(start=True)
+    plm = fitted(FakeRecurrentPLM(start=True), PROTEINS)
     rows = {layer: measured(plm, layer) for layer in (1, 2)}
     found = table(*({"layer": layer, **rows[layer]} for layer in (1, 2)))
     axes = figures.fidelity(found).figure.axes
@@ -107,3 +111,29 @@ def test_each_layer_shows_its_own_headline():
         own = rows[layer][f"loss_recovered_{end}"]
         assert own in np.concatenate([np.ravel(line.get_ydata()) for line in axis.lines])
     assert "in the recurrence or next-residue" in repr(figures.concepts(found))
+
+
+def test_a_share_that_is_not_defined_is_null_and_said_with_its_costs():
+    """Of the last layer, nothing visible reaches a masked prediction."""
+    rows = [{"layer": 1, **measured(fitted(FakePLM(), PROTEINS), 1)} for _ in range(2)]
+    rows[1] |= {"ce_sae_strict": rows[1]["ce_sae_strict"] + 0.25}
+    found = table(*rows)
+    assert found["loss_recovered_strict"].is_null().all()
+    assert found["loss_recovered_published"].drop_nulls().len() == 2
+    words = (
+        "layer 1, strict: loss recovered is not defined (zeros cost 0.0000 nats per residue, under "
+        "0.01; SAEs cost 0.0000 to 0.2500)"
+    )
+    chart, shown = figures.fidelity(found), tables.compared(found)
+    assert words in repr(shown) and words in repr(chart)
+    assert "loss_recovered_strict" not in shown.table.columns
+    (text,) = chart.figure.axes[0].texts
+    assert text.get_text() == "not defined: zeros cost under 0.01 nats per residue"
+    own = found.rename({f"{name}_strict": name for name in FIGURES}).select(
+        *FIGURES,
+        pl.lit("sae").alias("source"),
+        pl.lit("strict").alias("measure"),
+        n_proteins=2,
+        n_residues=4,
+    )
+    assert words.replace("layer 1", "sae").split("; SAEs")[0] in repr(tables.fidelity(own[:1]))

@@ -24,6 +24,7 @@ from interplm_nb.sae.encode import encode_to
 from interplm_nb.sae.evaluation.fidelity import fidelity
 from interplm_nb.sae.evaluation.quality import quality
 from interplm_nb.stages.compare import evaluation
+from interplm_nb.stages.training import for_fidelity
 from interplm_nb.stages.yardstick import parts_of
 from tests.pipeline.test_resume import start
 from tests.pipeline.tiny import tiny_compare
@@ -46,7 +47,8 @@ def test_every_sae_and_its_controls_are_in_one_table(compared):
         saes.select(
             "fvu",
             "l0",
-            "loss_recovered_strict",
+            "loss_recovered_published",
+            "ce_zero_strict",
             "kl_strict",
             "f1_tuning",
             "mean_f1_per_domain",
@@ -81,12 +83,35 @@ def test_an_saes_figures_are_those_of_the_slow_way(compared, tmp_path):
     assert {name: row[name] for name in ("fvu", "l0", "dead")} == pytest.approx(
         {name: measured[name] for name in ("fvu", "l0", "dead")}, rel=1e-4
     )
-    strict = fidelity(
-        sae, run.plm("cpu"), proteins.select(run.accessions("validation")[:2]), progress=False
+    strict = fidelity(sae, run.plm("cpu"), proteins.select(for_fidelity(run, 2)), progress=False)
+    costs = strict.ce_zero - strict.ce_original
+    assert (row["kl_strict"], row["ce_zero_strict"] - row["ce_original_strict"]) == pytest.approx(
+        (strict.kl, costs), rel=1e-4
     )
-    assert (row["loss_recovered_strict"], row["kl_strict"]) == pytest.approx(
-        (strict.loss_recovered, strict.kl), rel=1e-4
-    )
+    assert row["loss_recovered_strict"] == strict.loss_recovered
+    sums = evaluation(run, label)["sums_strict"]
+    assert sums["accessions"] == parts.fidelity == for_fidelity(run, 2)
+    assert sums["ce_sae"] == pytest.approx(strict.sums.ce_sae, rel=1e-4)
+
+
+def test_an_evaluation_of_another_version_is_refused_with_both(compared, tmp_path):
+    shutil.copytree(compared[0].folder, tmp_path / "run", ignore=shutil.ignore_patterns("0*"))
+    run, label = Run.open(tmp_path / "run"), "layer_01-topk-k8-s1"
+    path = run.of_compared(label, "evaluation")
+    path.write_text(path.read_text().replace('"version": 2', '"version": 1'))
+    words = "expected SAEEvaluation version 2, found SAEEvaluation version 1"
+    with pytest.raises(ValueError, match=words):
+        evaluation(run, label)
+
+
+def test_fidelity_is_measured_on_proteins_of_all_validation(tiny_run):
+    validation = tiny_run.accessions("validation")
+    for n in (1, 3, len(validation), 1000):
+        drawn = for_fidelity(tiny_run, n)
+        assert len(drawn) == len(set(drawn)) == min(n, len(validation))
+        assert set(drawn) <= set(validation) and drawn == for_fidelity(tiny_run, n)
+        assert set(for_fidelity(tiny_run, n - 1)) <= set(drawn)  # more proteins, not others
+    assert for_fidelity(tiny_run, 3) != sorted(validation)[:3]
 
 
 def test_the_tuning_part_is_whole_clusters_of_validation(tiny_run):
@@ -135,7 +160,7 @@ def test_metrics_of_all_come_as_they_are_trained(compared):
     assert last.height == 10
     # measured while it trains (fidelity_every), and after the last step
     assert (
-        last["loss_recovered"].null_count() == 0
+        last["loss_recovered_published"].null_count() == 0
         and result.metrics.filter(pl.col("step") == 20)["kl"].null_count() == 0
     )
     assert last["density"].list.sum().to_list() == [64] * 10

@@ -1,11 +1,14 @@
 """The stages on a tiny run: what they make fits together and is honest about who saw what."""
 
+import json
+import shutil
 from itertools import combinations
 
 import numpy as np
 import polars as pl
 import pytest
 
+from interplm_nb.pipeline import manifest
 from interplm_nb.pipeline.errors import PipelineError
 from interplm_nb.pipeline.parameters import (
     ConceptsParameters,
@@ -18,6 +21,7 @@ from interplm_nb.pipeline.scored_sources import CONVENTIONS, SAES, SOURCES
 from interplm_nb.pipeline.stage_table import STAGES
 from interplm_nb.sae.random_sae import random_sae
 from interplm_nb.stages.concept_summary import verdict
+from interplm_nb.stages.training import for_fidelity
 from tests.pipeline.tiny import tiny_parameters
 
 
@@ -192,10 +196,41 @@ def test_a_recipe_is_trained_with_the_parameters_that_it_takes(tiny_run, tmp_pat
     }
     assert run.sae("shuffled_sae").about.training == about.training
     assert result.metrics["step"].to_list() == 2 * list(range(1, 21))
-    measured = {line["step"] for line in lines if line["sae"] == "sae" and "loss_recovered" in line}
+    measured = {line["step"] for line in lines if line["sae"] == "sae" and "kl" in line}
     assert measured == {10, 20} and not any(
-        "loss_recovered" in line for line in lines if line["sae"] == "shuffled_sae"
+        "kl" in line for line in lines if line["sae"] == "shuffled_sae"
     )
+
+
+def test_a_fidelity_file_of_another_version_is_refused_with_both(tiny_run, tmp_path):
+    shutil.copytree(tiny_run.folder, tmp_path / "run")
+    run = Run.open(tmp_path / "run")
+    path = run.of_source("sae", "fidelity")
+    path.write_text(path.read_text().replace('"version": 3', '"version": 2'))
+    words = "expected FidelityOfSource version 3, found FidelityOfSource version 2"
+    params = tiny_parameters(run.folder)["train"]
+    manifest.write(run, params, manifest.key(run, params), {"device": "cpu"})  # as it was made then
+    with pytest.raises(ValueError, match=words):
+        STAGES["train"].call(run, params)
+
+
+def test_fidelity_keeps_the_sums_of_each_protein_and_names_its_quality(tiny_run):
+    measures = json.loads(tiny_run.of_source("sae", "fidelity").read_text())["measures"]
+    table = tiny_run.table("train", "fidelity").filter(pl.col("source") == "sae")
+    assert table["measure"].to_list() == ["strict", "including masked positions", "published"]
+    for found, row in zip(measures, table.iter_rows(named=True), strict=True):
+        sums = found["sums"]
+        assert sums["accessions"] == for_fidelity(tiny_run, 2)
+        assert sum(sums["n_residues"]) == row["n_residues"]
+        assert (row["loss_recovered"] is None) == (row["ce_zero"] - row["ce_original"] < 0.01)
+    assert [found["quality_on"] for found in measures] == [
+        "visible residues of masked sequences",
+        "all residues of masked sequences",
+        "residues of unmasked sequences",
+    ]
+    strict = measures[0]
+    ce = sum(strict["sums"]["ce_sae"]) / sum(strict["sums"]["n_residues"])
+    assert ce == pytest.approx(strict["ce_sae"])
 
 
 @pytest.mark.parametrize(("recipe", "sparsity"), [("gated", 0.02), ("jumprelu", 1.0)])

@@ -3,12 +3,18 @@ the reconstruction.
 
     loss recovered = 1 - (CE_sae - CE_original) / (CE_zero - CE_original)
 
-Masked models. "published" is InterPLM's measure: no residue is masked, the representation is
-replaced at every position (<cls>, <eos> and padding too), CE is the mean over the residues of a
-sequence, then over sequences, and the result is clipped to 0..1. "strict" is what the PLM was
-trained on: 15 % of the residues are masked, only residues are replaced, CE is the mean over all
-masked residues, nothing is clipped, and the KL divergence says how far the predictions moved even
-where CE did not.
+The share is not defined where zeros cost the PLM under 0.01 nats per residue: then nothing is there
+to be recovered, and the figure is None. The costs themselves always are.
+
+Masked models. "strict" is what the PLM was trained on: 15 % of the residues are masked, CE is the
+mean over all masked residues, nothing is clipped, and the KL divergence says how far the
+predictions moved even where CE did not. The visible residues alone are replaced: an SAE is trained
+on residues, and has never seen what the layer holds at a <mask>. (At the last layer nothing visible
+reaches a masked prediction, so zeros cost nothing and the share is not defined.)
+"including masked positions" is the same with the <mask> positions replaced too. "published" is
+InterPLM's measure: no residue is masked, the representation is replaced at every position (<cls>,
+<eos> and padding too), CE is the mean over the residues of a sequence, then over sequences, and the
+result is clipped to 0..1.
 
 Next-residue models. CE is the mean over all residues, each predicted from the position before it,
 so that a protein's first residue counts only behind a start token. Only residues are replaced,
@@ -19,8 +25,8 @@ replace the representation in the same way as the reconstruction does.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -30,12 +36,24 @@ from tqdm.auto import tqdm
 
 from interplm_nb.plm.protocol import PLM
 from interplm_nb.proteins import Proteins
+from interplm_nb.sae.evaluation.fidelity_sums import FidelitySums, loss_recovered
 from interplm_nb.sae.evaluation.measures import Measure, measures_of, why_absent
 from interplm_nb.sae.evaluation.quality import Moments, Quality
 from interplm_nb.sae.evaluation.replaced import three_logits
 from interplm_nb.sae.model import SAE
 
 MASKED_FRACTION = 0.15
+
+QualityOn = Literal[
+    "residues of unmasked sequences",
+    "visible residues of masked sequences",
+    "all residues of masked sequences",
+]
+_QUALITY_ON: dict[Measure, QualityOn] = {
+    "strict": "visible residues of masked sequences",
+    "including masked positions": "all residues of masked sequences",
+}
+"""Measures that mask residues, and what their `quality` is on."""
 _NO_CLASS = -100
 
 
@@ -52,17 +70,24 @@ class Fidelity:
     ce_original: float
     ce_sae: float
     ce_zero: float
-    loss_recovered: float
-    """0 where zeros do no harm, so that there is nothing to recover."""
+    loss_recovered: float | None
+    """None where zeros cost under `measures.LEAST_COST`."""
+    loss_recovered_low: float | None
+    """95 % over proteins: `FidelitySums.interval`."""
+    loss_recovered_high: float | None
     kl: float
     """Mean KL divergence of the predictions with the SAE from those without, nats per residue that
     counts."""
     quality: Quality
-    """On the model's own embeddings of the same proteins, all residues."""
+    """On the model's own embeddings of the residues that are replaced: `quality_on`. Those of a
+    masked sequence are not what the SAE was trained on."""
+    quality_on: QualityOn
+    sums: FidelitySums = field(repr=False)
+    """What each protein adds."""
 
     def record(self) -> dict[str, Any]:
         """A JSON record for `fidelity.json`."""
-        return {**asdict(self), "type": "Fidelity", "version": 2}
+        return {**asdict(self), "type": "Fidelity", "version": 3}
 
 
 @torch.inference_mode()
@@ -80,7 +105,7 @@ def fidelity(
     and with zeros there.
 
     `measure` is the headline of `measures_of` unless given. `layer` is the SAE's own (`sae.about`)
-    unless given. The masked residues of "strict" depend only on `seed`, not on the batches.
+    unless given. Which residues are masked depends only on `seed`, not on the batches.
     A protein longer than the model reads is cut to its first `plm.max_residues` residues.
 
     Raises ValueError for an SAE of another PLM or layer, for a model without fidelity
@@ -89,8 +114,10 @@ def fidelity(
     layer = layer_of(sae, plm, layer)
     measure = _chosen(plm, layer, measure)
     sae, proteins = sae.to(plm.device), _cut(proteins, plm.max_residues)
-    total, moments = _Total(), Moments(sae.d_in, sae.d_sae, plm.device)
-    masks = _masked_residues(proteins, seed) if measure == "strict" else None
+    moments = Moments(sae.d_in, sae.d_sae, plm.device)
+    masked = measure in _QUALITY_ON
+    masks = _masked_residues(proteins, seed) if masked else None
+    sums = np.zeros((5, len(proteins)))
     with tqdm(
         total=proteins.n_residues,
         unit=" residues",
@@ -106,22 +133,11 @@ def fidelity(
             if masks is not None:
                 counted = _positions(plm, tokens, [masks[i] for i in places])
                 given = torch.where(counted, _mask_token(plm), tokens)
-            logits = three_logits(sae, plm, layer, measure, given, residues, moments)
-            total.add(_losses(plm, logits, tokens, counted))
+            replaced = _replaced(measure, residues, counted)
+            logits = three_logits(sae, plm, layer, measure, given, replaced, residues, moments)
+            sums[:, places] = _losses(plm, logits, tokens, counted)
             bar.update(int(residues.sum()))
-    ce_original, ce_sae, ce_zero, kl = total.means(per_sequence=measure == "published")
-    return Fidelity(
-        measure,
-        layer,
-        len(proteins),
-        total.n_residues,
-        ce_original,
-        ce_sae,
-        ce_zero,
-        loss_recovered(ce_original, ce_sae, ce_zero, clip=measure == "published"),
-        kl,
-        moments.quality(),
-    )
+    return _read(measure, layer, _sums_of(proteins, sums), moments.quality())
 
 
 def fidelities(
@@ -138,8 +154,8 @@ def fidelities(
 
 def probe(plm: PLM, proteins: Proteins, seed: int = 0) -> Callable[[SAE], dict[str, float]]:
     """What `train_on(evaluate=...)` takes: loss_recovered, ce and kl by the headline measure of the
-    SAE's layer, on `proteins`; of a masked model loss_recovered_published too. A model without
-    fidelity gives an empty dictionary."""
+    SAE's layer, on `proteins`; of a masked model loss_recovered_published too. A loss recovered
+    that is not defined is left out. A model without fidelity gives an empty dictionary."""
 
     def measured(sae: SAE) -> dict[str, float]:
         layer = layer_of(sae, plm)
@@ -147,25 +163,14 @@ def probe(plm: PLM, proteins: Proteins, seed: int = 0) -> Callable[[SAE], dict[s
         if not names:
             return {}
         headline = fidelity(sae, plm, proteins, names[0], seed, layer=layer, progress=False)
-        found = {
-            "loss_recovered": headline.loss_recovered,
-            "ce": headline.ce_sae,
-            "kl": headline.kl,
-        }
+        found = {"ce": headline.ce_sae, "kl": headline.kl}
+        shares = {"loss_recovered": headline.loss_recovered}
         if "published" in names:
             published = fidelity(sae, plm, proteins, "published", seed, layer=layer, progress=False)
-            found["loss_recovered_published"] = published.loss_recovered
-        return found
+            shares["loss_recovered_published"] = published.loss_recovered
+        return found | {name: share for name, share in shares.items() if share is not None}
 
     return measured
-
-
-def loss_recovered(ce_original: float, ce_sae: float, ce_zero: float, clip: bool) -> float:
-    """1 - (ce_sae - ce_original) / (ce_zero - ce_original); 0 where the denominator is about 0."""
-    if np.isclose(ce_zero, ce_original):
-        return 0.0
-    recovered = 1 - (ce_sae - ce_original) / (ce_zero - ce_original)
-    return float(np.clip(recovered, 0, 1)) if clip else recovered
 
 
 def layer_of(sae: SAE, plm: PLM, layer: int | None = None) -> int:
@@ -230,32 +235,48 @@ def _losses(
     ).cpu()
 
 
-class _Total:
-    """Sums per sequence, from all batches."""
+def _sums_of(proteins: Proteins, sums: np.ndarray) -> FidelitySums:
+    """`sums`, float64 [5, n_proteins]: CE original, CE sae, CE zero, KL, and how many count."""
+    if not sums[4].any():
+        raise ValueError(
+            "the model predicts no residue of these proteins; give longer proteins, of letters "
+            "that it knows"
+        )
+    original, with_sae, zero, kl = (tuple(row.tolist()) for row in sums[:4])
+    counts = tuple(sums[4].astype(int).tolist())
+    return FidelitySums(tuple(proteins.accessions), counts, original, with_sae, zero, kl)
 
-    def __init__(self) -> None:
-        self._sums: list[Tensor] = []
 
-    def add(self, sums: Tensor) -> None:
-        self._sums.append(sums)
+def _read(measure: Measure, layer: int, sums: FidelitySums, quality: Quality) -> Fidelity:
+    published = measure == "published"
+    ce_original, ce_sae, ce_zero, kl = sums.means(per_protein=published)
+    recovered = loss_recovered(ce_original, ce_sae, ce_zero, clip=published)
+    low, high = (
+        (None, None) if recovered is None else sums.interval(per_protein=published, clip=published)
+    )
+    return Fidelity(
+        measure=measure,
+        layer=layer,
+        n_proteins=len(sums.accessions),
+        n_residues=sum(sums.n_residues),
+        ce_original=ce_original,
+        ce_sae=ce_sae,
+        ce_zero=ce_zero,
+        loss_recovered=recovered,
+        loss_recovered_low=low,
+        loss_recovered_high=high,
+        kl=kl,
+        quality=quality,
+        quality_on=_QUALITY_ON.get(measure, "residues of unmasked sequences"),
+        sums=sums,
+    )
 
-    @property
-    def n_residues(self) -> int:
-        return int(sum(sums[4].sum().item() for sums in self._sums))
 
-    def means(self, per_sequence: bool) -> list[float]:
-        """CE original, CE sae, CE zero, KL: means over residues of each sequence and then
-        sequences, or over all residues."""
-        if not self.n_residues:
-            raise ValueError(
-                "the model predicts no residue of these proteins; give longer proteins, of letters "
-                "that it knows"
-            )
-        sums = torch.cat(self._sums, dim=1)
-        if per_sequence:
-            counted = sums[:, sums[4] > 0]
-            return (counted[:4] / counted[4]).mean(1).tolist()
-        return (sums[:4].sum(1) / sums[4].sum()).tolist()
+def _replaced(measure: Measure, residues: Tensor, masked: Tensor) -> Tensor:
+    """bool [B, T]: the positions whose representation is replaced."""
+    if measure == "published":
+        return torch.ones_like(residues)
+    return residues & ~masked if measure == "strict" else residues
 
 
 def _cut(proteins: Proteins, longest: int) -> Proteins:

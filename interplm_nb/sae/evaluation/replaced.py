@@ -21,27 +21,31 @@ def three_logits(
     layer: int,
     measure: Measure,
     tokens: Tensor,
+    replaced: Tensor,
     residues: Tensor,
     moments: Moments,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Logits, float32 [B, T, n_classes]: of the PLM as it is, with the SAE's reconstruction at
     `layer`, and with zeros there.
 
-    `residues`, bool [B, T], are the positions of residues in `tokens`. `moments` gets the model's
-    own representations of them.
+    `replaced`, bool [B, T], are the positions in `tokens` at which the representation is replaced;
+    `residues` those of residues. `moments` gets the model's own representations of the residues
+    that are replaced.
     """
 
     if plm.objective == "next residue":
-        return _at_once(sae, plm, layer, measure, tokens, residues, moments)
+        return _at_once(sae, plm, layer, measure, tokens, replaced, moments)
+    measured = replaced & residues
 
     def reconstructed(h: Tensor) -> Tensor:
         f, x_hat = sae(h.float())
-        moments.add(h[residues].float(), f[residues], x_hat[residues])
+        moments.add(h[measured].float(), f[measured], x_hat[measured])
         return x_hat.to(h.dtype)
 
     def logits(new: Replacement) -> Tensor:
-        everywhere = measure == "published"
-        put = new if everywhere else lambda h: torch.where(residues[..., None], new(h), h)
+        def put(h: Tensor) -> Tensor:
+            return torch.where(replaced[..., None], new(h), h)
+
         return _float(plm.forward(tokens, edit={layer: put}, logits=True).logits)
 
     own = _float(plm.forward(tokens, logits=True).logits)
@@ -54,7 +58,7 @@ def _at_once(
     layer: int,
     measure: Measure,
     tokens: Tensor,
-    residues: Tensor,
+    replaced: Tensor,
     moments: Moments,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The three runs as one batch of three times the sequences: a step of a recurrent model reads
@@ -69,17 +73,17 @@ def _at_once(
         )
 
     # Looked up as a plain list: asking the tensor at each step would wait for the device.
-    some = residues.any(0).tolist()
+    some = replaced.any(0).tolist()
 
     def put_at(h: Tensor, position: int) -> Tensor:
-        return put(h, residues[:, position]) if some[position] else h
+        return put(h, replaced[:, position]) if some[position] else h
 
-    edits: dict[str, dict[int, Any]] = {"edit": {layer: lambda h: put(h, residues)}}
+    edits: dict[str, dict[int, Any]] = {"edit": {layer: lambda h: put(h, replaced)}}
     if measure == "next residue, recurrence":
         edits = {"step_edits": {layer: put_at}}
     found = plm.forward(tokens.repeat(3, 1), [layer], logits=True, **edits)
     # From the unchanged model: in the recurrence the SAE sees states that its own errors moved.
-    h = found.representations[layer][:n][residues].float()
+    h = found.representations[layer][:n][replaced].float()
     moments.add(h, *sae(h))
     own, moved, zeroed = _float(found.logits).split(n)
     return own, moved, zeroed

@@ -16,12 +16,12 @@ from interplm_nb.sae.evaluation.fidelity import (
     _masked_residues,
     fidelities,
     fidelity,
-    loss_recovered,
     probe,
 )
 from interplm_nb.sae.evaluation.measures import COLUMNS, measures_of, why_absent
 from interplm_nb.sae.evaluation.quality import quality
 from interplm_nb.sae.model import SAE
+from tests.sae.evaluation.fitted import fitted
 from tests.sae.fake_plm import FakePLM, FakeRecurrentPLM
 from tests.sae.small_sae import any_sae
 
@@ -36,8 +36,9 @@ def proteins() -> Proteins:
     return Proteins.from_sequences(sequences)
 
 
-def run(plm: FakePLM, tokens: Tensor, edit) -> Tensor:
-    logits = plm.forward(tokens[None], edit={} if edit is None else {1: edit}, logits=True).logits
+def run(plm: FakePLM, tokens: Tensor, edit, layer: int = 1) -> Tensor:
+    edits = {} if edit is None else {layer: edit}
+    logits = plm.forward(tokens[None], edit=edits, logits=True).logits
     assert logits is not None
     return logits[0]
 
@@ -47,7 +48,7 @@ def ce(logits: Tensor, token: Tensor) -> float:
 
 
 def test_published_is_the_unmasked_loss_with_every_position_replaced(proteins):
-    plm, sae = FakePLM(), any_sae(ReLU(), seed=3)
+    plm, sae = fitted(FakePLM(), proteins), any_sae(ReLU(), seed=3)
     with torch.no_grad():
         losses = []
         for sequence in proteins.sequences:
@@ -77,42 +78,93 @@ def test_published_is_the_unmasked_loss_with_every_position_replaced(proteins):
     )
 
 
-def test_strict_is_the_masked_loss_with_residues_replaced(proteins):
-    plm, sae = FakePLM(), any_sae(TopK(5), seed=3)
-    losses, kls, n = [], [], 0
+def masked_by_hand(plm: FakePLM, sae: SAE, proteins: Proteins, layer: int, masks_too: bool):
+    """Per protein (CE original, CE sae, CE zero, KL) of each masked residue, [n, 4]; and the
+    layer's vectors that were replaced. One sequence and one position at a time."""
+
+    def reconstructed(x: Tensor) -> Tensor:
+        return sae(x).x_hat
+
+    rows, vectors = [], []
+    for sequence, masked in zip(proteins.sequences, _masked_residues(proteins, 9), strict=True):
+        tokens = plm.tokens([sequence])[0]
+        hidden = tokens.clone()
+        hidden[torch.from_numpy(masked) + 1] = MASK
+        places = [i + 1 for i in range(len(sequence)) if masks_too or i not in masked]
+
+        def put(h: Tensor, new, places: list[int] = places) -> Tensor:
+            h = h.clone()
+            for at in places:
+                h[:, at] = new(h[:, at])
+            return h
+
+        edits = (
+            None,
+            lambda h, put=put: put(h, reconstructed),
+            lambda h, put=put: put(h, torch.zeros_like),
+        )
+        original, with_sae, zero = (run(plm, hidden, edit, layer) for edit in edits)
+        of_protein = []
+        for i in masked + 1:
+            p, q = original[i].double().softmax(-1), with_sae[i].double().softmax(-1)
+            kl = float((p * (p / q).log()).sum())
+            of_protein.append([*(ce(x[i], tokens[i]) for x in (original, with_sae, zero)), kl])
+        rows.append(np.array(of_protein))
+        vectors.append(plm.forward(hidden[None], [layer]).representations[layer][0][places])
+    return rows, torch.cat(vectors)
+
+
+@pytest.mark.parametrize("layer", [0, 1])
+@pytest.mark.parametrize("measure", ["strict", "including masked positions"])
+def test_masked_is_the_loss_of_masked_residues_with_those_replaced_that_it_names(
+    proteins, measure, layer
+):
+    plm, sae = fitted(FakePLM(), proteins), any_sae(TopK(5), seed=3)
+    masks_too = measure != "strict"
     with torch.no_grad():
-        for sequence, masked in zip(
-            proteins.sequences, _masked_residues(proteins, seed=9), strict=True
-        ):
-            tokens = plm.tokens([sequence])[0]
-            hidden = tokens.clone()
-            hidden[torch.from_numpy(masked) + 1] = MASK
-
-            def only_residues(h: Tensor, new: Tensor) -> Tensor:
-                return torch.cat([h[:, :1], new[:, 1:-1], h[:, -1:]], dim=1)
-
-            edits = (
-                None,
-                lambda h: only_residues(h, sae(h).x_hat),
-                lambda h: only_residues(h, torch.zeros_like(h)),
-            )
-            original, with_sae, zero = (run(plm, hidden, edit) for edit in edits)
-            for i in masked + 1:
-                losses.append([ce(row[i], tokens[i]) for row in (original, with_sae, zero)])
-                p, q = original[i].double().softmax(-1), with_sae[i].double().softmax(-1)
-                kls.append(float((p * (p / q).log()).sum()))
-                n += 1
-    expected = np.mean(losses, axis=0)
-    found = fidelity(sae, plm, proteins, seed=9, layer=1, tokens_per_batch=40, progress=False)
+        by_protein, vectors = masked_by_hand(plm, sae, proteins, layer, masks_too)
+    found = fidelity(sae, plm, proteins, measure, 9, 40, layer, progress=False)
+    original, with_sae, zero, kl = np.concatenate(by_protein).mean(0)
     assert (found.ce_original, found.ce_sae, found.ce_zero) == pytest.approx(
-        tuple(expected), rel=1e-5
+        (original, with_sae, zero), rel=1e-5
     )
-    assert found.loss_recovered == pytest.approx(
-        1 - (expected[1] - expected[0]) / (expected[2] - expected[0]), rel=1e-4
-    )
-    assert found.kl == pytest.approx(np.mean(kls), rel=1e-4)
-    assert (found.n_residues, found.measure) == (n, "strict")
+    assert found.kl == pytest.approx(kl, rel=1e-4, abs=1e-7)
+    assert (found.n_residues, found.measure) == (sum(map(len, by_protein)), measure)
+    assert found.sums.accessions == tuple(proteins.accessions)
+    assert found.sums.n_residues == tuple(map(len, by_protein))
+    for name, column in (("ce_original", 0), ("ce_sae", 1), ("ce_zero", 2), ("kl", 3)):
+        sums = [rows[:, column].sum() for rows in by_protein]
+        assert getattr(found.sums, name) == pytest.approx(sums, rel=1e-4, abs=1e-6)
+    if (measure, layer) == ("strict", 1):  # the last layer: nothing visible reaches a masked one
+        assert (zero, with_sae) == pytest.approx((original, original))
+        assert found.loss_recovered is found.loss_recovered_low is None
+    else:
+        expected = 1 - (with_sae - original) / (zero - original)
+        assert found.loss_recovered == pytest.approx(expected, rel=1e-4)
+    which = "all" if masks_too else "visible"
+    assert found.quality_on == f"{which} residues of masked sequences"
+    assert found.quality.n_residues == len(vectors) == 77 - (0 if masks_too else found.n_residues)
+    assert found.quality.fvu == pytest.approx(quality(sae, [vectors]).fvu, rel=1e-5)
     json.dumps(found.record(), allow_nan=False)
+
+
+def test_what_an_sae_does_at_masks_does_not_count(proteins):
+    """Two SAEs that agree on every letter and differ on <mask> alone."""
+    plm, one = FakePLM(), any_sae(ReLU(), seed=3)
+    mask = plm.embedding[MASK]
+
+    class OtherAtMasks(SAE):
+        def forward(self, x):
+            f, x_hat = one(x)
+            away = (x == mask).all(-1, keepdim=True)
+            return type(one(x))(f, torch.where(away, x_hat + 100, x_hat))
+
+    other = OtherAtMasks(one.d_in, one.d_sae, ReLU())
+    strict, masks_too = (
+        [fidelity(sae, plm, proteins, m, layer=0, progress=False).ce_sae for sae in (one, other)]
+        for m in ("strict", "including masked positions")
+    )
+    assert strict[0] == strict[1] and abs(masks_too[0] - masks_too[1]) > 0.1
 
 
 def test_fifteen_percent_of_the_residues_are_masked(proteins):
@@ -141,15 +193,16 @@ def test_a_perfect_sae_recovers_all_and_zeros_none(proteins):
     with torch.no_grad():
         identity.W_enc.copy_(torch.cat([torch.eye(6), -torch.eye(6)], dim=1))
         identity.W_dec.copy_(identity.W_enc.T)
-    for plm in (FakePLM(), FakeRecurrentPLM(start=True)):
-        for found in fidelities(identity, plm, proteins, layer=1, progress=False):
-            assert found.loss_recovered == pytest.approx(1, abs=1e-4)
-            assert found.kl == pytest.approx(0, abs=1e-4)
-        for found in fidelities(SAE(6, 12, ReLU()), plm, proteins, layer=1, progress=False):
-            assert found.loss_recovered == pytest.approx(0, abs=1e-6)
-    assert loss_recovered(1.0, 5.0, 2.0, clip=False) == -3
-    assert loss_recovered(1.0, 5.0, 2.0, clip=True) == 0
-    assert loss_recovered(2.0, 3.0, 2.0, clip=False) == 0
+    for fake in (FakePLM(), FakeRecurrentPLM(start=True)):
+        plm = fitted(fake, proteins)
+        for measure in measures_of(plm, 0):
+            all_kept, none_kept = (
+                fidelity(sae, plm, proteins, measure, 9, layer=0, progress=False)
+                for sae in (identity, SAE(6, 12, ReLU()))
+            )
+            assert all_kept.loss_recovered == pytest.approx(1, abs=1e-4)
+            assert all_kept.kl == pytest.approx(0, abs=1e-4)
+            assert none_kept.loss_recovered == pytest.approx(0, abs=1e-6)
 
 
 def test_quality_is_the_plain_variances():
@@ -202,7 +255,8 @@ def test_another_plm_or_layer_is_refused(proteins):
 def test_a_measure_that_the_model_has_not_is_refused_with_those_that_it_has(proteins):
     sae = any_sae(ReLU())
     words = (
-        "layer 1 of fake has fidelity by 'strict' and 'published', not by 'next residue, output'"
+        "layer 1 of fake has fidelity by 'strict' and 'including masked positions' and "
+        "'published', not by 'next residue, output'"
     )
     with pytest.raises(ValueError, match=words):
         fidelity(sae, FakePLM(), proteins, "next residue, output", layer=1)
@@ -236,7 +290,7 @@ def by_hand(plm: FakeRecurrentPLM, sequence: str, layer: int, way: str, new) -> 
 @pytest.mark.parametrize("way", ["output", "recurrence"])
 @pytest.mark.parametrize("layer", [0, 1, 2])
 def test_next_residue_is_the_loss_of_each_residue_from_those_before_it(proteins, start, way, layer):
-    plm, sae = FakeRecurrentPLM(start), any_sae(TopK(5), seed=3)
+    plm, sae = fitted(FakeRecurrentPLM(start), proteins), any_sae(TopK(5), seed=3)
     measure = f"next residue, {way}"
     if measure not in measures_of(plm, layer):
         assert (layer, way) == (0, "recurrence")
@@ -281,14 +335,15 @@ def test_the_recurrence_sees_what_the_output_does_not(proteins):
 
 def test_the_headline_comes_first():
     output, recurrence = "next residue, output", "next residue, recurrence"
-    assert measures_of(FakePLM(), 0) == measures_of(FakePLM(), 1) == ("strict", "published")
+    masked = ("strict", "including masked positions", "published")
+    assert measures_of(FakePLM(), 0) == measures_of(FakePLM(), 1) == masked
     plm = FakeRecurrentPLM(start=True)
     assert measures_of(plm, 0) == (output,)
     assert measures_of(plm, 1) == (recurrence, output)
     assert measures_of(plm, 2) == (output, recurrence)
     plm.recurrent = False  # a causal transformer
     assert [measures_of(plm, layer) for layer in range(3)] == [(output,)] * 3
-    assert len(set(COLUMNS.values())) == len(COLUMNS) == 4
+    assert len(set(COLUMNS.values())) == len(COLUMNS) == 5
 
 
 @pytest.mark.parametrize(
@@ -313,19 +368,24 @@ def test_a_model_that_predicts_nothing_has_no_fidelity_and_says_why(proteins, la
 
 def test_a_probe_gives_the_headline(proteins):
     sae = any_sae(TopK(5), seed=3)
-    sae.about = SAEAbout("fake", "", 1, "imported")
-    found = probe(FakePLM(), proteins, seed=9)(sae)
-    strict, published = (
-        fidelity(sae, FakePLM(), proteins, measure, seed=9, progress=False)
-        for measure in ("strict", "published")
-    )
-    assert found == {
-        "loss_recovered": strict.loss_recovered,
-        "loss_recovered_published": published.loss_recovered,
-        "ce": strict.ce_sae,
-        "kl": strict.kl,
-    }
-    plm = FakeRecurrentPLM(start=True)
+    plm = fitted(FakePLM(), proteins)
+    for layer in (0, 1):
+        sae.about = SAEAbout("fake", "", layer, "imported")
+        strict, published = (
+            fidelity(sae, plm, proteins, measure, seed=9, progress=False)
+            for measure in ("strict", "published")
+        )
+        shares = {
+            "loss_recovered": strict.loss_recovered,
+            "loss_recovered_published": published.loss_recovered,
+        }
+        assert probe(plm, proteins, seed=9)(sae) == {
+            **{name: share for name, share in shares.items() if share is not None},
+            "ce": strict.ce_sae,
+            "kl": strict.kl,
+        }
+    assert strict.loss_recovered is None  # the last layer: it was left out
+    plm = fitted(FakeRecurrentPLM(start=True), proteins)
     for layer in (1, 2):
         sae.about = SAEAbout("fake-recurrent", "", layer, "imported")
         headline = fidelities(sae, plm, proteins, progress=False)[0]

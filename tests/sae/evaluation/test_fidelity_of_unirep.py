@@ -92,7 +92,7 @@ def test_both_ways_are_the_equations_with_the_state_replaced(weights, proteins, 
         assert one.n_residues == proteins.n_residues == 60
 
 
-def test_a_perfect_sae_recovers_all_at_every_layer(weights, proteins):
+def test_a_perfect_sae_costs_nothing_at_any_layer(weights, proteins):
     plm = UniRep(weights, "toy", "sha256:toy", "cpu", "float32")
     for layer, width in enumerate(plm.widths):
         identity = SAE(width, 2 * width)
@@ -100,5 +100,7 @@ def test_a_perfect_sae_recovers_all_at_every_layer(weights, proteins):
             identity.W_enc.copy_(torch.cat([torch.eye(width), -torch.eye(width)], dim=1))
             identity.W_dec.copy_(identity.W_enc.T)
         found = fidelities(identity, plm, proteins, layer, progress=False)
-        assert [f.loss_recovered for f in found] == pytest.approx([1] * len(found), abs=1e-4)
+        for one in found:
+            assert one.ce_sae == pytest.approx(one.ce_original, abs=1e-5)
+            assert one.kl == pytest.approx(0, abs=1e-5)
         assert len(found) == (2 if layer else 1)
