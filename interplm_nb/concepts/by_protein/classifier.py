@@ -1,5 +1,6 @@
 """A small classifier: a logistic regression per class on a few pooled features."""
 
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -212,7 +213,7 @@ def _named(origin: Mapping[str, Any]) -> str:
 
 def _rule(probe: Probe, pooled: PooledFeatures) -> ClassRule:
     # JSON has no infinity; a threshold of -inf calls every protein, as the lowest number does.
-    threshold = float(np.nan_to_num(probe.threshold, neginf=np.finfo(np.float64).min))
+    threshold = max(probe.threshold, -sys.float_info.max)
     return ClassRule(
         pooled.features[probe.features].tolist(),
         probe.weights.tolist(),

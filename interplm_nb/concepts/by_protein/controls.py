@@ -46,22 +46,16 @@ def nearest(
     E-value, then the highest identity, among the proteins that one may have learned from: those of
     train, and for a test protein those of validation too. Needs MMseqs2 (`readers.mmseqs.binary`).
     """
-    by_split = {
-        s: splits.filter(pl.col("split") == s)["accession"].to_list()
-        for s in ("train", "validation", "test")
-    }
-    train, validation, test = (proteins.select(by_split[s]) for s in by_split)
-    both = proteins.select(by_split["train"] + by_split["validation"])
+    split_of = dict(splits.select("accession", "split").iter_rows())
+    asked = proteins.select(a for a, split in split_of.items() if split != "train")
+    known = proteins.select(a for a, split in split_of.items() if split != "test")
+    hits = alignments(asked, known, 0.0, E_VALUE, sensitivity)
+    best = hits.sort("query", "e_value", "identity", descending=[False, False, True])
     found: dict[str, tuple[str, float]] = {}
-    for queries, targets in ((validation, train), (test, both)):
-        hits = alignments(queries, targets, 0.0, E_VALUE, sensitivity)
-        order = hits.sort("query", "e_value", "identity", descending=[False, False, True])
-        for query, target, e_value in (
-            order.unique("query", keep="first", maintain_order=True)
-            .select("query", "target", "e_value")
-            .iter_rows()
-        ):
-            found[queries.accessions[query]] = (targets.accessions[target], e_value)
+    for query, target, e_value in best.select("query", "target", "e_value").iter_rows():
+        accession, relative = asked.accessions[query], known.accessions[target]
+        if split_of[accession] == "test" or split_of[relative] == "train":
+            found.setdefault(accession, (relative, e_value))
     return found
 
 

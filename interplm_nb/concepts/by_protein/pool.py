@@ -14,7 +14,7 @@ from interplm_nb.concepts.source import Matrix, Source, joined, stacked
 from interplm_nb.proteins import Proteins
 
 if TYPE_CHECKING:
-    import anndata
+    import anndata  # pyright: ignore[reportMissingImports]
 
 Pool = Literal["max", "mean", "share"]
 """How a protein's residues become one value per feature: the maximum, the mean, or the share of
@@ -96,7 +96,7 @@ class PooledFeatures:
         Takes the extra `anndata`; ModuleNotFoundError without it.
         """
         try:
-            import anndata
+            import anndata  # pyright: ignore[reportMissingImports]
         except ModuleNotFoundError as error:
             raise ModuleNotFoundError(
                 "to_anndata takes the package anndata, which is not installed: pip install "
