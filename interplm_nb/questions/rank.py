@@ -73,7 +73,7 @@ def rank_run(
     asked = _controls(run, source, how) if controls is None else list(controls)
     others = {name: pool(run.scored(name, "strict"), how, names) for name in asked}
     own = pool(run.scored(source, "strict"), how, names)
-    return rank(own, labels, splits, others, by, top, n_resamples, seed)
+    return rank(own, labels, splits, others, by, top, n_resamples, seed, source)
 
 
 def _controls(run: Run, source: str, how: Pool) -> list[str]:
@@ -110,7 +110,7 @@ def _what(row: Mapping[str, Any]) -> str:
 
 def ranked_text(ranked: Ranked) -> str:
     """The best of each source per label, the ranked features, a verdict, and what is left out."""
-    own = ranked.table.filter(pl.col("source") == "sae", pl.col("model") == "feature")
+    own = ranked.table.filter(pl.col("source") == ranked.source, pl.col("model") == "feature")
     positives = dict(ranked.best().select("label", "n_positive").iter_rows())
     counts = ", ".join(f"{label} {n}" for label, n in positives.items() if n is not None)
     read = (

@@ -107,11 +107,14 @@ class PooledFeatures:
         from scipy.sparse import csr_matrix
 
         values = self.values
-        about = {"how": self.how, "unit": self.unit, "above": self.above, **self.about}
+        numbers = [str(feature) for feature in self.features]
+        # Indices of objects: a file of pandas' own strings is one that older readers refuse.
+        said = {name: value for name, value in self.about.items() if value is not None}
+        about = {"how": self.how, "unit": self.unit, "above": self.above, **said}
         return anndata.AnnData(
             X=values if isinstance(values, np.ndarray) else csr_matrix(values),
-            obs=pd.DataFrame(index=pd.Index(self.accessions, name="accession")),
-            var=pd.DataFrame(index=pd.Index([str(f) for f in self.features], name="feature")),
+            obs=pd.DataFrame(index=pd.Index(self.accessions, dtype=object, name="accession")),
+            var=pd.DataFrame(index=pd.Index(numbers, dtype=object, name="feature")),
             uns={"interplm_nb": about},
         )
 

@@ -75,6 +75,8 @@ class Ranked:
     """Class or control -> why it is left out."""
     n_clusters: int
     """Homology clusters of the test proteins."""
+    source: str = "sae"
+    """What the table calls the ranked features; the others are controls."""
 
     def best(self) -> pl.DataFrame:
         """A row per label, source and model: what was best on validation."""
@@ -83,7 +85,7 @@ class Ranked:
     def verdict(self) -> str:
         """For each label, the best feature on test beside the best control."""
         return "\n".join(
-            _verdict(str(label), part, self.by)
+            _verdict(str(label), part, self.by, self.source)
             for (label,), part in self.best().group_by("label", maintain_order=True)
         )
 
@@ -100,6 +102,7 @@ def rank(
     top: int = 20,
     n_resamples: int = 1000,
     seed: int = 0,
+    source: str = "sae",
 ) -> Ranked:
     """Rank features by how well one alone tells a class or a number of proteins.
 
@@ -110,7 +113,7 @@ def rank(
     Parameters
     ----------
     pooled
-        Features of the labelled proteins, from `pool`; source "sae" in the table.
+        Features of the labelled proteins, from `pool`.
     labels
         From `read_protein_labels` or `ProteinLabels.carrying`.
     splits
@@ -126,10 +129,13 @@ def rank(
         Resamples of the test clusters for intervals, and exchanges of labels for chance.
     seed
         Of both.
+    source
+        What the table calls the features.
 
     Returns
     -------
     Ranked
+        Its `table` holds every figure, `best()` the first of each source, `verdict()` the words.
 
     Raises
     ------
@@ -156,14 +162,14 @@ def rank(
         raise ValueError(f"classes are ranked by f1 or auprc, not {by!r}")
     pooled, known = labelled(pooled, labels, splits)
     proteins = pooled.proteins
-    sources = {"sae": pooled} | {
-        name: other.select(proteins.accessions) for name, other in (controls or {}).items()
-    }
+    others = {name: other.select(proteins.accessions) for name, other in (controls or {}).items()}
+    sources = {source: pooled} | others
     sources |= {LETTERS: own_controls.letters(proteins), LENGTH: own_controls.length(proteins)}
     asked = _Asked(
+        source,
         labels,
         sources,
-        {name: Examples.proteins(source, known) for name, source in sources.items()},
+        {name: Examples.proteins(features, known) for name, features in sources.items()},
         by,
         top,
     )
@@ -182,12 +188,12 @@ def rank(
             left_out[label] = str(error)
     if not candidates:
         raise ValueError(f"nothing of {labels!r} can be ranked: {next(iter(left_out.values()))}")
-    test = _Test.of(asked.examples["sae"].places["test"], proteins, known, n_resamples, seed)
+    test = _Test.of(asked.examples[source].places["test"], proteins, known, n_resamples, seed)
     figure = "rho" if labels.kind == "number" else by
     table = _with_q(pl.DataFrame([test.row(c, figure) for c in candidates], schema=RANKED))
     unfitted = {label: why for label, why in left_out.items() if label != RELATIVE}
     classifier = LabelClassifier.of_probes(pooled, probes, unfitted) if probes else None
-    return Ranked(labels, figure, table, classifier, left_out, test.n_clusters)
+    return Ranked(labels, figure, table, classifier, left_out, test.n_clusters, source)
 
 
 class _Candidate(NamedTuple):
@@ -209,6 +215,8 @@ class _Candidate(NamedTuple):
 
 @dataclass(frozen=True)
 class _Asked:
+    own: str
+    """The source of the ranked features."""
     labels: ProteinLabels
     sources: Mapping[str, PooledFeatures]
     examples: Mapping[str, Examples]
@@ -219,8 +227,8 @@ class _Asked:
     def of_class(
         self, label: str, relatives: Mapping[str, Relative] | None, probes: dict[str, Probe]
     ) -> list[_Candidate]:
-        """Candidates of one class; the probe of source "sae" is put into `probes`."""
-        accessions = self.sources["sae"].accessions
+        """Candidates of one class; the probe of the own source is put into `probes`."""
+        accessions = self.sources[self.own].accessions
         carried = self.labels.carries(label, accessions)
         found: list[_Candidate] = []
         for source, examples in self.examples.items():
@@ -251,13 +259,13 @@ class _Asked:
             if examples.n_features > 1:
                 probe = best_probe(examples, carried)
                 found.append(self._classifier(label, source, probe, truth["test"]))
-                if source == "sae":
+                if source == self.own:
                     probes[label] = probe
         if relatives is not None:
             carriers = {a for a, has in zip(accessions, carried, strict=True) if has}
             scores = own_controls.by_class(accessions, relatives, carriers)
-            places = self.examples["sae"].places
-            truth = self.examples["sae"].labels(carried)
+            places = self.examples[self.own].places
+            truth = self.examples[self.own].labels(carried)
             one = as_scores(
                 scores[places["validation"], None], np.ones(1, np.int64), truth["validation"]
             )
@@ -270,7 +278,7 @@ class _Asked:
 
     def of_numbers(self, relatives: Mapping[str, Relative] | None) -> list[_Candidate]:
         """Candidates of the numbers."""
-        name, accessions = self.labels.name, self.sources["sae"].accessions
+        name, accessions = self.labels.name, self.sources[self.own].accessions
         numbers = self.labels.numbers(accessions)
         found: list[_Candidate] = []
         for source, examples in self.examples.items():
@@ -289,7 +297,7 @@ class _Asked:
                 about = (name, source, "feature", place + 1, ids, sign, None, float(worth[j]))
                 found.append(_Candidate(*about, at, truth["test"]))
         if relatives is not None:
-            places = self.examples["sae"].places
+            places = self.examples[self.own].places
             otherwise = float(np.median(numbers[places["train"]]))
             known = dict(zip(accessions, numbers.tolist(), strict=True))
             scores = own_controls.by_number(accessions, relatives, known, otherwise)
@@ -304,7 +312,7 @@ class _Asked:
 
     def _first(self, source: str, worth: np.ndarray) -> list[int]:
         """The best columns; of a control only the best."""
-        return np.argsort(-worth, kind="stable")[: self.top if source == "sae" else 1].tolist()
+        return np.argsort(-worth, kind="stable")[: self.top if source == self.own else 1].tolist()
 
     def _classifier(self, label: str, source: str, probe: Probe, truth: np.ndarray) -> _Candidate:
         ids = self.sources[source].features[probe.features].tolist()
@@ -399,13 +407,13 @@ def _column(values: Matrix, j: int) -> np.ndarray:
     return (column if isinstance(column, np.ndarray) else column.toarray())[:, 0].astype(float)
 
 
-def _verdict(label: str, best: pl.DataFrame, by: str) -> str:
+def _verdict(label: str, best: pl.DataFrame, by: str, source: str) -> str:
     """The best feature and the classifier of the features, each beside the controls' best."""
     parts = []
     for own_model in ("feature", "classifier"):
         rows = best.filter((pl.col("model") == "classifier") == (own_model == "classifier"))
-        own = rows.filter(pl.col("source") == "sae")
-        others = rows.filter(pl.col("source") != "sae").sort(by, descending=True)
+        own = rows.filter(pl.col("source") == source)
+        others = rows.filter(pl.col("source") != source).sort(by, descending=True)
         if own.is_empty():
             continue
         row = own.row(0, named=True)

@@ -30,6 +30,7 @@ PENALTIES = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5)
 
 # Newton steps are exact and few, but each costs the square of the width: wide inputs use L-BFGS.
 _NEWTON_WIDTH = 512
+_FEW_EXAMPLES = 20_000
 
 _FIGURES: dict[str, Any] = dict.fromkeys(Figures._fields, pl.Float64) | {
     "n": pl.Int64,
@@ -343,6 +344,9 @@ def _path(train: Matrix, labels: np.ndarray) -> Iterator[tuple[float, np.ndarray
     from sklearn.linear_model import LogisticRegression
 
     newton = shape_of(train)[1] <= _NEWTON_WIDTH
+    if newton and len(labels) <= _FEW_EXAMPLES:
+        # In float32, features that depend on each other make the Hessian singular.
+        train = train.astype(np.float64)
     # A Newton step from the previous solution may be lost in float32's last digits, so start at 0.
     model = LogisticRegression(
         solver="newton-cholesky" if newton else "lbfgs", max_iter=1000, warm_start=not newton

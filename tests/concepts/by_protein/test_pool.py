@@ -132,6 +132,7 @@ def test_anndata_is_asked_for_in_a_sentence(monkeypatch: pytest.MonkeyPatch) -> 
         pool(SOURCE).to_anndata()
 
 
+@pytest.mark.filterwarnings("default")  # anndata uses what pandas 3 deprecates
 def test_anndata_has_proteins_by_features(tmp_path: Path) -> None:
     anndata = pytest.importorskip("anndata")
     found: PooledFeatures = pool(SOURCE, "mean")
