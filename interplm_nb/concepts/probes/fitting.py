@@ -329,8 +329,14 @@ def _standardised(
 ) -> tuple[Matrix, np.ndarray]:
     """Values in units of the deviation, and the centre that was subtracted.
 
-    Dense values are centred, which speeds up the solver; sparse ones are not, to stay sparse.
+    Dense values are centred, which speeds up the solver; sparse ones are not, to stay sparse,
+    unless they are few: a nearly constant feature that is not centred, or is in float32, makes the
+    solver's matrix singular.
     """
+    n, width = shape_of(values)
+    if n <= _FEW_EXAMPLES and width <= _NEWTON_WIDTH:
+        dense = values if isinstance(values, np.ndarray) else values.toarray()
+        return (dense - mean) / deviation, mean
     if isinstance(values, np.ndarray):
         return (values - mean.astype(np.float32)) / deviation.astype(np.float32), mean
     return csr_array(
@@ -344,9 +350,6 @@ def _path(train: Matrix, labels: np.ndarray) -> Iterator[tuple[float, np.ndarray
     from sklearn.linear_model import LogisticRegression
 
     newton = shape_of(train)[1] <= _NEWTON_WIDTH
-    if newton and len(labels) <= _FEW_EXAMPLES:
-        # In float32, features that depend on each other make the Hessian singular.
-        train = train.astype(np.float64)
     # A Newton step from the previous solution may be lost in float32's last digits, so start at 0.
     model = LogisticRegression(
         solver="newton-cholesky" if newton else "lbfgs", max_iter=1000, warm_start=not newton
