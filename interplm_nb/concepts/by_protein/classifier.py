@@ -63,13 +63,12 @@ class LabelClassifier:
     >>> import interplm_nb as ipn
     >>> run = ipn.Run.open("runs/demo")
     >>> pooled = ipn.pool(run.scored("sae", "strict"))
-    >>> labels = ipn.ProteinLabels.carrying(run.annotations(), run.annotations().concepts[:1])
-    >>> try:
-    ...     classifier = ipn.LabelClassifier.fit(pooled, labels, run.splits())
-    ...     classifier.save(Path("classifier.json"))
-    ...     ipn.LabelClassifier.load(Path("classifier.json")).predict(pooled).columns
-    ... except ValueError:  # the concept is too rare for three splits
-    ...     list(PREDICTED)
+    >>> proteins = run.proteins()
+    >>> size = np.where(proteins.lengths > np.median(proteins.lengths), "long", "none")
+    >>> table = pl.DataFrame({"accession": proteins.accessions, "label": size})
+    >>> labels = ipn.read_protein_labels(table).labels
+    >>> ipn.LabelClassifier.fit(pooled, labels, run.splits()).save(Path("classifier.json"))
+    >>> ipn.LabelClassifier.load(Path("classifier.json")).predict(pooled).columns
     ['accession', 'label', 'probability', 'called']
     """
 
