@@ -4,10 +4,12 @@
 used, so that the import itself takes no time and needs no torch.
 
 Nouns: Run, Proteins, Annotations, Embeddings, SAE, SAEConfig, FeatureActivations, ConceptScores,
-ConceptLinks, Selection, Annotator.
+ConceptLinks, Selection, Annotator, ProteinLabels, PooledFeatures, LabelClassifier,
+SequenceFeatures.
 
 Verbs: read, load_plm, embed, train, load_sae, encode, count, annotate, compare_family, discover,
-probe; Workbench, compare and SequencePlayground show what was found.
+probe, read_protein_labels, pool, rank; Workbench, compare and SequencePlayground show what was
+found.
 
 >>> import interplm_nb as ipn
 >>> ipn.Proteins.from_sequences({"P1": "MKTAYIAK", "P2": "GGS"}).n_residues

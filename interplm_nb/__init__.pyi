@@ -3,6 +3,9 @@
 
 from interplm_nb.activations import FeatureActivations
 from interplm_nb.annotations import Annotations
+from interplm_nb.concepts.by_protein.classifier import LabelClassifier
+from interplm_nb.concepts.by_protein.pool import PooledFeatures, pool
+from interplm_nb.concepts.by_protein.rank import rank
 from interplm_nb.concepts.count import count
 from interplm_nb.concepts.links import ConceptLinks
 from interplm_nb.concepts.scores import ConceptScores
@@ -15,6 +18,8 @@ from interplm_nb.questions.annotate import Annotator, annotate
 from interplm_nb.questions.discover import discover
 from interplm_nb.questions.family import family as compare_family
 from interplm_nb.questions.probe import probes as probe
+from interplm_nb.questions.sequence_features import SequenceFeatures
+from interplm_nb.readers.protein_labels import ProteinLabels, read_protein_labels
 from interplm_nb.readers.read import read
 from interplm_nb.sae.checkpoint import load as load_sae
 from interplm_nb.sae.config import SAEConfig
@@ -35,10 +40,14 @@ __all__ = [
     "ConceptScores",
     "Embeddings",
     "FeatureActivations",
+    "LabelClassifier",
+    "PooledFeatures",
+    "ProteinLabels",
     "Proteins",
     "Run",
     "SAEConfig",
     "Selection",
+    "SequenceFeatures",
     "SequencePlayground",
     "Workbench",
     "annotate",
@@ -50,7 +59,10 @@ __all__ = [
     "encode",
     "load_plm",
     "load_sae",
+    "pool",
     "probe",
+    "rank",
     "read",
+    "read_protein_labels",
     "train",
 ]

@@ -122,17 +122,21 @@ class FeatureActivations:
 
     @classmethod
     def from_csr(
-        cls, values: sparse.csr_array | sparse.csr_matrix, proteins: Proteins, unit: Unit = "raw"
+        cls,
+        values: sparse.csr_array | sparse.csr_matrix,
+        proteins: Proteins,
+        unit: Unit = "raw",
+        about: Mapping[str, Any] | None = None,
     ) -> Self:
         """Take a scipy csr [n_residues, n_features] of finite values, 0 or more; else
-        ValueError.
+        ValueError. `about` says what they were made with: plm, plm_revision, layer, sae.
         """
         if shape_of(values)[0] != proteins.n_residues:
             raise ValueError(
                 f"activations have {shape_of(values)[0]} rows, the proteins have "
                 f"{proteins.n_residues} residues"
             )
-        return cls(_InMemory(canonical(values)), proteins, unit, {})
+        return cls(_InMemory(canonical(values)), proteins, unit, about or {})
 
     @property
     def n_residues(self) -> int:
@@ -154,18 +158,22 @@ class FeatureActivations:
 
         Of the store's record (PLM, layer, SAE, ...) and the maxima; in memory, of the values.
         """
-        maxima = (
-            None if self._maxima is None else hashlib.sha256(self._maxima.tobytes()).hexdigest()
-        )
         return json_hash(
             [
                 self.unit,
                 self.n_features,
                 self.proteins.sequence_hash,
-                maxima,
+                self.scale,
                 self.about or self._digest(),
             ]
         )
+
+    @property
+    def scale(self) -> str | None:
+        """sha256 of the maxima of `relative_to`; None in unit "raw"."""
+        if self._maxima is None:
+            return None
+        return hashlib.sha256(self._maxima.tobytes()).hexdigest()
 
     def _digest(self) -> str:
         digest = hashlib.sha256()

@@ -1,4 +1,4 @@
-"""The command line: run, data, models, score, annotate, discover, explore, notebooks.
+"""The command line: run, data, models, score, annotate, discover, rank, explore, notebooks.
 
 A mistake that the user can correct is one sentence on stderr and exit code 2 (`--debug` adds the
 traceback). Anything else is a fault of interplm-nb: a traceback and how to report it.
@@ -17,6 +17,7 @@ from interplm_nb.cli.data import add_data_command
 from interplm_nb.cli.discover import add_discover_command
 from interplm_nb.cli.explore import add_explore_commands
 from interplm_nb.cli.models import add_models_command
+from interplm_nb.cli.rank import add_rank_command
 from interplm_nb.cli.run import add_run_command
 from interplm_nb.cli.score import add_score_command
 from interplm_nb.pipeline.errors import PipelineError
@@ -29,6 +30,7 @@ examples:
   interplm-nb run proteomes --out runs/p -p proteins.path=uniprot.tsv.gz   on a UniProt download
   interplm-nb score runs/demo                         which features match which concepts
   interplm-nb discover runs/demo                      which proteins may lack an annotation
+  interplm-nb rank runs/demo mine.tsv                 which features tell your labels of proteins
   interplm-nb explore runs/demo                       view features in JupyterLab (--app: no code)
   interplm-nb models get Elana/InterPLM-esm2-8m --layer 4 --out sae        a published SAE
 """
@@ -119,6 +121,7 @@ def _parser() -> argparse.ArgumentParser:
     add_score_command(commands, _add, _say)
     add_annotate_command(commands, _add, _say)
     add_discover_command(commands, _add, _say)
+    add_rank_command(commands, _add, _say)
     add_explore_commands(commands, _add, _say)
     return parser
 

@@ -5,27 +5,22 @@ Which features are active where, which concepts they are linked to, and with wha
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import polars as pl
 
-import interplm_nb
 from interplm_nb.activations import FeatureActivations
 from interplm_nb.features.spans import spans
 from interplm_nb.pipeline.errors import PipelineError
 from interplm_nb.pipeline.run import Run
 from interplm_nb.proteins import Proteins
+from interplm_nb.questions.encoder import Encoder
 from interplm_nb.questions.lookup import of_concepts
 from interplm_nb.readers.fasta import read_fasta
 from interplm_nb.readers.report import InputError, ReadReport
 from interplm_nb.readers.sequences import clean_sequence
-
-if TYPE_CHECKING:
-    from interplm_nb.plm.protocol import PLM
-    from interplm_nb.sae.about import SAEAbout
 
 FIRES = 0.15
 """A feature without a concept is active on a residue above this share of its maximum on train."""
@@ -120,12 +115,10 @@ class AnnotatedSequences:
         )
 
 
-class Annotator:
+class Annotator(Encoder):
     """A run's PLM, SAE, maxima and links, loaded once to annotate many sequences.
 
-    Keeping one PLM object lets a recurrent PLM resume from what it has read. Works offline if the
-    PLM's weights are on this computer; otherwise they are downloaded (`plm.fetching.to_fetch` lists
-    them beforehand).
+    See `Encoder` for what is loaded.
 
     Parameters
     ----------
@@ -151,54 +144,8 @@ class Annotator:
     """
 
     def __init__(self, run: Run, source: str = "sae", device: str = "auto") -> None:
-        self.run = run
-        self.source = source
-        self.max_residues = run.max_residues()
         self.links = run.links(source)
-        self.maxima = run.maxima(source).train
-        self.sae = run.sae(source, device)
-        if self.sae.about is None:
-            raise PipelineError(
-                f"source {source!r} of {run.folder} does not say which PLM and layer its SAE "
-                "belongs to; run stage 'train' again"
-            )
-        self.plm = _plm(run, source, self.sae.about, device)
-        self.layer = self.sae.about.layer
-
-    @cached_property
-    def about(self) -> dict[str, Any]:
-        """What annotates: profile, source, PLM and its revision, layer, SAE, package version."""
-        return {
-            "profile": self.run.profile,
-            "source": self.source,
-            "plm": self.plm.name,
-            "plm_revision": self.plm.revision,
-            "layer": self.layer,
-            "sae": self.sae.weight_hash,
-            "package": interplm_nb.__version__,
-        }
-
-    def activations(self, proteins: Proteins, progress: bool = False) -> FeatureActivations:
-        """Every feature on every residue in unit "max"; a feature that is dead on train is 0.
-
-        The SAE encodes the PLM's embeddings; values are divided by the maxima on train. All
-        proteins go to the PLM in one call. Everything is in memory: about 8 bytes per active
-        feature and residue. ValueError for a protein longer than `max_residues`.
-        """
-        from scipy.sparse import csr_array, vstack
-
-        from interplm_nb.sae.encode import encoded
-
-        rows, parts = [], []
-        for batch in self.plm.embed(proteins, [self.layer], progress=progress):
-            rows.append(batch.rows)
-            parts += [
-                block for _, block in encoded(self.sae, batch.layers[self.layer].cpu().numpy())
-            ]
-        order = np.argsort(np.concatenate(rows))
-        return FeatureActivations.from_csr(csr_array(vstack(parts))[order], proteins).relative_to(
-            self.maxima
-        )
+        super().__init__(run, source, device)
 
     def __call__(
         self,
@@ -418,17 +365,6 @@ def _from_text(sequences: Mapping[str, str], report: ReadReport) -> tuple[Protei
         for name, text in sequences.items()
     }
     return Proteins.from_sequences({name: text for name, text in cleaned.items() if text}), report
-
-
-def _plm(run: Run, source: str, about: "SAEAbout", device: str) -> "PLM":
-    plm = run.plm(device)
-    if plm.name != about.plm or about.plm_revision not in ("", plm.revision):
-        raise PipelineError(
-            f"source {source!r} of {run.folder} was trained on {about.plm} "
-            f"({about.plm_revision[:19]}), not on {plm.name} ({plm.revision[:19]}); "
-            "use a source of the run's own PLM, such as 'sae'"
-        )
-    return plm
 
 
 def above_chance(links: pl.DataFrame, max_q: float = MAX_Q) -> pl.DataFrame:

@@ -6,8 +6,6 @@ report)`. An invalid record (an unknown protein, a span past the end) is reporte
 `Annotations`; their concepts need different names.
 """
 
-import csv
-import io
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby
 from pathlib import Path
@@ -18,8 +16,9 @@ import polars as pl
 
 from interplm_nb.annotations import LEVELS, SCHEMA, Annotations
 from interplm_nb.proteins import Proteins
-from interplm_nb.readers.opening import open_bytes, open_text
+from interplm_nb.readers.opening import open_text
 from interplm_nb.readers.report import InputError, ReadReport
+from interplm_nb.readers.tables import table_rows, without_compression
 
 Level = Literal["residue", "instance"]
 
@@ -69,7 +68,7 @@ def read_labels(path: Path, proteins: Proteins, strict: bool = False) -> LabelsR
 
     `.gff3` and `.gff` are read by `read_gff3`, `.bed` by `read_bed`, all else by `read_table`.
     """
-    suffix = Path(_without_compression(path)).suffix
+    suffix = Path(without_compression(path)).suffix
     reader = {".gff3": read_gff3, ".gff": read_gff3, ".bed": read_bed}.get(suffix, read_table)
     return reader(path, proteins, strict=strict)
 
@@ -122,7 +121,7 @@ def read_table(
     {'span past the end': 1}
     """
     report = ReadReport(path, strict)
-    names, rows = _rows(path, report)
+    names, rows = table_rows(path, NEEDED + OPTIONAL, report)
     missing = [name for name in NEEDED if name not in names]
     if missing:
         raise InputError(
@@ -224,58 +223,6 @@ def from_label_strings(
     return _collect(
         _string_labels(labels, names, category, level, proteins, report), proteins, report
     )
-
-
-def _without_compression(path: Path) -> str:
-    return path.name.lower().removesuffix(".gz").removesuffix(".zst")
-
-
-def _rows(path: Path, report: ReadReport) -> tuple[list[str], Iterator[tuple[int, dict[str, str]]]]:
-    """Column names in lower case, and rows of strings with their line (or row) numbers."""
-    suffix = Path(_without_compression(path)).suffix
-    separator = {".tsv": "\t", ".txt": "\t", ".csv": ","}.get(suffix)
-    if suffix == ".parquet":
-        return _parquet_rows(path)
-    if separator is None:
-        raise InputError(
-            f"{path}: the name ends in {suffix!r}; a table of labels ends in .tsv, .txt, .csv or "
-            ".parquet"
-        )
-    with open_text(path) as text:
-        lines = csv.reader(io.StringIO(text.read()), delimiter=separator)
-    names = [cell.strip().lower() for cell in next(lines, [])]
-    return names, _text_rows(lines, names, report)
-
-
-def _parquet_rows(path: Path) -> tuple[list[str], Iterator[tuple[int, dict[str, str]]]]:
-    try:
-        with open_bytes(path) as stream:
-            table = pl.read_parquet(io.BytesIO(stream.read()))
-    except pl.exceptions.PolarsError as error:
-        raise InputError(
-            f"{path}: not a Parquet file ({str(error).splitlines()[0]}); write or copy it again"
-        ) from error
-    table = table.rename({name: name.strip().lower() for name in table.columns})
-    texts = table.select(
-        pl.col(c).cast(pl.String).fill_null("") for c in table.columns if c in NEEDED + OPTIONAL
-    )
-    return table.columns, enumerate(texts.iter_rows(named=True), 1)
-
-
-def _text_rows(
-    lines: Iterator[list[str]], names: list[str], report: ReadReport
-) -> Iterator[tuple[int, dict[str, str]]]:
-    for line, cells in enumerate(lines, 2):
-        if not cells:
-            continue
-        if len(cells) != len(names):
-            detail, wanted = (
-                f"{len(cells)} cells",
-                f"every row has the {len(names)} cells of the first line",
-            )
-            report.reject("row of another width", cells[0] or f"line {line}", detail, wanted, line)
-            continue
-        yield line, dict(zip(names, (cell.strip() for cell in cells), strict=True))
 
 
 def _table_labels(

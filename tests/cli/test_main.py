@@ -33,6 +33,7 @@ def ask(capsys, *words):
         "score",
         "annotate",
         "discover",
+        "rank",
         "explore",
         "notebooks",
     ],

@@ -1,29 +1,26 @@
 """Examples for probes: residues or whole proteins, in three splits without shared clusters."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Literal, Self, get_args
+from typing import Self
 
 import numpy as np
 import polars as pl
-from scipy.sparse import csr_array, vstack
 
 from interplm_nb.activations_writer import shape_of
+from interplm_nb.concepts.by_protein.pool import PooledFeatures
 from interplm_nb.concepts.source import Matrix, Source, joined, stacked
 from interplm_nb.proteins import Proteins
 
 SPLITS = ("train", "validation", "test")
-
-Pool = Literal["maximum", "mean"]
-"""How the residues of a protein are pooled to one value per feature."""
 
 
 @dataclass(frozen=True)
 class Examples:
     """The values of examples, shared by any number of labels.
 
-    `kind` is "residues", "proteins by maximum" or "proteins by mean". `places`, by split: int64
-    [n], ascending, rows of the residue axis or indices of proteins. `values`, by split: float32
+    `kind` is "residues", or "proteins by max" and the like. `places`, by split: int64 [n],
+    ascending, rows of the residue axis or indices of proteins. `values`, by split: float32
     [n, n_features], csr or ndarray.
     """
 
@@ -69,19 +66,17 @@ class Examples:
         )
 
     @classmethod
-    def proteins(cls, source: Source, splits: pl.DataFrame, pool: Pool = "maximum") -> Self:
-        """All proteins of the splits, with each feature's maximum or mean (`pooled`).
+    def proteins(cls, pooled: PooledFeatures, splits: pl.DataFrame) -> Self:
+        """All proteins of the splits, with each feature pooled over the residues (`pool`).
 
-        `splits` as in `residues`.
+        `splits` as in `residues`; places are rows of `pooled`.
         """
-        parts = {
-            s: pooled(source, names, pool) for s, names in by_split(splits, source.proteins).items()
+        found = {
+            s: np.sort(np.array([pooled.proteins.index(a) for a in names], np.int64))
+            for s, names in by_split(splits, pooled.proteins).items()
         }
-        return cls(
-            f"proteins by {pool}",
-            {s: places for s, (places, _) in parts.items()},
-            {s: values for s, (_, values) in parts.items()},
-        )
+        values = {s: pooled.values[places] for s, places in found.items()}
+        return cls(f"proteins by {pooled.how}", found, values)
 
     @property
     def n_features(self) -> int:
@@ -168,65 +163,6 @@ def by_split(splits: pl.DataFrame, proteins: Proteins) -> dict[str, list[str]]:
             "test"
         )
     return found
-
-
-def protein_labels(table: pl.DataFrame, proteins: Proteins, label: str) -> np.ndarray:
-    """bool [n_proteins]: the proteins with a label in a table of accession, label (strings).
-
-    A protein may have several rows. To leave out proteins without a row, pass `Examples.proteins`
-    the splits of the others: `splits.join(table, on="accession", how="semi")`.
-    """
-    having = set(table.filter(pl.col("label") == label)["accession"])
-    return np.array([accession in having for accession in proteins.accessions], bool)
-
-
-def pooled(
-    source: Source, accessions: Collection[str], pool: Pool = "maximum"
-) -> tuple[np.ndarray, Matrix]:
-    """Index (int64 [n], ascending) and values [n, n_features] of each protein.
-
-    The values are the maximum or the mean over its residues.
-    """
-    if pool not in get_args(Pool):
-        raise ValueError(f"pool must be {' or '.join(get_args(Pool))}, not {pool!r}")
-    offsets = source.proteins.offsets
-    places: list[np.ndarray] = []
-    parts: list[Matrix] = []
-    for rows, values in joined(source, accessions):
-        firsts = np.flatnonzero(np.isin(rows, offsets[:-1]))
-        places.append(np.searchsorted(offsets, rows[firsts]))
-        parts.append(_pooled(values, firsts, pool))
-    if not parts:
-        return np.empty(0, np.int64), csr_array((0, source.n_features), dtype=np.float32)
-    return np.concatenate(places), stacked(parts)
-
-
-def _pooled(values: Matrix, firsts: np.ndarray, pool: Pool) -> Matrix:
-    lengths = np.diff(np.append(firsts, shape_of(values)[0]))
-    if isinstance(values, np.ndarray):
-        if pool == "maximum":
-            return np.maximum.reduceat(values, firsts, axis=0)
-        return (
-            np.add.reduceat(values, firsts, axis=0, dtype=np.float64) / lengths[:, None]
-        ).astype(np.float32)
-    if pool == "mean":
-        shares = csr_array(
-            (
-                np.repeat(1 / lengths, lengths),
-                np.arange(lengths.sum()),
-                np.append(firsts, lengths.sum()),
-            )
-        )
-        return csr_array(shares @ values, dtype=np.float32)
-    return csr_array(
-        vstack(
-            [
-                values[i : i + n].max(axis=0).reshape(1, -1)
-                for i, n in zip(firsts, lengths, strict=True)
-            ],
-            format="csr",
-        )
-    )
 
 
 def _drawn(accessions: list[str], proteins: Proteins, most: int, seed: int) -> list[str]:

@@ -30,6 +30,7 @@ PENALTIES = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5)
 
 # Newton steps are exact and few, but each costs the square of the width: wide inputs use L-BFGS.
 _NEWTON_WIDTH = 512
+_FEW_EXAMPLES = 20_000
 
 _FIGURES: dict[str, Any] = dict.fromkeys(Figures._fields, pl.Float64) | {
     "n": pl.Int64,
@@ -328,8 +329,14 @@ def _standardised(
 ) -> tuple[Matrix, np.ndarray]:
     """Values in units of the deviation, and the centre that was subtracted.
 
-    Dense values are centred, which speeds up the solver; sparse ones are not, to stay sparse.
+    Dense values are centred, which speeds up the solver; sparse ones are not, to stay sparse,
+    unless they are few: a nearly constant feature that is not centred, or is in float32, makes the
+    solver's matrix singular.
     """
+    n, width = shape_of(values)
+    if n <= _FEW_EXAMPLES and width <= _NEWTON_WIDTH:
+        dense = values if isinstance(values, np.ndarray) else values.toarray()
+        return (dense - mean) / deviation, mean
     if isinstance(values, np.ndarray):
         return (values - mean.astype(np.float32)) / deviation.astype(np.float32), mean
     return csr_array(

@@ -8,7 +8,7 @@ import polars as pl
 from scipy.sparse import csr_array
 
 from interplm_nb.activations_writer import shape_of
-from interplm_nb.concepts.probes.examples import pooled
+from interplm_nb.concepts.by_protein.pool import pool
 from interplm_nb.concepts.source import Source
 from interplm_nb.proteins import Proteins
 
@@ -77,8 +77,9 @@ def family_specificity(
             "has "
             f"unit {source.unit!r}; use activations.relative_to(maxima)"
         )
-    places, maxima = pooled(source, accessions, "maximum")
-    strong = csr_array(maxima > threshold, dtype=np.int64)
+    pooled = pool(source, "max", accessions)
+    places = np.array([source.proteins.index(a) for a in pooled.accessions], np.int64)
+    strong = csr_array(pooled.values > threshold, dtype=np.int64)
     member, names = _membership(families, places, source.proteins)
     if clusters is not None:
         groups = _groups(clusters, places, source.proteins)

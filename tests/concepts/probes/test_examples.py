@@ -1,6 +1,5 @@
 """Examples of residues and proteins against slices of the whole array."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +11,9 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 from interplm_nb.activations import FeatureActivations
+from interplm_nb.concepts.by_protein.pool import pool
 from interplm_nb.concepts.controls.dense import DenseSource
-from interplm_nb.concepts.probes.examples import SPLITS, Examples, pooled, protein_labels
+from interplm_nb.concepts.probes.examples import SPLITS, Examples
 from interplm_nb.embeddings import Embeddings
 from interplm_nb.proteins import Proteins
 
@@ -88,17 +88,12 @@ def test_another_seed_draws_others() -> None:
     assert len(drawn) > 1
 
 
-@pytest.mark.parametrize(("pool", "by_hand"), [("maximum", np.max), ("mean", np.mean)])
-def test_proteins_are_pooled(pool: Any, by_hand: Callable[..., Any], neurons: DenseSource) -> None:
-    for source, values in ((SOURCE, VALUES), (neurons, VALUES - np.float32(0.5))):
-        places, found = pooled(source, ["P6", "P0", "P2", "P3"], pool)
-        assert places.tolist() == [0, 2, 3, 6]
-        wanted = [by_hand(values[PROTEINS.rows(PROTEINS.accessions[i])], axis=0) for i in places]
-        assert_allclose(array(found), wanted, rtol=1e-6)
-        assert array(found).dtype == np.float32
-    examples = Examples.proteins(SOURCE, SPLIT, pool)
-    assert examples.kind == f"proteins by {pool}"
+def test_proteins_are_the_rows_of_pooled_features() -> None:
+    pooled = pool(SOURCE, "mean")
+    examples = Examples.proteins(pooled, SPLIT)
+    assert examples.kind == "proteins by mean"
     assert examples.places["test"].tolist() == [0, 1, 7]
+    assert_array_equal(array(examples.values["test"]), array(pooled.values)[[0, 1, 7]])
 
 
 def test_moments_are_numpys(neurons: DenseSource) -> None:
@@ -111,12 +106,7 @@ def test_moments_are_numpys(neurons: DenseSource) -> None:
         assert deviation[3] == 0
 
 
-def test_labels_by_split_and_of_proteins() -> None:
-    table = pl.DataFrame(
-        {"accession": ["P1", "P1", "P4"], "label": ["membrane", "secreted", "membrane"]}
-    )
-    assert np.flatnonzero(protein_labels(table, PROTEINS, "membrane")).tolist() == [1, 4]
-    assert np.flatnonzero(protein_labels(table, PROTEINS, "secreted")).tolist() == [1]
+def test_labels_by_split() -> None:
     examples = Examples.residues(SOURCE, SPLIT)
     carried = np.random.default_rng(0).random(PROTEINS.n_residues) < 0.5
     for split, labels in examples.labels(carried).items():
@@ -151,5 +141,3 @@ def test_splits_that_do_not_fit_are_refused() -> None:
         Examples.residues(SOURCE, SPLIT.with_columns(cluster=pl.Series([0, 1, 0, 2, 3, 4, 5, 6])))
     with pytest.raises(ValueError, match="no protein in validation"):
         Examples.residues(SOURCE, SPLIT.filter(pl.col("split") != "validation"))
-    with pytest.raises(ValueError, match="pool must be maximum or mean, not 'sum'"):
-        pooled(SOURCE, ["P0"], "sum")  # type: ignore[arg-type]
