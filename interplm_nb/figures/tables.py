@@ -130,7 +130,13 @@ def read_report(read: pl.DataFrame) -> Table:
 def shares(table: pl.DataFrame) -> Table:
     """Proteins and residues of each split."""
     return Table(
-        table, "splits, by homology cluster", {"n_proteins": "proteins", "n_residues": "residues"}
+        table,
+        "splits, by homology cluster",
+        {
+            "n_proteins": "proteins",
+            "n_residues": "residues",
+            "partial_relatives": "proteins with a partial relative in train",
+        },
     )
 
 
