@@ -7,6 +7,7 @@ from typing import Any
 import polars as pl
 
 from interplm_nb.pipeline.text import text_table
+from interplm_nb.stages.partial_relatives import COLUMN, NOT_COUNTED
 
 _STYLE = "text-align:left;padding:2px 12px 2px 0"
 _NUMBER = "text-align:right;padding:2px 12px 2px 0;font-variant-numeric:tabular-nums"
@@ -154,11 +155,15 @@ def comparison(table: pl.DataFrame, convention: str = "strict") -> Table:
         "concepts_above_chance",
     ]
     columns += ["features_found", "concepts_found"]
+    apart = COLUMN in part.columns and not part[COLUMN].is_null().all()
+    if apart:
+        columns.insert(columns.index("mean_f1"), COLUMN)
     names = {
         "n_concepts": "concepts",
         "mean_f1_per_domain": "mean best F1",
         "low": "95 % from",
         "high": "to",
+        COLUMN: "the same without partial relatives of train",
         "mean_f1": "the same by residues",
         "mean_auprc": "mean AUPRC",
         "concepts_above_chance": "concepts above chance (q < 0.05)",
@@ -167,13 +172,11 @@ def comparison(table: pl.DataFrame, convention: str = "strict") -> Table:
     }
     if convention != "strict":
         columns = [c for c in columns if not part[c].is_null().all()]
-    return Table(
-        part.select(columns),
-        f"{convention}: concepts with {part['concepts_scored'][0]}"
-        if part.height
-        else f"{convention}: no concept is scored",
-        names,
+    scored = (
+        f"concepts with {part['concepts_scored'][0]}" if part.height else "no concept is scored"
     )
+    lacking = "" if apart or convention != "strict" else f"; {NOT_COUNTED}"
+    return Table(part.select(columns), f"{convention}: {scored}{lacking}", names)
 
 
 def best_features(

@@ -154,7 +154,8 @@ class Run:
         splits
             accession and split (train, validation, test), and if you have them cluster (u32) and
             split_published. By default proteins take turns, each a cluster of its own. Homologs
-            may then share splits: pass `readers.homology.split` for figures that you cite.
+            may then share splits: pass those of `readers.separation.separate` for figures that
+            you cite.
         plm, layer
             What the activations come from, as views name it.
 

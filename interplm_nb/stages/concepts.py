@@ -32,7 +32,8 @@ class ConceptsStage:
     """What stage `concepts` made.
 
     `comparison`: one row per source and convention: mean best F1 over the concepts (with its 95 %
-    interval, `strict`), how many concepts beat chance, what is found on both splits.
+    interval and without partial relatives of train, `strict`), how many concepts beat chance, what
+    is found on both splits.
     `differences`: how far the SAE's mean lies above each control's, with its interval. `best`:
     source, convention, and the best feature of each concept, chosen on validation, its figures
     from test, with the statistics of `concept_statistics.STATISTICS`. `found`: all pairs with F1
@@ -71,6 +72,7 @@ def concepts(run: Run, params: ConceptsParameters) -> ConceptsStage:
     from interplm_nb.concepts.repeats import merge_repeats
     from interplm_nb.stages.concept_overview import overview
     from interplm_nb.stages.concept_statistics import STATISTICS, links_of, with_statistics
+    from interplm_nb.stages.partial_relatives import with_mean_apart
 
     manifest.begin(run, params)
     annotations = {convention: run.annotations(convention) for convention in CONVENTIONS}
@@ -115,6 +117,7 @@ def concepts(run: Run, params: ConceptsParameters) -> ConceptsStage:
         if found is not None:
             counts[counted.source] = found
     tables = _tables(selected, best, counts, params)
+    tables["comparison"] = with_mean_apart(tables["comparison"], counts, run)
     tables |= {"links": links.table, **overview(run, strict, names)}
     for name, table in tables.items():
         run.write_table("concepts", name, table)
