@@ -33,8 +33,8 @@ from interplm_nb.readers.mmseqs import alignments
 log = logging.getLogger(__name__)
 
 EXHAUSTIVE_RESIDUES = 1_000_000
-"""Residues in all up to which every pair is aligned, in at most a minute or so on 2 cores; above,
-those that MMseqs2 finds at `SENSITIVITY`."""
+"""Residues in all up to which every pair is aligned (80 seconds of a core, at the demo's rate);
+above, those that MMseqs2 finds at `SENSITIVITY`."""
 
 SENSITIVITY = 7.5
 """MMseqs2's highest usual sensitivity; the clusters are made at 5.7."""
