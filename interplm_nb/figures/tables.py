@@ -11,6 +11,7 @@ from interplm_nb.concepts.same_residues import SAME
 from interplm_nb.concepts.scored_concepts import FEW_CLUSTERS
 from interplm_nb.figures.not_defined import by_layer, by_source
 from interplm_nb.pipeline.text import text_table
+from interplm_nb.stages.partial_relatives import COLUMN, NOT_COUNTED
 
 _STYLE = "text-align:left;padding:2px 12px 2px 0"
 _NUMBER = "text-align:right;padding:2px 12px 2px 0;font-variant-numeric:tabular-nums"
@@ -134,7 +135,13 @@ def read_report(read: pl.DataFrame) -> Table:
 def shares(table: pl.DataFrame) -> Table:
     """Proteins and residues of each split."""
     return Table(
-        table, "splits, by homology cluster", {"n_proteins": "proteins", "n_residues": "residues"}
+        table,
+        "splits, by homology cluster",
+        {
+            "n_proteins": "proteins",
+            "n_residues": "residues",
+            "partial_relatives": "proteins with a partial relative in train",
+        },
     )
 
 
@@ -156,6 +163,9 @@ def comparison(table: pl.DataFrame, convention: str = "strict") -> Table:
     ]
     columns += ["features_found", "concepts_found"]
     columns += ["features_found_by_f1_alone", "concepts_found_by_f1_alone", "note"]
+    apart = COLUMN in part.columns and not part[COLUMN].is_null().all()
+    if apart:
+        columns.insert(columns.index("mean_f1"), COLUMN)
     names = {
         "n_concepts": "concepts",
         "mean_f1_per_domain": "mean best F1",
@@ -163,6 +173,7 @@ def comparison(table: pl.DataFrame, convention: str = "strict") -> Table:
         "high": "to",
         "lowest_seed": "lowest of the seeds",
         "highest_seed": "highest",
+        COLUMN: "the same without partial relatives of train",
         "mean_f1": "the same by residues",
         "mean_auprc": "mean AUPRC",
         "concepts_above_chance": "concepts above chance (q < 0.05)",
@@ -172,7 +183,8 @@ def comparison(table: pl.DataFrame, convention: str = "strict") -> Table:
         "concepts_found_by_f1_alone": "concepts by F1 > 0.5 alone",
     }
     columns = [c for c in columns if c in part.columns and not part[c].is_null().all()]
-    return Table(part.select(columns), _scored_on(part, convention), names)
+    lacking = "" if apart or convention != "strict" else f"; {NOT_COUNTED}"
+    return Table(part.select(columns), _scored_on(part, convention) + lacking, names)
 
 
 def _scored_on(part: pl.DataFrame, convention: str) -> str:

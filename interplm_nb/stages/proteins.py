@@ -15,7 +15,14 @@ from interplm_nb.pipeline.parameters import ProteinsParameters
 from interplm_nb.pipeline.run import Run
 from interplm_nb.pipeline.scored_sources import CONVENTIONS
 from interplm_nb.proteins import Proteins
+from interplm_nb.readers.mmseqs import HOW_TO_GET_IT
 from interplm_nb.readers.report import ReadReport
+
+NOT_SOUGHT = (
+    "No MMseqs2 program was found, so relatives were not sought: every protein is a cluster of its "
+    "own, test proteins may have relatives in train, and the check of the splits and the figures "
+    f"without partial relatives are left out (to have them: {HOW_TO_GET_IT})."
+)
 
 
 @dataclass(frozen=True)
@@ -23,8 +30,9 @@ class ProteinsStage:
     """What stage `proteins` made.
 
     `read`: reason, n, records, example: what was left out or changed. `shares`: split, n_proteins,
-    n_residues. `leaks`: homologous pairs of a test protein and one of train or validation, of which
-    there should be none. `clusters` says how clusters were made.
+    n_residues, partial_relatives (proteins with a partial relative in train; null in train, and
+    without MMseqs2). `clusters` says how clusters were made, what the check of the splits found and
+    what was done; or that all this was left out.
     """
 
     proteins: Proteins
@@ -33,7 +41,6 @@ class ProteinsStage:
     splits: pl.DataFrame
     read: pl.DataFrame
     shares: pl.DataFrame
-    leaks: pl.DataFrame
     clusters: str
 
 
@@ -45,8 +52,8 @@ class ReadFile(NamedTuple):
 
 
 def proteins(run: Run, params: ProteinsParameters) -> ProteinsStage:
-    """Read, filter, annotate in both conventions, cluster by homology, split, and look for leaks
-    between the splits."""
+    """Read, filter, annotate in both conventions, cluster by homology, split, and separate what is
+    still related across the splits."""
     params = settled(run, params)
     manifest.begin(run, params)
     if not run.has_proteins():
@@ -134,7 +141,9 @@ def _draw(found: Proteins, params: ProteinsParameters, report: ReadReport) -> Pr
 
 
 def _split(kept: Proteins, params: ProteinsParameters) -> dict[str, pl.DataFrame]:
-    from interplm_nb.readers import homology
+    """`splits`, and the tables that the stage shows of how they were made."""
+    from interplm_nb.readers import homology, mmseqs
+    from interplm_nb.readers.separation import separate
 
     test_share = 1 - params.train_share - params.validation_share
     if test_share < 0.01:
@@ -142,23 +151,25 @@ def _split(kept: Proteins, params: ProteinsParameters) -> dict[str, pl.DataFrame
             f"train_share {params.train_share} and validation_share {params.validation_share} "
             "leave nothing for test; lower them"
         )
-    clusters = homology.cluster(
-        kept, params.identity, params.coverage, max_share=params.train_share
-    )
-    parts = homology.split(
-        clusters, (params.train_share, params.validation_share, test_share), params.seed
-    )
-    splits = parts.join(
-        homology.split_published(kept.accessions, params.seed),
-        on="accession",
-        how="left",
-        maintain_order="left",
-    )
-    leaks = homology.leaks(kept, splits, params.identity, clusters.report.coverage)
-    return {
-        "splits": splits,
-        "leaks": leaks,
-        "clusters": pl.DataFrame({"text": [str(clusters.report)]}),
+    shares = (params.train_share, params.validation_share, test_share)
+    published = homology.split_published(kept.accessions, params.seed)
+    if not mmseqs.is_installed():
+        splits = homology.split(homology.alone(kept), shares, params.seed)
+        text, tables = NOT_SOUGHT, {}
+    else:
+        clusters = homology.cluster(
+            kept, params.identity, params.coverage, max_share=params.train_share
+        )
+        dealt = homology.split(clusters.table, shares, params.seed)
+        apart = separate(kept, clusters, dealt)
+        splits, text = apart.splits, f"{apart.clusters.report}\n{apart}"
+        tables = {
+            "merged_relatives": apart.merged,
+            "partial_relatives": apart.partial_relatives,
+        }
+    return tables | {
+        "splits": splits.join(published, on="accession", maintain_order="left"),
+        "clusters": pl.DataFrame({"text": [text]}),
     }
 
 
@@ -171,11 +182,12 @@ def _result(run: Run, params: ProteinsParameters) -> ProteinsStage:
         .group_by("split")
         .agg(pl.len().alias("n_proteins"), pl.col("residues").sum().alias("n_residues"))
     )
+    partial = _partial_counts(run)
+    counted = pl.col("split").replace_strict(partial, default=None, return_dtype=pl.Int64)
     shares = shares.sort(pl.col("split").replace_strict({"train": 0, "validation": 1, "test": 2}))
     tables = (
         run.table("proteins", "read"),
-        shares,
-        run.table("proteins", "leaks"),
+        shares.with_columns(counted.alias("partial_relatives")),
         run.table("proteins", "clusters")["text"][0],
     )
     result = ProteinsStage(
@@ -186,8 +198,18 @@ def _result(run: Run, params: ProteinsParameters) -> ProteinsStage:
         proteins=len(kept),
         residues=kept.n_residues,
         concepts=len(result.annotations.concepts),
-        leaks=result.leaks.height,
+        partial_relatives=partial,
         too_long=params.too_long,
         device="cpu",
     )
     return result
+
+
+def _partial_counts(run: Run) -> dict[str, int]:
+    """Proteins with a partial relative in train, by split; none where they were not sought."""
+    from interplm_nb.readers.separation import partial_counts
+
+    try:
+        return partial_counts(run.splits(), run.partial_relatives())
+    except PipelineError:
+        return {}

