@@ -66,7 +66,8 @@ export function colouring(points, way, theme, categories, clusters) {
           n < 0
             ? { name: "no cluster", fill: "" }
             : { name: `cluster ${n}`, fill: clusters[n] ?? BEYOND };
-  return byGroup(way === "category" ? points.category : points.cluster, look, theme);
+  const numbers = way === "category" || !points.cluster ? points.category : points.cluster;
+  return byGroup(numbers, look, theme);
 }
 
 /**

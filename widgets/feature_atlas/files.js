@@ -6,14 +6,15 @@ import { drawGroups, inFile, legendHeight } from "./legend.js";
 /** @import { Surface } from "../kit/types.js" */
 /** @import { Atlas } from "../feature_atlas.js" */
 
-const CAPTION = 18; // points
+const WORDS_LINE = 15; // points
 
 /** Height in points. @param {Atlas} atlas */
-function heightOf({ coloured, plot }) {
+function heightOf({ coloured, plot, view }) {
   return (
     plot.height +
     (coloured.groups ? legendHeight(plot.width, inFile(coloured.groups).length) : 0) +
-    CAPTION
+    linesOf({ view, coloured }).length * WORDS_LINE +
+    4
   );
 }
 
@@ -23,14 +24,27 @@ function drawFile(atlas, surface) {
   atlas.draw(surface, plot.width, plot.height);
   const named = inFile(coloured.groups ?? []);
   drawGroups(surface, view.theme, named, plot.height + 6, plot.width, kit);
-  const more = (coloured.groups ?? named).length - named.length;
+  linesOf(atlas)
+    .reverse()
+    .forEach((line, i) => {
+      const said = kit.fitted(line, plot.width - 12, 10.5);
+      const y = heightOf(atlas) - (i + 0.5) * WORDS_LINE;
+      surface.text(6, y, said, { fill: view.theme.muted, size: 10.5 });
+    });
+}
+
+/**
+ * The words below the picture.
+ * @param {Pick<Atlas, "view" | "coloured">} atlas
+ * @returns {string[]}
+ */
+function linesOf({ view, coloured }) {
+  const { caption, no_clusters: noClusters } = view.model.get("about");
+  const groups = coloured.groups ?? [];
+  const more = groups.length - inFile(groups).length;
   const unnamed = more ? `; ${more} smaller groups are not in the legend` : "";
-  const said = kit.fitted(
-    `${view.model.get("about").caption}; ${view.subtitle.textContent}${unnamed}`,
-    plot.width - 12,
-    10.5,
-  );
-  surface.text(6, heightOf(atlas) - CAPTION / 2, said, { fill: view.theme.muted, size: 10.5 });
+  const counted = `${view.subtitle.textContent}${unnamed}`;
+  return [caption, counted, noClusters].filter(Boolean);
 }
 
 /** PNG and SVG. @param {Atlas} atlas */
@@ -47,12 +61,11 @@ export function rowsOf({ points, chosen }) {
   const shown = Array.from(points.feature.keys()).filter(
     (i) => kept.size === 0 || kept.has(points.feature[i]),
   );
+  const { cluster } = points;
   const row = (/** @type {number} */ i) => [
-    ...[points.feature[i], points.x[i], points.y[i], points.cluster[i]],
+    ...[points.feature[i], points.x[i], points.y[i], ...(cluster ? [cluster[i]] : [])],
     ...[points.conceptOf(i), points.categoryOf(i), points.density[i], points.f1[i]],
   ];
-  return [
-    ["feature", "x", "y", "cluster", "concept", "category", "density", "f1_per_domain"],
-    ...shown.map(row),
-  ];
+  const places = ["feature", "x", "y", ...(cluster ? ["cluster"] : [])];
+  return [[...places, "concept", "category", "density", "f1_per_domain"], ...shown.map(row)];
 }
