@@ -91,7 +91,7 @@ class _Peaks(NamedTuple):
 def _peaks(values: csc_array, offsets: np.ndarray) -> _Peaks:
     """`values` of whole proteins, rows ascending in each column; `offsets` counted as its rows."""
     rows, data = values.indices, values.data
-    feature = np.repeat(np.arange(values.shape[1]), np.diff(values.indptr))
+    feature = np.repeat(np.arange(len(values.indptr) - 1), np.diff(values.indptr))
     protein = np.searchsorted(offsets, rows, side="right") - 1
     first = np.flatnonzero(np.diff(feature, prepend=-1) | np.diff(protein, prepend=-1))
     if not len(first):
