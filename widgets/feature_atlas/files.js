@@ -1,19 +1,22 @@
 // @ts-check
 // The map as PNG, SVG and CSV: what is seen, with its legend and its caption.
 
+import { linesOf } from "../kit/lines.js";
 import { drawGroups, inFile, legendHeight } from "./legend.js";
 
 /** @import { Surface } from "../kit/types.js" */
 /** @import { Atlas } from "../feature_atlas.js" */
 
 const WORDS_LINE = 15; // points
+const SIZE = 10.5; // of these words
 
 /** Height in points. @param {Atlas} atlas */
-function heightOf({ coloured, plot, view }) {
+function heightOf(atlas) {
+  const { coloured, plot } = atlas;
   return (
     plot.height +
     (coloured.groups ? legendHeight(plot.width, inFile(coloured.groups).length) : 0) +
-    linesOf({ view, coloured }).length * WORDS_LINE +
+    wordsBelow(atlas).length * WORDS_LINE +
     4
   );
 }
@@ -24,27 +27,22 @@ function drawFile(atlas, surface) {
   atlas.draw(surface, plot.width, plot.height);
   const named = inFile(coloured.groups ?? []);
   drawGroups(surface, view.theme, named, plot.height + 6, plot.width, kit);
-  linesOf(atlas)
-    .reverse()
-    .forEach((line, i) => {
-      const said = kit.fitted(line, plot.width - 12, 10.5);
-      const y = heightOf(atlas) - (i + 0.5) * WORDS_LINE;
-      surface.text(6, y, said, { fill: view.theme.muted, size: 10.5 });
-    });
+  const top = heightOf(atlas) - wordsBelow(atlas).length * WORDS_LINE;
+  wordsBelow(atlas).forEach((line, i) =>
+    surface.text(6, top + (i + 0.5) * WORDS_LINE - 2, line, { fill: view.theme.muted, size: SIZE }),
+  );
 }
 
-/**
- * The words below the picture.
- * @param {Pick<Atlas, "view" | "coloured">} atlas
- * @returns {string[]}
- */
-function linesOf({ view, coloured }) {
+/** The words below the picture, in lines that fit. @param {Atlas} atlas @returns {string[]} */
+function wordsBelow({ kit, view, plot, coloured }) {
   const { caption, no_clusters: noClusters } = view.model.get("about");
   const groups = coloured.groups ?? [];
   const more = groups.length - inFile(groups).length;
   const unnamed = more ? `; ${more} smaller groups are not in the legend` : "";
-  const counted = `${view.subtitle.textContent}${unnamed}`;
-  return [caption, counted, noClusters].filter(Boolean);
+  const measure = (/** @type {string} */ text) => kit.widthOf(text, SIZE);
+  return [`${caption}.`, `${view.subtitle.textContent}${unnamed}.`, noClusters]
+    .filter(Boolean)
+    .flatMap((words) => linesOf(words, plot.width, measure));
 }
 
 /** PNG and SVG. @param {Atlas} atlas */

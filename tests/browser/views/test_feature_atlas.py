@@ -3,6 +3,7 @@
 Click, lasso, key, arrows, zoom and drag; what it says; what it does with strange data.
 """
 
+import html
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -297,6 +298,17 @@ def test_clusters_that_do_not_recur_are_no_choice_and_words_say_why(atlas: Map) 
     assert caption.startswith("UMAP of decoder vectors; ")
     assert why == f"No colours of clusters: {FeaturePages(Run.shipped()).why_no_clusters}."
     assert "cluster" not in atlas.said()
+
+
+def test_a_narrow_picture_has_all_of_its_words(show: Callable, demo_data: FeatureData) -> None:
+    page = show(FeatureAtlas(demo_data), width=320).page
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Save Map of features as SVG").click()
+    svg = Path(download.value.path()).read_text()
+    words = " ".join(re.findall(r">([^<>]+)</text>", svg))
+    assert all(
+        line in html.unescape(words) for line in page.locator(".iplm-caption").all_inner_texts()
+    )
 
 
 def test_clusters_that_recur_are_a_choice(show: Callable, ends_data: FeatureData) -> None:

@@ -186,6 +186,9 @@ def test_a_feature_that_fires_near_the_ends_is_marked_in_words(
     assert mark.locator("[aria-hidden]").inner_text() == "ends"
     marked = shown.page.get_by_role("row", name=ENDS)  # what a screen reader reads of the row
     assert marked.get_attribute("data-feature") == "0"
+    if AXE.is_file():
+        shown.page.add_script_tag(path=AXE)
+        assert shown.page.evaluate(FAULTS) == []
     table, box = (
         shown.page.locator(f".iplm-features {part}").bounding_box()
         for part in (".iplm-scroll", ".iplm-ends > :first-child")
