@@ -136,7 +136,8 @@ def write_map(whole: Run, small: Run, proteins: Proteins) -> None:
         "sae": small.about("sae")["weights"],
         "sequences": proteins.sequence_hash,
     }
-    small.write_atlas(places, feature_statistics(small.activations("sae")), about)
+    statistics = feature_statistics(small.activations("sae"))
+    small.write_atlas(places, statistics, whole.atlas_quality(), about)
 
 
 def copy_tables(source: Path, target: Path) -> None:

@@ -4,7 +4,7 @@
 import { linksOf } from "./concept_panel/links.js";
 import { drawPanel, panelSize } from "./concept_panel/picture.js";
 import { Scores } from "./concept_panel/scores.js";
-import { bestOf, factsOf, honestly } from "./concept_panel/words.js";
+import { bestOf, endsOf, factsOf, honestly } from "./concept_panel/words.js";
 
 /** @import { Bundle, Context, Kit, Packed, Protein, Surface, View } from "./kit/types.js" */
 /** @import { Row } from "./concept_panel/words.js" */
@@ -23,10 +23,9 @@ class ConceptPanel {
   constructor(kit, view, table) {
     this.kit = kit;
     this.view = view;
-    const { feature, maximum } = table.arrays;
-    this.maxima = new Map(
-      Array.from(feature, (/** @type {number} */ number, i) => [number, maximum?.[i]]),
-    );
+    this.table = table;
+    const numbers = /** @type {Int32Array} */ (table.arrays.feature);
+    this.rows = new Map(Array.from(numbers, (number, row) => [number, row]));
     this.scores = new Scores(kit, view, view.model.get("sources"));
     this.parts = this.build();
     const draw = (/** @type {Surface} */ surface) =>
@@ -49,13 +48,14 @@ class ConceptPanel {
 
   build() {
     const { element } = this.kit;
-    const names = ["facts", "best", "described", "honest", "note"];
-    const [facts, best, described, honest, note] = names.map((name) =>
+    const names = ["facts", "ends", "best", "described", "honest", "note"];
+    const [facts, ends, best, described, honest, note] = names.map((name) =>
       element("p", { class: `iplm-${name}` }),
     );
     this.protein = element("div", { class: "iplm-protein" });
     this.view.body.append(
       facts,
+      ends,
       described,
       best,
       this.scores.root,
@@ -65,7 +65,7 @@ class ConceptPanel {
       note,
     );
     this.write(note, this.view.store.about.note);
-    return { facts, best, described, honest };
+    return { facts, ends, best, described, honest };
   }
 
   /** @param {HTMLElement} part @param {string} text empty: not shown */
@@ -92,7 +92,10 @@ class ConceptPanel {
     const [best] = record.concepts;
     const { source, plm, layer } = view.store.about;
     view.subtitle.textContent = `feature ${feature} of ${source} on ${plm}, layer ${layer}`;
-    this.write(parts.facts, factsOf(kit, record, this.maxima.get(feature)));
+    const row = this.rows.get(feature);
+    const maximum = row === undefined ? undefined : this.table.arrays.maximum?.[row];
+    this.write(parts.facts, factsOf(kit, record, maximum));
+    this.write(parts.ends, endsOf(this.table, view.store.about, row));
     this.write(parts.described, record.description ?? "");
     this.write(parts.best, best ? bestOf(kit, best) : view.model.get("no_match"));
     this.scores.show(record.concepts);

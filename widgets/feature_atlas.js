@@ -46,10 +46,13 @@ export class Atlas {
     this.plot = this.build();
     this.ring = new Ring(view);
     this.tip = view.tip();
+    const { caption, no_clusters: noClusters } = view.model.get("about");
     view.body.append(
       this.legend.root,
-      kit.element("p", { class: "iplm-caption", text: view.model.get("about").caption }),
+      kit.element("p", { class: "iplm-caption", text: `${caption}.` }),
     );
+    if (noClusters)
+      view.body.append(kit.element("p", { class: "iplm-caption", text: noClusters }));
     this.pointer = new Pointer(this, view.signal);
     this.controls();
     this.listen();
@@ -75,7 +78,9 @@ export class Atlas {
   controls() {
     const { view, pointer } = this;
     /** @type {[string, string][]} */
-    const ways = WAYS.map(({ value, name }) => [value, name]);
+    const ways = WAYS.filter(({ value }) => value !== "cluster" || this.points.cluster).map(
+      ({ value, name }) => [value, name],
+    );
     this.way = view.choice("colour", ways, view.model.get("colour"), (/** @type {string} */ way) =>
       view.keep("colour", way),
     );
@@ -242,12 +247,13 @@ export class Atlas {
     const { points, kit } = this;
     const concept = points.conceptOf(i);
     const match = concept ? [concept, `F1 ${kit.fixed(points.f1[i])} on test`] : ["no concept"];
-    const cluster = points.cluster[i] < 0 ? "no cluster" : `cluster ${points.cluster[i]}`;
+    const n = points.cluster?.[i];
+    const cluster = n === undefined ? [] : [n < 0 ? "no cluster" : `cluster ${n}`];
     return [
       `Feature ${points.feature[i]}`,
       ...match,
       `active on ${kit.percent(points.density[i])} of residues`,
-      cluster,
+      ...cluster,
     ];
   }
 

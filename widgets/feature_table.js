@@ -4,6 +4,7 @@
 import { columnsOf } from "./feature_table/columns.js";
 import { Grid } from "./feature_table/grid.js";
 import { drawRows, sizeOf } from "./feature_table/picture.js";
+import { nearEnds, nearEndsWords } from "./kit/near_ends.js";
 import { csvRows, filtered, isAlive, ordered } from "./feature_table/rows.js";
 
 /** @import { Context, Kit, Surface, View } from "./kit/types.js" */
@@ -309,10 +310,13 @@ class FeatureTable {
   /** @param {number} row */
   match(row) {
     const { record, arrays } = this.table;
+    const { about } = this.view.store;
     const concept = record.concept?.[arrays.concept[row]];
-    return concept
+    const match = concept
       ? `best concept ${concept}, F1 ${this.kit.fixed(arrays.f1_per_domain[row])} on test`
       : "no concept";
+    if (!nearEnds(this.table, about, row)) return match;
+    return `${match}; ${nearEndsWords(this.table, about, row)}`;
   }
 }
 

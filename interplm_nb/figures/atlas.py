@@ -3,14 +3,15 @@
 import polars as pl
 from matplotlib.colors import LogNorm
 
+from interplm_nb.features.atlas_quality import AtlasQuality
 from interplm_nb.figures.chart import Chart, panels
 
 
-def atlas(table: pl.DataFrame) -> Chart:
+def atlas(table: pl.DataFrame, quality: AtlasQuality) -> Chart:
     """Every feature at its place, coloured by the share of residues on which it is active.
 
-    The rarest are drawn last. table: of `Run.atlas`; may be empty. A feature that is silent on the
-    run's own residues has the colour of the rarest.
+    The rarest are drawn last. table, quality: of `Run.atlas` and `Run.atlas_quality`; the table may
+    be empty. A feature that is silent on the run's own residues has the colour of the rarest.
     """
     figure, (axis,) = panels(width=7.0, height=5.4)
     ordered = table.sort("density", "feature", descending=[True, False])
@@ -39,10 +40,13 @@ def atlas(table: pl.DataFrame) -> Chart:
     figure.colorbar(points, ax=axis, shrink=0.8).set_label(
         "share of residues on which the feature is active"
     )
-    clusters = table.filter(pl.col("cluster") >= 0)["cluster"].n_unique()
+    why_not = quality.why_no_clusters(table)
+    clusters = f"{table.filter(pl.col('cluster') >= 0)['cluster'].n_unique():,} clusters"
+    axis.set_title(f"The map {quality.words}", fontsize=9, loc="left")
     return Chart(
         figure,
         f"Scatter plot of {table.height:,} living features by the directions of their decoder "
-        f"vectors (UMAP), in {clusters:,} clusters, coloured by the share of residues on which "
-        f"each is active, from {rarest:.1e} to {commonest:.1e}.",
+        f"vectors (UMAP), coloured by the share of residues on which each is active, from "
+        f"{rarest:.1e} to {commonest:.1e}. The map {quality.words}. "
+        f"{f'Clusters are not shown: {why_not}' if why_not else f'It has {clusters}'}.",
     )

@@ -183,7 +183,7 @@ def comparison(table: pl.DataFrame, convention: str = "strict") -> Table:
         "concepts_found_by_f1_alone": "concepts by F1 > 0.5 alone",
     }
     columns = [c for c in columns if c in part.columns and not part[c].is_null().all()]
-    lacking = "" if apart or convention != "strict" else f"; {NOT_COUNTED}"
+    lacking = "" if apart or convention != "strict" or part.is_empty() else f"; {NOT_COUNTED}"
     return Table(part.select(columns), _scored_on(part, convention) + lacking, names)
 
 

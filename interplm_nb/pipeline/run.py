@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeVar
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from interplm_nb.concepts.links import ConceptLinks
     from interplm_nb.concepts.scores import ConceptScores
     from interplm_nb.embeddings import Embeddings
+    from interplm_nb.features.atlas_quality import AtlasQuality
     from interplm_nb.plm.protocol import PLM
     from interplm_nb.sae.model import SAE
 
@@ -499,18 +500,34 @@ class Run:
         """The map of the trained SAE's living features, and their statistics over all proteins.
 
         Columns: feature (u32); x, y (f32), cluster (i32), as in `features.atlas`; n_active,
-        density, n_proteins, maximum (unit `raw`), mean_active, as in `features.statistics`.
-        Statistics are over the whole run. PipelineError before stage 'activations', and for
-        other sources, which have no map.
+        density, n_proteins, maximum (unit `raw`), mean_active, share_near_ends,
+        near_ends_by_chance, as in `features.statistics`. Statistics are over the whole run.
+        PipelineError before stage 'activations', and for other sources, which have no map.
         """
         return self._table("activations", source_file(source, "atlas"), "FeatureAtlas")
 
+    def atlas_quality(self, source: str = "sae") -> "AtlasQuality":
+        """What the map of `atlas` keeps, and whether its clusters recur."""
+        from interplm_nb.features.atlas_quality import AtlasQuality
+
+        about = self._read(
+            "activations",
+            source_file(source, "atlas"),
+            lambda path: read_parquet(path, "FeatureAtlas", 1)[1],
+        )
+        return AtlasQuality(**about.get("quality", {}))
+
     def write_atlas(
-        self, places: pl.DataFrame, statistics: pl.DataFrame, about: Mapping[str, str]
+        self,
+        places: pl.DataFrame,
+        statistics: pl.DataFrame,
+        quality: "AtlasQuality",
+        about: Mapping[str, str],
     ) -> None:
-        """Write what `atlas` reads: the map, each feature with its statistics."""
+        """Write what `atlas` and `atlas_quality` read: the map, each feature with its
+        statistics."""
         table = places.join(statistics, on="feature", how="left", maintain_order="left")
-        record = {"type": "FeatureAtlas", "version": 1, **about}
+        record = {"type": "FeatureAtlas", "version": 1, **about, "quality": asdict(quality)}
         write_parquet(table, self.of_source("sae", "atlas"), record)
 
     def projection(self, source: str) -> "Projection":

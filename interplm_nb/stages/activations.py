@@ -73,13 +73,15 @@ def activations(run: Run, params: ActivationsParameters) -> ActivationsStage:
 def _map_features(run: Run, sae: "SAE", found: FeatureActivations) -> None:
     """Once for all views: importing umap alone takes seconds."""
     from interplm_nb.features.atlas import atlas
+    from interplm_nb.features.atlas_quality import atlas_quality
     from interplm_nb.features.statistics import feature_statistics
 
     statistics = feature_statistics(found)
-    places = atlas(sae.W_dec.detach().numpy(), (statistics["n_active"] > 0).to_numpy())
+    decoder = sae.W_dec.detach().numpy()
+    places = atlas(decoder, (statistics["n_active"] > 0).to_numpy())
     sequences = found.proteins.sequence_hash
     about = {"source": "sae", "sae": sae.weight_hash, "sequences": sequences}
-    run.write_atlas(places, statistics, about)
+    run.write_atlas(places, statistics, atlas_quality(places, decoder), about)
 
 
 def _ranges(values: "Inputs", train: np.ndarray) -> Maxima:

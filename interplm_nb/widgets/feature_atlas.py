@@ -1,5 +1,6 @@
 """The map of all features: which decoder vectors point the same way, and what they match."""
 
+from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,9 +26,10 @@ class FeatureAtlas(View):
     The run has stored the map; dead features are absent. A click or an arrow key selects a feature.
     Features within a lasso, or of one colour of the legend, become `chosen`, and `[` and `]` step
     through them. Colours show the category of the feature's best concept on validation, its
-    cluster, its density (share of residues on which it is active, on a log scale) or the F1 of that
-    concept on test; a feature without a value is hollow. Only the trained SAE has a map: for other
-    sources the view says so.
+    density (share of residues on which it is active, on a log scale), the F1 of that concept on
+    test or, where clusters recur from seed to seed, its cluster; else the view says why not. A
+    feature without a value is hollow. Only the trained SAE has a map: for other sources the view
+    says so.
     """
 
     _esm = assets.esm("feature_atlas")
@@ -40,7 +42,7 @@ class FeatureAtlas(View):
     ).tag(sync=True)
     about = t.Dict(
         read_only=True,
-        help="caption, why there is no map (empty: there is one), colours of clusters by number",
+        help="caption, why there is no map (empty: there is one), why no clusters, their colours",
     ).tag(sync=True)
 
     @t.default("about")
@@ -49,9 +51,24 @@ class FeatureAtlas(View):
         table = self.data.features.clear() if missing else mapped(self.data.features)
         return {
             "missing": missing,
-            "caption": _caption(table.height),
-            "clusters": [] if missing else cluster_colours(table),
+            "caption": "" if missing else _caption(table.height, self.data.pages.map_words),
+            "no_clusters": "" if missing else self._no_clusters,
+            "clusters": cluster_colours(table) if "cluster" in table.columns else [],
         }
+
+    @property
+    def _no_clusters(self) -> str:
+        """Why no colours of clusters are offered; empty: they are."""
+        if "cluster" in self.data.features.columns:
+            return ""
+        return f"No colours of clusters: {self.data.pages.why_no_clusters}."
+
+    @t.validate("colour")
+    def _offered(self, proposal: Any) -> str:
+        is_mapped = not _missing(self.data.features, self.data.pages.source)
+        if proposal["value"] == "cluster" and is_mapped and self._no_clusters:
+            raise t.TraitError(self._no_clusters)
+        return proposal["value"]
 
     @t.validate("chosen")
     def _existing(self, proposal: Any) -> list[int]:
@@ -87,7 +104,7 @@ class FeatureAtlas(View):
             fontsize=8,
             loc="left",
         )
-        axes.set_xlabel(self.about["caption"])
+        axes.set_xlabel(fill(self.about["caption"], 84))
         return figure
 
 
@@ -150,7 +167,7 @@ def _missing(features: pl.DataFrame, source: str) -> str:
     )
 
 
-def _caption(n: int) -> str:
+def _caption(n: int, words: str) -> str:
     if n <= N_NEIGHBORS:
-        return "The two principal axes of the decoder vectors; they are too few for a UMAP"
-    return "UMAP of decoder vectors; distances between far groups mean little"
+        return f"The two principal axes of the decoder vectors, too few for a UMAP; {words}"
+    return f"UMAP of decoder vectors; {words}; far distances mean little"

@@ -11,6 +11,7 @@ import polars as pl
 import traitlets as t
 
 from interplm_nb.features.examples import proteins_of
+from interplm_nb.features.statistics import MARKED_NEAR_ENDS, NEAR_END
 from interplm_nb.pipeline.errors import PipelineError
 from interplm_nb.pipeline.model_note import model_note
 from interplm_nb.pipeline.run import Run
@@ -80,7 +81,8 @@ class FeatureData(anywidget.AnyWidget):
 
     selection = anywidget.WidgetTrait().tag(sync=True)
     about = t.Dict(
-        help="run, source, PLM, its note, number of features, colours of categories"
+        help="run, source, PLM, its note, number of features, colours of categories, what is "
+        "near an end and when it is marked"
     ).tag(sync=True)
     table = t.Bytes(help="`feature_list`, packed").tag(sync=True)
     bundle = t.Bytes(help="the selected feature, packed").tag(sync=True)
@@ -266,12 +268,16 @@ class FeatureData(anywidget.AnyWidget):
 
     def _about(self) -> dict[str, Any]:
         about = self.pages.run.about(self.pages.source)
+        model = self.pages.run.model()
         return {
             "run": self.pages.run.folder.resolve().name,
             "source": self.pages.source,
             "plm": about["plm"],
             "layer": about["layer"],
             "note": model_note(about["plm"]),
+            "near_end": NEAR_END,
+            "marked_near_ends": MARKED_NEAR_ENDS,
+            "recurrent": bool(model and model.record and model.record.recurrent),
             "n_features": self.pages.activations.n_features,
             "n_proteins": len(self.pages.proteins),
             "n_residues": self.pages.proteins.n_residues,

@@ -18,8 +18,9 @@ def feature_list(pages: FeaturePages) -> pl.DataFrame:
     Columns: feature (u32); n_active (i64), residues above 0, and density, their share; maximum
     (f32, raw, on train); concept, category, validation_f1_per_domain and f1_per_domain of the best
     pair on validation, null where it matches none. With a run's atlas also n_proteins, mean_active,
-    x, y, cluster, the last four null where the feature is dead; a column that the run cannot fill
-    is absent.
+    share_near_ends, near_ends_by_chance, x, y and cluster, null where the feature is dead except
+    for n_proteins. A column that the run cannot fill is absent, and cluster where clusters do not
+    recur.
     """
     maxima = pages.run.maxima(pages.source)
     n_active = pages.activations.n_active()
@@ -39,6 +40,8 @@ def feature_list(pages: FeaturePages) -> pl.DataFrame:
         table = table.with_columns(
             pl.col("n_active", "density", "n_proteins").fill_null(0)
         )  # dead features are not on the map
+        if pages.why_no_clusters:
+            table = table.drop("cluster")
     except PipelineError:  # a control has none
         pass
     best = pages.ranked.unique("feature", keep="first", maintain_order=True).select(

@@ -62,6 +62,16 @@ class FeaturePages:
         return np.flatnonzero(self.run.maxima(self.source).alive)
 
     @cached_property
+    def map_words(self) -> str:
+        """What the source's map of features keeps; PipelineError where it has none."""
+        return self.run.atlas_quality(self.source).words
+
+    @cached_property
+    def why_no_clusters(self) -> str:
+        """Why clusters of the map are not shown; empty: they recur. PipelineError without a map."""
+        return self.run.atlas_quality(self.source).why_no_clusters(self.run.atlas(self.source))
+
+    @cached_property
     def ranked(self) -> pl.DataFrame:
         """Every pair of a scored concept and a feature, best on validation first.
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 import traitlets as t
 
+from interplm_nb.features.statistics import MARKED_NEAR_ENDS, NEAR_END
 from interplm_nb.widgets import assets
 from interplm_nb.widgets.print_style import blank
 from interplm_nb.widgets.view import View
@@ -24,6 +25,7 @@ _COLUMNS: dict[str, tuple[str, float, str]] = {
     "f1_per_domain": ("F1 test", 0.85, ".2f"),
     "density": ("density", 0.75, "%"),
     "n_proteins": ("proteins", 0.65, ",d"),
+    "share_near_ends": ("near ends", 0.7, "%"),
     "maximum": ("maximum", 0.7, ".1f"),
     "cluster": ("cluster", 0.6, "d"),
 }
@@ -131,7 +133,16 @@ class FeatureTable(View):
         )  # a run without a map counts what it holds
         return (
             f"Features of {pages.source}, {order}: {shown} of {n:,}.\n"
-            f"Density over {over}; maximum on training proteins."
+            f"Density over {over}; maximum on training proteins.{self._ends()}"
+        )
+
+    def _ends(self) -> str:
+        """What the column "near ends" counts, where there is one."""
+        if "share_near_ends" not in self.data.features.columns:
+            return ""
+        return (
+            f"\nNear ends: share of its maxima within {NEAR_END} residues of an end of the protein,"
+            f" bold above {100 * MARKED_NEAR_ENDS:.0f} %."
         )
 
 
@@ -165,7 +176,9 @@ def _column(axes: "Axes", values: pl.Series, left: float) -> None:
             if values.name in _BARS:
                 axes.barh(i, width - 0.45, 0.4, left + 0.3, color="#f1f1f1")
                 axes.barh(i, (width - 0.45) * min(1, value), 0.4, left + 0.3, color="#2f75b0")
-        axes.text(place, i, text, ha=side, va="center", fontsize=7, parse_math=False)
+        marked = values.name == "share_near_ends" and (value or 0) > MARKED_NEAR_ENDS
+        weight = "bold" if marked else "normal"
+        axes.text(place, i, text, ha=side, va="center", fontsize=7, parse_math=False, weight=weight)
 
 
 def _short(name: str, n: int = 34) -> str:

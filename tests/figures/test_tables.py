@@ -4,6 +4,7 @@ import polars as pl
 
 from interplm_nb.concepts.intervals import COVERS
 from interplm_nb.figures import tables
+from interplm_nb.stages.partial_relatives import COLUMN
 
 COMPARISON = pl.DataFrame(
     {
@@ -29,8 +30,11 @@ COMPARISON = pl.DataFrame(
 def test_a_comparison_says_what_rests_on_few_families_and_what_its_interval_covers() -> None:
     shown = tables.comparison(COMPARISON)
     assert shown.caption == (
-        "strict: concepts with enough instances; 7 of 45 rest on fewer than 10 clusters"
+        "strict: concepts with enough instances; 7 of 45 rest on fewer than 10 clusters; "
+        "means on test proteins without partial relatives in train were not counted"
     )
+    apart = tables.comparison(COMPARISON.with_columns(pl.lit(0.2).alias(COLUMN)))
+    assert "not counted" not in apart.caption and "partial relatives" in str(apart.names)
     assert f"{COVERS}: from" in str(shown.names) and "by F1 > 0.5 alone" in str(shown.names)
     published = tables.comparison(COMPARISON, "published")
     assert published.caption == "published: concepts with more than 10 instances"

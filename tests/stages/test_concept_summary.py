@@ -32,8 +32,8 @@ def test_control_by_control() -> None:
         "components, not distinguishable from that of the independent components and worse than "
         "that of the random SAE (mean of 3 seeds); beside references trained with the labels, it "
         "is better than that of the probe of the letters within 3 residues and worse than that of "
-        "the linear probe (95 % intervals of the paired differences over test clusters, one "
-        "trained SAE)."
+        "the linear probe (intervals of the paired differences: 95 % over test clusters, one "
+        "seed)."
     )
 
 

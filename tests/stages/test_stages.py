@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from interplm_nb.features.atlas_quality import atlas_quality
 from interplm_nb.pipeline import manifest
 from interplm_nb.pipeline.errors import PipelineError
 from interplm_nb.pipeline.parameters import (
@@ -51,6 +52,12 @@ def test_maxima_see_train_alone(tiny_run):
     np.testing.assert_array_equal(maxima.everywhere, dense.max(axis=0))
 
 
+def test_the_map_says_how_far_it_can_be_trusted(tiny_run):
+    measured = atlas_quality(tiny_run.atlas(), tiny_run.sae().W_dec.detach().numpy())
+    assert tiny_run.atlas_quality() == measured
+    assert measured.recurrence is not None and measured.kept is not None
+
+
 def test_the_atlas_has_every_living_feature_and_its_statistics_over_all_proteins(tiny_run):
     atlas, activations = tiny_run.atlas(), tiny_run.activations("sae")
     dense = np.concatenate([block.values.toarray() for block in activations.blocks()])
@@ -68,6 +75,8 @@ def test_the_atlas_has_every_living_feature_and_its_statistics_over_all_proteins
         "n_proteins",
         "maximum",
         "mean_active",
+        "share_near_ends",
+        "near_ends_by_chance",
     ]
     assert np.abs(atlas.select("x", "y")).max() == pytest.approx(1)
     assert tiny_run.folder / "sources/sae/atlas.parquet" in tiny_run.outputs("activations")

@@ -7,6 +7,8 @@ import numpy as np
 import polars as pl
 
 from interplm_nb.annotations import Annotations
+from interplm_nb.features.atlas_quality import AtlasQuality
+from interplm_nb.features.statistics import feature_statistics
 from interplm_nb.pipeline.run import Run
 from interplm_nb.proteins import Proteins
 
@@ -59,3 +61,18 @@ def simple_run(
         segments if segments is not None else pl.DataFrame(schema=schema), proteins
     )
     return make_run(folder, proteins, annotations, values)
+
+
+def write_map(run: Run, quality: AtlasQuality) -> None:
+    """A map of such a run: living feature i at (i, -i), the first half in cluster 0."""
+    statistics = feature_statistics(run.activations("sae"))
+    alive = statistics.filter(pl.col("n_active") > 0)["feature"]
+    places = pl.DataFrame(
+        {
+            "feature": alive,
+            "x": alive.cast(pl.Float32),
+            "y": -alive.cast(pl.Float32),
+            "cluster": pl.Series(np.where(alive < statistics.height // 2, 0, -1), dtype=pl.Int32),
+        }
+    )
+    run.write_atlas(places, statistics, quality, {})

@@ -1,5 +1,6 @@
 """The Python half of the map of features: its words, its colours, its figure."""
 
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -11,13 +12,13 @@ import traitlets as t
 from hypothesis import given
 from hypothesis import strategies as st
 
-from interplm_nb.features.statistics import feature_statistics
+from interplm_nb.features.atlas_quality import AtlasQuality
 from interplm_nb.pipeline.run import Run
-from interplm_nb.saving import write_parquet
 from interplm_nb.widgets.feature_atlas import PALETTE, FeatureAtlas, cluster_colours
 from interplm_nb.widgets.feature_atlas_figure import IN_KEY, atlas_figure
 from interplm_nb.widgets.feature_data import FeatureData
 from tests.widgets.conftest import DEAD, HELIX, N_FEATURES
+from tests.widgets.small_run import write_map
 
 
 @pytest.fixture(scope="module")
@@ -29,23 +30,7 @@ def data(run: Run, tmp_path_factory: pytest.TempPathFactory) -> FeatureData:
     folder = tmp_path_factory.mktemp("atlas") / "run"
     shutil.copytree(run.folder, folder)
     copied = Run.open(folder)
-    numbers = np.array([i for i in range(N_FEATURES) if i != DEAD], np.uint32)
-    places = pl.DataFrame(
-        {
-            "feature": numbers,
-            "x": numbers.astype(np.float32),
-            "y": -numbers.astype(np.float32),
-            "cluster": np.where(numbers < 6, 0, -1).astype(np.int32),
-        }
-    )
-    table = places.join(
-        feature_statistics(copied.activations("sae")),
-        on="feature",
-        maintain_order="left",
-    )
-    write_parquet(
-        table, copied.source("sae") / "atlas.parquet", {"type": "FeatureAtlas", "version": 1}
-    )
+    write_map(copied, AtlasQuality(recurrence=0.9, kept=0.4, kept_by_chance=0.1))
     data = FeatureData(copied, structures={})
     silent = pl.col("feature").is_in([0, 2])  # as if they matched nothing
     names = ("concept", "category", "validation_f1_per_domain", "f1_per_domain")
@@ -65,14 +50,52 @@ def test_a_map_has_a_caption_and_no_excuse(data: FeatureData) -> None:
     view = FeatureAtlas(data)
     assert view.about == {
         "missing": "",
-        "caption": "The two principal axes of the decoder vectors; they are too few for a UMAP",
+        "caption": "The two principal axes of the decoder vectors, too few for a UMAP; keeps "
+        "40\u00a0% of a feature's 10 nearest by cosine (random places: 10\u00a0%)",
+        "no_clusters": "",
         "clusters": [PALETTE[0]],
     }
     many = FeatureData(Run.shipped(), structures={})
     assert (
         FeatureAtlas(many).about["caption"]
-        == "UMAP of decoder vectors; distances between far groups mean little"
+        == f"UMAP of decoder vectors; {many.pages.map_words}; far distances mean little"
     )
+
+
+@pytest.mark.parametrize(
+    ("quality", "why"),
+    [
+        (
+            AtlasQuality(0.08, 0.4, 0.1),
+            "clusters do not recur over five seeds: mean adjusted Rand index 0.08",
+        ),
+        (
+            AtlasQuality(),
+            "it was not measured whether clusters recur: run stage activations again "
+            "(--force activations)",
+        ),
+    ],
+)
+def test_clusters_that_do_not_recur_are_not_offered_and_it_says_why(
+    run: Run, tmp_path: Path, quality: AtlasQuality, why: str
+) -> None:
+    shutil.copytree(run.folder, tmp_path / "run")
+    copied = Run.open(tmp_path / "run")
+    write_map(copied, quality)
+    data = FeatureData(copied, structures={})
+    assert "cluster" not in data.features.columns
+    view = FeatureAtlas(data)
+    assert (view.about["no_clusters"], view.about["clusters"]) == (
+        f"No colours of clusters: {why}.",
+        [],
+    )
+    for colour in (lambda: FeatureAtlas(data, colour="cluster"), lambda: set_cluster(view)):
+        with pytest.raises(t.TraitError, match=f"No colours of clusters: {re.escape(why)}"):
+            colour()
+
+
+def set_cluster(view: FeatureAtlas) -> None:
+    view.colour = "cluster"
 
 
 def test_where_there_is_no_map_the_view_says_why_and_the_way_out(run: Run) -> None:

@@ -1,14 +1,19 @@
 """The list of features, against loops over a small run."""
 
+import shutil
+from pathlib import Path
+
 import numpy as np
 import polars as pl
 import pytest
 
+from interplm_nb.features.atlas_quality import AtlasQuality
 from interplm_nb.pipeline.run import Run
 from interplm_nb.widgets.feature_list import feature_list, packed_list
 from interplm_nb.widgets.feature_page import FeaturePages
 from interplm_nb.widgets.packing import pack, unpack
 from tests.widgets.conftest import DEAD, HELIX, N_FEATURES
+from tests.widgets.small_run import write_map
 
 
 @pytest.fixture(scope="module")
@@ -62,12 +67,26 @@ def test_a_column_that_the_run_has_nothing_for_is_absent(pages: FeaturePages) ->
 
 def test_the_atlas_adds_its_columns_and_the_dead_stay() -> None:
     table = feature_list(FeaturePages(Run.shipped()))
-    assert {"x", "y", "cluster", "n_proteins", "mean_active"} <= set(table.columns)
+    assert {"x", "y", "n_proteins", "mean_active"} <= set(table.columns)
     assert table["feature"].to_list() == list(range(1024))
     dead = table.filter(pl.col("x").is_null())
     assert 0 < dead.height < 1024 and set(dead["maximum"]) == {0}
     for name in ("n_active", "density", "n_proteins"):
         assert dead[name].to_list() == [0] * dead.height
+
+
+@pytest.mark.parametrize("recurrence", [0.2, 0.9])
+def test_clusters_are_there_only_where_they_recur(
+    run: Run, tmp_path: Path, recurrence: float
+) -> None:
+    shutil.copytree(run.folder, tmp_path / "run")
+    copied = Run.open(tmp_path / "run")
+    write_map(copied, AtlasQuality(recurrence, 0.4, 0.1))
+    table = feature_list(FeaturePages(copied))
+    assert ("cluster" in table.columns) == (recurrence > 0.5)
+    ends = table.select("share_near_ends", "near_ends_by_chance")
+    assert ends[DEAD].row(0) == (None, None)
+    assert ends.drop_nulls().height == N_FEATURES - 1
 
 
 def test_what_is_missing_is_nan_or_minus_one(pages: FeaturePages) -> None:

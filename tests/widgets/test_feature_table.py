@@ -3,6 +3,7 @@
 import math
 from typing import Any
 
+import polars as pl
 import pytest
 import traitlets as t
 from hypothesis import given, settings
@@ -153,3 +154,20 @@ def test_bars_of_the_printed_table_are_as_long_as_f1(data: FeatureData) -> None:
 def test_the_cell_output_has_a_picture(data: FeatureData) -> None:
     bundle, _ = FeatureTable(data)._repr_mimebundle_()
     assert bundle["image/png"].startswith("iVBOR")
+
+
+def test_the_printed_table_marks_features_that_fire_near_the_ends(data: FeatureData) -> None:
+    near = FeatureData(Run.shipped(), structures={})
+    near.features = data.features.with_columns(
+        share_near_ends=pl.when(pl.col("feature") % 2 == 0).then(0.62).otherwise(0.5)
+    )
+    (axes,) = FeatureTable(near, sort="feature", descending=False).figure().axes
+    assert "Near ends: share of its maxima within 5 residues of an end" in axes.get_title(
+        loc="left"
+    )
+    weights = [(x.get_text(), x.get_weight()) for x in axes.texts if x.get_text() in SHARES]
+    assert len(weights) == PRINTED
+    assert set(weights) == {("62 %", "bold"), ("50 %", "normal")}
+
+
+SHARES = ("62 %", "50 %")

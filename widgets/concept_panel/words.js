@@ -1,7 +1,9 @@
 // @ts-check
 // What the panel says in sentences.
 
-/** @import { Kit } from "../kit/types.js" */
+import { nearEnds, nearEndsWords } from "../kit/near_ends.js";
+
+/** @import { Kit, Packed } from "../kit/types.js" */
 
 /**
  * One concept of the feature, as `interplm_nb/widgets/concept_rows.py` has it.
@@ -33,6 +35,19 @@ export function factsOf(kit, record, maximum) {
   return maximum === undefined
     ? `${where}.`
     : `${where}; highest activation on training proteins ${kit.fixed(maximum, 1)}.`;
+}
+
+/**
+ * Where a feature is marked as firing near the ends of proteins, and what that may mean.
+ * @param {Packed} table @param {any} about @param {number | undefined} row
+ */
+export function endsOf(table, about, row) {
+  if (row === undefined || !nearEnds(table, about, row)) return "";
+  const alike = about.recurrent
+    ? " This model is recurrent: to it the first residues of all proteins look alike."
+    : "";
+  const said = nearEndsWords(table, about, row);
+  return `Near the ends: ${said}. It may mark the end of a chain, not a motif.${alike}`;
 }
 
 /** @param {Kit} kit @param {Row} row */

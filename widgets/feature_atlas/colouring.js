@@ -58,15 +58,15 @@ export function colouring(points, way, theme, categories, clusters) {
   if (way === "density" || way === "f1")
     return byScale(points, scaleOf(points, way), points[way], theme);
   const { category } = points.record;
+  const clustered = way === "cluster" && points.cluster;
   /** @type {(n: number) => { name: string, fill: string }} */
-  const look =
-    way === "category"
-      ? (n) => (n < 0 ? HOLLOW : { name: category[n], fill: categories[category[n]] ?? BEYOND })
-      : (n) =>
-          n < 0
-            ? { name: "no cluster", fill: "" }
-            : { name: `cluster ${n}`, fill: clusters[n] ?? BEYOND };
-  return byGroup(way === "category" ? points.category : points.cluster, look, theme);
+  const look = clustered
+    ? (n) =>
+        n < 0
+          ? { name: "no cluster", fill: "" }
+          : { name: `cluster ${n}`, fill: clusters[n] ?? BEYOND }
+    : (n) => (n < 0 ? HOLLOW : { name: category[n], fill: categories[category[n]] ?? BEYOND });
+  return byGroup(clustered || points.category, look, theme);
 }
 
 /**

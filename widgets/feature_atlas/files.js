@@ -1,19 +1,23 @@
 // @ts-check
 // The map as PNG, SVG and CSV: what is seen, with its legend and its caption.
 
+import { linesOf } from "../kit/lines.js";
 import { drawGroups, inFile, legendHeight } from "./legend.js";
 
 /** @import { Surface } from "../kit/types.js" */
 /** @import { Atlas } from "../feature_atlas.js" */
 
-const CAPTION = 18; // points
+const WORDS_LINE = 15; // points
+const SIZE = 10.5; // of these words
 
 /** Height in points. @param {Atlas} atlas */
-function heightOf({ coloured, plot }) {
+function heightOf(atlas) {
+  const { coloured, plot } = atlas;
   return (
     plot.height +
     (coloured.groups ? legendHeight(plot.width, inFile(coloured.groups).length) : 0) +
-    CAPTION
+    wordsBelow(atlas).length * WORDS_LINE +
+    4
   );
 }
 
@@ -23,14 +27,22 @@ function drawFile(atlas, surface) {
   atlas.draw(surface, plot.width, plot.height);
   const named = inFile(coloured.groups ?? []);
   drawGroups(surface, view.theme, named, plot.height + 6, plot.width, kit);
-  const more = (coloured.groups ?? named).length - named.length;
-  const unnamed = more ? `; ${more} smaller groups are not in the legend` : "";
-  const said = kit.fitted(
-    `${view.model.get("about").caption}; ${view.subtitle.textContent}${unnamed}`,
-    plot.width - 12,
-    10.5,
+  const top = heightOf(atlas) - wordsBelow(atlas).length * WORDS_LINE;
+  wordsBelow(atlas).forEach((line, i) =>
+    surface.text(6, top + (i + 0.5) * WORDS_LINE - 2, line, { fill: view.theme.muted, size: SIZE }),
   );
-  surface.text(6, heightOf(atlas) - CAPTION / 2, said, { fill: view.theme.muted, size: 10.5 });
+}
+
+/** The words below the picture, in lines that fit. @param {Atlas} atlas @returns {string[]} */
+function wordsBelow({ kit, view, plot, coloured }) {
+  const { caption, no_clusters: noClusters } = view.model.get("about");
+  const groups = coloured.groups ?? [];
+  const more = groups.length - inFile(groups).length;
+  const unnamed = more ? `; ${more} smaller groups are not in the legend` : "";
+  const measure = (/** @type {string} */ text) => kit.widthOf(text, SIZE);
+  return [`${caption}.`, `${view.subtitle.textContent}${unnamed}.`, noClusters]
+    .filter(Boolean)
+    .flatMap((words) => linesOf(words, plot.width, measure));
 }
 
 /** PNG and SVG. @param {Atlas} atlas */
@@ -47,12 +59,11 @@ export function rowsOf({ points, chosen }) {
   const shown = Array.from(points.feature.keys()).filter(
     (i) => kept.size === 0 || kept.has(points.feature[i]),
   );
+  const { cluster } = points;
   const row = (/** @type {number} */ i) => [
-    ...[points.feature[i], points.x[i], points.y[i], points.cluster[i]],
+    ...[points.feature[i], points.x[i], points.y[i], ...(cluster ? [cluster[i]] : [])],
     ...[points.conceptOf(i), points.categoryOf(i), points.density[i], points.f1[i]],
   ];
-  return [
-    ["feature", "x", "y", "cluster", "concept", "category", "density", "f1_per_domain"],
-    ...shown.map(row),
-  ];
+  const places = ["feature", "x", "y", ...(cluster ? ["cluster"] : [])];
+  return [[...places, "concept", "category", "density", "f1_per_domain"], ...shown.map(row)];
 }

@@ -20,7 +20,8 @@ export class Points {
     /** @type {Int32Array} */ this.feature = take("feature");
     /** @type {Float32Array} */ this.x = take("x");
     /** @type {Float32Array} */ this.y = take("y");
-    /** @type {Int32Array} -1: none */ this.cluster = take("cluster");
+    /** @type {Int32Array | null} -1: none; null: clusters do not recur */
+    this.cluster = arrays.cluster ? take("cluster") : null;
     /** @type {Int32Array} number of the name, -1: none */ this.concept = take("concept");
     /** @type {Int32Array} number of the name, -1: none */ this.category = take("category");
     /** @type {Float32Array} share of residues */ this.density = take("density");

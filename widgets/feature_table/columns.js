@@ -16,11 +16,16 @@
 
 export const ROW = 26; // height of a row in CSS pixels, as style.css has it
 
+/** The column in whose cells features are marked: it is in sight at every width. */
+export const MARKED = "concept";
+/** The mark of a feature whose maxima lie near the ends of proteins. */
+export const BADGE = "ends";
+
 const whole = (/** @type {Kit} */ kit, /** @type {number} */ value) => kit.count(value);
 const one = (/** @type {Kit} */ kit, /** @type {number} */ value) => kit.fixed(value, 1);
 const plain = (/** @type {Kit} */ _, /** @type {number} */ value) => String(value);
 const two = (/** @type {Kit} */ kit, /** @type {number} */ value) => kit.fixed(value, 2);
-const percent = (/** @type {Kit} */ kit, /** @type {number} */ value) => kit.percent(value);
+const shares = (/** @type {Kit} */ kit, /** @type {number} */ value) => kit.percent(value);
 
 /** @type {Column[]} */
 const COLUMNS = [
@@ -67,7 +72,7 @@ const COLUMNS = [
     label: "density",
     width: 82,
     kind: "number",
-    write: percent,
+    write: shares,
     hint: "Share of residues of the whole run on which the feature is active",
   },
   {
@@ -77,6 +82,16 @@ const COLUMNS = [
     kind: "number",
     write: whole,
     hint: "Proteins of the whole run with at least one active residue",
+  },
+  {
+    name: "share_near_ends",
+    label: "near ends",
+    width: 76,
+    kind: "number",
+    write: shares,
+    hint:
+      "Share of its maxima, one per protein in which it is active, that lie within a few " +
+      "residues of an end of the protein; the row is marked where it is high",
   },
   {
     name: "maximum",

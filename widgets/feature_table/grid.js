@@ -1,9 +1,10 @@
 // @ts-check
 // Rows on the screen: only those that are in sight are in the page, however many there are.
 
+import { nearEnds, nearEndsWords } from "../kit/near_ends.js";
 import { isAlive } from "./rows.js";
 import { categoryColour } from "./picture.js";
-import { ROW, textOf } from "./columns.js";
+import { BADGE, MARKED, ROW, textOf } from "./columns.js";
 
 /** @import { Kit, View } from "../kit/types.js" */
 
@@ -286,8 +287,20 @@ export class Grid {
       dot.style.background = categoryColour(this.kit, this.view, text);
       cell.append(dot);
     }
+    if (column.name === MARKED && nearEnds(this.table, this.view.store.about, row))
+      cell.append(this.badge(row));
     cell.append(text);
     return cell;
+  }
+
+  /** A word that is seen and a sentence that is read out. @param {number} row */
+  badge(row) {
+    const { element } = this.kit;
+    const said = nearEndsWords(this.table, this.view.store.about, row);
+    return element("span", { class: "iplm-ends", title: said }, [
+      element("span", { "aria-hidden": "true", text: BADGE }),
+      element("span", { class: "iplm-hidden", text: `${said}; ` }),
+    ]);
   }
 
   nothing() {

@@ -1,7 +1,8 @@
 // @ts-check
 // Rows as a picture, for PNG and SVG.
 
-import { ROW, textOf } from "./columns.js";
+import { nearEnds } from "../kit/near_ends.js";
+import { BADGE, MARKED, ROW, textOf } from "./columns.js";
 
 /** @import { Kit, Surface, TextStyle, View } from "../kit/types.js" */
 
@@ -72,7 +73,13 @@ function drawCell(kit, view, surface, { table, column, row, x, y, w }) {
       theme.bar,
     );
   }
-  surface.text(x + (dot ? 16 : 2), middle, kit.fitted(text, w - (dot ? 22 : 8), 12), style);
+  const badge = column.name === MARKED && nearEnds(table, view.store.about, row);
+  if (badge) {
+    surface.frame(x + 2, middle - 7, 30, 14, theme.muted);
+    surface.text(x + 17, middle, BADGE, { fill: theme.text, size: 10, align: "center" });
+  }
+  const left = dot ? 16 : badge ? 38 : 2;
+  surface.text(x + left, middle, kit.fitted(text, w - left - 6, 12), style);
 }
 
 /** @param {Kit} kit @param {View} view @param {string} category */

@@ -1,7 +1,8 @@
 // @ts-check
 // The picture of a logo.
 
-import { LEFT, STACK, SWATCH, linesOf, numberStep, placeOf } from "./layout.js";
+import { linesOf } from "../kit/lines.js";
+import { LEFT, STACK, SWATCH, numberStep, placeOf } from "./layout.js";
 
 /** @import { Kit, Surface, Theme } from "../kit/types.js" */
 
@@ -24,7 +25,7 @@ const READABLE = 2;
  * @property {number} top of the axis, bits
  * @property {number | null} pointed
  * @property {number | null} selected
- * @property {import("./layout.js").Measure} measure
+ * @property {import("../kit/lines.js").Measure} measure
  * @property {string[]} words of the column, where it is pointed at here
  */
 

@@ -1,6 +1,10 @@
 // @ts-check
 // Where everything of a logo stands, in points; a logo that is too wide continues in a second line.
 
+import { linesOf, wrapped } from "../kit/lines.js";
+
+/** @import { Measure } from "../kit/lines.js" */
+
 export const LEFT = 44;
 const RIGHT = 8;
 export const STACK = 118; // height of the axis of bits
@@ -10,7 +14,6 @@ export const SWATCH = 13; // of the legend, with the room to its text
 const NARROWEST = 7; // a column
 const WIDEST = 44;
 
-/** @typedef {(text: string) => number} Measure width of a text */
 /**
  * @typedef {object} Layout
  * @property {number} perLine columns in a line
@@ -46,13 +49,6 @@ export function layoutOf(width, columns, legend, longest, measure) {
     captionTop,
     height,
   };
-}
-
-/** A text in lines that fit. @param {string} text @param {number} width @param {Measure} measure */
-export function linesOf(text, width, measure) {
-  return wrapped(text.split(" "), width - 12, measure(" "), measure).map((words) =>
-    words.join(" "),
-  );
 }
 
 /** Left end and base of a column. @param {Layout} layout @param {number} column */
@@ -91,26 +87,4 @@ export function columnAt(layout, columns, x, y) {
  */
 export function numberStep(column, number) {
   return [1, 2, 5, 10, 20, 50].find((step) => step * column >= number + 6) ?? 100;
-}
-
-/**
- * @param {string[]} parts
- * @param {number} room
- * @param {number} gap between them
- * @param {Measure} measure
- */
-function wrapped(parts, room, gap, measure) {
-  /** @type {string[][]} */
-  const rows = [[]];
-  let used = 0;
-  for (const part of parts) {
-    const needed = measure(part);
-    if (used && used + needed > room) {
-      rows.push([]);
-      used = 0;
-    }
-    rows[rows.length - 1].push(part);
-    used += needed + gap;
-  }
-  return rows;
 }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { linksOf } from "../concept_panel/links.js";
-import { above, bestOf, factsOf, honestly, qOf } from "../concept_panel/words.js";
+import { above, bestOf, endsOf, factsOf, honestly, qOf } from "../concept_panel/words.js";
 
 const kit = {
   fixed: (/** @type {number | null} */ v, n = 2) => (v === null ? "–" : v.toFixed(n)),
@@ -113,4 +113,25 @@ test("of a dead feature no counts are claimed", () => {
     factsOf(counting, { ...record, dead: true }, 0),
     "Dead: it fires on no training protein, so its activations on others count as 0.",
   );
+});
+
+test("a feature with most of its maxima near the ends is said to be so, beside chance", () => {
+  const table = {
+    record: {},
+    arrays: {
+      share_near_ends: Float32Array.of(0.62, 0.5, NaN),
+      near_ends_by_chance: Float32Array.of(0.04, 0.04, NaN),
+    },
+  };
+  const about = { near_end: 5, marked_near_ends: 0.5, recurrent: false };
+  const said =
+    "Near the ends: 62 % of its maxima lie within 5 residues of an end of the protein " +
+    "(by chance 4 %). It may mark the end of a chain, not a motif.";
+  assert.equal(endsOf(table, about, 0), said);
+  assert.equal(
+    endsOf(table, { ...about, recurrent: true }, 0),
+    `${said} This model is recurrent: to it the first residues of all proteins look alike.`,
+  );
+  for (const row of [1, 2, undefined]) assert.equal(endsOf(table, about, row), "");
+  assert.equal(endsOf({ record: {}, arrays: {} }, about, 0), ""); // a control has no such column
 });

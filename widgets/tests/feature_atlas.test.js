@@ -221,3 +221,13 @@ test("grey is for categories beyond the palette; clusters that share a colour ar
   assert.match(noteOn(["#0072b2", "#0072b2"].map(group)), /^Colours repeat/);
   assert.equal(noteOn(["#0072b2", "#d55e00"].map(group)), "");
 });
+
+test("without clusters, which are absent where they do not recur, there is a map", () => {
+  const { cluster: _, ...arrays } = TABLE.arrays;
+  const points = new Points({ ...TABLE, arrays });
+  assert.equal(points.cluster, null);
+  const groups = (/** @type {Points} */ of, /** @type {string} */ way) =>
+    colouring(of, way, theme, {}, ["#0072b2", "#d55e00"]).groups?.map(({ name }) => name);
+  assert.deepEqual(groups(points, "category"), ["B", "A", "no concept"]);
+  assert.deepEqual(groups(new Points(TABLE), "cluster"), ["cluster 0", "cluster 1", "no cluster"]);
+});

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { count, fixed, percent } from "../kit/scales.js";
-import { columnAt, layoutOf, linesOf, numberStep, placeOf } from "../sequence_logo/layout.js";
+import { linesOf } from "../kit/lines.js";
+import { columnAt, layoutOf, numberStep, placeOf } from "../sequence_logo/layout.js";
 import { axisFor } from "../sequence_logo/logo.js";
 import {
   alignmentCounts,

@@ -8,13 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
 
+from interplm_nb.annotations import Annotations
+from interplm_nb.features.atlas_quality import AtlasQuality
 from interplm_nb.pipeline.run import Run
+from interplm_nb.proteins import Proteins
 from interplm_nb.widgets.feature_data import FeatureData
 from interplm_nb.widgets.page import write_page
-from tests.widgets.small_run import simple_run
+from tests.widgets.small_run import make_run, simple_run, write_map
 
 HOSTILE = '<img src=x onerror="window.hurt=1">\' </script><script>window.hurt=1</script>'
 RIGHT_TO_LEFT = "\u202eחלבון\u2066 kinase"
@@ -131,3 +135,25 @@ def hostile_data(tmp_path_factory: pytest.TempPathFactory) -> FeatureData:
     return FeatureData(
         simple_run(tmp_path_factory.mktemp("hostile") / "run", table, segments), structures={}
     )
+
+
+@pytest.fixture(scope="session")
+def ends_data(tmp_path_factory: pytest.TempPathFactory) -> FeatureData:
+    """Two features with a map whose clusters recur.
+
+    In 13 of 21 proteins of 40 residues feature 0 has its maximum on residue 1, else on 20, where
+    feature 1 always has it.
+    """
+    proteins = Proteins.from_sequences({f"P000{i:02}": "MKVAC" * 8 for i in range(21)})
+    values = np.zeros((21, 40, 2), np.float32)
+    values[:13, 0, 0] = values[13:, 19, 0] = values[:, 19, 1] = 1
+    segment = {"concept": "Helix", "category": "fold", "level": "instance", "start": 20, "end": 20}
+    labels = [{"accession": a, **segment, "instance": i} for i, a in enumerate(proteins.accessions)]
+    run = make_run(
+        tmp_path_factory.mktemp("ends") / "run",
+        proteins,
+        Annotations(pl.DataFrame(labels), proteins),
+        values.reshape(-1, 2),
+    )
+    write_map(run, AtlasQuality(recurrence=0.9, kept=0.4, kept_by_chance=0.1))
+    return FeatureData(run, structures={})

@@ -81,6 +81,21 @@ def test_numbers_and_bars_are_the_bundles(shown: Any, data: FeatureData) -> None
     ]
 
 
+def test_a_feature_that_fires_near_the_ends_is_said_to_be_so(
+    show: Callable, ends_data: FeatureData
+) -> None:
+    ends_data.selection.feature = 0
+    page = show(ConceptPanel(ends_data)).page
+    assert page.locator(f"{PANEL} .iplm-ends").inner_text() == (
+        "Near the ends: 62 % of its maxima lie within 5 residues of an end of the protein "
+        "(by chance 25 %). It may mark the end of a chain, not a motif."
+    )
+    ends_data.selection.feature = 1
+    page = show(ConceptPanel(ends_data)).page
+    page.locator(f"{PANEL} .iplm-facts").wait_for()
+    assert page.locator(f"{PANEL} .iplm-ends").is_hidden()
+
+
 def beaten(row: dict[str, Any]) -> list[str]:
     """The controls that reach more than the feature, the highest first."""
     controls = row["controls"]

@@ -3,6 +3,7 @@
 Click, lasso, key, arrows, zoom and drag; what it says; what it does with strange data.
 """
 
+import html
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +18,7 @@ from interplm_nb.widgets import assets
 from interplm_nb.widgets.feature_atlas import FeatureAtlas, mapped
 from interplm_nb.widgets.feature_data import FeatureData
 from interplm_nb.widgets.feature_list import packed_list
+from interplm_nb.widgets.feature_page import FeaturePages
 from interplm_nb.widgets.packing import pack
 from tests import shipped
 from tests.browser.views.conftest import HOSTILE, LONG, RIGHT_TO_LEFT
@@ -286,6 +288,41 @@ def test_colours_of_numbers_have_a_scale_in_place_of_buttons(atlas: Map) -> None
     assert atlas.page.evaluate(f"() => {MODEL}.get('colour')") == "density"
 
 
+def ways(page: Any) -> list[str]:
+    return page.get_by_role("combobox", name="colour").locator("option").all_inner_texts()
+
+
+def test_clusters_that_do_not_recur_are_no_choice_and_words_say_why(atlas: Map) -> None:
+    assert ways(atlas.page) == ["category", "density", "F1 on test"]
+    caption, why = atlas.page.locator(".iplm-caption").all_inner_texts()
+    assert caption.startswith("UMAP of decoder vectors; ")
+    assert why == f"No colours of clusters: {FeaturePages(Run.shipped()).why_no_clusters}."
+    assert "cluster" not in atlas.said()
+
+
+def test_a_narrow_picture_has_all_of_its_words(show: Callable, demo_data: FeatureData) -> None:
+    page = show(FeatureAtlas(demo_data), width=320).page
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Save Map of features as SVG").click()
+    svg = Path(download.value.path()).read_text()
+    words = " ".join(re.findall(r">([^<>]+)</text>", svg))
+    assert all(
+        line in html.unescape(words) for line in page.locator(".iplm-caption").all_inner_texts()
+    )
+
+
+def test_clusters_that_recur_are_a_choice(show: Callable, ends_data: FeatureData) -> None:
+    page = show(FeatureAtlas(ends_data)).page
+    assert ways(page) == ["category", "cluster", "density", "F1 on test"]
+    assert page.locator(".iplm-caption").all_inner_texts() == [
+        "The two principal axes of the decoder vectors, too few for a UMAP; keeps 40\u00a0% of a "
+        "feature's 10 nearest by cosine (random places: 10\u00a0%)."
+    ]
+    page.get_by_role("combobox", name="colour").select_option("cluster")
+    page.get_by_role("button", name="cluster 0").click()
+    assert "1 feature chosen" in page.locator(".iplm-say").inner_text()
+
+
 def test_dead_features_are_not_on_the_map_and_it_says_so(atlas: Map) -> None:
     n = atlas.n
     dead = sorted(set(range(n)) - set(atlas.table["feature"]))
@@ -309,12 +346,13 @@ def test_files_hold_what_is_seen(atlas: Map) -> None:
         svg.count("<circle") == atlas.table.height + names + 1 + 3
     )  # points, the legend, hollow, the ring and the point of the selected one
     assert "UMAP of decoder vectors" in svg
+    assert "No colours of clusters: " in svg
     largest, next_largest = atlas.categories()[:2]
     assert f"{largest} ({len(atlas.of(largest))})" in svg
     assert saved("PNG").read_bytes()[:4] == b"\x89PNG"
     atlas.page.locator(".iplm-legend button").nth(1).click()
     rows = saved("CSV").read_text().splitlines()
-    assert rows[0] == "feature,x,y,cluster,concept,category,density,f1_per_domain"
+    assert rows[0] == "feature,x,y,concept,category,density,f1_per_domain"
     assert [int(row.split(",")[0]) for row in rows[1:]] == atlas.of(next_largest)
     assert all(next_largest in row for row in rows[1:])
 

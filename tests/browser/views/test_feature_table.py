@@ -171,6 +171,40 @@ def test_filters_by_category_strength_and_life(shown: Any, data: FeatureData) ->
     assert len(saved(shown)) == data.features.height
 
 
+ENDS = "62 % of its maxima lie within 5 residues of an end of the protein (by chance 25 %)"
+
+
+def test_a_feature_that_fires_near_the_ends_is_marked_in_words(
+    show: Callable, ends_data: FeatureData
+) -> None:
+    ends_data.selection.feature = 1
+    shown = show(FeatureTable(ends_data), width=320)
+    shown.page.locator(ROWS).first.wait_for()
+    mark = shown.page.locator(".iplm-ends")
+    assert mark.count() == 1  # of two features
+    assert mark.get_attribute("title") == ENDS
+    assert mark.locator("[aria-hidden]").inner_text() == "ends"
+    marked = shown.page.get_by_role("row", name=ENDS)  # what a screen reader reads of the row
+    assert marked.get_attribute("data-feature") == "0"
+    if AXE.is_file():
+        shown.page.add_script_tag(path=AXE)
+        assert shown.page.evaluate(FAULTS) == []
+    table, box = (
+        shown.page.locator(f".iplm-features {part}").bounding_box()
+        for part in (".iplm-scroll", ".iplm-ends > :first-child")
+    )
+    assert box["x"] + box["width"] <= table["x"] + table["width"]  # in sight at 320 pixels
+    shown.page.get_by_role("columnheader", name="near ends").get_by_role("button").click()
+    assert [float(row["share_near_ends"]) for row in saved(shown)] == pytest.approx([13 / 21, 0])
+    shown.page.get_by_role("grid").focus()
+    shown.page.keyboard.press("Home")
+    shown.settled()
+    assert shown.page.locator(".iplm-say").inner_text().endswith(ENDS)
+    with shown.page.expect_download() as download:
+        shown.page.get_by_role("button", name="Save Features as SVG").click()
+    assert Path(download.value.path()).read_text().count(">ends<") == 1
+
+
 def test_pins_by_mouse_and_key_are_four_at_most(shown: Any) -> None:
     other = shipped.second()
     pin = shown.page.get_by_role("button", name=f"Pin feature {other}", exact=True)
