@@ -89,7 +89,7 @@ def fidelity(
     layer = layer_of(sae, plm, layer)
     measure = _chosen(plm, layer, measure)
     sae, proteins = sae.to(plm.device), _cut(proteins, plm.max_residues)
-    total, moments = _Total(), Moments(sae.d_in, sae.d_sae, plm.device)
+    total, moments = _Total(), Moments(sae.d_in, plm.device)
     masks = _masked_residues(proteins, seed) if measure == "strict" else None
     with tqdm(
         total=proteins.n_residues,
