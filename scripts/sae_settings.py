@@ -84,7 +84,9 @@ def _measured(run: Run, sae: SAE, test: bool) -> dict[str, Any]:
     sums = FeatureSums.of(found, run.accessions("train"))
     use = sums.use()
     rows = proteins.rows_of(run.accessions("validation"))
-    fitted = quality(sae, (embeddings[part] for part in np.array_split(rows, len(rows) // 4096)))
+    fitted = quality(
+        sae, (embeddings[part] for part in np.array_split(rows, -(-len(rows) // 4096)))
+    )
     return {
         "silent": use.silent,
         "rare": use.rare,

@@ -116,7 +116,7 @@ def _config(params: TrainParameters, source: str) -> "SAEConfig":
 
     changes: dict[str, Any] = {
         "lr_warmup": params.warmup_fraction,
-        "dead_after_tokens": params.dead_after_tokens,
+        "dead_after_tokens": params.dead_after_tokens or None,
         "seed": params.seed,
     }
     if params.lr:

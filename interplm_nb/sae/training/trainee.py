@@ -208,12 +208,11 @@ class Trainee:
     def _dead_features(self) -> Tensor | None:
         # No feature can be dead before enough residues were seen. Not asking the device before
         # that spares the first steps its wait.
-        if (
-            self.config.dead != "auxk"
-            or self.step * self.setting.batch_size < self.config.dead_after_tokens
-        ):
+        size = self.setting.batch_size
+        after = self.config.revived_after(self.setting.steps * size)
+        if self.config.dead != "auxk" or self.step * size < after:
             return None
-        dead = (self.counters["silent"] >= self.config.dead_after_tokens).nonzero()[:, 0]
+        dead = (self.counters["silent"] >= after).nonzero()[:, 0]
         return dead if len(dead) else None
 
     def _revive(self, x: Tensor) -> None:

@@ -148,6 +148,22 @@ def test_metrics_name_the_window_of_what_is_silent_and_the_atoms_that_moved(tmp_
     assert lines[-1]["moved"] == pytest.approx((cosines < 0.8).float().mean().item())
 
 
+def test_auxk_joins_after_a_sixth_of_a_training_of_any_length(tmp_path, monkeypatch):
+    begin = trainee.Trainee.begin
+
+    def with_a_feature_that_is_never_active(self, sample):
+        begin(self, sample)
+        with torch.no_grad():
+            self.sae.b_enc[3] = -100
+
+    monkeypatch.setattr(trainee.Trainee, "begin", with_a_feature_that_is_never_active)
+    for steps in (24, 60):
+        folder = tmp_path / str(steps)
+        run(folder, replace(TOPK, dead_after_tokens=None), steps=steps, log_every=1)
+        lines = read_metrics(folder / "metrics.jsonl")
+        assert next(line["step"] for line in lines if "auxiliary" in line) == steps // 6 + 1
+
+
 def test_auxk_joins_once_a_feature_is_dead(tmp_path):
     run(tmp_path, TOPK, log_every=10)
     lines = read_metrics(tmp_path / "metrics.jsonl")
