@@ -2,11 +2,11 @@
 
     python -m benchmarks.peers.train_ours x.npy --d-in 320 ...
 
-`train_on` with the recipe "topk", lr and k given; all else is as it ships: b_dec from the mean of
-the first batches, encoder tied to the decoder at the start, atoms of norm 1 (gradients along them
-removed), AuxK with weight 1/32 for features silent for 10 million residues, gradients clipped to
-norm 1, Adam (0.9, 0.999), lr warmed up over 5 % of the steps and then constant. It runs in the
-project's own environment.
+`train_on` with the recipe "topk", lr, k and AuxK's window given; all else is as it ships: b_dec
+from the mean of the first batches, encoder tied to the decoder at the start, atoms of norm 1
+(gradients along them removed), AuxK with weight 1/32, for features silent for 10 million residues,
+gradients clipped to norm 1, Adam (0.9, 0.999), lr warmed up over 5 % of the steps and then
+constant. It runs in the project's own environment.
 """
 
 import tempfile
@@ -48,7 +48,8 @@ def main() -> None:
     """Train, save where asked, print one line of JSON."""
     args = arguments(__doc__)
     warmup = {} if args.warmup is None else {"lr_warmup": args.warmup / args.steps}
-    config = SAEConfig.recipe("topk", args.d_sae, k=args.k, lr=args.lr, seed=args.seed, **warmup)
+    given = {"lr": args.lr, "seed": args.seed, "dead_after_tokens": 10_000_000, **warmup}
+    config = SAEConfig.recipe("topk", args.d_sae, k=args.k, **given)
     with tempfile.TemporaryDirectory() as temporary:
         folder = args.out or Path(temporary)
         with Measured(

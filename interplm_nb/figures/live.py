@@ -10,7 +10,7 @@ from interplm_nb.figures.styles import line_styles, logarithmic
 
 _PANELS = (
     ("fvu", 1.0, "variance not explained (share)"),
-    ("dead", 100.0, "features silent lately (%)"),
+    ("silent_in_window", 100.0, "silent in the last 100,000 residues (%)"),
     ("l0", 1.0, "active features per residue (L0)"),
 )
 _DRAWING_SHARE = 20
@@ -29,7 +29,7 @@ class LiveLearning:
     --------
     >>> live = LiveLearning(steps=2)
     >>> for step, fvu in ((1, 0.9), (2, 0.5)):
-    ...     live({"sae": "sae", "step": step, "fvu": fvu, "dead": 0.0, "l0": 16.0})
+    ...     live({"sae": "sae", "step": step, "fvu": fvu, "silent_in_window": 0.0, "l0": 16.0})
     >>> live.lines["sae"][2]["fvu"]
     0.5
     """

@@ -13,6 +13,7 @@ from interplm_nb.figures import hover
 from interplm_nb.figures.chart import Chart, panels
 from interplm_nb.pipeline.scored_sources import SOURCES
 from interplm_nb.proteins import Proteins
+from interplm_nb.sae.feature_use import WINDOW
 
 GROUPS = {
     "hydrophobic (AVILMFWYC)": ("AVILMFWYC", "#E69F00"),
@@ -110,7 +111,8 @@ def residue_map(
 
 
 def learning(metrics: pl.DataFrame) -> Chart:
-    """Variance not explained, and features silent lately, against the training step."""
+    """Variance not explained, and features without an activation in the last `WINDOW` residues,
+    against the training step."""
     figure, axes = panels(2)
     for (source,), part in metrics.group_by("source", maintain_order=True):
         line = {
@@ -120,24 +122,24 @@ def learning(metrics: pl.DataFrame) -> Chart:
             "marker": "." if part.height < 3 else "",
         }
         axes[0].plot(part["step"], part["fvu"], **line)
-        axes[1].plot(part["step"], 100 * part["dead"], **line)
+        axes[1].plot(part["step"], 100 * part["silent_in_window"], **line)
     axes[0].set(xlabel="step", ylabel="variance not explained (share)", yscale="log")
-    axes[1].set(xlabel="step", ylabel="features silent lately (%)", ylim=(-2, 102))
+    axes[1].set(xlabel="step", ylabel=f"silent in the last {WINDOW:,} residues (%)", ylim=(-2, 102))
     axes[0].legend(frameon=False)
     return Chart(
         figure,
-        "Two lines per panel: the share of variance not explained, and the share of silent "
-        "features, against the training step.",
+        "Two lines per panel: the share of variance not explained, and the share of features "
+        f"without an activation in the last {WINDOW:,} residues, against the training step.",
     )
 
 
 def frequencies(table: pl.DataFrame) -> Chart:
-    """How often features are active."""
+    """How often features are active on residues of train."""
     figure, (axis,) = panels()
     bins = np.linspace(-6, 0, 49)
     for (source,), part in table.group_by("source", maintain_order=True):
         fired = part["frequency"].to_numpy()
-        label = f"{SOURCES[str(source)].name} ({(fired == 0).mean():.0%} never fire)"
+        label = f"{SOURCES[str(source)].name} ({(fired == 0).sum():,} silent)"
         axis.hist(
             np.log10(fired[fired > 0]),
             bins=bins.tolist(),
@@ -148,7 +150,7 @@ def frequencies(table: pl.DataFrame) -> Chart:
         )
     ticks = range(-6, 1)
     axis.set_xticks(list(ticks), [f"$10^{{{t}}}$" if t else "1" for t in ticks])
-    axis.set(xlabel="share of residues on which a feature is active", ylabel="features")
+    axis.set(xlabel="share of train residues on which a feature is active", ylabel="features")
     axis.legend(frameon=False, loc="upper left")
     return Chart(
         figure,

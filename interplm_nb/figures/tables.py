@@ -334,12 +334,14 @@ def compared(table: pl.DataFrame) -> Table:
         "fvu",
     ]
     measured = {c: name for c, name in _MEASURED.items() if table[c].null_count() < table.height}
-    columns += [*measured, "alive", "f1_tuning", "mean_f1_per_domain", "concepts_found", "seconds"]
+    columns += [*measured, "silent", "rare", "effective", "moved"]
+    columns += ["f1_tuning", "mean_f1_per_domain", "concepts_found", "seconds"]
     names = {
         "l0": "L0",
         "fvu": "FVU",
         **measured,
-        "alive": "alive features",
+        "silent": "silent features",
+        "moved": "atoms moved (share)",
         "f1_tuning": "F1 (tuning)",
         "mean_f1_per_domain": "F1 (test)",
         "concepts_found": "concepts with F1 > 0.5 on both",

@@ -224,9 +224,9 @@ class TrainParameters(StageParameters):
         description="Steps between resamplings of dead features; 0: the recipe's own way.",
     )
     dead_after_tokens: int = Field(
-        1_000_000,
-        ge=1,
-        description="Residues without firing after which AuxK revives a feature.",
+        0,
+        ge=0,
+        description="Residues without activation until AuxK; 0: a sixth of the training.",
     )
     seed: int = Field(0, ge=0, description="Seed of the weights and of the order of residues.")
     checkpoint_every: int = Field(
@@ -279,9 +279,9 @@ class CompareParameters(StageParameters):
         "own", description="Scaling of the inputs; own: the recipe's own."
     )
     dead_after_tokens: int = Field(
-        1_000_000,
-        ge=1,
-        description="Residues without firing after which AuxK revives a feature.",
+        0,
+        ge=0,
+        description="Residues without activation until AuxK; 0: a sixth of the training.",
     )
     checkpoint_every: int = Field(
         1000, ge=1, description="Steps between checkpoints: the most that a killed run repeats."

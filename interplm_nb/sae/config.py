@@ -79,8 +79,9 @@ class SAEConfig:
     scale is folded into the weights when they are saved."""
     dead: Literal["none", "auxk", "resample by error", "resample at random"] = "auxk"
     """How features that do not fire are revived."""
-    dead_after_tokens: int = 10_000_000
-    """Residues without firing after which a feature is dead for AuxK."""
+    dead_after_tokens: int | None = None
+    """Residues without an activation after which AuxK revives a feature; None: a share of the
+    training (`revived_after`)."""
     auxk_alpha: float = 1 / 32
     """Weight of AuxK."""
     resample_every: int = 0
@@ -103,6 +104,8 @@ class SAEConfig:
                 f"{self.architecture.name} is sparse by its k and has no sparsity term; leave "
                 "sparsity at 0"
             )
+        if self.dead_after_tokens is not None and self.dead_after_tokens < 1:
+            raise ValueError(f"dead_after_tokens must be at least 1; got {self.dead_after_tokens}")
         if self.lr <= 0:
             raise ValueError(f"lr must be above 0; got {self.lr}")
         if self.dead.startswith("resample") and self.resample_every < 1:
@@ -183,6 +186,22 @@ class SAEConfig:
         if step >= decay_from and self.lr_decay_from < 1:
             return lr * (steps - step) / (steps - decay_from)
         return lr
+
+    def revived_after(self, residues: int) -> int:
+        """Residues without an activation after which AuxK revives a feature, in a training of so
+        many residues.
+
+        Unless `dead_after_tokens` says otherwise, a sixth of the training, at most the 10 million
+        of Gao et al. 2024: a fixed number that suits billions of tokens never comes in a short one.
+
+        Examples
+        --------
+        >>> SAEConfig.recipe("topk", 1024).revived_after(300 * 2048)
+        102400
+        """
+        if self.dead_after_tokens is not None:
+            return self.dead_after_tokens
+        return min(max(1, residues // 6), 10_000_000)
 
     def sparsity_at(self, step: int, steps: int) -> float:
         """Weight of the sparsity term at a step."""

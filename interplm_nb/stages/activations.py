@@ -14,6 +14,7 @@ from interplm_nb.pipeline.parameters import ActivationsParameters
 from interplm_nb.pipeline.run import Run
 from interplm_nb.pipeline.scored_sources import DENSE, PROJECTIONS, SAES, SEEDS, scored_source
 from interplm_nb.proteins import Proteins
+from interplm_nb.sae.feature_use import FeatureSums
 
 if TYPE_CHECKING:
     from interplm_nb.concepts.controls.dense import Inputs
@@ -24,9 +25,10 @@ if TYPE_CHECKING:
 class ActivationsStage:
     """What stage `activations` made.
 
-    `sources`: source, n_features, l0, alive (share of features that fire on a training residue),
-    megabytes on disk. `maxima`: source, feature, maximum_train, maximum_all. `frequencies`: source,
-    feature, frequency (share of residues on which it is active).
+    `sources`: source, n_features, l0, silent, rare and effective (features, as `sae.feature_use`
+    defines them, on residues of train), megabytes on disk. `maxima`: source, feature,
+    maximum_train, maximum_all. `frequencies`: source, feature, frequency (share of the residues of
+    train on which it is active).
     """
 
     proteins: Proteins
@@ -121,7 +123,7 @@ def write_dense_about(run: Run, source: str, n_features: int) -> None:
 
 def _result(run: Run) -> ActivationsStage:
     stores = {source: run.activations(source) for source in run.possible(SAES)}
-    maxima, rows = [], []
+    maxima, rows, frequencies = [], [], []
     for source, store in stores.items():
         found = run.maxima(source)
         maxima.append(
@@ -134,35 +136,34 @@ def _result(run: Run) -> ActivationsStage:
                 }
             )
         )
+        sums = FeatureSums.of(store, run.accessions("train"))
+        use = sums.use()
+        frequencies.append(
+            pl.DataFrame(
+                {
+                    "source": source,
+                    "feature": np.arange(store.n_features, dtype=np.uint32),
+                    "frequency": sums.density,
+                }
+            )
+        )
         files = run.of_source(source, "activations").iterdir()
         rows.append(
             {
                 "source": source,
                 "n_features": store.n_features,
                 "l0": store.mean_l0(),
-                "alive": float(found.alive.mean()),
+                **{name: getattr(use, name) for name in ("silent", "rare", "effective")},
                 "megabytes": sum(f.stat().st_size for f in files) / 1e6,
             }
         )
     sources = pl.DataFrame(rows)
-    frequencies = pl.concat([_frequencies(source, store) for source, store in stores.items()])
     run.write_table("activations", "sources", sources)
     run.write_summary(
         "activations",
         residues=run.proteins().n_residues,
         l0={row["source"]: row["l0"] for row in rows},
     )
-    return ActivationsStage(run.proteins(), stores["sae"], sources, pl.concat(maxima), frequencies)
-
-
-def _frequencies(source: str, store: FeatureActivations) -> pl.DataFrame:
-    counts = np.zeros(store.n_features, np.int64)
-    for block in store.blocks():
-        counts += np.bincount(block.values.indices, minlength=store.n_features)
-    return pl.DataFrame(
-        {
-            "source": source,
-            "feature": np.arange(store.n_features, dtype=np.uint32),
-            "frequency": counts / store.n_residues,
-        }
+    return ActivationsStage(
+        run.proteins(), stores["sae"], sources, pl.concat(maxima), pl.concat(frequencies)
     )

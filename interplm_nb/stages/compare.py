@@ -27,7 +27,7 @@ from interplm_nb.stages.compare_tables import (
     seconds_of,
     stability_table,
 )
-from interplm_nb.stages.training import Log, for_fidelity, log_every, meanwhile
+from interplm_nb.stages.training import Log, for_fidelity, log_every, logged, meanwhile
 from interplm_nb.stages.yardstick import Yardstick, parts_of, yardstick
 
 if TYPE_CHECKING:
@@ -176,6 +176,7 @@ def _sae(run: Run, params: CompareParameters, measure: Yardstick, config: "SAECo
         "sparsity": config.sparsity_label,
         "lr": config.lr,
         "seed": config.seed,
+        "moved": logged(run.of_compared(config.label, "metrics"))[-1]["moved"],
     }
     _write(run, config.label, measure, {**of, "d_sae": config.d_sae, **figures})
 

@@ -29,8 +29,10 @@ COMPARISON: dict[str, Any] = {
     "fvu": pl.Float64,
     "variance_explained": pl.Float64,
     "l0": pl.Float64,
-    "dead": pl.Int64,
-    "alive": pl.Int64,
+    "silent": pl.Int64,
+    "rare": pl.Int64,
+    "effective": pl.Float64,
+    "moved": pl.Float64,
     "fidelity_measure": pl.String,
     **{f"{figure}_{end}": pl.Float64 for figure in FIGURES for end in COLUMNS.values()},
     "concepts_tuning": pl.Int64,
@@ -48,8 +50,9 @@ COMPARISON: dict[str, Any] = {
 """Columns of `comparison.parquet`.
 
 kind: sae, random or neurons. sparsity: k32 (k), t32 (target L0), l0.1 (weight of L1). fvu,
-variance_explained, l0, dead (features that never fire there): on residues of the tuning part of
-validation; alive: features that fire on the train residues on which maxima are measured.
+variance_explained, l0: on residues of the tuning part of validation. silent, rare, effective: as
+`sae.feature_use` defines them, on the train residues on which maxima are measured; moved: share of
+the atoms, null for controls.
 fidelity_measure: the headline of the row's layer, one of `sae.evaluation.measures.Measure`; null
 where fidelity is absent. loss_recovered, its 95 % interval over proteins (loss_recovered_low,
 loss_recovered_high), kl, ce_original, ce_sae, ce_zero (nats per residue): on validation proteins,

@@ -111,7 +111,7 @@ def _config(
     changes: dict[str, Any] = {
         "layer": layer,
         "seed": seed,
-        "dead_after_tokens": params.dead_after_tokens,
+        "dead_after_tokens": params.dead_after_tokens or None,
     }
     if lr is not None:
         changes["lr"] = lr

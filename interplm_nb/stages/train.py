@@ -12,6 +12,7 @@ from interplm_nb.pipeline.run import Run
 from interplm_nb.pipeline.scored_sources import SAES, SOURCES, scored_source
 from interplm_nb.proteins import Proteins
 from interplm_nb.sae.evaluation.measures import FIGURES, why_absent
+from interplm_nb.sae.feature_use import FeatureSums
 from interplm_nb.saving import read_json, write_json
 from interplm_nb.stages.training import Log, for_fidelity, log_every, logged, meanwhile
 
@@ -41,14 +42,17 @@ _QUALITY_RESIDUES = 65_536
 class TrainStage:
     """What stage `train` made.
 
-    `metrics`: source, step, fvu, l0, dead, loss: one row per logged step. `quality`: source,
-    variance_explained, l0, dead and more, on residues of validation proteins. `fidelity`: source,
-    measure, and the figures of `sae.evaluation.fidelity`: what becomes of the PLM's predictions
-    when the SAE replaces the layer; the headline measure first, no row where there is none.
+    `metrics`: source, step, fvu, l0, silent_in_window, loss: one row per logged step. `quality`:
+    source, variance_explained, l0 and more, on residues of validation proteins. `use`: source, the
+    figures of `sae.feature_use.FeatureUse` on all residues of train, and moved (share of the atoms;
+    null where nothing was trained). `fidelity`: source, measure, and the figures of
+    `sae.evaluation.fidelity`: what becomes of the PLM's predictions when the SAE replaces the
+    layer; the headline measure first, no row where there is none.
     """
 
     metrics: pl.DataFrame
     quality: pl.DataFrame
+    use: pl.DataFrame
     fidelity: pl.DataFrame
     why_absent: str
     """Why there is no fidelity, in one sentence; else ""."""
@@ -114,7 +118,7 @@ def _config(params: TrainParameters, source: str) -> "SAEConfig":
 
     changes: dict[str, Any] = {
         "lr_warmup": params.warmup_fraction,
-        "dead_after_tokens": params.dead_after_tokens,
+        "dead_after_tokens": params.dead_after_tokens or None,
         "seed": params.seed,
     }
     if params.lr:
@@ -167,8 +171,9 @@ def _random(run: Run, params: TrainParameters, batches: "StoredBatches") -> None
 
 
 def _describe(run: Run, params: TrainParameters, proteins: Proteins, source: str) -> None:
-    """Record what a source is, and its quality on validation residues."""
+    """Record what a source is, its quality on validation residues, and its use on train."""
     from interplm_nb.sae.evaluation.quality import quality
+    from interplm_nb.sae.on_demand import on_demand
 
     if run.of_source(source, "about").exists():
         return
@@ -177,6 +182,9 @@ def _describe(run: Run, params: TrainParameters, proteins: Proteins, source: str
     (layer,) = batches.layers
     steps = range(min(batches.steps_per_epoch, max(1, _QUALITY_RESIDUES // batches.batch_size)))
     measured = asdict(quality(sae, (batches.batch(step)[layer] for step in steps)))
+    embeddings = run.embeddings(shuffled=SOURCES[source].shuffled)
+    sums = FeatureSums.of(on_demand(sae, embeddings, proteins), run.accessions("train"))
+    lines = logged(run.of_source(source, "metrics"))
     run.write_about(
         source,
         kind="sae",
@@ -186,6 +194,7 @@ def _describe(run: Run, params: TrainParameters, proteins: Proteins, source: str
         recipe=sae.about.recipe if sae.about else None,
         weights=sae.weight_hash,
         quality=measured,
+        use={**asdict(sums.use()), "moved": lines[-1]["moved"] if lines else None},
     )
 
 
@@ -210,19 +219,21 @@ def _fidelity(run: Run, params: TrainParameters, plm: "PLM", faithful: Proteins)
 
 
 def _result(run: Run, device: str) -> TrainStage:
-    shown = ("step", "loss", "fvu", "l0", "dead")
+    shown = ("step", "loss", "fvu", "l0", "silent_in_window")
     rows = [
         {"source": s, **{n: line[n] for n in shown}}
         for s in run.possible(SAES)
         for line in logged(run.of_source(s, "metrics"))
     ]
-    quality = pl.DataFrame(
-        [{"source": source, **run.about(source)["quality"]} for source in run.possible(SAES)]
+    quality, use = (
+        pl.DataFrame([{"source": s, **run.about(s)[figures]} for s in run.possible(SAES)])
+        for figures in ("quality", "use")
     )
     fidelity = pl.DataFrame(
         [row for source in FAITHFUL for row in _rows(run, source)], schema=FIDELITY
     )
     run.write_table("train", "quality", quality)
+    run.write_table("train", "use", use)
     run.write_table("train", "fidelity", fidelity)
     about = run.about("sae")
     run.write_summary(
@@ -233,7 +244,9 @@ def _result(run: Run, device: str) -> TrainStage:
         recipe=about["recipe"],
         device=device,
     )
-    return TrainStage(pl.DataFrame(rows), quality, fidelity, _why_absent(run), about["plm"], device)
+    return TrainStage(
+        pl.DataFrame(rows), quality, use, fidelity, _why_absent(run), about["plm"], device
+    )
 
 
 def _rows(run: Run, source: str) -> list[dict[str, Any]]:

@@ -16,6 +16,7 @@ from interplm_nb.pipeline.parameters import CompareParameters
 from interplm_nb.pipeline.run import Run
 from interplm_nb.proteins import Proteins
 from interplm_nb.sae.evaluation.measures import COLUMNS, FIGURES
+from interplm_nb.sae.feature_use import FeatureSums
 from interplm_nb.saving import remove
 from interplm_nb.stages.training import for_fidelity
 
@@ -69,14 +70,15 @@ class Yardstick:
         from interplm_nb.sae.on_demand import on_demand
 
         found = on_demand(sae, self.embeddings, self.proteins)
-        maxima = found.largest(self.parts.maxima)
+        sums = FeatureSums.of(found, self.parts.maxima)
+        use = asdict(sums.use())
         figures = {
             **self._quality(sae),
-            "alive": int((maxima > 0).sum()),
+            **{name: use[name] for name in ("silent", "rare", "effective")},
             **self._fidelity(sae),
-            **self._concepts(found.relative_to(maxima)),
+            **self._concepts(found.relative_to(sums.maximum)),
         }
-        return figures, maxima
+        return figures, sums.maximum
 
     def of_neurons(self) -> dict[str, Any]:
         """The figures of the PLM's own dimensions, scaled by their range on train: only concepts,

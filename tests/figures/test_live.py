@@ -15,13 +15,13 @@ from interplm_nb.figures.live import LiveLearning
 live = LiveLearning(20, every_seconds=0.0)
 for step in range(1, 21):
     for sae in ("layer_03-topk-k16-s0", "layer_03-gated-l0.02-s0"):
-        line = {"sae": sae, "step": step, "fvu": 1 / step, "l0": 16.0, "dead": 0.1}
+        line = {"sae": sae, "step": step, "fvu": 1 / step, "l0": 16.0, "silent_in_window": 0.1}
         live({**line, "density": [1, 2]})
 """
 
 
 def line(step, sae="sae", **values):
-    return {"sae": sae, "step": step, "fvu": 1 / step, "l0": 8.0, "dead": 0.5, **values}
+    return {"sae": sae, "step": step, "fvu": 1 / step, "l0": 8.0, "silent_in_window": 0.5, **values}
 
 
 def test_the_last_picture_stays_in_the_saved_notebook():

@@ -22,7 +22,8 @@ LOG = """
 import json, sys
 from interplm_nb.sae.training.trackers import TensorBoard, WandB
 folder = sys.argv[1]
-line = {"loss": 2.5, "fvu": 0.25, "l0": 16, "dead": 0.5, "lr": 1e-4, "tokens_per_second": 1e5}
+line = {"loss": 2.5, "fvu": 0.25, "l0": 16, "silent_in_window": 0.5}
+line |= {"lr": 1e-4, "tokens_per_second": 1e5}
 line["density"] = [3, 0, 0, 0, 1, 2, 2]
 """
 
@@ -114,7 +115,7 @@ def test_tensorboard_reads_back_every_number_at_its_step(tmp_path):
         "loss",
         "fvu",
         "l0",
-        "dead",
+        "silent_in_window",
         "lr",
         "tokens_per_second",
         "density",

@@ -57,6 +57,12 @@ def test_recipes_are_what_was_published():
     ), "5 % of 10 steps is no warm-up"
 
 
+@pytest.mark.parametrize(("residues", "after"), [(3, 1), (614_400, 102_400), (10**9, 10_000_000)])
+def test_auxk_waits_for_a_sixth_of_the_training_or_what_is_asked(residues, after):
+    assert SAEConfig.recipe("topk", 8).revived_after(residues) == after
+    assert SAEConfig.recipe("topk", 8, dead_after_tokens=77).revived_after(residues) == 77
+
+
 def test_labels_name_folders():
     assert SAEConfig.recipe("topk", 64, k=8, layer=3).label == "layer_03-topk-k8-d64-s0"
     assert SAEConfig.recipe("jumprelu", 64, k=8, seed=2).label == "jumprelu-t8-d64-s2"
@@ -76,6 +82,8 @@ def test_what_is_refused():
         SAEConfig.recipe("relu", 8)
     with pytest.raises(ValueError, match="d_sae must be at least 1; got 0"):
         SAEConfig(ReLU(), 0)
+    with pytest.raises(ValueError, match="dead_after_tokens must be at least 1; got 0"):
+        SAEConfig.recipe("topk", 8, dead_after_tokens=0)
     with pytest.raises(ValueError, match="lr must be above 0; got -1"):
         SAEConfig.recipe("topk", 8, lr=-1)
     with pytest.raises(

@@ -23,6 +23,7 @@ from interplm_nb.sae import checkpoint
 from interplm_nb.sae.encode import encode_to
 from interplm_nb.sae.evaluation.fidelity import fidelity
 from interplm_nb.sae.evaluation.quality import quality
+from interplm_nb.sae.feature_use import FeatureSums
 from interplm_nb.stages.compare import evaluation
 from interplm_nb.stages.training import for_fidelity
 from interplm_nb.stages.yardstick import parts_of
@@ -80,9 +81,15 @@ def test_an_saes_figures_are_those_of_the_slow_way(compared, tmp_path):
     tuning = count(values, run.annotations(), parts.tuning)
     assert row["f1_tuning"] == pytest.approx(tuned(tuning, 1).mean_f1, abs=0.01)
     measured = asdict(quality(sae, [embeddings[proteins.rows_of(parts.tuning)]]))
-    assert {name: row[name] for name in ("fvu", "l0", "dead")} == pytest.approx(
-        {name: measured[name] for name in ("fvu", "l0", "dead")}, rel=1e-4
+    assert {name: row[name] for name in ("fvu", "l0")} == pytest.approx(
+        {name: measured[name] for name in ("fvu", "l0")}, rel=1e-4
     )
+    use = FeatureSums.of(store, parts.maxima).use()
+    assert [row[name] for name in ("silent", "rare", "effective")] == pytest.approx(
+        [use.silent, use.rare, use.effective], rel=1e-4
+    )
+    lines = result.metrics.filter(pl.col("label") == label).sort("step")
+    assert row["moved"] == lines["moved"][-1] and 0 <= row["moved"] <= 1
     strict = fidelity(sae, run.plm("cpu"), proteins.select(for_fidelity(run, 2)), progress=False)
     costs = strict.ce_zero - strict.ce_original
     assert (row["kl_strict"], row["ce_zero_strict"] - row["ce_original_strict"]) == pytest.approx(
@@ -164,7 +171,9 @@ def test_metrics_of_all_come_as_they_are_trained(compared):
         and result.metrics.filter(pl.col("step") == 20)["kl"].null_count() == 0
     )
     assert last["density"].list.sum().to_list() == [64] * 10
-    assert {"fvu", "l0", "dead", "lr", "tokens_per_second", "loss"} <= set(result.metrics.columns)
+    assert {"fvu", "l0", "silent_in_window", "lr", "tokens_per_second", "loss"} <= set(
+        result.metrics.columns
+    )
 
 
 def test_a_layer_that_is_not_stored_is_streamed_and_measured_on_the_same_proteins(
@@ -287,7 +296,7 @@ def test_maxima_see_train_alone(compared):
     np.testing.assert_allclose(maxima, dense.max(axis=0), rtol=1e-4, atol=1e-5)
     assert (
         run.table("compare", "comparison").row(by_predicate=pl.col("label") == label, named=True)[
-            "alive"
+            "silent"
         ]
-        == (maxima > 0).sum()
+        == (maxima == 0).sum()
     )

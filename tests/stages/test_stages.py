@@ -90,6 +90,23 @@ def test_neurons_are_scaled_by_the_range_of_train(tiny_run):
     np.testing.assert_array_equal(maxima.everywhere, x.max(axis=0))
 
 
+def test_training_and_activations_agree_on_what_is_silent_rare_and_effective(tiny_run):
+    use = tiny_run.table("train", "use")
+    assert use["source"].to_list() == list(SAES)
+    rows = tiny_run.proteins().rows_of(tiny_run.accessions("train"))
+    stores = {row["source"]: row for row in tiny_run.table("activations", "sources").to_dicts()}
+    for row in use.to_dicts():
+        source = row["source"]
+        store = tiny_run.activations(source)
+        n = [np.isin(store.feature(f)[0], rows).sum() for f in range(store.n_features)]
+        assert row["n_residues"] == len(rows)
+        assert row["silent"] == stores[source]["silent"] == n.count(0)
+        assert row["silent"] == (~tiny_run.maxima(source).alive).sum()
+        assert row["rare"] == stores[source]["rare"] == sum(0 < x / len(rows) < 1e-4 for x in n)
+        assert row["effective"] == pytest.approx(stores[source]["effective"], rel=1e-5)
+        assert (row["moved"] is None) == (source == "random_sae")
+
+
 def test_the_random_sae_is_as_sparse_and_as_large(tiny_run):
     trained, random = tiny_run.sae("sae"), tiny_run.sae("random_sae")
     assert (random.d_in, random.d_sae) == (trained.d_in, trained.d_sae)

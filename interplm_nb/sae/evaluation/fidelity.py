@@ -114,7 +114,7 @@ def fidelity(
     layer = layer_of(sae, plm, layer)
     measure = _chosen(plm, layer, measure)
     sae, proteins = sae.to(plm.device), _cut(proteins, plm.max_residues)
-    moments = Moments(sae.d_in, sae.d_sae, plm.device)
+    moments = Moments(sae.d_in, plm.device)
     masked = measure in _QUALITY_ON
     masks = _masked_residues(proteins, seed) if masked else None
     sums = np.zeros((5, len(proteins)))

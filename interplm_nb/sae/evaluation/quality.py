@@ -22,8 +22,6 @@ class Quality:
     """sum ||x - x_hat||^2 / sum ||x - mean(x)||^2: a constant error counts."""
     l0: float
     """Mean active features per residue."""
-    dead: int
-    """Features that fire on none of these residues."""
 
 
 @torch.inference_mode()
@@ -32,7 +30,7 @@ def quality(sae: SAE, batches: Iterable[Tensor | np.ndarray]) -> Quality:
 
     Sums are kept in float64. ValueError for fewer than 2 residues.
     """
-    moments = Moments(sae.d_in, sae.d_sae, sae.device)
+    moments = Moments(sae.d_in, sae.device)
     for batch in batches:
         x = torch.tensor(batch) if isinstance(batch, np.ndarray) else batch
         for part in x.to(sae.device).split(max(1, 2**23 // sae.d_sae)):
@@ -41,21 +39,21 @@ def quality(sae: SAE, batches: Iterable[Tensor | np.ndarray]) -> Quality:
 
 
 class Moments:
-    """Sums over residues for variance explained, FVU, L0 and dead features."""
+    """Sums over residues for variance explained, FVU and L0."""
 
-    def __init__(self, d_in: int, d_sae: int, device: torch.device) -> None:
+    def __init__(self, d_in: int, device: torch.device) -> None:
         # MPS has no float64; sums of some 100,000 residues are then good to about 4 digits.
         dtype = torch.float32 if device.type == "mps" else torch.float64
         self._n = 0
         self._x, self._x2, self._e, self._e2 = (
             torch.zeros(d_in, dtype=dtype, device=device) for _ in range(4)
         )
-        self._active = torch.zeros(d_sae, dtype=torch.int64, device=device)
+        self._active = torch.zeros((), dtype=torch.int64, device=device)
 
     def add(self, x: Tensor, f: Tensor, x_hat: Tensor) -> None:
         """Embeddings [n, d_in], their activations [n, d_sae] and reconstructions [n, d_in]."""
         self._n += len(x)
-        self._active += (f > 0).sum(0)
+        self._active += (f > 0).sum()
         x, e = x.to(self._x.dtype), (x - x_hat).to(self._x.dtype)
         for total, values in (
             (self._x, x),
@@ -75,6 +73,5 @@ class Moments:
             self._n,
             float(1 - error_spread / spread),
             float(self._e2.sum() / spread),
-            int(self._active.sum()) / self._n,
-            int((self._active == 0).sum()),
+            int(self._active) / self._n,
         )

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from interplm_nb.sae.config import SAEConfig
 from interplm_nb.sae.model import SAE
-from interplm_nb.sae.training.atoms import renormalise
+from interplm_nb.sae.training.atoms import first_atoms
 
 
 def new_sae(config: SAEConfig, sample: Tensor) -> SAE:
@@ -15,8 +15,7 @@ def new_sae(config: SAEConfig, sample: Tensor) -> SAE:
     generator = torch.Generator().manual_seed(config.seed)
     sae = SAE(d_in, config.d_sae, config.architecture)
     with torch.no_grad():
-        sae.W_dec.copy_(torch.randn(config.d_sae, d_in, generator=generator))
-        renormalise(sae.W_dec)
+        sae.W_dec.copy_(first_atoms(config.d_sae, d_in, generator))
         if config.encoder_init == "tied":
             sae.W_enc.copy_(sae.W_dec.T)
         else:

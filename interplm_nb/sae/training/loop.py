@@ -127,7 +127,7 @@ class Loop:
             shown = (
                 {
                     name: sum(line[name] for line in lines) / len(lines)
-                    for name in ("loss", "fvu", "l0", "dead")
+                    for name in ("loss", "fvu", "l0", "silent_in_window")
                 }
                 if lines
                 else {}

@@ -10,7 +10,7 @@ Log = Callable[[Mapping[str, Any]], None]
 Evaluate = Callable[[SAE], Mapping[str, float]]
 Precision = Literal["auto", "float32", "bfloat16", "float64"]
 _PRECISIONS = ("auto", "float32", "bfloat16", "float64")
-_LOWEST_IS_BEST = ("loss", "reconstruction", "fvu", "dead", "ce", "kl")
+_LOWEST_IS_BEST = ("loss", "reconstruction", "fvu", "silent_in_window", "ce", "kl")
 _HIGHEST_IS_BEST = ("loss_recovered", "loss_recovered_published")
 
 
@@ -34,8 +34,9 @@ class TrainingOptions:
     restart: bool = False
     """Discard what the folders hold of earlier trainings."""
     log: Log | None = None
-    """Gets each line of metrics with the SAE's label: step, loss and its parts, fvu, l0, dead
-    (share), density, lr, tokens_per_second, and what `evaluate` measures."""
+    """Gets each line of metrics with the SAE's label: step, loss and its parts, fvu, l0,
+    silent_in_window (share of the features that were active on none of the last `window` residues),
+    moved, density, lr, tokens_per_second, and what `evaluate` measures."""
     log_every: int = 100
     """Steps between lines of metrics."""
     checkpoint_every: int = 1000

@@ -123,7 +123,7 @@ def _numbers(line: Line) -> dict[str, float]:
 
 def _edges() -> list[int]:
     """log10 of the shares of residues between which features are counted; the first bin also holds
-    silent features."""
+    features that were active on none."""
     return [DENSITY_BINS[0] - 1, *DENSITY_BINS]
 
 

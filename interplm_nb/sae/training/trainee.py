@@ -12,8 +12,14 @@ import torch
 from torch import Tensor
 
 from interplm_nb.sae.config import SAEConfig
+from interplm_nb.sae.feature_use import WINDOW
 from interplm_nb.sae.model import SAE
-from interplm_nb.sae.training.atoms import project_gradient, renormalise
+from interplm_nb.sae.training.atoms import (
+    first_atoms,
+    project_gradient,
+    renormalise,
+    share_moved,
+)
 from interplm_nb.sae.training.calibrate import calibrated_threshold
 from interplm_nb.sae.training.dead import resample
 from interplm_nb.sae.training.distributed import World
@@ -23,8 +29,6 @@ from interplm_nb.sae.training.losses import Loss, fraction_unexplained, loss
 from interplm_nb.sae.training.progress import load_optimizer, optimizer_tensors
 
 _log = logging.getLogger(__name__)
-_DEAD_STEPS = 1000
-"""The metric `dead` counts features that did not fire in this many steps, or since the first."""
 _THRESHOLD_MEMORY = 0.99
 """Memory of the running threshold that BatchTopK has until its threshold is calibrated."""
 DENSITY_BINS = tuple(range(-6, 1))
@@ -204,12 +208,11 @@ class Trainee:
     def _dead_features(self) -> Tensor | None:
         # No feature can be dead before enough residues were seen. Not asking the device before
         # that spares the first steps its wait.
-        if (
-            self.config.dead != "auxk"
-            or self.step * self.setting.batch_size < self.config.dead_after_tokens
-        ):
+        size = self.setting.batch_size
+        after = self.config.revived_after(self.setting.steps * size)
+        if self.config.dead != "auxk" or self.step * size < after:
             return None
-        dead = (self.counters["silent"] >= self.config.dead_after_tokens).nonzero()[:, 0]
+        dead = (self.counters["silent"] >= after).nonzero()[:, 0]
         return dead if len(dead) else None
 
     def _revive(self, x: Tensor) -> None:
@@ -236,7 +239,8 @@ class Trainee:
         assert self._last is not None
         (x, output), world = self._last, self.setting.world
         fvu = fraction_unexplained(x * self.scaling.scale, output.x_hat * self.scaling.scale, world)
-        dead = self.counters["silent"] >= min(_DEAD_STEPS, self.step) * self.setting.batch_size
+        window = self._window()
+        silent = self.counters["silent"] >= window
         l0 = world.sum(output.counts).sum() / self.setting.batch_size
         values = {
             "loss": world.mean(output.total),
@@ -253,9 +257,21 @@ class Trainee:
         return {
             "step": self.step,
             **{name: float(value) for name, value in values.items()},
-            "dead": float(dead.float().mean()),
+            "silent_in_window": float(silent.float().mean()),
+            "window": window,
+            "moved": self._moved(),
             **schedule,
         }
+
+    def _window(self) -> int:
+        """`WINDOW` in whole steps, or the residues so far."""
+        size = self.setting.batch_size
+        return min(-(-WINDOW // size), self.step) * size
+
+    def _moved(self) -> float:
+        """Drawn again, because first atoms that are kept would take the memory of all SAEs."""
+        generator = torch.Generator().manual_seed(self.config.seed)
+        return share_moved(self.sae.W_dec, first_atoms(*self.sae.W_dec.shape, generator))
 
     def _density(self) -> list[int]:
         """Features by share of residues: below each power of `DENSITY_BINS`, and at most 1. Resets

@@ -62,7 +62,9 @@ def test_training_is_seeded_learns_and_writes_what_it_measured(tmp_path, name):
         "reconstruction",
         "fvu",
         "l0",
-        "dead",
+        "silent_in_window",
+        "window",
+        "moved",
         "density",
         "lr",
         "tokens_per_second",
@@ -122,6 +124,44 @@ def test_saes_of_one_pass_are_those_trained_alone(tmp_path):
     together = train_on(Gaussian(), plan, STEPS, on_cpu())
     for sae, (name, config) in zip(together, CONFIGS.items(), strict=True):
         assert same(sae, run(tmp_path / name, config)), name
+
+
+def test_metrics_name_the_window_of_what_is_silent_and_the_atoms_that_moved(tmp_path, monkeypatch):
+    monkeypatch.setattr(trainee, "WINDOW", 150)  # 5 steps of 32 residues
+    seen = []
+    counted = trainee.Trainee._count
+
+    def count(self, output):
+        seen.append(output.counts.clone())
+        counted(self, output)
+
+    monkeypatch.setattr(trainee.Trainee, "_count", count)
+    config = replace(TOPK, lr=0.003)
+    sae = run(tmp_path, config, steps=12, log_every=4)
+    lines = read_metrics(tmp_path / "metrics.jsonl")
+    assert [line["window"] for line in lines] == [128, 160, 160]
+    for line in lines:
+        last = torch.stack(seen[: line["step"]][-line["window"] // 32 :]).sum(0)
+        assert line["silent_in_window"] == pytest.approx((last == 0).float().mean().item())
+    first = torch.randn(24, sae.d_in, generator=torch.Generator().manual_seed(config.seed))
+    cosines = torch.cosine_similarity(sae.W_dec, first, dim=1)
+    assert lines[-1]["moved"] == pytest.approx((cosines < 0.8).float().mean().item())
+
+
+def test_auxk_joins_after_a_sixth_of_a_training_of_any_length(tmp_path, monkeypatch):
+    begin = trainee.Trainee.begin
+
+    def with_a_feature_that_is_never_active(self, sample):
+        begin(self, sample)
+        with torch.no_grad():
+            self.sae.b_enc[3] = -100
+
+    monkeypatch.setattr(trainee.Trainee, "begin", with_a_feature_that_is_never_active)
+    for steps in (24, 60):
+        folder = tmp_path / str(steps)
+        run(folder, replace(TOPK, dead_after_tokens=None), steps=steps, log_every=1)
+        lines = read_metrics(folder / "metrics.jsonl")
+        assert next(line["step"] for line in lines if "auxiliary" in line) == steps // 6 + 1
 
 
 def test_auxk_joins_once_a_feature_is_dead(tmp_path):
