@@ -26,7 +26,7 @@ SYMBOLS = {
     ">": "triangle-right",
     "P": "cross",
     "X": "x",
-    "x": "x",
+    "x": "x-thin-open",
     "*": "star",
     "|": "line-ns",
 }

@@ -117,7 +117,8 @@ def test_the_random_sae_is_as_sparse_and_as_large(tiny_run):
     starts = [tiny_run.sae(member).W_dec for member in SOURCES["random_sae"].members]
     own = random_sae(trained.d_in, trained.d_sae, 4, trained.b_dec.detach(), trained.about.seed)
     for one, other in combinations([own.W_dec, *starts], 2):
-        assert float((one * other).sum(dim=1).abs().max()) < 0.5, "no two start from one seed"
+        alike = (one * other).sum(dim=1).abs().max().item()
+        assert alike < 0.5, "no two start from one seed"
     np.testing.assert_allclose(
         random.b_dec.detach().numpy(), mean, rtol=0.2, atol=0.05 * np.abs(mean).max()
     )

@@ -3,6 +3,7 @@
 How sources are drawn, the printed scores, the rows that a bundle carries.
 """
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import polars as pl
 import pytest
 from matplotlib.patches import Rectangle
 
+from interplm_nb.figures.hover import SYMBOLS
 from interplm_nb.pipeline.run import Run
 from interplm_nb.pipeline.scored_sources import SOURCES
 from interplm_nb.widgets.concept_panel import ConceptPanel
@@ -32,9 +34,23 @@ def record(data: FeatureData) -> dict[str, Any]:
 def test_sources_are_named_and_drawn_as_in_the_lessons(data: FeatureData) -> None:
     sources = ConceptPanel(data).sources
     assert sources == {
-        name: {"name": source.name, "colour": source.colour, "marker": source.marker}
+        name: {
+            "name": source.name,
+            "colour": source.colour,
+            "marker": source.marker,
+            "kind": source.kind,
+        }
         for name, source in SOURCES.items()
     }
+
+
+def test_every_source_has_a_mark_of_its_own_that_each_picture_can_draw() -> None:
+    marks = (Path(__file__).parents[2] / "widgets/concept_panel/marks.js").read_text("utf-8")
+    drawn = {key.strip('"') for key in re.findall(r'^    ("?[^ "]+"?): \[$', marks, re.MULTILINE)}
+    used = [source.marker for source in SOURCES.values()]
+    assert set(used) - {"o"} <= drawn and set(used) <= set(SYMBOLS)
+    looks = {(source.marker, source.colour) for source in SOURCES.values()}
+    assert len(looks) == len(SOURCES) == len(set(used))
 
 
 def test_rows_agree_with_the_runs_tables(data: FeatureData) -> None:

@@ -72,12 +72,7 @@ def test_numbers_and_bars_are_the_bundles(shown: Any, data: FeatureData) -> None
     said = shown.page.locator(f"{PANEL} tbody canvas").first.get_attribute("aria-label")
     assert f"neurons {rows[0]['controls']['neurons']:.2f}" in said
     assert shown.page.locator(f"{PANEL} .iplm-legend li").all_inner_texts()[1:] == [
-        "neurons",
-        "PCA",
-        "ICA",
-        "shuffled PLM",
-        "random SAE",
-        "linear probe",
+        SOURCES[source].name for source in SOURCES if source in rows[0]["controls"]
     ]
 
 
@@ -112,11 +107,9 @@ def test_it_says_what_the_controls_say(shown: Any, data: FeatureData) -> None:
         assert f"On {first['concept']} no control reaches more than this feature." in text
     else:
         assert f"On {first['concept']} these reach more than this feature: " in text
+    note = {c: PROBE if SOURCES[c].kind == "probe" else "" for c in SOURCES}
     places = [
-        text.index(
-            f"{SOURCES[c].name}{PROBE if c == 'linear_probe' else ''} {first['controls'][c]:.2f}"
-        )
-        for c in beaten(first)
+        text.index(f"{SOURCES[c].name}{note[c]} {first['controls'][c]:.2f}") for c in beaten(first)
     ]
     assert places == sorted(places)
     n = sum(map(bool, map(beaten, others)))
