@@ -7,10 +7,11 @@ from typing import Any
 
 from interplm_nb.figures.chart import Chart, panels
 from interplm_nb.figures.styles import line_styles, logarithmic
+from interplm_nb.sae.feature_use import WINDOW
 
 _PANELS = (
     ("fvu", 1.0, "variance not explained (share)"),
-    ("silent_in_window", 100.0, "silent in the last 100,000 residues (%)"),
+    ("silent_in_window", 100.0, f"silent in the last {WINDOW:,} residues (%)"),
     ("l0", 1.0, "active features per residue (L0)"),
 )
 _DRAWING_SHARE = 20

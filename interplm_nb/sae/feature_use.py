@@ -16,6 +16,7 @@ from typing import Self
 import numpy as np
 
 from interplm_nb.activations import FeatureActivations
+from interplm_nb.activations_writer import shape_of
 
 RARE = 1e-4
 """Share of residues below which a feature that is active on some is rare."""
@@ -69,7 +70,7 @@ class FeatureSums:
         n, n_residues = activations.n_features, 0
         n_active, total, maximum = np.zeros(n, np.int64), np.zeros(n), np.zeros(n, np.float32)
         for _, block in activations.blocks(accessions):
-            n_residues += block.shape[0]
+            n_residues += shape_of(block)[0]
             n_active += np.bincount(block.indices, minlength=n)
             total += np.bincount(block.indices, block.data, minlength=n)
             np.maximum.at(maximum, block.indices, block.data)

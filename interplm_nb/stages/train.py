@@ -182,7 +182,7 @@ def _describe(run: Run, params: TrainParameters, proteins: Proteins, source: str
     (layer,) = batches.layers
     steps = range(min(batches.steps_per_epoch, max(1, _QUALITY_RESIDUES // batches.batch_size)))
     measured = asdict(quality(sae, (batches.batch(step)[layer] for step in steps)))
-    embeddings = run.embeddings(shuffled=SOURCES[source].shuffled)
+    embeddings = run.embeddings(shuffled=scored_source(source).shuffled)
     sums = FeatureSums.of(on_demand(sae, embeddings, proteins), run.accessions("train"))
     lines = logged(run.of_source(source, "metrics"))
     run.write_about(

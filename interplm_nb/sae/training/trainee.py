@@ -271,7 +271,7 @@ class Trainee:
     def _moved(self) -> float:
         """Drawn again, because first atoms that are kept would take the memory of all SAEs."""
         generator = torch.Generator().manual_seed(self.config.seed)
-        return share_moved(self.sae.W_dec, first_atoms(*self.sae.W_dec.shape, generator))
+        return share_moved(self.sae.W_dec, first_atoms(self.config.d_sae, self.sae.d_in, generator))
 
     def _density(self) -> list[int]:
         """Features by share of residues: below each power of `DENSITY_BINS`, and at most 1. Resets
