@@ -62,11 +62,9 @@ def test_train_encode_and_measure_on_stored_embeddings(tmp_path, plm, proteins):
     assert 0 < store.mean_l0() <= 8 and store.about["plm_revision"] == "sha256:toy"
     measured = quality(sae, [values for _, values in embeddings.blocks()])
     assert measured.fvu < 0.6 and measured.l0 == pytest.approx(store.mean_l0())
-    strict, published = fidelities(sae, plm, proteins, progress=False)
-    for found in (strict, published):
-        assert (
-            found.layer == 1 and np.isfinite([found.ce_sae, found.kl, found.loss_recovered]).all()
-        )
+    strict, masked, published = fidelities(sae, plm, proteins, progress=False)
+    for found in (strict, masked, published):
+        assert found.layer == 1 and np.isfinite([found.ce_sae, found.kl]).all()
     assert published.quality.fvu == pytest.approx(measured.fvu, rel=1e-3)
 
 
@@ -86,11 +84,13 @@ def test_an_edit_that_changes_nothing_recovers_all(plm, proteins, layer):
     with torch.no_grad():
         identity.W_enc.copy_(torch.cat([torch.eye(24), -torch.eye(24)], dim=1))
         identity.W_dec.copy_(identity.W_enc.T)
-    found = fidelity(identity, plm, proteins, "strict", layer=layer, progress=False)
-    assert found.ce_sae == pytest.approx(found.ce_original, abs=1e-4) and found.kl == pytest.approx(
-        0, abs=1e-4
-    )
-    assert found.ce_zero != pytest.approx(found.ce_original, abs=1e-3)
+    for measure in ("strict", "including masked positions"):
+        found = fidelity(identity, plm, proteins, measure, layer=layer, progress=False)
+        assert found.ce_sae == pytest.approx(found.ce_original, abs=1e-4)
+        assert found.kl == pytest.approx(0, abs=1e-4)
+        changed = abs(found.ce_zero - found.ce_original) > 1e-3
+        # Behind the last layer, no visible residue reaches a masked prediction.
+        assert changed == (layer < 2 or measure != "strict")
 
 
 def test_the_packaged_model(proteins):

@@ -20,7 +20,10 @@ import { nearEnds, nearEndsWords } from "../kit/near_ends.js";
  * @property {number | null} q_value
  * @property {Record<string, number>} controls
  */
-/** @typedef {Record<string, { name: string, colour: string, marker: string, kind: string }>} Sources */
+/**
+ * @typedef {Record<string, { name: string, colour: string, marker: string, kind: string }>}
+ *   Sources
+ */
 
 /** @param {Kit} kit @param {any} record @param {number | undefined} maximum raw */
 export function factsOf(kit, record, maximum) {

@@ -142,7 +142,7 @@ def affordable(width: int) -> int:
     """How many residues of so many values fit in 512 MiB.
 
     >>> affordable(1900)
-    70604
+    70603
     """
     return _ROOM // (4 * (width + 1))
 
