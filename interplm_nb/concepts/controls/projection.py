@@ -31,7 +31,7 @@ from interplm_nb.proteins import Proteins
 from interplm_nb.saving import atomic_path, file_hash, json_hash, read_json, write_json
 
 WEIGHTS, RECORD = "projection.safetensors", "projection.json"
-KIND, VERSION = "Projection", 1
+KIND, VERSION = "Projection", 2
 TWO_SIDED = ("pca", "ica")
 """Kinds whose features are sides of components."""
 

@@ -1,0 +1,187 @@
+"""Put the figures of a finished demo run into README.md and docs/results.md.
+
+    python scripts/build_results.py runs/demo
+
+Each table stands between two comments that name it; the text around them is written by hand.
+"""
+
+import argparse
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from interplm_nb.pipeline import manifest
+from interplm_nb.pipeline.run import Run
+from interplm_nb.pipeline.scored_sources import FAITHFUL, scored_source
+from interplm_nb.pipeline.stage_table import REQUIRED, STAGES
+from interplm_nb.stages.concept_summary import verdict
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = (ROOT / "README.md", ROOT / "docs" / "results.md")
+
+
+def sources(run: Run) -> str:
+    """Each source's mean best F1 and what it finds."""
+    table = run.table("concepts", "comparison").filter(convention="strict")
+    return _table(
+        ("source", "mean best F1", "without partial relatives", "features / concepts found")
+        + ("by F1 > 0.5 alone", "mean AUPRC", "concepts above chance"),
+        (
+            (
+                _named(row["source"]),
+                _interval(row["mean_f1_per_domain"], row["low"], row["high"]) + _range(row),
+                f"{row['mean_f1_per_domain_no_partial_relatives']:.3f}",
+                f"{row['features_found']} / {row['concepts_found']}",
+                f"{row['features_found_by_f1_alone']} / {row['concepts_found_by_f1_alone']}",
+                f"{row['mean_auprc']:.3f}",
+                f"{row['concepts_above_chance']} of {row['n_concepts']}",
+            )
+            for row in table.iter_rows(named=True)
+        ),
+    )
+
+
+def in_words(run: Run) -> str:
+    """What the intervals of the differences amount to."""
+    return verdict(run.table("concepts", "differences"))
+
+
+def differences(run: Run) -> str:
+    """How far the SAE lies above each other source."""
+    rows = run.table("concepts", "differences").iter_rows()
+    return _table(
+        ("source", "SAE's mean best F1 minus its", "95 % over test clusters, one seed"),
+        ((_named(s), f"{d:+.3f}", f"{low:+.3f} to {high:+.3f}") for s, d, low, high in rows),
+    )
+
+
+def best(run: Run) -> str:
+    """The twelve best-matched concepts of the SAE."""
+    table = run.table("concepts", "best").filter(source="sae", convention="strict")
+    top = table.sort("f1_per_domain", "concept", descending=[True, False]).head(12)
+    return _table(
+        ("concept", "feature", "threshold", "precision", "recall of instances", "F1 (95 %)"),
+        (
+            (
+                row["concept"],
+                str(row["feature"]),
+                f"{row['threshold']:g}",
+                f"{row['precision']:.2f}",
+                f"{row['recall_per_domain']:.2f}",
+                _interval(row["f1_per_domain"], row["low"], row["high"], 2),
+            )
+            for row in top.iter_rows(named=True)
+        ),
+    )
+
+
+def fidelity(run: Run) -> str:
+    """Loss recovered, quality and use of the SAE and of a random one."""
+    measured, use = run.table("train", "fidelity"), run.table("train", "use")
+    quality = run.table("train", "quality")
+    rows = []
+    for (measure,), part in measured.group_by("measure", maintain_order=True):
+        by = {row["source"]: row for row in part.iter_rows(named=True)}
+        cells = [by.get(source) for source in FAITHFUL]
+        shown = [
+            _interval(
+                cell["loss_recovered"], cell["loss_recovered_low"], cell["loss_recovered_high"]
+            )
+            if cell
+            else ""
+            for cell in cells
+        ]
+        rows.append((f"loss recovered, {measure}", *shown))
+    for name, words in (("fvu", "FVU, residues of validation"), ("l0", "L0")):
+        rows.append((words, *(f"{_of(quality, s, name):.3g}" for s in FAITHFUL)))
+    for name, words in (
+        ("silent", "features silent on train"),
+        ("rare", "rare: on fewer than 1 in 10,000 residues"),
+        ("effective", "effective number of features"),
+    ):
+        rows.append((words, *(f"{_of(use, s, name):,.0f}" for s in FAITHFUL)))
+    return _table(("", *map(_named, FAITHFUL)), rows)
+
+
+def time(run: Run) -> str:
+    """Seconds and peak memory of each stage."""
+    rows: list[tuple[str, str, str]] = []
+    seconds, memory = 0.0, 0
+    for stage in REQUIRED:
+        record = manifest.read(run, stage)
+        seconds += record["seconds"]
+        memory = max(memory, record["peak_memory_bytes"])
+        mebibytes = f"{record['peak_memory_bytes'] / 2**20:,.0f}"
+        rows.append((STAGES[stage].folder, f"{record['seconds']:.0f}", mebibytes))
+    rows.append(("all", f"{seconds:.0f}", f"{memory / 2**20:,.0f}"))
+    return _table(("stage", "seconds", "peak memory (MiB)"), rows)
+
+
+BLOCKS: dict[str, Callable[[Run], str]] = {
+    "sources": sources,
+    "verdict": in_words,
+    "differences": differences,
+    "best": best,
+    "fidelity": fidelity,
+    "time": time,
+}
+
+
+def filled(text: str, run: Run, names: Sequence[str] = tuple(BLOCKS)) -> str:
+    """The text with each block that these names mark made again from the run.
+
+    >>> print(filled("<!-- run: verdict -->\\n<!-- end -->", Run.shipped()).splitlines()[1][:20])
+    The SAE's mean best
+    """
+
+    def block(match: re.Match[str]) -> str:
+        name = match[1]
+        if name not in names:
+            return match[0]
+        return f"<!-- run: {name} -->\n{BLOCKS[name](run)}\n<!-- end -->"
+
+    return re.sub(r"<!-- run: (\w+) -->\n.*?<!-- end -->", block, text, flags=re.DOTALL)
+
+
+def _named(source: str) -> str:
+    words = scored_source(source).words
+    return words[0].upper() + words[1:]
+
+
+def _of(table: pl.DataFrame, source: str, column: str) -> float:
+    return table.row(by_predicate=pl.col("source") == source, named=True)[column]
+
+
+def _interval(value: float | None, low: float | None, high: float | None, digits: int = 3) -> str:
+    if value is None:
+        return "not defined"
+    if low is None or high is None:
+        return f"{value:.{digits}f}"
+    return f"{value:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
+
+
+def _range(row: dict[str, Any]) -> str:
+    if row["lowest_seed"] is None:
+        return ""
+    return f"; {row['seeds']} seeds: {row['lowest_seed']:.3f} to {row['highest_seed']:.3f}"
+
+
+def _table(head: Sequence[str], rows: Any) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("run", type=Path, help="folder of a finished demo run")
+    run = Run.open(parser.parse_args().run)
+    for page in PAGES:
+        page.write_text(filled(page.read_text(encoding="utf-8"), run), encoding="utf-8")
+        print(page)
+
+
+if __name__ == "__main__":
+    main()
