@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 from benchmarks.harness import Figure
+from interplm_nb.pipeline.memory import MEASURE
 from interplm_nb.pipeline.run import Run
 from interplm_nb.pipeline.stage_table import REQUIRED
 from interplm_nb.saving import read_json
@@ -39,10 +40,9 @@ def run() -> list[Figure]:
     parts = ", ".join(
         f"{stage} {manifest['seconds']:.0f} s" for stage, manifest in manifests.items()
     )
-    memory = "RssAnon summed over the process tree, sampled"
     name = model.name if model else ""
     return [
         Figure.within("demo: time", seconds, SECONDS, "s", f"{name}; stages: {parts}"),
-        Figure.within("demo: memory", peak, GIB, "GiB", memory),
+        Figure.within("demo: memory", peak, GIB, "GiB", MEASURE),
         Figure.within("demo: disk", disk, GB, "GB"),
     ]

@@ -15,9 +15,10 @@ import polars as pl
 
 from interplm_nb.pipeline import manifest
 from interplm_nb.pipeline.run import Run
-from interplm_nb.pipeline.scored_sources import FAITHFUL, scored_source
+from interplm_nb.pipeline.scored_sources import scored_source
 from interplm_nb.pipeline.stage_table import REQUIRED, STAGES
 from interplm_nb.stages.concept_summary import verdict
+from interplm_nb.stages.train import FAITHFUL
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = (ROOT / "README.md", ROOT / "docs" / "results.md")

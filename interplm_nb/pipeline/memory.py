@@ -1,10 +1,11 @@
-"""Peak anonymous memory of a process and its children: RssAnon summed over the process tree,
-sampled.
+"""Peak anonymous memory of a process and its children: the proportional share of each (Pss_Anon on
+Linux), summed over the process tree, sampled.
 
-Memory-mapped files and shared libraries are not counted, because the system takes them back when
-it needs to.
+A page that a forked child still shares with its parent counts once. Memory-mapped files and shared
+libraries are not counted, because the system takes them back when it needs to.
 """
 
+import re
 import threading
 from pathlib import Path
 from types import TracebackType
@@ -12,9 +13,10 @@ from typing import Self
 
 import psutil
 
+_SHARES = Path("/proc/self/smaps_rollup")
 MEASURE = (
-    "RssAnon summed over the process tree, sampled"
-    if Path("/proc/self/status").exists()
+    "Pss_Anon summed over the process tree, sampled"
+    if _SHARES.exists() and "Pss_Anon:" in _SHARES.read_text(encoding="ascii")
     else "RSS summed over the process tree, sampled"
 )
 
@@ -43,13 +45,8 @@ class PeakMemory:
 
     def _watch(self) -> None:
         this = psutil.Process()
-        seen: set[int] = {this.pid}
         while True:
-            processes = _tree(this)
-            self.peak = max(self.peak, sum(_anonymous(p) for p in processes if p.pid in seen))
-            # Until it starts its own program, a child shares its parent's memory, which would be
-            # counted twice: a process counts from the second sample that finds it.
-            seen.update(p.pid for p in processes)
+            self.peak = max(self.peak, sum(_anonymous(process) for process in _tree(this)))
             if self._done.wait(self._every):
                 return
 
@@ -62,13 +59,11 @@ def _tree(process: psutil.Process) -> list[psutil.Process]:
 
 
 def _anonymous(process: psutil.Process) -> int:
-    status = Path(f"/proc/{process.pid}/status")
     try:
-        if status.exists():
-            for line in status.read_text(encoding="ascii", errors="replace").splitlines():
-                if line.startswith("RssAnon:"):
-                    return int(line.split()[1]) * 1024
-            return 0  # a process that is ending has no memory lines
-        return process.memory_info().rss
+        if MEASURE.startswith("RSS"):
+            return process.memory_info().rss
+        shares = Path(f"/proc/{process.pid}/smaps_rollup").read_text(encoding="ascii")
+        found = re.search(r"^Pss_Anon: +(\d+) kB$", shares, re.MULTILINE)
+        return int(found[1]) * 1024 if found else 0  # a process that is ending has no memory
     except (OSError, psutil.Error):
         return 0  # it ended between two lines
