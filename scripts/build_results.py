@@ -28,8 +28,15 @@ def sources(run: Run) -> str:
     """Each source's mean best F1 and what it finds."""
     table = run.table("concepts", "comparison").filter(convention="strict")
     return _table(
-        ("source", "mean best F1", "without partial relatives", "features / concepts found")
-        + ("by F1 > 0.5 alone", "mean AUPRC", "concepts above chance"),
+        (
+            "source",
+            "mean best F1",
+            "without partial relatives",
+            "features / concepts found",
+            "by F1 > 0.5 alone",
+            "mean AUPRC",
+            "concepts above chance",
+        ),
         (
             (
                 _named(row["source"]),

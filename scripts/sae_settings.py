@@ -24,6 +24,7 @@ import polars as pl
 from interplm_nb.activations import FeatureActivations
 from interplm_nb.concepts.best_pairs import strict
 from interplm_nb.concepts.count import count
+from interplm_nb.concepts.scored_concepts import scored_concepts
 from interplm_nb.pipeline.run import Run
 from interplm_nb.sae.config import SAEConfig
 from interplm_nb.sae.evaluation.quality import quality
@@ -105,15 +106,18 @@ def _f1(run: Run, source: FeatureActivations, test: bool) -> dict[str, float]:
         count(source, annotations, splits.filter(part)["accession"].to_list())
         for part in (half, ~half)
     )
-    pairs = [strict(*sides, _MIN_INSTANCES // 2) for sides in ((one, other), (other, one))]
+    halves = splits.with_columns(
+        split=pl.when(half).then(pl.lit("test")).otherwise(pl.lit("validation"))
+    )
+    scored = scored_concepts(annotations, halves, _MIN_INSTANCES // 2, min_clusters=1)
+    pairs = [strict(*sides, scored) for sides in ((one, other), (other, one))]
     figures = {
         "f1": float(np.mean([p.mean_f1_per_domain for p in pairs])),
         "concepts": pairs[0].pairs.height,
     }
     if test:
-        chosen = strict(
-            one + other, count(source, annotations, run.accessions("test")), _MIN_INSTANCES
-        )
+        scored = scored_concepts(annotations, run.splits(), _MIN_INSTANCES)
+        chosen = strict(one + other, count(source, annotations, run.accessions("test")), scored)
         figures["f1_test"] = chosen.mean_f1_per_domain
     return {name: round(value, 4) for name, value in figures.items()}
 

@@ -59,15 +59,15 @@ def last() -> int:
 
 
 @cache
-def dead() -> list[int]:
+def silent() -> list[int]:
     """Features that fire on no training protein, by number."""
     n = pages().activations.n_features
     return sorted(set(range(n)) - set(pages().alive.tolist()))
 
 
 @cache
-def silent() -> list[int]:
-    """Features that fire on none of the run's own proteins; the dead are among them."""
+def never_active() -> list[int]:
+    """Features that fire on none of the run's own proteins; the silent are among them."""
     return np.flatnonzero(pages().activations.n_active() == 0).tolist()
 
 

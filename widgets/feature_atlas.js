@@ -63,9 +63,9 @@ export class Atlas {
   build() {
     const { view, kit, points } = this;
     const absent = points.nFeatures - points.n;
-    const dead = absent ? `; ${kit.count(absent)} never active, not on the map` : "";
+    const silent = absent ? `; ${kit.count(absent)} never active, not on the map` : "";
     const all = kit.count(points.nFeatures);
-    view.subtitle.textContent = `${kit.count(points.n)} of ${all} features${dead}`;
+    view.subtitle.textContent = `${kit.count(points.n)} of ${all} features${silent}`;
     return view.plot({
       label: `Map of ${kit.count(points.n)} features. ${KEYS_SAID}`,
       height: (/** @type {number} */ width) =>

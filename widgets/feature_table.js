@@ -118,11 +118,11 @@ class FeatureTable {
       "F1 test from",
       () => ({ least_f1: Math.max(0, Math.min(1, Number(this.least.value) || 0)) }),
     );
-    this.dead = view.toggle(
-      "dead",
-      view.model.get("dead"),
-      (/** @type {boolean} */ dead) => this.set({ dead }),
-      "Show dead features too: they never fire on training proteins",
+    this.silent = view.toggle(
+      "silent",
+      view.model.get("silent"),
+      (/** @type {boolean} */ silent) => this.set({ silent }),
+      "Show silent features too: they never fire on training proteins",
     );
     if (this.here) {
       view.toggle(
@@ -190,7 +190,7 @@ class FeatureTable {
   listen() {
     const { link, store, signal } = this.view;
     this.view.onModel(
-      ["search", "category", "least_f1", "dead", "sort", "descending", "height"],
+      ["search", "category", "least_f1", "silent", "sort", "descending", "height"],
       () => this.arrange(),
     );
     signal.addEventListener("abort", () => {
@@ -265,7 +265,7 @@ class FeatureTable {
       search: of("search"),
       category: of("category"),
       least_f1: of("least_f1"),
-      dead: of("dead"),
+      silent: of("silent"),
     };
     this.rows = filtered(this.table, this.all, {
       ...filter,
@@ -285,18 +285,20 @@ class FeatureTable {
     if ((Number(this.least.value) || 0) !== model.get("least_f1"))
       this.least.value = String(model.get("least_f1"));
     this.category.value = model.get("category");
-    this.dead.setAttribute("aria-pressed", String(model.get("dead")));
+    this.silent.setAttribute("aria-pressed", String(model.get("silent")));
   }
 
   describe() {
     const { kit, view, table } = this;
     const all = table.arrays.feature.length;
-    const dead = view.model.get("dead");
+    const silent = view.model.get("silent");
     const hidden = all - this.nAlive;
-    const among = dead ? `${kit.count(all)} features` : `${kit.count(this.nAlive)} living features`;
+    const among = silent
+      ? `${kit.count(all)} features`
+      : `${kit.count(this.nAlive)} active features`;
     view.subtitle.textContent =
       `${kit.count(this.rows.length)} of ${among}` +
-      (dead || !hidden ? "" : `; ${kit.count(hidden)} dead ones hidden`);
+      (silent || !hidden ? "" : `; ${kit.count(hidden)} silent ones hidden`);
     const feature = view.link.get("feature");
     const place = this.grid.place(feature);
     const pinned = view.link.get("pinned");

@@ -33,7 +33,8 @@ const LABEL =
 const HINT = "Click a residue to select it.";
 const SHARED = "A cell shows the strongest of the residues that share it; zoom in to see each.";
 const NONE = "This feature fires on none of the run's proteins.";
-const DEAD = "This feature fires on no training protein, so its activations on others count as 0.";
+const SILENT =
+  "This feature fires on no training protein, so its activations on others count as 0.";
 
 /** @param {Context} context */
 async function render(context) {
@@ -270,7 +271,7 @@ export class Tracks {
         (!this.rows.length ? "" : this.axis.scale < 1 ? SHARED : HINT),
     );
     if (view.store.state !== "ready") return;
-    view.tell(bundle.record.n_firing ? "" : bundle.record.dead ? DEAD : NONE);
+    view.tell(bundle.record.n_firing ? "" : bundle.record.silent ? SILENT : NONE);
   }
 
   selectedWords() {

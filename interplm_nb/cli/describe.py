@@ -12,6 +12,7 @@ from interplm_nb.pipeline.run import Run
 from interplm_nb.pipeline.text import text_table
 from interplm_nb.questions.export import best_pairs
 from interplm_nb.stages.concept_summary import verdict
+from interplm_nb.stages.partial_relatives import COLUMN
 
 _CHOSEN = {
     "strict": "features and thresholds chosen on validation, figures from test; "
@@ -114,6 +115,21 @@ def _verdict(run: Run, comparison: pl.DataFrame) -> str:
     return verdict(run.table("concepts", "differences")) if comparison.height > 1 else ""
 
 
+_COMPARISON = {
+    "source": "source",
+    "n_concepts": "concepts",
+    "mean_f1_per_domain": "mean best F1",
+    "low": "95 % from",
+    "high": "to",
+    COLUMN: "without partial relatives",
+    "features_found": "features found",
+    "concepts_found": "concepts found",
+    "mean_auprc": "mean AUPRC",
+    "concepts_above_chance": "above chance",
+}
+"""Columns of the comparison that fit a terminal, and their headings; the lesson shows all."""
+
+
 def describe_scores(folder: Path, source: str, convention: str, tsv: bool) -> str:
     """A run's comparison of sources, and one source's best feature per concept."""
     run = Run.open(folder)
@@ -123,7 +139,7 @@ def describe_scores(folder: Path, source: str, convention: str, tsv: bool) -> st
     comparison = (
         run.table("concepts", "comparison")
         .filter(pl.col("convention") == convention)
-        .drop("convention", "concepts_scored", "n_dropped")
+        .select(pl.col(name).alias(words) for name, words in _COMPARISON.items())
     )
     note = model_note(str(run.about("sae")["plm"]))
     shown = best.head(50).select(

@@ -45,7 +45,7 @@ def atlas(table: pl.DataFrame, quality: AtlasQuality) -> Chart:
     axis.set_title(f"The map {quality.words}", fontsize=9, loc="left")
     return Chart(
         figure,
-        f"Scatter plot of {table.height:,} living features by the directions of their decoder "
+        f"Scatter plot of {table.height:,} active features by the directions of their decoder "
         f"vectors (UMAP), coloured by the share of residues on which each is active, from "
         f"{rarest:.1e} to {commonest:.1e}. The map {quality.words}. "
         f"{f'Clusters are not shown: {why_not}' if why_not else f'It has {clusters}'}.",

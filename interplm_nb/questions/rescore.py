@@ -257,7 +257,7 @@ class _Work:
         """A row per convention."""
         self._read()
         of = {"sae": self.name, "of": "rescored", "layer": self.layer, "n_features": self.sae.d_sae}
-        of |= {name: self.about[name] for name in ("l0", "alive", "seconds")}
+        of |= {name: self.about[name] for name in ("l0", "silent", "seconds")}
         return [row_of(of, figures) for figures in self.about["read"][_key(settings)]]
 
     def _step(self, work: Callable[[], None]) -> None:
@@ -274,7 +274,7 @@ class _Work:
         Maxima(train, every).save(self.folder / "maxima.parquet", about)
         self.about |= {
             "l0": entries / max(values.n_residues, 1),
-            "alive": float((train > 0).mean()),
+            "silent": int((train <= 0).sum()),
         }
 
     def _scaled(self, values: "FeatureActivations", convention: str) -> "FeatureActivations":

@@ -18,7 +18,7 @@ RESCORED: dict[str, Any] = {
     "convention": pl.String,
     "n_features": pl.Int64,
     "l0": pl.Float64,
-    "alive": pl.Float64,
+    "silent": pl.Int64,
     "n_concepts": pl.Int64,
     "mean_f1_per_domain": pl.Float64,
     "low": pl.Float64,
@@ -31,9 +31,9 @@ RESCORED: dict[str, Any] = {
 """Columns of the table of `rescore`.
 
 of: "rescored", or "run" for the run's own sources. l0: active features per residue, over all
-proteins; alive: share of features that are active on train. mean_f1_per_domain: on test, with its
-95 % interval over test clusters, for one seed (`strict`). features_found, concepts_found: with F1
-above 0.5 on both splits and support on test (`concepts.support`); concepts_found_by_f1_alone:
+proteins; silent: features that are active on no residue of train. mean_f1_per_domain: on test, with
+its 95 % interval over test clusters, for one seed (`strict`). features_found, concepts_found: with
+F1 above 0.5 on both splits and support on test (`concepts.support`); concepts_found_by_f1_alone:
 whatever their support. seconds: of encoding and counting; null for the run's own sources. layer,
 n_features: null for a source of the run whose folder is gone.
 """
@@ -55,7 +55,7 @@ def own_rows(run: Run) -> list[dict[str, Any]]:
             "layer": about.get("layer"),
             "n_features": about.get("d_sae"),
         }
-        rows.append(row_of(of | {name: size.get(name) for name in ("l0", "alive")}, row))
+        rows.append(row_of(of | {name: size.get(name) for name in ("l0", "silent")}, row))
     return rows
 
 

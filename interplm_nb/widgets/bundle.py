@@ -40,7 +40,7 @@ def bundle(
     maximum (`sampled_proteins`), or the strongest `among` those asked for. Activations are shares
     of the maximum on training proteins, sparse: `index` counts residues over the bundle's proteins
     in order, from 0; `pinned_<i>_index` and `pinned_<i>_value` belong to other features on the
-    same residues. A `dead` feature fires on no training protein: it has no maximum to be a share
+    same residues. A `silent` feature fires on no training protein: it has no maximum to be a share
     of, and counts as silent everywhere.
     """
     rows, values = pages.activations.feature(feature)
@@ -66,7 +66,7 @@ def bundle(
     record = {
         "feature": feature,
         "source": pages.source,
-        "dead": feature not in pages.alive,
+        "silent": feature not in pages.alive,
         "n_residues": proteins.n_residues,
         "n_proteins": len(proteins),
         "n_active": len(rows),

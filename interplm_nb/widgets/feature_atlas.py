@@ -21,9 +21,10 @@ PALETTE = tuple(colour for colour in CATEGORIES if colour != "#000000")
 
 
 class FeatureAtlas(View):
-    """All living features by the UMAP of their decoder vectors (InterPLM, arXiv 2412.12101).
+    """All active features by the UMAP of their decoder vectors (InterPLM, arXiv 2412.12101).
 
-    The run has stored the map; dead features are absent. A click or an arrow key selects a feature.
+    The run has stored the map; silent features are absent. A click or an arrow key selects a
+    feature.
     Features within a lasso, or of one colour of the legend, become `chosen`, and `[` and `]` step
     through them. Colours show the category of the feature's best concept on validation, its
     density (share of residues on which it is active, on a log scale), the F1 of that concept on

@@ -13,12 +13,12 @@ NAMES = ("concept", "category")
 
 
 def feature_list(pages: FeaturePages) -> pl.DataFrame:
-    """One row per feature, dead ones included, by number.
+    """One row per feature, silent ones included, by number.
 
     Columns: feature (u32); n_active (i64), residues above 0, and density, their share; maximum
     (f32, raw, on train); concept, category, validation_f1_per_domain and f1_per_domain of the best
     pair on validation, null where it matches none. With a run's atlas also n_proteins, mean_active,
-    share_near_ends, near_ends_by_chance, x, y and cluster, null where the feature is dead except
+    share_near_ends, near_ends_by_chance, x, y and cluster, null where the feature is silent except
     for n_proteins. A column that the run cannot fill is absent, and cluster where clusters do not
     recur.
     """
@@ -39,7 +39,7 @@ def feature_list(pages: FeaturePages) -> pl.DataFrame:
         )
         table = table.with_columns(
             pl.col("n_active", "density", "n_proteins").fill_null(0)
-        )  # dead features are not on the map
+        )  # silent features are not on the map
         if pages.why_no_clusters:
             table = table.drop("cluster")
     except PipelineError:  # a control has none

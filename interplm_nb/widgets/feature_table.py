@@ -52,7 +52,7 @@ class FeatureTable(View):
     least_f1 = t.Float(
         0.0, min=0, max=1, help="F1 on test below which a feature is left out; 0: keep all"
     ).tag(sync=True)
-    dead = t.Bool(False, help="show features that never fire on training proteins too").tag(
+    silent = t.Bool(False, help="show features that never fire on training proteins too").tag(
         sync=True
     )
     sort = t.Unicode("validation_f1_per_domain", help="the column that orders the rows").tag(
@@ -86,7 +86,7 @@ class FeatureTable(View):
         The sort is stable; missing values come last.
         """
         table = self.data.features
-        wanted = [] if self.dead else [pl.col("maximum") > 0]
+        wanted = [] if self.silent else [pl.col("maximum") > 0]
         if self.category:
             wanted.append(pl.col("category") == self.category)
         if self.least_f1:  # the browser holds float32

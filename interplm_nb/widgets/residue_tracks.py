@@ -69,7 +69,7 @@ class ResidueTracks(View):
         if not shown:
             none = (
                 "no training protein, so its activations on others count as 0."
-                if record["dead"]
+                if record["silent"]
                 else "none of the run's proteins."
             )
             return _words(f"Feature {record['feature']} fires on {none}")

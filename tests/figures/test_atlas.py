@@ -15,7 +15,7 @@ def test_every_feature_is_a_point_and_the_colours_are_named(n: int | None) -> No
     chart = figures_atlas.atlas(table, AtlasQuality(0.39, 0.27, 0.01))
     data, _ = chart._repr_mimebundle_()
     assert data["image/png"].startswith(b"\x89PNG")
-    assert f"{table.height:,} living features" in data["text/plain"]
+    assert f"{table.height:,} active features" in data["text/plain"]
     assert "keeps 27\u00a0% of a feature's 10 nearest" in data["text/plain"]
     assert "Clusters are not shown: " in data["text/plain"]
     assert " clusters." not in data["text/plain"]

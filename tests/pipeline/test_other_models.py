@@ -11,6 +11,7 @@ from interplm_nb.figures.tables import fidelity as fidelity_table
 from interplm_nb.pipeline.errors import PipelineError
 from interplm_nb.pipeline.parameters import EmbedParameters, ProteinsParameters
 from interplm_nb.pipeline.run import Run
+from interplm_nb.pipeline.scored_sources import SOURCES
 from interplm_nb.pipeline.stage_table import STAGES
 from interplm_nb.plm.unirep_weights import shapes
 from interplm_nb.readers.report import InputError
@@ -55,7 +56,7 @@ def test_a_recurrent_model_goes_all_the_way(recurrent: Run) -> None:
         "next residue, output",
     ]
     scored = recurrent.table("concepts", "comparison")
-    assert scored.filter(pl.col("convention") == "strict").height == 7
+    assert scored.filter(pl.col("convention") == "strict").height == len(SOURCES)
 
 
 def test_its_embeddings_are_the_models(recurrent: Run) -> None:

@@ -54,7 +54,7 @@ FIGURES = [
     "layer",
     "n_features",
     "l0",
-    "alive",
+    "silent",
     "n_concepts",
     "mean_f1_per_domain",
     "low",

@@ -7,7 +7,7 @@ from interplm_nb.readers.uniprot_tsv import read_uniprot_tsv
 from tests.widgets.small_run import make_run
 
 N_FEATURES = 12
-HELIX, DEAD = 3, 7
+HELIX, SILENT = 3, 7
 """A feature that fires on helices alone, and one that never fires."""
 
 
@@ -21,5 +21,5 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     values = random.random((proteins.n_residues, N_FEATURES)).astype(np.float32)
     values[values < 0.9] = 0
     values[:, HELIX] = annotations.mask("Helix") * random.uniform(0.5, 1, proteins.n_residues)
-    values[:, DEAD] = 0
+    values[:, SILENT] = 0
     return make_run(tmp_path_factory.mktemp("run") / "small", proteins, annotations, values)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from interplm_nb.pipeline.run import Run
 from interplm_nb.widgets.bundle import bundle
 from interplm_nb.widgets.feature_page import FeaturePages
-from tests.widgets.conftest import DEAD, HELIX
+from tests.widgets.conftest import HELIX, SILENT
 from tests.widgets.small_run import simple_run
 
 Made = tuple[dict[str, Any], dict[str, np.ndarray]]
@@ -56,7 +56,7 @@ def spread(made: Made, which: str = "") -> dict[str, np.ndarray]:
     )
 
 
-@pytest.mark.parametrize("feature", [HELIX, RANDOM, DEAD])
+@pytest.mark.parametrize("feature", [HELIX, RANDOM, SILENT])
 def test_counts_are_those_of_all_residues_and_proteins(pages: FeaturePages, feature: int) -> None:
     record, arrays = bundle(pages, feature, n_proteins=3)
     along = tracks(pages, feature)
@@ -99,7 +99,7 @@ def test_annotated_counts_are_of_what_carries_the_best_concept(pages: FeaturePag
 
 
 def test_a_feature_without_a_concept_has_no_annotated_counts(pages: FeaturePages) -> None:
-    record, arrays = bundle(pages, DEAD)
+    record, arrays = bundle(pages, SILENT)
     assert (
         record["best"] is None
         and record["concepts"] == []
@@ -115,17 +115,17 @@ def test_a_feature_that_no_training_protein_knows_is_dead(tmp_path: Path) -> Non
     pages = FeaturePages(
         simple_run(tmp_path / "run", table, fire=lambda row, _: float(row == 12))
     )  # of train, validation, test the last
-    assert [bundle(pages, feature)[0]["dead"] for feature in (0, 1, 2)] == [True, False, True]
+    assert [bundle(pages, feature)[0]["silent"] for feature in (0, 1, 2)] == [True, False, True]
     record, arrays = bundle(pages, 0)
     assert record["n_active"] == record["n_firing"] == len(arrays["index"]) == 0
 
 
 def test_activations_along_its_proteins(pages: FeaturePages) -> None:
-    made = bundle(pages, RANDOM, pinned=[HELIX, DEAD])
-    for which, feature in (("", RANDOM), ("pinned_0_", HELIX), ("pinned_1_", DEAD)):
+    made = bundle(pages, RANDOM, pinned=[HELIX, SILENT])
+    for which, feature in (("", RANDOM), ("pinned_0_", HELIX), ("pinned_1_", SILENT)):
         for accession, track in spread(made, which).items():
             np.testing.assert_array_equal(track, pages.activations.along(accession, feature))
-    assert [pinned["feature"] for pinned in made[0]["pinned"]] == [HELIX, DEAD]
+    assert [pinned["feature"] for pinned in made[0]["pinned"]] == [HELIX, SILENT]
 
 
 def test_proteins_are_described(pages: FeaturePages) -> None:
@@ -151,7 +151,7 @@ def test_which_proteins_a_bundle_holds(pages: FeaturePages, data: st.DataObject)
     everyone = pages.proteins.accessions
     some = st.lists(st.sampled_from(everyone), max_size=12, unique=True)
     n, among, always = data.draw(st.integers(0, 70)), data.draw(some), data.draw(some)
-    feature = data.draw(st.sampled_from([HELIX, RANDOM, DEAD]))
+    feature = data.draw(st.sampled_from([HELIX, RANDOM, SILENT]))
     record, _ = bundle(pages, feature, n, among, [*always, "not in the run"])
     held = [protein["accession"] for protein in record["proteins"]]
     firing = [accession for accession, track in tracks(pages, feature).items() if track.any()]

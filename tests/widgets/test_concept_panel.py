@@ -115,7 +115,7 @@ def test_the_printed_scores_are_the_rows(data: FeatureData) -> None:
 
 def test_a_feature_without_a_concept_is_printed_with_words(run: Run) -> None:
     small = FeatureData(run, structures={})
-    small.selection.feature = 7  # dead
+    small.selection.feature = 7  # silent
     figure = ConceptPanel(small).figure()
     said = "matches no concept with at least 10 instances in validation and in test"
     assert said in figure.axes[0].get_title(loc="left")

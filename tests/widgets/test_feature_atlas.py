@@ -17,7 +17,7 @@ from interplm_nb.pipeline.run import Run
 from interplm_nb.widgets.feature_atlas import PALETTE, FeatureAtlas, cluster_colours
 from interplm_nb.widgets.feature_atlas_figure import IN_KEY, atlas_figure
 from interplm_nb.widgets.feature_data import FeatureData
-from tests.widgets.conftest import DEAD, HELIX, N_FEATURES
+from tests.widgets.conftest import HELIX, N_FEATURES, SILENT
 from tests.widgets.small_run import write_map
 
 
@@ -148,7 +148,7 @@ def test_a_figure_shows_every_living_feature_with_the_colours_of_the_view(
     data.selection.feature = HELIX
     view = FeatureAtlas(data)
     hollow, full, *rings = drawn(view)
-    matched = [i for i in range(N_FEATURES) if i not in (0, 2, DEAD)]
+    matched = [i for i in range(N_FEATURES) if i not in (0, 2, SILENT)]
     assert [round(x) for x, _ in full.get_offsets()] == matched
     assert [round(x) for x, _ in hollow.get_offsets()] == [0, 2]
     assert [[round(x) for x, _ in ring.get_offsets()] for ring in rings] == [[1], [HELIX]]
@@ -164,7 +164,7 @@ def test_a_figure_shows_every_living_feature_with_the_colours_of_the_view(
 
 def test_what_is_not_chosen_is_faded_in_print_too(data: FeatureData) -> None:
     data.selection.pinned = []
-    data.selection.feature = DEAD  # which has no ring
+    data.selection.feature = SILENT  # which has no ring
     parts = drawn(FeatureAtlas(data, colour="cluster", chosen=[0, 1, 8]))
     by_alpha = {
         round(part.get_alpha(), 3): [round(x) for x, _ in part.get_offsets()] for part in parts

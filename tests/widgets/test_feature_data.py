@@ -16,7 +16,7 @@ from interplm_nb.readers.structures import Structure
 from interplm_nb.widgets.feature_data import FeatureData
 from interplm_nb.widgets.packing import unpack
 from interplm_nb.widgets.selection import Selection
-from tests.widgets.conftest import DEAD, HELIX, N_FEATURES
+from tests.widgets.conftest import HELIX, N_FEATURES, SILENT
 
 START = {
     "feature": HELIX,
@@ -209,9 +209,9 @@ def test_residues_of_the_whole_store(data: FeatureData, brush: list[float]) -> N
 
 
 def test_what_a_page_without_a_kernel_can_show(data: FeatureData) -> None:
-    data.keep([5, HELIX, 5, DEAD], n_proteins=4)
-    assert list(data.kept) == ["5", str(HELIX), str(DEAD)]
-    for feature in (5, HELIX, DEAD):
+    data.keep([5, HELIX, 5, SILENT], n_proteins=4)
+    assert list(data.kept) == ["5", str(HELIX), str(SILENT)]
+    for feature in (5, HELIX, SILENT):
         found, _ = unpack(data.kept[str(feature)])
         assert found["feature"] == feature
         assert [

@@ -12,7 +12,7 @@ from interplm_nb.pipeline.run import Run
 from interplm_nb.widgets.feature_list import feature_list, packed_list
 from interplm_nb.widgets.feature_page import FeaturePages
 from interplm_nb.widgets.packing import pack, unpack
-from tests.widgets.conftest import DEAD, HELIX, N_FEATURES
+from tests.widgets.conftest import HELIX, N_FEATURES, SILENT
 from tests.widgets.small_run import write_map
 
 
@@ -56,8 +56,8 @@ def test_the_best_pair_of_a_feature_is_that_of_validation(pages: FeaturePages) -
         ).height
     assert table.row(HELIX, named=True)["concept"] == "Helix"
     assert (
-        table.row(DEAD, named=True)["maximum"] == 0
-        and table.row(DEAD, named=True)["concept"] is None
+        table.row(SILENT, named=True)["maximum"] == 0
+        and table.row(SILENT, named=True)["concept"] is None
     )
 
 
@@ -69,10 +69,10 @@ def test_the_atlas_adds_its_columns_and_the_dead_stay() -> None:
     table = feature_list(FeaturePages(Run.shipped()))
     assert {"x", "y", "n_proteins", "mean_active"} <= set(table.columns)
     assert table["feature"].to_list() == list(range(1024))
-    dead = table.filter(pl.col("x").is_null())
-    assert 0 < dead.height < 1024 and set(dead["maximum"]) == {0}
+    silent = table.filter(pl.col("x").is_null())
+    assert 0 < silent.height < 1024 and set(silent["maximum"]) == {0}
     for name in ("n_active", "density", "n_proteins"):
-        assert dead[name].to_list() == [0] * dead.height
+        assert silent[name].to_list() == [0] * silent.height
 
 
 @pytest.mark.parametrize("recurrence", [0.2, 0.9])
@@ -85,7 +85,7 @@ def test_clusters_are_there_only_where_they_recur(
     table = feature_list(FeaturePages(copied))
     assert ("cluster" in table.columns) == (recurrence > 0.5)
     ends = table.select("share_near_ends", "near_ends_by_chance")
-    assert ends[DEAD].row(0) == (None, None)
+    assert ends[SILENT].row(0) == (None, None)
     assert ends.drop_nulls().height == N_FEATURES - 1
 
 

@@ -14,7 +14,7 @@ from interplm_nb.widgets.feature_data import FeatureData
 from interplm_nb.widgets.feature_page import FeaturePages
 from interplm_nb.widgets.structure.nglview import show_nglview
 
-HELIX, DEAD = 3, 7  # of the hand-made run in conftest.py
+HELIX, SILENT = 3, 7  # of the hand-made run in conftest.py
 
 
 @pytest.fixture(scope="module")
@@ -81,8 +81,8 @@ def test_the_best_pair_of_each_concept_is_the_stages() -> None:
 
 
 def test_a_dead_feature_is_said_to_be_so(pages: FeaturePages) -> None:
-    assert DEAD not in pages.alive
-    assert "never fires" in pages.top_html(DEAD)
+    assert SILENT not in pages.alive
+    assert "never fires" in pages.top_html(SILENT)
 
 
 def test_the_top_proteins_are_shown_around_their_maxima(pages: FeaturePages) -> None:

@@ -25,7 +25,7 @@ def slow_rows(
     search: str,
     category: str,
     least: float,
-    dead: bool,
+    silent: bool,
     sort: str,
     descending: bool,
 ) -> list[int]:
@@ -43,7 +43,7 @@ def slow_rows(
         return (
             found
             and strong
-            and (dead or row["maximum"] > 0)
+            and (silent or row["maximum"] > 0)
             and (not category or row["category"] == category)
         )
 
@@ -60,7 +60,7 @@ def slow_rows(
     ),
     category=st.sampled_from(["", "Domain", "Zinc finger"]),
     least=st.sampled_from([0, 0.1, 0.3, 1]),
-    dead=st.booleans(),
+    silent=st.booleans(),
     sort=st.sampled_from(
         ["feature", "concept", "validation_f1_per_domain", "f1_per_domain", "n_active", "maximum"]
     ),
@@ -71,7 +71,7 @@ def test_rows_are_those_that_the_settings_say(
     search: str,
     category: str,
     least: float,
-    dead: bool,
+    silent: bool,
     sort: str,
     descending: bool,
 ) -> None:
@@ -80,11 +80,12 @@ def test_rows_are_those_that_the_settings_say(
         search=search,
         category=category,
         least_f1=least,
-        dead=dead,
+        silent=silent,
         sort=sort,
         descending=descending,
     )
-    expected = slow_rows(data.features.to_dicts(), search, category, least, dead, sort, descending)
+    rows = data.features.to_dicts()
+    expected = slow_rows(rows, search, category, least, silent, sort, descending)
     assert table.rows()["feature"].to_list() == expected
     table.close()
 
@@ -101,8 +102,8 @@ def test_settings_that_make_no_sense_are_refused(data: FeatureData) -> None:
         FeatureTable(data, least_f1=2)
     with pytest.raises(
         TypeError,
-        match="FeatureTable has no setting order; its settings are: category, dead, "
-        "descending, height, least_f1, search, sort",
+        match="FeatureTable has no setting order; its settings are: category, descending, "
+        "height, least_f1, search, silent, sort",
     ):
         FeatureTable(data, order="up")
 
@@ -125,11 +126,11 @@ def test_a_table_of_nothing_and_missing_numbers_can_be_printed(data: FeatureData
         loc="left"
     )
     lowest = FeatureTable(
-        data, sort="validation_f1_per_domain", descending=True, dead=True, search="3"
+        data, sort="validation_f1_per_domain", descending=True, silent=True, search="3"
     )
     assert "–" in [
         text.get_text()
-        for text in FeatureTable(data, dead=True, sort="maximum", descending=False)
+        for text in FeatureTable(data, silent=True, sort="maximum", descending=False)
         .figure()
         .axes[0]
         .texts

@@ -13,7 +13,7 @@ from interplm_nb.pipeline.run import Run
 from interplm_nb.widgets.feature_data import FeatureData
 from interplm_nb.widgets.histogram import ActivationHistogram
 from interplm_nb.widgets.packing import unpack
-from tests.widgets.conftest import DEAD, HELIX
+from tests.widgets.conftest import HELIX, SILENT
 from tests.widgets.small_run import simple_run
 
 
@@ -47,10 +47,10 @@ def test_bars_are_the_counts(data: FeatureData, unit: str, share: bool) -> None:
 
 
 def test_a_dead_feature_is_drawn_empty(data: FeatureData) -> None:
-    data.selection.feature = DEAD
+    data.selection.feature = SILENT
     figure = ActivationHistogram(data).figure()
     figure.canvas.draw()
-    assert figure.axes[0].get_title(loc="left") == f"Feature {DEAD}: 0 residues active"
+    assert figure.axes[0].get_title(loc="left") == f"Feature {SILENT}: 0 residues active"
 
 
 def test_a_name_is_no_formula(tmp_path: Path) -> None:

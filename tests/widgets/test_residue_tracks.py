@@ -17,7 +17,7 @@ from interplm_nb.pipeline.run import Run
 from interplm_nb.widgets.colours import BEYOND, CATEGORIES
 from interplm_nb.widgets.feature_data import FeatureData
 from interplm_nb.widgets.residue_tracks import AROUND, PRINTED, ResidueTracks, _pooled
-from tests.widgets.conftest import DEAD, HELIX
+from tests.widgets.conftest import HELIX, SILENT
 from tests.widgets.small_run import simple_run
 
 NO_CHOICE: dict[str, Any] = {
@@ -99,11 +99,12 @@ def test_chosen_proteins_alone_are_printed(data: FeatureData) -> None:
 
 
 def test_a_feature_that_never_fires_is_said_to(data: FeatureData) -> None:
-    data.selection.feature = DEAD
+    data.selection.feature = SILENT
     [text] = ResidueTracks(data).figure().texts
     assert (
         text.get_text()
-        == f"Feature {DEAD} fires on no training protein, so its activations on others count as 0."
+        == f"Feature {SILENT} fires on no training protein, so its activations on others count as "
+        "0."
     )
     few = FeatureData(
         Run.shipped(), structures={}

@@ -18,7 +18,7 @@ from interplm_nb.widgets.feature_data import FeatureData
 from interplm_nb.widgets.logo_figure import CHEMISTRY, axis_for, stack
 from interplm_nb.widgets.packing import unpack
 from interplm_nb.widgets.sequence_logo import SequenceLogo
-from tests.widgets.conftest import DEAD, HELIX
+from tests.widgets.conftest import HELIX, SILENT
 
 RANDOM = 5
 START = {"feature": HELIX, "brush": [], "accessions": [], "accession": ""}
@@ -55,7 +55,7 @@ def brushed_maxima(data: FeatureData) -> list[tuple[str, int]]:
 
 
 @given(
-    st.sampled_from([HELIX, RANDOM, DEAD]),
+    st.sampled_from([HELIX, RANDOM, SILENT]),
     st.just([]) | st.tuples(st.floats(0, 1.2), st.floats(0, 1.2)).map(sorted),
     st.integers(0, 50),
 )
@@ -189,7 +189,7 @@ def test_a_stack_has_the_most_frequent_letter_on_top() -> None:
 
 
 def test_fewer_than_two_windows_are_said(data: FeatureData) -> None:
-    data.selection.feature = DEAD
+    data.selection.feature = SILENT
     figure = SequenceLogo(data).figure()
     figure.canvas.draw()
     assert [text.get_text() for text in figure.axes[0].texts] == ["A logo needs 2 or more windows"]

@@ -27,8 +27,8 @@ import { nearEnds, nearEndsWords } from "../kit/near_ends.js";
 
 /** @param {Kit} kit @param {any} record @param {number | undefined} maximum raw */
 export function factsOf(kit, record, maximum) {
-  if (record.dead)
-    return "Dead: it fires on no training protein, so its activations on others count as 0.";
+  if (record.silent)
+    return "Silent: it fires on no training protein, so its activations on others count as 0.";
   const share = record.n_residues ? kit.percent(record.n_active / record.n_residues) : "0 %";
   const of = (/** @type {number} */ n, /** @type {number} */ all) =>
     `${kit.count(n)} of ${kit.count(all)}`;

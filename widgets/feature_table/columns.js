@@ -99,7 +99,7 @@ const COLUMNS = [
     width: 74,
     kind: "number",
     write: one,
-    hint: "Highest activation on training proteins, as the SAE gives it; 0: dead",
+    hint: "Highest activation on training proteins, as the SAE gives it; 0: silent",
   },
   {
     name: "cluster",

@@ -260,7 +260,7 @@ export class Grid {
         id: `${this.name}-${feature}`,
         "aria-rowindex": place + 2,
         "data-feature": feature,
-        class: isAlive(this.table, row) ? null : "iplm-dead",
+        class: isAlive(this.table, row) ? null : "iplm-silent",
       },
       [
         element("td", { class: "iplm-pins" }, [pin]),

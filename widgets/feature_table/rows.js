@@ -9,7 +9,7 @@ import { missing, namesOf } from "./columns.js";
  * @property {string} search
  * @property {string} category
  * @property {number} least_f1
- * @property {boolean} dead
+ * @property {boolean} silent
  * @property {Set<number> | null} [only]
  */
 
@@ -40,7 +40,7 @@ export function isAlive({ arrays }, row) {
  * @param {Filter} filter `only`: features that may be shown
  * @returns {number[]}
  */
-export function filtered(table, order, { search, category, least_f1, dead, only }) {
+export function filtered(table, order, { search, category, least_f1, silent, only }) {
   const { record, arrays } = table;
   const place = category ? record.category?.indexOf(category) : -1;
   const least = Math.fround(least_f1); // as the column is kept
@@ -51,7 +51,7 @@ export function filtered(table, order, { search, category, least_f1, dead, only 
     .map((word) => matching(table, word));
   return order.filter(
     (row) =>
-      (dead || isAlive(table, row)) &&
+      (silent || isAlive(table, row)) &&
       (!category || arrays.category[row] === place) &&
       (!least || arrays.f1_per_domain[row] >= least) &&
       (!only || only.has(arrays.feature[row])) &&

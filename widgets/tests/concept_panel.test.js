@@ -98,20 +98,20 @@ test("an interval is said where there is one", () => {
   assert.deepEqual([qOf(kit, 0.0004), qOf(kit, 0.0266)], ["< 0.001", "0.027"]);
 });
 
-test("of a dead feature no counts are claimed", () => {
+test("of a silent feature no counts are claimed", () => {
   const counting = {
     ...kit,
     count: String,
     percent: (/** @type {number} */ share) => `${100 * share} %`,
   };
-  const record = { dead: false, n_active: 0, n_residues: 100, n_firing: 0, n_proteins: 2 };
+  const record = { silent: false, n_active: 0, n_residues: 100, n_firing: 0, n_proteins: 2 };
   assert.match(
     factsOf(counting, record, 2.5),
     /^Active on 0 of 100 residues .* highest activation on training proteins 2\.5\.$/,
   );
   assert.equal(
-    factsOf(counting, { ...record, dead: true }, 0),
-    "Dead: it fires on no training protein, so its activations on others count as 0.",
+    factsOf(counting, { ...record, silent: true }, 0),
+    "Silent: it fires on no training protein, so its activations on others count as 0.",
   );
 });
 

@@ -3,9 +3,9 @@ import { test } from "node:test";
 import { columnsOf, namesOf, textOf } from "../feature_table/columns.js";
 import { csvRows, filtered, ordered } from "../feature_table/rows.js";
 
-const NONE = { search: "", category: "", least_f1: 0, dead: false };
+const NONE = { search: "", category: "", least_f1: 0, silent: false };
 
-/** Five features; 1 matches nothing, 3 is dead. */
+/** Five features; 1 matches nothing, 3 is silent. */
 function table() {
   return {
     record: {
@@ -35,7 +35,7 @@ test("sorting is stable and puts what is missing last, both ways", () => {
 test("a word of a search begins a number or is within a name; every word must hit", () => {
   const { feature } = table().arrays;
   const found = (/** @type {string} */ search) =>
-    filtered(table(), all, { ...NONE, search, dead: true }).map((row) => feature[row]);
+    filtered(table(), all, { ...NONE, search, silent: true }).map((row) => feature[row]);
   assert.deepEqual(found("11"), [11, 110]);
   assert.deepEqual(found("hel"), [10, 14]);
   assert.deepEqual(found(" HEL 14 "), [14]);
@@ -45,7 +45,7 @@ test("a word of a search begins a number or is within a name; every word must hi
 
 test("filters by category, by F1 and by life; F1 is compared as the column is kept", () => {
   assert.deepEqual(filtered(table(), all, NONE), [0, 1, 2, 4]);
-  assert.deepEqual(filtered(table(), all, { ...NONE, dead: true }), all);
+  assert.deepEqual(filtered(table(), all, { ...NONE, silent: true }), all);
   assert.deepEqual(filtered(table(), all, { ...NONE, category: "fold" }), [0, 2, 4]);
   assert.deepEqual(filtered(table(), all, { ...NONE, least_f1: 0.35 }), [0, 2, 4]);
   assert.deepEqual(filtered(table(), all, { ...NONE, only: new Set([12]) }), [2]);

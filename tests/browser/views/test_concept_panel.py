@@ -162,8 +162,8 @@ def test_it_saves_rows_and_picture(shown: Any, data: FeatureData) -> None:
 
 
 def test_another_feature_is_shown_when_it_is_selected(show: Callable, data: FeatureData) -> None:
-    other, dead = shipped.second(), shipped.dead()[0]
-    data.keep([other, dead], n_proteins=2, structures=False)
+    other, silent = shipped.second(), shipped.silent()[0]
+    data.keep([other, silent], n_proteins=2, structures=False)
     try:
         shown = show(ConceptPanel(data))
     finally:
@@ -174,12 +174,12 @@ def test_another_feature_is_shown_when_it_is_selected(show: Callable, data: Feat
         ".iplm-say",
         has_text=f"Feature {other}: {best['concept']}, F1 {best['f1_per_domain']:.2f} on test",
     ).wait_for()
-    shown.select(feature=dead)
+    shown.select(feature=silent)
     shown.page.locator(".iplm-best", has_text="This feature matches no concept with").wait_for()
     assert not shown.page.locator(f"{PANEL} table").is_visible()
     facts = shown.page.locator(f"{PANEL} .iplm-facts").inner_text()
     assert (
-        facts == "Dead: it fires on no training protein, so its activations on others count as 0."
+        facts == "Silent: it fires on no training protein, so its activations on others count as 0."
     )
     assert not shown.page.locator(f"{PANEL} h4").is_visible()
 

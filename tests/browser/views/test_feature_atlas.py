@@ -325,13 +325,13 @@ def test_clusters_that_recur_are_a_choice(show: Callable, ends_data: FeatureData
 
 def test_dead_features_are_not_on_the_map_and_it_says_so(atlas: Map) -> None:
     n = atlas.n
-    dead = sorted(set(range(n)) - set(atlas.table["feature"]))
+    silent = sorted(set(range(n)) - set(atlas.table["feature"]))
     assert (
         atlas.page.locator(".iplm-sub").first.inner_text()
-        == f"{n - len(dead):,} of {n:,} features; {len(dead)} never active, not on the map"
+        == f"{n - len(silent):,} of {n:,} features; {len(silent)} never active, not on the map"
     )
-    atlas.shown.select(feature=dead[0])
-    assert atlas.said() == f"Feature {dead[0]} is never active, so it is not on the map"
+    atlas.shown.select(feature=silent[0])
+    assert atlas.said() == f"Feature {silent[0]} is never active, so it is not on the map"
 
 
 def test_files_hold_what_is_seen(atlas: Map) -> None:

@@ -167,7 +167,7 @@ def test_filters_by_category_strength_and_life(shown: Any, data: FeatureData) ->
     assert list(rows[0]) == data.features.columns
     shown.page.get_by_role("combobox", name="category").select_option("all")
     shown.page.get_by_label("Least F1 on test").fill("")
-    shown.page.get_by_role("button", name="Show dead features too").click()
+    shown.page.get_by_role("button", name="Show silent features too").click()
     assert len(saved(shown)) == data.features.height
 
 
@@ -269,7 +269,7 @@ def test_ten_thousand_rows_are_a_few_in_the_page(show: Callable, tmp_path: Path)
         -values[:length].max(axis=0), kind="stable"
     )  # by the maximum on the training protein, the first
     data = FeatureData(make_run(tmp_path / "run", proteins, none, values), structures={})
-    shown = show(FeatureTable(data, sort="maximum", dead=True))
+    shown = show(FeatureTable(data, sort="maximum", silent=True))
     shown.page.locator(ROWS).first.wait_for()
     grid = shown.page.get_by_role("grid")
     assert grid.get_attribute("aria-rowcount") == str(n + 1)
@@ -311,7 +311,7 @@ def test_names_from_data_are_text_and_one_row_is_enough(show: Callable, tmp_path
 def test_no_accessibility_fault_and_nothing_beyond_the_page(
     show: Callable, data: FeatureData, scheme: str, width: int
 ) -> None:
-    shown = show(FeatureTable(data, search="domain", dead=True), scheme=scheme, width=width)
+    shown = show(FeatureTable(data, search="domain", silent=True), scheme=scheme, width=width)
     shown.page.locator(ROWS).first.wait_for()
     assert shown.page.evaluate("document.documentElement.scrollWidth") <= width
     small = (
