@@ -100,7 +100,7 @@ def verdict(differences: pl.DataFrame) -> str:
 
     >>> found = {"control": ["pca", "ica"], "low": [0.01, -0.02], "high": [0.03, 0.01]}
     >>> print(verdict(pl.DataFrame(found)))  # doctest: +NORMALIZE_WHITESPACE
-    The SAE's mean best F1 is better than that of the principal components and not distinguishable
+    The SAE's mean best F1 is better than that of the principal components, and not distinguishable
     from that of the independent components (intervals of the paired differences: 95 % over test
     clusters, one seed).
     """
@@ -124,13 +124,12 @@ def _compared(rows: list[tuple[str, float, float]]) -> str:
         "not distinguishable from": [s for s, low, high in rows if not (low > 0 or high < 0)],
         "worse than": [s for s, _, high in rows if high < 0],
     }
-    return _listed(
-        [
-            f"{how} that of {_listed([f'the {_named(source)}' for source in sources])}"
-            for how, sources in groups.items()
-            if sources
-        ]
-    )
+    said = [
+        f"{how} that of {_listed([f'the {_named(source)}' for source in sources])}"
+        for how, sources in groups.items()
+        if sources
+    ]
+    return said[0] if len(said) == 1 else f"{', '.join(said[:-1])}, and {said[-1]}"
 
 
 def _named(source: str) -> str:
