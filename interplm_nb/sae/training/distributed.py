@@ -89,6 +89,7 @@ def joined(device: torch.device) -> Iterator[World]:
         )
     try:
         yield World(dist.get_rank(), dist.get_world_size())
+        dist.barrier()  # a process that leaves earlier ends gloo's threads while others use them
     finally:
         if ours:
             dist.destroy_process_group()
