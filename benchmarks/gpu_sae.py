@@ -37,7 +37,6 @@ RECIPES: dict[str, str] = {"relu": "interplm-paper"}
 """Our recipe for an architecture with another name."""
 PEERS = {"sae_lens": "sae-lens", "sparsify": "sparsify"}
 """Module and name of each peer; sparsify has TopK alone."""
-DISTRIBUTIONS = {"sae_lens": "make peers", "sparsify": "pip install eai-sparsify"}
 STARTING = 20.0
 """Seconds that a peer's process may take beyond its time: it imports before it measures."""
 ROOT = Path(__file__).resolve().parents[1]
@@ -186,7 +185,7 @@ def peer_results(module: str, arguments: list[str], clock: Clock) -> list[dict[s
     last = (complaint.strip().splitlines() or ["no time for its first measurement"])[-1]
     if last.startswith("ModuleNotFoundError"):
         missing = last.partition(": ")[2]
-        raise ImportError(f"{missing}; install {PEERS[module]} ({DISTRIBUTIONS[module]})")
+        raise ImportError(f"{missing}; install {PEERS[module]} (make peers)")
     raise RuntimeError(last)
 
 

@@ -1,4 +1,4 @@
-"""SAE training on 2 CPU threads, against sae-lens, dictionary-learning and a plain dense loop.
+"""SAE training on 2 CPU threads, beside sae-lens, dictionary-learning, sparsify and a dense loop.
 
 Also the feeding of batches, and many SAEs from one pass. The peers run in their own environment
 (`make peers`), each side in its own process, in turn, on the same cached activations: layer 3 of
@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -32,7 +33,7 @@ from interplm_nb.sae.training.trainee import Setting, Trainee
 SHAPE = Architecture(n_layers=6, d_model=320, n_heads=20)
 D_SAE, K, BATCH, LR = 10_240, 64, 4_096, 4e-4
 STEPS, EVALUATED, RESIDUES = 100, 8_192, 60_000
-TURNS = 5
+TURNS, PAIRS = 5, 3
 PEERS = Path(__file__).resolve().parents[1] / ".venv-peers" / "bin" / "python"
 FEEDING_RESIDUES, SHARDS = 512_000, (1, 100, 1_000)
 PASS_STEPS, PASS_BATCH = 16, 2_048
@@ -47,7 +48,11 @@ def run() -> list[Figure]:
     try:
         with tempfile.TemporaryDirectory() as folder:
             activations = _activations(Path(folder) / "activations.npy")
-            against = _against_peers(activations) if PEERS.exists() else []
+            against = (
+                [*_against_peers(activations), *_beside_sparsify(activations)]
+                if PEERS.exists()
+                else []
+            )
             x = torch.from_numpy(np.load(activations, mmap_mode="r")[:BATCH].copy())
             return [
                 *against,
@@ -136,7 +141,40 @@ def _against_peers(activations: Path) -> list[Figure]:
     ]
 
 
-def _trained(name: str, activations: Path) -> dict[str, float]:
+def _beside_sparsify(activations: Path) -> list[Figure]:
+    """Medians of pairs, in turn, with two threads and with one."""
+    figures = []
+    for threads in (2, 1):
+        pairs = [
+            [_trained(name, activations, threads) for name in ("ours", "sparsify")]
+            for _ in range(PAIRS)
+        ]
+        speed, memory, fvu = (
+            [float(np.median([pair[side][measure] for pair in pairs])) for side in (0, 1)]
+            for measure in ("tokens_per_second", "peak_anonymous_bytes", "final_fvu")
+        )
+        ratios = ", ".join(
+            f"{a['tokens_per_second'] / b['tokens_per_second']:.2f}" for a, b in pairs
+        )
+        note = (
+            f"medians of {PAIRS} pairs in turn (ratios {ratios}); other: eai-sparsify "
+            f"{pairs[0][1]['version']}, its SparseCoder in its trainer's step, Adam; held-out FVU "
+            f"{fvu[0]:.4f} ours, {fvu[1]:.4f} theirs"
+        )
+        words = f"sparsify, {threads} thread{'s' if threads > 1 else ''}"
+        gib = [n / 2**30 for n in memory]
+        figures += [
+            Figure.compare(
+                f"sae: TopK tokens/s, {words}", speed[0], speed[1], "tokens/s", 1, note=note
+            ),
+            Figure.compare(
+                f"sae: TopK memory, {words}", gib[0], gib[1], "GiB", 1, "at most", note="same runs"
+            ),
+        ]
+    return figures
+
+
+def _trained(name: str, activations: Path, threads: int = 2) -> dict[str, Any]:
     python = sys.executable if name == "ours" else str(PEERS)
     sizes = {
         "d-in": SHAPE.d_model,
@@ -146,6 +184,7 @@ def _trained(name: str, activations: Path) -> dict[str, float]:
         "steps": STEPS,
         "lr": LR,
         "evaluate": EVALUATED,
+        "threads": threads,
     }
     options = [word for key, value in sizes.items() for word in (f"--{key}", str(value))]
     command = [python, "-m", f"benchmarks.peers.train_{name}", str(activations), *options]
