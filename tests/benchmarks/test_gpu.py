@@ -291,7 +291,9 @@ def test_a_peer_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(gpu_sae, "PEERS_PYTHON", Path("absent"))
     monkeypatch.setenv("PYTHONPATH", "")
     training = gpu_sae._Training(TINY)
-    with pytest.raises(ImportError, match=r"No module named 'sparsify'; install sparsify \(pip"):
+    with pytest.raises(
+        ImportError, match=r"No module named 'sparsify'; install sparsify \(make peers\)"
+    ):
         gpu_sae.peer_results("sparsify", training._peer_arguments(Clock(60)), Clock(60))
 
 
