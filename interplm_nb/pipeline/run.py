@@ -464,6 +464,23 @@ class Run:
         """Write what `about` reads."""
         write_json({"type": "Source", "version": 1, **about}, self.of_source(source, "about"))
 
+    def metrics(self, source: str) -> list[dict[str, Any]]:
+        """What training logged, a record per step; empty for a source that is not trained."""
+        return self._logged("train", source_file(source, "metrics"))
+
+    def fidelity(self, source: str) -> list[dict[str, Any]]:
+        """A source's fidelity by each measure of its model; empty where it was not measured."""
+        name = source_file(source, "fidelity")
+        if not (self.folder / name).exists():
+            return []
+        read = self._read("train", name, lambda path: read_json(path, "FidelityOfSource", 3))
+        return read["measures"]
+
+    def write_fidelity(self, source: str, measures: list[dict[str, Any]], proteins: int) -> None:
+        """Write what `fidelity` reads; `proteins`: how many it was measured on."""
+        record = {"type": "FidelityOfSource", "version": 3, "proteins": proteins}
+        write_json(record | {"measures": measures}, self.of_source(source, "fidelity"))
+
     def sae(self, source: str = "sae", device: str = "cpu") -> "SAE":
         """The SAE of a source on a device ("auto": CUDA, then MPS, then the CPU).
 
@@ -618,6 +635,24 @@ class Run:
         there."""
         return self.folder / compared_file(label, content)
 
+    def compared_metrics(self, label: str) -> list[dict[str, Any]]:
+        """What training logged of an SAE of stage `compare`, a record per step."""
+        return self._logged("compare", compared_file(label, "metrics"))
+
+    def compared_maxima(self, label: str) -> Maxima:
+        """Each feature's maxima of an SAE of stage `compare`."""
+        return self._read("compare", compared_file(label, "maxima"), Maxima.load)
+
+    def evaluation(self, label: str) -> dict[str, Any]:
+        """What stage `compare` measured on an SAE or a control."""
+        name = compared_file(label, "evaluation")
+        return self._read("compare", name, lambda path: read_json(path, "SAEEvaluation", 2))
+
+    def write_evaluation(self, label: str, **measured: Any) -> None:
+        """Write what `evaluation` reads."""
+        record = {"type": "SAEEvaluation", "version": 2, "label": label, **measured}
+        write_json(record, self.of_compared(label, "evaluation"))
+
     # Small tables and summaries of stages
 
     def table(self, stage: str, name: str) -> pl.DataFrame:
@@ -641,6 +676,17 @@ class Run:
         """Write what `summary` reads, atomically; `values` are JSON."""
         record = {"type": "StageSummary", "version": 1, **values}
         write_json(record, self.stage_folder(stage) / "summary.json")
+
+    def _logged(self, stage: str, name: str) -> list[dict[str, Any]]:
+        """A `metrics.jsonl`; measurements after the last step join its line."""
+        from interplm_nb.sae.training.progress import read_metrics
+
+        if not (self.folder / name).exists():
+            return []
+        found: dict[int, dict[str, Any]] = {}
+        for line in self._read(stage, name, read_metrics):
+            found.setdefault(int(line["step"]), {}).update(line)
+        return list(found.values())
 
     def _table(self, stage: str, name: str, kind: str, once: bool = False) -> pl.DataFrame:
         return self._read(stage, name, lambda path: read_parquet(path, kind, 1)[0], once)

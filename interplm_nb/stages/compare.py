@@ -19,7 +19,6 @@ from interplm_nb.pipeline.maxima import Maxima
 from interplm_nb.pipeline.parameters import CompareParameters
 from interplm_nb.pipeline.run import Run
 from interplm_nb.proteins import Proteins
-from interplm_nb.saving import read_json, write_json
 from interplm_nb.stages import sweep
 from interplm_nb.stages.compare_tables import (
     comparison_table,
@@ -27,7 +26,7 @@ from interplm_nb.stages.compare_tables import (
     seconds_of,
     stability_table,
 )
-from interplm_nb.stages.training import Log, for_fidelity, log_every, logged, meanwhile
+from interplm_nb.stages.training import Log, for_fidelity, log_every, meanwhile
 from interplm_nb.stages.yardstick import Yardstick, parts_of, yardstick
 
 if TYPE_CHECKING:
@@ -176,7 +175,7 @@ def _sae(run: Run, params: CompareParameters, measure: Yardstick, config: "SAECo
         "sparsity": config.sparsity_label,
         "lr": config.lr,
         "seed": config.seed,
-        "moved": logged(run.of_compared(config.label, "metrics"))[-1]["moved"],
+        "moved": run.compared_metrics(config.label)[-1]["moved"],
     }
     _write(run, config.label, measure, {**of, "d_sae": config.d_sae, **figures})
 
@@ -216,7 +215,7 @@ def _control_labels(
     """Label and k of a layer's random SAEs; None for its neurons. Needs the layer's SAEs
     measured."""
     layer = f"layer_{configs[0].layer or 0:02d}"
-    l0s = [evaluation(run, config.label)["l0"] for config in configs]
+    l0s = [run.evaluation(config.label)["l0"] for config in configs]
     return {
         f"{layer}-neurons": None,
         **{f"{layer}-random-k{k}": k for k in sweep.random_ks(l0s, params.d_sae)},
@@ -224,16 +223,8 @@ def _control_labels(
 
 
 def _write(run: Run, label: str, measure: Yardstick, figures: dict[str, Any]) -> None:
-    about = {"type": "SAEEvaluation", "version": 2, "label": label, "layer": measure.layer}
-    write_json(
-        {**about, "plm": measure.plm.name, "plm_revision": measure.plm.revision, **figures},
-        run.of_compared(label, "evaluation"),
-    )
-
-
-def evaluation(run: Run, label: str) -> dict[str, Any]:
-    """What stage `compare` measured on an SAE or a control."""
-    return read_json(run.of_compared(label, "evaluation"), "SAEEvaluation", 2)
+    about = {"layer": measure.layer, "plm": measure.plm.name, "plm_revision": measure.plm.revision}
+    run.write_evaluation(label, **about, **figures)
 
 
 def _result(
@@ -244,7 +235,7 @@ def _result(
         labels += _control_labels(
             run, params, [config for config in configs if config.layer == layer]
         )
-    found = [evaluation(run, label) for label in labels]
+    found = [run.evaluation(label) for label in labels]
     metrics = metrics_table(run, [config.label for config in configs])
     comparison = comparison_table(found, seconds_of(metrics, params.batch_size, len(configs)))
     tables = {

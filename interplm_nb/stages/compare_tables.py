@@ -8,11 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from interplm_nb.pipeline.maxima import Maxima
 from interplm_nb.pipeline.run import Run
 from interplm_nb.sae.evaluation.measures import COLUMNS, FIGURES
 from interplm_nb.stages import sweep
-from interplm_nb.stages.training import logged
 
 if TYPE_CHECKING:
     from interplm_nb.sae.config import SAEConfig
@@ -140,11 +138,7 @@ def stability_table(run: Run, configs: "Sequence[SAEConfig]") -> pl.DataFrame:
 def metrics_table(run: Run, labels: Sequence[str]) -> pl.DataFrame:
     """label, step, and every number that training logged there; null where a recipe has no such
     number."""
-    lines = [
-        {"label": label, **line}
-        for label in labels
-        for line in logged(run.of_compared(label, "metrics"))
-    ]
+    lines = [{"label": label, **line} for label in labels for line in run.compared_metrics(label)]
     return pl.DataFrame(lines, infer_schema_length=None)
 
 
@@ -170,7 +164,7 @@ def _pair(run: Run, one: "SAEConfig", other: "SAEConfig") -> dict[str, Any]:
     from interplm_nb.sae.evaluation.stability import stability
 
     first, second = (checkpoint.load(run.compared(config.label)) for config in (one, other))
-    alive = [Maxima.load(run.of_compared(c.label, "maxima")).alive for c in (one, other)]
+    alive = [run.compared_maxima(c.label).alive for c in (one, other)]
     about = {
         "label": one.label,
         "other": other.label,

@@ -13,8 +13,7 @@ from interplm_nb.pipeline.scored_sources import SAES, SOURCES, scored_source
 from interplm_nb.proteins import Proteins
 from interplm_nb.sae.evaluation.measures import FIGURES, why_absent
 from interplm_nb.sae.feature_use import FeatureSums
-from interplm_nb.saving import read_json, write_json
-from interplm_nb.stages.training import Log, for_fidelity, log_every, logged, meanwhile
+from interplm_nb.stages.training import Log, for_fidelity, log_every, meanwhile
 
 if TYPE_CHECKING:
     from interplm_nb.plm.protocol import PLM
@@ -184,7 +183,7 @@ def _describe(run: Run, params: TrainParameters, proteins: Proteins, source: str
     measured = asdict(quality(sae, (batches.batch(step)[layer] for step in steps)))
     embeddings = run.embeddings(shuffled=scored_source(source).shuffled)
     sums = FeatureSums.of(on_demand(sae, embeddings, proteins), run.accessions("train"))
-    lines = logged(run.of_source(source, "metrics"))
+    lines = run.metrics(source)
     run.write_about(
         source,
         kind="sae",
@@ -203,19 +202,9 @@ def _fidelity(run: Run, params: TrainParameters, plm: "PLM", faithful: Proteins)
     from interplm_nb.sae.evaluation.fidelity import fidelities
 
     for source in FAITHFUL:
-        path = run.of_source(source, "fidelity")
-        if not path.exists():
+        if not run.of_source(source, "fidelity").exists():
             found = fidelities(run.sae(source, params.device), plm, faithful)
-            measured = [asdict(f) for f in found]
-            write_json(
-                {
-                    "type": "FidelityOfSource",
-                    "version": 3,
-                    "proteins": len(faithful),
-                    "measures": measured,
-                },
-                path,
-            )
+            run.write_fidelity(source, [asdict(f) for f in found], len(faithful))
 
 
 def _result(run: Run, device: str) -> TrainStage:
@@ -223,7 +212,7 @@ def _result(run: Run, device: str) -> TrainStage:
     rows = [
         {"source": s, **{n: line[n] for n in shown}}
         for s in run.possible(SAES)
-        for line in logged(run.of_source(s, "metrics"))
+        for line in run.metrics(s)
     ]
     quality, use = (
         pl.DataFrame([{"source": s, **run.about(s)[figures]} for s in run.possible(SAES)])
@@ -250,8 +239,6 @@ def _result(run: Run, device: str) -> TrainStage:
 
 
 def _rows(run: Run, source: str) -> list[dict[str, Any]]:
-    path = run.of_source(source, "fidelity")
-    if not path.exists():
-        return []
-    measures = read_json(path, "FidelityOfSource", 3)["measures"]
-    return [{"source": source, **{k: m[k] for k in FIDELITY if k in m}} for m in measures]
+    return [
+        {"source": source, **{k: m[k] for k in FIDELITY if k in m}} for m in run.fidelity(source)
+    ]

@@ -2,7 +2,6 @@
 which proteins, and how the lines of metrics are read."""
 
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -45,17 +44,6 @@ def meanwhile(plm: "PLM", proteins: Proteins, every: int, steps: int) -> dict[st
         return {}
     lines = log_every(steps)
     return {"evaluate": probe(plm, proteins), "evaluate_every": -(-every // lines) * lines}
-
-
-def logged(path: Path) -> list[dict[str, Any]]:
-    """One record per step from a `metrics.jsonl`; measurements after the last step join its
-    line."""
-    from interplm_nb.sae.training.progress import read_metrics
-
-    found: dict[int, dict[str, Any]] = {}
-    for line in read_metrics(path):
-        found.setdefault(int(line["step"]), {}).update(line)
-    return list(found.values())
 
 
 def together(*logs: Log) -> Log:

@@ -24,7 +24,6 @@ from interplm_nb.sae.encode import encode_to
 from interplm_nb.sae.evaluation.fidelity import fidelity
 from interplm_nb.sae.evaluation.quality import quality
 from interplm_nb.sae.feature_use import FeatureSums
-from interplm_nb.stages.compare import evaluation
 from interplm_nb.stages.training import for_fidelity
 from interplm_nb.stages.yardstick import parts_of
 from tests.pipeline.test_resume import start
@@ -96,7 +95,7 @@ def test_an_saes_figures_are_those_of_the_slow_way(compared, tmp_path):
         (strict.kl, costs), rel=1e-4
     )
     assert row["loss_recovered_strict"] == strict.loss_recovered
-    sums = evaluation(run, label)["sums_strict"]
+    sums = run.evaluation(label)["sums_strict"]
     assert sums["accessions"] == parts.fidelity == for_fidelity(run, 2)
     assert sums["ce_sae"] == pytest.approx(strict.sums.ce_sae, rel=1e-4)
 
@@ -108,7 +107,7 @@ def test_an_evaluation_of_another_version_is_refused_with_both(compared, tmp_pat
     path.write_text(path.read_text().replace('"version": 2', '"version": 1'))
     words = "expected SAEEvaluation version 2, found SAEEvaluation version 1"
     with pytest.raises(ValueError, match=words):
-        evaluation(run, label)
+        run.evaluation(label)
 
 
 def test_fidelity_is_measured_on_proteins_of_all_validation(tiny_run):
@@ -203,8 +202,8 @@ def test_a_layer_that_is_not_stored_is_streamed_and_measured_on_the_same_protein
     measured = quality(sae, [embedded.float()])
     assert measured.fvu < 1
     assert (
-        evaluation(run, "layer_01-topk-k4-s0")["concepts_tuning"]
-        == evaluation(run, "layer_02-topk-k4-s0")["concepts_tuning"]
+        run.evaluation("layer_01-topk-k4-s0")["concepts_tuning"]
+        == run.evaluation("layer_02-topk-k4-s0")["concepts_tuning"]
     )
 
 
