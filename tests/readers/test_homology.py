@@ -1,5 +1,6 @@
 """Clusters and splits: on made families, by MMseqs2; the dealing by hand."""
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -19,20 +20,10 @@ from interplm_nb.readers.homology import (
     split,
     split_published,
 )
+from tests.readers import made_sequences
 
-LETTERS = np.array(list("ACDEFGHIKLMNPQRSTVWY"))
 RNG = np.random.default_rng(3)
-
-
-def sequence(length: int) -> str:
-    return "".join(RNG.choice(LETTERS, length))
-
-
-def mutated(parent: str, share: float) -> str:
-    letters = np.array(list(parent))
-    places = RNG.random(len(parent)) < share
-    letters[places] = RNG.choice(LETTERS, places.sum())
-    return "".join(letters)
+sequence, mutated = partial(made_sequences.sequence, RNG), partial(made_sequences.mutated, RNG)
 
 
 A, B = sequence(200), sequence(150)

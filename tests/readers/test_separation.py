@@ -1,5 +1,7 @@
 """The check of a split: made families by MMseqs2; the choice of pairs and of splits by loops."""
 
+from functools import partial
+
 import numpy as np
 import polars as pl
 import pytest
@@ -18,20 +20,10 @@ from interplm_nb.readers.separation import (
     separate,
     without_partial_relatives,
 )
+from tests.readers import made_sequences
 
-LETTERS = np.array(list("ACDEFGHIKLMNPQRSTVWY"))
 RNG = np.random.default_rng(11)
-
-
-def sequence(length: int) -> str:
-    return "".join(RNG.choice(LETTERS, length))
-
-
-def mutated(parent: str, share: float) -> str:
-    letters = np.array(list(parent))
-    places = RNG.random(len(parent)) < share
-    letters[places] = RNG.choice(LETTERS, places.sum())
-    return "".join(letters)
+sequence, mutated = partial(made_sequences.sequence, RNG), partial(made_sequences.mutated, RNG)
 
 
 A, B, C = sequence(200), sequence(150), sequence(300)
@@ -188,8 +180,10 @@ def test_splits_of_other_proteins_are_refused() -> None:
 def test_a_relative_that_kmers_miss_is_found_by_aligning_every_pair() -> None:
     # Four letters in eleven agree, in runs too short for a k-mer.
     rng = np.random.default_rng(2)
-    parent = "".join(rng.choice(LETTERS, 150))
-    child = "".join(p if i % 11 < 4 else rng.choice(LETTERS) for i, p in enumerate(parent))
+    parent = "".join(rng.choice(made_sequences.LETTERS, 150))
+    child = "".join(
+        p if i % 11 < 4 else rng.choice(made_sequences.LETTERS) for i, p in enumerate(parent)
+    )
     one, other = (Proteins.from_sequences({"P": letters}) for letters in (parent, child))
     found = {s: mmseqs.alignments(one, other, 0.3, 1e-2, s, 1) for s in (5.7, None)}
     assert [table.height for table in found.values()] == [0, 1]
