@@ -1,8 +1,11 @@
-"""The picture of the rooms in ARCHITECTURE.md shows the imports as they are."""
+"""The picture of the rooms in ARCHITECTURE.md shows the imports as they are; runs are opened where
+it says."""
 
+import ast
 from pathlib import Path
 from xml.etree import ElementTree
 
+from interplm_nb.pipeline.stage_table import STAGES
 from scripts import build_architecture_picture as picture
 
 ROOT = Path(__file__).parents[1]
@@ -19,3 +22,16 @@ def test_the_picture_is_a_drawing_with_every_room_and_is_shown() -> None:
     folders = {path.parent.name for path in (ROOT / "interplm_nb").glob("*/__init__.py")}
     assert {f"{name}/" for name in folders} <= words
     assert "docs/images/architecture.svg" in (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
+
+
+def test_only_the_files_of_stages_open_a_run() -> None:
+    functions = {stage.function.partition(":")[0] for stage in STAGES.values()}
+    files = {f"{name.removeprefix('interplm_nb.stages.')}.py" for name in functions}
+    takes_a_run = {
+        path.name
+        for path in (ROOT / "interplm_nb" / "stages").glob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.FunctionDef)
+        and any(argument.arg == "run" for argument in node.args.args)
+    }
+    assert takes_a_run == files

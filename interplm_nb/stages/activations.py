@@ -1,13 +1,15 @@
 """Stage `activations`: every feature on every residue, encoded once; the maxima that make features
 comparable; the map of all features."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
 
 from interplm_nb.activations import FeatureActivations
+from interplm_nb.embeddings import Embeddings
 from interplm_nb.pipeline import manifest
 from interplm_nb.pipeline.maxima import Maxima
 from interplm_nb.pipeline.parameters import ActivationsParameters
@@ -18,6 +20,8 @@ from interplm_nb.sae.feature_use import FeatureSums
 
 if TYPE_CHECKING:
     from interplm_nb.concepts.controls.dense import Inputs
+    from interplm_nb.concepts.controls.projection import Projection
+    from interplm_nb.features.atlas_quality import AtlasQuality
     from interplm_nb.sae.model import SAE
 
 
@@ -60,20 +64,25 @@ def activations(run: Run, params: ActivationsParameters) -> ActivationsStage:
             found = run.activations(source)
             run.write_maxima(source, Maxima(found.largest(train), found.largest()))
     if not run.of_source("sae", "atlas").exists():
-        _map_features(run, run.sae(), run.activations())
+        run.write_atlas(*_mapped(run.sae(), run.activations()))
     rows = proteins.rows_of(train)
     for source in DENSE:
         if not run.of_source(source, "maxima").exists():
             values = run.inputs(source)
-            write_dense_about(run, source, values.d_in)
+            run.write_about(source, **dense_about(source, values, values.d_in))
             run.write_maxima(source, _ranges(values, rows))
     if not all(run.of_source(source, "about").exists() for source in PROJECTIONS):
-        _components(run, rows)
+        embeddings = run.embeddings()
+        for source, found in _components(embeddings, rows):
+            found.save(run.source(source))
+            run.write_about(source, **dense_about(source, embeddings, len(found.names)))
     return _result(run)
 
 
-def _map_features(run: Run, sae: "SAE", found: FeatureActivations) -> None:
-    """Once for all views: importing umap alone takes seconds."""
+def _mapped(
+    sae: "SAE", found: FeatureActivations
+) -> "tuple[pl.DataFrame, pl.DataFrame, AtlasQuality, dict[str, str]]":
+    """What `Run.write_atlas` takes. Made once for all views: importing umap alone takes seconds."""
     from interplm_nb.features.atlas import atlas
     from interplm_nb.features.atlas_quality import atlas_quality
     from interplm_nb.features.statistics import feature_statistics
@@ -83,7 +92,7 @@ def _map_features(run: Run, sae: "SAE", found: FeatureActivations) -> None:
     places = atlas(decoder, (statistics["n_active"] > 0).to_numpy())
     sequences = found.proteins.sequence_hash
     about = {"source": "sae", "sae": sae.weight_hash, "sequences": sequences}
-    run.write_atlas(places, statistics, atlas_quality(places, decoder), about)
+    return places, statistics, atlas_quality(places, decoder), about
 
 
 def _ranges(values: "Inputs", train: np.ndarray) -> Maxima:
@@ -96,32 +105,23 @@ def _ranges(values: "Inputs", train: np.ndarray) -> Maxima:
     return Maxima(maximum, highest, minimum, lowest)
 
 
-def _components(run: Run, rows: np.ndarray) -> None:
-    """The principal and independent components of train."""
+def _components(embeddings: Embeddings, rows: np.ndarray) -> "Iterator[tuple[str, Projection]]":
+    """The principal and independent components of train, by source."""
     from interplm_nb.concepts.controls.projection import Moments, ica, pca
 
-    embeddings = run.embeddings()
     moments = Moments.of(embeddings, rows)
-    for source, fit in (("pca", pca), ("ica", ica)):
-        found = fit(embeddings, rows, moments)
-        found.save(run.source(source))
-        write_dense_about(run, source, len(found.names))
+    yield "pca", pca(embeddings, rows, moments)
+    yield "ica", ica(embeddings, rows, moments)
 
 
-def write_dense_about(run: Run, source: str, n_features: int) -> None:
-    """Write what `Run.about` reads, for a source that is computed when it is read."""
-    inputs = run.inputs(source)
-    run.write_about(
-        source,
-        kind=source,
-        plm=inputs.plm,
-        plm_revision=inputs.plm_revision,
-        layer=inputs.layer,
-        d_sae=n_features,
-    )
+def dense_about(source: str, inputs: "Inputs", n_features: int) -> dict[str, Any]:
+    """What `Run.about` reads, for a source that is computed when it is read."""
+    about = {name: getattr(inputs, name) for name in ("plm", "plm_revision", "layer")}
+    return {"kind": source, **about, "d_sae": n_features}
 
 
 def _result(run: Run) -> ActivationsStage:
+    """Read what was made, and write the table that the notebook shows."""
     stores = {source: run.activations(source) for source in run.possible(SAES)}
     maxima, rows, frequencies = [], [], []
     for source, store in stores.items():

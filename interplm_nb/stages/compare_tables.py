@@ -4,11 +4,12 @@ step."""
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from itertools import permutations
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import polars as pl
 
-from interplm_nb.pipeline.run import Run
 from interplm_nb.sae.evaluation.measures import COLUMNS, FIGURES
 from interplm_nb.stages import sweep
 
@@ -122,23 +123,28 @@ def comparison_table(
     )
 
 
-def stability_table(run: Run, configs: "Sequence[SAEConfig]") -> pl.DataFrame:
-    """Every ordered pair of SAEs that differ only in their seed."""
+def stability_table(
+    configs: "Sequence[SAEConfig]", folders: Mapping[str, Path], alive: Mapping[str, np.ndarray]
+) -> pl.DataFrame:
+    """Every ordered pair of SAEs that differ only in their seed; folders, alive (bool [d_sae]): by
+    label."""
     groups: dict[tuple[Any, ...], list[SAEConfig]] = {}
     for config in configs:
         groups.setdefault(
             (config.layer, config.recipe_name, config.sparsity_label, config.lr), []
         ).append(config)
     rows = [
-        _pair(run, one, other) for group in groups.values() for one, other in permutations(group, 2)
+        _pair(one, other, folders, alive)
+        for group in groups.values()
+        for one, other in permutations(group, 2)
     ]
     return pl.DataFrame(rows, schema=STABILITY)
 
 
-def metrics_table(run: Run, labels: Sequence[str]) -> pl.DataFrame:
+def metrics_table(logged: Mapping[str, Sequence[Mapping[str, Any]]]) -> pl.DataFrame:
     """label, step, and every number that training logged there; null where a recipe has no such
-    number."""
-    lines = [{"label": label, **line} for label in labels for line in run.compared_metrics(label)]
+    number. logged: the lines of metrics by label."""
+    lines = [{"label": label, **line} for label, own in logged.items() for line in own]
     return pl.DataFrame(lines, infer_schema_length=None)
 
 
@@ -159,12 +165,16 @@ def _k(row: Mapping[str, Any]) -> int:
     return int(str(row["sparsity"]).removeprefix("k"))
 
 
-def _pair(run: Run, one: "SAEConfig", other: "SAEConfig") -> dict[str, Any]:
+def _pair(
+    one: "SAEConfig",
+    other: "SAEConfig",
+    folders: Mapping[str, Path],
+    alive: Mapping[str, np.ndarray],
+) -> dict[str, Any]:
     from interplm_nb.sae import checkpoint
     from interplm_nb.sae.evaluation.stability import stability
 
-    first, second = (checkpoint.load(run.compared(config.label)) for config in (one, other))
-    alive = [run.compared_maxima(c.label).alive for c in (one, other)]
+    first, second = (checkpoint.load(folders[config.label]) for config in (one, other))
     about = {
         "label": one.label,
         "other": other.label,
@@ -177,5 +187,5 @@ def _pair(run: Run, one: "SAEConfig", other: "SAEConfig") -> dict[str, Any]:
         "lr": one.lr,
         "seed": one.seed,
         "other_seed": other.seed,
-        **asdict(stability(first, second, alive[0], alive[1])),
+        **asdict(stability(first, second, alive[one.label], alive[other.label])),
     }

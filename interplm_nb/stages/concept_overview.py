@@ -9,32 +9,32 @@ from interplm_nb.annotations import Annotations
 from interplm_nb.concepts.by_category import LIMITS, best_of_feature, by_category, unlabelled
 from interplm_nb.concepts.links import linked
 from interplm_nb.concepts.point_or_domain import domain_coverage
-from interplm_nb.pipeline.run import Run
-from interplm_nb.pipeline.scored_sources import MATCHED
+from interplm_nb.concepts.scores import ConceptScores
+from interplm_nb.concepts.source import Source
 
 
-def overview(run: Run, annotations: Annotations, concepts: list[str]) -> dict[str, pl.DataFrame]:
-    """`strict`, by source: `categories` (`by_category`), `unlabelled` (of features that fire on
-    validation), `coverage` (`domain_coverage`, on test).
+def overview(
+    values: Source,
+    annotations: Annotations,
+    validation: ConceptScores,
+    test: ConceptScores,
+    concepts: list[str],
+    accessions: list[str],
+) -> dict[str, pl.DataFrame]:
+    """`strict`, of one source: `categories` (`by_category`), `unlabelled` (of features that fire on
+    validation), `coverage` (`domain_coverage`, on `accessions`: those of test).
 
     Coverage is of each feature's best concept among those with f1_per_domain above the lowest of
     `LIMITS` on validation and on test.
     """
-    parts: dict[str, list[pl.DataFrame]] = {"categories": [], "unlabelled": [], "coverage": []}
-    for source in run.possible(MATCHED):
-        validation, test = (run.scores(source, split) for split in ("validation", "test"))
-        links = linked(validation, test, concepts, LIMITS[0])
-        both = pl.min_horizontal("validation_f1_per_domain", "f1_per_domain")
-        best = best_of_feature(links.filter(both > LIMITS[0]))
-        values, accessions = run.scored(source, "strict"), run.accessions("test")
-        tables = {
-            "categories": by_category(links),
-            "unlabelled": unlabelled(links, validation.active[:, 0] > 0),
-            "coverage": domain_coverage(values, annotations, best, accessions),
-        }
-        for name, table in tables.items():
-            parts[name].append(table.select(pl.lit(source).alias("source"), pl.all()))
-    return {name: pl.concat(tables) for name, tables in parts.items()}
+    links = linked(validation, test, concepts, LIMITS[0])
+    both = pl.min_horizontal("validation_f1_per_domain", "f1_per_domain")
+    best = best_of_feature(links.filter(both > LIMITS[0]))
+    return {
+        "categories": by_category(links),
+        "unlabelled": unlabelled(links, validation.active[:, 0] > 0),
+        "coverage": domain_coverage(values, annotations, best, accessions),
+    }
 
 
 def by_source(coverage: pl.DataFrame) -> Iterator[tuple[str, pl.DataFrame]]:

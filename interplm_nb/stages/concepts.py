@@ -1,14 +1,24 @@
 """Stage `concepts`: which features match which annotated concepts, beside the controls, in both
 conventions."""
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import polars as pl
 from tqdm.auto import tqdm
 
 from interplm_nb.annotations import Annotations
+from interplm_nb.concepts.best_pairs import STATISTICS
+from interplm_nb.concepts.controls.seeds import stacked
+from interplm_nb.concepts.count import MakeSums, SparseSums
+from interplm_nb.concepts.repeats import merge_repeats
+from interplm_nb.concepts.resumed import count_resumed
+from interplm_nb.concepts.scored_concepts import scored_concepts
+from interplm_nb.concepts.scores import ConceptScores
+from interplm_nb.concepts.support import with_support
 from interplm_nb.pipeline import manifest
 from interplm_nb.pipeline.errors import PipelineError
 from interplm_nb.pipeline.parameters import ConceptsParameters
@@ -16,18 +26,25 @@ from interplm_nb.pipeline.run import Run
 from interplm_nb.pipeline.scored_sources import (
     CONVENTIONS,
     COUNTED,
+    MATCHED,
     PROBES,
     PROJECTIONS,
     SOURCES,
     scored_source,
 )
-from interplm_nb.stages.activations import write_dense_about
+from interplm_nb.stages.activations import dense_about
+from interplm_nb.stages.concept_overview import overview
+from interplm_nb.stages.concept_statistics import links_of, with_statistics
+from interplm_nb.stages.concept_summary import differences, over_seeds, summary, verdict
+from interplm_nb.stages.partial_relatives import related_clusters, with_mean_apart
 
 if TYPE_CHECKING:
     from interplm_nb.concepts.best_pairs import BestPairs
+    from interplm_nb.concepts.controls.projection import Projection
     from interplm_nb.concepts.intervals import ClusterCounts
     from interplm_nb.concepts.scored_concepts import ScoredConcepts
-    from interplm_nb.concepts.scores import ConceptScores
+
+_log = logging.getLogger(__name__)
 
 SPLITS = ("validation", "test")
 
@@ -83,49 +100,32 @@ def concepts(run: Run, params: ConceptsParameters) -> ConceptsStage:
 
     After a kill it resumes within the count that was cut off.
     """
-    from interplm_nb.concepts.repeats import merge_repeats
-    from interplm_nb.concepts.scored_concepts import scored_concepts
-    from interplm_nb.concepts.support import with_support
-    from interplm_nb.stages.concept_overview import overview
-    from interplm_nb.stages.concept_statistics import STATISTICS, links_of, with_statistics
-    from interplm_nb.stages.concept_summary import verdict
-
     manifest.begin(run, params)
     annotations = {convention: run.annotations(convention) for convention in CONVENTIONS}
     strict = annotations["strict"]
     if params.merge_repeats:
         annotations[MERGED] = merge_repeats(strict)
-    work = _work(run.possible(COUNTED), params.merge_repeats)
-    for counted, split in tqdm(
-        [(c, s) for c in work for s in SPLITS], desc="count concepts", unit=" splits"
-    ):
-        if not _is_counted(run, counted, split):
-            _count(run, annotations[counted.convention], counted, split, params.device)
     splits = run.splits()
     scored = {
         convention: scored_concepts(own, splits, params.min_instances, params.min_clusters)
         for convention, own in annotations.items()
         if convention != "published"
     }
-    selected = {}
-    for counted in work:
-        selected[counted] = _selected(
-            run.scores(counted.source, "validation", counted.convention),
-            run.scores(counted.source, "test", counted.convention),
-            scored.get(counted.convention),
-        )
-    names = scored["strict"].names
+    selected = _count_all(run, params, annotations, scored) | _probe_all(
+        run, params, strict, scored["strict"]
+    )
     clusters = {split: part for (split,), part in splits.group_by("split", maintain_order=True)}
-    learned = run.proteins().select(run.accessions("train"))
-    if not strict.only(names).of(learned).table.is_empty():
-        for probe in PROBES:
-            selected[_Counted(probe, "strict")] = _probe(
-                run, strict, scored["strict"], params, probe
-            )
-    sae = run.scored("sae", "strict")
-    scores = (run.scores("sae", "validation"), run.scores("sae", "test"))
-    links = links_of(sae, strict, scores, names, clusters["test"], clusters["train"], params)
-    links.save(run.source("sae"), _record(run, "sae") | {"min_instances": params.min_instances})
+    links = links_of(
+        run.scored("sae", "strict"),
+        strict,
+        (run.scores("sae", "validation"), run.scores("sae", "test")),
+        scored["strict"].names,
+        clusters["test"],
+        clusters["train"],
+        params,
+    )
+    about = _provenance(run.about("sae"), strict) | {"min_instances": params.min_instances}
+    links.save(run.source("sae"), about)
     best, found, counts = {}, {}, {}
     for counted, chosen in tqdm(selected.items(), desc="intervals and chance", unit=" sources"):
         values = run.scored(counted.source, counted.rules)
@@ -143,8 +143,20 @@ def concepts(run: Run, params: ConceptsParameters) -> ConceptsStage:
         )
         if by_cluster is not None:
             counts[counted.source] = by_cluster
-    tables = _tables(run, selected, best, found, counts, params, scored)
-    tables |= {"links": links.table, **overview(run, strict, names)}
+    by_source = {
+        source: stacked([counts[member] for member in SOURCES[source].members])
+        for source in counts
+        if source in SOURCES
+    }
+    try:
+        related = related_clusters(splits, run.partial_relatives())
+    except PipelineError as error:
+        _log.warning("no mean without partial relatives: %s", error)
+        related = None
+    notes = {source: _note(run.projection(source)) for source in PROJECTIONS}
+    tables = _tables(selected, best, found, counts, by_source, params, scored, notes)
+    tables["comparison"] = with_mean_apart(tables["comparison"], by_source, related)
+    tables |= {"links": links.table, **_overview(run, strict, scored["strict"].names)}
     for name, table in tables.items():
         run.write_table("concepts", name, table)
     comparison = tables["comparison"].filter(pl.col("convention") == "strict")
@@ -165,44 +177,62 @@ def _work(sources: list[str], merged: bool) -> list[_Counted]:
     return work
 
 
-def _is_counted(run: Run, counted: _Counted, split: str) -> bool:
+def _count_all(
+    run: Run,
+    params: ConceptsParameters,
+    annotations: Mapping[str, Annotations],
+    scored: "Mapping[str, ScoredConcepts]",
+) -> "dict[_Counted, BestPairs]":
+    """Count what is not counted yet, and choose each concept's best pair."""
+    sums = _sums(params.device)
+    work = _work(run.possible(COUNTED), params.merge_repeats)
+    for counted, split in tqdm(
+        [(c, s) for c in work for s in SPLITS], desc="count concepts", unit=" splits"
+    ):
+        folder = run.of_source(counted.source, "scores").parent
+        if _is_counted(folder, split, counted.convention):
+            continue
+        name = f"{counted.source.replace('/', '_')}_{counted.rules}_{split}.safetensors"
+        scores = count_resumed(
+            run.scored(counted.source, counted.rules),
+            annotations[counted.convention],
+            run.work("concepts") / name,
+            run.accessions(split, counted.rules),
+            overlap="overwrite" if counted.convention == "published" else "keep",
+            sums=sums,
+        )
+        about = _provenance(run.about(counted.source), annotations["strict"])
+        scores.save(folder, split, counted.convention, about | {"source": counted.source})
+    return {
+        counted: _selected(
+            run.scores(counted.source, "validation", counted.convention),
+            run.scores(counted.source, "test", counted.convention),
+            scored.get(counted.convention),
+        )
+        for counted in work
+    }
+
+
+def _is_counted(folder: Path, split: str, convention: str) -> bool:
     try:
-        run.scores(counted.source, split, counted.convention)
-    except (PipelineError, KeyError, FileNotFoundError, ValueError):
+        ConceptScores.load(folder, split, convention)
+    except (KeyError, FileNotFoundError, ValueError):
         return False  # not counted yet, or a save that was cut off between its files
     return True
 
 
-def _count(run: Run, annotations: Annotations, counted: _Counted, split: str, device: str) -> None:
-    from interplm_nb.concepts.count import SparseSums
-    from interplm_nb.concepts.resumed import count_resumed
+def _sums(device: str) -> MakeSums:
+    if device in ("auto", "cpu"):
+        return SparseSums
+    from interplm_nb.sae.count_on_device import on_device  # only here: it needs torch
 
-    sums = SparseSums
-    if device not in ("auto", "cpu"):  # only then: this stage needs no torch
-        from interplm_nb.sae.count_on_device import on_device
-
-        sums = on_device(device)
-
-    name = f"{counted.source.replace('/', '_')}_{counted.rules}_{split}.safetensors"
-    state = run.work("concepts") / name
-    scores = count_resumed(
-        run.scored(counted.source, counted.rules),
-        annotations,
-        state,
-        run.accessions(split, counted.rules),
-        overlap="overwrite" if counted.convention == "published" else "keep",
-        sums=sums,
-    )
-    about = _record(run, counted.source) | {"source": counted.source}
-    folder = run.of_source(counted.source, "scores").parent
-    scores.save(folder, split, counted.convention, about)
+    return on_device(device)
 
 
-def _record(run: Run, source: str) -> dict[str, Any]:
-    """What tables on a source say of where they come from."""
-    about = run.about(source)
+def _provenance(about: Mapping[str, Any], annotations: Annotations) -> dict[str, Any]:
+    """What tables on a source say of where they come from; `about`: `Run.about`."""
     record = {name: about[name] for name in ("plm", "plm_revision", "layer")}
-    return record | {"sequences": run.proteins().sequence_hash}
+    return record | {"sequences": annotations.proteins.sequence_hash}
 
 
 def _selected(
@@ -216,15 +246,11 @@ def _selected(
     return best_pairs.strict(validation, test, scored)
 
 
-def _probe(
-    run: Run,
-    annotations: Annotations,
-    scored: "ScoredConcepts",
-    params: ConceptsParameters,
-    source: str,
-) -> "BestPairs":
-    """The reference with labels, on the concepts that are scored: fitted on train, thresholds
-    chosen on validation, figures from test."""
+def _probe_all(
+    run: Run, params: ConceptsParameters, annotations: Annotations, scored: "ScoredConcepts"
+) -> "dict[_Counted, BestPairs]":
+    """The references with labels, on the concepts that are scored: fitted on train, thresholds
+    chosen on validation, figures from test. None where no such concept is in train."""
     from interplm_nb.concepts.controls.linear_probe import (
         BACKGROUND,
         affordable,
@@ -232,39 +258,55 @@ def _probe(
         probe_pairs,
     )
 
-    inputs = run.inputs(source)
-    if not run.of_source(source, "about").exists():
-        # All probes are fitted on one sample: the widest says how large it may be.
-        background = min(BACKGROUND, *(affordable(run.inputs(probe).d_in) for probe in PROBES))
-        train = run.accessions("train")
-        probes = linear_probes(
-            inputs, annotations, train, scored.names, background=background, seed=params.seed
+    train, validation, test = (run.accessions(split) for split in ("train", *SPLITS))
+    if annotations.only(scored.names).of(run.proteins().select(train)).table.is_empty():
+        return {}
+    inputs = {probe: run.inputs(probe) for probe in PROBES}
+    # All probes are fitted on one sample: the widest says how large it may be.
+    background = min(BACKGROUND, *(affordable(own.d_in) for own in inputs.values()))
+    selected = {}
+    for probe, own in inputs.items():
+        if not run.of_source(probe, "about").exists():
+            found = linear_probes(
+                own, annotations, train, scored.names, background=background, seed=params.seed
+            )
+            found.save(run.source(probe))
+            run.write_about(probe, **dense_about(probe, own, len(found.names)))
+        selected[_Counted(probe, "strict")] = probe_pairs(
+            run.projection(probe), own, annotations, validation, test, scored
         )
-        probes.save(run.source(source))
-        write_dense_about(run, source, len(probes.names))
-    validation, test = (run.accessions(split) for split in SPLITS)
-    return probe_pairs(run.projection(source), inputs, annotations, validation, test, scored)
+    return selected
+
+
+def _overview(
+    run: Run, annotations: Annotations, concepts: list[str]
+) -> Mapping[str, pl.DataFrame]:
+    test = run.accessions("test")
+    tables: dict[str, list[pl.DataFrame]] = {}
+    for source in run.possible(MATCHED):
+        validation, on_test = (run.scores(source, split) for split in SPLITS)
+        values = run.scored(source, "strict")
+        own = overview(values, annotations, validation, on_test, concepts, test)
+        for name, table in own.items():
+            tables.setdefault(name, []).append(
+                table.select(pl.lit(source).alias("source"), pl.all())
+            )
+    return {name: pl.concat(parts) for name, parts in tables.items()}
 
 
 def _tables(
-    run: Run,
     selected: "Mapping[_Counted, BestPairs]",
     best: Mapping[_Counted, pl.DataFrame],
     found: Mapping[_Counted, pl.DataFrame],
     counts: "Mapping[str, ClusterCounts]",
+    by_source: "Mapping[str, ClusterCounts]",
     params: ConceptsParameters,
     scored: "Mapping[str, ScoredConcepts]",
+    notes: Mapping[str, str | None],
 ) -> dict[str, pl.DataFrame]:
-    from interplm_nb.concepts.controls.seeds import stacked
-    from interplm_nb.stages.concept_summary import differences, over_seeds, summary
-    from interplm_nb.stages.partial_relatives import with_mean_apart
-
+    """The tables of `ConceptsStage` that compare sources. counts: by seed; by_source: seeds of a
+    source as one; notes: by source."""
     rows, pairs, high = [], [], []
-    by_source = {
-        source: stacked([counts[member] for member in SOURCES[source].members])
-        for source in counts
-        if source in SOURCES
-    }
     for counted in selected:
         source, convention = counted
         if source not in SOURCES:
@@ -286,14 +328,14 @@ def _tables(
         ]
         whole = by_source.get(source) if convention == "strict" else None
         row = over_seeds(parts, whole, params)
-        rows.append(row.with_columns(pl.lit(_note(run, source), pl.String).alias("note")))
+        rows.append(row.with_columns(pl.lit(notes.get(source), pl.String).alias("note")))
         named = (pl.lit(source).alias("source"), pl.lit(convention).alias("convention"), pl.all())
         ordered = best[counted].sort("f1_per_domain", "concept", descending=[True, False])
         pairs.append(ordered.select(named))
         high.append(found[counted].select(named))
     above_half = pl.concat(high)
     return {
-        "comparison": with_mean_apart(pl.concat(rows), by_source, run),
+        "comparison": pl.concat(rows),
         "scored": pl.concat(
             own.table.select(pl.lit(convention).alias("convention"), pl.all())
             for convention, own in scored.items()
@@ -305,11 +347,9 @@ def _tables(
     }
 
 
-def _note(run: Run, source: str) -> str | None:
-    """What weakens a source's figures, if anything does."""
-    if source not in PROJECTIONS:
-        return None
-    settings = run.projection(source).settings
+def _note(projection: "Projection") -> str | None:
+    """What weakens the figures of principal or independent components, if anything does."""
+    settings = projection.settings
     if settings.get("converged", True):
         return None
     return f"not converged: gradient {settings['gradient']:.1e} after {settings['steps']} steps"

@@ -34,58 +34,36 @@ def embed(run: Run, params: EmbedParameters) -> EmbedStage:
 
     After a kill it resumes with the next shard.
     """
+    from interplm_nb import plm
+    from interplm_nb.plm.record import check_layer
+    from interplm_nb.plm.store import embed_to
+    from interplm_nb.readers.arrays import embeddings_from
+
     params = settled(run, params)
     manifest.begin(run, params)
     proteins = run.proteins()
     if params.arrays:
-        return _from_arrays(run, params, proteins)
-    from interplm_nb import plm
-    from interplm_nb.plm.record import check_layer
-    from interplm_nb.plm.store import embed_to
-
-    model = plm.load(params.plm, params.device, params.dtype)
-    check_layer(model, params.layer)
-    long = "window" if run.summary("proteins")["too_long"] == "window" else "refuse"
-    for copy, control in ((model, False), (model.shuffled(params.shuffled_seed), True)):
-        folder = run.embeddings_folder(params.layer, control)
-        embed_to(
-            copy,
-            proteins,
-            [params.layer],
-            lambda _, folder=folder: folder,
-            tokens_per_batch=params.tokens_per_batch or None,
-            stored=params.stored,
-            long=long,
+        path, folder = Path(params.arrays).expanduser(), run.embeddings_folder(params.layer)
+        own = embeddings_from(path, proteins, folder, layer=params.layer, stored=params.stored)
+        device, dtype, control = "cpu", "float32", None
+    else:
+        model = plm.load(params.plm, params.device, params.dtype)
+        check_layer(model, params.layer)
+        long = "window" if run.summary("proteins")["too_long"] == "window" else "refuse"
+        own, control = (
+            embed_to(
+                copy,
+                proteins,
+                [params.layer],
+                lambda layer, shuffled=shuffled: run.embeddings_folder(layer, shuffled),
+                tokens_per_batch=params.tokens_per_batch or None,
+                stored=params.stored,
+                long=long,
+            )[params.layer]
+            for copy, shuffled in ((model, False), (model.shuffled(params.shuffled_seed), True))
         )
-    return _result(run, params, proteins, str(model.device), str(model.dtype).split(".")[-1])
-
-
-def _from_arrays(run: Run, params: EmbedParameters, proteins: Proteins) -> EmbedStage:
-    from interplm_nb.readers.arrays import embeddings_from
-
-    path = Path(params.arrays).expanduser()
-    folder = run.embeddings_folder(params.layer)
-    embeddings_from(path, proteins, folder, layer=params.layer, stored=params.stored)
-    return _result(run, params, proteins, "cpu", "float32")
-
-
-def _result(
-    run: Run, params: EmbedParameters, proteins: Proteins, device: str, dtype: str
-) -> EmbedStage:
-    own = run.embeddings(params.layer)
-    control = None if params.arrays else run.embeddings(params.layer, shuffled=True)
-    rows = np.sort(
-        np.random.default_rng(0).choice(
-            proteins.n_residues, min(_SAMPLE, proteins.n_residues), replace=False
-        )
-    )
-    spread = pl.DataFrame(
-        [
-            {"model": e.plm, **_spread(e[rows], proteins.letters[rows])}
-            for e in (own, control)
-            if e is not None
-        ]
-    )
+        device, dtype = str(model.device), str(model.dtype).split(".")[-1]
+    spread = _spreads([e for e in (own, control) if e is not None], proteins)
     run.write_table("embed", "spread", spread)
     run.write_summary(
         "embed",
@@ -98,6 +76,14 @@ def _result(
         device=device,
     )
     return EmbedStage(proteins, own, control, spread, device)
+
+
+def _spreads(embeddings: list[Embeddings], proteins: Proteins) -> pl.DataFrame:
+    """`_spread` of each model, on the same residues drawn at random."""
+    n = min(_SAMPLE, proteins.n_residues)
+    rows = np.sort(np.random.default_rng(0).choice(proteins.n_residues, n, replace=False))
+    letters = proteins.letters[rows]
+    return pl.DataFrame([{"model": e.plm, **_spread(e[rows], letters)} for e in embeddings])
 
 
 def _spread(x: np.ndarray, letters: np.ndarray) -> dict[str, float]:

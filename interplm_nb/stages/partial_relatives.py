@@ -1,16 +1,12 @@
 """The headline once more, on test proteins that have no partial relative in train."""
 
-import logging
 from collections.abc import Collection, Mapping
 
 import numpy as np
 import polars as pl
 
 from interplm_nb.concepts.intervals import ClusterCounts
-from interplm_nb.pipeline.errors import PipelineError
-from interplm_nb.pipeline.run import Run
-
-log = logging.getLogger(__name__)
+from interplm_nb.readers.separation import without_partial_relatives
 
 COLUMN = "mean_f1_per_domain_no_partial_relatives"
 """Name in the table of sources."""
@@ -20,19 +16,17 @@ NOT_COUNTED = "means on test proteins without partial relatives in train were no
 
 
 def with_mean_apart(
-    comparison: pl.DataFrame, counts: Mapping[str, ClusterCounts], run: Run
+    comparison: pl.DataFrame,
+    counts: Mapping[str, ClusterCounts],
+    related: Collection[int] | None,
 ) -> pl.DataFrame:
     """The table of sources with the column `COLUMN`: `mean_apart` of each source.
 
     Null for other conventions than `strict`, without counts (no resamples were asked for), and
-    where the run does not know partial relatives.
+    where partial relatives are not known (`related` is None).
     """
-    means = {}
-    try:
-        related = _related_clusters(run)
-        means = {source: mean_apart(found, related) for source, found in counts.items()}
-    except PipelineError as error:
-        log.warning("no mean without partial relatives: %s", error)
+    known = counts if related is not None else {}
+    means = {source: mean_apart(found, related or ()) for source, found in known.items()}
     mean = pl.col("source").replace_strict(means, default=None, return_dtype=pl.Float64)
     return comparison.with_columns(
         pl.when(pl.col("convention") == "strict").then(mean).alias(COLUMN)
@@ -61,8 +55,9 @@ def mean_apart(counts: ClusterCounts, related: Collection[int]) -> float | None:
     return float(counts.mean_f1_per_domain(weights)[0])
 
 
-def _related_clusters(run: Run) -> set[int]:
-    """Clusters of test of which a protein has a partial relative in train."""
-    test = run.splits().filter(split="test")
-    apart = run.without_partial_relatives()
+def related_clusters(splits: pl.DataFrame, partial_relatives: pl.DataFrame) -> set[int]:
+    """Clusters of test of which a protein has a partial relative in train; as `Run.splits` and
+    `Run.partial_relatives`."""
+    apart = without_partial_relatives(splits, partial_relatives, "test")
+    test = splits.filter(split="test")
     return set(test.filter(~pl.col("accession").is_in(apart))["cluster"])

@@ -17,6 +17,7 @@ from interplm_nb.pipeline.scored_sources import CONVENTIONS
 from interplm_nb.proteins import Proteins
 from interplm_nb.readers.mmseqs import HOW_TO_GET_IT
 from interplm_nb.readers.report import ReadReport
+from interplm_nb.readers.separation import partial_counts, separate
 
 NOT_SOUGHT = (
     "No MMseqs2 program was found, so relatives were not sought: every protein is a cluster of its "
@@ -57,8 +58,12 @@ def proteins(run: Run, params: ProteinsParameters) -> ProteinsStage:
     params = settled(run, params)
     manifest.begin(run, params)
     if not run.has_proteins():
-        _make(run, params)
-    return _result(run, params)
+        read, tables = _read_and_split(params)
+        splits = tables.pop("splits")
+        for name, table in tables.items():
+            run.write_table("proteins", name, table)
+        run.write_axis(read.annotations["strict"].proteins, read.annotations, splits)
+    return _result(run, params.too_long)
 
 
 def read_file(params: ProteinsParameters) -> ReadFile:
@@ -108,7 +113,9 @@ def _joined(file: Annotations, own: Annotations) -> Annotations:
     return Annotations(pl.concat([file.table, own.table]), file.proteins)
 
 
-def _make(run: Run, params: ProteinsParameters) -> None:
+def _read_and_split(params: ProteinsParameters) -> tuple[ReadFile, dict[str, pl.DataFrame]]:
+    """The proteins that are kept, annotated, and the tables of `_split`, with that of what was left
+    out (`read`)."""
     from interplm_nb.plm.lengths import limit_length
 
     read = with_labels(read_file(params), params) if params.labels else read_file(params)
@@ -117,12 +124,9 @@ def _make(run: Run, params: ProteinsParameters) -> None:
     for accession in limited.left_out:
         read.report.note(f"filtered: longer than {params.max_residues:,} residues", accession)
     kept = _draw(limited.proteins, params, read.report)
-    tables = _split(kept, params)
-    for name, table in (tables | {"read": read.report.table()}).items():
-        if name != "splits":
-            run.write_table("proteins", name, table)
-    annotations = {convention: read.annotations[convention].of(kept) for convention in CONVENTIONS}
-    run.write_axis(kept, annotations, tables["splits"])
+    annotations = {convention: own.of(kept) for convention, own in read.annotations.items()}
+    tables = _split(kept, params) | {"read": read.report.table()}
+    return ReadFile(annotations, read.report), tables
 
 
 def _draw(found: Proteins, params: ProteinsParameters, report: ReadReport) -> Proteins:
@@ -143,7 +147,6 @@ def _draw(found: Proteins, params: ProteinsParameters, report: ReadReport) -> Pr
 def _split(kept: Proteins, params: ProteinsParameters) -> dict[str, pl.DataFrame]:
     """`splits`, and the tables that the stage shows of how they were made."""
     from interplm_nb.readers import homology, mmseqs
-    from interplm_nb.readers.separation import separate
 
     test_share = 1 - params.train_share - params.validation_share
     if test_share < 0.01:
@@ -173,7 +176,8 @@ def _split(kept: Proteins, params: ProteinsParameters) -> dict[str, pl.DataFrame
     }
 
 
-def _result(run: Run, params: ProteinsParameters) -> ProteinsStage:
+def _result(run: Run, too_long: str) -> ProteinsStage:
+    """Read what was made, and sum it up."""
     kept = run.proteins()
     splits = run.splits()
     lengths = pl.DataFrame({"accession": kept.accessions, "residues": kept.lengths})
@@ -182,7 +186,10 @@ def _result(run: Run, params: ProteinsParameters) -> ProteinsStage:
         .group_by("split")
         .agg(pl.len().alias("n_proteins"), pl.col("residues").sum().alias("n_residues"))
     )
-    partial = _partial_counts(run)
+    try:
+        partial = partial_counts(splits, run.partial_relatives())
+    except PipelineError:  # they were not sought
+        partial = {}
     counted = pl.col("split").replace_strict(partial, default=None, return_dtype=pl.Int64)
     shares = shares.sort(pl.col("split").replace_strict({"train": 0, "validation": 1, "test": 2}))
     tables = (
@@ -199,17 +206,7 @@ def _result(run: Run, params: ProteinsParameters) -> ProteinsStage:
         residues=kept.n_residues,
         concepts=len(result.annotations.concepts),
         partial_relatives=partial,
-        too_long=params.too_long,
+        too_long=too_long,
         device="cpu",
     )
     return result
-
-
-def _partial_counts(run: Run) -> dict[str, int]:
-    """Proteins with a partial relative in train, by split; none where they were not sought."""
-    from interplm_nb.readers.separation import partial_counts
-
-    try:
-        return partial_counts(run.splits(), run.partial_relatives())
-    except PipelineError:
-        return {}

@@ -1,23 +1,27 @@
 """Stage `train`: the SAE, the same recipe on the shuffled PLM, and random SAEs; their quality."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from interplm_nb.embeddings import Embeddings
 from interplm_nb.pipeline import manifest
 from interplm_nb.pipeline.errors import PipelineError
 from interplm_nb.pipeline.parameters import L1_RECIPES, TrainParameters
 from interplm_nb.pipeline.run import Run
-from interplm_nb.pipeline.scored_sources import SAES, SOURCES, scored_source
+from interplm_nb.pipeline.scored_sources import SAES, SEEDS, SOURCES, scored_source
+from interplm_nb.plm.record import ModelRecord
 from interplm_nb.proteins import Proteins
 from interplm_nb.sae.evaluation.measures import FIGURES, why_absent
 from interplm_nb.sae.feature_use import FeatureSums
 from interplm_nb.stages.training import Log, for_fidelity, log_every, meanwhile
 
 if TYPE_CHECKING:
-    from interplm_nb.plm.protocol import PLM
     from interplm_nb.sae.config import SAEConfig
+    from interplm_nb.sae.model import SAE
     from interplm_nb.sae.training.stream import StoredBatches
 
 FAITHFUL = tuple(s for s in SAES if not SOURCES[s].shuffled)
@@ -65,15 +69,22 @@ def train(run: Run, params: TrainParameters, log: Log | None = None) -> TrainSta
     After a kill it resumes from the last checkpoint. `log` gets the metrics as they come.
     """
     from interplm_nb.plm.devices import choose_device
+    from interplm_nb.sae.evaluation.fidelity import fidelities
     from interplm_nb.sae.training.train import TrainingOptions, train_on
 
     manifest.begin(run, params)
-    proteins = run.proteins()
-    plm = run.plm(params.device) if _has_model(run) else None
-    faithful = proteins.select(for_fidelity(run, params.fidelity_proteins))
+    proteins, model = run.proteins(), run.model()
+    splits = {split: run.accessions(split) for split in ("train", "validation")}
+    record = model.record if model else None
+    plm = run.plm(params.device) if record else None
+    faithful = proteins.select(for_fidelity(splits["validation"], params.fidelity_proteins))
+    embeddings = {
+        source: run.embeddings(shuffled=scored_source(source).shuffled)
+        for source in run.possible(SEEDS)
+    }
     for source in run.possible(("sae", "shuffled_sae")):
         train_on(
-            _batches(run, params, proteins, source),
+            _batches(embeddings[source], proteins, splits["train"], params),
             {run.source(source): _config(params, source)},
             params.steps,
             TrainingOptions(
@@ -88,28 +99,31 @@ def train(run: Run, params: TrainParameters, log: Log | None = None) -> TrainSta
                 ),
             ),
         )
-        _describe(run, params, proteins, source)
-    _random(run, params, _batches(run, params, proteins, "random_sae"))
-    for member in SOURCES["random_sae"].members:
-        _describe(run, params, proteins, member)
-    if plm:
-        _fidelity(run, params, plm, faithful)
-    return _result(run, str(choose_device(params.device)))
+    for source, own in embeddings.items():
+        if not run.of_source(source, "config").exists():  # what was not trained is random
+            members = SOURCES["random_sae"].members
+            folders = [run.of_source(member, "config").parent for member in members]
+            l0 = run.about("sae")["quality"]["l0"]
+            _save_random(folders, own, proteins, splits["train"], params, l0)
+        if not run.of_source(source, "about").exists():
+            sae, lines = run.sae(source, params.device), run.metrics(source)
+            found = _about(sae, own, proteins, splits, params)
+            found["use"]["moved"] = lines[-1]["moved"] if lines else None
+            run.write_about(source, **found)
+    for source in FAITHFUL:
+        if plm and not run.of_source(source, "fidelity").exists():
+            found = fidelities(run.sae(source, params.device), plm, faithful)
+            run.write_fidelity(source, [asdict(f) for f in found], len(faithful))
+    return _result(run, _why_absent(record), str(choose_device(params.device)))
 
 
-def _has_model(run: Run) -> bool:
-    model = run.model()
-    return model is not None and model.record is not None
-
-
-def _why_absent(run: Run) -> str:
-    model = run.model()
-    if model is None or model.record is None:
+def _why_absent(record: ModelRecord | None) -> str:
+    if record is None:
         return (
             "fidelity is absent: the embeddings came from arrays, so there is no model whose "
             "predictions an SAE could keep"
         )
-    return why_absent(model.record)
+    return why_absent(record)
 
 
 def _config(params: TrainParameters, source: str) -> "SAEConfig":
@@ -130,84 +144,73 @@ def _config(params: TrainParameters, source: str) -> "SAEConfig":
 
 
 def _batches(
-    run: Run, params: TrainParameters, proteins: Proteins, source: str, split: str = "train"
+    embeddings: Embeddings, proteins: Proteins, train: list[str], params: TrainParameters
 ) -> "StoredBatches":
     from interplm_nb.sae.training.stream import StoredBatches
 
-    rows = proteins.rows_of(run.accessions(split))
-    size = params.batch_size if split == "train" else min(params.batch_size, len(rows))
-    if len(rows) < size:
+    rows = proteins.rows_of(train)
+    if len(rows) < params.batch_size:
         raise PipelineError(
-            f"train.batch_size = {size}: the {split} proteins have {len(rows):,} residues in all; "
-            "take a smaller batch, or more proteins"
+            f"train.batch_size = {params.batch_size}: the train proteins have {len(rows):,} "
+            "residues in all; take a smaller batch, or more proteins"
         )
-    return StoredBatches(
-        run.embeddings(shuffled=scored_source(source).shuffled), rows, size, params.seed
-    )
+    return StoredBatches(embeddings, rows, params.batch_size, params.seed)
 
 
-def _random(run: Run, params: TrainParameters, batches: "StoredBatches") -> None:
+def _save_random(
+    folders: list[Path],
+    embeddings: Embeddings,
+    proteins: Proteins,
+    train: list[str],
+    params: TrainParameters,
+    l0: float,
+) -> None:
     """Random SAEs with the trained one's shape and mean L0, centred on the mean of the training
     residues. None starts from the trained one's atoms; each is kept by its seed and that mean."""
     from interplm_nb.sae import checkpoint
     from interplm_nb.sae.about import SAEAbout
-    from interplm_nb.sae.random_sae import random_sae, random_seeds
+    from interplm_nb.sae.random_sae import mean_embedding, random_sae, random_seeds
 
-    members = SOURCES["random_sae"].members
-    if all(run.of_source(member, "config").exists() for member in members):
-        return
-    k = min(max(1, round(run.about("sae")["quality"]["l0"])), params.d_sae)
-    (layer,) = batches.layers
-    means = [batches.batch(step)[layer].double().mean(0) for step in range(batches.steps_per_epoch)]
-    mean = sum(means[1:], means[0]) / len(means)
-    for member, seed in zip(members, random_seeds([params.seed], len(members)), strict=True):
-        checkpoint.save(
-            random_sae(len(mean), params.d_sae, k, mean.float(), seed),
-            run.of_source(member, "config").parent,
-            SAEAbout(recipe="random", seed=seed, **batches.about(layer)),
-            stored="seed",
-        )
+    mean = mean_embedding(embeddings, proteins.rows_of(train))
+    data = _batches(embeddings, proteins, train, params).about(embeddings.layer)
+    k = min(max(1, round(l0)), params.d_sae)
+    for folder, seed in zip(folders, random_seeds([params.seed], len(folders)), strict=True):
+        sae = random_sae(len(mean), params.d_sae, k, mean, seed)
+        checkpoint.save(sae, folder, SAEAbout(recipe="random", seed=seed, **data), stored="seed")
 
 
-def _describe(run: Run, params: TrainParameters, proteins: Proteins, source: str) -> None:
-    """Record what a source is, its quality on validation residues, and its use on train."""
+def _about(
+    sae: "SAE",
+    embeddings: Embeddings,
+    proteins: Proteins,
+    splits: Mapping[str, list[str]],
+    params: TrainParameters,
+) -> dict[str, Any]:
+    """What an SAE is, its quality on validation residues, and its use on train."""
     from interplm_nb.sae.evaluation.quality import quality
     from interplm_nb.sae.on_demand import on_demand
+    from interplm_nb.sae.training.stream import StoredBatches
 
-    if run.of_source(source, "about").exists():
-        return
-    sae = run.sae(source, params.device)
-    batches = _batches(run, params, proteins, source, "validation")
-    (layer,) = batches.layers
+    rows = proteins.rows_of(splits["validation"])
+    batches = StoredBatches(embeddings, rows, min(params.batch_size, len(rows)), params.seed)
     steps = range(min(batches.steps_per_epoch, max(1, _QUALITY_RESIDUES // batches.batch_size)))
-    measured = asdict(quality(sae, (batches.batch(step)[layer] for step in steps)))
-    embeddings = run.embeddings(shuffled=scored_source(source).shuffled)
-    sums = FeatureSums.of(on_demand(sae, embeddings, proteins), run.accessions("train"))
-    lines = run.metrics(source)
-    run.write_about(
-        source,
-        kind="sae",
-        **{name: batches.about(layer)[name] for name in ("plm", "plm_revision", "layer")},
-        d_in=sae.d_in,
-        d_sae=sae.d_sae,
-        recipe=sae.about.recipe if sae.about else None,
-        weights=sae.weight_hash,
-        quality=measured,
-        use={**asdict(sums.use()), "moved": lines[-1]["moved"] if lines else None},
-    )
+    layer = embeddings.layer
+    measured = quality(sae, (batches.batch(step)[layer] for step in steps))
+    sums = FeatureSums.of(on_demand(sae, embeddings, proteins), splits["train"])
+    return {
+        "kind": "sae",
+        **{name: getattr(embeddings, name) for name in ("plm", "plm_revision", "layer")},
+        "d_in": sae.d_in,
+        "d_sae": sae.d_sae,
+        "recipe": sae.about.recipe if sae.about else None,
+        "weights": sae.weight_hash,
+        "quality": asdict(measured),
+        "use": asdict(sums.use()),
+    }
 
 
-def _fidelity(run: Run, params: TrainParameters, plm: "PLM", faithful: Proteins) -> None:
-    """Measure fidelity by every measure that the model has, on validation proteins."""
-    from interplm_nb.sae.evaluation.fidelity import fidelities
-
-    for source in FAITHFUL:
-        if not run.of_source(source, "fidelity").exists():
-            found = fidelities(run.sae(source, params.device), plm, faithful)
-            run.write_fidelity(source, [asdict(f) for f in found], len(faithful))
-
-
-def _result(run: Run, device: str) -> TrainStage:
+def _result(run: Run, why_absent: str, device: str) -> TrainStage:
+    """Read what was made, and write the tables that the notebook shows."""
     shown = ("step", "loss", "fvu", "l0", "silent_in_window")
     rows = [
         {"source": s, **{n: line[n] for n in shown}}
@@ -219,7 +222,12 @@ def _result(run: Run, device: str) -> TrainStage:
         for figures in ("quality", "use")
     )
     fidelity = pl.DataFrame(
-        [row for source in FAITHFUL for row in _rows(run, source)], schema=FIDELITY
+        [
+            {"source": source, **{name: m[name] for name in FIDELITY if name in m}}
+            for source in FAITHFUL
+            for m in run.fidelity(source)
+        ],
+        schema=FIDELITY,
     )
     run.write_table("train", "quality", quality)
     run.write_table("train", "use", use)
@@ -233,12 +241,4 @@ def _result(run: Run, device: str) -> TrainStage:
         recipe=about["recipe"],
         device=device,
     )
-    return TrainStage(
-        pl.DataFrame(rows), quality, use, fidelity, _why_absent(run), about["plm"], device
-    )
-
-
-def _rows(run: Run, source: str) -> list[dict[str, Any]]:
-    return [
-        {"source": source, **{k: m[k] for k in FIDELITY if k in m}} for m in run.fidelity(source)
-    ]
+    return TrainStage(pl.DataFrame(rows), quality, use, fidelity, why_absent, about["plm"], device)

@@ -1,12 +1,11 @@
 """What the stages that train SAEs share: how often they log, what they measure meanwhile and on
 which proteins, and how the lines of metrics are read."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from interplm_nb.pipeline.run import Run
 from interplm_nb.proteins import Proteins
 from interplm_nb.sae.evaluation.measures import why_absent
 
@@ -22,10 +21,10 @@ _SEED = 0
 """Seed of the proteins for fidelity: not the training's own, so that all SAEs see the same."""
 
 
-def for_fidelity(run: Run, n: int) -> list[str]:
+def for_fidelity(validation: Iterable[str], n: int) -> list[str]:
     """Accessions on which fidelity is measured: `n` of validation, or all if there are fewer, drawn
     without replacement; the same in every stage."""
-    validation = sorted(run.accessions("validation"))
+    validation = sorted(validation)
     drawn = np.random.default_rng(_SEED).permutation(len(validation))[:n]
     return [validation[i] for i in sorted(drawn.tolist())]
 

@@ -5,6 +5,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,7 +14,6 @@ import polars as pl
 from interplm_nb.annotations import Annotations
 from interplm_nb.embeddings import Embeddings
 from interplm_nb.pipeline.parameters import CompareParameters
-from interplm_nb.pipeline.run import Run
 from interplm_nb.proteins import Proteins
 from interplm_nb.sae.evaluation.measures import COLUMNS, FIGURES
 from interplm_nb.sae.feature_use import FeatureSums
@@ -69,6 +69,7 @@ class Yardstick:
         """Every figure of an SAE, and its maxima on train (float32 [d_sae])."""
         from interplm_nb.sae.on_demand import on_demand
 
+        sae = sae.to(self.plm.device)
         found = on_demand(sae, self.embeddings, self.proteins)
         sums = FeatureSums.of(found, self.parts.maxima)
         use = asdict(sums.use())
@@ -158,23 +159,37 @@ class Yardstick:
         }
 
 
-def parts_of(run: Run, proteins: Proteins, params: CompareParameters) -> Parts:
-    """Who sees what: train, validation and test stay apart, and the tuning part consists of whole
-    homology clusters."""
-    splits = run.splits().filter(pl.col("split") == "validation")
-    clusters = splits["cluster"].unique().sort().to_numpy()
+@dataclass(frozen=True)
+class Held:
+    """What a run holds that the SAEs of a layer are measured with; `embeddings` are None where the
+    layer is not stored."""
+
+    proteins: Proteins
+    annotations: Annotations
+    splits: pl.DataFrame
+    parts: Parts
+    plm: "PLM"
+    layer: int
+    embeddings: Embeddings | None
+
+
+def parts_of(proteins: Proteins, splits: pl.DataFrame, params: CompareParameters) -> Parts:
+    """Who sees what: train, validation and test (as in `Run.splits`) stay apart, and the tuning
+    part consists of whole homology clusters."""
+    of = {split: own["accession"].to_list() for (split,), own in splits.group_by("split")}
+    validation = splits.filter(pl.col("split") == "validation")
+    clusters = validation["cluster"].unique().sort().to_numpy()
     n = max(1, round(params.tuning_share * len(clusters)))
     drawn = np.random.default_rng([_SEED, 1]).permutation(clusters)[:n]
-    tuning = splits.filter(pl.col("cluster").is_in(drawn.tolist()))["accession"].to_list()
-    faithful = for_fidelity(run, params.fidelity_proteins)
+    tuning = validation.filter(pl.col("cluster").is_in(drawn.tolist()))["accession"].to_list()
+    faithful = for_fidelity(of["validation"], params.fidelity_proteins)
     return Parts(
-        _enough(run, proteins, params.maxima_residues), tuning, run.accessions("test"), faithful
+        _enough(proteins, of["train"], params.maxima_residues), tuning, of["test"], faithful
     )
 
 
-def _enough(run: Run, proteins: Proteins, residues: int) -> list[str]:
+def _enough(proteins: Proteins, train: list[str], residues: int) -> list[str]:
     """Train proteins drawn at random until they have `residues` together; all for 0."""
-    train = run.accessions("train")
     order = np.random.default_rng([_SEED, 2]).permutation(len(train)).tolist()
     total, chosen = 0, []
     for i in order if residues else ():
@@ -186,63 +201,45 @@ def _enough(run: Run, proteins: Proteins, residues: int) -> list[str]:
 
 
 @contextmanager
-def yardstick(
-    run: Run,
-    params: CompareParameters,
-    proteins: Proteins,
-    annotations: Annotations,
-    parts: Parts,
-    plm: "PLM",
-    layer: int,
-) -> Iterator[Yardstick]:
+def yardstick(held: Held, params: CompareParameters, work: Path) -> Iterator[Yardstick]:
     """The yardstick of a layer.
 
-    A layer that the run does not store is embedded for it, on the proteins that are needed, and
+    A layer that is not stored is embedded for it in `work`, on the proteins that are needed, and
     removed afterwards.
     """
     from interplm_nb.concepts.scored_concepts import scored_concepts
+    from interplm_nb.plm.store import embed_to
 
-    faithful = proteins.select(parts.fidelity)
-    splits = run.splits()
-    test_clusters = splits.filter(pl.col("split") == "test")
-    tuning = splits.filter(pl.col("accession").is_in(parts.tuning))
+    parts, proteins, embeddings = held.parts, held.proteins, held.embeddings
+    test_clusters = held.splits.filter(pl.col("split") == "test")
+    tuning = held.splits.filter(pl.col("accession").is_in(parts.tuning))
     scored = scored_concepts(
-        annotations,
+        held.annotations,
         pl.concat([tuning, test_clusters]),
         params.min_instances,
         params.min_clusters,
     )
-    if layer in run.layers():
-        yield Yardstick(
-            layer,
-            proteins,
-            run.embeddings(layer),
-            annotations,
-            parts,
-            plm,
-            faithful,
-            params.min_instances,
-            scored,
-            test_clusters,
+    folder = work / f"layer_{held.layer:02d}"
+    if embeddings is None:
+        needed = {*parts.maxima, *parts.tuning, *parts.test}
+        proteins = proteins.select(a for a in proteins.accessions if a in needed)
+        _log.info(
+            "layer %d is not stored; embedding %d proteins to measure SAEs on",
+            held.layer,
+            len(proteins),
         )
-        return
-    from interplm_nb.plm.store import embed_to
-
-    needed = {*parts.maxima, *parts.tuning, *parts.test}
-    some = proteins.select(a for a in proteins.accessions if a in needed)
-    folder = run.work("compare") / f"layer_{layer:02d}"
-    _log.info("layer %d is not stored; embedding %d proteins to measure SAEs on", layer, len(some))
-    embeddings = embed_to(plm, some, [layer], lambda _: folder)[layer]
+        embeddings = embed_to(held.plm, proteins, [held.layer], lambda _: folder)[held.layer]
     yield Yardstick(
-        layer,
-        some,
+        held.layer,
+        proteins,
         embeddings,
-        annotations.of(some),
+        held.annotations.of(proteins),
         parts,
-        plm,
-        faithful,
+        held.plm,
+        held.proteins.select(parts.fidelity),
         params.min_instances,
         scored,
         test_clusters,
     )
-    remove(folder)
+    if held.embeddings is None:
+        remove(folder)

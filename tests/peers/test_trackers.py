@@ -52,12 +52,14 @@ WANDB = (
     LOG
     + """
 import struct
+import wandb
 from pathlib import Path
 from wandb.proto.wandb_internal_pb2 import Record
 with WandB("interplm-test", mode="offline", dir=folder, name="tiny") as log:
     for step in (10, 20):
         for sae in ("one", "other"):
             log({"sae": sae, "step": step, **line})
+wandb.teardown()  # as at the end of a process: its service has then written the whole file
 (path,) = Path(folder).rglob("*.wandb")
 data, at, parts, rows = path.read_bytes(), 7, [], []
 assert data.startswith(b":W&B")

@@ -72,7 +72,7 @@ def test_every_sae_and_its_controls_are_in_one_table(compared):
 def test_an_saes_figures_are_those_of_the_slow_way(compared, tmp_path):
     run, result, _ = compared
     params, proteins = tiny_compare(run.folder), run.proteins()
-    parts, label = parts_of(run, proteins, params), "layer_01-topk-k8-s1"
+    parts, label = parts_of(proteins, run.splits(), params), "layer_01-topk-k8-s1"
     row = result.comparison.row(by_predicate=pl.col("label") == label, named=True)
     sae, embeddings = checkpoint.load(run.compared(label)), run.embeddings(1)
     store = encode_to(sae, embeddings, proteins, tmp_path / "store", progress=False)
@@ -89,14 +89,19 @@ def test_an_saes_figures_are_those_of_the_slow_way(compared, tmp_path):
     )
     lines = result.metrics.filter(pl.col("label") == label).sort("step")
     assert row["moved"] == lines["moved"][-1] and 0 <= row["moved"] <= 1
-    strict = fidelity(sae, run.plm("cpu"), proteins.select(for_fidelity(run, 2)), progress=False)
+    strict = fidelity(
+        sae,
+        run.plm("cpu"),
+        proteins.select(for_fidelity(run.accessions("validation"), 2)),
+        progress=False,
+    )
     costs = strict.ce_zero - strict.ce_original
     assert (row["kl_strict"], row["ce_zero_strict"] - row["ce_original_strict"]) == pytest.approx(
         (strict.kl, costs), rel=1e-4
     )
     assert row["loss_recovered_strict"] == strict.loss_recovered
     sums = run.evaluation(label)["sums_strict"]
-    assert sums["accessions"] == parts.fidelity == for_fidelity(run, 2)
+    assert sums["accessions"] == parts.fidelity == for_fidelity(run.accessions("validation"), 2)
     assert sums["ce_sae"] == pytest.approx(strict.sums.ce_sae, rel=1e-4)
 
 
@@ -113,16 +118,16 @@ def test_an_evaluation_of_another_version_is_refused_with_both(compared, tmp_pat
 def test_fidelity_is_measured_on_proteins_of_all_validation(tiny_run):
     validation = tiny_run.accessions("validation")
     for n in (1, 3, len(validation), 1000):
-        drawn = for_fidelity(tiny_run, n)
+        drawn = for_fidelity(validation, n)
         assert len(drawn) == len(set(drawn)) == min(n, len(validation))
-        assert set(drawn) <= set(validation) and drawn == for_fidelity(tiny_run, n)
-        assert set(for_fidelity(tiny_run, n - 1)) <= set(drawn)  # more proteins, not others
-    assert for_fidelity(tiny_run, 3) != sorted(validation)[:3]
+        assert set(drawn) <= set(validation) and drawn == for_fidelity(validation, n)
+        assert set(for_fidelity(validation, n - 1)) <= set(drawn)  # more proteins, not others
+    assert for_fidelity(validation, 3) != sorted(validation)[:3]
 
 
 def test_the_tuning_part_is_whole_clusters_of_validation(tiny_run):
     proteins, splits = tiny_run.proteins(), tiny_run.splits()
-    parts = parts_of(tiny_run, proteins, tiny_compare(tiny_run.folder))
+    parts = parts_of(proteins, splits, tiny_compare(tiny_run.folder))
     of = dict(zip(splits["accession"], splits["split"], strict=True))
     assert (
         {of[a] for a in parts.tuning} == {"validation"}
@@ -138,10 +143,10 @@ def test_the_tuning_part_is_whole_clusters_of_validation(tiny_run):
     assert tuning.height and rest.height and not set(tuning["cluster"]) & set(rest["cluster"])
     n = splits.filter(pl.col("split") == "validation")["cluster"].n_unique()
     assert tuning["cluster"].n_unique() == round(0.5 * n)
-    some = parts_of(tiny_run, proteins, tiny_compare(tiny_run.folder, maxima_residues=500)).maxima
+    some = parts_of(proteins, splits, tiny_compare(tiny_run.folder, maxima_residues=500)).maxima
     assert len(proteins.rows_of(some)) >= 500 and len(proteins.rows_of(some[:-1])) < 500
     assert len(
-        parts_of(tiny_run, proteins, tiny_compare(tiny_run.folder, maxima_residues=0)).maxima
+        parts_of(proteins, splits, tiny_compare(tiny_run.folder, maxima_residues=0)).maxima
     ) == len(tiny_run.accessions("train"))
 
 
@@ -286,7 +291,7 @@ def test_maxima_see_train_alone(compared):
     label, proteins = "layer_01-jumprelu-t4-s0", run.proteins()
     sae = checkpoint.load(run.compared(label))
     x = run.embeddings(1)[
-        proteins.rows_of(parts_of(run, proteins, tiny_compare(run.folder)).maxima)
+        proteins.rows_of(parts_of(proteins, run.splits(), tiny_compare(run.folder)).maxima)
     ]
     dense = np.zeros((len(x), sae.d_sae), np.float32)
     code = sae.encode_sparse(torch.from_numpy(x.copy()))

@@ -16,7 +16,13 @@ from interplm_nb.pipeline.parameters import ProteinsParameters
 from interplm_nb.pipeline.run import Run
 from interplm_nb.readers import mmseqs
 from interplm_nb.readers.separation import RELATIVES
-from interplm_nb.stages.partial_relatives import COLUMN, NOT_COUNTED, mean_apart, with_mean_apart
+from interplm_nb.stages.partial_relatives import (
+    COLUMN,
+    NOT_COUNTED,
+    mean_apart,
+    related_clusters,
+    with_mean_apart,
+)
 from interplm_nb.stages.proteins import NOT_SOUGHT, _result, proteins
 from tests.pipeline.tiny import tiny_parameters
 
@@ -57,7 +63,9 @@ def test_the_mean_is_that_of_counting_the_other_proteins_alone(run: Run) -> None
     expected = anew.mean_f1_per_domain(np.ones((1, len(anew.clusters))))[0]
     counts = {"sae": by_cluster(values, annotations, pairs, test)}
     comparison = run.table("concepts", "comparison").drop(COLUMN)
-    found = with_mean_apart(comparison, counts, run)
+    found = with_mean_apart(
+        comparison, counts, related_clusters(run.splits(), run.partial_relatives())
+    )
     assert found.filter(source="sae", convention="strict")[COLUMN].to_list() == [
         pytest.approx(expected)
     ]
@@ -104,7 +112,7 @@ def test_a_run_without_the_table_says_so(run: Run) -> None:
     shutil.rmtree(run.stage_folder("proteins"))
     with pytest.raises(PipelineError, match="run stage 'proteins' first"):
         run.partial_relatives()
-    found = with_mean_apart(run.table("concepts", "comparison").drop(COLUMN), {}, run)
+    found = with_mean_apart(run.table("concepts", "comparison").drop(COLUMN), {}, None)
     assert found[COLUMN].is_null().all()
     assert tables.comparison(found).caption.endswith(NOT_COUNTED)
 
@@ -123,7 +131,7 @@ def test_without_mmseqs2_one_sentence_says_what_is_left_out(
 
 
 def test_the_stage_counts_proteins_with_partial_relatives(run: Run) -> None:
-    result = _result(run, parameters(run))
+    result = _result(run, parameters(run).too_long)
     counted = dict(result.shares.select("split", "partial_relatives").iter_rows())
     n = len(run.accessions("test"))
     assert counted == {"train": None, "validation": 0, "test": -(-n // 3)}

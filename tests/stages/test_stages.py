@@ -247,7 +247,7 @@ def test_fidelity_keeps_the_sums_of_each_protein_and_names_its_quality(tiny_run)
     assert table["measure"].to_list() == ["strict", "including masked positions", "published"]
     for found, row in zip(measures, table.iter_rows(named=True), strict=True):
         sums = found["sums"]
-        assert sums["accessions"] == for_fidelity(tiny_run, 2)
+        assert sums["accessions"] == for_fidelity(tiny_run.accessions("validation"), 2)
         assert sum(sums["n_residues"]) == row["n_residues"]
         assert (row["loss_recovered"] is None) == (row["ce_zero"] - row["ce_original"] < 0.01)
     assert [found["quality_on"] for found in measures] == [
