@@ -54,14 +54,15 @@ def sources(run: Run) -> str:
 
 def in_words(run: Run) -> str:
     """What the intervals of the differences amount to."""
-    return verdict(run.table("concepts", "differences"))
+    comparison = run.table("concepts", "comparison").filter(source="sae", convention="strict")
+    return verdict(run.table("concepts", "differences"), comparison["seeds"].item())
 
 
 def differences(run: Run) -> str:
     """How far the SAE lies above each other source."""
     rows = run.table("concepts", "differences").iter_rows()
     return _table(
-        ("source", "SAE's mean best F1 minus its", "95 % over test clusters, one seed"),
+        ("source", "SAE's mean best F1 minus its", "95 % over test clusters, not seeds"),
         ((_named(s), f"{d:+.3f}", f"{low:+.3f} to {high:+.3f}") for s, d, low, high in rows),
     )
 

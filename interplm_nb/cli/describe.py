@@ -112,7 +112,10 @@ def describe_models() -> str:
 
 def _verdict(run: Run, comparison: pl.DataFrame) -> str:
     """How the SAE compares with the rest; "" where it is alone, as in a run from parts."""
-    return verdict(run.table("concepts", "differences")) if comparison.height > 1 else ""
+    if comparison.height == 1:
+        return ""
+    seeds = comparison.filter(source="sae")["seeds"].item()
+    return verdict(run.table("concepts", "differences"), seeds)
 
 
 _COMPARISON = {

@@ -20,7 +20,7 @@ from interplm_nb.concepts.source import Matrix, Source, joined
 
 LEVEL = 0.95
 
-COVERS = "95 % over test clusters, one seed"
+COVERS = "95 % over test clusters, not seeds"
 """What the interval of a mean covers, wherever it is shown: other proteins, not other trainings."""
 
 INTERVALS: dict[str, Any] = (

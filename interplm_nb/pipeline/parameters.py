@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from interplm_nb.pipeline.errors import PipelineError
+from interplm_nb.pipeline.scored_sources import MOST_SEEDS
 
 PLACE = ("run", "device")
 """Fields that say where a stage works, not what it makes: set by the runner, and no part of the key
@@ -229,6 +230,12 @@ class TrainParameters(StageParameters):
         description="Residues without activation until AuxK; 0: a sixth of the training.",
     )
     seed: int = Field(0, ge=0, description="Seed of the weights and of the order of residues.")
+    seeds: int = Field(
+        1,
+        ge=1,
+        le=MOST_SEEDS,
+        description="SAEs from as many seeds (at most 3); tables show their mean and range.",
+    )
     checkpoint_every: int = Field(
         1000, ge=1, description="Steps between checkpoints: the most that a killed run repeats."
     )

@@ -424,10 +424,16 @@ class Run:
     # Scored sources
 
     def possible(self, sources: Iterable[str]) -> list[str]:
-        """The sources that the run can have: without a model there is no shuffled source."""
+        """The sources that the run can have: without a model there is no shuffled source, and of
+        further seeds there are those that stage 'train' has made."""
         model = self.model()
         without = model is not None and model.record is None
-        return [s for s in sources if not (without and scored_source(s).shuffled)]
+        return [
+            s
+            for s in sources
+            if not (without and scored_source(s).shuffled)
+            and (s in SOURCES or self.of_source(s, "config").exists())
+        ]
 
     def source(self, source: str) -> Path:
         """`sources/<id>/`; PipelineError for an id that is neither known nor there."""

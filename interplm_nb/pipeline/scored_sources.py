@@ -8,6 +8,9 @@ from typing import Literal
 
 CONVENTIONS = ("strict", "published")
 
+MOST_SEEDS = 3
+"""Seeds of the trained SAE at most, and of the random one always."""
+
 
 @dataclass(frozen=True)
 class ScoredSource:
@@ -39,7 +42,7 @@ class ScoredSource:
     shuffled: bool = False
     """Whether it reads the PLM with shuffled weights."""
     seeds: int = 1
-    """How many of its kind are scored; tables show their mean. Views show the first."""
+    """How many of its kind are scored at most; tables show their mean. Views show the first."""
     reach: int | None = None
     """It reads the letters within so many residues, and no model; None: the embeddings."""
 
@@ -61,6 +64,7 @@ SOURCES = {
             kind="sae",
             made_by="train",
             published=True,
+            seeds=MOST_SEEDS,
         ),
         ScoredSource(
             "neurons",
@@ -110,7 +114,7 @@ SOURCES = {
             kind="sae",
             made_by="train",
             published=True,
-            seeds=3,
+            seeds=MOST_SEEDS,
         ),
         ScoredSource(
             "letters",

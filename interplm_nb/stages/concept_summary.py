@@ -92,24 +92,25 @@ def differences(counts: Mapping[str, ClusterCounts], params: ConceptsParameters)
     )
 
 
-def verdict(differences: pl.DataFrame) -> str:
+def verdict(differences: pl.DataFrame, seeds: int = 1) -> str:
     """The table `differences` in one sentence, control by control; "" for an empty table.
 
     The SAE is better or worse where the interval of the difference excludes 0. References trained
-    with the labels are named apart from the controls.
+    with the labels are named apart from the controls. seeds: of the SAE, whose mean is taken.
 
     >>> found = {"control": ["pca", "ica"], "low": [0.01, -0.02], "high": [0.03, 0.01]}
     >>> print(verdict(pl.DataFrame(found)))  # doctest: +NORMALIZE_WHITESPACE
     The SAE's mean best F1 is better than that of the principal components, and not distinguishable
     from that of the independent components (intervals of the paired differences: 95 % over test
-    clusters, one seed).
+    clusters, not seeds).
     """
     rows = list(differences.select("control", "low", "high").iter_rows())
     references = [row for row in rows if scored_source(row[0]).kind == "probe"]
     controls = [row for row in rows if row not in references]
-    said = [f"the SAE's mean best F1 is {_compared(controls)}"] if controls else []
+    whose = "the SAE's mean best F1" + (f" (mean of {seeds} seeds)" if seeds > 1 else "")
+    said = [f"{whose} is {_compared(controls)}"] if controls else []
     if references:
-        it = "it" if controls else "the SAE's mean best F1"
+        it = "it" if controls else whose
         said.append(f"beside references trained with the labels, {it} is {_compared(references)}")
     if not said:
         return ""

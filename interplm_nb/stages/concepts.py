@@ -144,7 +144,7 @@ def concepts(run: Run, params: ConceptsParameters) -> ConceptsStage:
         if by_cluster is not None:
             counts[counted.source] = by_cluster
     by_source = {
-        source: stacked([counts[member] for member in SOURCES[source].members])
+        source: stacked([counts[m] for m in SOURCES[source].members if m in counts])
         for source in counts
         if source in SOURCES
     }
@@ -162,7 +162,7 @@ def concepts(run: Run, params: ConceptsParameters) -> ConceptsStage:
     comparison = tables["comparison"].filter(pl.col("convention") == "strict")
     means = dict(comparison.select("source", "mean_f1_per_domain").iter_rows())
     run.write_summary("concepts", mean_f1_per_domain=means)
-    words = verdict(tables["differences"])
+    words = verdict(tables["differences"], comparison.filter(source="sae")["seeds"].item())
     return ConceptsStage(**tables, verdict=words, plm=str(run.about("sae")["plm"]))
 
 
@@ -325,6 +325,7 @@ def _tables(
                 scored.get(convention),
             )
             for seed in seeds
+            if seed in selected
         ]
         whole = by_source.get(source) if convention == "strict" else None
         row = over_seeds(parts, whole, params)

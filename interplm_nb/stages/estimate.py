@@ -22,7 +22,7 @@ from interplm_nb.pipeline.parameters import (
 )
 from interplm_nb.pipeline.profiles import load
 from interplm_nb.pipeline.run import Run, RunModel
-from interplm_nb.pipeline.scored_sources import SAES, SEEDS
+from interplm_nb.pipeline.scored_sources import SOURCES
 from interplm_nb.pipeline.text import text_table
 
 if TYPE_CHECKING:
@@ -46,9 +46,6 @@ BASE_MEMORY = 1.2e9
 BUFFER = (2**17, 2**29)
 """Most residues and bytes that training holds in memory (`sae.training.stream`)."""
 
-N_TRAINED = len(SAES) - 1
-"""SAEs that are trained; random ones are drawn, and kept by their seeds."""
-
 STORED_VALUE_BYTES = 11.0
 """Bytes of one active feature on one residue in a store, sorted both ways, with its index."""
 
@@ -66,6 +63,8 @@ class Sizes(NamedTuple):
     """1 for arrays, else 2: the model and its shuffled control."""
     d_sae: int
     k: int
+    seeds: int
+    """Of the SAE; the shuffled one has one, and random ones are drawn and kept by their seeds."""
     trained_residues: int
     """Steps times batch size, for one SAE."""
     resamples: int
@@ -119,12 +118,14 @@ def estimated(request: "Request") -> str:
 def stages_table(sizes: Sizes, rate: float) -> pl.DataFrame:
     """stage, seconds, memory (peak bytes), disk (bytes kept); `rate` in FLOP/s."""
     n, d, m = sizes.residues, sizes.width, sizes.d_sae
+    n_trained = sizes.seeds + sizes.passes - 1
+    n_stores = n_trained + SOURCES["random_sae"].seeds
     probed = min(200_000, 2**29 // (4 * d), n)  # residues on which linear probes are fitted
     products = {
         "proteins": 0.0,
         "embed": sizes.passes * n * sizes.model_flops,
-        "train": N_TRAINED * sizes.trained_residues * 6.0 * d * m,
-        "activations": len(SEEDS) * n * 2.0 * d * m + 2.0 * n * d * d,
+        "train": n_trained * sizes.trained_residues * 6.0 * d * m,
+        "activations": n_stores * n * 2.0 * d * m + 2.0 * n * d * d,
         "concepts": n * 2.0 * d * min(d, 256) * 4 + sizes.resamples * 2e8 + probed * d * 1e4,
     }
     block = 65_536 * d * 4.0
@@ -138,8 +139,8 @@ def stages_table(sizes: Sizes, rate: float) -> pl.DataFrame:
     disk = {
         "proteins": n * 2.0,
         "embed": sizes.passes * n * d * sizes.stored_bytes,
-        "train": N_TRAINED * 2 * 4.0 * d * m,
-        "activations": len(SEEDS) * n * sizes.k * STORED_VALUE_BYTES,
+        "train": n_trained * 2 * 4.0 * d * m,
+        "activations": n_stores * n * sizes.k * STORED_VALUE_BYTES,
         "concepts": 2e7,
     }
     rows = [
@@ -168,6 +169,7 @@ def _sizes(stages: Mapping[str, StageParameters], model: RunModel) -> Sizes:
         passes=2 if model.record else 1,
         d_sae=train.d_sae,
         k=train.k,
+        seeds=train.seeds,
         trained_residues=train.steps * train.batch_size,
         resamples=concepts.bootstrap + 2 * concepts.null_draws,
     )

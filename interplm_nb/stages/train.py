@@ -12,7 +12,7 @@ from interplm_nb.pipeline import manifest
 from interplm_nb.pipeline.errors import PipelineError
 from interplm_nb.pipeline.parameters import L1_RECIPES, TrainParameters
 from interplm_nb.pipeline.run import Run
-from interplm_nb.pipeline.scored_sources import SAES, SEEDS, SOURCES, scored_source
+from interplm_nb.pipeline.scored_sources import SAES, SOURCES, scored_source
 from interplm_nb.plm.record import ModelRecord
 from interplm_nb.proteins import Proteins
 from interplm_nb.sae.evaluation.measures import FIGURES, why_absent
@@ -78,14 +78,16 @@ def train(run: Run, params: TrainParameters, log: Log | None = None) -> TrainSta
     record = model.record if model else None
     plm = run.plm(params.device) if record else None
     faithful = proteins.select(for_fidelity(splits["validation"], params.fidelity_proteins))
+    seeds, random = SOURCES["sae"].members[: params.seeds], SOURCES["random_sae"].members
+    shuffled = run.possible(["shuffled_sae"])
     embeddings = {
         source: run.embeddings(shuffled=scored_source(source).shuffled)
-        for source in run.possible(SEEDS)
+        for source in (*seeds, *shuffled, *random)
     }
-    for source in run.possible(("sae", "shuffled_sae")):
+    for trained in [seeds, shuffled] if shuffled else [seeds]:
         train_on(
-            _batches(embeddings[source], proteins, splits["train"], params),
-            {run.source(source): _config(params, source)},
+            _batches(embeddings[trained[0]], proteins, splits["train"], params),
+            {_folder(run, s): _config(params, s, seed) for seed, s in enumerate(trained)},
             params.steps,
             TrainingOptions(
                 device=params.device,
@@ -94,16 +96,15 @@ def train(run: Run, params: TrainParameters, log: Log | None = None) -> TrainSta
                 checkpoint_every=params.checkpoint_every,
                 **(
                     meanwhile(plm, faithful, params.fidelity_every, params.steps)
-                    if plm and source in FAITHFUL
+                    if plm and trained[0] in FAITHFUL
                     else {}
                 ),
             ),
         )
     for source, own in embeddings.items():
         if not run.of_source(source, "config").exists():  # what was not trained is random
-            members = SOURCES["random_sae"].members
-            folders = [run.of_source(member, "config").parent for member in members]
             l0 = run.about("sae")["quality"]["l0"]
+            folders = [_folder(run, member) for member in random]
             _save_random(folders, own, proteins, splits["train"], params, l0)
         if not run.of_source(source, "about").exists():
             sae, lines = run.sae(source, params.device), run.metrics(source)
@@ -117,6 +118,10 @@ def train(run: Run, params: TrainParameters, log: Log | None = None) -> TrainSta
     return _result(run, _why_absent(record), str(choose_device(params.device)))
 
 
+def _folder(run: Run, source: str) -> Path:
+    return run.of_source(source, "config").parent
+
+
 def _why_absent(record: ModelRecord | None) -> str:
     if record is None:
         return (
@@ -126,13 +131,14 @@ def _why_absent(record: ModelRecord | None) -> str:
     return why_absent(record)
 
 
-def _config(params: TrainParameters, source: str) -> "SAEConfig":
+def _config(params: TrainParameters, source: str, further: int) -> "SAEConfig":
+    """The settings of an SAE from the `further`-th seed after the first."""
     from interplm_nb.sae.config import SAEConfig
 
     changes: dict[str, Any] = {
         "lr_warmup": params.warmup_fraction,
         "dead_after_tokens": params.dead_after_tokens or None,
-        "seed": params.seed,
+        "seed": params.seed + further,
     }
     if params.lr:
         changes["lr"] = params.lr
@@ -140,7 +146,9 @@ def _config(params: TrainParameters, source: str) -> "SAEConfig":
         changes["sparsity"] = params.l1
     if params.resample_every:
         changes |= {"dead": "resample by error", "resample_every": params.resample_every}
-    return SAEConfig.recipe(params.recipe, params.d_sae, k=params.k, name=source, **changes)
+    return SAEConfig.recipe(
+        params.recipe, params.d_sae, k=params.k, name=source.replace("/", "-"), **changes
+    )
 
 
 def _batches(
@@ -174,7 +182,8 @@ def _save_random(
     mean = mean_embedding(embeddings, proteins.rows_of(train))
     data = _batches(embeddings, proteins, train, params).about(embeddings.layer)
     k = min(max(1, round(l0)), params.d_sae)
-    for folder, seed in zip(folders, random_seeds([params.seed], len(folders)), strict=True):
+    trained = [params.seed + further for further in range(params.seeds)]
+    for folder, seed in zip(folders, random_seeds(trained, len(folders)), strict=True):
         sae = random_sae(len(mean), params.d_sae, k, mean, seed)
         checkpoint.save(sae, folder, SAEAbout(recipe="random", seed=seed, **data), stored="seed")
 

@@ -37,7 +37,7 @@ def params(tiny_run) -> ConceptsParameters:
     return tiny_parameters(tiny_run.folder)["concepts"]
 
 
-@pytest.mark.parametrize("source", ["sae", "neurons", "pca", "letters", "window_3", "linear_probe"])
+@pytest.mark.parametrize("source", ["shuffled_sae", "neurons", "pca", "letters", "window_3", "linear_probe"])
 def test_the_statistics_are_of_the_selected_pairs_on_test(tiny_run, result, params, source):
     pairs = result.best.filter(pl.col("source") == source, pl.col("convention") == "strict").sort(
         "concept"
@@ -59,9 +59,15 @@ def test_the_statistics_are_of_the_selected_pairs_on_test(tiny_run, result, para
     assert row["concepts_above_chance"] == (pairs["q_value"] < 0.05).sum()
 
 
-def test_the_random_row_is_the_mean_over_its_seeds(tiny_run, result, params):
-    members = SOURCES["random_sae"].members
-    assert members == ("random_sae", "random_sae/2", "random_sae/3")
+@pytest.mark.parametrize(
+    ("source", "members"),
+    [
+        ("sae", ("sae", "sae/2")),
+        ("random_sae", ("random_sae", "random_sae/2", "random_sae/3")),
+    ],
+)
+def test_a_row_is_the_mean_over_its_seeds(tiny_run, result, params, source, members):
+    assert tuple(tiny_run.possible(SOURCES[source].members)) == members
     test = tiny_run.splits().filter(pl.col("split") == "test")
     clusters = test["cluster"].n_unique()
     draws = draws_of_clusters(clusters, params.bootstrap, params.seed)
@@ -79,23 +85,21 @@ def test_the_random_row_is_the_mean_over_its_seeds(tiny_run, result, params):
         means.append(chosen.mean_f1_per_domain)
         resampled.append(counts.mean_f1_per_domain(draws))
         found.append(chosen.candidates["feature"].n_unique())
-    assert len(set(means)) == 3
-    row = result.comparison.row(
-        by_predicate=(pl.col("source") == "random_sae") & (pl.col("convention") == "strict"),
-        named=True,
-    )
+    assert len(set(means)) == len(members)
+    strict_rows = result.comparison.filter(convention="strict")
+    row = strict_rows.row(by_predicate=pl.col("source") == source, named=True)
     low, high = np.quantile(np.mean(resampled, axis=0), [0.025, 0.975])
     figures = ("mean_f1_per_domain", "low", "high", "lowest_seed", "highest_seed")
     wanted = (np.mean(means), low, high, min(means), max(means))
     assert [row[name] for name in figures] == pytest.approx(wanted)
-    assert (row["seeds"], row["features_found_by_f1_alone"]) == (3, round(np.mean(found)))
-    sae = result.comparison.row(
-        by_predicate=(pl.col("source") == "sae") & (pl.col("convention") == "strict"), named=True
-    )
-    assert (sae["seeds"], sae["lowest_seed"]) == (1, None)
-    difference = result.differences.row(by_predicate=pl.col("control") == "random_sae", named=True)
-    assert difference["difference"] == pytest.approx(sae["mean_f1_per_domain"] - np.mean(means))
-    first = result.best.filter(source="random_sae", convention="strict")
+    assert row["seeds"] == len(members)
+    assert row["features_found_by_f1_alone"] == round(np.mean(found))
+    shuffled = strict_rows.row(by_predicate=pl.col("source") == "shuffled_sae", named=True)
+    assert (shuffled["seeds"], shuffled["lowest_seed"]) == (1, None)
+    f1 = dict(strict_rows.select("source", "mean_f1_per_domain").iter_rows())
+    for control, found_difference in result.differences.select("control", "difference").iter_rows():
+        assert found_difference == pytest.approx(f1["sae"] - f1[control])
+    first = result.best.filter(source=source, convention="strict")
     assert first["f1_per_domain"].mean() == pytest.approx(means[0])
 
 

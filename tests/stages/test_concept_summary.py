@@ -32,8 +32,15 @@ def test_control_by_control() -> None:
         "components, not distinguishable from that of the independent components, and worse than "
         "that of the random SAE (mean of 3 seeds); beside references trained with the labels, it "
         "is better than that of the probe of the letters within 3 residues, and worse than that "
-        "of the linear probe (intervals of the paired differences: 95 % over test clusters, one "
-        "seed)."
+        "of the linear probe (intervals of the paired differences: 95 % over test clusters, not "
+        "seeds)."
+    )
+
+
+def test_several_seeds_of_the_sae_are_said() -> None:
+    found = pl.DataFrame({"control": ["pca"], "low": [0.01], "high": [0.02]})
+    assert verdict(found, seeds=3).startswith(
+        "The SAE's mean best F1 (mean of 3 seeds) is better than that of the principal components ("
     )
 
 

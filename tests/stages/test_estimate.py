@@ -9,7 +9,7 @@ from interplm_nb.pipeline.runner import Request
 from interplm_nb.pipeline.stage_table import REQUIRED
 from interplm_nb.stages.estimate import Sizes, estimated, stages_table
 
-SIZES = Sizes(400_000, 36e6, 1900, 2, 2, 1024, 16, 600_000, 3000)
+SIZES = Sizes(400_000, 36e6, 1900, 2, 2, 1024, 16, 1, 600_000, 3000)
 
 
 def test_every_stage_has_time_memory_and_disk_and_nothing_is_left(tmp_path):
@@ -49,3 +49,12 @@ def test_a_faster_machine_and_fewer_residues_take_less_time():
     assert seconds(SIZES, 2e11) < seconds(SIZES, 1e11)
     assert seconds(SIZES._replace(residues=40_000), 1e11) < seconds(SIZES, 1e11)
     assert seconds(SIZES._replace(passes=1), 1e11) < seconds(SIZES, 1e11)
+
+
+def test_three_seeds_of_the_sae_train_twice_as_much_as_one_beside_the_shuffled():
+    one, three = (
+        {row["stage"]: row for row in stages_table(SIZES._replace(seeds=n), 1e11).to_dicts()}
+        for n in (1, 3)
+    )
+    assert three["train"]["disk"] == 2 * one["train"]["disk"]
+    assert three["activations"]["disk"] == pytest.approx(7 / 5 * one["activations"]["disk"])
