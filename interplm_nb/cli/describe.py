@@ -139,11 +139,8 @@ def describe_scores(folder: Path, source: str, convention: str, tsv: bool) -> st
     best = best_pairs(run, source, convention).drop("source", "convention")
     if tsv:
         return best.write_csv(separator="\t", float_precision=4).rstrip("\n")
-    comparison = (
-        run.table("concepts", "comparison")
-        .filter(pl.col("convention") == convention)
-        .select(pl.col(name).alias(words) for name, words in _COMPARISON.items())
-    )
+    comparison = run.table("concepts", "comparison").filter(convention=convention)
+    headed = comparison.select(pl.col(name).alias(words) for name, words in _COMPARISON.items())
     note = model_note(str(run.about("sae")["plm"]))
     shown = best.head(50).select(
         "concept",
@@ -156,7 +153,7 @@ def describe_scores(folder: Path, source: str, convention: str, tsv: bool) -> st
     )
     parts = [
         f"{convention} convention: {_CHOSEN[convention]}",
-        text_table(comparison),
+        text_table(headed),
         _verdict(run, comparison) if convention == "strict" else "",
         f"best feature of {source} per concept "
         f"({min(50, best.height)} of {best.height}; all with --tsv):",

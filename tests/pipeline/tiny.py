@@ -25,7 +25,6 @@ def tiny_parameters(folder: Path) -> dict[str, StageParameters]:
         "checkpoint_every": 10,
         "fidelity_proteins": 2,
         "dead_after_tokens": 5000,
-        "seeds": 2,
     }
     return {
         "proteins": ProteinsParameters(max_proteins=40, max_residues=1022, **place),

@@ -37,7 +37,7 @@ def params(tiny_run) -> ConceptsParameters:
     return tiny_parameters(tiny_run.folder)["concepts"]
 
 
-@pytest.mark.parametrize("source", ["shuffled_sae", "neurons", "pca", "letters", "window_3", "linear_probe"])
+@pytest.mark.parametrize("source", ["sae", "neurons", "pca", "letters", "window_3", "linear_probe"])
 def test_the_statistics_are_of_the_selected_pairs_on_test(tiny_run, result, params, source):
     pairs = result.best.filter(pl.col("source") == source, pl.col("convention") == "strict").sort(
         "concept"
@@ -59,6 +59,18 @@ def test_the_statistics_are_of_the_selected_pairs_on_test(tiny_run, result, para
     assert row["concepts_above_chance"] == (pairs["q_value"] < 0.05).sum()
 
 
+@pytest.fixture(scope="module")
+def seeded(tiny_run, tmp_path_factory):
+    """The tiny run with two seeds of the trained SAE, and what stage `concepts` made of it."""
+    folder = tmp_path_factory.mktemp("seeded") / "run"
+    shutil.copytree(tiny_run.folder, folder)
+    run, given = Run.open(folder), tiny_parameters(folder)
+    given["train"] = given["train"].model_copy(update={"seeds": 2})
+    for stage in ("train", "activations", "concepts"):
+        result = STAGES[stage].call(run, given[stage])
+    return run, result
+
+
 @pytest.mark.parametrize(
     ("source", "members"),
     [
@@ -66,22 +78,23 @@ def test_the_statistics_are_of_the_selected_pairs_on_test(tiny_run, result, para
         ("random_sae", ("random_sae", "random_sae/2", "random_sae/3")),
     ],
 )
-def test_a_row_is_the_mean_over_its_seeds(tiny_run, result, params, source, members):
-    assert tuple(tiny_run.possible(SOURCES[source].members)) == members
-    test = tiny_run.splits().filter(pl.col("split") == "test")
+def test_a_row_is_the_mean_over_its_seeds(seeded, params, source, members):
+    run, result = seeded
+    assert tuple(run.possible(SOURCES[source].members)) == members
+    trained = {run.sae(member).about.seed for member in ("sae", "sae/2")}
+    random = {run.sae(m).about.seed for m in SOURCES["random_sae"].members}
+    assert (len(trained), len(random), trained & random) == (2, 3, set())
+    assert "The SAE's mean best F1 (mean of 2 seeds) is" in result.verdict
+    test = run.splits().filter(pl.col("split") == "test")
     clusters = test["cluster"].n_unique()
     draws = draws_of_clusters(clusters, params.bootstrap, params.seed)
     scored = scored_concepts(
-        tiny_run.annotations(), tiny_run.splits(), params.min_instances, params.min_clusters
+        run.annotations(), run.splits(), params.min_instances, params.min_clusters
     )
     means, resampled, found = [], [], []
     for member in members:
-        chosen = strict(
-            tiny_run.scores(member, "validation"), tiny_run.scores(member, "test"), scored
-        )
-        counts = by_cluster(
-            tiny_run.scored(member, "strict"), tiny_run.annotations(), chosen.pairs, test
-        )
+        chosen = strict(run.scores(member, "validation"), run.scores(member, "test"), scored)
+        counts = by_cluster(run.scored(member, "strict"), run.annotations(), chosen.pairs, test)
         means.append(chosen.mean_f1_per_domain)
         resampled.append(counts.mean_f1_per_domain(draws))
         found.append(chosen.candidates["feature"].n_unique())
