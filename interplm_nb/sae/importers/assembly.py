@@ -58,10 +58,12 @@ def assemble(
 def expect(found: Found, shapes: Mapping[str, tuple[int, ...]]) -> None:
     """Refuse tensors whose shapes are not these."""
     for name, shape in shapes.items():
-        if tuple(found.tensors[name].shape) != shape:
+        held = tuple(found.tensors[name].shape)
+        if held != shape:
+            turned = "; it is transposed" if len(shape) == 2 and held == shape[::-1] else ""
             raise ValueError(
-                f"{found.path}: {name} has shape {tuple(found.tensors[name].shape)}, wanted "
-                f"{shape} to fit the other tensors"
+                f"{found.path}: {name} has shape {held}, wanted {shape} to fit the other tensors"
+                f"{turned}"
             )
 
 
