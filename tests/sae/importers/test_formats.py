@@ -168,6 +168,14 @@ def test_dictionary_learning_makes_atoms_unit_norm_as_its_loader_does(tmp_path):
     assert sae.unit == "raw"
 
 
+@pytest.mark.parametrize("threshold", [-0.5, float("nan"), float("inf")])
+def test_a_threshold_that_is_none_is_refused(tmp_path, threshold):
+    unset = linear(**TOPK | {"threshold": torch.tensor(-1.0)})
+    path = write(tmp_path, unset, "ae.pt", trainer("BatchTopKSAE"))
+    with pytest.raises(ValueError, match="threshold must be a finite number of 0 or more; got"):
+        read(path, Given(layer=4, hook="residual", threshold=threshold))
+
+
 @pytest.mark.parametrize("held", [{"b_dec"}, {"b_dec", "k"}])
 def test_dictionary_learning_topk_of_2024_has_its_k_in_the_config(tmp_path, held):
     tensors = linear(**{name: TOPK[name] for name in held})

@@ -11,6 +11,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 from torch.testing import assert_close
 
+from interplm_nb.sae import hub
 from interplm_nb.sae.architectures import BatchTopK, Gated, JumpReLU, Matryoshka, ReLU, TopK
 from interplm_nb.sae.importers import Given, read
 from tests.sae.importers import peers
@@ -166,6 +167,8 @@ def test_what_lies_beside_the_weights_is_not_read(tmp_path):
     assert read(tmp_path).weight_hash == alone
     with pytest.raises(ValueError, match=r"sparsity\.safetensors: unknown format"):
         read(tmp_path / "sparsity.safetensors")
+    names = ["a/sparsity.safetensors", "a/cfg.json", "a/sae_weights.safetensors"]
+    assert hub._wanted("someone/something", names, None) == [names[2], names[1]]
 
 
 @pytest.mark.parametrize("flag", [True, False])
