@@ -178,6 +178,11 @@ def _weights_file(path: Path, given: Given) -> Path:
         raise ValueError(
             f"{path} is an SAE of this package already: interplm_nb.sae.checkpoint.load reads it"
         )
+    if "num_hidden_layers" in stated:
+        raise ValueError(
+            f"{path} is a language model of type {stated.get('model_type')!r}, by its config.json, "
+            "not an SAE; it can be a run's PLM (-p embed.plm=...), or name the SAE's file"
+        )
     files = [path / name for name in weights_among(p.name for p in path.iterdir())]
     if stated.get("model_type") == esmc.MODEL_TYPE and given.layer is not None:
         files = [

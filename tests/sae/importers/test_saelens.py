@@ -158,6 +158,14 @@ def test_what_is_refused(tmp_path, change, text):
         read(write(tmp_path, matrices(), settings("standard", **change)))
 
 
+def test_a_plm_by_its_name_on_the_hub_is_the_same_plm(tmp_path):
+    write(tmp_path, matrices(), settings("standard"))
+    about = read(tmp_path, Given(plm="facebook/some-plm")).about
+    assert about is not None and about.plm == "some-plm"
+    with pytest.raises(ValueError, match="the file says plm 'some-plm', you say 'me/some-plm'"):
+        read(tmp_path, Given(plm="me/some-plm"))
+
+
 def test_what_lies_beside_the_weights_is_not_read(tmp_path):
     write(tmp_path, matrices(), settings("standard"))
     alone = read(tmp_path).weight_hash
