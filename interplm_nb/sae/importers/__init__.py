@@ -7,6 +7,7 @@ What a file does not say is asked for.
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
@@ -20,8 +21,14 @@ from interplm_nb.sae.importers import (
     saelens,
     sparsify,
 )
-from interplm_nb.sae.importers.given import Given, Reading
-from interplm_nb.sae.importers.tensors import WEIGHT_SUFFIXES, Found, find, read_config
+from interplm_nb.sae.importers.given import Given, Reading, plm_name
+from interplm_nb.sae.importers.tensors import (
+    WEIGHT_SUFFIXES,
+    Found,
+    find,
+    read_config,
+    weights_among,
+)
 from interplm_nb.sae.importers.widths import check_width
 from interplm_nb.sae.model import SAE
 
@@ -120,6 +127,7 @@ def read(
     (ReLU(), 'interplm')
     """
     given = given or Given()
+    given = replace(given, plm=plm_name(given.plm))
     found = find(_weights_file(Path(path), given), sha256)
     reader = _chosen(found, given)
     strange = sorted(given.said().keys() - {"plm", "layer", "hook"} - reader.TAKES)
@@ -170,7 +178,12 @@ def _weights_file(path: Path, given: Given) -> Path:
         raise ValueError(
             f"{path} is an SAE of this package already: interplm_nb.sae.checkpoint.load reads it"
         )
-    files = sorted(p for p in path.iterdir() if p.suffix in WEIGHT_SUFFIXES)
+    if "num_hidden_layers" in stated:
+        raise ValueError(
+            f"{path} is a language model of type {stated.get('model_type')!r}, by its config.json, "
+            "not an SAE; it can be a run's PLM (-p embed.plm=...), or name the SAE's file"
+        )
+    files = [path / name for name in weights_among(p.name for p in path.iterdir())]
     if stated.get("model_type") == esmc.MODEL_TYPE and given.layer is not None:
         files = [
             p for p in files if re.fullmatch(rf"layer_0*{given.layer}\.safetensors", p.name)

@@ -58,10 +58,12 @@ def assemble(
 def expect(found: Found, shapes: Mapping[str, tuple[int, ...]]) -> None:
     """Refuse tensors whose shapes are not these."""
     for name, shape in shapes.items():
-        if tuple(found.tensors[name].shape) != shape:
+        held = tuple(found.tensors[name].shape)
+        if held != shape:
+            turned = "; it is transposed" if len(shape) == 2 and held == shape[::-1] else ""
             raise ValueError(
-                f"{found.path}: {name} has shape {tuple(found.tensors[name].shape)}, wanted "
-                f"{shape} to fit the other tensors"
+                f"{found.path}: {name} has shape {held}, wanted {shape} to fit the other tensors"
+                f"{turned}"
             )
 
 
@@ -108,6 +110,10 @@ def threshold_of(found: Found, given: float | None) -> Tensor:
     """The threshold of a BatchTopK SAE, [] float32. One below 0 was never set in training: the user
     must give it."""
     stored = float(found.tensors["threshold"])
+    if given is not None and not 0 <= given < float("inf"):
+        raise ValueError(
+            f"{found.path}: threshold must be a finite number of 0 or more; got {given}"
+        )
     if stored >= 0 and given is not None and abs(given - stored) > 1e-6 * max(stored, 1):
         raise ValueError(
             f"{found.path}: the file says threshold {stored}, you say {given}; leave threshold out "

@@ -5,7 +5,8 @@ A training writes `ae.pt` and `config.json` with "trainer": dict_class, activati
 k, layer, lm_name, submodule_name and more:
 
     AutoEncoder             bias, encoder.*, decoder.weight
-    AutoEncoderTopK         b_dec, k, threshold, encoder.*, decoder.weight
+    AutoEncoderTopK         b_dec, k, threshold, encoder.*, decoder.weight; in 2024 without
+                            threshold or k, which config.json says
     BatchTopKSAE            the same tensors; f = z where z > threshold
     MatryoshkaBatchTopKSAE  W_enc, b_enc, W_dec, b_dec, k, threshold, group_sizes; the same f
     JumpReluAutoEncoder     W_enc, b_enc, W_dec, b_dec, threshold; does not centre
@@ -13,11 +14,13 @@ k, layer, lm_name, submodule_name and more:
 
 AutoEncoder is ReLU; its loader gives atoms unit norm, and so does this reader. AutoEncoderTopK does
 not choose by its threshold. A training that normalises its input scales the biases back before it
-saves, so that x is encoded as it is. `layer` counts a model's blocks as the caller did and
-`submodule_name` is free text, so the user gives our layer and hook; the layer must be within one of
-theirs. `lm_name` is the PLM.
+saves, so that x is encoded as it is. `lm_name` is the PLM. `layer` counts a model's blocks as the
+caller did and `submodule_name` is free text: where it is one of `hooks` and of that block, it is
+the place of the SAE; otherwise the user gives our layer and hook. The layer must be within one of
+theirs.
 """
 
+import re
 from typing import Any
 
 import torch
@@ -42,6 +45,7 @@ from interplm_nb.sae.importers.assembly import (
     threshold_of,
 )
 from interplm_nb.sae.importers.given import Given, Reading, plm_name
+from interplm_nb.sae.importers.hooks import placed
 from interplm_nb.sae.importers.tensors import Found
 from interplm_nb.sae.model import SAE
 
@@ -51,6 +55,8 @@ TAKES = frozenset({"architecture", "k", "threshold"})
 _LINEAR = frozenset({"encoder.weight", "encoder.bias", "decoder.weight"})
 _MATRICES = frozenset({"W_enc", "b_enc", "W_dec", "b_dec"})
 _TOPK = _LINEAR | {"b_dec", "k", "threshold"}
+_SINCE_2024 = frozenset({"k", "threshold"})
+"""Buffers of AutoEncoderTopK that its features do not need."""
 MATRYOSHKA = _MATRICES | {"k", "threshold", "group_sizes"}
 _CLASSES = {
     "AutoEncoder": ("relu", _LINEAR | {"bias"}),
@@ -68,18 +74,22 @@ _CLASSES = {
 _KINDS = dict(_CLASSES.values())
 
 
+def _fits(kind: str, keys: frozenset[str]) -> bool:
+    return keys == _KINDS[kind] or (kind == "topk" and keys | _SINCE_2024 == _TOPK)
+
+
 def mismatch(found: Found, given: Given) -> str:
     """Why this is not a file of dictionary_learning's; empty where it is. A file that the user says
     has this format needs no config.json."""
     trainer = found.config("trainer").get("trainer")
     if not isinstance(trainer, dict):
-        fits = given.format == NAME and any(found.keys == keys for keys in _KINDS.values())
+        fits = given.format == NAME and any(_fits(kind, found.keys) for kind in _KINDS)
         return "" if fits else "no config.json with 'trainer' beside it"
     if trainer.get("dict_class") not in _CLASSES:
         return f"dict_class {trainer.get('dict_class')!r} is not one of {', '.join(_CLASSES)}"
     return (
         ""
-        if found.keys == _CLASSES[trainer["dict_class"]][1]
+        if _fits(_CLASSES[trainer["dict_class"]][0], found.keys)
         else f"not the tensors of {trainer['dict_class']}"
     )
 
@@ -91,7 +101,7 @@ def read(found: Found, given: Given) -> Reading:
     refuse_non_finite(found.tensors, found.path)
     stated = _CLASSES[trainer["dict_class"]][0] if trainer else _only_kind(found)
     kind = given.settle(found.path, {"architecture": stated})["architecture"]
-    if _KINDS.get(kind) != found.keys:
+    if kind not in _KINDS or not _fits(kind, found.keys):
         raise ValueError(f"{found.path}: its tensors do not fit {kind!r}; found {found.outline()}")
     sae = _sae(found, given, kind, trainer.get("k"))
     for name, ours in (("activation_dim", sae.d_in), ("dict_size", sae.d_sae)):
@@ -101,7 +111,21 @@ def read(found: Found, given: Given) -> Reading:
                 "they belong to different SAEs"
             )
     _check_layer(found, given, trainer.get("layer"))
-    return Reading(sae, {"plm": plm_name(trainer.get("lm_name")), "layer": None, "hook": None})
+    plm = plm_name(trainer.get("lm_name"))
+    return Reading(sae, {"plm": plm, **_place(found, given, trainer, plm)})
+
+
+def _place(
+    found: Found, given: Given, trainer: dict[str, Any], plm: str | None
+) -> dict[str, int | str | None]:
+    """Layer and hook by submodule_name, if it is the output of the block that `layer` says."""
+    name, block = str(trainer.get("submodule_name")), trainer.get("layer")
+    output = found.config("trainer").get("buffer", {}).get("io", "out") == "out"
+    if output and isinstance(block, int) and re.search(rf"(?<!\d){block}$", name):
+        place = placed(found.path, name, plm, given)
+        if place["layer"] is not None:
+            return place
+    return {"layer": None, "hook": None}
 
 
 def _check_layer(found: Found, given: Given, block: object) -> None:
@@ -114,7 +138,7 @@ def _check_layer(found: Found, given: Given, block: object) -> None:
 
 
 def _only_kind(found: Found) -> str | None:
-    kinds = [kind for kind, keys in _KINDS.items() if keys == found.keys]
+    kinds = [kind for kind in _KINDS if _fits(kind, found.keys)]
     return kinds[0] if len(kinds) == 1 else None
 
 
@@ -139,8 +163,8 @@ def _sae(found: Found, given: Given, kind: str, stated_k: int | None) -> SAE:
 
 
 def stored_k(found: Found, given: Given, stated: int | None = None) -> int:
-    """The `k` of the tensors, which config.json and the user must not contradict."""
-    k = int(found.tensors["k"])
+    """The `k` of the tensors, or else of config.json; they and the user must not differ."""
+    k = int(found.tensors["k"]) if "k" in found.keys else stated
     if stated not in (None, k):
         raise ValueError(
             f"{found.path}: config.json says k {stated}, the tensors say {k}; they belong to "

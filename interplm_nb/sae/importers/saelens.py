@@ -15,17 +15,16 @@ For use, batchtopk and matryoshka_batchtopk are saved as jumprelu. With
 constant_norm_rescale; expected_average_only_in multiplies x by a factor that the file does not have
 (input_scale); covariance_whitening is refused, as are head outputs (hook_z), transcoders and the
 other architectures. Files of SAELens before 6 have other defaults and are read by its own rules.
-`metadata` names the model and a hook of TransformerLens: blocks.3.hook_resid_post is our layer 4,
-blocks.3.hook_resid_pre our layer 3.
+`metadata` names the model and a hook (`hooks`). A `scaling_factor` [d_sae] of ones, which older
+versions wrote, says nothing; another one multiplies the features and is refused.
 """
 
-import re
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from interplm_nb.sae.about import RESIDUAL
 from interplm_nb.sae.architectures import (
     Architecture,
     BatchTopK,
@@ -45,6 +44,7 @@ from interplm_nb.sae.importers.assembly import (
     sizes,
 )
 from interplm_nb.sae.importers.given import OURS, Given, Reading, plm_name, recorded
+from interplm_nb.sae.importers.hooks import placed
 from interplm_nb.sae.importers.tensors import Found
 from interplm_nb.sae.model import SAE
 from interplm_nb.sae.residue_norm import ResidueNorm
@@ -71,6 +71,7 @@ _NORMS = {
     "constant_norm_rescale": ResidueNorm("sqrt-d", EXACT),
 }
 _SCALED = "expected_average_only_in"
+_FACTOR = "scaling_factor"
 
 
 def mismatch(found: Found, given: Given) -> str:
@@ -83,7 +84,7 @@ def mismatch(found: Found, given: Given) -> str:
     wanted = _MATRICES | _OTHERS[config["architecture"]]
     return (
         ""
-        if found.keys == wanted
+        if found.keys - {_FACTOR} == wanted
         else f"not the weights of {config['architecture']} ({', '.join(sorted(wanted))})"
     )
 
@@ -98,7 +99,9 @@ def read(found: Found, given: Given) -> Reading:
             f"tensors say {d_in} and {d_sae}"
         )
     vectors = {
-        name: (d_sae,) for name in ("threshold", "b_gate", "b_mag", "r_mag") if name in found.keys
+        name: (d_sae,)
+        for name in ("threshold", "b_gate", "b_mag", "r_mag", _FACTOR)
+        if name in found.keys
     }
     expect(
         found,
@@ -113,7 +116,7 @@ def read(found: Found, given: Given) -> Reading:
     if maxima is not None:
         sae.maxima = torch.tensor(maxima, dtype=torch.float32)
         _check_maxima(found, sae)
-    return Reading(sae, _says(metadata))
+    return Reading(sae, _says(found, metadata, given))
 
 
 def _config(found: Found) -> dict[str, Any]:
@@ -134,36 +137,70 @@ def _config(found: Found) -> dict[str, Any]:
 def _before_6(config: dict[str, Any]) -> dict[str, Any]:
     hook = config.get("hook_name", config.get("hook_point"))
     activation = config.get("activation_fn", config.get("activation_fn_str", "relu"))
-    k = (config.get("activation_fn_kwargs") or {}).get("k")
-    normalize = config.get("normalize_activations")
+    arguments = config.get("activation_fn_kwargs") or {}
     new = {**config, "apply_b_dec_to_input": config.get("apply_b_dec_to_input", True)}
-    new["architecture"] = (
-        "topk" if activation == "topk" and k else config.get("architecture", "standard")
-    )
-    new["k"] = k
-    new["normalize_activations"] = {True: _SCALED, False: "none", None: "none"}.get(
-        normalize, normalize
-    )
+    new["architecture"] = "topk" if activation == "topk" else config.get("architecture", "standard")
+    new["k"] = arguments.get("k", config.get("k"))
+    normalize = config.get("normalize_activations")
+    if normalize is None or isinstance(normalize, bool):
+        new["normalize_activations"] = _SCALED if normalize else "none"
     new["reshape_activations"] = config.get(
         "reshape_activations", "hook_z" if "hook_z" in str(hook) else "none"
     )
-    new["activation"] = activation
-    new["metadata"] = {"model_name": config.get("model_name"), "hook_name": hook}
+    new["activation_fn"] = activation
+    new["metadata"] = {
+        "model_name": config.get("model_name"),
+        "hook_name": hook,
+        "hook_head_index": config.get("hook_head_index", config.get("hook_point_head_index")),
+    }
     return new
 
 
 def _refuse_settings(found: Found, config: dict[str, Any]) -> None:
-    reasons = {
-        "normalize_activations": config.get("normalize_activations") not in (*_NORMS, _SCALED),
-        "reshape_activations": config.get("reshape_activations", "none") != "none",
-        "finetuning_scaling_factor": bool(config.get("finetuning_scaling_factor")),
-        "activation": config.get("activation", "relu") not in ("relu", "topk"),
+    """Refuse, by name, what changes the features and this package lacks."""
+    metadata = config.get("metadata") or {}
+    factor = found.tensors.get(_FACTOR)
+    if factor is not None and not torch.allclose(factor.double(), torch.ones_like(factor).double()):
+        raise ValueError(
+            f"{found.path}: its scaling_factor multiplies features after they are computed (a "
+            "finetuned SAE), which this package lacks; only a scaling_factor of ones can be read"
+        )
+    arguments = config.get("activation_fn_kwargs") or {}
+    strange = {key: value for key, value in arguments.items() if key != "k" and value is not None}
+    activations = ("relu", "topk") if config["architecture"] == "topk" else ("relu",)
+    reasons: Mapping[str, tuple[Any, bool]] = {
+        "normalize_activations": (
+            config.get("normalize_activations"),
+            config.get("normalize_activations") not in (*_NORMS, _SCALED),
+        ),
+        "reshape_activations": (
+            config.get("reshape_activations"),
+            config.get("reshape_activations") not in (None, "none"),
+        ),
+        "finetuning_scaling_factor": (
+            config.get("finetuning_scaling_factor"),
+            bool(config.get("finetuning_scaling_factor")) and factor is None,
+        ),
+        "activation_fn": (
+            config.get("activation_fn"),
+            config.get("activation_fn", "relu") not in activations,
+        ),
+        "activation_fn_kwargs": (strange, bool(strange)),
+        "hook_head_index": (
+            metadata.get("hook_head_index"),
+            metadata.get("hook_head_index") is not None,
+        ),
     }
-    for name, refused in reasons.items():
+    for name, (value, refused) in reasons.items():
         if refused:
             raise ValueError(
-                f"{found.path}: cfg.json says {name} {config[name]!r}, which this package lacks; "
+                f"{found.path}: cfg.json says {name} {value!r}, which this package lacks; "
                 "only SAEs of whole residue vectors can be read"
+            )
+    for name in ("apply_b_dec_to_input", "rescale_acts_by_decoder_norm"):
+        if not isinstance(config.get(name, False), bool):
+            raise ValueError(
+                f"{found.path}: cfg.json says {name} {config[name]!r}, wanted true or false"
             )
 
 
@@ -179,15 +216,13 @@ def _sae(found: Found, given: Given, config: dict[str, Any]) -> SAE:
             f"{found.path}: cfg.json says normalize_activations {normalize!r}: its input is not "
             "scaled; leave input_scale out"
         )
-    W_enc, W_dec, b_dec = found.floats("W_enc", "W_dec", "b_dec")
-    b_enc = found.tensors["b_enc" if "b_enc" in found.keys else "b_mag"].float()
-    extra: dict[str, Tensor] = {
-        name: found.tensors[name].float()
-        for name in ("threshold", "b_gate", "r_mag")
-        if name in found.keys
-    }
+    W_enc, W_dec, b_dec, b_enc = found.floats(
+        "W_enc", "W_dec", "b_dec", "b_enc" if "b_enc" in found.keys else "b_mag"
+    )
+    own = [name for name in ("threshold", "b_gate", "r_mag") if name in found.keys]
+    extra: dict[str, Tensor] = dict(zip(own, found.floats(*own), strict=True))
     if "topk_threshold" in found.keys:
-        extra["threshold"] = found.tensors["topk_threshold"].float()
+        [extra["threshold"]] = found.floats("topk_threshold")
     if config.get("rescale_acts_by_decoder_norm"):
         norms = W_dec.norm(dim=1)
         W_enc, b_enc, W_dec = W_enc * norms, b_enc * norms, W_dec / norms[:, None]
@@ -242,14 +277,8 @@ def _architecture(found: Found, given: Given, config: dict[str, Any]) -> Archite
     return TopK(k) if config["architecture"] == "topk" else BatchTopK(k)
 
 
-def _says(metadata: dict[str, Any]) -> dict[str, Any]:
+def _says(found: Found, metadata: dict[str, Any], given: Given) -> dict[str, Any]:
     if ours := recorded(metadata.get(OURS)):
         return ours
-    hook = metadata.get("hook_name") or None
-    residual = re.fullmatch(r"blocks\.(\d+)\.hook_resid_(pre|post)", str(hook))
-    layer = int(residual[1]) + (residual[2] == "post") if residual else None
-    return {
-        "plm": plm_name(metadata.get("model_name")),
-        "layer": layer,
-        "hook": RESIDUAL if residual else hook,
-    }
+    plm = plm_name(metadata.get("model_name"))
+    return {"plm": plm, **placed(found.path, metadata.get("hook_name"), plm, given)}

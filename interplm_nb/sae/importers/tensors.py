@@ -12,20 +12,30 @@ import pickle
 import re
 import struct
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from interplm_nb.plm.weight_kinds import kind_of, stand_in
 from interplm_nb.saving import file_hash
 
 CONFIGS = ("config.json", "cfg.json")
 """The JSON files that formats keep beside their weights."""
 WEIGHT_SUFFIXES = (".pt", ".pth", ".ckpt", ".bin", ".safetensors")
+_BESIDE = frozenset(
+    {
+        "sparsity.safetensors",
+        "activations_store_state.safetensors",
+        "activation_whitening.safetensors",
+        "trainer_state.pt",
+    }
+)
+"""What SAELens keeps beside its weights."""
 _DAMAGED = (
     RuntimeError,
     EOFError,
@@ -63,8 +73,24 @@ class Found:
         return next((config for config in self.configs.values() if key in config), {})
 
     def floats(self, *names: str) -> list[Tensor]:
-        """The tensors of these names as float32."""
-        return [self.tensors[name].float() for name in names]
+        """The tensors of these names as float32. ValueError for integers (quantised weights) and
+        for float64 beyond float32's range."""
+        return [self._float(name) for name in names]
+
+    def _float(self, name: str) -> Tensor:
+        value = self.tensors[name]
+        if not value.is_floating_point():
+            raise ValueError(
+                f"{self.path}: {name} holds {value.dtype}, not floating-point weights; quantised "
+                "weights cannot be read: get the file with the weights as they were trained"
+            )
+        single = value.float()
+        if value.dtype == torch.float64 and not torch.equal(single.isinf(), value.isinf()):
+            raise ValueError(
+                f"{self.path}: {name} holds float64 values beyond the range of float32, in which "
+                "this package computes"
+            )
+        return single
 
     def outline(self) -> str:
         """What was found, for a refusal."""
@@ -75,6 +101,18 @@ class Found:
             f"{name} with {', '.join(sorted(config)[:12])}" for name, config in self.configs.items()
         )
         return f"tensors {shapes or 'none'}; {beside or 'no config.json or cfg.json beside it'}"
+
+
+def weights_among(names: Iterable[str]) -> list[str]:
+    """The weights files among files' names, without those that SAELens keeps beside its own.
+
+    Examples
+    --------
+    >>> weights_among(["sparsity.safetensors", "cfg.json", "sae_weights.safetensors"])
+    ['sae_weights.safetensors']
+    """
+    files = sorted(name for name in names if PurePosixPath(name).suffix in WEIGHT_SUFFIXES)
+    return [name for name in files if PurePosixPath(name).name not in _BESIDE] or files
 
 
 def find(path: Path, sha256: str | None = None) -> Found:
@@ -103,19 +141,20 @@ def find(path: Path, sha256: str | None = None) -> Found:
 
 
 def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    with path.open("rb") as stream:
-        head = stream.read(9)
     if path.suffix in (".yaml", ".yml"):
         raise ValueError(
             f"{path}: YAML is not read{_objects(path)}; give the weights file, and as arguments "
             "what only the YAML says"
         )
-    if head[:2] == b"PK" or head[:1] == b"\x80":
-        return _unpacked(read_pt(path), path)
-    if len(head) == 9 and head[8:] == b"{":
-        return read_safetensors(path), {}
+    match kind_of(path):
+        case "pickled":
+            return _unpacked(read_pt(path), path)
+        case "safetensors":
+            return read_safetensors(path), {}
+    with path.open("rb") as stream:
+        head = stream.read(8)
     raise ValueError(
-        f"{path}: neither a .pt nor a .safetensors file by its first bytes ({head[:8]!r}), or one "
+        f"{path}: neither a .pt nor a .safetensors file by its first bytes ({head!r}), or one "
         "that was cut off; download it again"
     )
 
@@ -124,10 +163,15 @@ def read_pt(path: Path) -> Any:
     """The content of a .pt file: tensors, plain containers and `argparse.Namespace` (Lightning's
     arguments). Anything else is refused unread."""
     try:
-        with torch.serialization.safe_globals([argparse.Namespace]), warnings.catch_warnings():
+        # Of a path that ends in .safetensors, torch.load would read no pickle.
+        with (
+            path.open("rb") as stream,
+            torch.serialization.safe_globals([argparse.Namespace]),
+            warnings.catch_warnings(),
+        ):
             # What torch cannot read with another pickle protocol, it refuses.
             warnings.filterwarnings("ignore", "Detected pickle protocol", UserWarning)
-            return torch.load(path, map_location="cpu", weights_only=True)
+            return torch.load(stream, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         named = re.search(r"GLOBAL ([\w.]+)", str(error))
         if named is None:
@@ -200,8 +244,11 @@ def _configs(folder: Path) -> dict[str, dict[str, Any]]:
 
 def read_config(path: Path) -> dict[str, Any]:
     """A JSON object. ValueError for anything else."""
+    text = path.read_bytes()
+    if reason := stand_in(text):
+        raise ValueError(f"{path}: {reason}")
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        value = json.loads(text)
     except ValueError as error:
         raise ValueError(f"{path}: not JSON ({error}); download it again") from None
     if not isinstance(value, dict):

@@ -2,7 +2,10 @@
 
 from pathlib import Path
 
+from interplm_nb.plm.names import MINI
+
 KNOWN = {
+    MINI: (192, 4),
     "esm2_t6_8M_UR50D": (320, 6),
     "esm2_t12_35M_UR50D": (480, 12),
     "esm2_t30_150M_UR50D": (640, 30),
@@ -10,7 +13,7 @@ KNOWN = {
     "esm2_t36_3B_UR50D": (2560, 36),
     "esm2_t48_15B_UR50D": (5120, 48),
 }
-"""Width and number of layers of Meta's ESM-2 models."""
+"""Width and number of layers of the models of ESM-2's architecture that are known by name."""
 
 
 def check_width(path: Path, plm: str, layer: int, d_in: int) -> None:

@@ -136,6 +136,13 @@ def test_a_folder_with_one_weights_file_is_that_file(tmp_path):
         read(tmp_path, HERE)
 
 
+def test_a_language_models_folder_is_no_sae(tmp_path):
+    config = {"model_type": "esm", "num_hidden_layers": 6}
+    save(linear(bias=numbers(D_IN)), tmp_path / "pytorch_model.bin", config)
+    with pytest.raises(ValueError, match="is a language model of type 'esm', by its config"):
+        read(tmp_path, HERE)
+
+
 def test_an_imported_sae_is_saved_and_comes_back(tmp_path):
     path = save(linear(bias=numbers(D_IN)), tmp_path / "ae.pt")
     sae = read(path, HERE, plm_revision="sha256:1", repository="someone/something", revision="abc")

@@ -168,6 +168,55 @@ def test_dictionary_learning_makes_atoms_unit_norm_as_its_loader_does(tmp_path):
     assert sae.unit == "raw"
 
 
+@pytest.mark.parametrize("threshold", [-0.5, float("nan"), float("inf")])
+def test_a_threshold_that_is_none_is_refused(tmp_path, threshold):
+    unset = linear(**TOPK | {"threshold": torch.tensor(-1.0)})
+    path = write(tmp_path, unset, "ae.pt", trainer("BatchTopKSAE"))
+    with pytest.raises(ValueError, match="threshold must be a finite number of 0 or more; got"):
+        read(path, Given(layer=4, hook="residual", threshold=threshold))
+
+
+@pytest.mark.parametrize("held", [{"b_dec"}, {"b_dec", "k"}])
+def test_dictionary_learning_topk_of_2024_has_its_k_in_the_config(tmp_path, held):
+    tensors = linear(**{name: TOPK[name] for name in held})
+    where = Given(layer=4, hook="residual")
+    sae = read(write(tmp_path, tensors, "ae.pt", trainer("AutoEncoderTopK")), where)
+    assert sae.architecture == TopK(K)
+    assert_same(sae, peers.interplm_topk(linear(**TOPK), embeddings()))
+    if "k" not in held:
+        config = trainer("AutoEncoderTopK", k=None)
+        with pytest.raises(ValueError, match="does not say k"):
+            read(write(tmp_path, tensors, "ae.pt", config), where)
+    with pytest.raises(ValueError, match="dictionary-learning: not the tensors of BatchTopKSAE"):
+        read(write(tmp_path, tensors, "ae.pt", trainer("BatchTopKSAE")), where)
+    (tmp_path / "config.json").unlink()
+    said = Given("some-plm", 4, "residual", k=K, format="dictionary-learning")
+    assert read(tmp_path, said).architecture == TopK(K)
+
+
+@pytest.mark.parametrize(
+    ("name", "io", "place"),
+    [
+        ("resid_post_layer_3", "out", (4, "residual")),
+        ("resid_pre_layer_3", "out", (3, "residual")),
+        ("esm.encoder.layer.3", "out", (4, "residual")),
+        ("esm.encoder.layer.3", "in", None),
+        ("resid_post_layer_13", "out", None),
+        ("mlp_out_layer_3", "out", None),
+    ],
+)
+def test_dictionary_learning_names_its_submodule(tmp_path, name, io, place):
+    config = trainer("AutoEncoderTopK", submodule_name=name)
+    config["buffer"]["io"] = io
+    path = write(tmp_path, DICTIONARIES["AutoEncoderTopK"][0], "ae.pt", config)
+    if place is None:
+        with pytest.raises(ValueError, match="does not say layer, hook"):
+            read(path)
+    else:
+        about = read(path).about
+        assert about is not None and (about.layer, about.hook) == place
+
+
 def test_dictionary_learning_and_the_user_must_agree(tmp_path):
     path = write(
         tmp_path, DICTIONARIES["AutoEncoderTopK"][0], "ae.pt", trainer("AutoEncoderTopK", k=9)

@@ -11,6 +11,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 from torch.testing import assert_close
 
+from interplm_nb.sae import hub
 from interplm_nb.sae.architectures import BatchTopK, Gated, JumpReLU, Matryoshka, ReLU, TopK
 from interplm_nb.sae.importers import Given, read
 from tests.sae.importers import peers
@@ -120,7 +121,7 @@ def test_files_before_version_6(tmp_path, normalize):
     with pytest.raises(ValueError, match="reshape_activations 'hook_z', which this package lacks"):
         read(tmp_path, Given(layer=0))
     write(tmp_path, matrices(), old | {"activation_fn_str": "tanh-relu"})
-    with pytest.raises(ValueError, match="activation 'tanh-relu', which this package lacks"):
+    with pytest.raises(ValueError, match="activation_fn 'tanh-relu', which this package lacks"):
         read(tmp_path)
 
 
@@ -133,6 +134,13 @@ def test_files_before_version_6(tmp_path, normalize):
         ),
         ({"reshape_activations": "hook_z"}, "reshape_activations 'hook_z'"),
         ({"finetuning_scaling_factor": True}, "finetuning_scaling_factor True"),
+        ({"activation_fn": "tanh-relu"}, "activation_fn 'tanh-relu', which this package lacks"),
+        ({"activation_fn": "topk"}, "activation_fn 'topk', which this package lacks"),
+        ({"apply_b_dec_to_input": "false"}, "apply_b_dec_to_input 'false', wanted true or false"),
+        (
+            {"metadata": {"sae_lens_version": "6.0.0", "hook_head_index": 3}},
+            "hook_head_index 3, which this package lacks",
+        ),
         (
             {"architecture": "transcoder"},
             "saelens: architecture 'transcoder' is not one of standard",
@@ -148,6 +156,94 @@ def test_files_before_version_6(tmp_path, normalize):
 def test_what_is_refused(tmp_path, change, text):
     with pytest.raises(ValueError, match=text):
         read(write(tmp_path, matrices(), settings("standard", **change)))
+
+
+def test_a_plm_by_its_name_on_the_hub_is_the_same_plm(tmp_path):
+    write(tmp_path, matrices(), settings("standard"))
+    about = read(tmp_path, Given(plm="facebook/some-plm")).about
+    assert about is not None and about.plm == "some-plm"
+    with pytest.raises(ValueError, match="the file says plm 'some-plm', you say 'me/some-plm'"):
+        read(tmp_path, Given(plm="me/some-plm"))
+
+
+def test_what_lies_beside_the_weights_is_not_read(tmp_path):
+    write(tmp_path, matrices(), settings("standard"))
+    alone = read(tmp_path).weight_hash
+    save_file({"sparsity": torch.zeros(D_SAE)}, tmp_path / "sparsity.safetensors")
+    save_file({"n": torch.zeros(1)}, tmp_path / "activations_store_state.safetensors")
+    torch.save({"n": 1}, tmp_path / "trainer_state.pt")
+    assert read(tmp_path).weight_hash == alone
+    with pytest.raises(ValueError, match=r"sparsity\.safetensors: unknown format"):
+        read(tmp_path / "sparsity.safetensors")
+    names = ["a/sparsity.safetensors", "a/cfg.json", "a/sae_weights.safetensors"]
+    assert hub._wanted("someone/something", names, None) == [names[2], names[1]]
+
+
+@pytest.mark.parametrize("flag", [True, False])
+@pytest.mark.parametrize("kind", ["standard", "topk", "jumprelu", "gated"])
+def test_a_scaling_factor(tmp_path, kind, flag):
+    """Of ones, as older versions wrote it whatever the flag says, it is as if it were not there."""
+    tensors = KINDS[kind][0]
+    alone = read(write(tmp_path, tensors, settings(kind))).weight_hash
+    config = settings(kind, finetuning_scaling_factor=flag)
+    sae = read(write(tmp_path, tensors | {"scaling_factor": torch.ones(D_SAE)}, config))
+    assert sae.weight_hash == alone
+    other = torch.ones(D_SAE)
+    other[3] = 1.5
+    with pytest.raises(ValueError, match="its scaling_factor multiplies features after they are"):
+        read(write(tmp_path, tensors | {"scaling_factor": other}, config))
+    with pytest.raises(ValueError, match=r"scaling_factor has shape \(2,\), wanted \(24,\)"):
+        read(write(tmp_path, tensors | {"scaling_factor": torch.ones(2)}, config))
+
+
+def test_a_hook_named_after_a_module(tmp_path):
+    def about(name: str, **said: Any) -> tuple[int, str]:
+        config = settings("standard")
+        config["metadata"]["hook_name"] = name
+        found = read(write(tmp_path, matrices(), config), Given(**said)).about
+        assert found is not None
+        return found.layer, found.hook
+
+    assert about("esm.encoder.layer.3") == about("esm.encoder.layer.3", layer=4) == (4, "residual")
+    with pytest.raises(ValueError, match="output of block 4, counted from 0, which is layer 5"):
+        about("esm.encoder.layer.4", layer=4)
+
+
+def test_the_last_blocks_output_cannot_encode_the_last_layer(tmp_path):
+    """ESM-2's last layer is after its final layer norm, the block's output before it."""
+    wide = {
+        "W_enc": numbers(320, 2),
+        "b_enc": numbers(2),
+        "W_dec": numbers(2, 320),
+        "b_dec": numbers(320),
+    }
+    config = settings("standard", d_in=320, d_sae=2)
+    config["metadata"] |= {
+        "model_name": "facebook/esm2_t6_8M_UR50D",
+        "hook_name": "esm.encoder.layer.5",
+    }
+    sae = read(write(tmp_path, wide, config))
+    assert sae.about is not None
+    assert (sae.about.layer, sae.about.hook) == (6, "esm.encoder.layer.5")
+    with pytest.raises(ValueError, match=r"trained on hook 'esm\.encoder\.layer\.5' of layer 6"):
+        sae.check_place(320, "esm2_t6_8M_UR50D")
+    config["metadata"]["hook_name"] = "esm.encoder.layer.6"
+    with pytest.raises(ValueError, match="esm2_t6_8M_UR50D has layers 0 to 6, not 7"):
+        read(write(tmp_path, wide, config))
+
+
+def test_topk_before_version_6_has_its_k_or_asks_for_it(tmp_path):
+    old = {"d_in": D_IN, "d_sae": D_SAE, "model_name": "p", "hook_name": "blocks.0.hook_resid_pre"}
+    write(tmp_path, matrices(), old | {"architecture": "topk", "k": K})
+    assert read(tmp_path).architecture == TopK(K)
+    write(tmp_path, matrices(), old | {"activation_fn": "topk", "activation_fn_kwargs": {}})
+    with pytest.raises(ValueError, match="does not say k"):
+        read(tmp_path)
+    assert read(tmp_path, Given(k=K)).architecture == TopK(K)
+    strange = {"activation_fn": "topk", "activation_fn_kwargs": {"k": K, "postact_fn": "tanh"}}
+    write(tmp_path, matrices(), old | strange)
+    with pytest.raises(ValueError, match=r"activation_fn_kwargs \{'postact_fn': 'tanh'\}, which"):
+        read(tmp_path)
 
 
 def test_more_that_is_refused(tmp_path):
