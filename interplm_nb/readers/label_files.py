@@ -277,12 +277,16 @@ def _gff3_labels(
                 number,
             )
             continue
-        accession, kind = unquote(cells[0]), unquote(cells[2])
+        accession, kind = unquote(cells[0]), unquote(cells[2]).strip()
+        if not kind:
+            report.reject("empty cell", accession, "no type", "column 3 is the type", number)
+            continue
         attributes: dict[str, str] = {
             key.strip(): value
             for key, _, value in (part.partition("=") for part in cells[8].split(";"))
         }
         name = unquote(attributes.get("Name") or attributes.get("Note") or "")
+        name = " ".join(name.splitlines())
         span = _span(cells[3], cells[4], accession, report, number)
         if span is None:
             continue

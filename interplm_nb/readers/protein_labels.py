@@ -18,6 +18,9 @@ from interplm_nb.readers.tables import Rows, frame_rows, table_rows
 
 Kind = Literal["class", "number"]
 
+_MISSING = ("na", "n/a", "nan", "null")
+"""How programs write a number that is not known, in lower case."""
+
 _WITH_COMMAS = re.compile(r"[-+]?[0-9][0-9.,]*(?:[eE][-+]?[0-9]+)?")
 
 REST = "none"
@@ -138,8 +141,8 @@ def read_protein_labels(
     column
         Column of the labels.
     kind
-        "class", "number", or "auto": numbers, where every label is a finite number and more than
-        two differ.
+        "class", "number", or "auto": numbers, where every label but `NA` and `NaN` is a finite
+        number and more than two differ.
     proteins
         Report and skip proteins that are not among these.
     strict
@@ -244,14 +247,16 @@ def _number(text: str) -> float:
 
 
 def _are_numbers(rows: list[tuple[int, str, str]]) -> bool:
-    values = {_number(label) for _, _, label in rows}
+    values = {_number(label) for _, _, label in rows if label.lower() not in _MISSING}
     return not any(math.isnan(value) for value in values) and len(values) > 2
 
 
 def _refuse_commas(rows: list[tuple[int, str, str]], report: ReadReport) -> None:
     """`InputError` for numbers some of which have a comma: they would become classes."""
     commas = [(line, label) for line, _, label in rows if "," in label]
-    if commas and all(_WITH_COMMAS.fullmatch(label) for _, _, label in rows):
+    if commas and all(
+        _WITH_COMMAS.fullmatch(label) or label.lower() in _MISSING for _, _, label in rows
+    ):
         line, label = commas[0]
         raise InputError(
             f"{report.file} (line {line}): is {label!r} a number? Write it with a decimal point "

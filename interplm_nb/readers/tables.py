@@ -54,17 +54,19 @@ def table_rows(
 def frame_rows(
     table: pl.DataFrame, columns: Collection[str], report: ReadReport
 ) -> tuple[list[str], Rows]:
-    """The same of a DataFrame; null is an empty string, true and false are words."""
+    """The same of a DataFrame; null is an empty string, true and false are words.
+
+    A line end is a space, as in text.
+    """
     names = [name.strip().lower() for name in table.columns]
     refuse_repeated(names, columns, report)
-    texts = pl.DataFrame(
-        {
-            name: column.cast(pl.String).fill_null("").str.strip_chars()
-            for name, column in zip(names, table.iter_columns(), strict=True)
-            if name in columns
-        }
-    )
-    return names, enumerate(texts.iter_rows(named=True), 1)
+    texts = {
+        name: column.cast(pl.String).fill_null("").str.replace_all(r"[\r\n]+", " ")
+        for name, column in zip(names, table.iter_columns(), strict=True)
+        if name in columns
+    }
+    cells = pl.DataFrame(texts).select(pl.all().str.strip_chars())
+    return names, enumerate(cells.iter_rows(named=True), 1)
 
 
 def without_compression(path: Path) -> str:

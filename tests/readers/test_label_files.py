@@ -14,6 +14,7 @@ from interplm_nb.annotations import Annotations
 from interplm_nb.proteins import Proteins
 from interplm_nb.readers.label_files import (
     DSSP,
+    NEEDED,
     from_label_strings,
     read_bed,
     read_gff3,
@@ -337,3 +338,38 @@ def test_the_format_of_labels_is_recognised_by_the_name(tmp_path, name, line):
     path.write_bytes(gzip.compress(line.encode()) if name.endswith("gz") else line.encode())
     found = read_labels(path, PROTEINS, strict=True)
     assert found.annotations.table.select("concept", "start", "end").rows() == [("x", 2, 4)]
+
+
+line = st.text(st.sampled_from('P1\t,;""\n\r 29.-%0A#:abc=\u2028é'), max_size=40)
+
+
+@pytest.mark.parametrize("name", ["x.tsv", "x.csv", "x.gff3", "x.bed"])
+@given(lines=st.lists(line, max_size=4), strict=st.booleans())
+def test_any_text_is_read_or_refused_in_words(tmp_path_factory, name, lines, strict) -> None:
+    separator = "," if name == "x.csv" else "\t"
+    rows = {
+        "x.gff3": "P1\tX\tSite\t2\t3\t.\t.\t.\tName=a\n",
+        "x.bed": "P1\t1\t3\tSite_a\n",
+    }
+    table = f"P1{separator}2{separator}3{separator}Site_a\n"
+    head = "" if name in rows else separator.join(NEEDED) + "\n"
+    last = rows.get(name, table)
+    path = tmp_path_factory.mktemp("any") / name
+    path.write_text(head + "".join(f"{line}\n" for line in lines) + last, encoding="utf-8")
+    try:
+        annotations = read_labels(path, PROTEINS, strict).annotations
+    except InputError as error:
+        assert strict and str(path) in str(error)
+        return
+    assert ("P1", "Site_a", 2, 3) in segments(annotations), "no text takes the row after it"
+    assert not [name for name in annotations.concepts if "\n" in name or not name]
+
+
+def test_a_line_end_in_a_name_is_a_space(tmp_path: Path) -> None:
+    gff = write(tmp_path, "x.gff3", "P1\tX\tSite\t2\t3\t.\t.\t.\tName=a%0Ab\n")
+    assert read_gff3(gff, PROTEINS).annotations.concepts == ["Site_a b"]
+    frame = pl.DataFrame({"accession": ["P1"], "start": [1], "end": [2], "concept": ["a\r\nb"]})
+    frame.write_parquet(tmp_path / "x.parquet")
+    assert read_table(tmp_path / "x.parquet", PROTEINS).annotations.concepts == ["a b"]
+    empty = write(tmp_path, "y.gff3", "P1\tX\t\t2\t3\t.\t.\t.\tName=a\n")
+    assert read_gff3(empty, PROTEINS).report.counts() == {"empty cell": 1}

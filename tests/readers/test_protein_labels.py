@@ -49,11 +49,16 @@ def test_every_format_gives_the_same(ending: str, tmp_path: Path) -> None:
         (["1", "2", "x"], "class"),
         (["1", "2", "inf"], "class"),
         ([True, False, True], "class"),
+        (["1", "2", "3", "NA"], "number"),
+        ([1.5, 2.5, 3.5, float("nan")], "number"),
+        (["1", "2", "NA", "NA"], "class"),
     ],
 )
 def test_numbers_are_recognised(values: list[Any], kind: str) -> None:
-    table = pl.DataFrame({"accession": ["P1", "P2", "P3"], "label": values})
-    assert read_protein_labels(table).labels.kind == kind
+    table = pl.DataFrame({"accession": ["P1", "P2", "P3", "P4"][: len(values)], "label": values})
+    labels, report = read_protein_labels(table)
+    assert labels.kind == kind
+    assert report.rejected == (kind == "number" and len(values) == 4)
 
 
 def test_numbers_by_protein() -> None:
@@ -150,3 +155,12 @@ def test_numbers_with_commas_never_become_classes(number: str) -> None:
     numbers, report = read_protein_labels(table, kind="number")
     assert numbers.accessions == ["P2", "P3"]
     assert report.records("not a number") == ["P1"]
+
+
+def test_a_pandas_frame_with_missing_numbers_is_numbers() -> None:
+    frame = pd.DataFrame(
+        {"accession": ["P1", "P2", "P3", "P4"], "label": [1.0, 2, 3, float("nan")]}
+    )
+    labels, report = read_protein_labels(frame)
+    assert labels.kind == "number" and labels.accessions == ["P1", "P2", "P3"]
+    assert report.rejected == 1
