@@ -208,7 +208,7 @@ def _rows(
             continue
         if not any(map(str.strip, cells)):
             continue
-        if not any(cells[width:]):
+        if not any(map(str.strip, cells[width:])):
             del cells[width:]
         n = len(cells)
         record = (cells[first].strip() if first < n else "") or f"line {number}"

@@ -13,5 +13,5 @@ from interplm_nb.readers.report import InputError
 def test_a_list_of_accessions_is_read_whatever_wrote_it(tmp_path, start, pack):
     path = tmp_path / "list.txt"
     path.write_bytes(pack(f"{start}P69905\r\nP68871\r\n".encode()))
-    with pytest.raises(InputError, match="^2 accessions: not in the cache .* offline"):
+    with pytest.raises(InputError, match=r"^2 accessions: not in the cache .* offline"):
         fetch_uniprot(None, path, tmp_path / "out.tsv", tmp_path / "cache", True, True)

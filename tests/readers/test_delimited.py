@@ -82,7 +82,7 @@ def test_a_line_end_within_a_cell_is_a_space(lines) -> None:
 
 
 def test_cells_may_be_missing_at_the_end_where_the_row_has_ended() -> None:
-    _, rows, report = read("name,more,x\nP1\nP2,b\n,,\n\nP3,c,,,\nP4,c,,d\nP5,d", needed=("name",))
+    _, rows, report = read("name,more,x\nP1\nP2,b\n,,\n\nP3,c,, ,\nP4,c,,d\nP5,d", needed=("name",))
     assert rows == [(2, ["P1", "", ""]), (3, ["P2", "b", ""]), (6, ["P3", "c", ""])]
     assert report.counts() == {
         "cells missing at the end, read as empty": 2,
