@@ -65,13 +65,15 @@ def fetch_uniprot(
     query: str | None, accessions: Path | None, out: Path, cache: Path, offline: bool, strict: bool
 ) -> str:
     """Download by query or by accession, and write the table to `out`."""
+    from interplm_nb.readers.opening import open_text
     from interplm_nb.readers.uniprot_rest import UniProtREST
 
     if (query is None) == (accessions is None):
         raise PipelineError("data fetch: give either a query or --accessions FILE")
     service = UniProtREST(cache, offline=offline)
     if accessions is not None:
-        names = accessions.read_text(encoding="utf-8").split()
+        with open_text(accessions) as text:
+            names = text.read().split()
         found = service.accessions(names, strict)
     else:
         found = service.search(str(query))

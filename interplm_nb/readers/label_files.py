@@ -16,6 +16,8 @@ import polars as pl
 
 from interplm_nb.annotations import LEVELS, SCHEMA, Annotations
 from interplm_nb.proteins import Proteins
+from interplm_nb.readers.concepts import FEATURE_TYPES
+from interplm_nb.readers.delimited import split_line, spoilt, whole
 from interplm_nb.readers.opening import open_text
 from interplm_nb.readers.report import InputError, ReadReport
 from interplm_nb.readers.tables import table_rows, without_compression
@@ -82,6 +84,9 @@ def read_table(
 ) -> LabelsRead:
     """Read a table of segments: TSV, CSV (plain, gzip or zstd) or Parquet, by the file's name.
 
+    Text may come from a spreadsheet: quoted cells, tabs, commas or semicolons (its first line tells
+    which), empty cells cut off at the end of a row, and whole numbers written `5.0`.
+
     Parameters
     ----------
     path
@@ -121,7 +126,7 @@ def read_table(
     {'span past the end': 1}
     """
     report = ReadReport(path, strict)
-    names, rows = table_rows(path, NEEDED + OPTIONAL, report)
+    names, rows = table_rows(path, NEEDED + OPTIONAL, NEEDED, report)
     missing = [name for name in NEEDED if name not in names]
     if missing:
         raise InputError(
@@ -129,7 +134,7 @@ def read_table(
             f"{names}; rename or add them"
         )
     for name in names:
-        if name not in NEEDED + OPTIONAL:
+        if name and name not in NEEDED + OPTIONAL:
             report.note("column ignored", name)
     return _collect(_table_labels(rows, category, level, report), proteins, report)
 
@@ -144,7 +149,8 @@ def read_gff3(
     """Read a GFF3 file (plain, gzip or zstd) whose sequence ids are accessions.
 
     The concept is the feature's type and its `Name` or `Note`, if it has one: `Domain_SH3`. Lines
-    with the same `ID` are one instance. Positions start at 1, both ends included.
+    with the same `ID` are one instance. Positions start at 1, both ends included; a disulfide bond
+    or cross-link is its two ends, not the residues between them.
 
     Examples
     --------
@@ -256,10 +262,13 @@ def _gff3_labels(
         line = line.rstrip("\r\n")
         if line.startswith(("##FASTA", ">")):
             return
-        if not line or line.startswith("#"):
+        if not line.strip() or line.lstrip('"').startswith("#"):
             continue
-        cells = line.split("\t")
-        if len(cells) != 9:
+        cells = split_line(line, "\t") or line.split("\t")
+        # UniProt ends each row with a tab; a spreadsheet cuts off an empty last cell.
+        if len(cells) == 8:
+            cells.append("")
+        if len(cells) < 9 or any(cells[9:]):
             report.reject(
                 "row of another width",
                 cells[0],
@@ -268,25 +277,41 @@ def _gff3_labels(
                 number,
             )
             continue
-        accession, kind = unquote(cells[0]), unquote(cells[2])
+        accession, kind = unquote(cells[0]), unquote(cells[2]).strip()
+        if not kind:
+            report.reject("empty cell", accession, "no type", "column 3 is the type", number)
+            continue
         attributes: dict[str, str] = {
             key.strip(): value
             for key, _, value in (part.partition("=") for part in cells[8].split(";"))
         }
         name = unquote(attributes.get("Name") or attributes.get("Note") or "")
+        name = " ".join(name.splitlines())
         span = _span(cells[3], cells[4], accession, report, number)
-        if span:
-            yield (
-                Label(
-                    accession,
-                    *span,
-                    f"{kind}_{name}" if name else kind,
-                    category,
-                    level,
-                    attributes.get("ID"),
-                ),
-                number,
-            )
+        if span is None:
+            continue
+        instance = attributes.get("ID") or f"line {number}"
+        for start, end in _ends(*span) if _plain(kind) in _PAIRED else [span]:
+            concept = f"{kind}_{name}" if name else kind
+            yield Label(accession, start, end, concept, category, level, instance), number
+
+
+def _ends(start: int, end: int) -> list[tuple[int, int]]:
+    """The two ends of a bond, or its only one, to another chain; a span that is none as it is."""
+    return [(start, start), (end, end)] if start < end else [(start, end)]
+
+
+def _plain(name: str) -> str:
+    return name.lower().replace("_", " ").replace("-", " ")
+
+
+_PAIRED = {
+    _plain(name)
+    for kind in FEATURE_TYPES
+    if kind.paired
+    for name in (kind.key, kind.category, kind.xml)
+}
+"""Types of features whose first and last position are bound; the residues between are not."""
 
 
 def _bed_labels(
@@ -294,9 +319,9 @@ def _bed_labels(
 ) -> Iterator[tuple[Label, int | None]]:
     for number, line in enumerate(lines, 1):
         line = line.rstrip("\r\n")
-        if not line or line.startswith(("#", "track", "browser")):
+        if not line.strip() or line.lstrip('"').startswith(("#", "track", "browser")):
             continue
-        cells = line.split("\t") if "\t" in line else line.split()
+        cells = (split_line(line, "\t") or line.split("\t")) if "\t" in line else line.split()
         if len(cells) < 3:
             report.reject(
                 "row of another width",
@@ -366,17 +391,17 @@ def _string_labels(
 def _span(
     start: str, end: str, record: str, report: ReadReport, line: int
 ) -> tuple[int, int] | None:
-    try:
-        return int(start), int(end)
-    except ValueError:
+    first, last = whole(start.strip()), whole(end.strip())
+    if first is None or last is None:
         report.reject(
             "unreadable position",
             record,
             f"{start}..{end}",
-            "start and end are whole numbers; positions start at 1",
+            "start and end are whole numbers, as in 1022; positions start at 1",
             line,
         )
         return None
+    return first, last
 
 
 def _collect(
@@ -387,7 +412,11 @@ def _collect(
     numbers: dict[object, int] = {}
     rows: list[tuple[str, int, int, str, str, str, int]] = []
     for label, line in labels:
-        if not _fits(label, proteins, report, line) or not _agrees(label, kinds, report, line):
+        if (
+            _is_spoilt(label, report, line)
+            or not _fits(label, proteins, report, line)
+            or not _agrees(label, kinds, report, line)
+        ):
             continue
         # A segment without an instance is its own.
         key = (
@@ -403,6 +432,19 @@ def _collect(
     )
     report.kept = annotations.table["accession"].n_unique()
     return LabelsRead(annotations, report)
+
+
+def _is_spoilt(label: Label, report: ReadReport, line: int | None) -> bool:
+    damage = spoilt(label.concept) or spoilt(label.instance or "")
+    if damage:
+        report.reject(
+            "spoilt by a spreadsheet",
+            label.accession,
+            f"{label.concept}, {label.instance}: {damage}" if label.instance else damage,
+            "take the row from the table as it was before, and format its cells as text",
+            line,
+        )
+    return damage is not None
 
 
 def _fits(label: Label, proteins: Proteins, report: ReadReport, line: int | None) -> bool:

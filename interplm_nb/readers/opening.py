@@ -14,6 +14,18 @@ from interplm_nb.readers.report import InputError
 
 _GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 _OTHERS = {b"BZh": "bzip2", b"\xfd7zXZ": "xz", b"PK\x03\x04": "zip"}
+_OLD_EXCEL = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+_FIRST_IN_WORKBOOKS = (
+    b"[Content_Types].xml",
+    b"_rels/.rels",
+    b"docProps/",
+    b"xl/",
+    b"mimetypeapplication/vnd.oasis",
+)
+SAVE_AS_TEXT = (
+    "open it in the spreadsheet program and save the sheet as TSV, or as CSV in UTF-8, then read "
+    "that file"
+)
 _CHUNK = 1 << 17
 
 
@@ -99,8 +111,12 @@ def open_text(path: Path | str) -> Iterator[TextIO]:
 
 
 def _unpacked(stream: BinaryIO, path: Path) -> BinaryIO:
-    first = stream.read(6)
+    first = stream.read(64)
     stream.seek(0)
+    if first.startswith(_OLD_EXCEL) or (
+        first.startswith(b"PK\x03\x04") and first[30:].startswith(_FIRST_IN_WORKBOOKS)
+    ):
+        raise InputError(f"{path} is an Office workbook (as .xlsx is), not text; {SAVE_AS_TEXT}")
     if first.startswith(_GZIP):
         return cast(BinaryIO, gzip.GzipFile(fileobj=stream))
     if first.startswith(_ZSTD):

@@ -1,6 +1,7 @@
 """Your own labels of whole proteins: a class or a number each, from a table."""
 
 import math
+import re
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,10 +12,16 @@ import polars as pl
 
 from interplm_nb.annotations import Annotations
 from interplm_nb.proteins import Proteins
+from interplm_nb.readers.delimited import spoilt
 from interplm_nb.readers.report import InputError, ReadReport
 from interplm_nb.readers.tables import Rows, frame_rows, table_rows
 
 Kind = Literal["class", "number"]
+
+_MISSING = ("na", "n/a", "nan", "null")
+"""How programs write a number that is not known, in lower case."""
+
+_WITH_COMMAS = re.compile(r"[-+]?[0-9][0-9.,]*(?:[eE][-+]?[0-9]+)?")
 
 REST = "none"
 """The class of proteins that were examined and carry none of the others: a negative of each."""
@@ -134,8 +141,8 @@ def read_protein_labels(
     column
         Column of the labels.
     kind
-        "class", "number", or "auto": numbers, where every label is a finite number and more than
-        two differ.
+        "class", "number", or "auto": numbers, where every label but `NA` and `NaN` is a finite
+        number and more than two differ.
     proteins
         Report and skip proteins that are not among these.
     strict
@@ -164,10 +171,10 @@ def read_protein_labels(
     report = ReadReport("the table", strict)
     if isinstance(table, Path | str):
         report.file = Path(table)
-        names, rows = table_rows(Path(table), needed, report)
+        names, rows = table_rows(Path(table), needed, needed, report)
     else:
         frame = table if isinstance(table, pl.DataFrame) else pl.DataFrame(table)
-        names, rows = frame_rows(frame, needed)
+        names, rows = frame_rows(frame, needed, report)
     missing = [name for name in needed if name not in names]
     if missing:
         raise InputError(
@@ -175,11 +182,13 @@ def read_protein_labels(
             f"among {names}; rename them, or name the column of the labels"
         )
     for name in names:
-        if name not in needed:
+        if name and name not in needed:
             report.note("column ignored", name)
     found = _valid(rows, column, proteins, report)
     if not found:
         raise InputError(f"{report}\n{report.file}: no row with an accession and a label is left")
+    if kind == "auto":
+        _refuse_commas(found, report)
     numeric = _are_numbers(found) if kind == "auto" else kind == "number"
     labels = _numbers(found, report) if numeric else _classes(found, report)
     report.kept = labels["accession"].n_unique()
@@ -194,7 +203,8 @@ def _valid(
     """Line, accession and label of each row that has both."""
     found = []
     for line, row in rows:
-        accession, label = row["accession"].strip(), row[column].strip()
+        accession, label = row["accession"], row[column]
+        damage = spoilt(accession) or spoilt(label)
         if not accession or not label:
             empty = "accession" if not accession else column
             report.reject(
@@ -202,6 +212,14 @@ def _valid(
                 accession or f"line {line}",
                 f"no {empty}",
                 f"give every row an accession and a label ({REST!r} for none of the classes)",
+                line,
+            )
+        elif damage:
+            report.reject(
+                "spoilt by a spreadsheet",
+                accession,
+                f"{label!r}: {damage}",
+                "take the row from the table as it was before, and format its cells as text",
                 line,
             )
         elif proteins is not None and accession not in proteins:
@@ -219,6 +237,8 @@ def _valid(
 
 def _number(text: str) -> float:
     """NaN where the text is no finite number."""
+    if "_" in text:  # Python's own way to write thousands
+        return math.nan
     try:
         value = float(text)
     except ValueError:
@@ -227,8 +247,21 @@ def _number(text: str) -> float:
 
 
 def _are_numbers(rows: list[tuple[int, str, str]]) -> bool:
-    values = {_number(label) for _, _, label in rows}
+    values = {_number(label) for _, _, label in rows if label.lower() not in _MISSING}
     return not any(math.isnan(value) for value in values) and len(values) > 2
+
+
+def _refuse_commas(rows: list[tuple[int, str, str]], report: ReadReport) -> None:
+    """`InputError` for numbers some of which have a comma: they would become classes."""
+    commas = [(line, label) for line, _, label in rows if "," in label]
+    if commas and all(
+        _WITH_COMMAS.fullmatch(label) or label.lower() in _MISSING for _, _, label in rows
+    ):
+        line, label = commas[0]
+        raise InputError(
+            f"{report.file} (line {line}): is {label!r} a number? Write it with a decimal point "
+            "and without thousands separators, or say that the labels are classes (kind: class)"
+        )
 
 
 def _numbers(rows: list[tuple[int, str, str]], report: ReadReport) -> pl.DataFrame:

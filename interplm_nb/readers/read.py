@@ -5,6 +5,7 @@ from typing import Literal, Unpack
 
 from interplm_nb.annotations import Annotations
 from interplm_nb.readers.concepts import Convention
+from interplm_nb.readers.delimited import column_names
 from interplm_nb.readers.entries import Filters, ProteinsRead
 from interplm_nb.readers.fasta import read_fasta
 from interplm_nb.readers.opening import open_bytes
@@ -86,11 +87,17 @@ def recognise(path: Path | str) -> Format:
         return "xml"
     if first.startswith(b"ID   "):
         return "text"
-    if b"\t" in first:
+    if b"\t" in first or _is_table(start):
         return "tsv"
     shown = first[:40].decode("utf-8", "replace").strip()
     raise InputError(
         f"{path}: format not recognised from its first line, {shown!r}; wanted FASTA ('>name'), "
-        "a UniProt flat file ('ID   '), UniProt XML, or a UniProt TSV with a header line. Set the "
-        "format to fasta, text, xml or tsv"
+        "a UniProt flat file ('ID   '), UniProt XML, or a UniProt TSV (or CSV) with a header line. "
+        "Set the format to fasta, text, xml or tsv"
     )
+
+
+def _is_table(start: bytes) -> bool:
+    """Whether the first line, separated by commas or semicolons, names a column that is needed."""
+    names = column_names(start.decode("utf-8", "replace"))
+    return any(name.lower() in ("entry", "sequence") for name in names)

@@ -29,7 +29,7 @@ class ReadReport:
     ({'no sequence': 1}, ['P1'])
     >>> print(report)
     mine.fasta: 0 proteins kept
-              1  no sequence (P1: the record is empty)
+              1  no sequence (P1: the record is empty (line 3))
     """
 
     file: Path | str
@@ -37,6 +37,8 @@ class ReadReport:
     """Stop at the first invalid record instead of skipping it."""
     kept: int = 0
     """Proteins kept."""
+    rejected: int = 0
+    """Invalid records skipped."""
     _counts: dict[str, int] = field(default_factory=dict, repr=False)
     _examples: dict[str, list[tuple[str, str]]] = field(default_factory=dict, repr=False)
 
@@ -51,13 +53,14 @@ class ReadReport:
         self, reason: str, record: str, detail: str, wanted: str, line: int | None = None
     ) -> None:
         """Note an invalid record, or raise `InputError` if strict; `wanted` says how to mend it."""
+        place = f" (line {line})" if line is not None else ""
         if self.strict:
-            place = f" (line {line})" if line is not None else ""
             raise InputError(
                 f"{self.file}: {record}{place}: {reason}: {detail}; {wanted}, or read without "
                 "strict to skip it"
             )
-        self.note(reason, record, detail)
+        self.rejected += 1
+        self.note(reason, record, detail + place)
 
     def counts(self) -> dict[str, int]:
         """Notes by reason."""

@@ -17,8 +17,10 @@ from urllib.parse import urlencode, urlsplit
 from tqdm.auto import tqdm
 
 from interplm_nb.readers.concepts import REST_FIELDS
+from interplm_nb.readers.delimited import column_names, delimited
 from interplm_nb.readers.entries import whole_number
 from interplm_nb.readers.http import Connection
+from interplm_nb.readers.opening import open_text
 from interplm_nb.readers.report import InputError, ReadReport
 from interplm_nb.saving import atomic_path, file_hash, json_hash, read_json, remove, write_json
 
@@ -204,7 +206,7 @@ class UniProtREST:
                 f"{self.address}; not followed"
             )
         header, *rows = [row for row in answer.text.replace("\r", "").split("\n") if row] or [""]
-        if "Entry" not in header.split("\t"):
+        if "Entry" not in column_names(header):
             raise InputError(
                 f"{url} answered {header[:60]!r}; wanted a table with the column 'Entry': let "
                 "'accession' be among the fields"
@@ -239,6 +241,7 @@ def _join(pages: list[_Page], drafts: Path, path: Path, what: str) -> int:
 
 
 def _entries(path: Path) -> set[str]:
-    with path.open(encoding="utf-8") as file:
-        place = file.readline().rstrip("\n").split("\t").index("Entry")
-        return {row.rstrip("\n").split("\t")[place] for row in file}
+    with open_text(path) as text:
+        names, rows = delimited(text, ["entry"], ["entry"], ReadReport(path))
+        place = names.index("Entry")
+        return {cells[place] for _, cells in rows}

@@ -1,9 +1,9 @@
-"""UniProt TSV downloads into `Proteins` and `Annotations`: columns of today and before 2022."""
+"""UniProt TSV (or CSV) into `Proteins` and `Annotations`: columns of today and before 2022."""
 
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TextIO, Unpack
+from typing import Unpack
 
 from interplm_nb.readers.concepts import (
     BY_COLUMN,
@@ -12,13 +12,13 @@ from interplm_nb.readers.concepts import (
     Convention,
     FeatureType,
 )
+from interplm_nb.readers.delimited import delimited, spoilt, whole
 from interplm_nb.readers.entries import (
     Entry,
     Filters,
     ProteinsRead,
     ReadOptions,
     collect,
-    whole_number,
 )
 from interplm_nb.readers.features import Feature
 from interplm_nb.readers.opening import open_text
@@ -42,6 +42,7 @@ _METADATA = {
     "alphafolddb": "alphafold",
     "cross-reference (alphafolddb)": "alphafold",
 }
+_COLUMNS = ("entry", "sequence", "length", COFACTOR_COLUMN.lower(), *_METADATA, *BY_COLUMN)
 _FILTERS = {"reviewed": "Reviewed", "alphafold": "AlphaFoldDB"}
 
 
@@ -51,13 +52,13 @@ def read_uniprot_tsv(
     strict: bool = False,
     **filters: Unpack[Filters],
 ) -> ProteinsRead:
-    """Read a UniProt TSV download (plain, gzip or zstd).
+    """Read a UniProt TSV download (plain, gzip or zstd), also one that a spreadsheet saved again.
 
     Parameters
     ----------
     path
-        A table with the columns `Entry` and `Sequence`, and any feature columns. Absent columns of
-        features and filters are reported.
+        A table with the columns `Entry` and `Sequence`, and any feature columns; tabs, commas or
+        semicolons, as its first line has them. Absent columns of features and filters are reported.
     convention
         How features become concepts: "strict" or "published" (`concepts.py`).
     strict
@@ -78,26 +79,22 @@ def read_uniprot_tsv(
     options = ReadOptions(convention, strict, **filters)
     report = ReadReport(path, strict)
     with open_text(path) as text:
-        header = text.readline().rstrip("\r\n").split("\t")
-        table = _Table(header, options, report)
-        return collect(
-            table.entries(text), options, report, "rows with an accession and a sequence"
-        )
+        names, rows = delimited(text, _COLUMNS, ("entry", "sequence"), report)
+        entries = _Table(names, options, report).entries(rows)
+        return collect(entries, options, report, "rows with an accession and a sequence")
 
 
 class _Table:
     """The columns of one table, by index."""
 
-    def __init__(self, header: list[str], options: ReadOptions, report: ReadReport) -> None:
-        self.width = len(header)
+    def __init__(self, names: list[str], options: ReadOptions, report: ReadReport) -> None:
         self.report = report
-        names = [name.strip().lower() for name in header]
-        self.places = {name: place for place, name in enumerate(names)}
+        self.places = {name.lower(): place for place, name in enumerate(names)}
         missing = [name for name in ("Entry", "Sequence") if name.lower() not in self.places]
         if missing:
             raise InputError(
                 f"{report.file}: wanted a UniProt TSV with the columns 'Entry' and 'Sequence'; "
-                f"{missing} not among {_short(header)}. Download it again with these columns (REST "
+                f"{missing} not among {_short(names)}. Download it again with these columns (REST "
                 "fields 'accession' and 'sequence')"
             )
         self.metadata = [
@@ -125,50 +122,53 @@ class _Table:
             if getattr(options, option) and option not in dict(self.metadata):
                 self.report.note("filter skipped, its column is absent", column)
 
-    def entries(self, text: TextIO) -> Iterator[Entry]:
+    def entries(self, rows: Iterator[tuple[int, list[str]]]) -> Iterator[Entry]:
         length, cofactor = self.places.get("length"), self.places.get(COFACTOR_COLUMN.lower())
-        for line, row in enumerate(text, 2):
-            cells = row.rstrip("\r\n").split("\t")
-            if cells == [""]:
-                continue
-            accession = (
-                cells[self.places["entry"]].strip() if self.places["entry"] < len(cells) else ""
-            )
-            if len(cells) != self.width:
-                detail, wanted = (
-                    f"{len(cells)} cells",
-                    f"every row has the {self.width} cells of the first line",
-                )
-                self.report.reject(
-                    "row of another width", accession or f"row at line {line}", detail, wanted, line
-                )
-                continue
+        for line, cells in rows:
+            accession = cells[self.places["entry"]].strip()
             if cofactor is not None and cells[cofactor]:
                 self.report.note(
                     "cofactor names no residues", accession, n=cells[cofactor].count("Name=")
                 )
-            features = [
-                feature
-                for _, place in self.features
-                if cells[place]
-                for feature in self._parse(cells[place], accession, line)
-            ]
-            says = cells[length] if length is not None else ""
+            features = self._features(cells, accession, line)
+            if features is None:
+                continue
+            says = cells[length].strip() if length is not None else ""
             sequence = cells[self.places["sequence"]]
-            yield Entry(
-                accession, sequence, features, self._metadata(cells), line, whole_number(says)
-            )
+            metadata = self._metadata(cells, accession)
+            yield Entry(accession, sequence, features, metadata, line, whole(says))
 
-    def _metadata(self, cells: list[str]) -> dict[str, str | int | bool | None]:
+    def _features(self, cells: list[str], accession: str, line: int) -> list[Feature] | None:
+        """The features of a row; None if a cell has none that can be read.
+
+        Without them the protein would be a negative of what the cell says.
+        """
+        features: list[Feature] = []
+        for kind, place in self.features:
+            if not cells[place].strip():
+                continue
+            found = list(self._parse(cells[place], accession, line))
+            if not found:
+                self.report.note("left out: a cell has no feature", accession, kind.column)
+                return None
+            features += found
+        return features
+
+    def _metadata(self, cells: list[str], accession: str) -> dict[str, str | int | bool | None]:
         found: dict[str, str | int | bool | None] = {
             name: cells[place].strip() or None for name, place in self.metadata
         }
+        for name, value in found.items():
+            damage = spoilt(str(value))
+            if damage:
+                self.report.note(f"{name} left empty: {damage}", accession, str(value))
+                found[name] = None
         if "reviewed" in found:
             found["reviewed"] = str(found["reviewed"]).lower() in ("reviewed", "true")
         if "alphafold" in found:
             found["alphafold"] = found["alphafold"] is not None
         if "taxon" in found:
-            found["taxon"] = whole_number(str(found["taxon"]))
+            found["taxon"] = whole(str(found["taxon"]))
         return found
 
     def _parse(self, cell: str, accession: str, line: int) -> Iterator[Feature]:

@@ -96,10 +96,23 @@ def with_labels(read: ReadFile, params: ProteinsParameters) -> ReadFile:
 
     path = Path(params.labels).expanduser()
     own = read_labels(path, read.annotations["strict"].proteins, strict=params.strict)
+    if not len(own.annotations):
+        raise PipelineError(_no_label(path, own.report))
     for reason, n, records, example in own.report.table().iter_rows():
         read.report.note(f"{path.name}: {reason}", records[0] if records else path.name, example, n)
     return ReadFile(
         {c: _joined(a, own.annotations) for c, a in read.annotations.items()}, read.report
+    )
+
+
+def _no_label(path: Path, report: ReadReport) -> str:
+    reasons = "; ".join(
+        f"{n:,} {reason} ({records[0]}: {example})"
+        for reason, n, records, example in report.table().iter_rows()
+    )
+    return (
+        f"proteins.labels: 0 of {report.rejected:,} labels could be used, of {path}: "
+        f"{reasons or 'it has no row'}. Mend the file, or run without proteins.labels"
     )
 
 
@@ -118,13 +131,21 @@ def _read_and_split(params: ProteinsParameters) -> tuple[ReadFile, dict[str, pl.
     out (`read`)."""
     from interplm_nb.plm.lengths import limit_length
 
-    read = with_labels(read_file(params), params) if params.labels else read_file(params)
+    of_file = read_file(params)
+    read = with_labels(of_file, params) if params.labels else of_file
     found = read.annotations["strict"].proteins
     limited = limit_length(found, params.too_long, params.max_residues)
     for accession in limited.left_out:
         read.report.note(f"filtered: longer than {params.max_residues:,} residues", accession)
     kept = _draw(limited.proteins, params, read.report)
     annotations = {convention: own.of(kept) for convention, own in read.annotations.items()}
+    own = {*read.annotations["strict"].concepts} - {*of_file.annotations["strict"].concepts}
+    if own and own.isdisjoint(annotations["strict"].concepts):
+        raise PipelineError(
+            f"proteins.labels: none of the {len(kept):,} proteins that are kept, of {len(found):,},"
+            " has one of your labels; raise proteins.max_proteins or proteins.max_residues, or run "
+            "without proteins.labels"
+        )
     tables = _split(kept, params) | {"read": read.report.table()}
     return ReadFile(annotations, read.report), tables
 

@@ -1,6 +1,7 @@
 """Own labels: every format gives the segments of a plain reading; invalid records are named."""
 
 import gzip
+import re
 from itertools import groupby
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from interplm_nb.annotations import Annotations
 from interplm_nb.proteins import Proteins
 from interplm_nb.readers.label_files import (
     DSSP,
+    NEEDED,
     from_label_strings,
     read_bed,
     read_gff3,
@@ -187,6 +189,115 @@ def test_bed_counts_from_zero(tmp_path: Path) -> None:
         read_bed(tmp_path / "x.bed", PROTEINS, strict=True)
 
 
+UNIPROT_GFF = """##gff-version 3
+##sequence-region P1 1 10
+P1\tUniProtKB\tHelix\t3\t5\t.\t.\t.\tNote=x;evidence=ECO:1\t
+P1\tUniProtKB\tDomain\t1\t2\t.\t.\t.\tNote=SH3%3B first\t
+"""
+
+
+def test_every_row_of_uniprots_gff_ends_with_a_tab(tmp_path: Path) -> None:
+    annotations, report = read_gff3(write(tmp_path, "x.gff", UNIPROT_GFF), PROTEINS, strict=True)
+    assert segments(annotations) == [("P1", "Domain_SH3; first", 1, 2), ("P1", "Helix_x", 3, 5)]
+    assert report.counts() == {}
+
+
+def test_gff3_that_a_spreadsheet_saved_again(tmp_path: Path) -> None:
+    again = (
+        '"##gff-version 3, of mine"\n'
+        'P1\tX\tSite\t3.0\t5.0\t.\t.\t.\t"Name=a,b;ID=""s1"""\t\t\n'
+        "P2\tX\tSite\t1\t2\t.\t.\t.\n"
+    )
+    annotations, report = read_gff3(write(tmp_path, "x.gff3", again), PROTEINS, strict=True)
+    assert segments(annotations) == [("P1", "Site_a,b", 3, 5), ("P2", "Site", 1, 2)]
+    assert report.counts() == {}
+
+
+@pytest.mark.parametrize("kind", ["Disulfide bond", "disulfide_bond", "Cross-link", "CROSSLNK"])
+def test_a_bond_in_gff3_is_two_ends_of_one_instance(tmp_path: Path, kind: str) -> None:
+    bonds = f"P1\tX\t{kind}\t2\t9\t.\t.\t.\t.\n" + f"P1\tX\t{kind}\t4\t4\t.\t.\t.\tNote=out\n"
+    annotations, _ = read_gff3(write(tmp_path, "x.gff3", bonds + bonds), PROTEINS, strict=True)
+    assert segments(annotations.only([kind])) == [("P1", kind, 2, 2)] * 2 + [("P1", kind, 9, 9)] * 2
+    table = annotations.table.sort("instance", "start")
+    assert table.select("start", "end", "instance").rows() == [
+        (2, 2, 1),
+        (9, 9, 1),
+        (4, 4, 2),
+        (2, 2, 3),
+        (9, 9, 3),
+        (4, 4, 4),
+    ]
+
+
+def test_an_empty_id_in_gff3_joins_nothing(tmp_path: Path) -> None:
+    text = "".join(f"P1\tX\tSite\t{i}\t{i}\t.\t.\t.\tID=\n" for i in (1, 5))
+    annotations, _ = read_gff3(write(tmp_path, "x.gff3", text), PROTEINS, strict=True)
+    assert annotations.table["instance"].n_unique() == 2
+
+
+AGAIN = {
+    "as it was": TABLE,
+    "CSV with semicolons": TABLE.replace("\t", ";"),
+    "tabs in spite of the name": TABLE,
+    "quoted": "".join(
+        ",".join(f'"{cell}"' for cell in line.split("\t")) + "\r\n" for line in TABLE.splitlines()
+    ),
+    "byte order mark": "\ufeff" + TABLE.replace("\t", ","),
+    "empty cells cut off": "".join(line.rstrip("\t") + "\n" for line in TABLE.splitlines()),
+    "numbers with decimals": re.sub(r"\t([0-9]+)", r"\t\1.0", TABLE),
+    "decimal commas": re.sub(r"\t([0-9]+)", r"\t\1,0", TABLE),
+    "blank rows and columns": "".join(line + "\t\t\n" for line in (TABLE + "\t" * 6).splitlines()),
+}
+
+
+@pytest.mark.parametrize("again", AGAIN)
+def test_a_table_that_a_spreadsheet_saved_again_is_read_the_same(tmp_path, again) -> None:
+    wanted = read_table(write(tmp_path, "raw.tsv", TABLE), PROTEINS).annotations
+    path = tmp_path / ("again.csv" if again != "as it was" else "again.tsv")
+    path.write_text(AGAIN[again], encoding="utf-8", newline="")
+    annotations, report = read_table(path, PROTEINS)
+    assert annotations.table.equals(wanted.table)
+    assert report.rejected == 0
+
+
+SPOILT = {
+    '1\t5\t"open': "quotation mark not closed",
+    "1,022\t1,030\tA": "unreadable position",
+    "5-Mar\t9\tA": "unreadable position",
+    "1\t5.000\tA": "unreadable position",
+    "1\t2\t1-Mar": "spoilt by a spreadsheet",
+    "1\t2\t#NAME?": "spoilt by a spreadsheet",
+    "1\t2\tA\t1-Feb": "spoilt by a spreadsheet",
+    "1\t2\tA\t\tmore": "row of another width",
+}
+
+
+@pytest.mark.parametrize("spoilt", SPOILT)
+def test_what_a_spreadsheet_spoilt_is_left_out_with_its_line(tmp_path, spoilt) -> None:
+    text = f"accession\tstart\tend\tconcept\tinstance\nP1\t{spoilt}\nP1\t6\t7\tB\t\nP1\t8\t9\tC\t\n"
+    path = write(tmp_path, "x.tsv", text)
+    annotations, report = read_table(path, PROTEINS)
+    assert segments(annotations) == [("P1", "B", 6, 7), ("P1", "C", 8, 9)]
+    assert report.counts()[SPOILT[spoilt]] == report.rejected == 1 and "(line 2)" in str(report)
+    with pytest.raises(InputError, match=rf"x.tsv: P1 \(line 2\): {SPOILT[spoilt]}: "):
+        read_table(path, PROTEINS, strict=True)
+
+
+def test_numbers_of_a_parquet_file_may_be_floats(tmp_path: Path) -> None:
+    frame = pl.DataFrame({"accession": ["P1"], "start": [1.0], "end": [5.0], "concept": ["A"]})
+    frame.write_parquet(tmp_path / "x.parquet")
+    assert segments(read_table(tmp_path / "x.parquet", PROTEINS).annotations) == [("P1", "A", 1, 5)]
+    frame.with_columns(pl.lit("B").alias("Concept")).write_parquet(tmp_path / "x.parquet")
+    with pytest.raises(InputError, match="two columns are named 'concept'"):
+        read_table(tmp_path / "x.parquet", PROTEINS)
+
+
+@pytest.mark.parametrize("ending", ["xlsx", "xls", "ods"])
+def test_a_workbook_is_refused_with_the_way_out(tmp_path: Path, ending: str) -> None:
+    with pytest.raises(InputError, match=rf"in '\.{ending}'; .*save the sheet as TSV, or as CSV"):
+        read_labels(write(tmp_path, f"x.{ending}", ""), PROTEINS)
+
+
 @given(st.text(alphabet="HEC-", min_size=10, max_size=10))
 def test_label_strings_equal_the_letters(letters: str) -> None:
     annotations, _ = from_label_strings({"P1": letters}, PROTEINS)
@@ -227,3 +338,38 @@ def test_the_format_of_labels_is_recognised_by_the_name(tmp_path, name, line):
     path.write_bytes(gzip.compress(line.encode()) if name.endswith("gz") else line.encode())
     found = read_labels(path, PROTEINS, strict=True)
     assert found.annotations.table.select("concept", "start", "end").rows() == [("x", 2, 4)]
+
+
+line = st.text(st.sampled_from('P1\t,;""\n\r 29.-%0A#:abc=\u2028é'), max_size=40)
+
+
+@pytest.mark.parametrize("name", ["x.tsv", "x.csv", "x.gff3", "x.bed"])
+@given(lines=st.lists(line, max_size=4), strict=st.booleans())
+def test_any_text_is_read_or_refused_in_words(tmp_path_factory, name, lines, strict) -> None:
+    separator = "," if name == "x.csv" else "\t"
+    rows = {
+        "x.gff3": "P1\tX\tSite\t2\t3\t.\t.\t.\tName=a\n",
+        "x.bed": "P1\t1\t3\tSite_a\n",
+    }
+    table = f"P1{separator}2{separator}3{separator}Site_a\n"
+    head = "" if name in rows else separator.join(NEEDED) + "\n"
+    last = rows.get(name, table)
+    path = tmp_path_factory.mktemp("any") / name
+    path.write_text(head + "".join(f"{line}\n" for line in lines) + last, encoding="utf-8")
+    try:
+        annotations = read_labels(path, PROTEINS, strict).annotations
+    except InputError as error:
+        assert strict and str(path) in str(error)
+        return
+    assert ("P1", "Site_a", 2, 3) in segments(annotations), "no text takes the row after it"
+    assert not [name for name in annotations.concepts if "\n" in name or not name]
+
+
+def test_a_line_end_in_a_name_is_a_space(tmp_path: Path) -> None:
+    gff = write(tmp_path, "x.gff3", "P1\tX\tSite\t2\t3\t.\t.\t.\tName=a%0Ab\n")
+    assert read_gff3(gff, PROTEINS).annotations.concepts == ["Site_a b"]
+    frame = pl.DataFrame({"accession": ["P1"], "start": [1], "end": [2], "concept": ["a\r\nb"]})
+    frame.write_parquet(tmp_path / "x.parquet")
+    assert read_table(tmp_path / "x.parquet", PROTEINS).annotations.concepts == ["a b"]
+    empty = write(tmp_path, "y.gff3", "P1\tX\t\t2\t3\t.\t.\t.\tName=a\n")
+    assert read_gff3(empty, PROTEINS).report.counts() == {"empty cell": 1}

@@ -1,4 +1,6 @@
 import gzip
+import io
+import zipfile
 
 import pytest
 import zstandard
@@ -6,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from interplm_nb.readers.opening import open_bytes, open_text
+from interplm_nb.readers.read import read
 from interplm_nb.readers.report import InputError
 
 TEXT = "".join(
@@ -93,3 +96,38 @@ def test_errors_of_the_block_itself_pass_unchanged(tmp_path):
     path.write_text("x")
     with pytest.raises(FileNotFoundError, match="other"), open_text(path):
         (tmp_path / "other").read_text()
+
+
+def _zip_of(name: str, content: str = "") -> bytes:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr(name, content)
+    return packed.getvalue()
+
+
+WORKBOOKS = {
+    "a.xlsx": _zip_of("[Content_Types].xml"),
+    "misnamed.tsv": _zip_of("docProps/app.xml"),
+    "a.ods": _zip_of("mimetype", "application/vnd.oasis.opendocument.spreadsheet"),
+    "a.xls": b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600),
+}
+
+
+@pytest.mark.parametrize("name", WORKBOOKS)
+def test_a_workbook_is_refused_with_the_way_out(tmp_path, name):
+    (tmp_path / name).write_bytes(WORKBOOKS[name])
+    with pytest.raises(InputError, match=rf"{name} is an Office workbook .*save the sheet as TSV"):
+        read(tmp_path / name)
+
+
+def test_another_zip_archive_is_no_workbook(tmp_path):
+    (tmp_path / "a.zip").write_bytes(_zip_of("a.fasta", ">P1\nM\n"))
+    with pytest.raises(InputError, match="is compressed with zip; decompress it"):
+        read(tmp_path / "a.zip")
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "cp1252"])
+def test_text_in_a_spreadsheets_own_encoding_is_refused(tmp_path, encoding):
+    (tmp_path / "a.txt").write_text("Entry\tSequence\nP1é\tM\n", encoding=encoding)
+    with pytest.raises(InputError, match=r"not UTF-8 text .*; save it as UTF-8"):
+        read(tmp_path / "a.txt")

@@ -49,11 +49,16 @@ def test_every_format_gives_the_same(ending: str, tmp_path: Path) -> None:
         (["1", "2", "x"], "class"),
         (["1", "2", "inf"], "class"),
         ([True, False, True], "class"),
+        (["1", "2", "3", "NA"], "number"),
+        ([1.5, 2.5, 3.5, float("nan")], "number"),
+        (["1", "2", "NA", "NA"], "class"),
     ],
 )
 def test_numbers_are_recognised(values: list[Any], kind: str) -> None:
-    table = pl.DataFrame({"accession": ["P1", "P2", "P3"], "label": values})
-    assert read_protein_labels(table).labels.kind == kind
+    table = pl.DataFrame({"accession": ["P1", "P2", "P3", "P4"][: len(values)], "label": values})
+    labels, report = read_protein_labels(table)
+    assert labels.kind == kind
+    assert report.rejected == (kind == "number" and len(values) == 4)
 
 
 def test_numbers_by_protein() -> None:
@@ -108,3 +113,54 @@ def test_classes_from_annotations() -> None:
     assert sorted(few.table.rows()) == [("P2", "Turn"), ("P3", "none")]
     with pytest.raises(KeyError, match="no concept 'Sheet' among 2 concepts"):
         ProteinLabels.carrying(annotations, ["Sheet"])
+
+
+AGAIN = {
+    "quoted": 'accession\tlabel\nP1\t"a ""b"""\nP2\tc\n',
+    "semicolons": 'accession;label\r\nP1;a "b"\r\nP2;c\r\n;\r\n',
+    "byte order mark": '\ufeffaccession,label\nP1,"a ""b"""\nP2,c\n',
+    "a line end in another column": 'accession,label,x\nP1,"a ""b""","1\n2"\nP2,c\n',
+}
+
+
+@pytest.mark.parametrize("again", AGAIN)
+def test_a_table_that_a_spreadsheet_saved_again(again: str, tmp_path: Path) -> None:
+    path = tmp_path / "own.csv"
+    path.write_text(AGAIN[again].replace(';a "b"', ';"a ""b"""'), encoding="utf-8", newline="")
+    labels, report = read_protein_labels(path)
+    assert labels.table.rows() == [("P1", 'a "b"'), ("P2", "c")] and report.rejected == 0
+
+
+def test_a_mark_that_is_not_closed_takes_no_other_row(tmp_path: Path) -> None:
+    (tmp_path / "own.csv").write_text('accession,label\nP1,"a\nP2,b\nP3,"c"\n')
+    labels, report = read_protein_labels(tmp_path / "own.csv")
+    assert labels.table.rows() == [("P2", "b"), ("P3", "c")]
+    assert report.records("quotation mark not closed") == ["P1"]
+
+
+def test_what_a_spreadsheet_spoilt_is_left_out() -> None:
+    table = pl.DataFrame({"accession": ["P1", "P2", "P3"], "label": ["1-Mar", "#N/A", "a"]})
+    labels, report = read_protein_labels(table)
+    assert labels.accessions == ["P3"] and report.counts() == {"spoilt by a spreadsheet": 2}
+    with pytest.raises(InputError, match=r"P1 \(line 1\): spoilt by a spreadsheet: '1-Mar'"):
+        read_protein_labels(table, strict=True)
+
+
+@pytest.mark.parametrize("number", ["61,5", "1,022.5", "6,1e1"])
+def test_numbers_with_commas_never_become_classes(number: str) -> None:
+    table = pl.DataFrame({"accession": ["P1", "P2", "P3"], "label": [number, "48", "55.2"]})
+    with pytest.raises(InputError, match=rf"\(line 1\): is '{number}' a number\? Write it with a"):
+        read_protein_labels(table)
+    assert read_protein_labels(table, kind="class").labels.kind == "class"
+    numbers, report = read_protein_labels(table, kind="number")
+    assert numbers.accessions == ["P2", "P3"]
+    assert report.records("not a number") == ["P1"]
+
+
+def test_a_pandas_frame_with_missing_numbers_is_numbers() -> None:
+    frame = pd.DataFrame(
+        {"accession": ["P1", "P2", "P3", "P4"], "label": [1.0, 2, 3, float("nan")]}
+    )
+    labels, report = read_protein_labels(frame)
+    assert labels.kind == "number" and labels.accessions == ["P1", "P2", "P3"]
+    assert report.rejected == 1

@@ -1,13 +1,17 @@
+import csv
 import gzip
+import io
 import os
 import time
 from pathlib import Path
+from typing import Literal
 
 import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from interplm_nb.readers.read import read
 from interplm_nb.readers.report import InputError
 from interplm_nb.readers.uniprot_tsv import _Table, read_uniprot_tsv
 
@@ -189,7 +193,7 @@ BAD = [
     (
         {"Helix": "about 4 to 9"},
         "unreadable feature: 'about 4 to 9'; features are as in HELIX 4..18",
-        True,
+        False,  # it would be a negative of what the cell says
     ),
     ({"Sequence": ""}, "no sequence: the record is empty", False),
     ({"Sequence": "AC-DE"}, "gap in the sequence", False),
@@ -229,10 +233,10 @@ def test_a_cell_is_read_on_after_an_unreadable_feature(table):
 
 def test_a_row_of_another_width(table):
     path = table([{"Entry": "A", "Helix": "HELIX 1..3"}])
-    path.write_text(path.read_text() + "B\tACD\n\n")
-    assert read_uniprot_tsv(path).report.records("row of another width") == ["B"]
+    path.write_text(path.read_text() + "B\n\nC\tACD\t\tmore\n")
+    assert read_uniprot_tsv(path).report.records("row of another width") == ["B", "C"]
     with pytest.raises(
-        InputError, match=r"B \(line 3\): row of another width: 2 cells; every row has the 3 cells"
+        InputError, match=r"B \(line 3\): row of another width: 1 cells; every row has the 3 cells"
     ):
         read_uniprot_tsv(path, strict=True)
 
@@ -286,6 +290,117 @@ def test_cells_are_read_as_written(drawn):
         ("BINDING", f"{start}..{start + more}", ligand or "", note or "")
         for start, more, ligand, note in drawn
     ]
+
+
+# A download, and the same after a spreadsheet.
+ROWS = [
+    [
+        "Entry",
+        "Length",
+        "Sequence",
+        "Binding site",
+        "Disulfide bond",
+        "Gene Names",
+        "Organism (ID)",
+    ],
+    [
+        "P1",
+        "30",
+        SEQUENCE,
+        'BINDING 5; /ligand="ATP"; /evidence="ECO:1"; BINDING 9; /note="a "special" site"',
+        'DISULFID 11..18; /evidence="ECO:1"',
+        "MARCHF1 MARCH1",
+        "9606",
+    ],
+    ["P2", "30", SEQUENCE[::-1], "", "", "", ""],
+]
+RAW = "".join("\t".join(row) + "\n" for row in ROWS)
+
+
+def saved_again(
+    separator: str, end: str = "\r\n", quoting: Literal[0, 1] = csv.QUOTE_MINIMAL
+) -> str:
+    text = io.StringIO()
+    csv.writer(text, delimiter=separator, lineterminator=end, quoting=quoting).writerows(ROWS)
+    return text.getvalue()
+
+
+AGAIN = {
+    "quoted": saved_again("\t"),
+    "all cells quoted": saved_again("\t", "\n", csv.QUOTE_ALL),
+    "CSV": saved_again(","),
+    "CSV of all cells quoted": saved_again(",", quoting=csv.QUOTE_ALL),
+    "CSV with semicolons": saved_again(";"),
+    "CSV of an old Mac": saved_again(",", "\r"),
+    "separator named": "sep=;\r\n" + saved_again(";"),
+    "byte order mark": "\ufeff" + saved_again(","),
+    "blank rows after the last": saved_again(",") + ",,,,,,\r\n" * 3,
+    "empty columns after the last": RAW.replace("\n", "\t\t\n"),
+    "empty cells cut off": "".join(line.rstrip("\t") + "\n" for line in RAW.splitlines()),
+    "numbers with decimals": RAW.replace("\t30\t", "\t30.0\t").replace("9606", "9606.0"),
+}
+
+
+@pytest.mark.parametrize("again", AGAIN)
+def test_a_download_that_a_spreadsheet_saved_again_is_read_the_same(tmp_path, again):
+    (tmp_path / "raw.tsv").write_text(RAW)
+    (tmp_path / "again").write_text(AGAIN[again], encoding="utf-8", newline="")
+    wanted, found = (read(tmp_path / name, min_instances=1) for name in ("raw.tsv", "again"))
+    assert found.proteins.table.equals(wanted.proteins.table)
+    assert found.annotations.table.equals(wanted.annotations.table)
+    bonds = found.annotations.only(["Disulfide bond"]).table
+    assert bonds.select("start", "end", "instance").rows() == [(11, 11, 3), (18, 18, 3)]
+    assert 'Binding site_a "special" site' in found.annotations.concepts
+    notes = {reason for reason in found.report.counts() if reason != "concept column absent"}
+    assert notes == ({"cells missing at the end, read as empty"} if "cut off" in again else set())
+
+
+SPOILT = {
+    "a mark that is not closed": (
+        RAW.replace("\tBINDING 5", '\t"BINDING 5').replace('/ligand="ATP"', "/ligand=ATP"),
+        "quotation mark not closed",
+    ),
+    "quoted twice": (
+        RAW.replace(ROWS[1][4], '"""DISULFID 11..18; /evidence=""""ECO:1"""""""'),
+        "unreadable feature",
+    ),
+    "a long cell cut off": (
+        RAW.replace(ROWS[1][4], "; ".join(["DISULFID 11..18"] * 2000)[:32_767]),
+        "cell cut off by a spreadsheet",
+    ),
+    "the file ends within a row": (
+        "\n".join([*RAW.splitlines()[::2], "P1\t30\t" + SEQUENCE + "\tBINDING 5"]),
+        "row of another width",
+    ),
+}
+
+
+@pytest.mark.parametrize("how", SPOILT)
+def test_a_protein_is_left_out_where_its_features_are_lost(tmp_path, how):
+    text, reason = SPOILT[how]
+    (tmp_path / "a.tsv").write_text(text)
+    read = read_uniprot_tsv(tmp_path / "a.tsv")
+    assert read.proteins.accessions == ["P2"], "P1 would be a negative of its own features"
+    assert read.report.records(reason) == ["P1"]
+    line = 3 if "ends" in how else 2
+    assert f"(line {line})" in str(read.report)
+    with pytest.raises(InputError, match=rf"P1 \(line {line}\): {reason}: .*; .*, or read without"):
+        read_uniprot_tsv(tmp_path / "a.tsv", strict=True)
+
+
+def test_a_gene_that_became_a_date_is_left_empty_and_counted(tmp_path):
+    (tmp_path / "a.tsv").write_text(RAW.replace("MARCHF1 MARCH1", "1-Mar"))
+    read = read_uniprot_tsv(tmp_path / "a.tsv")
+    assert read.proteins.table["gene_names"].to_list() == [None, None]
+    assert read.report.records("gene_names left empty: a date that a spreadsheet made") == ["P1"]
+
+
+def test_a_column_that_is_there_twice_is_refused(table):
+    path = table([{"Entry": "A", "helix": "HELIX 1..3", "Helix": "HELIX 5..6"}])
+    with pytest.raises(
+        InputError, match=r"a\.tsv: two columns are named 'helix'; remove or rename"
+    ):
+        read_uniprot_tsv(path)
 
 
 SHARED = os.environ.get("INTERPLM_NB_SHARED_DATA")

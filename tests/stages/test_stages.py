@@ -22,6 +22,7 @@ from interplm_nb.pipeline.scored_sources import CONVENTIONS, SAES, SOURCES
 from interplm_nb.pipeline.stage_table import STAGES
 from interplm_nb.sae.random_sae import random_sae
 from interplm_nb.stages.concept_summary import verdict
+from interplm_nb.stages.proteins import read_file, with_labels
 from interplm_nb.stages.training import for_fidelity
 from tests.pipeline.tiny import tiny_parameters
 
@@ -296,6 +297,37 @@ def test_own_fasta_with_own_labels_goes_through(tmp_path, tiny_run):
     assert result.proteins.sequence_hash == proteins.sequence_hash
     assert result.annotations.concepts == ["start"]
     assert len(result.annotations) == len(proteins)
+
+
+def test_labels_of_which_none_can_be_used_stop_the_run(tmp_path):
+    (tmp_path / "own.fasta").write_text(">P1\nMKVLA\n>P2\nMKVLAC\n")
+    params = ProteinsParameters(
+        path=str(tmp_path / "own.fasta"), labels=str(tmp_path / "own.tsv"), max_residues=100
+    )
+    head, bad = "accession\tstart\tend\tconcept\n", "P1\t1\t9\tx\nsp|P1\t1\t2\tx\nP7\t1\t2\tx\n"
+    stage = STAGES["proteins"]
+    for i, (text, message) in enumerate(
+        {
+            head + bad: "proteins.labels: 0 of 3 labels could be used, of .*own.tsv: 2 unknown "
+            r"protein \(sp\|P1: not among the proteins \(line 3\)\); 1 span past the end \(P1: x "
+            r"1..9 \(line 2\)\). Mend the file, or run without proteins.labels",
+            head: "0 of 0 labels could be used, of .*own.tsv: it has no row. Mend the file",
+        }.items()
+    ):
+        (tmp_path / "own.tsv").write_text(text)
+        with pytest.raises(PipelineError, match=message):
+            stage.call(Run.create(tmp_path / f"run{i}", "own"), params)
+    (tmp_path / "own.tsv").write_text(head + bad + "P2\t1\t2\tx\n")
+    read = with_labels(read_file(params), params)
+    assert read.annotations["strict"].concepts == ["x"]
+    assert read.report.counts()["own.tsv: unknown protein"] == 2
+    for fewer, message in [
+        ({"max_residues": 5, "too_long": "skip"}, "0 of 4 labels could be used"),
+        ({"max_proteins": 1, "seed": 1}, "none of the 1 proteins that are kept, of 2, has one of"),
+    ]:
+        with pytest.raises(PipelineError, match=message):
+            run = Run.create(tmp_path / message[:9], "own")
+            stage.call(run, params.model_copy(update=fewer))
 
 
 def test_without_annotations_nothing_is_scored_and_nothing_fails(tmp_path, tiny_run):
