@@ -25,7 +25,7 @@ GAPS = "-.~_"
 _NO_GAPS = str.maketrans("", "", GAPS)
 _NO_INSERTS = re.compile(r"[^a-z.]")
 # HH-suite's own rows among those of an A3M: structure, its confidence, and the consensus.
-_NO_MEMBER = re.compile(r"(?:ss_dssp|sa_dssp|aa_dssp|ss_pred|ss_conf|Consensus$)|.*_consensus$")
+_NO_MEMBER = re.compile(r"(?:ss|sa|aa)_(?:dssp|pred|conf|cons)\b|Consensus$|.*_consensus$")
 _COMPLEX = re.compile(r"#\d+(?:,\d+)+\t")
 
 

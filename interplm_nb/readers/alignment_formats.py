@@ -15,7 +15,10 @@ BlockFormat = Literal["Stockholm", "Clustal"]
 """Formats written in blocks that are read."""
 
 _STARTS: dict[str, BlockFormat] = {"# STOCKHOLM 1.": "Stockholm", "CLUSTAL": "Clustal"}
-_CLUSTAL = re.compile(r"(?![>#;]).*\bmultiple sequence alignment", re.IGNORECASE)
+# MUSCLE, PROBCONS and others write their own name; Kalign writes "alignment in ClustalW format".
+_CLUSTAL = re.compile(
+    r"(?![>#;]).*\b(?:multiple sequence alignment|alignment in clustal)", re.IGNORECASE
+)
 _OTHERS = {
     "NEXUS": re.compile(r"#NEXUS\b", re.IGNORECASE),
     "MEGA": re.compile(r"#mega\b", re.IGNORECASE),

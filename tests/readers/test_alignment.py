@@ -226,7 +226,7 @@ def test_sequences_in_lower_case_are_no_a3m(file, text):
     assert read_family(file(text)).alignment is None
 
 
-CLUSTAL = """CLUSTAL O(1.2.4) multiple sequence alignment
+CLUSTAL = """{title}
 
 
 one/3-9      AC-D. 3
@@ -236,11 +236,22 @@ two          .CCDE 4
 one/3-9      EFG 6
 two          -~W 5
 {marks}
-""".format(marks=" " * 16)
+""".replace("{marks}", " " * 16)
 
 
-def test_clustal_is_read(file):
-    proteins, alignment, report = read_family(file(CLUSTAL))
+@pytest.mark.parametrize(
+    "title",
+    [
+        "CLUSTAL O(1.2.4) multiple sequence alignment",
+        "CLUSTAL W (1.83)",
+        "CLUSTAL",
+        "MUSCLE (3.8) multiple sequence alignment",
+        "PROBCONS version 1.12 multiple sequence alignment",
+        "Kalign (2.0) alignment in ClustalW format",
+    ],
+)
+def test_clustal_is_read(file, title):
+    proteins, alignment, report = read_family(file(CLUSTAL.replace("{title}", title)))
     assert (proteins.accessions, proteins.sequences) == (["one/3-9", "two"], ["ACDEFG", "CCDEW"])
     assert alignment is not None and alignment.n_columns == 8
     assert alignment.columns.tolist() == [1, 2, 4, 6, 7, 8, 2, 3, 4, 5, 8]
