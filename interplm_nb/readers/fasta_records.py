@@ -45,7 +45,7 @@ def fasta_records(lines: Iterable[str], path: Path | str, report: ReadReport) ->
         if line.startswith(COMMENTS):
             report.note("comment line left out", f"line {number}", line[:40])
             continue
-        joined = _JOINED.fullmatch(line)
+        joined = _JOINED.fullmatch(line) if ">" in line else None
         if line.startswith(">") or (joined and header is not None):
             before, name = joined.groups() if joined else ("", line[1:].lstrip())
             if joined:

@@ -38,10 +38,10 @@ def are_nucleotides(sequence: str) -> bool:
     >>> are_nucleotides("ATGACCGTTAAAGGCCATTGAACGATGACC"), are_nucleotides("GA" * 30)
     (True, False)
     """
-    n = sum(map(sequence.count, NUCLEOTIDES))
+    others = sequence.encode().translate(None, delete=NUCLEOTIDES.encode())
     return (
         len(sequence) >= 30
-        and n >= 0.95 * len(sequence)
+        and len(others) <= 0.05 * len(sequence)
         and set("ACG") <= set(sequence)
         and not set("TU").isdisjoint(sequence)
     )
