@@ -15,8 +15,9 @@ examples:
 
 A name is a UniProtKB concept linked to a feature. Beside it stand its confidence (calibrated on
 train) and the precision and F1 of the pair on test proteins. With --family the file is Stockholm,
-aligned FASTA or FASTA; the output lists the features that its members share, compared with
-stretches of the run's proteins of the same lengths.
+Clustal, A3M (lower case is an insert), aligned FASTA or FASTA, told by its content; the output
+lists the features that its members share, compared with stretches of the run's proteins of the same
+lengths.
 """
 
 
@@ -34,7 +35,7 @@ def add_annotate_command(
         "file",
         type=Path,
         metavar="FASTA",
-        help="sequences, plain or compressed; with --family also Stockholm",
+        help="sequences, plain or compressed; with --family also an alignment",
     )
     command.add_argument(
         "--run",
@@ -156,7 +157,7 @@ def _sequences(annotator: Any, options: argparse.Namespace, kind: str) -> tuple[
 
 def _family(annotator: Any, options: argparse.Namespace, kind: str) -> tuple[str, list[str]]:
     from interplm_nb.questions.family import family
-    from interplm_nb.readers.stockholm import read_family
+    from interplm_nb.readers.alignment import read_family
 
     found = family(
         annotator,

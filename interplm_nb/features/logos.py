@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from interplm_nb.proteins import LETTERS, Proteins, Residue
-from interplm_nb.readers.stockholm import Alignment
+from interplm_nb.readers.alignment import Alignment
 
 AMINO_ACIDS = LETTERS[:20]
 """The standard amino acids, in the order of every array here: ACDEFGHIKLMNPQRSTVWY."""
@@ -81,12 +81,14 @@ def windows(proteins: Proteins, centres: Iterable[tuple[str, int]], flank: int) 
 
 
 def aligned_rows(alignment: Alignment) -> list[str]:
-    """The row of each protein of an alignment, in order, with "-" for gaps."""
+    """The row of each protein of an alignment, in order, with "-" for gaps and without inserts."""
     proteins = alignment.proteins
-    rows = np.full((len(proteins), alignment.n_columns), ord("-"), np.uint8)
-    rows[np.repeat(np.arange(len(proteins)), proteins.lengths), alignment.columns - 1] = (
+    # Column 0 is of inserts, which have none.
+    rows = np.full((len(proteins), alignment.n_columns + 1), ord("-"), np.uint8)
+    rows[np.repeat(np.arange(len(proteins)), proteins.lengths), alignment.columns] = (
         proteins.letters
     )
+    rows = rows[:, 1:]
     return [row.tobytes().decode("ascii") for row in rows]
 
 

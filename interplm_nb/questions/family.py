@@ -15,8 +15,8 @@ from interplm_nb.pipeline.errors import PipelineError
 from interplm_nb.pipeline.model_note import model_note
 from interplm_nb.proteins import Proteins
 from interplm_nb.questions.annotate import FIRES, Annotator, above_chance, within_limit
+from interplm_nb.readers.alignment import Alignment, FamilyRead
 from interplm_nb.readers.report import ReadReport
-from interplm_nb.readers.stockholm import Alignment, FamilyRead
 
 COLUMNS: dict[str, Any] = {
     "feature": pl.UInt32,
@@ -46,8 +46,8 @@ class Family:
     `concepts.enrich.ENRICHED`, then the concept linked to it best on validation, with its figures
     on test (concept, precision, f1_per_domain; null if no concept is linked).
     columns: columns of `COLUMNS`, for the first features: mean activation over the n members with a
-    residue in an alignment column (from 1); gaps are not counted. Empty if the members are not
-    aligned.
+    residue in an alignment column (from 1); gaps and inserts are not counted. Empty if the members
+    are not aligned.
 
     Members are related, not independent samples, so q orders features and is no error rate
     (`concepts.enrich.enriched`).
@@ -265,8 +265,8 @@ def _columns(found: FeatureActivations, alignment: Alignment, features: list[int
     for feature in features:
         rows, values = found.feature(feature)
         sums = np.bincount(
-            alignment.columns[rows] - 1, weights=values, minlength=alignment.n_columns
-        )
+            alignment.columns[rows], weights=values, minlength=alignment.n_columns + 1
+        )[1:]
         columns = {
             "feature": feature,
             "column": there + 1,

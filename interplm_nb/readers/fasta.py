@@ -9,8 +9,9 @@ import polars as pl
 
 from interplm_nb.proteins import Proteins
 from interplm_nb.readers.entries import Entry, Filters, ReadOptions, collect
+from interplm_nb.readers.fasta_records import fasta_records
 from interplm_nb.readers.opening import open_text
-from interplm_nb.readers.report import InputError, ReadReport
+from interplm_nb.readers.report import ReadReport
 
 _UNIPROT = re.compile(r"(?:sp|tr)\|([^|\s]+)\|\S*\s*(.*)")
 
@@ -26,7 +27,9 @@ def read_fasta(path: Path | str, strict: bool = False, **filters: Unpack[Filters
     """Read a FASTA file, plain or compressed with gzip or zstd.
 
     The accession is UniProt's (`>sp|P69905|HBA_HUMAN ...`) or the first word of the header. Lower
-    case is converted to upper case and one final `*` removed; the report notes both.
+    case is converted to upper case, one final `*` removed, comment lines (`;` or `#`) left out, and
+    a record found that starts within a line (files joined without a line end); the report notes
+    each.
 
     Parameters
     ----------
@@ -34,8 +37,8 @@ def read_fasta(path: Path | str, strict: bool = False, **filters: Unpack[Filters
         The file.
     strict
         Stop at the first invalid record instead of skipping and reporting it. A record is invalid
-        with gaps, an inner `*`, digits, blanks or no residues, and when its accession came before
-        with another sequence.
+        with gaps, an inner `*`, digits, blanks or no residues, of nucleotides, and when its
+        accession came before with another sequence.
     **filters
         Filters: see `entries.Filters`.
 
@@ -47,7 +50,8 @@ def read_fasta(path: Path | str, strict: bool = False, **filters: Unpack[Filters
     Raises
     ------
     InputError
-        If the file is missing, truncated, not FASTA, or has no valid record.
+        If the file is missing, truncated, not FASTA, or has no valid record, or if a record or a
+        line is longer than `opening.LONGEST_RECORD`.
 
     Examples
     --------
@@ -73,7 +77,7 @@ def read_fasta(path: Path | str, strict: bool = False, **filters: Unpack[Filters
 
 
 def _entries(text: TextIO, path: Path | str, report: ReadReport) -> Iterator[Entry]:
-    for header, sequence, line in _records(text, path):
+    for header, sequence, line in fasta_records(text, path, report):
         accession, description = _name(header)
         if accession:
             yield Entry(accession, sequence, [], {"description": description}, line)
@@ -85,26 +89,6 @@ def _entries(text: TextIO, path: Path | str, report: ReadReport) -> Iterator[Ent
                 "name it, as in '>P69905'",
                 line,
             )
-
-
-def _records(text: TextIO, path: Path | str) -> Iterator[tuple[str, str, int]]:
-    """Header, sequence and first line of each record."""
-    header: str | None = None
-    start, parts = 0, []
-    for number, line in enumerate(text, 1):
-        line = line.strip()
-        if line.startswith(">"):
-            if header is not None:
-                yield header, "".join(parts), start
-            header, start, parts = line[1:].strip(), number, []
-        elif line and header is None:
-            raise InputError(
-                f"{path}: line {number} is {line[:40]!r}; wanted FASTA, which starts with '>'"
-            )
-        else:
-            parts.append(line)
-    if header is not None:
-        yield header, "".join(parts), start
 
 
 def _name(header: str) -> tuple[str, str]:

@@ -1,4 +1,8 @@
-"""Open plain, gzip and zstd files alike; a truncated or damaged file raises `InputError`."""
+"""Open plain, gzip and zstd files alike; what cannot be read raises `InputError`.
+
+A few megabytes can decompress to gigabytes, so memory is bounded: a line by `LONGEST_RECORD`, as is
+a record of many lines by its reader, and a text that is read whole by `LARGEST_TEXT`.
+"""
 
 import gzip
 import io
@@ -27,6 +31,14 @@ SAVE_AS_TEXT = (
     "that file"
 )
 _CHUNK = 1 << 17
+# One byte of zstd can stand for 32 KiB: this much is at most 64 MiB.
+_ZSTD_CHUNK = 1 << 11
+
+LONGEST_RECORD = 32 << 20
+"""Bytes of a line, and bytes or letters of a record, that are read: a thousand times titin."""
+
+LARGEST_TEXT = 256 << 20
+"""Letters of a text that is read whole: a structure, or a table of labels."""
 
 
 class _ZstdFrames(io.RawIOBase):
@@ -38,7 +50,7 @@ class _ZstdFrames(io.RawIOBase):
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
         self._frame = zstandard.ZstdDecompressor().decompressobj()
-        self._ready = b""
+        self._ready = memoryview(b"")
         self._begun = False
 
     def readable(self) -> bool:
@@ -54,7 +66,8 @@ class _ZstdFrames(io.RawIOBase):
 
     def _fill(self) -> bool:
         """Decompress another chunk; False at the end of the file."""
-        packed = (self._frame.unused_data if self._frame.eof else b"") or self._stream.read(_CHUNK)
+        packed = self._frame.unused_data if self._frame.eof else b""
+        packed = packed or self._stream.read(_ZSTD_CHUNK)
         if not packed:
             if self._begun and not self._frame.eof:
                 raise EOFError("the last zstd frame has no end")
@@ -62,8 +75,60 @@ class _ZstdFrames(io.RawIOBase):
         if self._frame.eof:
             self._frame = zstandard.ZstdDecompressor().decompressobj()
         self._begun = True
-        self._ready = self._frame.decompress(packed)
+        self._ready = memoryview(self._frame.decompress(packed))
         return True
+
+
+class _BoundedLines(io.RawIOBase):
+    """The bytes of a stream; `InputError` within a line of over `LONGEST_RECORD`."""
+
+    def __init__(self, stream: BinaryIO, path: Path) -> None:
+        self.name = str(path)
+        self._stream = stream
+        self._length = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer) -> int:  # pyright: ignore[reportIncompatibleMethodOverride]
+        chunk = self._stream.read(len(buffer))
+        buffer[: len(chunk)] = chunk
+        end = max(chunk.rfind(b"\n"), chunk.rfind(b"\r"))
+        self._length = self._length + len(chunk) if end < 0 else len(chunk) - end - 1
+        if self._length > LONGEST_RECORD:
+            raise InputError(f"{self.name}: {too_long('a line')}")
+        return len(chunk)
+
+
+class _BoundedText(io.TextIOWrapper):
+    """Text that can be read whole up to `LARGEST_TEXT`."""
+
+    def read(self, size: int | None = -1, /) -> str:
+        if size is not None and size >= 0:
+            return super().read(size)
+        text = super().read(LARGEST_TEXT + 1)
+        if len(text) > LARGEST_TEXT:
+            raise InputError(
+                f"{self.name}: over {LARGEST_TEXT >> 20:,} MiB of text (decompressed), which would "
+                "be read whole; is it the right file? If so, split it"
+            )
+        return text
+
+
+def refuse_packed(stream: BinaryIO, path: Path | str) -> None:
+    """`InputError` for bytes that are a tar archive, or still compressed, and so no text."""
+    if again := _compression(stream):
+        raise InputError(f"{path} is compressed twice (inside with {again}); decompress it once")
+    if _start(stream)[257:262] == b"ustar":
+        raise InputError(f"{path} is a tar archive; unpack it and give the path of a file in it")
+
+
+def too_long(what: str) -> str:
+    """Why a line or a record is refused, and what to do, for an `InputError`."""
+    return (
+        f"{what} is longer than {LONGEST_RECORD >> 20:,} MiB (decompressed), longer than any "
+        "protein; is it the right file?"
+    )
 
 
 @contextmanager
@@ -96,12 +161,15 @@ def open_bytes(path: Path | str) -> Iterator[BinaryIO]:
 def open_text(path: Path | str) -> Iterator[TextIO]:
     """Open a file, plain, gzip or zstd, for its text: UTF-8 with any line ends.
 
-    Raises `InputError` as `open_bytes` does, and for text that is not UTF-8.
+    Raises `InputError` as `open_bytes` does, for text that is not UTF-8, for a line of over
+    `LONGEST_RECORD` bytes, and for more than `LARGEST_TEXT` letters in one `read()`.
     """
     with open_bytes(path) as stream:
+        refuse_packed(stream, path)
         try:
             # utf-8-sig: spreadsheets write a byte order mark before the first column's name.
-            with io.TextIOWrapper(stream, encoding="utf-8-sig") as text:
+            lines = io.BufferedReader(_BoundedLines(stream, Path(path)), _CHUNK)
+            with _BoundedText(lines, encoding="utf-8-sig") as text:
                 yield text
         except UnicodeDecodeError as error:
             raise InputError(
@@ -111,19 +179,30 @@ def open_text(path: Path | str) -> Iterator[TextIO]:
 
 
 def _unpacked(stream: BinaryIO, path: Path) -> BinaryIO:
-    first = stream.read(64)
-    stream.seek(0)
-    if first.startswith(_OLD_EXCEL) or (
-        first.startswith(b"PK\x03\x04") and first[30:].startswith(_FIRST_IN_WORKBOOKS)
-    ):
+    if _is_workbook(_start(stream)):
         raise InputError(f"{path} is an Office workbook (as .xlsx is), not text; {SAVE_AS_TEXT}")
-    if first.startswith(_GZIP):
-        return cast(BinaryIO, gzip.GzipFile(fileobj=stream))
-    if first.startswith(_ZSTD):
-        return cast(BinaryIO, io.BufferedReader(_ZstdFrames(stream), _CHUNK))
-    for magic, name in _OTHERS.items():
-        if first.startswith(magic):
-            raise InputError(
-                f"{path} is compressed with {name}; decompress it, or use gzip or zstd"
-            )
-    return stream
+    unpacked, kind = stream, _compression(stream)
+    if kind == "gzip":
+        unpacked = cast(BinaryIO, gzip.GzipFile(fileobj=stream))
+    elif kind == "zstd":
+        unpacked = cast(BinaryIO, io.BufferedReader(_ZstdFrames(stream), _CHUNK))
+    elif kind:
+        raise InputError(f"{path} is compressed with {kind}; decompress it, or use gzip or zstd")
+    return unpacked
+
+
+def _compression(stream: BinaryIO) -> str | None:
+    known = {_GZIP: "gzip", _ZSTD: "zstd"} | _OTHERS
+    start = _start(stream)
+    return next((name for magic, name in known.items() if start.startswith(magic)), None)
+
+
+def _start(stream: BinaryIO) -> bytes:
+    """The first bytes, which stay in the stream."""
+    return cast(io.BufferedReader, stream).peek(512)
+
+
+def _is_workbook(start: bytes) -> bool:
+    return start.startswith(_OLD_EXCEL) or (
+        start.startswith(b"PK\x03\x04") and start[30:].startswith(_FIRST_IN_WORKBOOKS)
+    )

@@ -4,11 +4,13 @@ from pathlib import Path
 from typing import Literal, Unpack
 
 from interplm_nb.annotations import Annotations
+from interplm_nb.readers.alignment_formats import alignment_format, not_sequences
 from interplm_nb.readers.concepts import Convention
 from interplm_nb.readers.delimited import column_names
 from interplm_nb.readers.entries import Filters, ProteinsRead
 from interplm_nb.readers.fasta import read_fasta
-from interplm_nb.readers.opening import open_bytes
+from interplm_nb.readers.fasta_records import COMMENTS
+from interplm_nb.readers.opening import open_bytes, refuse_packed
 from interplm_nb.readers.report import InputError
 from interplm_nb.readers.uniprot_flat import read_uniprot_flat
 from interplm_nb.readers.uniprot_tsv import read_uniprot_tsv
@@ -54,7 +56,8 @@ def read(
     Raises
     ------
     InputError
-        If the file is missing, damaged, in none of these formats, or has no valid protein.
+        If the file is missing, damaged, in none of these formats, or has no valid protein, or if
+        a line or a record is longer than `opening.LONGEST_RECORD`.
 
     Examples
     --------
@@ -78,22 +81,26 @@ def recognise(path: Path | str) -> Format:
     Raises `InputError` for any other format.
     """
     with open_bytes(path) as stream:
+        refuse_packed(stream, path)
         # An XML file may be one long line.
         start = stream.read(10_000).removeprefix(_BYTE_ORDER_MARK).lstrip(b" \r\n")
-    first = start.partition(b"\n")[0]
-    if first.startswith(b">"):
+    lines = [line.decode("utf-8", "replace") for line in start.splitlines() if line.strip()]
+    first = lines[0] if lines else ""
+    if kind := alignment_format(first):
+        raise InputError(f"{path}: {not_sequences(kind)}")
+    if next((line for line in lines if not line.startswith(COMMENTS)), "").startswith(">"):
         return "fasta"
-    if first.startswith(b"<"):
+    if first.startswith("<"):
         return "xml"
-    if first.startswith(b"ID   "):
+    if first.startswith("ID   "):
         return "text"
-    if b"\t" in first or _is_table(start):
+    if "\t" in first or _is_table(start):
         return "tsv"
-    shown = first[:40].decode("utf-8", "replace").strip()
     raise InputError(
-        f"{path}: format not recognised from its first line, {shown!r}; wanted FASTA ('>name'), "
-        "a UniProt flat file ('ID   '), UniProt XML, or a UniProt TSV (or CSV) with a header line. "
-        "Set the format to fasta, text, xml or tsv"
+        f"{path}: format not recognised from its first line, {first[:40].strip()!r}; "
+        "wanted FASTA ('>name'), a UniProt flat file ('ID   '), UniProt XML, or a UniProt TSV (or "
+        "CSV) with a header line. Set the format to fasta, text, xml or tsv; sequences alone need "
+        "a line '>name' above each"
     )
 
 

@@ -5,6 +5,9 @@ import re
 from interplm_nb.proteins import LETTERS
 from interplm_nb.readers.report import ReadReport
 
+NUCLEOTIDES = "ACGTUN"
+"""Letters of DNA and RNA, N for any; all are letters of residues too."""
+
 _GOOD = re.compile(rf"[{LETTERS}]+")
 _FAULTS = (
     (
@@ -23,12 +26,33 @@ _FAULTS = (
 )
 
 
+def are_nucleotides(sequence: str) -> bool:
+    """Whether these upper-case letters are DNA or RNA, not residues.
+
+    They are from 30 letters on, with A, C, G, and T or U among them, if at least 95 % are of
+    `NUCLEOTIDES` (the rest may be codes such as R and Y). In proteins that share stays below 80 %,
+    but for repeats of one or two residues, which lack one of the four.
+
+    Examples
+    --------
+    >>> are_nucleotides("ATGACCGTTAAAGGCCATTGAACGATGACC"), are_nucleotides("GA" * 30)
+    (True, False)
+    """
+    others = sequence.encode().translate(None, delete=NUCLEOTIDES.encode())
+    return (
+        len(sequence) >= 30
+        and len(others) <= 0.05 * len(sequence)
+        and set("ACG") <= set(sequence)
+        and not set("TU").isdisjoint(sequence)
+    )
+
+
 def clean_sequence(
     raw: str, report: ReadReport, record: str, line: int | None = None
 ) -> str | None:
     """Upper-case letters of `LETTERS` without a final `*`; None if the record is rejected.
 
-    Changes are noted in the report.
+    Nucleotides are rejected too (`are_nucleotides`). Changes are noted in the report.
 
     Examples
     --------
@@ -43,6 +67,15 @@ def clean_sequence(
     sequence = raw.removesuffix("*")
     # The upper case of some Unicode letters is another letter, or two: only ASCII is converted.
     sequence = sequence.upper() if sequence.isascii() else sequence
+    if are_nucleotides(sequence):
+        report.reject(
+            "nucleotides, not residues",
+            record,
+            f"{len(sequence):,} letters of A, C, G, T or U: translate them first",
+            "give the protein",
+            line,
+        )
+        return None
     if _GOOD.fullmatch(sequence):
         if raw.endswith("*"):
             report.note("final * removed", record)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TextIO, Unpack
 
+from interplm_nb.readers import opening
 from interplm_nb.readers.concepts import Convention
 from interplm_nb.readers.entries import (
     Entry,
@@ -44,7 +45,7 @@ def read_uniprot_flat(
     """Read a UniProt flat file (plain, gzip or zstd), one entry in memory at a time.
 
     Arguments and errors as `read_uniprot_tsv`; also raises `InputError` if the file ends inside an
-    entry (each ends with `//`).
+    entry (each ends with `//`), or an entry is longer than `opening.LONGEST_RECORD`.
     """
     options = ReadOptions(convention, strict, **filters)
     report = ReadReport(path, strict)
@@ -67,8 +68,12 @@ class _Draft:
 
 def _drafts(text: TextIO, path: Path | str) -> Iterator[_Draft]:
     draft: _Draft | None = None
+    size = 0
     for number, line in enumerate(text, 1):
         code = line[:2]
+        size = size + len(line) if draft else 0
+        if draft and size > opening.LONGEST_RECORD:
+            raise InputError(f"{path}: {opening.too_long(f'the entry at line {draft.first}')}")
         if draft is None:
             if line.strip() and code != "ID":
                 raise InputError(

@@ -6,6 +6,7 @@ from typing import BinaryIO, Unpack
 from xml.etree.ElementTree import Element, TreeBuilder
 from xml.parsers import expat
 
+from interplm_nb.readers import opening
 from interplm_nb.readers.concepts import BY_XML, Convention
 from interplm_nb.readers.entries import (
     Entry,
@@ -33,7 +34,8 @@ def read_uniprot_xml(
 
     Arguments and errors as `read_uniprot_tsv`; also raises `InputError` for XML that is not
     well-formed (a truncated download) or declares a document type or entities: UniProt's does not,
-    and entities can refer to other files or grow without limit.
+    and entities can refer to other files or grow without limit. Also for an entry, or what is
+    between two, longer than `opening.LONGEST_RECORD`.
     """
     options = ReadOptions(convention, strict, **filters)
     report = ReadReport(path, strict)
@@ -64,7 +66,7 @@ class _EntryElements:
 
     def read(self, stream: BinaryIO) -> Iterator[tuple[Element, int]]:
         """Each entry and its first line."""
-        last = False
+        size, last = 0, False
         while not last:
             chunk = stream.read(_CHUNK)
             last = not chunk
@@ -75,6 +77,9 @@ class _EntryElements:
                     f"{self._path}: not well-formed XML ({error}); the file is damaged or "
                     "truncated, download it again"
                 ) from error
+            size = 0 if self._ready else size + len(chunk)
+            if size > opening.LONGEST_RECORD:
+                raise InputError(f"{self._path}: {opening.too_long('an entry')}")
             yield from self._ready
             self._ready.clear()
 

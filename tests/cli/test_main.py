@@ -166,6 +166,22 @@ def test_data_check_counts_what_is_left_out(tmp_path, capsys):
     assert "A2" in err
 
 
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (
+            ">g\n" + "ATGACCGTTAAAGGCCATTGAACG" * 4 + "\n",
+            "nucleotides, not residues (g: 96 letters",
+        ),
+        ("# STOCKHOLM 1.0\na ACD\n//\n", "an alignment in Stockholm format, not sequences"),
+    ],
+)
+def test_data_check_refuses_what_is_no_protein(tmp_path, capsys, text, words):
+    (tmp_path / "mine.fasta").write_text(text)
+    code, _, err = ask(capsys, "data", "check", tmp_path / "mine.fasta")
+    assert code == 2 and words in err
+
+
 def test_data_and_models_are_described(capsys):
     assert "UniProtKB (CC BY 4.0)" in ask(capsys, "data")[1]
     models = ask(capsys, "models")[1]

@@ -17,7 +17,7 @@ from interplm_nb.features.logos import (
     windows,
 )
 from interplm_nb.proteins import Proteins
-from interplm_nb.readers.stockholm import Alignment
+from interplm_nb.readers.alignment import Alignment
 
 PROTEINS = Proteins.from_sequences({"A": "MKVL", "B": "G"})
 

@@ -21,8 +21,8 @@ from interplm_nb.questions.family import (
     protein_maxima,
     windows,
 )
+from interplm_nb.readers.alignment import Alignment, FamilyRead
 from interplm_nb.readers.report import InputError, ReadReport
-from interplm_nb.readers.stockholm import Alignment, FamilyRead
 from tests.pipeline.asked import with_links
 
 LENGTH = 40
@@ -207,6 +207,14 @@ def test_the_picture_of_an_alignment_is_its_column_means(found):
     )
     assert chart._repr_mimebundle_()[0]["image/png"].startswith(b"\x89PNG")
     assert all(f"f/{feature} in" in chart.description for feature in shown["feature"])
+
+
+def test_inserts_are_in_no_column(annotator, alignment, found):
+    """A column made an insert leaves the picture; the others keep their means."""
+    columns = np.where(alignment.columns == 5, 0, alignment.columns).astype(np.int32)
+    inserted = family(annotator, replace(alignment, columns=columns), found.background)
+    assert inserted.columns.equals(found.columns.filter(pl.col("column") != 5))
+    assert inserted.features.equals(found.features)
 
 
 def test_the_picture_without_an_alignment_is_bars(found):

@@ -90,6 +90,100 @@ def test_an_accession_again(fasta):
         read_fasta(path, strict=True)
 
 
+WHOLE = "MKTAYIAKQRHISFVKSCFSRQLEERLGLIEVQ"
+
+
+@pytest.mark.parametrize("between", ["", "\n\ufeff", "\ufeff"], ids=["end", "mark", "both"])
+def test_files_joined_carelessly_lose_no_record(fasta, between):
+    """The first without a line end, the second with a byte order mark."""
+    text = f">a\n{WHOLE}{between}>b of two\n{WHOLE[3:]}\n>c\n{WHOLE[5:]}\n"
+    proteins, report = read_fasta(fasta(text))
+    assert proteins.table.rows() == [
+        ("a", WHOLE, ""),
+        ("b", WHOLE[3:], "of two"),
+        ("c", WHOLE[5:], ""),
+    ]
+    joined = {} if "\n" in between else {"record that starts within a line": 1}
+    assert report.counts() == joined
+
+
+def test_a_wrapped_header_starts_no_record(fasta):
+    proteins, report = read_fasta(fasta(">a long\n(A->B) change\nACD\n>b\nACD\n"))
+    assert proteins.accessions == ["b"] and sum(report.counts().values()) == 1
+
+
+def test_a_greater_than_sign_in_a_header_is_part_of_it(fasta):
+    proteins, report = read_fasta(fasta(">a A12V>G\nACD\n"))
+    assert proteins.table.rows() == [("a", "ACD", "A12V>G")] and report.counts() == {}
+
+
+def test_comment_lines_are_left_out_and_said(fasta):
+    text = f"# made by a program\n; of old\n\n>a\n{WHOLE[:9]}\n;within\n{WHOLE[9:]}\n"
+    proteins, report = read_fasta(fasta(text))
+    assert proteins.sequences == [WHOLE]
+    assert report.counts() == {"comment line left out": 3}
+    assert report.records("comment line left out") == ["line 1", "line 2", "line 6"]
+
+
+GENE = "ATGACCGTTAAAGGCCATTGAACGATGACCGTTAAAGGCCATTGAACG"
+
+
+@pytest.mark.parametrize("gene", [GENE, GENE.lower(), GENE.replace("T", "U"), GENE[:30] + "RNN"])
+def test_nucleotides_are_refused(fasta, gene):
+    with pytest.raises(InputError, match=r"nucleotides, not residues \(g: .* translate them first"):
+        read_fasta(fasta(f">g\n{gene}\n"))
+    path = fasta(f">g\n{gene}\n>p\n{WHOLE}\n")
+    proteins, report = read_fasta(path)
+    assert (proteins.accessions, report.counts()) == (["p"], {"nucleotides, not residues": 1})
+    with pytest.raises(InputError, match=r"g \(line 1\): nucleotides, not residues"):
+        read_fasta(path, strict=True)
+
+
+def test_a_file_of_short_nucleotides_is_refused_and_short_peptides_are_not(fasta):
+    primers = "".join(f">p{i}\n{GENE[i : i + 20]}\n" for i in range(4))
+    with pytest.raises(InputError, match=r"4 short sequences of A, C, G, T or U\. Translate"):
+        read_fasta(fasta(primers))
+    assert read_fasta(fasta(primers[:25] + f">w\n{WHOLE}\n")).proteins.accessions == ["p0", "w"]
+    assert read_fasta(fasta(">a\nGATTACA\n")).proteins.sequences == ["GATTACA"]
+
+
+@pytest.mark.parametrize(
+    "protein",
+    [
+        "A" * 40,
+        "GA" * 30,
+        "GGGGS" * 8,
+        "GAGAGS" * 20,
+        "APWLVPSQITTCCGYNPGTMCPSCMCTNTC",
+        "ADPAAAAAAAVADTASDAAAAAAATAACTGG" * 3,
+    ],
+)
+def test_proteins_of_few_letters_are_no_nucleotides(fasta, protein):
+    """Poly-alanine, silk, linkers, P58928, and an antifreeze protein's repeats."""
+    assert read_fasta(fasta(f">a\n{protein}\n")).proteins.sequences == [protein]
+
+
+def test_a_record_of_many_lines_is_bounded(fasta, monkeypatch):
+    monkeypatch.setattr("interplm_nb.readers.opening.LONGEST_RECORD", 1 << 20)
+    path = fasta(">a\nACD\n>b\n" + ("A" * 99 + "\n") * 20_000)
+    with pytest.raises(InputError, match="the record at line 3 is longer than 1 MiB"):
+        read_fasta(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("# STOCKHOLM 1.0\na MKV\n//\n", "an alignment in Stockholm format, not sequences"),
+        ("CLUSTAL W (1.83)\n\na MKV\n", "an alignment in Clustal format, not sequences"),
+        ("#NEXUS\nbegin data;\n", "this is NEXUS"),
+        (">P1;HBA_HUMAN\nHemoglobin\nMVL*\n", "this is PIR"),
+    ],
+)
+def test_other_formats_are_refused_by_name(fasta, text, words):
+    with pytest.raises(InputError, match=words):
+        read_fasta(fasta(text))
+
+
 def test_a_record_without_a_name(fasta):
     path = fasta(">\nACD\n>b\nACD\n")
     assert read_fasta(path).report.records("record without a name") == ["record at line 1"]

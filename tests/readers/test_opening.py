@@ -1,5 +1,7 @@
 import gzip
 import io
+import tarfile
+import tracemalloc
 import zipfile
 
 import pytest
@@ -7,6 +9,7 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
+from interplm_nb.readers import opening
 from interplm_nb.readers.opening import open_bytes, open_text
 from interplm_nb.readers.read import read
 from interplm_nb.readers.report import InputError
@@ -82,6 +85,74 @@ def test_what_cannot_be_read_says_so(tmp_path, content, message):
     path.write_bytes(content)
     with pytest.raises(InputError, match=message), open_text(path) as text:
         text.read()
+
+
+def _tar() -> bytes:
+    held = io.BytesIO()
+    with tarfile.open(fileobj=held, mode="w") as archive:
+        archive.addfile(tarfile.TarInfo("a.fasta"))
+    return held.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (gzip.compress(gzip.compress(b">a\nMKV\n")), r"compressed twice \(inside with gzip\)"),
+        (PACK["zst"](b"PK\x03\x04rest"), "compressed twice .inside with zip"),
+        (gzip.compress(_tar()), "is a tar archive; unpack it"),
+        (_tar(), "is a tar archive; unpack it"),
+        (gzip.compress(b">a\nMKV\n") + b"more", "truncated or damaged"),
+        (b"\x1f\x8b", "truncated or damaged"),
+        (b">a\nMKV\n" + gzip.compress(b">b\nMKV\n"), "not UTF-8 text"),
+    ],
+    ids=["twice", "zip inside", "tar.gz", "tar", "text after gz", "gz cut", "gz after text"],
+)
+def test_what_holds_no_text_says_so(tmp_path, content, message):
+    path = tmp_path / "a"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=message), open_text(path) as text:
+        text.read()
+
+
+def _peak(path, read) -> int:
+    """Bytes of memory that refusing this file takes at most."""
+    tracemalloc.start()
+    try:
+        with pytest.raises(InputError, match="MiB"), open_text(path) as text:
+            read(text)
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("kind", PACK)
+def test_an_endless_line_does_not_take_the_memory(tmp_path, monkeypatch, kind):
+    """64 MiB of one line, 65 KB as gzip and 2 KB as zstd; the bound is made 1 MiB."""
+    monkeypatch.setattr(opening, "LONGEST_RECORD", 1 << 20)
+    monkeypatch.setattr(opening, "_ZSTD_CHUNK", 1 << 6)
+    path = tmp_path / "a"
+    path.write_bytes(PACK[kind](b">a\n" + b"A" * (64 << 20)))
+    assert _peak(path, list) < 10 << 20
+    with pytest.raises(InputError, match="a line is longer than 1 MiB"), open_text(path) as text:
+        list(text)
+
+
+def test_a_text_that_is_read_whole_is_bounded(tmp_path, monkeypatch):
+    monkeypatch.setattr(opening, "LARGEST_TEXT", 1 << 20)
+    path = tmp_path / "a.gz"
+    path.write_bytes(gzip.compress(b"P1\t1\t5\tmine\n" * (2 << 20)))
+    assert _peak(path, lambda text: text.read()) < 10 << 20
+    with open_text(path) as text:
+        assert text.read(5) == "P1\t1\t"
+
+
+def test_long_lines_below_the_bound_are_read(tmp_path, monkeypatch):
+    monkeypatch.setattr(opening, "LONGEST_RECORD", 1 << 20)
+    path = tmp_path / "a"
+    for end in ("\n", "\r", "\r\n"):
+        path.write_bytes(end.join(["A" * 700_000] * 4).encode())
+        with open_text(path) as text:
+            assert [len(line) for line in text] == [700_001] * 3 + [700_000]
 
 
 def test_missing_files_and_folders(tmp_path):

@@ -14,6 +14,7 @@ FORMATS = {"old.dat.gz": 10, "today.dat.gz": 6, "multi_ex.xml.gz": 8, "before_20
 STARTS = {
     ">P1\nACD\n": "fasta",
     "\n\r\n>P1\nACD\n": "fasta",
+    "# made by a program\n;by me\n>P1\nACD\n": "fasta",
     "Entry\tSequence\nP1\tACD\n": "tsv",
     "ID   HBA_HUMAN   Reviewed;   142 AA.\n": "text",
     "\ufeff<?xml version='1.0'?><uniprot/>": "xml",
@@ -45,11 +46,26 @@ def test_content_that_says_nothing_asks_for_the_format(tmp_path):
     with pytest.raises(
         InputError,
         match=r"mine\.seqs: format not recognised from its first line, 'ACD'; wanted FASTA .* "
-        "Set the format to fasta, text, xml or tsv",
+        "Set the format to fasta, text, xml or tsv; sequences alone need a line '>name' above each",
     ):
         read(path)
     with pytest.raises(InputError, match=r"mine\.seqs: wanted a UniProt TSV"):
         read(path, format="tsv")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("# STOCKHOLM 1.0\na MKV\n//\n", "Stockholm format, not sequences. .*annotate --family"),
+        ("MUSCLE (3.8) multiple sequence alignment\n\na MKV\n", "Clustal format, not sequences"),
+        (" 2 33\na MKV\n", "PHYLIP, which is not read; convert it to FASTA"),
+    ],
+)
+def test_an_alignment_is_refused_by_name(tmp_path, text, words):
+    path = tmp_path / "mine.txt"
+    path.write_text(text)
+    with pytest.raises(InputError, match=words):
+        read(path)
 
 
 def test_fasta_has_no_annotations_and_is_filtered_by_length_and_sequence(tmp_path):

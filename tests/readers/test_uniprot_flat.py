@@ -177,6 +177,15 @@ def test_files_that_are_broken_or_something_else(flat, text, message):
         read_uniprot_flat(flat(text))
 
 
+def test_an_entry_is_bounded(flat, monkeypatch):
+    monkeypatch.setattr("interplm_nb.readers.opening.LONGEST_RECORD", 1 << 20)
+    long = HEAD + ("CC   " + "x" * 70 + "\n") * 10_000
+    many = "".join(f"{long}{TAIL}".replace("P1;", f"P{i};") for i in range(3))
+    assert read_uniprot_flat(flat(many)).report.kept > 0
+    with pytest.raises(InputError, match=r"a\.dat: the entry at line 1 is longer than 1 MiB"):
+        read_uniprot_flat(flat(long * 2))
+
+
 def test_a_truncated_gz(tmp_path):
     path = tmp_path / "a.dat.gz"
     path.write_bytes(gzip.compress((HEAD + OLD + TAIL).encode())[:-20])

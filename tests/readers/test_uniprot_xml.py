@@ -146,6 +146,15 @@ def test_document_types_and_entities_are_refused(xml, before):
         read_uniprot_xml(xml(before=before))
 
 
+def test_an_entry_is_bounded(xml, monkeypatch):
+    monkeypatch.setattr("interplm_nb.readers.opening.LONGEST_RECORD", 1 << 20)
+    many = xml(after="".join(f"<entry><n>{'x' * 300_000}</n></entry>" for _ in range(8)))
+    many.write_text(many.read_text() + "</uniprot>")
+    assert read_uniprot_xml(many).report.kept == 1
+    with pytest.raises(InputError, match=r"a\.xml: an entry is longer than 1 MiB"):
+        read_uniprot_xml(xml(after="<entry>" + "x" * (2 << 20)))
+
+
 def test_real_ligands():
     read = read_uniprot_xml(GOLDEN / "P62330.xml.gz", min_instances=1, strict=True)
     assert {

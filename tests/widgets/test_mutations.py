@@ -31,6 +31,7 @@ def test_a_sequence_is_read_plain_or_as_fasta(text: str, name: str, sequence: st
         ("MKJ", "letter that is no residue: 'J' at position 3; residues are A"),
         ("ßMK", "letter that is no residue"),
         (">only a name", "no sequence"),
+        ("atgaccgttaaaggccattgaacgatgacc", "nucleotides, not residues: .*translate them first"),
         (">a\nMK\n>b\nMV", "2 sequences: one is read at a time"),
         ("M" * 1023, "over 1,022 residues: 1,023 residues; cut it into domains"),
     ],
