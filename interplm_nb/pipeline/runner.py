@@ -14,9 +14,10 @@ from interplm_nb.pipeline.errors import PipelineError, StageError
 from interplm_nb.pipeline.explore_run import EXPLORE, prepare
 from interplm_nb.pipeline.lock import locked
 from interplm_nb.pipeline.memory import MEASURE, PeakMemory
-from interplm_nb.pipeline.model_choice import check_fits, settle_model, settled, suited
+from interplm_nb.pipeline.model_choice import settle_model, settled, suited
 from interplm_nb.pipeline.notebooks import execute, lessons
 from interplm_nb.pipeline.parameters import EmbedParameters, StageParameters
+from interplm_nb.pipeline.preflight import check_device, check_files, check_fits
 from interplm_nb.pipeline.profiles import Profile, asking_for, load
 from interplm_nb.pipeline.run import Run
 from interplm_nb.pipeline.stage_table import REQUIRED, STAGES, stage_named
@@ -51,10 +52,7 @@ def run(request: Request, say: Callable[[str], None], progress: TextIO | None = 
     Everything is checked before the first kernel starts. `say` gets one line per stage. Raises
     `StageError` with the notebook, the cell, the last line of the error and the way to resume.
     """
-    for stage in (request.first, *([request.force] if request.force else [])):
-        stage_named(stage)
-    profile = load(request.profile, request.settings)
-    _check_asked(profile, request)
+    profile = asked(request)
     folder = request.notebooks or lessons()
     try:
         run = Run(request.out.expanduser().resolve())
@@ -76,6 +74,18 @@ def run(request: Request, say: Callable[[str], None], progress: TextIO | None = 
             ) from None
         raise
     return run
+
+
+def asked(request: Request) -> Profile:
+    """The profile that is asked for, checked as far as that goes without a model."""
+    for stage in (request.first, *([request.force] if request.force else [])):
+        stage_named(stage)
+    profile = load(request.profile, request.settings)
+    _check_asked(profile, request)
+    check_device(request.device)
+    if request.first == REQUIRED[0]:  # else what stage 1 made is taken as it is
+        check_files(profile.stages)
+    return profile
 
 
 def fitted(run: Run, profile: Profile, say: Callable[[str], None]) -> Profile:

@@ -20,7 +20,6 @@ from interplm_nb.pipeline.parameters import (
     StageParameters,
     TrainParameters,
 )
-from interplm_nb.pipeline.profiles import load
 from interplm_nb.pipeline.run import Run, RunModel
 from interplm_nb.pipeline.scored_sources import SAES, SEEDS
 from interplm_nb.pipeline.text import text_table
@@ -77,16 +76,17 @@ def estimated(request: "Request") -> str:
     Chooses the model and checks everything as a run would, leaves nothing behind, and raises what a
     run would raise before its first stage.
     """
-    from interplm_nb.pipeline.runner import fitted
+    from interplm_nb.pipeline.runner import asked, fitted
     from interplm_nb.plm.product_rate import product_rate
 
+    profile = asked(request)
     said: list[str] = []
     with tempfile.TemporaryDirectory() as folder:
         record = request.out.expanduser() / "run.json"
         if record.is_file():
             shutil.copyfile(record, Path(folder) / "run.json")
         run = Run.create(folder, request.profile)
-        profile = fitted(run, load(request.profile, request.settings), said.append)
+        profile = fitted(run, profile, said.append)
         model = run.model()
     assert model is not None  # `fitted` has chosen it
     sizes = _sizes(profile.stages, model)

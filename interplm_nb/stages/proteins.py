@@ -148,13 +148,7 @@ def _split(kept: Proteins, params: ProteinsParameters) -> dict[str, pl.DataFrame
     """`splits`, and the tables that the stage shows of how they were made."""
     from interplm_nb.readers import homology, mmseqs
 
-    test_share = 1 - params.train_share - params.validation_share
-    if test_share < 0.01:
-        raise PipelineError(
-            f"train_share {params.train_share} and validation_share {params.validation_share} "
-            "leave nothing for test; lower them"
-        )
-    shares = (params.train_share, params.validation_share, test_share)
+    shares = (params.train_share, params.validation_share, params.test_share)
     published = homology.split_published(kept.accessions, params.seed)
     if not mmseqs.is_installed():
         splits = homology.split(homology.alone(kept), shares, params.seed)
