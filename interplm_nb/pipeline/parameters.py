@@ -185,7 +185,7 @@ class ProteinsParameters(StageParameters):
 
     @model_validator(mode="after")
     def _leave_a_test(self) -> Self:
-        if self.test_share < 0.01 - 1e-9:  # 0.79 and 0.2 leave 0.00999...
+        if self.shares[2] < 0.01 - 1e-9:  # 0.79 and 0.2 leave 0.00999...
             raise ValueError(
                 f"train_share {self.train_share} and validation_share {self.validation_share} "
                 "leave nothing for test; lower them so that their sum is at most 0.99"
@@ -193,9 +193,10 @@ class ProteinsParameters(StageParameters):
         return self
 
     @property
-    def test_share(self) -> float:
-        """What train and validation leave."""
-        return 1 - self.train_share - self.validation_share
+    def shares(self) -> tuple[float, float, float]:
+        """Of train, validation, and test, which is what they leave."""
+        test = 1 - self.train_share - self.validation_share
+        return self.train_share, self.validation_share, test
 
 
 class EmbedParameters(StageParameters):

@@ -141,7 +141,7 @@ def test_every_bound_has_an_end_on_both_sides():
 def test_train_and_validation_leave_a_hundredth_for_test(train, validation, fits):
     values = {"train_share": train, "validation_share": validation}
     if fits:
-        assert ProteinsParameters.checked(values, "-p").test_share > 0.0099
+        assert ProteinsParameters.checked(values, "-p").shares[2] > 0.0099
     else:
         with pytest.raises(
             PipelineError,
