@@ -10,11 +10,12 @@ from interplm_nb.concepts.scored_concepts import scored_concepts
 from interplm_nb.pipeline.parameters import (
     CompareParameters,
     ConceptsParameters,
-    EmbedParameters,
     StageParameters,
     TrainParameters,
 )
+from interplm_nb.pipeline.run import RunModel
 from interplm_nb.proteins import Proteins
+from interplm_nb.sae.evaluation.measures import why_absent
 
 FEW = "few data"
 """How a line with one of the sentences starts on a terminal."""
@@ -37,6 +38,7 @@ def too_few(
     annotations: Annotations,
     splits: pl.DataFrame,
     stages: Mapping[str, StageParameters],
+    model: RunModel | None = None,
 ) -> list[str]:
     """Where the data are too few for the settings: one sentence each, with the setting that fits.
 
@@ -50,6 +52,8 @@ def too_few(
         accession, split and cluster, as of `Run.splits`.
     stages
         Parameters by stage; stages that are not there are not judged.
+    model
+        The run's model, to judge on how many proteins its fidelity is measured.
 
     Returns
     -------
@@ -62,20 +66,19 @@ def too_few(
     >>> splits = pl.DataFrame(
     ...     {"accession": proteins.accessions, "split": ["train"] * 3 + ["validation", "test"]}
     ... )
-    >>> asked = {"train": TrainParameters(steps=300, d_sae=32, k=4, fidelity_proteins=1)}
+    >>> asked = {"train": TrainParameters(steps=300, d_sae=32, k=4)}
     >>> too_few(proteins, Annotations.empty(proteins), splits, asked)
     ['train: 300 steps of 2,048 residues are 512 passes over the 1,200 residues of the train \
 proteins, and more than 100 teach little; take -p train.steps=58, or more proteins']
     """
     of = {split: own["accession"].to_list() for (split,), own in splits.group_by("split")}
     n_train = proteins.select(of.get("train", [])).n_residues
-    embed = cast(EmbedParameters | None, stages.get("embed"))
     found: list[str] = []
     for stage in ("train", "compare"):
         params = cast(TrainParameters | CompareParameters | None, stages.get(stage))
         if params:
             found += _training(stage, params, n_train)
-            if not (embed and embed.arrays):  # arrays have no predictions that could be kept
+            if model and model.record and not why_absent(model.record):
                 found += _fidelity(stage, params, len(of.get("validation", [])))
     concepts = cast(ConceptsParameters | None, stages.get("concepts"))
     return found + (list(_concepts(concepts, annotations, splits)) if concepts else [])

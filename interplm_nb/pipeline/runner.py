@@ -141,7 +141,7 @@ def _stages(
             continue
         if not judged and stage != REQUIRED[0]:
             ahead = {s: p for s, p in profile.stages.items() if order.index(s) >= number}
-            _judge(Run.open(run.folder), {"embed": profile.stages["embed"], **ahead}, say)
+            _judge(Run.open(run.folder), ahead, say)
             judged = True
         say(f"{name}: running {folder / (name + '.ipynb')}")
         _stage(run, params, now, folder, descriptor, say, progress)
@@ -152,7 +152,7 @@ def _judge(run: Run, stages: Mapping[str, StageParameters], say: Callable[[str],
     fill."""
     proteins, splits = run.proteins(), run.splits()
     check_batches(proteins.select(run.accessions("train")).n_residues, stages)
-    for sentence in too_few(proteins, run.annotations(), splits, stages):
+    for sentence in too_few(proteins, run.annotations(), splits, stages, run.model()):
         say(f"{FEW}: {sentence}")
 
 

@@ -105,7 +105,7 @@ def estimated(request: "Request") -> str:
         [
             *said,
             f"{sizes.residues:,} residues",
-            *_few(annotations, profile.stages),
+            *_few(annotations, profile.stages, model),
             text_table(
                 table.select(
                     "stage",
@@ -161,7 +161,9 @@ def stages_table(sizes: Sizes, rate: float) -> pl.DataFrame:
     return pl.DataFrame(rows)
 
 
-def _few(annotations: Annotations, stages: Mapping[str, StageParameters]) -> list[str]:
+def _few(
+    annotations: Annotations, stages: Mapping[str, StageParameters], model: RunModel
+) -> list[str]:
     """Where the data are too few for the settings, and for a batch, as far as is known before
     relatives are joined: the splits are dealt as if every protein were a cluster of its own."""
     from interplm_nb.readers import homology
@@ -170,7 +172,7 @@ def _few(annotations: Annotations, stages: Mapping[str, StageParameters]) -> lis
     splits = homology.split(homology.alone(proteins), params.shares, params.seed)
     train = splits.filter(pl.col("split") == "train")["accession"]
     check_batches(proteins.select(train).n_residues, stages)
-    found = too_few(proteins, annotations, splits, stages)
+    found = too_few(proteins, annotations, splits, stages, model)
     if not found:
         return []
     return [

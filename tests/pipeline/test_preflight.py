@@ -16,7 +16,7 @@ from interplm_nb.proteins import Proteins
 from interplm_nb.readers.label_files import ENDINGS, read_labels
 from interplm_nb.readers.report import InputError
 
-MODEL = RunModel("m", "m", ModelRecord("m", "1", (8,) * 5, 100, "ACD", "masked", False, True, ""))
+MODEL = RunModel("m", "m", ModelRecord("m", "1", (8,) * 5, 100, "ACD", "masked", True, False, ""))
 FASTA = b">P1\nMKVLAA\n"
 
 
