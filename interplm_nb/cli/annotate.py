@@ -6,6 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from interplm_nb.cli.numbers import count, share
+
 _EXAMPLES = """\
 examples:
   interplm-nb annotate mine.fasta --run runs/p                   a table of named stretches (TSV)
@@ -58,14 +60,14 @@ def add_annotate_command(
     )
     command.add_argument(
         "--max-q",
-        type=float,
+        type=share,
         default=0.05,
         metavar="Q",
         help="largest false discovery rate on test of a name (default: %(default)s)",
     )
     command.add_argument(
         "--min-confidence",
-        type=float,
+        type=share,
         default=0.5,
         metavar="P",
         help="minimum confidence of a name (default: %(default)s)",
@@ -79,7 +81,7 @@ def add_annotate_command(
     )
     command.add_argument(
         "--top",
-        type=int,
+        type=count,
         default=20,
         metavar="N",
         help="show N names and N other features per sequence (default: %(default)s)",
@@ -111,8 +113,6 @@ def _annotate(options: argparse.Namespace, say: Callable[[str], None]) -> None:
     from interplm_nb.questions.annotate_formats import format_of
 
     kind = format_of(options.out, options.format)
-    if options.top < 1:
-        raise PipelineError(f"--top must be 1 or more; got {options.top}")
     if options.picture and not options.family:
         raise PipelineError("--picture draws a family; add --family")
     if options.picture and options.picture.suffix.lower() not in (".png", ".svg", ".pdf"):

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from interplm_nb.cli.numbers import count, share
+
 _EXAMPLES = """\
 examples:
   interplm-nb discover runs/p                        the best candidates and what confidence means
@@ -60,14 +62,14 @@ def add_discover_command(
     )
     command.add_argument(
         "--min-confidence",
-        type=float,
+        type=share,
         default=0.5,
         metavar="P",
         help="minimum confidence of a candidate (default: %(default)s)",
     )
     command.add_argument(
         "--per-concept",
-        type=int,
+        type=count,
         default=3,
         metavar="N",
         help="use a concept's N best features (default: %(default)s)",

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from interplm_nb.cli.numbers import activation, count, factor, layer
+
 _EXAMPLES = """\
 examples:
   interplm-nb models                                    PLMs and published SAEs known by name
@@ -88,16 +90,16 @@ def _add_given(command: argparse.ArgumentParser) -> None:
     )
     said = command.add_argument_group("what the file does not say")
     said.add_argument("--plm", help="name of the PLM, such as esm2_t6_8M_UR50D")
-    said.add_argument("--layer", type=int, help="0 (embedding) to the PLM's number of layers")
+    said.add_argument("--layer", type=layer, help="0 (embedding) to the PLM's number of layers")
     said.add_argument("--hook", help="residual (after the layer), or another hook's name")
     said.add_argument("--architecture", help="topk or batchtopk, if the tensors fit both")
-    said.add_argument("--k", type=int, help="active features per residue")
+    said.add_argument("--k", type=count, help="active features per residue")
     said.add_argument(
-        "--threshold", type=float, help="threshold of BatchTopK, if training did not set it"
+        "--threshold", type=activation, help="threshold of BatchTopK, if training did not set it"
     )
     said.add_argument(
         "--input-scale",
-        type=float,
+        type=factor,
         help="factor that multiplies embeddings before encoding; 1: none",
     )
     said.add_argument(

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from interplm_nb.cli.numbers import count
+
 _EXAMPLES = """\
 examples:
   interplm-nb rank runs/demo localisation.tsv          columns accession and label
@@ -47,7 +49,11 @@ def add_rank_command(
         "--source", default="sae", help="which of the run's sources (default: sae)"
     )
     command.add_argument(
-        "--top", type=int, default=20, metavar="N", help="features per label (default: %(default)s)"
+        "--top",
+        type=count,
+        default=20,
+        metavar="N",
+        help="features per label (default: %(default)s)",
     )
     command.add_argument("--out", type=Path, metavar="FILE", help="write the whole table as TSV")
     command.add_argument("--save", type=Path, metavar="FILE", help="write the classifier as JSON")

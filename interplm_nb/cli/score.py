@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from interplm_nb.cli.numbers import activation, count, factor, layer
 from interplm_nb.pipeline.errors import PipelineError
 
 _EXAMPLES = """\
@@ -21,12 +22,12 @@ on huggingface.co. It must belong to the run's PLM.
 
 _GIVEN = {
     "plm": str,
-    "layer": int,
+    "layer": layer,
     "hook": str,
     "architecture": str,
-    "k": int,
-    "threshold": float,
-    "input-scale": float,
+    "k": count,
+    "threshold": activation,
+    "input-scale": factor,
     "format": str,
 }
 

@@ -1,19 +1,18 @@
-"""Which model a run uses, the settings that suit a model, and what is refused before it starts.
+"""Which model a run uses, and the settings that suit a model.
 
 `run.json` records the choice, so that a resumed run keeps it.
 """
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
-from interplm_nb.pipeline.errors import PipelineError
 from interplm_nb.pipeline.parameters import EmbedParameters, ProteinsParameters, StageParameters
 from interplm_nb.pipeline.run import Run, RunModel
 from interplm_nb.plm import names
-from interplm_nb.plm.record import ModelRecord, check_layer
+from interplm_nb.plm.record import ModelRecord
 
 log = logging.getLogger(__name__)
 P = TypeVar("P", bound=StageParameters)
@@ -117,10 +116,7 @@ def _licence(record: ModelRecord) -> str:
 
 
 def settled(run: Run, params: P) -> P:
-    """A stage's parameters, completed from the run's model.
-
-    PipelineError for what does not fit the model.
-    """
+    """A stage's parameters, completed from the run's model."""
     changes: dict[str, Any] = {}
     if isinstance(params, ProteinsParameters):
         changes = {"max_residues": _longest(run, params)}
@@ -139,19 +135,3 @@ def _longest(run: Run, params: ProteinsParameters) -> int:
     if params.too_long == "window" and params.max_residues:
         return params.max_residues
     return min(params.max_residues or run.max_residues(), run.max_residues())
-
-
-def check_fits(model: RunModel, stages: Mapping[str, StageParameters]) -> None:
-    """Refuse a layer that the model lacks, and stages that need a model in a run without one."""
-    if model.record is None:
-        if "compare" in stages:
-            raise PipelineError(
-                "stage 'compare' measures a model's predictions, and embeddings from arrays have "
-                "no model; take a profile without a [compare] table"
-            )
-        return
-    embed = cast(EmbedParameters, stages["embed"])
-    try:
-        check_layer(model.record, embed.layer)
-    except ValueError as error:
-        raise PipelineError(f"embed.layer = {embed.layer}: {error}") from None

@@ -7,9 +7,9 @@ notebook checks its own `parameters` cell, so that a misspelt name or a wrong ty
 import difflib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from interplm_nb.pipeline.errors import PipelineError
 from interplm_nb.pipeline.scored_sources import MOST_SEEDS
@@ -26,6 +26,33 @@ Recipe = Literal[
 L1_RECIPES = ("interplm-paper", "interplm-v1", "gated")
 """Recipes whose sparsity is set by the weight of an L1 term; k sets the others'."""
 
+COUNT = 1_000_000_000
+"""Most proteins, residues of a draw, steps, instances or clusters: more is a slip of the hand."""
+
+TOKENS = 1_000_000_000_000
+"""Most residues that a training counts."""
+
+FEATURES = 1_000_000
+"""Most features of an SAE, and residues of a step."""
+
+LONGEST = 1_000_000
+"""More residues than any protein has, and more layers than any model."""
+
+DRAWS = 1_000_000
+"""Most resamples, and draws from a null distribution."""
+
+L1 = 1000.0
+"""Largest weight of an L1 term; the recipes' own are below 1."""
+
+SEED = 2**32 - 1
+"""Largest seed that every generator takes."""
+
+Layer = Annotated[int, Field(ge=0, le=LONGEST)]
+Features = Annotated[int, Field(ge=1, le=FEATURES)]
+L1Weight = Annotated[float, Field(gt=0, le=L1)]
+Rate = Annotated[float, Field(gt=0, le=1)]
+Seed = Annotated[int, Field(ge=0, le=SEED)]
+
 MINI = Path(__file__).resolve().parents[1] / "data" / "esm2_mini"
 """The model that comes with the package."""
 
@@ -37,7 +64,7 @@ class StageParameters(BaseModel):
     500
     """
 
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
     stage: ClassVar[str]
     files: ClassVar[tuple[str, ...]] = ()
     """Fields that are file paths: their content counts, not their name. Empty: no file."""
@@ -118,18 +145,22 @@ class ProteinsParameters(StageParameters):
         False, description="Stop at the first bad record instead of reporting and skipping it."
     )
     min_instances: int = Field(
-        10, ge=1, description="Instances that a note or ligand needs to be a concept of its own."
+        10,
+        ge=1,
+        le=COUNT,
+        description="Instances that a note or ligand needs to be a concept of its own.",
     )
     max_residues: int = Field(
         0,
         ge=0,
+        le=LONGEST,
         description="Longest protein kept, up to the model's limit; 0: that limit.",
     )
     too_long: Literal["skip", "refuse", "window"] = Field(
         "skip", description="Longer proteins: skip and count, refuse, or read in windows."
     )
     max_proteins: int = Field(
-        0, ge=0, description="Number of proteins to keep, drawn at random; 0: all."
+        0, ge=0, le=COUNT, description="Number of proteins to keep, drawn at random; 0: all."
     )
     identity: float = Field(
         0.3, gt=0, le=1, description="Minimum sequence identity of homologs, which share a split."
@@ -149,7 +180,24 @@ class ProteinsParameters(StageParameters):
         lt=1,
         description="Share of proteins on which features are chosen; the rest is test.",
     )
-    seed: int = Field(42, ge=0, description="Seed of the splits and of the drawn proteins.")
+    seed: int = Field(
+        42, ge=0, le=SEED, description="Seed of the splits and of the drawn proteins."
+    )
+
+    @model_validator(mode="after")
+    def _leave_a_test(self) -> Self:
+        if self.shares[2] < 0.01 - 1e-9:  # 0.79 and 0.2 leave 0.00999...
+            raise ValueError(
+                f"train_share {self.train_share} and validation_share {self.validation_share} "
+                "leave nothing for test; lower them so that their sum is at most 0.99"
+            )
+        return self
+
+    @property
+    def shares(self) -> tuple[float, float, float]:
+        """Of train, validation, and test, which is what they leave."""
+        test = 1 - self.train_share - self.validation_share
+        return self.train_share, self.validation_share, test
 
 
 class EmbedParameters(StageParameters):
@@ -160,18 +208,22 @@ class EmbedParameters(StageParameters):
 
     plm: str = Field(
         "auto",
+        min_length=1,
         description="Model: a name, owner/name or files; auto: unirep-1900, else esm2-mini.",
     )
     layer: int = Field(
         -1,
         ge=-1,
+        le=LONGEST,
         description="Layer to read; 0: the token embedding, -1: the one that suits the model.",
     )
     arrays: str = Field(
         "",
         description="Your own embeddings (.npz, .safetensors, .h5), instead of a model's.",
     )
-    shuffled_seed: int = Field(42, ge=0, description="Seed of the control with shuffled weights.")
+    shuffled_seed: int = Field(
+        42, ge=0, le=SEED, description="Seed of the control with shuffled weights."
+    )
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
         "auto", description="Arithmetic of the PLM; auto: what suits the model and the device."
     )
@@ -179,7 +231,7 @@ class EmbedParameters(StageParameters):
         "float32", description="How embeddings are stored; bfloat16 takes half the disk space."
     )
     tokens_per_batch: int = Field(
-        0, ge=0, description="Tokens in a batch; 0: what suits the device."
+        0, ge=0, le=COUNT, description="Tokens in a batch; 0: what suits the device."
     )
 
     def paths(self) -> dict[str, Path]:
@@ -202,18 +254,20 @@ class TrainParameters(StageParameters):
         "topk",
         description="topk, batchtopk, jumprelu, gated, matryoshka, interplm-paper or interplm-v1.",
     )
-    d_sae: int = Field(2048, ge=1, description="Number of features.")
-    steps: int = Field(3000, ge=1, description="Training steps.")
-    batch_size: int = Field(2048, ge=1, description="Residues per step.")
-    lr: float = Field(0.0, ge=0, description="Adam's learning rate; 0: the recipe's own.")
+    d_sae: int = Field(2048, ge=1, le=FEATURES, description="Number of features.")
+    steps: int = Field(3000, ge=1, le=COUNT, description="Training steps.")
+    batch_size: int = Field(2048, ge=1, le=FEATURES, description="Residues per step.")
+    lr: float = Field(0.0, ge=0, le=1, description="Adam's learning rate; 0: the recipe's own.")
     k: int = Field(
         32,
         ge=1,
+        le=FEATURES,
         description="Active features per residue, without an L1 term; jumprelu: the target.",
     )
     l1: float = Field(
         0.0,
         ge=0,
+        le=L1,
         description="Weight of the L1 term, for recipes with one; 0: the recipe's own.",
     )
     warmup_fraction: float = Field(
@@ -222,14 +276,18 @@ class TrainParameters(StageParameters):
     resample_every: int = Field(
         0,
         ge=0,
+        le=COUNT,
         description="Steps between resamplings of dead features; 0: the recipe's own way.",
     )
     dead_after_tokens: int = Field(
         0,
         ge=0,
+        le=TOKENS,
         description="Residues without activation until AuxK; 0: a sixth of the training.",
     )
-    seed: int = Field(0, ge=0, description="Seed of the weights and of the order of residues.")
+    seed: int = Field(
+        0, ge=0, le=SEED, description="Seed of the weights and of the order of residues."
+    )
     seeds: int = Field(
         1,
         ge=1,
@@ -237,16 +295,21 @@ class TrainParameters(StageParameters):
         description="SAEs from as many seeds (at most 3); tables show their mean and range.",
     )
     checkpoint_every: int = Field(
-        1000, ge=1, description="Steps between checkpoints: the most that a killed run repeats."
+        1000,
+        ge=1,
+        le=COUNT,
+        description="Steps between checkpoints: the most that a killed run repeats.",
     )
     fidelity_proteins: int = Field(
         50,
         ge=1,
+        le=COUNT,
         description="Validation proteins on which fidelity is measured, drawn at random.",
     )
     fidelity_every: int = Field(
         0,
         ge=0,
+        le=COUNT,
         description="Steps between measurements of fidelity in training; 0: only at the end.",
     )
 
@@ -261,46 +324,54 @@ class CompareParameters(StageParameters):
 
     stage: ClassVar[str] = "compare"
 
-    layers: list[int] = Field([], description="Layers of the PLM; empty: the embedded one.")
+    layers: list[Layer] = Field([], description="Layers of the PLM; empty: the embedded one.")
     recipes: list[Recipe] = Field(
         ["topk"], min_length=1, description="Recipes, named as in train.recipe."
     )
-    sparsities: list[int] = Field(
+    sparsities: list[Features] = Field(
         [],
         description="k, or jumprelu's target; empty: the recipe's own.",
     )
-    l1s: list[float] = Field(
+    l1s: list[L1Weight] = Field(
         [],
         description="Weights of the L1 term; empty: the recipe's own.",
     )
-    lrs: list[float] = Field([], description="Learning rates; empty: the recipe's own.")
-    seeds: list[int] = Field(
+    lrs: list[Rate] = Field([], description="Learning rates; empty: the recipe's own.")
+    seeds: list[Seed] = Field(
         [0],
         min_length=1,
         description="Seeds of the weights; two or more show which features recur.",
     )
-    d_sae: int = Field(2048, ge=1, description="Number of features.")
-    steps: int = Field(3000, ge=1, description="Training steps.")
-    batch_size: int = Field(2048, ge=1, description="Residues per step; all SAEs see the same.")
+    d_sae: int = Field(2048, ge=1, le=FEATURES, description="Number of features.")
+    steps: int = Field(3000, ge=1, le=COUNT, description="Training steps.")
+    batch_size: int = Field(
+        2048, ge=1, le=FEATURES, description="Residues per step; all SAEs see the same."
+    )
     scaling: Literal["own", "none", "scalar", "dimension"] = Field(
         "own", description="Scaling of the inputs; own: the recipe's own."
     )
     dead_after_tokens: int = Field(
         0,
         ge=0,
+        le=TOKENS,
         description="Residues without activation until AuxK; 0: a sixth of the training.",
     )
     checkpoint_every: int = Field(
-        1000, ge=1, description="Steps between checkpoints: the most that a killed run repeats."
+        1000,
+        ge=1,
+        le=COUNT,
+        description="Steps between checkpoints: the most that a killed run repeats.",
     )
     fidelity_proteins: int = Field(
         50,
         ge=1,
+        le=COUNT,
         description="Validation proteins on which fidelity is measured, drawn at random.",
     )
     fidelity_every: int = Field(
         0,
         ge=0,
+        le=COUNT,
         description="Steps between measurements of fidelity in training; 0: only at the end.",
     )
     tuning_share: float = Field(
@@ -312,13 +383,20 @@ class CompareParameters(StageParameters):
     min_instances: int = Field(
         10,
         ge=1,
+        le=COUNT,
         description="Minimum instances of a concept, in the tuning part and in test.",
     )
     min_clusters: int = Field(
-        5, ge=1, description="Minimum homology clusters of test that hold a concept's instances."
+        5,
+        ge=1,
+        le=COUNT,
+        description="Minimum homology clusters of test that hold a concept's instances.",
     )
     maxima_residues: int = Field(
-        200_000, ge=0, description="Train residues on which features' maxima are measured; 0: all."
+        200_000,
+        ge=0,
+        le=TOKENS,
+        description="Train residues on which features' maxima are measured; 0: all.",
     )
 
     def made(self) -> dict[str, Any]:
@@ -334,6 +412,7 @@ class ActivationsParameters(StageParameters):
     max_l0: float = Field(
         256.0,
         gt=0,
+        le=FEATURES,
         description="Maximum mean active features per residue; a denser SAE is refused.",
     )
 
@@ -344,18 +423,25 @@ class ConceptsParameters(StageParameters):
     stage: ClassVar[str] = "concepts"
 
     min_instances: int = Field(
-        10, ge=1, description="Minimum instances of a concept, in validation and in test."
+        10, ge=1, le=COUNT, description="Minimum instances of a concept, in validation and in test."
     )
     min_clusters: int = Field(
-        5, ge=1, description="Minimum homology clusters of test that hold a concept's instances."
+        5,
+        ge=1,
+        le=COUNT,
+        description="Minimum homology clusters of test that hold a concept's instances.",
     )
     bootstrap: int = Field(
         1000,
         ge=0,
+        le=DRAWS,
         description="Resamples of the homology clusters behind the 95 % intervals; 0: none.",
     )
     null_draws: int = Field(
-        1000, ge=0, description="Draws from each null distribution behind the q values; 0: none."
+        1000,
+        ge=0,
+        le=DRAWS,
+        description="Draws from each null distribution behind the q values; 0: none.",
     )
     link_f1: float = Field(
         0.2,
@@ -364,13 +450,16 @@ class ConceptsParameters(StageParameters):
         description="Minimum validation F1 of a link; a concept's best feature is always linked.",
     )
     links_per_concept: int = Field(
-        10, ge=1, description="Maximum number of features that are linked to a concept."
+        10,
+        ge=1,
+        le=FEATURES,
+        description="Maximum number of features that are linked to a concept.",
     )
     merge_repeats: bool = Field(
         False,
         description="Also score numbered repeats (Sushi 1, Sushi 2) as one concept.",
     )
-    seed: int = Field(0, ge=0, description="Seed of resamples, draws and probes.")
+    seed: int = Field(0, ge=0, le=SEED, description="Seed of resamples, draws and probes.")
 
 
 def unknown_name(name: str, known: list[str], what: str = "parameter") -> str:
@@ -383,9 +472,11 @@ def unknown_name(name: str, known: list[str], what: str = "parameter") -> str:
 def _sentence(model: type[StageParameters], error: ValidationError) -> str:
     """The first complaint of pydantic, with what the parameter is for."""
     first = error.errors()[0]
-    name = str(first["loc"][0]) if first["loc"] else ""
+    message = first["msg"][0].lower() + first["msg"][1:]
+    if not first["loc"]:  # several parameters that do not go together
+        return f"{model.stage}: {message.removeprefix('value error, ')}"
+    name = str(first["loc"][0])
     about = model.model_fields[name].description if name in model.model_fields else None
     more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
-    message = first["msg"][0].lower() + first["msg"][1:]
     value = first.get("input")
     return f"{model.stage}.{name} = {value!r}: {message}{more}. {about or ''}".rstrip()

@@ -75,7 +75,7 @@ def load(profile: str, settings: Sequence[str] = ()) -> Profile:
     """
     path = _find(profile)
     try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+        tables = tomllib.loads(path.read_text(encoding="utf-8-sig"))  # Windows writes a mark
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise PipelineError(f"{path} is not a TOML file: {error}") from None
     _check_keys(tables, path)
@@ -131,6 +131,12 @@ def _find(profile: str) -> Path:
 
 
 def _check_keys(tables: Mapping[str, Any], path: Path) -> None:
+    required = tables.get("required", [])
+    if not (isinstance(required, list) and all(isinstance(name, str) for name in required)):
+        raise PipelineError(
+            f"{path}: required = {required!r}: wanted a list of parameters, such as "
+            '["proteins.path"]'
+        )
     for key, value in tables.items():
         if key in _TOP_LEVEL:
             continue

@@ -3,20 +3,27 @@
 import errno
 import shlex
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TextIO, cast
 
 from interplm_nb.pipeline import manifest
+from interplm_nb.pipeline.enough import FEW, too_few
 from interplm_nb.pipeline.errors import PipelineError, StageError
 from interplm_nb.pipeline.explore_run import EXPLORE, prepare
 from interplm_nb.pipeline.lock import locked
 from interplm_nb.pipeline.memory import MEASURE, PeakMemory
-from interplm_nb.pipeline.model_choice import check_fits, settle_model, settled, suited
+from interplm_nb.pipeline.model_choice import settle_model, settled, suited
 from interplm_nb.pipeline.notebooks import execute, lessons
 from interplm_nb.pipeline.parameters import EmbedParameters, StageParameters
+from interplm_nb.pipeline.preflight import (
+    check_batches,
+    check_device,
+    check_files,
+    check_fits,
+)
 from interplm_nb.pipeline.profiles import Profile, asking_for, load
 from interplm_nb.pipeline.run import Run
 from interplm_nb.pipeline.stage_table import REQUIRED, STAGES, stage_named
@@ -51,10 +58,7 @@ def run(request: Request, say: Callable[[str], None], progress: TextIO | None = 
     Everything is checked before the first kernel starts. `say` gets one line per stage. Raises
     `StageError` with the notebook, the cell, the last line of the error and the way to resume.
     """
-    for stage in (request.first, *([request.force] if request.force else [])):
-        stage_named(stage)
-    profile = load(request.profile, request.settings)
-    _check_asked(profile, request)
+    profile = asked(request)
     folder = request.notebooks or lessons()
     try:
         run = Run(request.out.expanduser().resolve())
@@ -76,6 +80,18 @@ def run(request: Request, say: Callable[[str], None], progress: TextIO | None = 
             ) from None
         raise
     return run
+
+
+def asked(request: Request) -> Profile:
+    """The profile that is asked for, checked as far as that goes without a model."""
+    for stage in (request.first, *([request.force] if request.force else [])):
+        stage_named(stage)
+    profile = load(request.profile, request.settings)
+    _check_asked(profile, request)
+    check_device(request.device)
+    if request.first == REQUIRED[0]:  # else what stage 1 made is taken as it is
+        check_files(profile.stages)
+    return profile
 
 
 def fitted(run: Run, profile: Profile, say: Callable[[str], None]) -> Profile:
@@ -109,7 +125,7 @@ def _stages(
     say: Callable[[str], None],
     progress: TextIO | None,
 ) -> None:
-    order = list(STAGES)
+    order, judged = list(STAGES), False
     forced = order.index(request.force) if request.force else len(order)
     for stage, params in profile.at(str(run.folder), request.device).items():
         name, number = STAGES[stage].folder, order.index(stage)
@@ -123,8 +139,21 @@ def _stages(
         elif manifest.is_current(run, params, now):
             say(f"{name}: unchanged, skipped")
             continue
+        if not judged and stage != REQUIRED[0]:
+            ahead = {s: p for s, p in profile.stages.items() if order.index(s) >= number}
+            _judge(Run.open(run.folder), ahead, say)
+            judged = True
         say(f"{name}: running {folder / (name + '.ipynb')}")
         _stage(run, params, now, folder, descriptor, say, progress)
+
+
+def _judge(run: Run, stages: Mapping[str, StageParameters], say: Callable[[str], None]) -> None:
+    """Say where stage 1 made too little for the stages ahead; refuse a batch that it cannot
+    fill."""
+    proteins, splits = run.proteins(), run.splits()
+    check_batches(proteins.select(run.accessions("train")).n_residues, stages)
+    for sentence in too_few(proteins, run.annotations(), splits, stages, run.model()):
+        say(f"{FEW}: {sentence}")
 
 
 def _stage(

@@ -12,18 +12,34 @@ DTYPES = {
 }
 
 
+KINDS = ("cpu", "cuda", "mps", "meta")
+"""Kinds of devices; on "meta" a model has shapes without values, as `plm.inspect` needs."""
+
+
 def choose_device(device: str | torch.device) -> torch.device:
     """A device by name; "auto" is CUDA, else MPS, else the CPU.
 
-    Under `torchrun`, CUDA is the process's own GPU (LOCAL_RANK). Raises ValueError for CUDA without
-    a GPU.
+    Under `torchrun`, CUDA is the process's own GPU (LOCAL_RANK). Raises ValueError for another
+    name, and for a device that is not here.
     """
     if device == "auto":
         mps = "mps" if torch.backends.mps.is_available() else "cpu"
         device = "cuda" if torch.cuda.is_available() else mps
-    found = torch.device(device)
-    if found.type == "cuda" and not torch.cuda.is_available():
-        raise ValueError("device='cuda', but torch finds no CUDA GPU; use device='auto' or 'cpu'")
+    try:
+        found = torch.device(device)
+    except RuntimeError:
+        found = None
+    if found is None or found.type not in KINDS:
+        raise ValueError(f"device={str(device)!r}; wanted auto, cpu, cuda, cuda:1 or mps")
+    n = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if found.type == "cuda" and not n:
+        raise ValueError(
+            f"device='{found}', but torch finds no CUDA GPU; use device='auto' or 'cpu'"
+        )
+    if found.type == "cuda" and (found.index or 0) >= n:
+        raise ValueError(f"device='{found}', but torch finds {n} GPUs, numbered from cuda:0")
+    if found.type == "mps" and not torch.backends.mps.is_available():
+        raise ValueError("device='mps', but this is no Mac with a GPU that torch can use")
     if found.type == "cuda" and found.index is None and "LOCAL_RANK" in os.environ:
         return torch.device("cuda", int(os.environ["LOCAL_RANK"]))
     return found

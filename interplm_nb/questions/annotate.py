@@ -182,12 +182,14 @@ class Annotator(Encoder):
         Raises
         ------
         PipelineError
-            For a concept that is linked to no feature, or `min_confidence` outside [0, 1].
+            For a concept that is linked to no feature, or where `min_confidence` or `max_q` is
+            outside [0, 1].
         InputError
             If no sequence is left.
         """
-        if not 0 <= min_confidence <= 1:
-            raise PipelineError(f"min_confidence must be from 0 to 1; got {min_confidence:g}")
+        for name, value in (("min_confidence", min_confidence), ("max_q", max_q)):
+            if not 0 <= value <= 1:
+                raise PipelineError(f"{name} must be from 0 to 1; got {value:g}")
         links = above_chance(of_concepts(self.links.table, concepts), max_q)
         proteins, report = read_sequences(sequences, self.max_residues, strict)
         found = self.activations(proteins, progress)

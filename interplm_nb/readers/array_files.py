@@ -60,7 +60,8 @@ def open_arrays(path: Path | str) -> Iterator[ArrayFile]:
     path = Path(path)
     kinds = {".npz": _Npz, ".safetensors": _Safetensors, ".h5": _Hdf5, ".hdf5": _Hdf5}
     if not path.is_file():
-        raise InputError(f"{path}: no such file; wanted {WANTED}")
+        what = " is a folder" if path.is_dir() else ": no such file"
+        raise InputError(f"{path}{what}; wanted {WANTED}")
     kind = kinds.get(path.suffix.lower())
     if kind is None:
         raise InputError(

@@ -24,6 +24,9 @@ from interplm_nb.readers.tables import table_rows, without_compression
 
 Level = Literal["residue", "instance"]
 
+ENDINGS = (".tsv", ".txt", ".csv", ".parquet", ".gff3", ".gff", ".bed")
+"""Ends of the names of files that `read_labels` reads, before `.gz` or `.zst`."""
+
 NEEDED = ("accession", "start", "end", "concept")
 OPTIONAL = ("category", "level", "instance")
 

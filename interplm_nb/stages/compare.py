@@ -18,6 +18,7 @@ from interplm_nb.pipeline import manifest
 from interplm_nb.pipeline.errors import PipelineError
 from interplm_nb.pipeline.maxima import Maxima
 from interplm_nb.pipeline.parameters import CompareParameters
+from interplm_nb.pipeline.preflight import check_batches
 from interplm_nb.pipeline.run import Run
 from interplm_nb.proteins import Proteins
 from interplm_nb.stages import sweep
@@ -119,12 +120,7 @@ def _batches(
     from interplm_nb.sae.training.stream import StoredBatches, StreamedBatches
 
     seed = params.seeds[0]
-    n = int(proteins.select(train).n_residues)
-    if n < params.batch_size:
-        raise PipelineError(
-            f"compare.batch_size = {params.batch_size}: the train proteins have {n:,} residues in "
-            "all; take a smaller batch, or more proteins"
-        )
+    check_batches(proteins.select(train).n_residues, {"compare": params})
     if set(layers) <= set(stored):
         return StoredBatches(
             {layer: stored[layer] for layer in layers},

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 
 import polars as pl
 
+from interplm_nb.annotations import Annotations
+from interplm_nb.pipeline.enough import FEW, too_few
 from interplm_nb.pipeline.parameters import (
     ConceptsParameters,
     EmbedParameters,
@@ -20,10 +22,11 @@ from interplm_nb.pipeline.parameters import (
     StageParameters,
     TrainParameters,
 )
-from interplm_nb.pipeline.profiles import load
+from interplm_nb.pipeline.preflight import check_batches
 from interplm_nb.pipeline.run import Run, RunModel
 from interplm_nb.pipeline.scored_sources import SOURCES
 from interplm_nb.pipeline.text import text_table
+from interplm_nb.stages.proteins import read_kept
 
 if TYPE_CHECKING:
     from interplm_nb.pipeline.runner import Request
@@ -76,19 +79,22 @@ def estimated(request: "Request") -> str:
     Chooses the model and checks everything as a run would, leaves nothing behind, and raises what a
     run would raise before its first stage.
     """
-    from interplm_nb.pipeline.runner import fitted
+    from interplm_nb.pipeline.runner import asked, fitted
     from interplm_nb.plm.product_rate import product_rate
 
+    profile = asked(request)
     said: list[str] = []
     with tempfile.TemporaryDirectory() as folder:
         record = request.out.expanduser() / "run.json"
         if record.is_file():
             shutil.copyfile(record, Path(folder) / "run.json")
         run = Run.create(folder, request.profile)
-        profile = fitted(run, load(request.profile, request.settings), said.append)
+        profile = fitted(run, profile, said.append)
         model = run.model()
     assert model is not None  # `fitted` has chosen it
-    sizes = _sizes(profile.stages, model)
+    params = cast(ProteinsParameters, profile.stages["proteins"])
+    annotations = read_kept(params).annotations["strict"]
+    sizes = _sizes(profile.stages, model, annotations.proteins.n_residues)
     table = stages_table(sizes, product_rate())
     left_out = [stage for stage in profile.stages if stage not in table["stage"]]
     total, disk = sum(table["seconds"].to_list()), sum(table["disk"].to_list())
@@ -98,6 +104,7 @@ def estimated(request: "Request") -> str:
         [
             *said,
             f"{sizes.residues:,} residues",
+            *_few(annotations, profile.stages, model),
             text_table(
                 table.select(
                     "stage",
@@ -155,14 +162,34 @@ def stages_table(sizes: Sizes, rate: float) -> pl.DataFrame:
     return pl.DataFrame(rows)
 
 
-def _sizes(stages: Mapping[str, StageParameters], model: RunModel) -> Sizes:
-    proteins = cast(ProteinsParameters, stages["proteins"])
+def _few(
+    annotations: Annotations, stages: Mapping[str, StageParameters], model: RunModel
+) -> list[str]:
+    """Where the data are too few for the settings, and for a batch, as far as is known before
+    relatives are joined: the splits are dealt as if every protein were a cluster of its own."""
+    from interplm_nb.readers import homology
+
+    params, proteins = cast(ProteinsParameters, stages["proteins"]), annotations.proteins
+    splits = homology.split(homology.alone(proteins), params.shares, params.seed)
+    train = splits.filter(pl.col("split") == "train")["accession"]
+    check_batches(proteins.select(train).n_residues, stages)
+    found = too_few(proteins, annotations, splits, stages, model)
+    if not found:
+        return []
+    return [
+        *(f"{FEW}: {sentence}" for sentence in found),
+        "Expected from the shares of the splits, before relatives are kept in one split; a run "
+        "says it again after stage 1.",
+    ]
+
+
+def _sizes(stages: Mapping[str, StageParameters], model: RunModel, residues: int) -> Sizes:
     embed = cast(EmbedParameters, stages["embed"])
     train = cast(TrainParameters, stages["train"])
     concepts = cast(ConceptsParameters, stages["concepts"])
     width = model.record.widths[embed.layer] if model.record else _width_of(embed)
     return Sizes(
-        residues=_residues(proteins),
+        residues=residues,
         model_flops=_flops(model, embed.layer),
         width=width,
         stored_bytes=2 if embed.stored == "bfloat16" else 4,
@@ -188,18 +215,6 @@ def _width_of(embed: EmbedParameters) -> int:
     from interplm_nb.readers.arrays import check_arrays
 
     return check_arrays(Path(embed.arrays).expanduser()).width
-
-
-def _residues(params: ProteinsParameters) -> int:
-    """Residues that stage 1 would keep."""
-    from interplm_nb.plm.lengths import limit_length
-    from interplm_nb.stages.proteins import read_file
-
-    read = read_file(params).annotations["strict"].proteins
-    kept = limit_length(read, params.too_long, params.max_residues).proteins
-    if 0 < params.max_proteins < len(kept):
-        return kept.n_residues * params.max_proteins // len(kept)
-    return kept.n_residues
 
 
 def _existing(path: Path) -> Path:

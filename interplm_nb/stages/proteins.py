@@ -58,11 +58,13 @@ def proteins(run: Run, params: ProteinsParameters) -> ProteinsStage:
     params = settled(run, params)
     manifest.begin(run, params)
     if not run.has_proteins():
-        read, tables = _read_and_split(params)
+        read = read_kept(params)
+        kept = read.annotations["strict"].proteins
+        tables = _split(kept, params) | {"read": read.report.table()}
         splits = tables.pop("splits")
         for name, table in tables.items():
             run.write_table("proteins", name, table)
-        run.write_axis(read.annotations["strict"].proteins, read.annotations, splits)
+        run.write_axis(kept, read.annotations, splits)
     return _result(run, params.too_long)
 
 
@@ -126,9 +128,8 @@ def _joined(file: Annotations, own: Annotations) -> Annotations:
     return Annotations(pl.concat([file.table, own.table]), file.proteins)
 
 
-def _read_and_split(params: ProteinsParameters) -> tuple[ReadFile, dict[str, pl.DataFrame]]:
-    """The proteins that are kept, annotated, and the tables of `_split`, with that of what was left
-    out (`read`)."""
+def read_kept(params: ProteinsParameters) -> ReadFile:
+    """The proteins that are kept, with the file's annotations and the person's own labels."""
     from interplm_nb.plm.lengths import limit_length
 
     of_file = read_file(params)
@@ -146,8 +147,7 @@ def _read_and_split(params: ProteinsParameters) -> tuple[ReadFile, dict[str, pl.
             " has one of your labels; raise proteins.max_proteins or proteins.max_residues, or run "
             "without proteins.labels"
         )
-    tables = _split(kept, params) | {"read": read.report.table()}
-    return ReadFile(annotations, read.report), tables
+    return ReadFile(annotations, read.report)
 
 
 def _draw(found: Proteins, params: ProteinsParameters, report: ReadReport) -> Proteins:
@@ -169,22 +169,15 @@ def _split(kept: Proteins, params: ProteinsParameters) -> dict[str, pl.DataFrame
     """`splits`, and the tables that the stage shows of how they were made."""
     from interplm_nb.readers import homology, mmseqs
 
-    test_share = 1 - params.train_share - params.validation_share
-    if test_share < 0.01:
-        raise PipelineError(
-            f"train_share {params.train_share} and validation_share {params.validation_share} "
-            "leave nothing for test; lower them"
-        )
-    shares = (params.train_share, params.validation_share, test_share)
     published = homology.split_published(kept.accessions, params.seed)
     if not mmseqs.is_installed():
-        splits = homology.split(homology.alone(kept), shares, params.seed)
+        splits = homology.split(homology.alone(kept), params.shares, params.seed)
         text, tables = NOT_SOUGHT, {}
     else:
         clusters = homology.cluster(
             kept, params.identity, params.coverage, max_share=params.train_share
         )
-        dealt = homology.split(clusters.table, shares, params.seed)
+        dealt = homology.split(clusters.table, params.shares, params.seed)
         apart = separate(kept, clusters, dealt)
         splits, text = apart.splits, f"{apart.clusters.report}\n{apart}"
         tables = {

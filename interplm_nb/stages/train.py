@@ -9,8 +9,8 @@ import polars as pl
 
 from interplm_nb.embeddings import Embeddings
 from interplm_nb.pipeline import manifest
-from interplm_nb.pipeline.errors import PipelineError
 from interplm_nb.pipeline.parameters import L1_RECIPES, TrainParameters
+from interplm_nb.pipeline.preflight import check_batches
 from interplm_nb.pipeline.run import Run
 from interplm_nb.pipeline.scored_sources import SAES, SOURCES, scored_source
 from interplm_nb.plm.record import ModelRecord
@@ -157,11 +157,7 @@ def _batches(
     from interplm_nb.sae.training.stream import StoredBatches
 
     rows = proteins.rows_of(train)
-    if len(rows) < params.batch_size:
-        raise PipelineError(
-            f"train.batch_size = {params.batch_size}: the train proteins have {len(rows):,} "
-            "residues in all; take a smaller batch, or more proteins"
-        )
+    check_batches(len(rows), {"train": params})
     return StoredBatches(embeddings, rows, params.batch_size, params.seed)
 
 

@@ -110,7 +110,6 @@ def test_a_family_with_its_picture(run, tmp_path):
 @pytest.mark.parametrize(
     ("words", "text"),
     [
-        (["--top", "0"], "--top must be 1 or more; got 0"),
         (["--picture", "a.png"], "--picture draws a family; add --family"),
         (["--family", "--picture", "a.bmp"], "name it .png, .svg or .pdf"),
         (["--family", "--out", "a.gff3"], "a family is written as json or tsv"),

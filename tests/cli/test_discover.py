@@ -128,8 +128,6 @@ def test_a_kept_evaluation_goes_with_its_stage(run: Run, again: Refound) -> None
     ("words", "text"),
     [
         (["--concept", "Signal"], "no feature of this run is linked to the concept 'Signal'"),
-        (["--min-confidence", "2"], "min_confidence must be from 0 to 1; got 2"),
-        (["--per-concept", "0"], "per_concept must be 1 or more; got 0"),
         (["--source", "neurons"], "'neurons' is dense"),
         (["--source", "transcoder"], "no source 'transcoder'"),
         (["--evaluate"], "MMSEQS2_PATH is 'nowhere', which is not a file"),

@@ -1,7 +1,7 @@
 """The lessons as files: the parameters of the models, no outputs, stable ids, prose first."""
 
 import re
-from typing import Any, Literal, get_args, get_origin
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 import nbformat
 import papermill
@@ -36,6 +36,8 @@ def test_the_parameters_cell_is_the_model(stage):
 
 
 def type_name(annotation: Any) -> str:
+    if get_origin(annotation) is Annotated:  # with bounds
+        annotation = get_args(annotation)[0]
     if get_origin(annotation) is list:
         return f"list[{type_name(get_args(annotation)[0])}]"
     return "str" if get_origin(annotation) is Literal else annotation.__name__

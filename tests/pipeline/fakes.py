@@ -1,5 +1,6 @@
 """Notebooks that replace the lessons: each writes one small output of its stage, within seconds."""
 
+import inspect
 from pathlib import Path
 
 import nbformat
@@ -29,6 +30,44 @@ print("wrote", output.name)
 """
 
 
+def write_axis(run, text):
+    """What the runner reads of stage `proteins`: enough proteins and concepts for the demo's
+    settings, named after `text`."""
+    import hashlib
+
+    import polars as pl
+
+    from interplm_nb.annotations import Annotations
+    from interplm_nb.proteins import Proteins
+
+    name = hashlib.sha256(text.encode()).hexdigest()[:8]
+    proteins = Proteins.from_sequences({f"{name}_{i}": "MKVLAAGHEQ" * 70 for i in range(150)})
+    rows = [
+        {"accession": own, "start": 10 * concept + 1, "end": 10 * concept + 5, "instance": i}
+        | {"concept": f"Domain_{concept}", "category": "Domain", "level": "instance"}
+        for concept in range(10)
+        for i, own in enumerate(proteins.accessions)
+    ]
+    splits = pl.DataFrame(
+        {
+            "accession": proteins.accessions,
+            "cluster": pl.Series(range(150), dtype=pl.UInt32),
+            "split": ["train"] * 60 + ["validation"] * 60 + ["test"] * 30,
+            "split_published": ["validation", "test"] * 75,
+        }
+    )
+    run.write_axis(proteins, {"strict": Annotations(pl.DataFrame(rows), proteins)}, splits)
+
+
+WRITE_AXIS = (
+    inspect.getsource(write_axis)
+    + """
+write_axis(here, "{stage} " + str(params.made()))
+print("wrote the axis")
+"""
+)
+
+
 def output_of(stage: str) -> str:
     """One output file of a stage, relative to the run."""
     first = STAGES[stage].outputs[0]
@@ -46,7 +85,10 @@ def write_fakes(
             f"{name}: {type(f.default).__name__} = {f.default!r}" for name, f in names
         )
         parameters = new_code_cell(literals, metadata={"tags": ["parameters"]})
-        work = code if stage == broken else WRITE.format(stage=stage, output=output_of(stage))
+        write = WRITE.format(stage=stage, output=output_of(stage))
+        if stage == "proteins":
+            write = WRITE_AXIS.replace("{stage}", stage)
+        work = code if stage == broken else write
         cells = [
             new_markdown_cell(f"# {stage}"),
             parameters,
@@ -65,6 +107,9 @@ def write_fakes(
 
 def work_like(stage: str, run: Run, text: str) -> None:
     """Write a stage's output without a kernel."""
+    if stage == "proteins":
+        write_axis(run, text)
+        return
     path = run.folder / output_of(stage)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)

@@ -105,6 +105,7 @@ def test_the_longest_protein_is_what_the_model_reads(run, asked, policy, kept):
         (["embed.plm=esm2-mimi"], FileNotFoundError, "'esm2-mimi' is neither .* did you mean esm2"),
         (["embed.plm=esm2-mini", "embed.layer=99"], PipelineError, r"embed\.layer = 99: esm2-mini"),
         (["embed.arrays=nowhere.npz"], InputError, "nowhere.npz: no such file"),
+        (["embed.arrays=/"], InputError, "^/ is a folder; wanted one .* array per accession"),
     ],
 )
 def test_what_cannot_work_is_refused_before_the_first_stage(tmp_path, settings, error, match):

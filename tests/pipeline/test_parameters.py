@@ -7,6 +7,7 @@ import pytest
 from interplm_nb.pipeline.errors import PipelineError
 from interplm_nb.pipeline.parameters import (
     L1_RECIPES,
+    EmbedParameters,
     ProteinsParameters,
     Recipe,
     TrainParameters,
@@ -59,6 +60,11 @@ def test_a_misspelt_name_is_refused_with_the_nearest():
 def test_a_wrong_type_or_value_is_refused_with_what_it_is_for(values, text):
     with pytest.raises(PipelineError, match=text):
         TrainParameters.checked(values, "mine.toml")
+
+
+def test_a_model_without_a_name_is_refused():
+    with pytest.raises(PipelineError, match=r"^-p: embed\.plm = '': string should have at least 1"):
+        EmbedParameters.checked({"plm": ""}, "-p")
 
 
 def test_a_notebook_gives_all_of_its_parameters():

@@ -119,6 +119,9 @@ def test_a_bad_setting_is_refused(setting, text):
         ("train = 5", r"own\.toml: train is a table, written \[train\]"),
         ("[train\n", r"own\.toml is not a TOML file"),
         ("[train]\ndevice = 'cpu'", r"train\.device does not belong in a profile"),
+        ("required = 5", r"own\.toml: required = 5: wanted a list of parameters, such as"),
+        ("required = 'train.k'", r"own\.toml: required = 'train\.k': wanted a list of parameters"),
+        ("[train]\nlr = nan", r"own\.toml: train\.lr = nan: input should be a finite number. Adam"),
         (
             "required = ['proteins.paht']",
             r"own\.toml: required: unknown parameter 'proteins\.paht'; did you mean",
@@ -129,6 +132,11 @@ def test_a_bad_profile_is_refused_by_file_and_key(tmp_path, text, message):
     (tmp_path / "own.toml").write_text(text)
     with pytest.raises(PipelineError, match=message):
         load(str(tmp_path / "own.toml"))
+
+
+def test_a_profile_saved_by_windows_is_read(tmp_path):
+    (tmp_path / "own.toml").write_bytes(b"\xef\xbb\xbf[train]\r\nsteps = 7\r\n")
+    assert load(str(tmp_path / "own.toml")).stages["train"].model_dump()["steps"] == 7
 
 
 def test_an_unknown_profile_names_the_known():

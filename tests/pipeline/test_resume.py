@@ -1,5 +1,7 @@
 """SIGKILL at a random moment, then the same call: the files equal those of an undisturbed run."""
 
+import contextlib
+import json
 import os
 import random
 import shutil
@@ -8,10 +10,13 @@ import subprocess
 import sys
 import time
 
+import psutil
 import pytest
 
 from interplm_nb.pipeline import manifest, runner
 from interplm_nb.pipeline.errors import RunLockedError
+from interplm_nb.pipeline.lock import locked
+from interplm_nb.pipeline.parameters import PLACE
 from interplm_nb.pipeline.run import Run
 from interplm_nb.pipeline.stage_table import REQUIRED, STAGES
 from interplm_nb.saving import file_hash
@@ -21,6 +26,7 @@ from tests.pipeline.tiny import tiny_parameters
 CHILD = """
 import sys
 from interplm_nb.pipeline.stage_table import STAGES
+from interplm_nb.pipeline.parameters import PLACE
 from interplm_nb.pipeline.run import Run
 stage, folder, params = sys.argv[1:]
 import interplm_nb.plm.esm2, interplm_nb.sae.evaluation.fidelity, interplm_nb.sae.training.train
@@ -109,6 +115,62 @@ def test_a_killed_runner_frees_the_folder_and_goes_on(tmp_path):
     run = once_free(lambda: runner.run(request, said.append))
     assert said[:2] == ["01_proteins: unchanged, skipped", "02_embed: unchanged, skipped"]
     assert manifest.read(run, "concepts")["stage"] == "concepts"
+
+
+KILLS = 4
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_a_command_that_is_killed_again_and_again_ends_as_an_undisturbed_one(tmp_path):
+    """The command itself, with its kernels, over all stages; KILL_SEED=N draws the moments of an
+    earlier time."""
+    seed = int(os.environ.get("KILL_SEED") or random.SystemRandom().randrange(10**6))
+    moments = random.Random(seed)
+    sys.stdout.write(f"KILL_SEED={seed}\n")
+    clock = time.perf_counter()
+    assert ended(tmp_path / "whole", None)
+    lasts = time.perf_counter() - clock
+    kills = 0
+    for _ in range(KILLS):
+        kernel_too, seconds = moments.random() < 0.5, moments.uniform(0.05, 0.5) * lasts
+        if ended(tmp_path / "killed", seconds, kernel_too):
+            break
+        kills += 1
+        sys.stdout.write(f"killed after {seconds:.1f} of {lasts:.1f} s\n")
+    assert kills, f"KILL_SEED={seed}: it ended before the first moment"
+    assert ended(tmp_path / "killed", None), f"KILL_SEED={seed}"
+    whole, killed = Run.open(tmp_path / "whole"), Run.open(tmp_path / "killed")
+    for stage in REQUIRED:
+        assert outcome(killed, stage), stage
+        assert outcome(killed, stage) == outcome(whole, stage), f"KILL_SEED={seed}: {stage}"
+
+
+def ended(folder, seconds, kernel_too=False):
+    """Whether `interplm-nb run` ends well within so many seconds; if not it is killed, alone (its
+    kernel finds out by itself) or with its kernel."""
+    command = [sys.executable, "-m", "interplm_nb", "run", "demo", "--out", str(folder)]
+    for stage, params in tiny_parameters(folder).items():
+        values = params.model_dump(exclude_defaults=True, exclude=set(PLACE))
+        command += [f"-p{stage}.{name}={json.dumps(value)}" for name, value in values.items()]
+    once_free(lambda: None if not folder.exists() else free(folder))
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+        try:
+            said = process.communicate(timeout=seconds)[0].decode()
+        except subprocess.TimeoutExpired:
+            children = psutil.Process(process.pid).children(recursive=True) if kernel_too else []
+            for one in (process, *children):
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    one.kill()
+            return False
+    assert process.returncode == 0, said
+    return True
+
+
+def free(folder):
+    """RunLockedError while the kernel of a killed command holds the folder."""
+    with locked(folder / ".lock"):
+        return
 
 
 def once_free(work, seconds=30.0):

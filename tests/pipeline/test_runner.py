@@ -60,6 +60,34 @@ def test_a_changed_parameter_runs_its_stage_and_those_that_read_it(tmp_path, ran
     ]  # what the fake activations make is the same as before, so nothing follows from it
 
 
+def test_too_few_data_are_said_after_stage_1_where_something_follows(tmp_path, ran):
+    _, said = ask(tmp_path, "train.steps=3000", "concepts.min_instances=31")
+    assert said[2].startswith("01_proteins: done")
+    assert said[3:5] == [
+        "few data: train: 3,000 steps of 2,048 residues are 146 passes over the 42,000 residues of "
+        "the train proteins, and more than 100 teach little; take -p train.steps=2050, or more "
+        "proteins",
+        "few data: concepts: 0 concepts have at least 31 instances in validation and in test, "
+        "there in at least 5 homology clusters, and a mean over fewer than 10 says little; take "
+        "more proteins, or -p concepts.min_instances=5 -p concepts.min_clusters=3, which scores "
+        "10, each on less",
+    ]
+    assert said[5].startswith("02_embed: running")
+    _, again = ask(tmp_path, "train.steps=3000", "concepts.min_instances=31")
+    assert not [line for line in again if "few data" in line]  # nothing was run
+    _, later = ask(tmp_path, "train.steps=3000", "concepts.min_instances=32")
+    assert [line[:19] for line in later if "few data" in line] == ["few data: concepts:"]
+
+
+def test_a_batch_that_train_cannot_fill_is_refused_before_stage_2(tmp_path, ran):
+    with pytest.raises(
+        PipelineError,
+        match=r"^train\.batch_size = 42001: the train proteins have 42,000 residues in all; take a",
+    ):
+        ask(tmp_path, "train.batch_size=42001")
+    assert ran == ["proteins"]
+
+
 def test_a_stage_can_be_forced_or_started_from(tmp_path, ran):
     with pytest.raises(PipelineError, match="stage 'proteins' has not ended"):
         ask(tmp_path, first="embed")

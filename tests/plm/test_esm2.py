@@ -263,6 +263,9 @@ def test_dtype_device_and_protocol():
     if not torch.cuda.is_available():
         with pytest.raises(ValueError, match="torch finds no CUDA GPU; use device='auto' or 'cpu'"):
             choose_device("cuda")
+    for name in ("gpu", "", "cuda:x", "xpu"):
+        with pytest.raises(ValueError, match=rf"device='{name}'; wanted auto, cpu, cuda, cuda:1"):
+            choose_device(name)
     with pytest.raises(
         ValueError,
         match=r"dtype must be auto or one of float32, .*, float64; got int8",

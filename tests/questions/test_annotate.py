@@ -292,6 +292,8 @@ def test_all_proteins_go_to_the_model_in_one_call(annotator, proteins, monkeypat
 def test_a_confidence_is_a_probability(annotator):
     with pytest.raises(PipelineError, match="min_confidence must be from 0 to 1; got 50"):
         annotator("ACDE", 50)
+    with pytest.raises(PipelineError, match="max_q must be from 0 to 1; got nan"):
+        annotator("ACDE", max_q=float("nan"))
 
 
 def test_a_run_without_links_says_which_stage_makes_them(run, tmp_path):

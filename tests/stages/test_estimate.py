@@ -21,6 +21,12 @@ def test_every_stage_has_time_memory_and_disk_and_nothing_is_left(tmp_path):
     assert re.search(
         r"in all about .* GiB of memory at most and .* GB of disk \(\d+ GB are free", text
     )
+    assert re.search(
+        r"\nfew data: train: 2,000 steps of 2,048 residues are \d+ passes over the [\d,]+ residues "
+        r"of the train proteins, and more than 100 teach little; take -p train\.steps=\d+, or",
+        text,
+    )
+    assert "\nExpected from the shares of the splits, before relatives are kept in" in text
     assert list(tmp_path.iterdir()) == []
 
 
@@ -30,9 +36,21 @@ def test_a_stage_that_is_not_estimated_is_named(tmp_path):
     assert "\nstage 'compare' is not estimated, and comes on top\nin all about" in text
 
 
-def test_what_a_run_would_refuse_is_refused(tmp_path):
-    with pytest.raises(PipelineError, match=r"embed\.layer = 99"):
-        estimated(Request("demo", tmp_path / "run", ["embed.plm=esm2-mini", "embed.layer=99"]))
+@pytest.mark.parametrize(
+    ("setting", "options", "text"),
+    [
+        ("embed.layer=99", {}, r"^embed\.layer = 99: esm2-mini has no layer 99"),
+        ("train.batch_size=900000", {}, r"^train\.batch_size = 900000: the train proteins have"),
+        ("train.l1=1", {}, r"^train\.l1 = 1: recipe topk has no L1 term"),
+        ("proteins.path=nowhere.tsv", {}, r"^proteins\.path: nowhere\.tsv: no such file"),
+        ("train.seed=1", {"device": "gpu"}, r"^--device gpu: device='gpu'; wanted auto, cpu"),
+        ("train.seed=1", {"force": "training"}, "^no stage 'training'"),
+    ],
+)
+def test_what_a_run_would_refuse_is_refused(tmp_path, setting, options, text):
+    asked = ["embed.plm=esm2-mini", "proteins.max_proteins=50", setting]
+    with pytest.raises(PipelineError, match=text):
+        estimated(Request("demo", tmp_path / "run", asked, **options))
 
 
 def test_disk_is_what_the_embeddings_take():

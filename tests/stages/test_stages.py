@@ -175,23 +175,14 @@ def test_a_layer_that_is_not_there(tiny_run, tmp_path):
         STAGES["embed"].call(run, params)
 
 
-def test_shares_that_leave_no_test(tmp_path):
-    run = Run.create(tmp_path / "run", "x")
-    params = ProteinsParameters(
-        run=str(run.folder), max_proteins=10, train_share=0.8, validation_share=0.2
-    )
-    with pytest.raises(PipelineError, match="leave nothing for test"):
-        STAGES["proteins"].call(run, params)
-
-
 def test_a_batch_larger_than_the_training_data(tiny_run, tmp_path):
     run = copied(tiny_run, tmp_path, "train")
     with pytest.raises(
         PipelineError,
-        match=r"train\.batch_size = 10000000: the train proteins have [\d,]+ residues in all",
+        match=r"train\.batch_size = 1000000: the train proteins have [\d,]+ residues in all",
     ):
         STAGES["train"].call(
-            run, TrainParameters(run=str(run.folder), batch_size=10_000_000, device="cpu")
+            run, TrainParameters(run=str(run.folder), batch_size=1_000_000, device="cpu")
         )
 
 

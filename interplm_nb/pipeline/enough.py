@@ -1,0 +1,148 @@
+"""Whether there are enough data for the settings: said before hours are spent on too few."""
+
+from collections.abc import Iterator, Mapping
+from typing import cast
+
+import polars as pl
+
+from interplm_nb.annotations import Annotations
+from interplm_nb.concepts.scored_concepts import scored_concepts
+from interplm_nb.pipeline.parameters import (
+    CompareParameters,
+    ConceptsParameters,
+    StageParameters,
+    TrainParameters,
+)
+from interplm_nb.pipeline.run import RunModel
+from interplm_nb.proteins import Proteins
+from interplm_nb.sae.evaluation.measures import why_absent
+
+FEW = "few data"
+"""How a line with one of the sentences starts on a terminal."""
+
+MOST_PASSES = 100
+"""Passes of a training over the residues of train, above which more steps teach little."""
+
+RESIDUES_PER_FEATURE = 20
+"""Train residues per feature, below which features learn single residues."""
+
+FEWEST_CONCEPTS = 10
+"""Scored concepts, below which their mean says little about an SAE."""
+
+_LOWER = ((5, 3), (3, 2), (2, 1), (1, 1))
+"""Instances and clusters that are tried for a setting that scores enough concepts."""
+
+
+def too_few(
+    proteins: Proteins,
+    annotations: Annotations,
+    splits: pl.DataFrame,
+    stages: Mapping[str, StageParameters],
+    model: RunModel | None = None,
+) -> list[str]:
+    """Where the data are too few for the settings: one sentence each, with the setting that fits.
+
+    Parameters
+    ----------
+    proteins
+        The residue axis.
+    annotations
+        Their labels, as convention `strict` reads them.
+    splits
+        accession, split and cluster, as of `Run.splits`.
+    stages
+        Parameters by stage; stages that are not there are not judged.
+    model
+        The run's model, to judge on how many proteins its fidelity is measured.
+
+    Returns
+    -------
+    list[str]
+        Empty where there is enough.
+
+    Examples
+    --------
+    >>> proteins = Proteins.from_sequences({f"P{i}": "MKVLAAGH" * 50 for i in range(5)})
+    >>> splits = pl.DataFrame(
+    ...     {"accession": proteins.accessions, "split": ["train"] * 3 + ["validation", "test"]}
+    ... )
+    >>> asked = {"train": TrainParameters(steps=300, d_sae=32, k=4)}
+    >>> too_few(proteins, Annotations.empty(proteins), splits, asked)
+    ['train: 300 steps of 2,048 residues are 512 passes over the 1,200 residues of the train \
+proteins, and more than 100 teach little; take -p train.steps=58, or more proteins']
+    """
+    of = {split: own["accession"].to_list() for (split,), own in splits.group_by("split")}
+    n_train = proteins.select(of.get("train", [])).n_residues
+    found: list[str] = []
+    for stage in ("train", "compare"):
+        params = cast(TrainParameters | CompareParameters | None, stages.get(stage))
+        if params:
+            found += _training(stage, params, n_train)
+            if model and model.record and not why_absent(model.record):
+                found += _fidelity(stage, params, len(of.get("validation", [])))
+    concepts = cast(ConceptsParameters | None, stages.get("concepts"))
+    return found + (list(_concepts(concepts, annotations, splits)) if concepts else [])
+
+
+def _training(stage: str, params: TrainParameters | CompareParameters, n_train: int) -> list[str]:
+    found = []
+    passes = params.steps * params.batch_size / max(n_train, 1)
+    if passes > MOST_PASSES:
+        fits = max(1, MOST_PASSES * n_train // params.batch_size)
+        found.append(
+            f"{stage}: {params.steps:,} steps of {params.batch_size:,} residues are {passes:,.0f} "
+            f"passes over the {n_train:,} residues of the train proteins, and more than "
+            f"{MOST_PASSES} teach little; take -p {stage}.steps={fits}, or more proteins"
+        )
+    if n_train < RESIDUES_PER_FEATURE * params.d_sae:
+        fits = n_train // RESIDUES_PER_FEATURE
+        found.append(
+            f"{stage}: {params.d_sae:,} features for the {n_train:,} residues of the train "
+            f"proteins are {n_train / params.d_sae:.1f} residues each, and with fewer than "
+            f"{RESIDUES_PER_FEATURE} features learn single residues; take "
+            + (f"-p {stage}.d_sae={1 << fits.bit_length() - 1}, or " if fits else "")
+            + "more proteins"
+        )
+    return found
+
+
+def _fidelity(stage: str, params: TrainParameters | CompareParameters, n: int) -> list[str]:
+    if params.fidelity_proteins <= n:
+        return []
+    return [
+        f"{stage}: fidelity is asked for on {params.fidelity_proteins} validation proteins, and "
+        f"there are {n}: it is measured on these, and its interval is wider; take more proteins, "
+        f"or -p {stage}.fidelity_proteins={max(n, 1)} to say the same"
+    ]
+
+
+def _concepts(
+    params: ConceptsParameters, annotations: Annotations, splits: pl.DataFrame
+) -> Iterator[str]:
+    if not len(annotations):
+        yield (
+            "concepts: the proteins have no annotations, so that no feature can be matched with "
+            "a concept; give labels with -p proteins.labels=FILE, or a UniProt download"
+        )
+        return
+    scored = scored_concepts(annotations, splits, params.min_instances, params.min_clusters)
+    n = len(scored.names)
+    if n >= FEWEST_CONCEPTS:
+        return
+    yield (
+        f"concepts: {n} {'concept has' if n == 1 else 'concepts have'} {scored.words}, and a mean "
+        f"over fewer than {FEWEST_CONCEPTS} says little; {_way_out(params, annotations, splits)}"
+    )
+
+
+def _way_out(params: ConceptsParameters, annotations: Annotations, splits: pl.DataFrame) -> str:
+    """The highest of the lower limits with which enough concepts are scored, if there are any."""
+    for instances, clusters in _LOWER:
+        lower = min(instances, params.min_instances), min(clusters, params.min_clusters)
+        n = len(scored_concepts(annotations, splits, *lower).names)
+        if n >= FEWEST_CONCEPTS:
+            return (
+                f"take more proteins, or -p concepts.min_instances={lower[0]} "
+                f"-p concepts.min_clusters={lower[1]}, which scores {n}, each on less"
+            )
+    return "take more proteins, or more labels"
