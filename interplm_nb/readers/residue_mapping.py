@@ -58,7 +58,7 @@ def map_residues(
     residues = _residues(atoms)
     if not residues:
         return Mapped({}, 0, lambda: ())
-    stated, given = _stated(residues, accession)
+    stated, given = _stated(residues, sequence, accession)
     letters = [r.letters for r in residues]
     links = _links(residues)
     slots = _in_construct(residues, links, construct)
@@ -128,6 +128,8 @@ def _residues(atoms: Any) -> list[_Residue]:
     for i in np.flatnonzero(np.isin(acids.atom_name, ("N", "CA", "C"))).tolist():
         found[names[i]].points.setdefault(str(acids.atom_name[i]), acids.coord[i])
     residues = list(found.values())
+    if not residues:
+        return []
     linked = [_bonded(a, b) for a, b in pairwise(residues)]
     return [
         residue
@@ -141,17 +143,21 @@ def _letters(residue: str) -> str:
     return one_letter_code(residue) or "X"
 
 
-def _stated(residues: list[_Residue], accession: str) -> tuple[np.ndarray, bool]:
+def _stated(residues: list[_Residue], sequence: str, accession: str) -> tuple[np.ndarray, bool]:
     """Position that the file suggests for each residue, 0: none; and whether it names the protein.
 
     By its cross-reference to this protein if there is one, else to any, else the residue's number.
     """
-    given = any(r.stated and r.stated_of == accession for r in residues)
-    if given:
-        stated = [r.stated if r.stated_of == accession else 0 for r in residues]
-    else:
-        stated = [r.stated or (r.number if r.name == str(r.number) else 0) for r in residues]
-    return np.maximum(np.array(stated, dtype=np.int64), 0), given
+    own = np.array([r.stated if r.stated_of == accession else 0 for r in residues])
+    given = bool(own.any())
+    stated = own if given else np.array([r.stated for r in residues])
+    pairs = zip(residues, stated.tolist(), strict=True)
+    same = [sequence[p - 1 : p] == r.letters[:1] for r, p in pairs if p]
+    if same and np.mean(same) > 0.5:
+        return stated, given
+    # none, or one to an older sequence: without the first Met, say
+    numbers = [r.number if r.name == str(r.number) else 0 for r in residues]
+    return np.maximum(np.array(numbers, dtype=np.int64), 0), False
 
 
 def _distance(a: _Residue, b: _Residue, atom: str, other: str) -> float:

@@ -17,7 +17,7 @@ from biotite.structure.info import one_letter_code
 from biotite.structure.io import pdb
 
 from interplm_nb.readers.report import InputError
-from interplm_nb.readers.residue_mapping import Mapped, map_residues, residue_numbers
+from interplm_nb.readers.residue_mapping import map_residues, residue_numbers
 from interplm_nb.readers.structure_entries import read_entry
 
 UNMAPPED = -1.0
@@ -26,8 +26,8 @@ PERCENT = 100.0
 """B-factors have two decimals: activations in unit `max` are written as percent."""
 LARGEST = 999.99
 """Largest value of a B-factor column."""
-LAST_NUMBER = 9999
-"""Largest residue number of a PDB file."""
+FIRST_NUMBER, LAST_NUMBER = -999, 9999
+"""Smallest and largest residue number of a PDB file."""
 UNKNOWN_LIGAND = "UNL"
 """The PDB's name of an unknown ligand: for names longer than the three columns of a PDB file."""
 
@@ -94,14 +94,12 @@ class Structure:
         entry = read_entry(path)
         atoms = entry.atoms
         names = [chain] if chain is not None else list(dict.fromkeys(_chain_ids(atoms)))
-        found: dict[str, Mapped] = {
-            name: map_residues(
-                _chain(atoms, name, path), sequence, accession, entry.constructs.get(name, ())
-            )
-            for name in names
-        }
-        best = max(found, key=lambda name: len(found[name].positions))
-        mapped = found[best]
+        best = names[0]
+        if len(names) > 1:
+            found = [map_residues(_chain(atoms, n, path), sequence, accession) for n in names]
+            best = names[int(np.argmax([len(mapped.positions) for mapped in found]))]
+        construct = entry.constructs.get(best, ())
+        mapped = map_residues(_chain(atoms, best, path), sequence, accession, construct)
         if not mapped.positions or len(mapped.positions) < min_identity * mapped.n_aligned:
             raise InputError(
                 f"{path}: no chain is {accession}: the nearest, chain {best!r}, has "
@@ -198,7 +196,15 @@ def bfactor_pdb(structure: Structure, values: np.ndarray) -> str:
     atoms.res_name[np.char.str_len(atoms.res_name) > 3] = UNKNOWN_LIGAND
     file = pdb.PDBFile()
     # Numbers beyond the four columns: as hybrid-36, which programs that draw molecules read.
-    file.set_structure(atoms, hybrid36=int(atoms.res_id.max()) > LAST_NUMBER)
+    try:
+        if atoms.res_id.min() < FIRST_NUMBER:
+            raise struc.BadStructureError(f"residue numbers below {FIRST_NUMBER}")
+        file.set_structure(atoms, hybrid36=int(atoms.res_id.max()) > LAST_NUMBER)
+    except struc.BadStructureError as error:
+        raise InputError(
+            f"{structure}: does not fit the columns of a PDB file: {error}; rename or renumber it "
+            "in your own file"
+        ) from error
     return "\n".join([*file.lines, "END", ""])
 
 

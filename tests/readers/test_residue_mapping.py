@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from interplm_nb.readers.report import InputError
 from interplm_nb.readers.structures import Structure
 from tests.readers.made_structures import SEQUENCE, THREE, mmcif, pdb_lines, residues
 
@@ -86,6 +87,16 @@ def test_an_amino_acid_that_is_a_ligand_has_no_position(tmp_path: Path) -> None:
     found = mapped(tmp_path / "x.pdb", lines, SEQUENCE)
     assert own(found)
     assert found.unmapped == ["901"]
+
+
+def test_a_chain_of_ligands_alone(tmp_path: Path) -> None:
+    lines = [*pdb_lines([("HEM", "1")], "B", hetero=["HEM"]), *pdb_lines(residues(SEQUENCE))]
+    lines += pdb_lines([("GLN", "1")], "C", hetero=["GLN"])
+    found = mapped(tmp_path / "x.pdb", lines, SEQUENCE)
+    assert (found.chain, len(found.positions)) == ("A", 33)
+    for chain in "BC":
+        with pytest.raises(InputError, match=r"has 0 identical of 0 aligned residues"):
+            Structure.by_alignment(tmp_path / "x.pdb", "P1", SEQUENCE, chain)
 
 
 def test_two_residues_at_one_number(tmp_path: Path) -> None:
@@ -210,8 +221,9 @@ def test_cross_references_of_an_mmcif_file(tmp_path: Path) -> None:
     assert own(mapped(tmp_path / "y.cif", text + REFERENCE, REPEAT), 12 - 900), "SIFTS comes first"
 
 
-def test_a_cross_reference_that_contradicts_the_letters_is_not_believed(tmp_path: Path) -> None:
-    reference = "DBREF  1ABC A    1    33  UNP    P1       ONE_MOUSE        4     36"
+def test_a_cross_reference_to_another_sequence_is_not_believed(tmp_path: Path) -> None:
+    """As to one without the first Met: neither its positions count nor what it leaves out."""
+    reference = "DBREF  1ABC A    2    33  UNP    P1       ONE_MOUSE        1     32"
     found = mapped(tmp_path / "x.pdb", [reference, *pdb_lines(residues(SEQUENCE))], SEQUENCE)
     assert own(found)
     assert len(found.positions) == 33

@@ -187,6 +187,13 @@ def test_names_that_are_longer_than_pdbs_columns_are_shortened(structure: Struct
     assert atoms.chain_id.tolist() == ["AAA"] * 4
 
 
+def test_what_does_not_fit_a_pdb_file_is_said(structure: Structure) -> None:
+    atoms = structure.atoms.copy()
+    atoms.set_annotation("res_id", atoms.res_id - 5_000)
+    with pytest.raises(InputError, match=r"x\.pdb chain A .* does not fit the columns of a PDB"):
+        bfactor_pdb(replace(structure, atoms=atoms), np.ones(4))
+
+
 def test_another_protein_is_refused_with_its_likeness(tmp_path: Path) -> None:
     path = write_chain(tmp_path / "x.pdb", "AGKWMCLYDEFH", [str(i) for i in range(12)])
     with pytest.raises(InputError, match=r"no chain is P9.*identical of.*wanted 90%"):

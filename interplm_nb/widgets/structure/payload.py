@@ -12,7 +12,7 @@ import numpy as np
 from scipy.spatial import KDTree
 
 from interplm_nb.readers.residue_mapping import residue_numbers
-from interplm_nb.readers.structures import LAST_NUMBER, UNKNOWN_LIGAND, Structure
+from interplm_nb.readers.structures import FIRST_NUMBER, LAST_NUMBER, UNKNOWN_LIGAND, Structure
 from interplm_nb.widgets.packing import pack
 
 UNMAPPED = 0
@@ -98,7 +98,7 @@ def _letters(names: list[str]) -> dict[str, str]:
 
 
 def _fits(numbers: np.ndarray) -> np.ndarray:
-    return (numbers > -1000) & (numbers <= LAST_NUMBER)
+    return (numbers >= FIRST_NUMBER) & (numbers <= LAST_NUMBER)
 
 
 def _lines(atoms: Any, marks: np.ndarray, letter: str) -> list[str]:
