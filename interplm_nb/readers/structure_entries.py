@@ -48,6 +48,7 @@ _UNREADABLE = (
     LookupError,
     TypeError,
     AttributeError,
+    OverflowError,
     biotite.InvalidFileError,
     biotite.file.DeserializationError,
     struc.BadStructureError,

@@ -15,6 +15,7 @@ import biotite.structure as struc
 import numpy as np
 from biotite.structure.info import one_letter_code
 from biotite.structure.io import pdb
+from biotite.structure.io.pdb.hybrid36 import max_hybrid36_number
 
 from interplm_nb.readers.report import InputError
 from interplm_nb.readers.residue_mapping import map_residues, residue_numbers
@@ -197,8 +198,9 @@ def bfactor_pdb(structure: Structure, values: np.ndarray) -> str:
     file = pdb.PDBFile()
     # Numbers beyond the four columns: as hybrid-36, which programs that draw molecules read.
     try:
-        if atoms.res_id.min() < FIRST_NUMBER:
-            raise struc.BadStructureError(f"residue numbers below {FIRST_NUMBER}")
+        last = max_hybrid36_number(4)
+        if atoms.res_id.min() < FIRST_NUMBER or atoms.res_id.max() > last:
+            raise struc.BadStructureError(f"residue numbers beyond {FIRST_NUMBER} to {last:,}")
         file.set_structure(atoms, hybrid36=int(atoms.res_id.max()) > LAST_NUMBER)
     except struc.BadStructureError as error:
         raise InputError(

@@ -193,6 +193,7 @@ BAD = {
     "nonsense.bcif": ("not msgpack", "cannot be read as a structure"),
     "map.bcif": ("\x07", "cannot be read as a structure"),
     "water.pdb": (pdb_lines([("HOH", "1")])[3], "it has no atoms but water"),
+    "long.cif": (CUT.replace("20.0 12 A", f"20.0 {'9' * 30} A"), "cannot be read"),
     "far.cif": (CUT.replace(" 0.0 0.0 ", " 0.0 123456.0 "), "beyond 9,999 angstrom"),
 }
 

@@ -187,9 +187,10 @@ def test_names_that_are_longer_than_pdbs_columns_are_shortened(structure: Struct
     assert atoms.chain_id.tolist() == ["AAA"] * 4
 
 
-def test_what_does_not_fit_a_pdb_file_is_said(structure: Structure) -> None:
+@pytest.mark.parametrize("shift", [-5_000, 5_000_000])
+def test_what_does_not_fit_a_pdb_file_is_said(structure: Structure, shift: int) -> None:
     atoms = structure.atoms.copy()
-    atoms.set_annotation("res_id", atoms.res_id - 5_000)
+    atoms.set_annotation("res_id", atoms.res_id + shift)
     with pytest.raises(InputError, match=r"x\.pdb chain A .* does not fit the columns of a PDB"):
         bfactor_pdb(replace(structure, atoms=atoms), np.ones(4))
 
