@@ -18,7 +18,7 @@ from biotite.structure.info import amino_acid_names, nucleotide_names
 from biotite.structure.io import pdb, pdbx
 from biotite.structure.io.pdb.hybrid36 import encode_hybrid36
 
-from interplm_nb.readers.opening import open_bytes, open_text
+from interplm_nb.readers.opening import open_bytes
 from interplm_nb.readers.report import InputError
 
 PDB_SUFFIXES, CIF_SUFFIXES, BINARY_SUFFIXES = (".pdb", ".ent"), (".cif", ".mmcif"), (".bcif",)
@@ -109,9 +109,15 @@ def read_entry(path: Path) -> Entry:
     return entry
 
 
+def _text(path: Path) -> str:
+    """With line ends of any system; what is not UTF-8, as in remarks of old files, is replaced."""
+    with open_bytes(path) as stream:
+        text = stream.read().decode("utf-8-sig", "replace")
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
 def _read_pdb(path: Path) -> Entry:
-    with open_text(path) as stream:
-        lines = stream.read().splitlines()
+    lines = _text(path).split("\n")
     text = "\n".join(_columns(lines, path))
     # Any: biotite's return type depends on the value of `model`.
     atoms: Any = pdb.PDBFile.read(io.StringIO(text)).get_structure(model=1)
@@ -181,8 +187,7 @@ def _read_cif(path: Path, kind: str) -> Entry:
         with open_bytes(path) as stream:
             file: Any = pdbx.BinaryCIFFile.read(io.BytesIO(stream.read()))
     else:
-        with open_text(path) as stream:
-            file = pdbx.CIFFile.read(io.StringIO(stream.read()))
+        file = pdbx.CIFFile.read(io.StringIO(_text(path)))
     block = next((block for block in file.values() if "atom_site" in block), None)
     if block is None:
         raise InputError(

@@ -173,6 +173,17 @@ def test_names_and_formats(tmp_path: Path) -> None:
         assert positions(path) == OWN_NUMBERS
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_remarks_and_line_ends_of_any_system(tmp_path: Path, end: str) -> None:
+    for name, text in {
+        "x.pdb": "\n".join(["REMARK   3 8 \u00c5", *pdb_lines(CHAIN)]),
+        "x.cif": f"# 8 \u00c5\n{mmcif(CHAIN)}",
+    }.items():
+        path = tmp_path / name
+        path.write_bytes(text.replace("\n", end).encode("latin-1"))
+        assert positions(path) == OWN_NUMBERS
+
+
 def test_atoms_without_coordinates_are_left_out(tmp_path: Path) -> None:
     text = re.sub(r"(?m)^(ATOM 1 .*?) -1\.200 0\.0 0\.0", r"\1 ? ? ?", mmcif(CHAIN))
     atoms = read_entry(written(tmp_path / "x.cif", text)).atoms

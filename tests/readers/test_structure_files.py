@@ -120,6 +120,7 @@ def folder(tmp_path: Path, *names: str) -> Path:
     [
         "P69905.cif",
         "P69905.cif.gz",
+        "P69905.CIF",
         "AF-P69905-F1-model_v4.cif.gz",
         "P69905_1a3n.cif",
         "P69905-F1.mmcif",
