@@ -76,7 +76,8 @@ def load(profile: str, settings: Sequence[str] = ()) -> Profile:
     path = _find(profile)
     try:
         tables = tomllib.loads(path.read_text(encoding="utf-8-sig"))  # Windows writes a mark
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    # Besides its own: text that is not UTF-8, endless numbers, brackets in brackets.
+    except (ValueError, RecursionError) as error:
         raise PipelineError(f"{path} is not a TOML file: {error}") from None
     _check_keys(tables, path)
     given = dict(setting_value(s) for s in settings)

@@ -165,7 +165,7 @@ def read_safetensors(path: Path) -> Checkpoint:
 def _of_metadata(text: str, path: Path) -> Mapping[str, Any]:
     try:
         found = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(
             f"{path}: the architecture in its metadata is not JSON ({error})"
         ) from error
@@ -279,6 +279,11 @@ def _checked(
     weights: dict[str, Any], architecture: Architecture, name: str, path: Path
 ) -> Checkpoint:
     tied = weights.pop("lm_head.weight", None)
+    if architecture.n_layers > len(weights):  # before each layer's names are listed
+        raise ValueError(
+            f"{path}: its settings say {architecture.n_layers} layers and it has {len(weights)} "
+            "tensors; the settings are damaged or another model's, fetch its files again"
+        )
     headless = not any(name.startswith(HEAD) for name in weights)
     shapes = {
         k: s for k, s in architecture.shapes().items() if not (headless and k.startswith(HEAD))

@@ -27,7 +27,7 @@ def read_settings(path: Path) -> dict[str, Any]:
         raise ValueError(f"{path}: {reason}")
     try:
         found = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{path}: not JSON ({error}); fetch the model's files again") from error
     if not isinstance(found, dict):
         raise ValueError(

@@ -1,10 +1,14 @@
 """Rows of an alignment in Clustal format, as Clustal, MUSCLE, MAFFT and T-Coffee write it."""
 
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from interplm_nb.readers.alignment_formats import Row, joined_blocks
 from interplm_nb.readers.report import InputError
+
+_MARKS = re.compile(r"[\s*:.+0-9]*")
+"""Conservation, or a ruler, below the rows of a block."""
 
 
 def clustal_rows(lines: Iterable[str], path: Path | str) -> list[Row]:
@@ -32,12 +36,12 @@ def _blocks(lines: Iterable[str], path: Path | str) -> Iterator[list[Row]]:
             named = bool(line.strip())
             continue
         words = line.split()
-        if not words or line[0].isspace():
+        if not words or (line[0].isspace() and _MARKS.fullmatch(line)):
             if block and not words:
                 yield block
                 block = []
             continue
-        if len(words) != 2 and not (len(words) == 3 and words[2].isdigit()):
+        if len(words) != 2 and not (len(words) == 3 and words[2].isdecimal()):
             raise InputError(
                 f"{path}: {line.rstrip()[:60]!r} is not a row of a Clustal alignment; wanted a "
                 "name, blanks, and the aligned residues"

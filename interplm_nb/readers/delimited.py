@@ -208,6 +208,9 @@ def _rows(
             continue
         if not any(map(str.strip, cells)):
             continue
+        if [cell.strip() for cell in cells[:width]] == names:
+            report.note("names of the columns again, left out", f"line {number}", "tables joined?")
+            continue
         if not any(map(str.strip, cells[width:])):
             del cells[width:]
         n = len(cells)

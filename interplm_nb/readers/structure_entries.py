@@ -27,6 +27,9 @@ COMPRESSED = (".gz", ".zst")
 FARTHEST = 9_999
 """Largest coordinate, in angstrom."""
 
+LONGEST_ROW = 2_048
+"""Characters of a line of mmCIF's atoms, as the format has it."""
+
 _STANDARD = {
     "ARG": ("ARN", "CB CG CD NE CZ NH1 NH2"),
     "ASP": ("ASH", "CB CG OD1 OD2"),
@@ -46,6 +49,7 @@ _BACKBONE = ("N", "CA", "C", "O", "OXT", "OT1", "OT2", "O1", "O2", "OC1", "OC2")
 _UNREADABLE = (
     ValueError,
     LookupError,
+    MemoryError,
     TypeError,
     AttributeError,
     OverflowError,
@@ -89,6 +93,7 @@ def read_entry(path: Path) -> Entry:
         with warnings.catch_warnings():
             # Files have no element column, or author's names only; both are made good here.
             warnings.filterwarnings("ignore", "[0-9]+ elements were guessed")
+            warnings.filterwarnings("ignore", "Could not infer element")
             warnings.filterwarnings("ignore", "Attribute '.*' not found within 'atom_site'")
             warnings.filterwarnings("ignore", "File contains invalid 'CRYST1' record")
             entry = _read_pdb(path) if kind in PDB_SUFFIXES else _read_cif(path, kind)
@@ -179,6 +184,21 @@ def _references(lines: list[str]) -> Iterator[tuple[str, int, int, str, int]]:
             yield chain, numbers[0], numbers[1], accession.strip(), numbers[2]
 
 
+def _refuse_long_rows(lines: list[str], path: Path) -> None:
+    """`InputError` for a long value of an atom: memory is atoms times the longest value."""
+    atoms = False
+    for i, line in enumerate(lines, 1):
+        if line.startswith("_atom_site."):
+            atoms = True
+        elif line.startswith(("#", "_", "loop_", "data_")):
+            atoms = False
+        if atoms and (len(line) > LONGEST_ROW or line.startswith(";")):
+            raise InputError(
+                f"{path}: cannot be read as a structure: line {i}, of an atom, holds a text "
+                f"({line[:40]!r}); the file is damaged: download it again"
+            )
+
+
 _OPTIONAL = ("label_seq_id", "label_entity_id", "pdbx_sifts_xref_db_acc", "pdbx_sifts_xref_db_num")
 
 
@@ -187,7 +207,9 @@ def _read_cif(path: Path, kind: str) -> Entry:
         with open_bytes(path) as stream:
             file: Any = pdbx.BinaryCIFFile.read(io.BytesIO(stream.read()))
     else:
-        file = pdbx.CIFFile.read(io.StringIO(_text(path)))
+        text = _text(path)
+        _refuse_long_rows(text.split("\n"), path)
+        file = pdbx.CIFFile.read(io.StringIO(text))
     block = next((block for block in file.values() if "atom_site" in block), None)
     if block is None:
         raise InputError(

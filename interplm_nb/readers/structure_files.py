@@ -189,7 +189,7 @@ def _model_url(answer: str, accession: str, address: str) -> str:
             for model in json.loads(answer)
             if model["uniprotAccession"] == accession
         )
-    except (ValueError, KeyError, TypeError, StopIteration):
+    except (ValueError, KeyError, TypeError, StopIteration, RecursionError):
         raise InputError(
             f"AlphaFold DB's answer about {accession} names no mmCIF file: {answer[:80]!r}; give "
             "your own file"

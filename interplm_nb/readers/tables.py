@@ -30,7 +30,7 @@ def table_rows(
         try:
             with open_bytes(path) as stream:
                 table = pl.read_parquet(io.BytesIO(stream.read()))
-        except pl.exceptions.PolarsError as error:
+        except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
             raise InputError(
                 f"{path}: not a Parquet file ({str(error).splitlines()[0]}); write or copy it again"
             ) from error

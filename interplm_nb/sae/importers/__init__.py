@@ -21,6 +21,7 @@ from interplm_nb.sae.importers import (
     saelens,
     sparsify,
 )
+from interplm_nb.sae.importers.assembly import refuse_non_finite
 from interplm_nb.sae.importers.given import Given, Reading, plm_name
 from interplm_nb.sae.importers.tensors import (
     WEIGHT_SUFFIXES,
@@ -138,6 +139,7 @@ def read(
         )
     sae, says = _reading(reader, found, given)
     settled = given.settle(found.path, {name: says.get(name) for name in ("plm", "layer", "hook")})
+    refuse_non_finite(sae.weights(), found.path)  # scaling may have made them so
     check_width(found.path, settled["plm"], settled["layer"], sae.d_in)
     _check_said(found.path, given, sae)
     origin = {"format": reader.NAME, "file": found.path.name, "sha256": found.sha256}

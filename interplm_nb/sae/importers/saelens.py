@@ -129,7 +129,7 @@ def _config(found: Found) -> dict[str, Any]:
     major = version.split(".")[0]
     return (
         dict(config)
-        if major.isdigit() and int(major) >= 6 and "architecture" in config
+        if major.isdecimal() and int(major) >= 6 and "architecture" in config
         else _before_6(config)
     )
 

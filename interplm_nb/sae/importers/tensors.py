@@ -38,6 +38,7 @@ _BESIDE = frozenset(
 """What SAELens keeps beside its weights."""
 _DAMAGED = (
     RuntimeError,
+    OSError,
     EOFError,
     LookupError,
     ValueError,
@@ -249,7 +250,7 @@ def read_config(path: Path) -> dict[str, Any]:
         raise ValueError(f"{path}: {reason}")
     try:
         value = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{path}: not JSON ({error}); download it again") from None
     if not isinstance(value, dict):
         raise ValueError(

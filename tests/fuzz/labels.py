@@ -1,0 +1,161 @@
+"""Readers of labels, and of settings."""
+
+import csv
+import io
+import re
+import tomllib
+from pathlib import Path
+from urllib.parse import unquote
+
+import polars as pl
+
+from interplm_nb.pipeline import profiles
+from interplm_nb.proteins import Proteins
+from interplm_nb.readers.label_files import (
+    LabelsRead,
+    from_label_strings,
+    read_bed,
+    read_gff3,
+    read_table,
+)
+from interplm_nb.readers.protein_labels import ProteinLabelsRead, read_protein_labels
+from tests.fuzz.mutations import BYTES
+from tests.fuzz.proteins import text_of
+from tests.fuzz.ring import Fuzzed
+
+PROTEINS = Proteins.from_sequences({"P1": "MKTAYIAKQR" * 5, "P2": "ACDEFGHIKL" * 3, "A;B": "M" * 9})
+SEGMENTS = {"accession": ["P1", "P1", "P2", "P2"], "start": [1, 5, 2, 28], "end": [9, 5, 20, 30]}
+SEGMENTS |= {"concept": ["Helix", 'a "site"', "Helix", "Loop; long"], "instance": ["", "", "x", ""]}
+SPANS = ("accession", "start", "end", "concept")
+PROFILE = Path(profiles.__file__).parent / "profiles" / "demo.toml"
+
+
+def _written(separator: str, quoting: int = csv.QUOTE_MINIMAL) -> bytes:
+    text = io.StringIO()
+    writer = csv.writer(text, delimiter=separator, quoting=quoting, lineterminator="\n")  # pyright: ignore[reportArgumentType]
+    writer.writerows([[*SEGMENTS], *zip(*SEGMENTS.values(), strict=True)])
+    return text.getvalue().encode()
+
+
+def _parquet(frame: pl.DataFrame) -> bytes:
+    stream = io.BytesIO()
+    frame.write_parquet(stream, compression="uncompressed")
+    return stream.getvalue()
+
+
+def spans(found: LabelsRead) -> set[tuple]:
+    return set(found.annotations.table.select(SPANS).rows())
+
+
+def same_table(path: Path, found: LabelsRead) -> None:
+    """Each segment is a row, by Python's csv module; or by the cells alone where marks are text."""
+    text, held = text_of(path), set()
+    for separator in "\t,;":
+        for line in text.split("\n"):
+            held.add(tuple(line.split(separator)))
+        held.update(map(tuple, csv.reader(io.StringIO(text), delimiter=separator, strict=False)))
+    cells = [{_plain(cell) for cell in row} for row in held]
+    for segment in spans(found):
+        assert any({_plain(str(value)) for value in segment} <= row for row in cells), segment
+
+
+def _plain(cell: str) -> str:
+    """A cell without marks, a whole number's decimals and the kind of blanks."""
+    cell = " ".join(cell.replace('"', "").split())
+    return str(int(match[1])) if (match := re.fullmatch(r"(-?[0-9]{1,18})(?:[.,]0*)?", cell)) else cell
+
+
+def same_parquet(path: Path, found: LabelsRead) -> None:
+    frame = pl.read_parquet(path)
+    frame = frame.rename({name: name.strip().lower() for name in frame.columns})
+    rows = {tuple(_plain(str(v)) for v in row) for row in frame.select(SPANS).rows()}
+    assert {tuple(_plain(str(v)) for v in span) for span in spans(found)} <= rows
+
+
+def same_gff(path: Path, found: LabelsRead) -> None:
+    held: dict[str, set[int]] = {}
+    text = re.sub(r"\r\n?", "\n", path.read_bytes().decode("utf-8", "replace"))
+    for row in (line.replace('"', "").split("\t") for line in text.split("\n")):
+        if len(row) > 4:
+            ends = {int(_plain(n)) for n in row[3:5] if re.fullmatch(r"-?[0-9]{1,18}", _plain(n))}
+            held.setdefault(unquote(row[0]), set()).update(ends)
+    for accession, start, end, _ in spans(found):
+        assert {start, end} <= held[accession]
+
+
+def same_bed(path: Path, found: LabelsRead) -> None:
+    text = text_of(path)
+    for accession, *_ in spans(found):
+        assert accession in text
+    assert not len(found.annotations) or re.search(r"\d", text)
+
+
+def same_classes(path: Path, found: ProteinLabelsRead) -> None:
+    text = text_of(path).replace("\n", " ").replace('"', "")
+    for accession, label in found.labels.table.rows():
+        accession, label = accession.replace('"', ""), str(label).replace('"', "")
+        assert accession in text and (found.labels.kind == "number" or label in text)
+
+
+def same_profile(path: Path, found: profiles.Profile) -> None:
+    tables = tomllib.loads(path.read_text("utf-8-sig"))
+    assert {stage: dict(given) for stage, given in found.given.items() if given} == {
+        name: table for name, table in tables.items() if isinstance(table, dict) and table
+    }
+
+
+def _strings(path: Path) -> LabelsRead:
+    """Label strings in a file of lines, accession and letters."""
+    text = path.read_bytes().decode("utf-8", "replace")
+    rows = dict(line.partition(" ")[::2] for line in text.split("\n"))
+    return from_label_strings(rows, PROTEINS)
+
+
+GFF = b"""##gff-version 3
+P1\tme\tDomain\t2\t40\t.\t.\t.\tName=SH3;Note=first%3B of two
+P1\tme\tDisulfide bond\t5\t18\t.\t.\t.\tID=b1\t
+P2\tme\tHelix\t3\t9\t.\t.\t.\t
+A%3BB\tme\tHelix\t3\t9\t.\t.\t.\tName=x
+##FASTA
+>P1
+MK
+"""
+BED = b"""track name=x
+P1\t0\t10\tDisorder
+P1\t4\t40\tBlocks\t0\t+\t4\t40\t0\t2\t3,4\t0,32
+P2 1 9
+"""
+CLASSES = [
+    b"accession\tlabel\tmore\nP1\tmembrane\t1\nP2\tnone\t2\nP3\tnucleus\t3\n",
+    b"accession,label\nP1,61.5\nP2,48\nP3,55.2\nP4,NA\n",
+]
+
+READERS = [
+    Fuzzed(
+        "label table",
+        "labels.tsv",
+        [_written("\t"), _written(","), _written(";", csv.QUOTE_ALL)],
+        lambda path: read_table(path, PROTEINS),
+        same_table,
+        compress=True,
+    ),
+    Fuzzed(
+        "label table, Parquet",
+        "labels.parquet",
+        [_parquet(pl.DataFrame(SEGMENTS))],
+        lambda path: read_table(path, PROTEINS),
+        same_parquet,
+        kinds=BYTES,
+    ),
+    Fuzzed("GFF3", "a.gff3", [GFF], lambda path: read_gff3(path, PROTEINS), same_gff),
+    Fuzzed("BED", "a.bed", [BED], lambda path: read_bed(path, PROTEINS), same_bed),
+    Fuzzed("label strings", "a.txt", [b"P1 HHHHHEEECC\nP2 " + b"HEC" * 10 + b"\n"], _strings),
+    Fuzzed("labels of proteins", "a.tsv", CLASSES, read_protein_labels, same_classes),
+    Fuzzed(
+        "profile",
+        "mine.toml",
+        [PROFILE.read_bytes()],
+        lambda path: profiles.load(str(path)),
+        same_profile,
+    ),
+]

@@ -1,0 +1,59 @@
+"""Damaged files of every kind: each is read as it stands, or refused in a sentence of our own."""
+
+import secrets
+from pathlib import Path
+
+import pytest
+
+from interplm_nb.readers.report import InputError
+from tests.fuzz import arrays, labels, proteins, ring
+
+READERS = {f.name: f for f in (*proteins.READERS, *labels.READERS, *arrays.READERS)}
+SECONDS = 4.0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", READERS)
+def test_a_damaged_file_is_read_as_it_stands_or_refused(name):
+    seed = secrets.randbits(32)
+    outcome = ring.run(READERS[name], seed, SECONDS)
+    assert outcome.tried and not outcome.faults, "\n".join(outcome.faults)
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_a_good_file_is_read(tmp_path, name):
+    """Else a ring would try refusals only."""
+    fuzzed = READERS[name]
+    for other, data in fuzzed.beside.items():
+        (tmp_path / other).write_bytes(data)
+    for seed in fuzzed.seeds:
+        (tmp_path / fuzzed.file).write_bytes(seed)
+        found = fuzzed.read(tmp_path / fuzzed.file)
+        if fuzzed.check is not None:
+            fuzzed.check(tmp_path / fuzzed.file, found)
+
+
+def _wrong(path: Path) -> int:
+    return {"a": 1}[path.read_text()]
+
+
+def _unnamed(path: Path) -> None:
+    raise InputError("it cannot be read")
+
+
+def _other_values(path: Path) -> None:
+    assert path.suffix == ".no"
+
+
+@pytest.mark.parametrize(
+    ("read", "words"),
+    [(_wrong, "KeyError"), (_unnamed, "names no file"), (_other_values, "AssertionError")],
+)
+def test_the_ring_sees_faults(read, words):
+    outcome = ring.run(ring.Fuzzed("made up", "a.txt", [b"a", b"b c"], read), 0, 0.05)
+    assert outcome.faults and all(words in fault for fault in outcome.faults)
+
+
+def test_a_seed_gives_the_same_files_again():
+    fuzzed = READERS["FASTA"]
+    assert ring.damaged(fuzzed, 5, 3) == ring.damaged(fuzzed, 5, 3) != ring.damaged(fuzzed, 5, 4)
