@@ -281,8 +281,8 @@ def _checked(
     tied = weights.pop("lm_head.weight", None)
     if architecture.n_layers > len(weights):  # before each layer's names are listed
         raise ValueError(
-            f"{path}: its settings say {architecture.n_layers} layers and it has {len(weights)} "
-            "tensors; the settings are damaged or another model's, fetch its files again"
+            f"{path}: these are not the parameters of ESM-2 with {architecture.n_layers} layers, "
+            f"as its settings say: there are {len(weights)} tensors; fetch the model's files again"
         )
     headless = not any(name.startswith(HEAD) for name in weights)
     shapes = {

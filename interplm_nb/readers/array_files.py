@@ -21,7 +21,16 @@ from interplm_nb.readers.report import InputError
 
 WANTED = "one [residues, width] array per accession in an .npz, .safetensors, .h5 or .hdf5 file"
 _TYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2"}
-_DAMAGE = (OSError, ValueError, KeyError, EOFError, RuntimeError, zlib.error, zipfile.BadZipFile)
+_DAMAGE = (
+    OSError,
+    ValueError,
+    KeyError,
+    EOFError,
+    MemoryError,
+    RuntimeError,
+    zlib.error,
+    zipfile.BadZipFile,
+)
 
 
 class Entry(NamedTuple):

@@ -102,9 +102,7 @@ def embeddings_from(
     ------
     InputError
         Before anything is written, if a protein has no array, or one whose number of rows is not
-        its number of residues.
-    ValueError
-        If an array holds NaN or infinity.
+        its number of residues; later, if an array holds NaN or infinity.
     """
     path = Path(path)
     with open_arrays(path) as file:
@@ -115,7 +113,7 @@ def embeddings_from(
         return existing or Embeddings.from_arrays(
             folder,
             proteins,
-            _Lazy(file, entries),
+            _Lazy(path, file, entries),
             given.name,
             layer,
             given.revision,
@@ -127,11 +125,17 @@ def embeddings_from(
 class _Lazy(Mapping[str, np.ndarray]):
     """Arrays by accession, each read on access."""
 
-    def __init__(self, file: ArrayFile, entries: Mapping[str, Entry]) -> None:
-        self._file, self._entries = file, entries
+    def __init__(self, path: Path, file: ArrayFile, entries: Mapping[str, Entry]) -> None:
+        self._path, self._file, self._entries = path, file, entries
 
     def __getitem__(self, accession: str) -> np.ndarray:
-        return self._file.read(self._entries[accession])
+        values = self._file.read(self._entries[accession])
+        if not np.isfinite(values).all():
+            raise InputError(
+                f"{self._path}: {accession}: the array contains NaN or infinity; make it again, or copy the "
+                "file again"
+            )
+        return values
 
     def __contains__(self, accession: object) -> bool:
         return accession in self._entries

@@ -27,6 +27,8 @@ COMPRESSED = (".gz", ".zst")
 FARTHEST = 9_999
 """Largest coordinate, in angstrom."""
 
+ALTERNATIVES = 2.5
+"""Angstrom up to which two amino acids of one number are alternatives; neighbours are 3.3 apart."""
 LONGEST_ROW = 2_048
 """Characters of a line of mmCIF's atoms, as the format has it."""
 
@@ -357,6 +359,7 @@ def _part(atoms: Any) -> None:
     polymer = struc.filter_amino_acids(atoms) & ~atoms.hetero
     starts = struc.get_residue_starts(atoms, add_exclusive_stop=True)
     before: tuple[str, tuple[int, str]] | None = None
+    place = np.zeros(3)
     for start, end in pairwise(starts):
         chain = str(atoms.chain_id[start])
         number = int(atoms.res_id[start]), str(atoms.ins_code[start])
@@ -365,8 +368,13 @@ def _part(atoms: Any) -> None:
             if number in known and before != (chain, number):
                 parts[chain] = parts.get(chain, 1) + 1
                 known.clear()
+            elif number in known and np.linalg.norm(atoms.coord[start] - place) > ALTERNATIVES:
+                raise ValueError(
+                    f"residues of chain {chain!r} that stand at different places have the number "
+                    f"{number[0]}{number[1]}: renumber them"
+                )
             known.add(number)
-            before = chain, number
+            before, place = (chain, number), atoms.coord[start]
         if chain in parts:
             names[start:end] = f"{chain}-{parts[chain]}"
     atoms.chain_id = names

@@ -34,7 +34,7 @@ def test_a_good_file_is_read(tmp_path, name):
 
 
 def _wrong(path: Path) -> int:
-    return {"a": 1}[path.read_text()]
+    return {b"": 1}[path.read_bytes() + b"x"]
 
 
 def _unnamed(path: Path) -> None:
