@@ -3,8 +3,9 @@
     python scripts/build_demo_data.py SHARED_FOLDER [OUT]
 
 SHARED_FOLDER holds `data/annotated/uniprot_like_features.tsv.gz` (UniProt's columns) and
-`data/structures/` (PDB files, `structure_map.tsv`, `residue_map.json.gz`). The same input gives the
-same files: the sample is seeded, rows are sorted, gzip carries no time.
+`data/structures/` (PDB files and `structure_map.tsv`, which says which chain is which protein).
+Residues are mapped as the package maps everybody's. The same input gives the same files: the sample
+is seeded, rows are sorted, gzip carries no time.
 """
 
 import csv
@@ -23,6 +24,8 @@ import numpy as np
 import polars as pl
 from scipy.sparse import csr_array
 
+from interplm_nb.readers.structures import Structure
+
 SEED = 42
 MAX_LENGTH = 1022
 """Residues that ESM-2 reads at once. Longer proteins are here for their structures only, and the
@@ -40,12 +43,6 @@ LEFT_OUT = ("Mutagenesis", "Natural variant", "source")
 """Columns that are long, or not UniProt's, and no source of concepts."""
 NOT_SOUGHT = ("Initiator methionine", "Chain", "Peptide", "Site", "Non-standard residue", *LEFT_OUT)
 SEGMENT = re.compile(r'(?:^|; )[A-Z_]{4,8} [^;"]+(?:; /note="([^"]*)")?')
-
-LETTERS = (
-    "ALA A ARG R ASN N ASP D CYS C GLN Q GLU E GLY G HIS H ILE I LEU L "
-    "LYS K MET M PHE F PRO P SER S THR T TRP W TYR Y VAL V MSE M"
-)
-THREE_TO_ONE = dict(re.findall(r"(\w{3}) (\w)", LETTERS))
 
 
 class Chain(NamedTuple):
@@ -199,7 +196,6 @@ def demand(
 
 def read_chains(folder: Path, sequences: dict[str, str]) -> list[Chain]:
     """For each protein with full features, the chain that shows most of it; experiments first."""
-    maps = json.loads(gzip.decompress((folder / "residue_map.json.gz").read_bytes()))
     best: dict[str, tuple[tuple, Chain]] = {}
     with (folder / "structure_map.tsv").open() as stream:
         for row in csv.DictReader(stream, delimiter="\t"):
@@ -207,11 +203,7 @@ def read_chains(folder: Path, sequences: dict[str, str]) -> list[Chain]:
             if row["has_full_features"] != "1" or not name.endswith(".pdb.gz"):
                 continue
             chain = cut_chain(
-                folder / row["file"],
-                row["chain"],
-                row["accession"],
-                maps[f"{name}:{row['chain']}"]["map"],
-                sequences,
+                folder / row["file"], row["chain"], row["accession"], sequences[row["accession"]]
             )
             rank = ("model" not in name, len(chain.residues), name, row["chain"])
             if row["accession"] not in best or rank > best[row["accession"]][0]:
@@ -219,19 +211,10 @@ def read_chains(folder: Path, sequences: dict[str, str]) -> list[Chain]:
     return [chain for _, (_, chain) in sorted(best.items())]
 
 
-def cut_chain(
-    path: Path,
-    chain: str,
-    accession: str,
-    residue_map: list[tuple[str, int]],
-    sequences: dict[str, str],
-) -> Chain:
-    """One chain of the first model, without water and second locations.
-
-    Its residues are those whose amino acid agrees with UniProt's.
-    """
-    positions = {number: position for number, position in residue_map if position}
-    lines, residues = [], {}
+def cut_chain(path: Path, chain: str, accession: str, sequence: str) -> Chain:
+    """One chain of the first model, without water and second locations."""
+    mapped = Structure.by_alignment(path, accession, sequence, chain)
+    lines = []
     for line in gzip.decompress(path.read_bytes()).decode("ascii").splitlines():
         if line.startswith("ENDMDL"):
             break
@@ -243,15 +226,8 @@ def cut_chain(
         ):
             continue
         lines.append(f"{line[:16]} {line[17:]}".rstrip())
-        number, letter = line[22:27].strip(), THREE_TO_ONE.get(line[17:20])
-        position = positions.get(number)
-        # A ligand may have a residue's number, and a chain a residue of another protein:
-        # the amino acid decides.
-        if letter and position and sequences[accession][position - 1] == letter:
-            residues[number] = position
-    return Chain(
-        accession, path.name, chain, "\n".join([*lines, "END", ""]), list(residues.items())
-    )
+    text = "\n".join([*lines, "END", ""])
+    return Chain(accession, path.name, chain, text, list(mapped.positions.items()))
 
 
 def write_structures(folder: Path, chains: list[Chain]) -> None:

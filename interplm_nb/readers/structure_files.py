@@ -15,6 +15,7 @@ from pathlib import Path
 from interplm_nb.proteins import Proteins
 from interplm_nb.readers.http import Connection
 from interplm_nb.readers.report import InputError
+from interplm_nb.readers.structure_entries import COMPRESSED, SUFFIXES
 from interplm_nb.readers.structures import Structure
 from interplm_nb.readers.uniprot_rest import ACCESSION
 from interplm_nb.saving import atomic_path
@@ -29,7 +30,10 @@ PDB_ENTRY = re.compile(r"(?:pdb_0000)?([1-9][a-z0-9]{3})|(pdb_[a-z0-9]{8})")
 
 https://www.wwpdb.org/documentation/pdb-id-extension-faq
 """
-_FILE = re.compile(r"(.+)\.(?:pdb|ent|cif|mmcif)(?:\.gz)?")
+_FILE = re.compile(
+    rf"(.+)(?:{'|'.join(map(re.escape, SUFFIXES))})(?:{'|'.join(map(re.escape, COMPRESSED))})?",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True)

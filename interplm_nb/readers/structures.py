@@ -5,24 +5,21 @@ run on from chain to chain, ligands reuse them. Positions come from a map or an 
 without one is unmapped, and is coloured as such, never as 0.
 """
 
-import io
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
-import biotite
-import biotite.sequence as seq
-import biotite.sequence.align as align
 import biotite.structure as struc
 import numpy as np
 from biotite.structure.info import one_letter_code
-from biotite.structure.io import pdb, pdbx
+from biotite.structure.io import pdb
+from biotite.structure.io.pdb.hybrid36 import max_hybrid36_number
 
-from interplm_nb.readers.opening import open_text
 from interplm_nb.readers.report import InputError
+from interplm_nb.readers.residue_mapping import map_residues, residue_numbers
+from interplm_nb.readers.structure_entries import read_entry
 
 UNMAPPED = -1.0
 """B-factor of atoms without a UniProt position; activations are never negative."""
@@ -30,6 +27,8 @@ PERCENT = 100.0
 """B-factors have two decimals: activations in unit `max` are written as percent."""
 LARGEST = 999.99
 """Largest value of a B-factor column."""
+FIRST_NUMBER, LAST_NUMBER = -999, 9999
+"""Smallest and largest residue number of a PDB file."""
 UNKNOWN_LIGAND = "UNL"
 """The PDB's name of an unknown ligand: for names longer than the three columns of a PDB file."""
 
@@ -58,16 +57,18 @@ class Structure:
     """
     others: struc.AtomArray | None = None
     """Atoms of the file's other chains, if there are any."""
+    ambiguous: tuple[str, ...] = ()
+    """Residues, by number in the file, whose position is one of several that fit as well."""
 
     @classmethod
     def from_map(cls, path: Path, accession: str, chain: str, positions: Mapping[str, int]) -> Self:
-        """Read one chain of a PDB or mmCIF file (plain or .gz).
+        """Read one chain of a structure file (`read_entry`).
 
         `positions` maps residue numbers to UniProt positions.
         """
-        entry = read_atoms(path)
+        entry = read_entry(path).atoms
         atoms = _chain(entry, chain, path)
-        known = set(_numbers(atoms[struc.filter_amino_acids(atoms)]))
+        known = set(residue_numbers(atoms[struc.filter_amino_acids(atoms)]))
         strangers = sorted(set(positions) - known)
         if strangers:
             raise InputError(
@@ -88,28 +89,40 @@ class Structure:
         """Read a structure file and align its chains, or the named one, to a sequence.
 
         The chain with most identical residues is used. Aligned residues of the same amino acid are
-        mapped, substituted ones are not. `min_identity` is identical over aligned residues.
+        mapped, substituted ones are not (`map_residues`). `min_identity` is identical over aligned
+        residues.
         """
-        atoms = read_atoms(path)
+        entry = read_entry(path)
+        atoms = entry.atoms
         names = [chain] if chain is not None else list(dict.fromkeys(_chain_ids(atoms)))
-        found = {name: _align(_chain(atoms, name, path), sequence) for name in names}
-        best = max(found, key=lambda name: len(found[name][0]))
-        positions, n_aligned = found[best]
-        if not positions or len(positions) < min_identity * n_aligned:
+        best = names[0]
+        if len(names) > 1:
+            found = [map_residues(_chain(atoms, n, path), sequence, accession) for n in names]
+            best = names[int(np.argmax([len(mapped.positions) for mapped in found]))]
+        construct = entry.constructs.get(best, ())
+        mapped = map_residues(_chain(atoms, best, path), sequence, accession, construct)
+        if not mapped.positions or len(mapped.positions) < min_identity * mapped.n_aligned:
             raise InputError(
                 f"{path}: no chain is {accession}: the nearest, chain {best!r}, has "
-                f"{len(positions)} identical of {n_aligned} aligned residues; wanted "
+                f"{len(mapped.positions)} identical of {mapped.n_aligned} aligned residues; wanted "
                 f"{min_identity:.0%}. Give the structure of this protein, or lower min_identity"
             )
         return cls(
-            path.name, accession, best, _chain(atoms, best, path), positions, _others(atoms, best)
+            path.name,
+            accession,
+            best.strip(),
+            _chain(atoms, best, path),
+            mapped.positions,
+            _others(atoms, best),
+            mapped.ambiguous(),
         )
 
     @cached_property
     def atom_positions(self) -> np.ndarray:
         """int64 [n_atoms]: UniProt position of each atom's residue; 0 if unmapped."""
         of_residue = np.array(
-            [self.positions.get(number, 0) for number in _numbers(self.atoms)], dtype=np.int64
+            [self.positions.get(number, 0) for number in residue_numbers(self.atoms)],
+            dtype=np.int64,
         )
         # A ligand may have the number of a residue.
         return np.where(struc.filter_amino_acids(self.atoms), of_residue, 0)
@@ -118,7 +131,9 @@ class Structure:
     def unmapped(self) -> list[str]:
         """Residue numbers of amino acids without a UniProt position, in file order."""
         amino_acids = struc.filter_amino_acids(self.atoms)
-        return list(dict.fromkeys(_numbers(self.atoms[amino_acids & (self.atom_positions == 0)])))
+        return list(
+            dict.fromkeys(residue_numbers(self.atoms[amino_acids & (self.atom_positions == 0)]))
+        )
 
     def is_of(self, sequence: str) -> bool:
         """Whether each mapped residue is the amino acid of `sequence` at its position."""
@@ -128,14 +143,20 @@ class Structure:
             self.atom_positions[carbons].tolist(), atoms.res_name[carbons].tolist(), strict=True
         )
         return all(
-            position <= len(sequence) and one_letter_code(name) == sequence[position - 1]
+            sequence.startswith(one_letter_code(name) or "X", position - 1)
             for position, name in mapped
         )
 
+    @property
+    def chain_name(self) -> str:
+        """The chain, for a sentence: a file may give it no name."""
+        return self.chain or "without a name"
+
     def __repr__(self) -> str:
+        uncertain = f", {len(self.ambiguous)} of them ambiguous" if self.ambiguous else ""
         return (
-            f"Structure({self.name} chain {self.chain} as {self.accession}: {len(self.positions)} "
-            f"residues mapped, {len(self.unmapped)} not)"
+            f"Structure({self.name} chain {self.chain_name} as {self.accession}: "
+            f"{len(self.positions)} residues mapped{uncertain}, {len(self.unmapped)} not)"
         )
 
 
@@ -172,10 +193,20 @@ def bfactor_pdb(structure: Structure, values: np.ndarray) -> str:
     by_position = np.concatenate([[UNMAPPED], np.minimum(values * PERCENT, LARGEST)])
     atoms.set_annotation("b_factor", by_position[structure.atom_positions])
     # mmCIF's names of chains and ligands may be longer than the columns of a PDB file.
-    atoms.chain_id[np.char.str_len(atoms.chain_id) > 1] = "A"
+    atoms.chain_id[np.char.str_len(atoms.chain_id) != 1] = "A"
     atoms.res_name[np.char.str_len(atoms.res_name) > 3] = UNKNOWN_LIGAND
     file = pdb.PDBFile()
-    file.set_structure(atoms)
+    # Numbers beyond the four columns: as hybrid-36, which programs that draw molecules read.
+    try:
+        last = max_hybrid36_number(4)
+        if atoms.res_id.min() < FIRST_NUMBER or atoms.res_id.max() > last:
+            raise struc.BadStructureError(f"residue numbers beyond {FIRST_NUMBER} to {last:,}")
+        file.set_structure(atoms, hybrid36=int(atoms.res_id.max()) > LAST_NUMBER)
+    except struc.BadStructureError as error:
+        raise InputError(
+            f"{structure}: does not fit the columns of a PDB file: {error}; rename or renumber it "
+            "in your own file"
+        ) from error
     return "\n".join([*file.lines, "END", ""])
 
 
@@ -184,58 +215,6 @@ def unmapped_selection(structure: Structure) -> str:
     # NGL writes an insertion code after a caret: 52^A.
     numbers = [f"{n[:-1]}^{n[-1]}" if n[-1].isalpha() else n for n in structure.unmapped]
     return " or ".join(numbers) or "none"
-
-
-def read_atoms(path: Path) -> struc.AtomArray:
-    """The first model of a PDB or mmCIF file (.pdb, .ent, .cif, .mmcif, plain or .gz).
-
-    Without water; of alternative locations the first.
-    """
-    kind = Path(path.stem if path.suffix == ".gz" else path.name).suffix
-    if kind not in (".pdb", ".ent", ".cif", ".mmcif"):
-        raise InputError(
-            f"{path}: the name ends in {kind!r}; a structure file ends in .pdb, .ent, .cif or "
-            ".mmcif, plain or .gz"
-        )
-    with open_text(path) as stream:
-        text = io.StringIO(stream.read())
-    try:
-        with warnings.catch_warnings():
-            # Old files have no element column; atom names tell it well enough for drawing.
-            warnings.filterwarnings("ignore", "[0-9]+ elements were guessed")
-            # Any: biotite's return type depends on the value of `model`.
-            atoms: Any = (
-                pdb.PDBFile.read(text).get_structure(model=1)
-                if kind in (".pdb", ".ent")
-                else pdbx.get_structure(pdbx.CIFFile.read(text), model=1)
-            )
-    except (
-        ValueError,
-        KeyError,
-        IndexError,
-        biotite.InvalidFileError,
-        struc.BadStructureError,
-    ) as error:
-        raise InputError(
-            f"{path}: cannot be read as a structure: {error}; download it again, or give it the "
-            "suffix of its format"
-        ) from error
-    _mend_elements(atoms)
-    return atoms[~struc.filter_solvent(atoms)]
-
-
-_OF_AMINO_ACIDS = ("H", "D", "C", "N", "O", "S", "SE")
-
-
-def _mend_elements(atoms: Any) -> None:
-    """Take elements from atom names if the column holds something else, as in old files.
-
-    PDB text places an atom's name by its element.
-    """
-    strange = ~np.char.isalpha(atoms.element)
-    strange |= struc.filter_canonical_amino_acids(atoms) & ~np.isin(atoms.element, _OF_AMINO_ACIDS)
-    if strange.any():
-        atoms.element[strange] = struc.infer_elements(atoms.atom_name[strange])
 
 
 def _chain(atoms: struc.AtomArray, chain: str, path: Path) -> Any:
@@ -254,34 +233,3 @@ def _others(atoms: struc.AtomArray, chain: str) -> Any:
 
 def _chain_ids(atoms: Any) -> list[str]:
     return atoms.chain_id.tolist()
-
-
-def _numbers(atoms: Any) -> list[str]:
-    """Residue number with insertion code of each atom."""
-    return [
-        f"{number}{code}"
-        for number, code in zip(atoms.res_id.tolist(), atoms.ins_code.tolist(), strict=True)
-    ]
-
-
-def _align(atoms: Any, sequence: str) -> tuple[dict[str, int], int]:
-    """Residue number -> position for aligned identical residues, and the number aligned."""
-    carbons = atoms[(atoms.atom_name == "CA") & struc.filter_amino_acids(atoms)]
-    letters = "".join(one_letter_code(name) or "X" for name in carbons.res_name.tolist())
-    if not letters:
-        return {}, 0
-    both = [seq.ProteinSequence(_standard(s)) for s in (letters, sequence)]
-    matrix = align.SubstitutionMatrix.std_protein_matrix()
-    # Compiled: type checkers do not see it.
-    optimal = align.align_optimal  # pyright: ignore[reportAttributeAccessIssue]
-    trace = optimal(*both, matrix, gap_penalty=(-10, -1), terminal_penalty=False, max_number=1)[
-        0
-    ].trace
-    pairs = trace[(trace >= 0).all(axis=1)]
-    numbers = _numbers(carbons)
-    return {numbers[i]: int(j) + 1 for i, j in pairs if letters[i] == sequence[j]}, len(pairs)
-
-
-def _standard(letters: str) -> str:
-    """Selenocysteine and pyrrolysine, which the substitution matrix lacks, as Cys and Lys."""
-    return letters.replace("U", "C").replace("O", "K")

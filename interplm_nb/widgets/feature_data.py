@@ -31,7 +31,7 @@ WITH_STRUCTURE = 20
 ASKING = ["feature", "pinned", "accessions"]
 """Fields of the selection that a bundle depends on."""
 
-UNREADABLE = (PipelineError, ValueError, KeyError, OSError)
+UNREADABLE = (PipelineError, ValueError, LookupError, OSError)
 """Errors for a feature, a structure or a sequence that cannot be read."""
 
 
@@ -222,7 +222,8 @@ class FeatureData(anywidget.AnyWidget):
     ) -> dict[str, dict[str, bytes]]:
         """What `keep` stores: `kept` and `kept_structures`.
 
-        TraitError for a feature that the source does not have.
+        A structure that cannot be read is left out, and logged. TraitError for a feature that the
+        source does not have.
         """
         chosen = list(dict.fromkeys(features))
         for feature in chosen:
@@ -242,9 +243,18 @@ class FeatureData(anywidget.AnyWidget):
                 str(feature): pack(*parts, compress=True) for feature, parts in bundles.items()
             },
             "kept_structures": {
-                accession: self.packed_structure(accession) for accession in sorted(shown)
+                accession: packed
+                for accession in sorted(shown)
+                if (packed := self._readable_structure(accession))
             },
         }
+
+    def _readable_structure(self, accession: str) -> bytes:
+        try:
+            return self.packed_structure(accession)
+        except UNREADABLE as error:
+            log.warning("%s", _unread(accession, error))
+            return b""
 
     def _first(self) -> int:
         """The feature of the best pair on validation, or the first that is alive."""
@@ -315,10 +325,7 @@ class FeatureData(anywidget.AnyWidget):
         except UNREADABLE as error:
             log.exception("structure of %s", self.selection.accession)
             self.structure = b""
-            self._say(
-                "structure",
-                f"The structure of {self.selection.accession} could not be read: {_words(error)}",
-            )
+            self._say("structure", _unread(self.selection.accession, error))
 
     def _say(self, what: str, problem: str) -> None:
         self._problems[what] = problem
@@ -334,6 +341,10 @@ def _holding(run: Run, source: str) -> Run:
             f"sources that have them: {', '.join(stored)}"
         )
     return run
+
+
+def _unread(accession: str, error: Exception) -> str:
+    return f"The structure of {accession} could not be read: {_words(error)}"
 
 
 def _words(error: Exception) -> str:

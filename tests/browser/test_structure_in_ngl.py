@@ -6,6 +6,7 @@ Every atom with its position, chains and ligands apart, helices and strands foun
 import gzip
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import biotite.structure as struc
@@ -17,6 +18,7 @@ from interplm_nb.readers.structures import Structure
 from interplm_nb.widgets import assets
 from interplm_nb.widgets.packing import unpack
 from interplm_nb.widgets.structure.payload import LIGAND, OTHER_CHAIN, payload
+from tests.readers.made_structures import SEQUENCE, mmcif, pdb_lines, residues
 
 pytestmark = pytest.mark.browser
 
@@ -24,7 +26,7 @@ READ = """async text => {
   const s = await NGL.autoLoad(new Blob([text], { type: "text/plain" }), { ext: "pdb" });
   const atoms = [];
   s.eachAtom(a => atoms.push([a.chainname, a.resno, a.inscode, a.atomname, a.element, a.bfactor,
-    a.residueIndex, a.isProtein()]));
+    a.residueIndex, a.isProtein(), a.x, a.y, a.z]));
   const kinds = {};
   s.eachResidue(r => { kinds[r.sstruc] = (kinds[r.sstruc] || 0) + 1; });
   return { atoms, kinds };
@@ -78,3 +80,32 @@ def test_other_chains_come_back_as_such(read: Callable[[Structure], dict[str, An
     assert sum(atom[5] == OTHER_CHAIN and atom[3] == "CA" for atom in found) == len(
         set(other.res_id.tolist())
     )
+
+
+@pytest.mark.parametrize("name", ["", "AB"])
+def test_a_chain_with_no_name_or_a_long_one_comes_back_whole(
+    read: Callable[[Structure], dict[str, Any]], tmp_path: Path, name: str
+) -> None:
+    path = tmp_path / "x.pdb"
+    path.write_text("\n".join(pdb_lines(residues(SEQUENCE))))
+    structure = Structure.by_alignment(path, "P1", SEQUENCE)
+    structure.atoms.chain_id[:] = ""
+    atoms = read(replace(structure, chain=name))["atoms"]
+    assert [atom[5] for atom in atoms] == structure.atom_positions.tolist()
+    assert {atom[0] for atom in atoms} == {"A"}
+
+
+@pytest.mark.parametrize("first", [9_991, -1_020])
+def test_numbers_of_five_columns_move_no_coordinate(
+    read: Callable[[Structure], dict[str, Any]], tmp_path: Path, first: int
+) -> None:
+    path = tmp_path / "x.cif"
+    path.write_text(mmcif(residues(SEQUENCE, first)))
+    structure = Structure.by_alignment(path, "P1", SEQUENCE)
+    atoms = read(structure)["atoms"]
+    assert len(atoms) == 132
+    np.testing.assert_allclose(
+        [atom[8:] for atom in atoms], np.asarray(structure.atoms.coord), atol=0.0051
+    )
+    assert [atom[5] for atom in atoms] == structure.atom_positions.tolist()
+    assert len({atom[6] for atom in atoms}) == 33

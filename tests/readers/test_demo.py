@@ -9,7 +9,7 @@ import pytest
 from biotite.structure.info import one_letter_code
 
 from interplm_nb.readers import demo
-from interplm_nb.readers.structures import bfactor_pdb
+from interplm_nb.readers.structures import Structure, bfactor_pdb
 
 TABLE = pl.read_csv(
     io.BytesIO(gzip.decompress(demo.table_path().read_bytes())),
@@ -53,6 +53,27 @@ def test_mapped_residues_are_the_same_amino_acid(accession: str) -> None:
     assert len(set(structure.positions.values())) == len(structure.positions), (
         "no position is shown twice"
     )
+
+
+@pytest.mark.parametrize("accession", demo.structures())
+def test_residues_are_mapped_as_anybodys_are(accession: str) -> None:
+    shipped = demo.structure(accession)
+    path = demo.folder() / "structures" / shipped.name
+    found = Structure.by_alignment(path, accession, SEQUENCES[accession])
+    assert shipped.positions == found.positions
+    assert found.ambiguous == ()
+
+
+@pytest.mark.parametrize("accession", sorted({*demo.structures()} - {"P00044"}))
+def test_authors_numbers_and_positions_keep_their_distance(accession: str) -> None:
+    """Nothing is inserted in these chains. P00044's numbers alone have no 0 between -1 and 1."""
+    positions = demo.structure(accession).positions
+    assert len({position - int(number) for number, position in positions.items()}) == 1
+
+
+def test_two_lysines_one_of_them_trimethylated_stand_side_by_side() -> None:
+    positions = demo.structure("P00045").positions
+    assert (positions["81"], positions["82"]) == (82, 83)
 
 
 def test_a_structure_is_coloured_at_its_positions() -> None:

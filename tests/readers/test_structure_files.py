@@ -32,7 +32,7 @@ MODEL = "/files/AF-P69905-F1-model_v6.cif"
 
 def mmcif(letters: str = SEQUENCE, first: int = 1) -> str:
     atoms = struc.AtomArray(len(letters))
-    atoms.coord[:, 0] = np.arange(len(letters)) * 3.8
+    atoms.coord[:] = np.arange(len(letters))[:, None] * [3.8, 0, 0]
     atoms.chain_id[:], atoms.atom_name[:], atoms.element[:] = "A", "CA", "C"
     atoms.res_id = np.arange(len(letters)) + first
     atoms.res_name = np.array([THREE[letter] for letter in letters])
@@ -120,6 +120,7 @@ def folder(tmp_path: Path, *names: str) -> Path:
     [
         "P69905.cif",
         "P69905.cif.gz",
+        "P69905.CIF",
         "AF-P69905-F1-model_v4.cif.gz",
         "P69905_1a3n.cif",
         "P69905-F1.mmcif",

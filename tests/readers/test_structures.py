@@ -9,11 +9,11 @@ import pytest
 
 from interplm_nb.readers import demo
 from interplm_nb.readers.report import InputError
+from interplm_nb.readers.structure_entries import read_entry
 from interplm_nb.readers.structures import (
     UNMAPPED,
     Structure,
     bfactor_pdb,
-    read_atoms,
     unmapped_selection,
 )
 
@@ -187,6 +187,14 @@ def test_names_that_are_longer_than_pdbs_columns_are_shortened(structure: Struct
     assert atoms.chain_id.tolist() == ["AAA"] * 4
 
 
+@pytest.mark.parametrize("shift", [-5_000, 5_000_000])
+def test_what_does_not_fit_a_pdb_file_is_said(structure: Structure, shift: int) -> None:
+    atoms = structure.atoms.copy()
+    atoms.set_annotation("res_id", atoms.res_id + shift)
+    with pytest.raises(InputError, match=r"x\.pdb chain A .* does not fit the columns of a PDB"):
+        bfactor_pdb(replace(structure, atoms=atoms), np.ones(4))
+
+
 def test_another_protein_is_refused_with_its_likeness(tmp_path: Path) -> None:
     path = write_chain(tmp_path / "x.pdb", "AGKWMCLYDEFH", [str(i) for i in range(12)])
     with pytest.raises(InputError, match=r"no chain is P9.*identical of.*wanted 90%"):
@@ -205,7 +213,7 @@ def test_gzip_and_plain_are_the_same(tmp_path: Path) -> None:
     plain = write_chain(tmp_path / "x.pdb", "AGK", ["1", "2", "3"])
     packed = tmp_path / "x.pdb.gz"
     packed.write_bytes(gzip.compress(plain.read_bytes()))
-    assert read_atoms(plain) == read_atoms(packed)
+    assert read_entry(plain).atoms == read_entry(packed).atoms
 
 
 def test_files_that_are_no_structures(tmp_path: Path) -> None:
@@ -213,8 +221,8 @@ def test_files_that_are_no_structures(tmp_path: Path) -> None:
         path = tmp_path / name
         path.write_text(text)
         with pytest.raises(InputError, match="cannot be read as a structure"):
-            read_atoms(path)
+            read_entry(path)
     with pytest.raises(InputError, match=r"ends in '.xyz'"):
-        read_atoms(tmp_path / "x.xyz")
+        read_entry(tmp_path / "x.xyz")
     with pytest.raises(InputError, match="no such file"):
-        read_atoms(tmp_path / "missing.pdb")
+        read_entry(tmp_path / "missing.pdb")

@@ -1,5 +1,6 @@
 """nglview as a view of the selection, through the kernel."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 
 from interplm_nb.pipeline.run import Run
 from interplm_nb.readers import demo
+from interplm_nb.readers.report import InputError
 from interplm_nb.readers.structures import bfactor_pdb
 from interplm_nb.widgets.colours import SCALE
 from interplm_nb.widgets.feature_data import FeatureData
@@ -93,3 +95,11 @@ def test_a_selection_of_no_data_keeps_the_values(values: np.ndarray) -> None:
     view = show_nglview(structure, values, selection)
     selection.feature = 5
     assert loaded(view) == [bfactor_pdb(structure, values)]
+
+
+def test_numbers_that_nglview_cannot_read_are_refused(values: np.ndarray) -> None:
+    structure = demo.structure(ACCESSION)
+    atoms = structure.atoms.copy()
+    atoms.res_id += 20_000
+    with pytest.raises(InputError, match=r"numbers beyond 9999, .* look at it in StructureView"):
+        show_nglview(replace(structure, atoms=atoms), values)

@@ -6,6 +6,7 @@ tests/browser.
 
 import gzip
 from dataclasses import replace
+from pathlib import Path
 from typing import NamedTuple
 
 import biotite.structure as struc
@@ -17,6 +18,7 @@ from interplm_nb.readers.structures import Structure
 from interplm_nb.widgets.packing import unpack
 from interplm_nb.widgets.structure import payload as structure_payload
 from interplm_nb.widgets.structure.payload import LIGAND, OTHER_CHAIN, UNMAPPED, payload
+from tests.readers.made_structures import SEQUENCE, mmcif, pdb_lines, residues
 
 PEROXIDASE = demo.structure("P00431")
 """Has a haem and two unmapped residues."""
@@ -39,6 +41,7 @@ def sent(structure: Structure) -> tuple[dict, list[Atom]]:
     assert list(arrays) == ["pdb"]
     lines = arrays["pdb"].tobytes().decode("ascii").splitlines()
     assert lines[-1] == "END"
+    assert {len(line) for line in lines if line.startswith(("ATOM", "HETATM"))} == {78}
     atoms = [
         Atom(
             line[:6].strip(),
@@ -115,7 +118,9 @@ def test_every_atom_of_the_chain_is_there_with_its_position(accession: str) -> N
         "accession": accession,
         "chain": structure.chain,
         "n_mapped": len(structure.positions),
+        "n_ambiguous": 0,
         "n_unmapped": len(structure.unmapped),
+        "numbers": None,
         "chains": {structure.chain: structure.chain},
         "left_out": [],
     }
@@ -188,3 +193,50 @@ def test_there_are_letters_for_61_other_chains() -> None:
 def test_a_position_of_many_digits_fits_its_column() -> None:
     structure = replace(complex_of(), positions={"1": 34350})
     assert [a.mark for a in sent(structure)[1] if a.name == "CA"] == [34350, 0, 0, 0]
+
+
+def test_a_chain_without_a_name_gets_a_letter(tmp_path: Path) -> None:
+    path = tmp_path / "x.pdb"
+    path.write_text("\n".join(pdb_lines(residues(SEQUENCE), name="")))
+    record, atoms = sent(Structure.by_alignment(path, "P1", SEQUENCE))
+    assert record["chain"] == "without a name"
+    assert record["chains"] == {"A": "without a name"}
+    assert record["numbers"] is None
+    assert [(a.chain, a.number, a.mark) for a in atoms if a.name == "CA"] == [
+        ("A", str(i), i) for i in range(1, 34)
+    ]
+
+
+@pytest.mark.parametrize("name", ["AB", "AB01", "12"])
+def test_names_of_several_letters_in_a_row_of_the_alphabet_are_too_long(name: str) -> None:
+    record, atoms = sent(complex_of(chain_of(2, "A", 5), chain=name))
+    assert record["chains"] == {"B": name, "A": "A"}
+    assert {a.chain for a in atoms if a.mark != OTHER_CHAIN} == {"B"}
+
+
+@pytest.mark.parametrize("first", [9_991, 123_456, -1_020])
+def test_numbers_that_do_not_fit_their_columns_are_in_the_record(
+    tmp_path: Path, first: int
+) -> None:
+    path = tmp_path / "x.cif"
+    path.write_text(mmcif(residues(SEQUENCE, first)))
+    structure = Structure.by_alignment(path, "P1", SEQUENCE)
+    record, atoms = sent(structure)
+    assert record["numbers"] == list(structure.positions)
+    carbons = [a for a in atoms if a.name == "CA"]
+    assert [a.mark for a in carbons] == list(range(1, 34))
+    assert len({a.number for a in carbons}) == 33
+    np.testing.assert_allclose(
+        [a.xyz for a in atoms], np.asarray(structure.atoms.coord), atol=0.0051
+    )
+
+
+def test_residues_that_fit_elsewhere_as_well_are_counted() -> None:
+    assert sent(replace(complex_of(), ambiguous=("1", "2")))[0]["n_ambiguous"] == 2
+
+
+def test_names_that_are_no_ascii_break_no_column() -> None:
+    atoms = chain_of(2, "A")
+    atoms.atom_name[-1] = "F\u00e9-long"
+    found = sent(Structure("x.cif", "P1", "A", atoms, {"1": 2}))[1]
+    assert found[-1].name == "F?-l"

@@ -13,12 +13,14 @@ from hypothesis.extra.numpy import arrays
 
 from interplm_nb.pipeline.run import Run
 from interplm_nb.readers import demo
+from interplm_nb.readers.structure_files import StructureFiles
 from interplm_nb.readers.superpose import superpose
 from interplm_nb.widgets.feature_data import FeatureData
 from interplm_nb.widgets.packing import unpack
 from interplm_nb.widgets.structure.figure import BROKEN, _pieces, projected
 from interplm_nb.widgets.structure.payload import payload
 from interplm_nb.widgets.structure.structure_view import StructureView
+from tests.readers.made_structures import pdb_lines, residues
 from tests.widgets.conftest import HELIX
 
 PAIR = ("P00044", "P00045")  # cytochromes c
@@ -134,6 +136,40 @@ def test_a_structure_that_cannot_be_read_is_said_and_breaks_nothing(
     assert view.first_structure == b""
     assert view.problem == f"The structure of {view.accession} could not be read: disk"
     assert f"structure of {view.accession}" in caplog.text
+
+
+BAD_FILES = {
+    "cut.pdb": "ATOM      1  N   MET A   1       1.369",
+    "cut.cif": "data_x\nloop_\n_atom_site.id\n_atom_site.group_PDB\n1",
+    "other.pdb": "\n".join(pdb_lines(residues("MKTAYIAKQRHISFVKSCFS"))),
+}
+
+
+@pytest.mark.parametrize("name", BAD_FILES)
+def test_a_bad_file_is_named_and_the_workbench_goes_on(run: Run, tmp_path: Path, name: str) -> None:
+    first, second = demo.structures()[:2]
+    path = tmp_path / f"{first}.{name}"
+    path.write_text(BAD_FILES[name])
+    good = tmp_path / f"{second}.pdb.gz"
+    good.write_bytes((demo.folder() / "structures" / good.name).read_bytes())
+    files = StructureFiles(tmp_path, cache=tmp_path / "none")
+    data = FeatureData(run, feature=HELIX, structures=files)
+    view = StructureView(data)
+    data.selection.accession = first
+    said = f"The structure of {first} could not be read: {path}: "
+    assert data.problem.startswith(said) and data.structure == b""
+    (words,) = view.figure().texts
+    assert words.get_text().startswith(str(path))
+    data.selection.accession = ""
+    if view.accession == first:
+        assert view.problem.startswith(said)
+    view.other = first
+    assert str(path) in view.problem
+    assert second in data.to_keep([HELIX])["kept_structures"]
+    assert first not in data.to_keep([HELIX])["kept_structures"]
+    data.selection.accession = second
+    assert data.problem == ""
+    assert unpack(data.structure)[0]["accession"] == second
 
 
 @pytest.mark.parametrize(

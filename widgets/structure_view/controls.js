@@ -3,7 +3,7 @@
 
 import { inBrush } from "../kit/colours.js";
 import { rangeWords } from "../kit/words.js";
-import { nameOf, stepFrom, valueAt } from "./paint.js";
+import { ambiguityOf, nameOf, stepFrom, valueAt } from "./paint.js";
 
 /** @import { StructurePanel } from "../structure_view.js" */
 
@@ -126,7 +126,8 @@ export class Controls {
     const called = name && name !== accession ? ` ${this.kit.fitted(name, 320, 12)}` : "";
     const what = `feature ${panel.bundle.feature} on ${accession}${called}`;
     view.subtitle.textContent = `${what}, chain ${record.chain}${why}`;
-    view.say([this.selected(), this.counted(), this.compared()].filter(Boolean).join(" "));
+    const words = [this.selected(), this.counted(), ambiguityOf(record), this.compared()];
+    view.say(words.filter(Boolean).join(" "));
   }
 
   selected() {

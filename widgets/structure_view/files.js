@@ -53,6 +53,7 @@ async function pdb({ molecule, supply, bundle, valuesOf }) {
     `${accession}, chain ${record.chain} of ${record.name}, feature ${bundle.feature}`,
     "B-factors: activation x 100 (share of the maximum on training",
     "proteins); -1: no UniProt position, activation unknown",
+    ...(record.numbers ? ["Residue numbers beyond four columns are modulo 10000"] : []),
   ];
   return pdbOf(text, valuesOf(accession), remarks);
 }

@@ -33,7 +33,7 @@ export class Molecule {
     this.letter = letters.find(([, name]) => name === record.chain)?.[0] ?? "A";
     this.alone = letters.length < 2;
     /** @type {Residue[]} */
-    this.residues = residuesOf(component.structure, this.letter, record.chain);
+    this.residues = residuesOf(component.structure, this.letter, record);
     this.places = new Map(this.residues.filter((r) => r.position).map((r) => [r.position, r]));
     /** @type {Uint32Array} 0xrrggbb by position */
     this.paint = new Uint32Array([unknown]);
@@ -174,10 +174,10 @@ function skin(n) {
 /**
  * @param {any} structure
  * @param {string} letter
- * @param {string} chain the entry's name
+ * @param {any} record of the payload
  * @returns {Residue[]}
  */
-function residuesOf(structure, letter, chain) {
+function residuesOf(structure, letter, { chain, numbers }) {
   /** @type {Residue[]} */
   const found = [];
   const atom = structure.getAtomProxy();
@@ -187,7 +187,7 @@ function residuesOf(structure, letter, chain) {
     const carbon = r.traceAtomIndex ?? r.atomOffset;
     found.push({
       position: atom.bfactor,
-      number: `${r.resno}${r.inscode.trim()}`,
+      number: numbers?.[found.length] ?? `${r.resno}${r.inscode.trim()}`,
       name: r.resname,
       letter: r.getResname1(),
       chain,

@@ -91,6 +91,14 @@ export function nameOf({ position, number, name, letter, chain }, value) {
   return number === String(position) ? said : `${said} (${inFile})`;
 }
 
+/** What is said of residues that fit at several places. @param {any} record of the payload */
+export function ambiguityOf({ n_ambiguous: n }) {
+  if (!n) return "";
+  const [what, they] =
+    n === 1 ? ["place of 1 residue is", "it fits"] : [`places of ${n} residues are`, "they fit"];
+  return `The ${what} ambiguous: ${they} the sequence elsewhere as well.`;
+}
+
 /**
  * Rows for CSV: the chain's residues, as the file orders them.
  * @param {{ accession: string, residues: Residue[], values: Float32Array | null }[]} shown

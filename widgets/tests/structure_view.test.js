@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import {
+  ambiguityOf,
   nameOf,
   paintOf,
   pdbOf,
@@ -25,6 +26,12 @@ const residue = (position, more = {}) => ({
   end: 4,
   carbon: 1,
   ...more,
+});
+
+test("residues that fit at several places are counted", () => {
+  assert.equal(ambiguityOf({ n_ambiguous: 0 }), "");
+  assert.match(ambiguityOf({ n_ambiguous: 1 }), /^The place of 1 residue is ambiguous/);
+  assert.match(ambiguityOf({ n_ambiguous: 24 }), /^The places of 24 residues are ambig/);
 });
 
 test("colours go by position; outside the brush is faded, no position is unknown", () => {

@@ -52,7 +52,7 @@ def trace(
     n = int(np.count_nonzero(known))
     axes.set_title(
         f"Feature {feature} on {structure.accession}\n"
-        f"{n} of {len(values)} residues, chain {structure.chain}",
+        f"{n} of {len(values)} residues, chain {structure.chain_name}",
         fontsize=8,
         loc="left",
     )

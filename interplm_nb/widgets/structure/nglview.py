@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from IPython.utils.capture import capture_output
 
-from interplm_nb.readers.structures import Structure, bfactor_pdb, unmapped_selection
+from interplm_nb.readers.report import InputError
+from interplm_nb.readers.structures import (
+    LAST_NUMBER,
+    Structure,
+    bfactor_pdb,
+    unmapped_selection,
+)
 from interplm_nb.widgets.colours import NOT_IN_STRUCTURE, SCALE
 from interplm_nb.widgets.selection import Selection
 from interplm_nb.widgets.structure.molecular_scripts import STICKS_FROM
@@ -42,6 +48,12 @@ def show_nglview(
     selection
         The selection to follow and to set; default: none.
     """
+    atoms: Any = structure.atoms
+    if atoms.res_id.max() > LAST_NUMBER:
+        raise InputError(
+            f"{structure}: has residue numbers beyond {LAST_NUMBER}, which nglview does not read "
+            "from PDB text; look at it in StructureView, or renumber your file"
+        )
     with capture_output():  # importing nglview displays a widget of its own
         import nglview
 

@@ -11,7 +11,8 @@ import biotite.structure as struc
 import numpy as np
 from scipy.spatial import KDTree
 
-from interplm_nb.readers.structures import UNKNOWN_LIGAND, Structure
+from interplm_nb.readers.residue_mapping import residue_numbers
+from interplm_nb.readers.structures import FIRST_NUMBER, LAST_NUMBER, UNKNOWN_LIGAND, Structure
 from interplm_nb.widgets.packing import pack
 
 UNMAPPED = 0
@@ -23,7 +24,7 @@ OTHER_CHAIN = -2
 MOST_OTHERS = 20_000
 """Atoms of other chains that are sent."""
 _BACKBONE = ("N", "CA", "C", "O")
-_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+_LETTERS = list("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789")
 
 
 def payload(structure: Structure) -> bytes:
@@ -35,9 +36,10 @@ def payload(structure: Structure) -> bytes:
     ligand of the chain; -2 another chain. Coordinates have two decimals, in angstrom; serial
     numbers are blank. Two superposed proteins are two payloads.
 
-    Record: name, accession, chain (as in the entry), n_mapped, n_unmapped (residues), chains
-    ({letter in the text: the entry's name}, this chain first), left_out (names of chains beyond the
-    limit).
+    Record: name, accession, chain (as in the entry), n_mapped, n_ambiguous, n_unmapped (residues),
+    numbers (of the chain's amino acids, in order, if one does not fit its four columns, else null),
+    chains ({letter in the text: the entry's name}, this chain first), left_out (names of chains
+    beyond the limit).
     """
     atoms: Any = structure.atoms
     amino_acids = struc.filter_amino_acids(atoms)
@@ -48,18 +50,23 @@ def payload(structure: Structure) -> bytes:
     text = _lines(atoms[heavy], marks[heavy], letters[structure.chain])
     for name, chain in others:
         text += _lines(chain, np.full(chain.array_length(), OTHER_CHAIN), letters[name])
+    own = atoms[heavy & amino_acids]
+    wide = not _fits(own.res_id).all()
     record = {
         "name": structure.name,
         "accession": structure.accession,
-        "chain": structure.chain,
+        "chain": structure.chain_name,
         "n_mapped": len(structure.positions),
+        "n_ambiguous": len(structure.ambiguous),
         "n_unmapped": len(structure.unmapped),
-        "chains": {letter: name for name, letter in letters.items()},
+        "numbers": residue_numbers(own[struc.get_residue_starts(own)]) if wide else None,
+        "chains": {letters[structure.chain]: structure.chain_name}
+        | {letters[name]: name or "without a name" for name, _ in others},
         "left_out": left_out,
     }
     return pack(
         record,
-        {"pdb": np.frombuffer("\n".join([*text, "END", ""]).encode("ascii"), np.uint8)},
+        {"pdb": np.frombuffer("\n".join([*text, "END", ""]).encode("ascii", "replace"), np.uint8)},
         compress=True,
     )
 
@@ -84,10 +91,14 @@ def _others(structure: Structure) -> tuple[list[tuple[str, Any]], list[str]]:
 
 
 def _letters(names: list[str]) -> dict[str, str]:
-    """A letter for each chain: its own name, or a free letter if the name is too long for PDB."""
+    """A letter for each chain: its own name, or a free letter where PDB cannot hold that."""
     taken = {name for name in names if name in _LETTERS}
     free = iter([letter for letter in _LETTERS if letter not in taken])
     return {name: name if name in taken else next(free) for name in names}
+
+
+def _fits(numbers: np.ndarray) -> np.ndarray:
+    return (numbers >= FIRST_NUMBER) & (numbers <= LAST_NUMBER)
 
 
 def _lines(atoms: Any, marks: np.ndarray, letter: str) -> list[str]:
@@ -96,7 +107,8 @@ def _lines(atoms: Any, marks: np.ndarray, letter: str) -> list[str]:
         atoms.atom_name,
         atoms.element,
         atoms.res_name,
-        atoms.res_id,
+        # neighbours still differ; the record has the numbers
+        np.where(_fits(atoms.res_id), atoms.res_id, atoms.res_id % (LAST_NUMBER + 1)),
         atoms.ins_code,
         atoms.coord,
         marks,
@@ -109,8 +121,8 @@ def _lines(atoms: Any, marks: np.ndarray, letter: str) -> list[str]:
         name = f" {name}" if len(element) == 1 and len(name) < 4 else name
         residue = residue if len(residue) <= 3 else UNKNOWN_LIGAND
         lines.append(
-            f"{'HETATM' if hetero else 'ATOM':<11} {name:<4} {residue:>3} "
-            f"{letter}{number:>4}{insertion:1}   "
-            f"{x:8.2f}{y:8.2f}{z:8.2f}  1.00{mark:6d}          {element:>2}"
+            f"{'HETATM' if hetero else 'ATOM':<11} {name[:4]:<4} {residue:>3} "
+            f"{letter}{number:>4}{insertion[:1]:1}   "
+            f"{x:8.2f}{y:8.2f}{z:8.2f}  1.00{mark:6d}          {element[:2]:>2}"
         )
     return [*lines, "TER"]

@@ -10,7 +10,7 @@ import traitlets as t
 from interplm_nb.readers.structures import Structure
 from interplm_nb.readers.superpose import superpose
 from interplm_nb.widgets import assets
-from interplm_nb.widgets.feature_data import FeatureData
+from interplm_nb.widgets.feature_data import UNREADABLE, FeatureData
 from interplm_nb.widgets.packing import pack, unpack
 from interplm_nb.widgets.structure.figure import no_structure, trace
 from interplm_nb.widgets.structure.molecular_scripts import write_scripts
@@ -117,8 +117,8 @@ class StructureView(View):
         """The trace of the chain's alpha carbons for print: see `View.figure`."""
         try:
             structure, values = self.structure(), self.values()
-        except LookupError as problem:
-            return no_structure(str(problem.args[0]))
+        except UNREADABLE as problem:
+            return no_structure(str(problem.args[0] if problem.args else problem))
         chosen = self.selection
         position = chosen.position if chosen.accession == structure.accession else None
         return trace(structure, values, chosen.feature, tuple(chosen.brush), position)
@@ -159,7 +159,7 @@ class StructureView(View):
     def _packed(self, accession: str) -> tuple[bytes, str]:
         try:
             return self.data.packed_structure(accession), ""
-        except (ValueError, KeyError, OSError) as error:
+        except UNREADABLE as error:
             log.exception("structure of %s", accession)
             return b"", f"The structure of {accession} could not be read: {error}"
 
@@ -170,7 +170,7 @@ class StructureView(View):
         """
         try:
             found = superpose(self._load(shown), self._load(self.other))
-        except (ValueError, LookupError, OSError) as problem:
+        except UNREADABLE as problem:
             return b"", str(problem.args[0] if problem.args else problem)
         record, arrays = unpack(payload(found.mobile))
         about = {

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from interplm_nb.pipeline.run import Run
 from interplm_nb.readers import demo
 from interplm_nb.readers.structures import Structure, bfactor_pdb
 from interplm_nb.readers.superpose import superpose
@@ -139,6 +140,29 @@ def test_what_is_pointed_at_is_named_in_all_views_and_a_click_selects_it(
     shown.page.mouse.move(2, 2)
     shown.settled()
     assert shown.page.locator(".iplm-tip:visible").count() == 0
+
+
+def test_a_chain_without_a_name_and_long_numbers_is_whole_and_can_be_clicked(
+    show: Callable,
+) -> None:
+    accession, structure = on_structure().accession, demo.structure(on_structure().accession)
+    atoms = structure.atoms.copy()
+    atoms.chain_id[:] = ""
+    atoms.res_id += 20_000
+    positions = {str(int(n) + 20_000): p for n, p in structure.positions.items()}
+    nameless = replace(structure, atoms=atoms, chain="", positions=positions, ambiguous=("20001",))
+    data = FeatureData(
+        Run.shipped(), structures={accession: lambda: nameless}, feature=on_structure().feature
+    )
+    shown = drawn(show(StructureView(data)))
+    length = len(data.pages.proteins.sequence(accession))
+    assert f"In the structure: {len(positions)} of {length} residues" in said(shown)
+    assert "The place of 1 residue is ambiguous" in said(shown)
+    assert pixels(shown, "blue") > 500
+    click_a_residue(shown)
+    position = shown.selected("position")
+    number = next(n for n, p in positions.items() if p == position)
+    assert f" {number} of chain without a name)" in said(shown)
 
 
 def test_a_brush_leaves_colour_to_what_is_inside_and_does_not_move_anything(
