@@ -43,7 +43,7 @@ def n_blocks(size: int) -> int:
 def block_sums(data: np.ndarray) -> np.ndarray:
     """uint32 [n_blocks]: the crc32 of each block of uint8 [n]."""
     starts = range(0, len(data), BLOCK)
-    return np.fromiter((zlib.crc32(data[i : i + BLOCK]) for i in starts), "<u4", len(starts))
+    return np.fromiter((zlib.crc32(data[i : i + BLOCK].data) for i in starts), "<u4", len(starts))
 
 
 def as_text(sums: np.ndarray) -> str:
@@ -96,21 +96,25 @@ class CheckedBytes:
         return DamagedFileError(self.path, reason, self._stage)
 
     def check(self, starts: np.ndarray | int, size: int) -> None:
-        """Compare the blocks of `size` bytes from each of `starts`; DamagedFileError names the
-        file and the first byte of a block that has changed."""
+        """Compare the blocks of `size` bytes from a byte, or from each of int64 `starts`.
+
+        DamagedFileError names the file and the first byte of the first block that has changed.
+        """
         if not self._left or not size:
             return
-        first = np.atleast_1d(starts) // BLOCK
-        last = (np.atleast_1d(starts) + (size - 1)) // BLOCK
-        touched = np.zeros(len(self._new) + 1, np.int32)
-        np.add.at(touched, first, 1)
-        np.add.at(touched, last + 1, -1)
-        self._compare(np.flatnonzero((np.cumsum(touched[:-1]) > 0) & self._new))
+        first, last = starts // BLOCK, (starts + (size - 1)) // BLOCK
+        if isinstance(first, np.ndarray):
+            touched = np.zeros(len(self._new) + 1, np.int32)
+            np.add.at(touched, first, 1)
+            np.add.at(touched, last + 1, -1)
+            self._compare(np.flatnonzero((np.cumsum(touched[:-1]) > 0) & self._new))
+        else:
+            self._compare(first + np.flatnonzero(self._new[first : last + 1]))
 
     def _compare(self, blocks: np.ndarray) -> None:
         assert self._sums is not None
         for i in blocks.tolist():
-            if zlib.crc32(self.data[i * BLOCK : (i + 1) * BLOCK]) != self._sums[i]:
+            if zlib.crc32(self.data[i * BLOCK : (i + 1) * BLOCK].data) != self._sums[i]:
                 raise self.damaged(f"its bytes changed near byte {i * BLOCK:,}")
             self._new[i] = False
             self._left -= 1

@@ -1,5 +1,5 @@
-"""A run that is damaged: every reader refuses by name or gives the intact values, and `verify` finds
-the file."""
+"""A run that is damaged: every reader refuses by name or gives the intact values, and `verify`
+finds the file."""
 
 import random
 import secrets
