@@ -383,8 +383,10 @@ class _SortedTable:
         self._bytes.check(max(0, len(data) - 8), 8)
         footer = int.from_bytes(data[-8:-4].tobytes(), "little") + 8
         self._bytes.check(max(0, len(data) - footer), min(footer, len(data)))
+        # From the path, not from the bytes here: Arrow's threads may outlive Python's, and must not
+        # hold an object of it.
         with self._errors():
-            return pq.ParquetFile(pa.BufferReader(pa.py_buffer(data)))
+            return pq.ParquetFile(self._path)
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
