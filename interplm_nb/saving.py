@@ -57,7 +57,8 @@ def write_json(value: Any, path: Path) -> None:
     ValueError for NaN and infinity, TypeError for what JSON cannot hold.
     """
     if isinstance(value, Mapping) and {"type", "version"} <= value.keys():
-        value = {**value, "checksum": _record_sum(json.loads(_json(dict(value))))}
+        record = {name: part for name, part in value.items() if name != "checksum"}
+        value = {**record, "checksum": _record_sum(json.loads(_json(record)))}
     with atomic_path(path) as draft:
         draft.write_text(_json(value) + "\n", encoding="utf-8")
 
@@ -68,24 +69,17 @@ def read_json(path: Path, kind: str, version: int) -> dict[str, Any]:
     DamagedFileError for another content than `write_json` wrote, ValueError for a record of another
     kind or version.
     """
-    return _checked(sealed_record(path)[0], path, kind, version)
+    record, sums = _parsed(path)
+    _checked(record, path, kind, version)  # before the sum, which other versions may take otherwise
+    _compare(record, sums, path)
+    return record
 
 
 def sealed_record(path: Path) -> tuple[dict[str, Any], bool]:
     """A JSON record of any kind, and whether it has a sum; DamagedFileError where that differs."""
-    data = path.read_bytes()
-    try:
-        record = json.loads(data.decode("utf-8"))
-    except ValueError as error:
-        raise DamagedFileError(path, f"not JSON ({error})" if data else "it is empty") from error
-    if not isinstance(record, dict):
-        raise DamagedFileError(path, "not a JSON record")
-    # The sum is known by its value, so that a changed bit in its name is no loss.
-    sums = [name for name, value in record.items() if str(value).startswith(_SUM)]
-    found = [record.pop(name) for name in sums]
-    if "checksum" in record or (found and found != [_record_sum(record)]):
-        raise DamagedFileError(path, "it was changed after it was written")
-    return record, bool(found)
+    record, sums = _parsed(path)
+    _compare(record, sums, path)
+    return record, bool(sums)
 
 
 def write_parquet(table: pl.DataFrame, path: Path, about: Mapping[str, Any]) -> None:
@@ -147,6 +141,25 @@ def json_hash(value: Any) -> str:
 
 def _json(value: Any) -> str:
     return json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
+
+
+def _parsed(path: Path) -> tuple[dict[str, Any], list[str]]:
+    """A record and the sums in it, which are known by their value, so that a changed bit in their
+    name is no loss."""
+    data = path.read_bytes()
+    try:
+        record = json.loads(data.decode("utf-8"))
+    except ValueError as error:
+        raise DamagedFileError(path, f"not JSON ({error})" if data else "it is empty") from error
+    if not isinstance(record, dict):
+        raise DamagedFileError(path, "not a JSON record")
+    names = [name for name, value in record.items() if str(value).startswith(_SUM)]
+    return record, [record.pop(name) for name in names]
+
+
+def _compare(record: dict[str, Any], sums: list[str], path: Path) -> None:
+    if "checksum" in record or (sums and sums != [_record_sum(record)]):
+        raise DamagedFileError(path, "it was changed after it was written")
 
 
 def _record_sum(record: dict[str, Any]) -> str:
