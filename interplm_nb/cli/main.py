@@ -1,4 +1,5 @@
-"""The command line: run, data, models, score, annotate, discover, rank, explore, notebooks.
+"""The command line: run, data, models, score, annotate, discover, rank, explore, notebooks,
+verify.
 
 A mistake that the user can correct is one sentence on stderr and exit code 2 (`--debug` adds the
 traceback). Anything else is a fault of interplm-nb: a traceback and how to report it.
@@ -20,6 +21,7 @@ from interplm_nb.cli.models import add_models_command
 from interplm_nb.cli.rank import add_rank_command
 from interplm_nb.cli.run import add_run_command
 from interplm_nb.cli.score import add_score_command
+from interplm_nb.cli.verify import add_verify_command
 from interplm_nb.pipeline.errors import PipelineError
 from interplm_nb.readers.report import InputError
 
@@ -123,6 +125,7 @@ def _parser() -> argparse.ArgumentParser:
     add_discover_command(commands, _add, _say)
     add_rank_command(commands, _add, _say)
     add_explore_commands(commands, _add, _say)
+    add_verify_command(commands, _add, _say)
     return parser
 
 

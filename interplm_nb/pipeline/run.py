@@ -13,6 +13,7 @@ from scipy import sparse
 
 import interplm_nb
 from interplm_nb.annotations import Annotations
+from interplm_nb.checksums import DamagedFileError
 from interplm_nb.pipeline import run_files
 from interplm_nb.pipeline.errors import PipelineError
 from interplm_nb.pipeline.maxima import Maxima
@@ -22,7 +23,14 @@ from interplm_nb.pipeline.stage_table import stage_named
 from interplm_nb.plm.lengths import MAX_RESIDUES
 from interplm_nb.plm.record import ModelRecord
 from interplm_nb.proteins import Proteins
-from interplm_nb.saving import read_json, read_parquet, remove, write_json, write_parquet
+from interplm_nb.saving import (
+    file_hash,
+    read_json,
+    read_parquet,
+    remove,
+    write_json,
+    write_parquet,
+)
 
 if TYPE_CHECKING:
     from interplm_nb.activations import FeatureActivations
@@ -39,6 +47,8 @@ T = TypeVar("T")
 
 Blocks = Iterable[tuple[int, sparse.csr_array]]
 """First row and values [n, n_features] of consecutive residues."""
+
+SHIPPED = Path(__file__).resolve().parents[1] / "data" / "demo_run"
 
 ANY_LENGTH = 1_000_000
 """More residues than any protein has."""
@@ -93,7 +103,7 @@ class Run:
             raise PipelineError(
                 f"{run.folder} holds other files and no run.json; give an empty or a new folder"
             )
-        about = read_json(run.record, "Run", 1) if run.record.exists() else {}
+        about = run._noted() if run.record.exists() else {}
         now = {"type": "Run", "version": 1, "profile": profile, "package": interplm_nb.__version__}
         write_json(about | now, run.record)
         return run
@@ -107,7 +117,7 @@ class Run:
                 f"{run.folder} is not a run: it has no run.json; "
                 f"make one with: interplm-nb run demo --out {run.folder}"
             )
-        read_json(run.record, "Run", 1)
+        run._noted()
         return run
 
     @classmethod
@@ -119,7 +129,7 @@ class Run:
     @classmethod
     def shipped(cls) -> Self:
         """The finished demo run that comes with the package."""
-        run = cls(Path(__file__).resolve().parents[1] / "data" / "demo_run")
+        run = cls(SHIPPED)
         if not run.record.is_file():
             raise PipelineError(
                 "this copy of the package has no finished demo run; "
@@ -231,11 +241,11 @@ class Run:
     @property
     def profile(self) -> str:
         """The profile that `create` noted last."""
-        return str(read_json(self.record, "Run", 1)["profile"])
+        return str(self._noted()["profile"])
 
     def model(self) -> RunModel | None:
         """The model that was chosen for this run; None before that."""
-        found = read_json(self.record, "Run", 1).get("model")
+        found = self._noted().get("model")
         if found is None:
             return None
         record = ModelRecord.of_json(found["record"]) if found["record"] else None
@@ -254,7 +264,7 @@ class Run:
     def note_model(self, model: RunModel) -> RunModel:
         """Write what `model` reads."""
         noted = model._asdict() | {"record": model.record.json() if model.record else None}
-        write_json({**read_json(self.record, "Run", 1), "model": noted}, self.record)
+        write_json({**self._noted(), "model": noted}, self.record)
         return model
 
     def stage_folder(self, stage: str) -> Path:
@@ -268,6 +278,11 @@ class Run:
     def manifest_path(self, stage: str) -> Path:
         """`NN_stage/manifest.json`, whether or not it is there."""
         return self.stage_folder(stage) / "manifest.json"
+
+    def manifest(self, stage: str) -> dict[str, Any]:
+        """What a stage's manifest says. PipelineError before the stage has ended."""
+        name = str(self.manifest_path(stage).relative_to(self.folder))
+        return self._read(stage, name, lambda path: read_json(path, "Manifest", 1))
 
     def work(self, stage: str) -> Path:
         """Where a stage keeps what it resumes from; removed when the stage ends."""
@@ -690,12 +705,43 @@ class Run:
         if not (self.folder / name).exists():
             return []
         found: dict[int, dict[str, Any]] = {}
-        for line in self._read(stage, name, read_metrics):
+        for line in self._read(stage, name, lambda path: read_metrics(self._as_left(stage, path))):
             found.setdefault(int(line["step"]), {}).update(line)
         return list(found.values())
 
+    def _as_left(self, stage: str, path: Path) -> Path:
+        """The path of a file without a sum of its own. DamagedFileError if it is not as the stage
+        left it; before the stage has ended nobody knows."""
+        if self.manifest_path(stage).exists():
+            name = path.relative_to(self.folder).as_posix()
+            left = self.manifest(stage)["outputs"].get(name)
+            if left and left["hash"] != file_hash(path):
+                raise DamagedFileError(path, "it changed after the stage had ended")
+        return path
+
     def _table(self, stage: str, name: str, kind: str, once: bool = False) -> pl.DataFrame:
         return self._read(stage, name, lambda path: read_parquet(path, kind, 1)[0], once)
+
+    def _noted(self) -> dict[str, Any]:
+        """`run.json`, which no stage makes again."""
+        try:
+            return read_json(self.record, "Run", 1)
+        except DamagedFileError as error:
+            raise PipelineError(
+                f"{self.record}: damaged, {error.reason}; copy it again from a run of the same "
+                "profile and model, or make the run again in another folder"
+            ) from error
+        except OSError as error:
+            raise PipelineError(_unreadable(self.record, error)) from error
+
+    def _remedy(self, stage: str) -> str:
+        """How to make the files of a stage again."""
+        if self.folder == SHIPPED:
+            return "install interplm-nb again"
+        return (
+            f"run stage {stage!r} again: interplm-nb run PROFILE --out {self.folder} "
+            f"--force {stage}"
+        )
 
     def _read(self, stage: str, name: str, load: Callable[[Path], T], once: bool = False) -> T:
         """What `load` makes of a file or folder that a stage makes; everything is read here."""
@@ -708,10 +754,27 @@ class Run:
                 f"{stage_named(stage).folder}.ipynb or with "
                 f"interplm-nb run PROFILE --out {self.folder}"
             )
-        found = load(path)
+        try:
+            found = load(path)
+        except DamagedFileError as error:
+            raise PipelineError(
+                f"{error.path}: damaged, {error.reason}; {self._remedy(stage)}"
+            ) from error
+        except (FileNotFoundError, ValueError, pl.exceptions.PolarsError) as error:
+            said = str(error) if str(path) in str(error) else f"{path}: {error}"
+            raise PipelineError(f"{said}; {self._remedy(stage)}") from error
+        except OSError as error:
+            raise PipelineError(_unreadable(path, error)) from error
         if once:
             self._once[name] = found
         return found
+
+
+def _unreadable(path: Path, error: OSError) -> str:
+    return (
+        f"{error.filename or path}: cannot be read ({error.strerror or error}); check its "
+        "permissions, and the disk or the network drive that holds it"
+    )
 
 
 def _layer_folder(layer: int, shuffled: bool) -> str:
