@@ -7,8 +7,7 @@ HookedTransformer with random weights at ESM-2 8M's shape (6 layers, width 320, 
 units between), whose vocabulary are the amino acids. Each piece is a row of an in-memory dataset of
 tokens; nothing is added to it. lr and k are given, and the buffer; all else is as SAELens ships it,
 as in `train_saelens`: half of the buffer is kept for mixing, activations are dense, batches are not
-fetched ahead (fetched ahead, they were not faster on two cores). Nothing is logged, saved or
-evaluated. The batches of the first buffer are not timed.
+fetched ahead. Nothing is logged, saved or evaluated. The batches of the first buffer are not timed.
 """
 
 import argparse
