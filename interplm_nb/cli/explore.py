@@ -41,11 +41,12 @@ def add_explore_commands(
 
 
 def _explore(options: argparse.Namespace) -> int:
-    from interplm_nb.pipeline.explore_run import open_app, open_lab, prepare
+    from interplm_nb.pipeline.explore_run import explored, open_app, open_lab
 
     if options.app:
         return open_app(options.run, not options.no_browser)
-    return open_lab(prepare(options.run), not options.no_browser)
+    with explored(options.run) as notebook:
+        return open_lab(notebook, not options.no_browser)
 
 
 def _copied(folder: Path) -> str:

@@ -4,6 +4,7 @@ import argparse
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 _EXAMPLES = """\
@@ -87,5 +88,6 @@ def _run(options: argparse.Namespace, say: Callable[[str], None]) -> None:
     done = run(request, say, sys.stderr if sys.stderr.isatty() else None)
     say(
         f"{done.folder}: all stages are done. Next: "
-        f"interplm-nb score {options.out}, interplm-nb explore {options.out}"
+        f"interplm-nb score {quote(str(options.out))}, "
+        f"interplm-nb explore {quote(str(options.out))}"
     )

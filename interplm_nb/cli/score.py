@@ -154,4 +154,6 @@ def _given(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _tsv(table: Any) -> str:
-    return table.write_csv(separator="\t", float_precision=4).rstrip("\n")
+    from interplm_nb.spreadsheet import tsv
+
+    return tsv(table).rstrip("\n")

@@ -3,7 +3,11 @@
 import contextlib
 import logging
 import re
+import signal
 import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -81,7 +85,7 @@ def _papermill(
         "asyncio",
     ):  # `execute` reports a stopped kernel itself, in a sentence
         logging.getLogger(name).setLevel(logging.CRITICAL)
-    with kernel_settings(lock_descriptor) as settings:
+    with _own_signals(), kernel_settings(lock_descriptor) as settings:
         papermill.execute_notebook(
             str(source).replace("{", "{{").replace("}", "}}"),  # papermill formats paths
             str(target).replace("{", "{{").replace("}", "}}"),
@@ -96,6 +100,19 @@ def _papermill(
             # A polite shutdown interrupts the kernel, which then writes to the terminal.
             shutdown_kernel="immediate",
         )
+
+
+@contextmanager
+def _own_signals() -> Iterator[None]:
+    """Put our handlers back after the block: nbclient takes the signals over and then drops them,
+    so that a later SIGTERM would end the process before its children and folders are gone."""
+    before = {kind: signal.getsignal(kind) for kind in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            for kind, handler in before.items():
+                signal.signal(kind, handler)
 
 
 def _cell_failure(error: Any, notebook: Path) -> str:
@@ -120,13 +137,34 @@ def keep(notebook: NotebookNode, target: Path) -> None:
     clean(notebook)
     with atomic_path(target) as draft:
         nbformat.write(notebook, draft)
+    sign(notebook, target)
+
+
+def sign(notebook: NotebookNode, path: Path) -> None:
+    """Let this person's Jupyter trust a notebook; where signatures cannot be kept, say so."""
+    try:
+        with _notary() as notary:
+            notary.sign(notebook)
+    except (OSError, sqlite3.Error) as error:
+        log.warning("%s is not signed (%s): Jupyter will ask whether you trust it", path, error)
+
+
+def is_signed(notebook: NotebookNode) -> bool:
+    """Whether this person's Jupyter trusts a notebook."""
+    try:
+        with _notary() as notary:
+            return notary.check_signature(notebook)
+    except (OSError, sqlite3.Error):
+        return False
+
+
+@contextmanager
+def _notary() -> Iterator[NotebookNotary]:
     notary = NotebookNotary()
     try:
-        notary.sign(notebook)
-    except (OSError, sqlite3.Error) as error:
-        log.warning("%s is not signed (%s): Jupyter will ask whether you trust it", target, error)
+        yield notary
     finally:
-        with contextlib.suppress(AttributeError, sqlite3.Error):
+        with contextlib.suppress(AttributeError, OSError, sqlite3.Error):
             notary.store.close()
 
 

@@ -249,6 +249,3 @@ def test_the_cache_is_where_each_system_keeps_its(monkeypatch, tmp_path):
     assert cache_folder() == tmp_path / ".cache" / "interplm-nb" / "unirep"
     monkeypatch.setattr("sys.platform", "darwin")
     assert cache_folder() == tmp_path / "Library" / "Caches" / "interplm-nb" / "unirep"
-    monkeypatch.setattr("sys.platform", "win32")
-    monkeypatch.setenv("LOCALAPPDATA", str(tmp_path / "local"))
-    assert cache_folder() == tmp_path / "local" / "interplm-nb" / "unirep"
