@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 SAFE_PATH = {"PYTHONSAFEPATH": "1"}
-"""For every Python that works in a run's folder: no file there shadows a module, in children too."""
+"""For a Python that works in a run's folder, and its children: no file there shadows a module."""
 
 _PATIENCE = 10.0
 """Seconds that a command in the foreground has to end by itself, before it is killed."""

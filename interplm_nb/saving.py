@@ -25,7 +25,7 @@ _KEY = "interplm_nb"
 def atomic_path(path: Path) -> Iterator[Path]:
     """A temporary path beside `path`: renamed to it if the block succeeds, else removed.
 
-    A folder replaces a folder, and a file a file: IsADirectoryError or NotADirectoryError otherwise.
+    A folder replaces a folder, a file a file: IsADirectoryError or NotADirectoryError otherwise.
     An OSError names `path`, which the caller knows, not the temporary one.
     """
     path.parent.mkdir(parents=True, exist_ok=True)

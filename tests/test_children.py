@@ -68,7 +68,9 @@ def test_the_exit_code_and_the_output_are_the_commands(code, wanted):
 
 @pytest.mark.parametrize("how", ["background", "foreground"])
 def test_a_killed_parent_takes_its_command_along(how, tmp_path):
-    text = FAMILY if how == "background" else "echo $$ | tee {0}/child {0}/grandchild; exec sleep 600"
+    text = (
+        FAMILY if how == "background" else "echo $$ | tee {0}/child {0}/grandchild; exec sleep 600"
+    )
     command = [sys.executable, "-c", PARENT, how, text.format(tmp_path)]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as parent:
         found = pids(tmp_path)

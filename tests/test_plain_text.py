@@ -41,7 +41,5 @@ def test_a_stream_keeps_progress_bars_and_nothing_else():
     stream = PlainStream(shown)
     assert stream.write("\r 50%|###  |\x1b[A") == 15
     stream.writelines(["name \x1b]0;title\x07\n", "\x1b[2J\tend"])
-    assert shown.getvalue() == (
-        "\r 50%|###  |\x1b[Aname \\u001b]0;title\\u0007\n\\u001b[2J\tend"
-    )
+    assert shown.getvalue() == ("\r 50%|###  |\x1b[Aname \\u001b]0;title\\u0007\n\\u001b[2J\tend")
     assert not stream.isatty()

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from interplm_nb.cli.paths import a_path
+
 _EXAMPLES = """\
 examples:
   interplm-nb annotate mine.fasta --run runs/p                   a table of named stretches (TSV)
@@ -32,13 +34,13 @@ def add_annotate_command(
     )
     command.add_argument(
         "file",
-        type=Path,
+        type=a_path,
         metavar="FASTA",
         help="sequences, plain or compressed; with --family also Stockholm",
     )
     command.add_argument(
         "--run",
-        type=Path,
+        type=a_path,
         metavar="RUN",
         help="folder of a finished run (default: the demo run that comes with the package)",
     )
@@ -48,7 +50,7 @@ def add_annotate_command(
         help="which of the run's SAEs: sae, or random_sae as a control (default: %(default)s)",
     )
     command.add_argument(
-        "--out", type=Path, metavar="FILE", help="file to write (default: standard output)"
+        "--out", type=a_path, metavar="FILE", help="file to write (default: standard output)"
     )
     command.add_argument(
         "--format",
@@ -89,7 +91,10 @@ def add_annotate_command(
         help="treat the sequences as one family: what do its members share?",
     )
     command.add_argument(
-        "--picture", type=Path, metavar="FILE", help="with --family: draw it as .png, .svg or .pdf"
+        "--picture",
+        type=a_path,
+        metavar="FILE",
+        help="with --family: draw it as .png, .svg or .pdf",
     )
     command.add_argument(
         "--device", default="auto", help="auto, cpu, cuda, cuda:1 or mps (default: auto)"

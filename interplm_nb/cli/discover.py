@@ -2,8 +2,9 @@
 
 import argparse
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
+
+from interplm_nb.cli.paths import a_path
 
 _EXAMPLES = """\
 examples:
@@ -44,10 +45,10 @@ def add_discover_command(
         "find proteins that may lack an annotation where its features are active",
         _EXAMPLES,
     )
-    command.add_argument("run", type=Path, metavar="RUN", help="folder of a finished run")
+    command.add_argument("run", type=a_path, metavar="RUN", help="folder of a finished run")
     command.add_argument(
         "--out",
-        type=Path,
+        type=a_path,
         metavar="FILE",
         help="write all candidates with their evidence to a TSV file",
     )

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from interplm_nb.cli.paths import a_path
+
 _EXAMPLES = """\
 examples:
   interplm-nb explore runs/demo                     open 00_explore.ipynb in the run's folder
@@ -23,7 +25,7 @@ def add_explore_commands(
         "view a run's features in a JupyterLab notebook, or in an app without code",
         _EXAMPLES,
     )
-    explore.add_argument("run", type=Path, metavar="RUN", help="folder of a run")
+    explore.add_argument("run", type=a_path, metavar="RUN", help="folder of a run")
     explore.add_argument(
         "--app",
         action="store_true",
@@ -36,7 +38,7 @@ def add_explore_commands(
     notebooks = add(
         commands, "notebooks", "copy the lessons into a folder, to read, change and run"
     )
-    notebooks.add_argument("folder", type=Path, metavar="DIR")
+    notebooks.add_argument("folder", type=a_path, metavar="DIR")
     notebooks.set_defaults(do=lambda options: say(_copied(options.folder)))
 
 

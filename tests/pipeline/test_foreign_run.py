@@ -155,7 +155,10 @@ def test_a_lock_that_is_no_file_of_its_own_is_refused(tmp_path, make):
     target = tmp_path / "precious"
     target.write_text("kept")
     make(tmp_path / ".lock", target)
-    with pytest.raises(PipelineError, match="is a link or a special file"), locked(tmp_path / ".lock"):
+    with (
+        pytest.raises(PipelineError, match="is a link or a special file"),
+        locked(tmp_path / ".lock"),
+    ):
         pass
     assert target.read_text() == "kept"
 
