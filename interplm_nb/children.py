@@ -55,7 +55,10 @@ def _kept(how: str, command: Sequence[str], **options: Any) -> Iterator[subproce
         try:
             # -I: the keeper reads nothing of the folder or the environment that it starts in
             words = [sys.executable, "-I", __file__, how, str(end), *command]
-            process = subprocess.Popen(words, pass_fds=(end,), **options)
+            # In a group of its own: Jupyter kills a kernel's whole group, and nobody would be left.
+            process = subprocess.Popen(
+                words, pass_fds=(end,), process_group=0 if how == "group" else None, **options
+            )
         finally:
             os.close(end)
         with process:

@@ -19,6 +19,7 @@ from interplm_nb.pipeline.errors import PipelineError, StageError
 from interplm_nb.pipeline.kernel import RunKernelManager, kernel_settings
 from interplm_nb.pipeline.parameters import StageParameters
 from interplm_nb.pipeline.run import Run
+from interplm_nb.plain_text import plain
 from interplm_nb.saving import atomic_path
 
 log = logging.getLogger(__name__)
@@ -182,9 +183,12 @@ def clean(notebook: NotebookNode) -> None:
 
 def _clean_output(output: NotebookNode) -> NotebookNode | None:
     if output.output_type == "stream":
-        output.text = _settled(output.text)
+        output.text = plain(_settled(output.text))
         return None if output.name == "stderr" and not output.text.strip() else output
     data = output.get("data", {})
+    for kind in ("text/plain", "text/html", "text/markdown"):
+        if isinstance(data.get(kind), str):
+            data[kind] = plain(data[kind])
     if "application/vnd.jupyter.widget-view+json" in data and re.search(
         r"\d+%\|?|it/s", str(data.get("text/plain", ""))
     ):
