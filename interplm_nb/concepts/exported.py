@@ -191,5 +191,7 @@ def _unescaped(text: str) -> str:
     return undefused(re.sub(r"(\\u[0-9a-f]{4})+|\\.", _raw, text))
 
 
-def _raw(found: re.Match) -> str:
-    return json.loads(f'"{found[0]}"') if found[1] else _RAW.get(found[0], found[0])
+def _raw(found: re.Match[str]) -> str:
+    if found[1]:  # pairs of surrogates stand for one letter
+        return str(json.loads(f'"{found[0]}"'))
+    return _RAW.get(found[0], found[0])
