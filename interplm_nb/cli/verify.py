@@ -2,8 +2,9 @@
 
 import argparse
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
+
+from interplm_nb.cli.paths import a_path
 
 _EXAMPLES = """\
 examples:
@@ -22,7 +23,7 @@ def add_verify_command(
     command = add(
         commands, "verify", "check that a run's files are as its stages left them", _EXAMPLES
     )
-    command.add_argument("run", type=Path, metavar="RUN", help="folder of a run")
+    command.add_argument("run", type=a_path, metavar="RUN", help="folder of a run")
     command.set_defaults(do=lambda options: _verify(options, say))
 
 
@@ -35,7 +36,7 @@ def _verify(options: argparse.Namespace, say: Callable[[str], None]) -> int:
     if faulty:
         for file in faulty:
             stage = f"stage {file.stage}" if file.stage else "the run's own record"
-            say(f"{file.fault:<10}  {file.name}  ({stage})")
+            say(f"{file.fault:<15}  {file.name}  ({stage})")
         say(f"{len(faulty)} of {len(checked)} files are not as the stages left them.")
         say(f"To make them again: {remedy(Run(options.run), faulty)}")
         return 1

@@ -28,7 +28,8 @@ class Checked:
     stage
         The stage that makes it; None for `run.json`.
     fault
-        "missing", "changed" or "unreadable"; None where the file is as it was left.
+        "missing", "changed" or "unreadable", or "outside the run" for a name in a manifest that
+        leads out of the folder and is not read; None where the file is as it was left.
     by
         What it was compared with: "manifest", "its own sum", or "nothing" where it has neither.
     """
@@ -65,11 +66,17 @@ def _stage(run: Run, stage: str) -> Iterator[Checked]:
         if checked.fault is None:
             listed = run.manifest(stage)["outputs"]
     for name, left in sorted(listed.items()):
-        fault = _fault(run.folder / name, lambda path, left=left: file_hash(path) == left["hash"])
-        yield Checked(name, stage, fault)
+        yield Checked(name, stage, _against(run.folder, name, left["hash"]))
     for file in run.outputs(stage):
         if file.relative_to(run.folder).as_posix() not in listed:
             yield _by_itself(run, file, stage)
+
+
+def _against(folder: Path, name: str, left: str) -> str | None:
+    path = folder / name
+    if not path.resolve().is_relative_to(folder.resolve()):
+        return "outside the run"
+    return _fault(path, lambda path: file_hash(path) == left)
 
 
 def _by_itself(run: Run, path: Path, stage: str | None) -> Checked:

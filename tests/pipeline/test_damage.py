@@ -13,6 +13,7 @@ from interplm_nb.pipeline import manifest
 from interplm_nb.pipeline.errors import PipelineError
 from interplm_nb.pipeline.run import Run
 from interplm_nb.pipeline.verification import verify
+from interplm_nb.saving import read_json, write_json
 from scripts import damage_run
 from tests.pipeline.tiny import tiny_parameters
 
@@ -147,9 +148,19 @@ def test_a_changed_bit_is_found_by_the_manifest_and_by_the_files_own_sum(
         changed(str(manifest.STAGES[stage].folder) + "/manifest.json", None)
     assert main(["verify", str(copied)]) == 1
     out = capsys.readouterr().out
-    assert f"changed     {name}  (stage {stage})\n" in out
+    assert f"changed          {name}  (stage {stage})\n" in out
     assert "1 of " in out
     assert out.endswith(f"again: interplm-nb run tiny --out {copied} --force {stage}\n")
+
+
+def test_a_name_that_leads_out_of_the_run_is_not_read(copied, changed):
+    path = copied / manifest.STAGES["embed"].folder / "manifest.json"
+    outside = "../../etc/passwd"
+    kept = read_json(path, "Manifest", 1)
+    kept["outputs"] = {outside: {"hash": "sha256:0", "size": 0}}
+    write_json(kept, changed(str(path.relative_to(copied)), None))
+    found = {file.name: file.fault for file in verify(copied)}
+    assert found[outside] == "outside the run"
 
 
 def test_missing_and_unreadable_files_and_manifests_are_found(copied, changed):
