@@ -168,7 +168,7 @@ class Run:
         splits
             accession and split (train, validation, test), and if you have them cluster (u32) and
             split_published. By default proteins take turns, each a cluster of its own. Homologs
-            may then share splits: pass those of `readers.separation.separate` for figures that
+            may then share splits: pass splits from `readers.separation.separate` for figures that
             you cite.
         plm, layer
             What the activations come from, as views name it.

@@ -152,7 +152,7 @@ class Projection:
         names: tuple[str, ...],
         settings: Mapping[str, Any],
     ) -> Self:
-        """Make a projection with the range of its values over `rows` (int64, those of train)."""
+        """Make a projection with the range of its values over `rows` (int64, of train)."""
         W, b = W.astype(np.float32), b.astype(np.float32)
         minimum, maximum = fit_range(Projected(embeddings, W, b), rows)
         return cls(
