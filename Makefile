@@ -65,7 +65,7 @@ lint: $(STAMP)
 test: lint
 	$(BIN)/python -m pytest -m "not slow and not peers" -n auto --maxprocesses 4 --dist loadfile $(TEST_ARGS)
 
-bench: $(STAMP) $(if $(BENCH),$(if $(filter sae embed gpu,$(BENCH)),$(PEERS_STAMP)),$(PEERS_STAMP))
+bench: $(STAMP) $(if $(BENCH),$(if $(filter sae sae_one_pass embed gpu,$(BENCH)),$(PEERS_STAMP)),$(PEERS_STAMP))
 	$(BIN)/python -m benchmarks $(BENCH)
 
 peers: $(PEERS_STAMP)

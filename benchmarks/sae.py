@@ -1,6 +1,6 @@
 """SAE training on 2 CPU threads, beside sae-lens, dictionary-learning, sparsify and a dense loop.
 
-Also the feeding of batches, and many SAEs from one pass. The peers run in their own environment
+Also the feeding of batches. The peers run in their own environment
 (`make peers`), each side in its own process, in turn, on the same cached activations: layer 3 of
 random weights at the shape of ESM-2 8M (width 320) on embedded proteins.
 """
@@ -10,7 +10,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,70 +19,57 @@ import numpy as np
 import torch
 
 from benchmarks.harness import Figure
+from benchmarks.random_plm import SHAPE, random_plm
 from interplm_nb.embeddings import Embeddings, EmbeddingsWriter
-from interplm_nb.plm import esm2
-from interplm_nb.plm.checkpoints import Architecture
-from interplm_nb.plm.esm2 import ESM2
+from interplm_nb.plm.devices import multiplies_bfloat16
 from interplm_nb.proteins import Proteins
 from interplm_nb.readers import demo
 from interplm_nb.readers.uniprot_tsv import read_uniprot_tsv
 from interplm_nb.sae.config import SAEConfig
 from interplm_nb.sae.training.distributed import ALONE
-from interplm_nb.sae.training.stream import StoredBatches, StreamedBatches
+from interplm_nb.sae.training.stream import StoredBatches
 from interplm_nb.sae.training.trainee import Setting, Trainee
 
-SHAPE = Architecture(n_layers=6, d_model=320, n_heads=20)
 D_SAE, K, BATCH, LR = 10_240, 64, 4_096, 4e-4
 STEPS, EVALUATED, RESIDUES = 100, 8_192, 60_000
 TURNS, PAIRS = 5, 3
 PEERS = Path(__file__).resolve().parents[1] / ".venv-peers" / "bin" / "python"
 FEEDING_RESIDUES, SHARDS = 512_000, (1, 100, 1_000)
-PASS_STEPS, PASS_BATCH = 16, 2_048
 
 
 def run() -> list[Figure]:
     """All figures; those against the peers only after `make peers`."""
     if not PEERS.exists():
         print("sae: sae-lens and dictionary-learning are left out; make peers installs them")
+    with two_threads(), tempfile.TemporaryDirectory() as folder:
+        activations = _activations(Path(folder) / "activations.npy")
+        against = (
+            [*_against_peers(activations), *_beside_sparsify(activations)] if PEERS.exists() else []
+        )
+        x = torch.from_numpy(np.load(activations, mmap_mode="r")[:BATCH].copy())
+        return [*against, _against_dense(x), _of_products(x), *_feeding(Path(folder))]
+
+
+@contextmanager
+def two_threads() -> Iterator[None]:
+    """At most two threads of PyTorch."""
     threads = torch.get_num_threads()
     torch.set_num_threads(min(2, threads))
     try:
-        with tempfile.TemporaryDirectory() as folder:
-            activations = _activations(Path(folder) / "activations.npy")
-            against = (
-                [*_against_peers(activations), *_beside_sparsify(activations)]
-                if PEERS.exists()
-                else []
-            )
-            x = torch.from_numpy(np.load(activations, mmap_mode="r")[:BATCH].copy())
-            return [
-                *against,
-                _against_dense(x),
-                _of_products(x),
-                *_feeding(Path(folder)),
-                *_one_pass(),
-            ]
+        yield
     finally:
         torch.set_num_threads(threads)
 
 
-def _random_plm() -> ESM2:
-    generator = torch.Generator().manual_seed(0)
-    weights = {
-        n: 0.05 * torch.randn(s, generator=generator) + n.endswith("norm.weight")
-        for n, s in SHAPE.shapes().items()
-    }
-    return ESM2(weights, SHAPE, "random-8M", "sha256:none", "cpu")
-
-
-def _proteins(residues: int) -> Proteins:
+def proteins_of(residues: int) -> Proteins:
+    """The first embedded proteins of up to 1,022 residues, so many residues at most."""
     found, _ = read_uniprot_tsv(demo.table_path()).proteins.up_to(1022)
     n = int(np.searchsorted(found.offsets, residues))
     return Proteins(found.table[:n])
 
 
 def _activations(path: Path) -> Path:
-    plm, proteins = _random_plm(), _proteins(RESIDUES)
+    plm, proteins = random_plm(), proteins_of(RESIDUES)
     x = np.empty((proteins.n_residues, SHAPE.d_model), np.float32)
     for batch in plm.embed(proteins, [3], progress=False):
         x[batch.rows] = batch.layers[3].numpy()
@@ -142,39 +130,70 @@ def _against_peers(activations: Path) -> list[Figure]:
 
 
 def _beside_sparsify(activations: Path) -> list[Figure]:
-    """Medians of pairs, in turn, with two threads and with one."""
-    figures = []
-    for threads in (2, 1):
-        pairs = [
-            [_trained(name, activations, threads) for name in ("ours", "sparsify")]
-            for _ in range(PAIRS)
-        ]
-        speed, memory, fvu = (
-            [float(np.median([pair[side][measure] for pair in pairs])) for side in (0, 1)]
-            for measure in ("tokens_per_second", "peak_anonymous_bytes", "final_fvu")
-        )
-        ratios = ", ".join(
-            f"{a['tokens_per_second'] / b['tokens_per_second']:.2f}" for a, b in pairs
-        )
-        note = (
-            f"medians of {PAIRS} pairs in turn (ratios {ratios}); other: eai-sparsify "
-            f"{pairs[0][1]['version']}, its SparseCoder in its trainer's step, Adam; held-out FVU "
-            f"{fvu[0]:.4f} ours, {fvu[1]:.4f} theirs"
-        )
-        words = f"sparsify, {threads} thread{'s' if threads > 1 else ''}"
-        gib = [n / 2**30 for n in memory]
+    """With two threads and with one; where the processor multiplies bfloat16, in that as well."""
+    figures = [
+        *_pairs_with_sparsify(activations, "2 threads"),
+        *_pairs_with_sparsify(activations, "1 thread", threads=1),
+    ]
+    if multiplies_bfloat16(torch.device("cpu")):
         figures += [
-            Figure.compare(
-                f"sae: TopK tokens/s, {words}", speed[0], speed[1], "tokens/s", 1, note=note
-            ),
-            Figure.compare(
-                f"sae: TopK memory, {words}", gib[0], gib[1], "GiB", 1, "at most", note="same runs"
-            ),
+            *_pairs_with_sparsify(activations, "ours in bfloat16", ("bfloat16", "float32"), 1.5),
+            *_pairs_with_sparsify(activations, "both in bfloat16", ("bfloat16", "bfloat16")),
+            _of_bfloat16(activations),
         ]
     return figures
 
 
-def _trained(name: str, activations: Path, threads: int = 2) -> dict[str, Any]:
+def _pairs_with_sparsify(
+    activations: Path,
+    words: str,
+    precisions: tuple[str, str] = ("float32", "float32"),
+    goal: float = 1,
+    threads: int = 2,
+) -> list[Figure]:
+    """Medians of pairs, in turn."""
+    pairs = [
+        [
+            _trained(name, activations, threads, precision)
+            for name, precision in zip(("ours", "sparsify"), precisions, strict=True)
+        ]
+        for _ in range(PAIRS)
+    ]
+    speed, memory, fvu = (
+        [float(np.median([pair[side][measure] for pair in pairs])) for side in (0, 1)]
+        for measure in ("tokens_per_second", "peak_anonymous_bytes", "final_fvu")
+    )
+    ratios = ", ".join(f"{a['tokens_per_second'] / b['tokens_per_second']:.2f}" for a, b in pairs)
+    note = (
+        f"medians of {PAIRS} pairs in turn (ratios {ratios}); other: eai-sparsify "
+        f"{pairs[0][1]['version']}, its SparseCoder in its trainer's step, Adam; held-out FVU "
+        f"{fvu[0]:.4f} ours, {fvu[1]:.4f} theirs"
+    )
+    name, gib = f"sparsify, {words}", [n / 2**30 for n in memory]
+    return [
+        Figure.compare(
+            f"sae: TopK tokens/s, {name}", speed[0], speed[1], "tokens/s", goal, note=note
+        ),
+        Figure.compare(
+            f"sae: TopK memory, {name}", gib[0], gib[1], "GiB", 1, "at most", note="same runs"
+        ),
+    ]
+
+
+def _of_bfloat16(activations: Path) -> Figure:
+    half, whole = (
+        _trained("ours", activations, precision=precision)["final_fvu"]
+        for precision in ("bfloat16", "float32")
+    )
+    note = f"after {STEPS} steps; other: ours in float32"
+    return Figure.compare(
+        "sae: TopK held-out FVU, bfloat16", half, whole, "share", 1.01, "at most", note=note
+    )
+
+
+def _trained(
+    name: str, activations: Path, threads: int = 2, precision: str = "float32"
+) -> dict[str, Any]:
     python = sys.executable if name == "ours" else str(PEERS)
     sizes = {
         "d-in": SHAPE.d_model,
@@ -185,6 +204,7 @@ def _trained(name: str, activations: Path, threads: int = 2) -> dict[str, Any]:
         "lr": LR,
         "evaluate": EVALUATED,
         "threads": threads,
+        "precision": precision,
     }
     options = [word for key, value in sizes.items() for word in (f"--{key}", str(value))]
     command = [python, "-m", f"benchmarks.peers.train_{name}", str(activations), *options]
@@ -196,7 +216,8 @@ def _trained(name: str, activations: Path, threads: int = 2) -> dict[str, Any]:
     return json.loads(done.stdout.strip().splitlines()[-1])
 
 
-def _trainee(config: SAEConfig, x: torch.Tensor) -> Trainee:
+def untrained(config: SAEConfig, x: torch.Tensor) -> Trainee:
+    """An SAE about to be trained on batches like x."""
     trainee = Trainee(
         config, Path(), {}, Setting(1_000, len(x), torch.device("cpu"), torch.float32, False, ALONE)
     )
@@ -206,9 +227,9 @@ def _trainee(config: SAEConfig, x: torch.Tensor) -> Trainee:
 
 def _against_dense(x: torch.Tensor) -> Figure:
     """ReLU-L1 from its first weights, half of whose features are active: the dense case."""
-    trainee, dense = _trainee(SAEConfig.recipe("interplm-paper", D_SAE), x), _DenseLoop(x.shape[1])
+    trainee, dense = untrained(SAEConfig.recipe("interplm-paper", D_SAE), x), _DenseLoop(x.shape[1])
     turns = [
-        (_seconds(lambda: trainee.take_step(x)), _seconds(lambda: dense.step(x)))
+        (seconds(lambda: trainee.take_step(x)), seconds(lambda: dense.step(x)))
         for _ in range(TURNS + 1)
     ][1:]
     ours, other = (BATCH / min(turn[i] for turn in turns) for i in (0, 1))
@@ -252,10 +273,10 @@ def _of_products(x: torch.Tensor) -> Figure:
 
     Only the one dense product that it needs counts: its encoder's.
     """
-    trainee = _trainee(SAEConfig.recipe("topk", D_SAE, k=K), x)
+    trainee = untrained(SAEConfig.recipe("topk", D_SAE, k=K), x)
     W_enc = trainee.sae.W_enc.detach()
     turns = [
-        (_seconds(lambda: trainee.take_step(x)), _seconds(lambda: x @ W_enc))
+        (seconds(lambda: trainee.take_step(x)), seconds(lambda: x @ W_enc))
         for _ in range(TURNS + 1)
     ][1:]
     ours, rate = (
@@ -287,7 +308,7 @@ def _fed(folder: Path, n_shards: int) -> Figure:
     batches = StoredBatches(Embeddings.open(folder), np.arange(FEEDING_RESIDUES), BATCH, 0)
     ours = (
         1e3
-        * min([_seconds(_Epoch(batches, epoch)) for epoch in range(4)][1:])
+        * min([seconds(_Epoch(batches, epoch)) for epoch in range(4)][1:])
         / batches.steps_per_epoch
     )
     n = len(list(folder.glob("*.safetensors")))
@@ -309,51 +330,8 @@ class _Epoch:
             self._batches.batch(self._first + step)
 
 
-def _one_pass() -> list[Figure]:
-    mini = esm2.load("esm2-mini", "cpu")
-    return [
-        _passed("8M shape", _random_plm(), 6, 512),
-        _passed("embedded model", mini, mini.n_layers, 512),
-    ]
-
-
-def _passed(name: str, plm: ESM2, n_layers: int, d_sae: int) -> Figure:
-    """Seconds for some steps of all SAEs from one pass, and one by one, up to each SAE's layer."""
-    proteins = _proteins(PASS_STEPS * PASS_BATCH + 4_000)
-    configs = [
-        SAEConfig.recipe("topk", d_sae, k=k, layer=layer)
-        for layer in range(1, n_layers + 1)
-        for k in (8, 16, 32, 64)
-    ]
-    together = _seconds(_training(plm, proteins, configs))
-    alone = sum(4 * _seconds(_training(plm, proteins, [config])) for config in configs[::4])
-    note = (
-        f"{len(configs)} TopK SAEs ({n_layers} layers x k = 8, 16, 32, 64; {d_sae} features), "
-        f"{PASS_STEPS} steps of {PASS_BATCH} residues; "
-    )
-    note += "other: one by one, one of each layer timed and taken 4 times"
-    return Figure.compare(f"sae: one pass, {name}", together, alone, "s", 0.4, "at most", note=note)
-
-
-def _training(plm: ESM2, proteins: Proteins, configs: list[SAEConfig]) -> Callable[[], None]:
-    def steps() -> None:
-        layers = [config.layer or 0 for config in configs]
-        batches = StreamedBatches(
-            plm, proteins, layers, PASS_BATCH, 0, buffer_residues=PASS_BATCH * 4
-        )
-        trainees = [
-            (_trainee(config, batches.batch(0)[config.layer or 0]), config.layer or 0)
-            for config in configs
-        ]
-        for step in range(PASS_STEPS):
-            x = batches.batch(step)
-            for trainee, layer in trainees:
-                trainee.take_step(x[layer])
-
-    return steps
-
-
-def _seconds(work: Callable[[], object]) -> float:
+def seconds(work: Callable[[], object]) -> float:
+    """What it takes."""
     started = time.perf_counter()
     work()
     return time.perf_counter() - started

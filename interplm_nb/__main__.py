@@ -2,7 +2,7 @@
 
 import sys
 
-from interplm_nb.cli.main import main
+from interplm_nb.cli.main import program
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(program())

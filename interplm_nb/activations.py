@@ -7,23 +7,27 @@ encoded by the SAE, or `max`, a fraction of the feature's maximum over a stated 
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol, Self
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
 import pyarrow.parquet as pq
 from scipy import sparse
 
 from interplm_nb.activations_writer import (
     GROUP,
     MAX_L0,
+    ORDERS,
     ActivationsWriter,
     canonical,
     check_l0,
     shape_of,
 )
+from interplm_nb.checksums import CheckedBytes, from_text
 from interplm_nb.proteins import Proteins
 from interplm_nb.saving import json_hash, read_json, read_parquet
 
@@ -108,7 +112,8 @@ class FeatureActivations:
                 f"{about['sequences'][:19]}) than the given ones ({proteins.n_residues} residues, "
                 f"{proteins.sequence_hash[:19]}); open it with the proteins of its own run"
             )
-        return cls(_Stored(folder, about["n_features"]), proteins, about["unit"], about)
+        sums = {name: from_text(text) for name, text in about.pop("sums", {}).items()}
+        return cls(_Stored(folder, about["n_features"], sums), proteins, about["unit"], about)
 
     @classmethod
     def from_dense(cls, values: np.ndarray, proteins: Proteins, unit: Unit = "raw") -> Self:
@@ -326,11 +331,13 @@ class _InMemory:
 
 
 class _Stored:
-    def __init__(self, folder: Path, n_features: int) -> None:
+    def __init__(self, folder: Path, n_features: int, sums: Mapping[str, np.ndarray]) -> None:
         self.n_features = n_features
         self._folder = folder
-        self._by_residue = _SortedTable(folder / "by_residue.parquet", "row")
-        self._by_feature = _SortedTable(folder / "by_feature.parquet", "feature")
+        self._by_residue, self._by_feature = (
+            _SortedTable(folder / f"{name}.parquet", key, sums.get(name))
+            for name, key in zip(ORDERS, ("row", "feature"), strict=True)
+        )
 
     @cached_property
     def _summary(self) -> pl.DataFrame:
@@ -356,16 +363,37 @@ class _Stored:
 
 
 class _SortedTable:
-    """A Parquet file sorted by one column; row-group statistics locate a range of it."""
+    """A Parquet file sorted by one column; row-group statistics locate a range of it.
 
-    def __init__(self, path: Path, key: str) -> None:
-        self._path = path
+    Its footer and each row group are compared with `sums` when first read.
+    """
+
+    def __init__(self, path: Path, key: str, sums: np.ndarray | None) -> None:
+        self._path, self._sums = path, sums
         self._column = ("row", "feature", "value").index(key)
         self._last: tuple[int, tuple[np.ndarray, ...]] | None = None
 
     @cached_property
+    def _bytes(self) -> CheckedBytes:
+        return CheckedBytes.of_file(self._path, self._sums, "activations")
+
+    @cached_property
     def _file(self) -> pq.ParquetFile:
-        return pq.ParquetFile(self._path)
+        data = self._bytes.data
+        self._bytes.check(max(0, len(data) - 8), 8)
+        footer = int.from_bytes(data[-8:-4].tobytes(), "little") + 8
+        self._bytes.check(max(0, len(data) - footer), min(footer, len(data)))
+        # From the path, not from the bytes here: Arrow's threads may outlive Python's, and must not
+        # hold an object of it.
+        with self._errors():
+            return pq.ParquetFile(self._path)
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except (pa.ArrowException, OSError) as error:
+            raise self._bytes.damaged(f"not a readable Parquet file ({error})") from error
 
     @cached_property
     def _edges(self) -> tuple[np.ndarray, np.ndarray]:
@@ -408,7 +436,11 @@ class _SortedTable:
         if self._last is None or self._last[0] != i:
             # By DLPack: pyarrow's `to_numpy` imports pandas if it is installed, which delays the
             # first value by a quarter of a second.
-            columns = self._file.read_row_group(i).combine_chunks().columns
+            chunks = [self._file.metadata.row_group(i).column(c) for c in range(3)]
+            for chunk in chunks:
+                self._bytes.check(chunk.data_page_offset, chunk.total_compressed_size)
+            with self._errors():
+                columns = self._file.read_row_group(i).combine_chunks().columns
             self._last = i, tuple(np.from_dlpack(column.chunk(0)) for column in columns)
         return self._last[1]
 

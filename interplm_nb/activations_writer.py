@@ -1,6 +1,7 @@
 """Writing feature activations: from blocks of residues to a folder sorted both ways.
 
-    activations/about.json             unit, PLM, layer, SAE, sequences, counts
+    activations/about.json             unit, PLM, layer, SAE, sequences, counts, and the sums of the
+                                       blocks of the next two (see `checksums`)
     activations/by_residue.parquet     row u32, feature u32, value f32, sorted by row, then feature;
                                        row groups hold whole proteins
     activations/by_feature.parquet     the same entries, sorted by feature, then row
@@ -24,6 +25,7 @@ import pyarrow.parquet as pq
 from scipy import sparse
 
 import interplm_nb
+from interplm_nb.checksums import as_text, block_sums
 from interplm_nb.proteins import Proteins
 from interplm_nb.saving import atomic_path, remove, write_json, write_parquet
 
@@ -31,6 +33,8 @@ SCHEMA = pa.schema([("row", pa.uint32()), ("feature", pa.uint32()), ("value", pa
 GROUP = 131_072
 """Entries of a Parquet row group by residue (by feature: twice as many), the least that a read
 decodes: about 2 and 4 ms."""
+ORDERS = ("by_residue", "by_feature")
+"""The tables of the entries."""
 MAX_L0 = 256.0
 """Highest mean number of active features per residue. A denser code is not sparse, and its store
 would outgrow the embeddings."""
@@ -168,7 +172,8 @@ class ActivationsWriter:
             self._draft / "features.parquet",
             {"type": "ActivationSummary", "version": 1},
         )
-        write_json(self._record(), self._draft / "about.json")
+        sums = {name: as_text(_sums(self._draft / f"{name}.parquet")) for name in ORDERS}
+        write_json({**self._record(), "sums": sums}, self._draft / "about.json")
         self._stack.close()
 
     def _record(self) -> dict[str, Any]:
@@ -255,6 +260,7 @@ class _ResidueTable:
         self._flush()
         for table in self._waiting:
             self._writer.write_table(table, row_group_size=GROUP)
+        self._writer.close()
 
     def _flush(self) -> None:
         """Write whole proteins, at least `GROUP` entries per group; keep the rest waiting."""
@@ -324,6 +330,10 @@ class _Partitions:
     def close(self) -> None:
         for stream in self._streams:
             stream.close()
+
+
+def _sums(path: Path) -> np.ndarray:
+    return block_sums(np.memmap(path, np.uint8, "r").view(np.ndarray))
 
 
 def _writer(path: Path) -> pq.ParquetWriter:

@@ -4,7 +4,6 @@ A folder holds the shards, in float32 or bfloat16 (read as float32), and `about.
 whole proteins, so that a killed stage resumes with the next shard.
 """
 
-import json
 import logging
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping
@@ -19,6 +18,7 @@ from interplm_nb import __version__, bfloat16
 from interplm_nb.proteins import Proteins
 from interplm_nb.saving import json_hash, read_json, remove, write_json
 from interplm_nb.shards import (
+    CheckedShard,
     Shard,
     Stored,
     draft_of,
@@ -28,7 +28,7 @@ from interplm_nb.shards import (
     shard_name,
 )
 
-KIND, VERSION = "Embeddings", 1
+KIND, VERSION = "Embeddings", 2
 _SHARD_BYTES = 2**27
 _log = logging.getLogger(__name__)
 
@@ -195,12 +195,17 @@ class Embeddings:
         for start in range(0, self.n_residues, rows):
             yield start, self._between(start, min(start + rows, self.n_residues))
 
+    def check_bytes(self, shard: int) -> None:
+        """Compare a whole shard, by its number, with its sums. DamagedFileError names the file."""
+        self._shard(shard).check()
+
     @cached_property
-    def _shards(self) -> list[np.ndarray]:
-        return [
-            Shard(self.path / shard_name(i), int(n), self.d_in, self.stored).read()
-            for i, n in enumerate(np.diff(self._bounds))
-        ]
+    def _shards(self) -> list[CheckedShard]:
+        return [self._shard(i) for i in range(len(self._bounds) - 1)]
+
+    def _shard(self, i: int) -> CheckedShard:
+        n = int(self._bounds[i + 1] - self._bounds[i])
+        return Shard(self.path / shard_name(i), n, self.d_in, self.stored).read()
 
     def _between(self, start: int, stop: int) -> np.ndarray:
         if stop <= start:
@@ -421,9 +426,16 @@ class EmbeddingsWriter:
         self._open.clear()
         remove(self._draft)
 
+    def _planned(self, plan: Path) -> dict[str, Any]:
+        """The record of a draft; empty where it is damaged or of another version."""
+        try:
+            return read_json(plan, KIND, VERSION)
+        except ValueError:
+            return {}
+
     def _resume(self) -> None:
         plan = self._draft / "about.json"
-        if not plan.exists() or json.loads(plan.read_text(encoding="utf-8")) != self.about:
+        if not plan.exists() or self._planned(plan) != self.about:
             remove(self._draft)
             write_json(self.about, plan)
         for left_over in self._draft.glob(".*.tmp"):

@@ -1,4 +1,8 @@
-"""Shards: safetensors files of one matrix each, memory-mapped, that split a residue axis."""
+"""Shards: safetensors files of one matrix each, memory-mapped, that split a residue axis.
+
+Beside the matrix a shard has the crc32 of each block of its bytes, which reads compare (see
+`checksums`).
+"""
 
 import errno
 import json
@@ -9,10 +13,15 @@ from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 
+from interplm_nb.checksums import CheckedBytes, DamagedFileError, block_sums, n_blocks
+
 Stored = Literal["float32", "bfloat16"]
 """Type on disk; values are read as float32 either way."""
 
-_TENSOR = "embeddings"
+STAGE = "embed"
+"""The stage that writes shards, for messages."""
+
+_TENSOR, _SUMS = "embeddings", "crc32"
 _NAMES: dict[Stored, str] = {"float32": "F32", "bfloat16": "BF16"}
 
 
@@ -62,7 +71,8 @@ def expect_room(folder: Path, size: int) -> None:
 
 
 class Shard(NamedTuple):
-    """A safetensors file of one tensor [n, d] named "embeddings", float32 or bfloat16.
+    """A safetensors file of a tensor [n, d] named "embeddings", float32 or bfloat16, and of its
+    blocks' sums, named "crc32".
 
     Its maps are float32, or bfloat16 as uint16 (see `bfloat16`), which numpy lacks.
     """
@@ -73,59 +83,100 @@ class Shard(NamedTuple):
     stored: Stored = "float32"
 
     @property
-    def _size(self) -> int:
-        return item_size(self.stored) * self.n * self.d
+    def row_bytes(self) -> int:
+        """Bytes of a row."""
+        return item_size(self.stored) * self.d
 
     @property
-    def _held(self) -> type[np.float32] | type[np.uint16]:
+    def held(self) -> type[np.float32] | type[np.uint16]:
+        """numpy's type of the values."""
         return np.float32 if self.stored == "float32" else np.uint16
+
+    @property
+    def _header(self) -> bytes:
+        """The length of the header, the header, and its padding: data starts at a multiple of 8."""
+        size, start = self.n * self.row_bytes, 4 * n_blocks(self.n * self.row_bytes)
+        entries = {
+            _SUMS: {"dtype": "U32", "shape": [start // 4], "data_offsets": [0, start]},
+            _TENSOR: {
+                "dtype": _NAMES[self.stored],
+                "shape": [self.n, self.d],
+                "data_offsets": [start, start + size],
+            },
+        }
+        header = json.dumps(entries).encode()
+        header += b" " * (-len(header) % 8)
+        return len(header).to_bytes(8, "little") + header
+
+    @property
+    def _size(self) -> int:
+        """Bytes of the whole file."""
+        return self._start + self.n * self.row_bytes
+
+    @property
+    def _start(self) -> int:
+        """Where the matrix starts in the file."""
+        return len(self._header) + 4 * n_blocks(self.n * self.row_bytes)
 
     def create(self) -> np.ndarray:
         """A writable memory map of a new file of zeros. Raises OSError if the disk is full."""
-        entry = {
-            "dtype": _NAMES[self.stored],
-            "shape": [self.n, self.d],
-            "data_offsets": [0, self._size],
-        }
-        header = json.dumps({_TENSOR: entry}).encode()
-        header += b" " * (-len(header) % 8)  # the format's padding: data starts at a multiple of 8
         with self.path.open("wb") as stream:
-            stream.write(len(header).to_bytes(8, "little") + header)
-            _allocate(stream.fileno(), 8 + len(header), self._size)
-        return np.memmap(self.path, self._held, "r+", 8 + len(header), (self.n, self.d))
+            stream.write(self._header)
+            stream.flush()
+            _allocate(stream.fileno(), stream.tell(), self._size - stream.tell())
+        return np.memmap(self.path, self.held, "r+", self._start, (self.n, self.d))
 
     def seal(self, final: Path) -> None:
-        """Flush the written file to disk and rename it."""
+        """Add the sums to the written file, flush it to disk and rename it."""
+        sums = block_sums(np.memmap(self.path, np.uint8, "r", self._start).view(np.ndarray))
         with self.path.open("rb+") as stream:
+            stream.seek(len(self._header))
+            stream.write(sums.tobytes())
+            stream.flush()
             os.fsync(stream.fileno())
         os.replace(self.path, final)
 
-    def read(self) -> np.ndarray:
-        """A read-only view of a memory map. ValueError if the file is not the expected matrix.
-
-        The map itself is copy-on-write, so that torch takes rows of float32 without a copy.
-        """
+    def read(self) -> "CheckedShard":
+        """The rows of a sealed file. DamagedFileError if it is not the expected matrix."""
         if not self.path.is_file():
-            raise FileNotFoundError(f"{self.path}: this shard is missing; run stage 'embed' again")
+            raise DamagedFileError(self.path, "this shard is missing", STAGE)
         with self.path.open("rb") as stream:
-            size = int.from_bytes(stream.read(8), "little")
-            header = stream.read(min(size, 10_000))
-        try:
-            entry = json.loads(header)[_TENSOR]
-        except (ValueError, KeyError, TypeError) as error:
-            raise ValueError(
-                f"{self.path}: not a shard of embeddings; run stage 'embed' again"
-            ) from error
-        found = (entry.get("dtype"), entry.get("shape"), self.path.stat().st_size)
-        wanted = (_NAMES[self.stored], [self.n, self.d], 8 + size + self._size)
-        if found != wanted:
-            raise ValueError(
-                f"{self.path}: expected dtype, shape and bytes {wanted}, found {found}; "
-                "run stage 'embed' again"
+            header = stream.read(len(self._header))
+        if header != self._header:
+            wanted, found = (h[8:].decode("ascii", "replace") for h in (self._header, header))
+            raise DamagedFileError(
+                self.path, f"expected the header {wanted.strip()}, found {found.strip()!r}", STAGE
             )
-        view = np.memmap(self.path, self._held, "c", 8 + size, (self.n, self.d)).view(np.ndarray)
-        view.flags.writeable = False
-        return view
+        if (size := self.path.stat().st_size) != self._size:
+            raise DamagedFileError(self.path, f"it has {size:,} bytes, not {self._size:,}", STAGE)
+        data = np.memmap(self.path, np.uint8, "c", len(self._header)).view(np.ndarray)
+        return CheckedShard(self, *np.split(data, [self._start - len(self._header)]))
+
+
+class CheckedShard:
+    """Rows of a shard, read-only, each compared with its sum before it is first returned.
+
+    The map itself is copy-on-write, so that torch takes rows of float32 without a copy.
+    """
+
+    def __init__(self, shard: Shard, sums: np.ndarray, data: np.ndarray) -> None:
+        self._values = data.view(shard.held).reshape(shard.n, shard.d)
+        self._values.flags.writeable = False
+        self._bytes = CheckedBytes(shard.path, data, sums.view("<u4"), STAGE)
+        self._row_bytes = shard.row_bytes
+
+    def __getitem__(self, rows: slice | np.ndarray) -> np.ndarray:
+        """[n, d]: a slice of rows, or int64 rows of 0 or more; a slice is the map itself."""
+        if isinstance(rows, slice):
+            start, stop, _ = rows.indices(len(self._values))
+            self._bytes.check(start * self._row_bytes, (stop - start) * self._row_bytes)
+        else:
+            self._bytes.check(rows * self._row_bytes, self._row_bytes)
+        return self._values[rows]
+
+    def check(self) -> None:
+        """Compare all rows with their sums."""
+        self._bytes.check(0, self._values.nbytes)
 
 
 def _allocate(descriptor: int, start: int, size: int) -> None:

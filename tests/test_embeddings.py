@@ -12,6 +12,7 @@ from safetensors.torch import load_file as load_torch
 
 from interplm_nb.embeddings import Embeddings, EmbeddingsWriter
 from interplm_nb.proteins import Proteins
+from interplm_nb.saving import read_json, write_json
 from interplm_nb.shards import shard_bounds
 
 PROTEINS = Proteins.from_sequences({"P1": "MKTAY", "P2": "M", "P3": "ACDEFGHIKL", "P4": "WWW"})
@@ -117,9 +118,9 @@ def test_another_type_on_disk_is_refused_or_begun_again(tmp_path):
     assert EmbeddingsWriter(tmp_path / "e", PROTEINS, ABOUT, 6, "bfloat16").missing == [0, 1, 2]
     written(tmp_path / "e", values)
     about = tmp_path / "e" / "about.json"
-    about.write_text(about.read_text().replace('"float32"', '"bfloat16"'))
+    write_json(read_json(about, "Embeddings", 2) | {"dtype": "bfloat16"}, about)
     with pytest.raises(
-        ValueError, match=r"expected .*'BF16'.*, found .*'F32'.*run stage 'embed' again"
+        ValueError, match=r"expected .*BF16.*, found .*F32.*run stage 'embed' again"
     ):
         Embeddings.open(tmp_path / "e")[:]
 

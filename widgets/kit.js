@@ -81,16 +81,29 @@ export class Kit {
     if (!packed?.byteLength) throw new Error(this.model.get("ngl_missing"));
     const script = new TextDecoder().decode(await gunzip(bytesOf(packed)));
     // NGL is a UMD script. In a function, it cannot see the module, exports and define of a page
-    // with require.js.
+    // with require.js. A script element, and no eval, which an exported page forbids.
+    const page = /** @type {any} */ (globalThis);
+    const source = `interplmNglOf = function (module, exports, define) {${script}\n};`;
+    await run(source);
     const module = { exports: /** @type {any} */ ({}) };
-    new Function("module", "exports", "define", script).call(
-      globalThis,
-      module,
-      module.exports,
-      undefined,
-    );
+    page.interplmNglOf.call(page, module, module.exports, undefined);
+    delete page.interplmNglOf;
     return module.exports;
   }
+}
+
+/** Run a script in the page. @param {string} source @returns {Promise<any>} */
+function run(source) {
+  const url = URL.createObjectURL(new Blob([source], { type: "text/javascript" }));
+  const script = element("script", { src: url });
+  return new Promise((done, fail) => {
+    script.addEventListener("load", done);
+    script.addEventListener("error", () => fail(Error("this page forbids NGL's script")));
+    document.head.append(script);
+  }).finally(() => {
+    script.remove();
+    URL.revokeObjectURL(url);
+  });
 }
 
 /** @param {{ model: Model }} context */

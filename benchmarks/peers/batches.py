@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Generic, Self, TypeVar
 
 import numpy as np
 import torch
@@ -21,6 +21,7 @@ from torch import Tensor
 WARM_UP = 2
 """Steps that train but are not timed: PyTorch's first allocations, and a peer's own set-up."""
 _SAMPLED_EVERY = 0.01
+Batch = TypeVar("Batch")
 
 
 def arguments(description: str | None) -> argparse.Namespace:
@@ -39,6 +40,12 @@ def arguments(description: str | None) -> argparse.Namespace:
         "--seed", type=int, default=0, help="of the weights and of the order of rows"
     )
     parser.add_argument("--threads", type=int, default=2, help="of PyTorch")
+    parser.add_argument(
+        "--precision",
+        choices=("float32", "bfloat16"),
+        default="float32",
+        help="of products, in ours and sparsify",
+    )
     parser.add_argument(
         "--evaluate",
         type=int,
@@ -87,26 +94,27 @@ def batches(
         yield torch.from_numpy(x[order[at * batch_size : (at + 1) * batch_size]])
 
 
-class Measured(Iterator[Tensor]):
+class Measured(Iterator[Batch], Generic[Batch]):
     """Hands on `drawn` batches and measures the training that asks for them, while it is entered.
 
     `seconds` runs from the request for the first batch after the warm-up to the request for one too
     many, or to leaving if a peer's loop stops by its own count. Reading the batches is part of it.
     """
 
-    def __init__(self, drawn: Iterator[Tensor]) -> None:
+    def __init__(self, drawn: Iterator[Batch], warm_up: int = WARM_UP) -> None:
         self.seconds = 0.0
         self.peak_bytes = 0
         """Peak anonymous memory (RssAnon), sampled every 10 ms; pages of the mapped file do not
         count."""
         self.bytes_before = _anonymous_bytes()
         """The same before anything was made: Python, torch and the peer's imports."""
-        self._drawn, self._n, self._started, self._ended = drawn, 0, 0.0, 0.0
+        self._drawn, self._warm_up = drawn, warm_up
+        self._n, self._started, self._ended = 0, 0.0, 0.0
         self._left = threading.Event()
         self._sampler = threading.Thread(target=self._sample, daemon=True)
 
-    def __next__(self) -> Tensor:
-        if self._n == WARM_UP:
+    def __next__(self) -> Batch:
+        if self._n == self._warm_up:
             self._started = time.perf_counter()
         try:
             batch = next(self._drawn)
@@ -135,7 +143,6 @@ class Measured(Iterator[Tensor]):
             self.peak_bytes = max(self.peak_bytes, _anonymous_bytes())
 
 
-@torch.no_grad()
 def fvu(
     path: Path, n: int, reconstruct: Callable[[Tensor], Tensor], batch_size: int
 ) -> float | None:
@@ -145,11 +152,15 @@ def fvu(
     """
     if n == 0:
         return None
-    x = rows(path)[-n:]
-    mean = torch.from_numpy(x.mean(axis=0, dtype=np.float64))
+    return fvu_of(torch.from_numpy(rows(path)[-n:].copy()), reconstruct, batch_size)
+
+
+@torch.no_grad()
+def fvu_of(x: Tensor, reconstruct: Callable[[Tensor], Tensor], batch_size: int) -> float:
+    """`fvu` of x [n, d_in]."""
+    mean = x.double().mean(0)
     residual, total = 0.0, 0.0
-    for start in range(0, n, batch_size):
-        batch = torch.from_numpy(x[start : start + batch_size].copy())
+    for batch in x.split(batch_size):
         residual += float((batch - reconstruct(batch)).double().square().sum())
         total += float((batch.double() - mean).square().sum())
     return residual / total

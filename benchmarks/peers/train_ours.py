@@ -59,7 +59,7 @@ def main() -> None:
                 _Drawn(measured, args.batch_size),
                 {folder: config},
                 args.steps,
-                TrainingOptions(device="cpu", progress=False),
+                TrainingOptions(device="cpu", progress=False, precision=args.precision),
             )
     report("interplm-nb", interplm_nb.__version__, args, measured, lambda x: sae(x).x_hat)
 

@@ -6,7 +6,8 @@ Its `Trainer` runs a causal language model and takes no cached activations. So t
 trainer's step, line by line, on its own `SparseCoder`: b_dec the mean of the first batch, atoms of
 norm 1 at the start of each step, FVU as the loss, gradients along the atoms removed, and
 `torch.optim.Adam` with its linear schedule (of its optimizers, the one others use). lr and k are
-given; AuxK is off, as it ships. It warms up over 1,000 steps; a run of 1,000 steps or fewer warms
+given; AuxK is off, as it ships. `--precision bfloat16` puts its forward pass into autocast,
+as it does itself on a GPU. It warms up over 1,000 steps; a run of 1,000 steps or fewer warms
 up over a tenth of them. It does not count silent features here, which costs its trainer a little.
 """
 
@@ -39,7 +40,9 @@ def main() -> None:
             if step == 0:
                 sae.b_dec.data = x.mean(0)
             sae.set_decoder_norm_to_unit_norm()
-            sae(x).fvu.backward()
+            with torch.autocast("cpu", enabled=args.precision == "bfloat16"):
+                fvu = sae(x).fvu
+            fvu.backward()
             sae.remove_gradient_parallel_to_decoder_directions()
             optimizer.step()
             optimizer.zero_grad()

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from interplm_nb.cli.numbers import count, share
+from interplm_nb.cli.paths import a_path
 
 _EXAMPLES = """\
 examples:
@@ -35,13 +36,13 @@ def add_annotate_command(
     )
     command.add_argument(
         "file",
-        type=Path,
+        type=a_path,
         metavar="FASTA",
         help="sequences, plain or compressed; with --family also an alignment",
     )
     command.add_argument(
         "--run",
-        type=Path,
+        type=a_path,
         metavar="RUN",
         help="folder of a finished run (default: the demo run that comes with the package)",
     )
@@ -51,7 +52,7 @@ def add_annotate_command(
         help="which of the run's SAEs: sae, or random_sae as a control (default: %(default)s)",
     )
     command.add_argument(
-        "--out", type=Path, metavar="FILE", help="file to write (default: standard output)"
+        "--out", type=a_path, metavar="FILE", help="file to write (default: standard output)"
     )
     command.add_argument(
         "--format",
@@ -92,7 +93,10 @@ def add_annotate_command(
         help="treat the sequences as one family: what do its members share?",
     )
     command.add_argument(
-        "--picture", type=Path, metavar="FILE", help="with --family: draw it as .png, .svg or .pdf"
+        "--picture",
+        type=a_path,
+        metavar="FILE",
+        help="with --family: draw it as .png, .svg or .pdf",
     )
     command.add_argument(
         "--device", default="auto", help="auto, cpu, cuda, cuda:1 or mps (default: auto)"

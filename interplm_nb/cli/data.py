@@ -5,6 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from interplm_nb.cli.paths import a_path
+
 _EXAMPLES = """\
 examples:
   interplm-nb data                            describe the embedded proteins
@@ -29,7 +31,7 @@ def add_data_command(
     check = add(
         parts, "check", "read a file of proteins and report what would be kept and left out"
     )
-    check.add_argument("file", type=Path)
+    check.add_argument("file", type=a_path)
     check.add_argument("--format", default="auto", choices=("auto", "fasta", "tsv", "text", "xml"))
     check.add_argument("--strict", action="store_true", help="stop at the first bad record")
     check.set_defaults(do=lambda options: say(_data_check(options)))
@@ -40,12 +42,14 @@ def add_data_command(
         "query", nargs="?", help='a UniProt query, such as "organism_id:559292 AND reviewed:true"'
     )
     fetch.add_argument(
-        "--accessions", type=Path, metavar="FILE", help="file with one accession per line"
+        "--accessions", type=a_path, metavar="FILE", help="file with one accession per line"
     )
-    fetch.add_argument("--out", type=Path, required=True, metavar="FILE", help="TSV file to write")
+    fetch.add_argument(
+        "--out", type=a_path, required=True, metavar="FILE", help="TSV file to write"
+    )
     fetch.add_argument(
         "--cache",
-        type=Path,
+        type=a_path,
         default=Path("~/.cache/interplm-nb/uniprot"),
         metavar="DIR",
         help="folder of downloads (default: %(default)s)",

@@ -2,9 +2,11 @@
 
 import shutil
 from pathlib import Path
+from shlex import quote
 
 import polars as pl
 
+from interplm_nb import spreadsheet
 from interplm_nb.pipeline.errors import PipelineError
 from interplm_nb.pipeline.model_note import card_figures, model_note
 from interplm_nb.pipeline.parameters import ProteinsParameters
@@ -81,7 +83,8 @@ def fetch_uniprot(
     shutil.copyfile(found.path, out)
     return (
         f"{found.report}\n"
-        f"{out}: run it with interplm-nb run demo --out runs/mine -p proteins.path={out}"
+        f"{out}: run it with interplm-nb run demo --out runs/mine "
+        f"-p {quote(f'proteins.path={out}')}"
     )
 
 
@@ -140,7 +143,7 @@ def describe_scores(folder: Path, source: str, convention: str, tsv: bool) -> st
     run = Run.open(folder)
     best = best_pairs(run, source, convention).drop("source", "convention")
     if tsv:
-        return best.write_csv(separator="\t", float_precision=4).rstrip("\n")
+        return spreadsheet.tsv(best).rstrip("\n")
     comparison = run.table("concepts", "comparison").filter(convention=convention)
     headed = comparison.select(pl.col(name).alias(words) for name, words in _COMPARISON.items())
     note = model_note(str(run.about("sae")["plm"]))

@@ -2,10 +2,10 @@
 
 import argparse
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from interplm_nb.cli.numbers import count, share
+from interplm_nb.cli.paths import a_path
 
 _EXAMPLES = """\
 examples:
@@ -46,10 +46,10 @@ def add_discover_command(
         "find proteins that may lack an annotation where its features are active",
         _EXAMPLES,
     )
-    command.add_argument("run", type=Path, metavar="RUN", help="folder of a finished run")
+    command.add_argument("run", type=a_path, metavar="RUN", help="folder of a finished run")
     command.add_argument(
         "--out",
-        type=Path,
+        type=a_path,
         metavar="FILE",
         help="write all candidates with their evidence to a TSV file",
     )
@@ -119,6 +119,7 @@ def _discover(options: argparse.Namespace) -> str:
 
 def _control(run: Any, options: argparse.Namespace) -> str:
     """How well hidden labels are recovered, or how to measure it."""
+    from interplm_nb.pipeline.errors import PipelineError
     from interplm_nb.questions.discover import (
         not_evaluated,
         refound,
@@ -133,8 +134,12 @@ def _control(run: Any, options: argparse.Namespace) -> str:
             refound_text(stored, options.source) if stored else not_evaluated(run, options.source)
         )
     measured = refound(run, options.source, per_concept=options.per_concept)
-    store_refound(run, measured, options.source)
-    return refound_text(measured, options.source)
+    text = refound_text(measured, options.source)
+    try:
+        store_refound(run, measured, options.source)
+    except (OSError, PipelineError) as error:
+        text += f"\n\nThis was not stored: {error}"
+    return text
 
 
 def _first(table: Any) -> str:

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from interplm_nb.cli.paths import a_path
+
 _EXAMPLES = """\
 examples:
   interplm-nb explore runs/demo                     open 00_explore.ipynb in the run's folder
@@ -23,7 +25,7 @@ def add_explore_commands(
         "view a run's features in a JupyterLab notebook, or in an app without code",
         _EXAMPLES,
     )
-    explore.add_argument("run", type=Path, metavar="RUN", help="folder of a run")
+    explore.add_argument("run", type=a_path, metavar="RUN", help="folder of a run")
     explore.add_argument(
         "--app",
         action="store_true",
@@ -36,16 +38,17 @@ def add_explore_commands(
     notebooks = add(
         commands, "notebooks", "copy the lessons into a folder, to read, change and run"
     )
-    notebooks.add_argument("folder", type=Path, metavar="DIR")
+    notebooks.add_argument("folder", type=a_path, metavar="DIR")
     notebooks.set_defaults(do=lambda options: say(_copied(options.folder)))
 
 
 def _explore(options: argparse.Namespace) -> int:
-    from interplm_nb.pipeline.explore_run import open_app, open_lab, prepare
+    from interplm_nb.pipeline.explore_run import explored, open_app, open_lab
 
     if options.app:
         return open_app(options.run, not options.no_browser)
-    return open_lab(prepare(options.run), not options.no_browser)
+    with explored(options.run) as notebook:
+        return open_lab(notebook, not options.no_browser)
 
 
 def _copied(folder: Path) -> str:

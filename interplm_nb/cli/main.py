@@ -1,4 +1,5 @@
-"""The command line: run, data, models, score, annotate, discover, rank, explore, notebooks.
+"""The command line: run, data, models, score, annotate, discover, rank, explore, notebooks,
+verify.
 
 A mistake that the user can correct is one sentence on stderr and exit code 2 (`--debug` adds the
 traceback). Anything else is a fault of interplm-nb: a traceback and how to report it.
@@ -17,9 +18,11 @@ from interplm_nb.cli.data import add_data_command
 from interplm_nb.cli.discover import add_discover_command
 from interplm_nb.cli.explore import add_explore_commands
 from interplm_nb.cli.models import add_models_command
+from interplm_nb.cli.process import end_in_order, place_for_caches, write_plainly
 from interplm_nb.cli.rank import add_rank_command
 from interplm_nb.cli.run import add_run_command
 from interplm_nb.cli.score import add_score_command
+from interplm_nb.cli.verify import add_verify_command
 from interplm_nb.pipeline.errors import PipelineError
 from interplm_nb.readers.report import InputError
 
@@ -35,10 +38,21 @@ examples:
   interplm-nb models get Elana/InterPLM-esm2-8m --layer 4 --out sae        a published SAE
 """
 
+_LOG = "%(name)s: %(message)s"
+
 _FAULT = (
     "interplm-nb: this is a fault of interplm-nb, not of your input. Please report it, with the "
     "command and the traceback above, on the project's issue tracker"
 )
+
+
+def program() -> int:
+    """The command line as a process of its own: `main`, with plain text and an orderly end."""
+    write_plainly()
+    end_in_order()
+    logging.basicConfig(level=logging.WARNING, format=_LOG)
+    with place_for_caches():
+        return main()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -47,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     An exception that is a fault of this package leaves with a note that says so (exit code 1).
     """
     options = _parser().parse_args(arguments)
-    logging.basicConfig(level=logging.WARNING, format="%(name)s: %(message)s")
+    logging.basicConfig(level=logging.WARNING, format=_LOG)
     try:
         return options.do(options) or 0
     except KeyboardInterrupt:
@@ -85,6 +99,8 @@ def _sentence(error: Exception) -> str | None:
         raised = traceback.extract_tb(error.__traceback__)[-1]
         own = Path(raised.filename).is_relative_to(Path(interplm_nb.__file__).parent)
         return str(error) if own and (raised.line or "").startswith("raise ") else None
+    if isinstance(error, OSError) and error.filename and error.strerror:
+        return f"{error.filename}: {error.strerror}"
     if isinstance(error, PipelineError | InputError | OSError):
         return str(error) or type(error).__name__
     return None
@@ -123,6 +139,7 @@ def _parser() -> argparse.ArgumentParser:
     add_discover_command(commands, _add, _say)
     add_rank_command(commands, _add, _say)
     add_explore_commands(commands, _add, _say)
+    add_verify_command(commands, _add, _say)
     return parser
 
 
@@ -150,4 +167,4 @@ def _add(
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(program())

@@ -2,10 +2,10 @@
 
 import argparse
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from interplm_nb.cli.numbers import activation, count, factor, layer
+from interplm_nb.cli.paths import a_path
 
 _EXAMPLES = """\
 examples:
@@ -41,7 +41,10 @@ def add_models_command(
     )
     push = add(parts, "push", "publish a saved SAE on the Hugging Face Hub with a model card")
     push.add_argument(
-        "folder", type=Path, metavar="DIR", help="folder of an SAE: sae.safetensors and config.json"
+        "folder",
+        type=a_path,
+        metavar="DIR",
+        help="folder of an SAE: sae.safetensors and config.json",
     )
     push.add_argument(
         "repository", metavar="REPO", help="owner/name on the Hub; created if it does not exist"
@@ -66,7 +69,7 @@ def _add_get(command: argparse.ArgumentParser, say: Callable[[str], None]) -> No
 def _add_convert(command: argparse.ArgumentParser, say: Callable[[str], None]) -> None:
     command.add_argument(
         "path",
-        type=Path,
+        type=a_path,
         metavar="FILE_OR_FOLDER",
         help="weights file or its folder; config.json or cfg.json beside it is read",
     )
@@ -83,7 +86,7 @@ def _add_convert(command: argparse.ArgumentParser, say: Callable[[str], None]) -
 def _add_given(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--out",
-        type=Path,
+        type=a_path,
         required=True,
         metavar="DIR",
         help="folder to write; must not exist yet",

@@ -2,10 +2,10 @@
 
 import argparse
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from interplm_nb.cli.numbers import count
+from interplm_nb.cli.paths import a_path
 
 _EXAMPLES = """\
 examples:
@@ -30,8 +30,8 @@ def add_rank_command(
         "rank features by your own labels of proteins, beside controls",
         _EXAMPLES,
     )
-    command.add_argument("run", type=Path, metavar="RUN", help="folder of a finished run")
-    command.add_argument("labels", type=Path, metavar="LABELS", help="table of labels")
+    command.add_argument("run", type=a_path, metavar="RUN", help="folder of a finished run")
+    command.add_argument("labels", type=a_path, metavar="LABELS", help="table of labels")
     command.add_argument("--column", default="label", help="its column of labels (default: label)")
     command.add_argument(
         "--kind", default="auto", choices=("auto", "class", "number"), help="default: auto"
@@ -55,8 +55,8 @@ def add_rank_command(
         metavar="N",
         help="features per label (default: %(default)s)",
     )
-    command.add_argument("--out", type=Path, metavar="FILE", help="write the whole table as TSV")
-    command.add_argument("--save", type=Path, metavar="FILE", help="write the classifier as JSON")
+    command.add_argument("--out", type=a_path, metavar="FILE", help="write the whole table as TSV")
+    command.add_argument("--save", type=a_path, metavar="FILE", help="write the classifier as JSON")
     command.set_defaults(do=lambda options: say(_rank(options)))
 
 

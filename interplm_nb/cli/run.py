@@ -3,8 +3,10 @@
 import argparse
 import sys
 from collections.abc import Callable
-from pathlib import Path
+from shlex import quote
 from typing import Any
+
+from interplm_nb.cli.paths import a_path
 
 _EXAMPLES = """\
 PROFILE is a packaged profile (demo, laboratory, proteomes, esm2-8m, sweep-8m) or the path of a
@@ -39,7 +41,9 @@ def add_run_command(
         metavar="PROFILE",
         help="demo, laboratory, proteomes, esm2-8m, sweep-8m, or a .toml file",
     )
-    command.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the run")
+    command.add_argument(
+        "--out", type=a_path, required=True, metavar="DIR", help="folder of the run"
+    )
     command.add_argument(
         "-p",
         dest="settings",
@@ -87,5 +91,6 @@ def _run(options: argparse.Namespace, say: Callable[[str], None]) -> None:
     done = run(request, say, sys.stderr if sys.stderr.isatty() else None)
     say(
         f"{done.folder}: all stages are done. Next: "
-        f"interplm-nb score {options.out}, interplm-nb explore {options.out}"
+        f"interplm-nb score {quote(str(options.out))}, "
+        f"interplm-nb explore {quote(str(options.out))}"
     )

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from interplm_nb.cli.numbers import activation, count, factor, layer
+from interplm_nb.cli.paths import a_path
 from interplm_nb.pipeline.errors import PipelineError
 
 _EXAMPLES = """\
@@ -58,7 +59,7 @@ def add_score_command(
     command.add_argument("--tsv", action="store_true", help="print only the table, as TSV")
     command.add_argument(
         "--export",
-        type=Path,
+        type=a_path,
         metavar="FILE",
         help="write all pairs of feature and concept to a TSV file for publication",
     )
@@ -66,7 +67,7 @@ def add_score_command(
         "--across-models", action="store_true", help="allow runs of different PLMs"
     )
     command.add_argument(
-        "--run", type=Path, metavar="RUN", help="score the SAEs on this run's proteins"
+        "--run", type=a_path, metavar="RUN", help="score the SAEs on this run's proteins"
     )
     command.add_argument(
         "--device",
@@ -155,4 +156,6 @@ def _given(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _tsv(table: Any) -> str:
-    return table.write_csv(separator="\t", float_precision=4).rstrip("\n")
+    from interplm_nb.spreadsheet import tsv
+
+    return tsv(table).rstrip("\n")

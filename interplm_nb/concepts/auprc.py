@@ -52,7 +52,7 @@ def average_precision(
     pairs : pl.DataFrame
         concept, feature (null: all residues tie), threshold (not used), such as `BestPairs.pairs`.
     accessions : collection of str
-        The proteins to rank, such as those of test.
+        The proteins to rank, such as the test proteins.
 
     Returns
     -------

@@ -163,7 +163,7 @@ def count(
 class Counting:
     """A count in progress: `add` parts of `accessions`, each protein once, then take `scores`.
 
-    Arguments and errors are those of `count`.
+    Takes the arguments of `count`, and raises the same errors.
     """
 
     def __init__(

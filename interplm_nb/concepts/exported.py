@@ -5,7 +5,8 @@
     # column threshold (Float64): "a residue is active ..."
     feature <tab> concept <tab> ...                    then plain TSV, UTF-8
 
-Tabs, line ends and backslashes in texts are written as \\t, \\n, \\r and \\\\; an empty cell is
+Tabs, line ends and backslashes in texts are written as \\t, \\n, \\r and \\\\, other control
+characters as \\u001b; a text that a spreadsheet would run is led by an apostrophe. An empty cell is
 null.
 """
 
@@ -19,7 +20,9 @@ from typing import Any, NamedTuple
 import polars as pl
 
 from interplm_nb import __version__
+from interplm_nb.plain_text import plain
 from interplm_nb.saving import atomic_path
+from interplm_nb.spreadsheet import defused, undefused
 
 TYPE = "interplm-nb feature-concept table"
 VERSION = 1
@@ -120,12 +123,11 @@ def write_exported(table: pl.DataFrame, path: Path, about: Mapping[str, Any]) ->
         raise ValueError(f"header keys must be names such as plm_revision, not {bad[0]!r}")
     record |= {f"column {name} ({rows.schema[name]})": EXPLAINED.get(name, "") for name in columns}
     lines = [
-        f"# {key}: {json.dumps(value, ensure_ascii=False, allow_nan=False)}"
+        plain(f"# {key}: {json.dumps(value, ensure_ascii=False, allow_nan=False)}")
         for key, value in record.items()
     ]
-    body = rows.with_columns(_escaped(pl.col(pl.String))).write_csv(
-        separator="\t", quote_style="never"
-    )
+    texts = pl.col(pl.String).map_elements(_escaped, return_dtype=pl.String, skip_nulls=True)
+    body = rows.with_columns(texts).write_csv(separator="\t", quote_style="never")
     with atomic_path(Path(path)) as draft:
         draft.write_text("\n".join(lines) + "\n" + body, encoding="utf-8", newline="\n")
 
@@ -178,11 +180,18 @@ def _line(path: Path, line: str) -> tuple[str, Any]:
         ) from error
 
 
-def _escaped(column: pl.Expr) -> pl.Expr:
+def _escaped(text: str) -> str:
+    text = defused(text)
     for raw, written in _ESCAPES.items():
-        column = column.str.replace_all(raw, written, literal=True)
-    return column
+        text = text.replace(raw, written)
+    return plain(text)
 
 
 def _unescaped(text: str) -> str:
-    return re.sub(r"\\.", lambda found: _RAW.get(found[0], found[0]), text)
+    return undefused(re.sub(r"(\\u[0-9a-f]{4})+|\\.", _raw, text))
+
+
+def _raw(found: re.Match[str]) -> str:
+    if found[1]:  # pairs of surrogates stand for one letter
+        return str(json.loads(f'"{found[0]}"'))
+    return _RAW.get(found[0], found[0])

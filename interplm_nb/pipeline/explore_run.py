@@ -1,19 +1,23 @@
 """Opens JupyterLab, or an app without code, on a run, and copies the lessons for you to edit."""
 
 import json
-import os
+import logging
 import shutil
-import subprocess
 import sys
-import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import nbformat
 
+from interplm_nb.children import foreground
 from interplm_nb.pipeline.errors import PipelineError
-from interplm_nb.pipeline.notebooks import lessons
+from interplm_nb.pipeline.notebooks import is_signed, lessons, sign
 from interplm_nb.pipeline.run import Run
 from interplm_nb.saving import atomic_path
+from interplm_nb.scratch import scratch_folder
+
+log = logging.getLogger(__name__)
 
 EXPLORE = "00_explore.ipynb"
 
@@ -37,13 +41,61 @@ def prepare(folder: Path) -> Path:
     """Put a copy of `00_explore`, set to the run, into its folder; an existing copy is kept."""
     run = Run.open(folder)
     target = run.folder / EXPLORE
+    if not target.exists():
+        _write(_set_to("."), target)
+    return target
+
+
+@contextmanager
+def explored(folder: Path) -> Iterator[Path]:
+    """The notebook of `prepare`; of a run that cannot be written to, a copy for the block."""
+    run = Run.open(folder)
+    target = run.folder / EXPLORE
     if target.exists():
-        return target
+        _warn_if_foreign(target)
+        yield target
+        return
+    try:
+        prepare(folder)
+    except OSError as error:
+        log.warning("%s: %s", target, error.strerror)
+    if target.exists():
+        yield target
+    else:
+        with scratch_folder() as scratch:
+            log.warning(
+                "the run cannot be written to, so its notebook lies in %s and is removed when "
+                "JupyterLab ends; save what you change under another path",
+                scratch,
+            )
+            _write(_set_to(str(run.folder.resolve())), scratch / EXPLORE)
+            yield scratch / EXPLORE
+
+
+def _set_to(run: str) -> nbformat.NotebookNode:
     notebook = _explore()
-    set_parameter(notebook, "run", ".")
+    set_parameter(notebook, "run", run)
+    return notebook
+
+
+def _write(notebook: nbformat.NotebookNode, target: Path) -> None:
     with atomic_path(target) as draft:
         nbformat.write(notebook, draft)
-    return target
+    sign(notebook, target)
+
+
+def _warn_if_foreign(path: Path) -> None:
+    """Say so if a notebook holds other code than the lesson and was not signed by this person."""
+    notebook = nbformat.read(path, as_version=4)
+    if _code(notebook) != _code(_set_to(".")) and not is_signed(notebook):
+        log.warning(
+            "%s holds code that was not saved on this computer; read its cells before you run them",
+            path,
+        )
+
+
+def _code(notebook: nbformat.NotebookNode) -> list[str]:
+    return [cell.source for cell in notebook.cells if cell.cell_type == "code"]
 
 
 def app_notebook(run: Run) -> nbformat.NotebookNode:
@@ -71,6 +123,8 @@ def _explore() -> nbformat.NotebookNode:
 
 def set_parameter(notebook: nbformat.NotebookNode, name: str, value: str) -> None:
     """Change a literal in the notebook's `parameters` cell: `name: type = value`."""
+    from papermill.translators import PythonTranslator
+
     for cell in notebook.cells:
         if "parameters" in cell.metadata.get("tags", []):
             lines = cell.source.splitlines()
@@ -82,24 +136,27 @@ def set_parameter(notebook: nbformat.NotebookNode, name: str, value: str) -> Non
             if places:
                 head, _, rest = lines[places[0]].partition("=")
                 comment = f"  # {rest.split('#', 1)[1].strip()}" if "#" in rest else ""
-                lines[places[0]] = f"{head.rstrip()} = {value!r}{comment}".replace("'", '"')
+                literal = PythonTranslator.translate(value)
+                lines[places[0]] = f"{head.rstrip()} = {literal}{comment}"
                 cell.source = "\n".join(lines)
                 return
     raise PipelineError(f"the notebook has no parameter {name!r} in a cell tagged 'parameters'")
 
 
 def open_lab(notebook: Path, browser: bool) -> int:
-    """Start JupyterLab in the notebook's folder with this Python; return its exit code."""
-    command = [
-        sys.executable,
-        "-m",
-        "jupyterlab",
-        str(notebook.name),
-        f"--ServerApp.root_dir={notebook.parent.resolve()}",
-    ]
-    return subprocess.call(
-        [*command, *([] if browser else ["--no-browser"])], env={**os.environ}, cwd=notebook.parent
-    )
+    """Start JupyterLab on the notebook's folder with this Python; return its exit code.
+
+    It does not work in that folder, whose files Jupyter and Python would run: a `jupyterlab.py`, a
+    configuration.
+    """
+    root = notebook.parent.resolve()
+    with scratch_folder() as scratch:
+        (scratch / "config.json").write_text(
+            json.dumps({"ServerApp": {"root_dir": str(root)}}), encoding="utf-8"
+        )
+        command = [sys.executable, "-m", "jupyterlab", str(root / notebook.name)]
+        command += [f"--config={scratch / 'config.json'}"]
+        return foreground([*command, *([] if browser else ["--no-browser"])], scratch)
 
 
 def open_app(folder: Path, browser: bool) -> int:
@@ -113,11 +170,11 @@ def open_app(folder: Path, browser: bool) -> int:
     run = Run.open(folder)
     run.scores()
     notebook = app_notebook(run)
-    with tempfile.TemporaryDirectory(prefix="interplm-nb-app-") as home:
-        nbformat.write(notebook, Path(home) / "workbench.ipynb")
-        (Path(home) / "voila.json").write_text(json.dumps(APP_SETTINGS), encoding="utf-8")
+    with scratch_folder() as home:
+        nbformat.write(notebook, home / "workbench.ipynb")
+        (home / "voila.json").write_text(json.dumps(APP_SETTINGS), encoding="utf-8")
         command = [sys.executable, "-m", "voila", "workbench.ipynb"]
-        return subprocess.call([*command, *([] if browser else ["--no-browser"])], cwd=home)
+        return foreground([*command, *([] if browser else ["--no-browser"])], home)
 
 
 def copy_lessons(folder: Path) -> list[Path]:

@@ -1,10 +1,9 @@
 """Hashes of a run's files, remembered by size and modification time: gigabytes are read once."""
 
 import contextlib
-import json
 from pathlib import Path
 
-from interplm_nb.saving import file_hash, write_json
+from interplm_nb.saving import file_hash, read_json, write_json
 
 
 class FileHashes:
@@ -16,8 +15,8 @@ class FileHashes:
     def __init__(self, memory: Path) -> None:
         self._memory = memory
         self._known: dict[str, list] = {}
-        with contextlib.suppress(FileNotFoundError, json.JSONDecodeError, UnicodeDecodeError):
-            self._known = json.loads(memory.read_text(encoding="utf-8"))
+        with contextlib.suppress(FileNotFoundError, ValueError):  # damaged: forgotten
+            self._known = read_json(memory, "FileHashes", 1)["files"]
 
     def of(self, path: Path) -> str:
         """The hash of one file."""
@@ -33,4 +32,4 @@ class FileHashes:
     def save(self) -> None:
         """Write the memory, without files that are gone."""
         self._known = {name: known for name, known in self._known.items() if Path(name).exists()}
-        write_json(self._known, self._memory)
+        write_json({"type": "FileHashes", "version": 1, "files": self._known}, self._memory)

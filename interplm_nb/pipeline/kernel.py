@@ -1,18 +1,19 @@
 """The kernel in which notebooks run: this Python, reached over private socket files, holding the
 runner's lock."""
 
-import os
-import shutil
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import AsyncKernelManager
 from traitlets import Int
 from traitlets.config import Config
+
+from interplm_nb.children import SAFE_PATH
+from interplm_nb.scratch import scratch_folder
 
 
 class RunKernelManager(AsyncKernelManager):
@@ -30,14 +31,17 @@ class RunKernelManager(AsyncKernelManager):
         if self._kernel_spec is None:
             argv = [
                 sys.executable,
+                "-P",  # `-m` alone would put the run's folder first on the path
                 "-Xfrozen_modules=off",
                 "-m",
                 "interplm_nb.pipeline.kernel_main",
                 "-f",
                 "{connection_file}",
             ]
+            # What a killed kernel leaves goes with the folder of its connection file.
+            env = {**SAFE_PATH, "TMPDIR": str(Path(self.connection_file).parent)}
             self._kernel_spec = KernelSpec(
-                argv=argv, display_name="Python 3 (ipykernel)", language="python"
+                argv=argv, display_name="Python 3 (ipykernel)", language="python", env=env
             )
         return self._kernel_spec
 
@@ -45,23 +49,18 @@ class RunKernelManager(AsyncKernelManager):
         self, **kw: Any
     ) -> tuple[list[str], dict[str, Any]]:
         command, kw = await super()._async_pre_start_kernel(**kw)
-        if self.lock_descriptor >= 0 and os.name == "posix":
+        if self.lock_descriptor >= 0:
             kw["pass_fds"] = (self.lock_descriptor,)
         return command, kw
 
 
 @contextmanager
 def kernel_settings(lock_descriptor: int) -> Iterator[Config]:
-    """Settings for `RunKernelManager`; on POSIX nothing listens on a port."""
-    # Short, because the path of a socket file has at most about 100 characters.
-    folder = tempfile.mkdtemp(prefix="inb-")
+    """Settings for `RunKernelManager`; nothing listens on a port."""
     settings = Config()
     settings.RunKernelManager.lock_descriptor = lock_descriptor
-    if os.name == "posix":
-        settings.RunKernelManager.transport = "ipc"
-        settings.RunKernelManager.ip = os.path.join(folder, "k")
-        settings.RunKernelManager.connection_file = os.path.join(folder, "k.json")
-    try:
+    settings.RunKernelManager.transport = "ipc"
+    with scratch_folder() as folder:
+        settings.RunKernelManager.ip = str(folder / "k")
+        settings.RunKernelManager.connection_file = str(folder / "k.json")
         yield settings
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)

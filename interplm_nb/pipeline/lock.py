@@ -5,30 +5,26 @@ it, however that process ends. A notebook kernel inherits the open file, so that
 briefly outlives a killed runner still holds the folder.
 """
 
-import logging
+import errno
+import fcntl
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None
-
-from interplm_nb.pipeline.errors import RunLockedError
-
-log = logging.getLogger(__name__)
+from interplm_nb.pipeline.errors import PipelineError, RunLockedError
 
 
 @contextmanager
 def locked(path: Path) -> Iterator[int]:
     """Hold the lock file `path`; yield its descriptor, for child processes to inherit.
 
-    RunLockedError with the holder's pid where another process holds it.
+    RunLockedError with the holder's pid where another process holds it. PipelineError where `path`
+    is no file of its own, and where the file system has no locks.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    descriptor = _opened(path)
     try:
         _take(descriptor, path)
         os.ftruncate(descriptor, 0)
@@ -38,10 +34,33 @@ def locked(path: Path) -> Iterator[int]:
         os.close(descriptor)
 
 
+def _opened(path: Path) -> int:
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise _not_a_file(path) from None
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            raise PipelineError(
+                f"{path.parent} cannot be written to ({error.strerror}); it can be read, but "
+                "a stage or an evaluation needs a folder of your own: give one with --out, or "
+                "copy the run"
+            ) from None
+        raise
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise _not_a_file(path)
+    return descriptor
+
+
+def _not_a_file(path: Path) -> PipelineError:
+    return PipelineError(
+        f"{path} is a link or a special file, and a run's lock is a plain file that the run "
+        "overwrites; remove it"
+    )
+
+
 def _take(descriptor: int, path: Path) -> None:
-    if fcntl is None:
-        log.warning("this system has no flock: start no second run in %s", path.parent)
-        return
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -50,3 +69,8 @@ def _take(descriptor: int, path: Path) -> None:
             f"{path.parent} is in use by another run (process {pid}); wait until it ends, stop it, "
             "or give another folder with --out"
         ) from None
+    except OSError as error:
+        raise PipelineError(
+            f"{path.parent} lies on a file system that cannot lock files ({error.strerror}); "
+            "give a folder on another one"
+        ) from error

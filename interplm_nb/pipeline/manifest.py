@@ -3,6 +3,7 @@
 It is written last, and it decides what a later run may skip.
 """
 
+import logging
 import platform
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -16,6 +17,8 @@ from interplm_nb.pipeline.parameters import StageParameters
 from interplm_nb.pipeline.run import Run
 from interplm_nb.pipeline.stage_table import STAGES
 from interplm_nb.saving import json_hash, read_json, write_json
+
+log = logging.getLogger(__name__)
 
 VOLATILE = ("metrics.jsonl", "fidelity.json", "atlas.parquet")
 """Outputs that later stages do not read; `metrics.jsonl` holds times, so that it differs between
@@ -56,7 +59,7 @@ def begin(run: Run, params: StageParameters) -> None:
     """Prepare a stage to start or resume: remove what another key left, keep what this key left."""
     now = key(run, params)
     started = run.work(params.stage) / "started.json"
-    if started.exists() and read_json(started, "StageStarted", 1)["key"] == now.hash:
+    if _said(started, "StageStarted").get("key") == now.hash:
         run.manifest_path(params.stage).unlink(missing_ok=True)
         return
     if is_current(run, params, now):
@@ -76,11 +79,8 @@ def begin(run: Run, params: StageParameters) -> None:
 
 def is_current(run: Run, params: StageParameters, now: Key) -> bool:
     """Whether the run holds the complete result of this stage for this key."""
-    path = run.manifest_path(params.stage)
-    if not path.is_file():
-        return False
-    about = read_json(path, "Manifest", 1)
-    if about["key"] != now.hash:
+    about = _said(run.manifest_path(params.stage), "Manifest")
+    if about.get("key") != now.hash:
         return False
     hashes = run_hashes(run)
     files = {name: run.folder / name for name in about["outputs"]}
@@ -98,7 +98,7 @@ def write(run: Run, params: StageParameters, now: Key, measured: dict[str, Any])
     """
     hashes = run_hashes(run)
     outputs = {
-        str(f.relative_to(run.folder)): {"hash": hashes.of(f), "bytes": f.stat().st_size}
+        f.relative_to(run.folder).as_posix(): {"hash": hashes.of(f), "bytes": f.stat().st_size}
         for f in run.outputs(params.stage)
     }
     hashes.save()
@@ -125,7 +125,7 @@ def read(run: Run, stage: str) -> dict[str, Any]:
             f"stage {stage!r} has not ended in {run.folder}: no {path.relative_to(run.folder)}; "
             "run it with interplm-nb run"
         )
-    return read_json(path, "Manifest", 1)
+    return run.manifest(stage)
 
 
 def versions() -> dict[str, str]:
@@ -146,6 +146,17 @@ def versions() -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
+
+
+def _said(path: Path, kind: str) -> dict[str, Any]:
+    """A record; empty where it is missing, damaged or of another version: the stage runs again."""
+    if not path.is_file():
+        return {}
+    try:
+        return read_json(path, kind, 1)
+    except ValueError as error:
+        log.warning("%s", error)
+        return {}
 
 
 def _outputs_hash(run: Run, stage: str, hashes: FileHashes) -> str:

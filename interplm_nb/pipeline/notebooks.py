@@ -3,7 +3,11 @@
 import contextlib
 import logging
 import re
+import signal
 import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -15,6 +19,7 @@ from interplm_nb.pipeline.errors import PipelineError, StageError
 from interplm_nb.pipeline.kernel import RunKernelManager, kernel_settings
 from interplm_nb.pipeline.parameters import StageParameters
 from interplm_nb.pipeline.run import Run
+from interplm_nb.plain_text import plain
 from interplm_nb.saving import atomic_path
 
 log = logging.getLogger(__name__)
@@ -81,7 +86,7 @@ def _papermill(
         "asyncio",
     ):  # `execute` reports a stopped kernel itself, in a sentence
         logging.getLogger(name).setLevel(logging.CRITICAL)
-    with kernel_settings(lock_descriptor) as settings:
+    with _own_signals(), kernel_settings(lock_descriptor) as settings:
         papermill.execute_notebook(
             str(source).replace("{", "{{").replace("}", "}}"),  # papermill formats paths
             str(target).replace("{", "{{").replace("}", "}}"),
@@ -96,6 +101,19 @@ def _papermill(
             # A polite shutdown interrupts the kernel, which then writes to the terminal.
             shutdown_kernel="immediate",
         )
+
+
+@contextmanager
+def _own_signals() -> Iterator[None]:
+    """Put our handlers back after the block: nbclient takes the signals over and then drops them,
+    so that a later SIGTERM would end the process before its children and folders are gone."""
+    before = {kind: signal.getsignal(kind) for kind in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            for kind, handler in before.items():
+                signal.signal(kind, handler)
 
 
 def _cell_failure(error: Any, notebook: Path) -> str:
@@ -120,13 +138,34 @@ def keep(notebook: NotebookNode, target: Path) -> None:
     clean(notebook)
     with atomic_path(target) as draft:
         nbformat.write(notebook, draft)
+    sign(notebook, target)
+
+
+def sign(notebook: NotebookNode, path: Path) -> None:
+    """Let this person's Jupyter trust a notebook; where signatures cannot be kept, say so."""
+    try:
+        with _notary() as notary:
+            notary.sign(notebook)
+    except (OSError, sqlite3.Error) as error:
+        log.warning("%s is not signed (%s): Jupyter will ask whether you trust it", path, error)
+
+
+def is_signed(notebook: NotebookNode) -> bool:
+    """Whether this person's Jupyter trusts a notebook."""
+    try:
+        with _notary() as notary:
+            return notary.check_signature(notebook)
+    except (OSError, sqlite3.Error):
+        return False
+
+
+@contextmanager
+def _notary() -> Iterator[NotebookNotary]:
     notary = NotebookNotary()
     try:
-        notary.sign(notebook)
-    except (OSError, sqlite3.Error) as error:
-        log.warning("%s is not signed (%s): Jupyter will ask whether you trust it", target, error)
+        yield notary
     finally:
-        with contextlib.suppress(AttributeError, sqlite3.Error):
+        with contextlib.suppress(AttributeError, OSError, sqlite3.Error):
             notary.store.close()
 
 
@@ -144,9 +183,12 @@ def clean(notebook: NotebookNode) -> None:
 
 def _clean_output(output: NotebookNode) -> NotebookNode | None:
     if output.output_type == "stream":
-        output.text = _settled(output.text)
+        output.text = plain(_settled(output.text))
         return None if output.name == "stderr" and not output.text.strip() else output
     data = output.get("data", {})
+    for kind in ("text/plain", "text/html", "text/markdown"):
+        if isinstance(data.get(kind), str):
+            data[kind] = plain(data[kind])
     if "application/vnd.jupyter.widget-view+json" in data and re.search(
         r"\d+%\|?|it/s", str(data.get("text/plain", ""))
     ):

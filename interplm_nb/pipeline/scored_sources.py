@@ -44,7 +44,7 @@ class ScoredSource:
     seeds: int = 1
     """How many of its kind are scored at most; tables show their mean. Views show the first."""
     reach: int | None = None
-    """It reads the letters within so many residues, and no model; None: the embeddings."""
+    """It reads the letters within this many residues, and no model; None: the embeddings."""
 
     @property
     def members(self) -> tuple[str, ...]:

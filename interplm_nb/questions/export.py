@@ -1,6 +1,7 @@
 """A run's feature -> concept table as a file to publish."""
 
 from pathlib import Path
+from shlex import quote
 
 import polars as pl
 
@@ -103,7 +104,7 @@ def counted_pairs(run: Run, source: str, convention: str) -> pl.DataFrame:
         raise PipelineError(
             f"{source} has no counts of features on concepts, so it cannot be exported or "
             "compared; "
-            f"interplm-nb score {run.folder} --source {source} shows its figures; "
+            f"interplm-nb score {quote(str(run.folder))} --source {source} shows its figures; "
             f"use another source: {others}"
         )
     return best_pairs(run, source, convention)

@@ -17,6 +17,7 @@ from interplm_nb.proteins import Proteins
 from interplm_nb.questions.annotate import FIRES, Annotator, above_chance, within_limit
 from interplm_nb.readers.alignment import Alignment, FamilyRead
 from interplm_nb.readers.report import ReadReport
+from interplm_nb.spreadsheet import tsv
 
 COLUMNS: dict[str, Any] = {
     "feature": pl.UInt32,
@@ -82,11 +83,7 @@ class Family:
             pl.Series(c, [f"{v:.4g}" for v in self.features[c]], pl.String)
             for c in ("p_count", "q_count", "p_rank", "q_rank")
         ]
-        return (
-            self.features.with_columns(exact)
-            .write_csv(separator="\t", float_precision=4)
-            .rstrip("\n")
-        )
+        return tsv(self.features.with_columns(exact)).rstrip("\n")
 
     def to_json(self) -> str:
         """One JSON object.

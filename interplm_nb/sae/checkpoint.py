@@ -10,6 +10,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 import interplm_nb
+from interplm_nb.checksums import DamagedFileError
 from interplm_nb.sae.about import SAEAbout
 from interplm_nb.sae.architectures import TopK, from_record
 from interplm_nb.sae.model import OPTIONAL, SAE
@@ -93,9 +94,10 @@ def load(folder: Path, *, plm: str | None = None, layer: int | None = None) -> S
     about = _about(config, config_path)
     _check_company(about, folder, plm, layer)
     if file_hash(path) != config["weights"]:
-        raise ValueError(
-            f"{path}: these are not the weights that {CONFIG} was written for (a copy went wrong, "
-            "or a save was cut off); train or copy again"
+        raise DamagedFileError(
+            path,
+            f"these are not the weights that {CONFIG} was written for (a copy went wrong, or a "
+            "save was cut off)",
         )
     sae = _read(config, config_path, read_safetensors(path), path)
     sae.about = about

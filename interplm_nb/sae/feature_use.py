@@ -25,8 +25,8 @@ MOVED = 0.8
 """Cosine of a decoder atom with its first value below which it has moved."""
 
 WINDOW = 100_000
-"""Residues that training looks back on: on so many, a feature that is not rare is active ten times
-or more on average."""
+"""Residues that training looks back on. On this many, a feature that is not rare is active ten
+times or more on average."""
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ def on_demand(
     `unit` is the SAE's own unless given; "raw" treats what an SAE of unit "max" encodes, fractions
     of its publisher's maxima, as values that are still to be scaled.
 
-    The embeddings must be those of `proteins`, from the SAE's own PLM and layer (ValueError, naming
+    The embeddings must be of `proteins`, from the SAE's own PLM and layer (ValueError, naming
     both). Reading one feature, or counting all of them, encodes every residue: store what is read
     more than once.
     """

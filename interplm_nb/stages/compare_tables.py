@@ -83,7 +83,7 @@ STABILITY: dict[str, Any] = {
     "recur_rotated": pl.Float64,
     "mean_cosine_rotated": pl.Float64,
 }
-"""Columns of `stability.parquet`; the figures are those of `sae.evaluation.stability.Stability`."""
+"""Columns of `stability.parquet`; figures as in `sae.evaluation.stability.Stability`."""
 
 
 def comparison_table(

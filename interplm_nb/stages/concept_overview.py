@@ -22,7 +22,7 @@ def overview(
     accessions: list[str],
 ) -> dict[str, pl.DataFrame]:
     """`strict`, of one source: `categories` (`by_category`), `unlabelled` (of features that fire on
-    validation), `coverage` (`domain_coverage`, on `accessions`: those of test).
+    validation), `coverage` (`domain_coverage`, on `accessions`: the test proteins).
 
     Coverage is of each feature's best concept among those with f1_per_domain above the lowest of
     `LIMITS` on validation and on test.

@@ -41,6 +41,16 @@ It may run its own script, save files and open links in a new tab; it cannot rea
 """
 
 
+_POLICY = (
+    "default-src 'none'; script-src blob: '{script}'; style-src 'unsafe-inline'; "
+    "img-src blob: data:; worker-src blob:; base-uri 'none'; form-action 'none'"
+)
+"""What an exported page may do: run its own script and the modules that it holds, and draw.
+
+No other script runs, no text becomes code, and nothing is loaded from or sent to anywhere.
+"""
+
+
 Changes = Mapping[str, Mapping[str, Any]]
 """By model id, traits whose values in the page differ from the widget's."""
 
@@ -63,13 +73,16 @@ def page(widgets: Sequence[anywidget.AnyWidget], title: str, changes: Changes | 
         f'<script type="text/plain" id="iplm-esm-{digest}">{_safe(source)}</script>\n'
         for digest, source in sources.items()
     )
+    host = _safe(assets.esm("host"))
+    policy = _POLICY.format(script=_source_hash(host))
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{escape(title)}</title>\n<style>{STYLE}</style>\n</head>\n"
         f"<body>\n<main><h1>{escape(title)}</h1></main>\n{modules}"
         f'<script type="application/json" id="iplm-state">{_json(state)}</script>\n'
-        f'<script type="module">{_safe(assets.esm("host"))}</script>\n'
+        f'<script type="module">{host}</script>\n'
         "</body>\n</html>\n"
     )
 
@@ -149,6 +162,11 @@ def _module(widget: anywidget.AnyWidget) -> str:
 
 def _digest(widget: anywidget.AnyWidget) -> str:
     return hashlib.sha256(_module(widget).encode()).hexdigest()[:12]
+
+
+def _source_hash(script: str) -> str:
+    """A script as a policy names it."""
+    return f"sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}"
 
 
 def _json(state: Any) -> str:

@@ -246,7 +246,7 @@ def test_the_app_shows_the_workbench_of_the_run_and_no_code(tmp_path, monkeypatc
         )
         return 0
 
-    monkeypatch.setattr(explore_run.subprocess, "call", serve)
+    monkeypatch.setattr(explore_run, "foreground", serve)
     run = Run.shipped()
     assert ask(capsys, "explore", run.folder, "--app", "--no-browser")[0] == 0
     assert served["command"][1:] == ["-m", "voila", "workbench.ipynb", "--no-browser"]

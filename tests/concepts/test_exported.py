@@ -90,6 +90,19 @@ def test_texts_are_escaped_and_other_readers_skip_the_header(tmp_path) -> None:
     assert read_exported(tmp_path / "t.tsv").table["concept"][0] == odd
 
 
+def test_no_name_runs_in_a_spreadsheet_or_a_terminal_and_each_is_read_back(tmp_path) -> None:
+    names = ["=1+1", "'=1", "-1.5", "\t@x", "a\x1b[2J\u202e", "\\u001b", "\U000e0041b"]
+    table = links(*({"concept": name, "feature": i} for i, name in enumerate(names)))
+    write_exported(table, tmp_path / "t.tsv", ABOUT | {"plm": "p\x9b\u202e"})
+    text = (tmp_path / "t.tsv").read_text(encoding="utf-8")
+    cells = [line.split("\t")[1] for line in text.splitlines() if not line.startswith("#")]
+    wanted = ["'=1+1", "''=1", "-1.5", "'\\t@x", "a\\u001b[2J\\u202e", "\\\\u001b"]
+    assert cells[1:] == [*wanted, "\\udb40\\udc41b"]
+    assert not set("\x1b\x9b\u202e") & set(text)
+    read = read_exported(tmp_path / "t.tsv")
+    assert read.table["concept"].to_list() == names and read.about["plm"] == "p\x9b\u202e"
+
+
 def test_other_columns_pass_through_and_every_column_is_explained(tmp_path) -> None:
     table = links({}, {"feature": 4}).with_columns(
         q_value=pl.Series([0.01, None]),

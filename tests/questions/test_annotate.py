@@ -1,5 +1,4 @@
 import dataclasses
-import json
 
 import numpy as np
 import polars as pl
@@ -18,7 +17,7 @@ from interplm_nb.questions.annotate import (
     read_sequences,
 )
 from interplm_nb.readers.report import InputError
-from interplm_nb.saving import write_json
+from interplm_nb.saving import read_json, write_json
 from tests.pipeline.asked import with_links
 
 
@@ -307,7 +306,7 @@ def test_a_run_without_links_says_which_stage_makes_them(run, tmp_path):
 def test_an_sae_of_another_plm_is_refused_with_both_names(tiny_run, tmp_path):
     run = with_links(tiny_run, tmp_path / "run")
     config = run.source("sae") / "config.json"
-    write_json({**json.loads(config.read_text()), "plm": "other-plm"}, config)
+    write_json({**read_json(config, "SAE", 3), "plm": "other-plm"}, config)
     with pytest.raises(
         PipelineError, match=r"was trained on other-plm \(sha256:.*, not on esm2-mini"
     ):

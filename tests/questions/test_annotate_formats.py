@@ -93,9 +93,16 @@ def test_gff3_lines_are_whole_and_a_silent_sequence_is_said_to_be_so(found):
     assert "# silent: no named concept with confidence >= 0.05" in lines
 
 
+def as_shown(name):
+    return ("'" if name[0] in "=+-@" else "") + name.replace("\t", "\\u0009")
+
+
 def test_tsv_has_a_row_per_stretch_in_the_order_of_the_sequences(found):
     rows = list(csv.DictReader(io.StringIO(to_tsv(found, 4)), delimiter="\t"))
     assert list(rows[0]) == found.concepts.columns
+    raw = {as_shown(accession): accession for accession in found.proteins.accessions}
+    assert any(accession.startswith("'=") and "\\u0009" in accession for accession in raw)
+    rows = [row | {"accession": raw[row["accession"]]} for row in rows]
     pairs = [
         (row["accession"], row["concept"], int(row["feature"]), int(row["start"]), int(row["end"]))
         for row in rows

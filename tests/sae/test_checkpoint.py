@@ -1,7 +1,6 @@
 """A saved SAE comes back bit for bit and names its PLM and layer; the wrong company and broken
 files are refused."""
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,7 +17,7 @@ from interplm_nb.sae.checkpoint import load, save
 from interplm_nb.sae.model import SAE
 from interplm_nb.sae.random_sae import random_sae
 from interplm_nb.sae.residue_norm import ResidueNorm
-from interplm_nb.saving import file_hash, read_json
+from interplm_nb.saving import file_hash, read_json, write_json
 from tests.sae.small_sae import any_sae, every_architecture
 
 ABOUT = SAEAbout(
@@ -39,8 +38,8 @@ def saved(folder: Path) -> SAE:
 
 
 def change(folder: Path, **values: object) -> None:
-    config = json.loads((folder / "config.json").read_text())
-    (folder / "config.json").write_text(json.dumps({**config, **values}))
+    path = folder / "config.json"
+    write_json({**read_json(path, "SAE", 3), **values}, path)
 
 
 @every_architecture

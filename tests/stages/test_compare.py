@@ -111,7 +111,7 @@ def test_an_evaluation_of_another_version_is_refused_with_both(compared, tmp_pat
     path = run.of_compared(label, "evaluation")
     path.write_text(path.read_text().replace('"version": 2', '"version": 1'))
     words = "expected SAEEvaluation version 2, found SAEEvaluation version 1"
-    with pytest.raises(ValueError, match=words):
+    with pytest.raises(PipelineError, match=words):
         run.evaluation(label)
 
 

@@ -230,7 +230,7 @@ def test_a_fidelity_file_of_another_version_is_refused_with_both(tiny_run, tmp_p
     words = "expected FidelityOfSource version 3, found FidelityOfSource version 2"
     params = tiny_parameters(run.folder)["train"]
     manifest.write(run, params, manifest.key(run, params), {"device": "cpu"})  # as it was made then
-    with pytest.raises(ValueError, match=words):
+    with pytest.raises(PipelineError, match=words):
         STAGES["train"].call(run, params)
 
 

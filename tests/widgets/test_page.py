@@ -1,6 +1,7 @@
 """The exported page: whole in itself, and inert where it holds data."""
 
 import base64
+import hashlib
 import html
 import json
 import re
@@ -69,6 +70,22 @@ def test_a_page_loads_nothing(data: FeatureData) -> None:
     written = re.sub(r'"buffers":\[.*?\]\]', "", text)  # NGL and the run, in base64
     assert set(re.findall(r"\bhttps?://[^\s\"'`<>)]+", written)) <= {"http://www.w3.org/2000/svg"}
     assert not re.search(r"@import|url\((?!#)|importScripts|XMLHttpRequest", written)
+
+
+def test_a_page_forbids_itself_the_network_and_every_script_but_its_own(data: FeatureData) -> None:
+    text = page([ActivationHistogram(data)], HOSTILE)
+    (policy,) = (
+        str(attrs["content"])
+        for tag, attrs in Parsed(text).elements
+        if attrs.get("http-equiv") == "Content-Security-Policy"
+    )
+    rules = dict(rule.split(" ", 1) for rule in policy.split("; "))
+    host = text.rsplit('<script type="module">', 1)[1].split("</script>")[0]
+    digest = base64.b64encode(hashlib.sha256(host.encode()).digest()).decode()
+    assert rules["default-src"] == "'none'"
+    assert rules["script-src"] == f"blob: 'sha256-{digest}'"
+    assert "connect-src" not in rules and "unsafe-eval" not in policy and "http" not in policy
+    assert text.index("Content-Security-Policy") < text.index("<title>")
 
 
 def test_data_cannot_end_its_script(data: FeatureData) -> None:

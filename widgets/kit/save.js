@@ -73,8 +73,18 @@ export function pictures(frame, size, draw) {
   return { png, svg };
 }
 
+// As in spreadsheet.py and plain_text.py.
+const FORMULA = /^'*[=+\-@\t\r]/;
+const NUMBER = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?%?$/i;
+const OBEYED = new RegExp(
+  "[\\u0000-\\u0008\\u000b\\u000c\\u000e-\\u001f\\u007f-\\u009f\\u061c\\u180e\\u200b-\\u200f" +
+    "\\u2028-\\u202e\\u2060-\\u206f\\ufeff\\ufff9-\\ufffb]",
+  "g",
+);
+
 /**
- * RFC 4180. A cell that a spreadsheet would run as a formula is quoted with an apostrophe.
+ * RFC 4180. A cell that a spreadsheet would run as a formula is led by an apostrophe, and what a
+ * terminal would obey is written out.
  * @param {(string | number | null)[][]} rows
  */
 export function csvOf(rows) {
@@ -84,8 +94,11 @@ export function csvOf(rows) {
 /** @param {string | number | null} value */
 function cell(value) {
   if (value === null || value === undefined || Number.isNaN(value)) return "";
-  const text =
-    typeof value === "string" && /^[=+\-@\t\r]/.test(value) ? `'${value}` : String(value);
+  const formula = typeof value === "string" && FORMULA.test(value) && !NUMBER.test(value);
+  const text = `${formula ? "'" : ""}${value}`.replace(
+    OBEYED,
+    (letter) => `\\u${letter.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
   return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
 

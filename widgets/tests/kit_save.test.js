@@ -19,6 +19,11 @@ test("text that a spreadsheet would run is quoted, a negative number is not", ()
     csvOf([["=1+1", "+x", "-x", "@x", "\tx", -1, "a=1"]]),
     "'=1+1,'+x,'-x,'@x,'\tx,-1,a=1\r\n",
   );
+  assert.equal(csvOf([["-1.5", "+2e-5", "'=1", "'tis"]]), "-1.5,+2e-5,''=1,'tis\r\n");
+});
+
+test("what a terminal would obey is written out", () => {
+  assert.equal(csvOf([["P1\u001b[2J\u202e\u009b", "a\tb"]]), "P1\\u001b[2J\\u202e\\u009b,a\tb\r\n");
 });
 
 test("text in SVG is no markup", () => {

@@ -34,7 +34,7 @@ class Dense(Protocol):
         ...
 
     def check(self, proteins: Proteins) -> None:
-        """Raise ValueError for other proteins than those of the values."""
+        """Raise ValueError if the proteins are not the ones whose values these are."""
         ...
 
     def __getitem__(self, rows: slice | np.ndarray) -> np.ndarray:

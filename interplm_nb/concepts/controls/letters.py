@@ -57,7 +57,7 @@ class Letters:
         return json_hash([self.plm, self.proteins.sequence_hash])
 
     def check(self, proteins: Proteins) -> None:
-        """Raise ValueError for other proteins than those of the letters."""
+        """Raise ValueError if the proteins are not the ones whose letters these are."""
         if proteins.sequence_hash != self.proteins.sequence_hash:
             raise ValueError(
                 f"these are the letters of {self.proteins}, not of {proteins}; make them of the "

@@ -76,7 +76,7 @@ def linear_probes(
     annotations : Annotations
         The labels.
     accessions : collection of str
-        Proteins to fit on: those of train.
+        Proteins to fit on: the train proteins.
     concepts : collection of str, optional
         Concepts to probe (None: all). One without a residue here gets no probe.
     l2 : float
@@ -139,7 +139,7 @@ def linear_probes(
 
 
 def affordable(width: int) -> int:
-    """How many residues of so many values fit in 512 MiB.
+    """How many residues of `width` values fit in 512 MiB.
 
     >>> affordable(1900)
     70603

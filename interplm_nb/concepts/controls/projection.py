@@ -24,6 +24,7 @@ from safetensors.numpy import load_file, save_file
 from scipy.linalg import eigh
 
 import interplm_nb
+from interplm_nb.checksums import DamagedFileError
 from interplm_nb.concepts.controls.dense import DenseSource, Inputs, fit_range
 from interplm_nb.concepts.controls.unmixing import unmixed
 from interplm_nb.embeddings import Embeddings
@@ -151,7 +152,7 @@ class Projection:
         names: tuple[str, ...],
         settings: Mapping[str, Any],
     ) -> Self:
-        """Make a projection with the range of its values over `rows` (int64, those of train)."""
+        """Make a projection with the range of its values over `rows` (int64, of train)."""
         W, b = W.astype(np.float32), b.astype(np.float32)
         minimum, maximum = fit_range(Projected(embeddings, W, b), rows)
         return cls(
@@ -217,16 +218,14 @@ class Projection:
                 )
         about = read_json(folder / RECORD, KIND, VERSION)
         if file_hash(folder / WEIGHTS) != about["weights"]:
-            raise ValueError(
-                f"{folder / WEIGHTS}: these are not the weights that {RECORD} was written for; "
-                "fit or copy the projection again"
+            raise DamagedFileError(
+                folder / WEIGHTS, f"these are not the weights that {RECORD} was written for"
             )
         try:
             arrays = load_file(folder / WEIGHTS)
         except SafetensorError as error:
-            raise ValueError(
-                f"{folder / WEIGHTS}: not a readable safetensors file ({error}); fit or copy the "
-                "projection again"
+            raise DamagedFileError(
+                folder / WEIGHTS, f"not a readable safetensors file ({error})"
             ) from error
         W, b, minimum, maximum = (arrays[name] for name in _ARRAYS)
         names, settings = tuple(about["names"]), about["settings"]

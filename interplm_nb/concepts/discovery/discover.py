@@ -20,6 +20,7 @@ from interplm_nb.concepts.discovery.evidence import with_evidence
 from interplm_nb.concepts.discovery.sites import firing_sites
 from interplm_nb.concepts.source import check_source
 from interplm_nb.saving import atomic_path
+from interplm_nb.spreadsheet import tsv
 
 PER_CONCEPT = 3
 """Linked features used per concept. With many, the most confident one was merely lucky on train."""
@@ -189,12 +190,9 @@ def among_unlabelled(confidence: np.ndarray, missing: float) -> np.ndarray:
 
 
 def write_tsv(table: pl.DataFrame, path: Path) -> None:
-    """Write a table of candidates as TSV with a header line, atomically.
-
-    Cells with a tab, a quote or a line break are quoted.
-    """
+    """Write a table of candidates as TSV with a header line (`spreadsheet.tsv`), atomically."""
     with atomic_path(path) as draft:
-        table.write_csv(draft, separator="\t", float_precision=4)
+        draft.write_text(tsv(table), encoding="utf-8", newline="\n")
 
 
 def _by_pair(

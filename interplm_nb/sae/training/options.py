@@ -27,7 +27,9 @@ class TrainingOptions:
     device: str = "auto"
     """"auto", "cpu", "cuda", "cuda:1", "mps"."""
     precision: Precision = "auto"
-    """"auto" is bfloat16 autocast on a CUDA device that supports it, otherwise float32."""
+    """"auto" is bfloat16 autocast on a CUDA device that supports it, otherwise float32. "bfloat16"
+    is for a processor that multiplies it, too: products of the encoder and dense ones of the
+    gradients are in bfloat16, all else is in float32."""
     spread: Literal["residues", "layers"] = "residues"
     """Under `torchrun`: every process trains all SAEs on its share of the residues, with averaged
     gradients, or each trains its own SAEs (`train` deals them out by layer)."""

@@ -62,12 +62,12 @@ def decode_code(
     """Decode activations of x [B, d_in] on a CPU, from the first `sizes` features each."""
     weights = sae.W_enc, sae.b_enc, sae.W_dec, sae.b_dec
     if isinstance(code, DenseCode):
-        x_hat, activity = _dense(x, code.f, *weights)
+        x_hat, activity = _dense(x, code.f.to(x.dtype), *weights)
         return Reconstruction(x_hat[None], activity, code.counts)
     entries = _by_prefix(code, sizes)
     partial, activity = _sparse(x, entries, *weights)
     counts = torch.from_numpy(np.bincount(code.features, minlength=sae.d_sae))
-    prefixes = sae.b_dec + partial.view(-1, *x.shape).cumsum(0)
+    prefixes = sae.b_dec + _sums(partial.view(-1, *x.shape))
     threshold = None if code.threshold is None else torch.tensor(code.threshold, dtype=x.dtype)
     return Reconstruction(prefixes, activity, counts, threshold)
 
@@ -93,7 +93,7 @@ def decode_kept(sae: Weights, z: Tensor, kept: Kept, sizes: Sequence[int]) -> Re
         features, sae.W_dec, offsets, mode="sum", per_sample_weights=values.to(sae.W_dec.dtype)
     )
     counts = torch.bincount(features, minlength=sae.d_sae)
-    prefixes = sae.b_dec + partial.view(len(sizes), len(z), -1).cumsum(0)
+    prefixes = sae.b_dec + _sums(partial.view(len(sizes), len(z), -1))
     return Reconstruction(prefixes, values.sum(), counts, threshold)
 
 
@@ -107,6 +107,11 @@ def jump(z: Tensor, theta: Tensor, bandwidth: float) -> tuple[Tensor, Tensor]:
     """JumpReLU's f = z where z > theta, else 0, and H = 1 where z > theta, else 0, with
     straight-through gradients for theta."""
     return _jump(z, theta, bandwidth)
+
+
+def _sums(partial: Tensor) -> Tensor:
+    """Running sums over the first axis."""
+    return partial if len(partial) == 1 else partial.cumsum(0)
 
 
 def _by_prefix(entries: Entries, sizes: Sequence[int]) -> Entries:
@@ -123,14 +128,17 @@ def _by_prefix(entries: Entries, sizes: Sequence[int]) -> Entries:
 
 class _Dense(torch.autograd.Function):
     @staticmethod
+    @torch.amp.custom_fwd(device_type="cpu")
     def forward(
         ctx: Any, x: Tensor, f: Tensor, W_enc: Tensor, b_enc: Tensor, W_dec: Tensor, b_dec: Tensor
     ) -> tuple[Tensor, Tensor]:
         ctx.save_for_backward(x, f, W_enc, W_dec, b_dec)
-        return torch.addmm(b_dec, f, W_dec), f.sum()
+        with torch.autocast("cpu", enabled=False):
+            return torch.addmm(b_dec, f, W_dec), f.sum()
 
     @staticmethod
     @once_differentiable
+    @torch.amp.custom_bwd(device_type="cpu")
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         g, g_activity = gradients
         x, f, W_enc, W_dec, b_dec = ctx.saved_tensors
@@ -139,11 +147,11 @@ class _Dense(torch.autograd.Function):
         for f_rows, g_rows, x_rows in zip(
             f.split(rows), g.split(rows), (x - b_dec).split(rows), strict=True
         ):
-            df = torch.addmm(g_activity, g_rows, W_dec.T)
+            df = torch.addmm(g_activity, g_rows, W_dec.T).to(f.dtype)
             df = torch.ops.aten.threshold_backward(df, f_rows, 0)  # 0 where f is 0
             db_enc += df.sum(0)
-            dW_enc.addmm_(x_rows.T, df)
-        return None, None, dW_enc, db_enc, f.T @ g, g.sum(0) - W_enc @ db_enc
+            dW_enc += x_rows.T @ df
+        return None, None, dW_enc, db_enc, (f.T @ g).to(f.dtype), g.sum(0) - W_enc @ db_enc
 
 
 class _Sparse(torch.autograd.Function):
@@ -184,8 +192,9 @@ class _Sparse(torch.autograd.Function):
         n_features = W_enc.shape[1]
         dvalues = (torch.autograd.grad(ctx.decoded, ctx.values, g)[0] + g_activity).numpy()
         centred = (x - b_dec).repeat(len(g) // len(x), 1)
-        dW_dec = _transposed_product(entries, entries.values, g, n_features)
-        dW_enc = _transposed_product(entries, dvalues, centred, n_features).T.contiguous()
+        columns = _by_feature(entries, n_features)
+        dW_dec = _transposed_product(columns, entries.values, g)
+        dW_enc = _transposed_product(columns, dvalues, centred).T.contiguous()
         db_enc = torch.from_numpy(
             np.bincount(entries.features, dvalues, n_features).astype(dvalues.dtype)
         )
@@ -215,14 +224,35 @@ class _Jump(torch.autograd.Function):
         return torch.where(z > theta, g_f, 0), dtheta, None
 
 
-def _transposed_product(
-    entries: Entries, values: np.ndarray, right: Tensor, n_features: int
-) -> Tensor:
-    """F.T @ right [d_sae, d_in], F holding `values` at the entries."""
-    matrix = sparse.csr_array(
-        (values, entries.features, entries.offsets), shape=(len(entries.offsets) - 1, n_features)
+class _Columns(NamedTuple):
+    """Entries in order of feature, then row: feature j has places `offsets[j]` to
+    `offsets[j + 1]`."""
+
+    offsets: Tensor
+    """int64 [n_features + 1]"""
+    rows: Tensor
+    """int64"""
+    order: np.ndarray
+    """int64: where each place is among the entries."""
+
+
+def _by_feature(entries: Entries, n_features: int) -> _Columns:
+    shape = len(entries.offsets) - 1, n_features
+    order: Any = np.arange(len(entries.features))
+    found: Any = sparse.csr_array((order, entries.features, entries.offsets), shape=shape).tocsc()
+    return _Columns(torch.from_numpy(found.indptr), torch.from_numpy(found.indices), found.data)
+
+
+def _transposed_product(columns: _Columns, values: np.ndarray, right: Tensor) -> Tensor:
+    """F.T @ right [d_sae, d_in], F holding `values` at the entries; on all threads, as scipy's
+    product is not."""
+    return embedding_bag(
+        columns.rows,
+        right,
+        columns.offsets[:-1],
+        mode="sum",
+        per_sample_weights=torch.from_numpy(values[columns.order]),
     )
-    return torch.from_numpy(matrix.T @ right.numpy())
 
 
 # Any, because torch types the arguments of `apply` as those of the context's methods.

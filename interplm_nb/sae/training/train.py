@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from interplm_nb.plm.devices import choose_device
+from interplm_nb.plm.devices import choose_device, multiplies_bfloat16
 from interplm_nb.plm.protocol import PLM
 from interplm_nb.proteins import Proteins
 from interplm_nb.sae.checkpoint import CONFIG, load
@@ -187,14 +187,16 @@ def _setting(
 ) -> Setting:
     if steps < 1:
         raise ValueError(f"steps must be at least 1; got {steps}")
-    capable = device.type == "cuda" and torch.cuda.is_bf16_supported()
+    capable = multiplies_bfloat16(device)
     if precision == "bfloat16" and not capable:
         raise ValueError(
-            f"precision 'bfloat16' needs a CUDA device that supports it, not {device}; use "
-            "precision='auto' or 'float32'"
+            "precision 'bfloat16' needs a device that multiplies it (a GPU of CUDA, or a processor "
+            f"with AVX512-BF16 or AMX), which this {device} is not; use precision='auto' or "
+            "'float32'"
         )
     dtype = torch.float64 if precision == "float64" else torch.float32
-    autocast = precision == "bfloat16" or (precision == "auto" and capable)
+    unasked = precision == "auto" and capable and device.type == "cuda"
+    autocast = precision == "bfloat16" or unasked
     return Setting(steps, batch_size, device, dtype, autocast, world)
 
 

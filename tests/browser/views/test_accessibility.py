@@ -48,7 +48,7 @@ def bench() -> Workbench:
 def faults(shown: Shown) -> list[str]:
     if not AXE.exists():
         pytest.skip("axe-core is not installed: npm ci in widgets/ (make install) brings it")
-    shown.page.add_script_tag(path=str(AXE))
+    shown.page.evaluate(AXE.read_text(encoding="utf-8"))
     return shown.page.evaluate(FAULTS)
 
 

@@ -416,7 +416,7 @@ def test_axe_finds_no_serious_fault(show: Callable, demo_data: FeatureData, sche
         pytest.skip("axe-core is not installed: make install")
     atlas = Map(show(FeatureAtlas(demo_data), width=320, scheme=scheme), demo_data.features)
     atlas.page.locator(".iplm-legend button").first.click()
-    atlas.page.add_script_tag(content=AXE.read_text())
+    atlas.page.evaluate(AXE.read_text(encoding="utf-8"))
     assert atlas.page.evaluate(FAULTS) == []
     sizes = atlas.page.evaluate(
         "[...document.querySelectorAll('.iplm-atlas button, .iplm-atlas select')]"

@@ -187,7 +187,7 @@ def test_a_feature_that_fires_near_the_ends_is_marked_in_words(
     marked = shown.page.get_by_role("row", name=ENDS)  # what a screen reader reads of the row
     assert marked.get_attribute("data-feature") == "0"
     if AXE.is_file():
-        shown.page.add_script_tag(path=AXE)
+        shown.page.evaluate(AXE.read_text(encoding="utf-8"))
         assert shown.page.evaluate(FAULTS) == []
     table, box = (
         shown.page.locator(f".iplm-features {part}").bounding_box()
@@ -321,5 +321,5 @@ def test_no_accessibility_fault_and_nothing_beyond_the_page(
     assert shown.page.locator(".iplm-features button").evaluate_all(small) == 0
     if not AXE.is_file():
         pytest.skip("axe-core is not installed: make install")
-    shown.page.add_script_tag(path=AXE)
+    shown.page.evaluate(AXE.read_text(encoding="utf-8"))
     assert shown.page.evaluate(FAULTS) == []

@@ -237,7 +237,7 @@ def test_the_controls_and_axe_finds_no_fault_in_them(open_logo: Callable) -> Non
     assert shown.page.evaluate(BITS, [0, 20, 43, 140]) != before
     assert table(shown.page) == uniform
     if AXE.is_file():  # from npm
-        shown.page.add_script_tag(path=AXE)
+        shown.page.evaluate(AXE.read_text(encoding="utf-8"))
         found = shown.page.evaluate(
             "async () => (await axe.run('.iplm-view')).violations.map(v => [v.id, "
             "v.impact, v.nodes[0].html])"

@@ -83,7 +83,7 @@ def text(shown: Any, part: str) -> str:
 
 def serious(page: Any) -> list[tuple[str, str]]:
     """What axe finds wrong: the rule and the element."""
-    page.add_script_tag(path=AXE)
+    page.evaluate(AXE.read_text(encoding="utf-8"))
     found = page.evaluate("() => axe.run('.iplm-view')")["violations"]
     return [
         (v["id"], v["nodes"][0]["html"][:200])

@@ -77,7 +77,6 @@ def one_process(folder: Path, steps: int, precision: str) -> None:
     train_on(batches, plan, steps, on_cpu(precision=precision, log_every=5))
 
 
-@pytest.mark.skipif(os.name == "nt", reason="gloo under torchrun is tried on POSIX")
 def test_two_processes_give_the_single_process_result_in_float64(tmp_path):
     two_processes(tmp_path / "two", 20, "float64")
     one_process(tmp_path / "one", 20, "float64")
@@ -95,7 +94,6 @@ def test_two_processes_give_the_single_process_result_in_float64(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(os.name == "nt", reason="gloo under torchrun is tried on POSIX")
 def test_two_processes_end_with_the_same_loss_in_float32(tmp_path):
     two_processes(tmp_path / "two", 60, "float32")
     one_process(tmp_path / "one", 60, "float32")
@@ -108,7 +106,6 @@ def test_two_processes_end_with_the_same_loss_in_float32(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(os.name == "nt", reason="gloo under torchrun is tried on POSIX")
 def test_layers_can_be_spread_over_processes(tmp_path):
     said = two_processes(tmp_path / "two", 10, "float32", "layers")
     assert (

@@ -117,6 +117,63 @@ def test_half_precision_changes_little_and_gradients_stay_float32(architecture, 
     )
 
 
+@every_listed
+@given(way=st.sampled_from(["sparse", "dense"]), seed=seeds)
+def test_bfloat16_on_a_cpu_chooses_as_its_products_and_decodes_in_float32(architecture, way, seed):
+    """z is the product of rounded factors; values, decoder and gradients are float32."""
+    sae, x = any_sae(architecture, seed=seed), normal(9, 6, seed=seed)
+    weights = normal(5, 9, 6, seed=seed + 1)
+    before = choice.SPARSE_BELOW
+    choice.SPARSE_BELOW = 0.0 if way == "dense" else 2.0
+    try:
+        with torch.autocast("cpu", torch.bfloat16):
+            output = reconstruct(sae, x)
+            code = architecture.code(sae, x, ALONE)
+        found = gradients((output.prefixes * weights[: len(output.prefixes)]).sum(), sae)
+    finally:
+        choice.SPARSE_BELOW = before
+    if isinstance(code, choice.DenseCode):
+        f = code.f.float()
+    else:
+        f = torch.zeros(9, sae.d_sae)
+        f[np.repeat(np.arange(9), np.diff(code.offsets)), code.features] = torch.from_numpy(
+            code.values
+        )
+    z = (x - sae.b_dec).bfloat16().float() @ sae.W_enc.bfloat16().float()
+    z = z + sae.b_enc.bfloat16().float()
+    torch.testing.assert_close(f[f > 0], z.detach()[f > 0], rtol=0.01, atol=0.02)
+    torch.testing.assert_close(output.prefixes, plain_prefixes(sae, f), rtol=1e-4, atol=1e-4)
+    prefixes = plain_prefixes(sae, _like(sae, x, f))
+    expected = gradients((prefixes * weights[: len(prefixes)]).sum(), sae)
+    for name, gradient in expected.items():
+        assert found[name].dtype == torch.float32
+        scale = gradient.abs().max().item()
+        torch.testing.assert_close(found[name], gradient, rtol=0, atol=0.02 * scale + 1e-3)
+
+
+def _like(sae: SAE, x: torch.Tensor, f: torch.Tensor) -> torch.Tensor:
+    """The values f with the gradients of z, where f is active."""
+    z = (x - sae.b_dec) @ sae.W_enc + sae.b_enc
+    return torch.where(f > 0, f + z - z.detach(), 0)
+
+
+@given(
+    seed=seeds,
+    n=st.sampled_from([1, 24, 37, 64, 160, 512]),
+    k=st.integers(1, 24),
+    alike=st.booleans(),
+)
+def test_the_largest_of_groups_are_the_largest_of_all(seed, n, k, alike):
+    """Also among equal values, and where all are below 0."""
+    z = normal(5, n, seed=seed) - (3 if seed % 3 == 0 else 0)
+    z = z.round() if alike else z
+    k = min(k, n)
+    values, chosen = choice.top_k(z, k)
+    assert torch.equal(values, z.gather(1, chosen))
+    assert all(len(set(row)) == k for row in chosen.tolist())
+    assert torch.equal(values.sort(1).values, z.sort(1).values[:, n - k :])
+
+
 @given(seed=seeds, k=st.integers(1, 20), rows=st.sampled_from([3, 40, 64]))
 def test_the_batchs_largest_are_found_without_sorting_all(seed, k, rows):
     """Also where a sample of rows misleads: rows of very different size."""

@@ -1,7 +1,6 @@
 """Training that is killed or interrupted, and run again: the same bits as an undisturbed one, for
 every architecture and both data paths."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -109,7 +108,6 @@ def test_saes_that_were_saved_at_different_steps_meet_again(tmp_path):
         ), name
 
 
-@pytest.mark.skipif(os.name == "nt", reason="SIGINT to a child is POSIX")
 def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path):
     process = child(tmp_path / "run", "streamed", ["topk"])
     wait_for_step(tmp_path / "run" / "topk", 10)

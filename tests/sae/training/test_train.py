@@ -11,6 +11,7 @@ from interplm_nb.sae.architectures import ARCHITECTURES
 from interplm_nb.sae.checkpoint import load
 from interplm_nb.sae.config import SAEConfig
 from interplm_nb.sae.model import SAE
+from interplm_nb.sae.training import train as train_module
 from interplm_nb.sae.training import trainee
 from interplm_nb.sae.training.initial import new_sae
 from interplm_nb.sae.training.progress import read_metrics, states
@@ -430,9 +431,38 @@ def test_what_is_refused(tmp_path):
         run(tmp_path, replace(TOPK, layer=5))
     with pytest.raises(ValueError, match="keep must be at least 1; got 0"):
         run(tmp_path, TOPK, keep=0)
-    with pytest.raises(
-        ValueError, match="'bfloat16' needs a CUDA device that supports it, not cpu"
-    ):
-        run(tmp_path, TOPK, precision="bfloat16")
     with pytest.raises(ValueError, match=r"precision must be one of 'auto'.*got 'half'"):
         run(tmp_path, TOPK, precision="half")
+
+
+def test_bfloat16_is_refused_where_nothing_multiplies_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(train_module, "multiplies_bfloat16", lambda device: False)
+    with pytest.raises(
+        ValueError, match=r"'bfloat16' needs a device that multiplies it .*, which this cpu is not"
+    ):
+        run(tmp_path, TOPK, precision="bfloat16")
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_bfloat16_trains_as_well_and_resumes_with_the_same_bits(name, tmp_path, monkeypatch):
+    """torch multiplies bfloat16 on every processor, on some of them slowly."""
+    monkeypatch.setattr(train_module, "multiplies_bfloat16", lambda device: True)
+    whole = run(tmp_path / "whole", CONFIGS[name], precision="bfloat16")
+    with pytest.raises(FloatingPointError):
+        run(
+            tmp_path / "killed",
+            CONFIGS[name],
+            Gaussian(bad_step=33),
+            precision="bfloat16",
+            checkpoint_every=20,
+            log_every=10,
+        )
+    with pytest.raises(ValueError, match="precision 'bfloat16' there, 'float32' now"):
+        run(tmp_path / "killed", CONFIGS[name])
+    assert same(run(tmp_path / "killed", CONFIGS[name], precision="bfloat16"), whole)
+    assert all(weight.dtype == torch.float32 for weight in whole.state_dict().values())
+    plain = run(tmp_path / "plain", CONFIGS[name])
+    fvu, expected = (
+        read_metrics(tmp_path / way / "metrics.jsonl")[-1]["fvu"] for way in ("whole", "plain")
+    )
+    assert not same(plain, whole) and fvu < 1.1 * expected

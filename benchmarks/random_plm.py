@@ -1,0 +1,19 @@
+"""ESM-2 with random weights at the shape of its 8M model, for what needs no trained one."""
+
+import torch
+
+from benchmarks.peers import many
+from interplm_nb.plm.checkpoints import Architecture
+from interplm_nb.plm.esm2 import ESM2
+
+SHAPE = Architecture(n_layers=many.N_LAYERS, d_model=many.D_IN, n_heads=many.N_HEADS)
+
+
+def random_plm() -> ESM2:
+    """The same weights at each call."""
+    generator = torch.Generator().manual_seed(0)
+    weights = {
+        n: 0.05 * torch.randn(s, generator=generator) + n.endswith("norm.weight")
+        for n, s in SHAPE.shapes().items()
+    }
+    return ESM2(weights, SHAPE, "random-8M", "sha256:none", "cpu")

@@ -1,0 +1,141 @@
+"""Many SAEs from one pass over the PLM: beside one by one, and beside SAELens' multi-SAE runner.
+
+SAELens runs in its own environment (`make peers`), each side in its own process, in turn.
+"""
+
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.harness import Figure
+from benchmarks.peers import many
+from benchmarks.random_plm import SHAPE, random_plm
+from benchmarks.sae import PAIRS, PEERS, proteins_of, seconds, two_threads, untrained
+from interplm_nb.plm import esm2
+from interplm_nb.plm.esm2 import ESM2
+from interplm_nb.proteins import Proteins
+from interplm_nb.sae.config import SAEConfig
+from interplm_nb.sae.training.stream import StreamedBatches
+
+KS = (8, 16, 32, 64)
+STEPS, BATCH = 16, 2_048
+PEER_STEPS, HELD_OUT, LR = 24, 32, 4e-4
+
+
+def run() -> list[Figure]:
+    """All figures; those against SAELens only after `make peers`."""
+    if not PEERS.exists():
+        print("sae_one_pass: sae-lens is left out; make peers installs it")
+    mini = esm2.load("esm2-mini", "cpu")
+    with two_threads():
+        return [
+            *(_beside_saelens() if PEERS.exists() else []),
+            _passed("8M shape", random_plm(), SHAPE.n_layers, 512),
+            _passed("embedded model", mini, mini.n_layers, 512),
+        ]
+
+
+def _beside_saelens() -> list[Figure]:
+    with tempfile.TemporaryDirectory() as folder:
+        pieces = Path(folder) / "pieces.txt"
+        pieces.write_text("\n".join(_pieces()), encoding="utf-8")
+        return [figure for d_sae in (512, 2_048) for figure in _pairs(pieces, d_sae)]
+
+
+def _pieces() -> list[str]:
+    """Pieces of one length from the embedded proteins, as many as one epoch needs."""
+    n = (PEER_STEPS + many.BUFFER) * BATCH // many.LENGTH + HELD_OUT
+    found = [
+        sequence[first : first + many.LENGTH]
+        for sequence in proteins_of(10**9).sequences
+        if not set(sequence) - set(many.LETTERS)
+        for first in range(0, len(sequence) - many.LENGTH + 1, many.LENGTH)
+    ]
+    return found[:n]
+
+
+def _pairs(pieces: Path, d_sae: int) -> list[Figure]:
+    """Medians of pairs, in turn."""
+    pairs = [[_trained(side, pieces, d_sae) for side in ("ours", "saelens")] for _ in range(PAIRS)]
+    speed, memory, fvu = (
+        [float(np.median([pair[side][measure] for pair in pairs])) for side in (0, 1)]
+        for measure in ("tokens_per_second", "peak_anonymous_bytes", "final_fvu")
+    )
+    ratios = ", ".join(f"{a['tokens_per_second'] / b['tokens_per_second']:.2f}" for a, b in pairs)
+    note = (
+        f"{pairs[0][0]['n_saes']} TopK SAEs ({many.N_LAYERS} layers x k = "
+        f"{', '.join(map(str, KS))}), batches of {BATCH}, {PEER_STEPS - many.BUFFER} timed steps, "
+        f"the model's pass included; medians of {PAIRS} pairs in turn (ratios {ratios}). Stand-ins "
+        "of one shape, random weights, the same pieces of proteins: ESM-2 ours; other: sae-lens "
+        f"{pairs[0][1]['version']}, MultiSAETrainingRunner on a causal HookedTransformer. Mean "
+        f"held-out FVU, each on its model's own activations: {fvu[0]:.4f} ours, {fvu[1]:.4f} theirs"
+    )
+    name = f"{pairs[0][0]['n_saes']} SAEs of {d_sae:,} in one pass, saelens"
+    gib = [n / 2**30 for n in memory]
+    return [
+        Figure.compare(f"sae: {name}", speed[0], speed[1], "tokens/s", 1.5, note=note),
+        Figure.compare(f"sae: {name}, FVU", fvu[0], fvu[1], "share", 1, "at most", note="same"),
+        Figure.compare(f"sae: {name}, memory", gib[0], gib[1], "GiB", 1, "at most", note="same"),
+    ]
+
+
+def _trained(side: str, pieces: Path, d_sae: int) -> dict[str, Any]:
+    python = sys.executable if side == "ours" else str(PEERS)
+    sizes = {
+        "d-sae": d_sae,
+        "batch-size": BATCH,
+        "steps": PEER_STEPS,
+        "lr": LR,
+        "evaluate": HELD_OUT,
+    }
+    options = [word for key, value in sizes.items() for word in (f"--{key}", str(value))]
+    command = [python, "-m", f"benchmarks.peers.many_{side}", str(pieces), *options, "--k"]
+    done = subprocess.run(
+        [*command, *map(str, KS)],
+        cwd=Path(__file__).resolve().parents[1],
+        capture_output=True,
+        text=True,
+    )
+    if done.returncode:
+        raise RuntimeError(f"{side} failed: {done.stderr.strip().splitlines()[-1]}")
+    return json.loads(done.stdout.strip().splitlines()[-1])
+
+
+def _passed(name: str, plm: ESM2, n_layers: int, d_sae: int) -> Figure:
+    """Seconds for some steps of all SAEs from one pass, and one by one, up to each SAE's layer."""
+    proteins = proteins_of(STEPS * BATCH + 4_000)
+    configs = [
+        SAEConfig.recipe("topk", d_sae, k=k, layer=layer)
+        for layer in range(1, n_layers + 1)
+        for k in KS
+    ]
+    together = seconds(_training(plm, proteins, configs))
+    alone = sum(4 * seconds(_training(plm, proteins, [config])) for config in configs[::4])
+    note = (
+        f"{len(configs)} TopK SAEs ({n_layers} layers x k = 8, 16, 32, 64; {d_sae} features), "
+        f"{STEPS} steps of {BATCH} residues; "
+    )
+    note += "other: one by one, one of each layer timed and taken 4 times"
+    return Figure.compare(f"sae: one pass, {name}", together, alone, "s", 0.4, "at most", note=note)
+
+
+def _training(plm: ESM2, proteins: Proteins, configs: list[SAEConfig]) -> Callable[[], None]:
+    def steps() -> None:
+        layers = [config.layer or 0 for config in configs]
+        batches = StreamedBatches(plm, proteins, layers, BATCH, 0, buffer_residues=BATCH * 4)
+        trainees = [
+            (untrained(config, batches.batch(0)[config.layer or 0]), config.layer or 0)
+            for config in configs
+        ]
+        for step in range(STEPS):
+            x = batches.batch(step)
+            for trainee, layer in trainees:
+                trainee.take_step(x[layer])
+
+    return steps
