@@ -132,8 +132,8 @@ class _Lazy(Mapping[str, np.ndarray]):
         values = self._file.read(self._entries[accession])
         if not np.isfinite(values).all():
             raise InputError(
-                f"{self._path}: {accession}: the array contains NaN or infinity; make it again, or copy the "
-                "file again"
+                f"{self._path}: {accession}: the array contains NaN or infinity; make it again, or "
+                "copy the file again"
             )
         return values
 

@@ -351,6 +351,20 @@ def _spans(atoms: Any, wanted: np.ndarray) -> Iterator[tuple[int, int]]:
         yield from ((a, b) for a, b in pairwise(starts) if wanted[a])
 
 
+def _refuse_shared_numbers(atoms: Any, polymer: np.ndarray, starts: np.ndarray) -> None:
+    """ValueError where a number does not tell neighbours apart: all would be coloured as one."""
+    carbons = np.flatnonzero(polymer & (atoms.atom_name == "CA"))
+    residues = np.searchsorted(starts, carbons, "right")
+    apart = np.linalg.norm(np.diff(atoms.coord[carbons], axis=0), axis=1) > ALTERNATIVES
+    shared = np.flatnonzero(apart & (np.diff(residues) == 0))
+    if len(shared):
+        first = carbons[shared[0]]
+        raise ValueError(
+            f"residues of chain {atoms.chain_id[first]!s} that stand at different places have one "
+            f"number, {atoms.res_id[first]}: renumber them"
+        )
+
+
 def _part(atoms: Any) -> None:
     """Tell molecules of one chain apart: a chain without a name may hold all of a simulation's."""
     seen: dict[str, set[tuple[int, str]]] = {}
@@ -359,7 +373,7 @@ def _part(atoms: Any) -> None:
     polymer = struc.filter_amino_acids(atoms) & ~atoms.hetero
     starts = struc.get_residue_starts(atoms, add_exclusive_stop=True)
     before: tuple[str, tuple[int, str]] | None = None
-    place = np.zeros(3)
+    _refuse_shared_numbers(atoms, polymer, starts)
     for start, end in pairwise(starts):
         chain = str(atoms.chain_id[start])
         number = int(atoms.res_id[start]), str(atoms.ins_code[start])
@@ -368,13 +382,8 @@ def _part(atoms: Any) -> None:
             if number in known and before != (chain, number):
                 parts[chain] = parts.get(chain, 1) + 1
                 known.clear()
-            elif number in known and np.linalg.norm(atoms.coord[start] - place) > ALTERNATIVES:
-                raise ValueError(
-                    f"residues of chain {chain!r} that stand at different places have the number "
-                    f"{number[0]}{number[1]}: renumber them"
-                )
             known.add(number)
-            before, place = (chain, number), atoms.coord[start]
+            before = chain, number
         if chain in parts:
             names[start:end] = f"{chain}-{parts[chain]}"
     atoms.chain_id = names

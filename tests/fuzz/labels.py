@@ -5,7 +5,6 @@ import io
 import re
 import tomllib
 from pathlib import Path
-from urllib.parse import unquote
 
 import polars as pl
 
@@ -62,7 +61,9 @@ def same_table(path: Path, found: LabelsRead) -> None:
 def _plain(cell: str) -> str:
     """A cell without marks, a whole number's decimals and the kind of blanks."""
     cell = " ".join(cell.replace('"', "").split())
-    return str(int(match[1])) if (match := re.fullmatch(r"(-?[0-9]{1,18})(?:[.,]0*)?", cell)) else cell
+    return (
+        str(int(match[1])) if (match := re.fullmatch(r"(-?[0-9]{1,18})(?:[.,]0*)?", cell)) else cell
+    )
 
 
 def same_parquet(path: Path, found: LabelsRead) -> None:
@@ -73,14 +74,12 @@ def same_parquet(path: Path, found: LabelsRead) -> None:
 
 
 def same_gff(path: Path, found: LabelsRead) -> None:
-    held: dict[str, set[int]] = {}
+    held: set[int] = set()
     text = re.sub(r"\r\n?", "\n", path.read_bytes().decode("utf-8", "replace"))
     for row in (line.replace('"', "").split("\t") for line in text.split("\n")):
         if len(row) > 4:
-            ends = {int(_plain(n)) for n in row[3:5] if re.fullmatch(r"-?[0-9]{1,18}", _plain(n))}
-            held.setdefault(unquote(row[0]), set()).update(ends)
-    for accession, start, end, _ in spans(found):
-        assert {start, end} <= held[accession]
+            held |= {int(_plain(n)) for n in row[3:5] if re.fullmatch(r"-?[0-9]{1,18}", _plain(n))}
+    assert {n for _, start, end, _ in spans(found) for n in (start, end)} <= held
 
 
 def same_bed(path: Path, found: LabelsRead) -> None:

@@ -10,7 +10,16 @@ LARGEST = 2 << 20
 
 _SEPARATORS = (b"\t", b",", b" ", b";")
 _NUMBERS = (b"-1", b"0", b"999999999999999999999", b"1e400", b"nan", b"5.0", b"\xc2\xb2", b"1-Mar")
-_CONTROL = (b"\x00", b"\x1b[31m", b"\r", b"\x0b", b"\x1c", b"\xe2\x80\xa8", b"\xef\xbb\xbf", b"\x85")
+_CONTROL = (
+    b"\x00",
+    b"\x1b[31m",
+    b"\r",
+    b"\x0b",
+    b"\x1c",
+    b"\xe2\x80\xa8",
+    b"\xef\xbb\xbf",
+    b"\x85",
+)
 _BRACKETS = (b"[", b"{", b"(", b"<a>", b'"', b"'", b"[[")
 
 Mutation = Callable[[bytes, random.Random], bytes]

@@ -192,9 +192,7 @@ def _split(data: bytes) -> list[bytes]:
 
 READERS = [
     Fuzzed("FASTA", "a.fasta", _fasta(), read_fasta, same_fasta, compress=True),
-    Fuzzed(
-        "UniProt TSV and CSV", "a.tsv", _tables(), read_uniprot_tsv, on_one_line, compress=True
-    ),
+    Fuzzed("UniProt TSV and CSV", "a.tsv", _tables(), read_uniprot_tsv, on_one_line, compress=True),
     Fuzzed("UniProt flat file", "a.dat", _flat(), read_uniprot_flat, same_flat, compress=True),
     Fuzzed(
         "UniProt XML",

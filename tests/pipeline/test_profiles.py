@@ -155,3 +155,10 @@ def test_files_become_absolute_and_the_place_is_set(tmp_path, monkeypatch):
     stages = load("demo", ["proteins.path=mine.tsv"]).at("/runs/x", "cpu")
     assert stages["proteins"].path == str(tmp_path / "mine.tsv")
     assert {(p.run, p.device) for p in stages.values()} == {("/runs/x", "cpu")}
+
+
+@pytest.mark.parametrize("text", ["a = " + "[" * 100_000, f"a = {'9' * 10_000}"])
+def test_brackets_and_digits_without_end(tmp_path, text):
+    (tmp_path / "mine.toml").write_text(text)
+    with pytest.raises(PipelineError, match=r"mine\.toml is not a TOML file"):
+        load(str(tmp_path / "mine.toml"))

@@ -249,3 +249,13 @@ def test_the_cache_is_where_each_system_keeps_its(monkeypatch, tmp_path):
     assert cache_folder() == tmp_path / ".cache" / "interplm-nb" / "unirep"
     monkeypatch.setattr("sys.platform", "darwin")
     assert cache_folder() == tmp_path / "Library" / "Caches" / "interplm-nb" / "unirep"
+
+
+def test_a_member_that_is_no_array(tmp_path):
+    path = write_npz(tmp_path / "u.npz")
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("notes", "by me")
+    with pytest.raises(
+        ValueError, match=r"u\.npz: not an \.npz of plain arrays \(notes is no array"
+    ):
+        unirep_weights.read_npz(path)

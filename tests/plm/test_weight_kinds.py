@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 from torch.testing import assert_close
 
 from interplm_nb import plm
-from interplm_nb.plm import checkpoints, esm2
+from interplm_nb.plm import checkpoints, esm2, weight_files
 from interplm_nb.plm.names import MINI
 from interplm_nb.plm.weight_files import PICKLED, SAFETENSORS
 from interplm_nb.plm.weight_kinds import kind_of
@@ -203,3 +203,26 @@ def test_an_index_that_lists_what_no_shard_holds(tmp_path):
     index = folder / "model.safetensors.index.json"
     index.write_text(json.dumps({"metadata": {}}))
     assert "wanted weight_map with each tensor's file" in refused(folder)
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, '{"a": ' * 100_000])
+def test_settings_of_brackets_without_end(tmp_path, text):
+    write(tmp_path / "m", theirs(random_weights()))
+    (tmp_path / "m" / "config.json").write_text(text)
+    assert "not JSON" in refused(tmp_path / "m" / "config.json", weight_files.read_settings)
+
+
+def test_settings_of_more_layers_than_any_memory_holds(tmp_path):
+    write(tmp_path / "m", theirs(random_weights()))
+    config = tmp_path / "m" / "config.json"
+    settings = json.loads(config.read_text()) | {"num_hidden_layers": 10**21}
+    config.write_text(json.dumps(settings))
+    assert "as its settings say: there are" in refused(tmp_path / "m", checkpoints.read)
+
+
+def test_an_archive_of_a_later_kind_of_zip(tmp_path):
+    path = write_official(tmp_path / "m.pt") or tmp_path / "m.pt"
+    data = path.read_bytes()
+    central = data.index(b"PK\x01\x02")
+    path.write_bytes(data[: central + 6] + b"\xff" + data[central + 7 :])
+    assert checkpoints.read(path).architecture == SMALL  # torch's own reader does not mind

@@ -289,3 +289,15 @@ def test_nucleotides_are_no_family(file):
         read_family(file(f">a\n{gene}-\n>b\n-{gene}\n"))
     with pytest.raises(InputError, match="nucleotides, not residues"):
         read_family(file(f">a\n{gene}\n"))
+
+
+def test_a_row_of_clustal_that_is_moved_to_the_right_is_not_lost(file):
+    text = "CLUSTAL W\n\na MK-\n b MKV\n  ** \n\na L\nb L\n"
+    proteins, alignment, _ = read_family(file(text))
+    assert dict(zip(proteins.accessions, proteins.sequences, strict=True)) == {
+        "a": "MKL",
+        "b": "MKVL",
+    }
+    assert alignment is not None and alignment.n_columns == 4
+    with pytest.raises(InputError, match="' conserved here only' is not a row of a Clustal"):
+        read_family(file(text.replace(" ** ", "conserved here only")))

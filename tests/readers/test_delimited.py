@@ -138,3 +138,10 @@ def test_whole_numbers(cell, wanted) -> None:
 def test_what_a_spreadsheet_made_of_a_text(cell) -> None:
     assert spoilt(cell) is not None
     assert spoilt(f"{cell} x") is None
+
+
+def test_tables_joined_with_their_names_give_no_row_of_them() -> None:
+    """Else a UniProt table would hold the protein Entry, of sequence SEQUENCE."""
+    _, rows, report = read("name,more\nP1,b\nname, more\nP2,c\n")
+    assert rows == [(2, ["P1", "b"]), (4, ["P2", "c"])]
+    assert report.records("names of the columns again, left out") == ["line 3"]

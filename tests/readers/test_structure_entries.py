@@ -223,3 +223,21 @@ def test_mmcif_cut_anywhere_is_read_or_refused(tmp_path: Path, end: int) -> None
         read_entry(path)
     except InputError as error:
         assert str(path) in str(error)
+
+
+def test_neighbours_of_one_number_are_refused(tmp_path: Path) -> None:
+    """They would all be coloured as the first of them."""
+    chain = [(name, "0") for name, _ in CHAIN]
+    with pytest.raises(InputError, match="of chain A that stand at different places have one num"):
+        read_entry(written(tmp_path / "x.pdb", pdb_lines(chain)))
+
+
+@pytest.mark.parametrize("value", ["X" * 3_000, "\n;text\n;\n"])
+def test_a_long_value_of_an_atom_is_refused_before_it_takes_the_memory(
+    tmp_path: Path, value: str
+) -> None:
+    path = written(tmp_path / "x.cif", CUT.replace(" MET ", f" {value} ", 1))
+    with pytest.raises(
+        InputError, match=r"x\.cif: .* line 21, of an atom, holds|line 22, of an at"
+    ):
+        read_entry(path)

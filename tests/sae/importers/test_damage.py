@@ -113,3 +113,28 @@ def test_an_input_scale_of_nothing_is_refused(tmp_path):
     for scale in (0.0, float("inf"), float("nan")):
         with pytest.raises(ValueError, match="a finite number other than 0; got"):
             read(tmp_path / "m.ckpt", Given("p", 4, "residual", input_scale=scale))
+
+
+@pytest.mark.parametrize("name", ["config.json", "cfg.json"])
+def test_brackets_without_end_in_the_json(tmp_path, name):
+    torch.save(MATRYOSHKA, tmp_path / "m.ckpt")
+    (tmp_path / name).write_text("[" * 100_000)
+    with pytest.raises(ValueError, match=rf"{name}: not JSON"):
+        read(tmp_path / "m.ckpt", Given("p", 4, "residual", input_scale=1.0))
+
+
+def test_weights_that_become_infinite_by_scaling_are_refused(tmp_path):
+    torch.save(ESMC | {"max": torch.full((24,), 1e-45)}, tmp_path / "layer_60.pt")
+    (tmp_path / "config.json").write_text(json.dumps(ESMC_CONFIG))
+    with pytest.raises(ValueError, match=r"layer_60\.pt: W_enc holds NaN or infinity in row 0"):
+        read(tmp_path / "layer_60.pt", Given("p", 60, "residual"))
+
+
+@pytest.mark.parametrize("version", ["²", "6²", "None"])
+def test_a_version_that_is_no_number(tmp_path, version):
+    torch.save(matrices(), tmp_path / "w.pt")
+    settings = saelens_settings("topk")
+    settings["metadata"]["sae_lens_version"] = version
+    (tmp_path / "cfg.json").write_text(json.dumps(settings))
+    with pytest.raises(ValueError, match=r"w\.pt"):
+        read(tmp_path / "w.pt")

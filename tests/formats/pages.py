@@ -1,0 +1,46 @@
+"""docs/formats.md, from the table."""
+
+from pathlib import Path
+
+from tests.formats import labels, models, proteins
+from tests.formats.table import Format
+
+PAGE = Path(__file__).parents[2] / "docs" / "formats.md"
+KINDS: dict[str, list[Format]] = {
+    "Proteins": proteins.PROTEINS,
+    "Alignments": proteins.ALIGNMENTS,
+    "Labels": labels.LABELS,
+    "Embeddings of your own": models.EMBEDDINGS,
+    "Structures": models.STRUCTURES,
+    "Others' SAEs": models.SAES,
+    "Models": models.MODELS,
+    "Settings": labels.SETTINGS,
+}
+_HEAD = """# Formats
+
+What can be read, and what is refused. Text files may be plain, gzip or zstd; UTF-8, with any line
+ends. Words in quotation marks are from the message that you get. Each entry has an example that is
+read, or refused with these words, by a test (`tests/formats`); this page is made from them:
+
+    python scripts/build_formats.py
+"""
+
+
+def page() -> str:
+    """The text of docs/formats.md."""
+    parts = [_HEAD]
+    for kind, formats in KINDS.items():
+        rows = [
+            f"| {f.name} | `{f.function}` | {_listed(r.says for r in f.read)} | "
+            f"{_listed(f'{r.says}: “{r.why}”' for r in f.refused)} |"
+            for f in formats
+        ]
+        parts.append("\n".join([f"## {kind}\n", "| format | by | read | refused |", _RULE, *rows]))
+    return "\n\n".join(part.strip("\n") for part in parts) + "\n"
+
+
+_RULE = "|---|---|---|---|"
+
+
+def _listed(texts) -> str:
+    return "<br>".join(text.replace("|", "\\|") for text in texts) or "none"
