@@ -72,7 +72,8 @@ class _EntryElements:
             last = not chunk
             try:
                 self._parser.Parse(chunk, last)
-            except expat.ExpatError as error:
+            # The others: an encoding that is unknown, or of several bytes a letter.
+            except (expat.ExpatError, LookupError, ValueError) as error:
                 raise InputError(
                     f"{self._path}: not well-formed XML ({error}); the file is damaged or "
                     "truncated, download it again"

@@ -22,6 +22,7 @@ from torch import Tensor
 from interplm_nb.plm import checkpoints, unirep_weights
 from interplm_nb.proteins import Proteins
 from interplm_nb.readers.arrays import check_arrays, embeddings_from
+from interplm_nb.readers.residue_mapping import residue_numbers
 from interplm_nb.readers.structures import Structure
 from interplm_nb.sae import importers
 from interplm_nb.sae.importers import Given
@@ -100,18 +101,24 @@ def _structure(path: Path, sequence: str = SEQUENCE) -> Structure:
 
 
 def _same_pdb(path: Path, found: Structure) -> None:
-    """Each mapped residue stands in the file, by columns, as the amino acid at its position."""
+    """Each mapped number stands in the file's atoms, by columns."""
     text = path.read_bytes().decode("utf-8", "replace")
     lines = [line for line in re.split("[\r\n]+", text) if line[:6] in ("ATOM  ", "HETATM")]
-    numbers = {(line[22:27].strip(), line[17:20].strip()) for line in lines}
-    for n, position in found.positions.items():
-        names = {name for number, name in numbers if number == n or not number.isdigit()}
-        assert any(one_letter_code(name) == SEQUENCE[position - 1] for name in names) or n.isdigit()
-    assert found.is_of(SEQUENCE)
+    numbers = {line[22:27].strip() for line in lines}
+    odd = [number for number in numbers if not number.isdigit()]
+    assert odd or {*found.positions} <= numbers
+    _fits(path, found)
 
 
-def _fits(path: Path, found: Structure) -> None:
-    assert found.is_of(SEQUENCE)
+def _fits(_: Path, found: Structure) -> None:
+    """Each mapped residue is the amino acid at its position, unless its atoms do not agree."""
+    named: dict[str, set[str]] = {}
+    numbers = residue_numbers(found.atoms)
+    for number, name in zip(numbers, found.atoms.res_name.tolist(), strict=True):
+        named.setdefault(number, set()).add(name)
+    for number, position in found.positions.items():
+        if len(named[number]) == 1:
+            assert one_letter_code(*named[number]) == SEQUENCE[position - 1]
     assert len(set(found.positions.values())) == len(found.positions)
 
 

@@ -48,6 +48,7 @@ def spans(found: LabelsRead) -> set[tuple]:
 
 def same_table(path: Path, found: LabelsRead) -> None:
     """Each segment is a row, by Python's csv module; or by the cells alone where marks are text."""
+    csv.field_size_limit(1 << 30)
     text, held = text_of(path), set()
     for separator in "\t,;":
         for line in text.split("\n"):

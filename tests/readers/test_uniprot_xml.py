@@ -171,3 +171,11 @@ def test_real_ligands():
         "Lipidation_N-myristoyl glycine",
         "Helix",
     }
+
+
+@pytest.mark.parametrize("encoding", ["UTF-5", "utf-32", "shift_jis"])
+def test_an_encoding_that_cannot_be_read(tmp_path, encoding):
+    path = tmp_path / "a.xml"
+    path.write_text(f"<?xml version='1.0' encoding='{encoding}'?><uniprot/>")
+    with pytest.raises(InputError, match=r"a\.xml: not well-formed XML"):
+        read_uniprot_xml(path)
