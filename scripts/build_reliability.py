@@ -152,7 +152,6 @@ def main() -> int:
     parser.add_argument("rings", nargs="*", help=f"of {', '.join(RINGS)} (default: all)")
     parser.add_argument("--seconds", type=float, default=3, help="of fuzzing per reader")
     arguments = parser.parse_args()
-    logging.disable(logging.WARNING)
     sections, faults = kept(), 0
     for ring in arguments.rings or RINGS:
         rows = list(RINGS[ring][1](arguments.seconds))
@@ -164,4 +163,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    logging.disable(logging.WARNING)
     sys.exit(main())

@@ -70,6 +70,9 @@ def read_pickled(path: Path, wanted: str, allowed: Iterable[type] = ()) -> Any:
         EOFError,
         LookupError,
         ValueError,
+        TypeError,
+        AttributeError,
+        AssertionError,
         struct.error,
     ) as error:
         lines = str(error).strip().splitlines() or [type(error).__name__]

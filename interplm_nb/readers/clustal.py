@@ -41,7 +41,8 @@ def _blocks(lines: Iterable[str], path: Path | str) -> Iterator[list[Row]]:
                 yield block
                 block = []
             continue
-        if len(words) != 2 and not (len(words) == 3 and words[2].isdecimal()):
+        is_row = len(words) == 2 or (len(words) == 3 and words[2].isdecimal())
+        if not is_row or not set(words[0]) - set("*:."):
             raise InputError(
                 f"{path}: {line.rstrip()[:60]!r} is not a row of a Clustal alignment; wanted a "
                 "name, blanks, and the aligned residues"

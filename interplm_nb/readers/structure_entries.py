@@ -355,7 +355,8 @@ def _refuse_shared_numbers(atoms: Any, polymer: np.ndarray, starts: np.ndarray) 
     """ValueError where a number does not tell neighbours apart: all would be coloured as one."""
     carbons = np.flatnonzero(polymer & (atoms.atom_name == "CA"))
     residues = np.searchsorted(starts, carbons, "right")
-    apart = np.linalg.norm(np.diff(atoms.coord[carbons], axis=0), axis=1) > ALTERNATIVES
+    steps = np.diff(atoms.coord[carbons].astype(np.float64), axis=0)
+    apart = np.linalg.norm(steps, axis=1) > ALTERNATIVES
     shared = np.flatnonzero(apart & (np.diff(residues) == 0))
     if len(shared):
         first = carbons[shared[0]]

@@ -1,5 +1,6 @@
 """Readers of binary files: embeddings, structures, others' SAEs, models."""
 
+import gzip
 import io
 import json
 import re
@@ -102,7 +103,9 @@ def _structure(path: Path, sequence: str = SEQUENCE) -> Structure:
 
 def _same_pdb(path: Path, found: Structure) -> None:
     """Each mapped number stands in the file's atoms, by columns."""
-    text = path.read_bytes().decode("utf-8", "replace")
+    data = path.read_bytes()
+    data = gzip.decompress(data) if data.startswith(b"\x1f\x8b") else data
+    text = data.decode("utf-8", "replace")
     lines = [line for line in re.split("[\r\n]+", text) if line[:6] in ("ATOM  ", "HETATM")]
     numbers = {line[22:27].strip() for line in lines}
     odd = [number for number in numbers if not number.isdigit()]
@@ -112,13 +115,13 @@ def _same_pdb(path: Path, found: Structure) -> None:
 
 def _fits(_: Path, found: Structure) -> None:
     """Each mapped residue is the amino acid at its position, unless its atoms do not agree."""
-    named: dict[str, set[str]] = {}
-    numbers = residue_numbers(found.atoms)
-    for number, name in zip(numbers, found.atoms.res_name.tolist(), strict=True):
-        named.setdefault(number, set()).add(name)
-    for number, position in found.positions.items():
-        if len(named[number]) == 1:
-            assert one_letter_code(*named[number]) == SEQUENCE[position - 1]
+    atoms: Any = found.atoms
+    names: dict[str, set[str]] = {}
+    for place, name in zip(residue_numbers(atoms), atoms.res_name.tolist(), strict=True):
+        names.setdefault(place, set()).add(name)
+    for place, position in found.positions.items():
+        if len(names[place]) == 1:
+            assert one_letter_code(*names[place]) == SEQUENCE[position - 1]
     assert len(set(found.positions.values())) == len(found.positions)
 
 
@@ -128,7 +131,8 @@ def _bcif() -> bytes:
     category = pdbx.BinaryCIFCategory(columns)
     packed = io.BytesIO()
     file = pdbx.BinaryCIFFile({"x": pdbx.BinaryCIFBlock({"atom_site": category})})
-    pdbx.compress(file).write(packed)
+    compressed: Any = pdbx.compress(file)
+    compressed.write(packed)
     return packed.getvalue()
 
 

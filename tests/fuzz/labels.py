@@ -53,6 +53,7 @@ def same_table(path: Path, found: LabelsRead) -> None:
     for separator in "\t,;":
         for line in text.split("\n"):
             held.add(tuple(line.split(separator)))
+            held.update(map(tuple, csv.reader([line], delimiter=separator, strict=False)))
         held.update(map(tuple, csv.reader(io.StringIO(text), delimiter=separator, strict=False)))
     cells = [{_plain(cell) for cell in row} for row in held]
     for segment in spans(found):
@@ -107,7 +108,8 @@ def same_profile(path: Path, found: profiles.Profile) -> None:
 def _strings(path: Path) -> LabelsRead:
     """Label strings in a file of lines, accession and letters."""
     text = path.read_bytes().decode("utf-8", "replace")
-    rows = dict(line.partition(" ")[::2] for line in text.split("\n"))
+    parts = (line.partition(" ") for line in text.split("\n"))
+    rows = {accession: letters for accession, _, letters in parts}
     return from_label_strings(rows, PROTEINS)
 
 

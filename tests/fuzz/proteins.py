@@ -123,7 +123,11 @@ def same_rows(path: Path, found: FamilyRead) -> None:
             blocks[words[0]] = blocks.get(words[0], "") + words[1]
     held = {(name, residues(row)) for name, row in (*fasta, *blocks.items())}
     kept = set(zip(found.proteins.accessions, found.proteins.sequences, strict=True))
-    doubtful = {"record that starts within a line", "identical duplicate left out"}
+    doubtful = {
+        "record that starts within a line",
+        "identical duplicate left out",
+        "accession again with another sequence",
+    }
     if found.alignment is None:
         same_fasta(path, found)
     elif not doubtful & {*found.report.counts()} and "repeat" not in str(found.report):

@@ -226,3 +226,9 @@ def test_an_archive_of_a_later_kind_of_zip(tmp_path):
     central = data.index(b"PK\x01\x02")
     path.write_bytes(data[: central + 6] + b"\xff" + data[central + 7 :])
     assert checkpoints.read(path).architecture == SMALL  # torch's own reader does not mind
+
+
+def test_a_pickle_whose_types_do_not_fit(tmp_path):
+    path = tmp_path / "m.pt"
+    path.write_bytes(b"\x80\x02ccollections\nOrderedDict\nK\x01\x85R.")
+    assert "not a checkpoint that can be read safely" in refused(path, checkpoints.read)

@@ -299,5 +299,7 @@ def test_a_row_of_clustal_that_is_moved_to_the_right_is_not_lost(file):
         "b": "MKVL",
     }
     assert alignment is not None and alignment.n_columns == 4
+    with pytest.raises(InputError, match=r"'  \*\* MK-' is not a row"):
+        read_family(file(text.replace("** ", "** MK-")))
     with pytest.raises(InputError, match="' conserved here only' is not a row of a Clustal"):
         read_family(file(text.replace(" ** ", "conserved here only")))
