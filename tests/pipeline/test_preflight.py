@@ -124,9 +124,9 @@ def of(tmp_path, field, name, content):
     ("field", "name", "content"),
     [
         ("path", "a.txt", FASTA),
-        ("path", "a.fasta.gz", gzip.compress(FASTA)),
+        ("path", "a.fasta.gz", gzip.compress(FASTA, mtime=0)),
         ("labels", "a.tsv", b"accession\tstart\tend\tconcept\n"),
-        ("labels", "a.GFF3.gz", gzip.compress(b"##gff-version 3\n")),
+        ("labels", "a.GFF3.gz", gzip.compress(b"##gff-version 3\n", mtime=0)),
     ],
 )
 def test_files_that_can_be_read_are_accepted(tmp_path, field, name, content):
@@ -138,7 +138,7 @@ def test_files_that_can_be_read_are_accepted(tmp_path, field, name, content):
     [
         ("path", "a.pdf", b"%PDF-1.7\n", "format not recognised from its first line, '%PDF-1.7'"),
         ("path", "a.fasta", b"", "format not recognised"),
-        ("path", "a.gz", gzip.compress(FASTA)[:-9], "truncated or damaged"),
+        ("path", "a.gz", gzip.compress(FASTA, mtime=0)[:-9], "truncated or damaged"),
         ("labels", "a.xlsx", b"PK\3\4", "zip"),
         ("labels", "a.docx", b"text", "the name says no format of labels; wanted .tsv, .txt, .csv"),
         ("labels", "a.tsv", b" \n", "is empty; give a file of labels, or leave it out"),
