@@ -5,6 +5,8 @@ from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from interplm_nb.readers.delimited import delimited, refuse_repeated
 from interplm_nb.readers.opening import SAVE_AS_TEXT, open_bytes, open_text
@@ -13,6 +15,14 @@ from interplm_nb.readers.report import InputError, ReadReport
 Rows = Iterator[tuple[int, dict[str, str]]]
 """The line (or row) number, and the cells by column."""
 
+_DAMAGE = (
+    pa.ArrowException,
+    UnicodeDecodeError,
+    OSError,
+    MemoryError,
+    pl.exceptions.PolarsError,
+    pl.exceptions.PanicException,  # names of columns that are not UTF-8
+)
 _WORKBOOKS = (".xlsx", ".xlsm", ".xls", ".ods", ".numbers")
 
 
@@ -27,14 +37,7 @@ def table_rows(
     """
     suffix = Path(without_compression(path)).suffix
     if suffix == ".parquet":
-        try:
-            with open_bytes(path) as stream:
-                table = pl.read_parquet(io.BytesIO(stream.read()))
-        except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
-            raise InputError(
-                f"{path}: not a Parquet file ({str(error).splitlines()[0]}); write or copy it again"
-            ) from error
-        return frame_rows(table, columns, report)
+        return frame_rows(_parquet(path), columns, report)
     if suffix not in (".tsv", ".txt", ".csv"):
         way_out = f"; {SAVE_AS_TEXT}" if suffix in _WORKBOOKS else ""
         raise InputError(
@@ -49,6 +52,21 @@ def table_rows(
         (line, dict(zip(names, (cell.strip() for cell in cells), strict=True)))
         for line, cells in rows
     )
+
+
+def _parquet(path: Path) -> pl.DataFrame:
+    with open_bytes(path) as stream:
+        data = pa.BufferReader(stream.read())
+    try:
+        # Arrow's reader refuses damaged files; that of polars may end the process.
+        table = pq.read_table(data, use_threads=False)
+        table.validate(full=True)
+        return pl.DataFrame(pl.from_arrow(table))
+    except _DAMAGE as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError(
+            f"{path}: not a Parquet file ({reason}); write or copy it again"
+        ) from error
 
 
 def frame_rows(

@@ -7,6 +7,7 @@ import tomllib
 from pathlib import Path
 
 import polars as pl
+import pyarrow.parquet as pq
 
 from interplm_nb.pipeline import profiles
 from interplm_nb.proteins import Proteins
@@ -69,9 +70,10 @@ def _plain(cell: str) -> str:
 
 
 def same_parquet(path: Path, found: LabelsRead) -> None:
-    frame = pl.read_parquet(path)
+    frame = pl.DataFrame(pl.from_arrow(pq.read_table(path, use_threads=False)))
     frame = frame.rename({name: name.strip().lower() for name in frame.columns})
-    rows = {tuple(_plain(str(v)) for v in row) for row in frame.select(SPANS).rows()}
+    texts = frame.select(pl.col(SPANS).cast(pl.String))  # binary columns too
+    rows = {tuple(_plain(str(v)) for v in row) for row in texts.rows()}
     assert {tuple(_plain(str(v)) for v in span) for span in spans(found)} <= rows
 
 
