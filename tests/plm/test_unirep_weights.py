@@ -259,3 +259,13 @@ def test_a_member_that_is_no_array(tmp_path):
         ValueError, match=r"u\.npz: not an \.npz of plain arrays \(notes is no array"
     ):
         unirep_weights.read_npz(path)
+
+
+def test_an_encrypted_member(tmp_path):
+    path = write_npz(tmp_path / "u.npz")
+    data = bytearray(path.read_bytes())
+    for flags in (data.index(b"PK\x03\x04") + 6, data.index(b"PK\x01\x02") + 8):
+        data[flags] |= 1
+    path.write_bytes(data)
+    with pytest.raises(ValueError, match=r"u\.npz: not an \.npz of plain arrays \(.*encrypted"):
+        unirep_weights.read_npz(path)
