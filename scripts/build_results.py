@@ -1,6 +1,7 @@
-"""Put the figures of a finished demo run into README.md and docs/results.md.
+"""Put the figures of a finished run into pages: of the demo into README.md and docs/results.md.
 
     python scripts/build_results.py runs/demo
+    python scripts/build_results.py runs/proteomes docs/proteomes.md
 
 Each table stands between two comments that name it; the text around them is written by hand.
 """
@@ -185,9 +186,11 @@ def _table(head: Sequence[str], rows: Any) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("run", type=Path, help="folder of a finished demo run")
-    run = Run.open(parser.parse_args().run)
-    for page in PAGES:
+    parser.add_argument("run", type=Path, help="folder of a finished run")
+    parser.add_argument("pages", nargs="*", type=Path, help="default: the pages of the demo")
+    given = parser.parse_args()
+    run = Run.open(given.run)
+    for page in given.pages or PAGES:
         page.write_text(filled(page.read_text(encoding="utf-8"), run), encoding="utf-8")
         print(page)
 
