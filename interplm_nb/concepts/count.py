@@ -1,6 +1,5 @@
 """Count where features are active and concepts lie: one pass over activations, integers only."""
 
-import os
 from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
@@ -14,12 +13,13 @@ from interplm_nb.annotations import Annotations
 from interplm_nb.concepts.labels import Labels, Overlap
 from interplm_nb.concepts.scores import ConceptScores
 from interplm_nb.concepts.source import Matrix, Source, above, check_source, joined, kept
+from interplm_nb.cores import usable_cores
 
 THRESHOLDS = (0.0, 0.15, 0.5, 0.6, 0.8)
 """Fractions of a feature's maximum (InterPLM's); a residue is active strictly above a threshold."""
 
-# A thread holds one block and its products, about 200 MB.
-_THREADS = min(4, os.cpu_count() or 1)
+_MOST_THREADS = 4
+"""A thread holds one block and its products, about 200 MB."""
 
 
 class Counts(NamedTuple):
@@ -202,9 +202,10 @@ class Counting:
                 rows, values = block
                 self.sums.add(values, *self.labels.on(rows))
 
-        with ThreadPoolExecutor(_THREADS) as pool:
+        threads = min(_MOST_THREADS, usable_cores())
+        with ThreadPoolExecutor(threads) as pool:
             try:
-                for worker in [pool.submit(work) for _ in range(_THREADS)]:
+                for worker in [pool.submit(work) for _ in range(threads)]:
                     worker.result()
             finally:
                 # An error in one thread, or Ctrl-C, stops the others at their next block.

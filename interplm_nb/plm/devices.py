@@ -4,6 +4,8 @@ import os
 
 import torch
 
+from interplm_nb.cores import usable_cores
+
 DTYPES = {
     "float32": torch.float32,
     "bfloat16": torch.bfloat16,
@@ -19,8 +21,9 @@ KINDS = ("cpu", "cuda", "mps", "meta")
 def choose_device(device: str | torch.device) -> torch.device:
     """A device by name; "auto" is CUDA, else MPS, else the CPU.
 
-    Under `torchrun`, CUDA is the process's own GPU (LOCAL_RANK). Raises ValueError for another
-    name, and for a device that is not here.
+    Under `torchrun`, CUDA is the process's own GPU (LOCAL_RANK). On a CPU, torch is held to the
+    cores that this process may use. Raises ValueError for another name, and for a device that is
+    not here.
     """
     if device == "auto":
         mps = "mps" if torch.backends.mps.is_available() else "cpu"
@@ -42,6 +45,8 @@ def choose_device(device: str | torch.device) -> torch.device:
         raise ValueError("device='mps', but this is no Mac with a GPU that torch can use")
     if found.type == "cuda" and found.index is None and "LOCAL_RANK" in os.environ:
         return torch.device("cuda", int(os.environ["LOCAL_RANK"]))
+    if found.type == "cpu" and torch.get_num_threads() > usable_cores():
+        torch.set_num_threads(usable_cores())
     return found
 
 

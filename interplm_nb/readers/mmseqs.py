@@ -12,6 +12,7 @@ import polars as pl
 from tqdm.auto import tqdm
 
 from interplm_nb.children import background
+from interplm_nb.cores import usable_cores
 from interplm_nb.proteins import Proteins
 from interplm_nb.scratch import scratch_folder
 
@@ -103,7 +104,7 @@ def alignments(
             "--min-seq-id": identity,
             "-e": e_value,
             **_candidates(sensitivity, len(targets)),
-            "--threads": threads or os.cpu_count() or 1,
+            "--threads": threads or usable_cores(),
             "--format-output": ",".join(_COLUMNS),
             "-v": 2,
         }

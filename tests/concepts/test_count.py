@@ -16,7 +16,6 @@ from scipy.sparse import csr_array
 
 from interplm_nb.activations import FeatureActivations
 from interplm_nb.annotations import Annotations
-from interplm_nb.concepts import count as count_module
 from interplm_nb.concepts import source as source_module
 from interplm_nb.concepts.count import THRESHOLDS, SparseSums, count
 from interplm_nb.concepts.scores import ConceptScores
@@ -397,7 +396,7 @@ def test_a_silent_feature_and_a_concept_that_a_split_lacks_are_zero(sums: Any) -
 
 def test_an_error_ends_all_threads_at_their_next_block(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(source_module, "_ENTRIES", 1)
-    monkeypatch.setattr(count_module, "_THREADS", 2)
+    monkeypatch.setenv("LOKY_MAX_CPU_COUNT", "2")
     proteins = Proteins.from_sequences({f"P{i}": "M" for i in range(100)})
     read = []
 
