@@ -7,7 +7,8 @@ import pytest
 from interplm_nb.pipeline import manifest
 from interplm_nb.pipeline.errors import PipelineError
 from interplm_nb.pipeline.parameters import EmbedParameters, ProteinsParameters
-from interplm_nb.pipeline.run import Run, RunModel
+from interplm_nb.pipeline.run import Run
+from interplm_nb.pipeline.run_model import RunModel
 from interplm_nb.plm.record import ModelRecord
 from tests.pipeline.fakes import work_like
 
