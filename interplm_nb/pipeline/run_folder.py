@@ -12,7 +12,7 @@ import polars as pl
 
 from interplm_nb.checksums import DamagedFileError
 from interplm_nb.pipeline import run_files
-from interplm_nb.pipeline.errors import PipelineError
+from interplm_nb.pipeline.errors import DamagedRunError, PipelineError
 from interplm_nb.pipeline.stage_table import stage_named
 from interplm_nb.saving import (
     file_hash,
@@ -59,7 +59,7 @@ class RunFolder:
     @property
     def profile(self) -> str:
         """The profile that `create` noted last."""
-        return str(self._noted()["profile"])
+        return self._noted()["profile"]
 
     def stage_folder(self, stage: str) -> Path:
         """`NN_stage/`: a stage's manifest, summary and small tables."""
@@ -76,7 +76,7 @@ class RunFolder:
     def manifest(self, stage: str) -> dict[str, Any]:
         """What a stage's manifest says. PipelineError before the stage has ended."""
         name = str(self.manifest_path(stage).relative_to(self.folder))
-        return self._read(stage, name, lambda path: read_json(path, "Manifest", 1))
+        return self._read(stage, name, _manifest)
 
     def work(self, stage: str) -> Path:
         """Where a stage keeps what it resumes from; removed when the stage ends."""
@@ -163,7 +163,10 @@ class RunFolder:
     def _noted(self) -> dict[str, Any]:
         """`run.json`, which no stage makes again."""
         try:
-            return read_json(self.record, "Run", 1)
+            found = read_json(self.record, "Run", 1)
+            if not isinstance(found.get("profile"), str):
+                raise DamagedFileError(self.record, "it names no profile")
+            return found
         except DamagedFileError as error:
             raise PipelineError(
                 f"{self.record}: damaged, {error.reason}; copy it again from a run of the same "
@@ -195,17 +198,28 @@ class RunFolder:
         try:
             found = load(path)
         except DamagedFileError as error:
-            raise PipelineError(
+            raise DamagedRunError(
                 f"{error.path}: damaged, {error.reason}; {self._remedy(stage)}"
             ) from error
         except (FileNotFoundError, ValueError, pl.exceptions.PolarsError) as error:
             said = str(error) if str(path) in str(error) else f"{path}: {error}"
-            raise PipelineError(f"{said}; {self._remedy(stage)}") from error
+            raise DamagedRunError(f"{said}; {self._remedy(stage)}") from error
         except OSError as error:
             raise PipelineError(_unreadable(path, error)) from error
         if once:
             self._once[name] = found
         return found
+
+
+def _manifest(path: Path) -> dict[str, Any]:
+    about = read_json(path, "Manifest", 1)
+    outputs = about.get("outputs")
+    whole = isinstance(outputs, dict) and all(
+        isinstance(left, dict) and isinstance(left.get("hash"), str) for left in outputs.values()
+    )
+    if not whole:
+        raise DamagedFileError(path, "it does not list the stage's files with their hashes")
+    return about
 
 
 def _unreadable(path: Path, error: OSError) -> str:
