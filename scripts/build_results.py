@@ -14,7 +14,6 @@ from typing import Any
 
 import polars as pl
 
-from interplm_nb.pipeline import manifest
 from interplm_nb.pipeline.run import Run
 from interplm_nb.pipeline.scored_sources import scored_source
 from interplm_nb.pipeline.stage_table import REQUIRED, STAGES
@@ -121,7 +120,7 @@ def time(run: Run) -> str:
     rows: list[tuple[str, str, str]] = []
     seconds, memory = 0.0, 0
     for stage in REQUIRED:
-        record = manifest.read(run, stage)
+        record = run.manifest(stage)
         seconds += record["seconds"]
         memory = max(memory, record["peak_memory_bytes"])
         mebibytes = f"{record['peak_memory_bytes'] / 2**20:,.0f}"

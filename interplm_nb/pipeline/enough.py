@@ -13,7 +13,7 @@ from interplm_nb.pipeline.parameters import (
     StageParameters,
     TrainParameters,
 )
-from interplm_nb.pipeline.run import RunModel
+from interplm_nb.pipeline.run_model import RunModel
 from interplm_nb.proteins import Proteins
 from interplm_nb.sae.evaluation.measures import why_absent
 

@@ -5,6 +5,10 @@ class PipelineError(Exception):
     """Something that the person who runs the pipeline can put right; the text says what and how."""
 
 
+class DamagedRunError(PipelineError):
+    """A file of the run cannot be used as it is; the text says how to make it again."""
+
+
 class StageError(PipelineError):
     """A stage's notebook stopped; the text names the notebook, the cell and the way to resume."""
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import interplm_nb
-from interplm_nb.pipeline.errors import PipelineError
+from interplm_nb.pipeline.errors import DamagedRunError, PipelineError
 from interplm_nb.pipeline.hashes import FileHashes
 from interplm_nb.pipeline.parameters import StageParameters
 from interplm_nb.pipeline.run import Run
@@ -59,7 +59,7 @@ def begin(run: Run, params: StageParameters) -> None:
     """Prepare a stage to start or resume: remove what another key left, keep what this key left."""
     now = key(run, params)
     started = run.work(params.stage) / "started.json"
-    if _said(started, "StageStarted").get("key") == now.hash:
+    if _started_key(started) == now.hash:
         run.manifest_path(params.stage).unlink(missing_ok=True)
         return
     if is_current(run, params, now):
@@ -79,7 +79,13 @@ def begin(run: Run, params: StageParameters) -> None:
 
 def is_current(run: Run, params: StageParameters, now: Key) -> bool:
     """Whether the run holds the complete result of this stage for this key."""
-    about = _said(run.manifest_path(params.stage), "Manifest")
+    if not run.manifest_path(params.stage).is_file():
+        return False
+    try:
+        about = run.manifest(params.stage)
+    except DamagedRunError as error:
+        log.warning("%s", error)
+        return False
     if about.get("key") != now.hash:
         return False
     hashes = run_hashes(run)
@@ -117,17 +123,6 @@ def write(run: Run, params: StageParameters, now: Key, measured: dict[str, Any])
     write_json(about, run.manifest_path(params.stage))
 
 
-def read(run: Run, stage: str) -> dict[str, Any]:
-    """The manifest of a stage that has run."""
-    path = run.manifest_path(stage)
-    if not path.is_file():
-        raise PipelineError(
-            f"stage {stage!r} has not ended in {run.folder}: no {path.relative_to(run.folder)}; "
-            "run it with interplm-nb run"
-        )
-    return run.manifest(stage)
-
-
 def versions() -> dict[str, str]:
     """Versions of Python and of the packages that compute results."""
     found = {"interplm-nb": interplm_nb.__version__, "python": platform.python_version()}
@@ -148,15 +143,15 @@ def versions() -> dict[str, str]:
     return found
 
 
-def _said(path: Path, kind: str) -> dict[str, Any]:
-    """A record; empty where it is missing, damaged or of another version: the stage runs again."""
+def _started_key(path: Path) -> str | None:
+    """The key that a stage was started with; None where its record is missing or damaged."""
     if not path.is_file():
-        return {}
+        return None
     try:
-        return read_json(path, kind, 1)
+        return read_json(path, "StageStarted", 1).get("key")
     except ValueError as error:
         log.warning("%s", error)
-        return {}
+        return None
 
 
 def _outputs_hash(run: Run, stage: str, hashes: FileHashes) -> str:

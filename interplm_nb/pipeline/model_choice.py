@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from interplm_nb.pipeline.parameters import EmbedParameters, ProteinsParameters, StageParameters
-from interplm_nb.pipeline.run import Run, RunModel
+from interplm_nb.pipeline.run import Run
+from interplm_nb.pipeline.run_model import RunModel
 from interplm_nb.plm import names
 from interplm_nb.plm.record import ModelRecord
 

@@ -14,7 +14,7 @@ from interplm_nb.pipeline.parameters import (
     StageParameters,
     TrainParameters,
 )
-from interplm_nb.pipeline.run import RunModel
+from interplm_nb.pipeline.run_model import RunModel
 from interplm_nb.plm.record import check_layer
 from interplm_nb.readers.label_files import ENDINGS
 from interplm_nb.readers.opening import open_bytes

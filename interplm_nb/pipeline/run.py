@@ -1,13 +1,10 @@
-"""A run: one folder, and the only code that opens the files in it."""
+"""A run: typed access to everything in one folder."""
 
-import contextlib
-import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
-from itertools import chain
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from shlex import quote
-from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import polars as pl
@@ -15,24 +12,18 @@ from scipy import sparse
 
 import interplm_nb
 from interplm_nb.annotations import Annotations
-from interplm_nb.checksums import DamagedFileError
 from interplm_nb.pipeline import run_files
 from interplm_nb.pipeline.errors import PipelineError
 from interplm_nb.pipeline.maxima import Maxima
+from interplm_nb.pipeline.outward_links import check_links
 from interplm_nb.pipeline.run_files import Content, annotations_file, compared_file, source_file
+from interplm_nb.pipeline.run_folder import SHIPPED, RunFolder
+from interplm_nb.pipeline.run_model import RunModel
 from interplm_nb.pipeline.scored_sources import SOURCES, scored_source
-from interplm_nb.pipeline.stage_table import STAGES, stage_named
 from interplm_nb.plm.lengths import MAX_RESIDUES
 from interplm_nb.plm.record import ModelRecord
 from interplm_nb.proteins import Proteins
-from interplm_nb.saving import (
-    file_hash,
-    read_json,
-    read_parquet,
-    remove,
-    write_json,
-    write_parquet,
-)
+from interplm_nb.saving import read_json, read_parquet, write_json, write_parquet
 
 if TYPE_CHECKING:
     from interplm_nb.activations import FeatureActivations
@@ -42,38 +33,16 @@ if TYPE_CHECKING:
     from interplm_nb.concepts.scores import ConceptScores
     from interplm_nb.embeddings import Embeddings
     from interplm_nb.features.atlas_quality import AtlasQuality
+    from interplm_nb.pipeline.own_activations import Blocks
     from interplm_nb.plm.protocol import PLM
     from interplm_nb.sae.model import SAE
-
-T = TypeVar("T")
-
-Blocks = Iterable[tuple[int, sparse.csr_array]]
-"""First row and values [n, n_features] of consecutive residues."""
-
-SHIPPED = Path(__file__).resolve().parents[1] / "data" / "demo_run"
 
 ANY_LENGTH = 1_000_000
 """More residues than any protein has."""
 
 
-class RunModel(NamedTuple):
-    """The model that a run was made with, as `run.json` keeps it."""
-
-    asked: str
-    """What the profile or the person asked for, such as "auto"."""
-    weights: str
-    """What `plm.load` takes; the name of the file where embeddings came from arrays."""
-    record: ModelRecord | None
-    """What the model declares; None where embeddings came from arrays without a model."""
-
-    @property
-    def name(self) -> str:
-        """The model's name, or that of the arrays."""
-        return self.record.name if self.record else self.weights
-
-
 @dataclass(frozen=True)
-class Run:
+class Run(RunFolder):
     """A folder that holds one run, and typed access to everything in it.
 
     What is missing is a PipelineError that names the stage to run. Proteins, annotations, splits
@@ -87,9 +56,6 @@ class Run:
     >>> run.maxima().train.shape
     (1024,)
     """
-
-    folder: Path
-    _once: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @classmethod
     def create(cls, folder: Path | str, profile: str) -> Self:
@@ -119,7 +85,7 @@ class Run:
                 f"{run.folder} is not a run: it has no run.json; "
                 f"make one with: interplm-nb run demo --out {quote(str(run.folder))}"
             )
-        _check_links(run.folder)
+        check_links(run.folder)
         run._noted()
         return run
 
@@ -146,7 +112,7 @@ class Run:
         folder: Path | str,
         proteins: Proteins,
         annotations: Annotations,
-        activations: np.ndarray | sparse.sparray | Blocks,
+        activations: "np.ndarray | sparse.sparray | Blocks",
         *,
         splits: pl.DataFrame | None = None,
         plm: str = "own model",
@@ -196,55 +162,13 @@ class Run:
         ...     run.maxima().train.tolist()
         [0.0, 0.5]
         """
-        from interplm_nb.activations_writer import ActivationsWriter, shape_of
-        from interplm_nb.concepts.count import count
+        from interplm_nb.pipeline.own_activations import fill
 
         run = cls.create(folder, "own activations")
-        run.write_axis(proteins, {"strict": annotations}, _completed(splits, proteins))
-        blocks = _blocks(activations)
-        first, block = next(blocks)
-        about = {"plm": plm, "layer": layer}
-        store = run.of_source("sae", "activations")
-        with ActivationsWriter(store, proteins, shape_of(block)[1], about) as writer:
-            for row, values in chain([(first, block)], blocks):
-                writer.write(row, values)
-            writer.finish()
-        run.write_about("sae", kind="sae", **about)
-        found = run.activations()
-        maxima = Maxima(found.largest(run.accessions("train")), found.largest())
-        run.write_maxima("sae", maxima)
-        for split in ("validation", "test"):
-            scores = count(found.relative_to(maxima.train), annotations, run.accessions(split))
-            scores.save(run.source("sae"), split, "strict")
-        _write_choice(run)
+        fill(run, proteins, annotations, activations, splits, {"plm": plm, "layer": layer})
         return run
 
-    # Paths of the run itself and of its stages
-
-    @property
-    def record(self) -> Path:
-        """`run.json`: what makes the folder a run."""
-        return self.folder / run_files.RECORD
-
-    @property
-    def lock(self) -> Path:
-        """The file that a process locks while it works in the run."""
-        return self.folder / ".lock"
-
-    @property
-    def hashes(self) -> Path:
-        """The file that remembers hashes of the run's files."""
-        return self.folder / ".hashes.json"
-
-    @property
-    def rescored(self) -> Path:
-        """The folder of other SAEs that were scored on this run, whether or not it is there."""
-        return self.folder / "rescored"
-
-    @property
-    def profile(self) -> str:
-        """The profile that `create` noted last."""
-        return str(self._noted()["profile"])
+    # The model that was chosen
 
     def model(self) -> RunModel | None:
         """The model that was chosen for this run; None before that."""
@@ -269,59 +193,6 @@ class Run:
         noted = model._asdict() | {"record": model.record.json() if model.record else None}
         write_json({**self._noted(), "model": noted}, self.record)
         return model
-
-    def stage_folder(self, stage: str) -> Path:
-        """`NN_stage/`: a stage's manifest, summary and small tables."""
-        return self.folder / stage_named(stage).folder
-
-    def notebook(self, stage: str) -> Path:
-        """The executed notebook of a stage."""
-        return self.folder / f"{stage_named(stage).folder}.ipynb"
-
-    def manifest_path(self, stage: str) -> Path:
-        """`NN_stage/manifest.json`, whether or not it is there."""
-        return self.stage_folder(stage) / "manifest.json"
-
-    def manifest(self, stage: str) -> dict[str, Any]:
-        """What a stage's manifest says. PipelineError before the stage has ended."""
-        name = str(self.manifest_path(stage).relative_to(self.folder))
-        return self._read(stage, name, lambda path: read_json(path, "Manifest", 1))
-
-    def work(self, stage: str) -> Path:
-        """Where a stage keeps what it resumes from; removed when the stage ends."""
-        return self.stage_folder(stage) / "work"
-
-    def outputs(self, stage: str) -> list[Path]:
-        """The files that a stage has made so far, sorted; no manifest, notebook, working files."""
-        roots = [self.folder / name for name in stage_named(stage).outputs] + [
-            p for p in self.stage_folder(stage).glob("*.*") if p.suffix in (".parquet", ".json")
-        ]
-        files = [
-            f
-            for root in roots
-            for f in (root.rglob("*") if root.is_dir() else [root])
-            if f.is_file()
-        ]
-        drafts = {
-            f
-            for f in files
-            if any(part.startswith(".") for part in f.relative_to(self.folder).parts)
-        }
-        return sorted(f for f in files if f != self.manifest_path(stage) and f not in drafts)
-
-    def clear(self, stage: str) -> None:
-        """Remove everything that a stage has made, its manifest first."""
-        self._once.clear()
-        self.manifest_path(stage).unlink(missing_ok=True)
-        made = (self.folder / name for name in stage_named(stage).outputs)
-        for path in (*made, self.stage_folder(stage)):
-            remove(path)
-
-    def clear_drafts(self) -> None:
-        """Remove what a killed process left half-written. Only for the holder of the run's lock."""
-        for draft in list(self.folder.rglob(".*.tmp")):
-            with contextlib.suppress(FileNotFoundError):
-                remove(draft)
 
     # The residue axis
 
@@ -676,172 +547,6 @@ class Run:
         record = {"type": "SAEEvaluation", "version": 2, "label": label, **measured}
         write_json(record, self.of_compared(label, "evaluation"))
 
-    # Small tables and summaries of stages
-
-    def table(self, stage: str, name: str) -> pl.DataFrame:
-        """A small table that a stage shows: `NN_stage/<name>.parquet`."""
-        return self._table(stage, f"{stage_named(stage).folder}/{name}.parquet", "StageTable")
-
-    def write_table(self, stage: str, name: str, table: pl.DataFrame) -> None:
-        """Write what `table` reads, atomically."""
-        about = {"type": "StageTable", "version": 1}
-        write_parquet(table, self.stage_folder(stage) / f"{name}.parquet", about)
-
-    def summary(self, stage: str) -> dict[str, Any]:
-        """What a stage recorded: counts, and the device it ran on."""
-        return self._read(
-            stage,
-            f"{stage_named(stage).folder}/summary.json",
-            lambda path: read_json(path, "StageSummary", 1),
-        )
-
-    def write_summary(self, stage: str, **values: Any) -> None:
-        """Write what `summary` reads, atomically; `values` are JSON."""
-        record = {"type": "StageSummary", "version": 1, **values}
-        write_json(record, self.stage_folder(stage) / "summary.json")
-
-    def _logged(self, stage: str, name: str) -> list[dict[str, Any]]:
-        """A `metrics.jsonl`; measurements after the last step join its line."""
-        from interplm_nb.sae.training.progress import read_metrics
-
-        if not (self.folder / name).exists():
-            return []
-        found: dict[int, dict[str, Any]] = {}
-        for line in self._read(stage, name, lambda path: read_metrics(self._as_left(stage, path))):
-            found.setdefault(int(line["step"]), {}).update(line)
-        return list(found.values())
-
-    def _as_left(self, stage: str, path: Path) -> Path:
-        """The path of a file without a sum of its own. DamagedFileError if it is not as the stage
-        left it; before the stage has ended nobody knows."""
-        if self.manifest_path(stage).exists():
-            name = path.relative_to(self.folder).as_posix()
-            left = self.manifest(stage)["outputs"].get(name)
-            if left and left["hash"] != file_hash(path):
-                raise DamagedFileError(path, "it changed after the stage had ended")
-        return path
-
-    def _table(self, stage: str, name: str, kind: str, once: bool = False) -> pl.DataFrame:
-        return self._read(stage, name, lambda path: read_parquet(path, kind, 1)[0], once)
-
-    def _noted(self) -> dict[str, Any]:
-        """`run.json`, which no stage makes again."""
-        try:
-            return read_json(self.record, "Run", 1)
-        except DamagedFileError as error:
-            raise PipelineError(
-                f"{self.record}: damaged, {error.reason}; copy it again from a run of the same "
-                "profile and model, or make the run again in another folder"
-            ) from error
-        except OSError as error:
-            raise PipelineError(_unreadable(self.record, error)) from error
-
-    def _remedy(self, stage: str) -> str:
-        """How to make the files of a stage again."""
-        if self.folder == SHIPPED:
-            return "install interplm-nb again"
-        return (
-            f"run stage {stage!r} again: interplm-nb run PROFILE --out {quote(str(self.folder))} "
-            f"--force {stage}"
-        )
-
-    def _read(self, stage: str, name: str, load: Callable[[Path], T], once: bool = False) -> T:
-        """What `load` makes of a file or folder that a stage makes; everything is read here."""
-        if name in self._once:
-            return self._once[name]
-        path = self.folder / name
-        if not path.exists():
-            raise PipelineError(
-                f"{self.folder} has no {name}: run stage {stage!r} first, with the notebook "
-                f"{stage_named(stage).folder}.ipynb or with "
-                f"interplm-nb run PROFILE --out {quote(str(self.folder))}"
-            )
-        try:
-            found = load(path)
-        except DamagedFileError as error:
-            raise PipelineError(
-                f"{error.path}: damaged, {error.reason}; {self._remedy(stage)}"
-            ) from error
-        except (FileNotFoundError, ValueError, pl.exceptions.PolarsError) as error:
-            said = str(error) if str(path) in str(error) else f"{path}: {error}"
-            raise PipelineError(f"{said}; {self._remedy(stage)}") from error
-        except OSError as error:
-            raise PipelineError(_unreadable(path, error)) from error
-        if once:
-            self._once[name] = found
-        return found
-
-
-def _unreadable(path: Path, error: OSError) -> str:
-    return (
-        f"{error.filename or path}: cannot be read ({error.strerror or error}); check its "
-        "permissions, and the disk or the network drive that holds it"
-    )
-
-
-def _check_links(folder: Path) -> None:
-    """PipelineError for a link among the run's files that leads out of its folder.
-
-    A run that somebody sent could else read, or write over, any file of this person's.
-    """
-    home = folder.resolve()
-    for path in _own_paths(folder):
-        if path.is_symlink() and not path.resolve().is_relative_to(home):
-            raise PipelineError(
-                f"{path} is a link to {path.resolve()}, out of the run's folder; a run holds its "
-                "files itself: put the file there, or link the folder of the whole run"
-            )
-
-
-def _own_paths(folder: Path) -> Iterator[Path]:
-    """All paths below `folder` that a run may read or write; links are not followed."""
-    made = {name for stage in STAGES.values() for name in (*stage.outputs, stage.folder)}
-    made |= {f"{stage.folder}.ipynb" for stage in STAGES.values()} | set(run_files.BESIDE_STAGES)
-    for name in sorted({name.split("/")[0] for name in made}):
-        yield folder / name
-        for parent, folders, files in os.walk(folder / name):
-            yield from (Path(parent) / inner for inner in (*folders, *files))
-
 
 def _layer_folder(layer: int, shuffled: bool) -> str:
     return f"{run_files.EMBEDDINGS}/{'shuffled/' if shuffled else ''}layer_{layer:02d}"
-
-
-def _write_choice(run: Run) -> None:
-    """Each concept's best pair, as stage `concepts` writes it, without statistics."""
-    from interplm_nb.concepts.best_pairs import STATISTICS, strict
-    from interplm_nb.concepts.scored_concepts import scored_concepts
-    from interplm_nb.concepts.support import with_support
-
-    splits, annotations = run.splits(), run.annotations()
-    chosen = strict(
-        run.scores("sae", "validation"),
-        run.scores("sae", "test"),
-        scored_concepts(annotations, splits),
-    )
-    test = splits.filter(pl.col("split") == "test")
-    found = with_support(run.scored("sae", "strict"), annotations, chosen.candidates, test)
-    named = (pl.lit("sae").alias("source"), pl.lit("strict").alias("convention"), pl.all())
-    untested = (pl.lit(None, kind).alias(name) for name, kind in STATISTICS.items())
-    run.write_table("concepts", "best", chosen.pairs.select(named).with_columns(untested))
-    run.write_table("concepts", "comparison", chosen.summary("sae", found))
-
-
-def _blocks(activations: Any) -> Iterator[tuple[int, sparse.csr_array]]:
-    if isinstance(activations, np.ndarray) or sparse.issparse(activations):
-        return iter([(0, sparse.csr_array(activations, dtype=np.float32))])
-    return iter(activations)
-
-
-def _completed(splits: pl.DataFrame | None, proteins: Proteins) -> pl.DataFrame:
-    """Every protein a cluster of its own, and in `published` the same split, where not said."""
-    if splits is None:
-        turns = np.resize(("train", "validation", "test"), len(proteins))
-        splits = pl.DataFrame({"accession": proteins.accessions, "split": turns})
-    lacking = {
-        "cluster": pl.int_range(pl.len(), dtype=pl.UInt32),
-        "split_published": pl.col("split"),
-    }
-    return splits.with_columns(
-        **{name: value for name, value in lacking.items() if name not in splits.columns}
-    ).select("accession", pl.col("cluster").cast(pl.UInt32), "split", "split_published")

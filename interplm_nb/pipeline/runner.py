@@ -130,7 +130,7 @@ def _stages(
     for stage, params in profile.at(str(run.folder), request.device).items():
         name, number = STAGES[stage].folder, order.index(stage)
         if number < order.index(request.first):
-            manifest.read(run, stage)  # it must have ended; its outputs are used as they are
+            run.manifest(stage)  # it must have ended; its outputs are used as they are
             say(f"{name}: taken as it is (--from {request.first})")
             continue
         now = manifest.key(run, params)

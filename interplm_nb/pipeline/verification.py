@@ -6,12 +6,14 @@ compared with the sum that it holds itself.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from shlex import quote
 
 from interplm_nb.checksums import CheckedBytes, DamagedFileError, from_text
 from interplm_nb.embeddings import Embeddings
-from interplm_nb.pipeline.errors import PipelineError
+from interplm_nb.pipeline.errors import DamagedRunError, PipelineError
+from interplm_nb.pipeline.outward_links import check_links
 from interplm_nb.pipeline.run import Run
 from interplm_nb.pipeline.stage_table import STAGES
 from interplm_nb.saving import file_hash, sealed_bytes, sealed_record
@@ -44,7 +46,7 @@ def verify(folder: Path | str) -> list[Checked]:
     """Check every file of a run's record, manifests and stages, in the order of the stages.
 
     It reads all bytes, writes nothing and opens no network. PipelineError for a folder that is no
-    run.
+    run, and, before any file is read, for a link that leads out of it.
 
     Examples
     --------
@@ -54,6 +56,7 @@ def verify(folder: Path | str) -> list[Checked]:
     run = Run(Path(folder).expanduser())
     if not run.record.is_file():
         Run.open(folder)  # says what a run is
+    check_links(run.folder)
     return [_by_itself(run, run.record, None), *(c for s in STAGES for c in _stage(run, s))]
 
 
@@ -62,9 +65,12 @@ def _stage(run: Run, stage: str) -> Iterator[Checked]:
     listed: dict[str, dict[str, str]] = {}
     if path.is_file():
         checked = _by_itself(run, path, stage)
-        yield checked
         if checked.fault is None:
-            listed = run.manifest(stage)["outputs"]
+            try:
+                listed = run.manifest(stage)["outputs"]
+            except DamagedRunError:
+                checked = replace(checked, fault="changed")
+        yield checked
     for name, left in sorted(listed.items()):
         yield Checked(name, stage, _against(run.folder, name, left["hash"]))
     for file in run.outputs(stage):
@@ -105,7 +111,16 @@ def _fault(path: Path, same: Callable[[Path], bool]) -> str | None:
 
 def _compared(path: Path) -> bool:
     """Compare a file with its own sum; False where it has none. DamagedFileError where they
-    differ."""
+    differ, and where the record that should hold the sum holds something else."""
+    try:
+        return _compared_by_record(path)
+    except DamagedFileError:
+        raise
+    except (KeyError, IndexError, TypeError, ValueError, OverflowError) as error:
+        raise DamagedFileError(path, "the record beside it does not describe it") from error
+
+
+def _compared_by_record(path: Path) -> bool:
     if path.name in ("by_residue.parquet", "by_feature.parquet"):
         sums = sealed_record(path.parent / "about.json")[0].get("sums", {})
         data = CheckedBytes.of_file(path, from_text(sums[path.stem]) if sums else None)
@@ -134,4 +149,4 @@ def remedy(run: Run, faulty: list[Checked]) -> str:
     except PipelineError:
         return "copy run.json from a run of the same profile and model, or make the run again"
     first = next(s for s in STAGES if any(c.stage == s for c in faulty))
-    return f"interplm-nb run {profile} --out {run.folder} --force {first}"
+    return f"interplm-nb run {quote(profile)} --out {quote(str(run.folder))} --force {first}"

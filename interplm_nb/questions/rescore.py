@@ -22,7 +22,6 @@ import polars as pl
 from tqdm.auto import tqdm
 
 from interplm_nb.annotations import Annotations
-from interplm_nb.pipeline import manifest
 from interplm_nb.pipeline.errors import PipelineError
 from interplm_nb.pipeline.lock import locked
 from interplm_nb.pipeline.maxima import Maxima
@@ -53,7 +52,7 @@ class Settings(NamedTuple):
     def of(cls, run: Run) -> "Settings":
         """Those of the run's stage `concepts`, so that figures compare; else the defaults."""
         try:
-            params = manifest.read(run, "concepts")["params"]
+            params = run.manifest("concepts")["params"]
         except PipelineError:
             return cls()
         return cls(*(params[n] for n in ("min_instances", "min_clusters", "bootstrap", "seed")))

@@ -23,7 +23,8 @@ from interplm_nb.pipeline.parameters import (
     TrainParameters,
 )
 from interplm_nb.pipeline.preflight import check_batches
-from interplm_nb.pipeline.run import Run, RunModel
+from interplm_nb.pipeline.run import Run
+from interplm_nb.pipeline.run_model import RunModel
 from interplm_nb.pipeline.scored_sources import SOURCES
 from interplm_nb.pipeline.text import text_table
 from interplm_nb.stages.proteins import read_kept

@@ -6,7 +6,8 @@ import polars as pl
 import pytest
 
 from benchmarks import annotate
-from interplm_nb.pipeline.run import Run, RunModel
+from interplm_nb.pipeline.run import Run
+from interplm_nb.pipeline.run_model import RunModel
 from interplm_nb.plm import inspect
 from interplm_nb.plm.fetching import Fetch
 from tests.widgets.small_run import simple_run

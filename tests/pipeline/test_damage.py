@@ -1,8 +1,10 @@
 """A run that is damaged: every reader refuses by name or gives the intact values, and `verify`
 finds the file."""
 
+import json
 import random
 import secrets
+import shlex
 import shutil
 from pathlib import Path
 
@@ -16,6 +18,8 @@ from interplm_nb.pipeline.verification import verify
 from interplm_nb.saving import read_json, write_json
 from scripts import damage_run
 from tests.pipeline.tiny import tiny_parameters
+
+BOTH_ORDERS = {"by_feature.parquet", "by_residue.parquet"}
 
 
 @pytest.fixture(scope="module")
@@ -161,6 +165,69 @@ def test_a_name_that_leads_out_of_the_run_is_not_read(copied, changed):
     write_json(kept, changed(str(path.relative_to(copied)), None))
     found = {file.name: file.fault for file in verify(copied)}
     assert found[outside] == "outside the run"
+
+
+@pytest.mark.parametrize(
+    ("record", "edit", "files"),
+    [
+        ("sources/sae/config.json", {"weights": None}, {"sae.safetensors"}),
+        ("sources/sae/activations/about.json", {"sums": {"other": ""}}, BOTH_ORDERS),
+        ("sources/sae/activations/about.json", {"sums": {"by_feature": "!"}}, BOTH_ORDERS),
+        ("sources/sae/activations/about.json", {"sums": 3}, BOTH_ORDERS),
+        ("embeddings/layer_01/about.json", {"bounds": None}, {"shard_00000.safetensors"}),
+        ("embeddings/layer_01/about.json", {"bounds": [0]}, {"shard_00000.safetensors"}),
+        ("embeddings/layer_01/about.json", {"bounds": [2**70]}, {"shard_00000.safetensors"}),
+        ("embeddings/layer_01/about.json", {"dtype": 3}, {"shard_00000.safetensors"}),
+        ("embeddings/layer_01/about.json", {"type": "Other"}, {"shard_00000.safetensors"}),
+    ],
+)
+def test_a_file_that_its_record_does_not_describe_is_found(copied, changed, record, edit, files):
+    """The record's own sum is right, and no manifest lists the file."""
+    for stage in ("embed", "train", "activations"):
+        changed(f"{manifest.STAGES[stage].folder}/manifest.json", None)
+    kept = json.loads((copied / record).read_bytes()) | edit
+    write_json({k: v for k, v in kept.items() if v is not None}, changed(record, None))
+    found = {checked.name: checked.fault for checked in verify(copied) if checked.fault}
+    assert found == {(Path(record).parent / file).as_posix(): "changed" for file in files}
+
+
+@pytest.mark.parametrize(
+    "outputs", [None, ["splits.parquet"], {"splits.parquet": "sha256:0"}, {"splits.parquet": {}}]
+)
+def test_a_manifest_without_hashes_is_refused_in_one_sentence(copied, changed, caplog, outputs):
+    name = "01_proteins/manifest.json"
+    kept = read_json(copied / name, "Manifest", 1) | {"outputs": outputs}
+    write_json(kept, changed(name, None))
+    sentence = (
+        f"{copied / name}: damaged, it does not list the stage's files with their hashes; run "
+        f"stage 'proteins' again: interplm-nb run PROFILE --out {copied} --force proteins"
+    )
+    run, params = Run.open(copied), tiny_parameters(copied)["proteins"]
+    with pytest.raises(PipelineError) as raised:
+        run.manifest("proteins")
+    assert str(raised.value) == sentence
+    assert not manifest.is_current(run, params, manifest.key(run, params))
+    assert caplog.messages == [sentence]
+    assert {c.name for c in verify(copied) if c.fault} == {name}
+
+
+def test_a_record_that_names_no_profile_is_damaged(tmp_path):
+    run = Run.create(tmp_path, "demo")
+    write_json({"type": "Run", "version": 1}, run.record)
+    with pytest.raises(PipelineError, match=r"run\.json: damaged, it names no profile; copy it"):
+        Run.open(tmp_path)
+
+
+def test_the_command_that_verify_prints_can_be_pasted(tmp_path, capsys):
+    folder = tmp_path / "a run; of mine"
+    run = Run.create(folder, "my profile")
+    (folder / "splits.parquet").write_bytes(b"PAR1, once")
+    assert main(["verify", str(folder)]) == 1
+    command = capsys.readouterr().out.rpartition("again: ")[2]
+    assert shlex.split(command) == [
+        *("interplm-nb", "run", "my profile"),
+        *("--out", str(run.folder), "--force", "proteins"),
+    ]
 
 
 def test_missing_and_unreadable_files_and_manifests_are_found(copied, changed):

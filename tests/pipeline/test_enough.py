@@ -8,7 +8,7 @@ import pytest
 from interplm_nb.annotations import Annotations
 from interplm_nb.pipeline.enough import FEWEST_CONCEPTS, too_few
 from interplm_nb.pipeline.profiles import load
-from interplm_nb.pipeline.run import RunModel
+from interplm_nb.pipeline.run_model import RunModel
 from interplm_nb.plm.record import ModelRecord
 from interplm_nb.proteins import Proteins
 

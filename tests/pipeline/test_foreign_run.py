@@ -16,6 +16,7 @@ from interplm_nb.pipeline.errors import PipelineError, StageError
 from interplm_nb.pipeline.explore_run import app_notebook, explored, open_lab, prepare
 from interplm_nb.pipeline.lock import locked
 from interplm_nb.pipeline.run import Run
+from interplm_nb.pipeline.verification import verify
 from tests.pipeline.fakes import write_fakes
 
 NAMES = [
@@ -134,7 +135,7 @@ def test_a_link_out_of_the_run_is_refused_before_anything_is_read(tmp_path, name
     if name == "run.json":
         shutil.move(path, elsewhere)
     path.symlink_to(os.path.relpath(elsewhere, path.parent) if relative else elsewhere)
-    for opened in (Run.open, lambda folder: Run.create(folder, "demo"), prepare):
+    for opened in (Run.open, lambda folder: Run.create(folder, "demo"), prepare, verify):
         with pytest.raises(PipelineError) as refused:
             opened(run.folder)
         text = str(refused.value)

@@ -7,7 +7,8 @@ import pytest
 from interplm_nb.pipeline import manifest
 from interplm_nb.pipeline.errors import PipelineError
 from interplm_nb.pipeline.parameters import EmbedParameters, ProteinsParameters
-from interplm_nb.pipeline.run import Run, RunModel
+from interplm_nb.pipeline.run import Run
+from interplm_nb.pipeline.run_model import RunModel
 from interplm_nb.plm.record import ModelRecord
 from tests.pipeline.fakes import work_like
 
@@ -55,15 +56,15 @@ def test_a_manifest_says_what_went_in_and_out(run):
     run.note_model(RunModel("m", "m", replace(record, revision="sha256:2")))
     assert not current(run, params)
     run.note_model(RunModel("m", "m", record))
-    about = manifest.read(run, "embed")
+    about = run.manifest("embed")
     assert about["params"]["layer"] == 2
     assert about["inputs"]["model"] == "sha256:1"  # a model is known by its revision
     assert set(about["inputs"]) == {"proteins", "model"}
     assert list(about["outputs"]) == ["embeddings/layer_02/part.bin"]
     assert about["outputs"]["embeddings/layer_02/part.bin"]["bytes"] == 7
     assert {"python", "torch", "numpy", "polars", "interplm-nb"} <= set(about["versions"])
-    with pytest.raises(PipelineError, match="stage 'train' has not ended in"):
-        manifest.read(run, "train")
+    with pytest.raises(PipelineError, match=r"no 03_train/manifest\.json: run stage 'train' first"):
+        run.manifest("train")
 
 
 def test_a_stage_needs_what_it_reads(tmp_path):

@@ -10,7 +10,8 @@ from interplm_nb.pipeline.errors import PipelineError
 from interplm_nb.pipeline.model_choice import settle_model, settled, suited
 from interplm_nb.pipeline.parameters import EmbedParameters, ProteinsParameters
 from interplm_nb.pipeline.profiles import load
-from interplm_nb.pipeline.run import Run, RunModel
+from interplm_nb.pipeline.run import Run
+from interplm_nb.pipeline.run_model import RunModel
 from interplm_nb.plm.record import ModelRecord
 from interplm_nb.readers.report import InputError
 from tests.pipeline.fakes import write_fakes

@@ -10,7 +10,7 @@ from interplm_nb.pipeline import runner
 from interplm_nb.pipeline.errors import PipelineError
 from interplm_nb.pipeline.preflight import check_batches, check_device, check_files, check_fits
 from interplm_nb.pipeline.profiles import load
-from interplm_nb.pipeline.run import RunModel
+from interplm_nb.pipeline.run_model import RunModel
 from interplm_nb.plm.record import ModelRecord
 from interplm_nb.proteins import Proteins
 from interplm_nb.readers.label_files import ENDINGS, read_labels

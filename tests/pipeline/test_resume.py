@@ -13,7 +13,7 @@ import time
 import psutil
 import pytest
 
-from interplm_nb.pipeline import manifest, runner
+from interplm_nb.pipeline import runner
 from interplm_nb.pipeline.errors import RunLockedError
 from interplm_nb.pipeline.lock import locked
 from interplm_nb.pipeline.parameters import PLACE
@@ -114,7 +114,7 @@ def test_a_killed_runner_frees_the_folder_and_goes_on(tmp_path):
     )
     run = once_free(lambda: runner.run(request, said.append))
     assert said[:2] == ["01_proteins: unchanged, skipped", "02_embed: unchanged, skipped"]
-    assert manifest.read(run, "concepts")["stage"] == "concepts"
+    assert run.manifest("concepts")["stage"] == "concepts"
 
 
 KILLS = 4

@@ -96,7 +96,7 @@ def test_the_axis_is_read_once_and_a_rerun_stage_is_seen_after_it(run, proteins)
     run.write_axis(*axis)
     with (
         patch.object(Proteins, "load", wraps=Proteins.load) as opened,
-        patch("interplm_nb.pipeline.run.read_parquet", wraps=read_parquet) as read,
+        patch("interplm_nb.pipeline.run_folder.read_parquet", wraps=read_parquet) as read,
     ):
         for _ in range(2):
             assert run.accessions("train") == ["P1", "P2"]

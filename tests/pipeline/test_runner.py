@@ -6,7 +6,7 @@ import nbformat
 import pytest
 from nbformat.sign import NotebookNotary
 
-from interplm_nb.pipeline import manifest, runner
+from interplm_nb.pipeline import runner
 from interplm_nb.pipeline.errors import PipelineError, StageError
 from interplm_nb.pipeline.lock import locked
 from interplm_nb.pipeline.profiles import load
@@ -89,7 +89,7 @@ def test_a_batch_that_train_cannot_fill_is_refused_before_stage_2(tmp_path, ran)
 
 
 def test_a_stage_can_be_forced_or_started_from(tmp_path, ran):
-    with pytest.raises(PipelineError, match="stage 'proteins' has not ended"):
+    with pytest.raises(PipelineError, match="run stage 'proteins' first"):
         ask(tmp_path, first="embed")
     ask(tmp_path)
     ran.clear()
@@ -114,7 +114,7 @@ def test_an_optional_stage_runs_in_its_place_where_it_is_asked_for(tmp_path, ran
     ran.clear()
     ask(tmp_path)
     assert (
-        ran == [] and manifest.read(run, "compare")["params"]["steps"] == 6
+        ran == [] and run.manifest("compare")["params"]["steps"] == 6
     )  # what is not asked for is left as it is
     ask(tmp_path, "compare.steps=6", first="compare", force="compare")
     assert ran == ["compare", "activations", "concepts"]

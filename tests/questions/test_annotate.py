@@ -6,7 +6,8 @@ import pytest
 
 from interplm_nb.concepts.links import ConceptLinks
 from interplm_nb.pipeline.errors import PipelineError
-from interplm_nb.pipeline.run import ANY_LENGTH, Run, RunModel
+from interplm_nb.pipeline.run import ANY_LENGTH, Run
+from interplm_nb.pipeline.run_model import RunModel
 from interplm_nb.proteins import Proteins
 from interplm_nb.questions.annotate import (
     FIRES,

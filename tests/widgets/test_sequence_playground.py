@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from scipy.sparse import csr_array
 
 from interplm_nb.pipeline.errors import PipelineError
-from interplm_nb.pipeline.run import ANY_LENGTH, RunModel
+from interplm_nb.pipeline.run import ANY_LENGTH
+from interplm_nb.pipeline.run_model import RunModel
 from interplm_nb.plm import fetching
 from interplm_nb.plm.fetching import Fetch
 from interplm_nb.plm.record import ModelRecord

@@ -11,7 +11,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from interplm_nb.pipeline.run import RunModel
+from interplm_nb.pipeline.run_model import RunModel
 from interplm_nb.plm import fetching
 from interplm_nb.plm.fetching import Fetch
 from interplm_nb.plm.record import ModelRecord
