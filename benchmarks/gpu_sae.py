@@ -10,7 +10,6 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -27,6 +26,7 @@ from benchmarks.gpu_rows import (
     peak_gib,
     seconds,
 )
+from benchmarks.harness import PEERS_PYTHON, ROOT
 from benchmarks.peers.train_on_gpu import ARCHITECTURES
 from interplm_nb.sae.config import SAEConfig
 from interplm_nb.sae.training.stream import StreamedBatches
@@ -39,8 +39,6 @@ PEERS = {"sae_lens": "sae-lens", "sparsify": "sparsify"}
 """Module and name of each peer; sparsify has TopK alone."""
 STARTING = 20.0
 """Seconds that a peer's process may take beyond its time: it imports before it measures."""
-ROOT = Path(__file__).resolve().parents[1]
-PEERS_PYTHON = ROOT / ".venv-peers" / "bin" / "python"
 
 
 def measurements(setting: Setting) -> list[Measurement]:

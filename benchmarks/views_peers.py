@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from benchmarks.harness import Figure
+from benchmarks.harness import PEERS_PYTHON, ROOT, Figure
 from benchmarks.views_browser import answers, changed, opened
 from interplm_nb.pipeline.run import Run
 from interplm_nb.widgets.colours import colour
@@ -16,7 +16,6 @@ from interplm_nb.widgets.feature_data import FeatureData
 from interplm_nb.widgets.residue_tracks import ResidueTracks
 from interplm_nb.widgets.workbench import Workbench
 
-PEERS = Path(__file__).resolve().parents[1] / ".venv-peers" / "bin" / "python"
 DASHBOARD = (
     "sae-dashboard==0.8.0",
     "dataclasses-json==0.6.7",
@@ -147,7 +146,9 @@ def against_dashboard(browser: Any, run: Run, features: list[int], folder: Path)
     """
     path = folder / "dashboard.html"
     problem = (
-        _dashboard(run, features, path) if PEERS.exists() else "make peers installs what it needs"
+        _dashboard(run, features, path)
+        if PEERS_PYTHON.exists()
+        else "make peers installs what it needs"
     )
     if problem:
         print(f"views: SAEDashboard is left out: {problem}")
@@ -198,7 +199,7 @@ def _dashboard(run: Run, features: list[int], path: Path) -> str:
             json.dumps({"sequences": list(proteins.sequences), "tracks": tracks}), encoding="utf-8"
         )
         install = [
-            str(PEERS),
+            str(PEERS_PYTHON),
             "-m",
             "pip",
             "install",
@@ -210,7 +211,7 @@ def _dashboard(run: Run, features: list[int], path: Path) -> str:
             *DASHBOARD_MORE,
         ]
         write = [
-            str(PEERS),
+            str(PEERS_PYTHON),
             "-m",
             "benchmarks.peers.page_saedashboard",
             str(home / "dashboard"),
@@ -218,9 +219,7 @@ def _dashboard(run: Run, features: list[int], path: Path) -> str:
             str(path),
         ]
         for command in (install, write):
-            done = subprocess.run(
-                command, cwd=Path(__file__).resolve().parents[1], capture_output=True, text=True
-            )
+            done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
             if done.returncode:
                 return done.stderr.strip().splitlines()[-1]
     return ""
