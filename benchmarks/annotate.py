@@ -1,10 +1,10 @@
-"""One new sequence of 350 residues put to a finished run, and a mutation in its middle, warm.
+"""Annotating a new sequence of 350 residues, and a mutation in its middle, with warm models.
 
-PLM, SAE, named stretches and JSON, with the models loaded; the mutant is asked after its reference,
-as the playground does. The runs are the shipped one and, if the environment variable
-INTERPLM_NB_RUN names a folder, that one, such as the result of
-`interplm-nb run demo -p embed.plm=unirep-1900`. Nothing is fetched: a run whose model is not here
-is left out. There is no other side to run; the goals are bounds on 2 cores.
+PLM, SAE, named stretches and JSON; the mutant follows its reference, as in the playground. It asks
+the shipped run and, if the environment variable INTERPLM_NB_RUN names a folder, the run there, such
+as the result of `interplm-nb run demo -p embed.plm=unirep-1900`. Nothing is fetched: a run whose
+model is not on this machine is skipped. There is no other side to run; the goals are bounds on 2
+cores.
 """
 
 import os

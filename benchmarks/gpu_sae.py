@@ -1,6 +1,6 @@
 """Part 3 of the GPU benchmark: training SAEs, tokens per second and peak memory.
 
-Ours is a `Trainee`'s step in the precision that training takes by itself: bfloat16 autocast on a
+Ours is a `Trainee`'s step in the precision that training chooses by default: bfloat16 autocast on a
 GPU, float32 on a CPU. The dense loop is autograd over the plain equations with torch's Adam. Peers
 train in a process of their own (`benchmarks/peers/train_on_gpu.py`), with the Python of
 `make peers` if there is one, else with this one.
@@ -164,7 +164,7 @@ class _Training:
 
 
 def peer_results(module: str, arguments: list[str], clock: Clock) -> list[dict[str, Any]]:
-    """What the peer's process measured before it or its time ended.
+    """What the peer's process measured before it ended or ran out of time.
 
     ImportError where the peer, or what it needs, is not installed; RuntimeError with its last line
     where it failed without a result.

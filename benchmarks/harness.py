@@ -97,7 +97,7 @@ def medians(pairs: Sequence[Pair], measure: str) -> tuple[float, float]:
 
 
 def in_turn(pairs: Sequence[Pair], measure: str) -> str:
-    """How `medians` came about, with the ratio of a measure in each pair."""
+    """How `medians` were taken, with the ratio of a measure in each pair."""
     ratios = ", ".join(f"{ours[measure] / other[measure]:.2f}" for ours, other in pairs)
     return f"medians of {len(pairs)} pairs in turn (ratios {ratios})"
 

@@ -48,7 +48,7 @@ def run() -> list[Figure]:
 
 
 def proteins_of(residues: int) -> Proteins:
-    """The first embedded proteins of up to 1,022 residues, so many residues at most."""
+    """The first embedded proteins of up to 1,022 residues each, at most `residues` in total."""
     found, _ = read_uniprot_tsv(demo.table_path()).proteins.up_to(1022)
     n = int(np.searchsorted(found.offsets, residues))
     return Proteins(found.table[:n])
@@ -116,7 +116,7 @@ def _against_peers(activations: Path) -> list[Figure]:
 
 
 def _beside_sparsify(activations: Path) -> list[Figure]:
-    """With two threads and with one; where the processor multiplies bfloat16, in that as well."""
+    """With two threads and with one; in bfloat16 too, where the processor multiplies it."""
     figures = [
         *_pairs_with_sparsify(activations, "2 threads"),
         *_pairs_with_sparsify(activations, "1 thread", threads=1),

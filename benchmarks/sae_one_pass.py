@@ -1,4 +1,4 @@
-"""Many SAEs from one pass over the PLM: beside one by one, and beside SAELens' multi-SAE runner.
+"""Many SAEs from one pass over the PLM, beside one at a time and SAELens' multi-SAE runner.
 
 SAELens runs in its own environment (`make peers`), each side in its own process, in turn.
 """
@@ -46,7 +46,7 @@ def _beside_saelens() -> list[Figure]:
 
 
 def _pieces() -> list[str]:
-    """Pieces of one length from the embedded proteins, as many as one epoch needs."""
+    """Pieces of one length from the embedded proteins, enough for one epoch."""
     n = (PEER_STEPS + many.BUFFER) * BATCH // many.LENGTH + HELD_OUT
     found = [
         sequence[first : first + many.LENGTH]

@@ -40,7 +40,7 @@ def _plm() -> UniRep:
 
 
 def _against_products(plm: UniRep, sample: Proteins) -> Figure:
-    """The steps of the lanes that `embed` makes of the sample, in turn with its two products."""
+    """Embedding the sample, in turn with the two matrix products of each step of its lanes."""
     lengths = sample.lengths.tolist()
     lanes = packed(lengths, n_lanes(lengths, unirep.CPU_LANES))
     ends = [sum(lengths[i] for i in lane) for lane in lanes]
@@ -59,7 +59,7 @@ def _against_products(plm: UniRep, sample: Proteins) -> Figure:
 
 
 def _products(dtype: torch.dtype, ends: list[int]) -> None:
-    """h W_mh and m W_h at every step, for the lanes that are not through by then."""
+    """h W_mh and m W_h at every step, for the lanes that have not ended by then."""
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(len(ends), UNITS, generator=generator).to(dtype)
     w_mh = torch.randn(UNITS, UNITS, generator=generator).to(dtype)

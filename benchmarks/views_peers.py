@@ -43,7 +43,7 @@ FIRST_ROW = 0.07
 OURS_BRUSHES = """const m = [...window.iplmModels.values()].find(m => 'brush' in m.state);
 m.set('brush', [0.5, 1]);"""
 # The reference's server reruns its page at every change; redrawing the changed figures is the
-# least of that.
+# least that it does.
 PLOTLY_BRUSHES = """const grey = trace => trace.mode === 'markers' && trace.customdata[0] < 0.5
   ? { ...trace, marker: { ...trace.marker, color: '#f1f1f1' } } : trace;
 await Promise.all([...document.querySelectorAll('.plotly-graph-div')].map(
@@ -80,7 +80,7 @@ def against_plotly(browser: Any, run: Run, folder: Path, n: int) -> list[Figure]
     )
     what = f"{n} protein{'s' if n > 1 else ''} of 600 residues"
     note = (
-        "other: plotly 7.1, two traces per residue as the reference's dashboard has them, "
+        "other: plotly 7.1, two traces per residue, as the reference's dashboard has them, "
         "in an offline page"
     )
     return [
@@ -182,7 +182,7 @@ def against_dashboard(browser: Any, run: Run, features: list[int], folder: Path)
 
 
 def _dashboard(run: Run, features: list[int], path: Path) -> str:
-    """Write the page and return what went wrong, "" for nothing.
+    """Write the page and return what went wrong, "" if nothing did.
 
     It is installed without its requirements (transformer-lens 2, numpy 1), which exclude those of
     the other peers.
