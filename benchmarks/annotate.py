@@ -1,21 +1,19 @@
-"""One new sequence of 350 residues put to a finished run, and a mutation in its middle, warm.
+"""Annotating a new sequence of 350 residues, and a mutation in its middle, with warm models.
 
-PLM, SAE, named stretches and JSON, with the models loaded; the mutant is asked after its reference,
-as the playground does. The runs are the shipped one and, if the environment variable
-INTERPLM_NB_RUN names a folder, that one, such as the result of
-`interplm-nb run demo -p embed.plm=unirep-1900`. Nothing is fetched: a run whose model is not here
-is left out. There is no other side to run; the goals are bounds on 2 cores.
+PLM, SAE, named stretches and JSON; the mutant follows its reference, as in the playground. It asks
+the shipped run and, if the environment variable INTERPLM_NB_RUN names a folder, the run there, such
+as the result of `interplm-nb run demo -p embed.plm=unirep-1900`. Nothing is fetched: a run whose
+model is not on this machine is skipped. There is no other side to run; the goals are bounds on 2
+cores.
 """
 
 import os
 import statistics
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import torch
-
-from benchmarks.harness import Figure
+from benchmarks.harness import Figure, seconds
+from benchmarks.threads import two_threads
 from interplm_nb.pipeline.errors import PipelineError
 from interplm_nb.pipeline.run import Run
 from interplm_nb.plm.fetching import to_fetch
@@ -30,19 +28,18 @@ BOUNDS = {False: (0.5, 0.5), True: (1.5, 0.8)}
 
 def run() -> list[Figure]:
     """Medians over turns, after one that is not counted."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(min(2, threads))
-    try:
+    with two_threads():
         return [figure for finished in _runs() for figure in asked(finished)]
-    finally:
-        torch.set_num_threads(threads)
 
 
 def asked(finished: Run) -> list[Figure]:
     """The figures for one run: a new sequence, and a mutation in the middle of it."""
     annotator = Annotator(finished, device="cpu")
     long = [s[:LENGTH] for s in finished.proteins().sequences if len(s) >= LENGTH]
-    pairs = [(_seconds(annotator, s), _seconds(annotator, _mutant(s))) for s in long[: TURNS + 1]]
+    pairs = [
+        tuple(seconds(lambda s=s: to_json(annotator(s))) for s in (sequence, _mutant(sequence)))
+        for sequence in long[: TURNS + 1]
+    ]
     links = f"{annotator.links.table.height:,} pairs of concept and feature"
     dtype = str(annotator.plm.dtype).removeprefix("torch.")
     note = f"{annotator.plm.name} in {dtype}, {links}; median of {len(pairs) - 1} sequences"
@@ -50,12 +47,12 @@ def asked(finished: Run) -> list[Figure]:
     return [
         Figure.within(
             f"annotate with {annotator.plm.name}: {name}",
-            statistics.median(seconds),
+            statistics.median(times),
             bound,
             "s",
             note,
         )
-        for name, bound, seconds in zip(
+        for name, bound, times in zip(
             what, BOUNDS[annotator.plm.recurrent], zip(*pairs[1:], strict=True), strict=True
         )
     ]
@@ -89,9 +86,3 @@ def _with_model(folder: str) -> Iterator[Run]:
 def _mutant(sequence: str) -> str:
     middle = len(sequence) // 2
     return sequence[:middle] + ("W" if sequence[middle] != "W" else "A") + sequence[middle + 1 :]
-
-
-def _seconds(annotator: Annotator, sequence: str) -> float:
-    start = time.perf_counter()
-    to_json(annotator(sequence))
-    return time.perf_counter() - start

@@ -6,8 +6,8 @@ The triple loop is the reference's method written plainly: for each chunk of 250
 concept and each threshold, two sparse products with the concept's column and a Python set of
 instance numbers per feature. The dense method is what one writes with numpy: labels as a dense
 matrix, and for each threshold one product with the dense 0/1 activations; it gives true positives
-and active residues, no instances. All of either takes minutes, so a stated part is run, at full
-length of the residue axis, and multiplied up; the integers of that part must be equal.
+and active residues, no instances. Either takes minutes in full, so a stated part of it is run, on
+all residues, and scaled up; its integers must equal ours.
 """
 
 import statistics
@@ -57,13 +57,13 @@ def run() -> list[Figure]:
     by_loop = (
         f"{N_RESIDUES:,} residues, {values.nnz / N_RESIDUES:.0f} of {N_FEATURES:,} features "
         f"active, {N_CONCEPTS} concepts; other: the triple loop, run on {len(cells)} of its "
-        f"{n_cells:,} (chunk, concept) cells in {sum(looped):.1f} s and multiplied up; equal "
+        f"{n_cells:,} (chunk, concept) cells in {sum(looped):.1f} s and scaled up; equal "
         f"integers there; {1000 * sum(looped) / len(cells) / len(THRESHOLDS):.1f} ms a threshold "
         "(the reference's own loop took 21 to 35 ms where it was measured)"
     )
     by_dense = (
         f"other: one dense product per threshold, run on {TURNS} x {DENSE_RUN} features in "
-        f"{sum(dense):.1f} s, multiplied up; equal integers there"
+        f"{sum(dense):.1f} s, scaled up; equal integers there"
     )
     return [
         Figure.compare(

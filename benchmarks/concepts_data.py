@@ -15,7 +15,7 @@ _POOL = 2**22
 
 
 def proteins_of(rng: np.random.Generator, n_residues: int) -> Proteins:
-    """Proteins of 30 to 1,022 residues, about 360 on average, n_residues together."""
+    """Proteins of 30 to 1,022 residues, about 360 on average, n_residues in total."""
     lengths = np.clip(rng.lognormal(5.7, 0.6, n_residues // 50), 30, 1022).astype(int)
     ends = np.cumsum(lengths)
     lengths = lengths[: np.searchsorted(ends, n_residues)]
@@ -51,7 +51,7 @@ def annotations_of(
 def blocks_of(
     rng: np.random.Generator, n_residues: int, n_features: int, drawn: int, rows: int = 50_000
 ) -> Iterator[tuple[int, csr_array]]:
-    """Blocks of activations with the row that each begins at; `drawn` features a residue.
+    """Blocks of activations, each with its first row; `drawn` features per residue.
 
     Values are float32 above 0 and at most 1, 4 % of them above a half; features go from frequent to
     rare. A feature drawn twice on a residue counts once, so about 6 % fewer are active. Draws are

@@ -27,7 +27,8 @@ from interplm_nb.pipeline.run import Run
 VARIABLE = "INTERPLM_NB_RUN"
 SECONDS, TEST_SECONDS = 120.0, 60.0
 DRAWS, MIN_F1 = 1000, 0.2
-"""Linked pairs from this f1_per_domain on validation are tested beside the best ones."""
+"""Linked pairs with at least this f1_per_domain on validation are tested as well as the best
+ones."""
 
 T = TypeVar("T")
 

@@ -2,7 +2,7 @@
 
 Synthetic residues with 64 of 10,240 features active on each, 433 concepts, 5 thresholds. 1 and 5
 million residues, or the millions named in the environment: `CONCEPTS_SCALE=1,5,20 make bench
-BENCH=concepts_scale`; 20 million take 23 GB of disk meanwhile. Each size is counted in its own
+BENCH=concepts_scale`; 20 million need 23 GB of disk while it runs. Each size is counted in its own
 process.
 """
 

@@ -6,8 +6,6 @@ run in turn in one process, batch by batch or round by round. UniRep: see `unire
 """
 
 import statistics
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import esm
@@ -17,7 +15,8 @@ import torch.nn.functional as F
 from esm.model import esm2 as fair_esm
 
 from benchmarks import unirep_embedding
-from benchmarks.harness import Figure
+from benchmarks.harness import Figure, seconds
+from benchmarks.threads import two_threads
 from interplm_nb.plm.batches import by_length
 from interplm_nb.plm.checkpoints import Architecture
 from interplm_nb.plm.esm2 import ESM2
@@ -33,9 +32,7 @@ N_PROTEINS, ROUNDS, TURNS, SEED = 64, 3, 3, 0
 
 def run(proteins: Path | None = None) -> list[Figure]:
     """Residues per second of ours, fair-esm and bare products; medians over rounds."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(min(2, threads))
-    try:
+    with two_threads():
         sets = _samples(_read(proteins))
         theirs = _fair_esm()
         ours = ESM2(
@@ -53,8 +50,6 @@ def run(proteins: Path | None = None) -> list[Figure]:
             _against_products(ours, sets),
             *unirep_embedding.figures(recurrent),
         ]
-    finally:
-        torch.set_num_threads(threads)
 
 
 def _against_fair_esm(ours: ESM2, theirs: fair_esm.ESM2, sets: list[Proteins]) -> Figure:
@@ -72,7 +67,7 @@ def _against_products(ours: ESM2, sets: list[Proteins]) -> Figure:
     for batch in by_length(list(pieces(sets[0])), ours.tokens_per_batch):
         alone = sets[0].select(sets[0].accessions[piece.protein] for piece in batch)
         products = _Products(len(batch), 2 + int(alone.lengths.max()))
-        turns = [(_ours(ours, alone), _seconds(products.run)) for _ in range(TURNS)]
+        turns = [(_ours(ours, alone), seconds(products.run)) for _ in range(TURNS)]
         # The least of several turns: other work on the machine only adds time.
         spent, bare = spent + min(t[0] for t in turns), bare + min(t[1] for t in turns)
     note = (
@@ -111,7 +106,7 @@ class _Products:
 
 
 def _ours(plm: ESM2, proteins: Proteins) -> float:
-    return _seconds(
+    return seconds(
         lambda: [batch.layers for batch in plm.embed(proteins, [SHAPE.n_layers], progress=False)]
     )
 
@@ -130,7 +125,7 @@ def _theirs(model: fair_esm.ESM2, proteins: Proteins) -> float:
                 ]
             _ = [found[j, 1 : len(s) + 1].clone() for j, s in enumerate(sequences)]
 
-    return _seconds(embed)
+    return seconds(embed)
 
 
 def _fair_esm() -> fair_esm.ESM2:
@@ -138,12 +133,6 @@ def _fair_esm() -> fair_esm.ESM2:
     return fair_esm.ESM2(
         SHAPE.n_layers, SHAPE.d_model, SHAPE.n_heads, esm.Alphabet.from_architecture("ESM-1b")
     ).eval()
-
-
-def _seconds(work: Callable[[], object]) -> float:
-    start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
 
 
 def _read(path: Path | None) -> Proteins:

@@ -56,8 +56,8 @@ PARTS: dict[str, tuple[float, Part]] = {
         ),
     ),
 }
-"""Each part with its weight: its share is weight / weights of the parts still to come, of the time
-that is left, so that what one part leaves over goes to the later ones."""
+"""Each part with its weight. A part gets weight / (weights of the parts still to come) of the time
+that is left, so that time one part does not use goes to the later ones."""
 
 
 def run() -> list[Figure]:
@@ -77,9 +77,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if unknown := [p for p in parts if p not in PARTS]:
         _parser().error(f"no part {unknown[0]!r}; there are {', '.join(PARTS)}")
     if absent := [path for path in options.pretrain_fasta if not path.is_file()]:
-        _parser().error(f"{absent[0]} is no file of sequences")
+        _parser().error(f"{absent[0]} is not a file of sequences")
     if options.pretrain_fasta and (options.out / "state.pt").exists():
-        _parser().error(f"{options.out} holds a pretraining already; give a new folder by --out")
+        _parser().error(f"{options.out} already holds a pretraining; give a new folder with --out")
     setting = Setting(choose_device(options.device), options.size == "tiny")
     about = surroundings(setting)
     print(", ".join(f"{name} {value}" for name, value in about.items() if value))

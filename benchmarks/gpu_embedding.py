@@ -66,7 +66,7 @@ class _Ceiling:
 
 
 class _Shape:
-    """One shape: ours is measured once, whichever row asks first, and let go of."""
+    """One shape. Ours is measured once, for whichever row asks first, and then freed."""
 
     def __init__(self, name: str, setting: Setting, proteins: Proteins, top: _Ceiling) -> None:
         self.name, self.setting, self.proteins, self.top = name, setting, proteins, top
@@ -127,7 +127,7 @@ class _Shape:
         with torch.device(self.setting.device):
             model: Any = EsmModel(EsmConfig(**settings), add_pooling_layer=False)
         model = model.to(self.setting.device, torch.bfloat16).eval()
-        # Its tokens and its batches are ours, so that its forward alone is beside ours.
+        # It gets our tokens and batches, so that only the forward passes are compared.
         like = random_esm2(SMALLEST, self.setting.device, torch.bfloat16)
         batches = by_length(list(pieces(self.proteins)), like.tokens_per_batch)
 

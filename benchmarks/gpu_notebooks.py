@@ -20,12 +20,12 @@ PLM = "esm2-mini"
 
 
 def measurements(setting: Setting) -> list[Measurement]:
-    """One run by the device, one by the CPU in the time that is left."""
+    """One run on the device, and one on the CPU in the time that is left."""
     return [Measurement("stages of the demo", lambda clock: _stages(setting, clock))]
 
 
 def _stages(setting: Setting, clock: Clock) -> list[Row]:
-    """A row per stage; RuntimeError with the runner's last line where not one stage ended."""
+    """A row per stage; RuntimeError with the runner's last line if no stage ended."""
     if setting.tiny:
         return [Row(PART, "stages of the demo", note="left out at the tiny size")]
     device = "auto" if setting.device.type == "cuda" else str(setting.device)
@@ -47,7 +47,8 @@ def _stages(setting: Setting, clock: Clock) -> list[Row]:
 
 
 def staged(out: Path, device: str, seconds: float) -> tuple[dict[str, tuple[float, str]], str]:
-    """Seconds and device of each stage that ended in time, and the last that the runner said."""
+    """Seconds and device of each stage that ended in time, and the last line that the runner
+    printed."""
     command = [sys.executable, "-m", "interplm_nb.cli.main", "run", "demo", "--out", str(out)]
     command += ["-p", f"embed.plm={PLM}", "--device", device]
     said = _last_line(command, seconds)
@@ -63,7 +64,7 @@ def staged(out: Path, device: str, seconds: float) -> tuple[dict[str, tuple[floa
 
 
 def _last_line(command: list[str], seconds: float) -> str:
-    """The last line that a command says, or that its time was over; its kernel ends with it."""
+    """The last line that a command prints, or that its time ran out; its kernel ends with it."""
     with tempfile.TemporaryFile() as said:
         started = subprocess.Popen(
             command, stdout=said, stderr=subprocess.STDOUT, start_new_session=True

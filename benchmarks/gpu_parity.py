@@ -24,10 +24,11 @@ from interplm_nb.sae.training.trainee import Trainee
 
 PART = "parity"
 FP32 = 1e-5
-"""Greatest difference over the reference's greatest value that float32 is held to."""
+"""Largest difference allowed in float32, relative to the reference's largest value."""
 SAE_DRIFT = 0.01
-"""Of two trainings' weights, over how far training moved them. Adam's step is about lr in size
-however small the gradient, so a gradient that rounding turns round moves a weight the other way."""
+"""Largest difference between two trainings' weights, relative to how far training moved them.
+Adam's step is about lr however small the gradient, so where rounding flips a gradient's sign, the
+weight moves the other way."""
 
 
 def measurements(setting: Setting) -> list[Measurement]:
@@ -43,7 +44,7 @@ def measurements(setting: Setting) -> list[Measurement]:
 
 
 def difference(found: Tensor, wanted: Tensor) -> float:
-    """Greatest absolute difference over the greatest absolute value of what was wanted.
+    """Largest absolute difference, relative to the largest absolute value that was expected.
 
     RuntimeError where either is not finite.
     """

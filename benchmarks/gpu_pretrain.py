@@ -1,7 +1,7 @@
 """Part 5 of the GPU benchmark: pretraining at the shape of ESM-2 8M in the time that is left.
 
 The number of steps is set from the rate of a short run beforehand, so that the learning rate falls
-to 0 before the time is over; the exported model is one that `plm.load` reads.
+to 0 before time runs out; the exported model is one that `plm.load` reads.
 """
 
 import json
@@ -21,7 +21,8 @@ from interplm_nb.readers.fasta import read_fasta
 PART = "pretrain"
 WHAT = "pretraining, 8M shape"
 USED = 0.8
-"""Share of the time that steps are planned for: the rest is evaluation, saving, and error."""
+"""Share of the time that steps are planned for: the rest is for evaluation, saving and
+a misjudged rate."""
 
 
 def measurements(setting: Setting, fasta: Sequence[Path], out: Path) -> list[Measurement]:

@@ -23,7 +23,7 @@ class Row:
     sense: str = ""
     """"at least" or "at most" if ours / other has a goal, which is 1; else ""."""
     failed: bool = False
-    """Whether an error takes the place of the figure."""
+    """Whether an error ended the measurement."""
 
     @property
     def ratio(self) -> float | None:
@@ -65,7 +65,7 @@ class Setting:
     def median(self, work: Callable[[], object], clock: "Clock") -> float:
         """Median seconds over up to 9 turns, at least one, after a turn that warms up.
 
-        It stops early when the clock's time would not do for another turn.
+        It stops early when too little time is left for another turn.
         """
         longest = seconds(work, self.device)
         found: list[float] = []
@@ -76,7 +76,7 @@ class Setting:
 
 
 class Measurement(NamedTuple):
-    """A named piece of a part: on failure or for want of time, its name still gets its row."""
+    """A named piece of a part. Its name gets a row even if it fails or has no time."""
 
     what: str
     take: Callable[[Clock], list[Row]]
@@ -98,7 +98,7 @@ def seconds(work: Callable[[], object], device: torch.device) -> float:
 
 
 def peak_gib(work: Callable[[], object], device: torch.device) -> float | None:
-    """GiB that torch held at most on the device during `work`; None on a CPU."""
+    """Peak GiB that torch held on the device during `work`; None on a CPU."""
     if device.type != "cuda":
         work()
         return None

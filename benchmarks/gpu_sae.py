@@ -1,6 +1,6 @@
 """Part 3 of the GPU benchmark: training SAEs, tokens per second and peak memory.
 
-Ours is a `Trainee`'s step in the precision that training takes by itself: bfloat16 autocast on a
+Ours is a `Trainee`'s step in the precision that training chooses by default: bfloat16 autocast on a
 GPU, float32 on a CPU. The dense loop is autograd over the plain equations with torch's Adam. Peers
 train in a process of their own (`benchmarks/peers/train_on_gpu.py`), with the Python of
 `make peers` if there is one, else with this one.
@@ -10,7 +10,6 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -27,6 +26,7 @@ from benchmarks.gpu_rows import (
     peak_gib,
     seconds,
 )
+from benchmarks.harness import PEERS_PYTHON, ROOT
 from benchmarks.peers.train_on_gpu import ARCHITECTURES
 from interplm_nb.sae.config import SAEConfig
 from interplm_nb.sae.training.stream import StreamedBatches
@@ -39,8 +39,6 @@ PEERS = {"sae_lens": "sae-lens", "sparsify": "sparsify"}
 """Module and name of each peer; sparsify has TopK alone."""
 STARTING = 20.0
 """Seconds that a peer's process may take beyond its time: it imports before it measures."""
-ROOT = Path(__file__).resolve().parents[1]
-PEERS_PYTHON = ROOT / ".venv-peers" / "bin" / "python"
 
 
 def measurements(setting: Setting) -> list[Measurement]:
@@ -166,7 +164,7 @@ class _Training:
 
 
 def peer_results(module: str, arguments: list[str], clock: Clock) -> list[dict[str, Any]]:
-    """What the peer's process measured before it or its time ended.
+    """What the peer's process measured before it ended or ran out of time.
 
     ImportError where the peer, or what it needs, is not installed; RuntimeError with its last line
     where it failed without a result.

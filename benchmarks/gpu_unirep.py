@@ -11,7 +11,7 @@ D_IN = 10
 
 
 def units(setting: Setting) -> int:
-    """1,900, or few at the tiny size."""
+    """1,900, or a few at the tiny size."""
     return setting.pick(1_900, 16)
 
 
@@ -27,7 +27,7 @@ def random_arrays(n: int) -> dict[str, torch.Tensor]:
     """float32 arrays under the published names, of one layer with n units.
 
     Gains are a half: with larger ones a random recurrence is chaotic, and two roundings of the same
-    arithmetic part ways within some hundred steps.
+    arithmetic diverge within some hundred steps.
     """
     generator = torch.Generator().manual_seed(0)
     sizes = unirep_weights.shapes(n, 1, D_IN)

@@ -1,17 +1,26 @@
-"""What benchmarks share: a figure with its goal, the machine, the table, and `results.jsonl`."""
+"""What benchmarks share: figures with their goals, the two sides of a comparison, the results."""
 
 import importlib.metadata
 import json
 import os
 import platform
-from collections.abc import Iterable
+import statistics
+import subprocess
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
+ROOT = Path(__file__).resolve().parents[1]
+PEERS_PYTHON = ROOT / ".venv-peers" / "bin" / "python"
+"""The interpreter of the peers' own environment, which `make peers` makes."""
 RESULTS = Path(__file__).parent / "results.jsonl"
 _PACKAGES = ("interplm-nb", "torch", "numpy", "polars", "scipy", "fair-esm")
+
+Pair = tuple[Mapping[str, Any], Mapping[str, Any]]
+"""Results of two sides that ran in turn, ours first."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +66,40 @@ class Figure:
         """A figure with no other side to run: the goal is a bound on it."""
         note = f"{note}; other: the bound" if note else "other: the bound"
         return cls.compare(name, ours, bound, unit, 1, "at most", note=note)
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """Wall-clock time of one call."""
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
+
+
+def in_own_process(
+    python: Path | str, module: str, options: Mapping[str, object], *arguments: object
+) -> dict[str, Any]:
+    """Run a module of this repository; its result is the last line that it prints, as JSON.
+
+    RuntimeError with the last line of its errors if it fails.
+    """
+    given = [str(word) for name, value in options.items() for word in (f"--{name}", value)]
+    command = [str(python), "-m", module, *map(str, arguments), *given]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(f"{module} failed: {done.stderr.strip().splitlines()[-1]}")
+    return json.loads(done.stdout.strip().splitlines()[-1])
+
+
+def medians(pairs: Sequence[Pair], measure: str) -> tuple[float, float]:
+    """Ours and the other side's median of a measure."""
+    ours, other = (statistics.median(pair[side][measure] for pair in pairs) for side in (0, 1))
+    return ours, other
+
+
+def in_turn(pairs: Sequence[Pair], measure: str) -> str:
+    """How `medians` were taken, with the ratio of a measure in each pair."""
+    ratios = ", ".join(f"{ours[measure] / other[measure]:.2f}" for ours, other in pairs)
+    return f"medians of {len(pairs)} pairs in turn (ratios {ratios})"
 
 
 def machine() -> str:

@@ -1,4 +1,5 @@
-"""ESM-2 with random weights at the shape of its 8M model, for what needs no trained one."""
+"""ESM-2 with random weights at the shape of its 8M model, for benchmarks that need no trained
+weights."""
 
 import torch
 

@@ -5,21 +5,17 @@ Also the feeding of batches. The peers run in their own environment
 random weights at the shape of ESM-2 8M (width 320) on embedded proteins.
 """
 
-import json
-import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from benchmarks.harness import Figure
+from benchmarks.harness import PEERS_PYTHON, Figure, in_own_process, in_turn, medians, seconds
 from benchmarks.random_plm import SHAPE, random_plm
+from benchmarks.threads import two_threads
 from interplm_nb.embeddings import Embeddings, EmbeddingsWriter
 from interplm_nb.plm.devices import multiplies_bfloat16
 from interplm_nb.proteins import Proteins
@@ -33,36 +29,26 @@ from interplm_nb.sae.training.trainee import Setting, Trainee
 D_SAE, K, BATCH, LR = 10_240, 64, 4_096, 4e-4
 STEPS, EVALUATED, RESIDUES = 100, 8_192, 60_000
 TURNS, PAIRS = 5, 3
-PEERS = Path(__file__).resolve().parents[1] / ".venv-peers" / "bin" / "python"
 FEEDING_RESIDUES, SHARDS = 512_000, (1, 100, 1_000)
 
 
 def run() -> list[Figure]:
     """All figures; those against the peers only after `make peers`."""
-    if not PEERS.exists():
+    if not PEERS_PYTHON.exists():
         print("sae: sae-lens and dictionary-learning are left out; make peers installs them")
     with two_threads(), tempfile.TemporaryDirectory() as folder:
         activations = _activations(Path(folder) / "activations.npy")
         against = (
-            [*_against_peers(activations), *_beside_sparsify(activations)] if PEERS.exists() else []
+            [*_against_peers(activations), *_beside_sparsify(activations)]
+            if PEERS_PYTHON.exists()
+            else []
         )
         x = torch.from_numpy(np.load(activations, mmap_mode="r")[:BATCH].copy())
         return [*against, _against_dense(x), _of_products(x), *_feeding(Path(folder))]
 
 
-@contextmanager
-def two_threads() -> Iterator[None]:
-    """At most two threads of PyTorch."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(min(2, threads))
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
-
-
 def proteins_of(residues: int) -> Proteins:
-    """The first embedded proteins of up to 1,022 residues, so many residues at most."""
+    """The first embedded proteins of up to 1,022 residues each, at most `residues` in total."""
     found, _ = read_uniprot_tsv(demo.table_path()).proteins.up_to(1022)
     n = int(np.searchsorted(found.offsets, residues))
     return Proteins(found.table[:n])
@@ -130,7 +116,7 @@ def _against_peers(activations: Path) -> list[Figure]:
 
 
 def _beside_sparsify(activations: Path) -> list[Figure]:
-    """With two threads and with one; where the processor multiplies bfloat16, in that as well."""
+    """With two threads and with one; in bfloat16 too, where the processor multiplies it."""
     figures = [
         *_pairs_with_sparsify(activations, "2 threads"),
         *_pairs_with_sparsify(activations, "1 thread", threads=1),
@@ -153,19 +139,18 @@ def _pairs_with_sparsify(
 ) -> list[Figure]:
     """Medians of pairs, in turn."""
     pairs = [
-        [
-            _trained(name, activations, threads, precision)
-            for name, precision in zip(("ours", "sparsify"), precisions, strict=True)
-        ]
+        (
+            _trained("ours", activations, threads, precisions[0]),
+            _trained("sparsify", activations, threads, precisions[1]),
+        )
         for _ in range(PAIRS)
     ]
     speed, memory, fvu = (
-        [float(np.median([pair[side][measure] for pair in pairs])) for side in (0, 1)]
+        medians(pairs, measure)
         for measure in ("tokens_per_second", "peak_anonymous_bytes", "final_fvu")
     )
-    ratios = ", ".join(f"{a['tokens_per_second'] / b['tokens_per_second']:.2f}" for a, b in pairs)
     note = (
-        f"medians of {PAIRS} pairs in turn (ratios {ratios}); other: eai-sparsify "
+        f"{in_turn(pairs, 'tokens_per_second')}; other: eai-sparsify "
         f"{pairs[0][1]['version']}, its SparseCoder in its trainer's step, Adam; held-out FVU "
         f"{fvu[0]:.4f} ours, {fvu[1]:.4f} theirs"
     )
@@ -194,7 +179,6 @@ def _of_bfloat16(activations: Path) -> Figure:
 def _trained(
     name: str, activations: Path, threads: int = 2, precision: str = "float32"
 ) -> dict[str, Any]:
-    python = sys.executable if name == "ours" else str(PEERS)
     sizes = {
         "d-in": SHAPE.d_model,
         "d-sae": D_SAE,
@@ -206,14 +190,8 @@ def _trained(
         "threads": threads,
         "precision": precision,
     }
-    options = [word for key, value in sizes.items() for word in (f"--{key}", str(value))]
-    command = [python, "-m", f"benchmarks.peers.train_{name}", str(activations), *options]
-    done = subprocess.run(
-        command, cwd=Path(__file__).resolve().parents[1], capture_output=True, text=True
-    )
-    if done.returncode:
-        raise RuntimeError(f"{name} failed: {done.stderr.strip().splitlines()[-1]}")
-    return json.loads(done.stdout.strip().splitlines()[-1])
+    python = sys.executable if name == "ours" else PEERS_PYTHON
+    return in_own_process(python, f"benchmarks.peers.train_{name}", sizes, activations)
 
 
 def untrained(config: SAEConfig, x: torch.Tensor) -> Trainee:
@@ -328,10 +306,3 @@ class _Epoch:
     def __call__(self) -> None:
         for step in range(self._batches.steps_per_epoch):
             self._batches.batch(self._first + step)
-
-
-def seconds(work: Callable[[], object]) -> float:
-    """What it takes."""
-    started = time.perf_counter()
-    work()
-    return time.perf_counter() - started

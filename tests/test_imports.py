@@ -4,7 +4,6 @@ import ast
 import re
 import subprocess
 import sys
-import tomllib
 from pathlib import Path
 
 import pytest
@@ -112,25 +111,6 @@ def test_modules_without_weights_need_no_torch() -> None:
         )
         == ""
     )
-
-
-@pytest.mark.parametrize(
-    ("forbidden", "free"),
-    [
-        ("torch", set(NEEDS_TORCH)),
-        ("matplotlib", {f"interplm_nb.{n}" for n in ("figures", "widgets", "cli", "__main__")}),
-    ],
-)
-def test_a_contract_names_every_part_but_the_free(forbidden: str, free: set[str]) -> None:
-    """A new part of the package cannot be forgotten in the contracts on torch and on drawing."""
-    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"][
-        "importlinter"
-    ]["contracts"]
-    (contract,) = [
-        c for c in contracts if c["type"] == "forbidden" and forbidden in c["forbidden_modules"]
-    ]
-    parts = {".".join(name.split(".")[:2]) for name in modules() if "." in name}
-    assert parts - free == set(contract["source_modules"])
 
 
 def test_what_explore_needs_is_in_binder(tmp_path: Path) -> None:

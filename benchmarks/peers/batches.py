@@ -107,7 +107,7 @@ class Measured(Iterator[Batch], Generic[Batch]):
         """Peak anonymous memory (RssAnon), sampled every 10 ms; pages of the mapped file do not
         count."""
         self.bytes_before = _anonymous_bytes()
-        """The same before anything was made: Python, torch and the peer's imports."""
+        """The same before any work: Python, torch and the peer's imports."""
         self._drawn, self._warm_up = drawn, warm_up
         self._n, self._started, self._ended = 0, 0.0, 0.0
         self._left = threading.Event()

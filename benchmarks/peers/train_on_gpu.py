@@ -4,7 +4,7 @@
 
 It needs torch and the peer only, so that it runs in the peers' environment (`make peers`) from the
 repository's root. All combinations of width and architecture are trained on random normal
-activations that already lie on the device; each prints a line of JSON as soon as it is measured.
+activations that are already on the device; each prints a line of JSON as soon as it is measured.
 
 sae_lens: its own `SAETrainer.fit` as it ships, with autocast on a GPU. sparsify (eai-sparsify): its
 own `SparseCoder`, FVU loss and SignSGD, in the order of its trainer's step; that trainer takes no
@@ -40,7 +40,7 @@ class Timed(Iterator[Tensor]):
         return self._x
 
     def tokens_per_second(self) -> float:
-        """To be asked for when training has ended."""
+        """Read it after training has ended."""
         return (self._steps - WARM_UP) * len(self._x) / (self._now() - self._started)
 
     def _now(self) -> float:

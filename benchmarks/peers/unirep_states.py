@@ -20,9 +20,9 @@ SHORT = 64
 
 
 def states(sequences: list[str], units: int, dtype: str) -> list[dict[str, np.ndarray]]:
-    """What `<layer>` and `logits` stand for, of each sequence.
+    """`<layer>` and `logits` of each sequence, as in the module's docstring.
 
-    One batch for all: what pads a sequence stands behind its end and changes nothing before it.
+    One batch for all: padding follows a sequence's end and changes nothing before it.
     """
     import jax  # pyright: ignore[reportMissingImports]
     from jax import vmap  # pyright: ignore[reportMissingImports]

@@ -13,7 +13,7 @@ SEEDS = 5
 RECURRING = 0.5
 """Mean adjusted Rand index above which clusters count as recurring."""
 NEIGHBOURS = 10
-"""Nearest features by cosine that are looked for among as many nearest on the map."""
+"""Number of nearest features, by cosine and on the map, that are compared."""
 
 _AGAIN = "run stage activations again (--force activations)"
 

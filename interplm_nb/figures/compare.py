@@ -171,7 +171,7 @@ def concepts(table: pl.DataFrame) -> Chart:
 def stability(table: pl.DataFrame) -> Chart:
     """Share of features that recur from another seed, and mean cosine with the nearest feature.
 
-    Both nulls stand beside; a line per setting.
+    Both nulls are drawn beside them; a line per setting.
     """
     names = ["layer", "recipe", "sparsity", "lr"]
     figures = [name for name in table.columns if name.startswith(("recur", "mean_cosine"))]

@@ -38,7 +38,7 @@ class RunKernelManager(AsyncKernelManager):
                 "-f",
                 "{connection_file}",
             ]
-            # What a killed kernel leaves goes with the folder of its connection file.
+            # What a killed kernel leaves behind is removed with the folder of its connection file.
             env = {**SAFE_PATH, "TMPDIR": str(Path(self.connection_file).parent)}
             self._kernel_spec = KernelSpec(
                 argv=argv, display_name="Python 3 (ipykernel)", language="python", env=env

@@ -83,13 +83,13 @@ def run(request: Request, say: Callable[[str], None], progress: TextIO | None = 
 
 
 def asked(request: Request) -> Profile:
-    """The profile that is asked for, checked as far as that goes without a model."""
+    """The requested profile, checked as far as possible without a model."""
     for stage in (request.first, *([request.force] if request.force else [])):
         stage_named(stage)
     profile = load(request.profile, request.settings)
     _check_asked(profile, request)
     check_device(request.device)
-    if request.first == REQUIRED[0]:  # else what stage 1 made is taken as it is
+    if request.first == REQUIRED[0]:  # else stage 1's output is used unchanged
         check_files(profile.stages)
     return profile
 

@@ -243,7 +243,7 @@ class UniRep:
         """Residues of whole proteins, read end to end in lanes.
 
         A batch holds some steps of all lanes, together at most `tokens_per_batch` tokens. There
-        are as many lanes as the proteins of a call fill. `pieces` is not used: a recurrent model
+        are as many lanes as the call's proteins can fill. `pieces` is not used: a recurrent model
         needs no windows. A call of few proteins resumes from the states of earlier calls.
         """
         if tokens_per_batch is not None and tokens_per_batch < 1:

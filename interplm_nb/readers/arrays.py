@@ -31,7 +31,7 @@ class Held(NamedTuple):
 
 
 class _Given(NamedTuple):
-    """What `Embeddings.check` compares: stands for a PLM."""
+    """What `Embeddings.check` compares, as it would a PLM."""
 
     name: str
     revision: str

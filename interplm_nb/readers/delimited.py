@@ -30,7 +30,7 @@ _ERROR_VALUE = re.compile(r"#(?:NAME\?|REF!|VALUE!|DIV/0!|N/A|NUM!|NULL!|SPILL!|
 
 
 class Delimited(NamedTuple):
-    """Column names as written, and for each row its line and as many cells."""
+    """Column names as written, and for each row its line and a cell per column."""
 
     names: list[str]
     rows: Iterator[tuple[int, list[str]]]

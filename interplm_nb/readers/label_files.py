@@ -300,7 +300,8 @@ def _gff3_labels(
 
 
 def _ends(start: int, end: int) -> list[tuple[int, int]]:
-    """The two ends of a bond, or its only one, to another chain; a span that is none as it is."""
+    """The two ends of a bond, or its only one, to another chain; a span that is no bond stays as it
+    is."""
     return [(start, start), (end, end)] if start < end else [(start, end)]
 
 

@@ -84,8 +84,8 @@ def alignments(
     """Local alignments with at least `identity` (over the alignment) and at most `e_value`.
 
     `sensitivity` is MMseqs2's `-s`, which sets how similar k-mers must be for a pair to be aligned.
-    None aligns every pair: nothing is missed for want of a k-mer, and time grows with the product
-    of the residues of both sides (0.14 seconds of a core per 10^9, on the demo).
+    None aligns every pair: no pair is missed for lack of a shared k-mer, and time grows with the
+    product of the residues of both sides (0.14 seconds of a core per 10^9, on the demo).
 
     Columns: query, target (u32: index in their `Proteins`), identity, query_coverage,
     target_coverage (shares from 0 to 1), query_length, target_length, e_value. Only a pair's best

@@ -29,7 +29,7 @@ REST = "none"
 
 @dataclass(frozen=True, eq=False)
 class ProteinLabels:
-    """Concepts of the third level, `protein`: what is said of a protein as a whole.
+    """Concepts of the third level, `protein`: statements about a protein as a whole.
 
     A protein without a row was not examined and counts for nothing. One that was examined and
     carries none of the classes has the class `REST`.
@@ -252,7 +252,7 @@ def _are_numbers(rows: list[tuple[int, str, str]]) -> bool:
 
 
 def _refuse_commas(rows: list[tuple[int, str, str]], report: ReadReport) -> None:
-    """`InputError` for numbers some of which have a comma: they would become classes."""
+    """`InputError` if some numbers have a comma: they would become classes."""
     commas = [(line, label) for line, _, label in rows if "," in label]
     if commas and all(
         _WITH_COMMAS.fullmatch(label) or label.lower() in _MISSING for _, _, label in rows

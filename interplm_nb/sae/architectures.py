@@ -80,7 +80,7 @@ class Architecture(ABC):
 
     def choice(self, sae: Weights, x: "Tensor") -> "tuple[Tensor, Tensor] | None":
         """Values (0 or more) and features, both [..., n], that hold all non-zero activations; None
-        where only a dense code tells."""
+        where only a dense code has them."""
         return None
 
     @abstractmethod

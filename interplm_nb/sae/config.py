@@ -192,7 +192,8 @@ class SAEConfig:
         many residues.
 
         Unless `dead_after_tokens` says otherwise, a sixth of the training, at most the 10 million
-        of Gao et al. 2024: a fixed number that suits billions of tokens never comes in a short one.
+        of Gao et al. 2024: a fixed number that suits billions of tokens is never reached
+        in a short training.
 
         Examples
         --------

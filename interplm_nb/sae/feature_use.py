@@ -6,7 +6,7 @@ density) below `RARE`. *Effective*: how many features would be used, were all us
 the entropy of the features' shares of all activation. *Moved*: the share of decoder atoms whose
 cosine with their first value, before training, is below `MOVED`.
 
-Training sees residues once and goes on, so what it counts is named by its window (`WINDOW`).
+Weights change while they train, so a count made in training is of its last residues (`WINDOW`).
 """
 
 from collections.abc import Iterable

@@ -1,5 +1,5 @@
-"""What the stages that train SAEs share: how often they log, what they measure meanwhile and on
-which proteins, and how the lines of metrics are read."""
+"""What the stages that train SAEs share: how often they log, what they measure during training and
+on which proteins, and how the lines of metrics are read."""
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any

@@ -208,7 +208,7 @@ def test_a_row_with_a_goal_becomes_a_figure() -> None:
     ("words", "message"),
     [
         (["--parts", "sea"], "no part 'sea'; there are parity, embedding, sae"),
-        (["--pretrain-fasta", "absent.fasta"], "absent.fasta is no file of sequences"),
+        (["--pretrain-fasta", "absent.fasta"], "absent.fasta is not a file of sequences"),
     ],
 )
 def test_bad_arguments_are_refused(

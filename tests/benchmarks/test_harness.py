@@ -1,9 +1,18 @@
 import json
+import sys
 
 import pytest
 
 from benchmarks.__main__ import main, names
-from benchmarks.harness import Figure, machine, report, versions
+from benchmarks.harness import (
+    Figure,
+    in_own_process,
+    in_turn,
+    machine,
+    medians,
+    report,
+    versions,
+)
 
 
 @pytest.mark.parametrize(
@@ -65,3 +74,21 @@ def test_benchmarks_are_found_by_name(capsys):
     with pytest.raises(SystemExit):
         main(["nonsense"])
     assert "no benchmark 'nonsense'; there are" in capsys.readouterr().err
+
+
+def test_medians_are_of_each_side_and_the_note_has_every_pair():
+    pairs = [({"rate": 4}, {"rate": 2}), ({"rate": 9}, {"rate": 3}), ({"rate": 5}, {"rate": 10})]
+    assert medians(pairs, "rate") == (5, 3)
+    assert in_turn(pairs, "rate") == "medians of 3 pairs in turn (ratios 2.00, 3.00, 0.50)"
+
+
+def test_the_result_of_a_process_is_its_last_line(tmp_path):
+    lines = tmp_path / "lines.json"
+    lines.write_text('{"done": 0.5}\n{"rate": 2}\n')
+    found = in_own_process(sys.executable, "json.tool", {}, lines, "--json-lines", "--compact")
+    assert found == {"rate": 2}
+
+
+def test_a_process_that_fails_is_named_with_its_last_words():
+    with pytest.raises(RuntimeError, match=r"^json\.tool failed: .*--indent: invalid int value"):
+        in_own_process(sys.executable, "json.tool", {"indent": "wide"})

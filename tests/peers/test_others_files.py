@@ -1,7 +1,6 @@
 """Folders that sae-lens, dictionary_learning and sparsify write themselves, in their own
 environment, are read here and give the features that their authors' code computes."""
 
-import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -18,13 +17,9 @@ from interplm_nb.sae.architectures import (
     TopK,
 )
 from interplm_nb.sae.importers import Given, read
+from tests.peers.environment import NEEDS_PEERS, peers_python
 
-ROOT = Path(__file__).parents[2]
-PYTHON = ROOT / ".venv-peers" / "bin" / "python"
-pytestmark = [
-    pytest.mark.peers,
-    pytest.mark.skipif(not PYTHON.exists(), reason="no .venv-peers: make peers makes it"),
-]
+pytestmark = NEEDS_PEERS
 
 MADE = """
 import json, sys
@@ -121,8 +116,7 @@ READ: dict[str, tuple[Architecture, str]] = {
 def made(tmp_path_factory) -> Path:
     """A folder per SAE, with f.npy, its features of x.npy by its authors' code."""
     folder = tmp_path_factory.mktemp("made")
-    done = subprocess.run([PYTHON, "-c", MADE, folder], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr[-2000:]
+    peers_python("-c", MADE, folder)
     return folder
 
 

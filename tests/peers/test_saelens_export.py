@@ -1,7 +1,6 @@
 """The sae-lens package itself, in its own environment, loads what is exported and computes the same
 features and reconstructions."""
 
-import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -21,16 +20,10 @@ from interplm_nb.sae.architectures import (
 from interplm_nb.sae.exporters import to_saelens
 from interplm_nb.sae.model import SAE
 from interplm_nb.sae.residue_norm import ResidueNorm
+from tests.peers.environment import NEEDS_PEERS, peers_python
 
-ROOT = Path(__file__).parents[2]
-PYTHON = ROOT / ".venv-peers" / "bin" / "python"
+pytestmark = NEEDS_PEERS
 D_IN, D_SAE = 16, 64
-pytestmark = [
-    pytest.mark.peers,
-    pytest.mark.skipif(
-        not PYTHON.exists(), reason="no .venv-peers: make peers makes it, with sae-lens in it"
-    ),
-]
 
 KINDS: dict[str, tuple[Architecture, ResidueNorm | None, bool]] = {
     "relu": (ReLU(), None, False),
@@ -85,10 +78,7 @@ for name in names:
     sys.argv[1:] = [f"{folder}/{name}", f"{folder}/x.npy", f"{folder}/{name}/out.npz"]
     load_saelens.main()
 """
-    done = subprocess.run(
-        [PYTHON, "-c", code, folder, *KINDS], cwd=ROOT, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
+    peers_python("-c", code, folder, *KINDS)
     return folder
 
 

@@ -2,21 +2,13 @@
 read back by its own package."""
 
 import json
-import os
-import subprocess
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
-PYTHON = ROOT / ".venv-peers" / "bin" / "python"
-pytestmark = [
-    pytest.mark.peers,
-    pytest.mark.skipif(
-        not PYTHON.exists(),
-        reason="no .venv-peers: make peers makes it, with wandb and tensorboard in it",
-    ),
-]
+from tests.peers.environment import NEEDS_PEERS, peers_python
+
+pytestmark = NEEDS_PEERS
 
 LOG = """
 import json, sys
@@ -88,25 +80,13 @@ print("FOUND" + json.dumps(rows))
 def ran(code: str, folder: Path) -> object:
     """What the script found; nothing leaves this computer."""
     quiet = {
-        **os.environ,
         "WANDB_MODE": "offline",
         "WANDB_SILENT": "true",
         "WANDB_DIR": str(folder),
         "WANDB_CONFIG_DIR": str(folder),
     }
-    done = subprocess.run(
-        [PYTHON, "-c", code, folder],
-        cwd=ROOT,
-        env=quiet,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=240,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    return json.loads(
-        next(text for text in done.stdout.splitlines() if text.startswith("FOUND"))[5:]
-    )
+    printed = peers_python("-c", code, folder, **quiet).splitlines()
+    return json.loads(next(text for text in printed if text.startswith("FOUND"))[5:])
 
 
 def test_tensorboard_reads_back_every_number_at_its_step(tmp_path):

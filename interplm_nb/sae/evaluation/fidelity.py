@@ -3,8 +3,8 @@ the reconstruction.
 
     loss recovered = 1 - (CE_sae - CE_original) / (CE_zero - CE_original)
 
-The share is not defined where zeros cost the PLM under 0.01 nats per residue: then nothing is there
-to be recovered, and the figure is None. The costs themselves always are.
+The share is not defined where zeros cost the PLM under 0.01 nats per residue: then there is nothing
+to recover, and the figure is None. The costs themselves are always given.
 
 Masked models. "strict" is what the PLM was trained on: 15 % of the residues are masked, CE is the
 mean over all masked residues, nothing is clipped, and the KL divergence says how far the

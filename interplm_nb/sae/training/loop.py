@@ -149,7 +149,7 @@ class Loop:
             raise self._failed[0]
 
     def _unless_diverged(self, trainee: Trainee, what: Callable[[Trainee], Any]) -> Any:
-        """Do it; an SAE whose loss is NaN or infinite is left out from then on."""
+        """Call `what`; an SAE whose loss is NaN or infinite is left out from then on."""
         if trainee not in self.trainees:
             return None
         try:

@@ -29,7 +29,8 @@ class TrainingOptions:
     precision: Precision = "auto"
     """"auto" is bfloat16 autocast on a CUDA device that supports it, otherwise float32. "bfloat16"
     is for a processor that multiplies it, too: products of the encoder and dense ones of the
-    gradients are in bfloat16, all else is in float32."""
+    gradients are in bfloat16, and so is the decoding of JumpReLU and Gated; all else is in
+    float32."""
     spread: Literal["residues", "layers"] = "residues"
     """Under `torchrun`: every process trains all SAEs on its share of the residues, with averaged
     gradients, or each trains its own SAEs (`train` deals them out by layer)."""
