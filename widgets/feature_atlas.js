@@ -9,6 +9,8 @@ import { Painter, drawLasso, radiusOf } from "./feature_atlas/paint.js";
 import { Pointer, STEP_IN } from "./feature_atlas/pointer.js";
 import { Points, extent, inside } from "./feature_atlas/points.js";
 import { Ring } from "./feature_atlas/ring.js";
+import { narrows, relisted } from "./feature_data/listing.js";
+import { conceptName } from "./kit/concept_names.js";
 
 /** @import { Context, Kit, Surface, View } from "./kit/types.js" */
 
@@ -23,23 +25,30 @@ async function render(context) {
   const view = await kit.open(context, { title: "Map of features", kind: "atlas" });
   const { missing } = view.model.get("about");
   if (missing) view.body.append(kit.element("p", { class: "iplm-words", text: missing }));
-  else new Atlas(kit, view, new Points(await view.store.table));
+  else {
+    const [listing, proteins] = await Promise.all([view.store.listing, view.store.proteins]);
+    new Atlas(kit, view, new Points(listing.table), listing, proteins);
+  }
 }
 
 /** The map on the page. */
 export class Atlas {
-  /** @param {Kit} kit @param {View} view @param {Points} points */
-  constructor(kit, view, points) {
+  /**
+   * @param {Kit} kit @param {View} view @param {Points} points
+   * @param {import("./feature_data/listing.js").Listing} listing
+   * @param {import("./feature_data/proteins.js").Proteins} proteins
+   */
+  constructor(kit, view, points, listing, proteins) {
     this.kit = kit;
     this.view = view;
     this.points = points;
+    this.listing = listing;
+    this.proteins = proteins;
+    /** @type {Set<number> | null} features that are listed; null: all */
+    this.listed = null;
     this.camera = new Camera(extent(points.x, points.y));
     this.painter = new Painter(points.n);
     this.lassoing = false;
-    /** @type {import("./feature_atlas/colouring.js").Group | null} */
-    this.group = null;
-    /** @type {number[] | null} what `[` and `]` were given to step through */
-    this.lent = null;
     this.legend = new Legend(view, (group) => this.chooseGroup(group));
     this.coloured = this.colours();
     this.layers = layered(this.coloured, new Set());
@@ -56,8 +65,8 @@ export class Atlas {
     this.pointer = new Pointer(this, view.signal);
     this.controls();
     this.listen();
+    this.relist();
     this.recolour();
-    this.picked();
   }
 
   build() {
@@ -97,10 +106,9 @@ export class Atlas {
     view.onTheme(() => this.recolour());
     view.link.on(["feature", "pinned"], () => this.selectedAnew(), view.signal);
     view.onModel(["colour"], () => this.recolour());
-    view.onModel(["chosen"], () => this.picked());
-    view.signal.addEventListener("abort", () => this.lend([]));
-    const escape = (/** @type {KeyboardEvent} */ event) =>
-      event.key === "Escape" && this.choose([]);
+    view.link.on(["listed", "accessions"], () => this.relist(), view.signal);
+    view.store.on(() => this.firingKnown(), view.signal);
+    const escape = (/** @type {KeyboardEvent} */ event) => event.key === "Escape" && this.pick([]);
     view.root.addEventListener("keydown", escape, { signal: view.signal });
   }
 
@@ -112,11 +120,6 @@ export class Atlas {
   /** Number of the selected feature's point; -1: it is not on the map. */
   get selected() {
     return this.points.place(this.view.link.get("feature"));
-  }
-
-  /** @returns {number[]} numbers of the features that are picked out */
-  get chosen() {
-    return this.view.model.get("chosen");
   }
 
   colours() {
@@ -135,62 +138,62 @@ export class Atlas {
     this.way.value = this.view.model.get("colour");
     this.coloured = this.colours();
     this.legend.show(this.coloured.groups);
-    this.group = this.coloured.groups?.find((group) => group.name === this.group?.name) ?? null;
-    this.legend.press(this.group);
+    this.legend.press(this.pressed());
     this.layer();
   }
 
-  /** Other features are picked out. */
-  picked() {
-    this.lend(this.chosen);
-    if (this.chosen.length === 0) this.group = null;
-    this.legend.press(this.group);
+  /** What common features are found with has come. */
+  firingKnown() {
+    if (this.view.link.get("accessions").length) this.relist();
+  }
+
+  /** Other features are listed, here or elsewhere. */
+  relist() {
+    const { link, store } = this.view;
+    const listed = link.get("listed");
+    const common = store.common(this.proteins);
+    this.listed =
+      narrows(listed) || common ? this.listing.list(listed, common).features : null;
+    this.legend.press(this.pressed());
     this.layer();
     this.describe();
   }
 
+  /** The group of the legend that is picked out. */
+  pressed() {
+    const { among = [], why } = this.view.link.get("listed");
+    const group = this.coloured.groups?.find(({ name }) => among.length && name === why);
+    return group && String(this.numbersOf(group)) === String(among) ? group : null;
+  }
+
   layer() {
-    this.layers = layered(
-      this.coloured,
-      new Set(this.chosen.map((feature) => this.points.place(feature))),
-    );
+    const { listed, points } = this;
+    const seen = listed && new Set(Array.from(listed, (feature) => points.place(feature)));
+    this.layers = layered(this.coloured, seen);
     this.moved();
   }
 
-  /**
-   * `[` and `]` step through these features, and as before when the choice is cleared.
-   * @param {number[]} features
-   */
-  lend(features) {
-    const { store } = this.view;
-    const isOurs = this.lent && store.order === this.lent;
-    if (!isOurs && features.length) this.before = store.order;
-    if (features.length) store.order = features;
-    else if (isOurs) store.order = this.before ?? null;
-    this.lent = features.length ? features : null;
+  /** @param {number[]} among numbers of features; none: all @param {string} [why] */
+  pick(among, why = "") {
+    const { link } = this.view;
+    link.set({ listed: relisted(link.get("listed"), { among, why }) });
   }
 
-  /** @param {number[]} features numbers; empty: clear */
-  choose(features) {
-    if (String(this.chosen) !== String(features)) this.view.keep("chosen", features);
+  /** @param {import("./feature_atlas/colouring.js").Group} group */
+  numbersOf(group) {
+    return group.points.map((i) => this.points.feature[i]);
   }
 
   /** @param {import("./feature_atlas/colouring.js").Group | null} group */
   chooseGroup(group) {
-    this.group = group;
-    this.choose((group?.points ?? []).map((i) => this.points.feature[i]));
-    this.legend.press(group);
+    this.pick(group ? this.numbersOf(group) : [], group?.name);
   }
 
   /** @param {{ x: number, y: number }[]} path on the map */
   lasso(path) {
-    this.group = null;
-    this.choose(
-      inside(
-        this.points,
-        path.map(({ x, y }) => [x, y]),
-      ).map((i) => this.points.feature[i]),
-    );
+    const corners = path.map(({ x, y }) => [x, y]);
+    const found = inside(this.points, corners).map((i) => this.points.feature[i]);
+    this.pick(found, found.length ? "lasso on the map" : "");
   }
 
   /** @param {boolean} on */
@@ -233,20 +236,20 @@ export class Atlas {
   }
 
   describe() {
-    const n = this.kit.count(this.chosen.length);
     const feature = this.view.link.get("feature");
     const absent = `Feature ${feature} is never active, so it is not on the map`;
     const one = this.selected < 0 ? absent : this.words(this.selected).join(", ");
-    const some = `${n} feature${this.chosen.length === 1 ? "" : "s"} chosen`;
-    const many = `${some}; [ and ] step through them, Escape clears the choice. `;
-    this.view.say(this.chosen.length ? many + one : one);
+    const n = this.listed?.size ?? 0;
+    const some = `${this.kit.count(n)} feature${n === 1 ? "" : "s"} listed`;
+    const back = this.view.link.get("listed").among?.length ? ", Escape clears the choice" : "";
+    this.view.say(this.listed ? `${some}; [ and ] step through them${back}. ${one}` : one);
   }
 
   /** What is known of a point, in parts. @param {number} i */
   words(i) {
     const { points, kit } = this;
     const concept = points.conceptOf(i);
-    const match = concept ? [concept, `F1 ${kit.fixed(points.f1[i])} on test`] : ["no concept"];
+    const match = concept ? [conceptName(concept, points.categoryOf(i)), `F1 ${kit.fixed(points.f1[i])} on test`] : ["no concept"];
     const n = points.cluster?.[i];
     const cluster = n === undefined ? [] : [n < 0 ? "no cluster" : `cluster ${n}`];
     return [

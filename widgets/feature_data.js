@@ -4,8 +4,13 @@
 
 import { unpack } from "./kit/bytes.js";
 import { Bundle } from "./kit/bundle.js";
+import { Firing } from "./feature_data/common.js";
+import { Listing } from "./feature_data/listing.js";
+import { orderOf } from "./feature_data/order.js";
+import { Proteins } from "./feature_data/proteins.js";
 
 /** @import { Link, Model, Packed } from "./kit/types.js" */
+/** @import { Common } from "./feature_data/common.js" */
 
 const PATIENCE = 4000; // ms before a view says that no kernel answers
 const REMEMBERED = 20; // bundles
@@ -35,6 +40,16 @@ export class Store {
     /** @type {(() => void) | null} */
     this.focusSearch = null;
     this.table = unpack(model.get("table"));
+    /** @type {Promise<Listing>} all features and scored pairs */
+    this.listing = Promise.all([this.table, unpack(model.get("pairs"))]).then(
+      ([table, pairs]) => new Listing(table, pairs),
+    );
+    /** @type {Promise<Proteins>} */
+    this.proteins = unpack(model.get("proteins")).then((packed) => new Proteins(packed));
+    /** @type {Firing | null} which features fire where, once the kernel or the page says so */
+    this.firing = null;
+    /** @type {{ key: string, common: Common | null }} of the proteins that were chosen last */
+    this.found = { key: "", common: null };
     /** @type {Link} the selection that it follows, from the first `attach` on */
     this.link = /** @type {any} */ (null);
   }
@@ -51,6 +66,8 @@ export class Store {
     this.model.on("change:bundle", () => this.arrived());
     this.model.on("change:problem", () => this.failed());
     this.model.on("change:structure", () => this.follow());
+    this.model.on("change:firing", () => this.firingArrived());
+    this.firingArrived();
     this.arrived();
   }
 
@@ -63,6 +80,28 @@ export class Store {
 
   tell() {
     for (const listener of [...this.listeners]) listener();
+  }
+
+  async firingArrived() {
+    const view = this.model.get("firing");
+    if (!view?.byteLength) return;
+    this.firing = new Firing(await unpack(view));
+    this.found.key = "";
+    this.tell();
+  }
+
+  /**
+   * What the chosen proteins have in common; null: none are chosen, or it is not known here.
+   * @param {Proteins} proteins
+   * @returns {Common | null}
+   */
+  common(proteins) {
+    const key = String(this.link.get("accessions"));
+    if (this.found.key !== key) {
+      const chosen = key ? proteins.numbers(this.link.get("accessions")) : null;
+      this.found = { key, common: chosen && this.firing && this.firing.inCommon(chosen) };
+    }
+    return this.found.common;
   }
 
   async arrived() {
@@ -153,12 +192,22 @@ export class Store {
     );
   }
 
+  /** The listed features as a table without settings would order them. */
+  async defaultOrder() {
+    const [listing, proteins] = await Promise.all([this.listing, this.proteins]);
+    const common = this.common(proteins);
+    const [name, descending] = orderOf(this.link.get("listed"), common);
+    const shown = listing.list(this.link.get("listed"), common, name === "rank");
+    const { feature } = listing.table.arrays;
+    return shown.ordered(name, descending).map((row) => feature[row]);
+  }
+
   /**
    * Select the next feature in the order of the table.
    * @param {number} by 1 or -1
    */
   async step(by) {
-    const order = this.order ?? Array.from((await this.table).arrays.feature);
+    const order = this.order ?? (await this.defaultOrder());
     if (order.length === 0) return;
     const place = order.indexOf(this.link.get("feature"));
     const next =

@@ -1,14 +1,19 @@
 // @ts-check
 // The JavaScript half of `FeatureTable`.
 
-import { columnsOf } from "./feature_table/columns.js";
+import { orderOf } from "./feature_data/order.js";
+import { relisted } from "./feature_data/listing.js";
+import { conceptName } from "./kit/concept_names.js";
+import { nearEnds, nearEndsWords } from "./kit/near_ends.js";
 import { Grid } from "./feature_table/grid.js";
 import { drawRows, sizeOf } from "./feature_table/picture.js";
-import { nearEnds, nearEndsWords } from "./kit/near_ends.js";
-import { csvRows, filtered, isAlive, ordered } from "./feature_table/rows.js";
+import { csvRows } from "./feature_table/rows.js";
+import { Why } from "./feature_table/why.js";
 
 /** @import { Context, Kit, Surface, View } from "./kit/types.js" */
 
+const FROM_LOWEST = ["feature", "cluster", "rank", "p_count", "q_count"];
+const OF_CHOSEN = ["members", "share", "background", "background_share", "p_count", "q_count"];
 const PINS = 4; // features that are drawn beside the selected one, at most
 
 /** @param {Context} context */
@@ -16,43 +21,46 @@ async function render(context) {
   /** @type {Kit} */
   const kit = (await context.host.getWidget(context.model.get("kit"))).exports;
   const view = await kit.open(context, { title: "Features", kind: "features" });
-  new FeatureTable(kit, view, await view.store.table);
+  const [listing, proteins] = await Promise.all([view.store.listing, view.store.proteins]);
+  new FeatureTable(kit, view, listing, proteins);
 }
 
 /**
- * One table on the page: settings are the model's, the order of its rows is that of `[` and `]` in
- * every view.
+ * One table on the page: which features it lists is the selection's, its order is the model's and
+ * that of `[` and `]` in every view.
  */
 class FeatureTable {
   /**
    * @param {Kit} kit
    * @param {View} view
-   * @param {import("./feature_table/columns.js").Table} table
+   * @param {import("./feature_data/listing.js").Listing} listing
+   * @param {import("./feature_data/proteins.js").Proteins} proteins
    */
-  constructor(kit, view, table) {
+  constructor(kit, view, listing, proteins) {
     this.kit = kit;
     this.view = view;
-    this.table = table;
-    this.columns = columnsOf(table);
+    this.listing = listing;
+    this.table = listing.table;
+    this.proteins = proteins;
+    this.shown = listing.list({});
     /** @type {number[]} */
     this.rows = [];
-    this.nAlive = Array.from(table.arrays.feature.keys()).filter((row) =>
-      isAlive(table, /** @type {number} */ (row)),
-    ).length;
+    this.nAlive = this.shown.rows.length;
+    this.nProteins = 0; // that a search finds
     this.here = this.held();
     this.onlyHere = this.here !== null;
-    /** @type {string} how `all` is sorted */
-    this.sorted = "";
-    /** @type {number[]} */
-    this.all = [];
     this.controls();
+    this.why = new Why(kit, view, proteins, {
+      unpick: () => this.list({ among: [], why: "" }),
+      choose: (/** @type {string[]} */ accessions) => this.choose(accessions),
+    });
     const acts = {
       sort: (/** @type {string} */ name) => this.sort(name),
       select: (/** @type {number} */ feature) => this.select(feature),
       pin: (/** @type {number} */ feature) => this.pin(feature),
-      reset: () => this.set({ search: "", category: "", least_f1: 0 }),
+      reset: () => this.reset(),
     };
-    this.grid = new Grid(kit, view, table, this.columns, acts);
+    this.grid = new Grid(kit, view, this.shown, acts);
     this.pictures();
     this.listen();
     this.arrange();
@@ -79,12 +87,12 @@ class FeatureTable {
   }
 
   controls() {
-    const { view, table } = this;
+    const { view } = this;
     const options = { signal: view.signal };
-    const said = "Search features by number, concept, category, description";
+    const said = "Search all pairs by concept, category or feature number; and proteins by name";
     /** @type {HTMLInputElement} */
     this.search = this.field(
-      { type: "search", placeholder: "number or name", "aria-label": said },
+      { type: "search", placeholder: "concept or protein", "aria-label": said, title: said },
       "search",
       () => ({ search: this.search.value }),
     );
@@ -95,15 +103,13 @@ class FeatureTable {
     );
     this.focus = () => this.search.select();
     view.store.focusSearch = this.focus;
-    const categories = (table.record.category ?? []).map((/** @type {string} */ name) => [
-      name,
-      name,
-    ]);
+    /** @type {[string, string][]} */
+    const categories = this.listing.categories.map((name) => [name, name]);
     this.category = view.choice(
       "category",
       [["", "all"], ...categories],
-      view.model.get("category"),
-      (/** @type {string} */ category) => this.set({ category }),
+      "",
+      (/** @type {string} */ category) => this.list({ category }),
     );
     /** @type {HTMLInputElement} */
     this.least = this.field(
@@ -113,15 +119,15 @@ class FeatureTable {
         max: 1,
         step: 0.05,
         placeholder: "0",
-        "aria-label": "Least F1 on test proteins, from 0 to 1",
+        "aria-label": "Least F1 on test proteins of a pair, from 0 to 1",
       },
       "F1 test from",
       () => ({ least_f1: Math.max(0, Math.min(1, Number(this.least.value) || 0)) }),
     );
     this.silent = view.toggle(
       "silent",
-      view.model.get("silent"),
-      (/** @type {boolean} */ silent) => this.set({ silent }),
+      false,
+      (/** @type {boolean} */ silent) => this.list({ silent }),
       "Show silent features too: they never fire on training proteins",
     );
     if (this.here) {
@@ -140,13 +146,13 @@ class FeatureTable {
   /**
    * @param {Record<string, any>} attributes
    * @param {string} label
-   * @param {() => Record<string, any>} read
+   * @param {() => import("./feature_data/listing.js").Listed} read
    * @returns {HTMLInputElement}
    */
   field(attributes, label, read) {
     const { element } = this.kit;
     const input = element("input", attributes);
-    input.addEventListener("input", () => this.set(read()), { signal: this.view.signal });
+    input.addEventListener("input", () => this.list(read()), { signal: this.view.signal });
     this.view.tools.append(element("label", {}, [element("span", { text: label }), input]));
     return input;
   }
@@ -156,7 +162,7 @@ class FeatureTable {
    * @param {KeyboardEvent} event
    */
   searchKey(event) {
-    if (event.key === "Escape" && this.search.value) this.set({ search: "" });
+    if (event.key === "Escape" && this.search.value) this.list({ search: "" });
     else if (event.key === "Enter" || event.key === "ArrowDown") {
       this.grid.grid.focus({ preventScroll: true });
       this.grid.step(this.grid.place(this.view.link.get("feature")), 0);
@@ -167,7 +173,7 @@ class FeatureTable {
   pictures() {
     const { kit, view, grid } = this;
     const shown = () => grid.sight();
-    const size = () => sizeOf(this.columns, shown()[1] - shown()[0]);
+    const size = () => sizeOf(grid.columns, shown()[1] - shown()[0]);
     const draw = (/** @type {Surface} */ surface) => {
       const [first, last] = shown();
       const { source, plm } = view.store.about;
@@ -177,53 +183,74 @@ class FeatureTable {
         kit,
         view,
         surface,
-        this,
+        { shown: this.shown, columns: grid.columns },
         this.rows.slice(first, last),
         `Features of ${source} on ${plm}: ${which}`,
       );
     };
     view.fileName = (/** @type {string} */ ending) =>
       `features_of_${view.store.about.source}.${ending}`.replace(/[^\w.-]/g, "_");
-    view.saves({ ...kit.pictures(view, size, draw), csv: () => csvRows(this.table, this.rows) });
+    view.saves({ ...kit.pictures(view, size, draw), csv: () => csvRows(this.shown, this.rows) });
   }
 
   listen() {
     const { link, store, signal } = this.view;
-    this.view.onModel(
-      ["search", "category", "least_f1", "silent", "sort", "descending", "height"],
-      () => this.arrange(),
-    );
+    this.view.onModel(["sort", "descending", "height"], () => this.arrange());
+    link.on(["listed", "accessions"], () => this.arrange(), signal);
     signal.addEventListener("abort", () => {
       if (store.order === this.order) store.order = null;
       if (store.focusSearch === this.focus) store.focusSearch = null;
     });
     link.on(["feature", "pinned"], () => this.selected(), signal);
     store.on(() => this.alsoHeld(), signal);
+    store.on(() => this.firingKnown(), signal);
     this.alsoHeld();
     this.view.onTheme(() => this.grid.draw());
   }
 
-  /**
-   * Settings that differ; the listeners of `listen` do the rest.
-   * @param {Record<string, any>} settings
-   */
-  set(settings) {
-    const { model } = this.view;
-    for (const [name, value] of Object.entries(settings))
-      if (model.get(name) !== value) model.set(name, value);
-    model.save_changes();
+  /** What common features are found with has come. */
+  firingKnown() {
+    if (this.view.link.get("accessions").length && !this.shown.common) this.arrange();
   }
 
   /**
-   * A header was pressed: the other way round, or by another column, numbers from the highest.
+   * List other features, in every view.
+   * @param {import("./feature_data/listing.js").Listed} changes
+   */
+  list(changes) {
+    const { link } = this.view;
+    link.set({ listed: relisted(link.get("listed"), changes) });
+  }
+
+  /**
+   * List what proteins have in common: the words that found them have done their work.
+   * @param {string[]} accessions
+   */
+  choose(accessions) {
+    const { link } = this.view;
+    link.set({ accessions, listed: relisted(link.get("listed"), { search: "" }) });
+    this.search.focus({ preventScroll: true }); // the button that was pressed is gone
+  }
+
+  reset() {
+    const { link } = this.view;
+    const { silent } = link.get("listed");
+    link.set({ accessions: [], listed: relisted({}, { silent }) });
+  }
+
+  /**
+   * A header was pressed: by this column, numbers from the highest; then the other way round; then
+   * in the order that the list has by itself.
    * @param {string} name
    */
   sort(name) {
     const { model } = this.view;
     const again = model.get("sort") === name;
-    const highest =
-      name !== "feature" && name !== "cluster" && !Array.isArray(this.table.record[name]);
-    this.set({ sort: name, descending: again ? !model.get("descending") : highest });
+    const highest = !FROM_LOWEST.includes(name) && !this.shown.isNames(name);
+    const back = again && model.get("descending") !== highest;
+    model.set("sort", back ? "" : name);
+    model.set("descending", again && !back ? !highest : highest);
+    model.save_changes();
   }
 
   /** @param {number} feature */
@@ -256,42 +283,50 @@ class FeatureTable {
 
   /** Filter and sort again. */
   arrange() {
-    const { model, store } = this.view;
-    const of = (/** @type {string} */ name) => model.get(name);
-    const key = `${of("sort")} ${of("descending")}`;
-    if (this.sorted !== key) this.all = ordered(this.table, of("sort"), of("descending"));
-    this.sorted = key;
-    const filter = {
-      search: of("search"),
-      category: of("category"),
-      least_f1: of("least_f1"),
-      silent: of("silent"),
-    };
-    this.rows = filtered(this.table, this.all, {
-      ...filter,
-      only: this.onlyHere ? this.here : null,
-    });
-    this.order = this.rows.map((row) => this.table.arrays.feature[row]);
+    const { model, store, link } = this.view;
+    const listed = link.get("listed");
+    const common = store.common(this.proteins);
+    const [sort, descending] = this.orderOf(listed, common);
+    this.shown = this.listing.list(listed, common, sort === "rank");
+    const { feature } = this.table.arrays;
+    this.rows = this.shown.ordered(sort, descending);
+    if (this.onlyHere) this.rows = this.rows.filter((row) => this.here?.has(feature[row]));
+    this.order = this.rows.map((row) => feature[row]);
     store.order = this.order;
     this.showSettings();
-    this.grid.show(this.rows, of("sort"), of("descending"));
+    this.nProteins = this.why.show(common, sort);
+    this.grid.show(this.shown, this.rows, sort, descending);
     this.describe();
+  }
+
+  /**
+   * The column that orders the rows, and whether from the highest.
+   * @param {import("./feature_data/listing.js").Listed} listed
+   * @param {import("./feature_data/common.js").Common | null} common
+   * @returns {[string, boolean]}
+   */
+  orderOf(listed, common) {
+    const { model } = this.view;
+    const sort = model.get("sort");
+    const isThere = sort && (!OF_CHOSEN.includes(sort) || common);
+    return isThere ? [sort, model.get("descending")] : orderOf(listed, common);
   }
 
   /** The controls say what the model says; a field that is being typed in is left alone. */
   showSettings() {
-    const { model } = this.view;
-    if (this.search.value !== model.get("search")) this.search.value = model.get("search");
-    if ((Number(this.least.value) || 0) !== model.get("least_f1"))
-      this.least.value = String(model.get("least_f1"));
-    this.category.value = model.get("category");
-    this.silent.setAttribute("aria-pressed", String(model.get("silent")));
+    const { search = "", category = "", least_f1 = 0, silent = false } =
+      this.view.link.get("listed");
+    if (this.search.value !== search) this.search.value = search;
+    if ((Number(this.least.value) || 0) !== least_f1)
+      this.least.value = least_f1 ? String(least_f1) : "";
+    this.category.value = category;
+    this.silent.setAttribute("aria-pressed", String(silent));
   }
 
   describe() {
     const { kit, view, table } = this;
     const all = table.arrays.feature.length;
-    const silent = view.model.get("silent");
+    const { silent = false } = view.link.get("listed");
     const hidden = all - this.nAlive;
     const among = silent
       ? `${kit.count(all)} features`
@@ -306,19 +341,28 @@ class FeatureTable {
       place < 0
         ? "is not among the rows shown"
         : `is row ${kit.count(place + 1)}: ${this.match(this.rows[place])}`;
-    view.say(`Feature ${feature} ${where}${pinned.length ? `. Pinned: ${pinned.join(", ")}` : ""}`);
+    const n = this.nProteins;
+    const proteins = n ? `. ${kit.count(n)} protein${n === 1 ? "" : "s"} found too` : "";
+    const pins = pinned.length ? `. Pinned: ${pinned.join(", ")}` : "";
+    view.say(`Feature ${feature} ${where}${pins}${proteins}`);
   }
 
   /** @param {number} row */
   match(row) {
-    const { record, arrays } = this.table;
+    const { shown, kit } = this;
     const { about } = this.view.store;
-    const concept = record.concept?.[arrays.concept[row]];
-    const match = concept
-      ? `best concept ${concept}, F1 ${this.kit.fixed(arrays.f1_per_domain[row])} on test`
-      : "no concept";
-    if (!nearEnds(this.table, about, row)) return match;
-    return `${match}; ${nearEndsWords(this.table, about, row)}`;
+    const [concept, category] = [shown.name("concept", row), shown.name("category", row)];
+    const value = kit.fixed(shown.value("f1_per_domain", row));
+    const said = [
+      concept ? `${conceptName(concept, category ?? "")}, F1 ${value} on test` : "no concept",
+    ];
+    if (shown.common) {
+      const { n, others } = shown.common;
+      const [members, background] = ["members", "background"].map((name) => shown.value(name, row));
+      said.push(`fires in ${members} of ${n} chosen proteins, ${background} of ${others} others`);
+    }
+    if (nearEnds(this.table, about, row)) said.push(nearEndsWords(this.table, about, row));
+    return said.join("; ");
   }
 }
 

@@ -24,22 +24,18 @@ class FeatureAtlas(View):
     """All active features by the UMAP of their decoder vectors (InterPLM, arXiv 2412.12101).
 
     The run has stored the map; silent features are absent. A click or an arrow key selects a
-    feature.
-    Features within a lasso, or of one colour of the legend, become `chosen`, and `[` and `]` step
-    through them. Colours show the category of the feature's best concept on validation, its
-    density (share of residues on which it is active, on a log scale), the F1 of that concept on
-    test or, where clusters recur from seed to seed, its cluster; else the view says why not. A
-    feature without a value is hollow. Only the trained SAE has a map: for other sources the view
-    says so.
+    feature. Features within a lasso, or of one colour of the legend, are listed alone in every
+    view, and `[` and `]` step through them; what is not listed is faded. Colours show the category
+    of the feature's best concept on validation, its density (share of residues on which it is
+    active, on a log scale), the F1 of that concept on test or, where clusters recur from seed to
+    seed, its cluster; else the view says why not. A feature without a value is hollow. Only the
+    trained SAE has a map: for other sources the view says so.
     """
 
     _esm = assets.esm("feature_atlas")
 
     colour = t.Enum(
         ("category", "cluster", "density", "f1"), "category", help="what colours show"
-    ).tag(sync=True)
-    chosen = t.List(
-        t.Int(), help="numbers of the features that a lasso, or Python, has picked out"
     ).tag(sync=True)
     about = t.Dict(
         read_only=True,
@@ -71,12 +67,6 @@ class FeatureAtlas(View):
             raise t.TraitError(self._no_clusters)
         return proposal["value"]
 
-    @t.validate("chosen")
-    def _existing(self, proposal: Any) -> list[int]:
-        for feature in proposal["value"]:
-            self.data.check(feature)
-        return proposal["value"]
-
     def figure(self) -> "Figure":
         """The map for print: see `View.figure`.
 
@@ -87,12 +77,13 @@ class FeatureAtlas(View):
         if self.about["missing"]:
             return words_figure(self.about["missing"])
         table = mapped(self.data.features)
+        listed = self.data.narrowed(self.selection)
         clusters = dict(enumerate(self.about["clusters"]))
         figure, axes = atlas_figure(
             table,
             self.colour,
             clusters if self.colour == "cluster" else self.data.pages.colours,
-            self.chosen,
+            None if listed is None else listed["feature"].to_list(),
         )
         for feature in dict.fromkeys([*self.selection.pinned, self.selection.feature]):
             _mark(

@@ -29,24 +29,28 @@ FADED = 0.15
 
 
 def atlas_figure(
-    table: pl.DataFrame, colour: str, colours: Mapping[Any, str], chosen: Collection[int] = ()
+    table: pl.DataFrame,
+    colour: str,
+    colours: Mapping[Any, str],
+    listed: Collection[int] | None = None,
 ) -> tuple["Figure", "Axes"]:
     """The features of a `feature_list` that have x and y.
 
-    `colour` is one of `COLUMNS`; `colours` belong to categories or clusters, by name. Where
-    some features are `chosen` (by number), the others are faded. Points are rasterised; axes have
+    `colour` is one of `COLUMNS`; `colours` belong to categories or clusters, by name. Features
+    that are not `listed` (by number; None: all are) are faded. Points are rasterised; axes have
     no unit and are not drawn.
     """
     figure, axes = panel(4.8, 3.4)
     column = pl.col(COLUMNS[colour])
     known = (column >= 0 if colour == "cluster" else column.is_not_null()).alias("known")
     table = table.with_columns(
-        known, (pl.col("feature").is_in(list(chosen)) if chosen else pl.lit(True)).alias("chosen")
+        known,
+        (pl.lit(True) if listed is None else pl.col("feature").is_in(list(listed))).alias("listed"),
     )
     style = {"s": 10 if table.height < 2000 else 4, "linewidths": 0.25, "rasterized": True}
-    for is_chosen in (False, True):
-        part = table.filter(pl.col("chosen") == is_chosen)
-        alpha = 1 if is_chosen else FADED
+    for is_listed in (False, True):
+        part = table.filter(pl.col("listed") == is_listed)
+        alpha = 1 if is_listed else FADED
         _hollow(axes, part.filter(~pl.col("known")), style, alpha)
         full = part.filter("known")
         axes.scatter(

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterable
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,12 @@ from interplm_nb.pipeline.model_note import model_note
 from interplm_nb.pipeline.run import Run
 from interplm_nb.widgets import assets
 from interplm_nb.widgets.bundle import N_PROTEINS, bundle
+from interplm_nb.widgets.common_features import firing, in_common, packed_firing
 from interplm_nb.widgets.feature_list import feature_list, packed_list
 from interplm_nb.widgets.feature_page import FeaturePages
+from interplm_nb.widgets.listing import concept_pairs, listing, packed_pairs
 from interplm_nb.widgets.packing import pack
+from interplm_nb.widgets.protein_list import protein_list
 from interplm_nb.widgets.selection import Selection
 from interplm_nb.widgets.structure.loaders import Structures, loaders
 
@@ -27,6 +31,9 @@ log = logging.getLogger(__name__)
 
 WITH_STRUCTURE = 20
 """The strongest proteins with a structure that a bundle always holds, up to half of it."""
+
+CELLS = 2**28
+"""Proteins x features above which common features are not looked for: a byte each."""
 
 ASKING = ["feature", "pinned", "accessions"]
 """Fields of the selection that a bundle depends on."""
@@ -55,7 +62,8 @@ class FeatureData(anywidget.AnyWidget):
     n_proteins
         Proteins whose residues a bundle holds, at most.
     feature
-        The first feature of a new selection; default: that of the best pair on validation.
+        The first feature of a new selection; default: of the pairs that are found, that of the
+        best on validation whose concept is more than "any kind".
 
     Raises
     ------
@@ -85,6 +93,11 @@ class FeatureData(anywidget.AnyWidget):
         "near an end and when it is marked"
     ).tag(sync=True)
     table = t.Bytes(help="`feature_list`, packed").tag(sync=True)
+    pairs = t.Bytes(help="`concept_pairs`, packed").tag(sync=True)
+    proteins = t.Bytes(help="`protein_list`, packed").tag(sync=True)
+    firing = t.Bytes(
+        help="which features fire in which protein, packed; sent when proteins are chosen"
+    ).tag(sync=True)
     bundle = t.Bytes(help="the selected feature, packed").tag(sync=True)
     structure = t.Bytes(help="the selected protein's structure, packed; empty: none").tag(sync=True)
     kept = t.Dict(help="bundles by feature, for pages without a kernel").tag(sync=True)
@@ -108,6 +121,7 @@ class FeatureData(anywidget.AnyWidget):
         self.structures = loaders(structures, self.pages.proteins)
         self.n_proteins = n_proteins
         self.features = feature_list(self.pages)
+        self.concept_pairs = concept_pairs(self.pages)
         if selection is None:
             selection = Selection(
                 source=source, feature=self._first() if feature is None else feature
@@ -122,11 +136,15 @@ class FeatureData(anywidget.AnyWidget):
             selection=selection,
             about=self._about(),
             table=pack(*packed_list(self.features), compress=True),
+            pairs=pack(*packed_pairs(self.concept_pairs), compress=True),
+            proteins=pack(*protein_list(self.pages.proteins), compress=True),
         )
         if selection.data is None:
             selection.data = self
         selection.observe(self._asked, ASKING)
         selection.observe(self._protein_asked, "accession")
+        selection.observe(self._proteins_chosen, "accessions")
+        self._proteins_chosen()
         self.refresh()
 
     def refresh(self) -> None:
@@ -140,6 +158,7 @@ class FeatureData(anywidget.AnyWidget):
             chosen: Selection = self.selection
             chosen.unobserve(self._asked, ASKING)
             chosen.unobserve(self._protein_asked, "accession")
+            chosen.unobserve(self._proteins_chosen, "accessions")
             if chosen.data is self:
                 chosen.data = None
         super().close()
@@ -150,14 +169,25 @@ class FeatureData(anywidget.AnyWidget):
         if not 0 <= feature < n:
             raise t.TraitError(f"{self.pages.source} has features 0 to {n - 1}, not {feature}")
 
+    def check_category(self, category: str) -> None:
+        """Raise TraitError for a category without a scored concept."""
+        known = self.concept_pairs["category"].unique().sort().to_list()
+        if category not in known:
+            raise t.TraitError(
+                f"no scored concept has the category {category!r}; "
+                f"the categories are {', '.join(known)}"
+            )
+
     def _check_selection(self, selection: Selection) -> None:
         if selection.source != self.pages.source:
             raise ValueError(
                 f"the selection is of source {selection.source!r}, the data of "
                 f"{self.pages.source!r}; give both the same"
             )
-        for feature in (selection.feature, *selection.pinned):
+        for feature in (selection.feature, *selection.pinned, *selection.listed.get("among", ())):
             self.check(feature)
+        if category := selection.listed.get("category"):
+            self.check_category(category)
 
     def residues(self, selection: Selection) -> pl.DataFrame:
         """Residues of the whole store on which the selected feature is active.
@@ -184,6 +214,38 @@ class FeatureData(anywidget.AnyWidget):
             if selection.accessions
             else table
         )
+
+    def listed(self, selection: Selection, by_rank: bool = False) -> pl.DataFrame:
+        """The features that a selection lists, by number, each with the best pair that matches.
+
+        Columns: those of `features`, with concept, category and F1 of that pair, and its rank among
+        the features for the concept; where proteins are chosen also those of
+        `common_features.COMMON`. `by_rank`: see `listing.listing`.
+        """
+        return listing(
+            self.features, self.concept_pairs, selection.listed, self.common(selection), by_rank
+        )
+
+    def narrowed(self, selection: Selection) -> pl.DataFrame | None:
+        """`listed`, or None where no feature that fires is left out."""
+        listed = selection.listed
+        is_narrow = any(listed.get(name) for name in ("search", "category", "least_f1", "among"))
+        if not is_narrow and self.common(selection) is None:
+            return None
+        return self.listed(selection)
+
+    def common(self, selection: Selection) -> pl.DataFrame | None:
+        """What the selection's proteins have in common (`in_common`); None where none is chosen."""
+        fires = self.fires if selection.accessions else None
+        if fires is None:
+            return None
+        return in_common(fires, [self.pages.proteins.index(a) for a in selection.accessions])
+
+    @cached_property
+    def fires(self) -> np.ndarray | None:
+        """`common_features.firing` of every protein; None where the store is too large for it."""
+        is_small = len(self.pages.proteins) * self.pages.activations.n_features <= CELLS
+        return firing(self.pages.activations) if is_small else None
 
     def _bundle(self, feature: int, n: int) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         chosen: Selection = self.selection
@@ -257,15 +319,19 @@ class FeatureData(anywidget.AnyWidget):
             return b""
 
     def _first(self) -> int:
-        """The feature of the best pair on validation, or the first that is alive."""
+        """The feature that a biologist recognises first.
+
+        Of the pairs that are found, and whose concept is more than "any kind" of a category, that
+        of the best on validation; else of the best such pair, of the best pair, or the first that
+        is alive.
+        """
         ranked = self.pages.ranked
-        return (
-            int(ranked["feature"][0])
-            if ranked.height
-            else int(self.pages.alive[0])
-            if len(self.pages.alive)
-            else 0
-        )
+        named = ranked.filter(pl.col("concept") != pl.col("category") + "_any")
+        found = named.join(self.pages.found, on=["concept", "feature"], how="semi")
+        best = next((table for table in (found, named, ranked) if table.height), None)
+        if best is not None:
+            return int(best.sort("validation_f1_per_domain", descending=True)["feature"][0])
+        return int(self.pages.alive[0]) if len(self.pages.alive) else 0
 
     def _with_structure(self, feature: int, n: int) -> list[str]:
         """The strongest proteins with a structure that a bundle of `n` always holds."""
@@ -294,6 +360,11 @@ class FeatureData(anywidget.AnyWidget):
             "categories": self.pages.colours,
             "structures": sorted(self.structures),
         }
+
+    def _proteins_chosen(self, _: object = None) -> None:
+        """Send what the browser finds common features with, once it is needed."""
+        if self.selection.accessions and not self.firing and self.fires is not None:
+            self.firing = packed_firing(self.fires)
 
     def _asked(self, _: object = None) -> None:
         """Send the bundle that the selection asks for, unless it was sent last.

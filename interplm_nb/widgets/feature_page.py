@@ -15,6 +15,7 @@ import polars as pl
 from interplm_nb.activations import FeatureActivations
 from interplm_nb.annotations import Annotations
 from interplm_nb.features.examples import proteins_of
+from interplm_nb.pipeline.errors import PipelineError
 from interplm_nb.pipeline.run import Run
 from interplm_nb.proteins import Proteins
 from interplm_nb.widgets.colours import category_colours
@@ -130,6 +131,18 @@ class FeaturePages:
         PipelineError before stage `concepts`.
         """
         return self.run.table("concepts", "best").filter(pl.col("convention") == "strict")
+
+    @cached_property
+    def found(self) -> pl.DataFrame:
+        """concept, feature of the source's found pairs (`support.with_support`).
+
+        None where the run was made without that table.
+        """
+        try:
+            table = self.run.table("concepts", "found")
+        except PipelineError:
+            return self.ranked.select("concept", "feature").clear()
+        return table.filter(source=self.source, convention="strict").select("concept", "feature")
 
     @cached_property
     def concepts_scored(self) -> str:

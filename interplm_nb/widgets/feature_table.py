@@ -7,7 +7,10 @@ import traitlets as t
 
 from interplm_nb.features.statistics import MARKED_NEAR_ENDS, NEAR_END
 from interplm_nb.widgets import assets
+from interplm_nb.widgets.common_features import COMMON
+from interplm_nb.widgets.concept_names import concept_name
 from interplm_nb.widgets.print_style import blank
+from interplm_nb.widgets.selection import Selection
 from interplm_nb.widgets.view import View
 
 if TYPE_CHECKING:
@@ -19,7 +22,11 @@ PRINTED = 15
 
 _COLUMNS: dict[str, tuple[str, float, str]] = {
     "feature": ("feature", 0.6, "d"),
-    "concept": ("best concept", 2.2, ""),
+    "members": ("in chosen", 0.75, "d"),
+    "background_share": ("in others", 0.75, "%"),
+    "q_count": ("q", 0.6, ".2g"),
+    "concept": ("concept", 2.2, ""),
+    "rank": ("rank", 0.5, "d"),
     "category": ("category", 1.3, ""),
     "validation_f1_per_domain": ("F1 validation", 0.85, ".2f"),
     "f1_per_domain": ("F1 test", 0.85, ".2f"),
@@ -31,77 +38,72 @@ _COLUMNS: dict[str, tuple[str, float, str]] = {
 }
 """Columns for print: heading, width in inches, number format ("%": percent, two digits)."""
 
+TIES = {"rank": "validation_f1_per_domain", "p_count": "share"}
+"""What orders the rows that a column does not."""
+
 _BARS = ("validation_f1_per_domain", "f1_per_domain")
 
 
 class FeatureTable(View):
-    """One row per feature: its best concept, F1 on validation and test, density and maximum.
+    """The features that the selection lists, each with the pair for which it is listed.
 
-    Press a heading to sort, a row to select its feature, or use the arrow keys; `/` searches. In
-    every view `[` and `]` step through the table's order.
+    A search, a category and a minimum F1 look at every scored pair of a feature and a concept, and
+    a search at the proteins too (`Selection.listed`). Press a heading to sort, a row to select its
+    feature, or use the arrow keys; `/` searches. In every view `[` and `]` step through the table's
+    order.
     """
 
     _esm = assets.esm("feature_table")
 
-    search = t.Unicode(
+    sort = t.Unicode(
         "",
-        help="words: each begins the feature's number, or is in its concept, category "
-        "or description",
+        help="the column that orders the rows; empty: by p_count where proteins are chosen, else "
+        "by F1 on validation where concepts are searched, else by rank: the best feature of each "
+        "concept, then the second best of each",
     ).tag(sync=True)
-    category = t.Unicode("", help="category of the best concept; empty: all").tag(sync=True)
-    least_f1 = t.Float(
-        0.0, min=0, max=1, help="F1 on test below which a feature is left out; 0: keep all"
-    ).tag(sync=True)
-    silent = t.Bool(False, help="show features that never fire on training proteins too").tag(
-        sync=True
-    )
-    sort = t.Unicode("validation_f1_per_domain", help="the column that orders the rows").tag(
-        sync=True
-    )
-    descending = t.Bool(True, help="from the highest").tag(sync=True)
+    descending = t.Bool(True, help="from the highest; of no account without `sort`").tag(sync=True)
     height = t.Int(340, min=100, help="height of the list in CSS pixels").tag(sync=True)
 
     @t.validate("sort")
     def _a_column(self, proposal: Any) -> str:
-        columns = self.data.features.columns
-        if proposal["value"] not in columns:
+        columns = [*self.data.features.columns, "rank", *COMMON]
+        if proposal["value"] and proposal["value"] not in columns:
             raise t.TraitError(
                 f"cannot sort by {proposal['value']!r}; the columns are {', '.join(columns)}"
             )
         return proposal["value"]
 
-    @t.validate("category")
-    def _a_category(self, proposal: Any) -> str:
-        known = self.data.features["category"].drop_nulls().unique().sort().to_list()
-        if proposal["value"] and proposal["value"] not in known:
-            raise t.TraitError(
-                f"no best concept has the category {proposal['value']!r}; "
-                f"the categories are {', '.join(known)}"
-            )
-        return proposal["value"]
+    def order(self) -> tuple[str, bool]:
+        """The column that orders the rows, and whether from the highest."""
+        chosen: Selection = self.selection
+        has_common = bool(chosen.accessions) and self.data.fires is not None
+        if self.sort and (has_common or self.sort not in COMMON):
+            return self.sort, self.descending
+        if has_common:
+            return "p_count", False
+        is_searched = any(chosen.listed.get(name) for name in ("search", "category"))
+        return ("validation_f1_per_domain", True) if is_searched else ("rank", False)
 
     def rows(self) -> pl.DataFrame:
-        """The rows of `data.features` that pass search and filters, in the table's order.
+        """The features that the selection lists, in the table's order: see `FeatureData.listed`.
 
-        The sort is stable; missing values come last.
+        The sort is stable; missing values come last. A rank that several features share is ordered
+        by F1 on validation, a p by the share of the chosen proteins.
         """
-        table = self.data.features
-        wanted = [] if self.silent else [pl.col("maximum") > 0]
-        if self.category:
-            wanted.append(pl.col("category") == self.category)
-        if self.least_f1:  # the browser holds float32
-            wanted.append(
-                pl.col("f1_per_domain").cast(pl.Float32) >= pl.lit(self.least_f1, pl.Float32)
-            )
-        names = [name for name, kind in table.schema.items() if kind == pl.String]
-        wanted += [_matching(word, names) for word in self.search.lower().split()]
-        shown = table.filter(*wanted) if wanted else table
-        by = (
-            pl.col(self.sort).cast(pl.Float32)
-            if table.schema[self.sort].is_float()
-            else pl.col(self.sort)
+        name, descending = self.order()
+        shown = self.data.listed(self.selection, by_rank=name == "rank")
+        by, ways = [name], [descending]
+        if name in TIES:
+            by, ways = [name, TIES[name]], [descending, not descending]
+        return shown.sort(
+            [
+                pl.col(c).cast(pl.Float32) if shown.schema[c].is_float() and c not in COMMON else c
+                for c in by
+            ],
+            descending=ways,
+            nulls_last=True,
+            maintain_order=True,
         )
-        return shown.sort(by, descending=self.descending, nulls_last=True, maintain_order=True)
 
     def figure(self) -> "Figure":
         """The first rows of the table for print: see `View.figure`."""
@@ -115,6 +117,13 @@ class FeatureTable(View):
         axes.axis("off")
         axes.axhline(-0.45, color="#1a1a1a", linewidth=0.6)
         left = 0.0
+        if "concept" in columns:
+            names = map(
+                concept_name, shown["concept"].fill_null(""), shown["category"].fill_null("")
+            )
+            shown = shown.with_columns(
+                concept=pl.Series([name or None for name in names], dtype=pl.String)
+            )
         for name in columns:
             _column(axes, shown[name], left)
             left += _COLUMNS[name][1]
@@ -125,8 +134,9 @@ class FeatureTable(View):
 
     def _caption(self, shown: int, n: int) -> str:
         pages = self.data.pages
-        end = "highest" if self.descending else "lowest"
-        order = f"by {_COLUMNS.get(self.sort, (self.sort,))[0]}, from the {end}"
+        name, descending = self.order()
+        end = "highest" if descending else "lowest"
+        order = f"by {_COLUMNS.get(name, (name,))[0]}, from the {end}"
         here = f"{pages.activations.n_residues:,} residues of {len(pages.proteins):,} proteins"
         over = (
             "all proteins of the whole run" if "n_proteins" in self.data.features.columns else here
@@ -144,16 +154,6 @@ class FeatureTable(View):
             f"\nNear ends: share of its maxima within {NEAR_END} residues of an end of the protein,"
             f" bold above {100 * MARKED_NEAR_ENDS:.0f} %."
         )
-
-
-def _matching(word: str, names: list[str]) -> pl.Expr:
-    """Is a word the beginning of the feature's number, or within one of its names?"""
-    number = pl.col("feature").cast(pl.String).str.starts_with(word)
-    within = [
-        pl.col(name).str.to_lowercase().str.contains(word, literal=True).fill_null(False)
-        for name in names
-    ]
-    return pl.any_horizontal(number, *within)
 
 
 def _column(axes: "Axes", values: pl.Series, left: float) -> None:

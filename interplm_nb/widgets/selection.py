@@ -14,7 +14,20 @@ if TYPE_CHECKING:
 
     from interplm_nb.widgets.feature_page import FeaturePages
 
-FIELDS = ("source", "feature", "accession", "position", "brush", "accessions", "pinned")
+FIELDS = (
+    *("source", "feature", "accession", "position", "brush", "accessions", "pinned"),
+    "listed",
+)
+
+LISTED: dict[str, type] = {
+    "search": str,
+    "category": str,
+    "least_f1": float,
+    "silent": bool,
+    "among": list,
+    "why": str,
+}
+"""Keys of `Selection.listed`, each of them a field of its own in a link."""
 
 
 class Selectable(Protocol):
@@ -25,8 +38,15 @@ class Selectable(Protocol):
     def check(self, feature: int) -> None:
         """Raise TraitError for a feature that the source does not have."""
 
+    def check_category(self, category: str) -> None:
+        """Raise TraitError for a category without a scored concept."""
+
     def residues(self, selection: "Selection") -> "pl.DataFrame":
         """Every residue that a selection covers."""
+        ...
+
+    def listed(self, selection: "Selection") -> "pl.DataFrame":
+        """The features that a selection lists."""
         ...
 
 
@@ -45,6 +65,9 @@ class Selection(anywidget.AnyWidget):
     'source=sae&feature=12&brush=0.5,1.0&pinned=3,7'
     >>> Selection.from_fragment("#feature=12").feature
     12
+    >>> selection.listed = {"search": "zinc", "least_f1": 0.5}
+    >>> selection.fragment().partition("pinned=3,7&")[2]
+    'search=zinc&least_f1=0.5'
     """
 
     _esm = assets.esm("selection")
@@ -60,8 +83,17 @@ class Selection(anywidget.AnyWidget):
         help="[lo, hi] of activations, in shares of the feature's maximum (unit `max`), "
         "both included; empty: all",
     ).tag(sync=True)
-    accessions = t.List(t.Unicode(), help="the proteins that are shown; empty: all").tag(sync=True)
+    accessions = t.List(
+        t.Unicode(),
+        help="the proteins that are shown, whose common features are listed; empty: all",
+    ).tag(sync=True)
     pinned = t.List(t.Int(), help="other features drawn beside this one").tag(sync=True)
+    listed = t.Dict(
+        help="which features are listed: those with a scored pair that has every word of `search` "
+        "in its concept, category or the feature's number, the `category`, and `least_f1` on test; "
+        "`among` (numbers) these alone, and `why`, in words; `silent`: also features that never "
+        "fire on training proteins. Empty: all that fire",
+    ).tag(sync=True)
 
     data: Selectable | None = None
 
@@ -99,13 +131,35 @@ class Selection(anywidget.AnyWidget):
                 self.data.check(feature)
         return value
 
+    @t.validate("listed")
+    def _criteria(self, proposal: Any) -> dict[str, Any]:
+        given = dict(proposal["value"])
+        if strange := set(given) - set(LISTED):
+            raise t.TraitError(
+                f"features are listed by {', '.join(LISTED)}, not by {', '.join(sorted(strange))}"
+            )
+        listed = {name: _criterion(name, given[name]) for name in LISTED if given.get(name)}
+        if self.data is not None:
+            for feature in listed.get("among", ()):
+                self.data.check(feature)
+            if "category" in listed:
+                self.data.check_category(listed["category"])
+        return listed
+
     def residues(self) -> "pl.DataFrame":
         """Every residue of the whole store that it covers: see `FeatureData.residues`."""
+        return self._own_data().residues(self)
+
+    def features(self) -> "pl.DataFrame":
+        """Every feature that it lists: see `FeatureData.listed`."""
+        return self._own_data().listed(self)
+
+    def _own_data(self) -> Selectable:
         if self.data is None:
             raise RuntimeError(
                 "this selection has no data; use the selection of a FeatureData or a Workbench"
             )
-        return self.data.residues(self)
+        return self.data
 
     def to_dict(self) -> dict[str, Any]:
         """The fields as JSON, for `from_dict` and `update`."""
@@ -134,12 +188,16 @@ class Selection(anywidget.AnyWidget):
 
         Lists are joined by commas.
         """
-        parts = {
-            name: value for name, value in self.to_dict().items() if value not in ("", None, [])
-        }
+        fields = self.to_dict()
+        fields |= fields.pop("listed")
+        parts = {name: value for name, value in fields.items() if value not in ("", None, [])}
         return urlencode(
             {
-                name: ",".join(map(str, value)) if isinstance(value, list) else value
+                name: ",".join(map(str, value))
+                if isinstance(value, list)
+                else str(value).lower()
+                if isinstance(value, bool)
+                else value
                 for name, value in parts.items()
             },
             safe=",",
@@ -158,9 +216,30 @@ class Selection(anywidget.AnyWidget):
             "brush": _list_of(float),
             "accessions": _list_of(str),
             "pinned": _list_of(int),
+            "least_f1": float,
+            "silent": lambda text: text == "true",
+            "among": _list_of(int),
         }
-        return cls.from_dict({name: read.get(name, str)(value) for name, value in parts.items()})
+        fields = {name: read.get(name, str)(value) for name, value in parts.items()}
+        listed = {name: fields.pop(name) for name in LISTED if name in fields}
+        return cls.from_dict(fields | ({"listed": listed} if listed else {}))
 
 
 def _list_of(kind: type) -> Any:
     return lambda text: [kind(part) for part in text.split(",")]
+
+
+def _criterion(name: str, value: Any) -> Any:
+    """One value of `Selection.listed`; TraitError where it cannot be."""
+    kind = LISTED[name]
+    if kind is float and isinstance(value, int | float) and 0 <= value <= 1:
+        return float(value)
+    is_known = kind is not float and isinstance(value, kind)
+    if not is_known or (kind is list and not all(type(n) is int and n >= 0 for n in value)):
+        what = {
+            "least_f1": "a number from 0 to 1",
+            "silent": "True or False",
+            "among": "a list of features' numbers",
+        }.get(name, "text")
+        raise t.TraitError(f"{name} of listed features is {what}; got {value!r}")
+    return value

@@ -65,7 +65,7 @@ class Workbench(View):
     >>> from interplm_nb.pipeline.run import Run
     >>> bench = Workbench(Run.shipped())
     >>> bench.selection.feature = 12
-    >>> bench.table.least_f1 = 0.5
+    >>> bench.selection.listed = {"least_f1": 0.5}
     >>> bench.table.rows()["f1_per_domain"].min() >= 0.5
     True
     """

@@ -53,11 +53,10 @@ export function picturesOf(atlas) {
   );
 }
 
-/** The features that are picked out, else all on the map. @param {Atlas} atlas */
-export function rowsOf({ points, chosen }) {
-  const kept = new Set(chosen);
+/** The features of the map that are listed. @param {Atlas} atlas */
+export function rowsOf({ points, listed }) {
   const shown = Array.from(points.feature.keys()).filter(
-    (i) => kept.size === 0 || kept.has(points.feature[i]),
+    (i) => listed === null || listed.has(points.feature[i]),
   );
   const { cluster } = points;
   const row = (/** @type {number} */ i) => [

@@ -1,9 +1,11 @@
 // @ts-check
 // The columns of the table: what each is, on which proteins, and how its numbers are written.
 
-/** @import { Kit, Packed } from "../kit/types.js" */
+import { conceptHint, conceptName } from "../kit/concept_names.js";
 
-/** @typedef {Packed} Table the packed feature list */
+/** @import { Kit } from "../kit/types.js" */
+/** @import { Shown } from "../feature_data/listing.js" */
+
 /**
  * @typedef {object} Column
  * @property {string} name as `interplm_nb/widgets/feature_list.py` has it
@@ -38,11 +40,37 @@ const COLUMNS = [
     write: plain,
   },
   {
+    name: "members",
+    label: "chosen",
+    hint: "Number of the chosen proteins in which the feature fires",
+    width: 64,
+    kind: "number",
+    write: whole,
+  },
+  {
+    name: "background_share",
+    label: "others",
+    hint: "Share of the run's other proteins in which the feature fires",
+    width: 60,
+    kind: "number",
+    write: shares,
+  },
+  {
+    name: "q_count",
+    label: "q",
+    hint: "Fisher's exact test of these two, after Benjamini and Hochberg over all features",
+    width: 62,
+    kind: "number",
+    write: (_, value) => (value < 0.001 ? value.toExponential(0) : value.toPrecision(2)),
+  },
+  {
     name: "concept",
-    label: "best concept",
+    label: "concept",
     width: 0,
     kind: "names",
-    hint: "Best match on validation proteins, among concepts with enough instances",
+    hint:
+      "Of the feature's scored concepts that match, the best on validation proteins; in the order " +
+      "of ranks, that of the lowest rank",
   },
   {
     name: "validation_f1_per_domain",
@@ -61,9 +89,17 @@ const COLUMNS = [
     hint: "F1 per domain of the same concept and threshold on test proteins",
   },
   {
+    name: "rank",
+    label: "rank",
+    hint: "Place among all features for this concept, by F1 on validation",
+    width: 56,
+    kind: "number",
+    write: whole,
+  },
+  {
     name: "category",
     label: "category",
-    hint: "Category of the best concept",
+    hint: "Category of the concept",
     width: 120,
     kind: "names",
   },
@@ -118,38 +154,32 @@ const COLUMNS = [
   },
 ];
 
-/** Those that the run has. @param {Table} table @returns {Column[]} */
-export function columnsOf(table) {
-  return COLUMNS.filter(({ name }) => table.record.columns.includes(name));
-}
-
-/** Columns of names, which a search reads. @param {Table} table @returns {string[]} */
-export function namesOf(table) {
-  return table.record.columns.filter((/** @type {string} */ name) =>
-    Array.isArray(table.record[name]),
-  );
-}
-
-/**
- * Is nothing there? Names and clusters are numbers from 0, other columns hold NaN.
- * @param {Table} table @param {string} name @returns {(row: number) => boolean}
- */
-export function missing(table, name) {
-  const values = table.arrays[name];
-  const numbered = Array.isArray(table.record[name]) || name === "cluster";
-  return numbered ? (row) => values[row] < 0 : (row) => Number.isNaN(values[row]);
+/** Those that a list has. @param {Shown} shown @returns {Column[]} */
+export function columnsOf(shown) {
+  return COLUMNS.filter(({ name }) => shown.has(name));
 }
 
 /**
  * A cell as it is shown; a dash where there is nothing.
  * @param {Kit} kit
- * @param {Table} table
+ * @param {Shown} shown
  * @param {Column} column
  * @param {number} row
  * @returns {string}
  */
-export function textOf(kit, table, { name, write = plain }, row) {
-  if (missing(table, name)(row)) return "–";
-  const value = table.arrays[name][row];
-  return table.record[name]?.[value] ?? write(kit, value);
+export function textOf(kit, shown, { name, kind, write = plain }, row) {
+  if (kind !== "names") {
+    const value = shown.value(name, row);
+    return Number.isNaN(value) ? "–" : write(kit, value);
+  }
+  const text = shown.name(name, row);
+  if (text === undefined) return "–";
+  return name === "concept" ? conceptName(text, shown.name("category", row) ?? "") : text;
+}
+
+/** What a pointer on a name says. @param {Shown} shown @param {Column} column @param {number} row */
+export function hintOf(shown, { name }, row) {
+  const text = shown.name(name, row);
+  if (text === undefined || name !== "concept") return text ?? null;
+  return conceptHint(text, shown.name("category", row) ?? "");
 }

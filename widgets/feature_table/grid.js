@@ -2,14 +2,13 @@
 // Rows on the screen: only those that are in sight are in the page, however many there are.
 
 import { nearEnds, nearEndsWords } from "../kit/near_ends.js";
-import { isAlive } from "./rows.js";
 import { categoryColour } from "./picture.js";
-import { BADGE, MARKED, ROW, textOf } from "./columns.js";
+import { BADGE, MARKED, ROW, columnsOf, hintOf, textOf } from "./columns.js";
 
 /** @import { Kit, View } from "../kit/types.js" */
 
 /** @typedef {import("./columns.js").Column} Column */
-/** @typedef {import("./columns.js").Table} Table */
+/** @typedef {import("../feature_data/listing.js").Shown} Shown */
 /**
  * @typedef {object} Acts
  * @property {(name: string) => void} sort
@@ -26,15 +25,14 @@ export class Grid {
   /**
    * @param {Kit} kit
    * @param {View} view
-   * @param {Table} table
-   * @param {Column[]} columns
+   * @param {Shown} shown
    * @param {Acts} acts
    */
-  constructor(kit, view, table, columns, acts) {
+  constructor(kit, view, shown, acts) {
     this.kit = kit;
     this.view = view;
-    this.table = table;
-    this.columns = columns;
+    this.shown = shown;
+    this.columns = columnsOf(shown);
     this.acts = acts;
     /** @type {number[]} rows of the table, in order */
     this.rows = [];
@@ -52,6 +50,24 @@ export class Grid {
 
   build() {
     const { element } = this.kit;
+    this.content = element("tbody");
+    const label =
+      "Features. Arrow keys, Page Up, Page Down, Home and End select a feature, P pins it.";
+    const attributes = { role: "grid", tabindex: 0, "aria-label": label };
+    this.cols = element("colgroup");
+    this.heading = element("tr", { "aria-rowindex": 1 });
+    const top = element("thead", {}, [this.heading]);
+    /** @type {HTMLTableElement} */
+    this.grid = element("table", attributes, [this.cols, top, this.content]);
+    this.layColumns();
+    /** @type {HTMLElement} */
+    this.scroller = element("div", { class: "iplm-scroll" }, [this.grid]);
+    this.view.body.append(this.scroller);
+  }
+
+  /** Widths and headings of the columns. */
+  layColumns() {
+    const { element } = this.kit;
     const widths = [PIN_WIDTH, ...this.columns.map(({ width }) => width)];
     const cols = widths.map((width) =>
       element("col", { style: width ? `width: ${width}px` : null }),
@@ -59,26 +75,12 @@ export class Grid {
     this.heads = new Map(this.columns.map((column) => [column.name, this.head(column)]));
     const hint = "Pinned features are drawn beside the selected one";
     const pins = element("th", { scope: "col", class: "iplm-pins", text: "pin", title: hint });
-    const top = element("thead", {}, [
-      element("tr", { "aria-rowindex": 1 }, [pins, ...this.heads.values()]),
-    ]);
+    this.cols.replaceChildren(...cols);
+    this.heading.replaceChildren(pins, ...this.heads.values());
+    this.grid.setAttribute("aria-colcount", String(this.columns.length + 1));
+    this.grid.style.minWidth = `${widths.reduce((a, b) => a + b, 0) + ROOM_FOR_NAMES}px`;
     this.above = this.space();
     this.below = this.space();
-    this.content = element("tbody");
-    const label =
-      "Features. Arrow keys, Page Up, Page Down, Home and End select a feature, P pins it.";
-    const attributes = {
-      role: "grid",
-      tabindex: 0,
-      "aria-label": label,
-      "aria-colcount": this.columns.length + 1,
-    };
-    /** @type {HTMLTableElement} */
-    this.grid = element("table", attributes, [element("colgroup", {}, cols), top, this.content]);
-    this.grid.style.minWidth = `${widths.reduce((a, b) => a + b, 0) + ROOM_FOR_NAMES}px`;
-    /** @type {HTMLElement} */
-    this.scroller = element("div", { class: "iplm-scroll" }, [this.grid]);
-    this.view.body.append(this.scroller);
   }
 
   /** @param {Column} column */
@@ -173,7 +175,7 @@ export class Grid {
 
   /** @param {number} place in the order */
   feature(place) {
-    return this.table.arrays.feature[this.rows[place]];
+    return this.shown.table.arrays.feature[this.rows[place]];
   }
 
   /** Place of a feature in the order, or -1. @param {number} feature */
@@ -204,10 +206,19 @@ export class Grid {
     return [first, Math.min(this.rows.length, first + Math.floor(this.room() / ROW))];
   }
 
-  /** @param {number[]} rows @param {string} sort @param {boolean} descending */
-  show(rows, sort, descending) {
+  /**
+   * @param {Shown} shown @param {number[]} rows @param {string} sort @param {boolean} descending
+   */
+  show(shown, rows, sort, descending) {
+    this.shown = shown;
+    const columns = columnsOf(shown);
+    if (columns.length !== this.columns.length) {
+      this.columns = columns;
+      this.layColumns();
+    }
     this.rows = rows;
-    this.places = new Map(rows.map((row, place) => [this.table.arrays.feature[row], place]));
+    const { feature } = shown.table.arrays;
+    this.places = new Map(rows.map((row, place) => [feature[row], place]));
     this.grid.setAttribute("aria-rowcount", String(rows.length + 1));
     const said = descending ? "descending" : "ascending";
     for (const [name, head] of this.heads ?? [])
@@ -246,7 +257,7 @@ export class Grid {
   /** @param {number} row @param {number} place */
   row(row, place) {
     const { element } = this.kit;
-    const feature = this.table.arrays.feature[row];
+    const feature = this.shown.table.arrays.feature[row];
     const pin = element("button", {
       type: "button",
       class: "iplm-pin",
@@ -260,7 +271,7 @@ export class Grid {
         id: `${this.name}-${feature}`,
         "aria-rowindex": place + 2,
         "data-feature": feature,
-        class: isAlive(this.table, row) ? null : "iplm-silent",
+        class: this.shown.listing.isAlive(row) ? null : "iplm-silent",
       },
       [
         element("td", { class: "iplm-pins" }, [pin]),
@@ -272,14 +283,14 @@ export class Grid {
   /** @param {Column} column @param {number} row */
   cell(column, row) {
     const { element } = this.kit;
-    const text = textOf(this.kit, this.table, column, row);
+    const text = textOf(this.kit, this.shown, column, row);
     const cell = element("td", {
       class: `iplm-${column.kind}`,
-      title: column.kind === "names" ? text : null,
+      title: column.kind === "names" ? hintOf(this.shown, column, row) : null,
     });
     if (column.kind === "share" && text !== "–") {
       const bar = element("span", { class: "iplm-bar" });
-      bar.style.width = `${100 * Math.min(1, this.table.arrays[column.name][row])}%`;
+      bar.style.width = `${100 * Math.min(1, this.shown.value(column.name, row))}%`;
       cell.append(element("span", { class: "iplm-track", "aria-hidden": "true" }, [bar]));
     }
     if (column.name === "category" && text !== "–") {
@@ -287,7 +298,7 @@ export class Grid {
       dot.style.background = categoryColour(this.kit, this.view, text);
       cell.append(dot);
     }
-    if (column.name === MARKED && nearEnds(this.table, this.view.store.about, row))
+    if (column.name === MARKED && nearEnds(this.shown.table, this.view.store.about, row))
       cell.append(this.badge(row));
     cell.append(text);
     return cell;
@@ -296,7 +307,7 @@ export class Grid {
   /** A word that is seen and a sentence that is read out. @param {number} row */
   badge(row) {
     const { element } = this.kit;
-    const said = nearEndsWords(this.table, this.view.store.about, row);
+    const said = nearEndsWords(this.shown.table, this.view.store.about, row);
     return element("span", { class: "iplm-ends", title: said }, [
       element("span", { "aria-hidden": "true", text: BADGE }),
       element("span", { class: "iplm-hidden", text: `${said}; ` }),

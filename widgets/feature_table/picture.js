@@ -7,7 +7,7 @@ import { BADGE, MARKED, ROW, textOf } from "./columns.js";
 /** @import { Kit, Surface, TextStyle, View } from "../kit/types.js" */
 
 /** @typedef {import("./columns.js").Column} Column */
-/** @typedef {import("./columns.js").Table} Table */
+/** @typedef {import("../feature_data/listing.js").Shown} Shown */
 
 const NAMES = 220; // width of a column that takes what is left
 const EDGE = 10;
@@ -23,11 +23,11 @@ export function sizeOf(columns, n) {
 
 /**
  * @param {Kit} kit @param {View} view @param {Surface} surface
- * @param {{ table: Table, columns: Column[] }} what
+ * @param {{ shown: Shown, columns: Column[] }} what
  * @param {number[]} rows
  * @param {string} title which rows, and of how many
  */
-export function drawRows(kit, view, surface, { table, columns }, rows, title) {
+export function drawRows(kit, view, surface, { shown, columns }, rows, title) {
   const { theme } = view;
   const [width] = sizeOf(columns, 0);
   surface.text(EDGE, 14, title, { fill: theme.text, size: 12, weight: 600 });
@@ -39,7 +39,7 @@ export function drawRows(kit, view, surface, { table, columns }, rows, title) {
     const style = { fill: theme.muted, size: 11, align: right ? "right" : "left" };
     surface.text(right ? x + w - 6 : x + 2, TOP - 14, column.label, style);
     rows.forEach((row, i) =>
-      drawCell(kit, view, surface, { table, column, row, x, y: TOP + i * ROW, w }),
+      drawCell(kit, view, surface, { shown, column, row, x, y: TOP + i * ROW, w }),
     );
     x += w;
   }
@@ -49,11 +49,11 @@ export function drawRows(kit, view, surface, { table, columns }, rows, title) {
 
 /**
  * @param {Kit} kit @param {View} view @param {Surface} surface
- * @param {{ table: Table, column: Column, row: number, x: number, y: number, w: number }} place
+ * @param {{ shown: Shown, column: Column, row: number, x: number, y: number, w: number }} place
  */
-function drawCell(kit, view, surface, { table, column, row, x, y, w }) {
+function drawCell(kit, view, surface, { shown, column, row, x, y, w }) {
   const { theme } = view;
-  const text = textOf(kit, table, column, row);
+  const text = textOf(kit, shown, column, row);
   const style = { fill: theme.text, size: 12 };
   const middle = y + ROW / 2;
   if (column.kind === "number")
@@ -68,12 +68,12 @@ function drawCell(kit, view, surface, { table, column, row, x, y, w }) {
     surface.rect(
       x + 34,
       middle - 4,
-      (w - 42) * Math.min(1, table.arrays[column.name][row]),
+      (w - 42) * Math.min(1, shown.value(column.name, row)),
       8,
       theme.bar,
     );
   }
-  const badge = column.name === MARKED && nearEnds(table, view.store.about, row);
+  const badge = column.name === MARKED && nearEnds(shown.table, view.store.about, row);
   if (badge) {
     surface.frame(x + 2, middle - 7, 30, 14, theme.muted);
     surface.text(x + 17, middle, BADGE, { fill: theme.text, size: 10, align: "center" });

@@ -3,7 +3,7 @@
 // `Selection.from_fragment` in Python do the same.
 
 /** What a link that names some fields says of the others. */
-const REST = { accession: "", position: null, brush: [], accessions: [], pinned: [] };
+const REST = { accession: "", position: null, brush: [], accessions: [], pinned: [], listed: {} };
 
 /** @param {string} text a number from 0 @returns {number | undefined} */
 const whole = (text) => (/^\d{1,9}$/.test(text) ? Number(text) : undefined);
@@ -20,12 +20,29 @@ function range(text) {
   return low >= 0 && low <= high && high < Infinity && !more.length ? [low, high] : undefined;
 }
 
+/** @param {string} text a number from 0 to 1 @returns {number | undefined} */
+function share(text) {
+  const value = text.trim() ? Number(text) : NaN;
+  return value > 0 && value <= 1 ? value : undefined;
+}
+
+const words = (/** @type {string} */ said) => said || undefined;
+
+/** Fields of a link that are keys of `listed`. */
+const LISTED = new Set(["search", "category", "least_f1", "silent", "among", "why"]);
+
 /**
  * @type {Map<string, (text: string) => any>} how each field is read; undefined where it says
  *   nothing that it may hold
  */
 const READ = new Map(
   Object.entries({
+    search: words,
+    category: words,
+    why: words,
+    least_f1: share,
+    silent: (/** @type {string} */ said) => said === "true" || undefined,
+    among: wholes,
     feature: whole,
     pinned: wholes,
     brush: range,
@@ -47,12 +64,18 @@ export function fieldsOf(hash, source) {
   const read = said
     .map(([name, text]) => [name, READ.get(name)?.(text)])
     .filter(([, value]) => value !== undefined);
-  return read.length ? { ...REST, ...Object.fromEntries(read) } : {};
+  if (!read.length) return {};
+  const [listed, fields] = [true, false].map((isListed) =>
+    Object.fromEntries(read.filter(([name]) => LISTED.has(String(name)) === isListed)),
+  );
+  return { ...REST, ...fields, listed };
 }
 
 /** @param {Record<string, any>} fields of a selection; empty ones are left out */
-export function fragmentOf(fields) {
-  const said = Object.entries(fields).filter(([, value]) => value !== null && String(value) !== "");
+export function fragmentOf({ listed, ...fields }) {
+  const said = Object.entries({ ...fields, ...listed }).filter(
+    ([, value]) => value !== null && String(value) !== "",
+  );
   return new URLSearchParams(said.map(([name, value]) => [name, String(value)]))
     .toString()
     .replaceAll("%2C", ",");

@@ -1,0 +1,235 @@
+// @ts-check
+// Which features are listed, and the pair with a concept for which each of them is.
+// `interplm_nb/widgets/listing.py` does the same.
+
+import { conceptName } from "../kit/concept_names.js";
+
+/** @import { Packed } from "../kit/types.js" */
+/** @import { Common } from "./common.js" */
+
+/**
+ * `Selection.listed`.
+ * @typedef {object} Listed
+ * @property {string} [search]
+ * @property {string} [category]
+ * @property {number} [least_f1]
+ * @property {boolean} [silent]
+ * @property {number[]} [among]
+ * @property {string} [why]
+ */
+
+const OF_PAIR = ["validation_f1_per_domain", "f1_per_domain"];
+const OF_NAMES = ["concept", "category", "description"];
+
+/** @param {string} text @returns {string[]} */
+export function wordsOf(text) {
+  return text.toLowerCase().split(/\s+/).filter(Boolean);
+}
+
+const CRITERIA = /** @type {(keyof Listed)[]} */ (
+  /** @type {unknown} */ (["search", "category", "least_f1", "silent", "among", "why"])
+);
+
+/** `listed` with changes, without what says nothing. @param {Listed} listed @param {Listed} changes
+ * @returns {Listed} */
+export function relisted(listed, changes) {
+  /** @type {Record<string, any>} */
+  const all = { ...listed, ...changes };
+  const said = CRITERIA.filter((key) => (Array.isArray(all[key]) ? all[key].length : all[key]));
+  return Object.fromEntries(said.map((key) => [key, all[key]]));
+}
+
+/** Are some of the features that fire left out? @param {Listed} listed */
+export function narrows({ search, category, least_f1, among }) {
+  return Boolean(search?.trim() || category || least_f1 || among?.length);
+}
+
+/** Listed features: rows of the table by number, and the pair of each. */
+export class Shown {
+  /**
+   * @param {Listing} listing
+   * @param {Int32Array} pair of each row of the table, -1: none
+   * @param {number[]} rows
+   * @param {Common | null} common what the chosen proteins have in common
+   */
+  constructor(listing, pair, rows, common) {
+    this.table = listing.table;
+    this.pairs = listing.pairs;
+    this.listing = listing;
+    this.pair = pair;
+    this.rows = rows;
+    this.common = common;
+    this.features = new Set(rows.map((row) => this.table.arrays.feature[row]));
+  }
+
+  /** Is there such a column? @param {string} name */
+  has(name) {
+    const ofCommon = this.common !== null && name in this.common.columns;
+    return this.table.record.columns.includes(name) || name === "rank" || ofCommon;
+  }
+
+  /** A number of a row, NaN where there is none; of names, the place in the alphabet.
+   * @param {string} name @param {number} row */
+  value(name, row) {
+    const [pair, { arrays, record }] = [this.pair[row], this.table];
+    if (name === "rank") return pair < 0 ? NaN : this.listing.rank[pair];
+    if (OF_PAIR.includes(name)) return pair < 0 ? NaN : this.pairs.arrays[name][pair];
+    if (name === "concept" || name === "category")
+      return pair < 0 ? NaN : this.listing.alphabet[name][this.pairs.arrays.concept[pair]];
+    if (this.common && name in this.common.columns)
+      return this.common.columns[name][this.common.places.get(arrays.feature[row]) ?? -1] ?? NaN;
+    const value = arrays[name][row];
+    const isNumbered = Array.isArray(record[name]) || name === "cluster";
+    return isNumbered && value < 0 ? NaN : value;
+  }
+
+  /** A name of a row as it is scored; undefined: the column has none there.
+   * @param {string} name @param {number} row @returns {string | undefined} */
+  name(name, row) {
+    if (name === "concept" || name === "category")
+      return this.pairs.record[name][this.pairs.arrays.concept[this.pair[row]]];
+    return this.table.record[name]?.[this.table.arrays[name][row]];
+  }
+
+  /** Is a column of names? @param {string} name */
+  isNames(name) {
+    return OF_NAMES.includes(name);
+  }
+
+  /**
+   * Rows in the order of a column: stable, what is missing last.
+   * @param {string} name @param {boolean} descending @returns {number[]}
+   */
+  ordered(name, descending) {
+    const ties = { rank: "validation_f1_per_domain", p_count: "share" }[name];
+    const values = new Map(this.rows.map((row) => [row, this.value(name, row)]));
+    const of = (/** @type {number} */ row) => /** @type {number} */ (values.get(row));
+    const sign = descending ? -1 : 1;
+    const tie = ties
+      ? (/** @type {number} */ a, /** @type {number} */ b) =>
+          sign * (this.value(ties, b) - this.value(ties, a))
+      : () => 0;
+    const there = this.rows
+      .filter((row) => !Number.isNaN(of(row)))
+      .sort((a, b) => sign * (of(a) - of(b)) || tie(a, b));
+    return there.concat(this.rows.filter((row) => Number.isNaN(of(row))));
+  }
+}
+
+/** All features and all scored pairs, best on validation first. */
+export class Listing {
+  /** @param {Packed} table the feature list @param {Packed} pairs */
+  constructor(table, pairs) {
+    this.table = table;
+    this.pairs = pairs;
+    const { feature, concept } = pairs.arrays;
+    this.rowOf = new Map(Array.from(table.arrays.feature, (number, row) => [number, row]));
+    /** @type {Int32Array} row of each pair's feature */
+    this.row = Int32Array.from(feature, (number) => this.rowOf.get(number) ?? -1);
+    /** @type {Uint32Array} a pair's place among those of its concept, from 1 */
+    this.rank = new Uint32Array(feature.length);
+    const counts = new Uint32Array(pairs.record.concept.length);
+    for (let i = 0; i < feature.length; i++) this.rank[i] = ++counts[concept[i]];
+    /** @type {string[]} what a search reads of each concept */
+    this.texts = pairs.record.concept.map((/** @type {string} */ name, /** @type {number} */ c) => {
+      const category = pairs.record.category[c];
+      return [name, category, conceptName(name, category)].join("\n").toLowerCase();
+    });
+    this.alphabet = {
+      concept: placesInAlphabet(pairs.record.concept),
+      category: placesInAlphabet(pairs.record.category),
+    };
+    this.numbers = Array.from(table.arrays.feature, String);
+  }
+
+  /** Categories of scored concepts, by name. @returns {string[]} */
+  get categories() {
+    return [...new Set(/** @type {string[]} */ (this.pairs.record.category))].sort();
+  }
+
+  /** Does a feature fire on training proteins? @param {number} row */
+  isAlive(row) {
+    const { maximum } = this.table.arrays;
+    return !maximum || maximum[row] > 0;
+  }
+
+  /**
+   * @param {Listed} listed
+   * @param {Common | null} [common] its features alone are listed
+   * @param {boolean} [byRank] the pair of the lowest rank, not of the highest F1 on validation
+   * @returns {Shown}
+   */
+  list(listed, common = null, byRank = false) {
+    const words = wordsOf(listed.search ?? "");
+    const [whole, ofConcept, ofRow] = this.hits(words);
+    const pair = this.best(listed, whole, ofConcept, ofRow, byRank);
+    const needsPair = Boolean(listed.category || listed.least_f1);
+    const among = listed.among?.length ? new Set(listed.among) : null;
+    const { feature } = this.table.arrays;
+    const rows = Array.from(feature.keys()).filter(
+      (row) =>
+        (pair[row] >= 0 || (!needsPair && ofRow(row) === whole)) &&
+        (listed.silent || this.isAlive(row)) &&
+        (!among || among.has(feature[row])) &&
+        (!common || common.places.has(feature[row])),
+    );
+    return new Shown(this, pair, rows, common);
+  }
+
+  /**
+   * Which words are in a concept's names, and which in a feature's number or description: a bit for
+   * each of them, and all bits.
+   * @param {string[]} words
+   * @returns {[number, Uint32Array, (row: number) => number]}
+   */
+  hits(words) {
+    const kept = words.slice(0, 31);
+    const bits = (/** @type {(word: string) => boolean} */ test) =>
+      kept.reduce((sum, word, i) => sum + (test(word) ? 2 ** i : 0), 0);
+    const ofConcept = Uint32Array.from(this.texts, (text) => bits((word) => text.includes(word)));
+    const { record, arrays } = this.table;
+    const described = (record.description ?? []).map((/** @type {string} */ text) =>
+      text.toLowerCase(),
+    );
+    const isPlain = !described.length && !kept.some((word) => /^\d+$/.test(word));
+    const ofRow = (/** @type {number} */ row) =>
+      isPlain
+        ? 0
+        : bits(
+            (word) =>
+              this.numbers[row].startsWith(word) ||
+              (described[arrays.description?.[row]]?.includes(word) ?? false),
+          );
+    return [2 ** kept.length - 1, ofConcept, ofRow];
+  }
+
+  /**
+   * The best of each row's pairs that match, -1: none does.
+   * @param {Listed} listed
+   * @param {number} whole
+   * @param {Uint32Array} ofConcept
+   * @param {(row: number) => number} ofRow
+   * @param {boolean} byRank
+   */
+  best({ category, least_f1 }, whole, ofConcept, ofRow, byRank) {
+    const { concept, f1_per_domain: f1 } = this.pairs.arrays;
+    const known = Uint32Array.from(this.numbers.keys(), ofRow);
+    const least = Math.fround(least_f1 ?? 0); // as F1 is kept
+    const pair = new Int32Array(known.length).fill(-1);
+    for (let i = 0; i < concept.length; i++) {
+      const [row, c] = [this.row[i], concept[i]];
+      if (row < 0 || (ofConcept[c] | known[row]) !== whole) continue;
+      if (least && !(f1[i] >= least)) continue;
+      if (category && this.pairs.record.category[c] !== category) continue;
+      if (pair[row] < 0 || (byRank && this.rank[i] < this.rank[pair[row]])) pair[row] = i;
+    }
+    return pair;
+  }
+}
+
+/** Place of each name among all, equal names alike. @param {string[]} names */
+function placesInAlphabet(names) {
+  const sorted = [...new Set(names)].sort();
+  const places = new Map(sorted.map((name, i) => [name, i]));
+  return names.map((name) => /** @type {number} */ (places.get(name)));
+}
