@@ -259,7 +259,7 @@ def store_refound(run: Run, found: Refound, source: str = "sae") -> None:
     tables = {
         name: getattr(found, name) for name in ("ranking", "precision", "overlap", "concepts")
     }
-    with locked(run.folder / ".lock"):
+    with locked(run.lock):
         # `about` is written last: a half-written evaluation has none, or the old one with tables
         # of the same shape.
         for name, table in {

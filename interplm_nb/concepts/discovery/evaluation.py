@@ -25,6 +25,7 @@ from interplm_nb.concepts.discovery.discover import PER_CONCEPT, among_unlabelle
 from interplm_nb.concepts.discovery.ranking import Ranked, quality, resamples, spread
 from interplm_nb.concepts.discovery.relatives import nearest_relatives
 from interplm_nb.concepts.links import linked
+from interplm_nb.concepts.same_residues import same_residues
 from interplm_nb.concepts.scored_concepts import is_amino_acid
 
 METHODS = ("sae", "mmseqs2", "both")
@@ -112,6 +113,8 @@ def hide_and_refind(
     hiding: Hiding = _DEFAULT,
 ) -> Refound:
     """Hide some annotations and compare how well the SAE and MMseqs2 find them again.
+
+    Concepts on the same residues (`same_residues`, of the labels that are left) count once.
 
     Parameters
     ----------
@@ -243,8 +246,9 @@ def _pairs(
         for name in enough["concept"]
         if not is_amino_acid(name) and (concepts is None or name in concepts)
     ]
+    again = same_residues(left, names)
     # Validation is passed as test too: no test figures are needed here.
-    links = linked(scores, scores, names, hiding.min_f1)
+    links = linked(scores, scores, [n for n in names if n not in again], hiding.min_f1)
     if links.height == 0:
         raise ValueError(
             f"no feature reaches an F1 of {hiding.min_f1} for a concept with "

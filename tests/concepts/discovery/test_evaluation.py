@@ -57,10 +57,8 @@ def test_what_was_hidden_is_found_first() -> None:
     found = hide_and_refind(WORLD.source, WORLD.annotations(), WORLD.splits, hiding=SMALL)
     gone = hidden(WORLD.annotations(), WORLD.splits, 0.2, "protein", 0).filter(category="Domain")
     taken = sorted(set(gone["accession"]) & set(WORLD.of("test")))
-    assert taken and found.n_hidden == 2 * len(taken)
-    assert found.n_cases == found.n_hidden + 2 * sum(
-        a not in WORLD.places for a in WORLD.of("test")
-    )
+    assert taken and found.n_hidden == len(taken)
+    assert found.n_cases == found.n_hidden + sum(a not in WORLD.places for a in WORLD.of("test"))
     first = found.ranking.sort("rank_sae").head(found.n_hidden)
     assert (
         first["hidden"].all()
@@ -75,7 +73,7 @@ def test_what_was_hidden_is_found_first() -> None:
         1.0,
     )
     assert found.concepts.select("concept", "n_hidden", "sae").rows() == [
-        (c, len(taken), 1.0) for c in ("Domain_Motif", "Domain_any")
+        ("Domain_Motif", len(taken), 1.0)
     ]
     assert found.overlap.filter(pl.col("k").is_null()).row(0) == (
         None,
@@ -85,6 +83,19 @@ def test_what_was_hidden_is_found_first() -> None:
         0,
         0,
     )
+
+
+def test_a_concept_on_the_residues_of_a_more_specific_one_counts_nothing() -> None:
+    annotations = WORLD.annotations()
+    without = annotations.only(["Domain_Motif", "Region_Other"])
+    both, one = (
+        hide_and_refind(WORLD.source, labels, WORLD.splits, hiding=SMALL)
+        for labels in (annotations, without)
+    )
+    assert both.ranking["concept"].unique().to_list() == ["Domain_Motif"]
+    for name in ("ranking", "precision", "overlap", "concepts"):
+        assert_frame_equal(getattr(both, name), getattr(one, name))
+    assert (both.n_pairs, both.n_cases, both.n_hidden) == (one.n_pairs, one.n_cases, one.n_hidden)
 
 
 def test_the_methods_stand_beside_each_other_with_chance() -> None:
