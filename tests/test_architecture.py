@@ -35,3 +35,20 @@ def test_only_the_files_of_stages_open_a_run() -> None:
         and any(argument.arg == "run" for argument in node.args.args)
     }
     assert takes_a_run == files
+
+
+def test_no_function_takes_ten_parameters() -> None:
+    """Settings that go together are a record."""
+    takes = {
+        f"{path.relative_to(ROOT)}: {node.name}": len(
+            [a for a in (*of.posonlyargs, *of.args, *of.kwonlyargs) if a.arg not in ("self", "cls")]
+        )
+        + bool(of.vararg)
+        + bool(of.kwarg)
+        for path in (ROOT / "interplm_nb").rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        for of in [node.args]
+    }
+    assert len(takes) > 1000
+    assert {name: n for name, n in takes.items() if n >= 10} == {}

@@ -46,7 +46,7 @@ class ScoredConcepts:
         """What a concept needs to be scored, as a phrase after "concepts with"."""
         return (
             f"at least {self.min_instances} instances in validation and in test, "
-            f"there in at least {self.min_clusters} homology clusters"
+            f"and at least {self.min_clusters} homology clusters in test"
         )
 
     @property

@@ -29,7 +29,7 @@ def model_verdict() -> str:
         f"**What to expect of the demo**, on {run.about('sae')['plm']}.",
         f"Mean best F1 over {scores['n_concepts'][0]} concepts on test proteins, "
         f"with intervals that cover {COVERS}: {figures}.",
-        verdict(run.table("concepts", "differences")),
+        verdict(run.table("concepts", "differences"), scores.filter(source="sae")["seeds"].item()),
         "Another model (`embed.plm`) is measured by the same notebooks.",
     )
     return " ".join(sentences)

@@ -1,4 +1,4 @@
-"""Whether there are enough data for the settings: said before hours are spent on too few."""
+"""Rules of thumb for whether the data suffice for the settings, before hours are spent."""
 
 from collections.abc import Iterator, Mapping
 from typing import cast
@@ -21,16 +21,16 @@ FEW = "few data"
 """How a line with one of the sentences starts on a terminal."""
 
 MOST_PASSES = 100
-"""Passes of a training over the residues of train, above which more steps teach little."""
+"""Passes over the train residues; more teach an SAE little."""
 
 RESIDUES_PER_FEATURE = 20
-"""Train residues per feature, below which features learn single residues."""
+"""Train residues per feature; with fewer, features memorize single residues."""
 
 FEWEST_CONCEPTS = 10
-"""Scored concepts, below which their mean says little about an SAE."""
+"""Scored concepts; a mean over fewer says little about an SAE."""
 
 _LOWER = ((5, 3), (3, 2), (2, 1), (1, 1))
-"""Instances and clusters that are tried for a setting that scores enough concepts."""
+"""Lower limits of instances and clusters to try, highest first."""
 
 
 def too_few(
@@ -40,7 +40,7 @@ def too_few(
     stages: Mapping[str, StageParameters],
     model: RunModel | None = None,
 ) -> list[str]:
-    """Where the data are too few for the settings: one sentence each, with the setting that fits.
+    """One sentence for each setting that the data are too few for, with the setting that fits.
 
     Parameters
     ----------
@@ -53,12 +53,12 @@ def too_few(
     stages
         Parameters by stage; stages that are not there are not judged.
     model
-        The run's model, to judge on how many proteins its fidelity is measured.
+        The run's model. Proteins for fidelity are judged only where it has one.
 
     Returns
     -------
     list[str]
-        Empty where there is enough.
+        Empty where the data suffice.
 
     Examples
     --------
@@ -68,8 +68,8 @@ def too_few(
     ... )
     >>> asked = {"train": TrainParameters(steps=300, d_sae=32, k=4)}
     >>> too_few(proteins, Annotations.empty(proteins), splits, asked)
-    ['train: 300 steps of 2,048 residues are 512 passes over the 1,200 residues of the train \
-proteins, and more than 100 teach little; take -p train.steps=58, or more proteins']
+    ['train: 300 steps of 2,048 residues are 512 passes over the 1,200 train residues; as a rule \
+of thumb, more than 100 teach little; use -p train.steps=58, or more proteins']
     """
     of = {split: own["accession"].to_list() for (split,), own in splits.group_by("split")}
     n_train = proteins.select(of.get("train", [])).n_residues
@@ -91,15 +91,15 @@ def _training(stage: str, params: TrainParameters | CompareParameters, n_train: 
         fits = max(1, MOST_PASSES * n_train // params.batch_size)
         found.append(
             f"{stage}: {params.steps:,} steps of {params.batch_size:,} residues are {passes:,.0f} "
-            f"passes over the {n_train:,} residues of the train proteins, and more than "
-            f"{MOST_PASSES} teach little; take -p {stage}.steps={fits}, or more proteins"
+            f"passes over the {n_train:,} train residues; as a rule of thumb, more than "
+            f"{MOST_PASSES} teach little; use -p {stage}.steps={fits}, or more proteins"
         )
     if n_train < RESIDUES_PER_FEATURE * params.d_sae:
         fits = n_train // RESIDUES_PER_FEATURE
         found.append(
-            f"{stage}: {params.d_sae:,} features for the {n_train:,} residues of the train "
-            f"proteins are {n_train / params.d_sae:.1f} residues each, and with fewer than "
-            f"{RESIDUES_PER_FEATURE} features learn single residues; take "
+            f"{stage}: {params.d_sae:,} features share {n_train:,} train residues, "
+            f"{n_train / params.d_sae:.1f} each; as a rule of thumb, features with fewer than "
+            f"{RESIDUES_PER_FEATURE} each memorize single residues; use "
             + (f"-p {stage}.d_sae={1 << fits.bit_length() - 1}, or " if fits else "")
             + "more proteins"
         )
@@ -110,9 +110,9 @@ def _fidelity(stage: str, params: TrainParameters | CompareParameters, n: int) -
     if params.fidelity_proteins <= n:
         return []
     return [
-        f"{stage}: fidelity is asked for on {params.fidelity_proteins} validation proteins, and "
-        f"there are {n}: it is measured on these, and its interval is wider; take more proteins, "
-        f"or -p {stage}.fidelity_proteins={max(n, 1)} to say the same"
+        f"{stage}: fidelity_proteins is {params.fidelity_proteins}, but validation holds only "
+        f"{n}; fidelity is measured on these, so its interval is wider; use more proteins, or "
+        f"-p {stage}.fidelity_proteins={max(n, 1)}"
     ]
 
 
@@ -121,8 +121,8 @@ def _concepts(
 ) -> Iterator[str]:
     if not len(annotations):
         yield (
-            "concepts: the proteins have no annotations, so that no feature can be matched with "
-            "a concept; give labels with -p proteins.labels=FILE, or a UniProt download"
+            "concepts: the proteins have no annotations, so no feature can be matched with a "
+            "concept; give labels with -p proteins.labels=FILE, or use a UniProt download"
         )
         return
     scored = scored_concepts(annotations, splits, params.min_instances, params.min_clusters)
@@ -130,8 +130,9 @@ def _concepts(
     if n >= FEWEST_CONCEPTS:
         return
     yield (
-        f"concepts: {n} {'concept has' if n == 1 else 'concepts have'} {scored.words}, and a mean "
-        f"over fewer than {FEWEST_CONCEPTS} says little; {_way_out(params, annotations, splits)}"
+        f"concepts: {n} {'concept has' if n == 1 else 'concepts have'} {scored.words}; as a "
+        f"rule of thumb, a mean over fewer than {FEWEST_CONCEPTS} concepts says little; "
+        f"{_way_out(params, annotations, splits)}"
     )
 
 
@@ -142,7 +143,7 @@ def _way_out(params: ConceptsParameters, annotations: Annotations, splits: pl.Da
         n = len(scored_concepts(annotations, splits, *lower).names)
         if n >= FEWEST_CONCEPTS:
             return (
-                f"take more proteins, or -p concepts.min_instances={lower[0]} "
-                f"-p concepts.min_clusters={lower[1]}, which scores {n}, each on less"
+                f"use more proteins, or -p concepts.min_instances={lower[0]} "
+                f"-p concepts.min_clusters={lower[1]}, which scores {n}, each on fewer instances"
             )
-    return "take more proteins, or more labels"
+    return "use more proteins, or more labels"

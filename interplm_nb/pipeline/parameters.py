@@ -292,7 +292,7 @@ class TrainParameters(StageParameters):
         1,
         ge=1,
         le=MOST_SEEDS,
-        description="How many seeds to train the SAE from (at most 3); tables show mean and range.",
+        description="Number of seeds of the SAE, at most 3; tables show mean and range.",
     )
     checkpoint_every: int = Field(
         1000,

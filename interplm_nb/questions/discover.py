@@ -11,7 +11,7 @@ import polars as pl
 
 from interplm_nb.concepts.calibration import Reliability
 from interplm_nb.concepts.discovery import discover as discovery
-from interplm_nb.concepts.discovery.evaluation import Refound, hide_and_refind
+from interplm_nb.concepts.discovery.evaluation import Hiding, Refound, hide_and_refind
 from interplm_nb.concepts.links import linked, strongest
 from interplm_nb.pipeline.errors import PipelineError
 from interplm_nb.pipeline.lock import locked
@@ -23,7 +23,7 @@ from interplm_nb.proteins import Proteins
 from interplm_nb.questions.lookup import of_concepts, sparse_of
 from interplm_nb.readers import demo
 
-SHARE = 0.2
+SHARE = Hiding.share
 """Share of the labels that an evaluation hides."""
 
 ON_TEST = ("precision", "f1_per_domain", "n_instances")
@@ -188,11 +188,11 @@ def demo_structures(proteins: Proteins) -> dict[str, Path]:
 def refound(
     run: Run,
     source: str = "sae",
-    by: Literal["protein", "cluster"] = "protein",
-    per_concept: int = discovery.PER_CONCEPT,
-    min_instances: int = 10,
-    n_resamples: int = 1000,
-    seed: int = 0,
+    by: Literal["protein", "cluster"] = Hiding.by,
+    per_concept: int = Hiding.per_concept,
+    min_instances: int = Hiding.min_instances,
+    n_resamples: int = Hiding.n_resamples,
+    seed: int = Hiding.seed,
 ) -> Refound:
     """Hide a fifth (`SHARE`) of the run's labels and search for them: `hide_and_refind`.
 
@@ -213,21 +213,15 @@ def refound(
         for name in SAE_CONTROLS
         if name != source and name in run.with_activations()
     }
-    settings: dict[str, Any] = {
-        "per_concept": per_concept,
-        "min_instances": min_instances,
-        "n_resamples": n_resamples,
-        "seed": seed,
-    }
-    annotations = run.annotations()
-    found = hide_and_refind(
-        sparse_of(run, source),
-        annotations,
-        run.splits(),
-        controls,
-        share=SHARE,
+    hiding = Hiding(
         by=by,
-        **settings,
+        per_concept=per_concept,
+        min_instances=min_instances,
+        n_resamples=n_resamples,
+        seed=seed,
+    )
+    found = hide_and_refind(
+        sparse_of(run, source), run.annotations(), run.splits(), controls, hiding
     )
     if not found.n_hidden:
         raise PipelineError(
@@ -265,7 +259,7 @@ def store_refound(run: Run, found: Refound, source: str = "sae") -> None:
     tables = {
         name: getattr(found, name) for name in ("ranking", "precision", "overlap", "concepts")
     }
-    with locked(run.folder / ".lock"):
+    with locked(run.lock):
         # `about` is written last: a half-written evaluation has none, or the old one with tables
         # of the same shape.
         for name, table in {

@@ -92,14 +92,15 @@ def differences(counts: Mapping[str, ClusterCounts], params: ConceptsParameters)
     )
 
 
-def verdict(differences: pl.DataFrame, seeds: int = 1) -> str:
+def verdict(differences: pl.DataFrame, seeds: int) -> str:
     """The table `differences` in one sentence, control by control; "" for an empty table.
 
     The SAE is better or worse where the interval of the difference excludes 0. References trained
-    with the labels are named apart from the controls. seeds: of the SAE, whose mean is taken.
+    with the labels are named apart from the controls. seeds: of the SAE, whose mean is taken
+    (`comparison`'s column).
 
     >>> found = {"control": ["pca", "ica"], "low": [0.01, -0.02], "high": [0.03, 0.01]}
-    >>> print(verdict(pl.DataFrame(found)))  # doctest: +NORMALIZE_WHITESPACE
+    >>> print(verdict(pl.DataFrame(found), seeds=1))  # doctest: +NORMALIZE_WHITESPACE
     The SAE's mean best F1 is better than that of the principal components, and not distinguishable
     from that of the independent components (intervals of the paired differences: 95 % over test
     clusters, not seeds).

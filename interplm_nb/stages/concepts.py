@@ -252,7 +252,7 @@ def _probe_all(
     """The references with labels, on the concepts that are scored: fitted on train, thresholds
     chosen on validation, figures from test. None where no such concept is in train."""
     from interplm_nb.concepts.controls.linear_probe import (
-        BACKGROUND,
+        ProbeFit,
         affordable,
         linear_probes,
         probe_pairs,
@@ -263,13 +263,12 @@ def _probe_all(
         return {}
     inputs = {probe: run.inputs(probe) for probe in PROBES}
     # All probes are fitted on one sample: the widest says how large it may be.
-    background = min(BACKGROUND, *(affordable(own.d_in) for own in inputs.values()))
+    background = min(ProbeFit.background, *(affordable(own.d_in) for own in inputs.values()))
+    fit = ProbeFit(background=background, seed=params.seed)
     selected = {}
     for probe, own in inputs.items():
         if not run.of_source(probe, "about").exists():
-            found = linear_probes(
-                own, annotations, train, scored.names, background=background, seed=params.seed
-            )
+            found = linear_probes(own, annotations, train, scored.names, fit)
             found.save(run.source(probe))
             run.write_about(probe, **dense_about(probe, own, len(found.names)))
         selected[_Counted(probe, "strict")] = probe_pairs(

@@ -13,8 +13,10 @@ import polars as pl
 
 from interplm_nb.annotations import Annotations
 from interplm_nb.embeddings import Embeddings
+from interplm_nb.pipeline.errors import PipelineError
 from interplm_nb.pipeline.parameters import CompareParameters
 from interplm_nb.proteins import Proteins
+from interplm_nb.readers.homology import SPLITS
 from interplm_nb.sae.evaluation.measures import COLUMNS, FIGURES
 from interplm_nb.sae.feature_use import FeatureSums
 from interplm_nb.saving import remove
@@ -175,8 +177,13 @@ class Held:
 
 def parts_of(proteins: Proteins, splits: pl.DataFrame, params: CompareParameters) -> Parts:
     """Who sees what: train, validation and test (as in `Run.splits`) stay apart, and the tuning
-    part consists of whole homology clusters."""
+    part consists of whole homology clusters. PipelineError where one of the three is empty."""
     of = {split: own["accession"].to_list() for (split,), own in splits.group_by("split")}
+    if empty := [split for split in SPLITS if split not in of]:
+        raise PipelineError(
+            f"no protein is in {' or '.join(empty)}, and stage 'compare' measures on all of "
+            f"{', '.join(SPLITS)}; run stage 'proteins' again with more proteins or other shares"
+        )
     validation = splits.filter(pl.col("split") == "validation")
     clusters = validation["cluster"].unique().sort().to_numpy()
     n = max(1, round(params.tuning_share * len(clusters)))

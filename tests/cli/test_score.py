@@ -61,7 +61,7 @@ def test_a_limit_that_no_concept_reaches_is_named(tiny_run, tmp_path):
     )
     why = (
         r"no concept of .*run has at least 1234 instances in validation and in test, "
-        r"there in at least 1 homology clusters, "
+        r"and at least 1 homology clusters in test, "
         r"so '\w+' has no strict scores: .*concepts.min_instances=N"
     )
     for words in (

@@ -58,7 +58,7 @@ def test_it_says_what_is_scored_and_how_many_rest_on_few_clusters() -> None:
     assert scored.names == ["A", "B", "D"]
     assert scored.n_few_clusters == 2  # A and D; C is counted under A
     assert scored.words == (
-        "at least 10 instances in validation and in test, there in at least 3 homology clusters"
+        "at least 10 instances in validation and in test, and at least 3 homology clusters in test"
     )
 
 

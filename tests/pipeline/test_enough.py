@@ -53,13 +53,13 @@ def test_passes_over_the_residues_of_train(stage):
     # 60 x 200 = 12,000 residues: 100 passes are 12,000 steps of 100
     assert said(f"{stage}.steps=12000", stages=(stage,)) == []
     assert said(f"{stage}.steps=12001", f"{stage}.batch_size=100", stages=(stage,)) == [
-        f"{stage}: 12,001 steps of 100 residues are 100 passes over the 12,000 residues of the "
-        "train proteins, and more than 100 teach little; take "
+        f"{stage}: 12,001 steps of 100 residues are 100 passes over the 12,000 train residues; "
+        "as a rule of thumb, more than 100 teach little; use "
         f"-p {stage}.steps=12000, or more proteins"
     ]
     (text,) = said(f"{stage}.steps=69360", stages=(stage,))
     assert " are 578 passes over " in text
-    fits = text.partition("take -p ")[2].partition(",")[0]
+    fits = text.partition("use -p ")[2].partition(",")[0]
     assert said(fits, stages=(stage,)) == []
 
 
@@ -68,8 +68,8 @@ def test_residues_per_feature(stage):
     assert said(f"{stage}.d_sae=600", stages=(stage,)) == []
     (text,) = said(f"{stage}.d_sae=1024", stages=(stage,))
     assert text == (
-        f"{stage}: 1,024 features for the 12,000 residues of the train proteins are 11.7 residues "
-        "each, and with fewer than 20 features learn single residues; take "
+        f"{stage}: 1,024 features share 12,000 train residues, 11.7 each; as a rule of thumb, "
+        "features with fewer than 20 each memorize single residues; use "
         f"-p {stage}.d_sae=512, or more proteins"
     )
     assert said(f"{stage}.d_sae=512", stages=(stage,)) == []
@@ -77,7 +77,7 @@ def test_residues_per_feature(stage):
 
 def test_where_not_even_one_feature_has_enough_only_proteins_help():
     (text,) = said("train.steps=1", "train.batch_size=1", train=0)
-    assert text.endswith("features learn single residues; take more proteins")
+    assert text.endswith("memorize single residues; use more proteins")
 
 
 @pytest.mark.parametrize("stage", ["train", "compare"])
@@ -85,9 +85,8 @@ def test_validation_proteins_for_fidelity(stage):
     asked = f"{stage}.fidelity_proteins=30"
     assert said(asked, stages=(stage,), validation=30) == []
     assert said(asked, stages=(stage,), validation=5) == [
-        f"{stage}: fidelity is asked for on 30 validation proteins, and there are 5: it is "
-        "measured on these, and its interval is wider; take more proteins, or "
-        f"-p {stage}.fidelity_proteins=5 to say the same"
+        f"{stage}: fidelity_proteins is 30, but validation holds only 5; fidelity is measured on "
+        f"these, so its interval is wider; use more proteins, or -p {stage}.fidelity_proteins=5"
     ]
     arrays = RunModel("arrays", "own", None)
     silent = RunModel("m", "m", replace(RECORD, has_logits=False))
@@ -98,9 +97,9 @@ def test_validation_proteins_for_fidelity(stage):
 def test_concepts_that_can_be_scored():
     assert said(stages=("concepts",), concepts=FEWEST_CONCEPTS) == []
     assert said(stages=("concepts",), concepts=FEWEST_CONCEPTS - 1) == [
-        "concepts: 9 concepts have at least 10 instances in validation and in test, there in at "
-        "least 5 homology clusters, and a mean over fewer than 10 says little; take more proteins, "
-        "or more labels"
+        "concepts: 9 concepts have at least 10 instances in validation and in test, and at least "
+        "5 homology clusters in test; as a rule of thumb, a mean over fewer than 10 concepts says "
+        "little; use more proteins, or more labels"
     ]
     (text,) = said(stages=("concepts",), concepts=1)
     assert text.startswith("concepts: 1 concept has at least 10 instances")
@@ -110,9 +109,10 @@ def test_the_highest_lower_limits_that_score_enough_are_offered():
     # every 15th of 60: four instances in validation and in test
     (text,) = said(stages=("concepts",), every=15)
     assert text == (
-        "concepts: 0 concepts have at least 10 instances in validation and in test, there in at "
-        "least 5 homology clusters, and a mean over fewer than 10 says little; take more proteins, "
-        "or -p concepts.min_instances=3 -p concepts.min_clusters=2, which scores 10, each on less"
+        "concepts: 0 concepts have at least 10 instances in validation and in test, and at least "
+        "5 homology clusters in test; as a rule of thumb, a mean over fewer than 10 concepts says "
+        "little; use more proteins, or -p concepts.min_instances=3 -p concepts.min_clusters=2, "
+        "which scores 10, each on fewer instances"
     )
     fits = ["concepts.min_instances=3", "concepts.min_clusters=2"]
     assert said(*fits, stages=("concepts",), every=15) == []
@@ -120,6 +120,6 @@ def test_the_highest_lower_limits_that_score_enough_are_offered():
 
 def test_without_annotations_labels_are_asked_for():
     assert said(stages=("concepts",), concepts=0) == [
-        "concepts: the proteins have no annotations, so that no feature can be matched with a "
-        "concept; give labels with -p proteins.labels=FILE, or a UniProt download"
+        "concepts: the proteins have no annotations, so no feature can be matched with a concept; "
+        "give labels with -p proteins.labels=FILE, or use a UniProt download"
     ]

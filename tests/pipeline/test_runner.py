@@ -64,13 +64,13 @@ def test_too_few_data_are_said_after_stage_1_where_something_follows(tmp_path, r
     _, said = ask(tmp_path, "train.steps=3000", "concepts.min_instances=31")
     assert said[2].startswith("01_proteins: done")
     assert said[3:5] == [
-        "few data: train: 3,000 steps of 2,048 residues are 146 passes over the 42,000 residues of "
-        "the train proteins, and more than 100 teach little; take -p train.steps=2050, or more "
-        "proteins",
+        "few data: train: 3,000 steps of 2,048 residues are 146 passes over the 42,000 train "
+        "residues; as a rule of thumb, more than 100 teach little; use -p train.steps=2050, or "
+        "more proteins",
         "few data: concepts: 0 concepts have at least 31 instances in validation and in test, "
-        "there in at least 5 homology clusters, and a mean over fewer than 10 says little; take "
-        "more proteins, or -p concepts.min_instances=5 -p concepts.min_clusters=3, which scores "
-        "10, each on less",
+        "and at least 5 homology clusters in test; as a rule of thumb, a mean over fewer than 10 "
+        "concepts says little; use more proteins, or -p concepts.min_instances=5 "
+        "-p concepts.min_clusters=3, which scores 10, each on fewer instances",
     ]
     assert said[5].startswith("02_embed: running")
     _, again = ask(tmp_path, "train.steps=3000", "concepts.min_instances=31")

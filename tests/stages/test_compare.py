@@ -150,6 +150,16 @@ def test_the_tuning_part_is_whole_clusters_of_validation(tiny_run):
     ) == len(tiny_run.accessions("train"))
 
 
+def test_splits_of_other_names_are_refused_with_the_ones_that_are_missing(tiny_run):
+    other = tiny_run.splits().with_columns(pl.col("split").replace({"validation": "dev"}))
+    with pytest.raises(PipelineError) as raised:
+        parts_of(tiny_run.proteins(), other, tiny_compare(tiny_run.folder))
+    assert str(raised.value) == (
+        "no protein is in validation, and stage 'compare' measures on all of train, validation, "
+        "test; run stage 'proteins' again with more proteins or other shares"
+    )
+
+
 def test_seeds_are_compared_both_ways_beside_the_nulls(compared):
     _, result, _ = compared
     assert result.stability.height == 2 * 5

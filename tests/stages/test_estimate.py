@@ -22,8 +22,8 @@ def test_every_stage_has_time_memory_and_disk_and_nothing_is_left(tmp_path):
         r"in all about .* GiB of memory at most and .* GB of disk \(\d+ GB are free", text
     )
     assert re.search(
-        r"\nfew data: train: 2,000 steps of 2,048 residues are \d+ passes over the [\d,]+ residues "
-        r"of the train proteins, and more than 100 teach little; take -p train\.steps=\d+, or",
+        r"\nfew data: train: 2,000 steps of 2,048 residues are \d+ passes over the [\d,]+ train "
+        r"residues; as a rule of thumb, more than 100 teach little; use -p train\.steps=\d+, or",
         text,
     )
     assert "\nExpected from the shares of the splits, before relatives are kept in" in text

@@ -62,7 +62,8 @@ def test_the_views_rank_the_concepts_that_the_stage_scored(tiny_run: Run, tmp_pa
         assert first["feature"].to_list() == found["feature"].to_list()
         assert first["threshold"].to_list() == found["threshold"].to_list()
         assert pages.concepts_scored == (
-            "at least 3 instances in validation and in test, there in at least 2 homology clusters"
+            "at least 3 instances in validation and in test, "
+            "and at least 2 homology clusters in test"
         )
         assert (
             f"no concept with {pages.concepts_scored}."

@@ -8,6 +8,7 @@ embeddings and on `Letters`, which need no model.
 
 import logging
 from collections.abc import Callable, Collection
+from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -30,9 +31,6 @@ from interplm_nb.concepts.measures import Measures, measures
 from interplm_nb.concepts.scored_concepts import ScoredConcepts
 from interplm_nb.concepts.source import Source, check_source, joined
 
-BACKGROUND = 200_000
-"""Residues that a sample is expected to hold, beside those of rare concepts."""
-
 _BLOCK = 8192
 _MEMORY = 10
 _TRIES = 20
@@ -45,17 +43,41 @@ _Objective: TypeAlias = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.
 [k, d]."""
 
 
+@dataclass(frozen=True)
+class ProbeFit:
+    """How `linear_probes` draws its sample and fits.
+
+    Attributes
+    ----------
+    l2 : float
+        Penalty; 1 is scikit-learn's C = 1.
+    positives, background : int
+        Expected sample sizes per concept and overall. For wide embeddings `background` is lowered
+        to what is `affordable`, as the settings record. Probes of the same seed and background
+        share their sample, whatever they are fitted on.
+    max_iter, tolerance : int, float
+        A probe stops when a step promises less than `tolerance` of its sum, or after `max_iter`.
+    seed : int
+        Of the sample.
+    """
+
+    l2: float = 1.0
+    positives: int = 2_000
+    background: int = 200_000
+    max_iter: int = 50
+    tolerance: float = 1e-3
+    seed: int = 0
+
+
+_DEFAULT = ProbeFit()
+
+
 def linear_probes(
     embeddings: Inputs,
     annotations: Annotations,
     accessions: Collection[str],
     concepts: Collection[str] | None = None,
-    l2: float = 1.0,
-    positives: int = 2_000,
-    background: int = BACKGROUND,
-    max_iter: int = 50,
-    tolerance: float = 1e-3,
-    seed: int = 0,
+    fit: ProbeFit = _DEFAULT,
 ) -> Projection:
     """Fit one logistic regression per concept: which residues carry it.
 
@@ -79,16 +101,8 @@ def linear_probes(
         Proteins to fit on: the train proteins.
     concepts : collection of str, optional
         Concepts to probe (None: all). One without a residue here gets no probe.
-    l2 : float
-        Penalty; 1 is scikit-learn's C = 1.
-    positives, background : int
-        Expected sample sizes per concept and overall. For wide embeddings `background` is lowered
-        to what is `affordable`, as the settings record. Probes of the same seed and background
-        share their sample, whatever they are fitted on.
-    max_iter, tolerance : int, float
-        A probe stops when a step promises less than `tolerance` of its sum, or after `max_iter`.
-    seed : int
-        Of the sample.
+    fit : ProbeFit
+        Penalty, sample and stopping rule.
 
     Returns
     -------
@@ -100,7 +114,7 @@ def linear_probes(
     ValueError
         If no concept is left.
     """
-    background = min(background, affordable(embeddings.d_in))
+    background = min(fit.background, affordable(embeddings.d_in))
     embeddings.check(annotations.proteins)
     labels = Labels.of(
         annotations if concepts is None else annotations.only(concepts), accessions, "keep"
@@ -113,7 +127,7 @@ def linear_probes(
         )
     rows = annotations.proteins.rows_of(accessions)
     y = csc_array(labels.carried[:, there])
-    sample, weights = _sampled(y, rows, positives, background, seed)
+    sample, weights = _sampled(y, rows, fit.positives, background, fit.seed)
     x, mean, deviation = _standardised(embeddings, sample, weights)
     _log.info("%d linear probes on %d of %d residues", len(there), len(sample), len(rows))
     w = _fitted(
@@ -121,18 +135,16 @@ def linear_probes(
         csc_array(csr_array(y)[sample]),
         weights,
         np.diff(y.indptr) / len(rows),
-        l2,
-        max_iter,
-        tolerance,
+        fit,
     )
     W = (w[:, :-1] / deviation).T
     settings = {
-        "l2": l2,
-        "positives": positives,
+        "l2": fit.l2,
+        "positives": fit.positives,
         "background": background,
         "n_sampled": len(sample),
         "n_residues": len(rows),
-        "seed": seed,
+        "seed": fit.seed,
     }
     names = tuple(labels.concepts["concept"].gather(there))
     return Projection.fit("linear_probe", embeddings, rows, W, w[:, -1] - mean @ W, names, settings)
@@ -188,9 +200,7 @@ def _fitted(
     y: csc_array,
     weights: np.ndarray,
     shares: np.ndarray,
-    l2: float,
-    max_iter: int,
-    tolerance: float,
+    fit: ProbeFit,
 ) -> np.ndarray:
     """float64 [n_concepts, d_in + 1]: coefficients, the intercept last.
 
@@ -199,12 +209,12 @@ def _fitted(
     start = np.zeros((len(shares), x.shape[1]))
     inside = np.clip(shares, 1e-9, 1 - 1e-9)
     start[:, -1] = np.log(inside / (1 - inside))
-    penalty = np.full(x.shape[1], float(l2))
+    penalty = np.full(x.shape[1], float(fit.l2))
     penalty[-1] = 0
     # At the start, the Hessian of a concept is share (1 - share) x^T s x + l2, so one
     # eigendecomposition inverts all of them.
     scales, axes = np.linalg.eigh(_products(x, weights))
-    hessians = np.maximum((inside * (1 - inside))[:, None] * scales, 0) + max(l2, 1e-6)
+    hessians = np.maximum((inside * (1 - inside))[:, None] * scales, 0) + max(fit.l2, 1e-6)
 
     def objective(w: np.ndarray, which: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The penalised loss of these probes, and its gradient."""
@@ -212,7 +222,11 @@ def _fitted(
         return value + (penalty * w**2).sum(axis=1) / 2, gradient + penalty * w
 
     return _minimised(
-        objective, start, lambda g: ((g @ axes) / hessians) @ axes.T, max_iter, tolerance
+        objective,
+        start,
+        lambda g: ((g @ axes) / hessians) @ axes.T,
+        fit.max_iter,
+        fit.tolerance,
     )
 
 

@@ -11,7 +11,7 @@ family that nobody has annotated.
 
 import zlib
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -25,6 +25,7 @@ from interplm_nb.concepts.discovery.discover import PER_CONCEPT, among_unlabelle
 from interplm_nb.concepts.discovery.ranking import Ranked, quality, resamples, spread
 from interplm_nb.concepts.discovery.relatives import nearest_relatives
 from interplm_nb.concepts.links import linked
+from interplm_nb.concepts.same_residues import same_residues
 from interplm_nb.concepts.scored_concepts import is_amino_acid
 
 METHODS = ("sae", "mmseqs2", "both")
@@ -35,6 +36,38 @@ KS = (10, 50, 100, 500)
 
 _FUSION = 60
 _PAIR = ["accession", "concept"]
+
+
+@dataclass(frozen=True)
+class Hiding:
+    """What `hide_and_refind` hides, and what it searches with.
+
+    Attributes
+    ----------
+    share : float
+        Share of the annotations to hide, above 0 and below 1.
+    by : {"protein", "cluster"}
+        Unit that is hidden.
+    min_f1 : float
+        Concepts need a feature with this validation f1_per_domain.
+    per_concept : int
+        How many of the best features of a concept are used.
+    min_instances : int
+        Concepts need this many instances left on validation.
+    seed, n_resamples : int
+        Of the hidden units and resamples; number of resampled cluster sets.
+    """
+
+    share: float = 0.2
+    by: Literal["protein", "cluster"] = "protein"
+    min_f1: float = 0.1
+    per_concept: int = PER_CONCEPT
+    min_instances: int = 10
+    seed: int = 0
+    n_resamples: int = 1000
+
+
+_DEFAULT = Hiding()
 
 
 @dataclass(frozen=True)
@@ -77,15 +110,11 @@ def hide_and_refind(
     annotations: Annotations,
     splits: pl.DataFrame,
     controls: Mapping[str, FeatureActivations] | None = None,
-    min_f1: float = 0.1,
-    per_concept: int = PER_CONCEPT,
-    min_instances: int = 10,
-    share: float = 0.2,
-    by: Literal["protein", "cluster"] = "protein",
-    seed: int = 0,
-    n_resamples: int = 1000,
+    hiding: Hiding = _DEFAULT,
 ) -> Refound:
     """Hide some annotations and compare how well the SAE and MMseqs2 find them again.
+
+    Concepts on the same residues (`same_residues`, of the labels that are left) count once.
 
     Parameters
     ----------
@@ -98,18 +127,8 @@ def hide_and_refind(
     controls : mapping of str to FeatureActivations, optional
         Other activations by name (a random SAE, an SAE on a PLM with shuffled weights), with their
         best features for the same concepts, however weak.
-    min_f1 : float
-        Concepts need a feature with this validation f1_per_domain.
-    per_concept : int
-        How many of the best features of a concept are used.
-    min_instances : int
-        Concepts need this many instances left on validation.
-    share : float
-        Share of the annotations to hide.
-    by : {"protein", "cluster"}
-        Unit that is hidden.
-    seed, n_resamples : int
-        Of the hidden units and resamples; number of resampled cluster sets.
+    hiding : Hiding
+        What is hidden, and which pairs search for it.
 
     Returns
     -------
@@ -121,11 +140,11 @@ def hide_and_refind(
         If no pair is left, or a control has a method's name.
     """
     _check_names(controls or {})
-    gone = hidden(annotations, splits, share, by, seed)
+    gone = hidden(annotations, splits, hiding.share, hiding.by, hiding.seed)
     left = Annotations(
         annotations.table.join(gone, on=["accession", "category"], how="anti"), annotations.proteins
     )
-    pairs = _pairs(source, left, splits, min_f1, per_concept, min_instances)
+    pairs = _pairs(source, left, splits, hiding)
     concepts = pairs.select("concept", "category").unique()
     found = _found(source, left, pairs, splits)
     ranks = {
@@ -133,7 +152,8 @@ def hide_and_refind(
         "mmseqs2": nearest_relatives(left, concepts["concept"].to_list(), _of(splits, "test")),
     }
     for name, control in (controls or {}).items():
-        own = _pairs(control, left, splits, 0.0, per_concept, 0, concepts["concept"].to_list())
+        however_weak = replace(hiding, min_f1=0.0, min_instances=0)
+        own = _pairs(control, left, splits, however_weak, concepts["concept"].to_list())
         ranks[name] = _found(control, left, own, splits)
     cases = _judged(
         _placed(_cases(concepts, left, splits), ranks),
@@ -148,13 +168,16 @@ def hide_and_refind(
             cases,
             [*METHODS, *(controls or {})],
             resamples(
-                splits.filter(pl.col("split") == "test")["cluster"].n_unique(), n_resamples, seed
+                splits.filter(pl.col("split") == "test")["cluster"].n_unique(),
+                hiding.n_resamples,
+                hiding.seed,
             ),
         ),
         overlap=_overlap(cases),
         concepts=_by_concept(cases, [*METHODS, *(controls or {})]),
         calibration=reliability(
-            among_unlabelled(seen["confidence"].to_numpy(), share), seen["at_place"].to_numpy()
+            among_unlabelled(seen["confidence"].to_numpy(), hiding.share),
+            seen["at_place"].to_numpy(),
         ),
         n_pairs=pairs.height,
         n_cases=cases.height,
@@ -213,27 +236,25 @@ def _pairs(
     source: FeatureActivations,
     left: Annotations,
     splits: pl.DataFrame,
-    min_f1: float,
-    per_concept: int,
-    min_instances: int,
+    hiding: Hiding,
     concepts: Collection[str] | None = None,
 ) -> pl.DataFrame:
     scores = count(source, left, _of(splits, "validation"))
-    enough = scores.concepts.filter(pl.col("n_instances") >= min_instances)["concept"].to_list()
+    enough = scores.concepts.filter(pl.col("n_instances") >= hiding.min_instances)
     names = [
         name
-        for name in enough
+        for name in enough["concept"]
         if not is_amino_acid(name) and (concepts is None or name in concepts)
     ]
+    again = same_residues(left, names)
     # Validation is passed as test too: no test figures are needed here.
-    links = linked(scores, scores, names, min_f1)
+    links = linked(scores, scores, [n for n in names if n not in again], hiding.min_f1)
     if links.height == 0:
         raise ValueError(
-            f"no feature reaches an F1 of {min_f1} for a concept with {min_instances} instances "
-            "left "
-            "on validation; lower min_f1 or min_instances"
+            f"no feature reaches an F1 of {hiding.min_f1} for a concept with "
+            f"{hiding.min_instances} instances left on validation; lower min_f1 or min_instances"
         )
-    return links.group_by("concept", maintain_order=True).head(per_concept)
+    return links.group_by("concept", maintain_order=True).head(hiding.per_concept)
 
 
 def _found(

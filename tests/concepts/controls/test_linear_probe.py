@@ -16,7 +16,7 @@ from interplm_nb.annotations import Annotations
 from interplm_nb.concepts.best_pairs import PAIRS, BestPairs
 from interplm_nb.concepts.controls import linear_probe
 from interplm_nb.concepts.controls.dense import DenseBlock
-from interplm_nb.concepts.controls.linear_probe import linear_probes, probe_pairs
+from interplm_nb.concepts.controls.linear_probe import ProbeFit, linear_probes, probe_pairs
 from interplm_nb.concepts.controls.projection import Projected, Projection
 from interplm_nb.concepts.count import count
 from interplm_nb.concepts.intervals import by_cluster
@@ -112,7 +112,9 @@ def test_probes_are_scikit_learns_where_every_residue_is_sampled(
     embeddings: Embeddings, annotations: Annotations, monkeypatch: pytest.MonkeyPatch, l2: float
 ) -> None:
     monkeypatch.setattr(linear_probe, "_BLOCK", 100)
-    probes = linear_probes(embeddings, annotations, TRAIN, l2=l2, max_iter=200, tolerance=1e-9)
+    probes = linear_probes(
+        embeddings, annotations, TRAIN, fit=ProbeFit(l2=l2, max_iter=200, tolerance=1e-9)
+    )
     assert probes.names == ("amino_acid_K", "noise", "planted", "segments")
     rows = PROTEINS.rows_of(TRAIN)
     x = embeddings[rows].astype(np.float64)
@@ -132,7 +134,11 @@ def test_weights_are_scikit_learns_sample_weights() -> None:
     y = x @ rng.normal(size=(4, 3)) + rng.logistic(size=(400, 3)) > [0, 1, 3]
     ones = np.concatenate([x, np.ones((400, 1))], axis=1).astype(np.float32)
     w = linear_probe._fitted(
-        ones, csc_array(y.astype(np.int8)), weights, y.mean(axis=0), 1.0, 200, 1e-9
+        ones,
+        csc_array(y.astype(np.int8)),
+        weights,
+        y.mean(axis=0),
+        ProbeFit(max_iter=200, tolerance=1e-9),
     )
     for c in range(3):
         reference = LogisticRegression(tol=1e-10, max_iter=1000).fit(
@@ -162,9 +168,11 @@ def test_what_a_gigabyte_does_not_hold_is_sampled_and_said(
     embeddings: Embeddings, annotations: Annotations, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(linear_probe, "_ROOM", 4 * (D_IN + 1) * 250)
-    lowered = linear_probes(embeddings, annotations, TRAIN, ["planted"], positives=60, seed=3)
+    lowered = linear_probes(
+        embeddings, annotations, TRAIN, ["planted"], ProbeFit(positives=60, seed=3)
+    )
     asked = linear_probes(
-        embeddings, annotations, TRAIN, ["planted"], positives=60, background=250, seed=3
+        embeddings, annotations, TRAIN, ["planted"], ProbeFit(positives=60, background=250, seed=3)
     )
     assert lowered.settings == asked.settings and lowered.settings["background"] == 250
     assert_array_equal(lowered.W, asked.W)
@@ -174,7 +182,9 @@ def test_a_rough_beginning_ends_at_the_same_probes(
     embeddings: Embeddings, annotations: Annotations, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fit() -> Projection:
-        return linear_probes(embeddings, annotations, TRAIN, max_iter=200, tolerance=1e-9)
+        return linear_probes(
+            embeddings, annotations, TRAIN, fit=ProbeFit(max_iter=200, tolerance=1e-9)
+        )
 
     exact = fit()
     monkeypatch.setattr(linear_probe, "_CURVED", 100)
@@ -198,7 +208,7 @@ def test_a_sample_finds_the_same_direction(
     embeddings: Embeddings, annotations: Annotations, probes: Projection
 ) -> None:
     few = linear_probes(
-        embeddings, annotations, TRAIN, ["planted"], positives=60, background=250, seed=3
+        embeddings, annotations, TRAIN, ["planted"], ProbeFit(positives=60, background=250, seed=3)
     )
     assert few.settings["n_sampled"] < 450 < few.settings["n_residues"]
     a, b = few.W[:, 0], probes.W[:, probes.names.index("planted")]

@@ -1,6 +1,7 @@
 """Hidden labels on a planted world: found again, never seen, counted right."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,12 +12,12 @@ from polars.testing import assert_frame_equal
 from interplm_nb.activations import FeatureActivations
 from interplm_nb.annotations import Annotations
 from interplm_nb.concepts.discovery import evaluation as discovery_evaluation
-from interplm_nb.concepts.discovery.evaluation import KS, hidden, hide_and_refind
+from interplm_nb.concepts.discovery.evaluation import KS, Hiding, hidden, hide_and_refind
 from interplm_nb.concepts.discovery.relatives import RELATIVES
 from tests.concepts.discovery.planted import world
 
 WORLD = world(200)
-SMALL: dict[str, Any] = {"min_f1": 0.3, "min_instances": 5, "n_resamples": 20}
+SMALL = Hiding(min_f1=0.3, min_instances=5, n_resamples=20)
 
 
 def noting(function: Callable[..., Any], seen: list[Annotations]) -> Callable[..., Any]:
@@ -53,13 +54,11 @@ def searched(monkeypatch: pytest.MonkeyPatch) -> list[Annotations]:
 
 
 def test_what_was_hidden_is_found_first() -> None:
-    found = hide_and_refind(WORLD.source, WORLD.annotations(), WORLD.splits, **SMALL)
+    found = hide_and_refind(WORLD.source, WORLD.annotations(), WORLD.splits, hiding=SMALL)
     gone = hidden(WORLD.annotations(), WORLD.splits, 0.2, "protein", 0).filter(category="Domain")
     taken = sorted(set(gone["accession"]) & set(WORLD.of("test")))
-    assert taken and found.n_hidden == 2 * len(taken)
-    assert found.n_cases == found.n_hidden + 2 * sum(
-        a not in WORLD.places for a in WORLD.of("test")
-    )
+    assert taken and found.n_hidden == len(taken)
+    assert found.n_cases == found.n_hidden + sum(a not in WORLD.places for a in WORLD.of("test"))
     first = found.ranking.sort("rank_sae").head(found.n_hidden)
     assert (
         first["hidden"].all()
@@ -74,7 +73,7 @@ def test_what_was_hidden_is_found_first() -> None:
         1.0,
     )
     assert found.concepts.select("concept", "n_hidden", "sae").rows() == [
-        (c, len(taken), 1.0) for c in ("Domain_Motif", "Domain_any")
+        ("Domain_Motif", len(taken), 1.0)
     ]
     assert found.overlap.filter(pl.col("k").is_null()).row(0) == (
         None,
@@ -86,6 +85,19 @@ def test_what_was_hidden_is_found_first() -> None:
     )
 
 
+def test_a_concept_on_the_residues_of_a_more_specific_one_counts_nothing() -> None:
+    annotations = WORLD.annotations()
+    without = annotations.only(["Domain_Motif", "Region_Other"])
+    both, one = (
+        hide_and_refind(WORLD.source, labels, WORLD.splits, hiding=SMALL)
+        for labels in (annotations, without)
+    )
+    assert both.ranking["concept"].unique().to_list() == ["Domain_Motif"]
+    for name in ("ranking", "precision", "overlap", "concepts"):
+        assert_frame_equal(getattr(both, name), getattr(one, name))
+    assert (both.n_pairs, both.n_cases, both.n_hidden) == (one.n_pairs, one.n_cases, one.n_hidden)
+
+
 def test_the_methods_stand_beside_each_other_with_chance() -> None:
     dull = FeatureActivations.from_dense(
         np.random.default_rng(0).random((WORLD.proteins.n_residues, 2)).astype(np.float32),
@@ -93,7 +105,7 @@ def test_the_methods_stand_beside_each_other_with_chance() -> None:
         "max",
     )
     found = hide_and_refind(
-        WORLD.source, WORLD.annotations(), WORLD.splits, {"random_sae": dull}, **SMALL
+        WORLD.source, WORLD.annotations(), WORLD.splits, {"random_sae": dull}, SMALL
     )
     methods = ["sae", "mmseqs2", "both", "random_sae", "sae - mmseqs2", "random"]
     assert found.precision.select("method", "k").rows() == [
@@ -144,7 +156,7 @@ def test_nothing_sees_what_is_hidden(by: Any, searched: list[Annotations]) -> No
         .otherwise("instance"),
     )
     one, other = (
-        hide_and_refind(WORLD.source, a, WORLD.splits, by=by, **SMALL)
+        hide_and_refind(WORLD.source, a, WORLD.splits, hiding=replace(SMALL, by=by))
         for a in (annotations, Annotations(moved, WORLD.proteins))
     )
     assert one.n_hidden != other.n_hidden
@@ -179,7 +191,7 @@ def test_a_fifth_is_hidden_by_protein_or_by_whole_cluster() -> None:
 
 def test_confidence_is_calibrated_on_what_was_hidden() -> None:
     made = world(6000, 0, blind=0.4)
-    found = hide_and_refind(made.source, made.annotations(), made.splits, **SMALL)
+    found = hide_and_refind(made.source, made.annotations(), made.splits, hiding=SMALL)
     strong = found.ranking.filter(pl.col("confidence") > 0.4)
     # Feature 0 fires on 50 motifs for 20 other places: with a fifth hidden, 40 of 70 of its sites
     # have the label, 10 of 30 without it are true.
@@ -192,14 +204,14 @@ def test_confidence_is_calibrated_on_what_was_hidden() -> None:
 def test_what_cannot_be_evaluated_is_refused() -> None:
     annotations = WORLD.annotations()
     with pytest.raises(ValueError, match=r"above 0 and below 1, not 1\.5"):
-        hide_and_refind(WORLD.source, annotations, WORLD.splits, share=1.5)
+        hide_and_refind(WORLD.source, annotations, WORLD.splits, hiding=Hiding(share=1.5))
     with pytest.raises(ValueError, match="hidden by 'protein' or 'cluster', not by 'family'"):
         by: Any = "family"
-        hide_and_refind(WORLD.source, annotations, WORLD.splits, by=by)
+        hide_and_refind(WORLD.source, annotations, WORLD.splits, hiding=Hiding(by=by))
     with pytest.raises(
         ValueError, match=r"no feature reaches an F1 of 1\.1 .*lower min_f1 or min_instances"
     ):
-        hide_and_refind(WORLD.source, annotations, WORLD.splits, min_f1=1.1)
+        hide_and_refind(WORLD.source, annotations, WORLD.splits, hiding=Hiding(min_f1=1.1))
     with pytest.raises(ValueError, match="a control cannot be called 'both'"):
         hide_and_refind(WORLD.source, annotations, WORLD.splits, {"both": WORLD.source})
     with pytest.raises(ValueError, match="the activations are of"):
