@@ -51,6 +51,31 @@ def add_annotate_command(
         default="sae",
         help="which of the run's SAEs: sae, or random_sae as a control (default: %(default)s)",
     )
+    _add_output(command)
+    _add_naming(command)
+    command.add_argument(
+        "--family",
+        action="store_true",
+        help="treat the sequences as one family: what do its members share?",
+    )
+    command.add_argument(
+        "--picture",
+        type=a_path,
+        metavar="FILE",
+        help="with --family: draw it as .png, .svg or .pdf",
+    )
+    command.add_argument(
+        "--device", default="auto", help="auto, cpu, cuda, cuda:1 or mps (default: auto)"
+    )
+    command.add_argument(
+        "--strict",
+        action="store_true",
+        help="stop at the first bad record instead of skipping and reporting it",
+    )
+    command.set_defaults(do=lambda options: _annotate(options, say))
+
+
+def _add_output(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--out", type=a_path, metavar="FILE", help="file to write (default: standard output)"
     )
@@ -59,6 +84,10 @@ def add_annotate_command(
         choices=("json", "gff3", "tsv"),
         help="output format (default: by the suffix of --out, else tsv)",
     )
+
+
+def _add_naming(command: argparse.ArgumentParser) -> None:
+    """Which pairs of concept and feature give a name, and how many are shown."""
     command.add_argument(
         "--max-q",
         type=share,
@@ -87,26 +116,6 @@ def add_annotate_command(
         metavar="N",
         help="show N names and N other features per sequence (default: %(default)s)",
     )
-    command.add_argument(
-        "--family",
-        action="store_true",
-        help="treat the sequences as one family: what do its members share?",
-    )
-    command.add_argument(
-        "--picture",
-        type=a_path,
-        metavar="FILE",
-        help="with --family: draw it as .png, .svg or .pdf",
-    )
-    command.add_argument(
-        "--device", default="auto", help="auto, cpu, cuda, cuda:1 or mps (default: auto)"
-    )
-    command.add_argument(
-        "--strict",
-        action="store_true",
-        help="stop at the first bad record instead of skipping and reporting it",
-    )
-    command.set_defaults(do=lambda options: _annotate(options, say))
 
 
 def _annotate(options: argparse.Namespace, say: Callable[[str], None]) -> None:

@@ -2,6 +2,7 @@
 
 import numpy as np
 import polars as pl
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from interplm_nb.figures.chart import Chart
@@ -47,15 +48,7 @@ def along(found: AnnotatedSequences, accession: str, n: int = 8) -> Chart:
     axis.set_yticks(range(len(labels)), labels, fontsize=8, parse_math=False)
     if 0 < len(pairs) < len(labels):
         axis.axhline(len(pairs) - 0.5, color="#000000", linewidth=0.8)
-    if len(sequence) <= _LETTERS:
-        axis.set_xticks(range(len(sequence)), list(sequence), fontsize=7, fontfamily="monospace")
-    else:
-        every = -(-len(sequence) // 200) * 10
-        axis.set_xticks(
-            np.arange(every - 1, len(sequence), every),
-            [str(p) for p in range(every, len(sequence) + 1, every)],
-            fontsize=8,
-        )
+    _mark_positions(axis, sequence)
     axis.set_xlabel(
         "position in " + "".join(c if c.isprintable() else " " for c in accession), parse_math=False
     )
@@ -67,3 +60,14 @@ def along(found: AnnotatedSequences, accession: str, n: int = 8) -> Chart:
         figure,
         f"Activation of features along {accession} ({len(sequence)} residues). Named: {named}.",
     )
+
+
+def _mark_positions(axis: Axes, sequence: str) -> None:
+    """The letters of a short sequence; round positions of a longer one."""
+    n = len(sequence)
+    if n <= _LETTERS:
+        axis.set_xticks(range(n), list(sequence), fontsize=7, fontfamily="monospace")
+        return
+    every = -(-n // 200) * 10
+    places = np.arange(every - 1, n, every)
+    axis.set_xticks(places, [str(place + 1) for place in places], fontsize=8)

@@ -183,17 +183,7 @@ def stability(table: pl.DataFrame) -> Chart:
     figure = Figure(figsize=(8.0, 0.27 * max(groups.height, 4) + 1.5), layout="constrained")
     axes = list(figure.subplots(1, 2, sharey=True))
     for axis, name, factor in ((axes[0], "recur", 100.0), (axes[1], "mean_cosine", 1.0)):
-        _clean(axis)
-        for y, row in enumerate(groups.iter_rows(named=True)):
-            style = STYLES[row["recipe"]]
-            values = [factor * row[f"{name}{null}"] for null in ("", "_rotated", "_random")]
-            axis.plot(
-                [min(values), max(values)], [y, y], color=_GREY, linewidth=0.8, alpha=0.5, zorder=0
-            )
-            axis.plot(values[0], y, style.marker, color=style.colour, markersize=8)
-            axis.plot(values[1], y, "|", color="#000000", markersize=11, markeredgewidth=1.6)
-            axis.plot(values[2], y, "x", color=_GREY, markersize=6)
-        axis.grid(axis="y", alpha=0.2)
+        _beside_nulls(axis, groups, name, factor)
     several = groups.select("recipe", "lr").n_unique() > groups["recipe"].n_unique()
     axes[0].set_yticks(
         range(groups.height),
@@ -205,6 +195,35 @@ def stability(table: pl.DataFrame) -> Chart:
     right = max([20.0, *(110 * groups["recur"])])
     axes[0].set(xlabel="features that recur (%)", xlim=(-0.03 * right, right))
     axes[1].set(xlabel="mean cosine with the nearest feature", xlim=(-0.02, 1.02))
+    _legend_of_nulls(figure)
+    rows = groups.reverse().iter_rows(named=True)
+    words = "; ".join(
+        f"{_setting(r, True, several)} {r['recur']:.0%} (rotated {r['recur_rotated']:.0%})"
+        for r in rows
+    )
+    what = (
+        "Dots: share of features that recur from another seed, and mean cosine with the nearest "
+        "feature, beside two nulls"
+    )
+    return Chart(figure, f"{what}. {words or 'There is no pair of seeds'}.")
+
+
+def _beside_nulls(axis: Axes, groups: pl.DataFrame, name: str, factor: float) -> None:
+    """A figure of each setting, joined to the same figure of both nulls."""
+    _clean(axis)
+    for y, row in enumerate(groups.iter_rows(named=True)):
+        style = STYLES[row["recipe"]]
+        values = [factor * row[f"{name}{null}"] for null in ("", "_rotated", "_random")]
+        axis.plot(
+            [min(values), max(values)], [y, y], color=_GREY, linewidth=0.8, alpha=0.5, zorder=0
+        )
+        axis.plot(values[0], y, style.marker, color=style.colour, markersize=8)
+        axis.plot(values[1], y, "|", color="#000000", markersize=11, markeredgewidth=1.6)
+        axis.plot(values[2], y, "x", color=_GREY, markersize=6)
+    axis.grid(axis="y", alpha=0.2)
+
+
+def _legend_of_nulls(figure: Figure) -> None:
     marks = [
         Line2D([], [], color=c, marker=m, linestyle="none", markersize=8)
         for m, c in (("s", "#0072B2"), ("|", "#000000"), ("x", _GREY))
@@ -217,16 +236,6 @@ def stability(table: pl.DataFrame) -> Chart:
         frameon=False,
         fontsize=9,
     )
-    rows = groups.reverse().iter_rows(named=True)
-    words = "; ".join(
-        f"{_setting(r, True, several)} {r['recur']:.0%} (rotated {r['recur_rotated']:.0%})"
-        for r in rows
-    )
-    what = (
-        "Dots: share of features that recur from another seed, and mean cosine with the nearest "
-        "feature, beside two nulls"
-    )
-    return Chart(figure, f"{what}. {words or 'There is no pair of seeds'}.")
 
 
 def _with_headline(table: pl.DataFrame) -> pl.DataFrame:

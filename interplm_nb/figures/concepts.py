@@ -42,38 +42,13 @@ def heat_map(table: pl.DataFrame, n: int = 40) -> Chart:
     axis = figure.subplots()
     axis.set_facecolor("#D9D9D9")
     image = axis.imshow(values, cmap="cividis", vmin=0, vmax=1, aspect="auto")
-    for (i, j), value in np.ndenumerate(values):
-        if not math.isnan(value):
-            axis.annotate(
-                f"{value:.2f}",
-                (j, i),
-                ha="center",
-                va="center",
-                fontsize=8,
-                color="#000000" if value > 0.6 else "#FFFFFF",
-            )
+    _write_values(axis, values)
     edges = [
         i - 0.5 for i in range(1, shown.height) if shown["category"][i] != shown["category"][i - 1]
     ]
     axis.hlines(edges, -0.5, len(labels) - 0.5, color="#FFFFFF", linewidth=2)
-    ticks = [_short(scored_source(label).name) for label in map(str, labels)]
-    slanted = max(map(len, ticks), default=0) > 8
-    axis.set_xticks(
-        range(len(labels)),
-        ticks,
-        rotation=35 if slanted else 0,
-        ha="right" if slanted else "center",
-        parse_math=False,
-    )
-    names = [
-        _short(
-            f"{r['concept']} · {r['category']}"
-            if r["category"] not in r["concept"]
-            else r["concept"]
-        )
-        for r in shown.iter_rows(named=True)
-    ]
-    axis.set_yticks(range(len(names)), names, fontsize=8, parse_math=False)
+    _name_columns(axis, [_short(scored_source(label).name) for label in map(str, labels)])
+    _name_concepts(axis, shown)
     axis.set_title(
         f"best F1 on test, the top {shown.height} of {best.height} concepts",
         fontsize=10,
@@ -88,6 +63,41 @@ def heat_map(table: pl.DataFrame, n: int = 40) -> Chart:
         f"Heat map: best F1 on test of {shown.height} concepts at each of {len(labels)} layers. "
         f"Means over all concepts: {words}.",
     )
+
+
+def _write_values(axis: Axes, values: np.ndarray) -> None:
+    """Each cell's F1, dark on light and light on dark."""
+    for (i, j), value in np.ndenumerate(values):
+        if not math.isnan(value):
+            axis.annotate(
+                f"{value:.2f}",
+                (j, i),
+                ha="center",
+                va="center",
+                fontsize=8,
+                color="#000000" if value > 0.6 else "#FFFFFF",
+            )
+
+
+def _name_columns(axis: Axes, names: list[str]) -> None:
+    """Ticks at the columns, slanted where a name is long."""
+    slanted = max(map(len, names), default=0) > 8
+    axis.set_xticks(
+        range(len(names)),
+        names,
+        rotation=35 if slanted else 0,
+        ha="right" if slanted else "center",
+        parse_math=False,
+    )
+
+
+def _name_concepts(axis: Axes, shown: pl.DataFrame) -> None:
+    """Ticks at the rows: each concept, with its category where the name lacks it."""
+    names = [
+        _short(concept if category in concept else f"{concept} · {category}")
+        for concept, category in shown.select("concept", "category").iter_rows()
+    ]
+    axis.set_yticks(range(len(names)), names, fontsize=8, parse_math=False)
 
 
 def found(table: pl.DataFrame, limit: float = 0.5) -> Chart:
@@ -164,24 +174,7 @@ def categories(table: pl.DataFrame) -> Chart:
     )
     figure, (axis,) = panels(height=0.27 * max(len(order), 3) + 1.5)
     counts = {category: _by_limit(table, category) for category in order}
-    for limit, colour in zip(limits, _shades(len(limits)), strict=True):
-        axis.barh(
-            range(len(order)),
-            [counts[category][limit] for category in order],
-            color=colour,
-            label=f"> {limit:g}",
-            height=0.78,
-        )
-    for y, features in enumerate(counts.values()):
-        place = (max(*features.values(), 0.8), y)
-        axis.annotate(
-            " · ".join(f"{n:,}" for n in features.values()),
-            place,
-            (5, 0),
-            textcoords="offset points",
-            va="center",
-            fontsize=8,
-        )
+    _nested_bars(axis, counts, limits)
     axis.set_xscale("log")
     axis.set_xlim(0.8, 20 * max([1, *widest["features"]]))
     axis.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
@@ -214,6 +207,27 @@ def categories(table: pl.DataFrame) -> Chart:
         f"Bars: features with a concept of each of {max(len(order) - 1, 0)} categories, by limit "
         f"of F1. {words or 'There is none'}.",
     )
+
+
+def _nested_bars(axis: Axes, counts: dict[str, dict[float, int]], limits: list[float]) -> None:
+    """A bar per category and limit, one over the other, and its numbers at the end."""
+    for limit, colour in zip(limits, _shades(len(limits)), strict=True):
+        axis.barh(
+            range(len(counts)),
+            [features[limit] for features in counts.values()],
+            color=colour,
+            label=f"> {limit:g}",
+            height=0.78,
+        )
+    for y, features in enumerate(counts.values()):
+        axis.annotate(
+            " · ".join(f"{n:,}" for n in features.values()),
+            (max(*features.values(), 0.8), y),
+            (5, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize=8,
+        )
 
 
 def coverage(tables: dict[str, pl.DataFrame]) -> Chart:

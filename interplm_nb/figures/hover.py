@@ -5,7 +5,7 @@ picture of the same `Chart`.
 """
 
 import html
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import plotly.graph_objects as go
@@ -35,6 +35,15 @@ SYMBOLS = {
 _GRID = {"gridcolor": "#E5E5E5", "zeroline": False, "showline": True, "linecolor": "#6F6F6F"}
 _TICKS = [float(f"{digit}e{power}") for power in range(-5, 6) for digit in (1, 2, 5)]
 _LOG = {"type": "log", "tickvals": _TICKS, "ticktext": [f"{tick:g}" for tick in _TICKS]}
+_ABSENT: dict[str, Any] = {
+    "x": [1],
+    "y": [1],
+    "text": ["absent or not defined for these models"],
+    "mode": "text",
+    "hoverinfo": "skip",
+    "showlegend": False,
+}
+"""A text as a point, since axes without points are not drawn."""
 
 
 class Panel(NamedTuple):
@@ -60,76 +69,78 @@ def saes(table: pl.DataFrame, panels: Sequence[Panel], words: str) -> go.Figure:
     n_rows = max(len(layers), 1)
     titles = [f"layer {layer}" if i == 0 else "" for layer in layers for i in range(len(panels))]
     figure = make_subplots(n_rows, len(panels), subplot_titles=titles or None)
-    named = set()
+    named: set[str] = set()
     for row, layer in enumerate(layers, 1):
         for column, panel in enumerate(panels, 1):
             part = table.filter(pl.col("layer") == layer, pl.col(panel.y).is_not_null())
             shown = part.filter(pl.col("kind") != "neurons", pl.col(panel.x).is_not_null())
-            if shown.is_empty():  # a text as a point, since axes without points are not drawn
-                figure.add_scatter(
-                    x=[1],
-                    y=[1],
-                    text=["absent or not defined for these models"],
-                    mode="text",
-                    hoverinfo="skip",
-                    showlegend=False,
-                    row=row,
-                    col=column,
-                )
-            for recipe, style in STYLES.items():
-                own = shown.filter(pl.col("recipe") == recipe)
-                if own.is_empty():
-                    continue
-                mark = {"symbol": SYMBOLS[style.marker], "color": style.colour, "size": 9}
-                figure.add_scatter(
-                    x=own[panel.x].to_list(),
-                    y=own[panel.y].to_list(),
-                    text=[plain(label) for label in own["label"]],
-                    hovertemplate=f"%{{text}}<br>{panel.x_title}: %{{x:.3g}}"
-                    f"<br>{panel.y_title}: %{{y:.3f}}<extra></extra>",
-                    mode="markers",
-                    marker=mark,
-                    error_y=_whiskers(own, panel),
-                    name=style.name,
-                    legendgroup=recipe,
-                    showlegend=recipe not in named,
-                    row=row,
-                    col=column,
-                )
-                named.add(recipe)
-            reach = [shown[panel.x].min(), shown[panel.x].max()]
-            for value in part.filter(pl.col("kind") == "neurons")[panel.y]:
-                figure.add_scatter(
-                    x=reach,
-                    y=[value, value],
-                    mode="lines",
-                    line={"dash": "dash", "color": STYLES["neurons"].colour},
-                    name="neurons",
-                    legendgroup="neurons",
-                    showlegend="neurons" not in named,
-                    row=row,
-                    col=column,
-                )
-                named.add("neurons")
-            chosen = shown.filter(pl.col("chosen"))
-            figure.add_scatter(
-                x=chosen[panel.x].to_list(),
-                y=chosen[panel.y].to_list(),
-                mode="markers",
-                marker={"symbol": "circle-open", "color": "#000000", "size": 17},
-                name="chosen on the tuning part",
-                legendgroup="chosen",
-                showlegend="chosen" not in named and not chosen.is_empty(),
-                hoverinfo="skip",
-                row=row,
-                col=column,
-            )
-            if chosen.height:
-                named.add("chosen")
+            traces = [*_points(shown, panel), *_neurons(part, shown, panel), _rings(shown, panel)]
+            if shown.is_empty():
+                traces.insert(0, _ABSENT)
+            for trace in _named_once(traces, named):
+                figure.add_scatter(**trace, row=row, col=column)
             x, y = (_LOG if log else {} for log in (panel.log_x, panel.log_y))
             figure.update_xaxes(title=panel.x_title, **x, row=row, col=column)
             figure.update_yaxes(title=panel.y_title, **y, row=row, col=column)
     return _plain_layout(figure, words, 360 * n_rows + 90)
+
+
+def _points(shown: pl.DataFrame, panel: Panel) -> Iterator[dict[str, Any]]:
+    """A trace per recipe: its SAEs, with their intervals."""
+    for recipe, style in STYLES.items():
+        own = shown.filter(pl.col("recipe") == recipe)
+        if own.is_empty():
+            continue
+        yield {
+            "x": own[panel.x].to_list(),
+            "y": own[panel.y].to_list(),
+            "text": [plain(label) for label in own["label"]],
+            "hovertemplate": f"%{{text}}<br>{panel.x_title}: %{{x:.3g}}"
+            f"<br>{panel.y_title}: %{{y:.3f}}<extra></extra>",
+            "mode": "markers",
+            "marker": {"symbol": SYMBOLS[style.marker], "color": style.colour, "size": 9},
+            "error_y": _whiskers(own, panel),
+            "name": style.name,
+            "legendgroup": recipe,
+        }
+
+
+def _neurons(part: pl.DataFrame, shown: pl.DataFrame, panel: Panel) -> Iterator[dict[str, Any]]:
+    """The neurons' value as a line as wide as the points."""
+    reach = [shown[panel.x].min(), shown[panel.x].max()]
+    for value in part.filter(pl.col("kind") == "neurons")[panel.y]:
+        yield {
+            "x": reach,
+            "y": [value, value],
+            "mode": "lines",
+            "line": {"dash": "dash", "color": STYLES["neurons"].colour},
+            "name": "neurons",
+            "legendgroup": "neurons",
+        }
+
+
+def _rings(shown: pl.DataFrame, panel: Panel) -> dict[str, Any]:
+    """Rings around the chosen SAEs."""
+    chosen = shown.filter(pl.col("chosen"))
+    return {
+        "x": chosen[panel.x].to_list(),
+        "y": chosen[panel.y].to_list(),
+        "mode": "markers",
+        "marker": {"symbol": "circle-open", "color": "#000000", "size": 17},
+        "name": "chosen on the tuning part",
+        "legendgroup": "chosen",
+        "hoverinfo": "skip",
+    }
+
+
+def _named_once(traces: Iterable[dict[str, Any]], named: set[str]) -> Iterator[dict[str, Any]]:
+    """The traces; the first of a group that has points names it in the legend, and in `named`."""
+    for trace in traces:
+        group = trace.get("legendgroup")
+        if group is not None:
+            trace = {**trace, "showlegend": group not in named and bool(trace["x"])}
+            named |= {group} if trace["x"] else set()
+        yield trace
 
 
 def _whiskers(own: pl.DataFrame, panel: Panel) -> dict[str, Any]:

@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
 from interplm_nb.features.patterns import SHAPES
@@ -38,6 +40,39 @@ def probes(table: pl.DataFrame) -> Chart:
             "no label could be probed: each needs residues with and without it in every split"
         )
     figure, (axis,) = panels(height=0.55 * max(len(tasks), 3) + 1.6)
+    _mark_probes(axis, table, tasks)
+    _mark_chance(axis, table, tasks)
+    counts = {row["task"]: (row["n_positive"], row["n"]) for row in table.iter_rows(named=True)}
+    axis.set_yticks(
+        range(len(tasks)),
+        [f"{_short(t)}\n{counts[t][0]:,} of {counts[t][1]:,} residues" for t in tasks],
+        fontsize=9,
+    )
+    axis.set(
+        xlabel="AUPRC on test",
+        xlim=(-0.01, max(0.3, 1.08 * float(str(table["auprc"].max() or 0)))),
+        ylim=(-0.6, len(tasks) - 0.4),
+    )
+    axis.grid(axis="x", alpha=0.25)
+    _legend_by_source(figure, axis)
+    rows = (
+        table.filter(pl.col("probe").is_in(["k = 20", "embedding"]))
+        .select("task", "probe", "auprc", "prevalence")
+        .iter_rows()
+    )
+    words = "; ".join(
+        f"{task}, {probe}: {auprc:.2f} (chance {prevalence:.2f})"
+        for task, probe, auprc, prevalence in rows
+    )
+    return Chart(
+        figure,
+        "AUPRC on test of sparse probes, controls and the dense embedding, for "
+        f"{len(tasks)} labels. {words}.",
+    )
+
+
+def _mark_probes(axis: Axes, table: pl.DataFrame, tasks: list[str]) -> None:
+    """A mark per sparse probe and embedding, on the line of its label."""
     known = {SOURCES[name].name: name for name in SAE_CONTROLS}
     for row in table.filter(
         pl.col("n_features") > 0, pl.col("probe") != "best single feature"
@@ -56,18 +91,19 @@ def probes(table: pl.DataFrame) -> Chart:
             continue
         source = known.get(owner, owner or "sae")
         shift = 0.0 if source == "sae" else 0.2 if source == "random_sae" else -0.2
-        style: dict[str, Any] = {
-            "color": scored_source(source).colour,
-            "markersize": _SPARSE.get(sparse, 6),
-            "alpha": 0.85,
-        }
         axis.plot(
             row["auprc"],
             y + shift,
             scored_source(source).marker,
             label=f"{scored_source(source).name}, {sparse}",
-            **style,
+            color=scored_source(source).colour,
+            markersize=_SPARSE.get(sparse, 6),
+            alpha=0.85,
         )
+
+
+def _mark_chance(axis: Axes, table: pl.DataFrame, tasks: list[str]) -> None:
+    """A dotted line at each label's prevalence."""
     for task, prevalence in (
         table.select("task", "prevalence").unique(maintain_order=True).iter_rows()
     ):
@@ -80,21 +116,13 @@ def probes(table: pl.DataFrame) -> Chart:
             linewidth=1.6,
             label="prevalence (chance)",
         )
-    counts = {row["task"]: (row["n_positive"], row["n"]) for row in table.iter_rows(named=True)}
-    axis.set_yticks(
-        range(len(tasks)),
-        [f"{_short(t)}\n{counts[t][0]:,} of {counts[t][1]:,} residues" for t in tasks],
-        fontsize=9,
-    )
-    axis.set(
-        xlabel="AUPRC on test",
-        xlim=(-0.01, max(0.3, 1.08 * float(str(table["auprc"].max() or 0)))),
-        ylim=(-0.6, len(tasks) - 0.4),
-    )
-    axis.grid(axis="x", alpha=0.25)
+
+
+def _legend_by_source(figure: Figure, axis: Axes) -> None:
+    """Columns of the legend fill downward: a source each, embedding and chance below the first
+    two."""
     handles, labels = axis.get_legend_handles_labels()
     named = dict(zip(labels, handles, strict=True))
-    # Columns of the legend fill downward: a source each, embedding and chance below the first two.
     owners = list(dict.fromkeys(label.rpartition(", ")[0] for label in labels if ", " in label))
     columns = [[label for label in named if label.startswith(f"{owner}, ")] for owner in owners]
     for column, label in zip(
@@ -110,20 +138,6 @@ def probes(table: pl.DataFrame) -> Chart:
         ncols=3,
         frameon=False,
         fontsize=9,
-    )
-    rows = (
-        table.filter(pl.col("probe").is_in(["k = 20", "embedding"]))
-        .select("task", "probe", "auprc", "prevalence")
-        .iter_rows()
-    )
-    words = "; ".join(
-        f"{task}, {probe}: {auprc:.2f} (chance {prevalence:.2f})"
-        for task, probe, auprc, prevalence in rows
-    )
-    return Chart(
-        figure,
-        "AUPRC on test of sparse probes, controls and the dense embedding, for "
-        f"{len(tasks)} labels. {words}.",
     )
 
 
@@ -167,41 +181,14 @@ def patterns(tables: Mapping[str, pl.DataFrame]) -> Chart:
     """Number of features with each pattern; tables: source -> `questions.probe.patterns`."""
     figure, (axis,) = panels(height=3.8)
     width = 0.8 / max(len(tables), 1)
-    words, most = [], 1
-    for i, (source, table) in enumerate(tables.items()):
-        counts = [int((table["pattern"] == name).sum()) for name in PATTERN_ORDER]
-        most = max(most, *counts)
-        x = np.arange(len(counts)) + (i - (len(tables) - 1) / 2) * width
-        colour = scored_source(source).colour
-        fill: dict[str, Any] = (
-            {"color": colour}
-            if not _HATCHES.get(source)
-            else {"color": "#FFFFFF", "edgecolor": colour, "hatch": _HATCHES[source]}
-        )
-        axis.bar(
-            x,
-            counts,
-            0.9 * width,
-            label=f"{scored_source(source).name} ({table.height:,} features)",
-            **fill,
-        )
-        for place, count in zip(x, counts, strict=True):
-            axis.annotate(
-                f"{count:,}",
-                (place, count),
-                (0, 2),
-                textcoords="offset points",
-                ha="center",
-                fontsize=8,
-            )
-        words.append(
-            f"{source}: "
-            + ", ".join(
-                f"{name} {count:,}"
-                for name, count in zip(PATTERN_ORDER, counts, strict=True)
-                if count
-            )
-        )
+    counts = {
+        source: [int((table["pattern"] == name).sum()) for name in PATTERN_ORDER]
+        for source, table in tables.items()
+    }
+    most = max([1, *(n for own in counts.values() for n in own)])
+    for i, (source, own) in enumerate(counts.items()):
+        x = np.arange(len(own)) + (i - (len(counts) - 1) / 2) * width
+        _bars(axis, source, x, own, 0.9 * width)
     axis.set_xticks(range(len(PATTERN_ORDER)), PATTERN_ORDER)
     axis.axvspan(-0.5, len(SHAPES) - 0.5, color="#000000", alpha=0.04, linewidth=0)
     axis.set(
@@ -218,7 +205,33 @@ def patterns(tables: Mapping[str, pl.DataFrame]) -> Chart:
     figure.legend(
         *axis.get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False
     )
-    return Chart(figure, f"Features by the pattern of their activations. {'; '.join(words)}.")
+    words = "; ".join(
+        f"{source}: "
+        + ", ".join(f"{name} {n:,}" for name, n in zip(PATTERN_ORDER, own, strict=True) if n)
+        for source, own in counts.items()
+    )
+    return Chart(figure, f"Features by the pattern of their activations. {words}.")
+
+
+def _bars(axis: Axes, source: str, x: np.ndarray, counts: list[int], width: float) -> None:
+    """A source's bars, each with its number; the label has their sum."""
+    colour = scored_source(source).colour
+    fill: dict[str, Any] = (
+        {"color": colour}
+        if not _HATCHES.get(source)
+        else {"color": "#FFFFFF", "edgecolor": colour, "hatch": _HATCHES[source]}
+    )
+    label = f"{scored_source(source).name} ({sum(counts):,} features)"
+    axis.bar(x, counts, width, label=label, **fill)
+    for place, count in zip(x, counts, strict=True):
+        axis.annotate(
+            f"{count:,}",
+            (place, count),
+            (0, 2),
+            textcoords="offset points",
+            ha="center",
+            fontsize=8,
+        )
 
 
 def specificity(tables: Mapping[str, pl.DataFrame], q: float = 0.05) -> Chart:

@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 
 from interplm_nb.activations import FeatureActivations
-from interplm_nb.features.spans import spans
+from interplm_nb.features.spans import Spans, spans
 from interplm_nb.pipeline.errors import PipelineError
 from interplm_nb.pipeline.run import Run
 from interplm_nb.proteins import Proteins
@@ -217,13 +217,7 @@ class Annotator(Encoder):
             links["threshold"].to_numpy(),
             found.proteins.offsets,
         )
-        lengths = s.end - s.start + 1
-        bounds = np.searchsorted(np.repeat(s.item, lengths), np.arange(links.height + 1)).tolist()
-        confidences = [
-            self.links.confidence(concept, feature, s.values[bounds[i] : bounds[i + 1]])
-            for i, (concept, feature) in enumerate(links.select("concept", "feature").iter_rows())
-        ]
-        each = np.concatenate(confidences or [np.empty(0)])
+        each = self._confidences(s, links)
         where = {
             "accession": _accessions(found.proteins, s.protein),
             "start": s.start,
@@ -255,6 +249,16 @@ class Annotator(Encoder):
             descending=[False, True, True, False, False, False],
         )
         return kept.select(pl.col(name).cast(kind) for name, kind in kinds.items())
+
+    def _confidences(self, s: Spans, links: pl.DataFrame) -> np.ndarray:
+        """Of each residue of the spans, whose items are the pairs in `links`."""
+        lengths = s.end - s.start + 1
+        bounds = np.searchsorted(np.repeat(s.item, lengths), np.arange(links.height + 1)).tolist()
+        confidences = [
+            self.links.confidence(concept, feature, s.values[bounds[i] : bounds[i + 1]])
+            for i, (concept, feature) in enumerate(links.select("concept", "feature").iter_rows())
+        ]
+        return np.concatenate(confidences or [np.empty(0)])
 
     def _features(self, found: FeatureActivations, named: pl.DataFrame) -> pl.DataFrame:
         columns = _columns(found)

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from interplm_nb.concepts.best_pairs import BestPairs
     from interplm_nb.concepts.controls.projection import Projection
     from interplm_nb.concepts.intervals import ClusterCounts
+    from interplm_nb.concepts.links import ConceptLinks
     from interplm_nb.concepts.scored_concepts import ScoredConcepts
 
 _log = logging.getLogger(__name__)
@@ -114,48 +115,16 @@ def concepts(run: Run, params: ConceptsParameters) -> ConceptsStage:
     selected = _count_all(run, params, annotations, scored) | _probe_all(
         run, params, strict, scored["strict"]
     )
-    clusters = {split: part for (split,), part in splits.group_by("split", maintain_order=True)}
-    links = links_of(
-        run.scored("sae", "strict"),
-        strict,
-        (run.scores("sae", "validation"), run.scores("sae", "test")),
-        scored["strict"].names,
-        clusters["test"],
-        clusters["train"],
-        params,
-    )
-    about = _provenance(run.about("sae"), strict) | {"min_instances": params.min_instances}
-    links.save(run.source("sae"), about)
-    best, found, counts = {}, {}, {}
-    for counted, chosen in tqdm(selected.items(), desc="intervals and chance", unit=" sources"):
-        values = run.scored(counted.source, counted.rules)
-        on_test = splits.filter(pl.col("accession").is_in(run.accessions("test", counted.rules)))
-        found[counted] = with_support(
-            values, annotations[counted.convention], chosen.candidates, on_test
-        )
-        if counted.convention != "strict":
-            best[counted] = chosen.pairs.with_columns(
-                pl.lit(None, kind).alias(name) for name, kind in STATISTICS.items()
-            )
-            continue
-        best[counted], by_cluster = with_statistics(
-            values, strict, chosen.pairs, clusters["test"], params
-        )
-        if by_cluster is not None:
-            counts[counted.source] = by_cluster
+    links = _linked(run, params, strict, scored["strict"].names)
+    best, found, counts = _judged(run, params, annotations, selected)
     by_source = {
         source: stacked([counts[m] for m in SOURCES[source].members if m in counts])
         for source in counts
         if source in SOURCES
     }
-    try:
-        related = related_clusters(splits, run.partial_relatives())
-    except PipelineError as error:
-        _log.warning("no mean without partial relatives: %s", error)
-        related = None
     notes = {source: _note(run.projection(source)) for source in PROJECTIONS}
     tables = _tables(selected, best, found, counts, by_source, params, scored, notes)
-    tables["comparison"] = with_mean_apart(tables["comparison"], by_source, related)
+    tables["comparison"] = with_mean_apart(tables["comparison"], by_source, _related(run))
     tables |= {"links": links.table, **_overview(run, strict, scored["strict"].names)}
     for name, table in tables.items():
         run.write_table("concepts", name, table)
@@ -275,6 +244,67 @@ def _probe_all(
             run.projection(probe), own, annotations, validation, test, scored
         )
     return selected
+
+
+def _split(run: Run, name: str) -> pl.DataFrame:
+    """The proteins of a split, in order, as in `Run.splits`."""
+    return run.splits().filter(pl.col("split") == name)
+
+
+def _linked(
+    run: Run, params: ConceptsParameters, annotations: Annotations, concepts: list[str]
+) -> "ConceptLinks":
+    """The SAE's features linked to these concepts, saved."""
+    links = links_of(
+        run.scored("sae", "strict"),
+        annotations,
+        (run.scores("sae", "validation"), run.scores("sae", "test")),
+        concepts,
+        _split(run, "test"),
+        _split(run, "train"),
+        params,
+    )
+    about = _provenance(run.about("sae"), annotations) | {"min_instances": params.min_instances}
+    links.save(run.source("sae"), about)
+    return links
+
+
+def _judged(
+    run: Run,
+    params: ConceptsParameters,
+    annotations: Mapping[str, Annotations],
+    selected: "Mapping[_Counted, BestPairs]",
+) -> "tuple[dict[_Counted, pl.DataFrame], dict[_Counted, pl.DataFrame], dict[str, ClusterCounts]]":
+    """The best pairs with their statistics, which `strict` alone has; the pairs with F1 above 0.5
+    on both splits with their support; each source's counts by cluster of test, `strict`."""
+    best, found, counts = {}, {}, {}
+    splits, clusters = run.splits(), _split(run, "test")
+    for counted, chosen in tqdm(selected.items(), desc="intervals and chance", unit=" sources"):
+        values = run.scored(counted.source, counted.rules)
+        on_test = splits.filter(pl.col("accession").is_in(run.accessions("test", counted.rules)))
+        found[counted] = with_support(
+            values, annotations[counted.convention], chosen.candidates, on_test
+        )
+        if counted.convention != "strict":
+            best[counted] = chosen.pairs.with_columns(
+                pl.lit(None, kind).alias(name) for name, kind in STATISTICS.items()
+            )
+            continue
+        best[counted], by_cluster = with_statistics(
+            values, annotations["strict"], chosen.pairs, clusters, params
+        )
+        if by_cluster is not None:
+            counts[counted.source] = by_cluster
+    return best, found, counts
+
+
+def _related(run: Run) -> set[int] | None:
+    """`related_clusters` of the run; None, logged, where its partial relatives are not known."""
+    try:
+        return related_clusters(run.splits(), run.partial_relatives())
+    except PipelineError as error:
+        _log.warning("no mean without partial relatives: %s", error)
+        return None
 
 
 def _overview(
