@@ -7,9 +7,9 @@ Nouns: Run, Proteins, Annotations, Embeddings, SAE, SAEConfig, FeatureActivation
 ConceptLinks, Selection, Annotator, ProteinLabels, PooledFeatures, LabelClassifier,
 SequenceFeatures.
 
-Verbs: read, load_plm, embed, train, load_sae, encode, count, annotate, compare_family, discover,
-probe, read_protein_labels, pool, rank; Workbench, compare and SequencePlayground show what was
-found.
+Verbs: read, load_plm, embed, train, load_sae, encode, count, look, annotate, compare_family,
+discover, probe, read_protein_labels, pool, rank; Workbench, compare and SequencePlayground show
+what was found.
 
 >>> import interplm_nb as ipn
 >>> ipn.Proteins.from_sequences({"P1": "MKTAYIAK", "P2": "GGS"}).n_residues

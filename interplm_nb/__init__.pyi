@@ -17,6 +17,7 @@ from interplm_nb.proteins import Proteins
 from interplm_nb.questions.annotate import Annotator, annotate
 from interplm_nb.questions.discover import discover
 from interplm_nb.questions.family import family as compare_family
+from interplm_nb.questions.look import look
 from interplm_nb.questions.probe import probes as probe
 from interplm_nb.questions.sequence_features import SequenceFeatures
 from interplm_nb.readers.protein_labels import ProteinLabels, read_protein_labels
@@ -59,6 +60,7 @@ __all__ = [
     "encode",
     "load_plm",
     "load_sae",
+    "look",
     "pool",
     "probe",
     "rank",

@@ -90,8 +90,9 @@ class ConceptPanel {
     const { record, feature } = this.bundle;
     this.shown = this.bundle;
     const [best] = record.concepts;
-    const { source, plm, layer } = view.store.about;
-    view.subtitle.textContent = `feature ${feature} of ${source} on ${plm}, layer ${layer}`;
+    const { source, plm, layer, named_by } = view.store.about;
+    const scored = named_by ? `; scores of run ${named_by}` : "";
+    view.subtitle.textContent = `feature ${feature} of ${source} on ${plm}, layer ${layer}${scored}`;
     const row = this.rows.get(feature);
     const maximum = row === undefined ? undefined : this.table.arrays.maximum?.[row];
     this.write(parts.facts, factsOf(kit, record, maximum));

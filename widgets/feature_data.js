@@ -196,8 +196,9 @@ export class Store {
   async defaultOrder() {
     const [listing, proteins] = await Promise.all([this.listing, this.proteins]);
     const common = this.common(proteins);
-    const [name, descending] = orderOf(this.link.get("listed"), common);
-    const shown = listing.list(this.link.get("listed"), common, name === "rank");
+    const listed = this.link.get("listed");
+    const [name, descending] = orderOf(listed, common, listing.table.record.columns);
+    const shown = listing.list(listed, common, name === "rank");
     const { feature } = listing.table.arrays;
     return shown.ordered(name, descending).map((row) => feature[row]);
   }

@@ -12,7 +12,10 @@ import { Why } from "./feature_table/why.js";
 
 /** @import { Context, Kit, Surface, View } from "./kit/types.js" */
 
-const FROM_LOWEST = ["feature", "cluster", "rank", "p_count", "q_count"];
+const FROM_LOWEST = [
+  ...["feature", "cluster", "rank", "p_count", "q_count"],
+  ...["enrichment", "q_enrichment"],
+];
 const OF_CHOSEN = ["members", "share", "background", "background_share", "p_count", "q_count"];
 const PINS = 4; // features that are drawn beside the selected one, at most
 
@@ -309,7 +312,8 @@ class FeatureTable {
     const { model } = this.view;
     const sort = model.get("sort");
     const isThere = sort && (!OF_CHOSEN.includes(sort) || common);
-    return isThere ? [sort, model.get("descending")] : orderOf(listed, common);
+    const { columns } = this.table.record;
+    return isThere ? [sort, model.get("descending")] : orderOf(listed, common, columns);
   }
 
   /** The controls say what the model says; a field that is being typed in is left alone. */
@@ -327,13 +331,15 @@ class FeatureTable {
     const { kit, view, table } = this;
     const all = table.arrays.feature.length;
     const { silent = false } = view.link.get("listed");
+    const { named_by } = view.store.about;
     const hidden = all - this.nAlive;
     const among = silent
       ? `${kit.count(all)} features`
       : `${kit.count(this.nAlive)} active features`;
     view.subtitle.textContent =
       `${kit.count(this.rows.length)} of ${among}` +
-      (silent || !hidden ? "" : `; ${kit.count(hidden)} silent ones hidden`);
+      (silent || !hidden ? "" : `; ${kit.count(hidden)} silent ones hidden`) +
+      (named_by ? `; names and F1 are of run ${named_by}` : "");
     const feature = view.link.get("feature");
     const place = this.grid.place(feature);
     const pinned = view.link.get("pinned");

@@ -2,10 +2,10 @@
 
 import argparse
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from interplm_nb.cli.paths import a_path
+from interplm_nb.readers.uniprot_rest import CACHE
 
 _EXAMPLES = """\
 examples:
@@ -50,7 +50,7 @@ def add_data_command(
     fetch.add_argument(
         "--cache",
         type=a_path,
-        default=Path("~/.cache/interplm-nb/uniprot"),
+        default=CACHE,
         metavar="DIR",
         help="folder of downloads (default: %(default)s)",
     )

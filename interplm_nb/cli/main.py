@@ -1,4 +1,4 @@
-"""The command line: run, data, models, score, annotate, discover, rank, explore, notebooks,
+"""The command line: run, data, models, score, look, annotate, discover, rank, explore, notebooks,
 verify.
 
 A mistake that the user can correct is one sentence on stderr and exit code 2 (`--debug` adds the
@@ -17,6 +17,7 @@ from interplm_nb.cli.annotate import add_annotate_command
 from interplm_nb.cli.data import add_data_command
 from interplm_nb.cli.discover import add_discover_command
 from interplm_nb.cli.explore import add_explore_commands
+from interplm_nb.cli.look import add_look_command
 from interplm_nb.cli.models import add_models_command
 from interplm_nb.cli.process import end_in_order, place_for_caches, write_plainly
 from interplm_nb.cli.rank import add_rank_command
@@ -31,6 +32,7 @@ examples:
   interplm-nb run demo --out runs/demo                run every stage on the embedded proteins
   interplm-nb run demo --out runs/mine -p proteins.path=mine.fasta         on your own proteins
   interplm-nb run proteomes --out runs/p -p proteins.path=uniprot.tsv.gz   on a UniProt download
+  interplm-nb look mine.fasta --out runs/mine         your proteins, with an SAE that exists
   interplm-nb score runs/demo                         which features match which concepts
   interplm-nb discover runs/demo                      which proteins may lack an annotation
   interplm-nb rank runs/demo mine.tsv                 which features tell your labels of proteins
@@ -135,6 +137,7 @@ def _parser() -> argparse.ArgumentParser:
     add_data_command(commands, _add, _say)
     add_models_command(commands, _add, _say)
     add_score_command(commands, _add, _say)
+    add_look_command(commands, _add, _say)
     add_annotate_command(commands, _add, _say)
     add_discover_command(commands, _add, _say)
     add_rank_command(commands, _add, _say)

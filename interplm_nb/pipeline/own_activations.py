@@ -30,6 +30,7 @@ def fill(
     annotations: Annotations,
     activations: np.ndarray | sparse.sparray | Blocks,
     splits: pl.DataFrame | None,
+    maxima: Maxima | None,
     about: dict[str, Any],
 ) -> None:
     """Write an empty run's axis, source `sae`, and its `strict` scores and best pairs.
@@ -46,7 +47,8 @@ def fill(
         writer.finish()
     run.write_about("sae", kind="sae", **about)
     found = run.activations()
-    maxima = Maxima(found.largest(run.accessions("train")), found.largest())
+    if maxima is None:
+        maxima = Maxima(found.largest(run.accessions("train")), found.largest())
     run.write_maxima("sae", maxima)
     for split in ("validation", "test"):
         scores = count(found.relative_to(maxima.train), annotations, run.accessions(split))

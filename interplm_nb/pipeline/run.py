@@ -115,6 +115,7 @@ class Run(RunFolder):
         activations: "np.ndarray | sparse.sparray | Blocks",
         *,
         splits: pl.DataFrame | None = None,
+        maxima: Maxima | None = None,
         plm: str = "own model",
         layer: int = 0,
     ) -> Self:
@@ -136,6 +137,9 @@ class Run(RunFolder):
             split_published. By default proteins take turns, each a cluster of its own. Homologs
             may then share splits: pass splits from `readers.separation.separate` for figures that
             you cite.
+        maxima
+            What activations are divided by in views and scores, if these features were scaled on
+            other proteins; default: their maxima on this run's train proteins.
         plm, layer
             What the activations come from, as views name it.
 
@@ -165,7 +169,8 @@ class Run(RunFolder):
         from interplm_nb.pipeline.own_activations import fill
 
         run = cls.create(folder, "own activations")
-        fill(run, proteins, annotations, activations, splits, {"plm": plm, "layer": layer})
+        about = {"plm": plm, "layer": layer}
+        fill(run, proteins, annotations, activations, splits, maxima, about)
         return run
 
     # The model that was chosen

@@ -9,7 +9,8 @@ PROTEINS = "proteins.parquet"
 SPLITS = "splits.parquet"
 EMBEDDINGS = "embeddings"
 COMPARISON = "comparison"
-BESIDE_STAGES = (RECORD, ".lock", ".hashes.json", "rescored", "00_explore.ipynb")
+LOOKED = "looked"
+BESIDE_STAGES = (RECORD, ".lock", ".hashes.json", "rescored", LOOKED, "00_explore.ipynb")
 """What a run holds besides the outputs of its stages."""
 
 Content = Literal[

@@ -336,7 +336,7 @@ def read_sequences(
     elif isinstance(sequences, Proteins):
         proteins, report = sequences, ReadReport("the proteins", strict)
     else:
-        proteins, report = _from_text(
+        proteins, report = read_texts(
             {"query": sequences} if isinstance(sequences, str) else sequences,
             ReadReport("the sequences", strict),
         )
@@ -359,13 +359,12 @@ def within_limit(proteins: Proteins, report: ReadReport, longest: int) -> Protei
     kept, _ = proteins.up_to(longest)
     report.kept = len(kept)
     if not len(kept):
-        raise InputError(
-            f"no sequence can be annotated; each needs 1 to {longest:,} residues. {report}"
-        )
+        raise InputError(f"no sequence can be used; each needs 1 to {longest:,} residues. {report}")
     return kept
 
 
-def _from_text(sequences: Mapping[str, str], report: ReadReport) -> tuple[Proteins, ReadReport]:
+def read_texts(sequences: Mapping[str, str], report: ReadReport) -> tuple[Proteins, ReadReport]:
+    """Proteins of `{name: sequence}`; what is not a sequence is noted in `report`."""
     cleaned = {
         name: clean_sequence("".join(text.split()), report, name)
         for name, text in sequences.items()

@@ -12,8 +12,11 @@ from interplm_nb.pipeline.run import Run
 from interplm_nb.proteins import Proteins
 
 if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+
     from interplm_nb.plm.protocol import PLM
     from interplm_nb.sae.about import SAEAbout
+    from interplm_nb.sae.model import SAE
 
 
 class Encoder:
@@ -69,25 +72,31 @@ class Encoder:
     def activations(self, proteins: Proteins, progress: bool = False) -> FeatureActivations:
         """Every feature on every residue in unit "max"; a feature that is dead on train is 0.
 
-        The SAE encodes the PLM's embeddings; values are divided by the maxima on train. All
-        proteins go to the PLM in one call. Everything is in memory: about 8 bytes per active
-        feature and residue. ValueError for a protein longer than `max_residues`.
+        Values of `encode_proteins`, divided by the maxima on train. ValueError for a protein longer
+        than `max_residues`.
         """
-        from scipy.sparse import csr_array, vstack
-
-        from interplm_nb.sae.encode import encoded
-
-        rows, parts = [], []
-        for batch in self.plm.embed(proteins, [self.layer], progress=progress):
-            rows.append(batch.rows)
-            parts += [
-                block for _, block in encoded(self.sae, batch.layers[self.layer].cpu().numpy())
-            ]
-        order = np.argsort(np.concatenate(rows))
-        values = csr_array(vstack(parts))[order]
+        values = encode_proteins(self.plm, self.sae, proteins, progress)
         return FeatureActivations.from_csr(values, proteins, about=self.about).relative_to(
             self.maxima
         )
+
+
+def encode_proteins(plm: "PLM", sae: "SAE", proteins: Proteins, progress: bool) -> "csr_array":
+    """float32 [n_residues, n_features]: the SAE's features of the PLM's embeddings.
+
+    All proteins go to the PLM in one call. Everything is in memory: about 8 bytes per active
+    feature and residue.
+    """
+    from scipy.sparse import csr_array, vstack
+
+    from interplm_nb.sae.encode import encoded
+
+    assert sae.about is not None  # the caller has chosen the PLM by it
+    layer, rows, parts = sae.about.layer, [], []
+    for batch in plm.embed(proteins, [layer], progress=progress):
+        rows.append(batch.rows)
+        parts += [block for _, block in encoded(sae, batch.layers[layer].cpu().numpy())]
+    return csr_array(csr_array(vstack(parts))[np.argsort(np.concatenate(rows))])
 
 
 def _plm(run: Run, source: str, about: "SAEAbout", device: str) -> "PLM":

@@ -3,18 +3,17 @@
 import copy
 import json
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import polars as pl
-from scipy.sparse import csr_array, vstack
 
 from interplm_nb.activations import FeatureActivations
 from interplm_nb.concepts.by_category import best_of_feature
-from interplm_nb.pipeline.errors import PipelineError
 from interplm_nb.pipeline.model_note import model_note
 from interplm_nb.proteins import Proteins
 from interplm_nb.questions.annotate import FIRES, Annotator, above_chance, within_limit
+from interplm_nb.questions.background import Background, protein_maxima, stored, windows
 from interplm_nb.readers.alignment import Alignment, FamilyRead
 from interplm_nb.readers.report import ReadReport
 from interplm_nb.spreadsheet import tsv
@@ -26,17 +25,6 @@ COLUMNS: dict[str, Any] = {
     "mean": pl.Float64,
 }
 """Columns of `Family.columns`."""
-
-
-class Background(NamedTuple):
-    """Proteins with which a family is compared."""
-
-    maxima: csr_array
-    """float32 [n_proteins, n_features], unit "max": each feature's maximum on each protein, or on
-    the part of it that counts."""
-    accessions: list[str]
-    description: str
-    """The background in words, for captions."""
 
 
 @dataclass(frozen=True)
@@ -147,7 +135,7 @@ def family(
     proteins = within_limit(read.proteins, read.report, annotator.max_residues)
     alignment = read.alignment.select(proteins.accessions) if read.alignment else None
     found = annotator.activations(proteins, progress)
-    background = background or windows(annotator, proteins)
+    background = background or windows(stored(annotator.run, annotator.source), proteins)
     table = enriched(protein_maxima(found), background.maxima, threshold)
     columns = (
         _columns(found, alignment, table["feature"].head(top).to_list())
@@ -168,67 +156,6 @@ def family(
     )
 
 
-def windows(annotator: Annotator, members: Proteins, seed: int = 0) -> Background:
-    """A random stretch of each of the run's proteins, with the length of a random member.
-
-    Longer proteins reach higher maxima by their length alone, so the stretches have the members'
-    lengths; a protein that is shorter counts whole. Proteins that contain a whole member are left
-    out; distant relatives of the family stay, which makes it look less special than it is.
-    """
-    proteins = annotator.run.proteins()
-    random = np.random.default_rng(seed)
-    lengths = np.minimum(random.choice(members.lengths, len(proteins)), proteins.lengths)
-    first = proteins.offsets[:-1] + (
-        random.random(len(proteins)) * (proteins.lengths - lengths + 1)
-    ).astype(np.int64)
-    kept = np.flatnonzero(~_holding(members, proteins))
-    values = annotator.run.scored(annotator.source, "strict")
-    if not isinstance(values, FeatureActivations):
-        raise PipelineError(
-            f"source {annotator.source!r} has no stored activations to compare a family with; "
-            "use source 'sae'"
-        )
-    maxima = csr_array(protein_maxima(values, first, first + lengths)[kept])
-    left_out = (
-        f", without {len(proteins) - len(kept)} that contain a member"
-        if len(kept) < len(proteins)
-        else ""
-    )
-    text = (
-        f"a stretch of each of {len(kept):,} proteins of the run, "
-        f"as long as a random member{left_out}"
-    )
-    return Background(maxima, [proteins.accessions[i] for i in kept.tolist()], text)
-
-
-def protein_maxima(
-    found: FeatureActivations, first: np.ndarray | None = None, last: np.ndarray | None = None
-) -> csr_array:
-    """float32 [n_proteins, n_features]: each feature's maximum on each protein.
-
-    With `first` and `last`, int64 [n_proteins], only on rows `first` to `last` (excluded).
-    """
-    offsets = found.proteins.offsets
-    first, last = (
-        (offsets[:-1] if first is None else first),
-        (offsets[1:] if last is None else last),
-    )
-    parts = []
-    for block in found.blocks():
-        values = block.values
-        rows = np.arange(block.first_row, block.first_row + len(values.indptr) - 1)
-        place = np.searchsorted(offsets, rows, side="right") - 1
-        counts = np.diff(values.indptr)
-        on = np.repeat((rows >= first[place]) & (rows < last[place]), counts)
-        cell = (
-            np.repeat(place - place[0], counts).astype(np.int64) * found.n_features + values.indices
-        )
-        dense = np.zeros((place[-1] - place[0] + 1) * found.n_features, np.float32)
-        np.maximum.at(dense, cell[on], values.data[on])
-        parts.append(csr_array(dense.reshape(-1, found.n_features)))
-    return csr_array(vstack(parts, format="csr"))
-
-
 def _read(members: FamilyRead | Alignment | Proteins) -> FamilyRead:
     """The members with a copy of their report, to which more is added."""
     if isinstance(members, FamilyRead):
@@ -239,19 +166,6 @@ def _read(members: FamilyRead | Alignment | Proteins) -> FamilyRead:
         if isinstance(members, Proteins)
         else FamilyRead(members.proteins, members, report)
     )
-
-
-def _holding(members: Proteins, proteins: Proteins) -> np.ndarray:
-    """bool [n_proteins]: which contain the whole sequence of a member."""
-    text = "\n".join(proteins.sequences)
-    starts = proteins.offsets[:-1] + np.arange(len(proteins))
-    holding = np.zeros(len(proteins), bool)
-    for sequence in set(members.sequences):
-        place = text.find(sequence)
-        while place >= 0:
-            holding[np.searchsorted(starts, place, side="right") - 1] = True
-            place = text.find(sequence, place + 1)
-    return holding
 
 
 def _columns(found: FeatureActivations, alignment: Alignment, features: list[int]) -> pl.DataFrame:

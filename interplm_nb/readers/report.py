@@ -62,6 +62,14 @@ class ReadReport:
         self.rejected += 1
         self.note(reason, record, detail + place)
 
+    def add(self, other: "ReadReport") -> None:
+        """Count what another report has counted too."""
+        self.rejected += other.rejected
+        for reason, n in other._counts.items():
+            self._counts[reason] = self._counts.get(reason, 0) + n
+            examples = self._examples.get(reason, []) + other._examples[reason]
+            self._examples[reason] = examples[:EXAMPLES]
+
     def counts(self) -> dict[str, int]:
         """Notes by reason."""
         return dict(self._counts)

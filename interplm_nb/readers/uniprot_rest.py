@@ -25,6 +25,7 @@ from interplm_nb.readers.report import InputError, ReadReport
 from interplm_nb.saving import atomic_path, file_hash, json_hash, read_json, remove, write_json
 
 ADDRESS = "https://rest.uniprot.org"
+CACHE = Path("~/.cache/interplm-nb/uniprot")
 _KIND, _VERSION = "UniProtDownload", 1
 ACCESSION = re.compile(r"[OPQ][0-9][A-Z0-9]{3}[0-9]|[A-NR-Z][0-9](?:[A-Z][A-Z0-9]{2}[0-9]){1,2}")
 """https://www.uniprot.org/help/accession_numbers"""

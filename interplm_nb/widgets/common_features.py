@@ -28,7 +28,7 @@ def firing(activations: FeatureActivations) -> np.ndarray:
     0.15 is `questions.annotate.FIRES`.
     """
     from interplm_nb.questions.annotate import FIRES
-    from interplm_nb.questions.family import protein_maxima
+    from interplm_nb.questions.background import protein_maxima
 
     return protein_maxima(activations).toarray() > np.float32(FIRES)
 

@@ -36,6 +36,9 @@ class ConceptPanel(View):
 
     @t.default("no_match")
     def _unmatched(self) -> str:
+        looked = self.data.pages.looked
+        if looked and looked.names is None:
+            return looked.about["names"]
         return f"This feature matches no concept with {self.data.pages.concepts_scored}."
 
     @t.default("sources")
@@ -52,7 +55,9 @@ class ConceptPanel(View):
         record, _ = self.data.current
         rows = record["concepts"]
         figure, axes = panel(4.8, 0.34 * max(1, len(rows)) + 1.5)
-        title = f"Feature {record['feature']} of {record['source']}"
+        named_by = self.data.about["named_by"]
+        scored = f"; scores of run {named_by}" if named_by else ""
+        title = f"Feature {record['feature']} of {record['source']}{scored}"
         axes.set_title(title if rows else f"{title}\n{self.no_match}", fontsize=8, loc="left")
         axes.set(xlim=(0, 1), ylim=(max(1, len(rows)) - 0.4, -0.6))
         axes.set_xlabel(

@@ -89,8 +89,8 @@ class FeatureData(anywidget.AnyWidget):
 
     selection = anywidget.WidgetTrait().tag(sync=True)
     about = t.Dict(
-        help="run, source, PLM, its note, number of features, colours of categories, what is "
-        "near an end and when it is marked"
+        help="run, source, PLM, notes, the run that names features if it is another, number of "
+        "features, colours of categories, what is near an end and when it is marked"
     ).tag(sync=True)
     table = t.Bytes(help="`feature_list`, packed").tag(sync=True)
     pairs = t.Bytes(help="`concept_pairs`, packed").tag(sync=True)
@@ -319,13 +319,16 @@ class FeatureData(anywidget.AnyWidget):
             return b""
 
     def _first(self) -> int:
-        """The feature that a biologist recognises first.
+        """The most enriched feature of looked-at proteins; else the one that a biologist recognises
+        first.
 
         Of the pairs that are found, and whose concept is more than "any kind" of a category, that
         of the best on validation; else of the best such pair, of the best pair, or the first that
         is alive.
         """
-        ranked = self.pages.ranked
+        looked, ranked = self.pages.looked, self.pages.ranked
+        if looked and looked.enrichment.height:
+            return int(looked.enrichment["feature"][0])
         named = ranked.filter(pl.col("concept") != pl.col("category") + "_any")
         found = named.join(self.pages.found, on=["concept", "feature"], how="semi")
         best = next((table for table in (found, named, ranked) if table.height), None)
@@ -344,13 +347,15 @@ class FeatureData(anywidget.AnyWidget):
 
     def _about(self) -> dict[str, Any]:
         about = self.pages.run.about(self.pages.source)
-        model = self.pages.run.model()
+        model, looked = self.pages.run.model(), self.pages.looked
+        said = [looked.about[name] for name in ("names", "scale", "enrichment")] if looked else []
         return {
             "run": self.pages.run.folder.resolve().name,
             "source": self.pages.source,
             "plm": about["plm"],
             "layer": about["layer"],
-            "note": model_note(about["plm"]),
+            "note": " ".join(filter(None, [*said, model_note(about["plm"])])),
+            "named_by": looked.about["run"] or "" if looked else "",
             "near_end": NEAR_END,
             "marked_near_ends": MARKED_NEAR_ENDS,
             "recurrent": bool(model and model.record and model.record.recurrent),

@@ -6,7 +6,10 @@ import numpy as np
 import polars as pl
 
 from interplm_nb.pipeline.errors import PipelineError
+from interplm_nb.pipeline.looked import Looked
 from interplm_nb.widgets.feature_page import FeaturePages
+
+_COUNTS = ("n_active", "density", "n_proteins")
 
 NAMES = ("concept", "category")
 """Columns of names; they are sent as a list of distinct names and a number per feature."""
@@ -19,8 +22,9 @@ def feature_list(pages: FeaturePages) -> pl.DataFrame:
     (f32, raw, on train); concept, category, validation_f1_per_domain and f1_per_domain of the best
     pair on validation, null where it matches none. With a run's atlas also n_proteins, mean_active,
     share_near_ends, near_ends_by_chance, x, y and cluster, null where the feature is silent except
-    for n_proteins. A column that the run cannot fill is absent, and cluster where clusters do not
-    recur.
+    for n_proteins. Of looked-at proteins, those of `_compared` too, and of the atlas only the place
+    on the map and what is near ends, in the SAE's own run. A column that the run cannot fill is
+    absent, and cluster where clusters do not recur.
     """
     maxima = pages.run.maxima(pages.source)
     n_active = pages.activations.n_active()
@@ -33,13 +37,12 @@ def feature_list(pages: FeaturePages) -> pl.DataFrame:
         }
     )
     try:
-        atlas = pages.run.atlas(pages.source)
-        table = table.drop("n_active", "density").join(
-            atlas.drop("maximum"), on="feature", how="left"
-        )
-        table = table.with_columns(
-            pl.col("n_active", "density", "n_proteins").fill_null(0)
-        )  # silent features are not on the map
+        atlas = pages.named_by.atlas(pages.source).drop("maximum")
+        if pages.looked:
+            table = table.join(atlas.drop(*_COUNTS, "mean_active"), on="feature", how="left")
+        else:
+            table = table.drop("n_active", "density").join(atlas, on="feature", how="left")
+            table = table.with_columns(pl.col(_COUNTS).fill_null(0))  # silent: not on the map
         if pages.why_no_clusters:
             table = table.drop("cluster")
     except PipelineError:  # a control has none
@@ -47,7 +50,29 @@ def feature_list(pages: FeaturePages) -> pl.DataFrame:
     best = pages.ranked.unique("feature", keep="first", maintain_order=True).select(
         "feature", *NAMES, "validation_f1_per_domain", "f1_per_domain"
     )
-    return table.join(best, on="feature", how="left").sort("feature")
+    table = table.join(best, on="feature", how="left")
+    if pages.looked:
+        table = table.join(_compared(pages.looked), on="feature", how="left")
+    return table.sort("feature")
+
+
+def _compared(looked: Looked) -> pl.DataFrame:
+    """What these proteins have more than the background, a row per feature that fires in either.
+
+    Columns: feature; enrichment (u32), the feature's rank from 1; share_here and share_background,
+    of proteins in which it is above the threshold; q_enrichment. Without a background feature and
+    share_here alone.
+    """
+    found = looked.enrichment
+    if not looked.about["background"]:
+        return found.select("feature", share_here="share")
+    return found.select(
+        "feature",
+        enrichment=pl.int_range(1, pl.len() + 1, dtype=pl.UInt32),
+        share_here="share",
+        share_background="background_share",
+        q_enrichment="q_count",
+    )
 
 
 def packed_list(table: pl.DataFrame) -> tuple[dict[str, Any], dict[str, np.ndarray]]:

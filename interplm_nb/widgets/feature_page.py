@@ -16,6 +16,7 @@ from interplm_nb.activations import FeatureActivations
 from interplm_nb.annotations import Annotations
 from interplm_nb.features.examples import proteins_of
 from interplm_nb.pipeline.errors import PipelineError
+from interplm_nb.pipeline.looked import Looked, looked
 from interplm_nb.pipeline.run import Run
 from interplm_nb.proteins import Proteins
 from interplm_nb.widgets.colours import category_colours
@@ -31,6 +32,16 @@ class FeaturePages:
 
     run: Run
     source: str = "sae"
+
+    @cached_property
+    def looked(self) -> Looked | None:
+        """Whose features these are, where the run is of proteins that were looked at."""
+        return looked(self.run)
+
+    @cached_property
+    def named_by(self) -> Run:
+        """The run that names and scores the features: of looked-at proteins, the SAE's own."""
+        return (self.looked and self.looked.names) or self.run
 
     @cached_property
     def proteins(self) -> Proteins:
@@ -55,7 +66,10 @@ class FeaturePages:
             .value_counts()
             .sort(["count", "category"], descending=[True, False])
         )
-        return category_colours(by_size["category"].to_list())
+        named = self.ranked["category"].unique(maintain_order=True)
+        return category_colours(
+            list(dict.fromkeys([*by_size["category"].to_list(), *named.to_list()]))
+        )
 
     @cached_property
     def alive(self) -> np.ndarray:
@@ -65,12 +79,13 @@ class FeaturePages:
     @cached_property
     def map_words(self) -> str:
         """What the source's map of features keeps; PipelineError where it has none."""
-        return self.run.atlas_quality(self.source).words
+        return self.named_by.atlas_quality(self.source).words
 
     @cached_property
     def why_no_clusters(self) -> str:
         """Why clusters of the map are not shown; empty: they recur. PipelineError without a map."""
-        return self.run.atlas_quality(self.source).why_no_clusters(self.run.atlas(self.source))
+        quality = self.named_by.atlas_quality(self.source)
+        return quality.why_no_clusters(self.named_by.atlas(self.source))
 
     @cached_property
     def ranked(self) -> pl.DataFrame:
@@ -130,7 +145,7 @@ class FeaturePages:
 
         PipelineError before stage `concepts`.
         """
-        return self.run.table("concepts", "best").filter(pl.col("convention") == "strict")
+        return self.named_by.table("concepts", "best").filter(pl.col("convention") == "strict")
 
     @cached_property
     def found(self) -> pl.DataFrame:
@@ -139,7 +154,7 @@ class FeaturePages:
         None where the run was made without that table.
         """
         try:
-            table = self.run.table("concepts", "found")
+            table = self.named_by.table("concepts", "found")
         except PipelineError:
             return self.ranked.select("concept", "feature").clear()
         return table.filter(source=self.source, convention="strict").select("concept", "feature")
@@ -147,7 +162,7 @@ class FeaturePages:
     @cached_property
     def concepts_scored(self) -> str:
         """Which concepts the stage scored: "at least 10 instances in validation and in test"."""
-        table = self.run.table("concepts", "comparison").filter(pl.col("convention") == "strict")
+        table = self.named_by.table("concepts", "comparison").filter(convention="strict")
         return str(table["concepts_scored"][0])
 
     def carried(self, concept: str) -> np.ndarray:
@@ -173,7 +188,7 @@ class FeaturePages:
         return {accession: rows.to_dicts() for (accession,), rows in parts.items()}
 
     def _scores(self, split: str) -> pl.DataFrame:
-        return self.run.scores(self.source, split, "strict").table()
+        return self.named_by.scores(self.source, split, "strict").table()
 
     def top(self, feature: int, n: int = 20) -> pl.DataFrame:
         """The proteins with the highest activation: see `proteins_of`."""

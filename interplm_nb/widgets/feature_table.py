@@ -26,6 +26,10 @@ _COLUMNS: dict[str, tuple[str, float, str]] = {
     "background_share": ("in others", 0.75, "%"),
     "q_count": ("q", 0.6, ".2g"),
     "concept": ("concept", 2.2, ""),
+    "enrichment": ("enriched", 0.65, ",d"),
+    "share_here": ("here", 0.6, "%"),
+    "share_background": ("background", 0.8, "%"),
+    "q_enrichment": ("q", 0.6, ".1e"),
     "rank": ("rank", 0.5, "d"),
     "category": ("category", 1.3, ""),
     "validation_f1_per_domain": ("F1 validation", 0.85, ".2f"),
@@ -40,6 +44,9 @@ _COLUMNS: dict[str, tuple[str, float, str]] = {
 
 TIES = {"rank": "validation_f1_per_domain", "p_count": "share"}
 """What orders the rows that a column does not."""
+
+_OF_LOOKED = ("enrichment", "share_here")
+"""Columns that order the features of looked-at proteins, with a background and without."""
 
 _BARS = ("validation_f1_per_domain", "f1_per_domain")
 
@@ -58,8 +65,8 @@ class FeatureTable(View):
     sort = t.Unicode(
         "",
         help="the column that orders the rows; empty: by p_count where proteins are chosen, else "
-        "by F1 on validation where concepts are searched, else by rank: the best feature of each "
-        "concept, then the second best of each",
+        "by F1 on validation where concepts are searched, else by enrichment where proteins were "
+        "looked at, else by rank: the best feature of each concept, then the second best of each",
     ).tag(sync=True)
     descending = t.Bool(True, help="from the highest; of no account without `sort`").tag(sync=True)
     height = t.Int(340, min=100, help="height of the list in CSS pixels").tag(sync=True)
@@ -81,8 +88,11 @@ class FeatureTable(View):
             return self.sort, self.descending
         if has_common:
             return "p_count", False
-        is_searched = any(chosen.listed.get(name) for name in ("search", "category"))
-        return ("validation_f1_per_domain", True) if is_searched else ("rank", False)
+        if any(chosen.listed.get(name) for name in ("search", "category")):
+            return "validation_f1_per_domain", True
+        columns = self.data.features.columns
+        by = next((name for name in _OF_LOOKED if name in columns), "rank")
+        return by, by == "share_here"
 
     def rows(self) -> pl.DataFrame:
         """The features that the selection lists, in the table's order: see `FeatureData.listed`.
@@ -141,8 +151,10 @@ class FeatureTable(View):
         over = (
             "all proteins of the whole run" if "n_proteins" in self.data.features.columns else here
         )  # a run without a map counts what it holds
+        named_by = self.data.about["named_by"]
+        names = f" Names, F1 and maximum are of run {named_by}." if named_by else ""
         return (
-            f"Features of {pages.source}, {order}: {shown} of {n:,}.\n"
+            f"Features of {pages.source}, {order}: {shown} of {n:,}.{names}\n"
             f"Density over {over}; maximum on training proteins.{self._ends()}"
         )
 
@@ -167,7 +179,7 @@ def _column(axes: "Axes", values: pl.Series, left: float) -> None:
             text = "–"
         else:
             text = (
-                f"{100 * value:.2g} %"
+                f"{100 * value:.{2 if value < 0.995 else 3}g} %"
                 if form == "%"
                 else format(value, form)
                 if form

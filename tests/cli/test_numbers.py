@@ -15,6 +15,8 @@ ACCEPTED = {
     "annotate --top": COUNT,
     "discover --min-confidence": SHARE,
     "discover --per-concept": COUNT,
+    "look --layer": LAYER,
+    "look --top": COUNT,
     "rank --top": COUNT,
     "score --layer": LAYER,
     "score --k": COUNT,

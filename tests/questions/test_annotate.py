@@ -236,7 +236,7 @@ def test_what_cannot_be_annotated_is_left_out_and_said():
         read_sequences({"long": "A" * 1023}, 1022, strict=True)
     with pytest.raises(
         InputError,
-        match=r"(?s)no sequence can be annotated; each needs 1 to 1,022 residues"
+        match=r"(?s)no sequence can be used; each needs 1 to 1,022 residues"
         r".*digit in the sequence",
     ):
         read_sequences("AC1", 1022)

@@ -13,14 +13,8 @@ from interplm_nb.concepts.enrich import enriched
 from interplm_nb.figures.family import picture
 from interplm_nb.proteins import Proteins
 from interplm_nb.questions.annotate import Annotator
-from interplm_nb.questions.family import (
-    COLUMNS,
-    Background,
-    Family,
-    family,
-    protein_maxima,
-    windows,
-)
+from interplm_nb.questions.background import Background, protein_maxima, stored, windows
+from interplm_nb.questions.family import COLUMNS, Family, family
 from interplm_nb.readers.alignment import Alignment, FamilyRead
 from interplm_nb.readers.report import InputError, ReadReport
 from tests.pipeline.asked import with_links
@@ -85,7 +79,8 @@ def test_maxima_of_parts_of_proteins(lengths, random):
 def test_the_background_is_stretches_as_long_as_members_without_their_own_proteins(
     annotator, alignment
 ):
-    background = windows(annotator, alignment.proteins)
+    activations = stored(annotator.run, "sae")
+    background = windows(activations, alignment.proteins)
     proteins = annotator.run.proteins()
     kept = [
         a
@@ -95,15 +90,14 @@ def test_the_background_is_stretches_as_long_as_members_without_their_own_protei
     assert background.accessions == kept and len(kept) <= len(proteins) - 6
     assert f"a stretch of each of {len(kept)} proteins" in background.description
     assert f"without {len(proteins) - len(kept)} that contain a member" in background.description
-    activations = annotator.run.scored("sae", "strict")
     for accession, own in zip(kept, background.maxima.toarray(), strict=True):
         values = activations.of(accession).toarray()
         width = min(LENGTH, len(values))
         assert any(
             (values[i : i + width].max(axis=0) == own).all() for i in range(len(values) - width + 1)
         )
-    assert (windows(annotator, alignment.proteins).maxima != background.maxima).nnz == 0
-    assert (windows(annotator, alignment.proteins, seed=1).maxima != background.maxima).nnz > 0
+    assert (windows(activations, alignment.proteins).maxima != background.maxima).nnz == 0
+    assert (windows(activations, alignment.proteins, seed=1).maxima != background.maxima).nnz > 0
 
 
 def test_the_table_is_the_enrichment_of_the_members_maxima_with_names(annotator, alignment, found):
@@ -147,7 +141,7 @@ def test_members_that_are_too_long_are_left_out_and_said_once(annotator, alignme
         )
         assert found.report.counts() == {"over 1,022 residues": 1}
     assert read.report.counts() == {}
-    with pytest.raises(InputError, match="no sequence can be annotated"):
+    with pytest.raises(InputError, match="no sequence can be used"):
         family(annotator, Proteins.from_sequences({"long": "A" * 1023}))
 
 

@@ -27,6 +27,8 @@ const whole = (/** @type {Kit} */ kit, /** @type {number} */ value) => kit.count
 const one = (/** @type {Kit} */ kit, /** @type {number} */ value) => kit.fixed(value, 1);
 const plain = (/** @type {Kit} */ _, /** @type {number} */ value) => String(value);
 const two = (/** @type {Kit} */ kit, /** @type {number} */ value) => kit.fixed(value, 2);
+const small = (/** @type {Kit} */ _, /** @type {number} */ value) =>
+  value < 0.001 ? value.toExponential(0) : value.toPrecision(2);
 const shares = (/** @type {Kit} */ kit, /** @type {number} */ value) => kit.percent(value);
 
 /** @type {Column[]} */
@@ -61,7 +63,7 @@ const COLUMNS = [
     hint: "Fisher's exact test of these two, after Benjamini and Hochberg over all features",
     width: 62,
     kind: "number",
-    write: (_, value) => (value < 0.001 ? value.toExponential(0) : value.toPrecision(2)),
+    write: small,
   },
   {
     name: "concept",
@@ -71,6 +73,40 @@ const COLUMNS = [
     hint:
       "Of the feature's scored concepts that match, the best on validation proteins; in the order " +
       "of ranks, that of the lowest rank",
+  },
+  {
+    name: "enrichment",
+    label: "enriched",
+    hint:
+      "Place by one-sided Fisher's exact test: 1 is the feature that these proteins have most " +
+      "clearly more often than the background",
+    width: 74,
+    kind: "number",
+    write: whole,
+  },
+  {
+    name: "share_here",
+    label: "here",
+    hint: "Share of these proteins in which the feature is above the threshold",
+    width: 62,
+    kind: "number",
+    write: shares,
+  },
+  {
+    name: "share_background",
+    label: "background",
+    hint: "Share of the background's proteins in which it is: those that the SAE's run stores",
+    width: 88,
+    kind: "number",
+    write: shares,
+  },
+  {
+    name: "q_enrichment",
+    label: "q",
+    hint: "False discovery rate of the enrichment, after Benjamini and Hochberg",
+    width: 66,
+    kind: "number",
+    write: small,
   },
   {
     name: "validation_f1_per_domain",
