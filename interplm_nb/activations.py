@@ -297,15 +297,20 @@ class _Entries(Protocol):
         """int64 [n_features]: residues on which each feature is active."""
         ...
 
-    def maxima(self) -> np.ndarray: ...
+    def maxima(self) -> np.ndarray:
+        """float32 [n_features]: each feature's largest value, 0 where it is never active."""
+        ...
+
     def rows(self, first: int, last: int) -> sparse.csr_array:
         """Rows `first` to `last` (excluded) as a csr that the caller may change."""
         ...
 
-    def feature(self, feature: int) -> tuple[np.ndarray, np.ndarray]: ...
+    def feature(self, feature: int) -> tuple[np.ndarray, np.ndarray]:
+        """Rows, int64 [n], on which a feature is active, and its values, float32 [n]."""
+        ...
 
 
-class _InMemory:
+class _InMemory(_Entries):
     def __init__(self, csr: sparse.csr_array) -> None:
         self._csr = csr
         self.n_features: int = shape_of(csr)[1]
@@ -330,7 +335,7 @@ class _InMemory:
         return self._csc.indices[entries].astype(np.int64), self._csc.data[entries].copy()
 
 
-class _Stored:
+class _Stored(_Entries):
     def __init__(self, folder: Path, n_features: int, sums: Mapping[str, np.ndarray]) -> None:
         self.n_features = n_features
         self._folder = folder

@@ -250,6 +250,7 @@ class _ResidueTable:
         self._n_rows = 0
 
     def write(self, rows: np.ndarray, csr: sparse.csr_array, n_rows: int) -> None:
+        """Take the entries of `csr`, each with its row; `n_rows` residues were seen so far."""
         self._waiting.append(_table(rows, csr.indices, csr.data))
         self._n_waiting += len(rows)
         self._n_rows = n_rows
@@ -257,6 +258,7 @@ class _ResidueTable:
             self._flush()
 
     def finish(self) -> None:
+        """Write what waits, and close the file."""
         self._flush()
         for table in self._waiting:
             self._writer.write_table(table, row_group_size=GROUP)
@@ -297,6 +299,7 @@ class _Partitions:
         self._streams = [path.open("wb") for path in self._paths]
 
     def write(self, csc: sparse.csc_array, first_row: int) -> None:
+        """Append entries, whose rows count from `first_row`, each to its file."""
         entries = np.empty(csc.nnz, _ENTRY)
         entries["row"] = csc.indices
         entries["row"] += np.uint32(first_row)
@@ -309,6 +312,7 @@ class _Partitions:
             stream.write(entries[first:last].tobytes())
 
     def sort_into(self, path: Path) -> None:
+        """Write all entries to a Parquet file by feature, then row; the files are removed."""
         with _writer(path) as writer:
             for stream, part, first in zip(self._streams, self._paths, self._edges, strict=False):
                 stream.close()
@@ -328,6 +332,7 @@ class _Partitions:
                 )
 
     def close(self) -> None:
+        """Close the files, which stay where they are."""
         for stream in self._streams:
             stream.close()
 

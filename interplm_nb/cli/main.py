@@ -10,6 +10,7 @@ import logging
 import sys
 import traceback
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 import interplm_nb
@@ -64,6 +65,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     options = _parser().parse_args(arguments)
     logging.basicConfig(level=logging.WARNING, format=_LOG)
+    with ExitStack() as leaving:
+        leaving.push(_noted)
+        return _done(options)
+
+
+def _noted(kind: object, error: BaseException | None, _: object) -> None:
+    """What leaves `main` as an exception is a fault of ours, and says so."""
+    if isinstance(error, Exception):
+        error.add_note(_FAULT)
+
+
+def _done(options: argparse.Namespace) -> int:
+    """The exit code; a mistake that the user can correct is said in a sentence."""
     try:
         return options.do(options) or 0
     except KeyboardInterrupt:
@@ -71,17 +85,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of our output, such as `head`, has had enough
         sys.stderr.close()
         return 0
-    except Exception as error:
+    except (PipelineError, ValueError, OSError, ModuleNotFoundError) as error:
         sentence = _sentence(error)
         if sentence is None:
-            error.add_note(_FAULT)
             raise
         if options.debug:
             traceback.print_exc()
         return _fail(sentence)
 
 
-def _sentence(error: Exception) -> str | None:
+def _sentence(error: PipelineError | ValueError | OSError | ModuleNotFoundError) -> str | None:
     """What the user can correct, in one sentence; None for a fault of this package.
 
     The readers of models and SAEs refuse with a plain ValueError. One that this package raises
@@ -103,9 +116,7 @@ def _sentence(error: Exception) -> str | None:
         return str(error) if own and (raised.line or "").startswith("raise ") else None
     if isinstance(error, OSError) and error.filename and error.strerror:
         return f"{error.filename}: {error.strerror}"
-    if isinstance(error, PipelineError | InputError | OSError):
-        return str(error) or type(error).__name__
-    return None
+    return str(error) or type(error).__name__
 
 
 def _fail(text: str, code: int = 2) -> int:

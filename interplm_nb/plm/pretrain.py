@@ -227,6 +227,7 @@ class _Training:
         return math.exp(sum(float(loss) for loss, _ in losses) / sum(n for _, n in losses))
 
     def save(self, path: Path) -> None:
+        """Write what `resume` reads, atomically."""
         state = {
             "key": self.key,
             "weights": {k: v.detach() for k, v in self.weights.items()},
@@ -239,6 +240,7 @@ class _Training:
             torch.save(state, draft)
 
     def resume(self, path: Path) -> None:
+        """Go on from a saved state, if there is one; ValueError for one of another training."""
         if not path.exists():
             return
         state = torch.load(path, map_location="cpu", weights_only=True)

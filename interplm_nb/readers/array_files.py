@@ -105,6 +105,7 @@ class _Guarded:
         self._opened, self._path = opened, path
 
     def read(self, entry: Entry) -> np.ndarray:
+        """float32: the values of an entry; InputError that names the file where it is damaged."""
         try:
             return self._opened.read(entry)
         except _DAMAGE as error:
@@ -130,6 +131,7 @@ class _Npz:
         return Entry(key.removesuffix(".npy"), key, shape, str(dtype), dtype.kind == "f")
 
     def read(self, entry: Entry) -> np.ndarray:
+        """float32: the values of an entry."""
         with self._archive.open(entry.key) as stream:
             return _float32(np.lib.format.read_array(stream, allow_pickle=False))
 
@@ -152,6 +154,7 @@ class _Safetensors:
             self.entries.append(Entry(name, name, tuple(about["shape"]), dtype, dtype in _TYPES))
 
     def read(self, entry: Entry) -> np.ndarray:
+        """float32: the values of an entry."""
         held = np.fromfile(
             self._path,
             _TYPES[entry.dtype],
@@ -184,5 +187,6 @@ class _Hdf5:
         return Entry(name, key, dataset.shape, str(dataset.dtype), dataset.dtype.kind == "f")
 
     def read(self, entry: Entry) -> np.ndarray:
+        """float32: the values of an entry."""
         values: Any = self._file[entry.key]  # a dataset, as `_entry` made sure
         return _float32(values[()])

@@ -159,6 +159,7 @@ class _Lines:
         return number, line
 
     def give_back(self, lines: list[tuple[int, str]]) -> None:
+        """Let these numbered lines come next again."""
         self._back.extendleft(reversed(lines))
 
 

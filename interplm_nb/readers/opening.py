@@ -54,9 +54,11 @@ class _ZstdFrames(io.RawIOBase):
         self._begun = False
 
     def readable(self) -> bool:
+        """True, as `io` asks."""
         return True
 
     def readinto(self, buffer) -> int:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """Fill a buffer; 0 at the end. EOFError where the last frame has no end."""
         while not self._ready:
             if not self._fill():
                 return 0
@@ -88,9 +90,11 @@ class _BoundedLines(io.RawIOBase):
         self._length = 0
 
     def readable(self) -> bool:
+        """True, as `io` asks."""
         return True
 
     def readinto(self, buffer) -> int:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """Fill a buffer; 0 at the end. InputError within a line that is too long."""
         chunk = self._stream.read(len(buffer))
         buffer[: len(chunk)] = chunk
         end = max(chunk.rfind(b"\n"), chunk.rfind(b"\r"))
@@ -104,6 +108,7 @@ class _BoundedText(io.TextIOWrapper):
     """Text that can be read whole up to `LARGEST_TEXT`."""
 
     def read(self, size: int | None = -1, /) -> str:
+        """Up to `size` letters; without a size the whole text, or InputError if it is too long."""
         if size is not None and size >= 0:
             return super().read(size)
         text = super().read(LARGEST_TEXT + 1)

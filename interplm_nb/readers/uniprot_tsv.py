@@ -123,6 +123,8 @@ class _Table:
                 self.report.note("filter skipped, its column is absent", column)
 
     def entries(self, rows: Iterator[tuple[int, list[str]]]) -> Iterator[Entry]:
+        """The entries of numbered rows; one with a cell that cannot be read is reported and left
+        out."""
         length, cofactor = self.places.get("length"), self.places.get(COFACTOR_COLUMN.lower())
         for line, cells in rows:
             accession = cells[self.places["entry"]].strip()

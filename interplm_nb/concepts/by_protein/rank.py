@@ -336,6 +336,7 @@ class _Test:
     def of(
         cls, places: np.ndarray, proteins: Proteins, splits: pl.DataFrame, n_draws: int, seed: int
     ) -> "_Test":
+        """Draws of the clusters of `proteins` at int64 `places`, which are the test proteins."""
         cluster_of = dict(splits.select("accession", "cluster").iter_rows())
         own = [cluster_of[proteins.accessions[place]] for place in places.tolist()]
         names, cluster = np.unique(own, return_inverse=True)

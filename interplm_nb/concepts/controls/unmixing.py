@@ -37,6 +37,7 @@ class _Contrast(NamedTuple):
 
     @classmethod
     def of(cls, y: np.ndarray) -> "_Contrast":
+        """Without overflow: log cosh y = |y| + log(1 + exp(-2 |y|)) - log 2."""
         size = np.abs(y)
         small = np.exp(-2 * size)
         means = (size + np.log1p(small)).mean(axis=1, dtype=np.float64) - np.log(2)

@@ -276,6 +276,7 @@ class _Clock:
         self._last = first, time.perf_counter()
 
     def tokens_per_second(self, step: int) -> float:
+        """The mean rate between the step of the last call and this one."""
         now = time.perf_counter()
         steps, seconds = step - self._last[0], now - self._last[1]
         self._last = step, now

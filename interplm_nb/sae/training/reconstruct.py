@@ -127,11 +127,14 @@ def _by_prefix(entries: Entries, sizes: Sequence[int]) -> Entries:
 
 
 class _Dense(torch.autograd.Function):
+    """f @ W_dec + b_dec on a CPU, with the encoder's gradients: f is relu(z) of x."""
+
     @staticmethod
     @torch.amp.custom_fwd(device_type="cpu")
     def forward(
         ctx: Any, x: Tensor, f: Tensor, W_enc: Tensor, b_enc: Tensor, W_dec: Tensor, b_dec: Tensor
     ) -> tuple[Tensor, Tensor]:
+        """x_hat [B, d_in], and the sum of f."""
         ctx.save_for_backward(x, f, W_enc, W_dec, b_dec)
         with torch.autocast("cpu", enabled=False):
             return torch.addmm(b_dec, f, W_dec), f.sum()
@@ -140,6 +143,7 @@ class _Dense(torch.autograd.Function):
     @once_differentiable
     @torch.amp.custom_bwd(device_type="cpu")
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        """Gradients of the weights, a few rows at a time."""
         g, g_activity = gradients
         x, f, W_enc, W_dec, b_dec = ctx.saved_tensors
         dW_enc, db_enc = torch.zeros_like(W_enc), W_enc.new_zeros(len(W_dec))
@@ -168,6 +172,7 @@ class _Sparse(torch.autograd.Function):
         W_dec: Tensor,
         b_dec: Tensor,
     ) -> tuple[Tensor, Tensor]:
+        """The decoded bags, and the sum of all values."""
         values = torch.from_numpy(entries.values).requires_grad_()
         with torch.enable_grad():
             # Autograd gives the activations' gradient. W_dec is detached: torch's own gradient for
@@ -186,6 +191,7 @@ class _Sparse(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        """Gradients of the weights, each a product over the listed entries."""
         g, g_activity = gradients[0].contiguous(), gradients[1]
         x, W_enc, b_dec = ctx.saved_tensors
         entries: Entries = ctx.entries
@@ -210,6 +216,7 @@ class _Jump(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, z: Tensor, theta: Tensor, bandwidth: float) -> tuple[Tensor, Tensor]:
+        """f and H."""
         ctx.save_for_backward(z, theta)
         ctx.bandwidth = bandwidth
         return torch.where(z > theta, z, 0), (z > theta).to(z.dtype)
@@ -217,6 +224,7 @@ class _Jump(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        """Gradients of z and theta, as the class says."""
         g_f, g_on = gradients
         z, theta = ctx.saved_tensors
         near = ((z - theta).abs() < ctx.bandwidth / 2) & (z > 0)

@@ -22,6 +22,7 @@ class _Refusal(ReadReport):
     def reject(
         self, reason: str, record: str, detail: str, wanted: str, line: int | None = None
     ) -> None:
+        """InputError, where a file's reader would note the record and go on."""
         raise InputError(f"{reason}: {detail}; {wanted}")
 
 
