@@ -21,7 +21,7 @@ def locked(path: Path) -> Iterator[int]:
     """Hold the lock file `path`; yield its descriptor, for child processes to inherit.
 
     RunLockedError with the holder's pid where another process holds it. PipelineError where `path`
-    is no file of its own, and where the file system has no locks.
+    is not a regular file, and where the file system has no locks.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor = _opened(path)

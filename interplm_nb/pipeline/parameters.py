@@ -27,7 +27,7 @@ L1_RECIPES = ("interplm-paper", "interplm-v1", "gated")
 """Recipes whose sparsity is set by the weight of an L1 term; k sets the others'."""
 
 COUNT = 1_000_000_000
-"""Most proteins, residues of a draw, steps, instances or clusters: more is a slip of the hand."""
+"""Most proteins, residues of a draw, steps, instances or clusters: more is a typing error."""
 
 TOKENS = 1_000_000_000_000
 """Most residues that a training counts."""

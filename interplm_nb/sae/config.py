@@ -188,12 +188,12 @@ class SAEConfig:
         return lr
 
     def revived_after(self, residues: int) -> int:
-        """Residues without an activation after which AuxK revives a feature, in a training of so
-        many residues.
+        """Residues without an activation after which AuxK revives a feature, in a training on
+        `residues` residues.
 
         Unless `dead_after_tokens` says otherwise, a sixth of the training, at most the 10 million
-        of Gao et al. 2024: a fixed number that suits billions of tokens is never reached
-        in a short training.
+        of Gao et al. 2024: a fixed number that suits billions of tokens is never reached in a
+        short training.
 
         Examples
         --------

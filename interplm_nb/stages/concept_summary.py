@@ -47,7 +47,7 @@ def over_seeds(
 ) -> pl.DataFrame:
     """One row of several seeds' `summary`, the first seed's first.
 
-    Figures are means over seeds, numbers of things rounded to whole ones. low, high: the interval
+    Figures are means over seeds, counts rounded to whole numbers. low, high: the interval
     of the mean over seeds, which is taken within each resample of clusters (`counts`: the seeds,
     `stacked`; None: no interval). Adds seeds, their number, and lowest_seed, highest_seed, the
     range of their mean best F1 (null for one seed).
