@@ -56,7 +56,7 @@ def own_proteins(
     if isinstance(asked, str):
         return _text(asked.strip(), strict, service)
     if isinstance(asked, Path):
-        names = _listed(asked)
+        names = listed(asked)
         return _fetched(names, strict, service) if names else _file(asked, strict)
     if isinstance(asked, Mapping | Proteins):
         return _sequences(asked, strict)
@@ -88,7 +88,7 @@ def _text(text: str, strict: bool, service: UniProtREST | None) -> ProteinsRead:
     return _sequences({"sequence_1": text}, strict)
 
 
-def _listed(path: Path) -> list[str]:
+def listed(path: Path) -> list[str]:
     """The accessions of a file that holds nothing else; empty for another file."""
     if not path.is_file() or path.stat().st_size > LONGEST_LIST:
         return []
