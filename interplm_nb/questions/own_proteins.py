@@ -49,9 +49,6 @@ def own_proteins(
     --------
     >>> own_proteins({"mine": "MKTAYIAKQR"}).proteins
     Proteins(1 proteins, 10 residues)
-    >>> own_proteins([">a and more", "MKV"])
-    Traceback (most recent call last):
-    interplm_nb.readers.report.InputError: the sequences: no protein is left. ...
     """
     if isinstance(asked, str):
         return _text(asked.strip(), strict, service)

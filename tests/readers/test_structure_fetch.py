@@ -64,9 +64,7 @@ def test_without_an_entry_the_model_is_taken(of_pdbe, server):
 )
 def test_an_answer_without_an_entry_is_refused(of_pdbe, server, answer):
     server.pages[BEST] = answer
-    with pytest.raises(
-        InputError, match=r"PDBe's answer about P69905 names no PDB entry: .*; give"
-    ):
+    with pytest.raises(InputError, match=r"PDBe's answer about P69905 names no PDB entry: .*"):
         of_pdbe().best_entry("P69905")
 
 
