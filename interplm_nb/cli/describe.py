@@ -10,6 +10,7 @@ import polars as pl
 
 from interplm_nb import spreadsheet
 from interplm_nb.pipeline.errors import PipelineError
+from interplm_nb.pipeline.looked import looked
 from interplm_nb.pipeline.model_note import card_figures, model_note
 from interplm_nb.pipeline.parameters import ProteinsParameters
 from interplm_nb.pipeline.run import Run
@@ -179,6 +180,12 @@ _COMPARISON = {
 def describe_scores(folder: Path, source: str, convention: str, tsv: bool) -> str:
     """A run's comparison of sources, and one source's best feature per concept."""
     run = Run.open(folder)
+    if found := looked(run):
+        whose = f"run {found.about['run']}" if found.about["run"] else "no run"
+        raise PipelineError(
+            f"nothing is scored on the proteins of {folder}, which were looked at: the scores in "
+            f"its views are of {whose}; ask that run, or see them with interplm-nb explore"
+        )
     best = best_pairs(run, source, convention).drop("source", "convention")
     if tsv:
         return spreadsheet.tsv(best).rstrip("\n")

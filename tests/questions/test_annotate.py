@@ -18,6 +18,7 @@ from interplm_nb.questions.annotate import (
     annotate,
     read_sequences,
 )
+from interplm_nb.questions.annotate_formats import to_gff3
 from interplm_nb.readers.report import InputError
 from interplm_nb.saving import read_json, write_json
 from tests.pipeline.asked import with_links

@@ -12,6 +12,7 @@ import torch
 from polars.testing import assert_frame_equal
 from scipy.stats import fisher_exact
 
+from interplm_nb.cli.describe import describe_scores
 from interplm_nb.pipeline.errors import PipelineError
 from interplm_nb.pipeline.looked import looked
 from interplm_nb.pipeline.run import Run
@@ -280,6 +281,13 @@ def test_a_folder_with_files_and_a_looked_at_run_are_refused(made, tmp_path):
         look({"a": OWN}, made.folder, device="cpu")
     with pytest.raises(PipelineError, match=r"itself a run of proteins .* run of its SAE, home"):
         look({"a": OWN}, tmp_path / "again", made, device="cpu")
+
+
+def test_what_a_looked_at_run_lacks_is_asked_of_the_saes_run(made):
+    with pytest.raises(PipelineError, match=r"has no .*links.parquet: it holds proteins that were"):
+        made.links()
+    with pytest.raises(PipelineError, match=r"the scores in its views are of run home; ask that"):
+        describe_scores(made.folder, "sae", "strict", False)
 
 
 def test_what_is_left_out_is_logged_and_kept(home, tmp_path, caplog):
