@@ -8,6 +8,7 @@ from typing import Any
 
 from interplm_nb.cli.numbers import count, share
 from interplm_nb.cli.paths import a_path
+from interplm_nb.concepts.calibration import MIN_CONFIDENCE
 
 _EXAMPLES = """\
 examples:
@@ -98,7 +99,7 @@ def _add_naming(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--min-confidence",
         type=share,
-        default=0.5,
+        default=MIN_CONFIDENCE,
         metavar="P",
         help="minimum confidence of a name (default: %(default)s)",
     )
@@ -164,6 +165,7 @@ def _sequences(annotator: Any, options: argparse.Namespace, kind: str) -> tuple[
         str(found.report),
         f"{found.concepts.height:,} named stretches with confidence >= {options.min_confidence:g}; "
         f"no named concept in {without:,} of {len(found.proteins):,} sequences",
+        *filter(None, [found.best_hidden]),
     ]
     return written(found, kind, options.top), summary
 

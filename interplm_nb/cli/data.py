@@ -13,6 +13,8 @@ examples:
   interplm-nb data check mine.tsv.gz          what would be kept and what left out
   interplm-nb data fetch "organism_id:559292 AND reviewed:true" --out yeast.tsv
   interplm-nb data fetch --accessions list.txt --out mine.tsv
+  interplm-nb data structures runs/mine       models of AlphaFold DB of all proteins of a run
+  interplm-nb data structures P69905 --pdb    the best entry of the PDB, else the model
 """
 
 
@@ -59,6 +61,43 @@ def add_data_command(
         "--strict", action="store_true", help="stop at an accession that UniProt does not return"
     )
     fetch.set_defaults(do=lambda options: say(_data_fetch(options)))
+    _add_structures(add, parts, say)
+
+
+def _add_structures(
+    add: Callable[..., argparse.ArgumentParser], parts: Any, say: Callable[[str], None]
+) -> None:
+    command = add(
+        parts, "structures", "download structures by accession, where the workbench finds them"
+    )
+    command.add_argument(
+        "proteins",
+        nargs="+",
+        metavar="PROTEINS",
+        help="folder of a run, a file of proteins or of accessions, or accessions",
+    )
+    command.add_argument(
+        "--pdb",
+        action="store_true",
+        help="take the best entry of the PDB where there is one, else AlphaFold DB's model",
+    )
+    command.add_argument(
+        "--own",
+        type=a_path,
+        metavar="DIR",
+        help="folder of files that you have, named by accession: these are not asked for",
+    )
+    command.add_argument(
+        "--cache",
+        type=a_path,
+        metavar="DIR",
+        help="folder of downloads (default: the one where the workbench looks)",
+    )
+    command.add_argument("--offline", action="store_true", help="say what is here, ask nobody")
+    command.add_argument(
+        "--refresh", action="store_true", help="download again what is in the cache"
+    )
+    command.set_defaults(do=lambda options: say(_structures(options)))
 
 
 def _data() -> str:
@@ -84,3 +123,13 @@ def _data_fetch(options: argparse.Namespace) -> str:
         options.offline,
         options.strict,
     )
+
+
+def _structures(options: argparse.Namespace) -> str:
+    from interplm_nb.cli.describe import fetched_structures
+    from interplm_nb.readers.structure_files import CACHE, StructureFiles
+
+    files = StructureFiles(
+        options.own, options.cache or CACHE, offline=options.offline, refresh=options.refresh
+    )
+    return fetched_structures(options.proteins, files, options.pdb)

@@ -1,13 +1,16 @@
 """Texts of the command line: the embedded data, a checked file, the PLMs, a run's scores."""
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from shlex import quote
+from typing import TYPE_CHECKING
 
 import polars as pl
 
 from interplm_nb import spreadsheet
 from interplm_nb.pipeline.errors import PipelineError
+from interplm_nb.pipeline.looked import looked
 from interplm_nb.pipeline.model_note import card_figures, model_note
 from interplm_nb.pipeline.parameters import ProteinsParameters
 from interplm_nb.pipeline.run import Run
@@ -15,6 +18,9 @@ from interplm_nb.pipeline.text import text_table
 from interplm_nb.questions.export import best_pairs
 from interplm_nb.stages.concept_summary import verdict
 from interplm_nb.stages.partial_relatives import COLUMN
+
+if TYPE_CHECKING:
+    from interplm_nb.readers.structure_files import StructureFiles
 
 _CHOSEN = {
     "strict": "features and thresholds chosen on validation, figures from test; "
@@ -88,6 +94,39 @@ def fetch_uniprot(
     )
 
 
+def fetched_structures(words: Sequence[str], files: "StructureFiles", pdb: bool) -> str:
+    """Fetch the structures of proteins: how many from where, and why others have none."""
+    from interplm_nb.readers.structure_fetch import fetch_structures
+
+    found = fetch_structures(files, _accessions(words), pdb)
+    counts = dict(found.drop_nulls("origin").group_by("origin").len().sort("origin").rows())
+    absent = found.drop_nulls("why_not")
+    lines = [f"{n:,} from {origin}" for origin, n in counts.items() if origin != "here"]
+    if "here" in counts:
+        lines.insert(0, f"{counts['here']:,} were here")
+    lines += [f"{absent.height:,} without a structure"] if absent.height else []
+    return "\n".join(
+        [
+            f"{found.height:,} proteins: {', '.join(lines)}; in {files.cache}",
+            *(f"  {a}: {why}" for a, why in absent.select("accession", "why_not").head(10).rows()),
+            *(["  ..."] if absent.height > 10 else []),
+        ]
+    )
+
+
+def _accessions(words: Sequence[str]) -> list[str]:
+    """Of a run, of a file, or the words themselves."""
+    from interplm_nb.questions.own_proteins import listed
+    from interplm_nb.readers.read import read
+
+    path = Path(words[0])
+    if len(words) > 1 or not path.exists():
+        return list(dict.fromkeys(words))
+    if path.is_dir():
+        return Run.open(path).proteins().accessions
+    return list(dict.fromkeys(listed(path))) or read(path).proteins.accessions
+
+
 def describe_models() -> str:
     """The PLMs known by name, what else can be read, and what the embedded PLM is."""
     from interplm_nb import plm
@@ -141,6 +180,12 @@ _COMPARISON = {
 def describe_scores(folder: Path, source: str, convention: str, tsv: bool) -> str:
     """A run's comparison of sources, and one source's best feature per concept."""
     run = Run.open(folder)
+    if found := looked(run):
+        whose = f"run {found.about['run']}" if found.about["run"] else "no run"
+        raise PipelineError(
+            f"nothing is scored on the proteins of {folder}, which were looked at: the scores in "
+            f"its views are of {whose}; ask that run, or see them with interplm-nb explore"
+        )
     best = best_pairs(run, source, convention).drop("source", "convention")
     if tsv:
         return spreadsheet.tsv(best).rstrip("\n")

@@ -6,6 +6,7 @@ from typing import Any
 
 from interplm_nb.cli.numbers import count, share
 from interplm_nb.cli.paths import a_path
+from interplm_nb.concepts.calibration import MIN_CONFIDENCE
 
 _EXAMPLES = """\
 examples:
@@ -63,7 +64,7 @@ def add_discover_command(
     command.add_argument(
         "--min-confidence",
         type=share,
-        default=0.5,
+        default=MIN_CONFIDENCE,
         metavar="P",
         help="minimum confidence of a candidate (default: %(default)s)",
     )

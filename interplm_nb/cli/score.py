@@ -3,11 +3,17 @@
 import argparse
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from shlex import quote
+from typing import TYPE_CHECKING, Any
 
 from interplm_nb.cli.numbers import activation, count, factor, layer
 from interplm_nb.cli.paths import a_path
 from interplm_nb.pipeline.errors import PipelineError
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from interplm_nb.pipeline.run import Run
 
 _EXAMPLES = """\
 examples:
@@ -16,6 +22,7 @@ examples:
   interplm-nb score runs/a runs/b                    concepts gained and lost, with intervals
   interplm-nb score sae other/ae.pt --run runs/demo  other SAEs of the same PLM on a run's proteins
   interplm-nb score Elana/InterPLM-esm2-8m --layer 4 --run runs/esm2     a published SAE
+  interplm-nb score --published --run runs/esm2      every published SAE of the run's PLM
 
 With --run, an SAE is a folder of this package, another project's file or folder, or a repository
 on huggingface.co. It must belong to the run's PLM.
@@ -45,7 +52,7 @@ def add_score_command(
     )
     command.add_argument(
         "paths",
-        nargs="+",
+        nargs="*",
         metavar="RUN_OR_SAE",
         help="folder of a run, or of several runs to compare; with --run: SAEs",
     )
@@ -70,6 +77,16 @@ def add_score_command(
         "--run", type=a_path, metavar="RUN", help="score the SAEs on this run's proteins"
     )
     command.add_argument(
+        "--published",
+        action="store_true",
+        help="with --run, instead of SAEs: every published SAE that interplm-nb models lists",
+    )
+    command.add_argument(
+        "--keep-activations",
+        action="store_true",
+        help="with --run: make each SAE a source of the run, which the workbench and look open",
+    )
+    command.add_argument(
         "--device",
         default="auto",
         help="with --run: auto, cpu, cuda, cuda:1 or mps (default: auto)",
@@ -86,6 +103,13 @@ def add_score_command(
 
 def _score(options: argparse.Namespace) -> str:
     source, convention = options.source or "sae", options.convention
+    if options.published and options.paths:
+        raise PipelineError(
+            f"--published scores every published SAE of the list, and {options.paths[0]} is one "
+            "more; give one or the other"
+        )
+    if not (options.published or options.paths):
+        raise PipelineError("nothing to score; give the folder of a run, or SAEs with --run RUN")
     if options.run is not None:
         return _rescored(options)
     said = [
@@ -94,12 +118,14 @@ def _score(options: argparse.Namespace) -> str:
             **_given(options),
             "revision": options.revision,
             "file": options.file,
+            "published": options.published,
+            "keep-activations": options.keep_activations,
         }.items()
-        if value is not None
+        if value not in (None, False)
     ]
     if said:
         raise PipelineError(
-            f"--{said[0].replace('_', '-')} describes an SAE, and SAEs are scored on a run; "
+            f"--{said[0].replace('_', '-')} is about SAEs, and SAEs are scored on a run; "
             "add --run RUN"
         )
     if options.export is not None:
@@ -135,20 +161,35 @@ def _exported(options: argparse.Namespace, source: str) -> str:
 def _rescored(options: argparse.Namespace) -> str:
     from interplm_nb.pipeline.run import Run
     from interplm_nb.questions.rescore import opened, rescore
-    from interplm_nb.questions.rescore_table import rescored_text
+    from interplm_nb.questions.rescore_published import rescore_published
     from interplm_nb.sae.importers.given import Given
 
-    run = Run.open(options.run)
-    table = rescore(
-        run,
-        opened(options.paths, Given(**_given(options)), options.revision, options.file),
-        device=options.device,
-    )
-    return (
-        _tsv(table)
-        if options.tsv
-        else rescored_text(table, options.convention, run.summary("embed")["plm"])
-    )
+    run, keep = Run.open(options.run), options.keep_activations
+    if options.published:
+        table = rescore_published(run, device=options.device, keep=keep)
+    else:
+        saes = opened(options.paths, Given(**_given(options)), options.revision, options.file)
+        table = rescore(run, saes, device=options.device, keep=keep)
+    return _tsv(table) if options.tsv else _rescored_text(table, run, options)
+
+
+def _rescored_text(table: "pl.DataFrame", run: "Run", options: argparse.Namespace) -> str:
+    """The table, why an SAE is not in it, and how to open what was kept."""
+    from interplm_nb.questions.rescore import kept_as
+    from interplm_nb.questions.rescore_table import rescored_text
+
+    parts = [rescored_text(table, options.convention, run.summary("embed")["plm"])]
+    if "why_not" in table.columns:
+        absent = table.drop_nulls("why_not").select("sae", "why_not")
+        parts.append("\n".join(f"{name}: not scored, because {why}" for name, why in absent.rows()))
+    if options.keep_activations:
+        folder = quote(str(run.folder))
+        parts += [
+            f"{name} is source {source} of {run.folder}: Workbench({str(run.folder)!r}, {source!r})"
+            f" shows it; interplm-nb look mine.fasta --run {folder} --source {source} --out runs/m"
+            for name, source in kept_as(run, table["sae"].to_list()).items()
+        ]
+    return "\n\n".join(filter(None, parts))
 
 
 def _given(options: argparse.Namespace) -> dict[str, Any]:

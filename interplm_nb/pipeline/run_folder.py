@@ -189,6 +189,11 @@ class RunFolder:
         if name in self._once:
             return self._once[name]
         path = self.folder / name
+        if not path.exists() and (self.folder / run_files.LOOKED).is_dir():
+            raise PipelineError(
+                f"{self.folder} has no {name}: it holds proteins that were looked at with the SAE "
+                "of another run, without its weights and links; ask that run"
+            )
         if not path.exists():
             raise PipelineError(
                 f"{self.folder} has no {name}: run stage {stage!r} first, with the notebook "

@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 
 from interplm_nb.activations import FeatureActivations
+from interplm_nb.concepts.calibration import MIN_CONFIDENCE
 from interplm_nb.features.spans import Spans, spans
 from interplm_nb.pipeline.errors import PipelineError
 from interplm_nb.pipeline.run import Run
@@ -67,6 +68,27 @@ FOUND: dict[str, Any] = {
 """Columns of `AnnotatedSequences.features`."""
 
 
+HIDDEN: dict[str, Any] = {
+    **{name: NAMED[name] for name in ("accession", "concept", "feature", "start", "end")},
+    "confidence": pl.Float64,
+    "limit": pl.String,
+}
+"""Columns of `AnnotatedSequences.hidden`; limit says which it was, and its value."""
+
+
+def hidden_words(row: Mapping[str, Any]) -> str:
+    """A row of `HIDDEN` in words.
+
+    >>> hidden_words({"accession": "P1", "concept": "Helix", "feature": 3, "start": 2, "end": 9,
+    ...     "confidence": 0.31, "limit": "min_confidence 0.5"})
+    'Helix at 2 to 9 of P1 (feature 3), confidence 0.31, hidden by min_confidence 0.5'
+    """
+    return (
+        f"{row['concept']} at {row['start']} to {row['end']} of {row['accession']} "
+        f"(feature {row['feature']}), confidence {row['confidence']:.2f}, hidden by {row['limit']}"
+    )
+
+
 @dataclass(frozen=True)
 class AnnotatedSequences:
     """What a run says about sequences.
@@ -79,6 +101,8 @@ class AnnotatedSequences:
     calibrated probability, fitted on train, that the stretch's strongest residue carries the
     concept; mean_confidence is the mean over the stretch. precision, recall_per_domain, f1,
     f1_per_domain and n_instances describe the pair on test proteins.
+    hidden: columns of `HIDDEN`; of each sequence without a name, the most confident stretch that a
+    limit hid, and the limit.
     features: columns of `FOUND`; a row per sequence and active feature (above its lowest threshold
     for a concept, or above `FIRES` without one), the strongest first; `named` if it is in
     `concepts`.
@@ -87,6 +111,7 @@ class AnnotatedSequences:
     proteins: Proteins
     activations: FeatureActivations
     concepts: pl.DataFrame
+    hidden: pl.DataFrame
     features: pl.DataFrame
     report: ReadReport
     """What was left out, and why."""
@@ -101,7 +126,16 @@ class AnnotatedSequences:
             f"concept with confidence >= {least:g}"
         )
         n = sum(self.report.counts().values())
-        return f"AnnotatedSequences({text}{f'; {n} notes from reading' if n else ''})"
+        notes = [self.best_hidden, f"{n} notes from reading" if n else ""]
+        return f"AnnotatedSequences({'; '.join([text, *filter(None, notes)])})"
+
+    @property
+    def best_hidden(self) -> str:
+        """The most confident name that a limit hid from a sequence without names; "" for none."""
+        if self.hidden.is_empty():
+            return ""
+        best = self.hidden.sort("confidence", descending=True).row(0, named=True)
+        return f"the most confident of those that were hidden: {hidden_words(best)}"
 
     def top(self, n: int) -> tuple[pl.DataFrame, pl.DataFrame]:
         """Per sequence, the n most confident `concepts` and the n strongest unnamed features."""
@@ -150,7 +184,7 @@ class Annotator(Encoder):
     def __call__(
         self,
         sequences: Asked,
-        min_confidence: float = 0.5,
+        min_confidence: float = MIN_CONFIDENCE,
         concepts: Sequence[str] = (),
         *,
         max_q: float = MAX_Q,
@@ -190,23 +224,24 @@ class Annotator(Encoder):
         for name, value in (("min_confidence", min_confidence), ("max_q", max_q)):
             if not 0 <= value <= 1:
                 raise PipelineError(f"{name} must be from 0 to 1; got {value:g}")
-        links = above_chance(of_concepts(self.links.table, concepts), max_q)
+        links = of_concepts(self.links.table, concepts)
         proteins, report = read_sequences(sequences, self.max_residues, strict)
         found = self.activations(proteins, progress)
-        named = self._named(found, links, min_confidence)
+        every = self._named(found, links)
+        named = above_chance(every, max_q).filter(pl.col("confidence") >= min_confidence)
         about = {
             **self.about,
             "min_confidence": min_confidence,
             "max_q": max_q,
             "concepts": sorted(concepts),
         }
+        hidden = _hidden(every, named, min_confidence, max_q)
         return AnnotatedSequences(
-            proteins, found, named, self._features(found, named), report, about
+            proteins, found, named, hidden, self._features(found, named), report, about
         )
 
-    def _named(
-        self, found: FeatureActivations, links: pl.DataFrame, min_confidence: float
-    ) -> pl.DataFrame:
+    def _named(self, found: FeatureActivations, links: pl.DataFrame) -> pl.DataFrame:
+        """Every stretch on which a feature is above the threshold of one of its links."""
         columns = _columns(found)
         links = links.filter(
             pl.col("feature").is_in(np.flatnonzero(np.diff(columns.indptr)).tolist())
@@ -238,8 +273,7 @@ class Annotator(Encoder):
             ],
             how="horizontal",
         )
-        kept = table.filter(pl.col("confidence") >= min_confidence)
-        kept = kept.sort(
+        table = table.sort(
             "order",
             "confidence",
             "f1_per_domain",
@@ -248,7 +282,7 @@ class Annotator(Encoder):
             "start",
             descending=[False, True, True, False, False, False],
         )
-        return kept.select(pl.col(name).cast(kind) for name, kind in kinds.items())
+        return table.select(pl.col(name).cast(kind) for name, kind in kinds.items())
 
     def _confidences(self, s: Spans, links: pl.DataFrame) -> np.ndarray:
         """Of each residue of the spans, whose items are the pairs in `links`."""
@@ -299,10 +333,27 @@ class Annotator(Encoder):
         return table.select(pl.col(name).cast(kind) for name, kind in FOUND.items())
 
 
+def _hidden(
+    every: pl.DataFrame, named: pl.DataFrame, min_confidence: float, max_q: float
+) -> pl.DataFrame:
+    """The most confident stretch of each sequence without a name, with the limit that hid it."""
+    q = pl.col("q_value") > max_q if "q_value" in every.columns else pl.lit(False)
+    limit = (
+        pl.when(pl.col("n_instances") == 0)
+        .then(pl.lit("its concept, which test lacks: nothing controls the pair"))
+        .when(q)
+        .then(pl.lit(f"max_q {max_q:g}"))
+        .otherwise(pl.lit(f"min_confidence {min_confidence:g}"))
+    )
+    lacking = every.filter(~pl.col("accession").is_in(named["accession"].unique().to_list()))
+    first = lacking.unique("accession", keep="first", maintain_order=True)
+    return first.with_columns(limit=limit).select(pl.col(n).cast(t) for n, t in HIDDEN.items())
+
+
 def annotate(
     run: Run,
     sequences: Asked,
-    min_confidence: float = 0.5,
+    min_confidence: float = MIN_CONFIDENCE,
     concepts: Sequence[str] = (),
     source: str = "sae",
 ) -> AnnotatedSequences:

@@ -9,7 +9,7 @@ import polars as pl
 
 from interplm_nb.pipeline.errors import PipelineError
 from interplm_nb.pipeline.model_note import model_note
-from interplm_nb.questions.annotate import AnnotatedSequences
+from interplm_nb.questions.annotate import AnnotatedSequences, hidden_words
 from interplm_nb.spreadsheet import tsv
 
 FORMATS = {".json": "json", ".gff3": "gff3", ".gff": "gff3", ".tsv": "tsv", ".txt": "tsv"}
@@ -121,6 +121,7 @@ def to_gff3(found: AnnotatedSequences, top: int = 20) -> str:
     """
     concepts, features = found.top(top)
     named, others = _by_accession(concepts), _by_accession(_stretches(features))
+    hidden = {row["accession"]: hidden_words(row) for row in found.hidden.to_dicts()}
     lines = ["##gff-version 3", *(f"# {line}" for line in _remarks(found))]
     for accession, length in zip(
         found.proteins.accessions, found.proteins.lengths.tolist(), strict=True
@@ -130,6 +131,7 @@ def to_gff3(found: AnnotatedSequences, top: int = 20) -> str:
             lines.append(
                 f"# {_seqid(accession)}: no named concept with confidence >= "
                 f"{found.about['min_confidence']:g}"
+                + (f"; {hidden[accession]}" if accession in hidden else "")
             )
         rows = [*named.get(accession, []), *others.get(accession, [])]
         lines += [_gff3_line(accession, i, row) for i, row in enumerate(rows, 1)]

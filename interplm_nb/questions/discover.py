@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 import polars as pl
 
-from interplm_nb.concepts.calibration import Reliability
+from interplm_nb.concepts.calibration import MIN_CONFIDENCE, Reliability
 from interplm_nb.concepts.discovery import discover as discovery
 from interplm_nb.concepts.discovery.evaluation import Hiding, Refound, hide_and_refind
 from interplm_nb.concepts.links import linked, strongest
@@ -95,7 +95,7 @@ def confidence_meaning(min_confidence: float) -> str:
 def discover(
     run: Run,
     concepts: Sequence[str] = (),
-    min_confidence: float = 0.5,
+    min_confidence: float = MIN_CONFIDENCE,
     per_concept: int = discovery.PER_CONCEPT,
     source: str = "sae",
     among: Collection[str] | None = None,

@@ -271,8 +271,9 @@ def _enrichment(
         if background.accessions:
             others = home.proteins().select(background.accessions)
             return enriched(maxima, background.maxima, FIRES), others
-    fires = np.bincount(maxima.indices[maxima.data > np.float32(FIRES)], minlength=len(maxima.T))
-    features = np.flatnonzero(np.bincount(maxima.indices, minlength=len(fires)))
+    n = values.n_features
+    fires = np.bincount(maxima.indices[maxima.data > np.float32(FIRES)], minlength=n)
+    features = np.flatnonzero(np.bincount(maxima.indices, minlength=n))
     table = pl.DataFrame({"feature": features, "members": fires[features]}).select(
         pl.col("feature").cast(pl.UInt32), "members", share=pl.col("members") / len(values.proteins)
     )

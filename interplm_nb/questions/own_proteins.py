@@ -49,14 +49,11 @@ def own_proteins(
     --------
     >>> own_proteins({"mine": "MKTAYIAKQR"}).proteins
     Proteins(1 proteins, 10 residues)
-    >>> own_proteins([">a and more", "MKV"])
-    Traceback (most recent call last):
-    interplm_nb.readers.report.InputError: the sequences: no protein is left. ...
     """
     if isinstance(asked, str):
         return _text(asked.strip(), strict, service)
     if isinstance(asked, Path):
-        names = _listed(asked)
+        names = listed(asked)
         return _fetched(names, strict, service) if names else _file(asked, strict)
     if isinstance(asked, Mapping | Proteins):
         return _sequences(asked, strict)
@@ -88,7 +85,7 @@ def _text(text: str, strict: bool, service: UniProtREST | None) -> ProteinsRead:
     return _sequences({"sequence_1": text}, strict)
 
 
-def _listed(path: Path) -> list[str]:
+def listed(path: Path) -> list[str]:
     """The accessions of a file that holds nothing else; empty for another file."""
     if not path.is_file() or path.stat().st_size > LONGEST_LIST:
         return []

@@ -3,6 +3,7 @@
     rescored/<label>/about.json       the plan (SAE, PLM, layer, hashes) and what of it is done
     rescored/<label>/maxima.parquet   feature, maximum_train, maximum_all
     rescored/<label>/{scores,active,concepts}.parquet      counts, as in `sources/<id>/`
+    sources/<label>/                  all of it beside the run's own sources, if kept
 
 A published SAE was mostly trained on sequences that include the run's test proteins, though never
 on their annotations.
@@ -10,6 +11,7 @@ on their annotations.
 
 import logging
 import re
+import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -26,6 +28,7 @@ from interplm_nb.pipeline.errors import PipelineError
 from interplm_nb.pipeline.lock import locked
 from interplm_nb.pipeline.maxima import Maxima
 from interplm_nb.pipeline.run import Run
+from interplm_nb.pipeline.run_files import Content
 from interplm_nb.pipeline.scored_sources import CONVENTIONS
 from interplm_nb.proteins import Proteins
 from interplm_nb.questions.rescore_table import RESCORED, own_rows, row_of
@@ -38,6 +41,8 @@ if TYPE_CHECKING:
     from interplm_nb.sae.model import SAE
 
 _log = logging.getLogger(__name__)
+
+_COUNTED: tuple[Content, ...] = ("maxima", "scores", "active", "concepts")
 
 
 class Settings(NamedTuple):
@@ -113,24 +118,29 @@ def opened(
 
 
 def rescore(
-    run: Run, saes: "Mapping[str, SAE]", settings: Settings | None = None, device: str = "auto"
+    run: Run,
+    saes: "Mapping[str, SAE]",
+    settings: Settings | None = None,
+    device: str = "auto",
+    keep: bool = False,
 ) -> pl.DataFrame:
     """Score SAEs (name -> SAE) on the run's proteins in both conventions; columns of `RESCORED`.
 
     The run's own sources are in the same table. Features are scaled by their maxima on train
     (`published`: on all proteins), whatever unit the SAE has. A layer that the run does not store
     is embedded, and removed afterwards. Counts are kept under `rescored/`: a second call, or one
-    after a kill, does only what is left.
+    after a kill, does only what is left. With `keep` each SAE becomes a source of the run too
+    (`kept_as`), with its weights and activations: `Workbench(run, source)` and `look` take it.
 
     PipelineError or ValueError, before anything is computed, for an SAE of another PLM (by name,
     and by weights if the SAE knows them), hook or width; the error names both.
     """
     settings = settings or Settings.of(run)
     for name, sae in saes.items():
-        _check(run, name, sae)
+        check(run, name, sae)
     grounds = _Grounds.of(run)
     with locked(run.lock):
-        works = [_Work(grounds, name, sae) for name, sae in saes.items()]
+        works = [_Work(grounds, name, sae, keep) for name, sae in saes.items()]
         for layer in sorted({work.layer for work in works}):
             lacking = [work for work in works if work.layer == layer and not work.is_done(settings)]
             if lacking:
@@ -142,7 +152,14 @@ def rescore(
     )
 
 
-def _check(run: Run, name: str, sae: "SAE") -> None:
+def kept_as(run: Run, names: Sequence[str]) -> dict[str, str]:
+    """The sources that `rescore` with `keep` made of SAEs, by the SAE's name."""
+    sources = {run.about(source).get("name"): source for source in run.with_activations()}
+    return {name: sources[name] for name in names if name in sources}
+
+
+def check(run: Run, name: str, sae: "SAE") -> None:
+    """PipelineError or ValueError for an SAE of another PLM, hook or width than the run's."""
     model, about = run.summary("embed"), sae.about
     if about is None:
         raise PipelineError(
@@ -193,10 +210,11 @@ class _Work:
     grounds: _Grounds
     name: str
     sae: "SAE"
+    keep: bool = False
     about: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        assert self.sae.about is not None  # `_check` has seen to it
+        assert self.sae.about is not None  # `check` has seen to it
         digest, said = self.sae.weight_hash, self.sae.about
         self.layer = said.layer
         self.plan = {"sae": digest, "plm": said.plm, "layer": said.layer, **self.grounds.hashes}
@@ -230,7 +248,8 @@ class _Work:
         counted = {f"{c}/{split}" for c, split in self.grounds.accessions} <= set(
             self.about["counted"]
         )
-        return counted and _key(settings) in self.about["read"]
+        kept = not self.keep or self._kept("about").is_file()
+        return counted and kept and _key(settings) in self.about["read"]
 
     def do(self, embeddings: "Embeddings", settings: Settings, device: str) -> None:
         """Everything that is left, step by step; each step is recorded when done."""
@@ -239,6 +258,7 @@ class _Work:
 
         self._read()  # the same SAE may have come before, under another name
         if "l0" not in self.about:
+            remove(self._kept("about").parent)
             remove(self.folder)
         # Features that are fractions of their publisher's maxima are rescaled like any other.
         values = on_demand(
@@ -251,6 +271,32 @@ class _Work:
                 self._step(lambda c=convention, s=split: self._count(values, c, s))
         if _key(settings) not in self.about["read"]:
             self._step(lambda: self._read_counts(values, settings))
+        if self.keep and not self._kept("about").is_file():
+            self._store(values)
+
+    def _kept(self, content: Content) -> Path:
+        """A file of the source of the run that this SAE becomes."""
+        return self.grounds.run.of_source(self.folder.name, content)
+
+    def _store(self, values: "FeatureActivations") -> None:
+        """Make the SAE a source of the run; its record, which says so, is written last."""
+        from interplm_nb.activations_writer import ActivationsWriter
+        from interplm_nb.sae import checkpoint
+
+        assert self.sae.about is not None  # `check` has seen to it
+        said, store = values.about, self._kept("activations")
+        with ActivationsWriter(store, values.proteins, values.n_features, said) as writer:
+            for first, block in tqdm(values.blocks(), desc="keep", unit=" blocks", leave=False):
+                writer.write(first, block)
+            writer.finish()
+        checkpoint.save(self.sae, store.parent, self.sae.about)
+        for content in _COUNTED:
+            path = self._kept(content)
+            shutil.copyfile(self.folder / path.name, path)
+        about = {"plm": said["plm"], "layer": self.layer, "d_sae": self.sae.d_sae}
+        self.grounds.run.write_about(
+            self.folder.name, kind="sae", name=self.name, l0=self.about["l0"], **about
+        )
 
     def rows(self, settings: Settings) -> list[dict[str, Any]]:
         """A row per convention."""

@@ -36,6 +36,10 @@ class Answer(NamedTuple):
         return match[1] if match else None
 
 
+class NoAnswerError(InputError):
+    """A server that did not answer, after the last retry: the next request would wait as long."""
+
+
 @dataclass(frozen=True)
 class Connection:
     """Timeout and retries."""
@@ -48,7 +52,8 @@ class Connection:
     """Seconds before the first retry; doubled each time, or what the server asks (at most 60)."""
 
     def get(self, url: str) -> Answer:
-        """Get a URL; raises `InputError` if the server refuses, or after the last retry."""
+        """Get a URL; raises `InputError` if the server refuses, `NoAnswerError` after the last
+        retry."""
         if not url.startswith(("https://", "http://")):
             raise InputError(f"{url!r} is not a web address; wanted https://...")
         for attempt in range(self.retries + 1):
@@ -77,7 +82,7 @@ class Connection:
                 )
                 log.info("%s: %s; trying again", _server(url), problem)
                 time.sleep(min(pause, _LONGEST_WAIT))
-        raise InputError(
+        raise NoAnswerError(
             f"{_server(url)} did not answer ({problem}; {self.retries + 1} tries); check the "
             "network and run again, or work offline from the cache"
         )

@@ -18,10 +18,11 @@ from interplm_nb.readers.report import InputError
 from interplm_nb.readers.structure_entries import COMPRESSED, SUFFIXES
 from interplm_nb.readers.structures import Structure
 from interplm_nb.readers.uniprot_rest import ACCESSION
-from interplm_nb.saving import atomic_path
+from interplm_nb.saving import atomic_path, read_json, write_json
 
 ALPHAFOLD = "https://alphafold.ebi.ac.uk"
 PDB = "https://files.rcsb.org"
+PDBE = "https://www.ebi.ac.uk/pdbe"
 CACHE = Path("~/.cache/interplm-nb/structures")
 LARGEST = 400_000_000
 """Longest mmCIF file accepted, in characters; an atom takes about 100."""
@@ -55,13 +56,15 @@ class StructureFiles:
     the first.
     """
     cache: Path = CACHE
-    """Folder of downloads: `alphafold/<ACCESSION>/<file name>` and `pdb/<entry>.cif.gz`."""
+    """Folder of downloads: `alphafold/<ACCESSION>/<file name>`, `pdb/<entry>.cif.gz` and
+    `pdb/of/<ACCESSION>.json`, which names the entry of a protein."""
     offline: bool = False
     """Use only files and the cache."""
     refresh: bool = False
     """Download again what is in the cache."""
     alphafold_address: str = ALPHAFOLD
     pdb_address: str = PDB
+    pdbe_address: str = PDBE
     connection: Connection = field(default_factory=Connection)
     """Timeout and retries."""
 
@@ -70,13 +73,21 @@ class StructureFiles:
     ) -> Structure:
         """Find the structure of a protein; residues are mapped to positions of `sequence`.
 
-        From the PDB `entry` if given, else from your own file, else from AlphaFold DB; `chain` as
-        in `Structure.by_alignment`. Raises `InputError` if there is no file, or none of its chains
-        is this protein.
+        From the PDB `entry` if given, else from your own file, the cached entry of `best_entry`, or
+        AlphaFold DB; `chain` as in `Structure.by_alignment`. Raises `InputError` if there is no
+        file, or none of its chains is this protein.
         """
-        own = self._own_paths.get(accession)
-        path = self.entry(entry) if entry is not None else own or self.model(accession)
+        if entry is not None:
+            path = self.entry(entry)
+        else:
+            path = self.cached(accession) or self.model(accession)
         return Structure.by_alignment(path, accession, sequence, chain)
+
+    def cached(self, accession: str, models: bool = True) -> Path | None:
+        """The file of a protein that is on this computer: your own, an entry of the PDB that
+        `best_entry` has found, or with `models` a model; None without one."""
+        found = self._own_paths.get(accession) or self._cached_entry(accession)
+        return found or (self._cached_model(accession) if models else None)
 
     def loaders(self, proteins: Proteins) -> dict[str, Callable[[], Structure]]:
         """For each protein with a file, your own or cached, a function that returns its structure.
@@ -92,18 +103,14 @@ class StructureFiles:
 
     def has(self, accession: str) -> bool:
         """Whether a protein has your own file or a cached model."""
-        return accession in self._own_paths or self._cached_model(accession) is not None
+        return self.cached(accession) is not None
 
     def model(self, accession: str) -> Path:
         """The file of AlphaFold DB's current model of a UniProt accession.
 
         The database's answer names the file, so that no version is assumed.
         """
-        if ACCESSION.fullmatch(accession) is None:
-            raise InputError(
-                f"{accession[:40]!r} is not a UniProt accession, such as P69905 or A0A023GRW4; "
-                "give your own file of the protein"
-            )
+        _check_accession(accession)
         cached = self._cached_model(accession)
         if cached is not None and (self.offline or not self.refresh):
             return cached
@@ -135,6 +142,35 @@ class StructureFiles:
             self._stop_offline(what)
             _write(self._get(f"{self.pdb_address}/download/{name}.cif", what), path, what)
         return path
+
+    def best_entry(self, accession: str) -> Path:
+        """The mmCIF file of the PDB entry that shows most of a UniProt accession, at the best
+        resolution.
+
+        The first of the list that PDBe makes from SIFTS:
+        https://www.ebi.ac.uk/pdbe/api/doc/sifts.html (best_structures).
+        """
+        _check_accession(accession)
+        path = self._cached_entry(accession)
+        if path is not None and (self.offline or not self.refresh):
+            return path
+        what = f"PDBe's list of PDB entries of {accession}"
+        self._stop_offline(what)
+        answer = self._get(f"{self.pdbe_address}/api/mappings/best_structures/{accession}", what)
+        entry = _first_entry(answer, accession)
+        path = self.entry(entry)
+        write_json({"type": "EntryOf", "version": 1, "entry": entry}, self._record(accession))
+        return path
+
+    def _record(self, accession: str) -> Path:
+        return self._folder("pdb") / "of" / f"{accession}.json"
+
+    def _cached_entry(self, accession: str) -> Path | None:
+        if ACCESSION.fullmatch(accession) is None or not self._record(accession).is_file():
+            return None
+        entry = read_json(self._record(accession), "EntryOf", 1)["entry"]
+        path = self._folder("pdb") / f"{entry}.cif.gz"
+        return path if path.is_file() else None
 
     @cached_property
     def _own_paths(self) -> dict[str, Path]:
@@ -179,6 +215,29 @@ class StructureFiles:
 def _beginnings(name: str) -> list[str]:
     """Possible accessions in a file name: its start up to each separator."""
     return [name[: match.start()] for match in re.finditer(r"[-_.]|$", name) if match.start()]
+
+
+def _check_accession(accession: str) -> None:
+    if ACCESSION.fullmatch(accession) is None:
+        raise InputError(
+            f"{accession[:40]!r} is not a UniProt accession, such as P69905 or A0A023GRW4; "
+            "give your own file of the protein"
+        )
+
+
+def _first_entry(answer: str, accession: str) -> str:
+    """The PDB entry that PDBe's list names first."""
+    try:
+        entry = str(json.loads(answer)[accession][0]["pdb_id"]).lower()
+    except (ValueError, KeyError, TypeError, IndexError, RecursionError):
+        entry = ""
+    match = PDB_ENTRY.fullmatch(entry)
+    if match is None:
+        raise InputError(
+            f"PDBe's answer about {accession} names no PDB entry: {answer[:80]!r}; give your own "
+            "file"
+        )
+    return match[1] or match[2]
 
 
 def _model_url(answer: str, accession: str, address: str) -> str:

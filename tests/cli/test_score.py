@@ -94,10 +94,14 @@ def test_saes_are_scored_on_a_run(tiny_run, tmp_path):
         (["nowhere"], "nowhere is not a run"),
         (
             ["nowhere", "--layer", "4"],
-            "--layer describes an SAE, and SAEs are scored on a run; add --run RUN",
+            "--layer is about SAEs, and SAEs are scored on a run; add --run RUN",
         ),
-        (["nowhere", "--input-scale", "1"], "--input-scale describes an SAE"),
+        (["nowhere", "--input-scale", "1"], "--input-scale is about SAEs"),
         (["a.pt", "--run", "nowhere"], "nowhere is not a run"),
+        (["a.pt", "--keep-activations"], "--keep-activations is about SAEs, .*; add --run RUN"),
+        (["a.pt", "--published", "--run", "x"], "--published scores every .* and a.pt is one more"),
+        (["--published"], "--published is about SAEs, and SAEs are scored on a run; add --run RUN"),
+        ([], "nothing to score; give the folder of a run, or SAEs with --run RUN"),
     ],
 )
 def test_errors_say_what_to_do(tmp_path, monkeypatch, words, text):

@@ -12,11 +12,13 @@ from interplm_nb.proteins import Proteins
 from interplm_nb.questions.annotate import (
     FIRES,
     FOUND,
+    HIDDEN,
     NAMED,
     Annotator,
     annotate,
     read_sequences,
 )
+from interplm_nb.questions.annotate_formats import to_gff3
 from interplm_nb.readers.report import InputError
 from interplm_nb.saving import read_json, write_json
 from tests.pipeline.asked import with_links
@@ -218,6 +220,34 @@ def test_a_confidence_that_nothing_reaches_names_nothing(annotator, proteins, mo
     found = annotator(proteins, 0.5)
     assert found.concepts.is_empty() and not found.features["named"].any()
     assert "0 named stretches; 7 without a named concept with confidence >= 0.5" in repr(found)
+
+
+@pytest.mark.parametrize(
+    ("columns", "asked", "limit"),
+    [
+        ({}, {"min_confidence": 1}, "min_confidence 1"),
+        ({"q_value": 0.5}, {"min_confidence": 0}, "max_q 0.05"),
+        ({"n_instances": 0}, {"min_confidence": 0}, "its concept, which test lacks"),
+    ],
+)
+def test_of_a_sequence_without_a_name_the_best_that_a_limit_hid_is_said(
+    annotator, proteins, monkeypatch, columns, asked, limit
+):
+    table = annotator.links.table.filter(pl.col("n_instances") > 0)
+    every = annotator(proteins, 0, max_q=1).concepts
+    changed = table.with_columns(pl.lit(v).alias(name) for name, v in columns.items())
+    monkeypatch.setattr(annotator, "links", ConceptLinks(changed, annotator.links.knots))
+    found = annotator(proteins, **asked)
+    assert dict(found.hidden.schema) == HIDDEN and found.hidden.height
+    without = set(proteins.accessions) - set(found.concepts["accession"])
+    assert set(found.hidden["accession"]) == without & set(every["accession"])
+    for row in found.hidden.iter_rows(named=True):
+        best = every.filter(pl.col("accession") == row["accession"])["confidence"].max()
+        assert row["confidence"] == best and row["limit"].startswith(limit)
+    best = found.hidden["confidence"].max()
+    assert f"confidence {best:.2f}, hidden by {limit}" in found.best_hidden
+    assert found.best_hidden in repr(found)
+    assert f"hidden by {limit}" in to_gff3(found)
 
 
 def test_what_cannot_be_annotated_is_left_out_and_said():

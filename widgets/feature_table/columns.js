@@ -80,7 +80,7 @@ const COLUMNS = [
     hint:
       "Place by one-sided Fisher's exact test: 1 is the feature that these proteins have most " +
       "clearly more often than the background",
-    width: 74,
+    width: 88,
     kind: "number",
     write: whole,
   },

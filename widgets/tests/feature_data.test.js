@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import feature_data from "../feature_data.js";
+import { orderOf } from "../feature_data/order.js";
 
 /**
  * As `pack` in Python, of a record alone.
@@ -109,4 +110,13 @@ test("a listener of a view that is closed already is not kept", async () => {
   const { store } = await storeOf({});
   store.on(() => assert.fail("told"), AbortSignal.abort());
   store.tell();
+});
+
+test("features of looked-at proteins come by enrichment, where nothing is searched", () => {
+  const columns = ["feature", "share_here", "enrichment"];
+  assert.deepEqual(orderOf({}, null, columns), ["enrichment", false]);
+  assert.deepEqual(orderOf({}, null, ["feature", "share_here"]), ["share_here", true]);
+  assert.deepEqual(orderOf({}, null, ["feature"]), ["rank", false]);
+  const searched = orderOf({ search: "zinc" }, null, columns);
+  assert.deepEqual(searched, ["validation_f1_per_domain", true]);
 });

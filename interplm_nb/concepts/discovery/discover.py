@@ -15,7 +15,7 @@ import polars as pl
 
 from interplm_nb.activations import FeatureActivations
 from interplm_nb.annotations import Annotations
-from interplm_nb.concepts.calibration import Calibration
+from interplm_nb.concepts.calibration import MIN_CONFIDENCE, Calibration
 from interplm_nb.concepts.discovery.evidence import with_evidence
 from interplm_nb.concepts.discovery.sites import firing_sites
 from interplm_nb.concepts.source import check_source
@@ -58,7 +58,7 @@ def discover(
     pairs: pl.DataFrame,
     train: Collection[str],
     among: Collection[str] | None = None,
-    min_confidence: float = 0.5,
+    min_confidence: float = MIN_CONFIDENCE,
     per_concept: int = PER_CONCEPT,
     structures: Mapping[str, Path] | None = None,
 ) -> pl.DataFrame:

@@ -10,6 +10,7 @@ import traitlets as t
 from scipy.sparse import csr_array
 
 from interplm_nb.activations import FeatureActivations
+from interplm_nb.concepts.calibration import MIN_CONFIDENCE
 from interplm_nb.features.logos import AMINO_ACIDS
 from interplm_nb.pipeline.errors import PipelineError
 from interplm_nb.plm import fetching
@@ -93,9 +94,9 @@ class SequencePlayground(View):
         t.Unicode(),
         help='substitutions in the reference, such as "A12V"; a new sequence takes them away',
     ).tag(sync=True)
-    min_confidence = t.Float(0.15, min=0, max=1, help="least confidence of a named stretch").tag(
-        sync=True
-    )
+    min_confidence = t.Float(
+        MIN_CONFIDENCE, min=0, max=1, help="least confidence of a named stretch"
+    ).tag(sync=True)
     result = t.Bytes(help="what was read last, packed").tag(sync=True)
     scanned = t.Bytes(
         help="what all substitutions of one residue do, packed; empty: none asked for"
