@@ -122,8 +122,10 @@ def plain(value: Any) -> str:
     )
 
 
-def read_report(read: pl.DataFrame) -> Table:
-    """What was left out or changed while reading, by reason."""
+def read_report(read: pl.DataFrame | None) -> "Table | Sentence":
+    """What was left out or changed while reading, by reason; None: a run that does not keep it."""
+    if read is None:
+        return Sentence("This run does not keep what reading left out or changed.")
     examples = pl.col("records").list.head(3).list.join(", ").str.slice(0, 60)
     table = read.select("reason", "n", examples.alias("such as"))
     return Table(

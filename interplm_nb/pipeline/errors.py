@@ -4,6 +4,10 @@
 class PipelineError(Exception):
     """Something that the person who runs the pipeline can put right; the text says what and how."""
 
+    def _render_traceback_(self) -> list[str]:
+        """What a notebook shows: the sentence, without the calls that led to it."""
+        return [str(self)]
+
 
 class StageError(PipelineError):
     """A stage's notebook stopped; the text names the notebook, the cell and the way to resume."""

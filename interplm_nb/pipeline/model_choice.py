@@ -9,7 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from interplm_nb.pipeline.parameters import EmbedParameters, ProteinsParameters, StageParameters
+from interplm_nb.pipeline.parameters import (
+    CompareParameters,
+    EmbedParameters,
+    ProteinsParameters,
+    StageParameters,
+    TrainParameters,
+)
 from interplm_nb.pipeline.run import Run, RunModel
 from interplm_nb.plm import names
 from interplm_nb.plm.record import ModelRecord
@@ -22,7 +28,10 @@ REAL, STAND_IN = "unirep-1900", names.MINI
 """What `auto` means: a published model that pip can fetch, else the small one in this package."""
 
 OWN_LAYER = -1
-"""`embed.layer` that leaves the layer to the table below."""
+"""`embed.layer` that leaves the layer to the table below, as 0 does for sizes of SAEs."""
+
+SIZES = ("d_sae", "steps")
+"""Parameters of every training that the table below fills."""
 
 
 @dataclass(frozen=True)
@@ -34,13 +43,6 @@ class Suited:
     k: int = 32
     steps: int = 3000
     stored: str = "float32"
-
-    def tables(self) -> dict[str, dict[str, Any]]:
-        """The same as parameters by stage."""
-        return {
-            "embed": {"layer": self.layer, "stored": self.stored},
-            "train": {"d_sae": self.d_sae, "k": self.k, "steps": self.steps},
-        }
 
 
 SUITED = {
@@ -122,8 +124,17 @@ def settled(run: Run, params: P) -> P:
         changes = {"max_residues": _longest(run, params)}
     elif isinstance(params, EmbedParameters):
         model = settle_model(run, params)
-        layer = suited(model.record).layer if params.layer == OWN_LAYER else params.layer
-        changes = {"layer": layer} if params.arrays else {"plm": model.weights, "layer": layer}
+        suits = suited(model.record)
+        changes = {
+            "layer": suits.layer if params.layer == OWN_LAYER else params.layer,
+            "stored": suits.stored if params.stored == AUTO else params.stored,
+        }
+        changes |= {} if params.arrays else {"plm": model.weights}
+    elif isinstance(params, TrainParameters | CompareParameters):
+        model = run.model()
+        suits = suited(model.record if model else None)
+        names = (*SIZES, "k") if isinstance(params, TrainParameters) else SIZES
+        changes = {name: getattr(params, name) or getattr(suits, name) for name in names}
     return params.model_copy(update=changes)
 
 

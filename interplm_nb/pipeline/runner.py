@@ -15,7 +15,7 @@ from interplm_nb.pipeline.errors import PipelineError, StageError
 from interplm_nb.pipeline.explore_run import EXPLORE, prepare
 from interplm_nb.pipeline.lock import locked
 from interplm_nb.pipeline.memory import MEASURE, PeakMemory
-from interplm_nb.pipeline.model_choice import settle_model, settled, suited
+from interplm_nb.pipeline.model_choice import settle_model, settled
 from interplm_nb.pipeline.notebooks import execute, lessons
 from interplm_nb.pipeline.parameters import EmbedParameters, StageParameters
 from interplm_nb.pipeline.preflight import (
@@ -98,7 +98,6 @@ def fitted(run: Run, profile: Profile, say: Callable[[str], None]) -> Profile:
     """The profile with the run's model and its settings, checked before a stage starts."""
     embed = cast(EmbedParameters, profile.stages["embed"])
     model = settle_model(run, embed, say)
-    profile = profile.over(suited(model.record).tables())
     stages = {name: settled(run, params) for name, params in profile.stages.items()}
     check_fits(model, stages)
     return replace(profile, stages=stages)

@@ -17,6 +17,8 @@ from interplm_nb.embeddings import Embeddings
 from interplm_nb.pipeline import manifest
 from interplm_nb.pipeline.errors import PipelineError
 from interplm_nb.pipeline.maxima import Maxima
+from interplm_nb.pipeline.model_choice import settled
+from interplm_nb.pipeline.nearest_run import RunToRead
 from interplm_nb.pipeline.parameters import CompareParameters
 from interplm_nb.pipeline.preflight import check_batches
 from interplm_nb.pipeline.run import Run
@@ -61,6 +63,9 @@ def compare(run: Run, params: CompareParameters, log: Log | None = None) -> Comp
     """
     from interplm_nb.sae.training.train import TrainingOptions, train_on
 
+    if isinstance(run, RunToRead):
+        return _made(run)
+    params = settled(run, params)
     manifest.begin(run, params)
     proteins, splits, plm = run.proteins(), run.splits(), run.plm(params.device)
     stored = {layer: run.embeddings(layer) for layer in run.layers()}
@@ -219,4 +224,11 @@ def _result(
     run.write_summary(
         "compare", plm=found[0]["plm"], saes=len(configs), chosen=chosen, device=device
     )
-    return CompareStage(**tables, plm=found[0]["plm"], device=device)
+    return _made(run)
+
+
+def _made(run: Run) -> CompareStage:
+    """Read what the stage has made."""
+    tables = {name: run.table("compare", name) for name in ("comparison", "stability", "metrics")}
+    summary = run.summary("compare")
+    return CompareStage(**tables, plm=summary["plm"], device=summary["device"])

@@ -3,7 +3,7 @@ conventions."""
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -21,6 +21,7 @@ from interplm_nb.concepts.scores import ConceptScores
 from interplm_nb.concepts.support import with_support
 from interplm_nb.pipeline import manifest
 from interplm_nb.pipeline.errors import PipelineError
+from interplm_nb.pipeline.nearest_run import RunToRead
 from interplm_nb.pipeline.parameters import ConceptsParameters
 from interplm_nb.pipeline.run import Run
 from interplm_nb.pipeline.scored_sources import (
@@ -100,6 +101,8 @@ def concepts(run: Run, params: ConceptsParameters) -> ConceptsStage:
 
     After a kill it resumes within the count that was cut off.
     """
+    if isinstance(run, RunToRead):
+        return _made(run)
     manifest.begin(run, params)
     annotations = {convention: run.annotations(convention) for convention in CONVENTIONS}
     strict = annotations["strict"]
@@ -162,7 +165,15 @@ def concepts(run: Run, params: ConceptsParameters) -> ConceptsStage:
     comparison = tables["comparison"].filter(pl.col("convention") == "strict")
     means = dict(comparison.select("source", "mean_f1_per_domain").iter_rows())
     run.write_summary("concepts", mean_f1_per_domain=means)
-    words = verdict(tables["differences"], comparison.filter(source="sae")["seeds"].item())
+    return _made(run)
+
+
+def _made(run: Run) -> ConceptsStage:
+    """Read what the stage has made."""
+    names = [f.name for f in fields(ConceptsStage) if f.name not in ("verdict", "plm")]
+    tables = {name: run.table("concepts", name) for name in names}
+    own = tables["comparison"].filter(pl.col("convention") == "strict", pl.col("source") == "sae")
+    words = verdict(tables["differences"], own["seeds"].item())
     return ConceptsStage(**tables, verdict=words, plm=str(run.about("sae")["plm"]))
 
 
