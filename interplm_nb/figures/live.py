@@ -80,11 +80,12 @@ class LiveLearning:
         from IPython.display import display, update_display
 
         began = time.monotonic()
+        data, metadata = self.chart()._repr_mimebundle_()
         if self._display_id is None:
-            handle = display(self.chart(), display_id=True)
+            handle = display(data, metadata=metadata, raw=True, display_id=True)
             self._display_id = handle.display_id if handle else None
         else:
-            update_display(self.chart(), display_id=self._display_id)
+            update_display(data, metadata=metadata, raw=True, display_id=self._display_id)
         self._showed(began, time.monotonic())
 
     def _showed(self, began: float, ended: float) -> None:

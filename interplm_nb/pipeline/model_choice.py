@@ -118,21 +118,26 @@ def _licence(record: ModelRecord) -> str:
 
 
 def settled(run: Run, params: P) -> P:
-    """A stage's parameters, completed from the run's model."""
-    changes: dict[str, Any] = {}
+    """A stage's parameters, completed from the run's model, which is chosen where none is yet."""
     if isinstance(params, ProteinsParameters):
-        changes = {"max_residues": _longest(run, params)}
-    elif isinstance(params, EmbedParameters):
+        return params.model_copy(update={"max_residues": _longest(run, params)})
+    if isinstance(params, EmbedParameters):
         model = settle_model(run, params)
-        suits = suited(model.record)
+        named = {} if params.arrays else {"plm": model.weights}
+        return completed(params.model_copy(update=named), model)
+    return completed(params, run.model())
+
+
+def completed(params: P, model: RunModel | None) -> P:
+    """A stage's parameters, with what suits the model in the fields that leave it open."""
+    suits = suited(model.record if model else None)
+    changes: dict[str, Any] = {}
+    if isinstance(params, EmbedParameters):
         changes = {
             "layer": suits.layer if params.layer == OWN_LAYER else params.layer,
             "stored": suits.stored if params.stored == AUTO else params.stored,
         }
-        changes |= {} if params.arrays else {"plm": model.weights}
     elif isinstance(params, TrainParameters | CompareParameters):
-        model = run.model()
-        suits = suited(model.record if model else None)
         names = (*SIZES, "k") if isinstance(params, TrainParameters) else SIZES
         changes = {name: getattr(params, name) or getattr(suits, name) for name in names}
     return params.model_copy(update=changes)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from interplm_nb.pipeline.errors import PipelineError
-from interplm_nb.pipeline.model_choice import settled
+from interplm_nb.pipeline.model_choice import completed, settled
 from interplm_nb.pipeline.parameters import PLACE, ProteinsParameters, StageParameters
 from interplm_nb.pipeline.run import Run
 from interplm_nb.pipeline.run_files import COMPARISON, EMBEDDINGS, RECORD, source_file
@@ -151,10 +151,10 @@ def _which(found: list[Path], here: Path) -> str:
 
 
 _SHIPS = (
-    "There is no finished run in this folder or above it, so this notebook reads the one that comes "
-    "with the package: scores of the whole demo, activations of 120 of its proteins. To read "
-    'another, set `run` in the cell above, such as `run = "runs/demo"`; `interplm-nb run demo --out '
-    "runs/demo` makes that one in minutes."
+    "There is no finished run in this folder or above it, so this notebook reads the one that "
+    "comes with the package: scores of the whole demo, activations of 120 of its proteins. For "
+    'another, set `run` in the cell above, such as `run = "runs/demo"`, which '
+    "`interplm-nb run demo --out runs/demo` makes in minutes."
 )
 
 
@@ -174,7 +174,7 @@ def _shipped(here: Path, needs: tuple[str, ...]) -> Run:
 
 def _of_the_run(run: Run, asked: P) -> P:
     """The parameters that a run was made with; PipelineError where the cell changed others."""
-    plain, made = settled(run, type(asked)()), settled(run, asked)
+    plain, made = (completed(params, run.model()) for params in (type(asked)(), asked))
     if run.manifest_path(asked.stage).is_file():
         kept = run.manifest(asked.stage)["params"]
         plain = plain.model_copy(update={n: v for n, v in kept.items() if n not in asked.files})
@@ -189,7 +189,7 @@ def _of_the_run(run: Run, asked: P) -> P:
     name = changed[0]
     raise PipelineError(
         f"{name} = {getattr(asked, name)!r}, but the run that was found was made with "
-        f"{getattr(plain, name)!r}, and a lesson changes no run that it found. Name the run to work "
-        'in: run = "runs/mine" (lesson 1 makes it; each lesson works in it if it has the same name '
-        "there)"
+        f"{getattr(plain, name)!r}, and a lesson changes no run that it found. Name the run to "
+        'work in: run = "runs/mine". Lesson 1 makes it, and the later lessons work in it where '
+        "they name it too"
     )

@@ -71,6 +71,11 @@ def proteins(run: Run, params: ProteinsParameters) -> ProteinsStage:
         for name, table in tables.items():
             run.write_table("proteins", name, table)
         run.write_axis(kept, read.annotations, splits)
+    return _summed_up(run, params.too_long)
+
+
+def _summed_up(run: Run, too_long: str) -> ProteinsStage:
+    """Read what was made, and write its summary."""
     result = _made(run)
     run.write_summary(
         "proteins",
@@ -78,7 +83,7 @@ def proteins(run: Run, params: ProteinsParameters) -> ProteinsStage:
         residues=result.proteins.n_residues,
         concepts=len(result.annotations.concepts),
         partial_relatives=_partial(run),
-        too_long=params.too_long,
+        too_long=too_long,
         device="cpu",
     )
     return result
