@@ -71,8 +71,9 @@ sae/evaluation/quality.py.
         if term.lower() not in by_name:
             from difflib import get_close_matches
 
-            near = get_close_matches(term.lower(), by_name, 3) or [e.term for e in known]
-            raise KeyError(f"no {term!r} in the glossary; the nearest: {', '.join(near)}")
+            near = [by_name[name].term for name in get_close_matches(term.lower(), by_name, 3)]
+            words = ", ".join(dict.fromkeys(near or [entry.term for entry in known]))
+            raise KeyError(f"no {term!r} in the glossary; the nearest: {words}")
     return Glossary(dict.fromkeys(by_name[term.lower()] for term in terms))
 
 

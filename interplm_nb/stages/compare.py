@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
-from tqdm.auto import tqdm
 
 from interplm_nb.embeddings import Embeddings
 from interplm_nb.pipeline import manifest
@@ -22,6 +21,7 @@ from interplm_nb.pipeline.nearest_run import RunToRead
 from interplm_nb.pipeline.parameters import CompareParameters
 from interplm_nb.pipeline.preflight import check_batches
 from interplm_nb.pipeline.run import Run
+from interplm_nb.progress import progress_bar
 from interplm_nb.proteins import Proteins
 from interplm_nb.stages import sweep
 from interplm_nb.stages.compare_tables import (
@@ -159,7 +159,9 @@ def _measure(run: Run, configs: "Sequence[SAEConfig]", measure: Yardstick) -> No
     from interplm_nb.sae import checkpoint
 
     plm = {"layer": measure.layer, "plm": measure.plm.name, "plm_revision": measure.plm.revision}
-    for config in tqdm(configs, desc=f"measure SAEs of layer {measure.layer}", unit=" SAEs"):
+    for config in progress_bar(
+        configs, desc=f"measure SAEs of layer {measure.layer}", unit=" SAEs"
+    ):
         label = config.label
         if run.of_compared(label, "evaluation").exists():
             continue

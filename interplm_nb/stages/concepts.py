@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import polars as pl
-from tqdm.auto import tqdm
 
 from interplm_nb.annotations import Annotations
 from interplm_nb.concepts.best_pairs import STATISTICS
@@ -33,6 +32,7 @@ from interplm_nb.pipeline.scored_sources import (
     SOURCES,
     scored_source,
 )
+from interplm_nb.progress import progress_bar
 from interplm_nb.stages.activations import dense_about
 from interplm_nb.stages.concept_overview import overview
 from interplm_nb.stages.concept_statistics import links_of, with_statistics
@@ -130,7 +130,9 @@ def concepts(run: Run, params: ConceptsParameters) -> ConceptsStage:
     about = _provenance(run.about("sae"), strict) | {"min_instances": params.min_instances}
     links.save(run.source("sae"), about)
     best, found, counts = {}, {}, {}
-    for counted, chosen in tqdm(selected.items(), desc="intervals and chance", unit=" sources"):
+    for counted, chosen in progress_bar(
+        selected.items(), desc="intervals and chance", unit=" sources"
+    ):
         values = run.scored(counted.source, counted.rules)
         on_test = splits.filter(pl.col("accession").is_in(run.accessions("test", counted.rules)))
         found[counted] = with_support(
@@ -197,7 +199,7 @@ def _count_all(
     """Count what is not counted yet, and choose each concept's best pair."""
     sums = _sums(params.device)
     work = _work(run.possible(COUNTED), params.merge_repeats)
-    for counted, split in tqdm(
+    for counted, split in progress_bar(
         [(c, s) for c in work for s in SPLITS], desc="count concepts", unit=" splits"
     ):
         folder = run.of_source(counted.source, "scores").parent
