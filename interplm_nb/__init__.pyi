@@ -10,6 +10,7 @@ from interplm_nb.concepts.count import count
 from interplm_nb.concepts.links import ConceptLinks
 from interplm_nb.concepts.scores import ConceptScores
 from interplm_nb.embeddings import Embeddings
+from interplm_nb.figures.glossary import glossary
 from interplm_nb.pipeline.run import Run
 from interplm_nb.plm import load as load_plm
 from interplm_nb.plm.store import embed_to as embed
@@ -58,6 +59,7 @@ __all__ = [
     "discover",
     "embed",
     "encode",
+    "glossary",
     "load_plm",
     "load_sae",
     "look",

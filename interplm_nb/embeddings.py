@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any, Protocol, Self
 
 import numpy as np
-from tqdm.auto import tqdm
 
 from interplm_nb import __version__, bfloat16
+from interplm_nb.progress import progress_bar
 from interplm_nb.proteins import Proteins
 from interplm_nb.saving import json_hash, read_json, remove, write_json
 from interplm_nb.shards import (
@@ -285,7 +285,7 @@ class Embeddings:
         about = {"plm": plm, "plm_revision": plm_revision, "layer": layer, "d_in": width}
         writer = EmbeddingsWriter(path, proteins, about, dtype=stored)
         try:
-            for shard in tqdm(
+            for shard in progress_bar(
                 writer.missing, f"storing {plm}", unit=" shards", disable=not progress
             ):
                 _fill(writer, shard, arrays, width)

@@ -289,8 +289,9 @@ def execute(notebook: nbformat.NotebookNode) -> None:
         ).execute()
     clean(notebook)
     for cell in notebook.cells:
-        for output in cell.get("outputs", []):
-            if "image/png" in output.get("data", {}):
+        if cell.cell_type == "code":  # the words under each picture would be a dozen times the same
+            cell.outputs = [o for o in cell.outputs if "image/png" in o.get("data", {})]
+            for output in cell.outputs:
                 output.data["image/png"] = smaller(output.data["image/png"])
                 output.metadata = {}
 

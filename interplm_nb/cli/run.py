@@ -88,7 +88,9 @@ def _run(options: argparse.Namespace, say: Callable[[str], None]) -> None:
 
         say(estimated(request))
         return
-    done = run(request, say, sys.stderr if sys.stderr.isatty() else None)
+    from interplm_nb.stages.estimate import expected
+
+    done = run(request, say, sys.stderr if sys.stderr.isatty() else None, expected)
     say(
         f"{done.folder}: all stages are done. Next: "
         f"interplm-nb score {quote(str(options.out))}, "

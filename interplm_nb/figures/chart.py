@@ -9,6 +9,9 @@ import numpy as np
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.text import Text
+
+from interplm_nb.figures.glossary import words_in
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -53,6 +56,19 @@ class Chart:
         return {"image/png": buffer.getvalue(), "text/plain": self.description}, {
             "image/png": {"width": width, "height": height}
         }
+
+    def _ipython_display_(self) -> None:
+        """Show the picture, and below it, folded, the words of the glossary that it uses."""
+        from IPython.display import HTML, display
+
+        data, metadata = self._repr_mimebundle_()
+        display(data, metadata=metadata, raw=True)
+        if words := words_in(*self._texts()).html():
+            display(HTML(words))
+
+    def _texts(self) -> list[str]:
+        """The description, and what is written in the figure."""
+        return [self.description, *(text.get_text() for text in self.figure.findobj(Text))]
 
     def _with_hover(self, hover: "go.Figure") -> dict[str, Any]:
         # SVG, because plotly's renderer in JupyterLab shows a PNG beside it instead of itself.

@@ -1,12 +1,12 @@
 """Learning curves that grow in a notebook while SAEs are trained."""
 
-import sys
 import time
 from collections.abc import Mapping
 from typing import Any
 
 from interplm_nb.figures.chart import Chart, panels
 from interplm_nb.figures.styles import line_styles, logarithmic
+from interplm_nb.progress import in_notebook
 from interplm_nb.sae.feature_use import WINDOW
 
 _PANELS = (
@@ -46,7 +46,7 @@ class LiveLearning:
         own = self.lines.setdefault(str(line["sae"]), {})
         own[int(line["step"])] = {**own.get(int(line["step"]), {}), **line}
         ended = all(max(steps) >= self.steps for steps in self.lines.values())
-        if in_kernel() and (ended or time.monotonic() >= self._next):
+        if in_notebook() and (ended or time.monotonic() >= self._next):
             self._show()
 
     def chart(self) -> Chart:
@@ -80,24 +80,16 @@ class LiveLearning:
         from IPython.display import display, update_display
 
         began = time.monotonic()
+        data, metadata = self.chart()._repr_mimebundle_()
         if self._display_id is None:
-            handle = display(self.chart(), display_id=True)
+            handle = display(data, metadata=metadata, raw=True, display_id=True)
             self._display_id = handle.display_id if handle else None
         else:
-            update_display(self.chart(), display_id=self._display_id)
+            update_display(data, metadata=metadata, raw=True, display_id=self._display_id)
         self._showed(began, time.monotonic())
 
     def _showed(self, began: float, ended: float) -> None:
         self._next = ended + max(self.every_seconds, _DRAWING_SHARE * (ended - began))
-
-
-def in_kernel() -> bool:
-    """Whether this runs in a notebook's kernel."""
-    if "IPython" not in sys.modules:
-        return False
-    from IPython import get_ipython  # type: ignore[attr-defined]
-
-    return getattr(get_ipython(), "kernel", None) is not None
 
 
 def _legend(figure: Any, axis: Any) -> None:

@@ -11,6 +11,7 @@ from interplm_nb.concepts.intervals import COVERS
 from interplm_nb.embeddings import Embeddings
 from interplm_nb.figures import hover
 from interplm_nb.figures.chart import Chart, panels
+from interplm_nb.figures.tables import Sentence
 from interplm_nb.pipeline.scored_sources import SOURCES
 from interplm_nb.proteins import Proteins
 from interplm_nb.sae.feature_use import WINDOW
@@ -110,9 +111,11 @@ def residue_map(
     )
 
 
-def learning(metrics: pl.DataFrame) -> Chart:
+def learning(metrics: pl.DataFrame) -> Chart | Sentence:
     """Variance not explained, and features without an activation in the last `WINDOW` residues,
     against the training step."""
+    if metrics.is_empty():
+        return Sentence("This run does not keep the curves of its training.")
     figure, axes = panels(2)
     for (source,), part in metrics.group_by("source", maintain_order=True):
         line = {

@@ -9,6 +9,7 @@ import polars as pl
 from interplm_nb.concepts.intervals import COVERS
 from interplm_nb.concepts.same_residues import SAME
 from interplm_nb.concepts.scored_concepts import FEW_CLUSTERS
+from interplm_nb.figures.glossary import words_in
 from interplm_nb.figures.not_defined import by_layer, by_source
 from interplm_nb.pipeline.text import text_table
 from interplm_nb.stages.partial_relatives import COLUMN, NOT_COUNTED
@@ -73,9 +74,10 @@ class Table:
 
     def html(self) -> str:
         """The table as HTML."""
+        headings = [self.names.get(c, c) for c in self.table.columns]
         head = "".join(
-            f'<th style="{self._style(c)}">{html.escape(self.names.get(c, c))}</th>'
-            for c in self.table.columns
+            f'<th style="{self._style(c)}">{html.escape(heading)}</th>'
+            for c, heading in zip(self.table.columns, headings, strict=True)
         )
         body = "".join(
             f"<tr>{''.join(self._cell(c, v) for c, v in row.items())}</tr>"
@@ -87,7 +89,9 @@ class Table:
             if self.caption
             else ""
         )
-        return f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+        table = f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+        texts = [v for c in self.table.columns for v in _texts(self.table[c])]
+        return table + words_in(self.caption, *headings, *texts).html()
 
     def _style(self, column: str) -> str:
         return _NUMBER if self.table.schema[column].is_numeric() else _STYLE
@@ -99,6 +103,11 @@ class Table:
             else html.escape(plain(value))
         )
         return f'<td style="{self._style(column)}">{shown}</td>'
+
+
+def _texts(column: pl.Series) -> list[str]:
+    """The different texts of a column; none of a column of numbers."""
+    return column.drop_nulls().unique().to_list() if column.dtype == pl.String else []
 
 
 def plain(value: Any) -> str:
@@ -122,8 +131,10 @@ def plain(value: Any) -> str:
     )
 
 
-def read_report(read: pl.DataFrame) -> Table:
-    """What was left out or changed while reading, by reason."""
+def read_report(read: pl.DataFrame | None) -> "Table | Sentence":
+    """What was left out or changed while reading, by reason; None: a run that does not keep it."""
+    if read is None:
+        return Sentence("This run does not keep what reading left out or changed.")
     examples = pl.col("records").list.head(3).list.join(", ").str.slice(0, 60)
     table = read.select("reason", "n", examples.alias("such as"))
     return Table(

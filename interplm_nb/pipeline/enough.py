@@ -7,12 +7,14 @@ import polars as pl
 
 from interplm_nb.annotations import Annotations
 from interplm_nb.concepts.scored_concepts import scored_concepts
+from interplm_nb.pipeline.nearest_run import RunToRead
 from interplm_nb.pipeline.parameters import (
     CompareParameters,
     ConceptsParameters,
     StageParameters,
     TrainParameters,
 )
+from interplm_nb.pipeline.run import Run
 from interplm_nb.pipeline.run_model import RunModel
 from interplm_nb.proteins import Proteins
 from interplm_nb.sae.evaluation.measures import why_absent
@@ -82,6 +84,14 @@ of thumb, more than 100 teach little; use -p train.steps=58, or more proteins']
                 found += _fidelity(stage, params, len(of.get("validation", [])))
     concepts = cast(ConceptsParameters | None, stages.get("concepts"))
     return found + (list(_concepts(concepts, annotations, splits)) if concepts else [])
+
+
+def judged(run: Run, stages: Mapping[str, StageParameters]) -> str:
+    """`too_few` of a run in words, for a lesson; a run that is only read needs no judging."""
+    if isinstance(run, RunToRead):
+        return "This run is finished, so nothing is checked against these settings."
+    found = too_few(run.proteins(), run.annotations(), run.splits(), stages, run.model())
+    return "\n".join(found) or "enough data for these settings"
 
 
 def _training(stage: str, params: TrainParameters | CompareParameters, n_train: int) -> list[str]:

@@ -4,6 +4,10 @@
 class PipelineError(Exception):
     """Something that the person who runs the pipeline can put right; the text says what and how."""
 
+    def _render_traceback_(self) -> list[str]:
+        """What a notebook shows: the sentence, without the calls that led to it."""
+        return [str(self)]
+
 
 class DamagedRunError(PipelineError):
     """A file of the run cannot be used as it is; the text says how to make it again."""

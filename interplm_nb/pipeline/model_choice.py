@@ -9,7 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from interplm_nb.pipeline.parameters import EmbedParameters, ProteinsParameters, StageParameters
+from interplm_nb.pipeline.parameters import (
+    CompareParameters,
+    EmbedParameters,
+    ProteinsParameters,
+    StageParameters,
+    TrainParameters,
+)
 from interplm_nb.pipeline.run import Run
 from interplm_nb.pipeline.run_model import RunModel
 from interplm_nb.plm import names
@@ -23,7 +29,10 @@ REAL, STAND_IN = "unirep-1900", names.MINI
 """What `auto` means: a published model that pip can fetch, else the small one in this package."""
 
 OWN_LAYER = -1
-"""`embed.layer` that leaves the layer to the table below."""
+"""`embed.layer` that leaves the layer to the table below, as 0 does for sizes of SAEs."""
+
+SIZES = ("d_sae", "steps")
+"""Parameters of every training that the table below fills."""
 
 
 @dataclass(frozen=True)
@@ -35,13 +44,6 @@ class Suited:
     k: int = 32
     steps: int = 3000
     stored: str = "float32"
-
-    def tables(self) -> dict[str, dict[str, Any]]:
-        """The same as parameters by stage."""
-        return {
-            "embed": {"layer": self.layer, "stored": self.stored},
-            "train": {"d_sae": self.d_sae, "k": self.k, "steps": self.steps},
-        }
 
 
 SUITED = {
@@ -117,14 +119,28 @@ def _licence(record: ModelRecord) -> str:
 
 
 def settled(run: Run, params: P) -> P:
-    """A stage's parameters, completed from the run's model."""
-    changes: dict[str, Any] = {}
+    """A stage's parameters, completed from the run's model, which is chosen where none is yet."""
     if isinstance(params, ProteinsParameters):
-        changes = {"max_residues": _longest(run, params)}
-    elif isinstance(params, EmbedParameters):
+        return params.model_copy(update={"max_residues": _longest(run, params)})
+    if isinstance(params, EmbedParameters):
         model = settle_model(run, params)
-        layer = suited(model.record).layer if params.layer == OWN_LAYER else params.layer
-        changes = {"layer": layer} if params.arrays else {"plm": model.weights, "layer": layer}
+        named = {} if params.arrays else {"plm": model.weights}
+        return completed(params.model_copy(update=named), model)
+    return completed(params, run.model())
+
+
+def completed(params: P, model: RunModel | None) -> P:
+    """A stage's parameters, with what suits the model in the fields that leave it open."""
+    suits = suited(model.record if model else None)
+    changes: dict[str, Any] = {}
+    if isinstance(params, EmbedParameters):
+        changes = {
+            "layer": suits.layer if params.layer == OWN_LAYER else params.layer,
+            "stored": suits.stored if params.stored == AUTO else params.stored,
+        }
+    elif isinstance(params, TrainParameters | CompareParameters):
+        names = (*SIZES, "k") if isinstance(params, TrainParameters) else SIZES
+        changes = {name: getattr(params, name) or getattr(suits, name) for name in names}
     return params.model_copy(update=changes)
 
 

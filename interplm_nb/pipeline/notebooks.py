@@ -198,11 +198,10 @@ def _clean_output(output: NotebookNode) -> NotebookNode | None:
 
 def _settled(text: str) -> str:
     """What a terminal shows in the end, without progress bars."""
-    return "".join(
-        line
-        for line in text.splitlines(keepends=True)
-        if not re.search(r"\d+%\||\d+(it|\w+)/s\b|\?(it|\w+)/s\b", line)
-    ).replace("\r", "")
+    lines = text.replace("\r\n", "\n").split("\n")
+    left = (line.rpartition("\r")[2] for line in lines)  # the rest was written over
+    bar = re.compile(r"\d+%\||\d+(it|\w+)/s\b|\?(it|\w+)/s\b")
+    return "\n".join(line for line in left if not bar.search(line))
 
 
 def cell_lines(notebook: Path) -> list[str]:

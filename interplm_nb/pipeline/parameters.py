@@ -69,7 +69,9 @@ class StageParameters(BaseModel):
     files: ClassVar[tuple[str, ...]] = ()
     """Fields that are file paths: their content counts, not their name. Empty: no file."""
 
-    run: str = Field("runs/demo", description="Folder of the run.")
+    run: str = Field(
+        "", description="Folder of the run to work in; empty: read the nearest finished one."
+    )
     device: str = Field("auto", description="Where torch works: auto, cpu, cuda, cuda:1 or mps.")
 
     @classmethod
@@ -151,7 +153,7 @@ class ProteinsParameters(StageParameters):
         description="Instances that a note or ligand needs to be a concept of its own.",
     )
     max_residues: int = Field(
-        0,
+        1022,
         ge=0,
         le=LONGEST,
         description="Longest protein kept, up to the model's limit; 0: that limit.",
@@ -227,8 +229,8 @@ class EmbedParameters(StageParameters):
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
         "auto", description="Arithmetic of the PLM; auto: what suits the model and the device."
     )
-    stored: Literal["float32", "bfloat16"] = Field(
-        "float32", description="How embeddings are stored; bfloat16 takes half the disk space."
+    stored: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto", description="How embeddings are stored: float32, or bfloat16 in half the space."
     )
     tokens_per_batch: int = Field(
         0, ge=0, le=COUNT, description="Tokens in a batch; 0: what suits the device."
@@ -254,15 +256,17 @@ class TrainParameters(StageParameters):
         "topk",
         description="topk, batchtopk, jumprelu, gated, matryoshka, interplm-paper or interplm-v1.",
     )
-    d_sae: int = Field(2048, ge=1, le=FEATURES, description="Number of features.")
-    steps: int = Field(3000, ge=1, le=COUNT, description="Training steps.")
+    d_sae: int = Field(
+        0, ge=0, le=FEATURES, description="Number of features; 0: what suits the model."
+    )
+    steps: int = Field(0, ge=0, le=COUNT, description="Training steps; 0: what suits the model.")
     batch_size: int = Field(2048, ge=1, le=FEATURES, description="Residues per step.")
     lr: float = Field(0.0, ge=0, le=1, description="Adam's learning rate; 0: the recipe's own.")
     k: int = Field(
-        32,
-        ge=1,
+        0,
+        ge=0,
         le=FEATURES,
-        description="Active features per residue, without an L1 term; jumprelu: the target.",
+        description="Active features per residue, without an L1 term; 0: what suits the model.",
     )
     l1: float = Field(
         0.0,
@@ -301,7 +305,7 @@ class TrainParameters(StageParameters):
         description="Steps between checkpoints: the most that a killed run repeats.",
     )
     fidelity_proteins: int = Field(
-        50,
+        25,
         ge=1,
         le=COUNT,
         description="Validation proteins on which fidelity is measured, drawn at random.",
@@ -342,8 +346,10 @@ class CompareParameters(StageParameters):
         min_length=1,
         description="Seeds of the weights; two or more show which features recur.",
     )
-    d_sae: int = Field(2048, ge=1, le=FEATURES, description="Number of features.")
-    steps: int = Field(3000, ge=1, le=COUNT, description="Training steps.")
+    d_sae: int = Field(
+        0, ge=0, le=FEATURES, description="Number of features; 0: what suits the model."
+    )
+    steps: int = Field(0, ge=0, le=COUNT, description="Training steps; 0: what suits the model.")
     batch_size: int = Field(
         2048, ge=1, le=FEATURES, description="Residues per step; all SAEs see the same."
     )
@@ -363,7 +369,7 @@ class CompareParameters(StageParameters):
         description="Steps between checkpoints: the most that a killed run repeats.",
     )
     fidelity_proteins: int = Field(
-        50,
+        25,
         ge=1,
         le=COUNT,
         description="Validation proteins on which fidelity is measured, drawn at random.",

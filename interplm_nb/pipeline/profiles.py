@@ -2,7 +2,7 @@
 
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -25,18 +25,6 @@ class Profile:
     name: str
     about: str
     stages: Mapping[str, StageParameters]
-    given: Mapping[str, Mapping[str, Any]]
-    """By stage, what the profile and the settings say; the rest of `stages` are defaults."""
-
-    def over(self, defaults: Mapping[str, Mapping[str, Any]]) -> "Profile":
-        """The same profile over other defaults, by stage, such as those that suit a model."""
-        stages = {
-            stage: type(p).checked(
-                {**defaults.get(stage, {}), **self.given.get(stage, {})}, self.name
-            )
-            for stage, p in self.stages.items()
-        }
-        return replace(self, stages=stages)
 
     def at(self, run: str, device: str) -> dict[str, StageParameters]:
         """The same parameters, at a place; file names become absolute, because a notebook runs in
@@ -92,9 +80,8 @@ def load(profile: str, settings: Sequence[str] = ()) -> Profile:
         if stage in asked
     }
     _check_required(tables.get("required", []), stages, path)
-    said = {stage: tables.get(stage, {}) | _of_stage(given, stage) for stage in stages}
     name = profile if profile in packaged() else path.name
-    return Profile(name, str(tables.get("about", "")), stages, said)
+    return Profile(name, str(tables.get("about", "")), stages)
 
 
 def setting_value(setting: str) -> tuple[tuple[str, str], Any]:

@@ -15,7 +15,7 @@ from interplm_nb.pipeline.errors import PipelineError, StageError
 from interplm_nb.pipeline.explore_run import EXPLORE, prepare
 from interplm_nb.pipeline.lock import locked
 from interplm_nb.pipeline.memory import MEASURE, PeakMemory
-from interplm_nb.pipeline.model_choice import settle_model, settled, suited
+from interplm_nb.pipeline.model_choice import settle_model, settled
 from interplm_nb.pipeline.notebooks import execute, lessons
 from interplm_nb.pipeline.parameters import EmbedParameters, StageParameters
 from interplm_nb.pipeline.preflight import (
@@ -27,7 +27,11 @@ from interplm_nb.pipeline.preflight import (
 from interplm_nb.pipeline.profiles import Profile, asking_for, load
 from interplm_nb.pipeline.run import Run
 from interplm_nb.pipeline.stage_table import REQUIRED, STAGES, stage_named
+from interplm_nb.pipeline.time_left import TimeLeft, every_minute
 from interplm_nb.saving import remove
+
+Expect = Callable[[Run, Mapping[str, StageParameters]], Mapping[str, float]]
+"""Seconds by stage that a run with proteins is expected to take; empty where nobody knows."""
 
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 
@@ -52,10 +56,27 @@ class Request:
         return shlex.join(words)
 
 
-def run(request: Request, say: Callable[[str], None], progress: TextIO | None = None) -> Run:
+@dataclass(frozen=True)
+class _Work:
+    """What the stages of one call share."""
+
+    descriptor: int
+    say: Callable[[str], None]
+    progress: TextIO | None
+    expect: Expect | None
+
+
+def run(
+    request: Request,
+    say: Callable[[str], None],
+    progress: TextIO | None = None,
+    expect: Expect | None = None,
+) -> Run:
     """Bring a run up to date with a profile.
 
-    Everything is checked before the first kernel starts. `say` gets one line per stage. Raises
+    Everything is checked before the first kernel starts. `say` gets a line when a stage starts and
+    when it ends, and one a minute where no `progress` is shown. `expect` estimates what the stages
+    after the first take, once the proteins are known. Raises
     `StageError` with the notebook, the cell, the last line of the error and the way to resume.
     """
     profile = asked(request)
@@ -67,7 +88,7 @@ def run(request: Request, say: Callable[[str], None], progress: TextIO | None = 
             run = Run.create(run.folder, profile.name)
             run.clear_drafts()
             profile = fitted(run, profile, say)
-            _stages(run, profile, request, folder, descriptor, say, progress)
+            _stages(run, profile, request, folder, _Work(descriptor, say, progress, expect))
             if (folder / EXPLORE).is_file():
                 prepare(run.folder)  # the lessons' tables link to it
     except StageError as error:
@@ -98,7 +119,6 @@ def fitted(run: Run, profile: Profile, say: Callable[[str], None]) -> Profile:
     """The profile with the run's model and its settings, checked before a stage starts."""
     embed = cast(EmbedParameters, profile.stages["embed"])
     model = settle_model(run, embed, say)
-    profile = profile.over(suited(model.record).tables())
     stages = {name: settled(run, params) for name, params in profile.stages.items()}
     check_fits(model, stages)
     return replace(profile, stages=stages)
@@ -121,13 +141,13 @@ def _stages(
     profile: Profile,
     request: Request,
     folder: Path,
-    descriptor: int,
-    say: Callable[[str], None],
-    progress: TextIO | None,
+    work: _Work,
 ) -> None:
-    order, judged = list(STAGES), False
+    order, judged, say = list(STAGES), False, work.say
+    left = TimeLeft(list(profile.stages), {})
     forced = order.index(request.force) if request.force else len(order)
-    for stage, params in profile.at(str(run.folder), request.device).items():
+    stages = profile.at(str(run.folder), request.device)
+    for stage, params in stages.items():
         name, number = STAGES[stage].folder, order.index(stage)
         if number < order.index(request.first):
             run.manifest(stage)  # it must have ended; its outputs are used as they are
@@ -143,8 +163,8 @@ def _stages(
             ahead = {s: p for s, p in profile.stages.items() if order.index(s) >= number}
             _judge(Run.open(run.folder), ahead, say)
             judged = True
-        say(f"{name}: running {folder / (name + '.ipynb')}")
-        _stage(run, params, now, folder, descriptor, say, progress)
+            left.seconds = dict(work.expect(Run.open(run.folder), stages)) if work.expect else {}
+        _stage(run, params, now, folder / f"{name}.ipynb", work, left)
 
 
 def _judge(run: Run, stages: Mapping[str, StageParameters], say: Callable[[str], None]) -> None:
@@ -160,17 +180,24 @@ def _stage(
     run: Run,
     params: StageParameters,
     now: manifest.Key,
-    folder: Path,
-    descriptor: int,
-    say: Callable[[str], None],
-    progress: TextIO | None,
+    notebook: Path,
+    work: _Work,
+    left: TimeLeft,
 ) -> None:
-    name = STAGES[params.stage].folder
+    name, place = STAGES[params.stage].folder, left.place(params.stage)
+    words = left.words(params.stage)
+    work.say(f"{name}: {place}{words and f', {words}'}; running {notebook}")
+
+    def still(passed: float) -> None:
+        words = left.words(params.stage, passed)
+        if work.progress is None:
+            work.say(f"{name}: {place}, {passed / 60:.0f} min passed{words and f', {words}'}")
+
     manifest.begin(run, params)
     run.manifest_path(params.stage).unlink(missing_ok=True)
     started, clock = datetime.now(UTC), time.perf_counter()
-    with PeakMemory() as memory:
-        execute(run, params, folder / f"{name}.ipynb", descriptor, progress)
+    with PeakMemory() as memory, every_minute(still):
+        execute(run, params, notebook, work.descriptor, work.progress)
     seconds = time.perf_counter() - clock
     measured = {
         "device": _device(run, params.stage),
@@ -182,7 +209,8 @@ def _stage(
     }
     manifest.write(run, params, now, measured)
     remove(run.work(params.stage))
-    say(
+    left.took(params.stage, seconds)
+    work.say(
         f"{name}: done in {seconds:.0f} s on {measured['device']}, "
         f"peak memory {memory.peak / 2**20:.0f} MiB"
     )

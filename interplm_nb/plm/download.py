@@ -7,9 +7,9 @@ import urllib.request
 from pathlib import Path
 
 import torch
-from tqdm.auto import tqdm
 
 from interplm_nb.plm import names
+from interplm_nb.progress import progress_bar
 from interplm_nb.saving import atomic_path, file_hash, remove
 
 OFFICIAL_ADDRESS = "https://dl.fbaipublicfiles.com/fair-esm"
@@ -113,7 +113,7 @@ def _copy(
 ) -> None:
     with (
         part.open("ab" if start else "wb") as stream,
-        tqdm(
+        progress_bar(
             total=total,
             initial=start,
             desc=f"downloading {title}",

@@ -4,11 +4,11 @@ from collections.abc import Iterator, Sequence
 from typing import Literal, Protocol
 
 import torch
-from tqdm.auto import tqdm
 
 from interplm_nb.plm.lengths import Piece, pieces
 from interplm_nb.plm.protocol import PLM, EmbeddedBatch
 from interplm_nb.plm.record import check_layer
+from interplm_nb.progress import progress_bar
 from interplm_nb.proteins import Proteins
 
 
@@ -80,7 +80,7 @@ def embed(
         check_layer(plm, layer)
     width = max_residues or plm.max_residues
     parts = list(pieces(proteins, long, width, width // 2 if overlap is None else overlap))
-    with tqdm(
+    with progress_bar(
         total=proteins.n_residues,
         desc=f"embedding with {plm.name}",
         unit=" residues",

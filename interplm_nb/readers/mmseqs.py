@@ -9,10 +9,10 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import polars as pl
-from tqdm.auto import tqdm
 
 from interplm_nb.children import background
 from interplm_nb.cores import usable_cores
+from interplm_nb.progress import progress_bar
 from interplm_nb.proteins import Proteins
 from interplm_nb.scratch import scratch_folder
 
@@ -137,7 +137,7 @@ def _run(command: list[str]) -> None:
         background(
             command, stdin=subprocess.DEVNULL, stdout=said, stderr=subprocess.STDOUT
         ) as process,
-        tqdm(
+        progress_bar(
             desc="searching for relatives (MMseqs2)",
             bar_format="{desc}: {elapsed}",
             delay=2,

@@ -14,8 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlencode, urlsplit
 
-from tqdm.auto import tqdm
-
+from interplm_nb.progress import progress_bar
 from interplm_nb.readers.concepts import REST_FIELDS
 from interplm_nb.readers.delimited import column_names, delimited
 from interplm_nb.readers.entries import whole_number
@@ -180,7 +179,9 @@ class UniProtREST:
     def _chain(self, url: str, drafts: Path, what: str) -> list[_Page]:
         pages: list[_Page] = []
         following: str | None = url
-        with tqdm(desc=f"UniProt: {what[:40]}", unit=" proteins", disable=not self.progress) as bar:
+        with progress_bar(
+            desc=f"UniProt: {what[:40]}", unit=" proteins", disable=not self.progress
+        ) as bar:
             while following:
                 page = self._page(following, drafts)
                 pages.append(page)

@@ -8,10 +8,10 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from scipy import sparse
-from tqdm.auto import tqdm
 
 from interplm_nb.activations import MAX_L0, ActivationsWriter, FeatureActivations
 from interplm_nb.embeddings import Embeddings
+from interplm_nb.progress import progress_bar
 from interplm_nb.proteins import Proteins
 from interplm_nb.sae.model import SAE
 
@@ -72,7 +72,7 @@ def encode_to(
     }
     with (
         ActivationsWriter(folder, proteins, sae.d_sae, about, max_l0) as writer,
-        tqdm(
+        progress_bar(
             total=proteins.n_residues,
             unit=" residues",
             unit_scale=True,

@@ -12,6 +12,7 @@ from interplm_nb.activations import FeatureActivations
 from interplm_nb.embeddings import Embeddings
 from interplm_nb.pipeline import manifest
 from interplm_nb.pipeline.maxima import Maxima
+from interplm_nb.pipeline.nearest_run import RunToRead
 from interplm_nb.pipeline.parameters import ActivationsParameters
 from interplm_nb.pipeline.run import Run
 from interplm_nb.pipeline.scored_sources import DENSE, PROJECTIONS, SAES, SEEDS, scored_source
@@ -47,6 +48,8 @@ def activations(run: Run, params: ActivationsParameters) -> ActivationsStage:
     of neurons and letters; map the SAE's features."""
     from interplm_nb.sae.encode import encode_to
 
+    if isinstance(run, RunToRead):
+        return _made(run)
     manifest.begin(run, params)
     proteins = run.proteins()
     train = run.accessions("train")
@@ -76,7 +79,11 @@ def activations(run: Run, params: ActivationsParameters) -> ActivationsStage:
         for source, found in _components(embeddings, rows):
             found.save(run.source(source))
             run.write_about(source, **dense_about(source, embeddings, len(found.names)))
-    return _result(run)
+    run.write_table("activations", "sources", _sources(run))
+    result = _made(run)
+    l0 = dict(result.sources.select("source", "l0").iter_rows())
+    run.write_summary("activations", residues=proteins.n_residues, l0=l0)
+    return result
 
 
 def _mapped(
@@ -120,33 +127,12 @@ def dense_about(source: str, inputs: "Inputs", n_features: int) -> dict[str, Any
     return {"kind": source, **about, "d_sae": n_features}
 
 
-def _result(run: Run) -> ActivationsStage:
-    """Read what was made, and write the table that the notebook shows."""
-    stores = {source: run.activations(source) for source in run.possible(SAES)}
-    maxima, rows, frequencies = [], [], []
-    for source, store in stores.items():
-        found = run.maxima(source)
-        maxima.append(
-            pl.DataFrame(
-                {
-                    "source": source,
-                    "feature": np.arange(len(found), dtype=np.uint32),
-                    "maximum_train": found.train,
-                    "maximum_all": found.everywhere,
-                }
-            )
-        )
-        sums = FeatureSums.of(store, run.accessions("train"))
-        use = sums.use()
-        frequencies.append(
-            pl.DataFrame(
-                {
-                    "source": source,
-                    "feature": np.arange(store.n_features, dtype=np.uint32),
-                    "frequency": sums.density,
-                }
-            )
-        )
+def _sources(run: Run) -> pl.DataFrame:
+    """The table of that name, measured on the stores."""
+    rows, train = [], run.accessions("train")
+    for source in run.possible(SAES):
+        store = run.activations(source)
+        use = FeatureSums.of(store, train).use()
         files = run.of_source(source, "activations").iterdir()
         rows.append(
             {
@@ -157,13 +143,26 @@ def _result(run: Run) -> ActivationsStage:
                 "megabytes": sum(f.stat().st_size for f in files) / 1e6,
             }
         )
-    sources = pl.DataFrame(rows)
-    run.write_table("activations", "sources", sources)
-    run.write_summary(
-        "activations",
-        residues=run.proteins().n_residues,
-        l0={row["source"]: row["l0"] for row in rows},
-    )
+    return pl.DataFrame(rows)
+
+
+def _made(run: Run) -> ActivationsStage:
+    """Read what the stage has made."""
+    train = run.accessions("train")
+    maxima, frequencies = [], []
+    for source in (s for s in SAES if s in run.with_activations()):
+        found, named = run.maxima(source), pl.lit(source).alias("source")
+        features = np.arange(len(found), dtype=np.uint32)
+        columns = {"maximum_train": found.train, "maximum_all": found.everywhere}
+        maxima.append(pl.DataFrame({"feature": features, **columns}).select(named, pl.all()))
+        often = FeatureSums.of(run.activations(source), train).density
+        frequencies.append(
+            pl.DataFrame({"feature": features, "frequency": often}).select(named, pl.all())
+        )
     return ActivationsStage(
-        run.proteins(), stores["sae"], sources, pl.concat(maxima), pl.concat(frequencies)
+        run.proteins(),
+        run.activations(),
+        run.table("activations", "sources"),
+        pl.concat(maxima),
+        pl.concat(frequencies),
     )

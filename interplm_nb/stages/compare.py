@@ -11,15 +11,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
-from tqdm.auto import tqdm
 
 from interplm_nb.embeddings import Embeddings
 from interplm_nb.pipeline import manifest
 from interplm_nb.pipeline.errors import PipelineError
 from interplm_nb.pipeline.maxima import Maxima
+from interplm_nb.pipeline.model_choice import settled
+from interplm_nb.pipeline.nearest_run import RunToRead
 from interplm_nb.pipeline.parameters import CompareParameters
 from interplm_nb.pipeline.preflight import check_batches
 from interplm_nb.pipeline.run import Run
+from interplm_nb.progress import progress_bar
 from interplm_nb.proteins import Proteins
 from interplm_nb.stages import sweep
 from interplm_nb.stages.compare_tables import (
@@ -61,6 +63,9 @@ def compare(run: Run, params: CompareParameters, log: Log | None = None) -> Comp
     """
     from interplm_nb.sae.training.train import TrainingOptions, train_on
 
+    if isinstance(run, RunToRead):
+        return _made(run)
+    params = settled(run, params)
     manifest.begin(run, params)
     proteins, splits, plm = run.proteins(), run.splits(), run.plm(params.device)
     stored = {layer: run.embeddings(layer) for layer in run.layers()}
@@ -154,7 +159,9 @@ def _measure(run: Run, configs: "Sequence[SAEConfig]", measure: Yardstick) -> No
     from interplm_nb.sae import checkpoint
 
     plm = {"layer": measure.layer, "plm": measure.plm.name, "plm_revision": measure.plm.revision}
-    for config in tqdm(configs, desc=f"measure SAEs of layer {measure.layer}", unit=" SAEs"):
+    for config in progress_bar(
+        configs, desc=f"measure SAEs of layer {measure.layer}", unit=" SAEs"
+    ):
         label = config.label
         if run.of_compared(label, "evaluation").exists():
             continue
@@ -219,4 +226,11 @@ def _result(
     run.write_summary(
         "compare", plm=found[0]["plm"], saes=len(configs), chosen=chosen, device=device
     )
-    return CompareStage(**tables, plm=found[0]["plm"], device=device)
+    return _made(run)
+
+
+def _made(run: Run) -> CompareStage:
+    """Read what the stage has made."""
+    tables = {name: run.table("compare", name) for name in ("comparison", "stability", "metrics")}
+    summary = run.summary("compare")
+    return CompareStage(**tables, plm=summary["plm"], device=summary["device"])

@@ -3,12 +3,11 @@ conventions."""
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import polars as pl
-from tqdm.auto import tqdm
 
 from interplm_nb.annotations import Annotations
 from interplm_nb.concepts.best_pairs import STATISTICS
@@ -21,6 +20,7 @@ from interplm_nb.concepts.scores import ConceptScores
 from interplm_nb.concepts.support import with_support
 from interplm_nb.pipeline import manifest
 from interplm_nb.pipeline.errors import PipelineError
+from interplm_nb.pipeline.nearest_run import RunToRead
 from interplm_nb.pipeline.parameters import ConceptsParameters
 from interplm_nb.pipeline.run import Run
 from interplm_nb.pipeline.scored_sources import (
@@ -32,6 +32,7 @@ from interplm_nb.pipeline.scored_sources import (
     SOURCES,
     scored_source,
 )
+from interplm_nb.progress import progress_bar
 from interplm_nb.stages.activations import dense_about
 from interplm_nb.stages.concept_overview import overview
 from interplm_nb.stages.concept_statistics import links_of, with_statistics
@@ -101,6 +102,8 @@ def concepts(run: Run, params: ConceptsParameters) -> ConceptsStage:
 
     After a kill it resumes within the count that was cut off.
     """
+    if isinstance(run, RunToRead):
+        return _made(run)
     manifest.begin(run, params)
     annotations = {convention: run.annotations(convention) for convention in CONVENTIONS}
     strict = annotations["strict"]
@@ -131,7 +134,15 @@ def concepts(run: Run, params: ConceptsParameters) -> ConceptsStage:
     comparison = tables["comparison"].filter(pl.col("convention") == "strict")
     means = dict(comparison.select("source", "mean_f1_per_domain").iter_rows())
     run.write_summary("concepts", mean_f1_per_domain=means)
-    words = verdict(tables["differences"], comparison.filter(source="sae")["seeds"].item())
+    return _made(run)
+
+
+def _made(run: Run) -> ConceptsStage:
+    """Read what the stage has made."""
+    names = [f.name for f in fields(ConceptsStage) if f.name not in ("verdict", "plm")]
+    tables = {name: run.table("concepts", name) for name in names}
+    own = tables["comparison"].filter(pl.col("convention") == "strict", pl.col("source") == "sae")
+    words = verdict(tables["differences"], own["seeds"].item())
     return ConceptsStage(**tables, verdict=words, plm=str(run.about("sae")["plm"]))
 
 
@@ -155,7 +166,7 @@ def _count_all(
     """Count what is not counted yet, and choose each concept's best pair."""
     sums = _sums(params.device)
     work = _work(run.possible(COUNTED), params.merge_repeats)
-    for counted, split in tqdm(
+    for counted, split in progress_bar(
         [(c, s) for c in work for s in SPLITS], desc="count concepts", unit=" splits"
     ):
         folder = run.of_source(counted.source, "scores").parent
@@ -279,7 +290,9 @@ def _judged(
     on both splits with their support; each source's counts by cluster of test, `strict`."""
     best, found, counts = {}, {}, {}
     splits, clusters = run.splits(), _split(run, "test")
-    for counted, chosen in tqdm(selected.items(), desc="intervals and chance", unit=" sources"):
+    for counted, chosen in progress_bar(
+        selected.items(), desc="intervals and chance", unit=" sources"
+    ):
         values = run.scored(counted.source, counted.rules)
         on_test = splits.filter(pl.col("accession").is_in(run.accessions("test", counted.rules)))
         found[counted] = with_support(

@@ -10,6 +10,7 @@ import polars as pl
 from interplm_nb.embeddings import Embeddings
 from interplm_nb.pipeline import manifest
 from interplm_nb.pipeline.model_choice import settled
+from interplm_nb.pipeline.nearest_run import RunToRead
 from interplm_nb.pipeline.parameters import EmbedParameters
 from interplm_nb.pipeline.run import Run
 from interplm_nb.proteins import Proteins
@@ -39,6 +40,8 @@ def embed(run: Run, params: EmbedParameters) -> EmbedStage:
     from interplm_nb.plm.store import embed_to
     from interplm_nb.readers.arrays import embeddings_from
 
+    if isinstance(run, RunToRead):
+        return _made(run)
     params = settled(run, params)
     manifest.begin(run, params)
     proteins = run.proteins()
@@ -75,7 +78,15 @@ def embed(run: Run, params: EmbedParameters) -> EmbedStage:
         residues=proteins.n_residues,
         device=device,
     )
-    return EmbedStage(proteins, own, control, spread, device)
+    return _made(run)
+
+
+def _made(run: Run) -> EmbedStage:
+    """Read what the stage has made."""
+    model, summary = run.model(), run.summary("embed")
+    layer, spread = summary["layer"], run.table("embed", "spread")
+    shuffled = run.embeddings(layer, shuffled=True) if model and model.record else None
+    return EmbedStage(run.proteins(), run.embeddings(layer), shuffled, spread, summary["device"])
 
 
 def _spreads(embeddings: list[Embeddings], proteins: Proteins) -> pl.DataFrame:

@@ -6,6 +6,8 @@ measured on the demo, covers the rest. Real times differ by a factor of about tw
 """
 
 import shutil
+import subprocess
+import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -121,6 +123,29 @@ def estimated(request: "Request") -> str:
             "differ by a factor of about two, and a GPU is faster. Nothing was started.",
         ]
     )
+
+
+def expected(run: Run, stages: Mapping[str, StageParameters]) -> dict[str, float]:
+    """Seconds by stage of a run that has its proteins, from this CPU's speed; empty where a GPU
+    does the work, whose speed is not measured."""
+    model = run.model()
+    assert model is not None  # the runner has chosen it
+    # In a process of its own: torch would stay in the runner's memory.
+    command = (sys.executable, "-P", "-c", _RATE, stages["embed"].device)
+    measured = subprocess.run(command, capture_output=True, text=True, check=False)
+    if measured.returncode or not (rate := float(measured.stdout)):
+        return {}
+    table = stages_table(_sizes(stages, model, run.proteins().n_residues), rate)
+    return dict(table.filter(pl.col("stage") != "proteins").select("stage", "seconds").iter_rows())
+
+
+_RATE = """
+import sys
+from interplm_nb.plm.devices import choose_device
+from interplm_nb.plm.product_rate import product_rate
+
+print(product_rate() if choose_device(sys.argv[1]).type == "cpu" else 0.0)
+"""
 
 
 def stages_table(sizes: Sizes, rate: float) -> pl.DataFrame:

@@ -11,6 +11,7 @@ from interplm_nb.annotations import Annotations
 from interplm_nb.pipeline import manifest
 from interplm_nb.pipeline.errors import PipelineError
 from interplm_nb.pipeline.model_choice import settled
+from interplm_nb.pipeline.nearest_run import RunToRead
 from interplm_nb.pipeline.parameters import ProteinsParameters
 from interplm_nb.pipeline.run import Run
 from interplm_nb.pipeline.scored_sources import CONVENTIONS
@@ -25,6 +26,8 @@ NOT_SOUGHT = (
     f"without partial relatives are left out (to have them: {HOW_TO_GET_IT})."
 )
 
+NOT_KEPT = "This run does not keep how its clusters were made."
+
 
 @dataclass(frozen=True)
 class ProteinsStage:
@@ -33,14 +36,15 @@ class ProteinsStage:
     `read`: reason, n, records, example: what was left out or changed. `shares`: split, n_proteins,
     n_residues, partial_relatives (proteins with a partial relative in train; null in train, and
     without MMseqs2). `clusters` says how clusters were made, what the check of the splits found and
-    what was done; or that all this was left out.
+    what was done; or that all this was left out. `annotations_published` and `read` are None in a
+    run that does not keep them, such as the one that ships.
     """
 
     proteins: Proteins
     annotations: Annotations
-    annotations_published: Annotations
+    annotations_published: Annotations | None
     splits: pl.DataFrame
-    read: pl.DataFrame
+    read: pl.DataFrame | None
     shares: pl.DataFrame
     clusters: str
 
@@ -55,6 +59,8 @@ class ReadFile(NamedTuple):
 def proteins(run: Run, params: ProteinsParameters) -> ProteinsStage:
     """Read, filter, annotate in both conventions, cluster by homology, split, and separate what is
     still related across the splits."""
+    if isinstance(run, RunToRead):
+        return _made(run)
     params = settled(run, params)
     manifest.begin(run, params)
     if not run.has_proteins():
@@ -65,7 +71,22 @@ def proteins(run: Run, params: ProteinsParameters) -> ProteinsStage:
         for name, table in tables.items():
             run.write_table("proteins", name, table)
         run.write_axis(kept, read.annotations, splits)
-    return _result(run, params.too_long)
+    return _summed_up(run, params.too_long)
+
+
+def _summed_up(run: Run, too_long: str) -> ProteinsStage:
+    """Read what was made, and write its summary."""
+    result = _made(run)
+    run.write_summary(
+        "proteins",
+        proteins=len(result.proteins),
+        residues=result.proteins.n_residues,
+        concepts=len(result.annotations.concepts),
+        partial_relatives=_partial(run),
+        too_long=too_long,
+        device="cpu",
+    )
+    return result
 
 
 def read_file(params: ProteinsParameters) -> ReadFile:
@@ -190,8 +211,8 @@ def _split(kept: Proteins, params: ProteinsParameters) -> dict[str, pl.DataFrame
     }
 
 
-def _result(run: Run, too_long: str) -> ProteinsStage:
-    """Read what was made, and sum it up."""
+def _made(run: Run) -> ProteinsStage:
+    """Read what the stage has made."""
     kept = run.proteins()
     splits = run.splits()
     lengths = pl.DataFrame({"accession": kept.accessions, "residues": kept.lengths})
@@ -200,27 +221,21 @@ def _result(run: Run, too_long: str) -> ProteinsStage:
         .group_by("split")
         .agg(pl.len().alias("n_proteins"), pl.col("residues").sum().alias("n_residues"))
     )
-    try:
-        partial = partial_counts(splits, run.partial_relatives())
-    except PipelineError:  # they were not sought
-        partial = {}
-    counted = pl.col("split").replace_strict(partial, default=None, return_dtype=pl.Int64)
+    counted = pl.col("split").replace_strict(_partial(run), default=None, return_dtype=pl.Int64)
     shares = shares.sort(pl.col("split").replace_strict({"train": 0, "validation": 1, "test": 2}))
-    tables = (
-        run.table("proteins", "read"),
-        shares.with_columns(counted.alias("partial_relatives")),
-        run.table("proteins", "clusters")["text"][0],
-    )
-    result = ProteinsStage(
-        kept, run.annotations("strict"), run.annotations("published"), splits, *tables
-    )
-    run.write_summary(
-        "proteins",
-        proteins=len(kept),
-        residues=kept.n_residues,
-        concepts=len(result.annotations.concepts),
-        partial_relatives=partial,
-        too_long=too_long,
-        device="cpu",
-    )
-    return result
+    shares = shares.with_columns(counted.alias("partial_relatives"))
+    strict = run.annotations("strict")
+    try:
+        published, read = run.annotations("published"), run.table("proteins", "read")
+        clusters = run.table("proteins", "clusters")["text"][0]
+    except PipelineError:
+        published, read, clusters = None, None, NOT_KEPT
+    return ProteinsStage(kept, strict, published, splits, read, shares, clusters)
+
+
+def _partial(run: Run) -> dict[str, int]:
+    """Proteins with a partial relative in train, by split; empty where they were not sought."""
+    try:
+        return partial_counts(run.splits(), run.partial_relatives())
+    except PipelineError:
+        return {}

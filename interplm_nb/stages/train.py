@@ -9,6 +9,8 @@ import polars as pl
 
 from interplm_nb.embeddings import Embeddings
 from interplm_nb.pipeline import manifest
+from interplm_nb.pipeline.model_choice import settled
+from interplm_nb.pipeline.nearest_run import RunToRead
 from interplm_nb.pipeline.parameters import L1_RECIPES, TrainParameters
 from interplm_nb.pipeline.preflight import check_batches
 from interplm_nb.pipeline.run import Run
@@ -72,6 +74,9 @@ def train(run: Run, params: TrainParameters, log: Log | None = None) -> TrainSta
     from interplm_nb.sae.evaluation.fidelity import fidelities
     from interplm_nb.sae.training.train import TrainingOptions, train_on
 
+    if isinstance(run, RunToRead):
+        return _made(run)
+    params = settled(run, params)
     manifest.begin(run, params)
     proteins, model = run.proteins(), run.model()
     splits = {split: run.accessions(split) for split in ("train", "validation")}
@@ -115,7 +120,16 @@ def train(run: Run, params: TrainParameters, log: Log | None = None) -> TrainSta
         if plm and not run.of_source(source, "fidelity").exists():
             found = fidelities(run.sae(source, params.device), plm, faithful)
             run.write_fidelity(source, [asdict(f) for f in found], len(faithful))
-    return _result(run, _why_absent(record), str(choose_device(params.device)))
+    about = run.about("sae")
+    run.write_summary(
+        "train",
+        device=str(choose_device(params.device)),
+        **{name: about[name] for name in ("plm", "layer", "d_sae", "recipe")},
+    )
+    result = _made(run)
+    for name in ("quality", "use", "fidelity"):
+        run.write_table("train", name, getattr(result, name))
+    return result
 
 
 def _folder(run: Run, source: str) -> Path:
@@ -214,11 +228,15 @@ def _about(
     }
 
 
-def _result(run: Run, why_absent: str, device: str) -> TrainStage:
-    """Read what was made, and write the tables that the notebook shows."""
-    shown = ("step", "loss", "fvu", "l0", "silent_in_window")
+def _made(run: Run) -> TrainStage:
+    """Read what the stage has made."""
+    shown = {
+        "source": pl.String,
+        "step": pl.Int64,
+        **dict.fromkeys(("loss", "fvu", "l0", "silent_in_window"), pl.Float64),
+    }
     rows = [
-        {"source": s, **{n: line[n] for n in shown}}
+        {"source": s, **{n: line[n] for n in shown if n != "source"}}
         for s in run.possible(SAES)
         for line in run.metrics(s)
     ]
@@ -234,16 +252,15 @@ def _result(run: Run, why_absent: str, device: str) -> TrainStage:
         ],
         schema=FIDELITY,
     )
-    run.write_table("train", "quality", quality)
-    run.write_table("train", "use", use)
-    run.write_table("train", "fidelity", fidelity)
-    about = run.about("sae")
-    run.write_summary(
-        "train",
-        plm=about["plm"],
-        layer=about["layer"],
-        d_sae=about["d_sae"],
-        recipe=about["recipe"],
-        device=device,
+    model = run.model()
+    why_absent = _why_absent(model.record if model else None)
+    summary = run.summary("train")
+    return TrainStage(
+        pl.DataFrame(rows, schema=shown),
+        quality,
+        use,
+        fidelity,
+        why_absent,
+        plm=summary["plm"],
+        device=summary["device"],
     )
-    return TrainStage(pl.DataFrame(rows), quality, use, fidelity, why_absent, about["plm"], device)

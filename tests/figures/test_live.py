@@ -42,7 +42,7 @@ def test_outside_a_kernel_nothing_is_shown(capfd):
     shown = LiveLearning(2)
     shown(line(1))
     shown(line(2))
-    assert not live.in_kernel() and capfd.readouterr() == ("", "")
+    assert not live.in_notebook() and capfd.readouterr() == ("", "")
     assert list(shown.lines["sae"]) == [1, 2]
 
 
@@ -50,7 +50,7 @@ def test_outside_a_kernel_nothing_is_shown(capfd):
 def drawn(monkeypatch):
     """The last step of each picture that is shown, on a clock that stands still."""
     steps, clock = [], [0.0]
-    monkeypatch.setattr(live, "in_kernel", lambda: True)
+    monkeypatch.setattr(live, "in_notebook", lambda: True)
     monkeypatch.setattr(
         LiveLearning,
         "_show",

@@ -102,9 +102,9 @@ def same_classes(path: Path, found: ProteinLabelsRead) -> None:
 
 def same_profile(path: Path, found: profiles.Profile) -> None:
     tables = tomllib.loads(path.read_text("utf-8-sig"))
-    assert {stage: dict(given) for stage, given in found.given.items() if given} == {
-        name: table for name, table in tables.items() if isinstance(table, dict) and table
-    }
+    for stage, table in tables.items():
+        if isinstance(table, dict):
+            assert {name: getattr(found.stages[stage], name) for name in table} == table
 
 
 def _strings(path: Path) -> LabelsRead:

@@ -46,7 +46,7 @@ def type_name(annotation: Any) -> str:
 def test_cell_two_checks_the_parameters(stage, notebook):
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     assert code[0].metadata["tags"] == ["parameters"]
-    assert f"{STAGES[stage].parameters.__name__}.from_notebook(globals())" in code[1].source
+    assert f"open_lesson({STAGES[stage].parameters.__name__}, globals()" in code[1].source
 
 
 def test_it_is_committed_clean(notebook):

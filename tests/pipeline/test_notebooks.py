@@ -48,6 +48,22 @@ def test_progress_bars_and_machine_traces_go_and_results_stay():
     assert set(notebook.metadata) == {"kernelspec"}
 
 
+def test_a_bar_without_a_share_or_a_rate_goes_too():
+    """As of MMseqs2, which says only how long it has searched."""
+    said = "".join(f"\rsearching for relatives (MMseqs2): 00:{n:02}" for n in range(2, 60))
+    cleared = f"{said}\r{' ' * 42}\r"
+    cells = [
+        new_code_cell("x", outputs=[new_output("stream", name="stderr", text=text)])
+        for text in (cleared, f"{cleared}a warning\n", "two\r\nlines\n")
+    ]
+    clean(new_notebook(cells=cells))
+    assert [[output.text for output in cell.outputs] for cell in cells] == [
+        [],
+        ["a warning\n"],
+        ["two\nlines\n"],
+    ]
+
+
 def test_only_the_embedded_model_has_a_note():
     assert "It is not ESM-2" in model_note("esm2-mini")
     assert model_note("esm2-mini-shuffled-42")

@@ -8,6 +8,7 @@ import pytest
 
 from interplm_nb.pipeline import runner
 from interplm_nb.pipeline.errors import PipelineError
+from interplm_nb.pipeline.model_choice import completed
 from interplm_nb.pipeline.preflight import check_batches, check_device, check_files, check_fits
 from interplm_nb.pipeline.profiles import load
 from interplm_nb.pipeline.run_model import RunModel
@@ -21,7 +22,8 @@ FASTA = b">P1\nMKVLAA\n"
 
 
 def fits(*settings, model=MODEL):
-    check_fits(model, load("demo", ["embed.layer=2", *settings]).stages)
+    stages = load("demo", ["embed.layer=2", *settings]).stages
+    check_fits(model, {name: completed(params, model) for name, params in stages.items()})
 
 
 @pytest.mark.parametrize(

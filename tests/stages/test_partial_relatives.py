@@ -23,7 +23,7 @@ from interplm_nb.stages.partial_relatives import (
     related_clusters,
     with_mean_apart,
 )
-from interplm_nb.stages.proteins import NOT_SOUGHT, _result, proteins
+from interplm_nb.stages.proteins import NOT_SOUGHT, _summed_up, proteins
 from tests.pipeline.tiny import tiny_parameters
 
 
@@ -131,7 +131,7 @@ def test_without_mmseqs2_one_sentence_says_what_is_left_out(
 
 
 def test_the_stage_counts_proteins_with_partial_relatives(run: Run) -> None:
-    result = _result(run, parameters(run).too_long)
+    result = _summed_up(run, parameters(run).too_long)
     counted = dict(result.shares.select("split", "partial_relatives").iter_rows())
     n = len(run.accessions("test"))
     assert counted == {"train": None, "validation": 0, "test": -(-n // 3)}

@@ -32,9 +32,9 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
-from tqdm.auto import tqdm
 
 from interplm_nb.plm.protocol import PLM
+from interplm_nb.progress import progress_bar
 from interplm_nb.proteins import Proteins
 from interplm_nb.sae.evaluation.fidelity_sums import FidelitySums, loss_recovered
 from interplm_nb.sae.evaluation.measures import Measure, measures_of, why_absent
@@ -118,7 +118,7 @@ def fidelity(
     masked = measure in _QUALITY_ON
     masks = _masked_residues(proteins, seed) if masked else None
     sums = np.zeros((5, len(proteins)))
-    with tqdm(
+    with progress_bar(
         total=proteins.n_residues,
         unit=" residues",
         unit_scale=True,

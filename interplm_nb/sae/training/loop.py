@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from torch import Tensor
-from tqdm.auto import tqdm
 
+from interplm_nb.progress import progress_bar
 from interplm_nb.sae.about import SAEAbout
 from interplm_nb.sae.checkpoint import save
 from interplm_nb.sae.config import SAEConfig
@@ -67,7 +67,7 @@ class Loop:
         with ExitStack() as stack:
             hidden = not (self.options.progress and self.setting.world.writes)
             bar = stack.enter_context(
-                tqdm(
+                progress_bar(
                     total=steps, initial=first, desc=f"train {names}", unit=" steps", disable=hidden
                 )
             )
