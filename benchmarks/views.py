@@ -19,12 +19,21 @@ from typing import Any
 import numpy as np
 
 from benchmarks.harness import Figure
-from benchmarks.views_browser import arrives, chromium, moves, opened, panned
-from benchmarks.views_data import LENGTH, N_PROTEINS, WITH_STRUCTURE, large, screenful
+from benchmarks.views_browser import arrives, chromium, moves, opened, panned, typed
+from benchmarks.views_data import (
+    LENGTH,
+    N_PROTEINS,
+    WITH_STRUCTURE,
+    large,
+    many_pairs,
+    screenful,
+)
 from benchmarks.views_peers import against_dashboard, against_plotly
 from interplm_nb.pipeline.run import Run
 from interplm_nb.readers import demo
 from interplm_nb.widgets.feature_data import FeatureData
+from interplm_nb.widgets.listing import packed_pairs
+from interplm_nb.widgets.packing import pack
 from interplm_nb.widgets.page import write_page
 from interplm_nb.widgets.workbench import Workbench
 
@@ -38,6 +47,7 @@ BRUSH_MS, STRUCTURE_MS, DEMO_MS, LARGE_MS, PAINT_S, NOTEBOOK_MB, PAGE_MB, FRAME_
     6.0,
     1000 / 60,
 )
+SEARCH_MS, N_PAIRS = 30.0, 50_000
 TURNS = 12
 """Features selected one after another."""
 ACROSS = [(0.3 + 0.6 * i / 60, 0.5) for i in range(61)]
@@ -86,6 +96,7 @@ def run() -> list[Figure]:
             _notebook(folder),
             _page(shipped, features, folder),
             _pan(browser, store, folder),
+            _search(browser, store, folder),
             *against_plotly(browser, full, folder, 1),
             *against_plotly(browser, full, folder, N_PROTEINS),
             *against_dashboard(browser, shipped, features, folder),
@@ -221,4 +232,28 @@ def _pan(browser: Any, store: Run, folder: Path) -> Figure:
         round(FRAME_MS, 1),
         "ms",
         note,
+    )
+
+
+def _search(browser: Any, store: Run, folder: Path) -> Figure:
+    """Keystrokes in the table's search, beside the map, which fades what is not listed."""
+    from interplm_nb.widgets.feature_atlas import FeatureAtlas
+    from interplm_nb.widgets.feature_table import FeatureTable
+
+    data = FeatureData(store, structures={}, n_proteins=20)
+    data.concept_pairs = many_pairs(data.features, N_PAIRS)
+    data.pairs = pack(*packed_pairs(data.concept_pairs), compress=True)
+    words = ("zinc finger", "disulfide", "domain 1", "binding atp 7")
+    texts = [word[: i + 1] for word in words for i in range(len(word))]
+    views = [FeatureTable(data), FeatureAtlas(data)]
+    with opened(browser, write_page(views, folder / "search.html", "Search")) as (page, _):
+        page.locator(".iplm-features tbody tr[data-feature]").first.wait_for()
+        times = np.array(typed(page, texts))
+    note = (
+        f"{len(data.features):,} features x {N_PAIRS:,} pairs of 300 concepts; median of "
+        f"{len(times)} keystrokes, 95th percentile {np.percentile(times, 95):.1f} ms; until the "
+        "rows are laid out"
+    )
+    return Figure.within(
+        "views: a keystroke in the search", float(np.median(times)), SEARCH_MS, "ms", note
     )

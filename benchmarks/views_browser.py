@@ -44,6 +44,23 @@ PAN = """async ([x, y, ms]) => {
 }"""
 
 
+SEARCH = """async texts => {
+  const box = document.querySelector('.iplm-features input[type=search]');
+  const list = document.querySelector('.iplm-features .iplm-scroll');
+  const times = [];
+  for (const text of texts) {
+    const start = performance.now();
+    box.value = text;
+    box.dispatchEvent(new Event('input', { bubbles: true }));
+    await new Promise(queueMicrotask);
+    list.getBoundingClientRect(); // which lays the page out
+    times.push(performance.now() - start);
+    await new Promise(done => setTimeout(done, 60));
+  }
+  return times;
+}"""
+
+
 @contextmanager
 def chromium() -> Iterator[Any]:
     """A running browser; RuntimeError if there is none."""
@@ -130,6 +147,11 @@ def panned(page: Any, selector: str, ms: int = 2000) -> list[float]:
     found = page.evaluate(PAN, [x, y, ms])
     page.mouse.up()
     return found
+
+
+def typed(page: Any, texts: list[str]) -> list[float]:
+    """ms from each text in the table's search until its rows are in the page and laid out."""
+    return page.evaluate(SEARCH, texts)
 
 
 def changed(page: Any, act: str) -> float:

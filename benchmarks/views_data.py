@@ -73,3 +73,21 @@ def large(folder: Path, n_residues: int) -> Run:
     )
     write_parquet(atlas, run.of_source("sae", "atlas"), {"type": "FeatureAtlas", "version": 1})
     return run
+
+
+def many_pairs(features: pl.DataFrame, n: int) -> pl.DataFrame:
+    """`n` scored pairs of these features with 300 concepts, as `listing.concept_pairs` has them."""
+    rng = np.random.default_rng(SEED)
+    kinds = ("Domain", "Zinc finger", "Disulfide bond", "Binding site_ATP", "Metal binding")
+    names = [f"{kinds[i % len(kinds)]}_{i}" for i in range(300)]
+    categories = [kinds[i % len(kinds)].partition("_")[0] for i in range(300)]
+    chosen = rng.choice(features.height * 300, n, replace=False)
+    return pl.DataFrame(
+        {
+            "feature": features["feature"].to_numpy()[chosen // 300],
+            "concept": np.array(names)[chosen % 300],
+            "category": np.array(categories)[chosen % 300],
+            "validation_f1_per_domain": np.sort(rng.random(n))[::-1],
+            "f1_per_domain": rng.random(n),
+        }
+    ).with_columns(rank=pl.int_range(1, pl.len() + 1).over("concept"))

@@ -1,6 +1,7 @@
 // @ts-check
 // The JavaScript half of `ConceptPanel`.
 
+import { conceptName } from "./kit/concept_names.js";
 import { linksOf } from "./concept_panel/links.js";
 import { drawPanel, panelSize } from "./concept_panel/picture.js";
 import { Scores } from "./concept_panel/scores.js";
@@ -106,7 +107,7 @@ class ConceptPanel {
       `${honestly(kit, record.concepts, view.model.get("sources"))} ${limits}`.trim(),
     );
     const match = best
-      ? `${best.concept}, F1 ${kit.fixed(best.f1_per_domain)} on test`
+      ? `${conceptName(best.concept, best.category)}, F1 ${kit.fixed(best.f1_per_domain)} on test`
       : "no concept";
     view.say(`Feature ${feature}: ${match}`);
   }

@@ -249,7 +249,9 @@ export class Atlas {
   words(i) {
     const { points, kit } = this;
     const concept = points.conceptOf(i);
-    const match = concept ? [conceptName(concept, points.categoryOf(i)), `F1 ${kit.fixed(points.f1[i])} on test`] : ["no concept"];
+    const match = concept
+      ? [conceptName(concept, points.categoryOf(i)), `F1 ${kit.fixed(points.f1[i])} on test`]
+      : ["no concept"];
     const n = points.cluster?.[i];
     const cluster = n === undefined ? [] : [n < 0 ? "no cluster" : `cluster ${n}`];
     return [

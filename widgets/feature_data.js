@@ -40,18 +40,30 @@ export class Store {
     /** @type {(() => void) | null} */
     this.focusSearch = null;
     this.table = unpack(model.get("table"));
-    /** @type {Promise<Listing>} all features and scored pairs */
-    this.listing = Promise.all([this.table, unpack(model.get("pairs"))]).then(
-      ([table, pairs]) => new Listing(table, pairs),
-    );
-    /** @type {Promise<Proteins>} */
-    this.proteins = unpack(model.get("proteins")).then((packed) => new Proteins(packed));
+    /** @type {Promise<Listing> | null} once a view asks for it; so is the next */
+    this.listingMade = null;
+    /** @type {Promise<Proteins> | null} */
+    this.proteinsMade = null;
     /** @type {Firing | null} which features fire where, once the kernel or the page says so */
     this.firing = null;
     /** @type {{ key: string, common: Common | null }} of the proteins that were chosen last */
     this.found = { key: "", common: null };
     /** @type {Link} the selection that it follows, from the first `attach` on */
     this.link = /** @type {any} */ (null);
+  }
+
+  /** All features and scored pairs. @returns {Promise<Listing>} */
+  get listing() {
+    this.listingMade ??= Promise.all([this.table, unpack(this.model.get("pairs"))]).then(
+      ([table, pairs]) => new Listing(table, pairs),
+    );
+    return this.listingMade;
+  }
+
+  /** @returns {Promise<Proteins>} */
+  get proteins() {
+    this.proteinsMade ??= unpack(this.model.get("proteins")).then((made) => new Proteins(made));
+    return this.proteinsMade;
   }
 
   /**

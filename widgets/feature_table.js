@@ -298,7 +298,7 @@ class FeatureTable {
     store.order = this.order;
     this.showSettings();
     this.nProteins = this.why.show(common, sort);
-    this.grid.show(this.shown, this.rows, sort, descending);
+    this.grid.show(this.shown, this.rows, [sort, descending], this.noneWords());
     this.describe();
   }
 
@@ -351,6 +351,15 @@ class FeatureTable {
     const proteins = n ? `. ${kit.count(n)} protein${n === 1 ? "" : "s"} found too` : "";
     const pins = pinned.length ? `. Pinned: ${pinned.join(", ")}` : "";
     view.say(`Feature ${feature} ${where}${pins}${proteins}`);
+  }
+
+  /** Why there is no row. */
+  noneWords() {
+    const n = this.shown.rows.length;
+    if (n) return `None of the ${this.kit.count(n)} features that match is in this page.`;
+    return this.nProteins
+      ? "No feature matches; the proteins above do."
+      : "No feature matches.";
   }
 
   /** @param {number} row */

@@ -1,6 +1,7 @@
 // @ts-check
 // The JavaScript half of `ActivationHistogram`.
 
+import { conceptName } from "./kit/concept_names.js";
 import { brushWords, edgesOf, rowsOf, sum } from "./histogram/counts.js";
 
 /** @import { Bundle, Context, Kit, Surface, TextStyle, View } from "./kit/types.js" */
@@ -229,11 +230,11 @@ class Histogram {
   legend(surface, annotated, width) {
     if (!annotated) return;
     const { theme } = this.view;
-    const name = this.bundle.record.best.concept;
+    const { concept, category } = this.bundle.record.best;
     surface.rect(MARGIN.left + 4, 5, 9, 9, theme.muted, 0.55);
     surface.text(MARGIN.left + 17, 9.5, "all", { fill: theme.text, size: 10.5 });
     surface.rect(MARGIN.left + 40, 5, 9, 9, theme.bar);
-    const said = this.view.kit.fitted(`with ${name}`, width - MARGIN.left - 60, 10.5);
+    const said = this.view.kit.fitted(`with ${conceptName(concept, category)}`, width - MARGIN.left - 60, 10.5);
     surface.text(MARGIN.left + 53, 9.5, said, { fill: theme.text, size: 10.5 });
   }
 

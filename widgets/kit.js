@@ -5,7 +5,7 @@
 // and then draws into `view.body`, reads `view.store.bundle`, reads and writes `view.link`.
 
 import { gunzip, bytesOf, unpack } from "./kit/bytes.js";
-import { categoryOn, lutOf, stepOf, inBrush } from "./kit/colours.js";
+import { lutOf, stepOf, inBrush } from "./kit/colours.js";
 import { fitted, widthOf } from "./kit/fitted.js";
 import { Frame, element, stepsByKeyboard } from "./kit/frame.js";
 import { colourBar } from "./kit/colour_bar.js";
@@ -17,7 +17,6 @@ import { CanvasSurface } from "./kit/surface.js";
 
 export class Kit {
   CanvasSurface = CanvasSurface;
-  categoryOn = categoryOn;
   colourBar = colourBar;
   count = count;
   decades = decades;

@@ -238,8 +238,7 @@ export class Tracks {
   /** @param {string} category */
   colour(category) {
     const { theme, store } = this.view;
-    const known = store.about.categories[category];
-    return known ? this.kit.categoryOn(known, theme.dark) : theme.muted;
+    return store.about.categories[category] ?? theme.muted;
   }
 
   describe() {

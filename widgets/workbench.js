@@ -74,8 +74,8 @@ function bar(kit, link, store, signal) {
     kit,
     tools,
     "Reset",
-    () => link.set({ brush: [], position: null, accession: "", accessions: [], pinned: [] }),
-    "Reset: clear brush, residue, protein and pins",
+    () => link.set({ brush: [], position: null, accession: "", accessions: [], pinned: [], listed: {} }),
+    "Reset: clear brush, residue, proteins, pins and what is listed",
     signal,
   );
   tools.append(keysHelp(kit));

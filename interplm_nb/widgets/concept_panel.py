@@ -6,6 +6,7 @@ import traitlets as t
 
 from interplm_nb.pipeline.scored_sources import SOURCES
 from interplm_nb.widgets import assets
+from interplm_nb.widgets.concept_names import concept_name
 from interplm_nb.widgets.print_style import panel
 from interplm_nb.widgets.view import View
 
@@ -65,7 +66,11 @@ class ConceptPanel(View):
         )
         axes.set_yticks(
             range(len(rows)),
-            [f"{_short(row['concept'])} (n = {row['n_instances']:,})" for row in rows],
+            [
+                f"{_short(concept_name(row['concept'], row['category']))} "
+                f"(n = {row['n_instances']:,})"
+                for row in rows
+            ],
             parse_math=False,
         )
         for y, row in enumerate(rows):

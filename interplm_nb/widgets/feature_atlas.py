@@ -9,15 +9,12 @@ import traitlets as t
 
 from interplm_nb.features.atlas import N_NEIGHBORS
 from interplm_nb.widgets import assets
-from interplm_nb.widgets.colours import CATEGORIES
+from interplm_nb.widgets.colours import PALETTE
 from interplm_nb.widgets.view import View
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-PALETTE = tuple(colour for colour in CATEGORIES if colour != "#000000")
-"""Colours of clusters; black would pass for an outline."""
 
 
 class FeatureAtlas(View):

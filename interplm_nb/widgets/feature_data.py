@@ -35,6 +35,9 @@ WITH_STRUCTURE = 20
 CELLS = 2**28
 """Proteins x features above which common features are not looked for: a byte each."""
 
+KEPT_FIRING = 10**6
+"""Bytes of `firing` above which a page without a kernel does without it."""
+
 ASKING = ["feature", "pinned", "accessions"]
 """Fields of the selection that a bundle depends on."""
 
@@ -281,8 +284,8 @@ class FeatureData(anywidget.AnyWidget):
 
     def to_keep(
         self, features: Iterable[int], n_proteins: int | None = None, structures: bool = True
-    ) -> dict[str, dict[str, bytes]]:
-        """What `keep` stores: `kept` and `kept_structures`.
+    ) -> dict[str, dict[str, bytes] | bytes]:
+        """What `keep` stores: `kept`, `kept_structures` and, where it is small, `firing`.
 
         A structure that cannot be read is left out, and logged. TraitError for a feature that the
         source does not have.
@@ -309,7 +312,13 @@ class FeatureData(anywidget.AnyWidget):
                 for accession in sorted(shown)
                 if (packed := self._readable_structure(accession))
             },
+            "firing": self._small_firing(),
         }
+
+    def _small_firing(self) -> bytes:
+        """`firing` for a page; empty where it would be most of it."""
+        packed = b"" if self.fires is None else self.firing or packed_firing(self.fires)
+        return packed if len(packed) <= KEPT_FIRING else b""
 
     def _readable_structure(self, accession: str) -> bytes:
         try:

@@ -60,7 +60,7 @@ class FeaturePages:
 
     @cached_property
     def colours(self) -> dict[str, str]:
-        """A colour for each annotation category; frequent categories get the most distinct ones."""
+        """A colour for each annotation category, the most frequent first."""
         by_size = (
             self.annotations.table["category"]
             .value_counts()

@@ -6,6 +6,7 @@ import numpy as np
 import traitlets as t
 
 from interplm_nb.widgets import assets
+from interplm_nb.widgets.concept_names import concept_name
 from interplm_nb.widgets.print_style import panel
 from interplm_nb.widgets.view import View
 
@@ -44,7 +45,7 @@ class ActivationHistogram(View):
         )
         annotated = arrays.get(f"{self.unit}_annotated")
         if annotated is not None:
-            name = record["best"]["concept"]
+            name = concept_name(record["best"]["concept"], record["best"]["category"])
             axes.bar(
                 edges[:-1],
                 annotated / all_active,

@@ -7,6 +7,7 @@ import traitlets as t
 
 from interplm_nb.widgets import assets
 from interplm_nb.widgets.colours import BEYOND
+from interplm_nb.widgets.concept_names import concept_name
 from interplm_nb.widgets.print_style import activation_map, blank, tidy
 from interplm_nb.widgets.view import View
 
@@ -215,7 +216,11 @@ class ResidueTracks(View):
             if sum(p["maximum"] > 0 for p in record["proteins"]) < record["n_firing"]
             else ""
         )
-        best = f", best concept {record['best']['concept']}" if record["best"] else ""
+        best = (
+            f", best concept {concept_name(record['best']['concept'], record['best']['category'])}"
+            if record["best"]
+            else ""
+        )
         return (
             f"Feature {record['feature']}{best}: the {n} strongest{sampled}; "
             f"it fires in {record['n_firing']:,} proteins{pooled}"

@@ -15,6 +15,7 @@ from matplotlib.patches import Rectangle
 from interplm_nb.figures.hover import SYMBOLS
 from interplm_nb.pipeline.run import Run
 from interplm_nb.pipeline.scored_sources import SOURCES
+from interplm_nb.widgets.concept_names import concept_name
 from interplm_nb.widgets.concept_panel import ConceptPanel
 from interplm_nb.widgets.concept_rows import SHOWN, concept_rows
 from interplm_nb.widgets.feature_data import FeatureData
@@ -105,7 +106,7 @@ def test_the_printed_scores_are_the_rows(data: FeatureData) -> None:
     assert whiskers == [[row["low"], row["high"]] for row in rows if row["low"] is not None]
     assert (
         axes.get_yticklabels()[0].get_text()
-        == f"{rows[0]['concept']} (n = {rows[0]['n_instances']})"
+        == f"{concept_name(rows[0]['concept'], rows[0]['category'])} (n = {rows[0]['n_instances']})"
     )
     assert {text.get_text() for text in figure.legends[0].get_texts()} == {
         "this feature (SAE)",

@@ -126,9 +126,7 @@ def test_another_source_has_no_map(run: Run, tmp_path: Path) -> None:
 
 
 def test_settings_are_checked(data: FeatureData) -> None:
-    with pytest.raises(t.TraitError, match="sae has features 0 to 11, not 12"):
-        FeatureAtlas(data, chosen=[12])
-    with pytest.raises(TypeError, match="has no setting about; its settings are: chosen, colour"):
+    with pytest.raises(TypeError, match="has no setting about; its settings are: colour"):
         FeatureAtlas(data, about={})
     with pytest.raises(t.TraitError, match="colour"):
         FeatureAtlas(data, colour="size")
@@ -162,10 +160,12 @@ def test_a_figure_shows_every_living_feature_with_the_colours_of_the_view(
     )
 
 
-def test_what_is_not_chosen_is_faded_in_print_too(data: FeatureData) -> None:
+def test_what_is_not_listed_is_faded_in_print_too(data: FeatureData) -> None:
     data.selection.pinned = []
     data.selection.feature = SILENT  # which has no ring
-    parts = drawn(FeatureAtlas(data, colour="cluster", chosen=[0, 1, 8]))
+    data.selection.listed = {"among": [0, 1, 8]}
+    parts = drawn(FeatureAtlas(data, colour="cluster"))
+    data.selection.listed = {}
     by_alpha = {
         round(part.get_alpha(), 3): [round(x) for x, _ in part.get_offsets()] for part in parts
     }

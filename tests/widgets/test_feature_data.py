@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
 import traitlets as t
 
@@ -25,6 +26,7 @@ START = {
     "brush": [],
     "accessions": [],
     "pinned": [],
+    "listed": {},
 }
 
 
@@ -50,10 +52,36 @@ def accessions(data: FeatureData) -> list[str]:
 
 
 def test_it_begins_with_the_best_pair_or_with_what_is_asked(made: FeatureData, run: Run) -> None:
-    assert FeatureData(run).selection.feature == made.pages.ranked["feature"][0]
+    named = made.pages.ranked.filter(pl.col("concept") != pl.col("category") + "_any")
+    assert FeatureData(run).selection.feature == named["feature"][0]
     assert FeatureData(run, feature=5).selection.feature == 5
     with pytest.raises(t.TraitError, match=f"sae has features 0 to {N_FEATURES - 1}, not 99"):
         FeatureData(run, feature=99)
+
+
+def test_the_first_feature_is_of_a_found_pair_with_a_name() -> None:
+    run = Run.shipped()
+    first = FeatureData(run, structures={})
+    table = run.table("concepts", "found").filter(source="sae", convention="strict")
+    named = table.filter(~pl.col("concept").str.ends_with("_any"))
+    best = named.sort("validation_f1_per_domain", descending=True).row(0, named=True)
+    assert first.selection.feature == best["feature"]
+    assert best["f1_per_domain"] > 0.5 and best["clusters"] >= 3
+
+
+def test_features_and_categories_of_a_list_are_those_of_the_data(data: FeatureData) -> None:
+    with pytest.raises(t.TraitError, match=f"sae has features 0 to {N_FEATURES - 1}, not 99"):
+        data.selection.listed = {"among": [0, 99]}
+    with pytest.raises(
+        t.TraitError,
+        match=r"no scored concept has the category 'helix'; the categories are .*Helix",
+    ):
+        data.selection.listed = {"category": "helix"}
+    assert data.selection.listed == {}
+    data.selection.listed = {"category": "Helix"}
+    assert data.selection.features()["category"].unique().to_list() == ["Helix"]
+    with pytest.raises(t.TraitError, match="no scored concept has the category 'x'"):
+        FeatureData(data.pages.run, selection=Selection(listed={"category": "x"}))
 
 
 def test_a_new_feature_is_sent(data: FeatureData) -> None:

@@ -1,8 +1,10 @@
 """The table's Python half: its settings, what it shows, and the printed table."""
 
 import math
+from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
 import traitlets as t
@@ -11,109 +13,77 @@ from hypothesis import strategies as st
 from matplotlib.patches import Rectangle
 
 from interplm_nb.pipeline.run import Run
+from interplm_nb.widgets.concept_names import concept_name
 from interplm_nb.widgets.feature_data import FeatureData
 from interplm_nb.widgets.feature_table import PRINTED, FeatureTable
 
 
 @pytest.fixture(scope="module")
-def data() -> FeatureData:
+def made() -> FeatureData:
     return FeatureData(Run.shipped())
 
 
-def slow_rows(
-    rows: list[dict[str, Any]],
-    search: str,
-    category: str,
-    least: float,
-    silent: bool,
-    sort: str,
-    descending: bool,
-) -> list[int]:
-    """Features by the words of the settings' help, one at a time."""
-
-    def passes(row: dict[str, Any]) -> bool:
-        names = [
-            str(row[name]).lower() for name in ("concept", "category") if row[name] is not None
-        ]
-        found = all(
-            str(row["feature"]).startswith(word) or any(word in name for name in names)
-            for word in search.lower().split()
-        )
-        strong = not least or (row["f1_per_domain"] is not None and row["f1_per_domain"] >= least)
-        return (
-            found
-            and strong
-            and (silent or row["maximum"] > 0)
-            and (not category or row["category"] == category)
-        )
-
-    shown = [row for row in rows if passes(row)]
-    there = [row for row in shown if row[sort] is not None]
-    there.sort(key=lambda row: row[sort], reverse=descending)  # sort is stable, reversed too
-    return [row["feature"] for row in there + [row for row in shown if row[sort] is None]]
+@pytest.fixture
+def data(made: FeatureData) -> Iterator[FeatureData]:
+    yield made
+    made.selection.listed = {}
 
 
 @settings(max_examples=40, deadline=None)
 @given(
-    search=st.sampled_from(
-        ["", "7", "76", "zinc", "HELIX", "domain any", "domain 7", "no such thing", "trans 1"]
-    ),
-    category=st.sampled_from(["", "Domain", "Zinc finger"]),
-    least=st.sampled_from([0, 0.1, 0.3, 1]),
-    silent=st.booleans(),
     sort=st.sampled_from(
-        ["feature", "concept", "validation_f1_per_domain", "f1_per_domain", "n_active", "maximum"]
+        ["feature", "concept", "validation_f1_per_domain", "f1_per_domain", "n_active", "rank"]
     ),
     descending=st.booleans(),
+    listed=st.sampled_from([{}, {"search": "zinc"}, {"silent": True, "search": "1"}]),
 )
-def test_rows_are_those_that_the_settings_say(
-    data: FeatureData,
-    search: str,
-    category: str,
-    least: float,
-    silent: bool,
-    sort: str,
-    descending: bool,
+def test_rows_are_those_listed_in_the_order_of_a_column(
+    data: FeatureData, sort: str, descending: bool, listed: dict[str, Any]
 ) -> None:
-    table = FeatureTable(
-        data,
-        search=search,
-        category=category,
-        least_f1=least,
-        silent=silent,
-        sort=sort,
-        descending=descending,
-    )
-    rows = data.features.to_dicts()
-    expected = slow_rows(rows, search, category, least, silent, sort, descending)
-    assert table.rows()["feature"].to_list() == expected
+    data.selection.listed = listed
+    table = FeatureTable(data, sort=sort, descending=descending)
+    rows = data.listed(data.selection, by_rank=sort == "rank").to_dicts()
+    there = [row for row in rows if row[sort] is not None]
+    if sort == "rank":
+        there.sort(key=lambda row: np.float32(row["validation_f1_per_domain"]), reverse=True)
+        if descending:
+            there.reverse()
+            there.sort(key=lambda row: np.float32(row["validation_f1_per_domain"]))
+    there.sort(key=lambda row: row[sort], reverse=descending)  # sort is stable, reversed too
+    expected = there + [row for row in rows if row[sort] is None]
+    assert table.rows()["feature"].to_list() == [row["feature"] for row in expected]
     table.close()
+
+
+def test_without_a_column_the_list_has_an_order_of_its_own(data: FeatureData) -> None:
+    table = FeatureTable(data, descending=False)
+    assert table.order() == ("rank", False)
+    data.selection.listed = {"least_f1": 0.2}
+    assert table.order() == ("rank", False)
+    for listed in ({"search": "zinc"}, {"category": "Domain"}):
+        data.selection.listed = listed
+        assert table.order() == ("validation_f1_per_domain", True)
+        assert table.rows()["validation_f1_per_domain"].is_sorted(descending=True)
 
 
 def test_settings_that_make_no_sense_are_refused(data: FeatureData) -> None:
     with pytest.raises(t.TraitError, match=r"cannot sort by 'weight'; the columns are feature, "):
         FeatureTable(data, sort="weight")
     with pytest.raises(
-        t.TraitError,
-        match=r"no best concept has the category 'domain'; the categories are .*Domain",
-    ):
-        FeatureTable(data, category="domain")
-    with pytest.raises(t.TraitError, match="least_f1"):
-        FeatureTable(data, least_f1=2)
-    with pytest.raises(
         TypeError,
-        match="FeatureTable has no setting order; its settings are: category, descending, "
-        "height, least_f1, search, silent, sort",
+        match="FeatureTable has no setting order; its settings are: descending, height, sort",
     ):
         FeatureTable(data, order="up")
 
 
 def test_the_printed_table_holds_the_first_rows(data: FeatureData) -> None:
-    table = FeatureTable(data, sort="f1_per_domain", search="zinc")
+    data.selection.listed = {"search": "zinc"}
+    table = FeatureTable(data, sort="f1_per_domain")
     (axes,) = table.figure().axes
     texts = [text.get_text() for text in axes.texts]
     first = table.rows().row(0, named=True)
-    assert {str(first["feature"]), first["concept"], f"{first['f1_per_domain']:.2f}"} <= set(texts)
+    name = concept_name(first["concept"], first["category"])
+    assert {str(first["feature"]), name, f"{first['f1_per_domain']:.2f}"} <= set(texts)
     assert sum(text == first["category"] for text in texts) <= PRINTED
     assert axes.get_title(loc="left").startswith(
         "Features of sae, by F1 test, from the highest: "
@@ -122,20 +92,15 @@ def test_the_printed_table_holds_the_first_rows(data: FeatureData) -> None:
 
 
 def test_a_table_of_nothing_and_missing_numbers_can_be_printed(data: FeatureData) -> None:
-    assert "0 of 0" in FeatureTable(data, search="no such thing").figure().axes[0].get_title(
-        loc="left"
-    )
-    lowest = FeatureTable(
-        data, sort="validation_f1_per_domain", descending=True, silent=True, search="3"
-    )
-    assert "–" in [
-        text.get_text()
-        for text in FeatureTable(data, silent=True, sort="maximum", descending=False)
-        .figure()
-        .axes[0]
-        .texts
-    ]
+    data.selection.listed = {"search": "no such thing"}
+    title = FeatureTable(data).figure().axes[0].get_title(loc="left")
+    assert "0 of 0" in title
+    data.selection.listed = {"silent": True, "search": "3"}
+    lowest = FeatureTable(data, sort="validation_f1_per_domain", descending=True)
     assert lowest.rows()["validation_f1_per_domain"].to_list()[-1] is None
+    data.selection.listed = {"silent": True}
+    least = FeatureTable(data, sort="maximum", descending=False)
+    assert "–" in [text.get_text() for text in least.figure().axes[0].texts]
 
 
 def test_bars_of_the_printed_table_are_as_long_as_f1(data: FeatureData) -> None:

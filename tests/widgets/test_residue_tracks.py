@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from interplm_nb.pipeline.run import Run
-from interplm_nb.widgets.colours import BEYOND, CATEGORIES
+from interplm_nb.widgets.colours import BEYOND, PALETTE
 from interplm_nb.widgets.feature_data import FeatureData
 from interplm_nb.widgets.residue_tracks import AROUND, PRINTED, ResidueTracks, _pooled
 from tests.widgets.conftest import HELIX, SILENT
@@ -162,7 +162,7 @@ def test_the_printed_key_says_grey_categories_as_one(tmp_path: Any) -> None:
         }
     )
     data = FeatureData(simple_run(tmp_path / "run", table, segments), structures={})
-    data.about = data.about | {"categories": {"a": CATEGORIES[0], "b": BEYOND, "c": BEYOND}}
+    data.about = data.about | {"categories": {"a": PALETTE[0], "b": BEYOND, "c": BEYOND}}
     assert [text.get_text() for text in ResidueTracks(data).figure().legends[0].get_texts()] == [
         "a",
         "other categories",

@@ -23,6 +23,17 @@ SELECTIONS = st.fixed_dictionaries(
         "brush": st.just([]) | st.tuples(LEVELS, LEVELS).map(sorted),
         "accessions": st.lists(ACCESSIONS, max_size=4),
         "pinned": st.lists(st.integers(0, 20_000), max_size=4),
+        "listed": st.fixed_dictionaries(
+            {},
+            optional={
+                "search": st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=9),
+                "category": st.sampled_from(["Zinc finger", "Domain"]),
+                "least_f1": st.floats(0.01, 1),
+                "silent": st.just(True),
+                "among": st.lists(st.integers(0, 20_000), min_size=1, max_size=4),
+                "why": st.sampled_from(["lasso on the map", "Zinc finger"]),
+            },
+        ),
     }
 )
 
@@ -67,6 +78,28 @@ def test_a_brush_is_a_range(brush: list[float]) -> None:
     ):
         selection.brush = brush
     assert selection.brush == [0.1, 0.2]
+
+
+@pytest.mark.parametrize(
+    ("listed", "said"),
+    [
+        ({"size": 3}, "features are listed by search, category, least_f1, .*, not by size"),
+        ({"least_f1": 2}, "least_f1 of listed features is a number from 0 to 1; got 2"),
+        ({"search": 7}, "search of listed features is text; got 7"),
+        ({"silent": "yes"}, "silent of listed features is True or False; got 'yes'"),
+        ({"among": [-1]}, r"among of listed features is a list of features' numbers; got \[-1\]"),
+    ],
+)
+def test_a_list_by_what_cannot_be_is_refused(listed: dict[str, Any], said: str) -> None:
+    selection = Selection(listed={"search": "zinc"})
+    with pytest.raises(t.TraitError, match=said):
+        selection.listed = listed
+    assert selection.listed == {"search": "zinc"}
+
+
+def test_what_says_nothing_is_left_out_of_a_list() -> None:
+    listed = {"search": "", "least_f1": 0, "among": [], "silent": False, "category": "Domain"}
+    assert Selection(listed=listed).listed == {"category": "Domain"}
 
 
 def test_a_field_that_there_is_not() -> None:

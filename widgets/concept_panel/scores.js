@@ -1,6 +1,7 @@
 // @ts-check
 // The table of concepts: numbers for the eye and for screen readers, and each row's picture.
 
+import { conceptHint, conceptName } from "../kit/concept_names.js";
 import { drawAxis, drawMark, drawScore, SCORE } from "./marks.js";
 import { lineOf, nameOf, qOf, rangeOf } from "./words.js";
 
@@ -82,8 +83,8 @@ export class Scores {
   row(row) {
     const { element, fixed } = this.kit;
     const line = lineOf(this.kit, row, this.sources, this.own);
-    const name = element("th", { scope: "row", title: row.category }, [
-      element("span", { text: row.concept }),
+    const name = element("th", { scope: "row", title: conceptHint(row.concept, row.category) }, [
+      element("span", { text: conceptName(row.concept, row.category) }),
     ]);
     const canvas = element("canvas", { role: "img", "aria-label": line });
     const texts = [

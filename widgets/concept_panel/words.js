@@ -1,6 +1,7 @@
 // @ts-check
 // What the panel says in sentences.
 
+import { conceptName } from "../kit/concept_names.js";
 import { nearEnds, nearEndsWords } from "../kit/near_ends.js";
 
 /** @import { Kit, Packed } from "../kit/types.js" */
@@ -60,7 +61,7 @@ export function bestOf(kit, row) {
   const test = kit.fixed(row.f1_per_domain);
   const validation = kit.fixed(row.validation_f1_per_domain);
   return (
-    `Best match, chosen on validation proteins: ${row.concept}, ` +
+    `Best match, chosen on validation proteins: ${conceptName(row.concept, row.category)}, ` +
     `above ${row.threshold} of the maximum. ` +
     `F1 per domain ${test} on test${range}, ${validation} on validation.`
   );
@@ -100,9 +101,10 @@ export function honestly(kit, rows, sources) {
   };
   const rival = kindOf(best);
   const higher = above(best);
+  const name = conceptName(best.concept, best.category);
   const first = higher.length
-    ? `On ${best.concept} these reach more than this feature: ${listed(higher.map(said))}.`
-    : `On ${best.concept} no ${rival} reaches more than this feature.`;
+    ? `On ${name} these reach more than this feature: ${listed(higher.map(said))}.`
+    : `On ${name} no ${rival} reaches more than this feature.`;
   if (others.length === 0) return first;
   const beaten = others.filter((row) => above(row).length).length;
   const one = rival === "control" ? "A control" : "Another source";

@@ -1,7 +1,7 @@
 // @ts-check
 // What a point's colour says: a category, a cluster, or a number on the scale.
 
-import { BEYOND, categoryOn, luminance, rgbOf } from "../kit/colours.js";
+import { BEYOND, luminance, rgbOf } from "../kit/colours.js";
 
 /** @import { Theme } from "../kit/types.js" */
 
@@ -82,7 +82,6 @@ function byGroup(numbers, look, theme) {
     members.get(n)?.push(i);
   }
   const groups = [...members].map(([n, own]) => ({ ...look(n), points: own }));
-  for (const group of groups) if (group.fill) group.fill = categoryOn(group.fill, theme.dark);
   groups.sort((a, b) => Number(!a.fill) - Number(!b.fill) || b.points.length - a.points.length);
   const fills = ["", ...new Set(groups.map((group) => group.fill).filter(Boolean))];
   const kinds = new Uint16Array(numbers.length);

@@ -20,7 +20,7 @@ export const SCALE_HEIGHT = 40;
  */
 export function noteOn(groups) {
   if (groups.some(({ fill }) => fill === BEYOND))
-    return "Grey: categories beyond the sixteen most frequent.";
+    return "Grey: more categories than there are colours.";
   const repeat = new Set(groups.map(({ fill }) => fill)).size < groups.length;
   return repeat ? "Colours repeat: a name picks out its own features." : "";
 }

@@ -71,8 +71,8 @@ const COLUMNS = [
     width: 0,
     kind: "names",
     hint:
-      "Of the feature's scored concepts that match, the best on validation proteins; in the order " +
-      "of ranks, that of the lowest rank",
+      "Of the feature's scored concepts that match, the best on validation proteins; " +
+      "in the order of ranks, that of the lowest rank",
   },
   {
     name: "enrichment",
@@ -213,7 +213,10 @@ export function textOf(kit, shown, { name, kind, write = plain }, row) {
   return name === "concept" ? conceptName(text, shown.name("category", row) ?? "") : text;
 }
 
-/** What a pointer on a name says. @param {Shown} shown @param {Column} column @param {number} row */
+/**
+ * What a pointer on a name says.
+ * @param {Shown} shown @param {Column} column @param {number} row @returns {string | null}
+ */
 export function hintOf(shown, { name }, row) {
   const text = shown.name(name, row);
   if (text === undefined || name !== "concept") return text ?? null;

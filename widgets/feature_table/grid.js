@@ -19,6 +19,7 @@ import { BADGE, MARKED, ROW, columnsOf, hintOf, textOf } from "./columns.js";
 
 const AHEAD = 8; // rows drawn beyond what is in sight
 const PIN_WIDTH = 34;
+const WHY_MARGIN = 4; // below the line above the list, as style.css has it
 const ROOM_FOR_NAMES = 142;
 
 export class Grid {
@@ -44,6 +45,7 @@ export class Grid {
     this.last = 0;
     /** @type {HTMLElement[]} */
     this.drawn = [];
+    this.none = ""; // what is said where no row is
     this.build();
     this.listen();
   }
@@ -207,10 +209,13 @@ export class Grid {
   }
 
   /**
-   * @param {Shown} shown @param {number[]} rows @param {string} sort @param {boolean} descending
+   * @param {Shown} shown @param {number[]} rows
+   * @param {[string, boolean]} order the column that orders them, and whether from the highest
+   * @param {string} none what is said where no row is
    */
-  show(shown, rows, sort, descending) {
+  show(shown, rows, [sort, descending], none) {
     this.shown = shown;
+    this.none = none;
     const columns = columnsOf(shown);
     if (columns.length !== this.columns.length) {
       this.columns = columns;
@@ -227,7 +232,10 @@ export class Grid {
   }
 
   draw() {
-    this.scroller.style.height = `${this.view.model.get("height")}px`;
+    // What the line above takes beyond one row of it is the list's, so that nothing below moves.
+    const above = Math.max(0, this.scroller.offsetTop - ROW - WHY_MARGIN);
+    const height = this.view.model.get("height");
+    this.scroller.style.height = `${Math.max(height / 3, height - above)}px`;
     const [first, last] = this.window();
     [this.first, this.last] = [first, last];
     this.above.firstChild.style.height = `${first * ROW}px`;
@@ -295,7 +303,7 @@ export class Grid {
     }
     if (column.name === "category" && text !== "–") {
       const dot = element("span", { class: "iplm-dot", "aria-hidden": "true" });
-      dot.style.background = categoryColour(this.kit, this.view, text);
+      dot.style.background = categoryColour(this.view, text);
       cell.append(dot);
     }
     if (column.name === MARKED && nearEnds(this.shown.table, this.view.store.about, row))
@@ -321,7 +329,7 @@ export class Grid {
       class: "iplm-reset",
       text: "Show all features",
     });
-    const said = element("span", { text: "No feature matches. " });
+    const said = element("span", { text: `${this.none} ` });
     const cell = element("td", { colspan: this.columns.length + 1, class: "iplm-none" }, [
       said,
       button,

@@ -62,7 +62,7 @@ function drawCell(kit, view, surface, { shown, column, row, x, y, w }) {
     column.name === "category" && text !== "–",
     column.kind === "share" && text !== "–",
   ];
-  if (dot) surface.rect(x + 2, middle - 4, 8, 8, categoryColour(kit, view, text));
+  if (dot) surface.rect(x + 2, middle - 4, 8, 8, categoryColour(view, text));
   if (bar) {
     surface.rect(x + 34, middle - 4, w - 42, 8, theme.faded);
     surface.rect(
@@ -82,8 +82,7 @@ function drawCell(kit, view, surface, { shown, column, row, x, y, w }) {
   surface.text(x + left, middle, kit.fitted(text, w - left - 6, 12), style);
 }
 
-/** @param {Kit} kit @param {View} view @param {string} category */
-export function categoryColour(kit, view, category) {
-  const known = view.store.about.categories[category];
-  return known ? kit.categoryOn(known, view.theme.dark) : view.theme.faded;
+/** @param {View} view @param {string} category */
+export function categoryColour(view, category) {
+  return view.store.about.categories[category] ?? view.theme.faded;
 }

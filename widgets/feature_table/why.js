@@ -129,10 +129,12 @@ export class Why {
       this.view.store.firing
     );
     const sure = columns.q_count.filter((q) => q <= SURE).length;
-    const where = n === 1 ? "in this protein" : `in ${firing.leastOf(n)} or more of these ${n}`;
+    const several =
+      n === 2 ? "in both proteins" : `in ${firing.leastOf(n)} or more of ${n} proteins`;
+    const where = n === 1 ? "in this protein" : several;
     return (
-      `In common: above ${fixed(firing.above, 2)} of the maximum ${where}, and in a smaller share ` +
-      `of the ${count(others)} others. ${count(sure)} with q ≤ ${SURE}.`
+      `In common: above ${fixed(firing.above, 2)} of their maximum ${where}, and in a smaller ` +
+      `share of the ${count(others)} others; ${count(sure)} with q ≤ ${SURE}.`
     );
   }
 
@@ -142,7 +144,8 @@ export class Why {
     if (!this.proteins.accessions.length)
       return "This run has too many proteins to look for common features here; all are listed.";
     const strange = accessions.find((accession) => !this.proteins.places.has(accession));
-    if (strange !== undefined) return `This run has no protein ${strange}; all features are listed.`;
+    if (strange !== undefined)
+      return `This run has no protein ${strange}; all features are listed.`;
     return store.model.static
       ? "This page does not hold what these proteins have in common; all features are listed."
       : "Looking for what these proteins have in common.";

@@ -54,22 +54,3 @@ export function stepOf(value) {
 export function inBrush(brush, value) {
   return brush.length === 0 || (value >= brush[0] && value <= brush[1]);
 }
-
-/**
- * A category's colour on a page: on a dark one black becomes nearly white, and what is too dark to
- * see is mixed with white.
- * @param {string} hex
- * @param {boolean} dark
- */
-export function categoryOn(hex, dark) {
-  const rgb = rgbOf(hex);
-  if (!dark || luminance(rgb) > 0.1) return hex;
-  const white = luminance(rgb) < 0.005 ? 0.9 : 0.4;
-  return `#${rgb
-    .map((v) =>
-      Math.round(v + white * (255 - v))
-        .toString(16)
-        .padStart(2, "0"),
-    )
-    .join("")}`;
-}

@@ -11,6 +11,7 @@ export function conceptName(concept, category) {
 /** What a pointer on that name says. @param {string} concept @param {string} category */
 export function conceptHint(concept, category) {
   const name = conceptName(concept, category);
-  if (concept !== `${category}_any`) return name === concept ? name : `${name}; ${concept} in files`;
-  return `${name}: every annotated residue of category ${category}, whatever it is called; ${concept} in files`;
+  if (name === concept) return name;
+  const all = `: every annotated residue of category ${category}, whatever it is called`;
+  return `${name}${concept === `${category}_any` ? all : ""}; ${concept} in files`;
 }

@@ -2,6 +2,7 @@
 // The label beside the pointer, and the buttons that take away what was added: pinned features,
 // chosen proteins.
 
+import { conceptName } from "../kit/concept_names.js";
 import { fixed } from "../kit/scales.js";
 import { activationWords } from "../kit/words.js";
 import { spansAt, spanWords } from "./words.js";
@@ -53,7 +54,7 @@ export function chips(kit, link, bundle, home, next) {
     const rest = pinned.filter((/** @type {number} */ other) => other !== feature);
     return chip(
       kit,
-      best ? `feature ${feature}: ${best.concept}` : `feature ${feature}`,
+      best ? `feature ${feature}: ${conceptName(best.concept, best.category)}` : `feature ${feature}`,
       () => link.set({ pinned: rest }),
       next,
     );

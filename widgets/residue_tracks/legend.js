@@ -1,6 +1,7 @@
 // @ts-check
 // The legend below the tracks: the colour bar, and what the colours of annotations are.
 
+import { conceptName } from "../kit/concept_names.js";
 import { BEYOND } from "../kit/colours.js";
 
 /** @import { Bundle, Kit, Surface } from "../kit/types.js" */
@@ -35,7 +36,7 @@ export function explained(bundle, spans, colours) {
     .sort(([, a], [, b]) => b.n - a.n)
     .map(([text, { category }]) => ({ text, category, thick: false }));
   const seen = [...spans.values()].some((s) => s.best.length);
-  if (seen) items.unshift({ text: `${best.concept} (best)`, category: best.category, thick: true });
+  if (seen) items.unshift({ text: `${conceptName(best.concept, best.category)} (best)`, category: best.category, thick: true });
   const unknown = bundle.sparse.some(({ value }) => value.some(Number.isNaN));
   return unknown ? [{ text: UNKNOWN, category: UNKNOWN, thick: false }, ...items] : items;
 }

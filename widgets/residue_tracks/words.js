@@ -1,6 +1,7 @@
 // @ts-check
 // What the tracks say: of a residue, of what is shown and left out, and as a table.
 
+import { conceptName } from "../kit/concept_names.js";
 import { activationWords, rangeWords } from "../kit/words.js";
 
 /** @import { Bundle, Protein } from "../kit/types.js" */
@@ -50,8 +51,8 @@ export function spansAt({ spans }, position) {
 }
 
 /** "Helix 5–12", "Active site 7". @param {Span} span */
-export function spanWords({ concept, start, end }) {
-  return `${concept} ${start === end ? start : `${start}–${end}`}`;
+export function spanWords({ concept, category, start, end }) {
+  return `${conceptName(concept, category)} ${start === end ? start : `${start}–${end}`}`;
 }
 
 /**

@@ -124,7 +124,7 @@ export function positionAt(layout, length, x) {
  * @property {number} cursor the item that keys are on, or -1
  * @property {Lut} lut of changes
  * @property {number} limit of changes
- * @property {Record<string, string>} categories colours on a light page
+ * @property {Record<string, string>} categories colours
  */
 
 /**
@@ -236,7 +236,7 @@ function label(surface, theme, kit, { layout, reading, feature }, item) {
 function lane(surface, theme, kit, { layout, reading, categories }, item) {
   const { lane: own } = item;
   if (!own) return;
-  const fill = kit.categoryOn(categories[own.category] ?? "#7f7f7f", theme.dark);
+  const fill = categories[own.category] ?? "#7f7f7f";
   const { top } = stripEdges(layout, item, reading.mutated);
   const parts = reading.mutated ? [own.reference, own.mutant] : [own.reference];
   const room = reading.mutated ? 14 : 18;

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { fieldsOf, fragmentOf } from "../host/address.js";
 
-const NOTHING = { accession: "", position: null, brush: [], accessions: [], pinned: [] };
+const NOTHING = { accession: "", position: null, brush: [], accessions: [], pinned: [], listed: {} };
 
 test("a link restores what was written", () => {
   const fields = {
@@ -13,6 +13,10 @@ test("a link restores what was written", () => {
     brush: [0.5, 1.25],
     accessions: ["P1", "Q2 x"],
     pinned: [0, 7],
+    listed: {
+      ...{ search: "zinc C2H2", category: "Zinc finger", least_f1: 0.5, silent: true },
+      ...{ among: [3, 0], why: "lasso & more" },
+    },
   };
   const { source, ...rest } = fields;
   assert.deepEqual(fieldsOf(`#${fragmentOf(fields)}`, source), rest);
@@ -52,6 +56,13 @@ test("what cannot be is left out", () => {
     "pinned=x,y",
     "pinned=",
     "pinned=1,-2",
+    "least_f1=2",
+    "least_f1=0",
+    "least_f1=x",
+    "among=1,x",
+    "silent=1",
+    "search=",
+    "listed=3",
     "__proto__=3",
     "constructor=1",
     "kit=3",

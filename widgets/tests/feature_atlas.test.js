@@ -162,20 +162,6 @@ test("groups are sorted by size, the hollow one last", () => {
   );
 });
 
-test("black is white on a dark page", () => {
-  const { groups } = colouring(
-    new Points(TABLE),
-    "category",
-    { ...theme, dark: true },
-    { A: "#000000", B: "#d55e00" },
-    [],
-  );
-  assert.deepEqual(
-    groups?.map(({ fill }) => fill),
-    ["#d55e00", "#e6e6e6", ""],
-  );
-});
-
 test("density has a log scale, F1 a scale from 0 to 1; a missing F1 is hollow, 0 is not", () => {
   const points = new Points(TABLE);
   const density = colouring(points, "density", theme, {}, []);
@@ -184,7 +170,7 @@ test("density has a log scale, F1 a scale from 0 to 1; a missing F1 is hollow, 0
   assert.deepEqual(Array.from(f1.kinds), [33, 1, 64, 0]);
 });
 
-test("what is not chosen is faded and below; hollow points are below full ones", () => {
+test("what is not listed is faded and below; hollow points are below full ones", () => {
   const coloured = colouring(
     new Points(TABLE),
     "category",
@@ -192,7 +178,7 @@ test("what is not chosen is faded and below; hollow points are below full ones",
     { A: "#0072b2", B: "#d55e00" },
     [],
   );
-  assert.deepEqual(Array.from(layered(coloured, new Set()).order), [3, 0, 1, 2]);
+  assert.deepEqual(Array.from(layered(coloured, null).order), [3, 0, 1, 2]);
   const { order, kinds } = layered(coloured, new Set([0, 3]));
   assert.deepEqual(Array.from(order), [1, 2, 3, 0]);
   assert.deepEqual(
@@ -216,7 +202,7 @@ test("grey is for categories beyond the palette; clusters that share a colour ar
   const group = (/** @type {string} */ fill) => ({ name: "", fill, points: [] });
   assert.equal(
     noteOn(["#0072b2", "#8a8a8a"].map(group)),
-    "Grey: categories beyond the sixteen most frequent.",
+    "Grey: more categories than there are colours.",
   );
   assert.match(noteOn(["#0072b2", "#0072b2"].map(group)), /^Colours repeat/);
   assert.equal(noteOn(["#0072b2", "#d55e00"].map(group)), "");

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { categoryOn, inBrush, luminance, lutOf, rgbOf, stepOf } from "../kit/colours.js";
+import { inBrush, luminance, lutOf, rgbOf, stepOf } from "../kit/colours.js";
 
 const SCALE = ["#e6e6e6", "#7daed3", "#051f4d"];
 const contrast = (a, b) => {
@@ -46,11 +46,4 @@ test("a brush holds both its ends; none holds everything", () => {
     [false, true, true, true, false],
   );
   assert.ok(inBrush([], 7));
-});
-
-test("a category can be seen on a dark page, and is itself on a light one", () => {
-  for (const hex of ["#000000", "#332288", "#661100", "#0072b2", "#f0e442"]) {
-    assert.equal(categoryOn(hex, false), hex);
-    assert.ok(contrast(rgbOf(categoryOn(hex, true)), rgbOf("#111111")) >= 3, hex);
-  }
 });

@@ -18,6 +18,7 @@ from interplm_nb.annotations import Annotations
 from interplm_nb.pipeline.model_note import model_note
 from interplm_nb.pipeline.scored_sources import SOURCES
 from interplm_nb.proteins import Proteins
+from interplm_nb.widgets.concept_names import concept_name
 from interplm_nb.widgets.concept_panel import ConceptPanel
 from interplm_nb.widgets.concept_rows import concept_rows
 from interplm_nb.widgets.feature_data import FeatureData
@@ -64,7 +65,9 @@ def test_numbers_and_bars_are_the_bundles(shown: Any, data: FeatureData) -> None
     cells = shown.page.locator(f"{PANEL} tbody tr").evaluate_all(
         "rows => rows.map(row => [...row.cells].map(cell => cell.textContent))"
     )
-    assert [cell[0] for cell in cells] == [row["concept"] for row in rows]
+    assert [cell[0] for cell in cells] == [
+        concept_name(row["concept"], row["category"]) for row in rows
+    ]
     assert [cell[2] for cell in cells] == [f"{row['f1_per_domain']:.2f}" for row in rows]
     assert cells[0][3] == f"{rows[0]['low']:.2f} to {rows[0]['high']:.2f}"
     ends = shown.page.locator(f"{PANEL} tbody canvas").evaluate_all(BAR_ENDS)

@@ -15,10 +15,12 @@ import pytest
 
 from interplm_nb.pipeline.run import Run
 from interplm_nb.widgets import assets
+from interplm_nb.widgets.concept_names import concept_name
 from interplm_nb.widgets.feature_atlas import FeatureAtlas, mapped
 from interplm_nb.widgets.feature_data import FeatureData
 from interplm_nb.widgets.feature_list import packed_list
 from interplm_nb.widgets.feature_page import FeaturePages
+from interplm_nb.widgets.feature_table import FeatureTable
 from interplm_nb.widgets.packing import pack
 from tests import shipped
 from tests.browser.views.conftest import HOSTILE, LONG, RIGHT_TO_LEFT
@@ -30,7 +32,7 @@ AXE = assets.CLONE / "node_modules" / "axe-core" / "axe.min.js"
 FAULTS = """async () => (await axe.run(document.querySelector('main'))).violations
   .filter(v => ['serious', 'critical'].includes(v.impact))
   .map(v => [v.id, v.nodes.map(n => n.html)])"""
-MODEL = "[...window.iplmModels.values()].find(m => 'chosen' in m.state)"
+MODEL = "[...window.iplmModels.values()].find(m => 'colour' in m.state)"
 
 
 class Map:
@@ -78,7 +80,7 @@ class Map:
         return self.shown.selected("feature")
 
     def chosen(self) -> list[int]:
-        return self.page.evaluate(f"() => {MODEL}.get('chosen')")
+        return self.shown.selected("listed").get("among", [])
 
     def of(self, category: str) -> list[int]:
         return self.table.filter(pl.col("category") == category)["feature"].to_list()
@@ -129,6 +131,8 @@ def atlas(show: Callable, demo_data: FeatureData) -> Map:
             "accession": "",
             "position": None,
             "pinned": [],
+            "accessions": [],
+            "listed": {},
         }
     )
     return Map(show(FeatureAtlas(demo_data), width=760, height=800), demo_data.features)
@@ -161,7 +165,7 @@ def test_the_pointer_is_told_what_it_is_on(atlas: Map, demo_data: FeatureData) -
     lines = tip.inner_text().splitlines()
     assert lines[:3] == [
         f"Feature {feature}",
-        best["concept"],
+        concept_name(best["concept"], best["category"]),
         f"F1 {best['f1_per_domain']:.2f} on test",
     ]
     assert re.fullmatch(r"active on [\d.]+ % of residues", lines[3])
@@ -174,7 +178,9 @@ def test_the_pointer_is_told_what_it_is_on(atlas: Map, demo_data: FeatureData) -
     assert tip.is_hidden()
 
 
-def test_a_lasso_picks_out_what_is_inside_and_the_brackets_step_through_it(atlas: Map) -> None:
+def test_a_lasso_picks_out_what_is_inside_and_the_brackets_step_through_it(
+    atlas: Map, demo_data: FeatureData
+) -> None:
     x, y = atlas.box["x"] + 0.4 * atlas.box["width"], atlas.box["y"] + 0.4 * atlas.box["height"]
     atlas.lasso([(x, y), (x + 90, y), (x + 90, y + 70), (x, y + 70)])
     inside = [
@@ -184,18 +190,56 @@ def test_a_lasso_picks_out_what_is_inside_and_the_brackets_step_through_it(atlas
     ]
     assert len(inside) > 10
     assert atlas.chosen() == inside
+    assert atlas.shown.selected("listed")["why"] == "lasso on the map"
+    demo_data.selection.listed = {"among": inside}
+    order = FeatureTable(demo_data).rows()["feature"].to_list()
+    demo_data.selection.listed = {}
     assert atlas.said().startswith(
-        f"{len(inside)} features chosen; [ and ] step through them, Escape clears the choice."
+        f"{len(order)} features listed; [ and ] step through them, Escape clears the choice."
     )
     atlas.canvas.focus()
     atlas.page.keyboard.press("]")
-    assert atlas.shown.selected("feature") == inside[0]
+    at = order.index(shipped.best()) + 1 if shipped.best() in order else 0
+    assert atlas.shown.selected("feature") == order[at % len(order)]
     atlas.page.keyboard.press("]")
-    assert atlas.shown.selected("feature") == inside[1]
+    assert atlas.shown.selected("feature") == order[(at + 1) % len(order)]
     atlas.page.keyboard.press("Escape")
     assert atlas.chosen() == []
+    everything = FeatureTable(demo_data).rows()["feature"].to_list()
+    here = everything.index(atlas.shown.selected("feature"))
     atlas.page.keyboard.press("]")
-    assert atlas.shown.selected("feature") == inside[1] + 1
+    assert atlas.shown.selected("feature") == everything[(here + 1) % len(everything)]
+
+
+def test_a_search_fades_the_rest_and_the_table_lists_a_lasso(
+    show: Callable, demo_data: FeatureData
+) -> None:
+    demo_data.selection.update({"feature": shipped.best(), "brush": [], "listed": {}})
+    widgets = FeatureAtlas(demo_data), FeatureTable(demo_data)
+    shown = show(*widgets, width=760, height=1200)
+    atlas = Map(shown, demo_data.features)
+    rows = shown.page.locator(".iplm-features tbody tr[data-feature]")
+    rows.first.wait_for()
+    shown.page.get_by_role("searchbox").fill("disulfide")
+    demo_data.selection.listed = {"search": "disulfide"}
+    n = FeatureTable(demo_data).rows().height
+    demo_data.selection.listed = {}
+    assert atlas.said().startswith(f"{n} features listed; ")
+    with shown.page.expect_download() as download:
+        shown.page.get_by_role("button", name="Save Map of features as CSV").click()
+    assert len(Path(download.value.path()).read_text().splitlines()) == n + 1
+    shown.page.get_by_role("searchbox").fill("")
+    shown.page.locator(".iplm-legend button").nth(2).click()
+    name = atlas.categories()[2]
+    assert atlas.chosen() == atlas.of(name)
+    why = shown.page.get_by_role("group", name="Which features are listed")
+    assert f"{len(atlas.of(name))} features: {name}" in why.inner_text()
+    listed = rows.evaluate_all("rows => rows.map(row => Number(row.dataset.feature))")
+    assert set(listed) <= set(atlas.of(name)) and listed
+    shown.page.get_by_role("button", name="Take back: ").click()
+    assert atlas.chosen() == []
+    pressed = shown.page.locator(".iplm-legend button[aria-pressed=true]")
+    assert pressed.count() == 0
 
 
 def test_with_the_lasso_on_a_drag_needs_no_shift(atlas: Map) -> None:
@@ -320,7 +364,7 @@ def test_clusters_that_recur_are_a_choice(show: Callable, ends_data: FeatureData
     ]
     page.get_by_role("combobox", name="colour").select_option("cluster")
     page.get_by_role("button", name="cluster 0").click()
-    assert "1 feature chosen" in page.locator(".iplm-say").inner_text()
+    assert "1 feature listed" in page.locator(".iplm-say").inner_text()
 
 
 def test_dead_features_are_not_on_the_map_and_it_says_so(atlas: Map) -> None:
@@ -402,12 +446,15 @@ def test_any_number_of_features(show: Callable, other_data: FeatureData, n: int)
 def test_python_can_pick_out_features_and_a_page_keeps_them(
     show: Callable, demo_data: FeatureData
 ) -> None:
-    demo_data.selection.update({"feature": shipped.best(), "brush": []})
-    atlas = Map(show(FeatureAtlas(demo_data, chosen=[5, 3, 9])), demo_data.features)
-    assert atlas.said().startswith("3 features chosen; ")
+    listed = {"among": [5, 3, 9], "why": "my own"}
+    demo_data.selection.update({"feature": shipped.best(), "brush": [], "listed": listed})
+    order = FeatureTable(demo_data).rows()["feature"].to_list()
+    atlas = Map(show(FeatureAtlas(demo_data)), demo_data.features)
+    demo_data.selection.listed = {}
+    assert atlas.said().startswith("3 features listed; ")
     atlas.canvas.focus()
     atlas.page.keyboard.press("]")
-    assert atlas.shown.selected("feature") == 5
+    assert atlas.shown.selected("feature") == order[0] and set(order) == {3, 5, 9}
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -42,6 +42,8 @@ def data(demo_data: FeatureData) -> FeatureData:
             "accession": "",
             "position": None,
             "pinned": [],
+            "accessions": [],
+            "listed": {},
         }
     )
     return demo_data
@@ -118,18 +120,33 @@ def test_a_click_selects_and_a_selection_elsewhere_is_scrolled_to(
     assert "row 501" in shown.page.locator(".iplm-say").inner_text()
 
 
+def listing(data: FeatureData, **listed: Any) -> pl.DataFrame:
+    """The rows that Python lists so, in the table's own order."""
+    data.selection.listed = listed
+    rows = FeatureTable(data).rows()
+    data.selection.listed = {}
+    return rows
+
+
+def concepts(shown: Shown) -> list[str]:
+    """The concept cell of each row in the page."""
+    place = shown.page.locator(".iplm-features thead th").all_inner_texts().index("concept")
+    return shown.page.locator(ROWS).evaluate_all(
+        f"rows => rows.map(row => row.cells[{place}].textContent)"
+    )
+
+
 def test_a_search_narrows_as_it_is_typed(shown: Any, data: FeatureData) -> None:
     shown.page.get_by_role("grid").focus()
     shown.page.keyboard.press("/")
     shown.page.keyboard.type("zinc")
-    found = FeatureTable(data, search="zinc").rows()["feature"].to_list()
-    assert 0 < len(found) < 200
+    found = listing(data, search="zinc")["feature"].to_list()
+    assert 200 < len(found) < 1000
     assert [int(row["feature"]) for row in saved(shown)] == found
     assert f"{len(found)} of" in shown.page.locator(".iplm-sub").inner_text()
-    assert "not among the rows shown" in shown.page.locator(".iplm-say").inner_text()
     box = shown.page.get_by_role("searchbox")
     box.press("Enter")
-    assert shown.selected("feature") == found[0]
+    assert shown.selected("feature") == found[0] == shipped.best("Zinc finger_any")
     box.press("Escape")
     assert box.input_value() == ""
     assert len(saved(shown)) > len(found)
@@ -137,12 +154,116 @@ def test_a_search_narrows_as_it_is_typed(shown: Any, data: FeatureData) -> None:
     assert shown.page.locator(ROWS).count() == 0
     shown.page.get_by_role("button", name="Show all features").click()
     assert shown.page.locator(ROWS).count() > 5
+    assert box.input_value() == ""
+
+
+@pytest.mark.parametrize("word", ["disulfide", "zinc", "phosphoserine"])
+def test_a_row_shows_the_pair_that_matched(shown: Any, data: FeatureData, word: str) -> None:
+    """Of every pair with a score: no feature has "Disulfide bond" as its best label."""
+    ranked = data.pages.ranked
+    concepts_of_word = ranked.filter(pl.col("concept").str.to_lowercase().str.contains(word))
+    shown.page.get_by_role("searchbox").fill(word)
+    rows = saved(shown)
+    firing = set(data.pages.alive.tolist())
+    assert {int(r["feature"]) for r in rows} == set(concepts_of_word["feature"]) & firing
+    f1 = [float(row["validation_f1_per_domain"]) for row in rows]
+    assert f1 == sorted(f1, reverse=True)
+    for row in rows[:40]:
+        assert word in row["concept"].lower()
+        (pair,) = ranked.filter(feature=int(row["feature"]), concept=row["concept"]).to_dicts()
+        assert float(row["f1_per_domain"]) == pytest.approx(pair["f1_per_domain"], rel=1e-5)
+    assert all(word in text.lower() for text in concepts(shown))
+
+
+def test_the_order_mixes_concepts_and_names_are_words(shown: Any, data: FeatureData) -> None:
+    texts = concepts(shown)[:8]
+    assert len(set(texts)) == len(texts)
+    assert "Zinc finger, any kind" in texts and "DNA binding: H-T-H motif" in texts
+    assert "Zinc finger_any" not in shown.page.locator(".iplm-features").inner_text()
+    cell = shown.page.locator(ROWS).get_by_text("Zinc finger, any kind").first
+    assert "every annotated residue of category Zinc finger" in cell.get_attribute("title")
+    assert "Zinc finger_any" in {row["concept"] for row in saved(shown)}  # as it is scored
+    header = shown.page.get_by_role("columnheader", name="rank")
+    assert header.get_attribute("aria-sort") == "ascending"
+    why = shown.page.get_by_role("group", name="Which features are listed")
+    assert "The best feature of each concept" in why.inner_text()
+
+
+def test_proteins_are_found_and_list_what_they_have_in_common(
+    show: Callable, data: FeatureData
+) -> None:
+    names = ["cytochrome c isoform", "yeast"]
+    two = ["P00044", "P00045"]
+    data.selection.accessions = two  # so that the page holds which features fire where
+    expected = FeatureTable(data).rows()
+    data.selection.accessions = []
+    shown = show(FeatureTable(data))
+    shown.page.locator(ROWS).first.wait_for()
+    box = shown.page.get_by_role("searchbox")
+    box.fill(names[0])
+    why = shown.page.get_by_role("group", name="Which features are listed")
+    assert "P00044 Cytochrome c isoform 1" in why.inner_text()
+    assert "2 proteins found too" in shown.page.locator(".iplm-say").inner_text()
+    box.press("Tab")
+    while "all 2" not in (shown.page.evaluate("document.activeElement.textContent") or ""):
+        shown.page.keyboard.press("Tab")  # over the other controls
+    shown.page.keyboard.press("Enter")
+    shown.settled()
+    assert shown.selected("accessions") == two and shown.selected("listed") == {}
+    assert shown.page.evaluate("document.activeElement.type") == "search"
+    rows = saved(shown)
+    assert [int(row["feature"]) for row in rows] == expected["feature"].to_list()
+    for name in ("members", "background", "p_count", "q_count"):
+        assert [float(row[name]) for row in rows] == pytest.approx(expected[name].to_list())
+    said = why.inner_text()
+    sure = expected.filter(pl.col("q_count") <= 0.05).height
+    others = len(data.pages.proteins) - 2
+    assert (
+        f"in both proteins, and in a smaller share of the {others} others" in said
+    )
+    assert f"{sure} with q ≤ 0.05" in said
+    heads = shown.page.locator(".iplm-features thead th").all_inner_texts()
+    assert heads[1:5] == ["feature", "chosen", "others", "q"]
+    shown.page.get_by_role("button", name="Take back: 2 proteins").click()
+    assert shown.selected("accessions") == []
+    assert len(saved(shown)) > len(rows)
+
+
+def test_a_page_without_what_fires_where_says_so(show: Callable, data: FeatureData) -> None:
+    data.firing, kept = b"", data.firing
+    shown = show(FeatureTable(data))
+    data.firing = kept
+    shown.page.locator(ROWS).first.wait_for()
+    shown.select(accessions=["P00044"])
+    why = shown.page.get_by_role("group", name="Which features are listed")
+    assert "This page does not hold what these proteins have in common" in why.inner_text()
+    shown.select(accessions=["NOPE"])
+    assert "This run has no protein NOPE" in why.inner_text()
+    assert len(saved(shown)) > 1000
+
+
+def test_what_is_listed_is_in_the_address_and_comes_back(shown: Any, data: FeatureData) -> None:
+    shown.page.get_by_role("searchbox").fill("zinc")
+    shown.page.get_by_role("combobox", name="category").select_option("Zinc finger")
+    shown.page.get_by_label("Least F1 on test").fill("0.5")
+    shown.page.wait_for_function("location.hash.includes('least_f1=0.5')")
+    rows = [int(row["feature"]) for row in saved(shown)]
+    expected = listing(data, search="zinc", category="Zinc finger", least_f1=0.5)
+    assert rows == expected["feature"].to_list() and rows
+    shown.page.reload()
+    shown.page.locator(ROWS).first.wait_for()
+    assert [int(row["feature"]) for row in saved(shown)] == rows
+    assert shown.page.get_by_role("searchbox").input_value() == "zinc"
+    shown.page.get_by_role("grid").focus()
+    for feature in (rows[0], rows[1]):
+        shown.page.keyboard.press("]") if feature != rows[0] else shown.page.keyboard.press("Home")
+        assert shown.selected("feature") == feature
 
 
 def test_a_heading_sorts_and_sorts_back(shown: Any, data: FeatureData) -> None:
     for heading, column, first in [
         ("F1 test", "f1_per_domain", True),
-        ("best concept", "concept", False),
+        ("concept", "concept", False),
         ("maximum", "maximum", True),
     ]:
         for descending in (first, not first):
@@ -153,18 +274,20 @@ def test_a_heading_sorts_and_sorts_back(shown: Any, data: FeatureData) -> None:
             assert [int(row["feature"]) for row in saved(shown)] == FeatureTable(
                 data, sort=column, descending=descending
             ).rows()["feature"].to_list()
+    shown.page.get_by_role("columnheader", name="maximum").get_by_role("button").click()
+    assert saved(shown)[0]["feature"] == str(FeatureTable(data).rows()["feature"][0])
 
 
 def test_filters_by_category_strength_and_life(shown: Any, data: FeatureData) -> None:
     shown.page.get_by_role("combobox", name="category").select_option("Domain")
     shown.page.get_by_label("Least F1 on test").fill("0.38")
-    expected = FeatureTable(data, category="Domain", least_f1=0.38).rows()
+    expected = listing(data, category="Domain", least_f1=0.38)
     rows = saved(shown)
     assert [int(row["feature"]) for row in rows] == expected["feature"].to_list()
     assert [float(row["f1_per_domain"]) for row in rows] == pytest.approx(
         expected["f1_per_domain"].to_list(), rel=1e-5
     )
-    assert list(rows[0]) == data.features.columns
+    assert list(rows[0]) == [*data.features.columns, "rank"]
     shown.page.get_by_role("combobox", name="category").select_option("all")
     shown.page.get_by_label("Least F1 on test").fill("")
     shown.page.get_by_role("button", name="Show silent features too").click()
@@ -269,7 +392,8 @@ def test_ten_thousand_rows_are_a_few_in_the_page(show: Callable, tmp_path: Path)
         -values[:length].max(axis=0), kind="stable"
     )  # by the maximum on the training protein, the first
     data = FeatureData(make_run(tmp_path / "run", proteins, none, values), structures={})
-    shown = show(FeatureTable(data, sort="maximum", silent=True))
+    data.selection.listed = {"silent": True}
+    shown = show(FeatureTable(data, sort="maximum"))
     shown.page.locator(ROWS).first.wait_for()
     grid = shown.page.get_by_role("grid")
     assert grid.get_attribute("aria-rowcount") == str(n + 1)
@@ -311,7 +435,11 @@ def test_names_from_data_are_text_and_one_row_is_enough(show: Callable, tmp_path
 def test_no_accessibility_fault_and_nothing_beyond_the_page(
     show: Callable, data: FeatureData, scheme: str, width: int
 ) -> None:
-    shown = show(FeatureTable(data, search="domain", silent=True), scheme=scheme, width=width)
+    data.selection.listed = {"search": "kinase", "silent": True, "among": [1, 2, 3]}
+    shown = show(FeatureTable(data), scheme=scheme, width=width)
+    data.selection.listed = {}
+    assert shown.page.locator(".iplm-why button").count() > 1
+    shown.page.get_by_role("searchbox").fill("domain")
     shown.page.locator(ROWS).first.wait_for()
     assert shown.page.evaluate("document.documentElement.scrollWidth") <= width
     small = (

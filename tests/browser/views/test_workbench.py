@@ -201,11 +201,13 @@ def test_a_kept_feature_is_drawn_and_another_is_words(shown: Shown, known: Featu
 
 
 def test_reset_clears_all_but_the_feature(shown: Shown, known: Features) -> None:
+    listed = {"search": "zinc", "among": [1, 2]}
     shown.select(brush=[0.2, 0.9], accession=known.accession, position=3, pinned=[known.second])
+    shown.select(listed=listed, accessions=[known.accession])
     shown.page.get_by_role("button", name="Reset: clear").click()
     found = {
         name: shown.selected(name)
-        for name in ("feature", "brush", "accession", "position", "pinned")
+        for name in ("feature", "brush", "accession", "position", "pinned", "listed", "accessions")
     }
     assert found == {
         "feature": known.best,
@@ -213,6 +215,8 @@ def test_reset_clears_all_but_the_feature(shown: Shown, known: Features) -> None
         "accession": "",
         "position": None,
         "pinned": [],
+        "listed": {},
+        "accessions": [],
     }
 
 

@@ -1,0 +1,171 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { columnsOf, hintOf, textOf } from "../feature_table/columns.js";
+import { csvRows } from "../feature_table/rows.js";
+import { Listing, narrows, relisted } from "../feature_data/listing.js";
+import { orderOf } from "../feature_data/order.js";
+
+/** Five features; 11 has no pair, 110 is silent. */
+function table() {
+  return {
+    record: {
+      columns: ["feature", "maximum", "concept", "category", "f1_per_domain", "cluster"],
+      concept: [],
+      category: [],
+    },
+    arrays: {
+      feature: Int32Array.of(10, 11, 12, 110, 14),
+      maximum: Float32Array.of(2, 2, 5, 0, 1),
+      concept: Int32Array.of(0, -1, 0, -1, 0),
+      category: Int32Array.of(0, -1, 0, -1, 0),
+      f1_per_domain: Float32Array.of(0, NaN, 0, NaN, 0),
+      cluster: Int32Array.of(3, -1, 0, -1, 3),
+    },
+  };
+}
+
+/** Best on validation first; 14 is "Zinc finger" only as its third pair. */
+const PAIRS = [
+  [10, "Domain_any", "Domain", 0.9, 0.2],
+  [14, "Domain_any", "Domain", 0.8, 0.35],
+  [12, "Domain_any", "Domain", 0.7, 0.6],
+  [14, "Helix", "Helix", 0.6, 0.7],
+  [14, "Zinc finger_C2H2", "Zinc finger", 0.3, 0.4],
+  [12, "Zinc finger_C2H2", "Zinc finger", 0.2, 0.5],
+];
+
+function listing() {
+  const concepts = [...new Set(PAIRS.map(([, concept]) => concept))];
+  const of = (/** @type {number} */ i) => PAIRS.map((pair) => pair[i]);
+  return new Listing(table(), {
+    record: {
+      concept: concepts,
+      category: concepts.map((name) => PAIRS.find((pair) => pair[1] === name)[2]),
+    },
+    arrays: {
+      feature: Uint16Array.from(of(0)),
+      concept: Uint16Array.from(of(1).map((name) => concepts.indexOf(name))),
+      validation_f1_per_domain: Float32Array.from(of(3)),
+      f1_per_domain: Float32Array.from(of(4)),
+    },
+  });
+}
+
+/** Features in order, each with its concept. */
+function listed(/** @type {any} */ wanted, /** @type {any} */ common = null) {
+  const [name, descending] = orderOf(wanted, common);
+  const shown = listing().list(wanted, common, name === "rank");
+  return shown
+    .ordered(name, descending)
+    .map((row) => [table().arrays.feature[row], shown.name("concept", row)]);
+}
+
+test("a search finds a feature by any of its pairs, and shows the pair that matched", () => {
+  assert.deepEqual(listed({ search: "zinc" }), [
+    [14, "Zinc finger_C2H2"],
+    [12, "Zinc finger_C2H2"],
+  ]);
+  assert.deepEqual(listed({ search: " ZINC 12 " }), [[12, "Zinc finger_C2H2"]]);
+  assert.deepEqual(listed({ search: "any kind" }), [
+    [10, "Domain_any"],
+    [14, "Domain_any"],
+    [12, "Domain_any"],
+  ]);
+  assert.deepEqual(listed({ search: "helix zinc" }), []); // both words, of one pair
+  assert.deepEqual(listed({ search: "11", silent: true }), [
+    [11, undefined],
+    [110, undefined],
+  ]);
+});
+
+test("category and least F1 look at all pairs; F1 is compared as it is kept", () => {
+  assert.deepEqual(listed({ category: "Zinc finger", least_f1: 0.5 }), [[12, "Zinc finger_C2H2"]]);
+  assert.deepEqual(listed({ least_f1: 0.35 }), [
+    [14, "Helix"],
+    [12, "Zinc finger_C2H2"],
+  ]);
+  assert.deepEqual(
+    listed({ least_f1: 0.35, category: "Domain" }).map(([feature]) => feature),
+    [14, 12],
+  );
+});
+
+test("with nothing asked, the best of each concept comes first, and no test figure counts", () => {
+  assert.deepEqual(listed({}), [
+    [10, "Domain_any"], // rank 1, 0.9
+    [14, "Helix"], // rank 1, 0.6: before its rank 2 of a domain, and before its zinc finger
+    [12, "Zinc finger_C2H2"], // rank 2, while it is third of the domains
+    [11, undefined],
+  ]);
+});
+
+test("features that were picked out, and those in common, are listed alone", () => {
+  assert.deepEqual(
+    listed({ among: [12, 11] }).map(([feature]) => feature),
+    [12, 11],
+  );
+  const common = {
+    columns: { p_count: [0.5, 0.01, 0.01], share: [1, 0.5, 1] },
+    places: new Map([[10, 0], [12, 1], [14, 2]]),
+  };
+  assert.deepEqual(
+    listed({}, common).map(([feature]) => feature),
+    [14, 12, 10],
+  );
+});
+
+test("a list is narrow where features that fire are left out", () => {
+  assert.ok(!narrows({ silent: true, search: " " }));
+  for (const one of [{ search: "x" }, { category: "Helix" }, { least_f1: 0.1 }, { among: [0] }])
+    assert.ok(narrows(one));
+  const kept = relisted({ search: "x", least_f1: 0.5 }, { search: "", among: [3], why: "lasso" });
+  assert.deepEqual(kept, { least_f1: 0.5, among: [3], why: "lasso" });
+  assert.deepEqual(relisted(kept, { among: [], why: "", least_f1: 0 }), {});
+});
+
+test("sorting is stable and puts what is missing last, both ways", () => {
+  const shown = listing().list({ silent: true });
+  const by = (/** @type {string} */ name, /** @type {boolean} */ down) =>
+    shown.ordered(name, down).map((row) => table().arrays.feature[row]);
+  assert.deepEqual(by("f1_per_domain", true), [12, 14, 10, 11, 110]);
+  assert.deepEqual(by("cluster", true), [10, 14, 12, 11, 110]);
+  assert.deepEqual(by("cluster", false), [12, 10, 14, 11, 110]);
+  assert.deepEqual(by("concept", false), [10, 12, 14, 11, 110]);
+});
+
+test("cells say names in words, files as they are scored; what is not there is a dash", () => {
+  const shown = listing().list({});
+  const names = columnsOf(shown).map(({ name }) => name);
+  assert.deepEqual(
+    names,
+    ["feature", "concept", "f1_per_domain", "rank", "category", "maximum", "cluster"],
+  );
+  const kit = {
+    fixed: (/** @type {number} */ v, /** @type {number} */ n) => v.toFixed(n),
+    count: String,
+  };
+  const cells = (/** @type {number} */ row) =>
+    columnsOf(shown).map((column) => textOf(kit, shown, column, row));
+  assert.deepEqual(cells(0), ["10", "Domain, any kind", "0.20", "1", "Domain", "2.0", "3"]);
+  assert.deepEqual(cells(1), ["11", "–", "–", "–", "–", "2.0", "–"]);
+  const concept = columnsOf(shown)[1];
+  assert.match(hintOf(shown, concept, 0), /every annotated residue of category Domain.*Domain_any/);
+  assert.deepEqual(csvRows(shown, [0, 1]), [
+    [...table().record.columns, "rank"],
+    [10, 2, "Domain_any", "Domain", 0.2, 3, 1],
+    [11, 2, null, null, null, null, null],
+  ]);
+});
+
+test("a description is searched, shown and saved", () => {
+  const { record, arrays } = table();
+  const later = {
+    record: { ...record, columns: [...record.columns, "description"], description: ["binds zinc"] },
+    arrays: { ...arrays, description: Int32Array.of(-1, 0, -1, -1, -1) },
+  };
+  const { pairs } = listing();
+  const shown = new Listing(later, pairs).list({ search: "binds zinc" });
+  assert.deepEqual(shown.rows, [1]);
+  assert.equal(csvRows(shown, [1])[1][6], "binds zinc");
+  assert.deepEqual(new Listing(later, pairs).list({ search: "zinc" }).rows, [1, 2, 4]);
+});
