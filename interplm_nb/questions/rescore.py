@@ -288,7 +288,9 @@ class _Work:
         assert self.sae.about is not None  # `check` has seen to it
         said, store = values.about, self._kept("activations")
         with ActivationsWriter(store, values.proteins, values.n_features, said) as writer:
-            for first, block in tqdm(values.blocks(), desc="keep", unit=" blocks", leave=False):
+            for first, block in progress_bar(
+                values.blocks(), desc="keep", unit=" blocks", leave=False
+            ):
                 writer.write(first, block)
             writer.finish()
         checkpoint.save(self.sae, store.parent, self.sae.about)

@@ -3,10 +3,10 @@
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
-from tqdm.auto import tqdm
 
 from interplm_nb.pipeline.errors import PipelineError
 from interplm_nb.pipeline.run import Run
+from interplm_nb.progress import progress_bar
 from interplm_nb.questions.rescore import Settings, check, rescore
 from interplm_nb.questions.rescore_table import RESCORED, own_rows
 
@@ -33,7 +33,7 @@ def rescore_published(
     asked = [(entry, layer) for entry in PUBLISHED for layer in entry.layers]
     saes: dict[str, SAE] = {}
     absent, unreachable = [], {}
-    for entry, layer in tqdm(asked, desc="fetch published SAEs", unit=" SAEs"):
+    for entry, layer in progress_bar(asked, desc="fetch published SAEs", unit=" SAEs"):
         name = f"{entry.repository} layer {layer}"
         why = unreachable.get(entry.repository, "")
         if entry.plm != model:

@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from typing import Any
 
 import polars as pl
-from tqdm.auto import tqdm
 
+from interplm_nb.progress import progress_bar
 from interplm_nb.readers.http import NoAnswerError
 from interplm_nb.readers.report import InputError
 from interplm_nb.readers.structure_files import StructureFiles
@@ -31,7 +31,7 @@ def fetch_structures(
     silent: dict[str, str] = {}
     rows = [
         _row(files, accession, pdb, silent)
-        for accession in tqdm(list(accessions), desc="structures", unit=" proteins")
+        for accession in progress_bar(list(accessions), desc="structures", unit=" proteins")
     ]
     return pl.DataFrame(rows, schema=FETCHED, orient="row")
 
