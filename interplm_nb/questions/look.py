@@ -314,8 +314,8 @@ def _about(
         "background": 0 if background is None else len(background),
         "left_out": report.counts(),
         "names": (
-            f"Names, F1 scores, controls and map are of run {home}: of its own proteins, not of "
-            f"these {len(proteins):,}."
+            f"Names, F1 scores, controls and map are of run {home}: measured on its own proteins, "
+            "not on yours."
             if home
             else "No run names these features: nothing is known of which concepts they match."
         ),
@@ -330,7 +330,7 @@ def _scale(chosen: _Chosen, home: str | None) -> str:
         if home
         else "that its publisher measured"
         if chosen.sae.unit == "max"
-        else "on these proteins"
+        else "on your proteins"
     )
     return f"Activations are shares of each feature's maximum {of}."
 
@@ -339,20 +339,20 @@ def _enriched_words(home: str | None, proteins: Proteins, background: Proteins |
     n = len(proteins)
     if background is None:
         return (
-            f"Share: of these {n:,} proteins, those in which the feature is above {FIRES:g} of its "
+            f"Share of your proteins (n = {n:,}) in which the feature is above {FIRES:g} of its "
             "maximum. There is no background to compare with."
         )
     own, other = (int(np.median(them.lengths)) for them in (proteins, background))
     longer = (
-        f" These proteins are longer (median {own:,} residues, background {other:,}), which alone "
-        "makes features more frequent in them."
+        f" Yours are longer (median {own:,} residues, background {other:,}), which alone makes "
+        "features more frequent in them."
         if own > LONGER * other
         else ""
     )
     return (
-        f"Enriched: features that more of these {n:,} proteins have (above {FIRES:g} of the "
-        f"maximum) than of the background, {len(background):,} other proteins whose activations "
-        f"run {home} stores. One-sided Fisher's exact test with proteins as the unit, q after "
-        "Benjamini and Hochberg; relatives are not independent, so q orders features and is no "
-        f"error rate.{longer}"
+        f"Enriched: more of your proteins (n = {n:,}) have the feature above {FIRES:g} of its "
+        f"maximum than of the background (n = {len(background):,}: the other proteins whose "
+        f"activations run {home} stores). One-sided Fisher's exact test with proteins as the unit, "
+        "q after Benjamini and Hochberg; relatives are not independent, so among them q orders "
+        f"features and is no error rate.{longer}"
     )

@@ -88,6 +88,17 @@ def test_saes_are_scored_on_a_run(tiny_run, tmp_path):
     assert said(*words, "--tsv").startswith("sae\tof\tlayer\tconvention\t")
 
 
+def test_an_sae_that_is_kept_is_said_to_be_a_source(tiny_run, tmp_path):
+    shutil.copytree(tiny_run.folder, tmp_path / "run")
+    run = Run.open(tmp_path / "run")
+    words = (run.source("random_sae"), "--run", run.folder, "--device", "cpu")
+    text = said(*words, "--keep-activations")
+    (source,) = [name for name in run.with_activations() if name.startswith("sources-random_sae-")]
+    assert f"sources/random_sae is source {source} of {run.folder}: Workbench(" in text
+    assert f"interplm-nb look mine.fasta --run {run.folder} --source {source} --out" in text
+    assert run.activations(source).n_features == run.sae("random_sae").d_sae
+
+
 @pytest.mark.parametrize(
     ("words", "text"),
     [

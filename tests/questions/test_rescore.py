@@ -14,9 +14,10 @@ from interplm_nb.pipeline.errors import PipelineError
 from interplm_nb.pipeline.run import Run
 from interplm_nb.plm.store import embed_to
 from interplm_nb.questions import rescore as module
-from interplm_nb.questions.rescore import Settings, opened, rescore
+from interplm_nb.questions.rescore import Settings, kept_as, opened, rescore
+from interplm_nb.questions.rescore_published import SCORED, rescore_published
 from interplm_nb.questions.rescore_table import RESCORED, rescored_text
-from interplm_nb.sae import checkpoint, hub
+from interplm_nb.sae import checkpoint, hub, published
 from interplm_nb.sae.about import SAEAbout
 from interplm_nb.sae.importers.given import Given
 from interplm_nb.sae.on_demand import on_demand
@@ -244,3 +245,54 @@ def test_the_text_holds_one_convention_and_the_note(run):
     text = rescored_text(table, "published", "esm2-mini")
     assert text.startswith("published convention, ") and "strict" not in text.splitlines()[0]
     assert "It is not ESM-2" in text and text.count(" rescored ") == 1
+
+
+def test_every_published_sae_has_a_row_and_a_reason_where_it_was_not_scored(fresh, monkeypatch):
+    entries = (
+        published.Published("a/mine", "interplm", "esm2-mini", (1, 2), "w"),
+        published.Published("a/away", "interplm", "esm2-mini", (1, 2), "w"),
+        published.Published("a/odd", "interplm", "esm2-mini", (1,), "w"),
+        published.Published("a/other", "interplm", "esm2_t6_8M_UR50D", (3,), "w"),
+    )
+    monkeypatch.setattr(published, "PUBLISHED", entries)
+    asked = []
+
+    def get(repository, given):
+        asked.append((repository, given.layer))
+        if repository == "a/away":
+            raise ConnectionError("the Hub could not be reached")
+        if repository == "a/odd":
+            raise ValueError("the file does not say k; give --k")
+        return other_sae(fresh, given.layer) if given.layer == 1 else other_sae(fresh, 1, d_in=64)
+
+    monkeypatch.setattr(hub, "get", get)
+    table = rescore_published(fresh, Settings(1, 1, 0), device="cpu", keep=True)
+    assert dict(table.schema) == SCORED
+    assert asked == [("a/mine", 1), ("a/mine", 2), ("a/away", 1), ("a/odd", 1)]
+    why = dict(table.drop_nulls("why_not").select("sae", "why_not").rows())
+    assert list(why) == [
+        *("a/mine layer 2", "a/away layer 1", "a/away layer 2", "a/odd layer 1", "a/other layer 3")
+    ]
+    assert "takes 64 values per residue" in why["a/mine layer 2"]
+    assert why["a/away layer 1"] == why["a/away layer 2"] == "the Hub could not be reached"
+    assert why["a/odd layer 1"] == "the file does not say k; give --k"
+    assert why["a/other layer 3"].startswith("it is an SAE of esm2_t6_8M_UR50D; score it on")
+    scored = table.filter(pl.col("sae") == "a/mine layer 1")
+    alone = rescore(fresh, {"a/mine layer 1": other_sae(fresh, 1)}, Settings(1, 1, 0), "cpu")
+    assert_frame_equal(
+        scored.drop("seconds", "why_not"),
+        alone.filter(pl.col("of") == "rescored").drop("seconds"),
+    )
+    (source,) = kept_as(fresh, table["sae"].to_list()).values()
+    assert source.startswith("a-mine-layer-1-") and fresh.sae(source).d_sae == 32
+
+
+def test_without_a_network_the_runs_own_rows_stay(fresh, monkeypatch):
+    def get(*_: object) -> None:
+        raise ConnectionError("no network")
+
+    monkeypatch.setattr(hub, "get", get)
+    table = rescore_published(fresh, Settings(1, 1, 0), device="cpu")
+    assert set(table.filter(pl.col("of") == "run")["sae"]) == set(tiny_sources(fresh))
+    n = sum(len(entry.layers) for entry in published.PUBLISHED)
+    assert table["why_not"].drop_nulls().len() == n

@@ -78,7 +78,7 @@ const COLUMNS = [
     name: "enrichment",
     label: "enriched",
     hint:
-      "Place by one-sided Fisher's exact test: 1 is the feature that these proteins have most " +
+      "Place by one-sided Fisher's exact test: 1 is the feature that your proteins have most " +
       "clearly more often than the background",
     width: 88,
     kind: "number",
@@ -87,7 +87,7 @@ const COLUMNS = [
   {
     name: "share_here",
     label: "here",
-    hint: "Share of these proteins in which the feature is above the threshold",
+    hint: "Share of your proteins in which the feature is above 0.15 of its maximum",
     width: 62,
     kind: "number",
     write: shares,
