@@ -18,9 +18,8 @@ def progress_bar(*args: Any, **options: Any) -> _Text:
     """
     if in_notebook() or sys.stderr.isatty():
         return tqdm.auto.tqdm(*args, **options)
-    return _Lines(
-        *args, **options | {"delay": MINUTE, "mininterval": MINUTE, "maxinterval": MINUTE}
-    )
+    lines = {"delay": MINUTE, "mininterval": MINUTE, "maxinterval": MINUTE}
+    return _Lines(*args, **options | lines | {"leave": True, "position": 0})
 
 
 def in_notebook() -> bool:

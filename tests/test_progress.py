@@ -16,10 +16,9 @@ class Terminal(io.StringIO):
 def worked(monkeypatch: pytest.MonkeyPatch, stream: io.StringIO, seconds: float) -> str:
     """What a hundred steps write that take `seconds` together, by a clock of our own."""
     now = [1000.0]
-    monkeypatch.setattr("time.time", lambda: now[0])
+    monkeypatch.setattr("tqdm.std.time", lambda: now[0])
     monkeypatch.setattr("sys.stderr", stream)
     bar = progress_bar(range(100), desc="work", file=stream)
-    bar._time = lambda: now[0]
     for _ in bar:
         now[0] += seconds / 100
     return stream.getvalue()
@@ -27,7 +26,7 @@ def worked(monkeypatch: pytest.MonkeyPatch, stream: io.StringIO, seconds: float)
 
 def test_a_file_gets_nothing_of_short_work_and_a_line_a_minute_of_long_work(monkeypatch):
     assert worked(monkeypatch, io.StringIO(), 50) == ""
-    lines = worked(monkeypatch, io.StringIO(), 600).splitlines()
+    lines = [line for line in worked(monkeypatch, io.StringIO(), 600).splitlines() if line]
     assert 9 <= len(lines) <= 12 and all(line.startswith("work: ") for line in lines)
     assert lines[-1].startswith("work: 100%")
 
