@@ -51,7 +51,10 @@ class FeatureTable {
     this.onlyHere = this.here !== null;
     this.controls();
     this.why = new Why(kit, view, proteins, {
-      unpick: () => this.list({ among: [], why: "" }),
+      unpick: () => {
+        this.list({ among: [], why: "" });
+        this.search.focus({ preventScroll: true }); // the button that was pressed is gone
+      },
       choose: (/** @type {string[]} */ accessions) => this.choose(accessions),
     });
     const acts = {

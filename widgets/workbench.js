@@ -74,7 +74,10 @@ function bar(kit, link, store, signal) {
     kit,
     tools,
     "Reset",
-    () => link.set({ brush: [], position: null, accession: "", accessions: [], pinned: [], listed: {} }),
+    () =>
+      link.set({
+        ...{ brush: [], position: null, accession: "", accessions: [], pinned: [], listed: {} },
+      }),
     "Reset: clear brush, residue, proteins, pins and what is listed",
     signal,
   );

@@ -157,7 +157,8 @@ export function contrast(a, b) {
 
 /**
  * The order of drawing: what is faded first, then hollow points, then the others by number.
- * @param {Colouring} coloured @param {Set<number> | null} listed points that are not faded; null: all
+ * @param {Colouring} coloured
+ * @param {Set<number> | null} listed points that are not faded; null: all
  * @returns {{ order: Uint32Array, kinds: Uint16Array }}
  */
 export function layered({ kinds, styles }, listed) {

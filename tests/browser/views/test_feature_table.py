@@ -218,9 +218,7 @@ def test_proteins_are_found_and_list_what_they_have_in_common(
     said = why.inner_text()
     sure = expected.filter(pl.col("q_count") <= 0.05).height
     others = len(data.pages.proteins) - 2
-    assert (
-        f"in both proteins, and in a smaller share of the {others} others" in said
-    )
+    assert f"in both proteins, and in a smaller share of the {others} others" in said
     assert f"{sure} with q ≤ 0.05" in said
     heads = shown.page.locator(".iplm-features thead th").all_inner_texts()
     assert heads[1:5] == ["feature", "chosen", "others", "q"]
