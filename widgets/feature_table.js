@@ -54,7 +54,10 @@ class FeatureTable {
     this.onlyHere = this.here !== null;
     this.controls();
     this.why = new Why(kit, view, proteins, {
-      unpick: () => this.list({ among: [], why: "" }),
+      unpick: () => {
+        this.list({ among: [], why: "" });
+        this.search.focus({ preventScroll: true }); // the button that was pressed is gone
+      },
       choose: (/** @type {string[]} */ accessions) => this.choose(accessions),
     });
     const acts = {
@@ -161,12 +164,15 @@ class FeatureTable {
   }
 
   /**
-   * Escape clears a search, Enter and the arrow down go to the rows.
+   * Escape clears a search, Enter selects the first row, the arrow down goes to the rows.
    * @param {KeyboardEvent} event
    */
   searchKey(event) {
     if (event.key === "Escape" && this.search.value) this.list({ search: "" });
-    else if (event.key === "Enter" || event.key === "ArrowDown") {
+    else if (event.key === "Enter") {
+      this.grid.grid.focus({ preventScroll: true });
+      this.grid.step(-1, 1);
+    } else if (event.key === "ArrowDown") {
       this.grid.grid.focus({ preventScroll: true });
       this.grid.step(this.grid.place(this.view.link.get("feature")), 0);
     } else return;
@@ -199,7 +205,7 @@ class FeatureTable {
   listen() {
     const { link, store, signal } = this.view;
     this.view.onModel(["sort", "descending", "height"], () => this.arrange());
-    link.on(["listed", "accessions"], () => this.arrange(), signal);
+    link.on(["listed", "accessions"], () => this.relist(), signal);
     signal.addEventListener("abort", () => {
       if (store.order === this.order) store.order = null;
       if (store.focusSearch === this.focus) store.focusSearch = null;
@@ -282,6 +288,12 @@ class FeatureTable {
     this.now = feature;
     this.grid.follow();
     this.describe();
+  }
+
+  /** Other features are listed, here or elsewhere: the first of them are seen. */
+  relist() {
+    this.arrange();
+    this.grid.scroller.scrollTop = 0;
   }
 
   /** Filter and sort again. */

@@ -234,7 +234,8 @@ class Histogram {
     surface.rect(MARGIN.left + 4, 5, 9, 9, theme.muted, 0.55);
     surface.text(MARGIN.left + 17, 9.5, "all", { fill: theme.text, size: 10.5 });
     surface.rect(MARGIN.left + 40, 5, 9, 9, theme.bar);
-    const said = this.view.kit.fitted(`with ${conceptName(concept, category)}`, width - MARGIN.left - 60, 10.5);
+    const name = `with ${conceptName(concept, category)}`;
+    const said = this.view.kit.fitted(name, width - MARGIN.left - 60, 10.5);
     surface.text(MARGIN.left + 53, 9.5, said, { fill: theme.text, size: 10.5 });
   }
 

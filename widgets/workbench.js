@@ -6,6 +6,7 @@
 
 const MAIN = ["table", "atlas", "histogram", "logo", "tracks"];
 const ASIDE = ["concepts", "structure"]; // beside the others where there is room
+const CLEAR = { brush: [], position: null, accession: "", accessions: [], pinned: [], listed: {} };
 const KEYS = [
   ["[ and ]", "previous and next feature, in the table's order"],
   ["/", "search the table"],
@@ -74,7 +75,7 @@ function bar(kit, link, store, signal) {
     kit,
     tools,
     "Reset",
-    () => link.set({ brush: [], position: null, accession: "", accessions: [], pinned: [], listed: {} }),
+    () => link.set(CLEAR),
     "Reset: clear brush, residue, proteins, pins and what is listed",
     signal,
   );

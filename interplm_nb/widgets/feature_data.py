@@ -284,7 +284,7 @@ class FeatureData(anywidget.AnyWidget):
 
     def to_keep(
         self, features: Iterable[int], n_proteins: int | None = None, structures: bool = True
-    ) -> dict[str, dict[str, bytes] | bytes]:
+    ) -> dict[str, Any]:
         """What `keep` stores: `kept`, `kept_structures` and, where it is small, `firing`.
 
         A structure that cannot be read is left out, and logged. TraitError for a feature that the

@@ -51,8 +51,9 @@ def slow_list(
         own = [pair for pair in pairs.get(feature, [None]) if matches(feature, pair)]
         kept = not listed.get("among") or feature in listed["among"]
         if own and kept and (listed.get("silent") or maximum > 0):
-            best = min(own, key=lambda pair: pair["rank"]) if by_rank and own[0] else own[0]
-            found[feature] = best and (best["concept"], best["rank"])
+            known = [pair for pair in own if pair is not None]
+            best = min(known, key=lambda pair: pair["rank"] if by_rank else 0, default=None)
+            found[feature] = None if best is None else (best["concept"], best["rank"])
     return found
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from interplm_nb.annotations import SCHEMA
 from interplm_nb.widgets import assets
-from interplm_nb.widgets.colours import BEYOND, CATEGORIES, SCALE, category_colours, colour, text_on
+from interplm_nb.widgets.colours import BEYOND, PALETTE, SCALE, category_colours, colour, text_on
 from interplm_nb.widgets.sequence import sequence_html
 
 
@@ -82,7 +82,7 @@ def test_values_of_another_protein_are_refused() -> None:
 
 
 def test_categories_get_distinct_colours() -> None:
-    found = list(category_colours([f"category {i}" for i in range(20)]).values())
-    assert found[:16] == list(dict.fromkeys(CATEGORIES)) == list(CATEGORIES)
-    assert set(found[16:]) == {BEYOND} and BEYOND not in CATEGORIES
+    found = list(category_colours([f"category {i:02}" for i in range(40)]).values())
+    assert found[:30] == list(dict.fromkeys(PALETTE)) == list(PALETTE)
+    assert set(found[30:]) == {BEYOND} and BEYOND not in PALETTE
     assert f'"{BEYOND}"' in (assets.sources() / "kit" / "colours.js").read_text(encoding="utf-8")

@@ -41,7 +41,8 @@ export function drawPanel(kit, view, surface, scores, feature, none) {
   drawAxis(surface, theme, chart, TOP - 10, CHART);
   scores.rows.forEach((row, i) => {
     const y = TOP + i * SCORE;
-    surface.text(MARGIN, y + SCORE / 2, kit.fitted(conceptName(row.concept, row.category), NAMES - 10, 12), style);
+    const name = conceptName(row.concept, row.category);
+    surface.text(MARGIN, y + SCORE / 2, kit.fitted(name, NAMES - 10, 12), style);
     drawScore(surface, theme, scores.sources, scores.own, row, chart, y, CHART);
     const range = row.low === null ? "" : `  (${rangeOf(kit, row)})`;
     surface.text(numbers, y + SCORE / 2, `${kit.fixed(row.f1_per_domain)}${range}`, style);

@@ -157,12 +157,16 @@ export function contrast(a, b) {
 
 /**
  * The order of drawing: what is faded first, then hollow points, then the others by number.
- * @param {Colouring} coloured @param {Set<number> | null} listed points that are not faded; null: all
+ * @param {Colouring} coloured
+ * @param {Set<number> | null} listed points that are not faded; null: all
  * @returns {{ order: Uint32Array, kinds: Uint16Array }}
  */
 export function layered({ kinds, styles }, listed) {
   const faded = (/** @type {number} */ i) => listed !== null && !listed.has(i);
   const level = Uint8Array.from(kinds, (kind, i) => (faded(i) ? 0 : kind === 0 ? 1 : 2));
-  const order = Uint32Array.from(kinds.keys()).sort((a, b) => level[a] - level[b] || a - b);
+  const order = new Uint32Array(kinds.length);
+  let n = 0;
+  for (const drawn of [0, 1, 2])
+    for (let i = 0; i < level.length; i++) if (level[i] === drawn) order[n++] = i;
   return { order, kinds: kinds.map((kind, i) => (faded(i) ? kind + styles.length / 2 : kind)) };
 }

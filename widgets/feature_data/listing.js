@@ -102,17 +102,17 @@ export class Shown {
    */
   ordered(name, descending) {
     const ties = { rank: "validation_f1_per_domain", p_count: "share" }[name];
-    const values = new Map(this.rows.map((row) => [row, this.value(name, row)]));
-    const of = (/** @type {number} */ row) => /** @type {number} */ (values.get(row));
+    const values = new Float64Array(this.pair.length).fill(NaN);
+    for (const row of this.rows) values[row] = this.value(name, row);
     const sign = descending ? -1 : 1;
     const tie = ties
       ? (/** @type {number} */ a, /** @type {number} */ b) =>
           sign * (this.value(ties, b) - this.value(ties, a))
       : () => 0;
     const there = this.rows
-      .filter((row) => !Number.isNaN(of(row)))
-      .sort((a, b) => sign * (of(a) - of(b)) || tie(a, b));
-    return there.concat(this.rows.filter((row) => Number.isNaN(of(row))));
+      .filter((row) => !Number.isNaN(values[row]))
+      .sort((a, b) => sign * (values[a] - values[b]) || tie(a, b));
+    return there.concat(this.rows.filter((row) => Number.isNaN(values[row])));
   }
 }
 
@@ -140,6 +140,8 @@ export class Listing {
       category: placesInAlphabet(pairs.record.category),
     };
     this.numbers = Array.from(table.arrays.feature, String);
+    /** @type {{ key: string, common: Common | null, shown: Shown } | null} the list made last */
+    this.last = null;
   }
 
   /** Categories of scored concepts, by name. @returns {string[]} */
@@ -154,12 +156,21 @@ export class Listing {
   }
 
   /**
+   * Views ask for the same list one after another, so that the last one is kept.
    * @param {Listed} listed
    * @param {Common | null} [common] its features alone are listed
    * @param {boolean} [byRank] the pair of the lowest rank, not of the highest F1 on validation
    * @returns {Shown}
    */
   list(listed, common = null, byRank = false) {
+    const key = JSON.stringify([listed, byRank]);
+    if (this.last?.key !== key || this.last.common !== common)
+      this.last = { key, common, shown: this.listAnew(listed, common, byRank) };
+    return this.last.shown;
+  }
+
+  /** @param {Listed} listed @param {Common | null} common @param {boolean} byRank */
+  listAnew(listed, common, byRank) {
     const words = wordsOf(listed.search ?? "");
     const [whole, ofConcept, ofRow] = this.hits(words);
     const pair = this.best(listed, whole, ofConcept, ofRow, byRank);

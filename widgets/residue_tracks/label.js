@@ -54,7 +54,7 @@ export function chips(kit, link, bundle, home, next) {
     const rest = pinned.filter((/** @type {number} */ other) => other !== feature);
     return chip(
       kit,
-      best ? `feature ${feature}: ${conceptName(best.concept, best.category)}` : `feature ${feature}`,
+      `feature ${feature}${best ? `: ${conceptName(best.concept, best.category)}` : ""}`,
       () => link.set({ pinned: rest }),
       next,
     );

@@ -36,7 +36,10 @@ export function explained(bundle, spans, colours) {
     .sort(([, a], [, b]) => b.n - a.n)
     .map(([text, { category }]) => ({ text, category, thick: false }));
   const seen = [...spans.values()].some((s) => s.best.length);
-  if (seen) items.unshift({ text: `${conceptName(best.concept, best.category)} (best)`, category: best.category, thick: true });
+  if (seen) {
+    const text = `${conceptName(best.concept, best.category)} (best)`;
+    items.unshift({ text, category: best.category, thick: true });
+  }
   const unknown = bundle.sparse.some(({ value }) => value.some(Number.isNaN));
   return unknown ? [{ text: UNKNOWN, category: UNKNOWN, thick: false }, ...items] : items;
 }

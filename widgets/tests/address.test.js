@@ -2,7 +2,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { fieldsOf, fragmentOf } from "../host/address.js";
 
-const NOTHING = { accession: "", position: null, brush: [], accessions: [], pinned: [], listed: {} };
+const NOTHING = {
+  ...{ accession: "", position: null, brush: [], accessions: [], pinned: [], listed: {} },
+};
 
 test("a link restores what was written", () => {
   const fields = {

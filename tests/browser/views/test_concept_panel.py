@@ -106,10 +106,11 @@ def beaten(row: dict[str, Any]) -> list[str]:
 def test_it_says_what_the_controls_say(shown: Any, data: FeatureData) -> None:
     text = shown.page.locator(f"{PANEL} .iplm-honest").inner_text()
     first, *others = concept_rows(data.pages, shipped.best())
+    name = concept_name(first["concept"], first["category"])
     if not beaten(first):
-        assert f"On {first['concept']} no control reaches more than this feature." in text
+        assert f"On {name} no control reaches more than this feature." in text
     else:
-        assert f"On {first['concept']} these reach more than this feature: " in text
+        assert f"On {name} these reach more than this feature: " in text
     note = {c: PROBE if SOURCES[c].kind == "probe" else "" for c in SOURCES}
     places = [
         text.index(f"{SOURCES[c].name}{note[c]} {first['controls'][c]:.2f}") for c in beaten(first)
@@ -173,10 +174,9 @@ def test_another_feature_is_shown_when_it_is_selected(show: Callable, data: Feat
         data.kept = {}
     shown.select(feature=other)
     best = concept_rows(data.pages, other)[0]
-    shown.page.locator(
-        ".iplm-say",
-        has_text=f"Feature {other}: {best['concept']}, F1 {best['f1_per_domain']:.2f} on test",
-    ).wait_for()
+    name = concept_name(best["concept"], best["category"])
+    said = f"Feature {other}: {name}, F1 {best['f1_per_domain']:.2f} on test"
+    shown.page.locator(".iplm-say", has_text=said).wait_for()
     shown.select(feature=silent)
     shown.page.locator(".iplm-best", has_text="This feature matches no concept with").wait_for()
     assert not shown.page.locator(f"{PANEL} table").is_visible()

@@ -218,9 +218,7 @@ def test_proteins_are_found_and_list_what_they_have_in_common(
     said = why.inner_text()
     sure = expected.filter(pl.col("q_count") <= 0.05).height
     others = len(data.pages.proteins) - 2
-    assert (
-        f"in both proteins, and in a smaller share of the {others} others" in said
-    )
+    assert f"in both proteins, and in a smaller share of the {others} others" in said
     assert f"{sure} with q ≤ 0.05" in said
     heads = shown.page.locator(".iplm-features thead th").all_inner_texts()
     assert heads[1:5] == ["feature", "chosen", "others", "q"]
@@ -246,7 +244,7 @@ def test_what_is_listed_is_in_the_address_and_comes_back(shown: Any, data: Featu
     shown.page.get_by_role("searchbox").fill("zinc")
     shown.page.get_by_role("combobox", name="category").select_option("Zinc finger")
     shown.page.get_by_label("Least F1 on test").fill("0.5")
-    shown.page.wait_for_function("location.hash.includes('least_f1=0.5')")
+    shown.page.wait_for_url(lambda url: "least_f1=0.5" in url)
     rows = [int(row["feature"]) for row in saved(shown)]
     expected = listing(data, search="zinc", category="Zinc finger", least_f1=0.5)
     assert rows == expected["feature"].to_list() and rows
@@ -329,7 +327,7 @@ def test_a_feature_that_fires_near_the_ends_is_marked_in_words(
 
 
 def test_pins_by_mouse_and_key_are_four_at_most(shown: Any) -> None:
-    other = shipped.second()
+    other = features(shown)[1]
     pin = shown.page.get_by_role("button", name=f"Pin feature {other}", exact=True)
     pin.click()
     assert (shown.selected("pinned"), shown.selected("feature")) == ([other], shipped.best())
