@@ -125,8 +125,7 @@ RINGS: dict[str, tuple[str, Callable[[float], Iterator[Row]]]] = {
 _HEAD = """# Reliability
 
 What was tried, and what came of it, as `python scripts/build_reliability.py` measured and wrote it.
-Seeds are drawn anew each time. A fault is anything but what the heading says. Not tried: HDF5 files
-with changed bytes, on some of which libhdf5 itself never ends (they are only cut).
+Seeds are drawn anew each time. A fault is anything but what the heading says.
 """
 
 

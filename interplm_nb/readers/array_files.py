@@ -12,11 +12,11 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-import h5py
 import numpy as np
 from safetensors import SafetensorError, safe_open
 
 from interplm_nb.bfloat16 import widened
+from interplm_nb.readers.hdf5 import Hdf5Process
 from interplm_nb.readers.report import InputError
 
 WANTED = "one [residues, width] array per accession in an .npz, .safetensors, .h5 or .hdf5 file"
@@ -169,24 +169,18 @@ class _Hdf5:
     format = "HDF5"
 
     def __init__(self, path: Path, files: ExitStack) -> None:
-        self._file = files.enter_context(h5py.File(path, "r"))
-        self.entries = [self._entry(str(key), path) for key in self._file]
+        self._file = Hdf5Process(path, files)
+        self.entries = [self._entry(found, path) for found in self._file.records()]
 
-    def _entry(self, key: str, path: Path) -> Entry:
-        # A link could lead to another file.
-        linked = not isinstance(self._file.get(key, getlink=True), h5py.HardLink)
-        dataset = None if linked else self._file[key]
-        if not isinstance(dataset, h5py.Dataset):
-            kind = "link" if linked else "group"
+    def _entry(self, found: dict[str, Any], path: Path) -> Entry:
+        key, kind = found["key"], found["kind"]
+        if kind != "dataset":
             raise InputError(
                 f"{path}: {key!r} is a {kind}, not a dataset; wanted one [residues, width] dataset "
                 "per accession at the top of the file"
             )
-        name = dataset.attrs.get("original_id", key)
-        name = name.decode() if isinstance(name, bytes) else str(name)
-        return Entry(name, key, dataset.shape, str(dataset.dtype), dataset.dtype.kind == "f")
+        return Entry(found["name"], key, tuple(found["shape"]), found["dtype"], found["floating"])
 
     def read(self, entry: Entry) -> np.ndarray:
         """float32: the values of an entry."""
-        values: Any = self._file[entry.key]  # a dataset, as `_entry` made sure
-        return _float32(values[()])
+        return self._file.read(entry.key, entry.shape)
