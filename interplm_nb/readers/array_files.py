@@ -5,6 +5,7 @@ bio-embeddings numbers them and keeps the accession in the attribute `original_i
 """
 
 import json
+import math
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
@@ -21,6 +22,8 @@ from interplm_nb.readers.report import InputError
 
 WANTED = "one [residues, width] array per accession in an .npz, .safetensors, .h5 or .hdf5 file"
 _TYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2"}
+_MOST_INFLATED = 1032
+"""Bytes that one byte of zip's compression (deflate) stands for at most."""
 _DAMAGE = (
     OSError,
     ValueError,
@@ -128,7 +131,15 @@ class _Npz:
                 else np.lib.format.read_array_header_2_0
             )
             shape, _, dtype = header(stream)
+            self._check_size(key, math.prod(shape) * dtype.itemsize)
         return Entry(key.removesuffix(".npy"), key, shape, str(dtype), dtype.kind == "f")
+
+    def _check_size(self, key: str, n_bytes: int) -> None:
+        """ValueError for more bytes than the archive's member can hold, before they are taken."""
+        member = self._archive.getinfo(key)
+        most = min(member.file_size, _MOST_INFLATED * (member.compress_size + 1))
+        if n_bytes > most:
+            raise ValueError(f"{key} declares {n_bytes:,} bytes, and holds at most {most:,}")
 
     def read(self, entry: Entry) -> np.ndarray:
         """float32: the values of an entry."""

@@ -4,6 +4,7 @@ Shapes are compared with the proteins before anything is written; values are rea
 time. Keys are accessions, alone or as in UniProt's FASTA headers: `sp|P12345|NAME`.
 """
 
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ import numpy as np
 
 from interplm_nb.embeddings import Embeddings
 from interplm_nb.proteins import Proteins
+from interplm_nb.readers import opening
 from interplm_nb.readers.array_files import WANTED, ArrayFile, Entry, open_arrays
 from interplm_nb.readers.report import InputError
 from interplm_nb.saving import file_hash
@@ -204,6 +206,12 @@ def _check_kind(path: Path | str, entry: Entry) -> None:
         raise InputError(
             f"{path}: {entry.name} has shape {entry.shape}; wanted [residues, width]: one layer, "
             "no axis for batches or layers"
+        )
+    if 4 * math.prod(entry.shape) > opening.LARGEST_ARRAY:
+        raise InputError(
+            f"{path}: {entry.name} declares {entry.shape[0]:,} residues x {entry.shape[1]:,} "
+            f"values, over {opening.LARGEST_ARRAY >> 30} GiB; no embedding is as large: the file "
+            "is damaged, or of something else"
         )
 
 

@@ -39,7 +39,6 @@ def record(file: Any, key: str) -> dict[str, Any]:
         "kind": "dataset",
         "name": name.decode() if isinstance(name, bytes) else str(name),
         "shape": dataset.shape or (),
-        "chunk": dataset.chunks or (),
         "dtype": str(dataset.dtype),
         "floating": dataset.dtype.kind == "f",
     }

@@ -15,6 +15,7 @@ from biotite.structure.io import pdbx
 from safetensors.torch import save_file
 
 from interplm_nb.plm import checkpoints, unirep_weights
+from interplm_nb.readers import opening
 from interplm_nb.readers.arrays import check_arrays
 from interplm_nb.readers.structures import Structure
 from interplm_nb.sae.importers import Given, read
@@ -36,11 +37,41 @@ def _npz(folder: Path, **arrays: np.ndarray) -> Path:
     return folder / "e.npz"
 
 
-def _hdf5(folder: Path) -> Path:
+def _hdf5(folder: Path, numbered: bool = False) -> Path:
+    """As UniProt names datasets, or as bio-embeddings numbers them."""
     with h5py.File(folder / "e.h5", "w") as file:
-        for name, array in ARRAYS.items():
-            file[name] = array
+        for i, (name, array) in enumerate(ARRAYS.items()):
+            dataset = file.create_dataset(str(i) if numbered else name, data=array)
+            if numbered:
+                dataset.attrs["original_id"] = name
     return folder / "e.h5"
+
+
+def _endless(folder: Path) -> Path:
+    with h5py.File(folder / "e.h5", "w") as file:
+        file.create_dataset("P1", (5, 10**9), np.float32, chunks=(1, 1024))
+    return folder / "e.h5"
+
+
+def _linked(folder: Path) -> Path:
+    with h5py.File(folder / "e.h5", "w") as file:
+        file["P1"] = h5py.ExternalLink("other.h5", "/P1")
+    return folder / "e.h5"
+
+
+def _kept_outside(folder: Path) -> Path:
+    outside = [(str(written(folder, "x", bytes(80))), 0, 80)]
+    with h5py.File(folder / "e.h5", "w") as file:
+        file.create_dataset("P1", (5, 4), np.float32, external=outside)
+    return folder / "e.h5"
+
+
+def _endless_npz(folder: Path) -> Path:
+    path = _npz(folder, P1=np.zeros((5, 4)))
+    content = path.read_bytes().replace(b"(5, 4), }        ", b"(99999, 99999), }")
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("P1.npy", content[content.index(b"\x93NUMPY") :][:288])
+    return path
 
 
 def _group(folder: Path) -> Path:
@@ -160,6 +191,11 @@ EMBEDDINGS = [
                 "use one layer of one model for all",
                 lambda folder: check_arrays(_npz(folder, a=np.zeros((5, 4)), b=np.zeros((5, 3)))),
             ),
+            Refused(
+                "an array that declares more than the file holds",
+                "and holds at most",
+                lambda folder: check_arrays(_endless_npz(folder)),
+            ),
         ],
     ),
     Format(
@@ -187,17 +223,37 @@ EMBEDDINGS = [
         "embed.arrays",
         [
             Read(
-                "UniProt's and bio-embeddings'",
+                "UniProt's: datasets named by accession",
                 lambda folder: check_arrays(_hdf5(folder)),
                 (2, 4),
-            )
+            ),
+            Read(
+                "bio-embeddings': numbered, with `original_id`",
+                lambda folder: check_arrays(_hdf5(folder, numbered=True)),
+                (2, 4),
+            ),
         ],
         [
             Refused(
-                "groups and links",
+                "groups",
                 "is a group, not a dataset",
                 lambda folder: check_arrays(_group(folder)),
-            )
+            ),
+            Refused(
+                "links",
+                "is a link, not a dataset",
+                lambda folder: check_arrays(_linked(folder)),
+            ),
+            Refused(
+                "values kept in another file",
+                "values in another file",
+                lambda folder: check_arrays(_kept_outside(folder)),
+            ),
+            Refused(
+                f"over {opening.LARGEST_ARRAY >> 30} GiB for a protein, as declared",
+                "no embedding is as large",
+                lambda folder: check_arrays(_endless(folder)),
+            ),
         ],
     ),
 ]

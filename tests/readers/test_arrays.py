@@ -1,5 +1,8 @@
 """A person's own embeddings: what is read is what was written; every way to be wrong is said."""
 
+import io
+import zipfile
+
 import h5py
 import numpy as np
 import pytest
@@ -248,6 +251,25 @@ def test_hdf5_of_many_pieces_is_read_in_one(tmp_path, chunks):
     with open_arrays(tmp_path / "mine.h5") as file:
         for _ in range(2):
             np.testing.assert_array_equal(file.read(file.entries[0]), values.astype(np.float32))
+
+
+def test_an_npz_that_declares_more_than_it_holds_is_refused(tmp_path):
+    header = io.BytesIO()
+    about = {"descr": "<f4", "fortran_order": False, "shape": (10**6, 10**6)}
+    np.lib.format.write_array_header_1_0(header, about)
+    for packing in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        with zipfile.ZipFile(tmp_path / "mine.npz", "w", packing) as archive:
+            archive.writestr("P1.npy", header.getvalue() + bytes(100))
+        with pytest.raises(InputError, match=r"mine\.npz: .*declares 4,000,000,000,000 bytes"):
+            check_arrays(tmp_path / "mine.npz")
+
+
+def test_an_hdf5_dataset_that_declares_billions_of_values_is_refused(tmp_path):
+    with h5py.File(tmp_path / "mine.h5", "w") as file:
+        file.create_dataset("P1", (5, 10**9), np.float32, chunks=(1, 1024))  # a file of 1.4 KB
+    match = r"mine\.h5: P1 declares 5 residues x 1,000,000,000 values, over 2 GiB"
+    with pytest.raises(InputError, match=match):
+        check_arrays(tmp_path / "mine.h5")
 
 
 SILENT = "import sys, time; sys.stdout.buffer.write(b'r' + bytes(8)); sys.stdout.flush(); {}"
