@@ -1,6 +1,6 @@
 """Try what people and accidents bring, count what comes of it, and write docs/reliability.md.
 
-    python scripts/build_reliability.py                  # all rings, some 15 minutes
+    python scripts/build_reliability.py                  # all rings
     python scripts/build_reliability.py fuzz damage      # these; the page keeps the others' rows
 
 Exit code 1 if anything was not survived.

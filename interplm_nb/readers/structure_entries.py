@@ -225,6 +225,7 @@ def _read_cif(path: Path, kind: str) -> Entry:
     sites = block["atom_site"]
     _complete(sites)
     atoms: Any = pdbx.get_structure(block, model=1, extra_fields=list(_OPTIONAL))
+    atoms.chain_id = np.char.strip(atoms.chain_id)  # blank, or "A ", in quotation marks
     atoms.ins_code[np.isin(atoms.ins_code, ("?", "."))] = ""
     atoms.set_annotation("place", _whole(atoms.label_seq_id))
     atoms.set_annotation("stated", _whole(atoms.pdbx_sifts_xref_db_num))
@@ -308,7 +309,9 @@ def _refer(atoms: Any, block: Any) -> None:
             continue
         first, last, position, end = map(int, numbers)
         if last - first == end - position:
-            here = (atoms.chain_id == chain) & (atoms.place >= first) & (atoms.place <= last)
+            here = (
+                (atoms.chain_id == chain.strip()) & (atoms.place >= first) & (atoms.place <= last)
+            )
             atoms.stated[here] = atoms.place[here] - first + position
             atoms.stated_of[here] = accessions.get(ref, "")
 

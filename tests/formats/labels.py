@@ -48,7 +48,8 @@ def _classes(name: str, content: str) -> Example:
 
 def _profile(text: str) -> Callable[[Path], Any]:
     def example(folder: Path) -> int:
-        return profiles.load(str(written(folder, "mine.toml", text))).stages["train"].steps  # pyright: ignore[reportAttributeAccessIssue]
+        stages: Any = profiles.load(str(written(folder, "mine.toml", text))).stages
+        return stages["train"].steps
 
     return example
 

@@ -59,6 +59,16 @@ def test_a_chain_without_a_name(tmp_path: Path) -> None:
     assert {line[21] for line in bfactor_pdb(found, np.ones(33)).splitlines()[:-1]} == {"A"}
 
 
+@pytest.mark.parametrize(("name", "wanted"), [("' '", ""), ("'A '", "A")])
+def test_a_chain_whose_name_is_blank_or_ends_in_a_blank(tmp_path: Path, name, wanted) -> None:
+    """In mmCIF, where names stand in quotation marks."""
+    text = mmcif(CHAIN, more=dict.fromkeys(("label_asym_id", "auth_asym_id"), [name] * 33))
+    structure = Structure.by_alignment(written(tmp_path / "x.cif", text), "P1", SEQUENCE)
+    assert structure.chain == wanted and structure.positions == OWN_NUMBERS
+    pdb = bfactor_pdb(structure, np.ones(33))
+    assert all(len(line) == 80 for line in pdb.split("\n") if line.startswith("ATOM"))
+
+
 def test_molecules_of_one_chain_are_told_apart_where_numbers_begin_again(tmp_path: Path) -> None:
     other = "GWGSTPNDQE"
     lines = [*pdb_lines(residues(other), ""), *pdb_lines(CHAIN, ""), *pdb_lines(CHAIN, "")]
