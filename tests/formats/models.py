@@ -333,7 +333,7 @@ SAES = [
         "interplm-nb models convert",
         [
             Read(
-                "its five dictionaries",
+                "AutoEncoderTopK; others: `docs/sae.md`",
                 sae("dictionary-learning", Given(layer=4, hook="residual")),
                 ("topk", 4),
             )
