@@ -112,32 +112,27 @@ def embeddings_from(
         entries = _of(path, proteins, file.entries)
         given = _Given(name or path.stem, file_hash(path))
         existing = _existing(folder, proteins, given, layer, stored)
-        return existing or Embeddings.from_arrays(
-            folder,
-            proteins,
-            _Lazy(path, file, entries),
-            given.name,
-            layer,
-            given.revision,
-            stored,
-            progress,
-        )
+        if existing is not None:
+            return existing
+        arrays = _Lazy(file, entries)
+        try:
+            return Embeddings.from_arrays(
+                folder, proteins, arrays, given.name, layer, given.revision, stored, progress
+            )
+        except InputError:
+            raise
+        except ValueError as error:  # values that are not finite, or not as they are stored
+            raise InputError(f"{path}: {error}; make it again, or copy the file again") from error
 
 
 class _Lazy(Mapping[str, np.ndarray]):
     """Arrays by accession, each read on access."""
 
-    def __init__(self, path: Path, file: ArrayFile, entries: Mapping[str, Entry]) -> None:
-        self._path, self._file, self._entries = path, file, entries
+    def __init__(self, file: ArrayFile, entries: Mapping[str, Entry]) -> None:
+        self._file, self._entries = file, entries
 
     def __getitem__(self, accession: str) -> np.ndarray:
-        values = self._file.read(self._entries[accession])
-        if not np.isfinite(values).all():
-            raise InputError(
-                f"{self._path}: {accession}: the array contains NaN or infinity; make it again, or "
-                "copy the file again"
-            )
-        return values
+        return self._file.read(self._entries[accession])
 
     def __contains__(self, accession: object) -> bool:
         return accession in self._entries
