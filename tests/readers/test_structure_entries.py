@@ -292,7 +292,9 @@ def bcif_content() -> dict:
     columns = {name: column.as_array(str) for name, column in block["atom_site"].items()}
     category = pdbx.BinaryCIFBlock({"atom_site": pdbx.BinaryCIFCategory(columns)})
     compressed: Any = pdbx.compress(pdbx.BinaryCIFFile({"x": category}))
-    return compressed.serialize()
+    stream = io.BytesIO()
+    compressed.write(stream)
+    return msgpack.unpackb(stream.getvalue())
 
 
 @pytest.mark.parametrize("name", ["x.pdb", "x.cif", "x.bcif"])
