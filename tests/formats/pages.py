@@ -21,9 +21,8 @@ _HEAD = """# Formats
 
 What can be read, and what is refused. Text files may be plain, gzip or zstd; UTF-8, with any line
 ends. Words in quotation marks are from the message that you get. Each entry has an example that is
-read, or refused with these words, by a test (`tests/formats`). An entry that names several programs
-or versions has an example of one at least; the rest is in the tests of its reader, or untested.
-This page is made from the examples:
+read, or refused with these words, by a test (`tests/formats`); an entry that names several has an
+example of each. This page is made from the examples:
 
     python scripts/build_formats.py
 
