@@ -32,7 +32,7 @@ from interplm_nb.saving import atomic_path, remove, write_json, write_parquet
 SCHEMA = pa.schema([("row", pa.uint32()), ("feature", pa.uint32()), ("value", pa.float32())])
 GROUP = 131_072
 """Entries of a Parquet row group by residue (by feature: twice as many), the least that a read
-decodes: about 2 and 4 ms."""
+decodes."""
 ORDERS = ("by_residue", "by_feature")
 """The tables of the entries."""
 MAX_L0 = 256.0

@@ -2,7 +2,7 @@
 
 A disk, a copy or a cable changes bits now and then, and floats with a changed bit are floats. So a
 large file keeps the crc32 of each block of 64 KiB. A block is compared once per open file, before
-its first value is used, at several GB/s.
+its first value is used.
 """
 
 import base64

@@ -1,6 +1,6 @@
 """Try what people and accidents bring, count what comes of it, and write docs/reliability.md.
 
-    python scripts/build_reliability.py                  # all rings, some 15 minutes
+    python scripts/build_reliability.py                  # all rings
     python scripts/build_reliability.py fuzz damage      # these; the page keeps the others' rows
 
 Exit code 1 if anything was not survived.
@@ -125,8 +125,7 @@ RINGS: dict[str, tuple[str, Callable[[float], Iterator[Row]]]] = {
 _HEAD = """# Reliability
 
 What was tried, and what came of it, as `python scripts/build_reliability.py` measured and wrote it.
-Seeds are drawn anew each time. A fault is anything but what the heading says. Not tried: HDF5 files
-with changed bytes, on some of which libhdf5 itself never ends (they are only cut).
+Seeds are drawn anew each time. A fault is anything but what the heading says.
 """
 
 

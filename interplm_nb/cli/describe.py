@@ -81,8 +81,13 @@ def fetch_uniprot(
     service = UniProtREST(cache, offline=offline)
     if accessions is not None:
         with open_text(accessions) as text:
-            names = text.read().split()
-        found = service.accessions(names, strict)
+            given = text.read()
+        if given.lstrip().startswith(">"):
+            raise PipelineError(
+                f"{accessions}: FASTA, where a list of accessions is wanted, one per line, such as "
+                "P69905. FASTA needs no download: run it with -p proteins.path=FILE"
+            )
+        found = service.accessions(given.split(), strict)
     else:
         found = service.search(str(query))
     out.parent.mkdir(parents=True, exist_ok=True)

@@ -153,7 +153,7 @@ class Run(RunFolder):
         PipelineError
             Where the folder holds other files.
         ValueError
-            Where activations do not fit the proteins.
+            Where activations do not fit the proteins, or a protein's sequence is nucleotides.
 
         Examples
         --------
@@ -167,7 +167,9 @@ class Run(RunFolder):
         [0.0, 0.5]
         """
         from interplm_nb.pipeline.own_activations import fill
+        from interplm_nb.readers.sequences import refuse_nucleotides
 
+        refuse_nucleotides(proteins)
         run = cls.create(folder, "own activations")
         about = {"plm": plm, "layer": layer}
         fill(run, proteins, annotations, activations, splits, maxima, about)

@@ -21,7 +21,7 @@ from interplm_nb.questions.encoder import Encoder
 from interplm_nb.questions.lookup import of_concepts
 from interplm_nb.readers.fasta import read_fasta
 from interplm_nb.readers.report import InputError, ReadReport
-from interplm_nb.readers.sequences import clean_sequence
+from interplm_nb.readers.sequences import clean_sequence, reject_nucleotides
 
 FIRES = 0.15
 """A feature without a concept is active on a residue above this share of its maximum on train."""
@@ -385,7 +385,9 @@ def read_sequences(
     if isinstance(sequences, Path):
         proteins, report = read_fasta(sequences, strict)
     elif isinstance(sequences, Proteins):
-        proteins, report = sequences, ReadReport("the proteins", strict)
+        report = ReadReport("the proteins", strict)
+        asked = zip(sequences.accessions, sequences.sequences, strict=True)
+        proteins = sequences.select([a for a, s in asked if not reject_nucleotides(s, report, a)])
     else:
         proteins, report = read_texts(
             {"query": sequences} if isinstance(sequences, str) else sequences,

@@ -9,6 +9,7 @@ import polars as pl
 
 from interplm_nb.pipeline.errors import PipelineError
 from interplm_nb.pipeline.model_note import model_note
+from interplm_nb.plain_text import plain
 from interplm_nb.questions.annotate import AnnotatedSequences, hidden_words
 from interplm_nb.spreadsheet import tsv
 
@@ -89,12 +90,8 @@ def to_json(found: AnnotatedSequences, top: int = 20) -> str:
         "about": {**found.about, "top": top},
         "note": model_note(found.about["plm"]),
     }
-    return json.dumps(
-        {**record, "left_out": left_out, "sequences": sequences},
-        indent=1,
-        ensure_ascii=False,
-        allow_nan=False,
-    )
+    record |= {"left_out": left_out, "sequences": sequences}
+    return plain(json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False))
 
 
 def _by_accession(table: pl.DataFrame) -> dict[str, list[dict[str, Any]]]:

@@ -11,6 +11,7 @@ import polars as pl
 from interplm_nb.activations import FeatureActivations
 from interplm_nb.concepts.by_category import best_of_feature
 from interplm_nb.pipeline.model_note import model_note
+from interplm_nb.plain_text import plain
 from interplm_nb.proteins import Proteins
 from interplm_nb.questions.annotate import FIRES, Annotator, above_chance, within_limit
 from interplm_nb.questions.background import Background, protein_maxima, stored, windows
@@ -104,7 +105,7 @@ class Family:
             "background": background,
         }
         record |= {"features": self.features.to_dicts(), "columns": self.columns.to_dicts()}
-        return json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False)
+        return plain(json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False))
 
 
 def family(

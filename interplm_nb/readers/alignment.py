@@ -12,7 +12,8 @@ import numpy as np
 from interplm_nb.proteins import Proteins
 from interplm_nb.readers.alignment_formats import Row, alignment_format, not_sequences
 from interplm_nb.readers.clustal import clustal_rows
-from interplm_nb.readers.fasta import read_fasta
+from interplm_nb.readers.entries import ReadOptions
+from interplm_nb.readers.fasta import of_records
 from interplm_nb.readers.fasta_records import COMMENTS, fasta_records
 from interplm_nb.readers.opening import open_text
 from interplm_nb.readers.report import InputError, ReadReport
@@ -89,7 +90,7 @@ def read_family(path: Path | str, strict: bool = False) -> FamilyRead:
     name: the first line tells Stockholm and Clustal. FASTA whose rows have unequal lengths, but
     equal ones without lower case and `.`, is A3M, whose lower-case residues are inserts: residues
     of the member in no column. Other FASTA with a gap (one of `GAPS`) is an alignment, and without
-    is read by `read_fasta`.
+    is read as `read_fasta` reads it.
 
     Accessions of an alignment are names as written ("HBB_HUMAN/1-146", the first word of a header).
     Lower case becomes upper case. HH-suite's rows of secondary structure and consensus, and a name
@@ -122,7 +123,11 @@ def read_family(path: Path | str, strict: bool = False) -> FamilyRead:
     """
     report = ReadReport(path, strict)
     with open_text(path) as text:
-        first = next((line for line in text if line.strip()), "")
+        blank, first = 0, ""
+        for first in text:
+            if first.strip():
+                break
+            blank += 1
         lines = chain([first], text)
         kind = alignment_format(first)
         if kind == "Stockholm":
@@ -141,14 +146,14 @@ def read_family(path: Path | str, strict: bool = False) -> FamilyRead:
                 f"{path}: an alignment of a complex ({first.strip()!r}): its rows join several "
                 "chains, which are different proteins; give the alignment of one chain"
             )
-        records = fasta_records(lines, path, report)
-        rows = [((r.header.split() or [""])[0], _letters(r.sequence)) for r in records]
+        records = list(fasta_records(chain([""] * blank, lines), path, report))
+    rows = [((r.header.split() or [""])[0], _letters(r.sequence)) for r in records]
     rows = _members(rows, report)
     if _is_a3m([row for _, row in rows]):
         return _aligned(rows, report, inserts=True)
     if any(gap in row for _, row in rows for gap in GAPS):
         return _aligned(rows, report)
-    proteins, report = read_fasta(path, strict)
+    proteins, report = of_records(records, ReadOptions(strict=strict), report)
     return FamilyRead(proteins, None, report)
 
 

@@ -5,6 +5,7 @@ bio-embeddings numbers them and keeps the accession in the attribute `original_i
 """
 
 import json
+import math
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
@@ -12,15 +13,17 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-import h5py
 import numpy as np
 from safetensors import SafetensorError, safe_open
 
 from interplm_nb.bfloat16 import widened
+from interplm_nb.readers.hdf5 import Hdf5Process
 from interplm_nb.readers.report import InputError
 
 WANTED = "one [residues, width] array per accession in an .npz, .safetensors, .h5 or .hdf5 file"
 _TYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2"}
+_MOST_INFLATED = 1032
+"""Bytes that one byte of zip's compression (deflate) stands for at most."""
 _DAMAGE = (
     OSError,
     ValueError,
@@ -128,7 +131,15 @@ class _Npz:
                 else np.lib.format.read_array_header_2_0
             )
             shape, _, dtype = header(stream)
+            self._check_size(key, math.prod(shape) * dtype.itemsize)
         return Entry(key.removesuffix(".npy"), key, shape, str(dtype), dtype.kind == "f")
+
+    def _check_size(self, key: str, n_bytes: int) -> None:
+        """ValueError for more bytes than the archive's member can hold, before they are taken."""
+        member = self._archive.getinfo(key)
+        most = min(member.file_size, _MOST_INFLATED * (member.compress_size + 1))
+        if n_bytes > most:
+            raise ValueError(f"{key} declares {n_bytes:,} bytes, and holds at most {most:,}")
 
     def read(self, entry: Entry) -> np.ndarray:
         """float32: the values of an entry."""
@@ -169,24 +180,18 @@ class _Hdf5:
     format = "HDF5"
 
     def __init__(self, path: Path, files: ExitStack) -> None:
-        self._file = files.enter_context(h5py.File(path, "r"))
-        self.entries = [self._entry(str(key), path) for key in self._file]
+        self._file = Hdf5Process(path, files)
+        self.entries = [self._entry(found, path) for found in self._file.records()]
 
-    def _entry(self, key: str, path: Path) -> Entry:
-        # A link could lead to another file.
-        linked = not isinstance(self._file.get(key, getlink=True), h5py.HardLink)
-        dataset = None if linked else self._file[key]
-        if not isinstance(dataset, h5py.Dataset):
-            kind = "link" if linked else "group"
+    def _entry(self, found: dict[str, Any], path: Path) -> Entry:
+        key, kind = found["key"], found["kind"]
+        if kind != "dataset":
             raise InputError(
                 f"{path}: {key!r} is a {kind}, not a dataset; wanted one [residues, width] dataset "
                 "per accession at the top of the file"
             )
-        name = dataset.attrs.get("original_id", key)
-        name = name.decode() if isinstance(name, bytes) else str(name)
-        return Entry(name, key, dataset.shape, str(dataset.dtype), dataset.dtype.kind == "f")
+        return Entry(found["name"], key, tuple(found["shape"]), found["dtype"], found["floating"])
 
     def read(self, entry: Entry) -> np.ndarray:
         """float32: the values of an entry."""
-        values: Any = self._file[entry.key]  # a dataset, as `_entry` made sure
-        return _float32(values[()])
+        return self._file.read(entry.key, entry.shape)

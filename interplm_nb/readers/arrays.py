@@ -4,6 +4,7 @@ Shapes are compared with the proteins before anything is written; values are rea
 time. Keys are accessions, alone or as in UniProt's FASTA headers: `sp|P12345|NAME`.
 """
 
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ import numpy as np
 
 from interplm_nb.embeddings import Embeddings
 from interplm_nb.proteins import Proteins
+from interplm_nb.readers import opening
 from interplm_nb.readers.array_files import WANTED, ArrayFile, Entry, open_arrays
 from interplm_nb.readers.report import InputError
 from interplm_nb.saving import file_hash
@@ -110,32 +112,27 @@ def embeddings_from(
         entries = _of(path, proteins, file.entries)
         given = _Given(name or path.stem, file_hash(path))
         existing = _existing(folder, proteins, given, layer, stored)
-        return existing or Embeddings.from_arrays(
-            folder,
-            proteins,
-            _Lazy(path, file, entries),
-            given.name,
-            layer,
-            given.revision,
-            stored,
-            progress,
-        )
+        if existing is not None:
+            return existing
+        arrays = _Lazy(file, entries)
+        try:
+            return Embeddings.from_arrays(
+                folder, proteins, arrays, given.name, layer, given.revision, stored, progress
+            )
+        except InputError:
+            raise
+        except ValueError as error:  # values that are not finite, or not as they are stored
+            raise InputError(f"{path}: {error}; make it again, or copy the file again") from error
 
 
 class _Lazy(Mapping[str, np.ndarray]):
     """Arrays by accession, each read on access."""
 
-    def __init__(self, path: Path, file: ArrayFile, entries: Mapping[str, Entry]) -> None:
-        self._path, self._file, self._entries = path, file, entries
+    def __init__(self, file: ArrayFile, entries: Mapping[str, Entry]) -> None:
+        self._file, self._entries = file, entries
 
     def __getitem__(self, accession: str) -> np.ndarray:
-        values = self._file.read(self._entries[accession])
-        if not np.isfinite(values).all():
-            raise InputError(
-                f"{self._path}: {accession}: the array contains NaN or infinity; make it again, or "
-                "copy the file again"
-            )
-        return values
+        return self._file.read(self._entries[accession])
 
     def __contains__(self, accession: object) -> bool:
         return accession in self._entries
@@ -204,6 +201,12 @@ def _check_kind(path: Path | str, entry: Entry) -> None:
         raise InputError(
             f"{path}: {entry.name} has shape {entry.shape}; wanted [residues, width]: one layer, "
             "no axis for batches or layers"
+        )
+    if 4 * math.prod(entry.shape) > opening.LARGEST_ARRAY:
+        raise InputError(
+            f"{path}: {entry.name} declares {entry.shape[0]:,} residues x {entry.shape[1]:,} "
+            f"values, over {opening.LARGEST_ARRAY >> 30} GiB; no embedding is as large: the file "
+            "is damaged, or of something else"
         )
 
 

@@ -13,7 +13,7 @@ from interplm_nb.proteins import Proteins
 from interplm_nb.readers.concepts import Convention
 from interplm_nb.readers.features import Feature, SegmentBuilder
 from interplm_nb.readers.report import InputError, ReadReport
-from interplm_nb.readers.sequences import are_nucleotides, clean_sequence, is_repeat
+from interplm_nb.readers.sequences import clean_sequence, is_repeat, short_nucleotides
 
 _NUMBER = re.compile(r"[0-9]{1,9}")
 
@@ -123,7 +123,7 @@ def collect(
         metadata.append(tuple(entry.metadata.get(name) for name in columns))
     if not sequences:
         raise InputError(f"{report.file}: no protein is left; wanted {kind}. {report}")
-    if max(map(len, sequences.values())) < 30 and are_nucleotides("".join(sequences.values())):
+    if short_nucleotides(sequences.values()):
         raise InputError(
             f"{report.file}: nucleotides, not residues: {len(sequences):,} short sequences of "
             "A, C, G, T or U. Translate them first"

@@ -1,15 +1,15 @@
 """FASTA files into `Proteins`."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import NamedTuple, TextIO, Unpack
+from typing import NamedTuple, Unpack
 
 import polars as pl
 
 from interplm_nb.proteins import Proteins
 from interplm_nb.readers.entries import Entry, Filters, ReadOptions, collect
-from interplm_nb.readers.fasta_records import fasta_records
+from interplm_nb.readers.fasta_records import Record, fasta_records
 from interplm_nb.readers.opening import open_text
 from interplm_nb.readers.report import ReadReport
 
@@ -66,18 +66,23 @@ def read_fasta(path: Path | str, strict: bool = False, **filters: Unpack[Filters
     report = ReadReport(path, strict)
     options = ReadOptions(strict=strict, **filters)
     with open_text(path) as text:
-        proteins, _, _ = collect(
-            _entries(text, path, report),
-            options,
-            report,
-            "FASTA records ('>name', then residues)",
-            {"description": pl.String},
-        )
+        return of_records(fasta_records(text, path, report), options, report)
+
+
+def of_records(records: Iterable[Record], options: ReadOptions, report: ReadReport) -> FastaRead:
+    """Proteins of the records of a FASTA file; what is wrong goes to `report`, as `read_fasta`."""
+    proteins, _, _ = collect(
+        _entries(records, report),
+        options,
+        report,
+        "FASTA records ('>name', then residues)",
+        {"description": pl.String},
+    )
     return FastaRead(proteins, report)
 
 
-def _entries(text: TextIO, path: Path | str, report: ReadReport) -> Iterator[Entry]:
-    for header, sequence, line in fasta_records(text, path, report):
+def _entries(records: Iterable[Record], report: ReadReport) -> Iterator[Entry]:
+    for header, sequence, line in records:
         accession, description = _name(header)
         if accession:
             yield Entry(accession, sequence, [], {"description": description}, line)

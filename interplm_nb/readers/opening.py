@@ -1,7 +1,8 @@
 """Open plain, gzip and zstd files alike; what cannot be read raises `InputError`.
 
-A few megabytes can decompress to gigabytes, so memory is bounded: a line by `LONGEST_RECORD`, as is
-a record of many lines by its reader, and a text that is read whole by `LARGEST_TEXT`.
+A few megabytes can stand for gigabytes, so memory is bounded: a line by `LONGEST_RECORD`, as is a
+record of many lines by its reader, a file that is read whole by `LARGEST_TEXT`, and what a binary
+file declares by `MOST_ROWS` and `LARGEST_ARRAY`.
 """
 
 import gzip
@@ -38,7 +39,20 @@ LONGEST_RECORD = 32 << 20
 """Bytes of a line, and bytes or letters of a record, that are read: a thousand times titin."""
 
 LARGEST_TEXT = 256 << 20
-"""Letters of a text that is read whole: a structure, or a table of labels."""
+"""Letters (or decompressed bytes) of a file that is read whole: a structure, a table of labels."""
+
+MOST_ROWS = 1 << 24
+"""Rows of a table or a category that a binary file may declare: more than a text of
+`LARGEST_TEXT` holds, at 16 letters each."""
+
+LARGEST_ARRAY = 2 << 30
+"""Bytes of one protein's embeddings in float32: titin with 15,000 values per residue."""
+
+
+_TOO_LARGE = (
+    f"over {LARGEST_TEXT >> 20:,} MiB (decompressed), which would be read whole; is it the right "
+    "file? If so, split it"
+)
 
 
 class _ZstdFrames(io.RawIOBase):
@@ -113,10 +127,7 @@ class _BoundedText(io.TextIOWrapper):
             return super().read(size)
         text = super().read(LARGEST_TEXT + 1)
         if len(text) > LARGEST_TEXT:
-            raise InputError(
-                f"{self.name}: over {LARGEST_TEXT >> 20:,} MiB of text (decompressed), which would "
-                "be read whole; is it the right file? If so, split it"
-            )
+            raise InputError(f"{self.name}: {_TOO_LARGE}")
         return text
 
 
@@ -160,6 +171,15 @@ def open_bytes(path: Path | str) -> Iterator[BinaryIO]:
             f"{path}: the compressed file is truncated or damaged ({error}); download or copy it "
             "again. Nothing was read"
         ) from error
+
+
+def read_whole(path: Path | str) -> bytes:
+    """The decompressed bytes of a file; `InputError` as `open_bytes`, and over `LARGEST_TEXT`."""
+    with open_bytes(path) as stream:
+        content = stream.read(LARGEST_TEXT + 1)
+    if len(content) > LARGEST_TEXT:
+        raise InputError(f"{path}: {_TOO_LARGE}")
+    return content
 
 
 @contextmanager

@@ -1,9 +1,10 @@
 """Protein sequences from files, cleaned for `Proteins` or rejected with the reason."""
 
 import re
+from collections.abc import Collection
 
-from interplm_nb.proteins import LETTERS
-from interplm_nb.readers.report import ReadReport
+from interplm_nb.proteins import LETTERS, Proteins
+from interplm_nb.readers.report import InputError, ReadReport
 
 NUCLEOTIDES = "ACGTUN"
 """Letters of DNA and RNA, N for any; all are letters of residues too."""
@@ -47,6 +48,47 @@ def are_nucleotides(sequence: str) -> bool:
     )
 
 
+def reject_nucleotides(
+    sequence: str, report: ReadReport, record: str, line: int | None = None
+) -> bool:
+    """Whether `are_nucleotides`, which the report rejects."""
+    if not are_nucleotides(sequence):
+        return False
+    report.reject(
+        "nucleotides, not residues",
+        record,
+        f"{len(sequence):,} letters of A, C, G, T or U: translate them first",
+        "give the protein",
+        line,
+    )
+    return True
+
+
+def short_nucleotides(sequences: Collection[str]) -> bool:
+    """Whether sequences too short for `are_nucleotides` are DNA or RNA, taken together."""
+    return max(map(len, sequences), default=0) < 30 and are_nucleotides("".join(sequences))
+
+
+def refuse_nucleotides(proteins: Proteins) -> None:
+    """`InputError` where a sequence is DNA or RNA, by `are_nucleotides`.
+
+    For proteins that no reader of files checked.
+
+    Examples
+    --------
+    >>> refuse_nucleotides(Proteins.from_sequences({"P1": "MKTAYIAKQR"}))
+    """
+    names, sequences = proteins.accessions, proteins.sequences
+    found = [a for a, s in zip(names, sequences, strict=True) if are_nucleotides(s)]
+    if not found and short_nucleotides(sequences):
+        found = list(names)
+    if found:
+        raise InputError(
+            f"{len(found):,} of {len(names):,} sequences are nucleotides, not residues, such as "
+            f"{found[0]}: translate them first"
+        )
+
+
 def clean_sequence(
     raw: str, report: ReadReport, record: str, line: int | None = None
 ) -> str | None:
@@ -67,14 +109,7 @@ def clean_sequence(
     sequence = raw.removesuffix("*")
     # The upper case of some Unicode letters is another letter, or two: only ASCII is converted.
     sequence = sequence.upper() if sequence.isascii() else sequence
-    if are_nucleotides(sequence):
-        report.reject(
-            "nucleotides, not residues",
-            record,
-            f"{len(sequence):,} letters of A, C, G, T or U: translate them first",
-            "give the protein",
-            line,
-        )
+    if reject_nucleotides(sequence, report, record, line):
         return None
     if _GOOD.fullmatch(sequence):
         if raw.endswith("*"):

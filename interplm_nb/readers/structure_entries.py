@@ -18,7 +18,8 @@ from biotite.structure.info import amino_acid_names, nucleotide_names
 from biotite.structure.io import pdb, pdbx
 from biotite.structure.io.pdb.hybrid36 import encode_hybrid36
 
-from interplm_nb.readers.opening import open_bytes
+from interplm_nb.readers.binary_cif import read_binary_cif
+from interplm_nb.readers.opening import read_whole
 from interplm_nb.readers.report import InputError
 
 PDB_SUFFIXES, CIF_SUFFIXES, BINARY_SUFFIXES = (".pdb", ".ent"), (".cif", ".mmcif"), (".bcif",)
@@ -101,6 +102,11 @@ def read_entry(path: Path) -> Entry:
             entry = _read_pdb(path) if kind in PDB_SUFFIXES else _read_cif(path, kind)
     except InputError:
         raise
+    except OSError as error:
+        raise InputError(
+            f"{path}: cannot be read: {error.strerror or error}; check the file, its permissions "
+            "and its disk"
+        ) from error
     except _UNREADABLE as error:
         raise InputError(
             f"{path}: cannot be read as a structure: {error or type(error).__name__}; download it "
@@ -118,8 +124,7 @@ def read_entry(path: Path) -> Entry:
 
 def _text(path: Path) -> str:
     """With line ends of any system; what is not UTF-8, as in remarks of old files, is replaced."""
-    with open_bytes(path) as stream:
-        text = stream.read().decode("utf-8-sig", "replace")
+    text = read_whole(path).decode("utf-8-sig", "replace")
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
@@ -206,8 +211,7 @@ _OPTIONAL = ("label_seq_id", "label_entity_id", "pdbx_sifts_xref_db_acc", "pdbx_
 
 def _read_cif(path: Path, kind: str) -> Entry:
     if kind in BINARY_SUFFIXES:
-        with open_bytes(path) as stream:
-            file: Any = pdbx.BinaryCIFFile.read(io.BytesIO(stream.read()))
+        file: Any = read_binary_cif(path)
     else:
         text = _text(path)
         _refuse_long_rows(text.split("\n"), path)
@@ -221,6 +225,7 @@ def _read_cif(path: Path, kind: str) -> Entry:
     sites = block["atom_site"]
     _complete(sites)
     atoms: Any = pdbx.get_structure(block, model=1, extra_fields=list(_OPTIONAL))
+    atoms.chain_id = np.char.strip(atoms.chain_id)  # blank, or "A ", in quotation marks
     atoms.ins_code[np.isin(atoms.ins_code, ("?", "."))] = ""
     atoms.set_annotation("place", _whole(atoms.label_seq_id))
     atoms.set_annotation("stated", _whole(atoms.pdbx_sifts_xref_db_num))
@@ -304,7 +309,9 @@ def _refer(atoms: Any, block: Any) -> None:
             continue
         first, last, position, end = map(int, numbers)
         if last - first == end - position:
-            here = (atoms.chain_id == chain) & (atoms.place >= first) & (atoms.place <= last)
+            here = (
+                (atoms.chain_id == chain.strip()) & (atoms.place >= first) & (atoms.place <= last)
+            )
             atoms.stated[here] = atoms.place[here] - first + position
             atoms.stated_of[here] = accessions.get(ref, "")
 

@@ -13,6 +13,7 @@ from functools import cached_property, partial
 from pathlib import Path
 
 from interplm_nb.proteins import Proteins
+from interplm_nb.readers import opening
 from interplm_nb.readers.http import Connection
 from interplm_nb.readers.report import InputError
 from interplm_nb.readers.structure_entries import COMPRESSED, SUFFIXES
@@ -24,8 +25,6 @@ ALPHAFOLD = "https://alphafold.ebi.ac.uk"
 PDB = "https://files.rcsb.org"
 PDBE = "https://www.ebi.ac.uk/pdbe"
 CACHE = Path("~/.cache/interplm-nb/structures")
-LARGEST = 400_000_000
-"""Longest mmCIF file accepted, in characters; an atom takes about 100."""
 PDB_ENTRY = re.compile(r"(?:pdb_0000)?([1-9][a-z0-9]{3})|(pdb_[a-z0-9]{8})")
 """Four characters, or `pdb_` and eight, in lower case.
 
@@ -272,10 +271,10 @@ def _file_name(url: str, accession: str) -> str:
 
 
 def _write(text: str, path: Path, what: str) -> None:
-    if len(text) > LARGEST:
+    if len(text) > opening.LARGEST_TEXT:
         raise InputError(
-            f"{what} has {len(text):,} characters, more than the limit of {LARGEST:,}; give your "
-            "own file of one chain"
+            f"{what} has {len(text):,} characters, more than the limit of "
+            f"{opening.LARGEST_TEXT:,}; give your own file of one chain"
         )
     if not text.startswith("data_"):
         raise InputError(

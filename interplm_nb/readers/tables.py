@@ -8,8 +8,9 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from interplm_nb.readers import opening
 from interplm_nb.readers.delimited import delimited, refuse_repeated
-from interplm_nb.readers.opening import SAVE_AS_TEXT, open_bytes, open_text
+from interplm_nb.readers.opening import SAVE_AS_TEXT, open_text, read_whole
 from interplm_nb.readers.report import InputError, ReadReport
 
 Rows = Iterator[tuple[int, dict[str, str]]]
@@ -17,11 +18,16 @@ Rows = Iterator[tuple[int, dict[str, str]]]
 
 _DAMAGE = (
     pa.ArrowException,
-    UnicodeDecodeError,
     OSError,
     MemoryError,
+    ValueError,
     pl.exceptions.PolarsError,
     pl.exceptions.PanicException,  # names of columns that are not UTF-8
+)
+_ROWS_AT_ONCE = 1 << 12
+_TOO_MUCH = (
+    f"more than {opening.MOST_ROWS:,} rows or {opening.LARGEST_TEXT >> 20} MiB; is it the right "
+    "table?"
 )
 _WORKBOOKS = (".xlsx", ".xlsm", ".xls", ".ods", ".numbers")
 
@@ -55,18 +61,37 @@ def table_rows(
 
 
 def _parquet(path: Path) -> pl.DataFrame:
-    with open_bytes(path) as stream:
-        data = pa.BufferReader(stream.read())
+    data = pa.BufferReader(read_whole(path))
     try:
         # Arrow's reader refuses damaged files; that of polars may end the process.
-        table = pq.read_table(data, use_threads=False)
+        table = _bounded(pq.ParquetFile(data), path)
         table.validate(full=True)
         return pl.DataFrame(pl.from_arrow(table))
+    except InputError:
+        raise
     except _DAMAGE as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(
             f"{path}: not a Parquet file ({reason}); write or copy it again"
         ) from error
+
+
+def _bounded(file: pq.ParquetFile, path: Path) -> pa.Table:
+    """The table; `InputError` if it declares, or while it is read takes, more than its bounds."""
+    about = file.metadata
+    groups = [about.row_group(i) for i in range(about.num_row_groups)]
+    rows = max(about.num_rows, sum(group.num_rows for group in groups))
+    declared = sum(group.total_byte_size for group in groups)
+    if rows > opening.MOST_ROWS or declared > opening.LARGEST_TEXT:
+        raise InputError(f"{path}: it declares {rows:,} rows and {declared:,} bytes, {_TOO_MUCH}")
+    batches, taken = [], 0
+    # One value of the file may stand in many rows.
+    for batch in file.iter_batches(_ROWS_AT_ONCE, use_threads=False):
+        taken += batch.nbytes
+        if taken > opening.LARGEST_TEXT:
+            raise InputError(f"{path}: its values take over {taken:,} bytes, {_TOO_MUCH}")
+        batches.append(batch)
+    return pa.Table.from_batches(batches, file.schema_arrow)
 
 
 def frame_rows(

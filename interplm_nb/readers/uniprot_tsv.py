@@ -151,7 +151,13 @@ class _Table:
                 continue
             found = list(self._parse(cells[place], accession, line))
             if not found:
-                self.report.note("left out: a cell has no feature", accession, kind.column)
+                self.report.reject(
+                    "protein left out: no feature of a cell can be read",
+                    accession,
+                    kind.column,
+                    "copy the cell again, or leave it empty",
+                    line,
+                )
                 return None
             features += found
         return features

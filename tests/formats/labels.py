@@ -39,16 +39,26 @@ def _strings(letters: str) -> Example:
 
 
 def _classes(name: str, content: str) -> Example:
-    def example(folder: Path) -> tuple[str, list[tuple]]:
-        found = read_protein_labels(written(folder, name, content), strict=True).labels
-        return found.kind, found.table.rows()
+    return lambda folder: _found(written(folder, name, content))
 
-    return example
+
+CLASSES = pl.DataFrame({"accession": ["P1", "P2"], "label": ["membrane", "none"]})
+
+
+def _found(source: Path | pl.DataFrame) -> tuple[str, list[tuple]]:
+    found = read_protein_labels(source, strict=True).labels
+    return found.kind, found.table.rows()
+
+
+def _class_parquet(folder: Path) -> tuple[str, list[tuple]]:
+    CLASSES.write_parquet(folder / "a.parquet")
+    return _found(folder / "a.parquet")
 
 
 def _profile(text: str) -> Callable[[Path], Any]:
     def example(folder: Path) -> int:
-        return profiles.load(str(written(folder, "mine.toml", text))).stages["train"].steps  # pyright: ignore[reportAttributeAccessIssue]
+        stages: Any = profiles.load(str(written(folder, "mine.toml", text))).stages
+        return stages["train"].steps
 
     return example
 
@@ -67,7 +77,12 @@ LABELS = [
         "Table: TSV, CSV",
         "read_table",
         [
-            Read("by the names of its columns", spans("a.tsv", TABLE), LOOP),
+            Read(
+                "by the names of its columns",
+                spans("a.tsv", TABLE),
+                LOOP,
+                (spans("a.csv", TABLE.replace("\t", ",")),),
+            ),
             Read(
                 "from a spreadsheet: quoted, `;`, `5.0`",
                 spans("a.csv", '"accession";"start";"end";"concept"\n"P1";"2.0";"9,00";"Loop"\n'),
@@ -86,12 +101,17 @@ LABELS = [
                 spans("a.csv", 'accession,start,end,concept\nP1,2,9,"Loop\n'),
             ),
             Refused(
-                "dates and error values of a spreadsheet",
+                "dates of a spreadsheet",
                 "a date that a spreadsheet made",
                 spans("a.tsv", TABLE.replace("Loop", "1-Mar")),
             ),
             Refused("past the end", "span past the end", spans("a.tsv", TABLE.replace("9", "99"))),
-            Refused("workbooks (.xlsx, .ods)", "save the sheet as TSV", spans("a.xlsx", b"PK")),
+            Refused(
+                "workbooks (.xlsx, .ods)",
+                "save the sheet as TSV",
+                spans("a.xlsx", b"PK"),
+                (spans("a.ods", b"PK"),),
+            ),
         ],
     ),
     Format(
@@ -108,6 +128,7 @@ LABELS = [
                 "type and `Name` or `Note`",
                 spans("a.gff3", GFF.format("Domain", 2, 9, "Name=SH3")),
                 [("Domain_SH3", 2, 9)],
+                (spans("a.gff3", GFF.format("Domain", 2, 9, "Note=SH3")),),
             ),
             Read(
                 "UniProt's own, with a tab at the end; bonds are their two ends",
@@ -135,7 +156,7 @@ LABELS = [
         "from_label_strings",
         [
             Read(
-                "DSSP's letters, or your own",
+                "DSSP's letters",
                 _strings("HHHCE"),
                 [("Alpha helix", 1, 3), ("Beta strand", 5, 5)],
             )
@@ -150,6 +171,11 @@ LABELS = [
                 "classes",
                 _classes("a.tsv", "accession\tlabel\nP1\tmembrane\nP2\tnone\n"),
                 ("class", [("P1", "membrane"), ("P2", "none")]),
+                (
+                    _classes("a.csv", "accession,label\nP1,membrane\nP2,none\n"),
+                    _class_parquet,
+                    lambda _: _found(CLASSES),
+                ),
             ),
             Read(
                 "numbers",

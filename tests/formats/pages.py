@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from interplm_nb.readers import opening
 from tests.formats import labels, models, proteins
 from tests.formats.table import Format
 
@@ -20,12 +21,27 @@ _HEAD = """# Formats
 
 What can be read, and what is refused. Text files may be plain, gzip or zstd; UTF-8, with any line
 ends. Words in quotation marks are from the message that you get. Each entry has an example that is
-read, or refused with these words, by a test (`tests/formats`). An entry that names several programs
-or versions has an example of one at least; the rest is in the tests of its reader, or untested.
-This page is made from the examples:
+read, or refused with these words, by a test (`tests/formats`); an entry that names several has an
+example of each. This page is made from the examples:
 
     python scripts/build_formats.py
-"""
+
+Small files can stand for gigabytes. These bounds are checked before the memory is taken:
+
+| what | at most |
+|---|---|
+| a line, and a record of proteins or of an alignment | {record} MiB |
+| a file that is read whole, decompressed: a structure, a table | {text} MiB |
+| rows that a Parquet table or a category of BinaryCIF declares | {rows} |
+| a text column of BinaryCIF: its rows times its longest text | {letters} letters |
+| embeddings of one protein, as their file declares, in float32 | {array} GiB |
+""".format(
+    record=opening.LONGEST_RECORD >> 20,
+    text=opening.LARGEST_TEXT >> 20,
+    letters=f"{opening.LARGEST_TEXT:,}",
+    rows=f"{opening.MOST_ROWS:,}",
+    array=opening.LARGEST_ARRAY >> 30,
+)
 
 
 def page() -> str:

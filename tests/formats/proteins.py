@@ -1,6 +1,8 @@
 """Formats of proteins and of alignments."""
 
+import bz2
 import gzip
+import lzma
 from pathlib import Path
 
 import zstandard
@@ -110,7 +112,12 @@ PROTEINS = [
             Refused("gaps", "gap in the sequence", proteins(">a\nMK-V\n")),
             Refused("PIR (NBRF)", "convert it to FASTA", proteins(">P1;HBA\nHemoglobin\nMVL*\n")),
             Refused("sequences alone", "format not recognised", proteins("MKV\n")),
-            Refused("bzip2, xz, zip", "decompress it, or use gzip or zstd", proteins(b"BZh91AY")),
+            Refused(
+                "bzip2, xz, zip",
+                "decompress it, or use gzip or zstd",
+                proteins(bz2.compress(FASTA.encode())),
+                (proteins(lzma.compress(FASTA.encode())), proteins(b"PK\x03\x04" + bytes(40))),
+            ),
             Refused(
                 "compressed twice", "compressed twice", proteins(gzip.compress(gzip.compress(b"")))
             ),
@@ -131,11 +138,16 @@ PROTEINS = [
                 "without `Entry` or `Sequence`",
                 "with the columns 'Entry' and 'Sequence'",
                 proteins("Entry\tLength\nP1\t5\n"),
+                (proteins("Length\tSequence\n5\tMKVLA\n"),),
             ),
             Refused(
                 "workbooks (.xlsx, .xls, .ods)",
                 "save the sheet as TSV",
                 proteins(b"PK\x03\x04" + bytes(26) + b"[Content_Types].xml"),
+                (
+                    proteins(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(99)),
+                    proteins(b"PK\x03\x04" + bytes(26) + b"mimetypeapplication/vnd.oasis"),
+                ),
             ),
         ],
     ),
@@ -157,13 +169,19 @@ PROTEINS = [
     Format(
         "UniProt XML",
         "ipn.read",
-        [Read("any release", how_many("multi_ex.xml.gz"), (8, True))],
+        [Read("today's", how_many("multi_ex.xml.gz"), (8, True))],
         [
-            Refused("cut off, damaged", "not well-formed XML", proteins("<uniprot><entry>")),
+            Refused(
+                "cut off, damaged",
+                "not well-formed XML",
+                proteins("<uniprot><entry>"),
+                (proteins("<uniprot><entry></uniprot></entry>"),),
+            ),
             Refused(
                 "with a document type or entities",
                 "declares a document type",
                 proteins("<!DOCTYPE uniprot []><uniprot/>"),
+                (proteins('<!DOCTYPE a [<!ENTITY b "c">]><uniprot>&b;</uniprot>'),),
             ),
         ],
     ),
@@ -174,6 +192,8 @@ PROTEINS = [
         [Refused("offline, not in the cache", "not in the cache", _rest_offline)],
     ),
 ]
+
+CLUSTAL = "{}\n\na  MK-\nb  MKV\n   ** \n\na  L\nb  L\n"
 
 ALIGNMENTS = [
     Format(
@@ -192,8 +212,18 @@ ALIGNMENTS = [
         [
             Read(
                 "of Clustal, MUSCLE, MAFFT, T-Coffee, PROBCONS, Kalign",
-                family("CLUSTAL W (1.83)\n\na  MK-\nb  MKV\n   ** \n\na  L\nb  L\n"),
+                family(CLUSTAL.format("CLUSTAL W (1.83) multiple sequence alignment")),
                 (TWO, 4),
+                tuple(
+                    family(CLUSTAL.format(first))
+                    for first in (
+                        "MUSCLE (3.8) multiple sequence alignment",
+                        "CLUSTAL format alignment by MAFFT (v7.520)",
+                        "CLUSTAL FORMAT for T-COFFEE Version_13.45, SCORE=981, Nseq=2, Len=4",
+                        "PROBCONS version 1.12 multiple sequence alignment",
+                        "Kalign (2.0) alignment in ClustalW format",
+                    )
+                ),
             )
         ],
         [Refused("other lines", "is not a row", family("CLUSTAL\n\na MK V L\n"))],
@@ -206,6 +236,10 @@ ALIGNMENTS = [
                 "of HH-suite and ColabFold; lower case is in no column",
                 family(">q\nMKVL\n>h\nMKa-L\n"),
                 ({"q": "MKVL", "h": "MKAL"}, 4),
+                (
+                    family("#4\t1\n>q\nMKVL\n>h\nMKa-L\n\0"),
+                    family(">ss_pred\nHHHH\n>q\nMKVL\n>h\nMKa-L\n"),
+                ),
             )
         ],
         [Refused("of a complex", "which are different proteins", family("#3,2\t1,1\n>a\nMKVLA\n"))],
@@ -213,7 +247,14 @@ ALIGNMENTS = [
     Format(
         "A2M, aligned FASTA",
         "read_family",
-        [Read("gaps `-`, `.`, `~`, `_`", family(">a\nMK-L\n>b\nMKVL\n"), (TWO, 4))],
+        [
+            Read(
+                "gaps `-`, `.`, `~`, `_`",
+                family(">a\nMK-L\n>b\nMKVL\n"),
+                (TWO, 4),
+                tuple(family(f">a\nMK{gap}L\n>b\nMKVL\n") for gap in ".~_"),
+            )
+        ],
         [Refused("rows of unequal length", "equal length", family(">a\nMK-L\n>b\nMKVLLL\n"))],
     ),
     Format(

@@ -18,6 +18,8 @@ class Read:
     example: Example
     wanted: Any
     """What the example returns."""
+    also: tuple[Example, ...] = ()
+    """The others that `says` names; they return the same."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,8 @@ class Refused:
     why: str
     """Words of the message; the page shows them."""
     example: Example
+    also: tuple[Example, ...] = ()
+    """The others that `says` names; their message has the same words."""
 
 
 @dataclass(frozen=True)

@@ -15,13 +15,17 @@ REFUSED = {f"{f.name}: {r.says}": r for f in FORMATS for r in f.refused}
 
 @pytest.mark.parametrize("name", READ)
 def test_what_the_page_says_is_read(tmp_path, name):
-    assert READ[name].example(tmp_path) == READ[name].wanted
+    for i, example in enumerate((READ[name].example, *READ[name].also)):
+        (tmp_path / str(i)).mkdir()
+        assert example(tmp_path / str(i)) == READ[name].wanted
 
 
 @pytest.mark.parametrize("name", REFUSED)
 def test_what_the_page_says_is_refused_with_its_words(tmp_path, name):
-    with pytest.raises((ValueError, PipelineError), match=re.escape(REFUSED[name].why)):
-        REFUSED[name].example(tmp_path)
+    for i, example in enumerate((REFUSED[name].example, *REFUSED[name].also)):
+        (tmp_path / str(i)).mkdir()
+        with pytest.raises((ValueError, PipelineError), match=re.escape(REFUSED[name].why)):
+            example(tmp_path / str(i))
 
 
 def test_every_row_reads_or_refuses_and_names_differ():

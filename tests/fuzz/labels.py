@@ -5,6 +5,7 @@ import io
 import re
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pyarrow.parquet as pq
@@ -30,9 +31,9 @@ SPANS = ("accession", "start", "end", "concept")
 PROFILE = Path(profiles.__file__).parent / "profiles" / "demo.toml"
 
 
-def _written(separator: str, quoting: int = csv.QUOTE_MINIMAL) -> bytes:
+def _written(separator: str, quoting: Any = csv.QUOTE_MINIMAL) -> bytes:
     text = io.StringIO()
-    writer = csv.writer(text, delimiter=separator, quoting=quoting, lineterminator="\n")  # pyright: ignore[reportArgumentType]
+    writer = csv.writer(text, delimiter=separator, quoting=quoting, lineterminator="\n")
     writer.writerows([[*SEGMENTS], *zip(*SEGMENTS.values(), strict=True)])
     return text.getvalue().encode()
 

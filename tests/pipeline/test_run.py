@@ -13,6 +13,7 @@ from interplm_nb.concepts.scored_concepts import scored_concepts
 from interplm_nb.pipeline.errors import PipelineError
 from interplm_nb.pipeline.run import Run
 from interplm_nb.proteins import Proteins
+from interplm_nb.readers.report import InputError
 from interplm_nb.saving import read_parquet
 
 
@@ -156,3 +157,15 @@ def test_outputs_are_the_stages_files_without_manifest_work_and_drafts(run):
     assert run.outputs("proteins") == []
     assert not run.stage_folder("proteins").exists()
     assert run.record.exists()
+
+
+def test_a_run_of_own_activations_takes_no_nucleotides(tmp_path):
+    for sequences in (
+        {"gene": "ATGACCGTTAAAGGCCATTGAACGATGACC"},
+        {"a": "ACGTACGT", "b": "ACGGT" * 5},
+    ):
+        proteins = Proteins.from_sequences(sequences)
+        values = np.zeros((proteins.n_residues, 2), np.float32)
+        with pytest.raises(InputError, match=r"sequences are nucleotides, not residues, such as"):
+            Run.from_parts(tmp_path / "r", proteins, Annotations.empty(proteins), values)
+    assert not (tmp_path / "r").exists()

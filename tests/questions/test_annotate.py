@@ -275,11 +275,15 @@ def test_what_cannot_be_annotated_is_left_out_and_said():
 def test_nucleotides_are_refused_however_they_come(tmp_path):
     gene = "ATGACCGTTAAAGGCCATTGAACGATGACC"
     (tmp_path / "genes.fasta").write_text(f">gene\n{gene}\n")
-    for asked in (gene, {"gene": gene.lower()}, tmp_path / "genes.fasta"):
+    genes = Proteins.from_sequences({"gene": gene})
+    for asked in (gene, {"gene": gene.lower()}, tmp_path / "genes.fasta", genes):
         with pytest.raises(InputError, match=r"nucleotides, not residues .*translate them first"):
             read_sequences(asked, 1022)
-    proteins, report = read_sequences({"gene": gene, "mine": "MKTAYIAKQR"}, 1022)
-    assert proteins.accessions == ["mine"] and report.counts() == {"nucleotides, not residues": 1}
+    both = {"gene": gene, "mine": "MKTAYIAKQR"}
+    for asked in (both, Proteins.from_sequences(both)):
+        proteins, report = read_sequences(asked, 1022)
+        assert proteins.accessions == ["mine"]
+        assert report.counts() == {"nucleotides, not residues": 1}
 
 
 def test_the_longest_sequence_is_what_the_runs_model_reads(tiny_run, tmp_path):

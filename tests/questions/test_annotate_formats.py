@@ -10,6 +10,8 @@ from biotite.sequence.io.gff import GFFFile
 
 from interplm_nb.figures.annotate import along
 from interplm_nb.pipeline.errors import PipelineError
+from interplm_nb.plain_text import plain
+from interplm_nb.proteins import Proteins
 from interplm_nb.questions.annotate import AnnotatedSequences, Annotator
 from interplm_nb.questions.annotate_formats import format_of, to_gff3, to_json, to_tsv, written
 from interplm_nb.readers.label_files import read_gff3
@@ -169,3 +171,14 @@ def test_the_picture_shows_names_above_and_others_below(found, accession):
     assert (found.activations.of(accession)[:, features].toarray() == shown.T).all()
     assert chart._repr_mimebundle_()[0]["image/png"].startswith(b"\x89PNG")
     assert ("none with confidence >= 0.05" in chart.description) == (names.height == 0)
+
+
+def test_json_shows_no_mark_that_a_terminal_obeys(found):
+    names = [f"{a}\u202e\x9b\U000e0041" for a in found.proteins.accessions]
+    renamed = dict(zip(found.proteins.accessions, names, strict=True))
+    proteins = Proteins.from_sequences(dict(zip(names, found.proteins.sequences, strict=True)))
+    concepts = found.concepts.with_columns(pl.col("accession").replace(renamed))
+    features = found.features.with_columns(pl.col("accession").replace(renamed))
+    text = to_json(replace(found, proteins=proteins, concepts=concepts, features=features))
+    assert plain(text) == text
+    assert [row["accession"] for row in json.loads(text)["sequences"]] == names

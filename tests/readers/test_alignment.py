@@ -1,4 +1,5 @@
 import gzip
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -7,6 +8,7 @@ from hypothesis import strategies as st
 
 from interplm_nb.features.logos import aligned_rows
 from interplm_nb.readers.alignment import GAPS, read_family
+from interplm_nb.readers.fasta import read_fasta
 from interplm_nb.readers.report import InputError
 
 GOOD = """# STOCKHOLM 1.0
@@ -303,3 +305,15 @@ def test_a_row_of_clustal_that_is_moved_to_the_right_is_not_lost(file):
         read_family(file(text.replace("** ", "** MK-")))
     with pytest.raises(InputError, match="' conserved here only' is not a row of a Clustal"):
         read_family(file(text.replace(" ** ", "conserved here only")))
+
+
+def test_plain_fasta_is_read_once_and_as_read_fasta_reads_it(tmp_path, monkeypatch):
+    path = tmp_path / "family.fasta"
+    path.write_text("\n\n>a first\nMKV\n; a comment\n>b\nMKVLL*\n>a\nMKW\n>c\nM1\n")
+    opened, plain = [], Path.open
+    monkeypatch.setattr(Path, "open", lambda self, *a: opened.append(self) or plain(self, *a))
+    found = read_family(path)
+    assert opened == [path] and found.alignment is None
+    proteins, report = read_fasta(path)
+    assert found.proteins.table.equals(proteins.table)
+    assert str(found.report) == str(report) and report.kept == 2

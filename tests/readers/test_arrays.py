@@ -1,5 +1,8 @@
 """A person's own embeddings: what is read is what was written; every way to be wrong is said."""
 
+import io
+import zipfile
+
 import h5py
 import numpy as np
 import pytest
@@ -11,7 +14,7 @@ from safetensors.torch import save_file as save_torch
 
 from interplm_nb.embeddings import Embeddings, EmbeddingsWriter
 from interplm_nb.proteins import Proteins
-from interplm_nb.readers import array_files
+from interplm_nb.readers import array_files, hdf5
 from interplm_nb.readers.array_files import open_arrays
 from interplm_nb.readers.arrays import Held, check_arrays, embeddings_from
 from interplm_nb.readers.report import InputError
@@ -223,6 +226,78 @@ def test_groups_and_links_of_hdf5_are_refused(tmp_path):
         file["P1/layer_33"] = np.zeros((5, 3))
     with pytest.raises(InputError, match=r"grouped\.h5: 'P1' is a group, not a dataset"):
         check_arrays(tmp_path / "grouped.h5")
+
+
+def test_values_in_another_file_are_refused(tmp_path):
+    (tmp_path / "other").write_bytes(np.zeros((5, 3)).tobytes())
+    outside = [(str(tmp_path / "other"), 0, h5py.h5f.UNLIMITED)]
+    with h5py.File(tmp_path / "mine.h5", "w") as file:
+        file.create_dataset("P1", (5, 3), float, external=outside)
+    with pytest.raises(InputError, match="'P1' is a dataset of values in another file"):
+        check_arrays(tmp_path / "mine.h5")
+    layout = h5py.VirtualLayout((5, 3), float)
+    layout[:] = h5py.VirtualSource(tmp_path / "other.h5", "P1", (5, 3))
+    with h5py.File(tmp_path / "virtual.h5", "w") as file:
+        file.create_virtual_dataset("P1", layout)
+    with pytest.raises(InputError, match="'P1' is a dataset of values in another file"):
+        check_arrays(tmp_path / "virtual.h5")
+
+
+@pytest.mark.parametrize("chunks", [None, (7, 5), (1, 300)])
+def test_hdf5_of_many_pieces_is_read_in_one(tmp_path, chunks):
+    values = np.random.default_rng(0).normal(size=(9_001, 300)).astype(np.float16)  # 3 pieces
+    with h5py.File(tmp_path / "mine.h5", "w") as file:
+        file.create_dataset("P\u00e9 1", data=values, chunks=chunks, compression=chunks and 1)
+    with open_arrays(tmp_path / "mine.h5") as file:
+        for _ in range(2):
+            np.testing.assert_array_equal(file.read(file.entries[0]), values.astype(np.float32))
+
+
+def test_an_npz_that_declares_more_than_it_holds_is_refused(tmp_path):
+    header = io.BytesIO()
+    about = {"descr": "<f4", "fortran_order": False, "shape": (10**6, 10**6)}
+    np.lib.format.write_array_header_1_0(header, about)
+    for packing in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        with zipfile.ZipFile(tmp_path / "mine.npz", "w", packing) as archive:
+            archive.writestr("P1.npy", header.getvalue() + bytes(100))
+        with pytest.raises(InputError, match=r"mine\.npz: .*declares 4,000,000,000,000 bytes"):
+            check_arrays(tmp_path / "mine.npz")
+
+
+def test_an_hdf5_dataset_that_declares_billions_of_values_is_refused(tmp_path):
+    with h5py.File(tmp_path / "mine.h5", "w") as file:
+        file.create_dataset("P1", (5, 10**9), np.float32, chunks=(1, 1024))  # a file of 1.4 KB
+    match = r"mine\.h5: P1 declares 5 residues x 1,000,000,000 values, over 2 GiB"
+    with pytest.raises(InputError, match=match):
+        check_arrays(tmp_path / "mine.h5")
+
+
+SILENT = "import sys, time; sys.stdout.buffer.write(b'r' + bytes(8)); sys.stdout.flush(); {}"
+"""A process that says that it started, and then reads as libhdf5 may on damage."""
+
+
+@pytest.mark.parametrize(
+    ("patience", "then", "match"),
+    [
+        (0.2, "time.sleep(600)", r"HDF5 file \(nothing could be read for 0\.2 seconds\)"),
+        (60, "import os; os.abort()", r"HDF5 file \(the library that reads HDF5 crashed on it\)"),
+    ],
+)
+def test_a_library_that_hangs_or_crashes_is_given_up(tmp_path, monkeypatch, patience, then, match):
+    script = tmp_path / "reads.py"
+    script.write_text(SILENT.format(then))
+    monkeypatch.setattr(hdf5.hdf5_process, "__file__", str(script))
+    monkeypatch.setattr(hdf5, "PATIENCE", patience)
+    with pytest.raises(InputError, match=rf"mine\.h5: not a readable {match}; copy"):
+        check_arrays(saved(tmp_path, arrays_of(), "h5"))
+
+
+def test_a_process_that_does_not_start_is_no_damage(tmp_path, monkeypatch):
+    monkeypatch.setattr(hdf5.hdf5_process, "__file__", str(tmp_path / "absent.py"))
+    with pytest.raises(
+        InputError, match=r"mine\.h5: HDF5 .* did not start; try `.*python.* -P -c 'import h5py'`"
+    ):
+        check_arrays(saved(tmp_path, arrays_of(), "h5"))
 
 
 def test_a_check_reads_no_values(tmp_path, monkeypatch):

@@ -1,6 +1,8 @@
 """Delimited text: cells as the csv module has them, and what it reads wrong."""
 
 import csv
+import io
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -42,13 +44,10 @@ def test_cells_that_begin_with_a_mark(line, separator, wanted) -> None:
     assert split_line(line, separator) == wanted
 
 
-def written(row: list[str], separator: str, quoting: int) -> str:
-    class Lines(list):
-        write = list.append
-
-    lines = Lines()
-    csv.writer(lines, delimiter=separator, quoting=quoting, lineterminator="").writerow(row)  # pyright: ignore[reportArgumentType]
-    return lines[0]
+def written(row: list[str], separator: str, quoting: Any) -> str:
+    text = io.StringIO()
+    csv.writer(text, delimiter=separator, quoting=quoting, lineterminator="").writerow(row)
+    return text.getvalue()
 
 
 def read(text: str, columns=("name", "more"), needed=("name",)):

@@ -1,11 +1,14 @@
 """Own labels: every format gives the segments of a plain reading; invalid records are named."""
 
 import gzip
+import io
 import re
 from itertools import groupby
 from pathlib import Path
 
 import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -290,6 +293,27 @@ def test_numbers_of_a_parquet_file_may_be_floats(tmp_path: Path) -> None:
     frame.with_columns(pl.lit("B").alias("Concept")).write_parquet(tmp_path / "x.parquet")
     with pytest.raises(InputError, match="two columns are named 'concept'"):
         read_table(tmp_path / "x.parquet", PROTEINS)
+
+
+@pytest.mark.parametrize("name", ["x.parquet", "x.parquet.gz"])
+@pytest.mark.parametrize(
+    ("table", "match"),
+    [
+        (
+            {"accession": pa.nulls(20_000_000, pa.int8())},
+            "it declares 20,000,000 rows and ",
+        ),
+        ({"accession": pa.repeat("x" * 100_000, 9_000)}, r"its values take over [\d,]+ bytes"),
+    ],
+)
+def test_a_small_parquet_file_that_stands_for_much_is_refused(tmp_path, name, table, match) -> None:
+    stream = io.BytesIO()
+    pq.write_table(pa.table(table), stream)
+    content = stream.getvalue()
+    assert len(content) < 100_000
+    (tmp_path / name).write_bytes(gzip.compress(content) if name.endswith("gz") else content)
+    with pytest.raises(InputError, match=f"{name}: {match}"):
+        read_table(tmp_path / name, PROTEINS)
 
 
 @pytest.mark.parametrize("ending", ["xlsx", "xls", "ods"])

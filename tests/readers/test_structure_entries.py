@@ -4,12 +4,15 @@ import gzip
 import io
 import re
 from pathlib import Path
+from typing import Any
 
+import msgpack
 import numpy as np
 import pytest
 import zstandard
 from biotite.structure.io import pdbx
 
+from interplm_nb.readers import opening
 from interplm_nb.readers.report import InputError
 from interplm_nb.readers.structure_entries import read_entry
 from interplm_nb.readers.structures import Structure, bfactor_pdb
@@ -54,6 +57,16 @@ def test_a_chain_without_a_name(tmp_path: Path) -> None:
     for name in ("", " "):
         assert Structure.by_alignment(path, "P1", SEQUENCE, name).positions == OWN_NUMBERS
     assert {line[21] for line in bfactor_pdb(found, np.ones(33)).splitlines()[:-1]} == {"A"}
+
+
+@pytest.mark.parametrize(("name", "wanted"), [("' '", ""), ("'A '", "A")])
+def test_a_chain_whose_name_is_blank_or_ends_in_a_blank(tmp_path: Path, name, wanted) -> None:
+    """In mmCIF, where names stand in quotation marks."""
+    text = mmcif(CHAIN, more=dict.fromkeys(("label_asym_id", "auth_asym_id"), [name] * 33))
+    structure = Structure.by_alignment(written(tmp_path / "x.cif", text), "P1", SEQUENCE)
+    assert structure.chain == wanted and structure.positions == OWN_NUMBERS
+    pdb = bfactor_pdb(structure, np.ones(33))
+    assert all(len(line) == 80 for line in pdb.split("\n") if line.startswith("ATOM"))
 
 
 def test_molecules_of_one_chain_are_told_apart_where_numbers_begin_again(tmp_path: Path) -> None:
@@ -240,4 +253,63 @@ def test_a_long_value_of_an_atom_is_refused_before_it_takes_the_memory(
     with pytest.raises(
         InputError, match=r"x\.cif: .* line 21, of an atom, holds|line 22, of an at"
     ):
+        read_entry(path)
+
+
+def _rows(category: dict) -> None:
+    category["rowCount"] = 10**10
+
+
+def _runs(category: dict) -> None:
+    category["columns"][0]["data"]["encoding"][0]["dataEncoding"][0]["srcSize"] = 2 * 10**9
+
+
+def _long(category: dict) -> None:
+    texts = category["columns"][0]["data"]["encoding"][0]
+    texts["stringData"] = "x" * 3_000_000
+    texts["offsets"] = b"".join(n.to_bytes(4, "little") for n in (0, 3_000_000))
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        (_rows, "_atom_site declares 10000000000 rows, where at most 16,777,216 are read"),
+        (_runs, "_atom_site.group_PDB declares 2000000000 rows"),
+        (_long, "_atom_site.group_PDB declares 134 texts of up to 3,000,000 letters"),
+    ],
+)
+def test_a_binary_file_that_declares_too_much_is_refused(tmp_path, change, match) -> None:
+    content = bcif_content()
+    change(content["dataBlocks"][0]["categories"][0])
+    (tmp_path / "x.bcif").write_bytes(msgpack.packb(content))
+    with pytest.raises(InputError, match=rf"x\.bcif: cannot be read as a structure: {match}"):
+        read_entry(tmp_path / "x.bcif")
+
+
+def bcif_content() -> dict:
+    """CHAIN as BinaryCIF, packed as databases pack it, before msgpack."""
+    block = pdbx.CIFFile.read(io.StringIO(mmcif(CHAIN)))["x"]
+    columns = {name: column.as_array(str) for name, column in block["atom_site"].items()}
+    category = pdbx.BinaryCIFBlock({"atom_site": pdbx.BinaryCIFCategory(columns)})
+    compressed: Any = pdbx.compress(pdbx.BinaryCIFFile({"x": category}))
+    stream = io.BytesIO()
+    compressed.write(stream)
+    return msgpack.unpackb(stream.getvalue())
+
+
+@pytest.mark.parametrize("name", ["x.pdb", "x.cif", "x.bcif"])
+def test_a_text_of_too_many_letters_is_refused(tmp_path, monkeypatch, name) -> None:
+    monkeypatch.setattr(opening, "LARGEST_TEXT", 1 << 20)
+    (tmp_path / name).write_bytes(gzip.compress(b"ATOM\n" * (1 << 20)))
+    with pytest.raises(InputError, match=rf"{name}: over .* \(decompressed\)"):
+        read_entry(tmp_path / name)
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path, monkeypatch) -> None:
+    def denied(*_) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    path = written(tmp_path / "x.pdb", pdb_lines(CHAIN))
+    monkeypatch.setattr(Path, "open", denied)
+    with pytest.raises(InputError, match=r"x\.pdb: cannot be read: Permission denied; check the f"):
         read_entry(path)

@@ -14,7 +14,7 @@ import pytest
 from biotite.structure.io import pdbx
 
 from interplm_nb.proteins import Proteins
-from interplm_nb.readers import structure_files
+from interplm_nb.readers import opening
 from interplm_nb.readers.http import Connection
 from interplm_nb.readers.report import InputError
 from interplm_nb.readers.structure_files import ACCESSION, PDB_ENTRY, StructureFiles
@@ -309,7 +309,7 @@ def test_a_page_in_place_of_a_file_is_not_cached(files, server, tmp_path):
 
 
 def test_a_file_that_is_too_large_is_not_cached(files, tmp_path, monkeypatch):
-    monkeypatch.setattr(structure_files, "LARGEST", 100)
+    monkeypatch.setattr(opening, "LARGEST_TEXT", 100)
     with pytest.raises(
         InputError, match=r"PDB entry 1a3n has [\d,]+ characters, more than the limit of 100"
     ):

@@ -221,6 +221,15 @@ def test_one_bad_row_is_reported_or_stops_a_strict_reading(table, row, message, 
         read_uniprot_tsv(path, strict=True)
 
 
+def test_a_feature_that_cannot_be_read_is_rejected_and_so_is_a_protein_left_with_none(table):
+    rows = [{"Entry": "A", "Helix": "HELIX 1..3; about 4"}, {"Entry": "B", "Helix": "about 4 to 9"}]
+    read = read_uniprot_tsv(table(rows))
+    counts = read.report.counts()
+    assert read.proteins.accessions == ["A"] and counts["unreadable feature"] == 2
+    assert counts["protein left out: no feature of a cell can be read"] == 1
+    assert read.report.rejected == 3
+
+
 def test_a_cell_is_read_on_after_an_unreadable_feature(table):
     read = read_uniprot_tsv(
         table(

@@ -5,6 +5,7 @@ A training writes `ae.pt` and `config.json` with "trainer": dict_class, activati
 k, layer, lm_name, submodule_name and more:
 
     AutoEncoder             bias, encoder.*, decoder.weight
+    AutoEncoderNew          encoder.*, decoder.weight, decoder.bias; does not centre
     AutoEncoderTopK         b_dec, k, threshold, encoder.*, decoder.weight; in 2024 without
                             threshold or k, which config.json says
     BatchTopKSAE            the same tensors; f = z where z > threshold
@@ -12,12 +13,13 @@ k, layer, lm_name, submodule_name and more:
     JumpReluAutoEncoder     W_enc, b_enc, W_dec, b_dec, threshold; does not centre
     GatedAutoEncoder        decoder_bias, r_mag, gate_bias, mag_bias, encoder.weight, decoder.weight
 
-AutoEncoder is ReLU; its loader gives atoms unit norm, and so does this reader. AutoEncoderTopK does
-not choose by its threshold. A training that normalises its input scales the biases back before it
-saves, so that x is encoded as it is. `lm_name` is the PLM. `layer` counts a model's blocks as the
-caller did and `submodule_name` is free text: where it is one of `hooks` and of that block, it is
-the place of the SAE; otherwise the user gives our layer and hook. The layer must be within one of
-theirs.
+AutoEncoder and AutoEncoderNew are ReLU. The loader of the first gives atoms unit norm, that of the
+second leaves them, and so does this reader: features are those of its `encode`. AutoEncoderTopK
+does not choose by its threshold. A training that normalises its input scales the biases back before
+it saves, so that x is encoded as it is. `lm_name` is the PLM. `layer` counts a model's blocks as
+the caller did and `submodule_name` is free text: where it is one of `hooks` and of that block, it
+is the place of the SAE; otherwise the user gives our layer and hook. The layer must be within one
+of theirs.
 """
 
 import re
@@ -54,12 +56,14 @@ WANTS = "config.json with 'trainer' and its dict_class, and that class's tensors
 TAKES = frozenset({"architecture", "k", "threshold"})
 _LINEAR = frozenset({"encoder.weight", "encoder.bias", "decoder.weight"})
 _MATRICES = frozenset({"W_enc", "b_enc", "W_dec", "b_dec"})
+_NEW = _LINEAR | {"decoder.bias"}
 _TOPK = _LINEAR | {"b_dec", "k", "threshold"}
 _SINCE_2024 = frozenset({"k", "threshold"})
 """Buffers of AutoEncoderTopK that its features do not need."""
 MATRYOSHKA = _MATRICES | {"k", "threshold", "group_sizes"}
 _CLASSES = {
     "AutoEncoder": ("relu", _LINEAR | {"bias"}),
+    "AutoEncoderNew": ("relu", _NEW),
     "AutoEncoderTopK": ("topk", _TOPK),
     "BatchTopKSAE": ("batchtopk", _TOPK),
     "MatryoshkaBatchTopKSAE": ("matryoshka", MATRYOSHKA),
@@ -71,11 +75,11 @@ _CLASSES = {
         ),
     ),
 }
-_KINDS = dict(_CLASSES.values())
+_KINDS = tuple(dict.fromkeys(kind for kind, _ in _CLASSES.values()))
 
 
 def _fits(kind: str, keys: frozenset[str]) -> bool:
-    return keys == _KINDS[kind] or (kind == "topk" and keys | _SINCE_2024 == _TOPK)
+    return (kind, keys) in _CLASSES.values() or (kind == "topk" and keys | _SINCE_2024 == _TOPK)
 
 
 def mismatch(found: Found, given: Given) -> str:
@@ -148,6 +152,8 @@ def _sae(found: Found, given: Given, kind: str, stated_k: int | None) -> SAE:
     d_in, d_sae = sizes(found, "encoder.weight", transposed=True)
     if kind == "gated":
         return _gated(found, d_in, d_sae)
+    if found.keys == _NEW:
+        return _uncentred(found, d_in, d_sae)
     expect(found, {**linear_shapes(d_in, d_sae), ("bias" if kind == "relu" else "b_dec"): (d_in,)})
     W_enc, b_enc, W_dec, b_dec = found.floats(
         "encoder.weight", "encoder.bias", "decoder.weight", "bias" if kind == "relu" else "b_dec"
@@ -160,6 +166,14 @@ def _sae(found: Found, given: Given, kind: str, stated_k: int | None) -> SAE:
         extra = {"threshold": threshold_of(found, given.threshold)} if kind == "batchtopk" else {}
     sae = assemble(architecture, W_enc.T, b_enc, W_dec.T, b_dec, extra=extra)
     return _with_unit_atoms(sae) if kind == "relu" else sae
+
+
+def _uncentred(found: Found, d_in: int, d_sae: int) -> SAE:
+    expect(found, {**linear_shapes(d_in, d_sae), "decoder.bias": (d_in,)})
+    W_enc, b_enc, W_dec, b_dec = found.floats(
+        "encoder.weight", "encoder.bias", "decoder.weight", "decoder.bias"
+    )
+    return assemble(ReLU(), W_enc.T, b_enc, W_dec.T, b_dec, centred=False)
 
 
 def stored_k(found: Found, given: Given, stated: int | None = None) -> int:

@@ -60,6 +60,11 @@ def relu(t: dict[str, Tensor], x: Tensor) -> Features:
     return decoded(t, ((x - t["bias"]) @ t["encoder.weight"].T + t["encoder.bias"]).relu())
 
 
+def plain_relu(t: dict[str, Tensor], x: Tensor) -> Features:
+    f = (x @ t["encoder.weight"].T + t["encoder.bias"]).relu()
+    return Features(f, f @ t["decoder.weight"].T + t["decoder.bias"])
+
+
 def interplm_topk(t: dict[str, Tensor], x: Tensor) -> Features:
     return decoded(
         t, top_k(((x - t["b_dec"]) @ t["encoder.weight"].T + t["encoder.bias"]).relu(), int(t["k"]))

@@ -122,6 +122,11 @@ GATED |= {
 }
 DICTIONARIES = {
     "AutoEncoder": (linear(bias=numbers(D_IN, seed=4)), peers.relu, ReLU()),
+    "AutoEncoderNew": (
+        linear(**{"decoder.bias": numbers(D_IN, seed=4)}),
+        peers.plain_relu,
+        ReLU(),
+    ),
     "AutoEncoderTopK": (linear(**TOPK), peers.interplm_topk, TopK(K)),
     "BatchTopKSAE": (linear(**TOPK), peers.interplm_batchtopk, BatchTopK(K)),
     "MatryoshkaBatchTopKSAE": (MATRYOSHKA, peers.matryoshka, Matryoshka(K, (2, 5, 9, 14, 24))),
