@@ -26,12 +26,14 @@ from interplm_nb.pipeline.preflight import (
 )
 from interplm_nb.pipeline.profiles import Profile, asking_for, load
 from interplm_nb.pipeline.run import Run
+from interplm_nb.pipeline.run_model import RunModel
 from interplm_nb.pipeline.stage_table import REQUIRED, STAGES, stage_named
 from interplm_nb.pipeline.time_left import TimeLeft, every_minute
 from interplm_nb.saving import remove
 
-Expect = Callable[[Run, Mapping[str, StageParameters]], Mapping[str, float]]
-"""Seconds by stage that a run with proteins is expected to take; empty where nobody knows."""
+Expect = Callable[[RunModel, int, Mapping[str, StageParameters]], Mapping[str, float]]
+"""Seconds by stage that a model is expected to take on this many residues; empty where nobody
+knows."""
 
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 
@@ -161,9 +163,10 @@ def _stages(
             continue
         if not judged and stage != REQUIRED[0]:
             ahead = {s: p for s, p in profile.stages.items() if order.index(s) >= number}
-            _judge(Run.open(run.folder), ahead, say)
+            with_proteins = Run.open(run.folder)
+            _judge(with_proteins, ahead, say)
             judged = True
-            left.seconds = dict(work.expect(Run.open(run.folder), stages)) if work.expect else {}
+            left.seconds = _expected(with_proteins, stages, work.expect)
         _stage(run, params, now, folder / f"{name}.ipynb", work, left)
 
 
@@ -174,6 +177,15 @@ def _judge(run: Run, stages: Mapping[str, StageParameters], say: Callable[[str],
     check_batches(proteins.select(run.accessions("train")).n_residues, stages)
     for sentence in too_few(proteins, run.annotations(), splits, stages, run.model()):
         say(f"{FEW}: {sentence}")
+
+
+def _expected(
+    run: Run, stages: Mapping[str, StageParameters], expect: Expect | None
+) -> dict[str, float]:
+    model = run.model()
+    if expect is None or model is None:
+        return {}
+    return dict(expect(model, run.proteins().n_residues, stages))
 
 
 def _stage(

@@ -125,17 +125,17 @@ def estimated(request: "Request") -> str:
     )
 
 
-def expected(run: Run, stages: Mapping[str, StageParameters]) -> dict[str, float]:
-    """Seconds by stage of a run that has its proteins, from this CPU's speed; empty where a GPU
-    does the work, whose speed is not measured."""
-    model = run.model()
-    assert model is not None  # the runner has chosen it
+def expected(
+    model: RunModel, n_residues: int, stages: Mapping[str, StageParameters]
+) -> dict[str, float]:
+    """Seconds by stage, after the first, from this CPU's speed; empty where a GPU does the work,
+    whose speed is not measured."""
     # In a process of its own: torch would stay in the runner's memory.
     command = (sys.executable, "-P", "-c", _RATE, stages["embed"].device)
     measured = subprocess.run(command, capture_output=True, text=True, check=False)
     if measured.returncode or not (rate := float(measured.stdout)):
         return {}
-    table = stages_table(_sizes(stages, model, run.proteins().n_residues), rate)
+    table = stages_table(_sizes(stages, model, n_residues), rate)
     return dict(table.filter(pl.col("stage") != "proteins").select("stage", "seconds").iter_rows())
 
 

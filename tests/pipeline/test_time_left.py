@@ -81,7 +81,7 @@ def test_the_runner_says_where_it_is_and_how_long_it_takes(tmp_path, monkeypatch
     monkeypatch.setattr(time_left, "MINUTE", 0.05)
     settings = ["embed.plm=esm2-mini"]
     request = runner.Request("demo", tmp_path / "run", settings, notebooks=tmp_path)
-    runner.run(request, said.append, progress, lambda run, stages: HOUR)
+    runner.run(request, said.append, progress, lambda model, n_residues, stages: HOUR)
     starts = [line for line in said if "; running " in line]
     assert starts[0].startswith("01_proteins: stage 1 of 5; running ")
     assert starts[1].startswith("02_embed: stage 2 of 5, about 1 h left in all; running ")
@@ -92,5 +92,7 @@ def test_the_runner_says_where_it_is_and_how_long_it_takes(tmp_path, monkeypatch
 
 
 def test_what_is_expected_has_every_stage_after_the_first(tiny_run: Run):
-    found = expected(tiny_run, tiny_parameters(tiny_run.folder))
+    model = tiny_run.model()
+    assert model is not None
+    found = expected(model, tiny_run.proteins().n_residues, tiny_parameters(tiny_run.folder))
     assert list(found) == list(REQUIRED[1:]) and min(found.values()) > 0
