@@ -108,7 +108,7 @@ def test_the_enrichment_is_fishers_test_of_each_feature_with_benjamini_and_hochb
     p_values = {}
     for f in alive:
         a, b = int(fires[0][:, f].sum()), int(fires[1][:, f].sum())
-        p_values[f] = fisher_exact([[a, n - a], [b, m - b]], alternative="greater").pvalue
+        _, p_values[f] = fisher_exact([[a, n - a], [b, m - b]], alternative="greater")
     q_values = _benjamini_hochberg(p_values)
     table = found.enrichment
     assert sorted(table["feature"].to_list()) == alive
