@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _EXAMPLES = """\
 examples:
-  interplm-nb look mine.fasta --out runs/mine                    with the demo run of the package
+  interplm-nb look mine.fasta --out runs/mine          with the nearest run, else the package's
   interplm-nb look P69905 P68871 --run runs/demo --out runs/mine          accessions of UniProt
   interplm-nb look mine.fasta --sae Elana/InterPLM-esm2-8m --layer 4 --out runs/mine
   interplm-nb look mine.fasta --run runs/esm2 --sae Elana/InterPLM-esm2-8m --layer 4 --out runs/m
@@ -51,7 +51,8 @@ def add_look_command(
         "--run",
         type=a_path,
         metavar="RUN",
-        help="run of the SAE (default: the demo run that comes with the package)",
+        help="run of the SAE (default: the nearest finished one, as notebooks find it, else the "
+        "demo run that comes with the package)",
     )
     command.add_argument(
         "--source",

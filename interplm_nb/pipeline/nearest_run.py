@@ -10,7 +10,7 @@ from interplm_nb.pipeline.errors import PipelineError
 from interplm_nb.pipeline.model_choice import completed, settled
 from interplm_nb.pipeline.parameters import PLACE, ProteinsParameters, StageParameters
 from interplm_nb.pipeline.run import Run
-from interplm_nb.pipeline.run_files import COMPARISON, EMBEDDINGS, RECORD, source_file
+from interplm_nb.pipeline.run_files import COMPARISON, EMBEDDINGS, LOOKED, RECORD, source_file
 from interplm_nb.pipeline.stage_table import STAGES
 from interplm_nb.saving import read_json
 
@@ -127,13 +127,15 @@ def _finished(place: Path, needs: tuple[str, ...]) -> list[Path]:
 
 
 def is_finished(folder: Path) -> bool:
-    """Whether a folder is a run with scores, in which no stage is at work or was cut off."""
+    """Whether a folder is a run with scores of its own, in which no stage is at work or was cut
+    off."""
     try:
         read_json(folder / RECORD, "Run", 1)
     except (OSError, ValueError):
         return False
     working = any((folder / stage.folder / "work").exists() for stage in STAGES.values())
-    return not working and (folder / _SCORES).is_file()
+    looked_at = (folder / LOOKED).is_dir()  # its features are named by another run
+    return not working and not looked_at and (folder / _SCORES).is_file()
 
 
 def _which(found: list[Path], here: Path) -> str:

@@ -16,8 +16,9 @@ from interplm_nb.activations import FeatureActivations
 from interplm_nb.pipeline.errors import PipelineError
 from interplm_nb.pipeline.looked import PROFILE, looked, names_folder, write_looked
 from interplm_nb.pipeline.maxima import Maxima
+from interplm_nb.pipeline.nearest_run import open_run
 from interplm_nb.pipeline.run import Run
-from interplm_nb.pipeline.run_files import Content
+from interplm_nb.pipeline.run_files import Content, source_file
 from interplm_nb.pipeline.run_model import RunModel
 from interplm_nb.proteins import Proteins
 from interplm_nb.questions.annotate import FIRES, within_limit
@@ -36,6 +37,8 @@ _log = logging.getLogger(__name__)
 
 LONGER = 1.5
 """Ratio of median lengths from which proteins are said to be longer than the background."""
+
+_NEEDED = (source_file("sae", "sae"), source_file("sae", "activations"))
 
 _TABLES = ("best", "comparison", "found")
 
@@ -82,7 +85,8 @@ def look(
     out
         Folder of the run to make, new or empty.
     run
-        The SAE's run, or its folder; default: the demo run of the package, unless `sae` is given.
+        The SAE's run, or its folder; default, unless `sae` is given: the nearest finished run, as
+        notebooks find it (`nearest_run.open_run`), else the demo run of the package.
     source
         Which of the run's SAEs.
     sae
@@ -166,7 +170,7 @@ def _chosen(
     device: str,
 ) -> _Chosen:
     if sae is None:
-        home = _home(run) if run is not None else Run.shipped()
+        home = _home(run) if run is not None else open_run("", *_NEEDED).run
         return _of_run(home, source, layer, device)
     given = _opened(sae, layer)
     return _alone(given, device) if run is None else _in_run(_home(run), given, device)

@@ -76,6 +76,7 @@ def test_the_examples_of_the_documentation_run(tmp_path, monkeypatch):
     if fetching.to_fetch(model.weights):
         pytest.skip(f"{model.name} is not here")
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(Path, "home", lambda: tmp_path)  # where the search for a run ends
     (block,) = re.findall(r"^```python\n(.*?)^```", PAGE.read_text("utf-8"), re.M | re.S)
     names: dict[str, object] = {}
     exec(compile(block, PAGE.name, "exec"), names)

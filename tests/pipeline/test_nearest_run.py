@@ -218,3 +218,9 @@ def test_a_run_of_ones_own_activations_is_finished(home):
     Run.create(home / "runs/begun", "demo")
     Run.from_parts(home / "runs/own", proteins, Annotations.empty(proteins), values)
     assert found() == home / "runs/own" and found(LINKS) == SHIPPED
+
+
+def test_proteins_that_were_looked_at_are_passed_over(home: Path) -> None:
+    mine = scored(home / "runs" / "mine", 1)
+    scored(home / "runs" / "looked", 2, "looked")
+    assert found() == mine.resolve()

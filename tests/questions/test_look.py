@@ -108,7 +108,7 @@ def test_the_enrichment_is_fishers_test_of_each_feature_with_benjamini_and_hochb
     p_values = {}
     for f in alive:
         a, b = int(fires[0][:, f].sum()), int(fires[1][:, f].sum())
-        p_values[f] = fisher_exact([[a, n - a], [b, m - b]], alternative="greater").pvalue
+        _, p_values[f] = fisher_exact([[a, n - a], [b, m - b]], alternative="greater")
     q_values = _benjamini_hochberg(p_values)
     table = found.enrichment
     assert sorted(table["feature"].to_list()) == alive
@@ -306,3 +306,12 @@ def test_a_damaged_record_is_named(made, tmp_path):
     path.write_text(path.read_text().replace("home", "hone"), encoding="utf-8")
     with pytest.raises(PipelineError, match=re.escape("interplm-nb look PROTEINS --out")):
         looked(Run.open(tmp_path / "mine"))
+
+
+def test_without_a_run_the_nearest_is_taken(home, tmp_path, monkeypatch):
+    monkeypatch.setattr(Path, "home", lambda: tmp_path)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "runs").mkdir()
+    shutil.copytree(home.folder, tmp_path / "runs" / "near")
+    found = looked(look({"a": OWN}, "runs/mine", device="cpu"))
+    assert found is not None and found.about["run"] == "near"
