@@ -185,6 +185,9 @@ def test_answers_of_11(run: Run) -> None:
     )
     near = run.proteins().sequence("P07560")[first["start"] - 15 : first["end"] + 10]
     assert re.search("G....GK[ST]", near) and "G....GK(S/T)" in said
+    gtp = run.annotations().only(["Nucleotide binding_GTP"]).table.filter(accession="P07560")
+    assert gtp.select("start", "end").row(0) == (27, 34) and "residues 27 to 34" in said
+    assert 27 <= first["start"] <= 34
     kept = stored_refound(run)
     assert kept is not None
     said = answer("11_discover", "answer-evaluation")
