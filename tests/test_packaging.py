@@ -352,8 +352,8 @@ def test_the_wheel_carries_data_notebooks_and_profiles(wheel: tuple[Path, set[st
         path for path in committed() if path.suffix == ".ipynb" and path.parent.name == "notebooks"
     ]
     assert {f"interplm_nb/notebooks/{path.name}" for path in notebooks} <= names
-    for part in ("interplm_nb/data/demo/proteins.tsv.gz", "interplm_nb/data/demo/README.md"):
-        assert part in names
+    for part in ("data/demo/proteins.tsv.gz", "data/demo/README.md", "glossary.md"):
+        assert f"interplm_nb/{part}" in names
     strangers = [n for n in names if n.endswith((".tmp", ".pyc")) or ".ipynb_checkpoints" in n]
     assert not strangers
 

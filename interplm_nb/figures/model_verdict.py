@@ -19,17 +19,19 @@ def model_verdict() -> str:
     except PipelineError:
         return ""
     scores = run.table("concepts", "comparison").filter(pl.col("convention") == "strict")
-    figures = ", ".join(
-        f"{scored_source(source).words} **{mean:.3f}** ({low:.3f} to {high:.3f})"
+    figures = "\n".join(
+        f"* {scored_source(source).words}: **{mean:.3f}** ({low:.3f} to {high:.3f})"
         for source, mean, low, high in scores.select(
             "source", "mean_f1_per_domain", "low", "high"
         ).iter_rows()
     )
-    sentences = (
-        f"**What to expect of the demo**, on {run.about('sae')['plm']}.",
-        f"Mean best F1 over {scores['n_concepts'][0]} concepts on test proteins, "
-        f"with intervals that cover {COVERS}: {figures}.",
+    paragraphs = (
+        f"**What to expect of the demo**, on {run.about('sae')['plm']}. F1 is 1 where a feature "
+        "marks all of a concept and nothing else; lesson 5 explains it. The mean over "
+        f"{scores['n_concepts'][0]} concepts of the best feature's F1 on test proteins, with "
+        f"intervals that cover {COVERS}:",
+        figures,
         verdict(run.table("concepts", "differences"), scores.filter(source="sae")["seeds"].item()),
         "Another model (`embed.plm`) is measured by the same notebooks.",
     )
-    return " ".join(sentences)
+    return "\n\n".join(paragraphs)

@@ -48,7 +48,7 @@ def test_every_cell_runs_on_the_shipped_run(notebook: Any, tmp_path: Path) -> No
         and values["letters"]["count"].sum() >= values["brush"].height > 0
     )
     assert bench.selection.brush == [] and bench.selection.feature == int(
-        values["best"]["feature"].unique(maintain_order=True)[1]
+        values["best"].table["feature"].unique(maintain_order=True)[1]
     )
     beside = values["control"]
     assert isinstance(beside, Comparison)
