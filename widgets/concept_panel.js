@@ -93,7 +93,8 @@ class ConceptPanel {
     const [best] = record.concepts;
     const { source, plm, layer, named_by } = view.store.about;
     const scored = named_by ? `; scores of run ${named_by}` : "";
-    view.subtitle.textContent = `feature ${feature} of ${source} on ${plm}, layer ${layer}${scored}`;
+    const where = `${source} on ${plm}, layer ${layer}`;
+    view.subtitle.textContent = `feature ${feature} of ${where}${scored}`;
     const row = this.rows.get(feature);
     const maximum = row === undefined ? undefined : this.table.arrays.maximum?.[row];
     this.write(parts.facts, factsOf(kit, record, maximum));
