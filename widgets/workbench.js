@@ -9,7 +9,7 @@ const ASIDE = ["concepts", "structure"]; // beside the others where there is roo
 const CLEAR = { brush: [], position: null, accession: "", accessions: [], pinned: [], listed: {} };
 const KEYS = [
   ["[ and ]", "previous and next feature, in the table's order"],
-  ["/", "search the table"],
+  ["/", "search concepts and proteins; Enter selects the best match"],
   ["arrows", "move within a view: rows, points, the brush, residues"],
   ["Esc", "clear brush and residue"],
 ];

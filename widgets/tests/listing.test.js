@@ -53,7 +53,7 @@ function listing() {
 
 /** Features in order, each with its concept. */
 function listed(/** @type {any} */ wanted, /** @type {any} */ common = null) {
-  const [name, descending] = orderOf(wanted, common);
+  const [name, descending] = orderOf(wanted, common, table().record.columns);
   const shown = listing().list(wanted, common, name === "rank");
   return shown
     .ordered(name, descending)
