@@ -149,11 +149,12 @@ def open_lab(notebook: Path, browser: bool) -> int:
     It does not work in that folder, whose files Jupyter and Python would run: a `jupyterlab.py`, a
     configuration.
     """
+    from interplm_nb.pipeline.lab_log import SETTINGS
+
     root = notebook.parent.resolve()
+    server = {"root_dir": str(root), "logging_config": SETTINGS}
     with scratch_folder() as scratch:
-        (scratch / "config.json").write_text(
-            json.dumps({"ServerApp": {"root_dir": str(root)}}), encoding="utf-8"
-        )
+        (scratch / "config.json").write_text(json.dumps({"ServerApp": server}), encoding="utf-8")
         command = [sys.executable, "-m", "jupyterlab", str(root / notebook.name)]
         command += [f"--config={scratch / 'config.json'}"]
         return foreground([*command, *([] if browser else ["--no-browser"])], scratch)

@@ -68,7 +68,7 @@ class Hdf5Process:
         """float32 of this shape: the values of a [rows, width] dataset."""
         stdin: Any = self._process.stdin
         stdin.write(json.dumps(key).encode() + b"\n")
-        values = np.empty(shape, np.float32)
+        values: Any = np.empty(shape, np.float32)
         left = memoryview(values).cast("B")
         for length in self._lengths(VALUES):
             self._fill(left[:length])

@@ -225,7 +225,13 @@ READERS = [
         BINARY,
     ),
     Fuzzed(
-        "embeddings, HDF5", "e.h5", [_hdf5(), _hdf5("gzip")], _embeddings_hdf5, _same_hdf5, BINARY
+        "embeddings, HDF5",
+        "e.h5",
+        [_hdf5(), _hdf5("gzip")],
+        _embeddings_hdf5,
+        _same_hdf5,
+        BINARY,
+        longer=10,
     ),
     Fuzzed(
         "structure, PDB",

@@ -44,6 +44,8 @@ class Fuzzed:
     """Whether files may be compressed."""
     beside: dict[str, bytes] = field(default_factory=dict)
     """Other files of the folder, by name."""
+    longer: int = 1
+    """How many times as long as others it is tried: where a file takes long."""
 
 
 @dataclass
@@ -61,11 +63,11 @@ class Outcome:
 
 
 def run(fuzzed: Fuzzed, seed: int, seconds: float, start: int = 0) -> Outcome:
-    """Try damaged files for some seconds; the nth file depends on the seed and n alone."""
+    """Try damaged files for some seconds (times `longer`); the nth depends on the seed and n."""
     outcome = Outcome()
     begun, n, peak = time.monotonic(), start, _peak()
     with tempfile.TemporaryDirectory() as folder:
-        while time.monotonic() - begun < seconds and len(outcome.faults) < 20:
+        while time.monotonic() - begun < seconds * fuzzed.longer and len(outcome.faults) < 20:
             fault = _one(fuzzed, seed, n, Path(folder) / "at", outcome)
             if fault is None and _peak() - peak > MOST_MEMORY:
                 fault, peak = f"{_peak() - peak:,} bytes of memory", _peak()
@@ -121,9 +123,11 @@ def _fault(error: Exception, path: Path) -> str | None:
 
 
 def _peak() -> int:
-    """The most memory that this process has held, in bytes; 0 where the system does not say."""
+    """The most memory that this process and one of its own have held, in bytes; 0 where the system
+    does not say."""
     if sys.platform == "win32":
         return 0
     import resource
 
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    whose = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    return 1024 * sum(resource.getrusage(who).ru_maxrss for who in whose)

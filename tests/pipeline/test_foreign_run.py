@@ -10,8 +10,9 @@ from pathlib import Path
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell
+from traitlets.config import Config
 
-from interplm_nb.pipeline import explore_run, runner
+from interplm_nb.pipeline import explore_run, lab_log, runner
 from interplm_nb.pipeline.errors import PipelineError, StageError
 from interplm_nb.pipeline.explore_run import app_notebook, explored, open_lab, prepare
 from interplm_nb.pipeline.lock import locked
@@ -74,7 +75,21 @@ def test_jupyterlab_works_outside_the_run(tmp_path, lab, name):
     assert lab["command"][:3] == [sys.executable, "-m", "jupyterlab"]
     assert lab["command"][3] == str(run.folder.resolve() / "00_explore.ipynb")
     assert not lab["cwd"].is_relative_to(run.folder) and not lab["cwd"].exists()
-    assert json.loads(lab["config"]) == {"ServerApp": {"root_dir": str(run.folder.resolve())}}
+    server = json.loads(lab["config"])["ServerApp"]
+    assert server == {"root_dir": str(run.folder.resolve()), "logging_config": lab_log.SETTINGS}
+
+
+def test_jupyterlab_logs_plain_text():
+    """By its own settings, in which only the class that writes a line is ours."""
+    from jupyter_server.serverapp import ServerApp
+
+    server = ServerApp(config=Config(ServerApp={"logging_config": lab_log.SETTINGS}))
+    (handler,) = server.log.handlers
+    name = ("odd\u202e\x1b[2Jname",)
+    record = logging.LogRecord("x", logging.INFO, "f", 1, "from %s", name, None)
+    line = handler.format(record)
+    assert r"from odd\u202e\u001b[2Jname" in line and "\u202e" not in line
+    assert record.args == name
 
 
 def test_a_notebook_with_other_code_is_warned_of_until_it_is_signed(tmp_path, caplog):
