@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import anywidget
+import traitlets as t
 
 from interplm_nb.pipeline.run import Run
 from interplm_nb.widgets import assets
@@ -34,10 +35,10 @@ PAGE_PROTEINS = 20
 SHEET = (("histogram", "structure"), ("tracks",))
 """Views of the picture by row and column; few, since the first paint waits for it."""
 
-TABLE_HEIGHT = 430
-"""Pixels; so that table and map end together."""
+TABLE_HEIGHT = 260
+"""Pixels, where the page is too narrow for views beside each other."""
 
-PAGE_HEIGHT = 1500
+PAGE_HEIGHT = 800
 """Height in pixels of a page in a cell's output."""
 
 
@@ -71,6 +72,7 @@ class Workbench(View):
     """
 
     _esm = assets.esm("workbench")
+    linked = ("list_tab", "feature_tab")
 
     table = anywidget.WidgetTrait().tag(sync=True)
     atlas = anywidget.WidgetTrait().tag(sync=True)
@@ -79,6 +81,15 @@ class Workbench(View):
     logo = anywidget.WidgetTrait().tag(sync=True)
     tracks = anywidget.WidgetTrait().tag(sync=True)
     structure = anywidget.WidgetTrait().tag(sync=True)
+
+    list_tab = t.Enum(
+        ("table", "atlas"), "table", help="the view in front, of those of all features"
+    ).tag(sync=True)
+    feature_tab = t.Enum(
+        ("histogram", "logo", "concepts"),
+        "histogram",
+        help="the view in front, of those of the selected feature",
+    ).tag(sync=True)
 
     def __init__(
         self,
