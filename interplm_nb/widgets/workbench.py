@@ -45,7 +45,9 @@ PAGE_HEIGHT = 800
 class Workbench(View):
     """Every view of a run's features in one cell, linked by one `Selection`.
 
-    The views are attributes: table, atlas, concepts, histogram, logo, tracks, structure.
+    The views are attributes: table, atlas, concepts, histogram, logo, tracks, structure. They fill
+    the height that the page gives; where there is no room for all, `list_tab` and `feature_tab` are
+    the views in front of their tabs.
 
     Parameters
     ----------
