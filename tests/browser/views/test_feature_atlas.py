@@ -226,7 +226,7 @@ def test_a_search_fades_the_rest_and_the_table_lists_a_lasso(
     demo_data.selection.listed = {}
     assert atlas.said().startswith(f"{n} features listed; ")
     with shown.page.expect_download() as download:
-        shown.page.get_by_role("button", name="Save Map of features as CSV").click()
+        save(shown.page, "Save Map of features as CSV")
     assert len(Path(download.value.path()).read_text().splitlines()) == n + 1
     shown.page.get_by_role("searchbox").fill("")
     shown.page.locator(".iplm-legend button").nth(2).click()
