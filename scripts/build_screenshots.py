@@ -35,14 +35,14 @@ from interplm_nb.widgets.workbench import Workbench, compare
 from tests.browser.conftest import FLAGS, find_chromium
 
 IMAGES = Path(__file__).resolve().parents[1] / "docs" / "images"
-WIDE, NARROW = 1600, 760
+SCREEN, NARROW = (1440, 900), 760
 TURN, FINGER, MEMBRANE = "DNA binding_H-T-H motif", "Zinc finger_any", "Transmembrane_any"
 """Concepts whose best features are shown."""
 FILM_WIDTH, FILM_MS = 1100, 110
 STYLE = "h1 { display: none } body { padding: 10px }"
 FILM_LAYOUT = """
 main { display: grid; grid-template-columns: 7fr 6fr 6fr; gap: 8px; background: #fff }
-.iplm-shown { margin: 0; display: grid; min-width: 0 } .iplm-save { display: none }
+.iplm-shown { margin: 0; display: grid; min-width: 0 } .iplm-saves { display: none }
 .iplm-shown:nth-of-type(3) { grid-column: 1 / 3; grid-row: 2 }
 .iplm-shown:nth-of-type(4) { grid-column: 3; grid-row: 1 / 3 }"""
 MOST_BYTES, MOST_FILM_BYTES = 4e6, 2.5e6
@@ -97,8 +97,8 @@ class Studio:
         self,
         widgets: Sequence[Any],
         width: int,
-        scheme: str = "light",
         height: int = 900,
+        scheme: str = "light",
         scale: float = 1.5,
         style: str = "",
     ) -> Iterator[Any]:
@@ -150,34 +150,16 @@ def save(image: Image.Image, name: str) -> None:
 
 def workbench(studio: Studio, name: str, scheme: str) -> None:
     bench = Workbench(Run.shipped())
-    with studio.page([bench], WIDE, scheme, scale=1) as page:
-        save(opened(page.locator("main").screenshot()), name)
+    with studio.page([bench], *SCREEN, scheme, scale=1) as page:
+        save(opened(page.screenshot()), name)
 
 
 def comparison(studio: Studio) -> None:
     both = compare(Run.shipped(), Run.shipped(), "sae", "random_sae")
     for bench in (both.left, both.right):
         bench.selection.update({"brush": [0.5, 1.0]})
-    with studio.page([both], 1700, height=2400, scale=1) as page:
-        halves = []
-        for side in ("left", "right"):
-            first, last = (
-                page.locator(f".iplm-{side} [data-view={name}]").bounding_box()
-                for name in ("histogram", "tracks")
-            )
-            clip = {
-                "x": first["x"] - 5,
-                "y": first["y"] - 5,
-                "width": last["width"] + 10,
-                "height": last["y"] + last["height"] - first["y"] + 10,
-            }
-            halves.append(opened(page.screenshot(clip=clip)))
-    joined = Image.new(
-        "RGB", (sum(half.width for half in halves), max(half.height for half in halves)), "white"
-    )
-    joined.paste(halves[0], (0, 0))
-    joined.paste(halves[1], (halves[0].width, 0))
-    save(joined, "comparison")
+    with studio.page([both], 1600, 1000, scale=1) as page:
+        save(opened(page.screenshot()), "comparison")
 
 
 def playground(studio: Studio) -> None:
@@ -213,6 +195,7 @@ def film(studio: Studio) -> None:
     proteins = unpack(data.bundle)[0]["proteins"]
     row = next(i for i, protein in enumerate(proteins) if protein["structure"])
     with studio.page(views, 1260, height=785, scale=1, style=FILM_LAYOUT) as page:
+        page.get_by_role("button", name="Whole sequences").click()
         frames = Film(page)
         bars = page.locator(".iplm-histogram canvas").bounding_box()
         across = [0.97 - 0.022 * i for i in range(24)] + [0.464 + 0.03 * i for i in range(11)]

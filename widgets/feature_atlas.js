@@ -14,6 +14,7 @@ import { conceptName } from "./kit/concept_names.js";
 
 /** @import { Context, Kit, Surface, View } from "./kit/types.js" */
 
+const LOWEST = 150; // points of the picture, where a workbench gives less
 const KEYS_SAID =
   "Arrow keys select the nearest feature in a direction, plus and minus zoom, 0 shows all, " +
   "Escape clears the choice.";
@@ -77,11 +78,22 @@ export class Atlas {
     view.subtitle.textContent = `${kit.count(points.n)} of ${all} features${silent}`;
     return view.plot({
       label: `Map of ${kit.count(points.n)} features. ${KEYS_SAID}`,
-      height: (/** @type {number} */ width) =>
-        Math.round(Math.max(240, Math.min(560, 0.62 * width))) + this.strip,
+      height: (width, room) => this.height(width, room),
       role: "application",
       draw: (surface, w, h) => this.draw(surface, w, h),
     });
+  }
+
+  /**
+   * Of the picture: the room that legend and captions leave, or by its width.
+   * @param {number} width @param {number} room
+   */
+  height(width, room) {
+    const { body } = this.view;
+    if (!room) return Math.round(Math.max(240, Math.min(560, 0.62 * width))) + this.strip;
+    const rest = [...body.children].filter((child) => child.matches(".iplm-legend, .iplm-caption"));
+    const taken = rest.reduce((sum, child) => sum + child.getBoundingClientRect().height + 4, 0);
+    return Math.max(LOWEST, Math.floor(room - taken));
   }
 
   controls() {

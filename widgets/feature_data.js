@@ -192,16 +192,16 @@ export class Store {
   /** @param {number} feature */
   absent(feature) {
     const kept = Object.keys(this.model.get("kept") ?? {}).map(Number);
-    const here =
-      kept.length > 30
-        ? `${kept.slice(0, 30).join(", ")} and ${kept.length - 30} more`
-        : kept.join(", ");
-    const why = this.model.static ? "This page has no kernel" : "No kernel answers";
-    const holds = here ? ` It holds features ${here}.` : "";
-    return (
-      `${why}, so feature ${feature} cannot be read.${holds} ` +
-      "Run the notebook to see every feature."
-    );
+    if (this.sent && !kept.includes(this.sent.feature)) kept.unshift(this.sent.feature);
+    const named = kept.slice(0, 30).join(", ");
+    const more = kept.length > 30 ? ` and ${kept.length - 30} more` : "";
+    const here = kept.length
+      ? ` It holds ${kept.length === 1 ? "feature" : "features"} ${named}${more}.`
+      : "";
+    return this.model.static
+      ? `This page was saved without feature ${feature}.${here} Whoever made it can add others.`
+      : `No kernel answers, so feature ${feature} cannot be read.${here} ` +
+          "Run the notebook to see every feature.";
   }
 
   /** The listed features as a table without settings would order them. */

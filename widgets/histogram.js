@@ -10,6 +10,8 @@ const MARGIN = { left: 52, right: 10, top: 20, bottom: 40 };
 const STEP = 0.02; // of the axis, for the arrow keys
 const SETTINGS = ["unit", "scale", "share"];
 const NARROW = 420; // points, below which axes say less
+const HEIGHT = 190; // of the picture
+const LOWEST = 120; // where the workbench gives less
 
 /** @param {Context} context */
 async function render(context) {
@@ -36,7 +38,9 @@ class Histogram {
       /** @type {number} */ w,
       /** @type {number} */ h,
     ) => this.draw(surface, w, h);
-    this.plot = view.plot({ label, height: 190, role: "application", draw });
+    const height = (/** @type {number} */ _, /** @type {number} */ room) =>
+      room ? Math.max(LOWEST, room) : HEIGHT;
+    this.plot = view.plot({ label, height, role: "application", draw });
     view.saves({ plot: this.plot, csv: () => rowsOf(this.edges, this.counts) });
     this.listen();
     this.changed();
@@ -120,20 +124,15 @@ class Histogram {
     this.log.setAttribute("aria-pressed", String(model.get("scale") === "log"));
     this.share.setAttribute("aria-pressed", String(model.get("share")));
     const { total, zero } = this.counts;
-    const active = kit.count(sum(total));
     const unit = model.get("unit");
-    const what =
-      unit === "residues"
-        ? `${active} active residues of all ${kit.count(this.bundle.record.n_proteins)} proteins`
-        : `${active} proteins in which it fires, by their maximum`;
-    const said = `${active} ${unit} active, ${kit.count(zero.total)} silent`;
+    const said = `${kit.count(sum(total))} ${unit} active, ${kit.count(zero.total)} silent`;
     view.subtitle.textContent = `feature ${this.bundle.feature}: ${said}`;
+    const what = unit === "residues" ? "active residues" : "proteins, by their maximum";
     const brush = view.link.get("brush");
-    view.say(
-      brush.length
-        ? `${brushWords(kit, this.edges, total, brush)} of ${what}`
-        : `${what}; drag to brush a range`,
-    );
+    const { best } = this.bundle.record;
+    const concept = best ? conceptName(best.concept, best.category) : "";
+    const words = brushWords(kit, this.edges, this.counts, { brush, what, concept });
+    view.say(brush.length || !sum(total) ? words : `${words} Drag to brush.`);
   }
 
   /** @param {Surface} surface @param {number} width @param {number} height */

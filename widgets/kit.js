@@ -7,11 +7,12 @@
 import { gunzip, bytesOf, unpack } from "./kit/bytes.js";
 import { lutOf, stepOf, inBrush } from "./kit/colours.js";
 import { fitted, widthOf } from "./kit/fitted.js";
-import { Frame, element, stepsByKeyboard } from "./kit/frame.js";
+import { Frame, element, isTyping, stepsByKeyboard } from "./kit/frame.js";
 import { colourBar } from "./kit/colour_bar.js";
 import { count, decades, fixed, percent, short, ticks } from "./kit/scales.js";
 import { download, pictures } from "./kit/save.js";
 import { CanvasSurface } from "./kit/surface.js";
+import { readTheme, watchTheme } from "./kit/theme.js";
 
 /** @import { Context, Link, Model, Store } from "./kit/types.js" */
 
@@ -25,6 +26,7 @@ export class Kit {
   fitted = fitted;
   fixed = fixed;
   inBrush = inBrush;
+  isTyping = isTyping;
   percent = percent;
   pictures = pictures;
   short = short;
@@ -63,6 +65,16 @@ export class Kit {
     const home = root.head ?? (root.host ? root : document.head);
     if (home.querySelector("style.iplm-style")) return;
     home.append(element("style", { class: "iplm-style", text: this.model.get("style") }));
+  }
+
+  /**
+   * Mark what is not a view as dark where the page is.
+   * @param {HTMLElement} root with a ground of its own @param {AbortSignal} signal
+   */
+  followTheme(root, signal) {
+    const follow = () => void readTheme(root, this.scales);
+    follow();
+    watchTheme(follow, signal);
   }
 
   /**

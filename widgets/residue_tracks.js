@@ -7,7 +7,15 @@ import { drawTracks } from "./residue_tracks/draw.js";
 import { listen, ZOOM } from "./residue_tracks/input.js";
 import { explained, legendHeight, legendLines } from "./residue_tracks/legend.js";
 import { chips, labelLines } from "./residue_tracks/label.js";
-import { Axis, extent, geometry, orderedBy, shiftOf } from "./residue_tracks/layout.js";
+import {
+  Axis,
+  extent,
+  firstSeen,
+  geometry,
+  LETTER,
+  orderedBy,
+  shiftOf,
+} from "./residue_tracks/layout.js";
 import {
   brushedWords,
   selectedWords,
@@ -25,13 +33,16 @@ const ORDERS = [
   ["position", "position of maximum"],
   ["aligned", "aligned on maximum"],
 ];
+const LOWEST = 110; // points of the picture, where a workbench gives less
 const AROUND = 45; // residues on either side of the maximum when rows become aligned
+const FEW = 5; // chosen proteins that are shown as letters
 const LABEL =
   "Activations along proteins, one row each. Up and Down choose a protein, Left and Right " +
   "a residue, Enter the maximum, Home and End the ends; plus and minus zoom, 0 shows whole " +
-  "sequences, Shift with Left or Right pans; Escape clears.";
+  "sequences, L letters, Shift with Left or Right pans; Escape clears.";
 const HINT = "Click a residue to select it.";
 const SHARED = "A cell shows the strongest of the residues that share it; zoom in to see each.";
+const LONGER = "Longer proteins go on to the right: 0 shows them whole.";
 const NONE = "This feature fires on none of the run's proteins.";
 const SILENT =
   "This feature fires on no training protein, so its activations on others count as 0.";
@@ -68,9 +79,12 @@ export class Tracks {
     this.legend = [];
     this.scroll = 0;
     this.axis = new Axis();
-    this.laid = 0; // for which width; 0: sizes must be measured
+    this.laid = this.high = 0; // for which width and height; 0: sizes must be measured
     this.arriving = false; // the selected residue is to be brought into view
     this.around = false; // so are the surroundings of the maxima
+    this.lettered = false; // so are letters
+    this.fair = false; // or the length that most proteins have
+    this.chosen = ""; // proteins
     this.names = 0; // width of the widest accession
     this.geometry = geometry(600, 300, { pinned: 0, legend: 0, bar: 0 });
     this.controls();
@@ -84,7 +98,7 @@ export class Tracks {
       this.draw(surface, width);
     this.plot = view.plot({
       label: LABEL,
-      height: () => view.model.get("height"),
+      height: () => this.height,
       role: "application",
       draw,
     });
@@ -109,6 +123,8 @@ export class Tracks {
     view.button("−", () => this.zoom(1 / ZOOM), "Zoom out");
     view.button("+", () => this.zoom(ZOOM), "Zoom in");
     view.button("whole", () => this.whole(), "Whole sequences");
+    const hint = "Letters, around the selected residue or the first protein's maximum";
+    view.button("letters", () => this.letters(), hint);
   }
 
   follow() {
@@ -123,6 +139,12 @@ export class Tracks {
     view.onModel(["order"], () => this.reordered());
     view.onModel(["height"], () => this.renewed());
     this.renewed();
+  }
+
+  /** Of the picture, in points. */
+  get height() {
+    const { room } = this.plot;
+    return room ? Math.max(LOWEST, room) : this.view.model.get("height");
   }
 
   /** @returns {string} */
@@ -143,6 +165,7 @@ export class Tracks {
     this.bundle = bundle;
     this.laid = 0;
     const pinned = view.link.get("pinned");
+    const chosen = view.link.get("accessions").join();
     chips(kit, view.link, bundle, this.chips, this.plot.canvas);
     const which = (/** @type {any} */ p, /** @type {number} */ i) =>
       pinned.includes(p.feature) ? [i + 1] : [];
@@ -154,15 +177,23 @@ export class Tracks {
       );
       this.items = explained(bundle, this.spans, view.store.about.categories);
     }
-    if (bundle.feature !== before?.feature) this.home();
+    if (bundle.feature !== before?.feature || chosen !== this.chosen) this.home();
+    this.chosen = chosen;
     this.changed(bundle !== before);
   }
 
-  /** Back to the first row and to whole sequences, or to the surroundings of the maxima. */
+  /**
+   * Back to the first row and to whole sequences, to letters where few proteins are chosen, or to
+   * the surroundings of the maxima.
+   */
   home() {
+    const { length } = this.view.link.get("accessions");
     this.scroller.scrollTop = this.scroll = 0;
     this.axis.fitted = true;
-    this.around = this.order === "aligned"; // as soon as the width is known
+    // as soon as the width is known
+    this.around = this.order === "aligned";
+    this.lettered = !this.around && length > 0 && length <= FEW;
+    this.fair = !this.around && !this.lettered;
   }
 
   reordered() {
@@ -201,11 +232,10 @@ export class Tracks {
 
   /** Sizes, and the selected residue brought into view, once the width is known. */
   lay() {
-    const { plot, view } = this;
+    const { plot, height } = this;
     if (!plot.width) return;
-    const height = view.model.get("height");
-    const centred = this.around;
-    if (this.laid !== plot.width) this.measure(height);
+    const centred = this.around || this.lettered;
+    if (this.laid !== plot.width || this.high !== height) this.measure(height);
     const { row, top, bottom } = this.geometry;
     this.inner.style.height = `${this.rows.length * row + height - (bottom - top)}px`;
     this.scroll = Math.max(0, Math.min(this.scroll, this.rows.length * row - (bottom - top)));
@@ -230,9 +260,12 @@ export class Tracks {
     const proteins = this.among.map((i) => this.bundle.proteins[i]);
     this.axis.cover(...extent(proteins, this.order), this.geometry.width);
     if (this.around) this.axis.show(-AROUND, AROUND + 1);
-    this.around = false;
+    else if (this.lettered) this.spell();
+    else if (this.fair && firstSeen(proteins) < this.axis.high)
+      this.axis.show(0, firstSeen(proteins));
+    this.around = this.lettered = this.fair = false;
     this.names = Math.max(0, ...proteins.map(({ accession }) => kit.widthOf(accession, 11, 700)));
-    this.laid = plot.width;
+    [this.laid, this.high] = [plot.width, height];
   }
 
   /** @param {string} category */
@@ -265,12 +298,14 @@ export class Tracks {
         ),
       );
     }
-    view.say(
-      words.filter(Boolean).join(" ") ||
-        (!this.rows.length ? "" : this.axis.scale < 1 ? SHARED : HINT),
-    );
+    view.say(words.filter(Boolean).join(" ") || (this.rows.length ? this.hint() : ""));
     if (view.store.state !== "ready") return;
     view.tell(bundle.record.n_firing ? "" : bundle.record.silent ? SILENT : NONE);
+  }
+
+  hint() {
+    const { fitted, scale } = this.axis;
+    return scale >= 1 ? HINT : fitted ? SHARED : `${SHARED} ${LONGER}`;
   }
 
   selectedWords() {
@@ -290,7 +325,7 @@ export class Tracks {
   /** @param {Surface} surface @param {number} width */
   draw(surface, width) {
     if (!this.bundle) return;
-    if (this.laid !== width) {
+    if (this.laid !== width || this.high !== this.height) {
       this.lay();
       this.describe();
     }
@@ -352,6 +387,25 @@ export class Tracks {
     const x =
       row < 0 ? -1 : axis.x((view.link.get("position") ?? -Infinity) - 0.5 + this.rows[row].shift);
     return x >= 0 && x <= g.width ? x : g.width / 2;
+  }
+
+  letters() {
+    if (!this.bundle) return;
+    this.spell();
+    this.describe();
+    this.plot.redraw();
+  }
+
+  /** Zoom to letters, around the selected residue or the maximum of the first row. */
+  spell() {
+    const { axis, bundle, rows, view } = this;
+    const row = rows[Math.max(0, selectedRow(this))];
+    if (!row) return;
+    const own = bundle.place(view.link.get("accession")) === row.place;
+    const position = (own && view.link.get("position")) || bundle.proteins[row.place].position || 1;
+    const half = axis.width / LETTER / 2;
+    const middle = position - 0.5 + row.shift;
+    axis.show(middle - half, middle + half);
   }
 
   whole() {

@@ -29,6 +29,12 @@ const SETTINGS = [
   "other_structure",
   "problem",
 ];
+/** What a legend may hold: its place stays where entries come and go. */
+const ENTRIES = [
+  { words: "outside the brush", colour: "" },
+  { words: "no UniProt position: activation unknown", colour: "" },
+  { words: "other chains of the entry", colour: "" },
+];
 const SOON = 30; // ms in which words appear
 
 /** @param {Context} context */
@@ -54,6 +60,7 @@ export class StructurePanel {
     this.kit = kit;
     this.view = view;
     this.turn = 0;
+    this.absent = false; // there is no structure to show
     this.shown = ["", ""]; // accession of the protein and of the one laid on it
     this.build();
     this.scene = new Scene(NGL, this.box, view.theme.ground);
@@ -62,7 +69,7 @@ export class StructurePanel {
     this.plot = view.plot({
       label: "Colour scale of activations",
       focusable: false,
-      height: (/** @type {number} */ width) => legendHeight(kit, this.entries, width),
+      height: (width, room) => legendHeight(kit, room ? this.entries : ENTRIES, width),
       draw: (/** @type {Surface} */ surface, /** @type {number} */ width) =>
         drawLegend(surface, view, this.entries, width),
     });
@@ -81,10 +88,12 @@ export class StructurePanel {
       tabindex: "0",
       "aria-label": KEYS,
     });
-    this.frame = kit.element("div", { class: "iplm-scene" }, [this.box]);
+    // Over the picture, whose place stays as it is where there is none.
+    this.over = kit.element("div", { class: "iplm-over" }, [this.note, this.offers]);
+    this.frame = kit.element("div", { class: "iplm-scene" }, [this.box, this.over]);
     /** @type {import("./kit/tip.js").Tip} */
     this.tip = view.tip(this.frame);
-    view.body.append(this.note, this.offers, this.frame);
+    view.body.append(this.frame);
   }
 
   listen() {
@@ -181,10 +190,10 @@ export class StructurePanel {
     this.note.textContent = words;
     this.note.hidden = !words;
     this.note.dataset.kind = waiting ? "loading" : "empty";
-    this.frame.hidden = !packed && !(waiting && this.molecule);
-    this.plot.canvas.hidden = this.view.tools.hidden = this.frame.hidden;
+    this.absent = !packed && !(waiting && this.molecule);
+    this.view.root.classList.toggle("iplm-absent", this.absent);
     this.controls.offer(packed || waiting ? [] : offers);
-    if (this.frame.hidden) {
+    if (this.absent) {
       this.view.subtitle.textContent = "";
       this.view.say("");
     }

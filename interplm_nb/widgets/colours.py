@@ -24,17 +24,17 @@ SCALE = (
 """Nine colours, evenly spaced from 0 to 1 of a feature's maximum."""
 
 SCALE_ON_DARK = (
-    "#3b3b3b",
-    "#3c4654",
-    "#3a566f",
-    "#35688e",
-    "#347cac",
-    "#4593c8",
-    "#6cacdc",
-    "#9cc8ec",
-    "#d6ebfb",
+    "#555555",
+    "#54606e",
+    "#4f6d86",
+    "#467ba1",
+    "#4089b8",
+    "#4f9dd0",
+    "#74b3e0",
+    "#a3ccee",
+    "#d9edfb",
 )
-"""The same on a dark page; lightness rises steadily."""
+"""The same on a dark page, where silent residues are still seen; lightness rises steadily."""
 
 NOT_IN_STRUCTURE = "#d9b26f"
 """A residue of a structure without a position in the protein: activation unknown, not 0."""

@@ -86,7 +86,7 @@ class ConceptPanel(View):
                 frameon=False,
                 fontsize=7,
             )
-        return figure
+        return self.signed(figure)
 
     def _score(self, axes: "Axes", row: dict[str, Any], y: int) -> None:
         """One concept: the bar of the feature with its interval, above it the controls."""

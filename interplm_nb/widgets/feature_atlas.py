@@ -94,7 +94,7 @@ class FeatureAtlas(View):
             loc="left",
         )
         axes.set_xlabel(fill(self.about["caption"], 84))
-        return figure
+        return self.signed(figure)
 
 
 def mapped(features: pl.DataFrame) -> pl.DataFrame:

@@ -140,7 +140,7 @@ class FeatureTable(View):
         axes.set_title(
             self._caption(shown.height, rows.height), fontsize=8, loc="left", parse_math=False
         )
-        return figure
+        return self.signed(figure)
 
     def _caption(self, shown: int, n: int) -> str:
         pages = self.data.pages

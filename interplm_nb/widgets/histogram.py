@@ -19,14 +19,15 @@ class ActivationHistogram(View):
 
     Counts are exact over the whole store, by bins; in a second colour those that carry the best
     concept. Drag, or use the arrow keys, to brush a range: it becomes `selection.brush`. Bars and
-    axes never move with the brush. Where a brush cuts a bin, its line gives the two counts between
-    which the true one lies; `selection.residues()` has the residues.
+    axes never move with the brush. The line below says which share of the brushed ones carries the
+    concept, and which share of all others. Where a brush cuts a bin, it gives the two numbers
+    between which the true one lies; `selection.residues()` has the residues.
     """
 
     _esm = assets.esm("histogram")
 
     unit = t.Enum(("residues", "proteins"), "residues", help="what is counted").tag(sync=True)
-    scale = t.Enum(("log", "linear"), "log", help="axis of counts").tag(sync=True)
+    scale = t.Enum(("linear", "log"), "linear", help="axis of counts").tag(sync=True)
     share = t.Bool(False, help="shares of all active ones instead of counts").tag(sync=True)
 
     def figure(self) -> "Figure":
@@ -68,4 +69,4 @@ class ActivationHistogram(View):
             fontsize=8,
             loc="left",
         )
-        return figure
+        return self.signed(figure)

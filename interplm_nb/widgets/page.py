@@ -19,11 +19,11 @@ PREFIXES = ("_model", "_view", "_dom")
 
 STYLE = """
 body {
-  margin: 0; padding: 12px;
+  margin: 0; padding: 8px 10px;
   font: 14px/1.45 system-ui, -apple-system, "Segoe UI", "DejaVu Sans", Arial, sans-serif;
 }
-h1 { font-size: 18px; margin: 0 0 8px; }
-.iplm-shown { margin-bottom: 12px; }
+h1 { font-size: 15px; margin: 0 0 6px; }
+.iplm-shown:not(:last-child) { margin-bottom: 12px; }
 @media (prefers-color-scheme: dark) {
   :root {
     --jp-layout-color0: #111111; --jp-layout-color1: #181818; --jp-layout-color2: #2a2a2a;
@@ -68,6 +68,7 @@ def page(widgets: Sequence[anywidget.AnyWidget], title: str, changes: Changes | 
         "show": [w.model_id for w in widgets],
         "selection": selection,
         "fields": FIELDS,
+        "linked": _linked(models.values()),
     }
     modules = "".join(
         f'<script type="text/plain" id="iplm-esm-{digest}">{_safe(source)}</script>\n'
@@ -125,6 +126,19 @@ def _with_references(widgets: Iterable[anywidget.AnyWidget]) -> list[anywidget.A
                 if isinstance(v := getattr(widget, name), anywidget.AnyWidget)
             ]
     return list(found.values())
+
+
+def _linked(widgets: Iterable[anywidget.AnyWidget]) -> dict[str, dict[str, Any]]:
+    """What an address carries of the views: whose trait it is, and the values it may have.
+
+    Of several views with the same trait the first.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for widget in widgets:
+        for name in getattr(widget, "linked", ()):
+            values = getattr(widget.traits()[name], "values", None)
+            found.setdefault(name, {"model": widget.model_id, "values": values})
+    return found
 
 
 def _model(widget: anywidget.AnyWidget, changes: Mapping[str, Any]) -> dict[str, Any]:

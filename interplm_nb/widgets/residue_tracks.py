@@ -94,7 +94,7 @@ class ResidueTracks(View):
         axes.set_title(
             self._caption(record, len(shown), high - low), fontsize=8, loc="left", parse_math=False
         )
-        return figure
+        return self.signed(figure)
 
     def _strongest(
         self, record: dict[str, Any], arrays: dict[str, np.ndarray]

@@ -29,6 +29,9 @@ LISTED: dict[str, type] = {
 }
 """Keys of `Selection.listed`, each of them a field of its own in a link."""
 
+OF_VIEWS = ("threshold", "list_tab", "feature_tab")
+"""What a link carries beside them, of the views: a selection leaves it to these."""
+
 
 class Selectable(Protocol):
     """What a selection asks of the data that it belongs to: a `FeatureData`."""
@@ -205,10 +208,14 @@ class Selection(anywidget.AnyWidget):
 
     @classmethod
     def from_fragment(cls, fragment: str) -> Self:
-        """A selection from `fragment`'s text, also with the browser's leading `#`."""
+        """A selection from `fragment`'s text, also with the browser's leading `#`.
+
+        What a page adds of its views (`OF_VIEWS`) is left out.
+        """
         parts = {
             name: values[0]
             for name, values in parse_qs(fragment.removeprefix("#"), strict_parsing=True).items()
+            if name not in OF_VIEWS
         }
         read = {
             "feature": int,

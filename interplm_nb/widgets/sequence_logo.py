@@ -146,7 +146,7 @@ class SequenceLogo(View):
                 top,
             )
         self._say(figure, len(rows))
-        return figure
+        return self.signed(figure)
 
     def _say(self, figure: "Figure", n: int) -> None:
         """Title, axis and caption."""

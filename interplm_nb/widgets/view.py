@@ -6,7 +6,7 @@ Traits that link a view, a figure for print, and a picture for where no widget c
 import base64
 import io
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import anywidget
 
@@ -27,6 +27,9 @@ class View(anywidget.AnyWidget):
     A subclass names its JavaScript half in `_esm`, draws itself with matplotlib in `figure`, and
     may add traits, all of which are keyword arguments.
     """
+
+    linked: ClassVar[tuple[str, ...]] = ()
+    """Traits that the address of an exported page carries beside the selection."""
 
     kit = anywidget.WidgetTrait().tag(sync=True)
     selection = anywidget.WidgetTrait().tag(sync=True)
@@ -56,6 +59,16 @@ class View(anywidget.AnyWidget):
         `view.figure().savefig("figure.pdf")` saves it.
         """
         raise NotImplementedError
+
+    def signed(self, figure: "Figure") -> "Figure":
+        """A figure of this view with a small line that says what it is of, wherever it ends up."""
+        about, chosen = self.data.about, self.selection
+        words = (
+            f"Run {about['run']}: feature {chosen.feature} of {about['source']} on {about['plm']}, "
+            f"layer {about['layer']}"
+        )
+        figure.suptitle(words, x=0.99, ha="right", fontsize=5, color="#6f6f6f", parse_math=False)
+        return figure
 
     def to_html(self, path: Path | str, title: str = "") -> Path:
         """Write the view as one HTML file that needs no kernel and no network.

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import anywidget
+import traitlets as t
 
 from interplm_nb.pipeline.run import Run
 from interplm_nb.widgets import assets
@@ -34,17 +35,19 @@ PAGE_PROTEINS = 20
 SHEET = (("histogram", "structure"), ("tracks",))
 """Views of the picture by row and column; few, since the first paint waits for it."""
 
-TABLE_HEIGHT = 430
-"""Pixels; so that table and map end together."""
+TABLE_HEIGHT = 260
+"""Pixels, where the page is too narrow for views beside each other."""
 
-PAGE_HEIGHT = 1500
+PAGE_HEIGHT = 800
 """Height in pixels of a page in a cell's output."""
 
 
 class Workbench(View):
     """Every view of a run's features in one cell, linked by one `Selection`.
 
-    The views are attributes: table, atlas, concepts, histogram, logo, tracks, structure.
+    The views are attributes: table, atlas, concepts, histogram, logo, tracks, structure. They fill
+    the height that the page gives; where there is no room for all, `list_tab` and `feature_tab` are
+    the views in front of their tabs.
 
     Parameters
     ----------
@@ -71,6 +74,7 @@ class Workbench(View):
     """
 
     _esm = assets.esm("workbench")
+    linked = ("list_tab", "feature_tab")
 
     table = anywidget.WidgetTrait().tag(sync=True)
     atlas = anywidget.WidgetTrait().tag(sync=True)
@@ -79,6 +83,15 @@ class Workbench(View):
     logo = anywidget.WidgetTrait().tag(sync=True)
     tracks = anywidget.WidgetTrait().tag(sync=True)
     structure = anywidget.WidgetTrait().tag(sync=True)
+
+    list_tab = t.Enum(
+        ("table", "atlas"), "table", help="the view in front, of those of all features"
+    ).tag(sync=True)
+    feature_tab = t.Enum(
+        ("histogram", "logo", "concepts"),
+        "histogram",
+        help="the view in front, of those of the selected feature",
+    ).tag(sync=True)
 
     def __init__(
         self,

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import nbformat
 import pytest
 
 from interplm_nb.pipeline.notebooks import lessons
@@ -20,6 +21,27 @@ SAVE_AND_STOP = """async () => {
   await panel.context.save();
   await panel.sessionContext.shutdown();
   return panel.context.path;
+}"""
+TOGETHER = ("features", "histogram", "tracks", "structure")
+CELL = """from interplm_nb.pipeline.run import Run
+from interplm_nb.widgets.workbench import Workbench
+
+bench = Workbench(Run.shipped())
+bench"""
+FILLED = """() => {
+  const height = selector => document.querySelector(selector).clientHeight;
+  return Math.abs(height('.iplm-bench') - height('.jp-WindowedPanel-outer')) < 20;
+}"""
+OUTPUT_VIEW = """async () => {
+  const app = window.jupyterapp;
+  const notebook = app.shell.currentWidget;
+  app.shell.mode = 'multiple-document';
+  app.shell.activateById(notebook.id);
+  notebook.content.activeCellIndex = 1;
+  await app.commands.execute('notebook:create-output-view');
+  const view = [...app.shell.widgets('main')].find(w => w.title.label === 'Output View');
+  app.shell.add(view, 'main', { mode: 'tab-after' }); // as a person drags it
+  app.shell.activateById(view.id);
 }"""
 NO_KERNEL = "No kernel answers, so feature 0 cannot be read."
 
@@ -35,6 +57,38 @@ def click_a_residue(page: Any) -> None:
     for key in ("ArrowDown", "Enter"):
         page.keyboard.press(key)
     page.get_by_text("of its maximum", exact=False).and_(page.locator(".widget-label")).wait_for()
+
+
+def inside(place: Any, around: Any) -> None:
+    """Four views of a workbench are seen together."""
+    outer = around.bounding_box()
+    for kind in TOGETHER:
+        box = place.locator(f".iplm-{kind}").bounding_box()
+        assert outer["x"] <= box["x"], kind
+        assert outer["y"] <= box["y"], kind
+        assert box["x"] + box["width"] <= outer["x"] + outer["width"], kind
+        assert box["y"] + box["height"] <= outer["y"] + outer["height"], kind
+
+
+def test_four_views_fill_the_panel_and_a_tab_of_their_own(
+    open_and_run: Callable, tmp_path: Path
+) -> None:
+    cells = [nbformat.v4.new_markdown_cell("# A notebook"), nbformat.v4.new_code_cell(CELL)]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), tmp_path / "one.ipynb")
+    page = open_and_run(tmp_path / "one.ipynb").page
+    page.set_viewport_size({"width": 1440, "height": 900})
+    wait_until_drawn(page)
+    page.wait_for_function(FILLED)
+    bench = page.locator(".iplm-bench").first
+    bench.evaluate("e => e.scrollIntoView()")
+    inside(bench, page.locator(".jp-WindowedPanel-outer").first)
+    page.evaluate(OUTPUT_VIEW)
+    own = page.locator(".jp-LinkedOutputView, .jp-OutputArea:not(.jp-Cell-outputArea)").last
+    own.locator(".iplm-tracks canvas[data-drawn]").wait_for()
+    page.screenshot(path=tmp_path / "tab.png")
+    inside(own.locator(".iplm-bench"), own)
+    brush_upper_end(page, own)
+    assert said(page.locator(".jp-Cell-outputArea"), "histogram") == said(own, "histogram")
 
 
 def test_explore_runs_links_and_opens_again_without_running(
@@ -63,4 +117,4 @@ def test_explore_runs_links_and_opens_again_without_running(
     number = again.get_by_label("Feature, 0 to 1023").first
     number.fill("0")
     number.press("Enter")
-    again.locator(".iplm-histogram").get_by_text(NO_KERNEL).wait_for()
+    again.locator(".iplm-lack").filter(has_text=NO_KERNEL).wait_for()

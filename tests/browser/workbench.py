@@ -17,16 +17,16 @@ KINDS = ("features", "atlas", "concepts", "histogram", "logo", "tracks", "struct
 
 
 def wait_until_drawn(place: Any) -> None:
-    """Until every view of the page, or of the frame, has its data and has drawn it."""
+    """Until every view of the page, or of the frame, has its data, and those in front are drawn."""
     for kind in KINDS:
-        place.locator(f".iplm-{kind}[data-state=ready]").first.wait_for()
-    for kind in ("histogram", "logo", "tracks"):
+        place.locator(f".iplm-{kind}[data-state=ready]").first.wait_for(state="attached")
+    for kind in ("histogram", "tracks"):
         place.locator(f".iplm-{kind} canvas[data-drawn]").first.wait_for()
 
 
 def said(place: Any, kind: str) -> str:
-    """What a view says of its selection."""
-    return place.locator(f".iplm-{kind} .iplm-say").first.inner_text()
+    """What a view says of its selection, also behind a tab."""
+    return place.locator(f".iplm-{kind} .iplm-say").first.text_content()
 
 
 def shown_feature(place: Any) -> int:

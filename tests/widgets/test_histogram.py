@@ -39,8 +39,11 @@ def test_bars_are_the_counts(data: FeatureData, unit: str, share: bool) -> None:
         "with Helix",
     ]
     assert (
-        axes.get_ylabel() == (f"share of {unit}" if share else unit) and axes.get_yscale() == "log"
+        axes.get_ylabel() == (f"share of {unit}" if share else unit)
+        and axes.get_yscale() == "linear"
     )
+    origin = axes.figure.get_suptitle()  # type: ignore[union-attr]
+    assert origin.startswith(f"Run {data.about['run']}: feature {HELIX} of sae on ")
     assert axes.get_xlabel().startswith(
         "activation (" if unit == "residues" else "maximum of a protein ("
     )

@@ -1,4 +1,4 @@
-"""Every view of the workbench has its place on the page, in each of the page's widths."""
+"""Every view of the workbench has its place on the page, in each of its layouts."""
 
 import re
 from pathlib import Path
@@ -17,23 +17,29 @@ VIEWS = {
 }
 
 
-def listed(name: str) -> set[str]:
-    """The names in a list of workbench.js."""
-    text = (WIDGETS / "workbench.js").read_text(encoding="utf-8")
-    found = re.search(rf"^const {name} = \[(.*?)\]", text, re.MULTILINE)
-    assert found
-    return set(re.findall(r'"(\w+)"', found[1]))
-
-
 def test_each_view_is_placed() -> None:
     assert len(VIEWS) > 6
-    assert listed("MAIN") | listed("ASIDE") == VIEWS
+    text = (WIDGETS / "workbench" / "layout.js").read_text(encoding="utf-8")
+    panes = {
+        name: (trait, re.findall(r'"(\w+)"', views))
+        for name, trait, views in re.findall(
+            r'name: "(\w+)",\s*label: "[^"]*",\s*trait: "(\w*)",\s*views: \[(.*?)\]', text
+        )
+    }
+    placed = [view for _, views in panes.values() for view in views]
+    assert len(placed) == len(set(placed)) and set(placed) == VIEWS
+    for trait, views in panes.values():
+        assert (trait == "") == (len(views) == 1)
+        if trait:
+            values: tuple[str, ...] = getattr(Workbench.class_traits()[trait], "values")  # noqa: B009
+            assert values == tuple(views)
     style = (WIDGETS / "style.css").read_text(encoding="utf-8")
-    narrow, middle, wide = (
+    *grouped, whole = (
         set(" ".join(re.findall(r'"([a-z ]+)"', areas)).split())
         for areas in re.findall(r'grid-template-areas:((?:\s*"[a-z ]+")+);', style)
     )
-    assert narrow == middle == VIEWS and wide == listed("MAIN")
+    assert len(grouped) == 3 and all(areas == set(panes) for areas in grouped)
+    assert whole == VIEWS
 
 
 def test_the_browser_tests_and_the_documentation_know_each_view() -> None:

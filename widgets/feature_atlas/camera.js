@@ -27,6 +27,12 @@ export class Camera {
     this.y = (y0 + y1) / 2;
   }
 
+  /** The middle of the map is in the middle of the picture. */
+  get isWhole() {
+    const [x0, y0, x1, y1] = this.extent;
+    return this.x === (x0 + x1) / 2 && this.y === (y0 + y1) / 2;
+  }
+
   /** @param {number} width @param {number} height of the picture, in points */
   resize(width, height) {
     this.width = width;
@@ -93,12 +99,14 @@ export class Camera {
   }
 
   /**
-   * Is a place in the picture?
+   * Is a place in the picture? All are where the whole map is seen, also before the picture has a
+   * size.
    * @param {number} x
    * @param {number} y on the map
    * @param {number} [edge] of the picture, left out
    */
   shows(x, y, edge = 0) {
+    if (this.zoom === 1 && this.isWhole) return true;
     const [px, py] = [this.toX(x), this.toY(y)];
     return px >= edge && px <= this.width - edge && py >= edge && py <= this.height - edge;
   }

@@ -20,6 +20,7 @@ import { BADGE, MARKED, ROW, columnsOf, hintOf, textOf } from "./columns.js";
 const AHEAD = 8; // rows drawn beyond what is in sight
 const PIN_WIDTH = 34;
 const WHY_MARGIN = 4; // below the line above the list, as style.css has it
+const ACROSS = 120; // pixels that a key scrolls
 const ROOM_FOR_NAMES = 142;
 
 export class Grid {
@@ -41,6 +42,7 @@ export class Grid {
     this.places = new Map();
     this.name = `iplm-${Math.random().toString(36).slice(2)}`; // two tables may stand on one page
     this.frames = 0;
+    this.seen = 0; // height of what is in sight
     this.first = 0; // places that are drawn
     this.last = 0;
     /** @type {HTMLElement[]} */
@@ -54,7 +56,8 @@ export class Grid {
     const { element } = this.kit;
     this.content = element("tbody");
     const label =
-      "Features. Arrow keys, Page Up, Page Down, Home and End select a feature, P pins it.";
+      "Features. Up, Down, Page Up, Page Down, Home and End select a feature, P pins it; " +
+      "Left and Right scroll to further columns.";
     const attributes = { role: "grid", tabindex: 0, "aria-label": label };
     this.cols = element("colgroup");
     this.heading = element("tr", { "aria-rowindex": 1 });
@@ -106,6 +109,9 @@ export class Grid {
   listen() {
     const options = { signal: this.view.signal };
     this.scroller.addEventListener("scroll", () => this.later(), options);
+    const sized = new ResizeObserver(() => this.sized());
+    sized.observe(this.scroller);
+    this.view.signal.addEventListener("abort", () => sized.disconnect());
     this.grid.addEventListener("keydown", (event) => this.keyboard(event), options);
     this.content.addEventListener(
       "click",
@@ -129,6 +135,15 @@ export class Grid {
       this.frames = 0;
       this.follow();
     });
+  }
+
+  /** Another height: the selected row stays in sight. */
+  sized() {
+    const { clientHeight } = this.scroller;
+    if (!clientHeight || clientHeight === this.seen) return;
+    this.seen = clientHeight;
+    this.draw();
+    if (this.view.room) this.reveal(this.view.link.get("feature"), true);
   }
 
   /** After a scroll or another selection. */
@@ -160,7 +175,9 @@ export class Grid {
       End: Infinity,
     }[event.key];
     const here = this.place(this.view.link.get("feature"));
+    const across = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
     if (by) this.step(here, by);
+    else if (across) this.scroller.scrollLeft += across * ACROSS;
     else if (event.key.toLowerCase() === "p" && here >= 0)
       this.acts.pin(this.view.link.get("feature"));
     else if (event.key === "Enter") this.step(here, 0);

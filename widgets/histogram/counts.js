@@ -6,7 +6,6 @@ import { rangeWords } from "../kit/words.js";
 /** @import { Kit } from "../kit/types.js" */
 
 /** @typedef {{ total: number, annotated: number | null }} Zero the residues or proteins at 0 */
-
 /** @param {ArrayLike<number>} counts */
 export function sum(counts) {
   return Array.from(counts).reduce((a, b) => a + b, 0);
@@ -38,25 +37,86 @@ export function within(edges, counts, [low, high]) {
 }
 
 /**
- * A brush and what it holds.
+ * @typedef {object} Counts of the residues, or the proteins, that are active
+ * @property {ArrayLike<number>} total by bin
+ * @property {ArrayLike<number> | null} annotated by bin, those that carry the concept; null: none
+ * @property {Zero} zero
+ */
+/** @typedef {[number, number]} Bounds the least and the most that a true number may be */
+
+/**
+ * How many are in a brush, how many of them carry the concept, and which share that is of them and
+ * of all others, silent ones included. A bin that the brush cuts may give any of its own to either
+ * side, so each is a pair of bounds, equal where no bin is cut. A share of nothing is NaN.
+ * @param {number[]} edges @param {Counts} counts @param {number[]} brush [] for all that are active
+ * @returns {{ held: Bounds, carry: Bounds | null, share: Bounds, others: Bounds, rest: number[] }}
+ *   rest: of all others, how many carry it and how many there are, where no bin is cut
+ */
+export function sharesIn(edges, { total, annotated, zero }, brush) {
+  const range = brush.length ? brush : [0, Infinity];
+  const held = /** @type {Bounds} */ (within(edges, total, range));
+  if (!annotated) return { held, carry: null, share: [NaN, NaN], others: [NaN, NaN], rest: [] };
+  const carry = /** @type {Bounds} */ (within(edges, annotated, range));
+  const all = sum(total) + zero.total;
+  const carrying = sum(annotated) + (zero.annotated ?? 0);
+  const open = carry[1] - carry[0]; // carry it, and may be in the brush
+  const plain = held[1] - held[0] - open; // do not, and may be
+  return {
+    held,
+    carry,
+    share: bounds([carry[0], held[0] + plain], [carry[1], held[0] + open]),
+    others: bounds(
+      [carrying - carry[1], all - held[0] - open],
+      [carrying - carry[0], all - held[0] - plain],
+    ),
+    rest: [carrying - carry[0], all - held[0]],
+  };
+}
+
+/**
+ * The least and the greatest share, each as a part and a whole. Where one whole is empty, what may
+ * be there is all of the other's kind.
+ * @param {[number, number]} least @param {[number, number]} most @returns {Bounds}
+ */
+function bounds(least, most) {
+  const [low, high] = [least[0] / least[1], most[0] / most[1]];
+  return [Number.isNaN(low) ? high : low, Number.isNaN(high) ? low : high];
+}
+
+/**
+ * A brush, what it holds, and which share of that carries the concept.
  * @param {Kit} kit
  * @param {number[]} edges
- * @param {ArrayLike<number>} counts
- * @param {number[]} brush
+ * @param {Counts} counts
+ * @param {{ brush: number[], what: string, concept: string }} said `what` is counted; concept "":
+ *   the feature matches none
  */
-export function brushWords(kit, edges, counts, brush) {
-  const [least, most] = within(edges, counts, brush);
-  const held =
-    least === most
-      ? kit.count(least)
-      : `between ${kit.count(least)} and ${kit.count(most)}, as it cuts bins,`;
-  return `Brushed ${rangeWords(brush)}: ${held}`;
+export function brushWords(kit, edges, counts, { brush, what, concept }) {
+  const { held, carry, share, others, rest } = sharesIn(edges, counts, brush);
+  const exact = held[0] === held[1];
+  const n = (/** @type {Bounds} */ [least, most]) =>
+    least === most ? kit.count(least) : `between ${kit.count(least)} and ${kit.count(most)}`;
+  const active = kit.count(sum(counts.total));
+  const head = brush.length
+    ? `Brushed ${rangeWords(brush)}${exact ? "" : ", which cuts bins"}: ${n(held)} of ${active}`
+    : active;
+  const first = `${head} ${what}.`;
+  if (!concept || !carry) return `${first} The feature matches no concept.`;
+  if (held[1] === 0) return first;
+  const percent = (/** @type {Bounds} */ [least, most]) => {
+    const [low, high] = [kit.percent(least), kit.percent(most)];
+    return low === high ? low : `${low} to ${high}`;
+  };
+  const these = `(${n(carry)}${exact ? ` of ${kit.count(held[0])}` : ""})`;
+  const those = exact ? ` (${kit.count(rest[0])} of ${kit.count(rest[1])})` : "";
+  const beside = Number.isNaN(others[0]) ? "" : `, and ${percent(others)} of the others${those}`;
+  return `${first} ${percent(share)} of these ${these} carry ${concept}${beside}.`;
 }
 
 /**
  * For CSV. The first row is what is silent: its activation is exactly 0, and it is in no bin.
  * @param {number[]} edges
- * @param {{ total: ArrayLike<number>, annotated: ArrayLike<number> | null, zero: Zero }} counts
+ * @param {Counts} counts
  * @returns {(string | number | null)[][]}
  */
 export function rowsOf(edges, { total, annotated, zero }) {

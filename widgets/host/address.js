@@ -71,6 +71,24 @@ export function fieldsOf(hash, source) {
   return { ...REST, ...fields, listed };
 }
 
+/**
+ * What a link says of the views: numbers from 0, and words that are allowed. What it does not say,
+ * or may not, is as the page was saved.
+ * @param {string} hash with or without "#"
+ * @param {Record<string, { saved: any, values: any[] | null }>} linked by name
+ * @returns {Record<string, any>}
+ */
+export function viewsOf(hash, linked) {
+  const said = new URLSearchParams(hash.replace(/^#/, ""));
+  const read = Object.entries(linked).map(([name, { saved, values }]) => {
+    const text = said.get(name) ?? "";
+    const value = typeof saved === "number" && text.trim() ? Number(text) : text;
+    const isAllowed = values ? values.includes(value) : Number(value) >= 0 && value !== "";
+    return [name, isAllowed && value !== Infinity ? value : saved];
+  });
+  return Object.fromEntries(read);
+}
+
 /** @param {Record<string, any>} fields of a selection; empty ones are left out */
 export function fragmentOf({ listed, ...fields }) {
   const said = Object.entries({ ...fields, ...listed }).filter(

@@ -3,7 +3,7 @@
 // what is selected, keys, exports.
 
 import { Plot } from "./plot.js";
-import { saveButtons } from "./save.js";
+import { saveMenu } from "./save.js";
 import { readTheme, watchTheme } from "./theme.js";
 import { Tip } from "./tip.js";
 
@@ -34,7 +34,7 @@ export function element(name, attributes = {}, children = []) {
 const REST = 500; // ms
 
 /** @param {KeyboardEvent} event */
-function isTyping({ target }) {
+export function isTyping({ target }) {
   return target instanceof HTMLInputElement || target instanceof HTMLTextAreaElement;
 }
 
@@ -74,6 +74,8 @@ export class Frame {
     this.kind = kind;
     this.heading = element("h3", { text: title });
     this.subtitle = element("span", { class: "iplm-sub" });
+    const whole = () => (this.subtitle.title = this.subtitle.textContent);
+    this.subtitle.addEventListener("pointerenter", whole, { signal });
     this.tools = element("div", {
       class: "iplm-tools",
       role: "group",
@@ -154,7 +156,7 @@ export class Frame {
   /** The line below the view; screen readers speak it when it has rested. @param {string} text */
   say(text) {
     if (this.status.textContent === text) return;
-    this.status.textContent = text;
+    this.status.textContent = this.status.title = text; // a workbench may cut it short
     clearTimeout(this.speaking);
     this.speaking = setTimeout(() => this.speak(text), REST);
   }
@@ -190,6 +192,11 @@ export class Frame {
   /** @param {() => void} listener called after `theme` has changed */
   onTheme(listener) {
     this.themeListeners.add(listener);
+  }
+
+  /** Height that the view is to fill, in pixels, within a workbench; 0: as it likes. */
+  get room() {
+    return this.root.closest(".iplm-fixed") ? this.body.clientHeight : 0;
   }
 
   /**
@@ -256,11 +263,12 @@ export class Frame {
   }
 
   /**
-   * Buttons PNG, SVG and CSV.
+   * A menu with PNG, SVG and CSV.
    * @param {import("./save.js").Saves} saves
+   * @returns {HTMLElement} where other files may be added
    */
   saves(saves) {
-    saveButtons(this, saves);
+    return saveMenu(this, saves);
   }
 
   /** A file name that says what it holds. @param {string} ending */

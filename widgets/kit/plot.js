@@ -9,7 +9,8 @@ import { CanvasSurface } from "./surface.js";
 /**
  * @typedef {object} Options
  * @property {string} label for screen readers
- * @property {number | ((width: number) => number)} height
+ * @property {number | ((width: number, room: number) => number)} height room: what a workbench
+ *   gives, 0 elsewhere
  * @property {string} [role]
  * @property {boolean} [focusable]
  * @property {(surface: Surface, width: number, height: number) => void} draw
@@ -28,6 +29,7 @@ export class Plot {
     frame.body.append(this.canvas);
     this.width = 0;
     this.height = 0;
+    this.room = 0;
     this.frames = 0;
     this.drawn = 0;
     const observer = new ResizeObserver(() => this.resize());
@@ -38,8 +40,9 @@ export class Plot {
 
   resize() {
     const width = Math.floor(this.frame.body.clientWidth);
-    if (width && width !== this.width) {
-      this.width = width;
+    const { room } = this.frame;
+    if (width && (width !== this.width || room !== this.room)) {
+      [this.width, this.room] = [width, room];
       this.redraw();
     }
   }
@@ -55,7 +58,7 @@ export class Plot {
   /** Draw now. */
   draw() {
     if (!this.width) return;
-    this.height = Math.round(this.heightOf(this.width));
+    this.height = Math.round(this.heightOf(this.width, this.room));
     const ratio = window.devicePixelRatio || 1;
     const [w, h] = [Math.round(this.width * ratio), Math.round(this.height * ratio)];
     if (this.canvas.width !== w || this.canvas.height !== h) {

@@ -1,6 +1,7 @@
 // @ts-check
 // Files for the person: pictures and tables of what a view shows.
 
+import { fitted } from "./fitted.js";
 import { CanvasSurface } from "./surface.js";
 import { SvgSurface } from "./svg_surface.js";
 
@@ -15,8 +16,12 @@ import { SvgSurface } from "./svg_surface.js";
  *   columns
  */
 
-/** @param {View} frame @param {Saves} saves */
-export function saveButtons(frame, saves) {
+/**
+ * A menu of buttons among the view's tools.
+ * @param {View} frame @param {Saves} saves
+ * @returns {HTMLElement} where others may be added
+ */
+export function saveMenu(frame, saves) {
   const { png, svg } = /** @type {any} */ (saves.plot ? plotted(frame, saves.plot) : saves);
   /** @type {[string, () => any, string][]} */
   const kinds = [
@@ -24,15 +29,42 @@ export function saveButtons(frame, saves) {
     ["SVG", svg, "image/svg+xml"],
     ["CSV", () => csvOf(saves.csv()), "text/csv"],
   ];
-  const together = document.createElement("span"); // they wrap as one
-  together.className = "iplm-saves";
-  frame.tools.append(together);
+  const items = document.createElement("div");
   for (const [name, make, type] of kinds) {
     const act = async () => download(await make(), type, frame.fileName(name.toLowerCase()));
-    const button = frame.button(name, act, `Save ${frame.title} as ${name}`);
-    button.classList.add("iplm-save");
-    together.append(button);
+    items.append(frame.button(name, act, `Save ${frame.title} as ${name}`));
   }
+  const head = document.createElement("summary");
+  head.textContent = "Save";
+  head.setAttribute("aria-label", `Save ${frame.title}`);
+  const menu = document.createElement("details");
+  menu.className = "iplm-saves";
+  menu.append(head, items);
+  closing(menu, head, frame.signal);
+  frame.tools.append(menu);
+  return items;
+}
+
+/**
+ * A menu closes when something was chosen, when the focus leaves it, and at Escape.
+ * @param {HTMLDetailsElement} menu @param {HTMLElement} head @param {AbortSignal} signal
+ */
+function closing(menu, head, signal) {
+  const left = (/** @type {FocusEvent} */ event) => {
+    if (!menu.contains(/** @type {Node | null} */ (event.relatedTarget))) menu.open = false;
+  };
+  const chosen = (/** @type {Event} */ event) => {
+    if (!head.contains(/** @type {Node} */ (event.target))) menu.open = false;
+  };
+  const escape = (/** @type {KeyboardEvent} */ event) => {
+    if (event.key !== "Escape" || !menu.open) return;
+    event.preventDefault(); // or it would clear the brush
+    menu.open = false;
+    head.focus();
+  };
+  menu.addEventListener("focusout", left, { signal });
+  menu.addEventListener("click", chosen, { signal });
+  menu.addEventListener("keydown", escape, { signal });
 }
 
 /** @param {View} frame @param {Plot} plot */
@@ -44,30 +76,50 @@ function plotted(frame, plot) {
   );
 }
 
+const FOOT = 18; // points below a picture, for what it is of
+const SMALL = 10;
+const LEAST = 280; // points of width, so that it can be read
+
 /**
- * PNG at three pixels per point and SVG, drawn on the page's ground when they are asked for.
+ * What every picture says of itself, wherever it ends up.
+ * @param {View} frame
+ */
+export function originOf({ link, store }) {
+  const { run, source, plm, layer } = store.about;
+  return `Run ${run}: feature ${link.get("feature")} of ${source} on ${plm}, layer ${layer}`;
+}
+
+/**
+ * PNG at three pixels per point and SVG, drawn on the page's ground when they are asked for, with a
+ * line that says what they are of.
  * @param {View} frame
  * @param {() => number[]} size width and height
  * @param {(surface: Surface) => void} draw
  */
 export function pictures(frame, size, draw) {
+  const drawn = (/** @type {Surface} */ surface, /** @type {number[]} */ [width, height]) => {
+    draw(surface);
+    const said = fitted(originOf(frame), width - 16, SMALL);
+    surface.text(8, height - FOOT / 2, said, { fill: frame.theme.muted, size: SMALL });
+  };
+  const whole = () => [Math.max(LEAST, size()[0]), size()[1] + FOOT];
   const png = () => {
-    const [width, height] = size();
+    const [width, height] = whole();
     const canvas = document.createElement("canvas");
     [canvas.width, canvas.height] = [3 * width, 3 * height];
     const g = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
     g.setTransform(3, 0, 0, 3, 0, 0);
     const surface = new CanvasSurface(g);
     surface.rect(0, 0, width, height, frame.theme.ground);
-    draw(surface);
+    drawn(surface, [width, height]);
     return new Promise((done, fail) =>
       canvas.toBlob((blob) => (blob ? done(blob) : fail(Error("no picture"))), "image/png"),
     );
   };
   const svg = () => {
-    const [width, height] = size();
+    const [width, height] = whole();
     const surface = new SvgSurface(width, height, frame.theme.ground);
-    draw(surface);
+    drawn(surface, [width, height]);
     return surface.toString();
   };
   return { png, svg };

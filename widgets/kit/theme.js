@@ -38,7 +38,7 @@ export function readTheme(root, scales) {
     ground: `rgb(${ground.join(",")})`,
     accent: dark ? "#f0a830" : "#c04e00",
     bar: dark ? "#5aa5d6" : "#2f75b0",
-    faded: dark ? "#2c2c2c" : "#f1f1f1",
+    faded: dark ? "#363636" : "#f1f1f1",
     lut: dark ? scales.dark : scales.light,
   };
 }

@@ -99,7 +99,8 @@ function panKeys(tracks) {
 /** @param {Tracks} tracks @returns {Record<string, () => void>} */
 function zoomKeys(tracks) {
   const [closer, wider] = [() => tracks.zoom(ZOOM), () => tracks.zoom(1 / ZOOM)];
-  return { "+": closer, "=": closer, "-": wider, _: wider, 0: () => tracks.whole() };
+  const letters = { l: () => tracks.letters(), L: () => tracks.letters() };
+  return { "+": closer, "=": closer, "-": wider, _: wider, 0: () => tracks.whole(), ...letters };
 }
 
 /** @param {Tracks} tracks @returns {Record<string, () => void>} */

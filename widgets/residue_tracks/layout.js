@@ -21,8 +21,10 @@ export const PINNED = 9; // of a pinned feature's
 export const RULER = 20;
 export const BEST = 3; // height of the best concept's spans; of the others one less
 export const LETTERS = 8; // letters are drawn in cells at least this wide
+export const LETTER = 11; // width of one in which letters are easily read
 export const WIDEST = 20; // of a cell
 const GAP = 5; // between rows
+const USUAL = 0.75; // share of the proteins that are seen whole at first
 
 /**
  * Proteins, by their numbers, in the order of the rows; equal ones keep the bundle's order, which
@@ -66,6 +68,18 @@ export function extent(proteins, order) {
     high = Math.max(high, shift + protein.sequence.length);
   }
   return [low, high];
+}
+
+/**
+ * Residues that are seen at first: all, or, where a few proteins are more than twice as long as
+ * most, as many as most have, so that these get the width.
+ * @param {Protein[]} proteins
+ */
+export function firstSeen(proteins) {
+  const lengths = proteins.map(({ sequence }) => sequence.length).sort((a, b) => a - b);
+  const longest = lengths[lengths.length - 1] ?? 1;
+  const most = lengths[Math.floor(USUAL * (lengths.length - 1))] ?? 1;
+  return longest > 2 * most ? most : longest;
 }
 
 /**

@@ -119,7 +119,7 @@ export class Controls {
   /** Above and below the picture: what is shown, what is selected. */
   describe() {
     const { view, panel } = this;
-    if (!panel.molecule || panel.frame.hidden) return;
+    if (!panel.molecule || panel.absent) return;
     const { accession, record } = panel.molecule;
     const name = panel.bundle.proteins[panel.bundle.place(accession)]?.name ?? "";
     const why = view.link.get("accession") ? "" : ", the strongest with a structure";
@@ -187,7 +187,7 @@ export class Controls {
   }
 
   fill() {
-    if (document.fullscreenElement) document.exitFullscreen();
+    if (document.fullscreenElement === this.view.root) document.exitFullscreen();
     else this.view.root.requestFullscreen?.();
   }
 }

@@ -9,17 +9,17 @@ import { pdbOf, rowsOf } from "./paint.js";
 
 const FINE = 3; // pixels per point, as `pictures` draws
 
-/** Buttons PNG, SVG, CSV, PDB. @param {StructurePanel} panel */
+/** PNG, SVG, CSV, PDB. @param {StructurePanel} panel */
 export function saveStructure(panel) {
   const { view, kit } = panel;
-  view.saves({
+  const menu = view.saves({
     png: async () => (await page(panel)).png(),
     svg: async () => (await page(panel)).svg(),
     csv: () => rows(panel),
   });
   const save = async () => kit.download(await pdb(panel), "chemical/x-pdb", view.fileName("pdb"));
   const hint = "Save the structure as PDB, with activations as B-factors";
-  view.button("PDB", save, hint).classList.add("iplm-save");
+  menu.append(view.button("PDB", save, hint));
 }
 
 /** The scene as it is now, with its title and its legend. @param {StructurePanel} panel */

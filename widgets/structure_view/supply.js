@@ -95,7 +95,7 @@ export class Supply {
     const { feature, proteins } = /** @type {Bundle} */ (store.bundle);
     if (this.withStructure.length === 0) {
       const all = `${proteins.length} proteins shown for feature ${feature}`;
-      const words = `None of the ${all} has a structure.`;
+      const words = `None of the ${all} has a structure. ${this.howTo("P00431")}`;
       return { accession: "", packed: null, words, waiting: false };
     }
     for (const { accession } of this.withStructure) {
@@ -103,7 +103,7 @@ export class Supply {
       if (packed) return { accession, packed, words: "", waiting: false };
       if (!this.alone) return this.awaited(accession);
     }
-    const words = `This page holds no structure of a protein of feature ${feature}.`;
+    const words = `This page was saved without a structure of a protein of feature ${feature}.`;
     return { accession: "", packed: null, words, waiting: false };
   }
 
@@ -112,11 +112,21 @@ export class Supply {
     const packed = await this.get(accession);
     if (packed) return { accession, packed, words: "", waiting: false };
     if (!this.view.store.about.structures.includes(accession)) {
-      return { accession, packed, words: `${accession} has no structure here.`, waiting: false };
+      const words = `${accession} has no structure here. ${this.howTo(accession)}`;
+      return { accession, packed, words, waiting: false };
     }
-    const words = `This page has no kernel, and it does not hold the structure of ${accession}.`;
+    const words = `This page was saved without the structure of ${accession}.`;
     if (this.alone) return { accession, packed, words, waiting: false };
     return this.awaited(accession);
+  }
+
+  /** How to add a structure. @param {string} accession */
+  howTo(accession) {
+    const file = `put a file named by its accession, such as ${accession}.cif, into a folder`;
+    const then = 'Workbench(run, structures="folder") shows it';
+    return this.alone
+      ? `Whoever made this page can add one: ${file}; ${then}.`
+      : `To add one, ${file}; ${then}.`;
   }
 
   /** @param {string} accession @returns {Found} */

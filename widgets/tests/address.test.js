@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { fieldsOf, fragmentOf } from "../host/address.js";
+import { fieldsOf, fragmentOf, viewsOf } from "../host/address.js";
 
 const NOTHING = {
   ...{ accession: "", position: null, brush: [], accessions: [], pinned: [], listed: {} },
@@ -77,4 +77,27 @@ test("what cannot be is left out", () => {
 
 test("nothing of a link to another source is followed", () => {
   assert.deepEqual(fieldsOf("#source=random_sae&feature=4", "sae"), {});
+});
+
+test("a link says which view is in front and from where side chains are drawn", () => {
+  const linked = {
+    threshold: { saved: 0.5, values: null },
+    list_tab: { saved: "table", values: ["table", "atlas"] },
+  };
+  const of = (/** @type {string} */ hash) => viewsOf(hash, linked);
+  assert.deepEqual(of("#feature=3&threshold=0.25&list_tab=atlas"), {
+    threshold: 0.25,
+    list_tab: "atlas",
+  });
+  const saved = { threshold: 0.5, list_tab: "table" };
+  for (const hash of [
+    "",
+    "#threshold=&list_tab=",
+    "#threshold=-1",
+    "#threshold=Infinity",
+    "#threshold=x",
+    "#list_tab=__proto__",
+    "#%E0%A4%A",
+  ])
+    assert.deepEqual(of(hash), saved, hash);
 });

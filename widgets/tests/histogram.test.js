@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { brushWords, edgesOf, rowsOf, within } from "../histogram/counts.js";
-import { count, fixed } from "../kit/scales.js";
+import { brushWords, edgesOf, rowsOf, sharesIn, within } from "../histogram/counts.js";
+import { count, fixed, percent } from "../kit/scales.js";
 
 const BINS = 50;
 
@@ -57,14 +57,63 @@ test("the edges end at the largest activation, exactly", () => {
   assert.equal(edgesOf(1, 50)[29], 0.58);
 });
 
-test("words say whether the count is exact", () => {
-  const kit = { count, fixed };
+test("shares are those of a slow count, and lie within their bounds where a bin is cut", () => {
+  const { values, edges, counts, binOf } = sample();
+  const silent = Array.from({ length: 900 }, (_, i) => i % 9 === 0); // whether it carries
+  const carries = values.map((value, i) => i % 3 === 0 || value > 0.7);
+  const annotated = new Uint32Array(BINS);
+  values.forEach((value, i) => (annotated[binOf(value)] += Number(carries[i])));
+  const zero = { total: silent.length, annotated: silent.filter(Boolean).length };
+  const ends = [0, 0.013, 0.2, 0.333, 0.5, 0.69, 0.98, 1];
+  let cut = 0;
+  for (const low of ends) {
+    for (const high of ends.filter((end) => end > low)) {
+      const inside = values.map((value) => value >= low && value <= high);
+      const of = (/** @type {boolean} */ here) => carries.filter((_, i) => inside[i] === here);
+      const others = [...of(false), ...silent];
+      const share = (/** @type {boolean[]} */ all) => all.filter(Boolean).length / all.length;
+      const found = sharesIn(edges, { total: counts, annotated, zero }, [low, high]);
+      for (const [bounds, exact] of /** @type {[number[], number][]} */ ([
+        [found.share, share(of(true))],
+        [found.others, share(others)],
+      ])) {
+        assert.ok(bounds[0] <= exact && exact <= bounds[1], `${low} to ${high}: ${bounds}`);
+        if (found.held[0] === found.held[1]) assert.deepEqual(bounds, [exact, exact]);
+        else cut++;
+      }
+    }
+  }
+  assert.ok(cut > 10);
+});
+
+test("words say which share carries the concept, and whether the count is exact", () => {
+  const kit = { count, fixed, percent };
   const edges = [0, 0.5, 1];
-  assert.equal(brushWords(kit, edges, [1200, 30], [0.5, 1]), "Brushed 0.50 to 1.00: 30");
+  const counts = {
+    total: [1200, 30],
+    annotated: [60, 27],
+    zero: { total: 770, annotated: 13 },
+  };
+  const said = (/** @type {number[]} */ brush, concept = "Helix") =>
+    brushWords(kit, edges, counts, { brush, what: "active residues", concept });
   assert.equal(
-    brushWords(kit, edges, [1200, 30], [0.4, 1]),
-    "Brushed 0.40 to 1.00: between 30 and 1,230, as it cuts bins,",
+    said([0.5, 1]),
+    "Brushed 0.50 to 1.00: 30 of 1,230 active residues. 90 % of these (27 of 30) carry Helix, " +
+      "and 3.7 % of the others (73 of 1,970).",
   );
+  assert.equal(
+    said([0.4, 1]),
+    "Brushed 0.40 to 1.00, which cuts bins: between 30 and 1,230 of 1,230 active residues. " +
+      "2.3 % to 97 % of these (between 27 and 87) carry Helix, and 0.68 % to 8.8 % of the others.",
+  );
+  assert.equal(
+    said([]),
+    "1,230 active residues. 7.1 % of these (87 of 1,230) carry Helix, " +
+      "and 1.7 % of the others (13 of 770).",
+  );
+  const none = "Brushed 0.50 to 1.00: 30 of 1,230 active residues. ";
+  assert.equal(said([0.5, 1], ""), `${none}The feature matches no concept.`);
+  assert.equal(said([1.5, 2]), "Brushed 1.50 to 2.00: 0 of 1,230 active residues.");
 });
 
 test("the table has the silent first, and no annotation column without annotations", () => {

@@ -10,6 +10,7 @@ import { explained } from "../residue_tracks/legend.js";
 import {
   Axis,
   extent,
+  firstSeen,
   geometry,
   orderedBy,
   rowAt,
@@ -266,4 +267,14 @@ test("the legend says the categories without a colour of their own as one", () =
     ["D", "D"],
     ["A", "A"],
   ]);
+});
+
+test("most proteins get the width where a few are far longer", () => {
+  const of = (/** @type {number[]} */ lengths) =>
+    firstSeen(lengths.map((n) => protein({ sequence: "A".repeat(n) })));
+  assert.equal(of([100, 120, 90, 2000, 110]), 120);
+  assert.equal(of([100, 120, 90, 230, 110]), 230); // not far
+  assert.equal(of([50, 2000]), 50);
+  assert.equal(of([300]), 300);
+  assert.equal(of([]), 1);
 });

@@ -34,6 +34,7 @@ class StructureView(View):
     """
 
     _esm = assets.esm("structure_view")
+    linked = ("threshold",)
 
     representation = t.Enum(
         ("sticks", "cartoon", "surface"),
@@ -121,7 +122,7 @@ class StructureView(View):
             return no_structure(str(problem.args[0] if problem.args else problem))
         chosen = self.selection
         position = chosen.position if chosen.accession == structure.accession else None
-        return trace(structure, values, chosen.feature, tuple(chosen.brush), position)
+        return self.signed(trace(structure, values, chosen.feature, tuple(chosen.brush), position))
 
     def _load(self, accession: str) -> Structure:
         load = self.data.structures.get(accession)

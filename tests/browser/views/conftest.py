@@ -52,6 +52,12 @@ class Shown:
         )
 
 
+def save(page: Any, name: str) -> None:
+    """Choose from the menu of a view, such as "Save Activations as CSV"."""
+    page.locator(".iplm-saves").evaluate_all("menus => menus.forEach(m => { m.open = true; })")
+    page.get_by_role("button", name=name).first.click()
+
+
 @pytest.fixture
 def show(chromium: Any, tmp_path: Path) -> Iterator[Callable[..., Shown]]:
     """`show(widget, ..., width=900, height=700, scheme="light")`.

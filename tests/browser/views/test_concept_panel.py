@@ -23,7 +23,7 @@ from interplm_nb.widgets.concept_panel import ConceptPanel
 from interplm_nb.widgets.concept_rows import concept_rows
 from interplm_nb.widgets.feature_data import FeatureData
 from tests import shipped
-from tests.browser.views.conftest import HOSTILE
+from tests.browser.views.conftest import HOSTILE, save
 from tests.browser.views.test_feature_table import AXE, FAULTS
 from tests.widgets.small_run import make_run
 
@@ -148,7 +148,7 @@ def test_the_protein_in_focus_has_links(shown: Any, data: FeatureData) -> None:
 
 def test_it_saves_rows_and_picture(shown: Any, data: FeatureData) -> None:
     with shown.page.expect_download() as download:
-        shown.page.get_by_role("button", name="Save Concepts as CSV").click()
+        save(shown.page, "Save Concepts as CSV")
     (first, *_) = csv.DictReader(
         io.StringIO(Path(download.value.path()).read_text(encoding="utf-8"))
     )
@@ -156,12 +156,12 @@ def test_it_saves_rows_and_picture(shown: Any, data: FeatureData) -> None:
     assert (first["feature"], first["concept"]) == (str(shipped.best()), row["concept"])
     assert float(first["f1_test_pca"]) == row["controls"]["pca"]
     with shown.page.expect_download() as download:
-        shown.page.get_by_role("button", name="Save Concepts as SVG").click()
+        save(shown.page, "Save Concepts as SVG")
     text = Path(download.value.path()).read_text(encoding="utf-8")
     assert f"Feature {shipped.best()} of sae" in text
     assert text.count("random SAE") == 1
     with shown.page.expect_download() as download:
-        shown.page.get_by_role("button", name="Save Concepts as PNG").click()
+        save(shown.page, "Save Concepts as PNG")
     assert Path(download.value.path()).read_bytes()[:4] == b"\x89PNG"
 
 

@@ -23,7 +23,7 @@ from interplm_nb.widgets.feature_page import FeaturePages
 from interplm_nb.widgets.feature_table import FeatureTable
 from interplm_nb.widgets.packing import pack
 from tests import shipped
-from tests.browser.views.conftest import HOSTILE, LONG, RIGHT_TO_LEFT
+from tests.browser.views.conftest import HOSTILE, LONG, RIGHT_TO_LEFT, save
 
 pytestmark = pytest.mark.browser
 
@@ -226,7 +226,7 @@ def test_a_search_fades_the_rest_and_the_table_lists_a_lasso(
     demo_data.selection.listed = {}
     assert atlas.said().startswith(f"{n} features listed; ")
     with shown.page.expect_download() as download:
-        shown.page.get_by_role("button", name="Save Map of features as CSV").click()
+        save(shown.page, "Save Map of features as CSV")
     assert len(Path(download.value.path()).read_text().splitlines()) == n + 1
     shown.page.get_by_role("searchbox").fill("")
     shown.page.locator(".iplm-legend button").nth(2).click()
@@ -347,7 +347,7 @@ def test_clusters_that_do_not_recur_are_no_choice_and_words_say_why(atlas: Map) 
 def test_a_narrow_picture_has_all_of_its_words(show: Callable, demo_data: FeatureData) -> None:
     page = show(FeatureAtlas(demo_data), width=320).page
     with page.expect_download() as download:
-        page.get_by_role("button", name="Save Map of features as SVG").click()
+        save(page, "Save Map of features as SVG")
     svg = Path(download.value.path()).read_text()
     words = " ".join(re.findall(r">([^<>]+)</text>", svg))
     assert all(
@@ -381,7 +381,7 @@ def test_dead_features_are_not_on_the_map_and_it_says_so(atlas: Map) -> None:
 def test_files_hold_what_is_seen(atlas: Map) -> None:
     def saved(kind: str) -> Path:
         with atlas.page.expect_download() as download:
-            atlas.page.get_by_role("button", name=f"Save Map of features as {kind}").click()
+            save(atlas.page, f"Save Map of features as {kind}")
         return Path(download.value.path())
 
     svg = saved("SVG").read_text()
@@ -418,7 +418,7 @@ def test_names_from_data_stay_text(show: Callable, other_data: FeatureData) -> N
     assert HOSTILE in atlas.page.locator(".iplm-tip").inner_text()
     assert HOSTILE in atlas.said()
     with atlas.page.expect_download() as download:
-        atlas.page.get_by_role("button", name="Save Map of features as SVG").click()
+        save(atlas.page, "Save Map of features as SVG")
     assert "<img" not in Path(download.value.path()).read_text()
     assert atlas.page.evaluate("document.scrollingElement.scrollWidth") <= 320
 

@@ -21,7 +21,7 @@ from interplm_nb.widgets import assets
 from interplm_nb.widgets.feature_data import FeatureData
 from interplm_nb.widgets.feature_table import FeatureTable
 from tests import shipped
-from tests.browser.views.conftest import HOSTILE, Shown
+from tests.browser.views.conftest import HOSTILE, Shown, save
 from tests.widgets.small_run import make_run
 
 pytestmark = pytest.mark.browser
@@ -66,7 +66,7 @@ def features(shown: Shown) -> list[int]:
 def saved(shown: Shown) -> list[dict[str, str]]:
     """The rows that the button CSV saves."""
     with shown.page.expect_download() as download:
-        shown.page.get_by_role("button", name="Save Features as CSV").click()
+        save(shown.page, "Save Features as CSV")
     return list(
         csv.DictReader(io.StringIO(Path(download.value.path()).read_text(encoding="utf-8")))
     )
@@ -322,7 +322,7 @@ def test_a_feature_that_fires_near_the_ends_is_marked_in_words(
     shown.settled()
     assert shown.page.locator(".iplm-say").inner_text().endswith(ENDS)
     with shown.page.expect_download() as download:
-        shown.page.get_by_role("button", name="Save Features as SVG").click()
+        save(shown.page, "Save Features as SVG")
     assert Path(download.value.path()).read_text().count(">ends<") == 1
 
 

@@ -11,6 +11,7 @@ from interplm_nb.widgets.feature_data import FeatureData
 from interplm_nb.widgets.histogram import ActivationHistogram
 from interplm_nb.widgets.residue_tracks import ResidueTracks
 from interplm_nb.widgets.workbench import Workbench
+from tests.browser.views.conftest import save
 
 pytestmark = pytest.mark.browser
 
@@ -127,7 +128,7 @@ def test_an_address_that_says_nothing_changes_nothing(
     assert before[0]
     shown.page.goto("about:blank")
     shown.page.goto((tmp_path / "page_0.html").as_uri() + hash)
-    shown.page.locator(".iplm-histogram .iplm-say").filter(has_text="drag to brush").wait_for()
+    shown.page.locator(".iplm-histogram .iplm-say").filter(has_text="Drag to brush").wait_for()
     assert shown.page.locator(".iplm-say").all_inner_texts() == before
 
 
@@ -135,7 +136,7 @@ def test_a_file_is_named_after_the_source_of_the_data(show: Callable, data: Feat
     shown = show(ActivationHistogram(data))
     shown.select(source="../<b>")
     with shown.page.expect_download() as download:
-        shown.page.get_by_role("button", name="Save Activations as CSV").click()
+        save(shown.page, "Save Activations as CSV")
     assert (
         download.value.suggested_filename == f"histogram_sae_feature_{data.selection.feature}.csv"
     )

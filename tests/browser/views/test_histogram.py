@@ -13,10 +13,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from interplm_nb.widgets.concept_names import concept_name
 from interplm_nb.widgets.feature_data import FeatureData
 from interplm_nb.widgets.histogram import ActivationHistogram
 from interplm_nb.widgets.packing import unpack
 from tests import shipped
+from tests.browser.views.conftest import save
 
 pytestmark = pytest.mark.browser
 
@@ -60,16 +62,44 @@ def said(shown: Any) -> str:
     return shown.page.locator(".iplm-say").inner_text()
 
 
-def n_proteins() -> int:
-    return len(shipped.pages().proteins)
+def counted(data: FeatureData, unit: str = "residues") -> list[tuple[float, bool]]:
+    """Activation of each residue, or maximum of each protein, and whether it carries the concept.
+
+    One after the other, over the whole store.
+    """
+    pages = data.pages
+    carried = pages.carried(pages.best[shipped.spread()]["concept"])
+    found = []
+    for accession in pages.proteins.accessions:
+        track = pages.activations.along(accession, shipped.spread())
+        first = pages.proteins.offsets[pages.proteins.index(accession)]
+        carries = carried[first : first + len(track)]
+        if unit == "residues":
+            found += [(float(v), bool(c)) for v, c in zip(track, carries, strict=True)]
+        else:
+            found.append((float(track.max()), bool(carries.any())))
+    return found
 
 
-def counted(data: FeatureData, unit: str = "residues") -> list[float]:
-    """What the axis counts, over the whole store."""
-    tracks = [
-        data.pages.activations.along(a, shipped.spread()) for a in data.pages.proteins.accessions
-    ]
-    return [float(v) for track in tracks for v in (track if unit == "residues" else [track.max()])]
+def percent(n: int, of: int) -> str:
+    """Two digits."""
+    return f"{float(f'{100 * n / of:.2g}'):g} %"
+
+
+def sentence(data: FeatureData, unit: str, low: float, what: str) -> str:
+    """What a brush from `low` to the end is to say, from one residue or protein after the other."""
+    found = counted(data, unit)
+    held = [carries for value, carries in found if value > 0 and value >= low]
+    others = [carries for value, carries in found if not (value > 0 and value >= low)]
+    active = sum(value > 0 for value, _ in found)
+    best = data.pages.best[shipped.spread()]
+    concept = concept_name(best["concept"], best["category"])
+    return (
+        f"Brushed {low:.2f} to 1.00: {len(held):,} of {active:,} {what}. "
+        f"{percent(sum(held), len(held))} of these ({sum(held):,} of {len(held):,}) carry "
+        f"{concept}, and {percent(sum(others), len(others))} of the others "
+        f"({sum(others):,} of {len(others):,})."
+    )
 
 
 def test_a_drag_to_the_left_is_the_same(shown: Any) -> None:
@@ -93,22 +123,18 @@ def test_the_brush_reaches_the_maximum_and_says_what_it_holds(
 ) -> None:
     drag(shown.page, 0.5, 1.2)  # beyond the canvas
     low, high = shown.selected("brush")
-    values = [v for v in counted(demo_data) if v > 0]
+    values = [v for v, _ in counted(demo_data) if v > 0]
     assert high == 1
     words = said(shown)
     said_held = re.search(r": (?:between ([\d,]+) and )?([\d,]+)", words)
     assert said_held
     least, most = (int((n or said_held[2]).replace(",", "")) for n in said_held.groups())
     assert least <= sum(low <= v <= high for v in values) <= most
-    assert (least < most) == ("as it cuts bins" in words)
-    assert words.endswith(f" of {len(values):,} active residues of all {n_proteins()} proteins")
+    assert (least < most) == ("which cuts bins" in words)
+    assert f" of {len(values):,} active residues. " in words
     shown.select(brush=[0.5, 1])
     shown.settled()
-    assert (
-        said(shown)
-        == f"Brushed 0.50 to 1.00: {sum(v >= 0.5 for v in values):,} of {len(values):,} "
-        f"active residues of all {n_proteins()} proteins"
-    )
+    assert said(shown) == sentence(demo_data, "residues", 0.5, "active residues")
 
 
 def test_bars_never_move_with_the_brush(shown: Any) -> None:
@@ -130,15 +156,10 @@ def test_proteins_by_their_maximum(shown: Any, demo_data: FeatureData) -> None:
     shown.select(brush=[0.8, 1])
     shown.settled()
     assert shown.page.evaluate(INK, bars) != before
-    maxima = counted(demo_data, "proteins")
-    firing = sum(v > 0 for v in maxima)
-    assert (
-        said(shown)
-        == f"Brushed 0.80 to 1.00: {sum(v >= 0.8 for v in maxima)} of {firing} proteins in "
-        "which it fires, by their maximum"
-    )
+    maxima = [v for v, _ in counted(demo_data, "proteins")]
+    assert said(shown) == sentence(demo_data, "proteins", 0.8, "proteins, by their maximum")
     with shown.page.expect_download() as download:
-        shown.page.get_by_role("button", name="Save Activations as CSV").click()
+        save(shown.page, "Save Activations as CSV")
     rows = list(csv.reader(io.StringIO(Path(download.value.path()).read_text(encoding="utf-8"))))
     _, arrays = unpack(demo_data.bundle)
     assert rows[0] == ["lower", "upper", "total", "annotated"]
@@ -185,8 +206,8 @@ def test_the_selected_residue_is_marked_at_its_activation(
 @pytest.mark.parametrize(
     ("width", "feature", "words"),
     [
-        (320, 0, "708 active residues of all 6 proteins"),
-        (1600, 3, "0 active residues of all 6 proteins"),
+        (320, 0, "708 active residues. The feature matches no concept. Drag to brush."),
+        (1600, 3, "0 active residues. The feature matches no concept."),
     ],
 )
 def test_hostile_names_and_a_dead_feature_at_any_width(
@@ -198,7 +219,7 @@ def test_hostile_names_and_a_dead_feature_at_any_width(
     shown = show(ActivationHistogram(hostile_data), width=width, scheme="dark")
     shown.page.locator(".iplm-histogram canvas[data-drawn]").wait_for()
     assert shown.page.evaluate("document.documentElement.scrollWidth") <= width
-    assert said(shown) == f"{words}; drag to brush a range"
+    assert said(shown) == words
     shown.select(feature=2)  # not in this page
     shown.settled()
-    assert "feature 2 cannot be read" in shown.page.locator(".iplm-words").inner_text()
+    assert "saved without feature 2" in shown.page.locator(".iplm-words").inner_text()

@@ -18,7 +18,7 @@ from interplm_nb.widgets.feature_data import FeatureData
 from interplm_nb.widgets.page import write_page
 from interplm_nb.widgets.residue_tracks import ResidueTracks
 from tests import shipped
-from tests.browser.views.conftest import HOSTILE, Shown
+from tests.browser.views.conftest import HOSTILE, Shown, save
 from tests.widgets.small_run import simple_run
 
 pytestmark = pytest.mark.browser
@@ -257,7 +257,7 @@ def test_table_and_picture_are_saved(shown: Shown) -> None:
     shown.select(brush=[0.95, 1])
     shown.settled()
     with shown.page.expect_download() as download:
-        shown.page.get_by_role("button", name="Save Residue tracks as CSV").first.click()
+        save(shown.page, "Save Residue tracks as CSV")
     rows = list(
         csv.DictReader(io.StringIO(Path(download.value.path()).read_text(encoding="utf-8")))
     )
@@ -267,11 +267,13 @@ def test_table_and_picture_are_saved(shown: Shown) -> None:
     ]
     assert float(rows[1]["activation"]) == pytest.approx(29 / 30, abs=1e-6)
     with shown.page.expect_download() as download:
-        shown.page.get_by_role("button", name="Save Residue tracks as SVG").first.click()
+        save(shown.page, "Save Residue tracks as SVG")
     svg = ElementTree.fromstring(Path(download.value.path()).read_text(encoding="utf-8"))
     texts = {e.text for e in svg.iter("{http://www.w3.org/2000/svg}text")}
     assert {"P00001", "0.97", "1 × maximum on training proteins"} <= texts
     assert "P00002" not in texts
+    origin = next(text for text in texts if text and text.startswith("Run "))
+    assert origin.startswith("Run run: feature 0 of sae on ") and ", layer " in origin
 
 
 def test_zoom_and_pan_stay_within_the_sequences(show: Callable, demo_data: FeatureData) -> None:

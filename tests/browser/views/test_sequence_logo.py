@@ -18,6 +18,7 @@ from interplm_nb.widgets.histogram import ActivationHistogram
 from interplm_nb.widgets.packing import unpack
 from interplm_nb.widgets.sequence_logo import SequenceLogo, centres
 from tests import shipped
+from tests.browser.views.conftest import save
 
 pytestmark = pytest.mark.browser
 
@@ -50,7 +51,7 @@ def firing() -> int:
 
 def table(page: Any) -> list[dict[str, str]]:
     with page.expect_download() as download:
-        page.get_by_role("button", name="Save Sequence logo as CSV").click()
+        save(page, "Save Sequence logo as CSV")
     return list(
         csv.DictReader(io.StringIO(Path(download.value.path()).read_text(encoding="utf-8")))
     )
@@ -248,7 +249,7 @@ def test_the_controls_and_axe_finds_no_fault_in_them(open_logo: Callable) -> Non
 def test_pictures_are_saved_with_their_caption(open_logo: Callable) -> None:
     shown = open_logo(brush=[0.5, 1])
     with shown.page.expect_download() as download:
-        shown.page.get_by_role("button", name="Save Sequence logo as SVG").click()
+        save(shown.page, "Save Sequence logo as SVG")
     svg = Path(download.value.path()).read_text(encoding="utf-8")
     assert download.value.suggested_filename == f"logo_sae_feature_{shipped.motif()}.svg"
     words = " ".join(part.split("<")[0] for part in svg.split(">") if part.split("<")[0])
@@ -259,7 +260,7 @@ def test_pictures_are_saved_with_their_caption(open_logo: Callable) -> None:
         and "hydrophobic AVLIM" in words
     )
     with shown.page.expect_download() as download:
-        shown.page.get_by_role("button", name="Save Sequence logo as PNG").click()
+        save(shown.page, "Save Sequence logo as PNG")
     assert Path(download.value.path()).read_bytes()[:4] == b"\x89PNG"
 
 

@@ -17,7 +17,7 @@ from interplm_nb.plm.fetching import Fetch
 from interplm_nb.plm.record import ModelRecord
 from interplm_nb.widgets.feature_data import FeatureData
 from interplm_nb.widgets.playground.sequence_playground import SequencePlayground
-from tests.browser.views.conftest import HOSTILE
+from tests.browser.views.conftest import HOSTILE, save
 from tests.widgets.fake_annotator import FakeAnnotator
 from tests.widgets.small_run import simple_run
 
@@ -339,7 +339,7 @@ def test_hostile_names_are_text(show: Callable, hostile_data: FeatureData) -> No
 def test_files_hold_what_is_seen(shown: Any) -> None:
     page = shown.page
     with page.expect_download() as svg:
-        page.get_by_role("button", name="Save Sequence playground as SVG").click()
+        save(page, "Save Sequence playground as SVG")
     picture = Path(svg.value.path()).read_text(encoding="utf-8")
     assert (
         picture.startswith("<svg")
@@ -347,7 +347,7 @@ def test_files_hold_what_is_seen(shown: Any) -> None:
         and "All substitutions of W5" in picture
     )
     with page.expect_download() as csv:
-        page.get_by_role("button", name="Save Sequence playground as CSV").click()
+        save(page, "Save Sequence playground as CSV")
     lines = Path(csv.value.path()).read_text(encoding="utf-8").splitlines()
     assert [line.split(",")[:3] for line in lines[1:]] == [
         ["mine", "W5A", "0"],

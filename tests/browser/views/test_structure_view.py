@@ -21,7 +21,7 @@ from interplm_nb.widgets.feature_data import FeatureData
 from interplm_nb.widgets.kit import Kit
 from interplm_nb.widgets.page import write_page
 from interplm_nb.widgets.structure.structure_view import StructureView
-from tests.browser.views.conftest import HOSTILE
+from tests.browser.views.conftest import HOSTILE, save
 from tests.shipped import PAIR, on_structure
 
 pytestmark = [
@@ -311,7 +311,7 @@ def test_a_second_protein_is_asked_of_the_kernel_and_the_picture_stays_meanwhile
 
 def saved(shown: Any, name: str, folder: Path) -> Path:
     with shown.page.expect_download() as download:
-        shown.page.get_by_role("button", name=name).click()
+        save(shown.page, name)
     download.value.save_as(folder / download.value.suggested_filename)
     return folder / download.value.suggested_filename
 
@@ -391,6 +391,7 @@ def test_hostile_names_narrow_and_wide_dark_and_light_without_a_fault(
 
 
 def test_with_no_structures_at_all_it_says_so(show: Callable, hostile_data: FeatureData) -> None:
+    hostile_data.selection.update({"feature": 0, "accession": "", "accessions": []})
     shown = show(StructureView(hostile_data))
     shown.page.get_by_text("None of the 6 proteins shown for feature 0 has a structure.").wait_for()
     assert not shown.page.locator(STAGE).is_visible()
