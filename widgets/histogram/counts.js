@@ -101,7 +101,8 @@ export function brushWords(kit, edges, counts, { brush, what, concept }) {
     ? `Brushed ${rangeWords(brush)}${exact ? "" : ", which cuts bins"}: ${n(held)} of ${active}`
     : active;
   const first = `${head} ${what}.`;
-  if (!concept || !carry) return `${first} The feature matches no concept.`;
+  if (!concept) return `${first} The feature matches no concept.`;
+  if (!carry) return `${first} These proteins have no annotations: who carries its concept is unknown.`;
   if (held[1] === 0) return first;
   const percent = (/** @type {Bounds} */ [least, most]) => {
     const [low, high] = [kit.percent(least), kit.percent(most)];

@@ -113,6 +113,12 @@ test("words say which share carries the concept, and whether the count is exact"
   );
   const none = "Brushed 0.50 to 1.00: 30 of 1,230 active residues. ";
   assert.equal(said([0.5, 1], ""), `${none}The feature matches no concept.`);
+  const bare = { ...counts, annotated: null };
+  const what = { brush: [0.5, 1], what: "active residues", concept: "Helix" };
+  assert.equal(
+    brushWords(kit, edges, bare, what),
+    `${none}These proteins have no annotations: who carries its concept is unknown.`,
+  );
   assert.equal(said([1.5, 2]), "Brushed 1.50 to 2.00: 0 of 1,230 active residues.");
 });
 
