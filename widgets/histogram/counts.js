@@ -102,7 +102,7 @@ export function brushWords(kit, edges, counts, { brush, what, concept }) {
     : active;
   const first = `${head} ${what}.`;
   if (!concept) return `${first} The feature matches no concept.`;
-  if (!carry) return `${first} These proteins have no annotations: who carries its concept is unknown.`;
+  if (!carry) return `${first} These proteins have no annotations to compare with.`;
   if (held[1] === 0) return first;
   const percent = (/** @type {Bounds} */ [least, most]) => {
     const [low, high] = [kit.percent(least), kit.percent(most)];

@@ -117,7 +117,7 @@ test("words say which share carries the concept, and whether the count is exact"
   const what = { brush: [0.5, 1], what: "active residues", concept: "Helix" };
   assert.equal(
     brushWords(kit, edges, bare, what),
-    `${none}These proteins have no annotations: who carries its concept is unknown.`,
+    `${none}These proteins have no annotations to compare with.`,
   );
   assert.equal(said([1.5, 2]), "Brushed 1.50 to 2.00: 0 of 1,230 active residues.");
 });
