@@ -242,7 +242,9 @@ def _criterion(name: str, value: Any) -> Any:
     if kind is float and isinstance(value, int | float) and 0 <= value <= 1:
         return float(value)
     is_known = kind is not float and isinstance(value, kind)
-    if not is_known or (kind is list and not all(type(n) is int and n >= 0 for n in value)):
+    if kind is list and isinstance(value, list):
+        is_known = all(type(number) is int and number >= 0 for number in value)
+    if not is_known:
         what = {
             "least_f1": "a number from 0 to 1",
             "silent": "True or False",

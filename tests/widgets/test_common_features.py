@@ -35,7 +35,7 @@ def test_in_common_is_fishers_test_of_what_fires_in_half(
         if members + background == 0:
             continue
         counts = [[members, n - members], [background, others - background]]
-        p_of_all[feature] = fisher_exact(counts, alternative="greater").pvalue
+        p_of_all[feature] = fisher_exact(counts, alternative="greater")[1]
         shares = members / n, background / max(1, others)
         if members >= max(ceil(n / 2), min(2, n)) and shares[0] > shares[1]:
             expected[feature] = (members, shares[0], background, shares[1])

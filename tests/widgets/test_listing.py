@@ -44,7 +44,8 @@ def slow_list(
         )
         wanted = listed.get("category")
         strong = not least or (pair is not None and np.float32(pair["f1_per_domain"]) >= least)
-        return said and strong and (not wanted or (pair is not None and pair["category"] == wanted))
+        of_category = not wanted or (pair is not None and pair["category"] == wanted)
+        return bool(said and strong and of_category)
 
     found: dict[int, tuple[str, int] | None] = {}
     for feature, maximum in data.features.select("feature", "maximum").iter_rows():
