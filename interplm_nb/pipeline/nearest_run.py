@@ -176,7 +176,8 @@ def _shipped(here: Path, needs: tuple[str, ...]) -> Run:
 
 def _of_the_run(run: Run, asked: P) -> P:
     """The parameters that a run was made with; PipelineError where the cell changed others."""
-    plain, made = (completed(params, run.model()) for params in (type(asked)(), asked))
+    usual = type(asked).checked({}, "the defaults")
+    plain, made = (completed(params, run.model()) for params in (usual, asked))
     if run.manifest_path(asked.stage).is_file():
         kept = run.manifest(asked.stage)["params"]
         plain = plain.model_copy(update={n: v for n, v in kept.items() if n not in asked.files})

@@ -43,6 +43,7 @@ def embed(run: Run, params: EmbedParameters) -> EmbedStage:
     if isinstance(run, RunToRead):
         return _made(run)
     params = settled(run, params)
+    assert params.stored != "auto"  # `settled` has chosen
     manifest.begin(run, params)
     proteins = run.proteins()
     if params.arrays:
