@@ -26,6 +26,12 @@ settings.register_profile("project", deadline=None, max_examples=30, derandomize
 settings.load_profile("project")
 
 
+@pytest.fixture
+def progress_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Progress is written at once, where a pipe would see a line a minute."""
+    monkeypatch.setattr("interplm_nb.progress.MINUTE", 0.0)
+
+
 @pytest.fixture(scope="session")
 def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A whole run by the stage functions, without notebooks; do not change it."""

@@ -59,7 +59,7 @@ def test_help_explains_itself(capsys, command):
         (["run", "demo", "--out", "x", "-p", "train.stesp=5"], "did you mean train.steps"),
         (
             ["run", "demo", "--out", "x", "-p", "train.steps=-5"],
-            "train.steps = -5: input should be greater than or equal to 1",
+            "train.steps = -5: input should be greater than or equal to 0",
         ),
         (
             ["run", "demo", "--out", "x", "--from", "embedding"],

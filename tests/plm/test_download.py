@@ -123,6 +123,7 @@ def test_a_line_that_drops_is_taken_up_by_range(server, tmp_path):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["file", "file.sha256"]
 
 
+@pytest.mark.usefixtures("progress_lines")
 def test_a_later_run_takes_up_the_part_of_an_earlier(server, tmp_path, capsys):
     server.files["/file"] = bytes(range(256)) * 10
     server.cuts, server.cut_after = 9, 400

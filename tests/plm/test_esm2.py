@@ -250,6 +250,7 @@ def test_half_precision_is_close_and_yields_float32(dtype):
             assert float((v - exact[int(r)]).abs().mean()) < 0.1 * float(exact[int(r)].abs().mean())
 
 
+@pytest.mark.usefixtures("progress_lines")
 def test_progress_counts_residues(capsys):
     list(toy().embed(Proteins.from_sequences({"A": "MKTAY", "B": "MK"}), [1]))
     assert "embedding with toy" in (err := capsys.readouterr().err) and "7.00/7.00" in err

@@ -63,6 +63,7 @@ def test_every_layer_is_what_the_model_gives(tmp_path):
             )
 
 
+@pytest.mark.usefixtures("progress_lines")
 def test_what_is_there_is_kept_and_what_is_others_is_made_anew(tmp_path, capsys):
     proteins = proteins_of(10)
     folder = lambda k: tmp_path / f"layer_{k:02d}"  # noqa: E731

