@@ -46,8 +46,8 @@ def bundle(
     rows, values = pages.activations.feature(feature)
     best = pages.best.get(feature)
     # FASTA says nothing of concepts: its residues are not known to lack them.
-    known = best is not None and len(pages.annotations) > 0
-    carried = pages.carried(best["concept"]) if known else None
+    known = len(pages.annotations) > 0
+    carried = pages.carried(best["concept"]) if best and known else None
     proteins = pages.proteins
     residues = distribution(rows, values, proteins.n_residues, carried)
     maxima = protein_distribution(rows, values, proteins.offsets, carried)
