@@ -31,8 +31,7 @@ def test_each_view_is_placed() -> None:
     for trait, views in panes.values():
         assert (trait == "") == (len(views) == 1)
         if trait:
-            values: tuple[str, ...] = getattr(Workbench.class_traits()[trait], "values")  # noqa: B009
-            assert values == tuple(views)
+            assert vars(Workbench.class_traits()[trait])["values"] == tuple(views)
     style = (WIDGETS / "style.css").read_text(encoding="utf-8")
     *grouped, whole = (
         set(" ".join(re.findall(r'"([a-z ]+)"', areas)).split())
