@@ -91,7 +91,10 @@ def _bounded(file: pq.ParquetFile, path: Path) -> pa.Table:
         if taken > opening.LARGEST_TEXT:
             raise InputError(f"{path}: its values take over {taken:,} bytes, {_TOO_MUCH}")
         batches.append(batch)
-    return pa.Table.from_batches(batches, file.schema_arrow)
+    table = pa.Table.from_batches(batches, file.schema_arrow)
+    if table.num_rows != about.num_rows:  # a column that ends early ends the batches
+        raise ValueError(f"it declares {about.num_rows:,} rows and has {table.num_rows:,}")
+    return table
 
 
 def frame_rows(

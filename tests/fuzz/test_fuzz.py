@@ -35,6 +35,13 @@ def test_a_good_file_is_read(tmp_path, name):
             fuzzed.check(tmp_path / fuzzed.file, found)
 
 
+@pytest.mark.parametrize(("name", "n"), [("label table, Parquet", 388)])
+def test_a_fault_that_was_found_stays_mended(name, n):
+    """388: a column of 0 of 4 rows was read as a table without rows."""
+    outcome = ring.run(READERS[name], 0, 0.01, start=n)
+    assert outcome.tried and not outcome.faults, "\n".join(outcome.faults)
+
+
 def _wrong(path: Path) -> int:
     return {b"": 1}[path.read_bytes() + b"x"]
 
