@@ -3,7 +3,7 @@
 
 import { changeBar, changeStep } from "./changes.js";
 import { cellsAcross } from "./reading.js";
-import { confidenceWords, valueWords } from "./words.js";
+import { confidenceWords, named, valueWords } from "./words.js";
 
 /** @import { Kit, Lut, Surface, TextStyle, Theme } from "../kit/types.js" */
 
@@ -204,9 +204,9 @@ function label(surface, theme, kit, { layout, reading, feature }, item) {
   const row = reading.rows[item.row];
   const selected = item.feature === feature;
   const [name, end] = item.lane
-    ? [item.lane.concept, `, feature ${item.lane.feature}`]
+    ? [named(item.lane), `, feature ${item.lane.feature}`]
     : row.best
-      ? [`${row.feature}  ${row.best.concept}`, ` (F1 ${kit.fixed(row.best.f1_per_domain)})`]
+      ? [`${row.feature}  ${named(row.best)}`, ` (F1 ${kit.fixed(row.best.f1_per_domain)})`]
       : [String(row.feature), ""];
   const value = item.lane ? confidenceWords(reading, item.lane) : valueWords(reading, row);
   const y = layout.narrow ? item.y + LABEL / 2 + 1 : item.y + item.height / 2;

@@ -1,6 +1,7 @@
 // @ts-check
 // Sentences of the playground.
 
+import { conceptName } from "../kit/concept_names.js";
 import { fixed } from "../kit/scales.js";
 import { rangeWords } from "../kit/words.js";
 import { AMINO_ACID, written } from "./residues.js";
@@ -9,9 +10,14 @@ import { AMINO_ACID, written } from "./residues.js";
 
 /** @typedef {import("./reading.js").Reading} Reading */
 
-/** "feature 761 (Domain_any)". @param {import("./reading.js").FeatureRow} row */
+/** "feature 761 (Domain, any kind)". @param {import("./reading.js").FeatureRow} row */
 export function featureWords(row) {
-  return `feature ${row.feature}${row.best ? ` (${row.best.concept})` : ""}`;
+  return `feature ${row.feature}${row.best ? ` (${named(row.best)})` : ""}`;
+}
+
+/** @param {{ concept: string, category: string }} pair */
+export function named(pair) {
+  return conceptName(pair.concept, pair.category);
 }
 
 /** What is on the screen. @param {Reading} reading */
@@ -70,9 +76,8 @@ export function residueWords(reading, position, row) {
 /** A row of the picture. @param {Reading} reading @param {import("./strips.js").Item} item */
 export function itemWords(reading, item) {
   if (item.lane) {
-    const { concept, feature } = item.lane;
     const confidence = confidenceWords(reading, item.lane);
-    return `${concept}, named by feature ${feature}: confidence ${confidence}`;
+    return `${named(item.lane)}, named by feature ${item.lane.feature}: confidence ${confidence}`;
   }
   const row = reading.rows[item.row];
   const f1 = row.best ? `, F1 on test ${fixed(row.best.f1_per_domain)}` : "";

@@ -92,7 +92,7 @@ test("a reading knows the reference, the mutant and the change", () => {
 
 test("sentences are exact", () => {
   const reading = new Reading({ record, arrays });
-  const largest = "largest: feature 761 (Domain_any) 0.75 → 0.00 at residue 2.";
+  const largest = "largest: feature 761 (Domain, any kind) 0.75 → 0.00 at residue 2.";
   assert.equal(
     effectWords(reading, 0.05),
     `A2V: 1 feature changes by more than 0.05 of its maximum; ${largest}`,
