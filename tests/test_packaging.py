@@ -404,8 +404,9 @@ def test_without_npm_the_wheel_lacks_only_ngl(tmp_path: Path) -> None:
     for name in ("interplm_nb", "widgets", "notebooks"):
         left_out = shutil.ignore_patterns("data", "static", "node_modules", "__pycache__", "*.tmp")
         shutil.copytree(ROOT / name, tmp_path / "clone" / name, ignore=left_out)
-    for name in ("pyproject.toml", "hatch_build.py", "README.md", "LICENSE"):
-        shutil.copy(ROOT / name, tmp_path / "clone")
+    (tmp_path / "clone" / "docs").mkdir()
+    for name in ("pyproject.toml", "hatch_build.py", "README.md", "LICENSE", "docs/glossary.md"):
+        shutil.copy(ROOT / name, tmp_path / "clone" / name)
     wheel, names, said = build(tmp_path / "clone", tmp_path / "built", INTERPLM_NB_NO_NPM="1")
     static = "interplm_nb/widgets/static/"
     assert {name.removeprefix(static) for name in names if name.startswith(static)} == views()
