@@ -135,4 +135,5 @@ def test_it_is_an_app_without_code(visit: Callable, tmp_path: Path) -> None:
         brush_upper_end(page, page)
         step(page, page)
         assert "Workbench(" not in page.content()
-        assert page.get_by_text("It is not ESM-2").locator("visible=true").first.is_visible()
+        page.get_by_role("tab", name="Concepts").click()
+        page.get_by_text("It is not ESM-2").first.wait_for()
