@@ -7,6 +7,9 @@ A setting is a field of `SAEConfig`, or recipe, d_sae, k, steps, batch_size; wha
 the run's own SAE was trained. Features are chosen on half of the validation clusters and read on
 the other half, and the other way round: `f1` is the mean of the two, so that settings can be chosen
 without a look at test. `--test` adds the strict F1 on test, as stage `concepts` reports it.
+
+`--on OTHER` trains on another finished run's proteins, whose labels play no part: all but those
+that align with a protein of this run's validation or test (30 % identity, over any length).
 """
 
 import argparse
@@ -26,6 +29,8 @@ from interplm_nb.concepts.best_pairs import strict
 from interplm_nb.concepts.count import count
 from interplm_nb.concepts.scored_concepts import scored_concepts
 from interplm_nb.pipeline.run import Run
+from interplm_nb.readers.mmseqs import alignments
+from interplm_nb.readers.separation import PARTIAL_E_VALUE, SENSITIVITY
 from interplm_nb.sae.config import SAEConfig
 from interplm_nb.sae.evaluation.quality import quality
 from interplm_nb.sae.feature_use import FeatureSums
@@ -43,16 +48,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
     parser.add_argument("run", type=Path)
     parser.add_argument("settings", nargs="*", metavar="NAME=VALUE")
+    parser.add_argument("--on", type=Path, metavar="OTHER", help="a run whose proteins to train on")
     parser.add_argument("--test", action="store_true", help="add the strict F1 on test")
     arguments = parser.parse_args()
     run = Run.open(arguments.run)
     asked = dict(setting.split("=", 1) for setting in arguments.settings)
     changes = {name: _value(text) for name, text in asked.items()}
     start = time.perf_counter()
-    sae, moved = _trained(run, changes)
+    other = Run.open(arguments.on) if arguments.on else run
+    rows = other.proteins().rows_of(
+        _unrelated(run, other) if arguments.on else run.accessions("train")
+    )
+    sae, moved = _trained(run, other, rows, changes)
     seconds = round(time.perf_counter() - start, 1)
-    measured = _measured(run, sae, arguments.test)
-    print(json.dumps({**changes, "seconds": seconds, "moved": round(moved, 3), **measured}))
+    asked = {**changes, "residues": len(rows), "seconds": seconds, "moved": round(moved, 3)}
+    print(json.dumps({**asked, **_measured(run, sae, arguments.test)}))
 
 
 def _value(text: str) -> Any:
@@ -62,8 +72,21 @@ def _value(text: str) -> Any:
         return text
 
 
-def _trained(run: Run, changes: Mapping[str, Any]) -> tuple[SAE, float]:
-    """The SAE, and the share of its atoms that moved."""
+def _unrelated(run: Run, other: Run) -> list[str]:
+    """Proteins of another run without a relative in this run's validation and test."""
+    ours, theirs = run.proteins(), other.proteins()
+    held_out = ours.select([*run.accessions("validation"), *run.accessions("test")])
+    identity = run.manifest("proteins")["params"]["identity"]
+    pairs = alignments(theirs, held_out, identity, PARTIAL_E_VALUE, SENSITIVITY)
+    related = set(pairs["query"].to_list())
+    return [name for i, name in enumerate(theirs.accessions) if i not in related]
+
+
+def _trained(
+    run: Run, other: Run, rows: np.ndarray, changes: Mapping[str, Any]
+) -> tuple[SAE, float]:
+    """The SAE, as the run's own was trained, on rows of the other; the share of its atoms that
+    moved."""
     about = run.sae("sae").about
     assert about is not None
     before = {"recipe": about.recipe, **about.training, **changes}
@@ -71,8 +94,7 @@ def _trained(run: Run, changes: Mapping[str, Any]) -> tuple[SAE, float]:
     own = {name: before[name] for name in ("dead_after_tokens", "lr_warmup", "seed")}
     own |= {name: value for name, value in changes.items() if name not in _OF_A_RUN}
     config = SAEConfig.recipe(before["recipe"], before["d_sae"], k=before["k"], **own)
-    rows = run.proteins().rows_of(run.accessions("train"))
-    batches = StoredBatches(run.embeddings(), rows, before["batch_size"], before["seed"])
+    batches = StoredBatches(other.embeddings(), rows, before["batch_size"], before["seed"])
     options = TrainingOptions(device="cpu", progress=False, log_every=100)
     with tempfile.TemporaryDirectory() as folder:
         (sae,) = train_on(batches, {Path(folder): config}, before["steps"], options)
