@@ -3,10 +3,15 @@ Linux), summed over the process tree, sampled.
 
 A page that a forked child still shares with its parent counts once. Memory-mapped files and shared
 libraries are not counted, because the system takes them back when it needs to.
+
+The system walks every mapped page to tell the shares: a second of a core for 12 GB of embeddings.
+So they are read only where the sum of RssAnon, which costs nothing and is never below them, exceeds
+the peak, and not for more than a tenth of the time.
 """
 
 import re
 import threading
+import time
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -46,8 +51,12 @@ class PeakMemory:
     def _watch(self) -> None:
         this = psutil.Process()
         while True:
-            self.peak = max(self.peak, sum(_anonymous(process) for process in _tree(this)))
-            if self._done.wait(self._every):
+            start = time.perf_counter()
+            tree = _tree(this)
+            if sum(map(_resident, tree)) > self.peak:
+                self.peak = max(self.peak, sum(map(_anonymous, tree)))
+            took = time.perf_counter() - start
+            if self._done.wait(max(self._every, 9 * took)):
                 return
 
 
@@ -58,12 +67,21 @@ def _tree(process: psutil.Process) -> list[psutil.Process]:
         return []
 
 
+def _resident(process: psutil.Process) -> int:
+    """At least `_anonymous`, at once."""
+    return _read(process, "status", "RssAnon")
+
+
 def _anonymous(process: psutil.Process) -> int:
+    return _read(process, "smaps_rollup", "Pss_Anon")
+
+
+def _read(process: psutil.Process, file: str, line: str) -> int:
     try:
         if MEASURE.startswith("RSS"):
             return process.memory_info().rss
-        shares = Path(f"/proc/{process.pid}/smaps_rollup").read_text(encoding="ascii")
-        found = re.search(r"^Pss_Anon: +(\d+) kB$", shares, re.MULTILINE)
+        text = Path(f"/proc/{process.pid}/{file}").read_text(encoding="utf-8", errors="replace")
+        found = re.search(rf"^{line}:\s+(\d+) kB$", text, re.MULTILINE)
         return int(found[1]) * 1024 if found else 0  # a process that is ending has no memory
     except (OSError, psutil.Error):
         return 0  # it ended between two lines
