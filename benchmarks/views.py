@@ -32,8 +32,7 @@ from benchmarks.views_peers import against_dashboard, against_plotly
 from interplm_nb.pipeline.run import Run
 from interplm_nb.readers import demo
 from interplm_nb.widgets.feature_data import FeatureData
-from interplm_nb.widgets.listing import packed_pairs
-from interplm_nb.widgets.packing import pack
+from interplm_nb.widgets.lists import Lists
 from interplm_nb.widgets.page import write_page
 from interplm_nb.widgets.workbench import Workbench
 
@@ -242,7 +241,7 @@ def _search(browser: Any, store: Run, folder: Path) -> Figure:
 
     data = FeatureData(store, structures={}, n_proteins=20)
     data.concept_pairs = many_pairs(data.features, N_PAIRS)
-    data.pairs = pack(*packed_pairs(data.concept_pairs), compress=True)
+    data.lists = Lists.shared(data.features, data.concept_pairs, data.pages.proteins)
     words = ("zinc finger", "disulfide", "domain 1", "binding atp 7")
     texts = [word[: i + 1] for word in words for i in range(len(word))]
     views = [FeatureTable(data), FeatureAtlas(data)]

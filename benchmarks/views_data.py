@@ -7,6 +7,7 @@ import polars as pl
 
 from benchmarks.concepts_data import annotations_of, blocks_of, proteins_of
 from interplm_nb.annotations import Annotations
+from interplm_nb.pipeline.own_activations import run_from_parts
 from interplm_nb.pipeline.run import Run
 from interplm_nb.proteins import Proteins
 from interplm_nb.readers import demo
@@ -46,7 +47,7 @@ def screenful(folder: Path, n_features: int = 8) -> Run:
     )
     fires = rng.random((proteins.n_residues, n_features)) < SHARE
     values = np.where(fires, rng.beta(0.7, 2, fires.shape), 0).astype(np.float32)
-    return Run.from_parts(folder, proteins, Annotations(domains, proteins), values)
+    return run_from_parts(folder, proteins, Annotations(domains, proteins), values)
 
 
 def large(folder: Path, n_residues: int) -> Run:
@@ -55,7 +56,7 @@ def large(folder: Path, n_residues: int) -> Run:
     proteins = proteins_of(rng, n_residues)
     annotations = annotations_of(rng, proteins, N_CONCEPTS, 0.75)
     blocks = blocks_of(rng, n_residues, N_LARGE, DRAWN)
-    run = Run.from_parts(folder, proteins, annotations, blocks)
+    run = run_from_parts(folder, proteins, annotations, blocks)
     places = rng.normal(0, 0.35, (N_LARGE, 2)).astype(np.float32).clip(-1, 1)
     statistics = pl.read_parquet(run.of_source("sae", "activations") / "features.parquet")
     atlas = pl.DataFrame(

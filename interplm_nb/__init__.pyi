@@ -11,6 +11,7 @@ from interplm_nb.concepts.links import ConceptLinks
 from interplm_nb.concepts.scores import ConceptScores
 from interplm_nb.embeddings import Embeddings
 from interplm_nb.figures.glossary import glossary
+from interplm_nb.pipeline.own_activations import run_from_parts
 from interplm_nb.pipeline.run import Run
 from interplm_nb.plm import load as load_plm
 from interplm_nb.plm.store import embed_to as embed
@@ -68,5 +69,6 @@ __all__ = [
     "rank",
     "read",
     "read_protein_labels",
+    "run_from_parts",
     "train",
 ]

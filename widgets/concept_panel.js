@@ -183,4 +183,4 @@ class ConceptPanel {
   }
 }
 
-export default { render };
+export default { initialize: () => ({ render }) };

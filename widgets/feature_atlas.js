@@ -289,4 +289,4 @@ export class Atlas {
   }
 }
 
-export default { render };
+export default { initialize: () => ({ render }) };

@@ -9,7 +9,7 @@ import { Listing } from "./feature_data/listing.js";
 import { orderOf } from "./feature_data/order.js";
 import { Proteins } from "./feature_data/proteins.js";
 
-/** @import { Link, Model, Packed } from "./kit/types.js" */
+/** @import { Host, Link, Model, Packed } from "./kit/types.js" */
 /** @import { Common } from "./feature_data/common.js" */
 
 const PATIENCE = 4000; // ms before a view says that no kernel answers
@@ -39,7 +39,6 @@ export class Store {
     this.order = null;
     /** @type {(() => void) | null} */
     this.focusSearch = null;
-    this.table = unpack(model.get("table"));
     /** @type {Promise<Listing> | null} once a view asks for it; so is the next */
     this.listingMade = null;
     /** @type {Promise<Proteins> | null} */
@@ -50,11 +49,13 @@ export class Store {
     this.found = { key: "", common: null };
     /** @type {Link} the selection that it follows, from the first `attach` on */
     this.link = /** @type {any} */ (null);
+    /** @type {Host} */
+    this.host = /** @type {any} */ (null);
   }
 
   /** All features and scored pairs. @returns {Promise<Listing>} */
   get listing() {
-    this.listingMade ??= Promise.all([this.table, unpack(this.model.get("pairs"))]).then(
+    this.listingMade ??= Promise.all([this.table, this.read("pairs")]).then(
       ([table, pairs]) => new Listing(table, pairs),
     );
     return this.listingMade;
@@ -62,17 +63,30 @@ export class Store {
 
   /** @returns {Promise<Proteins>} */
   get proteins() {
-    this.proteinsMade ??= unpack(this.model.get("proteins")).then((made) => new Proteins(made));
+    this.proteinsMade ??= this.read("proteins").then((made) => new Proteins(made));
     return this.proteinsMade;
+  }
+
+  /** All features. @returns {Promise<Packed>} */
+  get table() {
+    return this.read("features");
+  }
+
+  /** @param {"features" | "pairs" | "proteins"} name @returns {Promise<Packed>} */
+  async read(name) {
+    const { exports } = await this.host.getWidget(this.model.get("lists"));
+    return exports.read(name);
   }
 
   /**
    * Follow a selection; the first call counts.
    * @param {Link} link
+   * @param {Host} host of a view, which finds the lists
    */
-  attach(link) {
+  attach(link, host) {
     if (this.link) return;
     this.link = link;
+    this.host = host;
     const forever = new AbortController().signal;
     link.on(["feature", "pinned", "accessions", "accession"], () => this.follow(), forever);
     this.model.on("change:bundle", () => this.arrived());

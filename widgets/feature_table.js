@@ -393,4 +393,4 @@ class FeatureTable {
   }
 }
 
-export default { render };
+export default { initialize: () => ({ render }) };

@@ -333,4 +333,4 @@ class Histogram {
   }
 }
 
-export default { render };
+export default { initialize: () => ({ render }) };

@@ -54,7 +54,7 @@ export class Kit {
       (await host.getWidget(model.get(name))).exports;
     /** @type {[Link, Store]} */
     const [link, store] = await Promise.all([of("selection"), of("data")]);
-    store.attach(link);
+    store.attach(link, host);
     this.dress(el);
     return new Frame(context, options, this, link, store);
   }

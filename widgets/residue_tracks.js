@@ -439,4 +439,4 @@ export class Tracks {
   }
 }
 
-export default { render };
+export default { initialize: () => ({ render }) };

@@ -370,4 +370,4 @@ function entryOf({ name, letters }) {
   return `${name} ${letters}`;
 }
 
-export default { render };
+export default { initialize: () => ({ render }) };

@@ -332,4 +332,4 @@ export class Playground {
   }
 }
 
-export default { render };
+export default { initialize: () => ({ render }) };

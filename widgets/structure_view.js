@@ -383,4 +383,4 @@ export class StructurePanel {
   }
 }
 
-export default { render };
+export default { initialize: () => ({ render }) };

@@ -21,7 +21,7 @@ async function render(context) {
   const link = (await host.getWidget(model.get("selection"))).exports;
   /** @type {Store} */
   const store = (await host.getWidget(model.get("data"))).exports;
-  store.attach(link);
+  store.attach(link, host);
   kit.dress(el);
   const panes = PANES.map((pane) => new Tabs(kit, model, pane, TITLES, signal));
   const grid = kit.element(
@@ -120,4 +120,4 @@ function fit(bench, el, signal) {
   document.addEventListener("fullscreenchange", measure, { signal });
 }
 
-export default { render };
+export default { initialize: () => ({ render }) };

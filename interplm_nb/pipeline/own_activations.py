@@ -1,8 +1,9 @@
-"""A run of somebody's own activations: what `Run.from_parts` writes."""
+"""A run of somebody's own activations."""
 
 from collections.abc import Iterable, Iterator
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -15,29 +16,76 @@ from interplm_nb.concepts.count import count
 from interplm_nb.concepts.scored_concepts import scored_concepts
 from interplm_nb.concepts.support import with_support
 from interplm_nb.pipeline.maxima import Maxima
+from interplm_nb.pipeline.run import Run
 from interplm_nb.proteins import Proteins
-
-if TYPE_CHECKING:
-    from interplm_nb.pipeline.run import Run
+from interplm_nb.readers.sequences import refuse_nucleotides
 
 Blocks = Iterable[tuple[int, sparse.csr_array]]
 """First row and values [n, n_features] of consecutive residues."""
 
 
-def fill(
-    run: "Run",
+def run_from_parts(
+    folder: Path | str,
     proteins: Proteins,
     annotations: Annotations,
     activations: np.ndarray | sparse.sparray | Blocks,
-    splits: pl.DataFrame | None,
-    maxima: Maxima | None,
-    about: dict[str, Any],
-) -> None:
-    """Write an empty run's axis, source `sae`, and its `strict` scores and best pairs.
+    *,
+    splits: pl.DataFrame | None = None,
+    maxima: Maxima | None = None,
+    plm: str = "own model",
+    layer: int = 0,
+) -> Run:
+    """Make a run from your own activations, so that the workbench opens on it.
 
-    The arguments are those of `Run.from_parts`; `about` holds plm and layer.
+    The activations become source `sae`, with its maxima and its `strict` scores.
+
+    Parameters
+    ----------
+    folder
+        A new or empty folder.
+    proteins, annotations
+        The residue axis, and concepts on it (`Annotations.empty(proteins)`: no concepts).
+    activations
+        [n_residues, n_features], unit `raw`, not negative: an array, a sparse array, or blocks
+        (first row, sparse array) of consecutive residues. Stored as float32.
+    splits
+        accession and split (train, validation, test), and if you have them cluster (u32) and
+        split_published. By default proteins take turns, each a cluster of its own. Homologs
+        may then share splits: pass splits from `readers.separation.separate` for figures that
+        you cite.
+    maxima
+        What activations are divided by in views and scores, if these features were scaled on
+        other proteins; default: their maxima on this run's train proteins.
+    plm, layer
+        What the activations come from, as views name it.
+
+    Returns
+    -------
+    Run
+        Without embeddings, weights or a feature map, so that views that need these say so.
+
+    Raises
+    ------
+    PipelineError
+        Where the folder holds other files.
+    ValueError
+        Where activations do not fit the proteins, or a protein's sequence is nucleotides.
+
+    Examples
+    --------
+    >>> import tempfile, numpy as np
+    >>> proteins = Proteins.from_sequences({"P1": "ACDEF", "P2": "GHIK", "P3": "LMN"})
+    >>> values = np.zeros((proteins.n_residues, 2))
+    >>> values[3, 1] = 0.5
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     run = run_from_parts(folder, proteins, Annotations.empty(proteins), values)
+    ...     run.maxima().train.tolist()
+    [0.0, 0.5]
     """
+    refuse_nucleotides(proteins)
+    run = Run.create(folder, "own activations")
     run.write_axis(proteins, {"strict": annotations}, _completed(splits, proteins))
+    about = {"plm": plm, "layer": layer}
     blocks = _blocks(activations)
     first, block = next(blocks)
     store = run.of_source("sae", "activations")
@@ -54,9 +102,10 @@ def fill(
         scores = count(found.relative_to(maxima.train), annotations, run.accessions(split))
         scores.save(run.source("sae"), split, "strict")
     _write_choice(run)
+    return run
 
 
-def _write_choice(run: "Run") -> None:
+def _write_choice(run: Run) -> None:
     """Each concept's best pair, as stage `concepts` writes it, without statistics."""
     splits, annotations = run.splits(), run.annotations()
     chosen = strict(

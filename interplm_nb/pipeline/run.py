@@ -6,9 +6,7 @@ from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Any, Self
 
-import numpy as np
 import polars as pl
-from scipy import sparse
 
 import interplm_nb
 from interplm_nb.annotations import Annotations
@@ -33,7 +31,6 @@ if TYPE_CHECKING:
     from interplm_nb.concepts.scores import ConceptScores
     from interplm_nb.embeddings import Embeddings
     from interplm_nb.features.atlas_quality import AtlasQuality
-    from interplm_nb.pipeline.own_activations import Blocks
     from interplm_nb.plm.protocol import PLM
     from interplm_nb.sae.model import SAE
 
@@ -105,75 +102,6 @@ class Run(RunFolder):
                 "make one with: interplm-nb run demo --out runs/demo"
             )
         return cls.open(run.folder)
-
-    @classmethod
-    def from_parts(
-        cls,
-        folder: Path | str,
-        proteins: Proteins,
-        annotations: Annotations,
-        activations: "np.ndarray | sparse.sparray | Blocks",
-        *,
-        splits: pl.DataFrame | None = None,
-        maxima: Maxima | None = None,
-        plm: str = "own model",
-        layer: int = 0,
-    ) -> Self:
-        """Make a run from your own activations, so that the workbench opens on it.
-
-        The activations become source `sae`, with its maxima and its `strict` scores.
-
-        Parameters
-        ----------
-        folder
-            A new or empty folder.
-        proteins, annotations
-            The residue axis, and concepts on it (`Annotations.empty(proteins)`: no concepts).
-        activations
-            [n_residues, n_features], unit `raw`, not negative: an array, a sparse array, or blocks
-            (first row, sparse array) of consecutive residues. Stored as float32.
-        splits
-            accession and split (train, validation, test), and if you have them cluster (u32) and
-            split_published. By default proteins take turns, each a cluster of its own. Homologs
-            may then share splits: pass splits from `readers.separation.separate` for figures that
-            you cite.
-        maxima
-            What activations are divided by in views and scores, if these features were scaled on
-            other proteins; default: their maxima on this run's train proteins.
-        plm, layer
-            What the activations come from, as views name it.
-
-        Returns
-        -------
-        Run
-            Without embeddings, weights or a feature map, so that views that need these say so.
-
-        Raises
-        ------
-        PipelineError
-            Where the folder holds other files.
-        ValueError
-            Where activations do not fit the proteins, or a protein's sequence is nucleotides.
-
-        Examples
-        --------
-        >>> import tempfile, numpy as np
-        >>> proteins = Proteins.from_sequences({"P1": "ACDEF", "P2": "GHIK", "P3": "LMN"})
-        >>> values = np.zeros((proteins.n_residues, 2))
-        >>> values[3, 1] = 0.5
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     run = Run.from_parts(folder, proteins, Annotations.empty(proteins), values)
-        ...     run.maxima().train.tolist()
-        [0.0, 0.5]
-        """
-        from interplm_nb.pipeline.own_activations import fill
-        from interplm_nb.readers.sequences import refuse_nucleotides
-
-        refuse_nucleotides(proteins)
-        run = cls.create(folder, "own activations")
-        about = {"plm": plm, "layer": layer}
-        fill(run, proteins, annotations, activations, splits, maxima, about)
-        return run
 
     # The model that was chosen
 

@@ -17,6 +17,7 @@ from interplm_nb.pipeline.errors import PipelineError
 from interplm_nb.pipeline.looked import PROFILE, looked, names_folder, write_looked
 from interplm_nb.pipeline.maxima import Maxima
 from interplm_nb.pipeline.nearest_run import open_run
+from interplm_nb.pipeline.own_activations import run_from_parts
 from interplm_nb.pipeline.run import Run
 from interplm_nb.pipeline.run_files import Content, source_file
 from interplm_nb.pipeline.run_model import RunModel
@@ -137,7 +138,7 @@ def look(
     enrichment, background = _enrichment(chosen, values.relative_to(maxima.train))
     about = _about(chosen, kept, background, read.report)
     with atomic_path(out) as draft:
-        made = Run.from_parts(
+        made = run_from_parts(
             draft,
             kept,
             read.annotations.of(kept),

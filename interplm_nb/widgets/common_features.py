@@ -8,7 +8,7 @@ import polars as pl
 
 from interplm_nb.activations import FeatureActivations
 from interplm_nb.concepts.enrich import count_test
-from interplm_nb.widgets.packing import pack
+from interplm_nb.widgets.packing import WAITED_FOR, pack
 
 COMMON = ("members", "share", "background", "background_share", "p_count", "q_count")
 """Columns of `in_common`, named as in `concepts.enrich.ENRICHED`."""
@@ -90,4 +90,4 @@ def packed_firing(fires: np.ndarray) -> bytes:
     from interplm_nb.questions.annotate import FIRES
 
     record = {"n_features": fires.shape[1], "above": FIRES, "least_share": LEAST_SHARE}
-    return pack(record, {"bits": np.packbits(fires, axis=1).ravel()}, compress=True)
+    return pack(record, {"bits": np.packbits(fires, axis=1).ravel()}, WAITED_FOR)

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Any
 import traitlets as t
 
 from interplm_nb.pipeline.scored_sources import SOURCES
-from interplm_nb.widgets import assets
 from interplm_nb.widgets.concept_names import concept_name
 from interplm_nb.widgets.print_style import panel
 from interplm_nb.widgets.view import View
@@ -26,7 +25,7 @@ class ConceptPanel(View):
     Methods).
     """
 
-    _esm = assets.esm("concept_panel")
+    code_name = "concept_panel"
 
     sources = t.Dict(read_only=True, help="name, colour, mark and kind of each source").tag(
         sync=True

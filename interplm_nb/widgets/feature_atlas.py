@@ -8,7 +8,6 @@ import polars as pl
 import traitlets as t
 
 from interplm_nb.features.atlas import N_NEIGHBORS
-from interplm_nb.widgets import assets
 from interplm_nb.widgets.colours import PALETTE
 from interplm_nb.widgets.view import View
 
@@ -29,7 +28,7 @@ class FeatureAtlas(View):
     trained SAE has a map: for other sources the view says so.
     """
 
-    _esm = assets.esm("feature_atlas")
+    code_name = "feature_atlas"
 
     colour = t.Enum(
         ("category", "cluster", "density", "f1"), "category", help="what colours show"

@@ -19,11 +19,11 @@ from interplm_nb.pipeline.run import Run
 from interplm_nb.widgets import assets
 from interplm_nb.widgets.bundle import N_PROTEINS, bundle
 from interplm_nb.widgets.common_features import firing, in_common, packed_firing
-from interplm_nb.widgets.feature_list import feature_list, packed_list
+from interplm_nb.widgets.feature_list import feature_list
 from interplm_nb.widgets.feature_page import FeaturePages
-from interplm_nb.widgets.listing import concept_pairs, listing, packed_pairs
-from interplm_nb.widgets.packing import pack
-from interplm_nb.widgets.protein_list import protein_list
+from interplm_nb.widgets.listing import concept_pairs, listing
+from interplm_nb.widgets.lists import Lists
+from interplm_nb.widgets.packing import KEPT, WAITED_FOR, pack
 from interplm_nb.widgets.selection import Selection
 from interplm_nb.widgets.structure.loaders import Structures, loaders
 
@@ -95,9 +95,7 @@ class FeatureData(anywidget.AnyWidget):
         help="run, source, PLM, notes, the run that names features if it is another, number of "
         "features, colours of categories, what is near an end and when it is marked"
     ).tag(sync=True)
-    table = t.Bytes(help="`feature_list`, packed").tag(sync=True)
-    pairs = t.Bytes(help="`concept_pairs`, packed").tag(sync=True)
-    proteins = t.Bytes(help="`protein_list`, packed").tag(sync=True)
+    lists = anywidget.WidgetTrait().tag(sync=True)
     firing = t.Bytes(
         help="which features fire in which protein, packed; sent when proteins are chosen"
     ).tag(sync=True)
@@ -138,9 +136,7 @@ class FeatureData(anywidget.AnyWidget):
         super().__init__(
             selection=selection,
             about=self._about(),
-            table=pack(*packed_list(self.features), compress=True),
-            pairs=pack(*packed_pairs(self.concept_pairs), compress=True),
-            proteins=pack(*protein_list(self.pages.proteins), compress=True),
+            lists=Lists.shared(self.features, self.concept_pairs, self.pages.proteins),
         )
         if selection.data is None:
             selection.data = self
@@ -304,9 +300,7 @@ class FeatureData(anywidget.AnyWidget):
             if structures and p["structure"]
         }
         return {
-            "kept": {
-                str(feature): pack(*parts, compress=True) for feature, parts in bundles.items()
-            },
+            "kept": {str(feature): pack(*parts, KEPT) for feature, parts in bundles.items()},
             "kept_structures": {
                 accession: packed
                 for accession in sorted(shown)
@@ -393,7 +387,7 @@ class FeatureData(anywidget.AnyWidget):
         try:
             record, arrays = self._bundle(self.selection.feature, self.n_proteins)
             self.current = record, arrays
-            self.bundle = pack(record, arrays)
+            self.bundle = pack(record, arrays, WAITED_FOR)
             self._answered = wanted
             self._say("feature", "")
         except UNREADABLE as error:

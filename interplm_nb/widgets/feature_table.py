@@ -6,7 +6,6 @@ import polars as pl
 import traitlets as t
 
 from interplm_nb.features.statistics import MARKED_NEAR_ENDS, NEAR_END
-from interplm_nb.widgets import assets
 from interplm_nb.widgets.common_features import COMMON
 from interplm_nb.widgets.concept_names import concept_name
 from interplm_nb.widgets.print_style import blank
@@ -60,7 +59,7 @@ class FeatureTable(View):
     order.
     """
 
-    _esm = assets.esm("feature_table")
+    code_name = "feature_table"
 
     sort = t.Unicode(
         "",

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import traitlets as t
 
-from interplm_nb.widgets import assets
 from interplm_nb.widgets.concept_names import concept_name
 from interplm_nb.widgets.print_style import panel
 from interplm_nb.widgets.view import View
@@ -24,7 +23,7 @@ class ActivationHistogram(View):
     between which the true one lies; `selection.residues()` has the residues.
     """
 
-    _esm = assets.esm("histogram")
+    code_name = "histogram"
 
     unit = t.Enum(("residues", "proteins"), "residues", help="what is counted").tag(sync=True)
     scale = t.Enum(("linear", "log"), "linear", help="axis of counts").tag(sync=True)

@@ -18,15 +18,16 @@ DTYPES = {
 }
 """What JavaScript has a typed array for; anything else is refused rather than rounded."""
 
+WAITED_FOR, KEPT = 1, 6
+"""Levels of gzip: of what a person waits for, and of what is kept in files."""
 
-def pack(
-    record: Mapping[str, Any], arrays: Mapping[str, np.ndarray], compress: bool = False
-) -> bytes:
+
+def pack(record: Mapping[str, Any], arrays: Mapping[str, np.ndarray], level: int = 0) -> bytes:
     """A record (JSON) and one-dimensional arrays as bytes.
 
     u32 length of the header, the header as JSON in UTF-8 (`record` and `arrays`: name, dtype,
     length, offset from the end of the header), then the arrays, little-endian, each at a multiple
-    of 8 bytes. `compress` wraps all of it in gzip. `widgets/kit/bytes.js` reads it.
+    of 8 bytes. A `level` above 0 wraps all of it in gzip. `widgets/kit/bytes.js` reads it.
     """
     places: dict[str, dict[str, Any]] = {}
     parts, at = [], 0
@@ -49,7 +50,7 @@ def pack(
     header += b" " * (-(len(header) + 4) % ALIGNMENT)
     packed = b"".join([len(header).to_bytes(4, "little"), header, *parts])
     # mtime 0: equal content gives equal bytes, so that a saved notebook does not change.
-    return gzip.compress(packed, 6, mtime=0) if compress else packed
+    return gzip.compress(packed, level, mtime=0) if level else packed
 
 
 def unpack(packed: bytes) -> tuple[dict[str, Any], dict[str, np.ndarray]]:

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import traitlets as t
 
-from interplm_nb.widgets import assets
 from interplm_nb.widgets.colours import BEYOND
 from interplm_nb.widgets.concept_names import concept_name
 from interplm_nb.widgets.print_style import activation_map, blank, tidy
@@ -37,7 +36,7 @@ class ResidueTracks(View):
     `selection.position`.
     """
 
-    _esm = assets.esm("residue_tracks")
+    code_name = "residue_tracks"
 
     order = t.Enum(
         ("maximum", "mean", "position", "aligned"),

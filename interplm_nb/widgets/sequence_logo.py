@@ -7,7 +7,6 @@ import numpy as np
 import traitlets as t
 
 from interplm_nb.features.logos import AMINO_ACIDS, BACKGROUND, UNIFORM, position_weights, windows
-from interplm_nb.widgets import assets
 from interplm_nb.widgets.logo_figure import CHEMISTRY, axis_for, draw_logo
 from interplm_nb.widgets.print_style import blank, tidy
 from interplm_nb.widgets.view import View
@@ -38,7 +37,7 @@ class SequenceLogo(View):
     then do not matter, and no residue can be selected.
     """
 
-    _esm = assets.esm("sequence_logo")
+    code_name = "sequence_logo"
 
     flank = t.Int(10, min=0, max=50, help="residues on each side of the maximum").tag(sync=True)
     background = t.Enum(

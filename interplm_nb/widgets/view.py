@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import anywidget
 
+from interplm_nb.widgets import assets
 from interplm_nb.widgets.feature_data import FeatureData
 from interplm_nb.widgets.kit import Kit
 from interplm_nb.widgets.page import write_page
 from interplm_nb.widgets.selection import Selection
+from interplm_nb.widgets.view_code import ViewCode
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -24,13 +26,19 @@ FALLBACK_DPI = 80
 class View(anywidget.AnyWidget):
     """One view of a `FeatureData`. Views of the same data are linked through its selection.
 
-    A subclass names its JavaScript half in `_esm`, draws itself with matplotlib in `figure`, and
-    may add traits, all of which are keyword arguments.
+    A subclass names its JavaScript half in `code_name`, draws itself with matplotlib in `figure`,
+    and may add traits, all of which are keyword arguments.
     """
+
+    _esm = assets.esm("view")
+
+    code_name: ClassVar[str]
+    """Of `widgets/<code_name>.js`."""
 
     linked: ClassVar[tuple[str, ...]] = ()
     """Traits that the address of an exported page carries beside the selection."""
 
+    code = anywidget.WidgetTrait().tag(sync=True)
     kit = anywidget.WidgetTrait().tag(sync=True)
     selection = anywidget.WidgetTrait().tag(sync=True)
     data = anywidget.WidgetTrait().tag(sync=True)
@@ -51,7 +59,13 @@ class View(anywidget.AnyWidget):
                 f"{type(self).__name__} has no setting {', '.join(sorted(strange))}; "
                 f"its settings are: {known}"
             )
-        super().__init__(kit=Kit.shared(), selection=data.selection, data=data, **settings)
+        super().__init__(
+            code=ViewCode.shared(self.code_name),
+            kit=Kit.shared(),
+            selection=data.selection,
+            data=data,
+            **settings,
+        )
 
     def figure(self) -> "Figure":
         """The view as a matplotlib figure for print, in the same colours.

@@ -73,7 +73,7 @@ class Workbench(View):
     True
     """
 
-    _esm = assets.esm("workbench")
+    code_name = "workbench"
     linked = ("list_tab", "feature_tab")
 
     table = anywidget.WidgetTrait().tag(sync=True)

@@ -109,7 +109,7 @@ def test_explore_runs_links_and_opens_again_without_running(
     lab.screenshot("explore")
     address, root = lab_server
     path = page.evaluate(SAVE_AND_STOP)
-    assert (root / path).stat().st_size < 4.5e6
+    assert (root / path).stat().st_size < 3e6
     again = visit(f"{address}/doc/tree/{path}?reset")
     wait_until_drawn(again)
     assert (shown_feature(again), said(again, "tracks")) == (feature, tracks)

@@ -19,6 +19,7 @@ from interplm_nb.pipeline.nearest_run import (
     open_lesson,
     open_run,
 )
+from interplm_nb.pipeline.own_activations import run_from_parts
 from interplm_nb.pipeline.parameters import (
     ConceptsParameters,
     EmbedParameters,
@@ -216,7 +217,7 @@ def test_a_run_of_ones_own_activations_is_finished(home):
     values = np.zeros((proteins.n_residues, 2))
     values[3, 1] = 0.5
     Run.create(home / "runs/begun", "demo")
-    Run.from_parts(home / "runs/own", proteins, Annotations.empty(proteins), values)
+    run_from_parts(home / "runs/own", proteins, Annotations.empty(proteins), values)
     assert found() == home / "runs/own" and found(LINKS) == SHIPPED
 
 

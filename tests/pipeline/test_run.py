@@ -11,6 +11,7 @@ from interplm_nb.annotations import Annotations
 from interplm_nb.concepts.best_pairs import strict
 from interplm_nb.concepts.scored_concepts import scored_concepts
 from interplm_nb.pipeline.errors import PipelineError
+from interplm_nb.pipeline.own_activations import run_from_parts
 from interplm_nb.pipeline.run import Run
 from interplm_nb.proteins import Proteins
 from interplm_nb.readers.report import InputError
@@ -128,7 +129,7 @@ def test_a_run_from_ones_own_activations_is_scored(tmp_path, form):
     blocks = [(0, csr_array(values[:5])), (5, csr_array(values[5:]))]
     given = {"array": values, "sparse": csr_array(values), "blocks": blocks}[form]
     found = Annotations(pl.DataFrame(rows), proteins)
-    run = Run.from_parts(tmp_path / "run", proteins, found, given, plm="mine", layer=3)
+    run = run_from_parts(tmp_path / "run", proteins, found, given, plm="mine", layer=3)
     np.testing.assert_array_equal(run.maxima().of("strict"), np.float32([0, 0.5]))
     np.testing.assert_array_equal(run.activations().of("P2").toarray(), values[12:])
     assert [run.accessions(s) for s in ("train", "validation", "test")] == [["P0"], ["P1"], ["P2"]]
@@ -167,5 +168,5 @@ def test_a_run_of_own_activations_takes_no_nucleotides(tmp_path):
         proteins = Proteins.from_sequences(sequences)
         values = np.zeros((proteins.n_residues, 2), np.float32)
         with pytest.raises(InputError, match=r"sequences are nucleotides, not residues, such as"):
-            Run.from_parts(tmp_path / "r", proteins, Annotations.empty(proteins), values)
+            run_from_parts(tmp_path / "r", proteins, Annotations.empty(proteins), values)
     assert not (tmp_path / "r").exists()

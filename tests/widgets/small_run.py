@@ -9,6 +9,7 @@ import polars as pl
 from interplm_nb.annotations import Annotations
 from interplm_nb.features.atlas_quality import AtlasQuality
 from interplm_nb.features.statistics import feature_statistics
+from interplm_nb.pipeline.own_activations import run_from_parts
 from interplm_nb.pipeline.run import Run
 from interplm_nb.proteins import Proteins
 
@@ -26,7 +27,7 @@ def make_run(
     """
     split = np.resize(splits, len(proteins))
     table = pl.DataFrame({"accession": proteins.accessions, "split": split})
-    return Run.from_parts(
+    return run_from_parts(
         folder, proteins, annotations, values, splits=table, plm="esm2-mini", layer=2
     )
 

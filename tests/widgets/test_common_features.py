@@ -106,7 +106,7 @@ def test_the_search_reads_what_the_run_knows_of_a_protein(
     data: FeatureData, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     proteins = data.pages.proteins
-    record, arrays = unpack(data.proteins)
+    record, arrays = unpack(data.lists.proteins)
     assert not arrays and record["accession"] == proteins.accessions
     assert record["name"] == proteins.table["protein_name"].to_list()
     assert list(record) == ["n", "accession", "name", "organism", "gene", "entry"]

@@ -263,7 +263,7 @@ def test_what_is_said_of_the_run(data: FeatureData) -> None:
     assert (about["plm"], about["layer"], about["n_features"]) == ("esm2-mini", 2, N_FEATURES)
     assert about["n_residues"] == sum(len(s) for s in data.pages.proteins.sequences)
     assert list(about["categories"]) == list(data.pages.colours)
-    assert unpack(data.table)[1]["feature"].tolist() == list(range(N_FEATURES))
+    assert unpack(data.lists.features)[1]["feature"].tolist() == list(range(N_FEATURES))
 
 
 def test_two_may_share_a_selection(run: Run) -> None:

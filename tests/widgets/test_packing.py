@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from interplm_nb.widgets.assets import CLONE
-from interplm_nb.widgets.packing import DTYPES, pack, unpack
+from interplm_nb.widgets.packing import DTYPES, KEPT, WAITED_FOR, pack, unpack
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(),
@@ -48,18 +48,18 @@ console.log(JSON.stringify(all));
 """
 
 
-@given(RECORDS, ARRAYS, st.booleans())
+@given(RECORDS, ARRAYS, st.sampled_from([0, WAITED_FOR, KEPT]))
 def test_what_is_packed_comes_back(
-    record: dict[str, Any], arrays: dict[str, np.ndarray], compress: bool
+    record: dict[str, Any], arrays: dict[str, np.ndarray], level: int
 ) -> None:
-    packed = pack(record, arrays, compress)
+    packed = pack(record, arrays, level)
     found, read = unpack(packed)
     assert found == record
     assert list(read) == list(arrays)
     for name, array in arrays.items():
         assert read[name].dtype == array.dtype.newbyteorder("<")
         np.testing.assert_array_equal(read[name], array)
-    assert pack(record, arrays, compress) == packed  # a saved notebook does not change
+    assert pack(record, arrays, level) == packed  # a saved notebook does not change
 
 
 def test_arrays_start_where_a_typed_array_can() -> None:
@@ -104,7 +104,7 @@ def test_the_views_read_what_python_packs(tmp_path: Path) -> None:
             "nested": [None, True, {"a": [1.5]}],
         }
         path = tmp_path / f"{i}.bin"
-        path.write_bytes(pack(record, arrays, compress=i % 2 == 1))
+        path.write_bytes(pack(record, arrays, level=i % 2 * KEPT))
         cases.append((path, record, arrays))
     script = tmp_path / "read.mjs"
     script.write_text(READ, encoding="utf-8")

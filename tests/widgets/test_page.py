@@ -94,10 +94,10 @@ def test_data_cannot_end_its_script(data: FeatureData) -> None:
     tags = [tag for tag, _ in parsed.elements]
     assert set(tags) == {"html", "head", "meta", "title", "style", "body", "main", "h1", "script"}
     kinds = [attrs.get("type") for tag, attrs in parsed.elements if tag == "script"]
-    assert kinds == ["text/plain"] * 4 + [
+    assert kinds == ["text/plain"] * 6 + [
         "application/json",
         "module",
-    ]  # logo, kit, selection, data; the state; the host
+    ]  # view, logo, kit, selection, data, lists; the state; the host
     state = parsed.state()
     assert state["models"][logo.model_id]["state"]["alignment"] == logo.alignment
     assert parsed.texts[tags.index("h1")].strip("\n") == HOSTILE
@@ -108,7 +108,8 @@ def test_the_state_is_that_of_the_widgets(data: FeatureData) -> None:
     state = Parsed(page([view], "State")).state()
     models = state["models"]
     assert state["show"] == [view.model_id] and state["selection"] == data.selection.model_id
-    assert set(models) == {view.model_id, view.kit.model_id, data.model_id, data.selection.model_id}
+    parts = (view, view.code, view.kit, data, data.lists, data.selection)
+    assert set(models) == {part.model_id for part in parts}
     assert models[view.model_id]["state"]["unit"] == "proteins"
     assert models[view.model_id]["state"]["data"] == f"anywidget:{data.model_id}"
     buffers = {

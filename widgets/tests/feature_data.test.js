@@ -58,12 +58,11 @@ function stateful(state) {
 
 /** @param {Record<string, any>} state @param {Record<string, any>} [chosen] */
 async function storeOf(state, chosen = {}) {
-  const table = await packed({ columns: [] });
   const store = feature_data.initialize({
-    model: stateful({ about: {}, table, problem: "", ...state }),
+    model: stateful({ about: {}, problem: "", ...state }),
   });
   const link = stateful({ feature: 1, accession: "", accessions: [], pinned: [], ...chosen });
-  store.attach(link);
+  store.attach(link, /** @type {any} */ (null)); // no view here asks for a list
   await settled();
   return { store, link };
 }

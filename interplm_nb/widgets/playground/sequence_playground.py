@@ -17,7 +17,6 @@ from interplm_nb.plm import fetching
 from interplm_nb.proteins import Proteins
 from interplm_nb.questions.annotate import AnnotatedSequences, Annotator
 from interplm_nb.readers.report import InputError
-from interplm_nb.widgets import assets
 from interplm_nb.widgets.feature_data import UNREADABLE, FeatureData
 from interplm_nb.widgets.logo_figure import CHEMISTRY
 from interplm_nb.widgets.packing import pack
@@ -85,7 +84,7 @@ class SequencePlayground(View):
     (True, '')
     """
 
-    _esm = assets.esm("sequence_playground")
+    code_name = "sequence_playground"
 
     sequence = t.Unicode(
         "", help="the reference, plain or FASTA, of at most about['limit'] residues; empty: none"

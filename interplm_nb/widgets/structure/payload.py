@@ -13,7 +13,7 @@ from scipy.spatial import KDTree
 
 from interplm_nb.readers.residue_mapping import residue_numbers
 from interplm_nb.readers.structures import FIRST_NUMBER, LAST_NUMBER, UNKNOWN_LIGAND, Structure
-from interplm_nb.widgets.packing import pack
+from interplm_nb.widgets.packing import KEPT, pack
 
 UNMAPPED = 0
 """Instead of a position: an amino acid of the chain that has none. Its activation is unknown."""
@@ -67,7 +67,7 @@ def payload(structure: Structure) -> bytes:
     return pack(
         record,
         {"pdb": np.frombuffer("\n".join([*text, "END", ""]).encode("ascii", "replace"), np.uint8)},
-        compress=True,
+        level=KEPT,
     )
 
 

@@ -9,9 +9,8 @@ import traitlets as t
 
 from interplm_nb.readers.structures import Structure
 from interplm_nb.readers.superpose import superpose
-from interplm_nb.widgets import assets
 from interplm_nb.widgets.feature_data import UNREADABLE, FeatureData
-from interplm_nb.widgets.packing import pack, unpack
+from interplm_nb.widgets.packing import KEPT, pack, unpack
 from interplm_nb.widgets.structure.figure import no_structure, trace
 from interplm_nb.widgets.structure.molecular_scripts import write_scripts
 from interplm_nb.widgets.structure.payload import payload
@@ -33,7 +32,7 @@ class StructureView(View):
     Python computes it, so a page without a kernel shows the pair that was chosen before.
     """
 
-    _esm = assets.esm("structure_view")
+    code_name = "structure_view"
     linked = ("threshold",)
 
     representation = t.Enum(
@@ -180,4 +179,4 @@ class StructureView(View):
             "rmsd": found.rmsd,
             "tm_score": found.tm_score,
         }
-        return pack(record | about, arrays, compress=True), ""
+        return pack(record | about, arrays, KEPT), ""

@@ -18,10 +18,9 @@ from interplm_nb.widgets import assets
 from interplm_nb.widgets.concept_names import concept_name
 from interplm_nb.widgets.feature_atlas import FeatureAtlas, mapped
 from interplm_nb.widgets.feature_data import FeatureData
-from interplm_nb.widgets.feature_list import packed_list
 from interplm_nb.widgets.feature_page import FeaturePages
 from interplm_nb.widgets.feature_table import FeatureTable
-from interplm_nb.widgets.packing import pack
+from interplm_nb.widgets.lists import Lists
 from tests import shipped
 from tests.browser.views.conftest import HOSTILE, LONG, RIGHT_TO_LEFT, save
 
@@ -118,7 +117,7 @@ def made_up(data: FeatureData, n: int, **columns: Any) -> FeatureData:
     data.features = table.with_columns(
         **{name: pl.Series(values) for name, values in columns.items()}
     )
-    data.table = pack(*packed_list(data.features), compress=True)
+    data.lists = Lists.shared(data.features, data.concept_pairs, data.pages.proteins)
     return data
 
 
