@@ -52,6 +52,57 @@ def sources(run: Run) -> str:
     )
 
 
+def published(run: Run) -> str:
+    """The paper's convention, for the sources that it scores."""
+    table = run.table("concepts", "comparison").filter(convention="published")
+    return _table(
+        ("source", "mean best F1", "concepts averaged", "left out", "features / concepts F1 > 0.5"),
+        (
+            (
+                _named(row["source"]),
+                f"{row['mean_f1_per_domain']:.3f}",
+                str(row["n_concepts"]),
+                str(row["n_dropped"]),
+                f"{row['features_found_by_f1_alone']} / {row['concepts_found_by_f1_alone']}",
+            )
+            for row in table.iter_rows(named=True)
+        ),
+    )
+
+
+def unlabelled(run: Run) -> str:
+    """The share of the features that fire on validation without any concept, by lowest F1."""
+    table = run.table("concepts", "unlabelled")
+    limits = table["limit"].unique().sort()
+    return _table(
+        ("source", "features", *(f"F1 > {limit:g}" for limit in limits)),
+        (
+            (
+                _named(source),
+                f"{part['alive'][0]:,}",
+                *(f"{u:.0%}".replace("%", " %") for u in part["unlabelled"]),
+            )
+            for (source,), part in table.sort("limit").group_by("source", maintain_order=True)
+        ),
+    )
+
+
+def refound(run: Run) -> str:
+    """The share of hidden labels among the first k that each method ranks."""
+    table = run.table("concepts", "refound_precision").sort("k", nulls_last=True)
+    ks = table["k"].unique().sort(nulls_last=True)
+    return _table(
+        ("method", *(f"first {k}" if k else "average precision" for k in ks)),
+        (
+            (
+                _METHODS[method] if method in _METHODS else _named(method),
+                *(_interval(r["precision"], r["low"], r["high"], 2) for r in part.to_dicts()),
+            )
+            for (method,), part in table.group_by("method", maintain_order=True)
+        ),
+    )
+
+
 def in_words(run: Run) -> str:
     """What the intervals of the differences amount to."""
     comparison = run.table("concepts", "comparison").filter(source="sae", convention="strict")
@@ -129,8 +180,18 @@ def time(run: Run) -> str:
     return _table(("stage", "seconds", "peak memory (MiB)"), rows)
 
 
+_METHODS = {
+    "mmseqs2": "MMseqs2 to annotated proteins",
+    "sae - mmseqs2": "SAE minus MMseqs2",
+    "both": "SAE and MMseqs2 (rank fusion)",
+    "random": "random order",
+}
+
 BLOCKS: dict[str, Callable[[Run], str]] = {
     "sources": sources,
+    "published": published,
+    "unlabelled": unlabelled,
+    "refound": refound,
     "verdict": in_words,
     "differences": differences,
     "best": best,
