@@ -18,13 +18,12 @@ from biotite.structure.info import amino_acid_names, nucleotide_names
 from biotite.structure.io import pdb, pdbx
 from biotite.structure.io.pdb.hybrid36 import encode_hybrid36
 
+from interplm_nb.readers.amino_acids import of_amino_acids
 from interplm_nb.readers.binary_cif import read_binary_cif
 from interplm_nb.readers.opening import read_whole
 from interplm_nb.readers.report import InputError
+from interplm_nb.readers.structure_names import BINARY_SUFFIXES, COMPRESSED, PDB_SUFFIXES, SUFFIXES
 
-PDB_SUFFIXES, CIF_SUFFIXES, BINARY_SUFFIXES = (".pdb", ".ent"), (".cif", ".mmcif"), (".bcif",)
-SUFFIXES = (*PDB_SUFFIXES, *CIF_SUFFIXES, *BINARY_SUFFIXES)
-COMPRESSED = (".gz", ".zst")
 FARTHEST = 9_999
 """Largest coordinate, in angstrom."""
 
@@ -378,7 +377,7 @@ def _part(atoms: Any) -> None:
     seen: dict[str, set[tuple[int, str]]] = {}
     parts: dict[str, int] = {}
     names = atoms.chain_id.astype("U20")
-    polymer = struc.filter_amino_acids(atoms) & ~atoms.hetero
+    polymer = of_amino_acids(atoms) & ~atoms.hetero
     starts = struc.get_residue_starts(atoms, add_exclusive_stop=True)
     before: tuple[str, tuple[int, str]] | None = None
     _refuse_shared_numbers(atoms, polymer, starts)
