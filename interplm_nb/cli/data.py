@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Callable
 from typing import Any
 
+from interplm_nb.cli.arguments import add_strict
 from interplm_nb.cli.paths import a_path
 from interplm_nb.readers.uniprot_rest import CACHE
 
@@ -35,7 +36,7 @@ def add_data_command(
     )
     check.add_argument("file", type=a_path)
     check.add_argument("--format", default="auto", choices=("auto", "fasta", "tsv", "text", "xml"))
-    check.add_argument("--strict", action="store_true", help="stop at the first bad record")
+    add_strict(check)
     check.set_defaults(do=lambda options: say(_data_check(options)))
     fetch = add(
         parts, "fetch", "download annotated proteins from UniProt, by query or by accession"

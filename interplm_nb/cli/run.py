@@ -6,6 +6,7 @@ from collections.abc import Callable
 from shlex import quote
 from typing import Any
 
+from interplm_nb.cli.arguments import add_device, add_strict
 from interplm_nb.cli.paths import a_path
 
 _EXAMPLES = """\
@@ -60,14 +61,8 @@ def add_run_command(
         help="start here; keep the earlier stages as they are",
     )
     command.add_argument("--force", metavar="STAGE", help="redo this stage and all later ones")
-    command.add_argument(
-        "--device", default="auto", help="auto, cpu, cuda, cuda:1 or mps (default: auto)"
-    )
-    command.add_argument(
-        "--strict",
-        action="store_true",
-        help="stop at the first bad record instead of skipping and counting it",
-    )
+    add_device(command)
+    add_strict(command)
     command.add_argument(
         "--dry-run",
         action="store_true",
