@@ -57,9 +57,12 @@ def test_importing_the_package_is_silent_and_light() -> None:
 
 
 def test_the_workbench_is_imported_without_what_it_may_not_need() -> None:
-    """biotite reads structures and matplotlib draws for print; neither is there before that."""
-    heavy = ("torch", "biotite", "matplotlib", "networkx", "plotly", "nglview", "pandas")
+    """Its views are: a first paint reads a structure, so that biotite comes with StructureView."""
+    heavy = ("torch", "plotly", "nglview", "pandas")
     assert run("from interplm_nb.widgets.workbench import Workbench", heavy) == ""
+    views = "feature_table, histogram, residue_tracks, feature_data"
+    heavy += ("biotite", "matplotlib", "networkx")
+    assert run(f"from interplm_nb.widgets import {views}", heavy) == ""
 
 
 def test_every_public_name_resolves_and_is_completed() -> None:

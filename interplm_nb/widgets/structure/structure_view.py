@@ -9,6 +9,7 @@ import traitlets as t
 
 from interplm_nb.widgets.feature_data import UNREADABLE, FeatureData
 from interplm_nb.widgets.packing import KEPT, pack, unpack
+from interplm_nb.widgets.structure.payload import payload
 from interplm_nb.widgets.view import View
 
 if TYPE_CHECKING:
@@ -170,7 +171,6 @@ class StructureView(View):
         Its record also has the first's accession and the figures of `Superposition`.
         """
         from interplm_nb.readers.superpose import superpose
-        from interplm_nb.widgets.structure.payload import payload
 
         try:
             found = superpose(self._load(shown), self._load(self.other))
