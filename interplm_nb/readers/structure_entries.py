@@ -160,7 +160,7 @@ def _read_pdb(path: Path) -> Entry:
 
 
 def _is_predicted(lines: list[str]) -> bool:
-    """Whether a PDB file's title says that it is a prediction, as those of AlphaFold and ESMFold."""
+    """Whether a PDB file's title says that AlphaFold or ESMFold predicted it."""
     title = " ".join(line[10:80].strip() for line in lines if line.startswith("TITLE ")).upper()
     return "PREDICTION" in title and ("ALPHAFOLD" in title or "ESMFOLD" in title)
 
