@@ -1,10 +1,11 @@
-"""Structures of proteins: a folder, or a table that says which file shows which protein."""
+"""Structures of many proteins: those at hand, a folder, or a table of files."""
 
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 from interplm_nb.proteins import Proteins
+from interplm_nb.readers import demo
 from interplm_nb.readers.report import InputError, ReadReport
 from interplm_nb.readers.structure_files import StructureFiles
 from interplm_nb.readers.structures import Structure
@@ -44,15 +45,34 @@ def structures_in(path: Path, proteins: Proteins) -> dict[str, Callable[[], Stru
             f"{path}: a table of structures needs the columns accession and file (and chain, if it "
             f"matters); {missing[0]!r} is not among {names}"
         )
+    folder = path.parent.resolve()
     found: dict[str, Callable[[], Structure]] = {}
-    for _, row in rows:
-        accession = row["accession"]
-        if accession in proteins and accession not in found:
-            found[accession] = partial(
-                Structure.by_alignment,
-                path.parent / row["file"],
-                accession,
-                proteins.sequence(accession),
-                row.get("chain") or None,
+    for line, row in rows:
+        accession, file = row["accession"], (folder / row["file"]).resolve()
+        if not file.is_relative_to(folder):
+            raise InputError(
+                f"{path}: line {line} names {row['file'][:80]!r}, which is outside the table's "
+                "folder; put the structures beside the table, or below it"
             )
+        if accession in proteins and accession not in found:
+            sequence, chain = proteins.sequence(accession), row.get("chain") or None
+            found[accession] = partial(Structure.by_alignment, file, accession, sequence, chain)
     return found
+
+
+def structures_at_hand(proteins: Proteins) -> dict[str, Callable[[], Structure]]:
+    """The embedded structures of these proteins, and what was fetched of the others."""
+    embedded = {
+        a: partial(_embedded, a, proteins.sequence(a)) for a in demo.structures() if a in proteins
+    }
+    return StructureFiles().loaders(proteins) | embedded
+
+
+def _embedded(accession: str, sequence: str) -> Structure:
+    """The embedded structure, mapped again by alignment where the sequence is another."""
+    structure = demo.structure(accession)
+    if structure.is_of(sequence):
+        return structure
+    return Structure.by_alignment(
+        demo.folder() / "structures" / structure.name, accession, sequence
+    )
