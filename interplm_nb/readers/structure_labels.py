@@ -15,8 +15,9 @@ from interplm_nb.readers.structures import Structure
 
 BURIED, EXPOSED = 0.09, 0.36
 """Relative accessibilities: less is buried, at least this is exposed (Rost and Sander 1994)."""
-DENSE = 24
-"""Contact number from which packing is dense."""
+DENSE = 21
+"""Contact number from which packing is dense: the upper quarter of 35,334 residues of 149 proteins
+of the PDB."""
 INTERFACE = 5.0
 """Angstrom within which a heavy atom of another chain makes an interface."""
 
@@ -115,7 +116,7 @@ def structure_labels(
     >>> labels.accessions
     ['P00044']
     >>> labels.annotations.only(["Secondary structure_Helix"]).summary()["n_instances"].item()
-    5
+    4
     """
     rows, tables = [], [pl.DataFrame(schema={"accession": pl.String, **PROPERTIES})]
     given = [a for a in proteins.accessions if a in structures]

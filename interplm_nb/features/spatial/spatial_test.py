@@ -122,7 +122,7 @@ class SpatialTest:
             return (
                 f"0 of {n:,} features fire above {FIRES:g} of their maximum in "
                 f"{self.min_proteins} proteins with a {complete}structure "
-                f"({self.n_structures:,} are at hand), so none is tested; give more structures"
+                f"(of {self.n_structures:,} at hand), so none is tested; give more structures"
             )
         return (
             f"{self.convention}, {self.n_structures:,} {complete}structures; adjusted p under "

@@ -63,12 +63,12 @@ def contact_precision(scores: np.ndarray, placed: Placed) -> ContactPrecision:
     Examples
     --------
     >>> line = np.arange(30.0)[:, None] * [3.8, 0, 0]
-    >>> line[29] = [0, 6, 0]  # touches residue 1
+    >>> line[29] = [-5, 0, 0]  # touches residue 1
     >>> scores = np.zeros((30, 30))
     >>> scores[0, 29] = 1
     >>> found = contact_precision(scores, Placed(np.arange(30), line, line))
     >>> found.n_pairs, found.l5, round(found.l, 3)
-    (21, 0.3333333333333333, 0.095)
+    (21, 0.16666666666666666, 0.048)
     """
     first, second = np.triu_indices(len(placed.index), 1)
     far = placed.index[second] - placed.index[first] >= FAR
