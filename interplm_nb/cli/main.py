@@ -1,5 +1,5 @@
-"""The command line: run, data, models, score, look, annotate, discover, rank, spatial, explore,
-notebooks, verify.
+"""The command line: run, data, models, score, look, annotate, discover, rank, spatial, contacts,
+explore, notebooks, verify.
 
 A mistake that the user can correct is one sentence on stderr and exit code 2 (`--debug` adds the
 traceback). Anything else is a fault of interplm-nb: a traceback and how to report it.
@@ -15,6 +15,7 @@ from pathlib import Path
 
 import interplm_nb
 from interplm_nb.cli.annotate import add_annotate_command
+from interplm_nb.cli.contacts import add_contacts_command
 from interplm_nb.cli.data import add_data_command
 from interplm_nb.cli.discover import add_discover_command
 from interplm_nb.cli.explore import add_explore_commands
@@ -155,6 +156,7 @@ def _parser() -> argparse.ArgumentParser:
     add_discover_command(commands, _add, _say)
     add_rank_command(commands, _add, _say)
     add_spatial_command(commands, _add, _say)
+    add_contacts_command(commands, _add, _say)
     add_explore_commands(commands, _add, _say)
     add_verify_command(commands, _add, _say)
     return parser

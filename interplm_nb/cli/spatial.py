@@ -8,6 +8,9 @@ from interplm_nb.cli.numbers import count
 from interplm_nb.cli.paths import a_path
 
 if TYPE_CHECKING:
+    import polars as pl
+
+    from interplm_nb.features.spatial.spatial_test import SpatialTest
     from interplm_nb.pipeline.run import Run
 
 _EXAMPLES = """\
@@ -87,17 +90,29 @@ def _tested(run: "Run", structures: Any, options: argparse.Namespace) -> list[st
         run, structures, options.convention, options.source, min_proteins=options.min_proteins
     )
     test = found.tests[options.source]
-    best = test.by_feature().drop_nulls()
-    space = next(c for c in best.columns if c.startswith("cohen_d, space"))
     parts = [
         f"{found.coordinates}\n{left_out(found.coordinates)}".strip(),
         test.sentence(),
         text_table(found.summary()),
     ]
+    best = _most_in_space(test)
     if best.height:
-        shown = best.sort(space, descending=True).head(_SHOWN)
-        parts += [f"the features most arranged in space ({options.source}):", text_table(shown)]
+        parts += [f"the features most arranged in space ({options.source}):", text_table(best)]
     return [*parts, _written(found.table(), options)]
+
+
+def _most_in_space(test: "SpatialTest") -> "pl.DataFrame":
+    """The tested features with the largest effect in space; effects and adjusted p of each kind."""
+    from interplm_nb.features.spatial.spatial_test import KINDS
+
+    sequence, *space = KINDS[test.convention]
+    first = f"cohen_d, {space[0].name}"
+    found = test.by_feature().drop_nulls(first).sort(first, descending=True).head(_SHOWN)
+    shown = {"feature": "feature", "proteins": f"n_proteins, {space[0].name}"}
+    for kind in (*space, sequence):
+        shown[f"d {kind.name}"] = f"cohen_d, {kind.name}"
+        shown[f"p {kind.name}"] = f"p_adjusted, {kind.name}"
+    return found.select(**shown)
 
 
 def _labelled(run: "Run", structures: Any, options: argparse.Namespace) -> list[str]:

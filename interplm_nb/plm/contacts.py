@@ -19,6 +19,7 @@ import numpy as np
 import torch
 
 from interplm_nb.plm.protocol import PLM, Edit
+from interplm_nb.plm.record import ModelRecord
 from interplm_nb.progress import progress_bar
 from interplm_nb.scratch import scratch_folder
 
@@ -83,7 +84,7 @@ def contact_scores(
         return average_product_corrected(_norms(jacobian, (over_rows / n).astype(np.float32)))
 
 
-def check_contacts(plm: PLM) -> None:
+def check_contacts(plm: PLM | ModelRecord) -> None:
     """ValueError for a model whose contacts cannot be read off substitutions, with the reason."""
     if plm.objective == "next residue":
         raise ValueError(

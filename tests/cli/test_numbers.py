@@ -13,6 +13,7 @@ ACCEPTED = {
     "annotate --max-q": SHARE,
     "annotate --min-confidence": SHARE,
     "annotate --top": COUNT,
+    "contacts --feature": LAYER,
     "data structure-labels --min-coverage": SHARE,
     "discover --min-confidence": SHARE,
     "discover --per-concept": COUNT,
@@ -62,6 +63,7 @@ CHECKED = (
     numbers.activation,
     numbers.count,
     numbers.factor,
+    numbers.feature,
     numbers.layer,
     numbers.share,
 )

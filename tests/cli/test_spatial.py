@@ -82,3 +82,30 @@ def test_labels_are_written_for_a_run(
     assert code == 0 and "-p proteins.labels=" in said
     annotations, report = read_labels(out, tiny_run.proteins())
     assert "Secondary structure_Coil" in annotations.concepts and not report.counts()
+
+
+def test_contacts_of_a_small_model_beside_its_sae(
+    tiny_run: Run, models: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    proteins = tiny_run.proteins()
+    there = [a for a in proteins.accessions if (models / f"{a}.pdb").is_file()]
+    shortest = min(there, key=lambda a: len(proteins.sequence(a)))
+    out = tmp_path / "contacts.tsv"
+    code, said, _ = ask(
+        capsys,
+        *("contacts", tiny_run.folder, "--structures", models, "--protein", shortest),
+        *("--feature", 3, "--device", "cpu", "--out", out),
+    )
+    assert code == 0 and "It is not ESM-2" in said and f"written: {out}" in said
+    table = pl.read_csv(out, separator="\t")
+    assert table["layer"].to_list() == ["as it is", "reconstructed", "without feature 3"]
+    assert set(table["by_chance"]) == {0.0}  # a stretched chain has no contact far away
+
+
+def test_contacts_refuse_a_next_residue_model_and_a_protein_without_structure(
+    tiny_run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, _, said = ask(capsys, "contacts", Run.shipped().folder)
+    assert code == 2 and "unirep-1900 predicts the next residue from those before it" in said
+    code, _, said = ask(capsys, "contacts", tiny_run.folder, "--structures", tmp_path)
+    assert code == 2 and "has a structure that can be used; fetch them" in said
