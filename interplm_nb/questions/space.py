@@ -61,7 +61,7 @@ class SpaceOfRun:
             .group_by("source", "neighbours", maintain_order=True)
             .agg(
                 pl.len().alias("features"),
-                pl.col("p_value").is_not_null().sum().alias("tested"),
+                pl.col("score").is_not_null().sum().alias("tested"),
                 passed.sum().alias("pass"),
                 pl.col("cohen_d").median().alias("median d"),
             )

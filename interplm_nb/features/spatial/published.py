@@ -67,7 +67,7 @@ def _tested(
     degrees = found.select(statistic, pl.col("len") - 1)
     p = 2 * student.sf(np.abs(degrees["t"].to_numpy()), degrees["len"].to_numpy())
     p_value = pl.Series("p_value", p, nan_to_null=True)
-    tested = len(p_value) - p_value.null_count()
+    tested = (found["n_proteins"] >= min_proteins).sum()
     return found.with_columns(
         p_value, neighbours=pl.lit(name), p_adjusted=(p_value * tested).clip(upper_bound=1)
     )

@@ -64,7 +64,8 @@ SPATIAL: dict[str, Any] = {
 
 `n_proteins`: in which the feature fires and its maximum has such neighbours. `score` and
 `by_chance`: means over the proteins tested, in unit "max". `cohen_d`: mean / standard deviation
-(n - 1) of score less chance, null where that does not vary. All are null below the least number of
+(n - 1) of score less chance, null where that does not vary; the t-test of `published` has no p
+then. All are null below the least number of
 proteins.
 """
 
@@ -118,7 +119,7 @@ class SpatialTest:
             tested = self.tested(kind.name)
             some = tested.filter(pl.col("p_adjusted") < alpha, pl.col("cohen_d") > 0).height
             said.append(f"{kind.name}: {tested.height:,} of {n:,} features tested, {some:,} pass")
-        if not any(self.tested(kind.name).height for kind in KINDS[self.convention]):
+        if not (self.table["n_proteins"] >= self.min_proteins).any():
             return (
                 f"0 of {n:,} features fire above {FIRES:g} of their maximum in "
                 f"{self.min_proteins} proteins with a {complete}structure "

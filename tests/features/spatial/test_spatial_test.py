@@ -91,9 +91,8 @@ def by_definition(
     for kind in KINDS[convention]:
         tested = [r for r in rows if r["neighbours"] == kind and "p_value" in r]
         p = np.array([r["p_value"] for r in tested])
-        adjusted = (
-            np.minimum(1, p * len(p)) if convention == "published" else false_discovery_control(p)
-        )
+        n = sum(r["neighbours"] == kind and r["n_proteins"] >= least for r in rows)
+        adjusted = np.minimum(1, p * n) if convention == "published" else false_discovery_control(p)
         for row, value in zip(tested, adjusted, strict=True):
             row["p_adjusted"] = value
     return rows
