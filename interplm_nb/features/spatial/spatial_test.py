@@ -65,8 +65,7 @@ SPATIAL: dict[str, Any] = {
 `n_proteins`: in which the feature fires and its maximum has such neighbours. `score` and
 `by_chance`: means over the proteins tested, in unit "max". `cohen_d`: mean / standard deviation
 (n - 1) of score less chance, null where that does not vary; the t-test of `published` has no p
-then. All are null below the least number of
-proteins.
+then. All are null below the least number of proteins.
 """
 
 
