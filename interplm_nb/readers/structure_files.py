@@ -90,7 +90,7 @@ class StructureFiles:
     def cached(self, accession: str, models: bool = True) -> Path | None:
         """The file of a protein that is on this computer: your own, an entry of the PDB that
         `best_entry` has found, or with `models` a model; None without one."""
-        found = self._own_paths.get(accession) or self._cached_entry(accession)
+        found = self.own_path(accession) or self._cached_entry(accession)
         return found or (self._cached_model(accession) if models else None)
 
     def loaders(self, proteins: Proteins) -> "dict[str, Callable[[], Structure]]":
@@ -104,6 +104,10 @@ class StructureFiles:
             for a, s in zip(proteins.accessions, proteins.sequences, strict=True)
             if self.has(a)
         }
+
+    def own_path(self, accession: str) -> Path | None:
+        """Your own file of a protein."""
+        return self._own_paths.get(accession)
 
     def has(self, accession: str) -> bool:
         """Whether a protein has your own file or a cached model."""

@@ -1,13 +1,12 @@
 """Where views take structures from."""
 
 from collections.abc import Callable, Mapping
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from interplm_nb.proteins import Proteins
-from interplm_nb.readers import demo
 from interplm_nb.readers.structure_files import StructureFiles
+from interplm_nb.readers.structure_list import structures_at_hand
 
 if TYPE_CHECKING:
     from interplm_nb.readers.structures import Structure
@@ -28,19 +27,4 @@ def loaders(structures: Structures, proteins: Proteins) -> "dict[str, Callable[[
         structures = StructureFiles(structures)
     if structures is not None:
         return structures.loaders(proteins)
-    embedded = {
-        a: partial(_embedded, a, proteins.sequence(a)) for a in demo.structures() if a in proteins
-    }
-    return StructureFiles().loaders(proteins) | embedded
-
-
-def _embedded(accession: str, sequence: str) -> "Structure":
-    """The embedded structure, mapped again by alignment where the run has another sequence."""
-    from interplm_nb.readers.structures import Structure
-
-    structure = demo.structure(accession)
-    if structure.is_of(sequence):
-        return structure
-    return Structure.by_alignment(
-        demo.folder() / "structures" / structure.name, accession, sequence
-    )
+    return structures_at_hand(proteins)
