@@ -1,9 +1,8 @@
 """The same workbench in Notebook 7, a Voila app, marimo, and the HTML of nbconvert."""
 
-import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -120,24 +119,6 @@ def test_it_works_in_marimo(visit: Callable, tmp_path: Path) -> None:
         wait_until_drawn(page)
         brush_upper_end(page, page)
         step(page, page)
-
-
-@pytest.fixture
-def app(chromium: Any, tmp_path: Path) -> Iterator[str]:
-    """The address of `interplm-nb explore RUN --app` (Voila)."""
-    command = [
-        sys.executable,
-        "-m",
-        "interplm_nb.cli.main",
-        "explore",
-        str(Run.shipped().folder),
-        "--app",
-        "--no-browser",
-    ]
-    with serving(command, "http://127.0.0.1:", tmp_path) as log:
-        found = re.search(r"http://127\.0\.0\.1:\d+/", log[-1])
-        assert found
-        yield found[0]
 
 
 @pytest.mark.slow

@@ -28,7 +28,8 @@ export function roomOf(element, margin) {
   while (at && (at.clientHeight === 0 || at.clientHeight >= PROBE)) at = around(at);
   element.style.height = before;
   const frame = at ?? document.documentElement;
-  const isPage = frame === document.documentElement;
+  // Voila's page scrolls in its body.
+  const isPage = frame === document.documentElement || frame === document.body;
   const room = isPage ? window.innerHeight : frame.clientHeight;
   const above = isPage ? element.getBoundingClientRect().top + frame.scrollTop : 0;
   const shared = above > 0 && above < NEAR * room ? above : 0;
