@@ -30,7 +30,7 @@ def test_a_first_visitor_finds_a_zinc_finger_and_sees_it_on_a_structure(
     page = visit(app)
     page.set_viewport_size({"width": 1200, "height": 800})
     wait_until_drawn(page)
-    arrive, search, select, lower, turn = first_visit.PATH
+    arrive, search, select, choose, lower, turn = first_visit.PATH
 
     done(arrive(page))
     page.wait_for_function(FITS)
@@ -52,6 +52,14 @@ def test_a_first_visitor_finds_a_zinc_finger_and_sees_it_on_a_structure(
     assert shown_feature(page) == listed[0]
     bench.selection.feature = listed[0]
     assert bench.structure.accession in page.locator(".iplm-structure .iplm-sub").inner_text()
+
+    done(choose(page))
+    bench.selection.accession = first_visit.PROTEIN
+    sub = page.locator(".iplm-structure .iplm-sub").inner_text()
+    assert first_visit.PROTEIN in sub and bench.structure.accession == first_visit.PROTEIN
+    strongest = int(bench.structure.values().argmax()) + 1
+    letter = bench.data.pages.proteins.sequence(first_visit.PROTEIN)[strongest - 1]
+    assert letter == "C" and f"C{strongest}" in said(page, "tracks")
 
     done(lower(page))
     words = said(page, "structure")

@@ -28,10 +28,11 @@ export function roomOf(element, margin) {
   while (at && (at.clientHeight === 0 || at.clientHeight >= PROBE)) at = around(at);
   element.style.height = before;
   const frame = at ?? document.documentElement;
-  // Voila's page scrolls in its body.
-  const isPage = frame === document.documentElement || frame === document.body;
+  const isPage = frame === document.documentElement;
   const room = isPage ? window.innerHeight : frame.clientHeight;
-  const above = isPage ? element.getBoundingClientRect().top + frame.scrollTop : 0;
-  const shared = above > 0 && above < NEAR * room ? above : 0;
+  const top = isPage ? 0 : frame.getBoundingClientRect().top;
+  const above = element.getBoundingClientRect().top - top + frame.scrollTop;
+  const isNotebook = frame.closest(".jp-NotebookPanel") !== null;
+  const shared = !isNotebook && above > 0 && above < NEAR * room ? above : 0;
   return { room: room - margin - shared, frame };
 }

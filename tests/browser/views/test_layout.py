@@ -55,7 +55,7 @@ def test_views_are_seen_together_without_scrolling(
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
-@pytest.mark.parametrize(("width", "height"), [(1050, 500), (1440, 460)])
+@pytest.mark.parametrize(("width", "height"), [(1050, 500), (1440, 520)])
 def test_a_low_page_needs_no_scrolling(
     show: Callable, bench: Workbench, width: int, height: int
 ) -> None:
