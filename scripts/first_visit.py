@@ -10,8 +10,8 @@ from typing import Any
 
 SEARCH, THRESHOLD = "zinc finger", "0.2"
 PROTEIN = "P08067"
-"""The Rieske protein of yeast. No structure of a zinc finger comes with the package; on this one the
-feature is strongest on a cysteine that holds the iron-sulfur cluster."""
+"""The Rieske protein of yeast. No structure of a zinc finger comes with the package; on this one
+the feature is strongest on a cysteine that holds the iron-sulfur cluster."""
 SCROLLS = 12
 TURNS = 12
 """Moments of a turn of the structure."""
