@@ -132,9 +132,10 @@ async function render(id, el, signal = new AbortController().signal) {
 /** @param {string} id of the selection */
 function follow(id) {
   const selection = /** @type {Model} */ (models.get(id));
-  const data = [...models.values()].find(
-    (model) => model.get("about") && idOf(model.get("selection")) === id,
+  const view = [...models.values()].find(
+    (model) => model.get("data") && idOf(model.get("selection")) === id,
   );
+  const data = view && models.get(idOf(view.get("data")));
   const views = Object.entries(page.linked).map(([name, /** @type {any} */ { model, values }]) => [
     name,
     { of: models.get(model), values },
