@@ -1,0 +1,296 @@
+"""How well a description predicts a feature's maximum over proteins that its author did not see.
+
+The judge sees a description and what is known of a protein, never an activation. Here are what its
+predictions score, and the judge of `statistical` descriptions: a ridge regression on what they
+state. Beside every description stand its nulls, which take the same path: the statements of
+another feature, the length and composition of proteins without a description, and the mean.
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import polars as pl
+from sklearn.linear_model import RidgeCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from interplm_nb.features.logos import AMINO_ACIDS
+from interplm_nb.interpret.known import Known, Sees
+from interplm_nb.interpret.sampling import Sample
+from interplm_nb.interpret.statements import Statement
+from interplm_nb.interpret.statistical import Stated
+
+LEVEL = 0.95
+DRAWS = 1000
+"""Resamples of homology clusters behind an interval."""
+PENALTIES = np.logspace(-1, 4, 11)
+"""Penalties of the ridge; leave-one-out on the training examples chooses."""
+
+JUDGED: dict[str, Any] = {
+    "feature": pl.UInt32,
+    "given": pl.String,
+    "sees": pl.String,
+    "n": pl.Int64,
+    "pearson": pl.Float64,
+    "pearson_low": pl.Float64,
+    "pearson_high": pl.Float64,
+    "spearman": pl.Float64,
+    "spearman_low": pl.Float64,
+    "spearman_high": pl.Float64,
+    "mean_error": pl.Float64,
+    "failed": pl.String,
+}
+"""Columns of tables of judgements. given: what the judge was given ("description", "another
+description", "no description", "the mean"); sees: what it sees of a protein; failed: why there is
+no judgement, null where there is one. A correlation is null where the predictions are all equal or
+failed."""
+
+
+class Agreement(NamedTuple):
+    """Predicted against measured maxima of n proteins.
+
+    A correlation and its interval are None where predicted or measured values are all equal: a
+    constant predicts nothing, whatever it is.
+    """
+
+    n: int
+    pearson: float | None
+    pearson_low: float | None
+    pearson_high: float | None
+    spearman: float | None
+    spearman_low: float | None
+    spearman_high: float | None
+    mean_error: float
+    """Mean absolute error, as a fraction of the feature's maximum."""
+
+
+def agreement(
+    predicted: np.ndarray, measured: np.ndarray, clusters: np.ndarray | None = None, seed: int = 0
+) -> Agreement:
+    """Pearson's r, Spearman's rho and the mean absolute error, with 95 % intervals.
+
+    Intervals are percentiles over `DRAWS` resamples of homology clusters (of proteins where none
+    are given). Resamples whose values are all equal have no correlation and are left out.
+
+    Parameters
+    ----------
+    predicted, measured : np.ndarray
+        float [n], finite.
+    clusters : np.ndarray, optional
+        int [n]: the cluster of each protein.
+    seed : int
+        Of the resamples.
+
+    Returns
+    -------
+    Agreement
+
+    Raises
+    ------
+    ValueError
+        For arrays of different lengths, fewer than two values, or a value that is not finite.
+
+    Examples
+    --------
+    >>> agreement(np.array([0.1, 0.5, 0.9]), np.array([0.0, 0.5, 1.0])).pearson
+    1.0
+    >>> agreement(np.full(3, 0.5), np.array([0.0, 0.5, 1.0])).pearson is None
+    True
+    """
+    x, y = (np.asarray(values, np.float64) for values in (predicted, measured))
+    if x.shape != y.shape or x.ndim != 1 or len(x) < 2:
+        raise ValueError(f"agreement takes two arrays of one length, not {x.shape} and {y.shape}")
+    if not (np.isfinite(x).all() and np.isfinite(y).all()):
+        raise ValueError("agreement takes finite values; leave out proteins without a prediction")
+    group = np.arange(len(x)) if clusters is None else np.unique(clusters, return_inverse=True)[1]
+    random = np.random.default_rng(seed)
+    n_groups = int(group.max()) + 1
+    weights = random.multinomial(n_groups, np.full(n_groups, 1 / n_groups), DRAWS)[:, group]
+    once = np.ones((1, len(x)))
+    figures: list[float | None] = []
+    for of in (_pearson, _spearman):
+        estimate = of(x, y, once)[0]
+        drawn = of(x, y, weights)
+        drawn = drawn[np.isfinite(drawn)]
+        if np.isfinite(estimate) and len(drawn):
+            tails = ((1 - LEVEL) / 2, (1 + LEVEL) / 2)
+            figures += [float(estimate), *np.quantile(drawn, tails).tolist()]
+        else:
+            figures += [None, None, None]
+    return Agreement(len(x), *figures, float(np.abs(x - y).mean()))
+
+
+def _pearson(x: np.ndarray, y: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """float64 [n_draws]: weighted correlations, NaN where values are all equal."""
+    x, y = (np.broadcast_to(values, weights.shape) for values in (x, y))
+    total = weights.sum(axis=1, keepdims=True)
+    x, y = (v - (weights * v).sum(axis=1, keepdims=True) / total for v in (x, y))
+    variances = [(weights * v**2).sum(axis=1) / total[:, 0] for v in (x, y)]
+    scale = np.sqrt(variances[0] * variances[1])
+    enough = (variances[0] > 1e-16) & (variances[1] > 1e-16)
+    covariance = (weights * x * y).sum(axis=1) / total[:, 0]
+    found = np.divide(covariance, scale, out=np.full(len(scale), np.nan), where=enough)
+    return found.clip(-1, 1).round(12)
+
+
+def _spearman(x: np.ndarray, y: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    return _pearson(_ranks(x, weights), _ranks(y, weights), weights)
+
+
+def _ranks(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """float64 [n_draws, n]: mean ranks, where value i occurs weights[d, i] times."""
+    below = values[:, None] > values[None, :]
+    same = values[:, None] == values[None, :]
+    return weights @ below.T + (weights @ same.T + 1) / 2
+
+
+def other_features(features: Sequence[int], seed: int = 0) -> dict[int, int]:
+    """For each feature another one, whose description is the null: a cycle in random order.
+
+    Empty for fewer than two features.
+
+    Examples
+    --------
+    >>> sorted(other_features([3, 5, 9]).values())
+    [3, 5, 9]
+    """
+    if len(features) < 2:
+        return {}
+    order = np.random.default_rng(seed).permutation(np.asarray(features)).tolist()
+    return dict(zip(order, [*order[1:], order[0]], strict=True))
+
+
+def judge_statistically(
+    found: Sample,
+    stated: Stated,
+    other: Stated | None,
+    known: Known,
+    clusters: np.ndarray | None = None,
+    sees: Sees = "annotations",
+    seed: int = 0,
+) -> pl.DataFrame:
+    """Predict the maxima of the evaluation examples by a ridge regression, beside the nulls.
+
+    The regression is fitted on the training examples, on the values of what the description
+    states (`Statement.values`), standardised; leave-one-out chooses the penalty. Without a
+    statement it predicts the mean. The nulls are fitted likewise: on what `other` states, and on
+    the length and amino-acid composition of proteins.
+
+    Parameters
+    ----------
+    found : Sample
+        The feature's halves.
+    stated, other : Stated
+        What is stated of this feature, and of another one.
+    known : Known
+        What is known of the proteins.
+    clusters : np.ndarray, optional
+        int [n_proteins]: homology clusters, which are resampled for intervals.
+    sees : {"sequence", "names", "annotations"}
+        What the judge sees of a protein: only statements that need no more are used.
+    seed : int
+        Of the resamples.
+
+    Returns
+    -------
+    pl.DataFrame
+        Columns of `JUDGED`, one row for each thing given.
+    """
+    train, test = (known.places(half["accession"].to_list()) for half in found[3:])
+    measured = found.maximum[test]
+    of_test = None if clusters is None else clusters[test]
+
+    def values(statements: Sequence[Statement], places: np.ndarray) -> np.ndarray:
+        columns = [statement.values(known, places) for statement in statements]
+        return np.stack(columns, axis=1) if columns else np.empty((len(places), 0))
+
+    inputs = {"description": [values(stated.for_a_judge_who(sees), p) for p in (train, test)]}
+    if other is not None:
+        statements = other.for_a_judge_who(sees)
+        inputs["another description"] = [values(statements, p) for p in (train, test)]
+    inputs["no description"] = [_composition(known, p) for p in (train, test)]
+    inputs["the mean"] = [np.empty((len(p), 0)) for p in (train, test)]
+    return judgements(
+        found.feature,
+        sees,
+        {given: _ridge(x, found.maximum[train], new) for given, (x, new) in inputs.items()},
+        measured,
+        of_test,
+        seed,
+    )
+
+
+def judgements(
+    feature: int,
+    sees: Sees,
+    predicted: dict[str, np.ndarray | str],
+    measured: np.ndarray,
+    clusters: np.ndarray | None,
+    seed: int,
+) -> pl.DataFrame:
+    """Columns of `JUDGED`: the agreement of each prediction, or why there is none (a str)."""
+    rows = []
+    for given, values in predicted.items():
+        about = {"feature": feature, "given": given, "sees": sees}
+        if isinstance(values, str):
+            rows.append(about | {"n": 0, "failed": values})
+        else:
+            rows.append(about | agreement(values, measured, clusters, seed)._asdict())
+    return pl.DataFrame(rows, schema=JUDGED)
+
+
+def _composition(known: Known, proteins: np.ndarray) -> np.ndarray:
+    """float64 [n, 21]: log length and the share of each amino acid."""
+    sequences = [known.proteins.sequences[i] for i in proteins]
+    return np.array(
+        [[np.log(len(s)), *(s.count(letter) / len(s) for letter in AMINO_ACIDS)] for s in sequences]
+    )
+
+
+def _ridge(train: np.ndarray, measured: np.ndarray, test: np.ndarray) -> np.ndarray:
+    if train.shape[1] == 0:
+        return np.full(len(test), float(measured.mean()))
+    model = make_pipeline(StandardScaler(), RidgeCV(PENALTIES))
+    return np.asarray(model.fit(train, measured.astype(np.float64)).predict(test))
+
+
+MEDIANS: dict[str, Any] = {
+    "given": pl.String,
+    "sees": pl.String,
+    "features": pl.Int64,
+    "judged": pl.Int64,
+    "constant": pl.Int64,
+    "median_pearson": pl.Float64,
+    "median_low": pl.Float64,
+    "median_high": pl.Float64,
+    "median_spearman": pl.Float64,
+    "mean_error": pl.Float64,
+}
+"""Columns of `medians`."""
+
+
+def medians(judged: pl.DataFrame, seed: int = 0) -> pl.DataFrame:
+    """The median correlation over features, for each thing that judges were given.
+
+    Failed judgements are counted (features - judged) and left out. A constant prediction counts as
+    a correlation of 0, because it tells no protein from another. median_low and median_high are
+    95 % percentiles over resamples of features.
+
+    `judged`: columns of `JUDGED`. Returns columns of `MEDIANS`, in the order of first rows.
+    """
+    rows = []
+    for (given, sees), group in judged.group_by("given", "sees", maintain_order=True):
+        there = group.filter(pl.col("failed").is_null())
+        r = there["pearson"].fill_null(0.0).to_numpy()
+        row = {"given": given, "sees": sees, "features": group.height, "judged": there.height}
+        row["constant"] = there["pearson"].null_count()
+        if len(r):
+            random = np.random.default_rng(seed)
+            drawn = np.median(r[random.integers(0, len(r), (DRAWS, len(r)))], axis=1)
+            low, high = np.quantile(drawn, ((1 - LEVEL) / 2, (1 + LEVEL) / 2))
+            row |= {"median_pearson": np.median(r), "median_low": low, "median_high": high}
+            row["median_spearman"] = np.median(there["spearman"].fill_null(0.0).to_numpy())
+            row["mean_error"] = there["mean_error"].mean()
+        rows.append(row)
+    return pl.DataFrame(rows, schema=MEDIANS)
