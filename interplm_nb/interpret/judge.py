@@ -3,7 +3,7 @@
 The judge sees a description and what is known of a protein, never an activation. Here are what its
 predictions score, and the judge of `statistical` descriptions: a ridge regression on what they
 state. Beside every description stand its nulls, which take the same path: the statements of
-another feature, the length and composition of proteins without a description, and the mean.
+another feature, proteins' length without a description, their length and composition, the mean.
 """
 
 from collections.abc import Sequence
@@ -12,8 +12,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import polars as pl
 from sklearn.linear_model import RidgeCV
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
 from interplm_nb.features.logos import AMINO_ACIDS
 from interplm_nb.interpret.known import Known, Sees
@@ -42,9 +40,9 @@ JUDGED: dict[str, Any] = {
     "failed": pl.String,
 }
 """Columns of tables of judgements. given: what the judge was given ("description", "another
-description", "no description", "the mean"); sees: what it sees of a protein; failed: why there is
-no judgement, null where there is one. A correlation is null where the predictions are all equal or
-failed."""
+description", "no description", "composition", "the mean"); sees: what it sees of a protein;
+failed: why there is no judgement, null where there is one. A correlation is null where the
+predictions are all equal or failed."""
 
 
 class Agreement(NamedTuple):
@@ -108,17 +106,18 @@ def agreement(
     n_groups = int(group.max()) + 1
     weights = random.multinomial(n_groups, np.full(n_groups, 1 / n_groups), DRAWS)[:, group]
     once = np.ones((1, len(x)))
-    figures: list[float | None] = []
-    for of in (_pearson, _spearman):
-        estimate = of(x, y, once)[0]
+    figures: dict[str, Any] = {}
+    for name, of in (("pearson", _pearson), ("spearman", _spearman)):
         drawn = of(x, y, weights)
         drawn = drawn[np.isfinite(drawn)]
+        estimate = float(of(x, y, once)[0])
         if np.isfinite(estimate) and len(drawn):
             tails = ((1 - LEVEL) / 2, (1 + LEVEL) / 2)
-            figures += [float(estimate), *np.quantile(drawn, tails).tolist()]
+            low, high = np.quantile(drawn, tails).tolist()
         else:
-            figures += [None, None, None]
-    return Agreement(len(x), *figures, float(np.abs(x - y).mean()))
+            estimate = low = high = None
+        figures |= {name: estimate, f"{name}_low": low, f"{name}_high": high}
+    return Agreement(n=len(x), mean_error=float(np.abs(x - y).mean()), **figures)
 
 
 def _pearson(x: np.ndarray, y: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -173,9 +172,10 @@ def judge_statistically(
     """Predict the maxima of the evaluation examples by a ridge regression, beside the nulls.
 
     The regression is fitted on the training examples, on the values of what the description
-    states (`Statement.values`), standardised; leave-one-out chooses the penalty. Without a
-    statement it predicts the mean. The nulls are fitted likewise: on what `other` states, and on
-    the length and amino-acid composition of proteins.
+    states (`Statement.values`) and the logarithm of the protein's length, standardised;
+    leave-one-out chooses the penalty. The nulls are fitted likewise: on what `other` states and
+    the length, on the length alone, on the length and the composition (shares of the 20 amino
+    acids), and on nothing, which predicts the mean.
 
     Parameters
     ----------
@@ -205,12 +205,23 @@ def judge_statistically(
         columns = [statement.values(known, places) for statement in statements]
         return np.stack(columns, axis=1) if columns else np.empty((len(places), 0))
 
-    inputs = {"description": [values(stated.for_a_judge_who(sees), p) for p in (train, test)]}
+    composition = [_composition(known, p) for p in (train, test)]
+    length = [c[:, :1] for c in composition]
+
+    def of(what: Stated) -> list[np.ndarray]:
+        return [
+            np.column_stack([values(what.for_a_judge_who(sees), p), of_length])
+            for p, of_length in zip((train, test), length, strict=True)
+        ]
+
+    inputs = {"description": of(stated)}
     if other is not None:
-        statements = other.for_a_judge_who(sees)
-        inputs["another description"] = [values(statements, p) for p in (train, test)]
-    inputs["no description"] = [_composition(known, p) for p in (train, test)]
-    inputs["the mean"] = [np.empty((len(p), 0)) for p in (train, test)]
+        inputs["another description"] = of(other)
+    inputs |= {
+        "no description": length,
+        "composition": composition,
+        "the mean": [np.empty((len(p), 0)) for p in (train, test)],
+    }
     return judgements(
         found.feature,
         sees,
@@ -249,10 +260,13 @@ def _composition(known: Known, proteins: np.ndarray) -> np.ndarray:
 
 
 def _ridge(train: np.ndarray, measured: np.ndarray, test: np.ndarray) -> np.ndarray:
-    if train.shape[1] == 0:
+    centre, spread = train.mean(axis=0), train.std(axis=0)
+    varies = spread > 0
+    if not varies.any():
         return np.full(len(test), float(measured.mean()))
-    model = make_pipeline(StandardScaler(), RidgeCV(PENALTIES))
-    return np.asarray(model.fit(train, measured.astype(np.float64)).predict(test))
+    scaled = [((x - centre) / np.where(varies, spread, 1))[:, varies] for x in (train, test)]
+    model = RidgeCV(PENALTIES).fit(scaled[0], measured.astype(np.float64))
+    return np.asarray(model.predict(scaled[1]))
 
 
 MEDIANS: dict[str, Any] = {

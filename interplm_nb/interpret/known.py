@@ -11,6 +11,7 @@ from scipy.sparse import csr_array
 
 from interplm_nb.annotations import Annotations
 from interplm_nb.concepts.labels import Labels
+from interplm_nb.concepts.same_residues import same_residues
 from interplm_nb.plain_text import plain_cell
 from interplm_nb.proteins import Proteins
 
@@ -49,8 +50,10 @@ class Known:
 
     @cached_property
     def labels(self) -> Labels:
-        """The concepts on the residue axis."""
-        return Labels.of(self.annotations, self.proteins.accessions, "keep")
+        """The concepts on the residue axis; of concepts on the same residues, one."""
+        repeated = same_residues(self.annotations, self.annotations.concepts)
+        kept = self.annotations.only(set(self.annotations.concepts) - set(repeated))
+        return Labels.of(kept, self.proteins.accessions, "keep")
 
     @cached_property
     def residues_of(self) -> csr_array:

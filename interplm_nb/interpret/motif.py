@@ -20,12 +20,10 @@ _CODE[np.frombuffer(AMINO_ACIDS.encode(), np.uint8)] = np.arange(20)
 
 @dataclass(frozen=True, eq=False)
 class Motif:
-    """The residues around maxima, as log-odds against the background.
+    """The residues around maxima, as log-odds against the background (`log_odds`).
 
-    `log_odds` float64 [2 FLANK + 1, 21], bits, with a pseudocount of sqrt(n) spread by the
-    background; the last letter, for anything that is no standard amino acid or beyond the ends of
-    a protein, has 0. `by_chance` is the largest information of `DRAWS` sets of windows at random
-    places of the same proteins.
+    `by_chance` is the largest information of `DRAWS` sets of windows at random places of the same
+    proteins.
     """
 
     weights: PositionWeights
@@ -35,8 +33,8 @@ class Motif:
 
     @property
     def information(self) -> float:
-        """Bits, summed over the columns."""
-        return float(self.weights.information.sum())
+        """Bits, summed over the columns, as in `_information`."""
+        return _information(self.weights, self.n_sites)
 
     @property
     def significant(self) -> bool:
@@ -45,21 +43,19 @@ class Motif:
 
     @property
     def consensus(self) -> str:
-        """The letter of each column with half of the sites or more, else "x"; ends without one are
+        """The letter of each column that half of the sites have, else "x"; ends without one are
         left out."""
-        frequencies = self.weights.frequencies
-        letters = np.where(
-            frequencies.max(axis=1) >= 0.5,
-            np.array(list(AMINO_ACIDS))[frequencies.argmax(axis=1)],
-            "x",
-        )
+        counts = self.weights.counts
+        letters = [
+            AMINO_ACIDS[column.argmax()] if 2 * column.max() >= self.n_sites else "x"
+            for column in counts
+        ]
         return "-".join("".join(letters).strip("x"))
 
     def along(self, sequence: str) -> np.ndarray:
         """float64 [length]: the log-odds of the window around each residue, in bits."""
-        coded = np.full(len(sequence) + 2 * FLANK, 20)
-        coded[FLANK : FLANK + len(sequence)] = _CODE[np.frombuffer(sequence.encode(), np.uint8)]
-        shown = np.lib.stride_tricks.sliding_window_view(coded, 2 * FLANK + 1)
+        padded = coded("-" * FLANK + sequence + "-" * FLANK)
+        shown = np.lib.stride_tricks.sliding_window_view(padded, 2 * FLANK + 1)
         return self.log_odds[np.arange(2 * FLANK + 1), shown].sum(axis=1)
 
 
@@ -80,9 +76,28 @@ def find_motif(
         places = (random.random(len(sites)) * lengths).astype(np.int64) + 1
         drawn = [(a, int(p)) for (a, _), p in zip(sites, places, strict=True)]
         rows = windows(proteins, drawn, FLANK)
-        by_chance = max(by_chance, float(position_weights(rows, background).information.sum()))
-    added = np.sqrt(len(sites))
-    counts = weights.counts + added * background
-    log_odds = np.log2(counts / (weights.n[:, None] + added) / background)
-    padded = np.concatenate([log_odds, np.zeros((2 * FLANK + 1, 1))], axis=1)
-    return Motif(weights, padded, len(sites), by_chance)
+        by_chance = max(by_chance, _information(position_weights(rows, background), len(sites)))
+    return Motif(weights, log_odds(weights, len(sites)), len(sites), by_chance)
+
+
+def log_odds(weights: PositionWeights, n_sites: int) -> np.ndarray:
+    """float64 [L, 21], bits: log2 of each letter's frequency over the background.
+
+    With a pseudocount of sqrt(n_sites), spread by the background. The last letter has 0: anything
+    that is no standard amino acid, or lies beyond the ends of a protein.
+    """
+    added = np.sqrt(n_sites)
+    counts = weights.counts + added * weights.background
+    odds = np.log2(counts / (weights.n[:, None] + added) / weights.background)
+    return np.concatenate([odds, np.zeros((len(odds), 1))], axis=1)
+
+
+def coded(letters: str) -> np.ndarray:
+    """int64 [n]: each letter as a column of `log_odds`."""
+    return _CODE[np.frombuffer(letters.encode(), np.uint8)]
+
+
+def _information(weights: PositionWeights, n_sites: int) -> float:
+    """Bits over all columns; one that lies beyond the end of some proteins counts for the share of
+    sites that have it."""
+    return float((weights.information * weights.n).sum() / n_sites)
