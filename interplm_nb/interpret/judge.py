@@ -6,7 +6,7 @@ state. Beside every description stand its nulls, which take the same path: the s
 another feature, proteins' length without a description, their length and composition, the mean.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -27,6 +27,8 @@ PENALTIES = np.logspace(-1, 4, 11)
 
 JUDGED: dict[str, Any] = {
     "feature": pl.UInt32,
+    "judge": pl.String,
+    "describer": pl.String,
     "given": pl.String,
     "sees": pl.String,
     "n": pl.Int64,
@@ -39,8 +41,9 @@ JUDGED: dict[str, Any] = {
     "mean_error": pl.Float64,
     "failed": pl.String,
 }
-"""Columns of tables of judgements. given: what the judge was given ("description", "another
-description", "no description", "composition", "the mean"); sees: what it sees of a protein;
+"""Columns of tables of judgements. judge: "ridge", or a language model; describer: whose
+description, "" where there is none; given: "description", "another description" (of another
+feature), "no description", "composition", "the mean"; sees: what the judge sees of a protein;
 failed: why there is no judgement, null where there is one. A correlation is null where the
 predictions are all equal or failed."""
 
@@ -214,40 +217,38 @@ def judge_statistically(
             for p, of_length in zip((train, test), length, strict=True)
         ]
 
-    inputs = {"description": of(stated)}
+    inputs = {("statistical", "description"): of(stated)}
     if other is not None:
-        inputs["another description"] = of(other)
+        inputs["statistical", "another description"] = of(other)
     inputs |= {
-        "no description": length,
-        "composition": composition,
-        "the mean": [np.empty((len(p), 0)) for p in (train, test)],
+        ("", "no description"): length,
+        ("", "composition"): composition,
+        ("", "the mean"): [np.empty((len(p), 0)) for p in (train, test)],
     }
-    return judgements(
-        found.feature,
-        sees,
-        {given: _ridge(x, found.maximum[train], new) for given, (x, new) in inputs.items()},
-        measured,
-        of_test,
-        seed,
-    )
+    maxima = found.maximum[train]
+    predicted = {given: _ridge(x, maxima, new) for given, (x, new) in inputs.items()}
+    about = {"feature": found.feature, "judge": "ridge", "sees": sees}
+    return judgements(about, predicted, measured, of_test, seed)
 
 
 def judgements(
-    feature: int,
-    sees: Sees,
-    predicted: dict[str, np.ndarray | str],
+    about: Mapping[str, Any],
+    predicted: Mapping[tuple[str, str], np.ndarray | str],
     measured: np.ndarray,
-    clusters: np.ndarray | None,
-    seed: int,
+    clusters: np.ndarray | None = None,
+    seed: int = 0,
 ) -> pl.DataFrame:
-    """Columns of `JUDGED`: the agreement of each prediction, or why there is none (a str)."""
+    """Columns of `JUDGED`: the agreement of each prediction, or why there is none (a str).
+
+    `about`: feature, judge, sees; `predicted`: by describer and what was given.
+    """
     rows = []
-    for given, values in predicted.items():
-        about = {"feature": feature, "given": given, "sees": sees}
+    for (describer, given), values in predicted.items():
+        row = {**about, "describer": describer, "given": given}
         if isinstance(values, str):
-            rows.append(about | {"n": 0, "failed": values})
+            rows.append(row | {"n": 0, "failed": values})
         else:
-            rows.append(about | agreement(values, measured, clusters, seed)._asdict())
+            rows.append(row | agreement(values, measured, clusters, seed)._asdict())
     return pl.DataFrame(rows, schema=JUDGED)
 
 
@@ -270,6 +271,8 @@ def _ridge(train: np.ndarray, measured: np.ndarray, test: np.ndarray) -> np.ndar
 
 
 MEDIANS: dict[str, Any] = {
+    "judge": pl.String,
+    "describer": pl.String,
     "given": pl.String,
     "sees": pl.String,
     "features": pl.Int64,
@@ -294,10 +297,11 @@ def medians(judged: pl.DataFrame, seed: int = 0) -> pl.DataFrame:
     `judged`: columns of `JUDGED`. Returns columns of `MEDIANS`, in the order of first rows.
     """
     rows = []
-    for (given, sees), group in judged.group_by("given", "sees", maintain_order=True):
+    for keys, group in judged.group_by(list(MEDIANS)[:4], maintain_order=True):
         there = group.filter(pl.col("failed").is_null())
         r = there["pearson"].fill_null(0.0).to_numpy()
-        row = {"given": given, "sees": sees, "features": group.height, "judged": there.height}
+        row: dict[str, Any] = dict(zip(MEDIANS, keys, strict=False))
+        row |= {"features": group.height, "judged": there.height}
         row["constant"] = there["pearson"].null_count()
         if len(r):
             random = np.random.default_rng(seed)

@@ -91,7 +91,8 @@ class Known:
         return self._worded[1]
 
     def shown(self, accession: str, sees: Sees) -> dict[str, object]:
-        """What is shown of a protein: its length, and with names or annotations those too.
+        """What is shown of a protein: its length; with "sequence" its letters, else its names, and
+        with "annotations" its segments too.
 
         Text comes from databases. It is shortened, its control characters are written out, and
         whoever shows it quotes it. No accession or entry name is shown.
@@ -99,7 +100,7 @@ class Known:
         i = self.proteins.index(accession)
         found: dict[str, object] = {"length": int(self.proteins.lengths[i])}
         if sees == "sequence":
-            return found
+            return found | {"sequence": self.proteins.sequences[i]}
         row = zip(self._names, self._rows[i], strict=True)
         found |= {name: plain_cell(text)[:_LONGEST] for name, text in row if text}
         if sees == "annotations":

@@ -71,13 +71,20 @@ def test_intervals_resample_clusters_and_not_proteins() -> None:
     assert widths[1] > 2 * widths[0]
 
 
+MEASURED = np.linspace(0, 1, 10)
+
+
+def judgement(feature: int, predicted: np.ndarray | str) -> pl.DataFrame:
+    about = {"feature": feature, "judge": "ridge", "sees": "names"}
+    return judgements(about, {("statistical", "description"): predicted}, MEASURED)
+
+
 def test_a_constant_prediction_has_no_correlation_and_counts_as_0() -> None:
-    measured = np.linspace(0, 1, 10)
     table = pl.concat(
         [
-            judgements(1, "names", {"description": np.full(10, 0.5)}, measured, None, 0),
-            judgements(2, "names", {"description": measured}, measured, None, 0),
-            judgements(3, "names", {"description": measured}, measured, None, 0),
+            judgement(1, np.full(10, 0.5)),
+            judgement(2, MEASURED),
+            judgement(3, MEASURED),
         ]
     )
     assert table["pearson"].to_list() == [None, 1.0, 1.0]
@@ -89,11 +96,10 @@ def test_a_constant_prediction_has_no_correlation_and_counts_as_0() -> None:
 
 def test_failures_are_counted() -> None:
     """Public code reported 0 failures, whatever happened."""
-    measured = np.linspace(0, 1, 10)
     table = pl.concat(
         [
-            judgements(1, "names", {"description": "no answer in 3 tries"}, measured, None, 0),
-            judgements(2, "names", {"description": measured}, measured, None, 0),
+            judgement(1, "no answer in 3 tries"),
+            judgement(2, MEASURED),
         ]
     )
     assert table.columns == list(JUDGED)

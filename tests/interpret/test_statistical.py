@@ -176,7 +176,8 @@ def test_annotations_of_other_proteins_are_refused() -> None:
 
 
 def test_what_is_shown_of_a_protein() -> None:
-    assert KNOWN.shown("P1", "sequence") == {"length": 60}
+    letters = KNOWN.proteins.sequence("P1")
+    assert KNOWN.shown("P1", "sequence") == {"length": 60, "sequence": letters}
     names = {"length": 60, "protein_name": "Serine kinase subunit", "organism": "Made <b>up</b>"}
     assert KNOWN.shown("P1", "names") == names
     assert "P1" not in str(KNOWN.shown("P1", "annotations"))
