@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from interplm_nb.figures.tables import Table
 from interplm_nb.interpret.asking import Model
 from interplm_nb.interpret.explain import (
     FAILURES_IN_A_ROW,
@@ -181,9 +182,10 @@ def test_html_in_an_answer_is_kept_as_text(server: ModelServer) -> None:
     server.faults = [json.dumps({"description": evil, "summary": evil})]
     found = explain(OF[:1], ACTIVATIONS, KNOWN, CLUSTERS, model(server), TERMS, 1)
     assert found.descriptions["summary"].to_list() == [evil]
-    from interplm_nb.figures.tables import html_table
-
-    assert "<script>" not in html_table(found.descriptions)
+    shown = Table(found.descriptions).html()
+    assert "<script>" not in shown
+    assert "<img" not in shown
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in shown
 
 
 def test_an_incomplete_judgement_is_asked_again_then_failed(server: ModelServer) -> None:
