@@ -39,6 +39,10 @@ from interplm_nb.interpret.statements import Pattern
 from interplm_nb.interpret.statistical import Stated, describe_statistically
 from interplm_nb.progress import progress_bar
 
+OTHERS = 5
+"""Other features whose statements a regression is fitted on, as a null; which of them is drawn
+moves the median much where features are few."""
+
 FAILURES_IN_A_ROW = 5
 """Calls without an answer, one after another, after which a model is taken to be down."""
 
@@ -120,14 +124,14 @@ def explain_statistically(
 ) -> Explained:
     """Descriptions without a language model, judged by a ridge regression beside the nulls."""
     stated = {subject.found.feature: subject.stated for subject in of}
-    others = other_features(list(stated), terms.seed)
+    others = other_features(list(stated), OTHERS, terms.seed)
     descriptions, judged, scores = [], [], []
     for found, own in progress_bar(of, desc="statistical", leave=False):
         said = own.description
         descriptions.append(_described(found, "statistical", terms.sees, said))
-        other = stated.get(others.get(found.feature, -1))
+        null = [stated[other] for other in others[found.feature]]
         judged.append(
-            judge_statistically(found, own, other, known, clusters, terms.judge_sees, terms.seed)
+            judge_statistically(found, own, null, known, clusters, terms.judge_sees, terms.seed)
         )
         motif = next((s.motif for s in own.statements if isinstance(s, Pattern)), None)
         scores.append(recognise_statistically(found, activations, motif, terms.seed))
@@ -216,14 +220,14 @@ class _Conversation:
             second = await self._each("again", lambda subject: self._description(subject, draw=1))
         said = {s.found.feature: d for s, d in zip(self._of, first, strict=True) if d is not None}
         summaries = {f: d.summary for f, d in said.items() if isinstance(d, Description)}
-        others = other_features(list(summaries), self._terms.seed)
+        others = other_features(list(summaries), seed=self._terms.seed)
         again = {s.found.feature: d for s, d in zip(self._of, second, strict=True)}
 
         async def scored(subject: Subject) -> Any:
             feature = subject.found.feature
             if feature not in summaries:
                 return None
-            other = summaries.get(others.get(feature, -1))
+            other = [summaries[f] for f in others[feature]]
             return await self._scored(subject, summaries[feature], other, again[feature])
 
         done = [d for d in await self._each("judgements", scored) if d is not None]
@@ -280,25 +284,26 @@ class _Conversation:
         return answer
 
     async def _scored(
-        self, subject: Subject, summary: str, other: str | None, again: Any
+        self, subject: Subject, summary: str, others: list[str], again: Any
     ) -> tuple[pl.DataFrame, pl.DataFrame]:
         found, stated = subject
         name = self._model.name
-        given: dict[tuple[str, str], str | None] = {(name, "description"): summary}
-        if other is not None:
-            given[name, "another description"] = other
-        given["statistical", "description"] = stated.description.summary
-        given["", "no description"] = None
+        given: list[tuple[str, str, str | None]] = [
+            (name, "description", summary),
+            *((name, "another description", other) for other in others),
+            ("statistical", "description", stated.description.summary),
+            ("", "no description", None),
+        ]
         if isinstance(again, Description):
-            given[name, "second description"] = again.summary
+            given.append((name, "second description", again.summary))
         sees = self._terms.judge_sees
         answers = await asyncio.gather(
-            *(self._answer(to_judge(found, text, self._known, sees)) for text in given.values())
+            *(self._answer(to_judge(found, text, self._known, sees)) for *_, text in given)
         )
-        values = {
-            key: answer if isinstance(answer, str) else predicted(answer)
-            for key, answer in zip(given, answers, strict=True)
-        }
+        values = [
+            (who, what, answer if isinstance(answer, str) else predicted(answer))
+            for (who, what, _), answer in zip(given, answers, strict=True)
+        ]
         places = self._known.places(found.evaluation["accession"].to_list())
         clusters = None if self._clusters is None else self._clusters[places]
         about = {"feature": found.feature, "judge": name, "sees": sees}

@@ -6,7 +6,7 @@ state. Beside every description stand its nulls, which take the same path: the s
 another feature, proteins' length without a description, their length and composition, the mean.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -108,6 +108,7 @@ def agreement(
     random = np.random.default_rng(seed)
     n_groups = int(group.max()) + 1
     weights = random.multinomial(n_groups, np.full(n_groups, 1 / n_groups), DRAWS)[:, group]
+    weights = weights.astype(np.float64)
     once = np.ones((1, len(x)))
     figures: dict[str, Any] = {}
     for name, of in (("pearson", _pearson), ("spearman", _spearman)):
@@ -142,31 +143,31 @@ def _spearman(x: np.ndarray, y: np.ndarray, weights: np.ndarray) -> np.ndarray:
 
 def _ranks(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """float64 [n_draws, n]: mean ranks, where value i occurs weights[d, i] times."""
-    below = values[:, None] > values[None, :]
-    same = values[:, None] == values[None, :]
+    # As float64, or the products would not be BLAS's.
+    below = (values[:, None] > values[None, :]).astype(np.float64)
+    same = (values[:, None] == values[None, :]).astype(np.float64)
     return weights @ below.T + (weights @ same.T + 1) / 2
 
 
-def other_features(features: Sequence[int], seed: int = 0) -> dict[int, int]:
-    """For each feature another one, whose description is the null: a cycle in random order.
+def other_features(features: Sequence[int], n: int = 1, seed: int = 0) -> dict[int, list[int]]:
+    """For each feature n others (fewer where there are too few), whose descriptions are the null.
 
-    Empty for fewer than two features.
+    The features in random order are a ring, and those that follow are the others.
 
     Examples
     --------
-    >>> sorted(other_features([3, 5, 9]).values())
+    >>> sorted(other for others in other_features([3, 5, 9]).values() for other in others)
     [3, 5, 9]
     """
-    if len(features) < 2:
-        return {}
-    order = np.random.default_rng(seed).permutation(np.asarray(features)).tolist()
-    return dict(zip(order, [*order[1:], order[0]], strict=True))
+    order = np.random.default_rng(seed).permutation(np.asarray(features, np.int64)).tolist()
+    shifts = range(1, min(n, len(order) - 1) + 1)
+    return {f: [order[(i + by) % len(order)] for by in shifts] for i, f in enumerate(order)}
 
 
 def judge_statistically(
     found: Sample,
     stated: Stated,
-    other: Stated | None,
+    others: Sequence[Stated],
     known: Known,
     clusters: np.ndarray | None = None,
     sees: Sees = "annotations",
@@ -176,16 +177,18 @@ def judge_statistically(
 
     The regression is fitted on the training examples, on the values of what the description
     states (`Statement.values`) and the logarithm of the protein's length, standardised;
-    leave-one-out chooses the penalty. The nulls are fitted likewise: on what `other` states and
-    the length, on the length alone, on the length and the composition (shares of the 20 amino
-    acids), and on nothing, which predicts the mean.
+    leave-one-out chooses the penalty. The nulls are fitted likewise: on the length and what each
+    of `others` states, on the length alone, on the length and the composition (shares of the 20
+    amino acids), and on nothing, which predicts the mean.
 
     Parameters
     ----------
     found : Sample
         The feature's halves.
-    stated, other : Stated
-        What is stated of this feature, and of another one.
+    stated : Stated
+        What is stated of this feature.
+    others : sequence of Stated
+        What is stated of other features.
     known : Known
         What is known of the proteins.
     clusters : np.ndarray, optional
@@ -198,7 +201,8 @@ def judge_statistically(
     Returns
     -------
     pl.DataFrame
-        Columns of `JUDGED`, one row for each thing given.
+        Columns of `JUDGED`, one row for each thing given; of another description one for each
+        other feature.
     """
     train, test = (known.places(half["accession"].to_list()) for half in found[3:])
     measured = found.maximum[test]
@@ -217,33 +221,32 @@ def judge_statistically(
             for p, of_length in zip((train, test), length, strict=True)
         ]
 
-    inputs = {("statistical", "description"): of(stated)}
-    if other is not None:
-        inputs["statistical", "another description"] = of(other)
-    inputs |= {
-        ("", "no description"): length,
-        ("", "composition"): composition,
-        ("", "the mean"): [np.empty((len(p), 0)) for p in (train, test)],
-    }
+    inputs = [
+        ("statistical", "description", of(stated)),
+        *(("statistical", "another description", of(other)) for other in others),
+        ("", "no description", length),
+        ("", "composition", composition),
+        ("", "the mean", [np.empty((len(p), 0)) for p in (train, test)]),
+    ]
     maxima = found.maximum[train]
-    predicted = {given: _ridge(x, maxima, new) for given, (x, new) in inputs.items()}
+    predicted = [(who, given, _ridge(x, maxima, new)) for who, given, (x, new) in inputs]
     about = {"feature": found.feature, "judge": "ridge", "sees": sees}
     return judgements(about, predicted, measured, of_test, seed)
 
 
 def judgements(
     about: Mapping[str, Any],
-    predicted: Mapping[tuple[str, str], np.ndarray | str],
+    predicted: Iterable[tuple[str, str, np.ndarray | str]],
     measured: np.ndarray,
     clusters: np.ndarray | None = None,
     seed: int = 0,
 ) -> pl.DataFrame:
     """Columns of `JUDGED`: the agreement of each prediction, or why there is none (a str).
 
-    `about`: feature, judge, sees; `predicted`: by describer and what was given.
+    `about`: feature, judge, sees; `predicted`: describer, what was given, and the predictions.
     """
     rows = []
-    for (describer, given), values in predicted.items():
+    for describer, given, values in predicted:
         row = {**about, "describer": describer, "given": given}
         if isinstance(values, str):
             rows.append(row | {"n": 0, "failed": values})
@@ -290,25 +293,34 @@ MEDIANS: dict[str, Any] = {
 def medians(judged: pl.DataFrame, seed: int = 0) -> pl.DataFrame:
     """The median correlation over features, for each thing that judges were given.
 
-    Failed judgements are counted (features - judged) and left out. A constant prediction counts as
-    a correlation of 0, because it tells no protein from another. median_low and median_high are
-    95 % percentiles over resamples of features.
+    features: how many; judged: judgements that did not fail. Failed ones are left out. A constant
+    prediction counts as a correlation of 0, because it tells no protein from another. median_low
+    and median_high are 95 % percentiles over resamples of features.
 
     `judged`: columns of `JUDGED`. Returns columns of `MEDIANS`, in the order of first rows.
     """
     rows = []
     for keys, group in judged.group_by(list(MEDIANS)[:4], maintain_order=True):
         there = group.filter(pl.col("failed").is_null())
-        r = there["pearson"].fill_null(0.0).to_numpy()
         row: dict[str, Any] = dict(zip(MEDIANS, keys, strict=False))
-        row |= {"features": group.height, "judged": there.height}
+        row |= {"features": group["feature"].n_unique(), "judged": there.height}
         row["constant"] = there["pearson"].null_count()
-        if len(r):
-            random = np.random.default_rng(seed)
-            drawn = np.median(r[random.integers(0, len(r), (DRAWS, len(r)))], axis=1)
-            low, high = np.quantile(drawn, ((1 - LEVEL) / 2, (1 + LEVEL) / 2))
-            row |= {"median_pearson": np.median(r), "median_low": low, "median_high": high}
-            row["median_spearman"] = np.median(there["spearman"].fill_null(0.0).to_numpy())
+        if there.height:
+            r = there.select("feature", pl.col("pearson").fill_null(0.0))
+            low, high = _resampled_median(r, seed)
+            row |= {"median_low": low, "median_high": high}
+            row["median_pearson"] = r["pearson"].median()
+            row["median_spearman"] = there["spearman"].fill_null(0.0).median()
             row["mean_error"] = there["mean_error"].mean()
         rows.append(row)
     return pl.DataFrame(rows, schema=MEDIANS)
+
+
+def _resampled_median(r: pl.DataFrame, seed: int) -> tuple[float, float]:
+    """95 % percentiles of the median over resamples of features, each with all its rows."""
+    of = [part["pearson"].to_numpy() for part in r.partition_by("feature", maintain_order=True)]
+    random = np.random.default_rng(seed)
+    drawn = random.integers(0, len(of), (DRAWS, len(of)))
+    medians = [np.median(np.concatenate([of[i] for i in draw])) for draw in drawn.tolist()]
+    low, high = np.quantile(medians, ((1 - LEVEL) / 2, (1 + LEVEL) / 2))
+    return float(low), float(high)

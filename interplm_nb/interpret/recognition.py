@@ -181,6 +181,44 @@ def recognised(
     return row
 
 
+AVERAGES: dict[str, Any] = {
+    "describer": pl.String,
+    "score": pl.String,
+    "measure": pl.String,
+    "chance": pl.Float64,
+    "features": pl.Int64,
+    "scored": pl.Int64,
+    "mean": pl.Float64,
+    "above_chance": pl.Int64,
+}
+"""Columns of `average_scores`. measure: "balanced accuracy" or "accuracy"; scored: features with a
+score; above_chance: of these, with p_value of 0.05 or less, of which one in 20 is by chance."""
+
+
+def average_scores(table: pl.DataFrame) -> pl.DataFrame:
+    """The mean of each score over features, with what chance gives and what was not scored.
+
+    `table`: columns of `RECOGNISED`, with describer. Returns columns of `AVERAGES`.
+    """
+    rows = []
+    for (describer, score), group in table.group_by("describer", "score", maintain_order=True):
+        name = "accuracy" if score == "intruder" else "balanced_accuracy"
+        there = group.filter(pl.col(name).is_not_null())
+        rows.append(
+            {
+                "describer": describer,
+                "score": score,
+                "measure": name.replace("_", " "),
+                "chance": group["chance"][0],
+                "features": group.height,
+                "scored": there.height,
+                "mean": there[name].mean(),
+                "above_chance": int((there["p_value"] <= 0.05).sum()),
+            }
+        )
+    return pl.DataFrame(rows, schema=AVERAGES)
+
+
 def recognise_statistically(
     found: Sample, activations: FeatureActivations, motif: Motif | None, seed: int = 0
 ) -> pl.DataFrame:

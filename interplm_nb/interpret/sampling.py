@@ -74,6 +74,21 @@ def bins(maximum: np.ndarray) -> np.ndarray:
     return np.where(values > 0, place, 0)
 
 
+def enough_examples(activations: FeatureActivations, sizes: Sizes | None = None) -> np.ndarray:
+    """bool [n_features]: whether `sample` draws examples of a feature; all features in one pass."""
+    _check_unit(activations)
+    offsets = activations.proteins.offsets
+    strong = np.zeros(activations.n_features, np.int64)
+    for block in activations.blocks():
+        values = block.values.tocoo()
+        on = bins(values.data) > BINS - 3
+        rows, features = (axis[on] for axis in values.coords)
+        protein = np.searchsorted(offsets, rows + block.first_row, side="right") - 1
+        pairs = np.unique(protein * activations.n_features + features)
+        strong += np.bincount(pairs % activations.n_features, minlength=activations.n_features)
+    return strong >= (sizes or Sizes()).least
+
+
 def sample(
     activations: FeatureActivations,
     feature: int,
@@ -116,11 +131,7 @@ def sample(
     ValueError
         For another unit than "max", clusters that do not fit, or `close` without clusters.
     """
-    if activations.unit != "max":
-        raise ValueError(
-            f"sampling needs fractions of each feature's maximum (unit 'max'), not unit "
-            f"{activations.unit!r}; use relative_to"
-        )
+    _check_unit(activations)
     n = len(activations.proteins)
     if clusters is not None and np.shape(clusters) != (n,):
         raise ValueError(
@@ -159,6 +170,14 @@ def sample(
             )
         )
     return Sample(feature, maximum, in_training, *halves)
+
+
+def _check_unit(activations: FeatureActivations) -> None:
+    if activations.unit != "max":
+        raise ValueError(
+            f"sampling needs fractions of each feature's maximum (unit 'max'), not unit "
+            f"{activations.unit!r}; use relative_to"
+        )
 
 
 def _dealt(bin_of: np.ndarray, cluster_of: np.ndarray, random: np.random.Generator) -> np.ndarray:

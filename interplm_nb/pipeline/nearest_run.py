@@ -17,6 +17,7 @@ from interplm_nb.saving import read_json
 P = TypeVar("P", bound=StageParameters)
 
 LINKS = source_file("sae", "links")
+DESCRIPTIONS = "07_interpret/descriptions.parquet"
 """With EMBEDDINGS and COMPARISON: what a lesson may need of a run beyond its proteins and scores,
 relative to its folder."""
 
@@ -26,6 +27,7 @@ _WHAT = {
     EMBEDDINGS: "embeddings",
     COMPARISON: "a comparison of SAEs",
     LINKS: "features linked to concepts",
+    DESCRIPTIONS: "descriptions of features",
 }
 _MAKE = {COMPARISON: "interplm-nb run laboratory --out runs/laboratory"}
 
@@ -63,7 +65,7 @@ def open_run(run: str, *needs: str) -> Opened:
     run
         A folder, or "".
     needs
-        What the run must have: EMBEDDINGS, COMPARISON, LINKS.
+        What the run must have: EMBEDDINGS, COMPARISON, LINKS, DESCRIPTIONS.
 
     Raises
     ------

@@ -10,7 +10,16 @@ SPLITS = "splits.parquet"
 EMBEDDINGS = "embeddings"
 COMPARISON = "comparison"
 LOOKED = "looked"
-BESIDE_STAGES = (RECORD, ".lock", ".hashes.json", "rescored", LOOKED, "00_explore.ipynb")
+INTERPRETED = "interpreted"
+BESIDE_STAGES = (
+    RECORD,
+    ".lock",
+    ".hashes.json",
+    "rescored",
+    LOOKED,
+    INTERPRETED,
+    "00_explore.ipynb",
+)
 """What a run holds besides the outputs of its stages."""
 
 Content = Literal[

@@ -76,7 +76,7 @@ MEASURED = np.linspace(0, 1, 10)
 
 def judgement(feature: int, predicted: np.ndarray | str) -> pl.DataFrame:
     about = {"feature": feature, "judge": "ridge", "sees": "names"}
-    return judgements(about, {("statistical", "description"): predicted}, MEASURED)
+    return judgements(about, [("statistical", "description", predicted)], MEASURED)
 
 
 def test_a_constant_prediction_has_no_correlation_and_counts_as_0() -> None:
@@ -110,7 +110,7 @@ def test_failures_are_counted() -> None:
 
 
 def rows(**options: str) -> dict[str, dict[str, object]]:
-    table = judge_statistically(FOUND, STATED, OTHER, KNOWN, CLUSTERS, **options)  # type: ignore[arg-type]
+    table = judge_statistically(FOUND, STATED, [OTHER], KNOWN, CLUSTERS, **options)  # type: ignore[arg-type]
     return {row["given"]: row for row in table.iter_rows(named=True)}
 
 
@@ -147,21 +147,30 @@ def test_annotations_are_hidden_from_a_judge_who_must_predict_them() -> None:
     empty = type(relabelled)(KNOWN.proteins, relabelled.annotations.only([]))
     concept = STATED.statements[0]
     assert concept.needs == "annotations"
-    table = judge_statistically(FOUND, STATED, OTHER, empty, CLUSTERS, "names")
+    table = judge_statistically(FOUND, STATED, [OTHER], empty, CLUSTERS, "names")
     assert table.drop("sees").equals(
-        judge_statistically(FOUND, STATED, OTHER, KNOWN, CLUSTERS, "names").drop("sees")
+        judge_statistically(FOUND, STATED, [OTHER], KNOWN, CLUSTERS, "names").drop("sees")
     )
     alone = Stated(0, (concept,), 1, "point")
-    hidden = judge_statistically(FOUND, alone, None, KNOWN, CLUSTERS, "names")
+    hidden = judge_statistically(FOUND, alone, [], KNOWN, CLUSTERS, "names")
     assert hidden.filter(given="description")["pearson"].to_list() == [None]
 
 
-def test_another_feature_is_never_the_same() -> None:
-    for n in (2, 3, 50):
-        found = other_features(range(n))
-        assert sorted(found.values()) == list(range(n))
-        assert all(a != b for a, b in found.items())
-    assert other_features([4]) == {}
+def test_other_features_are_others_and_each_serves_as_often() -> None:
+    for n, wanted in ((2, 1), (3, 5), (50, 5)):
+        found = other_features(range(n), wanted)
+        k = min(wanted, n - 1)
+        assert all(f not in others and len(set(others)) == k for f, others in found.items())
+        served = [other for others in found.values() for other in others]
+        assert sorted(served) == sorted(list(range(n)) * k)
+    assert other_features([4]) == {4: []}
+
+
+def test_a_feature_with_several_rows_is_resampled_with_all_of_them() -> None:
+    table = pl.concat([judgement(1, MEASURED), judgement(1, -MEASURED), judgement(2, MEASURED)])
+    (row,) = medians(table).iter_rows(named=True)
+    assert (row["features"], row["judged"], row["median_pearson"]) == (2, 3, 1.0)
+    assert row["median_low"] == 0.0  # feature 1 twice: 1 and -1
 
 
 def test_refusals() -> None:

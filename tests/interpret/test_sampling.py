@@ -21,6 +21,10 @@ def activations(maxima: list[float], feature: int = 0, n_features: int = 1) -> F
     return FeatureActivations.from_dense(values, proteins, unit="max")
 
 
+def dense(of: FeatureActivations) -> np.ndarray:
+    return np.concatenate([block.values.toarray() for block in of.blocks()])
+
+
 def drawn(found: Sample | None) -> Sample:
     assert found is not None
     return found
