@@ -37,7 +37,7 @@ def add_interpret_command(
     )
     command.add_argument(
         "--features",
-        default="random:100",
+        default="random:50",
         metavar="WHICH",
         help="f1:0.5, random:200, ids:12;40 or all, joined by commas (default: %(default)s)",
     )
@@ -88,7 +88,7 @@ def add_interpret_command(
         help="dollars per million tokens (default: as in pydantic-ai's table)",
     )
     command.add_argument(
-        "--max-tokens", type=count, metavar="N", help="stop before more tokens than this are used"
+        "--max-tokens", type=factor, metavar="N", help="stop before more tokens than this are used"
     )
     command.add_argument(
         "--at-once",

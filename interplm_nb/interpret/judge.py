@@ -13,7 +13,6 @@ import numpy as np
 import polars as pl
 from sklearn.linear_model import RidgeCV
 
-from interplm_nb.features.logos import AMINO_ACIDS
 from interplm_nb.interpret.known import Known, Sees
 from interplm_nb.interpret.sampling import Sample
 from interplm_nb.interpret.statements import Statement
@@ -257,10 +256,8 @@ def judgements(
 
 def _composition(known: Known, proteins: np.ndarray) -> np.ndarray:
     """float64 [n, 21]: log length and the share of each amino acid."""
-    sequences = [known.proteins.sequences[i] for i in proteins]
-    return np.array(
-        [[np.log(len(s)), *(s.count(letter) / len(s) for letter in AMINO_ACIDS)] for s in sequences]
-    )
+    lengths = known.proteins.lengths[proteins]
+    return np.column_stack([np.log(lengths), known.letters_of[proteins] / lengths[:, None]])
 
 
 def _ridge(train: np.ndarray, measured: np.ndarray, test: np.ndarray) -> np.ndarray:

@@ -12,6 +12,7 @@ from scipy.sparse import csr_array
 from interplm_nb.annotations import Annotations
 from interplm_nb.concepts.labels import Labels
 from interplm_nb.concepts.same_residues import same_residues
+from interplm_nb.features.logos import AMINO_ACIDS
 from interplm_nb.plain_text import plain_cell
 from interplm_nb.proteins import Proteins
 
@@ -62,6 +63,12 @@ class Known:
         protein = np.searchsorted(self.proteins.offsets, carried.coords[0], side="right") - 1
         pairs = (np.ones(len(protein), np.int64), (protein, carried.coords[1]))
         return csr_array(pairs, shape=(len(self.proteins), self.labels.n_concepts))
+
+    @cached_property
+    def letters_of(self) -> np.ndarray:
+        """int64 [n_proteins, 20]: how often each protein has each amino acid."""
+        counts = [[s.count(letter) for letter in AMINO_ACIDS] for s in self.proteins.sequences]
+        return np.array(counts, np.int64).reshape(-1, len(AMINO_ACIDS))
 
     @cached_property
     def _worded(self) -> tuple[list[str], csr_array]:

@@ -90,12 +90,15 @@ def excerpts(
     """
     half = found.evaluation if evaluation else found.training
     random = np.random.default_rng([seed, found.feature, int(evaluation)])
+    rows, values = activations.feature(found.feature)
+    marked = rows[values > MARKED]
     active, silent = [], []
     for accession, maximum, position in half.select("accession", "maximum", "position").iter_rows():
         sequence = activations.proteins.sequence(accession)
         if maximum >= STRONG:
-            track = activations.along(accession, found.feature)
-            active.append(_excerpt(sequence, position - 1, np.flatnonzero(track > MARKED)))
+            own = activations.proteins.rows(accession)
+            here = marked[np.searchsorted(marked, own.start) : np.searchsorted(marked, own.stop)]
+            active.append(_excerpt(sequence, position - 1, here - own.start))
         elif maximum == 0:
             place = int(random.integers(len(sequence)))
             silent.append(_excerpt(sequence, place, np.array([place])))

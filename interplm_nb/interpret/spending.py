@@ -68,7 +68,7 @@ class Metered(Model):
         model: Model,
         price: Price | None = None,
         dollars: float | None = None,
-        tokens: int | None = None,
+        tokens: float | None = None,
         per_minute: float | None = None,
     ) -> None:
         if dollars is not None and price is None:
@@ -115,7 +115,7 @@ class Metered(Model):
         spent = self.input_tokens + self.output_tokens
         if self._tokens is not None and spent + self._aside + most > self._tokens:
             raise BudgetSpentError(
-                f"the budget of {self._tokens:,} tokens has too little left for the next call: "
+                f"the budget of {self._tokens:,.0f} tokens has too little left for the next call: "
                 f"{spent:,} were used in {self.calls} calls"
             )
         dollars = self.dollars or 0.0

@@ -149,8 +149,7 @@ def _sites(
 
 def _background(known: Known, half: np.ndarray) -> np.ndarray:
     """float64 [20]: frequencies of the amino acids in a half, one added to each."""
-    letters = "".join(s for s, on in zip(known.proteins.sequences, half, strict=True) if on)
-    counts = np.array([letters.count(letter) + 1 for letter in AMINO_ACIDS], np.float64)
+    counts = known.letters_of[half].sum(axis=0) + 1.0
     return counts / counts.sum()
 
 
@@ -165,15 +164,14 @@ def _concepts(
         on = rows[values > threshold]
         carried = known.labels.carried[on].tocsc()
         right = np.diff(carried.indptr)
+        f1 = 2 * right / np.maximum(len(on) + carried_in_all, 1)
+        often = carried_in_all / lengths * MIN_LIFT * len(on)
         protein = np.searchsorted(known.proteins.offsets, on, side="right") - 1
-        for c in np.flatnonzero(right):
-            n_proteins = len(np.unique(protein[carried[:, [c]].tocoo().coords[0]]))
-            stated = Concept(
-                names[c], threshold, int(right[c]), len(on), int(carried_in_all[c]), n_proteins
-            )
-            lift = (right[c] / len(on)) / (carried_in_all[c] / lengths)
-            supported = n_proteins >= MIN_PROTEINS and lift >= MIN_LIFT and stated.f1 >= MIN_F1
-            if supported and (c not in best or stated.f1 > best[c].f1):
+        for c in np.flatnonzero((right > 0) & (f1 >= MIN_F1) & (right >= often)):
+            places = carried.indices[carried.indptr[c] : carried.indptr[c + 1]]
+            counts = (int(right[c]), len(on), int(carried_in_all[c]))
+            stated = Concept(names[c], threshold, *counts, len(np.unique(protein[places])))
+            if stated.n_proteins >= MIN_PROTEINS and (c not in best or stated.f1 > best[c].f1):
                 best[c] = stated
     ranked = sorted(best.values(), key=lambda concept: (-concept.f1, concept.name))
     return ranked[:MOST]

@@ -477,8 +477,8 @@ class InterpretParameters(StageParameters):
     stage: ClassVar[str] = "interpret"
 
     features: str = Field(
-        "random:100",
-        description="Features to describe: f1:0.5, random:100, ids:12;40 or all, joined by commas.",
+        "random:50",
+        description="Features to describe: f1:0.5, random:50, ids:12;40 or all, joined by commas.",
     )
     sees: Sees = Field(
         "annotations",

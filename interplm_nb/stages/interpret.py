@@ -80,7 +80,7 @@ class Calls(NamedTuple):
     """Whether only recorded calls answer."""
     price: Price | None = None
     dollars: float | None = None
-    tokens: int | None = None
+    tokens: float | None = None
     at_once: int = 4
     per_minute: float | None = None
 
@@ -202,6 +202,7 @@ def _known(run: Run) -> Known:
 
 
 def _prepared(run: Run, source: str, features: str, terms: Terms, known: Known) -> Prepared:
+    run.source(source)  # refuses a name that is not there
     raw = run.activations(source)
     activations = raw.relative_to(raw.largest())
     cluster_of = dict(run.splits().select("accession", "cluster").iter_rows())
