@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 
 from interplm_nb.figures.chart import Chart, panels
-from interplm_nb.figures.tables import Table
+from interplm_nb.figures.tables import Sentence, Table
 from interplm_nb.pipeline.scored_sources import SOURCES
 
 _GIVEN = {
@@ -16,8 +16,16 @@ _GIVEN = {
 """Words, colour and mark of what a judge is given; "the mean" predicts nothing and is left out."""
 
 
-def descriptions(table: pl.DataFrame, n: int = 12) -> Table:
+NONE = Sentence(
+    "No feature has enough examples: 20 proteins on which it reaches 0.7 of its maximum. A run with "
+    "more proteins has some."
+)
+
+
+def descriptions(table: pl.DataFrame, n: int = 12) -> Table | Sentence:
     """The first descriptions of a source: feature, summary, and the judge's r."""
+    if table.is_empty():
+        return NONE
     return Table(
         table.head(n),
         f"{min(n, table.height)} of {table.height} descriptions",
@@ -33,8 +41,10 @@ def with_scores(descriptions: pl.DataFrame, judged: pl.DataFrame) -> pl.DataFram
     return joined.sort("pearson", descending=True, nulls_last=True)
 
 
-def medians(table: pl.DataFrame) -> Chart:
+def medians(table: pl.DataFrame) -> Chart | Sentence:
     """The median r of each source's descriptions beside those of the nulls, with intervals."""
+    if table.is_empty():
+        return NONE
     sources = table["source"].unique(maintain_order=True).to_list()
     figure, (axis,) = panels(height=0.9 + 0.7 * len(sources))
     said = []
@@ -71,8 +81,10 @@ def medians(table: pl.DataFrame) -> Chart:
     )
 
 
-def scores(table: pl.DataFrame) -> Table:
+def scores(table: pl.DataFrame) -> Table | Sentence:
     """Detection, fuzzing and intruder scores of each source."""
+    if table.is_empty():
+        return NONE
     label = pl.col("source").replace_strict({s: SOURCES[s].name for s in SOURCES}, default=None)
     return Table(
         table.with_columns(label.fill_null(pl.col("source")).alias("source")).drop("describer"),

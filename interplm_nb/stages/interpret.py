@@ -237,9 +237,8 @@ def _made(run: Run) -> InterpretStage:
 def _by_source(
     table: pl.DataFrame, summarised: Callable[[pl.DataFrame], pl.DataFrame]
 ) -> pl.DataFrame:
-    return pl.concat(
-        [
-            summarised(part.drop("source")).select(pl.lit(source).alias("source"), pl.all())
-            for (source,), part in table.group_by("source", maintain_order=True)
-        ]
-    )
+    parts = [
+        summarised(part.drop("source")).select(pl.lit(source).alias("source"), pl.all())
+        for (source,), part in table.group_by("source", maintain_order=True)
+    ]
+    return pl.concat(parts) if parts else pl.DataFrame()
