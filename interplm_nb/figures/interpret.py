@@ -17,8 +17,8 @@ _GIVEN = {
 
 
 NONE = Sentence(
-    "No feature has enough examples: 20 proteins on which it reaches 0.7 of its maximum. A run with "
-    "more proteins has some."
+    "No feature has enough examples: 20 proteins on which it reaches 0.7 of its maximum. A run "
+    "with more proteins has some."
 )
 
 

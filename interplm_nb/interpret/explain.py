@@ -52,10 +52,12 @@ DESCRIPTIONS: dict[str, Any] = {
     "sees": pl.String,
     "summary": pl.String,
     "description": pl.String,
+    "states": pl.String,
     "n_examples": pl.Int64,
     "failed": pl.String,
 }
-"""Columns of descriptions. n_examples: training examples of the feature; failed: why there is no
+"""Columns of descriptions. states: what kinds of statement a statistical description makes, joined
+by commas; null of a language model's. n_examples: training examples of the feature; failed: why there is no
 description, null where there is one."""
 
 
@@ -128,7 +130,9 @@ def explain_statistically(
     descriptions, judged, scores = [], [], []
     for found, own in progress_bar(of, desc="statistical", leave=False):
         said = own.description
-        descriptions.append(_described(found, "statistical", terms.sees, said))
+        kinds = sorted({type(statement).__name__.lower() for statement in own.statements})
+        row = _described(found, "statistical", terms.sees, said)
+        descriptions.append(row | {"states": ", ".join(kinds)})
         null = [stated[other] for other in others[found.feature]]
         judged.append(
             judge_statistically(found, own, null, known, clusters, terms.judge_sees, terms.seed)

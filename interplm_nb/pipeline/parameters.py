@@ -478,11 +478,11 @@ class InterpretParameters(StageParameters):
 
     features: str = Field(
         "random:50",
-        description="Features to describe: f1:0.5, random:50, ids:12;40 or all, joined by commas.",
+        description="Features to describe: f1:0.5, random:50, ids:12;40, all.",
     )
     sees: Sees = Field(
         "annotations",
-        description="What a describer sees: the sequence, or names, or annotations and names.",
+        description="What a describer sees: sequence, names, or annotations with names.",
     )
     judge_sees: Sees = Field(
         "names", description="What a judge sees, likewise; annotations as in the paper."

@@ -19,7 +19,9 @@ HOUR = {"embed": 1200.0, "train": 1200.0, "activations": 600.0, "concepts": 600.
 
 def test_the_time_left_is_the_rest_of_this_stage_and_all_that_follow():
     left = TimeLeft(REQUIRED, HOUR)
-    assert left.place("proteins") == f"stage 1 of {N}" and left.place("concepts") == f"stage 5 of {N}"
+    assert (
+        left.place("proteins") == f"stage 1 of {N}" and left.place("concepts") == f"stage 5 of {N}"
+    )
     assert left.words("proteins") == ""  # not estimated
     assert left.words("embed") == "about 1 h left in all"
     assert left.words("embed", 600) == "about 50 min left in all"
