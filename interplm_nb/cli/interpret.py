@@ -101,7 +101,10 @@ def add_interpret_command(
         "--per-minute", type=factor, metavar="N", help="calls that may start in a minute"
     )
     command.add_argument(
-        "--out", type=a_path, metavar="DIR", help="write here, not into the run's interpreted/"
+        "--out",
+        type=a_path,
+        metavar="DIR",
+        help="write tables here; a language model's go into the run otherwise",
     )
     command.set_defaults(do=lambda options: say(_interpret(options)))
 
@@ -147,16 +150,19 @@ def _interpret(options: argparse.Namespace) -> str:
             f"none of these features has enough examples ({ready.chosen.n_enough} of "
             f"{ready.chosen.n_alive} features have); choose others, or a run with more proteins"
         )
-    out = options.out or place(run, options.provider, options.source)
     if statistical:
         if options.dry_run:
             return "0 calls: 'statistical' asks no language model"
         found = explain_statistically(*ready[:4], terms_of(params))
-        write_explained(run, found, out)
-        return "\n\n".join([*_text(ready, found), f"written: {out}"])
+        if options.out:
+            write_explained(run, found, options.out)
+        return "\n\n".join(
+            [*_text(ready, found), *([f"written: {options.out}"] if options.out else [])]
+        )
     price = Price(*options.price) if options.price else known_price(options.provider)
     if options.dry_run:
         return f"{options.provider}: {plan(ready, params).text(price)}"
+    out = options.out or place(run, options.source, options.provider)
     calls = Calls(
         options.provider,
         options.base_url,

@@ -56,9 +56,9 @@ DESCRIPTIONS: dict[str, Any] = {
     "n_examples": pl.Int64,
     "failed": pl.String,
 }
-"""Columns of descriptions. states: what kinds of statement a statistical description makes, joined
-by commas; null of a language model's. n_examples: training examples of the feature; failed: why there is no
-description, null where there is one."""
+"""Columns of descriptions. states: the kinds of statement that a statistical description makes,
+joined by commas; null of a language model's. n_examples: training examples of the feature; failed:
+why there is no description, null where there is one."""
 
 
 @dataclass(frozen=True)

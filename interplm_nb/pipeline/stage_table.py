@@ -25,6 +25,7 @@ from interplm_nb.pipeline.parameters import (
 from interplm_nb.pipeline.run_files import (
     COMPARISON,
     EMBEDDINGS,
+    INTERPRETED,
     PROTEINS,
     SPLITS,
     Content,
@@ -149,7 +150,7 @@ STAGES = {
             parameters=InterpretParameters,
             function="interplm_nb.stages.interpret:interpret",
             reads=("proteins", "activations", "concepts"),
-            outputs=(),
+            outputs=(f"{INTERPRETED}/statistical",),
         ),
     )
 }

@@ -4,7 +4,6 @@ The stage describes without a language model, for the trained SAE and its contro
 `interpret_with` does the same with one, for `interplm-nb interpret`.
 """
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,11 +33,11 @@ from interplm_nb.pipeline.errors import PipelineError
 from interplm_nb.pipeline.nearest_run import RunToRead
 from interplm_nb.pipeline.parameters import InterpretParameters
 from interplm_nb.pipeline.run import Run
-from interplm_nb.pipeline.run_files import INTERPRETED
+from interplm_nb.pipeline.run_files import Interpretation, interpreted_folder
 from interplm_nb.pipeline.scored_sources import SAES
 from interplm_nb.saving import write_parquet
 
-TABLES = ("descriptions", "judged", "recognised")
+TABLES: tuple[Interpretation, ...] = ("descriptions", "judged", "recognised")
 """Tables of `Explained`, as files."""
 
 
@@ -91,25 +90,18 @@ def interpret(run: Run, params: InterpretParameters) -> InterpretStage:
     if isinstance(run, RunToRead):
         return _made(run)
     manifest.begin(run, params)
-    tables: dict[str, list[pl.DataFrame]] = {name: [] for name in (*TABLES, "counts")}
-    known = _known(run)
-    n_described = 0
+    known, terms = _known(run), terms_of(params)
+    counts = []
     for source in (s for s in SAES if s in run.with_activations()):
         # As many features of a control as of the trained SAE, which has the concepts.
-        wanted = params.features if source == "sae" else f"random:{n_described}"
-        ready = _prepared(run, source, wanted, terms_of(params), known)
-        found = explain_statistically(*ready[:4], terms_of(params))
-        n_described = n_described or len(ready.subjects)
-        counts = ready.chosen._asdict() | {"n_described": len(ready.subjects)}
-        count_row = {k: v for k, v in counts.items() if k.startswith("n_")}
-        for name, table in (
-            *zip(TABLES, found[:3], strict=True),
-            ("counts", pl.DataFrame(count_row)),
-        ):
-            tables[name].append(table.select(pl.lit(source).alias("source"), pl.all()))
-    for name, parts in tables.items():
-        run.write_table("interpret", name, pl.concat(parts))
-    run.write_summary("interpret", device="cpu", n_described=n_described)
+        wanted = f"random:{counts[0]['n_described']}" if counts else params.features
+        ready = _prepared(run, source, wanted, terms, known)
+        write_explained(run, explain_statistically(*ready[:4], terms), place(run, source))
+        chosen = ready.chosen
+        row = {"source": source, "n_alive": chosen.n_alive, "n_enough": chosen.n_enough}
+        counts.append(row | {"n_described": len(ready.subjects)})
+    run.write_table("interpret", "counts", pl.DataFrame(counts))
+    run.write_summary("interpret", device="cpu", n_described=counts[0]["n_described"])
     return _made(run)
 
 
@@ -150,9 +142,9 @@ def write_explained(run: Run, found: Explained, out: Path) -> None:
         write_parquet(table, out / f"{name}.parquet", {"type": "Interpretation", **about})
 
 
-def place(run: Run, provider: str, source: str) -> Path:
-    """`interpreted/<provider>/<source>/` in a run: what `interplm-nb interpret` writes."""
-    return run.folder / INTERPRETED / re.sub(r"[^A-Za-z0-9.-]+", "_", provider) / source
+def place(run: Run, source: str, provider: str = "statistical") -> Path:
+    """Where a source's descriptions lie in a run, whether or not they are there."""
+    return run.folder / interpreted_folder(provider, source)
 
 
 class Plan(NamedTuple):
@@ -226,9 +218,17 @@ def _best_f1(run: Run, source: str) -> Mapping[int, float]:
 
 def _made(run: Run) -> InterpretStage:
     """Read what the stage has made."""
-    tables = {name: run.table("interpret", name) for name in (*TABLES, "counts")}
+    counts = run.table("interpret", "counts")
+    tables = {
+        name: pl.concat(
+            run.interpretation(name, source).select(pl.lit(source).alias("source"), pl.all())
+            for source in counts["source"]
+        )
+        for name in TABLES
+    }
     return InterpretStage(
         **tables,
+        counts=counts,
         medians=_by_source(tables["judged"], medians),
         scores=_by_source(tables["recognised"], average_scores),
     )

@@ -86,5 +86,6 @@ def test_features_that_are_no_choice_are_a_sentence(tiny_run: Run, tmp_path: Pat
 
 
 def test_what_a_provider_made_lies_in_a_folder_of_its_name(tiny_run: Run) -> None:
-    folder = place(tiny_run, "openai:../x y", "sae")
+    folder = place(tiny_run, "sae", "openai:../x y")
     assert folder.relative_to(tiny_run.folder).as_posix() == "interpreted/openai_.._x_y/sae"
+    assert ".." not in place(tiny_run, "sae", "../..").relative_to(tiny_run.folder).parts
