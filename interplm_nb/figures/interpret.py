@@ -68,7 +68,7 @@ def medians(table: pl.DataFrame) -> Chart | Sentence:
             for source, value in rows.select("source", "median_pearson").iter_rows()
         ]
     axis.set_yticks(range(len(sources)), [SOURCES[s].name for s in sources])
-    axis.invert_yaxis()
+    axis.set_ylim(len(sources) - 0.5, -0.5)
     axis.axvline(0, color="#9CA3AF", linewidth=0.8)
     axis.set_xlabel("median Pearson r over features, predicted against measured maxima")
     axis.legend(

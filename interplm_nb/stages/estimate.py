@@ -43,7 +43,7 @@ FIXED_SECONDS = {
     "train": 40.0,
     "activations": 50.0,
     "concepts": 60.0,
-    "interpret": 45.0,
+    "interpret": 25.0,
 }
 """The rest of a stage: its kernel, clusters, fidelity, the map of features, the tables."""
 
