@@ -88,6 +88,8 @@ def contents(run: Run, name: str) -> list[Any]:
         read = {"manifest": run.manifest, "summary": run.summary}
         stage, stem = stages[folders[0]], Path(file).stem
         return [read[stem](stage) if stem in read else run.table(stage, stem)]
+    if folders[0] == "interpreted":
+        return [run.interpretation(Path(file).stem, "/".join(folders[2:]), folders[1])]
     if folders[0] == "comparison":
         return [_OF_COMPARED[file](run, folders[1])]
     if folders[-1] == "activations":
