@@ -10,13 +10,21 @@ from interplm_nb.pipeline.errors import PipelineError
 from interplm_nb.pipeline.model_choice import completed, settled
 from interplm_nb.pipeline.parameters import PLACE, ProteinsParameters, StageParameters
 from interplm_nb.pipeline.run import Run
-from interplm_nb.pipeline.run_files import COMPARISON, EMBEDDINGS, LOOKED, RECORD, source_file
+from interplm_nb.pipeline.run_files import (
+    COMPARISON,
+    EMBEDDINGS,
+    LOOKED,
+    RECORD,
+    interpreted_folder,
+    source_file,
+)
 from interplm_nb.pipeline.stage_table import STAGES
 from interplm_nb.saving import read_json
 
 P = TypeVar("P", bound=StageParameters)
 
 LINKS = source_file("sae", "links")
+DESCRIPTIONS = interpreted_folder("statistical", "sae")
 """With EMBEDDINGS and COMPARISON: what a lesson may need of a run beyond its proteins and scores,
 relative to its folder."""
 
@@ -26,6 +34,7 @@ _WHAT = {
     EMBEDDINGS: "embeddings",
     COMPARISON: "a comparison of SAEs",
     LINKS: "features linked to concepts",
+    DESCRIPTIONS: "descriptions of features",
 }
 _MAKE = {COMPARISON: "interplm-nb run laboratory --out runs/laboratory"}
 
@@ -63,7 +72,7 @@ def open_run(run: str, *needs: str) -> Opened:
     run
         A folder, or "".
     needs
-        What the run must have: EMBEDDINGS, COMPARISON, LINKS.
+        What the run must have: EMBEDDINGS, COMPARISON, LINKS, DESCRIPTIONS.
 
     Raises
     ------

@@ -14,7 +14,14 @@ from interplm_nb.pipeline import run_files
 from interplm_nb.pipeline.errors import PipelineError
 from interplm_nb.pipeline.maxima import Maxima
 from interplm_nb.pipeline.outward_links import check_links
-from interplm_nb.pipeline.run_files import Content, annotations_file, compared_file, source_file
+from interplm_nb.pipeline.run_files import (
+    Content,
+    Interpretation,
+    annotations_file,
+    compared_file,
+    interpreted_folder,
+    source_file,
+)
 from interplm_nb.pipeline.run_folder import SHIPPED, RunFolder
 from interplm_nb.pipeline.run_model import RunModel
 from interplm_nb.pipeline.scored_sources import SOURCES, scored_source
@@ -451,6 +458,18 @@ class Run(RunFolder):
 
         path = source_file(source, "links")
         return self._read("concepts", path, lambda path: ConceptLinks.load(path.parent))
+
+    # Stage `interpret`
+
+    def interpretation(
+        self, table: Interpretation, source: str = "sae", provider: str = "statistical"
+    ) -> pl.DataFrame:
+        """Features of a source in words, or how they were judged: columns in `interpret.explain`.
+
+        `provider`: the stage's "statistical", or whom `interplm-nb interpret` asked.
+        """
+        name = f"{interpreted_folder(provider, source)}/{table}.parquet"
+        return self._table("interpret", name, "Interpretation")
 
     # Stage `compare`
 

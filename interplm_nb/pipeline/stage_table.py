@@ -1,6 +1,6 @@
 """The stages of a run, one record each.
 
-    proteins -> embed -> train -> activations -> concepts
+    proteins -> embed -> train -> activations -> concepts -> interpret
                       -> compare, where a profile asks for it
 
 Adding a stage takes a record here, its parameters, its function, its notebook and its test.
@@ -17,6 +17,7 @@ from interplm_nb.pipeline.parameters import (
     CompareParameters,
     ConceptsParameters,
     EmbedParameters,
+    InterpretParameters,
     ProteinsParameters,
     StageParameters,
     TrainParameters,
@@ -24,6 +25,7 @@ from interplm_nb.pipeline.parameters import (
 from interplm_nb.pipeline.run_files import (
     COMPARISON,
     EMBEDDINGS,
+    INTERPRETED,
     PROTEINS,
     SPLITS,
     Content,
@@ -142,6 +144,13 @@ STAGES = {
                 *_files(PROBES, *_PROJECTION),
                 *_files(("sae",), "links", "calibration"),
             ),
+        ),
+        Stage(
+            number="07",
+            parameters=InterpretParameters,
+            function="interplm_nb.stages.interpret:interpret",
+            reads=("proteins", "activations", "concepts"),
+            outputs=(f"{INTERPRETED}/statistical",),
         ),
     )
 }

@@ -43,6 +43,7 @@ FIXED_SECONDS = {
     "train": 40.0,
     "activations": 50.0,
     "concepts": 60.0,
+    "interpret": 25.0,
 }
 """The rest of a stage: its kernel, clusters, fidelity, the map of features, the tables."""
 
@@ -160,6 +161,7 @@ def stages_table(sizes: Sizes, rate: float) -> pl.DataFrame:
         "train": n_trained * sizes.trained_residues * 6.0 * d * m,
         "activations": n_stores * n * 2.0 * d * m + 2.0 * n * d * d,
         "concepts": n * 2.0 * d * min(d, 256) * 4 + sizes.resamples * 2e8 + probed * d * 1e4,
+        "interpret": 0.0,
     }
     block = 65_536 * d * 4.0
     memory = {
@@ -168,6 +170,7 @@ def stages_table(sizes: Sizes, rate: float) -> pl.DataFrame:
         "train": min(BUFFER[0] * d * 4.0, BUFFER[1]) * 1.4 + 16.0 * d * m * 2,
         "activations": 1.8 * block + 8.0 * d * d * 3,
         "concepts": block + 4.0 * probed * d,
+        "interpret": 20.0 * n,
     }
     disk = {
         "proteins": n * 2.0,
@@ -175,6 +178,7 @@ def stages_table(sizes: Sizes, rate: float) -> pl.DataFrame:
         "train": n_trained * 2 * 4.0 * d * m,
         "activations": n_stores * n * sizes.k * STORED_VALUE_BYTES,
         "concepts": 2e7,
+        "interpret": 1e6,
     }
     rows = [
         {

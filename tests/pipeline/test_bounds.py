@@ -64,6 +64,7 @@ ACCEPTED: dict[str, tuple[float, float]] = {
     "concepts.link_f1": (0, 1),
     "concepts.links_per_concept": (1, MILLION),
     "concepts.seed": SEEDS,
+    "interpret.seed": SEEDS,
 }
 """What the other parameters' defaults allow, lowest and highest. A new number needs a row."""
 
