@@ -115,7 +115,7 @@ def app_notebook(run: Run) -> nbformat.NotebookNode:
     notebook.cells.insert(
         0, nbformat.v4.new_markdown_cell("# Features of a protein language model")
     )
-    notebook.cells.append(nbformat.v4.new_code_cell(ADDRESS))
+    notebook.cells.append(nbformat.v4.new_code_cell(ADDRESS, id="address"))
     return notebook
 
 
