@@ -50,7 +50,7 @@ def main() -> None:
     parser.add_argument("settings", nargs="*", metavar="NAME=VALUE")
     parser.add_argument("--on", type=Path, metavar="OTHER", help="a run whose proteins to train on")
     parser.add_argument("--test", action="store_true", help="add the strict F1 on test")
-    arguments = parser.parse_args()
+    arguments = parser.parse_intermixed_args()
     run = Run.open(arguments.run)
     asked = dict(setting.split("=", 1) for setting in arguments.settings)
     changes = {name: _value(text) for name, text in asked.items()}
