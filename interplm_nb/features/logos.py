@@ -41,6 +41,25 @@ class PositionWeights(NamedTuple):
     """float64 [20], adds up to 1."""
 
 
+def amino_acid_of(letters: np.ndarray) -> np.ndarray:
+    """int64: the place in `AMINO_ACIDS` of each ASCII code (uint8, upper case); -1: no standard
+    one."""
+    return _KINDS[letters]
+
+
+def composition(proteins: Proteins) -> np.ndarray:
+    """float64 [20]: the share of each amino acid among the standard residues of these proteins.
+
+    `UNIFORM` where there are none.
+
+    >>> composition(Proteins.from_sequences({"P1": "AAC"}))[:3].round(2).tolist()
+    [0.67, 0.33, 0.0]
+    """
+    kind = amino_acid_of(proteins.letters)
+    counts = np.bincount(kind[kind >= 0], minlength=20)
+    return counts / counts.sum() if counts.any() else UNIFORM.copy()
+
+
 def windows(proteins: Proteins, centres: Iterable[tuple[str, int]], flank: int) -> list[str]:
     """The 2 * flank + 1 letters around each residue, "-" beyond the ends of the protein.
 

@@ -372,7 +372,10 @@ class Run(RunFolder):
     ) -> None:
         """Write what `atlas` and `atlas_quality` read: the map, each feature with its
         statistics."""
-        table = places.join(statistics, on="feature", how="left", maintain_order="left")
+        from interplm_nb.features.statistics import ON_THE_MAP
+
+        shown = statistics.select(ON_THE_MAP)
+        table = places.join(shown, on="feature", how="left", maintain_order="left")
         record = {"type": "FeatureAtlas", "version": 1, **about, "quality": asdict(quality)}
         write_parquet(table, self.of_source("sae", "atlas"), record)
 

@@ -17,7 +17,6 @@ from interplm_nb.features.examples import (
     proteins_of,
     sampled_proteins,
 )
-from interplm_nb.features.statistics import feature_statistics
 from interplm_nb.proteins import Proteins
 
 N_FEATURES = 4
@@ -36,47 +35,6 @@ def activations(draw: st.DrawFn) -> tuple[Proteins, np.ndarray]:
         )
     )
     return proteins, np.array(rows, dtype=np.float32)
-
-
-@given(activations())
-def test_statistics_equal_a_loop_over_features_and_proteins(
-    drawn: tuple[Proteins, np.ndarray],
-) -> None:
-    proteins, dense = drawn
-    table = feature_statistics(FeatureActivations.from_csr(sp.csr_array(dense), proteins, "max"))
-    assert table["feature"].to_list() == list(range(N_FEATURES))
-    for f, row in enumerate(table.iter_rows(named=True)):
-        on = dense[:, f] > 0
-        assert row["n_active"] == on.sum()
-        assert row["n_proteins"] == sum(on[proteins.rows(a)].any() for a in proteins.accessions)
-        assert row["maximum"] == dense[:, f].max()
-        assert np.isclose(row["density"], on.mean())
-        assert np.isclose(row["mean_active"], dense[on, f].mean() if on.any() else 0.0)
-
-
-@given(st.lists(st.integers(1, 14), min_size=1, max_size=4), st.integers(0, 3), st.integers(1, 20))
-def test_maxima_near_the_ends_equal_a_loop(lengths: list[int], seed: int, residues: int) -> None:
-    """Also over blocks, and with maxima that occur twice: the first one counts."""
-    proteins = Proteins.from_sequences({f"P{i}": "A" * n for i, n in enumerate(lengths)})
-    dense = np.random.default_rng(seed).integers(0, 4, (sum(lengths), N_FEATURES)) % 3
-    store = FeatureActivations.from_csr(
-        sp.csr_array(dense.astype(np.float32)), proteins, unit="raw"
-    )
-    blocks = store.blocks
-    store.blocks = lambda: blocks(residues=residues)  # type: ignore[method-assign]
-    table = feature_statistics(store)
-    for feature in range(N_FEATURES):
-        near, chance = [], []
-        for accession, length in zip(proteins.accessions, lengths, strict=True):
-            along = dense[proteins.rows(accession), feature]
-            if not along.any():
-                continue
-            position = 1 + along.argmax()
-            near.append(position <= 5 or length - position < 5)
-            chance.append(sum(p <= 5 or p > length - 5 for p in range(1, length + 1)) / length)
-        row = table.row(feature, named=True)
-        assert row["share_near_ends"] == pytest.approx(np.mean(near) if near else 0)
-        assert row["near_ends_by_chance"] == pytest.approx(np.mean(chance) if chance else 0)
 
 
 @given(activations(), st.integers(0, N_FEATURES - 1))
