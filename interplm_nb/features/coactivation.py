@@ -167,7 +167,7 @@ def activation_correlation(
     (mean, spread), (other_mean, other_spread) = _moments(mine), _moments(theirs)
     scale = np.divide(1, other_spread, out=np.zeros(len(other_spread)), where=other_spread > 0)
     found = np.empty((len(mean), len(other_mean)), np.float32)
-    step = max(1, 2**24 // max(1, len(other_mean)))
+    step = max(1, 2**22 // max(1, len(other_mean)))
     for first in range(0, len(mean), step):
         rows = slice(first, first + step)
         products = (columns[:, rows].T @ theirs).toarray() / n

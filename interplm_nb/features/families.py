@@ -107,10 +107,10 @@ def random_dictionary(decoder: np.ndarray, seed: int = 0) -> np.ndarray:
     A null for `matches` by decoder cosine. Directions of an SAE share some axes; vectors drawn
     uniformly would be too easy to beat.
     """
-    centred = decoder - decoder.mean(axis=0)
-    draws = np.random.default_rng(seed).standard_normal((len(decoder), len(decoder)), np.float32)
-    spread = draws @ centred.astype(np.float32) / np.sqrt(max(1, len(decoder)))
-    return spread + decoder.mean(axis=0, dtype=np.float32)
+    mean = decoder.mean(axis=0, dtype=np.float64)
+    root = np.linalg.qr(decoder - mean, mode="r") / np.sqrt(max(1, len(decoder)))
+    draws = np.random.default_rng(seed).standard_normal((len(decoder), len(root)))
+    return (draws @ root + mean).astype(np.float32)
 
 
 def matches(
