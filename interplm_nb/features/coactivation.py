@@ -179,7 +179,8 @@ def activation_correlation(
 
 def _stacked(activations: FeatureActivations, accessions: list[str] | None) -> sparse.csr_array:
     parts = [block.values.astype(np.float64) for block in activations.blocks(accessions)]
-    return sparse.vstack(parts or [sparse.csr_array((0, activations.n_features))], format="csr")
+    parts = parts or [sparse.csr_array((0, activations.n_features))]
+    return sparse.csr_array(sparse.vstack(parts, format="csr"))
 
 
 def _moments(values: sparse.csr_array) -> tuple[np.ndarray, np.ndarray]:

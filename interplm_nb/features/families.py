@@ -172,7 +172,8 @@ def matches(
         "ambiguity": np.minimum(1, ratio),
         "by_chance": (1 + above) / (1 + len(by_chance)),
     }
-    return pl.DataFrame(table).cast(MATCHES).sort("feature")
+    columns = {name: pl.Series(table[name]).cast(kind) for name, kind in MATCHES.items()}
+    return pl.DataFrame(columns).sort("feature")
 
 
 def _assigned(similarity: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -177,7 +177,9 @@ def _of_block(entries: Entries, scene: _Scene) -> pl.DataFrame:
         **_positions(entries, firsts, scene),
         **_runs(entries, firsts, n_active),
     }
-    return pl.DataFrame({name: columns[name] for name in STATISTICS}).cast(STATISTICS)
+    return pl.DataFrame(
+        {name: pl.Series(columns[name]).cast(kind) for name, kind in STATISTICS.items()}
+    )
 
 
 def _ratio(counted: np.ndarray, of: np.ndarray) -> np.ndarray:
@@ -196,7 +198,7 @@ def _ordered(values: np.ndarray, n_active: np.ndarray) -> dict[str, np.ndarray]:
     for first, end in zip((ends - n_active).tolist(), ends.tolist(), strict=True):
         values[first:end].sort()
     alive = np.flatnonzero(n_active)
-    found = {"maximum": np.zeros(len(n_active), np.float32)}
+    found = {"maximum": np.zeros(len(n_active))}
     found["maximum"][alive] = values[ends[alive] - 1]
     for q in QUANTILES:
         at = (ends - n_active)[alive] + (n_active[alive] - 1) * (q / 100)
