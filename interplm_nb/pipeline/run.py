@@ -14,7 +14,13 @@ from interplm_nb.pipeline import run_files
 from interplm_nb.pipeline.errors import PipelineError
 from interplm_nb.pipeline.maxima import Maxima
 from interplm_nb.pipeline.outward_links import check_links
-from interplm_nb.pipeline.run_files import Content, annotations_file, compared_file, source_file
+from interplm_nb.pipeline.run_files import (
+    Content,
+    FeatureTable,
+    annotations_file,
+    compared_file,
+    source_file,
+)
 from interplm_nb.pipeline.run_folder import SHIPPED, RunFolder
 from interplm_nb.pipeline.run_model import RunModel
 from interplm_nb.pipeline.scored_sources import SOURCES, scored_source
@@ -454,6 +460,22 @@ class Run(RunFolder):
 
         path = source_file(source, "links")
         return self._read("concepts", path, lambda path: ConceptLinks.load(path.parent))
+
+    # Stage `features`
+
+    def feature_table(self, content: FeatureTable, source: str = "sae") -> pl.DataFrame:
+        """What stage `features` says of a source's features, as `stages.features` lists it.
+
+        "statistics" and "motifs" are there for every SAE of `SAES`; "neighbours", "matches" and
+        "known" for the trained one. PipelineError before the stage.
+        """
+        return self._table("features", source_file(source, content), "FeatureTable")
+
+    def write_feature_table(self, content: FeatureTable, table: pl.DataFrame, source: str) -> None:
+        """Write what `feature_table` reads."""
+        about = {"source": source, "sequences": self.proteins().sequence_hash}
+        record = {"type": "FeatureTable", "version": 1, **about}
+        write_parquet(table, self.of_source(source, content), record)
 
     # Stage `compare`
 
