@@ -215,7 +215,8 @@ def _protein_entropy(entries: Entries, firsts: np.ndarray, total: np.ndarray) ->
         return np.zeros(len(total))
     sums = np.add.reduceat(entries.value, firsts, dtype=np.float64)
     p = sums / total[entries.feature[firsts]]
-    return np.maximum(0, -np.bincount(entries.feature[firsts], p * np.log2(p), len(total)))
+    bits = np.bincount(entries.feature[firsts], p * np.log2(p), len(total))
+    return np.maximum(0.0 - bits, 0)
 
 
 def _amino_acids(entries: Entries, scene: _Scene) -> dict[str, np.ndarray]:
@@ -228,7 +229,7 @@ def _amino_acids(entries: Entries, scene: _Scene) -> dict[str, np.ndarray]:
     log_b = np.log2(scene.background, out=np.zeros(20), where=scene.background > 0)
     top, alive = p.argmax(axis=1), mass.any(axis=1)
     return {
-        "amino_acid_entropy": np.maximum(0, -(p * log_p).sum(axis=1)),
+        "amino_acid_entropy": np.maximum(0.0 - (p * log_p).sum(axis=1), 0),
         "amino_acid_information": np.maximum(0, (p * (log_p - log_b)).sum(axis=1)),
         "top_amino_acid": np.where(alive, np.asarray(list(AMINO_ACIDS), object)[top], ""),
         "top_amino_acid_share": p[np.arange(len(p)), top],

@@ -25,6 +25,7 @@ from interplm_nb.pipeline import manifest
 from interplm_nb.pipeline.nearest_run import RunToRead
 from interplm_nb.pipeline.parameters import FeaturesParameters
 from interplm_nb.pipeline.run import Run
+from interplm_nb.pipeline.run_files import FeatureTable
 from interplm_nb.pipeline.scored_sources import SAES, SOURCES, scored_source
 from interplm_nb.readers.motif_files import read_motifs
 
@@ -59,6 +60,7 @@ class FeaturesStage:
     neighbours: pl.DataFrame
     matches: pl.DataFrame
     overview: pl.DataFrame
+    plm: str
 
 
 def features(run: Run, params: FeaturesParameters) -> FeaturesStage:
@@ -215,16 +217,19 @@ def _mean(kept: pl.Series) -> float:
 
 def _made(run: Run) -> FeaturesStage:
     """Read what the stage has made."""
-    by_source: dict[str, list[pl.DataFrame]] = {"statistics": [], "motifs": []}
-    for source in (s for s in SAES if run.of_source(s, "motifs").exists()):
-        named = pl.lit(source).alias("source")
-        for content, parts in by_source.items():
-            table = run.feature_table(content, source)  # type: ignore[arg-type]
-            parts.append(table.select(named, pl.all()))
+    there = [s for s in SAES if run.of_source(s, "motifs").exists()]
     return FeaturesStage(
-        *(pl.concat(parts) for parts in by_source.values()),
+        _by_source(run, "statistics", there),
+        _by_source(run, "motifs", there),
         run.feature_table("known"),
         run.feature_table("neighbours"),
         run.feature_table("matches"),
         run.table("features", "overview"),
+        run.about("sae")["plm"],
     )
+
+
+def _by_source(run: Run, content: FeatureTable, sources: list[str]) -> pl.DataFrame:
+    """A table of several sources, with their names in a column in front."""
+    parts = [run.feature_table(content, s).select(pl.lit(s).alias("source"), "*") for s in sources]
+    return pl.concat(parts)
