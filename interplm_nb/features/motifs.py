@@ -17,7 +17,7 @@ STRONG = 0.5
 """A maximum is a site if it is above this fraction of the feature's own."""
 MIN_SITES = 10
 """Fewer sites make no motif."""
-MOST_SITES = 200
+MOST_SITES = 100
 """Sites of a feature at most, the strongest."""
 SHUFFLES = 1000
 """Draws of shuffled maxima."""
@@ -29,6 +29,9 @@ COVERED = 0.8
 """Share of the sites that the letters of a stated position cover at least."""
 MOST_LETTERS = 4
 """Most letters of a stated position."""
+
+_IN_CACHE = 2**13
+"""Letters that are counted at a time."""
 
 MOTIFS: dict[str, Any] = {
     "feature": pl.UInt32,
@@ -85,8 +88,8 @@ class LetterAxis:
         self.proteins, self.flank = proteins, flank
         self.protein_of = np.repeat(np.arange(len(proteins)), proteins.lengths)
         size = proteins.n_residues + flank * (len(proteins) + 1)
-        self.codes = np.full(size, 20, np.int64)
-        """int64: place in `AMINO_ACIDS`; 20 for a blank, and for X, B, U, Z, O."""
+        self.codes = np.full(size, 20, np.uint8)
+        """uint8: place in `AMINO_ACIDS`; 20 for a blank, and for X, B, U, Z, O."""
         kind = amino_acid_of(proteins.letters)
         self.codes[self.place(np.arange(proteins.n_residues))] = np.where(kind < 0, 20, kind)
 
@@ -96,14 +99,18 @@ class LetterAxis:
 
     def counts(self, rows: np.ndarray) -> np.ndarray:
         """int64 [..., L, 20]: amino acids at each offset from rows [..., n], over the n."""
-        shape, n = rows.shape[:-1], rows.shape[-1]
-        place = self.place(rows).reshape(-1, n)
-        base = 21 * np.arange(len(place))[:, None]
-        columns = []
-        for offset in range(-self.flank, self.flank + 1):
-            letters = (base + self.codes[place + offset]).ravel()
-            columns.append(np.bincount(letters, minlength=21 * len(place)).reshape(-1, 21)[:, :20])
-        return np.stack(columns, axis=1).reshape(*shape, 2 * self.flank + 1, 20)
+        shape, n, width = rows.shape[:-1], rows.shape[-1], 2 * self.flank + 1
+        draws = self.place(rows).reshape(-1, n)
+        found = np.empty((len(draws), width, 20), np.int64)
+        step = max(1, _IN_CACHE // max(1, n))
+        for first in range(0, len(draws), step):
+            some = draws[first : first + step]
+            base = 21 * np.arange(len(some))[:, None]
+            for column in range(width):
+                letters = (base + self.codes[some + (column - self.flank)]).ravel()
+                counts = np.bincount(letters, minlength=21 * len(some)).reshape(-1, 21)
+                found[first : first + step, column] = counts[:, :20]
+        return found.reshape(*shape, width, 20)
 
 
 def sites(

@@ -19,6 +19,7 @@ ON_WHAT_SHIPS = ("01_proteins", "03_train", "04_activations", "05_concepts")
 NEED_MORE = {
     "02_embed": "embeddings",
     "03b_compare": "a comparison",
+    "06_features": "statistics and motifs of its features",
     "12_probe": "embeddings",
     "13_rank": "embeddings",
 }

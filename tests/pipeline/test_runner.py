@@ -72,7 +72,7 @@ def test_too_few_data_are_said_after_stage_1_where_something_follows(tmp_path, r
         "concepts says little; use more proteins, or -p concepts.min_instances=5 "
         "-p concepts.min_clusters=3, which scores 10, each on fewer instances",
     ]
-    assert said[5].startswith("02_embed: stage 2 of 5; running ")
+    assert said[5].startswith("02_embed: stage 2 of 6; running ")
     _, again = ask(tmp_path, "train.steps=3000", "concepts.min_instances=31")
     assert not [line for line in again if "few data" in line]  # nothing was run
     _, later = ask(tmp_path, "train.steps=3000", "concepts.min_instances=32")
