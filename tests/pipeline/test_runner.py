@@ -57,7 +57,8 @@ def test_a_changed_parameter_runs_its_stage_and_those_that_read_it(tmp_path, ran
     assert ran == [
         "train",
         "activations",
-    ]  # what the fake activations make is the same as before, so nothing follows from it
+        "features",
+    ]  # what the fake activations make is the same as before, so only what reads train follows
 
 
 def test_too_few_data_are_said_after_stage_1_where_something_follows(tmp_path, ran):
@@ -94,7 +95,7 @@ def test_a_stage_can_be_forced_or_started_from(tmp_path, ran):
     ask(tmp_path)
     ran.clear()
     ask(tmp_path, force="activations")
-    assert ran == ["activations", "concepts"]
+    assert ran == ["activations", "concepts", "features"]
     ran.clear()
     _, said = ask(tmp_path, "proteins.seed=1", first="embed")
     assert ran == []
@@ -117,7 +118,7 @@ def test_an_optional_stage_runs_in_its_place_where_it_is_asked_for(tmp_path, ran
         ran == [] and run.manifest("compare")["params"]["steps"] == 6
     )  # what is not asked for is left as it is
     ask(tmp_path, "compare.steps=6", first="compare", force="compare")
-    assert ran == ["compare", "activations", "concepts"]
+    assert ran == ["compare", "activations", "concepts", "features"]
     ran.clear()
     _, said = ask(tmp_path, "compare.steps=6", first="activations")
     assert "03b_compare: taken as it is (--from activations)" in said and ran == []
