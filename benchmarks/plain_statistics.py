@@ -18,7 +18,7 @@ def plain_statistics(
     for accession in accessions:
         track = column[proteins.rows(accession)]
         tracks.append(np.where(track > threshold, track, 0))
-        letters.append(proteins.sequence(accession))
+        letters.append(proteins.letters[proteins.rows(accession)])
     every = np.concatenate(tracks)
     values = every[every > 0].astype(np.float64)
     present = [track for track in tracks if track.any()]
@@ -36,9 +36,9 @@ def plain_statistics(
     for q in (25, 50, 75, 95):
         found[f"quantile_{q}"] = np.percentile(values, q)
     found["protein_entropy"] = stats.entropy([track.sum() for track in present], base=2)
-    text = np.array(list("".join(letters)))
-    background = np.array([(text == a).sum() for a in AMINO_ACIDS])
-    mass = np.array([every[text == a].sum(dtype=np.float64) for a in AMINO_ACIDS])
+    text = np.concatenate(letters)
+    background = np.array([(text == ord(a)).sum() for a in AMINO_ACIDS])
+    mass = np.array([every[text == ord(a)].sum(dtype=np.float64) for a in AMINO_ACIDS])
     if mass.any():
         found["amino_acid_entropy"] = stats.entropy(mass, base=2)
         found["amino_acid_information"] = stats.entropy(mass, background, base=2)
@@ -48,16 +48,16 @@ def plain_statistics(
     for track in present:
         n, position = len(track), int(track.argmax()) + 1
         near.append(position <= 5 or n - position < 5)
-        chance.append(sum(p <= 5 or p > n - 5 for p in range(1, n + 1)) / n)
+        chance.append(min(10, n) / n)
         places.append((position - 0.5) / n)
     found["share_near_ends"] = np.mean(near)
     found["near_ends_by_chance"] = np.mean(chance)
     found["mean_position"] = np.mean(places)
     found["position_bias"] = stats.ks_1samp(places, stats.uniform.cdf).statistic
     found["position_bias_by_chance"] = stats.kstwobign.mean() / np.sqrt(len(places))
-    runs = [
-        len(run) for track in tracks for run in "".join("01"[int(v > 0)] for v in track).split("0")
-    ]
-    runs = [run for run in runs if run]
+    runs = []
+    for track in present:
+        ends = np.flatnonzero(np.diff(np.concatenate([[False], track > 0, [False]])))
+        runs += (ends[1::2] - ends[::2]).tolist()
     found |= {"n_runs": len(runs), "mean_run": np.mean(runs), "longest_run": max(runs)}
     return found
