@@ -177,7 +177,7 @@ def motif(
     >>> axis = LetterAxis(proteins, 2)
     >>> found = motif(axis, proteins.offsets[1:] - 3, composition(proteins))
     >>> "".join(AMINO_ACIDS[i] for i in found.frequencies.argmax(axis=1)), found.p
-    ('WCHWA', 0.000999000999000999)
+    ('IWCHW', 0.000999000999000999)
     """
     counts = axis.counts(rows)
     frequencies, bits = counts / max(1, len(rows)), information(counts, background)

@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 
 from interplm_nb.activations import FeatureActivations
 from interplm_nb.features.examples import (
+    EXAMPLES,
     Distribution,
     distribution,
+    example_proteins,
     protein_distribution,
     proteins_of,
     sampled_proteins,
@@ -201,3 +203,62 @@ def test_a_sample_that_cannot_be_is_refused(n: int, bins: int) -> None:
         ValueError, match=f"n must be 0 or more and bins 1 or more, not {n} and {bins}"
     ):
         sampled_proteins(one_feature([1.0]), 0, n, bins)
+
+
+@given(activations(), st.integers(0, N_FEATURES - 1), st.integers(0, 4), st.booleans())
+def test_examples_are_of_their_kind(
+    drawn: tuple[Proteins, np.ndarray], feature: int, n: int, clustered: bool
+) -> None:
+    proteins, dense = drawn
+    store = FeatureActivations.from_dense(dense, proteins)
+    clusters = {a: i // 2 for i, a in enumerate(proteins.accessions)} if clustered else None
+    table = example_proteins(store, feature, n, clusters=clusters)
+    assert dict(table.schema) == EXAMPLES
+    tracks = {a: dense[proteins.rows(a), feature] for a in proteins.accessions}
+    top = max(track.max() for track in tracks.values())
+    wanted: dict[str, list[str]] = {
+        "maximum": [a for a in tracks if tracks[a].any()],
+        "share": [a for a in tracks if tracks[a].any()],
+        "silent": [a for a in tracks if not tracks[a].any()],
+    }
+    for low, high in ((0, 0.4), (0.4, 0.8), (0.8, 1)):
+        some = [a for a in tracks if low < tracks[a].max() / (top or 1) <= high]
+        wanted[f"({low:g}, {high:g}]"] = some
+    if clusters is not None:
+        lit = {clusters[a] for a in wanted["maximum"]}
+        wanted["near miss"] = [a for a in wanted["silent"] if clusters[a] in lit]
+    for kind, of_kind in wanted.items():
+        found = table.filter(kind=kind)["accession"].to_list()
+        families = {clusters[a] for a in of_kind} if clusters is not None else of_kind
+        assert set(found) <= set(of_kind) and len(found) == min(n, len(families))
+        if clusters is not None:
+            assert len({clusters[a] for a in found}) == len(found)
+    for kind, accession, maximum, share, n_active, length, position in table.iter_rows():
+        track = tracks[accession]
+        assert (maximum, n_active, length) == (track.max(), (track > 0).sum(), len(track))
+        assert share == pytest.approx((track > 0).mean())
+        assert position == (track.argmax() + 1 if track.any() else 0), kind
+    assert table.filter(kind="maximum")["maximum"].is_sorted(descending=True)
+    assert table.filter(kind="share")["share"].is_sorted(descending=True)
+
+
+def test_examples_are_drawn_by_the_seed_and_near_misses_by_their_relatives() -> None:
+    proteins = Proteins.from_sequences({f"P{i:02}": "AAAA" for i in range(40)})
+    values = np.zeros((160, 1))
+    values[:80:4, 0] = np.arange(1, 21)  # the first of each of 20 proteins
+    store = FeatureActivations.from_dense(values, proteins)
+    one, again, other = (example_proteins(store, 0, 5, seed=seed) for seed in (1, 1, 2))
+    assert one.equals(again)
+    draws = [t.filter(kind="silent")["accession"].to_list() for t in (one, other)]
+    assert draws[0] != draws[1]
+    clusters = {a: i % 20 for i, a in enumerate(proteins.accessions)}
+    near = example_proteins(store, 0, 3, clusters=clusters).filter(kind="near miss")
+    assert near["accession"].to_list() == ["P39", "P38", "P37"]
+
+
+@pytest.mark.parametrize(("n", "edges"), [(-1, (0, 1)), (5, (0, 0.5)), (5, (0, 0.6, 0.4, 1))])
+def test_examples_without_number_or_order_are_refused(n: int, edges: tuple[float, ...]) -> None:
+    proteins = Proteins.from_sequences({"P": "A"})
+    store = FeatureActivations.from_dense(np.zeros((1, 1)), proteins)
+    with pytest.raises(ValueError, match="n must be 0 or more, and edges ascend from 0 to 1, not"):
+        example_proteins(store, 0, n, edges)
