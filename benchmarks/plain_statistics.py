@@ -53,7 +53,8 @@ def plain_statistics(
     found["share_near_ends"] = np.mean(near)
     found["near_ends_by_chance"] = np.mean(chance)
     found["mean_position"] = np.mean(places)
-    found["position_bias"] = stats.ks_1samp(places, stats.uniform.cdf).statistic
+    test: Any = stats.ks_1samp(places, stats.uniform.cdf)
+    found["position_bias"] = test.statistic
     found["position_bias_by_chance"] = stats.kstwobign.mean() / np.sqrt(len(places))
     runs = []
     for track in present:

@@ -186,6 +186,22 @@ def _ratio(counted: np.ndarray, of: np.ndarray) -> np.ndarray:
     return np.divide(counted, of, out=np.zeros(len(of)), where=of > 0)
 
 
+def _sorted(values: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """The values of each feature, `counts` of them one feature after another, in order."""
+    values, ends = values.copy(), np.cumsum(counts)
+    for first, end in zip((ends - counts).tolist(), ends.tolist(), strict=True):
+        values[first:end].sort()
+    return values
+
+
+def _highest(values: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """The highest of each feature's values, `counts` of them one feature after another; else 0."""
+    found, some = np.zeros(len(counts), values.dtype), np.flatnonzero(counts)
+    if len(some):
+        found[some] = np.maximum.reduceat(values, (np.cumsum(counts) - counts)[some])
+    return found
+
+
 def _density_class(density: np.ndarray) -> np.ndarray:
     names, bounds = zip(*DENSITY_CLASSES, strict=True)
     found = np.asarray(names, dtype=object)[np.searchsorted(bounds, density, side="right")]
@@ -194,9 +210,7 @@ def _density_class(density: np.ndarray) -> np.ndarray:
 
 def _ordered(values: np.ndarray, n_active: np.ndarray) -> dict[str, np.ndarray]:
     """Maximum and quantiles of each feature's values, which lie one feature after another."""
-    values, ends = values.copy(), np.cumsum(n_active)
-    for first, end in zip((ends - n_active).tolist(), ends.tolist(), strict=True):
-        values[first:end].sort()
+    values, ends = _sorted(values, n_active), np.cumsum(n_active)
     alive = np.flatnonzero(n_active)
     found = {"maximum": np.zeros(len(n_active))}
     found["maximum"][alive] = values[ends[alive] - 1]
@@ -244,16 +258,14 @@ def _positions(entries: Entries, firsts: np.ndarray, scene: _Scene) -> dict[str,
     near = (before < NEAR_END) | (length - before <= NEAR_END)
     place = (before + 0.5) / np.maximum(1, length)
     count = np.bincount(feature, minlength=n)
-    ordered = place[np.lexsort((place, feature))]
+    ordered = _sorted(place, count)
     rank = np.arange(len(feature)) - (np.cumsum(count) - count)[feature]
     distance = np.maximum((rank + 1) / count[feature] - ordered, ordered - rank / count[feature])
-    bias = np.zeros(n)
-    np.maximum.at(bias, feature, distance)
     return {
         "share_near_ends": _ratio(np.bincount(feature, near, n), count),
         "near_ends_by_chance": _ratio(np.bincount(feature, scene.by_chance[protein], n), count),
         "mean_position": _ratio(np.bincount(feature, place, n), count),
-        "position_bias": bias,
+        "position_bias": _highest(distance, count),
         "position_bias_by_chance": _ratio(np.full(n, _UNIFORM_BIAS), np.sqrt(count)),
     }
 
@@ -261,6 +273,5 @@ def _positions(entries: Entries, firsts: np.ndarray, scene: _Scene) -> dict[str,
 def _runs(entries: Entries, firsts: np.ndarray, n_active: np.ndarray) -> dict[str, np.ndarray]:
     stretches = entries.stretches(firsts)
     n_runs = np.bincount(stretches.feature, minlength=len(n_active))
-    longest = np.zeros(len(n_active), np.int64)
-    np.maximum.at(longest, stretches.feature, stretches.last - stretches.first + 1)
+    longest = _highest(stretches.last - stretches.first + 1, n_runs)
     return {"n_runs": n_runs, "mean_run": _ratio(n_active, n_runs), "longest_run": longest}

@@ -24,8 +24,9 @@ class Entries(NamedTuple):
 
     def take(self, kept: np.ndarray) -> "Entries":
         """The entries where `kept`, bool [n], is true."""
+        places = np.flatnonzero(kept)  # a gather is faster than a mask
         columns = (self.feature, self.protein, self.row, self.value)
-        return Entries(self.first_feature, self.n_features, *(column[kept] for column in columns))
+        return Entries(self.first_feature, self.n_features, *(column[places] for column in columns))
 
     def firsts(self) -> np.ndarray:
         """int64: where each track begins: one feature on one protein in which it is active."""
@@ -74,14 +75,11 @@ def active_entries(
     protein_of = np.repeat(np.arange(len(offsets) - 1, dtype=np.int32), np.diff(offsets))
     for block in activations.by_feature(accessions):
         columns = block.values
-        n = len(columns.indptr) - 1
-        feature = np.repeat(np.arange(n, dtype=np.int64), np.diff(columns.indptr))
-        found = Entries(
-            block.first_feature,
-            n,
-            feature,
-            protein_of[columns.indices].astype(np.int64),
-            columns.indices.astype(np.int64),
-            columns.data,
-        )
-        yield found if threshold <= 0 else found.take(columns.data > np.float32(threshold))
+        ends, rows, values = columns.indptr, columns.indices, columns.data
+        if threshold > 0:
+            on = np.flatnonzero(values > np.float32(threshold))
+            ends, rows, values = np.searchsorted(on, ends), rows[on], values[on]
+        n = len(ends) - 1
+        feature = np.repeat(np.arange(n, dtype=np.int64), np.diff(ends))
+        protein, rows = protein_of[rows].astype(np.int64), rows.astype(np.int64)
+        yield Entries(block.first_feature, n, feature, protein, rows, values)
