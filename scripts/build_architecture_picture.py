@@ -22,6 +22,7 @@ ROOMS = {
     "questions": (0.5, "what is asked of a finished run"),
     "stages": (1.5, "one file a stage"),
     "pipeline": (2, "Run, manifest, profiles, runner"),
+    "interpret": (0.5, "descriptions and how they score"),
     "features": (0, "features without concepts"),
     "concepts": (1, "features against biology"),
     "sae": (2, "sparse autoencoders"),

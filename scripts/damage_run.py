@@ -16,7 +16,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import polars as pl
@@ -26,6 +26,7 @@ from interplm_nb.pipeline.errors import PipelineError
 from interplm_nb.pipeline.hashes import FileHashes
 from interplm_nb.pipeline.maxima import Maxima
 from interplm_nb.pipeline.run import Run
+from interplm_nb.pipeline.run_files import Interpretation
 from interplm_nb.pipeline.stage_table import STAGES
 from interplm_nb.sae import checkpoint
 
@@ -88,6 +89,9 @@ def contents(run: Run, name: str) -> list[Any]:
         read = {"manifest": run.manifest, "summary": run.summary}
         stage, stem = stages[folders[0]], Path(file).stem
         return [read[stem](stage) if stem in read else run.table(stage, stem)]
+    if folders[0] == "interpreted":
+        table = cast(Interpretation, Path(file).stem)
+        return [run.interpretation(table, "/".join(folders[2:]), folders[1])]
     if folders[0] == "comparison":
         return [_OF_COMPARED[file](run, folders[1])]
     if folders[-1] == "activations":

@@ -56,6 +56,15 @@ def test_importing_the_package_is_silent_and_light() -> None:
     assert run("import interplm_nb as ipn; ipn.__all__; dir(ipn)", heavy) == ""
 
 
+def test_the_workbench_is_imported_without_what_it_may_not_need() -> None:
+    """Its views are: a first paint reads a structure, so that biotite comes with StructureView."""
+    heavy = ("torch", "plotly", "nglview", "pandas")
+    assert run("from interplm_nb.widgets.workbench import Workbench", heavy) == ""
+    views = "feature_table, histogram, residue_tracks, feature_data"
+    heavy += ("biotite", "matplotlib", "networkx")
+    assert run(f"from interplm_nb.widgets import {views}", heavy) == ""
+
+
 def test_every_public_name_resolves_and_is_completed() -> None:
     for name in ipn.__all__:
         assert callable(getattr(ipn, name)), name

@@ -2,7 +2,7 @@
 // Stands in for Jupyter in an exported page: the widgets' state is in the page, and no kernel is
 // behind it.
 
-import { fieldsOf, fragmentOf, viewsOf } from "./host/address.js";
+import { followAddress } from "./host/address.js";
 
 /** @param {string} text base64 */
 function view(text) {
@@ -129,43 +129,23 @@ async function render(id, el, signal = new AbortController().signal) {
   await widget.render?.({ model: models.get(id), el, signal, host });
 }
 
-/** The selection in the address, what it says of views, and the address after them. */
-function followAddress(/** @type {Model} */ selection) {
-  const linked = Object.fromEntries(
-    Object.entries(page.linked).map(([name, /** @type {any} */ { model, values }]) => {
-      const of = /** @type {Model} */ (models.get(model));
-      return [name, { of, values, saved: of.get(name) }];
-    }),
+/** @param {string} id of the selection */
+function follow(id) {
+  const selection = /** @type {Model} */ (models.get(id));
+  const view = [...models.values()].find(
+    (model) => model.get("data") && idOf(model.get("selection")) === id,
   );
-  const read = () => {
-    for (const [name, value] of Object.entries(fieldsOf(location.hash, selection.get("source"))))
-      selection.set(name, value);
-    for (const [name, value] of Object.entries(viewsOf(location.hash, linked)))
-      linked[name].of.set(name, value);
-  };
-  read();
-  addEventListener("hashchange", read);
-  const write = () => {
-    const fields = page.fields.map((/** @type {string} */ name) => [name, selection.get(name)]);
-    const changed = Object.entries(linked)
-      .map(([name, { of, saved }]) => [name, of.get(name), saved])
-      .filter(([, value, saved]) => value !== saved);
-    const hash = `#${fragmentOf(Object.fromEntries([...fields, ...changed]))}`;
-    // A page inside another (srcdoc) has no own address.
-    if (location.protocol !== "about:" && location.hash !== hash)
-      history.replaceState(null, "", hash);
-  };
-  // When a drag pauses: browsers take few changes of an address in a second.
-  let waiting = 0;
-  const later = () => {
-    clearTimeout(waiting);
-    waiting = window.setTimeout(write, 200);
-  };
-  selection.on("change", later);
-  for (const [name, { of }] of Object.entries(linked)) of.on(`change:${name}`, later);
+  const data = view && models.get(idOf(view.get("data")));
+  const views = Object.entries(page.linked).map(([name, /** @type {any} */ { model, values }]) => [
+    name,
+    { of: models.get(model), values },
+  ]);
+  const forever = new AbortController().signal;
+  if (data)
+    followAddress(selection, data.get("about"), page.fields, Object.fromEntries(views), forever);
 }
 
-if (page.selection) followAddress(/** @type {Model} */ (models.get(page.selection)));
+if (page.selection) follow(page.selection);
 const main = document.querySelector("main") ?? document.body;
 for (const id of page.show) {
   const el = main.appendChild(document.createElement("div"));

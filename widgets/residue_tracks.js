@@ -250,7 +250,8 @@ export class Tracks {
   measure(height) {
     const { kit, plot, scroller } = this;
     this.scroller.style.height = `${height}px`;
-    this.legend = legendLines(kit, this.items, (category) => this.colour(category), plot.width);
+    const colour = (/** @type {string} */ category) => this.colour(category);
+    this.legend = legendLines(kit, this.items, colour, plot.width, height);
     const taken = {
       pinned: this.strips.length,
       legend: legendHeight(this.legend),

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from interplm_nb.cli.arguments import add_concepts, add_device, add_min_confidence, add_strict
 from interplm_nb.cli.numbers import count, share
 from interplm_nb.cli.paths import a_path
-from interplm_nb.concepts.calibration import MIN_CONFIDENCE
 
 _EXAMPLES = """\
 examples:
@@ -65,14 +65,8 @@ def add_annotate_command(
         metavar="FILE",
         help="with --family: draw it as .png, .svg or .pdf",
     )
-    command.add_argument(
-        "--device", default="auto", help="auto, cpu, cuda, cuda:1 or mps (default: auto)"
-    )
-    command.add_argument(
-        "--strict",
-        action="store_true",
-        help="stop at the first bad record instead of skipping and reporting it",
-    )
+    add_device(command)
+    add_strict(command)
     command.set_defaults(do=lambda options: _annotate(options, say))
 
 
@@ -96,20 +90,8 @@ def _add_naming(command: argparse.ArgumentParser) -> None:
         metavar="Q",
         help="largest false discovery rate on test of a name (default: %(default)s)",
     )
-    command.add_argument(
-        "--min-confidence",
-        type=share,
-        default=MIN_CONFIDENCE,
-        metavar="P",
-        help="minimum confidence of a name (default: %(default)s)",
-    )
-    command.add_argument(
-        "--concepts",
-        action="append",
-        default=[],
-        metavar="NAME",
-        help="only this concept; can be repeated",
-    )
+    add_min_confidence(command, "a name")
+    add_concepts(command, "--concepts")
     command.add_argument(
         "--top",
         type=count,

@@ -1,9 +1,11 @@
-"""`interplm-nb data`: the embedded proteins, a file checked, a download from UniProt."""
+"""`interplm-nb data`: the embedded proteins, a file checked, downloads, labels from structures."""
 
 import argparse
 from collections.abc import Callable
 from typing import Any
 
+from interplm_nb.cli.arguments import add_strict
+from interplm_nb.cli.numbers import share
 from interplm_nb.cli.paths import a_path
 from interplm_nb.readers.uniprot_rest import CACHE
 
@@ -15,6 +17,7 @@ examples:
   interplm-nb data fetch --accessions list.txt --out mine.tsv
   interplm-nb data structures runs/mine       models of AlphaFold DB of all proteins of a run
   interplm-nb data structures P69905 --pdb    the best entry of the PDB, else the model
+  interplm-nb data structure-labels runs/mine --out labels.tsv        burial, helices, contacts
 """
 
 
@@ -35,7 +38,7 @@ def add_data_command(
     )
     check.add_argument("file", type=a_path)
     check.add_argument("--format", default="auto", choices=("auto", "fasta", "tsv", "text", "xml"))
-    check.add_argument("--strict", action="store_true", help="stop at the first bad record")
+    add_strict(check)
     check.set_defaults(do=lambda options: say(_data_check(options)))
     fetch = add(
         parts, "fetch", "download annotated proteins from UniProt, by query or by accession"
@@ -62,6 +65,7 @@ def add_data_command(
     )
     fetch.set_defaults(do=lambda options: say(_data_fetch(options)))
     _add_structures(add, parts, say)
+    _add_structure_labels(add, parts, say)
 
 
 def _add_structures(
@@ -100,6 +104,37 @@ def _add_structures(
     command.set_defaults(do=lambda options: say(_structures(options)))
 
 
+def _add_structure_labels(
+    add: Callable[..., argparse.ArgumentParser], parts: Any, say: Callable[[str], None]
+) -> None:
+    command = add(
+        parts,
+        "structure-labels",
+        "label residues by structures: accessibility, secondary structure, contacts, interfaces",
+    )
+    command.add_argument(
+        "proteins", type=a_path, metavar="PROTEINS", help="folder of a run, or a file of proteins"
+    )
+    command.add_argument(
+        "--structures",
+        type=a_path,
+        metavar="PATH",
+        help="folder of files named by accession, or a table with the columns accession and file "
+        "(default: the structures that are at hand)",
+    )
+    command.add_argument(
+        "--min-coverage",
+        type=share,
+        default=0.8,
+        metavar="SHARE",
+        help="leave out proteins of which a structure shows less (default: %(default)s)",
+    )
+    command.add_argument(
+        "--out", type=a_path, required=True, metavar="FILE", help="table of labels to write"
+    )
+    command.set_defaults(do=lambda options: say(_structure_labels(options)))
+
+
 def _data() -> str:
     from interplm_nb.cli.describe import describe_demo
 
@@ -133,3 +168,11 @@ def _structures(options: argparse.Namespace) -> str:
         options.own, options.cache or CACHE, offline=options.offline, refresh=options.refresh
     )
     return fetched_structures(options.proteins, files, options.pdb)
+
+
+def _structure_labels(options: argparse.Namespace) -> str:
+    from interplm_nb.cli.describe import labelled_by_structure
+
+    return labelled_by_structure(
+        options.proteins, options.structures, options.min_coverage, options.out
+    )

@@ -119,6 +119,34 @@ def fetched_structures(words: Sequence[str], files: "StructureFiles", pdb: bool)
     )
 
 
+def labelled_by_structure(
+    path: Path, structures: Path | None, min_coverage: float, out: Path
+) -> str:
+    """Write the labels of the proteins of a run or a file, and say how many proteins have them."""
+    from interplm_nb.readers.read import read
+    from interplm_nb.readers.structure_labels import structure_labels
+    from interplm_nb.readers.structure_list import structures_at_hand, structures_in
+    from interplm_nb.saving import atomic_path
+
+    proteins = Run.open(path).proteins() if path.is_dir() else read(path).proteins
+    given = structures_in(structures, proteins) if structures else structures_at_hand(proteins)
+    labels = structure_labels(proteins, given, min_coverage)
+    with atomic_path(out) as draft:
+        table = spreadsheet.tsv(labels.annotations.table)
+        draft.write_text(table, encoding="utf-8", newline="\n")
+    absent = labels.read.drop_nulls("why_not").select("accession", "why_not").rows()
+    return "\n".join(
+        [
+            f"{out}: {labels}, {len(labels.annotations):,} segments",
+            *(f"  {a}: {why}" for a, why in absent[:10]),
+            *(["  ..."] if len(absent) > 10 else []),
+            "A protein without a structure counts as one without these labels. Make a run of the "
+            f"{len(labels.accessions):,} labelled proteins alone, with -p proteins.labels={out}; "
+            "or score labelled proteins alone with interplm-nb spatial RUN --labels",
+        ]
+    )
+
+
 def _accessions(words: Sequence[str]) -> list[str]:
     """Of a run, of a file, or the words themselves."""
     from interplm_nb.questions.own_proteins import listed

@@ -4,9 +4,9 @@ import argparse
 from collections.abc import Callable
 from typing import Any
 
-from interplm_nb.cli.numbers import count, share
+from interplm_nb.cli.arguments import add_concepts, add_min_confidence
+from interplm_nb.cli.numbers import count
 from interplm_nb.cli.paths import a_path
-from interplm_nb.concepts.calibration import MIN_CONFIDENCE
 
 _EXAMPLES = """\
 examples:
@@ -54,20 +54,8 @@ def add_discover_command(
         metavar="FILE",
         help="write all candidates with their evidence to a TSV file",
     )
-    command.add_argument(
-        "--concept",
-        action="append",
-        default=[],
-        metavar="NAME",
-        help="only this concept; can be repeated",
-    )
-    command.add_argument(
-        "--min-confidence",
-        type=share,
-        default=MIN_CONFIDENCE,
-        metavar="P",
-        help="minimum confidence of a candidate (default: %(default)s)",
-    )
+    add_concepts(command, "--concept")
+    add_min_confidence(command, "a candidate")
     command.add_argument(
         "--per-concept",
         type=count,

@@ -6,6 +6,7 @@ from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING
 
+from interplm_nb.cli.arguments import add_device, add_strict
 from interplm_nb.cli.numbers import count, layer
 from interplm_nb.cli.paths import a_path
 
@@ -77,17 +78,11 @@ def add_look_command(
         metavar="N",
         help="show the N most enriched features (default: %(default)s)",
     )
-    command.add_argument(
-        "--device", default="auto", help="auto, cpu, cuda, cuda:1 or mps (default: auto)"
-    )
+    add_device(command)
     command.add_argument(
         "--offline", action="store_true", help="take accessions from the cache alone"
     )
-    command.add_argument(
-        "--strict",
-        action="store_true",
-        help="stop at the first bad record instead of skipping and reporting it",
-    )
+    add_strict(command)
     command.set_defaults(do=lambda options: say(_look(options)))
 
 

@@ -1,5 +1,5 @@
-"""The command line: run, data, models, score, look, annotate, discover, rank, explore, notebooks,
-verify.
+"""The command line: run, data, models, score, look, annotate, discover, rank, spatial, contacts,
+interpret, explore, notebooks, verify.
 
 A mistake that the user can correct is one sentence on stderr and exit code 2 (`--debug` adds the
 traceback). Anything else is a fault of interplm-nb: a traceback and how to report it.
@@ -15,15 +15,18 @@ from pathlib import Path
 
 import interplm_nb
 from interplm_nb.cli.annotate import add_annotate_command
+from interplm_nb.cli.contacts import add_contacts_command
 from interplm_nb.cli.data import add_data_command
 from interplm_nb.cli.discover import add_discover_command
 from interplm_nb.cli.explore import add_explore_commands
+from interplm_nb.cli.interpret import add_interpret_command
 from interplm_nb.cli.look import add_look_command
 from interplm_nb.cli.models import add_models_command
 from interplm_nb.cli.process import end_in_order, place_for_caches, write_plainly
 from interplm_nb.cli.rank import add_rank_command
 from interplm_nb.cli.run import add_run_command
 from interplm_nb.cli.score import add_score_command
+from interplm_nb.cli.spatial import add_spatial_command
 from interplm_nb.cli.verify import add_verify_command
 from interplm_nb.pipeline.errors import PipelineError
 from interplm_nb.readers.report import InputError
@@ -37,6 +40,8 @@ examples:
   interplm-nb score runs/demo                         which features match which concepts
   interplm-nb discover runs/demo                      which proteins may lack an annotation
   interplm-nb rank runs/demo mine.tsv                 which features tell your labels of proteins
+  interplm-nb spatial runs/demo                       which features are arranged in space
+  interplm-nb interpret --run runs/demo               describe features in words, with scores
   interplm-nb explore runs/demo                       view features in JupyterLab (--app: no code)
   interplm-nb models get Elana/InterPLM-esm2-8m --layer 4 --out sae        a published SAE
 """
@@ -152,6 +157,9 @@ def _parser() -> argparse.ArgumentParser:
     add_annotate_command(commands, _add, _say)
     add_discover_command(commands, _add, _say)
     add_rank_command(commands, _add, _say)
+    add_spatial_command(commands, _add, _say)
+    add_contacts_command(commands, _add, _say)
+    add_interpret_command(commands, _add, _say)
     add_explore_commands(commands, _add, _say)
     add_verify_command(commands, _add, _say)
     return parser

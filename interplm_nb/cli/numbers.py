@@ -28,6 +28,15 @@ def layer(text: str) -> int:
     return _whole(text, 0)
 
 
+def feature(text: str) -> int:
+    """A feature's number, from 0.
+
+    >>> feature("12")
+    12
+    """
+    return _whole(text, 0)
+
+
 def share(text: str) -> float:
     """A number from 0 to 1.
 

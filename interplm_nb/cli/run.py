@@ -6,13 +6,14 @@ from collections.abc import Callable
 from shlex import quote
 from typing import Any
 
+from interplm_nb.cli.arguments import add_device, add_strict
 from interplm_nb.cli.paths import a_path
 
 _EXAMPLES = """\
 PROFILE is a packaged profile (demo, laboratory, proteomes, esm2-8m, sweep-8m) or the path of a
 .toml file with a table per stage. The stages are proteins, embed, train, activations, concepts,
-features. Unchanged stages are skipped. To resume a run that was stopped, give the same command
-again.
+features, interpret. Unchanged stages are skipped. To resume a run that was stopped, give the same
+command again.
 
 Stage compare follows train if the profile has a table [compare], as laboratory and sweep-8m have,
 or if you set one of its parameters. It trains SAEs over layers x recipes x sparsities x learning
@@ -61,14 +62,8 @@ def add_run_command(
         help="start here; keep the earlier stages as they are",
     )
     command.add_argument("--force", metavar="STAGE", help="redo this stage and all later ones")
-    command.add_argument(
-        "--device", default="auto", help="auto, cpu, cuda, cuda:1 or mps (default: auto)"
-    )
-    command.add_argument(
-        "--strict",
-        action="store_true",
-        help="stop at the first bad record instead of skipping and counting it",
-    )
+    add_device(command)
+    add_strict(command)
     command.add_argument(
         "--dry-run",
         action="store_true",

@@ -6,6 +6,7 @@ from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Any
 
+from interplm_nb.cli.arguments import add_device
 from interplm_nb.cli.numbers import activation, count, factor, layer
 from interplm_nb.cli.paths import a_path
 from interplm_nb.pipeline.errors import PipelineError
@@ -86,11 +87,7 @@ def add_score_command(
         action="store_true",
         help="with --run: make each SAE a source of the run, which the workbench and look open",
     )
-    command.add_argument(
-        "--device",
-        default="auto",
-        help="with --run: auto, cpu, cuda, cuda:1 or mps (default: auto)",
-    )
+    add_device(command, "with --run: ")
     command.add_argument("--revision", help="with --run: commit, branch or tag of a repository")
     command.add_argument("--file", metavar="PATH", help="with --run: weights file in a repository")
     said = command.add_argument_group(

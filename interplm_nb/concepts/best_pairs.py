@@ -86,6 +86,11 @@ STATISTICS = dict.fromkeys(
 `intervals.recall_upper_bound`."""
 
 
+def without_statistics(pairs: pl.DataFrame) -> pl.DataFrame:
+    """Pairs with the columns of `STATISTICS`, all null."""
+    return pairs.with_columns(pl.lit(None, kind).alias(name) for name, kind in STATISTICS.items())
+
+
 @dataclass(frozen=True)
 class BestPairs:
     """The best feature of each concept, and all pairs with a high F1 on both splits."""

@@ -12,12 +12,17 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from interplm_nb.figures.glossary import words_in
+from interplm_nb.pipeline.dark_page import DARK_PAGE, TURNED
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
 _DPI = 110
 _PLOTLY = "application/vnd.plotly.v1+json"
+_ON_DARK = (
+    f"{DARK_PAGE} .jp-OutputArea-child:has(+ .jp-OutputArea-child .ipn-below)"
+    f">.jp-OutputArea-output{{filter:{TURNED}}}"
+)
 
 
 class Chart:
@@ -63,8 +68,7 @@ class Chart:
 
         data, metadata = self._repr_mimebundle_()
         display(data, metadata=metadata, raw=True)
-        if words := words_in(*self._texts()).html():
-            display(HTML(words))
+        display(HTML(below(words_in(*self._texts()).html())))
 
     def _texts(self) -> list[str]:
         """The description, and what is written in the figure."""
@@ -80,6 +84,15 @@ class Chart:
             "text/plain": self.description,
             _PLOTLY: json.loads(hover.to_json() or "{}"),
         }
+
+
+def below(words: str) -> str:
+    """HTML for the output that follows a picture: some words, and how it looks on a dark page.
+
+    A rule beside the picture works in the saved notebook too; where pages take no rules, the
+    picture stays white.
+    """
+    return f'<div class="ipn-below"><style>{_ON_DARK}</style>{words}</div>'
 
 
 def panels(

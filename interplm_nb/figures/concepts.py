@@ -12,10 +12,11 @@ from interplm_nb.concepts.by_category import ALL
 from interplm_nb.concepts.point_or_domain import FULL, POINT
 from interplm_nb.figures.chart import Chart, panels
 from interplm_nb.pipeline.scored_sources import SOURCES, scored_source
+from interplm_nb.shortened import shortened
 
 _OTHERS = "PDX*hp<>"
-_GREY = "#6F6F6F"
 _LONGEST = 48
+"""Characters of a name."""
 """Maximum length of a name at a tick."""
 
 
@@ -47,7 +48,9 @@ def heat_map(table: pl.DataFrame, n: int = 40) -> Chart:
         i - 0.5 for i in range(1, shown.height) if shown["category"][i] != shown["category"][i - 1]
     ]
     axis.hlines(edges, -0.5, len(labels) - 0.5, color="#FFFFFF", linewidth=2)
-    _name_columns(axis, [_short(scored_source(label).name) for label in map(str, labels)])
+    _name_columns(
+        axis, [shortened(scored_source(label).name, _LONGEST) for label in map(str, labels)]
+    )
     _name_concepts(axis, shown)
     axis.set_title(
         f"best F1 on test, the top {shown.height} of {best.height} concepts",
@@ -94,7 +97,7 @@ def _name_columns(axis: Axes, names: list[str]) -> None:
 def _name_concepts(axis: Axes, shown: pl.DataFrame) -> None:
     """Ticks at the rows: each concept, with its category where the name lacks it."""
     names = [
-        _short(concept if category in concept else f"{concept} · {category}")
+        shortened(concept if category in concept else f"{concept} · {category}", _LONGEST)
         for concept, category in shown.select("concept", "category").iter_rows()
     ]
     axis.set_yticks(range(len(names)), names, fontsize=8, parse_math=False)
@@ -181,7 +184,7 @@ def categories(table: pl.DataFrame) -> Chart:
     scored = dict(widest.select("category", "concepts").iter_rows())
     axis.set_yticks(
         range(len(order)),
-        [f"{_short(category)} ({scored[category]})" for category in order],
+        [f"{shortened(category, _LONGEST)} ({scored[category]})" for category in order],
         parse_math=False,
     )
     axis.set_ylim(len(order) - 0.4, -0.6)
@@ -357,7 +360,3 @@ def _shades(n: int) -> list[str]:
     from matplotlib.colors import to_hex
 
     return [to_hex(colormaps["Blues"](x)) for x in np.linspace(0.25, 0.95, max(n, 1))][:n]
-
-
-def _short(name: str) -> str:
-    return name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…"

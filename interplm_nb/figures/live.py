@@ -4,7 +4,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from interplm_nb.figures.chart import Chart, panels
+from interplm_nb.figures.chart import Chart, below, panels
 from interplm_nb.figures.styles import line_styles, logarithmic
 from interplm_nb.progress import in_notebook
 from interplm_nb.sae.feature_use import WINDOW
@@ -77,13 +77,14 @@ class LiveLearning:
         )
 
     def _show(self) -> None:
-        from IPython.display import display, update_display
+        from IPython.display import HTML, display, update_display
 
         began = time.monotonic()
         data, metadata = self.chart()._repr_mimebundle_()
         if self._display_id is None:
             handle = display(data, metadata=metadata, raw=True, display_id=True)
             self._display_id = handle.display_id if handle else None
+            display(HTML(below("")))
         else:
             update_display(data, metadata=metadata, raw=True, display_id=self._display_id)
         self._showed(began, time.monotonic())

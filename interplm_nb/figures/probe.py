@@ -12,11 +12,11 @@ from matplotlib.ticker import NullLocator
 from interplm_nb.features.patterns import SHAPES
 from interplm_nb.figures.chart import Chart, panels
 from interplm_nb.pipeline.scored_sources import SAE_CONTROLS, SOURCES, scored_source
+from interplm_nb.shortened import shortened
 
 PATTERN_ORDER = ("point", "motif", "domain", "whole protein", "periodic", "mixed", "too few")
 """Classes of `activation_patterns` in the order of the bars: shapes by size, then the rest."""
 
-_GREY = "#6F6F6F"
 _SPARSE = {"k = 1": 5, "k = 5": 7, "k = 20": 9}
 _HATCHES = {"sae": "", "random_sae": "///", "shuffled_sae": "..."}
 _PARTS = {
@@ -27,6 +27,7 @@ _PARTS = {
     "embedding": "#D55E00",
 }
 _LONGEST = 44
+"""Characters of a name."""
 
 
 def probes(table: pl.DataFrame) -> Chart:
@@ -45,7 +46,7 @@ def probes(table: pl.DataFrame) -> Chart:
     counts = {row["task"]: (row["n_positive"], row["n"]) for row in table.iter_rows(named=True)}
     axis.set_yticks(
         range(len(tasks)),
-        [f"{_short(t)}\n{counts[t][0]:,} of {counts[t][1]:,} residues" for t in tasks],
+        [f"{shortened(t, _LONGEST)}\n{counts[t][0]:,} of {counts[t][1]:,} residues" for t in tasks],
         fontsize=9,
     )
     axis.set(
@@ -169,7 +170,10 @@ def residual(table: pl.DataFrame) -> Chart:
         ylim=(-0.6, len(names) - 0.1),
     )
     axis.set_title(
-        f"{_short(task)}: {n[0]:,} of {n[1]:,} residues", fontsize=10, loc="left", parse_math=False
+        f"{shortened(task, _LONGEST)}: {n[0]:,} of {n[1]:,} residues",
+        fontsize=10,
+        loc="left",
+        parse_math=False,
     )
     words = "; ".join(f"{name} {value:.3f}" for name, value in zip(names, values, strict=True))
     return Chart(
@@ -282,7 +286,3 @@ def nothing(why: str) -> Chart:
         why, (0.5, 0.5), xycoords="axes fraction", ha="center", va="center", parse_math=False
     )
     return Chart(figure, why)
-
-
-def _short(name: str) -> str:
-    return name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…"

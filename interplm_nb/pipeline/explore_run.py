@@ -21,6 +21,10 @@ log = logging.getLogger(__name__)
 
 EXPLORE = "00_explore.ipynb"
 
+ADDRESS = """from interplm_nb.widgets.address import Address
+
+Address(bench)"""
+
 OWN_HOST = (
     "default-src 'self' 'unsafe-inline' 'unsafe-eval' blob: data:; "
     "connect-src 'self' ws://127.0.0.1:* blob: data:"
@@ -99,8 +103,8 @@ def _code(notebook: nbformat.NotebookNode) -> list[str]:
 
 
 def app_notebook(run: Run) -> nbformat.NotebookNode:
-    """The workbench alone: a title, and the cells of `00_explore` that are tagged `parameters` or
-    `app`, set to the run."""
+    """The workbench alone: a title, the cells of `00_explore` that are tagged `parameters` or
+    `app`, set to the run, and what keeps its address."""
     notebook = _explore()
     notebook.cells = [
         cell
@@ -111,6 +115,7 @@ def app_notebook(run: Run) -> nbformat.NotebookNode:
     notebook.cells.insert(
         0, nbformat.v4.new_markdown_cell("# Features of a protein language model")
     )
+    notebook.cells.append(nbformat.v4.new_code_cell(ADDRESS, id="address"))
     return notebook
 
 

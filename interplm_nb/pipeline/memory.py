@@ -6,7 +6,7 @@ libraries are not counted, because the system takes them back when it needs to.
 
 The system walks every mapped page to tell the shares: a second of a core for 12 GB of embeddings.
 So they are read only where the sum of RssAnon, which costs nothing and is never below them, exceeds
-the peak, and not for more than a tenth of the time.
+the peak, and for a tenth of a core at most.
 """
 
 import re
@@ -51,11 +51,11 @@ class PeakMemory:
     def _watch(self) -> None:
         this = psutil.Process()
         while True:
-            start = time.perf_counter()
+            start = time.thread_time()
             tree = _tree(this)
             if sum(map(_resident, tree)) > self.peak:
                 self.peak = max(self.peak, sum(map(_anonymous, tree)))
-            took = time.perf_counter() - start
+            took = time.thread_time() - start
             if self._done.wait(max(self._every, 9 * took)):
                 return
 

@@ -4,10 +4,10 @@ from interplm_nb.pipeline.parameters import MINI
 from interplm_nb.saving import read_json
 
 _UNIREP = (
-    "These figures rest on UniRep ({plm}; Alley et al. 2019), a recurrent model that reads a "
-    "protein from its first residue to its last: a residue's vector knows only what stands before "
-    "it, so a feature of a domain lights up inside it or at its end. It is not ESM-2, which sees "
-    "both sides; for that model: -p embed.plm=esm2_t6_8M_UR50D."
+    "These figures rest on UniRep ({plm}; Alley et al. 2019). It is not ESM-2, which sees both "
+    "sides of a residue: UniRep reads a protein from its first residue to its last, so a residue's "
+    "vector knows only what stands before it, and a feature of a domain lights up inside it or at "
+    "its end. For ESM-2: -p embed.plm=esm2_t6_8M_UR50D."
 )
 
 

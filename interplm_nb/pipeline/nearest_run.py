@@ -10,13 +10,21 @@ from interplm_nb.pipeline.errors import PipelineError
 from interplm_nb.pipeline.model_choice import completed, settled
 from interplm_nb.pipeline.parameters import PLACE, ProteinsParameters, StageParameters
 from interplm_nb.pipeline.run import Run
-from interplm_nb.pipeline.run_files import COMPARISON, EMBEDDINGS, LOOKED, RECORD, source_file
+from interplm_nb.pipeline.run_files import (
+    COMPARISON,
+    EMBEDDINGS,
+    LOOKED,
+    RECORD,
+    interpreted_folder,
+    source_file,
+)
 from interplm_nb.pipeline.stage_table import STAGES
 from interplm_nb.saving import read_json
 
 P = TypeVar("P", bound=StageParameters)
 
 LINKS, FEATURES = source_file("sae", "links"), source_file("sae", "matches")
+DESCRIPTIONS = interpreted_folder("statistical", "sae")
 """With EMBEDDINGS and COMPARISON: what a lesson may need of a run beyond its proteins and scores,
 relative to its folder."""
 
@@ -27,6 +35,7 @@ _WHAT = {
     COMPARISON: "a comparison of SAEs",
     LINKS: "features linked to concepts",
     FEATURES: "statistics and motifs of its features",
+    DESCRIPTIONS: "descriptions of features",
 }
 _MAKE = {COMPARISON: "interplm-nb run laboratory --out runs/laboratory"}
 
@@ -64,7 +73,7 @@ def open_run(run: str, *needs: str) -> Opened:
     run
         A folder, or "".
     needs
-        What the run must have: EMBEDDINGS, COMPARISON, LINKS, FEATURES.
+        What the run must have: EMBEDDINGS, COMPARISON, LINKS, FEATURES, DESCRIPTIONS.
 
     Raises
     ------

@@ -11,7 +11,7 @@ from scipy import sparse
 
 from interplm_nb.activations_writer import ActivationsWriter, shape_of
 from interplm_nb.annotations import Annotations
-from interplm_nb.concepts.best_pairs import STATISTICS, strict
+from interplm_nb.concepts.best_pairs import strict, without_statistics
 from interplm_nb.concepts.count import count
 from interplm_nb.concepts.scored_concepts import scored_concepts
 from interplm_nb.concepts.support import with_support
@@ -116,8 +116,7 @@ def _write_choice(run: Run) -> None:
     test = splits.filter(pl.col("split") == "test")
     found = with_support(run.scored("sae", "strict"), annotations, chosen.candidates, test)
     named = (pl.lit("sae").alias("source"), pl.lit("strict").alias("convention"), pl.all())
-    untested = (pl.lit(None, kind).alias(name) for name, kind in STATISTICS.items())
-    run.write_table("concepts", "best", chosen.pairs.select(named).with_columns(untested))
+    run.write_table("concepts", "best", without_statistics(chosen.pairs.select(named)))
     run.write_table("concepts", "comparison", chosen.summary("sae", found))
 
 

@@ -18,6 +18,9 @@ PLACE = ("run", "device")
 """Fields that say where a stage works, not what it makes: set by the runner, and no part of the key
 of a result."""
 
+Sees = Literal["sequence", "names", "annotations"]
+"""What `interpret.known` shows of a protein; each shows what those before it show."""
+
 Recipe = Literal[
     "interplm-paper", "interplm-v1", "topk", "batchtopk", "jumprelu", "gated", "matryoshka"
 ]
@@ -505,6 +508,31 @@ class FeaturesParameters(StageParameters):
         description="Residues on which activations are correlated, drawn at random.",
     )
     seed: int = Field(0, ge=0, le=SEED, description="Seed of the draws.")
+
+
+class InterpretParameters(StageParameters):
+    """Stage `interpret`: descriptions of features, and how well they predict."""
+
+    stage: ClassVar[str] = "interpret"
+
+    features: str = Field(
+        "random:50",
+        description="Features to describe: f1:0.5, random:50, ids:12;40, all.",
+    )
+    sees: Sees = Field(
+        "annotations",
+        description="What a describer sees: sequence, names, or annotations with names.",
+    )
+    judge_sees: Sees = Field(
+        "names", description="What a judge sees, likewise; annotations as in the paper."
+    )
+    close: bool = Field(
+        False, description="Take silent proteins first from clusters in which others fire."
+    )
+    twice: bool = Field(
+        False, description="Let a language model describe each feature a second time."
+    )
+    seed: int = Field(0, ge=0, le=SEED, description="Seed of halves, draws and resamples.")
 
 
 def unknown_name(name: str, known: list[str], what: str = "parameter") -> str:

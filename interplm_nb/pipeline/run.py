@@ -17,8 +17,10 @@ from interplm_nb.pipeline.outward_links import check_links
 from interplm_nb.pipeline.run_files import (
     Content,
     FeatureTable,
+    Interpretation,
     annotations_file,
     compared_file,
+    interpreted_folder,
     source_file,
 )
 from interplm_nb.pipeline.run_folder import SHIPPED, RunFolder
@@ -476,6 +478,18 @@ class Run(RunFolder):
         about = {"source": source, "sequences": self.proteins().sequence_hash}
         record = {"type": "FeatureTable", "version": 1, **about}
         write_parquet(table, self.of_source(source, content), record)
+
+    # Stage `interpret`
+
+    def interpretation(
+        self, table: Interpretation, source: str = "sae", provider: str = "statistical"
+    ) -> pl.DataFrame:
+        """Features of a source in words, or how they were judged: columns in `interpret.explain`.
+
+        `provider`: the stage's "statistical", or whom `interplm-nb interpret` asked.
+        """
+        name = f"{interpreted_folder(provider, source)}/{table}.parquet"
+        return self._table("interpret", name, "Interpretation")
 
     # Stage `compare`
 

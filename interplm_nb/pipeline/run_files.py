@@ -1,5 +1,6 @@
 """The names of a run's files; `Run` opens them, and the records of the stages list them."""
 
+import re
 from typing import Literal
 
 from interplm_nb.pipeline.scored_sources import CONVENTIONS
@@ -10,7 +11,16 @@ SPLITS = "splits.parquet"
 EMBEDDINGS = "embeddings"
 COMPARISON = "comparison"
 LOOKED = "looked"
-BESIDE_STAGES = (RECORD, ".lock", ".hashes.json", "rescored", LOOKED, "00_explore.ipynb")
+INTERPRETED = "interpreted"
+BESIDE_STAGES = (
+    RECORD,
+    ".lock",
+    ".hashes.json",
+    "rescored",
+    LOOKED,
+    INTERPRETED,
+    "00_explore.ipynb",
+)
 """What a run holds besides the outputs of its stages."""
 
 Content = Literal[
@@ -83,6 +93,19 @@ def source_file(source: str, content: Content) -> str:
     'sources/sae/maxima.parquet'
     """
     return f"sources/{source}/{_FILES[content]}"
+
+
+Interpretation = Literal["descriptions", "judged", "recognised"]
+"""What is kept of features in words: the words, how they were judged, and what they tell."""
+
+
+def interpreted_folder(provider: str, source: str) -> str:
+    """Where a source's features in words lie, relative to the run.
+
+    >>> interpreted_folder("openai:gpt-5-mini", "sae")
+    'interpreted/openai_gpt-5-mini/sae'
+    """
+    return f"{INTERPRETED}/{re.sub(r'[^A-Za-z0-9.-]+', '_', provider).lstrip('.')}/{source}"
 
 
 def compared_file(label: str, content: Content) -> str:

@@ -1,6 +1,6 @@
 """The stages of a run, one record each.
 
-    proteins -> embed -> train -> activations -> concepts -> features
+    proteins -> embed -> train -> activations -> concepts -> features -> interpret
                       -> compare, where a profile asks for it
 
 Adding a stage takes a record here, its parameters, its function, its notebook and its test.
@@ -18,6 +18,7 @@ from interplm_nb.pipeline.parameters import (
     ConceptsParameters,
     EmbedParameters,
     FeaturesParameters,
+    InterpretParameters,
     ProteinsParameters,
     StageParameters,
     TrainParameters,
@@ -25,6 +26,7 @@ from interplm_nb.pipeline.parameters import (
 from interplm_nb.pipeline.run_files import (
     COMPARISON,
     EMBEDDINGS,
+    INTERPRETED,
     PROTEINS,
     SPLITS,
     Content,
@@ -154,6 +156,13 @@ STAGES = {
                 *_files(SAES, "statistics", "motifs"),
                 *_files(("sae",), "known", "neighbours", "matches"),
             ),
+        ),
+        Stage(
+            number="07",
+            parameters=InterpretParameters,
+            function="interplm_nb.stages.interpret:interpret",
+            reads=("proteins", "activations", "concepts"),
+            outputs=(f"{INTERPRETED}/statistical",),
         ),
     )
 }

@@ -10,8 +10,10 @@ from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
-from interplm_nb.readers.structures import Structure
+if TYPE_CHECKING:
+    from interplm_nb.readers.structures import Structure
 
 
 def folder() -> Path:
@@ -36,8 +38,10 @@ def structures() -> tuple[str, ...]:
     return tuple(sorted(_residue_map()))
 
 
-def structure(accession: str) -> Structure:
+def structure(accession: str) -> "Structure":
     """The structure of one embedded protein, its residues mapped to UniProt positions."""
+    from interplm_nb.readers.structures import Structure
+
     about = _residue_map().get(accession)
     if about is None:
         raise KeyError(

@@ -12,8 +12,8 @@ from typing import Any
 
 import biotite.structure as struc
 import numpy as np
-from biotite.structure.info import one_letter_code
 
+from interplm_nb.readers.amino_acids import letters_of, of_amino_acids
 from interplm_nb.readers.residue_alignment import Chain, align_chain, elsewhere
 
 BONDED = 2.5
@@ -65,7 +65,7 @@ def map_residues(
     if slots is None:
         chain, slots = _chain(letters, *links, stated)
     else:
-        whole = "".join(map(_letters, construct))
+        whole = "".join(map(letters_of, construct))
         chain = _whole_chain(whole, slots, stated)
     found = align_chain(chain, sequence)[slots]
     if given:
@@ -108,7 +108,7 @@ class _Residue:
 
 def _residues(atoms: Any) -> list[_Residue]:
     """The chain's amino acids, in order; of two with one number (alternatives) the first."""
-    acids = atoms[struc.filter_amino_acids(atoms)]
+    acids = atoms[of_amino_acids(atoms)]
     found: dict[str, _Residue] = {}
     names = residue_numbers(acids)
     for start in struc.get_residue_starts(acids).tolist():
@@ -117,7 +117,7 @@ def _residues(atoms: Any) -> list[_Residue]:
             _Residue(
                 names[start],
                 int(acids.res_id[start]),
-                _letters(str(acids.res_name[start])),
+                letters_of(str(acids.res_name[start])),
                 bool(acids.hetero[start]),
                 int(acids.place[start]),
                 int(acids.stated[start]),
@@ -136,11 +136,6 @@ def _residues(atoms: Any) -> list[_Residue]:
         for residue, before, after in zip(residues, [False, *linked], [*linked, False], strict=True)
         if residue.place or not residue.hetero or before or after
     ]
-
-
-def _letters(residue: str) -> str:
-    """X for an unknown one; several for a residue that replaces several."""
-    return one_letter_code(residue) or "X"
 
 
 def _stated(residues: list[_Residue], sequence: str, accession: str) -> tuple[np.ndarray, bool]:
@@ -217,7 +212,7 @@ def _in_construct(
     """
     if not construct:
         return None
-    each = [_letters(name) for name in construct]
+    each = [letters_of(name) for name in construct]
     starts = np.cumsum([0, *map(len, each)])
     letters = [r.letters for r in residues]
     if all(r.place for r in residues):

@@ -4,6 +4,7 @@ PDB, mmCIF and BinaryCIF, as databases and as other programs write them.
 """
 
 import io
+import re
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -18,13 +19,12 @@ from biotite.structure.info import amino_acid_names, nucleotide_names
 from biotite.structure.io import pdb, pdbx
 from biotite.structure.io.pdb.hybrid36 import encode_hybrid36
 
+from interplm_nb.readers.amino_acids import of_amino_acids
 from interplm_nb.readers.binary_cif import read_binary_cif
 from interplm_nb.readers.opening import read_whole
 from interplm_nb.readers.report import InputError
+from interplm_nb.readers.structure_names import BINARY_SUFFIXES, COMPRESSED, PDB_SUFFIXES, SUFFIXES
 
-PDB_SUFFIXES, CIF_SUFFIXES, BINARY_SUFFIXES = (".pdb", ".ent"), (".cif", ".mmcif"), (".bcif",)
-SUFFIXES = (*PDB_SUFFIXES, *CIF_SUFFIXES, *BINARY_SUFFIXES)
-COMPRESSED = (".gz", ".zst")
 FARTHEST = 9_999
 """Largest coordinate, in angstrom."""
 
@@ -49,6 +49,8 @@ _BY_OTHER_NAME = {
 }
 _BACKBONE = ("N", "CA", "C", "O", "OXT", "OT1", "OT2", "O1", "O2", "OC1", "OC2")
 """With the oxygens at the end of a chain, as the PDB and these programs call them."""
+_IS_SCORE = re.compile(r"[0-9]{1,3}(?:\.[0-9]+)?")
+"""A pLDDT as files write it."""
 _UNREADABLE = (
     ValueError,
     LookupError,
@@ -72,7 +74,9 @@ class Entry:
     """AtomArray without water; of alternative locations the first.
 
     Further annotations, int: `place` in the construct (mmCIF's label_seq_id), `stated` position in
-    the protein `stated_of` (its accession), by SIFTS or a cross-reference; 0 and "": none.
+    the protein `stated_of` (its accession), by SIFTS or a cross-reference; 0 and "": none. And
+    `plddt`, float32: a model's confidence in the residue, 0 to 100; NaN where the file is not a
+    model with such a score.
     """
     constructs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """By chain: residue names of the whole construct, also of residues that are not seen."""
@@ -130,9 +134,13 @@ def _text(path: Path) -> str:
 
 def _read_pdb(path: Path) -> Entry:
     lines = _text(path).split("\n")
-    text = "\n".join(_columns(lines, path))
+    predicted = _is_predicted(lines)
+    text = "\n".join(_columns(lines, path, predicted))
     # Any: biotite's return type depends on the value of `model`.
-    atoms: Any = pdb.PDBFile.read(io.StringIO(text)).get_structure(model=1)
+    atoms: Any = pdb.PDBFile.read(io.StringIO(text)).get_structure(
+        model=1, extra_fields=["b_factor"] if predicted else []
+    )
+    _score(atoms, predicted)
     n = atoms.array_length()
     atoms.set_annotation("place", np.zeros(n, dtype=np.int64))
     atoms.set_annotation("stated", np.zeros(n, dtype=np.int64))
@@ -150,8 +158,25 @@ def _read_pdb(path: Path) -> Entry:
     )
 
 
-def _columns(lines: list[str], path: Path) -> Iterator[str]:
-    """The lines as the format has them: what follows the coordinates is not needed.
+def _is_predicted(lines: list[str]) -> bool:
+    """Whether a PDB file's title says that AlphaFold or ESMFold predicted it."""
+    title = " ".join(line[10:80].strip() for line in lines if line.startswith("TITLE ")).upper()
+    return "PREDICTION" in title and ("ALPHAFOLD" in title or "ESMFOLD" in title)
+
+
+def _score(atoms: Any, predicted: bool) -> None:
+    """`plddt` from the B-factors of a prediction that has any; ESMFold writes shares of 1."""
+    plddt = np.full(atoms.array_length(), np.nan, np.float32)
+    if predicted and (highest := atoms.b_factor.max(initial=0)) > 0:
+        plddt = (atoms.b_factor * (100 if highest <= 1 else 1)).astype(np.float32)
+    atoms.set_annotation("plddt", plddt)
+    if predicted:
+        atoms.del_annotation("b_factor")
+
+
+def _columns(lines: list[str], path: Path, predicted: bool) -> Iterator[str]:
+    """The lines as the format has them: what follows the coordinates is not needed, but for the
+    B-factors of a prediction.
 
     Other programs leave occupancy and B-factor out or write there what they like, and let numbers
     of five digits run into the column of the insertion code.
@@ -167,7 +192,8 @@ def _columns(lines: list[str], path: Path) -> Iterator[str]:
             )
         if line[26].isdigit() and line[22:27].strip().isdigit():
             line = f"{line[:22]}{encode_hybrid36(int(line[22:27]), 4)} {line[27:]}"
-        yield f"{line[:54]}  1.00  0.00{line[66:80]:<14}"
+        score = line[60:66] if predicted and _IS_SCORE.fullmatch(line[60:66].strip()) else "0.00"
+        yield f"{line[:54]}  1.00{score:>6}{line[66:80]:<14}"
 
 
 def _references(lines: list[str]) -> Iterator[tuple[str, int, int, str, int]]:
@@ -224,7 +250,17 @@ def _read_cif(path: Path, kind: str) -> Entry:
         )
     sites = block["atom_site"]
     _complete(sites)
-    atoms: Any = pdbx.get_structure(block, model=1, extra_fields=list(_OPTIONAL))
+    predicted = "B_iso_or_equiv" in sites and any(
+        "pLDDT" in name for (name,) in _rows(block, "ma_qa_metric", "name")
+    )
+    if predicted:
+        scores = sites["B_iso_or_equiv"].as_array(str).tolist()
+        sites["B_iso_or_equiv"] = np.array(
+            [float(score) if _IS_SCORE.fullmatch(score) else 0.0 for score in scores]
+        )
+    extra = ["b_factor", *_OPTIONAL] if predicted else [*_OPTIONAL]
+    atoms: Any = pdbx.get_structure(block, model=1, extra_fields=extra)
+    _score(atoms, predicted)
     atoms.chain_id = np.char.strip(atoms.chain_id)  # blank, or "A ", in quotation marks
     atoms.ins_code[np.isin(atoms.ins_code, ("?", "."))] = ""
     atoms.set_annotation("place", _whole(atoms.label_seq_id))
@@ -378,7 +414,7 @@ def _part(atoms: Any) -> None:
     seen: dict[str, set[tuple[int, str]]] = {}
     parts: dict[str, int] = {}
     names = atoms.chain_id.astype("U20")
-    polymer = struc.filter_amino_acids(atoms) & ~atoms.hetero
+    polymer = of_amino_acids(atoms) & ~atoms.hetero
     starts = struc.get_residue_starts(atoms, add_exclusive_stop=True)
     before: tuple[str, tuple[int, str]] | None = None
     _refuse_shared_numbers(atoms, polymer, starts)

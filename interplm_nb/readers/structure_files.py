@@ -11,15 +11,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from interplm_nb.proteins import Proteins
 from interplm_nb.readers import opening
 from interplm_nb.readers.http import Connection
 from interplm_nb.readers.report import InputError
-from interplm_nb.readers.structure_entries import COMPRESSED, SUFFIXES
-from interplm_nb.readers.structures import Structure
+from interplm_nb.readers.structure_names import COMPRESSED, SUFFIXES
 from interplm_nb.readers.uniprot_rest import ACCESSION
 from interplm_nb.saving import atomic_path, read_json, write_json
+
+if TYPE_CHECKING:
+    from interplm_nb.readers.structures import Structure
 
 ALPHAFOLD = "https://alphafold.ebi.ac.uk"
 PDB = "https://files.rcsb.org"
@@ -69,13 +72,15 @@ class StructureFiles:
 
     def structure(
         self, accession: str, sequence: str, entry: str | None = None, chain: str | None = None
-    ) -> Structure:
+    ) -> "Structure":
         """Find the structure of a protein; residues are mapped to positions of `sequence`.
 
         From the PDB `entry` if given, else from your own file, the cached entry of `best_entry`, or
         AlphaFold DB; `chain` as in `Structure.by_alignment`. Raises `InputError` if there is no
         file, or none of its chains is this protein.
         """
+        from interplm_nb.readers.structures import Structure  # biotite: not before one is wanted
+
         if entry is not None:
             path = self.entry(entry)
         else:
@@ -85,10 +90,10 @@ class StructureFiles:
     def cached(self, accession: str, models: bool = True) -> Path | None:
         """The file of a protein that is on this computer: your own, an entry of the PDB that
         `best_entry` has found, or with `models` a model; None without one."""
-        found = self._own_paths.get(accession) or self._cached_entry(accession)
+        found = self.own_path(accession) or self._cached_entry(accession)
         return found or (self._cached_model(accession) if models else None)
 
-    def loaders(self, proteins: Proteins) -> dict[str, Callable[[], Structure]]:
+    def loaders(self, proteins: Proteins) -> "dict[str, Callable[[], Structure]]":
         """For each protein with a file, your own or cached, a function that returns its structure.
 
         What views take as `structures`. Nothing is read or downloaded until a function is called.
@@ -99,6 +104,10 @@ class StructureFiles:
             for a, s in zip(proteins.accessions, proteins.sequences, strict=True)
             if self.has(a)
         }
+
+    def own_path(self, accession: str) -> Path | None:
+        """Your own file of a protein."""
+        return self._own_paths.get(accession)
 
     def has(self, accession: str) -> bool:
         """Whether a protein has your own file or a cached model."""

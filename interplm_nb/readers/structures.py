@@ -13,10 +13,10 @@ from typing import Any, Self
 
 import biotite.structure as struc
 import numpy as np
-from biotite.structure.info import one_letter_code
 from biotite.structure.io import pdb
 from biotite.structure.io.pdb.hybrid36 import max_hybrid36_number
 
+from interplm_nb.readers.amino_acids import letters_of, of_amino_acids
 from interplm_nb.readers.report import InputError
 from interplm_nb.readers.residue_mapping import map_residues, residue_numbers
 from interplm_nb.readers.structure_entries import read_entry
@@ -68,7 +68,7 @@ class Structure:
         """
         entry = read_entry(path).atoms
         atoms = _chain(entry, chain, path)
-        known = set(residue_numbers(atoms[struc.filter_amino_acids(atoms)]))
+        known = set(residue_numbers(atoms[of_amino_acids(atoms)]))
         strangers = sorted(set(positions) - known)
         if strangers:
             raise InputError(
@@ -125,12 +125,12 @@ class Structure:
             dtype=np.int64,
         )
         # A ligand may have the number of a residue.
-        return np.where(struc.filter_amino_acids(self.atoms), of_residue, 0)
+        return np.where(of_amino_acids(self.atoms), of_residue, 0)
 
     @property
     def unmapped(self) -> list[str]:
         """Residue numbers of amino acids without a UniProt position, in file order."""
-        amino_acids = struc.filter_amino_acids(self.atoms)
+        amino_acids = of_amino_acids(self.atoms)
         return list(
             dict.fromkeys(residue_numbers(self.atoms[amino_acids & (self.atom_positions == 0)]))
         )
@@ -142,10 +142,7 @@ class Structure:
         mapped = zip(
             self.atom_positions[carbons].tolist(), atoms.res_name[carbons].tolist(), strict=True
         )
-        return all(
-            sequence.startswith(one_letter_code(name) or "X", position - 1)
-            for position, name in mapped
-        )
+        return all(sequence.startswith(letters_of(name), position - 1) for position, name in mapped)
 
     @property
     def chain_name(self) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 import biotite.structure as struc
 import numpy as np
 
+from interplm_nb.readers.amino_acids import of_amino_acids
 from interplm_nb.readers.report import InputError
 from interplm_nb.readers.structures import Structure
 
@@ -110,11 +111,11 @@ def _by_fold(fixed: Any, mobile: Any, both: str) -> tuple[np.ndarray, np.ndarray
 
 
 def _peptide(structure: Structure) -> Any:
-    return structure.atoms[struc.filter_amino_acids(structure.atoms)]
+    return structure.atoms[of_amino_acids(structure.atoms)]
 
 
 def _peptide_positions(structure: Structure) -> np.ndarray:
-    return structure.atom_positions[struc.filter_amino_acids(structure.atoms)]
+    return structure.atom_positions[of_amino_acids(structure.atoms)]
 
 
 def _enough(n: int, both: str) -> None:

@@ -8,7 +8,7 @@ import polars as pl
 
 from interplm_nb.annotations import Annotations
 from interplm_nb.concepts.auprc import average_precision
-from interplm_nb.concepts.best_pairs import STATISTICS, TESTED
+from interplm_nb.concepts.best_pairs import TESTED, without_statistics
 from interplm_nb.concepts.intervals import ClusterCounts, by_cluster, pair_intervals
 from interplm_nb.concepts.links import ConceptLinks, linked, strongest
 from interplm_nb.concepts.nulls import exchangeable
@@ -31,10 +31,7 @@ def with_statistics(
 ) -> tuple[pl.DataFrame, ClusterCounts | None]:
     """`pairs` (one per concept, sorted) with the columns of `STATISTICS`, and their counts by
     cluster (None without pairs or resamples)."""
-    table, counts = (
-        pairs.with_columns(pl.lit(None, kind).alias(name) for name, kind in STATISTICS.items()),
-        None,
-    )
+    table, counts = without_statistics(pairs), None
     if pairs.is_empty():
         return table, None
     ranked = average_precision(source, annotations, pairs, clusters["accession"].to_list())

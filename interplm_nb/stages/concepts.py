@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import polars as pl
 
 from interplm_nb.annotations import Annotations
-from interplm_nb.concepts.best_pairs import STATISTICS
+from interplm_nb.concepts.best_pairs import without_statistics
 from interplm_nb.concepts.controls.seeds import stacked
 from interplm_nb.concepts.count import MakeSums, SparseSums
 from interplm_nb.concepts.repeats import merge_repeats
@@ -65,7 +65,7 @@ class ConceptsStage:
     under. `differences`: how far the SAE's mean lies above each control's and reference's, with its
     interval; `verdict` says it in words. `best`: source, convention, and the best feature of each
     concept, chosen on validation, its figures from test, with the statistics of
-    `concept_statistics.STATISTICS`. `found`: all pairs with F1 above 0.5 on both splits and support
+    `best_pairs.STATISTICS`. `found`: all pairs with F1 above 0.5 on both splits and support
     (`concepts.support`), `unsupported`: those without. `links`: the SAE's features that are linked
     to a concept.
     `categories`, `unlabelled`, `coverage`: `concept_overview.overview`.
@@ -299,9 +299,7 @@ def _judged(
             values, annotations[counted.convention], chosen.candidates, on_test
         )
         if counted.convention != "strict":
-            best[counted] = chosen.pairs.with_columns(
-                pl.lit(None, kind).alias(name) for name, kind in STATISTICS.items()
-            )
+            best[counted] = without_statistics(chosen.pairs)
             continue
         best[counted], by_cluster = with_statistics(
             values, annotations["strict"], chosen.pairs, clusters, params

@@ -44,6 +44,7 @@ FIXED_SECONDS = {
     "activations": 50.0,
     "concepts": 60.0,
     "features": 10.0,
+    "interpret": 25.0,
 }
 """The rest of a stage: its kernel, clusters, fidelity, the map of features, the tables."""
 
@@ -167,6 +168,7 @@ def stages_table(sizes: Sizes, rate: float) -> pl.DataFrame:
         "activations": n_stores * n * 2.0 * d * m + 2.0 * n * d * d,
         "concepts": n * 2.0 * d * min(d, 256) * 4 + sizes.resamples * 2e8 + probed * d * 1e4,
         "features": _FEATURE * m * (1 + sizes.passes),
+        "interpret": 0.0,
     }
     block = 65_536 * d * 4.0
     memory = {
@@ -176,6 +178,7 @@ def stages_table(sizes: Sizes, rate: float) -> pl.DataFrame:
         "activations": 1.8 * block + 8.0 * d * d * 3,
         "concepts": block + 4.0 * probed * d,
         "features": 4.0 * 5 * m * m + 100.0 * 2**20,
+        "interpret": 20.0 * n,
     }
     disk = {
         "proteins": n * 2.0,
@@ -184,6 +187,7 @@ def stages_table(sizes: Sizes, rate: float) -> pl.DataFrame:
         "activations": n_stores * n * sizes.k * STORED_VALUE_BYTES,
         "concepts": 2e7,
         "features": 1e3 * m,
+        "interpret": 1e6,
     }
     rows = [
         {

@@ -137,6 +137,7 @@ def _collect(path: Path, above: tuple[Path, ...], parts: dict[Path, _Part]) -> N
     parts[path] = part
 
 
+@cache
 def _read(path: Path) -> _Part:
     text = _TYPES.sub("", path.read_text(encoding="utf-8"))
     imports, passed_on = [], []

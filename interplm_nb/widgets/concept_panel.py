@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 import traitlets as t
 
 from interplm_nb.pipeline.scored_sources import SOURCES
+from interplm_nb.shortened import shortened
 from interplm_nb.widgets.concept_names import concept_name
 from interplm_nb.widgets.print_style import panel
 from interplm_nb.widgets.view import View
@@ -66,7 +67,7 @@ class ConceptPanel(View):
         axes.set_yticks(
             range(len(rows)),
             [
-                f"{_short(concept_name(row['concept'], row['category']))} "
+                f"{shortened(concept_name(row['concept'], row['category']), 40)} "
                 f"(n = {row['n_instances']:,})"
                 for row in rows
             ],
@@ -121,7 +122,3 @@ class ConceptPanel(View):
 
     def _look(self, source: str) -> dict[str, str]:
         return self.sources.get(source, {"name": source, "colour": "#565656", "marker": "o"})
-
-
-def _short(name: str, n: int = 40) -> str:
-    return name if len(name) <= n else f"{name[: n - 1]}…"

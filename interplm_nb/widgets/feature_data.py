@@ -357,7 +357,7 @@ class FeatureData(anywidget.AnyWidget):
             "source": self.pages.source,
             "plm": about["plm"],
             "layer": about["layer"],
-            "note": " ".join(filter(None, [*said, model_note(about["plm"])])),
+            "note": " ".join(filter(None, [model_note(about["plm"]), *said])),
             "named_by": looked.about["run"] or "" if looked else "",
             "near_end": NEAR_END,
             "marked_near_ends": MARKED_NEAR_ENDS,

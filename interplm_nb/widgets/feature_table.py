@@ -6,6 +6,7 @@ import polars as pl
 import traitlets as t
 
 from interplm_nb.features.statistics import MARKED_NEAR_ENDS, NEAR_END
+from interplm_nb.shortened import shortened
 from interplm_nb.widgets.common_features import COMMON
 from interplm_nb.widgets.concept_names import concept_name
 from interplm_nb.widgets.print_style import blank
@@ -182,7 +183,7 @@ def _column(axes: "Axes", values: pl.Series, left: float) -> None:
                 if form == "%"
                 else format(value, form)
                 if form
-                else _short(value)
+                else shortened(value, 34)
             )
             if values.name in _BARS:
                 axes.barh(i, width - 0.45, 0.4, left + 0.3, color="#f1f1f1")
@@ -190,7 +191,3 @@ def _column(axes: "Axes", values: pl.Series, left: float) -> None:
         marked = values.name == "share_near_ends" and (value or 0) > MARKED_NEAR_ENDS
         weight = "bold" if marked else "normal"
         axes.text(place, i, text, ha=side, va="center", fontsize=7, parse_math=False, weight=weight)
-
-
-def _short(name: str, n: int = 34) -> str:
-    return name if len(name) <= n else f"{name[: n - 1]}…"

@@ -2,9 +2,9 @@
 
 from typing import TYPE_CHECKING
 
-import numpy as np
 import traitlets as t
 
+from interplm_nb.shortened import shortened
 from interplm_nb.widgets.concept_names import concept_name
 from interplm_nb.widgets.print_style import panel
 from interplm_nb.widgets.view import View
@@ -35,25 +35,14 @@ class ActivationHistogram(View):
         counts, edges = arrays[f"{self.unit}_total"], arrays["edges"]
         all_active = max(1, int(counts.sum())) if self.share else 1
         figure, axes = panel(3.4, 2.4)
-        axes.bar(
-            edges[:-1],
-            counts / all_active,
-            np.diff(edges),
-            align="edge",
-            color="#7f7f7f",
-            label=f"all {self.unit}",
-        )
+        # One shape for all bars, not one each: a cell's output waits for this picture.
+        grey = {"fill": True, "color": "#7f7f7f", "label": f"all {self.unit}"}
+        axes.stairs(counts / all_active, edges, **grey)
         annotated = arrays.get(f"{self.unit}_annotated")
         if annotated is not None:
             name = concept_name(record["best"]["concept"], record["best"]["category"])
-            axes.bar(
-                edges[:-1],
-                annotated / all_active,
-                np.diff(edges),
-                align="edge",
-                color="#2f75b0",
-                label=f"with {name[:45]}{'…' if len(name) > 45 else ''}",
-            )
+            label = f"with {shortened(name, 46)}"
+            axes.stairs(annotated / all_active, edges, fill=True, color="#2f75b0", label=label)
             for text in axes.legend(frameon=False, fontsize=7).get_texts():
                 text.set_parse_math(False)  # a name is no formula
         what = "activation" if self.unit == "residues" else "maximum of a protein"

@@ -60,7 +60,7 @@ def page(widgets: Sequence[anywidget.AnyWidget], title: str, changes: Changes | 
 
     Data cannot end the script that it is in.
     """
-    models = {w.model_id: w for w in _with_references(widgets)}
+    models = {w.model_id: w for w in with_references(widgets)}
     sources = {_digest(w): _module(w) for w in models.values()}
     selection = next((id for id, w in models.items() if isinstance(w, Selection)), None)
     state = {
@@ -68,7 +68,7 @@ def page(widgets: Sequence[anywidget.AnyWidget], title: str, changes: Changes | 
         "show": [w.model_id for w in widgets],
         "selection": selection,
         "fields": FIELDS,
-        "linked": _linked(models.values()),
+        "linked": linked_traits(models.values()),
     }
     modules = "".join(
         f'<script type="text/plain" id="iplm-esm-{digest}">{_safe(source)}</script>\n'
@@ -112,7 +112,7 @@ def static_html(
     )
 
 
-def _with_references(widgets: Iterable[anywidget.AnyWidget]) -> list[anywidget.AnyWidget]:
+def with_references(widgets: Iterable[anywidget.AnyWidget]) -> list[anywidget.AnyWidget]:
     """The widgets, and all that their traits refer to."""
     found: dict[str, anywidget.AnyWidget] = {}
     waiting = list(widgets)
@@ -128,7 +128,7 @@ def _with_references(widgets: Iterable[anywidget.AnyWidget]) -> list[anywidget.A
     return list(found.values())
 
 
-def _linked(widgets: Iterable[anywidget.AnyWidget]) -> dict[str, dict[str, Any]]:
+def linked_traits(widgets: Iterable[anywidget.AnyWidget]) -> dict[str, dict[str, Any]]:
     """What an address carries of the views: whose trait it is, and the values it may have.
 
     Of several views with the same trait the first.

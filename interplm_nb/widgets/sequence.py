@@ -9,11 +9,14 @@ from html import escape
 import numpy as np
 import polars as pl
 
+from interplm_nb.pipeline.dark_page import DARK_PAGE, TURNED
 from interplm_nb.widgets.colours import SCALE, category_colours, colour, text_on
 
 PER_LINE = 60
 
-STYLE = """<style>
+STYLE = (
+    f"<style>{DARK_PAGE} :is(.iplm-seq,.iplm-bar[role=img]){{filter:{TURNED}}}"
+    """
 .iplm-seq{font:13px/1.9 ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;
 background:#fff;color:#111;padding:6px 8px;overflow-x:auto}
 .iplm-seq table{border-collapse:collapse;margin:0}
@@ -28,6 +31,7 @@ vertical-align:middle;background:var(--c)}
 .iplm-bar{display:inline-block;width:160px;height:11px;vertical-align:middle;margin:0 6px;
 border:1px solid #999}
 </style>"""
+)
 
 
 def colour_bar() -> str:

@@ -5,6 +5,7 @@ No sleeps: each step waits for what it needs.
 
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -20,6 +21,8 @@ from urllib.parse import quote, urlsplit
 
 import nbformat
 import pytest
+
+from interplm_nb.pipeline.run import Run
 
 playwright_api = pytest.importorskip(
     "playwright.sync_api", reason="browser tests need playwright (pip install -e '.[dev]')"
@@ -193,6 +196,23 @@ def serving(
         finally:
             stop(server)
             drain.join(30)
+
+
+@contextmanager
+def serving_app(run: Path, folder: Path) -> Iterator[str]:
+    """The address of `interplm-nb explore RUN --app` (Voila), until the end of the block."""
+    command = [sys.executable, "-m", "interplm_nb.cli.main", "explore", str(run), "--app"]
+    with serving([*command, "--no-browser"], "http://127.0.0.1:", folder) as log:
+        found = re.search(r"http://127\.0\.0\.1:\d+/", log[-1])
+        assert found, log
+        yield found[0]
+
+
+@pytest.fixture
+def app(chromium: Any, tmp_path: Path) -> Iterator[str]:
+    """The address of the shipped run's app."""
+    with serving_app(Run.shipped().folder, tmp_path) as address:
+        yield address
 
 
 def stop(server: subprocess.Popen[str]) -> None:

@@ -1,6 +1,5 @@
 """The same workbench in Notebook 7, a Voila app, marimo, and the HTML of nbconvert."""
 
-import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,7 +12,14 @@ import pytest
 from interplm_nb.pipeline.run import Run
 from interplm_nb.widgets.workbench import Workbench
 from tests.browser.conftest import RESTORED, RUN_ALL, VIEWPORT, free_port, is_foreign, serving
-from tests.browser.workbench import brush_upper_end, shown_feature, step, wait_until_drawn
+from tests.browser.workbench import (
+    brush_upper_end,
+    expect,
+    said,
+    shown_feature,
+    step,
+    wait_until_drawn,
+)
 
 pytestmark = pytest.mark.browser
 
@@ -116,24 +122,73 @@ def test_it_works_in_marimo(visit: Callable, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_it_is_an_app_without_code(visit: Callable, tmp_path: Path) -> None:
-    """`interplm-nb explore RUN --app`: Voila."""
-    command = [
-        sys.executable,
-        "-m",
-        "interplm_nb.cli.main",
-        "explore",
-        str(Run.shipped().folder),
-        "--app",
-        "--no-browser",
-    ]
-    with serving(command, "http://127.0.0.1:", tmp_path) as log:
-        found = re.search(r"http://127\.0\.0\.1:\d+/", log[-1])
-        assert found
-        page = visit(found[0])
-        wait_until_drawn(page)
-        brush_upper_end(page, page)
-        step(page, page)
-        assert "Workbench(" not in page.content()
-        page.get_by_role("tab", name="Concepts").click()
-        page.get_by_text("It is not ESM-2").first.wait_for()
+def test_it_is_an_app_without_code(visit: Callable, app: str) -> None:
+    page = visit(app)
+    wait_until_drawn(page)
+    brush_upper_end(page, page)
+    step(page, page)
+    assert "Workbench(" not in page.content()
+    note = page.locator(".iplm-limits summary")
+    expect(note).to_contain_text("It is not ESM-2")
+    assert note.is_visible()
+
+
+def seen(page: Any) -> dict[str, Any]:
+    """What a person sees of a workbench's selection."""
+    return {
+        "feature": shown_feature(page),
+        "says": {kind: said(page, kind) for kind in ("histogram", "tracks", "structure")},
+        "search": page.get_by_role("searchbox").input_value(),
+        "threshold": page.locator(".iplm-structure input").first.input_value(),
+        "pinned": page.locator(".iplm-pin[aria-pressed=true]").evaluate_all(
+            "pins => pins.map(pin => pin.closest('tr').dataset.feature)"
+        ),
+        "in front": page.locator("[role=tab][aria-selected=true]").all_inner_texts(),
+    }
+
+
+@pytest.mark.slow
+def test_the_apps_address_restores_what_is_seen(visit: Callable, app: str) -> None:
+    page = visit(app)
+    wait_until_drawn(page)
+    default = seen(page)
+    search = page.get_by_role("searchbox")
+    search.fill("zinc finger")
+    search.press("Enter")
+    expect(page.locator(".iplm-tracks canvas")).to_be_visible()
+    page.wait_for_function("() => location.hash.includes('search=zinc')")
+    page.locator(".iplm-pin").nth(1).click()
+    threshold = page.get_by_role("spinbutton", name="threshold")
+    threshold.fill("0.25")
+    threshold.press("Tab")
+    brush_upper_end(page, page)
+    tracks = page.locator(".iplm-tracks canvas").first
+    tracks.focus()
+    for key in ("ArrowDown", "ArrowDown", "Enter"):
+        page.keyboard.press(key)
+    page.get_by_role("tab", name="Logo").click()
+    for part in ("brush=", "position=", "accession=", "pinned=", "threshold=0.25", "tab=logo"):
+        page.wait_for_function("part => location.hash.includes(part)", arg=part)
+    wanted = seen(page)
+    assert wanted["feature"] != default["feature"] and wanted["says"] != default["says"]
+    other = visit(page.url)
+    restored(other, wanted)
+    page.reload()
+    restored(page, wanted)
+    page.get_by_role("tab", name="Histogram").click()
+    step(page, page)  # and the kernel of the new page answers
+
+
+@pytest.mark.slow
+def test_an_address_that_cannot_be_leaves_the_app_as_it_is(visit: Callable, app: str) -> None:
+    page = visit(f"{app}#feature=9999&pinned=9999&category=none&brush=2,1&threshold=-1")
+    wait_until_drawn(page)
+    assert shown_feature(page) == Workbench(Run.shipped()).selection.feature
+    step(page, page)
+
+
+def restored(page: Any, wanted: dict[str, Any]) -> None:
+    """A page shows what was seen, once it has come to it."""
+    for kind, words in wanted["says"].items():
+        expect(page.locator(f".iplm-{kind} .iplm-say").first).to_have_text(words, timeout=30_000)
+    assert seen(page) == wanted

@@ -40,6 +40,11 @@ OUTPUT_VIEW = """async () => {
   notebook.content.activeCellIndex = 1;
   await app.commands.execute('notebook:create-output-view');
 }"""
+OUTPUT_FILLED = """() => {
+  const own = document.querySelector('.jp-LinkedOutputView');
+  const left = own.clientHeight - own.querySelector('.iplm-bench').clientHeight;
+  return left >= 0 && left < 40;
+}"""
 BACK_TO_THE_NOTEBOOK = """() => {
   const { shell } = window.jupyterapp;
   shell.activateById([...shell.widgets('main')].find(widget => widget.context).id);
@@ -86,7 +91,11 @@ def test_four_views_fill_the_panel_and_a_view_of_the_output_is_linked(
     page.evaluate(OUTPUT_VIEW)
     own = page.locator(".jp-LinkedOutputView, .jp-OutputArea:not(.jp-Cell-outputArea)").last
     own.locator(".iplm-tracks canvas[data-drawn]").wait_for()
+    # Below the notebook, it has half of the height.
+    page.set_viewport_size({"width": 1440, "height": 1500})
+    page.wait_for_function(OUTPUT_FILLED)
     page.screenshot(path=tmp_path / "tab.png")
+    inside(own, own)
     brush_upper_end(page, own)
     assert said(page.locator(".jp-Cell-outputArea"), "histogram") == said(own, "histogram")
     page.evaluate(BACK_TO_THE_NOTEBOOK)  # whose cells `open_and_run` checks at the end

@@ -251,7 +251,7 @@ def test_the_app_shows_the_workbench_of_the_run_and_no_code(tmp_path, monkeypatc
     assert ask(capsys, "explore", run.folder, "--app", "--no-browser")[0] == 0
     assert served["command"][1:] == ["-m", "voila", "workbench.ipynb", "--no-browser"]
     cells = nbformat.reads(served["files"]["workbench.ipynb"], as_version=4).cells
-    assert [cell.id for cell in cells][1:] == ["parameters", "imports", "workbench"]
+    assert [cell.id for cell in cells][1:] == ["parameters", "imports", "workbench", "address"]
     assert f'run: str = "{run.folder.resolve()}"' in cells[1].source
     settings = json.loads(served["files"]["voila.json"])
     assert settings["Voila"]["ip"] == "127.0.0.1" and "cdn" not in served["files"]["voila.json"]

@@ -77,7 +77,9 @@ def test_a_figure_shows_its_words_below_the_picture(monkeypatch):
     assert "Harmonic mean of precision and recall" in words.data
     shown.clear()
     Chart(panels()[0], "a picture")._ipython_display_()
-    assert len(shown) == 1
+    picture, below = shown
+    assert set(picture) == {"image/png", "text/plain"}
+    assert "<details" not in below.data and '[data-jp-theme-light="false"]' in below.data
 
 
 def test_what_is_shown_is_escaped_and_has_no_link_that_needs_a_network():

@@ -31,7 +31,8 @@ def test_the_last_picture_stays_in_the_saved_notebook():
     )
     NotebookClient(notebook, timeout=120).execute()
     clean(notebook)
-    (output,) = notebook.cells[0].outputs
+    output, below = notebook.cells[0].outputs
+    assert set(below.data) == {"text/html", "text/plain"}
     assert output.output_type == "display_data" and "image/png" in output.data
     assert "to step 20 of 20" in output.data["text/plain"]
     assert "layer_03-topk-k16-s0, layer_03-gated-l0.02-s0" in output.data["text/plain"]

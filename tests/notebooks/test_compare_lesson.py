@@ -53,9 +53,9 @@ def test_the_laboratory_runs_as_notebooks_and_shows_its_curves_and_charts(tmp_pa
         ("compare", "work", "layer_01-matryoshka-k4-s1"),
     ):
         cells = {c.id: c for c in nbformat.read(done.notebook(stage), as_version=4).cells}
-        (live,) = [
-            o for o in cells[cell].outputs if o.output_type == "display_data"
-        ]  # one picture, in its last state
+        # One picture, in its last state, and how it looks on a dark page.
+        live, below = [o for o in cells[cell].outputs if o.output_type == "display_data"]
+        assert "ipn-below" in below.data["text/html"]
         assert (
             "image/png" in live.data
             and "to step 20 of 20" in live.data["text/plain"]

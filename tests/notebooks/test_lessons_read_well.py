@@ -20,6 +20,7 @@ NEED_MORE = {
     "02_embed": "embeddings",
     "03b_compare": "a comparison",
     "06_features": "statistics and motifs of its features",
+    "07_interpret": "descriptions",
     "12_probe": "embeddings",
     "13_rank": "embeddings",
 }

@@ -13,12 +13,15 @@ from interplm_nb.stages.estimate import expected
 from tests.pipeline.fakes import work_like
 from tests.pipeline.tiny import tiny_parameters
 
+N = len(REQUIRED)
 HOUR = {"embed": 1200.0, "train": 1200.0, "activations": 600.0, "concepts": 600.0}
 
 
 def test_the_time_left_is_the_rest_of_this_stage_and_all_that_follow():
     left = TimeLeft(REQUIRED, HOUR)
-    assert left.place("proteins") == "stage 1 of 6" and left.place("concepts") == "stage 5 of 6"
+    assert (
+        left.place("proteins") == f"stage 1 of {N}" and left.place("concepts") == f"stage 5 of {N}"
+    )
     assert left.words("proteins") == ""  # not estimated
     assert left.words("embed") == "about 1 h left in all"
     assert left.words("embed", 600) == "about 50 min left in all"
@@ -83,12 +86,12 @@ def test_the_runner_says_where_it_is_and_how_long_it_takes(tmp_path, monkeypatch
     request = runner.Request("demo", tmp_path / "run", settings, notebooks=tmp_path)
     runner.run(request, said.append, progress, lambda model, n_residues, stages: HOUR)
     starts = [line for line in said if "; running " in line]
-    assert starts[0].startswith("01_proteins: stage 1 of 6; running ")
-    assert starts[1].startswith("02_embed: stage 2 of 6, about 1 h left in all; running ")
-    assert re.match(r"03_train: stage 3 of 6, .+ left in all; running ", starts[2])
+    assert starts[0].startswith(f"01_proteins: stage 1 of {N}; running ")
+    assert starts[1].startswith(f"02_embed: stage 2 of {N}, about 1 h left in all; running ")
+    assert re.match(rf"03_train: stage 3 of {N}, .+ left in all; running ", starts[2])
     still = [line for line in said if " min passed" in line and line.startswith("03_train")]
     assert bool(still) == (progress is None)
-    assert all(line.startswith("03_train: stage 3 of 6, 0 min passed") for line in still)
+    assert all(line.startswith(f"03_train: stage 3 of {N}, 0 min passed") for line in still)
 
 
 def test_what_is_expected_has_every_stage_after_the_first(tiny_run: Run):

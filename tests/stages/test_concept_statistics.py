@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from interplm_nb.concepts.auprc import average_precision
-from interplm_nb.concepts.best_pairs import strict
+from interplm_nb.concepts.best_pairs import STATISTICS, strict
 from interplm_nb.concepts.intervals import by_cluster, draws_of_clusters, interval
 from interplm_nb.concepts.scored_concepts import scored_concepts
 from interplm_nb.concepts.significance import significance
@@ -18,7 +18,7 @@ from interplm_nb.pipeline.scored_sources import MATCHED, PROBES, SOURCES
 from interplm_nb.pipeline.stage_table import STAGES
 from interplm_nb.sae.count_on_device import on_device
 from interplm_nb.stages.concept_overview import by_source
-from interplm_nb.stages.concept_statistics import STATISTICS, with_statistics
+from interplm_nb.stages.concept_statistics import with_statistics
 from interplm_nb.stages.concepts import MERGED
 from tests.pipeline.tiny import tiny_parameters
 

@@ -29,8 +29,10 @@ def test_bars_are_the_counts(data: FeatureData, unit: str, share: bool) -> None:
     axes = ActivationHistogram(data, unit=unit, share=share).figure().axes[0]
     _, arrays = unpack(data.bundle)
     total = arrays[f"{unit}_total"].sum() if share else 1
-    containers: Any = axes.containers
-    bars = [[patch.get_height() for patch in bars] for bars in containers]
+    patches: Any = axes.patches
+    for patch in patches:
+        np.testing.assert_array_equal(patch.get_data().edges, arrays["edges"])
+    bars = [patch.get_data().values for patch in patches]
     np.testing.assert_allclose(
         bars, [arrays[f"{unit}_total"] / total, arrays[f"{unit}_annotated"] / total]
     )

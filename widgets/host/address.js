@@ -1,6 +1,12 @@
 // @ts-check
-// The selection in the address of an exported page; `Selection.fragment` and
+// The selection in the address of an exported page, or of the app; `Selection.fragment` and
 // `Selection.from_fragment` in Python do the same.
+
+/** @import { Model } from "../kit/types.js" */
+
+/** @typedef {{ n_features: number, categories: Record<string, string> }} About the data */
+
+const PAUSE = 200; // ms: browsers take few changes of an address in a second
 
 /** What a link that names some fields says of the others. */
 const REST = { accession: "", position: null, brush: [], accessions: [], pinned: [], listed: {} };
@@ -27,6 +33,9 @@ function share(text) {
 }
 
 const words = (/** @type {string} */ said) => said || undefined;
+
+/** Fields that are numbers of features. */
+const NUMBERED = new Set(["feature", "pinned", "among"]);
 
 /** Fields of a link that are keys of `listed`. */
 const LISTED = new Set(["search", "category", "least_f1", "silent", "among", "why"]);
@@ -55,15 +64,19 @@ const READ = new Map(
 /**
  * The fields of a link. What cannot be is left out: anybody can write an address. Nothing of a link
  * to another source, whose features are others.
- * @param {string} hash with or without "#" @param {string} source of this page
+ * @param {string} hash with or without "#" @param {string} source of this page @param {About} about
  * @returns {Record<string, any>}
  */
-export function fieldsOf(hash, source) {
+export function fieldsOf(hash, source, about) {
   const said = [...new URLSearchParams(hash.replace(/^#/, ""))];
   if (said.some(([name, text]) => name === "source" && text !== source)) return {};
+  const isKnown = (/** @type {any} */ name, /** @type {any} */ value) =>
+    name === "category"
+      ? Object.hasOwn(about.categories, value)
+      : !NUMBERED.has(name) || [value].flat().every((feature) => feature < about.n_features);
   const read = said
     .map(([name, text]) => [name, READ.get(name)?.(text)])
-    .filter(([, value]) => value !== undefined);
+    .filter(([name, value]) => value !== undefined && isKnown(name, value));
   if (!read.length) return {};
   const [listed, fields] = [true, false].map((isListed) =>
     Object.fromEntries(read.filter(([name]) => LISTED.has(String(name)) === isListed)),
@@ -97,4 +110,54 @@ export function fragmentOf({ listed, ...fields }) {
   return new URLSearchParams(said.map(([name, value]) => [name, String(value)]))
     .toString()
     .replaceAll("%2C", ",");
+}
+
+/**
+ * Restore what the address says, now and whenever it changes, and keep in it what is seen.
+ * @param {Model} selection
+ * @param {About} about
+ * @param {string[]} fields of the selection that a link holds
+ * @param {Record<string, { of: Model, values: any[] | null }>} views traits that it holds beside
+ *   them, by name
+ * @param {AbortSignal} signal
+ */
+export function followAddress(selection, about, fields, views, signal) {
+  const linked = Object.fromEntries(
+    Object.entries(views).map(([name, { of, values }]) => [
+      name,
+      { of, values, saved: of.get(name) },
+    ]),
+  );
+  const read = () => {
+    const said = fieldsOf(location.hash, selection.get("source"), about);
+    for (const [name, value] of Object.entries(said)) selection.set(name, value);
+    if (Object.keys(said).length) selection.save_changes();
+    for (const [name, value] of Object.entries(viewsOf(location.hash, linked))) {
+      linked[name].of.set(name, value);
+      linked[name].of.save_changes();
+    }
+  };
+  read();
+  addEventListener("hashchange", read, { signal });
+  const write = () => {
+    const chosen = fields.map((name) => [name, selection.get(name)]);
+    const changed = Object.entries(linked)
+      .map(([name, { of, saved }]) => [name, of.get(name), saved])
+      .filter(([, value, saved]) => value !== saved);
+    const hash = `#${fragmentOf(/** @type {any} */ (Object.fromEntries([...chosen, ...changed])))}`;
+    // A page inside another (srcdoc) has no own address.
+    if (location.protocol !== "about:" && location.hash !== hash)
+      history.replaceState(null, "", hash);
+  };
+  let waiting = 0;
+  const later = () => {
+    clearTimeout(waiting);
+    waiting = window.setTimeout(write, PAUSE);
+  };
+  const models = new Set([selection, ...Object.values(linked).map(({ of }) => of)]);
+  for (const model of models) model.on("change", later);
+  signal.addEventListener("abort", () => {
+    clearTimeout(waiting);
+    for (const model of models) model.off("change", later);
+  });
 }

@@ -13,6 +13,7 @@ export const SMALL = 10.5;
 export const UNKNOWN = "unknown activation";
 const LINE = 16;
 const BAR = 27; // of the colour bar
+const LOW = 170;
 
 /**
  * What is to be explained: unknown residues, the best concept, then categories, those with most
@@ -50,10 +51,11 @@ export function explained(bundle, spans, colours) {
  * @param {Item[]} items
  * @param {(category: string) => string} colour
  * @param {number} width
+ * @param {number} height of the picture: a low one has rows rather than a long legend
  * @returns {Placed[][]}
  */
-export function legendLines(kit, items, colour, width) {
-  const most = width < 480 ? 3 : 2;
+export function legendLines(kit, items, colour, width, height) {
+  const most = height < LOW ? 1 : width < 480 ? 3 : 2;
   /** @type {Placed[][]} */
   const lines = [];
   let x = Infinity;

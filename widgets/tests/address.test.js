@@ -6,6 +6,8 @@ const NOTHING = {
   ...{ accession: "", position: null, brush: [], accessions: [], pinned: [], listed: {} },
 };
 
+const ABOUT = { n_features: 20, categories: { "Zinc finger": "#123456" } };
+
 test("a link restores what was written", () => {
   const fields = {
     source: "sae",
@@ -21,20 +23,20 @@ test("a link restores what was written", () => {
     },
   };
   const { source, ...rest } = fields;
-  assert.deepEqual(fieldsOf(`#${fragmentOf(fields)}`, source), rest);
+  assert.deepEqual(fieldsOf(`#${fragmentOf(fields)}`, source, ABOUT), rest);
   assert.deepEqual(
     // as Python writes it
-    fieldsOf("source=sae&feature=12&accession=a+b&brush=0.5,1&accessions=P1,Q9", "sae"),
+    fieldsOf("source=sae&feature=12&accession=a+b&brush=0.5,1&accessions=P1,Q9", "sae", ABOUT),
     { ...NOTHING, feature: 12, accession: "a b", brush: [0.5, 1], accessions: ["P1", "Q9"] },
   );
 });
 
 test("what a link leaves out is empty, so that a brush that was cleared stays so", () => {
-  assert.deepEqual(fieldsOf(fragmentOf({ source: "sae", feature: 3, ...NOTHING }), "sae"), {
+  assert.deepEqual(fieldsOf(fragmentOf({ source: "sae", feature: 3, ...NOTHING }), "sae", ABOUT), {
     feature: 3,
     ...NOTHING,
   });
-  assert.deepEqual(fieldsOf("", "sae"), {});
+  assert.deepEqual(fieldsOf("", "sae", ABOUT), {});
 });
 
 test("what cannot be is left out", () => {
@@ -65,18 +67,23 @@ test("what cannot be is left out", () => {
     "silent=1",
     "search=",
     "listed=3",
+    "feature=20",
+    "pinned=3,20",
+    "among=20",
+    "category=Zinc",
+    "category=toString",
     "__proto__=3",
     "constructor=1",
     "kit=3",
     "table=4",
     "%E0%A4%A",
   ];
-  for (const hash of bad) assert.deepEqual(fieldsOf(`#${hash}`, "sae"), {}, hash);
-  assert.deepEqual(fieldsOf("#brush=NaN&feature=4", "sae"), { ...NOTHING, feature: 4 });
+  for (const hash of bad) assert.deepEqual(fieldsOf(`#${hash}`, "sae", ABOUT), {}, hash);
+  assert.deepEqual(fieldsOf("#brush=NaN&feature=4", "sae", ABOUT), { ...NOTHING, feature: 4 });
 });
 
 test("nothing of a link to another source is followed", () => {
-  assert.deepEqual(fieldsOf("#source=random_sae&feature=4", "sae"), {});
+  assert.deepEqual(fieldsOf("#source=random_sae&feature=4", "sae", ABOUT), {});
 });
 
 test("a link says which view is in front and from where side chains are drawn", () => {

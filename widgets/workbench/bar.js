@@ -59,8 +59,20 @@ export function barOf(kit, link, store, signal, acts) {
       kit.element("strong", { text: about.run }),
       kit.element("span", { class: "iplm-sub", text: said }),
       tools,
+      ...(about.note ? [noteOf(kit, about.note)] : []),
     ],
   );
+}
+
+/**
+ * What must be known of the model: as much as fits, and all of it on demand.
+ * @param {Kit} kit @param {string} note
+ */
+function noteOf(kit, note) {
+  return kit.element("details", { class: "iplm-limits" }, [
+    kit.element("summary", { text: note }),
+    kit.element("p", { text: note }),
+  ]);
 }
 
 /** @param {Kit} kit @param {Link} link @param {Store} store @param {AbortSignal} signal */

@@ -35,12 +35,14 @@ export const TITLES = {
 
 /**
  * Layouts, the roomiest first: the least width at which each is used, the height from which on it
- * is, and the least height that it takes, so that its views are legible.
+ * is, the least height that it takes, so that its views are legible, and the most, beyond which
+ * they would be stretched.
  */
 const LAYOUTS = [
-  { name: "all", width: 1800, height: 1000, least: 1000 }, // every view, no tabs
-  { name: "four", width: 860, height: 0, least: 560 }, // two by two
-  { name: "tall", width: 560, height: 640, least: 800 }, // list, feature and structure, tracks
+  { name: "all", width: 1800, height: 1000, least: 1000, most: 1600 }, // every view, no tabs
+  { name: "four", width: 860, height: 560, least: 560, most: 1400 }, // two by two
+  { name: "low", width: 860, height: 0, least: 440, most: 560 }, // list, feature, the others
+  { name: "tall", width: 560, height: 640, least: 800, most: 1400 }, // list, two, tracks
 ];
 
 /**
@@ -50,6 +52,11 @@ const LAYOUTS = [
 export function layoutFor(width, room) {
   const found = LAYOUTS.find((layout) => width >= layout.width && room >= layout.height);
   return found
-    ? { name: found.name, height: Math.max(found.least, Math.floor(room)) }
+    ? { name: found.name, height: clamped(Math.floor(room), found.least, found.most) }
     : { name: "column", height: 0 };
+}
+
+/** @param {number} value @param {number} least @param {number} most */
+function clamped(value, least, most) {
+  return Math.min(Math.max(value, least), most);
 }

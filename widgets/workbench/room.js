@@ -30,7 +30,9 @@ export function roomOf(element, margin) {
   const frame = at ?? document.documentElement;
   const isPage = frame === document.documentElement;
   const room = isPage ? window.innerHeight : frame.clientHeight;
-  const above = isPage ? element.getBoundingClientRect().top + frame.scrollTop : 0;
-  const shared = above > 0 && above < NEAR * room ? above : 0;
+  const top = isPage ? 0 : frame.getBoundingClientRect().top;
+  const above = element.getBoundingClientRect().top - top + frame.scrollTop;
+  const isNotebook = frame.closest(".jp-NotebookPanel") !== null;
+  const shared = !isNotebook && above > 0 && above < NEAR * room ? above : 0;
   return { room: room - margin - shared, frame };
 }

@@ -3,9 +3,9 @@ display."""
 
 from typing import TYPE_CHECKING, Any
 
-import biotite.structure as struc
 import numpy as np
 
+from interplm_nb.readers.amino_acids import of_amino_acids
 from interplm_nb.readers.structures import Structure
 from interplm_nb.widgets.colours import NOT_IN_STRUCTURE
 from interplm_nb.widgets.print_style import activation_map, blank
@@ -83,7 +83,7 @@ def projected(points: np.ndarray) -> np.ndarray:
 def _carbons(structure: Structure) -> tuple[np.ndarray, np.ndarray]:
     """Coordinates [n, 3] and UniProt positions (0: none) of the chain's alpha carbons, in order."""
     atoms: Any = structure.atoms
-    chosen = (atoms.atom_name == "CA") & struc.filter_amino_acids(atoms)
+    chosen = (atoms.atom_name == "CA") & of_amino_acids(atoms)
     return atoms.coord[chosen].astype(np.float64), structure.atom_positions[chosen]
 
 

@@ -1,20 +1,22 @@
 """Where views take structures from."""
 
 from collections.abc import Callable, Mapping
-from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from interplm_nb.proteins import Proteins
-from interplm_nb.readers import demo
 from interplm_nb.readers.structure_files import StructureFiles
-from interplm_nb.readers.structures import Structure
+from interplm_nb.readers.structure_list import structures_at_hand
 
-Structures = Mapping[str, Callable[[], Structure]] | StructureFiles | Path | str | None
+if TYPE_CHECKING:
+    from interplm_nb.readers.structures import Structure
+
+Structures = Mapping[str, Callable[[], "Structure"]] | StructureFiles | Path | str | None
 """A function per accession that loads a `Structure`; or `StructureFiles`; or a folder of files
 named by accession; None: the embedded ones, and cached models of AlphaFold DB."""
 
 
-def loaders(structures: Structures, proteins: Proteins) -> dict[str, Callable[[], Structure]]:
+def loaders(structures: Structures, proteins: Proteins) -> "dict[str, Callable[[], Structure]]":
     """A function for each protein that has a structure.
 
     Nothing is read or downloaded before it is called.
@@ -25,17 +27,4 @@ def loaders(structures: Structures, proteins: Proteins) -> dict[str, Callable[[]
         structures = StructureFiles(structures)
     if structures is not None:
         return structures.loaders(proteins)
-    embedded = {
-        a: partial(_embedded, a, proteins.sequence(a)) for a in demo.structures() if a in proteins
-    }
-    return StructureFiles().loaders(proteins) | embedded
-
-
-def _embedded(accession: str, sequence: str) -> Structure:
-    """The embedded structure, mapped again by alignment where the run has another sequence."""
-    structure = demo.structure(accession)
-    if structure.is_of(sequence):
-        return structure
-    return Structure.by_alignment(
-        demo.folder() / "structures" / structure.name, accession, sequence
-    )
+    return structures_at_hand(proteins)

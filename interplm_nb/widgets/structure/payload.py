@@ -9,8 +9,8 @@ from typing import Any
 
 import biotite.structure as struc
 import numpy as np
-from scipy.spatial import KDTree
 
+from interplm_nb.readers.amino_acids import of_amino_acids
 from interplm_nb.readers.residue_mapping import residue_numbers
 from interplm_nb.readers.structures import FIRST_NUMBER, LAST_NUMBER, UNKNOWN_LIGAND, Structure
 from interplm_nb.widgets.packing import KEPT, pack
@@ -42,7 +42,7 @@ def payload(structure: Structure) -> bytes:
     beyond the limit).
     """
     atoms: Any = structure.atoms
-    amino_acids = struc.filter_amino_acids(atoms)
+    amino_acids = of_amino_acids(atoms)
     marks = np.where(amino_acids, structure.atom_positions, LIGAND)
     others, left_out = _others(structure)
     letters = _letters([structure.chain, *(name for name, _ in others)])
@@ -79,8 +79,10 @@ def _others(structure: Structure) -> tuple[list[tuple[str, Any]], list[str]]:
     """Name and drawn atoms of the other chains, nearest first; and the names beyond the limit."""
     if structure.others is None:
         return [], []
+    from scipy.spatial import KDTree  # slow to import, and many entries have one chain
+
     drawn: Any = structure.others
-    backbone = ~struc.filter_amino_acids(drawn) | np.isin(drawn.atom_name, _BACKBONE)
+    backbone = ~of_amino_acids(drawn) | np.isin(drawn.atom_name, _BACKBONE)
     drawn = drawn[_heavy(drawn) & backbone]
     distances = KDTree(structure.atoms.coord).query(drawn.coord)[0]
     chains = {name: drawn.chain_id == name for name in dict.fromkeys(drawn.chain_id.tolist())}

@@ -7,17 +7,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import traitlets as t
 
-from interplm_nb.readers.structures import Structure
-from interplm_nb.readers.superpose import superpose
 from interplm_nb.widgets.feature_data import UNREADABLE, FeatureData
 from interplm_nb.widgets.packing import KEPT, pack, unpack
-from interplm_nb.widgets.structure.figure import no_structure, trace
-from interplm_nb.widgets.structure.molecular_scripts import write_scripts
 from interplm_nb.widgets.structure.payload import payload
 from interplm_nb.widgets.view import View
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+    from interplm_nb.readers.structures import Structure
 
 log = logging.getLogger(__name__)
 
@@ -81,7 +79,7 @@ class StructureView(View):
         proteins = self.data.current[0]["proteins"]  # strongest first
         return next((protein["accession"] for protein in proteins if protein["structure"]), "")
 
-    def structure(self) -> Structure:
+    def structure(self) -> "Structure":
         """The structure that is shown; LookupError where the protein has none."""
         return self._load(self.accession)
 
@@ -103,6 +101,8 @@ class StructureView(View):
 
         The PDB file has activations as B-factors.
         """
+        from interplm_nb.widgets.structure.molecular_scripts import write_scripts
+
         chosen = self.selection
         return write_scripts(
             self.structure(),
@@ -115,6 +115,8 @@ class StructureView(View):
 
     def figure(self) -> "Figure":
         """The trace of the chain's alpha carbons for print: see `View.figure`."""
+        from interplm_nb.widgets.structure.figure import no_structure, trace
+
         try:
             structure, values = self.structure(), self.values()
         except UNREADABLE as problem:
@@ -123,7 +125,7 @@ class StructureView(View):
         position = chosen.position if chosen.accession == structure.accession else None
         return self.signed(trace(structure, values, chosen.feature, tuple(chosen.brush), position))
 
-    def _load(self, accession: str) -> Structure:
+    def _load(self, accession: str) -> "Structure":
         load = self.data.structures.get(accession)
         if load is None:
             known = sorted(self.data.structures)
@@ -168,6 +170,8 @@ class StructureView(View):
 
         Its record also has the first's accession and the figures of `Superposition`.
         """
+        from interplm_nb.readers.superpose import superpose
+
         try:
             found = superpose(self._load(shown), self._load(self.other))
         except UNREADABLE as problem:

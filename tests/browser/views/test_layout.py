@@ -55,6 +55,24 @@ def test_views_are_seen_together_without_scrolling(
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
+@pytest.mark.parametrize(("width", "height"), [(1050, 500), (1440, 520)])
+def test_a_low_page_needs_no_scrolling(
+    show: Callable, bench: Workbench, width: int, height: int
+) -> None:
+    page = opened(show, bench, width, height).page
+    for kind in TOGETHER:
+        box = page.locator(f".iplm-{kind}").bounding_box()
+        assert box["y"] >= 0 and box["y"] + box["height"] <= height, kind
+    assert page.locator(".iplm-histogram canvas").bounding_box()["height"] >= 110
+    assert page.locator(".iplm-stage").bounding_box()["height"] >= 40
+    assert page.evaluate("document.documentElement.scrollHeight") <= height
+
+
+def test_on_a_very_high_page_views_are_not_stretched(show: Callable, bench: Workbench) -> None:
+    page = opened(show, bench, 1440, 2400).page
+    assert page.locator(".iplm-bench").bounding_box()["height"] == 1400
+
+
 def test_a_narrow_page_is_one_column(show: Callable, bench: Workbench) -> None:
     page = opened(show, bench, 400, 700).page
     boxes = page.evaluate(BOXES)

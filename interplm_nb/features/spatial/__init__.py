@@ -1,0 +1,1 @@
+"""Whether a feature's activation is arranged in space: `spatial_test`."""

@@ -1,0 +1,205 @@
+"""What a description without a language model can state, each as a number of a protein.
+
+A statement is made from the training half. Its value on a protein that was not seen is what a
+regression predicts the feature's maximum from.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar, Protocol
+
+import numpy as np
+
+from interplm_nb.features.statistics import NEAR_END
+from interplm_nb.interpret.known import Known, Sees
+from interplm_nb.interpret.motif import Motif
+
+
+class Statement(Protocol):
+    """One thing that a description states."""
+
+    needs: ClassVar[Sees]
+    """What somebody must see of a protein to use it."""
+
+    @property
+    def short(self) -> str:
+        """Its part of the summary."""
+        ...
+
+    @property
+    def long(self) -> str:
+        """A sentence with its support."""
+        ...
+
+    def values(self, known: Known, proteins: np.ndarray) -> np.ndarray:
+        """float64 [n]: its value on these proteins, int64 [n] on the axis."""
+        ...
+
+
+@dataclass(frozen=True)
+class Concept(Statement):
+    """The feature fires on residues that carry a concept. Value: log(1 + such residues)."""
+
+    name: str
+    threshold: float
+    n_right: int
+    n_active: int
+    n_carried: int
+    n_proteins: int
+    needs: ClassVar[Sees] = "annotations"
+
+    @property
+    def f1(self) -> float:
+        """By residues, on the training half: 2 TP / (active + carried)."""
+        return 2 * self.n_right / (self.n_active + self.n_carried)
+
+    @property
+    def short(self) -> str:
+        return f"on {self.name}"
+
+    @property
+    def long(self) -> str:
+        return (
+            f"{self.name}: of {self.n_active} residues above {self.threshold:g}, {self.n_right} "
+            f"carry it, in {self.n_proteins} proteins; {self.n_carried} carry it in all "
+            f"(F1 {self.f1:.2f})."
+        )
+
+    def values(self, known: Known, proteins: np.ndarray) -> np.ndarray:
+        column = known.labels.concepts["concept"].to_list().index(self.name)
+        return np.log1p(known.residues_of[proteins][:, [column]].toarray()[:, 0])
+
+
+@dataclass(frozen=True)
+class Word(Statement):
+    """The names of proteins in which it fires hold a word. Value: 1 where a name holds it."""
+
+    word: str
+    n_strong: int
+    strong: int
+    n_silent: int
+    silent: int
+    q: float
+    needs: ClassVar[Sees] = "names"
+
+    @property
+    def short(self) -> str:
+        return f'in proteins named "{self.word}"'
+
+    @property
+    def long(self) -> str:
+        return (
+            f'"{self.word}" is in the names of {self.n_strong} of {self.strong} proteins in which '
+            f"it is strong and of {self.n_silent} of {self.silent} in which it is silent "
+            f"(Fisher, q {self.q:.2g})."
+        )
+
+    def values(self, known: Known, proteins: np.ndarray) -> np.ndarray:
+        column = known.vocabulary.index(self.word)
+        return known.words_of[proteins][:, [column]].toarray()[:, 0].astype(np.float64)
+
+
+@dataclass(frozen=True)
+class Pattern(Statement):
+    """The residues around maxima follow a motif. Value: its best log-odds in the protein."""
+
+    motif: Motif
+    needs: ClassVar[Sees] = "sequence"
+
+    @property
+    def short(self) -> str:
+        consensus = self.motif.consensus
+        return f"at the motif {consensus}" if consensus else "at residues with a weak motif"
+
+    @property
+    def long(self) -> str:
+        return (
+            f"Motif {self.motif.consensus or 'without a letter in half of the sites'}: "
+            f"{self.motif.information:.1f} bits over {self.motif.n_sites} maxima; at random places "
+            f"at most {self.motif.by_chance:.1f} bits."
+        )
+
+    def values(self, known: Known, proteins: np.ndarray) -> np.ndarray:
+        return np.array([self.motif.along(s).max() for s in _sequences(known, proteins)])
+
+
+@dataclass(frozen=True)
+class Letters(Statement):
+    """Its maxima lie on certain amino acids. Value: their share of the protein."""
+
+    letters: str
+    n: int
+    of: int
+    by_chance: float
+    needs: ClassVar[Sees] = "sequence"
+
+    @property
+    def short(self) -> str:
+        return f"on {' or '.join(self.letters)}"
+
+    @property
+    def long(self) -> str:
+        return (
+            f"{self.n} of {self.of} maxima are on {' or '.join(self.letters)}; by chance "
+            f"{self.by_chance:.0%}."
+        )
+
+    def values(self, known: Known, proteins: np.ndarray) -> np.ndarray:
+        sequences = _sequences(known, proteins)
+        return np.array([sum(map(s.count, self.letters)) / len(s) for s in sequences])
+
+
+@dataclass(frozen=True)
+class Position(Statement):
+    """Its maxima lie near an end of proteins. Value: the motif's best log-odds near that end."""
+
+    at_start: bool
+    n: int
+    of: int
+    by_chance: float
+    motif: Motif
+    needs: ClassVar[Sees] = "sequence"
+
+    @property
+    def short(self) -> str:
+        return f"near the {'start' if self.at_start else 'end'} of proteins"
+
+    @property
+    def long(self) -> str:
+        return (
+            f"{self.n} of {self.of} maxima lie on the {'first' if self.at_start else 'last'} "
+            f"{NEAR_END} residues; by chance {self.by_chance:.0%}."
+        )
+
+    def values(self, known: Known, proteins: np.ndarray) -> np.ndarray:
+        here = slice(None, NEAR_END) if self.at_start else slice(-NEAR_END, None)
+        return np.array([self.motif.along(s)[here].max() for s in _sequences(known, proteins)])
+
+
+@dataclass(frozen=True)
+class Period(Statement):
+    """It fires at a period. Value: the share of residues that recur after one period."""
+
+    period: int
+    strength: float
+    n_proteins: int
+    needs: ClassVar[Sees] = "sequence"
+
+    @property
+    def short(self) -> str:
+        return f"every {self.period} residues"
+
+    @property
+    def long(self) -> str:
+        return (
+            f"Onsets follow one another every {self.period} residues (strength "
+            f"{self.strength:.2f} of 1, {self.n_proteins} proteins)."
+        )
+
+    def values(self, known: Known, proteins: np.ndarray) -> np.ndarray:
+        letters = [np.frombuffer(s.encode(), np.uint8) for s in _sequences(known, proteins)]
+        p = self.period
+        return np.array([np.mean(s[p:] == s[:-p]) if len(s) > p else 0.0 for s in letters])
+
+
+def _sequences(known: Known, proteins: np.ndarray) -> list[str]:
+    return [known.proteins.sequences[i] for i in proteins]

@@ -1,0 +1,78 @@
+"""Structures of many proteins: those at hand, a folder, or a table of files."""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from interplm_nb.proteins import Proteins
+from interplm_nb.readers import demo
+from interplm_nb.readers.report import InputError, ReadReport
+from interplm_nb.readers.structure_files import StructureFiles
+from interplm_nb.readers.structures import Structure
+from interplm_nb.readers.tables import table_rows
+
+_NEEDED, _OPTIONAL = ("accession", "file"), ("chain",)
+
+
+def structures_in(path: Path, proteins: Proteins) -> dict[str, Callable[[], Structure]]:
+    """For each protein with a structure in `path`, a function that returns it.
+
+    Residues are aligned to the protein's sequence (`Structure.by_alignment`).
+
+    Parameters
+    ----------
+    path
+        A folder of files that are named by accession (`StructureFiles.own`), or a table (TSV, CSV
+        or Parquet) with the columns `accession` and `file`, a path from the table's folder, and if
+        the chain matters `chain`. Of several rows of a protein the first is used.
+    proteins
+        The proteins; files of others are ignored.
+
+    Raises
+    ------
+    InputError
+        If there is no such folder or table, or a column is missing.
+    """
+    if path.is_dir():
+        files = StructureFiles(path, offline=True)
+        here = zip(proteins.accessions, proteins.sequences, strict=True)
+        return {a: partial(files.structure, a, s) for a, s in here if files.own_path(a)}
+    report = ReadReport(path)
+    names, rows = table_rows(path, _NEEDED + _OPTIONAL, _NEEDED, report)
+    missing = [name for name in _NEEDED if name not in names]
+    if missing:
+        raise InputError(
+            f"{path}: a table of structures needs the columns accession and file (and chain, if it "
+            f"matters); {missing[0]!r} is not among {names}"
+        )
+    folder = path.parent.resolve()
+    found: dict[str, Callable[[], Structure]] = {}
+    for line, row in rows:
+        accession, file = row["accession"], (folder / row["file"]).resolve()
+        if not file.is_relative_to(folder):
+            raise InputError(
+                f"{path}: line {line} names {row['file'][:80]!r}, which is outside the table's "
+                "folder; put the structures beside the table, or below it"
+            )
+        if accession in proteins and accession not in found:
+            sequence, chain = proteins.sequence(accession), row.get("chain") or None
+            found[accession] = partial(Structure.by_alignment, file, accession, sequence, chain)
+    return found
+
+
+def structures_at_hand(proteins: Proteins) -> dict[str, Callable[[], Structure]]:
+    """The embedded structures of these proteins, and what was fetched of the others."""
+    embedded = {
+        a: partial(_embedded, a, proteins.sequence(a)) for a in demo.structures() if a in proteins
+    }
+    return StructureFiles().loaders(proteins) | embedded
+
+
+def _embedded(accession: str, sequence: str) -> Structure:
+    """The embedded structure, mapped again by alignment where the sequence is another."""
+    structure = demo.structure(accession)
+    if structure.is_of(sequence):
+        return structure
+    return Structure.by_alignment(
+        demo.folder() / "structures" / structure.name, accession, sequence
+    )

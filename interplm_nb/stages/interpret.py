@@ -1,0 +1,244 @@
+"""Stage `interpret`: what features respond to, in words, and how well the words predict it.
+
+The stage describes without a language model, for the trained SAE and its controls.
+`interpret_with` does the same with one, for `interplm-nb interpret`.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import polars as pl
+
+from interplm_nb.activations import FeatureActivations
+from interplm_nb.interpret.choose import Chosen, choose
+from interplm_nb.interpret.explain import (
+    Explained,
+    Subject,
+    Terms,
+    explain,
+    explain_statistically,
+    planned,
+    subjects,
+)
+from interplm_nb.interpret.judge import medians
+from interplm_nb.interpret.known import Known
+from interplm_nb.interpret.recognition import average_scores
+from interplm_nb.interpret.recorded import Recorded
+from interplm_nb.interpret.spending import Metered, Price, estimated_tokens
+from interplm_nb.pipeline import manifest
+from interplm_nb.pipeline.errors import PipelineError
+from interplm_nb.pipeline.nearest_run import RunToRead
+from interplm_nb.pipeline.parameters import InterpretParameters
+from interplm_nb.pipeline.run import Run
+from interplm_nb.pipeline.run_files import Interpretation, interpreted_folder
+from interplm_nb.pipeline.scored_sources import SAES
+from interplm_nb.saving import write_parquet
+
+TABLES: tuple[Interpretation, ...] = ("descriptions", "judged", "recognised")
+"""Tables of `Explained`, as files."""
+
+
+@dataclass(frozen=True)
+class InterpretStage:
+    """What stage `interpret` made; every table has a column `source`.
+
+    `descriptions`, `judged`, `recognised`: as in `interpret.explain.Explained`. `counts`: n_alive,
+    features that fire; n_enough, of these, with enough examples; n_described. `medians`: of
+    `judged` (`interpret.judge.medians`). `scores`: of `recognised`
+    (`interpret.recognition.average_scores`).
+    """
+
+    descriptions: pl.DataFrame
+    judged: pl.DataFrame
+    recognised: pl.DataFrame
+    counts: pl.DataFrame
+    medians: pl.DataFrame
+    scores: pl.DataFrame
+
+
+class Prepared(NamedTuple):
+    """One source's features with their examples, and what is known of the proteins."""
+
+    subjects: list[Subject]
+    activations: FeatureActivations
+    known: Known
+    clusters: np.ndarray
+    chosen: Chosen
+
+
+class Calls(NamedTuple):
+    """How a language model is called."""
+
+    provider: str
+    """ "PROVIDER:MODEL"."""
+    base_url: str | None = None
+    replay: bool = False
+    """Whether only recorded calls answer."""
+    price: Price | None = None
+    dollars: float | None = None
+    tokens: float | None = None
+    at_once: int = 4
+    per_minute: float | None = None
+
+
+def interpret(run: Run, params: InterpretParameters) -> InterpretStage:
+    """Describe features of each SAE by statistics of half of the proteins; judge the descriptions
+    on the other half, beside nulls."""
+    if isinstance(run, RunToRead):
+        return _made(run)
+    manifest.begin(run, params)
+    known, terms = _known(run), terms_of(params)
+    counts = []
+    for source in (s for s in SAES if s in run.with_activations()):
+        # As many features of a control as of the trained SAE, which has the concepts.
+        wanted = f"random:{counts[0]['n_described']}" if counts else params.features
+        ready = _prepared(run, source, wanted, terms, known)
+        write_explained(run, explain_statistically(*ready[:4], terms), place(run, source))
+        chosen = ready.chosen
+        row = {"source": source, "n_alive": chosen.n_alive, "n_enough": chosen.n_enough}
+        counts.append(row | {"n_described": len(ready.subjects)})
+    run.write_table("interpret", "counts", pl.DataFrame(counts))
+    run.write_summary("interpret", device="cpu", n_described=counts[0]["n_described"])
+    return _made(run)
+
+
+def prepared(run: Run, source: str, params: InterpretParameters) -> Prepared:
+    """The features of one source that `params` choose, with their examples and statistics."""
+    return _prepared(run, source, params.features, terms_of(params), _known(run))
+
+
+def interpret_with(
+    run: Run, ready: Prepared, params: InterpretParameters, calls: Calls, out: Path
+) -> Explained:
+    """Describe and judge features with a language model; write tables and every call to `out`.
+
+    A call that `out` holds already is not made again. Tables are written even if a budget or a
+    model's failure ends the work early (`Explained.stopped`).
+
+    Raises
+    ------
+    interplm_nb.interpret.asking.ModelError
+        Where the model cannot be used at all: no key, no such provider.
+    """
+    from interplm_nb.interpret.provider import Provider
+
+    model = None
+    if not calls.replay:
+        asked = Provider(calls.provider, calls.base_url)
+        model = Metered(asked, calls.price, calls.dollars, calls.tokens, calls.per_minute)
+    recorded = Recorded(out / "calls", calls.provider, model)
+    found = explain(*ready[:4], recorded, terms_of(params), calls.at_once)
+    write_explained(run, found, out)
+    return found
+
+
+def write_explained(run: Run, found: Explained, out: Path) -> None:
+    """Write the tables of `found` to a folder."""
+    about = {"version": 1, "sequences": run.proteins().sequence_hash}
+    for name, table in zip(TABLES, found[:3], strict=True):
+        write_parquet(table, out / f"{name}.parquet", {"type": "Interpretation", **about})
+
+
+def place(run: Run, source: str, provider: str = "statistical") -> Path:
+    """Where a source's descriptions lie in a run, whether or not they are there."""
+    return run.folder / interpreted_folder(provider, source)
+
+
+class Plan(NamedTuple):
+    """What calls will take, before one is made."""
+
+    calls: int
+    input_tokens: int
+    output_tokens: int
+
+    def text(self, price: Price | None) -> str:
+        """In a sentence."""
+        cost = (
+            f"about ${price.of(self.input_tokens, self.output_tokens):.2f}"
+            if price
+            else "no price is known for this model: give --price INPUT,OUTPUT"
+        )
+        return (
+            f"{self.calls:,} calls, about {self.input_tokens:,} tokens in and "
+            f"{self.output_tokens:,} out, {cost}; answers that must be asked for again come on top"
+        )
+
+
+def plan(ready: Prepared, params: InterpretParameters) -> Plan:
+    """Count what `interpret_with` would ask, calls on record included."""
+    of, activations, known = ready[:3]
+    calls = planned(of, activations, known, terms_of(params))
+    return Plan(
+        len(calls),
+        sum(estimated_tokens(call.messages) for call in calls),
+        sum(call.expected_output for call in calls),
+    )
+
+
+def terms_of(params: InterpretParameters) -> Terms:
+    """What describers and judges see, and what is drawn."""
+    return Terms(
+        params.sees,
+        params.judge_sees,
+        close=params.close,
+        twice=params.twice,
+        seed=params.seed,
+    )
+
+
+def _known(run: Run) -> Known:
+    return Known(run.proteins(), run.annotations())
+
+
+def _prepared(run: Run, source: str, features: str, terms: Terms, known: Known) -> Prepared:
+    run.source(source)  # refuses a name that is not there
+    raw = run.activations(source)
+    activations = raw.relative_to(raw.largest())
+    cluster_of = dict(run.splits().select("accession", "cluster").iter_rows())
+    clusters = np.array([cluster_of[accession] for accession in activations.proteins.accessions])
+    try:
+        chosen = choose(features, activations, _best_f1(run, source), terms.sizes, terms.seed)
+    except ValueError as error:
+        raise PipelineError(f"features: {error}") from error
+    found, few = subjects(activations, chosen.features, known, clusters, terms)
+    assert not few  # `choose` leaves them out
+    return Prepared(found, activations, known, clusters, chosen)
+
+
+def _best_f1(run: Run, source: str) -> Mapping[int, float]:
+    """F1 of each feature's best concept on test, among pairs that are linked; the trained SAE's."""
+    if source != "sae":
+        return {}
+    best = run.links().table.group_by("feature").agg(pl.col("f1_per_domain").max())
+    return dict(best.sort("feature").iter_rows())
+
+
+def _made(run: Run) -> InterpretStage:
+    """Read what the stage has made."""
+    counts = run.table("interpret", "counts")
+    tables = {
+        name: pl.concat(
+            run.interpretation(name, source).select(pl.lit(source).alias("source"), pl.all())
+            for source in counts["source"]
+        )
+        for name in TABLES
+    }
+    return InterpretStage(
+        **tables,
+        counts=counts,
+        medians=_by_source(tables["judged"], medians),
+        scores=_by_source(tables["recognised"], average_scores),
+    )
+
+
+def _by_source(
+    table: pl.DataFrame, summarised: Callable[[pl.DataFrame], pl.DataFrame]
+) -> pl.DataFrame:
+    parts = [
+        summarised(part.drop("source")).select(pl.lit(source).alias("source"), pl.all())
+        for (source,), part in table.group_by("source", maintain_order=True)
+    ]
+    return pl.concat(parts) if parts else pl.DataFrame()

@@ -1,0 +1,91 @@
+"""Stage `interpret` on a copy of the run that ships, and where no feature has enough examples."""
+
+import shutil
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from interplm_nb.figures import interpret as figures
+from interplm_nb.figures.tables import Sentence
+from interplm_nb.interpret.judge import MEDIANS
+from interplm_nb.interpret.recognition import AVERAGES
+from interplm_nb.pipeline.errors import PipelineError
+from interplm_nb.pipeline.nearest_run import RunToRead
+from interplm_nb.pipeline.parameters import InterpretParameters
+from interplm_nb.pipeline.run import Run
+from interplm_nb.stages.interpret import InterpretStage, interpret, place
+
+PARAMS = InterpretParameters(features="random:4,ids:0")
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, InterpretStage]:
+    folder = tmp_path_factory.mktemp("interpret") / "run"
+    shutil.copytree(Run.shipped().folder, folder)
+    run = Run.open(folder)
+    return run, interpret(run, PARAMS)
+
+
+def test_each_sae_is_described_and_judged_beside_its_nulls(
+    made: tuple[Run, InterpretStage],
+) -> None:
+    _, result = made
+    counts = result.counts.rows(named=True)
+    assert [row["source"] for row in counts] == ["sae", "random_sae"]
+    assert [row["n_described"] for row in counts] == [4, 4]
+    assert counts[0]["n_enough"] == 61 < counts[0]["n_alive"]
+    assert result.descriptions.height == 8
+    given = result.judged.group_by("source", "given").len().sort("source", "given")
+    assert set(given["len"]) == {4, 12}  # three other features each
+    assert result.medians.columns == ["source", *MEDIANS]
+    assert result.scores.columns == ["source", *AVERAGES]
+
+
+def test_the_stage_is_deterministic_and_what_is_read_is_what_was_made(
+    made: tuple[Run, InterpretStage],
+) -> None:
+    run, result = made
+    read = interpret(RunToRead.open(run.folder), PARAMS)
+    again = interpret(run, PARAMS)
+    for name in ("descriptions", "judged", "recognised", "counts", "medians", "scores"):
+        assert getattr(read, name).equals(getattr(result, name))
+        assert getattr(again, name).equals(getattr(result, name))
+
+
+def test_pictures_and_tables_of_the_lesson(made: tuple[Run, InterpretStage]) -> None:
+    _, result = made
+    own = [getattr(result, name).filter(source="sae") for name in ("descriptions", "judged")]
+    scored = figures.with_scores(*own)
+    assert scored.height == 4
+    assert scored["pearson"].drop_nulls().is_sorted(descending=True)
+    assert "<td" in figures.descriptions(scored).html()  # type: ignore[union-attr]
+    chart = figures.medians(result.medians)
+    assert "SAE, the description: " in repr(chart)
+    assert "random SAE, the length alone: " in repr(chart)
+    assert "balanced accuracy" in figures.scores(result.scores).html()  # type: ignore[union-attr]
+
+
+def test_a_run_without_enough_examples_says_so(tiny_run: Run, tmp_path: Path) -> None:
+    shutil.copytree(tiny_run.folder, tmp_path / "run")
+    run = Run.open(tmp_path / "run")
+    run.clear("interpret")
+    proteins = run.proteins()
+    assert len(proteins) == 40
+    result = interpret(run, InterpretParameters(features="ids:0"))
+    if result.descriptions.is_empty():
+        assert isinstance(figures.medians(result.medians), Sentence)
+    assert isinstance(figures.descriptions(pl.DataFrame()), Sentence)
+    assert isinstance(figures.scores(pl.DataFrame()), Sentence)
+
+
+def test_features_that_are_no_choice_are_a_sentence(tiny_run: Run, tmp_path: Path) -> None:
+    shutil.copytree(tiny_run.folder, tmp_path / "run")
+    with pytest.raises(PipelineError, match="features: 'best' chooses no features"):
+        interpret(Run.open(tmp_path / "run"), InterpretParameters(features="best"))
+
+
+def test_what_a_provider_made_lies_in_a_folder_of_its_name(tiny_run: Run) -> None:
+    folder = place(tiny_run, "sae", "openai:../x y")
+    assert folder.relative_to(tiny_run.folder).as_posix() == "interpreted/openai_.._x_y/sae"
+    assert ".." not in place(tiny_run, "sae", "../..").relative_to(tiny_run.folder).parts
