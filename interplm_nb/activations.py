@@ -37,6 +37,7 @@ __all__ = [
     "ActivationBlock",
     "ActivationsWriter",
     "FeatureActivations",
+    "FeatureBlock",
     "Unit",
     "check_l0",
     "neighbours",
@@ -52,6 +53,15 @@ class ActivationBlock(NamedTuple):
     """Row of the residue axis of the first line of `values`."""
     values: sparse.csr_array
     """float32 [n, n_features]; features are sorted within a line, zeros are not stored."""
+
+
+class FeatureBlock(NamedTuple):
+    """The activations of consecutive features."""
+
+    first_feature: int
+    """Number of the feature of the first column of `values`."""
+    values: sparse.csc_array
+    """float32 [n_residues, n]; rows ascend within a column, zeros are not stored."""
 
 
 class FeatureActivations:
@@ -230,6 +240,40 @@ class FeatureActivations:
         ):
             yield ActivationBlock(first, self._scaled(self._entries.rows(first, last)))
 
+    def by_feature(
+        self, accessions: Iterable[str] | None = None, entries: int = 2**20
+    ) -> Iterator[FeatureBlock]:
+        """Yield the activations of all features in order, on the residues of these proteins.
+
+        A block holds at most `entries` values of all proteins, or one feature of more. Without
+        `accessions` it has all rows; with them the others are empty.
+        """
+        kept = None
+        if accessions is not None:
+            kept = np.zeros(self.n_residues, bool)
+            kept[self.proteins.rows_of(accessions)] = True
+        ends = np.concatenate([[0], np.cumsum(self._entries.counts())])
+        first = 0
+        while first < self.n_features:
+            fits = int(np.searchsorted(ends, ends[first] + entries, side="right")) - 1
+            last = min(max(fits, first + 1), self.n_features)
+            rows, features, values = self._entries.features(first, last)
+            column, on = features - features.dtype.type(first), None
+            if self._maxima is not None:
+                maxima = self._maxima[first:last][column]
+                on = maxima > 0
+                values = np.divide(values, maxima, out=np.zeros_like(values), where=on)
+            if kept is not None:
+                on = kept[rows] if on is None else on & kept[rows]
+            if on is not None and not on.all():
+                rows, column, values = rows[on], column[on], values[on]
+            starts = np.searchsorted(column, np.arange(last - first + 1, dtype=column.dtype))
+            columns = sparse.csc_array(
+                (values, rows.astype(np.int32), starts), shape=(self.n_residues, last - first)
+            )
+            yield FeatureBlock(first, columns)
+            first = last
+
     def largest(self, accessions: Iterable[str] | None = None) -> np.ndarray:
         """float32 [n_features]: each feature's maximum over these proteins (None: all).
 
@@ -309,6 +353,11 @@ class _Entries(Protocol):
         """Rows, int64 [n], on which a feature is active, and its values, float32 [n]."""
         ...
 
+    def features(self, first: int, last: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Row, feature and value of each entry of features `first` to `last` (excluded), by
+        feature, then row."""
+        ...
+
 
 class _InMemory(_Entries):
     def __init__(self, csr: sparse.csr_array) -> None:
@@ -333,6 +382,11 @@ class _InMemory(_Entries):
     def feature(self, feature: int) -> tuple[np.ndarray, np.ndarray]:
         entries = slice(self._csc.indptr[feature], self._csc.indptr[feature + 1])
         return self._csc.indices[entries].astype(np.int64), self._csc.data[entries].copy()
+
+    def features(self, first: int, last: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        columns = self._csc[:, first:last]
+        features = np.repeat(np.arange(first, last), np.diff(columns.indptr))
+        return columns.indices, features, columns.data
 
 
 class _Stored(_Entries):
@@ -365,6 +419,9 @@ class _Stored(_Entries):
     def feature(self, feature: int) -> tuple[np.ndarray, np.ndarray]:
         rows, _, values = self._by_feature.read(feature, feature + 1)
         return rows.astype(np.int64), values
+
+    def features(self, first: int, last: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        return self._by_feature.read(first, last)
 
 
 class _SortedTable:

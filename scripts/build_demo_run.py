@@ -69,7 +69,7 @@ def main() -> None:
     write_map(whole, small, proteins)
     if stored_refound(whole) is None:
         store_refound(whole, refound(whole))
-    for stage in ("train", "activations", "concepts"):
+    for stage in ("train", "activations", "concepts", "features"):
         copy_tables(whole.stage_folder(stage), small.stage_folder(stage))
     readme = README.format(n=len(proteins), plm=model.name)
     (small.folder / "README.md").write_text(readme, encoding="utf-8")

@@ -148,6 +148,11 @@ _OF_SOURCE: dict[str, Callable[[Run, str], Any]] = {
     **dict.fromkeys(("scores.parquet", "active.parquet", "concepts.parquet"), _scores),
     **dict.fromkeys(("links.parquet", "calibration.parquet"), _links),
     **dict.fromkeys(("projection.json", "projection.safetensors"), _projection),
+    "statistics.parquet": lambda run, source: run.feature_table("statistics", source),
+    "motifs.parquet": lambda run, source: run.feature_table("motifs", source),
+    "known_motifs.parquet": lambda run, source: run.feature_table("known", source),
+    "neighbours.parquet": lambda run, source: run.feature_table("neighbours", source),
+    "matches.parquet": lambda run, source: run.feature_table("matches", source),
 }
 _OF_COMPARED: dict[str, Callable[[Run, str], Any]] = {
     "evaluation.json": Run.evaluation,

@@ -12,8 +12,8 @@ from interplm_nb.cli.paths import a_path
 _EXAMPLES = """\
 PROFILE is a packaged profile (demo, laboratory, proteomes, esm2-8m, sweep-8m) or the path of a
 .toml file with a table per stage. The stages are proteins, embed, train, activations, concepts,
-interpret. Unchanged stages are skipped. To resume a run that was stopped, give the same command
-again.
+features, interpret. Unchanged stages are skipped. To resume a run that was stopped, give the same
+command again.
 
 Stage compare follows train if the profile has a table [compare], as laboratory and sweep-8m have,
 or if you set one of its parameters. It trains SAEs over layers x recipes x sparsities x learning

@@ -1,6 +1,8 @@
 """Where a feature fires: its values, its proteins, the residues around its maxima."""
 
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -141,6 +143,126 @@ def sampled_proteins(
     turn = np.empty(len(by_bin), np.int64)
     turn[by_bin] = np.arange(len(by_bin)) - np.searchsorted(place[by_bin], place[by_bin])
     return table[np.sort(np.lexsort((-place, turn))[:n])]
+
+
+EXAMPLES: dict[str, Any] = {
+    "kind": pl.String,
+    "accession": pl.String,
+    "maximum": pl.Float32,
+    "share": pl.Float64,
+    "n_active": pl.UInt32,
+    "length": pl.Int64,
+    "position": pl.Int64,
+}
+"""Columns of `example_proteins`."""
+
+BINS = (0.0, 0.4, 0.8, 1.0)
+"""Edges of InterPLM's bins of proteins by their maximum, as a fraction of the feature's."""
+
+
+def example_proteins(
+    activations: FeatureActivations,
+    feature: int,
+    n: int = 10,
+    edges: Sequence[float] = BINS,
+    clusters: Mapping[str, int] | None = None,
+    seed: int = 0,
+) -> pl.DataFrame:
+    """Proteins that show what a feature is: where it is strong, medium, weak, nearly, and silent.
+
+    Kinds, in this order, of at most `n` proteins each:
+
+    - "maximum" and "share": the highest maximum, and the highest active share of the protein.
+    - "(0, 0.4]" and so on, by `edges`: random among those whose maximum, as a fraction of the
+      largest, lies in the bin; a bin includes its upper edge, so the last has the strongest.
+    - "near miss", with clusters: silent proteins in a homology cluster where the feature fires,
+      those of the strongest clusters first.
+    - "silent": random among those in which it is never active.
+
+    Parameters
+    ----------
+    activations : FeatureActivations
+        In either unit.
+    feature : int
+        The feature.
+    n : int
+        Proteins of a kind, 0 or more.
+    edges : sequence of float
+        Ascending, from 0 to 1.
+    clusters : mapping of str to int, optional
+        Homology cluster of each accession. With them a kind has one protein of each cluster, so
+        that no family fills it.
+    seed : int
+        Of the random kinds. A kind's draw depends on nothing else.
+
+    Returns
+    -------
+    pl.DataFrame
+        Columns of `EXAMPLES`: maximum in the unit of the activations; position (from 1) of the
+        maximum, 0 where the feature is silent. A protein may be of several kinds.
+
+    Raises
+    ------
+    ValueError
+        For a negative n, or edges that do not ascend from 0 to 1.
+
+    Examples
+    --------
+    >>> from interplm_nb.proteins import Proteins
+    >>> proteins = Proteins.from_sequences({"P1": "MKV", "P2": "GAVL", "P3": "MK"})
+    >>> values = np.array([0, 2, 0, 1, 1, 0, 0, 0, 0])[:, None]
+    >>> found = example_proteins(FeatureActivations.from_dense(values, proteins), 0)
+    >>> found.select("kind", "accession").rows()
+    [('maximum', 'P1'), ('maximum', 'P2'), ('share', 'P2'), ('share', 'P1'), ('(0.4, 0.8]', 'P2'), \
+('(0.8, 1]', 'P1'), ('silent', 'P3')]
+    """
+    ascend = all(a < b for a, b in pairwise(edges))
+    if n < 0 or len(edges) < 2 or not ascend or (edges[0], edges[-1]) != (0, 1):
+        raise ValueError(
+            f"n must be 0 or more, and edges ascend from 0 to 1, not {n} and {tuple(edges)}"
+        )
+    firing = proteins_of(activations, feature).with_columns(
+        share=pl.col("n_active") / pl.col("length")
+    )
+    silent = _silent(activations, firing["accession"])
+    kinds = [
+        ("maximum", firing),
+        ("share", firing.sort("share", descending=True, maintain_order=True)),
+    ]
+    fraction = firing["maximum"].cast(pl.Float64) / (firing["maximum"].max() or 1.0)
+    for low, high in pairwise(edges):
+        some = firing.filter((fraction > low) & (fraction <= high))
+        kinds.append((f"({low:g}, {high:g}]", _shuffled(some, seed)))
+    if clusters is not None:
+        strength: dict[int, float] = {}
+        for accession, maximum in firing.select("accession", "maximum").iter_rows():
+            strength.setdefault(clusters[accession], maximum)  # the strongest comes first
+        near = [(strength.get(clusters[a], 0.0), a) for a in silent["accession"]]
+        by_strength = pl.Series([value for value, _ in near], dtype=pl.Float64)
+        order = by_strength.arg_sort(descending=True)[: int((by_strength > 0).sum())]
+        kinds.append(("near miss", silent[order]))
+    kinds.append(("silent", _shuffled(silent, seed)))
+    parts = [pl.DataFrame(schema=EXAMPLES)]
+    for kind, table in kinds:
+        if clusters is not None:
+            own = [clusters[a] for a in table["accession"]]
+            table = table.filter(pl.Series(own, dtype=pl.Int64).is_first_distinct())
+        columns = [pl.lit(kind).alias("kind"), *list(EXAMPLES)[1:]]
+        typed = [pl.col(name).cast(kind) for name, kind in EXAMPLES.items()]
+        parts.append(table.head(n).select(columns).select(typed))
+    return pl.concat(parts)
+
+
+def _silent(activations: FeatureActivations, firing: pl.Series) -> pl.DataFrame:
+    """The proteins without an activation, with the columns of those that have some."""
+    proteins = activations.proteins
+    table = pl.DataFrame({"accession": proteins.accessions, "length": proteins.lengths})
+    zero = [pl.lit(0).alias(name) for name in ("maximum", "share", "n_active", "position")]
+    return table.filter(~pl.col("accession").is_in(firing.to_list())).with_columns(zero)
+
+
+def _shuffled(table: pl.DataFrame, seed: int) -> pl.DataFrame:
+    return table[np.random.default_rng(seed).permutation(table.height)]
 
 
 class _Tracks(NamedTuple):

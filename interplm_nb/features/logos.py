@@ -41,6 +41,25 @@ class PositionWeights(NamedTuple):
     """float64 [20], adds up to 1."""
 
 
+def amino_acid_of(letters: np.ndarray) -> np.ndarray:
+    """int64: the place in `AMINO_ACIDS` of each ASCII code (uint8, upper case); -1: no standard
+    one."""
+    return _KINDS[letters]
+
+
+def composition(proteins: Proteins) -> np.ndarray:
+    """float64 [20]: the share of each amino acid among the standard residues of these proteins.
+
+    `UNIFORM` where there are none.
+
+    >>> composition(Proteins.from_sequences({"P1": "AAC"}))[:3].round(2).tolist()
+    [0.67, 0.33, 0.0]
+    """
+    kind = amino_acid_of(proteins.letters)
+    counts = np.bincount(kind[kind >= 0], minlength=20)
+    return counts / counts.sum() if counts.any() else UNIFORM.copy()
+
+
 def windows(proteins: Proteins, centres: Iterable[tuple[str, int]], flank: int) -> list[str]:
     """The 2 * flank + 1 letters around each residue, "-" beyond the ends of the protein.
 
@@ -141,13 +160,23 @@ def position_weights(rows: Sequence[str], background: np.ndarray = BACKGROUND) -
     column = np.tile(np.arange(width), len(rows))[known]
     counts = np.bincount(column * 20 + kind[known], minlength=20 * width).reshape(width, 20)
     n = counts.sum(axis=1)
-    frequencies = counts / np.maximum(n, 1)[:, None]
-    odds = np.divide(frequencies, background, out=np.ones_like(frequencies), where=counts > 0)
-    correction = 19 / (2 * np.log(2) * np.maximum(n, 1))
-    information = np.maximum((frequencies * np.log2(odds)).sum(axis=1) - correction, 0)
-    return PositionWeights(
-        counts, n, frequencies, information, frequencies * information[:, None], background
-    )
+    frequencies, bits = counts / np.maximum(n, 1)[:, None], information(counts, background)
+    return PositionWeights(counts, n, frequencies, bits, frequencies * bits[:, None], background)
+
+
+def information(counts: np.ndarray, background: np.ndarray) -> np.ndarray:
+    """float64 [...], bits: the information of columns of counts, int64 [..., 20].
+
+    As `position_weights` defines it; an amino acid that is counted must be in the background.
+    """
+    n = np.maximum(counts.sum(axis=-1), 1)
+    log_b = np.log2(background, out=np.zeros(20), where=background > 0)
+    # sum f log2(f / b) = (sum c log2 c - sum c log2 b) / n - log2 n; counts are small integers, so
+    # c log2 c is a table: shuffled maxima ask for millions.
+    table = np.arange(counts.max(initial=0) + 1.0)
+    table[1:] *= np.log2(table[1:])
+    bits = (table[counts].sum(axis=-1) - counts @ log_b) / n - np.log2(n)
+    return np.maximum(bits - 19 / (2 * np.log(2) * n), 0)
 
 
 def _checked(background: np.ndarray) -> np.ndarray:

@@ -1,13 +1,14 @@
 """The shape of a feature's activations along proteins: point, motif, domain, periodic, ..."""
 
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import polars as pl
 
-from interplm_nb.activations import ActivationBlock, FeatureActivations
-from interplm_nb.activations_writer import shape_of
+from interplm_nb.activations import FeatureActivations
+from interplm_nb.features.tracks import Entries, Stretches, active_entries
+from interplm_nb.proteins import Proteins
 
 STRONG = 0.5
 """A protein counts for a feature if its maximum is above this fraction of the feature's own."""
@@ -110,107 +111,66 @@ def activation_patterns(
             f"patterns need fractions of each feature's maximum (unit 'max'), not unit "
             f"{activations.unit!r}; use relative_to"
         )
-    pairs, room = (np.zeros((activations.n_features, LAGS + 1), np.int64) for _ in range(2))
-    parts = [pl.DataFrame(schema=_TRACKS)]
-    for block in activations.blocks(accessions):
-        entries = _strong(_entries(block, activations.proteins.offsets, threshold))
-        if len(entries.row):
-            stretches = _stretches(entries)
-            parts.append(_tracks(entries, stretches, activations.proteins.lengths))
-            _count_lags(stretches, activations.proteins.offsets, pairs, room)
-    period, strength = _periods(pairs, room)
-    features = {
-        "feature": np.arange(activations.n_features, dtype=np.uint32),
-        "period": period,
-        "period_strength": strength,
-    }
-    return _classified(
-        pl.DataFrame(features).join(_medians(pl.concat(parts)), on="feature", how="left")
-    )
-
-
-class _Entries(NamedTuple):
-    """Active residues, by feature, then row; int64 [n], values float32 [n]."""
-
-    feature: np.ndarray
-    protein: np.ndarray
-    row: np.ndarray
-    value: np.ndarray
-
-    def firsts(self) -> np.ndarray:
-        """int64: where each track (one feature on one protein) begins."""
-        return np.flatnonzero(
-            np.diff(self.feature, prepend=-1).astype(bool)
-            | np.diff(self.protein, prepend=-1).astype(bool)
-        )
-
-
-class _Stretches(NamedTuple):
-    """Unbroken stretches of active residues; int64 [n]."""
-
-    entry: np.ndarray
-    """Index of its first entry."""
-    feature: np.ndarray
-    protein: np.ndarray
-    first: np.ndarray
-    last: np.ndarray
+    found = [
+        _of_block(entries, activations.proteins)
+        for entries in active_entries(activations, threshold, accessions)
+    ]
+    return pl.concat([pl.DataFrame(schema=PATTERNS), *found])
 
 
 _TRACKS = {"feature": pl.UInt32, "run_length": pl.Int64, "coverage": pl.Float64, "onsets": pl.Int64}
 
 
-def _entries(block: ActivationBlock, offsets: np.ndarray, threshold: float) -> _Entries:
-    columns = block.values.tocsc()
-    feature = np.repeat(np.arange(shape_of(columns)[1], dtype=np.int64), np.diff(columns.indptr))
-    on = columns.data > threshold
-    row = columns.indices[on].astype(np.int64) + block.first_row
-    return _Entries(
-        feature[on], np.searchsorted(offsets, row, side="right") - 1, row, columns.data[on]
+def _of_block(entries: Entries, proteins: Proteins) -> pl.DataFrame:
+    """Columns of `PATTERNS` for the features of a block."""
+    entries = _strong(entries)
+    firsts = entries.firsts()
+    stretches = entries.stretches(firsts)
+    period, strength = _periods(*_lags(stretches, entries.n_features, proteins.offsets))
+    numbers = entries.first_feature + np.arange(entries.n_features)
+    features = pl.DataFrame(
+        {
+            "feature": numbers.astype(np.uint32),
+            "period": period,
+            "period_strength": strength,
+        }
     )
+    tracks = _tracks(entries, firsts, stretches, proteins.lengths)
+    medians = _medians(tracks).with_columns(pl.col("feature") + entries.first_feature)
+    return _classified(features.join(medians, on="feature", how="left", maintain_order="left"))
 
 
-def _strong(entries: _Entries) -> _Entries:
+def _strong(entries: Entries) -> Entries:
     """The tracks that rise above `STRONG`."""
-    if not len(entries.row):
+    firsts = entries.firsts()
+    if not len(firsts):
         return entries
-    firsts = entries.firsts()
-    keep = np.repeat(
-        np.maximum.reduceat(entries.value, firsts) > STRONG,
-        np.diff(firsts, append=len(entries.row)),
-    )
-    return _Entries(*(column[keep] for column in entries))
+    strong = np.maximum.reduceat(entries.value, firsts) > STRONG
+    return entries.take(np.repeat(strong, np.diff(firsts, append=len(entries.row))))
 
 
-def _stretches(entries: _Entries) -> _Stretches:
-    begins = np.diff(entries.row, prepend=-2) != 1
-    begins[entries.firsts()] = True
-    entry = np.flatnonzero(begins)
-    last = entries.row[np.append(entry[1:], len(entries.row)) - 1]
-    return _Stretches(
-        entry, entries.feature[entry], entries.protein[entry], entries.row[entry], last
-    )
-
-
-def _tracks(entries: _Entries, stretches: _Stretches, lengths: np.ndarray) -> pl.DataFrame:
-    """One row per feature and protein."""
-    firsts = entries.firsts()
+def _tracks(
+    entries: Entries, firsts: np.ndarray, stretches: Stretches, lengths: np.ndarray
+) -> pl.DataFrame:
+    """One row per feature, counted from the block's first, and protein."""
     sizes = np.diff(firsts, append=len(entries.row))
     track = np.repeat(np.arange(len(firsts)), sizes)
-    peaks = np.flatnonzero(entries.value == np.maximum.reduceat(entries.value, firsts)[track])
-    peak = peaks[np.unique(track[peaks], return_index=True)[1]]
     run = _run_lengths(stretches, track[stretches.entry])
+    peak = entries.peaks(firsts)
     return pl.DataFrame(
         {
             "feature": entries.feature[firsts],
             "run_length": run[np.searchsorted(stretches.entry, peak, side="right") - 1],
             "coverage": sizes / lengths[entries.protein[firsts]],
-            "onsets": np.bincount(track[stretches.entry]),
+            "onsets": np.bincount(track[stretches.entry], minlength=len(firsts)),
         }
     ).select(pl.col(name).cast(kind) for name, kind in _TRACKS.items())
 
 
-def _run_lengths(stretches: _Stretches, track: np.ndarray) -> np.ndarray:
+def _run_lengths(stretches: Stretches, track: np.ndarray) -> np.ndarray:
     """int64: for each stretch, the length of the run that it belongs to."""
+    if not len(track):
+        return track
     size = stretches.last - stretches.first + 1
     silence = stretches.first[1:] - stretches.last[:-1] - 1
     same_run = (track[1:] == track[:-1]) & (silence < np.minimum(size[1:], size[:-1]))
@@ -220,13 +180,14 @@ def _run_lengths(stretches: _Stretches, track: np.ndarray) -> np.ndarray:
     return (stretches.last[ends] - stretches.first[begins] + 1)[run]
 
 
-def _count_lags(
-    stretches: _Stretches, offsets: np.ndarray, pairs: np.ndarray, room: np.ndarray
-) -> None:
-    """Add, by feature and lag, onsets followed by another, and onsets with enough protein left.
+def _lags(
+    stretches: Stretches, n_features: int, offsets: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Onsets followed by another, and onsets with enough protein left, by feature and lag.
 
-    Lag 0 counts all onsets.
+    int64 [n_features, LAGS + 1] each. Lag 0 counts all onsets.
     """
+    pairs, room = (np.zeros((n_features, LAGS + 1), np.int64) for _ in range(2))
     left = np.minimum(offsets[stretches.protein + 1] - 1 - stretches.first, LAGS)
     ends = np.bincount(stretches.feature * (LAGS + 1) + left, minlength=room.size).reshape(
         room.shape
@@ -248,6 +209,7 @@ def _count_lags(
         pairs += np.bincount(
             stretches.feature[onset] * (LAGS + 1) + lag[near], minlength=pairs.size
         ).reshape(pairs.shape)
+    return pairs, room
 
 
 def _periods(pairs: np.ndarray, room: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

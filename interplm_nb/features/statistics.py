@@ -1,38 +1,115 @@
-"""How often and how strongly features fire, and where along proteins."""
+"""How often and how strongly features fire, on which residues, and where along proteins."""
 
-from typing import NamedTuple
+from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 import polars as pl
-from scipy.sparse import csc_array
 
 from interplm_nb.activations import FeatureActivations
+from interplm_nb.features.logos import AMINO_ACIDS, amino_acid_of, composition
+from interplm_nb.features.tracks import Entries, active_entries
 
 NEAR_END = 5
 """Residues at each end of a protein that count as near an end."""
 MARKED_NEAR_ENDS = 0.5
 """Share of maxima near an end above which views mark a feature."""
+QUANTILES = (25, 50, 75, 95)
+"""Percentiles of the activations of active residues."""
+PUBLISHED_THRESHOLD = 0.05
+"""Fraction of a feature's maximum above which InterPLM counts a residue as active."""
+DENSITY_CLASSES = (("rare", 1e-4), ("sparse", 1e-2), ("frequent", 1e-1), ("dense", np.inf))
+"""A feature has the first class whose upper bound of the density (excluded) it is below, and
+"silent" if it never fires. 1 % and 10 % are SAEBench's bounds (`freq_over_1_percent`, ...)."""
+
+STATISTICS: dict[str, Any] = {
+    "feature": pl.UInt32,
+    "n_active": pl.Int64,
+    "density": pl.Float64,
+    "density_class": pl.String,
+    "n_proteins": pl.Int64,
+    "protein_frequency": pl.Float64,
+    "share_when_present": pl.Float64,
+    "maximum": pl.Float32,
+    "mean_active": pl.Float64,
+    **{f"quantile_{q}": pl.Float64 for q in QUANTILES},
+    "protein_entropy": pl.Float64,
+    "amino_acid_entropy": pl.Float64,
+    "amino_acid_information": pl.Float64,
+    "top_amino_acid": pl.String,
+    "top_amino_acid_share": pl.Float64,
+    "share_near_ends": pl.Float64,
+    "near_ends_by_chance": pl.Float64,
+    "mean_position": pl.Float64,
+    "position_bias": pl.Float64,
+    "position_bias_by_chance": pl.Float64,
+    "n_runs": pl.Int64,
+    "mean_run": pl.Float64,
+    "longest_run": pl.Int64,
+}
+"""Columns of `feature_statistics`."""
+
+ON_THE_MAP = (
+    "feature",
+    "n_active",
+    "density",
+    "n_proteins",
+    "maximum",
+    "mean_active",
+    "share_near_ends",
+    "near_ends_by_chance",
+)
+"""Columns that a run keeps beside the map of features, counted in unit "raw" above 0."""
+
+_UNIFORM_BIAS = np.sqrt(np.pi / 2) * np.log(2)
+"""Mean of the Kolmogorov distribution."""
 
 
-def feature_statistics(activations: FeatureActivations) -> pl.DataFrame:
-    """How often, how strongly and how close to the ends of proteins each feature fires.
+def feature_statistics(
+    activations: FeatureActivations,
+    threshold: float = 0.0,
+    accessions: Iterable[str] | None = None,
+) -> pl.DataFrame:
+    """How often, how strongly and where each feature fires.
 
-    Dead features are included, with 0 everywhere.
+    A residue is active strictly above `threshold`, in the unit of the activations; everything
+    counts active residues alone. A feature that is never active has 0 everywhere.
 
     Parameters
     ----------
     activations : FeatureActivations
         In either unit.
+    threshold : float
+        0 or more. InterPLM's is `PUBLISHED_THRESHOLD` in unit "max" (0 in its first version).
+    accessions : iterable of str, optional
+        Proteins to count on (None: all).
 
     Returns
     -------
     pl.DataFrame
-        One row per feature: feature (u32); n_active (i64), residues above 0; density (f64), their
-        share of all residues; n_proteins (i64) with at least one; maximum (f32) and mean_active
-        (f64), in the unit of the activations; share_near_ends (f64): of its maxima (one per
-        protein in which it fires, the first of equals), the share that lies on the first or last
-        `NEAR_END` residues of the protein; near_ends_by_chance (f64): the same for places drawn at
-        random in these proteins, which is the mean of 2 `NEAR_END` / length.
+        Columns of `STATISTICS`, one row per feature, in order.
+
+        - n_active: active residues; density: their share of all residues; density_class.
+        - n_proteins: proteins with at least one; protein_frequency: their share of all proteins;
+          share_when_present: the mean, over these proteins, of the active share of the protein.
+        - maximum, mean_active and quantile_25 to quantile_95 (linear between values) of the active
+          residues.
+        - protein_entropy: bits, of the shares of its activation that fall on each protein; 2 to
+          that power is an effective number of proteins. amino_acid_entropy: the same over the 20
+          amino acids; amino_acid_information: bits, relative to the composition of all these
+          proteins; top_amino_acid ("" for a silent feature) and top_amino_acid_share.
+        - Of its maxima (one per protein in which it fires, the first of equals): share_near_ends,
+          the share that lies on the first or last `NEAR_END` residues of the protein;
+          near_ends_by_chance, the same for places drawn at random in these proteins, the mean of
+          2 `NEAR_END` / length; mean_position, from 0 (start) to 1 (end); position_bias, the
+          Kolmogorov-Smirnov distance of the positions from uniform, and its expected value for n
+          uniform positions, 0.869 / sqrt(n).
+        - n_runs, mean_run and longest_run, of unbroken stretches of active residues.
+
+    Raises
+    ------
+    ValueError
+        For a negative threshold.
 
     Examples
     --------
@@ -43,60 +120,158 @@ def feature_statistics(activations: FeatureActivations) -> pl.DataFrame:
     >>> feature_statistics(activations).select("n_active", "n_proteins", "maximum").rows()
     [(0, 0, 0.0), (3, 2, 4.0)]
     """
-    n_features = activations.n_features
-    n_active, n_proteins = np.zeros(n_features, np.int64), np.zeros(n_features, np.int64)
-    total, maximum = np.zeros(n_features), np.zeros(n_features, np.float32)
-    n_near, expected = np.zeros(n_features), np.zeros(n_features)
-    lengths, offsets = activations.proteins.lengths, activations.proteins.offsets
-    by_chance = np.minimum(1, 2 * NEAR_END / np.maximum(1, lengths))
-    for block in activations.blocks():
-        values = block.values.tocsc()
-        n_active += np.diff(values.indptr)
-        total += np.asarray(values.sum(axis=0, dtype=np.float64)).ravel()
-        maximum = np.maximum(maximum, values.max(axis=0).toarray().ravel())
-        peaks = _peaks(values, offsets - block.first_row)
-        near = (peaks.before < NEAR_END) | (lengths[peaks.protein] - peaks.before <= NEAR_END)
-        n_proteins += np.bincount(peaks.feature, minlength=n_features)
-        n_near += np.bincount(peaks.feature, near, n_features)
-        expected += np.bincount(peaks.feature, by_chance[peaks.protein], n_features)
+    if not threshold >= 0:
+        raise ValueError(f"a threshold of activations must be 0 or more, not {threshold}")
+    chosen = None if accessions is None else list(accessions)
+    proteins = activations.proteins
+    counted = proteins if chosen is None else proteins.select(set(chosen))
+    scene = _Scene(
+        counted.n_proteins,
+        counted.n_residues,
+        proteins.offsets,
+        amino_acid_of(proteins.letters),
+        composition(counted),
+    )
+    found = [_of_block(e, scene) for e in active_entries(activations, threshold, chosen)]
+    return pl.concat([pl.DataFrame(schema=STATISTICS), *found])
 
-    def share(counted: np.ndarray, of: np.ndarray) -> np.ndarray:
-        return np.divide(counted, of, out=np.zeros(n_features), where=of > 0)
 
+class _Scene:
+    """What is the same for all features."""
+
+    def __init__(
+        self,
+        n_proteins: int,
+        n_residues: int,
+        offsets: np.ndarray,
+        kind: np.ndarray,
+        background: np.ndarray,
+    ) -> None:
+        self.n_proteins, self.n_residues = n_proteins, n_residues
+        self.offsets, self.lengths = offsets, np.diff(offsets)
+        self.by_chance = np.minimum(1, 2 * NEAR_END / np.maximum(1, self.lengths))
+        self.kind, self.background = kind, background
+
+
+def _of_block(entries: Entries, scene: _Scene) -> pl.DataFrame:
+    n = entries.n_features
+    firsts = entries.firsts()
+    track = entries.feature[firsts]
+    n_active = np.bincount(entries.feature, minlength=n)
+    n_proteins = np.bincount(track, minlength=n)
+    total = np.bincount(entries.feature, entries.value, n)
+    shares = np.diff(firsts, append=len(entries.row)) / scene.lengths[entries.protein[firsts]]
+    density = n_active / max(1, scene.n_residues)
+    columns = {
+        "feature": (entries.first_feature + np.arange(n)).astype(np.uint32),
+        "n_active": n_active,
+        "density": density,
+        "density_class": _density_class(density),
+        "n_proteins": n_proteins,
+        "protein_frequency": n_proteins / max(1, scene.n_proteins),
+        "share_when_present": _ratio(np.bincount(track, shares, n), n_proteins),
+        "mean_active": _ratio(total, n_active),
+        **_ordered(entries.value, n_active),
+        "protein_entropy": _protein_entropy(entries, firsts, total),
+        **_amino_acids(entries, scene),
+        **_positions(entries, firsts, scene),
+        **_runs(entries, firsts, n_active),
+    }
     return pl.DataFrame(
-        {
-            "feature": np.arange(n_features, dtype=np.uint32),
-            "n_active": n_active,
-            "density": n_active / max(1, activations.n_residues),
-            "n_proteins": n_proteins,
-            "maximum": maximum,
-            "mean_active": share(total, n_active),
-            "share_near_ends": share(n_near, n_proteins),
-            "near_ends_by_chance": share(expected, n_proteins),
-        }
+        {name: pl.Series(columns[name]).cast(kind) for name, kind in STATISTICS.items()}
     )
 
 
-class _Peaks(NamedTuple):
-    """The maximum of each feature in each protein in which it fires, the first of equals."""
-
-    feature: np.ndarray
-    """int64"""
-    protein: np.ndarray
-    """int64: index of the protein."""
-    before: np.ndarray
-    """int64: residues of the protein before the maximum."""
+def _ratio(counted: np.ndarray, of: np.ndarray) -> np.ndarray:
+    return np.divide(counted, of, out=np.zeros(len(of)), where=of > 0)
 
 
-def _peaks(values: csc_array, offsets: np.ndarray) -> _Peaks:
-    """`values` of whole proteins, rows ascending in each column; `offsets` counted as its rows."""
-    rows, data = values.indices, values.data
-    feature = np.repeat(np.arange(len(values.indptr) - 1), np.diff(values.indptr))
-    protein = np.searchsorted(offsets, rows, side="right") - 1
-    first = np.flatnonzero(np.diff(feature, prepend=-1) | np.diff(protein, prepend=-1))
-    if not len(first):
-        return _Peaks(first, first, first)
-    highest = np.repeat(np.maximum.reduceat(data, first), np.diff(first, append=len(data)))
-    at = np.flatnonzero(data == highest)
-    at = at[np.searchsorted(at, first)]
-    return _Peaks(feature[at], protein[at], rows[at] - offsets[protein[at]])
+def _sorted(values: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """The values of each feature, `counts` of them one feature after another, in order."""
+    values, ends = values.copy(), np.cumsum(counts)
+    for first, end in zip((ends - counts).tolist(), ends.tolist(), strict=True):
+        values[first:end].sort()
+    return values
+
+
+def _highest(values: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """The highest of each feature's values, `counts` of them one feature after another; else 0."""
+    found, some = np.zeros(len(counts), values.dtype), np.flatnonzero(counts)
+    if len(some):
+        found[some] = np.maximum.reduceat(values, (np.cumsum(counts) - counts)[some])
+    return found
+
+
+def _density_class(density: np.ndarray) -> np.ndarray:
+    names, bounds = zip(*DENSITY_CLASSES, strict=True)
+    found = np.asarray(names, dtype=object)[np.searchsorted(bounds, density, side="right")]
+    return np.where(density > 0, found, "silent")
+
+
+def _ordered(values: np.ndarray, n_active: np.ndarray) -> dict[str, np.ndarray]:
+    """Maximum and quantiles of each feature's values, which lie one feature after another."""
+    values, ends = _sorted(values, n_active), np.cumsum(n_active)
+    alive = np.flatnonzero(n_active)
+    found = {"maximum": np.zeros(len(n_active))}
+    found["maximum"][alive] = values[ends[alive] - 1]
+    for q in QUANTILES:
+        at = (ends - n_active)[alive] + (n_active[alive] - 1) * (q / 100)
+        below = np.floor(at).astype(np.int64)
+        low = values[below].astype(np.float64)
+        above = values[np.minimum(below + 1, ends[alive] - 1)]
+        found[f"quantile_{q}"] = np.zeros(len(n_active))
+        found[f"quantile_{q}"][alive] = low + (above - low) * (at - below)
+    return found
+
+
+def _protein_entropy(entries: Entries, firsts: np.ndarray, total: np.ndarray) -> np.ndarray:
+    if not len(firsts):
+        return np.zeros(len(total))
+    sums = np.add.reduceat(entries.value, firsts, dtype=np.float64)
+    p = sums / total[entries.feature[firsts]]
+    bits = np.bincount(entries.feature[firsts], p * np.log2(p), len(total))
+    return np.maximum(0.0 - bits, 0)
+
+
+def _amino_acids(entries: Entries, scene: _Scene) -> dict[str, np.ndarray]:
+    kind = scene.kind[entries.row]
+    known = kind >= 0
+    place = entries.feature[known] * 20 + kind[known]
+    mass = np.bincount(place, entries.value[known], 20 * entries.n_features).reshape(-1, 20)
+    p = mass / np.maximum(mass.sum(axis=1, keepdims=True), np.finfo(np.float64).tiny)
+    log_p = np.log2(p, out=np.zeros_like(p), where=p > 0)
+    log_b = np.log2(scene.background, out=np.zeros(20), where=scene.background > 0)
+    top, alive = p.argmax(axis=1), mass.any(axis=1)
+    return {
+        "amino_acid_entropy": np.maximum(0.0 - (p * log_p).sum(axis=1), 0),
+        "amino_acid_information": np.maximum(0, (p * (log_p - log_b)).sum(axis=1)),
+        "top_amino_acid": np.where(alive, np.asarray(list(AMINO_ACIDS), object)[top], ""),
+        "top_amino_acid_share": p[np.arange(len(p)), top],
+    }
+
+
+def _positions(entries: Entries, firsts: np.ndarray, scene: _Scene) -> dict[str, np.ndarray]:
+    n, peak = entries.n_features, entries.peaks(firsts)
+    feature, protein = entries.feature[peak], entries.protein[peak]
+    length = scene.lengths[protein]
+    before = entries.row[peak] - scene.offsets[protein]
+    near = (before < NEAR_END) | (length - before <= NEAR_END)
+    place = (before + 0.5) / np.maximum(1, length)
+    count = np.bincount(feature, minlength=n)
+    ordered = _sorted(place, count)
+    rank = np.arange(len(feature)) - (np.cumsum(count) - count)[feature]
+    distance = np.maximum((rank + 1) / count[feature] - ordered, ordered - rank / count[feature])
+    return {
+        "share_near_ends": _ratio(np.bincount(feature, near, n), count),
+        "near_ends_by_chance": _ratio(np.bincount(feature, scene.by_chance[protein], n), count),
+        "mean_position": _ratio(np.bincount(feature, place, n), count),
+        "position_bias": _highest(distance, count),
+        "position_bias_by_chance": _ratio(np.full(n, _UNIFORM_BIAS), np.sqrt(count)),
+    }
+
+
+def _runs(entries: Entries, firsts: np.ndarray, n_active: np.ndarray) -> dict[str, np.ndarray]:
+    stretches = entries.stretches(firsts)
+    n_runs = np.bincount(stretches.feature, minlength=len(n_active))
+    longest = _highest(stretches.last - stretches.first + 1, n_runs)
+    return {"n_runs": n_runs, "mean_run": _ratio(n_active, n_runs), "longest_run": longest}

@@ -23,7 +23,7 @@ from interplm_nb.saving import read_json
 
 P = TypeVar("P", bound=StageParameters)
 
-LINKS = source_file("sae", "links")
+LINKS, FEATURES = source_file("sae", "links"), source_file("sae", "matches")
 DESCRIPTIONS = interpreted_folder("statistical", "sae")
 """With EMBEDDINGS and COMPARISON: what a lesson may need of a run beyond its proteins and scores,
 relative to its folder."""
@@ -34,6 +34,7 @@ _WHAT = {
     EMBEDDINGS: "embeddings",
     COMPARISON: "a comparison of SAEs",
     LINKS: "features linked to concepts",
+    FEATURES: "statistics and motifs of its features",
     DESCRIPTIONS: "descriptions of features",
 }
 _MAKE = {COMPARISON: "interplm-nb run laboratory --out runs/laboratory"}
@@ -72,7 +73,7 @@ def open_run(run: str, *needs: str) -> Opened:
     run
         A folder, or "".
     needs
-        What the run must have: EMBEDDINGS, COMPARISON, LINKS, DESCRIPTIONS.
+        What the run must have: EMBEDDINGS, COMPARISON, LINKS, FEATURES, DESCRIPTIONS.
 
     Raises
     ------

@@ -44,6 +44,9 @@ LONGEST = 1_000_000
 DRAWS = 1_000_000
 """Most resamples, and draws from a null distribution."""
 
+MOST_FLANK = 100
+"""Most residues on each side of a motif."""
+
 L1 = 1000.0
 """Largest weight of an L1 term; the recipes' own are below 1."""
 
@@ -469,6 +472,42 @@ class ConceptsParameters(StageParameters):
         description="Also score numbered repeats (Sushi 1, Sushi 2) as one concept.",
     )
     seed: int = Field(0, ge=0, le=SEED, description="Seed of resamples, draws and probes.")
+
+
+class FeaturesParameters(StageParameters):
+    """Stage `features`: what each feature is, beyond its concepts: statistics, motifs, families."""
+
+    stage: ClassVar[str] = "features"
+    files: ClassVar[tuple[str, ...]] = ("motifs",)
+
+    threshold: float = Field(
+        0.05,
+        ge=0,
+        le=1,
+        description="Fraction of a feature's maximum above which a residue is active.",
+    )
+    flank: int = Field(
+        7, ge=0, le=MOST_FLANK, description="Residues of a motif on each side of a maximum."
+    )
+    shuffles: int = Field(
+        1000,
+        ge=0,
+        le=DRAWS,
+        description="Draws of shuffled maxima behind the motifs' q values; 0: none.",
+    )
+    motifs: str = Field(
+        "", description="Known motifs to compare with: PROSITE patterns or MEME text."
+    )
+    neighbours: int = Field(
+        10, ge=1, le=FEATURES, description="Neighbours of a feature to keep, of each kind."
+    )
+    correlated_residues: int = Field(
+        100_000,
+        ge=1,
+        le=COUNT,
+        description="Residues on which activations are correlated, drawn at random.",
+    )
+    seed: int = Field(0, ge=0, le=SEED, description="Seed of the draws.")
 
 
 class InterpretParameters(StageParameters):

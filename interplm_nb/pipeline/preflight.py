@@ -10,6 +10,7 @@ from interplm_nb.pipeline.parameters import (
     ActivationsParameters,
     CompareParameters,
     EmbedParameters,
+    FeaturesParameters,
     ProteinsParameters,
     StageParameters,
     TrainParameters,
@@ -17,6 +18,7 @@ from interplm_nb.pipeline.parameters import (
 from interplm_nb.pipeline.run_model import RunModel
 from interplm_nb.plm.record import check_layer
 from interplm_nb.readers.label_files import ENDINGS
+from interplm_nb.readers.motif_files import read_motifs
 from interplm_nb.readers.opening import open_bytes
 from interplm_nb.readers.read import recognise
 from interplm_nb.readers.report import InputError
@@ -59,6 +61,21 @@ def check_files(stages: Mapping[str, StageParameters]) -> None:
                 f"proteins.{field}: {path} cannot be read ({error.strerror}); "
                 "look at its permissions, or give another file"
             ) from None
+
+
+def check_motifs(stages: Mapping[str, StageParameters]) -> None:
+    """Refuse a file of known motifs that cannot be read, before the stages ahead of it."""
+    features = cast(FeaturesParameters | None, stages.get("features"))
+    if features is None or not features.motifs:
+        return
+    path = features.paths()["motifs"]
+    if path.exists() and not path.is_file():
+        kind = "a folder" if path.is_dir() else "no regular file"
+        raise PipelineError(f"features.motifs: {path} is {kind}; give a file")
+    try:
+        read_motifs(path)
+    except InputError as error:
+        raise PipelineError(f"features.motifs: {error}") from None
 
 
 def check_fits(model: RunModel, stages: Mapping[str, StageParameters]) -> None:

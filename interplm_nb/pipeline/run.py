@@ -16,6 +16,7 @@ from interplm_nb.pipeline.maxima import Maxima
 from interplm_nb.pipeline.outward_links import check_links
 from interplm_nb.pipeline.run_files import (
     Content,
+    FeatureTable,
     Interpretation,
     annotations_file,
     compared_file,
@@ -379,7 +380,10 @@ class Run(RunFolder):
     ) -> None:
         """Write what `atlas` and `atlas_quality` read: the map, each feature with its
         statistics."""
-        table = places.join(statistics, on="feature", how="left", maintain_order="left")
+        from interplm_nb.features.statistics import ON_THE_MAP
+
+        shown = statistics.select(ON_THE_MAP)
+        table = places.join(shown, on="feature", how="left", maintain_order="left")
         record = {"type": "FeatureAtlas", "version": 1, **about, "quality": asdict(quality)}
         write_parquet(table, self.of_source("sae", "atlas"), record)
 
@@ -458,6 +462,22 @@ class Run(RunFolder):
 
         path = source_file(source, "links")
         return self._read("concepts", path, lambda path: ConceptLinks.load(path.parent))
+
+    # Stage `features`
+
+    def feature_table(self, content: FeatureTable, source: str = "sae") -> pl.DataFrame:
+        """What stage `features` says of a source's features, as `stages.features` lists it.
+
+        "statistics" and "motifs" are there for every SAE of `SAES`; "neighbours", "matches" and
+        "known" for the trained one. PipelineError before the stage.
+        """
+        return self._table("features", source_file(source, content), "FeatureTable")
+
+    def write_feature_table(self, content: FeatureTable, table: pl.DataFrame, source: str) -> None:
+        """Write what `feature_table` reads."""
+        about = {"source": source, "sequences": self.proteins().sequence_hash}
+        record = {"type": "FeatureTable", "version": 1, **about}
+        write_parquet(table, self.of_source(source, content), record)
 
     # Stage `interpret`
 

@@ -41,6 +41,11 @@ Content = Literal[
     "links",
     "calibration",
     "evaluation",
+    "statistics",
+    "motifs",
+    "known",
+    "neighbours",
+    "matches",
 ]
 """What a file of a source holds."""
 
@@ -62,7 +67,16 @@ _FILES: dict[Content, str] = {
     "links": "links.parquet",
     "calibration": "calibration.parquet",
     "evaluation": "evaluation.json",
+    "statistics": "statistics.parquet",
+    "motifs": "motifs.parquet",
+    "known": "known_motifs.parquet",
+    "neighbours": "neighbours.parquet",
+    "matches": "matches.parquet",
 }
+
+
+FeatureTable = Literal["statistics", "motifs", "known", "neighbours", "matches"]
+"""What stage `features` says of a source's features, in a table each."""
 
 
 def annotations_file(convention: str) -> str:

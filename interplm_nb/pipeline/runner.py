@@ -23,6 +23,7 @@ from interplm_nb.pipeline.preflight import (
     check_device,
     check_files,
     check_fits,
+    check_motifs,
 )
 from interplm_nb.pipeline.profiles import Profile, asking_for, load
 from interplm_nb.pipeline.run import Run
@@ -114,6 +115,7 @@ def asked(request: Request) -> Profile:
     check_device(request.device)
     if request.first == REQUIRED[0]:  # else stage 1's output is used unchanged
         check_files(profile.stages)
+    check_motifs(profile.stages)
     return profile
 
 

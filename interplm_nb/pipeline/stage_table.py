@@ -1,6 +1,6 @@
 """The stages of a run, one record each.
 
-    proteins -> embed -> train -> activations -> concepts -> interpret
+    proteins -> embed -> train -> activations -> concepts -> features -> interpret
                       -> compare, where a profile asks for it
 
 Adding a stage takes a record here, its parameters, its function, its notebook and its test.
@@ -17,6 +17,7 @@ from interplm_nb.pipeline.parameters import (
     CompareParameters,
     ConceptsParameters,
     EmbedParameters,
+    FeaturesParameters,
     InterpretParameters,
     ProteinsParameters,
     StageParameters,
@@ -38,6 +39,7 @@ from interplm_nb.pipeline.scored_sources import (
     DENSE,
     PROBES,
     PROJECTIONS,
+    SAES,
     SEEDS,
 )
 
@@ -143,6 +145,16 @@ STAGES = {
                 *_files(COUNTED, "scores", "active", "concepts"),
                 *_files(PROBES, *_PROJECTION),
                 *_files(("sae",), "links", "calibration"),
+            ),
+        ),
+        Stage(
+            number="06",
+            parameters=FeaturesParameters,
+            function="interplm_nb.stages.features:features",
+            reads=("proteins", "train", "activations", "concepts"),
+            outputs=(
+                *_files(SAES, "statistics", "motifs"),
+                *_files(("sae",), "known", "neighbours", "matches"),
             ),
         ),
         Stage(

@@ -24,7 +24,7 @@ def on_demand(
     of its publisher's maxima, as values that are still to be scaled.
 
     The embeddings must be of `proteins`, from the SAE's own PLM and layer (ValueError, naming
-    both). Reading one feature, or counting all of them, encodes every residue: store what is read
+    both). Reading features, or counting all of them, encodes every residue: store what is read
     more than once.
     """
     check_company(sae, embeddings, proteins)
@@ -86,6 +86,16 @@ class _Encoded:
             else ((np.empty(0, np.int64),), (np.empty(0, np.float32),))
         )
         return np.concatenate(rows).astype(np.int64), np.concatenate(values)
+
+    def features(self, first: int, last: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Rows, features and values (float32) of features `first` to `last` (excluded), by
+        feature."""
+        parts = [block[:, first:last] for _, block in self._blocks()]
+        empty = sparse.csr_array((0, last - first), dtype=np.float32)
+        columns = sparse.csc_array(sparse.vstack(parts or [empty]))
+        columns.sort_indices()
+        features = np.repeat(np.arange(first, last), np.diff(columns.indptr))
+        return columns.indices, features, columns.data
 
     def _blocks(self) -> Iterator[tuple[int, sparse.csr_array]]:
         for first in range(0, len(self._embeddings), _ROWS):

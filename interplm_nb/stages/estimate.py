@@ -43,6 +43,7 @@ FIXED_SECONDS = {
     "train": 40.0,
     "activations": 50.0,
     "concepts": 60.0,
+    "features": 10.0,
     "interpret": 25.0,
 }
 """The rest of a stage: its kernel, clusters, fidelity, the map of features, the tables."""
@@ -55,6 +56,11 @@ BUFFER = (2**17, 2**29)
 
 STORED_VALUE_BYTES = 11.0
 """Bytes of one active feature on one residue in a store, sorted both ways, with its index."""
+
+
+_FEATURE = 5e8
+"""Operations on a feature in stage `features`, most of them on shuffled maxima: products that take
+as long."""
 
 
 class Sizes(NamedTuple):
@@ -161,6 +167,7 @@ def stages_table(sizes: Sizes, rate: float) -> pl.DataFrame:
         "train": n_trained * sizes.trained_residues * 6.0 * d * m,
         "activations": n_stores * n * 2.0 * d * m + 2.0 * n * d * d,
         "concepts": n * 2.0 * d * min(d, 256) * 4 + sizes.resamples * 2e8 + probed * d * 1e4,
+        "features": _FEATURE * m * (1 + sizes.passes),
         "interpret": 0.0,
     }
     block = 65_536 * d * 4.0
@@ -170,6 +177,7 @@ def stages_table(sizes: Sizes, rate: float) -> pl.DataFrame:
         "train": min(BUFFER[0] * d * 4.0, BUFFER[1]) * 1.4 + 16.0 * d * m * 2,
         "activations": 1.8 * block + 8.0 * d * d * 3,
         "concepts": block + 4.0 * probed * d,
+        "features": 4.0 * 5 * m * m + 100.0 * 2**20,
         "interpret": 20.0 * n,
     }
     disk = {
@@ -178,6 +186,7 @@ def stages_table(sizes: Sizes, rate: float) -> pl.DataFrame:
         "train": n_trained * 2 * 4.0 * d * m,
         "activations": n_stores * n * sizes.k * STORED_VALUE_BYTES,
         "concepts": 2e7,
+        "features": 1e3 * m,
         "interpret": 1e6,
     }
     rows = [

@@ -11,13 +11,14 @@ from hypothesis import strategies as st
 
 from interplm_nb.activations import FeatureActivations
 from interplm_nb.features.examples import (
+    EXAMPLES,
     Distribution,
     distribution,
+    example_proteins,
     protein_distribution,
     proteins_of,
     sampled_proteins,
 )
-from interplm_nb.features.statistics import feature_statistics
 from interplm_nb.proteins import Proteins
 
 N_FEATURES = 4
@@ -36,47 +37,6 @@ def activations(draw: st.DrawFn) -> tuple[Proteins, np.ndarray]:
         )
     )
     return proteins, np.array(rows, dtype=np.float32)
-
-
-@given(activations())
-def test_statistics_equal_a_loop_over_features_and_proteins(
-    drawn: tuple[Proteins, np.ndarray],
-) -> None:
-    proteins, dense = drawn
-    table = feature_statistics(FeatureActivations.from_csr(sp.csr_array(dense), proteins, "max"))
-    assert table["feature"].to_list() == list(range(N_FEATURES))
-    for f, row in enumerate(table.iter_rows(named=True)):
-        on = dense[:, f] > 0
-        assert row["n_active"] == on.sum()
-        assert row["n_proteins"] == sum(on[proteins.rows(a)].any() for a in proteins.accessions)
-        assert row["maximum"] == dense[:, f].max()
-        assert np.isclose(row["density"], on.mean())
-        assert np.isclose(row["mean_active"], dense[on, f].mean() if on.any() else 0.0)
-
-
-@given(st.lists(st.integers(1, 14), min_size=1, max_size=4), st.integers(0, 3), st.integers(1, 20))
-def test_maxima_near_the_ends_equal_a_loop(lengths: list[int], seed: int, residues: int) -> None:
-    """Also over blocks, and with maxima that occur twice: the first one counts."""
-    proteins = Proteins.from_sequences({f"P{i}": "A" * n for i, n in enumerate(lengths)})
-    dense = np.random.default_rng(seed).integers(0, 4, (sum(lengths), N_FEATURES)) % 3
-    store = FeatureActivations.from_csr(
-        sp.csr_array(dense.astype(np.float32)), proteins, unit="raw"
-    )
-    blocks = store.blocks
-    store.blocks = lambda: blocks(residues=residues)  # type: ignore[method-assign]
-    table = feature_statistics(store)
-    for feature in range(N_FEATURES):
-        near, chance = [], []
-        for accession, length in zip(proteins.accessions, lengths, strict=True):
-            along = dense[proteins.rows(accession), feature]
-            if not along.any():
-                continue
-            position = 1 + along.argmax()
-            near.append(position <= 5 or length - position < 5)
-            chance.append(sum(p <= 5 or p > length - 5 for p in range(1, length + 1)) / length)
-        row = table.row(feature, named=True)
-        assert row["share_near_ends"] == pytest.approx(np.mean(near) if near else 0)
-        assert row["near_ends_by_chance"] == pytest.approx(np.mean(chance) if chance else 0)
 
 
 @given(activations(), st.integers(0, N_FEATURES - 1))
@@ -243,3 +203,62 @@ def test_a_sample_that_cannot_be_is_refused(n: int, bins: int) -> None:
         ValueError, match=f"n must be 0 or more and bins 1 or more, not {n} and {bins}"
     ):
         sampled_proteins(one_feature([1.0]), 0, n, bins)
+
+
+@given(activations(), st.integers(0, N_FEATURES - 1), st.integers(0, 4), st.booleans())
+def test_examples_are_of_their_kind(
+    drawn: tuple[Proteins, np.ndarray], feature: int, n: int, clustered: bool
+) -> None:
+    proteins, dense = drawn
+    store = FeatureActivations.from_dense(dense, proteins)
+    clusters = {a: i // 2 for i, a in enumerate(proteins.accessions)} if clustered else None
+    table = example_proteins(store, feature, n, clusters=clusters)
+    assert dict(table.schema) == EXAMPLES
+    tracks = {a: dense[proteins.rows(a), feature] for a in proteins.accessions}
+    top = max(track.max() for track in tracks.values())
+    wanted: dict[str, list[str]] = {
+        "maximum": [a for a in tracks if tracks[a].any()],
+        "share": [a for a in tracks if tracks[a].any()],
+        "silent": [a for a in tracks if not tracks[a].any()],
+    }
+    for low, high in ((0, 0.4), (0.4, 0.8), (0.8, 1)):
+        some = [a for a in tracks if low < tracks[a].max() / (top or 1) <= high]
+        wanted[f"({low:g}, {high:g}]"] = some
+    if clusters is not None:
+        lit = {clusters[a] for a in wanted["maximum"]}
+        wanted["near miss"] = [a for a in wanted["silent"] if clusters[a] in lit]
+    for kind, of_kind in wanted.items():
+        found = table.filter(kind=kind)["accession"].to_list()
+        families = {clusters[a] for a in of_kind} if clusters is not None else of_kind
+        assert set(found) <= set(of_kind) and len(found) == min(n, len(families))
+        if clusters is not None:
+            assert len({clusters[a] for a in found}) == len(found)
+    for kind, accession, maximum, share, n_active, length, position in table.iter_rows():
+        track = tracks[accession]
+        assert (maximum, n_active, length) == (track.max(), (track > 0).sum(), len(track))
+        assert share == pytest.approx((track > 0).mean())
+        assert position == (track.argmax() + 1 if track.any() else 0), kind
+    assert table.filter(kind="maximum")["maximum"].is_sorted(descending=True)
+    assert table.filter(kind="share")["share"].is_sorted(descending=True)
+
+
+def test_examples_are_drawn_by_the_seed_and_near_misses_by_their_relatives() -> None:
+    proteins = Proteins.from_sequences({f"P{i:02}": "AAAA" for i in range(40)})
+    values = np.zeros((160, 1))
+    values[:80:4, 0] = np.arange(1, 21)  # the first of each of 20 proteins
+    store = FeatureActivations.from_dense(values, proteins)
+    one, again, other = (example_proteins(store, 0, 5, seed=seed) for seed in (1, 1, 2))
+    assert one.equals(again)
+    draws = [t.filter(kind="silent")["accession"].to_list() for t in (one, other)]
+    assert draws[0] != draws[1]
+    clusters = {a: i % 20 for i, a in enumerate(proteins.accessions)}
+    near = example_proteins(store, 0, 3, clusters=clusters).filter(kind="near miss")
+    assert near["accession"].to_list() == ["P39", "P38", "P37"]
+
+
+@pytest.mark.parametrize(("n", "edges"), [(-1, (0, 1)), (5, (0, 0.5)), (5, (0, 0.6, 0.4, 1))])
+def test_examples_without_number_or_order_are_refused(n: int, edges: tuple[float, ...]) -> None:
+    proteins = Proteins.from_sequences({"P": "A"})
+    store = FeatureActivations.from_dense(np.zeros((1, 1)), proteins)
+    with pytest.raises(ValueError, match="n must be 0 or more, and edges ascend from 0 to 1, not"):
+        example_proteins(store, 0, n, edges)

@@ -175,8 +175,8 @@ def test_blocks_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
         (rng.random((1200, 4)) * (rng.random((1200, 4)) < 0.4)).astype(np.float32), proteins, "max"
     )
     whole = activation_patterns(source)
-    blocks = source.blocks
-    monkeypatch.setattr(source, "blocks", lambda accessions: blocks(accessions, 100))
+    by_feature = source.by_feature
+    monkeypatch.setattr(source, "by_feature", lambda accessions: by_feature(accessions, 100))
     assert activation_patterns(source).equals(whole)
     assert all(a <= b for a, b in pairwise(whole["feature"]))
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from interplm_nb.readers import opening
-from tests.formats import labels, models, proteins
+from tests.formats import labels, models, motifs, proteins
 from tests.formats.table import Format
 
 PAGE = Path(__file__).parents[2] / "docs" / "formats.md"
@@ -11,6 +11,7 @@ KINDS: dict[str, list[Format]] = {
     "Proteins": proteins.PROTEINS,
     "Alignments": proteins.ALIGNMENTS,
     "Labels": labels.LABELS,
+    "Motifs": motifs.MOTIFS,
     "Embeddings of your own": models.EMBEDDINGS,
     "Structures": models.STRUCTURES,
     "Others' SAEs": models.SAES,

@@ -19,6 +19,7 @@ from interplm_nb.readers.label_files import (
     read_gff3,
     read_table,
 )
+from interplm_nb.readers.motif_files import read_motifs
 from interplm_nb.readers.protein_labels import ProteinLabelsRead, read_protein_labels
 from tests.fuzz.mutations import BYTES
 from tests.fuzz.proteins import text_of
@@ -135,6 +136,13 @@ CLASSES = [
     b"accession,label\nP1,61.5\nP2,48\nP3,55.2\nP4,NA\n",
 ]
 
+MOTIFS = [
+    b"ID   PLOOP; PATTERN.\nPA   [AG]-x(4)-G-K-\nPA   [ST].\n//\n",
+    b"P loop  [AG]-x(4,5)-G-K-[ST]\n<M-{P}>\n",
+    b"MEME version 4\nALPHABET= ACDEFGHIKLMNPQRSTVWY\nMOTIF m 1\n"
+    b"letter-probability matrix: alength= 20 w= 2\n" + 2 * (b"0.05 " * 20 + b"\n"),
+]
+
 READERS = [
     Fuzzed(
         "label table",
@@ -155,6 +163,7 @@ READERS = [
     Fuzzed("GFF3", "a.gff3", [GFF], lambda path: read_gff3(path, PROTEINS), same_gff),
     Fuzzed("BED", "a.bed", [BED], lambda path: read_bed(path, PROTEINS), same_bed),
     Fuzzed("label strings", "a.txt", [b"P1 HHHHHEEECC\nP2 " + b"HEC" * 10 + b"\n"], _strings),
+    Fuzzed("motifs", "a.txt", MOTIFS, read_motifs, compress=True),
     Fuzzed("labels of proteins", "a.tsv", CLASSES, read_protein_labels, same_classes),
     Fuzzed(
         "profile",

@@ -19,6 +19,7 @@ ON_WHAT_SHIPS = ("01_proteins", "03_train", "04_activations", "05_concepts")
 NEED_MORE = {
     "02_embed": "embeddings",
     "03b_compare": "a comparison",
+    "06_features": "statistics and motifs of its features",
     "07_interpret": "descriptions",
     "12_probe": "embeddings",
     "13_rank": "embeddings",
@@ -176,6 +177,33 @@ def test_answers_of_05(run: Run) -> None:
     above = {s: of(run, s, "concepts_above_chance") for s in ("letters", own)}
     assert f"on {above['letters']} of 45 concepts, and the SAE on {above[own]}" in said
     assert 3 < means[own] / means["letters"] < 4
+
+
+def test_answers_of_06(run: Run) -> None:
+    if not run.of_source("sae", "matches").exists():
+        pytest.skip("the run that ships was made before stage features")
+    table = run.table("features", "overview")
+    of_source = {row["source"]: row for row in table.iter_rows(named=True)}
+    said, bits = answer("06_features", "answer-letters"), {}
+    for source in ("sae", "random_sae"):
+        statistics = run.feature_table("statistics", source).filter(pl.col("n_active") > 0)
+        bits[source] = statistics["amino_acid_information"].median()
+    assert (
+        f"the trained SAE's have {bits['sae']:.2f}, the random SAE's {bits['random_sae']:.2f}"
+        in said
+    )
+    shares = {s: f"{of_source[s]['share_motif']:.0%}".replace("%", " %") for s in of_source}
+    assert f"{shares['shuffled_sae']} have a motif, of the trained SAE's {shares['sae']}" in said
+    said = answer("06_features", "answer-precision")
+    motifs = run.feature_table("motifs")
+    stated = motifs.filter((pl.col("pattern") != "") & (pl.col("held_out_matches") > 0))
+    precision = stated["pattern_precision"].median()
+    assert f"of the trained SAE's {precision:.2f} (by chance" in said
+    zinc = motifs.filter(feature=156).row(0, named=True)
+    assert zinc["pattern"] == "C-x(2)-C" and "<code>C-x(2)-C</code>" in said
+    assert f"at {zinc['pattern_recall']:.0%} of".replace("%", " %") in said
+    assert f"only {zinc['pattern_precision']:.0%} of".replace("%", " %") in said
+    assert "x-G-K-[ST]" in motifs.filter(feature=211)["pattern"].item()
 
 
 def test_answers_of_11(run: Run) -> None:

@@ -64,6 +64,12 @@ ACCEPTED: dict[str, tuple[float, float]] = {
     "concepts.link_f1": (0, 1),
     "concepts.links_per_concept": (1, MILLION),
     "concepts.seed": SEEDS,
+    "features.threshold": (0, 1),
+    "features.flank": (0, 100),
+    "features.shuffles": (0, MILLION),
+    "features.neighbours": (1, MILLION),
+    "features.correlated_residues": (1, BILLION),
+    "features.seed": SEEDS,
     "interpret.seed": SEEDS,
 }
 """What the other parameters' defaults allow, lowest and highest. A new number needs a row."""

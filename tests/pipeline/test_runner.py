@@ -57,7 +57,8 @@ def test_a_changed_parameter_runs_its_stage_and_those_that_read_it(tmp_path, ran
     assert ran == [
         "train",
         "activations",
-    ]  # what the fake activations make is the same as before, so nothing follows from it
+        "features",
+    ]  # what the fake activations make is the same as before, so only what reads train follows
 
 
 def test_too_few_data_are_said_after_stage_1_where_something_follows(tmp_path, ran):

@@ -8,6 +8,7 @@ from interplm_nb.pipeline.parameters import (
     CompareParameters,
     ConceptsParameters,
     EmbedParameters,
+    FeaturesParameters,
     InterpretParameters,
     ProteinsParameters,
     StageParameters,
@@ -35,6 +36,7 @@ def tiny_parameters(folder: Path) -> dict[str, StageParameters]:
         "concepts": ConceptsParameters(
             min_instances=1, min_clusters=1, bootstrap=5, null_draws=20, **place
         ),
+        "features": FeaturesParameters(shuffles=20, correlated_residues=2000, **place),
         "interpret": InterpretParameters(features="random:3", **place),
     }
 

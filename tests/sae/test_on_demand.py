@@ -38,6 +38,9 @@ def test_they_are_what_is_stored(tmp_path, monkeypatch, architecture):
     ):
         assert ours.first_row == theirs.first_row
         np.testing.assert_allclose(ours.values.toarray(), theirs.values.toarray(), rtol=1e-5)
+    for ours, theirs in zip(found.by_feature(some, 200), stored.by_feature(some, 200), strict=True):
+        assert ours.first_feature == theirs.first_feature
+        np.testing.assert_allclose(ours.values.toarray(), theirs.values.toarray(), rtol=1e-5)
     for feature in range(20):
         rows, values = found.feature(feature)
         np.testing.assert_array_equal(rows, stored.feature(feature)[0])

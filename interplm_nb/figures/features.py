@@ -1,0 +1,153 @@
+"""Pictures and tables of the lesson on what features are."""
+
+import numpy as np
+import polars as pl
+from matplotlib.axes import Axes
+
+from interplm_nb.features.families import BY_CHANCE
+from interplm_nb.figures.chart import Chart, panels
+from interplm_nb.figures.tables import Sentence, Table
+from interplm_nb.pipeline.scored_sources import SOURCES, scored_source
+
+_OVERVIEW = {
+    "source": "source",
+    "n_features": "features that fire",
+    "share_frequent": "on 1 % of residues or more",
+    "share_near_ends": "mostly near an end",
+    "n_tested": "with 10 sites",
+    "share_motif": "of these with a motif",
+    "median_information": "bits",
+    "information_by_chance": "bits by chance",
+    "n_pattern": "with a pattern",
+    "pattern_recall": "recall on test",
+    "pattern_precision": "precision on test",
+    "precision_by_chance": "precision by chance",
+}
+_KINDS = {
+    "decoder": "by decoder vector (cosine)",
+    "activation": "by activation (correlation)",
+    "concept": "by concepts (cosine of F1)",
+}
+_MOTIF = (
+    "feature",
+    "consensus",
+    "pattern",
+    "n_sites",
+    "information",
+    "information_by_chance",
+    "q_motif",
+    "pattern_recall",
+    "pattern_precision",
+    "precision_by_chance",
+)
+
+
+def overview(table: pl.DataFrame) -> Table:
+    """What the features of each SAE are; `overview` of stage `features`."""
+    names = [scored_source(source).name for source in table["source"]]
+    shown = table.select(*_OVERVIEW).with_columns(source=pl.Series(names, dtype=pl.String))
+    return Table(
+        shown,
+        "the features of each SAE; bits, recall and precision are medians over features",
+        _OVERVIEW,
+    )
+
+
+def letters(statistics: pl.DataFrame) -> Chart:
+    """How much a feature cares for the letter, by SAE: `statistics` of stage `features`."""
+    figure, (axis,) = panels(height=3.2)
+    medians = []
+    for (source,), part in _alive(statistics).group_by("source", maintain_order=True):
+        bits, record = part["amino_acid_information"].to_numpy(), SOURCES[str(source)]
+        medians.append(f"{record.name} {np.median(bits):.2f}")
+        _step(axis, bits, np.linspace(0, 6, 49), record.colour, record.name)
+    axis.set(xlabel="information on the amino acid (bits)", ylabel="share of features")
+    axis.legend(frameon=False)
+    return Chart(
+        figure,
+        "Histograms of how far the amino acids under each feature's activation are from the "
+        f"composition of the proteins, in bits; medians: {'; '.join(medians)}.",
+    )
+
+
+def patterns(motifs: pl.DataFrame) -> Chart | Sentence:
+    """How well patterns do on test, by SAE: `motifs` of stage `features`."""
+    stated = motifs.filter((pl.col("pattern") != "") & (pl.col("held_out_matches") > 0))
+    if stated.is_empty():
+        return Sentence("No feature of this run has a pattern that occurs in test.")
+    figure, (axis,) = panels(height=3.2)
+    medians = []
+    for (source,), part in stated.group_by("source", maintain_order=True):
+        precision, record = part["pattern_precision"].to_numpy(), SOURCES[str(source)]
+        medians.append(f"{record.name} {np.median(precision):.2f} of {part.height:,}")
+        _step(axis, precision, np.linspace(0, 1, 21), record.colour, record.name)
+    axis.set(xlabel="precision of the pattern on test", ylabel="share of patterns", xlim=(0, 1))
+    axis.legend(frameon=False)
+    return Chart(
+        figure,
+        "Histograms of the share of a pattern's matches in test proteins on which its feature is "
+        f"active; medians: {'; '.join(medians)}.",
+    )
+
+
+def matches(table: pl.DataFrame) -> Table | Sentence:
+    """How many features are found again in other SAEs: `matches` of stage `features`."""
+    if table.is_empty():
+        return Sentence("This run has no other SAE with activations to match features with.")
+    again = pl.col("by_chance") <= BY_CHANCE
+    shown = table.group_by("other", "kind", maintain_order=True).agg(
+        pl.len().alias("n"),
+        again.mean().alias("again"),
+        pl.col("similarity").median(),
+        pl.col("ambiguity").median(),
+    )
+    words = {"similarity": "median similarity", "ambiguity": "median ambiguity"}
+    return Table(
+        shown.with_columns(
+            pl.col("other").map_elements(_other, pl.String),
+            pl.col("kind").replace_strict(_KINDS, return_dtype=pl.String),
+        ),
+        "features of the trained SAE that are found again in another",
+        {"other": "in", "kind": "matched", "n": "features", "again": "beyond chance", **words},
+    )
+
+
+def best_motifs(motifs: pl.DataFrame, n: int = 15) -> Table:
+    """The trained SAE's motifs with the most information beyond chance, among those with a pattern
+    of two positions or more."""
+    beyond = pl.col("information") - pl.col("information_by_chance")
+    own = motifs.filter((pl.col("source") == "sae") & pl.col("pattern").str.contains("-|\\("))
+    shown = own.sort(beyond, "feature", descending=[True, False]).head(n).select(*_MOTIF)
+    return Table(shown, "motifs of the trained SAE, by bits beyond chance", {"q_motif": "q"})
+
+
+def neighbours(table: pl.DataFrame, feature: int, n: int = 3) -> Table:
+    """The nearest features of one, of each kind: `neighbours` of stage `features`."""
+    own = table.filter((pl.col("feature") == feature) & (pl.col("rank") <= n)).drop("feature")
+    return Table(
+        own.with_columns(pl.col("kind").replace_strict(_KINDS, return_dtype=pl.String)),
+        f"the nearest features of feature {feature}",
+    )
+
+
+def _alive(statistics: pl.DataFrame) -> pl.DataFrame:
+    return statistics.filter(pl.col("n_active") > 0)
+
+
+def _other(source: str) -> str:
+    _, _, seed = source.partition("/")
+    return f"{scored_source(source).name}{seed and f', seed {seed}'}"
+
+
+def _step(axis: Axes, values: np.ndarray, bins: np.ndarray, colour: str, label: str) -> None:
+    """A histogram as a line, of shares of all values."""
+    weights = np.full(len(values), 1 / max(1, len(values)))
+    axis.hist(
+        values,
+        bins=bins.tolist(),
+        weights=weights.tolist(),
+        histtype="step",
+        linewidth=1.8,
+        color=colour,
+        label=f"{label} ({len(values):,})",
+    )

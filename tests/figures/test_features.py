@@ -1,0 +1,74 @@
+"""Tables and pictures of the lesson on what features are."""
+
+import polars as pl
+import pytest
+
+from interplm_nb.features.motifs import MOTIFS
+from interplm_nb.figures import features as figures
+from interplm_nb.figures.tables import Sentence
+from interplm_nb.stages.features import MATCHED, features
+from tests.pipeline.tiny import tiny_parameters
+
+
+@pytest.fixture(scope="module")
+def made(tiny_run):
+    return features(tiny_run, tiny_parameters(tiny_run.folder)["features"])
+
+
+def test_the_overview_names_each_sae_and_its_chance(made):
+    shown = figures.overview(made.overview)
+    assert shown.table["source"].to_list() == ["SAE", "shuffled PLM", "random SAE"]
+    assert "bits by chance" in repr(shown) and "precision by chance" in repr(shown)
+
+
+def test_pictures_say_their_medians(made):
+    said = figures.letters(made.statistics).description
+    alive = made.statistics.filter((pl.col("source") == "sae") & (pl.col("n_active") > 0))
+    assert f"SAE {alive['amino_acid_information'].median():.2f};" in said
+    said = repr(figures.patterns(made.motifs))
+    own = made.motifs.filter(
+        (pl.col("source") == "sae") & (pl.col("pattern") != "") & (pl.col("held_out_matches") > 0)
+    )
+    assert f"SAE {own['pattern_precision'].median():.2f} of {own.height}" in said
+
+
+def test_no_pattern_and_no_other_sae_are_said():
+    empty = pl.DataFrame(schema={"source": pl.String, **MOTIFS})
+    assert "No feature of this run has a pattern" in repr(figures.patterns(empty))
+    found = figures.matches(pl.DataFrame(schema=MATCHED))
+    assert isinstance(found, Sentence) and "no other SAE with activations" in repr(found)
+
+
+def test_matches_are_counted_by_sae_and_kind(made):
+    shown = figures.matches(made.matches)
+    assert not isinstance(shown, Sentence)
+    rows = dict(
+        zip(shown.table.select("other", "kind").iter_rows(), shown.table["again"], strict=True)
+    )
+    by_decoder = made.matches.filter(other="random_sae", kind="decoder")
+    expected = (by_decoder["by_chance"] <= 0.05).mean()
+    assert rows["random SAE", "by decoder vector (cosine)"] == expected
+    seeds = made.matches.with_columns(other=pl.lit("sae/2"))
+    assert "SAE, seed 2" in repr(figures.matches(seeds))
+
+
+def test_motifs_with_two_positions_come_by_what_chance_leaves():
+    rows = [
+        {"source": "sae", "feature": 1, "pattern": "C", "information": 9.0},
+        {"source": "sae", "feature": 2, "pattern": "C-x-C", "information": 5.0},
+        {"source": "sae", "feature": 3, "pattern": "C(2)", "information": 7.0},
+        {"source": "random_sae", "feature": 4, "pattern": "C-C", "information": 9.0},
+    ]
+    table = pl.DataFrame(
+        [{**dict.fromkeys(MOTIFS, None), "information_by_chance": 1.0, **row} for row in rows],
+        schema={"source": pl.String, **MOTIFS},
+    )
+    assert figures.best_motifs(table).table["feature"].to_list() == [3, 2]
+    assert figures.best_motifs(table, 1).table["feature"].to_list() == [3]
+
+
+def test_neighbours_of_a_feature_are_named_by_kind(made):
+    feature = int(made.neighbours["feature"][0])
+    shown = figures.neighbours(made.neighbours, feature, 2).table
+    assert set(shown["rank"]) <= {1, 2} and "feature" not in shown.columns
+    assert shown["kind"].str.starts_with("by ").all()
