@@ -158,8 +158,12 @@ def explain(
     stops the rest; what was done is returned, with `stopped`. `at_once` calls are under way
     together.
     """
+    from anyio.from_thread import start_blocking_portal
+
     talk = _Conversation(of, activations, known, clusters, model, terms, at_once)
-    return asyncio.run(talk.whole())
+    # In a thread of its own: a notebook's kernel already runs an event loop in this one.
+    with start_blocking_portal() as portal:
+        return portal.call(talk.whole)
 
 
 def planned(

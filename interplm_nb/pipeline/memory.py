@@ -6,7 +6,7 @@ libraries are not counted, because the system takes them back when it needs to.
 
 The system walks every mapped page to tell the shares: a second of a core for 12 GB of embeddings.
 So they are read only where the sum of RssAnon, which costs nothing and is never below them, exceeds
-the peak, and for a tenth of a core at most.
+the peak, and for half of a core at most.
 """
 
 import re
@@ -56,7 +56,7 @@ class PeakMemory:
             if sum(map(_resident, tree)) > self.peak:
                 self.peak = max(self.peak, sum(map(_anonymous, tree)))
             took = time.thread_time() - start
-            if self._done.wait(max(self._every, 9 * took)):
+            if self._done.wait(max(self._every, took)):
                 return
 
 

@@ -3,18 +3,21 @@
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from interplm_nb.proteins import Proteins
 from interplm_nb.readers import demo
 from interplm_nb.readers.report import InputError, ReadReport
 from interplm_nb.readers.structure_files import StructureFiles
-from interplm_nb.readers.structures import Structure
 from interplm_nb.readers.tables import table_rows
+
+if TYPE_CHECKING:
+    from interplm_nb.readers.structures import Structure
 
 _NEEDED, _OPTIONAL = ("accession", "file"), ("chain",)
 
 
-def structures_in(path: Path, proteins: Proteins) -> dict[str, Callable[[], Structure]]:
+def structures_in(path: Path, proteins: Proteins) -> "dict[str, Callable[[], Structure]]":
     """For each protein with a structure in `path`, a function that returns it.
 
     Residues are aligned to the protein's sequence (`Structure.by_alignment`).
@@ -33,6 +36,8 @@ def structures_in(path: Path, proteins: Proteins) -> dict[str, Callable[[], Stru
     InputError
         If there is no such folder or table, or a column is missing.
     """
+    from interplm_nb.readers.structures import Structure
+
     if path.is_dir():
         files = StructureFiles(path, offline=True)
         here = zip(proteins.accessions, proteins.sequences, strict=True)
@@ -60,7 +65,7 @@ def structures_in(path: Path, proteins: Proteins) -> dict[str, Callable[[], Stru
     return found
 
 
-def structures_at_hand(proteins: Proteins) -> dict[str, Callable[[], Structure]]:
+def structures_at_hand(proteins: Proteins) -> "dict[str, Callable[[], Structure]]":
     """The embedded structures of these proteins, and what was fetched of the others."""
     embedded = {
         a: partial(_embedded, a, proteins.sequence(a)) for a in demo.structures() if a in proteins
@@ -68,8 +73,10 @@ def structures_at_hand(proteins: Proteins) -> dict[str, Callable[[], Structure]]
     return StructureFiles().loaders(proteins) | embedded
 
 
-def _embedded(accession: str, sequence: str) -> Structure:
+def _embedded(accession: str, sequence: str) -> "Structure":
     """The embedded structure, mapped again by alignment where the sequence is another."""
+    from interplm_nb.readers.structures import Structure
+
     structure = demo.structure(accession)
     if structure.is_of(sequence):
         return structure

@@ -1,8 +1,10 @@
 """The whole path with a model on the loopback: descriptions, judgements, faults, resuming."""
 
+import asyncio
 import json
 import re
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -117,6 +119,15 @@ def test_a_planted_feature_is_described_judged_and_its_nulls_are_not(server: Mod
     scores = {row["score"]: row for row in found.recognised.filter(feature=0).iter_rows(named=True)}
     assert scores["detection"]["balanced_accuracy"] == 1.0
     assert scores["fuzzing"]["balanced_accuracy"] == 0.5  # this judge does not look at brackets
+
+
+def test_it_runs_in_a_notebook_whose_kernel_already_runs_an_event_loop(server: ModelServer) -> None:
+    async def cell() -> Explained:
+        return explained(model(server))
+
+    with ThreadPoolExecutor(1) as thread:  # of its own: this one may have a browser's loop
+        found = thread.submit(asyncio.run, cell()).result()
+    assert found.descriptions["failed"].null_count() == len(OF)
 
 
 def test_every_example_of_the_evaluation_half_is_judged(server: ModelServer) -> None:

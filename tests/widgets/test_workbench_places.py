@@ -37,7 +37,7 @@ def test_each_view_is_placed() -> None:
         set(" ".join(re.findall(r'"([a-z ]+)"', areas)).split())
         for areas in re.findall(r'grid-template-areas:((?:\s*"[a-z ]+")+);', style)
     )
-    assert len(grouped) == 3 and all(areas == set(panes) for areas in grouped)
+    assert len(grouped) == 4 and all(areas == set(panes) for areas in grouped)
     assert whole == VIEWS
 
 
