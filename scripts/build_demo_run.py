@@ -19,6 +19,7 @@ from interplm_nb.embeddings import Embeddings
 from interplm_nb.features.atlas import ATLAS
 from interplm_nb.features.statistics import feature_statistics
 from interplm_nb.pipeline.run import Run
+from interplm_nb.pipeline.run_files import INTERPRETED
 from interplm_nb.pipeline.scored_sources import SOURCES
 from interplm_nb.proteins import Proteins
 from interplm_nb.questions.discover import refound, store_refound, stored_refound
@@ -69,8 +70,9 @@ def main() -> None:
     write_map(whole, small, proteins)
     if stored_refound(whole) is None:
         store_refound(whole, refound(whole))
-    for stage in ("train", "activations", "concepts", "features"):
+    for stage in ("train", "activations", "concepts", "features", "interpret"):
         copy_tables(whole.stage_folder(stage), small.stage_folder(stage))
+    shutil.copytree(whole.folder / INTERPRETED, small.folder / INTERPRETED)
     readme = README.format(n=len(proteins), plm=model.name)
     (small.folder / "README.md").write_text(readme, encoding="utf-8")
     (small.folder / "LICENSE.md").write_text(text, encoding="utf-8")

@@ -47,6 +47,8 @@ def test_the_laboratory_runs_as_notebooks_and_shows_its_curves_and_charts(tmp_pa
         "03b_compare",
         "04_activations",
         "05_concepts",
+        "06_features",
+        "07_interpret",
     ]
     for stage, cell, sae in (
         ("train", "work", "sae, shuffled_sae"),

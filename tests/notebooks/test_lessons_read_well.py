@@ -15,12 +15,17 @@ from interplm_nb.questions.discover import discover, stored_refound
 from tests.notebooks.lesson_cells import values_of
 
 NAMES = sorted(path.stem for path in lessons().glob("*.ipynb") if path.stem != "09_gallery")
-ON_WHAT_SHIPS = ("01_proteins", "03_train", "04_activations", "05_concepts")
+ON_WHAT_SHIPS = (
+    "01_proteins",
+    "03_train",
+    "04_activations",
+    "05_concepts",
+    "06_features",
+    "07_interpret",
+)
 NEED_MORE = {
     "02_embed": "embeddings",
     "03b_compare": "a comparison",
-    "06_features": "statistics and motifs of its features",
-    "07_interpret": "descriptions",
     "12_probe": "embeddings",
     "13_rank": "embeddings",
 }
@@ -180,8 +185,6 @@ def test_answers_of_05(run: Run) -> None:
 
 
 def test_answers_of_06(run: Run) -> None:
-    if not run.of_source("sae", "matches").exists():
-        pytest.skip("the run that ships was made before stage features")
     table = run.table("features", "overview")
     of_source = {row["source"]: row for row in table.iter_rows(named=True)}
     said, bits = answer("06_features", "answer-letters"), {}
