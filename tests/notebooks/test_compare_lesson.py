@@ -84,4 +84,4 @@ def test_the_laboratory_runs_as_notebooks_and_shows_its_curves_and_charts(tmp_pa
         ),
         said.append,
     )
-    assert all("unchanged, skipped" in line for line in said) and len(said) == 6
+    assert all("unchanged, skipped" in line for line in said) and len(said) == 8
