@@ -1,4 +1,4 @@
-"""Build hook for wheels and editable installs: NGL from npm, and the views' sources."""
+"""Build hook for wheels and editable installs: NGL from npm, the views' sources, notebooks."""
 
 import gzip
 import json
@@ -45,6 +45,11 @@ class ViewAssets(BuildHookInterface):
             build_data["force_include"][str(source)] = (
                 f"{STATIC}/{source.relative_to(widgets).as_posix()}"
             )
+        notebooks = Path(self.root) / "notebooks"
+        for notebook in sorted(notebooks.rglob("*.ipynb")):
+            if notebook.parent.name != ".ipynb_checkpoints":  # JupyterLab's copies
+                place = notebook.relative_to(notebooks).as_posix()
+                build_data["force_include"][str(notebook)] = f"interplm_nb/notebooks/{place}"
 
 
 def take_ngl(widgets: Path, static: Path) -> None:

@@ -1,10 +1,12 @@
 """Tables as TSV that a spreadsheet may open: no cell runs as a formula, none breaks its row."""
 
 import re
+from pathlib import Path
 
 import polars as pl
 
 from interplm_nb.plain_text import plain_cell
+from interplm_nb.saving import atomic_path
 
 _FORMULA = re.compile(r"'*[=+\-@\t\r]")
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?%?")
@@ -43,6 +45,12 @@ def tsv(table: pl.DataFrame, decimals: int = 4) -> str:
     texts = pl.col(pl.String).map_elements(_cell, return_dtype=pl.String, skip_nulls=True)
     shown = table.with_columns(texts).rename(_cell)
     return shown.write_csv(separator="\t", float_precision=decimals)
+
+
+def write_tsv(table: pl.DataFrame, path: Path, decimals: int = 4) -> None:
+    """Write a table as `tsv` gives it, atomically."""
+    with atomic_path(path) as draft:
+        draft.write_text(tsv(table, decimals), encoding="utf-8", newline="\n")
 
 
 def _cell(text: str) -> str:

@@ -3,6 +3,7 @@
 import argparse
 
 from interplm_nb.cli.numbers import share
+from interplm_nb.cli.paths import a_path
 from interplm_nb.concepts.calibration import MIN_CONFIDENCE
 
 
@@ -19,6 +20,17 @@ def add_strict(command: argparse.ArgumentParser) -> None:
         "--strict",
         action="store_true",
         help="stop at the first bad record instead of skipping and reporting it",
+    )
+
+
+def add_structures(command: argparse.ArgumentParser) -> None:
+    """Where structures come from; `readers.structure_list.structures_in` reads it."""
+    command.add_argument(
+        "--structures",
+        type=a_path,
+        metavar="PATH",
+        help="folder of files named by accession, or a table with the columns accession and file "
+        "(default: the structures that are at hand)",
     )
 
 

@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Callable
 from typing import Any
 
+from interplm_nb.cli.arguments import add_device, add_structures
 from interplm_nb.cli.numbers import feature
 from interplm_nb.cli.paths import a_path
 
@@ -30,13 +31,7 @@ def add_contacts_command(
         _EXAMPLES,
     )
     command.add_argument("run", type=a_path, metavar="RUN", help="folder of a run")
-    command.add_argument(
-        "--structures",
-        type=a_path,
-        metavar="PATH",
-        help="folder of files named by accession, or a table with the columns accession and file "
-        "(default: the structures that are at hand)",
-    )
+    add_structures(command)
     command.add_argument(
         "--protein",
         action="append",
@@ -52,9 +47,7 @@ def add_contacts_command(
         help="leave this feature out; can be repeated, one row each",
     )
     command.add_argument("--source", default="sae", help="which of the run's SAEs (default: sae)")
-    command.add_argument(
-        "--device", default="auto", help="auto, cpu, cuda, cuda:1 or mps (default: auto)"
-    )
+    add_device(command)
     command.add_argument("--out", type=a_path, metavar="FILE", help="write the table as TSV")
     command.set_defaults(do=lambda options: say(_contacts(options)))
 
@@ -64,17 +57,12 @@ def _contacts(options: argparse.Namespace) -> str:
     from interplm_nb.pipeline.run import Run
     from interplm_nb.pipeline.text import text_table
     from interplm_nb.questions.contacts import contacts_of_run
-    from interplm_nb.readers.structure_list import structures_at_hand, structures_in
-    from interplm_nb.saving import atomic_path
-    from interplm_nb.spreadsheet import tsv
+    from interplm_nb.readers.structure_list import structures_in
+    from interplm_nb.spreadsheet import write_tsv
 
     run = Run.open(options.run)
     proteins = run.proteins().select(options.protein) if options.protein else run.proteins()
-    structures = (
-        structures_in(options.structures, proteins)
-        if options.structures
-        else structures_at_hand(proteins)
-    )
+    structures = structures_in(options.structures, proteins)
     table = contacts_of_run(run, structures, options.feature or (), options.source, options.device)
     parts = [
         "precision of the highest L/5 and L long-range pairs; by chance: of all such pairs",
@@ -82,7 +70,6 @@ def _contacts(options: argparse.Namespace) -> str:
         model_note(str(run.about(options.source)["plm"])),
     ]
     if options.out is not None:
-        with atomic_path(options.out) as draft:
-            draft.write_text(tsv(table, 6), encoding="utf-8", newline="\n")
+        write_tsv(table, options.out, 6)
         parts.append(f"written: {options.out}")
     return "\n\n".join(part for part in parts if part)

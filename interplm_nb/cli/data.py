@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Callable
 from typing import Any
 
-from interplm_nb.cli.arguments import add_strict
+from interplm_nb.cli.arguments import add_strict, add_structures
 from interplm_nb.cli.numbers import share
 from interplm_nb.cli.paths import a_path
 from interplm_nb.readers.uniprot_rest import CACHE
@@ -115,13 +115,7 @@ def _add_structure_labels(
     command.add_argument(
         "proteins", type=a_path, metavar="PROTEINS", help="folder of a run, or a file of proteins"
     )
-    command.add_argument(
-        "--structures",
-        type=a_path,
-        metavar="PATH",
-        help="folder of files named by accession, or a table with the columns accession and file "
-        "(default: the structures that are at hand)",
-    )
+    add_structures(command)
     command.add_argument(
         "--min-coverage",
         type=share,

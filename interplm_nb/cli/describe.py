@@ -125,15 +125,11 @@ def labelled_by_structure(
     """Write the labels of the proteins of a run or a file, and say how many proteins have them."""
     from interplm_nb.readers.read import read
     from interplm_nb.readers.structure_labels import structure_labels
-    from interplm_nb.readers.structure_list import structures_at_hand, structures_in
-    from interplm_nb.saving import atomic_path
+    from interplm_nb.readers.structure_list import structures_in
 
     proteins = Run.open(path).proteins() if path.is_dir() else read(path).proteins
-    given = structures_in(structures, proteins) if structures else structures_at_hand(proteins)
-    labels = structure_labels(proteins, given, min_coverage)
-    with atomic_path(out) as draft:
-        table = spreadsheet.tsv(labels.annotations.table)
-        draft.write_text(table, encoding="utf-8", newline="\n")
+    labels = structure_labels(proteins, structures_in(structures, proteins), min_coverage)
+    spreadsheet.write_tsv(labels.annotations.table, out)
     absent = labels.read.drop_nulls("why_not").select("accession", "why_not").rows()
     return "\n".join(
         [

@@ -77,10 +77,10 @@ def add_discover_command(
 
 
 def _discover(options: argparse.Namespace) -> str:
-    from interplm_nb.concepts.discovery.discover import write_tsv
     from interplm_nb.pipeline.model_note import model_note
     from interplm_nb.pipeline.run import Run
     from interplm_nb.questions.discover import confidence_meaning, discover
+    from interplm_nb.spreadsheet import write_tsv
 
     run = Run.open(options.run)
     found = discover(

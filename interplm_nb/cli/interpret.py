@@ -119,25 +119,12 @@ def _price(text: str) -> tuple[float, float]:
 
 
 def _interpret(options: argparse.Namespace) -> str:
-    from interplm_nb.interpret.asking import ModelError
-    from interplm_nb.interpret.explain import explain_statistically
-    from interplm_nb.interpret.provider import known_price
-    from interplm_nb.interpret.spending import Price
     from interplm_nb.pipeline.errors import PipelineError
     from interplm_nb.pipeline.parameters import InterpretParameters
     from interplm_nb.pipeline.run import Run
-    from interplm_nb.stages.interpret import (
-        Calls,
-        interpret_with,
-        place,
-        plan,
-        prepared,
-        terms_of,
-        write_explained,
-    )
+    from interplm_nb.stages.interpret import prepared
 
     run = Run.open(options.run)
-    statistical = options.provider == "statistical"
     asked = {"features": options.features, "close": options.close, "twice": options.twice}
     if options.blind:
         asked |= {"sees": "sequence", "judge_sees": "sequence"}
@@ -150,18 +137,33 @@ def _interpret(options: argparse.Namespace) -> str:
             f"none of these features has enough examples ({ready.chosen.n_enough} of "
             f"{ready.chosen.n_alive} features have); choose others, or a run with more proteins"
         )
-    if statistical:
-        if options.dry_run:
-            return "0 calls: 'statistical' asks no language model"
-        found = explain_statistically(*ready[:4], terms_of(params))
-        if options.out:
-            write_explained(run, found, options.out)
-        return "\n\n".join(
-            [*_text(ready, found), *([f"written: {options.out}"] if options.out else [])]
-        )
+    of = _by_statistics if options.provider == "statistical" else _by_a_model
+    return "\n\n".join(of(run, ready, params, options))
+
+
+def _by_statistics(run: Any, ready: Any, params: Any, options: argparse.Namespace) -> list[str]:
+    from interplm_nb.interpret.explain import explain_statistically
+    from interplm_nb.stages.interpret import terms_of, write_explained
+
+    if options.dry_run:
+        return ["0 calls: 'statistical' asks no language model"]
+    found = explain_statistically(*ready[:4], terms_of(params))
+    if not options.out:
+        return _text(ready, found)
+    write_explained(run, found, options.out)
+    return [*_text(ready, found), f"written: {options.out}"]
+
+
+def _by_a_model(run: Any, ready: Any, params: Any, options: argparse.Namespace) -> list[str]:
+    from interplm_nb.interpret.asking import ModelError
+    from interplm_nb.interpret.provider import known_price
+    from interplm_nb.interpret.spending import Price
+    from interplm_nb.pipeline.errors import PipelineError
+    from interplm_nb.stages.interpret import Calls, interpret_with, place, plan
+
     price = Price(*options.price) if options.price else known_price(options.provider)
     if options.dry_run:
-        return f"{options.provider}: {plan(ready, params).text(price)}"
+        return [f"{options.provider}: {plan(ready, params).text(price)}"]
     out = options.out or place(run, options.source, options.provider)
     calls = Calls(
         options.provider,
@@ -178,9 +180,7 @@ def _interpret(options: argparse.Namespace) -> str:
     except ModelError as error:
         raise PipelineError(str(error)) from error
     stopped = f"stopped early: {found.stopped}; the same command goes on from here"
-    return "\n\n".join(
-        [*_text(ready, found), *([stopped] if found.stopped else []), f"written: {out}"]
-    )
+    return [*_text(ready, found), *([stopped] if found.stopped else []), f"written: {out}"]
 
 
 def _text(ready: Any, found: Any) -> list[str]:

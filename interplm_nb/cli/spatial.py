@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from interplm_nb.cli.arguments import add_structures
 from interplm_nb.cli.numbers import count
 from interplm_nb.cli.paths import a_path
 
@@ -38,13 +39,7 @@ def add_spatial_command(
         _EXAMPLES,
     )
     command.add_argument("run", type=a_path, metavar="RUN", help="folder of a finished run")
-    command.add_argument(
-        "--structures",
-        type=a_path,
-        metavar="PATH",
-        help="folder of files named by accession, or a table with the columns accession and file "
-        "(default: the structures that are at hand)",
-    )
+    add_structures(command)
     command.add_argument(
         "--convention", default="strict", choices=("strict", "published"), help="default: strict"
     )
@@ -68,15 +63,10 @@ def add_spatial_command(
 def _spatial(options: argparse.Namespace) -> str:
     from interplm_nb.pipeline.model_note import model_note
     from interplm_nb.pipeline.run import Run
-    from interplm_nb.readers.structure_list import structures_at_hand, structures_in
+    from interplm_nb.readers.structure_list import structures_in
 
     run = Run.open(options.run)
-    proteins = run.proteins()
-    found = (
-        structures_in(options.structures, proteins)
-        if options.structures
-        else structures_at_hand(proteins)
-    )
+    found = structures_in(options.structures, run.proteins())
     parts = _labelled(run, found, options) if options.labels else _tested(run, found, options)
     note = model_note(str(run.about(options.source)["plm"]))
     return "\n\n".join(part for part in (*parts, note) if part)
@@ -133,11 +123,9 @@ def _labelled(run: "Run", structures: Any, options: argparse.Namespace) -> list[
 
 
 def _written(table: Any, options: argparse.Namespace) -> str:
-    from interplm_nb.saving import atomic_path
-    from interplm_nb.spreadsheet import tsv
+    from interplm_nb.spreadsheet import write_tsv
 
     if options.out is None:
         return ""
-    with atomic_path(options.out) as draft:
-        draft.write_text(tsv(table, 6), encoding="utf-8", newline="\n")
+    write_tsv(table, options.out, 6)
     return f"written: {options.out}"

@@ -14,8 +14,7 @@ from interplm_nb.pipeline.run import Run
 from interplm_nb.pipeline.scored_sources import SAE_CONTROLS, scored_source
 from interplm_nb.pipeline.text import text_table
 from interplm_nb.readers.protein_labels import ProteinLabels
-from interplm_nb.saving import atomic_path
-from interplm_nb.spreadsheet import tsv
+from interplm_nb.spreadsheet import write_tsv
 
 
 def rank_run(
@@ -134,5 +133,4 @@ def ranked_text(ranked: Ranked) -> str:
 def written(ranked: Ranked, path: Path) -> None:
     """Write `Ranked.table` as TSV; features of a row are joined by spaces."""
     joined = pl.col("features").cast(pl.List(pl.String)).list.join(" ")
-    with atomic_path(path) as draft:
-        draft.write_text(tsv(ranked.table.with_columns(joined), 6), encoding="utf-8", newline="\n")
+    write_tsv(ranked.table.with_columns(joined), path, 6)

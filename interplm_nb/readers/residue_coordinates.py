@@ -8,9 +8,8 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 import polars as pl
 
-from interplm_nb.progress import progress_bar
 from interplm_nb.proteins import Proteins
-from interplm_nb.readers.report import InputError
+from interplm_nb.readers.structure_list import opened
 from interplm_nb.readers.structures import Structure
 
 STRUCTURES_READ: dict[str, Any] = {
@@ -82,26 +81,13 @@ class ResidueCoordinates:
         n = proteins.n_residues
         alpha, beta = np.full((n, 3), np.nan, np.float32), np.full((n, 3), np.nan, np.float32)
         plddt = np.full(n, np.nan, np.float32)
-        given = [a for a in proteins.accessions if a in structures]
         rows = []
-        for accession in progress_bar(given, desc="structures", unit=" structures"):
-            at, sequence = proteins.rows(accession), proteins.sequence(accession)
-            about = {"accession": accession, "n_residues": len(sequence), "n_placed": 0}
-            rows.append(about)
-            try:
-                structure = structures[accession]()
-            except InputError as error:
-                about["why_not"] = str(error)
-                continue
-            about |= {"file": structure.name, "chain": structure.chain}
-            if not structure.is_of(sequence):
-                about["why_not"] = (
-                    f"{structure} is of another sequence than this protein's "
-                    f"{len(sequence)} residues"
-                )
-                continue
-            about["n_placed"] = _place(structure, alpha[at], beta[at], plddt[at])
-            about["predicted"] = bool(np.isfinite(plddt[at]).any())
+        for about, structure in opened(structures, proteins):
+            rows.append({"n_placed": 0} | about)
+            if structure is not None:
+                at = proteins.rows(about["accession"])
+                rows[-1]["n_placed"] = _place(structure, alpha[at], beta[at], plddt[at])
+                rows[-1]["predicted"] = bool(np.isfinite(plddt[at]).any())
         return cls(proteins, alpha, beta, plddt, pl.DataFrame(rows, schema=STRUCTURES_READ))
 
     @cached_property

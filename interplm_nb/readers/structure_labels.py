@@ -7,10 +7,9 @@ from typing import Any
 import polars as pl
 
 from interplm_nb.annotations import SCHEMA, Annotations
-from interplm_nb.progress import progress_bar
 from interplm_nb.proteins import Proteins
-from interplm_nb.readers.report import InputError
 from interplm_nb.readers.residue_properties import PROPERTIES, residue_properties
+from interplm_nb.readers.structure_list import opened
 from interplm_nb.readers.structures import Structure
 
 BURIED, EXPOSED = 0.09, 0.36
@@ -119,21 +118,12 @@ def structure_labels(
     4
     """
     rows, tables = [], [pl.DataFrame(schema={"accession": pl.String, **PROPERTIES})]
-    given = [a for a in proteins.accessions if a in structures]
-    for accession in progress_bar(given, desc="structures", unit=" structures"):
-        about: dict[str, Any] = {"accession": accession, "n_labelled": 0}
-        about["n_residues"] = length = len(proteins.sequence(accession))
+    for found, structure in opened(structures, proteins):
+        about = {"n_labelled": 0} | found
         rows.append(about)
-        try:
-            structure = structures[accession]()
-        except InputError as error:
-            about["why_not"] = str(error)
+        if structure is None:
             continue
-        about |= {"file": structure.name, "chain": structure.chain}
-        if not structure.is_of(proteins.sequence(accession)):
-            about["why_not"] = f"{structure} is of another sequence than this protein"
-            continue
-        table = residue_properties(structure)
+        table, length = residue_properties(structure), about["n_residues"]
         if table.height < min_coverage * length:
             about["why_not"] = (
                 f"{structure.name} shows {table.height:,} of {length:,} residues, and "
@@ -141,7 +131,7 @@ def structure_labels(
             )
             continue
         about["n_labelled"] = table.height
-        named = table.with_columns(accession=pl.lit(accession)).select(tables[0].columns)
+        named = table.with_columns(accession=pl.lit(about["accession"])).select(tables[0].columns)
         tables.append(named)
     properties = pl.concat(tables)
     annotations = Annotations(_segments(properties, min_plddt), proteins)

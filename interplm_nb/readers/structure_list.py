@@ -1,10 +1,11 @@
 """Structures of many proteins: those at hand, a folder, or a table of files."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from interplm_nb.progress import progress_bar
 from interplm_nb.proteins import Proteins
 from interplm_nb.readers import demo
 from interplm_nb.readers.report import InputError, ReadReport
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 _NEEDED, _OPTIONAL = ("accession", "file"), ("chain",)
 
 
-def structures_in(path: Path, proteins: Proteins) -> "dict[str, Callable[[], Structure]]":
+def structures_in(path: Path | None, proteins: Proteins) -> "dict[str, Callable[[], Structure]]":
     """For each protein with a structure in `path`, a function that returns it.
 
     Residues are aligned to the protein's sequence (`Structure.by_alignment`).
@@ -28,6 +29,7 @@ def structures_in(path: Path, proteins: Proteins) -> "dict[str, Callable[[], Str
         A folder of files that are named by accession (`StructureFiles.own`), or a table (TSV, CSV
         or Parquet) with the columns `accession` and `file`, a path from the table's folder, and if
         the chain matters `chain`. Of several rows of a protein the first is used.
+        None: those at hand (`structures_at_hand`).
     proteins
         The proteins; files of others are ignored.
 
@@ -38,6 +40,8 @@ def structures_in(path: Path, proteins: Proteins) -> "dict[str, Callable[[], Str
     """
     from interplm_nb.readers.structures import Structure
 
+    if path is None:
+        return structures_at_hand(proteins)
     if path.is_dir():
         files = StructureFiles(path, offline=True)
         here = zip(proteins.accessions, proteins.sequences, strict=True)
@@ -63,6 +67,31 @@ def structures_in(path: Path, proteins: Proteins) -> "dict[str, Callable[[], Str
             sequence, chain = proteins.sequence(accession), row.get("chain") or None
             found[accession] = partial(Structure.by_alignment, file, accession, sequence, chain)
     return found
+
+
+def opened(
+    structures: Mapping[str, "Callable[[], Structure]"], proteins: Proteins
+) -> "Iterator[tuple[dict[str, Any], Structure | None]]":
+    """The structures of these proteins, read one by one, in the order of the axis.
+
+    With each what was read: accession, n_residues, file and chain, or why_not where it cannot be
+    read or is of another sequence; there is no structure then.
+    """
+    given = [a for a in proteins.accessions if a in structures]
+    for accession in progress_bar(given, desc="structures", unit=" structures"):
+        sequence = proteins.sequence(accession)
+        about: dict[str, Any] = {"accession": accession, "n_residues": len(sequence)}
+        try:
+            structure = structures[accession]()
+        except InputError as error:
+            yield about | {"why_not": str(error)}, None
+            continue
+        about |= {"file": structure.name, "chain": structure.chain}
+        if structure.is_of(sequence):
+            yield about, structure
+        else:
+            other = f"{structure} is of another sequence than this protein's"
+            yield about | {"why_not": f"{other} {len(sequence)} residues"}, None
 
 
 def structures_at_hand(proteins: Proteins) -> "dict[str, Callable[[], Structure]]":

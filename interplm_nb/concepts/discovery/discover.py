@@ -19,8 +19,6 @@ from interplm_nb.concepts.calibration import MIN_CONFIDENCE, Calibration
 from interplm_nb.concepts.discovery.evidence import with_evidence
 from interplm_nb.concepts.discovery.sites import firing_sites
 from interplm_nb.concepts.source import check_source
-from interplm_nb.saving import atomic_path
-from interplm_nb.spreadsheet import tsv
 
 PER_CONCEPT = 3
 """Linked features used per concept. With many, the most confident one was merely lucky on train."""
@@ -81,8 +79,8 @@ def discover(
     -------
     pl.DataFrame
         Columns of `CANDIDATES`, the proteins' own entry_name, protein_name, gene_names and
-        organism (if present), and columns of `EVIDENCE` (see `with_evidence`). `write_tsv` exports
-        it.
+        organism (if present), and columns of `EVIDENCE` (see `with_evidence`).
+        `spreadsheet.write_tsv` exports it.
     """
     first = pairs.group_by("concept", maintain_order=True).head(per_concept)
     found = candidates(source, annotations, first, train, among).filter(
@@ -187,12 +185,6 @@ def among_unlabelled(confidence: np.ndarray, missing: float) -> np.ndarray:
     p = np.asarray(confidence, float)
     odds = np.divide(p, 1 - p, out=np.full(p.shape, np.inf), where=p < 1)
     return np.minimum(missing / (1 - missing) * odds, 1) if missing else np.zeros(p.shape)
-
-
-def write_tsv(table: pl.DataFrame, path: Path) -> None:
-    """Write a table of candidates as TSV with a header line (`spreadsheet.tsv`), atomically."""
-    with atomic_path(path) as draft:
-        draft.write_text(tsv(table), encoding="utf-8", newline="\n")
 
 
 def _by_pair(

@@ -17,11 +17,11 @@ from interplm_nb.concepts.discovery.discover import (
     among_unlabelled,
     candidates,
     discover,
-    write_tsv,
 )
 from interplm_nb.concepts.discovery.evidence import EVIDENCE
 from interplm_nb.concepts.discovery.sites import firing_sites
 from interplm_nb.proteins import Proteins
+from interplm_nb.spreadsheet import write_tsv
 from tests.concepts.discovery.planted import MOTIF, world
 
 WORLD = world()
