@@ -2,10 +2,15 @@
 
 import argparse
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from interplm_nb.cli.numbers import count, factor
 from interplm_nb.cli.paths import a_path
+
+if TYPE_CHECKING:
+    from interplm_nb.pipeline.parameters import InterpretParameters
+    from interplm_nb.pipeline.run import Run
+    from interplm_nb.stages.interpret import Prepared
 
 _EXAMPLES = """\
 examples:
@@ -141,7 +146,9 @@ def _interpret(options: argparse.Namespace) -> str:
     return "\n\n".join(of(run, ready, params, options))
 
 
-def _by_statistics(run: Any, ready: Any, params: Any, options: argparse.Namespace) -> list[str]:
+def _by_statistics(
+    run: "Run", ready: "Prepared", params: "InterpretParameters", options: argparse.Namespace
+) -> list[str]:
     from interplm_nb.interpret.explain import explain_statistically
     from interplm_nb.stages.interpret import terms_of, write_explained
 
@@ -154,7 +161,9 @@ def _by_statistics(run: Any, ready: Any, params: Any, options: argparse.Namespac
     return [*_text(ready, found), f"written: {options.out}"]
 
 
-def _by_a_model(run: Any, ready: Any, params: Any, options: argparse.Namespace) -> list[str]:
+def _by_a_model(
+    run: "Run", ready: "Prepared", params: "InterpretParameters", options: argparse.Namespace
+) -> list[str]:
     from interplm_nb.interpret.asking import ModelError
     from interplm_nb.interpret.provider import known_price
     from interplm_nb.interpret.spending import Price
