@@ -1,4 +1,4 @@
-"""What features are: statistics from a large store, motifs, and matching two dictionaries.
+"""What features are: statistics from a large store, the map, and matching two dictionaries.
 
 Synthetic: 3.5 million residues with 64 of 10,240 features active on each, or the millions named in
 the environment: `FEATURES_SCALE=0.5 make bench BENCH=features`. Each part runs in its own process.
@@ -20,6 +20,7 @@ from benchmarks.harness import Figure
 from benchmarks.plain_statistics import plain_statistics
 from interplm_nb.activations import FeatureActivations
 from interplm_nb.activations_writer import ActivationsWriter
+from interplm_nb.features.atlas import atlas
 from interplm_nb.features.families import cosine, matches, random_dictionary
 from interplm_nb.features.logos import AMINO_ACIDS
 from interplm_nb.features.patterns import activation_patterns
@@ -28,7 +29,7 @@ from interplm_nb.pipeline.memory import PeakMemory
 from interplm_nb.proteins import Proteins
 
 N_FEATURES, DRAWN, WIDTH, SEED, THRESHOLD = 10_240, 67, 1280, 0, 0.05
-SECONDS, GIB, TIMES, MATCHING_S = 60.0, 2.0, 20.0, 60.0
+SECONDS, GIB, TIMES, MAP_S, MATCHING_S = 60.0, 2.0, 20.0, 90.0, 60.0
 SLICE = 12
 """Features that the plain loop is timed on, drawn at random."""
 
@@ -53,6 +54,7 @@ def run() -> list[Figure]:
         statistics = _alone(_statistics, folder)
         shapes = _alone(_shapes, folder)
         plain = _alone(_plain, folder)
+    drawn = _alone(_map)
     found, null = _alone(_matching)
     whole = statistics.seconds + shapes.seconds
     memory = max(statistics.gib, shapes.gib)
@@ -71,6 +73,14 @@ def run() -> list[Figure]:
             "features/s",
             TIMES,
             note=f"{size}; other: plain_statistics on {SLICE} features, equal results",
+        ),
+        Figure.within(
+            f"features: map of {N_FEATURES:,}",
+            drawn.seconds,
+            MAP_S,
+            "s",
+            f"UMAP of {WIDTH} dimensions and clusters, compilation included; "
+            f"{drawn.processor:.0f} s of processor time; {drawn.gib:.1f} GiB",
         ),
         Figure.within(
             f"features: match {N_FEATURES:,} to {N_FEATURES:,}",
@@ -153,6 +163,15 @@ def _plain(folder: Path) -> float:
             else:
                 np.testing.assert_allclose(row[name], value, rtol=1e-5, err_msg=name)
     return spent / SLICE
+
+
+def _map() -> Spent:
+    """One dictionary of random directions around a hundred centres."""
+    rng = np.random.default_rng(SEED)
+    centres = rng.standard_normal((100, WIDTH)).astype(np.float32)
+    noise = rng.standard_normal((N_FEATURES, WIDTH)).astype(np.float32)
+    decoder = centres[rng.integers(0, len(centres), N_FEATURES)] + noise
+    return _spent(lambda: atlas(decoder, np.ones(N_FEATURES, bool)))
 
 
 def _matching() -> tuple[Spent, Spent]:

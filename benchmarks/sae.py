@@ -265,7 +265,7 @@ def _of_products(x: torch.Tensor) -> Figure:
         "a dense step has five"
     )
     return Figure.compare(
-        "sae: TopK step, share of matrix rate", ours, rate, "GFLOP/s", 0.4, note=note
+        "sae: TopK step, share of matrix rate", ours, rate, "GFLOP/s", 0.75, note=note
     )
 
 
