@@ -21,7 +21,7 @@ const selection = models.map(([, m]) => m).find(m => 'brush' in m.state);
 ARRIVES = f"""([feature, sent]) => {{ {MODELS}
   const values = sent.map(([id, name, text]) => [window.iplmModels.get(id), name, bytes(text)]);
   for (const [, model] of models) model.static = false;
-  return measure.changed(() => {{
+  return measure.both(() => {{
     selection.set('feature', feature);
     selection.set('brush', []);
     for (const [model, name, value] of values) model.set(name, value);
@@ -127,15 +127,17 @@ def answers(page: Any, selector: str, places: list[tuple[float, float]]) -> list
     return found
 
 
-def arrives(page: Any, feature: int, sent: Mapping[tuple[str, str], bytes]) -> float:
-    """ms from selecting a feature, `sent` as bytes by model and trait, to the last drawing."""
-    return page.evaluate(
+def arrives(page: Any, feature: int, sent: Mapping[tuple[str, str], bytes]) -> tuple[float, float]:
+    """ms from selecting a feature, `sent` as bytes by model and trait, to the last change outside
+    the structure, and to the last one anywhere."""
+    flat, last = page.evaluate(
         ARRIVES,
         [
             feature,
             [[id, name, base64.b64encode(value).decode()] for (id, name), value in sent.items()],
         ],
     )
+    return flat, last
 
 
 def panned(page: Any, selector: str, ms: int = 2000) -> list[float]:

@@ -2,15 +2,18 @@
 // its drawings in data-drawn), elements, and what WebGL has drawn, waited for by reading one pixel.
 (() => {
   let last = 0;
+  let flat = 0; // the last change outside the structure
   let painted = 0;
   const note = () => (last = performance.now());
+  const inStructure = ({ target }) =>
+    (target.closest ? target : target.parentElement)?.closest(".iplm-structure");
   const later = (ms) => new Promise((done) => setTimeout(done, ms));
   const frame = () => new Promise((done) => requestAnimationFrame(done));
   new MutationObserver((changes) => {
     note();
-    const first = ({ target }) =>
-      target.dataset?.drawn === "1" && !target.closest(".iplm-structure");
-    if (changes.some(first)) painted = last;
+    const outside = changes.filter((change) => !inStructure(change));
+    if (outside.length) flat = last;
+    if (outside.some(({ target }) => target.dataset?.drawn === "1")) painted = last;
   }).observe(document, {
     subtree: true,
     childList: true,
@@ -40,14 +43,18 @@
     }
   }
 
-  /** ms from the start of `act` to the last change that follows; the page is quiet after that. */
-  async function changed(act, quiet = 300, most = 60000) {
+  /** ms from the start of `act` to the last change that follows outside the structure, and anywhere;
+   * the page is quiet after that. */
+  async function both(act, quiet = 300, most = 60000) {
     const start = performance.now();
-    last = start;
+    last = flat = start;
     await act();
     while (performance.now() - last < quiet && performance.now() - start < most) await later(25);
-    return last - start;
+    return [flat - start, last - start];
   }
+
+  /** ms from the start of `act` to the last change that follows. */
+  const changed = async (act, quiet) => (await both(act, quiet))[1];
 
   /** ms since navigation began at which the last canvas of a view was first drawn (without the
    * structure's), and at which the page last changed. */
@@ -85,5 +92,5 @@
     return samples;
   };
 
-  window.measure = { changed, settled, moved, listen, sample };
+  window.measure = { both, changed, settled, moved, listen, sample };
 })();
