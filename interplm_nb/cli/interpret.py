@@ -72,6 +72,13 @@ def add_interpret_command(
         help="what a judge sees of proteins; annotations: as in the paper (default: %(default)s)",
     )
     command.add_argument(
+        "--structures",
+        type=a_path,
+        metavar="PATH",
+        help="folder of files named by accession, or a table with the columns accession and file: "
+        "say where in the fold maxima lie (default: say nothing of it)",
+    )
+    command.add_argument(
         "--close",
         action="store_true",
         help="silent proteins from clusters that fire first",
@@ -131,6 +138,8 @@ def _interpret(options: argparse.Namespace) -> str:
 
     run = Run.open(options.run)
     asked = {"features": options.features, "close": options.close, "twice": options.twice}
+    if options.structures:
+        asked |= {"structures": str(options.structures)}
     if options.blind:
         asked |= {"sees": "sequence", "judge_sees": "sequence"}
     else:
@@ -200,12 +209,13 @@ def _text(ready: Any, found: Any) -> list[str]:
     from interplm_nb.interpret.recognition import average_scores
     from interplm_nb.pipeline.text import text_table
 
-    chosen = ready.chosen
+    chosen, structures = ready.chosen, ready.known.structures
     parts = [
         f"{len(ready.subjects)} features described; {chosen.n_enough} of {chosen.n_alive} features "
         "have enough examples"
         + (f"; left out of those asked for: {len(chosen.left_out)}" if chosen.left_out else "")
     ]
+    parts += [str(structures)] if structures else []
     failed = found.descriptions.filter(pl.col("failed").is_not_null())
     if failed.height:
         parts.append(f"{failed.height} without a description; the first: {failed['failed'][0]}")

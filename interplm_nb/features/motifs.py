@@ -69,12 +69,6 @@ class Motif(NamedTuple):
     """(1 + c) / (1 + draws), with c draws of shuffled maxima that have at least the sum of the
     information of the true ones."""
 
-    def weights(self, background: np.ndarray) -> np.ndarray:
-        """float64 [L, 20], bits: log2 of frequencies over the background (positive), with one
-        pseudocount spread as the background over each column."""
-        n = self.counts.sum(axis=1, keepdims=True)
-        return np.log2((self.counts + background) / (n + 1) / background)
-
 
 class LetterAxis:
     """The letters of proteins, with room between them, so that windows need no bounds.

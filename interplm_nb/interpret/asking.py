@@ -155,7 +155,9 @@ async def ask(
                 return parsed
             wrong = problem
         again = f"That answer cannot be used: {wrong}\nAnswer again, with the JSON object alone."
-        conversation += [Message("assistant", completion.text), Message("user", again)]
+        # Some providers refuse a turn without text.
+        said = completion.text if completion.text.strip() else "(nothing)"
+        conversation += [Message("assistant", said), Message("user", again)]
     raise NoAnswerError(f"no usable answer in {TRIES} tries; the last one: {wrong}")
 
 

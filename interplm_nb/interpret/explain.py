@@ -1,7 +1,7 @@
 """Describe features, with or without a language model, and score what was said beside its nulls."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -112,7 +112,9 @@ def subjects(
         if drawn is None:
             left_out.append(feature)
         else:
-            stated = describe_statistically(drawn, activations, known, terms.sees, terms.seed)
+            stated = describe_statistically(
+                drawn, activations, known, clusters, terms.sees, terms.seed
+            )
             found.append(Subject(drawn, stated))
     return found, tuple(left_out)
 
@@ -137,8 +139,8 @@ def explain_statistically(
         judged.append(
             judge_statistically(found, own, null, known, clusters, terms.judge_sees, terms.seed)
         )
-        motif = next((s.motif for s in own.statements if isinstance(s, Pattern)), None)
-        scores.append(recognise_statistically(found, activations, motif, terms.seed))
+        odds = next((s.odds for s in own.statements if isinstance(s, Pattern)), None)
+        scores.append(recognise_statistically(found, activations, odds, terms.seed))
     return _explained(descriptions, judged, scores, "statistical")
 
 
@@ -171,11 +173,11 @@ def planned(
 ) -> list[Asked]:
     """The calls that `explain` would make, with a summary of 200 characters for each that is not
     written yet; answers that must be asked for again are not among them."""
-    summary = "x" * 200
-    calls = []
+    summary, calls = "x" * 200, []
+    others = [summary] if len(of) > 1 else []
     for found, stated in of:
         calls += [to_describe(found, activations, known, terms.sees)] * (1 + terms.twice)
-        given = [summary, summary, stated.description.summary, None, *[summary] * terms.twice]
+        given = [summary, *others, stated.description.summary, None, *[summary] * terms.twice]
         calls += [to_judge(found, text, known, terms.judge_sees) for text in given]
         calls += [asked for _, asked, _ in _recognition(found, activations, summary, terms.seed)]
     return calls
@@ -233,10 +235,10 @@ class _Conversation:
 
         async def scored(subject: Subject) -> Any:
             feature = subject.found.feature
-            if feature not in summaries:
-                return None
-            other = [summaries[f] for f in others[feature]]
-            return await self._scored(subject, summaries[feature], other, again[feature])
+            if feature in summaries:
+                other = [summaries[f] for f in others[feature]]
+                return await self._scored(subject, summaries[feature], other, again[feature])
+            return self._without(subject, said[feature]) if feature in said else None
 
         done = [d for d in await self._each("judgements", scored) if d is not None]
         descriptions = [
@@ -305,22 +307,35 @@ class _Conversation:
         if isinstance(again, Description):
             given.append((name, "second description", again.summary))
         sees = self._terms.judge_sees
-        answers = await asyncio.gather(
-            *(self._answer(to_judge(found, text, self._known, sees)) for *_, text in given)
+        answers = await _all(
+            self._answer(to_judge(found, text, self._known, sees)) for *_, text in given
         )
         values = [
             (who, what, answer if isinstance(answer, str) else predicted(answer))
             for (who, what, _), answer in zip(given, answers, strict=True)
         ]
+        if isinstance(again, str):  # why there is none
+            values.append((name, "second description", again))
         places = self._known.places(found.evaluation["accession"].to_list())
         clusters = None if self._clusters is None else self._clusters[places]
-        about = {"feature": found.feature, "judge": name, "sees": sees}
-        judged = judgements(about, values, found.maximum[places], clusters, self._terms.seed)
+        judged = judgements(
+            self._about(found), values, found.maximum[places], clusters, self._terms.seed
+        )
         return judged, await self._recognised(found, summary)
+
+    def _about(self, found: Sample) -> dict[str, Any]:
+        name, sees = self._model.name, self._terms.judge_sees
+        return {"feature": found.feature, "judge": name, "sees": sees}
+
+    def _without(self, subject: Subject, why: Any) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """A feature without a description: its judgement failed, and is counted as such."""
+        failed = [(self._model.name, "description", f"no description: {why}")]
+        judged = judgements(self._about(subject.found), failed, np.empty(0))
+        return judged, pl.DataFrame(schema=RECOGNISED)
 
     async def _recognised(self, found: Sample, summary: str) -> pl.DataFrame:
         asked = _recognition(found, self._activations, summary, self._terms.seed)
-        answers = await asyncio.gather(*(self._answer(question) for _, question, _ in asked))
+        answers = await _all(self._answer(question) for _, question, _ in asked)
         rows = []
         for (score, _, right), answer in zip(asked, answers, strict=True):
             if isinstance(answer, str):
@@ -333,6 +348,15 @@ class _Conversation:
 
 class _StoppedError(Exception):
     """The run was stopped before this call."""
+
+
+async def _all(calls: Iterable[Awaitable[Any]]) -> list[Any]:
+    """The answers of all calls. After a stop those under way still end, and are recorded."""
+    answers = await asyncio.gather(*calls, return_exceptions=True)
+    for answer in answers:
+        if isinstance(answer, BaseException):
+            raise answer
+    return answers
 
 
 def _described(found: Sample, describer: str, sees: Sees, said: BaseModel | str) -> dict[str, Any]:

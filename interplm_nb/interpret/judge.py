@@ -176,9 +176,10 @@ def judge_statistically(
 
     The regression is fitted on the training examples, on the values of what the description
     states (`Statement.values`) and the logarithm of the protein's length, standardised;
-    leave-one-out chooses the penalty. The nulls are fitted likewise: on the length and what each
-    of `others` states, on the length alone, on the length and the composition (shares of the 20
-    amino acids), and on nothing, which predicts the mean.
+    leave-one-out chooses the penalty. A value that cannot be known, as of a protein without a
+    structure, counts as the mean of those that are known in training. The nulls are fitted
+    likewise: on the length and what each of `others` states, on the length alone, on the length and
+    the composition (shares of the 20 amino acids), and on nothing, which predicts the mean.
 
     Parameters
     ----------
@@ -261,8 +262,12 @@ def _composition(known: Known, proteins: np.ndarray) -> np.ndarray:
 
 
 def _ridge(train: np.ndarray, measured: np.ndarray, test: np.ndarray) -> np.ndarray:
-    centre, spread = train.mean(axis=0), train.std(axis=0)
-    varies = spread > 0
+    known = np.isfinite(train)
+    n = np.maximum(known.sum(axis=0), 1)
+    centre = np.where(known, train, 0).sum(axis=0) / n
+    train, test = (np.where(np.isfinite(x), x, centre) for x in (train, test))
+    spread = np.sqrt(((train - centre) ** 2).sum(axis=0) / n)
+    varies = spread > 1e-9  # a mean of equal values may be off by a bit
     if not varies.any():
         return np.full(len(test), float(measured.mean()))
     scaled = [((x - centre) / np.where(varies, spread, 1))[:, varies] for x in (train, test)]

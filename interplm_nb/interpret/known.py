@@ -1,7 +1,8 @@
-"""What is known of proteins without a feature's activations: sequences, names, annotations."""
+"""What is known of proteins without a feature's activations: sequences, names, annotations,
+structures."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Literal
 
@@ -13,8 +14,10 @@ from interplm_nb.annotations import Annotations
 from interplm_nb.concepts.labels import Labels
 from interplm_nb.concepts.same_residues import same_residues
 from interplm_nb.features.logos import AMINO_ACIDS
+from interplm_nb.features.motifs import FLANK, LetterAxis
 from interplm_nb.plain_text import plain_cell
 from interplm_nb.proteins import Proteins
+from interplm_nb.readers.structure_labels import StructureLabels
 
 Sees = Literal["sequence", "names", "annotations"]
 """What somebody sees of a protein: its sequence; its names too (protein, gene, organism and other
@@ -29,6 +32,8 @@ _WORD = re.compile(r"[a-z][a-z0-9-]{2,}")
 class Known:
     """The proteins of a run, with the words of their names and the concepts that they carry.
 
+    `structures`: labels that structures give to the residues of some of the proteins.
+
     Examples
     --------
     >>> table = {"accession": "P1", "sequence": "MKV", "protein_name": "Zinc finger protein"}
@@ -40,11 +45,19 @@ class Known:
     {'length': 3, 'protein_name': 'Zinc finger protein'}
     """
 
-    def __init__(self, proteins: Proteins, annotations: Annotations) -> None:
+    def __init__(
+        self,
+        proteins: Proteins,
+        annotations: Annotations,
+        structures: StructureLabels | None = None,
+    ) -> None:
         if annotations.proteins.sequence_hash != proteins.sequence_hash:
             raise ValueError("the annotations are on other proteins than those given")
+        if structures and structures.annotations.proteins.sequence_hash != proteins.sequence_hash:
+            raise ValueError("the labels of structures are on other proteins than those given")
         self.proteins = proteins
         self.annotations = annotations
+        self.structures = structures
         text = proteins.table.select(pl.col(pl.String).exclude(_NOT_SHOWN))
         self._names = [name for name in text.columns if text[name].null_count() < text.height]
         self._rows = text.select(self._names).rows()
@@ -63,6 +76,26 @@ class Known:
         protein = np.searchsorted(self.proteins.offsets, carried.coords[0], side="right") - 1
         pairs = (np.ones(len(protein), np.int64), (protein, carried.coords[1]))
         return csr_array(pairs, shape=(len(self.proteins), self.labels.n_concepts))
+
+    @cached_property
+    def axis(self) -> LetterAxis:
+        """The letters, for motifs."""
+        return LetterAxis(self.proteins, FLANK)
+
+    @cached_property
+    def has_structure(self) -> np.ndarray:
+        """bool [n_proteins]: whether a structure labels the protein's residues."""
+        labelled = np.zeros(len(self.proteins), bool)
+        labelled[self.places(self.structures.accessions if self.structures else [])] = True
+        return labelled
+
+    @cached_property
+    def on_structures(self) -> Mapping[str, np.ndarray]:
+        """bool [n_residues], by label of structures: the residues that carry it."""
+        if self.structures is None:
+            return {}
+        labels = self.structures.annotations
+        return {name: labels.mask(name) for name in labels.concepts}
 
     @cached_property
     def letters_of(self) -> np.ndarray:

@@ -115,9 +115,10 @@ def known_price(name: str) -> Price | None:
 
 def without_keys(text: str) -> str:
     """`text` without the value of any environment variable that is named like a secret."""
-    for variable, value in os.environ.items():
-        if _SECRET.search(variable) and len(value) >= 6:
-            text = text.replace(value, f"<{variable}>")
+    secrets = [(v, k) for k, v in os.environ.items() if _SECRET.search(k) and len(v) >= 6]
+    # The longest first: one may begin with another.
+    for value, variable in sorted(secrets, key=lambda secret: -len(secret[0])):
+        text = text.replace(value, f"<{variable}>")
     return text
 
 

@@ -15,8 +15,9 @@ import polars as pl
 from scipy.stats import binom
 
 from interplm_nb.activations import FeatureActivations
-from interplm_nb.features.logos import position_weights
-from interplm_nb.interpret.motif import FLANK, Motif, coded, log_odds
+from interplm_nb.features.log_odds import along, log_odds
+from interplm_nb.features.logos import BACKGROUND, position_weights
+from interplm_nb.features.motifs import FLANK
 from interplm_nb.interpret.sampling import Sample
 
 REACH = 15
@@ -89,7 +90,7 @@ def excerpts(
     Silent places are a function of (seed, feature, half).
     """
     half = found.evaluation if evaluation else found.training
-    random = np.random.default_rng([seed, found.feature, int(evaluation)])
+    random = np.random.default_rng([seed, found.feature, 3 + evaluation])
     rows, values = activations.feature(found.feature)
     marked = rows[values > MARKED]
     active, silent = [], []
@@ -223,14 +224,14 @@ def average_scores(table: pl.DataFrame) -> pl.DataFrame:
 
 
 def recognise_statistically(
-    found: Sample, activations: FeatureActivations, motif: Motif | None, seed: int = 0
+    found: Sample, activations: FeatureActivations, odds: np.ndarray | None, seed: int = 0
 ) -> pl.DataFrame:
     """The three scores of a judge without a language model, from the motif that is stated.
 
-    Detection: the motif's best log-odds in the excerpt; fuzzing: its mean over the marked
-    residues. The answer is yes above the threshold with the best balanced accuracy on the
-    training half. Without a motif every answer is no, which scores as chance. Intruder: of the
-    excerpts, the one that a motif of the other four fits worst.
+    `odds`: its log odds (`features.log_odds`). Detection: their best sum in the excerpt; fuzzing:
+    their mean over the marked residues. The answer is yes above the threshold with the best
+    balanced accuracy on the training half. Without a motif every answer is no, which scores as
+    chance. Intruder: of the excerpts, the one that a motif of the other four fits worst.
 
     Returns
     -------
@@ -244,7 +245,7 @@ def recognise_statistically(
     for score, asked in scores:
         of_training, of_test = asked(train, random), asked(test, random)
         values = [
-            np.array([_fit(motif, question.excerpt) for question in of])
+            np.array([_fit(odds, question.excerpt) for question in of])
             for of in (of_training, of_test)
         ]
         threshold = _threshold(values[0], [question.right for question in of_training])
@@ -259,11 +260,11 @@ def recognise_statistically(
     return pl.DataFrame(rows, schema=RECOGNISED)
 
 
-def _fit(motif: Motif | None, excerpt: Excerpt) -> float:
-    if motif is None:
+def _fit(odds: np.ndarray | None, excerpt: Excerpt) -> float:
+    if odds is None:
         return 0.0
-    along = motif.along(excerpt.letters)
-    return float(along[list(excerpt.marked)].mean() if excerpt.marked else along.max())
+    fits = along(odds, excerpt.letters)
+    return float(fits[list(excerpt.marked)].mean() if excerpt.marked else fits.max())
 
 
 def _threshold(values: np.ndarray, right: list[bool]) -> float:
@@ -277,16 +278,13 @@ def _threshold(values: np.ndarray, right: list[bool]) -> float:
 def _odd_one(group: list[Excerpt]) -> int:
     """The index of the excerpt that a motif of the others fits worst, around its centre."""
     windows = [_centred(excerpt) for excerpt in group]
-    fits = [
-        log_odds(position_weights(windows[:i] + windows[i + 1 :]), IN_SET - 1)[_COLUMNS, coded(w)]
-        for i, w in enumerate(windows)
-    ]
-    return int(np.argmin([fit.sum() for fit in fits]))
+    fits = []
+    for i, excerpt in enumerate(group):
+        others = position_weights(windows[:i] + windows[i + 1 :]).counts
+        fits.append(along(log_odds(others, BACKGROUND), excerpt.letters)[excerpt.centre])
+    return int(np.argmin(fits))
 
 
 def _centred(excerpt: Excerpt) -> str:
     padded = "-" * FLANK + excerpt.letters + "-" * FLANK
     return padded[excerpt.centre : excerpt.centre + 2 * FLANK + 1]
-
-
-_COLUMNS = np.arange(2 * FLANK + 1)

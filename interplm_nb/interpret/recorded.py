@@ -1,5 +1,6 @@
 """Every call to a language model, kept: a run is repeated, audited and resumed from its records."""
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ class Recorded(Model):
 
     def __init__(self, folder: Path, name: str, model: Model | None = None) -> None:
         self._folder, self._name, self._model = folder, name, model
+        self._under_way: dict[Path, asyncio.Lock] = {}
 
     @property
     def name(self) -> str:
@@ -38,8 +40,15 @@ class Recorded(Model):
         return self._folder / key[:2] / f"{key}.json"
 
     async def complete(self, messages: list[Message], draw: int) -> Completion:
-        """The recorded answer, or the model's, which is then recorded."""
+        """The recorded answer, or the model's, which is then recorded.
+
+        Of equal calls at once one is made, and the others take its record.
+        """
         path = self.path(messages, draw)
+        async with self._under_way.setdefault(path, asyncio.Lock()):
+            return await self._completed(path, messages, draw)
+
+    async def _completed(self, path: Path, messages: list[Message], draw: int) -> Completion:
         if path.exists():
             return Completion(**read_json(path, "Call", 1)["completion"])
         if self._model is None:

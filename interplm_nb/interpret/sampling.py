@@ -34,7 +34,8 @@ class Sizes:
     silent: int = 10
     """With activation 0."""
     least: int = 20
-    """Proteins that a feature needs above 0.7, in the whole run; one with fewer is left out."""
+    """Proteins that a feature needs above 0.7, in the whole run, and a quarter of it in each half;
+    one with fewer is left out."""
 
     def __post_init__(self) -> None:
         if min(self.per_bin, self.top, self.least) < 1 or self.silent < 0:
@@ -75,7 +76,8 @@ def bins(maximum: np.ndarray) -> np.ndarray:
 
 
 def enough_examples(activations: FeatureActivations, sizes: Sizes | None = None) -> np.ndarray:
-    """bool [n_features]: whether `sample` draws examples of a feature; all features in one pass."""
+    """bool [n_features]: whether a feature has `least` proteins above 0.7; all features in one
+    pass. Where clusters are few and large, `sample` may still leave one out."""
     _check_unit(activations)
     offsets = activations.proteins.offsets
     strong = np.zeros(activations.n_features, np.int64)
@@ -124,7 +126,8 @@ def sample(
 
     Returns
     -------
-    Sample, or None for a feature with fewer than `sizes.least` proteins above 0.7.
+    Sample, or None for a feature with fewer than `sizes.least` proteins above 0.7, or fewer than a
+    quarter of that in one of the halves, as where one cluster holds them.
 
     Raises
     ------
@@ -145,11 +148,15 @@ def sample(
     place = np.array([activations.proteins.index(a) for a in found["accession"]], np.int64)
     maximum[place], position[place] = found["maximum"].to_numpy(), found["position"].to_numpy()
     bin_of = bins(maximum)
-    if np.count_nonzero(bin_of > BINS - 3) < sizes.least:
+    strong = bin_of > BINS - 3
+    if np.count_nonzero(strong) < sizes.least:
         return None
     cluster_of = np.arange(n) if clusters is None else np.unique(clusters, return_inverse=True)[1]
     random = np.random.default_rng([seed, feature])
     in_training = _dealt(bin_of, cluster_of, random)
+    of_each = np.bincount(in_training[strong], minlength=2)
+    if of_each.min() < max(1, sizes.least // 4):
+        return None
     fires = np.zeros(cluster_of.max(initial=0) + 1, bool)
     fires[cluster_of[bin_of > 0]] = True
     near = (bin_of == 0) & fires[cluster_of] if close else np.zeros(n, bool)

@@ -11,6 +11,8 @@ from interplm_nb.interpret.asking import Completion, Message, Model
 LETTERS_PER_TOKEN = 3.0
 """Characters of a prompt per token. English text has about 4 and protein sequences about 2 in the
 tokenizers of today; an estimate before anything is spent, not a count."""
+AROUND = 16
+"""Tokens around a message at most: marks of its role and its ends."""
 MAX_OUTPUT = 4096
 """Tokens of one answer at most; a longer one is cut, and is no answer."""
 
@@ -39,12 +41,19 @@ def estimated_tokens(messages: Iterable[Message]) -> int:
     return int(sum(len(message.text) for message in messages) / LETTERS_PER_TOKEN) + 1
 
 
+def most_tokens(messages: Iterable[Message]) -> int:
+    """Tokens of a conversation at most: no tokenizer makes more than one of a byte; and what a
+    server puts around each message."""
+    return sum(len(message.text.encode()) + AROUND for message in messages)
+
+
 class Metered(Model):
     """A model within a budget and a pace.
 
-    Before each call the most that it can cost (its estimated input, the longest answer) is set
-    aside; where the budget has too little left for that, it is a BudgetSpentError. After the call,
-    what the server counted is spent.
+    Before each call the most that it can cost (`most_tokens`, the longest answer) is set aside;
+    where the budget has too little left for that, it is a BudgetSpentError. After the call, what
+    the server counted is spent, or what is estimated where it counted nothing. A call that failed
+    has no count, and is not spent.
 
     Parameters
     ----------
@@ -97,15 +106,16 @@ class Metered(Model):
 
     async def complete(self, messages: list[Message], draw: int) -> Completion:
         """The model's answer; BudgetSpentError where the budget has too little left."""
-        async with self._set_aside(estimated_tokens(messages)):
+        async with self._set_aside(most_tokens(messages)):
             now = time.monotonic()
             start = max(now, self._next)
             self._next = start + self._every
             await asyncio.sleep(start - now)
             completion = await self._model.complete(messages, draw)
             self.calls += 1
-            self.input_tokens += completion.input_tokens
-            self.output_tokens += completion.output_tokens
+            said = [Message("assistant", completion.text)]
+            self.input_tokens += completion.input_tokens or estimated_tokens(messages)
+            self.output_tokens += completion.output_tokens or estimated_tokens(said)
             return completion
 
     @asynccontextmanager

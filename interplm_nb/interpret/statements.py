@@ -9,9 +9,10 @@ from typing import ClassVar, Protocol
 
 import numpy as np
 
+from interplm_nb.features.log_odds import along
+from interplm_nb.features.motifs import Motif, pattern
 from interplm_nb.features.statistics import NEAR_END
 from interplm_nb.interpret.known import Known, Sees
-from interplm_nb.interpret.motif import Motif
 
 
 class Statement(Protocol):
@@ -31,7 +32,8 @@ class Statement(Protocol):
         ...
 
     def values(self, known: Known, proteins: np.ndarray) -> np.ndarray:
-        """float64 [n]: its value on these proteins, int64 [n] on the axis."""
+        """float64 [n]: its value on these proteins, int64 [n] on the axis; NaN where it cannot be
+        known."""
         ...
 
 
@@ -98,28 +100,31 @@ class Word(Statement):
         return known.words_of[proteins][:, [column]].toarray()[:, 0].astype(np.float64)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Pattern(Statement):
-    """The residues around maxima follow a motif. Value: its best log-odds in the protein."""
+    """The residues around maxima follow a motif. Value: its best log odds in the protein."""
 
-    motif: Motif
+    found: Motif
+    odds: np.ndarray
+    """Of the motif, `features.log_odds`."""
     needs: ClassVar[Sees] = "sequence"
 
     @property
     def short(self) -> str:
-        consensus = self.motif.consensus
-        return f"at the motif {consensus}" if consensus else "at residues with a weak motif"
+        text = pattern(self.found).text
+        return f"at the motif {text}" if text else "at residues with a weak motif"
 
     @property
     def long(self) -> str:
+        found = self.found
         return (
-            f"Motif {self.motif.consensus or 'without a letter in half of the sites'}: "
-            f"{self.motif.information:.1f} bits over {self.motif.n_sites} maxima; at random places "
-            f"at most {self.motif.by_chance:.1f} bits."
+            f"Motif {pattern(found).text or 'that no pattern states'}: "
+            f"{found.information.sum():.1f} bits over {found.n_sites} maxima; at random places of "
+            f"the same proteins {found.by_chance:.1f} (p {found.p:.2g})."
         )
 
     def values(self, known: Known, proteins: np.ndarray) -> np.ndarray:
-        return np.array([self.motif.along(s).max() for s in _sequences(known, proteins)])
+        return np.array([along(self.odds, s).max() for s in _sequences(known, proteins)])
 
 
 @dataclass(frozen=True)
@@ -148,15 +153,16 @@ class Letters(Statement):
         return np.array([sum(map(s.count, self.letters)) / len(s) for s in sequences])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Position(Statement):
-    """Its maxima lie near an end of proteins. Value: the motif's best log-odds near that end."""
+    """Its maxima lie near an end of proteins. Value: the motif's best log odds near that end."""
 
     at_start: bool
     n: int
     of: int
     by_chance: float
-    motif: Motif
+    odds: np.ndarray
+    """Of the motif around its maxima."""
     needs: ClassVar[Sees] = "sequence"
 
     @property
@@ -172,7 +178,7 @@ class Position(Statement):
 
     def values(self, known: Known, proteins: np.ndarray) -> np.ndarray:
         here = slice(None, NEAR_END) if self.at_start else slice(-NEAR_END, None)
-        return np.array([self.motif.along(s)[here].max() for s in _sequences(known, proteins)])
+        return np.array([along(self.odds, s)[here].max() for s in _sequences(known, proteins)])
 
 
 @dataclass(frozen=True)
@@ -199,6 +205,59 @@ class Period(Statement):
         letters = [np.frombuffer(s.encode(), np.uint8) for s in _sequences(known, proteins)]
         p = self.period
         return np.array([np.mean(s[p:] == s[:-p]) if len(s) > p else 0.0 for s in letters])
+
+
+IN_STRUCTURES = {
+    "Accessibility_Buried": "on buried residues",
+    "Accessibility_Intermediate": "on half buried residues",
+    "Accessibility_Exposed": "on exposed residues",
+    "Secondary structure_Helix": "on helices",
+    "Secondary structure_Strand": "on strands",
+    "Secondary structure_Coil": "on coils",
+    "Contact_Short range": "on residues whose contacts are of short range",
+    "Contact_Medium range": "on residues with a contact of medium range",
+    "Contact_Long range": "on residues with a contact of long range",
+    "Packing_Dense": "where residues are densely packed",
+    "Interface_Other chain": "at an interface",
+    "Model confidence_Very high": "where a model is very confident",
+    "Model confidence_Confident": "where a model is confident",
+    "Model confidence_Low": "where a model's confidence is low",
+    "Model confidence_Very low": "where a model's confidence is very low",
+}
+"""What is said of maxima on each of `readers.structure_labels.CONCEPTS`."""
+
+
+@dataclass(frozen=True, eq=False)
+class Structure(Statement):
+    """Its maxima lie on residues that structures label alike. Value: the motif's best log odds on
+    such residues; the lowest of all where a protein has none; NaN without a structure."""
+
+    label: str
+    n: int
+    of: int
+    by_chance: float
+    odds: np.ndarray
+    """Of the motif around its maxima."""
+    needs: ClassVar[Sees] = "names"
+
+    @property
+    def short(self) -> str:
+        return IN_STRUCTURES[self.label]
+
+    @property
+    def long(self) -> str:
+        return (
+            f"{self.n} of {self.of} maxima in proteins with a structure lie {self.short}; by "
+            f"chance {self.by_chance:.0%}."
+        )
+
+    def values(self, known: Known, proteins: np.ndarray) -> np.ndarray:
+        carried, found = known.on_structures[self.label], np.full(len(proteins), np.nan)
+        for i in np.flatnonzero(known.has_structure[proteins]).tolist():
+            own = slice(*known.proteins.offsets[proteins[i] : proteins[i] + 2].tolist())
+            fits = along(self.odds, known.proteins.sequences[proteins[i]])
+            found[i] = fits[carried[own]].max() if carried[own].any() else fits.min()
+        return found
 
 
 def _sequences(known: Known, proteins: np.ndarray) -> list[str]:

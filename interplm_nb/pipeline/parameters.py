@@ -514,10 +514,11 @@ class InterpretParameters(StageParameters):
     """Stage `interpret`: descriptions of features, and how well they predict."""
 
     stage: ClassVar[str] = "interpret"
+    files: ClassVar[tuple[str, ...]] = ("structures",)
 
     features: str = Field(
-        "random:50",
-        description="Features to describe: f1:0.5, random:50, ids:12;40, all.",
+        "random:200",
+        description="Features to describe: f1:0.5, random:200, ids:12;40, all.",
     )
     sees: Sees = Field(
         "annotations",
@@ -525,6 +526,10 @@ class InterpretParameters(StageParameters):
     )
     judge_sees: Sees = Field(
         "names", description="What a judge sees, likewise; annotations as in the paper."
+    )
+    structures: str = Field(
+        "",
+        description="Table of structures (accession, file), to say where maxima lie; or none.",
     )
     close: bool = Field(
         False, description="Take silent proteins first from clusters in which others fire."

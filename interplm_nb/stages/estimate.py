@@ -44,7 +44,7 @@ FIXED_SECONDS = {
     "activations": 50.0,
     "concepts": 60.0,
     "features": 10.0,
-    "interpret": 25.0,
+    "interpret": 60.0,
 }
 """The rest of a stage: its kernel, clusters, fidelity, the map of features, the tables."""
 

@@ -35,6 +35,8 @@ from interplm_nb.pipeline.parameters import InterpretParameters
 from interplm_nb.pipeline.run import Run
 from interplm_nb.pipeline.run_files import Interpretation, interpreted_folder
 from interplm_nb.pipeline.scored_sources import SAES
+from interplm_nb.readers.structure_labels import structure_labels
+from interplm_nb.readers.structure_list import structures_in
 from interplm_nb.saving import write_parquet
 
 TABLES: tuple[Interpretation, ...] = ("descriptions", "judged", "recognised")
@@ -90,7 +92,7 @@ def interpret(run: Run, params: InterpretParameters) -> InterpretStage:
     if isinstance(run, RunToRead):
         return _made(run)
     manifest.begin(run, params)
-    known, terms = _known(run), terms_of(params)
+    known, terms = _known(run, params), terms_of(params)
     counts = []
     for source in (s for s in SAES if s in run.with_activations()):
         # As many features of a control as of the trained SAE, which has the concepts.
@@ -107,7 +109,7 @@ def interpret(run: Run, params: InterpretParameters) -> InterpretStage:
 
 def prepared(run: Run, source: str, params: InterpretParameters) -> Prepared:
     """The features of one source that `params` choose, with their examples and statistics."""
-    return _prepared(run, source, params.features, terms_of(params), _known(run))
+    return _prepared(run, source, params.features, terms_of(params), _known(run, params))
 
 
 def interpret_with(
@@ -189,8 +191,18 @@ def terms_of(params: InterpretParameters) -> Terms:
     )
 
 
-def _known(run: Run) -> Known:
-    return Known(run.proteins(), run.annotations())
+def _known(run: Run, params: InterpretParameters) -> Known:
+    proteins, labels = run.proteins(), None
+    for path in params.paths().values():
+        labels = structure_labels(proteins, structures_in(path, proteins))
+        if not labels.accessions:
+            why = labels.read["why_not"].drop_nulls()
+            raise PipelineError(
+                f"interpret.structures: none of {path} labels a protein of {run.folder} ("
+                + (why[0] if len(why) else "it has no structure of these proteins")
+                + "); give others, or leave it out"
+            )
+    return Known(proteins, run.annotations(), labels)
 
 
 def _prepared(run: Run, source: str, features: str, terms: Terms, known: Known) -> Prepared:
@@ -204,7 +216,10 @@ def _prepared(run: Run, source: str, features: str, terms: Terms, known: Known) 
     except ValueError as error:
         raise PipelineError(f"features: {error}") from error
     found, few = subjects(activations, chosen.features, known, clusters, terms)
-    assert not few  # `choose` leaves them out
+    chosen = chosen._replace(
+        features=tuple(subject.found.feature for subject in found),
+        left_out=(*chosen.left_out, *few),
+    )
     return Prepared(found, activations, known, clusters, chosen)
 
 

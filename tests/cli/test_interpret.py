@@ -8,6 +8,7 @@ import pytest
 
 from interplm_nb.cli.main import main
 from interplm_nb.pipeline.run import Run
+from interplm_nb.readers import demo
 from tests.interpret.model_server import serving
 from tests.interpret.test_explain import scripted
 
@@ -39,6 +40,23 @@ def test_without_a_language_model(tmp_path: Path, capsys: pytest.CaptureFixture[
     }
 
 
+def test_structures_that_are_too_few_change_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """34 of the run's 120 proteins have one."""
+    asked = ["--features", "random:4", "--out"]
+    assert run(*asked, str(tmp_path / "without")) == 0
+    assert "StructureLabels" not in capsys.readouterr().out
+    folder = str(demo.folder() / "structures")
+    assert run(*asked, str(tmp_path / "with"), "--structures", folder) == 0
+    assert "StructureLabels(20 of 34 structures, " in capsys.readouterr().out
+    for name in ("descriptions", "judged", "recognised"):
+        one, other = (
+            pl.read_parquet(tmp_path / of / f"{name}.parquet") for of in ("with", "without")
+        )
+        assert one.equals(other)
+
+
 def test_with_a_server_of_ones_own_and_a_replay(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -49,7 +67,9 @@ def test_with_a_server_of_ones_own_and_a_replay(
         plan = capsys.readouterr().out
         assert server.requests == []
         assert run(*asked, "--base-url", server.address) == 0
-        assert plan.startswith(f"openai:scripted: {len(server.requests)} calls, about ")
+        assert plan.startswith("openai:scripted: 14 calls, about ")
+        # Both features have one summary: judging the other's is judging its own, asked once.
+        assert len(server.requests) == 12
         assert "out, about $0.0" in plan
     first = capsys.readouterr().out
     assert run(*asked, "--replay") == 0
@@ -78,6 +98,7 @@ def test_a_budget_that_runs_out_says_how_to_go_on(
         (["--features", "best"], "features: 'best' chooses no features"),
         (["--features", "ids:0"], "none of these features has enough examples (61 of 1002"),
         (["--source", "nobody"], "no source 'nobody'"),
+        (["--structures", "nowhere"], "nowhere"),
         (["--features", "random:1", "--provider", "openai:x"], "set the environment variable"),
         (["--features", "random:1", "--provider", "gpt"], "PROVIDER:MODEL"),
         (

@@ -116,15 +116,6 @@ def test_p_counts_the_shuffles_that_reach_the_information() -> None:
     assert found.by_chance == pytest.approx(np.mean(sums), rel=1e-6)
 
 
-def test_weights_are_log_odds_with_a_pseudocount() -> None:
-    counts = np.zeros((1, 20), np.int64)
-    counts[0, 0] = 9
-    found = Motif(9, counts, counts / 9, np.ones(1), 0.0, 1.0)
-    weights = found.weights(UNIFORM)
-    assert weights[0, 0] == pytest.approx(np.log2((9 + 0.05) / 10 / 0.05))
-    assert weights[0, 1] == pytest.approx(np.log2(0.05 / 10 / 0.05))
-
-
 @given(st.integers(0, 10_000))
 def test_a_pattern_states_the_fewest_letters_that_cover(seed: int) -> None:
     rng = np.random.default_rng(seed)

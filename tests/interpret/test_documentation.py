@@ -41,3 +41,4 @@ def test_the_sizes_that_it_states() -> None:
     assert f"{sizes.top + sizes.per_bin} of both bins, {2 * (sizes.top + sizes.per_bin)}" in PAGE
     assert f"| 0: silent | {sizes.silent} |" in PAGE
     assert f"fewer than {sizes.least} proteins in bins 8 to 10" in PAGE
+    assert f"or fewer than {sizes.least // 4} of them in one of the halves" in PAGE

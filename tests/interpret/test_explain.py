@@ -28,7 +28,7 @@ from interplm_nb.interpret.judge import JUDGED, medians
 from interplm_nb.interpret.provider import Provider
 from interplm_nb.interpret.questions import to_describe, to_judge
 from interplm_nb.interpret.recorded import Recorded, recorded_calls
-from interplm_nb.interpret.spending import Metered, estimated_tokens
+from interplm_nb.interpret.spending import MAX_OUTPUT, Metered, most_tokens
 from tests.interpret.model_server import ModelServer, serving
 from tests.interpret.planted import planted
 
@@ -227,7 +227,11 @@ def test_a_description_that_fails_is_named_and_the_others_go_on(server: ModelSer
     failed = found.descriptions["failed"].to_list()
     assert failed[0].startswith("no usable answer in 3 tries")
     assert failed[1] is None
-    assert found.judged["feature"].unique().to_list() == [1]
+    without = found.judged.filter(feature=0).row(0, named=True)
+    assert without["failed"].startswith("no description: no usable answer in 3 tries")
+    assert found.judged.filter(feature=0).height == 1
+    own = medians(found.judged.filter(given="description", describer=NAME))
+    assert own.select("features", "judged").row(0) == (2, 1)
     assert found.stopped == ""
 
 
@@ -240,14 +244,14 @@ def test_a_model_that_is_down_stops_the_run_and_says_so(server: ModelServer) -> 
     found = explain(many(20), ACTIVATIONS, KNOWN, CLUSTERS, model(server), TERMS, 1)
     assert re.match(r"5 calls in a row failed; the last: openai:scripted gave no", found.stopped)
     assert len(server.requests) == FAILURES_IN_A_ROW
-    assert found.judged.height == 0
+    assert found.judged["failed"].null_count() == 0
 
 
 def test_a_spent_budget_keeps_what_was_done_and_a_second_run_resumes(
     server: ModelServer, tmp_path: Path
 ) -> None:
     first = to_describe(FOUND, ACTIVATIONS, KNOWN, TERMS.sees)
-    budget = estimated_tokens(first.messages) * 4 + 4096
+    budget = most_tokens(first.messages) + 2 * MAX_OUTPUT
     metered = Metered(model(server), tokens=budget)
     found = explained(Recorded(tmp_path, NAME, metered), at_once=1)
     assert "has too little left for the next call" in found.stopped
@@ -275,6 +279,27 @@ def test_two_descriptions_are_judged_both(server: ModelServer) -> None:
     assert found[NAME, "second description"]["pearson"] == found[NAME, "description"]["pearson"]
 
 
+def test_a_second_description_that_fails_is_counted(server: ModelServer) -> None:
+    good = json.dumps({"description": "A.", "summary": "Kinases."})
+    server.faults = [good, *["no JSON"] * 3]
+    found = explain(OF[:1], ACTIVATIONS, KNOWN, CLUSTERS, model(server), Terms(twice=True), 1)
+    second = rows(found)[NAME, "second description"]
+    assert second["failed"].startswith("no usable answer in 3 tries")
+    assert len(planned(OF[:1], ACTIVATIONS, KNOWN, Terms())) == 7, "one feature has no other"
+
+
+def test_calls_under_way_at_a_stop_are_finished_and_recorded(
+    server: ModelServer, tmp_path: Path
+) -> None:
+    """They are paid for."""
+    server.pause = 0.05
+    first = to_describe(FOUND, ACTIVATIONS, KNOWN, TERMS.sees)
+    metered = Metered(model(server), tokens=2.2 * (most_tokens(first.messages) + MAX_OUTPUT))
+    found = explained(Recorded(tmp_path, NAME, metered), at_once=4)
+    assert "has too little left" in found.stopped
+    assert len(recorded_calls(tmp_path)) == len(server.requests) == metered.calls > 2
+
+
 def test_calls_at_once_stay_within_their_limit(server: ModelServer) -> None:
     server.pause = 0.02
     explained(model(server), at_once=2)
@@ -285,7 +310,7 @@ def test_without_a_language_model(tmp_path: Path) -> None:
     found = explain_statistically(OF, ACTIVATIONS, KNOWN, CLUSTERS, TERMS)
     assert found.descriptions["describer"].unique().to_list() == ["statistical"]
     assert found.judged.schema == pl.Schema(JUDGED)
-    assert found.judged.filter(feature=0, given="description")["pearson"][0] > 0.7
+    assert found.judged.filter(feature=0, given="description")["pearson"][0] > 0.6
     assert found.recognised.height == 6
 
 

@@ -123,7 +123,7 @@ def test_a_planted_feature_is_predicted_and_its_nulls_are_not() -> None:
         "composition",
         "the mean",
     ]
-    assert found["description"]["pearson"] > 0.7  # type: ignore[operator]
+    assert found["description"]["pearson"] > 0.6  # type: ignore[operator]
     for null in ("another description", "no description"):  # all lengths are equal
         assert found[null]["pearson"] is None
     assert found["the mean"]["pearson"] is None

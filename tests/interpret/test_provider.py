@@ -25,6 +25,7 @@ from interplm_nb.interpret.spending import (
     Metered,
     Price,
     estimated_tokens,
+    most_tokens,
 )
 from tests.interpret.model_server import ModelServer, serving
 
@@ -118,6 +119,7 @@ def test_an_answer_that_does_not_parse_is_asked_again(
     assert asked(model(server)).summary == "Fires on zinc fingers."
     again = server.requests[1]["messages"]
     assert [m["role"] for m in again] == ["system", "user", "assistant", "user"]
+    assert again[2]["content"] == (bad or "(nothing)")  # some providers refuse an empty turn
     assert said in again[-1]["content"]
 
 
@@ -178,7 +180,8 @@ def test_no_key_reaches_a_record(server: ModelServer, tmp_path: Path) -> None:
 
 
 def test_keys_are_taken_out_of_texts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SOME_API_TOKEN", "abcdef123")
+    monkeypatch.setenv("A_KEY", "abcdef")
+    monkeypatch.setenv("SOME_API_TOKEN", "abcdef123")  # begins with another
     assert without_keys("wrong: abcdef123, sk") == "wrong: <SOME_API_TOKEN>, sk"
 
 
@@ -207,7 +210,7 @@ class Slow(Counting):
 
 def test_a_budget_in_tokens_is_never_exceeded() -> None:
     inner = Counting(1000)
-    most = estimated_tokens(QUESTION) + MAX_OUTPUT
+    most = most_tokens(QUESTION) + MAX_OUTPUT
     metered = Metered(inner, tokens=most + 4000)
     for _ in range(3):
         asked(metered)
@@ -218,7 +221,7 @@ def test_a_budget_in_tokens_is_never_exceeded() -> None:
 
 def test_a_budget_in_dollars_counts_calls_under_way() -> None:
     price = Price(10, 10)
-    most = price.of(estimated_tokens(QUESTION), MAX_OUTPUT)
+    most = price.of(most_tokens(QUESTION), MAX_OUTPUT)
 
     async def three() -> list[object]:
         metered = Metered(Slow(), price, dollars=2.5 * most)
@@ -229,6 +232,31 @@ def test_a_budget_in_dollars_counts_calls_under_way() -> None:
     assert [isinstance(answer, BudgetSpentError) for answer in found] == [False, False, True]
     with pytest.raises(ValueError, match="needs the model's price"):
         Metered(Counting(), dollars=1.0)
+
+
+def test_what_a_server_does_not_count_is_estimated() -> None:
+    """Else a budget would never be spent."""
+    metered = Metered(Counting(0), tokens=1e6)
+    asked(metered)
+    assert metered.input_tokens == estimated_tokens(QUESTION) < most_tokens(QUESTION)
+    assert metered.output_tokens == len(GOOD) // 3 + 1
+
+
+def test_no_tokenizer_makes_more_tokens_than_bytes() -> None:
+    assert most_tokens([Message("user", "Ä" * 10), Message("system", "")]) == 20 + 2 * 16
+
+
+def test_of_equal_calls_at_once_one_is_made(tmp_path: Path) -> None:
+    """Else both are paid for, and the answer that is recorded may not be the one that was used."""
+    inner = Slow()
+
+    async def twice() -> list[Completion]:
+        recorded = Recorded(tmp_path, "made:up", inner)
+        return await asyncio.gather(*(recorded.complete(QUESTION, 0) for _ in range(2)))
+
+    first, second = asyncio.run(twice())
+    assert first == second
+    assert (inner.calls, len(recorded_calls(tmp_path))) == (1, 1)
 
 
 def test_calls_start_no_faster_than_the_rate(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -77,6 +77,18 @@ def test_under_20_proteins_in_the_top_three_bins_a_feature_is_left_out() -> None
     assert sample(activations([0.71] * 20), 0) is not None
 
 
+def test_a_feature_whose_strong_proteins_are_one_cluster_is_left_out() -> None:
+    """One half would have none: nothing to describe, or nothing to predict."""
+    maxima = [1.0] * 30 + [0.2] * 30 + [0.0] * 30
+    family = np.where(np.arange(90) < 30, 0, np.arange(90))
+    assert sample(activations(maxima), 0, family) is None
+    few = np.where(np.arange(90) < 26, 0, np.arange(90))  # 4 are others
+    assert sample(activations(maxima), 0, few) is None
+    enough = np.where(np.arange(90) < 25, 0, np.arange(90))
+    assert sample(activations(maxima), 0, enough) is not None
+    assert sample(activations(maxima), 0, np.zeros(90, np.int64)) is None
+
+
 @given(
     st.lists(st.tuples(st.integers(0, 100), st.integers(0, 25)), min_size=40, max_size=120).map(
         lambda pairs: [*pairs, *[(90, 30 + i) for i in range(20)]]

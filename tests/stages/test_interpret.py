@@ -11,10 +11,12 @@ from interplm_nb.figures.tables import Sentence
 from interplm_nb.interpret.judge import MEDIANS
 from interplm_nb.interpret.recognition import AVERAGES
 from interplm_nb.pipeline.errors import PipelineError
+from interplm_nb.pipeline.manifest import key
 from interplm_nb.pipeline.nearest_run import RunToRead
 from interplm_nb.pipeline.parameters import InterpretParameters
 from interplm_nb.pipeline.run import Run
-from interplm_nb.stages.interpret import InterpretStage, interpret, place
+from interplm_nb.readers import demo
+from interplm_nb.stages.interpret import InterpretStage, interpret, place, prepared
 
 PARAMS = InterpretParameters(features="random:4,ids:0")
 
@@ -83,6 +85,40 @@ def test_features_that_are_no_choice_are_a_sentence(tiny_run: Run, tmp_path: Pat
     shutil.copytree(tiny_run.folder, tmp_path / "run")
     with pytest.raises(PipelineError, match="features: 'best' chooses no features"):
         interpret(Run.open(tmp_path / "run"), InterpretParameters(features="best"))
+
+
+def structures(folder: Path, *accessions: str) -> str:
+    """A table of embedded structures, copied beside it."""
+    lines = ["accession\tfile"]
+    for accession in accessions:
+        file = demo.folder() / "structures" / demo.structure(accession).name
+        shutil.copy(file, folder)
+        lines.append(f"{accession}\t{file.name}")
+    (folder / "structures.tsv").write_text("\n".join(lines) + "\n")
+    return str(folder / "structures.tsv")
+
+
+def test_structures_are_read_from_a_table_that_is_part_of_the_key(
+    tiny_run: Run, tmp_path: Path
+) -> None:
+    shutil.copytree(Run.shipped().folder, tmp_path / "run")
+    run = Run.open(tmp_path / "run")
+    asked = PARAMS.model_copy(update={"structures": structures(tmp_path, "P00044", "P00128")})
+    ready = prepared(run, "sae", asked)
+    assert ready.known.structures is not None
+    assert ready.known.has_structure.sum() == 2
+    assert prepared(run, "sae", PARAMS).known.structures is None
+    assert key(tiny_run, asked).hash != key(tiny_run, PARAMS).hash
+
+
+def test_structures_of_other_proteins_are_a_sentence(tiny_run: Run, tmp_path: Path) -> None:
+    path = structures(tmp_path, "P00044")
+    assert "P00044" not in tiny_run.proteins()
+    asked = InterpretParameters(structures=path)
+    with pytest.raises(PipelineError, match=r"none of .* labels a protein of .* give others"):
+        prepared(tiny_run, "sae", asked)
+    with pytest.raises(PipelineError, match=r"interpret\.structures: .* is a folder; give a file"):
+        key(tiny_run, InterpretParameters(structures=str(tmp_path)))
 
 
 def test_what_a_provider_made_lies_in_a_folder_of_its_name(tiny_run: Run) -> None:
