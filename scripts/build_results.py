@@ -1,4 +1,5 @@
-"""Put the figures of a finished run into pages: of the demo into README.md and docs/results.md.
+"""Put the figures of a finished run into pages: of the demo into README.md, docs/results.md and
+docs/interpretation.md.
 
     python scripts/build_results.py runs/demo
     python scripts/build_results.py runs/proteomes docs/proteomes.md
@@ -14,14 +15,18 @@ from typing import Any
 
 import polars as pl
 
+from interplm_nb.pipeline.nearest_run import RunToRead
+from interplm_nb.pipeline.parameters import InterpretParameters
 from interplm_nb.pipeline.run import Run
 from interplm_nb.pipeline.scored_sources import scored_source
 from interplm_nb.pipeline.stage_table import REQUIRED, STAGES
+from interplm_nb.questions.explained import explained
 from interplm_nb.stages.concept_summary import verdict
+from interplm_nb.stages.interpret import InterpretStage, interpret
 from interplm_nb.stages.train import FAITHFUL
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = (ROOT / "README.md", ROOT / "docs" / "results.md")
+PAGES = (ROOT / "README.md", *(ROOT / "docs" / f"{p}.md" for p in ("results", "interpretation")))
 
 
 def sources(run: Run) -> str:
@@ -80,7 +85,7 @@ def unlabelled(run: Run) -> str:
             (
                 _named(source),
                 f"{part['alive'][0]:,}",
-                *(f"{u:.0%}".replace("%", " %") for u in part["unlabelled"]),
+                *map(_percent, part["unlabelled"]),
             )
             for (source,), part in table.sort("limit").group_by("source", maintain_order=True)
         ),
@@ -180,6 +185,93 @@ def time(run: Run) -> str:
     return _table(("stage", "seconds", "peak memory (MiB)"), rows)
 
 
+def judged(run: Run) -> str:
+    """The median r of descriptions and of their nulls, and the mean errors, by source."""
+    made = _interpreted(run)
+    cell = {(row["source"], row["given"]): row for row in made.medians.to_dicts()}
+    sources = made.counts["source"].to_list()
+    rows = [
+        (words, *(_median(cell[source, given]) for source in sources))
+        for given, words in _GIVEN.items()
+    ]
+    errors = [
+        f"{cell[s, 'description']['mean_error']:.3f}; {cell[s, 'the mean']['mean_error']:.3f}"
+        for s in sources
+    ]
+    rows.append(("mean absolute error; of the mean", *errors))
+    enough = [f"{row['n_enough']} of {row['n_alive']}" for row in made.counts.to_dicts()]
+    rows.append(("features with enough examples, of those active", *enough))
+    return _table(("the judge is given", *map(_named, sources)), rows)
+
+
+def states(run: Run) -> str:
+    """The share of features whose description states each kind of thing, by source."""
+    made = _interpreted(run)
+    parts = {s: made.descriptions.filter(source=s)["states"] for s in made.counts["source"]}
+    said = {s: part.str.split(", ") for s, part in parts.items()}
+    rows = [
+        (words, *(_percent(part.list.contains(kind).mean()) for part in said.values()))
+        for kind, words in _STATED.items()
+    ]
+    rows.append(("nothing", *(_percent((part == "").mean()) for part in parts.values())))
+    return _table(("share of features whose description states", *map(_named, parts)), rows)
+
+
+def told(run: Run) -> str:
+    """Detection, fuzzing and intruder, by source."""
+    made = _interpreted(run)
+    rows = [
+        (
+            f"{score}, {part['measure'][0]} ({part['chance'][0]:g})",
+            *(f"{mean:.3f}" for mean in part["mean"]),
+        )
+        for (score,), part in made.scores.group_by("score", maintain_order=True)
+    ]
+    return _table(("mean over features (chance)", *map(_named, made.counts["source"])), rows)
+
+
+def explanations(run: Run) -> str:
+    """The share of active features that each kind of explanation covers, by source."""
+    table = explained(run)
+    sources = table["source"].unique(maintain_order=True).to_list()
+    rows = [
+        (by, *(_share(row) for row in part.to_dicts()))
+        for (by,), part in table.group_by("by", maintain_order=True)
+    ]
+    n = [f"{table.filter(source=s)['features'][0]:,}" for s in sources]
+    return _table(("explained by", *map(_named, sources)), [("(features that fire)", *n), *rows])
+
+
+def _interpreted(run: Run) -> InterpretStage:
+    return interpret(RunToRead.open(run.folder), InterpretParameters.checked({}, "build_results"))
+
+
+def _median(row: dict[str, Any]) -> str:
+    return _interval(row["median_pearson"], row["median_low"], row["median_high"])
+
+
+def _share(row: dict[str, Any]) -> str:
+    return f"{_percent(row['share'])} ({row['explained']} of {row['tested']})"
+
+
+def _percent(share: Any) -> str:
+    return f"{share:.0%}".replace("%", " %")
+
+
+_GIVEN = {
+    "description": "the description",
+    "another description": "another feature's",
+    "no description": "the length alone",
+    "composition": "length and composition",
+}
+_STATED = {
+    "concept": "a concept",
+    "word": "a word of names",
+    "pattern": "a motif",
+    "letters": "amino acids",
+    "position": "a position",
+    "period": "a period",
+}
 _METHODS = {
     "mmseqs2": "MMseqs2 to annotated proteins",
     "sae - mmseqs2": "SAE minus MMseqs2",
@@ -196,6 +288,10 @@ BLOCKS: dict[str, Callable[[Run], str]] = {
     "differences": differences,
     "best": best,
     "fidelity": fidelity,
+    "judged": judged,
+    "states": states,
+    "told": told,
+    "explanations": explanations,
     "time": time,
 }
 

@@ -1,4 +1,4 @@
-"""README.md and docs/results.md show the figures of the run that ships."""
+"""README.md, docs/results.md and docs/interpretation.md show the figures of the run that ships."""
 
 import re
 from pathlib import Path

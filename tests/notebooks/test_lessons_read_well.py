@@ -9,9 +9,13 @@ import nbformat
 import polars as pl
 import pytest
 
+from interplm_nb.pipeline.nearest_run import RunToRead
 from interplm_nb.pipeline.notebooks import lessons
+from interplm_nb.pipeline.parameters import InterpretParameters
 from interplm_nb.pipeline.run import Run
+from interplm_nb.pipeline.scored_sources import SAES
 from interplm_nb.questions.discover import discover, stored_refound
+from interplm_nb.stages.interpret import interpret
 from tests.notebooks.lesson_cells import values_of
 
 NAMES = sorted(path.stem for path in lessons().glob("*.ipynb") if path.stem != "09_gallery")
@@ -207,6 +211,36 @@ def test_answers_of_06(run: Run) -> None:
     assert f"at {zinc['pattern_recall']:.0%} of".replace("%", " %") in said
     assert f"only {zinc['pattern_precision']:.0%} of".replace("%", " %") in said
     assert "x-G-K-[ST]" in motifs.filter(feature=211)["pattern"].item()
+
+
+def test_answers_of_07(run: Run) -> None:
+    made = interpret(RunToRead.open(run.folder), InterpretParameters())
+    n = set(made.counts["n_described"])
+    median = {(r["source"], r["given"]): r["median_pearson"] for r in made.medians.to_dicts()}
+    said = answer("07_interpret", "answer-nulls")
+    own, random, shuffled = "sae", "random_sae", "shuffled_sae"
+    r = {key: f"{value:.2f}" for key, value in median.items() if value is not None}
+    length, both = "no description", "composition"
+    assert n == {200} and "On the demo (200 features of each)" in said
+    assert (
+        f"reach a median r of {r[random, 'description']} and the length alone {r[random, length]}:"
+        in said
+    )
+    assert median[random, "description"] < median[random, length] + 0.05, "words add nothing"
+    assert f"SAE's reach {r[own, 'description']} against {r[own, length]} for the length" in said
+    assert f"composition alone reach {r[own, both]} for the trained SAE" in said
+    assert f"the best descriptions of all, {r[shuffled, 'description']}:" in said
+    assert median[shuffled, "description"] == max(median[s, "description"] for s in SAES)
+    said = answer("07_interpret", "answer-scores")
+    mean = {(row["source"], row["score"]): row["mean"] for row in made.scores.to_dicts()}
+    detected, fuzzed = (
+        {s: f"{mean[s, score]:.2f}" for s in SAES} for score in ("detection", "fuzzing")
+    )
+    assert f"scores {detected[own]} in detection and {fuzzed[own]} in fuzzing" in said
+    assert f"the random one {detected[random]} and {fuzzed[random]}, and" in said
+    assert f"the shuffled model {detected[shuffled]} and {fuzzed[shuffled]}." in said
+    assert mean[own, "fuzzing"] > mean[own, "detection"]
+    assert f"in {100 * mean[own, 'intruder']:.0f} of 100 sets" in said
 
 
 def test_answers_of_11(run: Run) -> None:
