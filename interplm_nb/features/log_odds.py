@@ -42,6 +42,7 @@ def along(odds: np.ndarray, letters: str) -> np.ndarray:
     """
     width = len(odds)
     code = amino_acid_of(np.frombuffer(letters.encode("ascii"), np.uint8))
-    padded = np.pad(code, width // 2, constant_values=-1)
+    padded = np.full(len(code) + width - 1, -1)
+    padded[width // 2 : width // 2 + len(code)] = code
     shown = np.lib.stride_tricks.sliding_window_view(padded, width)
     return odds[np.arange(width), shown].sum(axis=1)
