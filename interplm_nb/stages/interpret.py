@@ -212,7 +212,8 @@ def _prepared(run: Run, source: str, features: str, terms: Terms, known: Known) 
     cluster_of = dict(run.splits().select("accession", "cluster").iter_rows())
     clusters = np.array([cluster_of[accession] for accession in activations.proteins.accessions])
     try:
-        chosen = choose(features, activations, _best_f1(run, source), terms.sizes, terms.seed)
+        best = _best_f1(run, source) if "f1:" in features else {}
+        chosen = choose(features, activations, best, terms.sizes, terms.seed)
     except ValueError as error:
         raise PipelineError(f"features: {error}") from error
     found, few = subjects(activations, chosen.features, known, clusters, terms)
@@ -224,9 +225,12 @@ def _prepared(run: Run, source: str, features: str, terms: Terms, known: Known) 
 
 
 def _best_f1(run: Run, source: str) -> Mapping[int, float]:
-    """F1 of each feature's best concept on test, among pairs that are linked; the trained SAE's."""
+    """F1 of each feature's best concept on test, among pairs that are linked."""
     if source != "sae":
-        return {}
+        raise PipelineError(
+            f"features: f1 is of concepts that are linked to the trained SAE ('sae'), not to "
+            f"{source!r}; choose by random, ids or all"
+        )
     best = run.links().table.group_by("feature").agg(pl.col("f1_per_domain").max())
     return dict(best.sort("feature").iter_rows())
 

@@ -99,6 +99,7 @@ def test_a_budget_that_runs_out_says_how_to_go_on(
         (["--features", "ids:0"], "none of these features has enough examples (61 of 1002"),
         (["--source", "nobody"], "no source 'nobody'"),
         (["--structures", "nowhere"], "nowhere"),
+        (["--source", "random_sae", "--features", "f1:0.5"], "linked to the trained SAE ('sae')"),
         (["--features", "random:1", "--provider", "openai:x"], "set the environment variable"),
         (["--features", "random:1", "--provider", "gpt"], "PROVIDER:MODEL"),
         (

@@ -87,6 +87,16 @@ def test_features_that_are_no_choice_are_a_sentence(tiny_run: Run, tmp_path: Pat
         interpret(Run.open(tmp_path / "run"), InterpretParameters(features="best"))
 
 
+def test_links_are_read_only_where_features_are_chosen_by_them(tmp_path: Path) -> None:
+    """A run of looked-at proteins has none."""
+    shutil.copytree(Run.shipped().folder, tmp_path / "run")
+    run = Run.open(tmp_path / "run")
+    run.of_source("sae", "links").unlink()
+    assert prepared(run, "sae", InterpretParameters(features="random:2")).subjects
+    with pytest.raises(PipelineError, match=r"links\.parquet"):
+        prepared(run, "sae", InterpretParameters(features="f1:0.5"))
+
+
 def structures(folder: Path, *accessions: str) -> str:
     """A table of embedded structures, copied beside it."""
     lines = ["accession\tfile"]
