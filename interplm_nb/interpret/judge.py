@@ -7,6 +7,7 @@ another feature, proteins' length without a description, their length and compos
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -104,10 +105,7 @@ def agreement(
     if not (np.isfinite(x).all() and np.isfinite(y).all()):
         raise ValueError("agreement takes finite values; leave out proteins without a prediction")
     group = np.arange(len(x)) if clusters is None else np.unique(clusters, return_inverse=True)[1]
-    random = np.random.default_rng(seed)
-    n_groups = int(group.max()) + 1
-    weights = random.multinomial(n_groups, np.full(n_groups, 1 / n_groups), DRAWS)[:, group]
-    weights = weights.astype(np.float64)
+    weights = _resamples(int(group.max()) + 1, seed)[:, group]
     once = np.ones((1, len(x)))
     figures: dict[str, Any] = {}
     for name, of in (("pearson", _pearson), ("spearman", _spearman)):
@@ -121,6 +119,14 @@ def agreement(
             estimate = low = high = None
         figures |= {name: estimate, f"{name}_low": low, f"{name}_high": high}
     return Agreement(n=len(x), mean_error=float(np.abs(x - y).mean()), **figures)
+
+
+@lru_cache(maxsize=16)
+def _resamples(n: int, seed: int) -> np.ndarray:
+    """float64 [DRAWS, n]: how often each of n groups is drawn. Kept, because each judge of a
+    feature is scored on the same ones."""
+    drawn = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), DRAWS)
+    return drawn.astype(np.float64)
 
 
 def _pearson(x: np.ndarray, y: np.ndarray, weights: np.ndarray) -> np.ndarray:
