@@ -41,7 +41,7 @@ export class Notes {
     return Boolean(this.view.store.model.static);
   }
 
-  /** @returns {Note & { unsaved?: boolean } | undefined} */
+  /** @returns {Note | undefined} */
   get note() {
     return this.view.store.notes[String(this.feature)];
   }
@@ -93,6 +93,7 @@ export class Notes {
 
   /** Another feature, or another note. @param {number} feature @param {string} described */
   show(feature, described) {
+    if (feature !== this.feature) this.say("");
     this.feature = feature;
     this.described = described;
     const { element } = this.kit;
@@ -183,13 +184,16 @@ export class Notes {
     clearTimeout(this.waiting);
     const { feature } = this.saving;
     this.saving = null;
-    if (content.problem) return this.say(content.problem);
+    if (content.problem && feature === this.feature) return this.say(content.problem);
+    if (content.problem)
+      return this.view.say(`The note on feature ${feature} is not saved: ${content.problem}`);
     this.drafts.delete(feature);
     if (feature === this.feature) {
       this.show(feature, this.described);
       this.edit.focus();
     }
-    this.view.say(`The note on feature ${feature} is ${this.note?.unsaved ? "kept" : "saved"}`);
+    const kept = this.view.store.notes[String(feature)]?.unsaved;
+    this.view.say(`The note on feature ${feature} is ${kept ? "kept in this session" : "saved"}`);
   }
 
   /** @param {string} problem */

@@ -18,12 +18,15 @@ import { conceptName } from "../kit/concept_names.js";
  * @property {string} [why]
  */
 
-/** A person's note on a feature, without what is empty: columns `NOTE` of `feature_list.py`.
- * @typedef {Partial<Record<"note" | "comment" | "note_author" | "note_date", string>>} Note */
+/** @typedef {"note" | "comment" | "note_author" | "note_date"} OfNote columns of `feature_list.py` */
+/**
+ * A person's note on a feature, without what is empty; `unsaved`: the session alone holds it.
+ * @typedef {Partial<Record<OfNote, string>> & { unsaved?: boolean }} Note
+ */
 
 const OF_PAIR = ["validation_f1_per_domain", "f1_per_domain"];
 const PAIR_NAMES = ["concept", "category"];
-export const OF_NOTE = /** @type {(keyof Note)[]} */ (
+export const OF_NOTE = /** @type {(OfNote)[]} */ (
   /** @type {unknown} */ (["note", "comment", "note_author", "note_date"])
 );
 const TEXTS = ["note", "comment", "description", "motif_pattern"]; // that a search reads
@@ -154,7 +157,7 @@ export class Shown {
   }
 }
 
-/** @param {string} name @returns {name is keyof Note} */
+/** @param {string} name @returns {name is OfNote} */
 function isOfNote(name) {
   return /** @type {string[]} */ (OF_NOTE).includes(name);
 }
@@ -185,7 +188,7 @@ export class Listing {
     this.numbers = Array.from(table.arrays.feature, String);
     /** @type {Map<number, Note>} by feature */
     this.notes = new Map();
-    /** @type {Record<keyof Note, Map<string | undefined, number>>} */
+    /** @type {Record<OfNote, Map<string | undefined, number>>} */
     this.noteAlphabet = /** @type {any} */ ({});
     /** @type {string[] | null} what a search reads of each row; null: not yet asked for */
     this.rowTexts = null;

@@ -128,7 +128,10 @@ def test_it_says_what_the_controls_say(shown: Any, data: FeatureData) -> None:
 
 def test_the_protein_in_focus_has_links(shown: Any, data: FeatureData) -> None:
     strongest = data.pages.top(shipped.best())["accession"][0]
-    assert shown.page.locator(f"{PANEL} h4").inner_text() == f"Strongest protein here: {strongest}"
+    assert (
+        shown.page.locator(f"{PANEL} .iplm-protein h4").inner_text()
+        == f"Strongest protein here: {strongest}"
+    )
     other = data.pages.top(shipped.best())["accession"][3]
     shown.select(accession=other)
     shown.page.locator("h4", has_text=f"Selected protein: {other}").wait_for()
@@ -165,7 +168,7 @@ def test_a_description_has_its_score_beside_the_null(show: Callable, data: Featu
     assert head.inner_text().startswith(
         f"By statistical, r {said['score']['pearson']:.2f} (95\u00a0% "
     )
-    assert head.inner_text().endswith(f"; another feature's description {null:.2f}")
+    assert head.inner_text().endswith(f"; other features' descriptions (5) {null:.2f}")
     how, support = place.locator(".iplm-small").all()
     assert support.is_hidden()
     head.click()
@@ -344,7 +347,7 @@ def test_another_feature_is_shown_when_it_is_selected(show: Callable, data: Feat
     assert (
         facts == "Silent: it fires on no training protein, so its activations on others count as 0."
     )
-    assert not shown.page.locator(f"{PANEL} h4").is_visible()
+    assert not shown.page.locator(f"{PANEL} .iplm-protein h4").is_visible()
 
 
 def test_names_from_data_are_text(show: Callable, tmp_path: Path) -> None:

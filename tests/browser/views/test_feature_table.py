@@ -376,7 +376,7 @@ def test_a_search_finds_descriptions_and_motifs(shown: Any, data: FeatureData) -
 
 
 def test_a_note_marks_its_row_in_words_at_every_width(show: Callable, data: FeatureData) -> None:
-    best, other = shipped.best(), shipped.second()
+    best, other = FeatureTable(data).rows()["feature"].head(2)
     data.notes = {str(best): {"note": HOSTILE}, str(other): {"comment": "dull"}}
     try:
         shown = show(FeatureTable(data), width=320)
@@ -502,7 +502,7 @@ def test_no_accessibility_fault_and_nothing_beyond_the_page(
     data.selection.listed = {"search": "kinase", "silent": True, "among": [1, 2, 3]}
     shown = show(FeatureTable(data), scheme=scheme, width=width)
     data.selection.listed = {}
-    assert shown.page.locator(".iplm-why button").count() > 1
+    shown.page.locator(".iplm-why button").nth(1).wait_for()
     shown.page.get_by_role("searchbox").fill("domain")
     shown.page.locator(ROWS).first.wait_for()
     assert shown.page.evaluate("document.documentElement.scrollWidth") <= width
