@@ -167,14 +167,15 @@ class ConceptPanel {
    * @returns {HTMLElement[]} */
   further(words) {
     const { kit, view } = this;
+    const { threshold } = view.store.about;
     const lines = (/** @type {string[]} */ texts) =>
       texts.map((text) => kit.element("p", { text }));
     /** @type {[string, HTMLElement[]][]} */
     const parts = [
-      ["Statistics of the whole run", lines(statisticsLines(kit, words, view.store.about.threshold))],
+      ["Statistics of the whole run", lines(statisticsLines(kit, words, threshold))],
       ["Motif", lines(motifLines(kit, words))],
       ["Nearest features", nearestLines(kit, view, this.table, words.nearest)],
-      ["The same feature elsewhere", lines(matchLines(kit, words))],
+      ["Most alike in other SAEs", lines(matchLines(kit, words, view.model.get("sources")))],
     ];
     return parts.flatMap(([heading, content]) =>
       content.length ? [kit.element("h4", { text: heading }), ...content] : [],

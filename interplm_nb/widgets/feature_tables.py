@@ -58,8 +58,8 @@ class FeatureTables(NamedTuple):
     def columns(self) -> pl.DataFrame:
         """What the list of features has of them: a row per feature that a table knows.
 
-        Of statistics `_OF_STATISTICS`, with density_class as `CLASSES`, and period null where there
-        is none; motif_information (bits) and motif_pattern, null without one; description,
+        Of statistics `_OF_STATISTICS`, with density_class as `CLASSES`, and period null unless the
+        shape is periodic; motif_information (bits) and motif_pattern, null without one; description,
         described_by and description_r, the judged Pearson r.
         """
         parts = []
@@ -68,7 +68,7 @@ class FeatureTables(NamedTuple):
                 self.statistics.select("feature", *_OF_STATISTICS).with_columns(
                     pl.col("density_class").cast(CLASSES),
                     pl.col("top_amino_acid").replace("", None),
-                    pl.col("period").replace(0, None),
+                    pl.when(shape="periodic").then("period").alias("period"),
                 )
             )
         if self.motifs is not None:

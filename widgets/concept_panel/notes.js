@@ -83,7 +83,7 @@ export class Notes {
     return form;
   }
 
-  /** Escape leaves the form as Cancel does, and no brush is cleared. @param {KeyboardEvent} event */
+  /** Escape is Cancel, and clears no brush. @param {KeyboardEvent} event */
   key(event) {
     if (event.key === "Escape") this.cancel();
     else if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) this.save();

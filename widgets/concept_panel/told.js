@@ -121,7 +121,9 @@ export function statisticsLines(kit, { statistics: s }, threshold) {
       `${kit.percent(s.top_amino_acid_share)} of it falls on ${s.top_amino_acid}.`,
     `Along the chain: ${s.shape}; stretches of ${kit.fixed(s.mean_run, 1)} residues on average, ` +
       `at most ${kit.count(s.longest_run)}` +
-      (s.period ? `; period ${s.period} residues (strength ${kit.fixed(s.period_strength)})` : "") +
+      (s.shape === "periodic"
+        ? `; period ${s.period} residues (strength ${kit.fixed(s.period_strength)})`
+        : "") +
       ".",
   ];
 }
@@ -139,8 +141,8 @@ export function motifLines(kit, { motif: m, tested, known }) {
     ? `it holds at ${kit.percent(m.pattern_recall)} of ${kit.count(m.held_out_sites)} maxima`
     : "there is no strong maximum";
   const precision = m.held_out_matches
-    ? `of ${kit.count(m.held_out_matches)} matches ${kit.percent(m.pattern_precision)} are active ` +
-      `(by chance ${kit.percent(m.precision_by_chance)})`
+    ? `of ${kit.count(m.held_out_matches)} matches ${kit.percent(m.pattern_precision)} are ` +
+      `active (by chance ${kit.percent(m.precision_by_chance)})`
     : "it matches nowhere";
   lines.push(`On test ${recall}; ${precision}.`);
   if (known.length) {
@@ -150,12 +152,17 @@ export function motifLines(kit, { motif: m, tested, known }) {
   return lines;
 }
 
-/** The same feature in other SAEs. @param {Kit} kit @param {Words} words @returns {string[]} */
-export function matchLines(kit, { matches }) {
+/**
+ * What is most like it in other SAEs, controls among them.
+ * @param {Kit} kit @param {Words} words @param {Record<string, { name: string }>} sources
+ * @returns {string[]}
+ */
+export function matchLines(kit, { matches }, sources) {
   return matches.map(
     (m) =>
-      `In ${m.other}, by ${m.kind}: feature ${m.match}, ${kit.fixed(m.similarity)} ` +
-      `(ambiguity ${kit.fixed(m.ambiguity)}, by chance ${kit.percent(m.by_chance)}).`,
+      `In ${sources[m.other]?.name ?? m.other}, by ${m.kind}: feature ${m.match}, ` +
+      `${kit.fixed(m.similarity)} (ambiguity ${kit.fixed(m.ambiguity)}, by chance ` +
+      `${kit.percent(m.by_chance)}).`,
   );
 }
 

@@ -18,7 +18,7 @@ import { conceptName } from "../kit/concept_names.js";
  * @property {string} [why]
  */
 
-/** @typedef {"note" | "comment" | "note_author" | "note_date"} OfNote columns of `feature_list.py` */
+/** @typedef {"note" | "comment" | "note_author" | "note_date"} OfNote as in `feature_list.py` */
 /**
  * A person's note on a feature, without what is empty; `unsaved`: the session alone holds it.
  * @typedef {Partial<Record<OfNote, string>> & { unsaved?: boolean }} Note

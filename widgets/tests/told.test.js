@@ -96,7 +96,7 @@ test("statistics are lines with units", () => {
       "period 7 residues (strength 0.80).",
   ]);
   assert.match(statisticsLines(kit, { statistics }, null)[0], /above the threshold of the stage/);
-  const none = { statistics: { ...statistics, period: 0 } };
+  const none = { statistics: { ...statistics, shape: "motif" } };
   assert.doesNotMatch(statisticsLines(kit, none, 0.05)[3], /period \d/);
   const silent = { statistics: { ...statistics, density_class: "silent" } };
   assert.equal(statisticsLines(kit, silent, 0.05).length, 1);
@@ -132,7 +132,9 @@ test("a motif stands beside chance and beside test", () => {
 
 test("the same feature of another SAE stands beside chance", () => {
   const one = { other: "sae/2", kind: "decoder", match: 12, similarity: 0.9, ambiguity: 0.5 };
-  assert.deepEqual(matchLines(kit, { matches: [{ ...one, by_chance: 0.001 }] }), [
+  const matches = [one, { ...one, other: "random_sae" }].map((m) => ({ ...m, by_chance: 0.001 }));
+  assert.deepEqual(matchLines(kit, { matches }, { random_sae: { name: "random SAE" } }), [
     "In sae/2, by decoder: feature 12, 0.90 (ambiguity 0.50, by chance 0.1 %).",
+    "In random SAE, by decoder: feature 12, 0.90 (ambiguity 0.50, by chance 0.1 %).",
   ]);
 });
