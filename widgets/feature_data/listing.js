@@ -24,6 +24,11 @@ import { conceptName } from "../kit/concept_names.js";
  * @typedef {Partial<Record<OfNote, string>> & { unsaved?: boolean }} Note
  */
 
+/**
+ * What a search reads of the rows, in small letters, one below the other, and where each begins.
+ * @typedef {{ text: string, starts: Uint32Array }} Told
+ */
+
 const OF_PAIR = ["validation_f1_per_domain", "f1_per_domain"];
 const PAIR_NAMES = ["concept", "category"];
 export const OF_NOTE = /** @type {(OfNote)[]} */ (
@@ -190,8 +195,8 @@ export class Listing {
     this.notes = new Map();
     /** @type {Record<OfNote, Map<string | undefined, number>>} */
     this.noteAlphabet = /** @type {any} */ ({});
-    /** @type {string[] | null} what a search reads of each row; null: not yet asked for */
-    this.rowTexts = null;
+    /** @type {Told | null} null: not yet asked for */
+    this.allTold = null;
     /** @type {{ key: string, common: Common | null, shown: Shown } | null} the list made last */
     this.last = null;
   }
@@ -203,21 +208,23 @@ export class Listing {
       const texts = [...this.notes.values()].map((note) => note[name]).filter(Boolean);
       this.noteAlphabet[name] = new Map([...new Set(texts)].sort().map((text, i) => [text, i]));
     }
-    this.rowTexts = this.last = null;
+    this.allTold = this.last = null;
   }
 
-  /** What a search reads of each row, in small letters. @returns {string[]} */
+  /** @returns {Told} */
   get told() {
-    if (this.rowTexts) return this.rowTexts;
+    if (this.allTold) return this.allTold;
     const shown = new Shown(this, new Int32Array(this.numbers.length).fill(-1), [], null, []);
     const names = TEXTS.filter((name) => shown.has(name));
-    this.rowTexts = this.numbers.map((_, row) =>
-      names
-        .map((name) => shown.name(name, row) ?? "")
-        .join("\n")
-        .toLowerCase(),
-    );
-    return this.rowTexts;
+    const starts = new Uint32Array(this.numbers.length + 1);
+    const texts = this.numbers.map((_, row) => {
+      const text = names.map((name) => shown.name(name, row) ?? "").join("\n");
+      const small = `${text.toLowerCase()}\n`;
+      starts[row + 1] = starts[row] + small.length;
+      return small;
+    });
+    this.allTold = { text: texts.join(""), starts };
+    return this.allTold;
   }
 
   /** Categories of scored concepts, by name. @returns {string[]} */
@@ -275,12 +282,15 @@ export class Listing {
     const ofConcept = Uint32Array.from(this.texts, (text) => bits((word) => text.includes(word)));
     const [ofNumber, ofText] = [new Uint32Array(n), new Uint32Array(n)];
     words.forEach((word, i) => {
-      const texts = this.told;
+      const { text, starts } = this.told;
       const bit = 2 ** i;
-      for (let row = 0; row < n; row++) if (texts[row].includes(word)) ofText[row] |= bit;
+      let row = 0;
+      for (let at = text.indexOf(word); at >= 0; at = text.indexOf(word, starts[row])) {
+        while (starts[row + 1] <= at) row++;
+        ofText[row++] |= bit;
+      }
       if (!/^\d+$/.test(word)) return;
-      for (let row = 0; row < n; row++)
-        if (this.numbers[row].startsWith(word)) ofNumber[row] |= bit;
+      for (let at = 0; at < n; at++) if (this.numbers[at].startsWith(word)) ofNumber[at] |= bit;
     });
     const whole = 2 ** words.length - 1;
     const ofRow = (/** @type {number} */ row) => ofNumber[row] | ofText[row];
