@@ -358,21 +358,21 @@ def test_columns_are_chosen_and_sorted_by(shown: Any, data: FeatureData) -> None
 
 
 def test_a_search_finds_descriptions_and_motifs(shown: Any, data: FeatureData) -> None:
-    own = data.features.filter(pl.col("motif_pattern").is_not_null())
-    pattern = own["motif_pattern"][0]
+    pattern = max(data.features["motif_pattern"].drop_nulls(), key=len)
     box = shown.page.get_by_role("searchbox")
-    box.fill(pattern)
-    expected = listing(data, search=pattern)
+    box.fill(pattern.lower())
     rows = saved(shown)
-    assert [int(row["feature"]) for row in rows] == expected["feature"].to_list()
-    assert {row["motif_pattern"] for row in rows} == {pattern}
+    assert [int(row["feature"]) for row in rows] == listing(data, search=pattern)[
+        "feature"
+    ].to_list()
+    assert rows and all(pattern in row["motif_pattern"] for row in rows)
     assert f"“{pattern}”" in concepts(shown)
     described = data.features.drop_nulls("description").row(0, named=True)
-    words = f"{described['feature']} {described['description'].split()[-1].strip('.')}"
+    words = f"{described['feature']} fires"
     box.fill(words)
-    shown.settled()
-    assert described["feature"] in features(shown)
-    assert features(shown) == listing(data, search=words)["feature"].to_list()
+    found = [int(row["feature"]) for row in saved(shown)]
+    assert described["feature"] in found
+    assert found == listing(data, search=words)["feature"].to_list()
 
 
 def test_a_note_marks_its_row_in_words_at_every_width(show: Callable, data: FeatureData) -> None:
