@@ -262,8 +262,8 @@ def _search(browser: Any, store: Run, folder: Path) -> Figure:
         page.locator(".iplm-features tbody tr[data-feature]").first.wait_for()
         times = np.array(typed(page, texts))
     note = (
-        f"{len(data.features):,} features, each with a description and a motif, x {N_PAIRS:,} pairs "
-        "of 300 concepts; median of "
+        f"{len(data.features):,} features with description and motif x {N_PAIRS:,} pairs of 300 "
+        "concepts; median of "
         f"{len(times)} keystrokes, 95th percentile {np.percentile(times, 95):.1f} ms; until the "
         "rows are laid out"
     )

@@ -97,7 +97,9 @@ def many_pairs(features: pl.DataFrame, n: int) -> pl.DataFrame:
 def described(features: pl.DataFrame) -> pl.DataFrame:
     """The list with a description of 24 words and the pattern of a motif for each feature."""
     rng = np.random.default_rng(SEED)
-    words = np.array("fires on zinc finger helix binding of proteins named kinase at motif".split())
+    words = np.array(
+        ["fires", "on", "zinc", "helix", "binding", "of", "proteins", "kinase", "motif"]
+    )
     letters = np.array(list("ACDEFGHIKLMNPQRSTVWYx"))
     chosen = words[rng.integers(0, len(words), (features.height, 24))]
     motifs = letters[rng.integers(0, len(letters), (features.height, 8))]

@@ -59,8 +59,8 @@ class FeatureTables(NamedTuple):
         """What the list of features has of them: a row per feature that a table knows.
 
         Of statistics `_OF_STATISTICS`, with density_class as `CLASSES`, and period null unless the
-        shape is periodic; motif_information (bits) and motif_pattern, null without one; description,
-        described_by and description_r, the judged Pearson r.
+        shape is periodic; motif_information (bits) and motif_pattern, null without one;
+        description, described_by and description_r, the judged Pearson r.
         """
         parts = []
         if self.statistics is not None:
