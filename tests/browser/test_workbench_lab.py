@@ -113,9 +113,10 @@ def test_a_note_is_saved_by_the_kernel_and_found(open_and_run: Callable, tmp_pat
     feature = shown_feature(page)
     page.get_by_role("tab", name="Concepts").click()
     page.get_by_role("button", name="Write a note").click()
-    page.get_by_label("Description").fill("turns helices")
-    page.get_by_label("Comment").fill("seen [twice]")  # brackets would step to another feature
-    page.get_by_label("Author").fill("Ada")
+    form = page.get_by_role("group", name=f"Note on feature {feature}")
+    form.get_by_label("Description").fill("turns helices")
+    form.get_by_label("Comment").fill("seen [twice]")  # brackets would step to another feature
+    form.get_by_label("Author").fill("Ada")
     page.get_by_role("button", name="Save note").click()
     said = page.locator(".iplm-note-said")
     said.filter(has_text="turns helices").wait_for()

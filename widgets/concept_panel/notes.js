@@ -109,9 +109,9 @@ export class Notes {
           ...(note.unsaved ? [element("p", { class: "iplm-small", text: this.unsaved })] : []),
         ]
       : [];
-    this.said.replaceChildren(...parts);
-    this.edit.textContent = note ? "Edit the note" : "Write a note";
     const draft = this.drafts.get(feature);
+    this.said.replaceChildren(...(this.none || !draft ? parts : [])); // the form holds the texts
+    this.edit.textContent = note ? "Edit the note" : "Write a note";
     this.form.setAttribute("aria-label", `Note on feature ${feature}`);
     this.form.hidden = this.none || !draft;
     this.edit.hidden = this.none || Boolean(draft);
