@@ -48,10 +48,10 @@ class FeatureTables(NamedTuple):
         why: list[str] = []
         found = {name: _feature_table(run, source, name, why) for name in _FILES}
         words = {name: _interpretation(run, source, name, why) for name in _WORDS}
-        if looked:
-            why.append(f"Statistics and descriptions are in {_home(looked)}, not here.")
-        elif not why:
-            why += _made_by(run, source, found["statistics"], words["descriptions"])
+        if found["statistics"] is None and not why:
+            why.append(_without_statistics(looked))
+        if words["descriptions"] is None and not run.describers(source):
+            why.append(_without_descriptions(source))
         return cls(**found, **words, threshold=_threshold(run), missing=" ".join(why))
 
     @property
@@ -140,24 +140,17 @@ def _threshold(run: Run) -> float | None:
         return None
 
 
-def _home(looked: Looked) -> str:
-    name = looked.about["run"]
-    return f"run {name}" if name else "the SAE's own run"
+def _without_statistics(looked: Looked | None) -> str:
+    what = "Statistics, motifs and nearest features are"
+    if looked:
+        name = looked.about["run"]
+        return f"{what} in {f'run {name}' if name else 'a run of the SAE'}, not here."
+    return f"{what} not there: stage `features` makes them (interplm-nb run PROFILE --out RUN)."
 
 
-def _made_by(
-    run: Run, source: str, statistics: pl.DataFrame | None, descriptions: pl.DataFrame | None
-) -> list[str]:
-    why = []
-    if statistics is None:
-        why.append(
-            "Statistics, motifs and nearest features are not there: stage `features` makes them "
-            "(interplm-nb run PROFILE --out RUN)."
-        )
-    if descriptions is None:
-        which = "" if source == "sae" else f" --source {source}"
-        why.append(
-            "Descriptions are not there: interplm-nb interpret --run RUN"
-            f"{which} makes them, without a language model or with one."
-        )
-    return why
+def _without_descriptions(source: str) -> str:
+    which = "" if source == "sae" else f" --source {source}"
+    return (
+        f"Descriptions are not there: interplm-nb interpret --run RUN{which} makes them, without a "
+        "language model or with one."
+    )
