@@ -24,6 +24,7 @@ from benchmarks.views_data import (
     LENGTH,
     N_PROTEINS,
     WITH_STRUCTURE,
+    described,
     large,
     many_pairs,
     screenful,
@@ -251,6 +252,7 @@ def _search(browser: Any, store: Run, folder: Path) -> Figure:
     from interplm_nb.widgets.feature_table import FeatureTable
 
     data = FeatureData(store, structures={}, n_proteins=20)
+    data.features = described(data.features)
     data.concept_pairs = many_pairs(data.features, N_PAIRS)
     data.lists = Lists.shared(data.features, data.concept_pairs, data.pages.proteins)
     words = ("zinc finger", "disulfide", "domain 1", "binding atp 7")
@@ -260,7 +262,8 @@ def _search(browser: Any, store: Run, folder: Path) -> Figure:
         page.locator(".iplm-features tbody tr[data-feature]").first.wait_for()
         times = np.array(typed(page, texts))
     note = (
-        f"{len(data.features):,} features x {N_PAIRS:,} pairs of 300 concepts; median of "
+        f"{len(data.features):,} features with description and motif x {N_PAIRS:,} pairs of 300 "
+        "concepts; median of "
         f"{len(times)} keystrokes, 95th percentile {np.percentile(times, 95):.1f} ms; until the "
         "rows are laid out"
     )

@@ -92,3 +92,18 @@ def many_pairs(features: pl.DataFrame, n: int) -> pl.DataFrame:
             "f1_per_domain": rng.random(n),
         }
     ).with_columns(rank=pl.int_range(1, pl.len() + 1).over("concept"))
+
+
+def described(features: pl.DataFrame) -> pl.DataFrame:
+    """The list with a description of 24 words and the pattern of a motif for each feature."""
+    rng = np.random.default_rng(SEED)
+    words = np.array(
+        ["fires", "on", "zinc", "helix", "binding", "of", "proteins", "kinase", "motif"]
+    )
+    letters = np.array(list("ACDEFGHIKLMNPQRSTVWYx"))
+    chosen = words[rng.integers(0, len(words), (features.height, 24))]
+    motifs = letters[rng.integers(0, len(letters), (features.height, 8))]
+    return features.with_columns(
+        description=pl.Series([" ".join(row) for row in chosen]),
+        motif_pattern=pl.Series(["-".join(row) for row in motifs]),
+    )

@@ -3,11 +3,23 @@
 
 import { conceptName } from "./kit/concept_names.js";
 import { linksOf } from "./concept_panel/links.js";
+import { nearestLines } from "./concept_panel/nearest.js";
+import { Notes } from "./concept_panel/notes.js";
 import { drawPanel, panelSize } from "./concept_panel/picture.js";
 import { Scores } from "./concept_panel/scores.js";
+import {
+  describedBy,
+  inShort,
+  judgedWords,
+  matchLines,
+  motifLines,
+  recognisedWords,
+  statisticsLines,
+} from "./concept_panel/told.js";
 import { bestOf, endsOf, factsOf, honestly } from "./concept_panel/words.js";
 
 /** @import { Bundle, Context, Kit, Packed, Protein, Surface, View } from "./kit/types.js" */
+/** @import { Words } from "./concept_panel/told.js" */
 /** @import { Row } from "./concept_panel/words.js" */
 
 /** @param {Context} context */
@@ -28,6 +40,7 @@ class ConceptPanel {
     const numbers = /** @type {Int32Array} */ (table.arrays.feature);
     this.rows = new Map(Array.from(numbers, (number, row) => [number, row]));
     this.scores = new Scores(kit, view, view.model.get("sources"));
+    this.notes = new Notes(kit, view);
     this.parts = this.build();
     const draw = (/** @type {Surface} */ surface) =>
       drawPanel(
@@ -49,24 +62,30 @@ class ConceptPanel {
 
   build() {
     const { element } = this.kit;
-    const names = ["facts", "ends", "best", "described", "honest", "note"];
-    const [facts, ends, best, described, honest, note] = names.map((name) =>
+    const names = ["facts", "ends", "best", "honest", "lacking", "note"];
+    const [facts, ends, best, honest, lacking, note] = names.map((name) =>
       element("p", { class: `iplm-${name}` }),
     );
     this.protein = element("div", { class: "iplm-protein" });
+    const described = element("div", { class: "iplm-described" });
+    const further = element("div", { class: "iplm-further" });
     this.view.body.append(
+      described,
+      this.notes.root,
       facts,
       ends,
-      described,
       best,
       this.scores.root,
       this.scores.legend,
       honest,
+      further,
       this.protein,
+      lacking,
       note,
     );
+    this.write(lacking, this.view.store.about.lacking);
     this.write(note, this.view.store.about.note);
-    return { facts, ends, best, described, honest };
+    return { facts, ends, best, described, further, honest };
   }
 
   /** @param {HTMLElement} part @param {string} text empty: not shown */
@@ -82,7 +101,16 @@ class ConceptPanel {
 
   changed() {
     if (!this.bundle) return;
-    if (this.shown !== this.bundle) this.showFeature();
+    const { record, feature } = this.bundle;
+    const isNew = this.shown !== this.bundle;
+    if (isNew) this.showFeature();
+    if (isNew || this.noted !== this.view.store.notes) {
+      /** @type {Words} */
+      const { descriptions } = record.words;
+      const said = descriptions.find(({ summary }) => summary);
+      this.notes.show(feature, said?.summary ?? "");
+    }
+    this.noted = this.view.store.notes;
     this.showProtein();
   }
 
@@ -99,7 +127,8 @@ class ConceptPanel {
     const maximum = row === undefined ? undefined : this.table.arrays.maximum?.[row];
     this.write(parts.facts, factsOf(kit, record, maximum));
     this.write(parts.ends, endsOf(this.table, view.store.about, row));
-    this.write(parts.described, record.description ?? "");
+    parts.described.replaceChildren(...this.descriptions(record.words));
+    parts.further.replaceChildren(...this.further(record.words));
     this.write(parts.best, best ? bestOf(kit, best) : view.model.get("no_match"));
     this.scores.show(record.concepts);
     const limits = best ? "Intervals and q values are of each concept's best feature alone." : "";
@@ -111,6 +140,46 @@ class ConceptPanel {
       ? `${conceptName(best.concept, best.category)}, F1 ${kit.fixed(best.f1_per_domain)} on test`
       : "no concept";
     view.say(`Feature ${feature}: ${match}`);
+  }
+
+  /** What describers say, each with its score. @param {Words} words @returns {HTMLElement[]} */
+  descriptions({ descriptions, described }) {
+    const { kit } = this;
+    const small = (/** @type {string} */ text) =>
+      kit.element("p", { class: "iplm-small", text });
+    if (!descriptions.length && described)
+      return [small(`Not among the ${kit.count(described)} features that were described.`)];
+    return descriptions.flatMap((said) => {
+      const how = [describedBy(kit, said), judgedWords(kit, said), recognisedWords(kit, said)];
+      if (!said.summary) return [small(`${said.describer} has no description: ${said.failed}.`)];
+      return [
+        kit.element("p", { class: "iplm-summary", text: said.summary }),
+        kit.element("details", {}, [
+          kit.element("summary", { text: inShort(kit, said), title: "How it was made and judged" }),
+          small(how.filter(Boolean).join(" ")),
+          small(`Support: ${said.description}`),
+        ]),
+      ];
+    });
+  }
+
+  /** Statistics, motif and features alike, each below its heading. @param {Words} words
+   * @returns {HTMLElement[]} */
+  further(words) {
+    const { kit, view } = this;
+    const { threshold } = view.store.about;
+    const lines = (/** @type {string[]} */ texts) =>
+      texts.map((text) => kit.element("p", { text }));
+    /** @type {[string, HTMLElement[]][]} */
+    const parts = [
+      ["Statistics of the whole run", lines(statisticsLines(kit, words, threshold))],
+      ["Motif", lines(motifLines(kit, words))],
+      ["Nearest features", nearestLines(kit, view, this.table, words.nearest)],
+      ["Most alike in other SAEs", lines(matchLines(kit, words, view.model.get("sources")))],
+    ];
+    return parts.flatMap(([heading, content]) =>
+      content.length ? [kit.element("h4", { text: heading }), ...content] : [],
+    );
   }
 
   /** The protein in focus: the selected one, or the strongest that the bundle holds. */

@@ -11,6 +11,7 @@ import { Proteins } from "./feature_data/proteins.js";
 
 /** @import { Host, Link, Model, Packed } from "./kit/types.js" */
 /** @import { Common } from "./feature_data/common.js" */
+/** @import { Note } from "./feature_data/listing.js" */
 
 const PATIENCE = 4000; // ms before a view says that no kernel answers
 const REMEMBERED = 20; // bundles
@@ -55,10 +56,22 @@ export class Store {
 
   /** All features and scored pairs. @returns {Promise<Listing>} */
   get listing() {
-    this.listingMade ??= Promise.all([this.table, this.read("pairs")]).then(
-      ([table, pairs]) => new Listing(table, pairs),
-    );
+    this.listingMade ??= Promise.all([this.table, this.read("pairs")]).then(([table, pairs]) => {
+      const made = new Listing(table, pairs);
+      made.take(this.notes);
+      return made;
+    });
     return this.listingMade;
+  }
+
+  /** What people wrote, by feature. @returns {Record<string, Note>} */
+  get notes() {
+    return this.model.get("notes") ?? {};
+  }
+
+  async notesArrived() {
+    if (this.listingMade) (await this.listingMade).take(this.notes);
+    this.tell();
   }
 
   /** @returns {Promise<Proteins>} */
@@ -93,6 +106,7 @@ export class Store {
     this.model.on("change:problem", () => this.failed());
     this.model.on("change:structure", () => this.follow());
     this.model.on("change:firing", () => this.firingArrived());
+    this.model.on("change:notes", () => this.notesArrived());
     this.firingArrived();
     this.arrived();
   }

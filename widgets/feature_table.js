@@ -5,6 +5,7 @@ import { orderOf } from "./feature_data/order.js";
 import { relisted } from "./feature_data/listing.js";
 import { conceptName } from "./kit/concept_names.js";
 import { nearEnds, nearEndsWords } from "./kit/near_ends.js";
+import { Chooser } from "./feature_table/chooser.js";
 import { Grid } from "./feature_table/grid.js";
 import { drawRows, sizeOf } from "./feature_table/picture.js";
 import { csvRows } from "./feature_table/rows.js";
@@ -67,6 +68,7 @@ class FeatureTable {
       reset: () => this.reset(),
     };
     this.grid = new Grid(kit, view, this.shown, acts);
+    this.chooser = new Chooser(kit, view);
     this.pictures();
     this.listen();
     this.arrange();
@@ -95,7 +97,9 @@ class FeatureTable {
   controls() {
     const { view } = this;
     const options = { signal: view.signal };
-    const said = "Search all pairs by concept, category or feature number; and proteins by name";
+    const said =
+      "Search all pairs by concept, category or feature number; descriptions, motifs and notes; " +
+      "and proteins by name";
     /** @type {HTMLInputElement} */
     this.search = this.field(
       { type: "search", placeholder: "concept or protein", "aria-label": said, title: said },
@@ -204,7 +208,7 @@ class FeatureTable {
 
   listen() {
     const { link, store, signal } = this.view;
-    this.view.onModel(["sort", "descending", "height"], () => this.arrange());
+    this.view.onModel(["sort", "descending", "height", "columns"], () => this.arrange());
     link.on(["listed", "accessions"], () => this.relist(), signal);
     signal.addEventListener("abort", () => {
       if (store.order === this.order) store.order = null;
@@ -213,8 +217,15 @@ class FeatureTable {
     link.on(["feature", "pinned"], () => this.selected(), signal);
     store.on(() => this.alsoHeld(), signal);
     store.on(() => this.firingKnown(), signal);
+    store.on(() => this.noted(), signal);
     this.alsoHeld();
     this.view.onTheme(() => this.grid.draw());
+  }
+
+  /** Somebody has written a note. */
+  noted() {
+    const { notes } = this.listing;
+    if (this.notes !== notes) this.arrange();
   }
 
   /** What common features are found with has come. */
@@ -300,6 +311,7 @@ class FeatureTable {
   arrange() {
     const { model, store, link } = this.view;
     const listed = link.get("listed");
+    this.notes = this.listing.notes;
     const common = store.common(this.proteins);
     const [sort, descending] = this.orderOf(listed, common);
     this.shown = this.listing.list(listed, common, sort === "rank");
@@ -310,6 +322,7 @@ class FeatureTable {
     store.order = this.order;
     this.showSettings();
     this.nProteins = this.why.show(common, sort);
+    this.chooser.show(this.shown);
     this.grid.show(this.shown, this.rows, [sort, descending], this.noneWords());
     this.describe();
   }
@@ -380,8 +393,9 @@ class FeatureTable {
     const { about } = this.view.store;
     const [concept, category] = [shown.name("concept", row), shown.name("category", row)];
     const value = kit.fixed(shown.value("f1_per_domain", row));
+    const alone = shown.found(row) || "no concept";
     const said = [
-      concept ? `${conceptName(concept, category ?? "")}, F1 ${value} on test` : "no concept",
+      concept ? `${conceptName(concept, category ?? "")}, F1 ${value} on test` : alone,
     ];
     if (shown.common) {
       const { n, others } = shown.common;

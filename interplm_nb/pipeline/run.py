@@ -13,6 +13,7 @@ from interplm_nb.annotations import Annotations
 from interplm_nb.pipeline import run_files
 from interplm_nb.pipeline.errors import PipelineError
 from interplm_nb.pipeline.maxima import Maxima
+from interplm_nb.pipeline.notes import Note, NotesFile
 from interplm_nb.pipeline.outward_links import check_links
 from interplm_nb.pipeline.run_files import (
     Content,
@@ -21,6 +22,7 @@ from interplm_nb.pipeline.run_files import (
     annotations_file,
     compared_file,
     interpreted_folder,
+    notes_file,
     source_file,
 )
 from interplm_nb.pipeline.run_folder import SHIPPED, RunFolder
@@ -490,6 +492,47 @@ class Run(RunFolder):
         """
         name = f"{interpreted_folder(provider, source)}/{table}.parquet"
         return self._table("interpret", name, "Interpretation")
+
+    def describers(self, source: str = "sae") -> list[str]:
+        """Who described features of a source, as `interpretation` takes it: language models by
+        name, then "statistical"."""
+        found = (self.folder / run_files.INTERPRETED).glob(f"*/{source}/descriptions.parquet")
+        names = {path.relative_to(self.folder).parts[1] for path in found}
+        return sorted(names, key=lambda name: (name == "statistical", name))
+
+    # What people write
+
+    def notes(self, source: str = "sae") -> pl.DataFrame:
+        """People's notes on a source's features: columns `notes.NOTES`, a row per feature.
+
+        The last note of each feature counts; earlier ones stay in the file. Notes on an SAE that
+        was trained again since are left out: their numbers are other features. PipelineError for a
+        damaged file.
+        """
+        return self.notes_file(source).latest()
+
+    def write_note(
+        self,
+        feature: int,
+        description: str = "",
+        comment: str = "",
+        author: str = "",
+        source: str = "sae",
+    ) -> None:
+        """Write a note, beside what describers say; without texts, take the feature's note back.
+
+        PipelineError where `NotesFile.refuses` says why, or the file is damaged; ValueError for a
+        text longer than `notes.MOST_LETTERS` and for a feature that the source lacks.
+        """
+        if not 0 <= feature < len(self.maxima(source)):
+            last = len(self.maxima(source)) - 1
+            raise ValueError(f"{source} has features 0 to {last}, not {feature}")
+        self.notes_file(source).add(Note.now(feature, description, comment, author))
+
+    def notes_file(self, source: str = "sae") -> NotesFile:
+        """Where a source's notes are, whether or not there are any."""
+        path = self.folder / notes_file(source)
+        return NotesFile(self.folder, path, self.about(source).get("weights") or "")
 
     # Stage `compare`
 

@@ -12,6 +12,7 @@ EMBEDDINGS = "embeddings"
 COMPARISON = "comparison"
 LOOKED = "looked"
 INTERPRETED = "interpreted"
+NOTES = "notes"
 BESIDE_STAGES = (
     RECORD,
     ".lock",
@@ -19,6 +20,7 @@ BESIDE_STAGES = (
     "rescored",
     LOOKED,
     INTERPRETED,
+    NOTES,
     "00_explore.ipynb",
 )
 """What a run holds besides the outputs of its stages."""
@@ -106,6 +108,11 @@ def interpreted_folder(provider: str, source: str) -> str:
     'interpreted/openai_gpt-5-mini/sae'
     """
     return f"{INTERPRETED}/{re.sub(r'[^A-Za-z0-9.-]+', '_', provider).lstrip('.')}/{source}"
+
+
+def notes_file(source: str) -> str:
+    """What people wrote of a source's features, relative to the run."""
+    return f"{NOTES}/{source}.json"
 
 
 def compared_file(label: str, content: Content) -> str:

@@ -18,6 +18,7 @@ from interplm_nb.features.examples import (
 )
 from interplm_nb.widgets.concept_rows import concept_rows
 from interplm_nb.widgets.feature_page import FeaturePages
+from interplm_nb.widgets.feature_words import feature_words
 
 N_PROTEINS = 200
 """Proteins whose residues a bundle holds, at most."""
@@ -78,6 +79,7 @@ def bundle(
         "proteins": _proteins(pages, shown, with_structure),
         "pinned": [{"feature": other, "best": pages.best.get(other)} for other in pinned],
         "concepts": concept_rows(pages, feature),
+        "words": feature_words(pages.tables, feature),
     }
     return record, arrays
 

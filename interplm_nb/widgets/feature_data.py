@@ -15,11 +15,12 @@ from interplm_nb.features.examples import proteins_of
 from interplm_nb.features.statistics import MARKED_NEAR_ENDS, NEAR_END
 from interplm_nb.pipeline.errors import PipelineError
 from interplm_nb.pipeline.model_note import model_note
+from interplm_nb.pipeline.notes import MOST_LETTERS, NOTES, Note, latest
 from interplm_nb.pipeline.run import Run
 from interplm_nb.widgets import assets
 from interplm_nb.widgets.bundle import N_PROTEINS, bundle
 from interplm_nb.widgets.common_features import firing, in_common, packed_firing
-from interplm_nb.widgets.feature_list import feature_list
+from interplm_nb.widgets.feature_list import feature_list, named_notes
 from interplm_nb.widgets.feature_page import FeaturePages
 from interplm_nb.widgets.listing import concept_pairs, listing
 from interplm_nb.widgets.lists import Lists
@@ -105,6 +106,10 @@ class FeatureData(anywidget.AnyWidget):
     kept_structures = t.Dict(help="structures by accession, for pages without a kernel").tag(
         sync=True
     )
+    notes = t.Dict(
+        help="people's notes by feature: the columns `NOTE` that are not empty; `unsaved` where "
+        "this session alone holds it"
+    ).tag(sync=True)
     problem = t.Unicode("", help="why the last request failed, for a person").tag(sync=True)
 
     def __init__(
@@ -121,7 +126,12 @@ class FeatureData(anywidget.AnyWidget):
         )
         self.structures = loaders(structures, self.pages.proteins)
         self.n_proteins = n_proteins
-        self.features = feature_list(self.pages)
+        self._unnoted = feature_list(self.pages)
+        self._unsaved: dict[int, Note] = {}
+        """Notes that the run refuses; this session alone holds them."""
+        notes, no_notes = self._read_notes()
+        self.features = self._noted(notes)
+        """`feature_list`; where there are notes, with `named_notes`."""
         self.concept_pairs = concept_pairs(self.pages)
         if selection is None:
             selection = Selection(
@@ -135,9 +145,11 @@ class FeatureData(anywidget.AnyWidget):
         """What that bundle answers; empty where the last request failed."""
         super().__init__(
             selection=selection,
-            about=self._about(),
-            lists=Lists.shared(self.features, self.concept_pairs, self.pages.proteins),
+            about=self._about() | {"no_notes": no_notes},
+            notes=self._by_feature(notes),
+            lists=Lists.shared(self._unnoted, self.concept_pairs, self.pages.proteins),
         )
+        self.on_msg(self._told)
         if selection.data is None:
             selection.data = self
         selection.observe(self._asked, ASKING)
@@ -161,6 +173,61 @@ class FeatureData(anywidget.AnyWidget):
             if chosen.data is self:
                 chosen.data = None
         super().close()
+
+    def write_note(
+        self, feature: int, description: str = "", comment: str = "", author: str = ""
+    ) -> None:
+        """Write a note on a feature, and show it in every view: see `Run.write_note`."""
+        self.pages.run.write_note(feature, description, comment, author, self.pages.source)
+        self._take_notes()
+
+    def _take_notes(self) -> None:
+        notes, _ = self._read_notes()
+        self.features = self._noted(notes)
+        self.notes = self._by_feature(notes)
+
+    def _read_notes(self) -> tuple[pl.DataFrame, str]:
+        """`named_notes`, with those of this session, and why none can be written; "": they can."""
+        run, source = self.pages.run, self.pages.source
+        try:
+            notes, why = run.notes(source), run.notes_file(source).refuses()
+        except PipelineError as error:
+            notes, why = pl.DataFrame(schema=NOTES), str(error)
+        here = latest(self._unsaved.values())
+        saved = notes.filter(~pl.col("feature").is_in(list(self._unsaved)))
+        return named_notes(pl.concat([saved, here]).sort("feature")), why
+
+    def _noted(self, notes: pl.DataFrame) -> pl.DataFrame:
+        if notes.is_empty():
+            return self._unnoted
+        return self._unnoted.join(notes, on="feature", how="left").sort("feature")
+
+    def _by_feature(self, notes: pl.DataFrame) -> dict[str, dict[str, Any]]:
+        found = {}
+        for row in notes.to_dicts():
+            feature = row.pop("feature")
+            unsaved = {"unsaved": True} if feature in self._unsaved else {}
+            found[str(feature)] = {k: v for k, v in row.items() if v} | unsaved
+        return found
+
+    def _told(self, _: Any, message: dict[str, Any], __: Any) -> None:
+        """What the browser asks for: a `note` to be written, or kept where the run takes none."""
+        given = message.get("note")
+        if not isinstance(given, dict):
+            return
+        problem = ""
+        try:
+            feature = int(given["feature"])
+            texts = {name: str(given.get(name, "")) for name in MOST_LETTERS}
+            if self.about["no_notes"]:
+                self.check(feature)
+                self._unsaved[feature] = Note.now(feature, **texts)
+                self._take_notes()
+            else:
+                self.write_note(feature, **texts)
+        except (*UNREADABLE, t.TraitError) as error:
+            problem = _words(error)
+        self.send({"noted": message.get("id"), "problem": problem})
 
     def check(self, feature: int) -> None:
         """Raise TraitError for a feature that the source does not have."""
@@ -367,6 +434,9 @@ class FeatureData(anywidget.AnyWidget):
             "n_residues": self.pages.proteins.n_residues,
             "categories": self.pages.colours,
             "structures": sorted(self.structures),
+            "lacking": self.pages.tables.missing,
+            "threshold": self.pages.tables.threshold,
+            "most_letters": MOST_LETTERS,
         }
 
     def _proteins_chosen(self, _: object = None) -> None:

@@ -20,6 +20,7 @@ from interplm_nb.pipeline.looked import Looked, looked
 from interplm_nb.pipeline.run import Run
 from interplm_nb.proteins import Proteins
 from interplm_nb.widgets.colours import category_colours
+from interplm_nb.widgets.feature_tables import FeatureTables
 from interplm_nb.widgets.sequence import STYLE, colour_bar, sequence_html
 
 WINDOW = 25
@@ -42,6 +43,11 @@ class FeaturePages:
     def named_by(self) -> Run:
         """The run that names and scores the features: of looked-at proteins, the SAE's own."""
         return (self.looked and self.looked.names) or self.run
+
+    @cached_property
+    def tables(self) -> FeatureTables:
+        """What stages `features` and `interpret` say of the features, where the run has it."""
+        return FeatureTables.of(self.run, self.source, self.looked)
 
     @cached_property
     def proteins(self) -> Proteins:

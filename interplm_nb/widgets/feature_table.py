@@ -31,6 +31,11 @@ _COLUMNS: dict[str, tuple[str, float, str]] = {
     "share_background": ("background", 0.8, "%"),
     "q_enrichment": ("q", 0.6, ".1e"),
     "rank": ("rank", 0.5, "d"),
+    "note": ("a person's note", 2.4, ""),
+    "description": ("description", 2.8, ""),
+    "described_by": ("described by", 1.0, ""),
+    "description_r": ("r", 0.5, ".2f"),
+    "comment": ("comment", 2.4, ""),
     "category": ("category", 1.3, ""),
     "validation_f1_per_domain": ("F1 validation", 0.85, ".2f"),
     "f1_per_domain": ("F1 test", 0.85, ".2f"),
@@ -39,8 +44,31 @@ _COLUMNS: dict[str, tuple[str, float, str]] = {
     "share_near_ends": ("near ends", 0.7, "%"),
     "maximum": ("maximum", 0.7, ".1f"),
     "cluster": ("cluster", 0.6, "d"),
+    "density_class": ("class", 0.7, ""),
+    "protein_frequency": ("of proteins", 0.8, "%"),
+    "share_when_present": ("of a protein", 0.85, "%"),
+    "protein_entropy": ("protein bits", 0.8, ".1f"),
+    "amino_acid_information": ("letter bits", 0.75, ".2f"),
+    "top_amino_acid": ("letter", 0.5, ""),
+    "shape": ("shape", 0.95, ""),
+    "mean_run": ("run", 0.5, ".1f"),
+    "period": ("period", 0.55, "d"),
+    "motif_information": ("motif bits", 0.75, ".1f"),
+    "motif_pattern": ("motif", 1.8, ""),
 }
 """Columns for print: heading, width in inches, number format ("%": percent, two digits)."""
+
+_ALWAYS = ("feature", "concept", *COMMON)
+
+_HIDDEN = (
+    *("described_by", "description_r", "comment", "density_class", "protein_frequency"),
+    *("share_when_present", "protein_entropy", "amino_acid_information", "top_amino_acid"),
+    *("shape", "mean_run", "period", "motif_information", "motif_pattern"),
+)
+"""Columns that are shown once they are chosen."""
+
+_MANY = 0.25
+"""Share of the features that fire from which on descriptions have a column of their own."""
 
 TIES = {"rank": "validation_f1_per_domain", "p_count": "share"}
 """What orders the rows that a column does not."""
@@ -55,9 +83,9 @@ class FeatureTable(View):
     """The features that the selection lists, each with the pair for which it is listed.
 
     A search, a category and a minimum F1 look at every scored pair of a feature and a concept, and
-    a search at the proteins too (`Selection.listed`). Press a heading to sort, a row to select its
-    feature, or use the arrow keys; `/` searches. In every view `[` and `]` step through the table's
-    order.
+    a search at descriptions, motifs, notes and the proteins too (`Selection.listed`). Press a
+    heading to sort, a row to select its feature, or use the arrow keys; `/` searches. In every view
+    `[` and `]` step through the table's order.
     """
 
     code_name = "feature_table"
@@ -67,6 +95,10 @@ class FeatureTable(View):
         help="the column that orders the rows; empty: by p_count where proteins are chosen, else "
         "by F1 on validation where concepts are searched, else by enrichment where proteins were "
         "looked at, else by rank: the best feature of each concept, then the second best of each",
+    ).tag(sync=True)
+    columns = t.List(
+        t.Unicode(),
+        help="the columns that are shown, beside feature, concept and those of chosen proteins",
     ).tag(sync=True)
     descending = t.Bool(True, help="from the highest; of no account without `sort`").tag(sync=True)
     height = t.Int(340, min=100, help="height of the list in CSS pixels").tag(sync=True)
@@ -79,6 +111,26 @@ class FeatureTable(View):
                 f"cannot sort by {proposal['value']!r}; the columns are {', '.join(columns)}"
             )
         return proposal["value"]
+
+    @t.default("columns")
+    def _few(self) -> list[str]:
+        few = [name for name in _COLUMNS if name not in (*_ALWAYS, *_HIDDEN, "description")]
+        table = self.data.features
+        alive = table.filter(pl.col("maximum") > 0)
+        if "description" in table.columns and alive.height:
+            described = alive["description"].is_not_null().mean()
+            if described >= _MANY:
+                few.insert(few.index("note") + 1, "description")
+        return few
+
+    @t.validate("columns")
+    def _known(self, proposal: Any) -> list[str]:
+        can = [name for name in _COLUMNS if name not in _ALWAYS]
+        if strange := [name for name in proposal["value"] if name not in can]:
+            raise t.TraitError(
+                f"cannot show {', '.join(map(repr, strange))}; the columns are {', '.join(can)}"
+            )
+        return list(proposal["value"])
 
     def order(self) -> tuple[str, bool]:
         """The column that orders the rows, and whether from the highest."""
@@ -119,7 +171,8 @@ class FeatureTable(View):
         """The first rows of the table for print: see `View.figure`."""
         rows = self.rows()
         shown = rows.head(PRINTED)
-        columns = [name for name in _COLUMNS if name in shown.columns]
+        wanted = {*_ALWAYS, *self.columns}
+        columns = [name for name in _COLUMNS if name in wanted and name in shown.columns]
         width = sum(_COLUMNS[name][1] for name in columns)
         figure = blank(width, 0.2 * max(1, shown.height) + 0.75)
         axes = figure.add_subplot()

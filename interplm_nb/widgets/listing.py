@@ -3,7 +3,7 @@
 `widgets/feature_data/listing.js` does the same in the browser, where it must be fast.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,9 @@ from interplm_nb.widgets.feature_page import FeaturePages
 
 PAIR = ("concept", "category", "validation_f1_per_domain", "f1_per_domain", "rank")
 """What a listed feature has of its pair."""
+
+TEXTS = ("description", "motif_pattern", "note", "comment")
+"""Texts of a feature that a search reads, where a list has them."""
 
 
 def concept_pairs(pages: FeaturePages) -> pl.DataFrame:
@@ -52,32 +55,54 @@ def matching(
 ) -> pl.DataFrame:
     """The pairs that pass `Selection.listed`'s search, category and minimum F1.
 
-    A feature without a pair stands for itself, with nulls, and passes by its number or description.
+    A word is in the names of a pair, begins the feature's number, or is in a text of the feature
+    (`TEXTS`). A pair whose names and number have every word goes before the others of its feature.
+    Where there is none, number and texts have every word, and nothing but a search is asked for,
+    the feature stands for itself, with nulls: the words say nothing of its pairs. So does a feature
+    without a pair.
     """
-    every = features.select(
-        "feature", *(name for name in ("description",) if name in features.columns)
-    ).join(pairs, on="feature", how="left", maintain_order="left")
-    wanted = [_holds(word, every) for word in listed.get("search", "").lower().split()]
+    texts = [name for name in TEXTS if name in features.columns]
+    every = features.select("feature", *texts).join(
+        pairs, on="feature", how="left", maintain_order="left"
+    )
+    words = listed.get("search", "").lower().split()
+    names = [_in_names(word, every) for word in words]
+    number = [pl.col("feature").cast(pl.String).str.starts_with(word) for word in words]
+    told = [_in_texts(word, texts) for word in words]
+    wanted = []
     if category := listed.get("category"):
         wanted.append(pl.col("category") == category)
     if least := listed.get("least_f1"):  # the browser holds float32
         wanted.append(pl.col("f1_per_domain").cast(pl.Float32) >= pl.lit(least, pl.Float32))
-    return (every.filter(*wanted) if wanted else every).select("feature", *PAIR)
+    found = every.with_columns(
+        by_pair=_all(n | i for n, i in zip(names, number, strict=True)),
+        by_text=_all(i | t for i, t in zip(number, told, strict=True)),
+    ).filter(_all(n | i | t for n, i, t in zip(names, number, told, strict=True)), *wanted)
+    found = found.filter(pl.col("by_pair") | ~pl.col("by_pair").any().over("feature"))
+    if not wanted:
+        alone = pl.col("by_text") & ~pl.col("by_pair")
+        found = found.with_columns(pl.when(~alone).then(pl.col(name)).alias(name) for name in PAIR)
+    return found.select("feature", *PAIR)
 
 
-def _holds(word: str, every: pl.DataFrame) -> pl.Expr:
-    """Does a word begin the feature's number, or is it within a name?"""
+def _all(tests: Iterable[pl.Expr]) -> pl.Expr:
+    return pl.all_horizontal(pl.lit(True), *tests)
+
+
+def _in_names(word: str, every: pl.DataFrame) -> pl.Expr:
+    """Is a word within a name of the pair's concept?"""
     names = every.select("concept", "category").unique().drop_nulls().rows()
     hit = {
         concept
         for concept, category in names
         if any(word in t.lower() for t in (concept, category, concept_name(concept, category)))
     }
-    within = [pl.col("concept").is_in(hit).fill_null(False)]
-    if "description" in every.columns:
-        text = pl.col("description").str.to_lowercase().str.contains(word, literal=True)
-        within.append(text.fill_null(False))
-    return pl.any_horizontal(pl.col("feature").cast(pl.String).str.starts_with(word), *within)
+    return pl.col("concept").is_in(hit).fill_null(False)
+
+
+def _in_texts(word: str, texts: list[str]) -> pl.Expr:
+    within = (pl.col(t).str.to_lowercase().str.contains(word, literal=True) for t in texts)
+    return pl.any_horizontal(pl.lit(False), *(found.fill_null(False) for found in within))
 
 
 def listing(

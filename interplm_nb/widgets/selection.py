@@ -93,7 +93,8 @@ class Selection(anywidget.AnyWidget):
     pinned = t.List(t.Int(), help="other features drawn beside this one").tag(sync=True)
     listed = t.Dict(
         help="which features are listed: those with a scored pair that has every word of `search` "
-        "in its concept, category or the feature's number, the `category`, and `least_f1` on test; "
+        "in its concept, category, or the feature's number, description, motif or note, the "
+        "`category`, and `least_f1` on test; "
         "`among` (numbers) these alone, and `why`, in words; `silent`: also features that never "
         "fire on training proteins. Empty: all that fire",
     ).tag(sync=True)

@@ -3,6 +3,7 @@
 Look, brush, step, click; and again from the saved file, with no kernel behind it.
 """
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -100,6 +101,32 @@ def test_four_views_fill_the_panel_and_a_view_of_the_output_is_linked(
     assert said(page.locator(".jp-Cell-outputArea"), "histogram") == said(own, "histogram")
     page.evaluate(BACK_TO_THE_NOTEBOOK)  # whose cells `open_and_run` checks at the end
     page.wait_for_function("() => window.jupyterapp.shell.currentWidget.content?.model?.cells")
+
+
+def test_a_note_is_saved_by_the_kernel_and_found(open_and_run: Callable, tmp_path: Path) -> None:
+    shutil.copytree(Run.shipped().folder, tmp_path / "own")
+    code = CELL.replace("Run.shipped()", repr(str(tmp_path / "own")))
+    cells = [nbformat.v4.new_code_cell(code)]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), tmp_path / "note.ipynb")
+    page = open_and_run(tmp_path / "note.ipynb").page
+    wait_until_drawn(page)
+    feature = shown_feature(page)
+    page.get_by_role("tab", name="Concepts").click()
+    page.get_by_role("button", name="Write a note").click()
+    form = page.get_by_role("group", name=f"Note on feature {feature}")
+    form.get_by_label("Description").fill("turns helices")
+    form.get_by_label("Comment").fill("seen [twice]")  # brackets would step to another feature
+    form.get_by_label("Author").fill("Ada")
+    page.get_by_role("button", name="Save note").click()
+    said = page.locator(".iplm-note-said")
+    said.filter(has_text="turns helices").wait_for()
+    assert said.inner_text().startswith("A person's note by Ada, ")
+    assert Run.open(tmp_path / "own").notes().drop("date").rows() == [
+        (feature, "turns helices", "seen [twice]", "Ada")
+    ]
+    page.get_by_role("searchbox").fill("turns helices")
+    rows = page.locator(".iplm-features tbody tr[data-feature]")
+    assert rows.evaluate_all("rows => rows.map(row => row.dataset.feature)") == [str(feature)]
 
 
 def test_explore_runs_links_and_opens_again_without_running(

@@ -1,6 +1,7 @@
 """What the views get as the selection changes, and what Python answers for the whole store."""
 
 import logging
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -318,3 +319,72 @@ def test_a_feature_that_cannot_be_read_is_still_said_when_a_protein_is_selected(
 def test_a_run_without_activations(tmp_path: Path) -> None:
     with pytest.raises(PipelineError):
         FeatureData(Run.create(tmp_path / "run", "test"))
+
+
+@pytest.fixture
+def noted(run: Run, tmp_path: Path) -> FeatureData:
+    """Of a run that can be written to; `sent` holds what the browser is told."""
+    shutil.copytree(run.folder, tmp_path / "own")
+    return FeatureData(Run.open(tmp_path / "own"), structures={})
+
+
+def told(data: FeatureData, note: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> str:
+    """What the browser is answered that asks for this note; "": it is written."""
+    sent: list[dict[str, Any]] = []
+    monkeypatch.setattr(data, "send", sent.append)
+    data._handle_custom_msg({"note": note, "id": "7"}, [])
+    assert [answer["noted"] for answer in sent] == ["7"]
+    return sent[0]["problem"]
+
+
+def test_a_note_is_saved_and_shown_in_every_list(
+    noted: FeatureData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "note" not in noted.features.columns and noted.notes == {}
+    assert noted.about["no_notes"] == ""
+    note = {"feature": HELIX, "description": "on helices", "comment": "of course", "author": ""}
+    assert told(noted, note, monkeypatch) == ""
+    (row,) = noted.pages.run.notes().to_dicts()
+    assert (row["feature"], row["description"], row["author"]) == (HELIX, "on helices", "")
+    date = noted.notes[str(HELIX)].pop("note_date")
+    assert noted.notes == {str(HELIX): {"note": "on helices", "comment": "of course"}}
+    assert noted.features.filter(feature=HELIX).select("note", "comment", "note_date").rows() == [
+        ("on helices", "of course", date)
+    ]
+    assert noted.features["note"].null_count() == N_FEATURES - 1
+    noted.selection.listed = {"search": "course"}
+    assert noted.selection.features()["feature"].to_list() == [HELIX]
+    again = FeatureData(noted.pages.run.folder, structures={})
+    assert again.notes[str(HELIX)]["note"] == "on helices"
+    assert told(noted, {"feature": HELIX}, monkeypatch) == ""  # takes it back
+    assert noted.notes == {} and "note" not in noted.features.columns
+
+
+def test_a_note_that_cannot_be_is_refused_in_words(
+    noted: FeatureData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = {"feature": HELIX, "description": "x" * 1001}
+    assert "at most 1,000 letters" in told(noted, asked, monkeypatch)
+    assert "sae has features 0 to 11, not 12" in told(noted, {"feature": 12}, monkeypatch)
+    path = noted.pages.run.folder / "notes" / "sae.json"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("{}")
+    assert f"{path}: damaged" in told(noted, {"feature": 0, "comment": "x"}, monkeypatch)
+    assert path.read_text() == "{}"
+    # Opened now, it shows everything else, and keeps notes in the session.
+    again = FeatureData(noted.pages.run.folder, structures={})
+    assert again.about["no_notes"].startswith(f"{path}: damaged")
+    assert again.features.height == N_FEATURES
+
+
+def test_a_run_that_takes_no_notes_keeps_them_in_the_session(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    data = FeatureData(Run.shipped(), structures={})
+    assert "comes with the package" in data.about["no_notes"]
+    assert told(data, {"feature": 5, "comment": "mine"}, monkeypatch) == ""
+    assert data.notes["5"]["comment"] == "mine" and data.notes["5"]["unsaved"] is True
+    assert data.features.filter(feature=5)["comment"].to_list() == ["mine"]
+    assert data.pages.run.notes().is_empty()
+    with pytest.raises(PipelineError, match="comes with the package"):
+        data.write_note(5, "from Python")

@@ -1,6 +1,7 @@
 """The list of features, against loops over a small run."""
 
 import shutil
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -8,8 +9,9 @@ import polars as pl
 import pytest
 
 from interplm_nb.features.atlas_quality import AtlasQuality
+from interplm_nb.pipeline.notes import NOTES
 from interplm_nb.pipeline.run import Run
-from interplm_nb.widgets.feature_list import feature_list, packed_list
+from interplm_nb.widgets.feature_list import feature_list, named_notes, packed_list
 from interplm_nb.widgets.feature_page import FeaturePages
 from interplm_nb.widgets.packing import pack, unpack
 from tests.widgets.conftest import HELIX, N_FEATURES, SILENT
@@ -62,7 +64,8 @@ def test_the_best_pair_of_a_feature_is_that_of_validation(pages: FeaturePages) -
 
 
 def test_a_column_that_the_run_has_nothing_for_is_absent(pages: FeaturePages) -> None:
-    assert not {"x", "y", "cluster", "n_proteins"} & set(feature_list(pages).columns)
+    absent = {"x", "y", "cluster", "n_proteins", "density_class", "motif_pattern", "description"}
+    assert not absent & set(feature_list(pages).columns)
 
 
 def test_the_atlas_adds_its_columns_and_the_dead_stay() -> None:
@@ -90,17 +93,37 @@ def test_clusters_are_there_only_where_they_recur(
 
 
 def test_what_is_missing_is_nan_or_minus_one(pages: FeaturePages) -> None:
+    classes = pl.Enum(["silent", "rare", "dense"])
     table = feature_list(pages).with_columns(
-        pl.Series("cluster", [None, *range(N_FEATURES - 1)], dtype=pl.Int64)
+        pl.Series("cluster", [None, *range(N_FEATURES - 1)], dtype=pl.Int64),
+        pl.Series("description", [None, "b", "a", "b", *[None] * (N_FEATURES - 4)]),
+        pl.Series("density_class", ["silent", "dense", "rare"] * (N_FEATURES // 3), classes),
     )
     record, arrays = unpack(pack(*packed_list(table)))
     assert record["columns"] == table.columns == list(arrays)
     for name in table.columns:
         for value, sent in zip(table[name], arrays[name].tolist(), strict=True):
-            if name in ("concept", "category"):
+            if name in ("concept", "category", "description", "density_class"):
                 assert sent == -1 if value is None else record[name][sent] == value
             elif value is None:
                 assert sent == -1 if name == "cluster" else np.isnan(sent)
             else:
                 assert sent == np.float32(value)
+    assert record["description"] == ["a", "b"]
+    assert record["density_class"] == ["silent", "rare", "dense"]  # as they are sorted
     assert arrays["feature"].dtype == np.int32 and arrays["f1_per_domain"].dtype == np.float32
+
+
+def test_notes_are_columns_without_what_is_empty() -> None:
+    row = {"feature": 3, "description": "binds zinc", "comment": "", "author": ""}
+    date = datetime(2026, 11, 30, 9, 5, tzinfo=UTC)
+    notes = pl.DataFrame([row | {"date": date}], schema=NOTES)
+    assert named_notes(notes).to_dicts() == [
+        {
+            "feature": 3,
+            "note": "binds zinc",
+            "comment": None,
+            "note_author": None,
+            "note_date": "2026-11-30T09:05:00Z",
+        }
+    ]

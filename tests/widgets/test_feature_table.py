@@ -74,9 +74,43 @@ def test_settings_that_make_no_sense_are_refused(data: FeatureData) -> None:
         FeatureTable(data, sort="weight")
     with pytest.raises(
         TypeError,
-        match="FeatureTable has no setting order; its settings are: descending, height, sort",
+        match="FeatureTable has no setting order; its settings are: columns, descending, height",
     ):
         FeatureTable(data, order="up")
+
+
+def test_columns_are_chosen(data: FeatureData) -> None:
+    few = FeatureTable(data).columns
+    assert "f1_per_domain" in few and "density_class" not in few
+    table = FeatureTable(data, columns=["density_class", "motif_pattern"], sort="motif_information")
+    (axes,) = table.figure().axes
+    heads = [text.get_text() for text in axes.texts if text.get_position()[1] == -0.8]
+    assert heads == ["feature", "concept", "class", "motif"]
+    first = table.rows().row(0, named=True)
+    assert {first["density_class"], first["motif_pattern"]} <= {x.get_text() for x in axes.texts}
+    with pytest.raises(t.TraitError, match=r"cannot show 'weight'; the columns are enrichment, "):
+        FeatureTable(data, columns=["weight"])
+
+
+@pytest.mark.parametrize(("share", "shown"), [(0.2, False), (0.25, True)])
+def test_descriptions_have_a_column_where_many_features_have_one(
+    data: FeatureData, share: float, shown: bool
+) -> None:
+    described = FeatureData(Run.shipped(), structures={})
+    living = data.features.filter(pl.col("maximum") > 0)["feature"]
+    some = pl.col("feature").is_in(living.head(round(share * len(living)) + shown).to_list())
+    described.features = data.features.with_columns(
+        description=pl.when(some).then(pl.lit("Fires."))
+    )
+    assert ("description" in FeatureTable(described).columns) == shown
+
+
+def test_classes_are_sorted_by_density_and_not_by_letter(data: FeatureData) -> None:
+    data.selection.listed = {"silent": True}
+    found = FeatureTable(data, sort="density_class", descending=False).rows()["density_class"]
+    order = ["silent", "rare", "sparse", "frequent", "dense"]
+    places = [order.index(name) for name in found]
+    assert places == sorted(places) and len(set(places)) > 2
 
 
 def test_the_printed_table_holds_the_first_rows(data: FeatureData) -> None:

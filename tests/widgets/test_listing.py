@@ -22,10 +22,22 @@ def data() -> FeatureData:
     return FeatureData(Run.shipped(), structures={})
 
 
+SEARCHES = (
+    *("", "7", "zinc", "HELIX", "domain any", "any kind", "disulfide", "no such", "trans 1"),
+    *("motif", "proteins named", "on helix fires", "c-x", "g-g 1", "zinc named", "l-x(2)"),
+)
+
+
 def slow_list(
     data: FeatureData, listed: dict[str, Any], by_rank: bool
 ) -> dict[int, tuple[str, int] | None]:
     """Each listed feature with its concept and rank, by the words of `Selection.listed`'s help."""
+    texts = [name for name in ("description", "motif_pattern") if name in data.features.columns]
+    told = {
+        row["feature"]: [row[name].lower() for name in texts if row[name]]
+        for row in data.features.to_dicts()
+    }
+    words = listed.get("search", "").lower().split()
     places: dict[str, int] = {}
     pairs: dict[int, list[dict[str, Any]]] = {}
     for row in data.pages.ranked.to_dicts():
@@ -33,15 +45,21 @@ def slow_list(
         pairs.setdefault(row["feature"], []).append(row | {"rank": places[row["concept"]]})
     least = np.float32(listed.get("least_f1", 0))
 
-    def matches(feature: int, pair: dict[str, Any] | None) -> bool:
+    def says(feature: int, pair: dict[str, Any] | None, where: str) -> bool:
+        """Is every word in one of: n, the pair's names; i, the number; t, the feature's texts?"""
         names = []
         if pair:
             names = [pair["concept"], pair["category"]]
             names.append(concept_name(*names))
-        said = all(
-            str(feature).startswith(word) or any(word in name.lower() for name in names)
-            for word in listed.get("search", "").lower().split()
+        return all(
+            ("i" in where and str(feature).startswith(word))
+            or ("n" in where and any(word in name.lower() for name in names))
+            or ("t" in where and any(word in text for text in told[feature]))
+            for word in words
         )
+
+    def matches(feature: int, pair: dict[str, Any] | None) -> bool:
+        said = says(feature, pair, "nit")
         wanted = listed.get("category")
         strong = not least or (pair is not None and np.float32(pair["f1_per_domain"]) >= least)
         of_category = not wanted or (pair is not None and pair["category"] == wanted)
@@ -52,7 +70,11 @@ def slow_list(
         own = [pair for pair in pairs.get(feature, [None]) if matches(feature, pair)]
         kept = not listed.get("among") or feature in listed["among"]
         if own and kept and (listed.get("silent") or maximum > 0):
-            known = [pair for pair in own if pair is not None]
+            by_names = [pair for pair in own if says(feature, pair, "ni")]
+            if not by_names and says(feature, None, "it"):
+                alone = not listed.get("category") and not least
+                by_names = [None] if alone else own
+            known = [pair for pair in by_names or own if pair is not None]
             best = min(known, key=lambda pair: pair["rank"] if by_rank else 0, default=None)
             found[feature] = None if best is None else (best["concept"], best["rank"])
     return found
@@ -60,9 +82,7 @@ def slow_list(
 
 @settings(max_examples=40, deadline=None)
 @given(
-    search=st.sampled_from(
-        ["", "7", "zinc", "HELIX", "domain any", "any kind", "disulfide", "no such", "trans 1"]
-    ),
+    search=st.sampled_from(SEARCHES),
     category=st.sampled_from(["", "Domain", "Zinc finger", "Disulfide bond"]),
     least=st.sampled_from([0, 0.1, 0.3, 1]),
     silent=st.booleans(),

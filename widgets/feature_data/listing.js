@@ -18,8 +18,25 @@ import { conceptName } from "../kit/concept_names.js";
  * @property {string} [why]
  */
 
+/** @typedef {"note" | "comment" | "note_author" | "note_date"} OfNote as in `feature_list.py` */
+/**
+ * A person's note on a feature, without what is empty; `unsaved`: the session alone holds it.
+ * @typedef {Partial<Record<OfNote, string>> & { unsaved?: boolean }} Note
+ */
+
+/**
+ * What a search reads of the rows, in small letters, one below the other, and where each begins.
+ * @typedef {{ text: string, starts: Uint32Array }} Told
+ */
+
 const OF_PAIR = ["validation_f1_per_domain", "f1_per_domain"];
-const OF_NAMES = ["concept", "category", "description"];
+const PAIR_NAMES = ["concept", "category"];
+export const OF_NOTE = /** @type {(OfNote)[]} */ (
+  /** @type {unknown} */ (["note", "comment", "note_author", "note_date"])
+);
+const TEXTS = ["note", "comment", "description", "motif_pattern"]; // that a search reads
+const MOST_WORDS = 31; // of a search: a bit each
+const BEFORE = 20; // letters of a text before the word that was found in it
 
 /** @param {string} text @returns {string[]} */
 export function wordsOf(text) {
@@ -51,21 +68,30 @@ export class Shown {
    * @param {Int32Array} pair of each row of the table, -1: none
    * @param {number[]} rows
    * @param {Common | null} common what the chosen proteins have in common
+   * @param {string[]} words of the search
    */
-  constructor(listing, pair, rows, common) {
+  constructor(listing, pair, rows, common, words) {
     this.table = listing.table;
     this.pairs = listing.pairs;
     this.listing = listing;
     this.pair = pair;
     this.rows = rows;
     this.common = common;
+    this.words = words;
     this.features = new Set(rows.map((row) => this.table.arrays.feature[row]));
   }
 
   /** Is there such a column? @param {string} name */
   has(name) {
     const ofCommon = this.common !== null && name in this.common.columns;
+    if (isOfNote(name)) return this.listing.notes.size > 0;
     return this.table.record.columns.includes(name) || name === "rank" || ofCommon;
+  }
+
+  /** The columns of a file: all but those of the chosen proteins. */
+  get columns() {
+    const ofNotes = this.listing.notes.size ? OF_NOTE : [];
+    return [...this.table.record.columns, ...ofNotes, "rank"];
   }
 
   /** A number of a row, NaN where there is none; of names, the place in the alphabet.
@@ -74,6 +100,7 @@ export class Shown {
     const [pair, { arrays, record }] = [this.pair[row], this.table];
     if (name === "rank") return pair < 0 ? NaN : this.listing.rank[pair];
     if (OF_PAIR.includes(name)) return pair < 0 ? NaN : this.pairs.arrays[name][pair];
+    if (isOfNote(name)) return this.listing.noteAlphabet[name].get(this.name(name, row)) ?? NaN;
     if (name === "concept" || name === "category")
       return pair < 0 ? NaN : this.listing.alphabet[name][this.pairs.arrays.concept[pair]];
     if (this.common && name in this.common.columns)
@@ -86,14 +113,33 @@ export class Shown {
   /** A name of a row as it is scored; undefined: the column has none there.
    * @param {string} name @param {number} row @returns {string | undefined} */
   name(name, row) {
-    if (name === "concept" || name === "category")
+    if (isOfNote(name)) return this.listing.notes.get(this.table.arrays.feature[row])?.[name];
+    if (PAIR_NAMES.includes(name))
       return this.pairs.record[name][this.pairs.arrays.concept[this.pair[row]]];
     return this.table.record[name]?.[this.table.arrays[name][row]];
   }
 
   /** Is a column of names? @param {string} name */
   isNames(name) {
-    return OF_NAMES.includes(name);
+    const { record } = this.table;
+    return PAIR_NAMES.includes(name) || isOfNote(name) || Array.isArray(record[name]);
+  }
+
+  /**
+   * Of a row that stands for itself, the words in which the search was found; "" of any other.
+   * @param {number} row
+   */
+  found(row) {
+    if (this.pair[row] >= 0) return "";
+    for (const name of TEXTS.filter((text) => this.has(text))) {
+      const text = this.name(name, row) ?? "";
+      const lower = text.toLowerCase();
+      const word = this.words.find((one) => lower.includes(one));
+      if (!word) continue;
+      const at = lower.indexOf(word) - BEFORE;
+      return at > 0 ? `“…${text.slice(at)}”` : `“${text}”`;
+    }
+    return "";
   }
 
   /**
@@ -114,6 +160,11 @@ export class Shown {
       .sort((a, b) => sign * (values[a] - values[b]) || tie(a, b));
     return there.concat(this.rows.filter((row) => Number.isNaN(values[row])));
   }
+}
+
+/** @param {string} name @returns {name is OfNote} */
+function isOfNote(name) {
+  return /** @type {string[]} */ (OF_NOTE).includes(name);
 }
 
 /** All features and all scored pairs, best on validation first. */
@@ -140,8 +191,40 @@ export class Listing {
       category: placesInAlphabet(pairs.record.category),
     };
     this.numbers = Array.from(table.arrays.feature, String);
+    /** @type {Map<number, Note>} by feature */
+    this.notes = new Map();
+    /** @type {Record<OfNote, Map<string | undefined, number>>} */
+    this.noteAlphabet = /** @type {any} */ ({});
+    /** @type {Told | null} null: not yet asked for */
+    this.allTold = null;
     /** @type {{ key: string, common: Common | null, shown: Shown } | null} the list made last */
     this.last = null;
+  }
+
+  /** Take other notes. @param {Record<string, Note>} notes by feature */
+  take(notes) {
+    this.notes = new Map(Object.entries(notes).map(([feature, note]) => [Number(feature), note]));
+    for (const name of OF_NOTE) {
+      const texts = [...this.notes.values()].map((note) => note[name]).filter(Boolean);
+      this.noteAlphabet[name] = new Map([...new Set(texts)].sort().map((text, i) => [text, i]));
+    }
+    this.allTold = this.last = null;
+  }
+
+  /** @returns {Told} */
+  get told() {
+    if (this.allTold) return this.allTold;
+    const shown = new Shown(this, new Int32Array(this.numbers.length).fill(-1), [], null, []);
+    const names = TEXTS.filter((name) => shown.has(name));
+    const starts = new Uint32Array(this.numbers.length + 1);
+    const texts = this.numbers.map((_, row) => {
+      const text = names.map((name) => shown.name(name, row) ?? "").join("\n");
+      const small = `${text.toLowerCase()}\n`;
+      starts[row + 1] = starts[row] + small.length;
+      return small;
+    });
+    this.allTold = { text: texts.join(""), starts };
+    return this.allTold;
   }
 
   /** Categories of scored concepts, by name. @returns {string[]} */
@@ -171,69 +254,76 @@ export class Listing {
 
   /** @param {Listed} listed @param {Common | null} common @param {boolean} byRank */
   listAnew(listed, common, byRank) {
-    const words = wordsOf(listed.search ?? "");
-    const [whole, ofConcept, ofRow] = this.hits(words);
-    const pair = this.best(listed, whole, ofConcept, ofRow, byRank);
+    const words = wordsOf(listed.search ?? "").slice(0, MOST_WORDS);
+    const hits = this.hits(words);
     const needsPair = Boolean(listed.category || listed.least_f1);
+    const pair = this.best(listed, hits, byRank);
     const among = listed.among?.length ? new Set(listed.among) : null;
     const { feature } = this.table.arrays;
     const rows = Array.from(feature.keys()).filter(
       (row) =>
-        (pair[row] >= 0 || (!needsPair && ofRow(row) === whole)) &&
+        (pair[row] >= 0 || (!needsPair && hits.ofRow(row) === hits.whole)) &&
         (listed.silent || this.isAlive(row)) &&
         (!among || among.has(feature[row])) &&
         (!common || common.places.has(feature[row])),
     );
-    return new Shown(this, pair, rows, common);
+    return new Shown(this, pair, rows, common, words);
   }
 
   /**
-   * Which words are in a concept's names, and which in a feature's number or description: a bit for
-   * each of them, and all bits.
+   * Which words are in a concept's names, at the start of a feature's number, and in its texts: a
+   * bit for each word.
    * @param {string[]} words
-   * @returns {[number, Uint32Array, (row: number) => number]}
    */
   hits(words) {
-    const kept = words.slice(0, 31);
+    const n = this.numbers.length;
     const bits = (/** @type {(word: string) => boolean} */ test) =>
-      kept.reduce((sum, word, i) => sum + (test(word) ? 2 ** i : 0), 0);
+      words.reduce((sum, word, i) => sum + (test(word) ? 2 ** i : 0), 0);
     const ofConcept = Uint32Array.from(this.texts, (text) => bits((word) => text.includes(word)));
-    const { record, arrays } = this.table;
-    const described = (record.description ?? []).map((/** @type {string} */ text) =>
-      text.toLowerCase(),
-    );
-    const isPlain = !described.length && !kept.some((word) => /^\d+$/.test(word));
-    const ofRow = (/** @type {number} */ row) =>
-      isPlain
-        ? 0
-        : bits(
-            (word) =>
-              this.numbers[row].startsWith(word) ||
-              (described[arrays.description?.[row]]?.includes(word) ?? false),
-          );
-    return [2 ** kept.length - 1, ofConcept, ofRow];
+    const [ofNumber, ofText] = [new Uint32Array(n), new Uint32Array(n)];
+    words.forEach((word, i) => {
+      const { text, starts } = this.told;
+      const bit = 2 ** i;
+      let row = 0;
+      for (let at = text.indexOf(word); at >= 0; at = text.indexOf(word, starts[row])) {
+        while (starts[row + 1] <= at) row++;
+        ofText[row++] |= bit;
+      }
+      if (!/^\d+$/.test(word)) return;
+      for (let at = 0; at < n; at++) if (this.numbers[at].startsWith(word)) ofNumber[at] |= bit;
+    });
+    const whole = 2 ** words.length - 1;
+    const ofRow = (/** @type {number} */ row) => ofNumber[row] | ofText[row];
+    return { whole, ofConcept, ofNumber, ofText, ofRow };
   }
 
   /**
-   * The best of each row's pairs that match, -1: none does.
+   * The best of each row's pairs that match, -1: none does, or the row stands for itself.
+   * `listing.matching` in Python says which goes before which.
    * @param {Listed} listed
-   * @param {number} whole
-   * @param {Uint32Array} ofConcept
-   * @param {(row: number) => number} ofRow
+   * @param {ReturnType<Listing["hits"]>} hits
    * @param {boolean} byRank
    */
-  best({ category, least_f1 }, whole, ofConcept, ofRow, byRank) {
+  best({ category, least_f1 }, { whole, ofConcept, ofNumber, ofText, ofRow }, byRank) {
     const { concept, f1_per_domain: f1 } = this.pairs.arrays;
-    const known = Uint32Array.from(this.numbers.keys(), ofRow);
     const least = Math.fround(least_f1 ?? 0); // as F1 is kept
-    const pair = new Int32Array(known.length).fill(-1);
+    const pair = new Int32Array(this.numbers.length).fill(-1);
+    const byNames = new Uint8Array(pair.length); // have names and number every word?
     for (let i = 0; i < concept.length; i++) {
       const [row, c] = [this.row[i], concept[i]];
-      if (row < 0 || (ofConcept[c] | known[row]) !== whole) continue;
+      if (row < 0) continue;
+      const own = ofConcept[c] | ofNumber[row];
+      if ((own | ofText[row]) !== whole) continue;
       if (least && !(f1[i] >= least)) continue;
       if (category && this.pairs.record.category[c] !== category) continue;
-      if (pair[row] < 0 || (byRank && this.rank[i] < this.rank[pair[row]])) pair[row] = i;
+      const isFirst = pair[row] < 0 || (own === whole && !byNames[row]);
+      const isAlike = (own === whole) === Boolean(byNames[row]);
+      if (isFirst || (isAlike && byRank && this.rank[i] < this.rank[pair[row]])) pair[row] = i;
+      if (own === whole) byNames[row] = 1;
     }
+    if (!category && !least)
+      for (let row = 0; row < pair.length; row++)
+        if (!byNames[row] && ofRow(row) === whole) pair[row] = -1;
     return pair;
   }
 }

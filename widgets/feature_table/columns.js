@@ -22,6 +22,8 @@ export const ROW = 26; // height of a row in CSS pixels, as style.css has it
 export const MARKED = "concept";
 /** The mark of a feature whose maxima lie near the ends of proteins. */
 export const BADGE = "ends";
+/** The mark of a feature with a person's note. */
+export const NOTED = "note";
 
 const whole = (/** @type {Kit} */ kit, /** @type {number} */ value) => kit.count(value);
 const one = (/** @type {Kit} */ kit, /** @type {number} */ value) => kit.fixed(value, 1);
@@ -72,7 +74,8 @@ const COLUMNS = [
     kind: "names",
     hint:
       "Of the feature's scored concepts that match, the best on validation proteins; " +
-      "in the order of ranks, that of the lowest rank",
+      "in the order of ranks, that of the lowest rank. In quotes: no concept matches the search, " +
+      "but these words of a description, a motif or a note do",
   },
   {
     name: "enrichment",
@@ -133,6 +136,20 @@ const COLUMNS = [
     write: whole,
   },
   {
+    name: "note",
+    label: "a person's note",
+    hint: "What a person wrote of the feature, with the description that it got beside it",
+    width: 180,
+    kind: "names",
+  },
+  {
+    name: "description",
+    label: "description",
+    hint: "What the feature responds to, in words, as its describer put it",
+    width: 240,
+    kind: "names",
+  },
+  {
     name: "category",
     label: "category",
     hint: "Category of the concept",
@@ -182,17 +199,134 @@ const COLUMNS = [
     hint: "Cluster of the feature's decoder vector; a dash: no cluster",
   },
   {
-    name: "description",
-    label: "description",
-    hint: "Description of the feature",
-    width: 240,
+    name: "described_by",
+    label: "described by",
+    hint: "Who described it: statistical, which asks no language model, or the model's name",
+    width: 100,
+    kind: "names",
+  },
+  {
+    name: "description_r",
+    label: "r",
+    width: 46,
+    kind: "number",
+    write: two,
+    hint:
+      "Pearson r of the feature's maxima, on proteins that its describer did not see, with what " +
+      "a judge predicts from the description",
+  },
+  {
+    name: "comment",
+    label: "comment",
+    hint: "What a person remarked on the feature",
+    width: 180,
+    kind: "names",
+  },
+  {
+    name: "density_class",
+    label: "class",
+    hint:
+      "By the share of residues on which it is active: silent 0, rare below 0.01 %, sparse below " +
+      "1 %, frequent below 10 %, else dense",
+    width: 74,
+    kind: "names",
+  },
+  {
+    name: "protein_frequency",
+    label: "of proteins",
+    hint: "Share of the run's proteins with a residue above the threshold of stage features",
+    width: 84,
+    kind: "number",
+    write: shares,
+  },
+  {
+    name: "share_when_present",
+    label: "of a protein",
+    hint: "Share of a protein's residues on which it is active, mean over proteins that have one",
+    width: 88,
+    kind: "number",
+    write: shares,
+  },
+  {
+    name: "protein_entropy",
+    label: "protein bits",
+    hint:
+      "Entropy of its activation over proteins, in bits: 2 to that power is the number of " +
+      "proteins over which it would be even",
+    width: 86,
+    kind: "number",
+    write: one,
+  },
+  {
+    name: "amino_acid_information",
+    label: "letter bits",
+    hint: "Information of its activation on the amino acid, in bits; 0: it ignores the letter",
+    width: 80,
+    kind: "number",
+    write: two,
+  },
+  {
+    name: "top_amino_acid",
+    label: "letter",
+    hint: "The amino acid on which most of its activation falls",
+    width: 56,
+    kind: "names",
+  },
+  {
+    name: "shape",
+    label: "shape",
+    hint: "Along proteins: point, motif, domain, whole protein, periodic, mixed, too few",
+    width: 96,
+    kind: "names",
+  },
+  {
+    name: "mean_run",
+    label: "run",
+    hint: "Mean length of its unbroken stretches, in residues",
+    width: 52,
+    kind: "number",
+    write: one,
+  },
+  {
+    name: "period",
+    label: "period",
+    hint: "Residues from one of its stretches to the next; a dash: it has no period",
+    width: 60,
+    kind: "number",
+    write: whole,
+  },
+  {
+    name: "motif_information",
+    label: "motif bits",
+    hint: "Information of the letters around its maxima, in bits, over the columns",
+    width: 80,
+    kind: "number",
+    write: one,
+  },
+  {
+    name: "motif_pattern",
+    label: "motif",
+    hint: "Pattern of these letters in PROSITE's syntax; a dash: none beyond chance",
+    width: 150,
     kind: "names",
   },
 ];
 
-/** Those that a list has. @param {Shown} shown @returns {Column[]} */
-export function columnsOf(shown) {
-  return COLUMNS.filter(({ name }) => shown.has(name));
+const ALWAYS = ["feature", "members", "background_share", "q_count", "concept"];
+
+/**
+ * Those that are shown.
+ * @param {Shown} shown @param {string[]} chosen names
+ * @returns {Column[]}
+ */
+export function columnsOf(shown, chosen) {
+  const wanted = new Set([...ALWAYS, ...chosen]);
+  return COLUMNS.filter(({ name }) => wanted.has(name) && shown.has(name));
+}
+
+/** Those that may be chosen. @param {Shown} shown @returns {Column[]} */
+export function choosable(shown) {
+  return COLUMNS.filter(({ name }) => !ALWAYS.includes(name) && shown.has(name));
 }
 
 /**
@@ -209,7 +343,7 @@ export function textOf(kit, shown, { name, kind, write = plain }, row) {
     return Number.isNaN(value) ? "–" : write(kit, value);
   }
   const text = shown.name(name, row);
-  if (text === undefined) return "–";
+  if (text === undefined) return (name === "concept" && shown.found(row)) || "–";
   return name === "concept" ? conceptName(text, shown.name("category", row) ?? "") : text;
 }
 
@@ -219,6 +353,7 @@ export function textOf(kit, shown, { name, kind, write = plain }, row) {
  */
 export function hintOf(shown, { name }, row) {
   const text = shown.name(name, row);
+  if (text === undefined && name === "concept") return shown.found(row) || null;
   if (text === undefined || name !== "concept") return text ?? null;
   return conceptHint(text, shown.name("category", row) ?? "");
 }

@@ -3,7 +3,7 @@
 
 import { nearEnds, nearEndsWords } from "../kit/near_ends.js";
 import { categoryColour } from "./picture.js";
-import { BADGE, MARKED, ROW, columnsOf, hintOf, textOf } from "./columns.js";
+import { BADGE, MARKED, NOTED, ROW, columnsOf, hintOf, textOf } from "./columns.js";
 
 /** @import { Kit, View } from "../kit/types.js" */
 
@@ -23,6 +23,9 @@ const WHY_MARGIN = 4; // below the line above the list, as style.css has it
 const ACROSS = 120; // pixels that a key scrolls
 const ROOM_FOR_NAMES = 142;
 
+/** @param {Column} column */
+const nameOf = ({ name }) => name;
+
 export class Grid {
   /**
    * @param {Kit} kit
@@ -34,7 +37,7 @@ export class Grid {
     this.kit = kit;
     this.view = view;
     this.shown = shown;
-    this.columns = columnsOf(shown);
+    this.columns = columnsOf(shown, view.model.get("columns"));
     this.acts = acts;
     /** @type {number[]} rows of the table, in order */
     this.rows = [];
@@ -233,8 +236,8 @@ export class Grid {
   show(shown, rows, [sort, descending], none) {
     this.shown = shown;
     this.none = none;
-    const columns = columnsOf(shown);
-    if (columns.length !== this.columns.length) {
+    const columns = columnsOf(shown, this.view.model.get("columns"));
+    if (String(columns.map(nameOf)) !== String(this.columns.map(nameOf))) {
       this.columns = columns;
       this.layColumns();
     }
@@ -323,18 +326,24 @@ export class Grid {
       dot.style.background = categoryColour(this.view, text);
       cell.append(dot);
     }
-    if (column.name === MARKED && nearEnds(this.shown.table, this.view.store.about, row))
-      cell.append(this.badge(row));
+    if (column.name === MARKED) {
+      const { table } = this.shown;
+      const { about } = this.view.store;
+      if (nearEnds(table, about, row))
+        cell.append(this.badge("iplm-ends", BADGE, nearEndsWords(table, about, row)));
+      const note = this.shown.name("note", row) ?? this.shown.name("comment", row);
+      if (note) cell.append(this.badge("iplm-noted", NOTED, `A person's note: ${note}`));
+    }
     cell.append(text);
     return cell;
   }
 
-  /** A word that is seen and a sentence that is read out. @param {number} row */
-  badge(row) {
+  /** A word that is seen and a sentence that is read out.
+   * @param {string} kind @param {string} text @param {string} said */
+  badge(kind, text, said) {
     const { element } = this.kit;
-    const said = nearEndsWords(this.shown.table, this.view.store.about, row);
-    return element("span", { class: "iplm-ends", title: said }, [
-      element("span", { "aria-hidden": "true", text: BADGE }),
+    return element("span", { class: `iplm-badge ${kind}`, title: said }, [
+      element("span", { "aria-hidden": "true", text }),
       element("span", { class: "iplm-hidden", text: `${said}; ` }),
     ]);
   }

@@ -9,7 +9,7 @@
  */
 export function csvRows(shown, rows) {
   const common = Object.keys(shown.common?.columns ?? {});
-  const columns = [...shown.table.record.columns, "rank", ...common];
+  const columns = [...shown.columns, ...common];
   const cell = (/** @type {string} */ name, /** @type {number} */ row) => {
     if (shown.isNames(name)) return shown.name(name, row) ?? null;
     const value = shown.value(name, row);

@@ -115,7 +115,7 @@ export class Why {
     if (common) return this.commonWords(common);
     if (accessions.length) return this.absentWords(accessions);
     if (listed.search?.trim() || listed.category || listed.least_f1)
-      return "Each row shows the pair that matches, of all scored pairs.";
+      return "Each row shows the pair that matches, or in quotes the words that do.";
     if (narrows(listed)) return "";
     return sort === "rank"
       ? "The best feature of each concept, then the second best of each."

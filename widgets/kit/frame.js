@@ -2,6 +2,7 @@
 // What surrounds every view: title, tools, the words for loading and errors, the line that says
 // what is selected, keys, exports.
 
+import { addMenu } from "./menu.js";
 import { Plot } from "./plot.js";
 import { saveMenu } from "./save.js";
 import { readTheme, watchTheme } from "./theme.js";
@@ -260,6 +261,14 @@ export class Frame {
     select.addEventListener("change", () => act(select.value), { signal: this.signal });
     this.tools.append(element("label", {}, [element("span", { text: label }), select]));
     return select;
+  }
+
+  /**
+   * @param {Parameters<typeof addMenu>[1]} options
+   * @param {HTMLElement} items
+   */
+  menu(options, items) {
+    addMenu(this, options, items);
   }
 
   /**

@@ -2,6 +2,7 @@
 // Files for the person: pictures and tables of what a view shows.
 
 import { fitted } from "./fitted.js";
+import { addMenu } from "./menu.js";
 import { CanvasSurface } from "./surface.js";
 import { SvgSurface } from "./svg_surface.js";
 
@@ -34,37 +35,9 @@ export function saveMenu(frame, saves) {
     const act = async () => download(await make(), type, frame.fileName(name.toLowerCase()));
     items.append(frame.button(name, act, `Save ${frame.title} as ${name}`));
   }
-  const head = document.createElement("summary");
-  head.textContent = "Save";
-  head.setAttribute("aria-label", `Save ${frame.title}`);
-  const menu = document.createElement("details");
-  menu.className = "iplm-saves";
-  menu.append(head, items);
-  closing(menu, head, frame.signal);
-  frame.tools.append(menu);
+  const hint = `Save ${frame.title}`;
+  addMenu(frame, { kind: "iplm-saves", text: "Save", hint }, items);
   return items;
-}
-
-/**
- * A menu closes when something was chosen, when the focus leaves it, and at Escape.
- * @param {HTMLDetailsElement} menu @param {HTMLElement} head @param {AbortSignal} signal
- */
-function closing(menu, head, signal) {
-  const left = (/** @type {FocusEvent} */ event) => {
-    if (!menu.contains(/** @type {Node | null} */ (event.relatedTarget))) menu.open = false;
-  };
-  const chosen = (/** @type {Event} */ event) => {
-    if (!head.contains(/** @type {Node} */ (event.target))) menu.open = false;
-  };
-  const escape = (/** @type {KeyboardEvent} */ event) => {
-    if (event.key !== "Escape" || !menu.open) return;
-    event.preventDefault(); // or it would clear the brush
-    menu.open = false;
-    head.focus();
-  };
-  menu.addEventListener("focusout", left, { signal });
-  menu.addEventListener("click", chosen, { signal });
-  menu.addEventListener("keydown", escape, { signal });
 }
 
 /** @param {View} frame @param {Plot} plot */

@@ -39,12 +39,14 @@ export function short(n) {
 }
 
 /**
- * 0.1234 to two decimals; null and NaN as a dash.
+ * 0.1234 to two decimals, without a sign for 0; null and NaN as a dash.
  * @param {number | null | undefined} value
  * @param {number} [digits]
  */
 export function fixed(value, digits = 2) {
-  return Number.isNaN(value ?? NaN) ? "–" : Number(value).toFixed(digits);
+  if (Number.isNaN(value ?? NaN)) return "–";
+  const text = Number(value).toFixed(digits);
+  return Number(text) === 0 ? (0).toFixed(digits) : text;
 }
 
 /** 0.0123 as 1.2 %. @param {number} share */

@@ -44,6 +44,7 @@ test("numbers as people read them", () => {
   assert.equal(count(1234567.4), "1,234,567");
   assert.deepEqual([999, 1000, 12345, 3.4e6, 2e9].map(short), ["999", "1k", "12.3k", "3.4M", "2G"]);
   assert.deepEqual([fixed(0.125, 2), fixed(1, 1)], ["0.13", "1.0"]);
+  assert.deepEqual([fixed(-0.004), fixed(-0.006)], ["0.00", "-0.01"]);
   assert.deepEqual(
     [NaN, null, undefined].map((value) => fixed(value)),
     ["–", "–", "–"],

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { columnsOf, hintOf, textOf } from "../feature_table/columns.js";
+import { choosable, columnsOf, hintOf, textOf } from "../feature_table/columns.js";
 import { csvRows } from "../feature_table/rows.js";
 import { Listing, narrows, relisted } from "../feature_data/listing.js";
 import { orderOf } from "../feature_data/order.js";
@@ -135,7 +135,14 @@ test("sorting is stable and puts what is missing last, both ways", () => {
 
 test("cells say names in words, files as they are scored; what is not there is a dash", () => {
   const shown = listing().list({});
-  const names = columnsOf(shown).map(({ name }) => name);
+  const all = ["f1_per_domain", "rank", "category", "maximum", "cluster"];
+  const names = columnsOf(shown, all).map(({ name }) => name);
+  assert.deepEqual(columnsOf(shown, ["cluster", "density"]).map(({ name }) => name), [
+    "feature",
+    "concept",
+    "cluster",
+  ]);
+  assert.deepEqual(choosable(shown).map(({ name }) => name), all);
   assert.deepEqual(
     names,
     ["feature", "concept", "f1_per_domain", "rank", "category", "maximum", "cluster"],
@@ -145,10 +152,10 @@ test("cells say names in words, files as they are scored; what is not there is a
     count: String,
   };
   const cells = (/** @type {number} */ row) =>
-    columnsOf(shown).map((column) => textOf(kit, shown, column, row));
+    columnsOf(shown, all).map((column) => textOf(kit, shown, column, row));
   assert.deepEqual(cells(0), ["10", "Domain, any kind", "0.20", "1", "Domain", "2.0", "3"]);
   assert.deepEqual(cells(1), ["11", "–", "–", "–", "–", "2.0", "–"]);
-  const concept = columnsOf(shown)[1];
+  const concept = columnsOf(shown, [])[1];
   assert.match(hintOf(shown, concept, 0), /every annotated residue of category Domain.*Domain_any/);
   assert.deepEqual(csvRows(shown, [0, 1]), [
     [...table().record.columns, "rank"],
@@ -157,15 +164,83 @@ test("cells say names in words, files as they are scored; what is not there is a
   ]);
 });
 
-test("a description is searched, shown and saved", () => {
+/** With descriptions of 11 and 12, and a motif of 14. */
+function told() {
   const { record, arrays } = table();
-  const later = {
-    record: { ...record, columns: [...record.columns, "description"], description: ["binds zinc"] },
-    arrays: { ...arrays, description: Int32Array.of(-1, 0, -1, -1, -1) },
-  };
   const { pairs } = listing();
-  const shown = new Listing(later, pairs).list({ search: "binds zinc" });
-  assert.deepEqual(shown.rows, [1]);
-  assert.equal(csvRows(shown, [1])[1][6], "binds zinc");
-  assert.deepEqual(new Listing(later, pairs).list({ search: "zinc" }).rows, [1, 2, 4]);
+  return new Listing(
+    {
+      record: {
+        ...record,
+        columns: [...record.columns, "description", "motif_pattern"],
+        description: ["Binds zinc", "Fires on a helix"],
+        motif_pattern: ["C-x(2)-C"],
+      },
+      arrays: {
+        ...arrays,
+        description: Int32Array.of(-1, 0, 1, -1, -1),
+        motif_pattern: Int32Array.of(-1, -1, -1, -1, 0),
+      },
+    },
+    pairs,
+  );
+}
+
+/** Rows that a search lists, each with its concept or what was found. */
+function found(/** @type {Listing} */ of, /** @type {any} */ wanted) {
+  const shown = of.list(wanted);
+  return shown.rows.map((row) => [
+    shown.table.arrays.feature[row],
+    shown.name("concept", row) ?? shown.found(row),
+  ]);
+}
+
+test("a description and a motif are searched, shown and saved", () => {
+  const all = told();
+  assert.deepEqual(found(all, { search: "binds zinc" }), [[11, "“Binds zinc”"]]);
+  assert.deepEqual(found(all, { search: "c-x(2)" }), [[14, "“C-x(2)-C”"]]);
+  const shown = all.list({ search: "binds" });
+  assert.equal(csvRows(shown, [1])[1][6], "Binds zinc");
+  assert.ok(shown.isNames("motif_pattern") && !shown.isNames("maximum"));
+});
+
+test("a pair whose names match goes before words of a description", () => {
+  const all = told();
+  assert.deepEqual(found(all, { search: "zinc" }), [
+    [11, "“Binds zinc”"],
+    [12, "Zinc finger_C2H2"],
+    [14, "Zinc finger_C2H2"],
+  ]);
+  // 12 has no pair of a helix: its description stands in quotes, and no pair that says nothing
+  assert.deepEqual(found(all, { search: "helix" }), [
+    [12, "“Fires on a helix”"],
+    [14, "Helix"],
+  ]);
+  // a word of the pair and one of the description
+  assert.deepEqual(found(all, { search: "helix finger" }), [[12, "Zinc finger_C2H2"]]);
+  // with another criterion a pair must meet it
+  assert.deepEqual(found(all, { search: "helix", category: "Domain" }), [[12, "Domain_any"]]);
+});
+
+test("notes are searched, sorted and saved, and come and go", () => {
+  const all = told();
+  assert.ok(!all.list({}).has("note"));
+  all.take({
+    10: { note: "A long story that ends with copper", note_date: "2026-11-30T09:00:00Z" },
+    12: { comment: "dull", note_author: "Ada" },
+  });
+  assert.deepEqual(found(all, { search: "copper" }), [[10, "“…tory that ends with copper”"]]);
+  assert.deepEqual(found(all, { search: "dull" }), [[12, "“dull”"]]);
+  const shown = all.list({});
+  assert.ok(shown.has("note") && shown.isNames("comment"));
+  assert.deepEqual(shown.ordered("note", false)[0], 0);
+  const [heads, ...rows] = csvRows(shown, [0, 2]);
+  const cell = (/** @type {number} */ i, /** @type {string} */ name) =>
+    rows[i][heads.indexOf(name)];
+  assert.deepEqual(heads.slice(-5), ["note", "comment", "note_author", "note_date", "rank"]);
+  assert.equal(cell(0, "note_date"), "2026-11-30T09:00:00Z");
+  const second = ["note", "comment", "note_author"].map((name) => cell(1, name));
+  assert.deepEqual(second, [null, "dull", "Ada"]);
+  all.take({});
+  assert.deepEqual(found(all, { search: "copper" }), []);
 });

@@ -5,7 +5,7 @@
 
 const KEYS = [
   ["[ and ]", "anywhere: the previous and the next feature, in the table's order"],
-  ["/", "anywhere: search concepts and proteins; Enter selects the best match"],
+  ["/", "anywhere: search concepts, words and proteins; Enter selects the best match"],
   ["Esc", "anywhere: clear brush and residue"],
   ["F", "anywhere (Shift and f): the workbench fills the screen, and back"],
   ["← → Home End", "tabs: another view"],

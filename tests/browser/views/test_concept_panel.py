@@ -22,6 +22,7 @@ from interplm_nb.widgets.concept_names import concept_name
 from interplm_nb.widgets.concept_panel import ConceptPanel
 from interplm_nb.widgets.concept_rows import concept_rows
 from interplm_nb.widgets.feature_data import FeatureData
+from interplm_nb.widgets.feature_words import feature_words
 from tests import shipped
 from tests.browser.views.conftest import HOSTILE, save
 from tests.browser.views.test_feature_table import AXE, FAULTS
@@ -127,7 +128,10 @@ def test_it_says_what_the_controls_say(shown: Any, data: FeatureData) -> None:
 
 def test_the_protein_in_focus_has_links(shown: Any, data: FeatureData) -> None:
     strongest = data.pages.top(shipped.best())["accession"][0]
-    assert shown.page.locator(f"{PANEL} h4").inner_text() == f"Strongest protein here: {strongest}"
+    assert (
+        shown.page.locator(f"{PANEL} .iplm-protein h4").inner_text()
+        == f"Strongest protein here: {strongest}"
+    )
     other = data.pages.top(shipped.best())["accession"][3]
     shown.select(accession=other)
     shown.page.locator("h4", has_text=f"Selected protein: {other}").wait_for()
@@ -144,6 +148,165 @@ def test_the_protein_in_focus_has_links(shown: Any, data: FeatureData) -> None:
     shown.select(accession="javascript:alert(1)")
     shown.page.locator("h4", has_text="Selected protein: javascript:alert(1)").wait_for()
     assert shown.page.locator(f"{PANEL} a").count() == 0
+
+
+def described() -> int:
+    """The feature with the best predicted description."""
+    columns = shipped.pages().tables.columns
+    return int(columns.sort("description_r", descending=True, nulls_last=True)["feature"][0])
+
+
+def test_a_description_has_its_score_beside_the_null(show: Callable, data: FeatureData) -> None:
+    data.selection.feature = described()
+    page = show(ConceptPanel(data)).page
+    words = feature_words(data.pages.tables, described())
+    (said,) = words["descriptions"]
+    place = page.locator(f"{PANEL} .iplm-described")
+    assert place.locator(".iplm-summary").inner_text() == said["summary"]
+    null = said["nulls"]["another description"]["pearson"]
+    head = place.locator("summary")
+    assert head.inner_text().startswith(
+        f"By statistical, r {said['score']['pearson']:.2f} (95\u00a0% "
+    )
+    assert head.inner_text().endswith(f"; other features' descriptions (5) {null:.2f}")
+    how, support = place.locator(".iplm-small").all()
+    assert support.is_hidden()
+    head.click()
+    assert how.inner_text().startswith("Described by statistical, without a language model, from ")
+    assert support.inner_text() == f"Support: {said['description']}"
+    further = page.locator(f"{PANEL} .iplm-further").inner_text()
+    statistics = words["statistics"]
+    assert f"{statistics['mean_run']:.1f} residues on average" in further
+    assert f"{words['motif']['information']:.1f} bits" in further
+    assert page.locator(f"{PANEL} .iplm-lacking").is_hidden()
+
+
+def test_features_alike_are_selected_by_a_press(show: Callable, data: FeatureData) -> None:
+    best = shipped.best()
+    near = feature_words(data.pages.tables, best)["nearest"]
+    data.keep([near["activation"][1][0]], n_proteins=2, structures=False)
+    try:
+        shown = show(ConceptPanel(data))
+    finally:
+        data.kept = {}
+    lines = shown.page.locator(f"{PANEL} .iplm-near")
+    assert lines.count() == 3
+    line = lines.filter(has_text="by activation")
+    names = line.locator("button b").all_inner_texts()
+    assert names == [str(number) for number, _ in near["activation"]]
+    button = line.locator("button").nth(1)
+    number, similarity = near["activation"][1]
+    assert button.inner_text() == f"{number} {similarity:.2f}"
+    row = data.features.row(number, named=True)
+    concept = concept_name(row["concept"], row["category"]) if row["concept"] else "no concept"
+    assert concept in button.get_attribute("title")
+    button.click()
+    shown.page.locator(".iplm-say", has_text=f"Feature {number}").wait_for()
+    assert shown.selected("feature") == number
+
+
+def test_a_run_without_the_tables_says_which_command_makes_them(
+    show: Callable, ends_data: FeatureData
+) -> None:
+    page = show(ConceptPanel(ends_data)).page
+    lacking = page.locator(f"{PANEL} .iplm-lacking").inner_text()
+    assert "interplm-nb interpret --run RUN" in lacking
+    assert "interplm-nb run PROFILE --out RUN" in lacking
+    assert page.locator(f"{PANEL} .iplm-further").inner_text() == ""
+
+
+def test_a_page_shows_notes_and_takes_none(show: Callable, data: FeatureData) -> None:
+    note = {"note": HOSTILE, "comment": "two\nlines", "note_author": "Ada"}
+    data.notes = {str(shipped.best()): note | {"note_date": "2026-11-30T09:05:00Z"}}
+    try:
+        shown = show(ConceptPanel(data))
+    finally:
+        data.notes = {}
+    said = shown.page.locator(f"{PANEL} .iplm-note-said")
+    assert said.inner_text().splitlines()[0] == "A person's note by Ada, 2026-11-30"
+    assert said.locator(".iplm-noted").all_inner_texts() == [HOSTILE, "two\nlines"]
+    assert shown.page.get_by_role("button", name="Edit the note").is_hidden()
+    assert shown.page.get_by_role("button", name="Write a note").is_hidden()
+
+
+# A kernel's half of the data: it hears of notes and answers, or stays silent.
+KERNEL = """answer => {
+  const model = [...window.iplmModels.values()].find(m => 'notes' in m.state);
+  model.static = false;
+  window.sent = [];
+  model.send = message => {
+    window.sent.push(message);
+    if (answer == null) return;
+    if (!answer.problem) model.set('notes', answer.notes);
+    for (const heard of model.listeners.get('msg:custom'))
+      heard({ noted: message.id, problem: answer.problem ?? '' });
+  };
+  model.set('notes', { ...model.get('notes') });
+}"""
+
+
+def test_a_note_is_written_edited_and_saved(show: Callable, data: FeatureData) -> None:
+    best = shipped.best()
+    shown = show(ConceptPanel(data))
+    page = shown.page
+    page.locator(f"{PANEL} tbody tr").first.wait_for()
+    notes = {str(best): {"note": "on helices", "note_author": "Ada", "note_date": "2026-11-30T"}}
+    page.evaluate(KERNEL, {"notes": notes})
+    page.get_by_role("button", name="Write a note").click()
+    form = page.get_by_role("group", name=f"Note on feature {best}")
+    said = feature_words(data.pages.tables, best)["descriptions"]
+    description = form.get_by_label("Description")
+    assert description.input_value() == (said[0]["summary"] if said else "")
+    description.fill("on helices")
+    form.get_by_label("Author").fill("Ada")
+    page.keyboard.press("[")  # a letter like others
+    form.get_by_label("Author").fill("Ada")
+    assert shown.selected("feature") == best
+    if AXE.is_file():
+        page.evaluate(AXE.read_text(encoding="utf-8"))
+        assert page.evaluate(FAULTS) == []
+    page.get_by_role("button", name="Save note").click()
+    edit = page.get_by_role("button", name="Edit the note")
+    edit.wait_for()
+    assert page.evaluate("window.sent[0].note") == {
+        "feature": best, "description": "on helices", "comment": "", "author": "Ada"
+    }  # fmt: skip
+    assert "by Ada" in page.locator(f"{PANEL} .iplm-note-said").inner_text()
+    assert page.evaluate("document.activeElement.textContent") == "Edit the note"
+    edit.click()
+    assert description.input_value() == "on helices"
+    page.keyboard.press("Escape")  # as Cancel
+    assert form.is_hidden()
+
+
+def test_what_was_written_is_kept_when_it_cannot_be_saved(
+    show: Callable, data: FeatureData
+) -> None:
+    best, other = shipped.best(), shipped.second()
+    data.keep([other], n_proteins=2, structures=False)
+    try:
+        shown = show(ConceptPanel(data))
+    finally:
+        data.kept = {}
+    page = shown.page
+    page.locator(f"{PANEL} tbody tr").first.wait_for()
+    page.evaluate(KERNEL, {"problem": "No space left on device"})
+    page.get_by_role("button", name="Write a note").click()
+    words = page.locator(f"{PANEL} .iplm-note-form .iplm-words")
+    assert "This session keeps the note" in words.inner_text()  # of the run of the package
+    page.get_by_label("Comment").fill("seen twice")
+    page.get_by_role("button", name="Save note").click()
+    page.locator(f"{PANEL} .iplm-words", has_text="No space left on device").wait_for()
+    shown.select(feature=other)
+    page.locator(".iplm-say", has_text=f"Feature {other}").wait_for()
+    assert page.get_by_label("Comment").is_hidden()
+    shown.select(feature=best)
+    page.locator(".iplm-say", has_text=f"Feature {best}:").wait_for()
+    assert page.get_by_label("Comment").input_value() == "seen twice"
+    page.evaluate(KERNEL, None)
+    page.get_by_role("button", name="Save note").click()
+    page.locator(f"{PANEL} .iplm-words", has_text="No kernel answers").wait_for()
+    assert page.get_by_label("Comment").input_value() == "seen twice"
 
 
 def test_it_saves_rows_and_picture(shown: Any, data: FeatureData) -> None:
@@ -184,7 +347,7 @@ def test_another_feature_is_shown_when_it_is_selected(show: Callable, data: Feat
     assert (
         facts == "Silent: it fires on no training protein, so its activations on others count as 0."
     )
-    assert not shown.page.locator(f"{PANEL} h4").is_visible()
+    assert not shown.page.locator(f"{PANEL} .iplm-protein h4").is_visible()
 
 
 def test_names_from_data_are_text(show: Callable, tmp_path: Path) -> None:

@@ -163,7 +163,7 @@ def test_a_row_shows_the_pair_that_matched(shown: Any, data: FeatureData, word: 
     ranked = data.pages.ranked
     concepts_of_word = ranked.filter(pl.col("concept").str.to_lowercase().str.contains(word))
     shown.page.get_by_role("searchbox").fill(word)
-    rows = saved(shown)
+    rows = [row for row in saved(shown) if row["concept"]]  # the others are found by their words
     firing = set(data.pages.alive.tolist())
     assert {int(r["feature"]) for r in rows} == set(concepts_of_word["feature"]) & firing
     f1 = [float(row["validation_f1_per_domain"]) for row in rows]
@@ -326,6 +326,72 @@ def test_a_feature_that_fires_near_the_ends_is_marked_in_words(
     assert Path(download.value.path()).read_text().count(">ends<") == 1
 
 
+def choose(shown: Shown, *labels: str) -> None:
+    """Press columns in the menu, which stays open, and close it."""
+    menu = shown.page.locator(".iplm-columns")
+    menu.locator("summary").click()
+    for label in labels:
+        menu.get_by_label(label, exact=True).click()
+    shown.page.keyboard.press("Escape")
+    assert menu.get_attribute("open") is None
+
+
+def test_columns_are_chosen_and_sorted_by(shown: Any, data: FeatureData) -> None:
+    def heads() -> list[str]:
+        return shown.page.locator(".iplm-features thead th").all_inner_texts()
+
+    before = heads()
+    assert not {"class", "motif bits", "r"} & set(before)
+    choose(shown, "class", "motif bits", "density", "rank")
+    assert set(before) - set(heads()) == {"density", "rank"}
+    assert set(heads()) - set(before) == {"class", "motif bits"}
+    shown.page.get_by_role("columnheader", name="motif bits").get_by_role("button").click()
+    expected = FeatureTable(data, sort="motif_information").rows()
+    rows = saved(shown)
+    assert [int(row["feature"]) for row in rows] == expected["feature"].to_list()
+    bits = [row["motif_information"] for row in rows if row["motif_information"]]
+    assert [float(value) for value in bits] == pytest.approx(
+        expected["motif_information"].drop_nulls().to_list(), rel=1e-5
+    )
+    assert {row["density_class"] for row in rows} == set(expected["density_class"])
+    assert list(rows[0]) == [*data.features.columns, "rank"]  # files hold every column
+
+
+def test_a_search_finds_descriptions_and_motifs(shown: Any, data: FeatureData) -> None:
+    pattern = max(data.features["motif_pattern"].drop_nulls(), key=len)
+    box = shown.page.get_by_role("searchbox")
+    box.fill(pattern.lower())
+    rows = saved(shown)
+    assert [int(row["feature"]) for row in rows] == listing(data, search=pattern)[
+        "feature"
+    ].to_list()
+    assert rows and all(pattern in row["motif_pattern"] for row in rows)
+    assert f"“{pattern}”" in concepts(shown)
+    described = data.features.drop_nulls("description").row(0, named=True)
+    words = f"{described['feature']} fires"
+    box.fill(words)
+    found = [int(row["feature"]) for row in saved(shown)]
+    assert described["feature"] in found
+    assert found == listing(data, search=words)["feature"].to_list()
+
+
+def test_a_note_marks_its_row_in_words_at_every_width(show: Callable, data: FeatureData) -> None:
+    best, other = FeatureTable(data).rows()["feature"].head(2)
+    data.notes = {str(best): {"note": HOSTILE}, str(other): {"comment": "dull"}}
+    try:
+        shown = show(FeatureTable(data), width=320)
+    finally:
+        data.notes = {}
+    row = shown.page.locator(f"tr[data-feature='{best}']")
+    row.wait_for()
+    assert row.locator(".iplm-noted").get_attribute("title") == f"A person's note: {HOSTILE}"
+    assert "A person's note: dull" in shown.page.locator(f"tr[data-feature='{other}']").inner_text()
+    shown.page.get_by_role("searchbox").fill("onerror")
+    assert features(shown) == [best]
+    (found,) = saved(shown)
+    assert found["note"] == HOSTILE and found["description"] == ""
+
+
 def test_pins_by_mouse_and_key_are_four_at_most(shown: Any) -> None:
     other = features(shown)[1]
     pin = shown.page.get_by_role("button", name=f"Pin feature {other}", exact=True)
@@ -436,7 +502,7 @@ def test_no_accessibility_fault_and_nothing_beyond_the_page(
     data.selection.listed = {"search": "kinase", "silent": True, "among": [1, 2, 3]}
     shown = show(FeatureTable(data), scheme=scheme, width=width)
     data.selection.listed = {}
-    assert shown.page.locator(".iplm-why button").count() > 1
+    shown.page.locator(".iplm-why button").nth(1).wait_for()
     shown.page.get_by_role("searchbox").fill("domain")
     shown.page.locator(ROWS).first.wait_for()
     assert shown.page.evaluate("document.documentElement.scrollWidth") <= width

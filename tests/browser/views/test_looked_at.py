@@ -37,5 +37,9 @@ def test_the_most_enriched_features_come_first_and_names_say_whose_they_are(
     assert said.endswith("; names and F1 are of run run")
     assert page.locator(".iplm-concepts .iplm-sub").inner_text().endswith("; scores of run run")
     assert "measured on its own proteins, not on yours." in page.locator(".iplm-note").inner_text()
+    lacking = page.locator(".iplm-lacking").inner_text()
+    assert lacking.startswith(
+        "Statistics, motifs and nearest features are in run run, not here. Descriptions are not "
+    )
     share = found.enrichment["share"][0]
     assert f"{100 * share:.0f}" in page.locator(ROWS).first.inner_text()
