@@ -117,7 +117,7 @@ def test_what_is_pointed_at_is_named_in_all_views_and_a_click_selects_it(
     words = shown.page.locator(".iplm-sub").first.inner_text()
     start, end = (
         f"feature {feature} on {accession} ",
-        f", chain {structure.chain}, the strongest with a structure",
+        f", chain {structure.chain}, the strongest whose structure shows its maximum",
     )
     assert words.startswith(start) and words.endswith(end)
     name = words.removeprefix(start).removesuffix(end)
