@@ -40,6 +40,8 @@ KEPT = 0.7
 WIDTH, COLOURS = 1320, 256
 """Width of a stored picture in pixels, and colours of its palette: small enough for the web."""
 
+NEARLY_GREY = 0.04
+"""Difference between a colour's largest and smallest part, 0 to 1, below which it is a grey."""
 LUMINANCE = np.array([0.2126, 0.7152, 0.0722])
 """What red, green and blue light add to luminance (WCAG)."""
 EQUALLY_FAR = (1.05 * 0.0556) ** 0.5 - 0.05
@@ -327,6 +329,8 @@ def on_any_ground(colours: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     rules of style.
     """
     over_white = colours / 255
+    grey = np.ptp(over_white, axis=1) < NEARLY_GREY  # a thin ink would show its tint
+    over_white = np.where(grey[:, None], over_white.mean(axis=1, keepdims=True), over_white)
     light = _light(over_white)
     luminance = light @ LUMINANCE
     lifted = np.minimum(

@@ -13,7 +13,7 @@ from PIL import Image
 
 from interplm_nb.pipeline.notebooks import lessons
 from interplm_nb.pipeline.run import Run
-from scripts.build_gallery import EQUALLY_FAR, cells, on_any_ground
+from scripts.build_gallery import EQUALLY_FAR, NEARLY_GREY, cells, on_any_ground
 
 AGAIN = (
     "the shipped run has changed since the gallery was made: run `python scripts/build_gallery.py`"
@@ -73,8 +73,9 @@ def test_its_pictures_are_legible_on_white_and_on_a_dark_page(notebook: Any) -> 
     for cell in notebook.cells:
         for output in cell.get("outputs", []):
             stored = Image.open(io.BytesIO(base64.b64decode(output.data["image/png"])))
-            pixels = np.asarray(stored.convert("RGBA")).reshape(-1, 4)
-            colours, counts = np.unique(pixels, axis=0, return_counts=True)
+            pixels = np.frombuffer(stored.convert("RGBA").tobytes(), np.uint32)
+            colours, counts = np.unique(pixels, return_counts=True)
+            colours = colours.view(np.uint8).reshape(-1, 4)
             share = counts / counts.sum()
             assert share[colours[:, 3] == 0].sum() > 0.5, "most of a sheet is its ground"
             for ground in (255, 0x11):
@@ -99,7 +100,11 @@ def test_on_white_only_what_was_darker_than_a_middle_grey_is_changed() -> None:
     alpha = opacity[:, None] / 255
     over_white = alpha * ink + (1 - alpha) * 255
     bright = luminance(colours / 255) >= EQUALLY_FAR
-    np.testing.assert_allclose(over_white[bright], colours[bright], atol=2)
+    np.testing.assert_allclose(over_white[bright], colours[bright], atol=255 * NEARLY_GREY)
+    tinted = bright & (np.ptp(colours, axis=1) > 255 * NEARLY_GREY)
+    np.testing.assert_allclose(over_white[tinted], colours[tinted], atol=2)
+    grey, _ = on_any_ground(np.array([[240, 244, 242]]))
+    assert np.ptp(grey) == 0
     np.testing.assert_allclose(luminance(over_white[~bright] / 255), EQUALLY_FAR, atol=0.01)
     assert opacity[0] == 0 and over_white[1].round().tolist() == [121] * 3
     assert np.argmax(over_white[2]) == 2, "a hue stays"
