@@ -187,6 +187,7 @@ def test_a_structure_that_lacks_the_residue_of_the_maximum_says_so(
     pale = FeatureData(
         Run.shipped(), structures={a: lambda a=a: made[a][0] for a in made}, feature=feature
     )
+    pale.keep([feature])
     shown = drawn(show(StructureView(pale)))
     words = "None of 2 structures shows the residue of its protein's maximum; here"
     assert said(shown).startswith(f"{words} {made[first][1]}.")
