@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
+import numpy as np
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from interplm_nb.features.examples import proteins_of
@@ -38,6 +39,13 @@ KEPT = 0.7
 """A choice made on validation holds if test keeps this share of its F1."""
 WIDTH, COLOURS = 1320, 256
 """Width of a stored picture in pixels, and colours of its palette: small enough for the web."""
+
+NEARLY_GREY = 0.04
+"""Difference between a colour's largest and smallest part, 0 to 1, below which it is a grey."""
+LUMINANCE = np.array([0.2126, 0.7152, 0.0722])
+"""What red, green and blue light add to luminance (WCAG)."""
+EQUALLY_FAR = (1.05 * 0.0556) ** 0.5 - 0.05
+"""Luminance with equal contrast (WCAG), 4.3, to white and to #111111, JupyterLab's dark ground."""
 
 Pick = tuple[int, dict[str, Any] | None]
 """A feature and its pair, a row of `concept_rows`; None for a feature without a concept."""
@@ -297,16 +305,60 @@ def execute(notebook: nbformat.NotebookNode) -> None:
 
 
 def smaller(png: str) -> str:
-    """A picture in base64, at most `WIDTH` wide, with a palette."""
+    """A picture in base64, at most `WIDTH` wide, with a palette, on no ground of its own."""
     from PIL import Image
 
     picture = Image.open(io.BytesIO(base64.b64decode(png))).convert("RGB")
     height = round(picture.height * WIDTH / picture.width)
-    buffer = io.BytesIO()
-    picture.resize((WIDTH, height), Image.Resampling.LANCZOS).quantize(
+    small = picture.resize((WIDTH, height), Image.Resampling.LANCZOS).quantize(
         COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE
-    ).save(buffer, "PNG", optimize=True)
+    )
+    ink, alpha = on_any_ground(np.array(small.getpalette("RGB")).reshape(-1, 3))
+    small.putpalette(ink.tobytes())
+    buffer = io.BytesIO()
+    small.save(buffer, "PNG", optimize=True, transparency=alpha.tobytes())
     return base64.b64encode(buffer.getvalue()).decode()
+
+
+def on_any_ground(colours: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Inks and their opacity, uint8 [n, 3] and [n], for colours [n, 3] that stood on white.
+
+    The page is the ground: what was white shows it, a tint is a thin ink. On white all is as it
+    was, but that no ink is darker than the grey that stands out equally from white and from a dark
+    page, because a saved picture does not know which it will be on: untrusted notebooks keep no
+    rules of style.
+    """
+    over_white = colours / 255
+    grey = np.ptp(over_white, axis=1) < NEARLY_GREY  # a thin ink would show its tint
+    over_white = np.where(grey[:, None], over_white.mean(axis=1, keepdims=True), over_white)
+    light = _light(over_white)
+    luminance = light @ LUMINANCE
+    lifted = np.minimum(
+        EQUALLY_FAR / np.maximum(luminance, 1e-9), 1 / np.maximum(light.max(axis=1), 1e-9)
+    )
+    light = light * np.maximum(lifted, 1)[:, None]
+    luminance = light @ LUMINANCE
+    white = np.maximum(EQUALLY_FAR - luminance, 0) / np.maximum(1 - luminance, 1e-9)
+    light = light + white[:, None] * (1 - light)
+    ink = np.where(light <= 0.0031308, light * 12.92, 1.055 * light ** (1 / 2.4) - 0.055)
+    thin, opaque = np.maximum(1 - ink.min(axis=1), 1e-9), np.ones(len(ink))
+    for _ in range(20):  # as thin as it can be without being darker
+        opacity = (thin + opaque) / 2
+        enough = _light(_ink(ink, opacity)) @ LUMINANCE >= EQUALLY_FAR
+        opaque = np.where(enough, opacity, opaque)
+        thin = np.where(enough, thin, opacity)
+    inked = np.rint(255 * _ink(ink, opaque)).astype(np.uint8)
+    return inked, np.rint(255 * opaque).astype(np.uint8)
+
+
+def _ink(over_white: np.ndarray, opacity: np.ndarray) -> np.ndarray:
+    """The ink that, with some opacity, gives a colour on white; sRGB, 0 to 1."""
+    return np.clip(1 - (1 - over_white) / opacity[:, None], 0, 1)
+
+
+def _light(colours: np.ndarray) -> np.ndarray:
+    """Linear light of sRGB colours, 0 to 1."""
+    return np.where(colours <= 0.04045, colours / 12.92, ((colours + 0.055) / 1.055) ** 2.4)
 
 
 def _prose(name: str, text: str) -> nbformat.NotebookNode:

@@ -196,8 +196,9 @@ def film(studio: Studio) -> None:
         ResidueTracks(data, height=330),
         StructureView(data),
     ]
-    proteins = unpack(data.bundle)[0]["proteins"]
-    row = next(i for i, protein in enumerate(proteins) if protein["structure"])
+    record = unpack(data.bundle)[0]
+    proteins, shown = record["proteins"], record["on_structure"]["accession"]
+    row = next(i for i, protein in enumerate(proteins) if protein["accession"] == shown)
     with studio.page(views, 1260, height=785, scale=1, style=FILM_LAYOUT) as page:
         page.get_by_role("button", name="Whole sequences").click()
         frames = Film(page)

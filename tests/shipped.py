@@ -109,7 +109,8 @@ def on_structure() -> OnStructure:
     """The best feature that can be seen well on a structure, whose numbers are not positions.
 
     Of the strongest protein with a structure: not one of `PAIR`, active on 20 residues or more,
-    over 0.6 on two or more, below the training maximum; one of the 50 strongest has no structure.
+    over 0.6 on two or more, below the training maximum, which the structure shows; one of the 50
+    strongest has no structure.
     It fires in both of `PAIR`.
     """
     return next(found for feature in ranked() for found in _on_structure(feature))
@@ -134,5 +135,6 @@ def _on_structure(feature: int) -> Iterator[OnStructure]:
     seen = values[np.array(list(structure.positions.values())) - 1]
     shifted = any(number != str(position) for number, position in structure.positions.items())
     strong = (seen >= 0.2).sum() >= 20 and (seen >= 0.6).sum() >= 2
-    if shifted and strong and values.max() < 0.999:
+    whole = int(values.argmax()) + 1 in structure.positions.values()
+    if shifted and strong and whole and values.max() < 0.999:
         yield OnStructure(feature, having[0])

@@ -21,7 +21,7 @@ A name is a UniProtKB concept linked to a feature. Beside it stand its confidenc
 train) and the precision and F1 of the pair on test proteins. With --family the file is Stockholm,
 Clustal, A3M (lower case is an insert), aligned FASTA or FASTA, told by its content; the output
 lists the features that its members share, compared with stretches of the run's proteins of the same
-lengths.
+lengths, read by themselves as the members are.
 """
 
 

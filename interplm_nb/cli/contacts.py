@@ -16,7 +16,7 @@ examples:
 
 Contacts are read from substitutions (the categorical Jacobian): 20 runs of the model per residue,
 for each row of the table. The model must predict masked residues, as ESM-2 does and UniRep does
-not.
+not. Beside them, where the model came with a head for it: contacts from attention, in one run.
 """
 
 
@@ -56,7 +56,7 @@ def _contacts(options: argparse.Namespace) -> str:
     from interplm_nb.pipeline.model_note import model_note
     from interplm_nb.pipeline.run import Run
     from interplm_nb.pipeline.text import text_table
-    from interplm_nb.questions.contacts import contacts_of_run
+    from interplm_nb.questions.contacts import contacts_of_run, without_attention
     from interplm_nb.readers.structure_list import structures_in
     from interplm_nb.spreadsheet import write_tsv
 
@@ -64,9 +64,12 @@ def _contacts(options: argparse.Namespace) -> str:
     proteins = run.proteins().select(options.protein) if options.protein else run.proteins()
     structures = structures_in(options.structures, proteins)
     table = contacts_of_run(run, structures, options.feature or (), options.source, options.device)
+    read = table["attention_l"].is_not_null().any()
+    absent = "" if read else without_attention(run)
     parts = [
         "precision of the highest L/5 and L long-range pairs; by chance: of all such pairs",
-        text_table(table),
+        text_table(table.drop("attention_l5", "attention_l") if absent else table),
+        absent,
         model_note(str(run.about(options.source)["plm"])),
     ]
     if options.out is not None:

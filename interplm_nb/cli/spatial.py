@@ -52,6 +52,14 @@ def add_spatial_command(
         help="test features that fire in at least N proteins (default: %(default)s)",
     )
     command.add_argument(
+        "--draws",
+        type=count,
+        default=1_000,
+        metavar="N",
+        help="shifts drawn by strict; to find one feature among m tested take 20 m (default: "
+        "%(default)s)",
+    )
+    command.add_argument(
         "--labels",
         action="store_true",
         help="score features on labels of the structures instead, with F1 on test",
@@ -77,7 +85,12 @@ def _tested(run: "Run", structures: Any, options: argparse.Namespace) -> list[st
     from interplm_nb.questions.space import left_out, spatial_of_run
 
     found = spatial_of_run(
-        run, structures, options.convention, options.source, min_proteins=options.min_proteins
+        run,
+        structures,
+        options.convention,
+        options.source,
+        min_proteins=options.min_proteins,
+        draws=options.draws,
     )
     test = found.tests[options.source]
     parts = [

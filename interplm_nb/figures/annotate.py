@@ -15,6 +15,9 @@ _LETTERS = 100
 def along(found: AnnotatedSequences, accession: str, n: int = 8) -> Chart:
     """Activations along one sequence: the n most confident pairs and n strongest other features.
 
+    Features without a name that are strongest at residue 1 are drawn where there are no others:
+    they mark that a sequence begins, whatever it is.
+
     KeyError for a sequence that was not annotated.
     """
     sequence = found.proteins.sequence(accession)
@@ -24,7 +27,10 @@ def along(found: AnnotatedSequences, accession: str, n: int = 8) -> Chart:
         .unique(["concept", "feature"], keep="first", maintain_order=True)
         .head(n)
     )
-    others = found.features.filter(own, ~pl.col("named")).head(n)["feature"].to_list()
+    unnamed = found.features.filter(own, ~pl.col("named"))
+    inside = unnamed.filter(pl.col("position") > 1)
+    drawn = inside if inside.height or pairs.height else unnamed
+    others = drawn["feature"].head(n).to_list()
     labels = [
         f"{r['concept']} ({r['confidence']:.2f}; test F1 {r['f1_per_domain']:.2f}) f/{r['feature']}"
         for r in pairs.iter_rows(named=True)
@@ -56,9 +62,12 @@ def along(found: AnnotatedSequences, accession: str, n: int = 8) -> Chart:
         "; ".join(labels[: len(pairs)])
         or f"none with confidence >= {found.about['min_confidence']:g}"
     )
+    n_first = unnamed.height - drawn.height
+    first = f" Not drawn: {n_first} without a name, strongest at residue 1." if n_first else ""
     return Chart(
         figure,
-        f"Activation of features along {accession} ({len(sequence)} residues). Named: {named}.",
+        f"Activation of features along {accession} ({len(sequence)} residues). "
+        f"Named: {named}.{first}",
     )
 
 

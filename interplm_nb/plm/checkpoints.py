@@ -18,6 +18,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from interplm_nb.plm import esm2_transformers, weight_files, weight_kinds
+from interplm_nb.plm.contact_head import ContactHead
 from interplm_nb.plm.download import official_checkpoint
 from interplm_nb.plm.names import ESM2, MINI
 from interplm_nb.plm.tokens import ALPHABET
@@ -76,6 +77,8 @@ class Checkpoint(NamedTuple):
     name: str
     revision: str
     """`revision_of(weights)`."""
+    contact_head: ContactHead | None = None
+    """Of a model that came with the regression that reads contacts from attention."""
 
 
 def read(name_or_path: str | Path, name: str | None = None) -> Checkpoint:
@@ -127,8 +130,8 @@ def mini_path() -> Path:
 def read_pt(path: Path) -> Checkpoint:
     """Read fair-esm's format: {"cfg": {"model": Namespace}, "model": parameters}; older: "args".
 
-    Only tensors, plain containers and `argparse.Namespace` are unpickled. No contact-regression
-    file is needed.
+    Only tensors, plain containers and `argparse.Namespace` are unpickled. The contact head is in a
+    file beside it, `<name>-contact-regression.pt`, and may be absent.
     """
     data = weight_files.read_pickled(
         path, "a complete file in fair-esm's .pt format", [argparse.Namespace]
@@ -138,9 +141,18 @@ def read_pt(path: Path) -> Checkpoint:
             f"{path}: wanted a dictionary with 'model' and 'cfg' (fair-esm's format), found "
             f"{_outline(data)}"
         )
-    return _checked(
-        _upgraded(data["model"]), _architecture(_settings(data, path), path), path.stem, path
-    )
+    weights = _upgraded(data["model"])
+    regression = path.with_name(f"{path.stem}-contact-regression.pt")
+    if regression.is_file():
+        beside = weight_files.read_pickled(regression, "fair-esm's contact regression")
+        held = beside.get("model") if isinstance(beside, Mapping) else None
+        if not isinstance(held, Mapping):
+            raise ValueError(
+                f"{regression}: wanted a dictionary with 'model' (fair-esm's contact regression), "
+                f"found {_outline(beside)}; fetch it again, or remove it"
+            )
+        weights |= held
+    return _checked(weights, _architecture(_settings(data, path), path), path.stem, path)
 
 
 def read_safetensors(path: Path) -> Checkpoint:
@@ -264,9 +276,8 @@ def _settings(data: Mapping[str, Any], path: Path) -> Mapping[str, Any]:
     return settings
 
 
-# What checkpoints hold besides the parameters of a forward pass: rotary tables, which are computed
-# here, and the fitted contact head.
-_LEFT_ASIDE = re.compile(r"\.rot_emb\.inv_freq$|^contact_head\.|(^|\.)version$")
+# What checkpoints hold besides parameters: rotary tables, which are computed here.
+_LEFT_ASIDE = re.compile(r"\.rot_emb\.inv_freq$|(^|\.)version$")
 
 
 def _upgraded(state: Mapping[str, Any]) -> dict[str, Any]:
@@ -279,6 +290,7 @@ def _checked(
     weights: dict[str, Any], architecture: Architecture, name: str, path: Path
 ) -> Checkpoint:
     tied = weights.pop("lm_head.weight", None)
+    regression = {k: weights.pop(k) for k in _CONTACT_HEAD if k in weights}
     if architecture.n_layers > len(weights):  # before each layer's names are listed
         raise ValueError(
             f"{path}: these are not the parameters of ESM-2 with {architecture.n_layers} layers, "
@@ -309,7 +321,21 @@ def _checked(
             f"{path}: lm_head.weight differs from embed_tokens.weight; in ESM-2 they are one "
             "tensor, so this is another model"
         )
-    return Checkpoint(weights, architecture, name, revision_of(weights))
+    head = _contact_head(regression, architecture, path) if regression else None
+    return Checkpoint(weights, architecture, name, revision_of(weights), head)
+
+
+_CONTACT_HEAD = ("contact_head.regression.weight", "contact_head.regression.bias")
+
+
+def _contact_head(found: Mapping[str, Any], architecture: Architecture, path: Path) -> ContactHead:
+    n_layers, n_heads = architecture.n_layers, architecture.n_heads
+    for key, shape in zip(_CONTACT_HEAD, ((1, n_layers * n_heads), (1,)), strict=True):
+        if key not in found:
+            raise ValueError(f"{path}: its contact head lacks {key}; fetch its files again")
+        _check_tensor(found[key], key, shape, path)
+    weight, bias = (found[key].float() for key in _CONTACT_HEAD)
+    return ContactHead(weight.view(n_layers, n_heads), bias.view(()))
 
 
 def _check_tensor(value: Any, key: str, shape: tuple[int, ...], path: Path) -> None:

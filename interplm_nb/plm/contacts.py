@@ -10,6 +10,9 @@ S[i, .] S[., j] / S[., .], sums over rows and columns with an empty diagonal.
 
 20 runs of the model per residue, and 400 L^2 values: 400 MB for 500 residues. They are centred and
 summed in blocks, and above `IN_MEMORY` bytes they lie in a temporary file.
+
+Where the model has a head for it, `attention_scores` reads contacts from its attention, in one run
+(`contact_head`).
 """
 
 from collections.abc import Iterator, Mapping
@@ -18,7 +21,7 @@ from contextlib import contextmanager
 import numpy as np
 import torch
 
-from interplm_nb.plm.protocol import PLM, Edit
+from interplm_nb.plm.protocol import PLM, Attending, Edit
 from interplm_nb.plm.record import ModelRecord
 from interplm_nb.progress import progress_bar
 from interplm_nb.scratch import scratch_folder
@@ -64,12 +67,7 @@ def contact_scores(
     ((8, 8), True, 0.0)
     """
     check_contacts(plm)
-    n = len(sequence)
-    if not 2 <= n <= plm.max_residues:
-        raise ValueError(
-            f"contacts are of a sequence of 2 to {plm.max_residues:,} residues, which {plm.name} "
-            f"reads at once; this one has {n:,}; cut the domain that you need"
-        )
+    n = _check_length(plm, sequence)
     with _room(n) as jacobian:
         over_rows = np.zeros((20, n, 20))
         with progress_bar(
@@ -82,6 +80,46 @@ def contact_scores(
                 jacobian[first : first + len(block)] = block
                 bar.update(len(block))
         return average_product_corrected(_norms(jacobian, (over_rows / n).astype(np.float32)))
+
+
+@torch.inference_mode()
+def attention_scores(plm: PLM, sequence: str, edit: Mapping[int, Edit] | None = None) -> np.ndarray:
+    """Contacts of a sequence by the head that reads them from attention.
+
+    Parameters
+    ----------
+    plm
+        A model that came with such a head.
+    sequence
+        One protein, no longer than the model reads.
+    edit
+        As in `PLM.forward`; attention reads it in the layers above.
+
+    Returns
+    -------
+    np.ndarray
+        float32 [L, L], symmetric: probabilities of contact.
+
+    Raises
+    ------
+    ValueError
+        For a model without the head (`no_attention_contacts`), and a sequence that is too long.
+    """
+    if why := no_attention_contacts(plm):
+        raise ValueError(why)
+    _check_length(plm, sequence)
+    assert isinstance(plm, Attending)
+    return plm.attention_contacts(plm.tokens([sequence]), edit)[0].cpu().numpy()
+
+
+def no_attention_contacts(plm: PLM | ModelRecord) -> str:
+    """Why a model has no contacts from attention; "" where it has a head that reads them."""
+    if plm.has_contact_head:
+        return ""
+    return (
+        f"{plm.name} has no contacts from attention: it came without a head that reads them; "
+        "ESM-2's own files have one (beside a .pt file it is <name>-contact-regression.pt)"
+    )
 
 
 def check_contacts(plm: PLM | ModelRecord) -> None:
@@ -97,6 +135,16 @@ def check_contacts(plm: PLM | ModelRecord) -> None:
             f"{plm.name} has no head that predicts residues, which contacts are read from; take a "
             "model with its head, such as esm2_t6_8M_UR50D"
         )
+
+
+def _check_length(plm: PLM, sequence: str) -> int:
+    n = len(sequence)
+    if not 2 <= n <= plm.max_residues:
+        raise ValueError(
+            f"contacts are of a sequence of 2 to {plm.max_residues:,} residues, which {plm.name} "
+            f"reads at once; this one has {n:,}; cut the domain that you need"
+        )
+    return n
 
 
 @torch.inference_mode()

@@ -1,6 +1,6 @@
 """ESM-2 (Lin et al. 2023) with this package's own forward pass, no deeper than needed."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -9,13 +9,14 @@ from torch import Tensor
 
 from interplm_nb.plm import checkpoints
 from interplm_nb.plm.checkpoints import Architecture
+from interplm_nb.plm.contact_head import ContactHead
 from interplm_nb.plm.devices import choose_device, choose_dtype
 from interplm_nb.plm.edits import deepest_layer, edited
 from interplm_nb.plm.embed import embed
 from interplm_nb.plm.lengths import MAX_RESIDUES
 from interplm_nb.plm.padded import padded_batches
 from interplm_nb.plm.protocol import Edit, Output, StepEdit
-from interplm_nb.plm.record import Objective
+from interplm_nb.plm.record import Objective, check_layer
 from interplm_nb.plm.shuffled import shuffled_tensors
 from interplm_nb.plm.tokens import ALPHABET, MASK, PAD, token_ids
 from interplm_nb.plm.transformer import Block, Norm, Rotary, embed_tokens, paired
@@ -64,14 +65,16 @@ def load(
         checkpoint.revision,
         device,
         dtype,
+        checkpoint.contact_head,
     )
 
 
 class ESM2:
     """ESM-2 with layers 0 (embedding) to `n_layers` (after the final layer norm). Meets `PLM`.
 
-    `weights` have fair-esm's parameter names, without `lm_head.*` if the model has no head; the
-    model has no other state, and no gradients.
+    `weights` have fair-esm's parameter names, without `lm_head.*` if the model has no head; with
+    the head that reads contacts from attention, if there is one, the model has no other state, and
+    no gradients.
     """
 
     def __init__(
@@ -82,6 +85,7 @@ class ESM2:
         revision: str,
         device: str | torch.device = "auto",
         dtype: str | torch.dtype = "auto",
+        contact_head: ContactHead | None = None,
     ) -> None:
         self.architecture = architecture
         self.name = name
@@ -93,6 +97,11 @@ class ESM2:
         )
         self._blocks = [Block.of(self._weights, k) for k in range(architecture.n_layers)]
         self._rotary: Rotary | None = None
+        self._contact_head = (
+            ContactHead(*(part.to(self.device, torch.float32) for part in contact_head))
+            if contact_head
+            else None
+        )
 
     def __repr__(self) -> str:
         a = self.architecture
@@ -123,6 +132,11 @@ class ESM2:
         """Whether the weights include the head that predicts residues."""
         return "lm_head.bias" in self._weights
 
+    @property
+    def has_contact_head(self) -> bool:
+        """Whether the weights include the head that reads contacts from attention."""
+        return self._contact_head is not None
+
     def weights(self) -> dict[str, Tensor]:
         """The parameters by fair-esm's names, in its order.
 
@@ -135,7 +149,13 @@ class ESM2:
     ) -> "ESM2":
         """The same model on another device or in another dtype."""
         return ESM2(
-            self.weights(), self.architecture, self.name, self.revision, device, dtype or self.dtype
+            self.weights(),
+            self.architecture,
+            self.name,
+            self.revision,
+            device,
+            dtype or self.dtype,
+            self._contact_head,
         )
 
     def tokens(self, sequences: Sequence[str]) -> Tensor:
@@ -168,10 +188,35 @@ class ESM2:
                 f"{self.name} is not recurrent, so step_edits has no steps to edit; use edit"
             )
         edit = edit or {}
-        deepest = deepest_layer(self, layers, edit, logits)
+        wanted: dict[int, Tensor] = {}
+        x = torch.empty(0)
+        for layer, x in self._run(tokens, deepest_layer(self, layers, edit, logits), edit):
+            if layer in layers:
+                wanted[layer] = x
+        return Output(wanted, self._logits(x) if logits else None)
+
+    def attention_contacts(self, tokens: Tensor, edit: Mapping[int, Edit] | None = None) -> Tensor:
+        """Contacts by the head that reads them from attention: see `Attending`."""
+        head = self._contact_head
+        if head is None:
+            raise ValueError(f"{self.name} came without its contact head")
+        if bool((tokens == PAD).any()):
+            raise ValueError("contacts are read from sequences of one length; got padding")
+        edit = edit or {}
+        for layer in edit:
+            check_layer(self, layer)
+        rotary = self._rotary_table(tokens.shape[1])
+        return head.contacts(
+            self._blocks[layer].attention(x, rotary)[..., 1:-1, 1:-1]
+            for layer, x in self._run(tokens, self.n_layers - 1, edit)
+        )
+
+    def _run(
+        self, tokens: Tensor, deepest: int, edit: Mapping[int, Edit]
+    ) -> Iterator[tuple[int, Tensor]]:
+        """Layers 0 to `deepest`, each with its representation, [B, T, d_model], after its edit."""
         padding = tokens == PAD
         mask = (~padding)[:, None, None, :] if bool(padding.any()) else None
-        wanted: dict[int, Tensor] = {}
         x = embed_tokens(
             tokens, self._weights["embed_tokens.weight"], PAD, MASK, self.architecture.token_dropout
         )
@@ -185,9 +230,7 @@ class ESM2:
                 )(x)
             if layer in edit:
                 x = edited(edit[layer], x, layer)
-            if layer in layers:
-                wanted[layer] = x
-        return Output(wanted, self._logits(x) if logits else None)
+            yield layer, x
 
     batches = padded_batches
     embed = embed
@@ -196,6 +239,7 @@ class ESM2:
         """The control of the paper: each weight and bias tensor's values in random order.
 
         fair-esm's tensors, layer norms included; the tied embedding and LM head stay one tensor.
+        The control has no contact head.
         """
         weights, revision = shuffled_tensors(self.weights(), self.revision, seed)
         name = f"{self.name}-shuffled-{seed}"

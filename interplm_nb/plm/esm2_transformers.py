@@ -86,9 +86,9 @@ _ELSEWHERE = {
 }
 
 # Parameters that no layer and no masked prediction depends on: position embeddings (in published
-# files although ESM-2 is rotary), rotary tables, pooler, contact and task heads.
+# files although ESM-2 is rotary), rotary tables, pooler and task heads.
 _LEFT_ASIDE = re.compile(
-    r"^embeddings\.position_|rotary_embeddings\.inv_freq$|^pooler\.|^contact_head\.|^classifier\."
+    r"^embeddings\.position_|rotary_embeddings\.inv_freq$|^pooler\.|^classifier\."
 )
 
 

@@ -103,6 +103,7 @@ class HuggingFaceModel:
     """
 
     recurrent = False
+    has_contact_head = False
 
     def __init__(
         self,

@@ -89,6 +89,11 @@ class PLM(Protocol):
         ...
 
     @property
+    def has_contact_head(self) -> bool:
+        """Whether it came with a head that reads contacts from attention: see `Attending`."""
+        ...
+
+    @property
     def recurrent(self) -> bool:
         """Whether `forward` takes `step_edits`."""
         ...
@@ -163,4 +168,18 @@ class PLM(Protocol):
 
     def shuffled(self, seed: int = 42) -> "PLM":
         """The control of the paper: the values of each weight tensor in random order."""
+        ...
+
+
+@runtime_checkable
+class Attending(PLM, Protocol):
+    """A PLM whose class can have a contact head; `has_contact_head` says whether this one does."""
+
+    def attention_contacts(self, tokens: Tensor, edit: Mapping[int, Edit] | None = None) -> Tensor:
+        """Probabilities of contact between residues, float32 [B, n, n], in one pass.
+
+        Tokens are of sequences of n residues each. An edit changes the attention of layers above
+        it; one of the last layer, which no attention reads, changes nothing. Raises ValueError
+        without the head, for padding, and for a layer that the model lacks.
+        """
         ...

@@ -30,6 +30,7 @@ class ModelRecord:
     has_logits: bool
     recurrent: bool
     licence: str
+    has_contact_head: bool = False
 
     @property
     def n_layers(self) -> int:

@@ -62,10 +62,18 @@ class Block(NamedTuple):
         )
 
     def __call__(self, x: Tensor, rotary: "Rotary", mask: Tensor | None) -> Tensor:
-        x = x + self.out(self._attention(self.attention_norm(x), rotary, mask))
+        x = x + self.out(self._attended(self.attention_norm(x), rotary, mask))
         return x + self.fc2(F.gelu(self.fc1(self.ffn_norm(x))))
 
-    def _attention(self, x: Tensor, rotary: "Rotary", mask: Tensor | None) -> Tensor:
+    def attention(self, x: Tensor, rotary: "Rotary") -> Tensor:
+        """Where the layer's heads look: float32 [B, n_heads, T, T], rows sum to 1; no padding."""
+        b, t, _ = x.shape
+        qkv = self.qkv(self.attention_norm(x)).view(b, t, 3, *rotary.heads)
+        q, k = rotary(qkv[:, :, :2]).transpose(1, 3).unbind(2)
+        scores = q @ k.transpose(-1, -2) / q.shape[-1] ** 0.5
+        return torch.softmax(scores, -1, dtype=torch.float32)
+
+    def _attended(self, x: Tensor, rotary: "Rotary", mask: Tensor | None) -> Tensor:
         b, t, d = x.shape
         qkv = self.qkv(x).view(b, t, 3, *rotary.heads)
         q, k = rotary(qkv[:, :, :2]).transpose(1, 3).unbind(2)

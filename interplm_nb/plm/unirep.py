@@ -152,6 +152,7 @@ class UniRep:
     objective: Objective | None = "next residue"
     has_logits = True
     recurrent = True
+    has_contact_head = False
     licence = unirep_weights.LICENCE
     first_residue = 1
 

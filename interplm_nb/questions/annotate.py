@@ -3,6 +3,7 @@
 Which features are active where, which concepts they are linked to, and with what confidence.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,10 +83,17 @@ def hidden_words(row: Mapping[str, Any]) -> str:
     >>> hidden_words({"accession": "P1", "concept": "Helix", "feature": 3, "start": 2, "end": 9,
     ...     "confidence": 0.31, "limit": "min_confidence 0.5"})
     'Helix at 2 to 9 of P1 (feature 3), confidence 0.31, hidden by min_confidence 0.5'
+    >>> hidden_words({"accession": "P1", "concept": "Helix", "feature": 3, "start": 2, "end": 2,
+    ...     "confidence": 0.4996, "limit": "min_confidence 0.5"})
+    'Helix at 2 of P1 (feature 3), confidence 0.49, hidden by min_confidence 0.5'
     """
+    start, end = row["start"], row["end"]
+    where = f"{start}" if start == end else f"{start} to {end}"
+    # Rounded down: what a limit hid is not shown as the limit.
+    confidence = math.floor(100 * row["confidence"] + 1e-9) / 100
     return (
-        f"{row['concept']} at {row['start']} to {row['end']} of {row['accession']} "
-        f"(feature {row['feature']}), confidence {row['confidence']:.2f}, hidden by {row['limit']}"
+        f"{row['concept']} at {where} of {row['accession']} (feature {row['feature']}), "
+        f"confidence {confidence:.2f}, hidden by {row['limit']}"
     )
 
 

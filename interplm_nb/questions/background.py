@@ -9,6 +9,10 @@ from interplm_nb.activations import FeatureActivations
 from interplm_nb.pipeline.errors import PipelineError
 from interplm_nb.pipeline.run import Run
 from interplm_nb.proteins import Proteins
+from interplm_nb.questions.encoder import Encoder
+
+MOST_STRETCHES = 200
+"""Stretches that a background has at most: each is read by the model."""
 
 
 class Background(NamedTuple):
@@ -16,7 +20,7 @@ class Background(NamedTuple):
 
     maxima: csr_array
     """float32 [n_proteins, n_features], unit "max": each feature's maximum on each protein, or on
-    the part of it that counts."""
+    a stretch of it."""
     accessions: list[str]
     description: str
     """The background in words, for captions."""
@@ -33,37 +37,41 @@ def stored(run: Run, source: str) -> FeatureActivations:
     return values
 
 
-def windows(values: FeatureActivations, members: Proteins, seed: int = 0) -> Background:
-    """A random stretch of each protein of `values` (unit "max"), as long as a random member.
+def stretches(encoder: Encoder, members: Proteins, seed: int = 0) -> Background:
+    """Random stretches of the run's proteins, as long as random members, read as members are.
 
     Longer proteins reach higher maxima by their length alone, so the stretches have the members'
-    lengths; a protein that is shorter counts whole. Proteins that contain a whole member are left
-    out; distant relatives of the members stay, which makes them look less special than they are.
+    lengths; a protein that is shorter counts whole. A model that reads a part of a protein sees a
+    sequence begin and end there, and features of an end fire whatever the part is: so a stretch is
+    read by itself, as a member is, not taken from its protein's activations. At most
+    `MOST_STRETCHES` proteins, drawn at random. Those that contain a whole member are left out;
+    distant relatives of the members stay, which makes them look less special than they are.
     """
-    proteins = values.proteins
+    proteins = encoder.run.proteins()
     random = np.random.default_rng(seed)
-    lengths = np.minimum(random.choice(members.lengths, len(proteins)), proteins.lengths)
-    first = proteins.offsets[:-1] + (
-        random.random(len(proteins)) * (proteins.lengths - lengths + 1)
-    ).astype(np.int64)
-    kept = np.flatnonzero(~_holding(members, proteins))
-    maxima = csr_array(protein_maxima(values, first, first + lengths)[kept])
-    left_out = (
-        f", without {len(proteins) - len(kept)} that contain a member"
-        if len(kept) < len(proteins)
-        else ""
-    )
+    others = np.flatnonzero(~_holding(members, proteins))
+    kept = np.sort(random.permutation(others)[:MOST_STRETCHES])
+    lengths = np.minimum(random.choice(members.lengths, len(kept)), proteins.lengths[kept])
+    first = (random.random(len(kept)) * (proteins.lengths[kept] - lengths + 1)).astype(np.int64)
+    accessions = [proteins.accessions[i] for i in kept.tolist()]
+    cut = {
+        accession: proteins.sequence(accession)[start : start + n]
+        for accession, start, n in zip(accessions, first.tolist(), lengths.tolist(), strict=True)
+    }
+    maxima = protein_maxima(encoder.activations(Proteins.from_sequences(cut)))
+    n_holding = len(proteins) - len(others)
+    left_out = f", without {n_holding} that contain a member" if n_holding else ""
     text = (
-        f"a stretch of each of {len(kept):,} proteins of the run, "
-        f"as long as a random member{left_out}"
+        f"a stretch of each of {len(kept):,} proteins of the run{left_out}, "
+        "as long as a random member and read by itself, as members are"
     )
-    return Background(maxima, [proteins.accessions[i] for i in kept.tolist()], text)
+    return Background(maxima, accessions, text)
 
 
 def whole(values: FeatureActivations, others: Proteins) -> Background:
     """Each protein of `values` (unit "max") that does not contain one of `others`.
 
-    Whole, because features that fire at an end of the chain are missing from stretches.
+    Whole, because they are compared with whole proteins.
     """
     kept = np.flatnonzero(~_holding(others, values.proteins))
     maxima = csr_array(protein_maxima(values)[kept])
@@ -71,30 +79,19 @@ def whole(values: FeatureActivations, others: Proteins) -> Background:
     return Background(maxima, accessions, f"{len(kept):,} proteins of the run")
 
 
-def protein_maxima(
-    found: FeatureActivations, first: np.ndarray | None = None, last: np.ndarray | None = None
-) -> csr_array:
-    """float32 [n_proteins, n_features]: each feature's maximum on each protein.
-
-    With `first` and `last`, int64 [n_proteins], only on rows `first` to `last` (excluded).
-    """
-    offsets = found.proteins.offsets
-    first, last = (
-        (offsets[:-1] if first is None else first),
-        (offsets[1:] if last is None else last),
-    )
-    parts = []
+def protein_maxima(found: FeatureActivations) -> csr_array:
+    """float32 [n_proteins, n_features]: each feature's maximum on each protein."""
+    offsets, parts = found.proteins.offsets, []
     for block in found.blocks():
         values = block.values
         rows = np.arange(block.first_row, block.first_row + len(values.indptr) - 1)
         place = np.searchsorted(offsets, rows, side="right") - 1
-        counts = np.diff(values.indptr)
-        on = np.repeat((rows >= first[place]) & (rows < last[place]), counts)
         cell = (
-            np.repeat(place - place[0], counts).astype(np.int64) * found.n_features + values.indices
+            np.repeat(place - place[0], np.diff(values.indptr)).astype(np.int64) * found.n_features
+            + values.indices
         )
         dense = np.zeros((place[-1] - place[0] + 1) * found.n_features, np.float32)
-        np.maximum.at(dense, cell[on], values.data[on])
+        np.maximum.at(dense, cell, values.data)
         parts.append(csr_array(dense.reshape(-1, found.n_features)))
     return csr_array(vstack(parts, format="csr"))
 

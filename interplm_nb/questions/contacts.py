@@ -55,3 +55,13 @@ def contacts_of_run(
             f"them: interplm-nb data structures {run.folder}"
         )
     return contact_table(run.plm(device), coordinates, run.sae(source), features)
+
+
+def without_attention(run: Run) -> str:
+    """Why the model of a run has no contacts from attention; "" where it has."""
+    from interplm_nb.plm.contacts import no_attention_contacts
+
+    model = run.model()
+    if model is None or model.record is None:
+        return ""
+    return no_attention_contacts(model.record)

@@ -14,7 +14,7 @@ from interplm_nb.pipeline.model_note import model_note
 from interplm_nb.plain_text import plain
 from interplm_nb.proteins import Proteins
 from interplm_nb.questions.annotate import FIRES, Annotator, above_chance, within_limit
-from interplm_nb.questions.background import Background, protein_maxima, stored, windows
+from interplm_nb.questions.background import Background, protein_maxima, stretches
 from interplm_nb.readers.alignment import Alignment, FamilyRead
 from interplm_nb.readers.report import ReadReport
 from interplm_nb.spreadsheet import tsv
@@ -116,7 +116,7 @@ def family(
     top: int = 20,
     progress: bool = False,
 ) -> Family:
-    """Compare a family with a background, by default `windows` of the run's proteins.
+    """Compare a family with a background, by default `stretches` of the run's proteins.
 
     A feature is active in a protein if its maximum, unit "max", is above `threshold`. `top`: number
     of features whose columns are kept. Members longer than the PLM reads
@@ -136,7 +136,7 @@ def family(
     proteins = within_limit(read.proteins, read.report, annotator.max_residues)
     alignment = read.alignment.select(proteins.accessions) if read.alignment else None
     found = annotator.activations(proteins, progress)
-    background = background or windows(stored(annotator.run, annotator.source), proteins)
+    background = background or stretches(annotator, proteins)
     table = enriched(protein_maxima(found), background.maxima, threshold)
     columns = (
         _columns(found, alignment, table["feature"].head(top).to_list())

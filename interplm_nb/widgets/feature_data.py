@@ -139,7 +139,11 @@ class FeatureData(anywidget.AnyWidget):
             )
         self._check_selection(selection)
         self._problems = {"feature": "", "structure": ""}
-        self.current: tuple[dict[str, Any], dict[str, np.ndarray]] = {"proteins": []}, {}
+        self._in_structure: dict[str, frozenset[int]] = {}
+        self.current: tuple[dict[str, Any], dict[str, np.ndarray]] = (
+            {"proteins": [], "on_structure": None},
+            {},
+        )
         """Record and arrays of the bundle that was sent last (`bundle.bundle`)."""
         self._answered: tuple[object, ...] = ()
         """What that bundle answers; empty where the last request failed."""
@@ -161,6 +165,7 @@ class FeatureData(anywidget.AnyWidget):
     def refresh(self) -> None:
         """Send the selected feature and structure again."""
         self._answered = ()
+        self._in_structure.clear()
         self._protein_asked()
 
     def close(self) -> None:
@@ -315,15 +320,19 @@ class FeatureData(anywidget.AnyWidget):
 
     def _bundle(self, feature: int, n: int) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         chosen: Selection = self.selection
+        strongest = self._with_structure(feature)
+        on_structure = self._on_structure(strongest)
         always = [
             *([chosen.accession] if chosen.accession else []),
-            *self._with_structure(feature, n),
+            *([on_structure["accession"]] if on_structure else []),
+            *strongest["accession"].head(n // 2),
         ]
         record, arrays = bundle(
             self.pages, feature, n, chosen.accessions, always, chosen.pinned, self.structures
         )
         return record | {
-            "asked": {"accession": chosen.accession, "accessions": chosen.accessions}
+            "asked": {"accession": chosen.accession, "accessions": chosen.accessions},
+            "on_structure": on_structure or _silent_on_structure(record["proteins"]),
         }, arrays
 
     def packed_structure(self, accession: str) -> bytes:
@@ -406,14 +415,36 @@ class FeatureData(anywidget.AnyWidget):
             return int(best.sort("validation_f1_per_domain", descending=True)["feature"][0])
         return int(self.pages.alive[0]) if len(self.pages.alive) else 0
 
-    def _with_structure(self, feature: int, n: int) -> list[str]:
-        """The strongest proteins with a structure that a bundle of `n` always holds."""
-        firing = proteins_of(self.pages.activations, feature)["accession"]
-        return (
-            firing.filter(firing.is_in(list(self.structures)))
-            .head(min(n // 2, WITH_STRUCTURE))
-            .to_list()
-        )
+    def _with_structure(self, feature: int) -> pl.DataFrame:
+        """accession and position of the maximum of the strongest proteins with a structure."""
+        firing = proteins_of(self.pages.activations, feature).select("accession", "position")
+        return firing.filter(pl.col("accession").is_in(list(self.structures))).head(WITH_STRUCTURE)
+
+    def _on_structure(self, strongest: pl.DataFrame) -> dict[str, Any] | None:
+        """On which protein a feature is shown where none is chosen: the strongest whose structure
+        shows the residue of its maximum; if none does, the strongest.
+
+        A crystal often lacks what a feature marks, such as a signal peptide. `n_read`: structures
+        that were looked at.
+        """
+        rows = strongest.rows()
+        for n, (accession, position) in enumerate(rows, 1):
+            if position in self._positions_shown(accession):
+                return {"accession": accession, "shows_maximum": True, "n_read": n}
+        if not rows:
+            return None
+        return {"accession": rows[0][0], "shows_maximum": False, "n_read": len(rows)}
+
+    def _positions_shown(self, accession: str) -> frozenset[int]:
+        """Positions that a protein's structure shows; none where it cannot be read."""
+        if accession not in self._in_structure:
+            try:
+                shown = frozenset(self.structures[accession]().positions.values())
+            except UNREADABLE as error:
+                log.warning("%s", _unread(accession, error))
+                shown = frozenset()
+            self._in_structure[accession] = shown
+        return self._in_structure[accession]
 
     def _about(self) -> dict[str, Any]:
         about = self.pages.run.about(self.pages.source)
@@ -490,6 +521,12 @@ def _holding(run: Run, source: str) -> Run:
             f"sources that have them: {', '.join(stored)}"
         )
     return run
+
+
+def _silent_on_structure(proteins: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """A protein with a structure in which the feature is silent, where it fires in none."""
+    held = [protein["accession"] for protein in proteins if protein["structure"]]
+    return {"accession": held[0], "shows_maximum": False, "n_read": 0} if held else None
 
 
 def _unread(accession: str, error: Exception) -> str:

@@ -24,6 +24,7 @@ ACCEPTED = {
     "look --layer": LAYER,
     "look --top": COUNT,
     "rank --top": COUNT,
+    "spatial --draws": COUNT,
     "spatial --min-proteins": COUNT,
     "score --layer": LAYER,
     "score --k": COUNT,

@@ -97,6 +97,7 @@ def test_contacts_of_a_small_model_beside_its_sae(
         *("--feature", 3, "--device", "cpu", "--out", out),
     )
     assert code == 0 and "It is not ESM-2" in said and f"written: {out}" in said
+    assert "has no contacts from attention: it came without a head that reads them" in said
     table = pl.read_csv(out, separator="\t")
     assert table["layer"].to_list() == ["as it is", "reconstructed", "without feature 3"]
     assert set(table["by_chance"]) == {0.0}  # a stretched chain has no contact far away

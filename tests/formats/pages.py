@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from interplm_nb.readers import opening
-from tests.formats import labels, models, motifs, proteins
+from tests.formats import labels, models, motifs, proteins, structures_of_many
 from tests.formats.table import Format
 
 PAGE = Path(__file__).parents[2] / "docs" / "formats.md"
@@ -13,7 +13,7 @@ KINDS: dict[str, list[Format]] = {
     "Labels": labels.LABELS,
     "Motifs": motifs.MOTIFS,
     "Embeddings of your own": models.EMBEDDINGS,
-    "Structures": models.STRUCTURES,
+    "Structures": models.STRUCTURES + structures_of_many.MANY,
     "Others' SAEs": models.SAES,
     "Models": models.MODELS,
     "Settings": labels.SETTINGS,

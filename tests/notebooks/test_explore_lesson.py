@@ -53,9 +53,11 @@ def test_every_cell_runs_on_the_shipped_run(notebook: Any, tmp_path: Path) -> No
     beside = values["control"]
     assert isinstance(beside, Comparison)
     assert [side.data.pages.source for side in (beside.left, beside.right)] == ["sae", "random_sae"]
-    assert (tmp_path / "feature.html").stat().st_size < 6e6 and "feature.html#" in values[
-        "page"
-    ].data
+    exports = tmp_path / "exports"
+    assert (exports / "feature.html").stat().st_size < 6e6
+    assert f"{exports.name}/feature.html#" in values["page"].data
+    assert [path.parent for path in values["scripts"]] == [Path("exports")] * 3
+    assert list(tmp_path.iterdir()) == [exports], "all that it writes is in one folder"
     assert values["figure"]._repr_mimebundle_()[0]["image/png"].startswith(b"\x89PNG")
     assert sorted(path.suffix for path in values["scripts"]) == [".cxc", ".pdb", ".pml"]
 

@@ -66,7 +66,7 @@ def test_settings_under_args_and_the_older_file_format(tmp_path):
     assert_holds(tmp_path / "old.pt", random_weights())
 
 
-def test_contact_regression_in_the_file_does_not_matter(tmp_path):
+def test_contact_regression_in_the_file_is_no_part_of_the_revision(tmp_path):
     head = {
         "contact_head.regression.weight": torch.ones(1, 9),
         "contact_head.regression.bias": torch.ones(1),

@@ -70,8 +70,10 @@ def server(monkeypatch) -> Iterator[http.server.ThreadingHTTPServer]:
 def published(server, tmp_path) -> http.server.ThreadingHTTPServer:
     """The server with the two files of one model, at the official paths."""
     write_official(tmp_path / "source.pt")
+    head = {"weight": torch.ones(1, 9), "bias": torch.ones(1)}
     torch.save(
-        {"model": {"contact_head.regression.weight": torch.ones(1, 9)}}, tmp_path / "regression.pt"
+        {"model": {f"contact_head.regression.{k}": v for k, v in head.items()}},
+        tmp_path / "regression.pt",
     )
     server.files[f"/models/{NAME}.pt"] = (tmp_path / "source.pt").read_bytes()
     server.files[f"/regression/{NAME}-contact-regression.pt"] = (
@@ -94,6 +96,7 @@ def test_an_official_model_is_downloaded_once_and_loads(published, tmp_path, mon
         n for f in (NAME, f"{NAME}-contact-regression") for n in (f"{f}.pt", f"{f}.pt.sha256")
     )
     assert esm2.load(NAME, "cpu").name == NAME and len(published.asked) == 2
+    assert esm2.load(NAME, "cpu").has_contact_head
     digest = hashlib.sha256((folder / f"{NAME}.pt").read_bytes()).hexdigest()
     assert (folder / f"{NAME}.pt.sha256").read_text() == f"sha256:{digest}\n"
 

@@ -54,7 +54,7 @@ def theirs(weights: dict[str, Tensor], architecture: Architecture = SMALL) -> di
 
 
 def beside(architecture: Architecture = SMALL) -> dict[str, Tensor]:
-    """What published files hold too, and no masked prediction depends on."""
+    """What published files hold too, and no masked prediction depends on; with the contact head."""
     d, heads = architecture.d_model, architecture.n_layers * architecture.n_heads
     return {
         "esm.embeddings.position_embeddings.weight": torch.ones(1026, d),
@@ -125,6 +125,7 @@ def test_every_layer_and_the_logits_are_fair_esms(tmp_path, layout, token_dropou
         wanted = fair_esm(architecture, weights)(tokens, repr_layers=[0, 1, 2, 3])
     assert_same(ours.representations, wanted["representations"], tokens)
     assert_same({0: ours.logits}, {0: wanted["logits"]}, tokens)
+    assert model.has_contact_head
 
 
 @pytest.mark.parametrize("token_dropout", [True, False])

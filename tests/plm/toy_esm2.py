@@ -6,6 +6,7 @@ from esm.model import esm2 as theirs
 from torch import Tensor
 
 from interplm_nb.plm.checkpoints import Architecture
+from interplm_nb.plm.contact_head import ContactHead
 from interplm_nb.plm.esm2 import ESM2
 
 SMALL = Architecture(n_layers=3, d_model=24, n_heads=3)
@@ -20,16 +21,28 @@ def random_weights(architecture: Architecture = SMALL, seed: int = 0) -> dict[st
     }
 
 
+def random_head(architecture: Architecture = SMALL, seed: int = 0) -> ContactHead:
+    generator = torch.Generator().manual_seed(seed)
+    weight = torch.randn(architecture.n_layers, architecture.n_heads, generator=generator)
+    return ContactHead(10 * weight, torch.randn((), generator=generator))
+
+
 def toy(
-    architecture: Architecture = SMALL, seed: int = 0, dtype: str = "float32", name: str = "toy"
+    architecture: Architecture = SMALL,
+    seed: int = 0,
+    dtype: str = "float32",
+    name: str = "toy",
+    contact_head: ContactHead | None = None,
 ) -> ESM2:
-    return ESM2(
-        random_weights(architecture, seed), architecture, name, f"sha256:{seed:064x}", "cpu", dtype
-    )
+    weights, revision = random_weights(architecture, seed), f"sha256:{seed:064x}"
+    return ESM2(weights, architecture, name, revision, "cpu", dtype, contact_head)
 
 
-def fair_esm(architecture: Architecture, weights: dict[str, Tensor]) -> theirs.ESM2:
-    """fair-esm's own model on these weights; its contact head keeps its first values."""
+def fair_esm(
+    architecture: Architecture, weights: dict[str, Tensor], contact_head: ContactHead | None = None
+) -> theirs.ESM2:
+    """fair-esm's own model on these weights; without a contact head its own keeps its first
+    values."""
     model = theirs.ESM2(
         architecture.n_layers,
         architecture.d_model,
@@ -39,4 +52,8 @@ def fair_esm(architecture: Architecture, weights: dict[str, Tensor]) -> theirs.E
     )
     state = model.state_dict() | {k: v.float() for k, v in weights.items()}
     model.load_state_dict(state | {"lm_head.weight": state["embed_tokens.weight"]})
+    if contact_head is not None:
+        regression = model.contact_head.regression
+        regression.weight.data = contact_head.weight.reshape(1, -1).clone()
+        regression.bias.data = contact_head.bias.reshape(1).clone()
     return model.eval()

@@ -1,4 +1,5 @@
 import dataclasses
+import math
 
 import numpy as np
 import polars as pl
@@ -244,7 +245,7 @@ def test_of_a_sequence_without_a_name_the_best_that_a_limit_hid_is_said(
     for row in found.hidden.iter_rows(named=True):
         best = every.filter(pl.col("accession") == row["accession"])["confidence"].max()
         assert row["confidence"] == best and row["limit"].startswith(limit)
-    best = found.hidden["confidence"].max()
+    best = math.floor(100 * found.hidden["confidence"].max() + 1e-9) / 100
     assert f"confidence {best:.2f}, hidden by {limit}" in found.best_hidden
     assert found.best_hidden in repr(found)
     assert f"hidden by {limit}" in to_gff3(found)

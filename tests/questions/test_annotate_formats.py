@@ -166,6 +166,13 @@ def test_the_picture_shows_names_above_and_others_below(found, accession):
     )
     assert [label.split(" (")[0] for label in labels[: names.height]] == names["concept"].to_list()
     features = [int(label.rpartition("f/")[2]) for label in labels]
+    others = found.features.filter(accession=accession, named=False)
+    inside = others.filter(pl.col("position") > 1)
+    drawn = inside if inside.height or names.height else others
+    assert features[names.height :] == drawn["feature"].to_list()[:3]
+    n_first = others.height - drawn.height
+    said = f"Not drawn: {n_first} without a name, strongest at residue 1."
+    assert (said in chart.description) == (n_first > 0)
     shown = axis.images[0].get_array()
     assert shown is not None
     assert (found.activations.of(accession)[:, features].toarray() == shown.T).all()

@@ -13,7 +13,7 @@ from interplm_nb.concepts.enrich import enriched
 from interplm_nb.figures.family import picture
 from interplm_nb.proteins import Proteins
 from interplm_nb.questions.annotate import Annotator
-from interplm_nb.questions.background import Background, protein_maxima, stored, windows
+from interplm_nb.questions.background import Background, protein_maxima, stretches
 from interplm_nb.questions.family import COLUMNS, Family, family
 from interplm_nb.readers.alignment import Alignment, FamilyRead
 from interplm_nb.readers.report import InputError, ReadReport
@@ -48,7 +48,7 @@ def found(annotator, alignment) -> Family:
 
 
 @given(st.lists(st.integers(1, 7), min_size=1, max_size=6), st.randoms(use_true_random=False))
-def test_maxima_of_parts_of_proteins(lengths, random):
+def test_maxima_of_proteins(lengths, random):
     proteins = Proteins.from_sequences({f"p{i}": "A" * n for i, n in enumerate(lengths)})
     values = np.array(
         [
@@ -58,17 +58,6 @@ def test_maxima_of_parts_of_proteins(lengths, random):
         np.float32,
     )
     activations = FeatureActivations.from_dense(values, proteins, "max")
-    first = np.array(
-        [int(a) + random.randrange(n) for a, n in zip(proteins.offsets[:-1], lengths, strict=True)]
-    )
-    last = np.array(
-        [
-            random.randint(int(a) + 1, int(b))
-            for a, b in zip(first, proteins.offsets[1:], strict=True)
-        ]
-    )
-    plain = [values[a:b].max(axis=0) for a, b in zip(first, last, strict=True)]
-    assert (protein_maxima(activations, first, last).toarray() == plain).all()
     whole = [
         values[a:b].max(axis=0)
         for a, b in zip(proteins.offsets[:-1], proteins.offsets[1:], strict=True)
@@ -77,10 +66,18 @@ def test_maxima_of_parts_of_proteins(lengths, random):
 
 
 def test_the_background_is_stretches_as_long_as_members_without_their_own_proteins(
-    annotator, alignment
+    annotator, alignment, monkeypatch
 ):
-    activations = stored(annotator.run, "sae")
-    background = windows(activations, alignment.proteins)
+    """They are read by themselves, as members are."""
+    read: list[Proteins] = []
+    own = annotator.activations
+
+    def reading(proteins, progress=False):
+        read.append(proteins)
+        return own(proteins, progress)
+
+    monkeypatch.setattr(annotator, "activations", reading)
+    background = stretches(annotator, alignment.proteins)
     proteins = annotator.run.proteins()
     kept = [
         a
@@ -90,14 +87,18 @@ def test_the_background_is_stretches_as_long_as_members_without_their_own_protei
     assert background.accessions == kept and len(kept) <= len(proteins) - 6
     assert f"a stretch of each of {len(kept)} proteins" in background.description
     assert f"without {len(proteins) - len(kept)} that contain a member" in background.description
-    for accession, own in zip(kept, background.maxima.toarray(), strict=True):
-        values = activations.of(accession).toarray()
-        width = min(LENGTH, len(values))
-        assert any(
-            (values[i : i + width].max(axis=0) == own).all() for i in range(len(values) - width + 1)
-        )
-    assert (windows(activations, alignment.proteins).maxima != background.maxima).nnz == 0
-    assert (windows(activations, alignment.proteins, seed=1).maxima != background.maxima).nnz > 0
+    assert read[0].accessions == kept
+    for accession, maxima in zip(kept, background.maxima.toarray(), strict=True):
+        stretch, whole = read[0].sequence(accession), proteins.sequence(accession)
+        assert stretch in whole and len(stretch) == min(LENGTH, len(whole))
+        alone = own(Proteins.from_sequences({"alone": stretch})).of("alone").toarray()
+        np.testing.assert_allclose(maxima, alone.max(axis=0), atol=1e-4)
+    again, other = (stretches(annotator, alignment.proteins, seed) for seed in (0, 1))
+    assert (again.maxima != background.maxima).nnz == 0
+    assert (other.maxima != background.maxima).nnz > 0
+    monkeypatch.setattr("interplm_nb.questions.background.MOST_STRETCHES", 7)
+    few = stretches(annotator, alignment.proteins)
+    assert len(few.accessions) == few.maxima.shape[0] == 7 and set(few.accessions) < set(kept)
 
 
 def test_the_table_is_the_enrichment_of_the_members_maxima_with_names(annotator, alignment, found):

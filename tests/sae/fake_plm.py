@@ -26,6 +26,7 @@ class FakePLM:
     objective: Objective | None = "masked"
     has_logits = True
     recurrent = False
+    has_contact_head = False
     licence = ""
     first_residue = 1
     tokens_per_batch = 2048
@@ -98,6 +99,7 @@ class FakeRecurrentPLM:
     objective: Objective | None = "next residue"
     has_logits = True
     recurrent = True
+    has_contact_head = False
     licence = ""
     tokens_per_batch = 2048
     device = torch.device("cpu")

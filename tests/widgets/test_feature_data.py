@@ -2,8 +2,9 @@
 
 import logging
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import polars as pl
 import pytest
 import traitlets as t
 
+from interplm_nb.features.examples import proteins_of
 from interplm_nb.pipeline.errors import PipelineError
 from interplm_nb.pipeline.run import Run
 from interplm_nb.readers import demo
@@ -96,6 +98,41 @@ def test_a_new_feature_is_sent(data: FeatureData) -> None:
     data.structures = kept
     assert accessions(data) == chosen
     assert record(data)["asked"] == {"accession": "", "accessions": chosen}
+
+
+def test_a_feature_is_shown_on_a_structure_that_has_the_residue_of_the_maximum(
+    data: FeatureData, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    firing = proteins_of(data.pages.activations, HELIX).select("accession", "position").rows()
+    (first, p1), (second, _), (third, p3), *_ = firing
+    silent = next(a for a in data.pages.proteins.accessions if a not in dict(firing))
+
+    def showing(*positions: int) -> Callable[[], Any]:
+        return lambda: SimpleNamespace(positions={str(p): p for p in positions})
+
+    def broken() -> Any:
+        raise OSError("disk")
+
+    def chosen(structures: dict[str, Callable[[], Any]]) -> Any:
+        monkeypatch.setattr(data, "structures", structures)
+        data.refresh()
+        assert set(structures) & set(accessions(data))
+        return record(data)["on_structure"]
+
+    lacks, unread, shows = showing(p1 + 1), broken, showing(p3, p3 + 1)
+    found = chosen({third: shows, second: unread, first: lacks})
+    assert found == {"accession": third, "shows_maximum": True, "n_read": 3}
+    assert f"The structure of {second} could not be read: disk" in caplog.text
+    found = chosen({first: showing(p1), third: shows})
+    assert found == {"accession": first, "shows_maximum": True, "n_read": 1}
+    found = chosen({second: unread, first: lacks, silent: shows})
+    assert found == {"accession": first, "shows_maximum": False, "n_read": 2}
+    monkeypatch.setattr(data, "structures", {silent: unread})
+    data.selection.accession = silent
+    found = chosen({silent: unread})
+    assert found == {"accession": silent, "shows_maximum": False, "n_read": 0}
+    monkeypatch.undo()
+    data.refresh()
 
 
 def test_a_feature_that_there_is_not_changes_nothing(data: FeatureData) -> None:

@@ -17,7 +17,7 @@ from interplm_nb.readers.structure_files import StructureFiles
 from interplm_nb.readers.superpose import superpose
 from interplm_nb.widgets.feature_data import FeatureData
 from interplm_nb.widgets.packing import unpack
-from interplm_nb.widgets.structure.figure import BROKEN, _pieces, projected
+from interplm_nb.widgets.structure.figure import BROKEN, _pieces, projected, trace
 from interplm_nb.widgets.structure.payload import payload
 from interplm_nb.widgets.structure.structure_view import StructureView
 from tests.readers.made_structures import pdb_lines, residues
@@ -39,11 +39,14 @@ def data(shared: FeatureData) -> Iterator[FeatureData]:
 
 
 def strongest(data: FeatureData) -> str:
-    return next(
+    """Of the proteins whose structure shows the residue of their maximum."""
+    having = [p for p in unpack(data.bundle)[0]["proteins"] if p["accession"] in demo.structures()]
+    shown = (
         p["accession"]
-        for p in unpack(data.bundle)[0]["proteins"]
-        if p["accession"] in demo.structures()
+        for p in having
+        if p["position"] in demo.structure(p["accession"]).positions.values()
     )
+    return next(shown, having[0]["accession"])
 
 
 def test_with_no_protein_selected_the_strongest_with_a_structure_is_sent_and_the_selection_stays(
@@ -185,6 +188,17 @@ def test_settings_that_mean_nothing_are_refused(
 def test_unknown_settings_are_refused(data: FeatureData) -> None:
     with pytest.raises(TypeError, match="StructureView has no setting colour"):
         StructureView(data, colour="red")
+
+
+def test_the_figure_says_that_the_maximum_is_not_there(data: FeatureData) -> None:
+    structure = demo.structure(PAIR[0])
+    values = np.zeros(len(data.pages.proteins.sequence(PAIR[0])), np.float32)
+    lacking = next(p for p in range(1, 1 + len(values)) if p not in structure.positions.values())
+    for maximum, said in ((lacking, f"; not the maximum, at {lacking}"), (50, "")):
+        values[:] = 0
+        values[maximum - 1] = 1
+        title = trace(structure, values, 3).axes[0].get_title("left")
+        assert title.endswith(f"residues, chain {structure.chain}{said}")
 
 
 def test_the_figure_says_what_it_shows(data: FeatureData) -> None:

@@ -115,7 +115,7 @@ export function statisticsLines(kit, { statistics: s }, threshold) {
       `${kit.percent(s.protein_frequency)} of proteins; there on ` +
       `${kit.percent(s.share_when_present)} of the protein. Median ${kit.fixed(s.quantile_50)} ` +
       `of the maximum, 95th percentile ${kit.fixed(s.quantile_95)}.`,
-    `Over proteins: ${kit.fixed(s.protein_entropy, 1)} bits, as if even over ` +
+    `Over proteins: ${kit.fixed(s.protein_entropy, 1)} bits, as if spread evenly over ` +
       `${kit.count(2 ** s.protein_entropy)} of them.`,
     `Amino acids: ${kit.fixed(s.amino_acid_information)} bits beyond the composition; ` +
       `${kit.percent(s.top_amino_acid_share)} of it falls on ${s.top_amino_acid}.`,

@@ -122,11 +122,17 @@ export class Controls {
     if (!panel.molecule || panel.absent) return;
     const { accession, record } = panel.molecule;
     const name = panel.bundle.proteins[panel.bundle.place(accession)]?.name ?? "";
-    const why = view.link.get("accession") ? "" : ", the strongest with a structure";
+    const why = view.link.get("accession") ? "" : `, ${this.chosen()}`;
     const called = name && name !== accession ? ` ${this.kit.fitted(name, 320, 12)}` : "";
     const what = `feature ${panel.bundle.feature} on ${accession}${called}`;
     view.subtitle.textContent = `${what}, chain ${record.chain}${why}`;
-    const words = [this.selected(), this.counted(), ambiguityOf(record), this.compared()];
+    const words = [
+      this.selected(),
+      this.missing(),
+      this.counted(),
+      ambiguityOf(record),
+      this.compared(),
+    ];
     view.say(words.filter(Boolean).join(" "));
   }
 
@@ -141,6 +147,27 @@ export class Controls {
     return residue
       ? `Selected: ${whose}${nameOf(residue, value)}.`
       : `Position ${position} is selected; the structure lacks it.`;
+  }
+
+  /** Why this protein is shown, where none is selected. */
+  chosen() {
+    return this.panel.bundle.record.on_structure?.shows_maximum
+      ? "the strongest whose structure shows its maximum"
+      : "the strongest with a structure";
+  }
+
+  /** Where the structure lacks the residue of the protein's maximum: a structure all pale. */
+  missing() {
+    const { panel, view } = this;
+    const { bundle, molecule } = panel;
+    const protein = bundle.proteins[bundle.place(molecule.accession)];
+    if (!protein?.position || molecule.places.has(protein.position)) return "";
+    const residue = `${protein.sequence[protein.position - 1]}${protein.position}`;
+    const n = bundle.record.on_structure?.n_read ?? 0;
+    const alone = view.link.get("accession") || n < 2;
+    return alone
+      ? `The structure lacks the residue of the maximum, ${residue}.`
+      : `None of ${n} structures shows the residue of its protein's maximum; here ${residue}.`;
   }
 
   counted() {

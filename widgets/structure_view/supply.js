@@ -77,6 +77,13 @@ export class Supply {
     return this.view.store.bundle?.proteins.filter((protein) => protein.structure) ?? [];
   }
 
+  /** Their accessions; first the one on which the feature is shown. @returns {string[]} */
+  get inOrder() {
+    const first = this.view.store.bundle?.record.on_structure?.accession;
+    const all = this.withStructure.map(({ accession }) => accession);
+    return [...new Set(first ? [first, ...all] : all)];
+  }
+
   /** Those of them whose structure can be had here. @returns {Promise<Offer[]>} */
   async offers() {
     if (!this.alone) return this.withStructure;
@@ -98,7 +105,7 @@ export class Supply {
       const words = `None of the ${all} has a structure. ${this.howTo("P00431")}`;
       return { accession: "", packed: null, words, waiting: false };
     }
-    for (const { accession } of this.withStructure) {
+    for (const accession of this.inOrder) {
       const packed = await this.get(accession);
       if (packed) return { accession, packed, words: "", waiting: false };
       if (!this.alone) return this.awaited(accession);

@@ -80,11 +80,19 @@ class SpatialTest:
     """Structures that were used; `published` takes complete ones alone."""
     min_proteins: int
     """Proteins that a feature had to fire in."""
+    draws: int | None = None
+    """Of `strict`: shifts drawn, so that no p is under 1 / (1 + draws)."""
 
     def tested(self, neighbours: str) -> pl.DataFrame:
         """The features with enough proteins, by one kind of neighbours."""
         return self.table.filter(
             pl.col("neighbours") == neighbours, pl.col("n_proteins") >= self.min_proteins
+        )
+
+    def passing(self, neighbours: str, alpha: float = 0.05) -> pl.DataFrame:
+        """The tested features whose adjusted p is under `alpha`, with more than by chance."""
+        return self.tested(neighbours).filter(
+            pl.col("p_adjusted") < alpha, pl.col("score") > pl.col("by_chance")
         )
 
     def by_feature(self) -> pl.DataFrame:
@@ -100,14 +108,22 @@ class SpatialTest:
         return found
 
     def only_in_space(self, alpha: float = 0.05) -> list[int]:
-        """Features whose adjusted p is under `alpha` by the first kind of neighbours in space, and
-        not by neighbours in the sequence: the paper's "structural only"."""
-        space = KINDS[self.convention][1].name
-        p = self.by_feature()
-        return p.filter(
-            pl.col(f"p_adjusted, {space}") < alpha,
-            pl.col(f"p_adjusted, {SEQUENCE.name}") > alpha,
-        )["feature"].to_list()
+        """Features that pass by the first kind of neighbours in space, and whose adjusted p by
+        neighbours in the sequence is above `alpha`: the paper's "structural only"."""
+        sequence, space, *_ = KINDS[self.convention]
+        apart = self.tested(sequence.name).filter(pl.col("p_adjusted") > alpha)
+        passed = self.passing(space.name, alpha)
+        return passed.join(apart, on="feature", how="semi")["feature"].to_list()
+
+    def least_to_pass(self, alpha: float = 0.05) -> int:
+        """How many features must have the least p that the draws allow, for one of them to pass.
+
+        1 or fewer: the draws do not limit what can be found.
+        """
+        if self.draws is None:
+            return 1
+        most = max(self.tested(kind.name).height for kind in KINDS[self.convention])
+        return int(most / (alpha * (1 + self.draws))) + 1
 
     def sentence(self, alpha: float = 0.05) -> str:
         """How many features could be tested, and how many passed."""
@@ -116,7 +132,7 @@ class SpatialTest:
         said = []
         for kind in KINDS[self.convention]:
             tested = self.tested(kind.name)
-            some = tested.filter(pl.col("p_adjusted") < alpha, pl.col("cohen_d") > 0).height
+            some = self.passing(kind.name, alpha).height
             said.append(f"{kind.name}: {tested.height:,} of {n:,} features tested, {some:,} pass")
         if not (self.table["n_proteins"] >= self.min_proteins).any():
             return (
@@ -124,9 +140,16 @@ class SpatialTest:
                 f"{self.min_proteins} proteins with a {complete}structure "
                 f"(of {self.n_structures:,} at hand), so none is tested; give more structures"
             )
+        least = self.least_to_pass(alpha)
+        limit = (
+            f". No p is under 1 / {1 + (self.draws or 0):,}, so that fewer than {least:,} features "
+            "cannot pass: ask for more draws"
+            if least > 1
+            else ""
+        )
         return (
             f"{self.convention}, {self.n_structures:,} {complete}structures; adjusted p under "
-            f"{alpha:g} and more than by chance. {'; '.join(said)}"
+            f"{alpha:g} and more than by chance. {'; '.join(said)}{limit}"
         )
 
 
@@ -156,7 +179,8 @@ def spatial_test(
     min_proteins
         Features that fire in fewer proteins are in the table, untested.
     draws, min_plddt
-        Of `strict`: shifts drawn in each protein, and the least confidence of a model's residue.
+        Of `strict`: shifts drawn in each protein, and the least confidence of a model's residue. Of
+        m features that are tested, one alone passes only with 20 m draws or more.
     seed
         Equal seeds give equal results.
 
@@ -197,7 +221,8 @@ def spatial_test(
     order = {kind.name: i for i, kind in enumerate(kinds)}
     table = pl.concat(parts).select(pl.col(c).cast(t) for c, t in SPATIAL.items())
     table = table.sort("feature", pl.col("neighbours").replace_strict(order))
-    return SpatialTest(convention, table, len(where), min_proteins)
+    drawn = draws if convention == "strict" else None
+    return SpatialTest(convention, table, len(where), min_proteins, drawn)
 
 
 def _check(activations: FeatureActivations, coordinates: ResidueCoordinates) -> None:

@@ -7,6 +7,9 @@ done to the sequence as it is and to every substitution.
 Precision is the share of the top L/5, or L, pairs at least 24 residues apart that are in contact in
 a structure: beta carbons (alpha carbons of glycine) within 8 angstrom. Pairs of which a residue has
 no coordinates do not count.
+
+Where the model has a head that reads contacts from attention, its precision stands beside. The
+layers up to the one that is edited attend as they did: the last layer's SAE changes nothing there.
 """
 
 from collections.abc import Iterable, Mapping
@@ -17,7 +20,7 @@ import polars as pl
 import torch
 from torch import Tensor
 
-from interplm_nb.plm.contacts import check_contacts, contact_scores
+from interplm_nb.plm.contacts import attention_scores, check_contacts, contact_scores
 from interplm_nb.plm.protocol import PLM, Edit
 from interplm_nb.readers.residue_coordinates import Placed, ResidueCoordinates
 from interplm_nb.sae.evaluation.fidelity import layer_of
@@ -36,10 +39,14 @@ CONTACTS: dict[str, Any] = {
     "precision_l5": pl.Float64,
     "precision_l": pl.Float64,
     "by_chance": pl.Float64,
+    "attention_l5": pl.Float64,
+    "attention_l": pl.Float64,
 }
 """Columns of `contact_table`. `layer`: "as it is", "reconstructed" or "without feature 12".
 `n_pairs`: long-range pairs with coordinates; `by_chance`: the share of them that is in contact,
-which is the precision of a random order. Null where the structure has no such pair."""
+which is the precision of a random order. `attention_l5` and `attention_l`: of contacts from
+attention; null where the model has no head for them. All are null where the structure has no such
+pair."""
 
 
 class ContactPrecision(NamedTuple):
@@ -136,10 +143,14 @@ def contact_table(
                 removed = without_feature(plm, sae, feature, len(sequence))
                 edits[f"without feature {feature}"] = {at: removed}
         for name, edit in edits.items():
-            scores = contact_scores(plm, sequence, edit, progress)
-            found = contact_precision(scores, coordinates.placed(accession))
+            placed = coordinates.placed(accession)
+            found = contact_precision(contact_scores(plm, sequence, edit, progress), placed)
+            attended = (np.nan, np.nan)
+            if plm.has_contact_head:
+                by_attention = contact_precision(attention_scores(plm, sequence, edit), placed)
+                attended = (by_attention.l5, by_attention.l)
             figures = (found.n_pairs, found.l5, found.l, found.by_chance)
-            rows.append((accession, name, len(sequence), *figures))
+            rows.append((accession, name, len(sequence), *figures, *attended))
     return pl.DataFrame(rows, CONTACTS, orient="row").fill_nan(None)
 
 

@@ -50,12 +50,11 @@ def trace(
     _draw_chain(axes, seen, activation, brush)
     _draw_marks(axes, seen, positions, position)
     n = int(np.count_nonzero(known))
-    axes.set_title(
-        f"Feature {feature} on {structure.accession}\n"
-        f"{n} of {len(values)} residues, chain {structure.chain_name}",
-        fontsize=8,
-        loc="left",
-    )
+    said = f"{n} of {len(values)} residues, chain {structure.chain_name}"
+    maximum = int(values.argmax()) + 1
+    if values.max() > 0 and maximum not in positions:
+        said += f"; not the maximum, at {maximum}"
+    axes.set_title(f"Feature {feature} on {structure.accession}\n{said}", fontsize=8, loc="left")
     _draw_key(figure, axes, n < len(positions), brush)
     return figure
 

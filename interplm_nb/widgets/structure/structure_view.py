@@ -23,7 +23,9 @@ log = logging.getLogger(__name__)
 class StructureView(View):
     """The selected protein's structure, drawn by NGL.
 
-    With no protein selected, it is that of the feature's strongest protein that has one. Colours
+    With no protein selected, it is that of the feature's strongest protein whose structure shows
+    the residue of its maximum; where none does, of the strongest that has one, and the view says
+    so. Colours
     are activations by UniProt position, on the scale of all views; residues without a position are
     ochre, residues outside the brush pale. `data.structures` says which proteins have a structure.
     `other` is a second protein, superposed on the first (`readers/superpose.py`) and drawn thin:
@@ -76,8 +78,8 @@ class StructureView(View):
             return self._pair[1]
         if self.selection.accession:
             return self.selection.accession
-        proteins = self.data.current[0]["proteins"]  # strongest first
-        return next((protein["accession"] for protein in proteins if protein["structure"]), "")
+        shown = self.data.current[0]["on_structure"]
+        return shown["accession"] if shown else ""
 
     def structure(self) -> "Structure":
         """The structure that is shown; LookupError where the protein has none."""

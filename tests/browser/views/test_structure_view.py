@@ -117,7 +117,7 @@ def test_what_is_pointed_at_is_named_in_all_views_and_a_click_selects_it(
     words = shown.page.locator(".iplm-sub").first.inner_text()
     start, end = (
         f"feature {feature} on {accession} ",
-        f", chain {structure.chain}, the strongest with a structure",
+        f", chain {structure.chain}, the strongest whose structure shows its maximum",
     )
     assert words.startswith(start) and words.endswith(end)
     name = words.removeprefix(start).removesuffix(end)
@@ -163,6 +163,40 @@ def test_a_chain_without_a_name_and_long_numbers_is_whole_and_can_be_clicked(
     position = shown.selected("position")
     number = next(n for n, p in positions.items() if p == position)
     assert f" {number} of chain without a name)" in said(shown)
+
+
+def lacking_its_maximum(accession: str, feature: int, data: FeatureData) -> tuple[Structure, str]:
+    """A structure without a position for the residue of the maximum, and that residue."""
+    structure = demo.structure(accession)
+    top = int(data.pages.activations.along(accession, feature).argmax()) + 1
+    positions = {n: p for n, p in structure.positions.items() if p != top}
+    residue = f"{data.pages.proteins.sequence(accession)[top - 1]}{top}"
+    return replace(structure, positions=positions), residue
+
+
+def test_a_structure_that_lacks_the_residue_of_the_maximum_says_so(
+    show: Callable, data: FeatureData
+) -> None:
+    feature, first = on_structure()
+    second = next(
+        p["accession"]
+        for p in data.current[0]["proteins"]
+        if p["accession"] in demo.structures() and p["accession"] != first and p["position"]
+    )
+    made = {a: lacking_its_maximum(a, feature, data) for a in (first, second)}
+    pale = FeatureData(
+        Run.shipped(), structures={a: lambda a=a: made[a][0] for a in made}, feature=feature
+    )
+    pale.keep([feature])
+    shown = drawn(show(StructureView(pale)))
+    words = "None of 2 structures shows the residue of its protein's maximum; here"
+    assert said(shown).startswith(f"{words} {made[first][1]}.")
+    assert shown.page.locator(".iplm-sub").first.inner_text().endswith("strongest with a structure")
+    shown.select(accession=second)
+    shown.page.wait_for_function(
+        "words => document.querySelector('.iplm-say').textContent.includes(words)",
+        arg=f"The structure lacks the residue of the maximum, {made[second][1]}.",
+    )
 
 
 def test_a_brush_leaves_colour_to_what_is_inside_and_does_not_move_anything(

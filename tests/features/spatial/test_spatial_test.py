@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import false_discovery_control, ttest_rel
 
-from interplm_nb.features.spatial.spatial_test import SPATIAL, spatial_test
+from interplm_nb.features.spatial.spatial_test import SPATIAL, SpatialTest, spatial_test
 from interplm_nb.proteins import Proteins
 from interplm_nb.readers.residue_coordinates import ResidueCoordinates
 from tests.features.spatial.made_space import active, in_space
@@ -262,6 +262,38 @@ def test_too_few_proteins_are_said() -> None:
         "published, 24 complete structures; adjusted p under 0.05 and more than by chance. "
         "sequence: 3 of 3 features tested, 2 pass; space: 3 of 3 features tested, 2 pass"
     )
+
+
+@pytest.mark.parametrize(("n_tested", "draws"), [(50, 1000), (51, 1000), (219, 1000), (219, 99)])
+def test_it_says_where_the_draws_limit_what_can_pass(n_tested: int, draws: int) -> None:
+    """Benjamini and Hochberg over p that are at least 1 / (1 + draws), counted out."""
+    row = {"neighbours": "sequence", "n_proteins": 30, "score": 1.0, "by_chance": 0.0}
+    rows = [row | {"feature": i, "p_adjusted": 1.0} for i in range(n_tested)]
+    found = SpatialTest("strict", pl.DataFrame(rows, schema=SPATIAL), 40, 25, draws)
+    floor = 1 / (1 + draws)
+    least = next(
+        k
+        for k in range(1, n_tested + 1)
+        if false_discovery_control([floor] * k + [1.0] * (n_tested - k))[0] < 0.05
+    )
+    assert found.least_to_pass() == least
+    said = f"No p is under 1 / {1 + draws:,}, so that fewer than {least} features cannot pass"
+    assert (said in found.sentence()) == (least > 1)
+
+
+def test_less_than_by_chance_does_not_pass() -> None:
+    """A feature that shuns the neighbours of its maximum differs from chance, and is not arranged
+    around it; one whose scores are all alike has no effect size, and passes."""
+    rows = [
+        {"feature": i, "neighbours": kind, "n_proteins": 30, "score": score, "by_chance": 0.5}
+        | {"cohen_d": d, "p_value": 0.001, "p_adjusted": p}
+        for i, (score, d) in enumerate([(0.9, 2.0), (0.1, -2.0), (0.9, None)])
+        for kind, p in (("sequence", 0.5), ("space", 0.001))
+    ]
+    found = SpatialTest("published", pl.DataFrame(rows, schema=SPATIAL), 40, 25)
+    assert found.passing("space")["feature"].to_list() == [0, 2]
+    assert found.only_in_space() == [0, 2]
+    assert found.sentence().endswith("space: 3 of 3 features tested, 2 pass")
 
 
 def test_what_it_refuses() -> None:

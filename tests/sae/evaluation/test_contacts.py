@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from interplm_nb.plm.contacts import AMINO_ACIDS, contact_scores
+from interplm_nb.plm.contacts import AMINO_ACIDS, attention_scores, contact_scores
 from interplm_nb.readers.residue_coordinates import Placed
 from interplm_nb.sae.evaluation.contacts import (
     contact_precision,
@@ -18,6 +18,7 @@ from interplm_nb.sae.model import SAE
 from interplm_nb.sae.residue_norm import ResidueNorm
 from tests.features.spatial.made_space import in_space
 from tests.plm.coupled_plm import CoupledPLM
+from tests.plm.toy_esm2 import random_head, toy
 from tests.sae.fake_plm import FakeRecurrentPLM
 
 PAIRS = [(0, 30), (3, 28), (7, 39), (11, 35)]
@@ -105,7 +106,29 @@ def test_the_table_says_what_each_layer_gives() -> None:
     # Of the 8 highest pairs: all four, or three.
     assert first["precision_l5"].to_list() == [4 / 8, 3 / 8, 3 / 8]
     assert first["by_chance"].unique().to_list() == [4 / 136]
-    assert table.height == 6 and table.null_count().sum_horizontal().item() == 0
+    assert table.height == 6
+    attention = ["attention_l5", "attention_l"]
+    assert table.drop(attention).null_count().sum_horizontal().item() == 0
+    assert table.select(attention).null_count().row(0) == (6, 6), "the model has no head for it"
+
+
+def test_contacts_from_attention_stand_beside() -> None:
+    plm, coordinates = toy(contact_head=random_head()), in_space([structure()])
+    sequence = coordinates.proteins.sequence("P0")
+    sae = SAE(24, 24, residue_norm=None)
+    for layer, moves in ((1, True), (3, False)):
+        table = contact_table(plm, coordinates, sae, [2], layer, progress=False)
+        edits = [
+            {},
+            {layer: reconstructed(plm, sae, len(sequence))},
+            {layer: without_feature(plm, sae, 2, len(sequence))},
+        ]
+        scores = [attention_scores(plm, sequence, edit) for edit in edits]
+        placed = coordinates.placed("P0")
+        wanted = [contact_precision(s.astype(float), placed) for s in scores]
+        found = table.select("attention_l5", "attention_l").rows()
+        assert found == [(w.l5, w.l) for w in wanted]
+        assert bool((scores[1] != scores[0]).any()) == moves
 
 
 def test_a_structure_without_long_range_pairs_has_no_precision() -> None:
