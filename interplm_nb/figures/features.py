@@ -4,6 +4,7 @@ import numpy as np
 import polars as pl
 from matplotlib.axes import Axes
 
+from interplm_nb.features.cluster_names import MIN_MEMBERS, SIGNIFICANT
 from interplm_nb.features.families import BY_CHANCE
 from interplm_nb.figures.chart import Chart, panels
 from interplm_nb.figures.tables import Sentence, Table
@@ -135,13 +136,12 @@ def clusters(table: pl.DataFrame, n: int = 20) -> Table | Sentence:
     if table.is_empty():
         return Sentence("The map has no clusters: no features lie close enough together.")
     best = table.unique("cluster", keep="first", maintain_order=True)
-    named = best.filter(pl.col("name") != "").height
-    chance = best["named_by_chance"].sum()
-    reasons = best["why_no_name"].unique().to_list()
-    words = f"{named:,} of {best.height:,} clusters have a name"
-    caption = f"{words} (with features shuffled over the map: {chance:.2g})"
-    if len(reasons) == 1 and reasons[0]:
-        caption = f"no cluster has a name: {reasons[0]}"
+    beyond = best.filter(pl.col("q") <= SIGNIFICANT, pl.col("n_matching") >= MIN_MEMBERS).height
+    reasons = set(best["why_no_name"])
+    words = f"{beyond:,} of {best.height:,} clusters have a concept beyond chance"
+    caption = f"{words} (with features shuffled over the map: {best['named_by_chance'].sum():.2g})"
+    if len(reasons) == 1 and not (best["name"] != "").any():
+        caption += f"; no cluster has a name: {reasons.pop()}"
     shown = best.sort("name", "q", "cluster", descending=[True, False, False], nulls_last=True)
     columns = ["cluster", "n_features", "name", "concept", "n_matching", "expected"]
     columns += ["n_matching_all", "q", "named_by_chance"]

@@ -137,13 +137,20 @@ def _neighbours(run: Run, params: FeaturesParameters) -> pl.DataFrame:
 
 
 def _profiles(run: Run) -> np.ndarray:
-    """float64 [n_features, C]: each feature's F1 on each concept, on validation, at its best
-    threshold."""
-    scores = run.scores("sae", "validation")
+    """float64 [n_features, C]: each feature's F1 on each scored concept, on validation, at its
+    best threshold."""
+    scores, scored = run.scores("sae", "validation"), set(_scored(run))
     profiles = np.zeros((scores.n_features, max(1, scores.n_concepts)))
-    for c in range(scores.n_concepts):
-        profiles[:, c] = scores.measures(c).f1_per_domain.max(axis=1)
+    for c, concept in enumerate(scores.concepts["concept"]):
+        if concept in scored:
+            profiles[:, c] = scores.measures(c).f1_per_domain.max(axis=1)
     return profiles
+
+
+def _scored(run: Run) -> list[str]:
+    """The concepts with enough instances, of which each one's best feature is linked: F1 on others
+    is chance."""
+    return run.links().table["concept"].unique(maintain_order=True).to_list()
 
 
 def _matches(run: Run, params: FeaturesParameters) -> pl.DataFrame:
@@ -184,20 +191,20 @@ def _clusters(run: Run, params: FeaturesParameters) -> pl.DataFrame:
     """A feature matches a concept here as in the tables of stage `concepts`: F1 above the lowest of
     `LIMITS` on validation and on test."""
     validation, test = run.scores("sae", "validation"), run.scores("sae", "test")
-    concepts = run.links().table["concept"].unique().to_list()
-    matched = linked(validation, test, concepts, LIMITS[0]).filter(above(LIMITS[0]))
+    matched = linked(validation, test, _scored(run), LIMITS[0]).filter(above(LIMITS[0]))
     atlas = run.atlas()
     return named_clusters(atlas, matched, run.atlas_quality().why_no_clusters(atlas), params.seed)
 
 
 def _hierarchy(run: Run, params: FeaturesParameters) -> pl.DataFrame:
-    sae = run.sae()
-    prefixes = sae.architecture.prefix_sizes(sae.d_sae)
-    if len(prefixes) < 2:
+    from interplm_nb.sae.architectures import Matryoshka
+
+    architecture = run.sae().architecture
+    if not isinstance(architecture, Matryoshka):
         return pl.DataFrame(schema=HIERARCHY)
     relative = run.activations().relative_to(run.maxima().train)
     chosen = sampled(run.proteins(), params.correlated_residues, params.seed)
-    return hierarchy(relative, prefixes, params.threshold, chosen, params.seed)
+    return hierarchy(relative, architecture.prefixes, params.threshold, chosen, params.seed)
 
 
 _OF_THE_TRAINED: dict[FeatureTable, Callable[[Run, FeaturesParameters], pl.DataFrame]] = {

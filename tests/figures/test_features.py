@@ -88,7 +88,9 @@ def test_clusters_are_counted_with_their_chance_and_show_their_best_concept():
         cluster(1, name="Zinc finger", concept="Helix", n_matching=1, q=0.9),
     ]
     shown = figures.clusters(pl.DataFrame(rows, schema=CLUSTERS))
-    assert shown.caption.startswith("1 of 2 clusters have a name") and "0.02)" in shown.caption
+    assert shown.caption == (
+        "1 of 2 clusters have a concept beyond chance (with features shuffled over the map: 0.02)"
+    )
     assert shown.table.select("cluster", "concept", "n_matching").rows() == [
         (1, "Zinc finger", 5),
         (0, "Helix", 2),
@@ -100,7 +102,7 @@ def test_clusters_that_do_not_recur_say_so_and_a_map_without_clusters_too():
     table = pl.DataFrame(
         [cluster(0, why_no_name=why), cluster(1, why_no_name=why)], schema=CLUSTERS
     )
-    assert figures.clusters(table).caption == f"no cluster has a name: {why}"
+    assert figures.clusters(table).caption.endswith(f"0.02); no cluster has a name: {why}")
     said = figures.clusters(pl.DataFrame(schema=CLUSTERS))
     assert isinstance(said, Sentence) and "no clusters" in repr(said)
 

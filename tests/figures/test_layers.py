@@ -43,7 +43,7 @@ def test_no_concept_and_one_layer_are_said(compared) -> None:
     assert isinstance(said, Sentence) and "No concept has enough instances" in repr(said)
     one = figures.which_layer(compared[1].layers)
     assert one.caption.endswith("Best on the tuning part: layer 1.")
-    assert compared[1].layers["label"].item() in repr(one)
+    assert compared[1].layers["label"].item() in one.html()
     said = figures.fates(compared[1].steps)
     assert isinstance(said, Sentence) and "compare.layers = [1, 2]" in repr(said)
 
