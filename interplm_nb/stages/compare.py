@@ -30,11 +30,12 @@ from interplm_nb.stages.compare_tables import (
     seconds_of,
     stability_table,
 )
-from interplm_nb.stages.layers import followed, layers_table
+from interplm_nb.stages.layers import OpenedLayer, chosen, followed, layers_table
 from interplm_nb.stages.training import Log, log_every, meanwhile
 from interplm_nb.stages.yardstick import Held, Yardstick, parts_of, yardstick
 
 if TYPE_CHECKING:
+    from interplm_nb.features.fates import Across
     from interplm_nb.plm.protocol import PLM
     from interplm_nb.sae.config import SAEConfig
     from interplm_nb.sae.training.stream import Batches
@@ -222,7 +223,7 @@ def _result(
         {label: run.compared(label) for label in trained},
         {label: run.compared_maxima(label).alive for label in trained},
     )
-    across = followed(run, plm, comparison, run.work("compare"))
+    across = _followed(run, plm, comparison)
     tables = {
         "comparison": comparison,
         "stability": stability,
@@ -233,11 +234,28 @@ def _result(
     }
     for name, table in tables.items():
         run.write_table("compare", name, table)
-    chosen = comparison.filter(pl.col("chosen"))["label"].to_list()
+    best = comparison.filter(pl.col("chosen"))["label"].to_list()
     run.write_summary(
-        "compare", plm=found[0]["plm"], saes=len(configs), chosen=chosen, device=str(plm.device)
+        "compare", plm=found[0]["plm"], saes=len(configs), chosen=best, device=str(plm.device)
     )
     return _made(run)
+
+
+def _followed(run: Run, plm: "PLM", comparison: pl.DataFrame) -> "Across":
+    """What becomes of the features of each layer's chosen SAE in the next layer."""
+    from interplm_nb.sae import checkpoint
+
+    stored = run.layers()
+    opened = [
+        OpenedLayer(
+            row["layer"],
+            checkpoint.load(run.compared(row["label"])),
+            run.evaluation(row["control"]),
+            run.embeddings(row["layer"]) if row["layer"] in stored else None,
+        )
+        for row in chosen(comparison)
+    ]
+    return followed(opened, plm, run.proteins(), run.accessions("test"), run.work("compare"))
 
 
 def _made(run: Run) -> CompareStage:

@@ -1,9 +1,9 @@
 """The layers of stage `compare` side by side: which one to open, and what becomes of features from
 one to the next."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -13,7 +13,6 @@ from interplm_nb.activations import FeatureActivations
 from interplm_nb.embeddings import Embeddings
 from interplm_nb.features.coactivation import sampled
 from interplm_nb.features.fates import FATES, RESIDUES, STEPS, Across, across_layers
-from interplm_nb.pipeline.run import Run
 from interplm_nb.proteins import Proteins
 from interplm_nb.sae.evaluation.measures import COLUMNS
 from interplm_nb.saving import remove
@@ -69,30 +68,29 @@ def layers_table(comparison: pl.DataFrame, stability: pl.DataFrame) -> pl.DataFr
     The SAE of a layer, and the best layer, are chosen on the tuning part of validation alone, so
     that the figures of test are not optimistic.
     """
-    rows = [_row(chosen, comparison, stability) for chosen in _chosen(comparison)]
+    rows = [_row(row, comparison, stability) for row in chosen(comparison)]
     best = max(rows, key=lambda row: row["f1_tuning"], default={})
     table = [row | {"best": row is best} for row in rows]
     return pl.DataFrame([{name: row.get(name) for name in LAYERS} for row in table], schema=LAYERS)
 
 
-def _chosen(comparison: pl.DataFrame) -> list[dict[str, Any]]:
+def chosen(comparison: pl.DataFrame) -> list[dict[str, Any]]:
+    """The row of each layer's chosen SAE, by layer."""
     return list(comparison.filter("chosen").sort("layer").iter_rows(named=True))
 
 
-def _row(
-    chosen: dict[str, Any], comparison: pl.DataFrame, stability: pl.DataFrame
-) -> dict[str, Any]:
+def _row(own: dict[str, Any], comparison: pl.DataFrame, stability: pl.DataFrame) -> dict[str, Any]:
     same = ("layer", "recipe", "sparsity", "lr")
-    settings = [pl.col(name).eq_missing(chosen[name]) for name in same]
+    settings = [pl.col(name).eq_missing(own[name]) for name in same]
     alike = comparison.filter(pl.col("kind") == "sae", *settings)["mean_f1_per_domain"]
-    own = comparison.filter(pl.col("layer") == chosen["layer"])
-    random = own.filter(pl.col("label") == chosen["control"]).row(0, named=True)
-    (neurons,) = own.filter(pl.col("kind") == "neurons")["mean_f1_per_domain"]
+    layer = comparison.filter(pl.col("layer") == own["layer"])
+    random = layer.filter(pl.col("label") == own["control"]).row(0, named=True)
+    (neurons,) = layer.filter(pl.col("kind") == "neurons")["mean_f1_per_domain"]
     pairs = stability.filter(*settings)
     several = len(alike) > 1
     return {
-        **chosen,
-        **_headline(chosen),
+        **own,
+        **_headline(own),
         "seeds": len(alike),
         "lowest_seed": alike.min() if several else None,
         "highest_seed": alike.max() if several else None,
@@ -112,35 +110,49 @@ def _headline(row: Mapping[str, Any]) -> dict[str, Any]:
     return {name: row[f"{name}_{end}"] if end else None for name in _HEADLINE}
 
 
-def followed(run: Run, plm: "PLM", comparison: pl.DataFrame, work: Path) -> Across:
-    """The features of each layer's chosen SAE, from layer to layer, on test proteins.
+class OpenedLayer(NamedTuple):
+    """A layer whose features are followed."""
+
+    layer: int
+    sae: "SAE"
+    control: Mapping[str, Any]
+    """Its random SAE: d_sae, sparsity ("k8") and seed."""
+    embeddings: Embeddings | None
+    """Of all proteins of the run; None where the layer is not stored."""
+
+
+def followed(
+    opened: Sequence[OpenedLayer],
+    plm: "PLM",
+    proteins: Proteins,
+    test: Sequence[str],
+    work: Path,
+) -> Across:
+    """The features of these SAEs, from layer to layer, on test proteins.
 
     Layers that are not stored are embedded in one pass over the model, in `work`. Empty tables for
-    one layer.
+    fewer than two layers.
     """
     from interplm_nb.plm.store import embed_to
-    from interplm_nb.sae import checkpoint
 
-    chosen = _chosen(comparison)
-    if len(chosen) < 2:
+    if len(opened) < 2:
         return Across(pl.DataFrame(schema=FATES), pl.DataFrame(schema=STEPS))
-    test = run.proteins().select(run.accessions("test"))
-    proteins = test.select(sampled(test, RESIDUES, _SEED))
-    missing = [row["layer"] for row in chosen if row["layer"] not in run.layers()]
+    held_out = proteins.select(test)
+    some = held_out.select(sampled(held_out, RESIDUES, _SEED))
+    missing = [one.layer for one in opened if one.embeddings is None]
     made: dict[int, Embeddings] = {}
     if missing:
-        made = embed_to(plm, proteins, missing, lambda layer: work / f"followed_{layer:02d}")
+        made = embed_to(plm, some, missing, lambda layer: work / f"followed_{layer:02d}")
     saes: dict[int, FeatureActivations] = {}
     controls: dict[int, FeatureActivations] = {}
-    for row in chosen:
-        layer = row["layer"]
-        stored = made[layer] if layer in made else run.embeddings(layer)
-        whole = layer not in made
-        rows = (run.proteins() if whole else proteins).rows_of(proteins.accessions)
-        sae = checkpoint.load(run.compared(row["label"])).to(plm.device)
-        saes[layer] = _encoded(sae, stored, rows, proteins)
-        control = run.evaluation(row["control"])
-        controls[layer] = _encoded(_random(control, stored, rows), stored, rows, proteins)
+    for one in opened:
+        stored, axis = one.embeddings, proteins
+        if stored is None:
+            stored, axis = made[one.layer], some
+        rows = axis.rows_of(some.accessions)
+        saes[one.layer] = _encoded(one.sae.to(plm.device), stored, rows, some)
+        random = _random(one.control, stored, rows).to(plm.device)
+        controls[one.layer] = _encoded(random, stored, rows, some)
     found = across_layers(saes, controls)
     for embeddings in made.values():
         remove(embeddings.path)
