@@ -147,10 +147,10 @@ def across_layers(
     Examples
     --------
     >>> from interplm_nb.proteins import Proteins
-    >>> proteins = Proteins.from_sequences({"P1": "MKVLAGSTMKVLAGST"})
-    >>> early, late = np.zeros((16, 2)), np.zeros((16, 3))
+    >>> proteins = Proteins.from_sequences({"P1": "MKVLAGST" * 8})
+    >>> early, late = np.zeros((64, 2)), np.zeros((64, 3))
     >>> early[2:6, 0] = early[9, 1] = 1
-    >>> late[2:4, 0] = late[4:6, 1] = late[13, 2] = 1
+    >>> late[2:4, 0] = late[4:6, 1] = late[40, 2] = 1
     >>> one, two = (FeatureActivations.from_dense(values, proteins) for values in (early, late))
     >>> found = across_layers({1: one, 2: two})
     >>> found.features.select("layer", "feature", "born", "fate").rows()[:3]
