@@ -64,11 +64,25 @@ def test_neighbours_are_of_three_kinds_and_follow_their_similarity(tiny_run, mad
     chosen = sampled(tiny_run.proteins(), 2000, 0)
     correlation = activation_correlation(tiny_run.activations(), accessions=chosen)
     decoder = tiny_run.sae().W_dec.detach().numpy()
+    scores = tiny_run.scores("sae", "validation")
+    scored = set(tiny_run.links().table["concept"])
+    assert len(scored) < scores.n_concepts, "a concept with too few instances is no profile"
+    profiles = np.array(
+        [
+            scores.measures(c).f1_per_domain.max(axis=1)
+            for c, concept in enumerate(scores.concepts["concept"])
+            if concept in scored
+        ]
+    )
     for feature, kind, _, neighbour, similarity in table.iter_rows():
         if kind == "activation":
             assert similarity == correlation[feature, neighbour]
         if kind == "decoder":
             a, b = decoder[feature], decoder[neighbour]
+            cosine = a @ b / np.linalg.norm(a) / np.linalg.norm(b)
+            assert similarity == pytest.approx(cosine, abs=1e-5)
+        if kind == "concept":
+            a, b = profiles[:, feature], profiles[:, neighbour]
             cosine = a @ b / np.linalg.norm(a) / np.linalg.norm(b)
             assert similarity == pytest.approx(cosine, abs=1e-5)
 
