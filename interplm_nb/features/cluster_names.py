@@ -144,7 +144,8 @@ class _Tails:
         own, self._size = np.unique(sizes, return_inverse=True)
         all_, self._carrying = np.unique(carrying, return_inverse=True)
         k = np.arange(1 + (own.max() if len(own) else 0))
-        self._p = hypergeom.sf(k - 1, n_features, all_[None, :, None], own[:, None, None])
+        ways = hypergeom.pmf(k, n_features, all_[None, :, None], own[:, None, None])
+        self._p = ways[..., ::-1].cumsum(axis=-1)[..., ::-1]  # the smallest first
 
     def at(self, counts: np.ndarray) -> np.ndarray:
         """float64 [clusters, concepts]: p of these counts."""

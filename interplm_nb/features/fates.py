@@ -106,12 +106,15 @@ def fates(similarity: np.ndarray, null: np.ndarray) -> Fates:
     if not n or not m:
         return Fates(np.full(n, "lost", object), np.zeros(n, np.int64), np.full(m, -1))
     best = null.max(axis=1) if null.size else np.zeros(n)
-    alike = (similarity >= ALIKE) & (similarity > np.quantile(best, 1 - BY_CHANCE))
-    nearest = np.where(alike, similarity, -np.inf).argmax(axis=0)
-    origin = np.where(alike.any(axis=0), nearest, -1)
+    chance = np.quantile(best, 1 - BY_CHANCE)
+    has_alike, is_alike = (
+        (highest >= ALIKE) & (highest > chance)
+        for highest in (similarity.max(axis=1), similarity.max(axis=0))
+    )
+    origin = np.where(is_alike, similarity.argmax(axis=0), -1)
     descendants = np.bincount(origin[origin >= 0], minlength=n)
     fate = np.full(n, "lost", object)
-    fate[alike.any(axis=1)] = "merged"
+    fate[has_alike] = "merged"
     fate[descendants == 1] = "kept"
     fate[descendants > 1] = "split"
     return Fates(fate, descendants, origin)
