@@ -22,6 +22,7 @@ _LAYERS = {
     "neurons_f1": "of the neurons",
     "concepts_found": "concepts found",
     "random_found": "by the random SAE",
+    "fidelity_measure": "measure of fidelity",
     "loss_recovered": "loss recovered",
     "loss_recovered_low": "loss recovered: 95 % over proteins from",
     "loss_recovered_high": "loss recovered: to",
@@ -66,17 +67,14 @@ def _best(table: pl.DataFrame) -> str:
     )["layer"].to_list()
     if not near:
         return f"{words}; on test no other layer's interval overlaps with its own."
-    return (
-        f"{words}; on test the interval of {_listed(near)} overlaps with its own, so that F1 "
-        "alone decides little."
-    )
+    return f"{words}; on test {_listed(near)} with its own, so that F1 alone decides little."
 
 
 def _listed(layers: list[Any]) -> str:
     names = [str(layer) for layer in layers]
     if len(names) == 1:
-        return f"layer {names[0]}"
-    return f"layers {', '.join(names[:-1])} and {names[-1]}"
+        return f"the interval of layer {names[0]} overlaps"
+    return f"the intervals of layers {', '.join(names[:-1])} and {names[-1]} overlap"
 
 
 def fates(steps: pl.DataFrame) -> Table | Sentence:

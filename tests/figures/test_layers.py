@@ -25,7 +25,7 @@ def layers(*intervals: tuple[float, float]) -> pl.DataFrame:
         (((0.1, 0.3), (0.3, 0.4)), "on test the interval of layer 1 overlaps with its own"),
         (
             ((0.1, 0.5), (0.3, 0.4), (0.35, 0.36), (0.5, 0.6), (0, 0.9)),
-            "on test the interval of layers 1, 3 and 5 overlaps with its own",
+            "on test the intervals of layers 1, 3 and 5 overlap with its own",
         ),
     ],
 )
