@@ -153,6 +153,8 @@ _OF_SOURCE: dict[str, Callable[[Run, str], Any]] = {
     "known_motifs.parquet": lambda run, source: run.feature_table("known", source),
     "neighbours.parquet": lambda run, source: run.feature_table("neighbours", source),
     "matches.parquet": lambda run, source: run.feature_table("matches", source),
+    "clusters.parquet": lambda run, source: run.feature_table("clusters", source),
+    "hierarchy.parquet": lambda run, source: run.feature_table("hierarchy", source),
 }
 _OF_COMPARED: dict[str, Callable[[Run, str], Any]] = {
     "evaluation.json": Run.evaluation,

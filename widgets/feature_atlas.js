@@ -2,7 +2,7 @@
 // The JavaScript half of `FeatureAtlas`.
 
 import { Camera } from "./feature_atlas/camera.js";
-import { WAYS, colouring, layered } from "./feature_atlas/colouring.js";
+import { WAYS, clusterName, colouring, layered } from "./feature_atlas/colouring.js";
 import { picturesOf, rowsOf } from "./feature_atlas/files.js";
 import { Legend, SCALE_HEIGHT, drawScale } from "./feature_atlas/legend.js";
 import { Painter, drawLasso, radiusOf } from "./feature_atlas/paint.js";
@@ -142,6 +142,7 @@ export class Atlas {
       theme,
       store.about.categories,
       model.get("about").clusters,
+      model.get("about").cluster_names,
     );
   }
 
@@ -265,7 +266,8 @@ export class Atlas {
       ? [conceptName(concept, points.categoryOf(i)), `F1 ${kit.fixed(points.f1[i])} on test`]
       : ["no concept"];
     const n = points.cluster?.[i];
-    const cluster = n === undefined ? [] : [n < 0 ? "no cluster" : `cluster ${n}`];
+    const names = this.view.model.get("about").cluster_names;
+    const cluster = n === undefined ? [] : [n < 0 ? "no cluster" : clusterName(n, names)];
     return [
       `Feature ${points.feature[i]}`,
       ...match,

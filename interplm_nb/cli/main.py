@@ -1,5 +1,5 @@
-"""The command line: run, data, models, score, look, annotate, discover, rank, spatial, contacts,
-interpret, explore, notebooks, verify.
+"""The command line: run, data, models, score, look, annotate, discover, rank, follow, spatial,
+contacts, interpret, explore, notebooks, verify.
 
 A mistake that the user can correct is one sentence on stderr and exit code 2 (`--debug` adds the
 traceback). Anything else is a fault of interplm-nb: a traceback and how to report it.
@@ -19,6 +19,7 @@ from interplm_nb.cli.contacts import add_contacts_command
 from interplm_nb.cli.data import add_data_command
 from interplm_nb.cli.discover import add_discover_command
 from interplm_nb.cli.explore import add_explore_commands
+from interplm_nb.cli.follow import add_follow_command
 from interplm_nb.cli.interpret import add_interpret_command
 from interplm_nb.cli.look import add_look_command
 from interplm_nb.cli.models import add_models_command
@@ -40,6 +41,7 @@ examples:
   interplm-nb score runs/demo                         which features match which concepts
   interplm-nb discover runs/demo                      which proteins may lack an annotation
   interplm-nb rank runs/demo mine.tsv                 which features tell your labels of proteins
+  interplm-nb follow runs/layer_1 runs/layer_2        what becomes of features between layers
   interplm-nb spatial runs/demo                       which features are arranged in space
   interplm-nb interpret --run runs/demo               describe features in words, with scores
   interplm-nb explore runs/demo                       view features in JupyterLab (--app: no code)
@@ -157,6 +159,7 @@ def _parser() -> argparse.ArgumentParser:
     add_annotate_command(commands, _add, _say)
     add_discover_command(commands, _add, _say)
     add_rank_command(commands, _add, _say)
+    add_follow_command(commands, _add, _say)
     add_spatial_command(commands, _add, _say)
     add_contacts_command(commands, _add, _say)
     add_interpret_command(commands, _add, _say)

@@ -24,13 +24,14 @@ def by_category(links: pl.DataFrame, limits: Sequence[float] = LIMITS) -> pl.Dat
     """
     every = pl.concat([links, links.with_columns(pl.lit(ALL).alias("category"))])
     parts = [
-        every.group_by("category").agg(pl.lit(float(limit)).alias("limit"), *_counts(_found(limit)))
+        every.group_by("category").agg(pl.lit(float(limit)).alias("limit"), *_counts(above(limit)))
         for limit in limits
     ]
     return pl.concat(parts).sort("category", "limit")
 
 
-def _found(limit: float) -> pl.Expr:
+def above(limit: float) -> pl.Expr:
+    """Whether a pair of `links.linked` is found at a limit of f1_per_domain."""
     return pl.min_horizontal("validation_f1_per_domain", "f1_per_domain") > limit
 
 
@@ -60,7 +61,7 @@ def unlabelled(
     n = int(alive.sum())
     rows = []
     for limit in limits:
-        features = links.filter(_found(limit))["feature"].unique().to_numpy().astype(np.int64)
+        features = links.filter(above(limit))["feature"].unique().to_numpy().astype(np.int64)
         labelled = int(alive[features].sum())
         rows.append(
             {

@@ -102,8 +102,8 @@ def feature_statistics(
           the share that lies on the first or last `NEAR_END` residues of the protein;
           near_ends_by_chance, the same for places drawn at random in these proteins, the mean of
           2 `NEAR_END` / length; mean_position, from 0 (start) to 1 (end); position_bias, the
-          Kolmogorov-Smirnov distance of the positions from uniform, and its expected value for n
-          uniform positions, 0.869 / sqrt(n).
+          Kolmogorov-Smirnov distance of the positions from uniform, and its mean for n uniform
+          positions where n is large, 0.869 / sqrt(n): 8 % too high for n = 5, 3 % for 50.
         - n_runs, mean_run and longest_run, of unbroken stretches of active residues.
 
     Raises

@@ -4,6 +4,7 @@ import numpy as np
 import polars as pl
 from matplotlib.axes import Axes
 
+from interplm_nb.features.cluster_names import MIN_MEMBERS, SIGNIFICANT
 from interplm_nb.features.families import BY_CHANCE
 from interplm_nb.figures.chart import Chart, panels
 from interplm_nb.figures.tables import Sentence, Table
@@ -128,6 +129,72 @@ def neighbours(table: pl.DataFrame, feature: int, n: int = 3) -> Table:
         own.with_columns(pl.col("kind").replace_strict(_KINDS, return_dtype=pl.String)),
         f"the nearest features of feature {feature}",
     )
+
+
+def clusters(table: pl.DataFrame, n: int = 20) -> Table | Sentence:
+    """The clusters of the map with their best concepts: `clusters` of stage `features`."""
+    if table.is_empty():
+        return Sentence("The map has no clusters: no features lie close enough together.")
+    best = table.unique("cluster", keep="first", maintain_order=True)
+    beyond = best.filter(pl.col("q") <= SIGNIFICANT, pl.col("n_matching") >= MIN_MEMBERS).height
+    reasons = set(best["why_no_name"])
+    words = f"{beyond:,} of {best.height:,} clusters have a concept beyond chance"
+    caption = f"{words} (with features shuffled over the map: {best['named_by_chance'].sum():.2g})"
+    if len(reasons) == 1 and not (best["name"] != "").any():
+        caption += f"; no cluster has a name: {reasons.pop()}"
+    shown = best.sort("name", "q", "cluster", descending=[True, False, False], nulls_last=True)
+    columns = ["cluster", "n_features", "name", "concept", "n_matching", "expected"]
+    columns += ["n_matching_all", "q", "named_by_chance"]
+    names = {
+        "n_features": "features",
+        "concept": "best concept",
+        "n_matching": "features that match it",
+        "expected": "by chance",
+        "n_matching_all": "of all features",
+        "named_by_chance": "has a name, features shuffled",
+    }
+    return Table(shown.select(columns).head(n), caption, names)
+
+
+def hierarchy(table: pl.DataFrame, n: int = 4) -> Table | Sentence:
+    """The n features of the first prefix with the most descendants, and these, each under its
+    parent: `hierarchy` of stage `features`."""
+    if table.is_empty():
+        return Sentence(
+            "This SAE has no prefixes, so its features have no parents; train.recipe = matryoshka "
+            "makes one that has."
+        )
+    below = table.filter(pl.col("by_chance").is_not_null())
+    sure = below.filter(pl.col("by_chance") <= BY_CHANCE)
+    children: dict[int, list[int]] = {}
+    for feature, parent in sure.select("feature", "parent").iter_rows():
+        children.setdefault(parent, []).append(feature)
+    trees = [_tree(children, f) for f in table.filter(pl.col("by_chance").is_null())["feature"]]
+    trees = sorted((tree for tree in trees if len(tree) > 1), key=lambda tree: -len(tree))[:n]
+    order = [{"feature": f, "depth": depth} for tree in trees for f, depth in tree]
+    listed = pl.DataFrame(order, schema={"feature": pl.UInt32, "depth": pl.Int64})
+    indent = pl.lit("\u2003").repeat_by("depth").list.join("")
+    shown = listed.join(table, on="feature", how="left", maintain_order="left").with_columns(
+        feature=indent + pl.col("feature").cast(pl.String)
+    )
+    kept = sure.height / max(1, below.height)
+    return Table(
+        shown.select("feature", "prefix", "n_active", "share", "lift", "by_chance"),
+        f"features under their parents; {kept:.0%} of the {below.height:,} beyond the first prefix "
+        f"have one beyond chance ({BY_CHANCE:.0%} would by chance)",
+        {
+            "prefix": "in the first",
+            "n_active": "active residues",
+            "share": "P(parent | feature)",
+            "by_chance": "by chance",
+        },
+    )
+
+
+def _tree(children: dict[int, list[int]], root: int, depth: int = 0) -> list[tuple[int, int]]:
+    """A feature and all below it, each with its depth. A parent's number is lower, so this ends."""
+    below = [pair for child in children.get(root, ()) for pair in _tree(children, child, depth + 1)]
+    return [(root, depth), *below]
 
 
 def _alive(statistics: pl.DataFrame) -> pl.DataFrame:

@@ -21,8 +21,8 @@ from interplm_nb.saving import json_hash, read_json, write_json
 log = logging.getLogger(__name__)
 
 VOLATILE = ("metrics.jsonl", "fidelity.json", "atlas.parquet")
-"""Outputs that later stages do not read; `metrics.jsonl` holds times, so that it differs between
-equal runs."""
+"""Outputs that no key needs: later stages do not read them, or, as the map, they follow from the
+others. `metrics.jsonl` holds times, so that it differs between equal runs."""
 
 
 @dataclass(frozen=True)

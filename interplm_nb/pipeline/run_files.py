@@ -48,6 +48,8 @@ Content = Literal[
     "known",
     "neighbours",
     "matches",
+    "clusters",
+    "hierarchy",
 ]
 """What a file of a source holds."""
 
@@ -74,10 +76,14 @@ _FILES: dict[Content, str] = {
     "known": "known_motifs.parquet",
     "neighbours": "neighbours.parquet",
     "matches": "matches.parquet",
+    "clusters": "clusters.parquet",
+    "hierarchy": "hierarchy.parquet",
 }
 
 
-FeatureTable = Literal["statistics", "motifs", "known", "neighbours", "matches"]
+FeatureTable = Literal[
+    "statistics", "motifs", "known", "neighbours", "matches", "clusters", "hierarchy"
+]
 """What stage `features` says of a source's features, in a table each."""
 
 

@@ -154,7 +154,7 @@ STAGES = {
             reads=("proteins", "train", "activations", "concepts"),
             outputs=(
                 *_files(SAES, "statistics", "motifs"),
-                *_files(("sae",), "known", "neighbours", "matches"),
+                *_files(("sae",), "known", "neighbours", "matches", "clusters", "hierarchy"),
             ),
         ),
         Stage(

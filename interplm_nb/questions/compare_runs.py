@@ -168,7 +168,7 @@ def compare_runs(
         raise PipelineError(f"a comparison needs two or more runs; got {len(runs)}")
     sides = [
         _side(run, label, source, convention)
-        for run, label in zip(runs, _labels(runs), strict=True)
+        for run, label in zip(runs, labels_of(runs), strict=True)
     ]
     _check_grounds(runs, source, convention)
     _check_models(sides, across_models)
@@ -220,7 +220,7 @@ def _side(run: Run, label: str, source: str, convention: str) -> _Side:
     )
 
 
-def _labels(runs: Sequence[Run]) -> list[str]:
+def labels_of(runs: Sequence[Run]) -> list[str]:
     """Folder names; whole paths if two folders have the same name."""
     names = [run.folder.resolve().name for run in runs]
     return names if len(set(names)) == len(names) else [str(run.folder) for run in runs]

@@ -7,7 +7,7 @@ threshold are chosen on a part of `validation`, and figures of what was chosen c
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -30,10 +30,12 @@ from interplm_nb.stages.compare_tables import (
     seconds_of,
     stability_table,
 )
+from interplm_nb.stages.layers import OpenedLayer, chosen, followed, layers_table
 from interplm_nb.stages.training import Log, log_every, meanwhile
 from interplm_nb.stages.yardstick import Held, Yardstick, parts_of, yardstick
 
 if TYPE_CHECKING:
+    from interplm_nb.features.fates import Across
     from interplm_nb.plm.protocol import PLM
     from interplm_nb.sae.config import SAEConfig
     from interplm_nb.sae.training.stream import Batches
@@ -46,12 +48,17 @@ class CompareStage:
     `comparison`: one row per SAE and control (columns: `compare_tables.COMPARISON`), the best of
     each layer marked `chosen`. `stability`: label, other, and the figures of
     `sae.evaluation.stability`: one row per ordered pair of SAEs that differ only in their seed.
-    `metrics`: label, step and what training measured there.
+    `metrics`: label, step and what training measured there. `layers`: a row per layer, of its
+    chosen SAE (`stages.layers.LAYERS`). `fates`, `steps`: what becomes of the features of each
+    layer's chosen SAE in the next layer (`features.fates`); empty for one layer.
     """
 
     comparison: pl.DataFrame
     stability: pl.DataFrame
     metrics: pl.DataFrame
+    layers: pl.DataFrame
+    fates: pl.DataFrame
+    steps: pl.DataFrame
     plm: str
     device: str
 
@@ -91,7 +98,7 @@ def compare(run: Run, params: CompareParameters, log: Log | None = None) -> Comp
             held = Held(proteins, run.annotations(), splits, parts, plm, layer, stored.get(layer))
             with yardstick(held, params, run.work("compare")) as measure:
                 _measure(run, own, measure)
-    return _result(run, params, configs, str(plm.device))
+    return _result(run, params, configs, plm)
 
 
 def _layers(params: CompareParameters, plm: "PLM", stored: list[int]) -> list[int]:
@@ -201,9 +208,9 @@ def _control(measure: Yardstick, k: int | None, d_sae: int, trained: list[int]) 
 
 
 def _result(
-    run: Run, params: CompareParameters, configs: "Sequence[SAEConfig]", device: str
+    run: Run, params: CompareParameters, configs: "Sequence[SAEConfig]", plm: "PLM"
 ) -> CompareStage:
-    """Read what was measured, and write the tables that the notebook shows."""
+    """Read what was measured, compare layers, and write the tables that the notebook shows."""
     trained = [config.label for config in configs]
     labels = list(trained)
     for layer in sorted({config.layer or 0 for config in configs}):
@@ -211,26 +218,49 @@ def _result(
     found = [run.evaluation(label) for label in labels]
     metrics = metrics_table({label: run.compared_metrics(label) for label in trained})
     comparison = comparison_table(found, seconds_of(metrics, params.batch_size, len(configs)))
+    stability = stability_table(
+        configs,
+        {label: run.compared(label) for label in trained},
+        {label: run.compared_maxima(label).alive for label in trained},
+    )
+    across = _followed(run, plm, comparison)
     tables = {
         "comparison": comparison,
-        "stability": stability_table(
-            configs,
-            {label: run.compared(label) for label in trained},
-            {label: run.compared_maxima(label).alive for label in trained},
-        ),
+        "stability": stability,
         "metrics": metrics,
+        "layers": layers_table(comparison, stability),
+        "fates": across.features,
+        "steps": across.steps,
     }
     for name, table in tables.items():
         run.write_table("compare", name, table)
-    chosen = comparison.filter(pl.col("chosen"))["label"].to_list()
+    best = comparison.filter(pl.col("chosen"))["label"].to_list()
     run.write_summary(
-        "compare", plm=found[0]["plm"], saes=len(configs), chosen=chosen, device=device
+        "compare", plm=found[0]["plm"], saes=len(configs), chosen=best, device=str(plm.device)
     )
     return _made(run)
 
 
+def _followed(run: Run, plm: "PLM", comparison: pl.DataFrame) -> "Across":
+    """What becomes of the features of each layer's chosen SAE in the next layer."""
+    from interplm_nb.sae import checkpoint
+
+    stored = run.layers()
+    opened = [
+        OpenedLayer(
+            row["layer"],
+            checkpoint.load(run.compared(row["label"])),
+            run.evaluation(row["control"]),
+            run.embeddings(row["layer"]) if row["layer"] in stored else None,
+        )
+        for row in chosen(comparison)
+    ]
+    return followed(opened, plm, run.proteins(), run.accessions("test"), run.work("compare"))
+
+
 def _made(run: Run) -> CompareStage:
     """Read what the stage has made."""
-    tables = {name: run.table("compare", name) for name in ("comparison", "stability", "metrics")}
+    names = [f.name for f in fields(CompareStage) if f.name not in ("plm", "device")]
+    tables = {name: run.table("compare", name) for name in names}
     summary = run.summary("compare")
     return CompareStage(**tables, plm=summary["plm"], device=summary["device"])

@@ -39,6 +39,8 @@ COMPARISON: dict[str, Any] = {
     "concepts_above_tuning": pl.Int64,
     "concepts_test": pl.Int64,
     "mean_f1_per_domain": pl.Float64,
+    "f1_low": pl.Float64,
+    "f1_high": pl.Float64,
     "mean_f1": pl.Float64,
     "concepts_found": pl.Int64,
     "seconds": pl.Float64,
@@ -60,7 +62,8 @@ or the recurrence replaced; null for a measure that the model does not have. los
 too where zeros cost under 0.01 nats per residue. concepts_tuning, f1_tuning,
 concepts_above_tuning: concepts that are scored on the tuning part, the mean of their best F1 there,
 those with one above 0.5. concepts_test, mean_f1_per_domain, mean_f1: the same features and
-thresholds on test, F1 with recall by instances and by residues. concepts_found: concepts with a
+thresholds on test, F1 with recall by instances and by residues; f1_low, f1_high: the 95 % interval
+of mean_f1_per_domain over test clusters (`concepts.intervals`). concepts_found: concepts with a
 pair that has F1 above 0.5 on both. seconds: of training, an equal share of the pass that trains all
 SAEs at once; tokens_per_second: residues per second of that pass. control: label of the random SAE
 with the nearest L0. chosen: the best of its layer by f1_tuning."""

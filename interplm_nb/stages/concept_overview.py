@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import polars as pl
 
 from interplm_nb.annotations import Annotations
-from interplm_nb.concepts.by_category import LIMITS, best_of_feature, by_category, unlabelled
+from interplm_nb.concepts.by_category import LIMITS, above, best_of_feature, by_category, unlabelled
 from interplm_nb.concepts.links import linked
 from interplm_nb.concepts.point_or_domain import domain_coverage
 from interplm_nb.concepts.scores import ConceptScores
@@ -28,8 +28,7 @@ def overview(
     `LIMITS` on validation and on test.
     """
     links = linked(validation, test, concepts, LIMITS[0])
-    both = pl.min_horizontal("validation_f1_per_domain", "f1_per_domain")
-    best = best_of_feature(links.filter(both > LIMITS[0]))
+    best = best_of_feature(links.filter(above(LIMITS[0])))
     return {
         "categories": by_category(links),
         "unlabelled": unlabelled(links, validation.active[:, 0] > 0),

@@ -1,14 +1,18 @@
 """Stage `features`: what each feature is, beyond its concepts: statistics, motifs, families."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
 
+from interplm_nb.concepts.by_category import LIMITS, above
+from interplm_nb.concepts.links import linked
+from interplm_nb.features.cluster_names import named_clusters
 from interplm_nb.features.coactivation import activation_correlation, sampled
 from interplm_nb.features.families import BY_CHANCE, MATCHES, cosine, matches, neighbours
 from interplm_nb.features.families import random_dictionary as random_vectors
+from interplm_nb.features.hierarchy import HIERARCHY, hierarchy
 from interplm_nb.features.known_motifs import KNOWN, compared_with_known
 from interplm_nb.features.logos import composition
 from interplm_nb.features.motifs import (
@@ -50,7 +54,9 @@ class FeaturesStage:
     `motifs`: of `features.motifs`, made on train, patterns tested on test. `known`: of
     `features.known_motifs`, for the trained SAE; empty without a file. `neighbours`: of
     `features.families`, of kinds "decoder", "activation" and "concept". `matches`: `MATCHED`, the
-    trained SAE's features in its other seeds, and in its controls. `overview`: a row per source,
+    trained SAE's features in its other seeds, and in its controls. `clusters`: of
+    `features.cluster_names`, the clusters of the map and their concepts. `hierarchy`: of
+    `features.hierarchy`, for an SAE with prefixes; else empty. `overview`: a row per source,
     counts of its features, see `_overview`.
     """
 
@@ -59,13 +65,15 @@ class FeaturesStage:
     known: pl.DataFrame
     neighbours: pl.DataFrame
     matches: pl.DataFrame
+    clusters: pl.DataFrame
+    hierarchy: pl.DataFrame
     overview: pl.DataFrame
     plm: str
 
 
 def features(run: Run, params: FeaturesParameters) -> FeaturesStage:
-    """Measure each feature of the SAE and of its controls; find its motif, its neighbours, and the
-    same feature in other seeds."""
+    """Measure each feature of the SAE and of its controls; find its motif, its neighbours, its
+    cluster's name, its parent, and the same feature in other seeds."""
     if isinstance(run, RunToRead):
         return _made(run)
     manifest.begin(run, params)
@@ -75,12 +83,9 @@ def features(run: Run, params: FeaturesParameters) -> FeaturesStage:
         if not run.of_source(source, "motifs").exists():
             table, _ = feature_motifs(run.activations(source), _search(run, params))
             run.write_feature_table("motifs", table, source)
-    if not run.of_source("sae", "known").exists():
-        run.write_feature_table("known", _known(run, params), "sae")
-    if not run.of_source("sae", "neighbours").exists():
-        run.write_feature_table("neighbours", _neighbours(run, params), "sae")
-    if not run.of_source("sae", "matches").exists():
-        run.write_feature_table("matches", _matches(run, params), "sae")
+    for content, make in _OF_THE_TRAINED.items():
+        if not run.of_source("sae", content).exists():
+            run.write_feature_table(content, make(run, params), "sae")
     overview = _overview(run)
     run.write_table("features", "overview", overview)
     counts = overview.filter(pl.col("source") == "sae").row(0, named=True)
@@ -132,13 +137,20 @@ def _neighbours(run: Run, params: FeaturesParameters) -> pl.DataFrame:
 
 
 def _profiles(run: Run) -> np.ndarray:
-    """float64 [n_features, C]: each feature's F1 on each concept, on validation, at its best
-    threshold."""
-    scores = run.scores("sae", "validation")
+    """float64 [n_features, C]: each feature's F1 on each scored concept, on validation, at its
+    best threshold."""
+    scores, scored = run.scores("sae", "validation"), set(_scored(run))
     profiles = np.zeros((scores.n_features, max(1, scores.n_concepts)))
-    for c in range(scores.n_concepts):
-        profiles[:, c] = scores.measures(c).f1_per_domain.max(axis=1)
+    for c, concept in enumerate(scores.concepts["concept"]):
+        if concept in scored:
+            profiles[:, c] = scores.measures(c).f1_per_domain.max(axis=1)
     return profiles
+
+
+def _scored(run: Run) -> list[str]:
+    """The concepts with enough instances, of which each one's best feature is linked: F1 on others
+    is chance."""
+    return run.links().table["concept"].unique(maintain_order=True).to_list()
 
 
 def _matches(run: Run, params: FeaturesParameters) -> pl.DataFrame:
@@ -173,6 +185,36 @@ def _others(run: Run) -> Iterator[str]:
     there = [s for s in SOURCES["sae"].members[1:] if run.of_source(s, "activations").is_dir()]
     yield from there
     yield from (s for s in reversed(SAES) if s != "sae" and s in run.with_activations())
+
+
+def _clusters(run: Run, params: FeaturesParameters) -> pl.DataFrame:
+    """A feature matches a concept here as in the tables of stage `concepts`: F1 above the lowest of
+    `LIMITS` on validation and on test."""
+    validation, test = run.scores("sae", "validation"), run.scores("sae", "test")
+    matched = linked(validation, test, _scored(run), LIMITS[0]).filter(above(LIMITS[0]))
+    atlas = run.atlas()
+    return named_clusters(atlas, matched, run.atlas_quality().why_no_clusters(atlas), params.seed)
+
+
+def _hierarchy(run: Run, params: FeaturesParameters) -> pl.DataFrame:
+    from interplm_nb.sae.architectures import Matryoshka
+
+    architecture = run.sae().architecture
+    if not isinstance(architecture, Matryoshka):
+        return pl.DataFrame(schema=HIERARCHY)
+    relative = run.activations().relative_to(run.maxima().train)
+    chosen = sampled(run.proteins(), params.correlated_residues, params.seed)
+    return hierarchy(relative, architecture.prefixes, params.threshold, chosen, params.seed)
+
+
+_OF_THE_TRAINED: dict[FeatureTable, Callable[[Run, FeaturesParameters], pl.DataFrame]] = {
+    "known": _known,
+    "neighbours": _neighbours,
+    "matches": _matches,
+    "clusters": _clusters,
+    "hierarchy": _hierarchy,
+}
+"""The tables of the trained SAE alone, and what makes each."""
 
 
 def _overview(run: Run) -> pl.DataFrame:
@@ -224,6 +266,8 @@ def _made(run: Run) -> FeaturesStage:
         run.feature_table("known"),
         run.feature_table("neighbours"),
         run.feature_table("matches"),
+        run.feature_table("clusters"),
+        run.feature_table("hierarchy"),
         run.table("features", "overview"),
         run.about("sae")["plm"],
     )

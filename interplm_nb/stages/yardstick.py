@@ -141,6 +141,7 @@ class Yardstick:
         """Best F1 on the tuning part, and the test figures of what was chosen there."""
         from interplm_nb.concepts.best_pairs import strict
         from interplm_nb.concepts.count import count
+        from interplm_nb.concepts.intervals import by_cluster, interval
         from interplm_nb.concepts.support import with_support
         from interplm_nb.concepts.tuning import tuned
 
@@ -150,12 +151,18 @@ class Yardstick:
         )
         best, chosen = tuned(tuning, self.min_instances), strict(tuning, test, self.scored)
         found = with_support(source, self.annotations, chosen.candidates, self.test_clusters)
+        mean = None
+        if chosen.pairs.height:
+            counts = by_cluster(source, self.annotations, chosen.pairs, self.test_clusters)
+            mean = interval(counts)
         return {
             "concepts_tuning": best.concepts.height,
             "f1_tuning": best.mean_f1,
             "concepts_above_tuning": best.n_found,
             "concepts_test": chosen.pairs.height,
             "mean_f1_per_domain": chosen.mean_f1_per_domain,
+            "f1_low": mean.low if mean else None,
+            "f1_high": mean.high if mean else None,
             "mean_f1": chosen.mean_f1,
             "concepts_found": found.filter("supported")["concept"].n_unique(),
         }

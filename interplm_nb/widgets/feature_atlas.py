@@ -25,7 +25,8 @@ class FeatureAtlas(View):
     of the feature's best concept on validation, its density (share of residues on which it is
     active, on a log scale), the F1 of that concept on test or, where clusters recur from seed to
     seed, its cluster; else the view says why not. A feature without a value is hollow. Only the
-    trained SAE has a map: for other sources the view says so.
+    trained SAE has a map: for other sources the view says so. A cluster has the name that stage
+    `features` gave it, if it gave one.
     """
 
     code_name = "feature_atlas"
@@ -35,7 +36,8 @@ class FeatureAtlas(View):
     ).tag(sync=True)
     about = t.Dict(
         read_only=True,
-        help="caption, why there is no map (empty: there is one), why no clusters, their colours",
+        help="caption, why there is no map (empty: there is one), why no clusters, their colours "
+        "and names",
     ).tag(sync=True)
 
     @t.default("about")
@@ -47,6 +49,7 @@ class FeatureAtlas(View):
             "caption": "" if missing else _caption(table.height, self.data.pages.map_words),
             "no_clusters": "" if missing else self._no_clusters,
             "clusters": cluster_colours(table) if "cluster" in table.columns else [],
+            "cluster_names": {str(n): name for n, name in self.data.pages.cluster_names.items()},
         }
 
     @property
@@ -80,6 +83,7 @@ class FeatureAtlas(View):
             self.colour,
             clusters if self.colour == "cluster" else self.data.pages.colours,
             None if listed is None else listed["feature"].to_list(),
+            self.data.pages.cluster_names,
         )
         for feature in dict.fromkeys([*self.selection.pinned, self.selection.feature]):
             _mark(

@@ -33,12 +33,13 @@ def atlas_figure(
     colour: str,
     colours: Mapping[Any, str],
     listed: Collection[int] | None = None,
+    cluster_names: Mapping[int, str] | None = None,
 ) -> tuple["Figure", "Axes"]:
     """The features of a `feature_list` that have x and y.
 
     `colour` is one of `COLUMNS`; `colours` belong to categories or clusters, by name. Features
-    that are not `listed` (by number; None: all are) are faded. Points are rasterised; axes have
-    no unit and are not drawn.
+    that are not `listed` (by number; None: all are) are faded. `cluster_names`: of those that
+    have one. Points are rasterised; axes have no unit and are not drawn.
     """
     figure, axes = panel(4.8, 3.4)
     column = pl.col(COLUMNS[colour])
@@ -59,7 +60,7 @@ def atlas_figure(
     if colour in SCALES:
         _bar(axes, table, colour)
     else:
-        _key(axes, table, colour, colours)
+        _key(axes, table, colour, colours, cluster_names or {})
     axes.set(xticks=[], yticks=[], aspect="equal")
     axes.spines[:].set_visible(False)
     return figure, axes
@@ -107,6 +108,10 @@ def _norm(table: pl.DataFrame, colour: str) -> Any:
     return LogNorm(low, max(high, 1.01 * low))  # type: ignore[operator]
 
 
+def _cluster(number: int, names: Mapping[int, str]) -> str:
+    return f"cluster {number}: {names[number]}" if number in names else f"cluster {number}"
+
+
 def _bar(axes: "Axes", table: pl.DataFrame, colour: str) -> None:
     from matplotlib.cm import ScalarMappable
 
@@ -118,7 +123,13 @@ def _bar(axes: "Axes", table: pl.DataFrame, colour: str) -> None:
     bar.ax.tick_params(labelsize=7)
 
 
-def _key(axes: "Axes", table: pl.DataFrame, colour: str, colours: Mapping[Any, str]) -> None:
+def _key(
+    axes: "Axes",
+    table: pl.DataFrame,
+    colour: str,
+    colours: Mapping[Any, str],
+    cluster_names: Mapping[int, str],
+) -> None:
     """The largest groups with colours and sizes, hollow points last, and the number of the rest."""
     from matplotlib.lines import Line2D
 
@@ -131,7 +142,7 @@ def _key(axes: "Axes", table: pl.DataFrame, colour: str, colours: Mapping[Any, s
             [],
             [],
             color=colours[name],
-            label=f"{name if colour == 'category' else f'cluster {name}'} ({n:,})",
+            label=f"{name if colour == 'category' else _cluster(name, cluster_names)} ({n:,})",
             **dot,
         )
         for name, n in sizes.head(IN_KEY).iter_rows()

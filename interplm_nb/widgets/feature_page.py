@@ -94,6 +94,16 @@ class FeaturePages:
         return quality.why_no_clusters(self.named_by.atlas(self.source))
 
     @cached_property
+    def cluster_names(self) -> dict[int, str]:
+        """The names that stage `features` gave to clusters of the map; others have none."""
+        try:
+            table = self.named_by.feature_table("clusters", self.source)
+        except PipelineError:  # the stage has not run, or this source has no map
+            return {}
+        named = table.filter(pl.col("name") != "").select("cluster", "name").unique()
+        return dict(named.sort("cluster").iter_rows())
+
+    @cached_property
     def ranked(self) -> pl.DataFrame:
         """Every pair of a scored concept and a feature, best on validation first.
 

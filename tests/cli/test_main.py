@@ -34,6 +34,7 @@ def ask(capsys, *words):
         "annotate",
         "discover",
         "rank",
+        "follow",
         "explore",
         "notebooks",
     ],

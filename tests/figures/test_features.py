@@ -3,6 +3,8 @@
 import polars as pl
 import pytest
 
+from interplm_nb.features.cluster_names import CLUSTERS
+from interplm_nb.features.hierarchy import HIERARCHY
 from interplm_nb.features.motifs import MOTIFS
 from interplm_nb.figures import features as figures
 from interplm_nb.figures.tables import Sentence
@@ -72,3 +74,50 @@ def test_neighbours_of_a_feature_are_named_by_kind(made):
     shown = figures.neighbours(made.neighbours, feature, 2).table
     assert set(shown["rank"]) <= {1, 2} and "feature" not in shown.columns
     assert shown["kind"].str.starts_with("by ").all()
+
+
+def cluster(number: int, **values: object) -> dict[str, object]:
+    nothing = {"n_features": 6, "name": "", "why_no_name": "", "named_by_chance": 0.01}
+    return {"cluster": number} | nothing | values
+
+
+def test_clusters_are_counted_with_their_chance_and_show_their_best_concept():
+    rows = [
+        cluster(0, why_no_name="none", concept="Helix", n_matching=2, q=0.3),
+        cluster(1, name="Zinc finger", concept="Zinc finger", n_matching=5, q=0.001),
+        cluster(1, name="Zinc finger", concept="Helix", n_matching=1, q=0.9),
+    ]
+    shown = figures.clusters(pl.DataFrame(rows, schema=CLUSTERS))
+    assert shown.caption == (
+        "1 of 2 clusters have a concept beyond chance (with features shuffled over the map: 0.02)"
+    )
+    assert shown.table.select("cluster", "concept", "n_matching").rows() == [
+        (1, "Zinc finger", 5),
+        (0, "Helix", 2),
+    ]
+
+
+def test_clusters_that_do_not_recur_say_so_and_a_map_without_clusters_too():
+    why = "clusters do not recur over five seeds: mean adjusted Rand index 0.40"
+    table = pl.DataFrame(
+        [cluster(0, why_no_name=why), cluster(1, why_no_name=why)], schema=CLUSTERS
+    )
+    assert figures.clusters(table).caption.endswith(f"0.02); no cluster has a name: {why}")
+    said = figures.clusters(pl.DataFrame(schema=CLUSTERS))
+    assert isinstance(said, Sentence) and "no clusters" in repr(said)
+
+
+def test_the_hierarchy_is_listed_from_the_broadest_down():
+    rows = [
+        {"feature": 0, "prefix": 2},
+        {"feature": 1, "prefix": 2},
+        {"feature": 2, "prefix": 4, "parent": 1, "by_chance": 0.01},
+        {"feature": 3, "prefix": 4, "parent": 0, "by_chance": 0.5},
+        {"feature": 5, "prefix": 8, "parent": 2, "by_chance": 0.01},
+        {"feature": 6, "prefix": 8, "by_chance": 1.0},
+    ]
+    shown = figures.hierarchy(pl.DataFrame(rows, schema=HIERARCHY))
+    assert shown.table["feature"].to_list() == ["1", "\u20032", "\u2003\u20035"]
+    assert "50% of the 4 beyond the first prefix have one beyond chance" in shown.caption
+    said = figures.hierarchy(pl.DataFrame(schema=HIERARCHY))
+    assert isinstance(said, Sentence) and "train.recipe = matryoshka" in repr(said)

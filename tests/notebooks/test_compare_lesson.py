@@ -73,7 +73,7 @@ def test_the_laboratory_runs_as_notebooks_and_shows_its_curves_and_charts(tmp_pa
     for name in ("fidelity-figure", "concepts-figure"):
         assert "layer_01-topk-k4" in str(shown[name]["application/vnd.plotly.v1+json"])
     assert shown["comparison-table"]["text/html"].count(">chosen<") == 1
-    assert done.summary("compare")["chosen"][0] in shown["chosen-table"]["text/plain"]
+    assert done.summary("compare")["chosen"][0] in shown["chosen-table"]["text/html"]
     said.clear()
     run(
         Request(

@@ -12,8 +12,10 @@ import pytest
 import torch
 from polars.testing import assert_frame_equal
 
+from interplm_nb.activations import FeatureActivations
 from interplm_nb.concepts.count import count
 from interplm_nb.concepts.tuning import tuned
+from interplm_nb.features.fates import FATES, STEPS, across_layers
 from interplm_nb.pipeline import manifest
 from interplm_nb.pipeline.errors import PipelineError
 from interplm_nb.pipeline.parameters import CompareParameters
@@ -24,6 +26,7 @@ from interplm_nb.sae.encode import encode_to
 from interplm_nb.sae.evaluation.fidelity import fidelity
 from interplm_nb.sae.evaluation.quality import quality
 from interplm_nb.sae.feature_use import FeatureSums
+from interplm_nb.sae.random_sae import random_sae
 from interplm_nb.stages.training import for_fidelity
 from interplm_nb.stages.yardstick import parts_of
 from tests.pipeline.test_resume import start
@@ -67,6 +70,9 @@ def test_every_sae_and_its_controls_are_in_one_table(compared):
     best = saes.sort("f1_tuning", descending=True, maintain_order=True)["label"][0]
     assert table.filter("chosen")["label"].to_list() == [best] == run.summary("compare")["chosen"]
     assert_frame_equal(run.table("compare", "comparison"), table)
+    assert result.layers["label"].to_list() == [best] and result.layers["seeds"].item() == 2
+    assert result.fates.is_empty() and dict(result.fates.schema) == FATES
+    assert result.steps.is_empty() and dict(result.steps.schema) == STEPS
 
 
 def test_an_saes_figures_are_those_of_the_slow_way(compared, tmp_path):
@@ -79,6 +85,7 @@ def test_an_saes_figures_are_those_of_the_slow_way(compared, tmp_path):
     values = store.relative_to(store.largest(parts.maxima))
     tuning = count(values, run.annotations(), parts.tuning)
     assert row["f1_tuning"] == pytest.approx(tuned(tuning, 1).mean_f1, abs=0.01)
+    assert row["f1_low"] <= row["mean_f1_per_domain"] <= row["f1_high"]
     measured = asdict(quality(sae, [embeddings[proteins.rows_of(parts.tuning)]]))
     assert {name: row[name] for name in ("fvu", "l0")} == pytest.approx(
         {name: measured[name] for name in ("fvu", "l0")}, rel=1e-4
@@ -220,6 +227,32 @@ def test_a_layer_that_is_not_stored_is_streamed_and_measured_on_the_same_protein
         run.evaluation("layer_01-topk-k4-s0")["concepts_tuning"]
         == run.evaluation("layer_02-topk-k4-s0")["concepts_tuning"]
     )
+    assert result.layers["label"].to_list() == run.summary("compare")["chosen"]
+    assert_frame_equal(run.table("compare", "layers"), result.layers)
+    followed_as_if_both_were_stored(run, result)
+
+
+def followed_as_if_both_were_stored(run, result):
+    """The fates of a stored layer's features in one that is not: of test proteins, embedded whole,
+    with the random SAE centred on them."""
+    proteins = run.proteins().select(run.accessions("test"))
+    batches = list(run.plm("cpu").embed(proteins, [1, 2], progress=False))
+    own, controls = {}, {}
+    for layer in (1, 2):
+        x = np.zeros((proteins.n_residues, batches[0].layers[layer].shape[1]), np.float32)
+        for batch in batches:
+            x[batch.rows] = batch.layers[layer].float()
+        sae = checkpoint.load(run.compared(f"layer_0{layer}-topk-k4-s0"))
+        control = run.evaluation(f"layer_0{layer}-random-k4")
+        mean = torch.from_numpy(x.mean(axis=0, dtype=np.float64).astype(np.float32))
+        random = random_sae(sae.d_in, 64, 4, mean, control["seed"])
+        for made, values in ((sae, own), (random, controls)):
+            with torch.no_grad():
+                f = made.encode(torch.from_numpy(x)).numpy()
+            values[layer] = FeatureActivations.from_dense(f, proteins)
+    expected = across_layers(own, controls)
+    assert_frame_equal(result.fates, expected.features, abs_tol=1e-3)
+    assert_frame_equal(result.steps, expected.steps, abs_tol=1e-3)
 
 
 @pytest.mark.parametrize(

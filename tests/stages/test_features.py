@@ -6,8 +6,10 @@ import numpy as np
 import polars as pl
 import pytest
 
+from interplm_nb.features.cluster_names import CLUSTERS, named_clusters
 from interplm_nb.features.coactivation import activation_correlation, sampled
 from interplm_nb.features.families import BY_CHANCE, NEIGHBOURS
+from interplm_nb.features.hierarchy import HIERARCHY, hierarchy
 from interplm_nb.features.known_motifs import KNOWN
 from interplm_nb.features.motifs import MOTIFS
 from interplm_nb.features.patterns import activation_patterns
@@ -18,6 +20,9 @@ from interplm_nb.pipeline.parameters import FeaturesParameters
 from interplm_nb.pipeline.preflight import check_motifs
 from interplm_nb.pipeline.run import Run
 from interplm_nb.pipeline.scored_sources import SAES
+from interplm_nb.sae import checkpoint
+from interplm_nb.sae.architectures import Matryoshka
+from interplm_nb.sae.model import SAE
 from interplm_nb.stages.features import MATCHED, SHAPE, features
 from tests.pipeline.tiny import tiny_parameters
 
@@ -59,11 +64,25 @@ def test_neighbours_are_of_three_kinds_and_follow_their_similarity(tiny_run, mad
     chosen = sampled(tiny_run.proteins(), 2000, 0)
     correlation = activation_correlation(tiny_run.activations(), accessions=chosen)
     decoder = tiny_run.sae().W_dec.detach().numpy()
+    scores = tiny_run.scores("sae", "validation")
+    scored = set(tiny_run.links().table["concept"])
+    assert len(scored) < scores.n_concepts, "a concept with too few instances is no profile"
+    profiles = np.array(
+        [
+            scores.measures(c).f1_per_domain.max(axis=1)
+            for c, concept in enumerate(scores.concepts["concept"])
+            if concept in scored
+        ]
+    )
     for feature, kind, _, neighbour, similarity in table.iter_rows():
         if kind == "activation":
             assert similarity == correlation[feature, neighbour]
         if kind == "decoder":
             a, b = decoder[feature], decoder[neighbour]
+            cosine = a @ b / np.linalg.norm(a) / np.linalg.norm(b)
+            assert similarity == pytest.approx(cosine, abs=1e-5)
+        if kind == "concept":
+            a, b = profiles[:, feature], profiles[:, neighbour]
             cosine = a @ b / np.linalg.norm(a) / np.linalg.norm(b)
             assert similarity == pytest.approx(cosine, abs=1e-5)
 
@@ -78,6 +97,51 @@ def test_controls_are_matched_too_and_the_shuffled_model_by_activation_alone(tin
     }
     alive = np.flatnonzero(tiny_run.activations().n_active())
     assert set(made.matches["feature"]) <= set(alive.tolist())
+
+
+def test_clusters_are_those_of_the_map_by_features_above_the_lowest_limit(tiny_run, made):
+    assert dict(made.clusters.schema) == CLUSTERS
+    atlas, quality = tiny_run.atlas(), tiny_run.atlas_quality()
+    assert set(made.clusters["cluster"]) == set(atlas["cluster"]) - {-1}
+    rows = []
+    for name in sorted(set(tiny_run.links().table["concept"])):
+        both = []
+        for split in ("validation", "test"):
+            scores = tiny_run.scores("sae", split)
+            both.append((scores, scores.concepts["concept"].to_list().index(name)))
+        (validation, v), (test, t) = both
+        chosen, read = validation.measures(v), test.measures(t)
+        for f in range(64):
+            best = max(
+                range(len(validation.thresholds)),
+                key=lambda i: (chosen.f1_per_domain[f, i], chosen.f1[f, i], -i),
+            )
+            if min(chosen.f1_per_domain[f, best], read.f1_per_domain[f, best]) > 0.1:
+                rows.append((name, validation.concepts["category"][v], f))
+    schema = {"concept": pl.String, "category": pl.String, "feature": pl.UInt32}
+    matched = pl.DataFrame(rows, schema=schema, orient="row")
+    assert matched.height
+    expected = named_clusters(atlas, matched, quality.why_no_clusters(atlas))
+    assert made.clusters.equals(expected)
+
+
+def test_an_sae_without_prefixes_has_no_hierarchy_and_one_with_has(tiny_run, made, tmp_path):
+    assert made.hierarchy.is_empty() and dict(made.hierarchy.schema) == HIERARCHY
+    folder = tmp_path / "run"
+    shutil.copytree(tiny_run.folder, folder)
+    run = Run.open(folder)
+    own = run.sae()
+    sae = SAE(own.d_in, own.d_sae, Matryoshka(4, (8, 24, 64)))
+    sae.load_state_dict(own.state_dict(), strict=False)
+    checkpoint.save(sae, run.source("sae"), own.about)
+    params = FeaturesParameters(
+        run=str(folder), device="cpu", shuffles=20, correlated_residues=2000
+    )
+    table = features(run, params).hierarchy
+    relative = run.activations().relative_to(run.maxima().train)
+    chosen = sampled(run.proteins(), 2000, 0)
+    assert table.equals(hierarchy(relative, (8, 24, 64), 0.05, chosen, 0))
+    assert table["parent"].drop_nulls().len() and set(table["prefix"]) <= {8, 24, 64}
 
 
 def test_the_overview_counts_the_tables(tiny_run, made):

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from interplm_nb.features.atlas_quality import AtlasQuality
+from interplm_nb.features.cluster_names import CLUSTERS
 from interplm_nb.pipeline.run import Run
 from interplm_nb.widgets.feature_atlas import PALETTE, FeatureAtlas, cluster_colours
 from interplm_nb.widgets.feature_atlas_figure import IN_KEY, atlas_figure
@@ -54,6 +55,7 @@ def test_a_map_has_a_caption_and_no_excuse(data: FeatureData) -> None:
         "40\u00a0% of a feature's 10 nearest by cosine (random places: 10\u00a0%)",
         "no_clusters": "",
         "clusters": [PALETTE[0]],
+        "cluster_names": {},
     }
     many = FeatureData(Run.shipped(), structures={})
     assert (
@@ -92,6 +94,19 @@ def test_clusters_that_do_not_recur_are_not_offered_and_it_says_why(
     for colour in (lambda: FeatureAtlas(data, colour="cluster"), lambda: set_cluster(view)):
         with pytest.raises(t.TraitError, match=f"No colours of clusters: {re.escape(why)}"):
             colour()
+
+
+def test_a_cluster_has_the_name_that_its_features_gave_it(
+    data: FeatureData, tmp_path: Path
+) -> None:
+    shutil.copytree(data.pages.run.folder, tmp_path / "run")
+    run = Run.open(tmp_path / "run")
+    rows = [{"cluster": 0, "name": "Zinc finger"}, {"cluster": 0, "name": "Zinc finger"}]
+    rows += [{"cluster": 1, "name": ""}]
+    run.write_feature_table("clusters", pl.DataFrame(rows, schema=CLUSTERS), "sae")
+    view = FeatureAtlas(FeatureData(run, structures={}), colour="cluster")
+    assert view.about["cluster_names"] == {"0": "Zinc finger"}
+    assert labels(view)[0].startswith("cluster 0: Zinc finger (")
 
 
 def set_cluster(view: FeatureAtlas) -> None:

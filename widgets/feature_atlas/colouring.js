@@ -52,9 +52,10 @@ const FAINT = 1.9; // contrast with the page below which a dot needs an outline 
  * @param {Theme} theme
  * @param {Record<string, string>} categories colours by category
  * @param {string[]} clusters colours by number of the cluster
+ * @param {Record<string, string>} [names] of clusters that have one, by number
  * @returns {Colouring}
  */
-export function colouring(points, way, theme, categories, clusters) {
+export function colouring(points, way, theme, categories, clusters, names = {}) {
   if (way === "density" || way === "f1")
     return byScale(points, scaleOf(points, way), points[way], theme);
   const { category } = points.record;
@@ -64,9 +65,14 @@ export function colouring(points, way, theme, categories, clusters) {
     ? (n) =>
         n < 0
           ? { name: "no cluster", fill: "" }
-          : { name: `cluster ${n}`, fill: clusters[n] ?? BEYOND }
+          : { name: clusterName(n, names), fill: clusters[n] ?? BEYOND }
     : (n) => (n < 0 ? HOLLOW : { name: category[n], fill: categories[category[n]] ?? BEYOND });
   return byGroup(clustered || points.category, look, theme);
+}
+
+/** @param {number} n of a cluster @param {Record<string, string>} names by number */
+export function clusterName(n, names) {
+  return names[n] ? `cluster ${n}: ${names[n]}` : `cluster ${n}`;
 }
 
 /**

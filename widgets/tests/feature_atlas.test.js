@@ -216,4 +216,7 @@ test("without clusters, which are absent where they do not recur, there is a map
     colouring(of, way, theme, {}, ["#0072b2", "#d55e00"]).groups?.map(({ name }) => name);
   assert.deepEqual(groups(points, "category"), ["B", "A", "no concept"]);
   assert.deepEqual(groups(new Points(TABLE), "cluster"), ["cluster 0", "cluster 1", "no cluster"]);
+  const named = colouring(new Points(TABLE), "cluster", theme, {}, [], { 1: "Zinc finger" });
+  const names = named.groups?.map(({ name }) => name);
+  assert.deepEqual(names, ["cluster 0", "cluster 1: Zinc finger", "no cluster"]);
 });
