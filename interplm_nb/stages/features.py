@@ -89,9 +89,8 @@ def features(run: Run, params: FeaturesParameters) -> FeaturesStage:
     overview = _overview(run)
     run.write_table("features", "overview", overview)
     counts = overview.filter(pl.col("source") == "sae").row(0, named=True)
-    run.write_summary(
-        "features", device="cpu", **{k: v for k, v in counts.items() if k != "source"}
-    )
+    figures = {name: value for name, value in counts.items() if name != "source"}
+    run.write_summary("features", device="cpu", threshold=params.threshold, **figures)
     return _made(run)
 
 

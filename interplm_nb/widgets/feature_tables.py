@@ -132,11 +132,9 @@ def _read(load: Callable[[], pl.DataFrame], why: list[str]) -> pl.DataFrame | No
 
 
 def _threshold(run: Run) -> float | None:
-    if not run.manifest_path("features").is_file():
-        return None
     try:
-        return run.manifest("features")["params"]["threshold"]
-    except (PipelineError, KeyError):
+        return run.summary("features").get("threshold")
+    except PipelineError:
         return None
 
 
