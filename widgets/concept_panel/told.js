@@ -118,7 +118,7 @@ export function statisticsLines(kit, { statistics: s }, threshold) {
     `Over proteins: ${kit.fixed(s.protein_entropy, 1)} bits, as if spread evenly over ` +
       `${kit.count(2 ** s.protein_entropy)} of them.`,
     `Amino acids: ${kit.fixed(s.amino_acid_information)} bits beyond the composition; ` +
-      `${kit.percent(s.top_amino_acid_share)} of it falls on ${s.top_amino_acid}.`,
+      `${kit.percent(s.top_amino_acid_share)} of the activation falls on ${s.top_amino_acid}.`,
     `Along the chain: ${s.shape}; stretches of ${kit.fixed(s.mean_run, 1)} residues on average, ` +
       `at most ${kit.count(s.longest_run)}` +
       (s.shape === "periodic"

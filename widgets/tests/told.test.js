@@ -91,7 +91,7 @@ test("statistics are lines with units", () => {
     "Frequent: above 0.05 of its maximum on 3.1 % of residues, in 41 % of proteins; there on " +
       "8.3 % of the protein. Median 0.20 of the maximum, 95th percentile 0.71.",
     "Over proteins: 7.0 bits, as if spread evenly over 128 of them.",
-    "Amino acids: 0.13 bits beyond the composition; 18 % of it falls on L.",
+    "Amino acids: 0.13 bits beyond the composition; 18 % of the activation falls on L.",
     "Along the chain: periodic; stretches of 5.3 residues on average, at most 1,066; " +
       "period 7 residues (strength 0.80).",
   ]);
