@@ -63,11 +63,13 @@ class Outcome:
 
 
 def run(fuzzed: Fuzzed, seed: int, seconds: float, start: int = 0) -> Outcome:
-    """Try damaged files for some seconds (times `longer`); the nth depends on the seed and n."""
+    """Try damaged files, one at least, for some seconds (times `longer`); the nth depends on the
+    seed and n."""
     outcome = Outcome()
     begun, n, peak = time.monotonic(), start, _peak()
     with tempfile.TemporaryDirectory() as folder:
-        while time.monotonic() - begun < seconds * fuzzed.longer and len(outcome.faults) < 20:
+        until = begun + seconds * fuzzed.longer
+        while n == start or (time.monotonic() < until and len(outcome.faults) < 20):
             fault = _one(fuzzed, seed, n, Path(folder) / "at", outcome)
             if fault is None and _peak() - peak > MOST_MEMORY:
                 fault, peak = f"{_peak() - peak:,} bytes of memory", _peak()
