@@ -12,6 +12,9 @@ SEEDS = 5
 """Maps that are compared: the one that is shown and four others."""
 RECURRING = 0.5
 """Mean adjusted Rand index above which clusters count as recurring."""
+LARGEST = 0.9
+"""Share of the features above which a cluster is the map and tells nothing apart, however well it
+recurs."""
 NEIGHBOURS = 10
 """Number of nearest features, by cosine and on the map, that are compared."""
 
@@ -34,6 +37,9 @@ class AtlasQuality:
         """Why the clusters of an `atlas` should not be shown; empty: they recur."""
         if not (table["cluster"] >= 0).any():
             return "no features lie close enough together to be a cluster"
+        largest = np.bincount(table["cluster"].filter(table["cluster"] >= 0)).max() / table.height
+        if largest > LARGEST:
+            return f"one cluster holds {_percent(largest)} of the features"
         if self.recurrence is None:
             return f"it was not measured whether clusters recur: {_AGAIN}"
         if self.recurrence <= RECURRING:

@@ -10,9 +10,15 @@ SIGNIFICANT = 0.05
 """Largest q value of a concept that names a cluster."""
 MIN_MEMBERS = 2
 """Members that must match a concept before it names their cluster."""
+LEAST_LIFT = 2
+"""How many times as often as features of the map at large members must match it: of a cluster that
+holds most of the map, a small excess would be significant."""
 DRAWS = 100
 """Shuffles of the features over the places of the map behind `named_by_chance`."""
-BY_CHANCE = f"no concept is matched by {MIN_MEMBERS} members or more beyond chance"
+BY_CHANCE = (
+    f"no concept is matched by {MIN_MEMBERS} members or more, {LEAST_LIFT} times as often as on "
+    "the whole map, beyond chance"
+)
 """Why a cluster has no name whose members match concepts."""
 
 CLUSTERS: dict[str, Any] = {
@@ -43,8 +49,9 @@ def named_clusters(
         p = P(X >= k),  X ~ Hypergeometric(M, K, n)
 
     q is Benjamini and Hochberg's over every cluster with every concept that a feature on the map
-    matches. The name is the concept of lowest p among those with q at most `SIGNIFICANT` and k at
-    least `MIN_MEMBERS`; of equals the one that more members match, then the first by name.
+    matches. The name is the concept of lowest p among those with q at most `SIGNIFICANT`, k at
+    least `MIN_MEMBERS` and at least `LEAST_LIFT` times its mean; of equals the one that more
+    members match, then the first by name.
 
     Parameters
     ----------
@@ -82,7 +89,10 @@ def named_clusters(
     counts = _counts(cluster, carries, len(sizes))
     p = tails.at(counts)
     q = _adjusted(p)
-    names = _names(counts, q)
+    # rounded up, in integers
+    lifted = -(-LEAST_LIFT * np.outer(sizes, n_all) // max(1, len(cluster)))
+    least = np.maximum(MIN_MEMBERS, lifted)
+    names = _names(counts, q, least)
     own, concept = np.nonzero(counts)
     pairs = {
         "cluster": own,
@@ -93,7 +103,7 @@ def named_clusters(
         "names": names[own, concept],
     }
     found = pl.concat([pl.DataFrame(pairs), concepts[concept]], how="horizontal")
-    by_chance = _named_by_chance(cluster, carries, tails, seed)
+    by_chance = _named_by_chance(cluster, carries, tails, least, seed)
     every = {"cluster": np.arange(len(sizes)), "n_features": sizes, "named_by_chance": by_chance}
     order = ["cluster", "names", "p", "n_matching", "concept"]
     table = pl.DataFrame(every).join(found, on="cluster", how="left")
@@ -158,18 +168,18 @@ def _adjusted(p: np.ndarray) -> np.ndarray:
     return false_discovery_control(p.ravel()).reshape(p.shape) if p.size else p
 
 
-def _names(counts: np.ndarray, q: np.ndarray) -> np.ndarray:
+def _names(counts: np.ndarray, q: np.ndarray, least: np.ndarray) -> np.ndarray:
     """bool [clusters, concepts]: which concepts could name which clusters."""
-    return (q <= SIGNIFICANT) & (counts >= MIN_MEMBERS)
+    return (q <= SIGNIFICANT) & (counts >= least)
 
 
 def _named_by_chance(
-    cluster: np.ndarray, carries: np.ndarray, tails: _Tails, seed: int
+    cluster: np.ndarray, carries: np.ndarray, tails: _Tails, least: np.ndarray, seed: int
 ) -> np.ndarray:
     """float64 [clusters]: share of shuffles of the features in which a concept names each."""
     rng, n = np.random.default_rng(seed), int(cluster.max(initial=-1)) + 1
     named = np.zeros(n)
     for _ in range(DRAWS):
         counts = _counts(cluster, carries[rng.permutation(len(carries))], n)
-        named += _names(counts, _adjusted(tails.at(counts))).any(axis=1)
+        named += _names(counts, _adjusted(tails.at(counts)), least).any(axis=1)
     return named / DRAWS

@@ -116,6 +116,15 @@ def test_few_features_have_no_clusters_and_one_has_no_neighbours() -> None:
     assert found.kept_by_chance == 1
 
 
+def test_a_cluster_that_is_the_map_is_no_cluster_however_well_it_recurs() -> None:
+    table = pl.DataFrame({"cluster": [0] * 97 + [1] * 2 + [-1]})
+    assert AtlasQuality(0.99).why_no_clusters(table) == (
+        "one cluster holds 97\u00a0% of the features"
+    )
+    table = pl.DataFrame({"cluster": [0] * 90 + [1] * 9 + [-1]})
+    assert AtlasQuality(0.99).why_no_clusters(table) == ""
+
+
 def test_what_was_not_measured_is_said_with_the_way_out() -> None:
     table = pl.DataFrame({"cluster": [0, 0, -1]})
     assert AtlasQuality().why_no_clusters(table) == (

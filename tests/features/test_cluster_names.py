@@ -83,7 +83,9 @@ def test_every_row_is_what_counting_by_hand_gives(
         could = [
             key
             for key in p
-            if key[0] == cluster and q[key] <= 0.05 and len(own & carrying[key[1]]) >= 2
+            if key[0] == cluster and q[key] <= 0.05
+            if (k := len(own & carrying[key[1]])) >= 2
+            if k * len(every) >= 2 * len(own) * len(carrying[key[1]])
         ]
         name = part["name"].unique().item()
         assert (name == "") == (not could)
@@ -116,6 +118,13 @@ def test_two_members_make_a_name_and_one_makes_none() -> None:
     assert one["q"].item() < 0.05 and one["name"].item() == "" and one["why_no_name"].item()
     two = named_clusters(atlas(clusters), pairs([("A", 10), ("A", 12)]))
     assert two["name"].item() == "A"
+
+
+def test_a_cluster_that_holds_most_of_the_map_is_not_named_after_a_small_excess() -> None:
+    matched = [("Domain", 10 + 2 * i) for i in range(400)]
+    table = named_clusters(atlas([0] * 900 + [-1] * 30), pairs(matched))
+    assert table["q"].item() < 0.01 and table["expected"].item() > 380
+    assert table.select("name", "why_no_name").row(0) == ("", BY_CHANCE)
 
 
 def test_clusters_that_do_not_recur_have_their_counts_and_no_name() -> None:
