@@ -27,7 +27,7 @@ EXPLAINED: dict[str, Any] = {
 }
 """Columns of `explained`. features: that are ever active; tested: of these, those that the
 definition can be put to, of descriptions a sample; explained: of those tested; share: of all
-features, of descriptions estimated as explained / tested times the share with enough examples."""
+features, of descriptions estimated as explained / drawn times the share with enough examples."""
 
 
 def explained(run: Run, space: SpaceOfRun | None = None) -> pl.DataFrame:
@@ -82,7 +82,8 @@ def explained(run: Run, space: SpaceOfRun | None = None) -> pl.DataFrame:
             row = {"source": source, "by": by, "features": n, "tested": tested}
             rows.append(row | {"explained": found, "share": found / max(1, n)})
         tested, found = _described(run.interpretation("judged", source))
-        share = found / max(1, tested) * counts[source]["n_enough"] / max(1, n)
+        own = counts[source]
+        share = found / max(1, own["n_drawn"]) * own["n_enough"] / max(1, n)
         row = {"source": source, "by": "description", "features": n, "tested": tested}
         rows.append(row | {"explained": found, "share": share})
     return pl.DataFrame(rows, schema=EXPLAINED)

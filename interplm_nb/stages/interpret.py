@@ -48,9 +48,9 @@ class InterpretStage:
     """What stage `interpret` made; every table has a column `source`.
 
     `descriptions`, `judged`, `recognised`: as in `interpret.explain.Explained`. `counts`: n_alive,
-    features that fire; n_enough, of these, with enough examples; n_described. `medians`: of
-    `judged` (`interpret.judge.medians`). `scores`: of `recognised`
-    (`interpret.recognition.average_scores`).
+    features that fire; n_enough, of these, with enough examples; n_drawn, of these, chosen;
+    n_described, of these, with enough examples in either half. `medians`: of `judged`
+    (`interpret.judge.medians`). `scores`: of `recognised` (`interpret.recognition.average_scores`).
     """
 
     descriptions: pl.DataFrame
@@ -69,6 +69,8 @@ class Prepared(NamedTuple):
     known: Known
     clusters: np.ndarray
     chosen: Chosen
+    n_drawn: int
+    """Features that were chosen, those left out for too few examples in a half included."""
 
 
 class Calls(NamedTuple):
@@ -101,7 +103,7 @@ def interpret(run: Run, params: InterpretParameters) -> InterpretStage:
         write_explained(run, explain_statistically(*ready[:4], terms), place(run, source))
         chosen = ready.chosen
         row = {"source": source, "n_alive": chosen.n_alive, "n_enough": chosen.n_enough}
-        counts.append(row | {"n_described": len(ready.subjects)})
+        counts.append(row | {"n_drawn": ready.n_drawn, "n_described": len(ready.subjects)})
     run.write_table("interpret", "counts", pl.DataFrame(counts))
     run.write_summary("interpret", device="cpu", n_described=counts[0]["n_described"])
     return _made(run)
@@ -217,11 +219,12 @@ def _prepared(run: Run, source: str, features: str, terms: Terms, known: Known) 
     except ValueError as error:
         raise PipelineError(f"features: {error}") from error
     found, few = subjects(activations, chosen.features, known, clusters, terms)
+    n_drawn = len(chosen.features)
     chosen = chosen._replace(
         features=tuple(subject.found.feature for subject in found),
         left_out=(*chosen.left_out, *few),
     )
-    return Prepared(found, activations, known, clusters, chosen)
+    return Prepared(found, activations, known, clusters, chosen, n_drawn)
 
 
 def _best_f1(run: Run, source: str) -> Mapping[int, float]:

@@ -80,7 +80,7 @@ def test_by_descriptions(run: Run, source: str) -> None:
     assert described["tested"] == judged["feature"].n_unique()
     assert described["explained"] == n
     counts = run.table("interpret", "counts").filter(source=source).row(0, named=True)
-    share = n / described["tested"] * counts["n_enough"] / described["features"]
+    share = n / counts["n_drawn"] * counts["n_enough"] / described["features"]
     assert described["share"] == pytest.approx(share)
 
 

@@ -36,6 +36,7 @@ def test_each_sae_is_described_and_judged_beside_its_nulls(
     counts = result.counts.rows(named=True)
     assert [row["source"] for row in counts] == ["sae", "random_sae"]
     assert [row["n_described"] for row in counts] == [4, 4]
+    assert all(row["n_drawn"] >= 4 for row in counts)
     assert counts[0]["n_enough"] == 61 < counts[0]["n_alive"]
     assert result.descriptions.height == 8
     given = result.judged.group_by("source", "given").len().sort("source", "given")
