@@ -12,7 +12,7 @@ KINDS: dict[str, list[Format]] = {
     "Alignments": proteins.ALIGNMENTS,
     "Labels": labels.LABELS,
     "Motifs": motifs.MOTIFS,
-    "Embeddings of your own": models.EMBEDDINGS,
+    "Your own embeddings": models.EMBEDDINGS,
     "Structures": models.STRUCTURES + structures_of_many.MANY,
     "Others' SAEs": models.SAES,
     "Models": models.MODELS,
@@ -27,7 +27,7 @@ example of each. This page is made from the examples:
 
     python scripts/build_formats.py
 
-Small files can stand for gigabytes. These bounds are checked before the memory is taken:
+Small files can expand to gigabytes. These bounds are checked before the memory is taken:
 
 | what | at most |
 |---|---|
